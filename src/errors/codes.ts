@@ -1,0 +1,80 @@
+/**
+ * The exit statuses of bkp: a promise to scripts, listed in docs/operations.md and in every man page.
+ */
+export const ExitStatus = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  partial: 3,
+  notFound: 10,
+  locked: 11,
+  refused: 12,
+  damaged: 13,
+  interrupted: 130,
+} as const;
+export type ExitStatus = (typeof ExitStatus)[keyof typeof ExitStatus];
+
+/** Status words of the operation model, as YDB prints them. */
+export type StatusWord =
+  | 'SUCCESS'
+  | 'GENERIC_ERROR'
+  | 'BAD_REQUEST'
+  | 'SCHEME_ERROR'
+  | 'PRECONDITION_FAILED'
+  | 'OVERLOADED'
+  | 'NOT_FOUND'
+  | 'ABORTED'
+  | 'CANCELLED'
+  | 'UNAVAILABLE'
+  | 'UNSUPPORTED'
+  | 'INTERNAL_ERROR';
+
+type CodeFacts = {exit: ExitStatus; status: StatusWord};
+
+/** Every error code of bkp with the status word and the exit status that it stands for. */
+export const errorCodes = {
+  /** Wrong arguments, options or configuration values. */
+  USAGE: {exit: ExitStatus.usage, status: 'BAD_REQUEST'},
+  /** A statement that does not parse. */
+  SYNTAX: {exit: ExitStatus.usage, status: 'GENERIC_ERROR'},
+  /** A well-formed request that makes no sense in the present state (no full backup yet, no members, …). */
+  BAD_REQUEST: {exit: ExitStatus.refused, status: 'BAD_REQUEST'},
+  COLLECTION_NOT_FOUND: {exit: ExitStatus.notFound, status: 'SCHEME_ERROR'},
+  COLLECTION_EXISTS: {exit: ExitStatus.refused, status: 'SCHEME_ERROR'},
+  BACKUP_NOT_FOUND: {exit: ExitStatus.notFound, status: 'NOT_FOUND'},
+  TABLE_NOT_FOUND: {exit: ExitStatus.notFound, status: 'SCHEME_ERROR'},
+  /** A restore's target table is there already. */
+  TABLE_EXISTS: {exit: ExitStatus.refused, status: 'SCHEME_ERROR'},
+  BAD_NAME: {exit: ExitStatus.refused, status: 'SCHEME_ERROR'},
+  OPERATION_NOT_FOUND: {exit: ExitStatus.notFound, status: 'NOT_FOUND'},
+  /** Another operation on the same collection or instance runs. */
+  BUSY: {exit: ExitStatus.locked, status: 'OVERLOADED'},
+  PRECONDITION: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
+  UNSUPPORTED: {exit: ExitStatus.refused, status: 'UNSUPPORTED'},
+  /** The chain cannot be continued: replaced database, changed schema, gap in the change log. */
+  CHAIN_BROKEN: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
+  SOURCE_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
+  SOURCE_DAMAGED: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
+  /** The database stays locked by somebody else for longer than we wait. */
+  SOURCE_LOCKED: {exit: ExitStatus.locked, status: 'UNAVAILABLE'},
+  STORE_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
+  STORE_FULL: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
+  /** The store holds something that is not this vault, or a newer format. */
+  STORE_REFUSED: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
+  VAULT_LOCKED: {exit: ExitStatus.locked, status: 'OVERLOADED'},
+  OBJECT_MISSING: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
+  OBJECT_DAMAGED: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
+  /** A verification that found damage. */
+  DAMAGE_FOUND: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
+  JOURNAL_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
+  /** A journal or configuration that a newer bkp wrote. */
+  NEWER_VERSION: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
+  WORKER_DEAD: {exit: ExitStatus.failed, status: 'ABORTED'},
+  CANCELLED: {exit: ExitStatus.failed, status: 'CANCELLED'},
+  TIMEOUT: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
+  INTERRUPTED: {exit: ExitStatus.interrupted, status: 'ABORTED'},
+  /** Anything that bkp did not foresee: the fault is ours. */
+  INTERNAL: {exit: ExitStatus.failed, status: 'INTERNAL_ERROR'},
+} as const satisfies Record<string, CodeFacts>;
+
+export type ErrorCode = keyof typeof errorCodes;

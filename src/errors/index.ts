@@ -1,0 +1,3 @@
+export {type ErrorCode, ExitStatus, errorCodes, type StatusWord} from './codes.ts';
+export {assert, BkpError, type ErrorOptions, systemCode, unreachable} from './error.ts';
+export {asPlain, type PlainError, renderError, renderErrorJson} from './render.ts';

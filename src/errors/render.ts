@@ -1,0 +1,63 @@
+import {BkpError} from './error.ts';
+
+/** One error as data: what a journal row, a JSON line or another process can carry. */
+export type PlainError = {
+  code: string;
+  status: string;
+  message: string;
+  /** The chain of causes in words, outermost first; absent when there is none. */
+  cause?: string;
+  next?: string;
+  /** Only for faults of ours (`INTERNAL`). */
+  stack?: string;
+};
+
+/** @returns `error` as data; anything that is not a {@link BkpError} becomes code `INTERNAL` with its stack. */
+export function asPlain(error: unknown): PlainError {
+  if (error instanceof BkpError) {
+    const cause = causeText(error.cause);
+    return {
+      code: error.code,
+      status: error.status,
+      message: error.message,
+      ...(cause === undefined ? {} : {cause}),
+      ...(error.next === undefined ? {} : {next: error.next}),
+    };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? error.stack : undefined;
+  return {
+    code: 'INTERNAL',
+    status: 'INTERNAL_ERROR',
+    message: `bkp met something it did not foresee: ${message}`,
+    next: 'this is a fault of bkp; please report it with the lines below',
+    ...(stack === undefined ? {} : {stack}),
+  };
+}
+
+/** The three lines a person reads (what, cause, next), with a stack only where the fault is ours. */
+export function renderError(error: PlainError): string {
+  const lines = [`bkp: ${error.message} (${error.status})`];
+  if (error.cause !== undefined) lines.push(indent('cause: ', error.cause));
+  if (error.next !== undefined) lines.push(indent('next:  ', error.next));
+  if (error.stack !== undefined) lines.push(error.stack);
+  return `${lines.join('\n')}\n`;
+}
+
+/** The same for programs: one JSON line, `{"status","issues":[{"message"}],"next"}`. */
+export function renderErrorJson(error: PlainError): string {
+  const issues = [{message: error.message}, ...(error.cause === undefined ? [] : [{message: error.cause}])];
+  return `${JSON.stringify({status: error.status, code: error.code, issues, ...(error.next === undefined ? {} : {next: error.next})})}\n`;
+}
+
+function indent(label: string, text: string): string {
+  return label + text.split('\n').join(`\n${' '.repeat(label.length)}`);
+}
+
+function causeText(cause: unknown): string | undefined {
+  const parts: string[] = [];
+  for (let at = cause; at !== undefined && at !== null && parts.length < 8; at = (at as {cause?: unknown}).cause) {
+    parts.push(at instanceof Error ? at.message : String(at));
+  }
+  return parts.length === 0 ? undefined : parts.join(': ');
+}

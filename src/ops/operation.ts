@@ -1,0 +1,82 @@
+import type {PlainError} from '../errors/index.ts';
+
+/** In the order `Invalid kind. Use one of: …` prints them. Later kinds (dbbackup, dbrestore) join here. */
+export const operationKinds = ['cleanup', 'fullbackup', 'incbackup', 'restore', 'verify'] as const;
+export type OperationKind = (typeof operationKinds)[number];
+
+/** Number of an operation: grows with time, unique over all kinds of one journal. */
+export type OperationNumber = number & {readonly brand: 'OperationNumber'};
+
+/** Figures of a running piece of work. Totals are fixed at plan time as far as they are known. */
+export type Progress = {
+  /** A word for people: `Preparing`, `TransferData`, `Indexes`, `Check`, `Publish`, … */
+  phase: string;
+  bytesDone: number;
+  bytesTotal?: number;
+  itemsDone: number;
+  itemsTotal?: number;
+};
+
+/** What a finished operation has to say; every field is absent when it does not apply. */
+export type OperationResult = {
+  /** `shop/20261121120000Z_full` */
+  backup?: string;
+  rows?: number;
+  deletedRows?: number;
+  logicalBytes?: number;
+  storedBytes?: number;
+  freedBytes?: number;
+  /** Faults that a verification found, or things the user should know; told in `issues` with the status SUCCESS too. */
+  notices?: readonly string[];
+};
+
+export type OperationIssue = {message: string; code?: string; cause?: string; next?: string};
+
+/** One row of the journal. Times are microseconds since 1970, UTC. */
+export type Operation = {
+  number: OperationNumber;
+  kind: OperationKind;
+  /** `collection shop`: of operations that change one subject, one at a time is open. */
+  subject: string;
+  /** True when it may run beside others on its subject (verify). */
+  shared: boolean;
+  /** As typed, for people. */
+  statement: string;
+  /** What the worker needs to do it; belongs to the room that does it. Never a secret. */
+  work: unknown;
+  createdBy: string;
+  createdAtMicros: number;
+  /** Percent never falls; 100 only when done. */
+  progress: Progress & {percent: number; bytesPerSecond?: number; secondsLeft?: number};
+  /** Absolute path of the log file. */
+  logFile: string;
+  state: OperationState;
+};
+
+export type OperationState =
+  | {name: 'queued'; cancelRequested: boolean}
+  | {name: 'running'; startedAtMicros: number; workerPid: number; cancelRequested: boolean}
+  | {name: 'done'; startedAtMicros?: number; endedAtMicros: number; outcome: OperationOutcome};
+
+export type OperationOutcome =
+  | {status: 'SUCCESS'; result: OperationResult}
+  | {status: 'CANCELLED'; result: OperationResult}
+  | {status: 'ERROR'; error: PlainError; issues: readonly OperationIssue[]; result: OperationResult};
+
+export type NewOperation = Pick<Operation, 'kind' | 'subject' | 'shared' | 'statement' | 'work' | 'createdBy'> & {
+  /** Shown while the operation has no result yet. */
+  backup?: string;
+};
+
+/** What the work is given, and all it is given. */
+export type WorkContext = {
+  operation: Operation;
+  signal: AbortSignal;
+  /** Cheap: may be called for every segment; written to the journal a few times a second. */
+  progress: (progress: Progress) => void;
+  /** One line into the operation's log file; never a secret. */
+  log: (line: string) => void;
+};
+
+/** The work of one operation. Throws to fail; throws anything after `signal` was aborted to end as CANCELLED. */
+export type Work = (context: WorkContext) => Promise<OperationResult>;

@@ -1,0 +1,31 @@
+/** Where something stands in the text, both 1-based. */
+export type Place = {line: number; column: number};
+
+/** A name as written: `path` without quotes, e.g. `shop`, `/Root/shop/orders`, `prefix/anotherTable`. */
+export type Name = {text: string; place: Place};
+
+/** `key` in upper case. Known keys are checked when the statement is executed, not here. */
+export type Setting = {key: string; value: string};
+
+export type Members = {kind: 'tables'; tables: readonly Name[]} | {kind: 'database'};
+
+/** A backup of a collection; `point` is a directory name or its time part. Absent point: the newest. */
+export type BackupRef = {collection: Name; point?: string};
+
+export type AlterAction =
+  | {kind: 'set'; settings: readonly Setting[]}
+  | {kind: 'reset'; keys: readonly string[]}
+  | {kind: 'add-table' | 'drop-table'; table: Name}
+  | {kind: 'add-database' | 'drop-database'};
+
+/** One statement, typed. `text` is as written, without the final `;`. */
+export type Statement = {text: string; place: Place} & (
+  | {kind: 'create-collection'; name: Name; ifNotExists: boolean; members: Members | undefined; settings: readonly Setting[]}
+  | {kind: 'alter-collection'; name: Name; actions: readonly AlterAction[]}
+  | {kind: 'drop-collection'; name: Name; ifExists: boolean}
+  | {kind: 'backup'; collection: Name; incremental: boolean}
+  | {kind: 'restore'; backup: BackupRef}
+  | {kind: 'verify'; backup: BackupRef; settings: readonly Setting[]}
+  | {kind: 'show-collections'}
+  | {kind: 'show-backups'; collection: Name}
+);

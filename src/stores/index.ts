@@ -1,0 +1,1 @@
+export type {ByteRange, Key, ObjectFacts, Store} from './store.ts';

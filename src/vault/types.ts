@@ -1,0 +1,138 @@
+import type {Key} from '../stores/index.ts';
+
+/** BLAKE3-256 of a chunk's plain bytes, 64 hex digits. */
+export type ChunkId = string & {readonly brand: 'ChunkId'};
+/** BLAKE3-256 of a pack's bytes, 64 hex digits. */
+export type PackId = string & {readonly brand: 'PackId'};
+
+/** One piece of a stream, as the source says it is best cut: it becomes one chunk. At most 16 MiB. */
+export type Piece = {
+  bytes: Uint8Array;
+  /** A chunk that probably resembles this one (the same rows, earlier): the vault may store the difference to it. */
+  like?: ChunkId;
+};
+
+/**
+ * How to read a stream back.
+ * `depth` 0: `chunks` are the stream. `depth` n: the chunks joined are the 32-byte ids of a list one level lower.
+ */
+export type Recipe = {sizeBytes: number; depth: number; chunks: readonly ChunkId[]};
+
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | {readonly [key: string]: JsonValue};
+
+/**
+ * What makes a backup exist. Complete by reference: `streams` names all that a restore needs.
+ * `body` belongs to the room that wrote it; it points into `streams` by position.
+ */
+export type Manifest = {
+  /** What `body` is, e.g. `collection-backup`. */
+  kind: string;
+  streams: readonly Recipe[];
+  body: JsonValue;
+};
+
+/** What one writer did so far; bytes. */
+export type WriteStats = {
+  /** Plain bytes handed in. */
+  logicalBytes: number;
+  /** Plain bytes of chunks that the vault did not have yet. */
+  newBytes: number;
+  /** Bytes put into the store: packs, indexes, manifest. */
+  storedBytes: number;
+  chunks: number;
+  newChunks: number;
+};
+
+/** Something that VERIFY found wrong. */
+export type Finding = {
+  /** `missing`: an object or chunk is not there; `damaged`: it is there and is not what was written. */
+  what: 'missing' | 'damaged';
+  /** The store's key, when the fault lies with one object. */
+  key?: Key;
+  pack?: PackId;
+  chunk?: ChunkId;
+  detail: string;
+};
+
+export type VerifyLevel = 'structure' | 'data';
+
+/** Reading only: what RESTORE, VERIFY and every list get. */
+export interface VaultReader {
+  /** Random, made with the vault: two vaults never share it. 32 hex digits. */
+  readonly id: string;
+  readonly store: string;
+
+  /** Keys below `prefix` (ends in `/`), sorted. */
+  keys(prefix: string): AsyncIterable<Key>;
+  /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` (a newer format) */
+  document(key: Key): Promise<JsonValue>;
+  manifest(key: Key): Promise<Manifest>;
+
+  /** The stream's chunks in order, each checked against its id, a few fetched ahead. */
+  read(recipe: Recipe, options?: {signal?: AbortSignal}): AsyncIterable<Uint8Array>;
+  /** Chunk ids of the stream, in order (resolves long recipes). */
+  chunkIds(recipe: Recipe): Promise<readonly ChunkId[]>;
+  /** Bytes in packs that these streams need, each chunk counted once. */
+  storedBytes(recipes: readonly Recipe[]): Promise<number>;
+
+  /**
+   * Checks that all that these streams need is there and is what was written; one finding for each fault,
+   * none when all is well. `structure` reads indexes and packs' tables and lengths, `data` also every byte.
+   */
+  verify(
+    recipes: readonly Recipe[],
+    options: {level: VerifyLevel; signal?: AbortSignal; progress?: (bytesDone: number, bytesTotal: number) => void},
+  ): Promise<readonly Finding[]>;
+}
+
+/** A session of writing, under a lease. End it with `close()`, always. */
+export interface VaultWriter {
+  readonly stats: Readonly<WriteStats>;
+  /** Stores the pieces as one stream. Several writes of one writer may run one after the other, not at once. */
+  write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe>;
+  /**
+   * Packs and index are flushed, every pack that `manifest` needs is looked for with its length, then the manifest
+   * is put if its key is free. Durable and read back when it resolves.
+   * @returns `exists` when the key was taken meanwhile: nothing was committed
+   */
+  commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'>;
+  /** A small JSON document of its own (a collection's definition), put if its key is free. */
+  putDocument(key: Key, document: JsonValue): Promise<'written' | 'exists'>;
+  /** Gives the lease back. Without a commit, what was written stays unnamed: found again by the next try, or collected. */
+  close(): Promise<void>;
+}
+
+/** What a collection would remove; a value, made before anything is removed. */
+export type CollectPlan = {
+  /** Packs that no manifest needs any part of. */
+  deadPacks: readonly PackId[];
+  /** Packs of which so little is needed that rewriting them is worth it. */
+  sparsePacks: readonly PackId[];
+  /** Store bytes that would become free. */
+  freedBytes: number;
+};
+
+/** Removal, under the exclusive lease. End it with `close()`, always. */
+export interface VaultCollector {
+  /** Removes manifests and documents first: with them their backups are gone. */
+  remove(keys: readonly Key[]): Promise<void>;
+  plan(options?: {signal?: AbortSignal}): Promise<CollectPlan>;
+  execute(plan: CollectPlan, options?: {signal?: AbortSignal; progress?: (done: number, total: number) => void}): Promise<{freedBytes: number}>;
+  close(): Promise<void>;
+}
+
+export type LeaseSubject = {
+  /** What the lease is for, told to others who meet it: `operation incbackup/7`. */
+  purpose: string;
+  /** Only one writer at a time holds a lease with this subject (`collection shop`). */
+  subject?: string;
+};
+
+export interface Vault extends VaultReader {
+  /** @throws BkpError `VAULT_LOCKED` (another writer of the subject, or a collector that does not end within the wait) */
+  writer(lease: LeaseSubject, options?: {signal?: AbortSignal}): Promise<VaultWriter>;
+  /** Waits until no writer is left, bounded. @throws BkpError `VAULT_LOCKED` */
+  collector(lease: LeaseSubject, options?: {signal?: AbortSignal}): Promise<VaultCollector>;
+  /** Closes the local cache; the vault must not be used afterwards. */
+  close(): void;
+}
