@@ -1,0 +1,41 @@
+import type {ReadStream, WriteStream} from 'node:tty';
+import type {Home, Settings} from '../config/index.ts';
+import type {ExitStatus} from '../errors/index.ts';
+import type {Journal} from '../ops/index.ts';
+
+/** The options that stand before or after any command. */
+export type GlobalFlags = {
+  source?: string;
+  cluster?: string;
+  profile?: string;
+  home?: string;
+  /** False after `--no-color`. */
+  color: boolean;
+};
+
+/** All that a command takes from outside. Built once, by the entry file; a test builds its own. */
+export interface Deps {
+  /** With `BKP_HOME` as `--home` says, so that a worker that inherits it finds the same journal. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: ReadStream;
+  /** Results. `isTTY` and `columns` are those of a terminal, or undefined. */
+  readonly stdout: WriteStream;
+  /** Talk: progress, hints, errors. */
+  readonly stderr: WriteStream;
+  readonly flags: GlobalFlags;
+  /** Whether stdout wants colours. */
+  readonly colors: boolean;
+  readonly home: Home;
+  nowMicros(): number;
+  /** Opened at the first call, after dead workers were told apart from living ones; closed at the end. */
+  journal(): Promise<Journal>;
+  /** Read at the first call: flags, environment, profile, defaults, in this order. */
+  settings(): Promise<Settings>;
+  /**
+   * Aborted by the first Ctrl-C (or SIGTERM). Who never reads it is ended by the signal as usual;
+   * after the first one, so is everybody.
+   */
+  readonly signal: AbortSignal;
+  /** The exit status of the process when the command has ended without an error; `done` when never called. */
+  exitWith(status: ExitStatus): void;
+}

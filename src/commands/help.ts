@@ -1,0 +1,26 @@
+import {ExitStatus} from '../errors/index.ts';
+
+/** What each exit status tells a script; in the order of the numbers. */
+export const exitStatusMeanings: Readonly<Record<keyof typeof ExitStatus, string>> = {
+  done: 'done',
+  failed: 'failed',
+  usage: 'wrong arguments, or a statement that does not parse',
+  partial: 'finished with parts left out',
+  notFound: 'no such operation, collection, backup or table',
+  locked: 'something else is at work on the same thing',
+  refused: 'refused, nothing was changed',
+  damaged: 'damaged or missing data was found',
+  interrupted: 'interrupted',
+};
+
+type StatusName = keyof typeof ExitStatus;
+const everyStatus = Object.keys(ExitStatus) as StatusName[];
+
+/**
+ * The end of every help text: examples, and the exit statuses the command may end with.
+ * @param statuses absent: all of them
+ */
+export function helpTail(examples: readonly string[], statuses: readonly StatusName[] = everyStatus): string {
+  const exits = statuses.map((name) => `  ${String(ExitStatus[name]).padEnd(4)} ${exitStatusMeanings[name]}`);
+  return ['', 'Exit status:', ...exits, '', 'Examples:', ...examples.map((line) => `  $ ${line}`)].join('\n');
+}

@@ -1,0 +1,112 @@
+import {Command, type CommanderError} from 'commander';
+import {BkpError} from '../errors/index.ts';
+import type {Deps, GlobalFlags} from './deps.ts';
+import {helpTail} from './help.ts';
+
+/** One first word of the command line. Its code is loaded only when the word is typed. */
+export type CommandGroup = {
+  name: string;
+  summary: string;
+  /** Not in the help: for shells and other machines. */
+  hidden?: boolean;
+  load: () => Promise<{command: (deps: Deps) => Command}>;
+};
+
+export const commandGroups: readonly CommandGroup[] = [
+  {
+    name: 'operation',
+    summary: 'list, watch, wait for, cancel and forget operations',
+    load: () => import('./operation/index.ts'),
+  },
+];
+
+export type ProgramParts = {
+  groups?: readonly CommandGroup[];
+  /** Called once, when the global options are known. */
+  openDeps: (flags: GlobalFlags) => Promise<Deps>;
+  write: (text: string) => void;
+  /** Width for help; undefined: 80. */
+  columns: number | undefined;
+  version: () => string;
+};
+
+/**
+ * Finds the group that the arguments name, loads it alone, and runs its command.
+ * @throws BkpError `USAGE` for arguments that make no sense, and whatever the command throws.
+ */
+export async function runProgram(args: readonly string[], parts: ProgramParts): Promise<void> {
+  const groups = parts.groups ?? commandGroups;
+  try {
+    const program = rootCommand();
+    govern(program, parts);
+    const asked = program.parseOptions([...args]).operands;
+    const flags = program.opts<GlobalFlags & {version?: boolean}>();
+    if (flags.version) return parts.write(`${parts.version()}\n`);
+
+    const name = asked[0] === 'help' ? asked[1] : asked[0];
+    for (const group of groups) {
+      const command =
+        group.name === name
+          ? (await group.load()).command(await parts.openDeps(flags))
+          : new Command(group.name).summary(group.summary);
+      govern(command, parts);
+      program.addCommand(command, {hidden: group.hidden ?? false});
+    }
+    await program.parseAsync([...args], {from: 'user'});
+  } catch (error) {
+    if (!isHelp(error)) throw error;
+  }
+}
+
+/** The command above all groups: only the global options. */
+export function rootCommand(): Command {
+  return new Command('bkp')
+    .usage('[options] <command>')
+    .description('Backup collections and long-running operations, as SQL statements, for open databases.')
+    .option('--source <source>', 'database to back up and to restore into, e.g. sqlite::path=./app.db')
+    .option('--cluster <dir>', "directory that STORAGE = 'cluster' names")
+    .option('--profile <name>', 'set of settings to use instead of the active one')
+    .option('--home <dir>', 'folder of journal, configuration, logs and caches')
+    .option('--no-color', 'plain text, also on a terminal')
+    .option('--version', 'print the version')
+    .helpCommand('help [command]', 'show what a command does')
+    .addHelpText('after', helpTail(['bkp sql "BACKUP shop"', 'bkp operation list']));
+}
+
+/** Commander may neither write errors nor end the process: errors become ours, help goes to stdout. */
+function govern(command: Command, {write, columns}: ProgramParts): void {
+  command
+    .helpOption('-h, --help', 'show this help')
+    .configureOutput({
+      writeOut: write,
+      writeErr: write,
+      outputError: () => {},
+      getOutHelpWidth: () => columns ?? 80,
+      getErrHelpWidth: () => columns ?? 80,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .exitOverride((error) => {
+      throw isHelp(error) ? error : usageError(command, error);
+    });
+  for (const child of command.commands) govern(child, {write, columns} as ProgramParts);
+}
+
+const helpCodes = ['commander.help', 'commander.helpDisplayed'];
+
+function isHelp(error: unknown): boolean {
+  return helpCodes.includes((error as CommanderError).code);
+}
+
+/** Commander's message is `error: what`, and in a second line, in parentheses, what was probably meant. */
+function usageError(command: Command, error: CommanderError): BkpError {
+  const [what = '', meant] = error.message.replace(/^error: /, '').split('\n');
+  const help = `${pathOf(command)} --help`;
+  return new BkpError('USAGE', what, {
+    next: meant === undefined ? help : `${meant.replace(/^\(Did you mean (.*)\?\)$/, 'did you mean $1?')} See ${help}`,
+  });
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}

@@ -1,0 +1,60 @@
+import {readFileSync} from 'node:fs';
+import {runProgram} from './commands/program.ts';
+import {asPlain, ExitStatus, errorCodes, type PlainError, renderError, renderErrorJson} from './errors/index.ts';
+import type {RealDeps} from './real-deps.ts';
+
+// The only file that reads the arguments and sets the exit status.
+
+const args = process.argv.slice(2);
+let deps: RealDeps | undefined;
+
+for (const stream of [process.stdout, process.stderr]) stream.on('error', onStreamError);
+process.on('uncaughtException', (error) => {
+  report(error);
+  process.exit();
+});
+
+try {
+  await runProgram(args, {
+    openDeps: async (flags) => {
+      // Help and version do without.
+      const {openRealDeps} = await import('./real-deps.ts');
+      deps = await openRealDeps(flags, (status) => {
+        process.exitCode = status;
+      });
+      return deps;
+    },
+    write: (text) => process.stdout.write(text),
+    columns: process.stdout.columns,
+    version: () => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version,
+  });
+} catch (error) {
+  report(error);
+} finally {
+  deps?.close();
+}
+
+function report(error: unknown): void {
+  const plain = asPlain(error);
+  process.stderr.write(wantsJson(args) ? renderErrorJson(plain) : renderError(plain));
+  process.exitCode = exitStatusOf(plain);
+}
+
+function exitStatusOf(error: PlainError): ExitStatus {
+  return error.code in errorCodes ? errorCodes[error.code as keyof typeof errorCodes].exit : ExitStatus.failed;
+}
+
+/** Looked up in the raw arguments, because they may be what is wrong. */
+function wantsJson(words: readonly string[]): boolean {
+  return words.some((word, at) => {
+    const format = word === '--format' ? words[at + 1] : word.startsWith('--format=') ? word.slice(9) : undefined;
+    return word === '--json' || format === 'json' || format === 'proto-json-base64';
+  });
+}
+
+/** `bkp … | head -1`: the reader has what it wanted. */
+function onStreamError(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  deps?.close();
+  process.exit();
+}

@@ -1,0 +1,54 @@
+import {homedir} from 'node:os';
+import {resolve} from 'node:path';
+import {colorsWanted} from './commands/colors.ts';
+import type {Deps, GlobalFlags} from './commands/deps.ts';
+import {loadSettings, resolveHome, type Settings} from './config/index.ts';
+import type {ExitStatus} from './errors/index.ts';
+import type {Journal} from './ops/index.ts';
+
+export type RealDeps = Deps & {close: () => void};
+
+/** The process's own streams, clock, environment and folders. */
+export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitStatus) => void): Promise<RealDeps> {
+  const env = flags.home === undefined ? process.env : {...process.env, BKP_HOME: resolve(flags.home)};
+  const home = resolveHome(env, process.platform, homedir());
+  const nowMicros = () => Date.now() * 1000;
+  let journal: Promise<Journal> | undefined;
+  let settings: Promise<Settings> | undefined;
+  let signal: AbortSignal | undefined;
+  let close = () => {};
+
+  const openJournalOnce = async () => {
+    const {openJournal, systemProcesses} = await import('./ops/index.ts');
+    const opened = openJournal({file: home.journalFile, logsDir: home.logsDir, nowMicros, processes: systemProcesses});
+    close = () => opened.close();
+    opened.reap();
+    return opened;
+  };
+
+  return {
+    env,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    flags,
+    colors: colorsWanted({flags, env, isTTY: process.stdout.isTTY}),
+    home,
+    nowMicros,
+    journal: () => (journal ??= openJournalOnce()),
+    settings: () => (settings ??= loadSettings({flags, env, home})),
+    get signal() {
+      signal ??= firstInterrupt();
+      return signal;
+    },
+    exitWith,
+    close: () => close(),
+  };
+}
+
+/** Listens only once: the second Ctrl-C finds no listener and ends the process, as everywhere. */
+function firstInterrupt(): AbortSignal {
+  const interrupt = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupt.abort());
+  return interrupt.signal;
+}
