@@ -46,7 +46,9 @@ export type Operation = {
   work: unknown;
   createdBy: string;
   createdAtMicros: number;
-  /** Percent never falls; 100 only when done. */
+  /** What it is making (`shop/20261121120000Z_full`), as long as there is no result; absent when it makes nothing. */
+  backup?: string;
+  /** Percent never falls; it is 100 only when done. */
   progress: Progress & {percent: number; bytesPerSecond?: number; secondsLeft?: number};
   /** Absolute path of the log file. */
   logFile: string;
@@ -54,8 +56,10 @@ export type Operation = {
 };
 
 export type OperationState =
-  | {name: 'queued'; cancelRequested: boolean}
-  | {name: 'running'; startedAtMicros: number; workerPid: number; cancelRequested: boolean}
+  /** No worker has claimed it yet. A cancel ends it at once. */
+  | {name: 'queued'}
+  /** A heartbeat tells a hung worker from a working one; whether it is alive is told by its process alone. */
+  | {name: 'running'; startedAtMicros: number; heartbeatAtMicros: number; workerPid: number; cancelRequested: boolean}
   | {name: 'done'; startedAtMicros?: number; endedAtMicros: number; outcome: OperationOutcome};
 
 export type OperationOutcome =
@@ -63,10 +67,10 @@ export type OperationOutcome =
   | {status: 'CANCELLED'; result: OperationResult}
   | {status: 'ERROR'; error: PlainError; issues: readonly OperationIssue[]; result: OperationResult};
 
-export type NewOperation = Pick<Operation, 'kind' | 'subject' | 'shared' | 'statement' | 'work' | 'createdBy'> & {
-  /** Shown while the operation has no result yet. */
-  backup?: string;
-};
+export type NewOperation = Pick<
+  Operation,
+  'kind' | 'subject' | 'shared' | 'statement' | 'work' | 'createdBy' | 'backup'
+>;
 
 /** What the work is given, and all it is given. */
 export type WorkContext = {
