@@ -23,6 +23,9 @@ export type TableSchema = {
   definition: {readonly [key: string]: string | number | null | readonly string[]};
 };
 
+/** Opaque to all but its source; goes into the manifest as it is. */
+export type DatabaseFacts = {readonly [key: string]: string | number | null};
+
 /** Some rows or keys of one table in the database's own form. */
 export type Segment = {
   bytes: Uint8Array;
@@ -73,6 +76,8 @@ export interface Snapshot {
   /** The mark for the next increment; absent when tracking was not asked for. */
   readonly mark: Mark | undefined;
   readonly schemas: readonly TableSchema[];
+  /** What belongs to the database and not to a table (page size, encoding, …), the source's own JSON; given to `stage`. */
+  readonly database: DatabaseFacts;
   /** For progress only: bytes that the tables' rows take, about. */
   estimatedBytes(table: TableName): number;
   /** Rows of the table, exact; may cost a scan. */
@@ -85,6 +90,8 @@ export interface Snapshot {
 
 export type SnapshotOptions = {
   tables: readonly TableName[];
+  /** Leave the tables' own indexes out of their schemas (constraints stay). Default false. */
+  omitIndexes?: boolean;
   /**
    * Track changes for this owner (a collection's id) from this snapshot on; tracking that is there already goes on.
    * Absent: nothing is written to the source.
@@ -146,7 +153,7 @@ export interface TableSource {
    * @param options.id names what is left behind after a crash
    * @throws BkpError `TABLE_EXISTS` naming every table in the way
    */
-  stage(schemas: readonly TableSchema[], options: {id: string}): Promise<Staging>;
+  stage(schemas: readonly TableSchema[], options: {id: string; database: DatabaseFacts}): Promise<Staging>;
   /** Removes what a staging with this id left behind. */
   discardStaging(id: string): void;
   /** Points for `bkp doctor`: what was looked at, and what to do when it is not well. */

@@ -90,6 +90,8 @@ export interface VaultWriter {
   readonly stats: Readonly<WriteStats>;
   /** Stores the pieces as one stream. Several writes of one writer may run one after the other, not at once. */
   write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe>;
+  /** Packs and index are in the store when it resolves: `stats.storedBytes` then holds all but the manifest. */
+  flush(): Promise<void>;
   /**
    * Packs and index are flushed, every pack that `manifest` needs is looked for with its length, then the manifest
    * is put if its key is free. Durable and read back when it resolves.
