@@ -1,0 +1,59 @@
+import {BkpError, systemCode} from '../errors/index.ts';
+
+/** SQLite's result codes, without their extended part. Source: https://www.sqlite.org/rescode.html */
+const Result = {busy: 5, locked: 6, readOnly: 8, corrupt: 11, full: 13, cannotOpen: 14, notADatabase: 26} as const;
+
+/** @returns SQLite's primary result code, when SQLite threw this error */
+export function resultCode(error: unknown): number | undefined {
+  if (systemCode(error) !== 'ERR_SQLITE_ERROR') return undefined;
+  return (error as {errcode: number}).errcode & 0xff;
+}
+
+/** True when another process held the journal longer than this one was ready to wait. */
+export function isContention(error: unknown): boolean {
+  const code = resultCode(error);
+  return code === Result.busy || code === Result.locked;
+}
+
+/**
+ * Calls `work`; whatever SQLite, the file system or a damaged row says against it becomes `JOURNAL_UNAVAILABLE`.
+ * Other errors pass unchanged.
+ */
+export function guarded<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const refused = error instanceof SyntaxError || resultCode(error) !== undefined || isFileError(error);
+    throw refused ? unavailable(file, error) : error;
+  }
+}
+
+function isFileError(error: unknown): boolean {
+  return (error as {syscall?: unknown} | null)?.syscall !== undefined;
+}
+
+function unavailable(file: string, cause: unknown): BkpError {
+  return new BkpError('JOURNAL_UNAVAILABLE', `the journal ${file} cannot be used`, {
+    cause,
+    next: nextStep(file, cause),
+    context: {file},
+    retryable: isContention(cause),
+  });
+}
+
+function nextStep(file: string, cause: unknown): string {
+  const code = resultCode(cause);
+  if (isContention(cause)) return 'another bkp has held the journal for seconds; try again';
+  if (code === Result.full || systemCode(cause) === 'ENOSPC')
+    return `free some space on the disk of ${file}, then try again`;
+  if (code === Result.readOnly || code === Result.cannotOpen || isFileError(cause)) {
+    return `make ${file} and its folder writable for you, or choose another home with --home or BKP_HOME`;
+  }
+  if (code === Result.corrupt || code === Result.notADatabase || cause instanceof SyntaxError) return replaceIt(file);
+  return 'bkp doctor looks at the home and says more';
+}
+
+/** Only the list of operations is lost with a journal: the backups lie in their store. */
+export function replaceIt(file: string): string {
+  return `move it away (mv '${file}' '${file}.damaged'): bkp starts a new one, and no backup is lost with it`;
+}

@@ -1,0 +1,120 @@
+import {closeSync, mkdirSync, openSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {BkpError} from '../errors/index.ts';
+import {isContention, replaceIt} from './journal-errors.ts';
+
+/**
+ * The steps from an empty file to the present form; `user_version` counts those that were taken. A step that was ever
+ * released is never changed: a new form is a new step.
+ *
+ * - Numbers are never given twice, also not after the newest operation was forgotten (AUTOINCREMENT).
+ * - `one_open` lets two processes that start work on one subject at the same moment not both win.
+ * - Of a queued operation, worker_… is the process that was started for it, as far as that is known.
+ */
+const steps: readonly string[] = [
+  `CREATE TABLE operation (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    shared INTEGER NOT NULL,
+    statement TEXT NOT NULL,
+    work TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at_micros INTEGER NOT NULL,
+    created_in TEXT NOT NULL,
+    backup TEXT,
+    state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'done')),
+    worker_pid INTEGER,
+    worker_started_at TEXT,
+    worker_boot TEXT,
+    worker_space TEXT,
+    started_at_micros INTEGER,
+    heartbeat_at_micros INTEGER,
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    phase TEXT NOT NULL DEFAULT 'Preparing',
+    bytes_done INTEGER NOT NULL DEFAULT 0,
+    bytes_total INTEGER,
+    items_done INTEGER NOT NULL DEFAULT 0,
+    items_total INTEGER,
+    percent REAL NOT NULL DEFAULT 0,
+    bytes_per_second REAL,
+    seconds_left REAL,
+    ended_at_micros INTEGER,
+    outcome TEXT
+  ) STRICT;
+  CREATE UNIQUE INDEX one_open ON operation (subject) WHERE state <> 'done' AND shared = 0;
+  CREATE INDEX open_ones ON operation (number) WHERE state <> 'done';
+  CREATE INDEX by_kind ON operation (kind, number);`,
+];
+
+/** How long one statement waits for other processes; they hold the journal for milliseconds. */
+const busyTimeoutMs = 5_000;
+/** Switching a fresh file to WAL does not wait by itself; a handful of processes may meet there. */
+const wal = {tries: 100, pauseMs: 20};
+
+/**
+ * Opens the journal, making folder (mode 0700), file (mode 0600) and tables as needed.
+ * @throws BkpError `NEWER_VERSION` | `JOURNAL_UNAVAILABLE`; and what SQLite or the file system throws
+ */
+export function openJournalFile(file: string): DatabaseSync {
+  mkdirSync(dirname(file), {recursive: true, mode: 0o700});
+  // SQLite gives its -wal and -shm files the mode of the file itself.
+  closeSync(openSync(file, 'a', 0o600));
+  const database = new DatabaseSync(file, {timeout: busyTimeoutMs});
+  try {
+    prepareSchema(database, file);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function prepareSchema(database: DatabaseSync, file: string): void {
+  if (checkedVersion(database, file) === steps.length) return;
+  enterWal(database);
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    // Another process may have taken the steps while this one waited for its turn.
+    for (const step of steps.slice(checkedVersion(database, file))) database.exec(step);
+    database.exec(`PRAGMA user_version = ${steps.length}`);
+    database.exec('COMMIT');
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function checkedVersion(database: DatabaseSync, file: string): number {
+  const version = numberOf(database, 'PRAGMA user_version');
+  if (version > steps.length) {
+    throw new BkpError('NEWER_VERSION', `the journal ${file} was written by a newer bkp`, {
+      cause: `its version is ${version}, and this bkp knows versions up to ${steps.length}`,
+      next: 'update this bkp, or choose another home with --home or BKP_HOME',
+      context: {file},
+    });
+  }
+  if (version === 0 && numberOf(database, 'SELECT count(*) FROM sqlite_schema') > 0) {
+    throw new BkpError('JOURNAL_UNAVAILABLE', `${file} is a database, but not a journal of bkp`, {
+      next: replaceIt(file),
+    });
+  }
+  return version;
+}
+
+function numberOf(database: DatabaseSync, query: string): number {
+  return Number(Object.values(database.prepare(query).get()!)[0]);
+}
+
+function enterWal(database: DatabaseSync): void {
+  for (let left = wal.tries; ; left--) {
+    try {
+      database.exec('PRAGMA journal_mode = WAL');
+      return;
+    } catch (error) {
+      if (left === 0 || !isContention(error)) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, wal.pauseMs);
+    }
+  }
+}

@@ -1,0 +1,41 @@
+// Every statement of the journal, by the call that runs it. Each is a transaction of its own.
+
+/** The clock may go back while an operation runs; it still never ends before it has started. */
+export const sql = {
+  create: `INSERT INTO operation (kind, subject, shared, statement, work, created_by, created_at_micros, created_in, backup)
+    VALUES (:kind, :subject, :shared, :statement, :work, :createdBy, :now, :boot, :backup)
+    ON CONFLICT DO NOTHING RETURNING *`,
+  holder: "SELECT * FROM operation WHERE subject = :subject AND state <> 'done' AND shared = 0",
+  get: 'SELECT * FROM operation WHERE number = :number',
+  list: 'SELECT * FROM operation ORDER BY number DESC LIMIT :limit OFFSET :offset',
+  listKinds: `SELECT * FROM operation WHERE number IN (
+      SELECT number FROM operation WHERE kind IN (SELECT value FROM json_each(:kinds))
+      ORDER BY number DESC LIMIT :limit OFFSET :offset)
+    ORDER BY number DESC`,
+  open: "SELECT * FROM operation WHERE state <> 'done' ORDER BY number",
+  last: 'SELECT * FROM operation ORDER BY number DESC LIMIT 1',
+  requestCancel: `UPDATE operation SET
+      cancel_requested = 1,
+      ended_at_micros = iif(state = 'queued', max(:now, created_at_micros), NULL),
+      outcome = iif(state = 'queued', :outcome, NULL),
+      state = iif(state = 'queued', 'done', state)
+    WHERE number = :number AND state <> 'done' RETURNING *`,
+  forget: "DELETE FROM operation WHERE number = :number AND state = 'done' RETURNING *",
+  assign: `UPDATE operation SET
+      worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space
+    WHERE number = :number AND state = 'queued'`,
+  claim: `UPDATE operation SET
+      state = 'running',
+      worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space,
+      started_at_micros = max(:now, created_at_micros), heartbeat_at_micros = :now
+    WHERE number = :number AND state = 'queued' RETURNING *`,
+  report: `UPDATE operation SET
+      phase = :phase, bytes_done = :bytesDone, bytes_total = :bytesTotal, items_done = :itemsDone,
+      items_total = :itemsTotal, percent = max(percent, :percent), bytes_per_second = :bytesPerSecond,
+      seconds_left = :secondsLeft, heartbeat_at_micros = :now
+    WHERE number = :number AND state = 'running' RETURNING *`,
+  end: `UPDATE operation SET
+      state = 'done', outcome = :outcome, percent = max(percent, :done), bytes_per_second = NULL, seconds_left = NULL,
+      ended_at_micros = max(:now, created_at_micros, coalesce(started_at_micros, 0))
+    WHERE number = :number AND state = :state AND worker_pid IS :worker RETURNING *`,
+};

@@ -1,0 +1,234 @@
+import {rmSync} from 'node:fs';
+import type {SQLInputValue, StatementSync} from 'node:sqlite';
+import {BkpError} from '../errors/index.ts';
+import {deadWorkerError, whyDead} from './dead-workers.ts';
+import {guarded} from './journal-errors.ts';
+import {openJournalFile} from './journal-file.ts';
+import {sql} from './journal-sql.ts';
+import {kindsUnder, type OperationRef} from './kinds.ts';
+import type {NewOperation, Operation, OperationKind, OperationNumber, OperationOutcome} from './operation.ts';
+import {failure} from './outcome.ts';
+import {pageWindow} from './paging.ts';
+import type {Processes} from './processes.ts';
+import {type MeasuredProgress, percentOf} from './progress.ts';
+import {busy, notFound, unfinished} from './refusals.ts';
+import {logFileOf, operationOf, type Row} from './row.ts';
+
+export type JournalOptions = {
+  /** The SQLite file; made, with its folder, when it is not there. */
+  file: string;
+  /** Folder of the operations' log files; made by who writes one. */
+  logsDir: string;
+  nowMicros: () => number;
+  processes: Processes;
+};
+
+export type OperationPage = {
+  /** Newest first. */
+  operations: readonly Operation[];
+  /** 0 when nothing follows. */
+  nextPage: number;
+};
+
+/**
+ * The operations of one home, as all its processes read and write them. All calls are synchronous and take well under
+ * a millisecond; each is one transaction. Every call throws `JOURNAL_UNAVAILABLE` when the file cannot be used.
+ *
+ * Who looks at operations calls `reap` first, so that what it sees is true.
+ */
+export type Journal = {
+  /**
+   * Adds a queued operation. At most one that is not `shared` is open on a subject, also when processes race.
+   * Operations of dead workers do not count: they are ended first, and only `reap` would have told of them.
+   * @throws BkpError `BUSY` naming the operation in the way (context `operation`)
+   */
+  create(wanted: NewOperation): Operation;
+  /** @throws BkpError `OPERATION_NOT_FOUND` */
+  get(number: OperationNumber): Operation;
+  /**
+   * Finds what a user named. A kind in `ref` must fit as in a listing of that kind: `incbackup/1` finds a full backup
+   * with number 1 too, `restore/1` does not.
+   * @throws BkpError `OPERATION_NOT_FOUND` with the noun of the kind that the user gave
+   */
+  find(ref: OperationRef): Operation;
+  /** @param page counted from 1. `pageSize` is cut to 1 … 100. Without `kinds`: all. */
+  list(options: {kinds?: readonly OperationKind[]; page: number; pageSize: number}): OperationPage;
+  /** All that are not done, oldest first. */
+  open(): Operation[];
+  /** Number of the newest operation; absent when there is none. */
+  lastNumber(): OperationNumber | undefined;
+  /**
+   * A queued operation ends CANCELLED at once, a running one is asked to stop, a done one stays as it is.
+   * @throws BkpError `OPERATION_NOT_FOUND`
+   */
+  requestCancel(number: OperationNumber): void;
+  /**
+   * Removes a done operation and its log file. Its number is not given again.
+   * @throws BkpError `PRECONDITION` while it is open | `OPERATION_NOT_FOUND`
+   */
+  forget(number: OperationNumber): void;
+  /** Notes which process was started for a queued operation, so that its death is noticed before it claims. */
+  assign(number: OperationNumber, pid: number): void;
+  /** @returns the operation, running in this process from now on; absent when another has it, or it is done or forgotten */
+  claim(number: OperationNumber): Operation | undefined;
+  /**
+   * Heartbeat and progress in one. A lower percent than before is ignored.
+   * @returns whether the work must stop: cancelled, or no longer running as far as others know
+   */
+  report(number: OperationNumber, progress: MeasuredProgress): {cancelRequested: boolean};
+  /** @returns false when it was done already, or forgotten: the first outcome stays */
+  finish(number: OperationNumber, outcome: OperationOutcome): boolean;
+  /**
+   * Ends the operations whose worker is dead, or never came, with an error.
+   * @returns those that this very call ended: of all processes that look, one gets each operation, to clean up after it
+   */
+  reap(): Operation[];
+  close(): void;
+};
+
+/** @throws BkpError `NEWER_VERSION` | `JOURNAL_UNAVAILABLE` */
+export function openJournal({file, logsDir, nowMicros, processes}: JournalOptions): Journal {
+  const guard = <T>(work: () => T): T => guarded(file, work);
+  const database = guard(() => openJournalFile(file));
+  const prepared = new Map<string, StatementSync>();
+
+  /** Runs one statement, which is prepared when it is first needed. */
+  const rows = (text: string, values: Record<string, SQLInputValue> = {}): Row[] =>
+    guard(() => {
+      const statement = prepared.get(text) ?? database.prepare(text);
+      prepared.set(text, statement);
+      return statement.all(values) as Row[];
+    });
+  const operations = (found: readonly Row[]) => guard(() => found.map((row) => operationOf(row, logsDir)));
+  const rowOf = (number: OperationNumber) => rows(sql.get, {number})[0];
+
+  const journal: Journal = {
+    create(wanted) {
+      for (;;) {
+        reapAll();
+        const [created] = operations(
+          rows(sql.create, {
+            kind: wanted.kind,
+            subject: wanted.subject,
+            shared: Number(wanted.shared),
+            statement: wanted.statement,
+            work: JSON.stringify(wanted.work ?? null),
+            createdBy: wanted.createdBy,
+            backup: wanted.backup ?? null,
+            now: nowMicros(),
+            boot: processes.self().boot,
+          }),
+        );
+        if (created !== undefined) return created;
+        const [holder] = operations(rows(sql.holder, {subject: wanted.subject}));
+        if (holder !== undefined) throw busy(holder);
+        // It has ended in between: the way is free now.
+      }
+    },
+
+    get(number) {
+      return journal.find({number});
+    },
+
+    find(ref) {
+      const number = 'last' in ref ? journal.lastNumber() : ref.number;
+      if (number === undefined) throw new BkpError('OPERATION_NOT_FOUND', 'there are no operations yet');
+      const kind = 'last' in ref ? undefined : ref.kind;
+      const [found] = operations(rows(sql.get, {number}));
+      if (found !== undefined && (kind === undefined || kindsUnder(kind).includes(found.kind))) return found;
+      throw notFound(number, kind, found);
+    },
+
+    list({kinds, page, pageSize}) {
+      const {size, offset} = pageWindow(page, pageSize);
+      const window = {limit: size + 1, offset};
+      const found =
+        kinds === undefined ? rows(sql.list, window) : rows(sql.listKinds, {kinds: JSON.stringify(kinds), ...window});
+      return {operations: operations(found.slice(0, size)), nextPage: found.length > size ? Math.max(1, page) + 1 : 0};
+    },
+
+    open: () => operations(rows(sql.open)),
+
+    lastNumber: () => rows(sql.last)[0]?.number as OperationNumber | undefined,
+
+    requestCancel(number) {
+      reapAll();
+      const outcome = JSON.stringify({status: 'CANCELLED', result: {}} satisfies OperationOutcome);
+      const [asked] = rows(sql.requestCancel, {number, outcome, now: nowMicros()});
+      if (asked === undefined) journal.get(number);
+    },
+
+    forget(number) {
+      reapAll();
+      const [forgotten] = rows(sql.forget, {number});
+      if (forgotten === undefined) throw unfinished(journal.get(number));
+      guard(() => rmSync(logFileOf(forgotten, logsDir), {force: true}));
+    },
+
+    assign(number, pid) {
+      const worker = processes.identify(pid);
+      if (worker !== undefined) rows(sql.assign, {number, ...worker});
+    },
+
+    claim(number) {
+      return operations(rows(sql.claim, {number, now: nowMicros(), ...processes.self()}))[0];
+    },
+
+    report(number, progress) {
+      const [reported] = withoutSync(() =>
+        rows(sql.report, {
+          number,
+          phase: progress.phase,
+          bytesDone: progress.bytesDone,
+          bytesTotal: progress.bytesTotal ?? null,
+          itemsDone: progress.itemsDone,
+          itemsTotal: progress.itemsTotal ?? null,
+          percent: percentOf(progress),
+          bytesPerSecond: progress.bytesPerSecond ?? null,
+          secondsLeft: progress.secondsLeft ?? null,
+          now: nowMicros(),
+        }),
+      );
+      return {cancelRequested: reported === undefined || reported.cancel_requested === 1};
+    },
+
+    finish(number, outcome) {
+      const row = rowOf(number);
+      return row !== undefined && end(row, outcome) !== undefined;
+    },
+
+    reap: () => reapAll(),
+
+    close: () => {
+      if (database.isOpen) database.close();
+    },
+  };
+  return journal;
+
+  /** Wins only if the row is still in the state, and with the worker, that was seen. */
+  function end(row: Row, outcome: OperationOutcome): Operation | undefined {
+    const {number, state, worker_pid: worker} = row;
+    const done = outcome.status === 'SUCCESS' ? 100 : 0;
+    const values = {number, state, worker, outcome: JSON.stringify(outcome), done, now: nowMicros()};
+    return operations(rows(sql.end, values))[0];
+  }
+
+  function reapAll(): Operation[] {
+    return rows(sql.open).flatMap((row) => {
+      const why = whyDead(row, processes, nowMicros());
+      if (why === undefined) return [];
+      const ended = end(row, failure(deadWorkerError(operations([row])[0]!, why)));
+      return ended === undefined ? [] : [ended];
+    });
+  }
+
+  /** A lost heartbeat does no harm after a power failure, so it is not worth a wait for the disk. */
+  function withoutSync<T>(work: () => T): T {
+    guard(() => database.exec('PRAGMA synchronous = NORMAL'));
+    try {
+      return work();
+    } finally {
+      guard(() => database.exec('PRAGMA synchronous = FULL'));
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import {BkpError} from '../errors/index.ts';
+import {type Operation, type OperationKind, type OperationNumber, operationKinds} from './operation.ts';
+
+const nouns: Record<OperationKind, string> = {
+  cleanup: 'Cleanup',
+  fullbackup: 'Full backup',
+  incbackup: 'Incremental backup',
+  restore: 'Restore',
+  verify: 'Verification',
+};
+
+/** @returns what people call an operation of this kind, with a capital: `Full backup`. Without a kind: `Operation`. */
+export function kindNoun(kind: OperationKind | undefined): string {
+  return kind === undefined ? 'Operation' : nouns[kind];
+}
+
+/** @returns the id that people see and type: `fullbackup/1`. */
+export function operationId(operation: Pick<Operation, 'kind' | 'number'>): string {
+  return `${operation.kind}/${operation.number}`;
+}
+
+/**
+ * @returns the kinds that a kind word stands for: `incbackup` means every backup of a collection, since users of the
+ *   original are told to look there for the full ones too; every other word means itself.
+ */
+export function kindsUnder(word: OperationKind): readonly OperationKind[] {
+  return word === 'incbackup' ? ['fullbackup', 'incbackup'] : [word];
+}
+
+/** @throws BkpError `USAGE` naming all kinds */
+export function parseKind(text: string): OperationKind {
+  const kind = operationKinds.find((known) => known === text);
+  if (kind === undefined) throw new BkpError('USAGE', `Invalid kind. Use one of: ${operationKinds.join(', ')}`);
+  return kind;
+}
+
+/** What a user typed to name an operation. Without `kind` when only a number was given. */
+export type OperationRef = {number: OperationNumber; kind?: OperationKind} | {last: true};
+
+/** The original's ids carry its kind as a number. Source: YDB's public operation ids, `ydb://<word>/<kind>?id=<number>`. */
+const kindsByForeignNumber: Readonly<Record<string, OperationKind>> = {
+  '11': 'incbackup',
+  '12': 'restore',
+  '14': 'fullbackup',
+};
+
+/**
+ * Reads `fullbackup/1`, `1`, `last`, and the original's `ydb://fullbackup/14?id=1` (the number after the slash is the
+ * kind, the word before it is not looked at), percent-encoded or not.
+ * @throws BkpError `USAGE` with the accepted forms
+ */
+export function parseOperationId(text: string): OperationRef {
+  const plain = decoded(text);
+  if (plain === 'last') return {last: true};
+  const bare = numberIn(plain);
+  if (bare !== undefined) return {number: bare};
+  const ref = plain.startsWith('ydb://') ? foreign(plain) : ours(plain);
+  if (ref !== undefined) return ref;
+  throw new BkpError('USAGE', `Invalid operation ID: ${JSON.stringify(text)}`, {
+    next: "type it as fullbackup/1, as 1, as last, or as 'ydb://fullbackup/14?id=1'; bkp operation list shows all ids",
+  });
+}
+
+function ours(plain: string): OperationRef | undefined {
+  const [word, digits, ...more] = plain.split('/');
+  const kind = operationKinds.find((known) => known === word);
+  const number = numberIn(digits ?? '');
+  return kind === undefined || number === undefined || more.length > 0 ? undefined : {kind, number};
+}
+
+function foreign(plain: string): OperationRef | undefined {
+  const parts = /^ydb:\/\/\w+\/(\d+)\?(.*)$/.exec(plain);
+  const kind = kindsByForeignNumber[parts?.[1] ?? ''];
+  const number = numberIn(new URLSearchParams(parts?.[2]).get('id') ?? '');
+  return kind === undefined || number === undefined ? undefined : {kind, number};
+}
+
+function numberIn(text: string): OperationNumber | undefined {
+  const number = Number(text);
+  return /^\d+$/.test(text) && Number.isSafeInteger(number) ? (number as OperationNumber) : undefined;
+}
+
+/** A text that is no valid percent-encoding is taken as it is, and then fits no form. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,39 @@
+import {assert, BkpError} from '../errors/index.ts';
+import {isoSeconds} from './dead-workers.ts';
+import {kindNoun, operationId} from './kinds.ts';
+import type {Operation, OperationKind, OperationNumber} from './operation.ts';
+
+export function busy(holder: Operation): BkpError {
+  const id = operationId(holder);
+  const since =
+    holder.state.name === 'running'
+      ? `runs since ${isoSeconds(holder.state.startedAtMicros)}`
+      : `is queued since ${isoSeconds(holder.createdAtMicros)}`;
+  return new BkpError('BUSY', `${holder.subject} is busy`, {
+    cause: `operation ${id} ${since}`,
+    next: `bkp operation get ${id} shows how far it is, bkp operation wait ${id} waits for its end`,
+    context: {operation: id},
+    retryable: true,
+  });
+}
+
+export function notFound(
+  number: OperationNumber,
+  kind: OperationKind | undefined,
+  found: Operation | undefined,
+): BkpError {
+  return new BkpError('OPERATION_NOT_FOUND', `${kindNoun(kind)} with id ${number} is not found`, {
+    ...(found === undefined ? {} : {cause: `the operation with this number is ${operationId(found)}`}),
+    next: found === undefined ? 'bkp operation list shows what there is' : `bkp operation get ${operationId(found)}`,
+  });
+}
+
+export function unfinished(operation: Operation): BkpError {
+  const id = operationId(operation);
+  assert(operation.state.name !== 'done', `${id} is done, and yet could not be forgotten`);
+  return new BkpError(
+    'PRECONDITION',
+    `${kindNoun(operation.kind)} with id ${operation.number} hasn't been finished yet`,
+    {next: `bkp operation wait ${id} waits for its end, bkp operation cancel ${id} ends it`},
+  );
+}
