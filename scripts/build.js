@@ -10,7 +10,7 @@ const run = (name, args) => execFileSync(tool(name), args, {cwd: root, stdio: ['
 
 // An installed package has dist/ and no sources; `prepare` must then do nothing.
 if (existsSync(join(root, 'src'))) {
-  run('peggy', ['--format', 'es', '--dts', '--output', 'src/sql/grammar.js', 'src/sql/grammar.peggy']);
+  run('peggy', ['--format', 'es', '--dts', '--allowed-start-rules', 'Script,Lexemes', '--output', 'src/sql/grammar.js', 'src/sql/grammar.peggy']);
   rmSync(join(root, 'dist'), {recursive: true, force: true});
   run('tsc', ['-p', 'tsconfig.build.json']);
 }

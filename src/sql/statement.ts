@@ -1,7 +1,7 @@
-/** Where something stands in the text, both 1-based. */
+/** Where something stands in the text, both 1-based; columns count UTF-16 units. */
 export type Place = {line: number; column: number};
 
-/** A name as written: `path` without quotes, e.g. `shop`, `/Root/shop/orders`, `prefix/anotherTable`. */
+/** A name as written, without its backticks: `shop`, `/Root/shop/orders`, `main.orders`; see names.ts for what it means. */
 export type Name = {text: string; place: Place};
 
 /** `key` in upper case. Known keys are checked when the statement is executed, not here. */
@@ -9,7 +9,7 @@ export type Setting = {key: string; value: string};
 
 export type Members = {kind: 'tables'; tables: readonly Name[]} | {kind: 'database'};
 
-/** A backup of a collection; `point` is a directory name or its time part. Absent point: the newest. */
+/** A backup of a collection as written: the point may also hide in the name (`shop/<point>`), see `backupRef`. */
 export type BackupRef = {collection: Name; point?: string};
 
 export type AlterAction =
@@ -18,14 +18,16 @@ export type AlterAction =
   | {kind: 'add-table' | 'drop-table'; table: Name}
   | {kind: 'add-database' | 'drop-database'};
 
-/** One statement, typed. `text` is as written, without the final `;`. */
-export type Statement = {text: string; place: Place} & (
-  | {kind: 'create-collection'; name: Name; ifNotExists: boolean; members: Members | undefined; settings: readonly Setting[]}
+/** What a statement asks for. */
+export type StatementBody =
+  | {kind: 'create-collection'; name: Name; ifNotExists: boolean; members?: Members; settings: readonly Setting[]}
   | {kind: 'alter-collection'; name: Name; actions: readonly AlterAction[]}
   | {kind: 'drop-collection'; name: Name; ifExists: boolean}
   | {kind: 'backup'; collection: Name; incremental: boolean}
   | {kind: 'restore'; backup: BackupRef}
   | {kind: 'verify'; backup: BackupRef; settings: readonly Setting[]}
   | {kind: 'show-collections'}
-  | {kind: 'show-backups'; collection: Name}
-);
+  | {kind: 'show-backups'; collection: Name};
+
+/** One statement, typed. `text` is as written, without the final `;`. */
+export type Statement = {text: string; place: Place} & StatementBody;

@@ -1,0 +1,65 @@
+import stringWidth from 'string-width';
+
+/** Fits, with a label in front, a terminal of 80 columns. */
+const widthColumns = 72;
+/** Of a long line, so much is kept before the mark. */
+const leadColumns = 40;
+/** A line of a generated script may hold a megabyte; no more than this around the mark can be seen anyway. */
+const reachUnits = 400;
+
+type Cell = {text: string; columns: number};
+
+/** One line of `text`, and a second one with `^` under `offset`. A long line is cut on both sides of the mark. */
+export function excerpt(text: string, offset: number): string {
+  const lineStart = text.lastIndexOf('\n', offset - 1) + 1;
+  const lineEnd = text.indexOf('\n', offset);
+  const from = Math.max(lineStart, offset - reachUnits);
+  const to = Math.min(lineEnd === -1 ? text.length : lineEnd, offset + reachUnits);
+  const before = cells(text.slice(from, offset));
+  const after = cells(text.slice(offset, to).trimEnd());
+
+  const shownBefore = takeLast(
+    before,
+    columnsOf(after) + columnsOf(before) <= widthColumns ? widthColumns : leadColumns,
+  );
+  const head = shownBefore.length < before.length || from > lineStart ? '…' : '';
+  const shownAfter = takeFirst(after, widthColumns - columnsOf(shownBefore));
+  const tail = shownAfter.length < after.length ? '…' : '';
+
+  const line = head + join(shownBefore) + join(shownAfter) + tail;
+  return `${line}\n${' '.repeat(head.length + columnsOf(shownBefore))}^`;
+}
+
+/** A text as it can stand on a terminal: tabs as blanks, control characters as their pictures. */
+export function printable(text: string): string {
+  return text
+    .toWellFormed()
+    .replaceAll('\t', '    ')
+    .replaceAll(/\p{Cc}/gu, (control) => String.fromCodePoint(control < ' ' ? 0x2400 + control.charCodeAt(0) : 0xfffd));
+}
+
+function cells(text: string): Cell[] {
+  const graphemes = new Intl.Segmenter(undefined, {granularity: 'grapheme'}).segment(printable(text));
+  return Array.from(graphemes, ({segment}) => ({text: segment, columns: stringWidth(segment)}));
+}
+
+function takeFirst(all: readonly Cell[], columns: number): readonly Cell[] {
+  let end = 0;
+  for (let used = 0; end < all.length; end++) {
+    used += all[end]!.columns;
+    if (used > columns) break;
+  }
+  return all.slice(0, end);
+}
+
+function takeLast(all: readonly Cell[], columns: number): readonly Cell[] {
+  return takeFirst(all.toReversed(), columns).toReversed();
+}
+
+function columnsOf(all: readonly Cell[]): number {
+  return all.reduce((sum, cell) => sum + cell.columns, 0);
+}
+
+function join(all: readonly Cell[]): string {
+  return all.map((cell) => cell.text).join('');
+}

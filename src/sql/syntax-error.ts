@@ -1,0 +1,114 @@
+import {BkpError, didYouMean, unreachable} from '../errors/index.ts';
+import {excerpt, printable} from './excerpt.ts';
+import {keywords} from './keywords.ts';
+import {type Lexeme, lexemes} from './lexemes.ts';
+import {quoteName} from './names.ts';
+import type {Place} from './statement.ts';
+
+/** What the grammar's expectations look like; descriptions are the names of its rules. */
+export type Expectation = {type: string; description?: string; text?: string};
+
+/** What the grammar refuses by itself, although it is well-formed; `detail` is a setting's key or a word. */
+export type Refusal = 'duplicate-key' | 'not-a-string' | 'other-dialect';
+
+const end = 'the end of the statement';
+/** A found word longer than this is cut: the excerpt shows where it stands. */
+const foundLimit = 40;
+
+/** A statement that does not parse: what was found at `offset`, what was expected there, and what was probably meant. */
+export function unexpected(text: string, offset: number, expectations: readonly Expectation[]): BkpError {
+  const all = lexemes(text);
+  const index = all.findIndex((lexeme) => lexeme.start >= offset);
+  const lexeme = all[index];
+  const previous = index === -1 ? all.at(-1) : all[index - 1];
+  // Where a statement begins, it may as well end (empty statements are allowed), but that is no help to anybody.
+  const atStart = previous === undefined || previous.kind === 'end';
+  const expected = humanNames(expectations).filter((name) => !(atStart && name === end));
+  const word = lexeme === undefined ? '' : text.slice(lexeme.start, lexeme.end);
+  const expectedKeywords = expected.filter((name) => keywords.includes(name));
+  const meant = lexeme?.kind === 'word' ? didYouMean(word, expectedKeywords) : undefined;
+  // A missing rest is missed right after the last word, not below the blank lines and comments after it.
+  const place = lexeme === undefined ? (previous?.end ?? offset) : offset;
+  return syntaxError(text, place, `found ${describe(word, lexeme)}, expected ${anyOf(expected)}`, {
+    next: meant === undefined ? nameHint(text, lexeme, previous, expected) : `did you mean ${meant}?`,
+  });
+}
+
+/** The error of what the grammar refuses by itself. */
+export function refusal(text: string, kind: Refusal, offset: number, detail: string): BkpError {
+  switch (kind) {
+    case 'duplicate-key':
+      return syntaxError(text, offset, `${printable(detail)} duplicate keys`, {next: 'keep one of the two'});
+    case 'not-a-string':
+      return syntaxError(text, offset, `${printable(detail)} value should be a string literal`, {
+        next: `put the value in quotes: ${printable(detail)} = '…'`,
+      });
+    case 'other-dialect':
+      return new BkpError('UNSUPPORTED', `this version does not know BACKUP ${detail.toUpperCase()}`, {
+        next: `if a collection has that name, put it in backticks: BACKUP \`${detail}\``,
+      });
+    default:
+      return unreachable(kind);
+  }
+}
+
+function syntaxError(text: string, offset: number, what: string, {next}: {next: string | undefined}): BkpError {
+  const {line, column} = placeOf(text, offset);
+  return new BkpError('SYNTAX', `syntax error at line ${line}, column ${column}: ${what}`, {
+    cause: excerpt(text, offset),
+    ...(next === undefined ? {} : {next}),
+    context: {line, column},
+  });
+}
+
+function placeOf(text: string, offset: number): Place {
+  const lines = text.slice(0, offset).split('\n');
+  return {line: lines.length, column: lines.at(-1)!.length + 1};
+}
+
+/** Symbols, then keywords, then kinds of things, the end last; each once. */
+function humanNames(expectations: readonly Expectation[]): string[] {
+  const names = new Set<string>();
+  for (const {type, description, text} of expectations) {
+    if (type === 'end' || text === ';') names.add(end);
+    else if (type === 'literal') names.add(`\`${text}\``);
+    else if (description !== 'whitespace') names.add(description ?? 'something else');
+  }
+  const rank = (name: string) => (name === end ? 3 : name.startsWith('`') ? 0 : keywords.includes(name) ? 1 : 2);
+  return [...names].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
+
+function anyOf(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+}
+
+function describe(word: string, lexeme: Lexeme | undefined): string {
+  if (lexeme === undefined || lexeme.kind === 'end') return end;
+  if (lexeme.kind === 'unclosed') {
+    const what = word.startsWith('/*') ? 'a comment' : word.startsWith('`') ? 'a name' : 'a string';
+    return `${what} that is not closed`;
+  }
+  const shown = printable(word);
+  return `\`${shown.length > foundLimit ? `${shown.slice(0, foundLimit)}…` : shown}\``;
+}
+
+/** The two things that go wrong with names: they need backticks, or a shell has eaten those. */
+function nameHint(
+  text: string,
+  lexeme: Lexeme | undefined,
+  previous: Lexeme | undefined,
+  expected: readonly string[],
+): string | undefined {
+  if (lexeme?.kind === 'unclosed') return undefined;
+  const expectsName = expected.includes('a name');
+  if (expectsName && lexeme?.kind === 'string') {
+    return `names stand in backticks: ${quoteName(text.slice(lexeme.start + 1, lexeme.end - 1), {always: true})}`;
+  }
+  const continuesName = lexeme?.kind === 'other' && previous?.kind === 'word' && previous.end === lexeme.start;
+  const start = continuesName ? previous.start : lexeme?.start;
+  const odd = start === undefined ? '' : /^[^\s;,()=`'"]*/.exec(text.slice(start))![0];
+  if ((expectsName || continuesName) && odd !== '') {
+    return `names with other characters than letters, digits and _ stand in backticks: ${quoteName(printable(odd), {always: true})}`;
+  }
+  return expectsName ? "within a shell's double quotes, write \\` for a backtick" : undefined;
+}

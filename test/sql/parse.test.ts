@@ -1,0 +1,149 @@
+import {readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, test} from 'vitest';
+import {isComplete, keywords, parse} from '../../src/sql/index.ts';
+
+const n = (text: string) => expect.objectContaining({text});
+const cluster = {key: 'STORAGE', value: 'cluster'};
+const create = {kind: 'create-collection', ifNotExists: false, settings: [cluster]};
+const alter = {kind: 'alter-collection', name: n('c')};
+
+test.each<[string, object]>([
+  // YS01, YS02, YS07
+  [
+    "CREATE BACKUP COLLECTION `shop` ( TABLE `/Root/orders`, TABLE `/Root/products` ) WITH ( STORAGE = 'cluster', INCREMENTAL_BACKUP_ENABLED = 'true' );",
+    {
+      ...create,
+      name: n('shop'),
+      members: {kind: 'tables', tables: [n('/Root/orders'), n('/Root/products')]},
+      settings: [cluster, {key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
+    },
+  ],
+  [
+    'CREATE BACKUP COLLECTION c ( TABLE someTable, TABLE `prefix/anotherTable` ) WITH ( STORAGE="cluster" );',
+    {...create, name: n('c'), members: {kind: 'tables', tables: [n('someTable'), n('prefix/anotherTable')]}},
+  ],
+  [
+    "CREATE BACKUP COLLECTION c ( TABLE orders ) WITH ( STORAGE='cluster', );",
+    {...create, name: n('c'), members: {kind: 'tables', tables: [n('orders')]}},
+  ],
+  [
+    "create backup collection if not exists c database with (storage='cluster')",
+    {...create, name: n('c'), ifNotExists: true, members: {kind: 'database'}},
+  ],
+  ["CREATE BACKUP COLLECTION c WITH (STORAGE='cluster')", {...create, name: n('c')}],
+  // Keywords are names too.
+  ["CREATE BACKUP COLLECTION if WITH (STORAGE='cluster')", {...create, name: n('if')}],
+  ["CREATE BACKUP COLLECTION with WITH (STORAGE='cluster')", {...create, name: n('with')}],
+  [
+    "CREATE BACKUP COLLECTION database DATABASE WITH (STORAGE='cluster')",
+    {...create, name: n('database'), members: {kind: 'database'}},
+  ],
+  [
+    "CREATE BACKUP COLLECTION c (TABLE table, TABLE main.orders, TABLE `main`.`a.b`) WITH (STORAGE='cluster')",
+    {...create, name: n('c'), members: {kind: 'tables', tables: [n('table'), n('main.orders'), n('main.a.b')]}},
+  ],
+  [
+    `CREATE BACKUP COLLECTION \`a\`\`b\\n\` WITH (STORAGE='cluster', X = 'it''s', Y = "a""b")`,
+    {...create, name: n('a`b\\n'), settings: [cluster, {key: 'X', value: "it's"}, {key: 'Y', value: 'a"b'}]},
+  ],
+  [
+    "ALTER BACKUP COLLECTION c SET (A='1', b='2'), RESET (d, e)",
+    {
+      ...alter,
+      actions: [
+        {
+          kind: 'set',
+          settings: [
+            {key: 'A', value: '1'},
+            {key: 'B', value: '2'},
+          ],
+        },
+        {kind: 'reset', keys: ['D', 'E']},
+      ],
+    },
+  ],
+  [
+    'ALTER BACKUP COLLECTION c ADD TABLE a, DROP TABLE main.b, ADD DATABASE, DROP DATABASE',
+    {
+      ...alter,
+      actions: [
+        {kind: 'add-table', table: n('a')},
+        {kind: 'drop-table', table: n('main.b')},
+        {kind: 'add-database'},
+        {kind: 'drop-database'},
+      ],
+    },
+  ],
+  ['DROP BACKUP COLLECTION c', {kind: 'drop-collection', name: n('c'), ifExists: false}],
+  ['DROP BACKUP COLLECTION IF EXISTS c', {kind: 'drop-collection', name: n('c'), ifExists: true}],
+  ['DROP BACKUP COLLECTION ``', {kind: 'drop-collection', name: n(''), ifExists: false}],
+  ['BACKUP c', {kind: 'backup', collection: n('c'), incremental: false}],
+  ['BACKUP c INCREMENTAL', {kind: 'backup', collection: n('c'), incremental: true}],
+  ['BACKUP incremental', {kind: 'backup', collection: n('incremental'), incremental: false}],
+  ['BACKUP`database`', {kind: 'backup', collection: n('database'), incremental: false}],
+  ['BACKUP databases', {kind: 'backup', collection: n('databases'), incremental: false}],
+  ['BACKUP größe_1', {kind: 'backup', collection: n('größe_1'), incremental: false}],
+  ['RESTORE c', {kind: 'restore', backup: {collection: n('c')}}],
+  ["RESTORE c AT '20250215120000Z'", {kind: 'restore', backup: {collection: n('c'), point: '20250215120000Z'}}],
+  ['RESTORE `c/20250215120000Z_full`', {kind: 'restore', backup: {collection: n('c/20250215120000Z_full')}}],
+  ['VERIFY c', {kind: 'verify', backup: {collection: n('c')}, settings: []}],
+  [
+    "VERIFY c AT 'x' WITH (LEVEL='structure')",
+    {kind: 'verify', backup: {collection: n('c'), point: 'x'}, settings: [{key: 'LEVEL', value: 'structure'}]},
+  ],
+  ['SHOW BACKUP COLLECTIONS', {kind: 'show-collections'}],
+  ['show backups in c', {kind: 'show-backups', collection: n('c')}],
+])('%s', (text, expected) => {
+  expect(parse(text)).toEqual([{...expected, text: text.replace(/;$/, ''), place: {line: 1, column: 1}}]);
+});
+
+test('a script: several statements, comments, empty statements, and where each stands', () => {
+  const script =
+    ';; -- BACKUP no;\nBACKUP a; /* ; BACKUP no */ BACKUP /* inside */ b\n  ;;\r\n\tSHOW BACKUP COLLECTIONS -- the end';
+  expect(parse(script).map(({text, place}) => ({text, place}))).toEqual([
+    {text: 'BACKUP a', place: {line: 2, column: 1}},
+    {text: 'BACKUP /* inside */ b', place: {line: 2, column: 29}},
+    {text: 'SHOW BACKUP COLLECTIONS', place: {line: 4, column: 2}},
+  ]);
+});
+
+test.each(['', ' \n\t', ';', ' ; ;; ', '-- only a comment', '/* only a comment */;', '\ufeff'])(
+  '%j is no statement',
+  (text) => {
+    expect(parse(text)).toEqual([]);
+  },
+);
+
+test('names know where they stand', () => {
+  expect(parse('BACKUP\n  shop')[0]).toMatchObject({collection: {text: 'shop', place: {line: 2, column: 3}}});
+});
+
+test.each([
+  ['BACKUP c;', true],
+  ['BACKUP c; -- done;', true],
+  ['BACKUP c; /* done */ \n', true],
+  ['no statement at all;', true],
+  ['BACKUP c', false],
+  ['', false],
+  ["RESTORE c AT 'x;", false],
+  ["RESTORE c AT 'it''s;", false],
+  ['BACKUP `c;', false],
+  ['BACKUP c -- ;', false],
+  ['BACKUP c /* ;', false],
+  ['BACKUP a; BACKUP b', false],
+])('the prompt takes %j as complete: %s', (text, complete) => {
+  expect(isComplete(text)).toBe(complete);
+});
+
+test('the words for completion are the keywords of the grammar', () => {
+  const grammar = readFileSync(join(import.meta.dirname, '../../src/sql/grammar.peggy'), 'utf8');
+  const rules = [...grammar.matchAll(/^([A-Z]+) "\1" = "\1"i !WordPart$/gm)].map((match) => match[1]);
+  expect(keywords).toEqual(rules);
+  expect(keywords).toEqual([...keywords].sort());
+});
+
+test('a long script is parsed in a time that grows with its length only', () => {
+  const script = 'BACKUP a_collection INCREMENTAL;\n'.repeat(20_000);
+  expect(parse(script)).toHaveLength(20_000);
+});

@@ -1,0 +1,60 @@
+import {
+  type AlterAction,
+  type BackupRef,
+  type Members,
+  quoteName,
+  type Setting,
+  type StatementBody,
+} from '../../src/sql/index.ts';
+
+/** A statement as text that parses to it again. */
+export function print(statement: StatementBody): string {
+  switch (statement.kind) {
+    case 'create-collection': {
+      const exists = statement.ifNotExists ? 'IF NOT EXISTS ' : '';
+      return `CREATE BACKUP COLLECTION ${exists}${name(statement.name)} ${members(statement.members)}WITH ${settings(statement.settings)}`;
+    }
+    case 'alter-collection':
+      return `ALTER BACKUP COLLECTION ${name(statement.name)} ${statement.actions.map(action).join(', ')}`;
+    case 'drop-collection':
+      return `DROP BACKUP COLLECTION ${statement.ifExists ? 'IF EXISTS ' : ''}${name(statement.name)}`;
+    case 'backup':
+      return `BACKUP ${name(statement.collection)}${statement.incremental ? ' INCREMENTAL' : ''}`;
+    case 'restore':
+      return `RESTORE ${ref(statement.backup)}`;
+    case 'verify':
+      return `VERIFY ${ref(statement.backup)}${statement.settings.length === 0 ? '' : ` WITH ${settings(statement.settings)}`}`;
+    case 'show-collections':
+      return 'SHOW BACKUP COLLECTIONS';
+    case 'show-backups':
+      return `SHOW BACKUPS IN ${name(statement.collection)}`;
+  }
+}
+
+const name = ({text}: {text: string}) => quoteName(text);
+const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
+const ref = ({collection, point}: BackupRef) => name(collection) + (point === undefined ? '' : ` AT ${literal(point)}`);
+const settings = (all: readonly Setting[]) =>
+  `(${all.map(({key, value}) => `${quoteName(key)} = ${literal(value)}`).join(', ')})`;
+
+function members(of: Members | undefined): string {
+  if (of === undefined) return '';
+  return of.kind === 'database' ? 'DATABASE ' : `(${of.tables.map((table) => `TABLE ${name(table)}`).join(', ')}) `;
+}
+
+function action(of: AlterAction): string {
+  switch (of.kind) {
+    case 'set':
+      return `SET ${settings(of.settings)}`;
+    case 'reset':
+      return `RESET (${of.keys.map((key) => quoteName(key)).join(', ')})`;
+    case 'add-table':
+      return `ADD TABLE ${name(of.table)}`;
+    case 'drop-table':
+      return `DROP TABLE ${name(of.table)}`;
+    case 'add-database':
+      return 'ADD DATABASE';
+    case 'drop-database':
+      return 'DROP DATABASE';
+  }
+}

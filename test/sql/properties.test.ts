@@ -1,0 +1,122 @@
+import fc from 'fast-check';
+import {expect, test} from 'vitest';
+import {BkpError} from '../../src/errors/index.ts';
+import {backupRef, isComplete, keywords, type Name, parse, type StatementBody} from '../../src/sql/index.ts';
+import {print} from './print.ts';
+
+const anyText = fc.string({unit: 'binary', maxLength: 12});
+// The place is not compared: it depends on how the printer lays the text out.
+const name = fc.oneof(anyText, fc.constantFrom('shop', 'main.orders', ...keywords)).map((text) => ({text}) as Name);
+const key = fc.string({unit: fc.constantFrom(...'ABC_`'), minLength: 1, maxLength: 8});
+const setting = fc.record({key, value: anyText});
+const settings = fc.uniqueArray(setting, {selector: (entry) => entry.key, minLength: 1, maxLength: 4});
+const backup = fc.record({collection: name, point: anyText}, {requiredKeys: ['collection']});
+const tables = fc.array(name, {minLength: 1, maxLength: 3});
+const members = fc.oneof(
+  tables.map((list) => ({kind: 'tables' as const, tables: list})),
+  fc.constant({kind: 'database' as const}),
+);
+const settingActions = settings.map((all) =>
+  all.map((entry, index) =>
+    index % 2 === 0 ? {kind: 'set' as const, settings: [entry]} : {kind: 'reset' as const, keys: [entry.key]},
+  ),
+);
+const memberAction = fc.oneof(
+  fc.record({kind: fc.constantFrom('add-table' as const, 'drop-table' as const), table: name}),
+  fc.record({kind: fc.constantFrom('add-database' as const, 'drop-database' as const)}),
+);
+const is = <Kind extends string>(kind: Kind) => fc.constant(kind);
+
+const statement: fc.Arbitrary<StatementBody> = fc.oneof(
+  fc.record(
+    {kind: is('create-collection'), name, ifNotExists: fc.boolean(), members, settings},
+    {requiredKeys: ['kind', 'name', 'ifNotExists', 'settings']},
+  ),
+  fc.record({
+    kind: is('alter-collection'),
+    name,
+    actions: fc.oneof(settingActions, fc.array(memberAction, {minLength: 1, maxLength: 3})),
+  }),
+  fc.record({kind: is('drop-collection'), name, ifExists: fc.boolean()}),
+  fc.record({kind: is('backup'), collection: name, incremental: fc.boolean()}),
+  fc.record({kind: is('restore'), backup}),
+  fc.record({kind: is('verify'), backup, settings: fc.oneof(settings, fc.constant([]))}),
+  fc.record({kind: is('show-collections')}),
+  fc.record({kind: is('show-backups'), collection: name}),
+);
+
+const withoutPlaces = (value: unknown) =>
+  JSON.parse(JSON.stringify(value, (field, inner) => (field === 'place' ? undefined : inner)));
+
+test('a printed script parses to the statements it was printed from', () => {
+  fc.assert(
+    fc.property(
+      fc.array(statement, {maxLength: 3}),
+      fc.constantFrom(';', ' ;\n', '; -- c\n', ';/* c */;'),
+      (all, separator) => {
+        const texts = all.map(print);
+        const script = texts.join(separator);
+        expect(withoutPlaces(parse(script))).toEqual(
+          withoutPlaces(all.map((body, index) => ({...body, text: texts[index]}))),
+        );
+        expect(isComplete(`${script};`)).toBe(true);
+      },
+    ),
+    {numRuns: 500},
+  );
+});
+
+test('a text either parses or is refused with a place and a reason', () => {
+  const word = fc.oneof(
+    fc.constantFrom(
+      ...keywords,
+      'shop',
+      '(',
+      ')',
+      ',',
+      '=',
+      ';',
+      '.',
+      "'x'",
+      '`y`',
+      "'",
+      '`',
+      '/*',
+      '--',
+      '\n',
+      '1',
+      '\t',
+    ),
+    anyText,
+  );
+  fc.assert(
+    fc.property(fc.array(word, {maxLength: 12}), (words) => {
+      try {
+        parse(words.join(' '));
+      } catch (error) {
+        if (!(error instanceof BkpError)) throw error;
+        expect(['SYNTAX', 'UNSUPPORTED']).toContain(error.code);
+        if (error.code === 'SYNTAX') {
+          expect(error.message).toMatch(/^syntax error at line \d+, column \d+: ./);
+          expect(String(error.cause)).toMatch(/^[^\n]*\n *\^$/);
+        }
+      }
+    }),
+    {numRuns: 2000},
+  );
+});
+
+test('names of any kind are taken apart or refused, never anything else', () => {
+  const path = fc.array(fc.oneof(anyText, fc.constantFrom('/Root', '.backups/collections', 'shop')), {maxLength: 4});
+  fc.assert(
+    fc.property(path, (parts) => {
+      try {
+        const {collection} = backupRef({collection: {text: parts.join('/'), place: {line: 1, column: 1}}});
+        expect(collection).not.toMatch(/[/\p{Cc}]|^\.{0,2}$/u);
+      } catch (error) {
+        if (!(error instanceof BkpError)) throw error;
+      }
+    }),
+    {numRuns: 1000},
+  );
+});

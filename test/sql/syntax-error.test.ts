@@ -1,0 +1,82 @@
+import {expect, test} from 'vitest';
+import {asPlain, type PlainError, renderError} from '../../src/errors/index.ts';
+import {parse} from '../../src/sql/index.ts';
+
+function errorOf(text: string): PlainError {
+  try {
+    parse(text);
+  } catch (error) {
+    return asPlain(error);
+  }
+  throw new Error(`no error: ${text}`);
+}
+
+const texts: readonly string[] = [
+  // YS03 to YS06
+  'CREATE BACKUP COLLECTION TestCollection;',
+  'CREATE BACKUP COLLECTION TABLE TestCollection;',
+  "CREATE BACKUP COLLECTION c ( TABLE orders ) WITH ( STORAGE='cluster', STORAGE='cluster' );",
+  "CREATE BACKUP COLLECTION c ( TABLE orders ) WITH ( STORAGE='cluster', storage='cluster' );",
+  'CREATE BACKUP COLLECTION c ( TABLE orders ) WITH ( INT_SETTING=1 );',
+  'VERIFY shop WITH (level=structure)',
+  // Mistyped keywords
+  'BAKCUP shop',
+  'CRAETE BACKUP COLLECTION c',
+  'BACKUP shop INCREMENTL',
+  "CREATE BACKUP COLLECTION c DATABSE WITH (STORAGE='cluster')",
+  'DELETE FROM orders',
+  // The lists' rules
+  "CREATE BACKUP COLLECTION c (TABLE a,) WITH (STORAGE='cluster')",
+  "CREATE BACKUP COLLECTION c () WITH (STORAGE='cluster')",
+  'CREATE BACKUP COLLECTION c WITH ()',
+  "ALTER BACKUP COLLECTION c SET (A='b'), ADD TABLE x",
+  "ALTER BACKUP COLLECTION c ADD TABLE x, SET (A='b')",
+  "ALTER BACKUP COLLECTION c SET (A='b'), RESET (a)",
+  'ALTER BACKUP COLLECTION c',
+  // Names
+  'BACKUP',
+  'BACKUP my-shop',
+  'BACKUP "shop"',
+  'RESTORE 1shop',
+  'BACKUP a b; RESTORE c',
+  "CREATE BACKUP COLLECTION (TABLE a) WITH (STORAGE='cluster')",
+  // What is not closed
+  "RESTORE shop AT 'x; BACKUP shop",
+  'BACKUP `shop',
+  'BACKUP shop /* because',
+  // Places
+  'BACKUP shop;\n\n\tRESTORE shop ATT;',
+  'RESTORE -- which?\n\n',
+  "CREATE BACKUP COLLECTION 店舗\tデータ (TABLE a) WITH (STORAGE='cluster')",
+  'BACKUP \u001b[31mshop',
+  // The other dialect
+  'BACKUP DATABASE',
+  'BACKUP Abort;',
+];
+
+test.each(texts)('what a user sees: %s', (text) => {
+  expect(`\n> ${text.replace('\u001b', 'ESC')}\n${renderError(errorOf(text))}`).toMatchSnapshot();
+});
+
+test('the status and the exit status are those of the table', () => {
+  expect(() => parse('BAKCUP')).toThrow(
+    expect.objectContaining({code: 'SYNTAX', exitStatus: 2, context: {line: 1, column: 1}}),
+  );
+  expect(() => parse('BACKUP DATABASE')).toThrow(expect.objectContaining({code: 'UNSUPPORTED', exitStatus: 12}));
+});
+
+test('the mark of a long line stands under the place, and both fit a terminal', () => {
+  const tables = Array.from({length: 200}, (_, index) => `TABLE table_${index}`);
+  tables[100] = 'TABEL wrong';
+  const {cause} = errorOf(`CREATE BACKUP COLLECTION c (${tables.join(', ')}) WITH (STORAGE='cluster')`);
+  const [line, mark] = cause!.split('\n') as [string, string];
+  expect(line.slice(mark.length - 1)).toMatch(/^TABEL wrong/);
+  expect(line).toMatch(/^….*…$/);
+  expect(line.length).toBeLessThanOrEqual(74);
+});
+
+test('a word without end is cut', () => {
+  expect(errorOf(`BACKUP c ${'x'.repeat(1_000_000)}`).message).toBe(
+    `syntax error at line 1, column 10: found \`${'x'.repeat(40)}…\`, expected INCREMENTAL or the end of the statement`,
+  );
+});
