@@ -1,9 +1,10 @@
 import {type ErrorCode, type ExitStatus, errorCodes, type StatusWord} from './codes.ts';
 
-
 export type ErrorOptions = {
   /** What went wrong below: an error, or a fact in words. */
   cause?: unknown;
+  /** The single faults when `message` only counts them; one line each. */
+  details?: readonly string[];
   /** What to type or to look at; one sentence or one command. */
   next?: string;
   /** Facts for programs and logs (`table`, `chunk`, `key`, …). Never a secret: redact before it gets here. */
@@ -19,6 +20,7 @@ export type ErrorOptions = {
 export class BkpError extends Error {
   override readonly name = 'BkpError';
   readonly code: ErrorCode;
+  readonly details: readonly string[];
   readonly next: string | undefined;
   readonly context: Readonly<Record<string, string | number>>;
   readonly retryable: boolean;
@@ -26,6 +28,7 @@ export class BkpError extends Error {
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : {cause: options.cause});
     this.code = code;
+    this.details = options.details ?? [];
     this.next = options.next;
     this.context = options.context ?? {};
     this.retryable = options.retryable ?? false;

@@ -5,6 +5,8 @@ export type PlainError = {
   code: string;
   status: string;
   message: string;
+  /** The single faults when `message` only counts them. */
+  details?: readonly string[];
   /** The chain of causes in words, outermost first; absent when there is none. */
   cause?: string;
   next?: string;
@@ -20,6 +22,7 @@ export function asPlain(error: unknown): PlainError {
       code: error.code,
       status: error.status,
       message: error.message,
+      ...(error.details.length === 0 ? {} : {details: error.details}),
       ...(cause === undefined ? {} : {cause}),
       ...(error.next === undefined ? {} : {next: error.next}),
     };
@@ -38,6 +41,7 @@ export function asPlain(error: unknown): PlainError {
 /** The three lines a person reads (what, cause, next), with a stack only where the fault is ours. */
 export function renderError(error: PlainError): string {
   const lines = [`bkp: ${error.message} (${error.status})`];
+  for (const detail of error.details ?? []) lines.push(indent('  - ', detail));
   if (error.cause !== undefined) lines.push(indent('cause: ', error.cause));
   if (error.next !== undefined) lines.push(indent('next:  ', error.next));
   if (error.stack !== undefined) lines.push(error.stack);
@@ -46,7 +50,8 @@ export function renderError(error: PlainError): string {
 
 /** The same for programs: one JSON line, `{"status","issues":[{"message"}],"next"}`. */
 export function renderErrorJson(error: PlainError): string {
-  const issues = [{message: error.message}, ...(error.cause === undefined ? [] : [{message: error.cause}])];
+  const more = [...(error.details ?? []), ...(error.cause === undefined ? [] : [error.cause])];
+  const issues = [error.message, ...more].map((message) => ({message}));
   return `${JSON.stringify({status: error.status, code: error.code, issues, ...(error.next === undefined ? {} : {next: error.next})})}\n`;
 }
 

@@ -133,8 +133,12 @@ export type LeaseSubject = {
 export interface Vault extends VaultReader {
   /** @throws BkpError `VAULT_LOCKED` (another writer of the subject, or a collector that does not end within the wait) */
   writer(lease: LeaseSubject, options?: {signal?: AbortSignal}): Promise<VaultWriter>;
-  /** Waits until no writer is left, bounded. @throws BkpError `VAULT_LOCKED` */
-  collector(lease: LeaseSubject, options?: {signal?: AbortSignal}): Promise<VaultCollector>;
+  /**
+   * Waits until no writer is left.
+   * @param options.waitMs how long; default 60 s, `Infinity` for a cleanup that has all the time
+   * @throws BkpError `VAULT_LOCKED`
+   */
+  collector(lease: LeaseSubject, options?: {signal?: AbortSignal; waitMs?: number}): Promise<VaultCollector>;
   /** Closes the local cache; the vault must not be used afterwards. */
   close(): void;
 }
