@@ -1,0 +1,50 @@
+import {asPlain} from '../errors/index.ts';
+import type {Journal} from './journal.ts';
+import type {Operation, Progress} from './operation.ts';
+import {rateMeter} from './progress.ts';
+
+/** Often enough to look alive on a terminal and to stop soon after a cancel, too seldom to be felt by the work. */
+const beatEveryMs = 300;
+
+export type Heartbeat = {
+  /** Keeps the figures for the next beat; costs nothing. */
+  progress(progress: Progress): void;
+  /** Writes the last figures and ends. */
+  stop(): void;
+};
+
+/**
+ * Writes progress into the journal a few times a second, and looks for a cancel there. A journal that cannot be written
+ * is no reason to stop the work; it is tried again with the next beat.
+ */
+export function startHeartbeat(
+  journal: Journal,
+  operation: Operation,
+  {log, cancel}: {log: (text: string) => void; cancel: () => void},
+): Heartbeat {
+  const measure = rateMeter();
+  let latest: Progress = operation.progress;
+  let failing = false;
+
+  const beat = () => {
+    try {
+      if (journal.report(operation.number, measure(latest, performance.now())).cancelRequested) cancel();
+      if (failing) log('the journal can be written again');
+      failing = false;
+    } catch (error) {
+      const {message, cause} = asPlain(error);
+      if (!failing) log(`progress is not visible for now: ${message}${cause === undefined ? '' : `: ${cause}`}`);
+      failing = true;
+    }
+  };
+  const timer = setInterval(beat, beatEveryMs);
+  return {
+    progress(progress) {
+      latest = progress;
+    },
+    stop() {
+      clearInterval(timer);
+      beat();
+    },
+  };
+}

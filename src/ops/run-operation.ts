@@ -1,0 +1,114 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {asPlain, BkpError, ExitStatus, renderError} from '../errors/index.ts';
+import {startHeartbeat} from './heartbeat.ts';
+import type {Journal} from './journal.ts';
+import {operationId} from './kinds.ts';
+import {openLog} from './log-file.ts';
+import type {OperationNumber, OperationOutcome, Work, WorkContext} from './operation.ts';
+import {failure} from './outcome.ts';
+
+/** `process`, or a test's stand-in. */
+export type SignalSource = {
+  on(name: NodeJS.Signals, listener: () => void): unknown;
+  off(name: NodeJS.Signals, listener: () => void): unknown;
+};
+
+export type RunOptions = {
+  journal: Journal;
+  number: OperationNumber;
+  work: Work;
+  /** SIGTERM and SIGINT cancel the operation; SIGHUP, sent when a terminal closes, is nothing to a worker. */
+  signals: SignalSource;
+  nowMicros: () => number;
+};
+
+/**
+ * Carries out one operation in this process: claims it, reports while it works, and writes how it ended.
+ * @returns the exit status of the worker: `done` when the journal tells how it ended, whatever that is, or when another
+ *   process has it; `failed` when the outcome could not be kept, so that the next one to look finds a dead worker.
+ * @throws BkpError `JOURNAL_UNAVAILABLE` when it could not even be claimed
+ */
+export async function runOperation({journal, number, work, signals, nowMicros}: RunOptions): Promise<ExitStatus> {
+  const operation = journal.claim(number);
+  if (operation === undefined) return ExitStatus.done;
+  const id = operationId(operation);
+  const log = openLog(operation.logFile, nowMicros);
+  log.write(`${id} starts in process ${process.pid}: ${operation.statement}`);
+
+  const abort = new AbortController();
+  const cancel = () => {
+    if (abort.signal.aborted) return;
+    log.write('cancel requested');
+    abort.abort(new BkpError('CANCELLED', `${id} was cancelled`));
+  };
+  const heartbeat = startHeartbeat(journal, operation, {log: log.write, cancel});
+  const stopListening = listen(signals, cancel);
+  try {
+    const outcome = await outcomeOf(work, {
+      operation,
+      signal: abort.signal,
+      progress: heartbeat.progress,
+      log: log.write,
+    });
+    heartbeat.stop();
+    const kept = await keep(journal, number, outcome, log.write);
+    log.write(
+      kept ? `${id} ended: ${outcome.status}` : `${id} ended: ${outcome.status}, but the journal does not know`,
+    );
+    return kept ? ExitStatus.done : ExitStatus.failed;
+  } finally {
+    stopListening();
+    log.close();
+  }
+}
+
+/** Work that got through in spite of a cancel is a success: what it made is there. */
+async function outcomeOf(work: Work, context: WorkContext): Promise<OperationOutcome> {
+  try {
+    return {status: 'SUCCESS', result: await work(context)};
+  } catch (error) {
+    if (context.signal.aborted) {
+      if (error !== context.signal.reason) context.log(`stopped: ${asPlain(error).message}`);
+      return {status: 'CANCELLED', result: {}};
+    }
+    context.log(renderError(asPlain(error)));
+    return failure(error);
+  }
+}
+
+/** Space may be freed, or a lock be released; after that long, a dead worker is the better answer than one that waits. */
+const keepTryingForMs = 60_000;
+const pauseMs = 500;
+
+/** @returns whether the journal has this outcome now */
+async function keep(
+  journal: Journal,
+  number: OperationNumber,
+  outcome: OperationOutcome,
+  log: (text: string) => void,
+): Promise<boolean> {
+  for (let left = keepTryingForMs / pauseMs; ; left--) {
+    try {
+      const first = journal.finish(number, outcome);
+      if (!first) log('the journal had an end for this operation before the worker came to it');
+      return first;
+    } catch (error) {
+      if (left === keepTryingForMs / pauseMs || left <= 0) log(renderError(asPlain(error)));
+      if (left <= 0) return false;
+      await sleep(pauseMs);
+    }
+  }
+}
+
+function listen(signals: SignalSource, cancel: () => void): () => void {
+  const ignore = () => {};
+  const listeners = [
+    ['SIGTERM', cancel],
+    ['SIGINT', cancel],
+    ['SIGHUP', ignore],
+  ] as const;
+  for (const [name, listener] of listeners) signals.on(name, listener);
+  return () => {
+    for (const [name, listener] of listeners) signals.off(name, listener);
+  };
+}

@@ -1,0 +1,67 @@
+import {closeSync} from 'node:fs';
+import {BkpError} from '../errors/index.ts';
+import type {Journal} from './journal.ts';
+import {operationId} from './kinds.ts';
+import {openLogFile} from './log-file.ts';
+import type {Operation} from './operation.ts';
+import {failure} from './outcome.ts';
+
+export type SpawnOptions = {
+  journal: Journal;
+  /** Queued; the worker is to claim it. */
+  operation: Operation;
+  /** The JavaScript file that Node runs, and its arguments. */
+  entry: string;
+  args: readonly string[];
+  /** The worker's whole environment. */
+  env: Readonly<Record<string, string | undefined>>;
+  /** Default `/`, so that no mounted disk is kept busy. */
+  cwd?: string;
+};
+
+/**
+ * Starts the worker of an operation and does not wait for it. It has a session of its own, so it outlives the terminal
+ * and its Ctrl-C; it holds none of this process's files, so a pipe behind this process ends with it; what it prints
+ * goes to the operation's log.
+ * @throws BkpError `WORKER_DEAD` when no process could be started; the operation has ended with this error then
+ */
+export async function spawnWorker({journal, operation, entry, args, env, cwd = '/'}: SpawnOptions): Promise<void> {
+  let output: number | undefined;
+  try {
+    output = openLogFile(operation.logFile);
+    journal.assign(operation.number, await start({entry, args, env, cwd, output}));
+  } catch (cause) {
+    const id = operationId(operation);
+    const error = new BkpError('WORKER_DEAD', `no worker could be started for ${id}`, {
+      cause,
+      next: 'nothing was done; remove the cause, then give the statement again',
+      context: {operation: id},
+    });
+    journal.finish(operation.number, failure(error));
+    throw error;
+  } finally {
+    if (output !== undefined) closeSync(output);
+  }
+}
+
+type Start = Required<Pick<SpawnOptions, 'entry' | 'args' | 'env' | 'cwd'>> & {output: number};
+
+async function start({entry, args, env, cwd, output}: Start): Promise<number> {
+  // Only the statements that start work need execa, and it takes longer to load than the rest of them.
+  const {execa} = await import('execa');
+  // Its types name the descriptors up to 9 only; it passes on any other one just the same.
+  const log = output as 3;
+  const worker = execa(process.execPath, [entry, ...args], {
+    detached: true,
+    cleanup: false,
+    reject: false,
+    buffer: false,
+    extendEnv: false,
+    env,
+    cwd,
+    stdio: ['ignore', log, log],
+  });
+  if (worker.pid === undefined) throw (await worker).cause;
+  worker.nodeChildProcess.unref();
+  return worker.pid;
+}
