@@ -1,6 +1,22 @@
 import {Command} from 'commander';
 import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {operationCancel} from './cancel.ts';
+import {operationForget} from './forget.ts';
+import {operationGet} from './get.ts';
+import {operationList} from './list.ts';
+import {operationWait} from './wait.ts';
+import {operationWatch} from './watch.ts';
 
-export function command(_deps: Deps): Command {
-  return new Command('operation').description('Long-running operations: backups, restores, verifications, cleanups.');
+/** `bkp operation …`: what runs, what ran, and how it went. */
+export function command(deps: Deps): Command {
+  const group = new Command('operation')
+    .summary('list, watch, wait for, cancel and forget operations')
+    .description('Backups, restores, verifications and cleanups run in the background; these commands look after them.')
+    .helpCommand(false)
+    .addHelpText('after', helpTail(['bkp operation list', 'bkp operation watch', 'bkp operation get last']));
+  for (const verb of [operationList, operationGet, operationWait, operationWatch, operationCancel, operationForget]) {
+    group.addCommand(verb(deps));
+  }
+  return group;
 }

@@ -1,0 +1,61 @@
+import {BkpError} from '../errors/index.ts';
+import type {Journal, Operation, OperationNumber} from '../ops/index.ts';
+import {leaveNote, type Subscribe, showLines, showLive, type ViewEnd} from '../ui/index.ts';
+import type {Deps} from './deps.ts';
+
+/** Often enough that a bar moves smoothly; a look costs well under a millisecond. */
+const pollMs = 250;
+/** How often to look whether workers still live, in polls. */
+const pollsPerReap = 4;
+
+export type FollowOptions = {
+  /** Absent: all that are open, and those that start meanwhile. */
+  numbers?: readonly OperationNumber[];
+  /** Where the lines go when there is no terminal: they are the result, or they are talk. */
+  linesTo: 'stdout' | 'stderr';
+};
+
+/**
+ * Shows operations until they are done or until somebody leaves: live on a terminal, else as lines.
+ * Says on stderr what goes on when it was left.
+ */
+export async function follow(deps: Deps, {numbers, linesTo}: FollowOptions): Promise<ViewEnd> {
+  const journal = await deps.journal();
+  const subscribe = subscribeTo(journal, numbers);
+  const {nowMicros, signal, stdin, stdout, colors} = deps;
+  const end = stdout.isTTY
+    ? await showLive({
+        ...{stdin, stdout, colors, subscribe, nowMicros, signal},
+        cancel: ({number}) => journal.requestCancel(number),
+      })
+    : await showLines({subscribe, nowMicros, signal, write: (text) => deps[linesTo].write(text)});
+  if (end.why === 'left') deps.stderr.write(leaveNote(end.operations));
+  return end;
+}
+
+/** Looks into the journal a few times a second. */
+function subscribeTo(journal: Journal, numbers: readonly OperationNumber[] | undefined): Subscribe {
+  return (listener) => {
+    const seen = new Set<OperationNumber>(numbers);
+    let polls = 0;
+    const poll = () => {
+      polls += 1;
+      if (polls % pollsPerReap === 0) journal.reap();
+      if (numbers === undefined) for (const {number} of journal.open()) seen.add(number);
+      listener([...seen].flatMap((number) => stillThere(journal, number)));
+    };
+    const timer = setInterval(poll, pollMs);
+    poll();
+    return () => clearInterval(timer);
+  };
+}
+
+/** Empty for one that somebody forgets while it is watched. */
+function stillThere(journal: Journal, number: OperationNumber): Operation[] {
+  try {
+    return [journal.get(number)];
+  } catch (error) {
+    if (error instanceof BkpError && error.code === 'OPERATION_NOT_FOUND') return [];
+    throw error;
+  }
+}

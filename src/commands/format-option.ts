@@ -1,0 +1,24 @@
+import {type Command, Option} from 'commander';
+import type {Deps} from './deps.ts';
+
+/** How operations are printed: for people, in bkp's own JSON, or in the JSON of the system whose statements bkp speaks. */
+export const operationFormats = ['pretty', 'json', 'proto-json-base64'] as const;
+export type OperationFormat = (typeof operationFormats)[number];
+
+export type FormatFlags = {format: OperationFormat; json?: boolean};
+
+/** Adds `--format`, and `--json` (hidden) for `--format json`. */
+export function addFormatOption(command: Command): Command {
+  return command
+    .addOption(new Option('--format <format>', 'how to print').choices(operationFormats).default('pretty'))
+    .addOption(new Option('--json', 'the same as --format json').hideHelp());
+}
+
+export function formatOf({format, json}: FormatFlags): OperationFormat {
+  return json ? 'json' : format;
+}
+
+/** The width that tables must fit; undefined where nothing wraps, because stdout is no terminal. */
+export function terminalColumns({stdout}: Pick<Deps, 'stdout'>): number | undefined {
+  return stdout.isTTY ? stdout.columns : undefined;
+}

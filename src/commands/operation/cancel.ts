@@ -1,0 +1,23 @@
+import {Command} from 'commander';
+import {ExitStatus} from '../../errors/index.ts';
+import {type OperationRef, parseOperationId} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {idHelp} from './id-help.ts';
+
+export type OperationCancelOptions = {ref: OperationRef};
+
+export function operationCancel(deps: Deps, run = runOperationCancel): Command {
+  return new Command('cancel')
+    .description('Ask an operation to stop. Its unfinished backup is removed; one that is done stays as it is.')
+    .argument('<id>', idHelp)
+    .addHelpText('after', helpTail(['bkp operation cancel last'], ['done', 'usage', 'notFound']))
+    .action(async (id: string) => deps.exitWith(await run(deps, {ref: parseOperationId(id)})));
+}
+
+/** Returns when the wish is noted, not when the operation has stopped: `wait` tells that. */
+export async function runOperationCancel(deps: Deps, {ref}: OperationCancelOptions): Promise<ExitStatus> {
+  const journal = await deps.journal();
+  journal.requestCancel(journal.find(ref).number);
+  return ExitStatus.done;
+}

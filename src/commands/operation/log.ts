@@ -1,0 +1,20 @@
+import {createReadStream} from 'node:fs';
+import {pipeline} from 'node:stream/promises';
+import {BkpError, systemCode} from '../../errors/index.ts';
+import {type Operation, operationId} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+
+/** Copies the log file to stdout as it is. An operation that no worker has begun has none yet: that is said on stderr. */
+export async function printLog({stdout, stderr}: Deps, operation: Operation): Promise<void> {
+  try {
+    await pipeline(createReadStream(operation.logFile), stdout, {end: false});
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') {
+      throw new BkpError('JOURNAL_UNAVAILABLE', `the log of ${operationId(operation)} cannot be read`, {
+        cause: error,
+        next: `look at ${operation.logFile}`,
+      });
+    }
+    stderr.write(`${operationId(operation)} has no log yet\n`);
+  }
+}

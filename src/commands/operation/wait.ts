@@ -1,0 +1,57 @@
+import {Command} from 'commander';
+import type {ExitStatus} from '../../errors/index.ts';
+import {type OperationRef, parseOperationId, waitFor} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+import {parseDuration} from '../duration.ts';
+import {addFormatOption, type FormatFlags, formatOf, type OperationFormat} from '../format-option.ts';
+import {helpTail} from '../help.ts';
+import {idHelp} from './id-help.ts';
+import {exitStatusOf, printOperation} from './print.ts';
+
+export type OperationWaitOptions = {
+  refs: readonly OperationRef[];
+  /** For all of them together; absent: as long as it takes. */
+  timeoutMs?: number;
+  format: OperationFormat;
+};
+
+type Flags = FormatFlags & {timeout?: string};
+
+export function operationWait(deps: Deps, run = runOperationWait): Command {
+  const command = new Command('wait')
+    .description('Wait until operations are done, and print them.')
+    .argument('<id...>', idHelp)
+    .option('--timeout <duration>', 'give up after this time (30s, 5m, 1h); the work goes on')
+    .addHelpText(
+      'after',
+      helpTail(
+        ['bkp operation wait last --timeout 1h && echo "backup done"'],
+        ['done', 'failed', 'usage', 'notFound', 'interrupted'],
+      ),
+    )
+    .action(async (ids: string[], flags: Flags) => {
+      deps.exitWith(
+        await run(deps, {
+          refs: ids.map(parseOperationId),
+          ...(flags.timeout === undefined ? {} : {timeoutMs: parseDuration(flags.timeout)}),
+          format: formatOf(flags),
+        }),
+      );
+    });
+  return addFormatOption(command);
+}
+
+/** They are waited for together, so a timeout counts once; all that ended are printed, in the order they were named. */
+export async function runOperationWait(deps: Deps, options: OperationWaitOptions): Promise<ExitStatus> {
+  const {refs, timeoutMs, format} = options;
+  const journal = await deps.journal();
+  const numbers = refs.map((ref) => journal.find(ref).number);
+  const limits = {signal: deps.signal, ...(timeoutMs === undefined ? {} : {timeoutMs})};
+  const waits = await Promise.allSettled(numbers.map((number) => waitFor(journal, number, limits)));
+
+  const operations = waits.flatMap((wait) => (wait.status === 'fulfilled' ? [wait.value] : []));
+  for (const operation of operations) printOperation(deps, operation, format);
+  const givenUp = waits.find((wait) => wait.status === 'rejected');
+  if (givenUp !== undefined) throw givenUp.reason;
+  return exitStatusOf(operations);
+}

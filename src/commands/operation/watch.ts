@@ -1,0 +1,39 @@
+import {Command} from 'commander';
+import {ExitStatus} from '../../errors/index.ts';
+import {type OperationRef, parseOperationId} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+import {follow} from '../follow.ts';
+import {helpTail} from '../help.ts';
+import {exitStatusOf} from './print.ts';
+
+export type OperationWatchOptions = {
+  /** Empty: all that run. */
+  refs: readonly OperationRef[];
+};
+
+export function operationWatch(deps: Deps, run = runOperationWatch): Command {
+  return new Command('watch')
+    .description(
+      'Show operations while they run: live on a terminal, as lines elsewhere. q leaves; the work goes on. c cancels.',
+    )
+    .argument('[id...]', 'fullbackup/1, or its number alone, or last; without one: all that run')
+    .addHelpText(
+      'after',
+      helpTail(
+        ['bkp operation watch', 'bkp operation watch last | tee backup.log'],
+        ['done', 'failed', 'usage', 'notFound'],
+      ),
+    )
+    .action(async (ids: string[]) => deps.exitWith(await run(deps, {refs: ids.map(parseOperationId)})));
+}
+
+export async function runOperationWatch(deps: Deps, {refs}: OperationWatchOptions): Promise<ExitStatus> {
+  const journal = await deps.journal();
+  const numbers = refs.map((ref) => journal.find(ref).number);
+  if (numbers.length === 0 && journal.open().length === 0) {
+    deps.stderr.write('no operation is running\n');
+    return ExitStatus.done;
+  }
+  const {operations} = await follow(deps, {...(numbers.length === 0 ? {} : {numbers}), linesTo: 'stdout'});
+  return exitStatusOf(operations);
+}

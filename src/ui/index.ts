@@ -1,0 +1,27 @@
+import type {LiveOptions} from './live.tsx';
+import type {ViewEnd} from './subscribe.ts';
+
+export {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatPercent,
+  formatRate,
+  formatTime,
+} from './figures.ts';
+export {leaveNote} from './leave-note.ts';
+export {type LinesOptions, showLines} from './lines.ts';
+export type {LiveOptions} from './live.tsx';
+export {type MachineFormat, machineFormats, renderOperationLine, renderOperationListLine} from './operation-json.ts';
+export {renderOperation, renderOperationList} from './operation-pretty.ts';
+export {type StatusShown, statusOf} from './operation-words.ts';
+export {type Cell, type RowFormat, renderRows} from './rows.ts';
+export type {Subscribe, ViewEnd} from './subscribe.ts';
+export {renderTable, type TableRow} from './table.ts';
+export {padTo, printable, shorten, widthOf, wrap} from './text.ts';
+
+/** The view for a terminal. Ink and React are loaded here, for those who look at it, and for nobody else. */
+export async function showLive(options: LiveOptions): Promise<ViewEnd> {
+  const live = await import('./live.tsx');
+  return live.showLive(options);
+}

@@ -1,0 +1,80 @@
+import {type Operation, operationId} from '../ops/index.ts';
+import {formatTime} from './figures.ts';
+import {
+  backupOf,
+  figureWords,
+  issueLines,
+  issuesOf,
+  phaseOf,
+  progressOf,
+  resultOf,
+  resultWords,
+  statusOf,
+} from './operation-words.ts';
+import type {Subscribe, ViewEnd} from './subscribe.ts';
+import {printable} from './text.ts';
+
+/** Long enough that a night's log stays short, short enough that nobody thinks it hangs. */
+const quietSeconds = 10;
+
+export type LinesOptions = {
+  subscribe: Subscribe;
+  write: (text: string) => void;
+  nowMicros: () => number;
+  /** Aborted: stop watching; the work goes on. */
+  signal: AbortSignal;
+};
+
+/** The view for a pipe or a log: a line with the time when a phase changes, when an operation ends, and every ten seconds. */
+export function showLines({subscribe, write, nowMicros, signal}: LinesOptions): Promise<ViewEnd> {
+  const told = new Map<number, {phase: string; atMicros: number}>();
+
+  const tell = (operation: Operation) => {
+    const phase = phaseOf(operation);
+    const before = told.get(operation.number);
+    const now = nowMicros();
+    const running = operation.state.name !== 'done';
+    if (before?.phase === phase && !(running && now - before.atMicros >= quietSeconds * 1_000_000)) return;
+    told.set(operation.number, {phase, atMicros: now});
+    write(linesOf(operation, now));
+  };
+
+  return new Promise((resolve) => {
+    let operations: readonly Operation[] = [];
+    let stop: (() => void) | undefined;
+    let ended = false;
+    const end = (why: ViewEnd['why']) => {
+      ended = true;
+      stop?.();
+      signal.removeEventListener('abort', leave);
+      resolve({why, operations});
+    };
+    const leave = () => end('left');
+    signal.addEventListener('abort', leave);
+    stop = subscribe((seen) => {
+      if (ended) return;
+      operations = seen;
+      for (const operation of seen) tell(operation);
+      if (seen.every(({state}) => state.name === 'done')) end('finished');
+    });
+    if (ended) stop();
+    else if (signal.aborted) leave();
+  });
+}
+
+function linesOf(operation: Operation, nowMicros: number): string {
+  const head = `${formatTime(nowMicros)} ${operationId(operation)}`;
+  if (operation.state.name !== 'done') return line([`${head} ${progressOf(operation)}`, ...figureWords(operation)]);
+  const backup = backupOf(operation);
+  const summary = line([
+    `${head} ${statusOf(operation)}`,
+    ...(backup === undefined || statusOf(operation) !== 'SUCCESS' ? [] : [backup]),
+    ...resultWords(resultOf(operation)),
+  ]);
+  const issues = issuesOf(operation).flatMap(issueLines);
+  return [summary, ...issues.map((text) => line([`${head} ${text}`]))].join('');
+}
+
+function line(words: string[]): string {
+  return `${printable(words.join(', '))}\n`;
+}

@@ -1,0 +1,90 @@
+import {Box, Text} from 'ink';
+import {type Operation, operationId} from '../ops/index.ts';
+import {formatDuration, formatPercent} from './figures.ts';
+import {
+  backupOf,
+  figureWords,
+  issueLines,
+  issuesOf,
+  phaseOf,
+  resultOf,
+  resultWords,
+  statusOf,
+} from './operation-words.ts';
+import {printable} from './text.ts';
+
+const widestBar = 40;
+const narrowestBar = 6;
+
+type RunningProps = {
+  operation: Operation;
+  columns: number;
+  colors: boolean;
+  nowMicros: number;
+  /** The one that `c` would cancel. */
+  marked: boolean;
+};
+
+/** Three lines and an empty one: what it is, how far, and the figures. */
+export function RunningBlock({operation, columns, colors, nowMicros, marked}: RunningProps) {
+  const figures = [...figureWords(operation), `elapsed ${formatDuration(elapsedSeconds(operation, nowMicros))}`];
+  const tail = `${formatPercent(operation.progress.percent)}  ${phaseOf(operation)}`;
+  const barWidth = Math.min(widestBar, Math.max(narrowestBar, columns - tail.length - 4));
+  const filled = Math.floor((barWidth * operation.progress.percent) / 100);
+  return (
+    <Box flexDirection="column" marginBottom={1}>
+      <Text wrap="truncate">
+        {marked ? '› ' : ''}
+        <Text bold={colors}>{operationId(operation)}</Text> {printable(operation.statement)}
+      </Text>
+      <Text wrap="truncate">
+        <Text {...tint(colors, 'cyan')}>{'█'.repeat(filled)}</Text>
+        <Text dimColor={colors}>{'░'.repeat(barWidth - filled)}</Text> {tail}
+      </Text>
+      <Text wrap="truncate">{figures.join(' · ')}</Text>
+    </Box>
+  );
+}
+
+const marks = {
+  PROGRESS: {sign: '·', color: 'cyan'},
+  SUCCESS: {sign: '✓', color: 'green'},
+  CANCELLED: {sign: '–', color: 'yellow'},
+  ERROR: {sign: '✗', color: 'red'},
+} as const;
+
+/** How it ended; long texts wrap, because this is what stays on the screen. */
+export function FinishedBlock({operation, colors}: {operation: Operation; colors: boolean}) {
+  const status = statusOf(operation);
+  const {sign, color} = marks[status];
+  const backup = status === 'SUCCESS' ? backupOf(operation) : undefined;
+  const {state} = operation;
+  const took = state.name === 'done' ? [`in ${formatDuration(elapsedSeconds(operation, state.endedAtMicros))}`] : [];
+  const words = [...resultWords(resultOf(operation)), ...took];
+  return (
+    <Box flexDirection="column" marginBottom={1}>
+      <Text>
+        <Text {...tint(colors, color)}>{sign}</Text> <Text bold={colors}>{operationId(operation)}</Text>{' '}
+        {printable(operation.statement)}
+      </Text>
+      <Text>
+        <Text {...tint(colors, color)}>{status}</Text>
+        {backup === undefined ? '' : ` ${printable(backup)}`} {words.join(', ')}
+      </Text>
+      {issuesOf(operation)
+        .flatMap(issueLines)
+        .map((line) => (
+          <Text key={line}>{printable(line)}</Text>
+        ))}
+    </Box>
+  );
+}
+
+function elapsedSeconds({state, createdAtMicros}: Operation, nowMicros: number): number {
+  const startedAtMicros = state.name === 'queued' ? createdAtMicros : (state.startedAtMicros ?? createdAtMicros);
+  return (nowMicros - startedAtMicros) / 1_000_000;
+}
+
+function tint(colors: boolean, color: string): {color?: string} {
+  return colors ? {color} : {};
+}

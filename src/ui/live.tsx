@@ -1,0 +1,144 @@
+import {Box, render, Static, Text, useApp, useInput, useStdin, useWindowSize} from 'ink';
+import {useEffect, useState} from 'react';
+import {type Operation, operationId} from '../ops/index.ts';
+import {FinishedBlock, RunningBlock} from './live-blocks.tsx';
+import type {Subscribe, ViewEnd} from './subscribe.ts';
+
+export type LiveOptions = {
+  stdin: NodeJS.ReadStream;
+  stdout: NodeJS.WriteStream;
+  colors: boolean;
+  subscribe: Subscribe;
+  nowMicros: () => number;
+  /** Asked for by `c` and `y`; the view learns of the effect as of any other change. */
+  cancel: (operation: Operation) => void;
+  /** Aborted: leave; the work goes on. */
+  signal: AbortSignal;
+};
+
+/**
+ * The view for a terminal. Ends when all operations are done, or when somebody leaves; what it last showed stays.
+ * It draws and asks; the work runs elsewhere and does not notice.
+ */
+export async function showLive(options: LiveOptions): Promise<ViewEnd> {
+  const end: ViewEnd = {why: 'left', operations: []};
+  const app = render(<Live {...options} onEnd={(seen) => Object.assign(end, seen)} />, {
+    stdin: options.stdin,
+    stdout: options.stdout,
+    exitOnCtrlC: false,
+    patchConsole: false,
+    // Whoever calls has seen a terminal; Ink would not believe it on a machine with CI set.
+    interactive: true,
+    // Only changed lines are written, so that a bar can grow without flicker.
+    incrementalRendering: true,
+  });
+  await app.waitUntilExit();
+  return end;
+}
+
+/** Two lines, an empty one between blocks, and the footer with its own empty line. */
+const linesPerBlock = 4;
+const linesForFooter = 3;
+
+export function Live({
+  colors,
+  subscribe,
+  nowMicros,
+  cancel,
+  signal,
+  onEnd,
+}: LiveOptions & {onEnd: (end: ViewEnd) => void}) {
+  const {exit} = useApp();
+  const {isRawModeSupported} = useStdin();
+  const {columns, rows} = useWindowSize();
+  const [operations, setOperations] = useState<readonly Operation[]>();
+  const [selected, setSelected] = useState<number>();
+  const [asking, setAsking] = useState<number>();
+  const [left, setLeft] = useState(false);
+
+  useEffect(() => subscribe(setOperations), [subscribe]);
+  useEffect(() => {
+    const leave = () => setLeft(true);
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave);
+    return () => signal.removeEventListener('abort', leave);
+  }, [signal]);
+
+  const finished = useFinished(operations ?? []);
+  const running = (operations ?? []).filter(({state}) => state.name !== 'done');
+  const chosen = running.find(({number}) => number === selected) ?? running[0];
+  // The question is void when its operation ends meanwhile: `y` must not reach another one.
+  const asked = running.find(({number}) => number === asking);
+  const over = left || (operations !== undefined && running.length === 0);
+
+  // After the frame without the footer has been drawn: it is the one that stays.
+  useEffect(() => {
+    if (!over) return;
+    onEnd({why: left ? 'left' : 'finished', operations: operations ?? []});
+    exit();
+  }, [over, left, operations, onEnd, exit]);
+
+  useInput(
+    (input, key) => {
+      if (asked) {
+        if (input === 'y') cancel(asked);
+        if (key.ctrl && input === 'c') setLeft(true);
+        setAsking(undefined);
+        return;
+      }
+      if (input === 'q' || key.escape || (key.ctrl && input === 'c')) setLeft(true);
+      else if (input === 'c' && chosen) setAsking(chosen.number);
+      else if (key.downArrow || key.upArrow) setSelected(neighbour(running, chosen, key.downArrow ? 1 : -1));
+    },
+    {isActive: isRawModeSupported && !over},
+  );
+
+  // More blocks than fit would make every frame repaint the whole terminal.
+  const room = Math.max(1, Math.floor((rows - linesForFooter) / linesPerBlock));
+  const first = Math.max(0, Math.min(chosen ? running.indexOf(chosen) : 0, running.length - room));
+  const shown = running.slice(first, first + room);
+  const several = running.length > 1;
+
+  return (
+    <>
+      <Static items={[...finished]}>
+        {(operation) => <FinishedBlock key={operation.number} {...{operation, colors}} />}
+      </Static>
+      <Box flexDirection="column" width={columns}>
+        {shown.map((operation) => (
+          <RunningBlock
+            key={operation.number}
+            marked={several && !over && operation === chosen}
+            {...{operation, columns, colors, nowMicros: nowMicros()}}
+          />
+        ))}
+        {running.length > shown.length && <Text>and {running.length - shown.length} more</Text>}
+        {!over && operations !== undefined && (
+          <Text wrap="truncate" dimColor={colors && !asked}>
+            {asked
+              ? `Cancel ${operationId(asked)}? y/n`
+              : isRawModeSupported
+                ? `q leave · c cancel${several ? ' · ↑↓ choose' : ''}`
+                : 'Ctrl-C leave'}
+          </Text>
+        )}
+      </Box>
+    </>
+  );
+}
+
+/** Those that are done, in the order in which they were seen to end: what is printed above the frame only grows. */
+function useFinished(operations: readonly Operation[]): readonly Operation[] {
+  const [finished, setFinished] = useState<readonly Operation[]>([]);
+  const known = new Set(finished.map(({number}) => number));
+  const fresh = operations.filter(({state, number}) => state.name === 'done' && !known.has(number));
+  if (fresh.length === 0) return finished;
+  const all = [...finished, ...fresh];
+  setFinished(all);
+  return all;
+}
+
+function neighbour(running: readonly Operation[], chosen: Operation | undefined, step: number): number | undefined {
+  const at = chosen === undefined ? 0 : running.indexOf(chosen) + step;
+  return running[Math.min(Math.max(at, 0), running.length - 1)]?.number;
+}

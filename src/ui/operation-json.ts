@@ -1,0 +1,105 @@
+import {type Operation, type OperationKind, operationId} from '../ops/index.ts';
+import {formatTime} from './figures.ts';
+import {issuesOf, phaseOf, resultOf, statusOf} from './operation-words.ts';
+
+export const machineFormats = ['json', 'proto-json-base64'] as const;
+export type MachineFormat = (typeof machineFormats)[number];
+
+/** One operation as one line. */
+export function renderOperationLine(operation: Operation, format: MachineFormat): string {
+  return `${JSON.stringify(plainOf(operation, format))}\n`;
+}
+
+/** One page of operations as one line: `{"operations":[…],"nextPageToken":"2"}`. */
+export function renderOperationListLine(
+  page: {operations: readonly Operation[]; nextPage: number},
+  format: MachineFormat,
+): string {
+  const operations = page.operations.map((operation) => plainOf(operation, format));
+  return `${JSON.stringify({operations, nextPageToken: String(page.nextPage)})}\n`;
+}
+
+function plainOf(operation: Operation, format: MachineFormat): object {
+  return format === 'json' ? ownForm(operation) : protoForm(operation);
+}
+
+/**
+ * bkp's own form: a contract, described in docs/operations.md; fields are only ever added.
+ * What is undefined is left out of the JSON.
+ */
+function ownForm(operation: Operation): object {
+  const {state, progress} = operation;
+  const {notices: _, ...result} = resultOf(operation);
+  return {
+    id: operationId(operation),
+    kind: operation.kind,
+    ready: state.name === 'done',
+    status: statusOf(operation),
+    progress: {
+      phase: phaseOf(operation),
+      percent: progress.percent,
+      bytesDone: progress.bytesDone,
+      bytesTotal: progress.bytesTotal,
+      bytesPerSecond: progress.bytesPerSecond,
+      secondsLeft: progress.secondsLeft,
+    },
+    subject: subjectName(operation),
+    statement: operation.statement,
+    issues: issuesOf(operation),
+    createdBy: operation.createdBy,
+    createTime: formatTime(operation.createdAtMicros),
+    endTime: state.name === 'done' ? formatTime(state.endedAtMicros) : undefined,
+    result: {backup: operation.backup, ...result},
+  };
+}
+
+/** The name alone: the kind says what it names. */
+function subjectName({subject}: Operation): string {
+  return subject.replace(/^(collection|instance) /, '');
+}
+
+const metadataTypes: Readonly<Record<OperationKind, string>> = {
+  fullbackup: 'Ydb.Backup.BackupMetadata',
+  incbackup: 'Ydb.Backup.IncrementalBackupMetadata',
+  restore: 'Ydb.Backup.RestoreMetadata',
+  verify: 'Bkp.VerifyMetadata',
+  cleanup: 'Bkp.CleanupMetadata',
+};
+
+/** The original's form, which its monitoring scripts read; `id`, `ready`, `status` and `metadata` are always there. */
+function protoForm(operation: Operation): object {
+  const {state} = operation;
+  const issues = issuesOf(operation).map(({message}) => ({message, severity: 1}));
+  return {
+    id: operationId(operation),
+    ready: state.name === 'done',
+    status: protoStatus(operation),
+    issues: issues.length > 0 ? issues : undefined,
+    metadata: {
+      '@type': `type.googleapis.com/${metadataTypes[operation.kind]}`,
+      progress: protoProgress(operation),
+      progressPercent: operation.progress.percent,
+    },
+    createTime: formatTime(operation.createdAtMicros),
+    endTime: state.name === 'done' ? formatTime(state.endedAtMicros) : undefined,
+    createdBy: operation.createdBy,
+  };
+}
+
+/** The original calls what runs a SUCCESS, and a failure by its status word. */
+function protoStatus({state}: Operation): string {
+  if (state.name !== 'done') return 'SUCCESS';
+  return state.outcome.status === 'ERROR' ? state.outcome.error.status : state.outcome.status;
+}
+
+const protoPhases: Readonly<Record<string, string>> = {
+  Preparing: 'PROGRESS_PREPARING',
+  Cancellation: 'PROGRESS_CANCELLATION',
+  Cancelled: 'PROGRESS_CANCELLED',
+  Done: 'PROGRESS_DONE',
+};
+
+function protoProgress(operation: Operation): string {
+  // Phases that only bkp has are parts of what the original calls the transfer.
+  return protoPhases[phaseOf(operation)] ?? 'PROGRESS_TRANSFER_DATA';
+}

@@ -1,0 +1,91 @@
+import {expect, test} from 'vitest';
+import {renderTable} from '../../src/ui/table.ts';
+
+const columns = ['id', 'ready', 'status', 'progress'];
+const done = ['incbackup/12', 'true', 'SUCCESS', 'Done'];
+const notes = ['Created by: root', 'Create time: 2025-12-26T13:05:24Z', 'End time: 2025-12-26T13:05:25Z'];
+
+test('one row with notes is drawn as the original draws it', () => {
+  expect(renderTable(columns, [{cells: done, notes}], undefined)).toBe(`\
+┌──────────────┬───────┬─────────┬──────────┐
+│ id           │ ready │ status  │ progress │
+├──────────────┼───────┼─────────┼──────────┤
+│ incbackup/12 │ true  │ SUCCESS │ Done     │
+├╴╴╴╴╴╴╴╴╴╴╴╴╴╴┴╴╴╴╴╴╴╴┴╴╴╴╴╴╴╴╴╴┴╴╴╴╴╴╴╴╴╴╴┤
+│ Created by: root                          │
+│ Create time: 2025-12-26T13:05:24Z         │
+│ End time: 2025-12-26T13:05:25Z            │
+└───────────────────────────────────────────┘
+`);
+});
+
+test('the divider after notes opens the columns again, and without notes they stay open to the bottom', () => {
+  const rows = [{cells: ['a', 'b'], notes: ['n']}, {cells: ['c', 'd']}, {cells: ['e', 'f']}];
+  expect(renderTable(['x', 'y'], rows, undefined)).toBe(`\
+┌───┬───┐
+│ x │ y │
+├───┼───┤
+│ a │ b │
+├╴╴╴┴╴╴╴┤
+│ n     │
+├───┬───┤
+│ c │ d │
+├───┼───┤
+│ e │ f │
+└───┴───┘
+`);
+});
+
+test('wide characters count as the two columns that they take', () => {
+  expect(renderTable(['名前'], [{cells: ['注文']}, {cells: ['a']}], undefined)).toBe(`\
+┌──────┐
+│ 名前 │
+├──────┤
+│ 注文 │
+├──────┤
+│ a    │
+└──────┘
+`);
+});
+
+test('a narrow terminal takes from the widest column first, and its cells wrap', () => {
+  const rows = [{cells: ['fullbackup/12', 'TransferData (12.34%)']}];
+  expect(renderTable(['id', 'progress'], rows, 34)).toBe(`\
+┌───────────────┬────────────────┐
+│ id            │ progress       │
+├───────────────┼────────────────┤
+│ fullbackup/12 │ TransferData   │
+│               │ (12.34%)       │
+└───────────────┴────────────────┘
+`);
+});
+
+test('at 40 columns no line is longer than the terminal', () => {
+  const rows = [
+    {cells: ['fullbackup/1234567', 'false', 'PROGRESS', 'TransferData (12.34%)'], notes: ['x'.repeat(100)]},
+  ];
+  const lines = renderTable(columns, rows, 40).trimEnd().split('\n');
+  expect(lines.map((line) => line.length)).toEqual(lines.map(() => 40));
+  expect(lines.join('').match(/x/g)).toHaveLength(100);
+});
+
+test('a table never gets narrower than a few letters a column, whatever the terminal says', () => {
+  const lines = renderTable(columns, [{cells: done, notes}], 1)
+    .trimEnd()
+    .split('\n');
+  expect(new Set(lines.map((line) => line.length))).toEqual(new Set([4 * 7 + 1]));
+});
+
+test('on a terminal a long note wraps under its own beginning; in a pipe it stays whole', () => {
+  const rows = [{cells: ['fullbackup/1'], notes: ['Issues: ', '  - no space left on the device']}];
+  expect(renderTable(['id'], rows, 80)).toContain('│   - no space │\n│     left on  │\n│     the      │');
+  expect(renderTable(['id'], rows, undefined)).toContain('│   - no space left on the device │\n');
+});
+
+test('a name cannot move the cursor, forge a line or turn the text around', () => {
+  const text = renderTable(['id'], [{cells: ['a\u001b[2Jb\nc\u202ed\u009be\0'], notes: ['x\r│ forged']}], undefined);
+  expect(text).toContain('│ a\\x1b[2Jb\\nc\\u202ed\\x9be\\0 │');
+  expect(text).toContain('│ x\\r│ forged');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: their absence is what is tested
+  expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+});
