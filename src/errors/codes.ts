@@ -57,6 +57,8 @@ export const errorCodes = {
   SOURCE_DAMAGED: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
   /** The database stays locked by somebody else for longer than we wait. */
   SOURCE_LOCKED: {exit: ExitStatus.locked, status: 'UNAVAILABLE'},
+  /** No space left where the source's database (or its temporary files) lies. */
+  SOURCE_FULL: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   STORE_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   STORE_FULL: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   /** The store holds something that is not this vault, or a newer format. */
@@ -66,6 +68,8 @@ export const errorCodes = {
   OBJECT_DAMAGED: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
   /** A verification that found damage. */
   DAMAGE_FOUND: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
+  /** The configuration file cannot be read or written. */
+  CONFIG_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   JOURNAL_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   /** A journal or configuration that a newer bkp wrote. */
   NEWER_VERSION: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},

@@ -1,0 +1,41 @@
+import type {Home} from './home.ts';
+import type {Profiles} from './profiles.ts';
+import type {ExplainedSetting, SettingsInput} from './settings.ts';
+import type {Setting, Settings} from './table.ts';
+
+export {type Environment, type Home, resolveHome} from './home.ts';
+export type {Profiles} from './profiles.ts';
+export type {ExplainedSetting, SettingsInput} from './settings.ts';
+export {describeSource, parseSource, type SourceAddress} from './source.ts';
+export type {Setting, SettingField, Settings} from './table.ts';
+
+// Every command resolves the home, few need more: the rest is loaded when it is first asked for.
+
+/** Every setting: flag, environment, profile, default. @throws BkpError `USAGE` | `UNSUPPORTED` | `NEWER_VERSION` | `CONFIG_UNAVAILABLE` */
+export async function loadSettings(input: SettingsInput): Promise<Settings> {
+  return (await import('./settings.ts')).loadSettings(input);
+}
+
+/** The same with the origin of each value, in the order of the table. */
+export async function explainSettings(input: SettingsInput): Promise<ExplainedSetting[]> {
+  return (await import('./settings.ts')).explainSettings(input);
+}
+
+/** The profile in use: the flag's, the environment's, or the active one. It need not exist. */
+export async function profileName(input: Pick<SettingsInput, 'home' | 'env' | 'flags'>): Promise<string> {
+  return (await import('./settings.ts')).profileName(input);
+}
+
+/** The settings there are: keys for completion, meanings for help. */
+export async function knownSettings(): Promise<readonly Setting[]> {
+  return (await import('./table.ts')).settings;
+}
+
+export async function openProfiles(home: Pick<Home, 'configFile'>): Promise<Profiles> {
+  return (await import('./profiles.ts')).openProfiles(home);
+}
+
+/** Why the configuration file tells too much, when others than its owner may read it. */
+export async function exposure(home: Pick<Home, 'configFile'>): Promise<string | undefined> {
+  return (await import('./file.ts')).exposure(home.configFile);
+}

@@ -1,0 +1,113 @@
+import {mkdirSync} from 'node:fs';
+import {availableParallelism} from 'node:os';
+import {expect, test} from 'vitest';
+import {explainSettings, knownSettings, loadSettings, openProfiles, profileName} from '../../src/config/index.ts';
+import {temporaryHome, writeConfig} from './fixture.ts';
+
+const cwd = '/srv';
+
+test('without anything there are the defaults', async () => {
+  const home = temporaryHome();
+  expect(await loadSettings({home, env: {}, flags: {}})).toEqual({
+    source: undefined,
+    cluster: home.clusterDir,
+    check: 'quick',
+    enabled: true,
+    compressionLevel: 1,
+    compressionThreads: availableParallelism(),
+  });
+});
+
+test('flag, environment, profile, default: in this order, and the origin is told', async () => {
+  const home = temporaryHome();
+  const profiles = await openProfiles(home);
+  await profiles.set('default', 'source', 'profile.db', cwd);
+  await profiles.set('default', 'check', 'full', cwd);
+  const env = {BKP_SOURCE: 'environment.db', BKP_CLUSTER: '', QDB_BACKUP_COMPRESSION_LEVEL: '5'};
+  const origins = async (flags: {source?: string}, environment: Record<string, string>) =>
+    (await explainSettings({home, env: environment, flags, cwd})).map(({key, value, origin}) => [key, value, origin]);
+
+  const inProfile = `profile default (${home.configFile})`;
+  expect(await origins({source: 'flag.db'}, env)).toEqual([
+    ['source', 'sqlite::path=/srv/flag.db', 'flag --source'],
+    // An empty variable is none.
+    ['cluster', home.clusterDir, 'default'],
+    ['check', 'full', inProfile],
+    ['backup.enabled', true, 'default'],
+    ['backup.compression.level', 5, 'environment QDB_BACKUP_COMPRESSION_LEVEL'],
+    ['backup.compression.threads', availableParallelism(), 'default'],
+  ]);
+  expect((await origins({}, env))[0]).toEqual(['source', 'sqlite::path=/srv/environment.db', 'environment BKP_SOURCE']);
+  expect((await origins({}, {}))[0]).toEqual(['source', 'sqlite::path=/srv/profile.db', inProfile]);
+  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[4]).toEqual([
+    'backup.compression.level',
+    7,
+    'environment BKP_BACKUP_COMPRESSION_LEVEL',
+  ]);
+});
+
+test('what is not set says so', async () => {
+  const [source] = await explainSettings({home: temporaryHome(), env: {}, flags: {}});
+  expect(source).toMatchObject({key: 'source', origin: 'not set'});
+  expect(source).not.toHaveProperty('value');
+});
+
+test('the profile is the one of the flag, of the environment, or the active one', async () => {
+  const home = temporaryHome();
+  const profiles = await openProfiles(home);
+  for (const name of ['active', 'env', 'flag']) {
+    await profiles.create(name);
+    await profiles.set(name, 'source', `${name}.db`, cwd);
+  }
+  await profiles.activate('active');
+  const sourceWith = async (env: Record<string, string>, flags: {profile?: string}) =>
+    (await loadSettings({home, env, flags})).source;
+  expect(await sourceWith({BKP_PROFILE: 'env'}, {profile: 'flag'})).toBe('sqlite::path=/srv/flag.db');
+  expect(await sourceWith({BKP_PROFILE: 'env'}, {})).toBe('sqlite::path=/srv/env.db');
+  expect(await sourceWith({BKP_PROFILE: ''}, {})).toBe('sqlite::path=/srv/active.db');
+  expect(await profileName({home, env: {}, flags: {}})).toBe('active');
+  await expect(sourceWith({}, {profile: 'flg'})).rejects.toMatchObject({code: 'USAGE', next: 'did you mean flag?'});
+});
+
+test('a file edited by hand: plain values, and paths relative to it', async () => {
+  const home = temporaryHome();
+  mkdirSync(home.dir);
+  const values = {source: 'app.db', 'backup.enabled': false, 'backup.compression.level': 9};
+  writeConfig(home, {version: 1, active: 'default', profiles: {default: values}});
+  expect(await loadSettings({home, env: {}, flags: {}, cwd})).toMatchObject({
+    source: `sqlite::path=${home.dir}/app.db`,
+    enabled: false,
+    compressionLevel: 9,
+  });
+});
+
+test('a wrong value names where it comes from', async () => {
+  const home = temporaryHome();
+  mkdirSync(home.dir);
+  writeConfig(home, {version: 1, active: 'default', profiles: {default: {check: 'fast'}, typo: {chek: 'full'}}});
+  const load = (env: Record<string, string>, flags: {source?: string; profile?: string} = {}) =>
+    loadSettings({home, env, flags, cwd});
+  await expect(load({})).rejects.toMatchObject({
+    message: 'check cannot be "fast"',
+    cause: `it comes from profile default (${home.configFile})`,
+    next: 'accepted: quick or full',
+  });
+  await expect(load({BKP_CHECK: 'slow'})).rejects.toMatchObject({
+    message: 'check cannot be "slow"',
+    cause: 'it comes from environment BKP_CHECK',
+  });
+  await expect(load({}, {source: 'postgres://x'})).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    cause: 'it comes from flag --source',
+  });
+  await expect(load({}, {profile: 'typo'})).rejects.toMatchObject({
+    message: 'unknown setting "chek"',
+    cause: `it comes from profile typo (${home.configFile})`,
+    next: 'did you mean check?; or bkp --profile typo config unset chek',
+  });
+});
+
+test('each key stands in the table once', async () => {
+  const keys = (await knownSettings()).map(({key}) => key);
+  expect(new Set(keys).size).toBe(keys.length);
+});

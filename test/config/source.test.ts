@@ -1,0 +1,72 @@
+import fc from 'fast-check';
+import {expect, test} from 'vitest';
+import {describeSource, parseSource} from '../../src/config/index.ts';
+
+test.each([
+  ['sqlite::path=./app.db', '/work dir/app.db'],
+  ['sqlite::path=/srv/app.db', '/srv/app.db'],
+  ['sqlite::path=/srv/a=b.db;', '/srv/a=b.db'],
+  ['./app.db', '/work dir/app.db'],
+  ['app.db', '/work dir/app.db'],
+  ['../x/app', '/x/app'],
+  ['/srv/app.sqlite', '/srv/app.sqlite'],
+  ['/srv/a;b.db', '/srv/a;b.db'],
+  ['./we:ird.db', '/work dir/we:ird.db'],
+  ['sqlite:///srv/app.db', '/srv/app.db'],
+  ['sqlite:///srv/my%20app.db', '/srv/my app.db'],
+  ['sqlite:app.db', '/work dir/app.db'],
+  ['file:app.db', '/work dir/app.db'],
+  ['file:/srv/app.db', '/srv/app.db'],
+  ['file:///srv/app.db', '/srv/app.db'],
+])('%s is the file %s', (text, path) => {
+  expect(parseSource(text, '/work dir')).toEqual({scheme: 'sqlite', path});
+});
+
+const write = 'write sqlite::path=./app.db, or simply ./app.db';
+
+test.each([
+  ['sqlte::path=x', 'USAGE', 'source: sqlte is no kind of database that bkp knows', 'did you mean sqlite?'],
+  ['mysql://host/db', 'USAGE', 'source: mysql is no kind of database that bkp knows', write],
+  ['postgres://ann:secret@host/shop', 'UNSUPPORTED', 'source: this version knows sqlite, not postgres', write],
+  ['postgresql://host/shop', 'UNSUPPORTED', 'source: this version knows sqlite, not postgresql', write],
+  ['questdb::root=/q', 'UNSUPPORTED', 'source: this version knows sqlite, not questdb', write],
+  ['sqlite::pth=x', 'USAGE', 'source: sqlite has no setting "pth"', 'did you mean path?'],
+  ['sqlite::path=x;mode=ro', 'USAGE', 'source: sqlite has no setting "mode"', write],
+  ['sqlite::path=x;path=y', 'USAGE', 'source: path stands there twice', 'keep one of the two'],
+  [
+    'sqlite::app.db',
+    'USAGE',
+    'source: "app.db" is no setting: there is no = in it',
+    'write sqlite::key=value;key=value',
+  ],
+  ['sqlite::', 'USAGE', 'source: the path of the database is missing', write],
+  ['sqlite::path=', 'USAGE', 'source: the path of the database is empty', write],
+  ['', 'USAGE', 'source: the path of the database is empty', write],
+  [':memory:', 'USAGE', 'source: a database in memory cannot be backed up by another process', write],
+  ['sqlite::path=~/app.db', 'USAGE', 'source: ~ stands for no folder here', 'write the folder out, or use $HOME'],
+  [
+    'sqlite://app.db',
+    'USAGE',
+    'source: sqlite://app.db names a host',
+    'for a file, write sqlite:///absolute/path or a plain path',
+  ],
+  [
+    'file:app.db?mode=ro',
+    'USAGE',
+    'source: file:app.db?mode=ro has parameters, which bkp does not know',
+    'leave out ? and what follows it',
+  ],
+  ['file:%zz', 'USAGE', 'source: file:%zz is no valid address', write],
+])('%s is refused', (text, code, message, next) => {
+  expect(() => parseSource(text, '/')).toThrow(expect.objectContaining({code, message, next}));
+});
+
+test('the text of an address reads back as the same address, wherever it is read', () => {
+  const path = fc.string({minLength: 1}).map((name) => `/${name.replaceAll('/', '_')}`);
+  fc.assert(
+    fc.property(path, (file) => {
+      const address = parseSource(file, '/a');
+      expect(parseSource(describeSource(address), '/b')).toEqual(address);
+    }),
+  );
+});
