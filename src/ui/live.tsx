@@ -1,5 +1,5 @@
 import {Box, render, Static, Text, useApp, useInput, useStdin, useWindowSize} from 'ink';
-import {useEffect, useState} from 'react';
+import {useEffect, useReducer, useState} from 'react';
 import {type Operation, operationId} from '../ops/index.ts';
 import {FinishedBlock, RunningBlock} from './live-blocks.tsx';
 import type {Subscribe, ViewEnd} from './subscribe.ts';
@@ -51,12 +51,12 @@ export function Live({
   const {exit} = useApp();
   const {isRawModeSupported} = useStdin();
   const {columns, rows} = useWindowSize();
-  const [operations, setOperations] = useState<readonly Operation[]>();
+  const [seen, show] = useReducer<Seen | undefined, [readonly Operation[]]>(see, undefined);
   const [selected, setSelected] = useState<number>();
   const [asking, setAsking] = useState<number>();
   const [left, setLeft] = useState(false);
 
-  useEffect(() => subscribe(setOperations), [subscribe]);
+  useEffect(() => subscribe(show), [subscribe]);
   useEffect(() => {
     const leave = () => setLeft(true);
     if (signal.aborted) leave();
@@ -64,18 +64,21 @@ export function Live({
     return () => signal.removeEventListener('abort', leave);
   }, [signal]);
 
-  const finished = useFinished(operations ?? []);
-  const running = (operations ?? []).filter(({state}) => state.name !== 'done');
+  const {operations, finished} = seen ?? {operations: [], finished: []};
+  const running = operations.filter(({state}) => state.name !== 'done');
   const chosen = running.find(({number}) => number === selected) ?? running[0];
   // The question is void when its operation ends meanwhile: `y` must not reach another one.
   const asked = running.find(({number}) => number === asking);
-  const over = left || (operations !== undefined && running.length === 0);
+  const over = left || (seen !== undefined && running.length === 0);
 
   // After the frame without the footer has been drawn: it is the one that stays.
   useEffect(() => {
     if (!over) return;
-    onEnd({why: left ? 'left' : 'finished', operations: operations ?? []});
-    exit();
+    onEnd({why: left ? 'left' : 'finished', operations});
+    // Ink draws once more when it ends; in this very turn <Static> has not let go of its last items yet,
+    // and they would be printed twice.
+    const turn = setImmediate(exit);
+    return () => clearImmediate(turn);
   }, [over, left, operations, onEnd, exit]);
 
   useInput(
@@ -113,7 +116,7 @@ export function Live({
           />
         ))}
         {running.length > shown.length && <Text>and {running.length - shown.length} more</Text>}
-        {!over && operations !== undefined && (
+        {!over && seen !== undefined && (
           <Text wrap="truncate" dimColor={colors && !asked}>
             {asked
               ? `Cancel ${operationId(asked)}? y/n`
@@ -127,15 +130,17 @@ export function Live({
   );
 }
 
-/** Those that are done, in the order in which they were seen to end: what is printed above the frame only grows. */
-function useFinished(operations: readonly Operation[]): readonly Operation[] {
-  const [finished, setFinished] = useState<readonly Operation[]>([]);
+type Seen = {
+  operations: readonly Operation[];
+  /** Those that are done, in the order in which they were seen to end: what stands above the frame only grows. */
+  finished: readonly Operation[];
+};
+
+function see(before: Seen | undefined, operations: readonly Operation[]): Seen {
+  const finished = before?.finished ?? [];
   const known = new Set(finished.map(({number}) => number));
   const fresh = operations.filter(({state, number}) => state.name === 'done' && !known.has(number));
-  if (fresh.length === 0) return finished;
-  const all = [...finished, ...fresh];
-  setFinished(all);
-  return all;
+  return {operations, finished: fresh.length === 0 ? finished : [...finished, ...fresh]};
 }
 
 function neighbour(running: readonly Operation[], chosen: Operation | undefined, step: number): number | undefined {
