@@ -1,0 +1,30 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {type OperationNumber, openJournal, runOperation, systemProcesses, type Work} from '../../../src/ops/index.ts';
+
+const [file = '', logsDir = '', number, what = ''] = process.argv.slice(2);
+const nowMicros = () => Date.now() * 1000;
+const journal = openJournal({file, logsDir, nowMicros, processes: systemProcesses});
+
+const works: Record<string, Work> = {
+  forever: async ({progress, signal}) => {
+    progress({phase: 'Forever', bytesDone: 0, itemsDone: 0});
+    await sleep(600_000, undefined, {signal});
+    return {};
+  },
+  /** Longer than the process that starts it. */
+  briefly: async ({log}) => {
+    console.log('a line on standard output');
+    await sleep(1_000);
+    log(`cwd ${process.cwd()}`);
+    return {backup: 'shop/1_full'};
+  },
+};
+
+process.exitCode = await runOperation({
+  journal,
+  number: Number(number) as OperationNumber,
+  work: works[what]!,
+  signals: process,
+  nowMicros,
+});
+journal.close();

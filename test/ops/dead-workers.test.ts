@@ -1,0 +1,142 @@
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {join} from 'node:path';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import type {Fate, Journal, Operation, Processes, ProcessIdentity} from '../../src/ops/index.ts';
+import {makeHome, newOperation, type TestHome} from './home.ts';
+
+let home: TestHome;
+
+beforeEach(() => {
+  home = makeHome();
+});
+afterEach(() => home.remove());
+
+const second = 1_000_000;
+
+/** Processes as a test wants them: all others have one fate. */
+function pretend(change: Partial<ProcessIdentity> = {}, fate: Fate = 'alive'): Processes & {fate: Fate} {
+  const identity = {pid: 4711, startedAt: 'noon', boot: 'today', space: 'here', ...change};
+  const pretended = {
+    fate,
+    self: () => identity,
+    identify: (pid: number) => ({...identity, pid}),
+    fateOf: () => pretended.fate,
+  };
+  return pretended;
+}
+
+function running(journal: Journal): Operation {
+  return journal.claim(journal.create(newOperation()).number)!;
+}
+
+function expectBrokenOff(operation: Operation | undefined, why: RegExp): void {
+  expect(operation?.state).toMatchObject({
+    name: 'done',
+    outcome: {
+      status: 'ERROR',
+      error: {code: 'WORKER_DEAD', status: 'ABORTED'},
+      issues: [
+        {message: expect.stringMatching(why), next: expect.stringContaining('bkp operation get fullbackup/1 --log')},
+      ],
+    },
+  });
+}
+
+test('kill -9 of a worker: whoever looks next ends its operation as ABORTED', async () => {
+  home.clock.nowMicros = Date.now() * 1000;
+  const journal = home.open();
+  const {number} = journal.create(newOperation());
+  const script = join(import.meta.dirname, 'children', 'worker.ts');
+  const worker = spawn(process.execPath, [script, home.file, home.logsDir, String(number), 'forever'], {
+    stdio: 'inherit',
+  });
+  await expect.poll(() => journal.get(number).progress.phase, {timeout: 10_000}).toBe('Forever');
+  expect(journal.reap()).toEqual([]);
+
+  worker.kill('SIGKILL');
+  await once(worker, 'exit');
+  const [ended] = journal.reap();
+  expectBrokenOff(ended, new RegExp(`process ${worker.pid}, is gone; its last sign was at \\d{4}-`));
+  expect(journal.get(number)).toEqual(ended);
+  expect(journal.reap()).toEqual([]);
+  expect(journal.create(newOperation()).number).toBe(2);
+});
+
+test.each([
+  ['gone', /process 4711, is gone/],
+  ['replaced', /another program has its number now/],
+  ['rebooted', /restart of the machine/],
+] as const)('a worker that is %s ends its operation', (fate, why) => {
+  const processes = pretend();
+  const journal = home.open(processes);
+  const operation = running(journal);
+  expect(journal.reap()).toEqual([]);
+  processes.fate = fate;
+  expectBrokenOff(journal.reap()[0], why);
+  expect(journal.get(operation.number).progress.percent).toBeLessThan(100);
+});
+
+test('a worker that is alive but silent is left alone', () => {
+  const journal = home.open(pretend());
+  running(journal);
+  home.clock.nowMicros += 24 * 3600 * second;
+  expect(journal.reap()).toEqual([]);
+});
+
+test('a worker in another container is judged by its heartbeat', () => {
+  const processes = pretend({}, 'unseen');
+  const journal = home.open(processes);
+  const {number} = running(journal);
+  home.clock.nowMicros += 200 * second;
+  journal.report(number, {phase: 'TransferData', bytesDone: 1, itemsDone: 0});
+  home.clock.nowMicros += 200 * second;
+  expect(journal.reap()).toEqual([]);
+  home.clock.nowMicros += 200 * second;
+  expectBrokenOff(journal.reap()[0], /another container/);
+});
+
+test('a queued operation that no worker takes up is ended after a time, also when the clock goes back', () => {
+  for (const direction of [1, -1]) {
+    const journal = home.open(pretend());
+    const {number} = journal.create(newOperation());
+    home.clock.nowMicros += direction * 30 * second;
+    expect(journal.reap()).toEqual([]);
+    home.clock.nowMicros += direction * 40 * second;
+    expect(journal.reap().map((ended) => ended.number)).toEqual([number]);
+    expect(journal.claim(number)).toBeUndefined();
+  }
+});
+
+test('a queued operation does not outlive a restart', () => {
+  home.open(pretend()).create(newOperation());
+  expectBrokenOff(home.open(pretend({boot: 'tomorrow'})).reap()[0], /restarted before a worker took it up/);
+});
+
+test('a worker that dies before its claim is noticed at once; one that is slow is waited for', () => {
+  const processes = pretend();
+  const journal = home.open(processes);
+  const {number} = journal.create(newOperation());
+  journal.assign(number, 4712);
+  home.clock.nowMicros += 3600 * second;
+  expect(journal.reap()).toEqual([]);
+  processes.fate = 'gone';
+  expectBrokenOff(journal.reap()[0], /process 4712, is gone/);
+});
+
+test.each(['create', 'requestCancel', 'forget'] as const)('%s sees through a dead worker by itself', (call) => {
+  const processes = pretend();
+  const journal = home.open(processes);
+  const {number} = running(journal);
+  processes.fate = 'gone';
+  if (call === 'create') {
+    expect(journal.create(newOperation()).number).toBe(2);
+    expectBrokenOff(journal.get(number), /is gone/);
+  } else if (call === 'requestCancel') {
+    journal.requestCancel(number);
+    expectBrokenOff(journal.get(number), /is gone/);
+  } else {
+    journal.forget(number);
+    expect(journal.lastNumber()).toBeUndefined();
+  }
+});

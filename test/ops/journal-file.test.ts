@@ -1,0 +1,115 @@
+import {execFileSync, spawnSync} from 'node:child_process';
+import {mkdirSync, readFileSync, statSync, truncateSync, writeFileSync} from 'node:fs';
+import {dirname, join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {makeHome, newOperation, type TestHome} from './home.ts';
+import {race} from './race.ts';
+
+let home: TestHome;
+
+beforeEach(() => {
+  home = makeHome();
+});
+afterEach(() => home.remove());
+
+const unavailable = (next: RegExp) =>
+  expect.objectContaining({
+    code: 'JOURNAL_UNAVAILABLE',
+    message: expect.stringContaining(home.file),
+    next: expect.stringMatching(next),
+  });
+
+test('the journal belongs to its user alone', () => {
+  home.open().create(newOperation());
+  expect(statSync(dirname(home.file)).mode & 0o777).toBe(0o700);
+  for (const file of [home.file, `${home.file}-wal`, `${home.file}-shm`])
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test('a journal of a newer bkp is refused, and stays as it is', () => {
+  home.open().close();
+  const database = new DatabaseSync(home.file);
+  database.exec('PRAGMA user_version = 99');
+  database.close();
+  const before = readFileSync(home.file);
+  expect(() => home.open()).toThrow(
+    expect.objectContaining({code: 'NEWER_VERSION', cause: expect.stringContaining('99'), next: expect.anything()}),
+  );
+  expect(readFileSync(home.file)).toEqual(before);
+});
+
+test('a file that is no database is named, with a way out', () => {
+  mkdirSync(dirname(home.file));
+  writeFileSync(home.file, 'hello, this is a text of a few words, and not a database at all. '.repeat(20));
+  expect(() => home.open()).toThrow(unavailable(/mv .*journal\.sqlite\.damaged/));
+});
+
+test('a database of something else is not touched', () => {
+  mkdirSync(dirname(home.file));
+  const database = new DatabaseSync(home.file);
+  database.exec('CREATE TABLE precious (id INTEGER)');
+  database.close();
+  const before = readFileSync(home.file);
+  expect(() => home.open()).toThrow(unavailable(/mv /));
+  expect(readFileSync(home.file)).toEqual(before);
+});
+
+test('a damaged journal is named, with a way out', () => {
+  const journal = home.open();
+  for (let at = 0; at < 20; at++) journal.create(newOperation({shared: true, work: 'x'.repeat(5_000)}));
+  journal.close();
+  truncateSync(home.file, 3 * 4096);
+  expect(() => home.open().list({page: 1, pageSize: 100})).toThrow(unavailable(/mv .*\.damaged/));
+});
+
+test.each([
+  ['a folder stands in its place', () => mkdirSync(home.file, {recursive: true})],
+  ['its folder is a file', () => writeFileSync(dirname(home.file), '')],
+])('when %s, the next step is another home', (_, spoil) => {
+  spoil();
+  expect(() => home.open()).toThrow(unavailable(/--home/));
+});
+
+test('processes that open a journal for the first time at the same moment all get it', async () => {
+  const results = await race(home, {processes: 6, rounds: 1, action: 'create-shared'});
+  expect(results.flat().sort()).toEqual([1, 2, 3, 4, 5, 6]);
+});
+
+const disk = join('/tmp', `bkp-full-disk-${process.pid}`);
+const canMount = process.platform === 'linux' && spawnSync('mount', ['--help']).status === 0 && tryMount();
+
+function tryMount(): boolean {
+  mkdirSync(disk, {recursive: true});
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]).status === 0;
+  if (mounted) execFileSync('umount', [disk]);
+  return mounted;
+}
+
+describe.skipIf(!canMount)('on a small disk (needs the right to mount one)', () => {
+  beforeEach(() => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]);
+  });
+  afterEach(() => {
+    home.remove();
+    execFileSync('umount', [disk]);
+  });
+
+  test('a full disk is told as such, and what was written before can be read', () => {
+    home.file = join(disk, 'journal.sqlite');
+    const journal = home.open();
+    journal.create(newOperation());
+    const fill = () => {
+      for (;;) journal.create(newOperation({shared: true, work: 'x'.repeat(10_000)}));
+    };
+    expect(fill).toThrow(unavailable(/free some space/));
+    expect(journal.open().length).toBeGreaterThan(1);
+  });
+
+  test('a read-only disk is told as such', () => {
+    home.file = join(disk, 'journal.sqlite');
+    home.open().close();
+    execFileSync('mount', ['-o', 'remount,ro', disk]);
+    expect(() => home.open()).toThrow(unavailable(/writable.*--home/));
+  });
+});

@@ -1,0 +1,216 @@
+import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import {failure, type Journal, type OperationNumber, type OperationOutcome, operationId} from '../../src/ops/index.ts';
+import {makeHome, newOperation, type TestHome} from './home.ts';
+
+let home: TestHome;
+let journal: Journal;
+
+beforeEach(() => {
+  home = makeHome();
+  journal = home.open();
+});
+afterEach(() => home.remove());
+
+const success: OperationOutcome = {status: 'SUCCESS', result: {backup: 'shop/1_full', rows: 3}};
+const second = 1_000_000;
+
+test('an operation goes from queued over running to done, and keeps what it was told', () => {
+  const createdAtMicros = home.clock.nowMicros;
+  const created = journal.create(newOperation({backup: 'shop/1_full'}));
+  expect(created).toMatchObject({
+    ...newOperation({backup: 'shop/1_full'}),
+    number: 1,
+    createdAtMicros,
+    progress: {phase: 'Preparing', percent: 0},
+    state: {name: 'queued'},
+  });
+  expect(operationId(created)).toBe('fullbackup/1');
+
+  home.clock.nowMicros += second;
+  expect(journal.claim(created.number)?.state).toEqual({
+    name: 'running',
+    startedAtMicros: createdAtMicros + second,
+    heartbeatAtMicros: createdAtMicros + second,
+    workerPid: process.pid,
+    cancelRequested: false,
+  });
+
+  home.clock.nowMicros += second;
+  const figures = {phase: 'TransferData', bytesDone: 1, bytesTotal: 4, itemsDone: 2, itemsTotal: 3};
+  const rates = {bytesPerSecond: 1, secondsLeft: 3};
+  expect(journal.report(created.number, {...figures, ...rates})).toEqual({cancelRequested: false});
+  expect(journal.get(created.number)).toMatchObject({
+    progress: {...figures, ...rates, percent: 25},
+    state: {heartbeatAtMicros: createdAtMicros + 2 * second},
+  });
+
+  home.clock.nowMicros += second;
+  expect(journal.finish(created.number, success)).toBe(true);
+  const done = journal.get(created.number);
+  expect(done.state).toEqual({
+    name: 'done',
+    startedAtMicros: createdAtMicros + second,
+    endedAtMicros: createdAtMicros + 3 * second,
+    outcome: success,
+  });
+  expect(done.progress).toEqual({...figures, percent: 100});
+});
+
+test('only one open operation a subject, unless it is shared', () => {
+  const first = journal.create(newOperation());
+  expect(() => journal.create(newOperation({kind: 'incbackup'}))).toThrow(
+    expect.objectContaining({
+      code: 'BUSY',
+      status: 'OVERLOADED',
+      message: 'collection shop is busy',
+      cause: expect.stringContaining('fullbackup/1'),
+      next: expect.stringContaining('bkp operation get fullbackup/1'),
+      context: {operation: 'fullbackup/1'},
+    }),
+  );
+  journal.claim(first.number);
+  expect(() => journal.create(newOperation())).toThrow(expect.objectContaining({code: 'BUSY'}));
+
+  journal.create(newOperation({subject: 'collection other'}));
+  journal.create(newOperation({kind: 'verify', shared: true}));
+  journal.create(newOperation({kind: 'verify', shared: true}));
+  expect(journal.open().map(({number}) => number)).toEqual([1, 2, 3, 4]);
+
+  journal.finish(first.number, success);
+  // The refused ones have used up no numbers.
+  expect(journal.create(newOperation()).number).toBe(5);
+});
+
+test('a claim is won once', () => {
+  const {number} = journal.create(newOperation());
+  expect(journal.claim(number)).toBeDefined();
+  expect(home.open().claim(number)).toBeUndefined();
+  journal.finish(number, success);
+  expect(journal.claim(number)).toBeUndefined();
+  expect(journal.claim(9999 as OperationNumber)).toBeUndefined();
+});
+
+test('a cancel ends a queued operation at once, so that its worker finds nothing to claim', () => {
+  const {number} = journal.create(newOperation());
+  journal.requestCancel(number);
+  expect(journal.get(number).state).toEqual({
+    name: 'done',
+    endedAtMicros: home.clock.nowMicros,
+    outcome: {status: 'CANCELLED', result: {}},
+  });
+  expect(journal.claim(number)).toBeUndefined();
+  journal.create(newOperation());
+});
+
+test('a cancel asks a running operation to stop, and leaves the end to its worker', () => {
+  const {number} = journal.create(newOperation());
+  journal.claim(number);
+  journal.requestCancel(number);
+  expect(journal.get(number).state).toMatchObject({name: 'running', cancelRequested: true});
+  const report = journal.report(number, {phase: 'TransferData', bytesDone: 1, itemsDone: 0});
+  expect(report).toEqual({cancelRequested: true});
+  journal.finish(number, {status: 'CANCELLED', result: {}});
+  expect(journal.get(number).state).toMatchObject({name: 'done', outcome: {status: 'CANCELLED'}});
+});
+
+test('a cancel of a done operation changes nothing; one of an unknown operation is an error', () => {
+  const {number} = journal.create(newOperation());
+  journal.claim(number);
+  journal.finish(number, success);
+  const before = journal.get(number);
+  home.clock.nowMicros += second;
+  journal.requestCancel(number);
+  expect(journal.get(number)).toEqual(before);
+  expect(() => journal.requestCancel(77 as OperationNumber)).toThrow(
+    expect.objectContaining({code: 'OPERATION_NOT_FOUND', message: 'Operation with id 77 is not found'}),
+  );
+});
+
+test('the first end stays, and a worker that comes after it is told to stop', () => {
+  const {number} = journal.create(newOperation());
+  journal.claim(number);
+  expect(journal.finish(number, failure(new Error('first')))).toBe(true);
+  expect(journal.finish(number, success)).toBe(false);
+  expect(journal.get(number).state).toMatchObject({outcome: {status: 'ERROR'}});
+  const report = journal.report(number, {phase: 'x', bytesDone: 1, itemsDone: 0});
+  expect(report).toEqual({cancelRequested: true});
+  expect(journal.get(number).progress.phase).toBe('Preparing');
+  expect(journal.finish(9999 as OperationNumber, success)).toBe(false);
+});
+
+test('a done operation can be forgotten, with its log; its number is not given again', () => {
+  const {number, logFile} = journal.create(newOperation());
+  mkdirSync(home.logsDir, {recursive: true});
+  writeFileSync(logFile, 'a line\n');
+  for (const step of [() => {}, () => journal.claim(number)]) {
+    step();
+    expect(() => journal.forget(number)).toThrow(
+      expect.objectContaining({code: 'PRECONDITION', message: "Full backup with id 1 hasn't been finished yet"}),
+    );
+  }
+  journal.finish(number, success);
+  journal.forget(number);
+  expect(existsSync(logFile)).toBe(false);
+  for (const call of [journal.get, journal.forget, journal.requestCancel]) {
+    expect(() => call(number)).toThrow(expect.objectContaining({code: 'OPERATION_NOT_FOUND', exitStatus: 10}));
+  }
+  expect(journal.create(newOperation()).number).toBe(2);
+});
+
+test('an operation is found by what the user typed, and missed in the user’s words', () => {
+  expect(() => journal.find({last: true})).toThrow(expect.objectContaining({code: 'OPERATION_NOT_FOUND'}));
+  const full = journal.create(newOperation({subject: 'a'}));
+  const incremental = journal.create(newOperation({subject: 'b', kind: 'incbackup'}));
+  expect(journal.find({last: true})).toEqual(incremental);
+  expect(journal.find({number: full.number})).toEqual(full);
+  expect(journal.find({kind: 'fullbackup', number: full.number})).toEqual(full);
+  // A listing of incbackup shows the full backups, so an id made of its word finds them.
+  expect(journal.find({kind: 'incbackup', number: full.number})).toEqual(full);
+  expect(() => journal.find({kind: 'fullbackup', number: incremental.number})).toThrow(
+    expect.objectContaining({
+      message: 'Full backup with id 2 is not found',
+      cause: 'the operation with this number is incbackup/2',
+      next: 'bkp operation get incbackup/2',
+    }),
+  );
+  const missing = 9999 as OperationNumber;
+  for (const [ref, noun] of [
+    [{number: missing}, 'Operation'],
+    [{number: missing, kind: 'fullbackup'}, 'Full backup'],
+    [{number: missing, kind: 'incbackup'}, 'Incremental backup'],
+    [{number: missing, kind: 'restore'}, 'Restore'],
+  ] as const) {
+    expect(() => journal.find(ref)).toThrow(`${noun} with id 9999 is not found`);
+  }
+});
+
+test('a clock that goes back changes no order, and nothing ends before it starts', () => {
+  const old = journal.create(newOperation());
+  const createdAtMicros = home.clock.nowMicros;
+  home.clock.nowMicros -= 30 * second;
+  expect(journal.claim(old.number)?.state).toMatchObject({startedAtMicros: createdAtMicros});
+  home.clock.nowMicros -= 3600 * second;
+  journal.finish(old.number, success);
+  expect(journal.get(old.number).state).toMatchObject({
+    startedAtMicros: createdAtMicros,
+    endedAtMicros: createdAtMicros,
+  });
+
+  const young = journal.create(newOperation());
+  expect(young.createdAtMicros).toBeLessThan(old.createdAtMicros);
+  expect(journal.list({page: 1, pageSize: 10}).operations.map(({number}) => number)).toEqual([
+    young.number,
+    old.number,
+  ]);
+  home.clock.nowMicros -= second;
+  journal.requestCancel(young.number);
+  expect(journal.get(young.number).state).toMatchObject({endedAtMicros: young.createdAtMicros});
+});
+
+test('what happened between two openings is there', () => {
+  journal.create(newOperation({work: {nested: ['ü', null, 1.5]}}));
+  journal.close();
+  journal.close();
+  expect(home.open().get(1 as OperationNumber).work).toEqual({nested: ['ü', null, 1.5]});
+});
