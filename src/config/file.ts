@@ -66,7 +66,7 @@ export function exposure(file: string): string | undefined {
   const mode = statSync(file, {throwIfNoEntry: false})?.mode ?? 0;
   // Windows has no such bits; there Node shows every file as readable by all.
   if (process.platform === 'win32' || (mode & 0o077) === 0) return undefined;
-  return `other users may read ${file} (mode ${(mode & 0o777).toString(8)}); close it: chmod 600 ${file}`;
+  return `other users may read ${file} (mode ${(mode & 0o777).toString(8)})`;
 }
 
 /** A person who edits the file writes numbers and booleans without quotes. */

@@ -26,9 +26,22 @@ export async function profileName(input: Pick<SettingsInput, 'home' | 'env' | 'f
   return (await import('./settings.ts')).profileName(input);
 }
 
+/** The flag or the environment variable that wins over what a profile says; undefined: none does. */
+export async function overrideOf(
+  setting: Setting,
+  input: Pick<SettingsInput, 'env' | 'flags'>,
+): Promise<string | undefined> {
+  return (await import('./settings.ts')).overrideOf(setting, input);
+}
+
 /** The settings there are: keys for completion, meanings for help. */
 export async function knownSettings(): Promise<readonly Setting[]> {
   return (await import('./table.ts')).settings;
+}
+
+/** @throws BkpError `USAGE` naming the key that was probably meant */
+export async function knownSetting(key: string): Promise<Setting> {
+  return (await import('./table.ts')).settingOf(key);
 }
 
 export async function openProfiles(home: Pick<Home, 'configFile'>): Promise<Profiles> {

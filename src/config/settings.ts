@@ -32,29 +32,32 @@ export type ExplainedSetting = {
 };
 
 /** @throws BkpError `USAGE` | `UNSUPPORTED` | `NEWER_VERSION` | `CONFIG_UNAVAILABLE` */
-export async function loadSettings(input: SettingsInput): Promise<Settings> {
-  const explained = await explainSettings(input);
-  return Object.fromEntries(explained.map(({field, value}) => [field, value])) as Settings;
+export function loadSettings(input: SettingsInput): Settings {
+  return Object.fromEntries(explainSettings(input).map(({field, value}) => [field, value])) as Settings;
 }
 
 /** Every setting in the order of the table: flag, environment, profile, default. Throws as {@link loadSettings}. */
-export async function explainSettings(input: SettingsInput): Promise<ExplainedSetting[]> {
+export function explainSettings(input: SettingsInput): ExplainedSetting[] {
   const {home, cwd = process.cwd()} = input;
-  const {name, values} = chosenProfile(input);
-  const fromProfile = `profile ${name} (${home.configFile})`;
-  for (const key of Object.keys(values))
-    within(fromProfile, () => settingOf(key), `bkp --profile ${name} config unset ${key}`);
+  const profile = profileName(input);
+  const values = profileOf(readConfigFile(home.configFile), profile);
+  const origin = `profile ${profile} (${home.configFile})`;
+  for (const key of Object.keys(values)) {
+    within(origin, () => settingOf(key), `bkp --profile ${profile} config unset ${key}`);
+  }
+  return settings.map((setting) =>
+    // A path that somebody wrote into the file by hand starts from the file.
+    explain(setting, home, givenText(setting, input, cwd) ?? {text: values[setting.key], origin, cwd: home.dir}),
+  );
+}
 
-  return settings.map((setting): ExplainedSetting => {
-    const {key, field, meaning} = setting;
-    const given = givenText(setting, input) ?? {text: values[key], origin: fromProfile, cwd: home.dir};
-    const {text, origin} = given;
-    if (text !== undefined) {
-      return {key, field, value: within(origin, () => readValue(setting, text, given.cwd ?? cwd)), origin, meaning};
-    }
-    if (setting.default === undefined) return {key, field, origin: 'not set', meaning};
-    return {key, field, value: setting.default(home), origin: 'default', meaning};
-  });
+function explain(setting: Setting, home: Home, {text, origin, cwd}: Given): ExplainedSetting {
+  const {key, field, meaning} = setting;
+  if (text !== undefined) {
+    return {key, field, value: within(origin, () => readValue(setting, text, cwd)), origin, meaning};
+  }
+  if (setting.default === undefined) return {key, field, origin: 'not set', meaning};
+  return {key, field, value: setting.default(home), origin: 'default', meaning};
 }
 
 /** The profile that is used: the flag's, the environment's, or the active one. It need not exist. */
@@ -62,19 +65,23 @@ export function profileName({home, env, flags}: Pick<SettingsInput, 'home' | 'en
   return flags.profile ?? (env.BKP_PROFILE || readConfigFile(home.configFile).active);
 }
 
-function chosenProfile(input: SettingsInput) {
-  const name = profileName(input);
-  return {name, values: profileOf(readConfigFile(input.home.configFile), name)};
+/** The flag or the environment variable that wins over what a profile says; undefined: none does. */
+export function overrideOf(setting: Setting, input: Pick<SettingsInput, 'env' | 'flags'>): string | undefined {
+  return givenText(setting, input, '')?.origin;
 }
 
-type Given = {text: string | undefined; origin: string; cwd?: string};
+type Given = {text: string | undefined; origin: string; cwd: string};
 
-function givenText({key, flag}: Setting, {flags, env}: SettingsInput): Given | undefined {
+function givenText(
+  {key, flag}: Setting,
+  {flags, env}: Pick<SettingsInput, 'env' | 'flags'>,
+  cwd: string,
+): Given | undefined {
   const flagText = flag === undefined ? undefined : flags[flag];
-  if (flagText !== undefined) return {text: flagText, origin: `flag --${flag}`};
+  if (flagText !== undefined) return {text: flagText, origin: `flag --${flag}`, cwd};
   // An empty variable counts as absent: `BKP_SOURCE= bkp …` is how a shell takes one away for one command.
   const name = environmentNames({key}).find((candidate) => env[candidate]);
-  return name === undefined ? undefined : {text: env[name], origin: `environment ${name}`};
+  return name === undefined ? undefined : {text: env[name], origin: `environment ${name}`, cwd};
 }
 
 /** Adds to an error where the value that it complains of came from. */

@@ -1,0 +1,25 @@
+import {Command} from 'commander';
+import {explainSettings, knownSetting} from '../../config/index.ts';
+import {BkpError, ExitStatus} from '../../errors/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+
+export type ConfigGetOptions = {key: string};
+
+export function configGet(deps: Deps, run = runConfigGet): Command {
+  return new Command('get')
+    .description('Print the value that a setting has now, wherever it comes from.')
+    .argument('<key>', 'which setting; bkp config list shows them all')
+    .addHelpText('after', helpTail(['bkp config get source'], ['done', 'failed', 'usage', 'refused']))
+    .action(async (key: string) => deps.exitWith(await run(deps, {key})));
+}
+
+export async function runConfigGet(deps: Deps, {key}: ConfigGetOptions): Promise<ExitStatus> {
+  const {key: known} = await knownSetting(key);
+  const value = (await explainSettings(deps)).find((setting) => setting.key === known)?.value;
+  if (value === undefined) {
+    throw new BkpError('BAD_REQUEST', `${known} is not set`, {next: `bkp config set ${known} VALUE`});
+  }
+  deps.stdout.write(`${value}\n`);
+  return ExitStatus.done;
+}

@@ -1,0 +1,30 @@
+import {Command} from 'commander';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {configGet} from './get.ts';
+import {configList} from './list.ts';
+import {configPath} from './path.ts';
+import {configProfile} from './profile.ts';
+import {configSet} from './set.ts';
+import {configUnset} from './unset.ts';
+
+/** `bkp config …`: the settings of a profile, and the profiles. */
+export function command(deps: Deps): Command {
+  const group = new Command('config')
+    .summary('show and change settings and profiles')
+    .description(
+      'Settings are looked up in flags, in the environment, in the profile, and among the defaults, in this order.',
+    )
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      helpTail(
+        ['bkp config set source sqlite::path=./app.db', 'bkp config list --show-origin'],
+        ['done', 'failed', 'usage', 'refused'],
+      ),
+    );
+  for (const verb of [configSet, configGet, configUnset, configList, configProfile, configPath]) {
+    group.addCommand(verb(deps));
+  }
+  return group;
+}

@@ -1,0 +1,42 @@
+import {Command, Option} from 'commander';
+import {explainSettings, exposure} from '../../config/index.ts';
+import {ExitStatus} from '../../errors/index.ts';
+import {type RowFormat, renderRows} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+
+export type ConfigListOptions = {showOrigin: boolean; format: RowFormat};
+
+export function configList(deps: Deps, run = runConfigList): Command {
+  return new Command('list')
+    .description('Print every setting with the value it has now.')
+    .option('--show-origin', 'also say where each value comes from', false)
+    .addOption(new Option('--format <format>', 'how to print').choices(['pretty', 'json']).default('pretty'))
+    .addHelpText(
+      'after',
+      helpTail(
+        ['bkp config list --show-origin', 'bkp config list --format json'],
+        ['done', 'failed', 'usage', 'refused'],
+      ),
+    )
+    .action(async (options: ConfigListOptions) => deps.exitWith(await run(deps, options)));
+}
+
+/** JSON always has the origin: a program does not mind the width. */
+export async function runConfigList(deps: Deps, {showOrigin, format}: ConfigListOptions): Promise<ExitStatus> {
+  const settings = await explainSettings(deps);
+  const withOrigin = showOrigin || format === 'json';
+  const columns = ['key', 'value', ...(withOrigin ? ['origin'] : [])];
+  const absent = format === 'json' ? null : '-';
+  // As text, because numbers among paths would otherwise be set to the right of a wide column.
+  const shown = (value: string | number | boolean) => (format === 'json' ? value : String(value));
+  const rows = settings.map(({key, value, origin}) => [
+    key,
+    value === undefined ? absent : shown(value),
+    ...(withOrigin ? [origin] : []),
+  ]);
+  deps.stdout.write(renderRows(columns, rows, format));
+  const told = await exposure(deps.home);
+  if (told !== undefined) deps.stderr.write(`bkp: ${told}; close it: chmod 600 ${deps.home.configFile}\n`);
+  return ExitStatus.done;
+}

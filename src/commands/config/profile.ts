@@ -1,0 +1,68 @@
+import {Command, Option} from 'commander';
+import {openProfiles} from '../../config/index.ts';
+import {ExitStatus} from '../../errors/index.ts';
+import {type RowFormat, renderRows} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+
+export type ConfigProfileChange = {verb: 'create' | 'activate' | 'delete'; name: string};
+export type ConfigProfileListOptions = {format: RowFormat};
+
+/** `bkp config profile …`: named sets of settings, of which one is active. */
+export function configProfile(deps: Deps): Command {
+  return new Command('profile')
+    .description('Named sets of settings: make, list, activate and delete them.')
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      helpTail(
+        [
+          'bkp config profile create prod',
+          'bkp --profile prod config set source /srv/prod.db',
+          'bkp config profile activate prod',
+        ],
+        ['done', 'failed', 'usage', 'refused'],
+      ),
+    )
+    .addCommand(
+      configProfileChange(deps, 'create', 'Make an empty profile. It is used with --profile, or once it is activated.'),
+    )
+    .addCommand(configProfileList(deps))
+    .addCommand(configProfileChange(deps, 'activate', 'Use this profile whenever none is named.'))
+    .addCommand(configProfileChange(deps, 'delete', 'Forget a profile and its settings. No backup is touched.'));
+}
+
+export function configProfileChange(
+  deps: Deps,
+  verb: ConfigProfileChange['verb'],
+  description: string,
+  run = runConfigProfileChange,
+): Command {
+  return new Command(verb)
+    .description(description)
+    .argument('<name>', 'name of the profile')
+    .addHelpText('after', helpTail([`bkp config profile ${verb} prod`], ['done', 'failed', 'usage', 'refused']))
+    .action(async (name: string) => deps.exitWith(await run(deps, {verb, name})));
+}
+
+export async function runConfigProfileChange(deps: Deps, {verb, name}: ConfigProfileChange): Promise<ExitStatus> {
+  const profiles = await openProfiles(deps.home);
+  await profiles[verb](name);
+  return ExitStatus.done;
+}
+
+export function configProfileList(deps: Deps, run = runConfigProfileList): Command {
+  return new Command('list')
+    .description('Print the profiles and which one is active.')
+    .addOption(new Option('--format <format>', 'how to print').choices(['pretty', 'json']).default('pretty'))
+    .addHelpText('after', helpTail(['bkp config profile list'], ['done', 'failed', 'usage', 'refused']))
+    .action(async (options: ConfigProfileListOptions) => deps.exitWith(await run(deps, options)));
+}
+
+export async function runConfigProfileList(deps: Deps, {format}: ConfigProfileListOptions): Promise<ExitStatus> {
+  const profiles = await openProfiles(deps.home);
+  const active = profiles.active();
+  const rows = profiles.list().map((name) => [name, name === active]);
+  deps.stdout.write(renderRows(['profile', 'active'], rows, format));
+  return ExitStatus.done;
+}

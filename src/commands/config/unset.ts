@@ -1,0 +1,22 @@
+import {Command} from 'commander';
+import {openProfiles, profileName} from '../../config/index.ts';
+import {ExitStatus} from '../../errors/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+
+export type ConfigUnsetOptions = {key: string};
+
+export function configUnset(deps: Deps, run = runConfigUnset): Command {
+  return new Command('unset')
+    .description("Take the profile's own value of a setting away; the default holds again.")
+    .argument('<key>', 'which setting')
+    .addHelpText('after', helpTail(['bkp config unset cluster'], ['done', 'failed', 'usage', 'refused']))
+    .action(async (key: string) => deps.exitWith(await run(deps, {key})));
+}
+
+export async function runConfigUnset(deps: Deps, {key}: ConfigUnsetOptions): Promise<ExitStatus> {
+  const profile = await profileName(deps);
+  const removed = await (await openProfiles(deps.home)).unset(profile, key);
+  if (!removed) deps.stderr.write(`bkp: ${key} was not set in profile ${profile}\n`);
+  return ExitStatus.done;
+}

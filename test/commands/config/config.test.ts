@@ -1,0 +1,158 @@
+import {chmodSync} from 'node:fs';
+import {resolve} from 'node:path';
+import {expect, test} from 'vitest';
+import {configGet} from '../../../src/commands/config/get.ts';
+import {command} from '../../../src/commands/config/index.ts';
+import {configList} from '../../../src/commands/config/list.ts';
+import {configProfileChange} from '../../../src/commands/config/profile.ts';
+import {configSet} from '../../../src/commands/config/set.ts';
+import type {Deps, GlobalFlags} from '../../../src/commands/deps.ts';
+import {asPlain, ExitStatus, renderError} from '../../../src/errors/index.ts';
+import {temporaryHome} from '../../config/fixture.ts';
+
+type World = {env?: Record<string, string>; flags?: Partial<GlobalFlags>};
+
+/** A home, and a function that types `bkp config …` in it. */
+function terminal() {
+  const home = temporaryHome();
+  return {
+    home,
+    async type(words: readonly string[], {env = {}, flags = {}}: World = {}) {
+      const said = {out: '', err: ''};
+      let status: number | undefined;
+      const deps = {
+        home,
+        env,
+        flags: {color: false, ...flags},
+        stdout: {write: (text: string) => (said.out += text)},
+        stderr: {write: (text: string) => (said.err += text)},
+        exitWith: (value: ExitStatus) => {
+          status = value;
+        },
+      } as unknown as Deps;
+      try {
+        await command(deps).parseAsync(words, {from: 'user'});
+      } catch (error) {
+        return {...said, err: said.err + renderError(asPlain(error))};
+      }
+      expect(status).toBe(ExitStatus.done);
+      return said;
+    },
+  };
+}
+
+test('a value is set, got, listed and unset', async () => {
+  const {type, home} = terminal();
+  const database = resolve('app.db');
+  expect(await type(['set', 'Source', './app.db'])).toEqual({
+    out: '',
+    err: `bkp: source is sqlite::path=${database} in profile default\n`,
+  });
+  expect((await type(['get', 'source'])).out).toBe(`sqlite::path=${database}\n`);
+  const listed = (await type(['list', '--show-origin'])).out;
+  expect(listed).toMatch(/^key +value +origin\nsource +sqlite::path=\S+ +profile default \(\S+\)\ncluster +/);
+  expect(listed).toContain(`(${home.configFile})`);
+  expect(await type(['unset', 'source'])).toEqual({out: '', err: ''});
+  expect(await type(['unset', 'source'])).toEqual({out: '', err: 'bkp: source was not set in profile default\n'});
+  expect(await type(['get', 'source'])).toEqual({
+    out: '',
+    err: 'bkp: source is not set (BAD_REQUEST)\nnext:  bkp config set source VALUE\n',
+  });
+});
+
+test('list for people and for programs', async () => {
+  const {type, home} = terminal();
+  const env = {BKP_BACKUP_COMPRESSION_THREADS: '2'};
+  expect(`\n${(await type(['list'], {env})).out.replaceAll(home.dir, '/home')}`).toBe(`
+key                         value
+source                      -
+cluster                     /home/cluster
+check                       quick
+backup.enabled              true
+backup.compression.level    1
+backup.compression.threads  2
+`);
+  const lines = (await type(['list', '--format', 'json'], {env})).out.trim().split('\n');
+  expect(lines.map((line) => JSON.parse(line))).toEqual([
+    {key: 'source', value: null, origin: 'not set'},
+    {key: 'cluster', value: home.clusterDir, origin: 'default'},
+    {key: 'check', value: 'quick', origin: 'default'},
+    {key: 'backup.enabled', value: true, origin: 'default'},
+    {key: 'backup.compression.level', value: 1, origin: 'default'},
+    {key: 'backup.compression.threads', value: 2, origin: 'environment BKP_BACKUP_COMPRESSION_THREADS'},
+  ]);
+});
+
+test('a set value that something else wins over is told', async () => {
+  const {type} = terminal();
+  expect((await type(['set', 'check', 'full'], {env: {BKP_CHECK: 'quick'}})).err).toBe(
+    'bkp: check is full in profile default\nbkp: it has no effect as long as environment BKP_CHECK is set\n',
+  );
+});
+
+test('profiles', async () => {
+  const {type} = terminal();
+  await type(['profile', 'create', 'prod']);
+  await type(['set', 'check', 'full'], {flags: {profile: 'prod'}});
+  expect((await type(['get', 'check'])).out).toBe('quick\n');
+  expect((await type(['get', 'check'], {env: {BKP_PROFILE: 'prod'}})).out).toBe('full\n');
+  await type(['profile', 'activate', 'prod']);
+  expect((await type(['get', 'check'])).out).toBe('full\n');
+  expect((await type(['profile', 'list'])).out).toBe('profile  active\ndefault  false\nprod     true\n');
+  expect((await type(['profile', 'delete', 'prod'])).err).toBe(
+    'bkp: profile prod is the active one (PRECONDITION_FAILED)\nnext:  activate another one first: bkp config profile activate NAME\n',
+  );
+  await type(['profile', 'delete', 'default']);
+  expect((await type(['profile', 'list', '--format', 'json'])).out).toBe('{"profile":"prod","active":true}\n');
+});
+
+test('what a user sees of a wrong key, value or profile', async () => {
+  const {type} = terminal();
+  expect((await type(['set', 'sorce', 'x'])).err).toBe(
+    'bkp: unknown setting "sorce" (BAD_REQUEST)\nnext:  did you mean source?\n',
+  );
+  expect((await type(['get', 'backup.compresion.level'])).err).toBe(
+    'bkp: unknown setting "backup.compresion.level" (BAD_REQUEST)\nnext:  did you mean backup.compression.level?\n',
+  );
+  expect((await type(['set', 'backup.compression.level', 'max'])).err).toBe(
+    'bkp: backup.compression.level cannot be "max" (BAD_REQUEST)\nnext:  accepted: a whole number from 1 to 22\n',
+  );
+  expect((await type(['list'], {flags: {profile: 'nosuch'}})).err).toBe(
+    'bkp: there is no profile "nosuch" (BAD_REQUEST)\n' +
+      'next:  the profiles are default; make one with bkp config profile create NAME\n',
+  );
+});
+
+test('path prints where the file will be', async () => {
+  const {type, home} = terminal();
+  expect((await type(['path'])).out).toBe(`${home.configFile}\n`);
+});
+
+test.skipIf(process.platform === 'win32')('list tells that others may read the file', async () => {
+  const {type, home} = terminal();
+  await type(['set', 'check', 'full']);
+  expect((await type(['list'])).err).toBe('');
+  chmodSync(home.configFile, 0o640);
+  expect((await type(['list'])).err).toBe(
+    `bkp: other users may read ${home.configFile} (mode 640); close it: chmod 600 ${home.configFile}\n`,
+  );
+});
+
+test('arguments become options, without any work', async () => {
+  const seen: unknown[] = [];
+  const deps = {exitWith: () => {}} as unknown as Deps;
+  const run = async (_: Deps, options: unknown) => {
+    seen.push(options);
+    return ExitStatus.done;
+  };
+  await configSet(deps, run).parseAsync(['source', 'a b'], {from: 'user'});
+  await configGet(deps, run).parseAsync(['source'], {from: 'user'});
+  await configList(deps, run).parseAsync(['--show-origin'], {from: 'user'});
+  await configProfileChange(deps, 'create', '', run).parseAsync(['prod'], {from: 'user'});
+  expect(seen).toEqual([
+    {key: 'source', value: 'a b'},
+    {key: 'source'},
+    {showOrigin: true, format: 'pretty'},
+    {verb: 'create', name: 'prod'},
+  ]);
+});
