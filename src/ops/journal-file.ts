@@ -87,7 +87,11 @@ function prepareSchema(database: DatabaseSync, file: string): void {
 }
 
 function checkedVersion(database: DatabaseSync, file: string): number {
-  const version = numberOf(database, 'PRAGMA user_version');
+  // One statement, so one moment: another process may be taking the steps just now.
+  const facts = database.prepare(
+    'SELECT user_version, (SELECT count(*) FROM sqlite_schema) AS things FROM pragma_user_version',
+  );
+  const {user_version: version, things} = facts.get() as {user_version: number; things: number};
   if (version > steps.length) {
     throw new BkpError('NEWER_VERSION', `the journal ${file} was written by a newer bkp`, {
       cause: `its version is ${version}, and this bkp knows versions up to ${steps.length}`,
@@ -95,16 +99,12 @@ function checkedVersion(database: DatabaseSync, file: string): number {
       context: {file},
     });
   }
-  if (version === 0 && numberOf(database, 'SELECT count(*) FROM sqlite_schema') > 0) {
+  if (version === 0 && things > 0) {
     throw new BkpError('JOURNAL_UNAVAILABLE', `${file} is a database, but not a journal of bkp`, {
       next: replaceIt(file),
     });
   }
   return version;
-}
-
-function numberOf(database: DatabaseSync, query: string): number {
-  return Number(Object.values(database.prepare(query).get()!)[0]);
 }
 
 function enterWal(database: DatabaseSync): void {

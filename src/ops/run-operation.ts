@@ -1,4 +1,3 @@
-import {setTimeout as sleep} from 'node:timers/promises';
 import {asPlain, BkpError, ExitStatus, renderError} from '../errors/index.ts';
 import {startHeartbeat} from './heartbeat.ts';
 import type {Journal} from './journal.ts';
@@ -95,7 +94,7 @@ async function keep(
     } catch (error) {
       if (left === keepTryingForMs / pauseMs || left <= 0) log(renderError(asPlain(error)));
       if (left <= 0) return false;
-      await sleep(pauseMs);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
 }

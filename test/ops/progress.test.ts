@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import type {Journal, Progress} from '../../src/ops/index.ts';
+import {percentOf, rateMeter} from '../../src/ops/progress.ts';
+import {makeHome, newOperation} from './home.ts';
+
+const home = makeHome();
+let journal: Journal;
+
+beforeAll(() => {
+  journal = home.open();
+});
+afterAll(() => home.remove());
+
+const figures = (change: Partial<Progress>): Progress => ({phase: 'x', bytesDone: 0, itemsDone: 0, ...change});
+
+test.each([
+  [{bytesDone: 1, bytesTotal: 8, itemsDone: 1, itemsTotal: 2}, 12.5],
+  [{bytesDone: 5, itemsDone: 1, itemsTotal: 2}, 50],
+  [{bytesDone: 0, bytesTotal: 0, itemsDone: 1, itemsTotal: 2}, 50],
+  [{bytesDone: 5}, 0],
+  [{itemsTotal: 0}, 0],
+  [{bytesDone: 8, bytesTotal: 8}, 99.99],
+  [{bytesDone: 9, bytesTotal: 8}, 99.99],
+])('the percent of %j is %d', (change, percent) => {
+  expect(percentOf(figures(change))).toBe(percent);
+});
+
+const count = fc.nat({max: 1_000});
+const anyProgress: fc.Arbitrary<Progress> = fc.record(
+  {phase: fc.constantFrom('a', 'b'), bytesDone: count, bytesTotal: count, itemsDone: count, itemsTotal: count},
+  {requiredKeys: ['phase', 'bytesDone', 'itemsDone']},
+);
+
+test('whatever the work reports, the percent never falls, and is 100 only when it is done', () => {
+  fc.assert(
+    fc.property(fc.array(anyProgress, {maxLength: 10}), fc.boolean(), (reports, succeeds) => {
+      const {number} = journal.create(newOperation());
+      journal.claim(number);
+      const measure = rateMeter();
+      let before = 0;
+      for (const [at, progress] of reports.entries()) {
+        journal.report(number, measure(progress, at * 300));
+        const {percent, ...rest} = journal.get(number).progress;
+        expect(percent).toBeGreaterThanOrEqual(before);
+        expect(percent).toBeLessThan(100);
+        expect(rest).toMatchObject(progress);
+        before = percent;
+      }
+      journal.finish(number, succeeds ? {status: 'SUCCESS', result: {}} : {status: 'CANCELLED', result: {}});
+      expect(journal.get(number).progress.percent).toBe(succeeds ? 100 : before);
+    }),
+    {numRuns: 50},
+  );
+});
+
+test('a steady rate is told as it is, with the time left', () => {
+  const measure = rateMeter();
+  let measured = measure(figures({bytesTotal: 10_000}), 0);
+  expect(measured).not.toHaveProperty('bytesPerSecond');
+  for (let at = 1; at <= 10; at++) measured = measure(figures({bytesDone: at * 300, bytesTotal: 10_000}), at * 300);
+  expect(measured).toMatchObject({bytesPerSecond: 1000, secondsLeft: 7});
+});
+
+test('a single slow moment changes the rate little, a stall ends it', () => {
+  const measure = rateMeter();
+  for (let at = 0; at <= 10; at++) measure(figures({bytesDone: at * 1000}), at * 1000);
+  const stalled = (atMs: number) => measure(figures({bytesDone: 10_000}), atMs).bytesPerSecond ?? 0;
+  expect(stalled(10_300)).toBeGreaterThan(900);
+  expect(stalled(15_000)).toBeLessThan(500);
+  expect(stalled(100_000)).toBe(0);
+});
+
+test('the rate does not depend on how often it is looked at', () => {
+  const rateAfter = (everyMs: number) => {
+    const measure = rateMeter();
+    let bytesPerSecond: number | undefined;
+    for (let atMs = 0; atMs <= 12_000; atMs += everyMs) {
+      // Fast for 6 seconds, then slow.
+      const bytesDone = Math.min(atMs, 6_000) * 10 + Math.max(0, atMs - 6_000);
+      bytesPerSecond = measure(figures({bytesDone}), atMs).bytesPerSecond;
+    }
+    return bytesPerSecond!;
+  };
+  expect(Math.abs(rateAfter(100) - rateAfter(1000))).toBeLessThan(5);
+});
+
+test('each phase has its own rate', () => {
+  const measure = rateMeter();
+  measure(figures({phase: 'a'}), 0);
+  expect(measure(figures({phase: 'a', bytesDone: 5_000}), 1_000).bytesPerSecond).toBe(5_000);
+  expect(measure(figures({phase: 'b', bytesDone: 0}), 1_300).bytesPerSecond).toBeUndefined();
+  expect(measure(figures({phase: 'b', bytesDone: 100}), 2_300).bytesPerSecond).toBe(100);
+});

@@ -1,0 +1,190 @@
+import {EventEmitter} from 'node:events';
+import {mkdirSync, readFileSync} from 'node:fs';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import {BkpError} from '../../src/errors/index.ts';
+import {type Journal, type OperationNumber, runOperation, type Work, type WorkContext} from '../../src/ops/index.ts';
+import {makeHome, newOperation, type TestHome} from './home.ts';
+
+let home: TestHome;
+let journal: Journal;
+let number: OperationNumber;
+let signals: EventEmitter;
+
+beforeEach(() => {
+  home = makeHome();
+  journal = home.open();
+  number = journal.create(newOperation()).number;
+  signals = new EventEmitter();
+});
+afterEach(() => {
+  vi.useRealTimers();
+  home.remove();
+});
+
+const run = (work: Work, using: Journal = journal) =>
+  runOperation({journal: using, number, work, signals, nowMicros: () => home.clock.nowMicros});
+const outcome = () => {
+  const {state} = journal.get(number);
+  return state.name === 'done' ? state.outcome : undefined;
+};
+const log = () => readFileSync(journal.get(number).logFile, 'utf8');
+const untilAborted = ({signal}: WorkContext) => sleep(20_000, {}, {signal});
+
+test('work that returns is a success, with its result and its last figures', async () => {
+  const status = await run(async ({operation, progress, log}) => {
+    expect(operation).toMatchObject({number, work: {collection: 'shop'}, state: {name: 'running'}});
+    progress({phase: 'TransferData', bytesDone: 8, bytesTotal: 8, itemsDone: 1});
+    log('first\nsecond');
+    return {backup: 'shop/1_full', rows: 3};
+  });
+  expect(status).toBe(0);
+  expect(outcome()).toEqual({status: 'SUCCESS', result: {backup: 'shop/1_full', rows: 3}});
+  expect(journal.get(number).progress).toMatchObject({phase: 'TransferData', bytesDone: 8, percent: 100});
+  expect(log().split('\n').filter(Boolean)).toEqual([
+    expect.stringMatching(/^2026-11-21T12:00:00\.000Z fullbackup\/1 starts in process \d+: BACKUP shop$/),
+    '2026-11-21T12:00:00.000Z first',
+    '2026-11-21T12:00:00.000Z second',
+    '2026-11-21T12:00:00.000Z fullbackup/1 ended: SUCCESS',
+  ]);
+});
+
+test('work that throws a known error ends with it; the log has what, cause and next step', async () => {
+  const status = await run(async () => {
+    throw new BkpError('STORE_FULL', 'the disk is full', {cause: 'ENOSPC', next: 'free some space'});
+  });
+  expect(status).toBe(0);
+  expect(outcome()).toMatchObject({status: 'ERROR', error: {code: 'STORE_FULL', next: 'free some space'}});
+  expect(log()).toMatch(/bkp: the disk is full.*\n.*cause: ENOSPC\n.*next: {2}free some space\n/);
+  expect(log()).not.toContain('run-operation.test.ts');
+});
+
+test('work that throws anything else ends with a fault of ours; the log has the stack', async () => {
+  await run(() => {
+    throw new TypeError('x is undefined');
+  });
+  expect(outcome()).toMatchObject({status: 'ERROR', error: {code: 'INTERNAL', status: 'INTERNAL_ERROR'}});
+  expect(log()).toContain('run-operation.test.ts');
+});
+
+test('a lost claim ends quietly, without the work', async () => {
+  home.open().claim(number);
+  const work = vi.fn<Work>();
+  expect(await run(work)).toBe(0);
+  expect(work).not.toHaveBeenCalled();
+});
+
+test('a cancel from another process aborts the work', async () => {
+  const ended = run(untilAborted);
+  await sleep(50);
+  home.open().requestCancel(number);
+  expect(await ended).toBe(0);
+  expect(outcome()).toEqual({status: 'CANCELLED', result: {}});
+});
+
+test('anything thrown after a cancel is a cancel, and the log tells what it was', async () => {
+  const ended = run(async (context) => {
+    await untilAborted(context).catch(() => {});
+    throw new Error('a stream was destroyed');
+  });
+  signals.emit('SIGTERM');
+  await ended;
+  expect(outcome()).toMatchObject({status: 'CANCELLED'});
+  expect(log()).toContain('a stream was destroyed');
+});
+
+test('work that gets through in spite of a cancel is a success', async () => {
+  const ended = run(async (context) => {
+    await untilAborted(context).catch(() => {});
+    return {rows: 1};
+  });
+  signals.emit('SIGINT');
+  await ended;
+  expect(outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
+});
+
+test('the end of the terminal is nothing to a worker, and afterwards nobody listens', async () => {
+  await run(async ({signal}) => {
+    expect(signals.emit('SIGHUP')).toBe(true);
+    expect(signal.aborted).toBe(false);
+    return {};
+  });
+  expect(outcome()).toMatchObject({status: 'SUCCESS'});
+  expect(signals.eventNames()).toEqual([]);
+});
+
+test('progress may be told for every segment: it is written a few times a second', async () => {
+  const report = vi.fn(journal.report);
+  await run(
+    async ({progress}) => {
+      for (let at = 0; at < 100_000; at++) progress({phase: 'x', bytesDone: at, itemsDone: 0});
+      await sleep(1_000);
+      expect(journal.get(number).progress.bytesDone).toBe(99_999);
+      return {};
+    },
+    {...journal, report},
+  );
+  expect(report.mock.calls.length).toBeGreaterThanOrEqual(2);
+  expect(report.mock.calls.length).toBeLessThanOrEqual(6);
+});
+
+test('a blocked event loop does not make a worker look dead', async () => {
+  await run(async () => {
+    const until = Date.now() + 700;
+    while (Date.now() < until);
+    home.clock.nowMicros += 3600e6;
+    expect(home.open().reap()).toEqual([]);
+    return {};
+  });
+  expect(outcome()).toMatchObject({status: 'SUCCESS'});
+});
+
+const full = () => {
+  throw new BkpError('JOURNAL_UNAVAILABLE', 'the journal cannot be used', {cause: 'disk full'});
+};
+
+test('a journal that cannot be written for a while stops no work', async () => {
+  const report = vi.fn(journal.report).mockImplementationOnce(full).mockImplementationOnce(full);
+  await run(
+    async () => {
+      await sleep(1_000);
+      return {rows: 1};
+    },
+    {...journal, report},
+  );
+  expect(outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
+  expect(log().match(/not visible for now: the journal cannot be used: disk full/g)).toHaveLength(1);
+  expect(log()).toContain('the journal can be written again');
+});
+
+test('an outcome is tried again until the journal takes it', async () => {
+  vi.useFakeTimers();
+  const finish = vi.fn(journal.finish).mockImplementationOnce(full).mockImplementationOnce(full);
+  const ended = run(async () => ({rows: 1}), {...journal, finish});
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(await ended).toBe(0);
+  expect(finish).toHaveBeenCalledTimes(3);
+  expect(outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
+});
+
+test('when the outcome cannot be kept the worker fails, and the operation stays open for the next one to look', async () => {
+  vi.useFakeTimers();
+  const ended = run(async () => ({}), {...journal, finish: full});
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(await ended).toBe(1);
+  expect(journal.get(number).state.name).toBe('running');
+  expect(log()).toContain('the journal does not know');
+});
+
+test('an operation that others have ended keeps that end; its work is stopped', async () => {
+  const ended = run(untilAborted);
+  journal.finish(number, {status: 'ERROR', error: {code: 'x', status: 'x', message: 'x'}, issues: [], result: {}});
+  expect(await ended).toBe(1);
+  expect(outcome()).toMatchObject({status: 'ERROR'});
+});
+
+test('no log is no reason not to work', async () => {
+  mkdirSync(journal.get(number).logFile, {recursive: true});
+  expect(await run(async () => ({rows: 1}))).toBe(0);
+  expect(outcome()).toMatchObject({status: 'SUCCESS'});
+});

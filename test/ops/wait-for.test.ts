@@ -1,0 +1,71 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import {type Fate, type Journal, type Operation, systemProcesses, waitFor} from '../../src/ops/index.ts';
+import {makeHome, newOperation, type TestHome} from './home.ts';
+
+let home: TestHome;
+let journal: Journal;
+let operation: Operation;
+
+beforeEach(() => {
+  home = makeHome();
+  journal = home.open();
+  operation = journal.create(newOperation());
+});
+afterEach(() => home.remove());
+
+test('it ends when the operation is done, and tells every change once', async () => {
+  const seen: string[] = [];
+  const done = waitFor(journal, operation.number, {
+    pollMs: 10,
+    onChange: ({state, progress}) => seen.push(`${state.name} ${progress.phase}`),
+  });
+  const other = home.open();
+  await sleep(50);
+  other.claim(operation.number);
+  await sleep(50);
+  other.report(operation.number, {phase: 'TransferData', bytesDone: 1, itemsDone: 0});
+  await sleep(50);
+  other.finish(operation.number, {status: 'SUCCESS', result: {}});
+  expect(await done).toEqual(journal.get(operation.number));
+  expect(seen).toEqual(['queued Preparing', 'running Preparing', 'running TransferData', 'done TransferData']);
+});
+
+test('it returns at once for what is done', async () => {
+  journal.requestCancel(operation.number);
+  expect((await waitFor(journal, operation.number)).state).toMatchObject({outcome: {status: 'CANCELLED'}});
+});
+
+test('it does not wait for the dead', async () => {
+  let fate: Fate = 'alive';
+  const watcher = home.open({...systemProcesses, fateOf: () => fate});
+  journal.claim(operation.number);
+  const done = waitFor(watcher, operation.number, {pollMs: 20});
+  await sleep(50);
+  fate = 'gone';
+  expect((await done).state).toMatchObject({outcome: {status: 'ERROR', error: {code: 'WORKER_DEAD'}}});
+});
+
+test('it gives up after its time, and the operation goes on', async () => {
+  await expect(waitFor(journal, operation.number, {timeoutMs: 50, pollMs: 20})).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringContaining('fullbackup/1 is not done after 0.05 s; the work goes on'),
+    next: expect.stringContaining('bkp operation cancel fullbackup/1'),
+  });
+  expect(journal.get(operation.number).state.name).toBe('queued');
+});
+
+test('it stops when it is told to, and the operation goes on', async () => {
+  const interrupt = new AbortController();
+  const waiting = waitFor(journal, operation.number, {signal: interrupt.signal});
+  setTimeout(() => interrupt.abort(), 20);
+  await expect(waiting).rejects.toMatchObject({code: 'INTERRUPTED', exitStatus: 130});
+  expect(journal.get(operation.number).state.name).toBe('queued');
+});
+
+test('it says so when the operation is forgotten meanwhile', async () => {
+  const waiting = waitFor(journal, operation.number, {pollMs: 500});
+  journal.requestCancel(operation.number);
+  journal.forget(operation.number);
+  await expect(waiting).rejects.toMatchObject({code: 'OPERATION_NOT_FOUND'});
+});
