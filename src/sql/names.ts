@@ -18,16 +18,11 @@ export function collectionName(name: Name): string {
 
 /**
  * The plain name of a table: `/Root/orders` and `orders` are one, and a path below `/Root` is part of the name.
- * @param defaultSchema the schema that a bare name is looked up in (SQLite: `main`); its qualification is dropped,
- *   once, so that a table which is really called `main.orders` is `main.main.orders`
+ * A qualified name (`main.orders`) stays as it is: only its database knows what qualifies.
  * @throws BkpError `BAD_NAME` for the empty name
  */
-export function tableName(name: Name, defaultSchema?: string): string {
-  let table = name.text.startsWith(root) ? name.text.slice(root.length) : name.text;
-  const qualification = `${defaultSchema}.`;
-  if (defaultSchema !== undefined && table.toLowerCase().startsWith(qualification.toLowerCase())) {
-    table = table.slice(qualification.length);
-  }
+export function tableName(name: Name): string {
+  const table = name.text.startsWith(root) ? name.text.slice(root.length) : name.text;
   if (table === '') throw new BkpError('BAD_NAME', `Table name cannot be empty${writtenAs(name.text, table)}`);
   return table;
 }

@@ -68,22 +68,15 @@ test.each([
   ['/Root/orders', 'orders'],
   ['/Root/shop/orders', 'shop/orders'],
   ['prefix/anotherTable', 'prefix/anotherTable'],
-  ['main.orders', 'orders'],
-  ['MAIN.orders', 'orders'],
-  ['/Root/main.orders', 'orders'],
-  ['main.main.orders', 'main.orders'],
-  ['temp.orders', 'temp.orders'],
-  ['mainXorders', 'mainXorders'],
-])('table %s is %s of SQLite', (text, table) => {
-  expect(tableName(name(text), 'main')).toBe(table);
+  ['/elsewhere/orders', '/elsewhere/orders'],
+  ['main.orders', 'main.orders'],
+  ['/Root/main.orders', 'main.orders'],
+])('table %s is %s', (text, table) => {
+  expect(tableName(name(text))).toBe(table);
 });
 
-test('without a default schema a qualified table stays as it is', () => {
-  expect(tableName(name('public.orders'))).toBe('public.orders');
-});
-
-test.each(['', '/Root/', 'main.'])('table %j is refused', (text) => {
-  expect(() => tableName(name(text), 'main')).toThrow(expect.objectContaining({code: 'BAD_NAME'}));
+test.each(['', '/Root/'])('table %j is refused', (text) => {
+  expect(() => tableName(name(text))).toThrow(expect.objectContaining({code: 'BAD_NAME'}));
 });
 
 test.each([
