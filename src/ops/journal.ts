@@ -21,6 +21,11 @@ export type JournalOptions = {
   logsDir: string;
   nowMicros: () => number;
   processes: Processes;
+  /**
+   * Called once for every operation that this journal has ended because its worker is dead, whichever call noticed it:
+   * the place to note what is to be cleaned up. Of all processes that look, one gets each operation.
+   */
+  onReaped?: (operation: Operation) => void;
 };
 
 export type OperationPage = {
@@ -39,7 +44,7 @@ export type OperationPage = {
 export type Journal = {
   /**
    * Adds a queued operation. At most one that is not `shared` is open on a subject, also when processes race.
-   * Operations of dead workers do not count: they are ended first, and only `reap` would have told of them.
+   * Operations of dead workers do not count: they are ended first.
    * @throws BkpError `BUSY` naming the operation in the way (context `operation`)
    */
   create(wanted: NewOperation): Operation;
@@ -80,14 +85,14 @@ export type Journal = {
   finish(number: OperationNumber, outcome: OperationOutcome): boolean;
   /**
    * Ends the operations whose worker is dead, or never came, with an error.
-   * @returns those that this very call ended: of all processes that look, one gets each operation, to clean up after it
+   * @returns those that this very call has ended
    */
   reap(): Operation[];
   close(): void;
 };
 
 /** @throws BkpError `NEWER_VERSION` | `JOURNAL_UNAVAILABLE` */
-export function openJournal({file, logsDir, nowMicros, processes}: JournalOptions): Journal {
+export function openJournal({file, logsDir, nowMicros, processes, onReaped}: JournalOptions): Journal {
   const guard = <T>(work: () => T): T => guarded(file, work);
   const database = guard(() => openJournalFile(file));
   const prepared = new Map<string, StatementSync>();
@@ -218,7 +223,9 @@ export function openJournal({file, logsDir, nowMicros, processes}: JournalOption
       const why = whyDead(row, processes, nowMicros());
       if (why === undefined) return [];
       const ended = end(row, failure(deadWorkerError(operations([row])[0]!, why)));
-      return ended === undefined ? [] : [ended];
+      if (ended === undefined) return [];
+      onReaped?.(ended);
+      return [ended];
     });
   }
 

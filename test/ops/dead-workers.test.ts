@@ -124,19 +124,22 @@ test('a worker that dies before its claim is noticed at once; one that is slow i
   expectBrokenOff(journal.reap()[0], /process 4712, is gone/);
 });
 
-test.each(['create', 'requestCancel', 'forget'] as const)('%s sees through a dead worker by itself', (call) => {
-  const processes = pretend();
-  const journal = home.open(processes);
-  const {number} = running(journal);
-  processes.fate = 'gone';
-  if (call === 'create') {
-    expect(journal.create(newOperation()).number).toBe(2);
-    expectBrokenOff(journal.get(number), /is gone/);
-  } else if (call === 'requestCancel') {
-    journal.requestCancel(number);
-    expectBrokenOff(journal.get(number), /is gone/);
-  } else {
-    journal.forget(number);
-    expect(journal.lastNumber()).toBeUndefined();
-  }
-});
+test.each(['create', 'requestCancel', 'forget', 'reap'] as const)(
+  '%s sees a dead worker, and tells of it once',
+  (call) => {
+    const processes = pretend();
+    const reaped: Operation[] = [];
+    const journal = home.open(processes, (operation) => reaped.push(operation));
+    const {number} = running(journal);
+    processes.fate = 'gone';
+    if (call === 'create') expect(journal.create(newOperation()).number).toBe(2);
+    else if (call === 'reap') expect(journal.reap()).toHaveLength(1);
+    else journal[call](number);
+
+    expectBrokenOff(reaped[0], /is gone/);
+    if (call === 'forget') expect(journal.lastNumber()).toBeUndefined();
+    else expect(journal.get(number)).toEqual(reaped[0]);
+    journal.reap();
+    expect(reaped).toHaveLength(1);
+  },
+);

@@ -1,7 +1,14 @@
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {type Journal, type NewOperation, openJournal, type Processes, systemProcesses} from '../../src/ops/index.ts';
+import {
+  type Journal,
+  type JournalOptions,
+  type NewOperation,
+  openJournal,
+  type Processes,
+  systemProcesses,
+} from '../../src/ops/index.ts';
 
 export type TestHome = {
   dir: string;
@@ -9,7 +16,7 @@ export type TestHome = {
   logsDir: string;
   /** Of every journal opened through this home; tests move it. */
   clock: {nowMicros: number};
-  open(processes?: Processes): Journal;
+  open(processes?: Processes, onReaped?: JournalOptions['onReaped']): Journal;
   /** Closes what was opened, and removes the folder. */
   remove(): void;
 };
@@ -22,9 +29,9 @@ export function makeHome(): TestHome {
     file: join(dir, 'home', 'journal.sqlite'),
     logsDir: join(dir, 'home', 'logs'),
     clock: {nowMicros: Date.UTC(2026, 10, 21, 12) * 1000},
-    open(processes = systemProcesses) {
+    open(processes = systemProcesses, onReaped = () => {}) {
       const nowMicros = () => home.clock.nowMicros;
-      const journal = openJournal({file: home.file, logsDir: home.logsDir, nowMicros, processes});
+      const journal = openJournal({file: home.file, logsDir: home.logsDir, nowMicros, processes, onReaped});
       opened.push(journal);
       return journal;
     },

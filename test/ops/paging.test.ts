@@ -1,3 +1,4 @@
+import {DatabaseSync} from 'node:sqlite';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {type Journal, kindsUnder, openJournal, parsePageToken, systemProcesses} from '../../src/ops/index.ts';
 import {makeHome, newOperation} from './home.ts';
@@ -18,11 +19,10 @@ test('an empty journal has an empty first page', () => {
 });
 
 test('10,000 operations are paged newest first, each once, and the first page is there in a moment', () => {
-  const kinds = ['fullbackup', 'incbackup', 'incbackup', 'restore'] as const;
-  for (let at = 0; at < 10_000; at++) {
-    const {number} = journal.create(newOperation({kind: kinds[at % 4]!}));
-    journal.requestCancel(number);
+  for (const kind of ['fullbackup', 'incbackup', 'incbackup', 'restore'] as const) {
+    journal.requestCancel(journal.create(newOperation({kind})).number);
   }
+  copyAllRows(2_500 - 1);
   expect(journal.lastNumber()).toBe(10_000);
 
   const seen: number[] = [];
@@ -43,7 +43,17 @@ test('10,000 operations are paged newest first, each once, and the first page is
   another.close();
   // It takes 1 ms; the rest is for a busy machine. Without the indexes it would take over 100.
   expect(tookMs).toBeLessThan(50);
-}, 60_000);
+});
+
+/** As often as asked, each copy with numbers of its own; the journal itself would take seconds for so many. */
+function copyAllRows(times: number): void {
+  const database = new DatabaseSync(home.file);
+  database.exec('BEGIN; CREATE TEMP TABLE pattern AS SELECT * FROM operation; UPDATE pattern SET number = NULL');
+  const copy = database.prepare('INSERT INTO operation SELECT * FROM pattern ORDER BY rowid');
+  for (let at = 0; at < times; at++) copy.run();
+  database.exec('COMMIT');
+  database.close();
+}
 
 test('a listing of kinds has these kinds only', () => {
   const restores = journal.list({kinds: ['restore'], page: 1, pageSize: 3});
