@@ -14,9 +14,46 @@ export type CommandGroup = {
 
 export const commandGroups: readonly CommandGroup[] = [
   {
+    name: 'sql',
+    summary: 'run statements: CREATE BACKUP COLLECTION, BACKUP, RESTORE, VERIFY, …',
+    load: () => import('./sql/index.ts'),
+  },
+  {
+    name: 'collection',
+    summary: 'list collections and their backups',
+    load: () => import('./collection/index.ts'),
+  },
+  {
     name: 'operation',
     summary: 'list, watch, wait for, cancel and forget operations',
     load: () => import('./operation/index.ts'),
+  },
+  {
+    name: 'completion',
+    summary: 'print the script that completes words in bash, zsh or fish',
+    load: () => import('./completion/index.ts'),
+  },
+  {
+    name: '__complete',
+    summary: 'what the completion scripts ask',
+    hidden: true,
+    load: () => import('./completion/complete.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: 'check Node, home, profile, source and cluster',
+    load: () => import('./doctor/index.ts'),
+  },
+  {
+    name: 'demo',
+    summary: 'show all of it on a small shop database',
+    load: () => import('./demo/index.ts'),
+  },
+  {
+    name: 'worker',
+    summary: 'carry out one queued operation',
+    hidden: true,
+    load: () => import('./worker/index.ts'),
   },
 ];
 
@@ -44,6 +81,9 @@ export async function runProgram(args: readonly string[], parts: ProgramParts): 
     if (flags.version) return parts.write(`${parts.version()}\n`);
 
     const name = asked[0] === 'help' ? asked[1] : asked[0];
+    if (asked[0] === 'help' && name !== undefined && !groups.some((group) => group.name === name)) {
+      program.error(`unknown command '${name}'`);
+    }
     for (const group of groups) {
       const command =
         group.name === name

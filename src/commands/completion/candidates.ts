@@ -1,0 +1,93 @@
+import type {Argument, Command, Option} from 'commander';
+import {printable} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {knownValues} from './known-values.ts';
+
+export type Grammar = {
+  deps: Deps;
+  /** Holds the options that may stand anywhere. */
+  root: Command;
+  groupNames: readonly string[];
+  /** Absent when there is no such group. */
+  loadGroup: (name: string) => Promise<Command | undefined>;
+};
+
+/**
+ * What may stand in the place of the last word, by the same declarations that make the help.
+ * Empty when bkp knows nothing better than a file name.
+ */
+export async function candidatesFor(words: readonly string[], grammar: Grammar): Promise<string[]> {
+  // bash takes `--format=json` apart into three words.
+  const plain = words.filter((word, at) => word !== '=' || at === words.length - 1);
+  const current = plain.at(-1) === '=' ? '' : (plain.at(-1) ?? '');
+  const {deps, root, groupNames} = grammar;
+  const place = await placeAfter(plain.slice(0, -1), grammar);
+
+  const fitting = (candidates: readonly string[]) =>
+    candidates.filter((candidate) => candidate.startsWith(current) && printable(candidate) === candidate);
+  if (place.valueOf !== undefined) return fitting(await valuesOf(place.valueOf, deps));
+  const inline = /^(--[^=]+)=/.exec(current);
+  if (inline !== null) {
+    const option = optionNamed(inline[1]!, place.command, root);
+    const values = option === undefined ? [] : await valuesOf(option, deps);
+    return fitting(values.map((value) => `${inline[0]}${value}`));
+  }
+  if (current.startsWith('-')) return fitting(longOptions(place.command, root));
+  if (place.command === root) return fitting([...groupNames, 'help']);
+  const verbs = place.command.createHelp().visibleCommands(place.command);
+  if (verbs.length > 0) return fitting(verbs.map((verb) => verb.name()));
+  const argument = argumentAt(place.command, place.operands);
+  return argument === undefined ? [] : fitting(await valuesOf(argument, deps));
+}
+
+type Place = {
+  /** The command that the words have reached. */
+  command: Command;
+  /** How many of its arguments are typed already. */
+  operands: number;
+  /** The option that the next word is the value of. */
+  valueOf: Option | undefined;
+};
+
+async function placeAfter(words: readonly string[], {root, loadGroup}: Grammar): Promise<Place> {
+  const place: Place = {command: root, operands: 0, valueOf: undefined};
+  for (const word of words) {
+    if (place.valueOf !== undefined) {
+      place.valueOf = undefined;
+    } else if (word.startsWith('-')) {
+      const option = optionNamed(word, place.command, root);
+      if (option?.required) place.valueOf = option;
+    } else {
+      const next = place.command === root ? await loadGroup(word) : childNamed(place.command, word);
+      if (next === undefined) place.operands += 1;
+      else Object.assign(place, {command: next, operands: 0});
+    }
+  }
+  return place;
+}
+
+function childNamed(command: Command, name: string): Command | undefined {
+  return command.commands.find((child) => child.name() === name || child.aliases().includes(name));
+}
+
+function optionNamed(word: string, command: Command, root: Command): Option | undefined {
+  return [...command.options, ...root.options].find(({short, long}) => word === short || word === long);
+}
+
+function longOptions(command: Command, root: Command): string[] {
+  const options = [...command.options, ...(command === root ? [] : root.options)].filter(({hidden}) => !hidden);
+  return [...options.flatMap(({long}) => long ?? []), '--help'];
+}
+
+/** The last argument may be one of those that repeat. */
+function argumentAt(command: Command, position: number): Argument | undefined {
+  const all = command.registeredArguments;
+  return all[position] ?? (all.at(-1)?.variadic ? all.at(-1) : undefined);
+}
+
+/** By its choices where it declares them, else by its name. */
+async function valuesOf(taker: Option | Argument, deps: Deps): Promise<readonly string[]> {
+  if (taker.argChoices !== undefined) return taker.argChoices;
+  const find = knownValues[taker.name()];
+  return find === undefined ? [] : await find(deps);
+}

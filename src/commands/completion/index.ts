@@ -1,0 +1,25 @@
+import {Argument, Command} from 'commander';
+import {ExitStatus} from '../../errors/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {completionScripts, type Shell, shells} from './scripts.ts';
+
+/** `bkp completion SHELL`: prints the script that makes a shell complete bkp's words. */
+export function command(deps: Deps, run = runCompletion): Command {
+  return new Command('completion')
+    .description('Print the script that completes commands, options, operations, collections and profiles in a shell.')
+    .addArgument(new Argument('<shell>', 'which shell').choices(shells))
+    .addHelpText(
+      'after',
+      helpTail(
+        ['source <(bkp completion bash)', 'bkp completion fish > ~/.config/fish/completions/bkp.fish'],
+        ['done', 'usage'],
+      ),
+    )
+    .action(async (shell: Shell) => deps.exitWith(await run(deps, {shell})));
+}
+
+export async function runCompletion(deps: Deps, {shell}: {shell: Shell}): Promise<ExitStatus> {
+  deps.stdout.write(completionScripts[shell]);
+  return ExitStatus.done;
+}
