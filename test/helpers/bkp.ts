@@ -1,0 +1,51 @@
+import {spawn} from 'node:child_process';
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join, resolve} from 'node:path';
+
+const root = resolve(import.meta.dirname, '../..');
+/** The entry that users start; it needs a built `dist`. */
+export const bkpFile = join(root, 'bin/bkp.js');
+
+export type RunOptions = {
+  /** `BKP_HOME`; without it, whoever runs the test would lend theirs. */
+  home: string;
+  /** On top of a bare environment. */
+  env?: Record<string, string>;
+  /** Standard input; absent: none. */
+  input?: string;
+  cwd?: string;
+};
+
+export type RunResult = {status: number | null; stdout: string; stderr: string};
+
+/** The environment that a bkp under test gets: nothing of the tester's but the path. */
+export function bareEnv({home, env}: Pick<RunOptions, 'home' | 'env'>): Record<string, string> {
+  return {PATH: `${join(root, 'node_modules/.bin')}:/usr/bin:/bin`, HOME: home, BKP_HOME: home, USER: 'tester', ...env};
+}
+
+/** Runs the real bkp as a process, without a terminal, and waits for its end. */
+export function runBkp(args: readonly string[], options: RunOptions): Promise<RunResult> {
+  return new Promise((settle, fail) => {
+    const child = spawn(process.execPath, [bkpFile, ...args], {
+      cwd: options.cwd ?? options.home,
+      env: bareEnv(options),
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    });
+    const result = {stdout: '', stderr: ''};
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]!.setEncoding('utf8').on('data', (text: string) => {
+        result[name] += text;
+      });
+    }
+    child.on('error', fail);
+    child.on('close', (status) => settle({status, ...result}));
+    child.stdin?.end(options.input);
+  });
+}
+
+/** An empty folder for one test, and how to remove it. */
+export function temporaryHome(): {home: string; remove: () => void} {
+  const home = mkdtempSync(join(tmpdir(), 'bkp-home-'));
+  return {home, remove: () => rmSync(home, {recursive: true, force: true})};
+}
