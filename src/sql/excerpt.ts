@@ -1,4 +1,4 @@
-import stringWidth from 'string-width';
+import {createRequire} from 'node:module';
 
 /** Fits, with a label in front, a terminal of 80 columns. */
 const widthColumns = 72;
@@ -39,7 +39,11 @@ export function printable(text: string): string {
 }
 
 function cells(text: string): Cell[] {
-  const graphemes = new Intl.Segmenter(undefined, {granularity: 'grapheme'}).segment(printable(text));
+  const shown = printable(text);
+  // The tables of Unicode take 50 ms to load, and nearly every statement does without them.
+  if (/^[ -~]*$/.test(shown)) return Array.from(shown, (character) => ({text: character, columns: 1}));
+  const stringWidth = createRequire(import.meta.url)('string-width').default as (text: string) => number;
+  const graphemes = new Intl.Segmenter(undefined, {granularity: 'grapheme'}).segment(shown);
   return Array.from(graphemes, ({segment}) => ({text: segment, columns: stringWidth(segment)}));
 }
 
