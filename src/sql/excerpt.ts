@@ -1,4 +1,5 @@
 import {createRequire} from 'node:module';
+import {printable} from './printable.ts';
 
 /** Fits, with a label in front, a terminal of 80 columns. */
 const widthColumns = 72;
@@ -28,14 +29,6 @@ export function excerpt(text: string, offset: number): string {
 
   const line = head + join(shownBefore) + join(shownAfter) + tail;
   return `${line}\n${' '.repeat(head.length + columnsOf(shownBefore))}^`;
-}
-
-/** A text as it can stand on a terminal: tabs as blanks, control characters as their pictures. */
-export function printable(text: string): string {
-  return text
-    .toWellFormed()
-    .replaceAll('\t', '    ')
-    .replaceAll(/\p{Cc}/gu, (control) => String.fromCodePoint(control < ' ' ? 0x2400 + control.charCodeAt(0) : 0xfffd));
 }
 
 function cells(text: string): Cell[] {

@@ -1,4 +1,5 @@
 import {BkpError} from '../errors/index.ts';
+import {printable} from './printable.ts';
 import type {BackupRef, Name} from './statement.ts';
 
 const root = '/Root/';
@@ -42,9 +43,13 @@ export function backupRef(ref: BackupRef): {collection: string; point?: string} 
   }
   const collection = checkedCollection(ref.collection.text, path.slice(0, slash));
   if (ref.point !== undefined) {
-    throw new BkpError('BAD_REQUEST', `The backup is named twice: ${quoteName(path)} and AT '${ref.point}'`, {
-      next: 'keep one of the two',
-    });
+    throw new BkpError(
+      'BAD_REQUEST',
+      `The backup is named twice: ${quoteName(shown(path))} and AT '${shown(ref.point)}'`,
+      {
+        next: 'keep one of the two',
+      },
+    );
   }
   return {collection, point: withZone(path.slice(slash + 1))};
 }
@@ -62,18 +67,22 @@ function withoutFolder(path: string): string {
 
 function checkedCollection(written: string, name: string): string {
   if (name === '') throw new BkpError('BAD_REQUEST', 'Backup collection name cannot be empty');
-  const shown = quoteName(shorten(name.replaceAll(/\p{Cc}/gu, '�')));
+  const quoted = quoteName(shown(name));
   if (name.includes('/')) {
     const where = name.startsWith('/') ? 'placed in' : 'placed directly in';
-    throw new BkpError('BAD_NAME', `Backup collections must be ${where} ${root}.backups/collections, not at ${shown}`, {
-      next: `use a name without a slash, e.g. ${quoteName(name.split('/').findLast((part) => part !== '') ?? 'shop')}`,
-    });
+    throw new BkpError(
+      'BAD_NAME',
+      `Backup collections must be ${where} ${root}.backups/collections, not at ${quoted}`,
+      {
+        next: `use a name without a slash, e.g. ${quoteName(shown(name.split('/').findLast((part) => part !== '') ?? 'shop'))}`,
+      },
+    );
   }
   const fault = faultOf(name);
   if (fault !== undefined) {
     throw new BkpError(
       'BAD_NAME',
-      `${shown} cannot be the name of a backup collection: ${fault}${writtenAs(written, name)}`,
+      `${quoted} cannot be the name of a backup collection: ${fault}${writtenAs(written, name)}`,
     );
   }
   return name;
@@ -94,11 +103,11 @@ function faultOf(name: string): string | undefined {
 }
 
 function writtenAs(written: string, name: string): string {
-  return written === name ? '' : ` (written ${quoteName(shorten(written))})`;
+  return written === name ? '' : ` (written ${quoteName(shown(written))})`;
 }
 
-function shorten(name: string): string {
-  return name.length > 60 ? `${name.slice(0, 60)}…` : name;
+function shown(name: string): string {
+  return name.length > 60 ? `${printable(name.slice(0, 60))}…` : printable(name);
 }
 
 /** `20250215120000` is short for `20250215120000Z`: names are in UTC. */
