@@ -29,6 +29,11 @@ export const commandGroups: readonly CommandGroup[] = [
     load: () => import('./operation/index.ts'),
   },
   {
+    name: 'config',
+    summary: 'show and change settings and profiles',
+    load: () => import('./config/index.ts'),
+  },
+  {
     name: 'completion',
     summary: 'print the script that completes words in bash, zsh or fish',
     load: () => import('./completion/index.ts'),
