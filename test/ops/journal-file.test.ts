@@ -1,5 +1,6 @@
 import {execFileSync, spawnSync} from 'node:child_process';
-import {mkdirSync, readFileSync, statSync, truncateSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, rmdirSync, statSync, truncateSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
@@ -76,23 +77,25 @@ test('processes that open a journal for the first time at the same moment all ge
   expect(results.flat().sort()).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
-const disk = join('/tmp', `bkp-full-disk-${process.pid}`);
-const canMount = process.platform === 'linux' && spawnSync('mount', ['--help']).status === 0 && tryMount();
-
-function tryMount(): boolean {
+const disk = join(tmpdir(), `bkp-small-disk-${process.pid}`);
+const mountDisk = () => {
   mkdirSync(disk, {recursive: true});
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]).status === 0;
-  if (mounted) execFileSync('umount', [disk]);
-  return mounted;
-}
+  return spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]).status === 0;
+};
+const unmountDisk = () => {
+  spawnSync('umount', [disk]);
+  rmdirSync(disk);
+};
+const canMount = mountDisk();
+unmountDisk();
 
 describe.skipIf(!canMount)('on a small disk (needs the right to mount one)', () => {
   beforeEach(() => {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]);
+    expect(mountDisk()).toBe(true);
   });
   afterEach(() => {
     home.remove();
-    execFileSync('umount', [disk]);
+    unmountDisk();
   });
 
   test('a full disk is told as such, and what was written before can be read', () => {
