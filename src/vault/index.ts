@@ -1,1 +1,5 @@
+export {type Clock, systemClock} from './clock.ts';
+export {type Host, thisHost} from './host.ts';
+export {encodeName} from './name.ts';
 export type * from './types.ts';
+export {openVault, type VaultOptions} from './vault.ts';

@@ -119,7 +119,10 @@ export interface VaultCollector {
   /** Removes manifests and documents first: with them their backups are gone. */
   remove(keys: readonly Key[]): Promise<void>;
   plan(options?: {signal?: AbortSignal}): Promise<CollectPlan>;
-  execute(plan: CollectPlan, options?: {signal?: AbortSignal; progress?: (done: number, total: number) => void}): Promise<{freedBytes: number}>;
+  execute(
+    plan: CollectPlan,
+    options?: {signal?: AbortSignal; progress?: (done: number, total: number) => void},
+  ): Promise<{freedBytes: number}>;
   close(): Promise<void>;
 }
 

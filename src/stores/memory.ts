@@ -1,0 +1,69 @@
+import {BkpError} from '../errors/index.ts';
+import {assertKey, assertPrefix} from './key.ts';
+import {objectMissing, objectTooShort} from './object-errors.ts';
+import type {ByteRange, Key, ObjectFacts, Store} from './store.ts';
+
+type StoredObject = {bytes: Uint8Array; modifiedAtMs: number};
+
+export type MemoryStoreOptions = {
+  /** The store's clock, milliseconds since 1970. Default: one more for every object written. */
+  nowMs?: () => number;
+  /** What may be held at most; more is `STORE_FULL`. Default no limit. */
+  capacityBytes?: number;
+};
+
+/** A store that is gone when the process ends: for tests. */
+export function openMemoryStore(options: MemoryStoreOptions = {}): Store & {readonly objects: Map<Key, StoredObject>} {
+  const objects = new Map<Key, StoredObject>();
+  let writes = 0;
+  const nowMs = options.nowMs ?? (() => writes);
+  const find = (key: Key) => {
+    assertKey(key);
+    const object = objects.get(key);
+    if (object === undefined) throw objectMissing(key, 'memory');
+    return object;
+  };
+  const usedBytes = () => [...objects.values()].reduce((sum, {bytes}) => sum + bytes.length, 0);
+
+  return {
+    description: 'memory',
+    objects,
+
+    async put(key, body, {ifAbsent = false} = {}) {
+      assertKey(key);
+      if (ifAbsent && objects.has(key)) return 'exists';
+      if (usedBytes() + body.length > (options.capacityBytes ?? Number.POSITIVE_INFINITY)) {
+        throw new BkpError('STORE_FULL', 'the memory store is full', {context: {key}});
+      }
+      writes += 1;
+      objects.set(key, {bytes: Uint8Array.from(body), modifiedAtMs: nowMs()});
+      return 'written';
+    },
+
+    async get(key: Key, range?: ByteRange) {
+      const {bytes} = find(key);
+      if (range !== undefined && range.end > bytes.length) throw objectTooShort(key, bytes.length, range);
+      // A copy, as from a disk: what the caller does with it must not reach the store.
+      return Uint8Array.from(range === undefined ? bytes : bytes.subarray(range.start, range.end));
+    },
+
+    async *list(prefix): AsyncIterable<ObjectFacts> {
+      assertPrefix(prefix);
+      for (const key of [...objects.keys()].filter((candidate) => candidate.startsWith(prefix)).sort()) {
+        const object = objects.get(key);
+        if (object !== undefined) yield {key, sizeBytes: object.bytes.length, modifiedAtMs: object.modifiedAtMs};
+      }
+    },
+
+    async delete(keys) {
+      for (const key of keys) assertKey(key);
+      for (const key of keys) objects.delete(key);
+    },
+
+    async stat(key) {
+      assertKey(key);
+      const object = objects.get(key);
+      return object && {key, sizeBytes: object.bytes.length, modifiedAtMs: object.modifiedAtMs};
+    },
+  };
+}

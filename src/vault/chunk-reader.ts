@@ -1,0 +1,231 @@
+import {BkpError} from '../errors/index.ts';
+import type {Store} from '../stores/index.ts';
+import type {ChunkIndex} from './chunk-index.ts';
+import type {Location} from './chunk-table.ts';
+import {decodeChunk} from './codec.ts';
+import {damaged, isDamage} from './damage.ts';
+import {idBytes} from './hash.ts';
+import {inOrder} from './in-order.ts';
+import {packKey} from './key.ts';
+import {idsOfList} from './recipe.ts';
+import type {ChunkId, Recipe} from './types.ts';
+
+/** One read of the store brings at most this many plain bytes (one chunk may be more). */
+const groupBytes = 4 * 1024 * 1024;
+
+/** Groups read ahead, so at most about 16 MiB of usual chunks wait for the reader. */
+const groupsAtOnce = 3;
+
+/** Bases kept for the next chunk that needs them: neighbours in a stream have neighbours as bases. */
+const baseCacheBytes = 12 * 1024 * 1024;
+
+/** Chunks that lie one after the other in one pack, or one chunk whose place is to be looked for. */
+type Group = {ids: ChunkId[]; locations: Location[]};
+
+/** Reads chunks and streams. Every chunk is checked against its id. */
+export class ChunkReader {
+  readonly #store: Store;
+  readonly #index: ChunkIndex;
+  readonly #bases = new Map<ChunkId, Promise<Uint8Array>>();
+  #basesBytes = 0;
+
+  constructor(store: Store, index: ChunkIndex) {
+    this.#store = store;
+    this.#index = index;
+  }
+
+  /** The stream's bytes, chunk by chunk. @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` */
+  async *read(recipe: Recipe, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const recovery = new Recovery(this.#index);
+    let sizeBytes = 0;
+    for await (const chunk of this.#chunks(this.#ids(recipe, recovery, signal), recovery, signal)) {
+      sizeBytes += chunk.length;
+      yield chunk;
+    }
+    if (sizeBytes !== recipe.sizeBytes) {
+      throw new BkpError('OBJECT_DAMAGED', `a stream has ${sizeBytes} bytes instead of ${recipe.sizeBytes}`, {
+        cause: 'its recipe and its chunks do not agree',
+      });
+    }
+  }
+
+  /** The stream's chunk ids in order. */
+  ids(recipe: Recipe, signal?: AbortSignal, recovery = new Recovery(this.#index)): AsyncGenerator<ChunkId> {
+    return this.#ids(recipe, recovery, signal);
+  }
+
+  async *#ids(recipe: Recipe, recovery: Recovery, signal?: AbortSignal): AsyncGenerator<ChunkId> {
+    if (recipe.depth === 0) {
+      yield* recipe.chunks;
+      return;
+    }
+    const lists = this.#ids({...recipe, depth: recipe.depth - 1}, recovery, signal);
+    for await (const list of this.#chunks(lists, recovery, signal)) {
+      if (list.length % idBytes !== 0) throw new BkpError('OBJECT_DAMAGED', 'a list of chunks ends within an id');
+      yield* idsOfList(list);
+    }
+  }
+
+  async *#chunks(ids: AsyncIterable<ChunkId>, recovery: Recovery, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const groups = this.#groups(ids);
+    for await (const chunks of inOrder(groups, groupsAtOnce, (group) => this.#loadGroup(group, recovery))) {
+      for (const chunk of chunks) {
+        signal?.throwIfAborted();
+        yield chunk;
+      }
+    }
+  }
+
+  async *#groups(ids: AsyncIterable<ChunkId>): AsyncGenerator<Group> {
+    let group: Group = {ids: [], locations: []};
+    let plainBytes = 0;
+    for await (const id of ids) {
+      const location = this.#index.locate(id);
+      const last = group.locations.at(-1);
+      const adjacent =
+        location !== undefined &&
+        last?.pack === location.pack &&
+        last.offset + last.storedBytes === location.offset &&
+        plainBytes + location.plainBytes <= groupBytes;
+      if (!adjacent && group.ids.length > 0) {
+        yield group;
+        group = {ids: [], locations: []};
+        plainBytes = 0;
+      }
+      group.ids.push(id);
+      if (location !== undefined) group.locations.push(location);
+      plainBytes += location?.plainBytes ?? 0;
+    }
+    if (group.ids.length > 0) yield group;
+  }
+
+  async #loadGroup({ids, locations}: Group, recovery: Recovery): Promise<Uint8Array[]> {
+    try {
+      if (locations.length === ids.length) return await this.readRange(locations, (base) => this.base(base, recovery));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+    // One by one, each from wherever it can still be had.
+    const chunks: Uint8Array[] = [];
+    for (const id of ids) chunks.push(await this.#load(id, recovery));
+    return chunks;
+  }
+
+  /**
+   * Chunks that lie one after the other in one pack, with one read of the store.
+   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` naming the first chunk that is not as it should be
+   */
+  async readRange(locations: readonly Location[], base: (id: ChunkId) => Promise<Uint8Array>): Promise<Uint8Array[]> {
+    const first = locations[0]!;
+    const last = locations.at(-1)!;
+    const range = {start: first.offset, end: last.offset + last.storedBytes};
+    const stored = await this.#store.get(packKey(first.pack), range);
+    const chunks: Uint8Array[] = [];
+    for (const location of locations) {
+      const at = location.offset - first.offset;
+      chunks.push(await decodeAt(location, stored.subarray(at, at + location.storedBytes), base));
+    }
+    return chunks;
+  }
+
+  /** One chunk, from any of its places. @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` */
+  async #load(id: ChunkId, recovery: Recovery, usable: (place: Location) => boolean = () => true): Promise<Uint8Array> {
+    const first = await this.#tryPlaces(id, recovery, usable);
+    if (first.bytes !== undefined) return first.bytes;
+    await recovery.run();
+    const second = await this.#tryPlaces(id, recovery, usable);
+    if (second.bytes !== undefined) return second.bytes;
+    throw second.error;
+  }
+
+  async #tryPlaces(
+    id: ChunkId,
+    recovery: Recovery,
+    usable: (place: Location) => boolean,
+  ): Promise<{bytes: Uint8Array} | {bytes?: undefined; error: unknown}> {
+    let error: unknown;
+    for (const location of this.#index.locations(id).filter(usable)) {
+      try {
+        const [bytes] = await this.readRange([location], (base) => this.base(base, recovery));
+        return {bytes: bytes!};
+      } catch (problem) {
+        if (!isDamage(problem)) throw problem;
+        error ??= problem;
+      }
+    }
+    return {error: error ?? chunkMissing(id)};
+  }
+
+  /** Plain bytes of a chunk that others are differences to; the last ones are kept. */
+  base(id: ChunkId, recovery = new Recovery(this.#index)): Promise<Uint8Array> {
+    const kept = this.#bases.get(id);
+    if (kept !== undefined) {
+      this.#bases.delete(id);
+      this.#bases.set(id, kept);
+      return kept;
+    }
+    // Only a self-contained form: a damaged table could name two chunks as each other's bases.
+    const loading = this.#load(id, recovery, (place) => place.base === undefined);
+    this.#bases.set(id, loading);
+    loading.then(
+      (bytes) => this.#keepBase(bytes.length),
+      () => this.#bases.delete(id),
+    );
+    return loading;
+  }
+
+  async #keepBase(sizeBytes: number): Promise<void> {
+    this.#basesBytes += sizeBytes;
+    while (this.#basesBytes > baseCacheBytes && this.#bases.size > 1) {
+      const [oldest, loading] = this.#bases.entries().next().value!;
+      this.#bases.delete(oldest);
+      // One that is still loading is counted when it has come, and not at all when it never comes.
+      this.#basesBytes -= (await loading.catch(() => new Uint8Array())).length;
+    }
+  }
+}
+
+/** The index is read anew at most once for one piece of work: what is wrong after that is wrong in the store. */
+export class Recovery {
+  readonly #index: ChunkIndex;
+  #rebuilt: Promise<void> | undefined;
+
+  constructor(index: ChunkIndex) {
+    this.#index = index;
+  }
+
+  /** Concurrent callers share one rebuild. */
+  run(): Promise<void> {
+    this.#rebuilt ??= this.#index.rebuild();
+    return this.#rebuilt;
+  }
+}
+
+async function decodeAt(
+  location: Location,
+  stored: Uint8Array,
+  base: (id: ChunkId) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  const plainBase = location.base === undefined ? undefined : await base(location.base);
+  try {
+    return await decodeChunk(location, stored, plainBase);
+  } catch (error) {
+    const problem = damaged(
+      packKey(location.pack),
+      `chunk ${location.id} at byte ${location.offset} is not what was written`,
+      error,
+    );
+    throw new BkpError(problem.code, problem.message, {
+      cause: error,
+      ...(problem.next === undefined ? {} : {next: problem.next}),
+      context: {...problem.context, chunk: location.id, pack: location.pack},
+    });
+  }
+}
+
+export function chunkMissing(id: ChunkId): BkpError {
+  return new BkpError('OBJECT_MISSING', `chunk ${id} is in no pack of the vault`, {
+    next: 'VERIFY the collection to see what else is missing; then take a new full backup',
+    context: {chunk: id},
+  });
+}

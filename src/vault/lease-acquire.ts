@@ -1,0 +1,100 @@
+import {BkpError} from '../errors/index.ts';
+import {Lease, type LeaseDeps, type LeaseMode, leaseTtlMs} from './lease.ts';
+import {LeaseWatch, type OtherLease} from './lease-watch.ts';
+import type {LeaseSubject} from './types.ts';
+
+/** Between two looks at the others: short at first, because most work on a local vault is short. */
+const pollMs = {first: 50, most: 1000};
+
+export type AcquireOptions = {
+  mode: LeaseMode;
+  subject: LeaseSubject;
+  /** How long to wait for others that are certainly there. */
+  waitMs: number;
+  signal?: AbortSignal;
+};
+
+/**
+ * What a lease that somebody has means for the one we want:
+ * `yield`: take ours back and wait; `wait`: keep ours and wait; `fail`: give up now.
+ */
+type Verdict = 'none' | 'wait' | 'yield' | 'fail';
+
+/**
+ * A lease that nobody else's contradicts. First ours is written, then the others are looked for: of two that begin at the same
+ * time at least one sees the other. The rules stand in docs/format.md.
+ * @throws BkpError `VAULT_LOCKED` naming who is in the way
+ */
+export async function acquireLease(deps: LeaseDeps, options: AcquireOptions): Promise<Lease> {
+  const {mode, subject, waitMs, signal} = options;
+  const watch = new LeaseWatch(deps);
+  const startedAtMs = deps.clock.monotonicMs();
+  let lease: Lease | undefined;
+  try {
+    for (let pauseMs = pollMs.first; ; pauseMs = Math.min(pollMs.most, pauseMs * 2)) {
+      signal?.throwIfAborted();
+      const {verdict, other} = worst(await watch.living(lease?.id), options, lease?.id);
+      if (verdict === 'none' && lease !== undefined) {
+        await lease.hold();
+        const held = lease;
+        lease = undefined;
+        return held;
+      }
+      if (verdict === 'none') {
+        lease = await Lease.write(deps, mode, subject);
+        pauseMs = pollMs.first / 2;
+        continue;
+      }
+      // One that may be dead is watched until that is known, which its TTL bounds.
+      const boundMs = other!.isCertain ? waitMs : Math.max(waitMs, 2 * leaseTtlMs);
+      if (verdict === 'fail' || deps.clock.monotonicMs() - startedAtMs >= boundMs) throw locked(other!);
+      if (verdict === 'yield') {
+        await lease?.release();
+        lease = undefined;
+      }
+      await deps.clock.sleep(pauseMs, signal);
+    }
+  } finally {
+    // Only when we leave without it: by an error, or told to stop.
+    await lease?.release();
+  }
+}
+
+const severity: Record<Verdict, number> = {none: 0, wait: 1, yield: 2, fail: 3};
+
+function worst(others: readonly OtherLease[], options: AcquireOptions, ownId: string | undefined) {
+  let result: {verdict: Verdict; other?: OtherLease} = {verdict: 'none'};
+  for (const other of others) {
+    const verdict = options.mode === 'writer' ? forWriter(other, options, ownId) : forCollector(other, ownId);
+    if (severity[verdict] > severity[result.verdict]) result = {verdict, other};
+  }
+  return result;
+}
+
+function forWriter({content, id, isCertain}: OtherLease, {subject}: AcquireOptions, ownId?: string): Verdict {
+  if (content === undefined || content.mode === 'collector') return 'yield';
+  if (subject.subject === undefined || content.subject !== subject.subject) return 'none';
+  if (!isCertain) return 'wait';
+  // Both are acquiring: the lower id goes on, once the other is seen to be gone.
+  if (content.state === 'acquiring' && ownId !== undefined && ownId < id) return 'wait';
+  return 'fail';
+}
+
+function forCollector({content, id}: OtherLease, ownId?: string): Verdict {
+  if (content === undefined || content.mode === 'collector')
+    return ownId === undefined || id < ownId ? 'yield' : 'wait';
+  return ownId === undefined ? 'none' : 'wait';
+}
+
+function locked({id, content}: OtherLease): BkpError {
+  const holder =
+    content === undefined
+      ? `lease locks/${id}, which cannot be read`
+      : `${content.purpose} (process ${content.host.pid} on ${content.host.name}, since ${content.since})`;
+  return new BkpError('VAULT_LOCKED', `the vault is locked by ${holder}`, {
+    cause: `locks/${id} exists`,
+    next: 'wait for it to end, or look at it with: bkp operation list',
+    context: {lock: id, ...(content === undefined ? {} : {pid: content.host.pid, host: content.host.name})},
+    retryable: true,
+  });
+}

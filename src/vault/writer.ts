@@ -1,0 +1,189 @@
+import {assert, BkpError} from '../errors/index.ts';
+import type {Key, Store} from '../stores/index.ts';
+import type {ChunkIndex} from './chunk-index.ts';
+import {type ChunkReader, chunkMissing} from './chunk-reader.ts';
+import {Closure} from './closure.ts';
+import {type Base, decodeChunk, encodeChunk} from './codec.ts';
+import {damaged} from './damage.ts';
+import {chunkId} from './hash.ts';
+import {inOrder} from './in-order.ts';
+import {isManifestKey, isNamedKey, packKey} from './key.ts';
+import type {Lease} from './lease.ts';
+import {maxChunkBytes} from './limits.ts';
+import {sealDocument, sealManifest} from './manifest.ts';
+import {type NewChunk, PackWriter} from './pack-writer.ts';
+import {RecipeBuilder} from './recipe.ts';
+import type {ChunkId, JsonValue, Manifest, Piece, Recipe, VaultWriter, WriteStats} from './types.ts';
+
+export type WriterDeps = {
+  store: Store;
+  index: ChunkIndex;
+  reader: ChunkReader;
+  lease: Lease;
+  compressionLevel: number;
+  /** Chunks that are compressed at once. */
+  encodesAtOnce: number;
+  /** Packs that are uploaded at once. */
+  uploadsAtOnce: number;
+};
+
+/** A chunk on its way: `chunk` is absent when the vault has it already. */
+type Encoded = {id: ChunkId; plainBytes: number; chunk?: NewChunk};
+
+/** See {@link VaultWriter}. */
+export class Writer implements VaultWriter {
+  readonly stats: WriteStats = {logicalBytes: 0, newBytes: 0, storedBytes: 0, chunks: 0, newChunks: 0};
+  readonly #deps: WriterDeps;
+  readonly #packs: PackWriter;
+  /** Chunks that this writer is compressing. */
+  readonly #encoding = new Set<ChunkId>();
+
+  constructor(deps: WriterDeps) {
+    this.#deps = deps;
+    this.#packs = new PackWriter({
+      store: deps.store,
+      index: deps.index,
+      uploadsAtOnce: deps.uploadsAtOnce,
+      onStored: (bytes) => {
+        this.stats.storedBytes += bytes;
+      },
+    });
+  }
+
+  async write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe> {
+    const recipe = new RecipeBuilder((list) => this.#storeList(list));
+    try {
+      for await (const encoded of inOrder(pieces, this.#deps.encodesAtOnce, (piece) => this.#encode(piece))) {
+        this.stats.logicalBytes += encoded.plainBytes;
+        // An empty piece has no chunk: its stream is as long without it.
+        if (encoded.plainBytes === 0) continue;
+        await this.#take(encoded);
+        await recipe.add(encoded.id, encoded.plainBytes);
+      }
+      return await recipe.finish();
+    } finally {
+      // After an error, what was being compressed never comes into a pack.
+      this.#encoding.clear();
+    }
+  }
+
+  async #storeList(list: Uint8Array): Promise<ChunkId> {
+    const encoded = await this.#encode({bytes: list});
+    await this.#take(encoded);
+    return encoded.id;
+  }
+
+  async #take({id, plainBytes, chunk}: Encoded): Promise<void> {
+    this.stats.chunks += 1;
+    if (chunk === undefined) return;
+    this.stats.newChunks += 1;
+    this.stats.newBytes += plainBytes;
+    await this.#packs.append(chunk);
+    this.#encoding.delete(id);
+  }
+
+  async #encode({bytes, like}: Piece): Promise<Encoded> {
+    assert(bytes.length <= maxChunkBytes, `a piece of ${bytes.length} bytes is larger than a chunk may be`);
+    const id = chunkId(bytes);
+    const plainBytes = bytes.length;
+    if (plainBytes === 0 || this.#isKnown(id)) return {id, plainBytes};
+    this.#encoding.add(id);
+    const base = like === undefined ? undefined : await this.#baseFor(id, like);
+    const encoded = await encodeChunk(bytes, this.#deps.compressionLevel, base);
+    try {
+      await decodeChunk({id, plainBytes, encoding: encoded.encoding}, encoded.stored, base?.plain);
+    } catch (error) {
+      throw new BkpError('OBJECT_DAMAGED', `chunk ${id} was not the same after it was compressed and decompressed`, {
+        cause: error,
+        next: 'take the backup again; if this comes back, test the memory of this machine',
+        context: {chunk: id},
+      });
+    }
+    return {id, plainBytes, chunk: {id, plainBytes, ...encoded}};
+  }
+
+  #isKnown(id: ChunkId): boolean {
+    return this.#encoding.has(id) || this.#packs.isPending(id) || this.#deps.index.locate(id) !== undefined;
+  }
+
+  /** The chunk that `like` leads to: itself, or its own base, so that nothing is ever a difference to a difference. */
+  async #baseFor(id: ChunkId, like: ChunkId): Promise<Base | undefined> {
+    const {index, reader} = this.#deps;
+    // A chunk that the indexes name and that was lost is written by itself: others may count on it as their base.
+    if (index.isNamed(id)) return undefined;
+    const found = index.locate(like);
+    const place = found?.base === undefined ? found : index.locate(found.base);
+    if (place === undefined || place.base !== undefined || place.id === id) return undefined;
+    try {
+      return {id: place.id, plain: await reader.base(place.id), ratio: place.storedBytes / place.plainBytes};
+    } catch (error) {
+      // A damaged chunk is no reason not to take a new backup; it is not built upon.
+      if (error instanceof BkpError && error.code !== 'STORE_UNAVAILABLE') return undefined;
+      throw error;
+    }
+  }
+
+  flush(): Promise<void> {
+    return this.#packs.flush();
+  }
+
+  async commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'> {
+    assert(isManifestKey(key), `${key} is a manifest's key`);
+    const {store, lease} = this.#deps;
+    await this.#packs.flush();
+    await this.#checkComplete(manifest);
+    const sealed = await sealManifest(manifest);
+    await lease.confirm();
+    if ((await store.put(key, sealed, {ifAbsent: true})) === 'exists') return 'exists';
+    try {
+      // A collector that took us for dead while the manifest was on its way may not have seen it.
+      await lease.confirm();
+    } catch (error) {
+      await store.delete([key]);
+      throw error;
+    }
+    if (Buffer.compare(await store.get(key), sealed) !== 0) throw damaged(key, 'it is not what was just written');
+    this.stats.storedBytes += sealed.length;
+    return 'written';
+  }
+
+  /** Everything that the manifest needs is in packs that are in the store with their length. */
+  async #checkComplete(manifest: Manifest): Promise<void> {
+    const {index, reader} = this.#deps;
+    const closure = new Closure(index, reader);
+    try {
+      for (const recipe of manifest.streams) {
+        await closure.addStream(recipe, (error) => {
+          throw error;
+        });
+      }
+      for (const id of closure.missing) throw chunkMissing(id);
+      const there = await index.packsInStore();
+      for (const pack of closure.packs().keys()) {
+        const lengthBytes = there.get(pack)?.lengthBytes;
+        if (lengthBytes === index.packLength(pack)) continue;
+        throw new BkpError(
+          lengthBytes === undefined ? 'OBJECT_MISSING' : 'OBJECT_DAMAGED',
+          `the backup was not committed: its pack ${packKey(pack)} ${lengthBytes === undefined ? 'is gone' : `has ${lengthBytes} bytes`}`,
+          {next: 'take the backup again: what is missing is written anew', context: {pack, key: packKey(pack)}},
+        );
+      }
+    } finally {
+      closure.close();
+    }
+  }
+
+  async putDocument(key: Key, document: JsonValue): Promise<'written' | 'exists'> {
+    assert(isNamedKey(key) && !isManifestKey(key), `${key} is a document's key`);
+    await this.#deps.lease.confirm();
+    const sealed = await sealDocument(document);
+    const outcome = await this.#deps.store.put(key, sealed, {ifAbsent: true});
+    if (outcome === 'written') this.stats.storedBytes += sealed.length;
+    return outcome;
+  }
+
+  async close(): Promise<void> {
+    await this.#packs.settle();
+    await this.#deps.lease.release();
+  }
+}
