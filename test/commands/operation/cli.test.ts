@@ -1,0 +1,116 @@
+import {execFileSync} from 'node:child_process';
+import {existsSync} from 'node:fs';
+import {join} from 'node:path';
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import {bareEnv, bkpFile, runBkp, temporaryHome} from '../../helpers/bkp.ts';
+import {addFailed, addSucceeded, journalAt} from '../../helpers/journal.ts';
+
+// The public cases of operations that need no backup, by their numbers, against the real bkp.
+
+let empty: ReturnType<typeof temporaryHome>;
+beforeAll(() => {
+  empty = temporaryHome();
+});
+afterAll(() => empty.remove());
+
+const bkp = (...args: string[]) => runBkp(args, {home: empty.home});
+
+test('YO01: no operations are an empty line and a token', async () => {
+  expect(await bkp('operation', 'list', 'incbackup')).toEqual({
+    status: 0,
+    stdout: '\nNext page token: 0\n',
+    stderr: '',
+  });
+});
+
+test('YO02: and an empty page in JSON', async () => {
+  expect(await bkp('operation', 'list', 'fullbackup', '--format', 'proto-json-base64')).toEqual({
+    status: 0,
+    stdout: '{"operations":[],"nextPageToken":"0"}\n',
+    stderr: '',
+  });
+});
+
+test.each([
+  ['YO08', ['operation', 'list', 'fullbackup', '-t', 'abc'], 12, 'Unable to parse page token (BAD_REQUEST)'],
+  [
+    'YO09',
+    ['operation', 'list', 'nosuch'],
+    2,
+    'Invalid kind. Use one of: cleanup, fullbackup, incbackup, restore, verify',
+  ],
+  ['YO11', ['operation', 'get', 'notanid'], 2, 'Invalid operation ID'],
+  ['YO12', ['operation', 'get', 'fullbackup/9999'], 10, 'Full backup with id 9999 is not found (NOT_FOUND)'],
+  [
+    'YO12',
+    ['operation', 'get', 'ydb://fullbackup/14?id=9999'],
+    10,
+    'Full backup with id 9999 is not found (NOT_FOUND)',
+  ],
+  ['YO17', ['operation', 'forget', 'ydb://fullbackup/14'], 2, 'Invalid operation ID'],
+])('%s: %j', async (_, args, status, message) => {
+  const result = await bkp(...args);
+  expect(result).toMatchObject({status, stdout: ''});
+  expect(result.stderr).toMatch(/^bkp: .*\n/);
+  expect(result.stderr).toContain(message);
+});
+
+test('an error is one JSON line where JSON was asked for', async () => {
+  const {status, stdout, stderr} = await bkp('operation', 'get', '9999', '--format', 'json');
+  expect([status, stdout]).toEqual([10, '']);
+  expect(JSON.parse(stderr)).toMatchObject({
+    status: 'NOT_FOUND',
+    issues: [{message: 'Operation with id 9999 is not found'}],
+  });
+});
+
+test('a reader that has seen enough is no error', () => {
+  const {home, remove} = temporaryHome();
+  try {
+    const journal = journalAt(home);
+    for (let at = 0; at < 100; at += 1) addSucceeded(journal, {statement: `BACKUP ${'x'.repeat(4000)}`});
+    journal.close();
+    const line = `"${process.execPath}" "${bkpFile}" operation list -s 100 --json | head -c 10; echo " \${PIPESTATUS[0]}"`;
+    const out = execFileSync('bash', ['-c', line], {
+      env: bareEnv({home}),
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    expect(out).toBe('{"operatio 0\n');
+  } finally {
+    remove();
+  }
+});
+
+test('--home names another journal, before or after the command', async () => {
+  const {home, remove} = temporaryHome();
+  try {
+    const journal = journalAt(join(home, 'other'));
+    addFailed(journal);
+    journal.close();
+    for (const args of [
+      ['--home', 'other', 'operation', 'get', 'last'],
+      ['operation', 'get', 'last', '--home=other'],
+    ]) {
+      const {status, stdout} = await runBkp(args, {home});
+      expect([status, stdout.includes('fullbackup/1')]).toEqual([1, true]);
+    }
+  } finally {
+    remove();
+  }
+});
+
+const oldNode = '/usr/bin/node';
+const isOld = () =>
+  Number.parseInt(execFileSync(oldNode, ['-p', 'process.versions.node'], {encoding: 'utf8'}), 10) < 24;
+
+// Only a machine with an old Node beside ours can show it.
+test.skipIf(!existsSync(oldNode) || !isOld())(
+  'an old Node goes on with the one in node_modules, status and all',
+  () => {
+    const run = (...args: string[]) =>
+      execFileSync(oldNode, [bkpFile, ...args], {env: bareEnv(empty), encoding: 'utf8', stdio: 'pipe'});
+    expect(run('operation', 'list')).toBe('\nNext page token: 0\n');
+    expect(() => run('operation', 'get', '9999')).toThrow(expect.objectContaining({status: 10}));
+  },
+);

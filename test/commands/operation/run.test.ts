@@ -1,0 +1,139 @@
+import {mkdirSync, writeFileSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import {runOperationCancel} from '../../../src/commands/operation/cancel.ts';
+import {runOperationForget} from '../../../src/commands/operation/forget.ts';
+import {runOperationGet} from '../../../src/commands/operation/get.ts';
+import {runOperationList} from '../../../src/commands/operation/list.ts';
+import {runOperationWait} from '../../../src/commands/operation/wait.ts';
+import {runOperationWatch} from '../../../src/commands/operation/watch.ts';
+import type {Journal} from '../../../src/ops/index.ts';
+import {temporaryHome} from '../../helpers/bkp.ts';
+import {type TestDeps, testDeps} from '../../helpers/deps.ts';
+import {aBackup, addFailed, addRunning, addSucceeded} from '../../helpers/journal.ts';
+
+let deps: TestDeps;
+let journal: Journal;
+let remove: () => void;
+
+beforeEach(async () => {
+  const temporary = temporaryHome();
+  remove = temporary.remove;
+  deps = testDeps(temporary.home);
+  journal = await deps.journal();
+});
+afterEach(() => {
+  deps.close();
+  remove();
+});
+
+const list = async (options: Partial<Parameters<typeof runOperationList>[1]> = {}) => {
+  const before = deps.out().length;
+  await runOperationList(deps, {pageSize: 10, page: 1, format: 'json', ...options});
+  const {operations, nextPageToken} = JSON.parse(deps.out().slice(before));
+  return {ids: operations.map(({id}: {id: string}) => id), nextPageToken};
+};
+
+test('list: the newest first, page after page, then a token of 0', async () => {
+  for (let at = 0; at < 3; at += 1) addSucceeded(journal);
+  expect(await list({pageSize: 2})).toEqual({ids: ['fullbackup/3', 'fullbackup/2'], nextPageToken: '2'});
+  expect(await list({pageSize: 2, page: 2})).toEqual({ids: ['fullbackup/1'], nextPageToken: '0'});
+  expect(await list({page: 99})).toEqual({ids: [], nextPageToken: '0'});
+  expect(await list({pageSize: 0})).toEqual({ids: ['fullbackup/3'], nextPageToken: '2'});
+});
+
+test('list: incbackup means all backups, other kinds only themselves, no kind all', async () => {
+  addSucceeded(journal);
+  addSucceeded(journal, {kind: 'incbackup'});
+  addSucceeded(journal, {kind: 'restore'});
+  expect((await list({kind: 'incbackup'})).ids).toEqual(['incbackup/2', 'fullbackup/1']);
+  expect((await list({kind: 'fullbackup'})).ids).toEqual(['fullbackup/1']);
+  expect((await list()).ids).toEqual(['restore/3', 'incbackup/2', 'fullbackup/1']);
+});
+
+test('get: the status of the operation is that of the command, and it is printed either way', async () => {
+  const get = (number: number) => runOperationGet(deps, {ref: {number} as never, format: 'pretty', log: false});
+  addSucceeded(journal);
+  addFailed(journal);
+  addRunning(journal);
+  expect([await get(1), await get(2), await get(3)]).toEqual([0, 1, 0]);
+  expect(deps.out()).toMatch(
+    /fullbackup\/1 .*SUCCESS.*fullbackup\/2 .*ERROR.*the store is full.*fullbackup\/3 .*PROGRESS/s,
+  );
+  await expect(get(9999)).rejects.toMatchObject({code: 'OPERATION_NOT_FOUND'});
+});
+
+test('get --log prints the file as it is; before there is one, that is said on stderr', async () => {
+  const {logFile} = addRunning(journal);
+  const log = () => runOperationGet(deps, {ref: {last: true}, format: 'pretty', log: true});
+  expect(await log()).toBe(0);
+  expect([deps.out(), deps.err()]).toEqual(['', 'fullbackup/1 has no log yet\n']);
+  mkdirSync(dirname(logFile), {recursive: true});
+  writeFileSync(logFile, 'one\ntwo\n');
+  expect(await log()).toBe(0);
+  expect(deps.out()).toBe('one\ntwo\n');
+});
+
+test('wait: prints what ended, in the order named, and fails when one of them failed', async () => {
+  const first = addRunning(journal);
+  addFailed(journal);
+  setTimeout(() => journal.finish(first.number, {status: 'SUCCESS', result: {}}), 50);
+  const refs = [{number: 1}, {number: 2}] as never;
+  expect(await runOperationWait(deps, {refs, format: 'json'})).toBe(1);
+  const lines = deps.out().trim().split('\n');
+  expect(lines.map((line) => JSON.parse(line).id)).toEqual(['fullbackup/1', 'fullbackup/2']);
+});
+
+test('wait: gives up after the timeout, or on Ctrl-C, and the work goes on', async () => {
+  addRunning(journal);
+  const wait = (timeoutMs: number) => runOperationWait(deps, {refs: [{last: true}], timeoutMs, format: 'json'});
+  await expect(wait(20)).rejects.toMatchObject({code: 'TIMEOUT'});
+  setTimeout(deps.interrupt, 20);
+  await expect(wait(60_000)).rejects.toMatchObject({code: 'INTERRUPTED'});
+  expect(journal.get(1 as never).state).toMatchObject({name: 'running', cancelRequested: false});
+});
+
+test('cancel and forget print nothing', async () => {
+  addRunning(journal);
+  const ref = {last: true} as const;
+  expect(await runOperationCancel(deps, {ref})).toBe(0);
+  expect(journal.get(1 as never).state).toMatchObject({cancelRequested: true});
+  await expect(runOperationForget(deps, {ref})).rejects.toMatchObject({code: 'PRECONDITION'});
+  journal.finish(1 as never, {status: 'CANCELLED', result: {}});
+  expect(await runOperationCancel(deps, {ref})).toBe(0);
+  expect(await runOperationForget(deps, {ref})).toBe(0);
+  await expect(runOperationForget(deps, {ref})).rejects.toMatchObject({code: 'OPERATION_NOT_FOUND'});
+  expect(deps.out() + deps.err()).toBe('');
+});
+
+test('watch without a terminal: lines until all is done, and those that start meanwhile join', async () => {
+  const first = addRunning(journal);
+  setTimeout(() => {
+    const second = addRunning(journal, {kind: 'incbackup'});
+    setTimeout(() => journal.finish(second.number, {status: 'CANCELLED', result: {}}), 400);
+  }, 50);
+  setTimeout(() => journal.finish(first.number, {status: 'SUCCESS', result: {}}), 400);
+  expect(await runOperationWatch(deps, {refs: []})).toBe(1);
+  expect(deps.out().replace(/^\S+ /gm, '')).toMatch(/^fullbackup\/1 Preparing\nincbackup\/2 Preparing\n/);
+  expect(deps.out()).toMatch(/fullbackup\/1 SUCCESS\n/);
+  expect(deps.out()).toMatch(/incbackup\/2 CANCELLED\n/);
+});
+
+test('watch: one that is forgotten meanwhile is no longer waited for', async () => {
+  addRunning(journal);
+  const {number} = addRunning(journal);
+  setTimeout(() => {
+    journal.finish(number, {status: 'SUCCESS', result: {}});
+    journal.forget(number);
+  }, 20);
+  expect(await runOperationWatch(deps, {refs: [{number}]})).toBe(0);
+});
+
+test('watch: leaving says on stderr what goes on; nothing to watch is said too', async () => {
+  expect(await runOperationWatch(deps, {refs: []})).toBe(0);
+  expect(deps.err()).toBe('no operation is running\n');
+  const {number} = journal.create(aBackup());
+  setTimeout(deps.interrupt, 20);
+  expect(await runOperationWatch(deps, {refs: [{number}]})).toBe(0);
+  expect(deps.err()).toContain('fullbackup/1 goes on without you.\n');
+});

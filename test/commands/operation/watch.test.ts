@@ -1,0 +1,81 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {stripVTControlCharacters} from 'node:util';
+import * as pty from '@lydell/node-pty';
+import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import type {Journal, OperationNumber} from '../../../src/ops/index.ts';
+import {bareEnv, bkpFile, temporaryHome} from '../../helpers/bkp.ts';
+import {addRunning, journalAt} from '../../helpers/journal.ts';
+
+// The real bkp on a real terminal.
+
+let home: string;
+let remove: () => void;
+let journal: Journal;
+let number: OperationNumber;
+
+beforeEach(() => {
+  ({home, remove} = temporaryHome());
+  journal = journalAt(home);
+  ({number} = addRunning(journal, {statement: 'BACKUP shop'}));
+  journal.report(number, {phase: 'TransferData', bytesDone: 25, bytesTotal: 100, itemsDone: 0});
+});
+afterEach(() => {
+  journal.close();
+  remove();
+});
+
+function terminal(cols: number, ...args: string[]) {
+  const child = pty.spawn(process.execPath, [bkpFile, ...args], {
+    name: 'xterm-256color',
+    cols,
+    rows: 24,
+    cwd: home,
+    env: bareEnv({home}),
+  });
+  const it = {raw: '', child, status: undefined as number | undefined};
+  child.onData((data) => {
+    it.raw += data;
+  });
+  const ended = new Promise<number>((resolve) => child.onExit(({exitCode}) => resolve(exitCode)));
+  const sees = (text: string | RegExp) =>
+    vi.waitFor(() => expect(stripVTControlCharacters(it.raw)).toMatch(text), {timeout: 10_000});
+  return Object.assign(it, {ended, sees});
+}
+
+test('q leaves the view, says what goes on, and the work does go on', async () => {
+  const screen = terminal(80, 'operation', 'watch');
+  await screen.sees('25.00%  TransferData');
+  await screen.sees('q leave · c cancel');
+  screen.child.write('q');
+  expect(await screen.ended).toBe(0);
+  await screen.sees('fullbackup/1 goes on without you.');
+  expect(journal.get(number).state).toMatchObject({name: 'running', cancelRequested: false});
+  // The cursor is shown again, whatever the view did with it.
+  expect(screen.raw.lastIndexOf('\u001b[?25h')).toBeGreaterThan(screen.raw.lastIndexOf('\u001b[?25l'));
+});
+
+test('c and y cancel; when the work has stopped, the view ends with what became of it', async () => {
+  const screen = terminal(80, 'operation', 'watch', 'last');
+  await screen.sees('q leave · c cancel');
+  screen.child.write('c');
+  await screen.sees('Cancel fullbackup/1?');
+  screen.child.write('y');
+  await vi.waitFor(() => expect(journal.get(number).state).toMatchObject({cancelRequested: true}), {timeout: 5000});
+  await screen.sees('Cancellation');
+  journal.finish(number, {status: 'CANCELLED', result: {}});
+  expect(await screen.ended).toBe(1);
+  await screen.sees(/CANCELLED in \d+ s/);
+});
+
+test('at 40 columns, and after a resize to 40, no line is wider than the terminal', async () => {
+  const screen = terminal(100, 'operation', 'watch');
+  await screen.sees('q leave · c cancel');
+  screen.raw = '';
+  screen.child.resize(40, 24);
+  await sleep(300);
+  journal.report(number, {phase: 'TransferData', bytesDone: 50, bytesTotal: 100, itemsDone: 0});
+  await screen.sees('50.00%');
+  for (const line of stripVTControlCharacters(screen.raw).split(/\r?\n/)) expect(line.length).toBeLessThanOrEqual(40);
+  journal.finish(number, {status: 'SUCCESS', result: {}});
+  expect(await screen.ended).toBe(0);
+});

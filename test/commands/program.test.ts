@@ -1,0 +1,108 @@
+import {Command} from 'commander';
+import {expect, test, vi} from 'vitest';
+import type {Deps, GlobalFlags} from '../../src/commands/deps.ts';
+import {type CommandGroup, commandGroups, runProgram} from '../../src/commands/program.ts';
+
+function program() {
+  const ran = vi.fn();
+  const loaded: string[] = [];
+  const group = (name: string): CommandGroup => ({
+    name,
+    summary: `what ${name} is for`,
+    hidden: name === 'secret',
+    load: async () => {
+      loaded.push(name);
+      return {
+        command: () =>
+          new Command(name)
+            .addCommand(new Command('list').option('-s, --size <n>', 'size').action((flags) => ran(name, flags)))
+            .addCommand(new Command('fail').action(() => Promise.reject(new Error('inside')))),
+      };
+    },
+  });
+  const it = {text: '', flags: undefined as GlobalFlags | undefined, ran, loaded};
+  const run = (...args: string[]) =>
+    runProgram(args, {
+      groups: ['first', 'second', 'secret'].map(group),
+      openDeps: async (flags) => {
+        it.flags = flags;
+        return {} as Deps;
+      },
+      write: (text) => {
+        it.text += text;
+      },
+      columns: 80,
+      version: () => '1.2.3',
+    });
+  return Object.assign(it, {run});
+}
+
+test('only the group that is named is loaded, and global options may stand anywhere', async () => {
+  const it = program();
+  await it.run('--source', 'a.db', 'first', 'list', '-s', '2', '--home=h', '--no-color');
+  expect(it.loaded).toEqual(['first']);
+  expect(it.flags).toEqual({source: 'a.db', home: 'h', color: false});
+  expect(it.ran).toHaveBeenCalledExactlyOnceWith('first', {size: '2'});
+});
+
+test.each([[[]], [['--help']], [['-h']], [['help']]])('%j prints the help from the table alone', async (args) => {
+  const it = program();
+  await it.run(...args);
+  expect(it.loaded).toEqual([]);
+  expect(it.text).toContain('  second             what second is for\n');
+  expect(it.text).not.toContain('secret');
+  expect(it.text).toContain('Exit status:\n  0    done\n');
+  expect(it.text).toMatch(/Examples:\n {2}\$ bkp /);
+});
+
+test.each([[['first']], [['first', '--help']], [['help', 'first']]])(
+  '%j prints the help of the group',
+  async (args) => {
+    const it = program();
+    await it.run(...args);
+    expect(it.text).toContain('Usage: bkp first');
+    expect(it.ran).not.toHaveBeenCalled();
+  },
+);
+
+test('--version prints it and does nothing else', async () => {
+  const it = program();
+  await it.run('--version', 'first', 'list');
+  expect(it.text).toBe('1.2.3\n');
+  expect(it.ran).not.toHaveBeenCalled();
+});
+
+test.each([
+  [['frist'], "unknown command 'frist'", 'did you mean first? See bkp --help'],
+  [['first', 'lst'], "unknown command 'lst'", 'did you mean list? See bkp first --help'],
+  [['first', 'list', '--sise', '2'], "unknown option '--sise'", 'did you mean --size? See bkp first list --help'],
+  [
+    ['first', 'list', 'x'],
+    "too many arguments for 'list'. Expected 0 arguments but got 1: x.",
+    'bkp first list --help',
+  ],
+  [['first', 'list', '-s'], "option '-s, --size <n>' argument missing", 'bkp first list --help'],
+  [['--source'], "option '--source <source>' argument missing", 'bkp --help'],
+  [['help', 'zzz'], "unknown command 'zzz'", 'bkp --help'],
+])('%j is wrong usage', async (args, message, next) => {
+  const it = program();
+  await expect(it.run(...args)).rejects.toMatchObject({name: 'BkpError', code: 'USAGE', message, next});
+  expect(it.text).toBe('');
+});
+
+test('an error of a command passes as it is', async () => {
+  await expect(program().run('first', 'fail')).rejects.toThrow('inside');
+});
+
+test('every group of the table is what its name says, and its help ends with exit statuses and an example', async () => {
+  for (const {name, hidden, load} of commandGroups) {
+    const command = (await load()).command({} as Deps);
+    expect(command.name()).toBe(name);
+    if (hidden) continue;
+    for (const each of [command, ...command.commands]) {
+      let help = '';
+      each.configureOutput({writeOut: (text) => (help += text)}).outputHelp();
+      expect.soft(help, each.name()).toMatch(/\nExit status:\n {2}0 .*\n\nExamples:\n {2}\$ .*\n/s);
+    }
+  }
+});

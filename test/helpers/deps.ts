@@ -1,0 +1,69 @@
+import {PassThrough} from 'node:stream';
+import type {ReadStream, WriteStream} from 'node:tty';
+import type {Deps, GlobalFlags} from '../../src/commands/deps.ts';
+import {loadSettings, resolveHome} from '../../src/config/index.ts';
+import type {Journal} from '../../src/ops/index.ts';
+import {openDirectoryStore} from '../../src/stores/index.ts';
+import {journalAt} from './journal.ts';
+
+export type TestDeps = Deps & {
+  /** What was written so far. */
+  out: () => string;
+  err: () => string;
+  /** The last status that a command set. */
+  status: () => number | undefined;
+  interrupt: () => void;
+  close: () => void;
+};
+
+/** Without a terminal, with a real journal in `home`; nothing of the tester's environment. */
+export function testDeps(home: string): TestDeps {
+  const [out, err, interrupt] = [collector(), collector(), new AbortController()];
+  const flags: GlobalFlags = {color: false};
+  const env = {BKP_HOME: home};
+  const folders = resolveHome(env, process.platform, home);
+  let journal: Journal | undefined;
+  let status: number | undefined;
+  return {
+    env,
+    stdin: new PassThrough() as unknown as ReadStream,
+    stdout: out.stream,
+    stderr: err.stream,
+    flags,
+    colors: false,
+    home: folders,
+    nowMicros: () => Date.now() * 1000,
+    openStore: async (root, {create}) => openDirectoryStore({root, create}),
+    startWorker: async () => {
+      throw new Error('this test starts no worker');
+    },
+    journal: async () => {
+      journal ??= journalAt(home);
+      return journal;
+    },
+    settings: () => loadSettings({flags, env, home: folders}),
+    signal: interrupt.signal,
+    exitWith: (given) => {
+      status = given;
+    },
+    out: out.text,
+    err: err.text,
+    status: () => status,
+    interrupt: () => interrupt.abort(),
+    close: () => journal?.close(),
+  };
+}
+
+function collector() {
+  const stream = new PassThrough().setEncoding('utf8');
+  let text = '';
+  stream.on('data', (chunk: string) => {
+    text += chunk;
+  });
+  // What a command has written is there at once, before any event could tell of it.
+  const drained = () => {
+    text += stream.read() ?? '';
+    return text;
+  };
+  return {stream: stream as unknown as WriteStream, text: drained};
+}

@@ -1,0 +1,44 @@
+import {resolveHome} from '../../src/config/index.ts';
+import {type Journal, type NewOperation, openJournal, systemProcesses} from '../../src/ops/index.ts';
+
+/** The journal that a bkp with this `BKP_HOME` uses. */
+export function journalAt(home: string): Journal {
+  const {journalFile, logsDir} = resolveHome({BKP_HOME: home}, process.platform, home);
+  return openJournal({file: journalFile, logsDir, nowMicros: () => Date.now() * 1000, processes: systemProcesses});
+}
+
+let subjects = 0;
+
+/** A full backup of a collection of its own, so that none is in another's way. */
+export function aBackup(changes: Partial<NewOperation> = {}): NewOperation {
+  subjects += 1;
+  return {
+    kind: 'fullbackup',
+    subject: `collection c${subjects}`,
+    shared: false,
+    statement: `BACKUP c${subjects}`,
+    work: null,
+    createdBy: 'tester',
+    ...changes,
+  };
+}
+
+/** Adds an operation that this very process works on: it runs for as long as the test does. */
+export function addRunning(journal: Journal, changes: Partial<NewOperation> = {}) {
+  const {number} = journal.create(aBackup(changes));
+  journal.claim(number);
+  return journal.get(number);
+}
+
+export function addSucceeded(journal: Journal, changes: Partial<NewOperation> = {}) {
+  const {number} = addRunning(journal, changes);
+  journal.finish(number, {status: 'SUCCESS', result: {backup: 'c/20251226130524Z_full', rows: 3}});
+  return journal.get(number);
+}
+
+export function addFailed(journal: Journal, changes: Partial<NewOperation> = {}) {
+  const {number} = addRunning(journal, changes);
+  const error = {code: 'STORE_FULL', status: 'UNAVAILABLE', message: 'the store is full'};
+  journal.finish(number, {status: 'ERROR', error, issues: [], result: {}});
+  return journal.get(number);
+}
