@@ -1,4 +1,4 @@
 export {type ErrorCode, ExitStatus, errorCodes, type StatusWord} from './codes.ts';
 export {didYouMean} from './did-you-mean.ts';
 export {assert, BkpError, type ErrorOptions, systemCode, unreachable} from './error.ts';
-export {asPlain, type PlainError, renderError, renderErrorJson} from './render.ts';
+export {asPlain, fromPlain, type PlainError, renderError, renderErrorJson} from './render.ts';

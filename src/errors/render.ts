@@ -1,3 +1,4 @@
+import {type ErrorCode, errorCodes} from './codes.ts';
 import {BkpError} from './error.ts';
 
 /** One error as data: what a journal row, a JSON line or another process can carry. */
@@ -13,6 +14,8 @@ export type PlainError = {
   /** Only for faults of ours (`INTERNAL`). */
   stack?: string;
 };
+
+const unforeseen = 'bkp met something it did not foresee: ';
 
 /** @returns `error` as data; anything that is not a {@link BkpError} becomes code `INTERNAL` with its stack. */
 export function asPlain(error: unknown): PlainError {
@@ -32,10 +35,21 @@ export function asPlain(error: unknown): PlainError {
   return {
     code: 'INTERNAL',
     status: 'INTERNAL_ERROR',
-    message: `bkp met something it did not foresee: ${message}`,
+    message: message.startsWith(unforeseen) ? message : `${unforeseen}${message}`,
     next: 'this is a fault of bkp; please report it with the lines below',
     ...(stack === undefined ? {} : {stack}),
   };
+}
+
+/** The error again that {@link asPlain} made data of, in another process or later; its cause is then words. */
+export function fromPlain({code, message, details, cause, next, stack}: PlainError): Error {
+  if (stack !== undefined || !(code in errorCodes))
+    return Object.assign(new Error(message), stack === undefined ? {} : {stack});
+  return new BkpError(code as ErrorCode, message, {
+    ...(details === undefined ? {} : {details}),
+    ...(cause === undefined ? {} : {cause}),
+    ...(next === undefined ? {} : {next}),
+  });
 }
 
 /** The three lines a person reads (what, cause, next), with a stack only where the fault is ours. */
