@@ -1,0 +1,281 @@
+import {BkpError} from '../errors/index.ts';
+import type {Snapshot, TableFacts, TableName, TableSource} from '../sources/index.ts';
+import {quoteName} from '../sql/index.ts';
+import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
+import type {Definition} from './definition.ts';
+import {type LiveCollection, requireCollection} from './folder.ts';
+import {type LayerSink, readPreviousBase, writeBase, writeDelta} from './layers.ts';
+import {type Backup, type BackupBody, readBackup, StreamTable, type TableBackup, toManifest} from './manifest.ts';
+import {type BackupName, type BackupType, manifestKey, nextBackupName} from './names.ts';
+import {type Meter, startMeter, type WorkTools} from './work.ts';
+
+export type BackupRequest = {collection: string; type: BackupType; name: BackupName; operation: string};
+
+export type BackupReport = {
+  backup: BackupName;
+  rows: number;
+  deletedRows: number;
+  logicalBytes: number;
+  storedBytes: number;
+};
+
+/**
+ * Refuses at once what can be refused at once; nothing is started or written.
+ * @returns the name that the backup will have, unless another machine takes it first
+ */
+export async function planBackup(
+  vault: VaultReader,
+  source: TableSource,
+  request: {collection: string; type: BackupType; nowMicros: number},
+): Promise<BackupName> {
+  const live = await requireCollection(vault, request.collection);
+  const tables = memberTables(live.definition, source);
+  if (request.type === 'incremental') requireSameMembers(await requireChain(vault, live), tables);
+  return nextBackupName(request.type, request.nowMicros, live.backups);
+}
+
+/**
+ * Takes a backup: one snapshot over all members, its layers into the vault, the manifest last. With the manifest the
+ * backup exists; only then is the source's change log trimmed, so a process ended in between repeats work and loses
+ * nothing.
+ */
+export async function takeBackup(
+  tools: WorkTools & {vault: Vault; source: TableSource},
+  request: BackupRequest,
+): Promise<BackupReport> {
+  const {vault, source, signal} = tools;
+  const lease = {purpose: `operation ${request.operation}`, subject: `collection ${request.collection}`};
+  const writer = await vault.writer(lease, {signal});
+  try {
+    // Read again under the lease: what the preflight saw may have changed since, and nobody changes it from here on.
+    const live = await requireCollection(vault, request.collection);
+    const name = stillFree(request, live.backups)
+      ? request.name
+      : nextBackupName(request.type, tools.nowMicros(), live.backups);
+    const parent = request.type === 'incremental' ? await requireChain(vault, live) : undefined;
+    const content = await copyTables(tools, writer, live, name, parent);
+    signal.throwIfAborted();
+    tools.progress({...content.meter.state(), phase: 'Commit'});
+    await writer.flush();
+    const {logicalBytes, storedBytes} = writer.stats;
+    const {rows, deletedRows} = content;
+    const body: BackupBody = {
+      version: 1,
+      collection: {id: live.definition.id, name: live.definition.name},
+      backup: name,
+      type: request.type,
+      chain: parent?.body.chain ?? name,
+      ...(parent === undefined ? {} : {parent: parent.body.backup}),
+      takenAt: content.takenAt,
+      source: content.source,
+      ...(content.mark === undefined ? {} : {mark: content.mark}),
+      tables: content.tables,
+      cost: {rows, deletedRows, logicalBytes, storedBytes},
+    };
+    const key = manifestKey(live.definition.name, name);
+    if ((await writer.commit(key, toManifest(body, content.streams.streams))) === 'exists') {
+      throw new BkpError('BUSY', `another bkp took the name ${name} meanwhile`, {
+        next: 'take the backup again',
+        retryable: true,
+      });
+    }
+    // From here on the backup exists; a log that could not be trimmed is trimmed by the next one.
+    if (content.mark !== undefined) {
+      try {
+        source.acknowledge(live.definition.id, content.mark);
+      } catch (error) {
+        tools.notice(`the source's change log was not trimmed: ${(error as Error).message}`);
+      }
+    }
+    return {backup: name, rows, deletedRows, logicalBytes, storedBytes};
+  } finally {
+    await writer.close();
+  }
+}
+
+type Content = {
+  tables: readonly TableBackup[];
+  streams: StreamTable;
+  source: BackupBody['source'];
+  takenAt: string;
+  mark: string | undefined;
+  rows: number;
+  deletedRows: number;
+  meter: Meter;
+};
+
+/** Reads one snapshot into the vault; the source is free again when this returns. */
+async function copyTables(
+  tools: WorkTools & {vault: Vault; source: TableSource},
+  writer: VaultWriter,
+  live: LiveCollection,
+  name: BackupName,
+  parent: Backup | undefined,
+): Promise<Content> {
+  const {vault, source, signal} = tools;
+  const {definition} = live;
+  const tables = memberTables(definition, source);
+  if (parent !== undefined) requireSameMembers(parent, tables);
+  const newest = live.backups.at(-1);
+  const earlier = parent ?? (newest === undefined ? undefined : await readBackup(vault, definition.name, newest));
+  const snapshot = await source.snapshot({
+    tables,
+    omitIndexes: definition.settings.omitIndexes,
+    ...(definition.settings.incremental ? {track: {owner: definition.id}} : {}),
+    ...(parent === undefined ? {} : {since: sinceOf(parent, definition.id)}),
+    signal,
+    notice: tools.notice,
+  });
+  try {
+    const takenAt = new Date(tools.nowMicros() / 1000).toISOString();
+    const meter = startMeter(tools, {
+      ...(parent === undefined
+        ? {bytesTotal: tables.reduce((sum, table) => sum + snapshot.estimatedBytes(table), 0)}
+        : {}),
+      itemsTotal: tables.length,
+    });
+    const streams = new StreamTable();
+    const sink: LayerSink = {writer, streams, backup: name, observe: ({bytes}) => meter.bytes(bytes)};
+    const copied: TableBackup[] = [];
+    for (const schema of snapshot.schemas) {
+      signal.throwIfAborted();
+      const layers =
+        parent === undefined
+          ? [await baseLayer(vault, sink, snapshot, schema.name, earlier)]
+          : await deltaLayers(sink, snapshot, schema.name, parent);
+      copied.push({schema, layers});
+      meter.item();
+    }
+    const own = copied.flatMap((table) => table.layers).filter((layer) => layer.backup === name);
+    const identity = source.identity();
+    return {
+      tables: copied,
+      streams,
+      takenAt,
+      source: {
+        description: source.description,
+        ...(identity === undefined ? {} : {identity}),
+        database: snapshot.database,
+      },
+      mark: snapshot.mark,
+      rows: own.reduce((sum, layer) => sum + layer.rows, 0),
+      // A key with a NULL in it can have several rows: then there are more rows than keys.
+      deletedRows: own.reduce(
+        (sum, layer) => sum + (layer.kind === 'delta' ? Math.max(0, layer.keys - layer.rows) : 0),
+        0,
+      ),
+      meter,
+    };
+  } finally {
+    snapshot.close();
+  }
+}
+
+async function baseLayer(
+  vault: VaultReader,
+  sink: LayerSink,
+  snapshot: Snapshot,
+  table: TableName,
+  earlier: Backup | undefined,
+) {
+  const previous = earlier === undefined ? undefined : await readPreviousBase(vault, earlier, table);
+  return writeBase(sink, snapshot, table, previous);
+}
+
+async function deltaLayers(sink: LayerSink, snapshot: Snapshot, table: TableName, parent: Backup) {
+  const before = parent.body.tables.find((entry) => entry.schema.name === table)!;
+  const adopted = before.layers.map((layer) => sink.streams.adopt(layer, parent.streams));
+  const delta = await writeDelta(sink, snapshot.changes(table, parent.body.mark!));
+  return delta === undefined ? adopted : [...adopted, delta];
+}
+
+/** @throws BkpError `BAD_REQUEST` | `TABLE_NOT_FOUND` | `UNSUPPORTED` */
+function memberTables(definition: Definition, source: TableSource): readonly TableName[] {
+  const {members, settings} = definition;
+  const facts = source.describe(members.kind === 'database' ? 'all' : members.tables);
+  const usable = members.kind === 'database' ? facts.filter((table) => table.state === 'present') : facts;
+  if (usable.length === 0) {
+    throw new BkpError('BAD_REQUEST', `collection ${definition.name} has no tables to back up`, {
+      next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} ADD TABLE …`,
+    });
+  }
+  const absent = usable.filter((table) => table.state === 'absent');
+  if (absent.length > 0) {
+    throw new BkpError('TABLE_NOT_FOUND', `${list(absent)} does not exist in ${source.description}`, {
+      next: `create it, or ALTER BACKUP COLLECTION ${quoteName(definition.name)} DROP TABLE ${quoteName(absent[0]!.name)}`,
+    });
+  }
+  for (const table of usable) {
+    if (table.state === 'unsupported')
+      throw new BkpError('UNSUPPORTED', `${table.name} cannot be in a collection`, {cause: table.reason});
+    if (settings.incremental && table.state === 'present' && table.fullOnly !== undefined) {
+      throw new BkpError('UNSUPPORTED', `table ${table.name} cannot have incremental backups`, {
+        cause: table.fullOnly,
+        next: `give it a primary key, or put it into a collection without INCREMENTAL_BACKUP_ENABLED`,
+      });
+    }
+  }
+  const names = usable.map((table) => table.name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice === undefined) return names;
+  // Only the source knows that two spellings are one table.
+  throw new BkpError('BAD_REQUEST', `table ${twice} is in collection ${definition.name} twice, in two spellings`, {
+    next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} DROP TABLE … takes one of them out`,
+  });
+}
+
+/** The backup that an increment builds on. */
+async function requireChain(vault: VaultReader, live: LiveCollection): Promise<Backup> {
+  const {definition, backups} = live;
+  const takeFull = `BACKUP ${quoteName(definition.name)} takes a full backup`;
+  if (!definition.settings.incremental) {
+    throw new BkpError('BAD_REQUEST', 'Incremental backup is disabled on this collection', {
+      next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} SET (INCREMENTAL_BACKUP_ENABLED='true'), then a full backup`,
+    });
+  }
+  const newest = backups.at(-1);
+  if (newest === undefined) {
+    throw new BkpError(
+      'BAD_REQUEST',
+      `collection ${definition.name} has no full backup that an increment could build on`,
+      {
+        next: takeFull,
+      },
+    );
+  }
+  const parent = await readBackup(vault, definition.name, newest);
+  if (parent.body.mark === undefined) {
+    throw new BkpError('BAD_REQUEST', `backup ${newest} was taken before incremental backups were enabled`, {
+      next: takeFull,
+    });
+  }
+  return parent;
+}
+
+function requireSameMembers(parent: Backup, tables: readonly TableName[]): void {
+  const before = new Set(parent.body.tables.map((table) => table.schema.name));
+  const added = tables.filter((table) => !before.has(table));
+  const removed = [...before].filter((table) => !tables.includes(table));
+  if (added.length + removed.length === 0) return;
+  const changes = [...added.map((table) => `${table} joined`), ...removed.map((table) => `${table} left`)];
+  throw new BkpError(
+    'CHAIN_BROKEN',
+    `the collection's tables changed since ${parent.body.backup}: ${changes.join(', ')}`,
+    {
+      next: `BACKUP ${quoteName(parent.body.collection.name)} takes a new full backup`,
+    },
+  );
+}
+
+function sinceOf(parent: Backup, owner: string) {
+  const fingerprints = Object.fromEntries(parent.body.tables.map(({schema}) => [schema.name, schema.fingerprint]));
+  return {owner, mark: parent.body.mark!, fingerprints};
+}
+
+function stillFree(request: BackupRequest, taken: readonly BackupName[]): boolean {
+  return taken.every((name) => name.slice(0, 15) < request.name.slice(0, 15));
+}
+
+function list(tables: readonly TableFacts[]): string {
+  return tables.map((table) => `table /Root/${table.name}`).join(', ');
+}

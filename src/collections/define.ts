@@ -1,0 +1,141 @@
+import {assert, BkpError} from '../errors/index.ts';
+import {type AlterAction, quoteName, type Setting, tableName} from '../sql/index.ts';
+import type {JsonValue, Vault, VaultWriter} from '../vault/index.ts';
+import {applySettings, type CollectionMembers, type Definition, resetSettings} from './definition.ts';
+import {noSuchCollection, readFolder, requireCollection} from './folder.ts';
+import {type BackupName, definitionKey} from './names.ts';
+
+export type DefineTools = {vault: Vault; nowMicros: () => number; randomId: () => string};
+
+/** @returns false when it was there already and `ifNotExists` allows that */
+export async function createCollection(
+  tools: DefineTools,
+  request: {name: string; members: CollectionMembers | undefined; settings: readonly Setting[]; ifNotExists: boolean},
+): Promise<boolean> {
+  const {name} = request;
+  const settings = applySettings(undefined, request.settings);
+  const members = request.members ?? {kind: 'tables', tables: []};
+  if (members.kind === 'tables') requireDistinct(members.tables);
+  return change(tools, name, async (writer) => {
+    const {newest} = await readFolder(tools.vault, name);
+    if (newest !== undefined && newest.dropped === undefined) {
+      if (request.ifNotExists) return false;
+      throw new BkpError('COLLECTION_EXISTS', `path exist: collection /Root/.backups/collections/${name}`, {
+        next: `ALTER BACKUP COLLECTION ${quoteName(name)} … changes it; CREATE … IF NOT EXISTS takes it as it is`,
+      });
+    }
+    const definition: Definition = {
+      version: 1,
+      id: tools.randomId(),
+      name,
+      generation: (newest?.generation ?? 0) + 1,
+      createdAt: isoNow(tools),
+      members,
+      settings,
+    };
+    await putDefinition(writer, definition);
+    return true;
+  });
+}
+
+export async function alterCollection(
+  tools: DefineTools,
+  name: string,
+  actions: readonly AlterAction[],
+): Promise<void> {
+  await change(tools, name, async (writer) => {
+    const {definition} = await requireCollection(tools.vault, name);
+    const altered = actions.reduce(applyAction, definition);
+    await putDefinition(writer, {...altered, generation: definition.generation + 1});
+  });
+}
+
+function applyAction(definition: Definition, action: AlterAction): Definition {
+  const {members, name} = definition;
+  switch (action.kind) {
+    case 'set':
+      return {...definition, settings: applySettings(definition.settings, action.settings)};
+    case 'reset':
+      return {...definition, settings: resetSettings(definition.settings, action.keys)};
+    case 'add-database':
+      return {...definition, members: {kind: 'database'}};
+    case 'drop-database':
+      if (members.kind !== 'database') throw refuse(`collection ${name} does not hold the whole database`);
+      return {...definition, members: {kind: 'tables', tables: []}};
+    case 'add-table': {
+      const table = tableName(action.table);
+      if (members.kind === 'database') throw refuse(`collection ${name} holds the whole database, ${table} included`);
+      requireDistinct([...members.tables, table]);
+      return {...definition, members: {kind: 'tables', tables: [...members.tables, table]}};
+    }
+    case 'drop-table': {
+      const table = tableName(action.table);
+      if (members.kind === 'database' || !members.tables.includes(table))
+        throw refuse(`table ${table} is not in collection ${name}`);
+      return {...definition, members: {kind: 'tables', tables: members.tables.filter((member) => member !== table)}};
+    }
+  }
+}
+
+export type Dropped = {definition: Definition; backups: readonly BackupName[]};
+
+/**
+ * Writes the definition's last generation: with it the collection and its backups are gone for everybody, the name
+ * is free again, and a cleanup removes the rest.
+ * @returns undefined when there was nothing to drop and `ifExists` allows that
+ */
+export async function dropCollection(
+  tools: DefineTools,
+  request: {name: string; ifExists: boolean},
+): Promise<Dropped | undefined> {
+  const {name} = request;
+  // Looked at before the lease: a vault that has no such collection is not written to.
+  const seen = await readFolder(tools.vault, name);
+  if (seen.newest === undefined || seen.newest.dropped !== undefined) {
+    if (request.ifExists) return undefined;
+    throw noSuchCollection(name);
+  }
+  return change(tools, name, async (writer) => {
+    const {definition, backups} = await requireCollection(tools.vault, name);
+    const dropped = {at: isoNow(tools), backups};
+    await putDefinition(writer, {...definition, generation: definition.generation + 1, dropped});
+    return {definition, backups};
+  });
+}
+
+/** Runs `act` as the only writer of the collection. */
+async function change<T>(tools: DefineTools, name: string, act: (writer: VaultWriter) => Promise<T>): Promise<T> {
+  const writer = await tools.vault.writer({purpose: `a change of collection ${name}`, subject: `collection ${name}`});
+  try {
+    return await act(writer);
+  } finally {
+    await writer.close();
+  }
+}
+
+async function putDefinition(writer: VaultWriter, definition: Definition): Promise<void> {
+  assert(definition.generation < 1e8, 'a generation has eight digits');
+  const put = await writer.putDocument(
+    definitionKey(definition.name, definition.generation),
+    definition as unknown as JsonValue,
+  );
+  if (put === 'exists') {
+    throw new BkpError('BUSY', `another operation is already in progress for collection ${definition.name}`, {
+      next: 'try again',
+      retryable: true,
+    });
+  }
+}
+
+function requireDistinct(tables: readonly string[]): void {
+  const twice = tables.find((table, at) => tables.indexOf(table) !== at);
+  if (twice !== undefined) throw refuse(`table ${twice} is in the collection twice`);
+}
+
+function refuse(message: string): BkpError {
+  return new BkpError('BAD_REQUEST', message, {next: 'SHOW BACKUP COLLECTIONS shows the members'});
+}
+
+function isoNow(tools: DefineTools): string {
+  return new Date(tools.nowMicros() / 1000).toISOString();
+}

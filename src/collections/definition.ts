@@ -1,0 +1,96 @@
+import {BkpError} from '../errors/index.ts';
+import type {Setting} from '../sql/index.ts';
+import type {BackupName} from './names.ts';
+
+export type CollectionSettings = {
+  storage: 'cluster';
+  incremental: boolean;
+  omitIndexes: boolean;
+};
+
+export type CollectionMembers = {kind: 'tables'; tables: readonly string[]} | {kind: 'database'};
+
+/** One generation of a collection's definition, as it lies in the vault. */
+export type Definition = {
+  version: 1;
+  /** Random, made by CREATE: a collection made again under an old name is another one. */
+  id: string;
+  name: string;
+  generation: number;
+  createdAt: string;
+  members: CollectionMembers;
+  settings: CollectionSettings;
+  /** DROP writes a last generation with this field: what the cleanup must still remove. */
+  dropped?: {at: string; backups: readonly BackupName[]};
+};
+
+/**
+ * Checks `settings` and lays them over `current`.
+ * @throws BkpError `BAD_REQUEST` for an unknown key or value
+ */
+export function applySettings(
+  current: CollectionSettings | undefined,
+  settings: readonly Setting[],
+): CollectionSettings {
+  const result: CollectionSettings = {...(current ?? {storage: 'cluster', incremental: false, omitIndexes: false})};
+  for (const {key, value} of settings) {
+    switch (key) {
+      case 'STORAGE':
+        if (value.toLowerCase() !== 'cluster') throw badValue(key, value, "'cluster'");
+        result.storage = 'cluster';
+        break;
+      case 'INCREMENTAL_BACKUP_ENABLED':
+        result.incremental = booleanValue(key, value);
+        break;
+      case 'OMIT_INDEXES':
+        result.omitIndexes = booleanValue(key, value);
+        break;
+      default:
+        throw unknownKey(key);
+    }
+  }
+  return result;
+}
+
+/** RESET puts keys back to what they are when CREATE does not name them. */
+export function resetSettings(current: CollectionSettings, keys: readonly string[]): CollectionSettings {
+  const result = {...current};
+  for (const key of keys) {
+    switch (key) {
+      case 'STORAGE':
+        result.storage = 'cluster';
+        break;
+      case 'INCREMENTAL_BACKUP_ENABLED':
+        result.incremental = false;
+        break;
+      case 'OMIT_INDEXES':
+        result.omitIndexes = false;
+        break;
+      default:
+        throw unknownKey(key);
+    }
+  }
+  return result;
+}
+
+/** The settings as they are typed, in the order of the manual. */
+export function settingsText(settings: CollectionSettings): string {
+  const pairs = [`STORAGE='${settings.storage}'`, `INCREMENTAL_BACKUP_ENABLED='${settings.incremental}'`];
+  if (settings.omitIndexes) pairs.push("OMIT_INDEXES='true'");
+  return pairs.join(', ');
+}
+
+function booleanValue(key: string, value: string): boolean {
+  if (!/^(true|false)$/i.test(value)) throw badValue(key, value, "'true' or 'false'");
+  return value.toLowerCase() === 'true';
+}
+
+function badValue(key: string, value: string, accepted: string): BkpError {
+  return new BkpError('BAD_REQUEST', `${key} cannot be '${value}'`, {next: `write ${key}=${accepted}`});
+}
+
+function unknownKey(key: string): BkpError {
+  return new BkpError('BAD_REQUEST', `${key} is not a setting of a backup collection`, {
+    next: 'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED and OMIT_INDEXES',
+  });
+}

@@ -1,0 +1,10 @@
+export {type BackupReport, type BackupRequest, planBackup, takeBackup} from './backup.ts';
+export {type CleanupReport, cleanUp} from './cleanup.ts';
+export {alterCollection, createCollection, type DefineTools, type Dropped, dropCollection} from './define.ts';
+export type {CollectionMembers} from './definition.ts';
+export {type CollectionFolder, readAllFolders} from './folder.ts';
+export type {BackupName, BackupType} from './names.ts';
+export {type BackupSummary, type CollectionSummary, listBackups, listCollections} from './overview.ts';
+export {planRestore, type RestoreReport, type RestoreRequest, restoreBackup} from './restore.ts';
+export {planVerify, type VerifyReport, type VerifyRequest, verifyBackups} from './verify.ts';
+export type {WorkProgress, WorkTools} from './work.ts';

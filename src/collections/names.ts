@@ -1,0 +1,79 @@
+import {BkpError} from '../errors/index.ts';
+import {quoteName} from '../sql/index.ts';
+import type {Key} from '../stores/index.ts';
+import {encodeName} from '../vault/index.ts';
+
+/** Directory name of a backup: `20250215120000Z_full`. Name order is time order; the suffix decides the type. */
+export type BackupName = string & {readonly brand: 'BackupName'};
+export type BackupType = 'full' | 'incremental';
+
+export const collectionsPrefix = '.backups/collections/';
+const backupPattern = /^(\d{14}Z)_(full|incremental)$/;
+
+export function collectionPrefix(collection: string): string {
+  return `${collectionsPrefix}${encodeName(collection)}/`;
+}
+
+/** Definitions are written once; an ALTER or DROP adds the next generation. Eight digits keep key order. */
+export function definitionKey(collection: string, generation: number): Key {
+  return `${collectionPrefix(collection)}definition/${String(generation).padStart(8, '0')}`;
+}
+
+export function manifestKey(collection: string, backup: BackupName): Key {
+  return `${collectionPrefix(collection)}${backup}/manifest`;
+}
+
+/** @returns what lies at a key below a collection's folder; undefined for a key that is none of ours */
+export function parseCollectionKey(
+  key: Key,
+): {kind: 'definition'; generation: number} | {kind: 'manifest'; backup: BackupName} | undefined {
+  const [, , , folder, last] = key.split('/');
+  if (folder === 'definition' && last !== undefined && /^\d{8}$/.test(last)) {
+    return {kind: 'definition', generation: Number(last)};
+  }
+  if (last === 'manifest' && folder !== undefined && backupPattern.test(folder)) {
+    return {kind: 'manifest', backup: folder as BackupName};
+  }
+  return undefined;
+}
+
+export function backupType(backup: BackupName): BackupType {
+  return backup.endsWith('_full') ? 'full' : 'incremental';
+}
+
+/** The moment in a backup's name, ISO with seconds: `2025-02-15T12:00:00Z`. */
+export function backupTime(backup: BackupName): string {
+  return backup.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z_.*$/, '$1-$2-$3T$4:$5:$6Z');
+}
+
+/**
+ * A name for a backup taken now: later than every name in `taken`, so that name order stays time order also when
+ * the second is used up or the clock went back.
+ */
+export function nextBackupName(type: BackupType, nowMicros: number, taken: readonly BackupName[]): BackupName {
+  const newest = taken.reduce((latest, name) => Math.max(latest, Date.parse(backupTime(name)) / 1000), 0);
+  const seconds = Math.max(Math.floor(nowMicros / 1e6), newest + 1);
+  const stamp = new Date(seconds * 1000).toISOString().slice(0, 19).replace(/[-:T]/g, '');
+  return `${stamp}Z_${type}` as BackupName;
+}
+
+/**
+ * The backup that a user means: a directory name, its time part, or (without a point) the newest.
+ * @param backups sorted, oldest first
+ */
+export function findBackup(collection: string, backups: readonly BackupName[], point: string | undefined): BackupName {
+  if (point === undefined) {
+    const newest = backups.at(-1);
+    if (newest === undefined) {
+      throw new BkpError('BAD_REQUEST', `Nothing to restore: collection ${collection} has no backups`, {
+        next: `BACKUP ${quoteName(collection)}`,
+      });
+    }
+    return newest;
+  }
+  const found = backups.find((name) => name === point || name.split('_')[0] === point);
+  if (found !== undefined) return found;
+  throw new BkpError('BACKUP_NOT_FOUND', `collection ${collection} has no backup ${point}`, {
+    next: `SHOW BACKUPS IN ${quoteName(collection)}`,
+  });
+}

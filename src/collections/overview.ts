@@ -1,0 +1,91 @@
+import type {VaultReader} from '../vault/index.ts';
+import {settingsText} from './definition.ts';
+import {readAllFolders, requireCollection} from './folder.ts';
+import {readBackup} from './manifest.ts';
+import {type BackupName, type BackupType, backupTime, backupType} from './names.ts';
+
+/** One line of SHOW BACKUP COLLECTIONS. */
+export type CollectionSummary = {
+  name: string;
+  /** Absent: the whole database. */
+  tables?: readonly string[];
+  settings: string;
+  backups: number;
+  newest?: BackupName;
+  /** Bytes in packs that its backups need, what they share counted once. */
+  storedBytes: number;
+};
+
+/** One line of SHOW BACKUPS. `error`: its manifest cannot be read; the figures are then absent. */
+export type BackupSummary = {
+  name: BackupName;
+  type: BackupType;
+  takenAt: string;
+  chain?: BackupName;
+  tables?: number;
+  /** Rows that this backup wrote. */
+  rows?: number;
+  deletedRows?: number;
+  /** Plain bytes of this backup's own layers. */
+  logicalBytes?: number;
+  /** What it added to the store. */
+  addedBytes?: number;
+  /** What a restore of it reads, base and all deltas. */
+  restoreBytes?: number;
+  error?: string;
+};
+
+export async function listCollections(vault: VaultReader): Promise<readonly CollectionSummary[]> {
+  const summaries: CollectionSummary[] = [];
+  for (const {newest: definition, backups} of await readAllFolders(vault)) {
+    if (definition === undefined || definition.dropped !== undefined) continue;
+    const {members, name} = definition;
+    const newest = backups.at(-1);
+    summaries.push({
+      name,
+      ...(members.kind === 'tables' ? {tables: members.tables} : {}),
+      settings: settingsText(definition.settings),
+      backups: backups.length,
+      ...(newest === undefined ? {} : {newest}),
+      storedBytes: await storedBytes(vault, name, backups),
+    });
+  }
+  return summaries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Oldest first. */
+export async function listBackups(vault: VaultReader, collection: string): Promise<readonly BackupSummary[]> {
+  const {backups} = await requireCollection(vault, collection);
+  const summaries: BackupSummary[] = [];
+  for (const name of backups) {
+    const known = {name, type: backupType(name), takenAt: backupTime(name)};
+    try {
+      const {body, streams} = await readBackup(vault, collection, name);
+      summaries.push({
+        ...known,
+        chain: body.chain,
+        tables: body.tables.length,
+        rows: body.cost.rows,
+        deletedRows: body.cost.deletedRows,
+        logicalBytes: body.cost.logicalBytes,
+        addedBytes: body.cost.storedBytes,
+        restoreBytes: await vault.storedBytes(streams),
+      });
+    } catch (error) {
+      summaries.push({...known, error: (error as Error).message});
+    }
+  }
+  return summaries;
+}
+
+async function storedBytes(vault: VaultReader, collection: string, backups: readonly BackupName[]): Promise<number> {
+  const streams = [];
+  for (const name of backups) {
+    try {
+      streams.push(...(await readBackup(vault, collection, name)).streams);
+    } catch {
+      // A manifest that cannot be read is VERIFY's and SHOW BACKUPS' to tell; here it only adds nothing.
+    }
+  }
+  return vault.storedBytes(streams);
+}
