@@ -4,7 +4,7 @@ import {colorsWanted} from './commands/colors.ts';
 import type {Deps, GlobalFlags} from './commands/deps.ts';
 import {loadSettings, resolveHome, type Settings} from './config/index.ts';
 import type {ExitStatus} from './errors/index.ts';
-import type {Journal} from './ops/index.ts';
+import type {Journal, Operation} from './ops/index.ts';
 
 export type RealDeps = Deps & {close: () => void};
 
@@ -20,13 +20,16 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
 
   const openJournalOnce = async () => {
     const {openJournal, systemProcesses} = await import('./ops/index.ts');
-    const opened = openJournal({file: home.journalFile, logsDir: home.logsDir, nowMicros, processes: systemProcesses});
+    const cleaning: Promise<void>[] = [];
+    const onReaped = (operation: Operation) => cleaning.push(cleanAfterDeath(operation));
+    const opened = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses, onReaped});
     close = () => opened.close();
     opened.reap();
+    await Promise.all(cleaning);
     return opened;
   };
 
-  return {
+  const deps: RealDeps = {
     env,
     stdin: process.stdin,
     stdout: process.stdout,
@@ -35,6 +38,8 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
     colors: colorsWanted({flags, env, isTTY: process.stdout.isTTY}),
     home,
     nowMicros,
+    openStore: async (root, options) => (await import('./stores/index.ts')).openDirectoryStore({root, ...options}),
+    startWorker: async (operation) => (await import('./commands/worker/launch.ts')).launchWorker(deps, operation),
     journal: () => (journal ??= openJournalOnce()),
     settings: () => (settings ??= loadSettings({flags, env, home})),
     get signal() {
@@ -44,6 +49,13 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
     exitWith,
     close: () => close(),
   };
+  return deps;
+}
+
+/** What cannot be cleaned now only takes up space; the operation's own end was told in the journal. */
+async function cleanAfterDeath({work}: Operation): Promise<void> {
+  const {cleanAfter} = await import('./commands/worker/order.ts');
+  await cleanAfter(work).catch(() => {});
 }
 
 /** Listens only once: the second Ctrl-C finds no listener and ends the process, as everywhere. */

@@ -1,7 +1,8 @@
 import type {ReadStream, WriteStream} from 'node:tty';
 import type {Home, Settings} from '../config/index.ts';
 import type {ExitStatus} from '../errors/index.ts';
-import type {Journal} from '../ops/index.ts';
+import type {Journal, Operation} from '../ops/index.ts';
+import type {Store} from '../stores/index.ts';
 
 /** The options that stand before or after any command. */
 export type GlobalFlags = {
@@ -27,8 +28,15 @@ export interface Deps {
   readonly colors: boolean;
   readonly home: Home;
   nowMicros(): number;
+  /**
+   * The store in a cluster directory.
+   * @param options.create make the directory when it is not there
+   */
+  openStore(root: string, options: {create: boolean}): Promise<Store>;
   /** Opened at the first call, after dead workers were told apart from living ones; closed at the end. */
   journal(): Promise<Journal>;
+  /** Starts the process that carries a queued operation out, and does not wait for it. */
+  startWorker(operation: Operation): Promise<void>;
   /** Read at the first call: flags, environment, profile, defaults, in this order. */
   settings(): Promise<Settings>;
   /**

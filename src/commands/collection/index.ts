@@ -1,0 +1,43 @@
+import {Command, Option} from 'commander';
+import {quoteName} from '../../sql/index.ts';
+import type {RowFormat} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {type CleanupOptions, runCleanup, runStatement} from './run.ts';
+
+/** The same as statements: each verb ends in the statement that it stands for. */
+export function command(deps: Deps, run = runStatement, cleanup = runCleanup): Command {
+  const group = new Command('collection')
+    .description('Look at backup collections, and free the space of dropped ones.')
+    .addHelpText('after', helpTail(['bkp collection list', 'bkp collection show shop']));
+  const format = () =>
+    new Option('--format <format>', 'how rows are printed').choices(['pretty', 'json']).default('pretty');
+  group
+    .command('list')
+    .description('The collections of the cluster directory (SHOW BACKUP COLLECTIONS).')
+    .addOption(format())
+    .addHelpText('after', helpTail(['bkp collection list']))
+    .action((options: {format: RowFormat}) => run(deps, 'SHOW BACKUP COLLECTIONS', options));
+  group
+    .command('show')
+    .description('The backups of a collection: time, kind, rows, what each added to the store (SHOW BACKUPS IN name).')
+    .argument('<collection>', 'name of the collection')
+    .addOption(format())
+    .addHelpText(
+      'after',
+      helpTail(['bkp collection show shop', 'bkp collection show shop --format json | jq -r .backup']),
+    )
+    .action((name: string, options: {format: RowFormat}) =>
+      run(deps, `SHOW BACKUPS IN ${quoteName(name, {always: true})}`, options),
+    );
+  group
+    .command('cleanup')
+    .description(
+      'Free what no backup needs any more: left by a cleanup or a backup that was ended half-way. DROP does it by itself.',
+    )
+    .option('-w, --wait', 'wait for the operation to end', false)
+    .addOption(format())
+    .addHelpText('after', helpTail(['bkp collection cleanup --wait']))
+    .action((options: CleanupOptions) => cleanup(deps, options));
+  return group;
+}

@@ -1,0 +1,21 @@
+import {Command} from 'commander';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {runDemo} from './run.ts';
+
+export type DemoOptions = {
+  customers: number;
+  /** Leave the folder there when the demo is through. */
+  keep: boolean;
+};
+
+export function command(deps: Deps, run = runDemo): Command {
+  return new Command('demo')
+    .description('Show the whole of it on a small shop database in a temporary folder: real commands, real output.')
+    .option('--customers <number>', 'size of the shop; each customer brings about 18 rows', '4000')
+    .option('--keep', 'leave the folder with database and backups there', false)
+    .addHelpText('after', helpTail(['bkp demo', 'bkp demo --customers 50000 --keep'], ['done', 'failed', 'usage']))
+    .action((options: {customers: string; keep: boolean}) =>
+      run(deps, {...options, customers: Number(options.customers)}),
+    );
+}

@@ -1,0 +1,60 @@
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {styleText} from 'node:util';
+import {BkpError} from '../../errors/index.ts';
+import type {Deps} from '../deps.ts';
+
+/** Where the demo plays: it runs bkp as a user does and shows what was typed and what came back. */
+export type Stage = {
+  title: (text: string) => void;
+  say: (text: string) => void;
+  good: (text: string) => string;
+  /** Shows a command that is not bkp's. */
+  command: (text: string) => void;
+  /** Runs bkp and shows it. @throws BkpError when it does not end with 0 */
+  bkp: (...args: string[]) => Promise<void>;
+  /** Runs bkp without showing it. @returns its standard output */
+  quietly: (...args: string[]) => Promise<string>;
+};
+
+/** A home of its own: the user's profiles and journal are not touched. */
+export function openStage(deps: Deps, folder: string): Stage {
+  const entry = fileURLToPath(new URL('../../../bin/bkp.js', import.meta.url));
+  const paint = (style: Parameters<typeof styleText>[0], text: string) =>
+    deps.colors ? styleText(style, text, {validateStream: false}) : text;
+  const write = (text: string) => deps.stdout.write(`${text}\n`);
+  const {BKP_SOURCE: _source, BKP_CLUSTER: _cluster, BKP_PROFILE: _profile, ...env} = deps.env;
+
+  const run = async (args: readonly string[]) => {
+    const {execa} = await import('execa');
+    const done = await execa(process.execPath, [entry, ...args], {
+      cwd: folder,
+      env: {...env, BKP_HOME: join(folder, 'home')},
+      extendEnv: false,
+      all: true,
+      reject: false,
+    });
+    if (done.exitCode !== 0) {
+      throw new BkpError('INTERNAL', `the demo's command failed: bkp ${args.join(' ')}`, {cause: done.all});
+    }
+    return done;
+  };
+
+  return {
+    title: (text) => write(`\n${paint(['bold', 'cyan'], `── ${text}`)}`),
+    say: (text) => write(text),
+    good: (text) => paint('green', text),
+    command: (text) => write(paint('bold', `$ ${text}`)),
+    bkp: async (...args) => {
+      write(paint('bold', `$ bkp ${args.map(shellWord).join(' ')}`));
+      const {all} = await run(args);
+      if (all !== '') write(all);
+    },
+    quietly: async (...args) => (await run(args)).stdout,
+  };
+}
+
+function shellWord(word: string): string {
+  if (/^[A-Za-z0-9_./:=,-]+$/.test(word)) return word;
+  return word.includes('`') ? `'${word.replaceAll("'", "'\\''")}'` : `"${word}"`;
+}

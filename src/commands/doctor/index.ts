@@ -1,0 +1,21 @@
+import {Command, Option} from 'commander';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {runDoctor} from './run.ts';
+
+export type DoctorOptions = {
+  /** Remove change tracking that no collection needs any more. */
+  repair: boolean;
+  format: 'pretty' | 'json';
+};
+
+export function command(deps: Deps, run = runDoctor): Command {
+  return new Command('doctor')
+    .description('Check Node, home, profile, source and cluster; say for each fault what to do.')
+    .option('--repair', 'remove change tracking in the source that belongs to no collection', false)
+    .addOption(
+      new Option('--format <format>', 'how the findings are printed').choices(['pretty', 'json']).default('pretty'),
+    )
+    .addHelpText('after', helpTail(['bkp doctor', 'bkp doctor --format json | jq -e .ok'], ['done', 'failed', 'usage']))
+    .action((options: DoctorOptions) => run(deps, options));
+}

@@ -1,0 +1,212 @@
+import {randomBytes} from 'node:crypto';
+import {
+  alterCollection,
+  createCollection,
+  dropCollection,
+  listBackups,
+  listCollections,
+  planBackup,
+  planRestore,
+  planVerify,
+} from '../../collections/index.ts';
+import {BkpError, unreachable} from '../../errors/index.ts';
+import type {Operation} from '../../ops/index.ts';
+import type {TableSource} from '../../sources/index.ts';
+import {backupRef, collectionName, type Members, type Setting, type Statement, tableName} from '../../sql/index.ts';
+import type {Vault, VerifyLevel} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
+import type {WorkOrder} from '../worker/order.ts';
+import {type About, collectionSubject, startCleanup, startOperation} from '../worker/start.ts';
+import {openSourceAt, openVaultAt, type Workplace, workplaceOf} from '../workplace.ts';
+import {backupRows, collectionRows, type ResultRows, startedRow} from './answers.ts';
+import {refuseDropWhenBusy, refuseWhenBusy} from './busy.ts';
+
+/** What a statement answers: rows, the operation that now runs, or nothing but its effect. */
+export type Answer = {rows?: ResultRows; operation?: Operation; notice?: string};
+
+type Surroundings = {deps: Deps; place: Workplace};
+
+/** Does what can be done at once and starts an operation for the rest. */
+export async function execute(deps: Deps, statement: Statement): Promise<Answer> {
+  const {enabled} = await deps.settings();
+  if (!enabled) {
+    throw new BkpError('PRECONDITION', 'Backup collections are disabled', {
+      cause: 'backup.enabled is false',
+      next: 'bkp config set backup.enabled true',
+    });
+  }
+  const at: Surroundings = {deps, place: await workplaceOf(deps)};
+  switch (statement.kind) {
+    case 'create-collection': {
+      const name = collectionName(statement.name);
+      const made = await withVault(at, {create: true}, (vault) =>
+        createCollection(defineTools(deps, vault), {
+          name,
+          members: members(statement.members),
+          settings: statement.settings,
+          ifNotExists: statement.ifNotExists,
+        }),
+      );
+      return made ? {} : {notice: `collection ${name} exists already and stays as it is`};
+    }
+    case 'alter-collection':
+      await withVault(at, {create: false}, (vault) =>
+        alterCollection(defineTools(deps, vault), collectionName(statement.name), statement.actions),
+      );
+      return {};
+    case 'drop-collection':
+      return drop(at, statement);
+    case 'backup':
+      return backup(at, statement);
+    case 'restore':
+      return restore(at, statement);
+    case 'verify':
+      return verify(at, statement);
+    case 'show-collections':
+      return {rows: collectionRows(await withVault(at, {create: false}, listCollections))};
+    case 'show-backups': {
+      const name = collectionName(statement.collection);
+      return {rows: backupRows(await withVault(at, {create: false}, (vault) => listBackups(vault, name)))};
+    }
+    default:
+      return unreachable(statement);
+  }
+}
+
+type Of<K extends Statement['kind']> = Extract<Statement, {kind: K}>;
+
+async function backup(at: Surroundings, statement: Of<'backup'>): Promise<Answer> {
+  const collection = collectionName(statement.collection);
+  const type = statement.incremental ? 'incremental' : 'full';
+  await refuseWhenBusy(at.deps, collection);
+  const name = await withVault(at, {create: false}, (vault) =>
+    withSource(at, (source) => planBackup(vault, source, {collection, type, nowMicros: at.deps.nowMicros()})),
+  );
+  return start(
+    at,
+    {do: 'backup', place: at.place, collection, type, name},
+    {
+      kind: statement.incremental ? 'incbackup' : 'fullbackup',
+      subject: collectionSubject(collection),
+      shared: false,
+      statement: statement.text,
+      backup: `${collection}/${name}`,
+    },
+  );
+}
+
+async function restore(at: Surroundings, statement: Of<'restore'>): Promise<Answer> {
+  const {collection, point} = backupRef(statement.backup);
+  await refuseWhenBusy(at.deps, collection);
+  const backup = await withVault(at, {create: false}, (vault) =>
+    withSource(at, (source) => planRestore(vault, source, {collection, point})),
+  );
+  const {check} = await at.deps.settings();
+  // Random, because two homes may restore into one database and both count their operations from 1.
+  const stagingId = randomBytes(6).toString('hex');
+  return start(
+    at,
+    {do: 'restore', place: at.place, collection, backup, stagingId, check},
+    {
+      kind: 'restore',
+      subject: collectionSubject(collection),
+      shared: false,
+      statement: statement.text,
+      backup: `${collection}/${backup}`,
+    },
+  );
+}
+
+async function verify(at: Surroundings, statement: Of<'verify'>): Promise<Answer> {
+  const {collection, point} = backupRef(statement.backup);
+  const level = verifyLevel(statement.settings);
+  const backup = await withVault(at, {create: false}, (vault) => planVerify(vault, {collection, point}));
+  return start(
+    at,
+    {do: 'verify', place: at.place, collection, level, ...(backup === undefined ? {} : {backup})},
+    {
+      kind: 'verify',
+      subject: collectionSubject(collection),
+      shared: true,
+      statement: statement.text,
+      ...(backup === undefined ? {} : {backup: `${collection}/${backup}`}),
+    },
+  );
+}
+
+/** The collection is gone when this returns; what it leaves behind goes with the cleanup that is started. */
+async function drop(at: Surroundings, statement: Of<'drop-collection'>): Promise<Answer> {
+  const name = collectionName(statement.name);
+  await refuseDropWhenBusy(at.deps, name);
+  const dropped = await withVault(at, {create: false}, (vault) =>
+    dropCollection(defineTools(at.deps, vault), {name, ifExists: statement.ifExists}),
+  );
+  if (dropped === undefined) return {notice: `there is no collection ${name}; nothing was dropped`};
+  const notice = dropped.definition.settings.incremental ? await untrack(at, dropped.definition.id) : undefined;
+  const about = {subject: collectionSubject(name), statement: statement.text};
+  const operation = await startCleanup(at.deps, {do: 'cleanup', place: at.place}, about);
+  return {operation, rows: startedRow(operation), ...(notice === undefined ? {} : {notice})};
+}
+
+/** @returns what the user should know when the change capture could not be removed */
+async function untrack(at: Surroundings, owner: string): Promise<string | undefined> {
+  if (at.place.source === undefined) return undefined;
+  try {
+    await withSource(at, async (source) => source.untrack(owner));
+    return undefined;
+  } catch (error) {
+    return `its change tracking could not be removed from ${at.place.source} (${(error as Error).message}); bkp doctor --repair does it later`;
+  }
+}
+
+async function start({deps}: Surroundings, order: WorkOrder, about: About): Promise<Answer> {
+  const operation = await startOperation(deps, order, about);
+  return {operation, rows: startedRow(operation, about.backup)};
+}
+
+function members(written: Members | undefined) {
+  if (written === undefined || written.kind === 'database') return written;
+  return {kind: 'tables' as const, tables: written.tables.map((table) => tableName(table))};
+}
+
+function verifyLevel(settings: readonly Setting[]): VerifyLevel {
+  let level: VerifyLevel = 'data';
+  for (const {key, value} of settings) {
+    if (key !== 'LEVEL')
+      throw new BkpError('BAD_REQUEST', `${key} is not a setting of VERIFY`, {next: "write WITH (LEVEL='structure')"});
+    const wanted = value.toLowerCase();
+    if (wanted !== 'structure' && wanted !== 'data') {
+      throw new BkpError('BAD_REQUEST', `LEVEL cannot be '${value}'`, {
+        next: "write LEVEL='structure' or LEVEL='data'",
+      });
+    }
+    level = wanted;
+  }
+  return level;
+}
+
+function defineTools(deps: Deps, vault: Vault) {
+  return {vault, nowMicros: deps.nowMicros, randomId: () => randomBytes(16).toString('hex')};
+}
+
+async function withVault<T>(
+  {deps, place}: Surroundings,
+  options: {create: boolean},
+  use: (vault: Vault) => Promise<T>,
+): Promise<T> {
+  const vault = await openVaultAt(deps, place, options);
+  try {
+    return await use(vault);
+  } finally {
+    vault.close();
+  }
+}
+
+async function withSource<T>({place}: Surroundings, use: (source: TableSource) => Promise<T>): Promise<T> {
+  const source = await openSourceAt(place);
+  try {
+    return await use(source);
+  } finally {
+    source.close();
+  }
+}

@@ -1,0 +1,41 @@
+import {Command, Option} from 'commander';
+import {parse} from '../../sql/index.ts';
+import type {RowFormat} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {promptForStatements} from './prompt.ts';
+import {readText, type TextSource} from './read.ts';
+import {runStatements} from './run.ts';
+
+export type SqlOptions = TextSource & {wait: boolean; format: RowFormat};
+
+export function command(deps: Deps, run = runSql): Command {
+  return new Command('sql')
+    .description(
+      'Run statements: CREATE, ALTER, DROP BACKUP COLLECTION, BACKUP, RESTORE, VERIFY, SHOW BACKUPS. ' +
+        'They come from the argument, -s, -f, or standard input; on a terminal without any of these, from a prompt.',
+    )
+    .argument('[statement]', 'one statement, or several separated by ;')
+    .option('-s, --script <text>', 'the same as the argument')
+    .option('-f, --file <file>', 'read statements from a file (- is standard input)')
+    .option('-w, --wait', 'wait for each operation to end; the exit status tells how it ended', false)
+    .addOption(new Option('--format <format>', 'how answers are printed').choices(['pretty', 'json']).default('pretty'))
+    .addHelpText(
+      'after',
+      helpTail([
+        'bkp sql "CREATE BACKUP COLLECTION shop (TABLE orders) WITH (STORAGE=\'cluster\')"',
+        'bkp sql "BACKUP shop"',
+        'bkp sql --wait "BACKUP shop INCREMENTAL"',
+        'bkp sql --wait "RESTORE shop"',
+      ]),
+    )
+    .action((statement: string | undefined, options: Omit<SqlOptions, 'statement'>) =>
+      run(deps, {...options, ...(statement === undefined ? {} : {statement})}),
+    );
+}
+
+export async function runSql(deps: Deps, options: SqlOptions): Promise<void> {
+  const text = await readText(deps, options);
+  if (text === undefined) return promptForStatements(deps, options);
+  await runStatements(deps, parse(text), options);
+}

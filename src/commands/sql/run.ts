@@ -1,0 +1,39 @@
+import {BkpError, ExitStatus} from '../../errors/index.ts';
+import type {Statement} from '../../sql/index.ts';
+import type {RowFormat} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {renderAnswer} from './answers.ts';
+import {type Answer, execute} from './execute.ts';
+import {waitForOperation} from './wait.ts';
+
+export type TellOptions = {wait: boolean; format: RowFormat};
+
+/**
+ * Runs statements one after the other. The first error ends the row; those after it are not run.
+ * @param options.wait each operation is waited for before the next statement begins
+ */
+export async function runStatements(deps: Deps, statements: readonly Statement[], options: TellOptions): Promise<void> {
+  if (statements.length === 0) throw new BkpError('USAGE', 'there is no statement', {next: 'bkp sql --help'});
+  for (const [at, statement] of statements.entries()) {
+    try {
+      if ((await tell(deps, await execute(deps, statement), options)) === 'left') return;
+    } catch (error) {
+      const left = statements.length - at - 1;
+      if (left > 0) deps.stderr.write(`bkp: statement ${at + 1} of ${statements.length} failed, ${left} not run\n`);
+      throw error;
+    }
+  }
+}
+
+/**
+ * Prints what a statement answered and, when asked, waits for its operation.
+ * @returns `left` when somebody did not want to wait any longer: what follows is not begun
+ */
+export async function tell(deps: Deps, answer: Answer, {wait, format}: TellOptions): Promise<'done' | 'left'> {
+  if (answer.notice !== undefined) deps.stderr.write(`bkp: ${answer.notice}\n`);
+  if (answer.rows !== undefined) deps.stdout.write(renderAnswer(answer.rows, format));
+  if (answer.operation === undefined || !wait) return 'done';
+  const end = await waitForOperation(deps, answer.operation, format);
+  if (end === 'left') deps.exitWith(ExitStatus.interrupted);
+  return end;
+}

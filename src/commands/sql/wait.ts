@@ -1,0 +1,28 @@
+import {BkpError, fromPlain} from '../../errors/index.ts';
+import {type Operation, operationId} from '../../ops/index.ts';
+import {type RowFormat, renderOperationLine} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {follow} from '../follow.ts';
+
+/**
+ * Shows the operation until it is done. Its answer for programs is the operation itself, as `operation get` prints it.
+ * @returns `left` when somebody pressed Ctrl-C: the work goes on
+ * @throws BkpError what the operation failed with, so that the exit status is the one of the failure
+ */
+export async function waitForOperation(deps: Deps, {number}: Operation, format: RowFormat): Promise<'done' | 'left'> {
+  const end = await follow(deps, {numbers: [number], linesTo: 'stderr'});
+  if (end.why === 'left') return 'left';
+  const operation = (await deps.journal()).get(number);
+  if (format === 'json') deps.stdout.write(renderOperationLine(operation, 'json'));
+  if (operation.state.name !== 'done') return 'left';
+  const {outcome} = operation.state;
+  for (const notice of outcome.result.notices ?? []) deps.stderr.write(`bkp: ${notice}\n`);
+  switch (outcome.status) {
+    case 'SUCCESS':
+      return 'done';
+    case 'CANCELLED':
+      throw new BkpError('CANCELLED', `${operationId(operation)} was cancelled`);
+    case 'ERROR':
+      throw fromPlain(outcome.error);
+  }
+}

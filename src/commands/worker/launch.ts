@@ -1,0 +1,21 @@
+import {fileURLToPath} from 'node:url';
+import {type Operation, spawnWorker} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+import type {WorkOrder} from './order.ts';
+
+/** Starts the detached process that carries the operation out; returns without waiting for it to come up. */
+export async function launchWorker(deps: Pick<Deps, 'journal' | 'env' | 'home'>, operation: Operation): Promise<void> {
+  await spawnWorker({
+    journal: await deps.journal(),
+    operation,
+    entry: fileURLToPath(new URL('../../../bin/bkp.js', import.meta.url)),
+    args: ['worker', String(operation.number)],
+    env: {...deps.env, BKP_HOME: deps.home.dir, UV_THREADPOOL_SIZE: String(poolThreads(operation.work as WorkOrder))},
+    cwd: deps.home.dir,
+  });
+}
+
+/** Node's default is 4; one thread is left for files beside those that compress. */
+function poolThreads({place}: WorkOrder): number {
+  return Math.max(4, place.compressionThreads + 1);
+}

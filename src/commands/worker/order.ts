@@ -1,0 +1,87 @@
+import {
+  type BackupName,
+  type BackupType,
+  cleanUp,
+  restoreBackup,
+  takeBackup,
+  verifyBackups,
+} from '../../collections/index.ts';
+import {type OperationResult, operationId, type WorkContext} from '../../ops/index.ts';
+import type {VerifyLevel} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
+import {openSourceAt, openVaultAt, type Workplace} from '../workplace.ts';
+
+/** What a worker is to do: the `work` of an operation. */
+export type WorkOrder = {place: Workplace} & (
+  | {do: 'backup'; collection: string; type: BackupType; name: BackupName}
+  | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
+  | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
+  | {do: 'cleanup'}
+);
+
+/** Carries an order out. Whatever happens, vault and source are closed again. */
+export async function carryOut(deps: Deps, context: WorkContext): Promise<OperationResult> {
+  const order = context.operation.work as WorkOrder;
+  const notices: string[] = [];
+  const tools = {
+    nowMicros: deps.nowMicros,
+    signal: context.signal,
+    progress: context.progress,
+    notice: (text: string) => {
+      notices.push(text);
+      context.log(text);
+    },
+  };
+  const id = operationId(context.operation);
+  const vault = await openVaultAt(deps, order.place, {create: false});
+  try {
+    const result = await dispatch();
+    return notices.length === 0 ? result : {...result, notices};
+  } finally {
+    vault.close();
+  }
+
+  async function dispatch(): Promise<OperationResult> {
+    switch (order.do) {
+      case 'backup': {
+        const {backup, ...figures} = await withSource(order.place, (source) =>
+          takeBackup({...tools, vault, source}, {...order, operation: id}),
+        );
+        return {...figures, backup: `${order.collection}/${backup}`};
+      }
+      case 'restore': {
+        const {backup, rows, logicalBytes} = await withSource(order.place, (source) =>
+          restoreBackup({...tools, vault, source}, order),
+        );
+        return {backup: `${order.collection}/${backup}`, rows, logicalBytes};
+      }
+      case 'verify': {
+        const {logicalBytes} = await verifyBackups({...tools, vault}, order);
+        return {...(order.backup === undefined ? {} : {backup: `${order.collection}/${order.backup}`}), logicalBytes};
+      }
+      case 'cleanup':
+        return {freedBytes: (await cleanUp({...tools, vault}, id)).freedBytes};
+    }
+  }
+}
+
+/**
+ * What a worker that died can have left behind outside the vault is removed by the first command that notices.
+ * @throws BkpError when the source cannot be reached; what is left is then only a file that takes up space
+ */
+export async function cleanAfter(work: unknown): Promise<void> {
+  const order = work as WorkOrder;
+  if (order.do === 'restore') await withSource(order.place, async (source) => source.discardStaging(order.stagingId));
+}
+
+async function withSource<T>(
+  place: Workplace,
+  use: (source: Awaited<ReturnType<typeof openSourceAt>>) => Promise<T>,
+): Promise<T> {
+  const source = await openSourceAt(place);
+  try {
+    return await use(source);
+  } finally {
+    source.close();
+  }
+}

@@ -1,0 +1,34 @@
+import type {NewOperation, Operation} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+import type {WorkOrder} from './order.ts';
+
+/** What people see of an operation before it has done anything. */
+export type About = Pick<NewOperation, 'kind' | 'subject' | 'shared' | 'statement' | 'backup'>;
+
+/**
+ * Writes the operation into the journal and starts its worker.
+ * @throws BkpError `BUSY` when another operation on the subject was quicker
+ */
+export async function startOperation(deps: Deps, order: WorkOrder, about: About): Promise<Operation> {
+  const operation = (await deps.journal()).create({...about, work: order, createdBy: userName(deps)});
+  await deps.startWorker(operation);
+  return operation;
+}
+
+/** A cleanup is shared: the name of a dropped collection is free at once, whatever its cleanup still does. */
+export function startCleanup(
+  deps: Deps,
+  order: WorkOrder & {do: 'cleanup'},
+  about: Pick<About, 'subject' | 'statement'>,
+) {
+  return startOperation(deps, order, {kind: 'cleanup', shared: true, ...about});
+}
+
+/** Subject of all operations that change one collection. */
+export function collectionSubject(collection: string): string {
+  return `collection ${collection}`;
+}
+
+function userName({env}: Deps): string {
+  return env.USER ?? env.LOGNAME ?? env.USERNAME ?? 'unknown';
+}
