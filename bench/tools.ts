@@ -1,0 +1,124 @@
+import {cpSync, existsSync, mkdirSync, rmSync} from 'node:fs';
+import {join} from 'node:path';
+import {folderBytes, type Run, run} from './measure.ts';
+
+/** One way to back up a SQLite file, as a user would set it up. `stored` is in bytes, after each step. */
+export type Tool = {
+  name: string;
+  /** The programs it needs. */
+  needs: readonly string[];
+  prepare: (place: Place) => Promise<void>;
+  full: (place: Place) => Promise<Run>;
+  /** The next backup after changes. */
+  next: (place: Place) => Promise<Run>;
+  restore: (place: Place, target: string) => Promise<Run>;
+  verify?: (place: Place) => Promise<Run>;
+  stored: (place: Place) => number;
+};
+
+/** A folder of its own for each tool and round, and the database that is backed up. */
+export type Place = {folder: string; database: string};
+
+const entry = join(import.meta.dirname, '..', 'bin', 'bkp.js');
+
+/** bkp, each step as one `bkp sql --wait`; CPU and memory are the worker's own, from the operation's log. */
+export const bkp: Tool & {secondFull: (place: Place) => Promise<Run>} = {
+  name: 'bkp',
+  needs: [],
+  prepare: async (place) => {
+    await bkpCommand(place, ['config', 'set', 'source', `sqlite::path=${place.database}`]);
+    await sql(
+      place,
+      "CREATE BACKUP COLLECTION shop (DATABASE) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')",
+    );
+  },
+  full: (place) => sql(place, 'BACKUP shop'),
+  next: (place) => sql(place, 'BACKUP shop INCREMENTAL'),
+  secondFull: (place) => sql(place, 'BACKUP shop'),
+  restore: (place, target) => sql(place, 'RESTORE shop', ['--source', target]),
+  verify: (place) => sql(place, 'VERIFY shop'),
+  stored: ({folder}) => folderBytes(join(folder, 'cluster')),
+};
+
+export function bkpCommand(place: Place, args: readonly string[]): Promise<Run> {
+  const env = {BKP_HOME: join(place.folder, 'home'), BKP_CLUSTER: join(place.folder, 'cluster')};
+  return run([process.execPath, entry, ...args], {env});
+}
+
+async function sql(place: Place, statement: string, flags: readonly string[] = []): Promise<Run> {
+  const done = await bkpCommand(place, [...flags, 'sql', '--wait', statement]);
+  if (statement.startsWith('CREATE')) return done;
+  const log = (await bkpCommand(place, ['operation', 'get', 'last', '--log'])).stdout;
+  const used = /used ([\d.]+) s of CPU, at most (\d+) MiB/.exec(log);
+  return used === null ? done : {...done, cpuSeconds: Number(used[1]), peakMiB: Number(used[2])};
+}
+
+const resticEnv = {RESTIC_PASSWORD: 'benchmark', RESTIC_PROGRESS_FPS: '0'};
+
+/** restic always encrypts. */
+export const restic: Tool = {
+  name: 'restic',
+  needs: ['restic'],
+  prepare: async (place) => void (await resticRun(place, ['init'])),
+  full: (place) => resticRun(place, ['backup', place.database]),
+  next: (place) => resticRun(place, ['backup', place.database]),
+  restore: (place, target) => resticRun(place, ['restore', 'latest', '--target', `${target}.restic`]),
+  verify: (place) => resticRun(place, ['check', '--read-data']),
+  stored: ({folder}) => folderBytes(join(folder, 'restic')),
+};
+
+function resticRun(place: Place, args: readonly string[]): Promise<Run> {
+  const fixed = ['--repo', join(place.folder, 'restic'), '--cache-dir', join(place.folder, 'restic-cache')];
+  return run(['restic', ...fixed, ...args], {env: resticEnv});
+}
+
+/** borg without encryption, as the fastest that it can do. */
+export const borg: Tool = {
+  name: 'borg',
+  needs: ['borg'],
+  prepare: async (place) => void (await borgRun(place, ['init', '-e', 'none', repository(place)])),
+  full: (place) => borgRun(place, ['create', '-C', 'zstd,3', `${repository(place)}::one`, place.database]),
+  next: (place) => borgRun(place, ['create', '-C', 'zstd,3', `${repository(place)}::two`, place.database]),
+  restore: (place, target) => {
+    mkdirSync(`${target}.borg`, {recursive: true});
+    return borgRun(place, ['extract', `${repository(place)}::two`], `${target}.borg`);
+  },
+  verify: (place) => borgRun(place, ['check', '--verify-data', repository(place)]),
+  stored: (place) => folderBytes(repository(place)),
+};
+
+const repository = ({folder}: Place) => join(folder, 'borg');
+
+function borgRun(place: Place, args: readonly string[], cwd?: string): Promise<Run> {
+  const env = {BORG_BASE_DIR: join(place.folder, 'borg-home'), BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes'};
+  return run(['borg', ...args], {env, ...(cwd === undefined ? {} : {cwd})});
+}
+
+/** The cron job: a copy by SQLite itself, compressed; every next one is a full one again. */
+export const sqliteZstd: Tool = {
+  name: '.backup + zstd -3',
+  needs: ['sqlite3', 'zstd'],
+  prepare: async ({folder}) => void mkdirSync(join(folder, 'copies'), {recursive: true}),
+  full: (place) => copyAndCompress(place, 'one'),
+  next: (place) => copyAndCompress(place, 'two'),
+  restore: ({folder}, target) =>
+    run(['zstd', '-q', '-d', '-f', join(folder, 'copies', 'two.zst'), '-o', `${target}.zstd`]),
+  stored: ({folder}) => folderBytes(join(folder, 'copies')),
+};
+
+async function copyAndCompress({folder, database}: Place, name: string): Promise<Run> {
+  const copy = join(folder, `${name}.db`);
+  const script = `sqlite3 '${database}' ".backup '${copy}'" && zstd -q -3 -T0 -f '${copy}' -o '${join(folder, 'copies', name)}.zst'`;
+  try {
+    return await run(['sh', '-c', script]);
+  } finally {
+    rmSync(copy, {force: true});
+  }
+}
+
+/** A working copy, so that every round begins with the same bytes. */
+export function copyDatabase(from: string, to: string): void {
+  for (const end of ['', '-wal']) {
+    if (existsSync(from + end)) cpSync(from + end, to + end);
+  }
+}
