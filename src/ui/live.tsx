@@ -107,7 +107,8 @@ export function Live({
       <Static items={[...finished]}>
         {(operation) => <FinishedBlock key={operation.number} {...{operation, colors}} />}
       </Static>
-      <Box flexDirection="column" width={columns}>
+      {/* No width of ours: after a resize Ink first redraws what it has, and cuts it to its own new width. */}
+      <Box flexDirection="column">
         {shown.map((operation) => (
           <RunningBlock
             key={operation.number}
