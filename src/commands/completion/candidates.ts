@@ -33,7 +33,7 @@ export async function candidatesFor(words: readonly string[], grammar: Grammar):
     return fitting(values.map((value) => `${inline[0]}${value}`));
   }
   if (current.startsWith('-')) return fitting(longOptions(place.command, root));
-  if (place.command === root) return fitting([...groupNames, 'help']);
+  if (place.command === root) return place.operands === 0 ? fitting([...groupNames, 'help']) : [];
   const verbs = place.command.createHelp().visibleCommands(place.command);
   if (verbs.length > 0) return fitting(verbs.map((verb) => verb.name()));
   const argument = argumentAt(place.command, place.operands);
@@ -57,7 +57,8 @@ async function placeAfter(words: readonly string[], {root, loadGroup}: Grammar):
     } else if (word.startsWith('-')) {
       const option = optionNamed(word, place.command, root);
       if (option?.required) place.valueOf = option;
-    } else {
+    } else if (!(place.command === root && word === 'help')) {
+      // After `help` the words go on as without it.
       const next = place.command === root ? await loadGroup(word) : childNamed(place.command, word);
       if (next === undefined) place.operands += 1;
       else Object.assign(place, {command: next, operands: 0});
