@@ -1,5 +1,6 @@
 import {homedir} from 'node:os';
 import {resolve} from 'node:path';
+import {fileURLToPath} from 'node:url';
 import {colorsWanted} from './commands/colors.ts';
 import type {Deps, GlobalFlags} from './commands/deps.ts';
 import {loadSettings, resolveHome, type Settings} from './config/index.ts';
@@ -37,6 +38,8 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
     flags,
     colors: colorsWanted({flags, env, isTTY: process.stdout.isTTY}),
     home,
+    // As far away from dist/, where all is bundled, as from src/.
+    entryFile: fileURLToPath(new URL('../bin/bkp.js', import.meta.url)),
     nowMicros,
     openStore: async (root, options) => (await import('./stores/index.ts')).openDirectoryStore({root, ...options}),
     startWorker: async (operation) => (await import('./commands/worker/launch.ts')).launchWorker(deps, operation),

@@ -27,6 +27,8 @@ export interface Deps {
   /** Whether stdout wants colours. */
   readonly colors: boolean;
   readonly home: Home;
+  /** Absolute path of the file that starts bkp: for a worker, or whoever else is to run it again. */
+  readonly entryFile: string;
   nowMicros(): number;
   /**
    * The store in a cluster directory.

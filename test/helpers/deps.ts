@@ -4,6 +4,7 @@ import type {Deps, GlobalFlags} from '../../src/commands/deps.ts';
 import {loadSettings, resolveHome} from '../../src/config/index.ts';
 import type {Journal} from '../../src/ops/index.ts';
 import {openDirectoryStore} from '../../src/stores/index.ts';
+import {bkpFile} from './bkp.ts';
 import {journalAt} from './journal.ts';
 
 export type TestDeps = Deps & {
@@ -32,6 +33,7 @@ export function testDeps(home: string): TestDeps {
     flags,
     colors: false,
     home: folders,
+    entryFile: bkpFile,
     nowMicros: () => Date.now() * 1000,
     openStore: async (root, {create}) => openDirectoryStore({root, create}),
     startWorker: async () => {

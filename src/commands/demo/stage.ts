@@ -1,5 +1,4 @@
 import {join} from 'node:path';
-import {fileURLToPath} from 'node:url';
 import {styleText} from 'node:util';
 import {BkpError} from '../../errors/index.ts';
 import type {Deps} from '../deps.ts';
@@ -19,7 +18,6 @@ export type Stage = {
 
 /** A home of its own: the user's profiles and journal are not touched. */
 export function openStage(deps: Deps, folder: string): Stage {
-  const entry = fileURLToPath(new URL('../../../bin/bkp.js', import.meta.url));
   const paint = (style: Parameters<typeof styleText>[0], text: string) =>
     deps.colors ? styleText(style, text, {validateStream: false}) : text;
   const write = (text: string) => deps.stdout.write(`${text}\n`);
@@ -27,7 +25,7 @@ export function openStage(deps: Deps, folder: string): Stage {
 
   const run = async (args: readonly string[]) => {
     const {execa} = await import('execa');
-    const done = await execa(process.execPath, [entry, ...args], {
+    const done = await execa(process.execPath, [deps.entryFile, ...args], {
       cwd: folder,
       env: {...env, BKP_HOME: join(folder, 'home')},
       extendEnv: false,

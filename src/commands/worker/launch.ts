@@ -1,14 +1,16 @@
-import {fileURLToPath} from 'node:url';
 import {type Operation, spawnWorker} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import type {WorkOrder} from './order.ts';
 
 /** Starts the detached process that carries the operation out; returns without waiting for it to come up. */
-export async function launchWorker(deps: Pick<Deps, 'journal' | 'env' | 'home'>, operation: Operation): Promise<void> {
+export async function launchWorker(
+  deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile'>,
+  operation: Operation,
+): Promise<void> {
   await spawnWorker({
     journal: await deps.journal(),
     operation,
-    entry: fileURLToPath(new URL('../../../bin/bkp.js', import.meta.url)),
+    entry: deps.entryFile,
     args: ['worker', String(operation.number)],
     env: {...deps.env, BKP_HOME: deps.home.dir, UV_THREADPOOL_SIZE: String(poolThreads(operation.work as WorkOrder))},
     cwd: deps.home.dir,
