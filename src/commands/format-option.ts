@@ -1,4 +1,5 @@
 import {type Command, Option} from 'commander';
+import type {TableStyle} from '../ui/index.ts';
 import type {Deps} from './deps.ts';
 
 /** How operations are printed: for people, in bkp's own JSON, or in the JSON of the system whose statements bkp speaks. */
@@ -18,7 +19,7 @@ export function formatOf({format, json}: FormatFlags): OperationFormat {
   return json ? 'json' : format;
 }
 
-/** The width that tables must fit; undefined where nothing wraps, because stdout is no terminal. */
-export function terminalColumns({stdout}: Pick<Deps, 'stdout'>): number | undefined {
-  return stdout.isTTY ? stdout.columns : undefined;
+/** Tables fit the terminal; where stdout is none, nothing wraps. */
+export function tableStyle({stdout, colors}: Pick<Deps, 'stdout' | 'colors'>): TableStyle {
+  return {terminalColumns: stdout.isTTY ? stdout.columns : undefined, colors};
 }

@@ -17,7 +17,7 @@ export {renderOperation, renderOperationList} from './operation-pretty.ts';
 export {type StatusShown, statusOf} from './operation-words.ts';
 export {type Cell, type RowFormat, renderRows} from './rows.ts';
 export type {Subscribe, ViewEnd} from './subscribe.ts';
-export {renderTable, type TableRow} from './table.ts';
+export {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';
 export {padTo, printable, shorten, widthOf, wrap} from './text.ts';
 
 /** The view for a terminal. Ink and React are loaded here, for those who look at it, and for nobody else. */

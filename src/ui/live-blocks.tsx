@@ -1,6 +1,7 @@
 import {Box, Text} from 'ink';
 import {type Operation, operationId} from '../ops/index.ts';
 import {formatDuration, formatPercent} from './figures.ts';
+import {statusColors} from './operation-pretty.ts';
 import {
   backupOf,
   figureWords,
@@ -46,17 +47,12 @@ export function RunningBlock({operation, columns, colors, nowMicros, marked}: Ru
   );
 }
 
-const marks = {
-  PROGRESS: {sign: '·', color: 'cyan'},
-  SUCCESS: {sign: '✓', color: 'green'},
-  CANCELLED: {sign: '–', color: 'yellow'},
-  ERROR: {sign: '✗', color: 'red'},
-} as const;
+const signs = {PROGRESS: '·', SUCCESS: '✓', CANCELLED: '–', ERROR: '✗'} as const;
 
 /** How it ended; long texts wrap, because this is what stays on the screen. */
 export function FinishedBlock({operation, colors}: {operation: Operation; colors: boolean}) {
   const status = statusOf(operation);
-  const {sign, color} = marks[status];
+  const color = statusColors[status];
   const backup = status === 'SUCCESS' ? backupOf(operation) : undefined;
   const {state} = operation;
   const took = state.name === 'done' ? [`in ${formatDuration(elapsedSeconds(operation, state.endedAtMicros))}`] : [];
@@ -64,7 +60,7 @@ export function FinishedBlock({operation, colors}: {operation: Operation; colors
   return (
     <Box flexDirection="column" marginBottom={1}>
       <Text>
-        <Text {...tint(colors, color)}>{sign}</Text> <Text bold={colors}>{operationId(operation)}</Text>{' '}
+        <Text {...tint(colors, color)}>{signs[status]}</Text> <Text bold={colors}>{operationId(operation)}</Text>{' '}
         {printable(operation.statement)}
       </Text>
       <Text>

@@ -1,30 +1,47 @@
 import {type Operation, operationId} from '../ops/index.ts';
 import {formatTime} from './figures.ts';
-import {backupOf, issueLines, issuesOf, progressOf, resultOf, resultWords, statusOf} from './operation-words.ts';
-import {renderTable, type TableRow} from './table.ts';
+import {
+  backupOf,
+  issueLines,
+  issuesOf,
+  progressOf,
+  resultOf,
+  resultWords,
+  type StatusShown,
+  statusOf,
+} from './operation-words.ts';
+import {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';
 
 /** One page of operations; with none of them only the line that says where the next page is. */
 export function renderOperationList(
   page: {operations: readonly Operation[]; nextPage: number},
-  terminalColumns: number | undefined,
+  style: TableStyle,
 ): string {
-  const table = page.operations.length === 0 ? '' : operationTable(page.operations, terminalColumns);
+  const table = page.operations.length === 0 ? '' : operationTable(page.operations, style);
   return `${table}\nNext page token: ${page.nextPage}\n`;
 }
 
 /** One operation: its table and an empty line. */
-export function renderOperation(operation: Operation, terminalColumns: number | undefined): string {
-  return `${operationTable([operation], terminalColumns)}\n`;
+export function renderOperation(operation: Operation, style: TableStyle): string {
+  return `${operationTable([operation], style)}\n`;
 }
 
-function operationTable(operations: readonly Operation[], terminalColumns: number | undefined): string {
-  return renderTable(['id', 'ready', 'status', 'progress'], operations.map(rowOf), terminalColumns);
+function operationTable(operations: readonly Operation[], style: TableStyle): string {
+  return renderTable(['id', 'ready', 'status', 'progress'], operations.map(rowOf), style);
 }
+
+export const statusColors: Readonly<Record<StatusShown, Color>> = {
+  PROGRESS: 'cyan',
+  SUCCESS: 'green',
+  CANCELLED: 'yellow',
+  ERROR: 'red',
+};
 
 function rowOf(operation: Operation): TableRow {
-  const {state} = operation;
+  const status = statusOf(operation);
   return {
-    cells: [operationId(operation), String(state.name === 'done'), statusOf(operation), progressOf(operation)],
+    cells: [operationId(operation), String(operation.state.name === 'done'), status, progressOf(operation)],
+    colors: {2: statusColors[status]},
     notes: notesOf(operation),
   };
 }

@@ -1,10 +1,24 @@
+import {styleText} from 'node:util';
 import {padTo, printable, widthOf, wrap} from './text.ts';
+
+export type Color = 'green' | 'yellow' | 'red' | 'cyan';
 
 export type TableRow = {
   /** One for each column. */
   cells: readonly string[];
+  /** Colours of single columns, by position; used only where colours are wanted. */
+  colors?: Readonly<Record<number, Color>>;
   /** Lines below the cells, over the whole width of the table. */
   notes?: readonly string[];
+};
+
+export type TableStyle = {
+  /**
+   * The table shrinks and wraps to fit. Undefined (a pipe): nothing wraps, and a note that is longer than the table
+   * runs over its edge, so that whoever searches for it finds it whole.
+   */
+  terminalColumns: number | undefined;
+  colors: boolean;
 };
 
 /** Below this no column shrinks: a word a line is still readable, a letter a line is not. */
@@ -12,15 +26,17 @@ const narrowestColumn = 4;
 
 /**
  * A table in YDB's form: columns as wide as their widest cell, rows divided by lines, notes under their row.
- * @param terminalColumns the table shrinks and wraps to fit; undefined (a pipe): nothing wraps, and a note
- *   that is longer than the table runs over its edge, so that whoever searches for it finds it whole.
  */
 export function renderTable(
   columns: readonly string[],
   rows: readonly TableRow[],
-  terminalColumns: number | undefined,
+  {terminalColumns, colors}: TableStyle,
 ): string {
-  const clean = rows.map((row) => ({cells: row.cells.map(printable), notes: (row.notes ?? []).map(printable)}));
+  const clean = rows.map((row) => ({
+    cells: row.cells.map(printable),
+    notes: (row.notes ?? []).map(printable),
+    colors: (colors && row.colors) || {},
+  }));
   const widths = columns.map((name, at) =>
     Math.max(...[name, ...clean.map((row) => row.cells[at] ?? '')].map(widthOf)),
   );
@@ -31,12 +47,13 @@ export function renderTable(
     left + widths.map((width) => line.repeat(width + 2)).join(cross) + right;
   const boxed = (text: string, width: number) => ` ${padTo(text, width)} `;
 
-  const cellLines = (cells: readonly string[]): string[] => {
+  const cellLines = (cells: readonly string[], paint: Readonly<Record<number, Color>> = {}): string[] => {
     const columnsOfLines = widths.map((width, at) => wrap(cells[at] ?? '', width));
     const height = Math.max(...columnsOfLines.map((lines) => lines.length));
     return Array.from(
       {length: height},
-      (_, line) => `│${columnsOfLines.map((lines, at) => boxed(lines[line] ?? '', widths[at]!)).join('│')}│`,
+      (_, line) =>
+        `│${columnsOfLines.map((lines, at) => painted(boxed(lines[line] ?? '', widths[at]!), paint[at])).join('│')}│`,
     );
   };
   const noteLines = (notes: readonly string[]): string[] =>
@@ -46,13 +63,17 @@ export function renderTable(
 
   const lines = [ruler('┌', '─', '┬', '┐'), ...cellLines(columns)];
   let notesAbove = false;
-  for (const {cells, notes} of clean) {
-    lines.push(ruler('├', '─', notesAbove ? '┬' : '┼', '┤'), ...cellLines(cells));
+  for (const {cells, notes, colors: paint} of clean) {
+    lines.push(ruler('├', '─', notesAbove ? '┬' : '┼', '┤'), ...cellLines(cells, paint));
     if (notes.length > 0) lines.push(ruler('├', '╴', '┴', '┤'), ...noteLines(notes));
     notesAbove = notes.length > 0;
   }
   lines.push(ruler('└', '─', notesAbove ? '─' : '┴', '┘'));
   return `${lines.join('\n')}\n`;
+}
+
+function painted(text: string, color: Color | undefined): string {
+  return color === undefined ? text : styleText(color, text, {validateStream: false});
 }
 
 /** Takes columns from the widest, one at a time, until the table fits or all are as narrow as they may be. */

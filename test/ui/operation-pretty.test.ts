@@ -3,7 +3,9 @@ import {renderOperation, renderOperationList} from '../../src/ui/operation-prett
 import {anOperation, done, running, transfer} from '../helpers/operations.ts';
 
 test('no operations: an empty line and where the next page is', () => {
-  expect(renderOperationList({operations: [], nextPage: 0}, undefined)).toBe('\nNext page token: 0\n');
+  expect(renderOperationList({operations: [], nextPage: 0}, {terminalColumns: undefined, colors: false})).toBe(
+    '\nNext page token: 0\n',
+  );
 });
 
 test('a list of one of each state', () => {
@@ -21,7 +23,7 @@ test('a list of one of each state', () => {
     anOperation({number: 2, state: running({cancelRequested: true}), progress: transfer}),
     anOperation({number: 1, kind: 'verify'}),
   ];
-  expect(renderOperationList({operations, nextPage: 2}, undefined)).toBe(`\
+  expect(renderOperationList({operations, nextPage: 2}, {terminalColumns: undefined, colors: false})).toBe(`\
 ┌──────────────┬───────┬───────────┬───────────────────────┐
 │ id           │ ready │ status    │ progress              │
 ├──────────────┼───────┼───────────┼───────────────────────┤
@@ -70,7 +72,9 @@ test('one finished operation: its table, what it amounts to, an empty line, no p
     storedBytes: 402_653_184,
     notices: ['orders has no primary key'],
   };
-  expect(renderOperation(anOperation({state: done({status: 'SUCCESS', result})}), 80)).toBe(`\
+  expect(
+    renderOperation(anOperation({state: done({status: 'SUCCESS', result})}), {terminalColumns: 80, colors: false}),
+  ).toBe(`\
 ┌───────────────┬───────┬─────────┬──────────┐
 │ id            │ ready │ status  │ progress │
 ├───────────────┼───────┼─────────┼──────────┤

@@ -1,3 +1,4 @@
+import {stripVTControlCharacters} from 'node:util';
 import {expect, test} from 'vitest';
 import {renderTable} from '../../src/ui/table.ts';
 
@@ -6,7 +7,7 @@ const done = ['incbackup/12', 'true', 'SUCCESS', 'Done'];
 const notes = ['Created by: root', 'Create time: 2025-12-26T13:05:24Z', 'End time: 2025-12-26T13:05:25Z'];
 
 test('one row with notes is drawn as the original draws it', () => {
-  expect(renderTable(columns, [{cells: done, notes}], undefined)).toBe(`\
+  expect(renderTable(columns, [{cells: done, notes}], {terminalColumns: undefined, colors: false})).toBe(`\
 ┌──────────────┬───────┬─────────┬──────────┐
 │ id           │ ready │ status  │ progress │
 ├──────────────┼───────┼─────────┼──────────┤
@@ -21,7 +22,7 @@ test('one row with notes is drawn as the original draws it', () => {
 
 test('the divider after notes opens the columns again, and without notes they stay open to the bottom', () => {
   const rows = [{cells: ['a', 'b'], notes: ['n']}, {cells: ['c', 'd']}, {cells: ['e', 'f']}];
-  expect(renderTable(['x', 'y'], rows, undefined)).toBe(`\
+  expect(renderTable(['x', 'y'], rows, {terminalColumns: undefined, colors: false})).toBe(`\
 ┌───┬───┐
 │ x │ y │
 ├───┼───┤
@@ -37,7 +38,9 @@ test('the divider after notes opens the columns again, and without notes they st
 });
 
 test('wide characters count as the two columns that they take', () => {
-  expect(renderTable(['名前'], [{cells: ['注文']}, {cells: ['a']}], undefined)).toBe(`\
+  expect(
+    renderTable(['名前'], [{cells: ['注文']}, {cells: ['a']}], {terminalColumns: undefined, colors: false}),
+  ).toBe(`\
 ┌──────┐
 │ 名前 │
 ├──────┤
@@ -50,7 +53,7 @@ test('wide characters count as the two columns that they take', () => {
 
 test('a narrow terminal takes from the widest column first, and its cells wrap', () => {
   const rows = [{cells: ['fullbackup/12', 'TransferData (12.34%)']}];
-  expect(renderTable(['id', 'progress'], rows, 34)).toBe(`\
+  expect(renderTable(['id', 'progress'], rows, {terminalColumns: 34, colors: false})).toBe(`\
 ┌───────────────┬────────────────┐
 │ id            │ progress       │
 ├───────────────┼────────────────┤
@@ -64,13 +67,13 @@ test('at 40 columns no line is longer than the terminal', () => {
   const rows = [
     {cells: ['fullbackup/1234567', 'false', 'PROGRESS', 'TransferData (12.34%)'], notes: ['x'.repeat(100)]},
   ];
-  const lines = renderTable(columns, rows, 40).trimEnd().split('\n');
+  const lines = renderTable(columns, rows, {terminalColumns: 40, colors: false}).trimEnd().split('\n');
   expect(lines.map((line) => line.length)).toEqual(lines.map(() => 40));
   expect(lines.join('').match(/x/g)).toHaveLength(100);
 });
 
 test('a table never gets narrower than a few letters a column, whatever the terminal says', () => {
-  const lines = renderTable(columns, [{cells: done, notes}], 1)
+  const lines = renderTable(columns, [{cells: done, notes}], {terminalColumns: 1, colors: false})
     .trimEnd()
     .split('\n');
   expect(new Set(lines.map((line) => line.length))).toEqual(new Set([4 * 7 + 1]));
@@ -78,14 +81,29 @@ test('a table never gets narrower than a few letters a column, whatever the term
 
 test('on a terminal a long note wraps under its own beginning; in a pipe it stays whole', () => {
   const rows = [{cells: ['fullbackup/1'], notes: ['Issues: ', '  - no space left on the device']}];
-  expect(renderTable(['id'], rows, 80)).toContain('│   - no space │\n│     left on  │\n│     the      │');
-  expect(renderTable(['id'], rows, undefined)).toContain('│   - no space left on the device │\n');
+  expect(renderTable(['id'], rows, {terminalColumns: 80, colors: false})).toContain(
+    '│   - no space │\n│     left on  │\n│     the      │',
+  );
+  expect(renderTable(['id'], rows, {terminalColumns: undefined, colors: false})).toContain(
+    '│   - no space left on the device │\n',
+  );
 });
 
 test('a name cannot move the cursor, forge a line or turn the text around', () => {
-  const text = renderTable(['id'], [{cells: ['a\u001b[2Jb\nc\u202ed\u009be\0'], notes: ['x\r│ forged']}], undefined);
+  const text = renderTable(['id'], [{cells: ['a\u001b[2Jb\nc\u202ed\u009be\0'], notes: ['x\r│ forged']}], {
+    terminalColumns: undefined,
+    colors: false,
+  });
   expect(text).toContain('│ a\\x1b[2Jb\\nc\\u202ed\\x9be\\0 │');
   expect(text).toContain('│ x\\r│ forged');
   // biome-ignore lint/suspicious/noControlCharactersInRegex: their absence is what is tested
   expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+});
+
+test('colours lie around whole cells, so that widths stay what they are', () => {
+  const rows = [{cells: ['1', 'ERROR'], colors: {1: 'red'}}] as const;
+  const plain = renderTable(['id', 'status'], rows, {terminalColumns: undefined, colors: false});
+  const colored = renderTable(['id', 'status'], rows, {terminalColumns: undefined, colors: true});
+  expect(colored).toContain('│ 1  │\u001b[31m ERROR  \u001b[39m│');
+  expect(stripVTControlCharacters(colored)).toBe(plain);
 });

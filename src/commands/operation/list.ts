@@ -10,7 +10,7 @@ import {
 } from '../../ops/index.ts';
 import {renderOperationList, renderOperationListLine} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
-import {addFormatOption, type FormatFlags, formatOf, type OperationFormat, terminalColumns} from '../format-option.ts';
+import {addFormatOption, type FormatFlags, formatOf, type OperationFormat, tableStyle} from '../format-option.ts';
 import {helpTail} from '../help.ts';
 
 export type OperationListOptions = {
@@ -52,7 +52,7 @@ export async function runOperationList(deps: Deps, options: OperationListOptions
   const journal = await deps.journal();
   const found = journal.list({page, pageSize, ...(kind === undefined ? {} : {kinds: kindsUnder(kind)})});
   const text =
-    format === 'pretty' ? renderOperationList(found, terminalColumns(deps)) : renderOperationListLine(found, format);
+    format === 'pretty' ? renderOperationList(found, tableStyle(deps)) : renderOperationListLine(found, format);
   deps.stdout.write(text);
   return ExitStatus.done;
 }

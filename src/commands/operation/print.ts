@@ -2,11 +2,11 @@ import {ExitStatus} from '../../errors/index.ts';
 import type {Operation} from '../../ops/index.ts';
 import {renderOperation, renderOperationLine} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
-import {type OperationFormat, terminalColumns} from '../format-option.ts';
+import {type OperationFormat, tableStyle} from '../format-option.ts';
 
 export function printOperation(deps: Deps, operation: Operation, format: OperationFormat): void {
   const text =
-    format === 'pretty' ? renderOperation(operation, terminalColumns(deps)) : renderOperationLine(operation, format);
+    format === 'pretty' ? renderOperation(operation, tableStyle(deps)) : renderOperationLine(operation, format);
   deps.stdout.write(text);
 }
 
