@@ -1,9 +1,9 @@
-import {execFileSync} from 'node:child_process';
-import {existsSync} from 'node:fs';
+import {execFileSync, spawn, spawnSync} from 'node:child_process';
+import {cpSync, existsSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {bareEnv, bkpFile, runBkp, temporaryHome} from '../../helpers/bkp.ts';
-import {addFailed, addSucceeded, journalAt} from '../../helpers/journal.ts';
+import {addFailed, addRunning, addSucceeded, journalAt} from '../../helpers/journal.ts';
 
 // The public cases of operations that need no backup, by their numbers, against the real bkp.
 
@@ -114,3 +114,44 @@ test.skipIf(!existsSync(oldNode) || !isOld())(
     expect(() => run('operation', 'get', '9999')).toThrow(expect.objectContaining({status: 10}));
   },
 );
+
+test.skipIf(!existsSync(oldNode) || !isOld())('what an old Node is sent, the new one gets', async () => {
+  const {home, remove} = temporaryHome();
+  const journal = journalAt(home);
+  try {
+    addRunning(journal);
+    const child = spawn(oldNode, [bkpFile, 'operation', 'watch'], {
+      env: bareEnv({home}),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const ended = new Promise((resolve) => child.on('exit', (status, signal) => resolve([status, signal])));
+    let talk = '';
+    child.stderr.on('data', (data) => {
+      talk += data;
+    });
+    child.stdout.once('data', () => child.kill('SIGTERM'));
+    expect(await ended).toEqual([0, null]);
+    expect(talk).toContain('fullbackup/1 goes on without you.');
+  } finally {
+    journal.close();
+    remove();
+  }
+});
+
+test.skipIf(!existsSync(oldNode) || !isOld())('an old Node alone says in one line what is needed', () => {
+  const {home, remove} = temporaryHome();
+  try {
+    cpSync(bkpFile, join(home, 'bin/bkp.js'));
+    writeFileSync(join(home, 'package.json'), '{"type": "module"}');
+    const {status, stdout, stderr} = spawnSync(oldNode, [join(home, 'bin/bkp.js')], {encoding: 'utf8'});
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^bkp: Node 24 or newer is needed, this is \d+\.\d+\.\d+; get it from .*\n$/);
+  } finally {
+    remove();
+  }
+});
+
+test('a name in an error cannot draw on the terminal', async () => {
+  const {stderr} = await bkp('operation', 'get\u001b[2J\u202e');
+  expect(stderr).toContain("unknown command 'get\\u001b[2J\\u202e'");
+});
