@@ -8,7 +8,7 @@ const failed = anOperation({
   state: done({status: 'ERROR', error, issues: [{message: 'its worker is gone'}], result: {}}),
 });
 const finished = anOperation({
-  progress: {phase: 'TransferData', bytesDone: 9, bytesTotal: 9, itemsDone: 1, percent: 100},
+  progress: {phase: 'TransferData', bytesDone: 9, bytesTotal: 9, itemsDone: 1, percent: 100, bytesPerSecond: 9},
   state: done({status: 'SUCCESS', result: {backup: 'shop/20251226130524Z_full', rows: 3, storedBytes: 9}}),
 });
 const active = anOperation({state: running(), progress: transfer, backup: 'shop/20251226130524Z_full'});
@@ -43,10 +43,10 @@ test('json: what finished has an end and a result, what failed has an issue', ()
   expect(own(finished)).toMatchObject({
     ready: true,
     status: 'SUCCESS',
-    progress: {phase: 'Done', percent: 100},
     endTime: '2025-12-26T13:05:25Z',
     result: {backup: 'shop/20251226130524Z_full', rows: 3, storedBytes: 9},
   });
+  expect(own(finished).progress).toEqual({phase: 'Done', percent: 100, bytesDone: 9, bytesTotal: 9});
   expect(own(failed)).toMatchObject({
     ready: true,
     status: 'ERROR',
