@@ -13,7 +13,7 @@ import type {ChunkId, Recipe} from './types.ts';
 /** One read of the store brings at most this many plain bytes (one chunk may be more). */
 const groupBytes = 4 * 1024 * 1024;
 
-/** Groups read ahead, so at most about 16 MiB of usual chunks wait for the reader. */
+/** Groups read ahead, so at most about 12 MiB of usual chunks wait for the reader. */
 const groupsAtOnce = 3;
 
 /** Bases kept for the next chunk that needs them: neighbours in a stream have neighbours as bases. */
@@ -101,7 +101,7 @@ export class ChunkReader {
 
   async #loadGroup({ids, locations}: Group, recovery: Recovery): Promise<Uint8Array[]> {
     try {
-      if (locations.length === ids.length) return await this.readRange(locations, (base) => this.base(base, recovery));
+      if (locations.length === ids.length) return await this.#readRange(locations, recovery);
     } catch (error) {
       if (!isDamage(error)) throw error;
     }
@@ -112,20 +112,34 @@ export class ChunkReader {
   }
 
   /**
-   * Chunks that lie one after the other in one pack, with one read of the store.
-   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` naming the first chunk that is not as it should be
+   * Chunks that lie one after the other in one pack, with one read of the store; all in memory at once.
+   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` naming a chunk that is not as it should be
    */
-  async readRange(locations: readonly Location[], base: (id: ChunkId) => Promise<Uint8Array>): Promise<Uint8Array[]> {
+  async #readRange(locations: readonly Location[], recovery: Recovery): Promise<Uint8Array[]> {
+    const stored = await this.#getRange(locations);
+    return Promise.all(locations.map((location) => this.#decode(location, stored, locations[0]!.offset, recovery)));
+  }
+
+  /** The same, but only to see whether they are as they should be: one chunk in memory at a time. */
+  async checkRange(locations: readonly Location[], recovery: Recovery): Promise<void> {
+    const stored = await this.#getRange(locations);
+    for (const location of locations) await this.#decode(location, stored, locations[0]!.offset, recovery);
+  }
+
+  #getRange(locations: readonly Location[]): Promise<Uint8Array> {
     const first = locations[0]!;
     const last = locations.at(-1)!;
-    const range = {start: first.offset, end: last.offset + last.storedBytes};
-    const stored = await this.#store.get(packKey(first.pack), range);
-    const chunks: Uint8Array[] = [];
-    for (const location of locations) {
-      const at = location.offset - first.offset;
-      chunks.push(await decodeAt(location, stored.subarray(at, at + location.storedBytes), base));
+    return this.#store.get(packKey(first.pack), {start: first.offset, end: last.offset + last.storedBytes});
+  }
+
+  async #decode(location: Location, stored: Uint8Array, from: number, recovery: Recovery): Promise<Uint8Array> {
+    const base = location.base === undefined ? undefined : await this.base(location.base, recovery);
+    const at = location.offset - from;
+    try {
+      return await decodeChunk(location, stored.subarray(at, at + location.storedBytes), base);
+    } catch (error) {
+      throw chunkDamaged(location, error);
     }
-    return chunks;
   }
 
   /** One chunk, from any of its places. @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` */
@@ -146,7 +160,7 @@ export class ChunkReader {
     let error: unknown;
     for (const location of this.#index.locations(id).filter(usable)) {
       try {
-        const [bytes] = await this.readRange([location], (base) => this.base(base, recovery));
+        const [bytes] = await this.#readRange([location], recovery);
         return {bytes: bytes!};
       } catch (problem) {
         if (!isDamage(problem)) throw problem;
@@ -201,26 +215,13 @@ export class Recovery {
   }
 }
 
-async function decodeAt(
-  location: Location,
-  stored: Uint8Array,
-  base: (id: ChunkId) => Promise<Uint8Array>,
-): Promise<Uint8Array> {
-  const plainBase = location.base === undefined ? undefined : await base(location.base);
-  try {
-    return await decodeChunk(location, stored, plainBase);
-  } catch (error) {
-    const problem = damaged(
-      packKey(location.pack),
-      `chunk ${location.id} at byte ${location.offset} is not what was written`,
-      error,
-    );
-    throw new BkpError(problem.code, problem.message, {
-      cause: error,
-      ...(problem.next === undefined ? {} : {next: problem.next}),
-      context: {...problem.context, chunk: location.id, pack: location.pack},
-    });
-  }
+function chunkDamaged({id, pack, offset}: Location, cause: unknown): BkpError {
+  const {code, message, next} = damaged(packKey(pack), `chunk ${id} at byte ${offset} is not what was written`);
+  return new BkpError(code, message, {
+    cause,
+    ...(next === undefined ? {} : {next}),
+    context: {key: packKey(pack), pack, chunk: id},
+  });
 }
 
 export function chunkMissing(id: ChunkId): BkpError {

@@ -1,3 +1,4 @@
+import {assert, unreachable} from '../errors/index.ts';
 import {type ChunkEncoding, chunkEncodings} from './entry.ts';
 import {chunkId} from './hash.ts';
 import type {ChunkId} from './types.ts';
@@ -42,8 +43,26 @@ export type Decodable = {id: ChunkId; plainBytes: number; encoding: ChunkEncodin
  * @throws Error in words, when the stored bytes are not this chunk's; the caller knows where they came from
  */
 export async function decodeChunk(chunk: Decodable, stored: Uint8Array, base?: Uint8Array): Promise<Uint8Array> {
-  const plain = chunk.encoding === chunkEncodings.plain ? stored : await decompress(stored, chunk.plainBytes, base);
+  const plain = await decode(chunk, stored, base);
   if (plain.length !== chunk.plainBytes) throw new Error(`it has ${plain.length} bytes instead of ${chunk.plainBytes}`);
   if (chunkId(plain) !== chunk.id) throw new Error('its hash is not its id');
   return plain;
+}
+
+function decode(
+  {encoding, plainBytes}: Decodable,
+  stored: Uint8Array,
+  base?: Uint8Array,
+): Promise<Uint8Array> | Uint8Array {
+  switch (encoding) {
+    case chunkEncodings.plain:
+      return stored;
+    case chunkEncodings.zstd:
+      return decompress(stored, plainBytes);
+    case chunkEncodings.zstdWithBase:
+      assert(base !== undefined, 'the base of a difference is at hand');
+      return decompress(stored, plainBytes, base);
+    default:
+      return unreachable(encoding);
+  }
 }

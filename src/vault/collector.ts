@@ -198,7 +198,7 @@ export class Collector implements VaultCollector {
       const chunks = closure.chunksOf(pack);
       try {
         // All are checked before the first is copied: half a pack moved would free nothing.
-        for (const chunk of chunks) await reader.readRange([chunk], (base) => reader.base(base, recovery));
+        for (const chunk of chunks) await reader.checkRange([chunk], recovery);
       } catch (error) {
         if (!isDamage(error)) throw error;
         continue;

@@ -32,11 +32,11 @@ export type VaultOptions = {
   create?: boolean;
   /** Where the copy of the index is kept between runs; may be deleted at any time. Absent: read from the store at each opening. */
   cacheFile?: string;
-  /** zstd level of new chunks. */
+  /** zstd level of new chunks. Default 1: level 3 takes 40 % more time for a ninth less of a shop’s rows. */
   compressionLevel?: number;
-  /** Chunks compressed at once. */
+  /** Chunks compressed at once. Default 6: more than the thread pool has threads, so none waits for the event loop. */
   encodesAtOnce?: number;
-  /** Packs uploaded at once; each costs up to 24 MiB of memory, and one more is being filled. */
+  /** Packs uploaded at once; each costs up to 24 MiB of memory, and one more is being filled. Default 2. */
   uploadsAtOnce?: number;
   /** How long `writer` and `collector` wait for others. Default a minute. */
   lockWaitMs?: number;
@@ -54,9 +54,9 @@ type Settings = Required<
 >;
 
 const settingsOf = (options: VaultOptions): Settings => ({
-  compressionLevel: options.compressionLevel ?? 3,
-  encodesAtOnce: options.encodesAtOnce ?? 4,
-  uploadsAtOnce: options.uploadsAtOnce ?? 1,
+  compressionLevel: options.compressionLevel ?? 1,
+  encodesAtOnce: options.encodesAtOnce ?? 6,
+  uploadsAtOnce: options.uploadsAtOnce ?? 2,
   lockWaitMs: options.lockWaitMs ?? 60_000,
   graceMs: options.graceMs ?? 60 * 60 * 1000,
 });

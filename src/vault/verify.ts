@@ -14,7 +14,7 @@ import type {Finding, PackId, Recipe, VerifyLevel} from './types.ts';
 /** Objects looked at at once. */
 const looksAtOnce = 4;
 
-/** One read of a pack brings at most this much; a gap of what is not needed is read over when it is small. */
+/** One read of a pack brings at most this much (or one chunk). */
 const readBytes = 4 * 1024 * 1024;
 
 export type VerifyOptions = {
@@ -136,20 +136,19 @@ async function checkData(
   findings: Findings,
   signal?: AbortSignal,
 ): Promise<void> {
-  const check = async (run: readonly Location[]) => {
-    await reader.readRange(run, (base) => reader.base(base, recovery));
-  };
   for (const run of runs(chunks)) {
     signal?.throwIfAborted();
     try {
-      await check(run);
+      await reader.checkRange(run, recovery);
     } catch (error) {
       if (!isDamage(error)) throw error;
       // Which ones? Each by itself.
       for (const chunk of run) {
-        await check([chunk]).catch((problem: unknown) =>
-          findings.addError(problem, {key: packKey(chunk.pack), pack: chunk.pack, chunk: chunk.id}),
-        );
+        await reader
+          .checkRange([chunk], recovery)
+          .catch((problem: unknown) =>
+            findings.addError(problem, {key: packKey(chunk.pack), pack: chunk.pack, chunk: chunk.id}),
+          );
       }
     }
   }

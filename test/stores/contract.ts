@@ -1,0 +1,125 @@
+import {expect, test} from 'vitest';
+import type {Store} from '../../src/stores/index.ts';
+
+const bytes = (text: string) => Buffer.from(text);
+const text = async (store: Store, key: string, range?: {start: number; end: number}) =>
+  Buffer.from(await store.get(key, range)).toString();
+
+async function keys(store: Store, prefix: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const {key} of store.list(prefix)) found.push(key);
+  return found;
+}
+
+/** What every store does. `open` gives an empty store; what it makes is removed by its caller. */
+export function storeContract(open: () => Promise<Store>): void {
+  test('what was put is read back, whole and in ranges', async () => {
+    const store = await open();
+    expect(await store.put('a/b.json', bytes('0123456789'))).toBe('written');
+    expect(await text(store, 'a/b.json')).toBe('0123456789');
+    expect(await text(store, 'a/b.json', {start: 0, end: 1})).toBe('0');
+    expect(await text(store, 'a/b.json', {start: 3, end: 10})).toBe('3456789');
+    expect(await text(store, 'a/b.json', {start: 4, end: 4})).toBe('');
+    await store.put('empty', bytes(''));
+    expect(await text(store, 'empty')).toBe('');
+  });
+
+  test('what is read is a copy', async () => {
+    const store = await open();
+    const body = bytes('hello');
+    await store.put('key', body);
+    body[0] = 0;
+    (await store.get('key'))[1] = 0;
+    expect(await text(store, 'key')).toBe('hello');
+  });
+
+  test('put without ifAbsent replaces', async () => {
+    const store = await open();
+    await store.put('key', bytes('a long first value'));
+    expect(await store.put('key', bytes('second'))).toBe('written');
+    expect(await text(store, 'key')).toBe('second');
+  });
+
+  test('of many writers of one absent key exactly one wins', async () => {
+    const store = await open();
+    const values = Array.from({length: 16}, (_, n) => `value ${n}`);
+    const outcomes = await Promise.all(values.map((value) => store.put('deep/er/key', bytes(value), {ifAbsent: true})));
+    expect(outcomes.filter((outcome) => outcome === 'written')).toHaveLength(1);
+    expect(await text(store, 'deep/er/key')).toBe(values[outcomes.indexOf('written')]);
+    expect(await store.put('deep/er/key', bytes('late'), {ifAbsent: true})).toBe('exists');
+    expect(await keys(store, '')).toEqual(['deep/er/key']);
+  });
+
+  test('an absent object is OBJECT_MISSING, a range past the end OBJECT_DAMAGED', async () => {
+    const store = await open();
+    await store.put('a/b', bytes('12345'));
+    await expect(store.get('nothing')).rejects.toMatchObject({code: 'OBJECT_MISSING', context: {key: 'nothing'}});
+    await expect(store.get('a')).rejects.toMatchObject({code: 'OBJECT_MISSING'});
+    await expect(store.get('a/b/c')).rejects.toMatchObject({code: 'OBJECT_MISSING'});
+    await expect(store.get('a/b', {start: 2, end: 6})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+  });
+
+  test('stat tells size and time, and undefined for what is not there', async () => {
+    const store = await open();
+    await store.put('a/b', bytes('12345'));
+    expect(await store.stat('a/b')).toMatchObject({key: 'a/b', sizeBytes: 5, modifiedAtMs: expect.any(Number)});
+    for (const absent of ['a', 'a/c', 'a/b/c', 'x']) expect(await store.stat(absent)).toBeUndefined();
+  });
+
+  test('list is sorted by key over folders, and keeps to its prefix', async () => {
+    const store = await open();
+    const all = ['a', 'b-c', 'b.d', 'b/1', 'b/10', 'b/2/x', 'b/2-', 'b0', '.hidden/x', 'Z', 'b~', 'b%41'];
+    for (const key of all) await store.put(key, bytes(key));
+    expect(await keys(store, '')).toEqual([...all].sort());
+    expect(await keys(store, 'b/')).toEqual(['b/1', 'b/10', 'b/2-', 'b/2/x']);
+    expect(await keys(store, 'b/2/')).toEqual(['b/2/x']);
+    expect(await keys(store, 'none/')).toEqual([]);
+    for await (const facts of store.list('b/2/')) expect(facts.sizeBytes).toBe(5);
+  });
+
+  test('delete removes what is there and does not mind what is not', async () => {
+    const store = await open();
+    for (const key of ['a/1', 'a/2', 'b']) await store.put(key, bytes(key));
+    await store.delete(['a/1', 'a/none', 'none/at/all', 'b']);
+    expect(await keys(store, '')).toEqual(['a/2']);
+    await store.delete(['a/2', 'a/2']);
+    expect(await keys(store, '')).toEqual([]);
+    await store.put('a/3', bytes('again'));
+    expect(await text(store, 'a/3')).toBe('again');
+  });
+
+  const outside = [
+    '..',
+    '../x',
+    'a/../b',
+    '.',
+    'a/./b',
+    '/etc/passwd',
+    'a//b',
+    '',
+    'a/',
+    'a\\b',
+    'a\0b',
+    'a\nb',
+    'a b',
+    'ä',
+    'a:b',
+    `${'x'.repeat(256)}`,
+  ];
+  test.each(outside)('%j is not a key and never reaches the store', async (key) => {
+    const store = await open();
+    const calls = [
+      () => store.put(key, bytes('x')),
+      () => store.get(key),
+      () => store.stat(key),
+      () => store.delete([key]),
+    ];
+    for (const call of calls) await expect((async () => call())()).rejects.toThrow('is not a key');
+    expect(await keys(store, '')).toEqual([]);
+  });
+
+  test.each(['packs', '../', '/', 'a/../', 'a//'])('%j is not a prefix', async (prefix) => {
+    const store = await open();
+    await expect(keys(store, prefix)).rejects.toThrow('is not a prefix');
+  });
+}

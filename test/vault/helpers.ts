@@ -1,0 +1,121 @@
+import type {Store} from '../../src/stores/index.ts';
+import {openMemoryStore} from '../../src/stores/index.ts';
+import {
+  type Clock,
+  type Host,
+  type Manifest,
+  openVault,
+  type Piece,
+  type Recipe,
+  type Vault,
+  type VaultOptions,
+} from '../../src/vault/index.ts';
+
+/** Bytes that do not compress, the same for the same seed. */
+export function noise(sizeBytes: number, seed: number): Buffer {
+  const bytes = Buffer.alloc(sizeBytes);
+  let state = (seed * 2654435761 + 1) >>> 0 || 1;
+  for (let at = 0; at < sizeBytes; at++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    state >>>= 0;
+    bytes[at] = state;
+  }
+  return bytes;
+}
+
+/** A copy with some bytes changed. */
+export function changed(bytes: Uint8Array, ...positions: number[]): Buffer {
+  const copy = Buffer.from(bytes);
+  for (const position of positions) copy[position]! ^= 0xff;
+  return copy;
+}
+
+/** Time that moves only when a test or a wait says so. */
+export type FakeClock = Clock & {advance(ms: number): void};
+
+export function fakeClock(): FakeClock {
+  let nowMs = 0;
+  const timers = new Set<{everyMs: number; nextMs: number; work: () => void}>();
+  const advance = (ms: number) => {
+    nowMs += ms;
+    for (const timer of timers) {
+      while (timer.nextMs <= nowMs) {
+        timer.nextMs += timer.everyMs;
+        timer.work();
+      }
+    }
+  };
+  return {
+    nowMs: () => 1_795_000_000_000 + nowMs,
+    monotonicMs: () => nowMs,
+    sleep: async (ms, signal) => {
+      signal?.throwIfAborted();
+      advance(ms);
+      // What the timers began comes to its end.
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    },
+    every: (everyMs, work) => {
+      const timer = {everyMs, nextMs: nowMs + everyMs, work};
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+    advance,
+  };
+}
+
+/** A process on one machine; `alive` can be set to false. */
+export function fakeHost(pid: number, space: string | undefined = 'boot-1/pids-1'): Host & {dead: Set<number>} {
+  const dead = new Set<number>();
+  return {
+    name: 'host-1',
+    pid,
+    started: '1',
+    ...(space === undefined ? {} : {space}),
+    dead,
+    isAlive: (other) => !dead.has(other),
+  };
+}
+
+export const open = (store: Store, options: Partial<VaultOptions> = {}): Promise<Vault> =>
+  openVault({store, create: true, ...options});
+
+export const newStore = () => openMemoryStore();
+
+export const manifestKey = (name: string) => `.backups/collections/shop/${name}/manifest`;
+
+export const manifestOf = (...streams: Recipe[]): Manifest => ({kind: 'test', streams, body: {note: 'a test'}});
+
+/** One backup of one stream, committed. */
+export async function backup(vault: Vault, name: string, pieces: Iterable<Piece>): Promise<Recipe> {
+  const writer = await vault.writer({purpose: `backup ${name}`});
+  try {
+    const recipe = await writer.write(pieces);
+    await writer.commit(manifestKey(name), manifestOf(recipe));
+    return recipe;
+  } finally {
+    await writer.close();
+  }
+}
+
+export async function readAll(vault: Vault, recipe: Recipe): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of vault.read(recipe)) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+export async function keysOf(store: Store, prefix = ''): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const {key} of store.list(prefix)) keys.push(key);
+  return keys;
+}
+
+/** Every manifest of the vault verifies without a finding. */
+export async function findings(vault: Vault, level: 'structure' | 'data' = 'data') {
+  const found = [];
+  for await (const key of vault.keys('.backups/')) {
+    if (key.endsWith('/manifest')) found.push(...(await vault.verify((await vault.manifest(key)).streams, {level})));
+  }
+  return found;
+}
