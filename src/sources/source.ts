@@ -5,7 +5,8 @@ export type TableName = string;
 
 /** What stands in the way of a table's being in a collection, or in one with increments. */
 export type TableFacts =
-  | {name: TableName; state: 'absent'}
+  /** `reason`: when it is not the table alone that is missing, but its database. */
+  | {name: TableName; state: 'absent'; reason?: string}
   /** Cannot be backed up as a table at all (a view, a virtual table); `reason` ends in what to do instead. */
   | {name: TableName; state: 'unsupported'; reason: string}
   /** `fullOnly`: why no increments are possible (no declared primary key), absent when they are. */
@@ -56,7 +57,7 @@ export interface BaseStream extends AsyncIterable<BaseSegment> {
 
 /**
  * What changed in one table since a mark: first every key that was touched, then the rows that those keys have now.
- * A key without a row is a delete. Both are empty when nothing was touched.
+ * A key without a row is a delete. Both are empty when nothing was touched. A key with a NULL in it can have many rows.
  */
 export type DeltaStream = {
   keys: AsyncIterable<Segment>;
@@ -117,10 +118,17 @@ export type PublishedTable = {name: TableName; rows: number};
 export interface Staging {
   /** Rows of a base layer. Returns the rows now loaded. */
   load(table: TableName, segment: Uint8Array): number;
-  /** A delta layer: first all its key segments (these rows go), then all its row segments (these come). */
+  /**
+   * A delta layer: first all its key segments (these rows go), then all its row segments (these come, by `load`).
+   * @returns the keys in the segment, whether they had a row or not
+   */
   removeKeys(table: TableName, segment: Uint8Array): number;
   /** Indexes, the database's own check; the counts of rows. Nothing is visible yet. */
-  finish(options: {check: 'quick' | 'full'; signal?: AbortSignal; progress?: (step: string) => void}): Promise<readonly PublishedTable[]>;
+  finish(options: {
+    check: 'quick' | 'full';
+    signal?: AbortSignal;
+    progress?: (step: string) => void;
+  }): Promise<readonly PublishedTable[]>;
   /**
    * All tables become visible in one transaction, or none does.
    * @param options.resume start tracking for this owner in the same transaction, from `mark` on

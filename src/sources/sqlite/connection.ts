@@ -1,0 +1,202 @@
+import {accessSync, constants, statSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {DatabaseSync, type StatementSync} from 'node:sqlite';
+import {pathToFileURL} from 'node:url';
+import {BkpError, systemCode} from '../../errors/index.ts';
+import {translated} from './errors.ts';
+
+/** A value as SQLite has it: integers are always bigint, so that no digit is lost. */
+export type Value = null | bigint | number | string | Uint8Array;
+export type Row = Readonly<Record<string, Value>>;
+
+/** Long enough for a writer's transaction to end, short enough for somebody who waits at a prompt. */
+export const busyTimeoutMs = 5000;
+
+export type ConnectOptions = {
+  /** Make the file when there is none. Default false. */
+  create?: boolean;
+  busyTimeoutMs?: number;
+};
+
+/**
+ * One connection to one database file, with SQLite's errors translated.
+ * The only class that holds a `DatabaseSync` on a file.
+ */
+export class Connection {
+  readonly path: string;
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /** @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` | `SOURCE_LOCKED` */
+  constructor(path: string, options: ConnectOptions = {}) {
+    this.path = path;
+    if (options.create !== true) checkFile(path);
+    this.#db = open(path, options);
+    try {
+      // The header is read by the first look into the schema; only then SQLite knows whether it is a database.
+      this.#db.prepare('SELECT count(*) FROM main.sqlite_schema').get();
+    } catch (error) {
+      this.#db.close();
+      throw translated(error, path);
+    }
+  }
+
+  exec(sql: string): void {
+    this.#try(() => this.#db.exec(sql));
+  }
+
+  /** @returns rows changed */
+  run(sql: string, ...params: Value[]): number {
+    return this.#try(() => Number(this.#statement(sql).run(...params).changes));
+  }
+
+  get(sql: string, ...params: Value[]): Row | undefined {
+    return this.#try(() => this.#statement(sql).get(...params) as Row | undefined);
+  }
+
+  all(sql: string, ...params: Value[]): Row[] {
+    return this.#try(() => this.#statement(sql).all(...params) as Row[]);
+  }
+
+  /** The first column of the first row; undefined without a row. */
+  value(sql: string, ...params: Value[]): Value | undefined {
+    const row = this.get(sql, ...params);
+    return row === undefined ? undefined : Object.values(row)[0];
+  }
+
+  number(sql: string, ...params: Value[]): number {
+    return Number(this.value(sql, ...params) ?? 0);
+  }
+
+  /** @throws what SQLite says about the statement; nothing is executed */
+  check(sql: string): void {
+    this.#db.prepare(sql);
+  }
+
+  /** Attached databases are named; the image is a copy. */
+  serialize(schema: string): Uint8Array {
+    return this.#try(() => this.#db.serialize(schema));
+  }
+
+  /** Replaces an attached database by an image; not within a transaction. */
+  deserialize(schema: string, image: Uint8Array): void {
+    // Node finalizes all statements of the connection here.
+    this.#statements.clear();
+    this.#try(() => this.#db.deserialize(image, {dbName: schema}));
+  }
+
+  /** All or nothing, under the write lock from the start. */
+  write<T>(body: () => T): T {
+    this.exec('BEGIN IMMEDIATE');
+    try {
+      const result = body();
+      this.exec('COMMIT');
+      return result;
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
+  }
+
+  rollback(): void {
+    if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+  }
+
+  close(): void {
+    this.#statements.clear();
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      statement.setReadBigInts(true);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #try<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      throw translated(error, this.path);
+    }
+  }
+}
+
+/** Runs `body` with a connection of its own. */
+export function withConnection<T>(path: string, options: ConnectOptions, body: (connection: Connection) => T): T {
+  const connection = new Connection(path, options);
+  try {
+    return body(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+function open(path: string, options: ConnectOptions): DatabaseSync {
+  // mode=rw: a file that went away meanwhile is not made anew; SQLite itself falls back to reading a read-only file.
+  const url = pathToFileURL(path);
+  url.searchParams.set('mode', options.create === true ? 'rwc' : 'rw');
+  // A database in WAL mode needs a writable folder for its shared memory, unless it is told that nobody writes.
+  if (options.create !== true && !writable(dirname(path)) && !sizeOf(`${path}-wal`))
+    url.searchParams.set('immutable', '1');
+  try {
+    return new DatabaseSync(url, {
+      timeout: options.busyTimeoutMs ?? busyTimeoutMs,
+      // Foreign keys may point to tables that are not here (yet).
+      enableForeignKeyConstraints: false,
+      // Older schemas hold string literals in double quotes; they must come back as they were.
+      enableDoubleQuotedStringLiterals: true,
+    });
+  } catch (error) {
+    throw translated(error, path);
+  }
+}
+
+/** Tells apart what SQLite reports as one "unable to open database file". */
+function checkFile(path: string): void {
+  try {
+    if (statSync(path).isDirectory()) {
+      throw new BkpError('SOURCE_UNAVAILABLE', `${path} is a directory, not a database`, {
+        next: 'name the database file itself: sqlite::path=…/app.db',
+      });
+    }
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    if (error instanceof BkpError) throw error;
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new BkpError('SOURCE_UNAVAILABLE', `there is no database at ${path}`, {
+        cause: error,
+        next: 'check the path of the source: bkp config get source',
+      });
+    }
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new BkpError('SOURCE_UNAVAILABLE', `this user may not read ${path}`, {
+        cause: error,
+        next: `give the user the right: chmod u+r '${path}', and the right to enter its folders`,
+      });
+    }
+    throw new BkpError('SOURCE_UNAVAILABLE', `${path} cannot be looked at`, {
+      cause: error,
+      next: 'check the path and its disk',
+    });
+  }
+}
+
+function writable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** 0 when there is no such file. */
+export function sizeOf(path: string): number {
+  return statSync(path, {throwIfNoEntry: false})?.size ?? 0;
+}

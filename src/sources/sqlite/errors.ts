@@ -1,0 +1,78 @@
+import {BkpError} from '../../errors/index.ts';
+
+/** Primary result codes, https://www.sqlite.org/rescode.html. */
+export const ResultCode = {
+  busy: 5,
+  locked: 6,
+  noMemory: 7,
+  readOnly: 8,
+  ioError: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  tooBig: 18,
+  notADatabase: 26,
+} as const;
+
+/** SQLITE_IOERR_NOMEM and the like share their primary code in the low byte. */
+export function resultCode(error: unknown): number | undefined {
+  const code = (error as {errcode?: unknown} | null)?.errcode;
+  return typeof code === 'number' ? code & 0xff : undefined;
+}
+
+/** What SQLite threw, as the error of bkp that says what to do; anything without a known cause stays as it is. */
+export function translated(error: unknown, path: string): unknown {
+  if (error instanceof BkpError) return error;
+  const because = {cause: error, context: {path}};
+  switch (resultCode(error)) {
+    case ResultCode.busy:
+    case ResultCode.locked:
+      return new BkpError('SOURCE_LOCKED', `the database ${path} stays locked by another process`, {
+        ...because,
+        next: 'let the other program finish its transaction, then try again',
+        retryable: true,
+      });
+    case ResultCode.corrupt:
+      return new BkpError('SOURCE_DAMAGED', `the database ${path} is damaged`, {
+        ...because,
+        next: `look at it with: sqlite3 '${path}' 'PRAGMA integrity_check'`,
+      });
+    case ResultCode.notADatabase:
+      return new BkpError('SOURCE_UNAVAILABLE', `${path} is not an SQLite database, or it is an encrypted one`, {
+        ...because,
+        next: 'check the path; an encrypted database has to be decrypted first, bkp cannot tell the two apart',
+      });
+    case ResultCode.full:
+      return new BkpError('SOURCE_FULL', `no space is left on the disk of ${path}`, {
+        ...because,
+        next: 'free some space there (or where temporary files lie), then try again',
+      });
+    case ResultCode.readOnly:
+      return new BkpError(
+        'PRECONDITION',
+        `the database ${path} cannot be written: the file or its folder is read-only`,
+        {
+          ...because,
+          next: 'give this user the right to write the file and its folder',
+        },
+      );
+    case ResultCode.cannotOpen:
+      return new BkpError('SOURCE_UNAVAILABLE', `the database ${path} cannot be opened`, {
+        ...because,
+        next: 'check that this user may read the file and may enter and write its folder',
+      });
+    case ResultCode.ioError:
+      return new BkpError('SOURCE_UNAVAILABLE', `reading or writing ${path} failed`, {
+        ...because,
+        next: 'look at the disk and at the system log',
+      });
+    case ResultCode.noMemory:
+      return new BkpError('SOURCE_UNAVAILABLE', `not enough memory to work on ${path}`, {
+        ...because,
+        next: 'a single row has to fit into memory a few times; free some memory',
+        retryable: true,
+      });
+    default:
+      return error;
+  }
+}

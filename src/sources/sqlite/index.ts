@@ -1,0 +1,162 @@
+import {accessSync, constants, statSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {BkpError} from '../../errors/index.ts';
+import type {
+  DatabaseFacts,
+  Mark,
+  Snapshot,
+  SnapshotOptions,
+  Staging,
+  TableFacts,
+  TableName,
+  TableSchema,
+  TableSource,
+} from '../source.ts';
+import {findTable, tableNames} from './catalog.ts';
+import {Connection, withConnection} from './connection.ts';
+import {requireFreeNames, requireNoStrayJournal} from './publish.ts';
+import {openSnapshot} from './snapshot.ts';
+import {removeDatabase, SqliteStaging, stagingPath} from './staging.ts';
+import {dropMarks, identityOf, listTracking} from './tracking.ts';
+
+const noKey =
+  'it has no declared primary key: its rows are told apart by rowids, and VACUUM gives them new ones; only full backups are possible';
+
+/** An SQLite database file. Every call opens the file for itself; only a snapshot and a staging keep it open. */
+export class SqliteSource implements TableSource {
+  readonly description: string;
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.description = `sqlite::path=${path}`;
+  }
+
+  identity(): string | undefined {
+    return this.#absent() ? undefined : withConnection(this.#path, {}, identityOf);
+  }
+
+  describe(tables: readonly TableName[] | 'all'): readonly TableFacts[] {
+    if (tables !== 'all' && this.#absent()) {
+      return tables.map((name) => ({name, state: 'absent', reason: `there is no database at ${this.#path}`}));
+    }
+    return withConnection(this.#path, {}, (connection) =>
+      (tables === 'all' ? tableNames(connection) : tables).map((name) => factsOf(connection, name)),
+    );
+  }
+
+  async snapshot(options: SnapshotOptions): Promise<Snapshot> {
+    const connection = new Connection(this.#path);
+    try {
+      return openSnapshot(connection, options);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  acknowledge(owner: string, mark: Mark): void {
+    withConnection(this.#path, {}, (connection) => connection.write(() => dropMarks(connection, owner, mark)));
+  }
+
+  untrack(owner: string): void {
+    if (this.#absent()) return;
+    withConnection(this.#path, {}, (connection) => {
+      // A database that was never tracked is not written to.
+      if (listTracking(connection).some((entry) => entry.owner === owner))
+        connection.write(() => dropMarks(connection, owner));
+    });
+  }
+
+  tracking(): readonly {owner: string; tables: readonly TableName[]; logRows: number}[] {
+    return this.#absent() ? [] : withConnection(this.#path, {}, listTracking);
+  }
+
+  async stage(schemas: readonly TableSchema[], options: {id: string; database: DatabaseFacts}): Promise<Staging> {
+    if (this.#absent()) {
+      requireFolder(this.#path);
+      requireNoStrayJournal(this.#path);
+    } else {
+      withConnection(this.#path, {}, (connection) => requireFreeNames(connection, schemas));
+    }
+    return new SqliteStaging(this.#path, stagingPath(this.#path, options.id), schemas, options.database);
+  }
+
+  discardStaging(id: string): void {
+    removeDatabase(stagingPath(this.#path, id));
+  }
+
+  inspect(): readonly {what: string; ok: boolean; detail: string; next?: string}[] {
+    return withConnection(this.#path, {}, (connection) => {
+      const mode = String(connection.value('PRAGMA main.journal_mode'));
+      const tables = tableNames(connection).map((name) => factsOf(connection, name));
+      const unsupported = tables.filter((table) => table.state === 'unsupported').map((table) => table.name);
+      const fullOnly = tables
+        .filter((table) => table.state === 'present' && table.fullOnly !== undefined)
+        .map((table) => table.name);
+      const writable = mayWrite(this.#path);
+      return [
+        {what: 'database', ok: true, detail: `${this.#path}, ${tables.length} tables`},
+        mode === 'wal'
+          ? {what: 'journal mode', ok: true, detail: 'WAL: writers go on while a backup reads'}
+          : {
+              what: 'journal mode',
+              ok: true,
+              detail: `${mode}: writers wait while a backup reads`,
+              next: `sqlite3 '${this.#path}' 'PRAGMA journal_mode = WAL' lets them go on`,
+            },
+        writable
+          ? {what: 'writable', ok: true, detail: 'change tracking and restores are possible'}
+          : {
+              what: 'writable',
+              ok: true,
+              detail: 'read-only: full backups are possible, increments and restores are not',
+            },
+        ...(unsupported.length === 0
+          ? []
+          : [{what: 'left out', ok: true, detail: `${unsupported.join(', ')} cannot be in a collection`}]),
+        ...(fullOnly.length === 0
+          ? []
+          : [
+              {
+                what: 'full only',
+                ok: true,
+                detail: `${fullOnly.join(', ')}: no declared primary key, so no increments`,
+              },
+            ]),
+      ];
+    });
+  }
+
+  close(): void {
+    // Nothing is kept open.
+  }
+
+  #absent(): boolean {
+    return statSync(this.#path, {throwIfNoEntry: false}) === undefined;
+  }
+}
+
+function factsOf(connection: Connection, name: TableName): TableFacts {
+  const found = findTable(connection, name);
+  if (found.kind !== 'table')
+    return {name: found.name, state: found.kind, ...('reason' in found ? {reason: found.reason} : {})} as TableFacts;
+  const {key} = found.table;
+  const fullOnly = key.kind === 'rowid' && key.column === undefined ? {fullOnly: noKey} : {};
+  return {name: found.table.name, state: 'present', ...fullOnly};
+}
+
+function mayWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    accessSync(dirname(path), constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function requireFolder(path: string): void {
+  if (statSync(dirname(path), {throwIfNoEntry: false})?.isDirectory()) return;
+  throw new BkpError('SOURCE_UNAVAILABLE', `the folder of ${path} is not there`, {next: `mkdir -p '${dirname(path)}'`});
+}

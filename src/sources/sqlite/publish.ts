@@ -1,0 +1,179 @@
+import {closeSync, fsyncSync, linkSync, openSync, statSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {BkpError, systemCode} from '../../errors/index.ts';
+import type {Mark, TableName, TableSchema} from '../source.ts';
+import {findTable} from './catalog.ts';
+import {type Connection, withConnection} from './connection.ts';
+import {quoteName} from './quote.ts';
+import {definitionOf, type KeptFacts} from './schema.ts';
+import type {Table} from './table.ts';
+import {ensureTracking, setMark} from './tracking.ts';
+
+export type PublishPlan = {
+  /** The database that gets the tables. */
+  target: string;
+  /** The staging file: complete, checked, without triggers. */
+  staged: string;
+  schemas: readonly TableSchema[];
+  facts: KeptFacts;
+  resume?: {owner: string; mark: Mark};
+};
+
+/** Writers of the target may wait for this long before we have the lock. */
+const lockTimeoutMs = 30_000;
+
+/** SQLite would play a left-over journal or WAL into whatever database comes to lie beside it. */
+export function requireNoStrayJournal(target: string): void {
+  for (const end of ['-wal', '-journal']) {
+    const stray = statSync(target + end, {throwIfNoEntry: false});
+    if (stray === undefined || stray.size === 0) continue;
+    throw new BkpError('PRECONDITION', `${target + end} lies there without its database`, {
+      cause: 'SQLite would play it into the restored file and damage it',
+      next: `move it away: mv '${target}${end}' '${target}${end}.old'`,
+    });
+  }
+}
+
+/** The staging file becomes the database: by a link, which never replaces a file that appeared meanwhile. */
+export function publishNewFile(connection: Connection, {target, staged, schemas, facts, resume}: PublishPlan): void {
+  requireNoStrayJournal(target);
+  connection.exec(
+    `PRAGMA user_version = ${Number(facts.user_version ?? 0)}; PRAGMA application_id = ${Number(facts.application_id ?? 0)}`,
+  );
+  finishTables(connection, schemas, resume);
+  // The mode is kept in the file. Changing it needs the file alone, so it comes last.
+  if (facts.journal_mode === 'wal') connection.exec('PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL');
+  connection.close();
+  syncPath(staged);
+  try {
+    linkSync(staged, target);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+    throw new BkpError('TABLE_EXISTS', `path exist: ${target} appeared while its tables were restored`, {
+      next: 'look at what made it; then restore again',
+    });
+  }
+  syncPath(dirname(target));
+}
+
+/**
+ * All tables in one transaction. SQLite copies a table and its indexes page by page (its transfer optimization,
+ * https://www.sqlite.org/src/file/src/insert.c, xferOptimization) when both sides have the very same schema and the
+ * new one is empty and has no triggers yet; so indexes are made before the rows, and triggers after them.
+ */
+export function publishIntoDatabase({target, staged, schemas, resume}: PublishPlan): void {
+  withConnection(target, {busyTimeoutMs: lockTimeoutMs}, (connection) => {
+    connection.exec('PRAGMA ignore_check_constraints = ON');
+    attach(connection, staged);
+    connection.write(() => {
+      requireFreeNames(connection, schemas);
+      for (const schema of schemas) {
+        const {table, indexes} = definitionOf(schema);
+        connection.exec(table);
+        for (const index of indexes) connection.exec(index);
+        copyRows(connection, schema.name);
+      }
+      finishTables(connection, schemas, resume);
+    });
+  });
+}
+
+function attach(connection: Connection, staged: string): void {
+  try {
+    connection.exec(`ATTACH '${staged.replaceAll("'", "''")}' AS staged; SELECT 1 FROM staged.sqlite_schema`);
+  } catch (error) {
+    if (!/encoding/i.test(String((error as Error).message))) throw error;
+    throw new BkpError('UNSUPPORTED', 'the backup and this database have different text encodings (UTF-8 and UTF-16)', {
+      cause: error,
+      next: 'restore into a new file with --source, which gets the encoding of the backup',
+    });
+  }
+}
+
+function copyRows(connection: Connection, name: TableName): void {
+  const quoted = quoteName(name);
+  const table = tableOf(connection, name);
+  // Generated columns cannot be named in an INSERT, and `*` names them.
+  const columns = table.columns
+    .filter((column) => !column.generated)
+    .map((column) => quoteName(column.name))
+    .join(', ');
+  const plain = table.columns.every((column) => !column.generated);
+  connection.exec(
+    plain
+      ? `INSERT INTO main.${quoted} SELECT * FROM staged.${quoted}`
+      : `INSERT INTO main.${quoted} (${columns}) SELECT ${columns} FROM staged.${quoted}`,
+  );
+  const [copied, wanted] = ['main', 'staged'].map((schema) =>
+    connection.number(`SELECT count(*) FROM ${schema}.${quoted}`),
+  );
+  if (copied !== wanted) throw new Error(`${copied} of ${wanted} rows of ${name} were copied`);
+}
+
+/** What comes after the rows: counters, the user's triggers, and tracking where the chain goes on. */
+function finishTables(connection: Connection, schemas: readonly TableSchema[], resume: PublishPlan['resume']): void {
+  for (const schema of schemas) {
+    const {sequence, triggers} = definitionOf(schema);
+    if (sequence !== null) {
+      connection.run('DELETE FROM main.sqlite_sequence WHERE name = ?', schema.name);
+      connection.run('INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)', schema.name, BigInt(sequence));
+    }
+    for (const trigger of triggers) connection.exec(trigger);
+  }
+  if (resume === undefined) return;
+  ensureTracking(
+    connection,
+    schemas.map((schema) => tableOf(connection, schema.name)),
+  );
+  setMark(
+    connection,
+    resume.owner,
+    schemas.map((schema) => schema.name),
+    resume.mark,
+  );
+}
+
+/** @throws BkpError `TABLE_EXISTS` naming what is in the way: tables, and names of indexes and triggers */
+export function requireFreeNames(connection: Connection, schemas: readonly TableSchema[]): void {
+  const wanted = schemas.flatMap((schema) => {
+    const {indexes, triggers} = definitionOf(schema);
+    return [schema.name, ...[...indexes, ...triggers].map(nameIn)];
+  });
+  const taken = connection
+    .all(
+      `SELECT name, type FROM main.sqlite_schema WHERE name COLLATE NOCASE IN (SELECT value FROM json_each(?))`,
+      JSON.stringify(wanted),
+    )
+    .map((row) => (row.type === 'table' ? `/Root/${row.name}` : `${row.type} ${row.name}`));
+  if (taken.length === 0) return;
+  throw new BkpError('TABLE_EXISTS', `path exist: ${taken.join(', ')}`, {
+    next: 'rename or drop what is in the way, or restore into another database with --source',
+  });
+}
+
+/** The name in a CREATE INDEX or CREATE TRIGGER as sqlite_schema keeps it. */
+function nameIn(sql: string): string {
+  const match =
+    /^CREATE\s+(?:UNIQUE\s+)?(?:INDEX|TRIGGER)\s+("(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|'(?:[^']|'')*'|[^\s(]+)/i.exec(
+      sql,
+    );
+  const written = match?.[1] ?? '';
+  const quote = written[0] ?? '';
+  if (quote === '[') return written.slice(1, -1);
+  return '"`\''.includes(quote) ? written.slice(1, -1).replaceAll(quote + quote, quote) : written;
+}
+
+function tableOf(connection: Connection, name: TableName): Table {
+  const found = findTable(connection, name);
+  if (found.kind !== 'table') throw new Error(`table ${name} was made and is not there`);
+  return found.table;
+}
+
+function syncPath(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}

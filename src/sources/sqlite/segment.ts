@@ -1,0 +1,153 @@
+import type {Segment} from '../source.ts';
+import {type Boundary, boundaryColumns, boundaryOf} from './boundary.ts';
+import type {Connection, Value} from './connection.ts';
+import {ResultCode, resultCode} from './errors.ts';
+import {quoteName} from './quote.ts';
+import {storedColumns, type Table} from './table.ts';
+
+/**
+ * A segment is a small SQLite database with one table: `rows` (a table's rows in the order of its key) or `keys`.
+ * Its columns have no type, so that values come and go bit for bit, without a conversion.
+ *
+ * It is made in a database in memory, inside of the transaction that reads the source, and rolled back once it is
+ * serialized: nothing is ever freed in it, so the same rows give the same bytes.
+ */
+
+/** Measured: below 16 KiB pages the reading is slower by a third, above it the images only grow. */
+const pageBytes = 16 * 1024;
+/** Segments get about this size: large enough for compression to work, small enough for a difference to be small. */
+export const targetBytes = 1024 * 1024;
+/** No segment but one of a single row gets larger: this bounds memory, whatever the rows are like. */
+const mostBytes = 4 * targetBytes;
+const mostPages = mostBytes / pageBytes;
+/** The largest that PRAGMA max_page_count takes. */
+const unlimitedPages = 4294967294;
+
+/** What one segment is made of. */
+export type Filling = {
+  /** `rows` or `keys`, with its columns. */
+  create: string;
+  /** INSERT … SELECT … LIMIT ?; its last parameter is the limit. */
+  insert: string;
+  params: readonly Value[];
+  /** SELECT that tells the last row's key (columns of {@link boundaryColumns}); absent when nobody asks. */
+  last?: string;
+};
+
+export type FilledSegment = Segment & {
+  last?: Boundary;
+  /** Rows were left out: there may be more. */
+  full: boolean;
+  /** What the limit was in the end. */
+  limit: number;
+};
+
+export class SegmentMaker {
+  readonly #connection: Connection;
+
+  /** Within the connection's read transaction. */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    connection.exec(`ATTACH ':memory:' AS seg; PRAGMA seg.page_size = ${pageBytes}`);
+    this.#limitPages(mostPages);
+  }
+
+  /** At most `limit` rows, fewer when they are wide. @returns undefined when there is no row */
+  make(filling: Filling, limit: number): FilledSegment | undefined {
+    for (let rows = limit; ; rows = Math.ceil(rows / 2)) {
+      try {
+        return this.#make(filling, rows);
+      } catch (error) {
+        if (resultCode((error as Error).cause) !== ResultCode.full) throw error;
+      }
+      if (rows > 1) continue;
+      this.#limitPages(unlimitedPages);
+      try {
+        return this.#make(filling, 1);
+      } finally {
+        this.#limitPages(mostPages);
+      }
+    }
+  }
+
+  #make({create, insert, params, last}: Filling, limit: number): FilledSegment | undefined {
+    const connection = this.#connection;
+    connection.exec('SAVEPOINT seg');
+    try {
+      connection.exec(create);
+      const rows = connection.run(insert, ...params, BigInt(limit));
+      if (rows === 0) return undefined;
+      const key = last === undefined ? undefined : boundaryOf(connection.get(last)!);
+      return {
+        bytes: connection.serialize('seg'),
+        rows,
+        limit,
+        full: rows === limit,
+        ...(key === undefined ? {} : {last: key}),
+      };
+    } finally {
+      connection.exec('ROLLBACK TO seg; RELEASE seg');
+    }
+  }
+
+  #limitPages(pages: number): void {
+    this.#connection.exec(`PRAGMA seg.max_page_count = ${pages}`);
+  }
+}
+
+/**
+ * The CHECK never fails. With it a statement that finds no more pages is undone alone; without any constraint
+ * SQLite ends the whole transaction, and the snapshot with it.
+ */
+const statementJournal = 'CHECK (1)';
+
+/** How the rows of a table are written into a segment. */
+export type RowShape = {
+  create: string;
+  /** `INSERT INTO seg.rows (…) SELECT …`, to be continued with FROM; the table is called `t`. */
+  insert: string;
+  /** The key of the last row in it. */
+  last: string;
+};
+
+export function rowShape(table: Table): RowShape {
+  const {key} = table;
+  const names = storedColumns(table).map((column) => quoteName(column.name));
+  const integerKey = key.kind === 'rowid' ? key.column : undefined;
+  const columns = names.map((name) =>
+    integerKey !== undefined && name === quoteName(integerKey) ? `${name} INTEGER PRIMARY KEY` : name,
+  );
+  const into = [...names];
+  const from = names.map((name) => `t.${name}`);
+  // Without a declared key the rowid comes along; with another key it is nothing that lasts (VACUUM changes it).
+  const keepsRowid = key.kind === 'rowid' && key.column === undefined;
+  if (keepsRowid) {
+    into.unshift(key.alias);
+    from.unshift(`t.${key.alias}`);
+  }
+  const keyNames = key.kind === 'rowid' ? [key.alias] : key.parts.map((part) => quoteName(part.column));
+  return {
+    create: `CREATE TABLE seg.rows (${[...columns, statementJournal].join(', ')})`,
+    insert: `INSERT INTO seg.rows (${into.join(', ')}) SELECT ${from.join(', ')}`,
+    last: `SELECT ${boundaryColumns(keyNames)} FROM seg.rows ORDER BY ${segmentRowid(table)} DESC LIMIT 1`,
+  };
+}
+
+/** Rows lie in the order of the segment's own rowid, under a name that no column of the table hides. */
+function segmentRowid(table: Table): string {
+  const {key} = table;
+  if (key.alias !== undefined) return key.alias;
+  const taken = new Set(table.columns.map((column) => column.name.toLowerCase()));
+  return ['rowid', '_rowid_', 'oid'].find((word) => !taken.has(word)) ?? '1';
+}
+
+/** Reads a `rows` segment back: column lists for INSERT INTO the table and SELECT from the segment, equal. */
+export function loadColumns(table: Table): string {
+  const names = storedColumns(table).map((column) => quoteName(column.name));
+  if (table.key.kind === 'rowid' && table.key.column === undefined) names.unshift(table.key.alias);
+  return names.join(', ');
+}
+
+export function keyShape(columns: readonly string[]): string {
+  return `CREATE TABLE seg.keys (${[...columns, statementJournal].join(', ')})`;
+}

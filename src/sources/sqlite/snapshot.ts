@@ -1,0 +1,161 @@
+import {BkpError} from '../../errors/index.ts';
+import type {
+  BaseStream,
+  DatabaseFacts,
+  DeltaStream,
+  Mark,
+  Snapshot,
+  SnapshotOptions,
+  TableName,
+  TableSchema,
+} from '../source.ts';
+import {findTable} from './catalog.ts';
+import {type Connection, withConnection} from './connection.ts';
+import {deltaOf} from './delta.ts';
+import {quoteName} from './quote.ts';
+import {BaseRows} from './rows.ts';
+import {databaseFacts, fingerprintOf, tableSchema} from './schema.ts';
+import {rowShape, SegmentMaker} from './segment.ts';
+import type {Table} from './table.ts';
+import {ensureTracking, markedAt, setMark, trackingFault} from './tracking.ts';
+
+/** Rows that are looked at to say how large the others are. */
+const sampleRows = 500;
+const takeFull = 'take a new full backup: it starts a new chain';
+
+/**
+ * Marks the log where tracking is wanted, then opens one read transaction and looks again: what it sees is what the
+ * backup holds, and a schema that changed in between is noticed.
+ */
+export function openSnapshot(connection: Connection, options: SnapshotOptions): Snapshot {
+  const {track, since, notice} = options;
+  let mark: Mark | undefined;
+  if (track !== undefined) {
+    mark = withConnection(connection.path, {}, (writer) =>
+      writer.write(() => {
+        const tables = readTables(writer, options.tables);
+        if (since !== undefined) requireUnbroken(writer, tables, since);
+        ensureTracking(writer, tables);
+        return setMark(writer, track.owner, options.tables);
+      }),
+    );
+  }
+  if (connection.value('PRAGMA main.journal_mode') !== 'wal') {
+    notice?.(
+      'the database is not in WAL mode: whoever writes waits while this backup reads; PRAGMA journal_mode = WAL changes that',
+    );
+  }
+  connection.exec('BEGIN');
+  try {
+    const tables = readTables(connection, options.tables);
+    if (since !== undefined) requireUnbroken(connection, tables, since);
+    if (track !== undefined) requireTracked(connection, tables, track.owner, mark!);
+    return new SqliteSnapshot(connection, tables, mark, options);
+  } catch (error) {
+    connection.rollback();
+    throw error;
+  }
+}
+
+class SqliteSnapshot implements Snapshot {
+  readonly mark: Mark | undefined;
+  readonly schemas: readonly TableSchema[];
+  readonly database: DatabaseFacts;
+  readonly #connection: Connection;
+  readonly #tables: ReadonlyMap<TableName, Table>;
+  readonly #owner: string | undefined;
+  readonly #counts = new Map<TableName, number>();
+  readonly #maker: SegmentMaker;
+
+  constructor(connection: Connection, tables: readonly Table[], mark: Mark | undefined, options: SnapshotOptions) {
+    this.mark = mark;
+    this.#connection = connection;
+    this.#owner = options.since?.owner;
+    this.#tables = new Map(tables.map((table) => [table.name, table]));
+    this.database = databaseFacts(connection);
+    this.schemas = tables.map((table) => tableSchema(connection, table, {omitIndexes: options.omitIndexes ?? false}));
+    this.#maker = new SegmentMaker(connection);
+  }
+
+  estimatedBytes(table: TableName): number {
+    const shape = rowShape(this.#table(table));
+    const insert = `${shape.insert} FROM main.${quoteName(table)} AS t LIMIT ?`;
+    const sample = this.#maker.make({create: shape.create, insert, params: []}, sampleRows);
+    return sample === undefined ? 0 : Math.round((this.countRows(table) * sample.bytes.byteLength) / sample.rows);
+  }
+
+  countRows(table: TableName): number {
+    const known = this.#counts.get(table);
+    if (known !== undefined) return known;
+    const count = this.#connection.number(`SELECT count(*) FROM main.${quoteName(this.#table(table).name)}`);
+    this.#counts.set(table, count);
+    return count;
+  }
+
+  rows(table: TableName, previous?: string): BaseStream {
+    return new BaseRows(this.#maker, this.#table(table), previous);
+  }
+
+  changes(table: TableName, since: Mark): DeltaStream {
+    const seq = this.#owner === undefined ? undefined : markedAt(this.#connection, this.#owner, since, table);
+    if (seq === undefined) throw unknownMark(table);
+    return deltaOf(this.#connection, this.#maker, this.#table(table), seq);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  #table(name: TableName): Table {
+    return this.#tables.get(name)!;
+  }
+}
+
+function readTables(connection: Connection, names: readonly TableName[]): readonly Table[] {
+  return names.map((name) => {
+    const found = findTable(connection, name);
+    if (found.kind === 'table') return found.table;
+    throw new BkpError('TABLE_NOT_FOUND', `table ${name} does not exist any more`, {
+      next: 'give the statement again',
+      context: {table: name},
+    });
+  });
+}
+
+/** @throws BkpError `CHAIN_BROKEN` */
+function requireUnbroken(
+  connection: Connection,
+  tables: readonly Table[],
+  since: NonNullable<SnapshotOptions['since']>,
+): void {
+  for (const table of tables) {
+    if (fingerprintOf(table) !== since.fingerprints[table.name]) {
+      throw broken(`the columns of table ${table.name} are not those of the backup before`, table.name);
+    }
+    const fault = trackingFault(connection, table);
+    if (fault !== undefined)
+      throw broken(`changes of table ${table.name} were not tracked all the time: ${fault}`, table.name);
+    if (markedAt(connection, since.owner, since.mark, table.name) === undefined) throw unknownMark(table.name);
+  }
+}
+
+/** The schema may have changed between the mark and the snapshot. */
+function requireTracked(connection: Connection, tables: readonly Table[], owner: string, mark: Mark): void {
+  for (const table of tables) {
+    const whole =
+      trackingFault(connection, table) === undefined && markedAt(connection, owner, mark, table.name) !== undefined;
+    if (!whole)
+      throw broken(`table ${table.name} was changed (ALTER, DROP, CREATE) while its backup began`, table.name);
+  }
+}
+
+function unknownMark(table: TableName): BkpError {
+  return broken(
+    `this database does not know the backup before: it was replaced by another one or by an older copy, or table ${table} was made anew`,
+    table,
+  );
+}
+
+function broken(message: string, table: TableName): BkpError {
+  return new BkpError('CHAIN_BROKEN', message, {next: takeFull, context: {table}});
+}

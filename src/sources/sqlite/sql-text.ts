@@ -1,0 +1,52 @@
+/**
+ * Reading SQL that SQLite itself has accepted: just enough of a tokenizer to compare statements and to find the
+ * parts of a CREATE INDEX. https://www.sqlite.org/lang.html has the lexical rules.
+ */
+type Token = {text: string; start: number; end: number};
+
+// Comments, blob and string literals, quoted names, words and numbers, and every other character alone.
+const pattern =
+  /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[ \t\n\f\r]+|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[\w$\u0080-\uffff]+|[\s\S]/g;
+
+function* tokens(sql: string): Generator<Token> {
+  for (const match of sql.matchAll(pattern)) {
+    const text = match[0];
+    if (/^(?:--|\/\*|[ \t\n\f\r])/.test(text)) continue;
+    yield {text, start: match.index, end: match.index + text.length};
+  }
+}
+
+/** The statement without what does not matter: comments, spaces, and the case of words outside of quotes. */
+export function normalized(sql: string): string {
+  return [...tokens(sql)].map(({text}) => (/^['"`[]/.test(text) ? text : text.toLowerCase())).join(' ');
+}
+
+/** Indexed terms of a CREATE INDEX as written (without COLLATE, ASC, DESC at their end), and its WHERE condition. */
+export function indexTerms(sql: string): {terms: readonly string[]; where?: string} {
+  const terms: string[] = [];
+  let depth = 0;
+  let part: Token[] = [];
+  const end = () => {
+    terms.push(termText(sql, part));
+    part = [];
+  };
+  let where: number | undefined;
+  for (const token of tokens(sql)) {
+    if (token.text === ')' && --depth === 0) end();
+    else if (token.text === ',' && depth === 1) end();
+    else if (depth > 0) part.push(token);
+    else if (/^where$/i.test(token.text)) {
+      where = token.end;
+      break;
+    }
+    if (token.text === '(') depth++;
+  }
+  return {terms, ...(where === undefined ? {} : {where: sql.slice(where).trim()})};
+}
+
+function termText(sql: string, part: Token[]): string {
+  const kept = [...part];
+  if (/^(?:asc|desc)$/i.test(kept.at(-1)?.text ?? '')) kept.pop();
+  if (/^collate$/i.test(kept.at(-2)?.text ?? '')) kept.splice(-2);
+  return sql.slice(kept[0]!.start, kept.at(-1)!.end);
+}

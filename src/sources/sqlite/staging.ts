@@ -1,0 +1,153 @@
+import {rmSync, statSync} from 'node:fs';
+import {basename, dirname, join} from 'node:path';
+import {BkpError} from '../../errors/index.ts';
+import type {DatabaseFacts, Mark, PublishedTable, Staging, TableName, TableSchema} from '../source.ts';
+import {keyMatches} from './boundary.ts';
+import {findTable} from './catalog.ts';
+import {Connection} from './connection.ts';
+import {publishIntoDatabase, publishNewFile} from './publish.ts';
+import {quoteName} from './quote.ts';
+import {definitionOf, type KeptFacts} from './schema.ts';
+import {loadColumns} from './segment.ts';
+import type {Table} from './table.ts';
+
+/** 128 MiB: the index trees of a large delta stay in memory; the whole of bkp must do with little more than twice that. */
+const cacheKib = 128 * 1024;
+
+export function stagingPath(database: string, id: string): string {
+  return join(dirname(database), `${basename(database)}.bkp-stage-${id}`);
+}
+
+/** A database file and everything SQLite may have put beside it. */
+export function removeDatabase(path: string): void {
+  for (const end of ['', '-journal', '-wal', '-shm']) rmSync(path + end, {force: true});
+}
+
+/**
+ * Tables in a file of their own beside the database. Nobody knows the file, and it is thrown away after a crash: so
+ * nothing of it is synced before the end.
+ */
+export class SqliteStaging implements Staging {
+  readonly #target: string;
+  readonly #path: string;
+  readonly #schemas: readonly TableSchema[];
+  readonly #facts: KeptFacts;
+  readonly #connection: Connection;
+  readonly #tables: ReadonlyMap<TableName, Table>;
+
+  constructor(target: string, path: string, schemas: readonly TableSchema[], facts: DatabaseFacts) {
+    this.#target = target;
+    this.#path = path;
+    this.#schemas = schemas;
+    this.#facts = facts as KeptFacts;
+    this.#connection = new Connection(path, {create: true});
+    try {
+      this.#prepare();
+      this.#tables = new Map(schemas.map((schema) => [schema.name, makeTable(this.#connection, schema)]));
+      this.#connection.exec(`ATTACH ':memory:' AS seg`);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
+  }
+
+  #prepare(): void {
+    const {page_size: pageSize = '4096', encoding = 'UTF-8', auto_vacuum: autoVacuum = '0'} = this.#facts;
+    // The page size and the encoding of the source, because a table is copied page by page in the end.
+    this.#connection.exec(`
+      PRAGMA page_size = ${Number(pageSize)}; PRAGMA encoding = '${encoding.replaceAll("'", '')}';
+      PRAGMA auto_vacuum = ${Number(autoVacuum)};
+      PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
+      PRAGMA cache_size = -${cacheKib}; PRAGMA threads = 2;
+      PRAGMA ignore_check_constraints = ON;`);
+  }
+
+  load(name: TableName, segment: Uint8Array): number {
+    const table = this.#tables.get(name)!;
+    const columns = loadColumns(table);
+    this.#connection.deserialize('seg', segment);
+    return this.#connection.run(`INSERT INTO main.${quoteName(name)} (${columns}) SELECT ${columns} FROM seg.rows`);
+  }
+
+  removeKeys(name: TableName, segment: Uint8Array): number {
+    const table = this.#tables.get(name)!;
+    const row = table.key.alias ?? keyRow(table);
+    const found = table.key.alias === undefined ? keyRow(table, 't.') : `t.${table.key.alias}`;
+    this.#connection.deserialize('seg', segment);
+    this.#connection.run(
+      `DELETE FROM main.${quoteName(name)} WHERE ${row} IN
+       (SELECT ${found} FROM seg.keys AS k CROSS JOIN main.${quoteName(name)} AS t ON ${keyMatches(table.key)})`,
+    );
+    return this.#connection.number('SELECT count(*) FROM seg.keys');
+  }
+
+  async finish(options: {
+    check: 'quick' | 'full';
+    signal?: AbortSignal;
+    progress?: (step: string) => void;
+  }): Promise<readonly PublishedTable[]> {
+    const connection = this.#connection;
+    // Lets cancel and progress through between steps that each take their time.
+    const step = async (name: string) => {
+      options.progress?.(name);
+      await new Promise(setImmediate);
+      options.signal?.throwIfAborted();
+    };
+    connection.exec('DETACH seg');
+    for (const schema of this.#schemas) {
+      for (const index of definitionOf(schema).indexes) {
+        await step('Indexes');
+        connection.exec(index);
+      }
+    }
+    await step('Check');
+    const pragma = options.check === 'full' ? 'integrity_check' : 'quick_check';
+    const faults = connection.all(`PRAGMA main.${pragma}(20)`).map((row) => String(Object.values(row)[0]));
+    if (faults.join() !== 'ok') {
+      throw new BkpError(
+        'SOURCE_DAMAGED',
+        `the restored tables do not pass SQLite's ${pragma}; nothing was published`,
+        {
+          details: faults,
+          next: 'the source was probably damaged when this backup was taken: restore an earlier one',
+        },
+      );
+    }
+    const counts: PublishedTable[] = [];
+    for (const {name} of this.#schemas) {
+      await step('Check');
+      counts.push({name, rows: connection.number(`SELECT count(*) FROM main.${quoteName(name)}`)});
+    }
+    return counts;
+  }
+
+  async publish(options: {resume?: {owner: string; mark: Mark}; signal?: AbortSignal}): Promise<void> {
+    const plan = {target: this.#target, staged: this.#path, schemas: this.#schemas, facts: this.#facts, ...options};
+    if (statSync(this.#target, {throwIfNoEntry: false}) === undefined) publishNewFile(this.#connection, plan);
+    else {
+      this.#connection.close();
+      publishIntoDatabase(plan);
+    }
+    this.discard();
+  }
+
+  discard(): void {
+    this.#connection.close();
+    removeDatabase(this.#path);
+  }
+}
+
+/** Triggers come last of all, so that no row fires them. */
+function makeTable(connection: Connection, schema: TableSchema): Table {
+  connection.exec(definitionOf(schema).table);
+  const found = findTable(connection, schema.name);
+  if (found.kind === 'table') return found.table;
+  throw new BkpError('OBJECT_DAMAGED', `the statement that makes table ${schema.name} makes none that can be loaded`, {
+    next: 'restore another backup, and report this',
+  });
+}
+
+function keyRow({key}: Table, prefix = ''): string {
+  const columns = key.kind === 'rowid' ? [key.alias] : key.parts.map((part) => quoteName(part.column));
+  return columns.length === 1 ? prefix + columns[0]! : `(${columns.map((column) => prefix + column).join(', ')})`;
+}

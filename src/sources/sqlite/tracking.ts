@@ -1,0 +1,153 @@
+import {randomBytes} from 'node:crypto';
+import type {Mark, TableName} from '../source.ts';
+import {findTable, ownPrefix} from './catalog.ts';
+import type {Connection} from './connection.ts';
+import {foldName, quoteName} from './quote.ts';
+import type {Table} from './table.ts';
+import {logName, trackingTriggers} from './triggers.ts';
+
+/**
+ * Change tracking in the source, in tables of bkp's own:
+ *
+ * - `_bkp_meta`: the database's identity.
+ * - `_bkp_log_<table>`: one row for each key that may have changed, appended by triggers; `seq` only grows, because the
+ *   newest row is never removed. It holds more keys than have changed, and never fewer.
+ * - `_bkp_marks`: where the log stood when an owner's backup began. A mark that is there was valid from its making on:
+ *   whoever finds the log or a trigger of a table missing removes all marks of the table before making them anew.
+ */
+const meta = `${ownPrefix}meta`;
+const marks = `${ownPrefix}marks`;
+
+export function identityOf(connection: Connection): string | undefined {
+  if (!exists(connection, 'table', meta)) return undefined;
+  const value = connection.value(`SELECT value FROM main.${meta} WHERE name = 'identity'`);
+  return value === undefined ? undefined : String(value);
+}
+
+/** Starts or goes on tracking; within a write transaction. */
+export function ensureTracking(connection: Connection, tables: readonly Table[]): void {
+  connection.exec(`
+    CREATE TABLE IF NOT EXISTS main.${meta} (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS main.${marks}
+      (owner TEXT, mark TEXT, name TEXT, seq INTEGER NOT NULL, PRIMARY KEY (owner, mark, name)) WITHOUT ROWID;`);
+  connection.run(`INSERT OR IGNORE INTO main.${meta} VALUES ('identity', ?)`, randomBytes(16).toString('hex'));
+  for (const table of tables) {
+    if (trackingFault(connection, table) === undefined) continue;
+    removeTracking(connection, table.name);
+    const columns = keyColumnNames(table).join(', ');
+    connection.exec(`CREATE TABLE main.${quoteName(logName(table.name))} (seq INTEGER PRIMARY KEY, ${columns})`);
+    for (const trigger of trackingTriggers(table)) connection.exec(trigger.sql);
+  }
+}
+
+/** Within a write transaction. @param mark absent: a new one */
+export function setMark(
+  connection: Connection,
+  owner: string,
+  tables: readonly TableName[],
+  mark: Mark = randomBytes(12).toString('hex'),
+): Mark {
+  for (const name of tables) {
+    connection.run(
+      `INSERT OR REPLACE INTO main.${marks} SELECT ?, ?, ?, ifnull(max(seq), 0) FROM main.${quoteName(logName(name))}`,
+      owner,
+      mark,
+      name,
+    );
+  }
+  return mark;
+}
+
+/** @returns the log's position at the mark; undefined when the source does not know the mark for this table */
+export function markedAt(connection: Connection, owner: string, mark: Mark, table: TableName): bigint | undefined {
+  if (!exists(connection, 'table', marks)) return undefined;
+  const seq = connection.value(
+    `SELECT seq FROM main.${marks} WHERE owner = ? AND mark = ? AND name = ?`,
+    owner,
+    mark,
+    table,
+  );
+  return seq as bigint | undefined;
+}
+
+/** @returns what is wrong with the tracking of a table, in words; undefined when log and triggers are whole */
+export function trackingFault(connection: Connection, table: Table): string | undefined {
+  if (!exists(connection, 'table', logName(table.name))) return `its change log ${logName(table.name)} is not there`;
+  for (const {name, sql} of trackingTriggers(table)) {
+    const found = connection.value(`SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = ?`, name);
+    if (found === undefined) return `its trigger ${name} is not there`;
+    if (found !== sql) return `its trigger ${name} is not as bkp made it`;
+  }
+  return undefined;
+}
+
+/** Removes the owner's marks but `keep`, and what then nobody needs; within a write transaction. */
+export function dropMarks(connection: Connection, owner: string, keep?: Mark): void {
+  if (!exists(connection, 'table', marks)) return;
+  connection.run(`DELETE FROM main.${marks} WHERE owner = ? AND mark IS NOT ?`, owner, keep ?? null);
+  for (const name of trackedTables(connection)) {
+    const needed = connection.value(`SELECT min(seq) FROM main.${marks} WHERE name = ?`, name);
+    if (needed === null || needed === undefined) {
+      removeTracking(connection, name);
+      continue;
+    }
+    const log = `main.${quoteName(logName(name))}`;
+    // The newest row stays, so that no number is given twice.
+    connection.run(`DELETE FROM ${log} WHERE seq <= ? AND seq < (SELECT max(seq) FROM ${log})`, needed);
+  }
+  if (connection.number(`SELECT count(*) FROM main.${marks}`) > 0) return;
+  connection.exec(`DROP TABLE main.${marks}; DROP TABLE IF EXISTS main.${meta}`);
+}
+
+export function listTracking(connection: Connection): {owner: string; tables: TableName[]; logRows: number}[] {
+  if (!exists(connection, 'table', marks)) return [];
+  const owners = new Map<string, TableName[]>();
+  for (const row of connection.all(`SELECT DISTINCT owner, name FROM main.${marks} ORDER BY owner, name`)) {
+    const tables = owners.get(String(row.owner)) ?? [];
+    owners.set(String(row.owner), [...tables, String(row.name)]);
+  }
+  return [...owners].map(([owner, tables]) => ({
+    owner,
+    tables,
+    logRows: tables
+      .filter((table) => exists(connection, 'table', logName(table)))
+      .reduce((sum, table) => sum + connection.number(`SELECT count(*) FROM main.${quoteName(logName(table))}`), 0),
+  }));
+}
+
+/** k0, k1, …: as many as the key has parts. */
+export function keyColumnNames({key}: Table): readonly string[] {
+  return key.kind === 'rowid' ? ['k0'] : key.parts.map((_, part) => `k${part}`);
+}
+
+/** Tables that have a log, also those that are gone. */
+function trackedTables(connection: Connection): readonly TableName[] {
+  const prefix = logName('');
+  return connection
+    .all(`SELECT name FROM main.sqlite_schema WHERE type = 'table'`)
+    .map((row) => String(row.name))
+    .filter((name) => foldName(name).startsWith(prefix))
+    .map((name) => name.slice(prefix.length));
+}
+
+/** Triggers, log and every mark of the table. */
+function removeTracking(connection: Connection, name: TableName): void {
+  const found = findTable(connection, name);
+  const own = connection.all(
+    `SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE`,
+    found.kind === 'table' ? found.table.name : name,
+  );
+  for (const {name: trigger} of own) {
+    if (foldName(String(trigger)).startsWith(ownPrefix))
+      connection.exec(`DROP TRIGGER main.${quoteName(String(trigger))}`);
+  }
+  connection.exec(`DROP TABLE IF EXISTS main.${quoteName(logName(name))}`);
+  connection.run(`DELETE FROM main.${marks} WHERE name = ?`, name);
+}
+
+function exists(connection: Connection, type: 'table' | 'trigger', name: string): boolean {
+  return (
+    connection.value(`SELECT 1 FROM main.sqlite_schema WHERE type = ? AND name = ? COLLATE NOCASE`, type, name) !==
+    undefined
+  );
+}
