@@ -51,6 +51,7 @@ export function collectionRows(collections: readonly CollectionSummary[]): Resul
  * `restore_bytes` what a restore of it reads, the backups before it in the chain included.
  */
 export function backupRows(backups: readonly BackupSummary[]): ResultRows {
+  const withError = backups.some((backup) => backup.error !== undefined);
   return {
     columns: [
       {name: 'backup'},
@@ -62,7 +63,7 @@ export function backupRows(backups: readonly BackupSummary[]): ResultRows {
       {name: 'logical_bytes', bytes: true},
       {name: 'added_bytes', bytes: true},
       {name: 'restore_bytes', bytes: true},
-      ...(backups.some((backup) => backup.error !== undefined) ? [{name: 'error'}] : []),
+      ...(withError ? [{name: 'error'}] : []),
     ],
     rows: backups.map((backup) => [
       backup.name,
@@ -74,7 +75,7 @@ export function backupRows(backups: readonly BackupSummary[]): ResultRows {
       backup.logicalBytes ?? null,
       backup.addedBytes ?? null,
       backup.restoreBytes ?? null,
-      backup.error ?? null,
+      ...(withError ? [backup.error ?? null] : []),
     ]),
   };
 }

@@ -1,3 +1,4 @@
+import {userInfo} from 'node:os';
 import type {NewOperation, Operation} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import type {WorkOrder} from './order.ts';
@@ -29,6 +30,13 @@ export function collectionSubject(collection: string): string {
   return `collection ${collection}`;
 }
 
+/** cron sets LOGNAME, a bare environment nothing: then the system is asked, which may not know a name either. */
 function userName({env}: Deps): string {
-  return env.USER ?? env.LOGNAME ?? env.USERNAME ?? 'unknown';
+  const told = env.USER ?? env.LOGNAME ?? env.USERNAME;
+  if (told !== undefined) return told;
+  try {
+    return userInfo().username;
+  } catch {
+    return 'unknown';
+  }
 }
