@@ -178,9 +178,9 @@ export class ChunkIndex {
     return this.#allLocations(base).some((location) => location.base === undefined && !this.#absent.has(location.pack));
   }
 
-  /** Whether any index or table names the chunk, even if no pack that is there has it. */
-  isNamed(chunk: ChunkId): boolean {
-    return this.#allLocations(chunk).length > 0;
+  /** Every place that any index or table names, even in packs that are gone. */
+  namedLocations(chunk: ChunkId): Location[] {
+    return this.#allLocations(chunk);
   }
 
   packLength(pack: PackId): number | undefined {

@@ -120,10 +120,18 @@ export class ChunkReader {
     return Promise.all(locations.map((location) => this.#decode(location, stored, locations[0]!.offset, recovery)));
   }
 
-  /** The same, but only to see whether they are as they should be: one chunk in memory at a time. */
+  /**
+   * The same for a part of a pack that was read already, and only to see whether the chunks are as they should be: one is
+   * decoded at a time.
+   * @param from where in the pack `stored` begins
+   */
+  async check(locations: readonly Location[], stored: Uint8Array, from: number, recovery: Recovery): Promise<void> {
+    for (const location of locations) await this.#decode(location, stored, from, recovery);
+  }
+
+  /** Reads the bytes of chunks that lie one after the other, and checks them. */
   async checkRange(locations: readonly Location[], recovery: Recovery): Promise<void> {
-    const stored = await this.#getRange(locations);
-    for (const location of locations) await this.#decode(location, stored, locations[0]!.offset, recovery);
+    await this.check(locations, await this.#getRange(locations), locations[0]!.offset, recovery);
   }
 
   #getRange(locations: readonly Location[]): Promise<Uint8Array> {

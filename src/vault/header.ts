@@ -56,7 +56,7 @@ export async function createHeader(store: Store, id: string): Promise<Header> {
     encryption: 'none',
   };
   const json = JSON.stringify({...header, checksum: checksumOf(header)}, null, 2);
-  await store.put(headerKey, Buffer.from(`${json}\n`), {ifAbsent: true});
+  await store.put(headerKey, Buffer.from(json), {ifAbsent: true});
   const written = await readHeader(store);
   if (written === undefined) throw damaged(headerKey, 'it is gone right after it was written');
   return written;

@@ -110,7 +110,7 @@ export class Writer implements VaultWriter {
   async #baseFor(id: ChunkId, like: ChunkId): Promise<Base | undefined> {
     const {index, reader} = this.#deps;
     // A chunk that the indexes name and that was lost is written by itself: others may count on it as their base.
-    if (index.isNamed(id)) return undefined;
+    if (index.namedLocations(id).length > 0) return undefined;
     const found = index.locate(like);
     const place = found?.base === undefined ? found : index.locate(found.base);
     if (place === undefined || place.base !== undefined || place.id === id) return undefined;

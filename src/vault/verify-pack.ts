@@ -1,0 +1,143 @@
+import type {Store} from '../stores/index.ts';
+import type {ChunkIndex} from './chunk-index.ts';
+import type {ChunkReader, Recovery} from './chunk-reader.ts';
+import type {Location} from './chunk-table.ts';
+import {isDamage} from './damage.ts';
+import type {Findings} from './findings.ts';
+import {hashHex} from './hash.ts';
+import {packKey} from './key.ts';
+import {readPackTable} from './pack.ts';
+import type {PackId, VerifyLevel} from './types.ts';
+
+/** A pack of which at least this part is needed is read whole, and its own hash compared too. */
+const readWholeFrom = 0.5;
+
+/** Else one read of it brings at most this much (or one chunk). */
+const readBytes = 4 * 1024 * 1024;
+
+export type PackCheck = {
+  store: Store;
+  index: ChunkIndex;
+  reader: ChunkReader;
+  recovery: Recovery;
+  findings: Findings;
+  level: VerifyLevel;
+  signal: AbortSignal | undefined;
+};
+
+/** Checks one pack, as far as `chunks`, which lie in it in this order, need it. */
+export async function verifyPack(check: PackCheck, pack: PackId, chunks: readonly Location[]): Promise<void> {
+  const {store, index, findings, level} = check;
+  const key = packKey(pack);
+  const facts = await store.stat(key);
+  if (facts === undefined) return verifyMoved(check, pack, chunks);
+  const lengthBytes = index.packLength(pack);
+  if (facts.sizeBytes !== lengthBytes) {
+    const detail = `pack ${pack} has ${facts.sizeBytes} bytes instead of ${lengthBytes}`;
+    for (const {id} of chunks) findings.add({what: 'damaged', key, pack, chunk: id, detail});
+    return;
+  }
+  await verifyTable(check, pack, lengthBytes, chunks);
+  if (level === 'structure') return;
+  const neededBytes = chunks.reduce((sum, {storedBytes}) => sum + storedBytes, 0);
+  if (neededBytes >= lengthBytes * readWholeFrom) await verifyWhole(check, pack, chunks);
+  else await verifyParts(check, chunks);
+}
+
+/** The pack is gone: a collector moved its chunks since we looked, or they are lost. */
+async function verifyMoved(check: PackCheck, pack: PackId, chunks: readonly Location[]): Promise<void> {
+  const {index, recovery, findings, level} = check;
+  await recovery.run();
+  for (const {id} of chunks) {
+    const place = index.locate(id);
+    if (place === undefined || place.pack === pack) {
+      findings.add({
+        what: 'missing',
+        key: packKey(pack),
+        pack,
+        chunk: id,
+        detail: `pack ${pack}, in which chunk ${id} lies, is not in the store`,
+      });
+    } else if (level === 'data') {
+      await verifyRun(check, [place]);
+    }
+  }
+}
+
+/** The pack's own table says of the needed chunks what the index says. */
+async function verifyTable(
+  {store, findings}: PackCheck,
+  pack: PackId,
+  lengthBytes: number,
+  chunks: readonly Location[],
+): Promise<void> {
+  const key = packKey(pack);
+  try {
+    const table = new Map((await readPackTable(store, pack, lengthBytes)).map((entry) => [entry.id, entry]));
+    for (const {id, offset, storedBytes, base} of chunks) {
+      const entry = table.get(id);
+      if (entry?.offset === offset && entry.storedBytes === storedBytes && entry.base === base) continue;
+      findings.add({
+        what: 'damaged',
+        key,
+        pack,
+        chunk: id,
+        detail: `the table of pack ${pack} and the index disagree about chunk ${id}`,
+      });
+    }
+  } catch (error) {
+    findings.addError(error, {key, pack});
+  }
+}
+
+/** Every byte, needed or not. */
+async function verifyWhole(check: PackCheck, pack: PackId, chunks: readonly Location[]): Promise<void> {
+  const {store, reader, recovery, findings} = check;
+  const key = packKey(pack);
+  try {
+    const bytes = await store.get(key);
+    if (hashHex(bytes) !== pack)
+      findings.add({what: 'damaged', key, pack, detail: `the hash of pack ${pack} is not its name`});
+    await reader.check(chunks, bytes, 0, recovery);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    for (const chunk of chunks) await verifyRun(check, [chunk]);
+  }
+}
+
+async function verifyParts(check: PackCheck, chunks: readonly Location[]): Promise<void> {
+  for (const run of runs(chunks)) await verifyRun(check, run);
+}
+
+/** Chunks that lie one after the other; each that is not as it should be is told. */
+async function verifyRun(check: PackCheck, run: readonly Location[]): Promise<void> {
+  check.signal?.throwIfAborted();
+  try {
+    await check.reader.checkRange(run, check.recovery);
+  } catch (error) {
+    const [first] = run;
+    if (run.length === 1)
+      check.findings.addError(error, {key: packKey(first!.pack), pack: first!.pack, chunk: first!.id});
+    else if (!isDamage(error)) throw error;
+    // Which ones? Each by itself.
+    else for (const chunk of run) await verifyRun(check, [chunk]);
+  }
+}
+
+/** Chunks that lie one after the other, cut where one read would get too large. */
+function* runs(chunks: readonly Location[]): Iterable<readonly Location[]> {
+  let run: Location[] = [];
+  let storedBytes = 0;
+  for (const chunk of chunks) {
+    const last = run.at(-1);
+    const adjacent = last !== undefined && last.offset + last.storedBytes === chunk.offset;
+    if (run.length > 0 && !(adjacent && storedBytes + chunk.storedBytes <= readBytes)) {
+      yield run;
+      run = [];
+      storedBytes = 0;
+    }
+    run.push(chunk);
+    storedBytes += chunk.storedBytes;
+  }
+  if (run.length > 0) yield run;
+}
