@@ -13,6 +13,15 @@ test('the committed man pages are what the declarations of the commands say (els
   for (const [name, page] of pages) expect(readFileSync(join(folder, name), 'utf8'), name).toBe(page);
 });
 
+test('the package installs every page', () => {
+  const {man} = JSON.parse(readFileSync(resolve(folder, '../package.json'), 'utf8')) as {man: string[]};
+  expect([...man].sort()).toEqual(
+    readdirSync(folder)
+      .map((name) => `./man/${name}`)
+      .sort(),
+  );
+});
+
 function has(program: string): boolean {
   try {
     execFileSync(program, ['--version'], {stdio: 'ignore'});
