@@ -187,6 +187,11 @@ export class ChunkIndex {
     return this.#listed.packLength(pack) ?? this.#unlisted.packLength(pack);
   }
 
+  /** Stored bytes of all chunks of the pack. */
+  chunkBytes(pack: PackId): number {
+    return Math.max(this.#listed.chunkBytes(pack), this.#unlisted.chunkBytes(pack));
+  }
+
   /** What an index says of the pack. */
   listing(pack: PackId): PackListing | undefined {
     for (const table of [this.#listed, this.#unlisted]) {

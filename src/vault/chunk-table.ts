@@ -184,6 +184,14 @@ export class ChunkTable {
     return rows.map((row) => row.id as IndexId);
   }
 
+  /** Stored bytes of all chunks of the pack; 0 when it is not known. */
+  chunkBytes(pack: PackId): number {
+    const row = this.#prepare(
+      'SELECT coalesce(sum(c.stored), 0) AS n FROM packs p JOIN chunks c ON c.pack = p.number WHERE p.id = ?',
+    ).get(toBytes(pack));
+    return row!.n as number;
+  }
+
   chunkCount(): number {
     return this.#prepare('SELECT count(*) AS n FROM chunks').get()!.n as number;
   }

@@ -89,7 +89,8 @@ export class Collector implements VaultCollector {
     for (const [pack, {lengthBytes, modifiedAtMs}] of there) {
       const neededBytes = needed.get(pack) ?? 0;
       lengths.set(pack, lengthBytes);
-      if (neededBytes >= lengthBytes * sparseBelow) continue;
+      // Against its chunks alone: a small pack that is needed whole is mostly table, and would be written anew for ever.
+      if (neededBytes > 0 && neededBytes >= index.chunkBytes(pack) * sparseBelow) continue;
       const young = modifiedAtMs > storeNowMs - this.#deps.graceMs;
       if (neededBytes > 0) sparsePacks.push(pack);
       else if (!young || this.#released.has(pack)) deadPacks.push(pack);
@@ -152,6 +153,9 @@ export class Collector implements VaultCollector {
     };
     const rewriting = await this.#rewrite(plan.sparsePacks, marked, signal, () => step(1));
     const removed = new Set([...plan.deadPacks, ...rewriting.packs]);
+    // A collector that ended halfway wrote the same bytes before, so the same pack: it was dead, and is needed now.
+    for (const pack of rewriting.written) removed.delete(pack);
+    this.#assertKept(marked.closure, removed);
     // Packs that somebody else took away are listed no more either.
     const unlisted = new Set([...removed, ...index.absentPacks()]);
     const obsolete = this.#obsoleteIndexes(unlisted);
@@ -182,12 +186,14 @@ export class Collector implements VaultCollector {
   async #rewrite(sparse: readonly PackId[], {closure}: Marked, signal: AbortSignal | undefined, step: () => void) {
     const {store, index, reader} = this.#deps;
     let storedBytes = 0;
+    const written = new Set<PackId>();
     const writer = new PackWriter({
       store,
       index,
       uploadsAtOnce: 1,
-      onStored: (bytes) => {
+      onStored: (bytes, pack) => {
         storedBytes += bytes;
+        if (pack !== undefined) written.add(pack);
       },
     });
     const recovery = new Recovery(index);
@@ -212,7 +218,17 @@ export class Collector implements VaultCollector {
       step();
     }
     await writer.flush();
-    return {packs, storedBytes};
+    return {packs, written, storedBytes};
+  }
+
+  /** The last look before anything goes: every needed chunk of a pack that goes is in one that stays. */
+  #assertKept(closure: Closure, removed: ReadonlySet<PackId>): void {
+    for (const pack of removed) {
+      for (const {id} of closure.chunksOf(pack)) {
+        const stays = this.#deps.index.locations(id).some((place) => !removed.has(place.pack));
+        assert(stays, `chunk ${id}, which a backup needs, is in a pack that stays`);
+      }
+    }
   }
 
   /** Indexes that list something that goes, or cannot be read; all, when there are too many. */

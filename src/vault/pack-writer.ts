@@ -17,7 +17,7 @@ export class PackWriter {
   readonly #store: Store;
   readonly #index: ChunkIndex;
   readonly #uploadsAtOnce: number;
-  readonly #onStored: (bytes: number) => void;
+  readonly #onStored: (bytes: number, pack?: PackId) => void;
   /** Buffers that are free to be filled; made when first needed. */
   readonly #free: PackBuffer[] = [];
   readonly #uploads = new Set<Promise<void>>();
@@ -27,7 +27,12 @@ export class PackWriter {
   /** The first upload's error; wrapped, because anything can be thrown. */
   #failure: {error: unknown} | undefined;
 
-  constructor(options: {store: Store; index: ChunkIndex; uploadsAtOnce: number; onStored: (bytes: number) => void}) {
+  constructor(options: {
+    store: Store;
+    index: ChunkIndex;
+    uploadsAtOnce: number;
+    onStored: (bytes: number, pack?: PackId) => void;
+  }) {
     this.#store = options.store;
     this.#index = options.index;
     this.#uploadsAtOnce = options.uploadsAtOnce;
@@ -88,7 +93,7 @@ export class PackWriter {
     const {bytes, entries} = await pack.finish();
     const id = hashHex(bytes) as PackId;
     await putContent(this.#store, packKey(id), bytes);
-    this.#onStored(bytes.length);
+    this.#onStored(bytes.length, id);
     await this.#index.addUnlisted({id, lengthBytes: bytes.length, entries});
     for (const entry of entries) this.#pending.delete(entry.id);
     pack.clear();
