@@ -31,11 +31,7 @@ export async function workplaceOf(deps: Deps): Promise<Workplace> {
  * @throws BkpError `STORE_REFUSED` | `STORE_UNAVAILABLE` | `OBJECT_DAMAGED`
  */
 export async function openVaultAt(deps: Deps, place: Workplace, options: {create: boolean}): Promise<Vault> {
-  const [{openDirectoryStore}, {openVault}] = await Promise.all([
-    import('../stores/index.ts'),
-    import('../vault/index.ts'),
-  ]);
-  const store = await openDirectoryStore({root: place.cluster, create: options.create});
+  const [store, {openVault}] = await Promise.all([deps.openStore(place.cluster, options), import('../vault/index.ts')]);
   return openVault({
     store,
     create: options.create,

@@ -16,7 +16,6 @@ export async function waitForOperation(deps: Deps, {number}: Operation, format: 
   if (format === 'json') deps.stdout.write(renderOperationLine(operation, 'json'));
   if (operation.state.name !== 'done') return 'left';
   const {outcome} = operation.state;
-  for (const notice of outcome.result.notices ?? []) deps.stderr.write(`bkp: ${notice}\n`);
   switch (outcome.status) {
     case 'SUCCESS':
       return 'done';
