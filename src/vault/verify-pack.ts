@@ -9,7 +9,7 @@ import {packKey} from './key.ts';
 import {readPackTable} from './pack.ts';
 import type {PackId, VerifyLevel} from './types.ts';
 
-/** A pack of which at least this part is needed is read whole, and its own hash compared too. */
+/** A pack of whose chunks at least this part is needed is read whole, and its own hash compared too. */
 const readWholeFrom = 0.5;
 
 /** Else one read of it brings at most this much (or one chunk). */
@@ -40,7 +40,7 @@ export async function verifyPack(check: PackCheck, pack: PackId, chunks: readonl
   await verifyTable(check, pack, lengthBytes, chunks);
   if (level === 'structure') return;
   const neededBytes = chunks.reduce((sum, {storedBytes}) => sum + storedBytes, 0);
-  if (neededBytes >= lengthBytes * readWholeFrom) await verifyWhole(check, pack, chunks);
+  if (neededBytes >= index.chunkBytes(pack) * readWholeFrom) await verifyWhole(check, pack, chunks);
   else await verifyParts(check, chunks);
 }
 

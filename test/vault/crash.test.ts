@@ -26,7 +26,7 @@ async function copyOf(store: Store): Promise<Store> {
 const first = Array.from({length: 5}, (_, seed) => noise(8000, seed));
 const second = [
   ...first.slice(0, 2).map((bytes) => changed(bytes, 99)),
-  ...Array.from({length: 150}, (_, n) => Buffer.from(`row ${n}`)),
+  ...Array.from({length: 150}, (_, n) => Buffer.from(`row ${n % 5}`)),
 ];
 
 /** A process of its own on one machine; ones that ended are known to be dead. */
