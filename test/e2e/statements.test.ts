@@ -1,0 +1,175 @@
+import {expect, test} from 'vitest';
+import {backupsOf, createC, openDesk} from '../helpers/desk.ts';
+
+// The public cases of the statements, by their numbers.
+
+const incremental = createC(true);
+const fullOnly = createC(false);
+const dropBoth = 'DROP TABLE orders; DROP TABLE products';
+
+test('YS01: a collection of two tables with their full paths', async () => {
+  const desk = openDesk();
+  await desk.sql(
+    "CREATE BACKUP COLLECTION `shop` ( TABLE `/Root/orders`, TABLE `/Root/products` ) WITH ( STORAGE = 'cluster', INCREMENTAL_BACKUP_ENABLED = 'true' );",
+  );
+  await desk.sqlWait('BACKUP shop');
+  expect(await backupsOf(desk, 'shop')).toHaveLength(1);
+});
+
+test('YS02: tables need not exist yet; double quotes are literals too', async () => {
+  const desk = openDesk();
+  await desk.sql(
+    'CREATE BACKUP COLLECTION c ( TABLE someTable, TABLE `prefix/anotherTable` ) WITH ( STORAGE="cluster" );',
+  );
+});
+
+test.each([
+  ['YS03', 'CREATE BACKUP COLLECTION TestCollection;', 2, /end of/],
+  ['YS04', 'CREATE BACKUP COLLECTION TABLE TestCollection;', 2, /TestCollection/],
+  [
+    'YS05',
+    "CREATE BACKUP COLLECTION c ( TABLE orders ) WITH ( STORAGE='cluster', STORAGE='cluster' );",
+    2,
+    /STORAGE duplicate keys/,
+  ],
+  [
+    'YS06',
+    'CREATE BACKUP COLLECTION c ( TABLE orders ) WITH ( INT_SETTING=1 );',
+    2,
+    /INT_SETTING value should be a string literal/,
+  ],
+  [
+    'YS09',
+    "CREATE BACKUP COLLECTION `SomePrefix/MyCollection1` ( TABLE orders ) WITH ( STORAGE='cluster' );",
+    12,
+    /must be placed directly in/,
+  ],
+  ['YS10', 'BACKUP nosuch;', 10, /SCHEME_ERROR/],
+  ['YS20', 'DROP BACKUP COLLECTION nosuch;', 10, /SCHEME_ERROR/],
+])('%s: %s is refused', async (_id, statement, status, message) => {
+  const desk = openDesk();
+  // So that there is a cluster to look into.
+  await desk.sql("CREATE BACKUP COLLECTION other (TABLE orders) WITH (STORAGE='cluster')");
+  const result = await desk.refused(statement);
+  expect(result.stderr).toMatch(message);
+  expect(result.status).toBe(status);
+  expect(result.stdout).toBe('');
+});
+
+test('YS07: a trailing comma among the settings', async () => {
+  await openDesk().sql("CREATE BACKUP COLLECTION c ( TABLE orders ) WITH ( STORAGE='cluster', );");
+});
+
+test('YS08: the same CREATE again is refused, with IF NOT EXISTS it is none', async () => {
+  const desk = openDesk();
+  await desk.sql(fullOnly);
+  const again = await desk.refused(fullOnly);
+  expect(again.stderr).toContain('path exist');
+  expect(again.stderr).toContain('SCHEME_ERROR');
+  await desk.sql(fullOnly.replace('COLLECTION c', 'COLLECTION IF NOT EXISTS c'));
+});
+
+test('YS11: no increments where they are not enabled', async () => {
+  const desk = openDesk();
+  await desk.sql(fullOnly);
+  await desk.sqlWait('BACKUP c');
+  const result = await desk.refused('BACKUP c INCREMENTAL;');
+  expect(result.stderr).toContain('Incremental backup is disabled on this collection (BAD_REQUEST)');
+  expect(await backupsOf(desk)).toHaveLength(1);
+});
+
+test('YS12: no increment without a full backup', async () => {
+  const desk = openDesk();
+  await desk.sql(incremental);
+  const result = await desk.refused('BACKUP c INCREMENTAL;');
+  expect(result.stderr).toMatch(/full backup.*BAD_REQUEST/);
+  expect(result.stderr).toContain('BACKUP c');
+});
+
+test('YS13: nothing to restore', async () => {
+  const desk = openDesk();
+  await desk.sql(fullOnly);
+  expect((await desk.refused('RESTORE c;')).stderr).toContain('Nothing to restore');
+});
+
+test('YS14: tables in the way are all named and stay as they are', async () => {
+  const desk = openDesk();
+  await desk.sql(fullOnly);
+  await desk.sqlWait('BACKUP c');
+  desk.exec("UPDATE orders SET txt = 'later'");
+  const result = await desk.refused('RESTORE c;');
+  expect(result.stderr).toMatch(/\/Root\/orders.*\/Root\/products.*SCHEME_ERROR/);
+  expect(desk.column('SELECT DISTINCT txt FROM orders')).toEqual(['later']);
+});
+
+test('YS15: dropped tables come back', async () => {
+  const desk = openDesk();
+  await desk.sql(fullOnly);
+  await desk.sqlWait('BACKUP c');
+  const before = desk.all('SELECT * FROM orders ORDER BY id');
+  desk.exec(dropBoth);
+  await desk.sqlWait('RESTORE c;');
+  expect(desk.all('SELECT * FROM orders ORDER BY id')).toEqual(before);
+  expect(desk.column('SELECT count(*) FROM products')).toEqual([3]);
+});
+
+test('YS16: the latest full backup wins', async () => {
+  const desk = openDesk();
+  await desk.sql(fullOnly);
+  await desk.sqlWait('BACKUP c');
+  desk.exec("INSERT INTO orders VALUES (11, 110, 'eleven')");
+  await desk.sqlWait('BACKUP c');
+  desk.exec(dropBoth);
+  await desk.sqlWait('RESTORE c;');
+  expect(desk.column('SELECT count(*) FROM orders')).toEqual([4]);
+});
+
+test('YS17: a full backup and two increments, restored to each of the three', async () => {
+  const desk = openDesk();
+  await desk.sql(incremental);
+  await desk.sqlWait('BACKUP c');
+  desk.exec("INSERT INTO orders VALUES (10, 1, 'ten'); DELETE FROM orders WHERE id = 2");
+  await desk.sqlWait('BACKUP c INCREMENTAL');
+  desk.exec("INSERT INTO orders VALUES (20, 2, 'twenty'); DELETE FROM orders WHERE id = 1");
+  await desk.sqlWait('BACKUP c INCREMENTAL');
+  const names = await backupsOf(desk);
+  for (const [at, ids] of [
+    [1, 2, 3],
+    [1, 3, 10],
+    [3, 10, 20],
+  ].entries()) {
+    desk.exec(dropBoth);
+    await desk.sqlWait(at === 0 ? `RESTORE c AT '${names[0]!.split('_')[0]}'` : `RESTORE \`c/${names[at]}\``);
+    expect(desk.column('SELECT id FROM orders ORDER BY id')).toEqual(ids);
+  }
+});
+
+test('YS18: one table in the way, and nothing at all is made', async () => {
+  const desk = openDesk();
+  await desk.sql(incremental);
+  await desk.sqlWait('BACKUP c');
+  await desk.sqlWait('BACKUP c INCREMENTAL');
+  desk.exec('DROP TABLE orders');
+  await desk.refused('RESTORE c;');
+  expect(desk.column("SELECT name FROM sqlite_schema WHERE name = 'orders'")).toEqual([]);
+});
+
+test('YS19: DROP leaves no backup and no tracking, the tables stay, the name is free', async () => {
+  const desk = openDesk();
+  await desk.sql(incremental);
+  await desk.sqlWait('BACKUP c');
+  await desk.sqlWait('BACKUP c INCREMENTAL');
+  await desk.sqlWait('DROP BACKUP COLLECTION c;');
+  expect(desk.column("SELECT name FROM sqlite_schema WHERE name LIKE '%bkp%'")).toEqual([]);
+  expect(desk.column('SELECT count(*) FROM orders')).toEqual([3]);
+  expect((await desk.refused('RESTORE c')).stderr).toContain('SCHEME_ERROR');
+  await desk.sql(incremental);
+  expect(await backupsOf(desk)).toEqual([]);
+});
+
+test('YS22: a member table that is absent is named', async () => {
+  const desk = openDesk();
+  await desk.sql("CREATE BACKUP COLLECTION c (TABLE orders, TABLE nosuch) WITH (STORAGE='cluster')");
+  const result = await desk.refused('BACKUP c;');
+  expect(result.stderr).toMatch(/nosuch.*SCHEME_ERROR/);
+});

@@ -1,0 +1,58 @@
+/**
+ * node crashing-worker.ts STATEMENT N
+ *
+ * Starts the statement's operation as bkp does and carries it out in this process, which kills itself (SIGKILL) right
+ * before its N-th call of the store, as a power cut would. N = 0: never. Prints the number of store calls when it got through.
+ */
+
+import {execute} from '../../src/commands/sql/execute.ts';
+import {runWorker} from '../../src/commands/worker/index.ts';
+import {openRealDeps} from '../../src/real-deps.ts';
+import {parse} from '../../src/sql/index.ts';
+import type {Store} from '../../src/stores/index.ts';
+
+const [statement = '', at = '0'] = process.argv.slice(2);
+let calls = 0;
+
+function beforeEachCall(): void {
+  calls++;
+  if (calls === Number(at)) process.kill(process.pid, 'SIGKILL');
+}
+
+function crashing(store: Store): Store {
+  return {
+    description: store.description,
+    put: async (key, body, options) => {
+      beforeEachCall();
+      return store.put(key, body, options);
+    },
+    get: async (key, range) => {
+      beforeEachCall();
+      return store.get(key, range);
+    },
+    async *list(prefix) {
+      beforeEachCall();
+      yield* store.list(prefix);
+    },
+    delete: async (keys) => {
+      beforeEachCall();
+      return store.delete(keys);
+    },
+    stat: async (key) => {
+      beforeEachCall();
+      return store.stat(key);
+    },
+  };
+}
+
+const deps = await openRealDeps({color: false}, (status) => {
+  process.exitCode = status;
+});
+// The statement's own part is not what is tested: only the worker meets the crashing store.
+const {operation} = await execute({...deps, startWorker: async () => {}}, parse(statement)[0]!);
+await runWorker(
+  {...deps, openStore: async (root, options) => crashing(await deps.openStore(root, options))},
+  {number: operation!.number},
+);
+deps.close();
+console.log(calls);

@@ -1,0 +1,70 @@
+import {randomBytes} from 'node:crypto';
+import {
+  type BackupName,
+  type BackupType,
+  cleanUp,
+  listBackups,
+  planBackup,
+  planRestore,
+  restoreBackup,
+  takeBackup,
+  verifyBackups,
+} from '../../src/collections/index.ts';
+import {openSource} from '../../src/sources/index.ts';
+import {openDirectoryStore, type Store} from '../../src/stores/index.ts';
+import {openVault, type Vault} from '../../src/vault/index.ts';
+
+/** The work of bkp's statements without its processes: quick enough to be done after every crash of a long row of them. */
+export type Bench = {
+  backups: (collection: string) => Promise<BackupName[]>;
+  backup: (collection: string, type: BackupType) => Promise<BackupName>;
+  /** Throws what VERIFY would tell. */
+  verify: (collection: string) => Promise<void>;
+  /** @param point absent: the newest backup */
+  restore: (collection: string, database: string, point?: string) => Promise<void>;
+  cleanUp: () => Promise<number>;
+  vault: <T>(use: (vault: Vault) => Promise<T>) => Promise<T>;
+};
+
+export function inProcess(place: {
+  cluster: string;
+  database: string;
+  store?: (store: Store) => Store;
+  notice?: (text: string) => void;
+}): Bench {
+  const tools = () => ({
+    nowMicros: () => Date.now() * 1000,
+    signal: new AbortController().signal,
+    progress: () => {},
+    notice: place.notice ?? (() => {}),
+  });
+  const vault = async <T>(use: (vault: Vault) => Promise<T>): Promise<T> => {
+    const store = await openDirectoryStore({root: place.cluster, create: true});
+    const opened = await openVault({store: place.store?.(store) ?? store, create: true, compressionLevel: 1});
+    try {
+      return await use(opened);
+    } finally {
+      opened.close();
+    }
+  };
+  return {
+    vault,
+    backups: (collection) => vault(async (at) => (await listBackups(at, collection)).map(({name}) => name)),
+    backup: (collection, type) =>
+      vault(async (at) => {
+        const source = await openSource({scheme: 'sqlite', path: place.database});
+        const name = await planBackup(at, source, {collection, type, nowMicros: Date.now() * 1000});
+        return (await takeBackup({...tools(), vault: at, source}, {collection, type, name, operation: 'test'})).backup;
+      }),
+    verify: (collection) =>
+      vault(async (at) => void (await verifyBackups({...tools(), vault: at}, {collection, level: 'data'}))),
+    restore: (collection, database, point) =>
+      vault(async (at) => {
+        const source = await openSource({scheme: 'sqlite', path: database});
+        const backup = await planRestore(at, source, {collection, point});
+        const stagingId = randomBytes(4).toString('hex');
+        await restoreBackup({...tools(), vault: at, source}, {collection, backup, stagingId, check: 'full'});
+      }),
+    cleanUp: () => vault(async (at) => (await cleanUp({...tools(), vault: at}, 'test')).freedBytes),
+  };
+}

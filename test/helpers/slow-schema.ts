@@ -1,0 +1,8 @@
+/**
+ * A table whose backup takes long enough to meet it at work: about 100 MB that do not compress.
+ */
+export const slowSchema = `
+  CREATE TABLE big (id INTEGER PRIMARY KEY, note, bytes BLOB);
+  WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+  INSERT INTO big SELECT i, NULL, randomblob(1000000) FROM n;
+`;
