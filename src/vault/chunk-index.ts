@@ -30,6 +30,7 @@ export class ChunkIndex {
   #unlisted: ChunkTable;
   /** Replaced by a rebuild; calls that began before it may still use them. */
   readonly #retired: ChunkTable[] = [];
+  #syncedGeneration = 0;
   /** Packs that an index lists and that are not there, or not with their length. */
   #absent = new Set<PackId>();
   /** Indexes that cannot be read, packs whose tables cannot be: told by `verify`. */
@@ -57,12 +58,14 @@ export class ChunkIndex {
   /** Brings the copy to what `index/` holds now: new indexes are fetched, those that are gone are dropped. */
   async sync(): Promise<void> {
     for (let tries = 1; tries <= syncTries; tries++) {
+      this.#syncedGeneration = this.#listed.generation;
       if (await this.#syncOnce()) return;
     }
   }
 
   /** @returns false when an index went away between the listing and the reading */
   async #syncOnce(): Promise<boolean> {
+    const {generation} = this.#listed;
     const known = this.#listed.indexes();
     const gone = new Set(known);
     const fresh: IndexId[] = [];
@@ -85,7 +88,8 @@ export class ChunkIndex {
         else this.#fault({what: 'damaged', key: indexKey(id), detail: error.message});
       }
     });
-    return complete;
+    // A cache file that failed took what was known before with it.
+    return complete && this.#listed.generation === generation;
   }
 
   /**
@@ -95,6 +99,7 @@ export class ChunkIndex {
    */
   async surveyPacks(): Promise<Map<PackId, {lengthBytes: number; modifiedAtMs: number}>> {
     const there = await this.packsInStore();
+    if (this.#listed.generation !== this.#syncedGeneration) await this.sync();
     this.#absent = new Set();
     for (const {id, lengthBytes} of this.#listed.packs()) {
       if (there.get(id)?.lengthBytes !== lengthBytes) this.#absent.add(id);
@@ -234,15 +239,12 @@ export class ChunkIndex {
     await fresh.surveyPacks();
     this.#retired.push(this.#listed, this.#unlisted);
     this.#listed = fresh.#listed;
+    this.#syncedGeneration = fresh.#listed.generation;
     this.#unlisted = fresh.#unlisted;
     this.#absent = fresh.#absent;
     this.faults.clear();
     for (const [key, fault] of fresh.faults) this.faults.set(key, fault);
-    try {
-      if (this.#cacheFile !== undefined) old.clear();
-    } catch {
-      // A file that cannot even be emptied is found damaged, and made anew, by whoever opens it next.
-    }
+    if (this.#cacheFile !== undefined) old.clear();
   }
 
   #listing(table: ChunkTable, pack: {id: PackId; lengthBytes: number}): PackListing {

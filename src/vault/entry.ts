@@ -74,5 +74,5 @@ export function decodeEntries(payload: Uint8Array, key: Key, at = 0, count?: num
   return {entries, end: position};
 }
 
-const isEncoding = (value: number): value is ChunkEncoding =>
+export const isEncoding = (value: number): value is ChunkEncoding =>
   (Object.values(chunkEncodings) as number[]).includes(value);

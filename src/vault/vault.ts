@@ -1,6 +1,4 @@
 import {randomBytes} from 'node:crypto';
-import {mkdirSync} from 'node:fs';
-import {dirname} from 'node:path';
 import type {Key, Store} from '../stores/index.ts';
 import {ChunkIndex} from './chunk-index.ts';
 import {ChunkReader} from './chunk-reader.ts';
@@ -70,7 +68,6 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const randomId = options.randomId ?? (() => randomBytes(16).toString('hex'));
   const header = (await readHeader(store)) ?? (options.create ? await createHeader(store, randomId()) : undefined);
   if (header === undefined) throw noVault(store);
-  if (cacheFile !== undefined) mkdirSync(dirname(cacheFile), {recursive: true});
   const index = await ChunkIndex.open(store, header.id, cacheFile);
   const leases: LeaseDeps = {
     store,

@@ -66,13 +66,13 @@ export function fakeClock(): FakeClock {
 }
 
 /** A process on one machine; `alive` can be set to false. */
-export function fakeHost(pid: number, space: string | undefined = 'boot-1/pids-1'): Host & {dead: Set<number>} {
+export function fakeHost(pid: number, space: string | null = 'boot-1/pids-1'): Host & {dead: Set<number>} {
   const dead = new Set<number>();
   return {
     name: 'host-1',
     pid,
     started: '1',
-    ...(space === undefined ? {} : {space}),
+    ...(space === null ? {} : {space}),
     dead,
     isAlive: (other) => !dead.has(other),
   };
