@@ -29,7 +29,7 @@ export const bkp: Tool & {secondFull: (place: Place) => Promise<Run>} = {
     await bkpCommand(place, ['config', 'set', 'source', `sqlite::path=${place.database}`]);
     await sql(
       place,
-      "CREATE BACKUP COLLECTION shop (DATABASE) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')",
+      "CREATE BACKUP COLLECTION shop DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')",
     );
   },
   full: (place) => sql(place, 'BACKUP shop'),

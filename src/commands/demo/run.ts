@@ -84,7 +84,7 @@ async function play(stage: Stage, shop: string, customers: number): Promise<void
       'bkp config set source sqlite::path=./app.db',
       'bkp config set cluster /backups',
       'bkp doctor',
-      "bkp sql \"CREATE BACKUP COLLECTION app (DATABASE) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')\"",
+      "bkp sql \"CREATE BACKUP COLLECTION app DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')\"",
       'bkp sql --wait "BACKUP app"                  # and from cron: BACKUP app INCREMENTAL',
     ].join('\n'),
   );
