@@ -98,15 +98,14 @@ export class ChunkIndex {
    * @returns every pack there with its length and age
    */
   async surveyPacks(): Promise<Map<PackId, {lengthBytes: number; modifiedAtMs: number}>> {
-    const there = await this.packsInStore();
     if (this.#listed.generation !== this.#syncedGeneration) await this.sync();
-    this.#absent = new Set();
-    for (const {id, lengthBytes} of this.#listed.packs()) {
-      if (there.get(id)?.lengthBytes !== lengthBytes) this.#absent.add(id);
-    }
-    for (const {id, lengthBytes} of this.#unlisted.packs()) {
-      if (there.get(id)?.lengthBytes !== lengthBytes) this.#unlisted.drop(indexOfOne(id));
-    }
+    // Known before the listing begins: packs that others add while it runs are not called absent.
+    const listed = this.#listed.packs();
+    const unlisted = this.#unlisted.packs();
+    const there = await this.packsInStore();
+    const isAbsent = (pack: {id: PackId; lengthBytes: number}) => there.get(pack.id)?.lengthBytes !== pack.lengthBytes;
+    this.#absent = new Set(listed.filter(isAbsent).map(({id}) => id));
+    for (const {id} of unlisted.filter(isAbsent)) this.#unlisted.drop(indexOfOne(id));
     for (const key of [...this.faults.keys()]) if (key.startsWith(packsPrefix)) this.faults.delete(key);
     const strangers = [...there].filter(([id]) => !this.#isKnown(id));
     await forEach(strangers, fetchesAtOnce, async ([id, {lengthBytes}]) => {

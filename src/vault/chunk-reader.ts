@@ -121,17 +121,17 @@ export class ChunkReader {
   }
 
   /**
-   * The same for a part of a pack that was read already, and only to see whether the chunks are as they should be: one is
-   * decoded at a time.
-   * @param from where in the pack `stored` begins
+   * Whether a chunk is as it should be.
+   * @param stored a part of its pack that was read already, from the byte `from` on
    */
-  async check(locations: readonly Location[], stored: Uint8Array, from: number, recovery: Recovery): Promise<void> {
-    for (const location of locations) await this.#decode(location, stored, from, recovery);
+  async check(location: Location, stored: Uint8Array, from: number, recovery: Recovery): Promise<void> {
+    await this.#decode(location, stored, from, recovery);
   }
 
-  /** Reads the bytes of chunks that lie one after the other, and checks them. */
+  /** Reads the bytes of chunks that lie one after the other, and checks them; one is decoded at a time. */
   async checkRange(locations: readonly Location[], recovery: Recovery): Promise<void> {
-    await this.check(locations, await this.#getRange(locations), locations[0]!.offset, recovery);
+    const stored = await this.#getRange(locations);
+    for (const location of locations) await this.#decode(location, stored, locations[0]!.offset, recovery);
   }
 
   #getRange(locations: readonly Location[]): Promise<Uint8Array> {

@@ -1,4 +1,4 @@
-import {blake3} from '@napi-rs/blake-hash';
+import {Blake3Hasher, blake3} from '@napi-rs/blake-hash';
 import type {ChunkId, PackId} from './types.ts';
 
 /** Bytes of an id. */
@@ -8,6 +8,19 @@ const idPattern = /^[0-9a-f]{64}$/;
 
 /** BLAKE3-256, 32 bytes. */
 export const hash = (bytes: Uint8Array): Buffer => blake3(bytes);
+
+/** The same over bytes that come one after the other. */
+export class Hasher {
+  readonly #hasher = new Blake3Hasher();
+
+  update(bytes: Uint8Array): void {
+    this.#hasher.update(bytes);
+  }
+
+  hex(): string {
+    return this.#hasher.digest('hex');
+  }
+}
 
 export const hashHex = (bytes: Uint8Array): string => hash(bytes).toString('hex');
 

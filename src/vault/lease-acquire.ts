@@ -29,30 +29,31 @@ export async function acquireLease(deps: LeaseDeps, options: AcquireOptions): Pr
   const {mode, subject, waitMs, signal} = options;
   const watch = new LeaseWatch(deps);
   const startedAtMs = deps.clock.monotonicMs();
+  let pauseMs = pollMs.first;
   let lease: Lease | undefined;
   try {
-    for (let pauseMs = pollMs.first; ; pauseMs = Math.min(pollMs.most, pauseMs * 2)) {
+    while (true) {
       signal?.throwIfAborted();
       const {verdict, other} = worst(await watch.living(lease?.id), options, lease?.id);
-      if (verdict === 'none' && lease !== undefined) {
+      if (other === undefined) {
+        if (lease === undefined) {
+          lease = await Lease.write(deps, mode, subject);
+          continue;
+        }
         await lease.hold();
         const held = lease;
         lease = undefined;
         return held;
       }
-      if (verdict === 'none') {
-        lease = await Lease.write(deps, mode, subject);
-        pauseMs = pollMs.first / 2;
-        continue;
-      }
       // One that may be dead is watched until that is known, which its TTL bounds.
-      const boundMs = other!.isCertain ? waitMs : Math.max(waitMs, 2 * leaseTtlMs);
-      if (verdict === 'fail' || deps.clock.monotonicMs() - startedAtMs >= boundMs) throw locked(other!);
+      const boundMs = other.isCertain ? waitMs : Math.max(waitMs, 2 * leaseTtlMs);
+      if (verdict === 'fail' || deps.clock.monotonicMs() - startedAtMs >= boundMs) throw locked(other);
       if (verdict === 'yield') {
         await lease?.release();
         lease = undefined;
       }
       await deps.clock.sleep(pauseMs, signal);
+      pauseMs = Math.min(pollMs.most, pauseMs * 2);
     }
   } finally {
     // Only when we leave without it: by an error, or told to stop.

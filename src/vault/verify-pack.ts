@@ -3,8 +3,9 @@ import type {ChunkIndex} from './chunk-index.ts';
 import type {ChunkReader, Recovery} from './chunk-reader.ts';
 import type {Location} from './chunk-table.ts';
 import {isDamage} from './damage.ts';
+import type {Entry} from './entry.ts';
 import type {Findings} from './findings.ts';
-import {hashHex} from './hash.ts';
+import {Hasher} from './hash.ts';
 import {packKey} from './key.ts';
 import {readPackTable} from './pack.ts';
 import type {PackId, VerifyLevel} from './types.ts';
@@ -12,7 +13,7 @@ import type {PackId, VerifyLevel} from './types.ts';
 /** A pack of whose chunks at least this part is needed is read whole, and its own hash compared too. */
 const readWholeFrom = 0.5;
 
-/** Else one read of it brings at most this much (or one chunk). */
+/** One read of a pack brings at most this much (or one chunk). */
 const readBytes = 4 * 1024 * 1024;
 
 export type PackCheck = {
@@ -37,11 +38,12 @@ export async function verifyPack(check: PackCheck, pack: PackId, chunks: readonl
     for (const {id} of chunks) findings.add({what: 'damaged', key, pack, chunk: id, detail});
     return;
   }
-  await verifyTable(check, pack, lengthBytes, chunks);
+  const table = await verifyTable(check, pack, lengthBytes, chunks);
   if (level === 'structure') return;
   const neededBytes = chunks.reduce((sum, {storedBytes}) => sum + storedBytes, 0);
-  if (neededBytes >= index.chunkBytes(pack) * readWholeFrom) await verifyWhole(check, pack, chunks);
-  else await verifyParts(check, chunks);
+  const isMostlyNeeded = neededBytes >= index.chunkBytes(pack) * readWholeFrom;
+  if (table !== undefined && isMostlyNeeded) await verifyWhole(check, {pack, lengthBytes, table}, chunks);
+  else for (const run of runs(chunks)) await verifyRun(check, run);
 }
 
 /** The pack is gone: a collector moved its chunks since we looked, or they are lost. */
@@ -64,49 +66,66 @@ async function verifyMoved(check: PackCheck, pack: PackId, chunks: readonly Loca
   }
 }
 
-/** The pack's own table says of the needed chunks what the index says. */
+/**
+ * The pack's own table says of the needed chunks what the index says.
+ * @returns the table, undefined when it cannot be read
+ */
 async function verifyTable(
   {store, findings}: PackCheck,
   pack: PackId,
   lengthBytes: number,
   chunks: readonly Location[],
-): Promise<void> {
+): Promise<readonly Entry[] | undefined> {
   const key = packKey(pack);
   try {
-    const table = new Map((await readPackTable(store, pack, lengthBytes)).map((entry) => [entry.id, entry]));
+    const table = await readPackTable(store, pack, lengthBytes);
+    const entries = new Map(table.map((entry) => [entry.id, entry]));
     for (const {id, offset, storedBytes, base} of chunks) {
-      const entry = table.get(id);
+      const entry = entries.get(id);
       if (entry?.offset === offset && entry.storedBytes === storedBytes && entry.base === base) continue;
-      findings.add({
-        what: 'damaged',
-        key,
-        pack,
-        chunk: id,
-        detail: `the table of pack ${pack} and the index disagree about chunk ${id}`,
-      });
+      const detail = `the table of pack ${pack} and the index disagree about chunk ${id}`;
+      findings.add({what: 'damaged', key, pack, chunk: id, detail});
     }
+    return table;
+  } catch (error) {
+    findings.addError(error, {key, pack});
+    return undefined;
+  }
+}
+
+type WholePack = {pack: PackId; lengthBytes: number; table: readonly Entry[]};
+
+/** Every byte, needed or not, in the order of the pack. */
+async function verifyWhole(
+  check: PackCheck,
+  {pack, lengthBytes, table}: WholePack,
+  chunks: readonly Location[],
+): Promise<void> {
+  const {store, reader, recovery, findings, signal} = check;
+  const key = packKey(pack);
+  const needed = new Map(chunks.map((chunk) => [chunk.offset, chunk]));
+  const hasher = new Hasher();
+  let end = 0;
+  try {
+    for (const run of runs(table)) {
+      signal?.throwIfAborted();
+      const start = end;
+      end = run.at(-1)!.offset + run.at(-1)!.storedBytes;
+      const bytes = await store.get(key, {start, end});
+      hasher.update(bytes);
+      for (const {offset} of run) {
+        const chunk = needed.get(offset);
+        if (chunk === undefined) continue;
+        const where = {key, pack, chunk: chunk.id};
+        await reader.check(chunk, bytes, start, recovery).catch((error: unknown) => findings.addError(error, where));
+      }
+    }
+    hasher.update(await store.get(key, {start: end, end: lengthBytes}));
+    if (hasher.hex() !== pack)
+      findings.add({what: 'damaged', key, pack, detail: `the hash of pack ${pack} is not its name`});
   } catch (error) {
     findings.addError(error, {key, pack});
   }
-}
-
-/** Every byte, needed or not. */
-async function verifyWhole(check: PackCheck, pack: PackId, chunks: readonly Location[]): Promise<void> {
-  const {store, reader, recovery, findings} = check;
-  const key = packKey(pack);
-  try {
-    const bytes = await store.get(key);
-    if (hashHex(bytes) !== pack)
-      findings.add({what: 'damaged', key, pack, detail: `the hash of pack ${pack} is not its name`});
-    await reader.check(chunks, bytes, 0, recovery);
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    for (const chunk of chunks) await verifyRun(check, [chunk]);
-  }
-}
-
-async function verifyParts(check: PackCheck, chunks: readonly Location[]): Promise<void> {
-  for (const run of runs(chunks)) await verifyRun(check, run);
 }
 
 /** Chunks that lie one after the other; each that is not as it should be is told. */
@@ -125,8 +144,10 @@ async function verifyRun(check: PackCheck, run: readonly Location[]): Promise<vo
 }
 
 /** Chunks that lie one after the other, cut where one read would get too large. */
-function* runs(chunks: readonly Location[]): Iterable<readonly Location[]> {
-  let run: Location[] = [];
+function* runs<Chunk extends Pick<Entry, 'offset' | 'storedBytes'>>(
+  chunks: readonly Chunk[],
+): Iterable<readonly Chunk[]> {
+  let run: Chunk[] = [];
   let storedBytes = 0;
   for (const chunk of chunks) {
     const last = run.at(-1);

@@ -13,8 +13,8 @@ import {type PackCheck, verifyPack} from './verify-pack.ts';
 /** Indexes read at once; each is small. */
 const indexesAtOnce = 4;
 
-/** Packs read at once, each up to 24 MiB in memory: two keep the disk and the processors busy. */
-const packsAtOnce = 2;
+/** Packs read at once, a few MiB of each in memory: enough to keep the disk and the processors busy. */
+const packsAtOnce = 4;
 
 export type VerifyOptions = {
   level: VerifyLevel;

@@ -132,6 +132,8 @@ export class Writer implements VaultWriter {
     const {store, lease} = this.#deps;
     await this.#packs.flush();
     await this.#checkComplete(manifest);
+    // The check may have had to look for chunks in packs that no index lists.
+    this.stats.storedBytes += await this.#deps.index.flush();
     const sealed = await sealManifest(manifest);
     await lease.confirm();
     if ((await store.put(key, sealed, {ifAbsent: true})) === 'exists') return 'exists';

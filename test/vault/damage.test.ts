@@ -1,5 +1,6 @@
 import {describe, expect, test} from 'vitest';
 import type {Store} from '../../src/stores/index.ts';
+import {hash} from '../../src/vault/hash.ts';
 import type {Finding, Recipe, Vault} from '../../src/vault/index.ts';
 import {backup, changed, findings, keysOf, manifestKey, newStore, noise, open, readAll} from './helpers.ts';
 
@@ -201,6 +202,38 @@ test('bkp.json: a store without one, of something else, of a newer version, is r
   await expect(open(store)).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   await store.put('bkp.json', Buffer.from('{"format": "somebody else’s"}'));
   await expect(open(store)).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+});
+
+test('what a newer bkp wrote is refused, not called damaged', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  await backup(vault, 'one', [{bytes: Buffer.from('x')}]);
+  const key = manifestKey('one');
+  const sealed = Buffer.from(await store.get(key));
+  for (const [at, value] of [
+    [4, 2],
+    [6, 16],
+  ] as const) {
+    const newer = Buffer.from(sealed.subarray(0, -32));
+    newer[at] = value;
+    await store.put(key, Buffer.concat([newer, hash(newer)]));
+    await expect(vault.manifest(key)).rejects.toMatchObject({
+      code: 'STORE_REFUSED',
+      next: expect.stringContaining('newest bkp'),
+    });
+  }
+  const header = {...JSON.parse(Buffer.from(await store.get('bkp.json')).toString()), checksum: undefined};
+  for (const change of [{version: 2}, {encryption: 'aes-256-gcm'}]) {
+    const json = JSON.stringify({...header, ...change});
+    await store.put(
+      'bkp.json',
+      Buffer.from(JSON.stringify({...JSON.parse(json), checksum: hash(Buffer.from(json)).toString('hex')})),
+    );
+    await expect(open(store)).rejects.toMatchObject({
+      code: 'STORE_REFUSED',
+      next: expect.stringContaining('newest bkp'),
+    });
+  }
 });
 
 test('creators that race get one vault', async () => {

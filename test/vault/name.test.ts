@@ -36,6 +36,6 @@ test('any two names are two parts of keys', () => {
       }
       expect(encodeName(one) === encodeName(two)).toBe(one === two);
     }),
-    {numRuns: 500},
+    {numRuns: 200},
   );
 });

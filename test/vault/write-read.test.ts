@@ -63,7 +63,7 @@ test('what several writers wrote, with any likes, is read back byte for byte', a
         second.close();
       },
     ),
-    {numRuns: 60},
+    {numRuns: 40},
   );
 });
 
