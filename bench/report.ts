@@ -48,7 +48,7 @@ export function report(rounds: readonly Round[], tools: readonly string[]): void
     const found = ['restic', 'borg']
       .map((tool) => round.get(step)?.get(tool)?.wallSeconds)
       .filter((value) => value !== undefined);
-    return found.length === 0 ? undefined : found.reduce(pick);
+    return found.length === 0 ? undefined : found.reduce((a, b) => pick(a, b));
   };
   ratio('full: wall, against the faster of restic and borg', 'full', 'wallSeconds', both('full', Math.min));
   ratio('full: stored bytes, against restic', 'full', 'storedBytes', peer('full', 'restic', 'storedBytes'));
