@@ -1,7 +1,9 @@
 import {createHash} from 'node:crypto';
-import {join} from 'node:path';
-import {BkpError} from '../errors/index.ts';
+import {existsSync} from 'node:fs';
+import {dirname, join, sep} from 'node:path';
+import {BkpError, systemCode} from '../errors/index.ts';
 import type {TableSource} from '../sources/index.ts';
+import type {Store} from '../stores/index.ts';
 import type {Vault} from '../vault/index.ts';
 import type {Deps} from './deps.ts';
 
@@ -14,9 +16,14 @@ export type Workplace = {
   source?: string;
   /** Absolute path of the cluster directory. */
   cluster: string;
+  /** Id of the vault that was there when the statement was given: the worker accepts no other. */
+  vault?: string;
   compressionLevel: number;
   compressionThreads: number;
 };
+
+/** Marks a vault. */
+const headerFile = 'bkp.json';
 
 /** So that a thread of the pool finds its next chunk ready when it has done one. */
 const encodesAhead = 2;
@@ -31,8 +38,9 @@ export async function workplaceOf(deps: Deps): Promise<Workplace> {
  * @throws BkpError `STORE_REFUSED` | `STORE_UNAVAILABLE` | `OBJECT_DAMAGED`
  */
 export async function openVaultAt(deps: Deps, place: Workplace, options: {create: boolean}): Promise<Vault> {
-  const [store, {openVault}] = await Promise.all([deps.openStore(place.cluster, options), import('../vault/index.ts')]);
-  return openVault({
+  if (options.create) refuseNested(place.cluster);
+  const [store, {openVault}] = await Promise.all([openStoreAt(deps, place, options), import('../vault/index.ts')]);
+  const vault = await openVault({
     store,
     create: options.create,
     cacheFile: join(
@@ -42,9 +50,39 @@ export async function openVaultAt(deps: Deps, place: Workplace, options: {create
     compressionLevel: place.compressionLevel,
     encodesAtOnce: place.compressionThreads + encodesAhead,
   });
+  if (place.vault === undefined || place.vault === vault.id) return vault;
+  vault.close();
+  throw new BkpError('STORE_REFUSED', `${place.cluster} holds another vault than when the statement was given`, {
+    cause: `it was ${place.vault}, it is ${vault.id}`,
+    next: 'see which directory (or disk) belongs there, then give the statement again',
+  });
 }
 
-/** @throws BkpError `USAGE` when no source is set */
+/** A new vault inside an old one would be backed up, copied and removed with it. */
+function refuseNested(cluster: string): void {
+  if (existsSync(join(cluster, headerFile))) return;
+  for (let folder = dirname(cluster); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, headerFile))) {
+      throw new BkpError('STORE_REFUSED', `the cluster directory ${cluster} lies inside another one, ${folder}`, {
+        next: `choose a folder outside of it, or use it: --cluster ${folder}`,
+      });
+    }
+    if (folder === dirname(folder)) return;
+  }
+}
+
+async function openStoreAt(deps: Deps, {cluster}: Workplace, options: {create: boolean}): Promise<Store> {
+  try {
+    return await deps.openStore(cluster, options);
+  } catch (error) {
+    if (options.create || systemCode((error as Error).cause) !== 'ENOENT') throw error;
+    throw new BkpError('STORE_UNAVAILABLE', `there is no cluster directory ${cluster}`, {
+      next: 'if it should be there: is its disk mounted? The first CREATE BACKUP COLLECTION … makes one',
+    });
+  }
+}
+
+/** @throws BkpError `USAGE` when no source is set | `BAD_REQUEST` when it lies among its own backups */
 export async function openSourceAt(place: Workplace): Promise<TableSource> {
   if (place.source === undefined) {
     throw new BkpError('USAGE', 'no source is set: bkp does not know which database is meant', {
@@ -55,5 +93,12 @@ export async function openSourceAt(place: Workplace): Promise<TableSource> {
     import('../config/index.ts'),
     import('../sources/index.ts'),
   ]);
-  return openSource(parseSource(place.source, '/'));
+  const address = parseSource(place.source, '/');
+  if (address.path.startsWith(join(place.cluster, sep))) {
+    throw new BkpError('BAD_REQUEST', `the database ${address.path} lies inside the cluster directory`, {
+      cause: `who loses ${place.cluster} loses the database and its backups at once`,
+      next: 'keep the two apart: --cluster or --source names another place',
+    });
+  }
+  return openSource(address);
 }

@@ -63,6 +63,8 @@ export const errorCodes = {
   STORE_FULL: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   /** The store holds something that is not this vault, or a newer format. */
   STORE_REFUSED: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
+  /** No vault lies there (yet). */
+  VAULT_ABSENT: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   VAULT_LOCKED: {exit: ExitStatus.locked, status: 'OVERLOADED'},
   OBJECT_MISSING: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
   OBJECT_DAMAGED: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},

@@ -83,6 +83,7 @@ function checkedCollection(written: string, name: string): string {
     throw new BkpError(
       'BAD_NAME',
       `${quoted} cannot be the name of a backup collection: ${fault}${writtenAs(written, name)}`,
+      {next: 'choose another name: it becomes the name of a folder'},
     );
   }
   return name;

@@ -12,7 +12,7 @@ export function directoryError(error: unknown, root: string, doing: string): unk
     case 'EDQUOT':
       return new BkpError('STORE_FULL', `the store fs::root=${root} is full`, {
         cause: error,
-        next: `free space there (df -h ${root}), then take the backup again: what is written already is used again`,
+        next: `free space there (df -h ${root}), then try again: what is written already is used again`,
       });
     case 'EROFS':
       return unavailable(`${root} is mounted read-only: mount it for writing, or choose another folder`);

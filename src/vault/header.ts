@@ -63,11 +63,9 @@ export async function createHeader(store: Store, id: string): Promise<Header> {
 }
 
 export function noVault(store: Store): BkpError {
-  return refused(
-    store,
-    'there is no vault here',
-    'name the store that holds your backups, or take a first backup into this one',
-  );
+  return new BkpError('VAULT_ABSENT', `the store ${store.description} holds no vault`, {
+    next: 'name the store that holds your backups; in a new one CREATE BACKUP COLLECTION … makes the vault',
+  });
 }
 
 const checksumOf = (header: object) => hashHex(Buffer.from(JSON.stringify(header)));

@@ -26,7 +26,7 @@ import {Writer} from './writer.ts';
 
 export type VaultOptions = {
   store: Store;
-  /** Make the vault when the store is empty. Default false: a store without a vault is `STORE_REFUSED`. */
+  /** Make the vault when the store is empty. Default false: a store without a vault is `VAULT_ABSENT`. */
   create?: boolean;
   /** Where the copy of the index is kept between runs; may be deleted at any time. Absent: read from the store at each opening. */
   cacheFile?: string;
@@ -61,7 +61,7 @@ const settingsOf = (options: VaultOptions): Settings => ({
 
 /**
  * Opens the vault in a store.
- * @throws BkpError `STORE_REFUSED` (no vault here, something foreign, a newer format) | `OBJECT_DAMAGED` (bkp.json)
+ * @throws BkpError `VAULT_ABSENT` | `STORE_REFUSED` (something foreign, a newer format) | `OBJECT_DAMAGED` (bkp.json)
  */
 export async function openVault(options: VaultOptions): Promise<Vault> {
   const {store, cacheFile} = options;

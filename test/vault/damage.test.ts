@@ -185,8 +185,8 @@ test('a difference whose base was lost is written anew', async () => {
 test('bkp.json: a store without one, of something else, of a newer version, is refused; a damaged one is damaged', async () => {
   const empty = newStore();
   await expect(open(empty, {create: false})).rejects.toMatchObject({
-    code: 'STORE_REFUSED',
-    message: expect.stringContaining('no vault here'),
+    code: 'VAULT_ABSENT',
+    message: expect.stringContaining('no vault'),
   });
   await empty.put('photos/cat.jpg', Buffer.from('x'));
   await expect(open(empty)).rejects.toMatchObject({

@@ -195,6 +195,8 @@ async function withVault<T>(
   use: (vault: Vault) => Promise<T>,
 ): Promise<T> {
   const vault = await openVaultAt(deps, place, options);
+  // What the statement starts is meant for this vault, whatever lies in the directory when a worker comes to it.
+  place.vault = vault.id;
   try {
     return await use(vault);
   } finally {

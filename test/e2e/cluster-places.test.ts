@@ -1,0 +1,123 @@
+import {existsSync, mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, test} from 'vitest';
+import {execute} from '../../src/commands/sql/execute.ts';
+import {carryOut} from '../../src/commands/worker/order.ts';
+import {parse} from '../../src/sql/index.ts';
+import {hashHex} from '../../src/vault/hash.ts';
+import {testDeps} from '../helpers/deps.ts';
+import {backupsOf, createC, openDesk} from '../helpers/desk.ts';
+
+test('a cluster that is a file, is not there, holds something else, or holds nothing', async () => {
+  const desk = openDesk();
+  const at = (name: string) => join(desk.folder, name);
+  const sql = (cluster: string, statement: string) => desk.bkp('--cluster', at(cluster), 'sql', statement);
+
+  expect(await sql('app.db', createC(false))).toMatchObject({
+    status: 12,
+    stderr: expect.stringMatching(/app\.db is.*file/),
+  });
+  for (const statement of ['SHOW BACKUP COLLECTIONS', 'BACKUP c', 'RESTORE c', 'DROP BACKUP COLLECTION c']) {
+    const absent = await sql('nowhere', statement);
+    expect(absent).toMatchObject({status: 1, stdout: ''});
+    expect(absent.stderr).toMatch(
+      /there is no cluster directory .*nowhere \(UNAVAILABLE\)\nnext: .*CREATE BACKUP COLLECTION/,
+    );
+  }
+  // A look does not make what it looks for.
+  expect(existsSync(at('nowhere'))).toBe(false);
+
+  mkdirSync(at('photos'));
+  writeFileSync(at('photos/cat.jpg'), 'x');
+  const foreign = await sql('photos', createC(false));
+  expect(foreign).toMatchObject({status: 12, stderr: expect.stringContaining('cat.jpg')});
+  expect(existsSync(at('photos/bkp.json'))).toBe(false);
+
+  mkdirSync(at('empty'));
+  const empty = await sql('empty', 'BACKUP c');
+  expect(empty).toMatchObject({
+    status: 12,
+    stderr: expect.stringMatching(/holds no vault.*\nnext: .*CREATE BACKUP COLLECTION/),
+  });
+  expect((await sql('empty', createC(false))).status).toBe(0);
+});
+
+test('no vault is made inside another, and no database is among its own backups', async () => {
+  const desk = openDesk();
+  await desk.sql(createC(false));
+  for (const inside of ['packs/x', 'deep/er']) {
+    const cluster = join(desk.cluster, inside);
+    const nested = await desk.bkp('--cluster', cluster, 'sql', createC(false));
+    expect(nested).toMatchObject({status: 12, stdout: ''});
+    expect(nested.stderr).toMatch(/lies inside another one, .*cluster \(PRECONDITION_FAILED\)\nnext: /);
+    expect(existsSync(cluster)).toBe(false);
+  }
+  const source = join(desk.cluster, 'app.db');
+  for (const statement of ['BACKUP c', 'RESTORE c']) {
+    if (statement === 'RESTORE c') await desk.sqlWait('BACKUP c');
+    const within = await desk.bkp('--source', source, 'sql', '--wait', statement);
+    expect(within).toMatchObject({status: 12, stdout: ''});
+    expect(within.stderr).toMatch(/app\.db lies inside the cluster directory/);
+  }
+  expect(existsSync(source)).toBe(false);
+});
+
+test('a cluster of a newer format is refused, not damaged', async () => {
+  const desk = openDesk();
+  await desk.sql(createC(false));
+  const file = join(desk.cluster, 'bkp.json');
+  const {checksum: _, ...header} = JSON.parse(readFileSync(file, 'utf8')) as {version: number; checksum: string};
+  const newer = {...header, version: header.version + 1};
+  writeFileSync(file, JSON.stringify({...newer, checksum: hashHex(Buffer.from(JSON.stringify(newer)))}));
+  for (const statement of [createC(false), 'SHOW BACKUP COLLECTIONS', 'BACKUP c', 'VERIFY c', 'RESTORE c']) {
+    const refused = await desk.refused(statement);
+    expect(refused).toMatchObject({status: 12, stdout: ''});
+    expect(refused.stderr).toMatch(/newer bkp.*\nnext: {2}install the newest bkp/);
+  }
+});
+
+test('two vaults that change places behind one path are never taken for each other', async () => {
+  const desk = openDesk();
+  const spare = join(desk.folder, 'spare');
+  await desk.sql(createC(true));
+  await desk.sqlWait('BACKUP c');
+  renameSync(desk.cluster, spare);
+  await desk.sql(createC(true));
+  // The cache of the first vault's index lies under this path: nothing of it may be counted on.
+  await desk.sqlWait('BACKUP c');
+  await desk.sqlWait('VERIFY c');
+  desk.exec("INSERT INTO orders VALUES (4, 40, 'four')");
+  await desk.sqlWait('BACKUP c INCREMENTAL');
+
+  renameSync(desk.cluster, join(desk.folder, 'second'));
+  renameSync(spare, desk.cluster);
+  await desk.sqlWait('VERIFY c');
+  // Tracking of both collections is in the source, each with marks of its own.
+  await desk.sqlWait('BACKUP c INCREMENTAL');
+  expect(await backupsOf(desk)).toHaveLength(2);
+  const target = join(desk.folder, 'new.db');
+  expect(await desk.bkp('--source', target, 'sql', '--wait', 'RESTORE c')).toMatchObject({status: 0});
+  expect(desk.column('SELECT count(*) FROM orders', target)).toEqual([4]);
+});
+
+test('a worker that finds another vault than its statement did touches nothing', async () => {
+  const desk = openDesk();
+  await desk.sql(createC(false));
+  await desk.sqlWait('BACKUP c');
+  const deps = testDeps(desk.home);
+  const settings = await deps.settings();
+  const here = {
+    ...deps,
+    settings: async () => ({...settings, source: desk.database, cluster: desk.cluster}),
+    startWorker: async () => {},
+  };
+  const {operation} = await execute(here, parse('BACKUP c')[0]!);
+  renameSync(desk.cluster, join(desk.folder, 'first'));
+  await desk.sql(createC(false));
+  const context = {operation: operation!, signal: new AbortController().signal, progress: () => {}, log: () => {}};
+  await expect(carryOut(here, context)).rejects.toMatchObject({
+    code: 'STORE_REFUSED',
+    message: expect.stringContaining('another vault'),
+  });
+  deps.close();
+});
