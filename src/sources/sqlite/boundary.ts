@@ -53,12 +53,10 @@ export function keyRange(key: Key, after: Boundary | undefined, upTo: Boundary |
   const params: Value[] = [];
   const compare = (left: string, operator: string, parts: Boundary) => {
     const right = parts.map(bound);
-    terms.push(
-      `${left} ${operator} ${right.length === 1 ? right[0]!.sql : `(${right.map((part) => part.sql).join(', ')})`}`,
-    );
+    terms.push(`${left} ${operator} ${rowValue(right.map((part) => part.sql))}`);
     params.push(...right.flatMap((part) => part.params));
   };
-  const row = keyRow(key);
+  const row = rowValue(keyExpressions(key));
   const first = key.kind === 'columns' ? key.parts[0]! : undefined;
   // A row value with COLLATE in it uses no index; its first column alone does.
   const lead =
@@ -87,7 +85,16 @@ export function nullKeys(key: Key): string | undefined {
 }
 
 export function keyOrder(key: Key): string {
-  return key.kind === 'rowid' ? `t.${key.alias}` : key.parts.map(comparable).join(', ');
+  return keyExpressions(key).join(', ');
+}
+
+/** The parts of the key in the table `t`, each comparing as the key's index does. */
+export function keyExpressions(key: Key): readonly string[] {
+  return key.kind === 'rowid' ? [`t.${key.alias}`] : key.parts.map(comparable);
+}
+
+export function rowValue(parts: readonly string[]): string {
+  return parts.length === 1 ? parts[0]! : `(${parts.join(', ')})`;
 }
 
 /** The key of the table `t` equals the columns k0, k1, … of `k`; NULL equals NULL. */
@@ -104,12 +111,6 @@ export function keyColumns(key: Key): readonly string[] {
 /** `expression` compared as part `i` of the key. */
 export function collated(key: Key, i: number, expression: string): string {
   return key.kind === 'rowid' ? expression : `${expression} COLLATE ${quoteName(key.parts[i]!.collation)}`;
-}
-
-function keyRow(key: Key): string {
-  if (key.kind === 'rowid') return `t.${key.alias}`;
-  const parts = key.parts.map(comparable);
-  return parts.length === 1 ? parts[0]! : `(${parts.join(', ')})`;
 }
 
 function comparable(part: KeyPart): string {

@@ -2,12 +2,12 @@ import {rmSync, statSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import type {DatabaseFacts, Mark, PublishedTable, Staging, TableName, TableSchema} from '../source.ts';
-import {keyMatches} from './boundary.ts';
+import {keyExpressions, keyMatches, rowValue} from './boundary.ts';
 import {findTable} from './catalog.ts';
 import {Connection} from './connection.ts';
 import {publishIntoDatabase, publishNewFile} from './publish.ts';
 import {quoteName} from './quote.ts';
-import {definitionOf, type KeptFacts} from './schema.ts';
+import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
 import {loadColumns} from './segment.ts';
 import type {Table} from './table.ts';
 
@@ -52,11 +52,8 @@ export class SqliteStaging implements Staging {
   }
 
   #prepare(): void {
-    const {page_size: pageSize = '4096', encoding = 'UTF-8', auto_vacuum: autoVacuum = '0'} = this.#facts;
     // The page size and the encoding of the source, because a table is copied page by page in the end.
-    this.#connection.exec(`
-      PRAGMA page_size = ${Number(pageSize)}; PRAGMA encoding = '${encoding.replaceAll("'", '')}';
-      PRAGMA auto_vacuum = ${Number(autoVacuum)};
+    this.#connection.exec(`${fileSettings(this.#facts)}
       PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
       PRAGMA cache_size = -${cacheKib}; PRAGMA threads = 2;
       PRAGMA ignore_check_constraints = ON;`);
@@ -70,13 +67,12 @@ export class SqliteStaging implements Staging {
   }
 
   removeKeys(name: TableName, segment: Uint8Array): number {
-    const table = this.#tables.get(name)!;
-    const row = table.key.alias ?? keyRow(table);
-    const found = table.key.alias === undefined ? keyRow(table, 't.') : `t.${table.key.alias}`;
+    const {key} = this.#tables.get(name)!;
+    const found = key.kind === 'columns' && key.alias === undefined ? keyExpressions(key) : [`t.${key.alias}`];
     this.#connection.deserialize('seg', segment);
     this.#connection.run(
-      `DELETE FROM main.${quoteName(name)} WHERE ${row} IN
-       (SELECT ${found} FROM seg.keys AS k CROSS JOIN main.${quoteName(name)} AS t ON ${keyMatches(table.key)})`,
+      `DELETE FROM main.${quoteName(name)} AS t WHERE ${rowValue(found)} IN
+       (SELECT ${found.join(', ')} FROM seg.keys AS k CROSS JOIN main.${quoteName(name)} AS t ON ${keyMatches(key)})`,
     );
     return this.#connection.number('SELECT count(*) FROM seg.keys');
   }
@@ -97,7 +93,7 @@ export class SqliteStaging implements Staging {
     for (const schema of this.#schemas) {
       for (const index of definitionOf(schema).indexes) {
         await step('Indexes');
-        connection.exec(index);
+        connection.run(index);
       }
     }
     await step('Check');
@@ -139,15 +135,10 @@ export class SqliteStaging implements Staging {
 
 /** Triggers come last of all, so that no row fires them. */
 function makeTable(connection: Connection, schema: TableSchema): Table {
-  connection.exec(definitionOf(schema).table);
+  connection.run(definitionOf(schema).table);
   const found = findTable(connection, schema.name);
   if (found.kind === 'table') return found.table;
   throw new BkpError('OBJECT_DAMAGED', `the statement that makes table ${schema.name} makes none that can be loaded`, {
     next: 'restore another backup, and report this',
   });
-}
-
-function keyRow({key}: Table, prefix = ''): string {
-  const columns = key.kind === 'rowid' ? [key.alias] : key.parts.map((part) => quoteName(part.column));
-  return columns.length === 1 ? prefix + columns[0]! : `(${columns.map((column) => prefix + column).join(', ')})`;
 }
