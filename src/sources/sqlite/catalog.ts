@@ -1,7 +1,7 @@
 import type {Connection, Row} from './connection.ts';
 import {foldName, quoteName} from './quote.ts';
 import {tryInScratch} from './scratch.ts';
-import {indexTerms} from './sql-text.ts';
+import {defaultExpression, indexTerms} from './sql-text.ts';
 import type {Column, Key, NamedSql, Table, UniqueIndex} from './table.ts';
 
 /** Names of bkp's own tables and triggers in a source begin so. */
@@ -57,7 +57,10 @@ function lookUp(connection: Connection, name: string): Row | undefined {
 function readTable(connection: Connection, name: string, row: Row): Table | string {
   const sql = String(connection.value(`SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?`, name));
   const indexes = schemaSql(connection, 'index', name);
-  const info = connection.all(`SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?, 'main')`, name);
+  const info = connection.all(
+    `SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?, 'main')`,
+    name,
+  );
   const scratch = tryInScratch(
     name,
     sql,
@@ -72,6 +75,9 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     type: String(column.type),
     generated: column.hidden === 2n || column.hidden === 3n,
     collation: scratch.collations.get(String(column.name)) ?? 'BINARY',
+    ...(column.notnull !== 0n && typeof column.dflt_value === 'string'
+      ? {insteadOfNull: defaultExpression(column.dflt_value)}
+      : {}),
   }));
   const withoutRowid = row.wr === 1n;
   const key = readKey(connection, name, withoutRowid, info, columns);

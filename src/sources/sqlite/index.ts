@@ -14,13 +14,11 @@ import type {
 } from '../source.ts';
 import {findTable, tableNames} from './catalog.ts';
 import {Connection, withConnection} from './connection.ts';
+import {trackingObstacle} from './obstacles.ts';
 import {requireFreeNames, requireNoStrayJournal} from './publish.ts';
 import {openSnapshot} from './snapshot.ts';
 import {removeDatabase, SqliteStaging, stagingPath} from './staging.ts';
 import {dropMarks, identityOf, listTracking} from './tracking.ts';
-
-const noKey =
-  'it has no declared primary key: its rows are told apart by rowids, and VACUUM gives them new ones; only full backups are possible';
 
 /** An SQLite database file. Every call opens the file for itself; only a snapshot and a staging keep it open. */
 export class SqliteSource implements TableSource {
@@ -141,9 +139,12 @@ function factsOf(connection: Connection, name: TableName): TableFacts {
   const found = findTable(connection, name);
   if (found.kind !== 'table')
     return {name: found.name, state: found.kind, ...('reason' in found ? {reason: found.reason} : {})} as TableFacts;
-  const {key} = found.table;
-  const fullOnly = key.kind === 'rowid' && key.column === undefined ? {fullOnly: noKey} : {};
-  return {name: found.table.name, state: 'present', ...fullOnly};
+  const obstacle = trackingObstacle(found.table);
+  return {
+    name: found.table.name,
+    state: 'present',
+    ...(obstacle === undefined ? {} : {fullOnly: `${obstacle}; only full backups are possible`}),
+  };
 }
 
 function mayWrite(path: string): boolean {

@@ -5,7 +5,8 @@ import type {Mark, TableName, TableSchema} from '../source.ts';
 import {findTable} from './catalog.ts';
 import {type Connection, withConnection} from './connection.ts';
 import {quoteName} from './quote.ts';
-import {definitionOf, type KeptFacts} from './schema.ts';
+import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
+import {loadColumns} from './segment.ts';
 import type {Table} from './table.ts';
 import {ensureTracking, setMark} from './tracking.ts';
 
@@ -61,16 +62,21 @@ export function publishNewFile(connection: Connection, {target, staged, schemas,
  * https://www.sqlite.org/src/file/src/insert.c, xferOptimization) when both sides have the very same schema and the
  * new one is empty and has no triggers yet; so indexes are made before the rows, and triggers after them.
  */
-export function publishIntoDatabase({target, staged, schemas, resume}: PublishPlan): void {
+export function publishIntoDatabase({target, staged, schemas, facts, resume}: PublishPlan): void {
   withConnection(target, {busyTimeoutMs: lockTimeoutMs}, (connection) => {
     connection.exec('PRAGMA ignore_check_constraints = ON');
+    // A database without anything in it (an empty file, say) still takes the page size and the encoding of the backup.
+    if (connection.number('SELECT count(*) FROM main.sqlite_schema') === 0) {
+      connection.exec(fileSettings(facts));
+      if (facts.journal_mode === 'wal') connection.exec('PRAGMA main.journal_mode = WAL');
+    }
     attach(connection, staged);
     connection.write(() => {
       requireFreeNames(connection, schemas);
       for (const schema of schemas) {
         const {table, indexes} = definitionOf(schema);
-        connection.exec(table);
-        for (const index of indexes) connection.exec(index);
+        connection.run(table);
+        for (const index of indexes) connection.run(index);
         copyRows(connection, schema.name);
       }
       finishTables(connection, schemas, resume);
@@ -94,11 +100,10 @@ function copyRows(connection: Connection, name: TableName): void {
   const quoted = quoteName(name);
   const table = tableOf(connection, name);
   // Generated columns cannot be named in an INSERT, and `*` names them.
-  const columns = table.columns
-    .filter((column) => !column.generated)
-    .map((column) => quoteName(column.name))
-    .join(', ');
-  const plain = table.columns.every((column) => !column.generated);
+  const columns = loadColumns(table);
+  // A table without a declared key would get its rows numbered anew by the transfer optimization.
+  const keyless = table.key.kind === 'rowid' && table.key.column === undefined;
+  const plain = !keyless && table.columns.every((column) => !column.generated);
   connection.exec(
     plain
       ? `INSERT INTO main.${quoted} SELECT * FROM staged.${quoted}`
@@ -118,7 +123,7 @@ function finishTables(connection: Connection, schemas: readonly TableSchema[], r
       connection.run('DELETE FROM main.sqlite_sequence WHERE name = ?', schema.name);
       connection.run('INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)', schema.name, BigInt(sequence));
     }
-    for (const trigger of triggers) connection.exec(trigger);
+    for (const trigger of triggers) connection.run(trigger);
   }
   if (resume === undefined) return;
   ensureTracking(

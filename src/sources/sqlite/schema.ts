@@ -1,4 +1,5 @@
 import {createHash} from 'node:crypto';
+import {BkpError} from '../../errors/index.ts';
 import type {DatabaseFacts, TableSchema} from '../source.ts';
 import type {Connection} from './connection.ts';
 import {normalized} from './sql-text.ts';
@@ -23,8 +24,31 @@ export function tableSchema(connection: Connection, table: Table, {omitIndexes}:
   return {name: table.name, fingerprint: fingerprintOf(table), definition};
 }
 
+/**
+ * From a manifest: these statements are the only ones that are ever run from it, one each.
+ * @throws BkpError `OBJECT_DAMAGED`
+ */
 export function definitionOf(schema: TableSchema): Definition {
-  return schema.definition as unknown as Definition;
+  const {table, indexes, triggers, sequence} = schema.definition as Partial<Definition>;
+  const creates = (what: RegExp) => (sql: unknown) => typeof sql === 'string' && what.test(sql);
+  if (
+    creates(/^CREATE TABLE\b/i)(table) &&
+    Array.isArray(indexes) &&
+    indexes.every(creates(/^CREATE (UNIQUE )?INDEX\b/i)) &&
+    Array.isArray(triggers) &&
+    triggers.every(creates(/^CREATE TRIGGER\b/i)) &&
+    (sequence === null || /^-?\d+$/.test(String(sequence)))
+  ) {
+    return {table: table as string, indexes, triggers, sequence: sequence as string | null};
+  }
+  throw new BkpError(
+    'OBJECT_DAMAGED',
+    `the schema of table ${schema.name} in the backup is not that of an SQLite table`,
+    {
+      next: 'restore it into a database of the kind that it was taken from',
+      context: {table: schema.name},
+    },
+  );
 }
 
 /** Changes with the CREATE TABLE statement; an index or a trigger more or less loads the same rows. */
@@ -33,7 +57,10 @@ export function fingerprintOf(table: Table): string {
 }
 
 function sequenceOf(connection: Connection, table: string): string | null {
-  const value = connection.value('SELECT seq FROM main.sqlite_sequence WHERE name = ?', table);
+  const value = connection.value(
+    `SELECT seq FROM main.sqlite_sequence WHERE name = ? AND typeof(seq) = 'integer'`,
+    table,
+  );
   return value === undefined || value === null ? null : String(value);
 }
 
@@ -43,4 +70,13 @@ export type KeptFacts = {readonly [Name in (typeof kept)[number]]?: string};
 
 export function databaseFacts(connection: Connection): DatabaseFacts {
   return Object.fromEntries(kept.map((name) => [name, String(connection.value(`PRAGMA main.${name}`))]));
+}
+
+/** What a file takes only before its first table is made. */
+export function fileSettings(facts: KeptFacts): string {
+  const encoding = /^UTF-16(le|be)$/.test(facts.encoding ?? '') ? facts.encoding : 'UTF-8';
+  return `
+    PRAGMA main.encoding = '${encoding}';
+    PRAGMA main.page_size = ${Number(facts.page_size ?? 4096)};
+    PRAGMA main.auto_vacuum = ${Number(facts.auto_vacuum ?? 0)};`;
 }

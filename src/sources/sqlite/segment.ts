@@ -2,7 +2,7 @@ import type {Segment} from '../source.ts';
 import {type Boundary, boundaryColumns, boundaryOf} from './boundary.ts';
 import type {Connection, Value} from './connection.ts';
 import {ResultCode, resultCode} from './errors.ts';
-import {quoteName} from './quote.ts';
+import {foldName, quoteName} from './quote.ts';
 import {storedColumns, type Table} from './table.ts';
 
 /**
@@ -129,16 +129,15 @@ export function rowShape(table: Table): RowShape {
   return {
     create: `CREATE TABLE seg.rows (${[...columns, statementJournal].join(', ')})`,
     insert: `INSERT INTO seg.rows (${into.join(', ')}) SELECT ${from.join(', ')}`,
-    last: `SELECT ${boundaryColumns(keyNames)} FROM seg.rows ORDER BY ${segmentRowid(table)} DESC LIMIT 1`,
+    last: `SELECT ${boundaryColumns(keyNames)} FROM seg.rows ${lastRow(table)}`,
   };
 }
 
-/** Rows lie in the order of the segment's own rowid, under a name that no column of the table hides. */
-function segmentRowid(table: Table): string {
-  const {key} = table;
-  if (key.alias !== undefined) return key.alias;
-  const taken = new Set(table.columns.map((column) => column.name.toLowerCase()));
-  return ['rowid', '_rowid_', 'oid'].find((word) => !taken.has(word)) ?? '1';
+/** Rows lie in the order of the segment's own rowid, unless the table's columns hide every name of it. */
+function lastRow(table: Table): string {
+  const taken = new Set(table.columns.map((column) => foldName(column.name)));
+  const alias = table.key.alias ?? ['rowid', '_rowid_', 'oid'].find((word) => !taken.has(word));
+  return alias === undefined ? 'LIMIT 1 OFFSET (SELECT count(*) - 1 FROM seg.rows)' : `ORDER BY ${alias} DESC LIMIT 1`;
 }
 
 /** Reads a `rows` segment back: column lists for INSERT INTO the table and SELECT from the segment, equal. */

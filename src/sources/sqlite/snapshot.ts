@@ -17,7 +17,8 @@ import {BaseRows} from './rows.ts';
 import {databaseFacts, fingerprintOf, tableSchema} from './schema.ts';
 import {rowShape, SegmentMaker} from './segment.ts';
 import type {Table} from './table.ts';
-import {ensureTracking, markedAt, setMark, trackingFault} from './tracking.ts';
+import {ensureTracking, logReachesTo, markedAt, setMark, trackingFault} from './tracking.ts';
+import {logName} from './triggers.ts';
 
 /** Rows that are looked at to say how large the others are. */
 const sampleRows = 500;
@@ -135,7 +136,10 @@ function requireUnbroken(
     const fault = trackingFault(connection, table);
     if (fault !== undefined)
       throw broken(`changes of table ${table.name} were not tracked all the time: ${fault}`, table.name);
-    if (markedAt(connection, since.owner, since.mark, table.name) === undefined) throw unknownMark(table.name);
+    const seq = markedAt(connection, since.owner, since.mark, table.name);
+    if (seq === undefined) throw unknownMark(table.name);
+    if (!logReachesTo(connection, table.name, seq))
+      throw broken(`the change log ${logName(table.name)} has lost rows`, table.name);
   }
 }
 

@@ -1,3 +1,5 @@
+import {foldName, quoteText} from './quote.ts';
+
 /**
  * Reading SQL that SQLite itself has accepted: just enough of a tokenizer to compare statements and to find the
  * parts of a CREATE INDEX. https://www.sqlite.org/lang.html has the lexical rules.
@@ -49,4 +51,49 @@ function termText(sql: string, part: Token[]): string {
   if (/^(?:asc|desc)$/i.test(kept.at(-1)?.text ?? '')) kept.pop();
   if (/^collate$/i.test(kept.at(-2)?.text ?? '')) kept.splice(-2);
   return sql.slice(kept[0]!.start, kept.at(-1)!.end);
+}
+
+/** A column's default as pragma_table_xinfo tells it, as an expression: a bare or quoted name there is a text. */
+export function defaultExpression(written: string): string {
+  if (/^(?:true|false|null|current_(?:date|time|timestamp))$/i.test(written)) return written;
+  const [first, ...more] = tokens(written);
+  return more.length === 0 && first !== undefined && /^[\p{L}_"`[]/u.test(first.text)
+    ? quoteText(unquoted(first.text))
+    : `(${written})`;
+}
+
+/** Every name and word in the text, folded: what is not among them is not used there. */
+export function wordsIn(sql: string): ReadonlySet<string> {
+  return new Set([...tokens(sql)].map(({text}) => foldName(unquoted(text))));
+}
+
+/** The expressions of all generated columns in a CREATE TABLE, one after the other. */
+export function generatedExpressions(sql: string): string {
+  let depth = 0;
+  let begin: number | undefined;
+  let before = '';
+  const parts: string[] = [];
+  for (const token of tokens(sql)) {
+    if (token.text === '(' && ++depth === 2 && before === 'as') begin = token.end;
+    if (token.text === ')' && --depth === 1 && begin !== undefined) {
+      parts.push(sql.slice(begin, token.start));
+      begin = undefined;
+    }
+    before = token.text.toLowerCase();
+  }
+  return parts.join(' , ');
+}
+
+/** The trigger runs after the change and may end what follows it, other triggers included, with RAISE(IGNORE). */
+export function endsStatementEarly(trigger: string): boolean {
+  const words = [...tokens(trigger)].map(({text}) => text.toLowerCase());
+  const ignores = words.some((word, at) => word === 'raise' && words[at + 1] === '(' && words[at + 2] === 'ignore');
+  // CREATE TRIGGER name AFTER …
+  return ignores && words[3] === 'after';
+}
+
+function unquoted(text: string): string {
+  const quote = text[0]!;
+  if (quote === '[') return text.slice(1, -1);
+  return text.length > 1 && '"`\''.includes(quote) ? text.slice(1, -1).replaceAll(quote + quote, quote) : text;
 }

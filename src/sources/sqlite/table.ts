@@ -26,6 +26,11 @@ export type Column = {
   generated: boolean;
   /** The one that `COLLATE` (or BINARY) gave it. */
   collation: string;
+  /**
+   * A NOT NULL column's default as SQL: what `OR REPLACE` puts where a statement says NULL, after the triggers that
+   * run before have seen the NULL.
+   */
+  insteadOfNull?: string;
 };
 
 /** By what rows are told apart, found and put in order. */

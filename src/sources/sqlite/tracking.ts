@@ -1,22 +1,27 @@
-import {randomBytes} from 'node:crypto';
+import {randomBytes, randomInt} from 'node:crypto';
 import type {Mark, TableName} from '../source.ts';
-import {findTable, ownPrefix} from './catalog.ts';
+import {ownPrefix} from './catalog.ts';
 import type {Connection} from './connection.ts';
+import {trackingObstacle} from './obstacles.ts';
 import {foldName, quoteName} from './quote.ts';
 import type {Table} from './table.ts';
-import {logName, trackingTriggers} from './triggers.ts';
+import {logName, trackingTriggers, triggerNames} from './triggers.ts';
 
 /**
  * Change tracking in the source, in tables of bkp's own:
  *
  * - `_bkp_meta`: the database's identity.
- * - `_bkp_log_<table>`: one row for each key that may have changed, appended by triggers; `seq` only grows, because the
- *   newest row is never removed. It holds more keys than have changed, and never fewer.
+ * - `_bkp_log_<table>`: one row for each key that may have changed, appended by triggers. It holds more keys than have
+ *   changed, and never fewer. `seq` begins at a random number and grows by one; the row that a mark points to and all
+ *   rows after it stay. So a log that somebody emptied or thinned out is told from a whole one.
  * - `_bkp_marks`: where the log stood when an owner's backup began. A mark that is there was valid from its making on:
  *   whoever finds the log or a trigger of a table missing removes all marks of the table before making them anew.
  */
 const meta = `${ownPrefix}meta`;
 const marks = `${ownPrefix}marks`;
+
+/** Far above what a log that lost its rows would count to, far below the largest rowid. */
+const firstSeq = 2 ** 40;
 
 export function identityOf(connection: Connection): string | undefined {
   if (!exists(connection, 'table', meta)) return undefined;
@@ -34,8 +39,9 @@ export function ensureTracking(connection: Connection, tables: readonly Table[])
   for (const table of tables) {
     if (trackingFault(connection, table) === undefined) continue;
     removeTracking(connection, table.name);
-    const columns = keyColumnNames(table).join(', ');
-    connection.exec(`CREATE TABLE main.${quoteName(logName(table.name))} (seq INTEGER PRIMARY KEY, ${columns})`);
+    const log = quoteName(logName(table.name));
+    connection.exec(`CREATE TABLE main.${log} (seq INTEGER PRIMARY KEY, ${keyColumnNames(table).join(', ')})`);
+    connection.run(`INSERT INTO main.${log} (seq) VALUES (?)`, BigInt(randomInt(firstSeq, 2 * firstSeq)));
     for (const trigger of trackingTriggers(table)) connection.exec(trigger.sql);
   }
 }
@@ -49,7 +55,7 @@ export function setMark(
 ): Mark {
   for (const name of tables) {
     connection.run(
-      `INSERT OR REPLACE INTO main.${marks} SELECT ?, ?, ?, ifnull(max(seq), 0) FROM main.${quoteName(logName(name))}`,
+      `INSERT OR REPLACE INTO main.${marks} SELECT ?, ?, ?, max(seq) FROM main.${quoteName(logName(name))}`,
       owner,
       mark,
       name,
@@ -70,9 +76,23 @@ export function markedAt(connection: Connection, owner: string, mark: Mark, tabl
   return seq as bigint | undefined;
 }
 
+/** Every row that the log got since the mark is there. */
+export function logReachesTo(connection: Connection, table: TableName, seq: bigint): boolean {
+  const row = connection.get(
+    `SELECT count(*) AS count, min(seq) AS first, max(seq) AS last FROM main.${quoteName(logName(table))} WHERE seq >= ?`,
+    seq,
+  )!;
+  return row.first === seq && (row.last as bigint) - seq + 1n === row.count;
+}
+
 /** @returns what is wrong with the tracking of a table, in words; undefined when log and triggers are whole */
 export function trackingFault(connection: Connection, table: Table): string | undefined {
-  if (!exists(connection, 'table', logName(table.name))) return `its change log ${logName(table.name)} is not there`;
+  const obstacle = trackingObstacle(table);
+  if (obstacle !== undefined) return obstacle;
+  const log = logName(table.name);
+  if (!exists(connection, 'table', log)) return `its change log ${log} is not there`;
+  if (connection.get(`SELECT 1 FROM main.${quoteName(log)} LIMIT 1`) === undefined)
+    return `its change log ${log} was emptied`;
   for (const {name, sql} of trackingTriggers(table)) {
     const found = connection.value(`SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = ?`, name);
     if (found === undefined) return `its trigger ${name} is not there`;
@@ -91,9 +111,7 @@ export function dropMarks(connection: Connection, owner: string, keep?: Mark): v
       removeTracking(connection, name);
       continue;
     }
-    const log = `main.${quoteName(logName(name))}`;
-    // The newest row stays, so that no number is given twice.
-    connection.run(`DELETE FROM ${log} WHERE seq <= ? AND seq < (SELECT max(seq) FROM ${log})`, needed);
+    connection.run(`DELETE FROM main.${quoteName(logName(name))} WHERE seq < ?`, needed);
   }
   if (connection.number(`SELECT count(*) FROM main.${marks}`) > 0) return;
   connection.exec(`DROP TABLE main.${marks}; DROP TABLE IF EXISTS main.${meta}`);
@@ -130,19 +148,14 @@ function trackedTables(connection: Connection): readonly TableName[] {
     .map((name) => name.slice(prefix.length));
 }
 
-/** Triggers, log and every mark of the table. */
+/** Triggers, log and every mark of the table. The triggers go by name: a renamed table has taken them along. */
 function removeTracking(connection: Connection, name: TableName): void {
-  const found = findTable(connection, name);
-  const own = connection.all(
-    `SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE`,
-    found.kind === 'table' ? found.table.name : name,
-  );
-  for (const {name: trigger} of own) {
-    if (foldName(String(trigger)).startsWith(ownPrefix))
-      connection.exec(`DROP TRIGGER main.${quoteName(String(trigger))}`);
+  const own = new Set(triggerNames(name).map(foldName));
+  for (const row of connection.all(`SELECT name FROM main.sqlite_schema WHERE type = 'trigger'`)) {
+    if (own.has(foldName(String(row.name)))) connection.exec(`DROP TRIGGER main.${quoteName(String(row.name))}`);
   }
   connection.exec(`DROP TABLE IF EXISTS main.${quoteName(logName(name))}`);
-  connection.run(`DELETE FROM main.${marks} WHERE name = ?`, name);
+  connection.run(`DELETE FROM main.${marks} WHERE name = ? COLLATE NOCASE`, name);
 }
 
 function exists(connection: Connection, type: 'table' | 'trigger', name: string): boolean {

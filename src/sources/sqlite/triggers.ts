@@ -1,9 +1,17 @@
 import {ownPrefix} from './catalog.ts';
+import {dependsOn} from './obstacles.ts';
 import {foldName, quoteName} from './quote.ts';
-import type {NamedSql, Table, UniqueIndex} from './table.ts';
+import {wordsIn} from './sql-text.ts';
+import type {Column, NamedSql, Table, UniqueIndex} from './table.ts';
 
 export function logName(table: string): string {
   return `${ownPrefix}log_${table}`;
+}
+
+const events = ['insert', 'update', 'delete', 'before_insert', 'before_update'] as const;
+
+export function triggerNames(table: string): readonly string[] {
+  return events.map((event) => `${ownPrefix}${event}_${table}`);
 }
 
 /**
@@ -15,12 +23,12 @@ export function logName(table: string): string {
  */
 export function trackingTriggers(table: Table): readonly NamedSql[] {
   const on = quoteName(table.name);
-  const log = quoteName(logName(table.name));
   const keys = (row: string) => keyExpressions(table).map((column) => `${row}.${column}`);
-  const append = (row: string) => `INSERT INTO ${log} (${logColumns(table)}) VALUES (${keys(row).join(', ')});`;
+  const into = `INSERT INTO ${quoteName(logName(table.name))} (${logColumns(table)})`;
+  const append = (row: string) => `${into} VALUES (${keys(row).join(', ')});`;
   // Byte by byte, whatever the column's collation: the key's index may tell apart what the column does not.
   const moved = keys('NEW').map((key, part) => `${key} COLLATE BINARY IS NOT ${keys('OLD')[part]}`);
-  const appendIfMoved = `INSERT INTO ${log} (${logColumns(table)}) SELECT ${keys('NEW').join(', ')} WHERE ${moved.join(' OR ')};`;
+  const appendIfMoved = `${into} SELECT ${keys('NEW').join(', ')} WHERE ${moved.join(' OR ')};`;
   return [
     trigger(table, 'insert', `AFTER INSERT ON ${on}`, [append('NEW')]),
     trigger(table, 'update', `AFTER UPDATE ON ${on}`, [append('OLD'), appendIfMoved]),
@@ -34,41 +42,66 @@ export function trackingTriggers(table: Table): readonly NamedSql[] {
  * application has set recursive_triggers). So before each insert and update the rows that could go are looked up.
  */
 function evictions(table: Table): NamedSql[] {
-  if (table.uniques.length === 0) return [];
   const on = quoteName(table.name);
-  const log = quoteName(logName(table.name));
+  const conditions = [...rowidMeets(table), ...table.uniques.flatMap((unique) => meets(table, unique))];
+  if (conditions.length === 0) return [];
   const key = keyExpressions(table);
-  const append = (unique: UniqueIndex, condition: string) =>
-    `INSERT INTO ${log} (${logColumns(table)}) SELECT ${key.map((column) => `${on}.${column}`).join(', ')} FROM ${on} WHERE ${meets(table, unique)}${condition};`;
-  const notItself = ` AND NOT (${key.map((column) => `${on}.${column} COLLATE BINARY IS OLD.${column}`).join(' AND ')})`;
+  const from = `INSERT INTO ${quoteName(logName(table.name))} (${logColumns(table)}) SELECT ${key.map((column) => `${on}.${column}`).join(', ')} FROM ${on}`;
+  const notItself = `NOT (${key.map((column) => `${on}.${column} COLLATE BINARY IS OLD.${column}`).join(' AND ')})`;
   return [
     trigger(
       table,
       'before_insert',
       `BEFORE INSERT ON ${on}`,
-      table.uniques.map((unique) => append(unique, '')),
+      conditions.map((condition) => `${from} WHERE ${condition};`),
     ),
     trigger(
       table,
       'before_update',
       `BEFORE UPDATE${ofColumns(table)} ON ${on}`,
-      table.uniques.map((unique) => append(unique, notItself)),
+      conditions.map((condition) => `${from} WHERE ${condition} AND ${notItself};`),
     ),
   ];
 }
 
-/** The row in the table and the new row are the same to the index. Its condition is left out: that finds more, never less. */
-function meets(table: Table, unique: UniqueIndex): string {
+/** A rowid beside the declared key is one more thing that is unique. (NEW.rowid is -1 where SQLite will give one.) */
+function rowidMeets({key, name}: Table): readonly string[] {
+  return key.kind === 'columns' && key.alias !== undefined
+    ? [`${quoteName(name)}.${key.alias} = NEW.${key.alias}`]
+    : [];
+}
+
+/**
+ * The row in the table and the new row are the same to the index. Its WHERE is left out: that finds more, never less.
+ * A second condition finds all rows, in the rare case that nothing better is known.
+ */
+function meets(table: Table, unique: UniqueIndex): readonly string[] {
   const on = quoteName(table.name);
-  return unique.terms
+  const same = unique.terms
     .map(({expression, collation, column}) => {
       const collate = `COLLATE ${quoteName(collation)}`;
-      if (column !== undefined) return `${on}.${expression} ${collate} = NEW.${expression}`;
-      // The inner FROM gives the index's own expression the new row's columns, under the table's own name.
-      const row = table.columns.map(({name}) => `NEW.${quoteName(name)} AS ${quoteName(name)}`).join(', ');
-      return `(${expression}) ${collate} = (SELECT ${expression} FROM (SELECT ${row}) AS ${on})`;
+      if (column !== undefined) return `${on}.${expression} ${collate} = ${newValue(table, column)}`;
+      // The inner FROM gives the index's own expression the new row's columns, under the table's own name. Columns
+      // that it does not use stay out: who drops one of them must not fail on this trigger.
+      const words = wordsIn(expression);
+      const row = table.columns
+        .filter(({name}) => words.has(foldName(name)))
+        .map(({name}) => `NEW.${quoteName(name)} AS ${quoteName(name)}`);
+      const inner = row.length === 0 ? '' : ` FROM (SELECT ${row.join(', ')}) AS ${on}`;
+      return `(${expression}) ${collate} = (SELECT ${expression}${inner})`;
     })
     .join(' AND ');
+  // What is computed from a NULL that OR REPLACE is about to fill cannot be foreseen.
+  const unforeseen = table.columns
+    .filter(({name, insteadOfNull}) => insteadOfNull !== undefined && dependsOn(table, unique, name))
+    .map(({name}) => `NEW.${quoteName(name)} IS NULL`);
+  return unforeseen.length === 0 ? [same] : [same, `(${unforeseen.join(' OR ')})`];
+}
+
+function newValue(table: Table, column: string): string {
+  const {insteadOfNull} = table.columns.find(({name}) => name === column) ?? ({} as Partial<Column>);
+  const value = `NEW.${quoteName(column)}`;
+  return insteadOfNull === undefined ? value : `ifnull(${value}, ${insteadOfNull})`;
 }
 
 /** Only updates of these columns can meet another row; an expression or a generated column can depend on any. */
@@ -77,12 +110,12 @@ function ofColumns(table: Table): string {
   const columns = table.uniques.flatMap((unique) =>
     (unique.where === undefined ? unique.terms : [{column: undefined}]).map(({column}) => column),
   );
-  if (columns.some((column) => column === undefined || column === 'rowid' || generated.has(foldName(column))))
-    return '';
-  return ` OF ${[...new Set(columns)].map((column) => quoteName(column!)).join(', ')}`;
+  if (columns.some((column) => column === undefined || generated.has(foldName(column)))) return '';
+  const rowids = rowidMeets(table).length === 0 ? [] : ['rowid', '_rowid_', 'oid'];
+  return ` OF ${[...new Set([...columns, ...rowids])].map((column) => quoteName(column!)).join(', ')}`;
 }
 
-function trigger(table: Table, event: string, when: string, body: readonly string[]): NamedSql {
+function trigger(table: Table, event: (typeof events)[number], when: string, body: readonly string[]): NamedSql {
   const name = `${ownPrefix}${event}_${table.name}`;
   return {name, sql: `CREATE TRIGGER ${quoteName(name)} ${when} BEGIN ${body.join(' ')} END`};
 }

@@ -1,0 +1,33 @@
+import {foldName} from './quote.ts';
+import {endsStatementEarly, generatedExpressions, wordsIn} from './sql-text.ts';
+import type {Table, UniqueIndex} from './table.ts';
+
+/** @returns why triggers cannot see every change of the table, in words; undefined when they can */
+export function trackingObstacle(table: Table): string | undefined {
+  const {key} = table;
+  if (key.kind === 'rowid' && key.column === undefined) {
+    return 'it has no declared primary key: its rows are told apart by rowids, and VACUUM gives them new ones';
+  }
+  // SQLite's order of triggers is undefined: bkp's own may be among those that do not run any more.
+  const early = table.triggers.find(({sql}) => endsStatementEarly(sql));
+  if (early !== undefined) {
+    return `its trigger ${early.name} runs after a change and keeps other triggers from it with RAISE(IGNORE); as a BEFORE trigger it would not`;
+  }
+  const late = key.kind === 'rowid' ? table.uniques.find((unique) => dependsOn(table, unique, key.column!)) : undefined;
+  if (late !== undefined) {
+    return `its unique index ${late.name} computes with ${(key as {column: string}).column}, which SQLite gives to a row only after triggers could look which row goes for it`;
+  }
+  return undefined;
+}
+
+/** One of the index's terms is computed, and may be computed from the column. */
+export function dependsOn(table: Table, unique: UniqueIndex, column: string): boolean {
+  const name = foldName(column);
+  const generated = new Set(table.columns.filter((other) => other.generated).map((other) => foldName(other.name)));
+  const byColumn = generated.size > 0 && wordsIn(generatedExpressions(table.sql)).has(name);
+  return unique.terms.some((term) => {
+    if (term.column !== undefined) return byColumn && generated.has(foldName(term.column));
+    const words = wordsIn(term.expression);
+    return words.has(name) || (byColumn && [...generated].some((other) => words.has(other)));
+  });
+}

@@ -1,0 +1,79 @@
+import {mkdtempSync, readdirSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {onTestFinished} from 'vitest';
+import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
+import {expectSame} from '../../helpers/sqlite-compare.ts';
+import {type Backup, restore, takeFull, takeIncrement} from '../layers.ts';
+
+/** A folder that is gone after the test. */
+export function folder(parent = tmpdir()): string {
+  const path = mkdtempSync(join(parent, 'bkp-sqlite-'));
+  onTestFinished(() => rmSync(path, {recursive: true, force: true}));
+  return path;
+}
+
+/** A database of the test's own, with a connection as an application would have one. */
+export class Database {
+  readonly path: string;
+  readonly db: DatabaseSync;
+  readonly source: SqliteSource;
+
+  constructor(schema = '', {path = join(folder(), 'app.db'), foreignKeys = false} = {}) {
+    this.path = path;
+    this.db = new DatabaseSync(path, {
+      enableForeignKeyConstraints: foreignKeys,
+      enableDoubleQuotedStringLiterals: true,
+    });
+    onTestFinished(() => this.close());
+    this.db.exec(schema);
+    this.source = new SqliteSource(path);
+  }
+
+  exec(sql: string): void {
+    this.db.exec(sql);
+  }
+
+  value(sql: string): unknown {
+    return Object.values(this.db.prepare(sql).get() ?? {})[0];
+  }
+
+  close(): void {
+    if (this.db.isOpen) this.db.close();
+  }
+}
+
+export const owner = 'collection-1';
+
+export function full(database: Database, tables: readonly string[], previous?: Backup): Promise<Backup> {
+  return takeFull(database.source, {tables, track: {owner}, ...(previous === undefined ? {} : {previous})});
+}
+
+export function increment(database: Database, parent: Backup): Promise<Backup> {
+  return takeIncrement(database.source, owner, parent);
+}
+
+/** Restores into a new file and compares every bit; only the backup's tables, because only they come back. */
+export async function expectComesBack(database: Database, backup: Backup): Promise<string> {
+  const path = join(folder(), 'restored.db');
+  await restore(new SqliteSource(path), backup);
+  expectSame(
+    path,
+    database.path,
+    backup.schemas.map((schema) => schema.name),
+  );
+  return path;
+}
+
+/** A full backup, the changes, an increment: what comes back is what is there now. */
+export async function expectTracked(schema: string, changes: string, tables: readonly string[] = ['t']): Promise<void> {
+  const database = new Database(schema);
+  const base = await full(database, tables);
+  database.exec(changes);
+  await expectComesBack(database, await increment(database, base));
+}
+
+export function filesIn(path: string): string[] {
+  return readdirSync(path).sort();
+}

@@ -1,0 +1,233 @@
+import {describe, expect, test} from 'vitest';
+import {deltaSize} from '../layers.ts';
+import {Database, expectComesBack, expectTracked, full, increment} from './database.ts';
+
+const rows = `INSERT INTO t (k, a, b) VALUES (1, 'x', 10), (2, 'y', 20), (3, 'z', 30), (4, 'w', 40);`;
+
+describe('rows that REPLACE evicts through another unique index', () => {
+  for (const recursive of ['ON', 'OFF']) {
+    const set = `PRAGMA recursive_triggers = ${recursive};`;
+    const cases: Record<string, {index: string; insert: string; table?: string}> = {
+      plain: {index: '(a)', insert: `(9, 'x', 1)`},
+      'of several columns': {index: '(a, b)', insert: `(9, 'x', 10)`},
+      partial: {index: '(a) WHERE b > 5', insert: `(9, 'x', 6)`},
+      'on an expression': {index: `(upper(a) || b)`, insert: `(9, 'X', 10)`},
+      'on an expression, partial': {index: '(b % 7) WHERE b > 25', insert: `(9, 'q', 37)`},
+      collated: {index: '(a COLLATE NOCASE DESC)', insert: `(9, 'X', 1)`},
+      'collated by its column': {
+        index: '(a)',
+        insert: `(9, 'X', 1)`,
+        table: 'CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE, b)',
+      },
+      'on a virtual column': {
+        index: '(g)',
+        insert: `(9, 'X', 1)`,
+        table: 'CREATE TABLE t (k INTEGER PRIMARY KEY, a, b, g AS (lower(a)))',
+      },
+      'on a stored column': {
+        index: '(g, b)',
+        insert: `(9, 'X', 10)`,
+        table: 'CREATE TABLE t (k TEXT PRIMARY KEY, a, b, g AS (lower(a)) STORED) WITHOUT ROWID',
+      },
+      'given as a constraint': {
+        index: '(b, a)',
+        insert: `(9, 'q', 20)`,
+        table: 'CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY, a, b UNIQUE ON CONFLICT REPLACE)',
+      },
+    };
+    for (const [name, {index, insert, table = 'CREATE TABLE t (k INTEGER PRIMARY KEY, a, b)'}] of Object.entries(
+      cases,
+    )) {
+      test(`${name}, recursive_triggers ${recursive}`, async () => {
+        const schema = `${table}; CREATE UNIQUE INDEX u ON t ${index}; ${rows} ${set}`;
+        await expectTracked(schema, `INSERT OR REPLACE INTO t (k, a, b) VALUES ${insert}`);
+        const [k, a, b] = insert.slice(1, -1).split(', ');
+        await expectTracked(schema, `UPDATE OR REPLACE t SET k = ${k}, a = ${a}, b = ${b} WHERE k = 4`);
+      });
+    }
+  }
+
+  test('several rows through several indexes at once', async () => {
+    const schema = `CREATE TABLE t (k INTEGER PRIMARY KEY, a UNIQUE, b UNIQUE, c UNIQUE);
+      INSERT INTO t VALUES (1, 1, 1, 1), (2, 2, 2, 2), (3, 3, 3, 3), (4, 4, 4, 4), (5, 5, 5, 5);`;
+    await expectTracked(schema, 'REPLACE INTO t VALUES (1, 2, 3, 4)');
+    await expectTracked(schema, 'UPDATE OR REPLACE t SET k = 4, a = 3, b = 2 WHERE k = 1');
+  });
+
+  test('through the rowid beside a declared key', async () => {
+    const schema = `CREATE TABLE t (k TEXT PRIMARY KEY, a, b); ${rows}`;
+    await expectTracked(schema, `INSERT OR REPLACE INTO t (oid, k) VALUES (2, 'new')`);
+    await expectTracked(schema, `UPDATE OR REPLACE t SET _rowid_ = 3 WHERE k = '1'`);
+    await expectTracked(`${schema} CREATE UNIQUE INDEX u ON t (a)`, `UPDATE OR REPLACE t SET rowid = 3 WHERE k = '1'`);
+  });
+
+  test('a NULL that gives way to the default of its column', async () => {
+    for (const [type, fallback] of [
+      ['TEXT', `'it''s'`],
+      ['INTEGER', `'7'`],
+      ['TEXT', 'bare'],
+      ['TEXT', '"quoted name"'],
+      ['', '(3 + 4)'],
+      ['TEXT COLLATE NOCASE', `'Z'`],
+    ]) {
+      const schema = `CREATE TABLE t (k INTEGER PRIMARY KEY, a ${type} NOT NULL DEFAULT ${fallback} UNIQUE);
+        INSERT INTO t (k) VALUES (1); INSERT INTO t VALUES (2, 'x'), (3, 'y');`;
+      await expectTracked(schema, 'INSERT OR REPLACE INTO t VALUES (9, NULL)');
+      await expectTracked(schema, 'UPDATE OR REPLACE t SET a = NULL WHERE k = 3');
+    }
+  });
+
+  test('a default that a generated column or an expression is computed from', async () => {
+    const table = `CREATE TABLE t (k INTEGER PRIMARY KEY, a NOT NULL DEFAULT 'Q', g AS (lower(a)))`;
+    for (const index of ['(g)', '(upper(a))', `(g || 'x')`]) {
+      await expectTracked(
+        `${table}; CREATE UNIQUE INDEX u ON t ${index}; INSERT INTO t (k, a) VALUES (1, 'Q'), (2, 'r'), (3, 's')`,
+        'INSERT OR REPLACE INTO t (k, a) VALUES (9, NULL)',
+      );
+    }
+  });
+});
+
+describe('keys', () => {
+  const changes = `
+    UPDATE t SET k = 'A' WHERE k = 'a';
+    UPDATE OR REPLACE t SET k = 'B' WHERE k = 'c';
+    INSERT INTO t (k, a) VALUES ('D', 1) ON CONFLICT DO UPDATE SET k = 'd2', a = 2;
+    INSERT OR IGNORE INTO t (k, a) VALUES ('E', 'ignored');
+    DELETE FROM t WHERE k = 'f'; INSERT INTO t (k, a) VALUES ('F', 'again');`;
+  const fill = `INSERT INTO t (k, a) VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4), ('e', 5), ('f', 6)`;
+  for (const table of [
+    'k TEXT COLLATE NOCASE PRIMARY KEY, a',
+    'k TEXT COLLATE NOCASE PRIMARY KEY, a) WITHOUT ROWID; --',
+    'k TEXT COLLATE NOCASE, a, PRIMARY KEY (k COLLATE BINARY)',
+    'k TEXT COLLATE NOCASE, a, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID; --',
+    'k TEXT, a, PRIMARY KEY (k COLLATE NOCASE DESC)',
+    'k PRIMARY KEY, a',
+  ]) {
+    test(table, async () => {
+      await expectTracked(`CREATE TABLE t (${table});\n${fill}`, changes);
+    });
+  }
+
+  test('two keys that the column takes for one and the key does not', async () => {
+    await expectTracked(
+      `CREATE TABLE t (k TEXT COLLATE NOCASE, m, a, PRIMARY KEY (k COLLATE BINARY, m)) WITHOUT ROWID;
+       INSERT INTO t VALUES ('a', 1, 'one'), ('A', 1, 'two'), ('b', 1, 'three');`,
+      `UPDATE t SET a = 'changed' WHERE k = 'a' COLLATE BINARY`,
+    );
+  });
+
+  test('NULL in a key, in as many rows as one likes', async () => {
+    await expectTracked(
+      `CREATE TABLE t (k TEXT, m INTEGER, a, PRIMARY KEY (k, m));
+       INSERT INTO t VALUES (NULL, 1, 'a'), (NULL, 1, 'b'), ('x', NULL, 'c'), (NULL, NULL, 'd'), (NULL, NULL, 'e'), ('x', 1, 'f');`,
+      `UPDATE t SET a = 'changed' WHERE a = 'b'; DELETE FROM t WHERE a = 'd'; INSERT INTO t VALUES (NULL, NULL, 'g');
+       UPDATE t SET k = NULL WHERE a = 'f'; UPDATE t SET m = 2 WHERE a = 'c'`,
+    );
+  });
+
+  test('64-bit integers, blobs, reals, mixed classes in one column', async () => {
+    await expectTracked(
+      `CREATE TABLE t (k PRIMARY KEY, a);
+       INSERT INTO t VALUES (9223372036854775807, 1), (-9223372036854775808, 2), (9007199254740993, 3), (9007199254740992.0, 4),
+         (x'00ff', 5), ('00ff', 6), (0.1, 7), ('0.1', 8), (9e999, 9), (-9e999, 10), (CAST(x'61ff0062' AS TEXT), 11)`,
+      "UPDATE t SET a = -a; UPDATE t SET k = x'00' || k WHERE a IN (-5, -11); DELETE FROM t WHERE a IN (-3, -9)",
+    );
+  });
+
+  test('a WITHOUT ROWID table whose columns take every name of the rowid', async () => {
+    await expectTracked(
+      `CREATE TABLE t (rowid TEXT PRIMARY KEY, _rowid_, oid) WITHOUT ROWID;
+       WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) INSERT INTO t SELECT hex(i), i, -i FROM n;`,
+      'DELETE FROM t WHERE oid = -7; UPDATE t SET rowid = rowid || 1 WHERE _rowid_ < 5',
+    );
+  });
+});
+
+describe('what else fires or does not fire triggers', () => {
+  test("the user's triggers, that write to other tables and to the same one", async () => {
+    const schema = `CREATE TABLE t (k INTEGER PRIMARY KEY, a UNIQUE, n DEFAULT 0);
+      CREATE TABLE other (k INTEGER PRIMARY KEY, a);
+      CREATE TRIGGER count AFTER UPDATE OF a ON t BEGIN UPDATE t SET n = n + 1 WHERE k = NEW.k; UPDATE t SET n = -1 WHERE k = NEW.k + 1; END;
+      CREATE TRIGGER copy AFTER DELETE ON t BEGIN INSERT OR REPLACE INTO other VALUES (OLD.k, OLD.a); END;
+      CREATE TRIGGER no BEFORE INSERT ON t WHEN NEW.a = 'no' BEGIN SELECT RAISE(IGNORE); END;
+      INSERT INTO t (k, a) VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')`;
+    const changes = `UPDATE t SET a = 'x' WHERE k = 1; DELETE FROM t WHERE k = 3; INSERT INTO t (k, a) VALUES (5, 'no'), (6, 'f');
+      INSERT OR REPLACE INTO t (k, a) VALUES (7, 'd')`;
+    await expectTracked(schema, changes, ['t', 'other']);
+    await expectTracked(schema, `PRAGMA recursive_triggers = ON; ${changes}`, ['t', 'other']);
+  });
+
+  test('foreign keys with actions, also within one table', async () => {
+    const database = new Database(
+      `CREATE TABLE t (k INTEGER PRIMARY KEY, up REFERENCES t ON DELETE CASCADE ON UPDATE CASCADE);
+       CREATE TABLE c (k INTEGER PRIMARY KEY, t REFERENCES t (k) ON DELETE SET NULL ON UPDATE CASCADE);
+       INSERT INTO t VALUES (1, NULL), (2, 1), (3, 2), (4, 3), (5, NULL); INSERT INTO c VALUES (1, 4), (2, 5), (3, 1)`,
+      {foreignKeys: true},
+    );
+    const base = await full(database, ['t', 'c']);
+    database.exec('UPDATE t SET k = 50 WHERE k = 5; DELETE FROM t WHERE k = 2; REPLACE INTO t VALUES (1, 50)');
+    await expectComesBack(database, await increment(database, base));
+  });
+
+  test('DELETE without WHERE', () =>
+    expectTracked(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, b); ${rows}`, 'DELETE FROM t'));
+
+  test('VACUUM between the two', async () => {
+    await expectTracked(
+      `CREATE TABLE t (k TEXT PRIMARY KEY, a, b); ${rows} DELETE FROM t WHERE k = '1'`,
+      `DELETE FROM t WHERE k = '2'; VACUUM; UPDATE t SET a = 'new' WHERE k = '3'`,
+    );
+  });
+
+  test('an AFTER trigger that can keep others from running rules increments out', async () => {
+    const trigger = 'CREATE TRIGGER early AFTER INSERT ON t WHEN NEW.a BEGIN SELECT raise ( ignore ); END';
+    const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, b); ${rows}`);
+    const base = await full(database, ['t']);
+    database.exec(`${trigger}; INSERT INTO t VALUES (9, 1, 1)`);
+    expect(database.source.describe(['t'])).toMatchObject([{fullOnly: expect.stringContaining('trigger early')}]);
+    await expect(increment(database, base)).rejects.toMatchObject({code: 'CHAIN_BROKEN'});
+  });
+
+  test('an index that computes with the id which SQLite gives late rules increments out', () => {
+    const {source} = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, g AS (k % 5));
+      CREATE TABLE fine (k INTEGER PRIMARY KEY, a, g AS (a % 5)); CREATE UNIQUE INDEX f ON fine (g, lower(a), k);
+      CREATE TABLE s (K INTEGER PRIMARY KEY, a);
+      CREATE UNIQUE INDEX u ON t (g); CREATE UNIQUE INDEX v ON s (a + "k")`);
+    expect(source.describe(['t', 's', 'fine'])).toMatchObject([
+      {name: 't', fullOnly: expect.stringContaining('index u')},
+      {name: 's', fullOnly: expect.stringContaining('index v')},
+      {name: 'fine', state: 'present'},
+    ]);
+    expect(source.describe(['fine'])[0]).not.toHaveProperty('fullOnly');
+  });
+
+  test('a delta names each key once, and costs nothing without a change', async () => {
+    const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, b); ${rows}`);
+    const base = await full(database, ['t']);
+    const nothing = await increment(database, base);
+    expect(nothing.layers.t).toHaveLength(1);
+    for (let n = 0; n < 5; n++) database.exec(`UPDATE t SET b = ${n} WHERE k < 3; DELETE FROM t WHERE k = 4`);
+    expect(deltaSize(await increment(database, nothing), 't')).toEqual({keys: 3, rows: 2});
+  });
+
+  test('what is rolled back was never there', async () => {
+    const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, b); ${rows}`);
+    const base = await full(database, ['t']);
+    database.exec('BEGIN; UPDATE t SET b = 7; SAVEPOINT s; DELETE FROM t; ROLLBACK TO s; ROLLBACK');
+    expect((await increment(database, base)).layers.t).toHaveLength(1);
+  });
+});
+
+test("tracking stays out of the way of the user's ALTER TABLE", async () => {
+  const database = new Database(`CREATE TABLE t (k TEXT PRIMARY KEY, a, b, c NOT NULL DEFAULT 1, g AS (a + 1));
+    CREATE UNIQUE INDEX u ON t (lower(a)); CREATE UNIQUE INDEX v ON t (g)`);
+  await full(database, ['t']);
+  database.exec(
+    'ALTER TABLE t DROP COLUMN b; ALTER TABLE t RENAME COLUMN a TO x; ALTER TABLE t ADD COLUMN d DEFAULT 5',
+  );
+  database.exec(`ALTER TABLE t RENAME TO "other one"; INSERT INTO "other one" (k, x) VALUES ('a', 1)`);
+  database.source.untrack('collection-1');
+  database.exec(`INSERT INTO "other one" (k, x) VALUES ('b', 2)`);
+  expect(database.value(`SELECT count(*) FROM sqlite_schema WHERE name LIKE '\\_bkp%' ESCAPE '\\'`)).toBe(0);
+});
