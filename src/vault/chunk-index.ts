@@ -1,6 +1,7 @@
 import type {Store} from '../stores/index.ts';
 import {ChunkTable, type Location} from './chunk-table.ts';
 import {isDamage} from './damage.ts';
+import {distrustedPacks, forgetDamage} from './distrust.ts';
 import type {PackListing} from './entry.ts';
 import {forEach} from './in-order.ts';
 import {readIndex, writeIndex} from './index-object.ts';
@@ -33,6 +34,8 @@ export class ChunkIndex {
   #syncedGeneration = 0;
   /** Packs that an index lists and that are not there, or not with their length. */
   #absent = new Set<PackId>();
+  /** Packs that a verification found damaged: read from when there is nothing better, and never counted on. */
+  #distrusted = new Set<PackId>();
   /** Indexes that cannot be read, packs whose tables cannot be: told by `verify`. */
   readonly faults = new Map<string, Finding>();
 
@@ -103,6 +106,7 @@ export class ChunkIndex {
     const listed = this.#listed.packs();
     const unlisted = this.#unlisted.packs();
     const there = await this.packsInStore();
+    this.#distrusted = await distrustedPacks(this.#store);
     const isAbsent = (pack: {id: PackId; lengthBytes: number}) => there.get(pack.id)?.lengthBytes !== pack.lengthBytes;
     this.#absent = new Set(listed.filter(isAbsent).map(({id}) => id));
     for (const {id} of unlisted.filter(isAbsent)) this.#unlisted.drop(indexOfOne(id));
@@ -173,7 +177,33 @@ export class ChunkIndex {
   #allLocations(chunk: ChunkId): Location[] {
     const locations = [...this.#listed.locations(chunk), ...this.#unlisted.locations(chunk)];
     if (locations.length < 2) return locations;
-    return locations.sort((a, b) => Number(a.base !== undefined) - Number(b.base !== undefined));
+    const rank = ({pack, base}: Location) => 2 * Number(this.#distrusted.has(pack)) + Number(base !== undefined);
+    return locations.sort((a, b) => rank(a) - rank(b));
+  }
+
+  /** True when a backup may count on the chunk's being there: nothing is known against its pack, or its base's. */
+  knows(chunk: ChunkId): boolean {
+    const places = this.locations(chunk).filter(({pack}) => !this.#distrusted.has(pack));
+    return places.some(({base}) => base === undefined || this.locations(base).some((place) => this.#isBase(place)));
+  }
+
+  #isBase({pack, base}: Location): boolean {
+    return base === undefined && !this.#distrusted.has(pack);
+  }
+
+  isDistrusted(pack: PackId): boolean {
+    return this.#distrusted.has(pack);
+  }
+
+  /** The packs are whole again, or gone: their notes go. */
+  async forgive(packs: Iterable<PackId>): Promise<void> {
+    const noted = [...packs].filter((pack) => this.#distrusted.has(pack));
+    await forgetDamage(this.#store, noted);
+    for (const pack of noted) this.#distrusted.delete(pack);
+  }
+
+  distrustedPacks(): ReadonlySet<PackId> {
+    return this.#distrusted;
   }
 
   #isUsable({pack, base}: Location): boolean {
@@ -241,6 +271,7 @@ export class ChunkIndex {
     this.#syncedGeneration = fresh.#listed.generation;
     this.#unlisted = fresh.#unlisted;
     this.#absent = fresh.#absent;
+    this.#distrusted = fresh.#distrusted;
     this.faults.clear();
     for (const [key, fault] of fresh.faults) this.faults.set(key, fault);
     if (this.#cacheFile !== undefined) old.clear();

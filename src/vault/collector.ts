@@ -176,7 +176,8 @@ export class Collector implements VaultCollector {
     await this.#delete([...removed].map(packKey), step);
     this.#forgetMarked();
     await index.sync();
-    await index.surveyPacks();
+    const left = await index.surveyPacks();
+    await index.forgive([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
     let freedBytes = -addedBytes;
     for (const pack of removed) freedBytes += marked.lengths.get(pack) ?? 0;
     return {freedBytes: Math.max(0, freedBytes)};

@@ -11,11 +11,17 @@ export class Findings {
   }
 
   /** @throws the error itself, when it is not the store's content that is at fault */
-  addError(error: unknown, where: Pick<Finding, 'key' | 'pack' | 'chunk'> = {}): void {
+  addError(error: unknown, where: Pick<Finding, 'key' | 'pack' | 'chunk' | 'needed'> = {}): void {
     if (!isDamage(error)) throw error;
     const context = error.context as {key?: string; pack?: PackId; chunk?: Finding['chunk'] & string};
     const what = error.code === 'OBJECT_MISSING' ? 'missing' : 'damaged';
     this.add({what, ...context, ...where, detail: error.message});
+  }
+
+  /** Packs that are there and are not what was written. */
+  damagedPacks(): ReadonlySet<PackId> {
+    const damaged = this.all().filter((finding) => finding.what === 'damaged');
+    return new Set(damaged.flatMap(({pack}) => pack ?? []));
   }
 
   all(): readonly Finding[] {

@@ -9,11 +9,14 @@ export const headerKey: Key = 'bkp.json';
 export const packsPrefix = 'packs/';
 export const indexPrefix = 'index/';
 export const locksPrefix = 'locks/';
+export const damagedPrefix = 'damaged/';
 /** Below these lie manifests and documents; a key that ends in `/manifest` is a manifest. */
 export const manifestPrefixes = ['.backups/', 'backup/'] as const;
 
 export const packKey = (pack: PackId): Key => `${packsPrefix}${pack.slice(0, 2)}/${pack}`;
 export const indexKey = (index: IndexId): Key => `${indexPrefix}${index}`;
+
+export const damagedPackKey = (pack: PackId): Key => damagedPrefix + pack;
 
 export const isManifestKey = (key: Key) => key.endsWith('/manifest') && isNamedKey(key);
 /** A manifest or a document: what people name. */
@@ -23,6 +26,11 @@ export const isNamedKey = (key: Key) => manifestPrefixes.some((prefix) => key.st
 export function packOfKey(key: Key): PackId | undefined {
   const id = key.slice(key.lastIndexOf('/') + 1);
   return isId(id) && key === packKey(id as PackId) ? (id as PackId) : undefined;
+}
+
+export function damagedPackOfKey(key: Key): PackId | undefined {
+  const id = key.slice(damagedPrefix.length);
+  return isId(id) && key.startsWith(damagedPrefix) ? (id as PackId) : undefined;
 }
 
 export function indexOfKey(key: Key): IndexId | undefined {

@@ -51,6 +51,8 @@ export type Finding = {
   key?: Key;
   pack?: PackId;
   chunk?: ChunkId;
+  /** Chunks of the pack that are needed, when the fault lies with none of them alone. */
+  needed?: readonly ChunkId[];
   detail: string;
 };
 
@@ -78,6 +80,7 @@ export interface VaultReader {
   /**
    * Checks that all that these streams need is there and is what was written; one finding for each fault,
    * none when all is well. `structure` reads indexes and packs' tables and lengths, `data` also every byte.
+   * Packs that are damaged are noted in the store, so that no backup counts on them any more.
    */
   verify(
     recipes: readonly Recipe[],

@@ -42,7 +42,9 @@ export async function verifyPack(check: PackCheck, pack: PackId, chunks: readonl
   if (level === 'structure') return;
   const neededBytes = chunks.reduce((sum, {storedBytes}) => sum + storedBytes, 0);
   const isMostlyNeeded = neededBytes >= index.chunkBytes(pack) * readWholeFrom;
-  if (table !== undefined && isMostlyNeeded) await verifyWhole(check, {pack, lengthBytes, table}, chunks);
+  // One that was found damaged is looked at as a whole: perhaps it was brought back.
+  const isWholeRead = isMostlyNeeded || index.isDistrusted(pack);
+  if (table !== undefined && isWholeRead) await verifyWhole(check, {pack, lengthBytes, table}, chunks);
   else for (const run of runs(chunks)) await verifyRun(check, run);
 }
 
@@ -88,7 +90,7 @@ async function verifyTable(
     }
     return table;
   } catch (error) {
-    findings.addError(error, {key, pack});
+    findings.addError(error, {key, pack, needed: chunks.map(({id}) => id)});
     return undefined;
   }
 }
@@ -121,8 +123,15 @@ async function verifyWhole(
       }
     }
     hasher.update(await store.get(key, {start: end, end: lengthBytes}));
-    if (hasher.hex() !== pack)
-      findings.add({what: 'damaged', key, pack, detail: `the hash of pack ${pack} is not its name`});
+    // Else it is told already which chunk is to blame.
+    if (hasher.hex() !== pack && !findings.damagedPacks().has(pack))
+      findings.add({
+        what: 'damaged',
+        key,
+        pack,
+        needed: chunks.map(({id}) => id),
+        detail: `the hash of pack ${pack} is not its name`,
+      });
   } catch (error) {
     findings.addError(error, {key, pack});
   }

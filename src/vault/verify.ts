@@ -3,10 +3,11 @@ import type {Store} from '../stores/index.ts';
 import type {ChunkIndex} from './chunk-index.ts';
 import {type ChunkReader, Recovery} from './chunk-reader.ts';
 import {Closure} from './closure.ts';
+import {noteDamage} from './distrust.ts';
 import {Findings} from './findings.ts';
 import {forEach} from './in-order.ts';
 import {readIndex} from './index-object.ts';
-import {indexKey, indexOfKey, indexPrefix, packKey} from './key.ts';
+import {damagedPackKey, indexKey, indexOfKey, indexPrefix, packKey} from './key.ts';
 import type {ChunkId, Finding, Recipe, VerifyLevel} from './types.ts';
 import {type PackCheck, verifyPack} from './verify-pack.ts';
 
@@ -51,6 +52,9 @@ export async function verify(
       bytesDone += neededBytes;
       progress?.(bytesDone, bytesTotal);
     });
+    await noteFindings(store, findings);
+    const damaged = findings.damagedPacks();
+    if (level === 'data') await index.forgive([...packs.keys()].filter((pack) => !damaged.has(pack)));
     return findings.all();
   } finally {
     closure.close();
@@ -60,6 +64,19 @@ export async function verify(
   function addUnlessMissing(error: unknown): void {
     const chunk = error instanceof BkpError ? error.context.chunk : undefined;
     if (!(typeof chunk === 'string' && closure.missing.has(chunk as ChunkId))) findings.addError(error);
+  }
+}
+
+/** So that the next backup writes anew what is lost, instead of counting on it. */
+async function noteFindings(store: Store, findings: Findings): Promise<void> {
+  for (const pack of findings.damagedPacks()) {
+    try {
+      await noteDamage(store, pack);
+    } catch (error) {
+      if (!(error instanceof BkpError)) throw error;
+      const detail = `that pack ${pack} is damaged could not be noted: the next backup may count on it. ${error.message}`;
+      findings.add({what: 'damaged', key: damagedPackKey(pack), detail});
+    }
   }
 }
 

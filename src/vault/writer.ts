@@ -13,7 +13,7 @@ import {maxChunkBytes} from './limits.ts';
 import {sealDocument, sealManifest} from './manifest.ts';
 import {type NewChunk, PackWriter} from './pack-writer.ts';
 import {RecipeBuilder} from './recipe.ts';
-import type {ChunkId, JsonValue, Manifest, Piece, Recipe, VaultWriter, WriteStats} from './types.ts';
+import type {ChunkId, JsonValue, Manifest, PackId, Piece, Recipe, VaultWriter, WriteStats} from './types.ts';
 
 export type WriterDeps = {
   store: Store;
@@ -35,6 +35,7 @@ export class Writer implements VaultWriter {
   readonly stats: WriteStats = {logicalBytes: 0, newBytes: 0, storedBytes: 0, chunks: 0, newChunks: 0};
   readonly #deps: WriterDeps;
   readonly #packs: PackWriter;
+  readonly #written = new Set<PackId>();
   /** Chunks that this writer is compressing. */
   readonly #encoding = new Set<ChunkId>();
 
@@ -44,8 +45,9 @@ export class Writer implements VaultWriter {
       store: deps.store,
       index: deps.index,
       uploadsAtOnce: deps.uploadsAtOnce,
-      onStored: (bytes) => {
+      onStored: (bytes, pack) => {
         this.stats.storedBytes += bytes;
+        if (pack !== undefined) this.#written.add(pack);
       },
     });
   }
@@ -103,7 +105,7 @@ export class Writer implements VaultWriter {
   }
 
   #isKnown(id: ChunkId): boolean {
-    return this.#encoding.has(id) || this.#packs.isPending(id) || this.#deps.index.locate(id) !== undefined;
+    return this.#encoding.has(id) || this.#packs.isPending(id) || this.#deps.index.knows(id);
   }
 
   /** The chunk that `like` leads to: itself, or its own base, so that nothing is ever a difference to a difference. */
@@ -114,6 +116,7 @@ export class Writer implements VaultWriter {
     const found = index.locate(like);
     const place = found?.base === undefined ? found : index.locate(found.base);
     if (place === undefined || place.base !== undefined || place.id === id) return undefined;
+    if (index.isDistrusted(place.pack)) return undefined;
     try {
       return {id: place.id, plain: await reader.base(place.id), ratio: place.storedBytes / place.plainBytes};
     } catch (error) {
@@ -123,14 +126,17 @@ export class Writer implements VaultWriter {
     }
   }
 
-  flush(): Promise<void> {
-    return this.#packs.flush();
+  async flush(): Promise<void> {
+    await this.#packs.flush();
+    // The same bytes as before make the same pack: written over, it is whole again.
+    await this.#deps.index.forgive(this.#written);
+    this.#written.clear();
   }
 
   async commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'> {
     assert(isManifestKey(key), `${key} is a manifest's key`);
     const {store, lease} = this.#deps;
-    await this.#packs.flush();
+    await this.flush();
     await this.#checkComplete(manifest);
     // The check may have had to look for chunks in packs that no index lists.
     this.stats.storedBytes += await this.#deps.index.flush();
@@ -163,11 +169,17 @@ export class Writer implements VaultWriter {
       const there = await index.packsInStore();
       for (const pack of closure.packs().keys()) {
         const lengthBytes = there.get(pack)?.lengthBytes;
-        if (lengthBytes === index.packLength(pack)) continue;
+        const isWhole = lengthBytes === index.packLength(pack);
+        if (isWhole && !index.isDistrusted(pack)) continue;
+        const fault = isWhole
+          ? 'was found damaged'
+          : lengthBytes === undefined
+            ? 'is gone'
+            : `has ${lengthBytes} bytes instead of ${index.packLength(pack)}`;
         throw new BkpError(
           lengthBytes === undefined ? 'OBJECT_MISSING' : 'OBJECT_DAMAGED',
-          `the backup was not committed: its pack ${packKey(pack)} ${lengthBytes === undefined ? 'is gone' : `has ${lengthBytes} bytes`}`,
-          {next: 'take the backup again: what is missing is written anew', context: {pack, key: packKey(pack)}},
+          `the backup was not committed: its pack ${packKey(pack)} ${fault}`,
+          {next: 'take a full backup: it writes anew what is missing', context: {pack, key: packKey(pack)}},
         );
       }
     } finally {

@@ -251,3 +251,46 @@ test('a manifest’s key must be one', async () => {
   }
   await writer.close();
 });
+
+test('what a verification found damaged is written anew, and no increment counts on it', async () => {
+  const store = newStore();
+  const first = Array.from({length: 4}, (_, seed) => ({bytes: noise(9000, seed)}));
+  const whole = Buffer.concat(first.map(({bytes}) => bytes));
+  const one = await backup(await open(store), 'one', first);
+  const [pack] = await keysOf(store, 'packs/');
+  await flip(store, pack!, 30);
+  expect(await findings(await open(store))).not.toEqual([]);
+  expect(await keysOf(store, 'damaged/')).toHaveLength(1);
+
+  const writer = await (await open(store)).writer({purpose: 'test'});
+  const committing = writer.commit(manifestKey('two'), {kind: 'test', streams: [one], body: null});
+  await expect(committing).rejects.toMatchObject({
+    code: 'OBJECT_DAMAGED',
+    next: expect.stringContaining('full backup'),
+  });
+  await writer.close();
+
+  // Part of it again, and a difference to another part: nothing leans on the damaged pack.
+  const like = one.chunks[1]!;
+  const some = await backup(await open(store), 'three', [first[0]!, {bytes: changed(first[1]!.bytes, 7), like}]);
+  expect(await readAll(await open(store), some)).toHaveLength(18_000);
+  // All of it again makes the same pack: it is written over, and trusted again.
+  const four = await backup(await open(store), 'four', first);
+  expect((await readAll(await open(store), four)).equals(whole)).toBe(true);
+  expect((await readAll(await open(store), one)).equals(whole)).toBe(true);
+  expect(await findings(await open(store))).toEqual([]);
+});
+
+test('a damaged pack that is brought back from a copy is trusted again after a verification', async () => {
+  const store = newStore();
+  const one = await backup(await open(store), 'one', [{bytes: noise(9000, 1)}]);
+  const [pack] = await keysOf(store, 'packs/');
+  await flip(store, pack!, 30);
+  await findings(await open(store));
+  await flip(store, pack!, 30);
+  expect(await findings(await open(store))).toEqual([]);
+  expect(await keysOf(store, 'damaged/')).toEqual([]);
+  const writer = await (await open(store)).writer({purpose: 'test'});
+  expect(await writer.commit(manifestKey('two'), {kind: 'test', streams: [one], body: null})).toBe('written');
+  await writer.close();
+});

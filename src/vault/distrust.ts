@@ -1,0 +1,25 @@
+import type {Store} from '../stores/index.ts';
+import {damagedPackKey, damagedPackOfKey, damagedPrefix} from './key.ts';
+import type {PackId} from './types.ts';
+
+/**
+ * Packs that a verification found damaged are noted in the store: an empty object each, whose name says all. Writers write
+ * what lies in them anew instead of counting on it. A note goes when its pack is written again, is verified as whole, or is
+ * removed; one too many costs space, and nothing else.
+ */
+export async function distrustedPacks(store: Store): Promise<Set<PackId>> {
+  const packs = new Set<PackId>();
+  for await (const {key} of store.list(damagedPrefix)) {
+    const pack = damagedPackOfKey(key);
+    if (pack !== undefined) packs.add(pack);
+  }
+  return packs;
+}
+
+export async function noteDamage(store: Store, pack: PackId): Promise<void> {
+  await store.put(damagedPackKey(pack), new Uint8Array());
+}
+
+export async function forgetDamage(store: Store, packs: readonly PackId[]): Promise<void> {
+  if (packs.length > 0) await store.delete(packs.map(damagedPackKey));
+}
