@@ -48,7 +48,7 @@ function isReserved(name: string): boolean {
 
 function lookUp(connection: Connection, name: string): Row | undefined {
   return connection.get(
-    `SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE`,
+    `SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE`,
     name,
   );
 }
@@ -87,6 +87,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     name,
     sql,
     withoutRowid,
+    strict: row.strict === 1n,
     columns,
     key,
     uniques: readUniques(connection, name),

@@ -12,6 +12,7 @@ import type {
 import {findTable} from './catalog.ts';
 import {type Connection, withConnection} from './connection.ts';
 import {deltaOf} from './delta.ts';
+import {trackingObstacle} from './obstacles.ts';
 import {quoteName} from './quote.ts';
 import {BaseRows} from './rows.ts';
 import {databaseFacts, fingerprintOf, tableSchema} from './schema.ts';
@@ -36,6 +37,7 @@ export function openSnapshot(connection: Connection, options: SnapshotOptions): 
       writer.write(() => {
         const tables = readTables(writer, options.tables);
         if (since !== undefined) requireUnbroken(writer, tables, since);
+        for (const table of tables) requireTrackable(table);
         ensureTracking(writer, tables);
         return setMark(writer, track.owner, options.tables);
       }),
@@ -120,6 +122,16 @@ function readTables(connection: Connection, names: readonly TableName[]): readon
       next: 'give the statement again',
       context: {table: name},
     });
+  });
+}
+
+function requireTrackable(table: Table): void {
+  const obstacle = trackingObstacle(table);
+  if (obstacle === undefined) return;
+  throw new BkpError('UNSUPPORTED', `table ${table.name} cannot have incremental backups`, {
+    cause: obstacle,
+    next: 'back it up in a collection without INCREMENTAL_BACKUP_ENABLED',
+    context: {table: table.name},
   });
 }
 

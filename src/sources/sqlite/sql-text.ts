@@ -67,6 +67,20 @@ export function wordsIn(sql: string): ReadonlySet<string> {
   return new Set([...tokens(sql)].map(({text}) => foldName(unquoted(text))));
 }
 
+/** A double-quoted text that is no name of these is a string literal, by an old habit of SQLite's that not every program has. */
+export function withTextLiterals(sql: string, names: Iterable<string>): string {
+  const known = new Set([...names].map(foldName));
+  let result = '';
+  let end = 0;
+  for (const token of tokens(sql)) {
+    const name = token.text.startsWith('"') ? unquoted(token.text) : undefined;
+    result +=
+      sql.slice(end, token.start) + (name === undefined || known.has(foldName(name)) ? token.text : quoteText(name));
+    end = token.end;
+  }
+  return result + sql.slice(end);
+}
+
 /** The expressions of all generated columns in a CREATE TABLE, one after the other. */
 export function generatedExpressions(sql: string): string {
   let depth = 0;

@@ -4,6 +4,7 @@ export type Table = {
   /** CREATE TABLE, as sqlite_schema has it. */
   sql: string;
   withoutRowid: boolean;
+  strict: boolean;
   /** All of them, in order. */
   columns: readonly Column[];
   key: Key;

@@ -5,7 +5,7 @@ import type {Connection} from './connection.ts';
 import {trackingObstacle} from './obstacles.ts';
 import {foldName, quoteName} from './quote.ts';
 import type {Table} from './table.ts';
-import {logName, trackingTriggers, triggerNames} from './triggers.ts';
+import {logName, rowName, rowTable, trackingTriggers, triggerNames} from './triggers.ts';
 
 /**
  * Change tracking in the source, in tables of bkp's own:
@@ -42,6 +42,8 @@ export function ensureTracking(connection: Connection, tables: readonly Table[])
     const log = quoteName(logName(table.name));
     connection.exec(`CREATE TABLE main.${log} (seq INTEGER PRIMARY KEY, ${keyColumnNames(table).join(', ')})`);
     connection.run(`INSERT INTO main.${log} (seq) VALUES (?)`, BigInt(randomInt(firstSeq, 2 * firstSeq)));
+    const row = rowTable(table);
+    if (row !== undefined) connection.exec(row.sql);
     for (const trigger of trackingTriggers(table)) connection.exec(trigger.sql);
   }
 }
@@ -93,6 +95,12 @@ export function trackingFault(connection: Connection, table: Table): string | un
   if (!exists(connection, 'table', log)) return `its change log ${log} is not there`;
   if (connection.get(`SELECT 1 FROM main.${quoteName(log)} LIMIT 1`) === undefined)
     return `its change log ${log} was emptied`;
+  const row = rowTable(table);
+  if (
+    row !== undefined &&
+    connection.get('SELECT 1 FROM main.sqlite_schema WHERE name = ? AND sql = ?', row.name, row.sql) === undefined
+  )
+    return `its table ${row.name} is not there`;
   for (const {name, sql} of trackingTriggers(table)) {
     const found = connection.value(`SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = ?`, name);
     if (found === undefined) return `its trigger ${name} is not there`;
@@ -104,6 +112,9 @@ export function trackingFault(connection: Connection, table: Table): string | un
 /** Removes the owner's marks but `keep`, and what then nobody needs; within a write transaction. */
 export function dropMarks(connection: Connection, owner: string, keep?: Mark): void {
   if (!exists(connection, 'table', marks)) return;
+  // A mark of another database: nothing here is known to be covered by a backup.
+  const known = `SELECT 1 FROM main.${marks} WHERE owner = ? AND mark = ?`;
+  if (keep !== undefined && connection.get(known, owner, keep) === undefined) return;
   connection.run(`DELETE FROM main.${marks} WHERE owner = ? AND mark IS NOT ?`, owner, keep ?? null);
   for (const name of trackedTables(connection)) {
     const needed = connection.value(`SELECT min(seq) FROM main.${marks} WHERE name = ?`, name);
@@ -154,7 +165,9 @@ function removeTracking(connection: Connection, name: TableName): void {
   for (const row of connection.all(`SELECT name FROM main.sqlite_schema WHERE type = 'trigger'`)) {
     if (own.has(foldName(String(row.name)))) connection.exec(`DROP TRIGGER main.${quoteName(String(row.name))}`);
   }
-  connection.exec(`DROP TABLE IF EXISTS main.${quoteName(logName(name))}`);
+  connection.exec(
+    `DROP TABLE IF EXISTS main.${quoteName(rowName(name))}; DROP TABLE IF EXISTS main.${quoteName(logName(name))}`,
+  );
   connection.run(`DELETE FROM main.${marks} WHERE name = ? COLLATE NOCASE`, name);
 }
 

@@ -1,7 +1,7 @@
 import {ownPrefix} from './catalog.ts';
 import {dependsOn} from './obstacles.ts';
 import {foldName, quoteName} from './quote.ts';
-import {wordsIn} from './sql-text.ts';
+import {withTextLiterals, wordsIn} from './sql-text.ts';
 import type {Column, NamedSql, Table, UniqueIndex} from './table.ts';
 
 export function logName(table: string): string {
@@ -47,19 +47,20 @@ function evictions(table: Table): NamedSql[] {
   if (conditions.length === 0) return [];
   const key = keyExpressions(table);
   const from = `INSERT INTO ${quoteName(logName(table.name))} (${logColumns(table)}) SELECT ${key.map((column) => `${on}.${column}`).join(', ')} FROM ${on}`;
+  const around = statementsAround(table);
   const notItself = `NOT (${key.map((column) => `${on}.${column} COLLATE BINARY IS OLD.${column}`).join(' AND ')})`;
   return [
     trigger(
       table,
       'before_insert',
       `BEFORE INSERT ON ${on}`,
-      conditions.map((condition) => `${from} WHERE ${condition};`),
+      around(conditions.map((condition) => `${from} WHERE ${condition};`)),
     ),
     trigger(
       table,
       'before_update',
       `BEFORE UPDATE${ofColumns(table)} ON ${on}`,
-      conditions.map((condition) => `${from} WHERE ${condition} AND ${notItself};`),
+      around(conditions.map((condition) => `${from} WHERE ${condition} AND ${notItself};`)),
     ),
   ];
 }
@@ -72,7 +73,8 @@ function rowidMeets({key, name}: Table): readonly string[] {
 }
 
 /**
- * The row in the table and the new row are the same to the index. Its WHERE is left out: that finds more, never less.
+ * The row in the table and the new row are the same to the index. Its WHERE is asked of the row in the table, which
+ * leads to the index, and not of the new one: that finds more, never less.
  * A second condition finds all rows, in the rare case that nothing better is known.
  */
 function meets(table: Table, unique: UniqueIndex): readonly string[] {
@@ -81,21 +83,72 @@ function meets(table: Table, unique: UniqueIndex): readonly string[] {
     .map(({expression, collation, column}) => {
       const collate = `COLLATE ${quoteName(collation)}`;
       if (column !== undefined) return `${on}.${expression} ${collate} = ${newValue(table, column)}`;
-      // The inner FROM gives the index's own expression the new row's columns, under the table's own name. Columns
-      // that it does not use stay out: who drops one of them must not fail on this trigger.
-      const words = wordsIn(expression);
-      const row = table.columns
-        .filter(({name}) => words.has(foldName(name)))
-        .map(({name}) => `NEW.${quoteName(name)} AS ${quoteName(name)}`);
-      const inner = row.length === 0 ? '' : ` FROM (SELECT ${row.join(', ')}) AS ${on}`;
-      return `(${expression}) ${collate} = (SELECT ${expression}${inner})`;
+      // The inner FROM gives the index's own expression the new row's columns, under the table's own name.
+      const text = portable(table, expression);
+      return `(${text}) ${collate} = (SELECT ${text} FROM ${quoteName(rowName(table.name))} AS ${on})`;
     })
+    .concat(unique.where === undefined ? [] : [`(${portable(table, unique.where)}\n)`])
     .join(' AND ');
   // What is computed from a NULL that OR REPLACE is about to fill cannot be foreseen.
   const unforeseen = table.columns
     .filter(({name, insteadOfNull}) => insteadOfNull !== undefined && dependsOn(table, unique, name))
     .map(({name}) => `NEW.${quoteName(name)} IS NULL`);
   return unforeseen.length === 0 ? [same] : [same, `(${unforeseen.join(' OR ')})`];
+}
+
+/** Of an expression in the schema: what it means, whatever the program that fires the trigger takes double quotes for. */
+function portable(table: Table, expression: string): string {
+  return withTextLiterals(expression, [table.name, ...table.columns.map(({name}) => name)]);
+}
+
+/**
+ * A table that holds the new row while its index expressions are computed: NEW.a has no affinity in a comparison, as
+ * the column has, and would give another value. Absent when no index computes anything.
+ */
+export function rowTable(table: Table): NamedSql | undefined {
+  const columns = computedFrom(table);
+  if (columns === undefined) return undefined;
+  const name = rowName(table.name);
+  const list = columns.map(
+    (column) => `${quoteName(column.name)} ${affinity(table, column)} COLLATE ${quoteName(column.collation)}`,
+  );
+  // One column more, because a table needs one.
+  return {name, sql: `CREATE TABLE ${quoteName(name)} (${[...list, '_bkp_'].join(', ')})`};
+}
+
+export function rowName(table: string): string {
+  return `${ownPrefix}row_${table}`;
+}
+
+/** Columns that index expressions use. The others stay out: who drops one of them must not fail on a trigger. */
+function computedFrom(table: Table): readonly Column[] | undefined {
+  const expressions = table.uniques.flatMap(({terms}) => terms).filter(({column}) => column === undefined);
+  if (expressions.length === 0) return undefined;
+  const words = wordsIn(expressions.map(({expression}) => expression).join('\n,'));
+  return table.columns.filter(({name}) => words.has(foldName(name)));
+}
+
+function statementsAround(table: Table): (statements: readonly string[]) => readonly string[] {
+  const columns = computedFrom(table);
+  if (columns === undefined) return (statements) => statements;
+  const row = quoteName(rowName(table.name));
+  const values = [...columns.map(({name}) => `NEW.${quoteName(name)}`), 'NULL'].join(', ');
+  return (statements) => [
+    `DELETE FROM ${row};`,
+    `INSERT INTO ${row} VALUES (${values});`,
+    ...statements,
+    `DELETE FROM ${row};`,
+  ];
+}
+
+/** https://www.sqlite.org/datatype3.html, 3.1; in a STRICT table ANY converts nothing. */
+function affinity({strict}: Table, {type}: Column): string {
+  const word = type.toUpperCase();
+  if (word === '' || (strict && word === 'ANY')) return 'BLOB';
+  if (word.includes('INT')) return 'INTEGER';
+  if (/CHAR|CLOB|TEXT/.test(word)) return 'TEXT';
+  if (word.includes('BLOB')) return 'BLOB';
+  return /REAL|FLOA|DOUB/.test(word) ? 'REAL' : 'NUMERIC';
 }
 
 function newValue(table: Table, column: string): string {

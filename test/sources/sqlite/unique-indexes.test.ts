@@ -1,0 +1,89 @@
+import {DatabaseSync} from 'node:sqlite';
+import {expect, test} from 'vitest';
+import {Database, expectComesBack, expectTracked, full, increment, owner} from './database.ts';
+
+/** What tracking makes of UNIQUE indexes that compute something, and what it costs the application. */
+
+test('an index expression is computed with the affinities of the columns', async () => {
+  // As texts both are greater than '5'; compared without affinity they would not be the same to the index.
+  await expectTracked(
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);
+     CREATE UNIQUE INDEX u ON t ((a > 5)); INSERT INTO t VALUES (1, '40')`,
+    `INSERT OR REPLACE INTO t VALUES (2, '41')`,
+  );
+});
+
+test('ANY converts nothing in a STRICT table, and does elsewhere', async () => {
+  for (const strict of ['', 'STRICT']) {
+    await expectTracked(
+      `CREATE TABLE t (id INTEGER PRIMARY KEY, a ANY) ${strict};
+       CREATE UNIQUE INDEX u ON t (typeof(a)); INSERT INTO t VALUES (1, '7'), (2, x'00')`,
+      `INSERT OR REPLACE INTO t VALUES (4, '9')`,
+    );
+  }
+});
+
+test('rows that a partial index could evict are found by that index', async () => {
+  const database = new Database(
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, email TEXT, active INTEGER);
+     CREATE UNIQUE INDEX u ON t (email) WHERE active = 1`,
+  );
+  await full(database, ['t']);
+  const trigger = String(database.value(`SELECT sql FROM sqlite_schema WHERE name = '_bkp_before_insert_t'`));
+  const query = /SELECT .*?(?=; )/s.exec(trigger)![0].replaceAll(/NEW\."\w+"/g, '?');
+  const plan = database.db.prepare(`EXPLAIN QUERY PLAN ${query}`).all();
+  expect(plan.map((step) => step.detail)).toEqual([expect.stringContaining('USING COVERING INDEX u (email=?)')]);
+});
+
+test('a text in double quotes in an index is a text for programs too that take it for a name', async () => {
+  const database = new Database(
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, email TEXT, "st""ate" TEXT);
+     CREATE UNIQUE INDEX u ON t (email) WHERE "st""ate" = "act""ive";
+     CREATE UNIQUE INDEX v ON t (email || "-" || "st""ate");
+     INSERT INTO t VALUES (1, 'a', 'act"ive'), (2, 'b', 'new')`,
+  );
+  const base = await full(database, ['t']);
+  const other = new DatabaseSync(database.path, {enableDoubleQuotedStringLiterals: false});
+  other.exec(`INSERT OR REPLACE INTO t VALUES (3, 'a', 'act"ive'), (4, 'b', 'new')`);
+  other.close();
+  await expectComesBack(database, await increment(database, base));
+});
+
+test('a column that no unique index uses can be dropped while the table is tracked', async () => {
+  const database = new Database(
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c); CREATE UNIQUE INDEX u ON t (lower(a)) WHERE b > 0`,
+  );
+  await full(database, ['t']);
+  database.exec('ALTER TABLE t DROP COLUMN c');
+  database.exec(`INSERT INTO t VALUES (1, 'x', 1)`);
+});
+
+test('the end of tracking leaves nothing behind', async () => {
+  const schema = 'CREATE TABLE t (id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX u ON t (lower(a))';
+  const database = new Database(schema);
+  await full(database, ['t']);
+  database.source.untrack(owner);
+  expect(
+    database.db
+      .prepare('SELECT name FROM sqlite_schema')
+      .all()
+      .map(({name}) => name),
+  ).toEqual(['t', 'u']);
+});
+
+test('tracking of a table whose changes triggers cannot see is refused, with the reason', async () => {
+  const database = new Database('CREATE TABLE t (id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX u ON t (id % 10)');
+  await expect(full(database, ['t'])).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    cause: expect.stringContaining('unique index u'),
+  });
+  expect(database.value("SELECT count(*) FROM sqlite_schema WHERE name LIKE '_bkp_%'")).toBe(0);
+});
+
+test('to acknowledge a mark that the database does not know changes nothing', async () => {
+  const database = new Database('CREATE TABLE t (id INTEGER PRIMARY KEY, a)');
+  const base = await full(database, ['t']);
+  database.source.acknowledge(owner, 'a mark of another database');
+  database.exec('INSERT INTO t VALUES (1, 1)');
+  await expectComesBack(database, await increment(database, base));
+});
