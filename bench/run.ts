@@ -16,7 +16,7 @@ import {bkp, borg, copyDatabase, type Place, restic, sqliteZstd, type Tool} from
 import {trackingOverhead} from './tracking.ts';
 
 /** Customers of a shop whose database file has about 1 GiB. */
-const customersPerGib = 665_000;
+const customersPerGib = 624_000;
 
 const {values} = parseArgs({
   options: {

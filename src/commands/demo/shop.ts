@@ -8,6 +8,8 @@ const schema = `
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     email TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    phone TEXT,
+    address TEXT,
     city TEXT,
     joined_at TEXT NOT NULL
   );
@@ -21,6 +23,7 @@ const schema = `
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     customer_id INTEGER NOT NULL REFERENCES customers (id),
     status TEXT NOT NULL DEFAULT 'open',
+    deliver_to TEXT NOT NULL,
     note TEXT,
     placed_at TEXT NOT NULL,
     paid_at TEXT
@@ -29,6 +32,7 @@ const schema = `
     order_id INTEGER NOT NULL REFERENCES orders (id),
     line INTEGER NOT NULL,
     sku TEXT NOT NULL REFERENCES products (sku),
+    title TEXT NOT NULL,
     quantity INTEGER NOT NULL,
     price_cents INTEGER NOT NULL,
     total_cents INTEGER GENERATED ALWAYS AS (quantity * price_cents) VIRTUAL,
@@ -65,7 +69,7 @@ export function numbers(seed: number): (below: number) => number {
 }
 
 /**
- * A small realistic shop, the same rows each time: for each customer about 5 orders of about 2.5 items.
+ * A small realistic shop, the same rows each time: for each customer about 5 orders of about 1.5 items.
  * @returns rows in all
  */
 export function makeShop(file: string, customers: number): number {
@@ -90,13 +94,16 @@ function fillShop(db: DatabaseSync, customers: number): number {
   const products = Math.max(20, Math.floor(customers / 20));
   const sku = (product: number) => `${syllables[product % 25]}-${String(product).padStart(7, '0')}`;
 
+  const titles = Array.from({length: products}, () => words(3));
+  const address = () => `${1 + next(200)} ${word()} street, ${cities[next(10)]}`;
+
   const insertProduct = db.prepare('INSERT INTO products VALUES (?, ?, ?, ?)');
-  const insertCustomer = db.prepare('INSERT INTO customers VALUES (?, ?, ?, ?, ?)');
+  const insertCustomer = db.prepare('INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?)');
   const insertOrder = db.prepare(
-    'INSERT INTO orders (id, customer_id, status, note, placed_at, paid_at) VALUES (?, ?, ?, ?, ?, ?)',
+    'INSERT INTO orders (id, customer_id, status, deliver_to, note, placed_at, paid_at) VALUES (?, ?, ?, ?, ?, ?, ?)',
   );
   const insertItem = db.prepare(
-    'INSERT INTO order_items (order_id, line, sku, quantity, price_cents) VALUES (?, ?, ?, ?, ?)',
+    'INSERT INTO order_items (order_id, line, sku, title, quantity, price_cents) VALUES (?, ?, ?, ?, ?, ?)',
   );
 
   let rows = 0;
@@ -106,7 +113,7 @@ function fillShop(db: DatabaseSync, customers: number): number {
   };
   db.exec('BEGIN');
   for (let product = 0; product < products; product++, count()) {
-    insertProduct.run(sku(product), words(3), 100 + next(20_000), next(1000));
+    insertProduct.run(sku(product), titles[product]!, 100 + next(20_000), next(1000));
   }
   for (let customer = 1; customer <= customers; customer++, count()) {
     const [first, last] = [word(), word()];
@@ -114,6 +121,8 @@ function fillShop(db: DatabaseSync, customers: number): number {
       customer,
       `${first} ${last}`,
       `${first}.${last}.${customer}@example.org`,
+      `+${10 + next(80)} ${100_000_000 + next(900_000_000)}`,
+      address(),
       cities[next(10)]!,
       moment(customer),
     );
@@ -125,13 +134,15 @@ function fillShop(db: DatabaseSync, customers: number): number {
       order,
       1 + next(customers),
       status,
-      next(3) === 0 ? words(4 + next(14)) : null,
+      address(),
+      next(2) === 0 ? words(4 + next(14)) : null,
       placed,
       status === 'open' ? null : placed,
     );
-    const lines = 1 + next(4);
+    const lines = 1 + next(2);
     for (let line = 1; line <= lines; line++, count()) {
-      insertItem.run(order, line, sku(next(products)), 1 + next(5), 100 + next(20_000));
+      const product = next(products);
+      insertItem.run(order, line, sku(product), titles[product]!, 1 + next(5), 100 + next(20_000));
     }
   }
   db.exec('COMMIT');
@@ -166,11 +177,11 @@ export function changeShop(file: string): Changes {
     // New lines of old orders lie scattered too; new orders come at the end, as they do.
     run(
       'inserted',
-      'INSERT INTO order_items (order_id, line, sku, quantity, price_cents) SELECT order_id, 100 + line, sku, 1, 999 FROM order_items WHERE (order_id * 2654435761 + line * 40503) % 100 = 13',
+      'INSERT INTO order_items (order_id, line, sku, title, quantity, price_cents) SELECT order_id, 100 + line, sku, title, 1, 999 FROM order_items WHERE (order_id * 2654435761 + line * 40503) % 100 = 13',
     );
     run(
       'inserted',
-      "INSERT INTO orders (customer_id, status, note, placed_at) SELECT customer_id, 'open', note, placed_at FROM orders WHERE (id * 2654435761) % 100 = 13",
+      "INSERT INTO orders (customer_id, status, deliver_to, note, placed_at) SELECT customer_id, 'open', deliver_to, note, placed_at FROM orders WHERE (id * 2654435761) % 100 = 13",
     );
     db.exec('COMMIT');
     db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
