@@ -2,6 +2,7 @@ import {BkpError} from '../errors/index.ts';
 import type {Snapshot, TableFacts, TableName, TableSource} from '../sources/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
+import {unlessDamaged} from './damage.ts';
 import type {Definition} from './definition.ts';
 import {type LiveCollection, requireCollection} from './folder.ts';
 import {type LayerSink, readPreviousBase, writeBase, writeDelta} from './layers.ts';
@@ -116,8 +117,7 @@ async function copyTables(
   const {definition} = live;
   const tables = memberTables(definition, source);
   if (parent !== undefined) requireSameMembers(parent, tables);
-  const newest = live.backups.at(-1);
-  const earlier = parent ?? (newest === undefined ? undefined : await readBackup(vault, definition.name, newest));
+  const earlier = parent ?? (await readEarlier(vault, live));
   const snapshot = await source.snapshot({
     tables,
     omitIndexes: definition.settings.omitIndexes,
@@ -171,6 +171,12 @@ async function copyTables(
   }
 }
 
+/** What a full backup may resemble. A damaged one is no reason to take none: it is what the new one is for. */
+async function readEarlier(vault: VaultReader, {definition, backups}: LiveCollection): Promise<Backup | undefined> {
+  const newest = backups.at(-1);
+  return newest === undefined ? undefined : unlessDamaged(readBackup(vault, definition.name, newest));
+}
+
 async function baseLayer(
   vault: VaultReader,
   sink: LayerSink,
@@ -178,7 +184,7 @@ async function baseLayer(
   table: TableName,
   earlier: Backup | undefined,
 ) {
-  const previous = earlier === undefined ? undefined : await readPreviousBase(vault, earlier, table);
+  const previous = earlier === undefined ? undefined : await unlessDamaged(readPreviousBase(vault, earlier, table));
   return writeBase(sink, snapshot, table, previous);
 }
 

@@ -1,8 +1,10 @@
 import {assert, BkpError} from '../errors/index.ts';
 import {type AlterAction, quoteName, type Setting, tableName} from '../sql/index.ts';
 import type {JsonValue, Vault, VaultWriter} from '../vault/index.ts';
+import {unlessDamaged} from './damage.ts';
 import {applySettings, type CollectionMembers, type Definition, resetSettings} from './definition.ts';
-import {noSuchCollection, readFolder, requireCollection} from './folder.ts';
+import {type CollectionFolder, noSuchCollection, readFolder, requireCollection} from './folder.ts';
+import {readBackup} from './manifest.ts';
 import {type BackupName, definitionKey} from './names.ts';
 
 export type DefineTools = {vault: Vault; nowMicros: () => number; randomId: () => string};
@@ -17,7 +19,8 @@ export async function createCollection(
   const members = request.members ?? {kind: 'tables', tables: []};
   if (members.kind === 'tables') requireDistinct(members.tables);
   return change(tools, name, async (writer) => {
-    const {newest} = await readFolder(tools.vault, name);
+    const folder = await readFolder(tools.vault, name);
+    const {newest} = folder;
     if (newest !== undefined && newest.dropped === undefined) {
       if (request.ifNotExists) return false;
       throw new BkpError('COLLECTION_EXISTS', `path exist: collection /Root/.backups/collections/${name}`, {
@@ -26,9 +29,9 @@ export async function createCollection(
     }
     const definition: Definition = {
       version: 1,
-      id: tools.randomId(),
+      id: (await lastKnownId(tools.vault, name, folder)) ?? tools.randomId(),
       name,
-      generation: (newest?.generation ?? 0) + 1,
+      generation: folder.generation + 1,
       createdAt: isoNow(tools),
       members,
       settings,
@@ -36,6 +39,17 @@ export async function createCollection(
     await putDefinition(writer, definition);
     return true;
   });
+}
+
+/** A definition that is written anew because the old one was damaged continues the collection that its backups name. */
+async function lastKnownId(
+  vault: Vault,
+  name: string,
+  {damage, backups}: CollectionFolder,
+): Promise<string | undefined> {
+  const newest = backups.at(-1);
+  if (damage === undefined || newest === undefined) return undefined;
+  return (await unlessDamaged(readBackup(vault, name, newest)))?.body.collection.id;
 }
 
 export async function alterCollection(
@@ -91,7 +105,7 @@ export async function dropCollection(
   const {name} = request;
   // Looked at before the lease: a vault that has no such collection is not written to.
   const seen = await readFolder(tools.vault, name);
-  if (seen.newest === undefined || seen.newest.dropped !== undefined) {
+  if (seen.damage === undefined && (seen.newest === undefined || seen.newest.dropped !== undefined)) {
     if (request.ifExists) return undefined;
     throw noSuchCollection(name);
   }

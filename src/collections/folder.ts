@@ -2,6 +2,7 @@ import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {Key} from '../stores/index.ts';
 import type {JsonValue, VaultReader} from '../vault/index.ts';
+import {isDamage} from './damage.ts';
 import type {Definition} from './definition.ts';
 import {type BackupName, collectionPrefix, collectionsPrefix, parseCollectionKey} from './names.ts';
 
@@ -11,8 +12,12 @@ const listTries = 5;
 /** Everything that lies below one collection's folder. */
 export type CollectionFolder = {
   prefix: string;
-  /** The newest generation; undefined when nobody ever created it or its cleanup is through. */
+  /** The newest generation; undefined when nobody ever created it, its cleanup is through, or it is damaged. */
   newest: Definition | undefined;
+  /** Why the newest generation cannot be read. Its backups can: a manifest names all that it needs. */
+  damage: BkpError | undefined;
+  /** Number of the newest generation, whatever is known of it; 0 without any. */
+  generation: number;
   /** Backups of the living collection, oldest first; those of a dropped one are left out. */
   backups: readonly BackupName[];
   /** What a cleanup removes, in the order in which it must go. */
@@ -22,11 +27,30 @@ export type CollectionFolder = {
 /** A collection that is there to work with. */
 export type LiveCollection = {definition: Definition; backups: readonly BackupName[]};
 
-/** @throws BkpError `COLLECTION_NOT_FOUND` */
+/** A collection whose backups are there to be read, also when its definition is damaged. */
+export type ReadableCollection = {
+  definition: Definition | undefined;
+  damage: BkpError | undefined;
+  backups: readonly BackupName[];
+};
+
+/** @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` */
 export async function requireCollection(vault: VaultReader, name: string): Promise<LiveCollection> {
-  const {newest, backups} = await readFolder(vault, name);
-  if (newest === undefined || newest.dropped !== undefined) throw noSuchCollection(name);
-  return {definition: newest, backups};
+  const {definition, damage, backups} = await requireReadable(vault, name);
+  if (definition !== undefined) return {definition, backups};
+  const collection = quoteName(name);
+  throw new BkpError('OBJECT_DAMAGED', `the definition of collection ${name} is damaged`, {
+    cause: damage,
+    next: `CREATE BACKUP COLLECTION ${collection} … writes it anew; its backups stay, and can be shown, verified and restored also without it`,
+    context: {collection: name},
+  });
+}
+
+/** @throws BkpError `COLLECTION_NOT_FOUND` */
+export async function requireReadable(vault: VaultReader, name: string): Promise<ReadableCollection> {
+  const {newest, damage, backups} = await readFolder(vault, name);
+  if (damage === undefined && (newest === undefined || newest.dropped !== undefined)) throw noSuchCollection(name);
+  return {definition: newest, damage, backups};
 }
 
 export function readFolder(vault: VaultReader, name: string): Promise<CollectionFolder> {
@@ -61,30 +85,38 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
       if (parsed?.kind === 'definition') generations.push(key);
       if (parsed?.kind === 'manifest') backups.push(parsed.backup);
     }
-    const definitions = await Promise.all(generations.map((key) => readDefinition(vault, key)));
-    const newest = definitions.at(-1);
+    const found = await Promise.all(generations.map((key) => readDefinition(vault, key)));
+    const last = found.at(-1);
     // Older generations may go while we read; when the newest went, a cleanup was through and we look again.
-    if (generations.length > 0 && newest === undefined && left > 0) continue;
-    const dropped = new Set(definitions.flatMap((definition) => definition?.dropped?.backups ?? []));
+    if (generations.length > 0 && last === undefined && left > 0) continue;
+    const damage = last instanceof BkpError ? last : undefined;
+    const newest = last instanceof BkpError ? undefined : last;
+    const definitions = found.filter((one): one is Definition => one !== undefined && !(one instanceof BkpError));
+    const dropped = new Set(definitions.flatMap(({dropped}) => dropped?.backups ?? []));
     return {
       prefix,
       newest,
+      damage,
+      generation: Number(generations.at(-1)?.slice(-8) ?? 0),
       backups: backups.filter((backup) => !dropped.has(backup)),
       condemned: {
         manifests: backups.filter((backup) => dropped.has(backup)).map((backup) => `${prefix}${backup}/manifest`),
-        definitions: newest?.dropped === undefined ? generations.slice(0, -1) : generations,
+        // What is older than a damaged one may be all that is left to tell of it.
+        definitions:
+          damage === undefined ? (newest?.dropped === undefined ? generations.slice(0, -1) : generations) : [],
       },
     };
   }
 }
 
-async function readDefinition(vault: VaultReader, key: Key): Promise<Definition | undefined> {
+/** @returns undefined when it is gone, the error when it is damaged */
+async function readDefinition(vault: VaultReader, key: Key): Promise<Definition | BkpError | undefined> {
   let document: JsonValue;
   try {
     document = await vault.document(key);
   } catch (error) {
-    if (error instanceof BkpError && error.code === 'OBJECT_MISSING') return undefined;
-    throw error;
+    if (!isDamage(error)) throw error;
+    return error.code === 'OBJECT_MISSING' ? undefined : error;
   }
   const definition = document as unknown as Definition;
   if (definition?.version === 1) return definition;

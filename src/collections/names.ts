@@ -14,6 +14,11 @@ export function collectionPrefix(collection: string): string {
   return `${collectionsPrefix}${encodeName(collection)}/`;
 }
 
+/** The collection's name as far as its folder tells it: a very long one is cut there. */
+export function nameInPrefix(prefix: string): string {
+  return decodeURIComponent(prefix.slice(collectionsPrefix.length, -1));
+}
+
 /** Definitions are written once; an ALTER or DROP adds the next generation. Eight digits keep key order. */
 export function definitionKey(collection: string, generation: number): Key {
   return `${collectionPrefix(collection)}definition/${String(generation).padStart(8, '0')}`;

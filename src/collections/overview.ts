@@ -1,19 +1,19 @@
 import type {VaultReader} from '../vault/index.ts';
-import {settingsText} from './definition.ts';
-import {readAllFolders, requireCollection} from './folder.ts';
+import {type CollectionMembers, settingsText} from './definition.ts';
+import {readAllFolders, requireReadable} from './folder.ts';
 import {readBackup} from './manifest.ts';
-import {type BackupName, type BackupType, backupTime, backupType} from './names.ts';
+import {type BackupName, type BackupType, backupTime, backupType, nameInPrefix} from './names.ts';
 
-/** One line of SHOW BACKUP COLLECTIONS. */
+/** One line of SHOW BACKUP COLLECTIONS. `error`: its definition cannot be read; members and settings are then absent. */
 export type CollectionSummary = {
   name: string;
-  /** Absent: the whole database. */
-  tables?: readonly string[];
-  settings: string;
+  members?: CollectionMembers;
+  settings?: string;
   backups: number;
   newest?: BackupName;
   /** Bytes in packs that its backups need, what they share counted once. */
   storedBytes: number;
+  error?: string;
 };
 
 /** One line of SHOW BACKUPS. `error`: its manifest cannot be read; the figures are then absent. */
@@ -37,14 +37,14 @@ export type BackupSummary = {
 
 export async function listCollections(vault: VaultReader): Promise<readonly CollectionSummary[]> {
   const summaries: CollectionSummary[] = [];
-  for (const {newest: definition, backups} of await readAllFolders(vault)) {
-    if (definition === undefined || definition.dropped !== undefined) continue;
-    const {members, name} = definition;
+  for (const {prefix, newest: definition, damage, backups} of await readAllFolders(vault)) {
+    if (damage === undefined && (definition === undefined || definition.dropped !== undefined)) continue;
+    const name = definition?.name ?? nameInPrefix(prefix);
     const newest = backups.at(-1);
     summaries.push({
       name,
-      ...(members.kind === 'tables' ? {tables: members.tables} : {}),
-      settings: settingsText(definition.settings),
+      ...(definition === undefined ? {} : {members: definition.members, settings: settingsText(definition.settings)}),
+      ...(damage === undefined ? {} : {error: damage.message}),
       backups: backups.length,
       ...(newest === undefined ? {} : {newest}),
       storedBytes: await storedBytes(vault, name, backups),
@@ -55,7 +55,7 @@ export async function listCollections(vault: VaultReader): Promise<readonly Coll
 
 /** Oldest first. */
 export async function listBackups(vault: VaultReader, collection: string): Promise<readonly BackupSummary[]> {
-  const {backups} = await requireCollection(vault, collection);
+  const {backups} = await requireReadable(vault, collection);
   const summaries: BackupSummary[] = [];
   for (const name of backups) {
     const known = {name, type: backupType(name), takenAt: backupTime(name)};

@@ -2,7 +2,7 @@ import {BkpError} from '../errors/index.ts';
 import type {Staging, TableSource} from '../sources/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {VaultReader} from '../vault/index.ts';
-import {type LiveCollection, requireCollection} from './folder.ts';
+import {type ReadableCollection, requireReadable} from './folder.ts';
 import {readSegments} from './layers.ts';
 import {type Backup, type Layer, readBackup} from './manifest.ts';
 import {type BackupName, findBackup} from './names.ts';
@@ -27,7 +27,7 @@ export async function planRestore(
   source: TableSource,
   request: {collection: string; point: string | undefined},
 ): Promise<BackupName> {
-  const live = await requireCollection(vault, request.collection);
+  const live = await requireReadable(vault, request.collection);
   const backup = findBackup(request.collection, live.backups, request.point);
   requireFreeTargets(source, await readBackup(vault, request.collection, backup));
   return backup;
@@ -39,7 +39,7 @@ export async function restoreBackup(
   request: RestoreRequest,
 ): Promise<RestoreReport> {
   const {vault, source, signal} = tools;
-  const live = await requireCollection(vault, request.collection);
+  const live = await requireReadable(vault, request.collection);
   const backup = await readBackup(
     vault,
     request.collection,
@@ -134,7 +134,7 @@ function requireCounts(backup: Backup, counts: ReadonlyMap<string, number>): voi
 
 /** The chain can go on when its newest backup comes back into the database that it was taken from. */
 function resumption(
-  live: LiveCollection,
+  live: ReadableCollection,
   backup: Backup,
   source: TableSource,
 ): {owner: string; mark: string} | undefined {
@@ -143,7 +143,7 @@ function resumption(
   const identity = source.identity();
   const sameDatabase = identity === undefined ? from.description === source.description : from.identity === identity;
   const newest = backups.at(-1) === backup.body.backup;
-  return definition.settings.incremental && mark !== undefined && newest && sameDatabase
+  return definition?.settings.incremental && mark !== undefined && newest && sameDatabase
     ? {owner: definition.id, mark}
     : undefined;
 }

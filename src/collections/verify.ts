@@ -1,7 +1,7 @@
 import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {ChunkId, Finding, Recipe, VaultReader, VerifyLevel} from '../vault/index.ts';
-import {requireCollection} from './folder.ts';
+import {requireReadable} from './folder.ts';
 import {layerStreams} from './layers.ts';
 import {type Backup, readBackup} from './manifest.ts';
 import {type BackupName, findBackup} from './names.ts';
@@ -23,9 +23,9 @@ export async function planVerify(
   vault: VaultReader,
   request: {collection: string; point: string | undefined},
 ): Promise<BackupName | undefined> {
-  const live = await requireCollection(vault, request.collection);
+  const live = await requireReadable(vault, request.collection);
   if (request.point !== undefined) return findBackup(request.collection, live.backups, request.point);
-  if (live.backups.length > 0) return undefined;
+  if (live.backups.length > 0 || live.damage !== undefined) return undefined;
   throw new BkpError('BAD_REQUEST', `Nothing to verify: collection ${request.collection} has no backups`, {
     next: `BACKUP ${quoteName(request.collection)}`,
   });
@@ -40,10 +40,11 @@ export async function verifyBackups(
   request: VerifyRequest,
 ): Promise<VerifyReport> {
   const {vault, signal} = tools;
-  const live = await requireCollection(vault, request.collection);
+  const live = await requireReadable(vault, request.collection);
   const names =
     request.backup === undefined ? live.backups : [findBackup(request.collection, live.backups, request.backup)];
-  const faults: string[] = [];
+  const faults: string[] =
+    live.damage === undefined ? [] : [`the definition of ${request.collection}: ${live.damage.message}`];
   const backups: Backup[] = [];
   for (const name of names) {
     try {
@@ -84,7 +85,8 @@ async function nameFindings(
   backups: readonly Backup[],
   findings: readonly Finding[],
 ): Promise<readonly string[]> {
-  const wanted = new Set(findings.map((finding) => finding.chunk));
+  const chunksOf = ({chunk, needed}: Finding) => (chunk === undefined ? (needed ?? []) : [chunk]);
+  const wanted = new Set(findings.flatMap(chunksOf));
   const uses = new Map<ChunkId, Map<string, BackupName[]>>();
   const note = (chunk: ChunkId, table: string, backup: BackupName) => {
     const tables = uses.get(chunk) ?? new Map<string, BackupName[]>();
@@ -103,11 +105,13 @@ async function nameFindings(
     }
   }
   return findings.map((finding) => {
-    const tables = finding.chunk === undefined ? undefined : uses.get(finding.chunk);
-    const hurt = [...(tables ?? [])].map(
-      ([table, names]) => `table ${table} of ${names.map((name) => `${collection}/${name}`).join(', ')}`,
-    );
-    return [...hurt, finding.detail].join(': ');
+    const tablesOf = new Map<string, Set<string>>();
+    for (const [table, names] of chunksOf(finding).flatMap((chunk) => [...(uses.get(chunk) ?? [])])) {
+      const hurt = names.map((name) => `${collection}/${name}`).join(', ');
+      tablesOf.set(hurt, (tablesOf.get(hurt) ?? new Set()).add(table));
+    }
+    const hurt = [...tablesOf].map(([names, tables]) => `${[...tables].join(', ')} of ${names}`);
+    return [...(hurt.length === 0 ? [] : [hurt.join(' and ')]), finding.detail].join(': ');
   });
 }
 

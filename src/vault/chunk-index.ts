@@ -244,6 +244,11 @@ export class ChunkIndex {
     return this.#listed.indexes();
   }
 
+  /** What the index says is read from the store again by the next `sync`. */
+  forget(id: IndexId): void {
+    this.#listed.drop(id);
+  }
+
   /** Indexes in the store that cannot be read. */
   damagedIndexes(): IndexId[] {
     return [...this.faults.keys()].map(indexOfKey).filter((id) => id !== undefined);

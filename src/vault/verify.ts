@@ -30,11 +30,11 @@ export async function verify(
   {level, signal, progress}: VerifyOptions,
 ): Promise<readonly Finding[]> {
   const findings = new Findings();
+  await verifyIndexes({store, index}, findings, signal);
   await index.sync();
   await index.surveyPacks();
   const closure = new Closure(index, reader);
   try {
-    await verifyIndexes(store, findings, signal);
     for (const recipe of recipes) await closure.addStream(recipe, (error) => addUnlessMissing(error), signal);
     for (const fault of index.faults.values()) findings.add(fault);
     for (const id of closure.missing) findings.add(lost(index, id));
@@ -80,8 +80,15 @@ async function noteFindings(store: Store, findings: Findings): Promise<void> {
   }
 }
 
-/** Every index in the store, read again: the local copy says nothing of what became of it since. */
-async function verifyIndexes(store: Store, findings: Findings, signal?: AbortSignal): Promise<void> {
+/**
+ * Every index in the store, read again: the local copy says nothing of what became of it since. It forgets a damaged one,
+ * so that the next writer lists its packs anew.
+ */
+async function verifyIndexes(
+  {store, index}: {store: Store; index: ChunkIndex},
+  findings: Findings,
+  signal?: AbortSignal,
+): Promise<void> {
   await forEach(store.list(indexPrefix), indexesAtOnce, async ({key}) => {
     signal?.throwIfAborted();
     const id = indexOfKey(key);
@@ -92,6 +99,7 @@ async function verifyIndexes(store: Store, findings: Findings, signal?: AbortSig
       // Replaced by a collector since it was listed: then nothing needs it.
       if (error instanceof BkpError && error.code === 'OBJECT_MISSING') return;
       findings.addError(error, {key: indexKey(id)});
+      index.forget(id);
     }
   });
 }

@@ -70,6 +70,15 @@ async function checkVault(deps: Deps): Promise<Check> {
     return {what: 'vault', ok: true, detail: 'none yet; the first CREATE BACKUP COLLECTION makes it'};
   try {
     const folders = await readAllFolders(vault);
+    const [damage] = folders.flatMap((folder) => folder.damage ?? []);
+    if (damage !== undefined) {
+      return {
+        what: 'vault',
+        ok: false,
+        detail: damage.message,
+        next: 'SHOW BACKUP COLLECTIONS names the collection; CREATE BACKUP COLLECTION … writes its definition anew',
+      };
+    }
     const backups = folders.reduce((sum, folder) => sum + folder.backups.length, 0);
     return {what: 'vault', ok: true, detail: `${vault.id}, ${folders.length} collections, ${backups} backups`};
   } finally {
@@ -85,6 +94,8 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
     try {
       const checks = source.inspect().map((check) => ({...check, what: `source: ${check.what}`}));
       const owners = await knownOwners(deps);
+      // Without the cluster nobody can say which tracking is needed, so none is judged, and none removed.
+      if (owners === undefined) return checks;
       for (const {owner, tables, logRows} of source.tracking()) {
         const name = owners.get(owner);
         const what = 'source: tracking';
@@ -109,20 +120,21 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
   });
 }
 
-/** Owners of tracking are collection ids. */
-async function knownOwners(deps: Deps): Promise<ReadonlyMap<string, string>> {
+/** Owners of tracking are collection ids. Undefined when not every collection can be read; its own check tells why. */
+async function knownOwners(deps: Deps): Promise<ReadonlyMap<string, string> | undefined> {
   const owners = new Map<string, string>();
   try {
     const vault = await openVaultAt(deps, await workplaceOf(deps), {create: false});
     try {
-      for (const {newest} of await readAllFolders(vault)) {
+      for (const {newest, damage} of await readAllFolders(vault)) {
+        if (damage !== undefined) return undefined;
         if (newest !== undefined && newest.dropped === undefined) owners.set(newest.id, newest.name);
       }
     } finally {
       vault.close();
     }
   } catch {
-    // What is wrong with the cluster was told by its own check.
+    return undefined;
   }
   return owners;
 }

@@ -26,6 +26,7 @@ export function startedRow(operation: Operation, backup?: string): ResultRows {
 }
 
 export function collectionRows(collections: readonly CollectionSummary[]): ResultRows {
+  const withError = collections.some((collection) => collection.error !== undefined);
   return {
     columns: [
       {name: 'collection'},
@@ -34,16 +35,23 @@ export function collectionRows(collections: readonly CollectionSummary[]): Resul
       {name: 'stored_bytes', bytes: true},
       {name: 'tables'},
       {name: 'settings'},
+      ...(withError ? [{name: 'error'}] : []),
     ],
     rows: collections.map((collection) => [
       collection.name,
       collection.backups,
       collection.newest ?? null,
       collection.storedBytes,
-      collection.tables === undefined ? 'DATABASE' : collection.tables.join(', '),
-      collection.settings,
+      membersText(collection),
+      collection.settings ?? null,
+      ...(withError ? [collection.error ?? null] : []),
     ]),
   };
+}
+
+function membersText({members}: CollectionSummary): string | null {
+  if (members === undefined) return null;
+  return members.kind === 'database' ? 'DATABASE' : members.tables.join(', ');
 }
 
 /**

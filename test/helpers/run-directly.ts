@@ -1,0 +1,39 @@
+import {onTestFinished} from 'vitest';
+import {type Answer, execute} from '../../src/commands/sql/execute.ts';
+import {runWorker} from '../../src/commands/worker/index.ts';
+import {fromPlain} from '../../src/errors/index.ts';
+import type {OperationResult} from '../../src/ops/index.ts';
+import {parse} from '../../src/sql/index.ts';
+import {type TestDeps, testDeps} from './deps.ts';
+import type {Desk} from './desk.ts';
+
+export type Direct = {
+  /** Gives the statement and carries its operation out. @throws BkpError as the statement or its operation fails */
+  run: (statement: string) => Promise<Answer & {result?: OperationResult}>;
+};
+
+/**
+ * The statements of a desk without the start of a process for each: for tests of many cases that are not about processes.
+ */
+export function runDirectly(desk: Desk, overrides: Partial<TestDeps> = {}): Direct {
+  const base = testDeps(desk.home);
+  onTestFinished(() => base.close());
+  const deps: TestDeps = {
+    ...base,
+    settings: async () => ({...(await base.settings()), source: desk.database, cluster: desk.cluster}),
+    startWorker: async () => {},
+    ...overrides,
+  };
+  return {
+    run: async (statement) => {
+      const answer = await execute(deps, parse(statement)[0]!);
+      if (answer.operation === undefined) return answer;
+      const {number} = answer.operation;
+      await runWorker(deps, {number});
+      const {state} = (await deps.journal()).get(number);
+      if (state.name !== 'done') throw new Error(`operation ${number} is still ${state.name}`);
+      if (state.outcome.status === 'ERROR') throw fromPlain(state.outcome.error);
+      return {...answer, result: state.outcome.result};
+    },
+  };
+}
