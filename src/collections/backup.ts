@@ -81,12 +81,12 @@ export async function takeBackup(
       });
     }
     // From here on the backup exists; a log that could not be trimmed is trimmed by the next one.
-    if (content.mark !== undefined) {
-      try {
-        source.acknowledge(live.definition.id, content.mark);
-      } catch (error) {
-        tools.notice(`the source's change log was not trimmed: ${(error as Error).message}`);
-      }
+    try {
+      if (content.mark !== undefined) source.acknowledge(live.definition.id, content.mark);
+      // Increments were switched off since the backup before: nothing of their tracking stays in the source.
+      else source.untrack(live.definition.id);
+    } catch (error) {
+      tools.notice(`the source's change log was not trimmed: ${(error as Error).message}`);
     }
     return {backup: name, rows, deletedRows, logicalBytes, storedBytes};
   } finally {
@@ -207,7 +207,12 @@ function memberTables(definition: Definition, source: TableSource): readonly Tab
   }
   const absent = usable.filter((table) => table.state === 'absent');
   if (absent.length > 0) {
-    throw new BkpError('TABLE_NOT_FOUND', `${list(absent)} does not exist in ${source.description}`, {
+    const [{reason}] = absent as [TableFacts & {state: 'absent'}];
+    if (reason !== undefined) {
+      throw new BkpError('SOURCE_UNAVAILABLE', reason, {next: 'check the path of the source: bkp config get source'});
+    }
+    const verb = absent.length === 1 ? 'does' : 'do';
+    throw new BkpError('TABLE_NOT_FOUND', `${list(absent)} ${verb} not exist in ${source.description}`, {
       next: `create it, or ALTER BACKUP COLLECTION ${quoteName(definition.name)} DROP TABLE ${quoteName(absent[0]!.name)}`,
     });
   }

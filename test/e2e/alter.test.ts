@@ -1,0 +1,123 @@
+import {join} from 'node:path';
+import {expect, test} from 'vitest';
+import {backupsOf, createC, type Desk, openDesk} from '../helpers/desk.ts';
+import {runDirectly} from '../helpers/run-directly.ts';
+
+const tracked = (desk: Desk) => desk.column("SELECT name FROM sqlite_schema WHERE name LIKE '\\_bkp%' ESCAPE '\\'");
+const alter = (actions: string) => `ALTER BACKUP COLLECTION c ${actions}`;
+
+test('a changed membership asks for a full backup, and takes the tracking of a table that left', async () => {
+  const desk = openDesk();
+  const {run} = runDirectly(desk);
+  desk.exec('CREATE TABLE extra (id INTEGER PRIMARY KEY)');
+  await run(createC(true));
+  await run('BACKUP c');
+  for (const actions of ['ADD TABLE extra', 'DROP TABLE extra, DROP TABLE products']) {
+    await run(alter(actions));
+    await expect(run('BACKUP c INCREMENTAL')).rejects.toMatchObject({
+      code: 'CHAIN_BROKEN',
+      message: expect.stringMatching(/extra/),
+      next: expect.stringContaining('BACKUP c'),
+    });
+    await run('BACKUP c');
+    await run('BACKUP c INCREMENTAL');
+  }
+  expect(tracked(desk).filter((name) => String(name).match(/extra|products/))).toEqual([]);
+  expect(tracked(desk)).toContain('_bkp_log_orders');
+});
+
+test('where increments are switched off, the next full backup leaves no tracking behind', async () => {
+  const desk = openDesk();
+  const {run} = runDirectly(desk);
+  await run(createC(true));
+  await run('BACKUP c');
+  await run(alter("SET (INCREMENTAL_BACKUP_ENABLED='false')"));
+  await expect(run('BACKUP c INCREMENTAL')).rejects.toMatchObject({
+    code: 'BAD_REQUEST',
+    message: expect.stringMatching(/disabled/),
+  });
+  await run('BACKUP c');
+  expect(tracked(desk)).toEqual([]);
+  // Switched on again, the chain begins with the next full backup.
+  await run(alter("SET (INCREMENTAL_BACKUP_ENABLED='true')"));
+  await expect(run('BACKUP c INCREMENTAL')).rejects.toMatchObject({next: expect.stringContaining('BACKUP c')});
+  await run('BACKUP c');
+  await run('BACKUP c INCREMENTAL');
+  await run(alter('RESET (INCREMENTAL_BACKUP_ENABLED)'));
+  await run('BACKUP c');
+  expect(tracked(desk)).toEqual([]);
+});
+
+test('the whole database, with tables that come later; and back to named ones', async () => {
+  const desk = openDesk();
+  const {run} = runDirectly(desk);
+  await run("CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
+  await run('BACKUP c');
+  desk.exec('CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later VALUES (7)');
+  await expect(run('BACKUP c INCREMENTAL')).rejects.toMatchObject({message: expect.stringContaining('later joined')});
+  await run('BACKUP c');
+  const target = join(desk.folder, 'new.db');
+  await runDirectly({...desk, database: target}).run('RESTORE c');
+  expect(desk.column('SELECT name FROM sqlite_schema ORDER BY name', target)).toEqual(['later', 'orders', 'products']);
+
+  await expect(run(alter('ADD TABLE orders'))).rejects.toMatchObject({
+    message: expect.stringMatching(/whole database/),
+  });
+  await run(alter('DROP DATABASE, ADD TABLE orders'));
+  await expect(run(alter('DROP DATABASE'))).rejects.toMatchObject({code: 'BAD_REQUEST'});
+  await run('BACKUP c');
+  await run(alter('DROP TABLE orders'));
+  await expect(run('BACKUP c')).rejects.toMatchObject({
+    message: expect.stringMatching(/no tables/),
+    next: expect.stringContaining('ADD TABLE'),
+  });
+});
+
+test('OMIT_INDEXES leaves out indexes, and keeps constraints', async () => {
+  const desk = openDesk();
+  desk.exec('CREATE INDEX by_number ON orders (number); CREATE TABLE u (id INTEGER PRIMARY KEY, x UNIQUE)');
+  const {run} = runDirectly(desk);
+  await run("CREATE BACKUP COLLECTION c (TABLE orders, TABLE u) WITH (STORAGE='cluster', OMIT_INDEXES='true')");
+  await run('BACKUP c');
+  await run(alter('RESET (OMIT_INDEXES)'));
+  await run('BACKUP c');
+  const indexes = async (at: number) => {
+    const target = join(desk.folder, `new${at}.db`);
+    await runDirectly({...desk, database: target}).run(`RESTORE \`c/${(await backupsOf(desk))[at]}\``);
+    return desk.column("SELECT name FROM sqlite_schema WHERE type = 'index' ORDER BY name", target);
+  };
+  expect(await indexes(0)).toEqual(['sqlite_autoindex_u_1']);
+  expect(await indexes(1)).toEqual(['by_number', 'sqlite_autoindex_u_1']);
+});
+
+test('wrong settings, wrong levels, and what is there or not there already', async () => {
+  const desk = openDesk();
+  const {run} = runDirectly(desk);
+  await run(createC(false));
+  for (const statement of [
+    alter("SET (FOO='1')"),
+    alter("SET (STORAGE='tape')"),
+    alter("SET (OMIT_INDEXES='maybe')"),
+    alter('RESET (FOO)'),
+    alter('ADD TABLE orders'),
+    alter('DROP TABLE nosuch'),
+    "VERIFY c WITH (LEVEL='x')",
+    "VERIFY c WITH (DEPTH='1')",
+    'VERIFY c',
+  ])
+    await expect(run(statement), statement).rejects.toMatchObject({code: 'BAD_REQUEST', next: expect.any(String)});
+  expect(await run(createC(false).replace('COLLECTION c', 'COLLECTION IF NOT EXISTS c'))).toMatchObject({
+    notice: expect.stringMatching(/exists/),
+  });
+  expect(await run('DROP BACKUP COLLECTION IF EXISTS nosuch')).toMatchObject({
+    notice: expect.stringMatching(/no collection nosuch/),
+  });
+  await run('BACKUP c');
+  const [only] = await backupsOf(desk);
+  for (const verify of ['VERIFY c', `VERIFY \`c/${only}\``, "VERIFY c WITH (LEVEL='structure')"]) await run(verify);
+  for (const none of ["RESTORE c AT '20200101000000Z'", 'VERIFY `c/20200101000000Z_full`'])
+    await expect(run(none), none).rejects.toMatchObject({
+      code: 'BACKUP_NOT_FOUND',
+      next: expect.stringContaining('SHOW'),
+    });
+});
