@@ -1,6 +1,12 @@
-import type {Vault} from '../vault/index.ts';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {BkpError} from '../errors/index.ts';
+import type {Vault, VaultCollector} from '../vault/index.ts';
 import {readAllFolders} from './folder.ts';
 import type {WorkTools} from './work.ts';
+
+/** Much less than writers wait for a collector. */
+const waitAtOnceMs = 1000;
+const pauseMs = 2000;
 
 export type CleanupReport = {freedBytes: number; backups: number};
 
@@ -10,11 +16,7 @@ export type CleanupReport = {freedBytes: number; backups: number};
  */
 export async function cleanUp(tools: WorkTools & {vault: Vault}, operation: string): Promise<CleanupReport> {
   const {vault, signal} = tools;
-  tools.progress({phase: 'Waiting for running backups', bytesDone: 0, itemsDone: 0});
-  const collector = await vault.collector(
-    {purpose: `operation ${operation}`},
-    {signal, waitMs: Number.POSITIVE_INFINITY},
-  );
+  const collector = await waitForCollector(tools, operation);
   try {
     const condemned = (await readAllFolders(vault)).map((folder) => folder.condemned);
     const manifests = condemned.flatMap((keys) => keys.manifests);
@@ -32,5 +34,24 @@ export async function cleanUp(tools: WorkTools & {vault: Vault}, operation: stri
     return {freedBytes, backups: manifests.length};
   } finally {
     await collector.close();
+  }
+}
+
+/**
+ * A collector that waits holds new backups up; so it waits briefly, lets them through, and tries again, for as long
+ * as it takes.
+ */
+async function waitForCollector(tools: WorkTools & {vault: Vault}, operation: string): Promise<VaultCollector> {
+  for (;;) {
+    tools.progress({phase: 'Waiting for running backups', bytesDone: 0, itemsDone: 0});
+    try {
+      return await tools.vault.collector(
+        {purpose: `operation ${operation}`},
+        {signal: tools.signal, waitMs: waitAtOnceMs},
+      );
+    } catch (error) {
+      if (!(error instanceof BkpError) || error.code !== 'VAULT_LOCKED') throw error;
+    }
+    await sleep(pauseMs, undefined, {signal: tools.signal});
   }
 }

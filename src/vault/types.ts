@@ -141,7 +141,7 @@ export interface Vault extends VaultReader {
   writer(lease: LeaseSubject, options?: {signal?: AbortSignal}): Promise<VaultWriter>;
   /**
    * Waits until no writer is left.
-   * @param options.waitMs how long; default 60 s, `Infinity` for a cleanup that has all the time
+   * @param options.waitMs how long; meanwhile no new writer begins. Default 60 s
    * @throws BkpError `VAULT_LOCKED`
    */
   collector(lease: LeaseSubject, options?: {signal?: AbortSignal; waitMs?: number}): Promise<VaultCollector>;

@@ -159,14 +159,21 @@ class OpenVault implements Vault {
     });
   }
 
-  async collector(subject: LeaseSubject, {signal}: {signal?: AbortSignal} = {}): Promise<VaultCollector> {
-    const lease = await this.#acquire('collector', subject, signal);
+  async collector(
+    subject: LeaseSubject,
+    {signal, waitMs}: {signal?: AbortSignal; waitMs?: number} = {},
+  ): Promise<VaultCollector> {
+    const lease = await this.#acquire('collector', subject, signal, waitMs);
     const {graceMs} = this.#settings;
     return new Collector({store: this.#store, index: this.#index, reader: this.#reader, lease, graceMs});
   }
 
-  #acquire(mode: 'writer' | 'collector', subject: LeaseSubject, signal?: AbortSignal) {
-    const waitMs = this.#settings.lockWaitMs;
+  #acquire(
+    mode: 'writer' | 'collector',
+    subject: LeaseSubject,
+    signal?: AbortSignal,
+    waitMs = this.#settings.lockWaitMs,
+  ) {
     return acquireLease(this.#leases, {mode, subject, waitMs, ...(signal === undefined ? {} : {signal})});
   }
 
