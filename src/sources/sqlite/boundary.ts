@@ -77,11 +77,16 @@ export function keyRange(key: Key, after: Boundary | undefined, upTo: Boundary |
   return {sql: terms.length === 0 ? '1' : terms.join(' AND '), params};
 }
 
-/** Rows with a NULL in their key: SQLite's old primary keys allow it, and as many of them as one likes. */
+/** Which parts of the key may be NULL: SQLite's old primary keys allow it, and as many such rows as one likes. */
+export function nullable(key: Key): readonly number[] {
+  return key.kind === 'rowid' ? [] : [...key.parts.keys()].filter((part) => !key.parts[part]!.notNull);
+}
+
+/** Rows with a NULL in their key; undefined when there can be none. */
 export function nullKeys(key: Key): string | undefined {
-  if (key.kind === 'rowid') return undefined;
-  const nullable = key.parts.filter((part) => !part.notNull);
-  return nullable.length === 0 ? undefined : nullable.map((part) => `t.${quoteName(part.column)} IS NULL`).join(' OR ');
+  const names = keyExpressions(key);
+  const nulls = nullable(key).map((part) => `${names[part]} IS NULL`);
+  return nulls.length === 0 ? undefined : nulls.join(' OR ');
 }
 
 export function keyOrder(key: Key): string {

@@ -98,8 +98,12 @@ export class Connection {
     }
   }
 
+  get inTransaction(): boolean {
+    return this.#db.isTransaction;
+  }
+
   rollback(): void {
-    if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+    if (this.inTransaction) this.#db.exec('ROLLBACK');
   }
 
   close(): void {

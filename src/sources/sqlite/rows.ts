@@ -1,12 +1,12 @@
-import type {BaseSegment, BaseStream} from '../source.ts';
-import {type Boundary, keyOrder, keyRange, nullKeys} from './boundary.ts';
+import type {BaseSegment, BaseStream, Segment} from '../source.ts';
+import {type Boundary, keyOrder, keyRange} from './boundary.ts';
 import {quoteName} from './quote.ts';
 import {type FilledSegment, type RowShape, rowShape, type SegmentMaker, targetBytes} from './segment.ts';
 import type {Table} from './table.ts';
 
 /** Rows of the first segment; those after it get as many as make about the target size. */
 const firstRows = 1000;
-/** A range that an earlier base had may grow by this much before it is cut. */
+/** A range that an earlier base had may grow to this many times its rows before it is cut. */
 const growth = 2;
 /** A segment with less than this part of the target goes together with its neighbour in the next base. */
 const tooSmall = 8;
@@ -17,9 +17,18 @@ type Range = {
   upTo?: Boundary;
   /** Which segment of that base began here. */
   segment: number;
+  rows: number;
 };
 
 type CutsJson = {version: 1; keyParts: number; rowsPerSegment: number; ranges: readonly Range[]};
+
+export type BaseRowsOptions = {
+  maker: SegmentMaker;
+  table: Table;
+  previous: string | undefined;
+  /** Rows that have no place in the order of the key, given how many have one; they come last. */
+  rest: (ordered: number) => AsyncIterable<Segment>;
+};
 
 /**
  * All rows in the order of the key, range by range. The ranges of the base before are kept, so that those without a
@@ -30,18 +39,26 @@ export class BaseRows implements BaseStream {
   readonly #maker: SegmentMaker;
   readonly #table: Table;
   readonly #shape: RowShape;
+  readonly #rest: BaseRowsOptions['rest'];
   readonly #before: readonly Range[];
   readonly #ranges: Range[] = [];
-  #segments = 0;
-  #bytesOfLast = 0;
+  /** Rows that a segment gets where no range of the base before limits it. */
   #limit: number;
+  /** What was read so far. */
+  #segments = 0;
+  #rows = 0;
+  #bytesOfLast = 0;
+  /** What of it lies in ranges that have an end. */
+  #cutSegments = 0;
+  #cutRows = 0;
 
-  constructor(maker: SegmentMaker, table: Table, previous: string | undefined) {
+  constructor({maker, table, previous, rest}: BaseRowsOptions) {
     this.#maker = maker;
     this.#table = table;
     this.#shape = rowShape(table);
+    this.#rest = rest;
     const before = usable(previous, table);
-    this.#before = before?.ranges ?? [];
+    this.#before = before?.ranges ?? [{segment: 0, rows: 0}];
     this.#limit = before?.rowsPerSegment ?? firstRows;
   }
 
@@ -57,77 +74,57 @@ export class BaseRows implements BaseStream {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<BaseSegment> {
     let after: Boundary | undefined;
-    let begun = this.#segments;
-    const cutAt = (key: Boundary) => {
-      this.#ranges.push({upTo: key, segment: begun});
-      begun = this.#segments;
-      after = key;
-    };
-    for (const {upTo, segment} of this.#before) {
-      if (upTo === undefined) continue;
-      yield* this.#range(after, upTo, segment, cutAt);
+    for (const range of this.#before) {
+      yield* this.#range(after, range);
+      after = range.upTo;
       // What is small or empty keeps no end of its own: the next base reads it together with what follows.
-      if (this.#segments > begun && this.#bytesOfLast * tooSmall >= targetBytes) cutAt(upTo);
-      else after = upTo;
+      const large = this.#segments > this.#cutSegments && this.#bytesOfLast * tooSmall >= targetBytes;
+      if (after === undefined || large) this.#cut(after);
     }
-    yield* this.#range(after, undefined, this.#before.at(-1)?.segment, cutAt);
-    this.#ranges.push({segment: begun});
-    yield* this.#rowsWithoutKey();
+    for await (const {bytes, rows} of this.#rest(this.#rows)) yield {bytes, rows};
   }
 
-  /** One range of the base before, or all that follows them; in several segments when it is too large for one. */
-  async *#range(
-    from: Boundary | undefined,
-    upTo: Boundary | undefined,
-    previous: number | undefined,
-    cutAt: (key: Boundary) => void,
-  ): AsyncGenerator<BaseSegment> {
+  /** In several segments when it is too large for one. */
+  async *#range(from: Boundary | undefined, {upTo, segment: previous, rows}: Range): AsyncGenerator<BaseSegment> {
     let after = from;
-    let like = previous;
+    let like = rows > 0 ? previous : undefined;
+    let limit = upTo === undefined ? Math.max(this.#limit, rows + 1) : rows * growth;
     for (;;) {
-      const segment = this.#make(after, upTo, upTo === undefined ? this.#limit : this.#limit * growth);
-      if (segment === undefined) return;
-      yield this.#emit(segment, like);
-      if (upTo === undefined) this.#adapt(segment);
+      const segment = this.#make(after, upTo, limit);
+      if (segment.rows === 0) return;
+      this.#segments++;
+      this.#rows += segment.rows;
+      this.#bytesOfLast = segment.bytes.byteLength;
+      yield {bytes: segment.bytes, rows: segment.rows, ...(like === undefined ? {} : {previous: like})};
+      if (upTo === undefined) limit = this.#adapt(segment);
       if (!segment.full) return;
       like = undefined;
       after = segment.last!;
-      cutAt(after);
+      this.#cut(after);
     }
   }
 
-  #emit(segment: FilledSegment, previous: number | undefined): BaseSegment {
-    this.#segments++;
-    this.#bytesOfLast = segment.bytes.byteLength;
-    return {bytes: segment.bytes, rows: segment.rows, ...(previous === undefined ? {} : {previous})};
+  /** A range ends here. */
+  #cut(upTo: Boundary | undefined): void {
+    const rows = this.#rows - this.#cutRows;
+    this.#ranges.push({...(upTo === undefined ? {} : {upTo}), segment: this.#cutSegments, rows});
+    this.#cutSegments = this.#segments;
+    this.#cutRows = this.#rows;
   }
 
   /** Doubling and halving only: the same rows give the same cuts. */
-  #adapt({bytes, full}: FilledSegment): void {
+  #adapt({bytes, full, limit}: FilledSegment): number {
+    this.#limit = Math.min(this.#limit, limit);
     if (full && bytes.byteLength * 2 <= targetBytes) this.#limit *= 2;
     if (bytes.byteLength >= targetBytes * 2) this.#limit = Math.max(1, Math.floor(this.#limit / 2));
+    return this.#limit;
   }
 
-  #make(after: Boundary | undefined, upTo: Boundary | undefined, limit: number): FilledSegment | undefined {
+  #make(after: Boundary | undefined, upTo: Boundary | undefined, limit: number): FilledSegment {
     const {key, name} = this.#table;
     const range = keyRange(key, after, upTo);
     const insert = `${this.#shape.insert} FROM main.${quoteName(name)} AS t WHERE ${range.sql} ORDER BY ${keyOrder(key)} LIMIT ?`;
     return this.#maker.make({create: this.#shape.create, insert, params: range.params, last: this.#shape.last}, limit);
-  }
-
-  /** SQLite's old primary keys may hold NULL, in any number of rows: they have no order but the rowid's. */
-  async *#rowsWithoutKey(): AsyncGenerator<BaseSegment> {
-    const {key, name} = this.#table;
-    const condition = nullKeys(key);
-    if (condition === undefined) return;
-    for (let offset = 0; ; ) {
-      const insert = `${this.#shape.insert} FROM main.${quoteName(name)} AS t WHERE (${condition}) ORDER BY t.${key.alias} LIMIT ? OFFSET ${offset}`;
-      const segment = this.#maker.make({create: this.#shape.create, insert, params: []}, this.#limit);
-      if (segment === undefined) return;
-      offset += segment.rows;
-      yield this.#emit(segment, undefined);
-      if (!segment.full) return;
-    }
   }
 }
 

@@ -34,9 +34,10 @@ export type Filling = {
   last?: string;
 };
 
+/** Without bytes when no row was found. */
 export type FilledSegment = Segment & {
   last?: Boundary;
-  /** Rows were left out: there may be more. */
+  /** As many rows as the limit: there may be more. */
   full: boolean;
   /** What the limit was in the end. */
   limit: number;
@@ -52,8 +53,8 @@ export class SegmentMaker {
     this.#limitPages(mostPages);
   }
 
-  /** At most `limit` rows, fewer when they are wide. @returns undefined when there is no row */
-  make(filling: Filling, limit: number): FilledSegment | undefined {
+  /** With the given limit, or with a half, a quarter … of it when the rows are wide. */
+  make(filling: Filling, limit: number): FilledSegment {
     for (let rows = limit; ; rows = Math.ceil(rows / 2)) {
       try {
         return this.#make(filling, rows);
@@ -70,13 +71,13 @@ export class SegmentMaker {
     }
   }
 
-  #make({create, insert, params, last}: Filling, limit: number): FilledSegment | undefined {
+  #make({create, insert, params, last}: Filling, limit: number): FilledSegment {
     const connection = this.#connection;
     connection.exec('SAVEPOINT seg');
     try {
       connection.exec(create);
       const rows = connection.run(insert, ...params, BigInt(limit));
-      if (rows === 0) return undefined;
+      if (rows === 0) return {bytes: new Uint8Array(), rows, limit, full: false};
       const key = last === undefined ? undefined : boundaryOf(connection.get(last)!);
       return {
         bytes: connection.serialize('seg'),
@@ -86,7 +87,8 @@ export class SegmentMaker {
         ...(key === undefined ? {} : {last: key}),
       };
     } finally {
-      connection.exec('ROLLBACK TO seg; RELEASE seg');
+      // Some errors (a disk that cannot be read) end the whole transaction, and theirs is the message to tell.
+      if (connection.inTransaction) connection.exec('ROLLBACK TO seg; RELEASE seg');
     }
   }
 

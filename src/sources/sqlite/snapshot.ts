@@ -12,6 +12,7 @@ import type {
 import {findTable} from './catalog.ts';
 import {type Connection, withConnection} from './connection.ts';
 import {deltaOf} from './delta.ts';
+import {rowsWithNullKey} from './null-keys.ts';
 import {trackingObstacle} from './obstacles.ts';
 import {quoteName} from './quote.ts';
 import {BaseRows} from './rows.ts';
@@ -84,7 +85,7 @@ class SqliteSnapshot implements Snapshot {
     const shape = rowShape(this.#table(table));
     const insert = `${shape.insert} FROM main.${quoteName(table)} AS t LIMIT ?`;
     const sample = this.#maker.make({create: shape.create, insert, params: []}, sampleRows);
-    return sample === undefined ? 0 : Math.round((this.countRows(table) * sample.bytes.byteLength) / sample.rows);
+    return sample.rows === 0 ? 0 : Math.round((this.countRows(table) * sample.bytes.byteLength) / sample.rows);
   }
 
   countRows(table: TableName): number {
@@ -96,7 +97,12 @@ class SqliteSnapshot implements Snapshot {
   }
 
   rows(table: TableName, previous?: string): BaseStream {
-    return new BaseRows(this.#maker, this.#table(table), previous);
+    const [connection, maker, found] = [this.#connection, this.#maker, this.#table(table)];
+    const nobody = (async function* () {})();
+    // Counting is cheaper than looking for rows with a NULL in their key, which most tables have none of.
+    const rest = (ordered: number) =>
+      ordered === this.countRows(table) ? nobody : rowsWithNullKey(connection, maker, found);
+    return new BaseRows({maker, table: found, previous, rest});
   }
 
   changes(table: TableName, since: Mark): DeltaStream {
