@@ -1,0 +1,172 @@
+import {spawn} from 'node:child_process';
+import {readdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {spawn as openTerminal} from '@lydell/node-pty';
+import {expect, test} from 'vitest';
+import {bareEnv, bkpFile, runBkp} from '../helpers/bkp.ts';
+import {backupsOf, type Desk, openDesk} from '../helpers/desk.ts';
+import {slowSchema} from '../helpers/slow-schema.ts';
+
+// What becomes of the work when its processes, its terminals or its neighbours do not behave.
+
+const createBig = "CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";
+
+type Row = {number: number; state: string; pid: number | null; bytes: number};
+
+const operations = (desk: Desk, home = desk.home) =>
+  desk.all(
+    'SELECT number, state, worker_pid AS pid, bytes_done AS bytes FROM operation ORDER BY number',
+    join(home, 'journal.db'),
+  ) as Row[];
+
+/** Waits until the newest operation moves data. */
+async function running(desk: Desk, home = desk.home): Promise<Row & {pid: number}> {
+  for (;;) {
+    const newest = operations(desk, home).at(-1);
+    if (newest?.state === 'done') throw new Error('the operation was done before the test could meet it');
+    if (newest?.state === 'running' && newest.pid !== null && newest.bytes > 0) return {...newest, pid: newest.pid};
+    await sleep(10);
+  }
+}
+
+const started = (desk: Desk, args: readonly string[]) =>
+  spawn(process.execPath, [bkpFile, ...args], {
+    cwd: desk.folder,
+    env: bareEnv({home: desk.home, env: {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster}}),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+
+/** Another machine, as far as bkp can see: a home of its own on the same cluster and source. */
+function secondHome(desk: Desk): {home: string; bkp: Desk['bkp']} {
+  const home = join(desk.folder, 'home2');
+  const env = {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster};
+  return {home, bkp: (...args) => runBkp(args, {home, env, cwd: desk.folder})};
+}
+
+test('a worker that is killed: the journal says so, what it left is removed, the next statement works', async () => {
+  const desk = openDesk(slowSchema);
+  await desk.sql(createBig);
+  await desk.sql('BACKUP c');
+  process.kill((await running(desk)).pid, 'SIGKILL');
+  const ended = await desk.bkp('operation', 'wait', 'last', '--format', 'proto-json-base64');
+  expect(ended.status).toBe(1);
+  expect(JSON.parse(ended.stdout)).toMatchObject({
+    ready: true,
+    status: 'ABORTED',
+    issues: [{message: expect.stringMatching(/was broken off/)}],
+  });
+  expect(await backupsOf(desk)).toEqual([]);
+  await desk.sqlWait('BACKUP c');
+
+  const target = join(desk.folder, 'new.db');
+  const restore = ['--source', target, 'sql', 'RESTORE c'];
+  expect((await desk.bkp(...restore)).status).toBe(0);
+  process.kill((await running(desk)).pid, 'SIGKILL');
+  const left = () => readdirSync(desk.folder).filter((name) => name.includes('new.db'));
+  expect(left()).not.toEqual([]);
+  const got = await desk.bkp('operation', 'get', 'last', '--format', 'json');
+  expect(JSON.parse(got.stdout)).toMatchObject({status: 'ERROR', issues: [{code: 'WORKER_DEAD'}]});
+  expect(left()).toEqual([]);
+  expect(await desk.bkp('--source', target, 'sql', '--wait', 'RESTORE c')).toMatchObject({status: 0});
+  expect(desk.column('SELECT count(*) FROM big', target)).toEqual([100]);
+}, 60_000);
+
+test('of two shells that give the same statement at once, one gets it', async () => {
+  const desk = openDesk(slowSchema);
+  await desk.sql(createBig);
+  const results = await Promise.all([desk.bkp('sql', 'BACKUP c'), desk.bkp('sql', 'BACKUP c')]);
+  expect(results.map(({status}) => status).sort()).toEqual([0, 11]);
+  const refused = results.find(({status}) => status === 11)!;
+  expect(refused).toMatchObject({
+    stdout: '',
+    stderr: expect.stringMatching(/fullbackup\/\d+(.|\n)*next: {2}bkp operation/),
+  });
+  expect(await desk.bkp('operation', 'wait', 'last')).toMatchObject({status: 0});
+  expect(operations(desk)).toHaveLength(1);
+});
+
+test('two machines on one cluster: one writer of a collection, one chain, and a cleanup that waits', async () => {
+  const desk = openDesk(slowSchema);
+  const other = secondHome(desk);
+  await desk.sql(createBig);
+  desk.exec('CREATE TABLE small (id INTEGER PRIMARY KEY)');
+  await desk.sql("CREATE BACKUP COLLECTION d (TABLE small) WITH (STORAGE='cluster')");
+  await desk.sqlWait('BACKUP d');
+  await desk.sql('BACKUP c');
+  const {number, pid} = await running(desk);
+  // Held still, so that the others meet it for certain.
+  process.kill(pid, 'SIGSTOP');
+  let freed: Promise<unknown>;
+  try {
+    const second = await other.bkp('sql', '--wait', 'BACKUP c');
+    expect(second.status).toBe(11);
+    expect(second.stderr).toMatch(/locked by operation fullbackup\/\d+ \(process \d+ on .*OVERLOADED/);
+    // The collection that is being backed up cannot be dropped under it, another one can.
+    expect(await other.bkp('sql', '--wait', 'DROP BACKUP COLLECTION c')).toMatchObject({status: 11});
+    freed = other.bkp('sql', '--wait', 'DROP BACKUP COLLECTION d');
+    while (operations(desk, other.home).at(-1)?.state !== 'running') await sleep(10);
+    await sleep(300);
+    // What it held is not freed before the running backup is done.
+    expect(operations(desk, other.home).at(-1)!.state).toBe('running');
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  expect(await freed).toMatchObject({status: 0});
+  expect(operations(desk).find((row) => row.number === number)).toMatchObject({state: 'done'});
+  expect(await desk.bkp('sql', '--wait', 'VERIFY c')).toMatchObject({status: 0});
+
+  // Increments in turn continue one chain: each home sees what the other one took.
+  for (const bkp of [other.bkp, desk.bkp, other.bkp]) {
+    desk.exec('UPDATE big SET note = ifnull(note, 0) + 1 WHERE id % 10 = 0');
+    expect(await bkp('sql', '--wait', 'BACKUP c INCREMENTAL')).toMatchObject({status: 0});
+  }
+  const target = join(desk.folder, 'new.db');
+  expect(await other.bkp('--source', target, 'sql', '--wait', 'RESTORE c')).toMatchObject({status: 0});
+  expect(desk.column('SELECT DISTINCT note FROM big WHERE id % 10 = 0', target)).toEqual([3]);
+}, 60_000);
+
+test('Ctrl-C at --wait leaves the work alone, and says how to get back to it or end it', async () => {
+  const desk = openDesk(slowSchema);
+  await desk.sql(createBig);
+  const waiting = started(desk, ['sql', '--wait', 'BACKUP c']);
+  let stderr = '';
+  waiting.stderr!.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  for (;;) {
+    if (stderr.includes('fullbackup/1')) break;
+    await sleep(10);
+  }
+  const closed = new Promise((resolve) => waiting.on('close', resolve));
+  waiting.kill('SIGINT');
+  expect(await closed).toBe(130);
+  expect(stderr).toMatch(/bkp operation watch fullbackup\/1/);
+  expect(stderr).toMatch(/bkp operation cancel fullbackup\/1/);
+  expect(await desk.bkp('operation', 'wait', '1')).toMatchObject({status: 0});
+  expect(await backupsOf(desk)).toHaveLength(1);
+});
+
+test('a pipe ends with the statement, and a closed terminal ends no work', async () => {
+  const desk = openDesk(slowSchema);
+  await desk.sql(createBig);
+  const piped = started(desk, ['sql', 'BACKUP c']);
+  // Ends when the last process that holds the pipe has closed it.
+  await Promise.all([
+    new Promise((resolve) => piped.stdout!.on('end', resolve).resume()),
+    new Promise((resolve) => piped.stderr!.on('end', resolve).resume()),
+  ]);
+  expect(operations(desk).at(-1)!.state).not.toBe('done');
+  expect(await desk.bkp('operation', 'wait', 'last')).toMatchObject({status: 0});
+
+  const terminal = openTerminal(process.execPath, [bkpFile, 'sql', '--wait', 'BACKUP c'], {
+    cwd: desk.folder,
+    env: bareEnv({home: desk.home, env: {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster}}),
+  });
+  const gone = new Promise((resolve) => terminal.onExit(resolve));
+  while (operations(desk)[1]?.state !== 'running') await sleep(10);
+  terminal.kill('SIGHUP');
+  await gone;
+  expect(await desk.bkp('operation', 'wait', '2')).toMatchObject({status: 0});
+  expect(await backupsOf(desk)).toHaveLength(2);
+});

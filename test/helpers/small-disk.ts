@@ -1,0 +1,55 @@
+import {execFileSync} from 'node:child_process';
+import {mkdirSync, rmSync, statfsSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {onTestFinished} from 'vitest';
+
+/** Only root may mount; elsewhere the tests that need a small disk are skipped. */
+export const mayMount = process.platform === 'linux' && process.getuid?.() === 0 && canMount();
+
+export type SmallDisk = {
+  folder: string;
+  /** Fills the disk until so many bytes are left; `undefined` empties it of the filling. */
+  leave: (freeBytes: number | undefined) => void;
+  readOnly: (on: boolean) => void;
+};
+
+/** A file system of its own in memory, gone with the test. */
+export function smallDisk(folder: string, sizeBytes: number): SmallDisk {
+  mkdirSync(folder, {recursive: true});
+  mount('-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', folder);
+  onTestFinished(() => unmount(folder));
+  const filling = join(folder, 'filling');
+  return {
+    folder,
+    leave: (freeBytes) => {
+      rmSync(filling, {force: true});
+      if (freeBytes === undefined) return;
+      const {bavail, bsize} = statfsSync(folder);
+      writeFileSync(filling, Buffer.alloc(Math.max(0, bavail * bsize - freeBytes)));
+    },
+    readOnly: (on) => mount('-o', `remount,${on ? 'ro' : 'rw'}`, folder),
+  };
+}
+
+function canMount(): boolean {
+  const folder = `/tmp/bkp-mount-${process.pid}`;
+  mkdirSync(folder);
+  try {
+    mount('-t', 'tmpfs', '-o', 'size=4096', 'tmpfs', folder);
+    unmount(folder);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(folder, {recursive: true, force: true});
+  }
+}
+
+function mount(...args: string[]): void {
+  execFileSync('mount', args, {stdio: 'ignore'});
+}
+
+/** Lazily, because a worker of a failed test may still sit on it. */
+function unmount(folder: string): void {
+  execFileSync('umount', ['-l', folder], {stdio: 'ignore'});
+}
