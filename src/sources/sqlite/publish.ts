@@ -119,9 +119,11 @@ function copyRows(connection: Connection, name: TableName): void {
 function finishTables(connection: Connection, schemas: readonly TableSchema[], resume: PublishPlan['resume']): void {
   for (const schema of schemas) {
     const {sequence, triggers} = definitionOf(schema);
-    if (sequence !== null) {
+    // Copying the rows made a counter, also where the source had none (any more).
+    if (tableOf(connection, schema.name).autoincrement) {
       connection.run('DELETE FROM main.sqlite_sequence WHERE name = ?', schema.name);
-      connection.run('INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)', schema.name, BigInt(sequence));
+      if (sequence !== null)
+        connection.run('INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)', schema.name, BigInt(sequence));
     }
     for (const trigger of triggers) connection.run(trigger);
   }
