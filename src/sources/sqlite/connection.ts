@@ -1,9 +1,7 @@
-import {accessSync, constants, statSync} from 'node:fs';
-import {dirname} from 'node:path';
 import {DatabaseSync, type StatementSync} from 'node:sqlite';
 import {pathToFileURL} from 'node:url';
-import {BkpError, systemCode} from '../../errors/index.ts';
-import {translated} from './errors.ts';
+import {checkFile, isInWalMode} from './check-file.ts';
+import {ResultCode, resultCode, translated, walFolderError} from './errors.ts';
 
 /** A value as SQLite has it: integers are always bigint, so that no digit is lost. */
 export type Value = null | bigint | number | string | Uint8Array;
@@ -37,7 +35,9 @@ export class Connection {
       this.#db.prepare('SELECT count(*) FROM main.sqlite_schema').get();
     } catch (error) {
       this.#db.close();
-      throw translated(error, path);
+      const code = resultCode(error);
+      const mayNotWrite = code === ResultCode.readOnly || code === ResultCode.cannotOpen;
+      throw mayNotWrite && isInWalMode(path) ? walFolderError(error, path) : translated(error, path);
     }
   }
 
@@ -144,9 +144,6 @@ function open(path: string, options: ConnectOptions): DatabaseSync {
   // mode=rw: a file that went away meanwhile is not made anew; SQLite itself falls back to reading a read-only file.
   const url = pathToFileURL(path);
   url.searchParams.set('mode', options.create === true ? 'rwc' : 'rw');
-  // A database in WAL mode needs a writable folder for its shared memory, unless it is told that nobody writes.
-  if (options.create !== true && !writable(dirname(path)) && !sizeOf(`${path}-wal`))
-    url.searchParams.set('immutable', '1');
   try {
     return new DatabaseSync(url, {
       timeout: options.busyTimeoutMs ?? busyTimeoutMs,
@@ -158,49 +155,4 @@ function open(path: string, options: ConnectOptions): DatabaseSync {
   } catch (error) {
     throw translated(error, path);
   }
-}
-
-/** Tells apart what SQLite reports as one "unable to open database file". */
-function checkFile(path: string): void {
-  try {
-    if (statSync(path).isDirectory()) {
-      throw new BkpError('SOURCE_UNAVAILABLE', `${path} is a directory, not a database`, {
-        next: 'name the database file itself: sqlite::path=…/app.db',
-      });
-    }
-    accessSync(path, constants.R_OK);
-  } catch (error) {
-    if (error instanceof BkpError) throw error;
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new BkpError('SOURCE_UNAVAILABLE', `there is no database at ${path}`, {
-        cause: error,
-        next: 'check the path of the source: bkp config get source',
-      });
-    }
-    if (code === 'EACCES' || code === 'EPERM') {
-      throw new BkpError('SOURCE_UNAVAILABLE', `this user may not read ${path}`, {
-        cause: error,
-        next: `give the user the right: chmod u+r '${path}', and the right to enter its folders`,
-      });
-    }
-    throw new BkpError('SOURCE_UNAVAILABLE', `${path} cannot be looked at`, {
-      cause: error,
-      next: 'check the path and its disk',
-    });
-  }
-}
-
-function writable(folder: string): boolean {
-  try {
-    accessSync(folder, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** 0 when there is no such file. */
-export function sizeOf(path: string): number {
-  return statSync(path, {throwIfNoEntry: false})?.size ?? 0;
 }

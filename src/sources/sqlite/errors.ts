@@ -10,7 +10,6 @@ export const ResultCode = {
   corrupt: 11,
   full: 13,
   cannotOpen: 14,
-  tooBig: 18,
   notADatabase: 26,
 } as const;
 
@@ -59,7 +58,7 @@ export function translated(error: unknown, path: string): unknown {
     case ResultCode.cannotOpen:
       return new BkpError('SOURCE_UNAVAILABLE', `the database ${path} cannot be opened`, {
         ...because,
-        next: 'check that this user may read the file and may enter and write its folder',
+        next: 'give this user the right to read and write the file and its folder',
       });
     case ResultCode.ioError:
       return new BkpError('SOURCE_UNAVAILABLE', `reading or writing ${path} failed`, {
@@ -75,4 +74,16 @@ export function translated(error: unknown, path: string): unknown {
     default:
       return error;
   }
+}
+
+/**
+ * Readers and writers in WAL mode find each other through files beside the database. Whoever may not make them could
+ * only read as if nobody wrote, and would get a torn copy when somebody does.
+ */
+export function walFolderError(cause: unknown, path: string): BkpError {
+  return new BkpError('SOURCE_UNAVAILABLE', `${path} is in WAL mode, and this user may not write its folder`, {
+    cause,
+    context: {path},
+    next: `give this user the right to write the folder, or leave WAL mode: sqlite3 '${path}' 'PRAGMA journal_mode = DELETE'`,
+  });
 }

@@ -1,3 +1,4 @@
+import {execFileSync} from 'node:child_process';
 import {mkdtempSync, readdirSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -76,4 +77,11 @@ export async function expectTracked(schema: string, changes: string, tables: rea
 
 export function filesIn(path: string): string[] {
   return readdirSync(path).sort();
+}
+
+/** What a source says to another user: in a process of its own, because root may do everything. */
+export function asUser(uid: number, path: string, what: 'describe' | 'full' | 'track' | 'stage') {
+  const child = join(import.meta.dirname, 'children', 'as-user.ts');
+  const output = execFileSync(process.execPath, [child, String(uid), path, what], {encoding: 'utf8'});
+  return JSON.parse(output) as {code?: string; message?: string; next?: string; rows?: number};
 }

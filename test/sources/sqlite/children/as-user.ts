@@ -1,0 +1,20 @@
+import {SqliteSource} from '../../../../src/sources/sqlite/index.ts';
+
+/** as-user.ts UID PATH WHAT: prints what came of it, or the error, as JSON. */
+const [uid, path, what] = process.argv.slice(2);
+const source = new SqliteSource(path!);
+process.setuid!(Number(uid));
+try {
+  if (what === 'describe') source.describe('all');
+  if (what === 'stage') (await source.stage([], {id: 'test', database: {}})).discard();
+  let rows = 0;
+  if (what === 'full' || what === 'track') {
+    const snapshot = await source.snapshot({tables: ['t'], ...(what === 'track' ? {track: {owner: 'somebody'}} : {})});
+    for await (const segment of snapshot.rows('t')) rows += segment.rows;
+    snapshot.close();
+  }
+  console.log(JSON.stringify({rows}));
+} catch (error) {
+  const {code, message, next} = error as {code?: string; message: string; next?: string};
+  console.log(JSON.stringify({code, message, next}));
+}
