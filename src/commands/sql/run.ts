@@ -19,7 +19,9 @@ export async function runStatements(deps: Deps, statements: readonly Statement[]
       if ((await tell(deps, await execute(deps, statement), options)) === 'left') return;
     } catch (error) {
       const left = statements.length - at - 1;
-      if (left > 0) deps.stderr.write(`bkp: statement ${at + 1} of ${statements.length} failed, ${left} not run\n`);
+      // A program reads the error itself, and nothing beside it.
+      if (left > 0 && options.format === 'pretty')
+        deps.stderr.write(`bkp: statement ${at + 1} of ${statements.length} failed, ${left} not run\n`);
       throw error;
     }
   }
