@@ -1,0 +1,236 @@
+import {copyFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {describe, expect, test} from 'vitest';
+import type {BkpError} from '../../../src/errors/index.ts';
+import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
+import {type Backup, deltaSize, restore, takeFull, takeIncrement} from '../layers.ts';
+import {Database, expectComesBack, folder, full, increment, owner} from './database.ts';
+
+const schema = `CREATE TABLE t (k INTEGER PRIMARY KEY, a, b UNIQUE); CREATE TABLE other (k TEXT PRIMARY KEY, v);
+  INSERT INTO t VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3); INSERT INTO other VALUES ('x', 1);`;
+
+function own(database: Database): unknown[] {
+  return database.db.prepare(`SELECT name FROM sqlite_schema WHERE name GLOB '_bkp_*' ORDER BY 1`).all();
+}
+
+function copyOf(database: Database): Database {
+  const path = join(folder(), 'copy.db');
+  copyFileSync(database.path, path);
+  return new Database('', {path});
+}
+
+async function expectBroken(database: Database, parent: Backup, message: RegExp): Promise<void> {
+  const error = await increment(database, parent).then(
+    () => undefined,
+    (reason: BkpError) => reason,
+  );
+  expect(error).toMatchObject({
+    code: 'CHAIN_BROKEN',
+    message: expect.stringMatching(message),
+    next: expect.stringContaining('full backup'),
+  });
+  // And a full backup does start a chain that can be continued.
+  const fresh = await full(database, ['t']);
+  database.exec('DELETE FROM t WHERE rowid = 2');
+  await expectComesBack(database, await increment(database, fresh));
+}
+
+describe('a chain is not continued after', () => {
+  const cases: Record<string, [string, RegExp]> = {
+    'ADD COLUMN': ['ALTER TABLE t ADD COLUMN c', /columns of table t/],
+    'DROP COLUMN': ['ALTER TABLE t DROP COLUMN a', /columns of table t/],
+    'RENAME COLUMN': ['ALTER TABLE t RENAME COLUMN a TO c', /columns of table t/],
+    'RENAME TO, and another table of its name': [
+      'ALTER TABLE t RENAME TO old; CREATE TABLE t (k INTEGER PRIMARY KEY, a, b UNIQUE)',
+      /not tracked all the time/,
+    ],
+    'the table was dropped and made again': [
+      'DROP TABLE t; CREATE TABLE t (k INTEGER PRIMARY KEY, a, b UNIQUE); INSERT INTO t VALUES (1, 1, 1)',
+      /not tracked all the time.*trigger/,
+    ],
+    'the table was rebuilt': [
+      'CREATE TABLE n (k INTEGER PRIMARY KEY, a, b UNIQUE); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t',
+      /table t/,
+    ],
+    'a trigger was dropped': ['DROP TRIGGER _bkp_update_t', /trigger _bkp_update_t is not there/],
+    'a trigger was changed': [
+      'DROP TRIGGER _bkp_delete_t; CREATE TRIGGER _bkp_delete_t AFTER DELETE ON t BEGIN SELECT 1; END',
+      /trigger _bkp_delete_t is not as bkp made it/,
+    ],
+    'a unique index came': ['CREATE UNIQUE INDEX u ON t (a)', /trigger _bkp_before_(insert|update)_t/],
+    'the log was dropped': [
+      'DROP TRIGGER _bkp_delete_t; DROP TRIGGER _bkp_update_t; DROP TRIGGER _bkp_insert_t; DROP TRIGGER _bkp_before_insert_t; DROP TRIGGER _bkp_before_update_t; DROP TABLE _bkp_log_t',
+      /change log _bkp_log_t is not there/,
+    ],
+    'the log was emptied': ['DELETE FROM _bkp_log_t', /change log _bkp_log_t was emptied/],
+    'the log was emptied before the last changes': [
+      'DELETE FROM _bkp_log_t; UPDATE t SET a = 8',
+      /change log _bkp_log_t has lost rows/,
+    ],
+    'the log was thinned out': [
+      'UPDATE t SET a = 5; DELETE FROM _bkp_log_t WHERE seq = (SELECT max(seq) - 1 FROM _bkp_log_t)',
+      /change log _bkp_log_t has lost rows/,
+    ],
+    'the marks were lost': ['DELETE FROM _bkp_marks', /does not know the backup before/],
+    'tracking was taken away': [`DROP TABLE _bkp_marks; DROP TABLE _bkp_meta`, /does not know the backup before/],
+  };
+  for (const [name, [sql, message]] of Object.entries(cases)) {
+    test(name, async () => {
+      const database = new Database(schema);
+      const base = await full(database, ['t']);
+      database.exec('UPDATE t SET a = 7 WHERE k = 1');
+      const last = await increment(database, base);
+      database.exec(`UPDATE t SET a = 6 WHERE k = 1; ${sql}`);
+      await expectBroken(database, last, message);
+    });
+  }
+
+  test('the database was replaced by another one', async () => {
+    const database = new Database(schema);
+    const base = await full(database, ['t']);
+    const another = new Database(schema);
+    await expectBroken(another, base, /not tracked all the time/);
+    const third = new Database(schema);
+    await takeFull(third.source, {tables: ['t'], track: {owner}});
+    await expectBroken(third, base, /does not know the backup before/);
+  });
+
+  test('an older copy was put back', async () => {
+    const database = new Database(schema);
+    const base = await full(database, ['t']);
+    const older = copyOf(database);
+    database.exec('DELETE FROM t WHERE k = 1');
+    const last = await increment(database, base);
+    older.exec('DELETE FROM t WHERE k = 3; INSERT INTO t VALUES (9, 9, 9)');
+    await expectBroken(older, last, /does not know the backup before.*older copy/);
+  });
+
+  test('the table is gone', async () => {
+    const database = new Database(schema);
+    const base = await full(database, ['t']);
+    database.exec('DROP TABLE t');
+    await expect(increment(database, base)).rejects.toMatchObject({code: 'TABLE_NOT_FOUND'});
+  });
+});
+
+describe('a chain goes on', () => {
+  test('in a copy that was made after the last backup, with what was changed in it', async () => {
+    const database = new Database(schema);
+    const base = await full(database, ['t']);
+    database.exec('UPDATE t SET a = 7 WHERE k = 1');
+    const copy = copyOf(database);
+    database.exec('DELETE FROM t');
+    copy.exec('INSERT INTO t VALUES (5, 5, 5)');
+    await expectComesBack(copy, await increment(copy, base));
+  });
+
+  test('after DDL that changes no row of it', async () => {
+    const database = new Database(schema);
+    const base = await full(database, ['t']);
+    database.exec(`CREATE INDEX i ON t (a); CREATE VIEW v AS SELECT * FROM t; CREATE TRIGGER mine AFTER INSERT ON t BEGIN SELECT 1; END;
+      DROP TABLE other; UPDATE t SET a = 7; VACUUM; ANALYZE; REINDEX`);
+    await expectComesBack(database, await increment(database, base));
+  });
+
+  test('when a backup was not finished: the one before is still known', async () => {
+    const database = new Database(schema);
+    const base = await full(database, ['t']);
+    database.exec('UPDATE t SET a = 7 WHERE k = 1');
+    await increment(database, base);
+    database.exec('DELETE FROM t WHERE k = 2');
+    const second = await increment(database, base);
+    expect(deltaSize(second, 't')).toEqual({keys: 2, rows: 1});
+    await expectComesBack(database, second);
+  });
+
+  test('when the newest backup came back into its own database', async () => {
+    const database = new Database(schema);
+    const base = await full(database, ['t', 'other']);
+    database.source.acknowledge(owner, base.mark!);
+    database.exec(`DELETE FROM t WHERE k = 1; ALTER TABLE t RENAME TO t_old; DROP TABLE other`);
+    await restore(database.source, base, {owner, mark: base.mark!});
+    database.exec(`INSERT INTO t_old VALUES (50, 50, 50); REPLACE INTO t VALUES (9, 9, 3); DELETE FROM other`);
+    const next = await increment(database, base);
+    expect(deltaSize(next, 't')).toEqual({keys: 2, rows: 1});
+    await expectComesBack(database, next);
+    database.source.untrack(owner);
+    expect(own(database)).toEqual([]);
+  });
+
+  test('when the newest backup came back into a new file', async () => {
+    const database = new Database(schema);
+    const base = await full(database, ['t']);
+    const path = join(folder(), 'new.db');
+    await restore(new SqliteSource(path), base, {owner, mark: base.mark!});
+    const restored = new Database(`UPDATE t SET a = 'new' WHERE k = 2`, {path});
+    await expectComesBack(restored, await increment(restored, base));
+  });
+});
+
+describe('owners', () => {
+  test('share a table, each with its own marks', async () => {
+    const database = new Database(schema);
+    const first = await takeFull(database.source, {tables: ['t', 'other'], track: {owner: 'one'}});
+    database.exec('UPDATE t SET a = 7 WHERE k = 1');
+    const second = await takeFull(database.source, {tables: ['t'], track: {owner: 'two'}});
+    database.exec('DELETE FROM t WHERE k = 2');
+    const increments = [
+      await takeIncrement(database.source, 'one', first),
+      await takeIncrement(database.source, 'two', second),
+    ];
+    expect(increments.map((backup) => deltaSize(backup, 't').keys)).toEqual([2, 1]);
+    for (const backup of increments) await expectComesBack(database, backup);
+    expect(database.source.tracking()).toMatchObject([
+      {owner: 'one', tables: ['other', 't']},
+      {owner: 'two', tables: ['t']},
+    ]);
+    database.source.untrack('one');
+    expect(own(database)).not.toContainEqual({name: '_bkp_log_other'});
+    database.exec('DELETE FROM t WHERE k = 3');
+    await expectComesBack(database, await takeIncrement(database.source, 'two', increments[1]!));
+    database.source.untrack('two');
+    expect(own(database)).toEqual([]);
+  });
+
+  test('that are not known change nothing', async () => {
+    const database = new Database(schema);
+    database.source.untrack('nobody');
+    expect(own(database)).toEqual([]);
+    const base = await full(database, ['t']);
+    database.source.untrack('nobody');
+    database.source.acknowledge(owner, 'a mark of another database');
+    database.exec('DELETE FROM t WHERE k = 3');
+    await expectComesBack(database, await increment(database, base));
+  });
+});
+
+test('acknowledging trims the log, and no number is given twice', async () => {
+  const database = new Database(schema);
+  let last = await full(database, ['t']);
+  database.source.acknowledge(owner, last.mark!);
+  const newest = () => database.value('SELECT max(seq) FROM _bkp_log_t') as number;
+  let before = newest();
+  for (let n = 0; n < 5; n++) {
+    database.exec(`UPDATE t SET a = ${n}`);
+    const next = await increment(database, last);
+    expect(database.source.tracking()).toMatchObject([{owner, logRows: expect.any(Number)}]);
+    database.source.acknowledge(owner, next.mark!);
+    expect(database.value('SELECT count(*) FROM _bkp_log_t')).toBe(1);
+    expect(newest()).toBe(before + 3);
+    before = newest();
+    await expect(increment(database, last)).rejects.toMatchObject({code: 'CHAIN_BROKEN'});
+    last = next;
+  }
+  await expectComesBack(database, last);
+});
+
+test('the identity stays with the database', async () => {
+  const database = new Database(schema);
+  expect(database.source.identity()).toBeUndefined();
+  await full(database, ['t']);
+  const identity = database.source.identity();
+  expect(identity).toMatch(/^[0-9a-f]{32}$/);
+  await full(database, ['t', 'other']);
+  database.exec('VACUUM');
+  expect(copyOf(database).source.identity()).toBe(identity);
+});
