@@ -69,7 +69,7 @@ async function freeSpace(root: string): Promise<ProbePoint> {
   try {
     const {bavail, bsize} = await statfs(root);
     const freeBytes = bavail * bsize;
-    const detail = `${freeBytes} bytes free`;
+    const detail = `${(freeBytes / 2 ** 30).toFixed(1)} GiB free`;
     if (freeBytes >= tooLittleBytes) return {what: 'free space', ok: true, detail};
     return {what: 'free space', ok: false, detail, next: `free space there: df -h ${root}`};
   } catch (error) {

@@ -1,4 +1,5 @@
-import {accessSync, constants, mkdirSync} from 'node:fs';
+import {accessSync, constants, existsSync, mkdirSync} from 'node:fs';
+import {dirname} from 'node:path';
 import {readAllFolders} from '../../collections/index.ts';
 import {exposure, profileName} from '../../config/index.ts';
 import {asPlain} from '../../errors/index.ts';
@@ -53,11 +54,24 @@ export function checkProfile(deps: Deps): Promise<Check[]> {
 export function checkCluster(deps: Deps): Promise<Check[]> {
   return tried('cluster', async () => {
     const place = await workplaceOf(deps);
+    if (!existsSync(place.cluster)) return [await absentCluster(place.cluster)];
     const probes = await probeDirectory(place.cluster);
     const checks = probes.map((probe) => ({...probe, what: `cluster: ${probe.what}`}));
     if (checks.some((check) => !check.ok)) return checks;
     return [...checks, ...(await tried('vault', async () => [await checkVault(deps)]))];
   });
+}
+
+/** The first CREATE makes it; what can be told before is whether it may. */
+async function absentCluster(cluster: string): Promise<Check> {
+  const what = 'cluster: folder';
+  let above = dirname(cluster);
+  while (!existsSync(above)) above = dirname(above);
+  const fault = (await probeDirectory(above)).find((probe) => !probe.ok);
+  if (fault === undefined) {
+    return {what, ok: true, detail: `${cluster} is not there yet; the first CREATE BACKUP COLLECTION makes it`};
+  }
+  return {...fault, what, detail: `${cluster} cannot be made: ${fault.what} of ${above}: ${fault.detail}`};
 }
 
 async function checkVault(deps: Deps): Promise<Check> {

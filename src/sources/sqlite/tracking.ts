@@ -140,8 +140,18 @@ export function listTracking(connection: Connection): {owner: string; tables: Ta
     tables,
     logRows: tables
       .filter((table) => exists(connection, 'table', logName(table)))
-      .reduce((sum, table) => sum + connection.number(`SELECT count(*) FROM main.${quoteName(logName(table))}`), 0),
+      .reduce((sum, table) => sum + logRowsSince(connection, owner, table), 0),
   }));
+}
+
+/** What the owner's next increment has to look at; older rows stay only as long as somebody else needs them. */
+function logRowsSince(connection: Connection, owner: string, table: TableName): number {
+  return connection.number(
+    `SELECT count(*) FROM main.${quoteName(logName(table))}
+     WHERE seq > (SELECT max(seq) FROM main.${marks} WHERE owner = ? AND name = ?)`,
+    owner,
+    table,
+  );
 }
 
 /** k0, k1, …: as many as the key has parts. */

@@ -1,0 +1,67 @@
+import {chmodSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, test} from 'vitest';
+import {createC, openDesk} from '../helpers/desk.ts';
+
+type Report = {ok: boolean; checks: {what: string; ok: boolean; detail: string; next?: string}[]};
+
+async function doctor(desk: ReturnType<typeof openDesk>, ...args: string[]) {
+  const {status, stdout} = await desk.bkp('doctor', '--format', 'json', ...args);
+  return {status, report: JSON.parse(stdout) as Report};
+}
+
+test('a healthy desk, before and after the first backup', async () => {
+  const desk = openDesk();
+  const before = await doctor(desk);
+  expect(before).toMatchObject({status: 0, report: {ok: true}});
+  expect(before.report.checks.find(({what}) => what === 'cluster: folder')?.detail).toContain('makes it');
+  await desk.sql(createC(true));
+  await desk.sqlWait('BACKUP c');
+  const {status, report} = await doctor(desk);
+  expect(status).toBe(0);
+  expect(report.checks.map(({what}) => what)).toEqual(
+    expect.arrayContaining(['node', 'home', 'journal', 'profile', 'cluster: atomic link', 'vault', 'source: tracking']),
+  );
+  const {stdout} = await desk.bkp('doctor');
+  expect(stdout).toMatch(/^ok {4}node: /);
+});
+
+test('every fault is told at once, each with a next step', async () => {
+  const desk = openDesk('');
+  writeFileSync(desk.cluster, 'a file');
+  const {status, report} = await doctor(desk);
+  expect(status).toBe(1);
+  const faults = report.checks.filter(({ok}) => !ok);
+  expect(faults.map(({what}) => what)).toEqual(
+    expect.arrayContaining([expect.stringMatching('cluster'), expect.stringMatching('source')]),
+  );
+  for (const {next} of faults) expect(next).toMatch(/\w/);
+});
+
+test('tracking that no collection needs is told, and removed only when asked', async () => {
+  const desk = openDesk();
+  await desk.sql(createC(true));
+  await desk.sqlWait('BACKUP c');
+  // Another cluster, that can be read and does not have the collection.
+  const other = join(desk.folder, 'other');
+  await desk.bkp('--cluster', other, 'sql', createC(false).replace('COLLECTION c', 'COLLECTION d'));
+  const told = await doctor(desk, '--cluster', other);
+  expect(told.status).toBe(1);
+  expect(told.report.checks.find(({what}) => what === 'source: tracking')).toMatchObject({
+    ok: false,
+    next: expect.stringContaining('--repair'),
+  });
+  const own = "SELECT name FROM sqlite_schema WHERE name LIKE '\\_bkp\\_%' ESCAPE '\\'";
+  expect(desk.column(own)).not.toEqual([]);
+  expect((await doctor(desk, '--repair', '--cluster', other)).status).toBe(0);
+  expect(desk.column(own)).toEqual([]);
+});
+
+test('a configuration file that others can read is told', async () => {
+  const desk = openDesk();
+  await desk.bkp('config', 'set', 'check', 'full');
+  chmodSync(join(desk.home, 'config.json'), 0o644);
+  const {status, report} = await doctor(desk);
+  expect(status).toBe(1);
+  expect(report.checks.find(({what, ok}) => what === 'profile' && !ok)?.next).toContain('chmod 600');
+});
