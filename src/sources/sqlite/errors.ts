@@ -1,4 +1,4 @@
-import {BkpError} from '../../errors/index.ts';
+import {BkpError, systemCode} from '../../errors/index.ts';
 
 /** Primary result codes, https://www.sqlite.org/rescode.html. */
 export const ResultCode = {
@@ -19,11 +19,21 @@ export function resultCode(error: unknown): number | undefined {
   return typeof code === 'number' ? code & 0xff : undefined;
 }
 
-/** What SQLite threw, as the error of bkp that says what to do; anything without a known cause stays as it is. */
+/** What the system says of a file, in SQLite's words. */
+const systemResult: Readonly<Record<string, number>> = {
+  ENOSPC: ResultCode.full,
+  EDQUOT: ResultCode.full,
+  EIO: ResultCode.ioError,
+  EROFS: ResultCode.readOnly,
+  EACCES: ResultCode.readOnly,
+  EPERM: ResultCode.readOnly,
+};
+
+/** What SQLite or the system threw, as the error of bkp that says what to do; anything without a known cause stays as it is. */
 export function translated(error: unknown, path: string): unknown {
   if (error instanceof BkpError) return error;
   const because = {cause: error, context: {path}};
-  switch (resultCode(error)) {
+  switch (resultCode(error) ?? systemResult[systemCode(error) ?? '']) {
     case ResultCode.busy:
     case ResultCode.locked:
       return new BkpError('SOURCE_LOCKED', `the database ${path} stays locked by another process`, {

@@ -15,7 +15,7 @@ import type {
 import {findTable, tableNames} from './catalog.ts';
 import {Connection, withConnection} from './connection.ts';
 import {trackingObstacle} from './obstacles.ts';
-import {requireFreeNames, requireNoStrayJournal} from './publish.ts';
+import {requireFreeNames, requireNoStrayJournal, requireSameEncoding} from './publish.ts';
 import {openSnapshot} from './snapshot.ts';
 import {removeDatabase, SqliteStaging, stagingPath} from './staging.ts';
 import {dropMarks, identityOf, listTracking} from './tracking.ts';
@@ -75,8 +75,12 @@ export class SqliteSource implements TableSource {
       requireFolder(this.#path);
       requireNoStrayJournal(this.#path);
     } else {
-      withConnection(this.#path, {}, (connection) => requireFreeNames(connection, schemas));
+      withConnection(this.#path, {}, (connection) => {
+        requireFreeNames(connection, schemas);
+        requireSameEncoding(connection, options.database);
+      });
     }
+    this.discardStaging(options.id);
     return new SqliteStaging(this.#path, stagingPath(this.#path, options.id), schemas, options.database);
   }
 

@@ -1,10 +1,11 @@
-import {closeSync, fsyncSync, linkSync, openSync, statSync} from 'node:fs';
+import {closeSync, fsyncSync, linkSync, openSync, renameSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import type {Mark, TableName, TableSchema} from '../source.ts';
 import {findTable} from './catalog.ts';
 import {type Connection, withConnection} from './connection.ts';
-import {quoteName} from './quote.ts';
+import {translated} from './errors.ts';
+import {quoteName, quoteText} from './quote.ts';
 import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
 import {loadColumns} from './segment.ts';
 import type {Table} from './table.ts';
@@ -46,19 +47,31 @@ export function publishNewFile(connection: Connection, {target, staged, schemas,
   if (facts.journal_mode === 'wal') connection.exec('PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL');
   connection.close();
   syncPath(staged);
+  place(staged, target);
+  syncPath(dirname(target));
+}
+
+/** @throws BkpError `TABLE_EXISTS` when there is a file by now */
+function place(staged: string, target: string): void {
   try {
-    linkSync(staged, target);
+    try {
+      linkSync(staged, target);
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') throw error;
+      // Not every file system has links. There an empty file keeps the name free of others until it is replaced.
+      closeSync(openSync(target, 'wx'));
+      renameSync(staged, target);
+    }
   } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
+    if (systemCode(error) !== 'EEXIST') throw translated(error, target);
     throw new BkpError('TABLE_EXISTS', `path exist: ${target} appeared while its tables were restored`, {
       next: 'look at what made it; then restore again',
     });
   }
-  syncPath(dirname(target));
 }
 
 /**
- * All tables in one transaction. SQLite copies a table and its indexes page by page (its transfer optimization,
+ * All tables in one transaction. SQLite copies rows and index entries as they are (its transfer optimization,
  * https://www.sqlite.org/src/file/src/insert.c, xferOptimization) when both sides have the very same schema and the
  * new one is empty and has no triggers yet; so indexes are made before the rows, and triggers after them.
  */
@@ -66,11 +79,12 @@ export function publishIntoDatabase({target, staged, schemas, facts, resume}: Pu
   withConnection(target, {busyTimeoutMs: lockTimeoutMs}, (connection) => {
     connection.exec('PRAGMA ignore_check_constraints = ON');
     // A database without anything in it (an empty file, say) still takes the page size and the encoding of the backup.
-    if (connection.number('SELECT count(*) FROM main.sqlite_schema') === 0) {
+    if (isEmpty(connection)) {
       connection.exec(fileSettings(facts));
       if (facts.journal_mode === 'wal') connection.exec('PRAGMA main.journal_mode = WAL');
     }
-    attach(connection, staged);
+    requireSameEncoding(connection, facts);
+    connection.exec(`ATTACH ${quoteText(staged)} AS staged`);
     connection.write(() => {
       requireFreeNames(connection, schemas);
       for (const schema of schemas) {
@@ -84,16 +98,18 @@ export function publishIntoDatabase({target, staged, schemas, facts, resume}: Pu
   });
 }
 
-function attach(connection: Connection, staged: string): void {
-  try {
-    connection.exec(`ATTACH '${staged.replaceAll("'", "''")}' AS staged; SELECT 1 FROM staged.sqlite_schema`);
-  } catch (error) {
-    if (!/encoding/i.test(String((error as Error).message))) throw error;
-    throw new BkpError('UNSUPPORTED', 'the backup and this database have different text encodings (UTF-8 and UTF-16)', {
-      cause: error,
-      next: 'restore into a new file with --source, which gets the encoding of the backup',
-    });
-  }
+/** @throws BkpError `UNSUPPORTED` */
+export function requireSameEncoding(connection: Connection, facts: KeptFacts): void {
+  const encoding = String(connection.value('PRAGMA main.encoding'));
+  if (isEmpty(connection) || facts.encoding === undefined || facts.encoding === encoding) return;
+  throw new BkpError('UNSUPPORTED', `the backup holds text as ${facts.encoding}, and this database as ${encoding}`, {
+    cause: 'SQLite copies no table from a database into one of another encoding',
+    next: 'restore into a new file with --source, which gets the encoding of the backup',
+  });
+}
+
+function isEmpty(connection: Connection): boolean {
+  return connection.number('SELECT count(*) FROM main.sqlite_schema') === 0;
 }
 
 function copyRows(connection: Connection, name: TableName): void {
@@ -177,10 +193,14 @@ function tableOf(connection: Connection, name: TableName): Table {
 }
 
 function syncPath(path: string): void {
-  const file = openSync(path, 'r');
   try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    const file = openSync(path, 'r');
+    try {
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw translated(error, path);
   }
 }

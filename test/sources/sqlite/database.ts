@@ -25,6 +25,7 @@ export class Database {
     this.path = path;
     this.db = new DatabaseSync(path, {
       enableForeignKeyConstraints: foreignKeys,
+      timeout: 5000,
       enableDoubleQuotedStringLiterals: true,
     });
     onTestFinished(() => this.close());
