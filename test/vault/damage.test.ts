@@ -294,3 +294,19 @@ test('a damaged pack that is brought back from a copy is trusted again after a v
   expect(await writer.commit(manifestKey('two'), {kind: 'test', streams: [one], body: null})).toBe('written');
   await writer.close();
 });
+
+test('with a damaged pack goes the note about it', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  await backup(vault, 'one', [{bytes: noise(9000, 1)}]);
+  const [pack] = await keysOf(store, 'packs/');
+  await flip(store, pack!, 30);
+  await findings(vault);
+  expect(await keysOf(store, 'damaged/')).toHaveLength(1);
+  const collector = await vault.collector({purpose: 'test'});
+  await collector.remove([manifestKey('one')]);
+  await collector.execute(await collector.plan());
+  await collector.close();
+  expect(await keysOf(store, 'packs/')).toEqual([]);
+  expect(await keysOf(store, 'damaged/')).toEqual([]);
+});
