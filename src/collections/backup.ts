@@ -1,12 +1,12 @@
 import {BkpError} from '../errors/index.ts';
-import type {Snapshot, TableFacts, TableName, TableSource} from '../sources/index.ts';
-import {quoteName} from '../sql/index.ts';
+import type {Snapshot, TableName, TableSource} from '../sources/index.ts';
 import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
+import {requireChain, requireSameMembers, sinceOf} from './chain.ts';
 import {unlessDamaged} from './damage.ts';
-import type {Definition} from './definition.ts';
 import {type LiveCollection, requireCollection} from './folder.ts';
 import {type LayerSink, readPreviousBase, writeBase, writeDelta} from './layers.ts';
 import {type Backup, type BackupBody, readBackup, StreamTable, type TableBackup, toManifest} from './manifest.ts';
+import {memberTables} from './members.ts';
 import {type BackupName, type BackupType, manifestKey, nextBackupName} from './names.ts';
 import {type Meter, startMeter, type WorkTools} from './work.ts';
 
@@ -30,7 +30,7 @@ export async function planBackup(
   request: {collection: string; type: BackupType; nowMicros: number},
 ): Promise<BackupName> {
   const live = await requireCollection(vault, request.collection);
-  const tables = memberTables(live.definition, source);
+  const {tables} = memberTables(live.definition, source);
   if (request.type === 'incremental') requireSameMembers(await requireChain(vault, live), tables);
   return nextBackupName(request.type, request.nowMicros, live.backups);
 }
@@ -115,7 +115,8 @@ async function copyTables(
 ): Promise<Content> {
   const {vault, source, signal} = tools;
   const {definition} = live;
-  const tables = memberTables(definition, source);
+  const {tables, leftOut} = memberTables(definition, source);
+  for (const reason of leftOut) tools.notice(`left out: ${reason}`);
   if (parent !== undefined) requireSameMembers(parent, tables);
   const earlier = parent ?? (await readEarlier(vault, live));
   const snapshot = await source.snapshot({
@@ -195,98 +196,6 @@ async function deltaLayers(sink: LayerSink, snapshot: Snapshot, table: TableName
   return delta === undefined ? adopted : [...adopted, delta];
 }
 
-/** @throws BkpError `BAD_REQUEST` | `TABLE_NOT_FOUND` | `UNSUPPORTED` */
-function memberTables(definition: Definition, source: TableSource): readonly TableName[] {
-  const {members, settings} = definition;
-  const facts = source.describe(members.kind === 'database' ? 'all' : members.tables);
-  const usable = members.kind === 'database' ? facts.filter((table) => table.state === 'present') : facts;
-  if (usable.length === 0) {
-    throw new BkpError('BAD_REQUEST', `collection ${definition.name} has no tables to back up`, {
-      next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} ADD TABLE …`,
-    });
-  }
-  const absent = usable.filter((table) => table.state === 'absent');
-  if (absent.length > 0) {
-    const [{reason}] = absent as [TableFacts & {state: 'absent'}];
-    if (reason !== undefined) {
-      throw new BkpError('SOURCE_UNAVAILABLE', reason, {next: 'check the path of the source: bkp config get source'});
-    }
-    const verb = absent.length === 1 ? 'does' : 'do';
-    throw new BkpError('TABLE_NOT_FOUND', `${list(absent)} ${verb} not exist in ${source.description}`, {
-      next: `create it, or ALTER BACKUP COLLECTION ${quoteName(definition.name)} DROP TABLE ${quoteName(absent[0]!.name)}`,
-    });
-  }
-  for (const table of usable) {
-    if (table.state === 'unsupported')
-      throw new BkpError('UNSUPPORTED', `${table.name} cannot be in a collection`, {cause: table.reason});
-    if (settings.incremental && table.state === 'present' && table.fullOnly !== undefined) {
-      throw new BkpError('UNSUPPORTED', `table ${table.name} cannot have incremental backups`, {
-        cause: table.fullOnly,
-        next: `give it a primary key, or put it into a collection without INCREMENTAL_BACKUP_ENABLED`,
-      });
-    }
-  }
-  const names = usable.map((table) => table.name);
-  const twice = names.find((name, at) => names.indexOf(name) !== at);
-  if (twice === undefined) return names;
-  // Only the source knows that two spellings are one table.
-  throw new BkpError('BAD_REQUEST', `table ${twice} is in collection ${definition.name} twice, in two spellings`, {
-    next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} DROP TABLE … takes one of them out`,
-  });
-}
-
-/** The backup that an increment builds on. */
-async function requireChain(vault: VaultReader, live: LiveCollection): Promise<Backup> {
-  const {definition, backups} = live;
-  const takeFull = `BACKUP ${quoteName(definition.name)} takes a full backup`;
-  if (!definition.settings.incremental) {
-    throw new BkpError('BAD_REQUEST', 'Incremental backup is disabled on this collection', {
-      next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} SET (INCREMENTAL_BACKUP_ENABLED='true'), then a full backup`,
-    });
-  }
-  const newest = backups.at(-1);
-  if (newest === undefined) {
-    throw new BkpError(
-      'BAD_REQUEST',
-      `collection ${definition.name} has no full backup that an increment could build on`,
-      {
-        next: takeFull,
-      },
-    );
-  }
-  const parent = await readBackup(vault, definition.name, newest);
-  if (parent.body.mark === undefined) {
-    throw new BkpError('BAD_REQUEST', `backup ${newest} was taken before incremental backups were enabled`, {
-      next: takeFull,
-    });
-  }
-  return parent;
-}
-
-function requireSameMembers(parent: Backup, tables: readonly TableName[]): void {
-  const before = new Set(parent.body.tables.map((table) => table.schema.name));
-  const added = tables.filter((table) => !before.has(table));
-  const removed = [...before].filter((table) => !tables.includes(table));
-  if (added.length + removed.length === 0) return;
-  const changes = [...added.map((table) => `${table} joined`), ...removed.map((table) => `${table} left`)];
-  throw new BkpError(
-    'CHAIN_BROKEN',
-    `the collection's tables changed since ${parent.body.backup}: ${changes.join(', ')}`,
-    {
-      next: `BACKUP ${quoteName(parent.body.collection.name)} takes a new full backup`,
-    },
-  );
-}
-
-function sinceOf(parent: Backup, owner: string) {
-  const fingerprints = Object.fromEntries(parent.body.tables.map(({schema}) => [schema.name, schema.fingerprint]));
-  return {owner, mark: parent.body.mark!, fingerprints};
-}
-
 function stillFree(request: BackupRequest, taken: readonly BackupName[]): boolean {
   return taken.every((name) => name.slice(0, 15) < request.name.slice(0, 15));
-}
-
-function list(tables: readonly TableFacts[]): string {
-  return tables.map((table) => `table /Root/${table.name}`).join(', ');
 }

@@ -3,12 +3,6 @@ import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {runDemo} from './run.ts';
 
-export type DemoOptions = {
-  customers: number;
-  /** Leave the folder there when the demo is through. */
-  keep: boolean;
-};
-
 export function command(deps: Deps, run = runDemo): Command {
   return new Command('demo')
     .description('Show the whole of it on a small shop database in a temporary folder: real commands, real output.')

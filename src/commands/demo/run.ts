@@ -5,9 +5,14 @@ import {DatabaseSync} from 'node:sqlite';
 import {BkpError} from '../../errors/index.ts';
 import type {Deps} from '../deps.ts';
 import {type Fingerprint, fingerprint} from './fingerprint.ts';
-import type {DemoOptions} from './index.ts';
 import {changeShop, makeShop, shopTables} from './shop.ts';
 import {openStage, type Stage} from './stage.ts';
+
+export type DemoOptions = {
+  customers: number;
+  /** Leave the folder there when the demo is through. */
+  keep: boolean;
+};
 
 const createShop =
   "CREATE BACKUP COLLECTION shop (TABLE customers, TABLE products, TABLE orders, TABLE order_items) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";

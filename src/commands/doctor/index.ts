@@ -1,13 +1,7 @@
 import {Command, Option} from 'commander';
 import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
-import {runDoctor} from './run.ts';
-
-export type DoctorOptions = {
-  /** Remove change tracking that no collection needs any more. */
-  repair: boolean;
-  format: 'pretty' | 'json';
-};
+import {type DoctorOptions, runDoctor} from './run.ts';
 
 export function command(deps: Deps, run = runDoctor): Command {
   return new Command('doctor')

@@ -3,7 +3,12 @@ import {ExitStatus} from '../../errors/index.ts';
 import {printable} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
 import {type Check, checkCluster, checkHome, checkNode, checkProfile, checkSource} from './checks.ts';
-import type {DoctorOptions} from './index.ts';
+
+export type DoctorOptions = {
+  /** Remove change tracking that no collection needs any more. */
+  repair: boolean;
+  format: 'pretty' | 'json';
+};
 
 /** Runs every check, also after one that failed: a person wants to see all that is wrong at once. */
 export async function runDoctor(deps: Deps, {repair, format}: DoctorOptions): Promise<void> {

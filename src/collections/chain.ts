@@ -1,0 +1,56 @@
+import {BkpError} from '../errors/index.ts';
+import type {TableName} from '../sources/index.ts';
+import {quoteName} from '../sql/index.ts';
+import type {VaultReader} from '../vault/index.ts';
+import type {LiveCollection} from './folder.ts';
+import {type Backup, readBackup} from './manifest.ts';
+
+/** The backup that an increment builds on. @throws BkpError `BAD_REQUEST` */
+export async function requireChain(vault: VaultReader, live: LiveCollection): Promise<Backup> {
+  const {definition, backups} = live;
+  const takeFull = `BACKUP ${quoteName(definition.name)} takes a full backup`;
+  if (!definition.settings.incremental) {
+    throw new BkpError('BAD_REQUEST', 'Incremental backup is disabled on this collection', {
+      next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} SET (INCREMENTAL_BACKUP_ENABLED='true'), then a full backup`,
+    });
+  }
+  const newest = backups.at(-1);
+  if (newest === undefined) {
+    throw new BkpError(
+      'BAD_REQUEST',
+      `collection ${definition.name} has no full backup that an increment could build on`,
+      {
+        next: takeFull,
+      },
+    );
+  }
+  const parent = await readBackup(vault, definition.name, newest);
+  if (parent.body.mark === undefined) {
+    throw new BkpError('BAD_REQUEST', `backup ${newest} was taken before incremental backups were enabled`, {
+      next: takeFull,
+    });
+  }
+  return parent;
+}
+
+/** @throws BkpError `CHAIN_BROKEN` */
+export function requireSameMembers(parent: Backup, tables: readonly TableName[]): void {
+  const before = new Set(parent.body.tables.map((table) => table.schema.name));
+  const added = tables.filter((table) => !before.has(table));
+  const removed = [...before].filter((table) => !tables.includes(table));
+  if (added.length + removed.length === 0) return;
+  const changes = [...added.map((table) => `${table} joined`), ...removed.map((table) => `${table} left`)];
+  throw new BkpError(
+    'CHAIN_BROKEN',
+    `the collection's tables changed since ${parent.body.backup}: ${changes.join(', ')}`,
+    {
+      next: `BACKUP ${quoteName(parent.body.collection.name)} takes a new full backup`,
+    },
+  );
+}
+
+/** What the source is asked to go on from. */
+export function sinceOf(parent: Backup, owner: string) {
+  const fingerprints = Object.fromEntries(parent.body.tables.map(({schema}) => [schema.name, schema.fingerprint]));
+  return {owner, mark: parent.body.mark!, fingerprints};
+}
