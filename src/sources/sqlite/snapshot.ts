@@ -23,7 +23,7 @@ import {ensureTracking, logReachesTo, markedAt, setMark, trackingFault} from './
 import {logName} from './triggers.ts';
 
 /** Rows that are looked at to say how large the others are. */
-const sampleRows = 500;
+const sampleRows = 5000;
 const takeFull = 'take a new full backup: it starts a new chain';
 
 /**
