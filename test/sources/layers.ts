@@ -74,6 +74,17 @@ export async function takeIncrement(
 
 /** Loads every layer and finishes; not yet published. */
 export async function fillStaging(target: TableSource, backup: Backup, id = 'test'): Promise<Staging> {
+  const staging = await loadStaging(target, backup, id);
+  try {
+    await staging.finish({check: 'quick'});
+    return staging;
+  } catch (error) {
+    staging.discard();
+    throw error;
+  }
+}
+
+export async function loadStaging(target: TableSource, backup: Backup, id = 'test'): Promise<Staging> {
   const staging = await target.stage(backup.schemas, {id, database: backup.database});
   try {
     for (const [name, layers] of Object.entries(backup.layers)) {
@@ -85,7 +96,6 @@ export async function fillStaging(target: TableSource, backup: Backup, id = 'tes
         }
       }
     }
-    await staging.finish({check: 'quick'});
     return staging;
   } catch (error) {
     staging.discard();
