@@ -1,3 +1,4 @@
+import {availableParallelism} from 'node:os';
 import {defineConfig} from 'vitest/config';
 
 export default defineConfig({
@@ -6,5 +7,7 @@ export default defineConfig({
     // Many tests start the real bkp as a process; on two busy cores that takes its time.
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // Much of their time they wait for processes and disks: a worker a core, where Vitest would leave one core idle.
+    maxWorkers: Math.max(2, availableParallelism()),
   },
 });
