@@ -2,11 +2,12 @@ import {type Operation, operationId} from '../ops/index.ts';
 import {formatTime} from './figures.ts';
 import {
   backupOf,
+  byteWords,
   issueLines,
   issuesOf,
   progressOf,
   resultOf,
-  resultWords,
+  rowWords,
   type StatusShown,
   statusOf,
 } from './operation-words.ts';
@@ -50,8 +51,10 @@ function notesOf(operation: Operation): string[] {
   const notes: string[] = [];
   const backup = backupOf(operation);
   if (backup !== undefined) notes.push(`Backup: ${backup}`);
-  const result = resultWords(resultOf(operation));
-  if (result.length > 0) notes.push(`Result: ${result.join(', ')}`);
+  // Two lines, because one is often wider than the table, and in a pipe nothing wraps.
+  const [rows, bytes] = [rowWords(resultOf(operation)), byteWords(resultOf(operation))];
+  if (rows.length > 0) notes.push(`Rows: ${rows.join(', ')}`);
+  if (bytes.length > 0) notes.push(`Bytes: ${bytes.join(', ')}`);
   const issues = issuesOf(operation);
   if (issues.length > 0) notes.push('Issues: ', ...issues.flatMap(indented));
   notes.push(`Created by: ${operation.createdBy}`, `Create time: ${formatTime(operation.createdAtMicros)}`);

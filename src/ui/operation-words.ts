@@ -71,15 +71,28 @@ export function backupOf(operation: Operation): string | undefined {
   return resultOf(operation).backup ?? operation.backup;
 }
 
-/** What a finished operation amounts to: `3 rows`, `1.2 MiB, 300 KiB stored`. */
-export function resultWords(result: OperationResult): string[] {
+/** What a finished operation did to rows: `3`, `1 deleted`. */
+export function rowWords(result: OperationResult): string[] {
   const words: string[] = [];
-  if (result.rows !== undefined) words.push(formatCount(result.rows, 'row'));
+  if (result.rows !== undefined) words.push(formatCount(result.rows));
   if (result.deletedRows) words.push(`${formatCount(result.deletedRows)} deleted`);
+  return words;
+}
+
+/** And to bytes: `1.2 MiB`, `300 KiB stored`. */
+export function byteWords(result: OperationResult): string[] {
+  const words: string[] = [];
   if (result.logicalBytes !== undefined) words.push(formatBytes(result.logicalBytes));
   if (result.storedBytes !== undefined) words.push(`${formatBytes(result.storedBytes)} stored`);
   if (result.freedBytes !== undefined) words.push(`${formatBytes(result.freedBytes)} freed`);
   return words;
+}
+
+/** Both in one line: `3 rows, 1 deleted, 1.2 MiB, 300 KiB stored`. */
+export function resultWords(result: OperationResult): string[] {
+  if (result.rows === undefined) return byteWords(result);
+  const [, ...deleted] = rowWords(result);
+  return [formatCount(result.rows, 'row'), ...deleted, ...byteWords(result)];
 }
 
 /** What a running operation's figures say: `12.3 MiB of 27 MiB`, `5.1 MiB/s`, `3 s left`. */

@@ -81,8 +81,8 @@ test('one finished operation: its table, what it amounts to, an empty line, no p
 │ fullbackup/12 │ true  │ SUCCESS │ Done     │
 ├╴╴╴╴╴╴╴╴╴╴╴╴╴╴╴┴╴╴╴╴╴╴╴┴╴╴╴╴╴╴╴╴╴┴╴╴╴╴╴╴╴╴╴╴┤
 │ Backup: shop/20251226130524Z_full          │
-│ Result: 7,500,000 rows, 1.0 GiB, 384 MiB   │
-│ stored                                     │
+│ Rows: 7,500,000                            │
+│ Bytes: 1.0 GiB, 384 MiB stored             │
 │ Issues:                                    │
 │   - orders has no primary key              │
 │ Created by: root                           │
