@@ -44,7 +44,8 @@ test('imports between rooms go down, and through the door', () => {
       const arrow = `${relative(src, file)} -> ${relative(src, target)}`;
       if (to === '' || !(below[from]?.includes(to) || leaves.includes(to))) wrong.push(`${arrow}: upward`);
       // A command group's door is its own file, so that one command does not load the others.
-      else if (!target.endsWith(`${sep}index.ts`) || dirname(target) !== join(src, to)) wrong.push(`${arrow}: not the door`);
+      else if (!target.endsWith(`${sep}index.ts`) || dirname(target) !== join(src, to))
+        wrong.push(`${arrow}: not the door`);
     }
   }
   expect(wrong).toEqual([]);
