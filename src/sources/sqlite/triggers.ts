@@ -1,7 +1,7 @@
 import {ownPrefix} from './catalog.ts';
 import {dependsOn} from './obstacles.ts';
 import {foldName, quoteName} from './quote.ts';
-import {withTextLiterals, wordsIn} from './sql-text.ts';
+import {generatedExpressions, withTextLiterals, wordsIn} from './sql-text.ts';
 import type {Column, NamedSql, Table, UniqueIndex} from './table.ts';
 
 export function logName(table: string): string {
@@ -157,15 +157,22 @@ function newValue(table: Table, column: string): string {
   return insteadOfNull === undefined ? value : `ifnull(${value}, ${insteadOfNull})`;
 }
 
-/** Only updates of these columns can meet another row; an expression or a generated column can depend on any. */
+/** Only updates of columns that a unique index uses, or is computed from, can meet another row. */
 function ofColumns(table: Table): string {
-  const generated = new Set(table.columns.filter((column) => column.generated).map((column) => foldName(column.name)));
-  const columns = table.uniques.flatMap((unique) =>
-    (unique.where === undefined ? unique.terms : [{column: undefined}]).map(({column}) => column),
-  );
-  if (columns.some((column) => column === undefined || generated.has(foldName(column)))) return '';
+  const words = new Set<string>();
+  const add = (sql: string) => {
+    for (const word of wordsIn(sql)) words.add(word);
+  };
+  for (const {terms, where} of table.uniques) {
+    for (const {expression} of terms) add(expression);
+    if (where !== undefined) add(where);
+  }
+  if (table.columns.some(({name, generated}) => generated && words.has(foldName(name))))
+    add(generatedExpressions(table.sql));
+  const columns = table.columns.filter(({name, generated}) => !generated && words.has(foldName(name)));
   const rowids = rowidMeets(table).length === 0 ? [] : ['rowid', '_rowid_', 'oid'];
-  return ` OF ${[...new Set([...columns, ...rowids])].map((column) => quoteName(column!)).join(', ')}`;
+  const names = [...columns.map(({name}) => name), ...rowids];
+  return names.length === 0 ? '' : ` OF ${names.map(quoteName).join(', ')}`;
 }
 
 function trigger(table: Table, event: (typeof events)[number], when: string, body: readonly string[]): NamedSql {

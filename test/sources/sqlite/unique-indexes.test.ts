@@ -87,3 +87,19 @@ test('to acknowledge a mark that the database does not know changes nothing', as
   database.exec('INSERT INTO t VALUES (1, 1)');
   await expectComesBack(database, await increment(database, base));
 });
+
+test('an update of columns that no unique index depends on looks for no rows', async () => {
+  const database = new Database(
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c, d, e, g AS (lower(d) || d));
+     CREATE UNIQUE INDEX u ON t (lower(a)) WHERE B > 0; CREATE UNIQUE INDEX v ON t (g)`,
+  );
+  await full(database, ['t']);
+  const trigger = String(database.value(`SELECT sql FROM sqlite_schema WHERE name = '_bkp_before_update_t'`));
+  expect(/ OF (.*) ON /.exec(trigger)?.[1]).toBe('"a", "b", "d"');
+  await expectTracked(
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, d, g AS (lower(d)));
+     CREATE UNIQUE INDEX u ON t (a) WHERE b > 0; CREATE UNIQUE INDEX v ON t (g);
+     INSERT INTO t (id, a, b, d) VALUES (1, 'x', 1, 'p'), (2, 'x', 0, 'q'), (3, 'y', 1, 'R')`,
+    `UPDATE OR REPLACE t SET b = 5 WHERE id = 2; UPDATE OR REPLACE t SET d = 'r' WHERE id = 2`,
+  );
+});
