@@ -13,7 +13,8 @@ export type Found =
   | {kind: 'unsupported'; name: string; reason: string}
   | {kind: 'table'; table: Table};
 
-const wholeDatabase = 'use BACKUP DATABASE, which copies the whole file';
+const wholeDatabase =
+  "only a copy of the whole file holds it: that is BACKUP DATABASE, which this version does not have; sqlite3 FILE '.backup COPY' makes one";
 
 /** Every table of the user's, sorted by name: no views, none of SQLite's, of a virtual table's or of bkp's own. */
 export function tableNames(connection: Connection): readonly string[] {
@@ -34,7 +35,7 @@ export function findTable(connection: Connection, asked: string): Found {
     return unsupported(`${name} belongs to SQLite itself; its content is restored with the tables`);
   if (isReserved(name)) return unsupported(`${name} is a table of bkp's own change tracking; name a table of yours`);
   if (row.type === 'view')
-    return unsupported(`${name} is a view and holds no rows; name the tables that it reads, or ${wholeDatabase}`);
+    return unsupported(`${name} is a view and holds no rows; name the tables that it reads; ${wholeDatabase}`);
   if (row.type === 'virtual') return unsupported(`${name} is a virtual table; ${wholeDatabase}`);
   if (row.type === 'shadow') return unsupported(`${name} holds the data of a virtual table; ${wholeDatabase}`);
   const table = readTable(connection, name, row);

@@ -12,12 +12,12 @@ import {loadColumns} from './segment.ts';
 import type {Table} from './table.ts';
 
 /** The trees of UNIQUE constraints stay in memory while rows come in; more would show in bkp's peak. */
-const loadCacheKib = 64 * 1024;
+const loadCacheKib = 40 * 1024;
 /**
  * CREATE INDEX sorts in runs of this size, one more for each thread. Measured on 9 million keys: 8 to 16 MiB and two
  * threads are the fastest, 128 MiB take the same time and five times the memory.
  */
-const sortCacheKib = 16 * 1024;
+const sortCacheKib = 8 * 1024;
 
 export function stagingPath(database: string, id: string): string {
   return join(dirname(database), `${basename(database)}.bkp-stage-${id}`);
