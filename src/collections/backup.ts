@@ -136,7 +136,7 @@ async function copyTables(
       itemsTotal: tables.length,
     });
     const streams = new StreamTable();
-    const sink: LayerSink = {writer, streams, backup: name, observe: ({bytes}) => meter.bytes(bytes)};
+    const sink: LayerSink = {writer, streams, backup: name, observe: meter.bytes};
     const copied: TableBackup[] = [];
     for (const schema of snapshot.schemas) {
       signal.throwIfAborted();

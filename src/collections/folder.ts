@@ -1,8 +1,7 @@
 import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {Key} from '../stores/index.ts';
-import type {JsonValue, VaultReader} from '../vault/index.ts';
-import {isDamage} from './damage.ts';
+import {isDamage, type JsonValue, type VaultReader} from '../vault/index.ts';
 import type {Definition} from './definition.ts';
 import {type BackupName, collectionPrefix, collectionsPrefix, parseCollectionKey} from './names.ts';
 

@@ -7,10 +7,13 @@ import type {BackupName} from './names.ts';
 /** A segment above this is stored as several chunks: one chunk's bytes are held in memory several times over. */
 const largestPieceBytes = 8 * 1024 * 1024;
 
-export type SegmentObserver = (segment: {bytes: number; rows: number}) => void;
-
-/** What layers are written with. */
-export type LayerSink = {writer: VaultWriter; streams: StreamTable; backup: BackupName; observe: SegmentObserver};
+/** What layers are written with; `observe` is told the plain bytes of each segment. */
+export type LayerSink = {
+  writer: VaultWriter;
+  streams: StreamTable;
+  backup: BackupName;
+  observe: (bytes: number) => void;
+};
 
 /** The base of the same table in an earlier backup: where it was cut, and the chunks of its segments. */
 export type PreviousBase = {cuts: string; chunksOf: readonly (readonly ChunkId[])[]};
@@ -124,7 +127,7 @@ async function writeSegments<S extends Segment>(
       if (parts > 1) wide[count] = parts;
       count++;
       rows += segment.rows;
-      sink.observe({bytes: segment.bytes.byteLength, rows: segment.rows});
+      sink.observe(segment.bytes.byteLength);
     }
   }
   const stream = sink.streams.add(await sink.writer.write(pieces()));

@@ -4,7 +4,7 @@ import {dirname, join, sep} from 'node:path';
 import {BkpError, systemCode} from '../errors/index.ts';
 import type {TableSource} from '../sources/index.ts';
 import type {Store} from '../stores/index.ts';
-import type {Vault} from '../vault/index.ts';
+import {headerKey, openVault, type Vault} from '../vault/index.ts';
 import type {Deps} from './deps.ts';
 
 /**
@@ -22,9 +22,6 @@ export type Workplace = {
   compressionThreads: number;
 };
 
-/** Marks a vault. */
-const headerFile = 'bkp.json';
-
 /** So that a thread of the pool finds its next chunk ready when it has done one. */
 const encodesAhead = 2;
 
@@ -39,7 +36,7 @@ export async function workplaceOf(deps: Deps): Promise<Workplace> {
  */
 export async function openVaultAt(deps: Deps, place: Workplace, options: {create: boolean}): Promise<Vault> {
   if (options.create) refuseNested(place.cluster);
-  const [store, {openVault}] = await Promise.all([openStoreAt(deps, place, options), import('../vault/index.ts')]);
+  const store = await openStoreAt(deps, place, options);
   const vault = await openVault({
     store,
     create: options.create,
@@ -60,9 +57,9 @@ export async function openVaultAt(deps: Deps, place: Workplace, options: {create
 
 /** A new vault inside an old one would be backed up, copied and removed with it. */
 function refuseNested(cluster: string): void {
-  if (existsSync(join(cluster, headerFile))) return;
+  if (existsSync(join(cluster, headerKey))) return;
   for (let folder = dirname(cluster); ; folder = dirname(folder)) {
-    if (existsSync(join(folder, headerFile))) {
+    if (existsSync(join(folder, headerKey))) {
       throw new BkpError('STORE_REFUSED', `the cluster directory ${cluster} lies inside another one, ${folder}`, {
         next: `choose a folder outside of it, or use it: --cluster ${folder}`,
       });
@@ -101,4 +98,14 @@ export async function openSourceAt(place: Workplace): Promise<TableSource> {
     });
   }
   return openSource(address);
+}
+
+/** The source is closed again, whatever happens. Throws as {@link openSourceAt}. */
+export async function withSource<T>(place: Workplace, use: (source: TableSource) => Promise<T>): Promise<T> {
+  const source = await openSourceAt(place);
+  try {
+    return await use(source);
+  } finally {
+    source.close();
+  }
 }

@@ -1,5 +1,7 @@
 export {type Clock, systemClock} from './clock.ts';
+export {isDamage} from './damage.ts';
 export {type Host, thisHost} from './host.ts';
+export {headerKey} from './key.ts';
 export {encodeName} from './name.ts';
 export type * from './types.ts';
 export {openVault, type VaultOptions} from './vault.ts';

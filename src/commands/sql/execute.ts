@@ -11,13 +11,12 @@ import {
 } from '../../collections/index.ts';
 import {BkpError, unreachable} from '../../errors/index.ts';
 import type {Operation} from '../../ops/index.ts';
-import type {TableSource} from '../../sources/index.ts';
 import {backupRef, collectionName, type Members, type Setting, type Statement, tableName} from '../../sql/index.ts';
 import type {Vault, VerifyLevel} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import type {WorkOrder} from '../worker/order.ts';
 import {type About, collectionSubject, startCleanup, startOperation} from '../worker/start.ts';
-import {openSourceAt, openVaultAt, type Workplace, workplaceOf} from '../workplace.ts';
+import {openVaultAt, type Workplace, withSource, workplaceOf} from '../workplace.ts';
 import {backupRows, collectionRows, type ResultRows, startedRow} from './answers.ts';
 import {refuseDropWhenBusy, refuseWhenBusy} from './busy.ts';
 
@@ -80,7 +79,7 @@ async function backup(at: Surroundings, statement: Of<'backup'>): Promise<Answer
   const type = statement.incremental ? 'incremental' : 'full';
   await refuseWhenBusy(at.deps, collection);
   const name = await withVault(at, {create: false}, (vault) =>
-    withSource(at, (source) => planBackup(vault, source, {collection, type, nowMicros: at.deps.nowMicros()})),
+    withSource(at.place, (source) => planBackup(vault, source, {collection, type, nowMicros: at.deps.nowMicros()})),
   );
   return start(
     at,
@@ -99,7 +98,7 @@ async function restore(at: Surroundings, statement: Of<'restore'>): Promise<Answ
   const {collection, point} = backupRef(statement.backup);
   await refuseWhenBusy(at.deps, collection);
   const backup = await withVault(at, {create: false}, (vault) =>
-    withSource(at, (source) => planRestore(vault, source, {collection, point})),
+    withSource(at.place, (source) => planRestore(vault, source, {collection, point})),
   );
   const {check} = await at.deps.settings();
   // Random, because two homes may restore into one database and both count their operations from 1.
@@ -152,7 +151,7 @@ async function drop(at: Surroundings, statement: Of<'drop-collection'>): Promise
 async function untrack(at: Surroundings, owner: string): Promise<string | undefined> {
   if (at.place.source === undefined) return undefined;
   try {
-    await withSource(at, async (source) => source.untrack(owner));
+    await withSource(at.place, async (source) => source.untrack(owner));
     return undefined;
   } catch (error) {
     return `its change tracking could not be removed from ${at.place.source} (${(error as Error).message}); bkp doctor --repair does it later`;
@@ -201,14 +200,5 @@ async function withVault<T>(
     return await use(vault);
   } finally {
     vault.close();
-  }
-}
-
-async function withSource<T>({place}: Surroundings, use: (source: TableSource) => Promise<T>): Promise<T> {
-  const source = await openSourceAt(place);
-  try {
-    return await use(source);
-  } finally {
-    source.close();
   }
 }

@@ -9,7 +9,7 @@ import {
 import {type OperationResult, operationId, type WorkContext} from '../../ops/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
-import {openSourceAt, openVaultAt, type Workplace} from '../workplace.ts';
+import {openVaultAt, type Workplace, withSource} from '../workplace.ts';
 
 /** What a worker is to do: the `work` of an operation. */
 export type WorkOrder = {place: Workplace} & (
@@ -72,16 +72,4 @@ export async function carryOut(deps: Deps, context: WorkContext): Promise<Operat
 export async function cleanAfter(work: unknown): Promise<void> {
   const order = work as WorkOrder;
   if (order.do === 'restore') await withSource(order.place, async (source) => source.discardStaging(order.stagingId));
-}
-
-async function withSource<T>(
-  place: Workplace,
-  use: (source: Awaited<ReturnType<typeof openSourceAt>>) => Promise<T>,
-): Promise<T> {
-  const source = await openSourceAt(place);
-  try {
-    return await use(source);
-  } finally {
-    source.close();
-  }
 }

@@ -3,7 +3,7 @@ import {type Boundary, boundaryColumns, boundaryOf} from './boundary.ts';
 import type {Connection, Value} from './connection.ts';
 import {ResultCode, resultCode} from './errors.ts';
 import {foldName, quoteName} from './quote.ts';
-import {storedColumns, type Table} from './table.ts';
+import {keyNames, storedColumns, type Table} from './table.ts';
 
 /**
  * A segment is a small SQLite database with one table: `rows` (a table's rows in the order of its key) or `keys`.
@@ -127,11 +127,10 @@ export function rowShape(table: Table): RowShape {
     into.unshift(key.alias);
     from.unshift(`t.${key.alias}`);
   }
-  const keyNames = key.kind === 'rowid' ? [key.alias] : key.parts.map((part) => quoteName(part.column));
   return {
     create: `CREATE TABLE seg.rows (${[...columns, statementJournal].join(', ')})`,
     insert: `INSERT INTO seg.rows (${into.join(', ')}) SELECT ${from.join(', ')}`,
-    last: `SELECT ${boundaryColumns(keyNames)} FROM seg.rows ${lastRow(table)}`,
+    last: `SELECT ${boundaryColumns(keyNames(key))} FROM seg.rows ${lastRow(table)}`,
   };
 }
 

@@ -1,3 +1,5 @@
+import {quoteName} from './quote.ts';
+
 /** What bkp knows of one table of an SQLite database; read by catalog.ts. */
 export type Table = {
   name: string;
@@ -69,4 +71,9 @@ export type UniqueIndex = {
 /** The columns that are copied. */
 export function storedColumns(table: Table): readonly Column[] {
   return table.columns.filter((column) => !column.generated);
+}
+
+/** The key's columns, quoted, in its order; a rowid by one of its names. */
+export function keyNames(key: Key): readonly string[] {
+  return key.kind === 'rowid' ? [key.alias] : key.parts.map((part) => quoteName(part.column));
 }

@@ -1,5 +1,6 @@
 import {randomBytes, randomInt} from 'node:crypto';
 import type {Mark, TableName} from '../source.ts';
+import {keyColumns} from './boundary.ts';
 import {ownPrefix} from './catalog.ts';
 import type {Connection} from './connection.ts';
 import {trackingObstacle} from './obstacles.ts';
@@ -40,7 +41,7 @@ export function ensureTracking(connection: Connection, tables: readonly Table[])
     if (trackingFault(connection, table) === undefined) continue;
     removeTracking(connection, table.name);
     const log = quoteName(logName(table.name));
-    connection.exec(`CREATE TABLE main.${log} (seq INTEGER PRIMARY KEY, ${keyColumnNames(table).join(', ')})`);
+    connection.exec(`CREATE TABLE main.${log} (seq INTEGER PRIMARY KEY, ${keyColumns(table.key).join(', ')})`);
     connection.run(`INSERT INTO main.${log} (seq) VALUES (?)`, BigInt(randomInt(firstSeq, 2 * firstSeq)));
     const row = rowTable(table);
     if (row !== undefined) connection.exec(row.sql);
@@ -152,11 +153,6 @@ function logRowsSince(connection: Connection, owner: string, table: TableName): 
     owner,
     table,
   );
-}
-
-/** k0, k1, …: as many as the key has parts. */
-export function keyColumnNames({key}: Table): readonly string[] {
-  return key.kind === 'rowid' ? ['k0'] : key.parts.map((_, part) => `k${part}`);
 }
 
 /** Tables that have a log, also those that are gone. */

@@ -1,8 +1,9 @@
+import {keyColumns} from './boundary.ts';
 import {ownPrefix} from './catalog.ts';
 import {dependsOn} from './obstacles.ts';
 import {foldName, quoteName} from './quote.ts';
 import {generatedExpressions, withTextLiterals, wordsIn} from './sql-text.ts';
-import type {Column, NamedSql, Table, UniqueIndex} from './table.ts';
+import {type Column, keyNames, type NamedSql, type Table, type UniqueIndex} from './table.ts';
 
 export function logName(table: string): string {
   return `${ownPrefix}log_${table}`;
@@ -23,8 +24,8 @@ export function triggerNames(table: string): readonly string[] {
  */
 export function trackingTriggers(table: Table): readonly NamedSql[] {
   const on = quoteName(table.name);
-  const keys = (row: string) => keyExpressions(table).map((column) => `${row}.${column}`);
-  const into = `INSERT INTO ${quoteName(logName(table.name))} (${logColumns(table)})`;
+  const keys = (row: string) => keyNames(table.key).map((column) => `${row}.${column}`);
+  const into = `INSERT INTO ${quoteName(logName(table.name))} (${keyColumns(table.key).join(', ')})`;
   const append = (row: string) => `${into} VALUES (${keys(row).join(', ')});`;
   // Byte by byte, whatever the column's collation: the key's index may tell apart what the column does not.
   const moved = keys('NEW').map((key, part) => `${key} COLLATE BINARY IS NOT ${keys('OLD')[part]}`);
@@ -45,8 +46,8 @@ function evictions(table: Table): NamedSql[] {
   const on = quoteName(table.name);
   const conditions = [...rowidMeets(table), ...table.uniques.flatMap((unique) => meets(table, unique))];
   if (conditions.length === 0) return [];
-  const key = keyExpressions(table);
-  const from = `INSERT INTO ${quoteName(logName(table.name))} (${logColumns(table)}) SELECT ${key.map((column) => `${on}.${column}`).join(', ')} FROM ${on}`;
+  const key = keyNames(table.key);
+  const from = `INSERT INTO ${quoteName(logName(table.name))} (${keyColumns(table.key).join(', ')}) SELECT ${key.map((column) => `${on}.${column}`).join(', ')} FROM ${on}`;
   const around = statementsAround(table);
   const notItself = `NOT (${key.map((column) => `${on}.${column} COLLATE BINARY IS OLD.${column}`).join(' AND ')})`;
   return [
@@ -178,12 +179,4 @@ function ofColumns(table: Table): string {
 function trigger(table: Table, event: (typeof events)[number], when: string, body: readonly string[]): NamedSql {
   const name = `${ownPrefix}${event}_${table.name}`;
   return {name, sql: `CREATE TRIGGER ${quoteName(name)} ${when} BEGIN ${body.join(' ')} END`};
-}
-
-function keyExpressions({key}: Table): readonly string[] {
-  return key.kind === 'rowid' ? [key.alias] : key.parts.map((part) => quoteName(part.column));
-}
-
-function logColumns({key}: Table): string {
-  return key.kind === 'rowid' ? 'k0' : key.parts.map((_, part) => `k${part}`).join(', ');
 }
