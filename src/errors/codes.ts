@@ -61,6 +61,8 @@ export const errorCodes = {
   SOURCE_FULL: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   STORE_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   STORE_FULL: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
+  /** The store's server does not accept these credentials, or does not let them do this. */
+  STORE_DENIED: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   /** The store holds something that is not this vault, or a newer format. */
   STORE_REFUSED: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   /** No vault lies there (yet). */

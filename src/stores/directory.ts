@@ -13,7 +13,7 @@ import {
 } from './directory-put.ts';
 import {assertKey, assertPrefix} from './key.ts';
 import {objectMissing, objectTooShort} from './object-errors.ts';
-import type {ByteRange, Key, ObjectFacts, Store} from './store.ts';
+import type {ByteRange, Key, ObjectFacts, RetainedObject, Store} from './store.ts';
 
 export type DirectoryStoreOptions = {
   /** The folder; made absolute. */
@@ -187,12 +187,13 @@ class DirectoryStore implements Store {
     }
   }
 
-  async delete(keys: readonly Key[]): Promise<void> {
+  async delete(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
     const paths = keys.map((key) => this.#path(key));
     try {
       for (const path of paths) await rm(path, {force: true});
       // Durable before anything else is removed: a manifest must not come back after a power cut without its packs.
       for (const folder of new Set(paths.map((path) => dirname(path)))) await this.#tidy(folder);
+      return [];
     } catch (error) {
       throw directoryError(error, this.#root, 'delete');
     }

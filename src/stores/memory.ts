@@ -58,6 +58,7 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): Store & {read
     async delete(keys) {
       for (const key of keys) assertKey(key);
       for (const key of keys) objects.delete(key);
+      return [];
     },
 
     async stat(key) {
