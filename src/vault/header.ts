@@ -1,14 +1,34 @@
 import {BkpError} from '../errors/index.ts';
 import type {Store} from '../stores/index.ts';
+import type {Clock} from './clock.ts';
 import {damaged} from './damage.ts';
 import {hashHex} from './hash.ts';
 import {headerKey} from './key.ts';
 
 export const formatVersion = 1;
 
-export type Header = {id: string};
+export type Header = {
+  id: string;
+  /** False when the store writes over what is there although it was asked not to. */
+  conditionalWrites: boolean;
+};
 
-type HeaderJson = {format: string; version: number; id: string; hash: string; compression: string; encryption: string};
+type HeaderJson = {
+  format: string;
+  version: number;
+  id: string;
+  hash: string;
+  compression: string;
+  encryption: string;
+  /** Only ever `false`; absent = the store honours conditional writes, or was never asked. */
+  conditionalWrites?: false;
+};
+
+/** Where creators can write over each other, each waits this long for the others' writes before it reads what stays. */
+const settleMs = 2000;
+
+/** More creators than this one after the other within `settleMs` are not waited for. */
+const settleTries = 5;
 
 /**
  * The vault's header.
@@ -16,8 +36,15 @@ type HeaderJson = {format: string; version: number; id: string; hash: string; co
  * @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` (a newer format, or something that is not bkp's)
  */
 export async function readHeader(store: Store): Promise<Header | undefined> {
-  if ((await store.stat(headerKey)) === undefined) return undefined;
-  const text = Buffer.from(await store.get(headerKey)).toString();
+  // One request: a look before it would cost another at every opening.
+  const bytes = await store.get(headerKey).catch((error: unknown) => {
+    if (error instanceof BkpError && error.code === 'OBJECT_MISSING') return undefined;
+    throw error;
+  });
+  return bytes === undefined ? undefined : parseHeader(store, Buffer.from(bytes).toString());
+}
+
+function parseHeader(store: Store, text: string): Header {
   let parsed: HeaderJson & {checksum?: string};
   try {
     parsed = JSON.parse(text) as typeof parsed;
@@ -33,14 +60,17 @@ export async function readHeader(store: Store): Promise<Header | undefined> {
       header.version > formatVersion ? `format version ${header.version}` : `encryption ${header.encryption}`;
     throw refused(store, `the vault was written by a newer bkp (${what})`, 'install the newest bkp');
   }
-  return {id: header.id};
+  return {id: header.id, conditionalWrites: header.conditionalWrites ?? true};
 }
 
 /**
- * Makes the vault. Of several that do so at once one wins, and all get its header.
+ * Makes the vault, and finds out whether the store honours conditional writes. Of several that do so at once one wins, and
+ * all get its header; only where conditions are ignored, one that pauses between its two writes for longer than `settleMs`
+ * can take the vault from another, which then finds another id at its next opening (the worker that goes on with a
+ * statement's work refuses a vault of another id).
  * @throws BkpError `STORE_REFUSED` when something else lies in the store
  */
-export async function createHeader(store: Store, id: string): Promise<Header> {
+export async function createHeader(store: Store, id: string, clock: Clock): Promise<Header> {
   for await (const {key} of store.list('')) {
     if (key === headerKey) break;
     // Somebody who creates the vault at the same time may be further than we are.
@@ -55,11 +85,28 @@ export async function createHeader(store: Store, id: string): Promise<Header> {
     compression: 'zstd',
     encryption: 'none',
   };
-  const json = JSON.stringify({...header, checksum: checksumOf(header)}, null, 2);
-  await store.put(headerKey, Buffer.from(json), {ifAbsent: true});
-  const written = await readHeader(store);
-  if (written === undefined) throw damaged(headerKey, 'it is gone right after it was written');
-  return written;
+  const isMade = (await store.put(headerKey, encodeHeader(header), {ifAbsent: true})) === 'written';
+  // The probe: the key is taken, so an honest store refuses. Where it writes, what is there then says that it does. Other
+  // bytes than before, so that a store that recognises its own lost reply cannot take this for the same write again.
+  if (isMade) await store.put(headerKey, encodeHeader({...header, conditionalWrites: false}), {ifAbsent: true});
+  return settledHeader(store, clock);
+}
+
+/** The header that stays: where creators write over each other, the one that two readings in a row find. */
+async function settledHeader(store: Store, clock: Clock): Promise<Header> {
+  let header = await readHeader(store);
+  for (let tries = 1; header?.conditionalWrites === false && tries <= settleTries; tries++) {
+    await clock.sleep(settleMs);
+    const again = await readHeader(store);
+    if (again?.id === header.id) break;
+    header = again;
+  }
+  if (header === undefined) throw damaged(headerKey, 'it is gone right after it was written');
+  return header;
+}
+
+function encodeHeader(header: HeaderJson): Uint8Array {
+  return Buffer.from(JSON.stringify({...header, checksum: checksumOf(header)}, null, 2));
 }
 
 export function noVault(store: Store): BkpError {

@@ -9,6 +9,7 @@ import {createHeader, noVault, readHeader} from './header.ts';
 import {type Host, thisHost} from './host.ts';
 import type {LeaseDeps} from './lease.ts';
 import {acquireLease} from './lease-acquire.ts';
+import {lookBeforePut} from './look-before-put.ts';
 import {readDocument, readManifest} from './manifest.ts';
 import type {
   ChunkId,
@@ -64,14 +65,18 @@ const settingsOf = (options: VaultOptions): Settings => ({
  * @throws BkpError `VAULT_ABSENT` | `STORE_REFUSED` (something foreign, a newer format) | `OBJECT_DAMAGED` (bkp.json)
  */
 export async function openVault(options: VaultOptions): Promise<Vault> {
-  const {store, cacheFile} = options;
+  const {cacheFile} = options;
+  const clock = options.clock ?? systemClock;
   const randomId = options.randomId ?? (() => randomBytes(16).toString('hex'));
-  const header = (await readHeader(store)) ?? (options.create ? await createHeader(store, randomId()) : undefined);
-  if (header === undefined) throw noVault(store);
+  const header =
+    (await readHeader(options.store)) ??
+    (options.create ? await createHeader(options.store, randomId(), clock) : undefined);
+  if (header === undefined) throw noVault(options.store);
+  const store = header.conditionalWrites ? options.store : lookBeforePut(options.store);
   const index = await ChunkIndex.open(store, header.id, cacheFile);
   const leases: LeaseDeps = {
     store,
-    clock: options.clock ?? systemClock,
+    clock,
     host: options.host ?? thisHost(),
     randomId,
   };
