@@ -1,5 +1,7 @@
 import {BkpError} from '../errors/index.ts';
-import {Lease, type LeaseDeps, type LeaseMode, leaseTtlMs} from './lease.ts';
+import {Lease, type LeaseDeps} from './lease.ts';
+import {type LeaseMode, leaseTtlMs} from './lease-content.ts';
+import {listLeases} from './lease-objects.ts';
 import {LeaseWatch, type OtherLease} from './lease-watch.ts';
 import type {LeaseSubject} from './types.ts';
 
@@ -27,14 +29,18 @@ type Verdict = 'none' | 'wait' | 'yield' | 'fail';
  */
 export async function acquireLease(deps: LeaseDeps, options: AcquireOptions): Promise<Lease> {
   const {mode, subject, waitMs, signal} = options;
-  const watch = new LeaseWatch(deps);
+  const watch = new LeaseWatch(deps, {sweeps: mode === 'collector'});
   const startedAtMs = deps.clock.monotonicMs();
   let pauseMs = pollMs.first;
-  let lease: Lease | undefined;
+  signal?.throwIfAborted();
+  // A look before it would cost a request, and could not spare the look after it.
+  let lease: Lease | undefined = await Lease.write(deps, mode, subject);
   try {
     while (true) {
       signal?.throwIfAborted();
-      const {verdict, other} = worst(await watch.living(lease?.id), options, lease?.id);
+      const list = async () => ({leases: await listLeases(deps.store)});
+      const {leases} = lease === undefined ? await list() : await lease.look(list);
+      const {verdict, other} = worst(await watch.living(leases, lease?.id), options, lease?.id);
       if (other === undefined) {
         if (lease === undefined) {
           lease = await Lease.write(deps, mode, subject);

@@ -1,90 +1,118 @@
 import {BkpError} from '../errors/index.ts';
 import type {Key, Store} from '../stores/index.ts';
 import type {Clock} from './clock.ts';
-import {isDamage} from './damage.ts';
 import type {Host} from './host.ts';
-import {locksPrefix} from './key.ts';
+import {encodeLease, firstContent, type LeaseContent, type LeaseMode, leaseTtlMs} from './lease-content.ts';
+import {
+  bury,
+  type LeaseObjects,
+  type Leases,
+  leasePrefix,
+  listLeases,
+  releasedKey,
+  removeIfAllowed,
+  renewalKey,
+} from './lease-objects.ts';
 import type {LeaseSubject} from './types.ts';
-
-/** How long an unchanged lease is trusted: longer than a busy machine or a slow store keeps a holder from renewing. */
-export const leaseTtlMs = 120_000;
-
-export type LeaseMode = 'writer' | 'collector';
-
-export type LeaseContent = {
-  version: 1;
-  mode: LeaseMode;
-  state: 'acquiring' | 'held';
-  purpose: string;
-  subject?: string;
-  host: {name: string; space?: string; pid: number; started?: string};
-  since: string;
-  renewal: number;
-  ttlMs: number;
-};
 
 export type LeaseDeps = {store: Store; clock: Clock; host: Host; randomId: () => string};
 
+/** Between two renewals by the timer: three are tried before the lease is lost, so two in a row may fail. */
+const renewEveryMs = leaseTtlMs / 5;
+
+/** A renewal younger than this needs no new one to be confirmed. */
+const youngMs = leaseTtlMs / 4;
+
+/** Without a renewal for this long the lease is lost, whether or not anybody noticed. */
+const lostAfterMs = (leaseTtlMs * 3) / 4;
+
+/** Renewals left lying before the old ones are removed: one more request every six minutes. */
+const renewalsAtMost = 16;
+
+/** The one before the newest stays, so that a slow listing that began before the newest was there still sees one. */
+const renewalsKept = 2;
+
 /**
- * Our own lease.
+ * Our own lease: a growing row of objects, `locks/<id>/<renewal>`, none of which is ever written over.
  *
- * What holds: it is renewed only when the store still has what we wrote last, and only before three quarters of the TTL are over.
- * Others take it for dead after a whole TTL without change, so when they do we have stopped.
+ * What holds:
+ * - Whoever takes us for dead first removes all of the row that it saw, or puts `released` beside it, and acts only then. So a
+ *   listing that shows `released` nowhere and every object that we wrote and did not remove ourselves proves that up to that
+ *   moment nobody did. We remove an object of ours only after such a listing showed a newer one.
+ * - Others take us for dead when they saw no new object for a whole TTL. A renewal counts for us from the moment before its put
+ *   was begun, which is earlier than anybody saw it, and we stop three quarters of the TTL after that: when they do, we have
+ *   stopped. What is confirmed with a young renewal may so be acted on for at least half of the TTL.
+ * - A clock that stood still (a machine that slept) hides the time that passed from us, not from the others: hence the listing
+ *   before and after whatever only a holder may do.
  */
 export class Lease {
   readonly id: string;
-  readonly key: Key;
   readonly #deps: LeaseDeps;
   readonly #stopTimer: () => void;
   #content: LeaseContent;
   #renewedAtMs: number;
+  /** All that may be there of ours, also what a put that failed may have left. */
+  #mine: Key[];
+  /** What is there of ours, if nobody took us for dead; the newest last. */
+  #witnesses: Key[];
+  #mayRemove = true;
   #lost: string | undefined;
   #released = false;
-  /** Renewals wait for each other: the timer's and those that somebody asked for. */
+  /** Renewals and looks wait for each other: the timer's and those that somebody asked for. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(deps: LeaseDeps, id: string, content: LeaseContent) {
+  private constructor(deps: LeaseDeps, id: string, content: LeaseContent, writtenAtMs: number) {
     this.#deps = deps;
     this.id = id;
-    this.key = locksPrefix + id;
     this.#content = content;
-    this.#renewedAtMs = deps.clock.monotonicMs();
-    this.#stopTimer = deps.clock.every(content.ttlMs / 8, () => {
+    this.#mine = [renewalKey(id, content.renewal)];
+    this.#witnesses = [...this.#mine];
+    this.#renewedAtMs = writtenAtMs;
+    this.#stopTimer = deps.clock.every(renewEveryMs, () => {
       // A renewal that fails is tried again by the next; one that fails for too long loses the lease.
-      this.#renew().catch(() => {});
+      this.#inTurn(() => this.#renew()).catch(() => {});
     });
   }
 
   /** Writes a lease that says it is being acquired. */
-  static async write(deps: LeaseDeps, mode: LeaseMode, {purpose, subject}: LeaseSubject): Promise<Lease> {
-    const {name, space, pid, started} = deps.host;
-    const content: LeaseContent = {
-      version: 1,
-      mode,
-      state: 'acquiring',
-      purpose,
-      ...(subject === undefined ? {} : {subject}),
-      host: {name, ...(space === undefined ? {} : {space}), pid, ...(started === undefined ? {} : {started})},
-      since: new Date(deps.clock.nowMs()).toISOString(),
-      renewal: 0,
-      ttlMs: leaseTtlMs,
-    };
+  static async write(deps: LeaseDeps, mode: LeaseMode, subject: LeaseSubject): Promise<Lease> {
+    const {store, clock, host} = deps;
+    const content = firstContent(mode, subject, {host, nowMs: clock.nowMs()});
     const id = deps.randomId();
-    await deps.store.put(locksPrefix + id, encode(content));
-    return new Lease(deps, id, content);
+    const startedAtMs = clock.monotonicMs();
+    await store.put(renewalKey(id, content.renewal), encodeLease(content));
+    return new Lease(deps, id, content, startedAtMs);
   }
 
-  /** Tells the others that it is ours now. */
-  async hold(): Promise<void> {
-    await this.#renew('held');
+  /** The newest object. */
+  get key(): Key {
+    return this.#witnesses.at(-1)!;
   }
 
   /**
-   * To be called before anything that only a holder may do: the lease is renewed, and so ours for a while.
+   * A look at all leases, which must show ours.
+   * @throws BkpError `VAULT_LOCKED` when it was lost
+   */
+  look<Found extends {leases: Leases}>(list: () => Promise<Found>): Promise<Found> {
+    return this.#inTurn(async () => {
+      const found = await list();
+      this.#require(found.leases.get(this.id));
+      return found;
+    });
+  }
+
+  /** Tells the others that it is ours now; right after a look that showed nobody in the way. */
+  hold(): Promise<void> {
+    return this.#inTurn(() => this.#put('held'));
+  }
+
+  /**
+   * To be called before anything that only a holder may do: the lease is seen to be ours, and stays so for a while. One
+   * request when the last renewal is young, else two.
    * @throws BkpError `VAULT_LOCKED` when it was lost; then nothing may be committed or removed
    */
-  async confirm(): Promise<void> {
-    await this.#renew();
+  confirm(): Promise<void> {
+    return this.#inTurn(() => (this.#ageMs() < youngMs ? this.#check() : this.#renew()));
   }
 
   async release(): Promise<void> {
@@ -92,60 +120,72 @@ export class Lease {
     this.#released = true;
     this.#stopTimer();
     await this.#turn.catch(() => {});
-    await this.#deps.store.delete([this.key]);
+    const {store} = this.#deps;
+    // Who took us for dead may have had to say so in our row.
+    const keys = this.#lost === undefined ? this.#mine : [...this.#mine, releasedKey(this.id)];
+    if (this.#mayRemove && (await removeIfAllowed(store, keys))) return;
+    await bury(store, this.id);
   }
 
-  #renew(state = this.#content.state): Promise<void> {
-    const renewal = this.#turn.catch(() => {}).then(() => this.#renewNow(state));
-    this.#turn = renewal;
-    return renewal;
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.catch(() => {}).then(work);
+    this.#turn = result;
+    return result;
   }
 
-  async #renewNow(state: LeaseContent['state']): Promise<void> {
+  #ageMs(): number {
+    return this.#deps.clock.monotonicMs() - this.#renewedAtMs;
+  }
+
+  async #renew(): Promise<void> {
     if (this.#released) return;
+    await this.#put(this.#content.state);
+    // After the put: whoever takes us for dead from here on has seen the new object.
+    await this.#check();
+    await this.#removeOld();
+  }
+
+  async #put(state: LeaseContent['state']): Promise<void> {
+    this.#requireInTime();
     const startedAtMs = this.#deps.clock.monotonicMs();
-    if (startedAtMs - this.#renewedAtMs > leaseTtlMs * 0.75) {
-      this.#lost ??= `it could not be renewed for ${Math.round((startedAtMs - this.#renewedAtMs) / 1000)} s`;
-    }
-    if (this.#lost === undefined && !(await this.#isOurs()))
-      this.#lost = 'it was removed by somebody who took this process for dead';
-    if (this.#lost !== undefined) {
-      throw new BkpError('VAULT_LOCKED', `the lease for ${this.#content.purpose} was lost`, {
-        cause: this.#lost,
-        next: 'start it again; what was written already is found and used again',
-        retryable: true,
-      });
-    }
-    const content: LeaseContent = {...this.#content, state, renewal: this.#content.renewal + 1};
-    await this.#deps.store.put(this.key, encode(content));
-    this.#content = content;
+    // Never the number of a put that failed: it may still arrive.
+    this.#content = {...this.#content, state, renewal: this.#content.renewal + 1};
+    const key = renewalKey(this.id, this.#content.renewal);
+    this.#mine.push(key);
+    await this.#deps.store.put(key, encodeLease(this.#content));
+    this.#witnesses.push(key);
     this.#renewedAtMs = startedAtMs;
   }
 
-  async #isOurs(): Promise<boolean> {
-    try {
-      const found = await this.#deps.store.get(this.key);
-      return Buffer.compare(found, encode(this.#content)) === 0;
-    } catch (error) {
-      if (isDamage(error)) return false;
-      throw error;
-    }
+  async #check(): Promise<void> {
+    if (this.#released) return;
+    this.#require((await listLeases(this.#deps.store, leasePrefix(this.id))).get(this.id));
   }
-}
 
-const encode = (content: LeaseContent): Uint8Array => Buffer.from(`${JSON.stringify(content)}\n`);
+  async #removeOld(): Promise<void> {
+    if (!this.#mayRemove || this.#mine.length <= renewalsAtMost) return;
+    const old = this.#mine.slice(0, -renewalsKept);
+    // Before they go: of a removal that fails nobody knows what it did.
+    this.#witnesses = this.#witnesses.slice(-renewalsKept);
+    this.#mayRemove = await removeIfAllowed(this.#deps.store, old);
+    if (this.#mayRemove) this.#mine = this.#mine.slice(-renewalsKept);
+  }
 
-/** @returns undefined for what is no lease */
-export function parseLease(bytes: Uint8Array): LeaseContent | undefined {
-  try {
-    const content = JSON.parse(Buffer.from(bytes).toString()) as LeaseContent;
-    const isLease =
-      (content.mode === 'writer' || content.mode === 'collector') &&
-      typeof content.purpose === 'string' &&
-      typeof content.host?.pid === 'number' &&
-      typeof content.ttlMs === 'number';
-    return isLease ? content : undefined;
-  } catch {
-    return undefined;
+  #require(found: LeaseObjects | undefined): void {
+    if (found?.isReleased === true || !this.#witnesses.every((key) => found?.renewals.includes(key))) {
+      this.#lost ??= 'it is not in the store any more: it was removed by somebody who took this process for dead';
+    }
+    this.#requireInTime();
+  }
+
+  #requireInTime(): void {
+    const ageMs = this.#ageMs();
+    if (ageMs > lostAfterMs) this.#lost ??= `it could not be renewed for ${Math.round(ageMs / 1000)} s`;
+    if (this.#lost === undefined) return;
+    throw new BkpError('VAULT_LOCKED', `the lease for ${this.#content.purpose} was lost`, {
+      cause: this.#lost,
+      next: 'start it again; what was written already is found and used again',
+      retryable: true,
+    });
   }
 }

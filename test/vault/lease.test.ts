@@ -25,6 +25,22 @@ async function processOn(store: Store, pid: number, options: Partial<VaultOption
   return {clock, host, vault};
 }
 
+/** Ids of the leases of which something lies in the store. */
+const leasesIn = async (store: Store) => [...new Set((await keysOf(store, 'locks/')).map((key) => key.split('/')[1]!))];
+
+/** Credentials that may put, and neither remove nor overwrite anything. */
+const appendOnly = (store: Store): Store => ({
+  ...store,
+  put: async (key, body, options) => {
+    if (!options?.ifAbsent && (await store.stat(key)) !== undefined)
+      throw new BkpError('STORE_DENIED', `overwrite ${key}`);
+    return store.put(key, body, options);
+  },
+  delete: async () => {
+    throw new BkpError('STORE_DENIED', 'no right to remove');
+  },
+});
+
 const locked = (text: string) => ({code: 'VAULT_LOCKED', message: expect.stringContaining(text)});
 
 test('many writers work at once, and one of each subject', async () => {
@@ -55,7 +71,7 @@ test('a collector waits for writers, bounded, and then says who it is', async ()
   await expect(two.vault.collector({purpose: 'cleanup'})).rejects.toMatchObject(locked('operation fullbackup/1'));
   expect(two.clock.monotonicMs()).toBeGreaterThanOrEqual(5000);
   expect(two.clock.monotonicMs()).toBeLessThan(10_000);
-  expect(await keysOf(store, 'locks/')).toHaveLength(1);
+  expect(await leasesIn(store)).toHaveLength(1);
   await writer.close();
   await (await two.vault.collector({purpose: 'cleanup'})).close();
 });
@@ -183,6 +199,7 @@ describe('a lease whose holder is gone', () => {
     const store = newStore();
     const {vault, clock} = await processOn(store, 1);
     await store.put('locks/strange', Buffer.from('{"half'));
+    await store.put('locks/stranger/00000000', Buffer.from('{"half'));
     await (await vault.writer({purpose: 'next'})).close();
     expect(clock.monotonicMs()).toBeGreaterThanOrEqual(ttlMs);
     expect(await keysOf(store, 'locks/')).toEqual([]);
@@ -258,14 +275,175 @@ describe('a holder that was taken for dead', () => {
   });
 });
 
+describe('a lease is a row of objects', () => {
+  test('that grows, of which none is written over, and whose old ones go', async () => {
+    const store = newStore();
+    const written = new Set<string>();
+    const counting: Store = {
+      ...store,
+      put: async (key, body, options) => {
+        expect(written.has(key), key).toBe(false);
+        written.add(key);
+        return store.put(key, body, options);
+      },
+    };
+    await open(store);
+    const {vault, clock} = await processOn(counting, 1);
+    const writer = await vault.writer({purpose: 'long backup'});
+    for (let minute = 0; minute < 60; minute++) {
+      await clock.sleep(60_000);
+      expect((await keysOf(store, 'locks/')).length).toBeLessThan(20);
+    }
+    const renewals = [...written].filter((key) => key.startsWith('locks/'));
+    expect(renewals.length).toBeGreaterThan(100);
+    expect(renewals.every((key) => /^locks\/[0-9a-f]{32}\/\d{8}$/.test(key))).toBe(true);
+    await writer.commit(manifestKey('one'), manifestOf());
+    await writer.close();
+    expect(await keysOf(store, 'locks/')).toEqual([]);
+  });
+
+  test('whose names alone tell others that it lives', async () => {
+    const store = newStore();
+    const clock = fakeClock();
+    const far = await open(store, {clock, host: fakeHost(1, 'boot-2/pids-1')});
+    const writer = await far.writer({purpose: 'long backup', subject: 'collection shop'});
+    const reads: string[] = [];
+    const counting: Store = {
+      ...store,
+      get: async (key, range) => {
+        if (key.startsWith('locks/')) reads.push(key);
+        return store.get(key, range);
+      },
+    };
+    const here = await open(counting, {clock, host: fakeHost(2), lockWaitMs: 300_000});
+    await expect(here.collector({purpose: 'cleanup'})).rejects.toMatchObject(locked('long backup'));
+    // Watched for five minutes, in which it was renewed a dozen times.
+    expect(reads).toHaveLength(1);
+    await writer.close();
+  });
+
+  test('and one that cannot be found where it was just written is no lease', async () => {
+    const store = newStore();
+    const late: Store = {...store, list: (prefix) => store.list(prefix === '' ? 'packs/' : `${prefix}none/`)};
+    const {vault} = await processOn(late, 1);
+    await expect(vault.writer({purpose: 'backup'})).rejects.toMatchObject(locked('lost'));
+  });
+});
+
+describe('without the right to remove', () => {
+  test('a lease that was given back is over, and a collector that may removes what lies there', async () => {
+    const store = newStore();
+    await open(store);
+    const {vault} = await processOn(appendOnly(store), 1);
+    await backup(vault, 'one', [{bytes: noise(5000, 1)}]);
+    await backup(vault, 'two', [{bytes: noise(5000, 2)}]);
+    expect(await leasesIn(store)).toHaveLength(2);
+    const two = await processOn(store, 2);
+    await (await two.vault.writer({purpose: 'next', subject: 'collection shop'})).close();
+    expect(two.clock.monotonicMs()).toBe(0);
+    await (await two.vault.collector({purpose: 'cleanup'})).close();
+    expect(two.clock.monotonicMs()).toBe(0);
+    expect(await keysOf(store, 'locks/')).toEqual([]);
+  });
+
+  test('a collector that may not remove them either passes them over', async () => {
+    const store = newStore();
+    await open(store);
+    const {vault, clock} = await processOn(appendOnly(store), 1);
+    await (await vault.writer({purpose: 'backup'})).close();
+    const before = await keysOf(store, 'locks/');
+    await (await vault.collector({purpose: 'cleanup'})).close();
+    expect(clock.monotonicMs()).toBe(0);
+    expect(await keysOf(store, 'locks/')).toEqual(expect.arrayContaining(before));
+  });
+
+  test('a dead lease is buried, and a holder that was not dead notices', async () => {
+    const store = newStore();
+    const one = await processOn(store, 1);
+    const writer = await one.vault.writer({purpose: 'suspended', subject: 'collection shop'});
+    const recipe = await writer.write([{bytes: noise(5000, 1)}]);
+    const two = await processOn(appendOnly(store), 2);
+    two.host.dead.add(1);
+    const next = await two.vault.writer({purpose: 'next', subject: 'collection shop'});
+    await expect(writer.commit(manifestKey('one'), manifestOf(recipe))).rejects.toMatchObject(locked('lost'));
+    expect(await next.commit(manifestKey('two'), manifestOf())).toBe('written');
+    await next.close();
+    await writer.close();
+    expect(await keysOf(store, '.backups/')).toEqual([manifestKey('two')]);
+  });
+
+  test('a lease is confirmed by one request while it is young', async () => {
+    const store = newStore();
+    await open(store);
+    const calls: string[] = [];
+    const counting: Store = {
+      ...appendOnly(store),
+      list: (prefix) => {
+        calls.push(`list ${prefix.replace(/[0-9a-f]{32}/, 'ID')}`);
+        return store.list(prefix);
+      },
+    };
+    const {vault, clock} = await processOn(counting, 1);
+    const writer = await vault.writer({purpose: 'backup'});
+    const count = async () => {
+      calls.length = 0;
+      const before = (await keysOf(store, 'locks/')).length;
+      await writer.putDocument(`.backups/collections/shop/definition/${before}`, {});
+      return {renewals: (await keysOf(store, 'locks/')).length - before, calls: [...calls]};
+    };
+    expect(await count()).toEqual({renewals: 0, calls: ['list locks/ID/']});
+    await clock.sleep(59_000);
+    // Renewed by the timer at 48 s: still young.
+    expect(await count()).toEqual({renewals: 0, calls: ['list locks/ID/']});
+    await writer.close();
+  });
+});
+
+describe('a lease of an older bkp, one object that is written over', () => {
+  const old = (renewal: number) => ({
+    version: 1,
+    mode: 'writer',
+    state: 'held',
+    purpose: 'old backup',
+    subject: 'collection shop',
+    host: {name: 'host-9', space: 'boot-9', pid: 9},
+    since: '2026-11-01T00:00:00Z',
+    renewal,
+    ttlMs,
+  });
+  const renew = (store: Store, renewal: number) => store.put('locks/ab', Buffer.from(JSON.stringify(old(renewal))));
+
+  test('is respected while it is renewed', async () => {
+    const store = newStore();
+    const {vault, clock} = await processOn(store, 1);
+    let renewal = 0;
+    await renew(store, renewal);
+    const stop = clock.every(15_000, () => void renew(store, ++renewal));
+    await expect(vault.collector({purpose: 'cleanup'})).rejects.toMatchObject(locked('old backup'));
+    await expect(vault.writer({purpose: 'next', subject: 'collection shop'})).rejects.toMatchObject(
+      locked('old backup'),
+    );
+    stop();
+  });
+
+  test('ends with its TTL', async () => {
+    const store = newStore();
+    const {vault, clock} = await processOn(store, 1);
+    await renew(store, 7);
+    await (await vault.collector({purpose: 'cleanup'})).close();
+    expect(clock.monotonicMs()).toBeGreaterThanOrEqual(ttlMs);
+    expect(await keysOf(store, 'locks/')).toEqual([]);
+  });
+});
+
 test('a store that fails while a lease is renewed costs nothing when it comes back in time', async () => {
   const store = newStore();
   let isDown = false;
   const flaky: Store = {
     ...store,
-    get: async (key, range) => {
+    put: async (key, body, options) => {
       if (isDown && key.startsWith('locks/')) throw new BkpError('STORE_UNAVAILABLE', 'down');
-      return store.get(key, range);
+      return store.put(key, body, options);
     },
   };
   const {vault, clock} = await processOn(flaky, 1);

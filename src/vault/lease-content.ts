@@ -1,0 +1,56 @@
+import type {Host} from './host.ts';
+import type {LeaseSubject} from './types.ts';
+
+/** How long an unchanged lease is trusted: longer than a busy machine or a slow store keeps a holder from renewing. */
+export const leaseTtlMs = 120_000;
+
+export type LeaseMode = 'writer' | 'collector';
+
+export type LeaseContent = {
+  version: 1;
+  mode: LeaseMode;
+  state: 'acquiring' | 'held';
+  purpose: string;
+  subject?: string;
+  host: {name: string; space?: string; pid: number; started?: string};
+  since: string;
+  renewal: number;
+  ttlMs: number;
+};
+
+/** What a lease says before anybody knows whether it can be held. */
+export function firstContent(
+  mode: LeaseMode,
+  {purpose, subject}: LeaseSubject,
+  {host, nowMs}: {host: Host; nowMs: number},
+): LeaseContent {
+  const {name, space, pid, started} = host;
+  return {
+    version: 1,
+    mode,
+    state: 'acquiring',
+    purpose,
+    ...(subject === undefined ? {} : {subject}),
+    host: {name, ...(space === undefined ? {} : {space}), pid, ...(started === undefined ? {} : {started})},
+    since: new Date(nowMs).toISOString(),
+    renewal: 0,
+    ttlMs: leaseTtlMs,
+  };
+}
+
+export const encodeLease = (content: LeaseContent): Uint8Array => Buffer.from(`${JSON.stringify(content)}\n`);
+
+/** @returns undefined for what is no lease */
+export function parseLease(bytes: Uint8Array): LeaseContent | undefined {
+  try {
+    const content = JSON.parse(Buffer.from(bytes).toString()) as LeaseContent;
+    const isLease =
+      (content.mode === 'writer' || content.mode === 'collector') &&
+      typeof content.purpose === 'string' &&
+      typeof content.host?.pid === 'number' &&
+      typeof content.ttlMs === 'number';
+    return isLease ? content : undefined;
+  } catch {
+    return undefined;
+  }
+}
