@@ -66,6 +66,47 @@ export function storeContract(open: () => Promise<Store>): void {
     for (const absent of ['a', 'a/c', 'a/b/c', 'x']) expect(await store.stat(absent)).toBeUndefined();
   });
 
+  test('a version, where there is one, is the same in stat and list, and another one for other bytes', async () => {
+    const store = await open();
+    const versions = async () => {
+      const listed = [];
+      for await (const {version} of store.list('')) listed.push(version);
+      return [(await store.stat('a/b'))?.version, ...listed];
+    };
+    await store.put('a/b', bytes('12345'));
+    const [first, ...rest] = await versions();
+    expect(rest).toEqual([first]);
+    if (first === undefined) return;
+    await store.put('a/b', bytes('54321'));
+    const [second] = await versions();
+    expect(second).not.toBe(first);
+  });
+
+  test('bytes are kept as they are, whatever they are and however many', async () => {
+    const store = await open();
+    for (const size of [1, 255, 64 * 1024, 3_000_001]) {
+      const body = Buffer.alloc(size, Buffer.from(Array.from({length: 256}, (_, n) => n)));
+      await store.put('large', body, {ifAbsent: false, retained: true});
+      expect(body.equals(await store.get('large'))).toBe(true);
+      expect(body.subarray(size >> 1).equals(await store.get('large', {start: size >> 1, end: size}))).toBe(true);
+      expect((await store.stat('large'))?.sizeBytes).toBe(size);
+    }
+  });
+
+  test('a listing while objects are written and removed tells those that stay, once', async () => {
+    const store = await open();
+    const staying = ['b', 'd', 'f'];
+    for (const key of ['a', 'c', 'e', ...staying]) await store.put(key, bytes(key));
+    const found: string[] = [];
+    for await (const {key} of store.list('')) {
+      found.push(key);
+      if (found.length === 1) await store.delete(['c', 'e']);
+      if (found.length === 1) await store.put('d1', bytes('new'));
+    }
+    expect(found.filter((key) => staying.includes(key))).toEqual(staying);
+    expect(new Set(found).size).toBe(found.length);
+  });
+
   test('list is sorted by key over folders, and keeps to its prefix', async () => {
     const store = await open();
     const all = ['a', 'b-c', 'b.d', 'b/1', 'b/10', 'b/2/x', 'b/2-', 'b0', '.hidden/x', 'Z', 'b~', 'b%41'];
@@ -80,9 +121,10 @@ export function storeContract(open: () => Promise<Store>): void {
   test('delete removes what is there and does not mind what is not', async () => {
     const store = await open();
     for (const key of ['a/1', 'a/2', 'b']) await store.put(key, bytes(key));
-    await store.delete(['a/1', 'a/none', 'none/at/all', 'b']);
+    expect(await store.delete(['a/1', 'a/none', 'none/at/all', 'b'])).toEqual([]);
     expect(await keys(store, '')).toEqual(['a/2']);
-    await store.delete(['a/2', 'a/2']);
+    expect(await store.delete(['a/2', 'a/2'])).toEqual([]);
+    expect(await store.delete([])).toEqual([]);
     expect(await keys(store, '')).toEqual([]);
     await store.put('a/3', bytes('again'));
     expect(await text(store, 'a/3')).toBe('again');

@@ -1,0 +1,190 @@
+import type {S3Client} from '@aws-sdk/client-s3';
+import {BkpError} from '../errors/index.ts';
+import {Attempt} from './s3-attempt.ts';
+import {realClock} from './s3-clock.ts';
+import {type CallFacts, s3Error} from './s3-errors.ts';
+import {type Failure, type FailureKind, failureOf, WrongAnswer} from './s3-failure.ts';
+import {type HandedOn, makeAgents, S3Http} from './s3-http.ts';
+import {
+  defaultRequestsAtOnce,
+  defaultTimeouts,
+  describeS3,
+  type S3StoreOptions,
+  type S3Timeouts,
+} from './s3-options.ts';
+import {Pace} from './s3-pace.ts';
+import {type Try, withRetries} from './s3-retry.ts';
+import {Slots} from './s3-slots.ts';
+import type {Traffic} from './store.ts';
+
+export type Sdk = typeof import('@aws-sdk/client-s3');
+
+/** A call's name as the SDK has it, and what it does for people: `PutObject`, `write packs/…`. */
+export type Call = {call: string; doing: string};
+
+/** A failure that the caller named as one it can deal with. */
+export class ExpectedFailure extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
+
+/** What was thrown, and what that means. */
+type Told = {error: unknown; failure: Failure};
+
+/** One bucket at one server: sends calls, so many at once, again where that helps, and counts them. */
+export class S3Connection {
+  readonly sdk: Sdk;
+  readonly bucket: string;
+  readonly description: string;
+  readonly requestsAtOnce: number;
+  readonly #client: S3Client;
+  readonly #facts: Omit<CallFacts, 'call' | 'doing'>;
+  readonly #timeouts: S3Timeouts;
+  readonly #signal: AbortSignal | undefined;
+  readonly #slots: Slots;
+  readonly #download: Pace;
+  readonly #requests: Record<string, number> = {};
+  #sentBytes = 0;
+  #receivedBytes = 0;
+  #known = false;
+
+  private constructor(sdk: Sdk, client: S3Client, region: string, download: Pace, options: S3StoreOptions) {
+    this.sdk = sdk;
+    this.#client = client;
+    this.#download = download;
+    this.bucket = options.bucket;
+    this.description = describeS3(options);
+    this.requestsAtOnce = options.requestsAtOnce ?? defaultRequestsAtOnce;
+    this.#facts = {
+      description: this.description,
+      bucket: options.bucket,
+      region,
+      endpoint: options.endpoint,
+      caCertFile: options.caCertFile,
+    };
+    this.#timeouts = {...defaultTimeouts, ...options.timeouts};
+    this.#signal = options.signal;
+    this.#slots = new Slots(this.requestsAtOnce);
+  }
+
+  /**
+   * Sends nothing yet.
+   * @throws BkpError when no region is known, or the certificate file cannot be read
+   */
+  static async open(options: S3StoreOptions): Promise<S3Connection> {
+    // Loading it takes 60 ms and 34 MB: only who has a store on S3 pays for that.
+    const sdk = await import('@aws-sdk/client-s3');
+    const limits = () => options.limits?.() ?? {};
+    const upload = new Pace(() => limits().uploadBytesPerSecond, realClock);
+    const download = new Pace(() => limits().downloadBytesPerSecond, realClock);
+    const connectMs = options.timeouts?.connectMs ?? defaultTimeouts.connectMs;
+    const agents = makeAgents(options, options.requestsAtOnce ?? defaultRequestsAtOnce);
+    const region = options.region ?? (options.endpoint === undefined ? undefined : 'us-east-1');
+    const client = new sdk.S3Client({
+      // The retries are ours: the SDK's would be hidden, and a 412 that answers our own lost write is one of them.
+      maxAttempts: 1,
+      requestHandler: new S3Http({agents, connectMs, upload}),
+      requestChecksumCalculation: 'WHEN_SUPPORTED',
+      // Ours too, because a body that was resumed is checked as one.
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      ...(region === undefined ? {} : {region}),
+      ...(options.endpoint === undefined ? {} : {endpoint: options.endpoint, forcePathStyle: true}),
+      ...(options.credentials === undefined ? {} : {credentials: options.credentials}),
+    });
+    const told = {description: describeS3(options), bucket: options.bucket, call: '', doing: 'be opened', region: ''};
+    const usedRegion = await client.config.region().catch((error: unknown) => {
+      const {endpoint, caCertFile} = options;
+      throw s3Error(failureOf(error), {...told, endpoint, caCertFile});
+    });
+    return new S3Connection(sdk, client, usedRegion, download, options);
+  }
+
+  /**
+   * One call, sent again where that helps.
+   * @param once sends it with {@link send}; may run several times
+   * @param expected what the caller deals with itself
+   * @throws ExpectedFailure of these kinds, else BkpError, or the signal's reason
+   */
+  async call<T>(
+    what: Call,
+    once: (attempt: Attempt, current: Try) => Promise<T>,
+    expected: readonly FailureKind[] = [],
+  ): Promise<T> {
+    const seen: {last?: Told} = {};
+    const {stallMs, patienceMs} = this.#timeouts;
+    const signal = this.#signal;
+    try {
+      return await withRetries(
+        (current) =>
+          this.#slots.run(async () => {
+            signal?.throwIfAborted();
+            const attempt = new Attempt({stallMs, signal});
+            this.#requests[what.call] = (this.#requests[what.call] ?? 0) + 1;
+            try {
+              return await once(attempt, current);
+            } catch (error) {
+              const told = failureIn(error, attempt);
+              if (told !== undefined) seen.last = told;
+              throw error;
+            } finally {
+              attempt.end();
+              this.#known ||= attempt.headers !== undefined;
+              this.#sentBytes += attempt.sentBytes;
+              this.#receivedBytes += attempt.receivedBytes;
+            }
+          }),
+        {
+          clock: realClock,
+          patienceMs,
+          signal,
+          known: () => this.#known,
+          failureOf: (error) => (seen.last !== undefined && seen.last.error === error ? seen.last.failure : undefined),
+        },
+      );
+    } catch (error) {
+      const told = seen.last;
+      if (told === undefined || told.error !== error) throw error;
+      const {failure} = told;
+      if (expected.includes(failure.kind)) throw new ExpectedFailure(failure);
+      throw this.error(failure, what);
+    }
+  }
+
+  get client(): S3Client {
+    return this.#client;
+  }
+
+  error(failure: Failure, what: Call): BkpError {
+    return s3Error(failure, {...this.#facts, ...what});
+  }
+
+  /** Counts a piece of a body that came, and waits as long as the limit asks for. */
+  async received(bytes: number, attempt: Attempt): Promise<void> {
+    attempt.receivedBytes += bytes;
+    await attempt.rest(this.#download.take(bytes, attempt.signal));
+  }
+
+  traffic(): Traffic {
+    return {requests: {...this.#requests}, sentBytes: this.#sentBytes, receivedBytes: this.#receivedBytes};
+  }
+}
+
+/** The attempt as the SDK hands it on to {@link S3Http.handle}. */
+export const by = (attempt: Attempt): HandedOn => ({attempt});
+
+/** @returns undefined for what no server said: a fault of ours, or an error that is one of ours already */
+function failureIn(error: unknown, attempt: Attempt): Told | undefined {
+  if (error instanceof BkpError) return undefined;
+  const cause: unknown = attempt.signal.aborted ? attempt.signal.reason : error;
+  const failure = failureOf(cause, attempt.headers);
+  const unexplained = failure.kind === 'wrong answer' && !(cause instanceof WrongAnswer);
+  if (unexplained && attempt.headers === undefined) return undefined;
+  // A refusal says that nothing was done; a 500 says nothing.
+  if (failure.status !== undefined && failure.status < 500) attempt.mayHaveArrived = false;
+  if (failure.kind === 'throttled') attempt.mayHaveArrived = false;
+  return {error, failure};
+}

@@ -1,0 +1,201 @@
+import {systemCode} from '../errors/index.ts';
+
+/**
+ * What can go wrong with one request, by what follows from it. Servers name the same thing differently, so this is decided
+ * by name, then status, then words.
+ */
+export type FailureKind =
+  | 'missing'
+  | 'exists'
+  | 'conflict'
+  | 'range'
+  | 'throttled'
+  | 'server'
+  | 'connection'
+  | 'refused connection'
+  | 'unknown host'
+  | 'certificate'
+  | 'full'
+  | 'no bucket'
+  | 'wrong region'
+  | 'wrong key'
+  | 'expired'
+  | 'no credentials'
+  | 'no region'
+  | 'clock'
+  | 'denied'
+  | 'retained'
+  | 'no lock'
+  | 'archived'
+  | 'wrong answer'
+  | 'refused';
+
+/** Facts of a failed request; no header, no signature, no key. */
+export type Failure = {
+  kind: FailureKind;
+  /** The server's name for it, or the system's error code. */
+  name: string;
+  message: string;
+  status?: number;
+  requestId?: string;
+  /** The server asks for that long a pause. */
+  retryAfterMs?: number;
+  /** The region that the bucket is in, where the answer names it. */
+  region?: string;
+  /** The server's clock, where the answer names it. */
+  serverTimeMs?: number;
+};
+
+/** The answer was not what was asked for: a fault between us and the bytes, worth a second look. */
+export class WrongAnswer extends Error {}
+
+const kindOfName: Record<string, FailureKind> = {
+  NoSuchKey: 'missing',
+  NoSuchVersion: 'missing',
+  PreconditionFailed: 'exists',
+  ConditionalRequestConflict: 'conflict',
+  OperationAborted: 'conflict',
+  InvalidRange: 'range',
+  SlowDown: 'throttled',
+  SlowDownRead: 'throttled',
+  SlowDownWrite: 'throttled',
+  Throttling: 'throttled',
+  ThrottlingException: 'throttled',
+  TooManyRequests: 'throttled',
+  RequestLimitExceeded: 'throttled',
+  BandwidthLimitExceeded: 'throttled',
+  ServiceUnavailable: 'throttled',
+  RequestTimeout: 'connection',
+  IncompleteBody: 'connection',
+  BadDigest: 'connection',
+  XAmzContentChecksumMismatch: 'connection',
+  XAmzContentSHA256Mismatch: 'connection',
+  InsufficientStorage: 'full',
+  XMinioStorageFull: 'full',
+  QuotaExceeded: 'full',
+  XMinioAdminBucketQuotaExceeded: 'full',
+  XAdminBucketQuotaExceeded: 'full',
+  NoSuchBucket: 'no bucket',
+  PermanentRedirect: 'wrong region',
+  TemporaryRedirect: 'wrong region',
+  AuthorizationHeaderMalformed: 'wrong region',
+  IllegalLocationConstraintException: 'wrong region',
+  SignatureDoesNotMatch: 'wrong key',
+  InvalidAccessKeyId: 'wrong key',
+  // versitygw, with status 404.
+  XAdminUserNotFound: 'wrong key',
+  // Wasabi, s3s.
+  NotSignedUp: 'wrong key',
+  InvalidSecurity: 'wrong key',
+  ExpiredToken: 'expired',
+  ExpiredTokenException: 'expired',
+  TokenRefreshRequired: 'expired',
+  InvalidToken: 'expired',
+  CredentialsProviderError: 'no credentials',
+  TokenProviderError: 'no credentials',
+  RequestTimeTooSkewed: 'clock',
+  RequestExpired: 'clock',
+  ObjectLocked: 'retained',
+  InvalidObjectState: 'archived',
+  InternalError: 'server',
+};
+
+const kindOfSystemCode: Record<string, FailureKind> = {
+  ECONNREFUSED: 'refused connection',
+  ENOTFOUND: 'unknown host',
+  EAI_AGAIN: 'unknown host',
+  EHOSTUNREACH: 'refused connection',
+  ENETUNREACH: 'refused connection',
+};
+
+const certificateCode = /CERT|SSL|TLS|SIGNATURE|^EPROTO$/;
+const fullWords = /no space|disk.{0,10}full|storage.{0,20}(full|limit|insufficient)|insufficient storage|quota/i;
+const retainedWords = /WORM|object.?lock|retention|legal.?hold/i;
+
+type ThrownFacts = {
+  name?: unknown;
+  message?: unknown;
+  Code?: unknown;
+  Region?: unknown;
+  $metadata?: {httpStatusCode?: number; requestId?: string};
+  errors?: unknown;
+};
+
+/** @param headers of the answer, when there was one */
+export function failureOf(error: unknown, headers: Readonly<Record<string, string>> = {}): Failure {
+  const thrown = (error ?? {}) as ThrownFacts;
+  // Node joins the failures of all addresses of a host.
+  const code = systemCode(error) ?? (Array.isArray(thrown.errors) ? systemCode(thrown.errors[0]) : undefined);
+  const status = thrown.$metadata?.httpStatusCode;
+  const name = String(status === undefined ? (code ?? thrown.name ?? 'Error') : (thrown.name ?? thrown.Code ?? status));
+  const message = withoutSecrets(String(thrown.message ?? error) || name);
+  const serverTimeMs = Date.parse(headers.date ?? '');
+  const retryAfterMs = Number(headers['retry-after']) * 1000;
+  const region = headers['x-amz-bucket-region'] ?? (typeof thrown.Region === 'string' ? thrown.Region : undefined);
+  return {
+    kind: kindOf(error, {name, code, status, message}),
+    name,
+    message,
+    ...(status === undefined ? {} : {status}),
+    ...(thrown.$metadata?.requestId === undefined ? {} : {requestId: thrown.$metadata.requestId}),
+    ...(retryAfterMs > 0 ? {retryAfterMs} : {}),
+    ...((region ?? expectedRegion(message)) === undefined ? {} : {region: (region ?? expectedRegion(message))!}),
+    ...(Number.isNaN(serverTimeMs) ? {} : {serverTimeMs}),
+  };
+}
+
+type Signs = {name: string; code: string | undefined; status: number | undefined; message: string};
+
+function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKind {
+  if (error instanceof WrongAnswer) return 'wrong answer';
+  if (status !== undefined) {
+    if (status >= 500 && fullWords.test(message)) return 'full';
+    if ((status === 403 || status === 400) && retainedWords.test(message)) {
+      return /missing object lock|not enabled|ObjectLockConfiguration/i.test(message) ? 'no lock' : 'retained';
+    }
+  }
+  const named = kindOfName[name];
+  if (named !== undefined) return named;
+  switch (status) {
+    case undefined:
+      if (/region is missing/i.test(message)) return 'no region';
+      if (/credential/i.test(name)) return 'no credentials';
+      if (code === undefined) return 'wrong answer';
+      return kindOfSystemCode[code] ?? (certificateCode.test(code) ? 'certificate' : 'connection');
+    case 301:
+    case 307:
+      return 'wrong region';
+    case 401:
+    case 403:
+      return 'denied';
+    case 404:
+      return 'missing';
+    case 408:
+      return 'connection';
+    case 409:
+      return 'conflict';
+    case 412:
+      return 'exists';
+    case 416:
+      return 'range';
+    case 429:
+    case 503:
+      return 'throttled';
+    case 507:
+      return 'full';
+    default:
+      // A 200 whose body does not parse, or ends early, is an answer too.
+      return status >= 500 ? 'server' : status < 300 ? 'connection' : 'refused';
+  }
+}
+
+/** `the region 'eu' is wrong; expecting 'us-east-1'`, in any server's quotes. */
+const expectedRegion = (message: string) => /expecting ['"‘]?([a-z0-9-]+)/i.exec(message)?.[1];
+
+/** Key ids, signatures and tokens that a server may repeat in its message. */
+export function withoutSecrets(text: string): string {
+  return text
+    .replace(/\b(AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b/g, '…')
+    .replace(/(Credential|Signature|X-Amz-[A-Za-z-]*(?:Token|Signature|Credential))\s*[=:]\s*[^\s,&;]+/gi, '$1=…')
+    .replace(/\b[0-9a-f]{64}\b/g, '…');
+}
