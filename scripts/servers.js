@@ -1,0 +1,106 @@
+/**
+ * node scripts/servers.js [NAME…]
+ *
+ * Builds the servers that `npm run test:servers` talks to (or those named) into a cache outside the work tree and prints
+ * their folders, one a line. What is built already stays as it is. A server that cannot be had is an error: a test
+ * that is skipped for it would look like one that passed.
+ */
+import {spawn} from 'node:child_process';
+import {accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync} from 'node:fs';
+import {homedir} from 'node:os';
+import {basename, join, resolve} from 'node:path';
+
+const pins = {
+  // The newest that is to be had as a Go module; it has no plain version tags.
+  minio: {module: 'github.com/minio/minio', version: 'v0.0.0-20260212201848-7aac2a2c5b7c'},
+  versitygw: {module: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0'},
+  toxiproxy: {module: 'github.com/Shopify/toxiproxy/v2/cmd/server', version: 'v2.5.0'},
+  rclone: {module: 'github.com/rclone/rclone', version: 'v1.75.1'},
+};
+
+/** rclone is for the benchmark only. */
+const forTests = ['minio', 'versitygw', 'toxiproxy'];
+
+/** A build takes up to three minutes on two cores; this is for a download that never ends. */
+const buildTimeoutMs = 20 * 60_000;
+
+const cache = () =>
+  resolve(process.env.BKP_SERVERS_DIR || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'bkp-servers'));
+
+const folderOf = (name) => join(cache(), `${name}-${pins[name].version}`);
+
+/** Where the program of that name lies, built or not. */
+export const serverFile = (name) => join(folderOf(name), name);
+
+function isBuilt(name) {
+  try {
+    accessSync(serverFile(name), constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function goInstall(module, folder) {
+  return new Promise((done, fail) => {
+    const go = spawn('go', ['install', module], {
+      env: {...process.env, GOBIN: folder},
+      // Its lines belong to the progress: standard output is for the folders.
+      stdio: ['ignore', 2, 2],
+    });
+    const timer = setTimeout(() => go.kill(), buildTimeoutMs);
+    go.on('error', (error) => {
+      clearTimeout(timer);
+      fail(new Error(`go cannot be started (${error.message}): install Go 1.25 or newer`));
+    });
+    go.on('close', (status, signal) => {
+      clearTimeout(timer);
+      if (status === 0) done();
+      else fail(new Error(`go install ${module} ended with ${signal ?? `exit status ${status}`}`));
+    });
+  });
+}
+
+/**
+ * Built beside its place and renamed into it: a build that is cut half-way is never taken for a server, and of two
+ * builds at once each ends with a whole one.
+ */
+async function build(name) {
+  const {module, version} = pins[name];
+  mkdirSync(folderOf(name), {recursive: true});
+  const temporary = mkdtempSync(join(cache(), '.building-'));
+  const removeIt = () => rmSync(temporary, {recursive: true, force: true});
+  process.on('exit', removeIt);
+  try {
+    await goInstall(`${module}@${version}`, temporary);
+    renameSync(join(temporary, basename(module)), serverFile(name));
+  } finally {
+    removeIt();
+    process.off('exit', removeIt);
+  }
+}
+
+async function main(names) {
+  const unknown = names.find((name) => !Object.hasOwn(pins, name));
+  if (unknown !== undefined) throw new Error(`no such server: ${unknown} (there are ${Object.keys(pins).join(', ')})`);
+  for (const name of names) {
+    if (!isBuilt(name)) {
+      const startedAtMs = Date.now();
+      console.error(`servers: building ${name} ${pins[name].version}; this is done once and takes minutes`);
+      await build(name);
+      console.error(`servers: ${name} built in ${Math.round((Date.now() - startedAtMs) / 1000)} s`);
+    }
+    console.log(folderOf(name));
+  }
+}
+
+if (import.meta.main) {
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+  const asked = process.argv.slice(2);
+  try {
+    await main(asked.length > 0 ? asked : forTests);
+  } catch (error) {
+    console.error(`servers: FAILED: ${error.message}`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,13 @@
+import {defineConfig} from 'vitest/config';
+
+/** Tests on real servers, which `npm run test:servers` builds first. They fail, and are never skipped, without them. */
+export default defineConfig({
+  test: {
+    include: ['test/servers/**/*.test.ts'],
+    // They wait for faults to be noticed and for real backups to end.
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+    // Each file starts servers of its own, which want a core too.
+    maxWorkers: 2,
+  },
+});
