@@ -7,6 +7,15 @@ export {type Environment, type Home, resolveHome} from './home.ts';
 export type {Profiles} from './profiles.ts';
 export type {ExplainedSetting, SettingsInput} from './settings.ts';
 export {describeSource, parseSource, type SourceAddress} from './source.ts';
+export {
+  type Credentials,
+  type DirectoryAddress,
+  describeStore,
+  parseStore,
+  type S3Address,
+  type StoreAddress,
+  sameStore,
+} from './store-address.ts';
 export type {Setting, SettingField, Settings} from './table.ts';
 
 // Every command resolves the home, few need more: the rest is loaded when it is first asked for.
