@@ -1,12 +1,14 @@
 import type {Store} from '../stores/index.ts';
 import {ChunkTable, type Location} from './chunk-table.ts';
 import {isDamage} from './damage.ts';
-import {distrustedPacks, forgetDamage} from './distrust.ts';
+import {forgetDamage} from './distrust.ts';
 import type {PackListing} from './entry.ts';
 import {forEach} from './in-order.ts';
 import {readIndex, writeIndex} from './index-object.ts';
-import {type IndexId, indexKey, indexOfKey, indexPrefix, packKey, packOfKey, packsPrefix} from './key.ts';
+import {type IndexId, indexKey, indexOfKey, indexPrefix, packKey, packsPrefix} from './key.ts';
+import type {Leases} from './lease-objects.ts';
 import {indexFlushEntries, indexFlushPacks} from './limits.ts';
+import {type Listing, listIndexes, listPacks, listVault, type PacksInStore} from './listing.ts';
 import {readPackTable} from './pack.ts';
 import type {ChunkId, Finding, PackId} from './types.ts';
 
@@ -20,6 +22,16 @@ const syncTries = 5;
 const indexOfOne = (pack: PackId) => pack as string as IndexId;
 
 /**
+ * A listing of the store, and what was known before it began: what others (of this home, through the shared file, or of this
+ * process) add while it runs is in neither, and is not called gone because of it.
+ */
+export type Look = {
+  leases: Leases;
+  listing: Listing;
+  before: {indexes: ReadonlySet<IndexId>; unlisted: readonly {id: PackId; lengthBytes: number}[]};
+};
+
+/**
  * Which chunk lies where: what the store's indexes say (a copy of them, `cacheFile`), and beside it the packs that no index
  * lists yet, by their own tables: ours, and those of writers that ended before their index.
  */
@@ -31,7 +43,9 @@ export class ChunkIndex {
   #unlisted: ChunkTable;
   /** Replaced by a rebuild; calls that began before it may still use them. */
   readonly #retired: ChunkTable[] = [];
-  #syncedGeneration = 0;
+  /** The table's generation that was synced; a copy that was not yet is brought up to date when it is first needed. */
+  #syncedGeneration: number | undefined;
+  #syncing: Promise<void> | undefined;
   /** Packs that an index lists and that are not there, or not with their length. */
   #absent = new Set<PackId>();
   /** Packs that a verification found damaged: read from when there is nothing better, and never counted on. */
@@ -39,7 +53,8 @@ export class ChunkIndex {
   /** Indexes that cannot be read, packs whose tables cannot be: told by `verify`. */
   readonly faults = new Map<string, Finding>();
 
-  private constructor(store: Store, vaultId: string, cacheFile: string | undefined) {
+  /** Without `cacheFile` the copy lives as long as this object. Nothing is read from the store before it is needed. */
+  constructor(store: Store, vaultId: string, cacheFile?: string) {
     this.#store = store;
     this.#vaultId = vaultId;
     this.#cacheFile = cacheFile;
@@ -47,69 +62,84 @@ export class ChunkIndex {
     this.#unlisted = ChunkTable.private();
   }
 
-  /** Without `cacheFile` the copy lives as long as this object. */
-  static async open(store: Store, vaultId: string, cacheFile?: string): Promise<ChunkIndex> {
-    const index = new ChunkIndex(store, vaultId, cacheFile);
-    await index.sync();
-    return index;
-  }
-
   close(): void {
     for (const table of [this.#listed, this.#unlisted, ...this.#retired]) table.close();
   }
 
+  /** To be awaited before the first look-up: the copy is then no older than this object. */
+  async ready(): Promise<void> {
+    if (this.#syncedGeneration === this.#listed.generation) return;
+    this.#syncing ??= this.#sync().finally(() => {
+      this.#syncing = undefined;
+    });
+    await this.#syncing;
+  }
+
   /** Brings the copy to what `index/` holds now: new indexes are fetched, those that are gone are dropped. */
-  async sync(): Promise<void> {
+  async #sync(): Promise<void> {
     for (let tries = 1; tries <= syncTries; tries++) {
-      this.#syncedGeneration = this.#listed.generation;
-      if (await this.#syncOnce()) return;
+      const before = this.#listed.indexes();
+      if (await this.#syncTo(await listIndexes(this.#store), before)) return;
     }
   }
 
-  /** @returns false when an index went away between the listing and the reading */
-  async #syncOnce(): Promise<boolean> {
-    const {generation} = this.#listed;
-    const known = this.#listed.indexes();
-    const gone = new Set(known);
-    const fresh: IndexId[] = [];
-    for await (const {key} of this.#store.list(indexPrefix)) {
-      const id = indexOfKey(key);
-      if (id === undefined) continue;
-      gone.delete(id);
-      if (!known.has(id)) fresh.push(id);
-    }
-    for (const id of gone) this.#listed.drop(id);
-    for (const key of [...this.faults.keys()]) if (key.startsWith(indexPrefix)) this.faults.delete(key);
-    let complete = true;
-    await forEach(fresh, fetchesAtOnce, async (id) => {
-      try {
-        const packs = await readIndex(this.#store, id);
-        await this.#listed.add(id, packs);
-      } catch (error) {
-        if (!isDamage(error)) throw error;
-        if (error.code === 'OBJECT_MISSING') complete = false;
-        else this.#fault({what: 'damaged', key: indexKey(id), detail: error.message});
-      }
-    });
-    // A cache file that failed took what was known before with it.
-    return complete && this.#listed.generation === generation;
+  /** One listing of all that lies in the store, for `takeIn`. */
+  async look(): Promise<Look> {
+    const before = {indexes: this.#listed.indexes(), unlisted: this.#unlisted.packs()};
+    const listing = await listVault(this.#store);
+    return {leases: listing.leases, listing, before};
   }
 
   /**
-   * Looks at what lies in `packs/`: packs that no index lists are taken in by their own tables, packs that are gone or have
-   * the wrong length are known for it from now on.
+   * Brings the copy to what a look showed; packs that no index lists are taken in by their own tables, packs that are gone or
+   * have the wrong length are known for it from now on.
    * @returns every pack there with its length and age
    */
-  async surveyPacks(): Promise<Map<PackId, {lengthBytes: number; modifiedAtMs: number}>> {
-    if (this.#listed.generation !== this.#syncedGeneration) await this.sync();
-    // Known before the listing begins: packs that others add while it runs are not called absent.
-    const listed = this.#listed.packs();
-    const unlisted = this.#unlisted.packs();
-    const there = await this.packsInStore();
-    this.#distrusted = await distrustedPacks(this.#store);
+  async takeIn(look: Look): Promise<PacksInStore> {
+    for (let tries = 1; ; tries++) {
+      const isComplete = await this.#syncTo(look.listing.indexes, look.before.indexes);
+      if (isComplete || tries === syncTries) break;
+      look = await this.look();
+    }
+    await this.#survey(look);
+    return look.listing.packs;
+  }
+
+  /** @returns false when an index went away between the listing and the reading, or the cache file failed */
+  async #syncTo(there: ReadonlySet<IndexId>, known: ReadonlySet<IndexId>): Promise<boolean> {
+    const {generation} = this.#listed;
+    for (const id of known) if (!there.has(id)) this.#listed.drop(id);
+    for (const key of [...this.faults.keys()]) if (key.startsWith(indexPrefix)) this.faults.delete(key);
+    const have = this.#listed.indexes();
+    let complete = true;
+    await forEach(
+      [...there].filter((id) => !have.has(id)),
+      fetchesAtOnce,
+      async (id) => {
+        try {
+          const packs = await readIndex(this.#store, id);
+          await this.#listed.add(id, packs);
+        } catch (error) {
+          if (!isDamage(error)) throw error;
+          if (error.code === 'OBJECT_MISSING') complete = false;
+          else this.#fault({what: 'damaged', key: indexKey(id), detail: error.message});
+        }
+      },
+    );
+    // A cache file that failed took what was known before with it.
+    if (this.#listed.generation !== generation) return false;
+    this.#syncedGeneration = generation;
+    return complete;
+  }
+
+  async #survey({listing, before}: Look): Promise<void> {
+    const there = listing.packs;
+    this.#distrusted = new Set(listing.damaged);
     const isAbsent = (pack: {id: PackId; lengthBytes: number}) => there.get(pack.id)?.lengthBytes !== pack.lengthBytes;
-    this.#absent = new Set(listed.filter(isAbsent).map(({id}) => id));
-    for (const {id} of unlisted.filter(isAbsent)) this.#unlisted.drop(indexOfOne(id));
+    const later = this.#packsAddedSince(listing.indexes);
+    const absent = this.#listed.packs().filter((pack) => isAbsent(pack) && !later.has(pack.id));
+    this.#absent = new Set(absent.map(({id}) => id));
+    for (const {id} of before.unlisted.filter(isAbsent)) this.#unlisted.drop(indexOfOne(id));
     for (const key of [...this.faults.keys()]) if (key.startsWith(packsPrefix)) this.faults.delete(key);
     const strangers = [...there].filter(([id]) => !this.#isKnown(id));
     await forEach(strangers, fetchesAtOnce, async ([id, {lengthBytes}]) => {
@@ -122,17 +152,16 @@ export class ChunkIndex {
         }
       }
     });
-    return there;
   }
 
-  /** A pack of 16 MiB takes about 200 bytes here: 20 MiB for 1.6 TiB of packs. */
-  async packsInStore(): Promise<Map<PackId, {lengthBytes: number; modifiedAtMs: number}>> {
-    const there = new Map<PackId, {lengthBytes: number; modifiedAtMs: number}>();
-    for await (const {key, sizeBytes, modifiedAtMs} of this.#store.list(packsPrefix)) {
-      const id = packOfKey(key);
-      if (id !== undefined) there.set(id, {lengthBytes: sizeBytes, modifiedAtMs});
-    }
-    return there;
+  /** Packs of indexes that came into the shared file after the store was listed. */
+  #packsAddedSince(listed: ReadonlySet<IndexId>): ReadonlySet<PackId> {
+    const later = [...this.#listed.indexes()].filter((id) => !listed.has(id));
+    return new Set(later.flatMap((id) => this.#listed.packsOfIndex(id)));
+  }
+
+  packsInStore(): Promise<PacksInStore> {
+    return listPacks(this.#store);
   }
 
   /** A pack that is in the store, and in no index yet. */
@@ -244,7 +273,7 @@ export class ChunkIndex {
     return this.#listed.indexes();
   }
 
-  /** What the index says is read from the store again by the next `sync`. */
+  /** What the index says is read from the store again by the next `takeIn`. */
   forget(id: IndexId): void {
     this.#listed.drop(id);
   }
@@ -265,12 +294,12 @@ export class ChunkIndex {
   /**
    * Starts again from the store alone. For when something was not where it should be: the copy may be stale (a collector
    * moved chunks meanwhile) or wrong. The shared file is emptied, so the next one to open it reads the store too.
+   * @returns every pack there with its length and age
    */
-  async rebuild(): Promise<void> {
+  async rebuild(): Promise<PacksInStore> {
     const old = this.#listed;
-    const fresh = new ChunkIndex(this.#store, this.#vaultId, undefined);
-    await fresh.sync();
-    await fresh.surveyPacks();
+    const fresh = new ChunkIndex(this.#store, this.#vaultId);
+    const there = await fresh.takeIn(await fresh.look());
     this.#retired.push(this.#listed, this.#unlisted);
     this.#listed = fresh.#listed;
     this.#syncedGeneration = fresh.#listed.generation;
@@ -280,6 +309,7 @@ export class ChunkIndex {
     this.faults.clear();
     for (const [key, fault] of fresh.faults) this.faults.set(key, fault);
     if (this.#cacheFile !== undefined) old.clear();
+    return there;
   }
 
   #listing(table: ChunkTable, pack: {id: PackId; lengthBytes: number}): PackListing {

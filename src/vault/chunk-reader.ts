@@ -55,6 +55,7 @@ export class ChunkReader {
   }
 
   async *#ids(recipe: Recipe, recovery: Recovery, signal?: AbortSignal): AsyncGenerator<ChunkId> {
+    await this.#index.ready();
     if (recipe.depth === 0) {
       yield* recipe.chunks;
       return;
@@ -218,7 +219,7 @@ export class Recovery {
 
   /** Concurrent callers share one rebuild. */
   run(): Promise<void> {
-    this.#rebuilt ??= this.#index.rebuild();
+    this.#rebuilt ??= this.#index.rebuild().then(() => {});
     return this.#rebuilt;
   }
 }

@@ -75,8 +75,7 @@ export class Collector implements VaultCollector {
     const {index, store, lease} = this.#deps;
     this.#forgetMarked();
     // Not from the local copy: what is removed is decided by what the store says now.
-    await index.rebuild();
-    const there = await index.packsInStore();
+    const there = await index.rebuild();
     await lease.confirm();
     const storeNowMs = (await store.stat(lease.key))?.modifiedAtMs ?? 0;
     const manifests = await this.#manifestKeys();
@@ -175,8 +174,7 @@ export class Collector implements VaultCollector {
     await this.#delete(obsolete.map(indexKey));
     await this.#delete([...removed].map(packKey), step);
     this.#forgetMarked();
-    await index.sync();
-    const left = await index.surveyPacks();
+    const left = await index.takeIn(await index.look());
     await index.forgive([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
     let freedBytes = -addedBytes;
     for (const pack of removed) freedBytes += marked.lengths.get(pack) ?? 0;

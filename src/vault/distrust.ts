@@ -1,5 +1,5 @@
 import type {Store} from '../stores/index.ts';
-import {damagedPackKey, damagedPackOfKey, damagedPrefix} from './key.ts';
+import {damagedPackKey} from './key.ts';
 import type {PackId} from './types.ts';
 
 /**
@@ -7,15 +7,6 @@ import type {PackId} from './types.ts';
  * what lies in them anew instead of counting on it. A note goes when its pack is written again, is verified as whole, or is
  * removed; one too many costs space, and nothing else.
  */
-export async function distrustedPacks(store: Store): Promise<Set<PackId>> {
-  const packs = new Set<PackId>();
-  for await (const {key} of store.list(damagedPrefix)) {
-    const pack = damagedPackOfKey(key);
-    if (pack !== undefined) packs.add(pack);
-  }
-  return packs;
-}
-
 export async function noteDamage(store: Store, pack: PackId): Promise<void> {
   await store.put(damagedPackKey(pack), new Uint8Array());
 }

@@ -1,7 +1,8 @@
 import {BkpError} from '../errors/index.ts';
+import type {Store} from '../stores/index.ts';
 import {Lease, type LeaseDeps} from './lease.ts';
 import {type LeaseMode, leaseTtlMs} from './lease-content.ts';
-import {listLeases} from './lease-objects.ts';
+import {type Leases, listLeases} from './lease-objects.ts';
 import {LeaseWatch, type OtherLease} from './lease-watch.ts';
 import type {LeaseSubject} from './types.ts';
 
@@ -25,9 +26,15 @@ type Verdict = 'none' | 'wait' | 'yield' | 'fail';
 /**
  * A lease that nobody else's contradicts. First ours is written, then the others are looked for: of two that begin at the same
  * time at least one sees the other. The rules stand in docs/format.md.
+ * @param firstLook a listing that shows the leases; it may show more, for what the caller does next
+ * @returns `found`: what the first look showed; absent when somebody had to be waited for, because it is too old then
  * @throws BkpError `VAULT_LOCKED` naming who is in the way
  */
-export async function acquireLease(deps: LeaseDeps, options: AcquireOptions): Promise<Lease> {
+export async function acquireLease<Found extends {leases: Leases}>(
+  deps: LeaseDeps,
+  options: AcquireOptions,
+  firstLook: () => Promise<Found>,
+): Promise<{lease: Lease; found?: Found}> {
   const {mode, subject, waitMs, signal} = options;
   const watch = new LeaseWatch(deps, {sweeps: mode === 'collector'});
   const startedAtMs = deps.clock.monotonicMs();
@@ -36,11 +43,14 @@ export async function acquireLease(deps: LeaseDeps, options: AcquireOptions): Pr
   // A look before it would cost a request, and could not spare the look after it.
   let lease: Lease | undefined = await Lease.write(deps, mode, subject);
   try {
+    const found = await lease.look(firstLook);
+    let leases: Leases | undefined = found.leases;
     while (true) {
       signal?.throwIfAborted();
-      const list = async () => ({leases: await listLeases(deps.store)});
-      const {leases} = lease === undefined ? await list() : await lease.look(list);
+      const isFirst = leases !== undefined;
+      leases ??= await nextLook(deps.store, lease);
       const {verdict, other} = worst(await watch.living(leases, lease?.id), options, lease?.id);
+      leases = undefined;
       if (other === undefined) {
         if (lease === undefined) {
           lease = await Lease.write(deps, mode, subject);
@@ -49,7 +59,7 @@ export async function acquireLease(deps: LeaseDeps, options: AcquireOptions): Pr
         await lease.hold();
         const held = lease;
         lease = undefined;
-        return held;
+        return isFirst ? {lease: held, found} : {lease: held};
       }
       // One that may be dead is watched until that is known, which its TTL bounds.
       const boundMs = other.isCertain ? waitMs : Math.max(waitMs, 2 * leaseTtlMs);
@@ -65,6 +75,11 @@ export async function acquireLease(deps: LeaseDeps, options: AcquireOptions): Pr
     // Only when we leave without it: by an error, or told to stop.
     await lease?.release();
   }
+}
+
+async function nextLook(store: Store, lease: Lease | undefined): Promise<Leases> {
+  const list = async () => ({leases: await listLeases(store)});
+  return (lease === undefined ? await list() : await lease.look(list)).leases;
 }
 
 const severity: Record<Verdict, number> = {none: 0, wait: 1, yield: 2, fail: 3};

@@ -8,7 +8,9 @@ import {Collector} from './collector.ts';
 import {createHeader, noVault, readHeader} from './header.ts';
 import {type Host, thisHost} from './host.ts';
 import type {LeaseDeps} from './lease.ts';
-import {acquireLease} from './lease-acquire.ts';
+import {type AcquireOptions, acquireLease} from './lease-acquire.ts';
+import type {LeaseMode} from './lease-content.ts';
+import {listLeases} from './lease-objects.ts';
 import {lookBeforePut} from './look-before-put.ts';
 import {readDocument, readManifest} from './manifest.ts';
 import type {
@@ -29,7 +31,7 @@ export type VaultOptions = {
   store: Store;
   /** Make the vault when the store is empty. Default false: a store without a vault is `VAULT_ABSENT`. */
   create?: boolean;
-  /** Where the copy of the index is kept between runs; may be deleted at any time. Absent: read from the store at each opening. */
+  /** Where the copy of the index is kept between runs; may be deleted at any time. Absent: read from the store, once for each opening. */
   cacheFile?: string;
   /** zstd level of new chunks. Default 1: level 3 takes 40 % more time for a ninth less of a shop’s rows. */
   compressionLevel?: number;
@@ -73,7 +75,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     (options.create ? await createHeader(options.store, randomId(), clock) : undefined);
   if (header === undefined) throw noVault(options.store);
   const store = header.conditionalWrites ? options.store : lookBeforePut(options.store);
-  const index = await ChunkIndex.open(store, header.id, cacheFile);
+  const index = new ChunkIndex(store, header.id, cacheFile);
   const leases: LeaseDeps = {
     store,
     clock,
@@ -143,11 +145,11 @@ class OpenVault implements Vault {
   }
 
   async writer(subject: LeaseSubject, {signal}: {signal?: AbortSignal} = {}): Promise<VaultWriter> {
-    const lease = await this.#acquire('writer', subject, signal);
+    const look = () => this.#index.look();
+    const {lease, found} = await acquireLease(this.#leases, this.#acquisition('writer', subject, {signal}), look);
     try {
-      // Under the lease no collector moves anything, so what is seen now stays.
-      await this.#index.sync();
-      await this.#index.surveyPacks();
+      // Under the lease no collector moves anything, so what is seen now stays. Listed again when somebody was waited for.
+      await this.#index.takeIn(found ?? (await lease.look(look)));
     } catch (error) {
       await lease.release();
       throw error;
@@ -168,18 +170,19 @@ class OpenVault implements Vault {
     subject: LeaseSubject,
     {signal, waitMs}: {signal?: AbortSignal; waitMs?: number} = {},
   ): Promise<VaultCollector> {
-    const lease = await this.#acquire('collector', subject, signal, waitMs);
+    const acquisition = this.#acquisition('collector', subject, {signal, waitMs});
+    const look = async () => ({leases: await listLeases(this.#store)});
+    const {lease} = await acquireLease(this.#leases, acquisition, look);
     const {graceMs} = this.#settings;
     return new Collector({store: this.#store, index: this.#index, reader: this.#reader, lease, graceMs});
   }
 
-  #acquire(
-    mode: 'writer' | 'collector',
+  #acquisition(
+    mode: LeaseMode,
     subject: LeaseSubject,
-    signal?: AbortSignal,
-    waitMs = this.#settings.lockWaitMs,
-  ) {
-    return acquireLease(this.#leases, {mode, subject, waitMs, ...(signal === undefined ? {} : {signal})});
+    {signal, waitMs = this.#settings.lockWaitMs}: {signal: AbortSignal | undefined; waitMs?: number | undefined},
+  ): AcquireOptions {
+    return {mode, subject, waitMs, ...(signal === undefined ? {} : {signal})};
   }
 
   close(): void {

@@ -31,8 +31,7 @@ export async function verify(
 ): Promise<readonly Finding[]> {
   const findings = new Findings();
   await verifyIndexes({store, index}, findings, signal);
-  await index.sync();
-  await index.surveyPacks();
+  await index.takeIn(await index.look());
   const closure = new Closure(index, reader);
   try {
     for (const recipe of recipes) await closure.addStream(recipe, (error) => addUnlessMissing(error), signal);

@@ -1,0 +1,84 @@
+import type {ObjectFacts, Store} from '../stores/index.ts';
+import {
+  damagedPackOfKey,
+  damagedPrefix,
+  type IndexId,
+  indexOfKey,
+  indexPrefix,
+  isNamedKey,
+  locksPrefix,
+  packOfKey,
+  packsPrefix,
+} from './key.ts';
+import {LeaseGroups, type Leases} from './lease-objects.ts';
+import type {PackId} from './types.ts';
+
+/** A pack of 16 MiB takes about 200 bytes here: 20 MiB for 1.6 TiB of packs. */
+export type PacksInStore = ReadonlyMap<PackId, {lengthBytes: number; modifiedAtMs: number}>;
+
+/**
+ * All that lies in a store, by one listing.
+ *
+ * Its pages are not of one moment, but they come in the order of the keys: manifests, damage notes, indexes, leases, packs. For
+ * a writer whose own lease was there before the first page that is enough:
+ * - A collector that begins after the leases' page finds the writer's lease, and waits. One that is seen there is waited for,
+ *   and then the store is listed again. One that ended before that page may have changed what the pages before it say:
+ *   - An index that it removed cannot be read any more, and the store is listed again; or it is known from a copy, and what it
+ *     says is held against the packs, which were listed after the collector had ended: those that are gone are known to be.
+ *   - An index that it wrote is not seen; its packs are, and as no known index lists them, their own tables are read.
+ * - Damage notes that are put after their page belong to a verification that ended after this writer began. One that was taken
+ *   away costs a chunk that is written twice.
+ */
+export type Listing = {
+  /** Manifests and documents. */
+  named: readonly ObjectFacts[];
+  damaged: ReadonlySet<PackId>;
+  indexes: ReadonlySet<IndexId>;
+  leases: Leases;
+  packs: PacksInStore;
+};
+
+export async function listVault(store: Store): Promise<Listing> {
+  const named: ObjectFacts[] = [];
+  const damaged = new Set<PackId>();
+  const indexes = new Set<IndexId>();
+  const groups = new LeaseGroups();
+  const packs = new Packs();
+  for await (const facts of store.list('')) {
+    const {key} = facts;
+    if (key.startsWith(packsPrefix)) packs.add(facts);
+    else if (key.startsWith(locksPrefix)) groups.add(key);
+    else if (isNamedKey(key)) named.push(facts);
+    else {
+      const index = key.startsWith(indexPrefix) ? indexOfKey(key) : undefined;
+      const pack = key.startsWith(damagedPrefix) ? damagedPackOfKey(key) : undefined;
+      if (index !== undefined) indexes.add(index);
+      if (pack !== undefined) damaged.add(pack);
+    }
+  }
+  return {named, damaged, indexes, leases: groups.leases, packs: packs.found};
+}
+
+export async function listPacks(store: Store): Promise<PacksInStore> {
+  const packs = new Packs();
+  for await (const facts of store.list(packsPrefix)) packs.add(facts);
+  return packs.found;
+}
+
+export async function listIndexes(store: Store): Promise<ReadonlySet<IndexId>> {
+  const indexes = new Set<IndexId>();
+  for await (const {key} of store.list(indexPrefix)) {
+    const id = indexOfKey(key);
+    if (id !== undefined) indexes.add(id);
+  }
+  return indexes;
+}
+
+class Packs {
+  readonly found = new Map<PackId, {lengthBytes: number; modifiedAtMs: number}>();
+
+  add({key, sizeBytes, modifiedAtMs}: ObjectFacts): void {
+    const id = packOfKey(key);
+    if (id !== undefined) this.found.set(id, {lengthBytes: sizeBytes, modifiedAtMs});
+  }
+}
