@@ -149,8 +149,14 @@ function words(failure: Failure, facts: CallFacts): Words {
         what: `the certificate of ${where} is not trusted`,
         next:
           facts.caCertFile === undefined
-            ? 'name the authority that signed it: ca_cert_file=/path/to/ca.pem in the store (http:// if the server speaks no TLS)'
+            ? 'name the authority that signed it: ca_cert_file=/path/to/ca.pem in the store'
             : `does ${facts.caCertFile} hold the authority that signed it, and does the certificate name this host?`,
+      };
+    case 'no TLS':
+      return {
+        code: 'STORE_UNAVAILABLE',
+        what: `no TLS connection to ${where} comes about`,
+        next: 'does the server speak TLS there? If not: endpoint=http://…',
       };
     case 'connection':
     case 'server':
@@ -162,6 +168,7 @@ function words(failure: Failure, facts: CallFacts): Words {
         retryable: true,
       };
     case 'missing':
+    case 'not found':
     case 'exists':
     case 'range':
     case 'wrong answer':

@@ -6,6 +6,8 @@ import {systemCode} from '../errors/index.ts';
  */
 export type FailureKind =
   | 'missing'
+  /** 404 without a word: an object that is not there, when it was asked for by HEAD. */
+  | 'not found'
   | 'exists'
   | 'conflict'
   | 'range'
@@ -15,6 +17,7 @@ export type FailureKind =
   | 'refused connection'
   | 'unknown host'
   | 'certificate'
+  | 'no TLS'
   | 'full'
   | 'no bucket'
   | 'wrong region'
@@ -52,6 +55,7 @@ export class WrongAnswer extends Error {}
 const kindOfName: Record<string, FailureKind> = {
   NoSuchKey: 'missing',
   NoSuchVersion: 'missing',
+  NotFound: 'not found',
   PreconditionFailed: 'exists',
   ConditionalRequestConflict: 'conflict',
   OperationAborted: 'conflict',
@@ -106,16 +110,21 @@ const kindOfSystemCode: Record<string, FailureKind> = {
   EAI_AGAIN: 'unknown host',
   EHOSTUNREACH: 'refused connection',
   ENETUNREACH: 'refused connection',
+  EPROTO: 'no TLS',
 };
 
-const certificateCode = /CERT|SSL|TLS|SIGNATURE|^EPROTO$/;
+const certificateCode = /CERT|SSL|TLS|SIGNATURE/;
 const fullWords = /no space|disk.{0,10}full|storage.{0,20}(full|limit|insufficient)|insufficient storage|quota/i;
 const retainedWords = /WORM|object.?lock|retention|legal.?hold/i;
+
+/** How the SDK says that an answer is no XML of S3's. */
+const unparsed = /XML parse error|Deserialization error/;
+
+const foreignAnswer = 'not an answer of S3';
 
 type ThrownFacts = {
   name?: unknown;
   message?: unknown;
-  Code?: unknown;
   Region?: unknown;
   $metadata?: {httpStatusCode?: number; requestId?: string};
   errors?: unknown;
@@ -126,9 +135,10 @@ export function failureOf(error: unknown, headers: Readonly<Record<string, strin
   const thrown = (error ?? {}) as ThrownFacts;
   // Node joins the failures of all addresses of a host.
   const code = systemCode(error) ?? (Array.isArray(thrown.errors) ? systemCode(thrown.errors[0]) : undefined);
-  const status = thrown.$metadata?.httpStatusCode;
-  const name = String(status === undefined ? (code ?? thrown.name ?? 'Error') : (thrown.name ?? thrown.Code ?? status));
-  const message = withoutSecrets(String(thrown.message ?? error) || name);
+  const {httpStatusCode: status, requestId} = thrown.$metadata ?? {};
+  const isForeign = status !== undefined && unparsed.test(String(thrown.message));
+  const name = isForeign ? foreignAnswer : String(status === undefined ? (code ?? thrown.name) : thrown.name);
+  const message = isForeign ? 'is a proxy or a login page in between?' : messageOf(thrown, name);
   const serverTimeMs = Date.parse(headers.date ?? '');
   const retryAfterMs = Number(headers['retry-after']) * 1000;
   const region = headers['x-amz-bucket-region'] ?? (typeof thrown.Region === 'string' ? thrown.Region : undefined);
@@ -137,7 +147,8 @@ export function failureOf(error: unknown, headers: Readonly<Record<string, strin
     name,
     message,
     ...(status === undefined ? {} : {status}),
-    ...(thrown.$metadata?.requestId === undefined ? {} : {requestId: thrown.$metadata.requestId}),
+    // Some servers name it twice.
+    ...(requestId === undefined ? {} : {requestId: requestId.split(',')[0]!}),
     ...(retryAfterMs > 0 ? {retryAfterMs} : {}),
     ...((region ?? expectedRegion(message)) === undefined ? {} : {region: (region ?? expectedRegion(message))!}),
     ...(Number.isNaN(serverTimeMs) ? {} : {serverTimeMs}),
@@ -169,7 +180,8 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
     case 403:
       return 'denied';
     case 404:
-      return 'missing';
+      // Only who says that it is the key which is missing is believed: any web server answers 404.
+      return name === foreignAnswer ? 'wrong answer' : 'refused';
     case 408:
       return 'connection';
     case 409:
@@ -184,9 +196,17 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
     case 507:
       return 'full';
     default:
-      // A 200 whose body does not parse, or ends early, is an answer too.
-      return status >= 500 ? 'server' : status < 300 ? 'connection' : 'refused';
+      if (status < 300) return 'wrong answer';
+      return status >= 500 ? 'server' : 'refused';
   }
+}
+
+/** One line, without the addresses and file names of OpenSSL's. */
+function messageOf({message}: ThrownFacts, name: string): string {
+  const text = String(message ?? '') || name;
+  return withoutSecrets(
+    text.replace(/^(?:write )?EPROTO [0-9A-F]+:error:[0-9A-F]+:|:[^:]*openssl[^:]*\.c:\d+:/g, '').trim(),
+  );
 }
 
 /** `the region 'eu' is wrong; expecting 'us-east-1'`, in any server's quotes. */

@@ -126,7 +126,9 @@ class Reader {
   /** @returns how many bytes of the body come before those that are wanted */
   #begin(output: GetObjectCommandOutput, from: number): number {
     const lengthBytes = output.ContentLength;
-    if (lengthBytes === undefined) throw new WrongAnswer('the answer tells no length');
+    if (lengthBytes === undefined || output.ETag === undefined) {
+      throw new WrongAnswer('the answer has no length or no ETag: is a proxy or a login page in between?');
+    }
     // A server that knows no ranges sends it all.
     const [start, total] = contentRange(output.ContentRange) ?? [0, lengthBytes];
     const range = this.#range ?? {start: 0, end: total};

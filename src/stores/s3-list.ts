@@ -1,6 +1,7 @@
 import {BkpError} from '../errors/index.ts';
 import {isKey} from './key.ts';
 import {by, type S3Connection} from './s3-connection.ts';
+import {WrongAnswer} from './s3-failure.ts';
 import type {ObjectFacts} from './store.ts';
 
 /** The most that any server gives at once. */
@@ -27,9 +28,12 @@ export async function* listObjects(
       EncodingType: 'url' as const,
       ...(token === undefined ? {} : {ContinuationToken: token}),
     };
-    const page = await connection.call(what, (attempt) =>
-      connection.client.send(new connection.sdk.ListObjectsV2Command(input), by(attempt)),
-    );
+    const page = await connection.call(what, async (attempt) => {
+      const output = await connection.client.send(new connection.sdk.ListObjectsV2Command(input), by(attempt));
+      // An empty answer would read as an empty store.
+      if (output.KeyCount === undefined && output.Name === undefined) throw new WrongAnswer('the answer is no listing');
+      return output;
+    });
     for (const {Key: path, Size: sizeBytes, LastModified: modified, ETag: etag} of page.Contents ?? []) {
       const key = keyOf(path ?? '', rootPrefix, page.EncodingType === 'url');
       if (key === undefined || sizeBytes === undefined) continue;

@@ -51,6 +51,9 @@ export async function putObject(connection: S3Connection, request: PutRequest): 
       async (attempt) => {
         attempts.push(attempt);
         const output = await connection.client.send(new connection.sdk.PutObjectCommand(input), by(attempt));
+        if (output.ETag === undefined) {
+          throw new WrongAnswer('the answer has no ETag: is a proxy or a login page in between?');
+        }
         if (output.ChecksumCRC32 !== undefined && output.ChecksumCRC32 !== checksum) {
           throw new WrongAnswer(`the server stored bytes with CRC32 ${output.ChecksumCRC32} for ${checksum}`);
         }

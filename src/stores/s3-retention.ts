@@ -22,7 +22,7 @@ export async function retainedUntilMs(connection: S3Connection, key: Key, path: 
           new connection.sdk.HeadObjectCommand({Bucket: connection.bucket, Key: path}),
           by(attempt),
         ),
-      ['missing'],
+      ['missing', 'not found'],
     );
     if (output.ObjectLockLegalHoldStatus === 'ON') return foreverMs;
     return output.ObjectLockRetainUntilDate?.getTime() ?? 0;
@@ -42,7 +42,7 @@ export async function hasObjectLock(connection: S3Connection): Promise<boolean> 
           new connection.sdk.GetObjectLockConfigurationCommand({Bucket: connection.bucket}),
           by(attempt),
         ),
-      ['missing', 'denied', 'refused', 'no lock', 'retained', 'server', 'wrong answer'],
+      ['not found', 'denied', 'refused', 'no lock', 'retained', 'server'],
     );
     return output.ObjectLockConfiguration?.ObjectLockEnabled === 'Enabled';
   } catch (error) {

@@ -40,7 +40,7 @@ export async function statObject(connection: S3Connection, key: Key, path: strin
         const output = await connection.client.send(new connection.sdk.HeadObjectCommand(input), by(attempt));
         return facts(key, output.ContentLength, output);
       },
-      ['missing'],
+      ['missing', 'not found'],
     );
   } catch (error) {
     if (error instanceof ExpectedFailure) return undefined;

@@ -176,7 +176,7 @@ function listObjects({query}: FakeRequest, {bucket, settings}: Place): Reply {
   const more = matching.length > page.length;
   return xml(
     'ListBucketResult',
-    `<IsTruncated>${more}</IsTruncated>${more ? `<NextContinuationToken>${next}</NextContinuationToken>` : ''}${
+    `<Name>bucket</Name><IsTruncated>${more}</IsTruncated>${more ? `<NextContinuationToken>${next}</NextContinuationToken>` : ''}${
       query.get('encoding-type') === 'url' ? '<EncodingType>url</EncodingType>' : ''
     }<KeyCount>${page.length}</KeyCount>${contents.join('')}`,
   );
