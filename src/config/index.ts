@@ -3,8 +3,11 @@ import type {Profiles} from './profiles.ts';
 import type {ExplainedSetting, SettingsInput} from './settings.ts';
 import type {Setting, Settings} from './table.ts';
 
+export {chosenStorage} from './chosen-storage.ts';
 export {type Environment, type Home, resolveHome} from './home.ts';
+export {type ObjectStore, showObjectStore, storeText} from './object-store.ts';
 export type {Profiles} from './profiles.ts';
+export {describeRate, parseRate} from './rate.ts';
 export type {ExplainedSetting, SettingsInput} from './settings.ts';
 export {describeSource, parseSource, type SourceAddress} from './source.ts';
 export {
@@ -60,4 +63,17 @@ export async function openProfiles(home: Pick<Home, 'configFile'>): Promise<Prof
 /** Why the configuration file tells too much, when others than its owner may read it. */
 export async function exposure(home: Pick<Home, 'configFile'>): Promise<string | undefined> {
   return (await import('./file.ts')).exposure(home.configFile);
+}
+
+/**
+ * What lets others read a secret that the settings hold: files that are too open, a secret in an argument.
+ * One sentence each, with what to do about it: for stderr, once.
+ */
+export async function exposures(input: Pick<SettingsInput, 'home' | 'env' | 'flags'>): Promise<string[]> {
+  return (await import('./exposures.ts')).exposures(input);
+}
+
+/** The same for a value that was typed as an argument; undefined when it holds no secret. */
+export async function argumentExposure(what: string, text: string): Promise<string | undefined> {
+  return (await import('./exposures.ts')).argumentExposure(what, text);
 }

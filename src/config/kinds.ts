@@ -1,7 +1,11 @@
+import {type ObjectStore, readObjectStore, showObjectStore, storeText} from './object-store.ts';
+import {describeRate, readRate} from './rate.ts';
 import {absolutePath, describeSource, parseSource} from './source.ts';
 
-/** What values a setting takes. A value is stored and shown as `String(value)`, which reads back as the same value. */
-export type Kind<Value extends string | number | boolean> = {
+export type Value = string | number | boolean | ObjectStore;
+
+/** What values a setting takes. `write` and `show` are methods, so that a kind of some values is a `Kind<Value>`. */
+export type Kind<Of extends Value> = {
   /** In words, to follow "accepted: ". */
   accepts: string;
   /**
@@ -9,7 +13,11 @@ export type Kind<Value extends string | number | boolean> = {
    * @returns undefined when the text is not acceptable
    * @throws BkpError `USAGE` | `UNSUPPORTED` when more can be said than what is accepted
    */
-  read: (text: string, cwd: string) => Value | undefined;
+  read: (text: string, cwd: string) => Of | undefined;
+  /** The text that a profile keeps, secrets included, which reads back as the same value. Absent: `String(value)`. */
+  write?(value: Of): string;
+  /** For people and programs, without secrets. Absent: the value itself, or what `write` gives. */
+  show?(value: Of): string;
 };
 
 export const source: Kind<string> = {
@@ -24,6 +32,28 @@ export function directory(key: string): Kind<string> {
     read: (text, cwd) => (text.trim() === '' ? undefined : absolutePath(text, cwd, key)),
   };
 }
+
+export const objectStore: Kind<ObjectStore> = {
+  accepts: 's3::bucket=NAME;root=PREFIX, s3://NAME/PREFIX, or fs::root=DIR',
+  read: readObjectStore,
+  write: storeText,
+  show: showObjectStore,
+};
+
+/** Bytes a second. */
+export const rate: Kind<number> = {
+  accepts: 'bytes a second, such as 10MB, 512KiB or 10000000',
+  read: readRate,
+  write: describeRate,
+};
+
+export const days: Kind<number> = {
+  accepts: 'a number of days from 1d to 36500d',
+  // AWS takes up to 36,500 days: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DefaultRetention.html
+  read: (text) =>
+    /^[1-9]\d{0,4}d$/.test(text) && Number.parseInt(text, 10) <= 36_500 ? Number.parseInt(text, 10) : undefined,
+  write: (value) => `${value}d`,
+};
 
 export const yesNo: Kind<boolean> = {
   accepts: 'true or false',

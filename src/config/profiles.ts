@@ -3,7 +3,7 @@ import {basename, dirname} from 'node:path';
 import {BkpError, didYouMean} from '../errors/index.ts';
 import {type ConfigFile, parseConfigFile, readConfigFile} from './file.ts';
 import type {Home} from './home.ts';
-import {readValue, settingOf} from './table.ts';
+import {readValue, settingOf, showValue, writeValue} from './table.ts';
 
 /** The profiles of a home. Each call reads the file anew; a change is written whole, by rename, with mode 0600. */
 export interface Profiles {
@@ -15,7 +15,7 @@ export interface Profiles {
   values(profile: string): Readonly<Record<string, string>>;
   /**
    * @param cwd what a relative path starts from; it is stored absolute
-   * @returns the value as stored
+   * @returns the value as stored, with `***` for a secret
    * @throws BkpError `USAGE` | `UNSUPPORTED` for an unknown key, an unacceptable value, or an unknown profile
    */
   set(profile: string, key: string, text: string, cwd: string): Promise<string>;
@@ -46,11 +46,11 @@ export function openProfiles({configFile}: Pick<Home, 'configFile'>): Profiles {
 
     async set(profile, key, text, cwd) {
       const setting = settingOf(key);
-      const value = String(readValue(setting, text, cwd));
+      const value = readValue(setting, text, cwd);
       await change((config) => {
-        profileOf(config, profile)[setting.key] = value;
+        profileOf(config, profile)[setting.key] = writeValue(setting, value);
       });
-      return value;
+      return String(showValue(setting, value));
     },
 
     async unset(profile, key) {

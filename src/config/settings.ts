@@ -1,7 +1,10 @@
+import {dirname, resolve} from 'node:path';
 import {BkpError} from '../errors/index.ts';
 import {readConfigFile} from './file.ts';
 import type {Environment, Home} from './home.ts';
+import type {Value} from './kinds.ts';
 import {profileOf} from './profiles.ts';
+import {readValueFile} from './store-file.ts';
 import {
   environmentNames,
   readValue,
@@ -10,12 +13,21 @@ import {
   type Settings,
   settingOf,
   settings,
+  showValue,
 } from './table.ts';
 
 export type SettingsInput = {
   home: Home;
   env: Environment;
-  flags: {readonly source?: string; readonly cluster?: string; readonly profile?: string};
+  flags: {
+    readonly source?: string;
+    readonly cluster?: string;
+    /** An address; or `cluster` or `s3`, which name one of the stores that are set elsewhere. */
+    readonly store?: string;
+    readonly limitUpload?: string;
+    readonly limitDownload?: string;
+    readonly profile?: string;
+  };
   /** What a relative path in a flag or in the environment starts from; default the process's. */
   cwd?: string;
 };
@@ -24,8 +36,10 @@ export type SettingsInput = {
 export type ExplainedSetting = {
   key: string;
   field: SettingField;
-  /** Absent: not set, and without default. */
-  value?: string | number | boolean;
+  /** Absent: not set, and without default; or off. */
+  value?: Value;
+  /** The value as it may be shown: `***` for a secret, `off`. Absent: not set. */
+  shown?: string | number | boolean;
   /** `flag --source`, `environment BKP_SOURCE`, `profile default (/home/ann/…/config.json)`, `default`, or `not set`. */
   origin: string;
   meaning: string;
@@ -47,17 +61,25 @@ export function explainSettings(input: SettingsInput): ExplainedSetting[] {
   }
   return settings.map((setting) =>
     // A path that somebody wrote into the file by hand starts from the file.
-    explain(setting, home, givenText(setting, input, cwd) ?? {text: values[setting.key], origin, cwd: home.dir}),
+    explain(setting, home, given(setting, input, cwd) ?? {read: () => values[setting.key], origin, cwd: home.dir}),
   );
 }
 
-function explain(setting: Setting, home: Home, {text, origin, cwd}: Given): ExplainedSetting {
+function explain(setting: Setting, home: Home, {read, origin, cwd}: Given): ExplainedSetting {
   const {key, field, meaning} = setting;
-  if (text !== undefined) {
-    return {key, field, value: within(origin, () => readValue(setting, text, cwd)), origin, meaning};
-  }
+  const [isSet, value] = within(origin, () => {
+    const text = read();
+    return text === undefined ? [false, undefined] : [true, readValue(setting, text, cwd)];
+  });
+  if (isSet) return {key, field, ...shownAs(setting, value), origin, meaning};
+  if (setting.canBeOff) return {key, field, ...shownAs(setting, undefined), origin: 'default', meaning};
   if (setting.default === undefined) return {key, field, origin: 'not set', meaning};
-  return {key, field, value: setting.default(home), origin: 'default', meaning};
+  return {key, field, ...shownAs(setting, setting.default(home)), origin: 'default', meaning};
+}
+
+function shownAs(setting: Setting, value: Value | undefined): Pick<ExplainedSetting, 'value' | 'shown'> {
+  const shown = showValue(setting, value);
+  return value === undefined ? {shown} : {value, shown};
 }
 
 /** The profile that is used: the flag's, the environment's, or the active one. It need not exist. */
@@ -67,21 +89,44 @@ export function profileName({home, env, flags}: Pick<SettingsInput, 'home' | 'en
 
 /** The flag or the environment variable that wins over what a profile says; undefined: none does. */
 export function overrideOf(setting: Setting, input: Pick<SettingsInput, 'env' | 'flags'>): string | undefined {
-  return givenText(setting, input, '')?.origin;
+  return given(setting, input, '')?.origin;
 }
 
-type Given = {text: string | undefined; origin: string; cwd: string};
+/** The files that the environment names for a setting's value. */
+export function fileVariables(setting: Setting, env: Environment): string[] {
+  return namesIn(setting).flatMap(({name, isFile}) => (isFile && env[name] ? [env[name]] : []));
+}
 
-function givenText(
-  {key, flag}: Setting,
-  {flags, env}: Pick<SettingsInput, 'env' | 'flags'>,
-  cwd: string,
-): Given | undefined {
+/** Where a value was found; a file is opened when it is read. */
+type Given = {read: () => string | undefined; origin: string; cwd: string};
+
+function given(setting: Setting, {flags, env}: Pick<SettingsInput, 'env' | 'flags'>, cwd: string): Given | undefined {
+  const {flag, flagWords = []} = setting;
   const flagText = flag === undefined ? undefined : flags[flag];
-  if (flagText !== undefined) return {text: flagText, origin: `flag --${flag}`, cwd};
+  if (flag !== undefined && flagText !== undefined && !flagWords.includes(flagText.toLowerCase())) {
+    return {read: () => flagText, origin: `flag ${optionName(flag)}`, cwd};
+  }
   // An empty variable counts as absent: `BKP_SOURCE= bkp …` is how a shell takes one away for one command.
-  const name = environmentNames({key}).find((candidate) => env[candidate]);
-  return name === undefined ? undefined : {text: env[name], origin: `environment ${name}`, cwd};
+  const found = namesIn(setting).find(({name}) => env[name]);
+  if (found === undefined) return undefined;
+  const {name, isFile} = found;
+  const text = env[name]!;
+  if (!isFile) return {read: () => text, origin: `environment ${name}`, cwd};
+  const file = resolve(cwd, text);
+  // A path in the file starts from the file, wherever bkp is called.
+  return {read: () => readValueFile(file, name), origin: `environment ${name} (${file})`, cwd: dirname(file)};
+}
+
+function namesIn(setting: Setting): {name: string; isFile: boolean}[] {
+  return environmentNames(setting).flatMap((name) => [
+    {name, isFile: false},
+    ...(setting.secret ? [{name: `${name}_FILE`, isFile: true}] : []),
+  ]);
+}
+
+/** `--limit-upload` of `limitUpload`. */
+export function optionName(flag: NonNullable<Setting['flag']>): string {
+  return `--${flag.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}`;
 }
 
 /** Adds to an error where the value that it complains of came from. */
@@ -91,6 +136,12 @@ function within<T>(origin: string, read: () => T, next?: string): T {
   } catch (error) {
     if (!(error instanceof BkpError)) throw error;
     const hint = [error.next, next].filter((part) => part !== undefined).join('; or ');
-    throw new BkpError(error.code, error.message, {cause: `it comes from ${origin}`, next: hint});
+    const cause = [wordsOf(error.cause), `it comes from ${origin}`].filter((part) => part !== undefined).join('; ');
+    throw new BkpError(error.code, error.message, {cause, next: hint});
   }
+}
+
+function wordsOf(cause: unknown): string | undefined {
+  if (cause === undefined) return undefined;
+  return cause instanceof Error ? cause.message : String(cause);
 }

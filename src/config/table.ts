@@ -1,15 +1,24 @@
 import {availableParallelism} from 'node:os';
 import {BkpError, didYouMean} from '../errors/index.ts';
+import {storageWords} from './chosen-storage.ts';
 import type {Home} from './home.ts';
-import {directory, integer, type Kind, oneOf, source, yesNo} from './kinds.ts';
+import {days, directory, integer, type Kind, objectStore, oneOf, rate, source, type Value, yesNo} from './kinds.ts';
 
-type Row<Value extends string | number | boolean> = {
+type Row<Of extends Value> = {
   key: string;
-  kind: Kind<Value>;
+  kind: Kind<Of>;
   /** Absent: there is no default, and the setting may be absent. */
-  default?: (home: Home) => Value;
+  default?: (home: Home) => Of;
+  /** True: the word `off` is accepted, is the default, and means that the setting is absent. */
+  canBeOff?: true;
   /** The global option that sets it; absent: none does. */
-  flag?: 'source' | 'cluster';
+  flag?: 'source' | 'cluster' | 'store' | 'limitUpload' | 'limitDownload';
+  /** Words in the place of a value that the flag takes, and that say something else: then the flag does not count here. */
+  flagWords?: readonly string[];
+  /** A name in the environment beside those made of the key; it comes before them. */
+  environment?: string;
+  /** True: the value may hold a secret. Each name in the environment with `_FILE` added names a file that holds the value. */
+  secret?: true;
   meaning: string;
 };
 
@@ -31,6 +40,41 @@ const rows = {
     default: () => 'quick' as const,
     meaning: "the database's own check at the end of a restore",
   },
+  objectStore: {
+    key: 'backup.object.store',
+    kind: objectStore,
+    flag: 'store',
+    flagWords: storageWords,
+    environment: 'BKP_STORE',
+    secret: true,
+    meaning: "store that STORAGE = 's3' names",
+  },
+  lockDays: {
+    key: 'backup.object.store.lock',
+    kind: days,
+    canBeOff: true,
+    meaning: 'how long the server is asked to protect what a backup needs, in days: 30d',
+  },
+  requestsAtOnce: {
+    key: 'backup.object.store.requests',
+    kind: integer(1, 64),
+    default: () => 4,
+    meaning: 'requests to the object store at once',
+  },
+  limitUpload: {
+    key: 'backup.limit.upload',
+    kind: rate,
+    canBeOff: true,
+    flag: 'limitUpload',
+    meaning: 'most that is sent to the object store a second: 10MB',
+  },
+  limitDownload: {
+    key: 'backup.limit.download',
+    kind: rate,
+    canBeOff: true,
+    flag: 'limitDownload',
+    meaning: 'most that is fetched from the object store a second: 10MB',
+  },
   enabled: {key: 'backup.enabled', kind: yesNo, default: () => true, meaning: 'false refuses every statement'},
   compressionLevel: {
     key: 'backup.compression.level',
@@ -44,23 +88,19 @@ const rows = {
     default: () => Math.min(availableParallelism(), maxThreads),
     meaning: 'chunks compressed at once; the default is one a processor',
   },
-} as const satisfies Record<string, Row<string | number | boolean>>;
+} as const satisfies Record<string, Row<Value>>;
 
 type Table = typeof rows;
 export type SettingField = keyof Table;
-type ValueOf<R> = R extends {kind: Kind<infer Value>}
-  ? R extends {default: unknown}
-    ? Value
-    : Value | undefined
-  : never;
+type ValueOf<R> = R extends {kind: Kind<infer Of>} ? (R extends {default: unknown} ? Of : Of | undefined) : never;
 
-/** Every setting with its value; paths are absolute. */
+/** Every setting with its value; paths are absolute, bounds are bytes a second. */
 export type Settings = {readonly [Field in SettingField]: ValueOf<Table[Field]>};
 
-export type Setting = Row<string | number | boolean> & {field: SettingField};
+export type Setting = Row<Value> & {field: SettingField};
 
 export const settings: readonly Setting[] = Object.entries(rows).map(([field, row]) => ({
-  ...(row as Row<string | number | boolean>),
+  ...(row as Row<Value>),
   field: field as SettingField,
 }));
 
@@ -75,15 +115,38 @@ export function settingOf(key: string): Setting {
   });
 }
 
-/** In order of precedence: bkp's own name, then for `backup.…` QuestDB's. */
-export function environmentNames({key}: Pick<Setting, 'key'>): string[] {
+/** In order of precedence: a name of its own, then bkp's for the key, then for `backup.…` QuestDB's. */
+export function environmentNames({key, environment}: Pick<Setting, 'key' | 'environment'>): string[] {
   const name = key.toUpperCase().replaceAll('.', '_');
-  return key.startsWith('backup.') ? [`BKP_${name}`, `QDB_${name}`] : [`BKP_${name}`];
+  return [
+    ...(environment === undefined ? [] : [environment]),
+    `BKP_${name}`,
+    ...(key.startsWith('backup.') ? [`QDB_${name}`] : []),
+  ];
 }
 
-/** @throws BkpError `USAGE` | `UNSUPPORTED` saying what is accepted */
-export function readValue({key, kind}: Setting, text: string, cwd: string): string | number | boolean {
+/**
+ * @returns undefined: off
+ * @throws BkpError `USAGE` | `UNSUPPORTED` saying what is accepted
+ */
+export function readValue({key, kind, canBeOff}: Setting, text: string, cwd: string): Value | undefined {
+  if (canBeOff && text.toLowerCase() === 'off') return undefined;
   const value = kind.read(text, cwd);
   if (value !== undefined) return value;
-  throw new BkpError('USAGE', `${key} cannot be ${JSON.stringify(text)}`, {next: `accepted: ${kind.accepts}`});
+  const accepted = canBeOff ? `${kind.accepts}; or off` : kind.accepts;
+  throw new BkpError('USAGE', `${key} cannot be ${JSON.stringify(text)}`, {next: `accepted: ${accepted}`});
+}
+
+/** The text that a profile keeps; {@link readValue} reads it back. Secrets are in it. */
+export function writeValue({kind}: Setting, value: Value | undefined): string {
+  if (value === undefined) return 'off';
+  return kind.write === undefined ? String(value) : kind.write(value);
+}
+
+/** What may be shown of a value; `***` stands where a secret is. */
+export function showValue({kind}: Setting, value: Value | undefined): string | number | boolean {
+  if (value === undefined) return 'off';
+  if (kind.show !== undefined) return kind.show(value);
+  if (kind.write !== undefined) return kind.write(value);
+  return typeof value === 'object' ? String(value) : value;
 }

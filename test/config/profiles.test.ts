@@ -31,7 +31,9 @@ test.each([
     'colour',
     'x',
     'unknown setting "colour"',
-    'the settings are source, cluster, check, backup.enabled, backup.compression.level, backup.compression.threads',
+    'the settings are source, cluster, check, backup.object.store, backup.object.store.lock, ' +
+      'backup.object.store.requests, backup.limit.upload, backup.limit.download, backup.enabled, ' +
+      'backup.compression.level, backup.compression.threads',
   ],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],
   ['backup.enabled', 'yes', 'backup.enabled cannot be "yes"', 'accepted: true or false'],

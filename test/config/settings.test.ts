@@ -12,6 +12,11 @@ test('without anything there are the defaults', async () => {
     source: undefined,
     cluster: home.clusterDir,
     check: 'quick',
+    objectStore: undefined,
+    lockDays: undefined,
+    requestsAtOnce: 4,
+    limitUpload: undefined,
+    limitDownload: undefined,
     enabled: true,
     compressionLevel: 1,
     compressionThreads: availableParallelism(),
@@ -33,13 +38,18 @@ test('flag, environment, profile, default: in this order, and the origin is told
     // An empty variable is none.
     ['cluster', home.clusterDir, 'default'],
     ['check', 'full', inProfile],
+    ['backup.object.store', undefined, 'not set'],
+    ['backup.object.store.lock', undefined, 'default'],
+    ['backup.object.store.requests', 4, 'default'],
+    ['backup.limit.upload', undefined, 'default'],
+    ['backup.limit.download', undefined, 'default'],
     ['backup.enabled', true, 'default'],
     ['backup.compression.level', 5, 'environment QDB_BACKUP_COMPRESSION_LEVEL'],
     ['backup.compression.threads', availableParallelism(), 'default'],
   ]);
   expect((await origins({}, env))[0]).toEqual(['source', 'sqlite::path=/srv/environment.db', 'environment BKP_SOURCE']);
   expect((await origins({}, {}))[0]).toEqual(['source', 'sqlite::path=/srv/profile.db', inProfile]);
-  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[4]).toEqual([
+  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[9]).toEqual([
     'backup.compression.level',
     7,
     'environment BKP_BACKUP_COMPRESSION_LEVEL',

@@ -8,7 +8,7 @@ export type ConfigGetOptions = {key: string};
 
 export function configGet(deps: Deps, run = runConfigGet): Command {
   return new Command('get')
-    .description('Print the value that a setting has now, wherever it comes from.')
+    .description('Print the value that a setting has now, wherever it comes from. *** stands for a secret.')
     .argument('<key>', 'which setting; bkp config list shows them all')
     .addHelpText('after', helpTail(['bkp config get source'], ['done', 'failed', 'usage', 'refused']))
     .action(async (key: string) => deps.exitWith(await run(deps, {key})));
@@ -16,10 +16,11 @@ export function configGet(deps: Deps, run = runConfigGet): Command {
 
 export async function runConfigGet(deps: Deps, {key}: ConfigGetOptions): Promise<ExitStatus> {
   const {key: known} = await knownSetting(key);
-  const value = (await explainSettings(deps)).find((setting) => setting.key === known)?.value;
-  if (value === undefined) {
+  // As it may be shown: `***` stands where a secret is.
+  const shown = (await explainSettings(deps)).find((setting) => setting.key === known)?.shown;
+  if (shown === undefined) {
     throw new BkpError('BAD_REQUEST', `${known} is not set`, {next: `bkp config set ${known} VALUE`});
   }
-  deps.stdout.write(`${value}\n`);
+  deps.stdout.write(`${shown}\n`);
   return ExitStatus.done;
 }

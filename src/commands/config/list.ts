@@ -1,5 +1,5 @@
 import {Command, Option} from 'commander';
-import {explainSettings, exposure} from '../../config/index.ts';
+import {explainSettings, exposures} from '../../config/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type RowFormat, renderRows} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
@@ -29,14 +29,13 @@ export async function runConfigList(deps: Deps, {showOrigin, format}: ConfigList
   const columns = ['key', 'value', ...(withOrigin ? ['origin'] : [])];
   const absent = format === 'json' ? null : '-';
   // As text, because numbers among paths would otherwise be set to the right of a wide column.
-  const shown = (value: string | number | boolean) => (format === 'json' ? value : String(value));
-  const rows = settings.map(({key, value, origin}) => [
+  const cell = (shown: string | number | boolean) => (format === 'json' ? shown : String(shown));
+  const rows = settings.map(({key, shown, origin}) => [
     key,
-    value === undefined ? absent : shown(value),
+    shown === undefined ? absent : cell(shown),
     ...(withOrigin ? [origin] : []),
   ]);
   deps.stdout.write(renderRows(columns, rows, format));
-  const told = await exposure(deps.home);
-  if (told !== undefined) deps.stderr.write(`bkp: ${told}; close it: chmod 600 ${deps.home.configFile}\n`);
+  for (const told of await exposures(deps)) deps.stderr.write(`bkp: ${told}\n`);
   return ExitStatus.done;
 }

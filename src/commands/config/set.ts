@@ -1,6 +1,6 @@
 import {Command} from 'commander';
-import {knownSetting, openProfiles, overrideOf, profileName} from '../../config/index.ts';
-import {ExitStatus} from '../../errors/index.ts';
+import {argumentExposure, knownSetting, openProfiles, overrideOf, profileName} from '../../config/index.ts';
+import {BkpError, ExitStatus} from '../../errors/index.ts';
 import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
@@ -10,13 +10,14 @@ export function configSet(deps: Deps, run = runConfigSet): Command {
   return new Command('set')
     .description('Keep a value in the profile. A relative path is kept absolute.')
     .argument('<key>', 'which setting; bkp config list shows them all')
-    .argument('<value>', 'its new value')
+    .argument('<value>', 'its new value; for backup.object.store, - reads it from stdin')
     .addHelpText(
       'after',
       helpTail(
         [
           'bkp config set source sqlite::path=./app.db',
           'bkp config set cluster /backups',
+          'bkp config set backup.object.store - < store.txt',
           'bkp --profile prod config set backup.compression.level 9',
         ],
         ['done', 'failed', 'usage', 'refused'],
@@ -29,9 +30,29 @@ export function configSet(deps: Deps, run = runConfigSet): Command {
 export async function runConfigSet(deps: Deps, {key, value}: ConfigSetOptions): Promise<ExitStatus> {
   const setting = await knownSetting(key);
   const profile = await profileName(deps);
-  const kept = await (await openProfiles(deps.home)).set(profile, setting.key, value, process.cwd());
+  const fromStdin = setting.secret === true && value === '-';
+  const text = fromStdin ? await readStdin(deps) : value;
+  const kept = await (await openProfiles(deps.home)).set(profile, setting.key, text, process.cwd());
   deps.stderr.write(`bkp: ${setting.key} is ${kept} in profile ${profile}\n`);
+  const told = setting.secret && !fromStdin ? await argumentExposure('this command', value) : undefined;
+  if (told !== undefined) deps.stderr.write(`bkp: ${told}\n`);
   const override = await overrideOf(setting, deps);
   if (override !== undefined) deps.stderr.write(`bkp: it has no effect as long as ${override} is set\n`);
   return ExitStatus.done;
+}
+
+/** Far more than the longest session token. */
+const mostBytes = 64 * 1024;
+
+/** All of stdin, without the white space around it. */
+async function readStdin({stdin, stderr}: Deps): Promise<string> {
+  if (stdin.isTTY) stderr.write('bkp: type the value, then Enter and Ctrl-D\n');
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of stdin) {
+    parts.push(Buffer.from(part));
+    bytes += parts.at(-1)!.length;
+    if (bytes > mostBytes) throw new BkpError('USAGE', 'what stdin holds is too large for a setting');
+  }
+  return Buffer.concat(parts).toString('utf8').trim();
 }

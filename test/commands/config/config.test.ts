@@ -1,5 +1,6 @@
-import {chmodSync} from 'node:fs';
+import {chmodSync, statSync} from 'node:fs';
 import {resolve} from 'node:path';
+import {Readable} from 'node:stream';
 import {expect, test} from 'vitest';
 import {configGet} from '../../../src/commands/config/get.ts';
 import {command} from '../../../src/commands/config/index.ts';
@@ -8,22 +9,23 @@ import {configProfileChange} from '../../../src/commands/config/profile.ts';
 import {configSet} from '../../../src/commands/config/set.ts';
 import type {Deps, GlobalFlags} from '../../../src/commands/deps.ts';
 import {asPlain, ExitStatus, renderError} from '../../../src/errors/index.ts';
-import {temporaryHome} from '../../config/fixture.ts';
+import {readConfig, temporaryHome} from '../../config/fixture.ts';
 
-type World = {env?: Record<string, string>; flags?: Partial<GlobalFlags>};
+type World = {env?: Record<string, string>; flags?: Partial<GlobalFlags>; stdin?: string};
 
 /** A home, and a function that types `bkp config …` in it. */
 function terminal() {
   const home = temporaryHome();
   return {
     home,
-    async type(words: readonly string[], {env = {}, flags = {}}: World = {}) {
+    async type(words: readonly string[], {env = {}, flags = {}, stdin = ''}: World = {}) {
       const said = {out: '', err: ''};
       let status: number | undefined;
       const deps = {
         home,
         env,
         flags: {color: false, ...flags},
+        stdin: Readable.from([Buffer.from(stdin)]),
         stdout: {write: (text: string) => (said.out += text)},
         stderr: {write: (text: string) => (said.err += text)},
         exitWith: (value: ExitStatus) => {
@@ -62,21 +64,31 @@ test('a value is set, got, listed and unset', async () => {
 
 test('list for people and for programs', async () => {
   const {type, home} = terminal();
-  const env = {BKP_BACKUP_COMPRESSION_THREADS: '2'};
+  const env = {BKP_BACKUP_COMPRESSION_THREADS: '2', BKP_BACKUP_LIMIT_UPLOAD: '10000kb'};
   expect(`\n${(await type(['list'], {env})).out.replaceAll(home.dir, '/home')}`).toBe(`
-key                         value
-source                      -
-cluster                     /home/cluster
-check                       quick
-backup.enabled              true
-backup.compression.level    1
-backup.compression.threads  2
+key                           value
+source                        -
+cluster                       /home/cluster
+check                         quick
+backup.object.store           -
+backup.object.store.lock      off
+backup.object.store.requests  4
+backup.limit.upload           10MB
+backup.limit.download         off
+backup.enabled                true
+backup.compression.level      1
+backup.compression.threads    2
 `);
   const lines = (await type(['list', '--format', 'json'], {env})).out.trim().split('\n');
   expect(lines.map((line) => JSON.parse(line))).toEqual([
     {key: 'source', value: null, origin: 'not set'},
     {key: 'cluster', value: home.clusterDir, origin: 'default'},
     {key: 'check', value: 'quick', origin: 'default'},
+    {key: 'backup.object.store', value: null, origin: 'not set'},
+    {key: 'backup.object.store.lock', value: 'off', origin: 'default'},
+    {key: 'backup.object.store.requests', value: 4, origin: 'default'},
+    {key: 'backup.limit.upload', value: '10MB', origin: 'environment BKP_BACKUP_LIMIT_UPLOAD'},
+    {key: 'backup.limit.download', value: 'off', origin: 'default'},
     {key: 'backup.enabled', value: true, origin: 'default'},
     {key: 'backup.compression.level', value: 1, origin: 'default'},
     {key: 'backup.compression.threads', value: 2, origin: 'environment BKP_BACKUP_COMPRESSION_THREADS'},
@@ -121,6 +133,64 @@ test('what a user sees of a wrong key, value or profile', async () => {
     'bkp: there is no profile "nosuch" (BAD_REQUEST)\n' +
       'next:  the profiles are default; make one with bkp config profile create NAME\n',
   );
+});
+
+const store = 's3::bucket=shop;region=eu;access_key_id=AKID7;secret_access_key=S3CRET;';
+
+test('the keys of a store are kept in the profile, and shown nowhere', async () => {
+  const {type, home} = terminal();
+  const shown = 's3::bucket=shop;region=eu;access_key_id=***;secret_access_key=***;';
+  const typed = await type(['set', 'backup.object.store', store]);
+  expect(typed.err).toBe(
+    `bkp: backup.object.store is ${shown} in profile default\n` +
+      "bkp: the secret in this command stands in the shell's history and in the list of processes; " +
+      'a file that BKP_STORE_FILE names, or what the AWS tools read, keeps it out of both\n',
+  );
+  expect(readConfig(home).profiles.default).toEqual({'backup.object.store': store});
+  expect(statSync(home.configFile).mode & 0o777).toBe(0o600);
+  const [got, listed, json] = [
+    await type(['get', 'backup.object.store']),
+    await type(['list', '--show-origin']),
+    await type(['list', '--format', 'json']),
+  ];
+  expect(got.out).toBe(`${shown}\n`);
+  expect(listed.out).toContain(shown);
+  expect(json.out).toContain(JSON.stringify(shown));
+  expect(JSON.stringify([typed, got, listed, json])).not.toMatch(/AKID7|S3CRET/);
+});
+
+test('a store is read from stdin, and then nothing is to be warned of', async () => {
+  const {type, home} = terminal();
+  const said = await type(['set', 'backup.object.store', '-'], {stdin: `${store}\n`});
+  expect(said.err.split('\n')).toEqual([expect.stringContaining('secret_access_key=***; in profile default'), '']);
+  expect(readConfig(home).profiles.default).toEqual({'backup.object.store': store});
+  const refused = await type(['set', 'backup.object.store', '-'], {stdin: 'x'.repeat(70_000)});
+  expect(refused.err).toMatch(/too large/);
+  expect((await type(['set', 'backup.object.store', '-'])).err).toMatch(/store: the text is empty/);
+  // For other settings it is a value as any other.
+  expect((await type(['set', 'check', '-'], {stdin: 'full'})).err).toMatch(/check cannot be "-"/);
+});
+
+test('a store that is refused is not repeated, wherever it comes from', async () => {
+  const {type} = terminal();
+  const broken = store.replace('region=eu;', 'regoin=eu;');
+  const errors = [
+    (await type(['set', 'backup.object.store', broken])).err,
+    (await type(['set', 'backup.object.store', '-'], {stdin: broken})).err,
+    (await type(['get', 'backup.object.store'], {env: {BKP_STORE: broken}})).err,
+    (await type(['list'], {flags: {store: broken}})).err,
+  ];
+  for (const error of errors)
+    expect(error).toMatch(/^bkp: store: setting 2 .*\n(cause: .*\n)?next: {2}did you mean region/);
+  expect(errors.join()).not.toMatch(/AKID7|S3CRET/);
+});
+
+test('list tells of a secret in --store', async () => {
+  const {type} = terminal();
+  expect((await type(['list'], {flags: {store}})).err).toMatch(
+    /^bkp: the secret in --store stands in the shell's history/,
+  );
+  expect((await type(['list'], {flags: {store: 's3://shop'}})).err).toBe('');
 });
 
 test('path prints where the file will be', async () => {
