@@ -39,7 +39,9 @@ export async function verifyBackups(
   tools: WorkTools & {vault: VaultReader},
   request: VerifyRequest,
 ): Promise<VerifyReport> {
-  const {vault, signal} = tools;
+  const {signal} = tools;
+  // What is checked is what lies in the store, never a copy of it.
+  const vault = tools.vault.withoutCopies();
   const live = await requireReadable(vault, request.collection);
   const names =
     request.backup === undefined ? live.backups : [findBackup(request.collection, live.backups, request.backup)];

@@ -1,4 +1,5 @@
 import type {Store} from '../stores/index.ts';
+import {CacheFile} from './cache-file.ts';
 import {ChunkTable, type Location} from './chunk-table.ts';
 import {isDamage} from './damage.ts';
 import {forgetDamage} from './distrust.ts';
@@ -32,13 +33,11 @@ export type Look = {
 };
 
 /**
- * Which chunk lies where: what the store's indexes say (a copy of them, `cacheFile`), and beside it the packs that no index
+ * Which chunk lies where: what the store's indexes say (a copy of them, kept in the cache file), and beside it the packs that no index
  * lists yet, by their own tables: ours, and those of writers that ended before their index.
  */
 export class ChunkIndex {
   readonly #store: Store;
-  readonly #cacheFile: string | undefined;
-  readonly #vaultId: string;
   #listed: ChunkTable;
   #unlisted: ChunkTable;
   /** Replaced by a rebuild; calls that began before it may still use them. */
@@ -53,12 +52,10 @@ export class ChunkIndex {
   /** Indexes that cannot be read, packs whose tables cannot be: told by `verify`. */
   readonly faults = new Map<string, Finding>();
 
-  /** Without `cacheFile` the copy lives as long as this object. Nothing is read from the store before it is needed. */
-  constructor(store: Store, vaultId: string, cacheFile?: string) {
+  /** Nothing is read from the store before it is needed. @param cache where the copy is kept; closed with this object */
+  constructor(store: Store, cache: CacheFile) {
     this.#store = store;
-    this.#vaultId = vaultId;
-    this.#cacheFile = cacheFile;
-    this.#listed = cacheFile === undefined ? ChunkTable.private() : ChunkTable.open(cacheFile, vaultId);
+    this.#listed = new ChunkTable(cache);
     this.#unlisted = ChunkTable.private();
   }
 
@@ -298,7 +295,7 @@ export class ChunkIndex {
    */
   async rebuild(): Promise<PacksInStore> {
     const old = this.#listed;
-    const fresh = new ChunkIndex(this.#store, this.#vaultId);
+    const fresh = new ChunkIndex(this.#store, CacheFile.private());
     const there = await fresh.takeIn(await fresh.look());
     this.#retired.push(this.#listed, this.#unlisted);
     this.#listed = fresh.#listed;
@@ -308,7 +305,7 @@ export class ChunkIndex {
     this.#distrusted = fresh.#distrusted;
     this.faults.clear();
     for (const [key, fault] of fresh.faults) this.faults.set(key, fault);
-    if (this.#cacheFile !== undefined) old.clear();
+    old.clear();
     return there;
   }
 

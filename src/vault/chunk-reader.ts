@@ -22,16 +22,21 @@ const baseCacheBytes = 12 * 1024 * 1024;
 /** Chunks that lie one after the other in one pack, or one chunk whose place is to be looked for. */
 type Group = {ids: ChunkId[]; locations: Location[]};
 
+export type ListCopies = {list(id: ChunkId): Uint8Array | undefined; keepList(id: ChunkId, bytes: Uint8Array): void};
+
 /** Reads chunks and streams. Every chunk is checked against its id. */
 export class ChunkReader {
   readonly #store: Store;
   readonly #index: ChunkIndex;
+  /** Copies of lists of chunk ids; absent: all is read from the store. */
+  readonly #lists: ListCopies | undefined;
   readonly #bases = new Map<ChunkId, Promise<Uint8Array>>();
   #basesBytes = 0;
 
-  constructor(store: Store, index: ChunkIndex) {
+  constructor(store: Store, index: ChunkIndex, lists?: ListCopies) {
     this.#store = store;
     this.#index = index;
+    this.#lists = lists;
   }
 
   /** The stream's bytes, chunk by chunk. @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` */
@@ -61,10 +66,24 @@ export class ChunkReader {
       return;
     }
     const lists = this.#ids({...recipe, depth: recipe.depth - 1}, recovery, signal);
-    for await (const list of this.#chunks(lists, recovery, signal)) {
+    for await (const list of this.#listChunks(lists, recovery, signal)) {
       if (list.length % idBytes !== 0) throw new BkpError('OBJECT_DAMAGED', 'a list of chunks ends within an id');
       yield* idsOfList(list);
     }
+  }
+
+  /** Chunks of lists. A copy is as good as what lies in the store: the list's id is its hash. */
+  #listChunks(ids: AsyncIterable<ChunkId>, recovery: Recovery, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const lists = this.#lists;
+    if (lists === undefined) return this.#chunks(ids, recovery, signal);
+    return inOrder(ids, groupsAtOnce, async (id) => {
+      signal?.throwIfAborted();
+      const kept = lists.list(id);
+      if (kept !== undefined) return kept;
+      const bytes = await this.#load(id, recovery);
+      lists.keepList(id, bytes);
+      return bytes;
+    });
   }
 
   async *#chunks(ids: AsyncIterable<ChunkId>, recovery: Recovery, signal?: AbortSignal): AsyncGenerator<Uint8Array> {

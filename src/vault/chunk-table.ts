@@ -1,5 +1,5 @@
-import type {DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync} from 'node:sqlite';
-import {openFile, openPrivate, removeFile} from './chunk-table-file.ts';
+import type {SQLInputValue, SQLOutputValue} from 'node:sqlite';
+import {CacheFile, type Row} from './cache-file.ts';
 import {type Entry, isEncoding, type PackListing} from './entry.ts';
 import {idBytes, readId, toBytes} from './hash.ts';
 import {breathe} from './in-order.ts';
@@ -9,74 +9,25 @@ import type {ChunkId, PackId} from './types.ts';
 /** Where one stored form of a chunk lies. */
 export type Location = Entry & {pack: PackId};
 
-type Row = Record<string, SQLOutputValue>;
-
 /** Rows inserted before the event loop gets its turn: a few milliseconds. */
 const rowsAtOnce = 2000;
 
-/**
- * What indexes say, in SQLite: which chunk lies where. A copy: it can be deleted at any time, and whatever goes wrong with its
- * file, the table goes on without it. A file is shared by the processes of a home.
- */
+/** What indexes say, in SQLite: which chunk lies where. A copy: it can be deleted at any time. */
 export class ChunkTable {
-  #db: DatabaseSync;
-  #statements = new Map<string, StatementSync>();
-  /** The file, as long as it is used. */
-  #file: string | undefined;
-  /** Grows when the file failed and the table began anew, empty: what was known before has to be read again. */
-  generation = 0;
+  readonly #file: CacheFile;
 
-  private constructor(db: DatabaseSync, file?: string) {
-    this.#db = db;
+  constructor(file: CacheFile) {
     this.#file = file;
   }
 
-  /** A table of our own, empty, gone when it is closed; large ones spill to a temporary file. */
+  /** A table of our own, empty, gone when it is closed. */
   static private(): ChunkTable {
-    return new ChunkTable(openPrivate());
+    return new ChunkTable(CacheFile.private());
   }
 
-  /**
-   * The table in `file`; one that is damaged, of another version or another vault is made anew. A file that cannot be
-   * used at all (no rights, a full disk) is done without: a cache is never a reason to fail.
-   */
-  static open(file: string, vaultId: string): ChunkTable {
-    try {
-      return new ChunkTable(openFile(file, vaultId), file);
-    } catch {
-      try {
-        removeFile(file);
-        return new ChunkTable(openFile(file, vaultId), file);
-      } catch {
-        return ChunkTable.private();
-      }
-    }
-  }
-
-  /** Does what it is given; if the file fails, once more with an empty table of our own. */
-  #safely<Result>(work: () => Result): Result {
-    try {
-      return work();
-    } catch (error) {
-      this.#abandon(error);
-      return work();
-    }
-  }
-
-  /** @throws the error, when there is no file whose fault it could be */
-  #abandon(error: unknown): void {
-    if (this.#file === undefined) throw error;
-    const file = this.#file;
-    this.#file = undefined;
-    this.#statements = new Map();
-    this.#db.close();
-    this.#db = openPrivate();
-    this.generation += 1;
-    try {
-      removeFile(file);
-    } catch {
-      // Then the next one to open it meets the same, and does without it too.
-    }
+  /** Grows when the file failed and the table began anew, empty: what was known before has to be read again. */
+  get generation(): number {
+    return this.#file.generation;
   }
 
   indexes(): Set<IndexId> {
@@ -112,7 +63,8 @@ export class ChunkTable {
   #addPack(index: IndexId, pack: PackListing): void {
     const packId = toBytes(pack.id);
     this.#run('INSERT OR IGNORE INTO packs (id, length) VALUES (?, ?)', packId, pack.lengthBytes);
-    const {number} = this.#prepare('SELECT number FROM packs WHERE id = ?').get(packId) as {number: number};
+    const [row] = this.#file.rows('SELECT number FROM packs WHERE id = ?', packId);
+    const {number} = row as {number: number};
     this.#run('INSERT OR IGNORE INTO listings VALUES (?, ?)', bytesOf(index), number);
     for (const {id: chunk, offset, storedBytes, plainBytes, encoding, base} of pack.entries) {
       const values = [
@@ -131,13 +83,11 @@ export class ChunkTable {
   /** Forgets an index, and the packs that no other index lists. */
   drop(index: IndexId): void {
     this.#change(() => {
-      const packs = this.#prepare('SELECT pack FROM listings WHERE index_id = ?').all(bytesOf(index)) as {
-        pack: number;
-      }[];
+      const packs = this.#file.rows('SELECT pack FROM listings WHERE index_id = ?', bytesOf(index)) as {pack: number}[];
       this.#run('DELETE FROM indexes WHERE id = ?', bytesOf(index));
       this.#run('DELETE FROM listings WHERE index_id = ?', bytesOf(index));
       for (const {pack} of packs) {
-        if (this.#prepare('SELECT 1 FROM listings WHERE pack = ?').get(pack) !== undefined) continue;
+        if (this.#file.rows('SELECT 1 FROM listings WHERE pack = ? LIMIT 1', pack).length > 0) continue;
         this.#run('DELETE FROM chunks WHERE pack = ?', pack);
         this.#run('DELETE FROM packs WHERE number = ?', pack);
       }
@@ -210,43 +160,19 @@ export class ChunkTable {
   }
 
   close(): void {
-    this.#statements.clear();
-    if (this.#db.isOpen) this.#db.close();
+    this.#file.close();
   }
 
   #all<Result>(sql: string, values: readonly SQLInputValue[], read: (row: Row) => Result): Result[] {
-    return this.#safely(() =>
-      this.#prepare(sql)
-        .all(...values)
-        .map(read),
-    );
+    return this.#file.all(sql, values, read);
   }
 
   #change(work: () => void): void {
-    this.#safely(() => {
-      this.#db.exec('BEGIN IMMEDIATE');
-      try {
-        work();
-        this.#db.exec('COMMIT');
-      } catch (error) {
-        // SQLite has rolled back by itself after some errors.
-        if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-        throw error;
-      }
-    });
+    this.#file.change(work);
   }
 
   #run(sql: string, ...values: SQLInputValue[]): void {
-    this.#prepare(sql).run(...values);
-  }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#db.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
+    this.#file.run(sql, ...values);
   }
 }
 

@@ -11,7 +11,12 @@ export const sealDocument = (document: JsonValue) => seal('document', toJson(doc
 
 /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
 export async function readManifest(store: Store, key: Key): Promise<Manifest> {
-  const manifest = fromJson(await unseal('manifest', await store.get(key), key), key) as Manifest;
+  return parseManifest(await store.get(key), key);
+}
+
+/** @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` */
+export async function parseManifest(sealed: Uint8Array, key: Key): Promise<Manifest> {
+  const manifest = fromJson(await unseal('manifest', sealed, key), key) as Manifest;
   const isManifest =
     typeof manifest?.kind === 'string' && Array.isArray(manifest.streams) && manifest.streams.every(isRecipe);
   if (!isManifest) throw damaged(key, 'it is not a manifest');
@@ -20,7 +25,12 @@ export async function readManifest(store: Store, key: Key): Promise<Manifest> {
 
 /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
 export async function readDocument(store: Store, key: Key): Promise<JsonValue> {
-  return fromJson(await unseal('document', await store.get(key), key), key);
+  return parseDocument(await store.get(key), key);
+}
+
+/** @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` */
+export async function parseDocument(sealed: Uint8Array, key: Key): Promise<JsonValue> {
+  return fromJson(await unseal('document', sealed, key), key);
 }
 
 const toJson = (value: unknown) => Buffer.from(JSON.stringify(value));

@@ -1,4 +1,4 @@
-import type {Key} from '../stores/index.ts';
+import type {Key, Traffic} from '../stores/index.ts';
 
 /** BLAKE3-256 of a chunk's plain bytes, 64 hex digits. */
 export type ChunkId = string & {readonly brand: 'ChunkId'};
@@ -66,9 +66,15 @@ export interface VaultReader {
 
   /** Keys below `prefix` (ends in `/`), sorted. */
   keys(prefix: string): AsyncIterable<Key>;
-  /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` (a newer format) */
+  /**
+   * From a local copy, when `keys` or the beginning of a writer showed less than a minute ago the very version that was copied.
+   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` (a newer format)
+   */
   document(key: Key): Promise<JsonValue>;
+  /** As `document`. */
   manifest(key: Key): Promise<Manifest>;
+  /** The same vault, every manifest and document read from the store: for whoever wants to know what lies there. */
+  withoutCopies(): VaultReader;
 
   /** The stream's chunks in order, each checked against its id, a few fetched ahead. */
   read(recipe: Recipe, options?: {signal?: AbortSignal}): AsyncIterable<Uint8Array>;
@@ -145,6 +151,8 @@ export interface Vault extends VaultReader {
    * @throws BkpError `VAULT_LOCKED`
    */
   collector(lease: LeaseSubject, options?: {signal?: AbortSignal; waitMs?: number}): Promise<VaultCollector>;
+  /** What went to the store's server and came from it since the vault was opened; undefined when it has none. */
+  traffic(): Traffic | undefined;
   /** Closes the local cache; the vault must not be used afterwards. */
   close(): void;
 }

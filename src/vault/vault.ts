@@ -1,5 +1,6 @@
 import {randomBytes} from 'node:crypto';
-import type {Key, Store} from '../stores/index.ts';
+import type {Key, Store, Traffic} from '../stores/index.ts';
+import {CacheFile} from './cache-file.ts';
 import {ChunkIndex} from './chunk-index.ts';
 import {ChunkReader} from './chunk-reader.ts';
 import {type Clock, systemClock} from './clock.ts';
@@ -7,12 +8,14 @@ import {Closure} from './closure.ts';
 import {Collector} from './collector.ts';
 import {createHeader, noVault, readHeader} from './header.ts';
 import {type Host, thisHost} from './host.ts';
+import {KeptObjects} from './kept-objects.ts';
 import type {LeaseDeps} from './lease.ts';
 import {type AcquireOptions, acquireLease} from './lease-acquire.ts';
 import type {LeaseMode} from './lease-content.ts';
 import {listLeases} from './lease-objects.ts';
 import {lookBeforePut} from './look-before-put.ts';
 import {readDocument, readManifest} from './manifest.ts';
+import {ObjectReader} from './object-reader.ts';
 import type {
   ChunkId,
   Finding,
@@ -22,16 +25,18 @@ import type {
   Recipe,
   Vault,
   VaultCollector,
+  VaultReader,
   VaultWriter,
 } from './types.ts';
 import {type VerifyOptions, verify} from './verify.ts';
+import {Versions} from './versions.ts';
 import {Writer} from './writer.ts';
 
 export type VaultOptions = {
   store: Store;
   /** Make the vault when the store is empty. Default false: a store without a vault is `VAULT_ABSENT`. */
   create?: boolean;
-  /** Where the copy of the index is kept between runs; may be deleted at any time. Absent: read from the store, once for each opening. */
+  /** Where copies of the index, of manifests and documents are kept between runs; may be deleted at any time. Absent: read from the store, once for each opening. */
   cacheFile?: string;
   /** zstd level of new chunks. Default 1: level 3 takes 40 % more time for a ninth less of a shop’s rows. */
   compressionLevel?: number;
@@ -67,7 +72,6 @@ const settingsOf = (options: VaultOptions): Settings => ({
  * @throws BkpError `VAULT_ABSENT` | `STORE_REFUSED` (something foreign, a newer format) | `OBJECT_DAMAGED` (bkp.json)
  */
 export async function openVault(options: VaultOptions): Promise<Vault> {
-  const {cacheFile} = options;
   const clock = options.clock ?? systemClock;
   const randomId = options.randomId ?? (() => randomBytes(16).toString('hex'));
   const header =
@@ -75,14 +79,14 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     (options.create ? await createHeader(options.store, randomId(), clock) : undefined);
   if (header === undefined) throw noVault(options.store);
   const store = header.conditionalWrites ? options.store : lookBeforePut(options.store);
-  const index = new ChunkIndex(store, header.id, cacheFile);
+  const cache = options.cacheFile === undefined ? CacheFile.private() : CacheFile.open(options.cacheFile, header.id);
   const leases: LeaseDeps = {
     store,
     clock,
     host: options.host ?? thisHost(),
     randomId,
   };
-  return new OpenVault(header.id, index, leases, settingsOf(options));
+  return new OpenVault(header.id, cache, leases, settingsOf(options));
 }
 
 class OpenVault implements Vault {
@@ -90,30 +94,62 @@ class OpenVault implements Vault {
   readonly store: string;
   readonly #store: Store;
   readonly #index: ChunkIndex;
+  readonly #kept: KeptObjects;
+  readonly #versions: Versions;
+  readonly #objects: ObjectReader;
+  /** Takes lists of chunk ids from their copies. */
   readonly #reader: ChunkReader;
+  /** Reads all from the store: for who decides what is whole, and what may go. */
+  readonly #strictReader: ChunkReader;
   readonly #leases: LeaseDeps;
   readonly #settings: Settings;
 
-  constructor(id: string, index: ChunkIndex, leases: LeaseDeps, settings: Settings) {
+  constructor(id: string, cache: CacheFile, leases: LeaseDeps, settings: Settings) {
+    const {store, clock} = leases;
     this.id = id;
-    this.store = leases.store.description;
-    this.#store = leases.store;
-    this.#index = index;
-    this.#reader = new ChunkReader(leases.store, index);
+    this.store = store.description;
+    this.#store = store;
+    this.#index = new ChunkIndex(store, cache);
+    this.#kept = new KeptObjects(cache);
+    this.#versions = new Versions(clock, {areGiven: store.traffic !== undefined});
+    this.#objects = new ObjectReader(store, this.#kept, this.#versions);
+    this.#strictReader = new ChunkReader(store, this.#index);
+    this.#reader = this.#versions.areGiven ? new ChunkReader(store, this.#index, this.#kept) : this.#strictReader;
     this.#leases = leases;
     this.#settings = settings;
   }
 
   async *keys(prefix: string): AsyncIterable<Key> {
-    for await (const {key} of this.#store.list(prefix)) yield key;
+    const seen = new Set<Key>();
+    for await (const facts of this.#store.list(prefix)) {
+      seen.add(facts.key);
+      this.#versions.remember(facts);
+      yield facts.key;
+    }
+    this.#versions.forgetUnseen(prefix, seen);
   }
 
   document(key: Key): Promise<JsonValue> {
-    return readDocument(this.#store, key);
+    return this.#objects.document(key);
   }
 
   manifest(key: Key): Promise<Manifest> {
-    return readManifest(this.#store, key);
+    return this.#objects.manifest(key);
+  }
+
+  withoutCopies(): VaultReader {
+    return {
+      id: this.id,
+      store: this.store,
+      keys: (prefix) => this.keys(prefix),
+      document: (key) => readDocument(this.#store, key),
+      manifest: (key) => readManifest(this.#store, key),
+      withoutCopies: () => this.withoutCopies(),
+      read: (recipe, options) => this.read(recipe, options),
+      chunkIds: (recipe) => this.chunkIds(recipe),
+      storedBytes: (recipes) => this.storedBytes(recipes),
+      verify: (recipes, options) => this.verify(recipes, options),
+    };
   }
 
   read(recipe: Recipe, {signal}: {signal?: AbortSignal} = {}): AsyncIterable<Uint8Array> {
@@ -141,7 +177,7 @@ class OpenVault implements Vault {
   }
 
   verify(recipes: readonly Recipe[], options: VerifyOptions): Promise<readonly Finding[]> {
-    return verify({store: this.#store, index: this.#index, reader: this.#reader}, recipes, options);
+    return verify({store: this.#store, index: this.#index, reader: this.#strictReader}, recipes, options);
   }
 
   async writer(subject: LeaseSubject, {signal}: {signal?: AbortSignal} = {}): Promise<VaultWriter> {
@@ -149,7 +185,9 @@ class OpenVault implements Vault {
     const {lease, found} = await acquireLease(this.#leases, this.#acquisition('writer', subject, {signal}), look);
     try {
       // Under the lease no collector moves anything, so what is seen now stays. Listed again when somebody was waited for.
-      await this.#index.takeIn(found ?? (await lease.look(look)));
+      const seen = found ?? (await lease.look(look));
+      for (const facts of seen.listing.named) this.#versions.remember(facts);
+      await this.#index.takeIn(seen);
     } catch (error) {
       await lease.release();
       throw error;
@@ -159,6 +197,7 @@ class OpenVault implements Vault {
       store: this.#store,
       index: this.#index,
       reader: this.#reader,
+      kept: this.#versions.areGiven ? this.#kept : undefined,
       lease,
       compressionLevel,
       encodesAtOnce,
@@ -174,7 +213,7 @@ class OpenVault implements Vault {
     const look = async () => ({leases: await listLeases(this.#store)});
     const {lease} = await acquireLease(this.#leases, acquisition, look);
     const {graceMs} = this.#settings;
-    return new Collector({store: this.#store, index: this.#index, reader: this.#reader, lease, graceMs});
+    return new Collector({store: this.#store, index: this.#index, reader: this.#strictReader, lease, graceMs});
   }
 
   #acquisition(
@@ -183,6 +222,10 @@ class OpenVault implements Vault {
     {signal, waitMs = this.#settings.lockWaitMs}: {signal: AbortSignal | undefined; waitMs?: number | undefined},
   ): AcquireOptions {
     return {mode, subject, waitMs, ...(signal === undefined ? {} : {signal})};
+  }
+
+  traffic(): Traffic | undefined {
+    return this.#store.traffic?.();
   }
 
   close(): void {

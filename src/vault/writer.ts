@@ -7,6 +7,7 @@ import {type Base, decodeChunk, encodeChunk} from './codec.ts';
 import {damaged} from './damage.ts';
 import {chunkId} from './hash.ts';
 import {inOrder} from './in-order.ts';
+import type {KeptObjects} from './kept-objects.ts';
 import {isManifestKey, isNamedKey, packKey} from './key.ts';
 import type {Lease} from './lease.ts';
 import {maxChunkBytes} from './limits.ts';
@@ -19,6 +20,8 @@ export type WriterDeps = {
   store: Store;
   index: ChunkIndex;
   reader: ChunkReader;
+  /** Absent where copies spare nothing: a store without versions. */
+  kept: KeptObjects | undefined;
   lease: Lease;
   compressionLevel: number;
   /** Chunks that are compressed at once. */
@@ -72,6 +75,7 @@ export class Writer implements VaultWriter {
   async #storeList(list: Uint8Array): Promise<ChunkId> {
     const encoded = await this.#encode({bytes: list});
     await this.#take(encoded);
+    this.#deps.kept?.keepList(encoded.id, list);
     return encoded.id;
   }
 
@@ -151,6 +155,7 @@ export class Writer implements VaultWriter {
       throw error;
     }
     if (Buffer.compare(await store.get(key), sealed) !== 0) throw damaged(key, 'it is not what was just written');
+    this.#deps.kept?.keepObject(key, sealed);
     this.stats.storedBytes += sealed.length;
     return 'written';
   }
@@ -192,7 +197,10 @@ export class Writer implements VaultWriter {
     await this.#deps.lease.confirm();
     const sealed = await sealDocument(document);
     const outcome = await this.#deps.store.put(key, sealed, {ifAbsent: true});
-    if (outcome === 'written') this.stats.storedBytes += sealed.length;
+    if (outcome === 'written') {
+      this.#deps.kept?.keepObject(key, sealed);
+      this.stats.storedBytes += sealed.length;
+    }
     return outcome;
   }
 

@@ -1,4 +1,5 @@
-import type {Store} from '../../src/stores/index.ts';
+import {createHash} from 'node:crypto';
+import type {ObjectFacts, Store} from '../../src/stores/index.ts';
 import {openMemoryStore} from '../../src/stores/index.ts';
 import {
   type Clock,
@@ -82,6 +83,33 @@ export const open = (store: Store, options: Partial<VaultOptions> = {}): Promise
   openVault({store, create: true, ...options});
 
 export const newStore = () => openMemoryStore();
+
+/** What a server of S3's kind tells of its objects: their MD5 as the version. `reads` are the keys that were fetched. */
+export function serverStore(inner: Store = newStore()): Store & {reads: string[]} {
+  const reads: string[] = [];
+  const versioned = async (facts: ObjectFacts): Promise<ObjectFacts> => ({
+    ...facts,
+    version: createHash('md5')
+      .update(await inner.get(facts.key))
+      .digest('hex'),
+  });
+  return {
+    ...inner,
+    reads,
+    traffic: () => ({requests: {}, sentBytes: 0, receivedBytes: 0}),
+    get: async (key, range) => {
+      reads.push(key);
+      return inner.get(key, range);
+    },
+    async *list(prefix) {
+      for await (const facts of inner.list(prefix)) yield versioned(facts);
+    },
+    stat: async (key) => {
+      const facts = await inner.stat(key);
+      return facts && versioned(facts);
+    },
+  };
+}
 
 export const manifestKey = (name: string) => `.backups/collections/shop/${name}/manifest`;
 

@@ -2,7 +2,7 @@ import {mkdirSync, rmSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 /** How long another process of ours may hold the file. */
 const busyTimeoutMs = 20_000;
@@ -18,16 +18,19 @@ const schema = `
   ) WITHOUT ROWID;
   CREATE INDEX chunks_of_pack ON chunks (pack, offset);
   CREATE INDEX listings_of_pack ON listings (pack);
+  CREATE TABLE objects (
+    key TEXT PRIMARY KEY, version TEXT NOT NULL, size INTEGER NOT NULL, checksum BLOB NOT NULL, bytes BLOB NOT NULL
+  );
 `;
 
-/** An empty table in a temporary file of SQLite's own, which goes with its connection. */
+/** Empty, in a temporary file of SQLite's own, which goes with its connection. */
 export function openPrivate(): DatabaseSync {
   const db = new DatabaseSync('');
   db.exec(schema);
   return db;
 }
 
-/** The table in `file`, made when there is none. @throws when the file is not the cache of this vault */
+/** The cache in `file`, made when there is none. @throws when the file is not the cache of this vault */
 export function openFile(file: string, vaultId: string): DatabaseSync {
   mkdirSync(dirname(file), {recursive: true});
   const db = new DatabaseSync(file, {timeout: busyTimeoutMs});
