@@ -27,8 +27,10 @@ export type Bench = {
 };
 
 export function inProcess(place: {
-  cluster: string;
   database: string;
+  /** A directory; or whatever `openStore` opens. */
+  cluster?: string;
+  openStore?: () => Promise<Store>;
   store?: (store: Store) => Store;
   notice?: (text: string) => void;
 }): Bench {
@@ -38,8 +40,13 @@ export function inProcess(place: {
     progress: () => {},
     notice: place.notice ?? (() => {}),
   });
+  const openPlace = async () => {
+    if (place.openStore !== undefined) return place.openStore();
+    if (place.cluster === undefined) throw new Error('neither a cluster nor a store');
+    return openDirectoryStore({root: place.cluster, create: true});
+  };
   const vault = async <T>(use: (vault: Vault) => Promise<T>): Promise<T> => {
-    const store = await openDirectoryStore({root: place.cluster, create: true});
+    const store = await openPlace();
     const opened = await openVault({store: place.store?.(store) ?? store, create: true, compressionLevel: 1});
     try {
       return await use(opened);

@@ -1,0 +1,87 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {onTestFinished} from 'vitest';
+import {createCollection} from '../../src/collections/index.ts';
+import type {Store} from '../../src/stores/index.ts';
+import {type Bench, inProcess} from '../helpers/in-process.ts';
+import {expectSame} from '../helpers/sqlite-compare.ts';
+
+/** A database to back up, and the collection `shop` of its tables. */
+export type Shop = {
+  database: string;
+  exec: (sql: string) => void;
+  /** Backups of it in that store; opened anew for each piece of work, as each of bkp's processes does. */
+  at: (openStore: () => Promise<Store>) => Bench & {
+    create: () => Promise<void>;
+    /** Restores into a new database and compares every value with the shop's, or with a copy's from `keepCopy`. */
+    expectRestored: (wanted?: {copy?: string; point?: string}) => Promise<void>;
+  };
+  /** The database as it is now, in a file of its own. */
+  keepCopy: () => string;
+};
+
+const tables = ['orders', 'notes'];
+
+/** @param mebibytes of rows that do not compress, in two tables */
+export function openShop(mebibytes: number): Shop {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-shop-'));
+  onTestFinished(() => rmSync(folder, {recursive: true, force: true, maxRetries: 20, retryDelay: 100}));
+  const database = join(folder, 'shop.db');
+  const exec = (sql: string) => {
+    const db = new DatabaseSync(database);
+    try {
+      db.exec(sql);
+    } finally {
+      db.close();
+    }
+  };
+  exec(`
+    PRAGMA journal_mode = WAL;
+    CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, scan BLOB);
+    CREATE INDEX orders_by_customer ON orders (customer);
+    CREATE TABLE notes (name TEXT PRIMARY KEY, text TEXT);
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${mebibytes * 64})
+    INSERT INTO orders SELECT i, 'customer ' || i % 100, randomblob(16 * 1024) FROM n;
+    INSERT INTO notes SELECT 'note ' || id, hex(substr(scan, 1, 100)) FROM orders;
+  `);
+  let files = 0;
+  const keepCopy = () => {
+    const copy = join(folder, `copy-${++files}.db`);
+    exec(`VACUUM INTO '${copy}'`);
+    return copy;
+  };
+  const at: Shop['at'] = (openStore) => {
+    const bench = inProcess({database, openStore});
+    return {
+      ...bench,
+      create: () =>
+        bench.vault(async (vault) => {
+          await createCollection(
+            {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
+            {
+              name: 'shop',
+              members: {kind: 'tables', tables},
+              settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
+              ifNotExists: false,
+            },
+          );
+        }),
+      expectRestored: async ({copy = database, point} = {}) => {
+        const target = join(folder, `restored-${++files}.db`);
+        await bench.restore('shop', target, point);
+        expectSame(target, copy, tables);
+      },
+    };
+  };
+  return {database, exec, at, keepCopy};
+}
+
+/** About a hundredth of the rows, and rows that come and go. */
+export const someChanges = `
+  UPDATE orders SET scan = randomblob(16 * 1024) WHERE id % 100 = 7;
+  DELETE FROM orders WHERE id % 500 = 11;
+  INSERT INTO orders (customer, scan) VALUES ('new', randomblob(1000));
+  UPDATE notes SET text = 'changed' WHERE name LIKE '%99';
+`;
