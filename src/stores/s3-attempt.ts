@@ -29,6 +29,9 @@ export class Attempt {
   /** The answer's headers, lower case; undefined until there is an answer. */
   headers: Readonly<Record<string, string>> | undefined;
 
+  /** What the request carried that no error may repeat: key id and session token. */
+  readonly secrets: string[] = [];
+
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #startedAtMs = performance.now();

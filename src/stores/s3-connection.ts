@@ -3,7 +3,7 @@ import {BkpError} from '../errors/index.ts';
 import {Attempt} from './s3-attempt.ts';
 import {realClock} from './s3-clock.ts';
 import {type CallFacts, s3Error} from './s3-errors.ts';
-import {type Failure, type FailureKind, failureOf, WrongAnswer} from './s3-failure.ts';
+import {type Failure, type FailureKind, failureOf, WrongAnswer, withoutSecrets} from './s3-failure.ts';
 import {type HandedOn, makeAgents, S3Http} from './s3-http.ts';
 import {
   defaultRequestsAtOnce,
@@ -48,6 +48,8 @@ export class S3Connection {
   readonly #slots: Slots;
   readonly #download: Pace;
   readonly #requests: Record<string, number> = {};
+  /** No error repeats them. */
+  readonly #secrets: Set<string>;
   #sentBytes = 0;
   #receivedBytes = 0;
   #known = false;
@@ -66,6 +68,7 @@ export class S3Connection {
       endpoint: options.endpoint,
       caCertFile: options.caCertFile,
     };
+    this.#secrets = new Set(Object.values(options.credentials ?? {}));
     this.#timeouts = {...defaultTimeouts, ...options.timeouts};
     this.#signal = options.signal;
     this.#slots = new Slots(this.requestsAtOnce);
@@ -132,6 +135,7 @@ export class S3Connection {
               throw error;
             } finally {
               attempt.end();
+              for (const secret of attempt.secrets) this.#secrets.add(secret);
               this.#known ||= attempt.headers !== undefined;
               this.#sentBytes += attempt.sentBytes;
               this.#receivedBytes += attempt.receivedBytes;
@@ -159,7 +163,8 @@ export class S3Connection {
   }
 
   error(failure: Failure, what: Call): BkpError {
-    return s3Error(failure, {...this.#facts, ...what});
+    const message = withoutSecrets(failure.message, this.#secrets);
+    return s3Error({...failure, message}, {...this.#facts, ...what});
   }
 
   /** Counts a piece of a body that came, and waits as long as the limit asks for. */

@@ -120,6 +120,9 @@ const retainedWords = /WORM|object.?lock|retention|legal.?hold/i;
 /** How the SDK says that an answer is no XML of S3's. */
 const unparsed = /XML parse error|Deserialization error/;
 
+/** Anything else in the place of a name is text of whoever answered. */
+const isName = /^[A-Za-z0-9_.-]{1,64}$/;
+
 const foreignAnswer = 'not an answer of S3';
 
 type ThrownFacts = {
@@ -137,7 +140,8 @@ export function failureOf(error: unknown, headers: Readonly<Record<string, strin
   const code = systemCode(error) ?? (Array.isArray(thrown.errors) ? systemCode(thrown.errors[0]) : undefined);
   const {httpStatusCode: status, requestId} = thrown.$metadata ?? {};
   const isForeign = status !== undefined && unparsed.test(String(thrown.message));
-  const name = isForeign ? foreignAnswer : String(status === undefined ? (code ?? thrown.name) : thrown.name);
+  const given = String(status === undefined ? (code ?? thrown.name) : thrown.name);
+  const name = isForeign ? foreignAnswer : isName.test(given) ? given : 'Error';
   const message = isForeign ? 'is a proxy or a login page in between?' : messageOf(thrown, name);
   const serverTimeMs = Date.parse(headers.date ?? '');
   const retryAfterMs = Number(headers['retry-after']) * 1000;
@@ -212,9 +216,14 @@ function messageOf({message}: ThrownFacts, name: string): string {
 /** `the region 'eu' is wrong; expecting 'us-east-1'`, in any server's quotes. */
 const expectedRegion = (message: string) => /expecting ['"‘]?([a-z0-9-]+)/i.exec(message)?.[1];
 
-/** Key ids, signatures and tokens that a server may repeat in its message. */
-export function withoutSecrets(text: string): string {
-  return text
+/**
+ * Key ids, signatures and tokens that a server may repeat in its message are taken out.
+ * @param known those of this connection, however they look
+ */
+export function withoutSecrets(text: string, known: Iterable<string> = []): string {
+  let left = text;
+  for (const secret of known) if (secret !== '') left = left.replaceAll(secret, '…');
+  return left
     .replace(/\b(AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b/g, '…')
     .replace(/(Credential|Signature|X-Amz-[A-Za-z-]*(?:Token|Signature|Credential))\s*[=:]\s*[^\s,&;]+/gi, '$1=…')
     .replace(/\b[0-9a-f]{64}\b/g, '…');

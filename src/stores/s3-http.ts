@@ -52,6 +52,7 @@ export class S3Http {
   /** @param options.attempt handed through by the SDK as it is */
   handle(request: SignedRequest, {attempt}: HandedOn = {}): Promise<Answer> {
     assert(attempt !== undefined, 'a request is sent by an attempt');
+    attempt.secrets.push(...secretsIn(request.headers));
     const {promise, resolve, reject} = Promise.withResolvers<Answer>();
     const secure = request.protocol === 'https:';
     const sender = (secure ? https : http).request({
@@ -118,6 +119,11 @@ export class S3Http {
     attempt.uploaded();
     sender.end();
   }
+}
+
+/** Credentials of the AWS default chain are seen here first. */
+function secretsIn({authorization = '', 'x-amz-security-token': token = ''}: Record<string, string>): string[] {
+  return [/Credential=([^/]+)\//.exec(authorization)?.[1] ?? '', token].filter((secret) => secret !== '');
 }
 
 /** @returns false when there is an answer already, so that the body is not wanted */

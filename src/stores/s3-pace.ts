@@ -40,7 +40,8 @@ export class Pace {
     for (;;) {
       const rate = this.#pay();
       if (rate === undefined) return;
-      if (this.#owedBytes <= 0) {
+      // A rest below one byte is the rounding of fractions.
+      if (this.#owedBytes < 1) {
         this.#owedBytes += bytes;
         return;
       }

@@ -1,6 +1,7 @@
 import type {IncomingMessage} from 'node:http';
 import type {HeadObjectCommandOutput} from '@aws-sdk/client-s3';
 import {by, ExpectedFailure, type S3Connection} from './s3-connection.ts';
+import {WrongAnswer} from './s3-failure.ts';
 import {contentRange} from './s3-get.ts';
 import {versionOf} from './s3-list.ts';
 import type {Key, ObjectFacts} from './store.ts';
@@ -21,6 +22,10 @@ export async function statObject(connection: S3Connection, key: Key, path: strin
         const output = await connection.client.send(command, by(attempt));
         const body = output.Body as unknown as IncomingMessage;
         const range = contentRange(output.ContentRange);
+        if (output.ETag === undefined) {
+          body.destroy();
+          throw new WrongAnswer('the answer has no ETag: is a proxy or a login page in between?');
+        }
         // A server that knows no ranges sends it all: not wanted.
         if (range === undefined) body.destroy();
         else for await (const piece of body) await connection.received(piece.length, attempt);

@@ -1,27 +1,6 @@
-import {afterEach, describe, expect, test} from 'vitest';
-import {openS3Store, type S3StoreOptions} from '../../src/stores/index.ts';
-import {type FakeS3, type FakeS3Options, startFakeS3} from '../helpers/fake-s3.ts';
+import {describe, expect, test} from 'vitest';
 import {storeContract} from './contract.ts';
-
-const started: FakeS3[] = [];
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((fake) => fake.close()));
-});
-
-async function fake(options: FakeS3Options = {}): Promise<FakeS3> {
-  const server = await startFakeS3(options);
-  started.push(server);
-  return server;
-}
-
-const open = (server: FakeS3, more: Partial<S3StoreOptions> = {}) =>
-  openS3Store({
-    bucket: server.bucket,
-    endpoint: server.endpoint,
-    root: '',
-    credentials: {accessKeyId: 'key', secretAccessKey: 'secret'},
-    ...more,
-  });
+import {fakeServer as fake, storeOn as open} from './s3-fixture.ts';
 
 describe('the contract, at the top of a bucket', () => storeContract(async () => open(await fake())));
 
