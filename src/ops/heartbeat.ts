@@ -1,6 +1,6 @@
 import {asPlain} from '../errors/index.ts';
 import type {Journal} from './journal.ts';
-import type {Operation, Progress} from './operation.ts';
+import type {Limits, Operation, Progress} from './operation.ts';
 import {rateMeter} from './progress.ts';
 
 /** Often enough to look alive on a terminal and to stop soon after a cancel, too seldom to be felt by the work. */
@@ -9,12 +9,14 @@ const beatEveryMs = 300;
 export type Heartbeat = {
   /** Keeps the figures for the next beat; costs nothing. */
   progress(progress: Progress): void;
+  /** What the last beat heard of a throttle. */
+  limits(): Limits | undefined;
   /** Writes the last figures and ends. */
   stop(): void;
 };
 
 /**
- * Writes progress into the journal a few times a second, and looks for a cancel there. A journal that cannot be written
+ * Writes progress into the journal a few times a second, and looks for a cancel and a throttle there. A journal that cannot be written
  * is no reason to stop the work; it is tried again with the next beat.
  */
 export function startHeartbeat(
@@ -24,11 +26,14 @@ export function startHeartbeat(
 ): Heartbeat {
   const measure = rateMeter();
   let latest: Progress = operation.progress;
+  let limits = operation.limits;
   let failing = false;
 
   const beat = () => {
     try {
-      if (journal.report(operation.number, measure(latest, performance.now())).cancelRequested) cancel();
+      const heard = journal.report(operation.number, measure(latest, performance.now()));
+      limits = heard.limits ?? limits;
+      if (heard.cancelRequested) cancel();
       if (failing) log('the journal can be written again');
       failing = false;
     } catch (error) {
@@ -42,6 +47,7 @@ export function startHeartbeat(
     progress(progress) {
       latest = progress;
     },
+    limits: () => limits,
     stop() {
       clearInterval(timer);
       beat();

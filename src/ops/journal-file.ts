@@ -46,6 +46,8 @@ const steps: readonly string[] = [
   CREATE UNIQUE INDEX one_open ON operation (subject) WHERE state <> 'done' AND shared = 0;
   CREATE INDEX open_ones ON operation (number) WHERE state <> 'done';
   CREATE INDEX by_kind ON operation (kind, number);`,
+  // JSON of the type Limits; NULL as long as nobody has throttled it.
+  'ALTER TABLE operation ADD COLUMN limits TEXT',
 ];
 
 /** How long one statement waits for other processes; they hold the journal for milliseconds. */

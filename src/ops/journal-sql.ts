@@ -23,6 +23,9 @@ export const sql = {
       outcome = iif(state = 'queued', :outcome, NULL),
       state = iif(state = 'queued', 'done', state)
     WHERE number = :number AND state <> 'done' RETURNING *`,
+  // json_patch as of RFC 7396: a null in the change takes that bound away, what the change does not name stays.
+  throttle: `UPDATE operation SET limits = json_patch(coalesce(limits, :before), :change)
+    WHERE number = :number AND state <> 'done' RETURNING *`,
   forget: "DELETE FROM operation WHERE number = :number AND state = 'done' RETURNING *",
   assign: `UPDATE operation SET
       worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space

@@ -6,13 +6,21 @@ import {guarded} from './journal-errors.ts';
 import {openJournalFile} from './journal-file.ts';
 import {sql} from './journal-sql.ts';
 import {kindsUnder, type OperationRef} from './kinds.ts';
-import type {NewOperation, Operation, OperationKind, OperationNumber, OperationOutcome} from './operation.ts';
+import type {
+  Limits,
+  LimitsChange,
+  NewOperation,
+  Operation,
+  OperationKind,
+  OperationNumber,
+  OperationOutcome,
+} from './operation.ts';
 import {failure} from './outcome.ts';
 import {pageWindow} from './paging.ts';
 import type {Processes} from './processes.ts';
 import {type MeasuredProgress, percentOf} from './progress.ts';
-import {busy, notFound, unfinished} from './refusals.ts';
-import {logFileOf, operationOf, type Row} from './row.ts';
+import {busy, ended, notFound, unfinished} from './refusals.ts';
+import {limitsOf, logFileOf, operationOf, type Row} from './row.ts';
 
 export type JournalOptions = {
   /** The SQLite file; made, with its folder, when it is not there. */
@@ -68,6 +76,14 @@ export type Journal = {
    */
   requestCancel(number: OperationNumber): void;
   /**
+   * Bounds what an open operation sends to object stores and fetches from them. Its worker hears of it with its next report.
+   * @param options.before the bounds that the operation began with: they stay where `change` names nothing, as long as
+   *   nobody has throttled it
+   * @returns the operation with the bounds that hold now
+   * @throws BkpError `PRECONDITION` when it is done | `OPERATION_NOT_FOUND`
+   */
+  throttle(number: OperationNumber, options: {change: LimitsChange; before: Limits}): Operation;
+  /**
    * Removes a done operation and its log file. Its number is not given again.
    * @throws BkpError `PRECONDITION` while it is open | `OPERATION_NOT_FOUND`
    */
@@ -78,9 +94,9 @@ export type Journal = {
   claim(number: OperationNumber): Operation | undefined;
   /**
    * Heartbeat and progress in one. A lower percent than before is ignored.
-   * @returns whether the work must stop: cancelled, or no longer running as far as others know
+   * @returns whether the work must stop (cancelled, or no longer running as far as others know), and what a throttle said
    */
-  report(number: OperationNumber, progress: MeasuredProgress): {cancelRequested: boolean};
+  report(number: OperationNumber, progress: MeasuredProgress): {cancelRequested: boolean; limits?: Limits};
   /** @returns false when it was done already, or forgotten: the first outcome stays */
   finish(number: OperationNumber, outcome: OperationOutcome): boolean;
   /**
@@ -163,6 +179,14 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
       if (asked === undefined) journal.get(number);
     },
 
+    throttle(number, {change, before}) {
+      reapAll();
+      const values = {number, change: JSON.stringify(change), before: JSON.stringify(before)};
+      const [throttled] = operations(rows(sql.throttle, values));
+      if (throttled === undefined) throw ended(journal.get(number));
+      return throttled;
+    },
+
     forget(number) {
       reapAll();
       const [forgotten] = rows(sql.forget, {number});
@@ -194,7 +218,8 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
           now: nowMicros(),
         }),
       );
-      return {cancelRequested: reported === undefined || reported.cancel_requested === 1};
+      if (reported === undefined) return {cancelRequested: true};
+      return {cancelRequested: reported.cancel_requested === 1, ...guard(() => limitsOf(reported))};
     },
 
     finish(number, outcome) {
@@ -222,10 +247,10 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
     return rows(sql.open).flatMap((row) => {
       const why = whyDead(row, processes, nowMicros());
       if (why === undefined) return [];
-      const ended = end(row, failure(deadWorkerError(operations([row])[0]!, why)));
-      if (ended === undefined) return [];
-      onReaped?.(ended);
-      return [ended];
+      const reaped = end(row, failure(deadWorkerError(operations([row])[0]!, why)));
+      if (reaped === undefined) return [];
+      onReaped?.(reaped);
+      return [reaped];
     });
   }
 

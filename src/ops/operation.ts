@@ -32,6 +32,12 @@ export type OperationResult = {
 
 export type OperationIssue = {message: string; code?: string; cause?: string; next?: string};
 
+/** The most that may go to object stores and come from them; absent: no bound. */
+export type Limits = {uploadBytesPerSecond?: number; downloadBytesPerSecond?: number};
+
+/** A direction that is absent stays as it was; null takes its bound away. */
+export type LimitsChange = {readonly [Direction in keyof Limits]?: number | null};
+
 /** One row of the journal. Times are microseconds since 1970, UTC. */
 export type Operation = {
   number: OperationNumber;
@@ -50,6 +56,8 @@ export type Operation = {
   backup?: string;
   /** Percent never falls; it is 100 only when done. */
   progress: Progress & {percent: number; bytesPerSecond?: number; secondsLeft?: number};
+  /** What a throttle said, instead of the bounds that the work began with; absent when nobody throttled it. */
+  limits?: Limits;
   /** Absolute path of the log file. */
   logFile: string;
   state: OperationState;
@@ -78,6 +86,8 @@ export type WorkContext = {
   signal: AbortSignal;
   /** Cheap: may be called for every segment; written to the journal a few times a second. */
   progress: (progress: Progress) => void;
+  /** What a throttle said, soon after it did; undefined as long as nobody throttled the operation. */
+  limits: () => Limits | undefined;
   /** One line into the operation's log file; never a secret. */
   log: (line: string) => void;
 };

@@ -28,6 +28,15 @@ export function notFound(
   });
 }
 
+export function ended(operation: Operation): BkpError {
+  const id = operationId(operation);
+  assert(operation.state.name === 'done', `${id} is not done, and yet could not be throttled`);
+  return new BkpError('PRECONDITION', `${kindNoun(operation.kind)} with id ${operation.number} is done already`, {
+    cause: 'only what waits or runs has bounds',
+    next: 'bkp config set backup.limit.upload 10MB holds for operations that are started later',
+  });
+}
+
 export function unfinished(operation: Operation): BkpError {
   const id = operationId(operation);
   assert(operation.state.name !== 'done', `${id} is done, and yet could not be forgotten`);

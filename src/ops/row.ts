@@ -1,6 +1,6 @@
 import {join} from 'node:path';
 import {assert} from '../errors/index.ts';
-import type {Operation, OperationKind, OperationNumber, OperationOutcome, OperationState} from './operation.ts';
+import type {Limits, Operation, OperationKind, OperationNumber, OperationOutcome, OperationState} from './operation.ts';
 import type {ProcessIdentity} from './processes.ts';
 
 /** One row of the journal as SQLite gives it. */
@@ -34,6 +34,7 @@ export type Row = {
   seconds_left: number | null;
   ended_at_micros: number | null;
   outcome: string | null;
+  limits: string | null;
 };
 
 export function operationOf(row: Row, logsDir: string): Operation {
@@ -57,9 +58,14 @@ export function operationOf(row: Row, logsDir: string): Operation {
       ...(row.bytes_per_second === null ? {} : {bytesPerSecond: row.bytes_per_second}),
       ...(row.seconds_left === null ? {} : {secondsLeft: row.seconds_left}),
     },
+    ...limitsOf(row),
     logFile: logFileOf(row, logsDir),
     state: stateOf(row),
   };
+}
+
+export function limitsOf({limits}: Pick<Row, 'limits'>): {limits?: Limits} {
+  return limits === null ? {} : {limits: JSON.parse(limits) as Limits};
 }
 
 /** Not a column, so that a home can be moved. */

@@ -47,6 +47,7 @@ export async function runOperation({journal, number, work, signals, nowMicros}: 
       operation,
       signal: abort.signal,
       progress: heartbeat.progress,
+      limits: heartbeat.limits,
       log: log.write,
     });
     heartbeat.stop();

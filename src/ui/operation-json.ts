@@ -1,4 +1,4 @@
-import {type Operation, type OperationKind, operationId} from '../ops/index.ts';
+import {type Limits, type Operation, type OperationKind, operationId} from '../ops/index.ts';
 import {formatTime} from './figures.ts';
 import {issuesOf, phaseOf, resultOf, statusOf} from './operation-words.ts';
 
@@ -42,6 +42,7 @@ function ownForm(operation: Operation): object {
       bytesTotal: progress.bytesTotal,
       ...(state.name === 'done' ? {} : {bytesPerSecond: progress.bytesPerSecond, secondsLeft: progress.secondsLeft}),
     },
+    ...(state.name === 'done' || operation.limits === undefined ? {} : {limits: plainLimits(operation.limits)}),
     subject: subjectName(operation),
     statement: operation.statement,
     issues: issuesOf(operation),
@@ -49,6 +50,14 @@ function ownForm(operation: Operation): object {
     createTime: formatTime(operation.createdAtMicros),
     endTime: state.name === 'done' ? formatTime(state.endedAtMicros) : undefined,
     result: {backup: operation.backup, ...result},
+  };
+}
+
+/** Null says that there is no bound: a throttle has spoken of both directions. */
+function plainLimits({uploadBytesPerSecond, downloadBytesPerSecond}: Limits): object {
+  return {
+    uploadBytesPerSecond: uploadBytesPerSecond ?? null,
+    downloadBytesPerSecond: downloadBytesPerSecond ?? null,
   };
 }
 

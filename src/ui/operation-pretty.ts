@@ -1,5 +1,5 @@
 import {type Operation, operationId} from '../ops/index.ts';
-import {formatTime} from './figures.ts';
+import {formatRate, formatTime} from './figures.ts';
 import {
   backupOf,
   byteWords,
@@ -55,11 +55,19 @@ function notesOf(operation: Operation): string[] {
   const [rows, bytes] = [rowWords(resultOf(operation)), byteWords(resultOf(operation))];
   if (rows.length > 0) notes.push(`Rows: ${rows.join(', ')}`);
   if (bytes.length > 0) notes.push(`Bytes: ${bytes.join(', ')}`);
+  if (operation.state.name !== 'done' && operation.limits !== undefined) {
+    const {uploadBytesPerSecond: up, downloadBytesPerSecond: down} = operation.limits;
+    notes.push(`Bounds: ${boundWords('upload', up)}, ${boundWords('download', down)}`);
+  }
   const issues = issuesOf(operation);
   if (issues.length > 0) notes.push('Issues: ', ...issues.flatMap(indented));
   notes.push(`Created by: ${operation.createdBy}`, `Create time: ${formatTime(operation.createdAtMicros)}`);
   if (operation.state.name === 'done') notes.push(`End time: ${formatTime(operation.state.endedAtMicros)}`);
   return notes;
+}
+
+function boundWords(direction: string, bytesPerSecond: number | undefined): string {
+  return `${direction} ${bytesPerSecond === undefined ? 'off' : formatRate(bytesPerSecond)}`;
 }
 
 function indented(issue: Parameters<typeof issueLines>[0]): string[] {

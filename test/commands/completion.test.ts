@@ -34,7 +34,7 @@ test.each([
   [['help', 'oper'], ['operation']],
   [
     ['operation', ''],
-    ['list', 'get', 'wait', 'watch', 'cancel', 'forget'],
+    ['list', 'get', 'wait', 'watch', 'cancel', 'throttle', 'forget'],
   ],
   [['operation', 'f'], ['forget']],
   [['operation', 'list', 'i'], ['incbackup']],

@@ -114,7 +114,8 @@ test('a worker that finds another vault than its statement did touches nothing',
   const {operation} = await execute(here, parse('BACKUP c')[0]!);
   renameSync(desk.cluster, join(desk.folder, 'first'));
   await desk.sql(createC(false));
-  const context = {operation: operation!, signal: new AbortController().signal, progress: () => {}, log: () => {}};
+  const signal = new AbortController().signal;
+  const context = {operation: operation!, signal, progress: () => {}, limits: () => undefined, log: () => {}};
   await expect(carryOut(here, context)).rejects.toMatchObject({
     code: 'STORE_REFUSED',
     message: expect.stringContaining('another vault'),

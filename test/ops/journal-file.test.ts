@@ -40,6 +40,26 @@ test('a journal of a newer bkp is refused, and stays as it is', () => {
   expect(readFileSync(home.file)).toEqual(before);
 });
 
+test('a journal of the first version gets what came later, and keeps what it has', () => {
+  const journal = home.open();
+  const {number} = journal.create(newOperation({work: {kept: true}}));
+  journal.close();
+  // Back to what the first released version wrote: one step, no column for bounds.
+  const database = new DatabaseSync(home.file);
+  database.exec('ALTER TABLE operation DROP COLUMN limits; PRAGMA user_version = 1');
+  database.close();
+
+  const opened = home.open();
+  expect(opened.get(number)).toMatchObject({work: {kept: true}, state: {name: 'queued'}});
+  expect(opened.get(number)).not.toHaveProperty('limits');
+  expect(opened.throttle(number, {change: {uploadBytesPerSecond: 1}, before: {}}).limits).toEqual({
+    uploadBytesPerSecond: 1,
+  });
+  const after = new DatabaseSync(home.file, {readOnly: true});
+  expect(after.prepare('PRAGMA user_version').get()).toEqual({user_version: 2});
+  after.close();
+});
+
 test('a file that is no database is named, with a way out', () => {
   mkdirSync(dirname(home.file));
   writeFileSync(home.file, 'hello, this is a text of a few words, and not a database at all. '.repeat(20));

@@ -114,6 +114,37 @@ test('a cancel asks a running operation to stop, and leaves the end to its worke
   expect(journal.get(number).state).toMatchObject({name: 'done', outcome: {status: 'CANCELLED'}});
 });
 
+test('a throttle bounds a queued or a running operation, and its worker hears of it', () => {
+  const {number} = journal.create(newOperation());
+  const before = {uploadBytesPerSecond: 5, downloadBytesPerSecond: 7};
+  const figures = {phase: 'TransferData', bytesDone: 1, itemsDone: 0};
+  // What the change does not name stays as the operation began.
+  const queued = journal.throttle(number, {change: {uploadBytesPerSecond: 3}, before});
+  expect(queued.limits).toEqual({uploadBytesPerSecond: 3, downloadBytesPerSecond: 7});
+  expect(journal.claim(number)?.limits).toEqual(queued.limits);
+  // And then as the last throttle left it.
+  home.open().throttle(number, {change: {downloadBytesPerSecond: null}, before});
+  expect(journal.report(number, figures)).toEqual({cancelRequested: false, limits: {uploadBytesPerSecond: 3}});
+  journal.throttle(number, {change: {uploadBytesPerSecond: null}, before});
+  expect(journal.report(number, figures)).toEqual({cancelRequested: false, limits: {}});
+  journal.throttle(number, {change: {uploadBytesPerSecond: 1, downloadBytesPerSecond: 2}, before});
+  expect(journal.get(number).limits).toEqual({uploadBytesPerSecond: 1, downloadBytesPerSecond: 2});
+});
+
+test('a throttle of a done operation is refused, one of an unknown operation is an error', () => {
+  const {number} = journal.create(newOperation());
+  journal.claim(number);
+  journal.finish(number, success);
+  const options = {change: {uploadBytesPerSecond: 1}, before: {}};
+  expect(() => journal.throttle(number, options)).toThrow(
+    expect.objectContaining({code: 'PRECONDITION', message: 'Full backup with id 1 is done already', exitStatus: 12}),
+  );
+  expect(journal.get(number)).not.toHaveProperty('limits');
+  expect(() => journal.throttle(77 as OperationNumber, options)).toThrow(
+    expect.objectContaining({code: 'OPERATION_NOT_FOUND', exitStatus: 10}),
+  );
+});
+
 test('a cancel of a done operation changes nothing; one of an unknown operation is an error', () => {
   const {number} = journal.create(newOperation());
   journal.claim(number);

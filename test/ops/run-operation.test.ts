@@ -82,6 +82,31 @@ test('a cancel from another process aborts the work', async () => {
   expect(outcome()).toEqual({status: 'CANCELLED', result: {}});
 });
 
+test('the work hears of a throttle of another process, and of one before it began', async () => {
+  const throttle = (uploadBytesPerSecond: number | null) =>
+    home.open().throttle(number, {change: {uploadBytesPerSecond}, before: {downloadBytesPerSecond: 9}});
+  throttle(5);
+  const ended = run(async ({limits}) => {
+    expect(limits()).toEqual({uploadBytesPerSecond: 5, downloadBytesPerSecond: 9});
+    throttle(null);
+    await vi.waitUntil(() => limits()?.uploadBytesPerSecond === undefined, {timeout: 10_000});
+    expect(limits()).toEqual({downloadBytesPerSecond: 9});
+    return {rows: 1};
+  });
+  expect(await ended).toBe(0);
+  expect(outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
+});
+
+test('without a throttle the work hears of no bounds', async () => {
+  await run(async ({limits}) => {
+    expect(limits()).toBeUndefined();
+    await sleep(400);
+    expect(limits()).toBeUndefined();
+    return {rows: 1};
+  });
+  expect(outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
+});
+
 test('anything thrown after a cancel is a cancel, and the log tells what it was', async () => {
   const ended = run(async (context) => {
     await untilAborted(context).catch(() => {});

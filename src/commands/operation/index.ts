@@ -5,17 +5,26 @@ import {operationCancel} from './cancel.ts';
 import {operationForget} from './forget.ts';
 import {operationGet} from './get.ts';
 import {operationList} from './list.ts';
+import {operationThrottle} from './throttle.ts';
 import {operationWait} from './wait.ts';
 import {operationWatch} from './watch.ts';
 
 /** `bkp operation …`: what runs, what ran, and how it went. */
 export function command(deps: Deps): Command {
   const group = new Command('operation')
-    .summary('list, watch, wait for, cancel and forget operations')
+    .summary('list, watch, wait for, cancel, throttle and forget operations')
     .description('Backups, restores, verifications and cleanups run in the background; these commands look after them.')
     .helpCommand(false)
     .addHelpText('after', helpTail(['bkp operation list', 'bkp operation watch', 'bkp operation get last']));
-  for (const verb of [operationList, operationGet, operationWait, operationWatch, operationCancel, operationForget]) {
+  for (const verb of [
+    operationList,
+    operationGet,
+    operationWait,
+    operationWatch,
+    operationCancel,
+    operationThrottle,
+    operationForget,
+  ]) {
     group.addCommand(verb(deps));
   }
   return group;

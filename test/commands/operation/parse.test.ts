@@ -5,6 +5,7 @@ import {operationCancel} from '../../../src/commands/operation/cancel.ts';
 import {operationForget} from '../../../src/commands/operation/forget.ts';
 import {operationGet} from '../../../src/commands/operation/get.ts';
 import {operationList} from '../../../src/commands/operation/list.ts';
+import {operationThrottle} from '../../../src/commands/operation/throttle.ts';
 import {operationWait} from '../../../src/commands/operation/wait.ts';
 import {operationWatch} from '../../../src/commands/operation/watch.ts';
 
@@ -36,6 +37,8 @@ test.each([
   [operationGet, ['notanid'], 'USAGE', 'Invalid operation ID'],
   [operationForget, ['ydb://fullbackup/14'], 'USAGE', 'Invalid operation ID'],
   [operationWait, ['1', '--timeout', '5'], 'USAGE', 'Invalid duration: "5"'],
+  [operationThrottle, ['1', 'fast'], 'USAGE', '"fast" is no rate'],
+  [operationThrottle, ['1', '1KB'], 'USAGE', 'a bound of 1000 bytes a second is too low'],
   [operationWatch, ['1', 'x'], 'USAGE', 'Invalid operation ID'],
 ])('%o %j is refused', async (declare, words, code, message) => {
   await expect(parsed(declare, words as string[])).rejects.toMatchObject({
@@ -53,6 +56,18 @@ test.each([
   [operationWatch, [], {refs: []}],
   [operationWatch, ['2'], {refs: [{number: 2}]}],
   [operationCancel, ['3'], {ref: {number: 3}}],
+  [
+    operationThrottle,
+    ['3', '10MB'],
+    {ref: {number: 3}, change: {uploadBytesPerSecond: 10_000_000, downloadBytesPerSecond: 10_000_000}},
+  ],
+  [operationThrottle, ['3', 'off', '--upload'], {ref: {number: 3}, change: {uploadBytesPerSecond: null}}],
+  [operationThrottle, ['last', '1MiB', '--download'], {ref: {last: true}, change: {downloadBytesPerSecond: 1_048_576}}],
+  [
+    operationThrottle,
+    ['3', 'off', '--download', '--upload'],
+    {ref: {number: 3}, change: {uploadBytesPerSecond: null, downloadBytesPerSecond: null}},
+  ],
   [operationForget, ['incbackup/4'], {ref: {kind: 'incbackup', number: 4}}],
 ])('%o %j', async (declare, words, options) => {
   expect(await parsed(declare, words as string[])).toEqual(options);

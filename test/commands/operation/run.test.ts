@@ -5,6 +5,7 @@ import {runOperationCancel} from '../../../src/commands/operation/cancel.ts';
 import {runOperationForget} from '../../../src/commands/operation/forget.ts';
 import {runOperationGet} from '../../../src/commands/operation/get.ts';
 import {runOperationList} from '../../../src/commands/operation/list.ts';
+import {runOperationThrottle} from '../../../src/commands/operation/throttle.ts';
 import {runOperationWait} from '../../../src/commands/operation/wait.ts';
 import {runOperationWatch} from '../../../src/commands/operation/watch.ts';
 import type {Journal} from '../../../src/ops/index.ts';
@@ -104,6 +105,56 @@ test('cancel and forget print nothing', async () => {
   expect(await runOperationForget(deps, {ref})).toBe(0);
   await expect(runOperationForget(deps, {ref})).rejects.toMatchObject({code: 'OPERATION_NOT_FOUND'});
   expect(deps.out() + deps.err()).toBe('');
+});
+
+const inBucket = {
+  do: 'backup',
+  place: {store: {kind: 's3'}, limits: {uploadBytesPerSecond: 1_000_000, downloadBytesPerSecond: 2_000_000}},
+};
+
+test('throttle: prints nothing; get shows the bounds for as long as it runs', async () => {
+  const {number} = addRunning(journal, {work: inBucket});
+  const ref = {last: true} as const;
+  const get = async (format: 'json' | 'pretty') => {
+    const before = deps.out().length;
+    await runOperationGet(deps, {ref, format, log: false});
+    return deps.out().slice(before);
+  };
+  expect(JSON.parse(await get('json'))).not.toHaveProperty('limits');
+  const shown = deps.out();
+  expect(await runOperationThrottle(deps, {ref, change: {uploadBytesPerSecond: null}})).toBe(0);
+  expect([deps.out(), deps.err()]).toEqual([shown, '']);
+  expect(JSON.parse(await get('json')).limits).toEqual({
+    uploadBytesPerSecond: null,
+    downloadBytesPerSecond: 2_000_000,
+  });
+  expect(await get('pretty')).toContain('Bounds: upload off, download 1.9 MiB/s');
+  journal.finish(number, {status: 'SUCCESS', result: {}});
+  expect(JSON.parse(await get('json'))).not.toHaveProperty('limits');
+  expect(await get('pretty')).not.toContain('Bounds');
+  await expect(runOperationThrottle(deps, {ref, change: {}})).rejects.toMatchObject({
+    code: 'PRECONDITION',
+    message: expect.stringContaining('is done already'),
+  });
+});
+
+test('throttle: what works in directories alone is refused, a copy out of one is not', async () => {
+  const directory = {store: {kind: 'directory'}, limits: {}};
+  const change = {uploadBytesPerSecond: 20_000};
+  addRunning(journal, {work: {do: 'backup', place: directory}});
+  await expect(runOperationThrottle(deps, {ref: {last: true}, change})).rejects.toMatchObject({
+    code: 'PRECONDITION',
+    message: 'fullbackup/1 works in a directory, not in an object store',
+  });
+  addRunning(journal, {work: {do: 'copy', place: directory, to: inBucket.place}});
+  await runOperationThrottle(deps, {ref: {last: true}, change});
+  expect(journal.open().map(({limits}) => limits)).toEqual([
+    undefined,
+    {uploadBytesPerSecond: 20_000, downloadBytesPerSecond: 2_000_000},
+  ]);
+  await expect(runOperationThrottle(deps, {ref: {number: 99 as never}, change})).rejects.toMatchObject({
+    exitStatus: 10,
+  });
 });
 
 test('watch without a terminal: lines until all is done, and those that start meanwhile join', async () => {

@@ -1,0 +1,65 @@
+import {Command} from 'commander';
+import {parseRate} from '../../config/index.ts';
+import {BkpError, ExitStatus} from '../../errors/index.ts';
+import {type LimitsChange, type Operation, type OperationRef, operationId, parseOperationId} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import type {WorkOrder} from '../worker/order.ts';
+import type {Workplace} from '../workplace.ts';
+import {idHelp} from './id-help.ts';
+
+export type OperationThrottleOptions = {ref: OperationRef; change: LimitsChange};
+
+type Flags = {upload?: boolean; download?: boolean};
+
+export function operationThrottle(deps: Deps, run = runOperationThrottle): Command {
+  return new Command('throttle')
+    .description('Bound what a queued or running operation sends to an object store and fetches from it.')
+    .argument('<id>', idHelp)
+    .argument('<rate>', 'most bytes a second: 10MB, 512KiB, or off')
+    .option('--upload', 'only what it sends; what it fetches stays as it is')
+    .option('--download', 'only what it fetches; what it sends stays as it is')
+    .addHelpText(
+      'after',
+      helpTail(
+        ['bkp operation throttle last 10MB', 'bkp operation throttle fullbackup/1 off --upload'],
+        ['done', 'usage', 'notFound', 'refused'],
+      ),
+    )
+    .action(async (id: string, rate: string, flags: Flags) => {
+      deps.exitWith(await run(deps, {ref: parseOperationId(id), change: changeOf(rate, flags)}));
+    });
+}
+
+/** Returns when the journal has it; the worker hears of it a few times a second. */
+export async function runOperationThrottle(deps: Deps, options: OperationThrottleOptions): Promise<ExitStatus> {
+  const {ref, change} = options;
+  const journal = await deps.journal();
+  const operation = journal.find(ref);
+  journal.throttle(operation.number, {change, before: placeOf(operation)?.limits ?? {}});
+  return ExitStatus.done;
+}
+
+/** Without either option, or with both: both directions. */
+function changeOf(text: string, {upload = false, download = false}: Flags): LimitsChange {
+  const rate = parseRate(text) ?? null;
+  return {
+    ...(upload || !download ? {uploadBytesPerSecond: rate} : {}),
+    ...(download || !upload ? {downloadBytesPerSecond: rate} : {}),
+  };
+}
+
+/**
+ * A place with an object store, or undefined for a done operation, which is refused for being that.
+ * @throws BkpError `PRECONDITION` when all its stores are directories: a bound would be kept, and hold nothing back
+ */
+function placeOf(operation: Operation): Workplace | undefined {
+  const order = operation.work as WorkOrder;
+  const places = order.do === 'copy' ? [order.place, order.to] : [order.place];
+  const found = places.find(({store}) => store.kind === 's3');
+  if (found !== undefined || operation.state.name === 'done') return found;
+  throw new BkpError('PRECONDITION', `${operationId(operation)} works in a directory, not in an object store`, {
+    cause: 'bounds are for what goes over the network',
+    next: `bkp operation get ${operationId(operation)} shows how far it is`,
+  });
+}
