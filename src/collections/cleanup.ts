@@ -1,6 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {BkpError} from '../errors/index.ts';
-import type {Vault, VaultCollector} from '../vault/index.ts';
+import type {Key} from '../stores/index.ts';
+import type {Retained, Vault, VaultCollector} from '../vault/index.ts';
 import {readAllFolders} from './folder.ts';
 import type {WorkTools} from './work.ts';
 
@@ -22,19 +23,38 @@ export async function cleanUp(tools: WorkTools & {vault: Vault}, operation: stri
     const manifests = condemned.flatMap((keys) => keys.manifests);
     tools.progress({phase: 'Removing backups', bytesDone: 0, itemsDone: 0, itemsTotal: manifests.length});
     // Manifests first: a definition that promises their removal may go only when they are gone.
-    await collector.remove(manifests);
-    for (const {definitions} of condemned) await collector.remove(definitions);
+    const staying = new Set((await collector.remove(manifests)).map(({key}) => key));
+    for (const {manifests: promised, definitions} of condemned) {
+      if (!promised.some((key) => staying.has(key))) await removeDefinitions(collector, definitions);
+    }
     signal.throwIfAborted();
     const plan = await collector.plan({signal});
-    const {freedBytes} = await collector.execute(plan, {
+    const {freedBytes, retained} = await collector.execute(plan, {
       signal,
       progress: (itemsDone, itemsTotal) =>
         tools.progress({phase: 'Freeing space', bytesDone: 0, itemsDone, itemsTotal}),
     });
-    return {freedBytes, backups: manifests.length};
+    if (retained !== undefined) tools.notice(retainedNotice(retained));
+    return {freedBytes, backups: manifests.length - staying.size};
   } finally {
     await collector.close();
   }
+}
+
+/** The newest last, and only when the older ones are gone: without it, a dropped collection would be there again. */
+async function removeDefinitions(collector: VaultCollector, oldestFirst: readonly Key[]): Promise<void> {
+  const staying = await collector.remove(oldestFirst.slice(0, -1));
+  if (staying.length === 0) await collector.remove(oldestFirst.slice(-1));
+}
+
+/** The last moment that a Date knows: what stores tell of a hold without an end. */
+const neverMs = 8.64e15;
+
+function retainedNotice({objects, untilMs}: Retained): string {
+  const what = objects === 1 ? '1 object is' : `${objects} objects are`;
+  const them = objects === 1 ? 'it' : 'them';
+  if (untilMs >= neverMs) return `${what} under a legal hold; a cleanup after it was lifted removes ${them}`;
+  return `${what} under retention until ${new Date(untilMs).toISOString()}; a cleanup after that removes ${them}`;
 }
 
 /**

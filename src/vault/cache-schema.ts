@@ -2,7 +2,7 @@ import {mkdirSync, rmSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 
-const schemaVersion = 2;
+const schemaVersion = 3;
 
 /** How long another process of ours may hold the file. */
 const busyTimeoutMs = 20_000;
@@ -21,6 +21,7 @@ const schema = `
   CREATE TABLE objects (
     key TEXT PRIMARY KEY, version TEXT NOT NULL, size INTEGER NOT NULL, checksum BLOB NOT NULL, bytes BLOB NOT NULL
   );
+  CREATE TABLE retained (key TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
 /** Empty, in a temporary file of SQLite's own, which goes with its connection. */

@@ -9,7 +9,7 @@ import {readIndex, writeIndex} from './index-object.ts';
 import {type IndexId, indexKey, indexOfKey, indexPrefix, packKey, packsPrefix} from './key.ts';
 import type {Leases} from './lease-objects.ts';
 import {indexFlushEntries, indexFlushPacks} from './limits.ts';
-import {type Listing, listIndexes, listPacks, listVault, type PacksInStore} from './listing.ts';
+import {type Listing, listIndexes, listVault, type PacksInStore} from './listing.ts';
 import {readPackTable} from './pack.ts';
 import type {ChunkId, Finding, PackId} from './types.ts';
 
@@ -155,10 +155,6 @@ export class ChunkIndex {
   #packsAddedSince(listed: ReadonlySet<IndexId>): ReadonlySet<PackId> {
     const later = [...this.#listed.indexes()].filter((id) => !listed.has(id));
     return new Set(later.flatMap((id) => this.#listed.packsOfIndex(id)));
-  }
-
-  packsInStore(): Promise<PacksInStore> {
-    return listPacks(this.#store);
   }
 
   /** A pack that is in the store, and in no index yet. */

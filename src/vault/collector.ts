@@ -1,5 +1,5 @@
 import {assert, BkpError} from '../errors/index.ts';
-import type {Key, Store} from '../stores/index.ts';
+import type {Key, RetainedObject, Store} from '../stores/index.ts';
 import type {ChunkIndex} from './chunk-index.ts';
 import {type ChunkReader, chunkMissing, Recovery} from './chunk-reader.ts';
 import {Closure} from './closure.ts';
@@ -13,7 +13,7 @@ import type {Lease} from './lease.ts';
 import {indexFlushEntries} from './limits.ts';
 import {readManifest} from './manifest.ts';
 import {PackWriter} from './pack-writer.ts';
-import type {CollectPlan, PackId, VaultCollector} from './types.ts';
+import type {Collected, CollectPlan, PackId, VaultCollector} from './types.ts';
 
 /** A pack of which less than this part is needed is written anew without the rest. */
 const sparseBelow = 0.5;
@@ -41,21 +41,26 @@ export class Collector implements VaultCollector {
   readonly #deps: CollectorDeps;
   /** Packs that manifests needed which this collector removed: no crashed backup's, so no grace. */
   readonly #released = new Set<PackId>();
+  /** What could not be removed yet. */
+  readonly #retained = new Map<Key, RetainedObject>();
   #marked: Marked | undefined;
 
   constructor(deps: CollectorDeps) {
     this.#deps = deps;
   }
 
-  async remove(keys: readonly Key[]): Promise<void> {
+  async remove(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
     for (const key of keys) assert(isNamedKey(key), `${key} is a manifest or a document`);
     const {store, lease} = this.#deps;
     const manifests = keys.filter(isManifestKey);
     for (const key of manifests) await this.#release(key);
     await lease.confirm();
     // A crash between the two leaves documents without backups, never backups without their definition.
-    await store.delete(manifests);
-    await store.delete(keys.filter((key) => !isManifestKey(key)));
+    const documents = keys.filter((key) => !isManifestKey(key));
+    const staying: RetainedObject[] = [];
+    for (const some of [manifests, documents]) if (some.length > 0) staying.push(...(await store.delete(some)));
+    for (const object of staying) this.#retained.set(object.key, object);
+    return staying;
   }
 
   async #release(key: Key): Promise<void> {
@@ -91,6 +96,8 @@ export class Collector implements VaultCollector {
       // Against its chunks alone: a small pack that is needed whole is mostly table, and would be written anew for ever.
       if (neededBytes > 0 && neededBytes >= index.chunkBytes(pack) * sparseBelow) continue;
       const young = modifiedAtMs > storeNowMs - this.#deps.graceMs;
+      // What may not go yet would not make room: its copy would take up more.
+      if (neededBytes > 0 && store.retain !== undefined) continue;
       if (neededBytes > 0) sparsePacks.push(pack);
       else if (!young || this.#released.has(pack)) deadPacks.push(pack);
       else continue;
@@ -140,7 +147,7 @@ export class Collector implements VaultCollector {
   async execute(
     plan: CollectPlan,
     {signal, progress}: {signal?: AbortSignal; progress?: (done: number, total: number) => void} = {},
-  ): Promise<{freedBytes: number}> {
+  ): Promise<Collected> {
     const marked = this.#marked;
     assert(marked?.plan === plan, 'a plan is executed by the collector that made it, and once');
     const {index, lease} = this.#deps;
@@ -175,10 +182,18 @@ export class Collector implements VaultCollector {
     await this.#delete([...removed].map(packKey), step);
     this.#forgetMarked();
     const left = await index.takeIn(await index.look());
+    // Packs that had to stay are listed in no index any more: without one, every writer would read their tables.
+    if ([...removed].some((pack) => left.has(pack))) await index.flush();
     await index.forgive([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
     let freedBytes = -addedBytes;
-    for (const pack of removed) freedBytes += marked.lengths.get(pack) ?? 0;
-    return {freedBytes: Math.max(0, freedBytes)};
+    for (const pack of removed) if (!left.has(pack)) freedBytes += marked.lengths.get(pack) ?? 0;
+    const retained = [...this.#retained.values()];
+    return {
+      freedBytes: Math.max(0, freedBytes),
+      ...(retained.length === 0
+        ? {}
+        : {retained: {objects: retained.length, untilMs: Math.max(...retained.map(({untilMs}) => untilMs))}}),
+    };
   }
 
   /** Copies what is needed of sparse packs into new ones. A pack with damage is left as it is. */
@@ -268,7 +283,7 @@ export class Collector implements VaultCollector {
     for (let at = 0; at < keys.length; at += removalsAtOnce) {
       await this.#deps.lease.confirm();
       const batch = keys.slice(at, at + removalsAtOnce);
-      await this.#deps.store.delete(batch);
+      for (const object of await this.#deps.store.delete(batch)) this.#retained.set(object.key, object);
       step?.(batch.length);
     }
   }

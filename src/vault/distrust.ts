@@ -1,5 +1,6 @@
 import type {Store} from '../stores/index.ts';
 import {damagedPackKey} from './key.ts';
+import {removeIfAllowed} from './remove-if-allowed.ts';
 import type {PackId} from './types.ts';
 
 /**
@@ -12,5 +13,6 @@ export async function noteDamage(store: Store, pack: PackId): Promise<void> {
 }
 
 export async function forgetDamage(store: Store, packs: readonly PackId[]): Promise<void> {
-  if (packs.length > 0) await store.delete(packs.map(damagedPackKey));
+  // Where it may not be removed it stays, and the pack is written again by the next backup that has its chunks.
+  await removeIfAllowed(store, packs.map(damagedPackKey));
 }

@@ -24,6 +24,8 @@ type HeaderJson = {
   conditionalWrites?: false;
 };
 
+const headerPut = {ifAbsent: true, retained: true} as const;
+
 /** Where creators can write over each other, each waits this long for the others' writes before it reads what stays. */
 const settleMs = 2000;
 
@@ -85,10 +87,10 @@ export async function createHeader(store: Store, id: string, clock: Clock): Prom
     compression: 'zstd',
     encryption: 'none',
   };
-  const isMade = (await store.put(headerKey, encodeHeader(header), {ifAbsent: true})) === 'written';
+  const isMade = (await store.put(headerKey, encodeHeader(header), headerPut)) === 'written';
   // The probe: the key is taken, so an honest store refuses. Where it writes, what is there then says that it does. Other
   // bytes than before, so that a store that recognises its own lost reply cannot take this for the same write again.
-  if (isMade) await store.put(headerKey, encodeHeader({...header, conditionalWrites: false}), {ifAbsent: true});
+  if (isMade) await store.put(headerKey, encodeHeader({...header, conditionalWrites: false}), headerPut);
   return settledHeader(store, clock);
 }
 

@@ -1,4 +1,3 @@
-import {BkpError} from '../errors/index.ts';
 import type {Key, Store} from '../stores/index.ts';
 import {locksPrefix} from './key.ts';
 
@@ -44,20 +43,6 @@ export async function listLeases(store: Store, prefix = locksPrefix): Promise<Le
   const groups = new LeaseGroups();
   for await (const {key} of store.list(prefix)) groups.add(key);
   return groups.leases;
-}
-
-/**
- * Removes objects, if these credentials may.
- * @returns false when they may not, or something of it must stay for its retention
- */
-export async function removeIfAllowed(store: Store, keys: readonly Key[]): Promise<boolean> {
-  if (keys.length === 0) return true;
-  try {
-    return (await store.delete(keys)).length === 0;
-  } catch (error) {
-    if (error instanceof BkpError && error.code === 'STORE_DENIED') return false;
-    throw error;
-  }
 }
 
 /** Says of a lease that it is over, where its objects cannot be removed. */

@@ -2,15 +2,8 @@ import {BkpError} from '../errors/index.ts';
 import type {Key} from '../stores/index.ts';
 import type {LeaseDeps} from './lease.ts';
 import {type LeaseContent, leaseTtlMs, parseLease} from './lease-content.ts';
-import {
-  bury,
-  type LeaseObjects,
-  type Leases,
-  leasePrefix,
-  listLeases,
-  releasedKey,
-  removeIfAllowed,
-} from './lease-objects.ts';
+import {bury, type LeaseObjects, type Leases, leasePrefix, listLeases, releasedKey} from './lease-objects.ts';
+import {removeIfAllowed} from './remove-if-allowed.ts';
 
 /** A lease of somebody else that is not known to be dead. */
 export type OtherLease = {

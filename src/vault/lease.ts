@@ -10,9 +10,9 @@ import {
   leasePrefix,
   listLeases,
   releasedKey,
-  removeIfAllowed,
   renewalKey,
 } from './lease-objects.ts';
+import {removeIfAllowed} from './remove-if-allowed.ts';
 import type {LeaseSubject} from './types.ts';
 
 export type LeaseDeps = {store: Store; clock: Clock; host: Host; randomId: () => string};
@@ -94,11 +94,7 @@ export class Lease {
    * @throws BkpError `VAULT_LOCKED` when it was lost
    */
   look<Found extends {leases: Leases}>(list: () => Promise<Found>): Promise<Found> {
-    return this.#inTurn(async () => {
-      const found = await list();
-      this.#require(found.leases.get(this.id));
-      return found;
-    });
+    return this.#inTurn(() => this.#seen(list));
   }
 
   /** Tells the others that it is ours now; right after a look that showed nobody in the way. */
@@ -111,8 +107,16 @@ export class Lease {
    * request when the last renewal is young, else two.
    * @throws BkpError `VAULT_LOCKED` when it was lost; then nothing may be committed or removed
    */
-  confirm(): Promise<void> {
-    return this.#inTurn(() => (this.#ageMs() < youngMs ? this.#check() : this.#renew()));
+  async confirm(): Promise<void> {
+    await this.confirmBy(() => this.#list());
+  }
+
+  /** The same by a listing that shows more, and is needed anyway. */
+  confirmBy<Found extends {leases: Leases}>(list: () => Promise<Found>): Promise<Found> {
+    return this.#inTurn(async () => {
+      if (this.#ageMs() >= youngMs) await this.#put(this.#content.state);
+      return this.#seen(list);
+    });
   }
 
   async release(): Promise<void> {
@@ -141,7 +145,7 @@ export class Lease {
     if (this.#released) return;
     await this.#put(this.#content.state);
     // After the put: whoever takes us for dead from here on has seen the new object.
-    await this.#check();
+    await this.#seen(() => this.#list());
     await this.#removeOld();
   }
 
@@ -157,9 +161,15 @@ export class Lease {
     this.#renewedAtMs = startedAtMs;
   }
 
-  async #check(): Promise<void> {
-    if (this.#released) return;
-    this.#require((await listLeases(this.#deps.store, leasePrefix(this.id))).get(this.id));
+  async #list(): Promise<{leases: Leases}> {
+    return {leases: await listLeases(this.#deps.store, leasePrefix(this.id))};
+  }
+
+  /** What a listing shows, in which our row must be whole. */
+  async #seen<Found extends {leases: Leases}>(list: () => Promise<Found>): Promise<Found> {
+    const found = await list();
+    this.#require(found.leases.get(this.id));
+    return found;
   }
 
   async #removeOld(): Promise<void> {

@@ -43,11 +43,13 @@ export async function listVault(store: Store): Promise<Listing> {
   const damaged = new Set<PackId>();
   const indexes = new Set<IndexId>();
   const groups = new LeaseGroups();
-  const packs = new Packs();
+  const packs = new Map<PackId, {lengthBytes: number; modifiedAtMs: number}>();
   for await (const facts of store.list('')) {
-    const {key} = facts;
-    if (key.startsWith(packsPrefix)) packs.add(facts);
-    else if (key.startsWith(locksPrefix)) groups.add(key);
+    const {key, sizeBytes, modifiedAtMs} = facts;
+    if (key.startsWith(packsPrefix)) {
+      const id = packOfKey(key);
+      if (id !== undefined) packs.set(id, {lengthBytes: sizeBytes, modifiedAtMs});
+    } else if (key.startsWith(locksPrefix)) groups.add(key);
     else if (isNamedKey(key)) named.push(facts);
     else {
       const index = key.startsWith(indexPrefix) ? indexOfKey(key) : undefined;
@@ -56,13 +58,7 @@ export async function listVault(store: Store): Promise<Listing> {
       if (pack !== undefined) damaged.add(pack);
     }
   }
-  return {named, damaged, indexes, leases: groups.leases, packs: packs.found};
-}
-
-export async function listPacks(store: Store): Promise<PacksInStore> {
-  const packs = new Packs();
-  for await (const facts of store.list(packsPrefix)) packs.add(facts);
-  return packs.found;
+  return {named, damaged, indexes, leases: groups.leases, packs};
 }
 
 export async function listIndexes(store: Store): Promise<ReadonlySet<IndexId>> {
@@ -72,13 +68,4 @@ export async function listIndexes(store: Store): Promise<ReadonlySet<IndexId>> {
     if (id !== undefined) indexes.add(id);
   }
   return indexes;
-}
-
-class Packs {
-  readonly found = new Map<PackId, {lengthBytes: number; modifiedAtMs: number}>();
-
-  add({key, sizeBytes, modifiedAtMs}: ObjectFacts): void {
-    const id = packOfKey(key);
-    if (id !== undefined) this.found.set(id, {lengthBytes: sizeBytes, modifiedAtMs});
-  }
 }

@@ -5,7 +5,7 @@ import type {Key, Store} from '../stores/index.ts';
  * over, which repairs it.
  */
 export async function putContent(store: Store, key: Key, bytes: Uint8Array): Promise<void> {
-  if ((await store.put(key, bytes, {ifAbsent: true})) === 'written') return;
+  if ((await store.put(key, bytes, {ifAbsent: true, retained: true})) === 'written') return;
   const found = await store.get(key);
-  if (Buffer.compare(found, bytes) !== 0) await store.put(key, bytes);
+  if (Buffer.compare(found, bytes) !== 0) await store.put(key, bytes, {retained: true});
 }

@@ -1,4 +1,4 @@
-import type {Key, Traffic} from '../stores/index.ts';
+import type {Key, RetainedObject, Traffic} from '../stores/index.ts';
 
 /** BLAKE3-256 of a chunk's plain bytes, 64 hex digits. */
 export type ChunkId = string & {readonly brand: 'ChunkId'};
@@ -113,25 +113,43 @@ export interface VaultWriter {
   close(): Promise<void>;
 }
 
+/** What a collector did. */
+export type Collected = {
+  /** Store bytes that became free. */
+  freedBytes: number;
+  /** What it should have removed, `remove` included, and had to leave; absent without any. */
+  retained?: Retained;
+};
+
 /** What a collection would remove; a value, made before anything is removed. */
 export type CollectPlan = {
   /** Packs that no manifest needs any part of. */
   deadPacks: readonly PackId[];
-  /** Packs of which so little is needed that rewriting them is worth it. */
+  /** Packs of which so little is needed that rewriting them is worth it; none in a store with retention. */
   sparsePacks: readonly PackId[];
-  /** Store bytes that would become free. */
+  /** Store bytes that would become free, if nothing of it is under retention. */
   freedBytes: number;
+};
+
+/** Objects that had to stay, because the store's retention protects them. */
+export type Retained = {
+  objects: number;
+  /** When the last of them may go, by the store's clock; milliseconds since 1970. */
+  untilMs: number;
 };
 
 /** Removal, under the exclusive lease. End it with `close()`, always. */
 export interface VaultCollector {
-  /** Removes manifests and documents first: with them their backups are gone. */
-  remove(keys: readonly Key[]): Promise<void>;
+  /**
+   * Removes manifests and documents first: with them their backups are gone.
+   * @returns those that may not go yet: they and all that they need stay
+   */
+  remove(keys: readonly Key[]): Promise<readonly RetainedObject[]>;
   plan(options?: {signal?: AbortSignal}): Promise<CollectPlan>;
   execute(
     plan: CollectPlan,
     options?: {signal?: AbortSignal; progress?: (done: number, total: number) => void},
-  ): Promise<{freedBytes: number}>;
+  ): Promise<Collected>;
   close(): Promise<void>;
 }
 

@@ -16,6 +16,7 @@ import {listLeases} from './lease-objects.ts';
 import {lookBeforePut} from './look-before-put.ts';
 import {readDocument, readManifest} from './manifest.ts';
 import {ObjectReader} from './object-reader.ts';
+import {Retention} from './retention.ts';
 import type {
   ChunkId,
   Finding,
@@ -80,14 +81,17 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   if (header === undefined) throw noVault(options.store);
   const store = header.conditionalWrites ? options.store : lookBeforePut(options.store);
   const cache = options.cacheFile === undefined ? CacheFile.private() : CacheFile.open(options.cacheFile, header.id);
+  const retention = new Retention(store, cache, clock);
   const leases: LeaseDeps = {
-    store,
+    store: retention.store,
     clock,
     host: options.host ?? thisHost(),
     randomId,
   };
-  return new OpenVault(header.id, cache, leases, settingsOf(options));
+  return new OpenVault(header.id, {cache, leases, retention}, settingsOf(options));
 }
+
+type Surroundings = {cache: CacheFile; leases: LeaseDeps; retention: Retention};
 
 class OpenVault implements Vault {
   readonly id: string;
@@ -102,9 +106,10 @@ class OpenVault implements Vault {
   /** Reads all from the store: for who decides what is whole, and what may go. */
   readonly #strictReader: ChunkReader;
   readonly #leases: LeaseDeps;
+  readonly #retention: Retention;
   readonly #settings: Settings;
 
-  constructor(id: string, cache: CacheFile, leases: LeaseDeps, settings: Settings) {
+  constructor(id: string, {cache, leases, retention}: Surroundings, settings: Settings) {
     const {store, clock} = leases;
     this.id = id;
     this.store = store.description;
@@ -116,6 +121,7 @@ class OpenVault implements Vault {
     this.#strictReader = new ChunkReader(store, this.#index);
     this.#reader = this.#versions.areGiven ? new ChunkReader(store, this.#index, this.#kept) : this.#strictReader;
     this.#leases = leases;
+    this.#retention = retention;
     this.#settings = settings;
   }
 
@@ -199,6 +205,7 @@ class OpenVault implements Vault {
       reader: this.#reader,
       kept: this.#versions.areGiven ? this.#kept : undefined,
       lease,
+      retention: this.#retention,
       compressionLevel,
       encodesAtOnce,
       uploadsAtOnce,

@@ -8,12 +8,14 @@ import {damaged} from './damage.ts';
 import {chunkId} from './hash.ts';
 import {inOrder} from './in-order.ts';
 import type {KeptObjects} from './kept-objects.ts';
-import {isManifestKey, isNamedKey, packKey} from './key.ts';
+import {headerKey, indexKey, isManifestKey, isNamedKey, packKey} from './key.ts';
 import type {Lease} from './lease.ts';
 import {maxChunkBytes} from './limits.ts';
 import {sealDocument, sealManifest} from './manifest.ts';
 import {type NewChunk, PackWriter} from './pack-writer.ts';
 import {RecipeBuilder} from './recipe.ts';
+import {removeIfAllowed} from './remove-if-allowed.ts';
+import type {Retention} from './retention.ts';
 import type {ChunkId, JsonValue, Manifest, PackId, Piece, Recipe, VaultWriter, WriteStats} from './types.ts';
 
 export type WriterDeps = {
@@ -23,6 +25,7 @@ export type WriterDeps = {
   /** Absent where copies spare nothing: a store without versions. */
   kept: KeptObjects | undefined;
   lease: Lease;
+  retention: Retention;
   compressionLevel: number;
   /** Chunks that are compressed at once. */
   encodesAtOnce: number;
@@ -139,19 +142,20 @@ export class Writer implements VaultWriter {
 
   async commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'> {
     assert(isManifestKey(key), `${key} is a manifest's key`);
-    const {store, lease} = this.#deps;
+    const {store, lease, retention} = this.#deps;
     await this.flush();
-    await this.#checkComplete(manifest);
+    const needed = await this.#checkComplete(manifest);
     // The check may have had to look for chunks in packs that no index lists.
     this.stats.storedBytes += await this.#deps.index.flush();
     const sealed = await sealManifest(manifest);
-    await lease.confirm();
-    if ((await store.put(key, sealed, {ifAbsent: true})) === 'exists') return 'exists';
+    // That may have taken its time.
+    if (await retention.extend([headerKey, ...needed])) await lease.confirm();
+    if ((await store.put(key, sealed, {ifAbsent: true, retained: true})) === 'exists') return 'exists';
     try {
       // A collector that took us for dead while the manifest was on its way may not have seen it.
       await lease.confirm();
     } catch (error) {
-      await store.delete([key]);
+      await this.#takeBack(key, error);
       throw error;
     }
     if (Buffer.compare(await store.get(key), sealed) !== 0) throw damaged(key, 'it is not what was just written');
@@ -160,8 +164,22 @@ export class Writer implements VaultWriter {
     return 'written';
   }
 
-  /** Everything that the manifest needs is in packs that are in the store with their length. */
-  async #checkComplete(manifest: Manifest): Promise<void> {
+  /** Removes a manifest that must not count, or says that it could not. */
+  async #takeBack(key: Key, why: unknown): Promise<void> {
+    if (!(why instanceof BkpError) || (await removeIfAllowed(this.#deps.store, [key]))) return;
+    throw new BkpError(why.code, `${why.message}, and the backup’s manifest ${key} could not be removed again`, {
+      cause: why.cause,
+      next: 'VERIFY that backup: somebody may have removed what it needs; then take a new full backup',
+      context: {key},
+    });
+  }
+
+  /**
+   * Everything that the manifest needs is in packs that are in the store with their length. The listing that shows it also
+   * confirms the lease, which is one request less.
+   * @returns the keys of these packs and of their indexes
+   */
+  async #checkComplete(manifest: Manifest): Promise<Key[]> {
     const {index, reader} = this.#deps;
     const closure = new Closure(index, reader);
     try {
@@ -171,9 +189,10 @@ export class Writer implements VaultWriter {
         });
       }
       for (const id of closure.missing) throw chunkMissing(id);
-      const there = await index.packsInStore();
-      for (const pack of closure.packs().keys()) {
-        const lengthBytes = there.get(pack)?.lengthBytes;
+      const {listing} = await this.#deps.lease.confirmBy(() => index.look());
+      const needed = [...closure.packs().keys()];
+      for (const pack of needed) {
+        const lengthBytes = listing.packs.get(pack)?.lengthBytes;
         const isWhole = lengthBytes === index.packLength(pack);
         if (isWhole && !index.isDistrusted(pack)) continue;
         const fault = isWhole
@@ -187,6 +206,8 @@ export class Writer implements VaultWriter {
           {next: 'take a full backup: it writes anew what is missing', context: {pack, key: packKey(pack)}},
         );
       }
+      const indexes = new Set(needed.flatMap((pack) => index.indexesOfPack(pack)));
+      return [...needed.map(packKey), ...[...indexes].filter((id) => listing.indexes.has(id)).map(indexKey)];
     } finally {
       closure.close();
     }
@@ -196,7 +217,7 @@ export class Writer implements VaultWriter {
     assert(isNamedKey(key) && !isManifestKey(key), `${key} is a document's key`);
     await this.#deps.lease.confirm();
     const sealed = await sealDocument(document);
-    const outcome = await this.#deps.store.put(key, sealed, {ifAbsent: true});
+    const outcome = await this.#deps.store.put(key, sealed, {ifAbsent: true, retained: true});
     if (outcome === 'written') {
       this.#deps.kept?.keepObject(key, sealed);
       this.stats.storedBytes += sealed.length;

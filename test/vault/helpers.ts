@@ -84,6 +84,34 @@ export const open = (store: Store, options: Partial<VaultOptions> = {}): Promise
 
 export const newStore = () => openMemoryStore();
 
+/**
+ * A store whose retained objects stay for `days` by `clock`; `asked` are the keys whose retention somebody saw to.
+ */
+export function lockingStore(inner: Store, clock: {nowMs: number}, days: number) {
+  const periodMs = days * 24 * 60 * 60 * 1000;
+  const until = new Map<string, number>();
+  const asked: string[] = [];
+  const lock = (key: string) => until.set(key, clock.nowMs + periodMs);
+  const store: Store = {
+    ...inner,
+    put: async (key, body, options) => {
+      const outcome = await inner.put(key, body, options);
+      if (outcome === 'written' && options?.retained) lock(key);
+      return outcome;
+    },
+    delete: async (keys) => {
+      const staying = keys.filter((key) => (until.get(key) ?? 0) > clock.nowMs);
+      await inner.delete(keys.filter((key) => !staying.includes(key)));
+      return staying.map((key) => ({key, untilMs: until.get(key)!}));
+    },
+    retain: async (keys) => {
+      asked.push(...keys);
+      for (const key of keys) lock(key);
+    },
+  };
+  return Object.assign(store, {asked, until});
+}
+
 /** What a server of S3's kind tells of its objects: their MD5 as the version. `reads` are the keys that were fetched. */
 export function serverStore(inner: Store = newStore()): Store & {reads: string[]} {
   const reads: string[] = [];
