@@ -4,6 +4,7 @@ import {dirname, join, resolve, sep} from 'node:path';
 import {BkpError, systemCode} from '../errors/index.ts';
 import {directoryError} from './directory-errors.ts';
 import {
+  exists,
   isTemporary,
   type Link,
   publishIfAbsent,
@@ -245,10 +246,18 @@ async function statOrAbsent(path: string): Promise<Stats | undefined> {
 
 /** Makes `folder` and what is missing above it, durably. */
 async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, {recursive: true});
+  const first = await mkdir(folder, {recursive: true}).catch(async (error: unknown) => {
+    // Of several missing levels on a read-only disk Node tells ENOENT; the topmost one alone tells why.
+    if (systemCode(error) === 'ENOENT') await mkdir(await topmostMissing(folder));
+    throw error;
+  });
   if (first === undefined) return;
   for (let at = folder; ; at = dirname(at)) {
     await syncFolder(dirname(at));
     if (at === first || at === dirname(at)) return;
   }
+}
+
+async function topmostMissing(folder: string): Promise<string> {
+  for (let at = folder; ; at = dirname(at)) if (at === dirname(at) || (await exists(dirname(at)))) return at;
 }

@@ -149,7 +149,7 @@ function words(failure: Failure, facts: CallFacts): Words {
         what: `the certificate of ${where} is not trusted`,
         next:
           facts.caCertFile === undefined
-            ? 'name the authority that signed it: ca_cert_file=/path/to/ca.pem in the store'
+            ? 'name the authority that signed it: ca_cert_file=/path/to/ca.pem in the store, or ca_builtin_roots=false for those of this system'
             : `does ${facts.caCertFile} hold the authority that signed it, and does the certificate name this host?`,
       };
     case 'no TLS':
@@ -164,19 +164,26 @@ function words(failure: Failure, facts: CallFacts): Words {
       return {
         code: 'STORE_UNAVAILABLE',
         what: couldNot,
-        next: `try again; if it stays, look at the server and the line to ${where}`,
+        next: `try again; if it stays, look at the server and the line to ${where}${
+          facts.endpoint?.startsWith('http:') && failure.kind === 'connection' ? ' (or does it want https?)' : ''
+        }`,
         retryable: true,
       };
     case 'missing':
     case 'not found':
     case 'exists':
     case 'range':
-    case 'wrong answer':
     case 'refused':
       return {
         code: 'STORE_UNAVAILABLE',
         what: couldNot,
         next: `${where} answered what bkp did not expect: bkp store check tells what this server can do`,
+      };
+    case 'wrong answer':
+      return {
+        code: 'STORE_UNAVAILABLE',
+        what: couldNot,
+        next: 'is endpoint= right (https or http, host, port), and is nothing in between that answers for it?',
       };
     default:
       return unreachable(failure.kind);

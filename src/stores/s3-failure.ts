@@ -80,6 +80,7 @@ const kindOfName: Record<string, FailureKind> = {
   XMinioAdminBucketQuotaExceeded: 'full',
   XAdminBucketQuotaExceeded: 'full',
   NoSuchBucket: 'no bucket',
+  InvalidBucketName: 'no bucket',
   PermanentRedirect: 'wrong region',
   TemporaryRedirect: 'wrong region',
   AuthorizationHeaderMalformed: 'wrong region',
@@ -171,6 +172,7 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
   }
   const named = kindOfName[name];
   if (named !== undefined) return named;
+  if (name === foreignAnswer && status !== undefined && status < 500) return 'wrong answer';
   switch (status) {
     case undefined:
       if (/region is missing/i.test(message)) return 'no region';
@@ -185,7 +187,7 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
       return 'denied';
     case 404:
       // Only who says that it is the key which is missing is believed: any web server answers 404.
-      return name === foreignAnswer ? 'wrong answer' : 'refused';
+      return 'refused';
     case 408:
       return 'connection';
     case 409:

@@ -11,6 +11,9 @@ const longestWaitMs = 10_000;
 const longestAskedWaitMs = 30_000;
 /** A server that never answered is more often a wrong address than one that starts just now. */
 const triesBeforeFirstAnswer = 3;
+/** And one that drops every connection more often speaks TLS where we do not than has a line that bad: six tries get through one
+ * that breaks every third connection in all but one of a thousand starts. */
+const brokenTriesBeforeFirstAnswer = 6;
 
 export type RetryRules = {
   clock: Clock;
@@ -34,9 +37,10 @@ function triesWorth(kind: FailureKind, known: boolean): number {
   switch (kind) {
     case 'throttled':
     case 'server':
-    case 'connection':
     case 'conflict':
       return triesAtMost;
+    case 'connection':
+      return known ? triesAtMost : brokenTriesBeforeFirstAnswer;
     case 'refused connection':
     case 'unknown host':
       return known ? triesAtMost : triesBeforeFirstAnswer;

@@ -19,6 +19,7 @@ const table: [status: number, code: string, told: {code: string; message: RegExp
   [400, 'AuthorizationHeaderMalformed', {code: 'STORE_UNAVAILABLE', message: /region/, next: /region=/}],
   [301, 'PermanentRedirect', {code: 'STORE_UNAVAILABLE', message: /region/, next: /region=/}],
   [404, 'NoSuchBucket', {code: 'STORE_UNAVAILABLE', message: /no bucket bucket/, next: /make the bucket/}],
+  [400, 'InvalidBucketName', {code: 'STORE_UNAVAILABLE', message: /no bucket bucket/, next: /make the bucket/}],
   [403, 'AccessDenied', {code: 'STORE_DENIED', message: /no right/, next: /s3:PutObject on the bucket bucket/}],
   [403, 'Forbidden', {code: 'STORE_DENIED', message: /no right/, next: /s3:PutObject/}],
   [403, 'RequestTimeTooSkewed', {code: 'STORE_DENIED', message: /clock/, next: /clock/}],

@@ -96,6 +96,7 @@ test('a server that never answered is given up soon', async () => {
   for (const kind of ['refused connection', 'unknown host'] as const) {
     expect((await run(always(kind), {known: false})).tries).toBe(3);
   }
+  expect((await run(always('connection'), {known: false})).tries).toBe(6);
 });
 
 test('a pause that the server asks for is kept, within bounds', async () => {
