@@ -12,7 +12,7 @@ import {
 } from '../../src/collections/index.ts';
 import {openSource} from '../../src/sources/index.ts';
 import {openDirectoryStore, type Store} from '../../src/stores/index.ts';
-import {openVault, type Vault} from '../../src/vault/index.ts';
+import {type Host, openVault, thisHost, type Vault} from '../../src/vault/index.ts';
 
 /** The work of bkp's statements without its processes: quick enough to be done after every crash of a long row of them. */
 export type Bench = {
@@ -47,11 +47,13 @@ export function inProcess(place: {
   };
   const vault = async <T>(use: (vault: Vault) => Promise<T>): Promise<T> => {
     const store = await openPlace();
-    const opened = await openVault({store: place.store?.(store) ?? store, create: true, compressionLevel: 1});
+    const {host, end} = pieceOfWork();
+    const opened = await openVault({store: place.store?.(store) ?? store, create: true, compressionLevel: 1, host});
     try {
       return await use(opened);
     } finally {
       opened.close();
+      end();
     }
   };
   return {
@@ -73,5 +75,27 @@ export function inProcess(place: {
         await restoreBackup({...tools(), vault: at, source}, {collection, backup, stagingId, check: 'full'});
       }),
     cleanUp: () => vault(async (at) => (await cleanUp({...tools(), vault: at}, 'test')).freedBytes),
+  };
+}
+
+let pieces = 0;
+const running = new Set<string | undefined>();
+
+/**
+ * To the others each piece of work is a process of its own, as it is when bkp runs: what one that failed could not give back
+ * is a dead one's.
+ */
+function pieceOfWork(): {host: Host; end: () => void} {
+  const here = thisHost();
+  const started = `piece-${++pieces}`;
+  running.add(started);
+  return {
+    host: {
+      ...here,
+      started,
+      isAlive: (pid, since) =>
+        pid === here.pid && since?.startsWith('piece-') ? running.has(since) : here.isAlive(pid, since),
+    },
+    end: () => running.delete(started),
   };
 }

@@ -1,10 +1,12 @@
+import {randomBytes} from 'node:crypto';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {onTestFinished} from 'vitest';
-import {createCollection} from '../../src/collections/index.ts';
+import {createCollection, dropCollection} from '../../src/collections/index.ts';
 import type {Store} from '../../src/stores/index.ts';
+import type {Vault} from '../../src/vault/index.ts';
 import {type Bench, inProcess} from '../helpers/in-process.ts';
 import {expectSame} from '../helpers/sqlite-compare.ts';
 
@@ -15,6 +17,7 @@ export type Shop = {
   /** Backups of it in that store; opened anew for each piece of work, as each of bkp's processes does. */
   at: (openStore: () => Promise<Store>) => Bench & {
     create: () => Promise<void>;
+    drop: () => Promise<void>;
     /** Restores into a new database and compares every value with the shop's, or with a copy's from `keepCopy`. */
     expectRestored: (wanted?: {copy?: string; point?: string}) => Promise<void>;
   };
@@ -23,6 +26,12 @@ export type Shop = {
 };
 
 const tables = ['orders', 'notes'];
+
+const toolsFor = (vault: Vault) => ({
+  vault,
+  nowMicros: () => Date.now() * 1000,
+  randomId: () => randomBytes(16).toString('hex'),
+});
 
 /** @param mebibytes of rows that do not compress, in two tables */
 export function openShop(mebibytes: number): Shop {
@@ -58,15 +67,16 @@ export function openShop(mebibytes: number): Shop {
       ...bench,
       create: () =>
         bench.vault(async (vault) => {
-          await createCollection(
-            {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
-            {
-              name: 'shop',
-              members: {kind: 'tables', tables},
-              settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
-              ifNotExists: false,
-            },
-          );
+          await createCollection(toolsFor(vault), {
+            name: 'shop',
+            members: {kind: 'tables', tables},
+            settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
+            ifNotExists: false,
+          });
+        }),
+      drop: () =>
+        bench.vault(async (vault) => {
+          await dropCollection(toolsFor(vault), {name: 'shop', ifExists: false});
         }),
       expectRestored: async ({copy = database, point} = {}) => {
         const target = join(folder, `restored-${++files}.db`);

@@ -1,0 +1,43 @@
+import type {Store} from '../../src/stores/index.ts';
+
+/**
+ * The store, with something done before some of its calls.
+ * @param act of the n-th call (from 1) that touches an object of that key
+ */
+export function hooked(store: Store, act: (call: 'put' | 'get', key: string, n: number) => Promise<void>): Store {
+  let n = 0;
+  const own: Pick<Store, 'put' | 'get'> = {
+    put: async (key, body, options) => {
+      await act('put', key, ++n);
+      return store.put(key, body, options);
+    },
+    get: async (key, range) => {
+      await act('get', key, ++n);
+      return store.get(key, range);
+    },
+  };
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'put' || name === 'get') return own[name];
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+/** Once, before the n-th call of that kind to an object below `prefix`. */
+export function once(
+  wanted: {call: 'put' | 'get'; prefix: string; at: number},
+  act: () => Promise<void>,
+): {hook: Parameters<typeof hooked>[1]; done: () => boolean} {
+  let seen = 0;
+  let done = false;
+  return {
+    hook: async (call, key) => {
+      if (call !== wanted.call || !key.startsWith(wanted.prefix) || ++seen !== wanted.at) return;
+      done = true;
+      await act();
+    },
+    done: () => done,
+  };
+}

@@ -1,0 +1,245 @@
+import {readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdtemp, rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DeleteBucketCommand, DeleteObjectsCommand, ListObjectsV2Command} from '@aws-sdk/client-s3';
+import {afterAll, beforeAll, describe, expect, onTestFinished, test} from 'vitest';
+import {BkpError} from '../../src/errors/index.ts';
+import {mayMount, smallDisk} from '../helpers/small-disk.ts';
+import {hooked, once} from './hooked.ts';
+import {openStore, shortTimeouts} from './open.ts';
+import {type S3Server, startMinio, startVersitygw} from './s3-server.ts';
+import {everythingIn} from './secrets.ts';
+import {openShop, someChanges} from './shop.ts';
+
+// Faults of the server itself. What must hold: a clear error or the right rows, never a hang, and what was whole before stays.
+
+const mebi = 1024 * 1024;
+const changeAll = 'UPDATE orders SET scan = randomblob(16 * 1024)';
+
+const servers: S3Server[] = [];
+const keep = (server: S3Server) => {
+  servers.push(server);
+  return server;
+};
+afterAll(() => Promise.all(servers.map((server) => server.stop())));
+
+const thrownBy = (work: Promise<unknown>) =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+function expectTold(error: unknown, code: string | RegExp, server: S3Server): void {
+  expect(error).toBeInstanceOf(BkpError);
+  expect(error).toMatchObject({code: expect.stringMatching(code)});
+  // What to do about damage depends on the statement, and is said there.
+  if (!/OBJECT/.test((error as BkpError).code)) expect(error).toMatchObject({next: expect.any(String)});
+  expect(everythingIn(error)).not.toContain(server.keys.secretAccessKey);
+}
+
+describe.each([
+  ['MinIO', startMinio],
+  ['versitygw', startVersitygw],
+])('%s', (_, start) => {
+  test.skipIf(!mayMount)('that is full: told as such, nothing half, and the next backup works', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'bkp-full-'));
+    onTestFinished(() => rm(folder, {recursive: true, force: true}));
+    const disk = smallDisk(join(folder, 'disk'), 96 * mebi);
+    const server = await start({data: disk.folder});
+    // Before the disk goes.
+    onTestFinished(() => server.stop());
+    const bucket = await server.bucket();
+    const shop = openShop(6);
+    const place = shop.at(() => openStore(server, bucket));
+    await place.create();
+    await place.backup('shop', 'full');
+    let before = shop.keepCopy();
+    let failures = 0;
+    // Nothing fits; a small object does; a pack does, and then no more.
+    for (const leftBytes of [0, 64 * 1024, 3 * mebi, 5 * mebi]) {
+      shop.exec(changeAll);
+      disk.leave(leftBytes);
+      const error = await thrownBy(place.backup('shop', 'full'));
+      disk.leave(undefined);
+      if (error === undefined) before = shop.keepCopy();
+      else {
+        failures++;
+        expectTold(error, 'STORE_FULL', server);
+      }
+      await place.verify('shop');
+      await place.expectRestored({copy: before});
+    }
+    expect(failures).toBeGreaterThan(1);
+    // MinIO looks at the disk's room only now and then.
+    await expect.poll(() => place.backup('shop', 'full').catch(() => undefined), {timeout: 30_000}).toBeDefined();
+    await place.expectRestored();
+  });
+
+  describe('in the middle of a backup and of a restore', () => {
+    let server: S3Server;
+    beforeAll(async () => {
+      server = keep(await start());
+    });
+
+    /** A shop with a full backup; then `act` happens half-way through the next backup. */
+    async function interrupted(act: (bucket: string) => Promise<void>) {
+      const bucket = await server.bucket();
+      const shop = openShop(60);
+      const clean = shop.at(() => openStore(server, bucket, {timeouts: {patienceMs: 30_000}}));
+      await clean.create();
+      await clean.backup('shop', 'full');
+      const before = shop.keepCopy();
+      shop.exec(changeAll);
+      const {hook, done} = once({call: 'put', prefix: 'packs/', at: 2}, () => act(bucket));
+      const hurt = shop.at(async () => hooked(await openStore(server, bucket, {timeouts: shortTimeouts}), hook));
+      return {bucket, shop, clean, hurt, before, done};
+    }
+
+    test('a bucket that vanishes', async () => {
+      const {hurt, done} = await interrupted(async (bucket) => {
+        const {Contents = []} = await server.client.send(new ListObjectsV2Command({Bucket: bucket}));
+        const Objects = Contents.map(({Key}) => ({Key}));
+        await server.client.send(new DeleteObjectsCommand({Bucket: bucket, Delete: {Objects}}));
+        await server.client.send(new DeleteBucketCommand({Bucket: bucket}));
+      });
+      expectTold(await thrownBy(hurt.backup('shop', 'full')), 'STORE_UNAVAILABLE', server);
+      expect(done()).toBe(true);
+      expectTold(await thrownBy(hurt.backups('shop')), 'STORE_UNAVAILABLE|VAULT_ABSENT', server);
+    });
+
+    test('a server that stands still for good, and later goes on', async () => {
+      const {hurt, clean, before, shop, done} = await interrupted(async () => server.freeze());
+      expectTold(await thrownBy(hurt.backup('shop', 'full')), 'STORE_UNAVAILABLE', server);
+      expect(done()).toBe(true);
+      server.thaw();
+      await clean.verify('shop');
+      await clean.expectRestored({copy: before});
+      await clean.backup('shop', 'full');
+      await clean.expectRestored();
+      expect(shop.database).not.toBe(before);
+    });
+
+    test('a server that is killed and comes back is waited for', async () => {
+      const {bucket, clean, shop, done} = await interrupted(async () => {});
+      expect(done()).toBe(false);
+      const restart = async () => {
+        await server.kill();
+        setTimeout(() => void server.start(), 300);
+      };
+      const through = (call: 'put' | 'get', at: number) => {
+        const {hook} = once({call, prefix: 'packs/', at}, restart);
+        return shop.at(async () => hooked(await openStore(server, bucket, {timeouts: {patienceMs: 60_000}}), hook));
+      };
+      await through('put', 2).backup('shop', 'full');
+      await clean.verify('shop');
+      await through('get', 2).expectRestored();
+      shop.exec(someChanges);
+      await through('put', 1).backup('shop', 'incremental');
+      await clean.verify('shop');
+      await clean.expectRestored();
+    });
+
+    test('a server that is killed and stays away', async () => {
+      const {hurt, clean, before, done} = await interrupted(() => server.kill());
+      expectTold(await thrownBy(hurt.backup('shop', 'full')), 'STORE_UNAVAILABLE', server);
+      expect(done()).toBe(true);
+      await server.start();
+      await clean.verify('shop');
+      await clean.expectRestored({copy: before});
+    });
+  });
+});
+
+test('keys that are revoked half-way', async () => {
+  const server = keep(await startMinio());
+  const bucket = await server.bucket();
+  const shop = openShop(60);
+  const place = shop.at(() => openStore(server, bucket));
+  await place.create();
+  await place.backup('shop', 'full');
+  const before = shop.keepCopy();
+  const revoke = async () => {
+    await server.kill();
+    await server.start({MINIO_ROOT_PASSWORD: 'another-secret-now'});
+  };
+  const giveBack = async () => {
+    await server.kill();
+    await server.start();
+  };
+  const halfWay = (call: 'put' | 'get') => {
+    const {hook} = once({call, prefix: 'packs/', at: 2}, revoke);
+    return shop.at(async () => hooked(await openStore(server, bucket), hook));
+  };
+  shop.exec(changeAll);
+  expectTold(await thrownBy(halfWay('put').backup('shop', 'full')), 'STORE_DENIED', server);
+  await giveBack();
+  await place.verify('shop');
+  expectTold(await thrownBy(halfWay('get').expectRestored()), 'STORE_DENIED', server);
+  await giveBack();
+  await place.expectRestored({copy: before});
+  await place.backup('shop', 'full');
+  await place.expectRestored();
+});
+
+describe('objects that were hurt where they lie', () => {
+  let server: S3Server;
+  beforeAll(async () => {
+    server = keep(await startVersitygw());
+  });
+
+  const hurts: Record<string, (file: string) => void> = {
+    'a flipped bit': (file) => {
+      const bytes = readFileSync(file);
+      bytes[100]! ^= 1;
+      writeFileSync(file, bytes);
+    },
+    'a missing object': (file) => rmSync(file),
+    'an object cut short': (file) => writeFileSync(file, readFileSync(file).subarray(0, 200)),
+    'an object of other bytes': (file) => writeFileSync(file, 'something else'),
+  };
+
+  test.each(Object.entries(hurts))(
+    '%s in a pack: VERIFY names it, RESTORE refuses, a new backup mends',
+    async (_, hurt) => {
+      const {place, shop, pack, key} = await withPack();
+      hurt(pack);
+      const found = await thrownBy(place.verify('shop'));
+      expect(found).toMatchObject({code: 'DAMAGE_FOUND'});
+      expect((found as BkpError).details.join('\n')).toContain(key);
+      const target = await thrownBy(place.expectRestored());
+      expectTold(target, '^OBJECT_(MISSING|DAMAGED)$', server);
+      shop.exec(changeAll);
+      await place.backup('shop', 'full');
+      await place.expectRestored();
+    },
+  );
+
+  test('a manifest with a flipped bit is told, and the backup before it restores', async () => {
+    const {place, shop, folder} = await withPack();
+    const [full] = await place.backups('shop');
+    const before = shop.keepCopy();
+    shop.exec(someChanges);
+    const newest = await place.backup('shop', 'incremental');
+    hurts['a flipped bit']!(join(folder, '.backups/collections/shop', newest, 'manifest'));
+    const found = await thrownBy(place.verify('shop'));
+    expect(found).toMatchObject({code: 'DAMAGE_FOUND'});
+    expect((found as BkpError).details.join('\n')).toContain(newest);
+    expectTold(await thrownBy(place.expectRestored()), 'OBJECT_DAMAGED', server);
+    await place.expectRestored({copy: before, point: full!});
+  });
+
+  async function withPack() {
+    const bucket = await server.bucket();
+    const shop = openShop(2);
+    const place = shop.at(() => openStore(server, bucket));
+    await place.create();
+    await place.backup('shop', 'full');
+    const folder = join(server.objects, bucket);
+    const packs = readdirSync(join(folder, 'packs'), {recursive: true, withFileTypes: true}).filter((entry) =>
+      entry.isFile(),
+    );
+    expect(packs.length).toBeGreaterThan(0);
+    return {place, shop, folder, pack: join(packs[0]!.parentPath, packs[0]!.name), key: packs[0]!.name};
+  }
+});
