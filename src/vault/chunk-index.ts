@@ -206,7 +206,12 @@ export class ChunkIndex {
   /** True when a backup may count on the chunk's being there: nothing is known against its pack, or its base's. */
   knows(chunk: ChunkId): boolean {
     const places = this.locations(chunk).filter(({pack}) => !this.#distrusted.has(pack));
-    return places.some(({base}) => base === undefined || this.locations(base).some((place) => this.#isBase(place)));
+    return places.some(({base}) => base === undefined || this.hasAlone(base));
+  }
+
+  /** True when a difference may count on the chunk as its base. */
+  hasAlone(chunk: ChunkId): boolean {
+    return this.locations(chunk).some((place) => this.#isBase(place));
   }
 
   #isBase({pack, base}: Location): boolean {

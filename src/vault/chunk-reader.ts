@@ -141,11 +141,12 @@ export class ChunkReader {
   }
 
   /**
-   * Whether a chunk is as it should be.
+   * A chunk's plain bytes, when it is as it should be.
    * @param stored a part of its pack that was read already, from the byte `from` on
+   * @throws BkpError `OBJECT_DAMAGED` | `OBJECT_MISSING`
    */
-  async check(location: Location, stored: Uint8Array, from: number, recovery: Recovery): Promise<void> {
-    await this.#decode(location, stored, from, recovery);
+  check(location: Location, stored: Uint8Array, from: number, recovery: Recovery): Promise<Uint8Array> {
+    return this.#decode(location, stored, from, recovery);
   }
 
   /** Reads the bytes of chunks that lie one after the other, and checks them; one is decoded at a time. */

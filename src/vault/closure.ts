@@ -1,4 +1,4 @@
-import {DatabaseSync, type StatementSync} from 'node:sqlite';
+import {DatabaseSync, type SQLOutputValue, type StatementSync} from 'node:sqlite';
 import type {ChunkIndex} from './chunk-index.ts';
 import {type ChunkReader, Recovery} from './chunk-reader.ts';
 import type {Location} from './chunk-table.ts';
@@ -92,15 +92,7 @@ export class Closure {
   /** Needed chunks of one pack in the order in which they lie there. */
   chunksOf(pack: PackId): Location[] {
     const rows = this.#db.prepare('SELECT * FROM needed WHERE pack = ? ORDER BY offset').all(toBytes(pack));
-    return rows.map((row) => ({
-      id: readId<ChunkId>(row.id as Uint8Array),
-      pack,
-      offset: row.offset as number,
-      storedBytes: row.stored as number,
-      plainBytes: row.plain as number,
-      encoding: row.encoding as ChunkEncoding,
-      ...(row.base === null ? {} : {base: readId<ChunkId>(row.base as Uint8Array)}),
-    }));
+    return rows.map((row) => locationOfRow(row, pack));
   }
 
   storedBytes(): number {
@@ -110,4 +102,17 @@ export class Closure {
   close(): void {
     this.#db.close();
   }
+}
+
+/** A place as a private table of ours has it. */
+export function locationOfRow(row: Record<string, SQLOutputValue>, pack: PackId): Location {
+  return {
+    id: readId<ChunkId>(row.id as Uint8Array),
+    pack,
+    offset: row.offset as number,
+    storedBytes: row.stored as number,
+    plainBytes: row.plain as number,
+    encoding: row.encoding as ChunkEncoding,
+    ...(row.base === null ? {} : {base: readId<ChunkId>(row.base as Uint8Array)}),
+  };
 }

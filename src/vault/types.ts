@@ -99,6 +99,17 @@ export interface VaultWriter {
   readonly stats: Readonly<WriteStats>;
   /** Stores the pieces as one stream. Several writes of one writer may run one after the other, not at once. */
   write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe>;
+  /**
+   * Stores what these streams of another vault need and this one lacks, in its stored form; each chunk is checked against its
+   * id first. The same recipes can then be committed here. What was copied when it is ended is used by the next try.
+   * @param options.progress stored bytes; what this vault has already is done from the beginning
+   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` naming what the source does not have as it was written
+   */
+  copyFrom(
+    source: VaultReader,
+    recipes: readonly Recipe[],
+    options?: {signal?: AbortSignal; progress?: (bytesDone: number, bytesTotal: number) => void},
+  ): Promise<void>;
   /** Packs and index are in the store when it resolves: `stats.storedBytes` then holds all but the manifest. */
   flush(): Promise<void>;
   /**

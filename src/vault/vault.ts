@@ -16,6 +16,7 @@ import {listLeases} from './lease-objects.ts';
 import {lookBeforePut} from './look-before-put.ts';
 import {readDocument, readManifest} from './manifest.ts';
 import {ObjectReader} from './object-reader.ts';
+import {partsOf, registerParts} from './parts.ts';
 import {Retention} from './retention.ts';
 import type {
   ChunkId,
@@ -120,6 +121,7 @@ class OpenVault implements Vault {
     this.#objects = new ObjectReader(store, this.#kept, this.#versions);
     this.#strictReader = new ChunkReader(store, this.#index);
     this.#reader = this.#versions.areGiven ? new ChunkReader(store, this.#index, this.#kept) : this.#strictReader;
+    registerParts(this, {store, index: this.#index, reader: this.#strictReader});
     this.#leases = leases;
     this.#retention = retention;
     this.#settings = settings;
@@ -144,7 +146,7 @@ class OpenVault implements Vault {
   }
 
   withoutCopies(): VaultReader {
-    return {
+    const view: VaultReader = {
       id: this.id,
       store: this.store,
       keys: (prefix) => this.keys(prefix),
@@ -156,6 +158,8 @@ class OpenVault implements Vault {
       storedBytes: (recipes) => this.storedBytes(recipes),
       verify: (recipes, options) => this.verify(recipes, options),
     };
+    registerParts(view, partsOf(this));
+    return view;
   }
 
   read(recipe: Recipe, {signal}: {signal?: AbortSignal} = {}): AsyncIterable<Uint8Array> {

@@ -4,6 +4,7 @@ import type {ChunkIndex} from './chunk-index.ts';
 import {type ChunkReader, chunkMissing} from './chunk-reader.ts';
 import {Closure} from './closure.ts';
 import {type Base, decodeChunk, encodeChunk} from './codec.ts';
+import {Copy, type CopyOptions} from './copy.ts';
 import {damaged} from './damage.ts';
 import {chunkId} from './hash.ts';
 import {inOrder} from './in-order.ts';
@@ -13,10 +14,21 @@ import type {Lease} from './lease.ts';
 import {maxChunkBytes} from './limits.ts';
 import {sealDocument, sealManifest} from './manifest.ts';
 import {type NewChunk, PackWriter} from './pack-writer.ts';
+import {partsOf} from './parts.ts';
 import {RecipeBuilder} from './recipe.ts';
 import {removeIfAllowed} from './remove-if-allowed.ts';
 import type {Retention} from './retention.ts';
-import type {ChunkId, JsonValue, Manifest, PackId, Piece, Recipe, VaultWriter, WriteStats} from './types.ts';
+import type {
+  ChunkId,
+  JsonValue,
+  Manifest,
+  PackId,
+  Piece,
+  Recipe,
+  VaultReader,
+  VaultWriter,
+  WriteStats,
+} from './types.ts';
 
 export type WriterDeps = {
   store: Store;
@@ -131,6 +143,19 @@ export class Writer implements VaultWriter {
       if (error instanceof BkpError && error.code !== 'STORE_UNAVAILABLE') return undefined;
       throw error;
     }
+  }
+
+  async copyFrom(source: VaultReader, recipes: readonly Recipe[], options: CopyOptions = {}): Promise<void> {
+    const {index, compressionLevel, encodesAtOnce} = this.#deps;
+    // What is only on its way has no place yet that could be asked about.
+    await this.#packs.flush();
+    const target = {index, packs: this.#packs, compressionLevel, checksAtOnce: encodesAtOnce};
+    const chunks = await new Copy(partsOf(source), target).run(recipes, options, ({plainBytes}) => {
+      this.stats.newChunks += 1;
+      this.stats.newBytes += plainBytes;
+    });
+    this.stats.chunks += chunks;
+    this.stats.logicalBytes += recipes.reduce((sum, {sizeBytes}) => sum + sizeBytes, 0);
   }
 
   async flush(): Promise<void> {

@@ -5,6 +5,7 @@ import {type Fault, faultyStore} from '../helpers/faulty-store.ts';
 import {
   backup,
   changed,
+  copyOf,
   fakeClock,
   fakeHost,
   findings,
@@ -18,13 +19,6 @@ import {
 
 /** Ending before a call leaves the same store as ending after the one before it. */
 const faults: Fault[] = ['end after', 'fail'];
-
-/** What the store holds, for another try from the same start. */
-async function copyOf(store: Store): Promise<Store> {
-  const copy = newStore();
-  for (const key of await keysOf(store)) await copy.put(key, await store.get(key));
-  return copy;
-}
 
 const first = Array.from({length: 5}, (_, seed) => noise(8000, seed));
 const second = [

@@ -84,6 +84,13 @@ export const open = (store: Store, options: Partial<VaultOptions> = {}): Promise
 
 export const newStore = () => openMemoryStore();
 
+/** What the store holds, for another try from the same start. */
+export async function copyOf(store: Store): Promise<Store> {
+  const copy = newStore();
+  for (const key of await keysOf(store)) await copy.put(key, await store.get(key));
+  return copy;
+}
+
 /**
  * A store whose retained objects stay for `days` by `clock`; `asked` are the keys whose retention somebody saw to.
  */
