@@ -54,6 +54,23 @@ export class Attempt {
     else signal?.addEventListener('abort', this.#follow);
   }
 
+  /**
+   * Runs `work`, and ends when this attempt must end though `work` does not: what looks for credentials before anything is
+   * sent (a program, a role's server) knows no signal.
+   */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    const {promise, reject} = Promise.withResolvers<never>();
+    const end = () => reject(this.signal.reason);
+    if (this.signal.aborted) end();
+    else this.signal.addEventListener('abort', end, {once: true});
+    try {
+      return await Promise.race([promise, work()]);
+    } finally {
+      clearInterval(this.#timer);
+      this.#outer?.removeEventListener('abort', this.#follow);
+    }
+  }
+
   /** Aborted when this attempt must end, with the reason. */
   get signal(): AbortSignal {
     return this.#controller.signal;
@@ -81,11 +98,6 @@ export class Attempt {
       this.#resting -= 1;
       this.#activeAtMs = performance.now();
     }
-  }
-
-  end(): void {
-    clearInterval(this.#timer);
-    this.#outer?.removeEventListener('abort', this.#follow);
   }
 
   readonly #follow = () => this.#controller.abort(this.#outer?.reason);

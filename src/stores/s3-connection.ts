@@ -41,6 +41,8 @@ export class S3Connection {
   readonly bucket: string;
   readonly description: string;
   readonly requestsAtOnce: number;
+  /** What the answers to our own writes tell: a bucket without versions has no object lock. */
+  keepsVersions: boolean | undefined;
   readonly #client: S3Client;
   readonly #facts: Omit<CallFacts, 'call' | 'doing'>;
   readonly #timeouts: S3Timeouts;
@@ -128,13 +130,12 @@ export class S3Connection {
             const attempt = new Attempt({stallMs, signal});
             this.#requests[what.call] = (this.#requests[what.call] ?? 0) + 1;
             try {
-              return await once(attempt, current);
+              return await attempt.run(() => once(attempt, current));
             } catch (error) {
               const told = failureIn(error, attempt);
               if (told !== undefined) seen.last = told;
               throw error;
             } finally {
-              attempt.end();
               for (const secret of attempt.secrets) this.#secrets.add(secret);
               this.#known ||= attempt.headers !== undefined;
               this.#sentBytes += attempt.sentBytes;

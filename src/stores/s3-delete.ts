@@ -37,8 +37,9 @@ export class S3Remover {
     return retained.sort((one, other) => (one.key < other.key ? -1 : 1));
   }
 
-  /** Once; a question that failed is asked again. */
+  /** Once, and not at all when a write has told already; a question that failed is asked again. */
   async #asked(): Promise<boolean> {
+    if (this.#locks === undefined && this.#connection.keepsVersions === false) return false;
     this.#locks ??= hasObjectLock(this.#connection);
     try {
       return await this.#locks;

@@ -81,6 +81,8 @@ class Reader {
       const output = await this.#connection.client.send(this.#command(from), by(attempt));
       const body = output.Body as unknown as IncomingMessage;
       try {
+        // A try that was ended leaves no trace: the next one reads on from what is filled.
+        attempt.signal.throwIfAborted();
         await this.#fill(this.#begin(output, from), body, attempt);
       } catch (error) {
         body.destroy();
@@ -153,6 +155,7 @@ class Reader {
     let skip = skipBytes;
     for await (const piece of body) {
       await this.#connection.received(piece.length, attempt);
+      attempt.signal.throwIfAborted();
       const wanted = piece.subarray(Math.min(skip, piece.length), skip + bytes.length - reading.filledBytes);
       skip = Math.max(0, skip - piece.length);
       bytes.set(wanted, reading.filledBytes);

@@ -54,6 +54,7 @@ export async function putObject(connection: S3Connection, request: PutRequest): 
         if (output.ETag === undefined) {
           throw new WrongAnswer('the answer has no ETag: is a proxy or a login page in between?');
         }
+        connection.keepsVersions = output.VersionId !== undefined;
         if (output.ChecksumCRC32 !== undefined && output.ChecksumCRC32 !== checksum) {
           throw new WrongAnswer(`the server stored bytes with CRC32 ${output.ChecksumCRC32} for ${checksum}`);
         }

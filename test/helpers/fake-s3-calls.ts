@@ -95,7 +95,8 @@ export function carryOut(request: FakeRequest, place: Place): Reply {
   }
 }
 
-function putObject({key, headers, body}: FakeRequest, {bucket, settings, objectLock}: Place): Reply {
+function putObject({key, headers, body}: FakeRequest, place: Place): Reply {
+  const {bucket, settings, objectLock, versioning} = place;
   const sent = header(headers, 'x-amz-checksum-crc32');
   if (sent !== undefined && sent !== crc32Of(body)) throw new Refusal(400, 'XAmzContentChecksumMismatch');
   const hash = header(headers, 'x-amz-content-sha256') ?? '';
@@ -115,7 +116,14 @@ function putObject({key, headers, body}: FakeRequest, {bucket, settings, objectL
     ...(mode === undefined ? {} : {lockMode: mode}),
     ...(until === undefined ? {} : {retainUntilMs: Date.parse(until)}),
   });
-  return {status: 200, headers: {etag: `"${version.etag}"`, ...(sent && {'x-amz-checksum-crc32': sent})}};
+  return {
+    status: 200,
+    headers: {
+      etag: `"${version.etag}"`,
+      ...(versioning ? {'x-amz-version-id': version.versionId} : {}),
+      ...(sent === undefined ? {} : {'x-amz-checksum-crc32': sent}),
+    },
+  };
 }
 
 function getObject(request: FakeRequest, {bucket}: Place): Reply {

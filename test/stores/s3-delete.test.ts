@@ -17,6 +17,13 @@ describe('a removal', () => {
     ]);
   });
 
+  test('asks nothing when an own write has told that no versions are kept', async () => {
+    const {server, store} = await fakeStore();
+    await store.put('locks/a', one, {ifAbsent: true});
+    await store.delete(['locks/a']);
+    expect(server.requests.map(({name}) => name)).toEqual(['PutObject', 'DeleteObjects']);
+  });
+
   test('finds the errors of single objects inside a good answer', async () => {
     const {server, store} = await fakeStore({}, {timeouts: {patienceMs: 0}});
     for (const key of ['a', 'b']) await store.put(key, one);

@@ -1,5 +1,8 @@
 import {once} from 'node:events';
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {type AddressInfo, createServer} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {openS3Store} from '../../src/stores/index.ts';
 import {fakeStore, secrets} from './s3-fixture.ts';
@@ -58,6 +61,23 @@ test('a connection that swallows everything ends as an error', async () => {
     });
   } finally {
     hole.close();
+  }
+});
+
+test('a search for credentials that never ends ends every call', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-credentials-'));
+  const before = {...process.env};
+  try {
+    writeFileSync(join(folder, 'config'), '[profile slow]\ncredential_process = sleep 3\n');
+    for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
+    Object.assign(process.env, {AWS_CONFIG_FILE: join(folder, 'config'), AWS_PROFILE: 'slow'});
+    const {server} = await fakeStore();
+    const store = await openS3Store({bucket: server.bucket, root: '', endpoint: server.endpoint, ...soon});
+    await expect(store.get('a')).rejects.toMatchObject(unavailable);
+    expect(server.requests).toEqual([]);
+  } finally {
+    process.env = before;
+    rmSync(folder, {recursive: true});
   }
 });
 
