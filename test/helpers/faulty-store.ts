@@ -48,9 +48,14 @@ export function faultyStore(inner: Store, options: {at: number; fault: Fault}): 
     }
   };
 
+  const {retain, traffic} = inner;
   return {
     calls,
     description: inner.description,
+    ...(retain === undefined
+      ? {}
+      : {retain: (keys) => guard(`retain ${keys.join(' ')}`, () => retain.call(inner, keys))}),
+    ...(traffic === undefined ? {} : {traffic: () => traffic.call(inner)}),
     put: (key, body, putOptions) => guard(`put ${key}`, () => inner.put(key, body, putOptions)),
     get: (key, range) => guard(`get ${key}`, () => inner.get(key, range)),
     stat: (key) => guard(`stat ${key}`, () => inner.stat(key)),
