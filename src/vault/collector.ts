@@ -295,7 +295,7 @@ export class Collector implements VaultCollector {
 
   async close(): Promise<void> {
     this.#forgetMarked();
-    await this.#deps.lease.release();
+    await this.#deps.lease.releaseIfPossible();
   }
 }
 

@@ -131,6 +131,18 @@ export class Lease {
     await bury(store, this.id);
   }
 
+  /**
+   * As {@link release}, at the end of some work. A store that does not take the lease back now is no reason to call the work
+   * failed, nor to tell of that in place of what failed before: the lease ends with this process, or with its TTL.
+   */
+  async releaseIfPossible(): Promise<void> {
+    try {
+      await this.release();
+    } catch (error) {
+      if (!(error instanceof BkpError)) throw error;
+    }
+  }
+
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = this.#turn.catch(() => {}).then(work);
     this.#turn = result;

@@ -199,7 +199,7 @@ class OpenVault implements Vault {
       for (const facts of seen.listing.named) this.#versions.remember(facts);
       await this.#index.takeIn(seen);
     } catch (error) {
-      await lease.release();
+      await lease.releaseIfPossible();
       throw error;
     }
     const {compressionLevel, encodesAtOnce, uploadsAtOnce} = this.#settings;

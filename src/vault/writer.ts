@@ -252,6 +252,6 @@ export class Writer implements VaultWriter {
 
   async close(): Promise<void> {
     await this.#packs.settle();
-    await this.#deps.lease.release();
+    await this.#deps.lease.releaseIfPossible();
   }
 }

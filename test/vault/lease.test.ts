@@ -456,6 +456,26 @@ test('a store that fails while a lease is renewed costs nothing when it comes ba
   await writer.close();
 });
 
+test('a lease that cannot be given back undoes no work, and hides no other fault', async () => {
+  const store = newStore();
+  let isDown = false;
+  const down = () => Promise.reject(new BkpError('STORE_UNAVAILABLE', 'down'));
+  const flaky: Store = {
+    ...store,
+    put: (key, body, options) => (isDown ? down() : store.put(key, body, options)),
+    delete: (keys) => (isDown ? down() : store.delete(keys)),
+  };
+  const one = await processOn(flaky, 1);
+  const writer = await one.vault.writer({purpose: 'backup', subject: 'collection shop'});
+  expect(await writer.commit(manifestKey('one'), manifestOf())).toBe('written');
+  isDown = true;
+  await writer.close();
+  isDown = false;
+  const two = await processOn(store, 2);
+  two.host.dead.add(1);
+  await (await two.vault.writer({purpose: 'next', subject: 'collection shop'})).close();
+});
+
 test('this host knows itself, and who is gone', () => {
   const host = thisHost();
   expect(host.pid).toBe(process.pid);
