@@ -70,7 +70,9 @@ export class S3Connection {
       endpoint: options.endpoint,
       caCertFile: options.caCertFile,
     };
-    this.#secrets = new Set(Object.values(options.credentials ?? {}));
+    // By name: an object that hides its fields from logs hides them from Object.values too.
+    const {accessKeyId, secretAccessKey, sessionToken} = options.credentials ?? {};
+    this.#secrets = new Set([accessKeyId, secretAccessKey, sessionToken].filter((secret) => secret !== undefined));
     this.#timeouts = {...defaultTimeouts, ...options.timeouts};
     this.#signal = options.signal;
     this.#slots = new Slots(this.requestsAtOnce);

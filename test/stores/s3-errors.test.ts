@@ -201,7 +201,9 @@ describe('no secret', () => {
   ];
 
   test.each(effects)('is in any error, whatever the server says (%#)', async (effect) => {
-    const {server, store} = await fakeStore({}, {timeouts: {patienceMs: 0, stallMs: 100}});
+    // Inherited fields: as with credentials that hide theirs, nobody finds them who does not ask by name.
+    const credentials = Object.create(secrets) as typeof secrets;
+    const {server, store} = await fakeStore({}, {credentials, timeouts: {patienceMs: 0, stallMs: 100}});
     server.fault({times: 100}, effect);
     const thrown: unknown[] = [];
     for (const call of [
