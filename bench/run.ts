@@ -4,19 +4,17 @@
  * The same database through bkp and through what a user would pick instead, in one run: a first backup, a next one
  * after 1 % of scattered changes, a second full one, a restore, a verification. Prints medians and ratios by round.
  */
-import {existsSync, mkdirSync, rmSync, statSync} from 'node:fs';
+import {mkdirSync, rmSync, statSync} from 'node:fs';
 import {availableParallelism, cpus, totalmem} from 'node:os';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
-import {changeShop, makeShop} from '../src/commands/demo/shop.ts';
+import {changeShop} from '../src/commands/demo/shop.ts';
+import {shopDatabase} from './data.ts';
 import {has, type Run} from './measure.ts';
 import {figure, type Round, report} from './report.ts';
 import {startup} from './startup.ts';
 import {bkp, borg, copyDatabase, type Place, restic, sqliteZstd, type Tool} from './tools.ts';
 import {trackingOverhead} from './tracking.ts';
-
-/** Customers of a shop whose database file has about 1 GiB. */
-const customersPerGib = 624_000;
 
 const {values} = parseArgs({
   options: {
@@ -34,7 +32,7 @@ for (const tool of wanted.filter((tool) => !peers.includes(tool))) {
   console.log(`left out, not installed: ${tool.name} (${tool.needs.join(', ')})`);
 }
 
-const database = makeData();
+const database = shopDatabase(values.data, gib);
 console.log(
   `node ${process.versions.node}, ${availableParallelism()} cores (${cpus()[0]?.model}), ${Math.round(totalmem() / 2 ** 30)} GiB memory`,
 );
@@ -48,20 +46,6 @@ for (let round = 0; round < Number(values.rounds); round++) {
 report(rounds, ['bkp', ...peers.map((tool) => tool.name)]);
 await trackingOverhead(work);
 await startup(work);
-
-function makeData(): string {
-  mkdirSync(values.data, {recursive: true});
-  const file = join(values.data, `shop-${values.gib}gib.db`);
-  if (!existsSync(file)) {
-    const half = `${file}.half`;
-    rmSync(half, {force: true});
-    console.error(`making ${file}`);
-    makeShop(half, Math.round(customersPerGib * gib));
-    copyDatabase(half, file);
-    rmSync(half, {force: true});
-  }
-  return file;
-}
 
 /** Each tool in turn at each step, in another order each round, so that none always comes first. */
 async function playRound(number: number): Promise<Round> {
