@@ -3,7 +3,7 @@ import {resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {colorsWanted} from './commands/colors.ts';
 import type {Deps, GlobalFlags} from './commands/deps.ts';
-import {loadSettings, resolveHome, type Settings} from './config/index.ts';
+import {loadSettings, resolveHome, type S3Address, type Settings} from './config/index.ts';
 import type {ExitStatus} from './errors/index.ts';
 import type {Journal, Operation} from './ops/index.ts';
 
@@ -30,6 +30,15 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
     return opened;
   };
 
+  /** Keys that were given for a server are sent to no other. Without any, the client looks where the AWS tools look. */
+  const withCredentials = async (address: S3Address) => {
+    const {objectStore} = await deps.settings();
+    const isSameServer = objectStore?.address.kind === 's3' && objectStore.address.endpoint === address.endpoint;
+    return isSameServer && objectStore.credentials !== undefined
+      ? {...address, credentials: objectStore.credentials}
+      : address;
+  };
+
   const deps: RealDeps = {
     env,
     stdin: process.stdin,
@@ -41,7 +50,16 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
     // As far away from dist/, where all is bundled, as from src/.
     entryFile: fileURLToPath(new URL('../bin/bkp.js', import.meta.url)),
     nowMicros,
-    openStore: async (root, options) => (await import('./stores/index.ts')).openDirectoryStore({root, ...options}),
+    openStore: async (address, options) => {
+      const stores = await import('./stores/index.ts');
+      if (address.kind === 'directory') return stores.openDirectoryStore({root: address.root, create: options.create});
+      return stores.openS3Store({...options, ...(await withCredentials(address))});
+    },
+    probeStore: async (address) => {
+      const stores = await import('./stores/index.ts');
+      if (address.kind === 'directory') return stores.probeDirectory(address.root);
+      return stores.probeS3(await withCredentials(address));
+    },
     startWorker: async (operation) => (await import('./commands/worker/launch.ts')).launchWorker(deps, operation),
     journal: () => (journal ??= openJournalOnce()),
     settings: () => (settings ??= loadSettings({flags, env, home})),

@@ -127,7 +127,8 @@ async function change<T>(tools: DefineTools, name: string, act: (writer: VaultWr
   }
 }
 
-async function putDefinition(writer: VaultWriter, definition: Definition): Promise<void> {
+/** @throws BkpError `BUSY` when another writer was quicker */
+export async function putDefinition(writer: VaultWriter, definition: Definition): Promise<void> {
   assert(definition.generation < 1e8, 'a generation has eight digits');
   const put = await writer.putDocument(
     definitionKey(definition.name, definition.generation),

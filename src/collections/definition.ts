@@ -2,8 +2,11 @@ import {BkpError} from '../errors/index.ts';
 import type {Setting} from '../sql/index.ts';
 import type {BackupName} from './names.ts';
 
+/** Which of the two stores of a profile holds the backups: the cluster directory, or the object store. */
+export type Storage = 'cluster' | 's3';
+
 export type CollectionSettings = {
-  storage: 'cluster';
+  storage: Storage;
   incremental: boolean;
   omitIndexes: boolean;
 };
@@ -36,8 +39,7 @@ export function applySettings(
   for (const {key, value} of settings) {
     switch (key) {
       case 'STORAGE':
-        if (value.toLowerCase() !== 'cluster') throw badValue(key, value, "'cluster'");
-        result.storage = 'cluster';
+        result.storage = storageValue(key, value, current);
         break;
       case 'INCREMENTAL_BACKUP_ENABLED':
         result.incremental = booleanValue(key, value);
@@ -58,7 +60,7 @@ export function resetSettings(current: CollectionSettings, keys: readonly string
   for (const key of keys) {
     switch (key) {
       case 'STORAGE':
-        result.storage = 'cluster';
+        result.storage = storageValue(key, 'cluster', current);
         break;
       case 'INCREMENTAL_BACKUP_ENABLED':
         result.incremental = false;
@@ -78,6 +80,22 @@ export function settingsText(settings: CollectionSettings): string {
   const pairs = [`STORAGE='${settings.storage}'`, `INCREMENTAL_BACKUP_ENABLED='${settings.incremental}'`];
   if (settings.omitIndexes) pairs.push("OMIT_INDEXES='true'");
   return pairs.join(', ');
+}
+
+/** @returns where CREATE with these settings puts the collection. @throws BkpError `BAD_REQUEST` */
+export function storageOf(settings: readonly Setting[]): Storage {
+  const written = settings.find(({key}) => key === 'STORAGE');
+  return written === undefined ? 'cluster' : storageValue('STORAGE', written.value, undefined);
+}
+
+/** A collection lies where CREATE put it: its backups do not move by a word. */
+function storageValue(key: string, value: string, current: CollectionSettings | undefined): Storage {
+  const storage = (['cluster', 's3'] as const).find((word) => word === value.toLowerCase());
+  if (storage === undefined) throw badValue(key, value, "'cluster' or STORAGE='s3'");
+  if (current === undefined || current.storage === storage) return storage;
+  throw new BkpError('BAD_REQUEST', `a collection stays in its store: STORAGE is '${current.storage}'`, {
+    next: `COPY BACKUP COLLECTION … TO '${storage}' copies its backups there`,
+  });
 }
 
 function booleanValue(key: string, value: string): boolean {

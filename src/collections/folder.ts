@@ -47,10 +47,19 @@ export async function requireCollection(vault: VaultReader, name: string): Promi
 
 /** @throws BkpError `COLLECTION_NOT_FOUND` */
 export async function requireReadable(vault: VaultReader, name: string): Promise<ReadableCollection> {
-  const {newest, damage, backups} = await readFolder(vault, name);
-  if (damage === undefined && (newest === undefined || newest.dropped !== undefined)) throw noSuchCollection(name);
+  const folder = await readFolder(vault, name);
+  const {newest, damage, backups} = folder;
+  if (!isLiving(folder)) throw noSuchCollection(name);
   return {definition: newest, damage, backups};
 }
+
+/** Whether a living collection, or a damaged definition of one, lies there. */
+export async function hasCollection(vault: VaultReader, name: string): Promise<boolean> {
+  return isLiving(await readFolder(vault, name));
+}
+
+const isLiving = ({newest, damage}: CollectionFolder) =>
+  damage !== undefined || (newest !== undefined && newest.dropped === undefined);
 
 export function readFolder(vault: VaultReader, name: string): Promise<CollectionFolder> {
   return readFolderAt(vault, collectionPrefix(name));

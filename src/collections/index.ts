@@ -1,8 +1,9 @@
 export {type BackupReport, type BackupRequest, planBackup, takeBackup} from './backup.ts';
 export {type CleanupReport, cleanUp} from './cleanup.ts';
+export {type CopyReport, type CopyRequest, copyCollection, planCopy} from './copy.ts';
 export {alterCollection, createCollection, type DefineTools, type Dropped, dropCollection} from './define.ts';
-export type {CollectionMembers} from './definition.ts';
-export {type CollectionFolder, readAllFolders} from './folder.ts';
+export {type CollectionMembers, type Storage, storageOf} from './definition.ts';
+export {type CollectionFolder, hasCollection, readAllFolders} from './folder.ts';
 export type {BackupName, BackupType} from './names.ts';
 export {type BackupSummary, type CollectionSummary, listBackups, listCollections} from './overview.ts';
 export {planRestore, type RestoreReport, type RestoreRequest, restoreBackup} from './restore.ts';

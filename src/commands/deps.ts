@@ -1,17 +1,32 @@
 import type {ReadStream, WriteStream} from 'node:tty';
-import type {Home, Settings} from '../config/index.ts';
+import type {Home, Settings, StoreAddress} from '../config/index.ts';
 import type {ExitStatus} from '../errors/index.ts';
-import type {Journal, Operation} from '../ops/index.ts';
-import type {Store} from '../stores/index.ts';
+import type {Journal, Limits, Operation} from '../ops/index.ts';
+import type {ProbePoint, Store} from '../stores/index.ts';
 
 /** The options that stand before or after any command. */
 export type GlobalFlags = {
   source?: string;
   cluster?: string;
+  /** An address, or `cluster` or `s3`. */
+  store?: string;
+  limitUpload?: string;
+  limitDownload?: string;
   profile?: string;
   home?: string;
   /** False after `--no-color`. */
   color: boolean;
+};
+
+export type StoreOptions = {
+  /** Make the directory when it is not there. */
+  create: boolean;
+  /** The rest is for object stores alone. */
+  requestsAtOnce?: number;
+  retentionDays?: number;
+  /** Asked again and again: bounds may change while the store is open. */
+  limits?: () => Limits;
+  signal?: AbortSignal;
 };
 
 /** All that a command takes from outside. Built once, by the entry file; a test builds its own. */
@@ -30,11 +45,10 @@ export interface Deps {
   /** Absolute path of the file that starts bkp: for a worker, or whoever else is to run it again. */
   readonly entryFile: string;
   nowMicros(): number;
-  /**
-   * The store in a cluster directory.
-   * @param options.create make the directory when it is not there
-   */
-  openStore(root: string, options: {create: boolean}): Promise<Store>;
+  /** Opens a store, with the credentials that the settings have for it. */
+  openStore(address: StoreAddress, options: StoreOptions): Promise<Store>;
+  /** What the store can do; leaves nothing behind. */
+  probeStore(address: StoreAddress): Promise<readonly ProbePoint[]>;
   /** Opened at the first call, after dead workers were told apart from living ones; closed at the end. */
   journal(): Promise<Journal>;
   /** Starts the process that carries a queued operation out, and does not wait for it. */

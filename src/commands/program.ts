@@ -25,7 +25,7 @@ export const commandGroups: readonly CommandGroup[] = [
   },
   {
     name: 'operation',
-    summary: 'list, watch, wait for, cancel and forget operations',
+    summary: 'list, watch, wait for, throttle, cancel and forget operations',
     load: () => import('./operation/index.ts'),
   },
   {
@@ -45,8 +45,13 @@ export const commandGroups: readonly CommandGroup[] = [
     load: () => import('./completion/complete.ts'),
   },
   {
+    name: 'store',
+    summary: 'check what the stores of the backups can do',
+    load: () => import('./store/index.ts'),
+  },
+  {
     name: 'doctor',
-    summary: 'check Node, home, profile, source and cluster',
+    summary: 'check Node, home, profile, source and stores',
     load: () => import('./doctor/index.ts'),
   },
   {
@@ -110,6 +115,9 @@ export function rootCommand(): Command {
     .description('Backup collections and long-running operations, as SQL statements, for open databases.')
     .option('--source <source>', 'database to back up and to restore into, e.g. sqlite::path=./app.db')
     .option('--cluster <dir>', "directory that STORAGE = 'cluster' names")
+    .option('--store <store>', 'the store that is meant: s3, cluster, or an address, e.g. s3::bucket=b;region=r')
+    .option('--limit-upload <rate>', 'send at most this much to an object store a second, e.g. 10MB')
+    .option('--limit-download <rate>', 'fetch at most this much from an object store a second, e.g. 10MB')
     .option('--profile <name>', 'set of settings to use instead of the active one')
     .option('--home <dir>', 'folder of journal, configuration, logs and caches')
     .option('--no-color', 'plain text, also on a terminal')

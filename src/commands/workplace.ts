@@ -1,7 +1,10 @@
 import {createHash} from 'node:crypto';
 import {existsSync} from 'node:fs';
 import {dirname, join, sep} from 'node:path';
+import type {Storage} from '../collections/index.ts';
+import {describeStore, type StoreAddress} from '../config/index.ts';
 import {BkpError, systemCode} from '../errors/index.ts';
+import type {Limits} from '../ops/index.ts';
 import type {TableSource} from '../sources/index.ts';
 import type {Store} from '../stores/index.ts';
 import {headerKey, openVault, type Vault} from '../vault/index.ts';
@@ -14,28 +17,36 @@ import type {Deps} from './deps.ts';
 export type Workplace = {
   /** Absolute; absent when the statement needs none or none is set. */
   source?: string;
-  /** Absolute path of the cluster directory. */
-  cluster: string;
+  /** Which of the profile's two stores `store` is, or stands in for. */
+  storage: Storage;
+  store: StoreAddress;
   /** Id of the vault that was there when the statement was given: the worker accepts no other. */
   vault?: string;
   compressionLevel: number;
   compressionThreads: number;
+  /** Of an object store's server; as many packs are on their way at once. */
+  requestsAtOnce: number;
+  /** How long an object store keeps what is written from being removed; absent: it does not. */
+  retentionDays?: number;
+  /** What the operation began with; a throttle may change them. */
+  limits: Limits;
+};
+
+export type OpenOptions = {
+  /** Make the vault when the store has none yet. */
+  create: boolean;
+  /** Ends requests that are on their way. */
+  signal?: AbortSignal;
+  /** What holds now; default: what the place says. */
+  limits?: () => Limits | undefined;
 };
 
 /** So that a thread of the pool finds its next chunk ready when it has done one. */
 const encodesAhead = 2;
 
-export async function workplaceOf(deps: Deps): Promise<Workplace> {
-  const {source, cluster, compressionLevel, compressionThreads} = await deps.settings();
-  return {...(source === undefined ? {} : {source}), cluster, compressionLevel, compressionThreads};
-}
-
-/**
- * @param options.create make the vault when the cluster directory has none yet
- * @throws BkpError `STORE_REFUSED` | `STORE_UNAVAILABLE` | `OBJECT_DAMAGED`
- */
-export async function openVaultAt(deps: Deps, place: Workplace, options: {create: boolean}): Promise<Vault> {
-  if (options.create) refuseNested(place.cluster);
+/** @throws BkpError `STORE_REFUSED` | `STORE_UNAVAILABLE` | `STORE_DENIED` | `VAULT_ABSENT` | `OBJECT_DAMAGED` */
+export async function openVaultAt(deps: Deps, place: Workplace, options: OpenOptions): Promise<Vault> {
+  if (options.create && place.store.kind === 'directory') refuseNested(place.store.root);
   const store = await openStoreAt(deps, place, options);
   const vault = await openVault({
     store,
@@ -46,13 +57,19 @@ export async function openVaultAt(deps: Deps, place: Workplace, options: {create
     ),
     compressionLevel: place.compressionLevel,
     encodesAtOnce: place.compressionThreads + encodesAhead,
+    // A disk is as busy with two packs as with four; a server far away is not.
+    ...(place.store.kind === 's3' ? {uploadsAtOnce: place.requestsAtOnce} : {}),
   });
   if (place.vault === undefined || place.vault === vault.id) return vault;
   vault.close();
-  throw new BkpError('STORE_REFUSED', `${place.cluster} holds another vault than when the statement was given`, {
-    cause: `it was ${place.vault}, it is ${vault.id}`,
-    next: 'see which directory (or disk) belongs there, then give the statement again',
-  });
+  throw new BkpError(
+    'STORE_REFUSED',
+    `${describeStore(place.store)} holds another vault than when the statement was given`,
+    {
+      cause: `it was ${place.vault}, it is ${vault.id}`,
+      next: 'see which directory, disk or bucket belongs there, then give the statement again',
+    },
+  );
 }
 
 /** A new vault inside an old one would be backed up, copied and removed with it. */
@@ -68,19 +85,26 @@ function refuseNested(cluster: string): void {
   }
 }
 
-async function openStoreAt(deps: Deps, {cluster}: Workplace, options: {create: boolean}): Promise<Store> {
+export async function openStoreAt(deps: Deps, place: Workplace, options: OpenOptions): Promise<Store> {
+  const {store, requestsAtOnce, retentionDays} = place;
   try {
-    return await deps.openStore(cluster, options);
+    return await deps.openStore(store, {
+      create: options.create,
+      requestsAtOnce,
+      limits: () => options.limits?.() ?? place.limits,
+      ...(retentionDays === undefined ? {} : {retentionDays}),
+      ...(options.signal === undefined ? {} : {signal: options.signal}),
+    });
   } catch (error) {
-    if (options.create || systemCode((error as Error).cause) !== 'ENOENT') throw error;
-    throw new BkpError('STORE_UNAVAILABLE', `there is no cluster directory ${cluster}`, {
+    if (store.kind !== 'directory' || options.create || systemCode((error as Error).cause) !== 'ENOENT') throw error;
+    throw new BkpError('STORE_UNAVAILABLE', `there is no cluster directory ${store.root}`, {
       next: 'if it should be there: is its disk mounted? The first CREATE BACKUP COLLECTION … makes one',
     });
   }
 }
 
 /** @throws BkpError `USAGE` when no source is set | `BAD_REQUEST` when it lies among its own backups */
-export async function openSourceAt(place: Workplace): Promise<TableSource> {
+export async function openSourceAt(place: Pick<Workplace, 'source' | 'store'>): Promise<TableSource> {
   if (place.source === undefined) {
     throw new BkpError('USAGE', 'no source is set: bkp does not know which database is meant', {
       next: 'bkp config set source sqlite::path=./app.db (or --source, or BKP_SOURCE)',
@@ -91,9 +115,9 @@ export async function openSourceAt(place: Workplace): Promise<TableSource> {
     import('../sources/index.ts'),
   ]);
   const address = parseSource(place.source, '/');
-  if (address.path.startsWith(join(place.cluster, sep))) {
+  if (place.store.kind === 'directory' && address.path.startsWith(join(place.store.root, sep))) {
     throw new BkpError('BAD_REQUEST', `the database ${address.path} lies inside the cluster directory`, {
-      cause: `who loses ${place.cluster} loses the database and its backups at once`,
+      cause: `who loses ${place.store.root} loses the database and its backups at once`,
       next: 'keep the two apart: --cluster or --source names another place',
     });
   }
@@ -101,7 +125,10 @@ export async function openSourceAt(place: Workplace): Promise<TableSource> {
 }
 
 /** The source is closed again, whatever happens. Throws as {@link openSourceAt}. */
-export async function withSource<T>(place: Workplace, use: (source: TableSource) => Promise<T>): Promise<T> {
+export async function withSource<T>(
+  place: Pick<Workplace, 'source' | 'store'>,
+  use: (source: TableSource) => Promise<T>,
+): Promise<T> {
   const source = await openSourceAt(place);
   try {
     return await use(source);

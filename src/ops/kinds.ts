@@ -3,6 +3,7 @@ import {type Operation, type OperationKind, type OperationNumber, operationKinds
 
 const nouns: Record<OperationKind, string> = {
   cleanup: 'Cleanup',
+  copy: 'Copy',
   fullbackup: 'Full backup',
   incbackup: 'Incremental backup',
   restore: 'Restore',

@@ -1,7 +1,7 @@
 import type {PlainError} from '../errors/index.ts';
 
 /** In the order `Invalid kind. Use one of: …` prints them. Later kinds (dbbackup, dbrestore) join here. */
-export const operationKinds = ['cleanup', 'fullbackup', 'incbackup', 'restore', 'verify'] as const;
+export const operationKinds = ['cleanup', 'copy', 'fullbackup', 'incbackup', 'restore', 'verify'] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
 /** Number of an operation: grows with time, unique over all kinds of one journal. */

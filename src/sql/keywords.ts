@@ -8,6 +8,7 @@ export const keywords: readonly string[] = [
   'BACKUPS',
   'COLLECTION',
   'COLLECTIONS',
+  'COPY',
   'CREATE',
   'DATABASE',
   'DROP',
@@ -21,6 +22,7 @@ export const keywords: readonly string[] = [
   'SET',
   'SHOW',
   'TABLE',
+  'TO',
   'VERIFY',
   'WITH',
 ];

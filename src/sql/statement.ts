@@ -26,6 +26,8 @@ export type StatementBody =
   | {kind: 'backup'; collection: Name; incremental: boolean}
   | {kind: 'restore'; backup: BackupRef}
   | {kind: 'verify'; backup: BackupRef; settings: readonly Setting[]}
+  /** `target`: a word for a store, or its address; see the statement's execution. */
+  | {kind: 'copy'; backup: BackupRef; target: string}
   | {kind: 'show-collections'}
   | {kind: 'show-backups'; collection: Name};
 

@@ -72,6 +72,7 @@ const metadataTypes: Readonly<Record<OperationKind, string>> = {
   restore: 'Ydb.Backup.RestoreMetadata',
   verify: 'Bkp.VerifyMetadata',
   cleanup: 'Bkp.CleanupMetadata',
+  copy: 'Bkp.CopyMetadata',
 };
 
 /** The original's form, which its monitoring scripts read; `id`, `ready`, `status` and `metadata` are always there. */

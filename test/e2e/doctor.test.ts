@@ -63,5 +63,5 @@ test('a configuration file that others can read is told', async () => {
   chmodSync(join(desk.home, 'config.json'), 0o644);
   const {status, report} = await doctor(desk);
   expect(status).toBe(1);
-  expect(report.checks.find(({what, ok}) => what === 'profile' && !ok)?.next).toContain('chmod 600');
+  expect(report.checks.find(({what, ok}) => what === 'secrets' && !ok)?.detail).toContain('chmod 600');
 });

@@ -42,6 +42,14 @@ function crashing(store: Store): Store {
       beforeEachCall();
       return store.stat(key);
     },
+    ...(store.retain === undefined
+      ? {}
+      : {
+          retain: async (keys) => {
+            beforeEachCall();
+            return store.retain!(keys);
+          },
+        }),
   };
 }
 
@@ -51,7 +59,7 @@ const deps = await openRealDeps({color: false}, (status) => {
 // The statement's own part is not what is tested: only the worker meets the crashing store.
 const {operation} = await execute({...deps, startWorker: async () => {}}, parse(statement)[0]!);
 await runWorker(
-  {...deps, openStore: async (root, options) => crashing(await deps.openStore(root, options))},
+  {...deps, openStore: async (address, options) => crashing(await deps.openStore(address, options))},
   {number: operation!.number},
 );
 deps.close();

@@ -35,7 +35,11 @@ export function testDeps(home: string): TestDeps {
     home: folders,
     entryFile: bkpFile,
     nowMicros: () => Date.now() * 1000,
-    openStore: async (root, {create}) => openDirectoryStore({root, create}),
+    openStore: async (address, {create}) => {
+      if (address.kind === 's3') throw new Error('this test has no server');
+      return openDirectoryStore({root: address.root, create});
+    },
+    probeStore: async () => [],
     startWorker: async () => {
       throw new Error('this test starts no worker');
     },

@@ -43,7 +43,8 @@ export const casesSchema = ['orders', 'products']
 export const createC = (incremental: boolean) =>
   `CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='${incremental}')`;
 
-export function openDesk(schema = casesSchema): Desk {
+/** @param env on top of what names the database and the cluster */
+export function openDesk(schema = casesSchema, env: Record<string, string> = {}): Desk {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-desk-'));
   // A worker of a test that failed half-way may still write: try again instead of failing for that.
   onTestFinished(() => rmSync(folder, {recursive: true, force: true, maxRetries: 20, retryDelay: 100}));
@@ -59,7 +60,7 @@ export function openDesk(schema = casesSchema): Desk {
     }
   };
   const bkp = (...args: string[]) =>
-    runBkp(args, {home, env: {BKP_SOURCE: database, BKP_CLUSTER: cluster}, cwd: folder});
+    runBkp(args, {home, env: {BKP_SOURCE: database, BKP_CLUSTER: cluster, ...env}, cwd: folder});
   const expectDone = async (args: string[]) => {
     const result = await bkp(...args);
     if (result.status !== 0)

@@ -11,6 +11,7 @@ test('the manual has an example of every kind of statement, and each parses', ()
   expect([...kinds].sort()).toEqual([
     'alter-collection',
     'backup',
+    'copy',
     'create-collection',
     'drop-collection',
     'restore',

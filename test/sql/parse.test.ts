@@ -87,6 +87,11 @@ test.each<[string, object]>([
   ['RESTORE c', {kind: 'restore', backup: {collection: n('c')}}],
   ["RESTORE c AT '20250215120000Z'", {kind: 'restore', backup: {collection: n('c'), point: '20250215120000Z'}}],
   ['RESTORE `c/20250215120000Z_full`', {kind: 'restore', backup: {collection: n('c/20250215120000Z_full')}}],
+  ["COPY BACKUP COLLECTION c TO 's3'", {kind: 'copy', backup: {collection: n('c')}, target: 's3'}],
+  [
+    "copy backup collection c AT 'x' TO 'cluster'",
+    {kind: 'copy', backup: {collection: n('c'), point: 'x'}, target: 'cluster'},
+  ],
   ['VERIFY c', {kind: 'verify', backup: {collection: n('c')}, settings: []}],
   [
     "VERIFY c AT 'x' WITH (LEVEL='structure')",

@@ -24,6 +24,8 @@ export function print(statement: StatementBody): string {
       return `RESTORE ${ref(statement.backup)}`;
     case 'verify':
       return `VERIFY ${ref(statement.backup)}${statement.settings.length === 0 ? '' : ` WITH ${settings(statement.settings)}`}`;
+    case 'copy':
+      return `COPY BACKUP COLLECTION ${ref(statement.backup)} TO ${literal(statement.target)}`;
     case 'show-collections':
       return 'SHOW BACKUP COLLECTIONS';
     case 'show-backups':

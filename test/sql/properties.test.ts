@@ -40,6 +40,7 @@ const statement: fc.Arbitrary<StatementBody> = fc.oneof(
   fc.record({kind: is('drop-collection'), name, ifExists: fc.boolean()}),
   fc.record({kind: is('backup'), collection: name, incremental: fc.boolean()}),
   fc.record({kind: is('restore'), backup}),
+  fc.record({kind: is('copy'), backup, target: anyText}),
   fc.record({kind: is('verify'), backup, settings: fc.oneof(settings, fc.constant([]))}),
   fc.record({kind: is('show-collections')}),
   fc.record({kind: is('show-backups'), collection: name}),

@@ -1,10 +1,12 @@
+import {describeStore} from '../../config/index.ts';
+import {BkpError} from '../../errors/index.ts';
 import {parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
+import {placesOf, withVaultIfAny} from '../places.ts';
 import {startedRow} from '../sql/answers.ts';
 import {runStatements, tell} from '../sql/run.ts';
 import {startCleanup} from '../worker/start.ts';
-import {workplaceOf} from '../workplace.ts';
 
 export function runStatement(deps: Deps, statement: string, {format}: {format: RowFormat}): Promise<void> {
   return runStatements(deps, parse(statement), {wait: false, format});
@@ -12,9 +14,20 @@ export function runStatement(deps: Deps, statement: string, {format}: {format: R
 
 export type CleanupOptions = {wait: boolean; format: RowFormat};
 
+/** One operation for each store that has a vault: what is dead in one says nothing of the other. */
 export async function runCleanup(deps: Deps, {wait, format}: CleanupOptions): Promise<void> {
-  const place = await workplaceOf(deps);
-  const about = {subject: `cluster ${place.cluster}`, statement: 'bkp collection cleanup'};
-  const operation = await startCleanup(deps, {do: 'cleanup', place}, about);
-  await tell(deps, {operation, rows: startedRow(operation)}, {wait, format});
+  let cleaned = 0;
+  for (const place of await placesOf(deps)) {
+    const vault = await withVaultIfAny(deps, place, async ({id}) => id);
+    if (vault === undefined) continue;
+    cleaned += 1;
+    const about = {subject: `store ${describeStore(place.store)}`, statement: 'bkp collection cleanup'};
+    const operation = await startCleanup(deps, {do: 'cleanup', place: {...place, vault}}, about);
+    if ((await tell(deps, {operation, rows: startedRow(operation)}, {wait, format})) === 'left') return;
+  }
+  if (cleaned === 0) {
+    throw new BkpError('VAULT_ABSENT', 'there is no vault to clean up', {
+      next: 'name the store that holds your backups: --store, --cluster',
+    });
+  }
 }

@@ -21,7 +21,14 @@ export function openStage(deps: Deps, folder: string): Stage {
   const paint = (style: Parameters<typeof styleText>[0], text: string) =>
     deps.colors ? styleText(style, text, {validateStream: false}) : text;
   const write = (text: string) => deps.stdout.write(`${text}\n`);
-  const {BKP_SOURCE: _source, BKP_CLUSTER: _cluster, BKP_PROFILE: _profile, ...env} = deps.env;
+  const {
+    BKP_SOURCE: _source,
+    BKP_CLUSTER: _cluster,
+    BKP_STORE: _store,
+    BKP_STORE_FILE: _file,
+    BKP_PROFILE: _profile,
+    ...env
+  } = deps.env;
 
   const run = async (args: readonly string[]) => {
     const {execa} = await import('execa');

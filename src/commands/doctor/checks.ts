@@ -1,13 +1,12 @@
-import {accessSync, constants, existsSync, mkdirSync} from 'node:fs';
-import {dirname} from 'node:path';
+import {accessSync, constants, mkdirSync} from 'node:fs';
 import {readAllFolders} from '../../collections/index.ts';
-import {exposure, profileName} from '../../config/index.ts';
-import {asPlain} from '../../errors/index.ts';
-import {probeDirectory} from '../../stores/index.ts';
+import {exposures, profileName} from '../../config/index.ts';
+import {type Check, tried} from '../check.ts';
 import type {Deps} from '../deps.ts';
-import {openSourceAt, openVaultAt, workplaceOf} from '../workplace.ts';
+import {placesOf, withVaultIfAny} from '../places.ts';
+import {checkPlace} from '../store/check-place.ts';
+import {openSourceAt} from '../workplace.ts';
 
-export type Check = {what: string; ok: boolean; detail: string; next?: string};
 type Options = {repair: boolean};
 
 const neededNode = 24;
@@ -43,67 +42,24 @@ export function checkProfile(deps: Deps): Promise<Check[]> {
   return tried('profile', async () => {
     await deps.settings();
     const name = await profileName(deps);
-    const told = await exposure(deps.home);
     const file = {what: 'profile', ok: true, detail: `${name} (${deps.home.configFile})`};
-    return told === undefined
-      ? [file]
-      : [file, {what: 'profile', ok: false, detail: told, next: `chmod 600 ${deps.home.configFile}`}];
+    return [file, ...(await exposures(deps)).map((detail) => ({what: 'secrets', ok: false, detail}))];
   });
 }
 
-export function checkCluster(deps: Deps): Promise<Check[]> {
-  return tried('cluster', async () => {
-    const place = await workplaceOf(deps);
-    if (!existsSync(place.cluster)) return [await absentCluster(place.cluster)];
-    const probes = await probeDirectory(place.cluster);
-    const checks = probes.map((probe) => ({...probe, what: `cluster: ${probe.what}`}));
-    if (checks.some((check) => !check.ok)) return checks;
-    return [...checks, ...(await tried('vault', async () => [await checkVault(deps)]))];
+/** Each store that the profile knows. */
+export function checkStores(deps: Deps): Promise<Check[]> {
+  return tried('store', async () => {
+    const checks: Check[] = [];
+    for (const place of await placesOf(deps)) checks.push(...(await checkPlace(deps, place)));
+    return checks;
   });
-}
-
-/** The first CREATE makes it; what can be told before is whether it may. */
-async function absentCluster(cluster: string): Promise<Check> {
-  const what = 'cluster: folder';
-  let above = dirname(cluster);
-  while (!existsSync(above)) above = dirname(above);
-  const fault = (await probeDirectory(above)).find((probe) => !probe.ok);
-  if (fault === undefined) {
-    return {what, ok: true, detail: `${cluster} is not there yet; the first CREATE BACKUP COLLECTION makes it`};
-  }
-  return {...fault, what, detail: `${cluster} cannot be made: ${fault.what} of ${above}: ${fault.detail}`};
-}
-
-async function checkVault(deps: Deps): Promise<Check> {
-  const place = await workplaceOf(deps);
-  const vault = await openVaultAt(deps, place, {create: false}).catch((error: unknown) => {
-    if (asPlain(error).code === 'VAULT_ABSENT') return undefined;
-    throw error;
-  });
-  if (vault === undefined)
-    return {what: 'vault', ok: true, detail: 'none yet; the first CREATE BACKUP COLLECTION makes it'};
-  try {
-    const folders = await readAllFolders(vault);
-    const [damage] = folders.flatMap((folder) => folder.damage ?? []);
-    if (damage !== undefined) {
-      return {
-        what: 'vault',
-        ok: false,
-        detail: damage.message,
-        next: 'SHOW BACKUP COLLECTIONS names the collection; CREATE BACKUP COLLECTION … writes its definition anew',
-      };
-    }
-    const backups = folders.reduce((sum, folder) => sum + folder.backups.length, 0);
-    return {what: 'vault', ok: true, detail: `${vault.id}, ${folders.length} collections, ${backups} backups`};
-  } finally {
-    vault.close();
-  }
 }
 
 /** Reads the source itself, and holds its change tracking against the collections that need it. */
 export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
   return tried('source', async () => {
-    const place = await workplaceOf(deps);
+    const [place] = await placesOf(deps);
     const source = await openSourceAt(place);
     try {
       const checks = source.inspect().map((check) => ({...check, what: `source: ${check.what}`}));
@@ -137,34 +93,18 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
 /** Owners of tracking are collection ids. Undefined when not every collection can be read; its own check tells why. */
 async function knownOwners(deps: Deps): Promise<ReadonlyMap<string, string> | undefined> {
   const owners = new Map<string, string>();
+  let vaults = 0;
   try {
-    const vault = await openVaultAt(deps, await workplaceOf(deps), {create: false});
-    try {
-      for (const {newest, damage} of await readAllFolders(vault)) {
+    for (const place of await placesOf(deps)) {
+      const folders = await withVaultIfAny(deps, place, readAllFolders);
+      vaults += folders === undefined ? 0 : 1;
+      for (const {newest, damage} of folders ?? []) {
         if (damage !== undefined) return undefined;
         if (newest !== undefined && newest.dropped === undefined) owners.set(newest.id, newest.name);
       }
-    } finally {
-      vault.close();
     }
   } catch {
     return undefined;
   }
-  return owners;
-}
-
-async function tried(what: string, check: () => Promise<Check[]>): Promise<Check[]> {
-  try {
-    return await check();
-  } catch (error) {
-    const {message, cause, next} = asPlain(error);
-    return [
-      {
-        what,
-        ok: false,
-        detail: cause === undefined ? message : `${message}: ${cause}`,
-        ...(next === undefined ? {} : {next}),
-      },
-    ];
-  }
+  return vaults === 0 ? undefined : owners;
 }

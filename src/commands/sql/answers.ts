@@ -1,4 +1,4 @@
-import type {BackupSummary, CollectionSummary} from '../../collections/index.ts';
+import type {BackupSummary, CollectionSummary, Storage} from '../../collections/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
 import {type Cell, formatBytes, type RowFormat, renderRows} from '../../ui/index.ts';
 
@@ -25,11 +25,15 @@ export function startedRow(operation: Operation, backup?: string): ResultRows {
   return {columns: [{name: 'operation_id'}, {name: 'backup'}], rows: [[id, backup]]};
 }
 
-export function collectionRows(collections: readonly CollectionSummary[]): ResultRows {
+/** A collection, and which store it lies in. */
+export type StoredCollection = CollectionSummary & {storage: Storage};
+
+export function collectionRows(collections: readonly StoredCollection[]): ResultRows {
   const withError = collections.some((collection) => collection.error !== undefined);
   return {
     columns: [
       {name: 'collection'},
+      {name: 'storage'},
       {name: 'backups'},
       {name: 'newest'},
       {name: 'stored_bytes', bytes: true},
@@ -39,6 +43,7 @@ export function collectionRows(collections: readonly CollectionSummary[]): Resul
     ],
     rows: collections.map((collection) => [
       collection.name,
+      collection.storage,
       collection.backups,
       collection.newest ?? null,
       collection.storedBytes,

@@ -3,21 +3,26 @@ import {
   alterCollection,
   createCollection,
   dropCollection,
+  hasCollection,
   listBackups,
   listCollections,
   planBackup,
+  planCopy,
   planRestore,
   planVerify,
+  storageOf,
 } from '../../collections/index.ts';
+import {sameStore} from '../../config/index.ts';
 import {BkpError, unreachable} from '../../errors/index.ts';
 import type {Operation} from '../../ops/index.ts';
 import {backupRef, collectionName, type Members, type Setting, type Statement, tableName} from '../../sql/index.ts';
 import type {Vault, VerifyLevel} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
+import {placeForNew, placeNamed, placeOfCollection, placesOf, withVaultIfAny} from '../places.ts';
 import type {WorkOrder} from '../worker/order.ts';
 import {type About, collectionSubject, startCleanup, startOperation} from '../worker/start.ts';
-import {openVaultAt, type Workplace, withSource, workplaceOf} from '../workplace.ts';
-import {backupRows, collectionRows, type ResultRows, startedRow} from './answers.ts';
+import {openVaultAt, type Workplace, withSource} from '../workplace.ts';
+import {backupRows, collectionRows, type ResultRows, type StoredCollection, startedRow} from './answers.ts';
 import {refuseDropWhenBusy, refuseWhenBusy} from './busy.ts';
 
 /** What a statement answers: rows, the operation that now runs, or nothing but its effect. */
@@ -34,37 +39,31 @@ export async function execute(deps: Deps, statement: Statement): Promise<Answer>
       next: 'bkp config set backup.enabled true',
     });
   }
-  const at: Surroundings = {deps, place: await workplaceOf(deps)};
   switch (statement.kind) {
-    case 'create-collection': {
+    case 'create-collection':
+      return create(deps, statement);
+    case 'alter-collection': {
       const name = collectionName(statement.name);
-      const made = await withVault(at, {create: true}, (vault) =>
-        createCollection(defineTools(deps, vault), {
-          name,
-          members: members(statement.members),
-          settings: statement.settings,
-          ifNotExists: statement.ifNotExists,
-        }),
-      );
-      return made ? {} : {notice: `collection ${name} exists already and stays as it is`};
-    }
-    case 'alter-collection':
-      await withVault(at, {create: false}, (vault) =>
-        alterCollection(defineTools(deps, vault), collectionName(statement.name), statement.actions),
+      await withVault(await surroundings(deps, name), {create: false}, (vault) =>
+        alterCollection(defineTools(deps, vault), name, statement.actions),
       );
       return {};
+    }
     case 'drop-collection':
-      return drop(at, statement);
+      return drop(deps, statement);
     case 'backup':
-      return backup(at, statement);
+      return backup(deps, statement);
     case 'restore':
-      return restore(at, statement);
+      return restore(deps, statement);
     case 'verify':
-      return verify(at, statement);
+      return verify(deps, statement);
+    case 'copy':
+      return copy(deps, statement);
     case 'show-collections':
-      return {rows: collectionRows(await withVault(at, {create: false}, listCollections))};
+      return {rows: collectionRows(await allCollections(deps))};
     case 'show-backups': {
       const name = collectionName(statement.collection);
+      const at = await surroundings(deps, name);
       return {rows: backupRows(await withVault(at, {create: false}, (vault) => listBackups(vault, name)))};
     }
     default:
@@ -72,12 +71,54 @@ export async function execute(deps: Deps, statement: Statement): Promise<Answer>
   }
 }
 
+async function surroundings(deps: Deps, collection: string): Promise<Surroundings> {
+  return {deps, place: await placeOfCollection(deps, collection)};
+}
+
+/** Of every store that is meant; a store without a vault has none, unless no store has one. */
+async function allCollections(deps: Deps): Promise<readonly StoredCollection[]> {
+  const places = await placesOf(deps);
+  const found = await Promise.all(
+    places.map((place) =>
+      withVaultIfAny(deps, place, async (vault) =>
+        (await listCollections(vault)).map((summary) => ({...summary, storage: place.storage})),
+      ),
+    ),
+  );
+  if (found.some((collections) => collections !== undefined)) return found.flatMap((collections) => collections ?? []);
+  // The first store's own words for it.
+  return withVault({deps, place: places[0]}, {create: false}, async () => []);
+}
+
 type Of<K extends Statement['kind']> = Extract<Statement, {kind: K}>;
 
-async function backup(at: Surroundings, statement: Of<'backup'>): Promise<Answer> {
+async function create(deps: Deps, statement: Of<'create-collection'>): Promise<Answer> {
+  const name = collectionName(statement.name);
+  const settings = await completeSettings(deps, statement.settings);
+  const place = await placeForNew(deps, storageOf(settings), name);
+  const made = await withVault({deps, place}, {create: true}, (vault) =>
+    createCollection(defineTools(deps, vault), {
+      name,
+      members: members(statement.members),
+      settings,
+      ifNotExists: statement.ifNotExists,
+    }),
+  );
+  return made ? {} : {notice: `collection ${name} exists already and stays as it is`};
+}
+
+/** A statement that does not say where puts the collection where `--store` says, if it says. */
+async function completeSettings(deps: Deps, settings: readonly Setting[]): Promise<readonly Setting[]> {
+  if (settings.some(({key}) => key === 'STORAGE')) return settings;
+  const [{storage}, ...others] = await placesOf(deps);
+  return others.length === 0 ? [...settings, {key: 'STORAGE', value: storage}] : settings;
+}
+
+async function backup(deps: Deps, statement: Of<'backup'>): Promise<Answer> {
   const collection = collectionName(statement.collection);
   const type = statement.incremental ? 'incremental' : 'full';
-  await refuseWhenBusy(at.deps, collection);
+  await refuseWhenBusy(deps, collection);
+  const at = await surroundings(deps, collection);
   const name = await withVault(at, {create: false}, (vault) =>
     withSource(at.place, (source) => planBackup(vault, source, {collection, type, nowMicros: at.deps.nowMicros()})),
   );
@@ -94,9 +135,10 @@ async function backup(at: Surroundings, statement: Of<'backup'>): Promise<Answer
   );
 }
 
-async function restore(at: Surroundings, statement: Of<'restore'>): Promise<Answer> {
+async function restore(deps: Deps, statement: Of<'restore'>): Promise<Answer> {
   const {collection, point} = backupRef(statement.backup);
-  await refuseWhenBusy(at.deps, collection);
+  await refuseWhenBusy(deps, collection);
+  const at = await surroundings(deps, collection);
   const backup = await withVault(at, {create: false}, (vault) =>
     withSource(at.place, (source) => planRestore(vault, source, {collection, point})),
   );
@@ -116,9 +158,10 @@ async function restore(at: Surroundings, statement: Of<'restore'>): Promise<Answ
   );
 }
 
-async function verify(at: Surroundings, statement: Of<'verify'>): Promise<Answer> {
+async function verify(deps: Deps, statement: Of<'verify'>): Promise<Answer> {
   const {collection, point} = backupRef(statement.backup);
   const level = verifyLevel(statement.settings);
+  const at = await surroundings(deps, collection);
   const backup = await withVault(at, {create: false}, (vault) => planVerify(vault, {collection, point}));
   return start(
     at,
@@ -133,10 +176,37 @@ async function verify(at: Surroundings, statement: Of<'verify'>): Promise<Answer
   );
 }
 
+/** Both stores are looked at before anything is started; the copy makes the other vault when there is none yet. */
+async function copy(deps: Deps, statement: Of<'copy'>): Promise<Answer> {
+  const {collection, point} = backupRef(statement.backup);
+  await refuseWhenBusy(deps, collection);
+  const to = await placeNamed(deps, statement.target);
+  const at = await placeOfOriginal(deps, collection, to);
+  const backup = await withVault(at, {create: false}, (from) =>
+    withVault({deps, place: to}, {create: true}, (target) => planCopy(from, target, {collection, point})),
+  );
+  const name = backup === undefined ? {} : {backup: `${collection}/${backup}`};
+  return start(
+    at,
+    {do: 'copy', place: at.place, collection, to, ...(backup === undefined ? {} : {backup})},
+    {kind: 'copy', subject: collectionSubject(collection), shared: false, statement: statement.text, ...name},
+  );
+}
+
+/** The collection may have been copied before: it is looked for first where it is not copied to. */
+async function placeOfOriginal(deps: Deps, collection: string, to: Workplace): Promise<Surroundings> {
+  for (const place of await placesOf(deps)) {
+    if (sameStore(place.store, to.store)) continue;
+    if (await withVaultIfAny(deps, place, (vault) => hasCollection(vault, collection))) return {deps, place};
+  }
+  return surroundings(deps, collection);
+}
+
 /** The collection is gone when this returns; what it leaves behind goes with the cleanup that is started. */
-async function drop(at: Surroundings, statement: Of<'drop-collection'>): Promise<Answer> {
+async function drop(deps: Deps, statement: Of<'drop-collection'>): Promise<Answer> {
   const name = collectionName(statement.name);
-  await refuseDropWhenBusy(at.deps, name);
+  await refuseDropWhenBusy(deps, name);
+  const at = await surroundings(deps, name);
   const dropped = await withVault(at, {create: false}, (vault) =>
     dropCollection(defineTools(at.deps, vault), {name, ifExists: statement.ifExists}),
   );

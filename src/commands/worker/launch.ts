@@ -1,18 +1,26 @@
+import {storeText} from '../../config/index.ts';
 import {type Operation, spawnWorker} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import type {WorkOrder} from './order.ts';
 
 /** Starts the detached process that carries the operation out; returns without waiting for it to come up. */
 export async function launchWorker(
-  deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile'>,
+  deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile' | 'settings'>,
   operation: Operation,
 ): Promise<void> {
+  const {objectStore} = await deps.settings();
   await spawnWorker({
     journal: await deps.journal(),
     operation,
     entry: deps.entryFile,
     args: ['worker', String(operation.number)],
-    env: {...deps.env, BKP_HOME: deps.home.dir, UV_THREADPOOL_SIZE: String(poolThreads(operation.work as WorkOrder))},
+    env: {
+      ...deps.env,
+      BKP_HOME: deps.home.dir,
+      UV_THREADPOOL_SIZE: String(poolThreads(operation.work as WorkOrder)),
+      // The keys as they were when the statement was given, from wherever; only this user's processes can read them there.
+      ...(objectStore === undefined ? {} : {BKP_STORE: storeText(objectStore)}),
+    },
     cwd: deps.home.dir,
   });
 }

@@ -2,12 +2,15 @@ import {
   type BackupName,
   type BackupType,
   cleanUp,
+  copyCollection,
   restoreBackup,
   takeBackup,
   verifyBackups,
 } from '../../collections/index.ts';
 import {type OperationResult, operationId, type WorkContext} from '../../ops/index.ts';
-import type {VerifyLevel} from '../../vault/index.ts';
+import type {Traffic} from '../../stores/index.ts';
+import {formatBytes} from '../../ui/index.ts';
+import type {Vault, VerifyLevel} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {openVaultAt, type Workplace, withSource} from '../workplace.ts';
 
@@ -16,6 +19,7 @@ export type WorkOrder = {place: Workplace} & (
   | {do: 'backup'; collection: string; type: BackupType; name: BackupName}
   | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
+  | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
   | {do: 'cleanup'}
 );
 
@@ -33,12 +37,14 @@ export async function carryOut(deps: Deps, context: WorkContext): Promise<Operat
     },
   };
   const id = operationId(context.operation);
-  const vault = await openVaultAt(deps, order.place, {create: false});
+  const open = {create: false, signal: context.signal, limits: context.limits};
+  const vault = await openVaultAt(deps, order.place, open);
   try {
     const result = await dispatch();
     return notices.length === 0 ? result : {...result, notices};
   } finally {
     vault.close();
+    tellTraffic(vault);
   }
 
   async function dispatch(): Promise<OperationResult> {
@@ -59,10 +65,39 @@ export async function carryOut(deps: Deps, context: WorkContext): Promise<Operat
         const {logicalBytes} = await verifyBackups({...tools, vault}, order);
         return {...(order.backup === undefined ? {} : {backup: `${order.collection}/${order.backup}`}), logicalBytes};
       }
+      case 'copy': {
+        const to = await openVaultAt(deps, order.to, {...open, create: true});
+        try {
+          const {logicalBytes, storedBytes} = await copyCollection(
+            {...tools, from: vault, to},
+            {...order, storage: order.to.storage, operation: id},
+          );
+          return {
+            ...(order.backup === undefined ? {} : {backup: `${order.collection}/${order.backup}`}),
+            logicalBytes,
+            storedBytes,
+          };
+        } finally {
+          to.close();
+          tellTraffic(to);
+        }
+      }
       case 'cleanup':
         return {freedBytes: (await cleanUp({...tools, vault}, id)).freedBytes};
     }
   }
+
+  function tellTraffic(of: Vault): void {
+    const traffic = of.traffic();
+    if (traffic !== undefined) context.log(`${of.store}: ${trafficText(traffic)}`);
+  }
+}
+
+/** `14 requests (GetObject 3, PutObject 7, …), 4.1 MiB sent, 12.0 KiB received`. */
+function trafficText({requests, sentBytes, receivedBytes}: Traffic): string {
+  const names = Object.entries(requests).map(([name, count]) => `${name} ${count}`);
+  const count = Object.values(requests).reduce((sum, one) => sum + one, 0);
+  return `${count} requests (${names.join(', ')}), ${formatBytes(sentBytes)} sent, ${formatBytes(receivedBytes)} received`;
 }
 
 /**

@@ -1,0 +1,35 @@
+import {Command, Option} from 'commander';
+import {type Check, type CheckFormat, tellChecks} from '../check.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {placesOf} from '../places.ts';
+import {checkPlace} from './check-place.ts';
+
+export type StoreCheckOptions = {format: CheckFormat};
+
+export function command(deps: Deps, run = runStoreCheck): Command {
+  const group = new Command('store')
+    .description('Look at the stores that hold backups.')
+    .addHelpText('after', helpTail(['bkp store check', "bkp --store 's3://backups/shop' store check"]));
+  group
+    .command('check')
+    .description(
+      'Say what each store does and what it lacks: for a directory links, syncs and space; for an S3 server conditional ' +
+        'writes, listing after writing, ranged reads, the right to remove, versioning, object lock and its clock.',
+    )
+    .addOption(
+      new Option('--format <format>', 'how the findings are printed').choices(['pretty', 'json']).default('pretty'),
+    )
+    .addHelpText(
+      'after',
+      helpTail(['bkp store check', 'bkp store check --format json | jq -e .ok'], ['done', 'failed', 'usage']),
+    )
+    .action((options: StoreCheckOptions) => run(deps, options));
+  return group;
+}
+
+export async function runStoreCheck(deps: Deps, {format}: StoreCheckOptions): Promise<void> {
+  const checks: Check[] = [];
+  for (const place of await placesOf(deps)) checks.push(...(await checkPlace(deps, place)));
+  tellChecks(deps, checks, format);
+}
