@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest';
 import {type RunResult, runBkp} from '../helpers/bkp.ts';
 import {openDesk} from '../helpers/desk.ts';
+import {storeText} from './open.ts';
 import {type Keys, type S3Server, startMinio} from './s3-server.ts';
 import {filesIn, leaksIn, objectsOf, watchCommandLines} from './secrets.ts';
 import {appendOnly, sessionKeys} from './session-keys.ts';
@@ -13,23 +14,13 @@ const create =
   "CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='s3', INCREMENTAL_BACKUP_ENABLED='true')";
 const rows = 'SELECT * FROM orders UNION ALL SELECT * FROM products ORDER BY id, txt';
 
+const root = 'team/shop';
+
 let minio: S3Server;
 beforeAll(async () => {
   minio = await startMinio();
 });
 afterAll(() => minio?.stop());
-
-const storeText = (bucket: string, keys: Keys = minio.keys) =>
-  [
-    `s3::bucket=${bucket}`,
-    `region=${minio.region}`,
-    `endpoint=${minio.endpoint}`,
-    'root=team/shop',
-    `access_key_id=${keys.accessKeyId}`,
-    `secret_access_key=${keys.secretAccessKey}`,
-    ...(keys.sessionToken === undefined ? [] : [`session_token=${keys.sessionToken}`]),
-    '',
-  ].join(';');
 
 /** A desk whose bkp knows the bucket by its environment; whatever it says is kept. */
 async function deskAt(env: (bucket: string) => Record<string, string>, keys: Keys = minio.keys) {
@@ -66,7 +57,9 @@ async function deskAt(env: (bucket: string) => Record<string, string>, keys: Key
 }
 
 test('full, incremental, verify, restore on a machine that has only the store, drop', async () => {
-  const {desk, bucket, secrets, done, heard, expectNoLeak} = await deskAt((name) => ({BKP_STORE: storeText(name)}));
+  const {desk, bucket, secrets, done, heard, expectNoLeak} = await deskAt((name) => ({
+    BKP_STORE: storeText(minio, name, {root}),
+  }));
   await done('sql', create);
   await done('sql', '--wait', 'BACKUP c');
   desk.exec(
@@ -80,7 +73,11 @@ test('full, incremental, verify, restore on a machine that has only the store, d
   const target = join(other.folder, 'new.db');
   const elsewhere = (...args: string[]) =>
     heard(
-      runBkp(args, {home: other.home.replace('home', 'fresh'), env: {BKP_STORE: storeText(bucket)}, cwd: other.folder}),
+      runBkp(args, {
+        home: other.home.replace('home', 'fresh'),
+        env: {BKP_STORE: storeText(minio, bucket, {root})},
+        cwd: other.folder,
+      }),
     );
   const list = await elsewhere('collection', 'list');
   expect(list, list.stderr).toMatchObject({status: 0, stdout: expect.stringMatching(/\bc\b/)});
@@ -100,7 +97,7 @@ test('full, incremental, verify, restore on a machine that has only the store, d
 test('the store in a file, with temporary keys that may neither remove nor overwrite', async () => {
   const keys = await sessionKeys(minio, appendOnly);
   const {desk, bucket, bkp, done, expectNoLeak} = await deskAt(() => ({BKP_STORE_FILE: 'store-file'}), keys);
-  writeFileSync(join(desk.folder, 'store-file'), storeText(bucket, keys), {mode: 0o600});
+  writeFileSync(join(desk.folder, 'store-file'), storeText(minio, bucket, {root, keys}), {mode: 0o600});
   await done('sql', create);
   await done('sql', '--wait', 'BACKUP c');
   desk.exec('UPDATE orders SET number = number + 1');
@@ -120,7 +117,7 @@ test.each([
   ['an unknown key', () => ({accessKeyId: 'nobody', secretAccessKey: 'quite-wrong-secret'})],
 ])('%s is told in the foreground, with what to do', async (_, wrong) => {
   const keys = wrong(minio.keys);
-  const {bkp, done, expectNoLeak} = await deskAt((name) => ({BKP_STORE: storeText(name, keys)}), keys);
+  const {bkp, done, expectNoLeak} = await deskAt((name) => ({BKP_STORE: storeText(minio, name, {root, keys})}), keys);
   // So that there is a journal to look through.
   await done('operation', 'list');
   const refused = await bkp('sql', create);
