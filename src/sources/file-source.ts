@@ -60,7 +60,7 @@ export interface Frozen {
   readonly facts: DatabaseMoment;
   /** In order of path; the same order each time. */
   files(): AsyncIterable<FrozenFile>;
-  /** Blocks of the file in order, `blockBytes` each but the last, together `sizeBytes`. @throws BkpError naming the table when bytes that belong to the moment are gone */
+  /** Blocks of the file in order, each in memory of its own, `blockBytes` each but the last, together `sizeBytes`. @throws BkpError naming the table when bytes that belong to the moment are gone */
   read(file: FrozenFile): AsyncIterable<Uint8Array>;
   /** To be called before the backup is committed. @throws BkpError `SOURCE_UNAVAILABLE` when the moment was not held all the time: what was read is worth nothing */
   confirm(): Promise<void>;
@@ -70,6 +70,11 @@ export interface Frozen {
 
 /** Where a restore puts a database. */
 export interface FileTarget {
+  /**
+   * For a plan: looks, and touches nothing. `inTheWay` is what `prepare` would say, `freeBytes` what the target's disk has left;
+   * either is absent when there is none or nobody can tell.
+   */
+  survey?(facts: DatabaseMoment): Promise<{freeBytes?: number; inTheWay?: string}>;
   /**
    * @throws BkpError `TABLE_EXISTS` when there is a database already (`The local database is not empty.`, nothing touched) |
    *   `PRECONDITION` when a failed restore left something (`Failed restore directory found`)

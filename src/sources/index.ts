@@ -1,5 +1,6 @@
 import type {TableSource} from './source.ts';
 
+export type * from './file-source.ts';
 export type * from './source.ts';
 
 /** Where a source is; one member a database system. */
