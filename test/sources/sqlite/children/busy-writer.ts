@@ -1,10 +1,10 @@
 import {DatabaseSync} from 'node:sqlite';
 
 /**
- * busy-writer.ts PATH AUTOCHECKPOINT: writes on and on until it is ended. In every committed state `total.rows` counts the rows of
- * `row` and `total.sum` adds up their `n`. The database grows, shrinks and is vacuumed; the log is checkpointed in every way.
+ * busy-writer.ts PATH AUTOCHECKPOINT [stay]: writes on and on until it is ended. In every committed state `total.rows` counts the rows of
+ * `row` and `total.sum` adds up their `n`. The database grows, shrinks and is vacuumed (not with `stay`: a VACUUM moves all pages); the log is checkpointed in every way.
  */
-const [path, autocheckpoint] = process.argv.slice(2);
+const [path, autocheckpoint, stay] = process.argv.slice(2);
 const db = new DatabaseSync(path!, {timeout: 20_000});
 db.exec(`PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = ${Number(autocheckpoint)}`);
 const insert = db.prepare('INSERT INTO row (n, filler) VALUES (?, randomblob(?))');
@@ -29,7 +29,7 @@ for (;;) {
   db.exec(settle);
   db.exec(random(10) === 0 ? 'ROLLBACK' : 'COMMIT');
   if (random(40) === 0) attempt(`PRAGMA wal_checkpoint(${['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'][random(4)]})`);
-  if (random(200) === 0) {
+  if (stay === undefined && random(200) === 0) {
     db.exec('PRAGMA busy_timeout = 50');
     attempt('VACUUM');
     db.exec('PRAGMA busy_timeout = 20000');
