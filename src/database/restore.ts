@@ -123,9 +123,13 @@ async function restoreBatch(work: Work, batch: readonly CatalogFile[]): Promise<
 async function restoreFile({target, meter}: Work, file: CatalogFile, stream: AsyncIterator<Uint8Array>): Promise<void> {
   let chunks = 0;
   let bytes = 0;
+  let failure: {error: unknown} | undefined;
   async function* own(): AsyncGenerator<Uint8Array> {
     while (chunks < file.chunks) {
-      const next = await stream.next();
+      const next = await stream.next().catch((error: unknown) => {
+        failure = {error};
+        throw error;
+      });
       if (next.done) return;
       chunks++;
       bytes += next.value.length;
@@ -133,7 +137,12 @@ async function restoreFile({target, meter}: Work, file: CatalogFile, stream: Asy
       yield next.value;
     }
   }
-  await target.write(file, own());
+  try {
+    await target.write(file, own());
+  } catch (error) {
+    // Damage in the vault stays damage, whatever the target makes of it.
+    throw (failure as {error: unknown} | undefined)?.error ?? error;
+  }
   assert(chunks === file.chunks && bytes === file.sizeBytes, `all of ${file.path} was written`);
   meter.item();
 }

@@ -82,7 +82,7 @@ export interface FileTarget {
   prepare(facts: DatabaseMoment): Promise<void>;
   /** A file below the target's root, not yet in its final place; bytes come in order, zeros are made. */
   write(file: FrozenFile, bytes: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Files that an earlier, ended try has written whole: they are checked by hash before they are taken over. */
+  /** Files that an earlier, ended try has written whole, without their zero tail: they are checked by hash before they are taken over. */
   finished(file: FrozenFile): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** All is there: makes it a database that its server opens at once. */
   publish(): Promise<void>;

@@ -3,6 +3,7 @@ import {
   findDatabaseBackup,
   findInstance,
   listDatabaseBackups,
+  listInstances,
   planDatabaseBackup,
   planDatabaseRestore,
   restoreDatabase,
@@ -317,4 +318,28 @@ describe('a process that ends at any call of the store', () => {
       }
     },
   );
+
+  test('in a first backup leaves at most a name, and the next one has it', async () => {
+    const start = newStore();
+    await open(start);
+    const database = someDatabase();
+    const crashed = {name: 'h', pid: 1, started: '1', space: 's', isAlive: (pid: number) => pid !== 1};
+    const counting = faultyStore(await copyOf(start), {at: 0, fault: 'end after'});
+    await takeBackup(await open(counting, {host: crashed}), database);
+    for (let at = 1; at <= counting.calls.length; at++) {
+      const store = await copyOf(start);
+      const vault = await open(faultyStore(store, {at, fault: 'end after'}), {host: crashed}).catch(() => undefined);
+      if (vault !== undefined) await takeBackup(vault, database).catch(() => {});
+      const next = await open(store, {host: {...crashed, pid: 2}});
+      const named = await listInstances(next);
+      const {instance} = await takeBackup(next, database);
+      const call = `call ${at}: ${counting.calls[at - 1]}`;
+      expect(
+        (await listInstances(next)).map(({name}) => name),
+        call,
+      ).toEqual([instance]);
+      if (named.length > 0) expect(named[0]!.name, call).toBe(instance);
+      expect((await restored(next)).published, call).toEqual(contentOf(database));
+    }
+  });
 });

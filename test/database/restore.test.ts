@@ -129,6 +129,22 @@ describe('damage', () => {
     await verifyDatabaseBackups({...surroundings(), vault: again}, {level: 'data'});
   });
 
+  test('is told as such by a target, too, that has words of its own for every error', async () => {
+    const [store, database] = [newStore(), someDatabase()];
+    await takeBackup(await open(store), database);
+    await damage(store, database.files.get('db/trades~1/price.d')!.bytes.subarray(640, 704));
+    const target = new FakeTarget();
+    const write = target.write.bind(target);
+    target.write = (file, bytes) =>
+      write(file, bytes).catch(() => {
+        throw new Error('could not write');
+      });
+    await expect(restore(await open(store), target)).rejects.toMatchObject({
+      message: expect.stringContaining('hash mismatch [path=db/trades~1/price.d'),
+    });
+    expect(target.failed).toEqual(['trades']);
+  });
+
   test('that takes a whole pack away says what is missing', async () => {
     const [store, database, target] = [newStore(), someDatabase(), new FakeTarget()];
     await takeBackup(await open(store), database);
