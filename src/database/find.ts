@@ -19,20 +19,20 @@ export async function listDatabaseBackups(
   vault: VaultReader,
   options: {instance?: string} = {},
 ): Promise<readonly DatabaseBackupSummary[]> {
-  const summaries: DatabaseBackupSummary[] = [];
-  for (const {name: instance, backups} of await listInstances(vault)) {
-    if (options.instance !== undefined && options.instance !== instance) continue;
-    for (const backup of backups) {
+  const wanted = (await listInstances(vault)).filter(({name}) => (options.instance ?? name) === name);
+  const all = wanted.flatMap(({name, backups}) => backups.map((backup) => ({instance: name, backup})));
+  // All at once: the store itself limits how many requests are under way.
+  return Promise.all(
+    all.map(async ({instance, backup}) => {
       const known = {instance, backup, timestampMicros: backupMicros(backup)};
       try {
-        summaries.push({...known, body: (await readDatabaseBackup(vault, instance, backup)).body});
+        return {...known, body: (await readDatabaseBackup(vault, instance, backup)).body};
       } catch (error) {
         if (!(error instanceof BkpError)) throw error;
-        summaries.push({...known, error: error.message});
+        return {...known, error: error.message};
       }
-    }
-  }
-  return summaries;
+    }),
+  );
 }
 
 /**

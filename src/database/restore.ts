@@ -22,6 +22,8 @@ const batchesAtOnce = 4;
 /** Files that are read as one stream, because neighbours lie together in the vault: few reads of the store. */
 const batchFiles = 256;
 const batchBytes = 16 * 1024 * 1024;
+/** Ids of one read: less than 1 MiB as texts, and half a GiB of a file in blocks of 64 KiB. */
+const idsAtOnce = 8192;
 
 /**
  * Brings the files of a plan back: all of them, each chunk checked by its hash, or none is published. A try that was ended
@@ -95,7 +97,7 @@ function* batchesOf(files: readonly CatalogFile[]): Generator<CatalogFile[]> {
 
 /** @returns how many files were there already */
 async function restoreBatch(work: Work, batch: readonly CatalogFile[]): Promise<number> {
-  const {vault, meter, ids, signal} = work;
+  const {meter, signal} = work;
   const missing: CatalogFile[] = [];
   for (const file of batch) {
     signal.throwIfAborted();
@@ -106,18 +108,31 @@ async function restoreBatch(work: Work, batch: readonly CatalogFile[]): Promise<
     meter.bytes(file.sizeBytes);
     meter.item();
   }
-  const chunks: ChunkId[] = [];
-  for (const file of missing) for (let n = 0; n < file.chunks; n++) chunks.push(ids.at(file.firstChunk + n));
-  const sizeBytes = missing.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const stream = vault.read({sizeBytes, depth: 0, chunks}, {signal})[Symbol.asyncIterator]();
+  const stream = readFiles(work, missing);
   try {
     for (const file of missing) await restoreFile(work, file, stream);
   } catch (error) {
     throw isDamage(error) ? namedDamage(work, missing, error) : error;
   } finally {
-    await stream.return?.();
+    await stream.return(undefined);
   }
   return batch.length - missing.length;
+}
+
+/** The chunks of the files, one after the other, a limited number of ids in memory. */
+async function* readFiles({vault, ids, signal}: Work, files: readonly CatalogFile[]): AsyncGenerator<Uint8Array> {
+  let chunks: ChunkId[] = [];
+  let sizeBytes = 0;
+  for (const file of files) {
+    for (let n = 0; n < file.chunks; n++) {
+      chunks.push(ids.at(file.firstChunk + n));
+      sizeBytes += Math.min(file.blockBytes, file.sizeBytes - n * file.blockBytes);
+      if (chunks.length < idsAtOnce) continue;
+      yield* vault.read({sizeBytes, depth: 0, chunks}, {signal});
+      [chunks, sizeBytes] = [[], 0];
+    }
+  }
+  if (chunks.length > 0) yield* vault.read({sizeBytes, depth: 0, chunks}, {signal});
 }
 
 async function restoreFile({target, meter}: Work, file: CatalogFile, stream: AsyncIterator<Uint8Array>): Promise<void> {

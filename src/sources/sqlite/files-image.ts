@@ -40,8 +40,14 @@ const triesBeforeLock = 30;
 
 const readAtOnceBytes = 1024 * 1024;
 
-/** @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` | `SOURCE_LOCKED` */
-export async function openImage(path: string, {signal}: {signal: AbortSignal}): Promise<Image> {
+/**
+ * @param options.tries how often the moment is looked for between two commits before writers are made to wait for it. Default 30
+ * @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` | `SOURCE_LOCKED`
+ */
+export async function openImage(
+  path: string,
+  {signal, tries = triesBeforeLock}: {signal: AbortSignal; tries?: number},
+): Promise<Image> {
   checkFile(path);
   // SQLite follows links, and the log lies beside the file itself.
   const real = realpathSync(path);
@@ -55,7 +61,7 @@ export async function openImage(path: string, {signal}: {signal: AbortSignal}): 
         retryable: true,
       });
     }
-    const wal = await beginTransaction(opened, connection, real);
+    const wal = await beginTransaction(opened, connection, real, tries);
     const pageBytes = connection.number('PRAGMA main.page_size');
     const pages = connection.number('PRAGMA main.page_count');
     const frames =
@@ -109,7 +115,12 @@ class Opened {
 type Log = {file: FileHandle; header: Buffer; frames: number};
 
 /** Begins the transaction that holds the moment. @returns the log, when some of it is needed; undefined: the file alone is the moment */
-async function beginTransaction(opened: Opened, connection: Connection, path: string): Promise<Log | undefined> {
+async function beginTransaction(
+  opened: Opened,
+  connection: Connection,
+  path: string,
+  tries: number,
+): Promise<Log | undefined> {
   const begin = () => {
     connection.exec('BEGIN');
     connection.value('SELECT count(*) FROM main.sqlite_schema');
@@ -127,10 +138,11 @@ async function beginTransaction(opened: Opened, connection: Connection, path: st
     const header = await walHeader(file);
     // Somebody left WAL mode, which takes the database for itself: there is no log any more.
     if (!isLog) return {log: undefined};
-    if (before.frames !== after.frames || !header.equals(headerBefore)) return undefined;
+    // No answer (somebody recovers the log just now) is no two equal answers.
+    if (before.frames < 0 || before.frames !== after.frames || !header.equals(headerBefore)) return undefined;
     return {log: after.inFile === after.frames ? undefined : {file, header, frames: after.frames}};
   };
-  for (let tries = 0; tries < triesBeforeLock; tries++) {
+  for (let left = tries; left > 0; left--) {
     const found = await attempt();
     if (found !== undefined) return found.log;
   }
