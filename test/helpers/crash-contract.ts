@@ -17,6 +17,8 @@ export type CrashPlace = {
   /** What tells bkp of the store. */
   env: Record<string, string>;
   bench: Bench;
+  /** Another store, as `COPY … TO` names it; absent: copies are not tried, they take long. */
+  copy?: {to: string; bench: Bench};
   storedKeys: () => Promise<string[]>;
   /** Keeps what the store holds, to be put back before each crash. */
   keepStore: () => Promise<() => Promise<void>>;
@@ -172,6 +174,28 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
     },
     timeoutMs,
   );
+
+  test(
+    'a copy killed at every store call leaves no half backup, and the next one ends it',
+    async ({skip}) => {
+      const place = await openPlace(schema);
+      const {desk, bench, copy} = place;
+      if (copy === undefined) return skip('tried on servers, because it takes long');
+      await desk.sql(createIn(place.storage));
+      await bench.backup('c', 'full');
+      desk.exec("UPDATE notes SET text = 'changed' WHERE id % 30 = 0");
+      await bench.backup('c', 'incremental');
+      const wanted = rows(desk);
+      const statement = `COPY BACKUP COLLECTION c TO '${copy.to}'`;
+      await killAtEachCall(place, statement, async () => {
+        await desk.sqlWait(statement);
+        await bench.verify('c');
+        expect(await copy.bench.backups('c')).toEqual(await bench.backups('c'));
+        await expectWhole({desk, bench: copy.bench}, wanted);
+      });
+    },
+    timeoutMs,
+  );
 }
 
 /** The collections of this desk in its cluster directory. */
@@ -204,7 +228,7 @@ function keepDesk(desk: Desk): () => void {
 const rows = (desk: Desk, file?: string) =>
   desk.all('SELECT id, text, hex(bytes) AS bytes FROM notes ORDER BY id', file);
 
-async function expectWhole({desk, bench}: CrashPlace, expected: unknown[]): Promise<void> {
+async function expectWhole({desk, bench}: Pick<CrashPlace, 'desk' | 'bench'>, expected: unknown[]): Promise<void> {
   await bench.verify('c');
   desk.remove('restored.db');
   const target = join(desk.folder, 'restored.db');

@@ -23,6 +23,7 @@ crashContract(async (schema) => {
     storage: 's3',
     env,
     bench: inProcess({database: desk.database, openStore: () => openStore(minio, bucket)}),
+    copy: {to: 'cluster', bench: inProcess(desk)},
     storedKeys: keysNow,
     keepStore: async () => {
       const kept = await objectsOf(minio, bucket);

@@ -27,9 +27,9 @@ async function deskAt(env: (bucket: string) => Record<string, string>, keys: Key
   const bucket = await minio.bucket();
   const secrets = [keys.secretAccessKey, ...(keys.sessionToken === undefined ? [] : [keys.sessionToken])];
   const said: string[] = [];
-  const commandLines = watchCommandLines(secrets);
-  onTestFinished(() => void commandLines.stop());
   const desk = openDesk(undefined, env(bucket));
+  const commandLines = watchCommandLines(secrets, desk.home);
+  onTestFinished(() => void commandLines.stop());
   const heard = async (result: Promise<RunResult>) => {
     const {stdout, stderr, status} = await result;
     said.push(stdout, stderr);

@@ -35,16 +35,23 @@ export function filesIn(folder: string): [string, Buffer][] {
     .map((file) => [file, readFileSync(file)]);
 }
 
-/** Reads the command lines of all processes, again and again, until `stop`; everybody on a machine can do that. */
-export function watchCommandLines(secrets: readonly string[]): {stop: () => {leaks: string[]; workersSeen: number}} {
+/**
+ * Reads the command lines of all processes, again and again, until `stop`: everybody on a machine can do that.
+ * @param home whose workers are counted: tests run beside each other
+ */
+export function watchCommandLines(
+  secrets: readonly string[],
+  home: string,
+): {stop: () => {leaks: string[]; workersSeen: number}} {
   const leaks = new Set<string>();
   const workers = new Set<string>();
   const look = () => {
     for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
       try {
         const line = readFileSync(`/proc/${pid}/cmdline`);
-        if (/worker/.test(line.toString()) && line.includes('bkp.js')) workers.add(pid);
-        for (const [leak] of [leaksIn(secrets, [[line.toString(), line]])]) if (leak !== undefined) leaks.add(leak);
+        if (leaksIn(secrets, [[pid, line]]).length > 0) leaks.add(line.toString());
+        if (!/bkp\.js.*worker/s.test(line.toString())) continue;
+        if (readFileSync(`/proc/${pid}/environ`).includes(`BKP_HOME=${home}\0`)) workers.add(pid);
       } catch {
         // It ended meanwhile.
       }
