@@ -1,3 +1,5 @@
+import {assert} from '../errors/index.ts';
+import type {DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
 import type {TableSource} from './source.ts';
 
 export type * from './file-source.ts';
@@ -14,4 +16,17 @@ export type SourceSpec = {
 export async function openSource(spec: SourceSpec): Promise<TableSource> {
   const {SqliteSource} = await import('./sqlite/index.ts');
   return new SqliteSource(spec.path);
+}
+
+/** The same database as files. Opens nothing yet. */
+export async function openFileSource(spec: SourceSpec): Promise<FileSource> {
+  const {SqliteFileSource} = await import('./sqlite/files.ts');
+  return new SqliteFileSource(spec.path);
+}
+
+/** @param path a file for SQLite */
+export async function openFileTarget(product: DatabaseMoment['product'], path: string): Promise<FileTarget> {
+  assert(product === 'sqlite', `a backup of ${product} needs a target that this version has`);
+  const {SqliteFileTarget} = await import('./sqlite/file-target.ts');
+  return new SqliteFileTarget(path);
 }
