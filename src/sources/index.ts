@@ -1,4 +1,3 @@
-import {assert} from '../errors/index.ts';
 import type {DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
 import type {TableSource} from './source.ts';
 
@@ -24,9 +23,8 @@ export async function openFileSource(spec: SourceSpec): Promise<FileSource> {
   return new SqliteFileSource(spec.path);
 }
 
-/** @param path a file for SQLite */
-export async function openFileTarget(product: DatabaseMoment['product'], path: string): Promise<FileTarget> {
-  assert(product === 'sqlite', `a backup of ${product} needs a target that this version has`);
+/** @param place a file for SQLite; it need not be there */
+export async function openFileTarget(_product: DatabaseMoment['product'], place: string): Promise<FileTarget> {
   const {SqliteFileTarget} = await import('./sqlite/file-target.ts');
-  return new SqliteFileTarget(path);
+  return new SqliteFileTarget(place);
 }

@@ -13,7 +13,7 @@ import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup} from './f
 
 // Random histories of a database of files: in the end every backup that is left comes back byte by byte.
 
-const runs = 40 * Number(process.env.BKP_TEST_RUNS ?? 1);
+const runs = 25 * Number(process.env.BKP_TEST_RUNS ?? 1);
 
 type Step =
   | {kind: 'write'; file: number; sizeBytes: number; seed: number; stamped: boolean}
