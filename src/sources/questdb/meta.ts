@@ -1,6 +1,7 @@
 import type {ControlFile} from './bytes.ts';
 
-export const partitionUnits = ['DAY', 'MONTH', 'YEAR', 'NONE', 'HOUR', 'WEEK'] as const;
+/** The last one is a view's. */
+export const partitionUnits = ['DAY', 'MONTH', 'YEAR', 'NONE', 'HOUR', 'WEEK', 'NOT_APPLICABLE'] as const;
 export type PartitionUnit = (typeof partitionUnits)[number];
 
 /** How a column's values lie in its files. */

@@ -20,6 +20,7 @@ export async function listTable(listing: Listing, table: TableState): Promise<Li
     ...table.txn.partitions
       .filter(({rows}) => rows > 0)
       .map((partition) => () => listPartition(listing, table, partition)),
+    () => listFolderMark(listing, table),
     () => listSymbols(listing, table),
     () => listLog(listing, table),
   ];
@@ -27,6 +28,15 @@ export async function listTable(listing: Listing, table: TableState): Promise<Li
   // Partition after partition: a table may have tens of thousands of them.
   for (const part of parts) files.push(...(await part()));
   return files;
+}
+
+/** The server recovers a table only into a folder that is there, and a table without rows may have nothing else in it. */
+async function listFolderMark(listing: Listing, {folder, name}: TableState): Promise<ListedFile[]> {
+  for (const file of ['_name', '_meta']) {
+    const found = await listFile(listing, {path: `db/${folder}/${file}`, table: name});
+    if (found !== undefined) return [found];
+  }
+  throw missingFile(`db/${folder}`, name);
 }
 
 async function listPartition(listing: Listing, table: TableState, partition: Partition): Promise<ListedFile[]> {
@@ -85,6 +95,8 @@ async function listColumn(
 
 /** `.k` and `.v` of these the server makes again. */
 async function listSymbols(listing: Listing, table: TableState): Promise<ListedFile[]> {
+  // A view has columns and no files.
+  if (table.meta.partitionBy === 'NOT_APPLICABLE') return [];
   const symbols = table.meta.columns.filter(({isSymbol}) => isSymbol);
   return inTurns(symbols, async (column) => {
     const nameTxn = table.columns.symbolsNameTxn(column.index);
