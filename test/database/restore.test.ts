@@ -76,17 +76,18 @@ describe('a restore that was ended', () => {
     await expect(restore(vault, target)).rejects.toThrow('killed');
     expect(target.failed).toBeUndefined();
     expect(target.published).toBeUndefined();
-    const [first, second, third] = [...target.staged.keys()];
+    const [first, second, third, fourth] = [...target.staged.keys()];
     target.staged.get(first!)![3]! ^= 1;
     target.staged.set(second!, target.staged.get(second!)!.subarray(1));
     target.staged.set(third!, Buffer.concat([target.staged.get(third!)!, Buffer.from('more')]));
+    target.staged.set(fourth!, target.staged.get(fourth!)!.subarray(0, 64));
     target.onWrite = () => {};
     target.written.length = 0;
     const report = await restore(vault, target);
     expect(target.published).toEqual(contentOf(database));
-    expect(report).toMatchObject({files: 22, filesTakenOver: 9});
-    expect(target.written).toHaveLength(13);
-    expect(target.written).toEqual(expect.arrayContaining([first, second, third]));
+    expect(report).toMatchObject({files: 22, filesTakenOver: 8});
+    expect(target.written).toHaveLength(14);
+    expect(target.written).toEqual(expect.arrayContaining([first, second, third, fourth]));
   });
 
   test('by a cancel publishes nothing', async () => {
