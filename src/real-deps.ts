@@ -22,7 +22,7 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
   const openJournalOnce = async () => {
     const {openJournal, systemProcesses} = await import('./ops/index.ts');
     const cleaning: Promise<void>[] = [];
-    const onReaped = (operation: Operation) => cleaning.push(cleanAfterDeath(operation));
+    const onReaped = (operation: Operation) => cleaning.push(cleanAfterDeath(deps, operation));
     const opened = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses, onReaped});
     close = () => opened.close();
     opened.reap();
@@ -74,9 +74,9 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
 }
 
 /** What cannot be cleaned now only takes up space; the operation's own end was told in the journal. */
-async function cleanAfterDeath(operation: Operation): Promise<void> {
+async function cleanAfterDeath(deps: Deps, operation: Operation): Promise<void> {
   const {cleanAfter} = await import('./commands/worker/order.ts');
-  await cleanAfter(operation).catch(() => {});
+  await cleanAfter(deps, operation).catch(() => {});
 }
 
 /** Listens only once: the second Ctrl-C finds no listener and ends the process, as everywhere. */

@@ -113,7 +113,8 @@ export function requireSource({source, store}: Pick<Workplace, 'source' | 'store
       next: 'bkp config set source sqlite::path=./app.db (or --source, or BKP_SOURCE)',
     });
   }
-  const {path} = parseSource(source, '/');
+  const address = parseSource(source, '/');
+  const path = address.scheme === 'sqlite' ? address.path : address.root;
   if (store.kind === 'directory' && path.startsWith(join(store.root, sep))) {
     throw new BkpError('BAD_REQUEST', `the database ${path} lies inside the cluster directory`, {
       cause: `who loses ${store.root} loses the database and its backups at once`,

@@ -1,3 +1,4 @@
+import {hidden} from './credentials.ts';
 import {type ObjectStore, readObjectStore, showObjectStore, storeText} from './object-store.ts';
 import {describeRate, readRate} from './rate.ts';
 import {absolutePath, describeSource, parseSource} from './source.ts';
@@ -21,7 +22,7 @@ export type Kind<Of extends Value> = {
 };
 
 export const source: Kind<string> = {
-  accepts: 'a database: sqlite::path=./app.db, or simply ./app.db',
+  accepts: 'a database: sqlite::path=./app.db, simply ./app.db, or questdb::root=DIR;http=URL',
   read: (text, cwd) => describeSource(parseSource(text, cwd)),
 };
 
@@ -38,6 +39,13 @@ export const objectStore: Kind<ObjectStore> = {
   read: readObjectStore,
   write: storeText,
   show: showObjectStore,
+};
+
+/** Kept as it is, and shown to nobody. */
+export const secretText: Kind<string> = {
+  accepts: 'a text that is not empty',
+  read: (text) => (text.trim() === '' ? undefined : text.trimEnd()),
+  show: () => hidden,
 };
 
 /** Bytes a second. */

@@ -2,7 +2,19 @@ import {availableParallelism} from 'node:os';
 import {BkpError, didYouMean} from '../errors/index.ts';
 import {storageWords} from './chosen-storage.ts';
 import type {Home} from './home.ts';
-import {days, directory, integer, type Kind, objectStore, oneOf, rate, source, type Value, yesNo} from './kinds.ts';
+import {
+  days,
+  directory,
+  integer,
+  type Kind,
+  objectStore,
+  oneOf,
+  rate,
+  secretText,
+  source,
+  type Value,
+  yesNo,
+} from './kinds.ts';
 
 type Row<Of extends Value> = {
   key: string;
@@ -27,6 +39,18 @@ const maxThreads = 256;
 /** Every setting of bkp, by its name in the code. Keys that QuestDB has too are spelled as there. */
 const rows = {
   source: {key: 'source', kind: source, flag: 'source', meaning: 'database to back up and to restore into'},
+  sourcePassword: {
+    key: 'source.password',
+    kind: secretText,
+    secret: true,
+    meaning: "password of the source's user",
+  },
+  sourceToken: {
+    key: 'source.token',
+    kind: secretText,
+    secret: true,
+    meaning: 'token of a source that asks for one instead of a password',
+  },
   cluster: {
     key: 'cluster',
     kind: directory('cluster'),

@@ -31,9 +31,9 @@ test.each([
     'colour',
     'x',
     'unknown setting "colour"',
-    'the settings are source, cluster, check, backup.object.store, backup.object.store.lock, ' +
+    'the settings are source, source.password, source.token, cluster, check, backup.object.store, backup.object.store.lock, ' +
       'backup.object.store.requests, backup.limit.upload, backup.limit.download, backup.enabled, ' +
-      'backup.compression.level, backup.compression.threads',
+      'backup.cleanup.keep.latest.n, backup.compression.level, backup.compression.threads',
   ],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],
   ['backup.enabled', 'yes', 'backup.enabled cannot be "yes"', 'accepted: true or false'],
@@ -57,7 +57,7 @@ test.each([
     'source',
     'sqlite::',
     'source: the path of the database is missing',
-    'write sqlite::path=./app.db, or simply ./app.db',
+    'write sqlite::path=./app.db, simply ./app.db, or questdb::root=DIR;http=URL',
   ],
 ])('%s = %j is refused, and nothing is written', async (key, text, message, next) => {
   const home = temporaryHome();

@@ -10,6 +10,8 @@ test('without anything there are the defaults', async () => {
   const home = temporaryHome();
   expect(await loadSettings({home, env: {}, flags: {}})).toEqual({
     source: undefined,
+    sourcePassword: undefined,
+    sourceToken: undefined,
     cluster: home.clusterDir,
     check: 'quick',
     objectStore: undefined,
@@ -18,6 +20,7 @@ test('without anything there are the defaults', async () => {
     limitUpload: undefined,
     limitDownload: undefined,
     enabled: true,
+    keepLatest: 5,
     compressionLevel: 1,
     compressionThreads: availableParallelism(),
   });
@@ -35,6 +38,8 @@ test('flag, environment, profile, default: in this order, and the origin is told
   const inProfile = `profile default (${home.configFile})`;
   expect(await origins({source: 'flag.db'}, env)).toEqual([
     ['source', 'sqlite::path=/srv/flag.db', 'flag --source'],
+    ['source.password', undefined, 'not set'],
+    ['source.token', undefined, 'not set'],
     // An empty variable is none.
     ['cluster', home.clusterDir, 'default'],
     ['check', 'full', inProfile],
@@ -44,12 +49,13 @@ test('flag, environment, profile, default: in this order, and the origin is told
     ['backup.limit.upload', undefined, 'default'],
     ['backup.limit.download', undefined, 'default'],
     ['backup.enabled', true, 'default'],
+    ['backup.cleanup.keep.latest.n', 5, 'default'],
     ['backup.compression.level', 5, 'environment QDB_BACKUP_COMPRESSION_LEVEL'],
     ['backup.compression.threads', availableParallelism(), 'default'],
   ]);
   expect((await origins({}, env))[0]).toEqual(['source', 'sqlite::path=/srv/environment.db', 'environment BKP_SOURCE']);
   expect((await origins({}, {}))[0]).toEqual(['source', 'sqlite::path=/srv/profile.db', inProfile]);
-  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[9]).toEqual([
+  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[12]).toEqual([
     'backup.compression.level',
     7,
     'environment BKP_BACKUP_COMPRESSION_LEVEL',

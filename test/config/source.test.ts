@@ -22,14 +22,29 @@ test.each([
   expect(parseSource(text, '/work dir')).toEqual({scheme: 'sqlite', path});
 });
 
-const write = 'write sqlite::path=./app.db, or simply ./app.db';
+const write = 'write sqlite::path=./app.db, simply ./app.db, or questdb::root=DIR;http=URL';
 
 test.each([
   ['sqlte::path=x', 'USAGE', 'source: sqlte is no kind of database that bkp knows', 'did you mean sqlite?'],
   ['mysql://host/db', 'USAGE', 'source: mysql is no kind of database that bkp knows', write],
-  ['postgres://ann:secret@host/shop', 'UNSUPPORTED', 'source: this version knows sqlite, not postgres', write],
-  ['postgresql://host/shop', 'UNSUPPORTED', 'source: this version knows sqlite, not postgresql', write],
-  ['questdb::root=/q', 'UNSUPPORTED', 'source: this version knows sqlite, not questdb', write],
+  [
+    'postgres://ann:secret@host/shop',
+    'UNSUPPORTED',
+    'source: this version knows sqlite and questdb, not postgres',
+    write,
+  ],
+  ['postgresql://host/shop', 'UNSUPPORTED', 'source: this version knows sqlite and questdb, not postgresql', write],
+  ['questdb::http=http://a:1', 'USAGE', 'source: the root of the QuestDB server is missing', 'write questdb::root=DIR'],
+  ['questdb::root=/q;http=a:1', 'USAGE', 'source: http is no URL of a server', 'write http=http://127.0.0.1:9000'],
+  ['questdb::root=/q;offline=yes', 'USAGE', 'source: offline is true or false', 'write offline=true'],
+  ['questdb::root=/q;usr=x', 'USAGE', 'source: questdb has no setting "usr"', 'did you mean user?'],
+  [
+    'questdb::root=/q;password=geheim',
+    'USAGE',
+    'source: a password does not stand in the source, which operations keep',
+    'bkp config set source.password -',
+  ],
+  ['questdb://host/q', 'USAGE', 'source: QuestDB has no such URL', 'write questdb::root=DIR;http=URL'],
   ['sqlite::pth=x', 'USAGE', 'source: sqlite has no setting "pth"', 'did you mean path?'],
   ['sqlite::path=x;mode=ro', 'USAGE', 'source: sqlite has no setting "mode"', write],
   ['sqlite::path=x;path=y', 'USAGE', 'source: path stands there twice', 'keep one of the two'],
@@ -59,6 +74,19 @@ test.each([
   ['file:%zz', 'USAGE', 'source: file:%zz is no valid address', write],
 ])('%s is refused', (text, code, message, next) => {
   expect(() => parseSource(text, '/')).toThrow(expect.objectContaining({code, message, next}));
+});
+
+test.each([
+  ['questdb::root=/q', {root: '/q', offline: false}],
+  [
+    'questdb::root=q;http=http://127.0.0.1:9000/;user=ann',
+    {root: '/work/q', http: 'http://127.0.0.1:9000', user: 'ann'},
+  ],
+  ['questdb::root=/q;offline=true;', {root: '/q', offline: true}],
+])('%s is a QuestDB server, and reads back as the same', (text, address) => {
+  const parsed = parseSource(text, '/work');
+  expect(parsed).toEqual({scheme: 'questdb', offline: false, ...address});
+  expect(parseSource(describeSource(parsed), '/elsewhere')).toEqual(parsed);
 });
 
 test('the text of an address reads back as the same address, wherever it is read', () => {

@@ -37,7 +37,7 @@ test('a backup and a restore that were killed are gone on with', async () => {
   const vault = await open();
   expect(await listDatabaseBackups(vault)).toHaveLength(1);
   const restored = join(place, 'restored.db');
-  const target = await openFileTarget('sqlite', restored);
+  const target = await openFileTarget('sqlite', {place: restored});
   const restore = async () =>
     restoreDatabase({...surroundings(), vault, target}, await planDatabaseRestore({vault, target}, {}));
   kill(root, restored, 'write');

@@ -36,7 +36,7 @@ function execute<T>(path: string, use: (db: DatabaseSync) => T): T {
 }
 
 async function restore(vault: Vault, path: string, at?: number): Promise<void> {
-  const target = await openFileTarget('sqlite', path);
+  const target = await openFileTarget('sqlite', {place: path});
   const plan = await planDatabaseRestore({vault, target}, at === undefined ? {} : {at});
   expect(plan.inTheWay).toBeUndefined();
   expect(plan.freeBytes).toBeGreaterThan(plan.neededBytes);
@@ -156,7 +156,7 @@ test('a restore over a database is refused, and tables of SQLite do not come bac
   execute(path, (db) => db.exec('CREATE TABLE t (a)'));
   const vault = await open(newStore());
   await takeBackup(vault, await openFileSource({scheme: 'sqlite', path}));
-  const target = await openFileTarget('sqlite', path);
+  const target = await openFileTarget('sqlite', {place: path});
   const plan = await planDatabaseRestore({vault, target}, {});
   expect(plan.inTheWay).toBe('The local database is not empty.');
   const before = readFileSync(path);

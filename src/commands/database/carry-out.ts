@@ -9,10 +9,11 @@ import {
   verifyDatabaseBackups,
 } from '../../database/index.ts';
 import type {OperationResult, WorkContext} from '../../ops/index.ts';
-import type {DatabaseMoment} from '../../sources/index.ts';
+import {type DatabaseMoment, openFileTarget, type TargetWish} from '../../sources/index.ts';
 import type {Vault, VerifyLevel} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
 import type {Workplace} from '../workplace.ts';
-import {openTarget, withFileSource} from './places.ts';
+import {withFileSource} from './places.ts';
 
 /** What a worker is to do with a whole database. */
 export type DatabaseOrder = {place: Workplace} & (
@@ -33,7 +34,14 @@ type Tools = Pick<WorkContext, 'signal' | 'progress'> & {
   nowMicros: () => number;
   notice: (text: string) => void;
   vault: Vault;
+  deps: Pick<Deps, 'settings'>;
 };
+
+export const targetOf = ({target, tables, optional}: DatabaseRestoreOrder): TargetWish => ({
+  place: target,
+  ...(tables === undefined ? {} : {tables}),
+  ...(optional === undefined ? {} : {withConf: optional}),
+});
 
 export async function carryOutDatabaseOrder(tools: Tools, order: DatabaseOrder, id: string): Promise<OperationResult> {
   switch (order.do) {
@@ -41,7 +49,7 @@ export async function carryOutDatabaseOrder(tools: Tools, order: DatabaseOrder, 
       return backUp(tools, order, id);
     case 'dbrestore': {
       const {request, product} = order;
-      const target = await openTarget(product, request);
+      const target = await openFileTarget(product, targetOf(request));
       const plan = await planDatabaseRestore({vault: tools.vault, target}, request);
       const {logicalBytes} = await restoreDatabase({...tools, target}, plan);
       return {logicalBytes};
@@ -59,11 +67,15 @@ async function backUp(
   {place, name, keepLatest}: DatabaseOrder & {do: 'dbbackup'},
   id: string,
 ): Promise<OperationResult> {
+  // Differences cost a read of the store for each changed block: next to nothing from a disk, a request from a server.
+  const differences = place.store.kind === 'directory';
   const {
     instance,
     backup: _,
     ...figures
-  } = await withFileSource(place, (source) => takeDatabaseBackup({...tools, source}, {name, operation: id}));
+  } = await withFileSource(tools.deps, place, (source) =>
+    takeDatabaseBackup({...tools, source}, {name, operation: id, differences}),
+  );
   const {logicalBytes, storedBytes, files} = figures;
   const result: OperationResult = {instance, files, logicalBytes, storedBytes};
   try {

@@ -8,6 +8,7 @@ import {
 } from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
+import {openFileTarget} from '../../sources/index.ts';
 import {type Statement, tableName} from '../../sql/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
@@ -15,7 +16,8 @@ import {objectPlace} from '../places.ts';
 import {type ResultRows, startedRow} from '../sql/answers.ts';
 import {startOperation} from '../worker/start.ts';
 import {openVaultAt, requireSource} from '../workplace.ts';
-import {openTarget, withFileSource} from './places.ts';
+import {targetOf} from './carry-out.ts';
+import {withFileSource} from './places.ts';
 import {parseTimestamp} from './timestamp.ts';
 
 type Of<K extends Statement['kind']> = Extract<Statement, {kind: K}>;
@@ -37,7 +39,7 @@ export async function backupDatabase(deps: Deps, statement: Of<'backup-database'
   try {
     place.vault = vault.id;
     const nowMicros = deps.nowMicros();
-    const {name} = await withFileSource(place, (source) => planDatabaseBackup(vault, source, {nowMicros}));
+    const {name} = await withFileSource(deps, place, (source) => planDatabaseBackup(vault, source, {nowMicros}));
     const timestamp = timestampText(backupMicros(name));
     const operation = await startOperation(
       deps,
@@ -106,7 +108,10 @@ export async function planRestoreInto(deps: Deps, wish: RestoreWish) {
     const {body} = await findDatabaseBackup(vault, wanted);
     // The worker restores this one, whatever backup is the newest when it comes to it.
     const request = {...wanted, instance: body.instance, at: backupMicros(body.backup), target: resolve(wish.target)};
-    const plan = await planDatabaseRestore({vault, target: await openTarget(body.database.product, request)}, request);
+    const plan = await planDatabaseRestore(
+      {vault, target: await openFileTarget(body.database.product, targetOf(request))},
+      request,
+    );
     return {place, request, plan};
   } finally {
     vault.close();

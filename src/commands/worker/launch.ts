@@ -8,7 +8,7 @@ export async function launchWorker(
   deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile' | 'settings'>,
   operation: Operation,
 ): Promise<void> {
-  const {objectStore} = await deps.settings();
+  const {objectStore, sourcePassword, sourceToken} = await deps.settings();
   await spawnWorker({
     journal: await deps.journal(),
     operation,
@@ -20,6 +20,8 @@ export async function launchWorker(
       UV_THREADPOOL_SIZE: String(poolThreads(operation.work as WorkOrder)),
       // The keys as they were when the statement was given, from wherever; only this user's processes can read them there.
       ...(objectStore === undefined ? {} : {BKP_STORE: storeText(objectStore)}),
+      ...(sourcePassword === undefined ? {} : {BKP_SOURCE_PASSWORD: sourcePassword}),
+      ...(sourceToken === undefined ? {} : {BKP_SOURCE_TOKEN: sourceToken}),
     },
     cwd: deps.home.dir,
   });

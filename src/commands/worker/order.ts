@@ -89,7 +89,7 @@ export async function carryOut(deps: Deps, context: WorkContext): Promise<Operat
       case 'dbbackup':
       case 'dbrestore':
       case 'dbverify':
-        return carryOutDatabaseOrder({...tools, vault}, order, id);
+        return carryOutDatabaseOrder({...tools, vault, deps}, order, id);
       case 'cleanup':
         return {freedBytes: (await cleanUp({...tools, vault}, id)).freedBytes};
     }
@@ -112,8 +112,9 @@ function trafficText({requests, sentBytes, receivedBytes}: Traffic): string {
  * What a worker that died can have left behind outside the vault is removed by the first command that notices.
  * @throws BkpError when the source cannot be reached; what is left is then only a file that takes up space
  */
-export async function cleanAfter({work, createdAtMicros}: Operation): Promise<void> {
+export async function cleanAfter(deps: Pick<Deps, 'settings'>, {work, createdAtMicros}: Operation): Promise<void> {
   const order = work as WorkOrder;
-  if (order.do === 'dbbackup') await withFileSource(order.place, (source) => source.releaseLeftover(createdAtMicros));
+  if (order.do === 'dbbackup')
+    await withFileSource(deps, order.place, (source) => source.releaseLeftover(createdAtMicros));
   if (order.do === 'restore') await withSource(order.place, async (source) => source.discardStaging(order.stagingId));
 }
