@@ -9,6 +9,7 @@ const leaves = ['errors'];
 const below: Record<string, readonly string[]> = {
   errors: [],
   sql: [],
+  query: [],
   config: [],
   stores: [],
   vault: ['stores'],
@@ -16,7 +17,7 @@ const below: Record<string, readonly string[]> = {
   collections: ['sources', 'vault', 'stores', 'sql'],
   ops: [],
   ui: ['ops'],
-  commands: ['ui', 'ops', 'collections', 'sources', 'vault', 'stores', 'sql', 'config'],
+  commands: ['ui', 'ops', 'collections', 'sources', 'vault', 'stores', 'query', 'sql', 'config'],
 };
 
 const files = readdirSync(src, {recursive: true, encoding: 'utf8'})
