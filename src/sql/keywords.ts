@@ -19,6 +19,7 @@ export const keywords: readonly string[] = [
   'NOT',
   'RESET',
   'RESTORE',
+  'SELECT',
   'SET',
   'SHOW',
   'TABLE',

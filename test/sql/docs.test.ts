@@ -15,6 +15,7 @@ test('the manual has an example of every kind of statement, and each parses', ()
     'create-collection',
     'drop-collection',
     'restore',
+    'select',
     'show-backups',
     'show-collections',
     'verify',
