@@ -1,4 +1,4 @@
-import {readdirSync, writeFileSync} from 'node:fs';
+import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {createC, type Desk, openDesk} from '../helpers/desk.ts';
@@ -70,6 +70,20 @@ test('collections() and collection_backups() say what SHOW says, and join with o
     {name: 'c', kind: 'fullbackup', deleted: 0},
     {name: 'c', kind: 'incbackup', deleted: 1},
     {name: 'empty', kind: null, deleted: null},
+  ]);
+});
+
+test('the questions of the manual have answers', async () => {
+  const desk = openDesk();
+  await desk.sql(createC(true));
+  await desk.sqlWait('BACKUP c');
+  const manual = readFileSync(join(import.meta.dirname, '../../docs/sql.md'), 'utf8');
+  const questions = [...manual.matchAll(/^SELECT .*;$/gm)].map(([text]) => text);
+  expect(questions.length).toBeGreaterThan(3);
+  // One after the other in one process: all of them parse, and the first that fails ends the row.
+  await desk.sql(questions.join('\n'));
+  expect(await rows(desk, questions.find((text) => text.includes('JOIN'))!)).toEqual([
+    {id: 'fullbackup/1', restore_bytes: expect.any(Number)},
   ]);
 });
 

@@ -3,7 +3,10 @@ import type {Deps} from '../deps.ts';
 import {collectionBackupsView, collectionsView} from './view-collections.ts';
 import {operationsView} from './view-operations.ts';
 
-/** All that a SELECT can ask for; docs/sql.md describes every column. A view's store is opened when it is named. */
+/**
+ * All that a SELECT can ask for; docs/sql.md describes every column. What an entry needs (a vault, a server) it opens when it
+ * is asked, and it is asked only when the statement names it.
+ */
 export function selectable(deps: Deps): Catalogue {
   return {
     views: {
