@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/servers/**/*.test.ts'],
     // They wait for faults to be noticed and for real backups to end.
-    testTimeout: 120_000,
+    testTimeout: 240_000,
     hookTimeout: 60_000,
     // Each file starts servers of its own, which want a core too.
     maxWorkers: 2,

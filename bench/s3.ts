@@ -67,7 +67,7 @@ async function playRound(number: number): Promise<void> {
       await step('restore', target, () => sql(target, restored, 'RESTORE shop'));
       rmSync(restored, {force: true});
     }
-    if (number === 0) await requestsOfAnIncrement(servers[0]!, shop);
+    if (number === 0) await requestsOfAnIncrement(servers[0]!);
   } finally {
     for (const server of servers) await server.stop();
   }
@@ -121,7 +121,9 @@ async function copies(cluster: Target, servers: readonly S3Server[], shop: strin
 }
 
 /** A full backup through the counter, then 1 % of changes: only the increment's requests are printed. */
-async function requestsOfAnIncrement(server: S3Server, shop: string): Promise<void> {
+async function requestsOfAnIncrement(server: S3Server): Promise<void> {
+  const shop = join(work, 'counted-shop.db');
+  copyDatabase(database, shop);
   const counter = await countRequests(server.port);
   const env = {BKP_STORE: storeText(server, await server.bucket(), counter.port)};
   const target: Target = {name: 'counted', env, flags: ['--store', 's3']};

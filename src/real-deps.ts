@@ -74,9 +74,9 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
 }
 
 /** What cannot be cleaned now only takes up space; the operation's own end was told in the journal. */
-async function cleanAfterDeath({work}: Operation): Promise<void> {
+async function cleanAfterDeath(operation: Operation): Promise<void> {
   const {cleanAfter} = await import('./commands/worker/order.ts');
-  await cleanAfter(work).catch(() => {});
+  await cleanAfter(operation).catch(() => {});
 }
 
 /** Listens only once: the second Ctrl-C finds no listener and ends the process, as everywhere. */

@@ -15,9 +15,10 @@ const below: Record<string, readonly string[]> = {
   vault: ['stores'],
   sources: [],
   collections: ['sources', 'vault', 'stores', 'sql'],
+  database: ['sources', 'vault', 'stores', 'sql'],
   ops: [],
   ui: ['ops'],
-  commands: ['ui', 'ops', 'collections', 'sources', 'vault', 'stores', 'query', 'sql', 'config'],
+  commands: ['ui', 'ops', 'collections', 'database', 'sources', 'vault', 'stores', 'query', 'sql', 'config'],
 };
 
 const files = readdirSync(src, {recursive: true, encoding: 'utf8'})

@@ -1,6 +1,13 @@
 import {existsSync} from 'node:fs';
 import {hasCollection, type Storage} from '../collections/index.ts';
-import {chosenStorage, describeStore, exposures, parseStore, type Settings, type StoreAddress} from '../config/index.ts';
+import {
+  chosenStorage,
+  describeStore,
+  exposures,
+  parseStore,
+  type Settings,
+  type StoreAddress,
+} from '../config/index.ts';
 import {BkpError} from '../errors/index.ts';
 import type {Vault} from '../vault/index.ts';
 import type {Deps} from './deps.ts';
@@ -33,7 +40,7 @@ const clusterOf = ({cluster}: Settings): StoreAddress => ({kind: 'directory', ro
 
 function objectStoreOf({objectStore}: Settings): StoreAddress {
   if (objectStore !== undefined) return objectStore.address;
-  throw new BkpError('USAGE', 'no object store is set', {
+  throw new BkpError('USAGE', 'no object store is set (backup.object.store)', {
     next: "bkp config set backup.object.store 's3::bucket=…;region=…;' (or --store, BKP_STORE, BKP_STORE_FILE)",
   });
 }
@@ -54,6 +61,13 @@ function placeAt(settings: Settings, store: StoreAddress, storage: Storage = 'cl
       ...(limitDownload === undefined ? {} : {downloadBytesPerSecond: limitDownload}),
     },
   };
+}
+
+/** Backups of whole databases lie in the object store. @throws BkpError `USAGE` naming `backup.object.store` when there is none */
+export async function objectPlace(deps: Deps): Promise<Workplace> {
+  const settings = await deps.settings();
+  await tellExposures(deps);
+  return placeAt(settings, objectStoreOf(settings), 's3');
 }
 
 /**

@@ -45,6 +45,11 @@ export const commandGroups: readonly CommandGroup[] = [
     load: () => import('./completion/complete.ts'),
   },
   {
+    name: 'restore',
+    summary: 'put a backup of a whole database into an empty place',
+    load: () => import('./restore/index.ts'),
+  },
+  {
     name: 'store',
     summary: 'check what the stores of the backups can do',
     load: () => import('./store/index.ts'),

@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import {existsSync} from 'node:fs';
 import {dirname, join, sep} from 'node:path';
 import type {Storage} from '../collections/index.ts';
-import {describeStore, type StoreAddress} from '../config/index.ts';
+import {describeStore, parseSource, type StoreAddress} from '../config/index.ts';
 import {BkpError, systemCode} from '../errors/index.ts';
 import type {Limits} from '../ops/index.ts';
 import type {TableSource} from '../sources/index.ts';
@@ -103,25 +103,31 @@ export async function openStoreAt(deps: Deps, place: Workplace, options: OpenOpt
   }
 }
 
-/** @throws BkpError `USAGE` when no source is set | `BAD_REQUEST` when it lies among its own backups */
-export async function openSourceAt(place: Pick<Workplace, 'source' | 'store'>): Promise<TableSource> {
-  if (place.source === undefined) {
+/**
+ * The text of the source that is meant.
+ * @throws BkpError `USAGE` when no source is set | `BAD_REQUEST` when it lies among its own backups
+ */
+export function requireSource({source, store}: Pick<Workplace, 'source' | 'store'>): string {
+  if (source === undefined) {
     throw new BkpError('USAGE', 'no source is set: bkp does not know which database is meant', {
       next: 'bkp config set source sqlite::path=./app.db (or --source, or BKP_SOURCE)',
     });
   }
-  const [{parseSource}, {openSource}] = await Promise.all([
-    import('../config/index.ts'),
-    import('../sources/index.ts'),
-  ]);
-  const address = parseSource(place.source, '/');
-  if (place.store.kind === 'directory' && address.path.startsWith(join(place.store.root, sep))) {
-    throw new BkpError('BAD_REQUEST', `the database ${address.path} lies inside the cluster directory`, {
-      cause: `who loses ${place.store.root} loses the database and its backups at once`,
+  const {path} = parseSource(source, '/');
+  if (store.kind === 'directory' && path.startsWith(join(store.root, sep))) {
+    throw new BkpError('BAD_REQUEST', `the database ${path} lies inside the cluster directory`, {
+      cause: `who loses ${store.root} loses the database and its backups at once`,
       next: 'keep the two apart: --cluster or --source names another place',
     });
   }
-  return openSource(address);
+  return source;
+}
+
+/** Throws as {@link requireSource}. */
+export async function openSourceAt(place: Pick<Workplace, 'source' | 'store'>): Promise<TableSource> {
+  const source = requireSource(place);
+  const {openSource} = await import('../sources/index.ts');
+  return openSource(parseSource(source, '/'));
 }
 
 /** The source is closed again, whatever happens. Throws as {@link openSourceAt}. */

@@ -76,6 +76,12 @@ const rows = {
     meaning: 'most that is fetched from the object store a second: 10MB',
   },
   enabled: {key: 'backup.enabled', kind: yesNo, default: () => true, meaning: 'false refuses every statement'},
+  keepLatest: {
+    key: 'backup.cleanup.keep.latest.n',
+    kind: integer(1, 1_000_000),
+    default: () => 5,
+    meaning: 'backups of a database that stay; older ones go after a good one',
+  },
   compressionLevel: {
     key: 'backup.compression.level',
     kind: integer(1, 22),

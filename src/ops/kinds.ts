@@ -4,6 +4,8 @@ import {type Operation, type OperationKind, type OperationNumber, operationKinds
 const nouns: Record<OperationKind, string> = {
   cleanup: 'Cleanup',
   copy: 'Copy',
+  dbbackup: 'Database backup',
+  dbrestore: 'Database restore',
   fullbackup: 'Full backup',
   incbackup: 'Incremental backup',
   restore: 'Restore',

@@ -1,7 +1,16 @@
 import type {PlainError} from '../errors/index.ts';
 
-/** In the order `Invalid kind. Use one of: …` prints them. Later kinds (dbbackup, dbrestore) join here. */
-export const operationKinds = ['cleanup', 'copy', 'fullbackup', 'incbackup', 'restore', 'verify'] as const;
+/** In the order `Invalid kind. Use one of: …` prints them. */
+export const operationKinds = [
+  'cleanup',
+  'copy',
+  'dbbackup',
+  'dbrestore',
+  'fullbackup',
+  'incbackup',
+  'restore',
+  'verify',
+] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
 /** Number of an operation: grows with time, unique over all kinds of one journal. */
@@ -26,6 +35,11 @@ export type OperationResult = {
   logicalBytes?: number;
   storedBytes?: number;
   freedBytes?: number;
+  /** Of a database backup: whose it is, and how its retention ended; absent when there was nothing to remove. */
+  instance?: string;
+  files?: number;
+  cleanup?: 'complete' | 'failed';
+  cleanupError?: string;
   /** Faults that a verification found, or things the user should know; told in `issues` with the status SUCCESS too. */
   notices?: readonly string[];
 };

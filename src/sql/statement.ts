@@ -26,6 +26,11 @@ export type StatementBody =
   | {kind: 'backup'; collection: Name; incremental: boolean}
   | {kind: 'restore'; backup: BackupRef}
   | {kind: 'verify'; backup: BackupRef; settings: readonly Setting[]}
+  | {kind: 'backup-database'}
+  | {kind: 'backup-abort'}
+  /** `timestamp`: the newest backup at or before it; `target`: a folder or a file. */
+  | {kind: 'restore-database'; tables?: readonly Name[]; timestamp?: string; target: string}
+  | {kind: 'verify-database'; timestamp?: string; settings: readonly Setting[]}
   /** `target`: a word for a store, or its address; see the statement's execution. */
   | {kind: 'copy'; backup: BackupRef; target: string}
   | {kind: 'show-collections'}

@@ -10,7 +10,7 @@ import type {Place} from './statement.ts';
 export type Expectation = {type: string; description?: string; text?: string};
 
 /** What the grammar refuses by itself, although it is well-formed; `detail` is a setting's key or a word. */
-export type Refusal = 'duplicate-key' | 'not-a-string' | 'other-dialect';
+export type Refusal = 'duplicate-key' | 'not-a-string';
 
 const end = 'the end of the statement';
 /** A found word longer than this is cut: the excerpt shows where it stands. */
@@ -43,10 +43,6 @@ export function refusal(text: string, kind: Refusal, offset: number, detail: str
     case 'not-a-string':
       return syntaxError(text, offset, `${printable(detail)} value should be a string literal`, {
         next: `put the value in quotes: ${printable(detail)} = '…'`,
-      });
-    case 'other-dialect':
-      return new BkpError('UNSUPPORTED', `this version does not know BACKUP ${detail.toUpperCase()}`, {
-        next: `if a collection has that name, put it in backticks: BACKUP \`${detail}\``,
       });
     default:
       return unreachable(kind);

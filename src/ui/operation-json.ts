@@ -63,7 +63,7 @@ function plainLimits({uploadBytesPerSecond, downloadBytesPerSecond}: Limits): ob
 
 /** The name alone: the kind says what it names. */
 export function subjectName({subject}: Operation): string {
-  return subject.replace(/^(collection|instance) /, '');
+  return subject.replace(/^(collection|database|target|store) /, '');
 }
 
 const metadataTypes: Readonly<Record<OperationKind, string>> = {
@@ -73,6 +73,8 @@ const metadataTypes: Readonly<Record<OperationKind, string>> = {
   verify: 'Bkp.VerifyMetadata',
   cleanup: 'Bkp.CleanupMetadata',
   copy: 'Bkp.CopyMetadata',
+  dbbackup: 'Bkp.DatabaseBackupMetadata',
+  dbrestore: 'Bkp.DatabaseRestoreMetadata',
 };
 
 /** The original's form, which its monitoring scripts read; `id`, `ready`, `status` and `metadata` are always there. */

@@ -9,7 +9,7 @@ import type {PackId} from './types.ts';
  * removed; one too many costs space, and nothing else.
  */
 export async function noteDamage(store: Store, pack: PackId): Promise<void> {
-  await store.put(damagedPackKey(pack), new Uint8Array());
+  await store.put(damagedPackKey(pack), new Uint8Array(), {ifAbsent: true});
 }
 
 export async function forgetDamage(store: Store, packs: readonly PackId[]): Promise<void> {

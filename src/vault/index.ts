@@ -1,5 +1,6 @@
 export {type Clock, systemClock} from './clock.ts';
 export {isDamage} from './damage.ts';
+export {chunkId} from './hash.ts';
 export {type Host, thisHost} from './host.ts';
 export {headerKey} from './key.ts';
 export {encodeName} from './name.ts';

@@ -47,5 +47,5 @@ export async function listLeases(store: Store, prefix = locksPrefix): Promise<Le
 
 /** Says of a lease that it is over, where its objects cannot be removed. */
 export async function bury(store: Store, id: string): Promise<void> {
-  await store.put(releasedKey(id), new Uint8Array());
+  await store.put(releasedKey(id), new Uint8Array(), {ifAbsent: true});
 }

@@ -33,7 +33,8 @@ const renewalsAtMost = 16;
 const renewalsKept = 2;
 
 /**
- * Our own lease: a growing row of objects, `locks/<id>/<renewal>`, none of which is ever written over.
+ * Our own lease: a growing row of objects, `locks/<id>/<renewal>`, none of which is ever written over. Each is put only if its key
+ * is free: where overwriting is forbidden by a bucket's policy, it may be that nothing may be put without that condition.
  *
  * What holds:
  * - Whoever takes us for dead first removes all of the row that it saw, or puts `released` beside it, and acts only then. So a
@@ -80,7 +81,7 @@ export class Lease {
     const content = firstContent(mode, subject, {host, nowMs: clock.nowMs()});
     const id = deps.randomId();
     const startedAtMs = clock.monotonicMs();
-    await store.put(renewalKey(id, content.renewal), encodeLease(content));
+    await store.put(renewalKey(id, content.renewal), encodeLease(content), {ifAbsent: true});
     return new Lease(deps, id, content, startedAtMs);
   }
 
@@ -168,7 +169,7 @@ export class Lease {
     this.#content = {...this.#content, state, renewal: this.#content.renewal + 1};
     const key = renewalKey(this.id, this.#content.renewal);
     this.#mine.push(key);
-    await this.#deps.store.put(key, encodeLease(this.#content));
+    await this.#deps.store.put(key, encodeLease(this.#content), {ifAbsent: true});
     this.#witnesses.push(key);
     this.#renewedAtMs = startedAtMs;
   }

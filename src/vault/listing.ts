@@ -17,7 +17,8 @@ import type {PackId} from './types.ts';
 export type PacksInStore = ReadonlyMap<PackId, {lengthBytes: number; modifiedAtMs: number}>;
 
 /**
- * All that lies in a store, by one listing.
+ * All that lies in a store: on a server by one listing, for which the pages are paid; elsewhere by one a folder, because beside a
+ * vault on a disk there may lie folders of others that may not be read.
  *
  * Its pages are not of one moment, but they come in the order of the keys: manifests, damage notes, indexes, leases, packs. For
  * a writer whose own lease was there before the first page that is enough:
@@ -30,7 +31,7 @@ export type PacksInStore = ReadonlyMap<PackId, {lengthBytes: number; modifiedAtM
  *   away costs a chunk that is written twice.
  */
 export type Listing = {
-  /** Manifests and documents. */
+  /** Manifests and documents; none where they have no versions. */
   named: readonly ObjectFacts[];
   damaged: ReadonlySet<PackId>;
   indexes: ReadonlySet<IndexId>;
@@ -44,7 +45,8 @@ export async function listVault(store: Store): Promise<Listing> {
   const indexes = new Set<IndexId>();
   const groups = new LeaseGroups();
   const packs = new Map<PackId, {lengthBytes: number; modifiedAtMs: number}>();
-  for await (const facts of store.list('')) {
+  const prefixes = store.traffic === undefined ? [damagedPrefix, indexPrefix, locksPrefix, packsPrefix] : [''];
+  for await (const facts of listEach(store, prefixes)) {
     const {key, sizeBytes, modifiedAtMs} = facts;
     if (key.startsWith(packsPrefix)) {
       const id = packOfKey(key);
@@ -59,6 +61,10 @@ export async function listVault(store: Store): Promise<Listing> {
     }
   }
   return {named, damaged, indexes, leases: groups.leases, packs};
+}
+
+async function* listEach(store: Store, prefixes: readonly string[]): AsyncIterable<ObjectFacts> {
+  for (const prefix of prefixes) yield* store.list(prefix);
 }
 
 export async function listIndexes(store: Store): Promise<ReadonlySet<IndexId>> {

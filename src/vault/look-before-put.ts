@@ -1,4 +1,5 @@
 import type {Store} from '../stores/index.ts';
+import {locksPrefix} from './key.ts';
 
 /**
  * A store that ignores `ifAbsent`, made to honour it as far as a look can: of two writers of one key that look at the same
@@ -10,7 +11,9 @@ export function lookBeforePut(store: Store): Store {
   return {
     description: store.description,
     async put(key, body, options) {
-      if (options?.ifAbsent && (await store.stat(key)) !== undefined) return 'exists';
+      // A lease's key is random and used once: there is nothing to look for.
+      const isLooked = options?.ifAbsent && !key.startsWith(locksPrefix);
+      if (isLooked && (await store.stat(key)) !== undefined) return 'exists';
       return store.put(key, body, options);
     },
     get: (key, range) => store.get(key, range),

@@ -3,7 +3,7 @@ import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DeleteBucketCommand, DeleteObjectsCommand, ListObjectsV2Command} from '@aws-sdk/client-s3';
-import {afterAll, beforeAll, describe, expect, onTestFinished, test} from 'vitest';
+import {afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test} from 'vitest';
 import {BkpError} from '../../src/errors/index.ts';
 import {mayMount, smallDisk} from '../helpers/small-disk.ts';
 import {hooked, once} from './hooked.ts';
@@ -81,6 +81,11 @@ describe.each([
     beforeAll(async () => {
       server = keep(await start());
     });
+    // The next test finds it as if nothing had been.
+    afterEach(async () => {
+      await server.kill();
+      await server.start();
+    });
 
     /** A shop with a full backup; then `act` happens half-way through the next backup. */
     async function interrupted(act: (bucket: string) => Promise<void>) {
@@ -113,7 +118,7 @@ describe.each([
       const error = await thrownBy(hurt.backup('shop', 'full'));
       expectTold(error, 'STORE_UNAVAILABLE', server);
       // Not what came of it later, when the lease was given back.
-      expect((error as BkpError).message).toMatch(/could not write packs/);
+      expect((error as BkpError).message).toMatch(/could not (read|write) packs/);
       expect(done()).toBe(true);
       server.thaw();
       await clean.verify('shop');

@@ -15,7 +15,10 @@ export type Shop = {
   database: string;
   exec: (sql: string) => void;
   /** Backups of it in that store; opened anew for each piece of work, as each of bkp's processes does. */
-  at: (openStore: () => Promise<Store>) => Bench & {
+  at: (
+    openStore: () => Promise<Store>,
+    notice?: (text: string) => void,
+  ) => Bench & {
     create: () => Promise<void>;
     drop: () => Promise<void>;
     /** Restores into a new database and compares every value with the shop's, or with a copy's from `keepCopy`. */
@@ -61,8 +64,8 @@ export function openShop(mebibytes: number): Shop {
     exec(`VACUUM INTO '${copy}'`);
     return copy;
   };
-  const at: Shop['at'] = (openStore) => {
-    const bench = inProcess({database, openStore});
+  const at: Shop['at'] = (openStore, notice) => {
+    const bench = inProcess({database, openStore, ...(notice === undefined ? {} : {notice})});
     return {
       ...bench,
       create: () =>

@@ -11,14 +11,18 @@ test('the manual has an example of every kind of statement, and each parses', ()
   expect([...kinds].sort()).toEqual([
     'alter-collection',
     'backup',
+    'backup-abort',
+    'backup-database',
     'copy',
     'create-collection',
     'drop-collection',
     'restore',
+    'restore-database',
     'select',
     'show-backups',
     'show-collections',
     'verify',
+    'verify-database',
   ]);
 });
 

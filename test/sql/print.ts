@@ -27,6 +27,17 @@ export function print(statement: Printable): string {
       return `RESTORE ${ref(statement.backup)}`;
     case 'verify':
       return `VERIFY ${ref(statement.backup)}${statement.settings.length === 0 ? '' : ` WITH ${settings(statement.settings)}`}`;
+    case 'backup-database':
+      return 'BACKUP DATABASE';
+    case 'backup-abort':
+      return 'BACKUP ABORT';
+    case 'restore-database': {
+      const {tables, timestamp, target} = statement;
+      const only = tables === undefined ? '' : ` TABLE ${tables.map(name).join(', ')}`;
+      return `RESTORE DATABASE${only}${moment(timestamp)} INTO ${literal(target)}`;
+    }
+    case 'verify-database':
+      return `VERIFY DATABASE${moment(statement.timestamp)}${statement.settings.length === 0 ? '' : ` WITH ${settings(statement.settings)}`}`;
     case 'copy':
       return `COPY BACKUP COLLECTION ${ref(statement.backup)} TO ${literal(statement.target)}`;
     case 'show-collections':
@@ -38,6 +49,7 @@ export function print(statement: Printable): string {
 
 const name = ({text}: {text: string}) => quoteName(text);
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
+const moment = (timestamp: string | undefined) => (timestamp === undefined ? '' : ` TO TIMESTAMP ${literal(timestamp)}`);
 const ref = ({collection, point}: BackupRef) => name(collection) + (point === undefined ? '' : ` AT ${literal(point)}`);
 const settings = (all: readonly Setting[]) =>
   `(${all.map(({key, value}) => `${quoteName(key)} = ${literal(value)}`).join(', ')})`;

@@ -40,6 +40,16 @@ const statement: fc.Arbitrary<Printable> = fc.oneof(
   fc.record({kind: is('drop-collection'), name, ifExists: fc.boolean()}),
   fc.record({kind: is('backup'), collection: name, incremental: fc.boolean()}),
   fc.record({kind: is('restore'), backup}),
+  fc.record({kind: is('backup-database')}),
+  fc.record({kind: is('backup-abort')}),
+  fc.record(
+    {kind: is('restore-database'), tables, timestamp: anyText, target: anyText},
+    {requiredKeys: ['kind', 'target']},
+  ),
+  fc.record(
+    {kind: is('verify-database'), timestamp: anyText, settings: fc.oneof(settings, fc.constant([]))},
+    {requiredKeys: ['kind', 'settings']},
+  ),
   fc.record({kind: is('copy'), backup, target: anyText}),
   fc.record({kind: is('verify'), backup, settings: fc.oneof(settings, fc.constant([]))}),
   fc.record({kind: is('show-collections')}),

@@ -333,6 +333,6 @@ test('whatever two vaults hold, a copied stream is whole in both', async () => {
       }
       for (const vault of vaults) expect(await findings(vault)).toEqual([]);
     }),
-    {numRuns: 40},
+    {numRuns: 25},
   );
 });

@@ -4,6 +4,7 @@ import type {Store} from '../../src/stores/index.ts';
 import {thisHost, type VaultOptions} from '../../src/vault/index.ts';
 import {
   backup,
+  changed,
   fakeClock,
   fakeHost,
   findings,
@@ -32,8 +33,8 @@ const leasesIn = async (store: Store) => [...new Set((await keysOf(store, 'locks
 const appendOnly = (store: Store): Store => ({
   ...store,
   put: async (key, body, options) => {
-    if (!options?.ifAbsent && (await store.stat(key)) !== undefined)
-      throw new BkpError('STORE_DENIED', `overwrite ${key}`);
+    // As a bucket's policy forbids overwriting: every put needs the condition.
+    if (!options?.ifAbsent) throw new BkpError('STORE_DENIED', `put ${key} unconditionally`);
     return store.put(key, body, options);
   },
   delete: async () => {
@@ -330,7 +331,26 @@ describe('a lease is a row of objects', () => {
   });
 });
 
-describe('without the right to remove', () => {
+describe('without the right to remove or to overwrite', () => {
+  test('all work of a backup and of a verification is done', async () => {
+    const store = newStore();
+    await open(store);
+    const {vault, clock} = await processOn(appendOnly(store), 1);
+    const writer = await vault.writer({purpose: 'backup', subject: 'collection shop'});
+    await writer.putDocument('.backups/collections/shop/definition/00000001', {});
+    const recipe = await writer.write([{bytes: noise(5000, 1)}]);
+    for (let n = 0; n < 30; n++) await clock.sleep(20_000);
+    expect(await writer.commit(manifestKey('one'), manifestOf(recipe))).toBe('written');
+    await writer.close();
+    expect(await findings(vault)).toEqual([]);
+    const [pack] = await keysOf(store, 'packs/');
+    await store.put(pack!, changed(await store.get(pack!), 7));
+    for (let n = 0; n < 2; n++) expect(await findings(vault)).toMatchObject([{what: 'damaged', key: pack}]);
+    // The same pack could not be repaired; with other chunks it is another one.
+    await backup(vault, 'two', [{bytes: noise(5000, 1)}, {bytes: noise(5000, 2)}]);
+    expect(await vault.verify((await vault.manifest(manifestKey('two'))).streams, {level: 'data'})).toEqual([]);
+  });
+
   test('a lease that was given back is over, and a collector that may removes what lies there', async () => {
     const store = newStore();
     await open(store);

@@ -15,6 +15,7 @@ import {
   noise,
   open,
   readAll,
+  serverStore,
 } from './helpers.ts';
 
 let folder: string;
@@ -45,8 +46,8 @@ test('an index that could not be read at first is read when it is needed again',
   expect(await readAll(vault, recipe)).toHaveLength(20_000);
 });
 
-test('a writer lists the store once, and again when somebody had to be waited for', async () => {
-  const store = newStore();
+test('a writer lists a server once, and again when somebody had to be waited for', async () => {
+  const store = serverStore();
   await backup(await open(store), 'one', pieces(1));
   const lists = async (meanwhile: () => Promise<void>) => {
     const counting = faultyStore(store, {at: 0, fault: 'fail'});
@@ -65,12 +66,28 @@ test('a writer lists the store once, and again when somebody had to be waited fo
   expect(await lists(() => collector.close())).toEqual(['list ', 'list locks/', 'list locks/', 'list ']);
 });
 
-/** Lists as a server does, page after page: `between` happens after the page that ends before `key`. */
+test('beside a vault on a disk may lie what cannot be listed', async () => {
+  const store = newStore();
+  await open(store);
+  const shut: Store = {
+    ...store,
+    list: (prefix) => {
+      if (prefix === '') throw new Error('EACCES: System Volume Information');
+      return store.list(prefix);
+    },
+  };
+  const vault = await open(shut);
+  await backup(vault, 'one', pieces(1));
+  expect(await findings(vault)).toEqual([]);
+});
+
+/** Lists page after page, as a server does, or folder after folder: `between` happens right before `key`. */
 function paged(store: Store, key: string, between: () => Promise<void>): Store {
   return {
     ...store,
     async *list(prefix) {
       if (prefix !== '') {
+        if (prefix === key) await between();
         yield* store.list(prefix);
         return;
       }
@@ -81,44 +98,51 @@ function paged(store: Store, key: string, between: () => Promise<void>): Store {
   };
 }
 
-describe.each(['damaged/', 'index/', 'locks/'])('a collector that ends while the store is listed, before %s', (key) => {
-  test.each(['with a copy of the index', 'without'])('is no harm, %s', async (how) => {
-    const store = newStore();
-    const setUp = await open(store, {graceMs: 0, host: fakeHost(1)});
-    const cacheFile = join(folder, 'index.db');
-    const old = await open(store, how === 'without' ? {} : {cacheFile});
-    await backup(old, 'dropped', pieces(1, 2, 3, 4));
-    const kept = await backup(old, 'kept', pieces(4, 5));
-    old.close();
-    const collector = await setUp.collector({purpose: 'cleanup'});
-    await collector.remove([manifestKey('dropped')]);
-    const plan = await collector.plan();
-    expect(plan.sparsePacks).toHaveLength(1);
-    let ended = false;
-    const listed = paged(store, key, async () => {
-      if (ended) return;
-      ended = true;
-      await collector.execute(plan);
-      await collector.close();
-    });
-    const vault = await open(listed, {host: fakeHost(2), ...(how === 'without' ? {} : {cacheFile})});
-    const writer = await vault.writer({purpose: 'backup'});
-    const recipe = await writer.write(pieces(1, 2, 4, 5, 6));
-    // Two are still there, moved by the collector or not.
-    expect(writer.stats.newChunks).toBe(3);
-    await writer.commit(manifestKey('next'), manifestOf(recipe));
-    await writer.close();
-    expect(ended).toBe(true);
-    expect(await findings(vault)).toEqual([]);
-    const other = await open(store);
-    expect(await findings(other)).toEqual([]);
-    expect(await readAll(other, kept)).toHaveLength(20_000);
-    vault.close();
-  });
+describe.each([
+  ['a server', serverStore],
+  ['a folder', newStore],
+])('a collector that ends while %s is listed', (_, makeStore) => {
+  const places = ['damaged/', 'index/', 'locks/'];
+  test.each(places.flatMap((key) => ['with a copy of the index', 'without'].map((how) => [key, how])))(
+    'right before %s, is no harm, %s',
+    async (key, how) => {
+      const store: Store = makeStore();
+      const setUp = await open(store, {graceMs: 0, host: fakeHost(1)});
+      const cacheFile = join(folder, 'index.db');
+      const old = await open(store, how === 'without' ? {} : {cacheFile});
+      await backup(old, 'dropped', pieces(1, 2, 3, 4));
+      const kept = await backup(old, 'kept', pieces(4, 5));
+      old.close();
+      const collector = await setUp.collector({purpose: 'cleanup'});
+      await collector.remove([manifestKey('dropped')]);
+      const plan = await collector.plan();
+      expect(plan.sparsePacks).toHaveLength(1);
+      let ended = false;
+      const listed = paged(store, key!, async () => {
+        if (ended) return;
+        ended = true;
+        await collector.execute(plan);
+        await collector.close();
+      });
+      const vault = await open(listed, {host: fakeHost(2), ...(how === 'without' ? {} : {cacheFile})});
+      const writer = await vault.writer({purpose: 'backup'});
+      const recipe = await writer.write(pieces(1, 2, 4, 5, 6));
+      // Two are still there, moved by the collector or not.
+      expect(writer.stats.newChunks).toBe(3);
+      await writer.commit(manifestKey('next'), manifestOf(recipe));
+      await writer.close();
+      expect(ended).toBe(true);
+      expect(await findings(vault)).toEqual([]);
+      const other = await open(store);
+      expect(await findings(other)).toEqual([]);
+      expect(await readAll(other, kept)).toHaveLength(20_000);
+      vault.close();
+    },
+  );
 });
 
 test('what another process of the home adds while the store is listed is not called gone', async () => {
-  const store = newStore();
+  const store = serverStore();
   const cacheFile = join(folder, 'index.db');
   const other = await open(store, {cacheFile});
   let added = false;

@@ -17,6 +17,7 @@ import type {Operation} from '../../ops/index.ts';
 import {runSelect} from '../../query/index.ts';
 import {backupRef, collectionName, type Members, type Setting, type Statement, tableName} from '../../sql/index.ts';
 import type {Vault, VerifyLevel} from '../../vault/index.ts';
+import {abortBackup, backupDatabase, restoreDatabaseStatement, verifyDatabase} from '../database/statements.ts';
 import type {Deps} from '../deps.ts';
 import {placeForNew, placeNamed, placeOfCollection, placesOf, withVaultIfAny} from '../places.ts';
 import type {WorkOrder} from '../worker/order.ts';
@@ -63,6 +64,14 @@ export async function execute(deps: Deps, statement: Statement): Promise<Answer>
       return verify(deps, statement);
     case 'copy':
       return copy(deps, statement);
+    case 'backup-database':
+      return backupDatabase(deps, statement);
+    case 'backup-abort':
+      return abortBackup(deps);
+    case 'restore-database':
+      return restoreDatabaseStatement(deps, statement);
+    case 'verify-database':
+      return verifyDatabase(deps, statement, verifyLevel(statement.settings));
     case 'show-collections':
       return {rows: collectionRows(await allCollections(deps))};
     case 'show-backups': {

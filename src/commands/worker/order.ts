@@ -7,15 +7,19 @@ import {
   takeBackup,
   verifyBackups,
 } from '../../collections/index.ts';
-import {type OperationResult, operationId, type WorkContext} from '../../ops/index.ts';
+import {type Operation, type OperationResult, operationId, type WorkContext} from '../../ops/index.ts';
 import type {Traffic} from '../../stores/index.ts';
 import {formatBytes} from '../../ui/index.ts';
 import type {Vault, VerifyLevel} from '../../vault/index.ts';
+import {carryOutDatabaseOrder, type DatabaseOrder} from '../database/carry-out.ts';
+import {withFileSource} from '../database/places.ts';
 import type {Deps} from '../deps.ts';
 import {openVaultAt, type Workplace, withSource} from '../workplace.ts';
 
 /** What a worker is to do: the `work` of an operation. */
-export type WorkOrder = {place: Workplace} & (
+export type WorkOrder = DatabaseOrder | CollectionOrder;
+
+type CollectionOrder = {place: Workplace} & (
   | {do: 'backup'; collection: string; type: BackupType; name: BackupName}
   | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
@@ -82,6 +86,10 @@ export async function carryOut(deps: Deps, context: WorkContext): Promise<Operat
           tellTraffic(to);
         }
       }
+      case 'dbbackup':
+      case 'dbrestore':
+      case 'dbverify':
+        return carryOutDatabaseOrder({...tools, vault}, order, id);
       case 'cleanup':
         return {freedBytes: (await cleanUp({...tools, vault}, id)).freedBytes};
     }
@@ -104,7 +112,8 @@ function trafficText({requests, sentBytes, receivedBytes}: Traffic): string {
  * What a worker that died can have left behind outside the vault is removed by the first command that notices.
  * @throws BkpError when the source cannot be reached; what is left is then only a file that takes up space
  */
-export async function cleanAfter(work: unknown): Promise<void> {
+export async function cleanAfter({work, createdAtMicros}: Operation): Promise<void> {
   const order = work as WorkOrder;
+  if (order.do === 'dbbackup') await withFileSource(order.place, (source) => source.releaseLeftover(createdAtMicros));
   if (order.do === 'restore') await withSource(order.place, async (source) => source.discardStaging(order.stagingId));
 }

@@ -1,0 +1,80 @@
+import {
+  applyRetention,
+  type DatabaseBackupName,
+  listDatabaseBackups,
+  planDatabaseRestore,
+  planRetention,
+  restoreDatabase,
+  takeDatabaseBackup,
+  verifyDatabaseBackups,
+} from '../../database/index.ts';
+import type {OperationResult, WorkContext} from '../../ops/index.ts';
+import type {DatabaseMoment} from '../../sources/index.ts';
+import type {Vault, VerifyLevel} from '../../vault/index.ts';
+import type {Workplace} from '../workplace.ts';
+import {openTarget, withFileSource} from './places.ts';
+
+/** What a worker is to do with a whole database. */
+export type DatabaseOrder = {place: Workplace} & (
+  | {do: 'dbbackup'; name: DatabaseBackupName; keepLatest: number}
+  | {do: 'dbrestore'; request: DatabaseRestoreOrder; target: string; product: DatabaseMoment['product']}
+  | {do: 'dbverify'; level: VerifyLevel; instance?: string; backup?: DatabaseBackupName}
+);
+
+export type DatabaseRestoreOrder = {
+  instance: string;
+  at: number;
+  tables?: readonly string[];
+  optional?: boolean;
+  target: string;
+};
+
+type Tools = Pick<WorkContext, 'signal' | 'progress'> & {
+  nowMicros: () => number;
+  notice: (text: string) => void;
+  vault: Vault;
+};
+
+export async function carryOutDatabaseOrder(tools: Tools, order: DatabaseOrder, id: string): Promise<OperationResult> {
+  switch (order.do) {
+    case 'dbbackup':
+      return backUp(tools, order, id);
+    case 'dbrestore': {
+      const {request, product} = order;
+      const target = await openTarget(product, request);
+      const plan = await planDatabaseRestore({vault: tools.vault, target}, request);
+      const {logicalBytes} = await restoreDatabase({...tools, target}, plan);
+      return {logicalBytes};
+    }
+    case 'dbverify': {
+      const {logicalBytes} = await verifyDatabaseBackups(tools, order);
+      return {logicalBytes};
+    }
+  }
+}
+
+/** What comes after a good backup does not undo it: a cleanup that failed is told beside the success. */
+async function backUp(
+  tools: Tools,
+  {place, name, keepLatest}: DatabaseOrder & {do: 'dbbackup'},
+  id: string,
+): Promise<OperationResult> {
+  const {
+    instance,
+    backup: _,
+    ...figures
+  } = await withFileSource(place, (source) => takeDatabaseBackup({...tools, source}, {name, operation: id}));
+  const {logicalBytes, storedBytes, files} = figures;
+  const result: OperationResult = {instance, files, logicalBytes, storedBytes};
+  try {
+    const plan = planRetention(await listDatabaseBackups(tools.vault, {instance}), {keepLatest});
+    if (plan.remove.length === 0) return result;
+    tools.progress({phase: 'Cleanup', bytesDone: logicalBytes, itemsDone: files, itemsTotal: files});
+    const {freedBytes} = await applyRetention(tools, plan, id);
+    return {...result, freedBytes, cleanup: 'complete'};
+  } catch (error) {
+    const message = (error as Error).message;
+    tools.notice(`older backups were not removed: ${message}`);
+    return {...result, cleanup: 'failed', cleanupError: message};
+  }
+}

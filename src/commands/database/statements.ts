@@ -1,0 +1,155 @@
+import {resolve} from 'node:path';
+import {
+  backupMicros,
+  findDatabaseBackup,
+  planDatabaseBackup,
+  planDatabaseRestore,
+  timestampText,
+} from '../../database/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {type Operation, operationId} from '../../ops/index.ts';
+import {type Statement, tableName} from '../../sql/index.ts';
+import type {VerifyLevel} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
+import {objectPlace} from '../places.ts';
+import {type ResultRows, startedRow} from '../sql/answers.ts';
+import {startOperation} from '../worker/start.ts';
+import {openVaultAt, requireSource} from '../workplace.ts';
+import {openTarget, withFileSource} from './places.ts';
+import {parseTimestamp} from './timestamp.ts';
+
+type Of<K extends Statement['kind']> = Extract<Statement, {kind: K}>;
+type Started = {operation?: Operation; rows: ResultRows};
+
+/** Its answer is the one of the original: the backup's timestamp, at once. */
+export async function backupDatabase(deps: Deps, statement: Of<'backup-database'>): Promise<Started> {
+  const place = await objectPlace(deps);
+  const subject = subjectOf(requireSource(place));
+  const running = await openBackup(deps, subject);
+  if (running !== undefined) {
+    throw new BkpError('BUSY', 'a backup of this database is in progress', {
+      cause: `${operationId(running)} began with ${running.statement}`,
+      next: 'BACKUP ABORT ends it; SELECT * FROM backups() shows how far it is',
+    });
+  }
+  const {keepLatest} = await deps.settings();
+  const vault = await openVaultAt(deps, place, {create: true});
+  try {
+    place.vault = vault.id;
+    const nowMicros = deps.nowMicros();
+    const {name} = await withFileSource(place, (source) => planDatabaseBackup(vault, source, {nowMicros}));
+    const timestamp = timestampText(backupMicros(name));
+    const operation = await startOperation(
+      deps,
+      {do: 'dbbackup', place, name, keepLatest},
+      {kind: 'dbbackup', subject, shared: false, statement: statement.text, backup: timestamp},
+    );
+    return {operation, rows: {columns: [{name: 'backup_timestamp'}], rows: [[timestamp]]}};
+  } finally {
+    vault.close();
+  }
+}
+
+/** `not running` is an answer, not an error. */
+export async function abortBackup(deps: Deps): Promise<Started> {
+  const running = await openBackup(deps, subjectOf(requireSource(await objectPlace(deps))));
+  const columns = [{name: 'status'}, {name: 'backup_id'}];
+  if (running === undefined) return {rows: {columns, rows: [['not running', null]]}};
+  (await deps.journal()).requestCancel(running.number);
+  return {rows: {columns, rows: [['aborted', running.backup ?? null]]}};
+}
+
+export type RestoreWish = {
+  instance?: string;
+  timestamp?: string;
+  tables?: readonly string[];
+  /** As typed; relative to the working directory. */
+  target: string;
+  /** Also the server's configuration. */
+  withConf?: boolean;
+  statement: string;
+};
+
+/** What is in the way is refused before anything is started. */
+export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promise<Started> {
+  const {place, request, plan} = await planRestoreInto(deps, wish);
+  if (plan.inTheWay !== undefined) throw new BkpError('TABLE_EXISTS', plan.inTheWay, {next: 'name an empty place'});
+  const operation = await startOperation(
+    deps,
+    {do: 'dbrestore', place, request, target: request.target, product: plan.database.product},
+    {
+      kind: 'dbrestore',
+      subject: `target ${request.target}`,
+      shared: false,
+      statement: wish.statement,
+      backup: `${plan.instance}/${timestampText(backupMicros(plan.backup))}`,
+    },
+  );
+  return {operation, rows: startedRow(operation, operation.backup)};
+}
+
+/** The plan with what the target's place has to say; nothing is written. */
+export async function planRestoreInto(deps: Deps, wish: RestoreWish) {
+  const place = await objectPlace(deps);
+  const {instance, tables, timestamp, withConf} = wish;
+  if (wish.target.trim() === '')
+    throw new BkpError('USAGE', 'the place to restore into is empty', {next: "INTO './new.db'"});
+  const wanted = {
+    ...(instance === undefined ? {} : {instance}),
+    ...(timestamp === undefined ? {} : {at: parseTimestamp(timestamp)}),
+    ...(tables === undefined ? {} : {tables}),
+    ...(withConf === undefined ? {} : {optional: withConf}),
+  };
+  const vault = await openVaultAt(deps, place, {create: false});
+  try {
+    place.vault = vault.id;
+    const {body} = await findDatabaseBackup(vault, wanted);
+    // The worker restores this one, whatever backup is the newest when it comes to it.
+    const request = {...wanted, instance: body.instance, at: backupMicros(body.backup), target: resolve(wish.target)};
+    const plan = await planDatabaseRestore({vault, target: await openTarget(body.database.product, request)}, request);
+    return {place, request, plan};
+  } finally {
+    vault.close();
+  }
+}
+
+export function restoreDatabaseStatement(deps: Deps, statement: Of<'restore-database'>): Promise<Started> {
+  const {tables, timestamp, target, text} = statement;
+  return restoreDatabaseInto(deps, {
+    target,
+    statement: text,
+    ...(tables === undefined ? {} : {tables: tables.map((table) => tableName(table))}),
+    ...(timestamp === undefined ? {} : {timestamp}),
+  });
+}
+
+/** All backups of the store, or the one at or before a moment. */
+export async function verifyDatabase(
+  deps: Deps,
+  {timestamp, text}: Of<'verify-database'>,
+  level: VerifyLevel,
+): Promise<Started> {
+  const place = await objectPlace(deps);
+  const vault = await openVaultAt(deps, place, {create: false});
+  try {
+    place.vault = vault.id;
+    const one = timestamp === undefined ? undefined : await findDatabaseBackup(vault, {at: parseTimestamp(timestamp)});
+    const chosen = one === undefined ? {} : {instance: one.body.instance, backup: one.body.backup};
+    const operation = await startOperation(
+      deps,
+      {do: 'dbverify', place, level, ...chosen},
+      {kind: 'verify', subject: 'databases', shared: true, statement: text},
+    );
+    return {operation, rows: startedRow(operation)};
+  } finally {
+    vault.close();
+  }
+}
+
+const subjectOf = (source: string) => `database ${source}`;
+
+async function openBackup(deps: Deps, subject: string): Promise<Operation | undefined> {
+  return (await deps.journal())
+    .open()
+    .find((operation) => operation.kind === 'dbbackup' && operation.subject === subject);
+}

@@ -1,0 +1,53 @@
+import {backupMicros, type DatabaseRestorePlan, timestampText} from '../../database/index.ts';
+import {ExitStatus} from '../../errors/index.ts';
+import {planRestoreInto, type RestoreWish, restoreDatabaseInto} from '../database/statements.ts';
+import type {Deps} from '../deps.ts';
+import {type ResultRows, renderAnswer} from '../sql/answers.ts';
+import {tell} from '../sql/run.ts';
+import type {RestoreOptions} from './index.ts';
+import {readRestoreFile} from './properties.ts';
+
+export async function runRestore(deps: Deps, options: RestoreOptions): Promise<void> {
+  const {root, dryRun, wait, format} = options;
+  const file = readRestoreFile(root) ?? {};
+  // As if it were in the environment: a flag still wins, and nobody has asked for the settings yet.
+  if (file.store !== undefined) (deps.env as Record<string, string | undefined>).BKP_STORE = file.store;
+  const instance = options.instance ?? file.instance;
+  const timestamp = options.timestamp ?? file.timestamp;
+  const wish: RestoreWish = {
+    target: root,
+    statement: 'bkp restore',
+    ...(instance === undefined ? {} : {instance}),
+    ...(timestamp === undefined ? {} : {timestamp}),
+    ...(options.table.length === 0 ? {} : {tables: options.table}),
+    ...(options.conf ? {withConf: true} : {}),
+  };
+  if (!dryRun) {
+    await tell(deps, await restoreDatabaseInto(deps, wish), {wait, format});
+    return;
+  }
+  const {plan} = await planRestoreInto(deps, wish);
+  deps.stdout.write(renderAnswer(planRows(plan), format));
+  const isRoom = plan.freeBytes === undefined || plan.freeBytes >= plan.neededBytes;
+  deps.exitWith(plan.inTheWay === undefined && isRoom ? ExitStatus.done : ExitStatus.refused);
+}
+
+/** One row: what a restore would do, and why it would not. */
+function planRows(plan: DatabaseRestorePlan): ResultRows {
+  const cells = {
+    instance: plan.instance,
+    backup_timestamp: timestampText(backupMicros(plan.backup)),
+    product: `${plan.database.product} ${plan.database.version}`,
+    tables: plan.database.tables.length,
+    files: plan.files,
+    restore_bytes: plan.logicalBytes,
+    fetch_bytes: plan.fetchBytes,
+    needed_bytes: plan.neededBytes,
+    free_bytes: plan.freeBytes ?? null,
+    in_the_way: plan.inTheWay ?? null,
+  };
+  return {
+    columns: Object.keys(cells).map((name) => (name.endsWith('_bytes') ? {name, bytes: true as const} : {name})),
+    rows: [Object.values(cells)],
+  };
+}

@@ -1,0 +1,103 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {assert, BkpError} from '../errors/index.ts';
+import type {Vault, VaultCollector} from '../vault/index.ts';
+import type {DatabaseBackupSummary} from './find.ts';
+import {listInstances} from './instance.ts';
+import {type DatabaseBackupName, databaseManifestKey} from './names.ts';
+import type {DatabaseTools} from './work.ts';
+
+export type RetentionVerdict = {instance: string; backup: DatabaseBackupName; reason: string};
+
+/** What stays and what goes, with the reason; oldest first. A value, made before anything is removed. */
+export type RetentionPlan = {keep: readonly RetentionVerdict[]; remove: readonly RetentionVerdict[]};
+
+export type RetentionReport = {removed: number; freedBytes: number};
+
+/** Much less than writers wait for a collector. */
+const waitAtOnceMs = 1000;
+const pauseMs = 2000;
+
+/**
+ * Of each instance the newest `keepLatest` complete backups stay. A backup whose manifest cannot be read counts for nothing and
+ * stays: it is what a repair begins with.
+ * @param backups all of an instance, in any order
+ * @param rules.keepLatest 1 or more
+ */
+export function planRetention(
+  backups: readonly DatabaseBackupSummary[],
+  {keepLatest}: {keepLatest: number},
+): RetentionPlan {
+  assert(Number.isSafeInteger(keepLatest) && keepLatest >= 1, 'at least one backup is kept');
+  const keep: RetentionVerdict[] = [];
+  const remove: RetentionVerdict[] = [];
+  const seen = new Map<string, number>();
+  for (const {instance, backup, error} of [...backups].sort((a, b) => (a.backup < b.backup ? 1 : -1))) {
+    if (error !== undefined) {
+      keep.push({instance, backup, reason: 'its manifest cannot be read: it is not counted'});
+      continue;
+    }
+    const newer = seen.get(instance) ?? 0;
+    seen.set(instance, newer + 1);
+    if (newer < keepLatest) {
+      keep.push({instance, backup, reason: `number ${newer + 1} of the ${keepLatest} newest`});
+    } else {
+      remove.push({instance, backup, reason: `${newer} complete ${newer === 1 ? 'backup is' : 'backups are'} newer`});
+    }
+  }
+  return {keep: keep.reverse(), remove: remove.reverse()};
+}
+
+/**
+ * Removes what a plan says, then what no manifest needs any more. To be called after a backup that succeeded, never after one that
+ * failed. Waits for running backups to end; begun anew at any point after a crash, it ends the same.
+ * @throws BkpError `PRECONDITION` when a backup that the plan keeps is not there any more: then nothing is removed
+ */
+export async function applyRetention(
+  tools: DatabaseTools & {vault: Vault},
+  plan: RetentionPlan,
+  operation: string,
+): Promise<RetentionReport> {
+  if (plan.remove.length === 0) return {removed: 0, freedBytes: 0};
+  const {vault, signal} = tools;
+  const collector = await waitForCollector(tools, operation);
+  try {
+    await requireKept(vault, plan);
+    tools.progress({phase: 'Removing backups', bytesDone: 0, itemsDone: 0, itemsTotal: plan.remove.length});
+    await collector.remove(plan.remove.map(({instance, backup}) => databaseManifestKey(instance, backup)));
+    signal.throwIfAborted();
+    const {freedBytes} = await collector.execute(await collector.plan({signal}), {
+      signal,
+      progress: (itemsDone, itemsTotal) =>
+        tools.progress({phase: 'Freeing space', bytesDone: 0, itemsDone, itemsTotal}),
+    });
+    return {removed: plan.remove.length, freedBytes};
+  } finally {
+    await collector.close();
+  }
+}
+
+/** The plan is as old as it is: what it counts on must still be there, or it would remove the last ones. */
+async function requireKept(vault: Vault, plan: RetentionPlan): Promise<void> {
+  const there = new Map((await listInstances(vault)).map(({name, backups}) => [name, backups]));
+  for (const {instance, backup} of plan.keep) {
+    if (there.get(instance)?.includes(backup)) continue;
+    throw new BkpError('PRECONDITION', `nothing was removed: backup ${instance}/${backup} is not there any more`, {
+      cause: 'the plan keeps it, and removes older ones for its sake',
+      next: 'make a new plan',
+    });
+  }
+}
+
+/** A collector that waits holds new backups up; so it waits briefly, lets them through, and tries again. */
+async function waitForCollector(tools: DatabaseTools & {vault: Vault}, operation: string): Promise<VaultCollector> {
+  for (;;) {
+    tools.progress({phase: 'Waiting for running backups', bytesDone: 0, itemsDone: 0});
+    try {
+      const lease = {purpose: `operation ${operation}`};
+      return await tools.vault.collector(lease, {signal: tools.signal, waitMs: waitAtOnceMs});
+    } catch (error) {
+      if (!(error instanceof BkpError) || error.code !== 'VAULT_LOCKED') throw error;
+    }
+    await sleep(pauseMs, undefined, {signal: tools.signal});
+  }
+}

@@ -1,0 +1,91 @@
+/** A database as files: what BACKUP DATABASE copies. A source may offer this, tables, or both. */
+export interface FileSource {
+  /** For people, e.g. `questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000`; never holds a secret. */
+  readonly description: string;
+
+  /**
+   * What tells this database from every other one, and never changes: QuestDB's data id, for SQLite an id that bkp keeps
+   * beside its tracking tables. 32 hex digits.
+   * @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED`
+   */
+  dataId(): Promise<string>;
+
+  /**
+   * Fixes one moment: what `Frozen` gives is the database as it was then, whatever is written meanwhile.
+   * @param options.hold id of the operation: whoever finds a hold of a dead operation can tell whose it was
+   * @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_LOCKED` (somebody else holds a checkpoint; it is left alone) | `SOURCE_DAMAGED`
+   */
+  freeze(options: {hold: string; signal: AbortSignal; notice: (text: string) => void}): Promise<Frozen>;
+
+  /**
+   * Ends what a process that died left held in the database (a checkpoint). Nothing to end is no error.
+   * @param diedAfterMicros the dead operation's start: a hold that is older is somebody else's and stays
+   */
+  releaseLeftover(diedAfterMicros: number): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+export type FrozenFile = {
+  /** Below the root, parts joined by single `/`, no part `.` or `..`. */
+  path: string;
+  /** Bytes that are stored and restored; less than the file's size where its end is preallocated and holds nothing. */
+  sizeBytes: number;
+  /** Bytes of nothing (zeros) that follow the stored ones in a restored file; 0 for none. They are made, not stored. */
+  zeroTailBytes: number;
+  /** The table it belongs to, for messages and for the restore of single tables; absent for what belongs to none. */
+  table?: string;
+  /** Where to cut: blocks of this many bytes from the file's start. */
+  blockBytes: number;
+  /**
+   * Present when it is certain that a file of this path with the same stamp has the same bytes: it need not be read again.
+   * Absent when it must be read. See docs/questdb.md for the argument.
+   */
+  stamp?: string;
+  /** Restored only when asked for (a server's configuration). */
+  optional?: true;
+};
+
+export type DatabaseMoment = {
+  readonly product: 'questdb' | 'sqlite';
+  readonly version: string;
+  readonly tables: readonly {name: string; rows?: number}[];
+};
+
+/** One moment of a database. `release()` always, on every way out. */
+export interface Frozen {
+  /** Microseconds since 1970: all that was committed before is in it. */
+  readonly takenAtMicros: number;
+  /** What a restore must know: product, its version, tables with their rows. */
+  readonly facts: DatabaseMoment;
+  /** In order of path; the same order each time. */
+  files(): AsyncIterable<FrozenFile>;
+  /** Blocks of the file in order, each in memory of its own, `blockBytes` each but the last, together `sizeBytes`. @throws BkpError naming the table when bytes that belong to the moment are gone */
+  read(file: FrozenFile): AsyncIterable<Uint8Array>;
+  /** To be called before the backup is committed. @throws BkpError `SOURCE_UNAVAILABLE` when the moment was not held all the time: what was read is worth nothing */
+  confirm(): Promise<void>;
+  /** May be called twice. */
+  release(): Promise<void>;
+}
+
+/** Where a restore puts a database. */
+export interface FileTarget {
+  /**
+   * For a plan: looks, and touches nothing. `inTheWay` is what `prepare` would say, `freeBytes` what the target's disk has left;
+   * either is absent when there is none or nobody can tell.
+   */
+  survey?(facts: DatabaseMoment): Promise<{freeBytes?: number; inTheWay?: string}>;
+  /**
+   * @throws BkpError `TABLE_EXISTS` when there is a database already (`The local database is not empty.`, nothing touched) |
+   *   `PRECONDITION` when a failed restore left something (`Failed restore directory found`)
+   */
+  prepare(facts: DatabaseMoment): Promise<void>;
+  /** A file below the target's root, not yet in its final place; bytes come in order, zeros are made. */
+  write(file: FrozenFile, bytes: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Files that an earlier, ended try has written whole, without their zero tail: they are checked by hash before they are taken over. */
+  finished(file: FrozenFile): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** All is there: makes it a database that its server opens at once. */
+  publish(): Promise<void>;
+  /** Leaves what the original leaves: `.restore_failed/`, `_restore_failed`. */
+  fail(tables: readonly string[]): Promise<void>;
+}

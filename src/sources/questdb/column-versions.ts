@@ -1,0 +1,54 @@
+import type {ControlFile} from './bytes.ts';
+
+/** Where a column's values lie in one partition. */
+export type ColumnPlace = {
+  /** Suffix of the file's name; -1 for none. */
+  nameTxn: bigint;
+  /** Rows at the partition's start that have no value in the file: the column was added after them. */
+  top: number;
+};
+
+/** Records under these times are of the column, not of a partition. */
+const ofColumn = -(1n << 63n);
+const ofSymbols = ofColumn + 1n;
+
+const headerBytes = 40;
+const recordBytes = 32;
+
+/** What `_cv` says; a table that never had a column added or updated has none. */
+export class ColumnVersions {
+  readonly #records = new Map<string, {nameTxn: bigint; value: bigint}>();
+
+  /**
+   * int64 version; offset and bytes of the records for an even one, then for an odd one; a record is partition (or
+   * `Long.MIN_VALUE`: what holds where nothing else is said), column, name suffix, top (or the first partition that has it).
+   * Source: QuestDB's ColumnVersionReader; compared with what 9.3.4 writes.
+   * @throws BkpError `SOURCE_DAMAGED`
+   */
+  constructor(file?: ControlFile) {
+    if (file === undefined) return;
+    const header = file.int64(0) % 2n === 0n ? 8 : 24;
+    const start = file.count(header);
+    const bytes = file.count(header + 8);
+    if (bytes % recordBytes !== 0 || (bytes > 0 && start < headerBytes))
+      throw file.unknown(`${bytes} bytes at ${start}`);
+    for (let at = start; at < start + bytes; at += recordBytes) {
+      const record = {nameTxn: file.int64(at + 16), value: file.int64(at + 24)};
+      this.#records.set(`${file.int64(at)} ${file.int64(at + 8)}`, record);
+    }
+  }
+
+  /** @returns undefined when the column has no file in that partition */
+  place(partition: bigint, column: number): ColumnPlace | undefined {
+    const own = this.#records.get(`${partition} ${column}`);
+    if (own !== undefined) return {nameTxn: own.nameTxn, top: Number(own.value)};
+    const added = this.#records.get(`${ofColumn} ${column}`);
+    if (added === undefined) return {nameTxn: -1n, top: 0};
+    return added.value <= partition ? {nameTxn: added.nameTxn, top: 0} : undefined;
+  }
+
+  /** Suffix of the files with a symbol column's texts; -1 for none. */
+  symbolsNameTxn(column: number): bigint {
+    return (this.#records.get(`${ofSymbols} ${column}`) ?? this.#records.get(`${ofColumn} ${column}`))?.nameTxn ?? -1n;
+  }
+}

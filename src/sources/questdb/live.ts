@@ -1,0 +1,129 @@
+import {readdir, stat} from 'node:fs/promises';
+import {dirname, join} from 'node:path';
+import {BkpError} from '../../errors/index.ts';
+import type {DatabaseMoment} from '../file-source.ts';
+import {isAbsent, readControlFile, unreadable} from './bytes.ts';
+import {Checkpoint} from './checkpoint.ts';
+import type {QuestDbHttp} from './http.ts';
+import {inTurns, type Listing, listFolder, missingFile} from './list-file.ts';
+import type {ListedFile} from './listed-file.ts';
+import {Moment} from './moment.ts';
+import {bootId, stamper, tellsOfMappedWrites} from './stamp.ts';
+import {readTable, type TableState} from './table.ts';
+import {listTable} from './table-files.ts';
+
+/** Where the server puts what a checkpoint consists of. */
+export const checkpointFolder = '.checkpoint/db';
+
+/** Tables whose control files are read at once. */
+const tablesAtOnce = 16;
+
+/** See stamp.ts: a file that was written just now may look so much older. */
+const clockTickMicros = 20_000;
+
+/** Freezes a running server's database with a checkpoint. It is held when this returns, and only then. */
+export async function freezeLive(
+  http: QuestDbHttp,
+  root: string,
+  {hold, signal, notice}: {hold: string; signal: AbortSignal; notice: (text: string) => void},
+): Promise<Moment> {
+  signal.throwIfAborted();
+  const version = await serverVersion(http);
+  const certain = await tellsOfMappedWrites(join(root, 'db'));
+  const checkpoint = await Checkpoint.create(http, root, hold, notice);
+  try {
+    signal.throwIfAborted();
+    await requireOwnRoot(http, root, checkpoint.startedAtMicros);
+    const tables = await readTables(root);
+    if (!certain)
+      notice('the root lies on a file system that does not tell of all changes: every file is read each time');
+    const listing: Listing = {root, stamp: stamper(checkpoint.startedAtMicros, bootId(), certain)};
+    return new Moment({
+      root,
+      takenAtMicros: checkpoint.startedAtMicros,
+      facts: {product: 'questdb', version, tables: tableFacts(tables)},
+      list: () => listMoment(listing, tables),
+      confirm: () => checkpoint.confirm(),
+      release: () => checkpoint.release(),
+    });
+  } catch (error) {
+    await checkpoint.release();
+    throw error;
+  }
+}
+
+export async function serverVersion(http: QuestDbHttp): Promise<string> {
+  const [row] = await http.rows('SELECT build() AS build');
+  return /QuestDB (?:Enterprise )?(\d+(?:\.\d+)+\S*?),/.exec(String(row?.build))?.[1] ?? 'unknown';
+}
+
+export const tableFacts = (tables: readonly TableState[]): DatabaseMoment['tables'] =>
+  tables.map(({name, txn}) => ({name, rows: txn.rows})).sort((a, b) => (a.name < b.name ? -1 : 1));
+
+async function listMoment(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {
+  const files = [
+    ...(await listCheckpoint(listing, tables)),
+    ...(await listBeside(listing, (name) => !name.startsWith('tables.d.'))),
+  ];
+  for (const table of tables) files.push(...(await listTable(listing, table)));
+  return files;
+}
+
+/** What belongs to no table: the database's id, the number of the next table; and the configuration, only on demand. */
+export async function listBeside(listing: Listing, isWanted: (name: string) => boolean): Promise<ListedFile[]> {
+  const {files} = await listFolder(listing, 'db', undefined, isWanted);
+  const conf = (await listFolder(listing, 'conf')).files.map((file): ListedFile => ({...file, optional: true}));
+  return [...files, ...conf];
+}
+
+async function listCheckpoint(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {
+  const {files} = await listFolder(listing, checkpointFolder);
+  const ofTables = await inTurns(tables, async ({folder, name}) => {
+    const own = await listFolder(listing, `${checkpointFolder}/${folder}`, name);
+    const sequencer = await listFolder(listing, `${checkpointFolder}/${folder}/txn_seq`, name);
+    return [...own.files, ...sequencer.files];
+  });
+  return [...files, ...ofTables];
+}
+
+async function readTables(root: string): Promise<TableState[]> {
+  const checkpoint = join(root, checkpointFolder);
+  const folders = (await readdir(checkpoint, {withFileTypes: true})).filter((entry) => entry.isDirectory());
+  const tables: TableState[] = [];
+  for (let at = 0; at < folders.length; at += tablesAtOnce) {
+    const some = folders.slice(at, at + tablesAtOnce);
+    tables.push(...(await Promise.all(some.map(({name}) => readFrozenTable(checkpoint, name)))));
+  }
+  return tables;
+}
+
+async function readFrozenTable(checkpoint: string, folder: string): Promise<TableState> {
+  const table = await readTable(join(checkpoint, folder), folder);
+  if (table === undefined) throw missingFile(`${checkpointFolder}/${folder}/_txn`, folder);
+  const sequencer = await readControlFile(join(checkpoint, folder, 'txn_seq/_txn'));
+  return {...table, ...(sequencer === undefined ? {} : {lastTxn: sequencer.count(0)})};
+}
+
+/**
+ * The root is the server's when the checkpoint appears in it. Paths cannot tell: inside a container the server has others.
+ * @throws BkpError `SOURCE_UNAVAILABLE`
+ */
+async function requireOwnRoot(http: QuestDbHttp, root: string, startedAtMicros: number): Promise<void> {
+  const path = join(root, checkpointFolder, '_checkpoint_meta.d');
+  const found = await stat(path, {bigint: true}).catch((error: unknown) => {
+    if (isAbsent(error)) return undefined;
+    throw unreadable(error, path);
+  });
+  if (found !== undefined && found.mtimeNs >= BigInt(startedAtMicros - clockTickMicros) * 1000n) return;
+  throw new BkpError('SOURCE_UNAVAILABLE', `${root} is not the root of the QuestDB at ${http.url}`, {
+    cause: `${await ownRoot(http)}; the checkpoint that it made did not appear in ${join(root, checkpointFolder)}`,
+    next: 'set root= of the source to the folder that holds its conf and db',
+  });
+}
+
+/** What the server says of its root, in words. The absolute path shows in a setting only, which may be set to anything. */
+async function ownRoot(http: QuestDbHttp): Promise<string> {
+  const [row] = await http.rows("(SHOW PARAMETERS) WHERE property_path = 'cairo.sql.copy.work.root'").catch(() => []);
+  const folder = typeof row?.value === 'string' && row.value !== '' ? dirname(row.value) : undefined;
+  return folder === undefined ? 'the server does not tell its own root' : `the server's own root seems to be ${folder}`;
+}

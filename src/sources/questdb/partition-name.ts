@@ -1,0 +1,51 @@
+import type {TableMeta} from './meta.ts';
+import type {Partition} from './txn.ts';
+
+const secondsOfDay = 86_400;
+const pad = (value: number | bigint, digits = 2) => String(value).padStart(digits, '0');
+
+/**
+ * Folder of a partition: `2024-01-01`, `2024-01-01T06`, `2024-W07`; one that late rows have split off is named by its first
+ * moment (`2024-01-01T210000-112001`, `2024-W07-3T01`); `.5` follows when transaction 5 wrote it anew.
+ * Source: QuestDB's IsoDatePartitionFormat and IsoWeekPartitionFormat.
+ */
+export function partitionFolder(meta: TableMeta, {timestamp, nameTxn}: Partition): string {
+  const suffix = nameTxn === -1n ? '' : `.${nameTxn}`;
+  return `${meta.partitionBy === 'NONE' ? 'default' : nameOf(meta, timestamp)}${suffix}`;
+}
+
+function nameOf({partitionBy, timestampUnit}: TableMeta, timestamp: bigint): string {
+  const [perSecond, digits] = timestampUnit === 'nanos' ? [1_000_000_000n, 9] : [1_000_000n, 6];
+  const seconds = Number(timestamp / perSecond);
+  const fraction = timestamp % perSecond;
+  const date = new Date(seconds * 1000);
+  const [year, month, day] = [pad(date.getUTCFullYear(), 4), pad(date.getUTCMonth() + 1), pad(date.getUTCDate())];
+  const hour = pad(date.getUTCHours());
+  const minutes = `${pad(date.getUTCMinutes())}${pad(date.getUTCSeconds())}`;
+  const finer = fraction > 0n ? `${minutes}-${pad(fraction, digits)}` : minutes === '0000' ? '' : minutes;
+  const time = hour === '00' && finer === '' ? '' : `T${hour}${finer}`;
+  switch (partitionBy) {
+    case 'WEEK': {
+      const weekday = (date.getUTCDay() + 6) % 7;
+      return `${isoWeek(seconds)}${weekday === 0 && time === '' ? '' : `-${weekday + 1}${time}`}`;
+    }
+    case 'HOUR':
+      return finer === '' ? `${year}-${month}-${day}T${hour}` : `${year}-${month}-${day}${time}`;
+    case 'MONTH':
+      return day === '01' && time === '' ? `${year}-${month}` : `${year}-${month}-${day}${time}`;
+    case 'YEAR':
+      return month === '01' && day === '01' && time === '' ? year : `${year}-${month}-${day}${time}`;
+    default:
+      return `${year}-${month}-${day}${time}`;
+  }
+}
+
+/** ISO 8601: a week belongs to the year of its Thursday. */
+function isoWeek(seconds: number): string {
+  const days = Math.floor(seconds / secondsOfDay);
+  // 1970-01-01 was a Thursday.
+  const thursday = days - ((days + 3) % 7) + 3;
+  const year = new Date(thursday * secondsOfDay * 1000).getUTCFullYear();
+  const week = Math.floor((thursday - Date.UTC(year, 0, 1) / (secondsOfDay * 1000)) / 7) + 1;
+  return `${pad(year, 4)}-W${pad(week)}`;
+}

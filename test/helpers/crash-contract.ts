@@ -1,0 +1,253 @@
+import {execFile} from 'node:child_process';
+import {cpSync, mkdtempSync, rmSync} from 'node:fs';
+import {join} from 'node:path';
+import {promisify} from 'node:util';
+import {build} from 'rolldown';
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import {openJournal, systemProcesses} from '../../src/ops/index.ts';
+import {bareEnv} from './bkp.ts';
+import type {Desk} from './desk.ts';
+import {type Bench, inProcess} from './in-process.ts';
+
+/** A desk whose collections lie in some store. */
+export type CrashPlace = {
+  desk: Desk;
+  /** Of `CREATE … WITH (STORAGE=…)`. */
+  storage: 'cluster' | 's3';
+  /** What tells bkp of the store. */
+  env: Record<string, string>;
+  bench: Bench;
+  /** Another store, as `COPY … TO` names it; absent: copies are not tried, they take long. */
+  copy?: {to: string; bench: Bench};
+  storedKeys: () => Promise<string[]>;
+  /** Keeps what the store holds, to be put back before each crash. */
+  keepStore: () => Promise<() => Promise<void>>;
+};
+
+const schema = `
+  CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT, bytes BLOB);
+  CREATE INDEX notes_by_text ON notes (text);
+  WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+  INSERT INTO notes SELECT i, 'note ' || i, randomblob(4000) FROM n;
+`;
+
+const createIn = (storage: CrashPlace['storage']) =>
+  `CREATE BACKUP COLLECTION c (TABLE notes) WITH (STORAGE='${storage}', INCREMENTAL_BACKUP_ENABLED='true')`;
+
+/** Enough for a kill at each of some thirty calls on two busy cores. */
+const timeoutMs = 240_000;
+
+/**
+ * A worker, a real process, is killed right before each of its store calls in turn. After each: the journal says so, VERIFY is
+ * clean, the last good backup restores row by row, and the same work, done again, succeeds.
+ */
+export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>): void {
+  let folder = '';
+  let script = '';
+
+  // As one file it starts in a third of the time that its many sources take.
+  beforeAll(async () => {
+    folder = mkdtempSync(join(import.meta.dirname, '.crash-'));
+    script = join(folder, 'crashing-worker.js');
+    await build({
+      input: join(import.meta.dirname, 'crashing-worker.ts'),
+      platform: 'node',
+      external: (id) => !/^[./]/.test(id) && !id.startsWith('/'),
+      output: {file: script, format: 'esm', codeSplitting: false},
+      logLevel: 'silent',
+    });
+  });
+  afterAll(() => rmSync(folder, {recursive: true, force: true}));
+
+  /** @returns the store calls when it got through, undefined when it was killed */
+  async function runCrashing({desk, env}: CrashPlace, statement: string, at: number): Promise<number | undefined> {
+    try {
+      const {stdout} = await promisify(execFile)(process.execPath, [script, statement, String(at)], {
+        env: bareEnv({home: desk.home, env: {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster, ...env}}),
+        cwd: desk.folder,
+      });
+      return Number(stdout.trim().split('\n').at(-1));
+    } catch (error) {
+      if ((error as {signal?: string}).signal === 'SIGKILL') return undefined;
+      throw error;
+    }
+  }
+
+  /** Kills at each call; `check` says what must hold after each. */
+  async function killAtEachCall(
+    place: CrashPlace,
+    statement: string,
+    check: (at: number) => Promise<void>,
+  ): Promise<void> {
+    const putBackDesk = keepDesk(place.desk);
+    const putBackStore = await place.keepStore();
+    const calls = (await runCrashing(place, statement, 0))!;
+    expect(calls).toBeGreaterThan(3);
+    for (let at = 1; at <= calls; at++) {
+      putBackDesk();
+      await putBackStore();
+      // Timers renew leases too, so that now and then a run has a call less.
+      if ((await runCrashing(place, statement, at)) !== undefined) continue;
+      expectAborted(place.desk, at);
+      await check(at);
+    }
+  }
+
+  test(
+    'a full backup killed at every store call',
+    async () => {
+      const place = await openPlace(schema);
+      const {desk, bench} = place;
+      await desk.sql(createIn(place.storage));
+      await bench.backup('c', 'full');
+      const before = rows(desk);
+      desk.exec("UPDATE notes SET text = 'changed', bytes = randomblob(4000) WHERE id % 3 = 0");
+      const after = rows(desk);
+      await killAtEachCall(place, 'BACKUP c', async () => {
+        // Killed after the manifest, the backup is there and whole; before it, there is none.
+        const done = (await bench.backups('c')).length === 2;
+        await expectWhole(place, done ? after : before);
+        await bench.backup('c', 'full');
+        await bench.verify('c');
+      });
+    },
+    timeoutMs,
+  );
+
+  test(
+    'an incremental backup killed at every store call',
+    async () => {
+      const place = await openPlace(schema);
+      const {desk, bench} = place;
+      await desk.sql(createIn(place.storage));
+      await bench.backup('c', 'full');
+      const before = rows(desk);
+      desk.exec(
+        "UPDATE notes SET text = 'changed' WHERE id % 30 = 0; DELETE FROM notes WHERE id = 7; INSERT INTO notes (text) VALUES ('new')",
+      );
+      const after = rows(desk);
+      await killAtEachCall(place, 'BACKUP c INCREMENTAL', async () => {
+        const done = (await bench.backups('c')).length === 2;
+        await expectWhole(place, done ? after : before);
+        await bench.backup('c', 'incremental');
+        await bench.verify('c');
+      });
+    },
+    timeoutMs,
+  );
+
+  test(
+    'a restore killed at every store call leaves nothing, and the next one works',
+    async () => {
+      const place = await openPlace(schema);
+      const {desk, bench} = place;
+      await desk.sql(createIn(place.storage));
+      await bench.backup('c', 'full');
+      const before = rows(desk);
+      desk.exec('DROP TABLE notes; CREATE TABLE other (x)');
+      await killAtEachCall(place, 'RESTORE c', async (at) => {
+        expect(desk.column("SELECT name FROM sqlite_schema WHERE name = 'notes'"), `killed at call ${at}`).toEqual([]);
+        await bench.restore('c', desk.database);
+        expect(rows(desk)).toEqual(before);
+      });
+    },
+    timeoutMs,
+  );
+
+  test(
+    'a cleanup killed at every store call harms no other collection, and the next one ends it',
+    async () => {
+      const place = await openPlace(schema);
+      const {desk, bench} = place;
+      await desk.sql(createIn(place.storage));
+      await desk.sql(createIn(place.storage).replace('COLLECTION c', 'COLLECTION d'));
+      await bench.backup('d', 'full');
+      desk.exec('UPDATE notes SET bytes = randomblob(4000)');
+      await bench.backup('c', 'full');
+      const after = rows(desk);
+      await killAtEachCall(place, 'DROP BACKUP COLLECTION d', async () => {
+        await bench.verify('c');
+        await bench.cleanUp();
+        await expectWhole(place, after);
+        expect((await place.storedKeys()).filter((key) => key.includes('/d/'))).toEqual([]);
+      });
+    },
+    timeoutMs,
+  );
+
+  test(
+    'a copy killed at every store call leaves no half backup, and the next one ends it',
+    async ({skip}) => {
+      const place = await openPlace(schema);
+      const {desk, bench, copy} = place;
+      if (copy === undefined) return skip('tried on servers, because it takes long');
+      await desk.sql(createIn(place.storage));
+      await bench.backup('c', 'full');
+      desk.exec("UPDATE notes SET text = 'changed' WHERE id % 30 = 0");
+      await bench.backup('c', 'incremental');
+      const wanted = rows(desk);
+      const statement = `COPY BACKUP COLLECTION c TO '${copy.to}'`;
+      await killAtEachCall(place, statement, async () => {
+        await desk.sqlWait(statement);
+        await bench.verify('c');
+        expect(await copy.bench.backups('c')).toEqual(await bench.backups('c'));
+        await expectWhole({desk, bench: copy.bench}, wanted);
+      });
+    },
+    timeoutMs,
+  );
+}
+
+/** The collections of this desk in its cluster directory. */
+export async function clusterPlace(desk: Desk): Promise<CrashPlace> {
+  return {
+    desk,
+    storage: 'cluster',
+    env: {},
+    bench: inProcess(desk),
+    storedKeys: async () => desk.storedKeys(),
+    // Its directory is put back with the desk.
+    keepStore: async () => async () => {},
+  };
+}
+
+function keepDesk(desk: Desk): () => void {
+  const parts = ['home', 'cluster', 'app.db', 'app.db-wal', 'app.db-shm'];
+  const present = parts.filter((part) => desk.has(part));
+  const kept = join(desk.folder, 'kept');
+  const copy = (from: string, to: string) => {
+    for (const part of present) cpSync(join(from, part), join(to, part), {recursive: true});
+  };
+  copy(desk.folder, kept);
+  return () => {
+    desk.remove(...parts);
+    copy(kept, desk.folder);
+  };
+}
+
+const rows = (desk: Desk, file?: string) =>
+  desk.all('SELECT id, text, hex(bytes) AS bytes FROM notes ORDER BY id', file);
+
+async function expectWhole({desk, bench}: Pick<CrashPlace, 'desk' | 'bench'>, expected: unknown[]): Promise<void> {
+  await bench.verify('c');
+  desk.remove('restored.db');
+  const target = join(desk.folder, 'restored.db');
+  await bench.restore('c', target);
+  expect(rows(desk, target)).toEqual(expected);
+}
+
+function expectAborted(desk: Desk, at: number): void {
+  const journal = openJournal({
+    file: join(desk.home, 'journal.db'),
+    logsDir: join(desk.home, 'logs'),
+    nowMicros: () => Date.now() * 1000,
+    processes: systemProcesses,
+  });
+  journal.reap();
+  const {state} = journal.find({last: true});
+  journal.close();
+  expect(state, `killed at call ${at}`).toMatchObject({
+    name: 'done',
+    outcome: {status: 'ERROR', error: {status: 'ABORTED'}},
+  });
+}
