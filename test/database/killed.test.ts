@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
 import {listDatabaseBackups, planDatabaseRestore, restoreDatabase} from '../../src/database/index.ts';
-import {openSqliteFiles, openSqliteFileTarget} from '../../src/sources/index.ts';
+import {openFileSource, openFileTarget} from '../../src/sources/index.ts';
 import {openDirectoryStore} from '../../src/stores/index.ts';
 import {openVault} from '../../src/vault/index.ts';
 import {surroundings, takeBackup} from './fakes.ts';
@@ -29,7 +29,7 @@ test('a backup and a restore that were killed are gone on with', async () => {
   fill(30);
   const store = await openDirectoryStore({root, create: true});
   const open = () => openVault({store, create: true});
-  await takeBackup(await open(), await openSqliteFiles(path));
+  await takeBackup(await open(), await openFileSource({scheme: 'sqlite', path}));
   const first = readFileSync(path);
   fill(30);
   kill(root, path, 'backup');
@@ -37,7 +37,7 @@ test('a backup and a restore that were killed are gone on with', async () => {
   const vault = await open();
   expect(await listDatabaseBackups(vault)).toHaveLength(1);
   const restored = join(place, 'restored.db');
-  const target = await openSqliteFileTarget(restored);
+  const target = await openFileTarget('sqlite', restored);
   const restore = async () =>
     restoreDatabase({...surroundings(), vault, target}, await planDatabaseRestore({vault, target}, {}));
   kill(root, restored, 'write');
@@ -48,7 +48,7 @@ test('a backup and a restore that were killed are gone on with', async () => {
   kill(root, restored, 'publish');
   expect((await restore()).filesTakenOver).toBe(1);
   expect(readFileSync(restored).equals(first)).toBe(true);
-  await takeBackup(vault, await openSqliteFiles(path));
+  await takeBackup(vault, await openFileSource({scheme: 'sqlite', path}));
   rmSync(restored);
   await restore();
   expect(readFileSync(restored).equals(readFileSync(path))).toBe(true);

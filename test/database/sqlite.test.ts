@@ -12,7 +12,7 @@ import {
   restoreDatabase,
   verifyDatabaseBackups,
 } from '../../src/database/index.ts';
-import {openSqliteFiles, openSqliteFileTarget} from '../../src/sources/index.ts';
+import {openFileSource, openFileTarget} from '../../src/sources/index.ts';
 import type {Vault} from '../../src/vault/index.ts';
 import {newStore, open} from '../vault/helpers.ts';
 import {surroundings, takeBackup} from './fakes.ts';
@@ -36,7 +36,7 @@ function execute<T>(path: string, use: (db: DatabaseSync) => T): T {
 }
 
 async function restore(vault: Vault, path: string, at?: number): Promise<void> {
-  const target = await openSqliteFileTarget(path);
+  const target = await openFileTarget('sqlite', path);
   const plan = await planDatabaseRestore({vault, target}, at === undefined ? {} : {at});
   expect(plan.inTheWay).toBeUndefined();
   expect(plan.freeBytes).toBeGreaterThan(plan.neededBytes);
@@ -79,7 +79,7 @@ test('every backup of a random history of an SQLite database comes back byte by 
           db.exec('PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL; CREATE TABLE t (k INTEGER PRIMARY KEY, a)'),
         );
         const vault = await open(newStore());
-        const source = await openSqliteFiles(path);
+        const source = await openFileSource({scheme: 'sqlite', path});
         await source.dataId();
         const taken: Buffer[] = [];
         for (const step of [...steps, 'backup']) {
@@ -120,7 +120,7 @@ test('backups under a busy writer in another process restore to a sound state ea
   });
   await once(writer.stdout, 'data');
   const vault = await open(newStore());
-  const source = await openSqliteFiles(path);
+  const source = await openFileSource({scheme: 'sqlite', path});
   const reports = [];
   for (let n = 0; n < 4; n++) reports.push(await takeBackup(vault, source, {differences: true}));
   expect(writer.exitCode).toBeNull();
@@ -143,10 +143,10 @@ test('a restored database goes on with the instance of the one that it came from
   const path = join(place, 'app.db');
   execute(path, (db) => db.exec('CREATE TABLE t (a)'));
   const vault = await open(newStore());
-  const {instance} = await takeBackup(vault, await openSqliteFiles(path));
+  const {instance} = await takeBackup(vault, await openFileSource({scheme: 'sqlite', path}));
   const restored = join(place, 'restored.db');
   await restore(vault, restored);
-  const next = await takeBackup(vault, await openSqliteFiles(restored));
+  const next = await takeBackup(vault, await openFileSource({scheme: 'sqlite', path: restored}));
   expect(next).toMatchObject({instance, storedBytes: 0});
 });
 
@@ -155,8 +155,8 @@ test('a restore over a database is refused, and tables of SQLite do not come bac
   const path = join(place, 'app.db');
   execute(path, (db) => db.exec('CREATE TABLE t (a)'));
   const vault = await open(newStore());
-  await takeBackup(vault, await openSqliteFiles(path));
-  const target = await openSqliteFileTarget(path);
+  await takeBackup(vault, await openFileSource({scheme: 'sqlite', path}));
+  const target = await openFileTarget('sqlite', path);
   const plan = await planDatabaseRestore({vault, target}, {});
   expect(plan.inTheWay).toBe('The local database is not empty.');
   const before = readFileSync(path);
