@@ -9,6 +9,7 @@ const leaves = ['errors'];
 const below: Record<string, readonly string[]> = {
   errors: [],
   sql: [],
+  query: [],
   config: [],
   stores: [],
   vault: ['stores'],
@@ -17,7 +18,7 @@ const below: Record<string, readonly string[]> = {
   database: ['sources', 'vault', 'stores', 'sql'],
   ops: [],
   ui: ['ops'],
-  commands: ['ui', 'ops', 'collections', 'database', 'sources', 'vault', 'stores', 'sql', 'config'],
+  commands: ['ui', 'ops', 'collections', 'database', 'sources', 'vault', 'stores', 'query', 'sql', 'config'],
 };
 
 const files = readdirSync(src, {recursive: true, encoding: 'utf8'})

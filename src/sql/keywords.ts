@@ -20,6 +20,7 @@ export const keywords: readonly string[] = [
   'NOT',
   'RESET',
   'RESTORE',
+  'SELECT',
   'SET',
   'SHOW',
   'TABLE',

@@ -34,7 +34,9 @@ export type StatementBody =
   /** `target`: a word for a store, or its address; see the statement's execution. */
   | {kind: 'copy'; backup: BackupRef; target: string}
   | {kind: 'show-collections'}
-  | {kind: 'show-backups'; collection: Name};
+  | {kind: 'show-backups'; collection: Name}
+  /** Its `text` is all that is known of it: SQLite reads the rest. */
+  | {kind: 'select'};
 
 /** One statement, typed. `text` is as written, without the final `;`. */
 export type Statement = {text: string; place: Place} & StatementBody;

@@ -18,6 +18,7 @@ test('the manual has an example of every kind of statement, and each parses', ()
     'drop-collection',
     'restore',
     'restore-database',
+    'select',
     'show-backups',
     'show-collections',
     'verify',

@@ -98,6 +98,8 @@ test.each<[string, object]>([
     {kind: 'verify', backup: {collection: n('c'), point: 'x'}, settings: [{key: 'LEVEL', value: 'structure'}]},
   ],
   ['SHOW BACKUP COLLECTIONS', {kind: 'show-collections'}],
+  ['SELECT status FROM operations() LIMIT 1;', {kind: 'select'}],
+  ['select\';\'"FROM"`;`-1/* ; */+[x]', {kind: 'select'}],
   ['show backups in c', {kind: 'show-backups', collection: n('c')}],
 ])('%s', (text, expected) => {
   expect(parse(text)).toEqual([{...expected, text: text.replace(/;$/, ''), place: {line: 1, column: 1}}]);
@@ -110,6 +112,15 @@ test('a script: several statements, comments, empty statements, and where each s
     {text: 'BACKUP a', place: {line: 2, column: 1}},
     {text: 'BACKUP /* inside */ b', place: {line: 2, column: 29}},
     {text: 'SHOW BACKUP COLLECTIONS', place: {line: 4, column: 2}},
+  ]);
+});
+
+test('a SELECT ends where its last word does, at the first ; that is code', () => {
+  const script = 'SELECT \';\' -- ; no\n, ";" /* ; */ FROM `;` -- the end\n; BACKUP a;SELECT 1/2;';
+  expect(parse(script).map(({text}) => text)).toEqual([
+    'SELECT \';\' -- ; no\n, ";" /* ; */ FROM `;`',
+    'BACKUP a',
+    'SELECT 1/2',
   ]);
 });
 
@@ -133,6 +144,8 @@ test.each([
   ['', false],
   ["RESTORE c AT 'x;", false],
   ["RESTORE c AT 'it''s;", false],
+  ["SELECT ';'", false],
+  ["SELECT ';';", true],
   ['BACKUP `c;', false],
   ['BACKUP c -- ;', false],
   ['BACKUP c /* ;', false],
@@ -151,4 +164,5 @@ test('the words for completion are the keywords of the grammar', () => {
 test('a long script is parsed in a time that grows with its length only', () => {
   const script = 'BACKUP a_collection INCREMENTAL;\n'.repeat(20_000);
   expect(parse(script)).toHaveLength(20_000);
+  expect(parse(`SELECT ${"a, 'b', ".repeat(100_000)} 1`)).toHaveLength(1);
 });

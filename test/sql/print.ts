@@ -7,8 +7,11 @@ import {
   type StatementBody,
 } from '../../src/sql/index.ts';
 
+/** All but SELECT, of which nothing is known but its text. */
+export type Printable = Exclude<StatementBody, {kind: 'select'}>;
+
 /** A statement as text that parses to it again. */
-export function print(statement: StatementBody): string {
+export function print(statement: Printable): string {
   switch (statement.kind) {
     case 'create-collection': {
       const exists = statement.ifNotExists ? 'IF NOT EXISTS ' : '';

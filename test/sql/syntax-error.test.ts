@@ -44,6 +44,13 @@ const texts: readonly string[] = [
   "RESTORE shop AT 'x; BACKUP shop",
   'BACKUP `shop',
   'BACKUP shop /* because',
+  // SELECT
+  'SELECT',
+  'SELECT;',
+  "SELECT status FROM operations() WHERE id = 'full; BACKUP shop",
+  'SELECT status /* because',
+  'SELCT status FROM operations()',
+  'SELECTED',
   // Places
   'BACKUP shop;\n\n\tRESTORE shop ATT;',
   'RESTORE -- which?\n\n',

@@ -1,5 +1,6 @@
 import type {BackupSummary, CollectionSummary, Storage} from '../../collections/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
+import type {Answer as Selected} from '../../query/index.ts';
 import {type Cell, formatBytes, type RowFormat, renderRows} from '../../ui/index.ts';
 
 /** Columns in order; `bytes` are shown with a unit to people and as numbers to programs. */
@@ -23,6 +24,11 @@ export function startedRow(operation: Operation, backup?: string): ResultRows {
   const id = operationId(operation);
   if (backup === undefined) return {columns: [{name: 'operation_id'}], rows: [[id]]};
   return {columns: [{name: 'operation_id'}, {name: 'backup'}], rows: [[id, backup]]};
+}
+
+/** As SQLite answered it: whoever selects bytes may have added them up, so no column is shown in units. */
+export function selectedRows({columns, rows}: Selected): ResultRows {
+  return {columns: columns.map((name) => ({name})), rows};
 }
 
 /** A collection, and which store it lies in. */
@@ -54,7 +60,7 @@ export function collectionRows(collections: readonly StoredCollection[]): Result
   };
 }
 
-function membersText({members}: CollectionSummary): string | null {
+export function membersText({members}: CollectionSummary): string | null {
   if (members === undefined) return null;
   return members.kind === 'database' ? 'DATABASE' : members.tables.join(', ');
 }

@@ -5,7 +5,6 @@ import {
   dropCollection,
   hasCollection,
   listBackups,
-  listCollections,
   planBackup,
   planCopy,
   planRestore,
@@ -15,6 +14,7 @@ import {
 import {sameStore} from '../../config/index.ts';
 import {BkpError, unreachable} from '../../errors/index.ts';
 import type {Operation} from '../../ops/index.ts';
+import {runSelect} from '../../query/index.ts';
 import {backupRef, collectionName, type Members, type Setting, type Statement, tableName} from '../../sql/index.ts';
 import type {Vault, VerifyLevel} from '../../vault/index.ts';
 import {abortBackup, backupDatabase, restoreDatabaseStatement, verifyDatabase} from '../database/statements.ts';
@@ -23,8 +23,10 @@ import {placeForNew, placeNamed, placeOfCollection, placesOf, withVaultIfAny} fr
 import type {WorkOrder} from '../worker/order.ts';
 import {type About, collectionSubject, startCleanup, startOperation} from '../worker/start.ts';
 import {openVaultAt, type Workplace, withSource} from '../workplace.ts';
-import {backupRows, collectionRows, type ResultRows, type StoredCollection, startedRow} from './answers.ts';
+import {allCollections} from './all-collections.ts';
+import {backupRows, collectionRows, type ResultRows, selectedRows, startedRow} from './answers.ts';
 import {refuseDropWhenBusy, refuseWhenBusy} from './busy.ts';
+import {selectable} from './views.ts';
 
 /** What a statement answers: rows, the operation that now runs, or nothing but its effect. */
 export type Answer = {rows?: ResultRows; operation?: Operation; notice?: string};
@@ -33,6 +35,8 @@ type Surroundings = {deps: Deps; place: Workplace};
 
 /** Does what can be done at once and starts an operation for the rest. */
 export async function execute(deps: Deps, statement: Statement): Promise<Answer> {
+  // A look at what was done changes nothing, also where nothing more is to be done.
+  if (statement.kind === 'select') return {rows: selectedRows(await runSelect(statement.text, selectable(deps)))};
   const {enabled} = await deps.settings();
   if (!enabled) {
     throw new BkpError('PRECONDITION', 'Backup collections are disabled', {
@@ -82,21 +86,6 @@ export async function execute(deps: Deps, statement: Statement): Promise<Answer>
 
 async function surroundings(deps: Deps, collection: string): Promise<Surroundings> {
   return {deps, place: await placeOfCollection(deps, collection)};
-}
-
-/** Of every store that is meant; a store without a vault has none, unless no store has one. */
-async function allCollections(deps: Deps): Promise<readonly StoredCollection[]> {
-  const places = await placesOf(deps);
-  const found = await Promise.all(
-    places.map((place) =>
-      withVaultIfAny(deps, place, async (vault) =>
-        (await listCollections(vault)).map((summary) => ({...summary, storage: place.storage})),
-      ),
-    ),
-  );
-  if (found.some((collections) => collections !== undefined)) return found.flatMap((collections) => collections ?? []);
-  // The first store's own words for it.
-  return withVault({deps, place: places[0]}, {create: false}, async () => []);
 }
 
 type Of<K extends Statement['kind']> = Extract<Statement, {kind: K}>;

@@ -12,7 +12,7 @@ export type SqlOptions = TextSource & {wait: boolean; format: RowFormat};
 export function command(deps: Deps, run = runSql): Command {
   return new Command('sql')
     .description(
-      'Run statements: CREATE, ALTER, DROP BACKUP COLLECTION, BACKUP, RESTORE, VERIFY, SHOW BACKUPS. ' +
+      'Run statements: CREATE, ALTER, DROP BACKUP COLLECTION, BACKUP, RESTORE, VERIFY, SHOW BACKUPS, SELECT. ' +
         'They come from the argument, -s, -f, or standard input; on a terminal without any of these, from a prompt.',
     )
     .argument('[statement]', 'one statement, or several separated by ;')
@@ -27,6 +27,7 @@ export function command(deps: Deps, run = runSql): Command {
         'bkp sql "BACKUP shop"',
         'bkp sql --wait "BACKUP shop INCREMENTAL"',
         'bkp sql --wait "RESTORE shop"',
+        'bkp sql "SELECT id, status, progress_percent FROM operations() ORDER BY create_ts DESC LIMIT 1"',
       ]),
     )
     .action((statement: string | undefined, options: Omit<SqlOptions, 'statement'>) =>

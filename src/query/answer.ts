@@ -1,0 +1,41 @@
+import type {SQLOutputValue, StatementSync} from 'node:sqlite';
+import type {Catalogue, Value} from './catalogue.ts';
+import {tableOf} from './database.ts';
+
+export type Answer = {columns: readonly string[]; rows: readonly (readonly Value[])[]};
+
+type Shape = {name: string; isBoolean: boolean};
+
+/** The columns of a prepared statement: their names, each once, and how their values are shown. */
+export function shapeOf(statement: StatementSync, {views, scalars}: Catalogue): Shape[] {
+  const booleans = new Set(
+    Object.entries(views).flatMap(([view, {columns}]) =>
+      Object.entries(columns).flatMap(([column, type]) => (type === 'BOOLEAN' ? [`${tableOf(view)}\0${column}`] : [])),
+    ),
+  );
+  const taken = new Set<string>();
+  return statement.columns().map(({name: written, table, column}) => {
+    // QuestDB calls the column of `SELECT reload_config()` reload_config.
+    const scalar = /^([^\s()]+)\(\)$/.exec(written)?.[1];
+    return {
+      name: unique(scalar ?? written, taken),
+      isBoolean: booleans.has(`${table}\0${column}`) || scalars[scalar?.toLowerCase() ?? '']?.type === 'BOOLEAN',
+    };
+  });
+}
+
+/** An object a row can hold each name once: `SELECT a.id, b.id` has the columns `id` and `id1`, as in QuestDB. */
+function unique(name: string, taken: Set<string>): string {
+  let free = name;
+  for (let at = 1; taken.has(free); at++) free = `${name}${at}`;
+  taken.add(free);
+  return free;
+}
+
+export function shown(value: SQLOutputValue, {isBoolean}: Shape): Value {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (typeof value !== 'bigint') return value;
+  if (isBoolean) return value !== 0n;
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}

@@ -1,0 +1,12 @@
+export type {Answer} from './answer.ts';
+export {
+  type Catalogue,
+  type ColumnType,
+  defineView,
+  type RowOf,
+  type Scalar,
+  type Value,
+  type View,
+} from './catalogue.ts';
+export {runSelect, type SelectOptions} from './select.ts';
+export {timestamp} from './timestamp.ts';

@@ -1,0 +1,232 @@
+import {describe, expect, test, vi} from 'vitest';
+import {asPlain, renderError} from '../../src/errors/index.ts';
+import {type Catalogue, defineView, runSelect, type SelectOptions, timestamp} from '../../src/query/index.ts';
+
+const manyRows = Array.from({length: 2000}, (_, at) => ({number: at}));
+
+function catalogue() {
+  const asked = {
+    backups: vi.fn(() => [
+      {status: 'backup complete', percent: 100, start_ts: timestamp(1e15), running: false, bytes: 2n ** 60n},
+      {status: 'backup failed', percent: 35, start_ts: timestamp(1e15 + 1), running: false, bytes: undefined},
+      {status: 'backup in progress', percent: 10, start_ts: timestamp(2e15), running: true, bytes: 7},
+    ]),
+    stores: vi.fn(async () => [{status: 'backup failed', place: "o'hare"}]),
+    numbers: vi.fn(() => manyRows),
+    name: vi.fn(async () => 'gentle-forest-orchid'),
+    reload: vi.fn(() => true),
+  };
+  const all: Catalogue = {
+    views: {
+      backups: defineView(
+        {status: 'VARCHAR', percent: 'INT', start_ts: 'TIMESTAMP', running: 'BOOLEAN', bytes: 'LONG'},
+        asked.backups,
+      ),
+      stores: defineView({status: 'VARCHAR', place: 'VARCHAR'}, asked.stores),
+      numbers: defineView({number: 'INT'}, asked.numbers),
+    },
+    scalars: {
+      backup_instance_name: {type: 'VARCHAR', bare: true, value: asked.name},
+      reload_config: {type: 'BOOLEAN', value: asked.reload},
+    },
+  };
+  return {all, asked};
+}
+
+const select = (text: string, options?: SelectOptions) => runSelect(text, catalogue().all, options);
+
+async function told(text: string, options?: SelectOptions): Promise<string> {
+  try {
+    await select(text, options);
+  } catch (error) {
+    return renderError(asPlain(error));
+  }
+  throw new Error(`no error: ${text}`);
+}
+
+describe('what SELECT can', () => {
+  test.each<[string, readonly string[], readonly unknown[][]]>([
+    [
+      'SELECT status, percent FROM backups() ORDER BY start_ts DESC LIMIT 1',
+      ['status', 'percent'],
+      [['backup in progress', 10]],
+    ],
+    ['select Status s from BACKUPS ( ) where percent between 20 and 50;', ['s'], [['backup failed']]],
+    [
+      "SELECT count(*) AS n, max(start_ts) FROM backups() WHERE status LIKE 'backup %'",
+      ['n', 'max(start_ts)'],
+      [[3, '2033-05-18T03:33:20.000000Z']],
+    ],
+    [
+      'SELECT s.place, b.percent FROM backups() b JOIN stores() s USING (status)',
+      ['place', 'percent'],
+      [["o'hare", 35]],
+    ],
+    [
+      'SELECT a.status, b.status, b.status FROM stores() a, stores() b',
+      ['status', 'status1', 'status2'],
+      [['backup failed', 'backup failed', 'backup failed']],
+    ],
+    [
+      'SELECT running, running AS r, NOT running AS n FROM backups() WHERE running = true',
+      ['running', 'r', 'n'],
+      [[true, true, 0]],
+    ],
+    ['SELECT bytes FROM backups()', ['bytes'], [[2n ** 60n], [null], [7]]],
+    [
+      'SELECT \'backups()\', "percent" FROM backups() LIMIT 1 -- FROM stores()',
+      ["'backups()'", 'percent'],
+      [['backups()', 100]],
+    ],
+    [
+      'SELECT * FROM (SELECT percent FROM backups() LIMIT -1) WHERE percent < 50 UNION SELECT 1',
+      ['percent'],
+      [[1], [10], [35]],
+    ],
+    ['SELECT percent FROM backups() WHERE 0', ['percent'], []],
+    ["SELECT x'00ff', 1.5, NULL", ["x'00ff'", '1.5', 'NULL'], [['00ff', 1.5, null]]],
+    ['SELECT\u00a0percent\u3000FROM backups() LIMIT 1', ['percent'], [[100]]],
+    ['SELECT backup_instance_name', ['backup_instance_name'], [['gentle-forest-orchid']]],
+    [
+      'SELECT upper(Backup_Instance_Name) AS backup_instance_name',
+      ['backup_instance_name'],
+      [['GENTLE-FOREST-ORCHID']],
+    ],
+    ['SELECT reload_config()', ['reload_config'], [[true]]],
+    // Names in the way of those of the database's own.
+    ['SELECT backups.percent FROM backups() AS backups LIMIT 1', ['percent'], [[100]]],
+    ['SELECT percent FROM main.backups LIMIT 1', ['percent'], [[100]]],
+  ])('%s', async (text, columns, rows) => {
+    expect(await select(text)).toEqual({columns, rows});
+  });
+
+  test.each([
+    [1, [10]],
+    [2, [35, 10]],
+    [3, [100, 35, 10]],
+    [4, [100, 35, 10]],
+    [0, []],
+  ])('LIMIT -%i at the end: the last rows', async (count, percents) => {
+    const {rows} = await select(`SELECT percent FROM backups() LIMIT - /* the last */ ${count};`);
+    expect(rows.flat()).toEqual(percents);
+  });
+
+  test('only what is named is asked for, once, and not when the statement has a fault', async () => {
+    const {all, asked} = catalogue();
+    await runSelect("SELECT count(*), 'stores()' FROM backups() a, backups() b", all);
+    expect(asked.backups).toHaveBeenCalledTimes(1);
+    expect(asked.stores).not.toHaveBeenCalled();
+    await runSelect('SELECT reload_config(), reload_config() FROM backups()', all);
+    expect(asked.reload).toHaveBeenCalledTimes(1);
+    expect(asked.name).not.toHaveBeenCalled();
+    for (const text of [
+      'SELECT x FROM stores()',
+      'SELECT backup_instance_name FROM x',
+      'SELECT * FROM stores() STOP HERE',
+    ])
+      await expect(runSelect(text, all)).rejects.toMatchObject({code: 'SYNTAX'});
+    expect(asked.stores).not.toHaveBeenCalled();
+    expect(asked.name).not.toHaveBeenCalled();
+  });
+
+  test("a view's own error comes out as it is", async () => {
+    const {all, asked} = catalogue();
+    const away = new Error('the store is away');
+    asked.stores.mockRejectedValue(away);
+    await expect(runSelect('SELECT * FROM stores()', all)).rejects.toBe(away);
+  });
+});
+
+describe('what a statement may not', () => {
+  const next = 'the views are backups(), numbers(), stores(); the values are backup_instance_name, reload_config()';
+
+  test.each([
+    "SELECT load_extension('x')",
+    "SELECT fts3_tokenizer('simple')",
+    'SELECT * FROM sqlite_schema',
+    'SELECT count(*) FROM sqlite_master',
+    'SELECT * FROM dbstat',
+    "SELECT * FROM pragma_table_info('backups')",
+    'SELECT 1 FROM pragma_database_list',
+    "SELECT * FROM json_each('[1]')",
+    'SELECT * FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n)',
+    'SELECT (WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n)',
+  ])('%s', async (text) => {
+    await expect(select(text)).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringMatching(/^SELECT reads views and nothing else: .* is refused$/),
+      next,
+    });
+  });
+
+  test.each(['PRAGMA user_version', 'VACUUM', 'REINDEX', 'EXPLAIN SELECT 1', '', ' -- SELECT 1'])(
+    'what does not begin with SELECT: %s',
+    async (text) => {
+      await expect(select(text)).rejects.toMatchObject({code: 'UNSUPPORTED', next});
+    },
+  );
+
+  test('two statements at once: the second would be dropped silently', async () => {
+    expect(await told('SELECT 1; SELECT 2')).toContain('something follows its ;');
+    expect(await told('SELECT 1;;')).toContain('something follows its ;');
+    expect(await told('SELECT 1\0, 2')).toContain('NUL');
+    expect((await select('SELECT \';\' AS s, ";" FROM (SELECT 1 AS [;], 2 AS `;;`); -- ;')).rows).toEqual([[';', 1]]);
+  });
+
+  test.each(['?', '?1', ':name', '@name', '$name'])('a value from outside: %s', async (parameter) => {
+    await expect(select(`SELECT ${parameter}`)).rejects.toMatchObject({code: 'SYNTAX'});
+    expect((await select(`SELECT '${parameter}' AS p -- ${parameter}`)).rows).toEqual([[parameter]]);
+  });
+
+  test('more rows than may be are refused, not cut', async () => {
+    expect((await select('SELECT number FROM numbers()', {mostRows: 2000})).rows).toHaveLength(2000);
+    await expect(select('SELECT number FROM numbers()', {mostRows: 1999})).rejects.toMatchObject({
+      code: 'BAD_REQUEST',
+      message: 'the SELECT has more than 1999 rows',
+    });
+  });
+
+  test.each([
+    'SELECT count(*) FROM numbers() a, numbers() b, numbers() c, numbers() d',
+    'SELECT count(*) FROM numbers() a LEFT JOIN numbers() b LEFT JOIN numbers() c LEFT JOIN numbers() d',
+    'SELECT a.number FROM numbers() a, numbers() b ORDER BY a.number + b.number',
+  ])('what takes too long ends: %s', async (text) => {
+    let nowMs = 0;
+    // A second for each look: the end comes after the fifth, and without it not before the machine is scrapped.
+    const clock = () => (nowMs += 1000);
+    await expect(select(text, {withinMs: 5000, nowMs: clock})).rejects.toMatchObject({code: 'TIMEOUT'});
+    expect(nowMs).toBe(7000);
+  });
+
+  test('a value is of bounded size', async () => {
+    await expect(select('SELECT length(zeroblob(1000000000))')).rejects.toMatchObject({code: 'SYNTAX'});
+  });
+});
+
+test.each([
+  'SELECT statuss FROM backups()',
+  'SELECT b.nonsense FROM backups() b JOIN stores() s',
+  'SELECT status FROM backpus()',
+  'SELECT status FROM orders',
+  'SELECT "text" FROM stores()',
+  'SELECT backups()',
+  'SELECT relod_config()',
+  'SELECT backup_instance_nam',
+  'SELECT nothing_of_that_kind()',
+  'SELECT status FROM backups() WEHRE percent > 3',
+  'SELECT status FROM backups() WHERE',
+  'SELECT status FROM nowhere.backups()',
+  'SELECT (1',
+  "SELECT 'open",
+  'SELECT stores.percent FROM stores() JOIN backups() WHERE status = 1',
+])('what a user sees: %s', async (text) => {
+  expect(`\n> ${text}\n${await told(text)}`).toMatchSnapshot();
+});
+
+test.each([
+  [0, '1970-01-01T00:00:00.000000Z'],
+  [1_753_879_770_554_262, '2025-07-30T12:49:30.554262Z'],
+  [-1, '1969-12-31T23:59:59.999999Z'],
+])('%i microseconds are %s', (micros, text) => {
+  expect(timestamp(micros)).toBe(text);
+});
