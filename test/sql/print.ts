@@ -49,7 +49,8 @@ export function print(statement: Printable): string {
 
 const name = ({text}: {text: string}) => quoteName(text);
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
-const moment = (timestamp: string | undefined) => (timestamp === undefined ? '' : ` TO TIMESTAMP ${literal(timestamp)}`);
+const moment = (timestamp: string | undefined) =>
+  timestamp === undefined ? '' : ` TO TIMESTAMP ${literal(timestamp)}`;
 const ref = ({collection, point}: BackupRef) => name(collection) + (point === undefined ? '' : ` AT ${literal(point)}`);
 const settings = (all: readonly Setting[]) =>
   `(${all.map(({key, value}) => `${quoteName(key)} = ${literal(value)}`).join(', ')})`;

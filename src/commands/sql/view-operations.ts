@@ -1,7 +1,8 @@
-import {type Journal, largestPageSize, type Operation, operationId} from '../../ops/index.ts';
+import {type Operation, operationId} from '../../ops/index.ts';
 import {defineView, timestamp, type View} from '../../query/index.ts';
 import {backupOf, issuesOf, phaseOf, resultOf, statusOf, subjectName} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
+import {allOperations} from './all-operations.ts';
 
 export function operationsView(deps: Deps): View {
   return defineView(
@@ -32,7 +33,7 @@ export function operationsView(deps: Deps): View {
       const journal = await deps.journal();
       // In a prompt the journal has been open for long, and workers may have died since.
       journal.reap();
-      return allOf(journal).map((operation) => {
+      return allOperations(journal).map((operation) => {
         const {progress, state} = operation;
         const result = resultOf(operation);
         const startedAtMicros = state.name === 'queued' ? undefined : state.startedAtMicros;
@@ -62,17 +63,6 @@ export function operationsView(deps: Deps): View {
       });
     },
   );
-}
-
-/** Oldest first; each once, also when somebody adds one between two pages. */
-function allOf(journal: Journal): Operation[] {
-  const found = new Map<number, Operation>();
-  for (let page = 1; page > 0; ) {
-    const {operations, nextPage} = journal.list({page, pageSize: largestPageSize});
-    for (const operation of operations) found.set(operation.number, operation);
-    page = nextPage;
-  }
-  return [...found.values()].sort((a, b) => a.number - b.number);
 }
 
 /** All that went wrong, a line each; undefined when nothing did. */

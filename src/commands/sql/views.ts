@@ -1,6 +1,7 @@
 import type {Catalogue} from '../../query/index.ts';
 import type {Deps} from '../deps.ts';
 import {collectionBackupsView, collectionsView} from './view-collections.ts';
+import {backupInstanceName, backupsView, checkpointStatusView, reloadConfig} from './view-databases.ts';
 import {operationsView} from './view-operations.ts';
 
 /**
@@ -13,7 +14,12 @@ export function selectable(deps: Deps): Catalogue {
       operations: operationsView(deps),
       collections: collectionsView(deps),
       collection_backups: collectionBackupsView(deps),
+      backups: backupsView(deps),
+      checkpoint_status: checkpointStatusView(deps),
     },
-    scalars: {},
+    scalars: {
+      backup_instance_name: backupInstanceName(deps),
+      reload_config: reloadConfig(deps),
+    },
   };
 }

@@ -1,0 +1,122 @@
+import {findInstance, listDatabaseBackups, listInstances} from '../../database/index.ts';
+import {type Operation, operationId} from '../../ops/index.ts';
+import {defineView, type RowOf, type Scalar, timestamp, type View} from '../../query/index.ts';
+import {heldCheckpoint} from '../../sources/index.ts';
+import type {Vault} from '../../vault/index.ts';
+import {sourceSpecOf, withFileSource} from '../database/places.ts';
+import type {Deps} from '../deps.ts';
+import {objectPlace, withVaultIfAny} from '../places.ts';
+import type {Workplace} from '../workplace.ts';
+import {allOperations} from './all-operations.ts';
+
+const columns = {
+  status: 'VARCHAR',
+  progress_percent: 'INT',
+  start_ts: 'TIMESTAMP',
+  end_ts: 'TIMESTAMP',
+  backup_error: 'VARCHAR',
+  cleanup_error: 'VARCHAR',
+} as const;
+
+type Row = RowOf<typeof columns>;
+
+/** Backups of the database that is meant: those of this machine's journal, and of the store what others took. */
+export function backupsView(deps: Deps): View {
+  return defineView(columns, async () => {
+    const journal = await deps.journal();
+    journal.reap();
+    const place = await objectPlace(deps);
+    const rows = new Map<string, Row>();
+    for (const {timestampMicros, body, error} of await storedBackups(deps, place)) {
+      const start = timestamp(timestampMicros);
+      rows.set(start, {
+        status: error === undefined ? 'backup complete' : 'backup failed',
+        progress_percent: 100,
+        start_ts: start,
+        end_ts: body === undefined ? undefined : timestamp(body.finishedAtMicros),
+        backup_error: error,
+        cleanup_error: undefined,
+      });
+    }
+    // The journal knows more of a backup than its manifest does.
+    for (const operation of allOperations(journal, ['dbbackup'])) {
+      if (place.source === undefined || operation.subject === `database ${place.source}`) {
+        const row = rowOf(operation);
+        rows.set(row.start_ts as string, row);
+      }
+    }
+    return [...rows.values()].sort((a, b) => ((a.start_ts as string) < (b.start_ts as string) ? -1 : 1));
+  });
+}
+
+/** A fresh machine has no source, and may know whose backups there are all the same. */
+async function storedBackups(deps: Deps, place: Workplace) {
+  return (
+    (await withVaultIfAny(deps, place, async (vault) => {
+      const name = await instanceName(deps, place, vault);
+      if (name === undefined && place.source !== undefined) return [];
+      return listDatabaseBackups(vault, name === undefined ? {} : {instance: name});
+    })) ?? []
+  );
+}
+
+/** @returns undefined before the database's first backup; without a source, when the store has not exactly one instance */
+async function instanceName(deps: Deps, place: Workplace, vault: Vault): Promise<string | undefined> {
+  if (place.source === undefined) {
+    const instances = await listInstances(vault);
+    return instances.length === 1 ? instances[0]!.name : undefined;
+  }
+  const dataId = await withFileSource(deps, place, (source) => source.dataId());
+  return (await findInstance(vault, {dataId}))?.name;
+}
+
+function rowOf(operation: Operation): Row {
+  const {state, progress} = operation;
+  const known = {
+    progress_percent: Math.floor(progress.percent),
+    start_ts: operation.backup ?? timestamp(operation.createdAtMicros),
+    end_ts: state.name === 'done' ? timestamp(state.endedAtMicros) : undefined,
+    backup_error: undefined,
+    cleanup_error: undefined,
+  };
+  if (state.name !== 'done') {
+    if (progress.phase === 'Cleanup') return {...known, status: 'cleanup in progress', progress_percent: 100};
+    return {...known, status: 'backup in progress'};
+  }
+  const {outcome} = state;
+  if (outcome.status === 'SUCCESS') {
+    const {cleanup, cleanupError} = outcome.result;
+    if (cleanup === undefined) return {...known, status: 'backup complete'};
+    return {...known, status: `cleanup ${cleanup}`, cleanup_error: cleanupError};
+  }
+  const why = outcome.status === 'CANCELLED' ? 'aborted' : outcome.error.message;
+  return {...known, status: 'backup failed', backup_error: `${operationId(operation)}: ${why}`};
+}
+
+/** NULL before the first backup. */
+export function backupInstanceName(deps: Deps): Scalar {
+  return {
+    type: 'VARCHAR',
+    bare: true,
+    value: async () => {
+      const place = await objectPlace(deps);
+      return (await withVaultIfAny(deps, place, (vault) => instanceName(deps, place, vault))) ?? null;
+    },
+  };
+}
+
+/** Every command reads the configuration anew; what can be wrong with it is told here. */
+export function reloadConfig(deps: Deps): Scalar {
+  return {type: 'BOOLEAN', value: async () => (await deps.settings()).enabled || true};
+}
+
+/** Of a QuestDB source; other databases have no such thing, and so none is in progress. */
+export function checkpointStatusView(deps: Deps): View {
+  return defineView({in_progress: 'BOOLEAN', started_at: 'TIMESTAMP'}, async () => {
+    const spec = await sourceSpecOf(deps, await objectPlace(deps));
+    const held = spec.scheme === 'questdb' ? await heldCheckpoint(spec) : undefined;
+    return [
+      {in_progress: held !== undefined, started_at: held === undefined ? undefined : timestamp(held.startedAtMicros)},
+    ];
+  });
+}
