@@ -53,7 +53,7 @@ test('an unknown kind is answered with all kinds, sorted', () => {
   expect(() => parseKind('nosuch')).toThrow(
     expect.objectContaining({
       code: 'USAGE',
-      message: 'Invalid kind. Use one of: cleanup, copy, fullbackup, incbackup, restore, verify',
+      message: 'Invalid kind. Use one of: cleanup, copy, dbbackup, dbrestore, fullbackup, incbackup, restore, verify',
     }),
   );
   for (const kind of operationKinds) expect(parseKind(kind)).toBe(kind);

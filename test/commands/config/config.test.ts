@@ -52,7 +52,7 @@ test('a value is set, got, listed and unset', async () => {
   });
   expect((await type(['get', 'source'])).out).toBe(`sqlite::path=${database}\n`);
   const listed = (await type(['list', '--show-origin'])).out;
-  expect(listed).toMatch(/^key +value +origin\nsource +sqlite::path=\S+ +profile default \(\S+\)\ncluster +/);
+  expect(listed).toMatch(/^key +value +origin\nsource +sqlite::path=\S+ +profile default \(\S+\)\n[\s\S]*\ncluster +/);
   expect(listed).toContain(`(${home.configFile})`);
   expect(await type(['unset', 'source'])).toEqual({out: '', err: ''});
   expect(await type(['unset', 'source'])).toEqual({out: '', err: 'bkp: source was not set in profile default\n'});
@@ -68,6 +68,8 @@ test('list for people and for programs', async () => {
   expect(`\n${(await type(['list'], {env})).out.replaceAll(home.dir, '/home')}`).toBe(`
 key                           value
 source                        -
+source.password               -
+source.token                  -
 cluster                       /home/cluster
 check                         quick
 backup.object.store           -
@@ -76,12 +78,15 @@ backup.object.store.requests  4
 backup.limit.upload           10MB
 backup.limit.download         off
 backup.enabled                true
+backup.cleanup.keep.latest.n  5
 backup.compression.level      1
 backup.compression.threads    2
 `);
   const lines = (await type(['list', '--format', 'json'], {env})).out.trim().split('\n');
   expect(lines.map((line) => JSON.parse(line))).toEqual([
     {key: 'source', value: null, origin: 'not set'},
+    {key: 'source.password', value: null, origin: 'not set'},
+    {key: 'source.token', value: null, origin: 'not set'},
     {key: 'cluster', value: home.clusterDir, origin: 'default'},
     {key: 'check', value: 'quick', origin: 'default'},
     {key: 'backup.object.store', value: null, origin: 'not set'},
@@ -90,6 +95,7 @@ backup.compression.threads    2
     {key: 'backup.limit.upload', value: '10MB', origin: 'environment BKP_BACKUP_LIMIT_UPLOAD'},
     {key: 'backup.limit.download', value: 'off', origin: 'default'},
     {key: 'backup.enabled', value: true, origin: 'default'},
+    {key: 'backup.cleanup.keep.latest.n', value: 5, origin: 'default'},
     {key: 'backup.compression.level', value: 1, origin: 'default'},
     {key: 'backup.compression.threads', value: 2, origin: 'environment BKP_BACKUP_COMPRESSION_THREADS'},
   ]);
