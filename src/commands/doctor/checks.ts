@@ -1,7 +1,11 @@
 import {accessSync, constants, mkdirSync} from 'node:fs';
 import {readAllFolders} from '../../collections/index.ts';
 import {exposures, profileName} from '../../config/index.ts';
+import {operationId} from '../../ops/index.ts';
+import {timestamp} from '../../query/index.ts';
+import {heldCheckpoint, openFileSource, type SourceSpec} from '../../sources/index.ts';
 import {type Check, tried} from '../check.ts';
+import {sourceSpecOf} from '../database/places.ts';
 import type {Deps} from '../deps.ts';
 import {placesOf, withVaultIfAny} from '../places.ts';
 import {checkPlace} from '../store/check-place.ts';
@@ -60,6 +64,8 @@ export function checkStores(deps: Deps): Promise<Check[]> {
 export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
   return tried('source', async () => {
     const [place] = await placesOf(deps);
+    const spec = await sourceSpecOf(deps, place);
+    if (spec.scheme === 'questdb') return checkQuestDb(deps, spec);
     const source = await openSourceAt(place);
     try {
       const checks = source.inspect().map((check) => ({...check, what: `source: ${check.what}`}));
@@ -88,6 +94,26 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
       source.close();
     }
   });
+}
+
+/** The server answers, its root is the one that was named, and no checkpoint is held by nobody who works. */
+async function checkQuestDb(deps: Deps, spec: SourceSpec & {scheme: 'questdb'}): Promise<Check[]> {
+  const source = await openFileSource(spec);
+  try {
+    const dataId = await source.dataId();
+    const checks: Check[] = [{what: 'source: questdb', ok: true, detail: `${source.description}, data id ${dataId}`}];
+    const held = spec.offline ? undefined : await heldCheckpoint(spec);
+    const what = 'source: checkpoint';
+    if (held === undefined) return [...checks, {what, ok: true, detail: 'none is held'}];
+    const since = timestamp(held.startedAtMicros);
+    const working = (await deps.journal()).open().some((operation) => operationId(operation) === held.hold);
+    if (working) return [...checks, {what, ok: true, detail: `held by ${held.hold} since ${since}`}];
+    const whose = held.hold === undefined ? 'somebody else' : `${held.hold}, which does not run any more`;
+    const detail = `held by ${whose} since ${since}: the server keeps old versions on disk until it is released`;
+    return [...checks, {what, ok: false, detail, next: 'when nobody copies its files: CHECKPOINT RELEASE in QuestDB'}];
+  } finally {
+    await source.close();
+  }
 }
 
 /** Owners of tracking are collection ids. Undefined when not every collection can be read; its own check tells why. */
