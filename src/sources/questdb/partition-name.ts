@@ -10,8 +10,9 @@ const pad = (value: number | bigint, digits = 2) => String(value).padStart(digit
  * Source: QuestDB's IsoDatePartitionFormat and IsoWeekPartitionFormat.
  */
 export function partitionFolder(meta: TableMeta, {timestamp, nameTxn}: Partition): string {
-  const suffix = nameTxn === -1n ? '' : `.${nameTxn}`;
-  return `${meta.partitionBy === 'NONE' ? 'default' : nameOf(meta, timestamp)}${suffix}`;
+  // Its entry in `_txn` is not kept up, only the number of rows: the server goes by the name alone, too.
+  if (meta.partitionBy === 'NONE') return 'default';
+  return `${nameOf(meta, timestamp)}${nameTxn === -1n ? '' : `.${nameTxn}`}`;
 }
 
 function nameOf({partitionBy, timestampUnit}: TableMeta, timestamp: bigint): string {
