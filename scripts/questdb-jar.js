@@ -1,0 +1,44 @@
+/**
+ * node scripts/questdb-jar.js
+ *
+ * Fetches the QuestDB that `test/servers/questdb*.test.ts` talks to into the same cache as scripts/servers.js, and prints its
+ * place. What is there already stays. It needs Maven, and Java 17 to run it.
+ */
+import {execFileSync} from 'node:child_process';
+import {createHash} from 'node:crypto';
+import {existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync} from 'node:fs';
+import {homedir} from 'node:os';
+import {dirname, join, resolve} from 'node:path';
+
+const version = '9.3.4';
+const sha256 = '939bc53ab22f93dbaa6545143a6e7c536d4904c07b7f2d381e8eef10436be062';
+const plugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
+const fetchTimeoutMs = 10 * 60_000;
+
+/** Where the jar lies, fetched or not. */
+export function questDbJar() {
+  const caches = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  const cache = resolve(process.env.BKP_SERVERS_DIR || join(caches, 'bkp-servers'));
+  return join(cache, `questdb-${version}`, 'questdb.jar');
+}
+
+/** Fetched beside its place, compared with its hash, and moved there whole. */
+export function fetchQuestDb() {
+  const jar = questDbJar();
+  if (existsSync(jar)) return jar;
+  mkdirSync(dirname(jar), {recursive: true});
+  const temporary = mkdtempSync(join(dirname(jar), '.fetching-'));
+  try {
+    const args = ['-q', plugin, `-Dartifact=org.questdb:questdb:${version}`, `-DoutputDirectory=${temporary}`];
+    execFileSync('mvn', args, {stdio: ['ignore', 2, 2], timeout: fetchTimeoutMs});
+    const fetched = join(temporary, `questdb-${version}.jar`);
+    const found = createHash('sha256').update(readFileSync(fetched)).digest('hex');
+    if (found !== sha256) throw new Error(`${fetched} has SHA-256 ${found}, and ${sha256} was expected`);
+    renameSync(fetched, jar);
+  } finally {
+    rmSync(temporary, {recursive: true, force: true});
+  }
+  return jar;
+}
+
+if (import.meta.main) console.log(fetchQuestDb());

@@ -1,0 +1,31 @@
+import {createHash} from 'node:crypto';
+import type {FileSource, Frozen, FrozenFile} from '../../src/sources/index.ts';
+import {openQuestDbTarget} from '../../src/sources/questdb/index.ts';
+
+export const noSignal = new AbortController().signal;
+export const freezeOptions = {hold: 'operation test/1', signal: noSignal, notice: () => undefined};
+
+/** What a backup and a restore do with the files, without a vault between. */
+export async function copyDatabase(
+  source: FileSource,
+  root: string,
+  tables?: readonly string[],
+): Promise<Frozen['facts']> {
+  const frozen = await source.freeze(freezeOptions);
+  try {
+    const target = openQuestDbTarget({root, ...(tables === undefined ? {} : {tables})});
+    await target.prepare(frozen.facts);
+    for await (const file of frozen.files()) await target.write(file, frozen.read(file));
+    await frozen.confirm();
+    await target.publish();
+    return frozen.facts;
+  } finally {
+    await frozen.release();
+  }
+}
+
+export async function hashOf(frozen: Frozen, file: FrozenFile): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const block of frozen.read(file)) hash.update(block);
+  return hash.digest('hex');
+}

@@ -1,0 +1,11 @@
+/** node questdb-holder.ts ROOT URL: freezes the database, says so, and waits to be killed. */
+import {openQuestDbSource} from '../../src/sources/questdb/index.ts';
+
+const [root, http] = process.argv.slice(2) as [string, string];
+await openQuestDbSource({root, http}).freeze({
+  hold: 'operation killed/1',
+  signal: new AbortController().signal,
+  notice: () => undefined,
+});
+process.stdout.write('held\n');
+setInterval(() => undefined, 60_000);
