@@ -81,7 +81,10 @@ export class QuestDbServer {
 
   /** A whole table as CSV: all of its values as text. */
   async csv(query: string): Promise<string> {
-    return (await fetch(`${this.url}/exp?${new URLSearchParams({query})}`)).text();
+    const response = await fetch(`${this.url}/exp?${new URLSearchParams({query})}`);
+    const text = await response.text();
+    if (!response.ok || !text.startsWith('"')) throw new Error(`${text.slice(0, 200)} in ${query}`);
+    return text;
   }
 
   /** Until the tables have all that their logs have. @throws Error when one is suspended */

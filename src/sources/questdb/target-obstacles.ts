@@ -12,11 +12,11 @@ export const restoreTrigger = '_restore';
 
 /**
  * Why nothing can be restored into that root; undefined when it is free. It need not exist. Messages are the original's.
- * @param isResumed an earlier try was ended here, and may have put some of its folders in place already
+ * @param ours what an earlier try that was ended has put in place already
  */
 export async function obstacle(
   root: string,
-  {withConf, isResumed}: {withConf: boolean; isResumed: boolean},
+  {withConf, ours}: {withConf: boolean; ours: ReadonlySet<string>},
 ): Promise<BkpError | undefined> {
   if ((await exists(join(root, failedFolder))) || (await exists(join(root, failedNote)))) {
     return new BkpError('PRECONDITION', 'Failed restore directory found', {
@@ -24,17 +24,17 @@ export async function obstacle(
       next: `look at it, then: rm -r '${join(root, failedFolder)}' '${join(root, failedNote)}'`,
     });
   }
-  if (isResumed) return undefined;
   if (await exists(join(root, 'db/.data_id'))) {
     return notEmpty('The local database is not empty. It already has an associated data ID.', root);
   }
   for (const folder of ['db', '.checkpoint']) {
-    if (await hasEntries(join(root, folder))) return notEmpty('The local database is not empty.', root);
+    if (!ours.has(folder) && (await hasEntries(join(root, folder))))
+      return notEmpty('The local database is not empty.', root);
   }
-  if (await exists(join(root, restoreTrigger))) {
+  if (!ours.has(restoreTrigger) && (await exists(join(root, restoreTrigger)))) {
     return notEmpty(`The local database is not empty. ${restoreTrigger} is there.`, root);
   }
-  if (withConf && (await hasEntries(join(root, 'conf')))) {
+  if (withConf && !ours.has('conf') && (await hasEntries(join(root, 'conf')))) {
     return new BkpError('PRECONDITION', `${join(root, 'conf')} holds a configuration already`, {
       next: 'restore without the configuration, or move that one away',
     });

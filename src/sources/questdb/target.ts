@@ -1,5 +1,4 @@
-import {createReadStream} from 'node:fs';
-import {mkdir, open, readdir, rename, rm, rmdir, stat, statfs, writeFile} from 'node:fs/promises';
+import {mkdir, open, readdir, readFile, rename, rm, rmdir, stat, statfs, writeFile} from 'node:fs/promises';
 import {dirname, join, relative} from 'node:path';
 import {assert, BkpError, systemCode} from '../../errors/index.ts';
 import type {DatabaseMoment, FileTarget, FrozenFile} from '../file-source.ts';
@@ -20,9 +19,11 @@ export type QuestDbTargetOptions = {
  * started too early finds an empty root, and what an ended try has written is found by the next one.
  */
 const stagingFolder = '.bkp-restore';
+/** In the staging while its folders are moved: their names, a line each. Until `db` is moved, what is missing here is in place. */
+const movingNote = 'moving';
 /** Of a file that is not whole yet; no name of QuestDB's ends so. */
 const partSuffix = '.bkp-part';
-/** In this order: `db` comes last, and with `_restore` but without it a server does not start. */
+/** In this order, after `_restore`: with that file and without the other two a server does not start. */
 const topFolders = ['conf', '.checkpoint', 'db'];
 /** Files that are brought to the disk at once; most have been written there meanwhile. */
 const syncsAtOnce = 16;
@@ -64,7 +65,13 @@ export class QuestDbTarget implements FileTarget {
     }
     const inTheWay = await this.#obstacle();
     if (inTheWay !== undefined) throw inTheWay;
-    await this.#told(this.#root, () => mkdir(this.#staging, {recursive: true}));
+    await this.#told(this.#root, async () => {
+      for (const name of await this.#movedBefore()) {
+        await moveIfThere(join(this.#root, name), join(this.#staging, name));
+      }
+      await rm(join(this.#staging, movingNote), {force: true});
+      await mkdir(this.#staging, {recursive: true});
+    });
   }
 
   async write(file: FrozenFile, bytes: AsyncIterable<Uint8Array>): Promise<void> {
@@ -92,26 +99,30 @@ export class QuestDbTarget implements FileTarget {
 
   async finished(file: FrozenFile): Promise<AsyncIterable<Uint8Array> | undefined> {
     if (!this.#isWanted(file)) return undefined;
-    for (const path of [this.#place(file), join(this.#root, file.path)]) {
-      const found = await stat(path).catch(() => undefined);
-      if (found?.size !== file.sizeBytes + file.zeroTailBytes) continue;
-      // The caller looks at the bytes, and writes the file anew when they are wrong.
-      this.#remember(file);
-      return file.sizeBytes === 0
-        ? noBytes()
-        : createReadStream(path, {end: file.sizeBytes - 1, highWaterMark: 1024 * 1024});
-    }
-    return undefined;
+    const path = this.#place(file);
+    const found = await stat(path).catch(() => undefined);
+    if (found?.size !== file.sizeBytes + file.zeroTailBytes) return undefined;
+    // The caller looks at the bytes, and writes the file anew when they are wrong.
+    this.#remember(file);
+    return readStart(path, file.sizeBytes);
   }
 
   async publish(): Promise<void> {
     await this.#told(this.#root, async () => {
       await this.#removeOthers(this.#staging);
       await this.#syncAll();
-      if ([...this.#paths].some((path) => path.startsWith('.checkpoint/'))) {
-        await writeFile(join(this.#root, restoreTrigger), '');
+      const folders = topFolders.filter((folder) => [...this.#paths].some((path) => path.startsWith(`${folder}/`)));
+      const isCheckpoint = folders.includes('.checkpoint');
+      if (isCheckpoint) await writeFile(join(this.#staging, restoreTrigger), '');
+      const moved = [...(isCheckpoint ? [restoreTrigger] : []), ...folders];
+      await writeFile(join(this.#staging, movingNote), moved.map((name) => `${name}\n`).join(''), {flush: true});
+      await syncPath(this.#staging);
+      for (const name of moved) {
+        // An empty folder in the way, as of an installation that was never started.
+        await rmdir(join(this.#root, name)).catch(() => undefined);
+        await rename(join(this.#staging, name), join(this.#root, name));
       }
-      for (const folder of topFolders) await moveIfThere(join(this.#staging, folder), join(this.#root, folder));
+      await syncPath(this.#root);
       await rm(this.#staging, {recursive: true, force: true});
       await rm(join(this.#root, '_backup_restore'), {force: true});
       await syncPath(this.#root);
@@ -130,8 +141,16 @@ export class QuestDbTarget implements FileTarget {
   }
 
   async #obstacle(): Promise<BkpError | undefined> {
-    const isResumed = await exists(this.#staging);
-    return obstacle(this.#root, {withConf: this.#withConf, isResumed});
+    return obstacle(this.#root, {withConf: this.#withConf, ours: new Set(await this.#movedBefore())});
+  }
+
+  /** What a try that was ended while it moved its folders has put in place. With `db` it was done. */
+  async #movedBefore(): Promise<string[]> {
+    const note = await readFile(join(this.#staging, movingNote), 'utf8').catch(() => '');
+    if (note === '' || !(await exists(join(this.#staging, 'db')))) return [];
+    const names = note.split('\n').filter((name) => name === restoreTrigger || topFolders.includes(name));
+    const staged = await Promise.all(names.map((name) => exists(join(this.#staging, name))));
+    return names.filter((_, at) => !staged[at]);
   }
 
   #isWanted({path, table, optional}: FrozenFile): boolean {
@@ -185,16 +204,10 @@ export class QuestDbTarget implements FileTarget {
     const folders = new Set(paths.flatMap((path) => ancestors(path)));
     for (const some of [paths, [...folders]]) {
       for (let at = 0; at < some.length; at += syncsAtOnce) {
-        await Promise.all(some.slice(at, at + syncsAtOnce).map((path) => this.#syncPlaced(path)));
+        await Promise.all(some.slice(at, at + syncsAtOnce).map((path) => syncPath(join(this.#staging, path))));
       }
     }
     await syncPath(this.#staging);
-  }
-
-  /** An earlier try may have moved it into place already. */
-  async #syncPlaced(path: string): Promise<void> {
-    const staged = join(this.#staging, path);
-    await syncPath((await exists(staged)) ? staged : join(this.#root, path));
   }
 
   /** @throws BkpError `SOURCE_FULL` | `PRECONDITION` for what the disk or the rights of the root do not allow */
@@ -225,7 +238,22 @@ export class QuestDbTarget implements FileTarget {
   }
 }
 
-async function* noBytes(): AsyncGenerator<Uint8Array> {}
+const readBytes = 1024 * 1024;
+
+async function* readStart(path: string, sizeBytes: number): AsyncGenerator<Uint8Array> {
+  const handle = await open(path, 'r');
+  try {
+    for (let at = 0; at < sizeBytes; ) {
+      const buffer = Buffer.allocUnsafeSlow(Math.min(readBytes, sizeBytes - at));
+      const {bytesRead} = await handle.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+      at += bytesRead;
+    }
+  } finally {
+    await handle.close();
+  }
+}
 
 /** `a/b/c` lies in `a` and `a/b`. */
 function ancestors(path: string): string[] {
@@ -242,7 +270,6 @@ async function syncPath(path: string): Promise<void> {
   }
 }
 
-/** A folder that is there must be empty: `rename` replaces nothing else. */
 async function moveIfThere(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);

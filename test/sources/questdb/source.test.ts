@@ -1,0 +1,329 @@
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {setTimeout as pause} from 'node:timers/promises';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import type {Frozen, FrozenFile} from '../../../src/sources/index.ts';
+import {openQuestDbSource, openQuestDbTarget} from '../../../src/sources/questdb/index.ts';
+import {ExecStandIn} from './exec-stand-in.ts';
+import {recordedBytes, recordedPaths, writeRecordedRoot} from './recorded-root.ts';
+
+let folder: string;
+let root: string;
+let server: ExecStandIn;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'bkp-questdb-'));
+  root = join(folder, 'root');
+  writeRecordedRoot(root);
+  server = await ExecStandIn.start(root);
+});
+afterEach(async () => {
+  await server.stop();
+  rmSync(folder, {recursive: true, force: true});
+});
+
+const open = () => openQuestDbSource({root, http: server.url});
+const options = {hold: 'operation test/1', signal: new AbortController().signal, notice: () => undefined};
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+async function withFrozen<T>(use: (frozen: Frozen) => Promise<T>): Promise<T> {
+  const frozen = await open().freeze(options);
+  try {
+    return await use(frozen);
+  } finally {
+    await frozen.release();
+  }
+}
+
+const bytesOf = async (frozen: Frozen, file: FrozenFile) => Buffer.concat(await all(frozen.read(file)));
+
+describe('the files of a recorded root', () => {
+  test('are what was recorded, cut to what the rows need, in order of path', async () => {
+    await withFrozen(async (frozen) => {
+      const files = await all(frozen.files());
+      const paths = files.map(({path}) => path);
+      expect(paths).toEqual([...recordedPaths, 'conf/server.conf'].sort());
+      for (const file of files.filter(({optional}) => optional === undefined)) {
+        expect({path: file.path, bytes: await bytesOf(frozen, file)}).toEqual({
+          path: file.path,
+          bytes: recordedBytes(file.path),
+        });
+      }
+      expect(files.filter(({optional}) => optional).map(({path}) => path)).toEqual(['conf/server.conf']);
+      expect(files.find(({path}) => path.endsWith('2024-01-03/id.d'))).toMatchObject({
+        table: 'trades',
+        zeroTailBytes: 0,
+      });
+      await frozen.confirm();
+      expect(frozen.facts).toMatchObject({product: 'questdb', version: '9.3.4'});
+      expect(frozen.facts.tables).toContainEqual({name: 'trades', rows: 66});
+      expect(frozen.facts.tables).toContainEqual({name: 'flat', rows: 10});
+      expect(frozen.facts.tables).toContainEqual({name: 'weekly', rows: 30});
+    });
+    expect(server.held).toBeUndefined();
+  });
+
+  test('come in blocks, each in memory of its own', async () => {
+    await withFrozen(async (frozen) => {
+      const bytes = Buffer.alloc(300_000, 7);
+      writeFileSync(join(root, 'db/extra'), bytes);
+      const file = (await all(frozen.files())).find(({path}) => path === 'db/extra')!;
+      const blocks = await all(frozen.read(file));
+      expect(blocks.map(({length}) => length)).toEqual([131_072, 131_072, 37_856]);
+      expect(Buffer.concat(blocks)).toEqual(bytes);
+      expect(new Set(blocks.map(({buffer}) => buffer)).size).toBe(3);
+    });
+  });
+
+  const columns = recordedPaths.filter((path) =>
+    /^db\/(trades~\d+|flat|weekly~\d+)\/[^/]+\/[^/]+\.(d|i|k|v|parquet)(\.\d+)?$/.test(path),
+  );
+  const needed = columns.filter((path) => !path.includes('txn_seq') && recordedBytes(path).length > 0);
+  const symbols = recordedPaths.filter((path) => /\/sym\.[co]$/.test(path));
+  test('are refused with the table’s name when any that the rows need is missing', async () => {
+    expect(needed.length).toBeGreaterThan(50);
+    await withFrozen(async (frozen) => {
+      for (const path of [...needed, ...symbols]) {
+        renameSync(join(root, path), join(folder, 'away'));
+        const table = /^db\/([^/~]+)/.exec(path)![1]!;
+        await expect(all(frozen.files()), path).rejects.toMatchObject({
+          code: 'SOURCE_DAMAGED',
+          message: expect.stringContaining(`table ${table} has lost`),
+        });
+        renameSync(join(folder, 'away'), join(root, path));
+      }
+      await all(frozen.files());
+    });
+  });
+
+  test('are refused when a column is shorter than its rows', async () => {
+    const path = needed.find((name) => name.includes('2024-01-02/id.d'))!;
+    truncateSync(join(root, path), recordedBytes(path).length - 1);
+    await withFrozen(async (frozen) => {
+      await expect(all(frozen.files())).rejects.toMatchObject({code: 'SOURCE_DAMAGED'});
+    });
+  });
+
+  test('that vanish after they were listed make no backup', async () => {
+    await withFrozen(async (frozen) => {
+      const file = (await all(frozen.files())).find(({path}) => path.endsWith('2024-01-02/id.d'))!;
+      rmSync(join(root, file.path));
+      await expect(all(frozen.read(file))).rejects.toMatchObject({
+        code: 'SOURCE_UNAVAILABLE',
+        message: expect.stringContaining('of table trades is gone'),
+      });
+      writeFileSync(join(root, file.path), recordedBytes(file.path).subarray(8));
+      await expect(all(frozen.read(file))).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
+    });
+  });
+
+  test('leave out partitions, column versions and folders that the checkpoint does not name', async () => {
+    const trades = join(root, 'db', readdirSync(join(root, 'db')).find((name) => name.startsWith('trades'))!);
+    for (const path of ['2024-01-01', '2024-01-09', '2024-01-02.77']) {
+      rmSync(join(trades, path), {recursive: true, force: true});
+    }
+    writeFileSync(join(trades, '2024-01-02/price.d.99'), 'newer');
+    writeFileSync(join(root, 'db/trades.lock'), '');
+    await withFrozen(async (frozen) => {
+      const paths = (await all(frozen.files())).map(({path}) => path);
+      expect(paths).toEqual([...recordedPaths, 'conf/server.conf'].sort());
+    });
+  });
+
+  test('of a control file that is cut are told as damaged', async () => {
+    const path = recordedPaths.find((name) => /^\.checkpoint\/db\/trades~\d+\/_txn$/.test(name))!;
+    truncateSync(join(root, path), 100);
+    await expect(open().freeze(options)).rejects.toMatchObject({code: 'SOURCE_DAMAGED'});
+    expect(server.held).toBeUndefined();
+  });
+});
+
+describe('a stamp', () => {
+  const column = recordedPaths.find((path) => path.endsWith('2024-01-02/id.d'))!;
+  const stampOf = (frozen: Frozen) =>
+    all(frozen.files()).then((files) => files.find(({path}) => path === column)!.stamp);
+
+  test('is absent for what was written just before the checkpoint or after it', async () => {
+    const future = new Date(Date.now() + 1000);
+    utimesSync(join(root, column), future, future);
+    await withFrozen(async (frozen) => expect(await stampOf(frozen)).toBeUndefined());
+  });
+
+  test('stays while nothing is written, and changes with any write', async () => {
+    // Files that were made just now become older than the rule asks for.
+    await pause(60);
+    const first = await withFrozen(stampOf);
+    expect(await withFrozen(stampOf)).toBe(first);
+    appendFileSync(join(root, column), 'x');
+    await pause(60);
+    const later = await withFrozen(stampOf);
+    if (first === undefined) return expect(later).toBeUndefined();
+    expect(later).not.toBe(first);
+    // Somebody who sets the time back does not hide the change: the other time of the file cannot be set.
+    const {mtime} = statSync(join(root, column));
+    writeFileSync(join(root, column), recordedBytes(column));
+    utimesSync(join(root, column), mtime, mtime);
+    await pause(60);
+    expect(await withFrozen(stampOf)).not.toBe(later);
+  });
+});
+
+describe('a checkpoint', () => {
+  test('of others is told with its time and left alone', async () => {
+    server.held = Date.UTC(2026, 0, 2, 3, 4, 5) * 1000 + 6;
+    await expect(open().freeze(options)).rejects.toMatchObject({
+      code: 'SOURCE_LOCKED',
+      message: expect.stringContaining('held since 2026-01-02T03:04:05.000006Z'),
+    });
+    await open().releaseLeftover(0);
+    expect(server.held).toBeDefined();
+    expect(server.statements).not.toContain('CHECKPOINT RELEASE');
+  });
+
+  test('is released when freezing fails, when it is cancelled, and when its answer is lost', async () => {
+    const stop = new AbortController();
+    stop.abort(new Error('cancelled'));
+    await expect(open().freeze({...options, signal: stop.signal})).rejects.toThrow('cancelled');
+    rmSync(join(root, '.checkpoint/db/flat/_txn'));
+    await expect(open().freeze(options)).rejects.toMatchObject({code: 'SOURCE_DAMAGED'});
+    expect(server.held).toBeUndefined();
+    server.cutsCreate = true;
+    await expect(open().freeze(options)).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
+    expect(server.held).toBeUndefined();
+    expect(readdirSync(root)).not.toContain('.bkp-checkpoint');
+  });
+
+  test('that was replaced is not confirmed, and not released', async () => {
+    const frozen = await open().freeze(options);
+    await frozen.confirm();
+    server.held! += 1;
+    await expect(frozen.confirm()).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
+    await frozen.release();
+    await frozen.release();
+    expect(server.held).toBeDefined();
+  });
+
+  test('of a dead operation is told by its note, and released', async () => {
+    const started = Date.now() * 1000;
+    await open().freeze(options);
+    expect(await open().heldCheckpoint()).toEqual({startedAtMicros: server.held, hold: 'operation test/1'});
+    await open().releaseLeftover(started - 1_000_000);
+    expect(server.held).toBeUndefined();
+    expect(await open().heldCheckpoint()).toBeUndefined();
+    expect(existsSync(join(root, '.bkp-checkpoint'))).toBe(false);
+  });
+
+  test('that the server refuses is told in its words', async () => {
+    server.refusal = 'Could not sync';
+    await expect(open().freeze(options)).rejects.toMatchObject({
+      code: 'SOURCE_UNAVAILABLE',
+      message: expect.stringContaining('Could not sync'),
+    });
+  });
+
+  test('that does not appear in the root is not the root’s', async () => {
+    const other = join(folder, 'other');
+    writeRecordedRoot(other);
+    const old = new Date(Date.now() - 60_000);
+    utimesSync(join(other, '.checkpoint/db/_checkpoint_meta.d'), old, old);
+    await expect(openQuestDbSource({root: other, http: server.url}).freeze(options)).rejects.toMatchObject({
+      message: expect.stringContaining('is not the root'),
+      cause: expect.stringContaining('/srv/questdb'),
+    });
+    expect(server.held).toBeUndefined();
+  });
+});
+
+describe('a server', () => {
+  test('gets credentials, which no text shows', async () => {
+    server.authorization = `Basic ${Buffer.from('joe:secret-word').toString('base64')}`;
+    await expect(open().freeze(options)).rejects.toMatchObject({
+      message: expect.stringContaining('does not accept these credentials'),
+    });
+    const inUrl = openQuestDbSource({root, http: server.url.replace('//', '//joe:secret-word@')});
+    const given = openQuestDbSource({root, http: server.url, user: 'joe', password: 'secret-word'});
+    for (const source of [inUrl, given]) {
+      expect(source.description).toBe(`questdb::root=${root};http=${server.url}`);
+      await (await source.freeze(options)).release();
+    }
+    server.authorization = 'Bearer a-token';
+    await (await openQuestDbSource({root, http: server.url, token: 'a-token'}).freeze(options)).release();
+  });
+
+  test('that is away, and one that is none, are told', async () => {
+    const away = server.url;
+    await server.stop();
+    await expect(openQuestDbSource({root, http: away}).freeze(options)).rejects.toMatchObject({
+      code: 'SOURCE_UNAVAILABLE',
+      message: expect.stringContaining('does not answer'),
+      retryable: true,
+    });
+    server = await ExecStandIn.start(root);
+    expect(() => openQuestDbSource({root, http: 'ftp://there'})).toThrow(/no address/);
+    expect(() => openQuestDbSource({root, http: server.url, user: 'joe'})).toThrow(/belong together/);
+    await expect(openQuestDbSource({root: folder, http: server.url}).dataId()).rejects.toMatchObject({
+      message: expect.stringContaining('no root of a QuestDB'),
+    });
+  });
+
+  test('that is stopped is not asked', async () => {
+    // What the checkpoint has is what a stopped server has in its own folders.
+    for (const path of recordedPaths.filter(
+      (name) => name.startsWith('.checkpoint/db/') && !name.includes('txn_seq'),
+    )) {
+      if (path.split('/').length === 4)
+        writeFileSync(join(root, path.replace('.checkpoint/', '')), readFileSync(join(root, path)));
+    }
+    await server.stop();
+    const source = openQuestDbSource({root, offline: true});
+    expect(source.description).toBe(`questdb::root=${root};offline=true`);
+    const frozen = await source.freeze(options);
+    const paths = (await all(frozen.files())).map(({path}) => path);
+    expect(paths.filter((path) => path.startsWith('.checkpoint'))).toEqual([]);
+    expect(paths).toEqual(expect.arrayContaining(recordedPaths.filter((path) => path.startsWith('db/'))));
+    expect(paths).toContain('db/flat/_txn');
+    await frozen.confirm();
+    appendFileSync(join(root, 'db/flat/_txn'), 'x');
+    await expect(frozen.confirm()).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
+    await frozen.release();
+    server = await ExecStandIn.start(root);
+  });
+
+  test('has a data id that tells it from others', async () => {
+    expect(await open().dataId()).toMatch(/^[0-9a-f]{32}$/);
+    rmSync(join(root, 'db/.data_id'));
+    await expect(open().dataId()).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
+  });
+});
+
+test('a copy is again a root that gives the same files', async () => {
+  const to = join(folder, 'copy');
+  await withFrozen(async (frozen) => {
+    const target = openQuestDbTarget({root: to});
+    await target.prepare(frozen.facts);
+    for await (const file of frozen.files()) await target.write(file, frozen.read(file));
+    await target.publish();
+  });
+  expect(readdirSync(to).sort()).toEqual(['.checkpoint', '_restore', 'db']);
+  for (const path of recordedPaths) {
+    const bytes = readFileSync(join(to, path));
+    expect(bytes.subarray(0, recordedBytes(path).length)).toEqual(recordedBytes(path));
+  }
+});
