@@ -22,7 +22,7 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
   const openJournalOnce = async () => {
     const {openJournal, systemProcesses} = await import('./ops/index.ts');
     const cleaning: Promise<void>[] = [];
-    const onReaped = (operation: Operation) => cleaning.push(cleanAfterDeath(operation));
+    const onReaped = (operation: Operation) => cleaning.push(cleanAfterDeath(operation), tellOfDeath(deps, operation));
     const opened = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses, onReaped});
     close = () => opened.close();
     opened.reap();
@@ -77,6 +77,12 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
 async function cleanAfterDeath({work}: Operation): Promise<void> {
   const {cleanAfter} = await import('./commands/worker/order.ts');
   await cleanAfter(work).catch(() => {});
+}
+
+/** Whoever is to hear of the end hears of it from a process of its own: this one has other things to do. */
+async function tellOfDeath(deps: Deps, operation: Operation): Promise<void> {
+  const {launchTeller} = await import('./commands/worker/launch-teller.ts');
+  await launchTeller(deps, operation);
 }
 
 /** Listens only once: the second Ctrl-C finds no listener and ends the process, as everywhere. */

@@ -11,12 +11,13 @@ const below: Record<string, readonly string[]> = {
   sql: [],
   config: [],
   stores: [],
+  notify: ['config'],
   vault: ['stores'],
   sources: [],
   collections: ['sources', 'vault', 'stores', 'sql'],
   ops: [],
   ui: ['ops'],
-  commands: ['ui', 'ops', 'collections', 'sources', 'vault', 'stores', 'sql', 'config'],
+  commands: ['notify', 'ui', 'ops', 'collections', 'sources', 'vault', 'stores', 'sql', 'config'],
 };
 
 const files = readdirSync(src, {recursive: true, encoding: 'utf8'})

@@ -12,7 +12,13 @@ export {
 export {leaveNote} from './leave-note.ts';
 export {type LinesOptions, showLines} from './lines.ts';
 export type {LiveOptions} from './live.tsx';
-export {type MachineFormat, machineFormats, renderOperationLine, renderOperationListLine} from './operation-json.ts';
+export {
+  type MachineFormat,
+  machineFormats,
+  renderOperationLine,
+  renderOperationListLine,
+  subjectName,
+} from './operation-json.ts';
 export {renderOperation, renderOperationList} from './operation-pretty.ts';
 export {type StatusShown, statusOf} from './operation-words.ts';
 export {type Cell, type RowFormat, renderRows} from './rows.ts';

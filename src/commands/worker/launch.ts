@@ -1,6 +1,7 @@
 import {storeText} from '../../config/index.ts';
 import {type Operation, spawnWorker} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
+import {notifyVariables} from './notify-variables.ts';
 import type {WorkOrder} from './order.ts';
 
 /** Starts the detached process that carries the operation out; returns without waiting for it to come up. */
@@ -8,7 +9,8 @@ export async function launchWorker(
   deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile' | 'settings'>,
   operation: Operation,
 ): Promise<void> {
-  const {objectStore} = await deps.settings();
+  const settings = await deps.settings();
+  const {objectStore} = settings;
   await spawnWorker({
     journal: await deps.journal(),
     operation,
@@ -20,6 +22,7 @@ export async function launchWorker(
       UV_THREADPOOL_SIZE: String(poolThreads(operation.work as WorkOrder)),
       // The keys as they were when the statement was given, from wherever; only this user's processes can read them there.
       ...(objectStore === undefined ? {} : {BKP_STORE: storeText(objectStore)}),
+      ...notifyVariables(settings),
     },
     cwd: deps.home.dir,
   });

@@ -15,7 +15,11 @@ import type {Deps} from '../deps.ts';
 import {openVaultAt, type Workplace, withSource} from '../workplace.ts';
 
 /** What a worker is to do: the `work` of an operation. */
-export type WorkOrder = {place: Workplace} & (
+export type WorkOrder = {
+  place: Workplace;
+  /** The profile that was in use: whoever finds the worker dead tells those whom this profile names. */
+  profile?: string;
+} & (
   | {do: 'backup'; collection: string; type: BackupType; name: BackupName}
   | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
