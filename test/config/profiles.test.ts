@@ -33,7 +33,7 @@ test.each([
     'unknown setting "colour"',
     'the settings are source, cluster, check, backup.object.store, backup.object.store.lock, ' +
       'backup.object.store.requests, backup.limit.upload, backup.limit.download, backup.enabled, ' +
-      'backup.compression.level, backup.compression.threads',
+      'backup.compression.level, backup.compression.threads, notify.on_failure, notify.on_success, notify.heartbeat',
   ],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],
   ['backup.enabled', 'yes', 'backup.enabled cannot be "yes"', 'accepted: true or false'],

@@ -2,8 +2,11 @@ import {existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {expect, onTestFinished, test, vi} from 'vitest';
-import {runBkp} from '../helpers/bkp.ts';
+import {launchTeller} from '../../src/commands/worker/launch-teller.ts';
+import {bareEnv, runBkp} from '../helpers/bkp.ts';
+import {testDeps} from '../helpers/deps.ts';
 import {createC, type Desk, openDesk} from '../helpers/desk.ts';
+import {addFailed} from '../helpers/journal.ts';
 import {startListener} from '../helpers/listener.ts';
 import {filesWithSecret, holdsSecret} from '../helpers/secret-hunt.ts';
 import {slowSchema} from '../helpers/slow-schema.ts';
@@ -145,18 +148,7 @@ test('an operation tells those who were named when its statement was given, what
   expect(listener.paths()).toEqual([`/prod/${secret}`, `/default/${secret}/start`, `/default/${secret}`]);
 });
 
-test('a cancel is told as a failure: the backup that was wanted is not there', async () => {
-  const desk = openSecretDesk(slowSchema);
-  const note = join(desk.folder, 'note');
-  await set(desk, 'notify.on_failure', noteTo(note));
-  await desk.sql("CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster')");
-  await desk.sql('BACKUP c');
-  await untilRunning(desk);
-  await desk.bkp('operation', 'cancel', 'last');
-  expect((await until(() => read(desk, 'note'))).split('\n')).toContain('BKP_STATUS=CANCELLED');
-});
-
-test('a worker that was killed: whoever finds it dead tells it, once, as the profile of the operation says', async () => {
+test('a cancel is told as a failure; of a worker that was killed, whoever finds it dead tells, once, as its profile says', async () => {
   const desk = openSecretDesk(slowSchema);
   const listener = await startListener();
   await desk.bkp('config', 'profile', 'create', 'prod');
@@ -164,12 +156,24 @@ test('a worker that was killed: whoever finds it dead tells it, once, as the pro
   await prod('config', 'set', 'notify.on_failure', `${listener.url}/hook/${secret}`);
   await prod('config', 'set', 'notify.heartbeat', `${listener.url}/ping/${secret}`);
   await prod('sql', "CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster')");
+  const ends = () => listener.calls.filter(({path}) => !path.endsWith('/start'));
+  await prod('sql', 'BACKUP c');
+  await untilRunning(desk);
+  await desk.bkp('operation', 'cancel', 'last');
+  await until(() => ends().length === 2);
+  expect(
+    ends()
+      .map(({path}) => path)
+      .sort(),
+  ).toEqual([`/hook/${secret}`, `/ping/${secret}/fail`]);
+  expect(ends().map(({body}) => JSON.parse(body))).toMatchObject([{status: 'CANCELLED'}, {status: 'CANCELLED'}]);
+
+  listener.calls.length = 0;
   await prod('sql', 'BACKUP c');
   process.kill(await untilRunning(desk), 'SIGKILL');
   // Several look at once, none of them with the profile.
   const lists = await Promise.all([1, 2, 3].map(() => desk.bkp('operation', 'list')));
   expect(lists.map(({status}) => status)).toEqual([0, 0, 0]);
-  const ends = () => listener.calls.filter(({path}) => !path.endsWith('/start'));
   await until(() => ends().length >= 2);
   await desk.bkp('operation', 'list');
   const printed = (await desk.bkp('operation', 'get', 'last', '--format', 'json')).stdout;
@@ -182,11 +186,34 @@ test('a worker that was killed: whoever finds it dead tells it, once, as the pro
   expect(ends().map(({body}) => body)).toEqual([printed, printed]);
 });
 
+test('a worker that finds another one dead tells those of that one’s profile, not its own', async () => {
+  const desk = openSecretDesk();
+  const listener = await startListener();
+  await desk.bkp('config', 'profile', 'create', 'prod');
+  await desk.bkp('--profile', 'prod', 'config', 'set', 'notify.on_failure', `${listener.url}/prod/${secret}`);
+  const deps = testDeps(desk.home);
+  onTestFinished(() => deps.close());
+  const ownNames = JSON.stringify({BKP_NOTIFY_ON_FAILURE: `${listener.url}/own/${secret}`});
+  const env = {...bareEnv(desk), BKP_WORKER_NOTIFY: ownNames};
+  await launchTeller({...deps, env}, addFailed(await deps.journal(), {work: {profile: 'prod'}}));
+  await until(() => listener.calls.length > 0);
+  expect(listener.paths()).toEqual([`/prod/${secret}`]);
+});
+
+test('a profile that is gone is told in the log of the operation that nobody could be told of', async () => {
+  const desk = openSecretDesk();
+  const deps = testDeps(desk.home);
+  onTestFinished(() => deps.close());
+  const operation = addFailed(await deps.journal(), {work: {profile: 'gone'}});
+  await launchTeller(deps, operation);
+  expect(readFileSync(operation.logFile, 'utf8')).toMatch(/could not be sent: .*there is no profile "gone"/);
+});
+
 /** @returns the worker's process */
 async function untilRunning(desk: Desk): Promise<number> {
   for (let left = 400; left > 0; left--) {
     const journal = join(desk.home, 'journal.db');
-    const [row] = desk.all("SELECT worker_pid FROM operation WHERE state = 'running' AND bytes_done > 0", journal);
+    const [row] = desk.all("SELECT worker_pid FROM operation WHERE state = 'running'", journal);
     if (row !== undefined) return row.worker_pid as number;
     await sleep(25);
   }

@@ -4,7 +4,7 @@ import {asPlain, renderError} from '../../errors/index.ts';
 import {type Operation, openLog, openLogFile, startDetached} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {hasListener} from './notifier.ts';
-import {notifyTargets, notifyVariables} from './notify-variables.ts';
+import {notifyTargets, notifyVariable} from './notify-variables.ts';
 import type {WorkOrder} from './order.ts';
 
 /**
@@ -26,7 +26,7 @@ export async function launchTeller(
       await startDetached({
         entry: deps.entryFile,
         args: ['worker', String(operation.number), '--tell-end'],
-        env: {...deps.env, BKP_HOME: deps.home.dir, ...notifyVariables(settings)},
+        env: {...deps.env, BKP_HOME: deps.home.dir, ...notifyVariable(settings)},
         cwd: deps.home.dir,
         output,
       });

@@ -1,7 +1,7 @@
 import {storeText} from '../../config/index.ts';
 import {type Operation, spawnWorker} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
-import {notifyVariables} from './notify-variables.ts';
+import {notifyVariable} from './notify-variables.ts';
 import type {WorkOrder} from './order.ts';
 
 /** Starts the detached process that carries the operation out; returns without waiting for it to come up. */
@@ -22,7 +22,7 @@ export async function launchWorker(
       UV_THREADPOOL_SIZE: String(poolThreads(operation.work as WorkOrder)),
       // The keys as they were when the statement was given, from wherever; only this user's processes can read them there.
       ...(objectStore === undefined ? {} : {BKP_STORE: storeText(objectStore)}),
-      ...notifyVariables(settings),
+      ...notifyVariable(settings),
     },
     cwd: deps.home.dir,
   });

@@ -3,7 +3,7 @@ import type {EndOfOperation, NotifyTargets} from '../../notify/index.ts';
 import {isBackupKind, type Operation, type OperationEvent, operationId} from '../../ops/index.ts';
 import {renderOperationLine, statusOf, subjectName} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
-import {notifyTargets} from './notify-variables.ts';
+import {targetsOfWorker} from './notify-variables.ts';
 
 /** The two moments of an operation at which somebody may want to hear of it. */
 export type Notifier = {
@@ -30,7 +30,7 @@ export function notifierOf(deps: Deps): Notifier {
   };
 
   async function begin(): Promise<string | undefined> {
-    const targets = notifyTargets(await deps.settings());
+    const targets = await targetsOfWorker(deps);
     // The code behind it, and fetch, are loaded by those who have somebody to tell.
     if (targets.heartbeat === undefined) return undefined;
     const {tellStart} = await import('../../notify/index.ts');
@@ -38,7 +38,7 @@ export function notifierOf(deps: Deps): Notifier {
   }
 
   async function end(operation: Operation): Promise<string[]> {
-    const targets = notifyTargets(await deps.settings());
+    const targets = await targetsOfWorker(deps);
     if (Object.keys(targets).length === 0) return [];
     const {commandEnvironment, tellEnd} = await import('../../notify/index.ts');
     return tellEnd(targets, {...factsOf(operation), env: {...commandEnvironment(deps.env), ...variablesOf(operation)}});

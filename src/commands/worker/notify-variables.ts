@@ -1,5 +1,12 @@
-import type {Settings} from '../../config/index.ts';
+import {type Environment, loadSettings, type Settings, type SettingsInput} from '../../config/index.ts';
 import type {NotifyTargets} from '../../notify/index.ts';
+
+/**
+ * How a worker hears whom it is to tell: those who were named when the statement was given, by a variable, a file, or the profile
+ * of that moment. Not by the variables that a user sets: a worker that finds another one dead must see those as they are, since
+ * that one's operation may have another profile.
+ */
+const variable = 'BKP_WORKER_NOTIFY';
 
 /** Whom the settings name. */
 export function notifyTargets(settings: Settings): NotifyTargets {
@@ -11,15 +18,22 @@ export function notifyTargets(settings: Settings): NotifyTargets {
   };
 }
 
-/**
- * What a worker's environment says of them, so that it tells those who were named when the statement was given: by a flag,
- * a file, or the profile of that moment. `off` is said too, or the worker would look into its own profile.
- */
-export function notifyVariables(settings: Settings): Record<string, string> {
-  const {notifyOnFailure, notifyOnSuccess, notifyHeartbeat} = settings;
+/** For the environment of a worker, which only its owner may read. */
+export function notifyVariable(settings: Settings): Record<string, string> {
+  const {onFailure, onSuccess, heartbeat} = notifyTargets(settings);
   return {
-    BKP_NOTIFY_ON_FAILURE: notifyOnFailure?.reveal() ?? 'off',
-    BKP_NOTIFY_ON_SUCCESS: notifyOnSuccess?.reveal() ?? 'off',
-    BKP_NOTIFY_HEARTBEAT: notifyHeartbeat?.reveal() ?? 'off',
+    [variable]: JSON.stringify({
+      BKP_NOTIFY_ON_FAILURE: onFailure?.reveal() ?? 'off',
+      BKP_NOTIFY_ON_SUCCESS: onSuccess?.reveal() ?? 'off',
+      BKP_NOTIFY_HEARTBEAT: heartbeat?.reveal() ?? 'off',
+    }),
   };
+}
+
+/** Whom this worker is to tell. */
+export async function targetsOfWorker(input: SettingsInput): Promise<NotifyTargets> {
+  const {env} = input;
+  const given = env[variable];
+  const named = given === undefined ? {} : (JSON.parse(given) as Environment);
+  return notifyTargets(await loadSettings({...input, env: {...env, ...named}}));
 }
