@@ -22,7 +22,8 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
   const openJournalOnce = async () => {
     const {openJournal, systemProcesses} = await import('./ops/index.ts');
     const cleaning: Promise<void>[] = [];
-    const onReaped = (operation: Operation) => cleaning.push(cleanAfterDeath(deps, operation));
+    const onReaped = (operation: Operation) =>
+      cleaning.push(cleanAfterDeath(deps, operation), tellOfDeath(deps, operation));
     const opened = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses, onReaped});
     close = () => opened.close();
     opened.reap();
@@ -77,6 +78,12 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
 async function cleanAfterDeath(deps: Deps, operation: Operation): Promise<void> {
   const {cleanAfter} = await import('./commands/worker/order.ts');
   await cleanAfter(deps, operation).catch(() => {});
+}
+
+/** Whoever is to hear of the end hears of it from a process of its own: this one has other things to do. */
+async function tellOfDeath(deps: Deps, operation: Operation): Promise<void> {
+  const {launchTeller} = await import('./commands/worker/launch-teller.ts');
+  await launchTeller(deps, operation);
 }
 
 /** Listens only once: the second Ctrl-C finds no listener and ends the process, as everywhere. */

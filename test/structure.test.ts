@@ -12,13 +12,14 @@ const below: Record<string, readonly string[]> = {
   query: [],
   config: [],
   stores: [],
+  notify: ['config'],
   vault: ['stores'],
   sources: [],
   collections: ['sources', 'vault', 'stores', 'sql'],
   database: ['sources', 'vault', 'stores', 'sql'],
   ops: [],
   ui: ['ops'],
-  commands: ['ui', 'ops', 'collections', 'database', 'sources', 'vault', 'stores', 'query', 'sql', 'config'],
+  commands: ['notify', 'ui', 'ops', 'collections', 'database', 'sources', 'vault', 'stores', 'query', 'sql', 'config'],
 };
 
 const files = readdirSync(src, {recursive: true, encoding: 'utf8'})

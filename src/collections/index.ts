@@ -5,6 +5,7 @@ export {alterCollection, createCollection, type DefineTools, type Dropped, dropC
 export {type CollectionMembers, type Storage, storageOf} from './definition.ts';
 export {type CollectionFolder, hasCollection, readAllFolders} from './folder.ts';
 export type {BackupName, BackupType} from './names.ts';
+export {type CollectionStanding, collectionStandings} from './newest.ts';
 export {type BackupSummary, type CollectionSummary, listBackups, listCollections} from './overview.ts';
 export {planRestore, type RestoreReport, type RestoreRequest, restoreBackup} from './restore.ts';
 export {planVerify, type VerifyReport, type VerifyRequest, verifyBackups} from './verify.ts';

@@ -60,6 +60,11 @@ export const commandGroups: readonly CommandGroup[] = [
     load: () => import('./doctor/index.ts'),
   },
   {
+    name: 'metrics',
+    summary: 'print the age of backups and what failed, for Prometheus',
+    load: () => import('./metrics/index.ts'),
+  },
+  {
     name: 'demo',
     summary: 'show all of it on a small shop database',
     load: () => import('./demo/index.ts'),

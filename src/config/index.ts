@@ -5,6 +5,7 @@ import type {Setting, Settings} from './table.ts';
 
 export {chosenStorage} from './chosen-storage.ts';
 export {type Environment, type Home, resolveHome} from './home.ts';
+export type {NotifyTarget} from './notify-target.ts';
 export {type ObjectStore, showObjectStore, storeText} from './object-store.ts';
 export type {Profiles} from './profiles.ts';
 export {describeRate, parseRate} from './rate.ts';

@@ -1,9 +1,10 @@
 import {hidden} from './credentials.ts';
+import {type NotifyTarget, readTarget, readUrl} from './notify-target.ts';
 import {type ObjectStore, readObjectStore, showObjectStore, storeText} from './object-store.ts';
 import {describeRate, readRate} from './rate.ts';
 import {absolutePath, describeSource, parseSource} from './source.ts';
 
-export type Value = string | number | boolean | ObjectStore;
+export type Value = string | number | boolean | ObjectStore | NotifyTarget;
 
 /** What values a setting takes. `write` and `show` are methods, so that a kind of some values is a `Kind<Value>`. */
 export type Kind<Of extends Value> = {
@@ -47,6 +48,19 @@ export const secretText: Kind<string> = {
   read: (text) => (text.trim() === '' ? undefined : text.trimEnd()),
   show: () => hidden,
 };
+
+const revealed = {
+  write: (target: NotifyTarget) => target.reveal(),
+  show: (target: NotifyTarget) => target.shown,
+};
+
+export const notifyTarget: Kind<NotifyTarget> = {
+  accepts: 'a command line, or an http or https URL',
+  read: readTarget,
+  ...revealed,
+};
+
+export const url: Kind<NotifyTarget> = {accepts: 'an http or https URL', read: readUrl, ...revealed};
 
 /** Bytes a second. */
 export const rate: Kind<number> = {

@@ -7,11 +7,13 @@ import {
   directory,
   integer,
   type Kind,
+  notifyTarget,
   objectStore,
   oneOf,
   rate,
   secretText,
   source,
+  url,
   type Value,
   yesNo,
 } from './kinds.ts';
@@ -118,6 +120,27 @@ const rows = {
     default: () => Math.min(availableParallelism(), maxThreads),
     meaning: 'chunks compressed at once; the default is one a processor',
   },
+  notifyOnFailure: {
+    key: 'notify.on_failure',
+    kind: notifyTarget,
+    canBeOff: true,
+    secret: true,
+    meaning: 'command line or URL that is told of an operation that failed or was cancelled',
+  },
+  notifyOnSuccess: {
+    key: 'notify.on_success',
+    kind: notifyTarget,
+    canBeOff: true,
+    secret: true,
+    meaning: 'command line or URL that is told of an operation that succeeded',
+  },
+  notifyHeartbeat: {
+    key: 'notify.heartbeat',
+    kind: url,
+    canBeOff: true,
+    secret: true,
+    meaning: 'URL of a cron monitor: called when a backup starts, succeeds, fails',
+  },
 } as const satisfies Record<string, Row<Value>>;
 
 type Table = typeof rows;
@@ -159,15 +182,17 @@ export function environmentNames({key, environment}: Pick<Setting, 'key' | 'envi
  * @returns undefined: off
  * @throws BkpError `USAGE` | `UNSUPPORTED` saying what is accepted
  */
-export function readValue({key, kind, canBeOff}: Setting, text: string, cwd: string): Value | undefined {
+export function readValue({key, kind, canBeOff, secret}: Setting, text: string, cwd: string): Value | undefined {
   if (canBeOff && text.toLowerCase() === 'off') return undefined;
   const value = kind.read(text, cwd);
   if (value !== undefined) return value;
   const accepted = canBeOff ? `${kind.accepts}; or off` : kind.accepts;
-  throw new BkpError('USAGE', `${key} cannot be ${JSON.stringify(text)}`, {next: `accepted: ${accepted}`});
+  // What was meant as a secret is one also when it is written wrongly.
+  const given = secret ? 'this' : JSON.stringify(text);
+  throw new BkpError('USAGE', `${key} cannot be ${given}`, {next: `accepted: ${accepted}`});
 }
 
-/** The text that a profile keeps; {@link readValue} reads it back. Secrets are in it. */
+/** The text that a profile or a worker's environment keeps; {@link readValue} reads it back. Secrets are in it. */
 export function writeValue({kind}: Setting, value: Value | undefined): string {
   if (value === undefined) return 'off';
   return kind.write === undefined ? String(value) : kind.write(value);

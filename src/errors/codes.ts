@@ -74,6 +74,8 @@ export const errorCodes = {
   DAMAGE_FOUND: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
   /** The configuration file cannot be read or written. */
   CONFIG_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
+  /** A file that the user named for a result cannot be written. */
+  FILE_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   JOURNAL_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   /** A journal or configuration that a newer bkp wrote. */
   NEWER_VERSION: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},

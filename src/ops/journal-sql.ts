@@ -40,6 +40,10 @@ export const sql = {
       items_total = :itemsTotal, percent = max(percent, :percent), bytes_per_second = :bytesPerSecond,
       seconds_left = :secondsLeft, heartbeat_at_micros = :now
     WHERE number = :number AND state = 'running' RETURNING *`,
+  // An argument of json_set is taken as JSON when it comes straight from a function that makes JSON.
+  addNotice: `UPDATE operation SET outcome = json_set(outcome, '$.result.notices',
+      json_insert(coalesce(json_extract(outcome, '$.result.notices'), '[]'), '$[#]', :notice))
+    WHERE number = :number AND state = 'done' RETURNING *`,
   end: `UPDATE operation SET
       state = 'done', outcome = :outcome, percent = max(percent, :done), bytes_per_second = NULL, seconds_left = NULL,
       ended_at_micros = max(:now, created_at_micros, coalesce(started_at_micros, 0))

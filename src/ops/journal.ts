@@ -99,6 +99,8 @@ export type Journal = {
   report(number: OperationNumber, progress: MeasuredProgress): {cancelRequested: boolean; limits?: Limits};
   /** @returns false when it was done already, or forgotten: the first outcome stays */
   finish(number: OperationNumber, outcome: OperationOutcome): boolean;
+  /** Adds to a done operation what came to light after its end; its status stays. One that was forgotten needs none. */
+  addNotice(number: OperationNumber, notice: string): void;
   /**
    * Ends the operations whose worker is dead, or never came, with an error.
    * @returns those that this very call has ended
@@ -225,6 +227,10 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
     finish(number, outcome) {
       const row = rowOf(number);
       return row !== undefined && end(row, outcome) !== undefined;
+    },
+
+    addNotice(number, notice) {
+      rows(sql.addNotice, {number, notice});
     },
 
     reap: () => reapAll(),

@@ -17,6 +17,22 @@ export function kindNoun(kind: OperationKind | undefined): string {
   return kind === undefined ? 'Operation' : nouns[kind];
 }
 
+const makesBackup: Record<OperationKind, boolean> = {
+  cleanup: false,
+  copy: false,
+  dbbackup: true,
+  dbrestore: false,
+  fullbackup: true,
+  incbackup: true,
+  restore: false,
+  verify: false,
+};
+
+/** Whether an operation of this kind takes a new backup of a database. */
+export function isBackupKind(kind: OperationKind): boolean {
+  return makesBackup[kind];
+}
+
 /** @returns the id that people see and type: `fullbackup/1`. */
 export function operationId(operation: Pick<Operation, 'kind' | 'number'>): string {
   return `${operation.kind}/${operation.number}`;

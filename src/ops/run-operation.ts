@@ -3,7 +3,7 @@ import {startHeartbeat} from './heartbeat.ts';
 import type {Journal} from './journal.ts';
 import {operationId} from './kinds.ts';
 import {openLog} from './log-file.ts';
-import type {OperationNumber, OperationOutcome, Work, WorkContext} from './operation.ts';
+import type {Operation, OperationNumber, OperationOutcome, Work, WorkContext} from './operation.ts';
 import {failure} from './outcome.ts';
 
 /** `process`, or a test's stand-in. */
@@ -19,7 +19,13 @@ export type RunOptions = {
   /** SIGTERM and SIGINT cancel the operation; SIGHUP, sent when a terminal closes, is nothing to a worker. */
   signals: SignalSource;
   nowMicros: () => number;
+  /** The work is about to begin; it waits for nobody. */
+  began?: (event: OperationEvent) => void;
+  /** The journal tells how it ended. What happens here changes neither outcome nor exit status. */
+  ended?: (event: OperationEvent) => Promise<void>;
 };
+
+export type OperationEvent = {operation: Operation; log: (text: string) => void};
 
 /**
  * Carries out one operation in this process: claims it, reports while it works, and writes how it ended.
@@ -27,7 +33,8 @@ export type RunOptions = {
  *   process has it; `failed` when the outcome could not be kept, so that the next one to look finds a dead worker.
  * @throws BkpError `JOURNAL_UNAVAILABLE` when it could not even be claimed
  */
-export async function runOperation({journal, number, work, signals, nowMicros}: RunOptions): Promise<ExitStatus> {
+export async function runOperation(options: RunOptions): Promise<ExitStatus> {
+  const {journal, number, work, signals, nowMicros} = options;
   const operation = journal.claim(number);
   if (operation === undefined) return ExitStatus.done;
   const id = operationId(operation);
@@ -43,6 +50,7 @@ export async function runOperation({journal, number, work, signals, nowMicros}: 
   const heartbeat = startHeartbeat(journal, operation, {log: log.write, cancel});
   const stopListening = listen(signals, cancel);
   try {
+    options.began?.({operation, log: log.write});
     const outcome = await outcomeOf(work, {
       operation,
       signal: abort.signal,
@@ -55,6 +63,9 @@ export async function runOperation({journal, number, work, signals, nowMicros}: 
     log.write(
       kept ? `${id} ended: ${outcome.status}` : `${id} ended: ${outcome.status}, but the journal does not know`,
     );
+    // Nothing is left to cancel: a signal may end the process from here on.
+    stopListening();
+    if (kept) await options.ended?.({operation: journal.get(number), log: log.write}).catch(tellFault(log.write));
     return kept ? ExitStatus.done : ExitStatus.failed;
   } finally {
     stopListening();
@@ -98,6 +109,10 @@ async function keep(
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
+}
+
+function tellFault(log: (text: string) => void): (error: unknown) => void {
+  return (error) => log(renderError(asPlain(error)));
 }
 
 function listen(signals: SignalSource, cancel: () => void): () => void {

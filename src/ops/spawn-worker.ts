@@ -29,7 +29,7 @@ export async function spawnWorker({journal, operation, entry, args, env, cwd = '
   let output: number | undefined;
   try {
     output = openLogFile(operation.logFile);
-    journal.assign(operation.number, await start({entry, args, env, cwd, output}));
+    journal.assign(operation.number, await startDetached({entry, args, env, cwd, output}));
   } catch (cause) {
     const id = operationId(operation);
     const error = new BkpError('WORKER_DEAD', `no worker could be started for ${id}`, {
@@ -44,9 +44,13 @@ export async function spawnWorker({journal, operation, entry, args, env, cwd = '
   }
 }
 
-type Start = Required<Pick<SpawnOptions, 'entry' | 'args' | 'env' | 'cwd'>> & {output: number};
+export type DetachedOptions = Required<Pick<SpawnOptions, 'entry' | 'args' | 'env' | 'cwd'>> & {
+  /** An open file, for what the process prints. */
+  output: number;
+};
 
-async function start({entry, args, env, cwd, output}: Start): Promise<number> {
+/** Starts a process that nobody waits for. @returns its number; throws when there is none */
+export async function startDetached({entry, args, env, cwd, output}: DetachedOptions): Promise<number> {
   // Only the statements that start work need execa, and it takes longer to load than the rest of them.
   const {execa} = await import('execa');
   // Its types name the descriptors up to 9 only; it passes on any other one just the same.

@@ -62,7 +62,7 @@ function plainLimits({uploadBytesPerSecond, downloadBytesPerSecond}: Limits): ob
 }
 
 /** The name alone: the kind says what it names. */
-export function subjectName({subject}: Operation): string {
+export function subjectName({subject}: Pick<Operation, 'subject'>): string {
   return subject.replace(/^(collection|database|target|store) /, '');
 }
 

@@ -33,7 +33,8 @@ test.each([
     'unknown setting "colour"',
     'the settings are source, source.password, source.token, cluster, check, backup.object.store, backup.object.store.lock, ' +
       'backup.object.store.requests, backup.limit.upload, backup.limit.download, backup.enabled, ' +
-      'backup.cleanup.keep.latest.n, backup.compression.level, backup.compression.threads',
+      'backup.cleanup.keep.latest.n, backup.compression.level, backup.compression.threads, ' +
+      'notify.on_failure, notify.on_success, notify.heartbeat',
   ],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],
   ['backup.enabled', 'yes', 'backup.enabled cannot be "yes"', 'accepted: true or false'],

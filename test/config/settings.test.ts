@@ -23,6 +23,9 @@ test('without anything there are the defaults', async () => {
     keepLatest: 5,
     compressionLevel: 1,
     compressionThreads: availableParallelism(),
+    notifyOnFailure: undefined,
+    notifyOnSuccess: undefined,
+    notifyHeartbeat: undefined,
   });
 });
 
@@ -52,6 +55,9 @@ test('flag, environment, profile, default: in this order, and the origin is told
     ['backup.cleanup.keep.latest.n', 5, 'default'],
     ['backup.compression.level', 5, 'environment QDB_BACKUP_COMPRESSION_LEVEL'],
     ['backup.compression.threads', availableParallelism(), 'default'],
+    ['notify.on_failure', undefined, 'default'],
+    ['notify.on_success', undefined, 'default'],
+    ['notify.heartbeat', undefined, 'default'],
   ]);
   expect((await origins({}, env))[0]).toEqual(['source', 'sqlite::path=/srv/environment.db', 'environment BKP_SOURCE']);
   expect((await origins({}, {}))[0]).toEqual(['source', 'sqlite::path=/srv/profile.db', inProfile]);

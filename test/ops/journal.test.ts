@@ -245,3 +245,25 @@ test('what happened between two openings is there', () => {
   journal.close();
   expect(home.open().get(1 as OperationNumber).work).toEqual({nested: ['ü', null, 1.5]});
 });
+
+test('a notice is added to what has ended, after those that are there, whatever it says', () => {
+  const text = 'quotes \' " and\nlines, ü';
+  const endings: OperationOutcome[] = [
+    {status: 'SUCCESS', result: {rows: 1, notices: ['first']}},
+    {status: 'CANCELLED', result: {}},
+    {status: 'ERROR', error: {code: 'x', status: 'x', message: 'x'}, issues: [], result: {}},
+  ];
+  for (const ending of endings) {
+    const {number} = journal.create(newOperation());
+    journal.addNotice(number, 'too early');
+    journal.claim(number);
+    journal.finish(number, ending);
+    journal.addNotice(number, text);
+    journal.addNotice(number, '[]');
+    const {state} = journal.get(number);
+    const notices = [...(ending.result.notices ?? []), text, '[]'];
+    expect(state).toMatchObject({name: 'done', outcome: {...ending, result: {...ending.result, notices}}});
+    journal.forget(number);
+    journal.addNotice(number, 'too late');
+  }
+});

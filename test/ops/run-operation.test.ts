@@ -213,3 +213,52 @@ test('no log is no reason not to work', async () => {
   expect(await run(async () => ({rows: 1}))).toBe(0);
   expect(outcome()).toMatchObject({status: 'SUCCESS'});
 });
+
+test('who wants to know hears of the beginning before the work, and of the end when the journal has it', async () => {
+  const heard: unknown[] = [];
+  const {nowMicros} = home.clock;
+  const status = await runOperation({
+    journal,
+    number,
+    signals,
+    nowMicros: () => nowMicros,
+    work: async () => {
+      heard.push('work');
+      throw new BkpError('STORE_FULL', 'the disk is full');
+    },
+    began: ({operation, log}) => {
+      heard.push(operation.state.name);
+      log('somebody was told of the beginning');
+    },
+    ended: async ({operation, log}) => {
+      heard.push(operation.state);
+      heard.push(signals.eventNames());
+      log('somebody was told of the end');
+      throw new Error('that somebody is ill');
+    },
+  });
+  // Its own trouble is in the log, and nowhere else.
+  expect(status).toBe(0);
+  expect(heard).toEqual([
+    'running',
+    'work',
+    expect.objectContaining({name: 'done', outcome: expect.objectContaining({status: 'ERROR'})}),
+    [],
+  ]);
+  expect(outcome()).toEqual((heard[2] as {outcome: unknown}).outcome);
+  expect(log()).toMatch(/of the beginning.*ended: ERROR\n.*of the end\n.*that somebody is ill/s);
+});
+
+test('of an end that the journal does not have, nobody is told', async () => {
+  const ended = vi.fn(async () => {});
+  const finish = () => false;
+  await runOperation({
+    journal: {...journal, finish},
+    number,
+    signals,
+    nowMicros: () => 0,
+    work: async () => ({}),
+    ended,
+  });
+  expect(ended).not.toHaveBeenCalled();
+});

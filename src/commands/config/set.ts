@@ -10,7 +10,7 @@ export function configSet(deps: Deps, run = runConfigSet): Command {
   return new Command('set')
     .description('Keep a value in the profile. A relative path is kept absolute.')
     .argument('<key>', 'which setting; bkp config list shows them all')
-    .argument('<value>', 'its new value; for backup.object.store, - reads it from stdin')
+    .argument('<value>', 'its new value; for backup.object.store and notify.…, - reads it from stdin')
     .addHelpText(
       'after',
       helpTail(

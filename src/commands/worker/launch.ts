@@ -1,6 +1,7 @@
 import {storeText} from '../../config/index.ts';
 import {type Operation, spawnWorker} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
+import {notifyVariable} from './notify-variables.ts';
 import type {WorkOrder} from './order.ts';
 
 /** Starts the detached process that carries the operation out; returns without waiting for it to come up. */
@@ -8,7 +9,8 @@ export async function launchWorker(
   deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile' | 'settings'>,
   operation: Operation,
 ): Promise<void> {
-  const {objectStore, sourcePassword, sourceToken} = await deps.settings();
+  const settings = await deps.settings();
+  const {objectStore, sourcePassword, sourceToken} = settings;
   await spawnWorker({
     journal: await deps.journal(),
     operation,
@@ -22,6 +24,7 @@ export async function launchWorker(
       ...(objectStore === undefined ? {} : {BKP_STORE: storeText(objectStore)}),
       ...(sourcePassword === undefined ? {} : {BKP_SOURCE_PASSWORD: sourcePassword}),
       ...(sourceToken === undefined ? {} : {BKP_SOURCE_TOKEN: sourceToken}),
+      ...notifyVariable(settings),
     },
     cwd: deps.home.dir,
   });

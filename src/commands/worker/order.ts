@@ -17,7 +17,10 @@ import type {Deps} from '../deps.ts';
 import {openVaultAt, type Workplace, withSource} from '../workplace.ts';
 
 /** What a worker is to do: the `work` of an operation. */
-export type WorkOrder = DatabaseOrder | CollectionOrder;
+export type WorkOrder = {
+  /** The profile that was in use: whoever finds the worker dead tells those whom this profile names. */
+  profile?: string;
+} & (DatabaseOrder | CollectionOrder);
 
 type CollectionOrder = {place: Workplace} & (
   | {do: 'backup'; collection: string; type: BackupType; name: BackupName}

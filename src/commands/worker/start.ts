@@ -1,4 +1,5 @@
 import {userInfo} from 'node:os';
+import {profileName} from '../../config/index.ts';
 import type {NewOperation, Operation} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import type {WorkOrder} from './order.ts';
@@ -11,7 +12,8 @@ export type About = Pick<NewOperation, 'kind' | 'subject' | 'shared' | 'statemen
  * @throws BkpError `BUSY` when another operation on the subject was quicker
  */
 export async function startOperation(deps: Deps, order: WorkOrder, about: About): Promise<Operation> {
-  const operation = (await deps.journal()).create({...about, work: order, createdBy: userName(deps)});
+  const work: WorkOrder = {...order, profile: await profileName(deps)};
+  const operation = (await deps.journal()).create({...about, work, createdBy: userName(deps)});
   await deps.startWorker(operation);
   return operation;
 }

@@ -81,6 +81,9 @@ backup.enabled                true
 backup.cleanup.keep.latest.n  5
 backup.compression.level      1
 backup.compression.threads    2
+notify.on_failure             off
+notify.on_success             off
+notify.heartbeat              off
 `);
   const lines = (await type(['list', '--format', 'json'], {env})).out.trim().split('\n');
   expect(lines.map((line) => JSON.parse(line))).toEqual([
@@ -98,6 +101,9 @@ backup.compression.threads    2
     {key: 'backup.cleanup.keep.latest.n', value: 5, origin: 'default'},
     {key: 'backup.compression.level', value: 1, origin: 'default'},
     {key: 'backup.compression.threads', value: 2, origin: 'environment BKP_BACKUP_COMPRESSION_THREADS'},
+    {key: 'notify.on_failure', value: 'off', origin: 'default'},
+    {key: 'notify.on_success', value: 'off', origin: 'default'},
+    {key: 'notify.heartbeat', value: 'off', origin: 'default'},
   ]);
 });
 
@@ -197,6 +203,26 @@ test('list tells of a secret in --store', async () => {
     /^bkp: the secret in --store stands in the shell's history/,
   );
   expect((await type(['list'], {flags: {store: 's3://shop'}})).err).toBe('');
+});
+
+test('a URL to be called is kept in the profile, and shown without what makes it a secret', async () => {
+  const {type, home} = terminal();
+  const typed = await type(['set', 'notify.heartbeat', '-'], {stdin: 'https://hc.example.org/t0ken\n'});
+  expect(typed.err).toBe('bkp: notify.heartbeat is https://hc.example.org/*** in profile default\n');
+  await type(['set', 'notify.on_failure', 'mail -s t0ken admin']);
+  expect(readConfig(home).profiles.default).toEqual({
+    'notify.heartbeat': 'https://hc.example.org/t0ken',
+    'notify.on_failure': 'mail -s t0ken admin',
+  });
+  const shown = [
+    await type(['list', '--show-origin']),
+    await type(['list', '--format', 'json']),
+    await type(['get', 'notify.on_failure']),
+    await type(['set', 'notify.on_success', 'https://t0ken.example.org:99999/t0ken']),
+    await type(['list'], {env: {BKP_NOTIFY_HEARTBEAT: 'hc.example.org/t0ken'}}),
+  ];
+  expect(shown[2]!.out).toBe('mail ***\n');
+  expect(JSON.stringify(shown)).not.toContain('t0ken');
 });
 
 test('path prints where the file will be', async () => {

@@ -1,0 +1,116 @@
+import type {Family, Sample} from './exposition.ts';
+import type {History, JournalFacts} from './journal-facts.ts';
+import type {StoreFacts} from './store-facts.ts';
+
+type Measured<Of> = {name: string; help: string; of: (from: Of) => number | undefined};
+
+/** In the order in which they are printed. `docs/monitoring.md` lists them. */
+export function families(stores: readonly StoreFacts[], journal: JournalFacts, nowMicros: number): Family[] {
+  const collections = stores.flatMap((store) =>
+    store.reachable ? store.collections.map((collection) => ({...collection, storage: store.storage})) : [],
+  );
+  return [
+    ...measured(stores, ({storage}) => ({storage}), [
+      {
+        name: 'bkp_store_reachable',
+        help: 'Whether the backups in the store could be listed: 1 or 0.',
+        of: ({reachable}) => Number(reachable),
+      },
+      {
+        name: 'bkp_store_collections',
+        help: 'Collections in the store.',
+        of: (store) => (store.reachable ? store.collections.length : undefined),
+      },
+    ]),
+    ...measured(collections, ({name, storage}) => ({collection: name, storage}), [
+      {name: 'bkp_collection_backups', help: 'Backups of the collection in the store.', of: ({backups}) => backups},
+      {
+        name: 'bkp_collection_unreadable_backups',
+        help: 'Backups newer than the newest good one whose manifest is missing or damaged.',
+        of: ({unreadable}) => unreadable,
+      },
+      {
+        name: 'bkp_collection_newest_backup_timestamp_seconds',
+        help: 'When the newest good backup was taken, in seconds since 1970.',
+        of: ({newest}) => newest && newest.takenAtMs / 1000,
+      },
+      {
+        name: 'bkp_collection_newest_backup_age_seconds',
+        help: 'Age of the newest good backup when these metrics were made.',
+        // The clock may have been set back since.
+        of: ({newest}) => newest && Math.max(0, nowMicros / 1e6 - newest.takenAtMs / 1000),
+      },
+      {
+        name: 'bkp_collection_newest_backup_logical_bytes',
+        help: 'Plain bytes of what the newest good backup wrote.',
+        of: ({newest}) => newest?.cost.logicalBytes,
+      },
+      {
+        name: 'bkp_collection_newest_backup_stored_bytes',
+        help: 'Bytes that the newest good backup added to the store.',
+        of: ({newest}) => newest?.cost.storedBytes,
+      },
+    ]),
+    {
+      name: 'bkp_operations',
+      help: 'Operations in the journal; less when some are forgotten.',
+      samples: journal.counts.map(({kind, status, count}) => ({labels: {kind, status}, value: count})),
+    },
+    ...measured(journal.histories, ({collection, kind}) => ({collection, kind}), historyMetrics(nowMicros)),
+  ];
+}
+
+function historyMetrics(nowMicros: number): Measured<History>[] {
+  return [
+    {
+      name: 'bkp_operation_last_succeeded',
+      help: 'Whether the newest ended operation of the kind succeeded: 1, or 0 when it failed or was cancelled.',
+      of: ({lastSucceeded}) => (lastSucceeded === undefined ? undefined : Number(lastSucceeded)),
+    },
+    {
+      name: 'bkp_operation_last_success_timestamp_seconds',
+      help: 'When the newest successful operation of the kind ended, in seconds since 1970.',
+      of: ({lastSuccess}) => lastSuccess && lastSuccess.endedAtMicros / 1e6,
+    },
+    {
+      name: 'bkp_operation_last_failure_timestamp_seconds',
+      help: 'When the newest operation of the kind that failed or was cancelled ended, in seconds since 1970.',
+      of: ({lastFailureAtMicros}) => lastFailureAtMicros && lastFailureAtMicros / 1e6,
+    },
+    {
+      name: 'bkp_operation_last_success_duration_seconds',
+      help: 'How long the newest successful operation of the kind took.',
+      of: ({lastSuccess}) => lastSuccess && lastSuccess.durationMicros / 1e6,
+    },
+    {
+      name: 'bkp_operation_last_success_logical_bytes',
+      help: 'Plain bytes that the newest successful operation of the kind wrote or read.',
+      of: ({lastSuccess}) => lastSuccess?.result.logicalBytes,
+    },
+    {
+      name: 'bkp_operation_last_success_stored_bytes',
+      help: 'Bytes that the newest successful operation of the kind added to its store.',
+      of: ({lastSuccess}) => lastSuccess?.result.storedBytes,
+    },
+    {
+      name: 'bkp_operation_open_seconds',
+      help: 'How long the oldest operation of the kind that is not done has been queued or running.',
+      of: ({openSinceMicros}) => openSinceMicros && Math.max(0, (nowMicros - openSinceMicros) / 1e6),
+    },
+  ];
+}
+
+function measured<Of>(
+  things: readonly Of[],
+  labelsOf: (thing: Of) => Sample['labels'],
+  metrics: readonly Measured<Of>[],
+): Family[] {
+  return metrics.map(({name, help, of}) => ({
+    name,
+    help,
+    samples: things.flatMap((thing) => {
+      const value = of(thing);
+      return value === undefined ? [] : [{labels: labelsOf(thing), value}];
+    }),
+  }));
+}

@@ -1,0 +1,100 @@
+import type {StoreAddress} from '../../config/index.ts';
+import {
+  isBackupKind,
+  type Journal,
+  largestPageSize,
+  type Operation,
+  type OperationKind,
+  type OperationResult,
+  operationKinds,
+} from '../../ops/index.ts';
+import type {WorkOrder} from '../worker/order.ts';
+
+export const statuses = ['queued', 'running', 'success', 'error', 'cancelled'] as const;
+export type Status = (typeof statuses)[number];
+
+/** What the journal knows of one kind of operation on one collection. Times are microseconds since 1970. */
+export type History = {
+  collection: string;
+  kind: OperationKind;
+  /** The newest that has ended: whether it succeeded. A cancel is no success. */
+  lastSucceeded?: boolean;
+  lastSuccess?: {endedAtMicros: number; durationMicros: number; result: OperationResult};
+  lastFailureAtMicros?: number;
+  /** When the oldest that is open was given. */
+  openSinceMicros?: number;
+};
+
+export type JournalFacts = {
+  /** How many there are of each kind in each status, zeros too. */
+  counts: readonly {kind: OperationKind; status: Status; count: number}[];
+  histories: readonly History[];
+  /** Stores that hold a backup, as far as operations tell. */
+  storesWithBackups: readonly StoreAddress[];
+};
+
+/** Reads every operation that was not forgotten. */
+export function journalFacts(journal: Journal): JournalFacts {
+  const counts = new Map<string, number>();
+  const histories = new Map<string, History>();
+  const storesWithBackups = new Map<string, StoreAddress>();
+  for (const operation of newestFirst(journal)) {
+    const {kind} = operation;
+    const status = statusOf(operation);
+    counts.set(`${kind} ${status}`, (counts.get(`${kind} ${status}`) ?? 0) + 1);
+    const collection = /^collection (.*)$/s.exec(operation.subject)?.[1];
+    if (collection !== undefined) {
+      const key = `${kind} ${collection}`;
+      const history = histories.get(key) ?? {collection, kind};
+      histories.set(key, history);
+      addOlder(history, operation);
+    }
+    const store = (operation.work as Partial<WorkOrder> | null)?.place?.store;
+    if (isBackupKind(kind) && status === 'success' && store !== undefined) {
+      storesWithBackups.set(JSON.stringify(store), store);
+    }
+  }
+  return {
+    counts: operationKinds.flatMap((kind) =>
+      statuses.map((status) => ({kind, status, count: counts.get(`${kind} ${status}`) ?? 0})),
+    ),
+    histories: [...histories.values()].sort((a, b) =>
+      `${a.collection} ${a.kind}` < `${b.collection} ${b.kind}` ? -1 : 1,
+    ),
+    storesWithBackups: [...storesWithBackups.values()],
+  };
+}
+
+/** An operation that is started meanwhile moves the pages: none is given twice. */
+function* newestFirst(journal: Journal): Generator<Operation> {
+  let last = Number.POSITIVE_INFINITY;
+  for (let page = 1; page > 0; ) {
+    const {operations, nextPage} = journal.list({page, pageSize: largestPageSize});
+    for (const operation of operations) {
+      if (operation.number >= last) continue;
+      last = operation.number;
+      yield operation;
+    }
+    page = nextPage;
+  }
+}
+
+/** Adds an operation to those after it. The one that was given last counts as the newest: two of a kind do not overlap. */
+function addOlder(history: History, {state, createdAtMicros}: Operation): void {
+  if (state.name !== 'done') {
+    history.openSinceMicros = createdAtMicros;
+    return;
+  }
+  const {endedAtMicros, outcome, startedAtMicros = endedAtMicros} = state;
+  const succeeded = outcome.status === 'SUCCESS';
+  history.lastSucceeded ??= succeeded;
+  if (succeeded) {
+    history.lastSuccess ??= {endedAtMicros, durationMicros: endedAtMicros - startedAtMicros, result: outcome.result};
+  } else history.lastFailureAtMicros ??= endedAtMicros;
+}
+
+function statusOf({state}: Operation): Status {
+  return state.name === 'done'
+    ? (state.outcome.status.toLowerCase() as Lowercase<typeof state.outcome.status>)
+    : state.name;
+}

@@ -1,0 +1,28 @@
+import {profileName} from '../../config/index.ts';
+import {ExitStatus} from '../../errors/index.ts';
+import type {Deps} from '../deps.ts';
+import {renderFamilies} from './exposition.ts';
+import {families} from './families.ts';
+import {journalFacts} from './journal-facts.ts';
+import {storeFacts} from './store-facts.ts';
+import {writeTextfile} from './textfile.ts';
+
+export type MetricsOptions = {
+  /** Absent: stdout. */
+  textfile?: string;
+};
+
+/**
+ * A store that cannot be reached is a fact among the others: all the rest is measured and printed, stderr tells why, and the
+ * exit status is `partial`.
+ */
+export async function runMetrics(deps: Deps, {textfile}: MetricsOptions): Promise<ExitStatus> {
+  const journal = journalFacts(await deps.journal());
+  const stores = await storeFacts(deps, journal.storesWithBackups);
+  const text = renderFamilies(families(stores, journal, deps.nowMicros()), {profile: await profileName(deps)});
+  if (textfile === undefined) deps.stdout.write(text);
+  else await writeTextfile(textfile, text);
+  const away = stores.filter((store) => !store.reachable);
+  for (const {why} of away) deps.stderr.write(why);
+  return away.length === 0 ? ExitStatus.done : ExitStatus.partial;
+}

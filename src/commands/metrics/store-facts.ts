@@ -1,0 +1,41 @@
+import {type CollectionStanding, collectionStandings, type Storage} from '../../collections/index.ts';
+import {describeStore, type StoreAddress, sameStore} from '../../config/index.ts';
+import {asPlain, BkpError, renderError} from '../../errors/index.ts';
+import type {Deps} from '../deps.ts';
+import {placesOf, withVaultIfAny} from '../places.ts';
+
+export type StoreFacts = {storage: Storage} & (
+  | {reachable: true; collections: readonly CollectionStanding[]}
+  /** `why` as an error is printed. */
+  | {reachable: false; why: string}
+);
+
+/**
+ * Each store that is meant. One without a vault is left out, because nobody need have put backups there; but if operations
+ * say that somebody did, the disk is not mounted, or the bucket was emptied: then it is told as one that cannot be reached.
+ */
+export async function storeFacts(deps: Deps, storesWithBackups: readonly StoreAddress[]): Promise<StoreFacts[]> {
+  const facts: StoreFacts[] = [];
+  for (const place of await placesOf(deps)) {
+    const {storage} = place;
+    try {
+      const collections = await withVaultIfAny(deps, place, (vault) => collectionStandings(vault));
+      if (collections !== undefined) facts.push({storage, reachable: true, collections});
+      else if (storesWithBackups.some((store) => sameStore(store, place.store))) throw vanished(place.store);
+    } catch (error) {
+      if (!(error instanceof BkpError)) throw error;
+      facts.push({storage, reachable: false, why: renderError(asPlain(error))});
+    }
+  }
+  return facts;
+}
+
+function vanished(store: StoreAddress): BkpError {
+  return new BkpError(
+    'STORE_UNAVAILABLE',
+    `there is no vault in ${describeStore(store)}, and operations have put backups there`,
+    {
+      next: 'is its disk mounted? If it was removed for good, bkp operation forget lets go of them',
+    },
+  );
+}

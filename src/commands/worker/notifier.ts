@@ -1,0 +1,76 @@
+import {asPlain} from '../../errors/index.ts';
+import type {EndOfOperation, NotifyTargets} from '../../notify/index.ts';
+import {isBackupKind, type Operation, type OperationEvent, operationId} from '../../ops/index.ts';
+import {renderOperationLine, statusOf, subjectName} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {targetsOfWorker} from './notify-variables.ts';
+
+/** The two moments of an operation at which somebody may want to hear of it. */
+export type Notifier = {
+  began: (event: OperationEvent) => void;
+  ended: (event: OperationEvent) => Promise<void>;
+};
+
+/** What cannot be told is told in the operation's log, and as a notice of the operation; it changes nothing else. */
+export function notifierOf(deps: Deps): Notifier {
+  let beginning: Promise<string | undefined> | undefined;
+
+  return {
+    began({operation}) {
+      if (isBackupKind(operation.kind)) beginning = begin().catch(inWords);
+    },
+    async ended({operation, log}) {
+      // A monitor takes the time between the two, so they must come in order.
+      const faults = [await beginning, ...(await end(operation).catch((error) => [inWords(error)]))];
+      for (const fault of faults.filter((text) => text !== undefined)) {
+        log(fault);
+        (await deps.journal()).addNotice(operation.number, fault);
+      }
+    },
+  };
+
+  async function begin(): Promise<string | undefined> {
+    const targets = await targetsOfWorker(deps);
+    // The code behind it, and fetch, are loaded by those who have somebody to tell.
+    if (targets.heartbeat === undefined) return undefined;
+    const {tellStart} = await import('../../notify/index.ts');
+    return tellStart(targets);
+  }
+
+  async function end(operation: Operation): Promise<string[]> {
+    const targets = await targetsOfWorker(deps);
+    if (Object.keys(targets).length === 0) return [];
+    const {commandEnvironment, tellEnd} = await import('../../notify/index.ts');
+    return tellEnd(targets, {...factsOf(operation), env: {...commandEnvironment(deps.env), ...variablesOf(operation)}});
+  }
+}
+
+function factsOf(operation: Operation): Omit<EndOfOperation, 'env'> {
+  return {
+    succeeded: statusOf(operation) === 'SUCCESS',
+    isBackup: isBackupKind(operation.kind),
+    json: renderOperationLine(operation, 'json'),
+  };
+}
+
+function variablesOf(operation: Operation): Record<string, string> {
+  return {
+    BKP_OPERATION_ID: operationId(operation),
+    BKP_STATUS: statusOf(operation),
+    BKP_KIND: operation.kind,
+    BKP_SUBJECT: subjectName(operation),
+  };
+}
+
+function inWords(error: unknown): string {
+  const {message, cause} = asPlain(error);
+  return `the notifications could not be sent: ${message}${cause === undefined ? '' : `: ${cause}`}`;
+}
+
+/** Whether there is anybody to tell of this end. */
+export function hasListener(targets: NotifyTargets, operation: Operation): boolean {
+  const {succeeded, isBackup} = factsOf(operation);
+  return (
+    (succeeded ? targets.onSuccess : targets.onFailure) !== undefined || (isBackup && targets.heartbeat !== undefined)
+  );
+}

@@ -1,0 +1,10 @@
+/**
+ * The URLs that cron monitors take: `URL` for a success, `URL/start`, `URL/fail`. A query stays where it is.
+ * Source: https://healthchecks.io/docs/http_api/
+ */
+export function heartbeatUrl(address: string, event: 'start' | 'success' | 'fail'): string {
+  if (event === 'success') return address;
+  const url = new URL(address);
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/${event}`;
+  return url.href;
+}

@@ -1,0 +1,121 @@
+import {mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import type {Deps} from '../../../src/commands/deps.ts';
+import {command} from '../../../src/commands/metrics/index.ts';
+import {runMetrics} from '../../../src/commands/metrics/run.ts';
+import {BkpError, ExitStatus} from '../../../src/errors/index.ts';
+import {temporaryHome} from '../../helpers/bkp.ts';
+import {type TestDeps, testDeps} from '../../helpers/deps.ts';
+import {addFailed, addRunning, addSucceeded} from '../../helpers/journal.ts';
+import {readMetrics, sampleOf} from '../../helpers/prometheus.ts';
+
+let home: string;
+let remove: () => void;
+let deps: TestDeps;
+
+beforeEach(() => {
+  ({home, remove} = temporaryHome());
+  deps = testDeps(home);
+});
+afterEach(() => {
+  deps.close();
+  remove();
+});
+
+test('the journal: counts, and what was last of each kind and collection', async () => {
+  const journal = await deps.journal();
+  const name = 'two\nlines, "quotes" and \\';
+  for (let at = 0; at < 120; at++) addSucceeded(journal, {kind: 'verify', shared: true, subject: 'collection old'});
+  addSucceeded(journal, {subject: `collection ${name}`});
+  addFailed(journal, {subject: `collection ${name}`});
+  addFailed(journal, {kind: 'incbackup', subject: `collection ${name}`});
+  addSucceeded(journal, {kind: 'incbackup', subject: `collection ${name}`});
+  addRunning(journal, {kind: 'incbackup', subject: `collection ${name}`});
+  addSucceeded(journal, {kind: 'cleanup', subject: 'store fs::root=/x'});
+  expect(await runMetrics(deps, {})).toBe(ExitStatus.done);
+  const read = readMetrics(deps.out());
+  const count = (kind: string, status: string) => sampleOf(read, 'bkp_operations', {kind, status});
+  expect([count('verify', 'success'), count('fullbackup', 'success'), count('fullbackup', 'error')]).toEqual([
+    120, 1, 1,
+  ]);
+  expect([count('incbackup', 'running'), count('cleanup', 'success'), count('copy', 'queued')]).toEqual([1, 1, 0]);
+  const collection = (kind: string) => ({profile: 'default', collection: name, kind});
+  expect(sampleOf(read, 'bkp_operation_last_succeeded', collection('fullbackup'))).toBe(0);
+  expect(sampleOf(read, 'bkp_operation_last_succeeded', collection('incbackup'))).toBe(1);
+  const ended = (await deps.journal()).list({page: 1, pageSize: 3}).operations[2]!.state;
+  expect(sampleOf(read, 'bkp_operation_last_success_timestamp_seconds', collection('incbackup'))).toBe(
+    ended.name === 'done' ? ended.endedAtMicros / 1e6 : undefined,
+  );
+  expect(sampleOf(read, 'bkp_operation_last_failure_timestamp_seconds', collection('fullbackup'))).toBeGreaterThan(
+    1.7e9,
+  );
+  expect(sampleOf(read, 'bkp_operation_open_seconds', collection('incbackup'))).toBeGreaterThanOrEqual(0);
+  // A store is no collection.
+  expect(read.get('bkp_operation_last_succeeded')!.samples).toHaveLength(3);
+});
+
+test('a store without a vault is left out; if operations put backups there, it is one that cannot be reached', async () => {
+  const journal = await deps.journal();
+  const {number} = addSucceeded(journal, {work: {place: {store: {kind: 'directory', root: '/elsewhere'}}}});
+  expect(await runMetrics(deps, {})).toBe(ExitStatus.done);
+  expect(readMetrics(deps.out()).has('bkp_store_reachable')).toBe(false);
+  journal.forget(number);
+  addSucceeded(journal, {work: {place: {store: {kind: 'directory', root: deps.home.clusterDir}}}});
+  expect(await runMetrics(deps, {textfile: join(home, 'm.prom')})).toBe(ExitStatus.partial);
+  expect(sampleOf(readMetrics(readFileSync(join(home, 'm.prom'), 'utf8')), 'bkp_store_reachable')).toBe(0);
+  expect(deps.err()).toMatch(/^bkp: there is no vault in fs::root=.*\nnext: .*mounted/);
+});
+
+test('a store that cannot be reached: all the rest is printed, and why is told', async () => {
+  addSucceeded(await deps.journal(), {subject: 'collection c'});
+  mkdirSync(deps.home.clusterDir);
+  const away: Deps = {
+    ...deps,
+    openStore: async () => {
+      throw new BkpError('STORE_UNAVAILABLE', 'the server is away', {cause: 'ECONNREFUSED'});
+    },
+  };
+  expect(await runMetrics(away, {})).toBe(ExitStatus.partial);
+  const read = readMetrics(deps.out());
+  expect(sampleOf(read, 'bkp_store_reachable', {storage: 'cluster'})).toBe(0);
+  expect(read.has('bkp_store_collections')).toBe(false);
+  expect(sampleOf(read, 'bkp_operation_last_succeeded', {collection: 'c'})).toBe(1);
+  expect(deps.err()).toBe('bkp: the server is away (UNAVAILABLE)\ncause: ECONNREFUSED\n');
+});
+
+test.skipIf(process.platform === 'win32')('--textfile: whole, readable by all, and nothing beside it', async () => {
+  const folder = join(home, 'textfile');
+  const file = join(folder, 'bkp.prom');
+  mkdirSync(folder);
+  writeFileSync(file, 'old', {mode: 0o600});
+  const umask = process.umask(0o077);
+  try {
+    expect(await runMetrics(deps, {textfile: file})).toBe(ExitStatus.done);
+  } finally {
+    process.umask(umask);
+  }
+  expect(readMetrics(readFileSync(file, 'utf8')).size).toBeGreaterThan(0);
+  expect(statSync(file).mode & 0o777).toBe(0o644);
+  expect(readdirSync(folder)).toEqual(['bkp.prom']);
+  expect(deps.out()).toBe('');
+
+  rmSync(file);
+  mkdirSync(file);
+  await expect(runMetrics(deps, {textfile: file})).rejects.toMatchObject({code: 'FILE_UNAVAILABLE', exitStatus: 1});
+  expect(readdirSync(folder)).toEqual(['bkp.prom']);
+  await expect(runMetrics(deps, {textfile: join(home, 'nosuch', 'bkp.prom')})).rejects.toMatchObject({
+    code: 'FILE_UNAVAILABLE',
+  });
+});
+
+test('arguments become options, without any work', async () => {
+  const seen: unknown[] = [];
+  const run = async (_: Deps, options: unknown) => {
+    seen.push(options);
+    return ExitStatus.done;
+  };
+  await command(deps, run).parseAsync([], {from: 'user'});
+  await command(deps, run).parseAsync(['--textfile', 'x.prom'], {from: 'user'});
+  expect(seen).toEqual([{}, {textfile: 'x.prom'}]);
+});

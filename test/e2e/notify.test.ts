@@ -1,0 +1,222 @@
+import {existsSync, readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {expect, onTestFinished, test, vi} from 'vitest';
+import {launchTeller} from '../../src/commands/worker/launch-teller.ts';
+import {bareEnv, runBkp} from '../helpers/bkp.ts';
+import {testDeps} from '../helpers/deps.ts';
+import {createC, type Desk, openDesk} from '../helpers/desk.ts';
+import {addFailed} from '../helpers/journal.ts';
+import {startListener} from '../helpers/listener.ts';
+import {filesWithSecret, holdsSecret} from '../helpers/secret-hunt.ts';
+import {slowSchema} from '../helpers/slow-schema.ts';
+
+// Real workers, a server in this process, and commands that write down what they are given.
+
+const secret = 't0kenT0kenT0ken';
+
+/** A desk where nothing may hold the secret but the profile; `said` is all that bkp has printed. */
+function openSecretDesk(schema?: string): Desk {
+  const desk = openDesk(schema);
+  const said: string[] = [];
+  onTestFinished(async () => {
+    // A worker ends after what it had to tell, and takes SQLite's files with it while one looks at them.
+    await vi.waitFor(() => expect(filesWithSecret(desk.folder, secret, {except: ['config.json']})).toEqual([]));
+    expect(said.filter((text) => holdsSecret(text, secret))).toEqual([]);
+  });
+  const bkp = async (...args: string[]) => {
+    const result = await desk.bkp(...args);
+    said.push(result.stdout, result.stderr);
+    return result;
+  };
+  return {...desk, bkp};
+}
+
+/** A notification is sent after the end that `--wait` waits for. */
+async function until<T>(look: () => T | '' | false): Promise<T> {
+  for (let left = 400; left > 0; left--) {
+    const found = look();
+    if (found !== '' && found !== false) return found;
+    await sleep(25);
+  }
+  throw new Error('what was waited for did not come');
+}
+
+const set = async (desk: Desk, key: string, value: string) => {
+  expect(await desk.bkp('config', 'set', key, value)).toMatchObject({status: 0});
+};
+
+const read = (desk: Desk, name: string) => {
+  const file = join(desk.folder, name);
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+};
+
+/** The operation's JSON, and its own notices in it. */
+async function operation(desk: Desk, id: string) {
+  const {stdout} = await desk.bkp('operation', 'get', id, '--format', 'json');
+  return JSON.parse(stdout) as {id: string; status: string; issues: {message: string}[]};
+}
+
+/** A command that writes its stdin and what it was told, as one piece, when all of it is there. */
+const noteTo = (file: string) =>
+  `{ cat; env | grep -E '^(BKP_|QDB_|AWS_)' | sort; } > ${file}.part && mv ${file}.part ${file} # ${secret}`;
+
+test('a success: the webhook and the monitor hear it from the worker, in order, with the operation as it is printed', async () => {
+  const desk = openSecretDesk();
+  const listener = await startListener();
+  await set(desk, 'notify.on_success', `${listener.url}/hook/${secret}`);
+  await set(desk, 'notify.on_failure', `${listener.url}/wrong/${secret}`);
+  await set(desk, 'notify.heartbeat', `${listener.url}/ping/${secret}`);
+  await desk.sql(createC(true));
+  await desk.sqlWait('BACKUP c');
+  await until(() => listener.calls.length === 3);
+  expect(listener.paths()[0]).toBe(`/ping/${secret}/start`);
+  expect(listener.paths().slice(1).sort()).toEqual([`/hook/${secret}`, `/ping/${secret}`]);
+  const printed = (await desk.bkp('operation', 'get', 'last', '--format', 'json')).stdout;
+  expect(listener.calls.map(({body}) => body)).toEqual(['', printed, printed]);
+  expect(JSON.parse(printed)).toMatchObject({id: 'fullbackup/1', status: 'SUCCESS', subject: 'c', issues: []});
+
+  // Of what is no backup, the monitor hears nothing.
+  await desk.sqlWait('VERIFY c');
+  await until(() => listener.calls.length === 4);
+  expect(listener.calls[3]).toMatchObject({path: `/hook/${secret}`, body: expect.stringContaining('"kind":"verify"')});
+});
+
+test('a failure: the command gets it on stdin and in its environment, and no secret of bkp', async () => {
+  const desk = openSecretDesk();
+  const listener = await startListener();
+  const note = join(desk.folder, 'note');
+  await set(desk, 'notify.heartbeat', `${listener.url}/ping/${secret}`);
+  await set(desk, 'notify.on_failure', noteTo(note));
+  await desk.sql(createC(false));
+  const env = {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster, AWS_SECRET_ACCESS_KEY: secret, AWS_REGION: 'eu'};
+  await runBkp(['sql', '--wait', 'BACKUP c'], {home: desk.home, env, cwd: desk.folder});
+  // Its data is not what was written any more.
+  for (const key of desk.storedKeys().filter((name) => name.startsWith('packs/'))) {
+    writeFileSync(join(desk.cluster, key), 'x');
+  }
+  expect(await runBkp(['sql', '--wait', 'VERIFY c'], {home: desk.home, env, cwd: desk.folder})).toMatchObject({
+    status: 13,
+  });
+  const [json, ...variables] = (await until(() => read(desk, 'note'))).trim().split('\n');
+  expect(`${json}\n`).toBe((await desk.bkp('operation', 'get', 'last', '--format', 'json')).stdout);
+  expect(JSON.parse(json!)).toMatchObject({kind: 'verify', status: 'ERROR'});
+  expect(variables).toEqual([
+    'AWS_REGION=eu',
+    `BKP_HOME=${desk.home}`,
+    'BKP_KIND=verify',
+    'BKP_OPERATION_ID=verify/2',
+    'BKP_STATUS=ERROR',
+    'BKP_SUBJECT=c',
+  ]);
+  expect(listener.paths()).toEqual([`/ping/${secret}/start`, `/ping/${secret}`]);
+});
+
+test('a notification that fails changes nothing: it is a notice of the operation and a line in its log', async () => {
+  const desk = openSecretDesk();
+  const listener = await startListener(() => 404);
+  await set(desk, 'notify.on_success', `exit 3 # ${secret}`);
+  await set(desk, 'notify.heartbeat', `${listener.url}/ping/${secret}`);
+  await desk.sql(createC(false));
+  await desk.sqlWait('BACKUP c');
+  const faults = [
+    `notify.heartbeat (start) ${listener.url}/***: the server answered 404`,
+    'notify.on_success exit ***: the command ended with exit status 3',
+    `notify.heartbeat ${listener.url}/***: the server answered 404`,
+  ];
+  for (let left = 400; left > 0 && (await operation(desk, 'last')).issues.length < 3; left--) await sleep(25);
+  expect(await operation(desk, 'last')).toMatchObject({
+    status: 'SUCCESS',
+    issues: faults.map((message) => ({message})),
+  });
+  const log = (await desk.bkp('operation', 'get', 'last', '--log')).stdout;
+  for (const fault of faults) expect(log).toContain(fault);
+  expect((await desk.bkp('operation', 'wait', 'last')).status).toBe(0);
+});
+
+test('an operation tells those who were named when its statement was given, whatever the active profile says', async () => {
+  const desk = openSecretDesk();
+  const listener = await startListener();
+  await desk.bkp('config', 'profile', 'create', 'prod');
+  await desk.bkp('--profile', 'prod', 'config', 'set', 'notify.on_success', `${listener.url}/prod/${secret}`);
+  await set(desk, 'notify.heartbeat', `${listener.url}/default/${secret}`);
+  await desk.sql(createC(false));
+  await desk.bkp('--profile', 'prod', 'sql', '--wait', 'BACKUP c');
+  await until(() => listener.calls.length === 1);
+  await desk.sqlWait('BACKUP c');
+  await until(() => listener.calls.length === 3);
+  expect(listener.paths()).toEqual([`/prod/${secret}`, `/default/${secret}/start`, `/default/${secret}`]);
+});
+
+test('a cancel is told as a failure; of a worker that was killed, whoever finds it dead tells, once, as its profile says', async () => {
+  const desk = openSecretDesk(slowSchema);
+  const listener = await startListener();
+  await desk.bkp('config', 'profile', 'create', 'prod');
+  const prod = (...args: string[]) => desk.bkp('--profile', 'prod', ...args);
+  await prod('config', 'set', 'notify.on_failure', `${listener.url}/hook/${secret}`);
+  await prod('config', 'set', 'notify.heartbeat', `${listener.url}/ping/${secret}`);
+  await prod('sql', "CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster')");
+  const ends = () => listener.calls.filter(({path}) => !path.endsWith('/start'));
+  await prod('sql', 'BACKUP c');
+  await untilRunning(desk);
+  await desk.bkp('operation', 'cancel', 'last');
+  await until(() => ends().length === 2);
+  expect(
+    ends()
+      .map(({path}) => path)
+      .sort(),
+  ).toEqual([`/hook/${secret}`, `/ping/${secret}/fail`]);
+  expect(ends().map(({body}) => JSON.parse(body))).toMatchObject([{status: 'CANCELLED'}, {status: 'CANCELLED'}]);
+
+  listener.calls.length = 0;
+  await prod('sql', 'BACKUP c');
+  process.kill(await untilRunning(desk), 'SIGKILL');
+  // Several look at once, none of them with the profile.
+  const lists = await Promise.all([1, 2, 3].map(() => desk.bkp('operation', 'list')));
+  expect(lists.map(({status}) => status)).toEqual([0, 0, 0]);
+  // A killed process that the kernel still clears away is alive to all who look; so one looks again.
+  for (let left = 40; left > 0 && ends().length < 2; left--) await desk.bkp('operation', 'list');
+  await desk.bkp('operation', 'list');
+  const printed = (await desk.bkp('operation', 'get', 'last', '--format', 'json')).stdout;
+  expect(JSON.parse(printed)).toMatchObject({status: 'ERROR', issues: [{code: 'WORKER_DEAD'}]});
+  expect(
+    ends()
+      .map(({path}) => path)
+      .sort(),
+  ).toEqual([`/hook/${secret}`, `/ping/${secret}/fail`]);
+  expect(ends().map(({body}) => body)).toEqual([printed, printed]);
+});
+
+test('a worker that finds another one dead tells those of that one’s profile, not its own', async () => {
+  const desk = openSecretDesk();
+  const listener = await startListener();
+  await desk.bkp('config', 'profile', 'create', 'prod');
+  await desk.bkp('--profile', 'prod', 'config', 'set', 'notify.on_failure', `${listener.url}/prod/${secret}`);
+  const deps = testDeps(desk.home);
+  onTestFinished(() => deps.close());
+  const ownNames = JSON.stringify({BKP_NOTIFY_ON_FAILURE: `${listener.url}/own/${secret}`});
+  const env = {...bareEnv(desk), BKP_WORKER_NOTIFY: ownNames};
+  await launchTeller({...deps, env}, addFailed(await deps.journal(), {work: {profile: 'prod'}}));
+  await until(() => listener.calls.length > 0);
+  expect(listener.paths()).toEqual([`/prod/${secret}`]);
+});
+
+test('a profile that is gone is told in the log of the operation that nobody could be told of', async () => {
+  const desk = openSecretDesk();
+  const deps = testDeps(desk.home);
+  onTestFinished(() => deps.close());
+  const operation = addFailed(await deps.journal(), {work: {profile: 'gone'}});
+  await launchTeller(deps, operation);
+  expect(readFileSync(operation.logFile, 'utf8')).toMatch(/could not be sent: .*there is no profile "gone"/);
+});
+
+/** @returns the worker's process */
+async function untilRunning(desk: Desk): Promise<number> {
+  for (let left = 400; left > 0; left--) {
+    const journal = join(desk.home, 'journal.db');
+    const [row] = desk.all("SELECT worker_pid FROM operation WHERE state = 'running'", journal);
+    if (row !== undefined) return row.worker_pid as number;
+    await sleep(25);
+  }
+  throw new Error('no worker came up');
+}
