@@ -9,6 +9,8 @@ export type CollectionSettings = {
   storage: Storage;
   incremental: boolean;
   omitIndexes: boolean;
+  /** After each backup the newest so many stay, and older ones go; absent: all stay. */
+  keepLatest?: number;
 };
 
 export type CollectionMembers = {kind: 'tables'; tables: readonly string[]} | {kind: 'database'};
@@ -47,6 +49,9 @@ export function applySettings(
       case 'OMIT_INDEXES':
         result.omitIndexes = booleanValue(key, value);
         break;
+      case 'KEEP_LATEST':
+        result.keepLatest = countValue(key, value);
+        break;
       default:
         throw unknownKey(key);
     }
@@ -68,6 +73,9 @@ export function resetSettings(current: CollectionSettings, keys: readonly string
       case 'OMIT_INDEXES':
         result.omitIndexes = false;
         break;
+      case 'KEEP_LATEST':
+        delete result.keepLatest;
+        break;
       default:
         throw unknownKey(key);
     }
@@ -79,6 +87,7 @@ export function resetSettings(current: CollectionSettings, keys: readonly string
 export function settingsText(settings: CollectionSettings): string {
   const pairs = [`STORAGE='${settings.storage}'`, `INCREMENTAL_BACKUP_ENABLED='${settings.incremental}'`];
   if (settings.omitIndexes) pairs.push("OMIT_INDEXES='true'");
+  if (settings.keepLatest !== undefined) pairs.push(`KEEP_LATEST='${settings.keepLatest}'`);
   return pairs.join(', ');
 }
 
@@ -103,12 +112,18 @@ function booleanValue(key: string, value: string): boolean {
   return value.toLowerCase() === 'true';
 }
 
+/** None at all is DROP's to say. */
+function countValue(key: string, value: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(value)) throw badValue(key, value, "'7' or another whole number from 1 to 999999");
+  return Number(value);
+}
+
 function badValue(key: string, value: string, accepted: string): BkpError {
   return new BkpError('BAD_REQUEST', `${key} cannot be '${value}'`, {next: `write ${key}=${accepted}`});
 }
 
 function unknownKey(key: string): BkpError {
   return new BkpError('BAD_REQUEST', `${key} is not a setting of a backup collection`, {
-    next: 'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED and OMIT_INDEXES',
+    next: 'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED, OMIT_INDEXES and KEEP_LATEST',
   });
 }

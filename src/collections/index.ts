@@ -1,5 +1,5 @@
 export {type BackupReport, type BackupRequest, planBackup, takeBackup} from './backup.ts';
-export {type CleanupReport, cleanUp} from './cleanup.ts';
+export {type CleanupReport, type CleanupRetention, cleanUp} from './cleanup.ts';
 export {type CopyReport, type CopyRequest, copyCollection, planCopy} from './copy.ts';
 export {alterCollection, createCollection, type DefineTools, type Dropped, dropCollection} from './define.ts';
 export {type CollectionMembers, type Storage, storageOf} from './definition.ts';
@@ -7,5 +7,6 @@ export {type CollectionFolder, hasCollection, readAllFolders} from './folder.ts'
 export type {BackupName, BackupType} from './names.ts';
 export {type BackupSummary, type CollectionSummary, listBackups, listCollections} from './overview.ts';
 export {planRestore, type RestoreReport, type RestoreRequest, restoreBackup} from './restore.ts';
+export {collectionsWithRetention, planRetention, type RetentionPlan, type RetentionVerdict} from './retention.ts';
 export {planVerify, type VerifyReport, type VerifyRequest, verifyBackups} from './verify.ts';
 export type {WorkProgress, WorkTools} from './work.ts';

@@ -24,6 +24,11 @@ export const commandGroups: readonly CommandGroup[] = [
     load: () => import('./collection/index.ts'),
   },
   {
+    name: 'retention',
+    summary: 'show which backups go, and why',
+    load: () => import('./retention/index.ts'),
+  },
+  {
     name: 'operation',
     summary: 'list, watch, wait for, throttle, cancel and forget operations',
     load: () => import('./operation/index.ts'),
