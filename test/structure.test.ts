@@ -10,13 +10,14 @@ const below: Record<string, readonly string[]> = {
   errors: [],
   sql: [],
   config: [],
+  schedule: [],
   stores: [],
   vault: ['stores'],
   sources: [],
-  collections: ['sources', 'vault', 'stores', 'sql'],
+  collections: ['sources', 'vault', 'stores', 'sql', 'schedule'],
   ops: [],
   ui: ['ops'],
-  commands: ['ui', 'ops', 'collections', 'sources', 'vault', 'stores', 'sql', 'config'],
+  commands: ['ui', 'ops', 'collections', 'sources', 'vault', 'stores', 'sql', 'config', 'schedule'],
 };
 
 const files = readdirSync(src, {recursive: true, encoding: 'utf8'})
