@@ -1,4 +1,5 @@
 import {BkpError} from '../errors/index.ts';
+import {openSchedule} from '../schedule/index.ts';
 import type {Setting} from '../sql/index.ts';
 import type {BackupName} from './names.ts';
 
@@ -11,6 +12,12 @@ export type CollectionSettings = {
   omitIndexes: boolean;
   /** After each backup the newest so many stay, and older ones go; absent: all stay. */
   keepLatest?: number;
+  /** Cron line: when `bkp scheduler` takes a backup. */
+  schedule?: string;
+  /** Cron line: when that backup is a full one. */
+  scheduleFull?: string;
+  /** Time zone of both lines; absent: UTC. */
+  scheduleZone?: string;
 };
 
 export type CollectionMembers = {kind: 'tables'; tables: readonly string[]} | {kind: 'database'};
@@ -52,6 +59,15 @@ export function applySettings(
       case 'KEEP_LATEST':
         result.keepLatest = countValue(key, value);
         break;
+      case 'SCHEDULE':
+        result.schedule = lineValue(value);
+        break;
+      case 'SCHEDULE_FULL':
+        result.scheduleFull = lineValue(value);
+        break;
+      case 'SCHEDULE_TZ':
+        result.scheduleZone = zoneValue(value);
+        break;
       default:
         throw unknownKey(key);
     }
@@ -76,6 +92,15 @@ export function resetSettings(current: CollectionSettings, keys: readonly string
       case 'KEEP_LATEST':
         delete result.keepLatest;
         break;
+      case 'SCHEDULE':
+        delete result.schedule;
+        break;
+      case 'SCHEDULE_FULL':
+        delete result.scheduleFull;
+        break;
+      case 'SCHEDULE_TZ':
+        delete result.scheduleZone;
+        break;
       default:
         throw unknownKey(key);
     }
@@ -88,6 +113,9 @@ export function settingsText(settings: CollectionSettings): string {
   const pairs = [`STORAGE='${settings.storage}'`, `INCREMENTAL_BACKUP_ENABLED='${settings.incremental}'`];
   if (settings.omitIndexes) pairs.push("OMIT_INDEXES='true'");
   if (settings.keepLatest !== undefined) pairs.push(`KEEP_LATEST='${settings.keepLatest}'`);
+  if (settings.schedule !== undefined) pairs.push(`SCHEDULE='${settings.schedule}'`);
+  if (settings.scheduleFull !== undefined) pairs.push(`SCHEDULE_FULL='${settings.scheduleFull}'`);
+  if (settings.scheduleZone !== undefined) pairs.push(`SCHEDULE_TZ='${settings.scheduleZone}'`);
   return pairs.join(', ');
 }
 
@@ -118,12 +146,23 @@ function countValue(key: string, value: string): number {
   return Number(value);
 }
 
+/** The line as written, its blanks made single. */
+function lineValue(value: string): string {
+  openSchedule(value);
+  return value.trim().split(/\s+/).join(' ');
+}
+
+function zoneValue(value: string): string {
+  openSchedule('0 0 * * *', value);
+  return value;
+}
+
 function badValue(key: string, value: string, accepted: string): BkpError {
   return new BkpError('BAD_REQUEST', `${key} cannot be '${value}'`, {next: `write ${key}=${accepted}`});
 }
 
 function unknownKey(key: string): BkpError {
   return new BkpError('BAD_REQUEST', `${key} is not a setting of a backup collection`, {
-    next: 'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED, OMIT_INDEXES and KEEP_LATEST',
+    next: 'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED, OMIT_INDEXES, KEEP_LATEST, SCHEDULE, SCHEDULE_FULL and SCHEDULE_TZ',
   });
 }

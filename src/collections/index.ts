@@ -8,5 +8,6 @@ export type {BackupName, BackupType} from './names.ts';
 export {type BackupSummary, type CollectionSummary, listBackups, listCollections} from './overview.ts';
 export {planRestore, type RestoreReport, type RestoreRequest, restoreBackup} from './restore.ts';
 export {collectionsWithRetention, planRetention, type RetentionPlan, type RetentionVerdict} from './retention.ts';
+export {type BackupPlan, listScheduled, nextMoments, type ScheduledCollection} from './scheduled.ts';
 export {planVerify, type VerifyReport, type VerifyRequest, verifyBackups} from './verify.ts';
 export type {WorkProgress, WorkTools} from './work.ts';
