@@ -13,7 +13,7 @@ export function command(deps: Deps, run = runScheduler): Command {
         'SIGHUP reads settings and schedules anew. What happens is told on standard output, a line each.',
     )
     .argument('[profile...]', 'profiles whose collections are meant; without any: the profile in use')
-    .option('--once', 'start what is due and end: for a timer', false)
+    .option('--once', 'start what is due and end, without a word when nothing is: for a timer', false)
     .addHelpText('after', helpTail(['bkp scheduler', 'bkp scheduler production archive', 'bkp scheduler --once']))
     .action((profiles: string[], {once}: {once: boolean}) => run(deps, {profiles, once}));
 }

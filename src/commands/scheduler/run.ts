@@ -1,5 +1,5 @@
 import {setTimeout as sleep} from 'node:timers/promises';
-import {BkpError} from '../../errors/index.ts';
+import {BkpError, ExitStatus} from '../../errors/index.ts';
 import type {SignalSource} from '../../ops/index.ts';
 import {printable} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
@@ -14,7 +14,7 @@ export async function runScheduler(
 ): Promise<void> {
   const tell = (line: string) =>
     void deps.stdout.write(`${isoOf(Math.floor(deps.nowMicros() / 1000))} ${printable(line)}\n`);
-  const scheduler = new Scheduler({deps, profiles, tell});
+  const scheduler = new Scheduler({deps, profiles, tell, isTerse: once});
   const {signal} = deps;
   let wake = new AbortController();
   let isReloadWanted = false;
@@ -25,7 +25,11 @@ export async function runScheduler(
   signals.on('SIGHUP', reload);
   try {
     await scheduler.reload();
-    if (once) return void (await scheduler.round());
+    if (once) {
+      await scheduler.round();
+      if (scheduler.hasFailed) deps.exitWith(ExitStatus.failed);
+      return;
+    }
     while (!signal.aborted) {
       if (isReloadWanted) {
         isReloadWanted = false;

@@ -21,6 +21,8 @@ export type SchedulerOptions = {
   profiles: readonly string[];
   /** One line for each thing that happens. */
   tell: (line: string) => void;
+  /** Only what is done or goes wrong is told, not what is found: for one that looks every five minutes. */
+  isTerse?: boolean;
 };
 
 /** Knows the schedules and starts what is due. It keeps nothing that a new one would miss: what was done tell store and journal. */
@@ -29,6 +31,7 @@ export class Scheduler {
   #known = new Map<string, readonly Scheduled[]>();
   #profiles: readonly {name: string; deps: Deps}[] = [];
   #lookedMs = Number.NEGATIVE_INFINITY;
+  #hasFailed = false;
   readonly #tries = new Map<string, Try>();
   readonly #toldOthers = new Set<string>();
   readonly #running = new Map<OperationNumber, string>();
@@ -40,6 +43,11 @@ export class Scheduler {
   /** Operations that it started and that are not done. */
   get running(): readonly string[] {
     return [...this.#running.values()];
+  }
+
+  /** Whether something could not be read, or was refused for another reason than that the collection is at work. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   /** Reads settings anew, and every schedule. @throws BkpError when the settings are wrong; what was known then stays */
@@ -55,6 +63,7 @@ export class Scheduler {
     this.#profiles = opened;
     await this.#look();
     const all = this.#all();
+    if (this.#options.isTerse) return;
     this.#options.tell(
       all.length === 0
         ? 'no collection has a SCHEDULE'
@@ -116,6 +125,7 @@ export class Scheduler {
         for (const other of others) this.#tellOther(name, other);
       } catch (error) {
         known.set(name, this.#known.get(name) ?? []);
+        this.#hasFailed = true;
         this.#tell(name, `the schedules cannot be read: ${textOf(error)}`);
       }
     }
@@ -137,6 +147,7 @@ export class Scheduler {
         this.#options.tell(`${name}: ${textOf(error)}; a full backup is taken instead`);
         return this.#run(scheduled, {take: 'full', dueMs: nowMs});
       }
+      if (code !== 'BUSY') this.#hasFailed = true;
       this.#options.tell(
         code === 'BUSY'
           ? `${name}: the run of ${isoOf(dueMs)} is skipped: ${textOf(error)}`
@@ -184,7 +195,7 @@ export class Scheduler {
   /** Once. */
   #tellOther(profile: string, other: Scheduled): void {
     const key = keyOf(other);
-    if (this.#toldOthers.has(key)) return;
+    if (this.#options.isTerse || this.#toldOthers.has(key)) return;
     this.#toldOthers.add(key);
     const {name, source} = other.collection;
     this.#tell(profile, `${name} is left alone: its backups are of ${source?.description}, another database`);
