@@ -15,6 +15,7 @@ import {
 import type {Setting} from '../../src/sql/index.ts';
 import {openMemoryStore, type Store} from '../../src/stores/index.ts';
 import type {Vault} from '../../src/vault/index.ts';
+import {type FaultyStore, faultyStore} from '../helpers/faulty-store.ts';
 import {type Bench, inProcess} from '../helpers/in-process.ts';
 import {type DatabaseImage, imageOf} from '../helpers/sqlite-compare.ts';
 
@@ -258,3 +259,44 @@ test.each(['0', '-1', '', 'seven', '7.5', '1e3', '1000000'])('KEEP_LATEST cannot
     next: expect.stringContaining("KEEP_LATEST='7'"),
   });
 });
+
+test.each(['end before', 'end after', 'fail'] as const)(
+  'a removal that meets “%s” at any call leaves the newest whole, and the next one completes it',
+  async (fault) => {
+    let at = 0;
+    let faulty: FaultyStore | undefined;
+    const shop = await openShop([incremental, keep(2)], (store) => {
+      if (at === 0) return store;
+      faulty = faultyStore(store, {at, fault});
+      return faulty;
+    });
+    const names = await take(shop, 'full', 'incremental', 'full', 'incremental');
+    const kept = names.slice(-2);
+    const image = imageOf(shop.database, ['t']);
+    const snapshot = new Map(shop.memory.objects);
+    let failures = 0;
+    for (let call = 1; ; call++) {
+      shop.memory.objects.clear();
+      for (const [key, object] of snapshot) shop.memory.objects.set(key, object);
+      at = call;
+      const isDone = await shop.bench.cleanUp('c').then(
+        () => true,
+        () => false,
+      );
+      at = 0;
+      if (!isDone) failures++;
+      const there = await shop.bench.backups('c');
+      expect(there.slice(-2)).toEqual(kept);
+      await shop.bench.verify('c');
+      await shop.bench.cleanUp('c');
+      expect(await shop.bench.backups('c')).toEqual(kept);
+      await shop.bench.verify('c');
+      if (call > faulty!.calls.length) break;
+    }
+    const target = join(shop.folder, 'restored.db');
+    await shop.bench.restore('c', target);
+    expect(imageOf(target)).toEqual(image);
+    expect(failures).toBeGreaterThan(10);
+  },
+  60_000,
+);
