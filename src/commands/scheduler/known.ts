@@ -62,13 +62,19 @@ export const keyOf = ({place, collection}: Scheduled) => `${describeStore(place.
 /** When a scheduler last tried; without an operation the backup was refused at once, and the journal knows nothing of it. */
 export type Try = {atMs: number; operation?: OperationNumber | undefined};
 
+/** What an increment fails with again and again, until a full backup begins a new chain. */
+export function needsFull(code: string): boolean {
+  return code === 'CHAIN_BROKEN' || code === 'OBJECT_DAMAGED' || code === 'OBJECT_MISSING';
+}
+
 export async function situationOf(scheduled: Scheduled, tried?: Try): Promise<Situation> {
   const {plan, createdAtMs, newestMs, chainMs} = scheduled.collection;
   const last = await lastBackup(scheduled);
   const isChainBroken =
-    last?.state.name === 'done' &&
+    last?.kind === 'incbackup' &&
+    last.state.name === 'done' &&
     last.state.outcome.status === 'ERROR' &&
-    last.state.outcome.error.code === 'CHAIN_BROKEN';
+    needsFull(last.state.outcome.error.code);
   // A broken chain does not wait for the next moment: the full backup that is needed makes up for it.
   const attemptsMs: number[] = [];
   if (last !== undefined && !isChainBroken) attemptsMs.push(last.createdAtMicros / 1000);

@@ -4,7 +4,7 @@ import {parse, quoteName} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {execute} from '../sql/execute.ts';
 import {type Decision, decide} from './decide.ts';
-import {keyOf, type Scheduled, scheduledOf, situationOf, type Try} from './known.ts';
+import {keyOf, needsFull, type Scheduled, scheduledOf, situationOf, type Try} from './known.ts';
 
 /** How long a collection that was made, altered or dropped may stay unnoticed. */
 const lookEveryMs = 5 * 60_000;
@@ -143,7 +143,7 @@ export class Scheduler {
       tried.operation = await this.#start(deps, name, take);
     } catch (error) {
       const {code} = asPlain(error);
-      if (take === 'incremental' && code === 'CHAIN_BROKEN') {
+      if (take === 'incremental' && needsFull(code)) {
         this.#options.tell(`${name}: ${textOf(error)}; a full backup is taken instead`);
         return this.#run(scheduled, {take: 'full', dueMs: nowMs});
       }

@@ -1,4 +1,4 @@
-import {renameSync} from 'node:fs';
+import {renameSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {runScheduleNext} from '../../../src/commands/schedule/next.ts';
@@ -162,6 +162,19 @@ test('a chain that cannot go on begins anew at once', async () => {
   expect(await at('06T02:00:00')).toContain('c: incbackup/4 started');
   expect(await at('06T02:00:02')).toEqual([expect.stringMatching(/^incbackup\/4 failed: /), 'c: fullbackup/5 started']);
   expect(await at('06T02:00:04')).toEqual(['fullbackup/5 ended: SUCCESS']);
+});
+
+test('an increment whose base is damaged is followed by a full backup', async () => {
+  const {desk, scheduler, sql, at} = await openBench();
+  await sql(nightly);
+  await scheduler.reload();
+  await at('02T02:00:00');
+  const pack = desk.storedKeys().find((key) => key.startsWith('packs/'))!;
+  rmSync(join(desk.cluster, pack));
+  desk.exec("UPDATE orders SET txt = 'new'");
+  expect(await at('03T02:00:00')).toContain('c: incbackup/2 started');
+  expect(await at('03T02:00:02')).toEqual([expect.stringMatching(/^incbackup\/2 failed: /), 'c: fullbackup/3 started']);
+  expect(await at('03T02:00:04')).toEqual(['fullbackup/3 ended: SUCCESS']);
 });
 
 test('what is refused is told and tried again at the next moment; other collections are not held up', async () => {
