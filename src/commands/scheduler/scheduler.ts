@@ -84,6 +84,7 @@ export class Scheduler {
       this.#tellChanges(before, this.#all());
     }
     for (const scheduled of this.#all()) {
+      if (this.#options.deps.signal.aborted) break;
       const decision = await this.#decide(scheduled);
       if (decision.take !== 'nothing') await this.#run(scheduled, decision);
     }
