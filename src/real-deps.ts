@@ -10,7 +10,11 @@ import type {Journal, Operation} from './ops/index.ts';
 export type RealDeps = Deps & {close: () => void};
 
 /** The process's own streams, clock, environment and folders. */
-export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitStatus) => void): Promise<RealDeps> {
+export async function openRealDeps(
+  flags: GlobalFlags,
+  exitWith: (status: ExitStatus) => void,
+  shared?: Pick<Deps, 'journal'>,
+): Promise<RealDeps> {
   const env = flags.home === undefined ? process.env : {...process.env, BKP_HOME: resolve(flags.home)};
   const home = resolveHome(env, process.platform, homedir());
   const nowMicros = () => Date.now() * 1000;
@@ -62,8 +66,9 @@ export async function openRealDeps(flags: GlobalFlags, exitWith: (status: ExitSt
       return stores.probeS3(await withCredentials(address));
     },
     startWorker: async (operation) => (await import('./commands/worker/launch.ts')).launchWorker(deps, operation),
-    journal: () => (journal ??= openJournalOnce()),
+    journal: () => (journal ??= shared?.journal() ?? openJournalOnce()),
     settings: () => (settings ??= loadSettings({flags, env, home})),
+    again: (profile) => openRealDeps(profile === undefined ? flags : {...flags, profile}, exitWith, deps),
     get signal() {
       signal ??= firstInterrupt();
       return signal;

@@ -8,6 +8,7 @@ import {type LayerSink, readPreviousBase, writeBase, writeDelta} from './layers.
 import {type Backup, type BackupBody, readBackup, StreamTable, type TableBackup, toManifest} from './manifest.ts';
 import {memberTables} from './members.ts';
 import {type BackupName, type BackupType, manifestKey, nextBackupName} from './names.ts';
+import {countBeyond} from './retention.ts';
 import {type Meter, startMeter, type WorkTools} from './work.ts';
 
 export type BackupRequest = {collection: string; type: BackupType; name: BackupName; operation: string};
@@ -18,6 +19,8 @@ export type BackupReport = {
   deletedRows: number;
   logicalBytes: number;
   storedBytes: number;
+  /** How many older backups KEEP_LATEST wants gone now; nothing was removed yet. */
+  beyondKept: number;
 };
 
 /**
@@ -88,7 +91,8 @@ export async function takeBackup(
     } catch (error) {
       tools.notice(`the source's change log was not trimmed: ${(error as Error).message}`);
     }
-    return {backup: name, rows, deletedRows, logicalBytes, storedBytes};
+    const beyondKept = countBeyond(live.definition.settings.keepLatest, live.backups.length + 1);
+    return {backup: name, rows, deletedRows, logicalBytes, storedBytes, beyondKept};
   } finally {
     await writer.close();
   }

@@ -1,4 +1,5 @@
 import {BkpError} from '../errors/index.ts';
+import {openSchedule} from '../schedule/index.ts';
 import type {Setting} from '../sql/index.ts';
 import type {BackupName} from './names.ts';
 
@@ -9,6 +10,14 @@ export type CollectionSettings = {
   storage: Storage;
   incremental: boolean;
   omitIndexes: boolean;
+  /** After each backup the newest so many stay, and older ones go; absent: all stay. */
+  keepLatest?: number;
+  /** Cron line: when `bkp scheduler` takes a backup. */
+  schedule?: string;
+  /** Cron line: when that backup is a full one. */
+  scheduleFull?: string;
+  /** Time zone of both lines; absent: UTC. */
+  scheduleZone?: string;
 };
 
 export type CollectionMembers = {kind: 'tables'; tables: readonly string[]} | {kind: 'database'};
@@ -47,6 +56,18 @@ export function applySettings(
       case 'OMIT_INDEXES':
         result.omitIndexes = booleanValue(key, value);
         break;
+      case 'KEEP_LATEST':
+        result.keepLatest = countValue(key, value);
+        break;
+      case 'SCHEDULE':
+        result.schedule = lineValue(value);
+        break;
+      case 'SCHEDULE_FULL':
+        result.scheduleFull = lineValue(value);
+        break;
+      case 'SCHEDULE_TZ':
+        result.scheduleZone = zoneValue(value);
+        break;
       default:
         throw unknownKey(key);
     }
@@ -68,6 +89,18 @@ export function resetSettings(current: CollectionSettings, keys: readonly string
       case 'OMIT_INDEXES':
         result.omitIndexes = false;
         break;
+      case 'KEEP_LATEST':
+        delete result.keepLatest;
+        break;
+      case 'SCHEDULE':
+        delete result.schedule;
+        break;
+      case 'SCHEDULE_FULL':
+        delete result.scheduleFull;
+        break;
+      case 'SCHEDULE_TZ':
+        delete result.scheduleZone;
+        break;
       default:
         throw unknownKey(key);
     }
@@ -79,6 +112,10 @@ export function resetSettings(current: CollectionSettings, keys: readonly string
 export function settingsText(settings: CollectionSettings): string {
   const pairs = [`STORAGE='${settings.storage}'`, `INCREMENTAL_BACKUP_ENABLED='${settings.incremental}'`];
   if (settings.omitIndexes) pairs.push("OMIT_INDEXES='true'");
+  if (settings.keepLatest !== undefined) pairs.push(`KEEP_LATEST='${settings.keepLatest}'`);
+  if (settings.schedule !== undefined) pairs.push(`SCHEDULE='${settings.schedule}'`);
+  if (settings.scheduleFull !== undefined) pairs.push(`SCHEDULE_FULL='${settings.scheduleFull}'`);
+  if (settings.scheduleZone !== undefined) pairs.push(`SCHEDULE_TZ='${settings.scheduleZone}'`);
   return pairs.join(', ');
 }
 
@@ -103,12 +140,29 @@ function booleanValue(key: string, value: string): boolean {
   return value.toLowerCase() === 'true';
 }
 
+/** None at all is DROP's to say. */
+function countValue(key: string, value: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(value)) throw badValue(key, value, "'7' or another whole number from 1 to 999999");
+  return Number(value);
+}
+
+/** The line as written, its blanks made single. */
+function lineValue(value: string): string {
+  openSchedule(value);
+  return value.trim().split(/\s+/).join(' ');
+}
+
+function zoneValue(value: string): string {
+  openSchedule('0 0 * * *', value);
+  return value;
+}
+
 function badValue(key: string, value: string, accepted: string): BkpError {
   return new BkpError('BAD_REQUEST', `${key} cannot be '${value}'`, {next: `write ${key}=${accepted}`});
 }
 
 function unknownKey(key: string): BkpError {
   return new BkpError('BAD_REQUEST', `${key} is not a setting of a backup collection`, {
-    next: 'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED and OMIT_INDEXES',
+    next: 'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED, OMIT_INDEXES, KEEP_LATEST, SCHEDULE, SCHEDULE_FULL and SCHEDULE_TZ',
   });
 }

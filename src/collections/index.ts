@@ -1,5 +1,5 @@
 export {type BackupReport, type BackupRequest, planBackup, takeBackup} from './backup.ts';
-export {type CleanupReport, cleanUp} from './cleanup.ts';
+export {type CleanupReport, type CleanupRetention, cleanUp} from './cleanup.ts';
 export {type CopyReport, type CopyRequest, copyCollection, planCopy} from './copy.ts';
 export {alterCollection, createCollection, type DefineTools, type Dropped, dropCollection} from './define.ts';
 export {type CollectionMembers, type Storage, storageOf} from './definition.ts';
@@ -8,5 +8,7 @@ export type {BackupName, BackupType} from './names.ts';
 export {type CollectionStanding, collectionStandings} from './newest.ts';
 export {type BackupSummary, type CollectionSummary, listBackups, listCollections} from './overview.ts';
 export {planRestore, type RestoreReport, type RestoreRequest, restoreBackup} from './restore.ts';
+export {collectionsWithRetention, planRetention, type RetentionPlan, type RetentionVerdict} from './retention.ts';
+export {type BackupPlan, listScheduled, nextMoments, type ScheduledCollection} from './scheduled.ts';
 export {planVerify, type VerifyReport, type VerifyRequest, verifyBackups} from './verify.ts';
 export type {WorkProgress, WorkTools} from './work.ts';

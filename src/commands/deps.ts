@@ -55,6 +55,8 @@ export interface Deps {
   startWorker(operation: Operation): Promise<void>;
   /** Read at the first call: flags, environment, profile, defaults, in this order. */
   settings(): Promise<Settings>;
+  /** The same surroundings with settings that are read anew, those of `profile` when it is named. The journal is shared. */
+  again(profile?: string): Promise<Deps>;
   /**
    * Aborted by the first Ctrl-C (or SIGTERM). Who never reads it is ended by the signal as usual;
    * after the first one, so is everybody.

@@ -24,6 +24,21 @@ export const commandGroups: readonly CommandGroup[] = [
     load: () => import('./collection/index.ts'),
   },
   {
+    name: 'retention',
+    summary: 'show which backups go, and why',
+    load: () => import('./retention/index.ts'),
+  },
+  {
+    name: 'scheduler',
+    summary: 'take the backups that collections have a SCHEDULE for',
+    load: () => import('./scheduler/index.ts'),
+  },
+  {
+    name: 'schedule',
+    summary: 'show when the next backups are taken, and install a timer',
+    load: () => import('./schedule/index.ts'),
+  },
+  {
     name: 'operation',
     summary: 'list, watch, wait for, throttle, cancel and forget operations',
     load: () => import('./operation/index.ts'),

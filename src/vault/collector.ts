@@ -49,6 +49,14 @@ export class Collector implements VaultCollector {
     this.#deps = deps;
   }
 
+  async requireWhole(manifests: readonly Key[], {signal}: {signal?: AbortSignal} = {}): Promise<void> {
+    const {index, lease} = this.#deps;
+    // What the store has now: a chunk in a pack that is gone counts as missing.
+    await index.takeIn(await index.look());
+    await lease.confirm();
+    (await this.#mark(manifests, signal)).close();
+  }
+
   async remove(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
     for (const key of keys) assert(isNamedKey(key), `${key} is a manifest or a document`);
     const {store, lease} = this.#deps;

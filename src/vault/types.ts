@@ -152,6 +152,11 @@ export type Retained = {
 /** Removal, under the exclusive lease. End it with `close()`, always. */
 export interface VaultCollector {
   /**
+   * Looks whether all that these backups need is there, before others go.
+   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
+   */
+  requireWhole(manifests: readonly Key[], options?: {signal?: AbortSignal}): Promise<void>;
+  /**
    * Removes manifests and documents first: with them their backups are gone.
    * @returns those that may not go yet: they and all that they need stay
    */

@@ -25,7 +25,7 @@ export function testDeps(home: string): TestDeps {
   const folders = resolveHome(env, process.platform, home);
   let journal: Journal | undefined;
   let status: number | undefined;
-  return {
+  const deps: TestDeps = {
     env,
     stdin: new PassThrough() as unknown as ReadStream,
     stdout: out.stream,
@@ -48,6 +48,7 @@ export function testDeps(home: string): TestDeps {
       return journal;
     },
     settings: () => loadSettings({flags, env, home: folders}),
+    again: async () => deps,
     signal: interrupt.signal,
     exitWith: (given) => {
       status = given;
@@ -58,6 +59,7 @@ export function testDeps(home: string): TestDeps {
     interrupt: () => interrupt.abort(),
     close: () => journal?.close(),
   };
+  return deps;
 }
 
 function collector() {

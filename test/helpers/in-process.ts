@@ -22,7 +22,8 @@ export type Bench = {
   verify: (collection: string) => Promise<void>;
   /** @param point absent: the newest backup */
   restore: (collection: string, database: string, point?: string) => Promise<void>;
-  cleanUp: () => Promise<number>;
+  /** With a collection: what its KEEP_LATEST does not keep goes too. */
+  cleanUp: (collection?: string) => Promise<number>;
   vault: <T>(use: (vault: Vault) => Promise<T>) => Promise<T>;
 };
 
@@ -74,7 +75,11 @@ export function inProcess(place: {
         const stagingId = randomBytes(4).toString('hex');
         await restoreBackup({...tools(), vault: at, source}, {collection, backup, stagingId, check: 'full'});
       }),
-    cleanUp: () => vault(async (at) => (await cleanUp({...tools(), vault: at}, 'test')).freedBytes),
+    cleanUp: (collection) =>
+      vault(async (at) => {
+        const retention = collection === undefined ? undefined : {collection};
+        return (await cleanUp({...tools(), vault: at}, 'test', retention)).freedBytes;
+      }),
   };
 }
 

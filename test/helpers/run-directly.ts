@@ -10,6 +10,8 @@ import type {Desk} from './desk.ts';
 export type Direct = {
   /** Gives the statement and carries its operation out. @throws BkpError as the statement or its operation fails */
   run: (statement: string) => Promise<Answer & {result?: OperationResult}>;
+  /** Gives the statement and leaves its operation queued. */
+  give: (statement: string) => Promise<Answer>;
 };
 
 /**
@@ -24,9 +26,11 @@ export function runDirectly(desk: Desk, overrides: Partial<TestDeps> = {}): Dire
     startWorker: async () => {},
     ...overrides,
   };
+  const give = (statement: string) => execute(deps, parse(statement)[0]!);
   return {
+    give,
     run: async (statement) => {
-      const answer = await execute(deps, parse(statement)[0]!);
+      const answer = await give(statement);
       if (answer.operation === undefined) return answer;
       const {number} = answer.operation;
       await runWorker(deps, {number});

@@ -1,6 +1,7 @@
 import {
   type BackupName,
   type BackupType,
+  type CleanupRetention,
   cleanUp,
   copyCollection,
   restoreBackup,
@@ -15,6 +16,8 @@ import {carryOutDatabaseOrder, type DatabaseOrder} from '../database/carry-out.t
 import {withFileSource} from '../database/places.ts';
 import type {Deps} from '../deps.ts';
 import {openVaultAt, type Workplace, withSource} from '../workplace.ts';
+import {readersIn} from './readers.ts';
+import {startRetention} from './start.ts';
 
 /** What a worker is to do: the `work` of an operation. */
 export type WorkOrder = {
@@ -27,7 +30,8 @@ type CollectionOrder = {place: Workplace} & (
   | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
-  | {do: 'cleanup'}
+  /** With `collection`: what its KEEP_LATEST does not keep goes too. */
+  | {do: 'cleanup'; collection?: string}
 );
 
 /** Carries an order out. Whatever happens, vault and source are closed again. */
@@ -57,9 +61,10 @@ export async function carryOut(deps: Deps, context: WorkContext): Promise<Operat
   async function dispatch(): Promise<OperationResult> {
     switch (order.do) {
       case 'backup': {
-        const {backup, ...figures} = await withSource(order.place, (source) =>
+        const {backup, beyondKept, ...figures} = await withSource(order.place, (source) =>
           takeBackup({...tools, vault, source}, {...order, operation: id}),
         );
+        if (beyondKept > 0) await removeOldLater(order);
         return {...figures, backup: `${order.collection}/${backup}`};
       }
       case 'restore': {
@@ -94,8 +99,22 @@ export async function carryOut(deps: Deps, context: WorkContext): Promise<Operat
       case 'dbverify':
         return carryOutDatabaseOrder({...tools, vault, deps}, order, id);
       case 'cleanup':
-        return {freedBytes: (await cleanUp({...tools, vault}, id)).freedBytes};
+        return {freedBytes: (await cleanUp({...tools, vault}, id, await retentionOf(order))).freedBytes};
     }
+  }
+
+  /** In an operation of its own: that it fails must not make the backup look like a failure. */
+  async function removeOldLater(backup: WorkOrder & {do: 'backup'}): Promise<void> {
+    try {
+      await startRetention(deps, backup, context.operation);
+    } catch (error) {
+      tools.notice(`older backups stay for now: the cleanup was not started: ${(error as Error).message}`);
+    }
+  }
+
+  async function retentionOf({collection, place}: WorkOrder & {do: 'cleanup'}): Promise<CleanupRetention | undefined> {
+    if (collection === undefined) return undefined;
+    return {collection, readerOf: await readersIn(deps, {collection, vault: place.vault})};
   }
 
   function tellTraffic(of: Vault): void {

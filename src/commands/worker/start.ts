@@ -1,6 +1,6 @@
 import {userInfo} from 'node:os';
 import {profileName} from '../../config/index.ts';
-import type {NewOperation, Operation} from '../../ops/index.ts';
+import {type NewOperation, type Operation, operationId} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import type {WorkOrder} from './order.ts';
 
@@ -25,6 +25,16 @@ export function startCleanup(
   about: Pick<About, 'subject' | 'statement'>,
 ) {
   return startOperation(deps, order, {kind: 'cleanup', shared: true, ...about});
+}
+
+/**
+ * The cleanup that KEEP_LATEST asks for after a backup. The backup is whole whether or not it can be started: the next backup
+ * starts one again.
+ */
+export async function startRetention(deps: Deps, order: WorkOrder & {do: 'backup'}, after: Operation): Promise<void> {
+  const {place, collection} = order;
+  const about = {subject: collectionSubject(collection), statement: `KEEP_LATEST after ${operationId(after)}`};
+  await startCleanup(deps, {do: 'cleanup', place, collection}, about);
 }
 
 /** Subject of all operations that change one collection. */

@@ -1,0 +1,32 @@
+import {Command, Option} from 'commander';
+import type {RowFormat} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {runRetentionPlan} from './plan.ts';
+
+export type RetentionPlanOptions = {collection?: string; format: RowFormat};
+
+export function command(deps: Deps, run = runRetentionPlan): Command {
+  const group = new Command('retention')
+    .description('Look at what KEEP_LATEST removes after the next backup.')
+    .addHelpText('after', helpTail(['bkp retention plan', 'bkp retention plan shop']));
+  group
+    .command('plan')
+    .description(
+      'Say of each backup whether it stays or goes, and why, as of now. Nothing is removed: that is done after a backup has ' +
+        'succeeded, which then is one of those that stay.',
+    )
+    .argument('[collection]', 'name of the collection; without it: all that have KEEP_LATEST')
+    .addOption(new Option('--format <format>', 'how rows are printed').choices(['pretty', 'json']).default('pretty'))
+    .addHelpText(
+      'after',
+      helpTail([
+        'bkp retention plan shop',
+        'bkp retention plan --format json | jq -r \'select(.action=="goes").backup\'',
+      ]),
+    )
+    .action((collection: string | undefined, options: {format: RowFormat}) =>
+      run(deps, {...options, ...(collection === undefined ? {} : {collection})}),
+    );
+  return group;
+}

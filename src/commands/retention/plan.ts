@@ -1,0 +1,63 @@
+import {collectionsWithRetention, planRetention, type RetentionPlan} from '../../collections/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {collectionName} from '../../sql/index.ts';
+import type {Vault} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
+import {placeOfCollection, placesOf, withVaultIfAny} from '../places.ts';
+import {type ResultRows, renderAnswer} from '../sql/answers.ts';
+import {readersIn} from '../worker/readers.ts';
+import {openVaultAt} from '../workplace.ts';
+import type {RetentionPlanOptions} from './index.ts';
+
+/** Makes the plans that a cleanup would make, and prints them. */
+export async function runRetentionPlan(deps: Deps, {collection, format}: RetentionPlanOptions): Promise<void> {
+  const plans = collection === undefined ? await everyPlan(deps) : [await onePlan(deps, nameIn(collection))];
+  for (const {damage} of plans) {
+    if (damage !== undefined) deps.stderr.write(`bkp: ${damage.message}\n`);
+  }
+  if (plans.length === 0) deps.stderr.write('bkp: no collection has KEEP_LATEST: every backup stays\n');
+  deps.stdout.write(renderAnswer(planRows(plans), format));
+}
+
+const nameIn = (text: string) => collectionName({text, place: {line: 1, column: 1}});
+
+async function onePlan(deps: Deps, collection: string): Promise<RetentionPlan> {
+  const place = await placeOfCollection(deps, collection);
+  const vault = await openVaultAt(deps, place, {create: false});
+  try {
+    return await planIn(deps, vault, collection);
+  } finally {
+    vault.close();
+  }
+}
+
+async function everyPlan(deps: Deps): Promise<readonly RetentionPlan[]> {
+  const plans: RetentionPlan[] = [];
+  let vaults = 0;
+  for (const place of await placesOf(deps)) {
+    await withVaultIfAny(deps, place, async (vault) => {
+      vaults += 1;
+      for (const collection of await collectionsWithRetention(vault)) {
+        // One that lies in an earlier store too is a copy here: no backup comes into it, so no cleanup follows one.
+        if (plans.every((plan) => plan.collection !== collection)) plans.push(await planIn(deps, vault, collection));
+      }
+    });
+  }
+  if (vaults > 0) return plans;
+  throw new BkpError('VAULT_ABSENT', 'there is no vault yet, so no backup that could go', {
+    next: 'name the store that holds your backups: --store, --cluster',
+  });
+}
+
+async function planIn(deps: Deps, vault: Vault, collection: string): Promise<RetentionPlan> {
+  return planRetention(vault, collection, {readerOf: await readersIn(deps, {collection, vault: vault.id})});
+}
+
+function planRows(plans: readonly RetentionPlan[]): ResultRows {
+  return {
+    columns: [{name: 'collection'}, {name: 'backup'}, {name: 'action'}, {name: 'why'}],
+    rows: plans.flatMap(({collection, verdicts}) =>
+      verdicts.map(({backup, goes, why}) => [collection, backup, goes ? 'goes' : 'stays', why]),
+    ),
+  };
+}

@@ -1,0 +1,62 @@
+import {Command, InvalidArgumentError, Option} from 'commander';
+import type {RowFormat} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {runScheduleInstall} from './install.ts';
+import {runScheduleNext} from './next.ts';
+
+export type ScheduleNextOptions = {collection?: string; count: number; format: RowFormat};
+export type ScheduleInstallOptions = {
+  systemd?: boolean;
+  crontab?: boolean;
+  profiles: readonly string[];
+  print: boolean;
+  force: boolean;
+};
+
+const mostMoments = 1000;
+
+export function command(deps: Deps, next = runScheduleNext, install = runScheduleInstall): Command {
+  const group = new Command('schedule')
+    .description('Look at the schedules of collections, and have them kept without a scheduler that runs all the time.')
+    .addHelpText('after', helpTail(['bkp schedule next', 'bkp schedule install --systemd --print']));
+  group
+    .command('next')
+    .description('Print when the next backups are taken, and of which kind, as long as all of them succeed.')
+    .argument('[collection]', 'name of the collection; without it: all that have a schedule')
+    .option('--count <n>', 'so many of each collection', countOf, 5)
+    .addOption(new Option('--format <format>', 'how rows are printed').choices(['pretty', 'json']).default('pretty'))
+    .addHelpText('after', helpTail(['bkp schedule next', 'bkp schedule next shop --count 10 --format json']))
+    .action((collection: string | undefined, options: {count: number; format: RowFormat}) =>
+      next(deps, {...options, ...(collection === undefined ? {} : {collection})}),
+    );
+  group
+    .command('install')
+    .description(
+      'Have bkp scheduler --once run every five minutes: by units of systemd for this user, which are written, or by a line for ' +
+        'crontab, which is printed.',
+    )
+    .argument('[profile...]', 'profiles whose collections are meant; without any: the profile in use')
+    .addOption(new Option('--systemd', 'a timer and its service').conflicts('crontab'))
+    .addOption(new Option('--crontab', 'a line for crontab'))
+    .option('--print', 'only print, write nothing', false)
+    .option('--force', 'write over units that are there', false)
+    .addHelpText(
+      'after',
+      helpTail([
+        'bkp schedule install --systemd',
+        '(crontab -l; bkp schedule install --crontab) | crontab -',
+        'bkp schedule install --systemd --print production',
+      ]),
+    )
+    .action((profiles: string[], options: Omit<ScheduleInstallOptions, 'profiles'>) =>
+      install(deps, {...options, profiles}),
+    );
+  return group;
+}
+
+function countOf(text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && count <= mostMoments) return count;
+  throw new InvalidArgumentError(`type a number from 1 to ${mostMoments}`);
+}

@@ -1,0 +1,63 @@
+import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
+import {isAbsolute, join} from 'node:path';
+import {BkpError} from '../../errors/index.ts';
+import type {Deps} from '../deps.ts';
+import type {ScheduleInstallOptions} from './index.ts';
+import {crontabLine, type Invocation, systemdUnits, unitName} from './units.ts';
+
+export async function runScheduleInstall(deps: Deps, options: ScheduleInstallOptions): Promise<void> {
+  if (!options.systemd && !options.crontab) {
+    throw new BkpError('USAGE', 'say what is to look at the clock: --systemd or --crontab', {
+      next: 'bkp schedule install --systemd --print shows what would be written',
+    });
+  }
+  const invocation = await invocationOf(deps, options.profiles);
+  if (options.crontab) return void deps.stdout.write(crontabLine(invocation));
+  const units = systemdUnits(invocation);
+  const folder = unitFolder(deps);
+  if (options.print) {
+    for (const [name, text] of units) deps.stdout.write(`# ${join(folder, name)}\n${text}\n`);
+    return;
+  }
+  write(folder, units, options.force);
+  for (const name of units.keys()) deps.stdout.write(`${join(folder, name)}\n`);
+  deps.stderr.write(
+    `bkp: systemctl --user daemon-reload && systemctl --user enable --now ${unitName}.timer starts it;\n` +
+      '     loginctl enable-linger lets it run while nobody is logged in\n',
+  );
+}
+
+/** cron and systemd know nothing of the PATH and the directory in which this was typed. */
+async function invocationOf(deps: Deps, profiles: readonly string[]): Promise<Invocation> {
+  for (const profile of profiles) await (await deps.again(profile)).settings();
+  const {profile} = deps.flags;
+  const named = profiles.length > 0 || profile === undefined ? profiles : [profile];
+  const words = [process.execPath, deps.entryFile, 'scheduler', '--once', ...named];
+  return deps.env.BKP_HOME ? {words, home: deps.home.dir} : {words};
+}
+
+/** Where systemd looks for a user's own units: systemd.unit(5). */
+function unitFolder({env}: Deps): string {
+  const base = env.XDG_CONFIG_HOME;
+  if (base && isAbsolute(base)) return join(base, 'systemd', 'user');
+  if (env.HOME) return join(env.HOME, '.config', 'systemd', 'user');
+  throw new BkpError('USAGE', 'HOME is not set: bkp does not know where your units of systemd lie', {
+    next: 'bkp schedule install --systemd --print prints them',
+  });
+}
+
+/** All or none: what is there is looked at before the first is written. */
+function write(folder: string, units: ReadonlyMap<string, string>, force: boolean): void {
+  const there = [...units.keys()].map((name) => join(folder, name)).filter((file) => existsSync(file));
+  if (there.length > 0 && !force) {
+    throw new BkpError('PRECONDITION', `${there.join(' and ')} ${there.length === 1 ? 'is' : 'are'} there already`, {
+      next: '--force writes over them; --print shows what would be written',
+    });
+  }
+  try {
+    mkdirSync(folder, {recursive: true});
+    for (const [name, text] of units) writeFileSync(join(folder, name), text);
+  } catch (cause) {
+    throw new BkpError('CONFIG_UNAVAILABLE', `the units cannot be written into ${folder}`, {cause});
+  }
+}

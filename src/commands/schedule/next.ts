@@ -1,0 +1,54 @@
+import {BkpError} from '../../errors/index.ts';
+import {collectionName} from '../../sql/index.ts';
+import type {Cell} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {upcoming} from '../scheduler/decide.ts';
+import {type Scheduled, scheduledOf, situationOf} from '../scheduler/known.ts';
+import {isoOf} from '../scheduler/scheduler.ts';
+import {renderAnswer} from '../sql/answers.ts';
+import type {ScheduleNextOptions} from './index.ts';
+
+/** Asks the very decision that the scheduler makes. */
+export async function runScheduleNext(deps: Deps, {collection, count, format}: ScheduleNextOptions): Promise<void> {
+  const {scheduled, others} = await scheduledOf(deps);
+  const wanted = collection === undefined ? scheduled : [oneOf(scheduled, others, collection)];
+  if (wanted.length === 0) deps.stderr.write('bkp: no collection has a SCHEDULE\n');
+  for (const {collection: other} of collection === undefined ? others : []) {
+    deps.stderr.write(
+      `bkp: ${other.name} is left alone: its backups are of ${other.source?.description}, another database\n`,
+    );
+  }
+  const rows: Cell[][] = [];
+  for (const one of wanted) rows.push(...(await rowsOf(deps, one, count)));
+  const columns = ['collection', 'at', 'local_time', 'kind', 'note'].map((name) => ({name}));
+  deps.stdout.write(renderAnswer({columns, rows}, format));
+}
+
+function oneOf(scheduled: readonly Scheduled[], others: readonly Scheduled[], text: string): Scheduled {
+  const name = collectionName({text, place: {line: 1, column: 1}});
+  const found = [...scheduled, ...others].find(({collection}) => collection.name === name);
+  if (found !== undefined) return found;
+  throw new BkpError('COLLECTION_NOT_FOUND', `there is no collection ${name} with a SCHEDULE`, {
+    next: 'SHOW BACKUP COLLECTIONS shows the settings; ALTER BACKUP COLLECTION … SET (SCHEDULE=…) gives it one',
+  });
+}
+
+async function rowsOf(deps: Deps, scheduled: Scheduled, count: number): Promise<Cell[][]> {
+  const {name, plan} = scheduled.collection;
+  const moments = upcoming(await situationOf(scheduled), Math.floor(deps.nowMicros() / 1000), count);
+  return moments.map(({atMs, take, isMissed}) => [
+    name,
+    isoOf(atMs),
+    `${localTime(atMs, plan.scheduleZone ?? 'UTC')} ${plan.scheduleZone ?? 'UTC'}`,
+    take,
+    isMissed ? 'missed: made up when the scheduler runs' : '',
+  ]);
+}
+
+/** `Sun 2026-11-22 02:00`. */
+function localTime(atMs: number, timeZone: string): string {
+  const day = new Intl.DateTimeFormat('en-US', {timeZone, weekday: 'short'}).format(atMs);
+  // Swedish writes times as ISO does.
+  const time = new Intl.DateTimeFormat('sv-SE', {timeZone, dateStyle: 'short', timeStyle: 'short'}).format(atMs);
+  return `${day} ${time}`;
+}

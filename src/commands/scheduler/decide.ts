@@ -1,0 +1,71 @@
+import {type BackupPlan, type BackupType, nextMoments} from '../../collections/index.ts';
+
+/** All that decides whether a backup is due. Times are milliseconds since 1970. */
+export type Situation = {
+  plan: BackupPlan;
+  createdAtMs: number;
+  newestMs?: number;
+  chainMs?: number;
+  /** When backups were tried lately, whatever came of it; in any order. */
+  attemptsMs?: readonly number[];
+  /** The last try found that the chain cannot go on. */
+  isChainBroken?: boolean;
+};
+
+export type Decision =
+  /** `dueMs`: the moment that it is for; later ones that have passed too are made up with it. */
+  | {take: BackupType; dueMs: number}
+  /** `nextMs` absent: never again. */
+  | {take: 'nothing'; nextMs?: number};
+
+/**
+ * A backup is due when a moment of the schedule has passed since the last one, or since the last try: what was missed, once or
+ * ten times, is made up once, and what failed is tried again at the next moment.
+ *
+ * It is a full one where increments are off or have nothing to go on from, and when a moment of SCHEDULE_FULL has passed since the
+ * chain began: so a full backup that was missed or failed is taken at the next moment of either line.
+ */
+export function decide(situation: Situation, nowMs: number): Decision {
+  const {plan, chainMs} = situation;
+  const sinceMs = lastKnown(situation, nowMs);
+  const {any} = nextMoments(plan, sinceMs);
+  if (any === undefined) return {take: 'nothing'};
+  if (any > nowMs) return {take: 'nothing', nextMs: any};
+  if (!plan.incremental || chainMs === undefined || situation.isChainBroken) return {take: 'full', dueMs: any};
+  const {full} = nextMoments(plan, chainMs);
+  return {take: full !== undefined && full <= nowMs ? 'full' : 'incremental', dueMs: any};
+}
+
+/** A time to come was written when the clock was wrong: waiting for it could take years. */
+function lastKnown({createdAtMs, newestMs, attemptsMs = []}: Situation, nowMs: number): number {
+  const times = [createdAtMs, ...(newestMs === undefined ? [] : [newestMs]), ...attemptsMs];
+  const known = times.filter((time) => time <= nowMs);
+  return known.length === 0 ? nowMs : Math.max(...known);
+}
+
+export type Moment = {
+  atMs: number;
+  take: BackupType;
+  /** It has passed already: the scheduler takes it as soon as it runs. */
+  isMissed: boolean;
+};
+
+/** What comes when every backup succeeds, the next first. */
+export function upcoming(situation: Situation, nowMs: number, count: number): readonly Moment[] {
+  const moments: Moment[] = [];
+  let current = situation;
+  let clockMs = nowMs;
+  while (moments.length < count) {
+    const decision = decide(current, clockMs);
+    if (decision.take === 'nothing') {
+      if (decision.nextMs === undefined) break;
+      clockMs = decision.nextMs;
+      continue;
+    }
+    const {take, dueMs} = decision;
+    moments.push({atMs: dueMs, take, isMissed: dueMs <= nowMs});
+    const {isChainBroken: _, ...before} = current;
+    current = {...before, newestMs: clockMs, ...(take === 'full' ? {chainMs: clockMs} : {})};
+  }
+  return moments;
+}

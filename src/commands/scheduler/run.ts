@@ -1,0 +1,52 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {BkpError, ExitStatus} from '../../errors/index.ts';
+import type {SignalSource} from '../../ops/index.ts';
+import {printable} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import type {SchedulerFlags} from './index.ts';
+import {isoOf, Scheduler} from './scheduler.ts';
+
+/** Runs until SIGTERM or Ctrl-C; operations that it started go on. */
+export async function runScheduler(
+  deps: Deps,
+  {profiles, once}: SchedulerFlags,
+  signals: SignalSource = process,
+): Promise<void> {
+  const tell = (line: string) =>
+    void deps.stdout.write(`${isoOf(Math.floor(deps.nowMicros() / 1000))} ${printable(line)}\n`);
+  const scheduler = new Scheduler({deps, profiles, tell, isTerse: once});
+  const {signal} = deps;
+  let wake = new AbortController();
+  let isReloadWanted = false;
+  const reload = () => {
+    isReloadWanted = true;
+    wake.abort();
+  };
+  signals.on('SIGHUP', reload);
+  try {
+    await scheduler.reload();
+    if (once) {
+      await scheduler.round();
+      if (scheduler.hasFailed) deps.exitWith(ExitStatus.failed);
+      return;
+    }
+    while (!signal.aborted) {
+      if (isReloadWanted) {
+        isReloadWanted = false;
+        tell('SIGHUP: settings and schedules are read anew');
+        await scheduler.reload().catch((error: unknown) => {
+          if (!(error instanceof BkpError)) throw error;
+          tell(`what was known stays: ${error.message}`);
+        });
+      }
+      const pauseMs = await scheduler.round();
+      wake = new AbortController();
+      if (isReloadWanted) continue;
+      await sleep(pauseMs, undefined, {signal: AbortSignal.any([signal, wake.signal])}).catch(() => {});
+    }
+    const {running} = scheduler;
+    tell(running.length === 0 ? 'ended' : `ended; ${running.join(', ')} ${running.length === 1 ? 'goes' : 'go'} on`);
+  } finally {
+    signals.off('SIGHUP', reload);
+  }
+}

@@ -1,0 +1,115 @@
+import {rmSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, test} from 'vitest';
+import type {Operation} from '../../src/ops/index.ts';
+import {backupsOf, type Desk, openDesk} from '../helpers/desk.ts';
+import {runDirectly} from '../helpers/run-directly.ts';
+
+const create = (settings: string) =>
+  `CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='cluster', ${settings})`;
+
+type Row = {collection: string; backup: string; action: string; why: string};
+
+async function planned(desk: Desk, ...words: string[]): Promise<Row[]> {
+  const {stdout, status} = await desk.bkp('retention', 'plan', ...words, '--format', 'json');
+  expect(status).toBe(0);
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Row);
+}
+
+async function cleanups(
+  desk: Desk,
+): Promise<{id: string; statement: string; status: string; issues?: {message: string}[]}[]> {
+  const {stdout} = await desk.bkp('operation', 'list', 'cleanup', '--format', 'json');
+  return JSON.parse(stdout).operations;
+}
+
+test('after each backup the newest stay; the plan tells which go; both come back', async () => {
+  const desk = openDesk();
+  await desk.sql(create("INCREMENTAL_BACKUP_ENABLED='true', KEEP_LATEST='2'"));
+  expect(await desk.sql('SHOW BACKUP COLLECTIONS')).toContain("KEEP_LATEST='2'");
+  await desk.sqlWait('BACKUP c');
+  desk.exec("UPDATE orders SET txt = 'second' WHERE id = 1");
+  await desk.sqlWait('BACKUP c INCREMENTAL');
+  expect(await cleanups(desk)).toEqual([]);
+  const [first, second] = await backupsOf(desk);
+  expect(await planned(desk)).toEqual([
+    {collection: 'c', backup: second, action: 'stays', why: 'one of the newest 2'},
+    {collection: 'c', backup: first, action: 'stays', why: 'one of the newest 2, until the next backup'},
+  ]);
+  desk.exec("UPDATE orders SET txt = 'third' WHERE id = 1");
+  await desk.sqlWait('BACKUP c INCREMENTAL');
+  const [cleanup] = await cleanups(desk);
+  expect(cleanup).toMatchObject({statement: 'KEEP_LATEST after incbackup/3'});
+  expect((await desk.bkp('operation', 'wait', cleanup!.id)).status).toBe(0);
+  const third = (await backupsOf(desk)).at(-1)!;
+  expect(await backupsOf(desk)).toEqual([second, third]);
+  expect((await cleanups(desk))[0]!.issues).toEqual([{message: `removed by KEEP_LATEST='2': ${first}`}]);
+  for (const [backup, txt] of [
+    [second, 'second'],
+    [third, 'third'],
+  ]) {
+    desk.exec('DROP TABLE orders; DROP TABLE products');
+    await desk.sqlWait(`RESTORE c AT '${backup}'`);
+    expect(desk.column('SELECT txt FROM orders ORDER BY id')).toEqual([txt, 'two', 'three']);
+  }
+});
+
+test('a backup that fails removes nothing', async () => {
+  const desk = openDesk();
+  const started: Operation[] = [];
+  const {run} = runDirectly(desk, {startWorker: async (operation) => void started.push(operation)});
+  await run(create("KEEP_LATEST='3'"));
+  for (let n = 0; n < 3; n++) await run('BACKUP c');
+  await run("ALTER BACKUP COLLECTION c SET (KEEP_LATEST='1')");
+  const before = await backupsOf(desk);
+  rmSync(desk.database);
+  rmSync(`${desk.database}-wal`, {force: true});
+  writeFileSync(desk.database, 'not a database at all, but long enough to be looked at as one '.repeat(40));
+  await expect(run('BACKUP c')).rejects.toThrow();
+  expect(started.filter(({kind}) => kind === 'cleanup')).toEqual([]);
+  expect(await backupsOf(desk)).toEqual(before);
+});
+
+test('what is asked for is looked at again when it is done: a KEEP_LATEST taken back removes nothing', async () => {
+  const desk = openDesk();
+  const queued: Operation[] = [];
+  const {run} = runDirectly(desk, {startWorker: async (operation) => void queued.push(operation)});
+  await run(create("KEEP_LATEST='1'"));
+  await run('BACKUP c');
+  await run('BACKUP c');
+  expect(await planned(desk, 'c')).toMatchObject([{action: 'stays'}, {action: 'goes', why: 'not one of the newest 1'}]);
+  await run('ALTER BACKUP COLLECTION c RESET (KEEP_LATEST)');
+  const cleanup = queued.find(({kind}) => kind === 'cleanup')!;
+  expect((await desk.bkp('worker', String(cleanup.number))).status).toBe(0);
+  expect((await cleanups(desk))[0]).toMatchObject({id: `cleanup/${cleanup.number}`, status: 'SUCCESS'});
+  expect(await backupsOf(desk)).toHaveLength(2);
+  expect(await planned(desk, 'c')).toMatchObject([{why: 'the collection has no KEEP_LATEST'}, {action: 'stays'}]);
+  expect((await desk.bkp('retention', 'plan')).stderr).toBe('bkp: no collection has KEEP_LATEST: every backup stays\n');
+});
+
+test('a backup that a queued restore wants stays', async () => {
+  const desk = openDesk();
+  const {run} = runDirectly(desk);
+  await run(create("KEEP_LATEST='9'"));
+  for (let n = 0; n < 3; n++) await run('BACKUP c');
+  await run("ALTER BACKUP COLLECTION c SET (KEEP_LATEST='1')");
+  const [first, second, third] = await backupsOf(desk);
+  const target = join(desk.folder, 'new.db');
+  const direct = runDirectly({...desk, database: target});
+  await expect(direct.give(`RESTORE c AT '${first}'`)).resolves.toMatchObject({operation: {kind: 'restore'}});
+  expect((await planned(desk, 'c')).map(({backup, action, why}) => [backup, action, why])).toEqual([
+    [third, 'stays', 'one of the newest 1, until the next backup'],
+    [second, 'goes', 'not one of the newest 1'],
+    [first, 'stays', expect.stringMatching(/^restore\/\d+ reads it$/)],
+  ]);
+});
+
+test('a plan of what is not there', async () => {
+  const desk = openDesk();
+  expect(await desk.bkp('retention', 'plan')).toMatchObject({status: 12, stderr: expect.stringContaining('no vault')});
+  await desk.sql(create("KEEP_LATEST='1'"));
+  expect(await desk.bkp('retention', 'plan', 'other')).toMatchObject({status: 10});
+});

@@ -1,0 +1,101 @@
+import {type ChildProcess, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, onTestFinished, test} from 'vitest';
+import {createCollection} from '../../src/collections/index.ts';
+import {bareEnv, bkpFile} from '../helpers/bkp.ts';
+import {backupsOf, type Desk, openDesk} from '../helpers/desk.ts';
+import {inProcess} from '../helpers/in-process.ts';
+import {slowSchema} from '../helpers/slow-schema.ts';
+
+// The process: what it decides is tested with a clock of the tests' own.
+
+/** A collection that was made two days ago, so that a nightly backup of it was missed. */
+function createLongAgo(desk: Desk, tables: readonly string[]): Promise<unknown> {
+  const nowMicros = () => (Date.now() - 2 * 86_400_000) * 1000;
+  return inProcess(desk).vault((vault) =>
+    createCollection(
+      {vault, nowMicros, randomId: () => 'c'.repeat(32)},
+      {
+        name: 'c',
+        members: {kind: 'tables', tables},
+        settings: [{key: 'SCHEDULE', value: '0 2 * * *'}],
+        ifNotExists: false,
+      },
+    ),
+  );
+}
+
+type Running = {process: ChildProcess; text: () => string; seen: (what: string | RegExp) => Promise<void>};
+
+function startScheduler(desk: Desk, ...args: string[]): Running {
+  const process = spawn(globalThis.process.execPath, [bkpFile, 'scheduler', ...args], {
+    cwd: desk.folder,
+    env: bareEnv({home: desk.home, env: {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster}}),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  onTestFinished(() => void process.kill('SIGKILL'));
+  let text = '';
+  for (const stream of [process.stdout, process.stderr])
+    stream.setEncoding('utf8').on('data', (part) => (text += part));
+  const isThere = (what: string | RegExp) => (typeof what === 'string' ? text.includes(what) : what.test(text));
+  return {
+    process,
+    text: () => text,
+    seen: async (what) => {
+      while (!isThere(what)) {
+        if (process.exitCode !== null) throw new Error(`the scheduler ended without saying ${what}:\n${text}`);
+        await Promise.race([once(process.stdout, 'data'), once(process.stderr, 'data'), once(process, 'exit')]);
+      }
+    },
+  };
+}
+
+test('--once starts what is due, and a second one nothing', async () => {
+  const desk = openDesk();
+  await createLongAgo(desk, ['orders']);
+  const first = await desk.bkp('scheduler', '--once');
+  expect(first).toMatchObject({status: 0, stderr: ''});
+  expect(first.stdout).toMatch(/^\S+Z c: the run of .*T02:00:00Z was missed .*\n.*Z c: fullbackup\/1 started\n$/);
+  expect((await desk.bkp('operation', 'wait', 'fullbackup/1')).status).toBe(0);
+  expect(await desk.bkp('scheduler', '--once')).toMatchObject({status: 0, stdout: '', stderr: ''});
+  expect(await backupsOf(desk)).toHaveLength(1);
+});
+
+test('--once tells a timer what could not be started', async () => {
+  const desk = openDesk();
+  await createLongAgo(desk, ['absent']);
+  const {status, stdout} = await desk.bkp('scheduler', '--once');
+  expect(status).toBe(1);
+  expect(stdout).toMatch(/was refused: table \/Root\/absent does not exist/);
+});
+
+test('SIGHUP reads schedules anew; SIGTERM ends at once, and the worker goes on', async () => {
+  const desk = openDesk(slowSchema);
+  const scheduler = startScheduler(desk);
+  await scheduler.seen('no collection has a SCHEDULE\n');
+  await createLongAgo(desk, ['big']);
+  scheduler.process.kill('SIGHUP');
+  await scheduler.seen('c: fullbackup/1 started\n');
+  expect(scheduler.text()).toMatch(/SIGHUP: settings and schedules are read anew\n.*schedules: c\n.*was missed/);
+  scheduler.process.kill('SIGTERM');
+  const [status] = await once(scheduler.process, 'close');
+  expect(status).toBe(0);
+  expect(scheduler.text()).toMatch(/ended; fullbackup\/1 goes on\n$/);
+  expect((await desk.bkp('operation', 'wait', 'fullbackup/1')).status).toBe(0);
+  expect(await backupsOf(desk)).toHaveLength(1);
+});
+
+test('settings that have become wrong leave what was known; at the start they are an error', async () => {
+  const desk = openDesk();
+  await createLongAgo(desk, ['orders']);
+  const scheduler = startScheduler(desk);
+  await scheduler.seen('fullbackup/1 ended: SUCCESS\n');
+  writeFileSync(join(desk.home, 'config.json'), '{');
+  scheduler.process.kill('SIGHUP');
+  await scheduler.seen('what was known stays: ');
+  scheduler.process.kill('SIGTERM');
+  expect((await once(scheduler.process, 'close'))[0]).toBe(0);
+  expect((await desk.bkp('scheduler', '--once')).status).not.toBe(0);
+});
