@@ -23,7 +23,7 @@ export async function checkpointStatus(http: QuestDbHttp): Promise<CheckpointSta
   if (row === undefined || nowMicros === undefined || (row.in_progress === true && startedAtMicros === undefined)) {
     throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${http.url} does not tell whether a checkpoint is held`, {
       cause: JSON.stringify(row ?? null),
-      next: 'bkp needs a version with checkpoint_status(): 8.1.2 or newer',
+      next: 'bkp needs a version with checkpoint_status(), as 8.2.0 and newer have it',
     });
   }
   return {startedAtMicros, nowMicros};

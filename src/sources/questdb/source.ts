@@ -1,9 +1,10 @@
-import {readFile, stat} from 'node:fs/promises';
+import {stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import type {FileSource, Frozen} from '../file-source.ts';
 import {isAbsent, unreadable} from './bytes.ts';
 import {checkpointStatus, isOfNote, releaseLeftover} from './checkpoint.ts';
+import {readDataId} from './data-id.ts';
 import {readHoldNote} from './hold-note.ts';
 import {QuestDbHttp} from './http.ts';
 import {freezeLive} from './live.ts';
@@ -29,7 +30,6 @@ export type HeldCheckpoint = {
 };
 
 const defaultHttp = 'http://127.0.0.1:9000';
-const dataIdBytes = 16;
 
 /** A QuestDB root, read under a checkpoint of its server or while that is stopped. */
 export class QuestDbSource implements FileSource {
@@ -50,13 +50,7 @@ export class QuestDbSource implements FileSource {
 
   async dataId(): Promise<string> {
     await this.#requireRoot();
-    const path = join(this.#root, 'db/.data_id');
-    const bytes = await readFile(path).catch((error: unknown) => {
-      if (isAbsent(error)) throw withoutDataId(path);
-      throw unreadable(error, path);
-    });
-    if (bytes.length < dataIdBytes || bytes.every((byte) => byte === 0)) throw withoutDataId(path);
-    return bytes.toString('hex', 0, dataIdBytes);
+    return readDataId(this.#root);
   }
 
   async freeze(options: {hold: string; signal: AbortSignal; notice: (text: string) => void}): Promise<Frozen> {
@@ -97,11 +91,4 @@ export class QuestDbSource implements FileSource {
       next: 'set root= of the source to the folder that holds its conf and db',
     });
   }
-}
-
-function withoutDataId(path: string): BkpError {
-  return new BkpError('SOURCE_UNAVAILABLE', `the database has no id: ${path} is missing`, {
-    next: 'the server makes it when it starts, in the versions that have one; update the server',
-    context: {path},
-  });
 }

@@ -93,7 +93,7 @@ async function listColumn(
   }
 }
 
-/** `.k` and `.v` of these the server makes again. */
+/** `.k` and `.v` of these the server makes again; but version 8 does so only where they are. */
 async function listSymbols(listing: Listing, table: TableState): Promise<ListedFile[]> {
   // A view has columns and no files.
   if (table.meta.partitionBy === 'NOT_APPLICABLE') return [];
@@ -101,14 +101,13 @@ async function listSymbols(listing: Listing, table: TableState): Promise<ListedF
   return inTurns(symbols, async (column) => {
     const nameTxn = table.columns.symbolsNameTxn(column.index);
     const suffix = nameTxn === -1n ? '' : `.${nameTxn}`;
-    const paths = ['c', 'o'].map((ending) => `db/${table.folder}/${column.name}.${ending}${suffix}`);
-    return Promise.all(
-      paths.map(async (path) => {
-        const found = await listFile(listing, {path, table: table.name});
-        if (found === undefined) throw missingFile(path, table.name);
-        return found;
-      }),
-    );
+    const listed = ['c', 'o', 'k', 'v'].map(async (ending) => {
+      const path = `db/${table.folder}/${column.name}.${ending}${suffix}`;
+      const found = await listFile(listing, {path, table: table.name});
+      if (found === undefined && (ending === 'c' || ending === 'o')) throw missingFile(path, table.name);
+      return found === undefined ? [] : [found];
+    });
+    return (await Promise.all(listed)).flat();
   });
 }
 

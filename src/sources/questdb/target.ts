@@ -3,6 +3,7 @@ import {dirname, join, relative} from 'node:path';
 import {assert, BkpError, systemCode} from '../../errors/index.ts';
 import type {DatabaseMoment, FileTarget, FrozenFile} from '../file-source.ts';
 import {isAbsent} from './bytes.ts';
+import {dataIdPaths} from './data-id.ts';
 import {exists, failedFolder, failedNote, obstacle, restoreTrigger} from './target-obstacles.ts';
 
 export type QuestDbTargetOptions = {
@@ -27,7 +28,6 @@ const partSuffix = '.bkp-part';
 const topFolders = ['conf', '.checkpoint', 'db'];
 /** Files that are brought to the disk at once; most have been written there meanwhile. */
 const syncsAtOnce = 16;
-const dataIdPath = 'db/.data_id';
 
 /** An empty root, into which a backup of QuestDB comes back. */
 export class QuestDbTarget implements FileTarget {
@@ -157,7 +157,7 @@ export class QuestDbTarget implements FileTarget {
     if (optional && !this.#withConf) return false;
     if (this.#tables === undefined) return true;
     // A part of a database is another database.
-    return table === undefined ? path !== dataIdPath : this.#tables.has(table);
+    return table === undefined ? !dataIdPaths.has(path) : this.#tables.has(table);
   }
 
   #place({path}: FrozenFile): string {

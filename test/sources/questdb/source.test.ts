@@ -95,10 +95,12 @@ describe('the files of a recorded root', () => {
   const columns = recordedPaths.filter((path) =>
     /^db\/(trades~\d+|flat|weekly~\d+)\/[^/]+\/[^/]+\.(d|i|k|v|parquet)(\.\d+)?$/.test(path),
   );
-  const needed = columns.filter((path) => !path.includes('txn_seq') && recordedBytes(path).length > 0);
+  const needed = columns.filter(
+    (path) => !/txn_seq|\/20[3-9]\d-W|\/21\d\d-W/.test(path) && recordedBytes(path).length > 0,
+  );
   const symbols = recordedPaths.filter((path) => /\/sym\.[co]$/.test(path));
   test('are refused with the table’s name when any that the rows need is missing', async () => {
-    expect(needed.length).toBeGreaterThan(50);
+    expect(needed.length).toBeGreaterThan(30);
     await withFrozen(async (frozen) => {
       for (const path of [...needed, ...symbols]) {
         renameSync(join(root, path), join(folder, 'away'));
@@ -307,9 +309,15 @@ describe('a server', () => {
   });
 
   test('has a data id that tells it from others', async () => {
-    expect(await open().dataId()).toMatch(/^[0-9a-f]{32}$/);
+    const id = await open().dataId();
+    expect(id).toMatch(/^[0-9a-f]{32}$/);
     rmSync(join(root, 'db/.data_id'));
-    await expect(open().dataId()).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
+    const made = await open().dataId();
+    expect(made).toMatch(/^[0-9a-f]{32}$/);
+    expect(made).not.toBe(id);
+    // An update of the server, which then makes its own, changes nothing.
+    writeFileSync(join(root, 'db/.data_id'), recordedBytes('db/.data_id'));
+    expect(await open().dataId()).toBe(made);
   });
 });
 
