@@ -16,13 +16,16 @@ export type Cell = string | number | boolean | null;
 export class QuestDbServer {
   readonly root: string;
   readonly url: string;
+  /** What `remove` removes: the folder that was made for the root, or the root that was given. */
+  readonly #folder: string;
   readonly #port: number;
   readonly #env: Record<string, string>;
   #child: ChildProcess | undefined;
   #watchdog: ChildProcess | undefined;
   #log = '';
 
-  private constructor(root: string, port: number, env: Record<string, string>) {
+  private constructor(folder: string, root: string, port: number, env: Record<string, string>) {
+    this.#folder = folder;
     this.root = root;
     this.#port = port;
     this.url = `http://127.0.0.1:${port}`;
@@ -30,9 +33,10 @@ export class QuestDbServer {
   }
 
   static async start(options: {root?: string; env?: Record<string, string>} = {}): Promise<QuestDbServer> {
-    const root = options.root ?? join(mkdtempSync(join(tmpdir(), 'bkp-questdb-')), 'root');
+    const folder = options.root ?? mkdtempSync(join(tmpdir(), 'bkp-questdb-'));
+    const root = options.root ?? join(folder, 'root');
     mkdirSync(root, {recursive: true});
-    const server = new QuestDbServer(root, await freePort(), options.env ?? {});
+    const server = new QuestDbServer(folder, root, await freePort(), options.env ?? {});
     await server.start();
     return server;
   }
@@ -112,7 +116,7 @@ export class QuestDbServer {
   /** Ends it, and removes its root. */
   async remove(): Promise<void> {
     await this.kill();
-    rmSync(this.root, {recursive: true, force: true, maxRetries: 3});
+    rmSync(this.#folder, {recursive: true, force: true, maxRetries: 3});
   }
 
   #isAlive(): boolean {
