@@ -15,6 +15,7 @@ import {
   source,
   url,
   type Value,
+  wording,
   yesNo,
 } from './kinds.ts';
 
@@ -102,6 +103,17 @@ const rows = {
     meaning: 'most that is fetched from the object store a second: 10MB',
   },
   enabled: {key: 'backup.enabled', kind: yesNo, default: () => true, meaning: 'false refuses every statement'},
+  scheduleLine: {
+    key: 'backup.schedule.cron',
+    kind: wording('a cron line of five fields, such as 0 2 * * *'),
+    meaning: 'when bkp scheduler runs BACKUP DATABASE',
+  },
+  scheduleZone: {
+    key: 'backup.schedule.tz',
+    kind: wording('UTC, or an IANA name such as Europe/Berlin'),
+    default: () => 'UTC',
+    meaning: 'time zone of that line',
+  },
   keepLatest: {
     key: 'backup.cleanup.keep.latest.n',
     kind: integer(1, 1_000_000),

@@ -20,6 +20,8 @@ test('without anything there are the defaults', async () => {
     limitUpload: undefined,
     limitDownload: undefined,
     enabled: true,
+    scheduleLine: undefined,
+    scheduleZone: 'UTC',
     keepLatest: 5,
     compressionLevel: 1,
     compressionThreads: availableParallelism(),
@@ -52,6 +54,8 @@ test('flag, environment, profile, default: in this order, and the origin is told
     ['backup.limit.upload', undefined, 'default'],
     ['backup.limit.download', undefined, 'default'],
     ['backup.enabled', true, 'default'],
+    ['backup.schedule.cron', undefined, 'not set'],
+    ['backup.schedule.tz', 'UTC', 'default'],
     ['backup.cleanup.keep.latest.n', 5, 'default'],
     ['backup.compression.level', 5, 'environment QDB_BACKUP_COMPRESSION_LEVEL'],
     ['backup.compression.threads', availableParallelism(), 'default'],
@@ -61,7 +65,7 @@ test('flag, environment, profile, default: in this order, and the origin is told
   ]);
   expect((await origins({}, env))[0]).toEqual(['source', 'sqlite::path=/srv/environment.db', 'environment BKP_SOURCE']);
   expect((await origins({}, {}))[0]).toEqual(['source', 'sqlite::path=/srv/profile.db', inProfile]);
-  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[12]).toEqual([
+  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[14]).toEqual([
     'backup.compression.level',
     7,
     'environment BKP_BACKUP_COMPRESSION_LEVEL',

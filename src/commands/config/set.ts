@@ -1,5 +1,12 @@
 import {Command} from 'commander';
-import {argumentExposure, knownSetting, openProfiles, overrideOf, profileName} from '../../config/index.ts';
+import {
+  argumentExposure,
+  knownSetting,
+  openProfiles,
+  overrideOf,
+  profileName,
+  type Setting,
+} from '../../config/index.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
 import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
@@ -32,6 +39,7 @@ export async function runConfigSet(deps: Deps, {key, value}: ConfigSetOptions): 
   const profile = await profileName(deps);
   const fromStdin = setting.secret === true && value === '-';
   const text = fromStdin ? await readStdin(deps) : value;
+  await checkSchedule(setting, text);
   const kept = await (await openProfiles(deps.home)).set(profile, setting.key, text, process.cwd());
   deps.stderr.write(`bkp: ${setting.key} is ${kept} in profile ${profile}\n`);
   const told = setting.secret && !fromStdin ? await argumentExposure('this command', value) : undefined;
@@ -39,6 +47,13 @@ export async function runConfigSet(deps: Deps, {key, value}: ConfigSetOptions): 
   const override = await overrideOf(setting, deps);
   if (override !== undefined) deps.stderr.write(`bkp: it has no effect as long as ${override} is set\n`);
   return ExitStatus.done;
+}
+
+/** @throws BkpError `BAD_REQUEST` for a cron line or a zone that the scheduler would refuse */
+async function checkSchedule({field}: Setting, text: string): Promise<void> {
+  if (text.trim() === '') return;
+  if (field === 'scheduleLine') (await import('../../schedule/index.ts')).openSchedule(text);
+  if (field === 'scheduleZone') (await import('../../schedule/index.ts')).openSchedule('0 0 * * *', text.trim());
 }
 
 /** Far more than the longest session token. */

@@ -78,6 +78,8 @@ backup.object.store.requests  4
 backup.limit.upload           10MB
 backup.limit.download         off
 backup.enabled                true
+backup.schedule.cron          -
+backup.schedule.tz            UTC
 backup.cleanup.keep.latest.n  5
 backup.compression.level      1
 backup.compression.threads    2
@@ -98,6 +100,8 @@ notify.heartbeat              off
     {key: 'backup.limit.upload', value: '10MB', origin: 'environment BKP_BACKUP_LIMIT_UPLOAD'},
     {key: 'backup.limit.download', value: 'off', origin: 'default'},
     {key: 'backup.enabled', value: true, origin: 'default'},
+    {key: 'backup.schedule.cron', value: null, origin: 'not set'},
+    {key: 'backup.schedule.tz', value: 'UTC', origin: 'default'},
     {key: 'backup.cleanup.keep.latest.n', value: 5, origin: 'default'},
     {key: 'backup.compression.level', value: 1, origin: 'default'},
     {key: 'backup.compression.threads', value: 2, origin: 'environment BKP_BACKUP_COMPRESSION_THREADS'},
@@ -112,6 +116,19 @@ test('a set value that something else wins over is told', async () => {
   expect((await type(['set', 'check', 'full'], {env: {BKP_CHECK: 'quick'}})).err).toBe(
     'bkp: check is full in profile default\nbkp: it has no effect as long as environment BKP_CHECK is set\n',
   );
+});
+
+test('a cron line and a time zone that the scheduler would refuse are not kept', async () => {
+  const {type, home} = terminal();
+  expect((await type(['set', 'backup.schedule.cron', '60 2 * * *'])).err).toContain("'60 2 * * *' is not a cron line");
+  expect((await type(['set', 'backup.schedule.tz', 'Europe/Berlim'])).err).toContain("no time zone 'Europe/Berlim'");
+  expect((await type(['set', 'backup.schedule.cron', ''])).err).toContain('accepted: a cron line of five fields');
+  expect((await type(['set', 'backup.schedule.cron', '0 2 * * *'])).err).toContain('is 0 2 * * * in profile');
+  await type(['set', 'backup.schedule.tz', 'Europe/Berlin']);
+  expect(readConfig(home).profiles.default).toEqual({
+    'backup.schedule.cron': '0 2 * * *',
+    'backup.schedule.tz': 'Europe/Berlin',
+  });
 });
 
 test('profiles', async () => {
