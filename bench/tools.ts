@@ -46,8 +46,13 @@ export function bkpCommand(place: Place, args: readonly string[]): Promise<Run> 
 }
 
 async function sql(place: Place, statement: string, flags: readonly string[] = []): Promise<Run> {
-  const done = await bkpCommand(place, [...flags, 'sql', '--wait', statement]);
-  if (statement.startsWith('CREATE')) return done;
+  const args = [...flags, 'sql', '--wait', statement];
+  return statement.startsWith('CREATE') ? bkpCommand(place, args) : bkpOperation(place, args);
+}
+
+/** A command that waits for an operation; CPU and memory are the worker's. */
+export async function bkpOperation(place: Place, args: readonly string[]): Promise<Run> {
+  const done = await bkpCommand(place, args);
   const log = (await bkpCommand(place, ['operation', 'get', 'last', '--log'])).stdout;
   const used = /used ([\d.]+) s of CPU, at most (\d+) MiB/.exec(log);
   return used === null ? done : {...done, cpuSeconds: Number(used[1]), peakMiB: Number(used[2])};
@@ -67,7 +72,7 @@ export const restic: Tool = {
   stored: ({folder}) => folderBytes(join(folder, 'restic')),
 };
 
-function resticRun(place: Place, args: readonly string[]): Promise<Run> {
+export function resticRun(place: Place, args: readonly string[]): Promise<Run> {
   const fixed = ['--repo', join(place.folder, 'restic'), '--cache-dir', join(place.folder, 'restic-cache')];
   return run(['restic', ...fixed, ...args], {env: resticEnv});
 }

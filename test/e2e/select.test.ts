@@ -128,7 +128,7 @@ test('what is no question is refused, with what there is to ask', async () => {
   expect(unknown.stderr).toMatch(/no such table: opertions .*\nnext: {2}did you mean operations\(\)\? the views are /);
   const forbidden = await desk.refused('SELECT * FROM sqlite_schema');
   expect(forbidden).toMatchObject({status: 12, stdout: ''});
-  expect(forbidden.stderr).toMatch(/is refused \(UNSUPPORTED\)\nnext: {2}the views are collection_backups\(\)/);
+  expect(forbidden.stderr).toMatch(/is refused \(UNSUPPORTED\)\nnext: {2}the views are .*collection_backups\(\)/);
   // The statements of a text are parsed first: the wrong one keeps the right one from being run.
   const second = await desk.refused("SELECT 1; PRAGMA user_version; ATTACH 'x.db' AS x");
   expect(second).toMatchObject({status: 2, stdout: ''});

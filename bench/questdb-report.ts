@@ -1,0 +1,64 @@
+import {median, type Run} from './measure.ts';
+
+/** What one round found. `partitionsBytes`: changed partitions, packed as QuestDB Enterprise re-uploads them. */
+export type QuestDbRound = {
+  steps: Map<string, Map<string, Run & {storedBytes?: number}>>;
+  partitions: {count: number; of: number; plainBytes: number; packedBytes: number};
+  held: {first: number; next: number};
+  inserts: {without: number; during: number};
+};
+
+const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
+
+/** Prints medians of all steps as Markdown, then the ratios that the figures are asked for, taken round by round. */
+export function reportQuestDb(rounds: readonly QuestDbRound[]): void {
+  console.log('| step | tool | wall s | CPU s | peak MiB | MiB added |\n| --- | --- | --- | --- | --- | --- |');
+  for (const [step, tools] of rounds[0]!.steps) {
+    for (const tool of tools.keys()) {
+      const runs = rounds.map((round) => run(round, step, tool)!);
+      const of = (field: 'wallSeconds' | 'cpuSeconds' | 'peakMiB' | 'storedBytes') => {
+        const found = runs.map((one) => one[field]).filter((value) => value !== undefined);
+        return found.length === 0 ? undefined : median(found);
+      };
+      const stored = of('storedBytes');
+      const cells = [of('wallSeconds')?.toFixed(2), of('cpuSeconds')?.toFixed(1), of('peakMiB')?.toFixed(0)];
+      console.log(
+        `| ${step} | ${tool} | ${cells.map((cell) => cell ?? '').join(' | ')} | ${stored === undefined ? '' : mib(stored)} |`,
+      );
+    }
+  }
+  const {count, of: all} = rounds[0]!.partitions;
+  const plain = median(rounds.map(({partitions}) => partitions.plainBytes));
+  const packed = median(rounds.map(({partitions}) => partitions.packedBytes));
+  console.log(`\nchanged partitions: ${count} of ${all}, ${mib(plain)} MiB, ${mib(packed)} MiB with zstd -5`);
+  const rows = (pick: (rates: QuestDbRound['inserts']) => number) =>
+    Math.round(median(rounds.map(({inserts}) => pick(inserts)))).toLocaleString('en');
+  console.log(
+    `inserts a second: ${rows(({without}) => without)} without a backup, ${rows(({during}) => during)} during one`,
+  );
+  const held = (pick: (held: QuestDbRound['held']) => number) =>
+    (median(rounds.map((round) => pick(round.held))) / 1e6).toFixed(2);
+  console.log(`checkpoint held: ${held(({first}) => first)} s first backup, ${held(({next}) => next)} s increment`);
+
+  console.log('\n| figure | asked for | ratio (median of rounds) | each round |\n| --- | --- | --- | --- |');
+  const line = (name: string, asked: string, of: (round: QuestDbRound) => number) => {
+    const values = rounds.map(of);
+    const text = (value: number) => (Number.isNaN(value) ? 'peer absent' : value.toFixed(3));
+    console.log(`| ${name} | ${asked} | ${text(median(values))} | ${values.map(text).join(', ')} |`);
+  };
+  const againstRestic = (step: string, field: 'wallSeconds' | 'storedBytes') => (round: QuestDbRound) =>
+    run(round, step, 'bkp')![field]! / (run(round, step, 'restic')?.[field] ?? Number.NaN);
+  line('first: wall, against restic', '≤ 0.6', againstRestic('first', 'wallSeconds'));
+  line('first: stored bytes, against restic', '≤ 0.9', againstRestic('first', 'storedBytes'));
+  line(
+    'next: stored bytes, against changed partitions with zstd -5',
+    '≤ 0.3',
+    (round) => run(round, 'next', 'bkp')!.storedBytes! / round.partitions.packedBytes,
+  );
+  line('next: stored bytes, against restic', 'told', againstRestic('next', 'storedBytes'));
+  line('next: wall, against restic', '≤ 0.5', againstRestic('next', 'wallSeconds'));
+  line('restore: wall, against restic', '≤ 0.6', againstRestic('restore', 'wallSeconds'));
+  line('insert rate during a first backup, against without', '≥ 0.8', ({inserts}) => inserts.during / inserts.without);
+}
+
+const run = (round: QuestDbRound, step: string, tool: string) => round.steps.get(step)?.get(tool);

@@ -1,0 +1,204 @@
+/**
+ * npm run bench:questdb -- [--gib 1] [--rounds 3] [--data FOLDER] [--alone]
+ *
+ * BACKUP DATABASE of a running QuestDB against restic on the same root, in one run: a first backup, a next one after a new
+ * day, late rows and an update, a restore; what QuestDB Enterprise would upload again; inserts during a backup. The server is
+ * the real one (`scripts/questdb-jar.js`). `--alone` leaves restic out, for the memory of larger databases.
+ */
+import {spawnSync} from 'node:child_process';
+import {cpSync, mkdirSync, readdirSync, rmSync, statSync} from 'node:fs';
+import {availableParallelism, cpus, totalmem} from 'node:os';
+import {join} from 'node:path';
+import {parseArgs} from 'node:util';
+import {listDatabaseBackups} from '../src/database/index.ts';
+import {openDirectoryStore} from '../src/stores/index.ts';
+import {openVault} from '../src/vault/index.ts';
+import {QuestDbServer} from '../test/servers/questdb-server.ts';
+import {folderBytes, has, type Run, run} from './measure.ts';
+import {changeQuestDb, fingerprint, openPartitions, partitionsOf, questDbRoot} from './questdb-data.ts';
+import {type QuestDbRound, reportQuestDb} from './questdb-report.ts';
+import {insertRates} from './questdb-writer.ts';
+import {bkpCommand, bkpOperation, type Place, resticRun} from './tools.ts';
+
+const {values} = parseArgs({
+  options: {
+    gib: {type: 'string', default: '1'},
+    rounds: {type: 'string', default: '3'},
+    data: {type: 'string', default: join(import.meta.dirname, 'data')},
+    alone: {type: 'boolean', default: false},
+  },
+});
+const gib = Number(values.gib);
+const work = join(values.data, 'questdb-work');
+
+/** What the recipe of QuestDB's documents copies, less the web console and the like. */
+const copied = ['db', '.checkpoint', 'conf'];
+
+/** `root` is that of the running server; everything else lies in the tool's own folder. */
+type Tool = {
+  name: 'bkp' | 'restic';
+  prepare: (place: Place, server: QuestDbServer) => Promise<void>;
+  backup: (place: Place, server: QuestDbServer) => Promise<Run>;
+  restore: (place: Place, root: string) => Promise<Run>;
+  stored: (place: Place) => number;
+};
+
+/** Whole statements, with the two processes and the checkpoint in them. */
+const bkp: Tool = {
+  name: 'bkp',
+  prepare: async (place, server) => {
+    await bkpCommand(place, ['config', 'set', 'source', `questdb::root=${server.root};http=${server.url}`]);
+    await bkpCommand(place, ['config', 'set', 'backup.object.store', `fs::root=${storeOf(place)}`]);
+  },
+  backup: (place) => bkpOperation(place, ['sql', '--wait', 'BACKUP DATABASE']),
+  restore: (place, root) => bkpOperation(place, ['restore', '--root', root, '--wait']),
+  stored: (place) => folderBytes(storeOf(place)),
+};
+
+/** restic always encrypts. Its time is that of the program alone, without CHECKPOINT CREATE and RELEASE around it. */
+const restic: Tool = {
+  name: 'restic',
+  prepare: async (place) => void (await resticRun(place, ['init'])),
+  backup: async (place, server) => {
+    await server.sql('CHECKPOINT CREATE');
+    try {
+      return await resticRun(place, ['backup', ...copied.map((name) => join(server.root, name))]);
+    } finally {
+      await server.sql('CHECKPOINT RELEASE');
+    }
+  },
+  restore: (place, root) => resticRun(place, ['restore', 'latest', '--target', root]),
+  stored: ({folder}) => folderBytes(join(folder, 'restic')),
+};
+
+const storeOf = ({folder}: Place) => join(folder, 'store');
+
+const withRestic = !values.alone && has('restic');
+if (!withRestic) console.log('left out: restic');
+const original = await questDbRoot(values.data, gib);
+console.log(
+  `node ${process.versions.node}, ${availableParallelism()} cores (${cpus()[0]?.model}), ${Math.round(totalmem() / 2 ** 30)} GiB memory`,
+);
+const rounds: QuestDbRound[] = [];
+for (let number = 0; number < Number(values.rounds); number++) {
+  console.error(`round ${number + 1} of ${values.rounds}`);
+  rounds.push(await playRound(number));
+}
+reportQuestDb(rounds);
+rmSync(work, {recursive: true, force: true});
+
+async function playRound(number: number): Promise<QuestDbRound> {
+  rmSync(work, {recursive: true, force: true});
+  mkdirSync(work, {recursive: true});
+  const root = join(work, 'root');
+  cpSync(original, root, {recursive: true});
+  const server = await QuestDbServer.start({root});
+  try {
+    await openPartitions(server);
+    if (number === 0) tellRoot(root);
+    const tools: Tool[] = withRestic ? [bkp, restic] : [bkp];
+    if (number % 2 === 1) tools.reverse();
+    return await compare(server, tools);
+  } finally {
+    await server.end();
+  }
+}
+
+async function compare(server: QuestDbServer, tools: readonly Tool[]): Promise<QuestDbRound> {
+  const steps: QuestDbRound['steps'] = new Map();
+  const places = new Map(tools.map((tool) => [tool, placeOf(server, tool.name)] as const));
+  for (const [tool, place] of places) await tool.prepare(place, server);
+  const step = async (name: string, act: (tool: Tool, place: Place) => Promise<Run>) => {
+    const runs = new Map<string, Run & {storedBytes?: number}>();
+    for (const [tool, place] of places) {
+      // Nobody pays for writing back what came before.
+      spawnSync('sync');
+      const before = tool.stored(place);
+      const done = await act(tool, place);
+      const added = tool.stored(place) - before;
+      runs.set(tool.name, {...done, ...(name === 'restore' ? {} : {storedBytes: added})});
+    }
+    steps.set(name, runs);
+  };
+  await step('first', (tool, place) => tool.backup(place, server));
+  const before = partitionStamps(server.root);
+  console.error(await changeQuestDb(server, gib));
+  await step('next', (tool, place) => tool.backup(place, server));
+  const partitions = await changedPartitions(server.root, before);
+  const wanted = await fingerprint(server);
+  await step('restore', (tool, place) => tool.restore(place, join(work, `restored-${tool.name}`)));
+  const held = await heldSeconds(storeOf(places.get(bkp)!));
+  await requireSame(join(work, 'restored-bkp'), wanted);
+  for (const tool of tools) rmSync(join(work, `restored-${tool.name}`), {recursive: true});
+  // Into a store of its own: the first backup reads and packs everything, which is as busy as it gets.
+  const busy = placeOf(server, 'busy');
+  await bkp.prepare(busy, server);
+  const inserts = await insertRates(server, gib < 0.5 ? 3 : 10, () => bkp.backup(busy, server));
+  return {steps, partitions, held, inserts};
+}
+
+function placeOf(server: QuestDbServer, name: string): Place {
+  const folder = join(work, name);
+  mkdirSync(folder, {recursive: true});
+  return {folder, database: server.root};
+}
+
+/** Size, time and inode of all files of each partition. */
+function partitionStamps(root: string): Map<string, string> {
+  const stamp = (partition: string) =>
+    readdirSync(join(root, 'db', partition))
+      .sort()
+      .map((name) => {
+        const {size, mtimeMs, ino} = statSync(join(root, 'db', partition, name));
+        return `${name} ${size} ${mtimeMs} ${ino}`;
+      })
+      .join('\n');
+  return new Map(partitionsOf(root).map((partition) => [partition, stamp(partition)]));
+}
+
+/** QuestDB Enterprise uploads a partition again, with all its files, when any of them has changed. */
+async function changedPartitions(
+  root: string,
+  before: ReadonlyMap<string, string>,
+): Promise<QuestDbRound['partitions']> {
+  const now = partitionStamps(root);
+  const changed = [...now.keys()].filter((partition) => before.get(partition) !== now.get(partition));
+  const db = join(root, 'db');
+  const plainBytes = changed.reduce((sum, partition) => sum + folderBytes(join(db, partition)), 0);
+  const script = 'db=$1; shift; tar -C "$db" -cf - "$@" | zstd -q -5 -c | wc -c';
+  const packed = await run(['sh', '-c', script, 'sh', db, ...changed]);
+  return {count: changed.length, of: now.size, plainBytes, packedBytes: Number(packed.stdout.trim())};
+}
+
+/** The two oldest backups, as their manifests have it. */
+async function heldSeconds(store: string): Promise<QuestDbRound['held']> {
+  const vault = await openVault({store: await openDirectoryStore({root: store, create: false})});
+  try {
+    const [first, next] = (await listDatabaseBackups(vault)).map(({body}) => body?.cost.heldMicros ?? Number.NaN);
+    return {first: first!, next: next!};
+  } finally {
+    vault.close();
+  }
+}
+
+/** @throws Error when the restored root does not start, or has other rows */
+async function requireSame(root: string, wanted: string): Promise<void> {
+  const server = await QuestDbServer.start({root});
+  try {
+    await server.applied();
+    const found = await fingerprint(server);
+    if (found !== wanted) throw new Error(`restored: ${found}\nwanted:   ${wanted}`);
+  } finally {
+    await server.end();
+  }
+}
+
+function tellRoot(root: string): void {
+  const sparse = spawnSync('sh', ['-c', 'tar -C "$1" -cf - db | zstd -q -1 -c | wc -c', 'sh', root], {
+    encoding: 'utf8',
+  });
+  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
+  console.log(
+    `root: ${mib(folderBytes(join(root, 'db')))} MiB of files, ${mib(Number(sparse.stdout.trim()))} MiB with zstd -1\n`,
+  );
+}
