@@ -1,15 +1,14 @@
 import {BkpError} from '../errors/index.ts';
 import type {Snapshot, TableName, TableSource} from '../sources/index.ts';
 import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
+import {type Meter, startMeter, unlessDamaged, type WorkTools} from '../work/index.ts';
 import {requireChain, requireSameMembers, sinceOf} from './chain.ts';
-import {unlessDamaged} from './damage.ts';
 import {type LiveCollection, requireCollection} from './folder.ts';
 import {type LayerSink, readPreviousBase, writeBase, writeDelta} from './layers.ts';
 import {type Backup, type BackupBody, readBackup, StreamTable, type TableBackup, toManifest} from './manifest.ts';
 import {memberTables} from './members.ts';
 import {type BackupName, type BackupType, manifestKey, nextBackupName} from './names.ts';
 import {countBeyond} from './retention.ts';
-import {type Meter, startMeter, type WorkTools} from './work.ts';
 
 export type BackupRequest = {collection: string; type: BackupType; name: BackupName; operation: string};
 

@@ -1,15 +1,10 @@
-import {setTimeout as sleep} from 'node:timers/promises';
 import {BkpError} from '../errors/index.ts';
 import type {Key} from '../stores/index.ts';
 import {isDamage, type Retained, type Vault, type VaultCollector} from '../vault/index.ts';
+import {type WorkTools, waitForCollector} from '../work/index.ts';
 import {readAllFolders} from './folder.ts';
 import {manifestKey} from './names.ts';
 import {nothingGoes, planRetention, type RetentionOptions} from './retention.ts';
-import type {WorkTools} from './work.ts';
-
-/** Much less than writers wait for a collector. */
-const waitAtOnceMs = 1000;
-const pauseMs = 2000;
 
 export type CleanupReport = {freedBytes: number; backups: number};
 
@@ -101,23 +96,4 @@ function retainedNotice({objects, untilMs}: Retained): string {
   const them = objects === 1 ? 'it' : 'them';
   if (untilMs >= neverMs) return `${what} under a legal hold; a cleanup after it was lifted removes ${them}`;
   return `${what} under retention until ${new Date(untilMs).toISOString()}; a cleanup after that removes ${them}`;
-}
-
-/**
- * A collector that waits holds new backups up; so it waits briefly, lets them through, and tries again, for as long
- * as it takes.
- */
-async function waitForCollector(tools: WorkTools & {vault: Vault}, operation: string): Promise<VaultCollector> {
-  for (;;) {
-    tools.progress({phase: 'Waiting for running backups', bytesDone: 0, itemsDone: 0});
-    try {
-      return await tools.vault.collector(
-        {purpose: `operation ${operation}`},
-        {signal: tools.signal, waitMs: waitAtOnceMs},
-      );
-    } catch (error) {
-      if (!(error instanceof BkpError) || error.code !== 'VAULT_LOCKED') throw error;
-    }
-    await sleep(pauseMs, undefined, {signal: tools.signal});
-  }
 }

@@ -1,12 +1,12 @@
 import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
+import type {WorkTools} from '../work/index.ts';
 import {putDefinition} from './define.ts';
 import type {Definition, Storage} from './definition.ts';
 import {type CollectionFolder, readFolder, requireCollection} from './folder.ts';
 import {readBackup, toManifest} from './manifest.ts';
 import {type BackupName, findBackup, manifestKey} from './names.ts';
-import type {WorkTools} from './work.ts';
 
 export type CopyRequest = {
   collection: string;

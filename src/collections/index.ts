@@ -11,4 +11,3 @@ export {planRestore, type RestoreReport, type RestoreRequest, restoreBackup} fro
 export {collectionsWithRetention, planRetention, type RetentionPlan, type RetentionVerdict} from './retention.ts';
 export {type BackupPlan, listScheduled, nextMoments, type ScheduledCollection} from './scheduled.ts';
 export {planVerify, type VerifyReport, type VerifyRequest, verifyBackups} from './verify.ts';
-export type {WorkProgress, WorkTools} from './work.ts';

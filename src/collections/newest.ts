@@ -1,5 +1,5 @@
 import type {VaultReader} from '../vault/index.ts';
-import {unlessDamaged} from './damage.ts';
+import {unlessDamaged} from '../work/index.ts';
 import {readAllFolders} from './folder.ts';
 import {type BackupBody, readBackup} from './manifest.ts';
 import {type BackupName, backupTime, nameInPrefix} from './names.ts';

@@ -2,11 +2,11 @@ import {BkpError} from '../errors/index.ts';
 import type {Staging, TableSource} from '../sources/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {VaultReader} from '../vault/index.ts';
+import {type Meter, startMeter, type WorkTools} from '../work/index.ts';
 import {type ReadableCollection, requireReadable} from './folder.ts';
 import {readSegments} from './layers.ts';
 import {type Backup, type Layer, readBackup} from './manifest.ts';
 import {type BackupName, findBackup} from './names.ts';
-import {type Meter, startMeter, type WorkTools} from './work.ts';
 
 export type RestoreRequest = {
   collection: string;

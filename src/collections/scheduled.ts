@@ -1,6 +1,6 @@
 import {openSchedule} from '../schedule/index.ts';
 import type {VaultReader} from '../vault/index.ts';
-import {unlessDamaged} from './damage.ts';
+import {unlessDamaged} from '../work/index.ts';
 import type {CollectionSettings} from './definition.ts';
 import {readAllFolders} from './folder.ts';
 import {readBackup} from './manifest.ts';

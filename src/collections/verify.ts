@@ -1,11 +1,11 @@
 import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {ChunkId, Finding, Recipe, VaultReader, VerifyLevel} from '../vault/index.ts';
+import type {WorkTools} from '../work/index.ts';
 import {requireReadable} from './folder.ts';
 import {layerStreams} from './layers.ts';
 import {type Backup, readBackup} from './manifest.ts';
 import {type BackupName, findBackup} from './names.ts';
-import type {WorkTools} from './work.ts';
 
 export type VerifyRequest = {
   collection: string;

@@ -1,13 +1,13 @@
 import {BkpError} from '../errors/index.ts';
 import type {DatabaseMoment, FileSource, Frozen} from '../sources/index.ts';
 import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../vault/index.ts';
+import {unlessDamaged, type WorkTools} from '../work/index.ts';
 import {type Catalog, readCatalog, storeFileList} from './catalog.ts';
 import {type Copied, copyFiles} from './copy.ts';
 import {storeRecipe} from './ids.ts';
 import {findInstance, type Instance, listInstances, newInstanceName, putInstance} from './instance.ts';
-import {type DatabaseBackupBody, readDatabaseBackup, toDatabaseManifest, unlessDamaged} from './manifest.ts';
+import {type DatabaseBackupBody, readDatabaseBackup, toDatabaseManifest} from './manifest.ts';
 import {type DatabaseBackupName, databaseManifestKey, nextDatabaseBackupName} from './names.ts';
-import type {DatabaseTools} from './work.ts';
 
 export type DatabaseBackupRequest = {
   /** Whose backups these are. Absent: the instance in the store that has this database's data id, or a new one. */
@@ -32,7 +32,7 @@ export type DatabaseBackupReport = {
   heldMicros: number;
 };
 
-export type DatabaseBackupTools = DatabaseTools & {
+export type DatabaseBackupTools = WorkTools & {
   vault: Vault;
   source: FileSource;
   /** A number from 0 to below its argument, for the words of a new instance. Default: random. */

@@ -1,10 +1,10 @@
 import {BkpError} from '../errors/index.ts';
 import type {Frozen, FrozenFile} from '../sources/index.ts';
 import type {Piece, VaultWriter} from '../vault/index.ts';
+import {type Meter, startMeter, type WorkTools} from '../work/index.ts';
 import {type Catalog, type CatalogFile, isPossible, placeChunks} from './catalog.ts';
 import {IdList, storePieces} from './ids.ts';
 import {requirePaths} from './paths.ts';
-import {type DatabaseTools, type Meter, startMeter} from './work.ts';
 
 /** What one reading of a frozen database brought into the vault. */
 export type Copied = Catalog & {filesRead: number; bytesRead: number; meter: Meter};
@@ -15,7 +15,7 @@ export type Copied = Catalog & {filesRead: number; bytesRead: number; meter: Met
  *   stored, and each costs a read of the store
  */
 export async function copyFiles(
-  tools: DatabaseTools,
+  tools: WorkTools,
   writer: VaultWriter,
   frozen: Frozen,
   options: {parent: Catalog | undefined; differences: boolean},
@@ -58,7 +58,7 @@ export async function copyFiles(
   };
 }
 
-async function listFiles({signal}: DatabaseTools, frozen: Frozen): Promise<FrozenFile[]> {
+async function listFiles({signal}: WorkTools, frozen: Frozen): Promise<FrozenFile[]> {
   const files: FrozenFile[] = [];
   for await (const file of frozen.files()) {
     signal.throwIfAborted();
@@ -83,7 +83,7 @@ function* chunkPlaces(files: readonly CatalogFile[]): Generator<number> {
 }
 
 async function* readFiles(
-  {signal}: DatabaseTools,
+  {signal}: WorkTools,
   frozen: Frozen,
   files: readonly CatalogFile[],
   meter: Meter,

@@ -23,4 +23,3 @@ export {
   type DatabaseVerifyRequest,
   verifyDatabaseBackups,
 } from './verify.ts';
-export type {DatabaseProgress, DatabaseTools} from './work.ts';

@@ -1,7 +1,7 @@
 import {randomInt} from 'node:crypto';
 import {BkpError} from '../errors/index.ts';
 import type {JsonValue, VaultReader, VaultWriter} from '../vault/index.ts';
-import {unlessDamaged} from './manifest.ts';
+import {unlessDamaged} from '../work/index.ts';
 import {
   backupPrefix,
   type DatabaseBackupName,

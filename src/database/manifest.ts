@@ -1,6 +1,6 @@
 import {BkpError} from '../errors/index.ts';
 import type {DatabaseMoment} from '../sources/index.ts';
-import {isDamage, type JsonValue, type Manifest, type Recipe, type VaultReader} from '../vault/index.ts';
+import type {JsonValue, Manifest, Recipe, VaultReader} from '../vault/index.ts';
 import {type DatabaseBackupName, databaseManifestKey} from './names.ts';
 
 export const databaseManifestKind = 'database-backup';
@@ -51,14 +51,4 @@ export async function readDatabaseBackup(
 
 export function toDatabaseManifest({body, data, list}: DatabaseBackup): Manifest {
   return {kind: databaseManifestKind, streams: [data, list], body: body as unknown as JsonValue};
-}
-
-/** @returns undefined for what is damaged or missing */
-export async function unlessDamaged<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (isDamage(error)) return undefined;
-    throw error;
-  }
 }

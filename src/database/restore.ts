@@ -1,12 +1,13 @@
 import {assert, BkpError} from '../errors/index.ts';
 import type {FileTarget} from '../sources/index.ts';
 import {type ChunkId, chunkId, isDamage, type VaultReader} from '../vault/index.ts';
+import {type Meter, startMeter, type WorkTools} from '../work/index.ts';
+import {forEachAtOnce} from './at-once.ts';
 import {type CatalogFile, readCatalog} from './catalog.ts';
 import type {IdList} from './ids.ts';
 import {readDatabaseBackup} from './manifest.ts';
 import type {DatabaseBackupName} from './names.ts';
 import {choose, type DatabaseRestorePlan} from './restore-plan.ts';
-import {type DatabaseTools, forEachAtOnce, type Meter, startMeter} from './work.ts';
 
 export type DatabaseRestoreReport = {
   instance: string;
@@ -32,7 +33,7 @@ const idsAtOnce = 8192;
  *   what the target throws
  */
 export async function restoreDatabase(
-  tools: DatabaseTools & {vault: VaultReader; target: FileTarget},
+  tools: WorkTools & {vault: VaultReader; target: FileTarget},
   plan: DatabaseRestorePlan,
 ): Promise<DatabaseRestoreReport> {
   const {vault, target, signal} = tools;

@@ -1,10 +1,9 @@
-import {setTimeout as sleep} from 'node:timers/promises';
 import {assert, BkpError} from '../errors/index.ts';
-import type {Vault, VaultCollector} from '../vault/index.ts';
+import type {Vault} from '../vault/index.ts';
+import {type WorkTools, waitForCollector} from '../work/index.ts';
 import type {DatabaseBackupSummary} from './find.ts';
 import {listInstances} from './instance.ts';
 import {type DatabaseBackupName, databaseManifestKey} from './names.ts';
-import type {DatabaseTools} from './work.ts';
 
 export type RetentionVerdict = {instance: string; backup: DatabaseBackupName; reason: string};
 
@@ -12,10 +11,6 @@ export type RetentionVerdict = {instance: string; backup: DatabaseBackupName; re
 export type RetentionPlan = {keep: readonly RetentionVerdict[]; remove: readonly RetentionVerdict[]};
 
 export type RetentionReport = {removed: number; freedBytes: number};
-
-/** Much less than writers wait for a collector. */
-const waitAtOnceMs = 1000;
-const pauseMs = 2000;
 
 /**
  * Of each instance the newest `keepLatest` complete backups stay. A backup whose manifest cannot be read counts for nothing and
@@ -53,7 +48,7 @@ export function planRetention(
  * @throws BkpError `PRECONDITION` when a backup that the plan keeps is not there any more: then nothing is removed
  */
 export async function applyRetention(
-  tools: DatabaseTools & {vault: Vault},
+  tools: WorkTools & {vault: Vault},
   plan: RetentionPlan,
   operation: string,
 ): Promise<RetentionReport> {
@@ -85,19 +80,5 @@ async function requireKept(vault: Vault, plan: RetentionPlan): Promise<void> {
       cause: 'the plan keeps it, and removes older ones for its sake',
       next: 'make a new plan',
     });
-  }
-}
-
-/** A collector that waits holds new backups up; so it waits briefly, lets them through, and tries again. */
-async function waitForCollector(tools: DatabaseTools & {vault: Vault}, operation: string): Promise<VaultCollector> {
-  for (;;) {
-    tools.progress({phase: 'Waiting for running backups', bytesDone: 0, itemsDone: 0});
-    try {
-      const lease = {purpose: `operation ${operation}`};
-      return await tools.vault.collector(lease, {signal: tools.signal, waitMs: waitAtOnceMs});
-    } catch (error) {
-      if (!(error instanceof BkpError) || error.code !== 'VAULT_LOCKED') throw error;
-    }
-    await sleep(pauseMs, undefined, {signal: tools.signal});
   }
 }

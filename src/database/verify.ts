@@ -1,10 +1,10 @@
 import {BkpError} from '../errors/index.ts';
 import type {ChunkId, Finding, Recipe, VaultReader, VerifyLevel} from '../vault/index.ts';
+import type {WorkTools} from '../work/index.ts';
 import {readCatalog} from './catalog.ts';
 import {listInstances} from './instance.ts';
 import {type DatabaseBackup, readDatabaseBackup} from './manifest.ts';
 import type {DatabaseBackupName} from './names.ts';
-import type {DatabaseTools} from './work.ts';
 
 export type DatabaseVerifyRequest = {
   /** Absent: every instance of the store. */
@@ -25,7 +25,7 @@ const listedFaults = 50;
  *   `BACKUP_NOT_FOUND`
  */
 export async function verifyDatabaseBackups(
-  tools: DatabaseTools & {vault: VaultReader},
+  tools: WorkTools & {vault: VaultReader},
   request: DatabaseVerifyRequest,
 ): Promise<DatabaseVerifyReport> {
   const {vault, signal} = tools;

@@ -1,0 +1,27 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {BkpError} from '../errors/index.ts';
+import type {Vault, VaultCollector} from '../vault/index.ts';
+import type {WorkTools} from './work.ts';
+
+/** Much less than writers wait for a collector. */
+const waitAtOnceMs = 1000;
+const pauseMs = 2000;
+
+/**
+ * A collector that waits holds new backups up; so it waits briefly, lets them through, and tries again, for as long
+ * as it takes.
+ */
+export async function waitForCollector(
+  {vault, progress, signal}: WorkTools & {vault: Vault},
+  operation: string,
+): Promise<VaultCollector> {
+  for (;;) {
+    progress({phase: 'Waiting for running backups', bytesDone: 0, itemsDone: 0});
+    try {
+      return await vault.collector({purpose: `operation ${operation}`}, {signal, waitMs: waitAtOnceMs});
+    } catch (error) {
+      if (!(error instanceof BkpError) || error.code !== 'VAULT_LOCKED') throw error;
+    }
+    await sleep(pauseMs, undefined, {signal});
+  }
+}
