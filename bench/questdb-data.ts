@@ -1,4 +1,4 @@
-import {existsSync, readdirSync, renameSync, rmSync} from 'node:fs';
+import {existsSync, readdirSync, renameSync, rmSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {QuestDbServer} from '../test/servers/questdb-server.ts';
 
@@ -110,13 +110,29 @@ export async function fingerprint(server: QuestDbServer): Promise<string> {
   return JSON.stringify(await Promise.all(facts.map((query) => server.sql(query))));
 }
 
-/** Folders of partitions, relative to `db`. */
-export function partitionsOf(root: string): string[] {
-  const db = join(root, 'db');
-  const folders = tables.flatMap(({name}) => readdirSync(db).filter((folder) => folder.startsWith(`${name}~`)));
-  return folders.flatMap((folder) =>
-    readdirSync(join(db, folder))
-      .filter((name) => /^\d{4}-\d\d-\d\d/.test(name))
-      .map((name) => `${folder}/${name}`),
-  );
+/** One partition: `files` changes with any of its files, `rows` only with what the table says of it. */
+export type PartitionStamp = {files: string; rows: string};
+
+/** Of all partitions, by their folders relative to `db`. Late rows and updates give folders and files other names. */
+export async function partitionStamps(server: QuestDbServer): Promise<Map<string, PartitionStamp>> {
+  const stamps = new Map<string, PartitionStamp>();
+  const db = join(server.root, 'db');
+  for (const {name: table} of tables) {
+    const [[folder]] = (await server.sql(`SELECT directoryName FROM tables() WHERE table_name = '${table}'`)) as [
+      [string],
+    ];
+    const counts = new Map(
+      (await server.sql(`SELECT name, numRows FROM table_partitions('${table}')`)) as [string, number][],
+    );
+    for (const partition of readdirSync(join(db, folder)).filter((name) => /^\d{4}-\d\d-\d\d/.test(name))) {
+      const files = readdirSync(join(db, folder, partition)).sort();
+      const stamp = (file: string) => {
+        const {size, mtimeMs, ino} = statSync(join(db, folder, partition, file));
+        return `${file} ${size} ${mtimeMs} ${ino}`;
+      };
+      const rows = counts.get(partition.replace(/\.\d+$/, ''));
+      stamps.set(`${folder}/${partition}`, {files: files.map(stamp).join('\n'), rows: `${rows} ${files.join(' ')}`});
+    }
+  }
+  return stamps;
 }

@@ -6,7 +6,7 @@
  * the real one (`scripts/questdb-jar.js`). `--alone` leaves restic out, for the memory of larger databases.
  */
 import {spawnSync} from 'node:child_process';
-import {cpSync, mkdirSync, readdirSync, rmSync, statSync} from 'node:fs';
+import {cpSync, mkdirSync, rmSync} from 'node:fs';
 import {availableParallelism, cpus, totalmem} from 'node:os';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
@@ -15,8 +15,15 @@ import {openDirectoryStore} from '../src/stores/index.ts';
 import {openVault} from '../src/vault/index.ts';
 import {QuestDbServer} from '../test/servers/questdb-server.ts';
 import {folderBytes, has, type Run, run} from './measure.ts';
-import {changeQuestDb, fingerprint, openPartitions, partitionsOf, questDbRoot} from './questdb-data.ts';
-import {type QuestDbRound, reportQuestDb} from './questdb-report.ts';
+import {
+  changeQuestDb,
+  fingerprint,
+  openPartitions,
+  type PartitionStamp,
+  partitionStamps,
+  questDbRoot,
+} from './questdb-data.ts';
+import {type Packed, type QuestDbRound, reportQuestDb} from './questdb-report.ts';
 import {insertRates} from './questdb-writer.ts';
 import {bkpCommand, bkpOperation, type Place, resticRun} from './tools.ts';
 
@@ -47,6 +54,7 @@ type Tool = {
 const bkp: Tool = {
   name: 'bkp',
   prepare: async (place, server) => {
+    mkdirSync(storeOf(place));
     await bkpCommand(place, ['config', 'set', 'source', `questdb::root=${server.root};http=${server.url}`]);
     await bkpCommand(place, ['config', 'set', 'backup.object.store', `fs::root=${storeOf(place)}`]);
   },
@@ -121,10 +129,10 @@ async function compare(server: QuestDbServer, tools: readonly Tool[]): Promise<Q
     steps.set(name, runs);
   };
   await step('first', (tool, place) => tool.backup(place, server));
-  const before = partitionStamps(server.root);
+  const before = await partitionStamps(server);
   console.error(await changeQuestDb(server, gib));
   await step('next', (tool, place) => tool.backup(place, server));
-  const partitions = await changedPartitions(server.root, before);
+  const partitions = await changedPartitions(server, before);
   const wanted = await fingerprint(server);
   await step('restore', (tool, place) => tool.restore(place, join(work, `restored-${tool.name}`)));
   const held = await heldSeconds(storeOf(places.get(bkp)!));
@@ -143,31 +151,20 @@ function placeOf(server: QuestDbServer, name: string): Place {
   return {folder, database: server.root};
 }
 
-/** Size, time and inode of all files of each partition. */
-function partitionStamps(root: string): Map<string, string> {
-  const stamp = (partition: string) =>
-    readdirSync(join(root, 'db', partition))
-      .sort()
-      .map((name) => {
-        const {size, mtimeMs, ino} = statSync(join(root, 'db', partition, name));
-        return `${name} ${size} ${mtimeMs} ${ino}`;
-      })
-      .join('\n');
-  return new Map(partitionsOf(root).map((partition) => [partition, stamp(partition)]));
-}
-
-/** QuestDB Enterprise uploads a partition again, with all its files, when any of them has changed. */
+/** QuestDB Enterprise uploads a partition again, with all its files, when it has changed. */
 async function changedPartitions(
-  root: string,
-  before: ReadonlyMap<string, string>,
+  server: QuestDbServer,
+  before: ReadonlyMap<string, PartitionStamp>,
 ): Promise<QuestDbRound['partitions']> {
-  const now = partitionStamps(root);
-  const changed = [...now.keys()].filter((partition) => before.get(partition) !== now.get(partition));
-  const db = join(root, 'db');
-  const plainBytes = changed.reduce((sum, partition) => sum + folderBytes(join(db, partition)), 0);
-  const script = 'db=$1; shift; tar -C "$db" -cf - "$@" | zstd -q -5 -c | wc -c';
-  const packed = await run(['sh', '-c', script, 'sh', db, ...changed]);
-  return {count: changed.length, of: now.size, plainBytes, packedBytes: Number(packed.stdout.trim())};
+  const now = await partitionStamps(server);
+  const db = join(server.root, 'db');
+  const packed = async (by: keyof PartitionStamp): Promise<Packed> => {
+    const changed = [...now.keys()].filter((partition) => before.get(partition)?.[by] !== now.get(partition)![by]);
+    const script = 'db=$1; shift; tar -C "$db" -cf - "$@" | zstd -q -5 -c | wc -c';
+    const {stdout} = await run(['sh', '-c', script, 'sh', db, ...changed]);
+    return {count: changed.length, of: now.size, bytes: Number(stdout.trim())};
+  };
+  return {files: await packed('files'), rows: await packed('rows')};
 }
 
 /** The two oldest backups, as their manifests have it. */
