@@ -9,6 +9,8 @@ export type Home = {
   cacheDir: string;
   /** Statements typed at the prompt. */
   historyFile: string;
+  /** Its change tells a running scheduler to read everything anew. */
+  reloadFile: string;
   /** What `STORAGE = 'cluster'` means as long as no other directory is set. */
   clusterDir: string;
 };
@@ -29,6 +31,7 @@ export function resolveHome(env: Environment, platform: NodeJS.Platform, homedir
     logsDir: path.join(dir, 'logs'),
     cacheDir: path.join(dir, 'cache'),
     historyFile: path.join(dir, 'history'),
+    reloadFile: path.join(dir, 'reload'),
     clusterDir: path.join(dir, 'cluster'),
   };
 

@@ -31,6 +31,7 @@ test('everything lies inside it', () => {
     logsDir: '/b/logs',
     cacheDir: '/b/cache',
     historyFile: '/b/history',
+    reloadFile: '/b/reload',
     clusterDir: '/b/cluster',
   });
 });

@@ -74,7 +74,7 @@ test('--once tells a timer what could not be started', async () => {
 test('SIGHUP reads schedules anew; SIGTERM ends at once, and the worker goes on', async () => {
   const desk = openDesk(slowSchema);
   const scheduler = startScheduler(desk);
-  await scheduler.seen('no collection has a SCHEDULE\n');
+  await scheduler.seen('nothing is scheduled');
   await createLongAgo(desk, ['big']);
   scheduler.process.kill('SIGHUP');
   await scheduler.seen('c: fullbackup/1 started\n');
@@ -98,4 +98,15 @@ test('settings that have become wrong leave what was known; at the start they ar
   scheduler.process.kill('SIGTERM');
   expect((await once(scheduler.process, 'close'))[0]).toBe(0);
   expect((await desk.bkp('scheduler', '--once')).status).not.toBe(0);
+});
+
+test('backup.schedule.cron: --once backs the database up, and a second one finds nothing due', async () => {
+  const desk = openDesk(undefined, {BKP_STORE: 'fs::root=./store'});
+  expect((await desk.bkp('config', 'set', 'backup.schedule.cron', '0 0 1 1 *')).status).toBe(0);
+  const first = await desk.bkp('scheduler', '--once');
+  expect(first).toMatchObject({status: 0, stderr: ''});
+  expect(first.stdout).toMatch(/Z database sqlite::path=\S+app\.db: dbbackup\/1 started\n$/);
+  expect((await desk.bkp('operation', 'wait', 'dbbackup/1')).status).toBe(0);
+  expect(await desk.bkp('scheduler', '--once')).toMatchObject({status: 0, stdout: '', stderr: ''});
+  expect(await desk.sql('SELECT status FROM backups()')).toContain('backup complete');
 });

@@ -26,7 +26,7 @@ type Started = {operation?: Operation; rows: ResultRows};
 /** Its answer is the one of the original: the backup's timestamp, at once. */
 export async function backupDatabase(deps: Deps, statement: Of<'backup-database'>): Promise<Started> {
   const place = await objectPlace(deps);
-  const subject = subjectOf(requireSource(place));
+  const subject = databaseSubject(requireSource(place));
   const running = await openBackup(deps, subject);
   if (running !== undefined) {
     throw new BkpError('BUSY', 'a backup of this database is in progress', {
@@ -54,7 +54,7 @@ export async function backupDatabase(deps: Deps, statement: Of<'backup-database'
 
 /** `not running` is an answer, not an error. */
 export async function abortBackup(deps: Deps): Promise<Started> {
-  const running = await openBackup(deps, subjectOf(requireSource(await objectPlace(deps))));
+  const running = await openBackup(deps, databaseSubject(requireSource(await objectPlace(deps))));
   const columns = [{name: 'status'}, {name: 'backup_id'}];
   if (running === undefined) return {rows: {columns, rows: [['not running', null]]}};
   (await deps.journal()).requestCancel(running.number);
@@ -151,7 +151,8 @@ export async function verifyDatabase(
   }
 }
 
-const subjectOf = (source: string) => `database ${source}`;
+/** Of the operations that back a database up. @param source as the settings hold it */
+export const databaseSubject = (source: string) => `database ${source}`;
 
 async function openBackup(deps: Deps, subject: string): Promise<Operation | undefined> {
   return (await deps.journal())

@@ -18,13 +18,16 @@ const mostMoments = 1000;
 
 export function command(deps: Deps, next = runScheduleNext, install = runScheduleInstall): Command {
   const group = new Command('schedule')
-    .description('Look at the schedules of collections, and have them kept without a scheduler that runs all the time.')
+    .description(
+      'Look at the schedules of collections and of the database (backup.schedule.cron), and have them kept without a ' +
+        'scheduler that runs all the time.',
+    )
     .addHelpText('after', helpTail(['bkp schedule next', 'bkp schedule install --systemd --print']));
   group
     .command('next')
     .description('Print when the next backups are taken, and of which kind, as long as all of them succeed.')
-    .argument('[collection]', 'name of the collection; without it: all that have a schedule')
-    .option('--count <n>', 'so many of each collection', countOf, 5)
+    .argument('[collection]', 'name of the collection; without it: all that has a schedule')
+    .option('--count <n>', 'so many of each', countOf, 5)
     .addOption(new Option('--format <format>', 'how rows are printed').choices(['pretty', 'json']).default('pretty'))
     .addHelpText('after', helpTail(['bkp schedule next', 'bkp schedule next shop --count 10 --format json']))
     .action((collection: string | undefined, options: {count: number; format: RowFormat}) =>
@@ -36,7 +39,7 @@ export function command(deps: Deps, next = runScheduleNext, install = runSchedul
       'Have bkp scheduler --once run every five minutes: by units of systemd for this user, which are written, or by a line for ' +
         'crontab, which is printed.',
     )
-    .argument('[profile...]', 'profiles whose collections are meant; without any: the profile in use')
+    .argument('[profile...]', 'profiles that are meant; without any: the profile in use')
     .addOption(new Option('--systemd', 'a timer and its service').conflicts('crontab'))
     .addOption(new Option('--crontab', 'a line for crontab'))
     .option('--print', 'only print, write nothing', false)

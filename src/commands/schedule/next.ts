@@ -2,8 +2,8 @@ import {BkpError} from '../../errors/index.ts';
 import {collectionName} from '../../sql/index.ts';
 import type {Cell} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
-import {upcoming} from '../scheduler/decide.ts';
-import {type Scheduled, scheduledOf, situationOf} from '../scheduler/known.ts';
+import {type Moment, upcoming} from '../scheduler/decide.ts';
+import {collectionOf, type Found, planOf, type Scheduled, scheduledOf, situationOf} from '../scheduler/known.ts';
 import {isoOf} from '../scheduler/scheduler.ts';
 import {renderAnswer} from '../sql/answers.ts';
 import type {ScheduleNextOptions} from './index.ts';
@@ -12,7 +12,8 @@ import type {ScheduleNextOptions} from './index.ts';
 export async function runScheduleNext(deps: Deps, {collection, count, format}: ScheduleNextOptions): Promise<void> {
   const {scheduled, others} = await scheduledOf(deps);
   const wanted = collection === undefined ? scheduled : [oneOf(scheduled, others, collection)];
-  if (wanted.length === 0) deps.stderr.write('bkp: no collection has a SCHEDULE\n');
+  if (wanted.length === 0)
+    deps.stderr.write('bkp: no collection has a SCHEDULE, and backup.schedule.cron is not set\n');
   for (const {collection: other} of collection === undefined ? others : []) {
     deps.stderr.write(
       `bkp: ${other.name} is left alone: its backups are of ${other.source?.description}, another database\n`,
@@ -24,9 +25,9 @@ export async function runScheduleNext(deps: Deps, {collection, count, format}: S
   deps.stdout.write(renderAnswer({columns, rows}, format));
 }
 
-function oneOf(scheduled: readonly Scheduled[], others: readonly Scheduled[], text: string): Scheduled {
+function oneOf(scheduled: Found['scheduled'], others: Found['others'], text: string): Scheduled {
   const name = collectionName({text, place: {line: 1, column: 1}});
-  const found = [...scheduled, ...others].find(({collection}) => collection.name === name);
+  const found = [...scheduled, ...others].find((one) => collectionOf(one)?.name === name);
   if (found !== undefined) return found;
   throw new BkpError('COLLECTION_NOT_FOUND', `there is no collection ${name} with a SCHEDULE`, {
     next: 'SHOW BACKUP COLLECTIONS shows the settings; ALTER BACKUP COLLECTION … SET (SCHEDULE=…) gives it one',
@@ -34,15 +35,21 @@ function oneOf(scheduled: readonly Scheduled[], others: readonly Scheduled[], te
 }
 
 async function rowsOf(deps: Deps, scheduled: Scheduled, count: number): Promise<Cell[][]> {
-  const {name, plan} = scheduled.collection;
+  const {scheduleZone = 'UTC'} = planOf(scheduled);
+  const collection = collectionOf(scheduled);
   const moments = upcoming(await situationOf(scheduled), Math.floor(deps.nowMicros() / 1000), count);
-  return moments.map(({atMs, take, isMissed}) => [
-    name,
-    isoOf(atMs),
-    `${localTime(atMs, plan.scheduleZone ?? 'UTC')} ${plan.scheduleZone ?? 'UTC'}`,
-    take,
-    isMissed ? 'missed: made up when the scheduler runs' : '',
+  return moments.map((moment) => [
+    collection?.name ?? null,
+    isoOf(moment.atMs),
+    `${localTime(moment.atMs, scheduleZone)} ${scheduleZone}`,
+    collection === undefined ? 'database' : moment.take,
+    noteOf(moment),
   ]);
+}
+
+function noteOf({isMissed, isFirst}: Moment): string {
+  if (isFirst) return 'no backup of it is known: taken when the scheduler runs';
+  return isMissed ? 'missed: made up when the scheduler runs' : '';
 }
 
 /** `Sun 2026-11-22 02:00`. */

@@ -8,11 +8,12 @@ export type SchedulerFlags = {profiles: readonly string[]; once: boolean};
 export function command(deps: Deps, run = runScheduler): Command {
   return new Command('scheduler')
     .description(
-      'Take the backups that collections have a SCHEDULE for, until it is ended; each as bkp sql does, in a worker of its own ' +
-        'that goes on when the scheduler ends. A run that was missed is made up once; one that would overlap is skipped. ' +
-        'SIGHUP reads settings and schedules anew. What happens is told on standard output, a line each.',
+      'Take the backups that collections have a SCHEDULE for, and those of the whole database (BACKUP DATABASE) that ' +
+        'backup.schedule.cron asks for, until it is ended; each as bkp sql does, in a worker of its own that goes on when the ' +
+        'scheduler ends. A run that was missed is made up once; one that would overlap is skipped. SIGHUP and SELECT ' +
+        'reload_config() read settings and schedules anew. What happens is told on standard output, a line each.',
     )
-    .argument('[profile...]', 'profiles whose collections are meant; without any: the profile in use')
+    .argument('[profile...]', 'profiles that are meant; without any: the profile in use')
     .option('--once', 'start what is due and end, without a word when nothing is: for a timer', false)
     .addHelpText('after', helpTail(['bkp scheduler', 'bkp scheduler production archive', 'bkp scheduler --once']))
     .action((profiles: string[], {once}: {once: boolean}) => run(deps, {profiles, once}));

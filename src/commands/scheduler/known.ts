@@ -1,29 +1,52 @@
 import {listScheduled, type ScheduledCollection} from '../../collections/index.ts';
 import {describeStore, sameStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Operation, OperationNumber} from '../../ops/index.ts';
+import type {Operation, OperationKind, OperationNumber} from '../../ops/index.ts';
+import {databaseSubject} from '../database/statements.ts';
 import type {Deps} from '../deps.ts';
 import {placesOf, withVaultIfAny} from '../places.ts';
 import type {WorkOrder} from '../worker/order.ts';
 import {collectionSubject} from '../worker/start.ts';
-import {type Workplace, withSource} from '../workplace.ts';
+import {requireSource, type Workplace, withSource} from '../workplace.ts';
 import type {Situation} from './decide.ts';
+import {type ScheduledDatabase, scheduledDatabase} from './known-database.ts';
 
 /** A collection with a schedule, and where it lies. */
-export type Scheduled = {deps: Deps; place: Workplace; collection: ScheduledCollection};
+type OfCollection = {deps: Deps; place: Workplace; collection: ScheduledCollection};
+
+/** All that has a schedule. */
+export type Scheduled = OfCollection | ScheduledDatabase;
+
+const isCollection = (scheduled: Scheduled): scheduled is OfCollection => 'collection' in scheduled;
+
+/** What it is called where people read of it. */
+export const nameOf = (scheduled: Scheduled) =>
+  isCollection(scheduled) ? scheduled.collection.name : databaseSubject(requireSource(scheduled.place));
+
+/** Absent: it is no collection. */
+export const collectionOf = (scheduled: Scheduled) => (isCollection(scheduled) ? scheduled.collection : undefined);
+
+export const planOf = (scheduled: Scheduled) => (isCollection(scheduled) ? scheduled.collection.plan : scheduled.plan);
 
 /** More operations than this are hardly started between two backups of one collection. */
 const operationsSeen = 100;
 
 /** `others`: collections whose backups are of another database than the profile's. */
-export type Found = {scheduled: readonly Scheduled[]; others: readonly Scheduled[]};
+export type Found = {scheduled: readonly Scheduled[]; others: readonly OfCollection[]};
+
+/** Collections by name, and after them the database itself. */
+export async function scheduledOf(deps: Deps): Promise<Found> {
+  const database = await scheduledDatabase(deps);
+  const {scheduled, others} = await collectionsOf(deps);
+  return {scheduled: [...scheduled, ...(database === undefined ? [] : [database])], others};
+}
 
 /**
  * Those of every store of the profile. A collection that an earlier store has too is a copy here, and left alone. So is one of
  * another database: several machines may share a store, and each has a scheduler of its own.
  */
-export async function scheduledOf(deps: Deps): Promise<Found> {
-  const seen: Scheduled[] = [];
+async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; others: OfCollection[]}> {
+  const seen: OfCollection[] = [];
   const places = await placesOf(deps);
   for (const place of places) {
     await withVaultIfAny(deps, place, async (vault) => {
@@ -34,7 +57,7 @@ export async function scheduledOf(deps: Deps): Promise<Found> {
   }
   if (seen.length === 0) return {scheduled: [], others: []};
   const own = await databaseOf(places[0]);
-  const isOwn = ({collection: {source}}: Scheduled) =>
+  const isOwn = ({collection: {source}}: OfCollection) =>
     source === undefined ||
     source.description === own.description ||
     (own.identity !== undefined && source.identity === own.identity);
@@ -42,22 +65,25 @@ export async function scheduledOf(deps: Deps): Promise<Found> {
 }
 
 /** @throws BkpError `USAGE` when the profile has no source */
-function databaseOf(place: Workplace): Promise<{description: string; identity?: string}> {
-  return withSource(place, async (source) => {
-    const {description} = source;
-    try {
+async function databaseOf(place: Workplace): Promise<{description: string; identity?: string}> {
+  const address = requireSource(place);
+  try {
+    return await withSource(place, async (source) => {
       const identity = source.identity();
-      return {description, ...(identity === undefined ? {} : {identity})};
-    } catch (error) {
-      // A database that is away for the moment keeps its schedule: the backup will tell.
-      if (error instanceof BkpError) return {description};
-      throw error;
-    }
-  });
+      return {description: source.description, ...(identity === undefined ? {} : {identity})};
+    });
+  } catch (error) {
+    // One that is away for the moment keeps its schedules: the backup will tell. And not every database has collections.
+    if (error instanceof BkpError) return {description: address};
+    throw error;
+  }
 }
 
-/** Tells collections of one name in several profiles apart. */
-export const keyOf = ({place, collection}: Scheduled) => `${describeStore(place.store)} ${collection.name}`;
+/** Tells those of one name in several profiles apart. */
+export const keyOf = (scheduled: Scheduled) => `${describeStore(scheduled.place.store)} ${subjectOf(scheduled)}`;
+
+const subjectOf = (scheduled: Scheduled) =>
+  isCollection(scheduled) ? collectionSubject(scheduled.collection.name) : nameOf(scheduled);
 
 /** When a scheduler last tried; without an operation the backup was refused at once, and the journal knows nothing of it. */
 export type Try = {atMs: number; operation?: OperationNumber | undefined};
@@ -68,7 +94,7 @@ export function needsFull(code: string): boolean {
 }
 
 export async function situationOf(scheduled: Scheduled, tried?: Try): Promise<Situation> {
-  const {plan, createdAtMs, newestMs, chainMs} = scheduled.collection;
+  const {plan, createdAtMs, newestMs, chainMs} = factsOf(scheduled);
   const last = await lastBackup(scheduled);
   const isChainBroken =
     last?.kind === 'incbackup' &&
@@ -81,22 +107,29 @@ export async function situationOf(scheduled: Scheduled, tried?: Try): Promise<Si
   if (tried !== undefined && !(isChainBroken && tried.operation === last.number)) attemptsMs.push(tried.atMs);
   return {
     plan,
-    createdAtMs,
     isChainBroken,
+    ...(createdAtMs === undefined ? {} : {createdAtMs}),
     ...(newestMs === undefined ? {} : {newestMs}),
     ...(chainMs === undefined ? {} : {chainMs}),
     attemptsMs,
   };
 }
 
-/** The newest operation of this home that backs the collection up. */
-async function lastBackup({deps, place, collection}: Scheduled): Promise<Operation | undefined> {
+function factsOf(scheduled: Scheduled): Pick<Situation, 'plan' | 'createdAtMs' | 'newestMs' | 'chainMs'> {
+  if (isCollection(scheduled)) return scheduled.collection;
+  const {plan, newestMs} = scheduled;
+  return newestMs === undefined ? {plan} : {plan, newestMs};
+}
+
+/** The newest operation of this home that backs it up. */
+async function lastBackup(scheduled: Scheduled): Promise<Operation | undefined> {
+  const {deps, place} = scheduled;
   const journal = await deps.journal();
-  const kinds = ['fullbackup', 'incbackup'] as const;
+  const kinds: OperationKind[] = isCollection(scheduled) ? ['fullbackup', 'incbackup'] : ['dbbackup'];
+  const wanted = subjectOf(scheduled);
   return journal
     .list({kinds, page: 1, pageSize: operationsSeen})
     .operations.find(
-      ({subject, work}) =>
-        subject === collectionSubject(collection.name) && sameStore((work as WorkOrder).place.store, place.store),
+      ({subject, work}) => subject === wanted && sameStore((work as WorkOrder).place.store, place.store),
     );
 }

@@ -1,5 +1,5 @@
 import {setTimeout as sleep} from 'node:timers/promises';
-import {BkpError, ExitStatus} from '../../errors/index.ts';
+import {ExitStatus} from '../../errors/index.ts';
 import type {SignalSource} from '../../ops/index.ts';
 import {printable} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
@@ -33,11 +33,7 @@ export async function runScheduler(
     while (!signal.aborted) {
       if (isReloadWanted) {
         isReloadWanted = false;
-        tell('SIGHUP: settings and schedules are read anew');
-        await scheduler.reload().catch((error: unknown) => {
-          if (!(error instanceof BkpError)) throw error;
-          tell(`what was known stays: ${error.message}`);
-        });
+        await scheduler.reloadOrKeep('SIGHUP: settings and schedules are read anew');
       }
       const pauseMs = await scheduler.round();
       wake = new AbortController();

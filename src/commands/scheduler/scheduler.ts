@@ -4,7 +4,19 @@ import {parse, quoteName} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {execute} from '../sql/execute.ts';
 import {type Decision, decide} from './decide.ts';
-import {keyOf, needsFull, type Scheduled, scheduledOf, situationOf, type Try} from './known.ts';
+import {
+  collectionOf,
+  type Found,
+  keyOf,
+  nameOf,
+  needsFull,
+  type Scheduled,
+  scheduledOf,
+  situationOf,
+  type Try,
+} from './known.ts';
+import {databasePlan} from './known-database.ts';
+import {reloadStamp} from './reload-signal.ts';
 
 /** How long a collection that was made, altered or dropped may stay unnoticed. */
 const lookEveryMs = 5 * 60_000;
@@ -31,6 +43,7 @@ export class Scheduler {
   #known = new Map<string, readonly Scheduled[]>();
   #profiles: readonly {name: string; deps: Deps}[] = [];
   #lookedMs = Number.NEGATIVE_INFINITY;
+  #stamp: string | undefined;
   #hasFailed = false;
   readonly #tries = new Map<string, Try>();
   readonly #toldOthers = new Set<string>();
@@ -53,11 +66,13 @@ export class Scheduler {
   /** Reads settings anew, and every schedule. @throws BkpError when the settings are wrong; what was known then stays */
   async reload(): Promise<void> {
     const {deps, profiles} = this.#options;
+    // Before anything is read: what changes meanwhile is read again.
+    this.#stamp = reloadStamp(deps.home);
     const wanted = profiles.length === 0 ? [undefined] : profiles;
     const opened: {name: string; deps: Deps}[] = [];
     for (const name of wanted) {
       const own = await deps.again(name);
-      await own.settings();
+      await databasePlan(own);
       opened.push({name: name ?? '', deps: own});
     }
     this.#profiles = opened;
@@ -66,9 +81,18 @@ export class Scheduler {
     if (this.#options.isTerse) return;
     this.#options.tell(
       all.length === 0
-        ? 'no collection has a SCHEDULE'
-        : `schedules: ${all.map(({collection}) => collection.name).join(', ')}`,
+        ? 'nothing is scheduled: no collection has a SCHEDULE, and backup.schedule.cron is not set'
+        : `schedules: ${all.map(nameOf).join(', ')}`,
     );
+  }
+
+  /** The same for one that runs. Settings that have become wrong are told. @param why a line that says it */
+  async reloadOrKeep(why: string): Promise<void> {
+    this.#options.tell(why);
+    await this.reload().catch((error: unknown) => {
+      if (!(error instanceof BkpError)) throw error;
+      this.#options.tell(`what was known stays: ${textOf(error)}`);
+    });
   }
 
   /**
@@ -78,6 +102,11 @@ export class Scheduler {
   async round(): Promise<number> {
     (await this.#options.deps.journal()).reap();
     await this.#tellEnds();
+    if (this.#stamp !== undefined && this.#stamp !== reloadStamp(this.#options.deps.home)) {
+      await this.reloadOrKeep(
+        'settings and schedules are read anew: the configuration was changed, or reload_config() asked',
+      );
+    }
     if (this.#nowMs() - this.#lookedMs >= lookEveryMs || (await this.#isAnyDue())) {
       const before = this.#all();
       await this.#look();
@@ -133,15 +162,15 @@ export class Scheduler {
     this.#known = known;
   }
 
-  async #run(scheduled: Scheduled, {take, dueMs}: Exclude<Decision, {take: 'nothing'}>): Promise<void> {
-    const {deps, collection} = scheduled;
-    const name = collection.name;
+  async #run(scheduled: Scheduled, {take, dueMs, isFirst}: Exclude<Decision, {take: 'nothing'}>): Promise<void> {
+    const name = nameOf(scheduled);
     const nowMs = this.#nowMs();
+    if (isFirst) this.#options.tell(`${name}: no backup of it is known: one is taken now`);
     if (nowMs - dueMs > lateMs) this.#options.tell(`${name}: the run of ${isoOf(dueMs)} was missed and is made up now`);
     const tried: Try = {atMs: nowMs};
     this.#tries.set(keyOf(scheduled), tried);
     try {
-      tried.operation = await this.#start(deps, name, take);
+      tried.operation = await this.#start(scheduled, take);
     } catch (error) {
       const {code} = asPlain(error);
       if (take === 'incremental' && needsFull(code)) {
@@ -158,12 +187,14 @@ export class Scheduler {
   }
 
   /** Just as `bkp sql` does it. */
-  async #start(deps: Deps, name: string, take: 'full' | 'incremental'): Promise<OperationNumber | undefined> {
-    const text = `BACKUP ${quoteName(name, {always: true})}${take === 'incremental' ? ' INCREMENTAL' : ''}`;
-    const {operation} = await execute(deps, parse(text)[0]!);
+  async #start(scheduled: Scheduled, take: 'full' | 'incremental'): Promise<OperationNumber | undefined> {
+    const collection = collectionOf(scheduled);
+    const what = collection === undefined ? 'DATABASE' : quoteName(collection.name, {always: true});
+    const text = `BACKUP ${what}${take === 'incremental' ? ' INCREMENTAL' : ''}`;
+    const {operation} = await execute(scheduled.deps, parse(text)[0]!);
     if (operation === undefined) return undefined;
     this.#running.set(operation.number, operationId(operation));
-    this.#options.tell(`${name}: ${operationId(operation)} started`);
+    this.#options.tell(`${nameOf(scheduled)}: ${operationId(operation)} started`);
     return operation.number;
   }
 
@@ -185,7 +216,7 @@ export class Scheduler {
   #tellChanges(before: readonly Scheduled[], after: readonly Scheduled[]): void {
     const names = (some: readonly Scheduled[], others: readonly Scheduled[]) => {
       const known = new Set(others.map(keyOf));
-      return some.filter((one) => !known.has(keyOf(one))).map(({collection}) => collection.name);
+      return some.filter((one) => !known.has(keyOf(one))).map(nameOf);
     };
     for (const name of names(after, before)) this.#options.tell(`${name} is scheduled now`);
     for (const name of names(before, after)) {
@@ -194,7 +225,7 @@ export class Scheduler {
   }
 
   /** Once. */
-  #tellOther(profile: string, other: Scheduled): void {
+  #tellOther(profile: string, other: Found['others'][number]): void {
     const key = keyOf(other);
     if (this.#options.isTerse || this.#toldOthers.has(key)) return;
     this.#toldOthers.add(key);

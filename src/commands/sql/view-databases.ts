@@ -1,11 +1,13 @@
-import {findInstance, listDatabaseBackups, listInstances} from '../../database/index.ts';
+import {listDatabaseBackups} from '../../database/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
 import {defineView, type RowOf, type Scalar, timestamp, type View} from '../../query/index.ts';
 import {heldCheckpoint} from '../../sources/index.ts';
-import type {Vault} from '../../vault/index.ts';
-import {sourceSpecOf, withFileSource} from '../database/places.ts';
+import {ownInstance} from '../database/own-instance.ts';
+import {sourceSpecOf} from '../database/places.ts';
 import type {Deps} from '../deps.ts';
 import {objectPlace, withVaultIfAny} from '../places.ts';
+import {databasePlan} from '../scheduler/known-database.ts';
+import {askForReload} from '../scheduler/reload-signal.ts';
 import type {Workplace} from '../workplace.ts';
 import {allOperations} from './all-operations.ts';
 
@@ -53,21 +55,11 @@ export function backupsView(deps: Deps): View {
 async function storedBackups(deps: Deps, place: Workplace) {
   return (
     (await withVaultIfAny(deps, place, async (vault) => {
-      const name = await instanceName(deps, place, vault);
+      const name = (await ownInstance(deps, place, vault))?.name;
       if (name === undefined && place.source !== undefined) return [];
       return listDatabaseBackups(vault, name === undefined ? {} : {instance: name});
     })) ?? []
   );
-}
-
-/** @returns undefined before the database's first backup; without a source, when the store has not exactly one instance */
-async function instanceName(deps: Deps, place: Workplace, vault: Vault): Promise<string | undefined> {
-  if (place.source === undefined) {
-    const instances = await listInstances(vault);
-    return instances.length === 1 ? instances[0]!.name : undefined;
-  }
-  const dataId = await withFileSource(deps, place, (source) => source.dataId());
-  return (await findInstance(vault, {dataId}))?.name;
 }
 
 function rowOf(operation: Operation): Row {
@@ -100,14 +92,21 @@ export function backupInstanceName(deps: Deps): Scalar {
     bare: true,
     value: async () => {
       const place = await objectPlace(deps);
-      return (await withVaultIfAny(deps, place, (vault) => instanceName(deps, place, vault))) ?? null;
+      return (await withVaultIfAny(deps, place, (vault) => ownInstance(deps, place, vault)))?.name ?? null;
     },
   };
 }
 
-/** Every command reads the configuration anew; what can be wrong with it is told here. */
+/** Every command reads the configuration anew, so it is the scheduler that is told; what is wrong is told here. */
 export function reloadConfig(deps: Deps): Scalar {
-  return {type: 'BOOLEAN', value: async () => (await deps.settings()).enabled || true};
+  return {
+    type: 'BOOLEAN',
+    value: async () => {
+      await databasePlan(await deps.again());
+      askForReload(deps.home, deps.nowMicros());
+      return true;
+    },
+  };
 }
 
 /** Of a QuestDB source; other databases have no such thing, and so none is in progress. */

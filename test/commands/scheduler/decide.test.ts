@@ -72,6 +72,19 @@ test('a chain that cannot go on begins anew', () => {
   expect(decide(situation, at('03T02:00:05'))).toMatchObject({take: 'full'});
 });
 
+test('of what was there for ever the first backup is due at once, and a try that failed waits for the next moment', () => {
+  const plan = {...nightly, incremental: false};
+  const now = at('05T12:00:00');
+  expect(decide({plan}, now)).toEqual({take: 'full', dueMs: now, isFirst: true});
+  expect(decide({plan, attemptsMs: [now]}, at('06T01:00:00'))).toEqual({take: 'nothing', nextMs: at('06T02:00:00')});
+  // Written when the clock was wrong.
+  expect(decide({plan, newestMs: at('20T02:00:00')}, now)).toMatchObject({take: 'full'});
+  expect(upcoming({plan}, now, 2)).toEqual([
+    {atMs: now, take: 'full', isMissed: true, isFirst: true},
+    {atMs: at('06T02:00:00'), take: 'full', isMissed: false},
+  ]);
+});
+
 test('a clock that was wrong for a while stops no schedule', () => {
   const situation = {plan: nightly, ...old, newestMs: Date.parse('2031-01-01T00:00:00Z'), chainMs: at('01T13:00:00')};
   expect(decide(situation, at('03T03:00:00'))).toMatchObject({take: 'incremental'});

@@ -1,10 +1,11 @@
-import {renameSync, rmSync} from 'node:fs';
+import {renameSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {runScheduleNext} from '../../../src/commands/schedule/next.ts';
 import {Scheduler} from '../../../src/commands/scheduler/scheduler.ts';
 import {execute} from '../../../src/commands/sql/execute.ts';
 import {runWorker} from '../../../src/commands/worker/index.ts';
+import type {Settings} from '../../../src/config/index.ts';
 import {type Operation, openJournal, systemProcesses} from '../../../src/ops/index.ts';
 import {parse} from '../../../src/sql/index.ts';
 import {type TestDeps, testDeps} from '../../helpers/deps.ts';
@@ -12,8 +13,12 @@ import {backupsOf, type Desk, openDesk} from '../../helpers/desk.ts';
 
 // The scheduler itself, with a clock that the test sets, and workers that are done at once.
 
+type Changeable = {-readonly [Field in keyof Settings]?: Settings[Field]};
+
 type Bench = {
   desk: Desk;
+  /** What the profile says beside source and cluster; changed here, it holds from the next reload on. */
+  profile: Changeable;
   deps: TestDeps;
   scheduler: Scheduler;
   lines: string[];
@@ -28,6 +33,7 @@ async function openBench({database}: {database?: string} = {}): Promise<Bench> {
   const desk = openDesk();
   const base = testDeps(desk.home);
   onTestFinished(() => base.close());
+  const profile: Changeable = {};
   const clock = {ms: Date.parse('2026-01-01T12:00:00Z')};
   const journal = openJournal({
     ...base.home,
@@ -40,7 +46,10 @@ async function openBench({database}: {database?: string} = {}): Promise<Bench> {
   const deps: TestDeps = {
     ...base,
     nowMicros: () => clock.ms * 1000,
-    settings: async () => ({...(await base.settings()), source: database ?? desk.database, cluster: desk.cluster}),
+    settings: async () => {
+      const source = `sqlite::path=${database ?? desk.database}`;
+      return {...(await base.settings()), source, cluster: desk.cluster, ...profile};
+    },
     journal: async () => journal,
     startWorker: (operation) => worker.start(operation),
     again: async () => deps,
@@ -49,6 +58,7 @@ async function openBench({database}: {database?: string} = {}): Promise<Bench> {
   const scheduler = new Scheduler({deps, profiles: [], tell: (line) => lines.push(line)});
   return {
     desk,
+    profile,
     deps,
     scheduler,
     lines,
@@ -70,7 +80,7 @@ const nightly = create("SCHEDULE='0 2 * * *', SCHEDULE_FULL='0 2 * * 0'");
 test('a full backup, then increments, and a full one on Sunday; each end is told', async () => {
   const {desk, scheduler, lines, sql, at} = await openBench();
   await scheduler.reload();
-  expect(lines).toEqual(['no collection has a SCHEDULE']);
+  expect(lines).toEqual(['nothing is scheduled: no collection has a SCHEDULE, and backup.schedule.cron is not set']);
   await sql(nightly);
   await scheduler.reload();
   expect(lines.at(-1)).toBe('schedules: c');
@@ -226,7 +236,7 @@ test('collections of another database in the same store are left alone, and that
   lines.length = 0;
   await other.reload();
   await other.round();
-  expect(lines).toEqual(['no collection has a SCHEDULE']);
+  expect(lines).toEqual(['nothing is scheduled: no collection has a SCHEDULE, and backup.schedule.cron is not set']);
   await runScheduleNext(elsewhere, {count: 1, format: 'json'});
   expect(deps.err()).toContain(`c is left alone: its backups are of sqlite::path=${desk.database}, another database`);
 });
@@ -251,4 +261,127 @@ test('schedule next prints what the scheduler will do', async () => {
   await expect(runScheduleNext(deps, {collection: 'x', count: 3, format: 'pretty'})).rejects.toMatchObject({
     code: 'COLLECTION_NOT_FOUND',
   });
+});
+
+/** `BACKUP DATABASE` every night at two, into a store of its own. */
+function nightlyDatabase({desk, profile}: Bench): string {
+  const objectStore: Settings['objectStore'] = {address: {kind: 'directory', root: join(desk.folder, 'store')}};
+  Object.assign(profile, {objectStore, scheduleLine: '0 2 * * *'});
+  return `database sqlite::path=${desk.database}`;
+}
+
+test('the database: the first backup at once, then by the line; what was missed is made up once', async () => {
+  const bench = await openBench();
+  const {scheduler, lines, at, deps} = bench;
+  const name = nightlyDatabase(bench);
+  await scheduler.reload();
+  expect(lines).toEqual([`schedules: ${name}`]);
+  expect(await at('01T12:00:00')).toEqual([
+    `${name}: no backup of it is known: one is taken now`,
+    `${name}: dbbackup/1 started`,
+  ]);
+  expect(await at('02T01:59:00')).toEqual(['dbbackup/1 ended: SUCCESS']);
+  expect(await at('02T02:00:00')).toEqual([`${name}: dbbackup/2 started`]);
+  expect(await at('09T07:30:00')).toEqual([
+    'dbbackup/2 ended: SUCCESS',
+    `${name}: the run of 2026-01-03T02:00:00Z was missed and is made up now`,
+    `${name}: dbbackup/3 started`,
+  ]);
+  expect(await at('09T20:00:00')).toEqual(['dbbackup/3 ended: SUCCESS']);
+  // One that has only the store: another home, or this one with its journal lost.
+  const lost = testDeps(join(bench.desk.folder, 'other'));
+  onTestFinished(() => lost.close());
+  const fresh: TestDeps = {...deps, journal: () => lost.journal(), again: async () => fresh};
+  const told: string[] = [];
+  const other = new Scheduler({deps: fresh, profiles: [], tell: (line) => told.push(line)});
+  await other.reload();
+  await other.round();
+  expect(told).toEqual([`schedules: ${name}`]);
+  expect(deps.err()).toBe('');
+});
+
+test('the database: a run that would overlap is skipped and told; one that was refused is tried at the next moment', async () => {
+  const bench = await openBench();
+  const {scheduler, at, sql, worker, profile} = bench;
+  const name = nightlyDatabase(bench);
+  await scheduler.reload();
+  await at('01T12:00:00');
+  const held: Operation[] = [];
+  const work = worker.start;
+  worker.start = async (operation) => void held.push(operation);
+  await at('02T01:59:30');
+  await sql('BACKUP DATABASE');
+  expect(await at('02T02:00:00')).toEqual([
+    expect.stringMatching(/: the run of 2026-01-02T02:00:00Z is skipped: a backup of this database is in progress/),
+  ]);
+  await work(held[0]!);
+  worker.start = work;
+  expect(await at('02T02:01:00')).toEqual([]);
+  profile.enabled = false;
+  expect(await at('03T02:00:00')).toEqual([
+    expect.stringMatching(/: the run of 2026-01-03T02:00:00Z was refused: .*backup.enabled is false/),
+  ]);
+  expect(await at('03T02:00:10')).toEqual([]);
+  profile.enabled = true;
+  expect(await at('04T02:00:00')).toEqual([`${name}: dbbackup/3 started`]);
+});
+
+test('a changed configuration and reload_config() are noticed at the next look; what is wrong leaves what was known', async () => {
+  const bench = await openBench();
+  const {scheduler, at, sql, profile, deps} = bench;
+  await scheduler.reload();
+  const name = nightlyDatabase(bench);
+  expect(await at('01T12:00:00')).toEqual([]);
+  await sql('SELECT reload_config()');
+  expect(await at('01T12:00:30')).toEqual([
+    expect.stringMatching(/^settings and schedules are read anew: /),
+    `schedules: ${name}`,
+    `${name}: no backup of it is known: one is taken now`,
+    `${name}: dbbackup/1 started`,
+  ]);
+  profile.scheduleLine = '0 25 * * *';
+  await expect(sql('SELECT reload_config()')).rejects.toMatchObject({message: "'0 25 * * *' is not a cron line"});
+  expect(await at('01T12:01:00')).toEqual(['dbbackup/1 ended: SUCCESS']);
+  writeFileSync(deps.home.configFile, '{"version": 1, "active": "default", "profiles": {"default": {}}}');
+  expect(await at('01T12:01:30')).toEqual([
+    expect.stringMatching(/^settings and schedules are read anew: /),
+    expect.stringMatching(/^what was known stays: '0 25 \* \* \*' is not a cron line/),
+  ]);
+  expect(await at('02T02:00:00')).toContain(`${name}: dbbackup/2 started`);
+});
+
+test('a line without an object store is an error when the scheduler starts', async () => {
+  const bench = await openBench();
+  nightlyDatabase(bench);
+  bench.profile.objectStore = undefined;
+  await expect(bench.scheduler.reload()).rejects.toMatchObject({message: /backup\.object\.store/});
+});
+
+test('schedule next prints the moments of the database after those of collections', async () => {
+  const bench = await openBench();
+  const {scheduler, sql, at, deps, profile} = bench;
+  nightlyDatabase(bench);
+  profile.scheduleZone = 'Europe/Berlin';
+  await runScheduleNext(deps, {count: 1, format: 'json'});
+  expect(JSON.parse(deps.out())).toMatchObject({
+    at: '2026-01-01T12:00:00Z',
+    note: 'no backup of it is known: taken when the scheduler runs',
+  });
+  await sql(nightly);
+  await scheduler.reload();
+  await at('01T12:00:00');
+  const before = deps.out().length;
+  await runScheduleNext(deps, {count: 2, format: 'pretty'});
+  expect(deps.out().slice(before)).toBe(
+    [
+      'collection  at                    local_time                          kind         note',
+      'c           2026-01-02T02:00:00Z  Fri 2026-01-02 02:00 UTC            full             ',
+      'c           2026-01-03T02:00:00Z  Sat 2026-01-03 02:00 UTC            incremental      ',
+      'NULL        2026-01-02T01:00:00Z  Fri 2026-01-02 02:00 Europe/Berlin  database         ',
+      'NULL        2026-01-03T01:00:00Z  Sat 2026-01-03 02:00 Europe/Berlin  database         ',
+      '',
+    ]
+      .map((line) => line.trimEnd())
+      .join('\n'),
+  );
 });
