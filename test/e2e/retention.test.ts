@@ -87,7 +87,9 @@ test('what is asked for is looked at again when it is done: a KEEP_LATEST taken 
   expect((await cleanups(desk))[0]).toMatchObject({id: `cleanup/${cleanup.number}`, status: 'SUCCESS'});
   expect(await backupsOf(desk)).toHaveLength(2);
   expect(await planned(desk, 'c')).toMatchObject([{why: 'the collection has no KEEP_LATEST'}, {action: 'stays'}]);
-  expect((await desk.bkp('retention', 'plan')).stderr).toBe('bkp: no collection has KEEP_LATEST: every backup stays\n');
+  expect((await desk.bkp('retention', 'plan')).stderr).toBe(
+    'bkp: no collection has KEEP_LATEST: every backup of them stays\n',
+  );
 });
 
 test('a backup that a queued restore wants stays', async () => {
@@ -112,4 +114,30 @@ test('a plan of what is not there', async () => {
   expect(await desk.bkp('retention', 'plan')).toMatchObject({status: 12, stderr: expect.stringContaining('no vault')});
   await desk.sql(create("KEEP_LATEST='1'"));
   expect(await desk.bkp('retention', 'plan', 'other')).toMatchObject({status: 10});
+});
+
+test('backups of the database: what backup.cleanup.keep.latest.n removes now, of the own database alone', async () => {
+  const desk = openDesk(undefined, {BKP_STORE: 'fs::root=./store'});
+  for (let n = 0; n < 3; n++) await desk.sqlWait('BACKUP DATABASE');
+  const all = (
+    await desk.bkp('sql', '--format', 'json', 'SELECT start_ts, backup_instance_name AS name FROM backups()')
+  ).stdout;
+  const [first, second, third] = all
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as {start_ts: string; name: string})
+    .map(({start_ts, name}) => `${name}/${start_ts}`);
+  expect((await desk.bkp('config', 'set', 'backup.cleanup.keep.latest.n', '2')).status).toBe(0);
+  expect(await planned(desk)).toEqual([
+    {collection: null, backup: third, action: 'stays', why: 'number 1 of the 2 newest'},
+    {collection: null, backup: second, action: 'stays', why: 'number 2 of the 2 newest'},
+    {collection: null, backup: first, action: 'goes', why: '2 complete backups are newer'},
+  ]);
+  // Another machine's database in the same store: its own profile says how many of its backups stay.
+  desk.exec('CREATE TABLE t (id INTEGER PRIMARY KEY)', join(desk.folder, 'other.db'));
+  const other = await desk.bkp('--source', 'other.db', 'retention', 'plan', '--format', 'json');
+  expect(other).toMatchObject({status: 0, stdout: ''});
+  const away = await desk.bkp('--source', 'absent.db', 'retention', 'plan');
+  expect(away.status).toBe(0);
+  expect(away.stderr).toContain('backups of the database are left out: ');
 });

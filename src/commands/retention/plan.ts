@@ -7,16 +7,20 @@ import {placeOfCollection, placesOf, withVaultIfAny} from '../places.ts';
 import {type ResultRows, renderAnswer} from '../sql/answers.ts';
 import {readersIn} from '../worker/readers.ts';
 import {openVaultAt} from '../workplace.ts';
+import {type DatabaseVerdict, databaseVerdicts} from './databases.ts';
 import type {RetentionPlanOptions} from './index.ts';
 
 /** Makes the plans that a cleanup would make, and prints them. */
 export async function runRetentionPlan(deps: Deps, {collection, format}: RetentionPlanOptions): Promise<void> {
-  const plans = collection === undefined ? await everyPlan(deps) : [await onePlan(deps, nameIn(collection))];
+  const {plans, databases} =
+    collection === undefined
+      ? await everyPlan(deps)
+      : {plans: [await onePlan(deps, nameIn(collection))], databases: []};
   for (const {damage} of plans) {
     if (damage !== undefined) deps.stderr.write(`bkp: ${damage.message}\n`);
   }
-  if (plans.length === 0) deps.stderr.write('bkp: no collection has KEEP_LATEST: every backup stays\n');
-  deps.stdout.write(renderAnswer(planRows(plans), format));
+  if (plans.length === 0) deps.stderr.write('bkp: no collection has KEEP_LATEST: every backup of them stays\n');
+  deps.stdout.write(renderAnswer(planRows(plans, databases), format));
 }
 
 const nameIn = (text: string) => collectionName({text, place: {line: 1, column: 1}});
@@ -31,8 +35,11 @@ async function onePlan(deps: Deps, collection: string): Promise<RetentionPlan> {
   }
 }
 
-async function everyPlan(deps: Deps): Promise<readonly RetentionPlan[]> {
+type Plans = {plans: readonly RetentionPlan[]; databases: readonly DatabaseVerdict[]};
+
+async function everyPlan(deps: Deps): Promise<Plans> {
   const plans: RetentionPlan[] = [];
+  const databases: DatabaseVerdict[] = [];
   let vaults = 0;
   for (const place of await placesOf(deps)) {
     await withVaultIfAny(deps, place, async (vault) => {
@@ -41,9 +48,10 @@ async function everyPlan(deps: Deps): Promise<readonly RetentionPlan[]> {
         // One that lies in an earlier store too is a copy here: no backup comes into it, so no cleanup follows one.
         if (plans.every((plan) => plan.collection !== collection)) plans.push(await planIn(deps, vault, collection));
       }
+      if (place.storage === 's3') databases.push(...(await databaseVerdicts(deps, place, vault)));
     });
   }
-  if (vaults > 0) return plans;
+  if (vaults > 0) return {plans, databases};
   throw new BkpError('VAULT_ABSENT', 'there is no vault yet, so no backup that could go', {
     next: 'name the store that holds your backups: --store, --cluster',
   });
@@ -53,11 +61,14 @@ async function planIn(deps: Deps, vault: Vault, collection: string): Promise<Ret
   return planRetention(vault, collection, {readerOf: await readersIn(deps, {collection, vault: vault.id})});
 }
 
-function planRows(plans: readonly RetentionPlan[]): ResultRows {
+/** A whole database is no collection. */
+function planRows(plans: readonly RetentionPlan[], databases: readonly DatabaseVerdict[]): ResultRows {
+  const verdicts = [
+    ...plans.flatMap(({collection, verdicts}) => verdicts.map((verdict) => ({collection, ...verdict}))),
+    ...databases.map((verdict) => ({collection: null, ...verdict})),
+  ];
   return {
     columns: [{name: 'collection'}, {name: 'backup'}, {name: 'action'}, {name: 'why'}],
-    rows: plans.flatMap(({collection, verdicts}) =>
-      verdicts.map(({backup, goes, why}) => [collection, backup, goes ? 'goes' : 'stays', why]),
-    ),
+    rows: verdicts.map(({collection, backup, goes, why}) => [collection, backup, goes ? 'goes' : 'stays', why]),
   };
 }
