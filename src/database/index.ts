@@ -18,6 +18,7 @@ export {
   type RetentionReport,
   type RetentionVerdict,
 } from './retention.ts';
+export {type DatabaseStanding, databaseStandings} from './standing.ts';
 export {
   type DatabaseVerifyReport,
   type DatabaseVerifyRequest,

@@ -1,4 +1,4 @@
-import {readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {backupsOf, createC, type Desk, openDesk} from '../helpers/desk.ts';
@@ -67,4 +67,31 @@ test('the bucket and the directory each tell of themselves, and one that is away
   expect(sampleOf(emptied, 'bkp_store_reachable', {storage: 's3'})).toBe(0);
   expect(sampleOf(emptied, 'bkp_operation_last_succeeded', {collection: 'd', kind: 'fullbackup'})).toBe(1);
   expect(err).toContain('operations have put backups there');
+});
+
+test('databases: age, size and count by the name of their line; a damaged manifest makes the newest older', async () => {
+  const desk = openDesk(undefined, {BKP_STORE: 'fs::root=./store'});
+  await desk.sqlWait('BACKUP DATABASE');
+  desk.exec("UPDATE orders SET txt = 'changed' WHERE id = 2");
+  await desk.sqlWait('BACKUP DATABASE');
+  const [row] = (await desk.sql('SELECT backup_instance_name')).trim().split('\n').slice(-1);
+  const labels = {database_instance: row!.trim(), storage: 's3'};
+  const {read} = await metrics(desk);
+  expect(sampleOf(read, 'bkp_database_backups', labels)).toBe(2);
+  expect(sampleOf(read, 'bkp_database_unreadable_backups', labels)).toBe(0);
+  expect(sampleOf(read, 'bkp_database_newest_backup_age_seconds', labels)).toBeLessThan(600);
+  expect(sampleOf(read, 'bkp_database_newest_backup_logical_bytes', labels)).toBe(statSync(desk.database).size);
+  expect(sampleOf(read, 'bkp_database_newest_backup_stored_bytes', labels)).toBeGreaterThan(0);
+  expect(sampleOf(read, 'bkp_operation_last_succeeded', {database: `sqlite::path=${desk.database}`})).toBe(1);
+  const newest = sampleOf(read, 'bkp_database_newest_backup_timestamp_seconds', labels)!;
+
+  const store = join(desk.folder, 'store/backup', labels.database_instance);
+  const [, last] = readdirSync(store)
+    .filter((name) => name !== 'instance')
+    .sort();
+  writeFileSync(join(store, last!, 'manifest'), 'x');
+  rmSync(join(desk.home, 'cache'), {recursive: true});
+  const {read: damaged} = await metrics(desk);
+  expect(sampleOf(damaged, 'bkp_database_newest_backup_timestamp_seconds', labels)).toBeLessThan(newest);
+  expect(sampleOf(damaged, 'bkp_database_unreadable_backups', labels)).toBe(1);
 });

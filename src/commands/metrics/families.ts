@@ -9,6 +9,9 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
   const collections = stores.flatMap((store) =>
     store.reachable ? store.collections.map((collection) => ({...collection, storage: store.storage})) : [],
   );
+  const databases = stores.flatMap((store) =>
+    store.reachable ? store.databases.map((database) => ({...database, storage: store.storage})) : [],
+  );
   return [
     ...measured(stores, ({storage}) => ({storage}), [
       {
@@ -51,12 +54,41 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
         of: ({newest}) => newest?.cost.storedBytes,
       },
     ]),
+    // Prometheus itself sets the label instance: that of what it asked.
+    ...measured(databases, ({instance, storage}) => ({database_instance: instance, storage}), [
+      {name: 'bkp_database_backups', help: 'Backups of the database in the store.', of: ({backups}) => backups},
+      {
+        name: 'bkp_database_unreadable_backups',
+        help: 'Backups newer than the newest good one whose manifest is missing or damaged.',
+        of: ({unreadable}) => unreadable,
+      },
+      {
+        name: 'bkp_database_newest_backup_timestamp_seconds',
+        help: 'The moment that the newest good backup holds, in seconds since 1970.',
+        of: ({newest}) => newest && newest.takenAtMicros / 1e6,
+      },
+      {
+        name: 'bkp_database_newest_backup_age_seconds',
+        help: 'Age of the newest good backup when these metrics were made.',
+        of: ({newest}) => newest && Math.max(0, (nowMicros - newest.takenAtMicros) / 1e6),
+      },
+      {
+        name: 'bkp_database_newest_backup_logical_bytes',
+        help: 'Plain bytes of the whole database in the newest good backup.',
+        of: ({newest}) => newest?.logicalBytes,
+      },
+      {
+        name: 'bkp_database_newest_backup_stored_bytes',
+        help: 'Bytes that the newest good backup added to the store.',
+        of: ({newest}) => newest?.storedBytes,
+      },
+    ]),
     {
       name: 'bkp_operations',
       help: 'Operations in the journal; less when some are forgotten.',
       samples: journal.counts.map(({kind, status, count}) => ({labels: {kind, status}, value: count})),
     },
-    ...measured(journal.histories, ({collection, kind}) => ({collection, kind}), historyMetrics(nowMicros)),
+    ...measured(journal.histories, ({subject, kind}) => ({...subject, kind}), historyMetrics(nowMicros)),
   ];
 }
 

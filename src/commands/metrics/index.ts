@@ -6,7 +6,7 @@ import {type MetricsOptions, runMetrics} from './run.ts';
 export function command(deps: Deps, run = runMetrics): Command {
   return new Command('metrics')
     .description(
-      "Print what Prometheus can watch: age of each collection's newest backup, what failed, how long it took. " +
+      'Print what Prometheus can watch: age of the newest backup of each collection and database, what failed, how long it took. ' +
         'A store that cannot be reached is bkp_store_reachable 0; the rest is printed all the same.',
     )
     .option('--textfile <file>', 'write them there instead, whole or not at all, for the node_exporter')

@@ -13,9 +13,10 @@ import type {WorkOrder} from '../worker/order.ts';
 export const statuses = ['queued', 'running', 'success', 'error', 'cancelled'] as const;
 export type Status = (typeof statuses)[number];
 
-/** What the journal knows of one kind of operation on one collection. Times are microseconds since 1970. */
+/** What the journal knows of one kind of operation on one subject. Times are microseconds since 1970. */
 export type History = {
-  collection: string;
+  /** Labels that name it: a `collection`, a `database` by its source, or none for the databases of the store. */
+  subject: Readonly<Record<string, string>>;
   kind: OperationKind;
   /** The newest that has ended: whether it succeeded. A cancel is no success. */
   lastSucceeded?: boolean;
@@ -42,10 +43,10 @@ export function journalFacts(journal: Journal): JournalFacts {
     const {kind} = operation;
     const status = statusOf(operation);
     counts.set(`${kind} ${status}`, (counts.get(`${kind} ${status}`) ?? 0) + 1);
-    const collection = /^collection (.*)$/s.exec(operation.subject)?.[1];
-    if (collection !== undefined) {
-      const key = `${kind} ${collection}`;
-      const history = histories.get(key) ?? {collection, kind};
+    const subject = labelsOf(operation.subject);
+    if (subject !== undefined) {
+      const key = `${operation.subject} ${kind}`;
+      const history = histories.get(key) ?? {subject, kind};
       histories.set(key, history);
       addOlder(history, operation);
     }
@@ -58,11 +59,17 @@ export function journalFacts(journal: Journal): JournalFacts {
     counts: operationKinds.flatMap((kind) =>
       statuses.map((status) => ({kind, status, count: counts.get(`${kind} ${status}`) ?? 0})),
     ),
-    histories: [...histories.values()].sort((a, b) =>
-      `${a.collection} ${a.kind}` < `${b.collection} ${b.kind}` ? -1 : 1,
-    ),
+    histories: [...histories].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, history]) => history),
     storesWithBackups: [...storesWithBackups.values()],
   };
+}
+
+/** @returns undefined for what is done once and not again and again: a place that was restored into, a store that was cleaned */
+function labelsOf(subject: string): History['subject'] | undefined {
+  // VERIFY DATABASE reads those of every database in the store.
+  if (subject === 'databases') return {};
+  const [, what, name] = /^(collection|database) (.*)$/s.exec(subject) ?? [];
+  return what === undefined || name === undefined ? undefined : {[what]: name};
 }
 
 /** An operation that is started meanwhile moves the pages: none is given twice. */

@@ -1,11 +1,12 @@
 import {type CollectionStanding, collectionStandings, type Storage} from '../../collections/index.ts';
 import {describeStore, type StoreAddress, sameStore} from '../../config/index.ts';
+import {type DatabaseStanding, databaseStandings} from '../../database/index.ts';
 import {asPlain, BkpError, renderError} from '../../errors/index.ts';
 import type {Deps} from '../deps.ts';
 import {placesOf, withVaultIfAny} from '../places.ts';
 
 export type StoreFacts = {storage: Storage} & (
-  | {reachable: true; collections: readonly CollectionStanding[]}
+  | {reachable: true; collections: readonly CollectionStanding[]; databases: readonly DatabaseStanding[]}
   /** `why` as an error is printed. */
   | {reachable: false; why: string}
 );
@@ -19,8 +20,11 @@ export async function storeFacts(deps: Deps, storesWithBackups: readonly StoreAd
   for (const place of await placesOf(deps)) {
     const {storage} = place;
     try {
-      const collections = await withVaultIfAny(deps, place, (vault) => collectionStandings(vault));
-      if (collections !== undefined) facts.push({storage, reachable: true, collections});
+      const found = await withVaultIfAny(deps, place, async (vault) => ({
+        collections: await collectionStandings(vault),
+        databases: await databaseStandings(vault),
+      }));
+      if (found !== undefined) facts.push({storage, reachable: true, ...found});
       else if (storesWithBackups.some((store) => sameStore(store, place.store))) throw vanished(place.store);
     } catch (error) {
       if (!(error instanceof BkpError)) throw error;

@@ -55,6 +55,24 @@ test('the journal: counts, and what was last of each kind and collection', async
   expect(read.get('bkp_operation_last_succeeded')!.samples).toHaveLength(3);
 });
 
+test('the journal: backups of databases by their source; a check of them all has neither label', async () => {
+  const journal = await deps.journal();
+  const database = 'questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000';
+  addSucceeded(journal, {kind: 'dbbackup', subject: `database ${database}`});
+  addFailed(journal, {kind: 'dbbackup', subject: `database ${database}`});
+  addFailed(journal, {kind: 'verify', shared: true, subject: 'databases'});
+  addSucceeded(journal, {kind: 'dbrestore', subject: 'target /srv/drill'});
+  await runMetrics(deps, {});
+  const read = readMetrics(deps.out());
+  expect(sampleOf(read, 'bkp_operations', {kind: 'dbrestore', status: 'success'})).toBe(1);
+  const ofIt = {profile: 'default', database, kind: 'dbbackup'};
+  expect(sampleOf(read, 'bkp_operation_last_succeeded', ofIt)).toBe(0);
+  expect(sampleOf(read, 'bkp_operation_last_success_duration_seconds', ofIt)).toBeGreaterThanOrEqual(0);
+  expect(sampleOf(read, 'bkp_operation_last_failure_timestamp_seconds', ofIt)).toBeGreaterThan(1.7e9);
+  const {samples} = read.get('bkp_operation_last_succeeded')!;
+  expect(samples.map(({labels}) => labels)).toEqual([ofIt, {profile: 'default', kind: 'verify'}]);
+});
+
 test('a store without a vault is left out; if operations put backups there, it is one that cannot be reached', async () => {
   const journal = await deps.journal();
   const {number} = addSucceeded(journal, {work: {place: {store: {kind: 'directory', root: '/elsewhere'}}}});
