@@ -19,7 +19,10 @@ export type RestoreOptions = {
 export function command(deps: Deps, run = runRestore): Command {
   return new Command('restore')
     .description('Put a backup of a whole database where nothing is yet (RESTORE DATABASE … INTO).')
-    .requiredOption('--root <place>', 'a file for SQLite; a file _backup_restore in a folder is read first')
+    .requiredOption(
+      '--root <place>',
+      'a file for SQLite; a file _backup_restore in a folder is read first, and removed after a success',
+    )
     .option('--instance <name>', 'whose backup, when the store holds several databases’')
     .option('--timestamp <time>', 'the newest backup at or before it; default: the newest of all')
     .option(
