@@ -10,6 +10,8 @@ import {type Operation, openJournal, systemProcesses} from '../../../src/ops/ind
 import {parse} from '../../../src/sql/index.ts';
 import {type TestDeps, testDeps} from '../../helpers/deps.ts';
 import {backupsOf, type Desk, openDesk} from '../../helpers/desk.ts';
+import {ExecStandIn} from '../../sources/questdb/exec-stand-in.ts';
+import {writeRecordedRoot} from '../../sources/questdb/recorded-root.ts';
 
 // The scheduler itself, with a clock that the test sets, and workers that are done at once.
 
@@ -384,4 +386,25 @@ test('schedule next prints the moments of the database after those of collection
       .map((line) => line.trimEnd())
       .join('\n'),
   );
+});
+
+test('a QuestDB: it has no collections, and those of others in its store do not hinder it', async () => {
+  const bench = await openBench();
+  const {desk, scheduler, lines, sql, at, profile} = bench;
+  nightlyDatabase(bench);
+  await sql(nightly.replace("'cluster'", "'s3'"));
+  await sql('BACKUP c');
+  const root = join(desk.folder, 'root');
+  writeRecordedRoot(root);
+  const server = await ExecStandIn.start(root);
+  onTestFinished(() => server.stop());
+  profile.source = `questdb::root=${root};http=${server.url}`;
+  await scheduler.reload();
+  expect(lines).toEqual([
+    expect.stringMatching(/^c is left alone: its backups are of sqlite::path=.*, another database$/),
+    `schedules: database ${profile.source}`,
+  ]);
+  expect(await at('01T12:00:00')).toContain(`database ${profile.source}: dbbackup/2 started`);
+  expect(await at('01T12:00:30')).toEqual(['dbbackup/2 ended: SUCCESS']);
+  expect(server.held).toBeUndefined();
 });
