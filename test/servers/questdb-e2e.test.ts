@@ -1,0 +1,148 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {setTimeout as pause} from 'node:timers/promises';
+import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest';
+import {runBkp} from '../helpers/bkp.ts';
+import {startFakeS3} from '../helpers/fake-s3.ts';
+import {QuestDbServer} from './questdb-server.ts';
+
+// The real bkp on a real QuestDB: what a user types, from the first backup to a server that starts on the restored root.
+
+let server: QuestDbServer;
+beforeAll(async () => {
+  server = await QuestDbServer.start();
+  await server.sql(
+    'CREATE TABLE trades (ts TIMESTAMP, sym SYMBOL, price DOUBLE, n LONG) TIMESTAMP(ts) PARTITION BY DAY WAL',
+  );
+}, 120_000);
+afterAll(() => server.remove());
+
+function openDesk(env: Record<string, string> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-questdb-desk-'));
+  onTestFinished(() => rmSync(folder, {recursive: true, force: true, maxRetries: 20, retryDelay: 100}));
+  const home = join(folder, 'home');
+  const common = {
+    BKP_SOURCE: `questdb::root=${server.root};http=${server.url}`,
+    BKP_STORE: `fs::root=${join(folder, 'store')}`,
+    ...env,
+  };
+  const bkp = async (...args: string[]) => {
+    const result = await runBkp(args, {home, cwd: folder, env: common});
+    if (result.status !== 0) throw new Error(`bkp ${args.join(' ')} ended with ${result.status}:\n${result.stderr}`);
+    return result.stdout;
+  };
+  const select = async (statement: string) =>
+    (await bkp('sql', '--format', 'json', statement))
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  return {folder, bkp, select, any: (...args: string[]) => runBkp(args, {home, cwd: folder, env: common})};
+}
+
+let rows = 0;
+/** Rows numbered on, a few of them days late. */
+async function append(count: number): Promise<void> {
+  await server.sql(
+    `INSERT INTO trades SELECT (1767225600000000L + (x + ${rows}) * 60000000L - CASE WHEN x % 50 = 0 THEN 90000000000L ELSE 0L END)::TIMESTAMP,
+       rnd_symbol('A', 'B', 'C'), rnd_double(), x + ${rows} FROM long_sequence(${count})`,
+  );
+  rows += count;
+  await server.applied();
+}
+
+const counted = (of: QuestDbServer) => of.sql('SELECT count(), sum(n), count_distinct(n) FROM trades');
+
+async function startOn(root: string): Promise<QuestDbServer> {
+  const started = await QuestDbServer.start({root});
+  onTestFinished(() => started.remove());
+  await started.applied();
+  return started;
+}
+
+test('five backups, each with its own rows; every one of them starts a server with just those', async () => {
+  const desk = openDesk();
+  expect(await desk.select('SELECT backup_instance_name')).toEqual([{backup_instance_name: null}]);
+  const moments: {timestamp: string; content: unknown}[] = [];
+  for (let number = 1; number <= 5; number++) {
+    await append(2000);
+    if (number === 3) await server.sql('UPDATE trades SET price = 0 WHERE n % 97 = 0');
+    await server.applied();
+    const content = await counted(server);
+    const [started] = await desk.select('BACKUP DATABASE');
+    await desk.bkp('operation', 'wait', 'last');
+    moments.push({timestamp: started!.backup_timestamp as string, content});
+  }
+  expect(await desk.select("SELECT count(*) AS n FROM backups() WHERE status = 'backup complete'")).toEqual([{n: 5}]);
+  expect(await desk.select('SELECT in_progress FROM checkpoint_status()')).toEqual([{in_progress: false}]);
+  for (const [at, {timestamp, content}] of moments.entries()) {
+    const root = join(desk.folder, `restored-${at}`);
+    await desk.bkp('sql', '--wait', `RESTORE DATABASE TO TIMESTAMP '${timestamp}' INTO '${root}'`);
+    const restored = await startOn(root);
+    expect(await counted(restored), timestamp).toEqual(content);
+    await restored.remove();
+  }
+});
+
+test('a worker that is killed leaves a checkpoint, and the next command releases it', async () => {
+  const slow = await startFakeS3();
+  onTestFinished(() => slow.close());
+  const desk = openDesk({
+    BKP_STORE: `s3::bucket=${slow.bucket};region=us-east-1;endpoint=${slow.endpoint};access_key_id=a;secret_access_key=b;`,
+  });
+  await append(20_000);
+  // The first pack is never taken, so the worker stands with the checkpoint held or just after it.
+  slow.fault({call: 'PutObject', key: /packs\//, times: 100}, {kind: 'hang'});
+  await desk.select('BACKUP DATABASE');
+  const pid = await workerPid(desk);
+  process.kill(pid, 'SIGKILL');
+  for (let tries = 0; tries < 40; tries++) {
+    const {stdout} = await desk.any('operation', 'get', 'last', '--format', 'json');
+    if (stdout.includes('ABORTED')) break;
+    await pause(250);
+  }
+  expect(await server.sql('SELECT in_progress FROM checkpoint_status()')).toEqual([[false]]);
+  expect((await desk.select('SELECT status FROM backups()')).at(-1)).toEqual({status: 'backup failed'});
+});
+
+/** As the worker's own log tells it. */
+async function workerPid(desk: ReturnType<typeof openDesk>): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const {stdout} = await desk.any('operation', 'get', 'last', '--log');
+    const pid = /starts in process (\d+)/.exec(stdout)?.[1];
+    if (pid !== undefined) return Number(pid);
+    await pause(100);
+  }
+  throw new Error('the worker did not start');
+}
+
+test('a checkpoint of somebody else is told and left alone', async () => {
+  const desk = openDesk();
+  await server.sql('CHECKPOINT CREATE');
+  try {
+    const refused = await desk.any('sql', '--wait', 'BACKUP DATABASE');
+    expect(refused.status).not.toBe(0);
+    expect(refused.stderr).toMatch(/checkpoint/i);
+    expect(await server.sql('SELECT in_progress FROM checkpoint_status()')).toEqual([[true]]);
+    const {stdout} = await desk.any('doctor', '--format', 'json');
+    expect(stdout).toContain('somebody else');
+  } finally {
+    await server.sql('CHECKPOINT RELEASE');
+  }
+});
+
+test('one table alone comes back, and a target with data is refused', async () => {
+  const desk = openDesk();
+  await server.sql('CREATE TABLE notes (ts TIMESTAMP, text VARCHAR) TIMESTAMP(ts) PARTITION BY MONTH WAL');
+  await server.sql("INSERT INTO notes VALUES ('2026-01-01', 'one'), ('2026-02-01', 'two')");
+  await server.applied();
+  await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
+  const root = join(desk.folder, 'one-table');
+  await desk.bkp('sql', '--wait', `RESTORE DATABASE TABLE notes INTO '${root}'`);
+  const restored = await startOn(root);
+  expect(await restored.sql('SELECT text FROM notes ORDER BY ts')).toEqual([['one'], ['two']]);
+  await expect(restored.sql('SELECT count() FROM trades')).rejects.toThrow(/trades/);
+  const refused = await desk.any('sql', '--wait', `RESTORE DATABASE INTO '${server.root}'`);
+  expect(refused.status).toBe(12);
+  expect(refused.stderr).toContain('The local database is not empty.');
+});
