@@ -4,8 +4,8 @@ import {defineConfig} from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
-    // The first need servers that were built before, the second minutes: `npm run test:servers`, `npm run test:crash`.
-    exclude: ['test/servers/**', 'test/crash/**'],
+    // The first need servers that were built before, the second minutes: `npm run test:servers`, `npm run test:long`.
+    exclude: ['test/servers/**', 'test/long/**'],
     // Many tests start the real bkp as a process; on two busy cores that takes its time.
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -10,7 +10,10 @@ export type Packed = {count: number; of: number; bytes: number};
 export type QuestDbRound = {
   steps: Map<string, Map<string, Run & {storedBytes?: number}>>;
   partitions: {files: Packed; rows: Packed};
+  /** Microseconds. */
   held: {first: number; next: number};
+  /** What the first backup holds, without the zeros at the ends of files; what the next one read. */
+  bytes: {first: number; nextRead: number};
   inserts: {without: number; during: number};
 };
 
@@ -33,7 +36,8 @@ export function reportQuestDb(rounds: readonly QuestDbRound[]): void {
       );
     }
   }
-  console.log('');
+  const {first, nextRead} = rounds[0]!.bytes;
+  console.log(`\n${mib(first)} MiB in the first backup; the next one read ${mib(nextRead)} MiB`);
   for (const by of ['files', 'rows'] as const) {
     const {count, of: all} = rounds[0]!.partitions[by];
     const bytes = median(rounds.map(({partitions}) => partitions[by].bytes));

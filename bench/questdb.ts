@@ -135,14 +135,14 @@ async function compare(server: QuestDbServer, tools: readonly Tool[]): Promise<Q
   const partitions = await changedPartitions(server, before);
   const wanted = await fingerprint(server);
   await step('restore', (tool, place) => tool.restore(place, join(work, `restored-${tool.name}`)));
-  const held = await heldSeconds(storeOf(places.get(bkp)!));
+  const facts = await manifestFacts(storeOf(places.get(bkp)!));
   await requireSame(join(work, 'restored-bkp'), wanted);
   for (const tool of tools) rmSync(join(work, `restored-${tool.name}`), {recursive: true});
   // Into a store of its own: the first backup reads and packs everything, which is as busy as it gets.
   const busy = placeOf(server, 'busy');
   await bkp.prepare(busy, server);
   const inserts = await insertRates(server, gib < 0.5 ? 3 : 10, () => bkp.backup(busy, server));
-  return {steps, partitions, held, inserts};
+  return {steps, partitions, ...facts, inserts};
 }
 
 function placeOf(server: QuestDbServer, name: string): Place {
@@ -168,11 +168,14 @@ async function changedPartitions(
 }
 
 /** The two oldest backups, as their manifests have it. */
-async function heldSeconds(store: string): Promise<QuestDbRound['held']> {
+async function manifestFacts(store: string): Promise<Pick<QuestDbRound, 'held' | 'bytes'>> {
   const vault = await openVault({store: await openDirectoryStore({root: store, create: false})});
   try {
-    const [first, next] = (await listDatabaseBackups(vault)).map(({body}) => body?.cost.heldMicros ?? Number.NaN);
-    return {first: first!, next: next!};
+    const [first, next] = (await listDatabaseBackups(vault)).map(({body}) => body!);
+    return {
+      held: {first: first!.cost.heldMicros, next: next!.cost.heldMicros},
+      bytes: {first: first!.bytes, nextRead: next!.cost.bytesRead},
+    };
   } finally {
     vault.close();
   }
