@@ -151,3 +151,13 @@ test('a machine that has only the store knows its history, and restores by what 
     'did you mean backup.instance.name?',
   );
 });
+
+test('a store that was there and is empty now, as a disk that is not mounted, gets no new vault', async () => {
+  const {desk} = openDatabaseDesk();
+  await backUp(desk);
+  desk.remove('store');
+  const refused = await desk.refused('BACKUP DATABASE');
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toContain('is its disk mounted?');
+  expect(desk.has('store')).toBe(false);
+});

@@ -14,6 +14,7 @@ import type {VerifyLevel} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {objectPlace} from '../places.ts';
 import {type ResultRows, startedRow} from '../sql/answers.ts';
+import {refuseVanished} from '../vanished.ts';
 import {startOperation} from '../worker/start.ts';
 import {openVaultAt, requireSource} from '../workplace.ts';
 import {targetOf} from './carry-out.ts';
@@ -35,6 +36,7 @@ export async function backupDatabase(deps: Deps, statement: Of<'backup-database'
     });
   }
   const {keepLatest} = await deps.settings();
+  if (place.store.kind === 'directory') await refuseVanished(deps, place);
   const vault = await openVaultAt(deps, place, {create: true});
   try {
     place.vault = vault.id;

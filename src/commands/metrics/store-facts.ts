@@ -1,9 +1,10 @@
 import {type CollectionStanding, collectionStandings, type Storage} from '../../collections/index.ts';
-import {describeStore, type StoreAddress, sameStore} from '../../config/index.ts';
+import {type StoreAddress, sameStore} from '../../config/index.ts';
 import {type DatabaseStanding, databaseStandings} from '../../database/index.ts';
 import {asPlain, BkpError, renderError} from '../../errors/index.ts';
 import type {Deps} from '../deps.ts';
 import {placesOf, withVaultIfAny} from '../places.ts';
+import {vanished} from '../vanished.ts';
 
 export type StoreFacts = {storage: Storage} & (
   | {reachable: true; collections: readonly CollectionStanding[]; databases: readonly DatabaseStanding[]}
@@ -32,14 +33,4 @@ export async function storeFacts(deps: Deps, storesWithBackups: readonly StoreAd
     }
   }
   return facts;
-}
-
-function vanished(store: StoreAddress): BkpError {
-  return new BkpError(
-    'STORE_UNAVAILABLE',
-    `there is no vault in ${describeStore(store)}, and operations have put backups there`,
-    {
-      next: 'is its disk mounted? If it was removed for good, bkp operation forget lets go of them',
-    },
-  );
 }
