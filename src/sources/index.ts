@@ -39,6 +39,12 @@ export async function heldCheckpoint(spec: SourceSpec & {scheme: 'questdb'}): Pr
   return (await import('./questdb/index.ts')).openQuestDbSource(spec).heldCheckpoint();
 }
 
+/** Of a QuestDB server that answers; undefined for every other one. */
+export async function serverVersion(spec: SourceSpec): Promise<string | undefined> {
+  if (spec.scheme !== 'questdb') return undefined;
+  return (await import('./questdb/index.ts')).openQuestDbSource(spec).version();
+}
+
 export type TargetWish = {
   /** A file for SQLite, a folder for QuestDB; it need not be there. */
   place: string;

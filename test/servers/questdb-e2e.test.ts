@@ -137,6 +137,9 @@ test('one table alone comes back, and a target with data is refused', async () =
   await server.sql("INSERT INTO notes VALUES ('2026-01-01', 'one'), ('2026-02-01', 'two')");
   await server.applied();
   await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
+  const planned = await desk.any('restore', '--root', join(desk.folder, 'planned'), '--dry-run', '--format', 'json');
+  expect(JSON.parse(planned.stdout)).toMatchObject({product: expect.stringMatching(/^questdb 9\./), in_the_way: null});
+  expect(planned.stderr).not.toContain('start the restored root');
   const root = join(desk.folder, 'one-table');
   await desk.bkp('sql', '--wait', `RESTORE DATABASE TABLE notes INTO '${root}'`);
   const restored = await startOn(root);

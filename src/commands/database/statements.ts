@@ -8,7 +8,7 @@ import {
 } from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
-import {openFileTarget} from '../../sources/index.ts';
+import {type DatabaseMoment, openFileTarget, serverVersion} from '../../sources/index.ts';
 import {type Statement, tableName} from '../../sql/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
@@ -16,13 +16,13 @@ import {objectPlace} from '../places.ts';
 import {type ResultRows, startedRow} from '../sql/answers.ts';
 import {refuseVanished} from '../vanished.ts';
 import {startOperation} from '../worker/start.ts';
-import {openVaultAt, requireSource} from '../workplace.ts';
+import {openVaultAt, requireSource, type Workplace} from '../workplace.ts';
 import {targetOf} from './carry-out.ts';
-import {withFileSource} from './places.ts';
+import {sourceSpecOf, withFileSource} from './places.ts';
 import {parseTimestamp} from './timestamp.ts';
 
 type Of<K extends Statement['kind']> = Extract<Statement, {kind: K}>;
-type Started = {operation?: Operation; rows: ResultRows};
+type Started = {operation?: Operation; rows: ResultRows; notice?: string};
 
 /** Its answer is the one of the original: the backup's timestamp, at once. */
 export async function backupDatabase(deps: Deps, statement: Of<'backup-database'>): Promise<Started> {
@@ -89,7 +89,24 @@ export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promis
       backup: `${plan.instance}/${timestampText(backupMicros(plan.backup))}`,
     },
   );
-  return {operation, rows: startedRow(operation, operation.backup)};
+  const notice = await versionNotice(deps, place, plan.database);
+  return {operation, rows: startedRow(operation, operation.backup), ...(notice === undefined ? {} : {notice})};
+}
+
+/**
+ * A server opens what its own major version wrote. The one that will open the target is not known here; the one that is the
+ * source most probably is of its kind.
+ */
+export async function versionNotice(
+  deps: Deps,
+  place: Workplace,
+  {product, version}: DatabaseMoment,
+): Promise<string | undefined> {
+  if (product !== 'questdb' || place.source === undefined) return undefined;
+  const running = await serverVersion(await sourceSpecOf(deps, place));
+  const major = (text: string) => text.split('.')[0];
+  if (running === undefined || version === 'unknown' || major(running) === major(version)) return undefined;
+  return `the backup is of QuestDB ${version}, and the source runs ${running}: start the restored root with version ${major(version)}`;
 }
 
 /** The plan with what the target's place has to say; nothing is written. */

@@ -1,6 +1,6 @@
 import {backupMicros, type DatabaseRestorePlan, timestampText} from '../../database/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
-import {planRestoreInto, type RestoreWish, restoreDatabaseInto} from '../database/statements.ts';
+import {planRestoreInto, type RestoreWish, restoreDatabaseInto, versionNotice} from '../database/statements.ts';
 import type {Deps} from '../deps.ts';
 import {type ResultRows, renderAnswer} from '../sql/answers.ts';
 import {tell} from '../sql/run.ts';
@@ -26,7 +26,9 @@ export async function runRestore(deps: Deps, options: RestoreOptions): Promise<v
     await tell(deps, await restoreDatabaseInto(deps, wish), {wait, format});
     return;
   }
-  const {plan} = await planRestoreInto(deps, wish);
+  const {place, plan} = await planRestoreInto(deps, wish);
+  const notice = await versionNotice(deps, place, plan.database);
+  if (notice !== undefined) deps.stderr.write(`bkp: ${notice}\n`);
   deps.stdout.write(renderAnswer(planRows(plan), format));
   const isRoom = plan.freeBytes === undefined || plan.freeBytes >= plan.neededBytes;
   deps.exitWith(plan.inTheWay === undefined && isRoom ? ExitStatus.done : ExitStatus.refused);

@@ -4,8 +4,11 @@ import {QuestDbTarget, type QuestDbTargetOptions} from './target.ts';
 
 export type {HeldCheckpoint, QuestDbSourceOptions, QuestDbTargetOptions};
 
-/** A FileSource that also tells of a checkpoint that is held. */
-export type QuestDbFileSource = FileSource & {heldCheckpoint: () => Promise<HeldCheckpoint | undefined>};
+/** A FileSource that also tells of a checkpoint that is held, and which version the server has, if it answers. */
+export type QuestDbFileSource = FileSource & {
+  heldCheckpoint: () => Promise<HeldCheckpoint | undefined>;
+  version: () => Promise<string | undefined>;
+};
 
 /** Opens nothing yet. @throws BkpError `USAGE` for an address or credentials that cannot be */
 export function openQuestDbSource(options: QuestDbSourceOptions): QuestDbFileSource {

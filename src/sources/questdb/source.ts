@@ -7,7 +7,7 @@ import {checkpointStatus, isOfNote, releaseLeftover} from './checkpoint.ts';
 import {readDataId} from './data-id.ts';
 import {readHoldNote} from './hold-note.ts';
 import {QuestDbHttp} from './http.ts';
-import {freezeLive} from './live.ts';
+import {freezeLive, serverVersion} from './live.ts';
 import {freezeStopped} from './offline.ts';
 
 export type QuestDbSourceOptions = {
@@ -70,6 +70,11 @@ export class QuestDbSource implements FileSource {
     if (startedAtMicros === undefined) return undefined;
     const note = await readHoldNote(this.#root);
     return {startedAtMicros, ...(note !== undefined && isOfNote(startedAtMicros, note) ? {hold: note.hold} : {})};
+  }
+
+  /** @returns undefined for a stopped server, and one that does not answer */
+  async version(): Promise<string | undefined> {
+    return this.#http === undefined ? undefined : serverVersion(this.#http).catch(() => undefined);
   }
 
   async close(): Promise<void> {
