@@ -1,4 +1,5 @@
 import {median, type Run} from './measure.ts';
+import type {InsertRates} from './questdb-writer.ts';
 
 /** Changed partitions, as one stream of tar and zstd -5. */
 export type Packed = {count: number; of: number; bytes: number};
@@ -14,9 +15,11 @@ export type QuestDbRound = {
   held: {first: number; next: number};
   /** What the first backup holds, without the zeros at the ends of files; what the next one read. */
   bytes: {first: number; nextRead: number};
-  inserts: {without: number; during: number};
+  /** Rows a second; absent when it was not measured. */
+  inserts?: InsertRates;
 };
 
+const unknown: InsertRates = {without: Number.NaN, during: Number.NaN};
 const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
 
 /** Prints medians of all steps as Markdown, then the ratios that the figures are asked for, taken round by round. */
@@ -43,8 +46,8 @@ export function reportQuestDb(rounds: readonly QuestDbRound[]): void {
     const bytes = median(rounds.map(({partitions}) => partitions[by].bytes));
     console.log(`partitions with other ${by}: ${count} of ${all}, ${mib(bytes)} MiB with zstd -5`);
   }
-  const rows = (pick: (rates: QuestDbRound['inserts']) => number) =>
-    Math.round(median(rounds.map(({inserts}) => pick(inserts)))).toLocaleString('en');
+  const rows = (pick: (rates: InsertRates) => number) =>
+    Math.round(median(rounds.map(({inserts = unknown}) => pick(inserts)))).toLocaleString('en');
   console.log(
     `inserts a second: ${rows(({without}) => without)} without a backup, ${rows(({during}) => during)} during one`,
   );
@@ -55,7 +58,7 @@ export function reportQuestDb(rounds: readonly QuestDbRound[]): void {
   console.log('\n| figure | asked for | ratio (median of rounds) | each round |\n| --- | --- | --- | --- |');
   const line = (name: string, asked: string, of: (round: QuestDbRound) => number) => {
     const values = rounds.map(of);
-    const text = (value: number) => (Number.isNaN(value) ? 'peer absent' : value.toFixed(3));
+    const text = (value: number) => (Number.isNaN(value) ? 'not measured' : value.toFixed(3));
     console.log(`| ${name} | ${asked} | ${text(median(values))} | ${values.map(text).join(', ')} |`);
   };
   const againstRestic = (step: string, field: 'wallSeconds' | 'storedBytes') => (round: QuestDbRound) =>
@@ -69,7 +72,11 @@ export function reportQuestDb(rounds: readonly QuestDbRound[]): void {
   line('next: stored bytes, against restic', 'told', againstRestic('next', 'storedBytes'));
   line('next: wall, against restic', '≤ 0.5', againstRestic('next', 'wallSeconds'));
   line('restore: wall, against restic', '≤ 0.6', againstRestic('restore', 'wallSeconds'));
-  line('insert rate during a first backup, against without', '≥ 0.8', ({inserts}) => inserts.during / inserts.without);
+  line(
+    'insert rate during a first backup, against without',
+    '≥ 0.8',
+    ({inserts = unknown}) => inserts.during / inserts.without,
+  );
 }
 
 const run = (round: QuestDbRound, step: string, tool: string) => round.steps.get(step)?.get(tool);

@@ -13,8 +13,7 @@ export type Found =
   | {kind: 'unsupported'; name: string; reason: string}
   | {kind: 'table'; table: Table};
 
-const wholeDatabase =
-  "only a copy of the whole file holds it: that is BACKUP DATABASE, which this version does not have; sqlite3 FILE '.backup COPY' makes one";
+const wholeDatabase = 'only a copy of the whole file holds it, which BACKUP DATABASE makes';
 
 /** Every table of the user's, sorted by name: no views, none of SQLite's, of a virtual table's or of bkp's own. */
 export function tableNames(connection: Connection): readonly string[] {
