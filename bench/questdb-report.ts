@@ -48,9 +48,10 @@ export function reportQuestDb(rounds: readonly QuestDbRound[]): void {
   }
   const rows = (pick: (rates: InsertRates) => number) =>
     Math.round(median(rounds.map(({inserts = unknown}) => pick(inserts)))).toLocaleString('en');
-  console.log(
-    `inserts a second: ${rows(({without}) => without)} without a backup, ${rows(({during}) => during)} during one`,
-  );
+  if (rounds[0]!.inserts !== undefined)
+    console.log(
+      `inserts a second: ${rows(({without}) => without)} without a backup, ${rows(({during}) => during)} during one`,
+    );
   const held = (pick: (held: QuestDbRound['held']) => number) =>
     (median(rounds.map((round) => pick(round.held))) / 1e6).toFixed(2);
   console.log(`checkpoint held: ${held(({first}) => first)} s first backup, ${held(({next}) => next)} s increment`);
