@@ -2,6 +2,7 @@ import {existsSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {readAllFolders} from '../../collections/index.ts';
 import type {DirectoryAddress} from '../../config/index.ts';
+import {listInstances} from '../../database/index.ts';
 import {type Check, tried} from '../check.ts';
 import type {Deps} from '../deps.ts';
 import {withVaultIfAny} from '../places.ts';
@@ -25,7 +26,11 @@ async function absentDirectory(deps: Deps, {root}: DirectoryAddress, storage: st
   while (!existsSync(above)) above = dirname(above);
   const fault = (await deps.probeStore({kind: 'directory', root: above})).find((probe) => !probe.ok);
   if (fault === undefined) {
-    return {what, ok: true, detail: `${root} is not there yet; the first CREATE BACKUP COLLECTION makes it`};
+    return {
+      what,
+      ok: true,
+      detail: `${root} is not there yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE makes it`,
+    };
   }
   return {...fault, what, detail: `${root} cannot be made: ${fault.what} of ${above}: ${fault.detail}`};
 }
@@ -43,8 +48,10 @@ async function checkVault(deps: Deps, place: Workplace): Promise<Check> {
         next: 'SHOW BACKUP COLLECTIONS names the collection; CREATE BACKUP COLLECTION … writes its definition anew',
       };
     }
-    const backups = folders.reduce((sum, folder) => sum + folder.backups.length, 0);
-    return {what, ok: true, detail: `${vault.id}, ${folders.length} collections, ${backups} backups`};
+    const instances = await listInstances(vault);
+    const backups = [...folders, ...instances].reduce((sum, one) => sum + one.backups.length, 0);
+    const counts = `${folders.length} collections, ${instances.length} databases, ${backups} backups`;
+    return {what, ok: true, detail: `${vault.id}, ${counts}`};
   });
-  return check ?? {what, ok: true, detail: 'none yet; the first CREATE BACKUP COLLECTION makes it'};
+  return check ?? {what, ok: true, detail: 'none yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE makes it'};
 }
