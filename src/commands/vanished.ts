@@ -1,10 +1,8 @@
 import {describeStore, type StoreAddress, sameStore} from '../config/index.ts';
 import {BkpError} from '../errors/index.ts';
-import {isBackupKind} from '../ops/index.ts';
 import type {Deps} from './deps.ts';
+import {journalFacts} from './metrics/journal-facts.ts';
 import {withVaultIfAny} from './places.ts';
-import {allOperations} from './sql/all-operations.ts';
-import type {WorkOrder} from './worker/order.ts';
 import type {Workplace} from './workplace.ts';
 
 /**
@@ -13,14 +11,8 @@ import type {Workplace} from './workplace.ts';
  */
 export async function refuseVanished(deps: Deps, place: Workplace): Promise<void> {
   if ((await withVaultIfAny(deps, place, async () => true)) === true) return;
-  const putThere = allOperations(await deps.journal()).some(
-    ({kind, state, work}) =>
-      isBackupKind(kind) &&
-      state.name === 'done' &&
-      state.outcome.status === 'SUCCESS' &&
-      sameStore((work as WorkOrder).place.store, place.store),
-  );
-  if (putThere) throw vanished(place.store);
+  const {storesWithBackups} = journalFacts(await deps.journal());
+  if (storesWithBackups.some((store) => sameStore(store, place.store))) throw vanished(place.store);
 }
 
 export function vanished(store: StoreAddress): BkpError {

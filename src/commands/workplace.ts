@@ -72,6 +72,25 @@ export async function openVaultAt(deps: Deps, place: Workplace, options: OpenOpt
   );
 }
 
+/** Who gives a statement, and where it is carried out. */
+export type Surroundings = {deps: Deps; place: Workplace};
+
+/** The vault is closed again, whatever happens. Throws as {@link openVaultAt}. */
+export async function withVault<T>(
+  {deps, place}: Surroundings,
+  options: {create: boolean},
+  use: (vault: Vault) => Promise<T>,
+): Promise<T> {
+  const vault = await openVaultAt(deps, place, options);
+  // What the statement starts is meant for this vault, whatever lies in the directory when a worker comes to it.
+  place.vault = vault.id;
+  try {
+    return await use(vault);
+  } finally {
+    vault.close();
+  }
+}
+
 /** A new vault inside an old one would be backed up, copied and removed with it. */
 function refuseNested(cluster: string): void {
   if (existsSync(join(cluster, headerKey))) return;

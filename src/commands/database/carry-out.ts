@@ -18,7 +18,7 @@ import {withFileSource} from './places.ts';
 /** What a worker is to do with a whole database. */
 export type DatabaseOrder = {place: Workplace} & (
   | {do: 'dbbackup'; name: DatabaseBackupName; keepLatest: number}
-  | {do: 'dbrestore'; request: DatabaseRestoreOrder; target: string; product: DatabaseMoment['product']}
+  | {do: 'dbrestore'; request: DatabaseRestoreOrder; product: DatabaseMoment['product']}
   | {do: 'dbverify'; level: VerifyLevel; instance?: string; backup?: DatabaseBackupName}
 );
 

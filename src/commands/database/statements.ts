@@ -14,9 +14,10 @@ import type {VerifyLevel} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {objectPlace} from '../places.ts';
 import {type ResultRows, startedRow} from '../sql/answers.ts';
+import {openOn} from '../sql/busy.ts';
 import {refuseVanished} from '../vanished.ts';
 import {startOperation} from '../worker/start.ts';
-import {openVaultAt, requireSource, type Workplace} from '../workplace.ts';
+import {requireSource, type Workplace, withVault} from '../workplace.ts';
 import {targetOf} from './carry-out.ts';
 import {sourceSpecOf, withFileSource} from './places.ts';
 import {parseTimestamp} from './timestamp.ts';
@@ -28,7 +29,7 @@ type Started = {operation?: Operation; rows: ResultRows; notice?: string};
 export async function backupDatabase(deps: Deps, statement: Of<'backup-database'>): Promise<Started> {
   const place = await objectPlace(deps);
   const subject = databaseSubject(requireSource(place));
-  const running = await openBackup(deps, subject);
+  const running = await openOn(deps, subject);
   if (running !== undefined) {
     throw new BkpError('BUSY', 'a backup of this database is in progress', {
       cause: `${operationId(running)} began with ${running.statement}`,
@@ -37,9 +38,7 @@ export async function backupDatabase(deps: Deps, statement: Of<'backup-database'
   }
   const {keepLatest} = await deps.settings();
   if (place.store.kind === 'directory') await refuseVanished(deps, place);
-  const vault = await openVaultAt(deps, place, {create: true});
-  try {
-    place.vault = vault.id;
+  return withVault({deps, place}, {create: true}, async (vault) => {
     const nowMicros = deps.nowMicros();
     const {name} = await withFileSource(deps, place, (source) => planDatabaseBackup(vault, source, {nowMicros}));
     const timestamp = timestampText(backupMicros(name));
@@ -49,14 +48,12 @@ export async function backupDatabase(deps: Deps, statement: Of<'backup-database'
       {kind: 'dbbackup', subject, shared: false, statement: statement.text, backup: timestamp},
     );
     return {operation, rows: {columns: [{name: 'backup_timestamp'}], rows: [[timestamp]]}};
-  } finally {
-    vault.close();
-  }
+  });
 }
 
 /** `not running` is an answer, not an error. */
 export async function abortBackup(deps: Deps): Promise<Started> {
-  const running = await openBackup(deps, databaseSubject(requireSource(await objectPlace(deps))));
+  const running = await openOn(deps, databaseSubject(requireSource(await objectPlace(deps))));
   const columns = [{name: 'status'}, {name: 'backup_id'}];
   if (running === undefined) return {rows: {columns, rows: [['not running', null]]}};
   (await deps.journal()).requestCancel(running.number);
@@ -80,7 +77,7 @@ export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promis
   if (plan.inTheWay !== undefined) throw new BkpError('TABLE_EXISTS', plan.inTheWay, {next: 'name an empty place'});
   const operation = await startOperation(
     deps,
-    {do: 'dbrestore', place, request, target: request.target, product: plan.database.product},
+    {do: 'dbrestore', place, request, product: plan.database.product},
     {
       kind: 'dbrestore',
       subject: `target ${request.target}`,
@@ -121,9 +118,7 @@ export async function planRestoreInto(deps: Deps, wish: RestoreWish) {
     ...(tables === undefined ? {} : {tables}),
     ...(withConf === undefined ? {} : {optional: withConf}),
   };
-  const vault = await openVaultAt(deps, place, {create: false});
-  try {
-    place.vault = vault.id;
+  return withVault({deps, place}, {create: false}, async (vault) => {
     const {body} = await findDatabaseBackup(vault, wanted);
     // The worker restores this one, whatever backup is the newest when it comes to it.
     const request = {...wanted, instance: body.instance, at: backupMicros(body.backup), target: resolve(wish.target)};
@@ -132,9 +127,7 @@ export async function planRestoreInto(deps: Deps, wish: RestoreWish) {
       request,
     );
     return {place, request, plan};
-  } finally {
-    vault.close();
-  }
+  });
 }
 
 export function restoreDatabaseStatement(deps: Deps, statement: Of<'restore-database'>): Promise<Started> {
@@ -154,9 +147,7 @@ export async function verifyDatabase(
   level: VerifyLevel,
 ): Promise<Started> {
   const place = await objectPlace(deps);
-  const vault = await openVaultAt(deps, place, {create: false});
-  try {
-    place.vault = vault.id;
+  return withVault({deps, place}, {create: false}, async (vault) => {
     const one = timestamp === undefined ? undefined : await findDatabaseBackup(vault, {at: parseTimestamp(timestamp)});
     const chosen = one === undefined ? {} : {instance: one.body.instance, backup: one.body.backup};
     const operation = await startOperation(
@@ -165,16 +156,8 @@ export async function verifyDatabase(
       {kind: 'verify', subject: 'databases', shared: true, statement: text},
     );
     return {operation, rows: startedRow(operation)};
-  } finally {
-    vault.close();
-  }
+  });
 }
 
 /** Of the operations that back a database up. @param source as the settings hold it */
 export const databaseSubject = (source: string) => `database ${source}`;
-
-async function openBackup(deps: Deps, subject: string): Promise<Operation | undefined> {
-  return (await deps.journal())
-    .open()
-    .find((operation) => operation.kind === 'dbbackup' && operation.subject === subject);
-}

@@ -2,12 +2,12 @@ import type {StoreAddress} from '../../config/index.ts';
 import {
   isBackupKind,
   type Journal,
-  largestPageSize,
   type Operation,
   type OperationKind,
   type OperationResult,
   operationKinds,
 } from '../../ops/index.ts';
+import {allOperations} from '../all-operations.ts';
 import type {WorkOrder} from '../worker/order.ts';
 
 export const statuses = ['queued', 'running', 'success', 'error', 'cancelled'] as const;
@@ -39,7 +39,7 @@ export function journalFacts(journal: Journal): JournalFacts {
   const counts = new Map<string, number>();
   const histories = new Map<string, History>();
   const storesWithBackups = new Map<string, StoreAddress>();
-  for (const operation of newestFirst(journal)) {
+  for (const operation of allOperations(journal).reverse()) {
     const {kind} = operation;
     const status = statusOf(operation);
     counts.set(`${kind} ${status}`, (counts.get(`${kind} ${status}`) ?? 0) + 1);
@@ -70,20 +70,6 @@ function labelsOf(subject: string): History['subject'] | undefined {
   if (subject === 'databases') return {};
   const [, what, name] = /^(collection|database) (.*)$/s.exec(subject) ?? [];
   return what === undefined || name === undefined ? undefined : {[what]: name};
-}
-
-/** An operation that is started meanwhile moves the pages: none is given twice. */
-function* newestFirst(journal: Journal): Generator<Operation> {
-  let last = Number.POSITIVE_INFINITY;
-  for (let page = 1; page > 0; ) {
-    const {operations, nextPage} = journal.list({page, pageSize: largestPageSize});
-    for (const operation of operations) {
-      if (operation.number >= last) continue;
-      last = operation.number;
-      yield operation;
-    }
-    page = nextPage;
-  }
 }
 
 /** Adds an operation to those after it. The one that was given last counts as the newest: two of a kind do not overlap. */

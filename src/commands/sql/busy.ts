@@ -5,7 +5,7 @@ import {collectionSubject} from '../worker/start.ts';
 
 /** Before source and vault are looked at: the answer of a collection at work is that it is at work. */
 export async function refuseWhenBusy(deps: Deps, collection: string): Promise<void> {
-  const running = await openOn(deps, collection);
+  const running = await openOn(deps, collectionSubject(collection));
   if (running === undefined) return;
   throw new BkpError('BUSY', `operation ${operationId(running)} on collection ${collection} is still running`, {
     cause: `one operation at a time changes a collection; this one began with ${running.statement}`,
@@ -14,7 +14,7 @@ export async function refuseWhenBusy(deps: Deps, collection: string): Promise<vo
 }
 
 export async function refuseDropWhenBusy(deps: Deps, collection: string): Promise<void> {
-  const running = await openOn(deps, collection);
+  const running = await openOn(deps, collectionSubject(collection));
   if (running === undefined) return;
   throw new BkpError(
     'PRECONDITION',
@@ -23,8 +23,8 @@ export async function refuseDropWhenBusy(deps: Deps, collection: string): Promis
   );
 }
 
-async function openOn(deps: Deps, collection: string): Promise<Operation | undefined> {
-  const subject = collectionSubject(collection);
+/** The operation that changes the subject now, if one does. */
+export async function openOn(deps: Deps, subject: string): Promise<Operation | undefined> {
   return (await deps.journal()).open().find((operation) => !operation.shared && operation.subject === subject);
 }
 

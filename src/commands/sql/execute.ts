@@ -22,7 +22,7 @@ import type {Deps} from '../deps.ts';
 import {placeForNew, placeNamed, placeOfCollection, placesOf, withVaultIfAny} from '../places.ts';
 import type {WorkOrder} from '../worker/order.ts';
 import {type About, collectionSubject, startCleanup, startOperation} from '../worker/start.ts';
-import {openVaultAt, type Workplace, withSource} from '../workplace.ts';
+import {type Surroundings, type Workplace, withSource, withVault} from '../workplace.ts';
 import {allCollections} from './all-collections.ts';
 import {backupRows, collectionRows, type ResultRows, selectedRows, startedRow} from './answers.ts';
 import {refuseDropWhenBusy, refuseWhenBusy} from './busy.ts';
@@ -30,8 +30,6 @@ import {selectable} from './views.ts';
 
 /** What a statement answers: rows, the operation that now runs, or nothing but its effect. */
 export type Answer = {rows?: ResultRows; operation?: Operation; notice?: string};
-
-type Surroundings = {deps: Deps; place: Workplace};
 
 /** Does what can be done at once and starts an operation for the rest. */
 export async function execute(deps: Deps, statement: Statement): Promise<Answer> {
@@ -254,19 +252,4 @@ function verifyLevel(settings: readonly Setting[]): VerifyLevel {
 
 function defineTools(deps: Deps, vault: Vault) {
   return {vault, nowMicros: deps.nowMicros, randomId: () => randomBytes(16).toString('hex')};
-}
-
-async function withVault<T>(
-  {deps, place}: Surroundings,
-  options: {create: boolean},
-  use: (vault: Vault) => Promise<T>,
-): Promise<T> {
-  const vault = await openVaultAt(deps, place, options);
-  // What the statement starts is meant for this vault, whatever lies in the directory when a worker comes to it.
-  place.vault = vault.id;
-  try {
-    return await use(vault);
-  } finally {
-    vault.close();
-  }
 }

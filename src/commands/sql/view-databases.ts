@@ -2,14 +2,15 @@ import {listDatabaseBackups} from '../../database/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
 import {defineView, type RowOf, type Scalar, timestamp, type View} from '../../query/index.ts';
 import {heldCheckpoint} from '../../sources/index.ts';
+import {allOperations} from '../all-operations.ts';
 import {ownInstance} from '../database/own-instance.ts';
 import {sourceSpecOf} from '../database/places.ts';
+import {databaseSubject} from '../database/statements.ts';
 import type {Deps} from '../deps.ts';
 import {objectPlace, withVaultIfAny} from '../places.ts';
 import {databasePlan} from '../scheduler/known-database.ts';
 import {askForReload} from '../scheduler/reload-signal.ts';
 import type {Workplace} from '../workplace.ts';
-import {allOperations} from './all-operations.ts';
 
 const columns = {
   status: 'VARCHAR',
@@ -42,7 +43,7 @@ export function backupsView(deps: Deps): View {
     }
     // The journal knows more of a backup than its manifest does.
     for (const operation of allOperations(journal, ['dbbackup'])) {
-      if (place.source === undefined || operation.subject === `database ${place.source}`) {
+      if (place.source === undefined || operation.subject === databaseSubject(place.source)) {
         const row = rowOf(operation);
         rows.set(row.start_ts as string, row);
       }

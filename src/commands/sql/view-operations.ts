@@ -1,8 +1,8 @@
 import {type Operation, operationId} from '../../ops/index.ts';
 import {defineView, timestamp, type View} from '../../query/index.ts';
 import {backupOf, issuesOf, phaseOf, resultOf, statusOf, subjectName} from '../../ui/index.ts';
+import {allOperations} from '../all-operations.ts';
 import type {Deps} from '../deps.ts';
-import {allOperations} from './all-operations.ts';
 
 export function operationsView(deps: Deps): View {
   return defineView(

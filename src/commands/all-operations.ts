@@ -1,4 +1,4 @@
-import {type Journal, largestPageSize, type Operation, type OperationKind} from '../../ops/index.ts';
+import {type Journal, largestPageSize, type Operation, type OperationKind} from '../ops/index.ts';
 
 /** Oldest first; each once, also when somebody adds one between two pages. */
 export function allOperations(journal: Journal, kinds?: readonly OperationKind[]): Operation[] {
