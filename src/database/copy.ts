@@ -6,6 +6,9 @@ import {type Catalog, type CatalogFile, isPossible, placeChunks} from './catalog
 import {IdList, storePieces} from './ids.ts';
 import {requirePaths} from './paths.ts';
 
+/** A chunk that a block of a file probably resembles. */
+type Likes = (file: CatalogFile, block: number) => Piece['like'];
+
 /** What one reading of a frozen database brought into the vault. */
 export type Copied = Catalog & {filesRead: number; bytesRead: number; meter: Meter};
 
@@ -40,11 +43,7 @@ export async function copyFiles(
     meter.bytes(file.sizeBytes);
     meter.item();
   }
-  const likes = (file: CatalogFile, block: number) => {
-    const known = options.differences ? before.get(file.path) : undefined;
-    const comparable = known !== undefined && known.blockBytes === file.blockBytes && block < known.chunks;
-    return comparable ? parent!.ids.at(known.firstChunk + block) : undefined;
-  };
+  const likes = options.differences && parent !== undefined ? likesIn(parent, frozen) : () => undefined;
   const places = chunkPlaces(toRead);
   for await (const id of storePieces(writer, readFiles(tools, frozen, toRead, meter, likes))) {
     ids.set(places.next().value!, id);
@@ -82,12 +81,22 @@ function* chunkPlaces(files: readonly CatalogFile[]): Generator<number> {
   for (const {firstChunk, chunks} of files) for (let block = 0; block < chunks; block++) yield firstChunk + block;
 }
 
+/** For a block, the parent's in the same place of the same file, or of the one that this file was written anew from. */
+function likesIn({files, ids}: Catalog, {lineageOf = (path) => path}: Frozen): Likes {
+  const before = new Map(files.map((file) => [lineageOf(file.path), file]));
+  return (file, block) => {
+    const known = before.get(lineageOf(file.path));
+    const comparable = known !== undefined && known.blockBytes === file.blockBytes && block < known.chunks;
+    return comparable ? ids.at(known.firstChunk + block) : undefined;
+  };
+}
+
 async function* readFiles(
   {signal}: WorkTools,
   frozen: Frozen,
   files: readonly CatalogFile[],
   meter: Meter,
-  likes: (file: CatalogFile, block: number) => Piece['like'],
+  likes: Likes,
 ): AsyncGenerator<Piece> {
   for (const file of files) {
     let left = file.sizeBytes;

@@ -44,6 +44,8 @@ export type FrozenFile = {
   stamp?: string;
   /** Restored only when asked for (a server's configuration). */
   optional?: true;
+  /** The file is numbers of so many bytes, one after the other: it can then be compressed better. Absent: it is not, or nobody knows. */
+  numberBytes?: number;
 };
 
 export type DatabaseMoment = {
@@ -62,6 +64,11 @@ export interface Frozen {
   files(): AsyncIterable<FrozenFile>;
   /** Blocks of the file in order, each in memory of its own, `blockBytes` each but the last, together `sizeBytes`. @throws BkpError naming the table when bytes that belong to the moment are gone */
   read(file: FrozenFile): AsyncIterable<Uint8Array>;
+  /**
+   * What stays of a file's path when the database writes the file anew under another one: two such files resemble each other.
+   * Absent: a file keeps its path.
+   */
+  lineageOf?(path: string): string;
   /** To be called before the backup is committed. @throws BkpError `SOURCE_UNAVAILABLE` when the moment was not held all the time: what was read is worth nothing */
   confirm(): Promise<void>;
   /** May be called twice. */

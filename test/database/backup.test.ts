@@ -158,6 +158,22 @@ describe('a backup', () => {
     );
     expect(sizes[1]).toBeLessThan(sizes[0]! / 20);
   });
+
+  test('with differences stores a file that was written anew under another name as little more than what is new in it', async () => {
+    const [vault, database] = [await open(newStore()), new FakeDatabase()];
+    database.blockBytes = 8192;
+    database.lineageOf = (path) => path.replace(/\.\d+$/, '');
+    const bytes = Buffer.from(noise(8192 * 20, 4));
+    database.set('day.1', bytes);
+    await takeBackup(vault, database);
+    database.files.delete('day.1');
+    const late = 100;
+    database.set('day.2', Buffer.concat([bytes.subarray(0, 5000), noise(late, 5), bytes.subarray(5000)]));
+    const {storedBytes} = await takeBackup(vault, database, {differences: true});
+    expect((await restored(vault)).published).toEqual(contentOf(database));
+    // Every block ends with what the next one began with.
+    expect(storedBytes).toBeLessThan((late + 200) * 20);
+  });
 });
 
 describe('a backup that does not succeed', () => {

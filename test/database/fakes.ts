@@ -18,6 +18,8 @@ export class FakeDatabase implements FileSource {
   /** Called before each block is given. */
   onRead: (path: string) => void = () => {};
   voided = false;
+  /** See {@link Frozen.lineageOf}. */
+  lineageOf: (path: string) => string = (path) => path;
   #dataId: string;
 
   constructor(dataId = 'd'.repeat(32)) {
@@ -38,7 +40,7 @@ export class FakeDatabase implements FileSource {
     signal.throwIfAborted();
     this.freezes++;
     const moment = new Map(this.files);
-    const {reads, blockBytes} = this;
+    const {reads, blockBytes, lineageOf} = this;
     const facts: DatabaseMoment = {
       product: 'questdb',
       version: '9.3.4',
@@ -69,6 +71,7 @@ export class FakeDatabase implements FileSource {
           };
         }
       },
+      lineageOf,
       read: read.bind(this),
       confirm: async () => {
         this.confirms++;

@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import type {DatabaseMoment, Frozen, FrozenFile} from '../file-source.ts';
 import {isAbsent, unreadable} from './bytes.ts';
+import {lineageOf} from './lineage.ts';
 import {byPath, type ListedFile} from './listed-file.ts';
 
 /** Blocks that one system call reads: with more, memory grows and the call costs nothing any more. */
@@ -21,6 +22,7 @@ export type MomentPlan = {
 export class Moment implements Frozen {
   readonly takenAtMicros: number;
   readonly facts: DatabaseMoment;
+  readonly lineageOf = lineageOf;
   readonly #plan: MomentPlan;
   /** Paths whose end is where zeros begin: see ListedFile. */
   readonly #openEnded = new Set<string>();
