@@ -27,7 +27,11 @@ if (existsSync(join(root, 'src'))) {
   const {dependencies} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const packages = Object.keys(dependencies).filter((name) => name !== 'execa');
   await build({
-    input: join(root, 'src', 'main.ts'),
+    input: {
+      main: join(root, 'src', 'main.ts'),
+      // Started by its path, as a thread.
+      'encoder-thread': join(root, 'src', 'vault', 'encoder-thread.ts'),
+    },
     platform: 'node',
     // Packages stay packages. Only execa with the two dozen small ones behind it is put into one file: every statement
     // that starts work loads it, and singly they take longer than all the rest of the statement.

@@ -41,9 +41,6 @@ export type OpenOptions = {
   limits?: () => Limits | undefined;
 };
 
-/** So that a thread of the pool finds its next chunk ready when it has done one. */
-const encodesAhead = 2;
-
 /** @throws BkpError `STORE_REFUSED` | `STORE_UNAVAILABLE` | `STORE_DENIED` | `VAULT_ABSENT` | `OBJECT_DAMAGED` */
 export async function openVaultAt(deps: Deps, place: Workplace, options: OpenOptions): Promise<Vault> {
   if (options.create && place.store.kind === 'directory') refuseNested(place.store.root);
@@ -56,7 +53,7 @@ export async function openVaultAt(deps: Deps, place: Workplace, options: OpenOpt
       `${createHash('sha256').update(store.description).digest('hex').slice(0, 16)}.db`,
     ),
     compressionLevel: place.compressionLevel,
-    encodesAtOnce: place.compressionThreads + encodesAhead,
+    compressionThreads: place.compressionThreads,
     // A disk is as busy with two packs as with four; a server far away is not.
     ...(place.store.kind === 's3' ? {uploadsAtOnce: place.requestsAtOnce} : {}),
   });

@@ -1,7 +1,8 @@
 import {BkpError} from '../errors/index.ts';
 import type {Frozen, FrozenFile} from '../sources/index.ts';
-import type {Piece, VaultWriter} from '../vault/index.ts';
+import type {Column, Piece, VaultWriter} from '../vault/index.ts';
 import {type Meter, startMeter, type WorkTools} from '../work/index.ts';
+import {Blocks} from './blocks.ts';
 import {type Catalog, type CatalogFile, isPossible, placeChunks} from './catalog.ts';
 import {IdList, storePieces} from './ids.ts';
 import {requirePaths} from './paths.ts';
@@ -98,15 +99,19 @@ async function* readFiles(
   meter: Meter,
   likes: Likes,
 ): AsyncGenerator<Piece> {
+  const blocks = new Blocks();
+  const memory = (sizeBytes: number) => blocks.take(sizeBytes);
   for (const file of files) {
     let left = file.sizeBytes;
     let block = 0;
+    const column: Column | undefined = file.numberBytes === undefined ? undefined : {widthBytes: file.numberBytes};
     if (left > 0) {
-      for await (const bytes of frozen.read(file)) {
+      for await (const bytes of frozen.read(file, {memory})) {
         signal.throwIfAborted();
         if (bytes.length !== Math.min(file.blockBytes, left)) throw wrongLength(file, left);
         const like = likes(file, block++);
-        yield like === undefined ? {bytes} : {bytes, like};
+        const release = () => blocks.give(bytes);
+        yield {bytes, release, ...(like === undefined ? {} : {like}), ...(column === undefined ? {} : {column})};
         left -= bytes.length;
         meter.bytes(bytes.length);
       }

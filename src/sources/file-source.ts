@@ -62,8 +62,12 @@ export interface Frozen {
   readonly facts: DatabaseMoment;
   /** In order of path; the same order each time. */
   files(): AsyncIterable<FrozenFile>;
-  /** Blocks of the file in order, each in memory of its own, `blockBytes` each but the last, together `sizeBytes`. @throws BkpError naming the table when bytes that belong to the moment are gone */
-  read(file: FrozenFile): AsyncIterable<Uint8Array>;
+  /**
+   * Blocks of the file in order, `blockBytes` each but the last, together `sizeBytes`.
+   * @param options.memory for a block of so many bytes; default: each has its own
+   * @throws BkpError naming the table when bytes that belong to the moment are gone
+   */
+  read(file: FrozenFile, options?: {memory?: (sizeBytes: number) => Buffer}): AsyncIterable<Uint8Array>;
   /**
    * What stays of a file's path when the database writes the file anew under another one: two such files resemble each other.
    * Absent: a file keeps its path.

@@ -2,7 +2,7 @@ import {BkpError} from '../errors/index.ts';
 import type {ChunkIndex} from './chunk-index.ts';
 import {Recovery} from './chunk-reader.ts';
 import type {Location} from './chunk-table.ts';
-import {decodeChunk, encodeChunk} from './codec.ts';
+import type {EncodedChunk, PlainChunk} from './codec.ts';
 import {CopyPlan} from './copy-plan.ts';
 import {isDamage} from './damage.ts';
 import {inOrder} from './in-order.ts';
@@ -23,7 +23,14 @@ const gapBytes = 256 * 1024;
 /** Reads under way while the last one is written: at most three packs are in memory. */
 const readsAtOnce = 2;
 
-export type CopyTarget = {index: ChunkIndex; packs: PackWriter; compressionLevel: number; checksAtOnce: number};
+export type CopyTarget = {
+  index: ChunkIndex;
+  packs: PackWriter;
+  encode: (chunk: PlainChunk) => Promise<EncodedChunk>;
+};
+
+/** More than the thread pool has threads, so that none waits for the event loop. */
+const checksAtOnce = 6;
 
 export type CopyOptions = {
   signal?: AbortSignal;
@@ -69,7 +76,7 @@ export class Copy {
       progress?.(done, totals.bytes);
       for await (const {read, bytes} of inOrder(this.#reads(plan), readsAtOnce, (read) => this.#get(read))) {
         signal?.throwIfAborted();
-        const checked = inOrder(read.chunks, this.#target.checksAtOnce, (chunk) => this.#take(chunk, read, bytes));
+        const checked = inOrder(read.chunks, checksAtOnce, (chunk) => this.#take(chunk, read, bytes));
         for await (const chunk of checked) {
           signal?.throwIfAborted();
           await this.#target.packs.append(chunk);
@@ -126,12 +133,10 @@ export class Copy {
   async #checked(place: Location, bytes: Uint8Array, from: number): Promise<NewChunk> {
     const {id, plainBytes, encoding, base, storedBytes} = place;
     const plain = await this.#source.reader.check(place, bytes, from, this.#recovery);
-    const {index, compressionLevel} = this.#target;
+    const {index, encode} = this.#target;
     // One that the target's indexes name and that it lost: others there may count on it as their base.
     if (base !== undefined && index.namedLocations(id).length > 0) {
-      const alone = await encodeChunk(plain, compressionLevel);
-      await decodeChunk({id, plainBytes, encoding: alone.encoding}, alone.stored);
-      return {id, plainBytes, ...alone};
+      return {id, plainBytes, ...(await encode({id, plain}))};
     }
     const stored = bytes.subarray(place.offset - from, place.offset - from + storedBytes);
     return {id, plainBytes, encoding, stored, ...(base === undefined ? {} : {base})};

@@ -5,7 +5,7 @@ import {maxChunkBytes} from './limits.ts';
 import type {ChunkId, PackId} from './types.ts';
 
 /** How a chunk's plain bytes became its stored ones. */
-export const chunkEncodings = {plain: 0, zstd: 1, zstdWithBase: 2} as const;
+export const chunkEncodings = {plain: 0, zstd: 1, zstdWithBase: 2, zstdOfFiltered: 3} as const;
 export type ChunkEncoding = (typeof chunkEncodings)[keyof typeof chunkEncodings];
 
 /** One chunk of one pack; bytes from the pack's beginning. */

@@ -33,6 +33,7 @@ export function filtersFor(sample: Uint8Array, widthBytes: number): Filter[] {
 }
 
 const scaled = new Scratch();
+const unaligned = new Scratch();
 
 /**
  * @param out as long as `plain`
@@ -51,10 +52,20 @@ export function applyFilter(plain: Uint8Array, {widthBytes, differences, decimal
 
 /**
  * The reverse of `applyFilter`.
- * @param out as long as `filtered`, and begins at a multiple of eight bytes of its memory
+ * @param out as long as `filtered`
  * @throws Error in words, on a machine that cannot
  */
-export function undoFilter(filtered: Uint8Array, {widthBytes, differences, decimals}: Filter, out: Uint8Array): void {
+export function undoFilter(filtered: Uint8Array, filter: Filter, out: Uint8Array): void {
+  if (out.byteOffset % 8 === 0) {
+    undoInto(filtered, filter, out);
+    return;
+  }
+  const numbers = unaligned.of(out.length);
+  undoInto(filtered, filter, numbers);
+  out.set(numbers);
+}
+
+function undoInto(filtered: Uint8Array, {widthBytes, differences, decimals}: Filter, out: Uint8Array): void {
   if (!isLittleEndian) throw new Error('it can be read on little-endian machines only');
   const count = Math.floor(filtered.length / widthBytes);
   if (widthBytes === 8) join8(words(out), filtered, count, differences);

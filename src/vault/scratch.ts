@@ -1,3 +1,5 @@
+import {isMarkedAsUntransferable} from 'node:worker_threads';
+
 /** Memory for what is not needed after the next call: fresh pages cost more than most work on them. */
 export class Scratch {
   #bytes = new Uint8Array(0);
@@ -9,8 +11,8 @@ export class Scratch {
   }
 }
 
-/** Frees memory that nobody looks at any more. The collector would let it lie about, tens of MiB on each thread. */
+/** Frees memory that nobody looks at any more. The collector would let it lie about, some 60 MiB on each thread. */
 export function forget({buffer}: Uint8Array): void {
-  // What is smaller may be a part of the pool from which Node makes small buffers.
-  if (buffer.byteLength > Buffer.poolSize) (buffer as ArrayBuffer).transfer(0);
+  // Small results share a buffer, which Node has marked.
+  if (buffer instanceof ArrayBuffer && !isMarkedAsUntransferable(buffer)) buffer.transfer(0);
 }

@@ -10,7 +10,14 @@ export type Piece = {
   bytes: Uint8Array;
   /** A chunk that probably resembles this one (the same rows, earlier): the vault may store the difference to it. */
   like?: ChunkId;
+  /** The column that the bytes are a part of; one object for all its pieces, which come one after the other. */
+  column?: Column;
+  /** Called when the vault needs the bytes no more; not called after an error. */
+  release?: () => void;
 };
+
+/** Numbers of so many bytes, one after the other: what compresses one piece of them best probably does so for the next. */
+export type Column = {readonly widthBytes: number};
 
 /**
  * How to read a stream back.

@@ -42,8 +42,8 @@ export type VaultOptions = {
   cacheFile?: string;
   /** zstd level of new chunks. Default 1: level 3 takes 40 % more time for a ninth less of a shop’s rows. */
   compressionLevel?: number;
-  /** Chunks compressed at once. Default 6: more than the thread pool has threads, so none waits for the event loop. */
-  encodesAtOnce?: number;
+  /** Threads that compress, when there is much. Default 2. */
+  compressionThreads?: number;
   /** Packs uploaded at once; each costs up to 24 MiB of memory, and one more is being filled. Default 2. */
   uploadsAtOnce?: number;
   /** How long `writer` and `collector` wait for others. Default a minute. */
@@ -58,12 +58,12 @@ export type VaultOptions = {
 
 /** The numbers of {@link VaultOptions}, filled in. */
 type Settings = Required<
-  Pick<VaultOptions, 'compressionLevel' | 'encodesAtOnce' | 'uploadsAtOnce' | 'lockWaitMs' | 'graceMs'>
+  Pick<VaultOptions, 'compressionLevel' | 'compressionThreads' | 'uploadsAtOnce' | 'lockWaitMs' | 'graceMs'>
 >;
 
 const settingsOf = (options: VaultOptions): Settings => ({
   compressionLevel: options.compressionLevel ?? 1,
-  encodesAtOnce: options.encodesAtOnce ?? 6,
+  compressionThreads: options.compressionThreads ?? 2,
   uploadsAtOnce: options.uploadsAtOnce ?? 2,
   lockWaitMs: options.lockWaitMs ?? 60_000,
   graceMs: options.graceMs ?? 60 * 60 * 1000,
@@ -202,7 +202,7 @@ class OpenVault implements Vault {
       await lease.releaseIfPossible();
       throw error;
     }
-    const {compressionLevel, encodesAtOnce, uploadsAtOnce} = this.#settings;
+    const {compressionLevel, compressionThreads, uploadsAtOnce} = this.#settings;
     return new Writer({
       store: this.#store,
       index: this.#index,
@@ -211,7 +211,7 @@ class OpenVault implements Vault {
       lease,
       retention: this.#retention,
       compressionLevel,
-      encodesAtOnce,
+      compressionThreads,
       uploadsAtOnce,
     });
   }

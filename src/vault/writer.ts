@@ -3,9 +3,10 @@ import type {Key, Store} from '../stores/index.ts';
 import type {ChunkIndex} from './chunk-index.ts';
 import {type ChunkReader, chunkMissing} from './chunk-reader.ts';
 import {Closure} from './closure.ts';
-import {type Base, decodeChunk, encodeChunk} from './codec.ts';
+import {type Base, ChunkEncoder, type ColumnPart, type EncodedChunk, notTheSame, type PlainChunk} from './codec.ts';
 import {Copy, type CopyOptions} from './copy.ts';
 import {damaged} from './damage.ts';
+import {EncoderThreads} from './encoder-threads.ts';
 import {chunkId} from './hash.ts';
 import {inOrder} from './in-order.ts';
 import type {KeptObjects} from './kept-objects.ts';
@@ -20,6 +21,7 @@ import {removeIfAllowed} from './remove-if-allowed.ts';
 import type {Retention} from './retention.ts';
 import type {
   ChunkId,
+  Column,
   JsonValue,
   Manifest,
   PackId,
@@ -39,11 +41,17 @@ export type WriterDeps = {
   lease: Lease;
   retention: Retention;
   compressionLevel: number;
-  /** Chunks that are compressed at once. */
-  encodesAtOnce: number;
+  /** Threads that compress. */
+  compressionThreads: number;
   /** Packs that are uploaded at once. */
   uploadsAtOnce: number;
 };
+
+/** Threads take a twentieth of a second to start: too long for what is compressed in less. */
+const threadsFromBytes = 4 * 1024 * 1024;
+
+/** Plain bytes of chunks on their way into packs, beyond which no more are read. */
+const aheadBytes = 6 * 1024 * 1024;
 
 /** A chunk on its way: `chunk` is absent when the vault has it already. */
 type Encoded = {id: ChunkId; plainBytes: number; chunk?: NewChunk};
@@ -56,9 +64,15 @@ export class Writer implements VaultWriter {
   readonly #written = new Set<PackId>();
   /** Chunks that this writer is compressing. */
   readonly #encoding = new Set<ChunkId>();
+  readonly #columns = new ColumnNumbers();
+  /** For the beginning, and for what is too large for the threads. */
+  readonly #encoder: ChunkEncoder;
+  #encoderThreads: EncoderThreads | undefined;
+  #encodedBytes = 0;
 
   constructor(deps: WriterDeps) {
     this.#deps = deps;
+    this.#encoder = new ChunkEncoder(deps.compressionLevel);
     this.#packs = new PackWriter({
       store: deps.store,
       index: deps.index,
@@ -73,11 +87,17 @@ export class Writer implements VaultWriter {
   async write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe> {
     const recipe = new RecipeBuilder((list) => this.#storeList(list));
     try {
-      for await (const encoded of inOrder(pieces, this.#deps.encodesAtOnce, (piece) => this.#encode(piece))) {
+      for await (const encoded of inOrder(
+        pieces,
+        aheadBytes,
+        async (piece) => ({...(await this.#encode(piece)), release: piece.release}),
+        ({bytes}) => bytes.length,
+      )) {
         this.stats.logicalBytes += encoded.plainBytes;
         // An empty piece has no chunk: its stream is as long without it.
         if (encoded.plainBytes === 0) continue;
         await this.#take(encoded);
+        encoded.release?.();
         await recipe.add(encoded.id, encoded.plainBytes);
       }
       return await recipe.finish();
@@ -103,24 +123,35 @@ export class Writer implements VaultWriter {
     this.#encoding.delete(id);
   }
 
-  async #encode({bytes, like}: Piece): Promise<Encoded> {
+  async #encode({bytes, like, column}: Piece): Promise<Encoded> {
     assert(bytes.length <= maxChunkBytes, `a piece of ${bytes.length} bytes is larger than a chunk may be`);
     const id = chunkId(bytes);
     const plainBytes = bytes.length;
     if (plainBytes === 0 || this.#isKnown(id)) return {id, plainBytes};
     this.#encoding.add(id);
     const base = like === undefined ? undefined : await this.#baseFor(id, like);
-    const encoded = await encodeChunk(bytes, this.#deps.compressionLevel, base);
-    try {
-      await decodeChunk({id, plainBytes, encoding: encoded.encoding}, encoded.stored, base?.plain);
-    } catch (error) {
-      throw new BkpError('OBJECT_DAMAGED', `chunk ${id} was not the same after it was compressed and decompressed`, {
-        cause: error,
-        next: 'take the backup again; if this comes back, test the memory of this machine',
-        context: {chunk: id},
-      });
+    const chunk: PlainChunk = {
+      id,
+      plain: bytes,
+      ...(base === undefined ? {} : {base}),
+      ...(column === undefined ? {} : {column: this.#columns.of(column)}),
+    };
+    return {id, plainBytes, chunk: {id, plainBytes, ...(await this.#compress(chunk))}};
+  }
+
+  /** @throws BkpError `OBJECT_DAMAGED` when it does not come out as it went in */
+  async #compress(chunk: PlainChunk): Promise<EncodedChunk> {
+    this.#encodedBytes += chunk.plain.length;
+    if (this.#encodedBytes >= threadsFromBytes && EncoderThreads.fits(chunk)) {
+      const {compressionThreads: threads, compressionLevel: level} = this.#deps;
+      this.#encoderThreads ??= new EncoderThreads({threads, level});
+      return this.#encoderThreads.encode(chunk);
     }
-    return {id, plainBytes, chunk: {id, plainBytes, ...encoded}};
+    try {
+      return this.#encoder.encode(chunk);
+    } catch (error) {
+      throw notTheSame(chunk.id, error);
+    }
   }
 
   #isKnown(id: ChunkId): boolean {
@@ -146,10 +177,10 @@ export class Writer implements VaultWriter {
   }
 
   async copyFrom(source: VaultReader, recipes: readonly Recipe[], options: CopyOptions = {}): Promise<void> {
-    const {index, compressionLevel, encodesAtOnce} = this.#deps;
+    const {index} = this.#deps;
     // What is only on its way has no place yet that could be asked about.
     await this.#packs.flush();
-    const target = {index, packs: this.#packs, compressionLevel, checksAtOnce: encodesAtOnce};
+    const target = {index, packs: this.#packs, encode: (chunk: PlainChunk) => this.#compress(chunk)};
     const chunks = await new Copy(partsOf(source), target).run(recipes, options, ({plainBytes}) => {
       this.stats.newChunks += 1;
       this.stats.newBytes += plainBytes;
@@ -252,6 +283,20 @@ export class Writer implements VaultWriter {
 
   async close(): Promise<void> {
     await this.#packs.settle();
+    await this.#encoderThreads?.close();
     await this.#deps.lease.releaseIfPossible();
+  }
+}
+
+/** Numbers for columns, which are objects here and something else on another thread. */
+class ColumnNumbers {
+  #latest: {column: Column; part: ColumnPart} | undefined;
+
+  of(column: Column): ColumnPart {
+    if (this.#latest?.column !== column) {
+      const number = (this.#latest?.part.number ?? 0) + 1;
+      this.#latest = {column, part: {number, widthBytes: column.widthBytes}};
+    }
+    return this.#latest.part;
   }
 }

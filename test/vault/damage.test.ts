@@ -6,7 +6,7 @@ import {backup, changed, findings, keysOf, manifestKey, newStore, noise, open, r
 
 type Made = {store: Store; vault: Vault; recipe: Recipe; expected: Buffer; keys: string[]};
 
-/** A vault with whole chunks, differences to them, a long recipe, and objects of every kind. */
+/** A vault with whole chunks, differences to them, filtered numbers, a long recipe, and objects of every kind. */
 async function make(): Promise<Made> {
   const store = newStore();
   const vault = await open(store);
@@ -19,6 +19,7 @@ async function make(): Promise<Made> {
   const second = first.map((bytes, n) => changed(bytes, n * 7));
   const pieces = [
     ...second.map((bytes, n) => ({bytes, like: one.chunks[n]!})),
+    {bytes: Buffer.from(Int32Array.from({length: 3000}, (_, n) => n * 77).buffer), column: {widthBytes: 4}},
     ...Array.from({length: 200}, (_, n) => ({bytes: Buffer.from(`row ${n % 5}`)})),
   ];
   const recipe = await backup(vault, 'two', pieces);

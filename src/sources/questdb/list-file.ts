@@ -14,6 +14,7 @@ type FileWanted = {
   optional?: true;
   /** Bytes that the moment has; absent: all before the zeros at the end, which then come back as zeros. */
   validBytes?: number;
+  numberBytes?: number;
 };
 
 /** @returns undefined when there is no such file. @throws BkpError `SOURCE_DAMAGED` when it is shorter than `validBytes` */
@@ -22,7 +23,7 @@ export async function listFile(listing: Listing, wanted: FileWanted): Promise<Li
     // Before the bytes are read: a write between the two must not be hidden by the stamp.
     const times = await handle.stat({bigint: true});
     const fileBytes = Number(times.size);
-    const {validBytes, path, table, optional} = wanted;
+    const {validBytes, path, table, optional, numberBytes} = wanted;
     if (validBytes !== undefined && validBytes > fileBytes) throw tooShort(wanted, fileBytes, validBytes);
     const sizeBytes = validBytes ?? (await bytesBeforeZeros(handle, fileBytes));
     const stamp = listing.stamp(times, sizeBytes);
@@ -34,6 +35,7 @@ export async function listFile(listing: Listing, wanted: FileWanted): Promise<Li
       openEnded: validBytes === undefined,
       ...(table === undefined ? {} : {table}),
       ...(optional === undefined ? {} : {optional}),
+      ...(numberBytes === undefined ? {} : {numberBytes}),
       ...(stamp === undefined ? {} : {stamp}),
     };
   });

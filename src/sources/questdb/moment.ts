@@ -40,7 +40,10 @@ export class Moment implements Frozen {
     }
   }
 
-  async *read(file: FrozenFile): AsyncGenerator<Uint8Array> {
+  async *read(
+    file: FrozenFile,
+    {memory = Buffer.allocUnsafeSlow}: {memory?: (sizeBytes: number) => Buffer} = {},
+  ): AsyncGenerator<Uint8Array> {
     if (file.sizeBytes === 0) return;
     const path = join(this.#plan.root, file.path);
     const handle = await open(path, 'r').catch((error: unknown) => {
@@ -50,7 +53,7 @@ export class Moment implements Frozen {
       for (let at = 0; at < file.sizeBytes; ) {
         const blocks: Buffer[] = [];
         for (let end = at; blocks.length < blocksAtOnce && end < file.sizeBytes; end += file.blockBytes) {
-          blocks.push(Buffer.allocUnsafeSlow(Math.min(file.blockBytes, file.sizeBytes - end)));
+          blocks.push(memory(Math.min(file.blockBytes, file.sizeBytes - end)));
         }
         const wanted = blocks.reduce((sum, {length}) => sum + length, 0);
         const {bytesRead} = await handle.readv(blocks, at);

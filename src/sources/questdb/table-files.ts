@@ -9,6 +9,9 @@ import type {TableState} from './table.ts';
 import {neededSegments} from './transaction-log.ts';
 import type {Partition} from './txn.ts';
 
+/** An index's values are numbers of rows. */
+const rowIdBytes = 8;
+
 /**
  * What of a table's own folder belongs to the moment: the columns of the partitions that `_txn` names, the texts of symbols,
  * the sequencer's files, and the WAL segments of transactions that are committed but not yet in the table.
@@ -64,9 +67,9 @@ async function listColumn(
   const rows = partition.rows - place.top;
   const suffix = place.nameTxn === -1n ? '' : `.${place.nameTxn}`;
   const file = (ending: string) => ({path: `${folder}/${column.name}.${ending}${suffix}`, table});
-  const need = async (ending: string, validBytes?: number) => {
+  const need = async (ending: string, facts: {validBytes?: number; numberBytes?: number} = {}) => {
     const wanted = file(ending);
-    const found = await listFile(listing, {...wanted, ...(validBytes === undefined ? {} : {validBytes})});
+    const found = await listFile(listing, {...wanted, ...facts});
     if (found === undefined) throw missingFile(wanted.path, table);
     return found;
   };
@@ -78,17 +81,20 @@ async function listColumn(
   }
   switch (shape.kind) {
     case 'fixed': {
-      const data = await need('d', rows * shape.widthBytes);
+      const data = await need('d', {validBytes: rows * shape.widthBytes, numberBytes: shape.widthBytes});
       // Keys before values: what the keys tell of is then in the values that are read after them.
-      return column.isIndexed ? [data, await need('k'), await need('v')] : [data];
+      return column.isIndexed ? [data, await need('k'), await need('v', {numberBytes: rowIdBytes})] : [data];
     }
     case 'unknown':
       return [await need('d'), ...(await listFile(listing, file('i')).then((found) => (found ? [found] : [])))];
     default: {
-      const places = await need('i', placesBytes(shape.kind, rows));
+      const places = await need('i', {
+        validBytes: placesBytes(shape.kind, rows),
+        numberBytes: placesBytes(shape.kind, 1),
+      });
       const bytes = await withFile(listing, file('i'), (handle) => dataBytes(handle, shape.kind, rows));
       if (bytes === undefined) throw missingFile(file('i').path, table);
-      return [await need('d', bytes), places];
+      return [await need('d', {validBytes: bytes}), places];
     }
   }
 }

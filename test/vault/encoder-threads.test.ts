@@ -1,0 +1,67 @@
+import {afterEach, expect, test} from 'vitest';
+import {EncoderThreads} from '../../src/vault/encoder-threads.ts';
+import {chunkId} from '../../src/vault/hash.ts';
+import type {Piece} from '../../src/vault/index.ts';
+import {backup, changed, findings, newStore, noise, open, readAll} from './helpers.ts';
+
+const mebi = 1024 * 1024;
+
+let threads: EncoderThreads | undefined;
+afterEach(() => threads?.close());
+
+test('much data, in pieces of all sizes, with columns and likes, is read back byte for byte and in order', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const column = {widthBytes: 8};
+  const counted = Buffer.from(BigInt64Array.from({length: 300_000}, (_, row) => BigInt(row) * 1000n).buffer);
+  const first: Piece[] = [
+    ...Array.from({length: 60}, (_, seed) => ({bytes: noise(100_000, seed)})),
+    {bytes: noise(4 * mebi, 77)},
+    ...Array.from({length: 19}, (_, at) => ({bytes: counted.subarray(at * 131_072, (at + 1) * 131_072), column})),
+    ...Array.from({length: 20}, (_, seed) => ({bytes: Buffer.alloc(200_000 * (seed % 7), `row ${seed} `)})),
+    ...Array.from({length: 500}, (_, seed) => ({bytes: noise(seed, seed)})),
+  ];
+  const one = await backup(vault, 'one', first);
+  const ids = await vault.chunkIds(one);
+  // Differences, some of them too large for a thread's memory together with what they resemble.
+  const second = first.slice(0, 61).map(({bytes}, at) => ({bytes: changed(bytes, at), like: ids[at]!}));
+  const two = await backup(vault, 'two', [...second, ...second.map(({bytes}) => ({bytes: changed(bytes, 5)}))]);
+  const reader = await open(store);
+  expect((await readAll(reader, one)).equals(Buffer.concat(first.map(({bytes}) => bytes)))).toBe(true);
+  const restored = (await readAll(reader, two)).subarray(0, 60 * 100_000 + 4 * mebi);
+  expect(restored.equals(Buffer.concat(second.map(({bytes}) => bytes)))).toBe(true);
+  expect(await findings(reader)).toEqual([]);
+});
+
+test('every piece is given back once, when its bytes are in a pack', async () => {
+  const vault = await open(newStore());
+  const given: number[] = [];
+  const pieces = Array.from({length: 100}, (_, at) => ({
+    // Every other one is known already.
+    bytes: noise(100_000, at >> 1),
+    release: () => given.push(at),
+  }));
+  await backup(vault, 'one', pieces);
+  expect(given).toEqual(Array.from({length: 100}, (_, at) => at));
+});
+
+test('a chunk that is not what its id says is refused, and the others come', async () => {
+  threads = new EncoderThreads({threads: 1, level: 1});
+  const [good, bad] = [noise(9000, 1), noise(9000, 2)];
+  const encoded = await Promise.allSettled([
+    threads.encode({id: chunkId(good), plain: good}),
+    threads.encode({id: chunkId(good), plain: bad}),
+    threads.encode({id: chunkId(bad), plain: bad}),
+  ]);
+  expect(encoded.map(({status}) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(encoded[1]).toMatchObject({reason: {code: 'OBJECT_DAMAGED'}});
+});
+
+test('who waits for threads that end is told, and so is who comes later', async () => {
+  threads = new EncoderThreads({threads: 1, level: 19});
+  const chunks = Array.from({length: 40}, (_, seed) => noise(mebi, seed));
+  const all = Promise.allSettled(chunks.map((plain) => threads!.encode({id: chunkId(plain), plain})));
+  await threads.close();
+  expect((await all).filter(({status}) => status === 'rejected').length).toBeGreaterThan(30);
+  await expect(threads.encode({id: chunkId(chunks[0]!), plain: chunks[0]!})).rejects.toThrow('have ended');
+});
