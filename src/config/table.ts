@@ -130,7 +130,13 @@ const rows = {
     key: 'backup.compression.threads',
     kind: integer(1, maxThreads),
     default: () => Math.min(availableParallelism(), maxThreads),
-    meaning: 'chunks compressed at once; the default is one a processor',
+    meaning: 'threads that compress; the default is one a processor',
+  },
+  niceness: {
+    key: 'backup.niceness',
+    kind: integer(0, 19),
+    default: () => 10,
+    meaning: 'how far a worker gives way to other programs, restores excepted; 0: not at all',
   },
   notifyOnFailure: {
     key: 'notify.on_failure',

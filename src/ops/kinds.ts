@@ -33,6 +33,11 @@ export function isBackupKind(kind: OperationKind): boolean {
   return makesBackup[kind];
 }
 
+/** Whether somebody waits for an operation of this kind, because a database is not there or not right. */
+export function isUrgentKind(kind: OperationKind): boolean {
+  return kind === 'restore' || kind === 'dbrestore';
+}
+
 /** @returns the id that people see and type: `fullbackup/1`. */
 export function operationId(operation: Pick<Operation, 'kind' | 'number'>): string {
   return `${operation.kind}/${operation.number}`;

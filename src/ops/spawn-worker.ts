@@ -1,7 +1,8 @@
 import {closeSync} from 'node:fs';
 import {BkpError} from '../errors/index.ts';
+import {giveWay} from './give-way.ts';
 import type {Journal} from './journal.ts';
-import {operationId} from './kinds.ts';
+import {isUrgentKind, operationId} from './kinds.ts';
 import {openLogFile} from './log-file.ts';
 import type {Operation} from './operation.ts';
 import {failure} from './outcome.ts';
@@ -15,6 +16,8 @@ export type SpawnOptions = {
   args: readonly string[];
   /** The worker's whole environment. */
   env: Readonly<Record<string, string | undefined>>;
+  /** How far the worker gives way to other programs: 0 to 19. Default 0. An urgent operation's never does. */
+  niceness?: number;
   /** Default `/`, so that no mounted disk is kept busy. */
   cwd?: string;
 };
@@ -25,11 +28,14 @@ export type SpawnOptions = {
  * goes to the operation's log.
  * @throws BkpError `WORKER_DEAD` when no process could be started; the operation has ended with this error then
  */
-export async function spawnWorker({journal, operation, entry, args, env, cwd = '/'}: SpawnOptions): Promise<void> {
+export async function spawnWorker(options: SpawnOptions): Promise<void> {
+  const {journal, operation, entry, args, env, niceness = 0, cwd = '/'} = options;
   let output: number | undefined;
   try {
     output = openLogFile(operation.logFile);
-    journal.assign(operation.number, await startDetached({entry, args, env, cwd, output}));
+    const pid = await startDetached({entry, args, env, cwd, output});
+    if (niceness > 0 && !isUrgentKind(operation.kind)) giveWay(pid, niceness);
+    journal.assign(operation.number, pid);
   } catch (cause) {
     const id = operationId(operation);
     const error = new BkpError('WORKER_DEAD', `no worker could be started for ${id}`, {

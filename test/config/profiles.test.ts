@@ -34,7 +34,7 @@ test.each([
     'the settings are source, source.password, source.token, cluster, check, backup.object.store, backup.object.store.lock, ' +
       'backup.object.store.requests, backup.limit.upload, backup.limit.download, backup.enabled, ' +
       'backup.schedule.cron, backup.schedule.tz, ' +
-      'backup.cleanup.keep.latest.n, backup.compression.level, backup.compression.threads, ' +
+      'backup.cleanup.keep.latest.n, backup.compression.level, backup.compression.threads, backup.niceness, ' +
       'notify.on_failure, notify.on_success, notify.heartbeat',
   ],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],

@@ -21,7 +21,15 @@ export type RunResult = {status: number | null; stdout: string; stderr: string};
 
 /** The environment that a bkp under test gets: nothing of the tester's but the path. */
 export function bareEnv({home, env}: Pick<RunOptions, 'home' | 'env'>): Record<string, string> {
-  return {PATH: `${join(root, 'node_modules/.bin')}:/usr/bin:/bin`, HOME: home, BKP_HOME: home, USER: 'tester', ...env};
+  return {
+    PATH: `${join(root, 'node_modules/.bin')}:/usr/bin:/bin`,
+    HOME: home,
+    BKP_HOME: home,
+    USER: 'tester',
+    // Tests run beside each other, and wait for their workers.
+    BKP_BACKUP_NICENESS: '0',
+    ...env,
+  };
 }
 
 /** Runs the real bkp as a process, without a terminal, and waits for its end. */

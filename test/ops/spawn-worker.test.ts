@@ -1,6 +1,7 @@
 import {execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {getPriority} from 'node:os';
 import {join} from 'node:path';
 import {text} from 'node:stream/consumers';
 import {afterEach, beforeEach, expect, test} from 'vitest';
@@ -55,6 +56,31 @@ test.skipIf(process.platform === 'win32')(
     process.kill(state.workerPid, 'SIGTERM');
     const ended = await waitFor(journal, first, {timeoutMs: 20_000});
     expect(ended.state).toMatchObject({outcome: {status: 'CANCELLED'}});
+  },
+);
+
+test.skipIf(process.platform === 'win32')(
+  'a worker gives way to others, but for one that somebody waits for',
+  async () => {
+    const entry = join(home.dir, 'idle.js');
+    writeFileSync(entry, 'console.log(process.pid); setInterval(() => {}, 1000);');
+    const priorityOf = async (kind: 'dbbackup' | 'dbrestore') => {
+      const operation = journal.create(newOperation({kind, subject: kind}));
+      await spawnWorker({journal, operation, entry, args: [], env: {}, niceness: 10});
+      await expect.poll(() => readFileSync(operation.logFile, 'utf8'), {timeout: 20_000}).toMatch(/\d+\n/);
+      const pid = Number(readFileSync(operation.logFile, 'utf8'));
+      const group = `/proc/${pid}/autogroup`;
+      const found = [
+        getPriority(pid),
+        existsSync(group) ? / nice (\d+)/.exec(readFileSync(group, 'utf8'))?.[1] : undefined,
+      ];
+      process.kill(pid, 'SIGKILL');
+      return found;
+    };
+    const [gives, own] = [await priorityOf('dbbackup'), await priorityOf('dbrestore')];
+    expect(gives[0]).toBe(Math.max(10, getPriority()));
+    expect(own[0]).toBe(getPriority());
+    if (own[1] !== undefined) expect(gives[1]).toBe('10');
   },
 );
 

@@ -26,6 +26,7 @@ export async function launchWorker(
       ...(sourceToken === undefined ? {} : {BKP_SOURCE_TOKEN: sourceToken}),
       ...notifyVariable(settings),
     },
+    niceness: settings.niceness,
     cwd: deps.home.dir,
   });
 }

@@ -83,6 +83,7 @@ backup.schedule.tz            UTC
 backup.cleanup.keep.latest.n  5
 backup.compression.level      1
 backup.compression.threads    2
+backup.niceness               10
 notify.on_failure             off
 notify.on_success             off
 notify.heartbeat              off
@@ -105,6 +106,7 @@ notify.heartbeat              off
     {key: 'backup.cleanup.keep.latest.n', value: 5, origin: 'default'},
     {key: 'backup.compression.level', value: 1, origin: 'default'},
     {key: 'backup.compression.threads', value: 2, origin: 'environment BKP_BACKUP_COMPRESSION_THREADS'},
+    {key: 'backup.niceness', value: 10, origin: 'default'},
     {key: 'notify.on_failure', value: 'off', origin: 'default'},
     {key: 'notify.on_success', value: 'off', origin: 'default'},
     {key: 'notify.heartbeat', value: 'off', origin: 'default'},
