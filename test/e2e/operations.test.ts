@@ -2,6 +2,7 @@ import {execFileSync} from 'node:child_process';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {createC, type Desk, openDesk} from '../helpers/desk.ts';
+import {whileHeld} from '../helpers/held-worker.ts';
 import {slowSchema} from '../helpers/slow-schema.ts';
 
 // The public cases of the operations that need some, by their numbers; those on an empty journal are in
@@ -84,20 +85,22 @@ test('YO15: forget takes the record, not the backup', async () => {
 test('YO16, YO19, YS21: what cannot be done while a backup or a restore runs', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql("CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster')");
-  await desk.sql('BACKUP c');
-  const forget = await desk.bkp('operation', 'forget', 'fullbackup/1');
-  expect(forget.status).not.toBe(0);
-  expect(forget.stderr).toMatch(/Full backup with id 1 hasn't been finished yet.*PRECONDITION_FAILED/);
-  expect((await desk.refused('DROP BACKUP COLLECTION c')).stderr).toContain('PRECONDITION_FAILED');
-  const second = await desk.refused('BACKUP c');
-  expect(second.status).toBe(11);
-  expect(second.stderr).toMatch(/fullbackup\/1.*OVERLOADED/);
+  await whileHeld(desk, {give: () => desk.sql('BACKUP c')}, async () => {
+    const forget = await desk.bkp('operation', 'forget', 'fullbackup/1');
+    expect(forget.status).not.toBe(0);
+    expect(forget.stderr).toMatch(/Full backup with id 1 hasn't been finished yet.*PRECONDITION_FAILED/);
+    expect((await desk.refused('DROP BACKUP COLLECTION c')).stderr).toContain('PRECONDITION_FAILED');
+    const second = await desk.refused('BACKUP c');
+    expect(second.status).toBe(11);
+    expect(second.stderr).toMatch(/fullbackup\/1.*OVERLOADED/);
+  });
   expect((await desk.bkp('operation', 'wait', '1')).status).toBe(0);
 
   desk.exec('DROP TABLE big');
-  await desk.sql('RESTORE c');
-  const {operations} = await listed(desk, 'restore', '--format', 'proto-json-base64');
-  expect(operations.filter(({ready}) => ready === false).map(({id}) => id)).toEqual(['restore/2']);
+  await whileHeld(desk, {give: () => desk.sql('RESTORE c')}, async () => {
+    const {operations} = await listed(desk, 'restore', '--format', 'proto-json-base64');
+    expect(operations.filter(({ready}) => ready === false).map(({id}) => id)).toEqual(['restore/2']);
+  });
   expect((await desk.bkp('operation', 'wait', '2')).status).toBe(0);
   await desk.sqlWait('DROP BACKUP COLLECTION c');
 });
@@ -117,8 +120,9 @@ test('YO18: a shell loop forgets everything that is done', async () => {
 test('a cancelled backup is not there, and the chain goes on', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql("CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
-  await desk.sql('BACKUP c');
-  expect(await desk.bkp('operation', 'cancel', 'last')).toMatchObject({status: 0, stdout: '', stderr: ''});
+  await whileHeld(desk, {give: () => desk.sql('BACKUP c'), at: 'moving'}, async () => {
+    expect(await desk.bkp('operation', 'cancel', 'last')).toMatchObject({status: 0, stdout: '', stderr: ''});
+  });
   const waited = await desk.bkp('operation', 'wait', '1');
   expect(waited.status).toBe(1);
   expect(waited.stdout).toContain('CANCELLED');

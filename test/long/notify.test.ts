@@ -1,11 +1,12 @@
 import {existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {setTimeout as sleep} from 'node:timers/promises';
-import {expect, onTestFinished, test, vi} from 'vitest';
+import {expect, onTestFinished, test} from 'vitest';
 import {launchTeller} from '../../src/commands/worker/launch-teller.ts';
 import {bareEnv, runBkp} from '../helpers/bkp.ts';
 import {testDeps} from '../helpers/deps.ts';
 import {createC, type Desk, openDesk} from '../helpers/desk.ts';
+import {eventually} from '../helpers/eventually.ts';
+import {whileHeld} from '../helpers/held-worker.ts';
 import {addFailed} from '../helpers/journal.ts';
 import {startListener} from '../helpers/listener.ts';
 import {filesWithSecret, holdsSecret} from '../helpers/secret-hunt.ts';
@@ -21,7 +22,7 @@ function openSecretDesk(schema?: string): Desk {
   const said: string[] = [];
   onTestFinished(async () => {
     // A worker ends after what it had to tell, and takes SQLite's files with it while one looks at them.
-    await vi.waitFor(() => expect(filesWithSecret(desk.folder, secret, {except: ['config.json']})).toEqual([]));
+    await eventually(() => expect(filesWithSecret(desk.folder, secret, {except: ['config.json']})).toEqual([]));
     expect(said.filter((text) => holdsSecret(text, secret))).toEqual([]);
   });
   const bkp = async (...args: string[]) => {
@@ -33,13 +34,12 @@ function openSecretDesk(schema?: string): Desk {
 }
 
 /** A notification is sent after the end that `--wait` waits for. */
-async function until<T>(look: () => T | '' | false): Promise<T> {
-  for (let left = 400; left > 0; left--) {
+function until<T>(look: () => T | '' | false): Promise<T> {
+  return eventually(() => {
     const found = look();
-    if (found !== '' && found !== false) return found;
-    await sleep(25);
-  }
-  throw new Error('what was waited for did not come');
+    if (found === '' || found === false) throw new Error('what was waited for did not come');
+    return found;
+  });
 }
 
 const set = async (desk: Desk, key: string, value: string) => {
@@ -124,7 +124,7 @@ test('a notification that fails changes nothing: it is a notice of the operation
     'notify.on_success exit ***: the command ended with exit status 3',
     `notify.heartbeat ${listener.url}/***: the server answered 404`,
   ];
-  for (let left = 400; left > 0 && (await operation(desk, 'last')).issues.length < 3; left--) await sleep(25);
+  await eventually(async () => expect((await operation(desk, 'last')).issues).toHaveLength(3));
   expect(await operation(desk, 'last')).toMatchObject({
     status: 'SUCCESS',
     issues: faults.map((message) => ({message})),
@@ -157,9 +157,8 @@ test('a cancel is told as a failure; of a worker that was killed, whoever finds 
   await prod('config', 'set', 'notify.heartbeat', `${listener.url}/ping/${secret}`);
   await prod('sql', "CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster')");
   const ends = () => listener.calls.filter(({path}) => !path.endsWith('/start'));
-  await prod('sql', 'BACKUP c');
-  await untilRunning(desk);
-  await desk.bkp('operation', 'cancel', 'last');
+  const backUp = () => prod('sql', 'BACKUP c');
+  await whileHeld(desk, {give: backUp}, () => desk.bkp('operation', 'cancel', 'last'));
   await until(() => ends().length === 2);
   expect(
     ends()
@@ -169,13 +168,15 @@ test('a cancel is told as a failure; of a worker that was killed, whoever finds 
   expect(ends().map(({body}) => JSON.parse(body))).toMatchObject([{status: 'CANCELLED'}, {status: 'CANCELLED'}]);
 
   listener.calls.length = 0;
-  await prod('sql', 'BACKUP c');
-  process.kill(await untilRunning(desk), 'SIGKILL');
+  await whileHeld(desk, {give: backUp}, async (pid) => process.kill(pid, 'SIGKILL'));
   // Several look at once, none of them with the profile.
   const lists = await Promise.all([1, 2, 3].map(() => desk.bkp('operation', 'list')));
   expect(lists.map(({status}) => status)).toEqual([0, 0, 0]);
   // A killed process that the kernel still clears away is alive to all who look; so one looks again.
-  for (let left = 40; left > 0 && ends().length < 2; left--) await desk.bkp('operation', 'list');
+  await eventually(async () => {
+    await desk.bkp('operation', 'list');
+    expect(ends()).toHaveLength(2);
+  });
   await desk.bkp('operation', 'list');
   const printed = (await desk.bkp('operation', 'get', 'last', '--format', 'json')).stdout;
   expect(JSON.parse(printed)).toMatchObject({status: 'ERROR', issues: [{code: 'WORKER_DEAD'}]});
@@ -209,14 +210,3 @@ test('a profile that is gone is told in the log of the operation that nobody cou
   await launchTeller(deps, operation);
   expect(readFileSync(operation.logFile, 'utf8')).toMatch(/could not be sent: .*there is no profile "gone"/);
 });
-
-/** @returns the worker's process */
-async function untilRunning(desk: Desk): Promise<number> {
-  for (let left = 400; left > 0; left--) {
-    const journal = join(desk.home, 'journal.db');
-    const [row] = desk.all("SELECT worker_pid FROM operation WHERE state = 'running'", journal);
-    if (row !== undefined) return row.worker_pid as number;
-    await sleep(25);
-  }
-  throw new Error('no worker came up');
-}

@@ -6,29 +6,13 @@ import {spawn as openTerminal} from '@lydell/node-pty';
 import {expect, test} from 'vitest';
 import {bareEnv, bkpFile, runBkp} from '../helpers/bkp.ts';
 import {backupsOf, type Desk, openDesk} from '../helpers/desk.ts';
+import {eventually} from '../helpers/eventually.ts';
+import {meet, operationRows, whileHeld} from '../helpers/held-worker.ts';
 import {slowSchema} from '../helpers/slow-schema.ts';
 
 // What becomes of the work when its processes, its terminals or its neighbours do not behave.
 
 const createBig = "CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";
-
-type Row = {number: number; state: string; pid: number | null; bytes: number};
-
-const operations = (desk: Desk, home = desk.home) =>
-  desk.all(
-    'SELECT number, state, worker_pid AS pid, bytes_done AS bytes FROM operation ORDER BY number',
-    join(home, 'journal.db'),
-  ) as Row[];
-
-/** Waits until the newest operation moves data. */
-async function running(desk: Desk, home = desk.home): Promise<Row & {pid: number}> {
-  for (;;) {
-    const newest = operations(desk, home).at(-1);
-    if (newest?.state === 'done') throw new Error('the operation was done before the test could meet it');
-    if (newest?.state === 'running' && newest.pid !== null && newest.bytes > 0) return {...newest, pid: newest.pid};
-    await sleep(10);
-  }
-}
 
 const started = (desk: Desk, args: readonly string[]) =>
   spawn(process.execPath, [bkpFile, ...args], {
@@ -47,8 +31,8 @@ function secondHome(desk: Desk): {home: string; bkp: Desk['bkp']} {
 test('a worker that is killed: the journal says so, what it left is removed, the next statement works', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql(createBig);
-  await desk.sql('BACKUP c');
-  process.kill((await running(desk)).pid, 'SIGKILL');
+  const kill = async (pid: number) => process.kill(pid, 'SIGKILL');
+  await whileHeld(desk, {give: () => desk.sql('BACKUP c'), at: 'moving'}, kill);
   const ended = await desk.bkp('operation', 'wait', 'last', '--format', 'proto-json-base64');
   expect(ended.status).toBe(1);
   expect(JSON.parse(ended.stdout)).toMatchObject({
@@ -60,9 +44,8 @@ test('a worker that is killed: the journal says so, what it left is removed, the
   await desk.sqlWait('BACKUP c');
 
   const target = join(desk.folder, 'new.db');
-  const restore = ['--source', target, 'sql', 'RESTORE c'];
-  expect((await desk.bkp(...restore)).status).toBe(0);
-  process.kill((await running(desk)).pid, 'SIGKILL');
+  const restore = async () => expect(await desk.bkp('--source', target, 'sql', 'RESTORE c')).toMatchObject({status: 0});
+  await whileHeld(desk, {give: restore, at: 'moving'}, kill);
   const left = () => readdirSync(desk.folder).filter((name) => name.includes('new.db'));
   expect(left()).not.toEqual([]);
   // On a busy machine a killed process takes its time to be gone; until then it is no dead worker.
@@ -72,12 +55,14 @@ test('a worker that is killed: the journal says so, what it left is removed, the
   expect(left()).toEqual([]);
   expect(await desk.bkp('--source', target, 'sql', '--wait', 'RESTORE c')).toMatchObject({status: 0});
   expect(desk.column('SELECT count(*) FROM big', target)).toEqual([100]);
-}, 60_000);
+});
 
 test('of two shells that give the same statement at once, one gets it', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql(createBig);
-  const results = await Promise.all([desk.bkp('sql', 'BACKUP c'), desk.bkp('sql', 'BACKUP c')]);
+  // The one that begins is held, so that the other one does not come after its end.
+  const both = Promise.all([desk.bkp('sql', 'BACKUP c'), desk.bkp('sql', 'BACKUP c')]);
+  const results = await whileHeld(desk, {give: () => both}, () => both);
   expect(results.map(({status}) => status).sort()).toEqual([0, 11]);
   const refused = results.find(({status}) => status === 11)!;
   expect(refused).toMatchObject({
@@ -85,7 +70,7 @@ test('of two shells that give the same statement at once, one gets it', async ()
     stderr: expect.stringMatching(/fullbackup\/\d+(.|\n)*next: {2}bkp operation/),
   });
   expect(await desk.bkp('operation', 'wait', 'last')).toMatchObject({status: 0});
-  expect(operations(desk)).toHaveLength(1);
+  expect(operationRows(desk.home)).toHaveLength(1);
 });
 
 test('two machines on one cluster: one writer of a collection, one chain, and a cleanup that waits', async () => {
@@ -95,27 +80,22 @@ test('two machines on one cluster: one writer of a collection, one chain, and a 
   desk.exec('CREATE TABLE small (id INTEGER PRIMARY KEY)');
   await desk.sql("CREATE BACKUP COLLECTION d (TABLE small) WITH (STORAGE='cluster')");
   await desk.sqlWait('BACKUP d');
-  await desk.sql('BACKUP c');
-  const {number, pid} = await running(desk);
-  // Held still, so that the others meet it for certain.
-  process.kill(pid, 'SIGSTOP');
-  let freed: Promise<unknown>;
-  try {
+  const dropped = await whileHeld(desk, {give: () => desk.sql('BACKUP c'), at: 'moving'}, async () => {
     const second = await other.bkp('sql', '--wait', 'BACKUP c');
     expect(second.status).toBe(11);
     expect(second.stderr).toMatch(/locked by operation fullbackup\/\d+ \(process \d+ on .*OVERLOADED/);
     // The collection that is being backed up cannot be dropped under it, another one can.
     expect(await other.bkp('sql', '--wait', 'DROP BACKUP COLLECTION c')).toMatchObject({status: 11});
-    freed = other.bkp('sql', '--wait', 'DROP BACKUP COLLECTION d');
-    while (operations(desk, other.home).at(-1)?.state !== 'running') await sleep(10);
+    const waiting = other.bkp('sql', '--wait', 'DROP BACKUP COLLECTION d');
+    const newest = () => operationRows(other.home).at(-1)!;
+    await meet(other.home, newest().number);
     await sleep(300);
     // What it held is not freed before the running backup is done.
-    expect(operations(desk, other.home).at(-1)!.state).toBe('running');
-  } finally {
-    process.kill(pid, 'SIGCONT');
-  }
-  expect(await freed).toMatchObject({status: 0});
-  expect(operations(desk).find((row) => row.number === number)).toMatchObject({state: 'done'});
+    expect(newest().state).toBe('running');
+    return {end: () => waiting};
+  });
+  expect(await dropped.end()).toMatchObject({status: 0});
+  expect(await desk.bkp('operation', 'wait', 'last')).toMatchObject({status: 0});
   expect(await desk.bkp('sql', '--wait', 'VERIFY c')).toMatchObject({status: 0});
 
   // Increments in turn continue one chain: each home sees what the other one took.
@@ -126,7 +106,7 @@ test('two machines on one cluster: one writer of a collection, one chain, and a 
   const target = join(desk.folder, 'new.db');
   expect(await other.bkp('--source', target, 'sql', '--wait', 'RESTORE c')).toMatchObject({status: 0});
   expect(desk.column('SELECT DISTINCT note FROM big WHERE id % 10 = 0', target)).toEqual([3]);
-}, 60_000);
+});
 
 test('Ctrl-C at --wait leaves the work alone, and says how to get back to it or end it', async () => {
   const desk = openDesk(slowSchema);
@@ -136,13 +116,12 @@ test('Ctrl-C at --wait leaves the work alone, and says how to get back to it or 
   waiting.stderr!.on('data', (chunk) => {
     stderr += chunk;
   });
-  for (;;) {
-    if (stderr.includes('fullbackup/1')) break;
-    await sleep(10);
-  }
   const closed = new Promise((resolve) => waiting.on('close', resolve));
-  waiting.kill('SIGINT');
-  expect(await closed).toBe(130);
+  const isTold = () => eventually(() => expect(stderr).toContain('fullbackup/1'));
+  await whileHeld(desk, {give: isTold}, async () => {
+    waiting.kill('SIGINT');
+    expect(await closed).toBe(130);
+  });
   expect(stderr).toMatch(/bkp operation watch fullbackup\/1/);
   expect(stderr).toMatch(/bkp operation cancel fullbackup\/1/);
   expect(await desk.bkp('operation', 'wait', '1')).toMatchObject({status: 0});
@@ -152,13 +131,16 @@ test('Ctrl-C at --wait leaves the work alone, and says how to get back to it or 
 test('a pipe ends with the statement, and a closed terminal ends no work', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql(createBig);
-  const piped = started(desk, ['sql', 'BACKUP c']);
-  // Ends when the last process that holds the pipe has closed it.
-  await Promise.all([
-    new Promise((resolve) => piped.stdout!.on('end', resolve).resume()),
-    new Promise((resolve) => piped.stderr!.on('end', resolve).resume()),
-  ]);
-  expect(operations(desk).at(-1)!.state).not.toBe('done');
+  // Held, the work cannot end before the statement; the pipe ends when the last process that holds it has closed it.
+  const pipe = async () => {
+    const piped = started(desk, ['sql', 'BACKUP c']);
+    await Promise.all(
+      [piped.stdout!, piped.stderr!].map((stream) => new Promise((resolve) => stream.on('end', resolve).resume())),
+    );
+  };
+  await whileHeld(desk, {give: pipe}, async () => {
+    expect(operationRows(desk.home).at(-1)!.state).not.toBe('done');
+  });
   expect(await desk.bkp('operation', 'wait', 'last')).toMatchObject({status: 0});
 
   const terminal = openTerminal(process.execPath, [bkpFile, 'sql', '--wait', 'BACKUP c'], {
@@ -166,7 +148,7 @@ test('a pipe ends with the statement, and a closed terminal ends no work', async
     env: bareEnv({home: desk.home, env: {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster}}),
   });
   const gone = new Promise((resolve) => terminal.onExit(resolve));
-  while (operations(desk)[1]?.state !== 'running') await sleep(10);
+  await meet(desk.home, 1);
   terminal.kill('SIGHUP');
   await gone;
   expect(await desk.bkp('operation', 'wait', '2')).toMatchObject({status: 0});

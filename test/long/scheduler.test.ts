@@ -6,6 +6,7 @@ import {expect, onTestFinished, test} from 'vitest';
 import {createCollection} from '../../src/collections/index.ts';
 import {bareEnv, bkpFile} from '../helpers/bkp.ts';
 import {backupsOf, type Desk, openDesk} from '../helpers/desk.ts';
+import {whileHeld} from '../helpers/held-worker.ts';
 import {inProcess} from '../helpers/in-process.ts';
 import {slowSchema} from '../helpers/slow-schema.ts';
 
@@ -76,13 +77,17 @@ test('SIGHUP reads schedules anew; SIGTERM ends at once, and the worker goes on'
   const scheduler = startScheduler(desk);
   await scheduler.seen('nothing is scheduled');
   await createLongAgo(desk, ['big']);
-  scheduler.process.kill('SIGHUP');
-  await scheduler.seen('c: fullbackup/1 started\n');
-  expect(scheduler.text()).toMatch(/SIGHUP: settings and schedules are read anew\n.*schedules: c\n.*was missed/);
-  scheduler.process.kill('SIGTERM');
-  const [status] = await once(scheduler.process, 'close');
-  expect(status).toBe(0);
-  expect(scheduler.text()).toMatch(/ended; fullbackup\/1 goes on\n$/);
+  const readAnew = () => {
+    scheduler.process.kill('SIGHUP');
+    return scheduler.seen('c: fullbackup/1 started\n');
+  };
+  await whileHeld(desk, {give: readAnew}, async () => {
+    expect(scheduler.text()).toMatch(/SIGHUP: settings and schedules are read anew\n.*schedules: c\n.*was missed/);
+    scheduler.process.kill('SIGTERM');
+    const [status] = await once(scheduler.process, 'close');
+    expect(status).toBe(0);
+    expect(scheduler.text()).toMatch(/ended; fullbackup\/1 goes on\n$/);
+  });
   expect((await desk.bkp('operation', 'wait', 'fullbackup/1')).status).toBe(0);
   expect(await backupsOf(desk)).toHaveLength(1);
 });

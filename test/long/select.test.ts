@@ -2,6 +2,7 @@ import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {createC, type Desk, openDesk} from '../helpers/desk.ts';
+import {whileHeld} from '../helpers/held-worker.ts';
 import {slowSchema} from '../helpers/slow-schema.ts';
 
 async function rows(desk: Desk, statement: string): Promise<Record<string, unknown>[]> {
@@ -17,10 +18,9 @@ test('operations() tells how a backup goes, and how it went', async () => {
   const desk = openDesk(slowSchema);
   expect(await rows(desk, 'SELECT * FROM operations()')).toEqual([]);
   await desk.sql("CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster')");
-  await desk.sql('BACKUP c');
   const latest =
     'SELECT id, subject, status, state, progress_percent, end_ts FROM operations() ORDER BY create_ts DESC LIMIT 1';
-  const [during] = await rows(desk, latest);
+  const [during] = await whileHeld(desk, {give: () => desk.sql('BACKUP c')}, () => rows(desk, latest));
   expect(during).toMatchObject({id: 'fullbackup/1', subject: 'c', status: 'PROGRESS', end_ts: null});
   expect(['queued', 'running']).toContain(during!.state);
   expect(during!.progress_percent).toBeLessThan(100);
