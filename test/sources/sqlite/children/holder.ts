@@ -1,16 +1,19 @@
+import {readFileSync} from 'node:fs';
 import {DatabaseSync} from 'node:sqlite';
 
 /**
- * holder.ts PATH HOW: `read` keeps a read transaction open for a while, `write` writes on and on until it is ended.
+ * holder.ts PATH HOW: `read` keeps a read transaction open for a while, `read-on` until its standard input ends, `write` writes
+ * on and on until it is ended.
  * Says `ready` when it has begun.
  */
 const [path, how] = process.argv.slice(2);
 const db = new DatabaseSync(path!, {timeout: 20_000});
 const pause = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-if (how === 'read') {
+if (how === 'read' || how === 'read-on') {
   db.exec('BEGIN');
   console.log('ready', db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n);
-  pause(1500);
+  if (how === 'read') pause(1500);
+  else readFileSync(0);
   console.log('still', db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n);
   db.exec('COMMIT');
 } else {
