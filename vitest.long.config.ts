@@ -4,8 +4,9 @@ import {defineConfig} from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/long/**/*.test.ts'],
-    testTimeout: 240_000,
-    hookTimeout: 60_000,
+    testTimeout: 600_000,
+    hookTimeout: 240_000,
+    expect: {poll: {timeout: 60_000}},
     maxWorkers: 2,
   },
 });

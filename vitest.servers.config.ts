@@ -5,8 +5,9 @@ export default defineConfig({
   test: {
     include: ['test/servers/**/*.test.ts'],
     // They wait for faults to be noticed and for real backups to end.
-    testTimeout: 240_000,
-    hookTimeout: 60_000,
+    testTimeout: 600_000,
+    hookTimeout: 240_000,
+    expect: {poll: {timeout: 60_000}},
     // Each file starts servers of its own, which want a core too.
     maxWorkers: 2,
   },

@@ -8,7 +8,7 @@ const tools = {nowMicros: () => 0, signal: new AbortController().signal, progres
 test('a cleanup waits for a running backup, and other backups begin meanwhile', async () => {
   const store = openMemoryStore();
   const vault = await openVault({store, create: true});
-  const other = await openVault({store, lockWaitMs: 20_000});
+  const other = await openVault({store, lockWaitMs: 100_000});
   const running = await vault.writer({purpose: 'a long backup', subject: 'collection a'});
   let ended = false;
   const cleanup = cleanUp({...tools, vault}, 'cleanup/1').finally(() => {
@@ -21,7 +21,7 @@ test('a cleanup waits for a running backup, and other backups begin meanwhile', 
   expect(await cleanup).toEqual({freedBytes: 0, backups: 0});
   vault.close();
   other.close();
-}, 40_000);
+});
 
 test('a cleanup that waits can be cancelled', async () => {
   const vault = await openVault({store: openMemoryStore(), create: true});

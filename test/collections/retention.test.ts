@@ -298,5 +298,4 @@ test.each(['end before', 'end after', 'fail'] as const)(
     expect(imageOf(target)).toEqual(image);
     expect(failures).toBeGreaterThan(10);
   },
-  60_000,
 );

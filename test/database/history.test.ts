@@ -126,4 +126,4 @@ test('every backup of a random history comes back as it was', async () => {
     }),
     {numRuns: runs},
   );
-}, 120_000);
+});

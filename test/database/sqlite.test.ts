@@ -101,7 +101,7 @@ test('every backup of a random history of an SQLite database comes back byte by 
     ),
     {numRuns: runs},
   );
-}, 120_000);
+});
 
 test('backups under a busy writer in another process restore to a sound state each, and store what changed', async () => {
   const place = folder();

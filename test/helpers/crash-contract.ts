@@ -35,7 +35,7 @@ const createIn = (storage: CrashPlace['storage']) =>
   `CREATE BACKUP COLLECTION c (TABLE notes) WITH (STORAGE='${storage}', INCREMENTAL_BACKUP_ENABLED='true')`;
 
 /** Enough for a kill at each of some thirty calls on two busy cores. */
-const timeoutMs = 240_000;
+const timeoutMs = 600_000;
 
 /**
  * A worker, a real process, is killed right before each of its store calls in turn. After each: the journal says so, VERIFY is

@@ -52,7 +52,7 @@ export function openDesk(schema = casesSchema, env: Record<string, string> = {})
   const cluster = join(folder, 'cluster');
   const database = join(folder, 'app.db');
   const withDatabase = <T>(file: string, use: (db: DatabaseSync) => T): T => {
-    const db = new DatabaseSync(file, {timeout: 10_000});
+    const db = new DatabaseSync(file, {timeout: 60_000});
     try {
       return use(db);
     } finally {

@@ -21,49 +21,45 @@ const rows = 'SELECT id, hex(bytes) AS bytes FROM t ORDER BY id';
 const temporaries = (folder: string) =>
   readdirSync(folder, {recursive: true}).filter((name) => /tmp|temp/i.test(String(name)));
 
-test.skipIf(!mayMount)(
-  'a full cluster: nothing half, and the next backup works',
-  async () => {
-    const desk = openDesk(schema);
-    const disk = smallDisk(join(desk.folder, 'disk'), 8 * 1024 * kibi);
-    const on = {...desk, cluster: join(disk.folder, 'cluster')};
-    const {run} = runDirectly(on);
-    disk.leave(0);
-    await expect(run(create)).rejects.toMatchObject({code: 'STORE_FULL', next: expect.stringContaining('free space')});
-    disk.leave(undefined);
-    await run(create);
-    await run('BACKUP c');
-    let failures = 0;
-    let before = desk.all(rows);
-    // From the lease, over pack and index, to the manifest: pages are what a tmpfs counts.
-    for (const pages of [0, 1, 2, 3, 27, 28, 29, 30, 31, 32]) {
-      for (const statement of ['BACKUP c', 'BACKUP c INCREMENTAL']) {
-        desk.exec(changeAll);
-        disk.leave(pages * 4 * kibi);
-        const error = await run(statement).then(
-          () => undefined,
-          (thrown) => thrown,
-        );
-        disk.leave(undefined);
-        if (error === undefined) {
-          before = desk.all(rows);
-        } else {
-          failures++;
-          expect(error, `${pages} pages, ${statement}`).toMatchObject({code: 'STORE_FULL', exitStatus: 1});
-        }
-        expect(temporaries(on.cluster)).toEqual([]);
-        await run('VERIFY c');
+test.skipIf(!mayMount)('a full cluster: nothing half, and the next backup works', async () => {
+  const desk = openDesk(schema);
+  const disk = smallDisk(join(desk.folder, 'disk'), 8 * 1024 * kibi);
+  const on = {...desk, cluster: join(disk.folder, 'cluster')};
+  const {run} = runDirectly(on);
+  disk.leave(0);
+  await expect(run(create)).rejects.toMatchObject({code: 'STORE_FULL', next: expect.stringContaining('free space')});
+  disk.leave(undefined);
+  await run(create);
+  await run('BACKUP c');
+  let failures = 0;
+  let before = desk.all(rows);
+  // From the lease, over pack and index, to the manifest: pages are what a tmpfs counts.
+  for (const pages of [0, 1, 2, 3, 27, 28, 29, 30, 31, 32]) {
+    for (const statement of ['BACKUP c', 'BACKUP c INCREMENTAL']) {
+      desk.exec(changeAll);
+      disk.leave(pages * 4 * kibi);
+      const error = await run(statement).then(
+        () => undefined,
+        (thrown) => thrown,
+      );
+      disk.leave(undefined);
+      if (error === undefined) {
+        before = desk.all(rows);
+      } else {
+        failures++;
+        expect(error, `${pages} pages, ${statement}`).toMatchObject({code: 'STORE_FULL', exitStatus: 1});
       }
-      const target = join(desk.folder, `new${pages}.db`);
-      await runDirectly({...on, database: target}).run('RESTORE c');
-      expect(desk.all(rows, target), `${pages} pages`).toEqual(before);
+      expect(temporaries(on.cluster)).toEqual([]);
+      await run('VERIFY c');
     }
-    expect(failures).toBeGreaterThan(8);
-    await run('BACKUP c INCREMENTAL');
-    await run('DROP BACKUP COLLECTION c');
-  },
-  60_000,
-);
+    const target = join(desk.folder, `new${pages}.db`);
+    await runDirectly({...on, database: target}).run('RESTORE c');
+    expect(desk.all(rows, target), `${pages} pages`).toEqual(before);
+  }
+  expect(failures).toBeGreaterThan(8);
+  await run('BACKUP c INCREMENTAL');
+  await run('DROP BACKUP COLLECTION c');
+});
 
 test.skipIf(!mayMount)('a full or read-only cluster as a user meets it', async () => {
   const desk = openDesk(schema);
@@ -91,33 +87,28 @@ test.skipIf(!mayMount)('a full or read-only cluster as a user meets it', async (
   expect(await bkp('sql', '--wait', 'BACKUP c')).toMatchObject({status: 0});
 });
 
-test.skipIf(!mayMount)(
-  'a full or read-only home: told as such, or done without',
-  async () => {
-    const desk = openDesk(schema);
-    await desk.sqlWait(`${create}; BACKUP c`);
-    const disk = smallDisk(join(desk.folder, 'disk'), 1024 * kibi);
-    const home = join(disk.folder, 'home');
-    const env = {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster};
-    const bkp = (...args: string[]) => runBkp(args, {home, env, cwd: desk.folder});
-    const outcomes = new Set<number | null>();
-    for (const pages of [0, 4, 12, 24, 36]) {
-      disk.leave(pages * 4 * kibi);
-      const result = await bkp('sql', '--wait', 'BACKUP c');
-      outcomes.add(result.status);
-      if (result.status !== 0)
-        expect(result.stderr, `${pages} pages`).toMatch(/^bkp: .* \(UNAVAILABLE\)\n.*\n?next: /m);
-      expect(result.stderr).not.toMatch(/INTERNAL_ERROR|^ {4}at /m);
-    }
-    expect(outcomes).toContain(1);
-    disk.leave(undefined);
-    expect(await bkp('sql', '--wait', 'BACKUP c')).toMatchObject({status: 0});
-    disk.readOnly(true);
-    expect(await bkp('sql', 'SHOW BACKUPS IN c')).toMatchObject({status: 0});
-    const refused = await bkp('sql', 'BACKUP c');
-    expect(refused).toMatchObject({status: 1, stdout: ''});
-    expect(refused.stderr).toMatch(/the journal .* cannot be used \(UNAVAILABLE\)\n.*\nnext: /);
-    expect((await backupsOf(desk)).length).toBeGreaterThan(1);
-  },
-  60_000,
-);
+test.skipIf(!mayMount)('a full or read-only home: told as such, or done without', async () => {
+  const desk = openDesk(schema);
+  await desk.sqlWait(`${create}; BACKUP c`);
+  const disk = smallDisk(join(desk.folder, 'disk'), 1024 * kibi);
+  const home = join(disk.folder, 'home');
+  const env = {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster};
+  const bkp = (...args: string[]) => runBkp(args, {home, env, cwd: desk.folder});
+  const outcomes = new Set<number | null>();
+  for (const pages of [0, 4, 12, 24, 36]) {
+    disk.leave(pages * 4 * kibi);
+    const result = await bkp('sql', '--wait', 'BACKUP c');
+    outcomes.add(result.status);
+    if (result.status !== 0) expect(result.stderr, `${pages} pages`).toMatch(/^bkp: .* \(UNAVAILABLE\)\n.*\n?next: /m);
+    expect(result.stderr).not.toMatch(/INTERNAL_ERROR|^ {4}at /m);
+  }
+  expect(outcomes).toContain(1);
+  disk.leave(undefined);
+  expect(await bkp('sql', '--wait', 'BACKUP c')).toMatchObject({status: 0});
+  disk.readOnly(true);
+  expect(await bkp('sql', 'SHOW BACKUPS IN c')).toMatchObject({status: 0});
+  const refused = await bkp('sql', 'BACKUP c');
+  expect(refused).toMatchObject({status: 1, stdout: ''});
+  expect(refused.stderr).toMatch(/the journal .* cannot be used \(UNAVAILABLE\)\n.*\nnext: /);
+  expect((await backupsOf(desk)).length).toBeGreaterThan(1);
+});

@@ -47,7 +47,7 @@ async function lock(file: string): Promise<{release: () => Promise<void>}> {
     const db = new (require('node:sqlite').DatabaseSync)(process.argv[1]);
     db.exec('BEGIN EXCLUSIVE');
     console.log('locked');
-    setTimeout(() => {}, 60_000);`;
+    setTimeout(() => {}, 600_000);`;
   const child = spawn(process.execPath, ['-e', script, file], {stdio: ['ignore', 'pipe', 'ignore']});
   await once(child.stdout!, 'data');
   return {

@@ -4,6 +4,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {BkpError} from '../../src/errors/index.ts';
 import {type Journal, type OperationNumber, runOperation, type Work, type WorkContext} from '../../src/ops/index.ts';
+import {eventually} from '../helpers/eventually.ts';
 import {makeHome, newOperation, type TestHome} from './home.ts';
 
 let home: TestHome;
@@ -29,7 +30,7 @@ const outcome = () => {
   return state.name === 'done' ? state.outcome : undefined;
 };
 const log = () => readFileSync(journal.get(number).logFile, 'utf8');
-const untilAborted = ({signal}: WorkContext) => sleep(20_000, {}, {signal});
+const untilAborted = ({signal}: WorkContext) => sleep(100_000, {}, {signal});
 
 test('work that returns is a success, with its result and its last figures', async () => {
   const status = await run(async ({operation, progress, log}) => {
@@ -89,7 +90,7 @@ test('the work hears of a throttle of another process, and of one before it bega
   const ended = run(async ({limits}) => {
     expect(limits()).toEqual({uploadBytesPerSecond: 5, downloadBytesPerSecond: 9});
     throttle(null);
-    await vi.waitUntil(() => limits()?.uploadBytesPerSecond === undefined, {timeout: 10_000});
+    await eventually(() => expect(limits()?.uploadBytesPerSecond).toBeUndefined());
     expect(limits()).toEqual({downloadBytesPerSecond: 9});
     return {rows: 1};
   });
@@ -139,11 +140,12 @@ test('the end of the terminal is nothing to a worker, and afterwards nobody list
 });
 
 test('progress may be told for every segment: it is written a few times a second', async () => {
+  vi.useFakeTimers();
   const report = vi.fn(journal.report);
   await run(
     async ({progress}) => {
       for (let at = 0; at < 100_000; at++) progress({phase: 'x', bytesDone: at, itemsDone: 0});
-      await sleep(1_000);
+      await vi.advanceTimersByTimeAsync(1_000);
       expect(journal.get(number).progress.bytesDone).toBe(99_999);
       return {};
     },
@@ -169,10 +171,11 @@ const full = () => {
 };
 
 test('a journal that cannot be written for a while stops no work', async () => {
+  vi.useFakeTimers();
   const report = vi.fn(journal.report).mockImplementationOnce(full).mockImplementationOnce(full);
   await run(
     async () => {
-      await sleep(1_000);
+      await vi.advanceTimersByTimeAsync(1_000);
       return {rows: 1};
     },
     {...journal, report},

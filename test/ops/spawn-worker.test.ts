@@ -22,7 +22,7 @@ const starter = join(import.meta.dirname, 'children', 'starter.ts');
 const first = 1 as OperationNumber;
 
 test('the worker goes on when the process that started it has ended, and holds none of its files', async () => {
-  const args = [starter, home.file, home.logsDir, 'briefly'];
+  const args = [starter, home.file, home.logsDir, 'until-released'];
   // The fourth descriptor stands for what a shell hands down by accident.
   const parent = spawn(process.execPath, args, {stdio: ['ignore', 'pipe', 'pipe', 'pipe'], cwd: home.dir});
   const [out, err, extra] = await Promise.all([
@@ -30,11 +30,12 @@ test('the worker goes on when the process that started it has ended, and holds n
     text(parent.stderr!),
     text(parent.stdio[3] as NodeJS.ReadableStream),
   ]);
-  // All three ends came while the worker still works.
+  // All three ends came while the worker still works: it waits for this file.
   expect(journal.get(first).state.name).not.toBe('done');
+  writeFileSync(`${home.file}.released`, '');
   expect([out, err, extra]).toEqual(['started\n', '', '']);
 
-  const {state, logFile} = await waitFor(journal, first, {timeoutMs: 20_000});
+  const {state, logFile} = await waitFor(journal, first, {timeoutMs: 60_000});
   expect(state).toMatchObject({outcome: {status: 'SUCCESS', result: {backup: 'shop/1_full'}}});
   expect(readFileSync(logFile, 'utf8')).toMatch(/a line on standard output\n.* cwd \/\n/);
   expect(statSync(logFile).mode & 0o777).toBe(0o600);
@@ -46,7 +47,7 @@ test.skipIf(process.platform === 'win32')(
   async () => {
     const parent = spawn(process.execPath, [starter, home.file, home.logsDir, 'forever'], {stdio: 'ignore'});
     await once(parent, 'exit');
-    await expect.poll(() => journal.get(first).progress.phase, {timeout: 20_000}).toBe('Forever');
+    await expect.poll(() => journal.get(first).progress.phase).toBe('Forever');
     const {state} = journal.get(first);
     if (state.name !== 'running') throw new Error(state.name);
     const session = execFileSync('ps', ['-o', 'sess=', '-p', String(state.workerPid)], {encoding: 'utf8'}).trim();
@@ -54,7 +55,7 @@ test.skipIf(process.platform === 'win32')(
 
     process.kill(state.workerPid, 'SIGHUP');
     process.kill(state.workerPid, 'SIGTERM');
-    const ended = await waitFor(journal, first, {timeoutMs: 20_000});
+    const ended = await waitFor(journal, first, {timeoutMs: 60_000});
     expect(ended.state).toMatchObject({outcome: {status: 'CANCELLED'}});
   },
 );
@@ -89,7 +90,7 @@ test('a worker that cannot even load is noticed without waiting, and its log tel
   const entry = join(home.dir, 'broken.js');
   writeFileSync(entry, 'this is no JavaScript');
   await spawnWorker({journal, operation, entry, args: [], env: {}});
-  const {state, logFile} = await waitFor(journal, operation.number, {timeoutMs: 20_000});
+  const {state, logFile} = await waitFor(journal, operation.number, {timeoutMs: 60_000});
   expect(state).toMatchObject({outcome: {status: 'ERROR', error: {code: 'WORKER_DEAD'}}});
   expect(readFileSync(logFile, 'utf8')).toContain('SyntaxError');
 });

@@ -1,6 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {type Fate, type Journal, type Operation, systemProcesses, waitFor} from '../../src/ops/index.ts';
+import {eventually} from '../helpers/eventually.ts';
 import {makeHome, newOperation, type TestHome} from './home.ts';
 
 let home: TestHome;
@@ -16,15 +17,18 @@ afterEach(() => home.remove());
 
 test('it ends when the operation is done, and tells every change once', async () => {
   const seen: string[] = [];
+  const isTold = (text: string) => eventually(() => expect(seen.at(-1)).toBe(text));
   const done = waitFor(journal, operation.number, {
     pollMs: 10,
     onChange: ({state, progress}) => seen.push(`${state.name} ${progress.phase}`),
   });
   const other = home.open();
-  await sleep(50);
+  await isTold('queued Preparing');
   other.claim(operation.number);
-  await sleep(50);
+  await isTold('running Preparing');
   other.report(operation.number, {phase: 'TransferData', bytesDone: 1, itemsDone: 0});
+  await isTold('running TransferData');
+  // Nothing changes for some looks, and nothing is told.
   await sleep(50);
   other.finish(operation.number, {status: 'SUCCESS', result: {}});
   expect(await done).toEqual(journal.get(operation.number));

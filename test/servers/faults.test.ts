@@ -172,13 +172,11 @@ describe('a line that breaks in the middle of a call and heals', () => {
 describe('an answer that is lost after the server did what was asked', () => {
   const isThere = (key: string) =>
     expect
-      .poll(
-        () =>
-          minio.client.send(new HeadObjectCommand({Bucket: bucket, Key: key})).then(
-            () => true,
-            () => false,
-          ),
-        {timeout: 20_000},
+      .poll(() =>
+        minio.client.send(new HeadObjectCommand({Bucket: bucket, Key: key})).then(
+          () => true,
+          () => false,
+        ),
       )
       .toBe(true);
 

@@ -7,7 +7,7 @@ import {setTimeout as pause} from 'node:timers/promises';
 import {type ServerName, serverFile} from '../../scripts/servers.js';
 
 /** Until a server answers; half a second is usual, but the machine may be busy with everything else. */
-const readyMs = 20_000;
+const readyMs = 120_000;
 
 /** Of the log, in the message of a failure. */
 const logTail = 4000;

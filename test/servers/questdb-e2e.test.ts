@@ -15,7 +15,7 @@ beforeAll(async () => {
   await server.sql(
     'CREATE TABLE trades (ts TIMESTAMP, sym SYMBOL, price DOUBLE, n LONG) TIMESTAMP(ts) PARTITION BY DAY WAL',
   );
-}, 120_000);
+});
 afterAll(() => server.remove());
 
 function openDesk(env: Record<string, string> = {}) {

@@ -7,7 +7,7 @@ import {fetchQuestDb} from '../../scripts/questdb-jar.js';
 import {freePort} from './process.ts';
 
 /** The first start of an empty root takes five seconds on an idle machine. */
-const readyMs = 60_000;
+const readyMs = 240_000;
 const logTail = 6000;
 
 export type Cell = string | number | boolean | null;

@@ -19,7 +19,7 @@ const emptyRoot = () => join(folder, String(++copies));
 beforeAll(async () => {
   server = await QuestDbServer.start();
   source = openQuestDbSource({root: server.root, http: server.url});
-}, 120_000);
+});
 afterEach(async () => {
   for (const one of restored.splice(0)) await one.remove();
   expect(await server.sql('SELECT in_progress FROM checkpoint_status()')).toEqual([[false]]);
@@ -86,7 +86,7 @@ async function expectNoHole(database: QuestDbServer, table: string): Promise<num
 }
 
 describe('a copy under a busy writer', () => {
-  test('has every row up to its moment and no hole, round after round', {timeout: 240_000}, async () => {
+  test('has every row up to its moment and no hole, round after round', async () => {
     const columns = 'ts TIMESTAMP, n LONG, s SYMBOL INDEX, note VARCHAR, price DOUBLE';
     await server.sql(`CREATE TABLE busy (${columns}) TIMESTAMP(ts) PARTITION BY DAY WAL`);
     await server.sql(`CREATE TABLE direct (${columns}) TIMESTAMP(ts) PARTITION BY HOUR BYPASS WAL`);
@@ -119,7 +119,7 @@ describe('a copy under a busy writer', () => {
     }
   });
 
-  test('skips no file that has changed, by the stamp', {timeout: 240_000}, async () => {
+  test('skips no file that has changed, by the stamp', async () => {
     await server.sql(
       'CREATE TABLE slow (ts TIMESTAMP, n LONG, note VARCHAR, s SYMBOL) TIMESTAMP(ts) PARTITION BY DAY WAL',
     );
@@ -232,7 +232,7 @@ describe('a checkpoint', () => {
 });
 
 describe('what comes back', () => {
-  test('is the same, in every kind of table and of column', {timeout: 240_000}, async () => {
+  test('is the same, in every kind of table and of column', async () => {
     for (const statement of variety) await server.sql(statement);
     await server.applied();
     await server.sql(
@@ -270,7 +270,7 @@ describe('what comes back', () => {
     expect(await openQuestDbSource({root}).dataId()).not.toBe(await source.dataId());
   });
 
-  test('comes from a stopped server too, and not from one that runs', {timeout: 240_000}, async () => {
+  test('comes from a stopped server too, and not from one that runs', async () => {
     const stopped = openQuestDbSource({root: server.root, offline: true});
     await expect(stopped.freeze(freezeOptions)).rejects.toMatchObject({code: 'PRECONDITION'});
     // One after the other: the server lets two exports run at once.

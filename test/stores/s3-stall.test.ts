@@ -7,7 +7,9 @@ import {expect, test} from 'vitest';
 import {openS3Store} from '../../src/stores/index.ts';
 import {fakeStore, secrets} from './s3-fixture.ts';
 
-const soon = {timeouts: {stallMs: 100, connectMs: 100, patienceMs: 0}};
+const soon = {timeouts: {stallMs: 100, patienceMs: 0}};
+/** Longer than a busy machine stands still itself: for what must not be taken for a stall. */
+const later = {stallMs: 1000};
 const unavailable = {code: 'STORE_UNAVAILABLE', retryable: true, cause: expect.stringContaining('nothing moved')};
 
 test('a server that never answers ends every call as an error', async () => {
@@ -21,7 +23,7 @@ test('a server that never answers ends every call as an error', async () => {
 });
 
 test('a body that stands still is asked for again from where it stopped', async () => {
-  const {server, store} = await fakeStore({}, {timeouts: {stallMs: 100}});
+  const {server, store} = await fakeStore({}, {timeouts: later});
   const body = Buffer.alloc(500_000, 3);
   await store.put('a', body);
   server.fault({call: 'GetObject'}, {kind: 'stallBody', afterBytes: 200_000});
@@ -54,7 +56,7 @@ test('a connection that swallows everything ends as an error', async () => {
       ...soon,
     };
     await expect(
-      (await openS3Store({...overTls, timeouts: {...soon.timeouts, stallMs: 5000}})).get('a'),
+      (await openS3Store({...overTls, timeouts: {stallMs: 100_000, connectMs: 100, patienceMs: 0}})).get('a'),
     ).rejects.toMatchObject({
       code: 'STORE_UNAVAILABLE',
       cause: expect.stringContaining('no connection within'),
@@ -84,12 +86,15 @@ test('a search for credentials that never ends ends every call', async () => {
 test('waiting for the limit is no standing still', async () => {
   const {server, store} = await fakeStore(
     {},
-    {...soon, limits: () => ({uploadBytesPerSecond: 40_000, downloadBytesPerSecond: 40_000})},
+    {
+      timeouts: {...later, patienceMs: 0},
+      limits: () => ({uploadBytesPerSecond: 8000, downloadBytesPerSecond: 8000}),
+    },
   );
   const body = Buffer.alloc(12_000, 1);
   await store.put('a', body);
   expect(body.equals(await store.get('a'))).toBe(true);
-  // 64 KiB come at once and are then waited for: longer than a stall.
+  // What came at once is waited for before the next: longer than a stall.
   server.objects.put('b', Buffer.alloc(30_000, 2));
   expect((await store.get('b')).length).toBe(30_000);
 });

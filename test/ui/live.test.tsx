@@ -1,8 +1,9 @@
 import {render} from 'ink-testing-library';
-import {afterEach, expect, test, vi} from 'vitest';
+import {afterEach, expect, test} from 'vitest';
 import type {Operation} from '../../src/ops/index.ts';
 import {leaveNote, type ViewEnd} from '../../src/ui/index.ts';
 import {Live} from '../../src/ui/live.tsx';
+import {eventually} from '../helpers/eventually.ts';
 import {feed} from '../helpers/feed.ts';
 import {anOperation, createdAtMicros, done, running, second, transfer} from '../helpers/operations.ts';
 
@@ -32,7 +33,7 @@ function watch(from: ReturnType<typeof feed>) {
   const frame = () => app.frames.findLast((drawn) => drawn.trim() !== '') ?? '';
   const press = async (keys: string, until: () => boolean) => {
     app.stdin.write(keys);
-    await vi.waitFor(() => expect(until()).toBe(true));
+    await eventually(() => expect(until()).toBe(true));
   };
   return {...app, ends, cancelled, leave, frame, press};
 }
@@ -43,7 +44,7 @@ const succeeded = (number = 12) =>
 
 test('a running operation: what, how far, how fast, how long, and the keys', async () => {
   const {frame} = watch(feed(active()));
-  await vi.waitFor(() =>
+  await eventually(() =>
     expect(frame()).toBe(`\
 fullbackup/12 BACKUP shop
 ████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ 12.34%  TransferData
@@ -56,13 +57,13 @@ q leave · c cancel`),
 test('it ends by itself when all are done, and how they ended stays', async () => {
   const from = feed(active(1), active(2));
   const {frame, ends} = watch(from);
-  await vi.waitFor(() => expect(frame()).toContain('fullbackup/2'));
+  await eventually(() => expect(frame()).toContain('fullbackup/2'));
   from.show(succeeded(1), active(2));
-  await vi.waitFor(() => expect(frame()).toContain('✓ fullbackup/1 BACKUP shop'));
+  await eventually(() => expect(frame()).toContain('✓ fullbackup/1 BACKUP shop'));
   expect(ends).toEqual([]);
   const error = {code: 'STORE_FULL', status: 'UNAVAILABLE', message: 'the store is full', next: 'free some'};
   from.show(succeeded(1), anOperation({number: 2, state: done({status: 'ERROR', error, issues: [], result: {}})}));
-  await vi.waitFor(() => expect(ends).toMatchObject([{why: 'finished', operations: [{number: 1}, {number: 2}]}]));
+  await eventually(() => expect(ends).toMatchObject([{why: 'finished', operations: [{number: 1}, {number: 2}]}]));
   expect(frame().trimEnd()).toBe(`\
 ✓ fullbackup/1 BACKUP shop
 SUCCESS shop/20251226130524Z_full 3 rows, in 1 s
@@ -80,18 +81,18 @@ test.each([
 ])('%s leaves: the last state stays without the keys, and nothing is cancelled', async (_, key) => {
   const from = feed(active());
   const {frame, press, ends, cancelled} = watch(from);
-  await vi.waitFor(() => expect(frame()).toContain('q leave'));
+  await eventually(() => expect(frame()).toContain('q leave'));
   await press(key, () => ends.length > 0);
   expect(ends[0]).toMatchObject({why: 'left', operations: [{number: 12}]});
   expect(frame()).toContain('12.34%');
   expect(frame()).not.toContain('q leave');
   expect(cancelled).toEqual([]);
-  await vi.waitFor(() => expect(from.listeners.size).toBe(0));
+  await eventually(() => expect(from.listeners.size).toBe(0));
 });
 
 test('c asks first; only y cancels', async () => {
   const {frame, press, cancelled} = watch(feed(active()));
-  await vi.waitFor(() => expect(frame()).toContain('q leave'));
+  await eventually(() => expect(frame()).toContain('q leave'));
   await press('c', () => frame().includes('Cancel fullbackup/12? y/n'));
   await press('n', () => frame().includes('q leave'));
   expect(cancelled).toEqual([]);
@@ -103,10 +104,10 @@ test('c asks first; only y cancels', async () => {
 test('an answer never reaches another operation than the one asked about', async () => {
   const from = feed(active(1), active(2));
   const {frame, press, cancelled} = watch(from);
-  await vi.waitFor(() => expect(frame()).toContain('choose'));
+  await eventually(() => expect(frame()).toContain('choose'));
   await press('c', () => frame().includes('Cancel fullbackup/1? y/n'));
   from.show(succeeded(1), active(2));
-  await vi.waitFor(() => expect(frame()).toContain('q leave'));
+  await eventually(() => expect(frame()).toContain('q leave'));
   await press('y', () => true);
   await press('c', () => frame().includes('Cancel fullbackup/2? y/n'));
   expect(cancelled).toEqual([]);
@@ -114,7 +115,7 @@ test('an answer never reaches another operation than the one asked about', async
 
 test('the arrows choose whom c cancels', async () => {
   const {frame, press} = watch(feed(active(1), active(2)));
-  await vi.waitFor(() => expect(frame()).toContain('› fullbackup/1'));
+  await eventually(() => expect(frame()).toContain('› fullbackup/1'));
   await press('\u001b[B', () => frame().includes('› fullbackup/2'));
   await press('c', () => frame().includes('Cancel fullbackup/2? y/n'));
 });
@@ -122,21 +123,21 @@ test('the arrows choose whom c cancels', async () => {
 test('more operations than fit are counted, and the chosen one is among those shown', async () => {
   const many = Array.from({length: 20}, (_, at) => active(at + 1));
   const {frame, press} = watch(feed(...many));
-  await vi.waitFor(() => expect(frame()).toMatch(/and \d+ more/));
+  await eventually(() => expect(frame()).toMatch(/and \d+ more/));
   expect(frame().split('\n').length).toBeLessThanOrEqual(24);
   for (let at = 2; at <= 12; at += 1) await press('\u001b[B', () => frame().includes(`› fullbackup/${at} `));
 });
 
 test('a statement cannot draw on the terminal', async () => {
   const {frame} = watch(feed(anOperation({statement: 'BACKUP `a\u001b[2Jb\n`', state: running()})));
-  await vi.waitFor(() => expect(frame()).toContain('BACKUP `a\\x1b[2Jb\\n`'));
+  await eventually(() => expect(frame()).toContain('BACKUP `a\\x1b[2Jb\\n`'));
 });
 
 test('a signal from outside leaves too', async () => {
   const {frame, leave, ends} = watch(feed(active()));
-  await vi.waitFor(() => expect(frame()).toContain('q leave'));
+  await eventually(() => expect(frame()).toContain('q leave'));
   leave.abort();
-  await vi.waitFor(() => expect(ends).toMatchObject([{why: 'left'}]));
+  await eventually(() => expect(ends).toMatchObject([{why: 'left'}]));
 });
 
 test('the note for who left says what goes on and how to end it', () => {

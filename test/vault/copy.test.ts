@@ -191,7 +191,6 @@ test.each<Fault>(['end after', 'fail'])(
       }
     }
   },
-  60_000,
 );
 
 test('a source that fails at any call is told, and nothing is committed', async () => {

@@ -82,7 +82,6 @@ test.each(faults)(
       expect(await keysOf(store, 'locks/'), call).toEqual([]);
     }
   },
-  60_000,
 );
 
 test.each(faults)(
@@ -131,7 +130,6 @@ test.each(faults)(
       expect(await findings(after), call).toEqual([]);
     }
   },
-  60_000,
 );
 
 async function sizeOf(store: Store): Promise<number> {

@@ -11,6 +11,7 @@ import {runOperationWatch} from '../../../src/commands/operation/watch.ts';
 import type {Journal} from '../../../src/ops/index.ts';
 import {temporaryHome} from '../../helpers/bkp.ts';
 import {type TestDeps, testDeps} from '../../helpers/deps.ts';
+import {eventually} from '../../helpers/eventually.ts';
 import {aBackup, addFailed, addRunning, addSucceeded} from '../../helpers/journal.ts';
 
 let deps: TestDeps;
@@ -159,12 +160,13 @@ test('throttle: what works in directories alone is refused, a copy out of one is
 
 test('watch without a terminal: lines until all is done, and those that start meanwhile join', async () => {
   const first = addRunning(journal);
-  setTimeout(() => {
-    const second = addRunning(journal, {kind: 'incbackup'});
-    setTimeout(() => journal.finish(second.number, {status: 'CANCELLED', result: {}}), 400);
-  }, 50);
-  setTimeout(() => journal.finish(first.number, {status: 'SUCCESS', result: {}}), 400);
-  expect(await runOperationWatch(deps, {refs: []})).toBe(1);
+  const watching = runOperationWatch(deps, {refs: []});
+  await eventually(() => expect(deps.out()).toContain('fullbackup/1 Preparing\n'));
+  const second = addRunning(journal, {kind: 'incbackup'});
+  await eventually(() => expect(deps.out()).toContain('incbackup/2 Preparing\n'));
+  journal.finish(first.number, {status: 'SUCCESS', result: {}});
+  journal.finish(second.number, {status: 'CANCELLED', result: {}});
+  expect(await watching).toBe(1);
   expect(deps.out().replace(/^\S+ /gm, '')).toMatch(/^fullbackup\/1 Preparing\nincbackup\/2 Preparing\n/);
   expect(deps.out()).toMatch(/fullbackup\/1 SUCCESS\n/);
   expect(deps.out()).toMatch(/incbackup\/2 CANCELLED\n/);
@@ -173,18 +175,20 @@ test('watch without a terminal: lines until all is done, and those that start me
 test('watch: one that is forgotten meanwhile is no longer waited for', async () => {
   addRunning(journal);
   const {number} = addRunning(journal);
-  setTimeout(() => {
-    journal.finish(number, {status: 'SUCCESS', result: {}});
-    journal.forget(number);
-  }, 20);
-  expect(await runOperationWatch(deps, {refs: [{number}]})).toBe(0);
+  const watching = runOperationWatch(deps, {refs: [{number}]});
+  await eventually(() => expect(deps.out()).toContain('fullbackup/2 Preparing\n'));
+  journal.finish(number, {status: 'SUCCESS', result: {}});
+  journal.forget(number);
+  expect(await watching).toBe(0);
 });
 
 test('watch: leaving says on stderr what goes on; nothing to watch is said too', async () => {
   expect(await runOperationWatch(deps, {refs: []})).toBe(0);
   expect(deps.err()).toBe('no operation is running\n');
   const {number} = journal.create(aBackup());
-  setTimeout(deps.interrupt, 20);
-  expect(await runOperationWatch(deps, {refs: [{number}]})).toBe(0);
+  const watching = runOperationWatch(deps, {refs: [{number}]});
+  await eventually(() => expect(deps.out()).toContain('fullbackup/1'));
+  deps.interrupt();
+  expect(await watching).toBe(0);
   expect(deps.err()).toContain('fullbackup/1 goes on without you.\n');
 });

@@ -1,9 +1,9 @@
-import {setTimeout as sleep} from 'node:timers/promises';
 import {stripVTControlCharacters} from 'node:util';
 import * as pty from '@lydell/node-pty';
-import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import {afterEach, beforeEach, expect, test} from 'vitest';
 import type {Journal, OperationNumber} from '../../../src/ops/index.ts';
 import {bareEnv, bkpFile, temporaryHome} from '../../helpers/bkp.ts';
+import {eventually} from '../../helpers/eventually.ts';
 import {addRunning, journalAt} from '../../helpers/journal.ts';
 
 // The real bkp on a real terminal.
@@ -37,8 +37,7 @@ function terminal(cols: number, ...args: string[]) {
     it.raw += data;
   });
   const ended = new Promise<number>((resolve) => child.onExit(({exitCode}) => resolve(exitCode)));
-  const sees = (text: string | RegExp) =>
-    vi.waitFor(() => expect(stripVTControlCharacters(it.raw)).toMatch(text), {timeout: 10_000});
+  const sees = (text: string | RegExp) => eventually(() => expect(stripVTControlCharacters(it.raw)).toMatch(text));
   return Object.assign(it, {ended, sees});
 }
 
@@ -60,7 +59,7 @@ test('c and y cancel; when the work has stopped, the view ends with what became 
   screen.child.write('c');
   await screen.sees('Cancel fullbackup/1?');
   screen.child.write('y');
-  await vi.waitFor(() => expect(journal.get(number).state).toMatchObject({cancelRequested: true}), {timeout: 5000});
+  await eventually(() => expect(journal.get(number).state).toMatchObject({cancelRequested: true}));
   await screen.sees('Cancellation');
   journal.finish(number, {status: 'CANCELLED', result: {}});
   expect(await screen.ended).toBe(1);
@@ -72,7 +71,8 @@ test('at 40 columns, and after a resize to 40, no line is wider than the termina
   await screen.sees('q leave · c cancel');
   screen.raw = '';
   screen.child.resize(40, 24);
-  await sleep(300);
+  // All of it is drawn again when it hears of the new size.
+  await screen.sees('q leave · c cancel');
   journal.report(number, {phase: 'TransferData', bytesDone: 50, bytesTotal: 100, itemsDone: 0});
   await screen.sees('50.00%');
   for (const line of stripVTControlCharacters(screen.raw).split(/\r?\n/)) expect(line.length).toBeLessThanOrEqual(40);

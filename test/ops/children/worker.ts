@@ -1,3 +1,4 @@
+import {existsSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type OperationNumber, openJournal, runOperation, systemProcesses, type Work} from '../../../src/ops/index.ts';
 
@@ -11,10 +12,10 @@ const works: Record<string, Work> = {
     await sleep(600_000, undefined, {signal});
     return {};
   },
-  /** Longer than the process that starts it. */
-  briefly: async ({log}) => {
+  /** Longer than the process that starts it: until the test makes a file. */
+  'until-released': async ({log}) => {
     console.log('a line on standard output');
-    await sleep(1_000);
+    while (existsSync(file) && !existsSync(`${file}.released`)) await sleep(20);
     log(`cwd ${process.cwd()}`);
     return {backup: 'shop/1_full'};
   },
