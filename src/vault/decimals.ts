@@ -67,7 +67,8 @@ export function fromDecimals(bytes: Uint8Array, {exponent, multiplied}: Scale): 
   const halves = new Int32Array(bytes.buffer, bytes.byteOffset, 2 * count);
   const [power, inverse] = [powers[exponent]!, inverses[exponent]!];
   for (let at = 0; at < count; at++) {
-    const [low, high] = [halves[2 * at]!, halves[2 * at + 1]!];
+    const low = halves[2 * at]!;
+    const high = halves[2 * at + 1]!;
     if (low === absentLow && high === absentHigh) {
       halves[2 * at] = nanLow;
       halves[2 * at + 1] = nanHigh;

@@ -1,4 +1,5 @@
 import {endianness} from 'node:os';
+import {joinBytes, splitBytes} from './byte-places.ts';
 import {decimalsOf, fromDecimals, type Scale, toDecimals} from './decimals.ts';
 import {Scratch} from './scratch.ts';
 
@@ -106,48 +107,49 @@ function words(bytes: Uint8Array): Int32Array {
   return new Int32Array(Uint8Array.prototype.slice.call(bytes, 0, whole).buffer);
 }
 
+/** Numbers of eight bytes as their lower and their upper halves. */
+const lowers = new Scratch();
+const uppers = new Scratch();
+
 /** Differences have their sign in the lowest bit, so that small ones, up or down, have high bytes of zeros. */
 function split8(out: Uint8Array, numbers: Int32Array, count: number, differences: boolean): void {
-  const [p1, p2, p3, p4] = [count, 2 * count, 3 * count, 4 * count];
-  const [p5, p6, p7] = [5 * count, 6 * count, 7 * count];
-  let [lowBefore, highBefore] = [0, 0];
-  for (let at = 0; at < count; at++) {
-    let low = numbers[2 * at]!;
-    let high = numbers[2 * at + 1]!;
-    if (differences) {
-      const [lowNow, highNow] = [low, high];
-      high = (high - highBefore - (low >>> 0 < lowBefore >>> 0 ? 1 : 0)) | 0;
-      low = (low - lowBefore) | 0;
-      lowBefore = lowNow;
-      highBefore = highNow;
-      const sign = high >> 31;
-      high = ((high << 1) | (low >>> 31)) ^ sign;
-      low = (low << 1) ^ sign;
+  const [lows, highs] = [lowers.words(count), uppers.words(count)];
+  if (!differences) {
+    for (let at = 0; at < count; at++) {
+      lows[at] = numbers[2 * at]!;
+      highs[at] = numbers[2 * at + 1]!;
     }
-    out[at] = low;
-    out[p1 + at] = low >>> 8;
-    out[p2 + at] = low >>> 16;
-    out[p3 + at] = low >>> 24;
-    out[p4 + at] = high;
-    out[p5 + at] = high >>> 8;
-    out[p6 + at] = high >>> 16;
-    out[p7 + at] = high >>> 24;
+  } else {
+    let [lowBefore, highBefore] = [0, 0];
+    for (let at = 0; at < count; at++) {
+      const low = numbers[2 * at]!;
+      const high = numbers[2 * at + 1]!;
+      const lowStep = (low - lowBefore) | 0;
+      const highStep = (high - highBefore - (low >>> 0 < lowBefore >>> 0 ? 1 : 0)) | 0;
+      const sign = highStep >> 31;
+      lows[at] = (lowStep << 1) ^ sign;
+      highs[at] = ((highStep << 1) | (lowStep >>> 31)) ^ sign;
+      lowBefore = low;
+      highBefore = high;
+    }
   }
+  splitBytes(lows, out.subarray(0, 4 * count));
+  splitBytes(highs, out.subarray(4 * count, 8 * count));
 }
 
 function join8(numbers: Int32Array, bytes: Uint8Array, count: number, differences: boolean): void {
-  const [p1, p2, p3, p4] = [count, 2 * count, 3 * count, 4 * count];
-  const [p5, p6, p7] = [5 * count, 6 * count, 7 * count];
+  const [lows, highs] = [lowers.words(count), uppers.words(count)];
+  joinBytes(bytes.subarray(0, 4 * count), lows);
+  joinBytes(bytes.subarray(4 * count, 8 * count), highs);
   let [lowBefore, highBefore] = [0, 0];
   for (let at = 0; at < count; at++) {
-    let low = bytes[at]! | (bytes[p1 + at]! << 8) | (bytes[p2 + at]! << 16) | (bytes[p3 + at]! << 24);
-    let high = bytes[p4 + at]! | (bytes[p5 + at]! << 8) | (bytes[p6 + at]! << 16) | (bytes[p7 + at]! << 24);
+    let low = lows[at]!;
+    let high = highs[at]!;
     if (differences) {
       const sign = -(low & 1);
-      low = ((low >>> 1) | (high << 31)) ^ sign;
-      high = (high >>> 1) ^ sign;
-      const sum = (low >>> 0) + (lowBefore >>> 0);
-      high = (high + highBefore + (sum > 0xffffffff ? 1 : 0)) | 0;
+      const lowStep = ((low >>> 1) | (high << 31)) ^ sign;
+      const sum = (lowStep >>> 0) + (lowBefore >>> 0);
+      high = (((high >>> 1) ^ sign) + highBefore + (sum > 0xffffffff ? 1 : 0)) | 0;
       low = sum | 0;
       lowBefore = low;
       highBefore = high;
@@ -158,34 +160,27 @@ function join8(numbers: Int32Array, bytes: Uint8Array, count: number, difference
 }
 
 function split4(out: Uint8Array, numbers: Int32Array, count: number, differences: boolean): void {
-  const [p1, p2, p3] = [count, 2 * count, 3 * count];
-  let before = 0;
-  for (let at = 0; at < count; at++) {
-    let value = numbers[at]!;
-    if (differences) {
-      const now = value;
-      value = (value - before) | 0;
-      before = now;
-      value = (value << 1) ^ (value >> 31);
+  let values = numbers.subarray(0, count);
+  if (differences) {
+    values = lowers.words(count);
+    let before = 0;
+    for (let at = 0; at < count; at++) {
+      const step = (numbers[at]! - before) | 0;
+      before = numbers[at]!;
+      values[at] = (step << 1) ^ (step >> 31);
     }
-    out[at] = value;
-    out[p1 + at] = value >>> 8;
-    out[p2 + at] = value >>> 16;
-    out[p3 + at] = value >>> 24;
   }
+  splitBytes(values, out.subarray(0, 4 * count));
 }
 
 function join4(numbers: Int32Array, bytes: Uint8Array, count: number, differences: boolean): void {
-  const [p1, p2, p3] = [count, 2 * count, 3 * count];
+  const values = numbers.subarray(0, count);
+  joinBytes(bytes.subarray(0, 4 * count), values);
+  if (!differences) return;
   let before = 0;
   for (let at = 0; at < count; at++) {
-    let value = bytes[at]! | (bytes[p1 + at]! << 8) | (bytes[p2 + at]! << 16) | (bytes[p3 + at]! << 24);
-    if (differences) {
-      value = (value >>> 1) ^ -(value & 1);
-      value = (value + before) | 0;
-      before = value;
-    }
-    numbers[at] = value;
+    before = (before + ((values[at]! >>> 1) ^ -(values[at]! & 1))) | 0;
+    values[at] = before;
   }
 }
 

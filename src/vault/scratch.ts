@@ -9,6 +9,11 @@ export class Scratch {
     if (this.#bytes.length < sizeBytes) this.#bytes = new Uint8Array(sizeBytes);
     return this.#bytes.subarray(0, sizeBytes);
   }
+
+  /** The same as words of four bytes. */
+  words(count: number): Int32Array {
+    return new Int32Array(this.of(4 * count).buffer, 0, count);
+  }
 }
 
 /** Frees memory that nobody looks at any more. The collector would let it lie about, some 60 MiB on each thread. */
