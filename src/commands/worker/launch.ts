@@ -4,6 +4,16 @@ import type {Deps} from '../deps.ts';
 import {notifyVariable} from './notify-variables.ts';
 import type {WorkOrder} from './order.ts';
 
+/**
+ * glibc gives blocks of 128 KiB back to the system when they are freed, and a chunk is about as large: each one then meets pages
+ * that are new and must be zeroed first. So what is freed is kept, up to 128 MiB. Only glibc reads these (mallopt(3)).
+ */
+const keepFreedMemory = {
+  MALLOC_MMAP_THRESHOLD_: String(32 * 1024 * 1024),
+  MALLOC_TRIM_THRESHOLD_: String(128 * 1024 * 1024),
+  MALLOC_TOP_PAD_: String(8 * 1024 * 1024),
+};
+
 /** Starts the detached process that carries the operation out; returns without waiting for it to come up. */
 export async function launchWorker(
   deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile' | 'settings'>,
@@ -17,6 +27,7 @@ export async function launchWorker(
     entry: deps.entryFile,
     args: ['worker', String(operation.number)],
     env: {
+      ...keepFreedMemory,
       ...deps.env,
       BKP_HOME: deps.home.dir,
       UV_THREADPOOL_SIZE: String(poolThreads(operation.work as WorkOrder)),
