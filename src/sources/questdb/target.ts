@@ -4,6 +4,7 @@ import {assert, BkpError, systemCode} from '../../errors/index.ts';
 import type {DatabaseMoment, FileTarget, FrozenFile} from '../file-source.ts';
 import {isAbsent} from './bytes.ts';
 import {dataIdPaths} from './data-id.ts';
+import {TargetFiles} from './target-file.ts';
 import {exists, failedFolder, failedNote, obstacle, restoreTrigger} from './target-obstacles.ts';
 
 export type QuestDbTargetOptions = {
@@ -35,6 +36,7 @@ export class QuestDbTarget implements FileTarget {
   readonly #staging: string;
   readonly #tables: ReadonlySet<string> | undefined;
   readonly #withConf: boolean;
+  readonly #files = new TargetFiles();
   /** What this restore has put into the staging, or found there whole. */
   readonly #paths = new Set<string>();
   readonly #folders = new Set<string>();
@@ -82,16 +84,7 @@ export class QuestDbTarget implements FileTarget {
     const path = this.#place(file);
     await this.#told(path, async () => {
       await this.#makeFolder(dirname(path));
-      const handle = await open(`${path}${partSuffix}`, 'w', 0o644);
-      try {
-        for await (const block of bytes) {
-          for (let at = 0; at < block.length; ) at += (await handle.write(block, at)).bytesWritten;
-        }
-        // A hole: it reads as zeros and takes no space.
-        if (file.zeroTailBytes > 0) await handle.truncate(file.sizeBytes + file.zeroTailBytes);
-      } finally {
-        await handle.close();
-      }
+      await this.#files.write(`${path}${partSuffix}`, file, bytes);
       await rename(`${path}${partSuffix}`, path);
     });
     this.#remember(file);
