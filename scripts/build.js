@@ -29,7 +29,8 @@ if (existsSync(join(root, 'src'))) {
   await build({
     input: {
       main: join(root, 'src', 'main.ts'),
-      // Started by its path, as a thread.
+      // Started by their paths, as threads.
+      'decode-thread': join(root, 'src', 'vault', 'decode-thread.ts'),
       'encoder-thread': join(root, 'src', 'vault', 'encoder-thread.ts'),
     },
     platform: 'node',

@@ -34,7 +34,7 @@ const idsAtOnce = 8192;
  */
 export async function restoreDatabase(
   tools: WorkTools & {vault: VaultReader; target: FileTarget},
-  plan: DatabaseRestorePlan,
+  plan: Pick<DatabaseRestorePlan, 'instance' | 'backup' | 'tables' | 'optional'>,
 ): Promise<DatabaseRestoreReport> {
   const {vault, target, signal} = tools;
   const backup = await readDatabaseBackup(vault, plan.instance, plan.backup);
@@ -129,11 +129,11 @@ async function* readFiles({vault, ids, signal}: Work, files: readonly CatalogFil
       chunks.push(ids.at(file.firstChunk + n));
       sizeBytes += Math.min(file.blockBytes, file.sizeBytes - n * file.blockBytes);
       if (chunks.length < idsAtOnce) continue;
-      yield* vault.read({sizeBytes, depth: 0, chunks}, {signal});
+      yield* vault.read({sizeBytes, depth: 0, chunks}, {signal, lent: true});
       [chunks, sizeBytes] = [[], 0];
     }
   }
-  if (chunks.length > 0) yield* vault.read({sizeBytes, depth: 0, chunks}, {signal});
+  if (chunks.length > 0) yield* vault.read({sizeBytes, depth: 0, chunks}, {signal, lent: true});
 }
 
 async function restoreFile({target, meter}: Work, file: CatalogFile, stream: AsyncIterator<Uint8Array>): Promise<void> {

@@ -91,7 +91,10 @@ export interface FileTarget {
    *   `PRECONDITION` when a failed restore left something (`Failed restore directory found`)
    */
   prepare(facts: DatabaseMoment): Promise<void>;
-  /** A file below the target's root, not yet in its final place; bytes come in order, zeros are made. */
+  /**
+   * A file below the target's root, not yet in its final place; bytes come in order, zeros are made.
+   * The memory of a block is used again as soon as the next one is asked for.
+   */
   write(file: FrozenFile, bytes: AsyncIterable<Uint8Array>): Promise<void>;
   /** Files that an earlier, ended try has written whole, without their zero tail: they are checked by hash before they are taken over. */
   finished(file: FrozenFile): Promise<AsyncIterable<Uint8Array> | undefined>;

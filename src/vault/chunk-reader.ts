@@ -4,6 +4,7 @@ import type {ChunkIndex} from './chunk-index.ts';
 import type {Location} from './chunk-table.ts';
 import {decodeChunk} from './codec.ts';
 import {damaged, isDamage} from './damage.ts';
+import {GroupDecoder, type Lent} from './group-decoder.ts';
 import {idBytes} from './hash.ts';
 import {inOrder} from './in-order.ts';
 import {packKey} from './key.ts';
@@ -19,8 +20,17 @@ const groupsAtOnce = 3;
 /** Bases kept for the next chunk that needs them: neighbours in a stream have neighbours as bases. */
 const baseCacheBytes = 12 * 1024 * 1024;
 
+/** What is read before threads are worth their start, which takes about as long as decoding this. */
+const threadsFromBytes = 32 * 1024 * 1024;
+
 /** Chunks that lie one after the other in one pack, or one chunk whose place is to be looked for. */
 type Group = {ids: ChunkId[]; locations: Location[]};
+
+export type ReadOptions = {
+  signal?: AbortSignal;
+  /** The memory of a chunk is used again as soon as the next one is asked for. Default false. */
+  lent?: boolean;
+};
 
 export type ListCopies = {list(id: ChunkId): Uint8Array | undefined; keepList(id: ChunkId, bytes: Uint8Array): void};
 
@@ -32,6 +42,9 @@ export class ChunkReader {
   readonly #lists: ListCopies | undefined;
   readonly #bases = new Map<ChunkId, Promise<Uint8Array>>();
   #basesBytes = 0;
+  readonly #decoder = new GroupDecoder(groupBytes);
+  /** Plain bytes of the groups read so far. */
+  #groupsBytes = 0;
 
   constructor(store: Store, index: ChunkIndex, lists?: ListCopies) {
     this.#store = store;
@@ -40,12 +53,19 @@ export class ChunkReader {
   }
 
   /** The stream's bytes, chunk by chunk. @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` */
-  async *read(recipe: Recipe, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *read(recipe: Recipe, {signal, lent = false}: ReadOptions = {}): AsyncGenerator<Uint8Array> {
     const recovery = new Recovery(this.#index);
     let sizeBytes = 0;
-    for await (const chunk of this.#chunks(this.#ids(recipe, recovery, signal), recovery, signal)) {
-      sizeBytes += chunk.length;
-      yield chunk;
+    for await (const {chunks, giveBack} of this.#groupsOf(this.#ids(recipe, recovery, signal), recovery)) {
+      try {
+        for (const chunk of chunks) {
+          signal?.throwIfAborted();
+          sizeBytes += chunk.length;
+          yield lent || giveBack === undefined ? chunk : new Uint8Array(chunk);
+        }
+      } finally {
+        giveBack?.();
+      }
     }
     if (sizeBytes !== recipe.sizeBytes) {
       throw new BkpError('OBJECT_DAMAGED', `a stream has ${sizeBytes} bytes instead of ${recipe.sizeBytes}`, {
@@ -87,13 +107,16 @@ export class ChunkReader {
   }
 
   async *#chunks(ids: AsyncIterable<ChunkId>, recovery: Recovery, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    const groups = this.#groups(ids);
-    for await (const chunks of inOrder(groups, groupsAtOnce, (group) => this.#loadGroup(group, recovery))) {
+    for await (const {chunks} of this.#groupsOf(ids, recovery)) {
       for (const chunk of chunks) {
         signal?.throwIfAborted();
         yield chunk;
       }
     }
+  }
+
+  #groupsOf(ids: AsyncIterable<ChunkId>, recovery: Recovery): AsyncGenerator<Lent> {
+    return inOrder(this.#groups(ids), groupsAtOnce, (group) => this.#loadGroup(group, recovery));
   }
 
   async *#groups(ids: AsyncIterable<ChunkId>): AsyncGenerator<Group> {
@@ -119,16 +142,33 @@ export class ChunkReader {
     if (group.ids.length > 0) yield group;
   }
 
-  async #loadGroup({ids, locations}: Group, recovery: Recovery): Promise<Uint8Array[]> {
+  async #loadGroup({ids, locations}: Group, recovery: Recovery): Promise<Lent> {
     try {
-      if (locations.length === ids.length) return await this.#readRange(locations, recovery);
+      if (locations.length === ids.length) return await this.#readGroup(locations, recovery);
     } catch (error) {
       if (!isDamage(error)) throw error;
     }
     // One by one, each from wherever it can still be had.
     const chunks: Uint8Array[] = [];
     for (const id of ids) chunks.push(await this.#load(id, recovery));
-    return chunks;
+    return {chunks};
+  }
+
+  async #readGroup(locations: readonly Location[], recovery: Recovery): Promise<Lent> {
+    this.#groupsBytes += locations.reduce((sum, {plainBytes}) => sum + plainBytes, 0);
+    if (this.#groupsBytes < threadsFromBytes) return {chunks: await this.#readRange(locations, recovery)};
+    const from = locations[0]!.offset;
+    const [stored, chunks] = await Promise.all([
+      this.#getRange(locations),
+      Promise.all(
+        locations.map(async ({id, offset, storedBytes, plainBytes, encoding, base}) => ({
+          ...{id, storedBytes, plainBytes, encoding, at: offset - from},
+          ...(base === undefined ? {} : {base: await this.base(base, recovery)}),
+        })),
+      ),
+    ]);
+    // Once more when that did not work: then it is told what is wrong.
+    return (await this.#decoder.decode({stored, chunks})) ?? {chunks: await this.#readRange(locations, recovery)};
   }
 
   /**

@@ -83,8 +83,11 @@ export interface VaultReader {
   /** The same vault, every manifest and document read from the store: for whoever wants to know what lies there. */
   withoutCopies(): VaultReader;
 
-  /** The stream's chunks in order, each checked against its id, a few fetched ahead. */
-  read(recipe: Recipe, options?: {signal?: AbortSignal}): AsyncIterable<Uint8Array>;
+  /**
+   * The stream's chunks in order, each checked against its id, a few fetched ahead.
+   * @param options.lent the memory of a chunk is used again as soon as the next one is asked for: quicker. Default false
+   */
+  read(recipe: Recipe, options?: {signal?: AbortSignal; lent?: boolean}): AsyncIterable<Uint8Array>;
   /** Chunk ids of the stream, in order (resolves long recipes). */
   chunkIds(recipe: Recipe): Promise<readonly ChunkId[]>;
   /** Bytes in packs that these streams need, each chunk counted once. */

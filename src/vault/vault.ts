@@ -2,7 +2,7 @@ import {randomBytes} from 'node:crypto';
 import type {Key, Store, Traffic} from '../stores/index.ts';
 import {CacheFile} from './cache-file.ts';
 import {ChunkIndex} from './chunk-index.ts';
-import {ChunkReader} from './chunk-reader.ts';
+import {ChunkReader, type ReadOptions} from './chunk-reader.ts';
 import {type Clock, systemClock} from './clock.ts';
 import {Closure} from './closure.ts';
 import {Collector} from './collector.ts';
@@ -162,8 +162,8 @@ class OpenVault implements Vault {
     return view;
   }
 
-  read(recipe: Recipe, {signal}: {signal?: AbortSignal} = {}): AsyncIterable<Uint8Array> {
-    return this.#reader.read(recipe, signal);
+  read(recipe: Recipe, options?: ReadOptions): AsyncIterable<Uint8Array> {
+    return this.#reader.read(recipe, options);
   }
 
   async chunkIds(recipe: Recipe): Promise<readonly ChunkId[]> {

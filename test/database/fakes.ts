@@ -105,7 +105,7 @@ export class FakeTarget implements FileTarget {
 
   async write(file: FrozenFile, bytes: AsyncIterable<Uint8Array>): Promise<void> {
     const parts: Uint8Array[] = [];
-    for await (const part of bytes) parts.push(part);
+    for await (const part of bytes) parts.push(Uint8Array.from(part));
     this.onWrite(file.path);
     this.staged.set(file.path, Buffer.concat(parts));
     this.written.push(file.path);
