@@ -75,6 +75,8 @@ export type RestoreWish = {
 export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promise<Started> {
   const {place, request, plan} = await planRestoreInto(deps, wish);
   if (plan.inTheWay !== undefined) throw new BkpError('TABLE_EXISTS', plan.inTheWay, {next: 'name an empty place'});
+  // Before anything is started: a server that hangs then holds up the statement, and no restore that nobody was told of.
+  const notice = await versionNotice(deps, place, plan.database);
   const operation = await startOperation(
     deps,
     {do: 'dbrestore', place, request, product: plan.database.product},
@@ -86,7 +88,6 @@ export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promis
       backup: `${plan.instance}/${timestampText(backupMicros(plan.backup))}`,
     },
   );
-  const notice = await versionNotice(deps, place, plan.database);
   return {operation, rows: startedRow(operation, operation.backup), ...(notice === undefined ? {} : {notice})};
 }
 
