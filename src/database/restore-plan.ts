@@ -30,8 +30,8 @@ export type DatabaseRestorePlan = {
   files: number;
   /** Plain bytes of the files. */
   logicalBytes: number;
-  /** Bytes to be read from the store, what files share counted once. */
-  fetchBytes: number;
+  /** Bytes to be read from the store, what files share counted once; absent unless it was asked for. */
+  fetchBytes?: number;
   /** What the restored files take: plain bytes and the zeros that follow them. */
   neededBytes: number;
   /** What the target's disk has left; absent when there is no target, or nobody can tell. */
@@ -40,10 +40,14 @@ export type DatabaseRestorePlan = {
   inTheWay?: string;
 };
 
-/** @throws BkpError `BACKUP_NOT_FOUND` | `TABLE_NOT_FOUND` | `BAD_REQUEST` | `OBJECT_MISSING` | `OBJECT_DAMAGED` */
+/**
+ * @param options.fetchBytes also looks up every chunk, to tell how much is fetched and whether all are there. Default true
+ * @throws BkpError `BACKUP_NOT_FOUND` | `TABLE_NOT_FOUND` | `BAD_REQUEST` | `OBJECT_MISSING` | `OBJECT_DAMAGED`
+ */
 export async function planDatabaseRestore(
   tools: {vault: VaultReader; target?: FileTarget},
   request: DatabaseRestoreRequest,
+  options: {fetchBytes?: boolean} = {},
 ): Promise<DatabaseRestorePlan> {
   const {vault, target} = tools;
   const backup = await findDatabaseBackup(vault, request);
@@ -51,7 +55,6 @@ export async function planDatabaseRestore(
   const {tables, optional = false} = request;
   const {files, database} = choose(backup, catalog, {optional, ...(tables === undefined ? {} : {tables})});
   const logicalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const chunks = files.flatMap((file) => catalog.ids.range(file.firstChunk, file.chunks));
   return {
     instance: backup.body.instance,
     backup: backup.body.backup,
@@ -61,10 +64,17 @@ export async function planDatabaseRestore(
     optional,
     files: files.length,
     logicalBytes,
-    fetchBytes: await vault.storedBytes([{sizeBytes: logicalBytes, depth: 0, chunks}]),
+    ...(options.fetchBytes === false ? {} : {fetchBytes: await fetchBytesOf(vault, catalog, files)}),
     neededBytes: logicalBytes + files.reduce((sum, file) => sum + file.zeroTailBytes, 0),
     ...(await target?.survey?.(database)),
   };
+}
+
+function fetchBytesOf(vault: VaultReader, {ids}: Catalog, files: readonly CatalogFile[]): Promise<number> {
+  const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  return vault.storedBytes([
+    {sizeBytes, depth: 0, chunks: files.flatMap((file) => ids.range(file.firstChunk, file.chunks))},
+  ]);
 }
 
 /** The files of a backup that come back, and what is told to the target. @throws BkpError `TABLE_NOT_FOUND` */

@@ -50,7 +50,7 @@ export async function carryOutDatabaseOrder(tools: Tools, order: DatabaseOrder, 
     case 'dbrestore': {
       const {request, product} = order;
       const target = await openFileTarget(product, targetOf(request));
-      // Whoever gave the statement was shown a plan; another one would look every chunk up once more.
+      // No plan of its own: that would read the list of files once more.
       const {body} = await findDatabaseBackup(tools.vault, request);
       const {tables, optional = false} = request;
       const chosen = {

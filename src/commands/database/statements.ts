@@ -73,7 +73,7 @@ export type RestoreWish = {
 
 /** What is in the way is refused before anything is started. */
 export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promise<Started> {
-  const {place, request, plan} = await planRestoreInto(deps, wish);
+  const {place, request, plan} = await planRestoreInto(deps, wish, {fetchBytes: false});
   if (plan.inTheWay !== undefined) throw new BkpError('TABLE_EXISTS', plan.inTheWay, {next: 'name an empty place'});
   // Before anything is started: a server that hangs then holds up the statement, and no restore that nobody was told of.
   const notice = await versionNotice(deps, place, plan.database);
@@ -108,7 +108,7 @@ export async function versionNotice(
 }
 
 /** The plan with what the target's place has to say; nothing is written. */
-export async function planRestoreInto(deps: Deps, wish: RestoreWish) {
+export async function planRestoreInto(deps: Deps, wish: RestoreWish, options: {fetchBytes: boolean}) {
   const place = await objectPlace(deps);
   const {instance, tables, timestamp, withConf} = wish;
   if (wish.target.trim() === '')
@@ -126,6 +126,7 @@ export async function planRestoreInto(deps: Deps, wish: RestoreWish) {
     const plan = await planDatabaseRestore(
       {vault, target: await openFileTarget(body.database.product, targetOf(request))},
       request,
+      options,
     );
     return {place, request, plan};
   });

@@ -26,7 +26,7 @@ export async function runRestore(deps: Deps, options: RestoreOptions): Promise<v
     await tell(deps, await restoreDatabaseInto(deps, wish), {wait, format});
     return;
   }
-  const {place, plan} = await planRestoreInto(deps, wish);
+  const {place, plan} = await planRestoreInto(deps, wish, {fetchBytes: true});
   const notice = await versionNotice(deps, place, plan.database);
   if (notice !== undefined) deps.stderr.write(`bkp: ${notice}\n`);
   deps.stdout.write(renderAnswer(planRows(plan), format));
@@ -43,7 +43,7 @@ function planRows(plan: DatabaseRestorePlan): ResultRows {
     tables: plan.database.tables.length,
     files: plan.files,
     restore_bytes: plan.logicalBytes,
-    fetch_bytes: plan.fetchBytes,
+    fetch_bytes: plan.fetchBytes ?? null,
     needed_bytes: plan.neededBytes,
     free_bytes: plan.freeBytes ?? null,
     in_the_way: plan.inTheWay ?? null,
