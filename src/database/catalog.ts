@@ -1,7 +1,7 @@
 import {BkpError} from '../errors/index.ts';
 import type {FrozenFile} from '../sources/index.ts';
 import type {Recipe, VaultReader, VaultWriter} from '../vault/index.ts';
-import {IdList, storePieces, storeRecipe} from './ids.ts';
+import {IdList, storeRecipe} from './ids.ts';
 import type {DatabaseBackup} from './manifest.ts';
 import {requirePaths} from './paths.ts';
 
@@ -49,7 +49,7 @@ export async function storeFileList(writer: VaultWriter, files: readonly FrozenF
   }
   const ids = new IdList(pieces.length);
   let at = 0;
-  for await (const id of storePieces(writer, pieces)) ids.set(at++, id);
+  for await (const id of writer.store(pieces)) ids.set(at++, id);
   return storeRecipe(
     writer,
     ids,

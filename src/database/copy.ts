@@ -4,8 +4,12 @@ import type {Column, Piece, VaultWriter} from '../vault/index.ts';
 import {type Meter, startMeter, type WorkTools} from '../work/index.ts';
 import {Blocks} from './blocks.ts';
 import {type Catalog, type CatalogFile, isPossible, placeChunks} from './catalog.ts';
-import {IdList, storePieces} from './ids.ts';
+import {IdList} from './ids.ts';
 import {requirePaths} from './paths.ts';
+import {readAhead} from './read-ahead.ts';
+
+/** So that the disk works while blocks are compressed. */
+const blocksAhead = 16;
 
 /** A chunk that a block of a file probably resembles. */
 type Likes = (file: CatalogFile, block: number) => Piece['like'];
@@ -46,7 +50,7 @@ export async function copyFiles(
   }
   const likes = options.differences && parent !== undefined ? likesIn(parent, frozen) : () => undefined;
   const places = chunkPlaces(toRead);
-  for await (const id of storePieces(writer, readFiles(tools, frozen, toRead, meter, likes))) {
+  for await (const id of writer.store(readAhead(readFiles(tools, frozen, toRead, meter, likes), blocksAhead))) {
     ids.set(places.next().value!, id);
   }
   return {

@@ -1,5 +1,4 @@
-import {assert} from '../errors/index.ts';
-import type {ChunkId, Piece, Recipe, VaultWriter} from '../vault/index.ts';
+import type {ChunkId, Recipe, VaultWriter} from '../vault/index.ts';
 
 /** A recipe of at most this many chunks lists them itself (`docs/format.md`, sealed objects). */
 const inlineIds = 128;
@@ -50,37 +49,6 @@ export class IdList {
   }
 }
 
-/** Stores the pieces, none of them empty, and yields the id of each in order. */
-export async function* storePieces(
-  writer: VaultWriter,
-  pieces: AsyncIterable<Piece> | Iterable<Piece>,
-): AsyncGenerator<ChunkId> {
-  const source = (async function* () {
-    yield* pieces;
-  })();
-  let done = false;
-  // In runs, because the ids of a longer stream come as lists, which the vault cuts after a fixed number.
-  async function* run(): AsyncGenerator<Piece> {
-    for (let count = 0; count < inlineIds; count++) {
-      const next = await source.next();
-      if (next.done) {
-        done = true;
-        return;
-      }
-      yield next.value;
-    }
-  }
-  try {
-    while (!done) {
-      const {depth, chunks} = await writer.write(run());
-      assert(depth === 0, 'a short recipe lists its chunks itself');
-      yield* chunks;
-    }
-  } finally {
-    await source.return(undefined);
-  }
-}
-
 /**
  * The recipe of a stream with these chunks. Its lists are cut by what they hold, not after a number: so ids that come or go in
  * one place change the lists there, and all others are in the vault already.
@@ -92,7 +60,7 @@ export async function storeRecipe(writer: VaultWriter, ids: IdList, sizeBytes: n
     const lists = cutLists(level);
     const upper = new IdList(lists.length);
     let at = 0;
-    for await (const id of storePieces(writer, lists)) upper.set(at++, id);
+    for await (const id of writer.store(lists)) upper.set(at++, id);
     level = upper;
     depth++;
   }

@@ -109,6 +109,8 @@ export interface VaultWriter {
   readonly stats: Readonly<WriteStats>;
   /** Stores the pieces as one stream. Several writes of one writer may run one after the other, not at once. */
   write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe>;
+  /** The same for whoever makes the recipe himself: the id of each piece, in order. No piece may be empty. */
+  store(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncIterable<ChunkId>;
   /**
    * Stores what these streams of another vault need and this one lacks, in its stored form; each chunk is checked against its
    * id first. The same recipes can then be committed here. What was copied when it is ended is used by the next try.

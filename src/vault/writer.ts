@@ -86,21 +86,29 @@ export class Writer implements VaultWriter {
 
   async write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe> {
     const recipe = new RecipeBuilder((list) => this.#storeList(list));
+    for await (const {id, plainBytes} of this.#store(pieces)) {
+      // An empty piece has no chunk: its stream is as long without it.
+      if (plainBytes > 0) await recipe.add(id, plainBytes);
+    }
+    return recipe.finish();
+  }
+
+  async *store(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncGenerator<ChunkId> {
+    for await (const {id, plainBytes} of this.#store(pieces)) {
+      assert(plainBytes > 0, 'a piece that is named by its id is not empty');
+      yield id;
+    }
+  }
+
+  async *#store(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncGenerator<Encoded> {
+    const encode = async (piece: Piece) => ({encoded: await this.#encode(piece), release: piece.release});
     try {
-      for await (const encoded of inOrder(
-        pieces,
-        aheadBytes,
-        async (piece) => ({...(await this.#encode(piece)), release: piece.release}),
-        ({bytes}) => bytes.length,
-      )) {
+      for await (const {encoded, release} of inOrder(pieces, aheadBytes, encode, ({bytes}) => bytes.length)) {
         this.stats.logicalBytes += encoded.plainBytes;
-        // An empty piece has no chunk: its stream is as long without it.
-        if (encoded.plainBytes === 0) continue;
-        await this.#take(encoded);
-        encoded.release?.();
-        await recipe.add(encoded.id, encoded.plainBytes);
+        if (encoded.plainBytes > 0) await this.#take(encoded);
+        release?.();
+        yield encoded;
       }
-      return await recipe.finish();
     } finally {
       // After an error, what was being compressed never comes into a pack.
       this.#encoding.clear();
