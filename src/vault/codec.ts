@@ -28,18 +28,22 @@ const sampleBytes = 32 * 1024;
 
 export type EncodedChunk = {encoding: ChunkEncoding; stored: Uint8Array; base?: ChunkId};
 
-/** A chunk of the vault that a new one probably resembles, and how well it compressed by itself (stored / plain). */
-export type Base = {id: ChunkId; plain: Uint8Array; ratio: number};
+/** A chunk of the vault that a new one probably resembles, in a stored form that needs no other; unchecked. */
+export type Base = Decodable & {stored: Uint8Array};
 
 /** Numbers of `widthBytes`; chunks with one `number` are of one column, and come one after the other. */
 export type ColumnPart = {number: number; widthBytes: number};
 
 export type PlainChunk = {id: ChunkId; plain: Uint8Array; column?: ColumnPart; base?: Base};
 
+/** `ratio`: how well it compressed by itself (stored / plain). */
+type OpenBase = {id: ChunkId; plain: Uint8Array; ratio: number};
+
 /** Finds the smallest worthwhile stored form of chunks. Works on the thread that calls it. */
 export class ChunkEncoder {
   readonly #level: number;
   readonly #room = new Scratch();
+  readonly #baseRoom = new Scratch();
   /** What was found best for the column whose chunks come just now. */
   #choice: {column: number; filter: Filter | undefined} | undefined;
 
@@ -49,15 +53,28 @@ export class ChunkEncoder {
 
   /** What it gives was decoded again, and is this chunk. @throws Error in words, when it is not: memory is at fault */
   encode(chunk: PlainChunk): EncodedChunk {
-    const {id, plain, base} = chunk;
-    const encoded = this.#smallest(chunk);
+    const {id, plain} = chunk;
+    const base = this.#decodeBase(chunk.base);
+    const encoded = this.#smallest(chunk, base);
     const decodable = {id, plainBytes: plain.length, encoding: encoded.encoding};
     decodeChunkInto(this.#room.of(plain.length), decodable, encoded.stored, base?.plain);
     return encoded;
   }
 
-  #smallest({plain, column, base}: PlainChunk): EncodedChunk {
-    if (base === undefined || !canBeDictionary(base.plain)) return this.#alone(plain, column);
+  /** A damaged chunk is no reason not to store a new one; it is not built upon. */
+  #decodeBase(base: Base | undefined): OpenBase | undefined {
+    if (base === undefined) return undefined;
+    const plain = this.#baseRoom.of(base.plainBytes);
+    try {
+      decodeChunkInto(plain, base, base.stored);
+    } catch {
+      return undefined;
+    }
+    return canBeDictionary(plain) ? {id: base.id, plain, ratio: base.stored.length / base.plainBytes} : undefined;
+  }
+
+  #smallest({plain, column}: PlainChunk, base: OpenBase | undefined): EncodedChunk {
+    if (base === undefined) return this.#alone(plain, column);
     const level = Math.max(this.#level, leastLevelWithBase);
     const stored = compressNow(plain, {level, dictionary: base.plain});
     const difference: EncodedChunk = {encoding: chunkEncodings.zstdWithBase, stored, base: base.id};

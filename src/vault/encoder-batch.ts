@@ -9,7 +9,7 @@ export type Job = {
   id: ChunkId;
   plain: Part;
   column?: ColumnPart;
-  base?: Omit<Base, 'plain'> & {plain: Part};
+  base?: Omit<Base, 'stored'> & {stored: Part};
   /** Where there is room for the stored form, which is never longer than the plain one. */
   out: number;
 };

@@ -23,7 +23,7 @@ port.on('message', ({memory, jobs}: Batch) => {
         id,
         plain: part(plain),
         ...(column === undefined ? {} : {column}),
-        ...(base === undefined ? {} : {base: {...base, plain: part(base.plain)}}),
+        ...(base === undefined ? {} : {base: {...base, stored: part(base.stored)}}),
       });
       // What is stored as it is lies there already.
       const place = encoding === chunkEncodings.plain ? plain : {at: out, length: stored.length};

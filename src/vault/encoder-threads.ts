@@ -35,7 +35,7 @@ export class EncoderThreads {
   }
 
   static fits({plain, base}: Pick<PlainChunk, 'plain' | 'base'>): boolean {
-    return plain.length + (base?.plain.length ?? 0) <= roomBytes;
+    return aligned(plain.length) + (base?.stored.length ?? 0) <= roomBytes;
   }
 
   /** @throws BkpError `OBJECT_DAMAGED` when it does not come out as it went in */
@@ -108,7 +108,7 @@ class Slot {
   }
 
   hasRoomFor({plain, base}: PlainChunk): boolean {
-    return aligned(this.usedBytes) + aligned(plain.length) + (base?.plain.length ?? 0) <= roomBytes;
+    return aligned(this.usedBytes) + aligned(plain.length) + (base?.stored.length ?? 0) <= roomBytes;
   }
 
   add({id, plain, column, base}: PlainChunk): Promise<EncodedChunk> {
@@ -118,7 +118,7 @@ class Slot {
       plain: part,
       out: roomBytes + part.at,
       ...(column === undefined ? {} : {column}),
-      ...(base === undefined ? {} : {base: {...base, plain: this.#put(base.plain)}}),
+      ...(base === undefined ? {} : {base: {...base, stored: this.#put(base.stored)}}),
     });
     return new Promise((resolve, reject) => this.#waiters.push({id, resolve, reject}));
   }

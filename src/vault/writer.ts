@@ -1,8 +1,8 @@
 import {assert, BkpError} from '../errors/index.ts';
 import type {Key, Store} from '../stores/index.ts';
+import {BaseReader} from './base-reader.ts';
 import type {ChunkIndex} from './chunk-index.ts';
-import {type ChunkReader, chunkMissing} from './chunk-reader.ts';
-import {Closure} from './closure.ts';
+import type {ChunkReader} from './chunk-reader.ts';
 import {type Base, ChunkEncoder, type ColumnPart, type EncodedChunk, notTheSame, type PlainChunk} from './codec.ts';
 import {Copy, type CopyOptions} from './copy.ts';
 import {damaged} from './damage.ts';
@@ -14,6 +14,7 @@ import {headerKey, indexKey, isManifestKey, isNamedKey, packKey} from './key.ts'
 import type {Lease} from './lease.ts';
 import {maxChunkBytes} from './limits.ts';
 import {sealDocument, sealManifest} from './manifest.ts';
+import {neededPacks} from './needed-packs.ts';
 import {type NewChunk, PackWriter} from './pack-writer.ts';
 import {partsOf} from './parts.ts';
 import {RecipeBuilder} from './recipe.ts';
@@ -64,6 +65,7 @@ export class Writer implements VaultWriter {
   readonly #written = new Set<PackId>();
   /** Chunks that this writer is compressing. */
   readonly #encoding = new Set<ChunkId>();
+  readonly #bases: BaseReader;
   readonly #columns = new ColumnNumbers();
   /** For the beginning, and for what is too large for the threads. */
   readonly #encoder: ChunkEncoder;
@@ -72,6 +74,7 @@ export class Writer implements VaultWriter {
 
   constructor(deps: WriterDeps) {
     this.#deps = deps;
+    this.#bases = new BaseReader(deps.store, deps.index);
     this.#encoder = new ChunkEncoder(deps.compressionLevel);
     this.#packs = new PackWriter({
       store: deps.store,
@@ -168,7 +171,7 @@ export class Writer implements VaultWriter {
 
   /** The chunk that `like` leads to: itself, or its own base, so that nothing is ever a difference to a difference. */
   async #baseFor(id: ChunkId, like: ChunkId): Promise<Base | undefined> {
-    const {index, reader} = this.#deps;
+    const {index} = this.#deps;
     // A chunk that the indexes name and that was lost is written by itself: others may count on it as their base.
     if (index.namedLocations(id).length > 0) return undefined;
     const found = index.locate(like);
@@ -176,9 +179,10 @@ export class Writer implements VaultWriter {
     if (place === undefined || place.base !== undefined || place.id === id) return undefined;
     if (index.isDistrusted(place.pack)) return undefined;
     try {
-      return {id: place.id, plain: await reader.base(place.id), ratio: place.storedBytes / place.plainBytes};
+      const {id: base, plainBytes, encoding} = place;
+      return {id: base, plainBytes, encoding, stored: await this.#bases.stored(place)};
     } catch (error) {
-      // A damaged chunk is no reason not to take a new backup; it is not built upon.
+      // A pack that is gone is no reason not to take a new backup; it is not built upon.
       if (error instanceof BkpError && error.code !== 'STORE_UNAVAILABLE') return undefined;
       throw error;
     }
@@ -244,37 +248,26 @@ export class Writer implements VaultWriter {
    * @returns the keys of these packs and of their indexes
    */
   async #checkComplete(manifest: Manifest): Promise<Key[]> {
-    const {index, reader} = this.#deps;
-    const closure = new Closure(index, reader);
-    try {
-      for (const recipe of manifest.streams) {
-        await closure.addStream(recipe, (error) => {
-          throw error;
-        });
-      }
-      for (const id of closure.missing) throw chunkMissing(id);
-      const {listing} = await this.#deps.lease.confirmBy(() => index.look());
-      const needed = [...closure.packs().keys()];
-      for (const pack of needed) {
-        const lengthBytes = listing.packs.get(pack)?.lengthBytes;
-        const isWhole = lengthBytes === index.packLength(pack);
-        if (isWhole && !index.isDistrusted(pack)) continue;
-        const fault = isWhole
-          ? 'was found damaged'
-          : lengthBytes === undefined
-            ? 'is gone'
-            : `has ${lengthBytes} bytes instead of ${index.packLength(pack)}`;
-        throw new BkpError(
-          lengthBytes === undefined ? 'OBJECT_MISSING' : 'OBJECT_DAMAGED',
-          `the backup was not committed: its pack ${packKey(pack)} ${fault}`,
-          {next: 'take a full backup: it writes anew what is missing', context: {pack, key: packKey(pack)}},
-        );
-      }
-      const indexes = new Set(needed.flatMap((pack) => index.indexesOfPack(pack)));
-      return [...needed.map(packKey), ...[...indexes].filter((id) => listing.indexes.has(id)).map(indexKey)];
-    } finally {
-      closure.close();
+    const {index} = this.#deps;
+    const needed = [...(await neededPacks(this.#deps, manifest.streams))];
+    const {listing} = await this.#deps.lease.confirmBy(() => index.look());
+    for (const pack of needed) {
+      const lengthBytes = listing.packs.get(pack)?.lengthBytes;
+      const isWhole = lengthBytes === index.packLength(pack);
+      if (isWhole && !index.isDistrusted(pack)) continue;
+      const fault = isWhole
+        ? 'was found damaged'
+        : lengthBytes === undefined
+          ? 'is gone'
+          : `has ${lengthBytes} bytes instead of ${index.packLength(pack)}`;
+      throw new BkpError(
+        lengthBytes === undefined ? 'OBJECT_MISSING' : 'OBJECT_DAMAGED',
+        `the backup was not committed: its pack ${packKey(pack)} ${fault}`,
+        {next: 'take a full backup: it writes anew what is missing', context: {pack, key: packKey(pack)}},
+      );
     }
+    const indexes = new Set(needed.flatMap((pack) => index.indexesOfPack(pack)));
+    return [...needed.map(packKey), ...[...indexes].filter((id) => listing.indexes.has(id)).map(indexKey)];
   }
 
   async putDocument(key: Key, document: JsonValue): Promise<'written' | 'exists'> {

@@ -5,7 +5,7 @@ import {afterEach, beforeEach, expect, test} from 'vitest';
 import type {Store} from '../../src/stores/index.ts';
 import type {Recipe, Vault} from '../../src/vault/index.ts';
 import {faultyStore} from '../helpers/faulty-store.ts';
-import {manifestKey, manifestOf, newStore, noise, open, readAll, serverStore} from './helpers.ts';
+import {backup, changed, manifestKey, manifestOf, newStore, noise, open, readAll, serverStore} from './helpers.ts';
 
 // On a server each call is a request, which costs money and time. What a usual piece of work asks for is told here, call by call.
 
@@ -133,4 +133,24 @@ test('a restore: the header, the indexes, and the packs', async () => {
     'get packs/…',
     'get packs/…',
   ]);
+});
+
+test('differences to chunks that lie together: one read for all of them', async () => {
+  const store = serverStore(newStore());
+  const vault = await open(store, {cacheFile});
+  const first = Array.from({length: 20}, (_, seed) => noise(20_000, seed));
+  const parent = await backup(
+    vault,
+    'parent',
+    first.map((bytes) => ({bytes})),
+  );
+  const made = await calls(store, async (again) => {
+    await backup(
+      again,
+      'next',
+      first.map((bytes, at) => ({bytes: changed(bytes, at), like: parent.chunks[at]!})),
+    );
+  });
+  expect(made.filter((call) => call === 'get packs/…')).toHaveLength(1);
+  vault.close();
 });
