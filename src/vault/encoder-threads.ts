@@ -27,11 +27,17 @@ export class EncoderThreads {
   readonly #waiting: (() => void)[] = [];
   #open: Slot | undefined;
   #failure: Error | undefined;
+  #up = 0;
 
   constructor({threads, level}: {threads: number; level: number}) {
     this.#threads = Array.from({length: threads}, () => this.#start(level));
     // One more than threads: it is filled while they work.
     this.#free = Array.from({length: threads + 1}, () => new Slot());
+  }
+
+  /** Whether they have started; what is given to them before waits. */
+  get areUp(): boolean {
+    return this.#up === this.#threads.length;
   }
 
   static fits({plain, base}: Pick<PlainChunk, 'plain' | 'base'>): boolean {
@@ -69,6 +75,7 @@ export class EncoderThreads {
       this.#free.push(slot);
       for (const wake of this.#waiting.splice(0)) wake();
     });
+    thread.worker.on('online', () => this.#up++);
     thread.worker.on('error', (error) => this.#fail(error));
     thread.worker.on('exit', () => this.#fail(new Error('a thread that compresses has ended')));
     return thread;

@@ -48,8 +48,8 @@ export type WriterDeps = {
   uploadsAtOnce: number;
 };
 
-/** Threads take a twentieth of a second to start: too long for what is compressed in less. */
-const threadsFromBytes = 4 * 1024 * 1024;
+/** Threads take a tenth of a second to start: too long for what is compressed in less. */
+const threadsFromBytes = 1024 * 1024;
 
 /** Plain bytes of chunks on their way into packs, beyond which no more are read. */
 const aheadBytes = 6 * 1024 * 1024;
@@ -67,7 +67,7 @@ export class Writer implements VaultWriter {
   readonly #encoding = new Set<ChunkId>();
   readonly #bases: BaseReader;
   readonly #columns = new ColumnNumbers();
-  /** For the beginning, and for what is too large for the threads. */
+  /** Until the threads are up, and for what is too large for them. */
   readonly #encoder: ChunkEncoder;
   #encoderThreads: EncoderThreads | undefined;
   #encodedBytes = 0;
@@ -153,10 +153,10 @@ export class Writer implements VaultWriter {
   /** @throws BkpError `OBJECT_DAMAGED` when it does not come out as it went in */
   async #compress(chunk: PlainChunk): Promise<EncodedChunk> {
     this.#encodedBytes += chunk.plain.length;
-    if (this.#encodedBytes >= threadsFromBytes && EncoderThreads.fits(chunk)) {
+    if (this.#encodedBytes >= threadsFromBytes) {
       const {compressionThreads: threads, compressionLevel: level} = this.#deps;
       this.#encoderThreads ??= new EncoderThreads({threads, level});
-      return this.#encoderThreads.encode(chunk);
+      if (this.#encoderThreads.areUp && EncoderThreads.fits(chunk)) return this.#encoderThreads.encode(chunk);
     }
     try {
       return this.#encoder.encode(chunk);

@@ -1,5 +1,7 @@
 import {afterEach, expect, test} from 'vitest';
+import {decodeChunk, type PlainChunk} from '../../src/vault/codec.ts';
 import {EncoderThreads} from '../../src/vault/encoder-threads.ts';
+import {chunkEncodings} from '../../src/vault/entry.ts';
 import {chunkId} from '../../src/vault/hash.ts';
 import type {Piece} from '../../src/vault/index.ts';
 import {backup, changed, findings, newStore, noise, open, readAll} from './helpers.ts';
@@ -31,6 +33,40 @@ test('much data, in pieces of all sizes, with columns and likes, is read back by
   const restored = (await readAll(reader, two)).subarray(0, 60 * 100_000 + 4 * mebi);
   expect(restored.equals(Buffer.concat(second.map(({bytes}) => bytes)))).toBe(true);
   expect(await findings(reader)).toEqual([]);
+});
+
+test('what the threads give is what they were given, in every stored form', async () => {
+  threads = new EncoderThreads({threads: 2, level: 1});
+  const counted = Buffer.from(BigInt64Array.from({length: 200_000}, (_, row) => BigInt(row) * 1000n).buffer);
+  const bases = Array.from({length: 30}, (_, seed) => noise(90_000, seed));
+  const baseOf = (plain: Buffer) => ({
+    ...{id: chunkId(plain), plainBytes: plain.length, encoding: chunkEncodings.plain},
+    stored: plain,
+  });
+  const damaged = {...baseOf(bases[0]!), stored: changed(bases[0]!, 7)};
+  const chunks: Omit<PlainChunk, 'id'>[] = [
+    ...bases.map((plain) => ({plain})),
+    ...bases.map((plain, at) => ({plain: changed(plain, at), base: baseOf(plain)})),
+    {plain: changed(bases[0]!, 50), base: damaged},
+    ...Array.from({length: 12}, (_, at) => ({
+      plain: counted.subarray(at * 131_072, (at + 1) * 131_072),
+      column: {number: 1, widthBytes: 8},
+    })),
+    ...Array.from({length: 9}, (_, at) => ({plain: Buffer.alloc(150_000 * (at + 1), `row ${at} `)})),
+  ];
+  const found = new Set<string>();
+  await Promise.all(
+    chunks.map(async ({plain, ...rest}) => {
+      const id = chunkId(plain);
+      const {stored, encoding, base} = await threads!.encode({id, plain, ...rest});
+      found.add(`${encoding} ${base === undefined}`);
+      const basePlain = base === undefined ? undefined : bases.find((bytes) => chunkId(bytes) === base);
+      const decoded = await decodeChunk({id, plainBytes: plain.length, encoding}, stored, basePlain);
+      expect(Buffer.compare(decoded, plain)).toBe(0);
+    }),
+  );
+  // Plain, zstd, a difference, filtered; one with a damaged base is plain.
+  expect([...found].sort()).toEqual(['0 true', '1 true', '2 false', '3 true']);
 });
 
 test('every piece is given back once, when its bytes are in a pack', async () => {
