@@ -1,4 +1,4 @@
-import {mkdtempSync, rmSync} from 'node:fs';
+import {mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
@@ -148,4 +148,40 @@ test('one table alone comes back, and a target with data is refused', async () =
   const refused = await desk.any('sql', '--wait', `RESTORE DATABASE INTO '${server.root}'`);
   expect(refused.status).toBe(12);
   expect(refused.stderr).toContain('The local database is not empty.');
+});
+
+test('a table in another volume and a partition that is a link come back, as ordinary folders', async () => {
+  const volume = mkdtempSync(join(tmpdir(), 'bkp-questdb-volume-'));
+  onTestFinished(() => rmSync(volume, {recursive: true, force: true, maxRetries: 3}));
+  const own = await QuestDbServer.start({env: {QDB_CAIRO_VOLUMES: `other -> ${volume}`}});
+  onTestFinished(() => own.remove());
+  const columns = '(ts TIMESTAMP, n LONG, note VARCHAR) TIMESTAMP(ts) PARTITION BY DAY WAL';
+  await own.sql(`CREATE TABLE linked ${columns}`);
+  await own.sql(`CREATE TABLE elsewhere ${columns} IN VOLUME 'other'`);
+  for (const table of ['linked', 'elsewhere']) {
+    const values = "(1767225600000000L + x * 60000000L)::TIMESTAMP, x, 'row ' || x";
+    await own.sql(`INSERT INTO ${table} SELECT ${values} FROM long_sequence(5000)`);
+  }
+  await own.applied();
+  const db = join(own.root, 'db');
+  const [folder] = readdirSync(db).filter((name) => /^linked~\d+$/.test(name));
+  await own.sql("ALTER TABLE linked DETACH PARTITION LIST '2026-01-02'");
+  await own.applied();
+  const cold = join(volume, 'cold');
+  renameSync(join(db, folder!, '2026-01-02.detached'), cold);
+  symlinkSync(cold, join(db, folder!, '2026-01-02.attachable'));
+  await own.sql("ALTER TABLE linked ATTACH PARTITION LIST '2026-01-02'");
+  await own.applied();
+  const contents = (of: QuestDbServer) =>
+    Promise.all(['linked', 'elsewhere'].map((table) => of.sql(`SELECT count(), sum(n), max(note) FROM ${table}`)));
+  const wanted = await contents(own);
+  expect(wanted[0]![0]![0]).toBe(5000);
+
+  const desk = openDesk({BKP_SOURCE: `questdb::root=${own.root};http=${own.url}`});
+  await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
+  const root = join(desk.folder, 'restored');
+  await desk.bkp('restore', '--root', root, '--wait');
+  expect(await contents(await startOn(root))).toEqual(wanted);
+  const found = readdirSync(join(root, 'db'), {recursive: true, withFileTypes: true});
+  expect(found.filter((entry) => entry.isSymbolicLink())).toEqual([]);
 });
