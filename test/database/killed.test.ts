@@ -1,5 +1,5 @@
 import {spawnSync} from 'node:child_process';
-import {mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
@@ -7,8 +7,9 @@ import {expect, onTestFinished, test} from 'vitest';
 import {listDatabaseBackups, planDatabaseRestore, restoreDatabase} from '../../src/database/index.ts';
 import {openFileSource, openFileTarget} from '../../src/sources/index.ts';
 import {openDirectoryStore} from '../../src/stores/index.ts';
-import {openVault} from '../../src/vault/index.ts';
-import {surroundings, takeBackup} from './fakes.ts';
+import {chunkId, openVault} from '../../src/vault/index.ts';
+import {noise} from '../vault/helpers.ts';
+import {FakeDatabase, surroundings, takeBackup} from './fakes.ts';
 
 function kill(store: string, path: string, what: 'backup' | 'write' | 'publish'): void {
   const child = join(import.meta.dirname, 'children', 'killed.ts');
@@ -53,4 +54,40 @@ test('a backup and a restore that were killed are gone on with', async () => {
   await restore();
   expect(readFileSync(restored).equals(readFileSync(path))).toBe(true);
   expect(readdirSync(place).filter((name) => name.startsWith('restored'))).toEqual(['restored.db']);
+});
+
+test('a restore of a QuestDB that was killed again and again is gone on with, and ends as one that was not', async () => {
+  const place = mkdtempSync(join(tmpdir(), 'bkp-killed-'));
+  onTestFinished(() => rmSync(place, {recursive: true, force: true}));
+  const database = new FakeDatabase();
+  database.blockBytes = 128 * 1024;
+  for (let day = 1; day <= 4; day++) {
+    database.set(`db/a~1/2026-01-0${day}/x.d`, noise(3 * 1024 * 1024 + day, day), {table: 'a'});
+    database.set(`db/a~1/2026-01-0${day}/s.d`, noise(1000, day + 50), {table: 'a', zeroTailBytes: 4096});
+  }
+  database.set('.checkpoint/db/a~1/_txn', 'txn', {table: 'a'});
+  const storeRoot = join(place, 'store');
+  const vault = await openVault({store: await openDirectoryStore({root: storeRoot, create: true}), create: true});
+  await takeBackup(vault, database);
+  const restore = async (root: string) => {
+    const target = await openFileTarget('questdb', {place: root});
+    return restoreDatabase({...surroundings(), vault, target}, await planDatabaseRestore({vault, target}, {}));
+  };
+  const contentsOf = (root: string) =>
+    readdirSync(root, {recursive: true, withFileTypes: true})
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort()
+      .map((file) => [file.slice(root.length), chunkId(readFileSync(file))]);
+  const [whole, root] = [join(place, 'whole'), join(place, 'root')];
+  await restore(whole);
+  const child = join(import.meta.dirname, 'children', 'killed-restore.ts');
+  // What one try has finished, the next one takes over: so each gets further than the one before.
+  for (const file of ['0', '2', '1', '3', 'none']) {
+    const {signal, stderr} = spawnSync(process.execPath, [child, storeRoot, root, file], {encoding: 'utf8'});
+    expect({signal, stderr}).toEqual({signal: 'SIGKILL', stderr: ''});
+    expect(existsSync(join(root, '_restore'))).toBe(false);
+  }
+  expect((await restore(root)).filesTakenOver).toBe(9);
+  expect(contentsOf(root)).toEqual(contentsOf(whole));
 });
