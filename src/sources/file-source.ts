@@ -64,7 +64,7 @@ export interface Frozen {
   files(): AsyncIterable<FrozenFile>;
   /**
    * Blocks of the file in order, `blockBytes` each but the last, together `sizeBytes`.
-   * @param options.memory for a block of so many bytes; default: each has its own
+   * @param options.memory for a block of so many bytes; a source may leave it aside. Default: each has its own
    * @throws BkpError naming the table when bytes that belong to the moment are gone
    */
   read(file: FrozenFile, options?: {memory?: (sizeBytes: number) => Buffer}): AsyncIterable<Uint8Array>;

@@ -2,6 +2,7 @@ import {planDatabaseRestore, restoreDatabase} from '../../../src/database/index.
 import {openFileTarget} from '../../../src/sources/index.ts';
 import {openDirectoryStore} from '../../../src/stores/index.ts';
 import {openVault} from '../../../src/vault/index.ts';
+import {surroundings} from '../fakes.ts';
 
 /** killed-restore.ts STORE ROOT FILE: a restore of a QuestDB that is killed, by itself, within its file number FILE, or before it publishes. */
 const [store, root, file] = process.argv.slice(2);
@@ -21,11 +22,4 @@ async function* dyingHalfway(stream: AsyncIterable<Uint8Array>): AsyncGenerator<
   }
   die();
 }
-const tools = {
-  nowMicros: () => Date.now() * 1000,
-  signal: new AbortController().signal,
-  progress: () => {},
-  notice: () => {},
-  vault,
-};
-await restoreDatabase({...tools, target}, await planDatabaseRestore({vault, target}, {}));
+await restoreDatabase({...surroundings(), vault, target}, await planDatabaseRestore({vault, target}, {}));
