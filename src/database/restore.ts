@@ -18,7 +18,7 @@ export type DatabaseRestoreReport = {
   logicalBytes: number;
 };
 
-/** Batches that are written at once: each reads ahead up to 12 MiB, and a disk is busy with four. */
+/** Batches that are written at once: each reads ahead up to 6 MiB, and a disk is busy with four. */
 const batchesAtOnce = 4;
 /** Files that are read as one stream, because neighbours lie together in the vault: few reads of the store. */
 const batchFiles = 256;

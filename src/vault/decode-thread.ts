@@ -8,6 +8,8 @@ const main = parentPort!;
 main.on('message', (job: DecodeJob) => {
   main.postMessage(decodeAll(job));
   forget(job.stored);
+  // Copies: each message brings the bases it needs.
+  for (const {base} of job.chunks) if (base !== undefined) forget(base);
 });
 
 function decodeAll({stored, chunks, into}: DecodeJob): Answer {

@@ -17,6 +17,9 @@ export type Answer = boolean;
 /** More than a disk can take, and each needs some 15 MiB of memory. */
 const mostThreads = 4;
 
+/** A thread holds nothing for long: what it is sent and what zlib returns it frees itself. */
+const resourceLimits = {maxYoungGenerationSizeMb: 2};
+
 /** As source it lies beside this file; in dist both have become files of dist. */
 const threadFile = new URL(
   import.meta.url.endsWith('.ts') ? './decode-thread.ts' : './decode-thread.js',
@@ -38,7 +41,7 @@ export class DecodeThreads {
 }
 
 class DecodeThread {
-  readonly #worker = new Worker(threadFile);
+  readonly #worker = new Worker(threadFile, {resourceLimits});
   /** One for each job that is on its way; answers come in the order of the jobs. */
   readonly #waiting: ((answer: Answer) => void)[] = [];
   #isGone = false;

@@ -98,6 +98,25 @@ test('a long stream is what was written: lent chunk by chunk, and kept whole', a
   expect(kept.map((bytes) => chunkId(bytes))).toEqual(expected);
 });
 
+test('lent chunks that no thread decoded are freed; others stay', async () => {
+  const vault = await open(newStore());
+  // One that is stored as it is, and two that compress.
+  const plain = [noise(mebi, 1), Buffer.alloc(200_000, 'row '), Buffer.alloc(300_000, 'line ')];
+  const recipe = await backup(
+    vault,
+    'one',
+    plain.map((bytes) => ({bytes})),
+  );
+  for (const lent of [true, false]) {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of vault.read(recipe, {lent})) {
+      expect(chunkId(chunk)).toBe(chunkId(plain[chunks.length]!));
+      chunks.push(chunk);
+    }
+    expect(chunks.map(({length}) => length)).toEqual(lent ? [0, 0, 0] : plain.map(({length}) => length));
+  }
+});
+
 test('damage late in a long stream is told with its chunk, and bytes before it are right', async () => {
   const store = newStore();
   const vault = await open(store);
