@@ -150,6 +150,7 @@ export async function decodeChunk(chunk: Decodable, stored: Uint8Array, base?: U
     const filtered = plain;
     plain = Buffer.allocUnsafeSlow(filtered.length);
     undoFilter(filtered, readFilterHeader(stored), plain);
+    forget(filtered);
   }
   requireChunk(chunk, plain);
   return plain;
