@@ -6,10 +6,11 @@ import type {WorkOrder} from './order.ts';
 
 /**
  * glibc gives blocks of 128 KiB back to the system when they are freed, and a chunk is about as large: each one then meets pages
- * that are new and must be zeroed first. So what is freed is kept, up to 128 MiB. Only glibc reads these (mallopt(3)).
+ * that are new and must be zeroed first. So what is freed is kept, up to 128 MiB; but not what is larger by far, like the
+ * segments of tables: that cost 100 MiB more and saved little. Only glibc reads these (mallopt(3)).
  */
 const keepFreedMemory = {
-  MALLOC_MMAP_THRESHOLD_: String(32 * 1024 * 1024),
+  MALLOC_MMAP_THRESHOLD_: String(256 * 1024),
   MALLOC_TRIM_THRESHOLD_: String(128 * 1024 * 1024),
   MALLOC_TOP_PAD_: String(8 * 1024 * 1024),
 };
