@@ -70,7 +70,9 @@ export class EncoderThreads {
   #start(level: number): Thread {
     const thread: Thread = {worker: new Worker(threadFile(), {workerData: {level}, resourceLimits}), slots: []};
     thread.worker.on('message', (results: BatchResult) => {
-      const slot = thread.slots.shift()!;
+      // None, when another thread failed, or all were closed, while this one worked: its chunks were told then.
+      const slot = thread.slots.shift();
+      if (slot === undefined) return;
       slot.settle(results);
       this.#free.push(slot);
       for (const wake of this.#waiting.splice(0)) wake();

@@ -93,6 +93,21 @@ test('a chunk that is not what its id says is refused, and the others come', asy
   expect(encoded[1]).toMatchObject({reason: {code: 'OBJECT_DAMAGED'}});
 });
 
+test('an answer that comes after the threads were closed harms nobody', async () => {
+  threads = new EncoderThreads({threads: 1, level: 1});
+  const plain = noise(9000, 1);
+  const encode = () => threads!.encode({id: chunkId(plain), plain});
+  await encode();
+  const late = encode();
+  late.catch(() => {});
+  // The batch is sent, and is answered while this thread does not look.
+  await new Promise(setImmediate);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  const closing = threads.close();
+  await expect(late).rejects.toThrow('have ended');
+  await closing;
+});
+
 test('who waits for threads that end is told, and so is who comes later', async () => {
   threads = new EncoderThreads({threads: 1, level: 19});
   const chunks = Array.from({length: 40}, (_, seed) => noise(mebi, seed));
