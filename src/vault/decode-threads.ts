@@ -1,6 +1,6 @@
 import {availableParallelism} from 'node:os';
-import {Worker} from 'node:worker_threads';
 import type {Decodable} from './codec.ts';
+import {startThread} from './start-thread.ts';
 
 /** Chunks of one read of the store, to be decoded together. */
 export type DecodeJob = {
@@ -17,15 +17,6 @@ export type Answer = boolean;
 /** More than a disk can take, and each needs some 15 MiB of memory. */
 const mostThreads = 4;
 
-/** A thread holds nothing for long: what it is sent and what zlib returns it frees itself. */
-const resourceLimits = {maxYoungGenerationSizeMb: 2};
-
-/** As source it lies beside this file; in dist both have become files of dist. */
-const threadFile = new URL(
-  import.meta.url.endsWith('.ts') ? './decode-thread.ts' : './decode-thread.js',
-  import.meta.url,
-);
-
 /**
  * Decodes and hashes on threads of our own. Node's pool takes one chunk a call, and a call costs about as much as decoding
  * 128 KiB; here one message is about some MiB.
@@ -41,7 +32,7 @@ export class DecodeThreads {
 }
 
 class DecodeThread {
-  readonly #worker = new Worker(threadFile, {resourceLimits});
+  readonly #worker = startThread('decode-thread');
   /** One for each job that is on its way; answers come in the order of the jobs. */
   readonly #waiting: ((answer: Answer) => void)[] = [];
   #isGone = false;

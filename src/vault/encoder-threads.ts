@@ -1,8 +1,9 @@
-import {Worker} from 'node:worker_threads';
+import type {Worker} from 'node:worker_threads';
 import {assert} from '../errors/index.ts';
 import {type EncodedChunk, notTheSame, type PlainChunk} from './codec.ts';
 import type {Batch, BatchResult, Job} from './encoder-batch.ts';
 import {hashHex} from './hash.ts';
+import {startThread} from './start-thread.ts';
 import type {ChunkId} from './types.ts';
 
 /** Chunks and their bases that one batch can hold; what is larger is encoded elsewhere. */
@@ -10,12 +11,6 @@ const roomBytes = 3 * 1024 * 1024;
 
 /** A batch of so much is worth waking a thread for. */
 const fullBytes = 1024 * 1024;
-
-/** A thread holds nothing for long. With more room its collector runs seldom, and what zlib returned lies about till then. */
-const resourceLimits = {maxYoungGenerationSizeMb: 2};
-
-/** Its own file beside this one, in the sources as in what is built from them. */
-const threadFile = () => new URL(`encoder-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
 
 /**
  * Encodes on threads of its own. Chunks go to them in batches and in memory that is used again and again: waking a thread and
@@ -68,7 +63,7 @@ export class EncoderThreads {
   }
 
   #start(level: number): Thread {
-    const thread: Thread = {worker: new Worker(threadFile(), {workerData: {level}, resourceLimits}), slots: []};
+    const thread: Thread = {worker: startThread('encoder-thread', {level}), slots: []};
     thread.worker.on('message', (results: BatchResult) => {
       // None, when another thread failed, or all were closed, while this one worked: its chunks were told then.
       const slot = thread.slots.shift();
