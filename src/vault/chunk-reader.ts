@@ -285,6 +285,17 @@ export class Recovery {
     this.#rebuilt ??= this.#index.rebuild().then(() => {});
     return this.#rebuilt;
   }
+
+  /** The best of the chunk's places that is wanted. @throws BkpError `OBJECT_MISSING` */
+  async locate(id: ChunkId, isWanted: (place: Location) => boolean = () => true): Promise<Location> {
+    const find = () => this.#index.locations(id).find(isWanted);
+    const place = find();
+    if (place !== undefined) return place;
+    await this.run();
+    const found = find();
+    if (found === undefined) throw chunkMissing(id);
+    return found;
+  }
 }
 
 function chunkDamaged({id, pack, offset}: Location, cause: unknown): BkpError {

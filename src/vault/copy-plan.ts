@@ -1,6 +1,6 @@
 import {DatabaseSync, type StatementSync} from 'node:sqlite';
 import type {ChunkIndex} from './chunk-index.ts';
-import {chunkMissing, type Recovery} from './chunk-reader.ts';
+import type {Recovery} from './chunk-reader.ts';
 import type {Location} from './chunk-table.ts';
 import {locationOfRow} from './closure.ts';
 import {readId, toBytes} from './hash.ts';
@@ -53,7 +53,7 @@ export class CopyPlan {
 
   async #add(id: ChunkId): Promise<void> {
     if (this.#find.get(toBytes(id)) !== undefined) return;
-    const place = await this.#locate(id, () => true);
+    const place = await this.#recovery.locate(id);
     const isHeld = this.#target.knows(id);
     this.#put(place, isHeld);
     if (!isHeld && place.base !== undefined) await this.#addBase(place.base);
@@ -66,17 +66,7 @@ export class CopyPlan {
     if (row?.held === 0 && row.base === null) return;
     const isHeld = this.#target.hasAlone(id);
     if (isHeld && row !== undefined) return;
-    this.#put(await this.#locate(id, ({base}) => base === undefined), isHeld);
-  }
-
-  async #locate(id: ChunkId, isWanted: (place: Location) => boolean): Promise<Location> {
-    const find = () => this.#source.index.locations(id).find(isWanted);
-    const place = find();
-    if (place !== undefined) return place;
-    await this.#recovery.run();
-    const found = find();
-    if (found === undefined) throw chunkMissing(id);
-    return found;
+    this.#put(await this.#recovery.locate(id, ({base}) => base === undefined), isHeld);
   }
 
   #put({id, pack, offset, storedBytes, plainBytes, encoding, base}: Location, isHeld: boolean): void {

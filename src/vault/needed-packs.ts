@@ -1,8 +1,7 @@
 import type {ChunkIndex} from './chunk-index.ts';
-import {type ChunkReader, chunkMissing, Recovery} from './chunk-reader.ts';
-import type {Location} from './chunk-table.ts';
+import {type ChunkReader, Recovery} from './chunk-reader.ts';
 import {breathe} from './in-order.ts';
-import type {ChunkId, PackId, Recipe} from './types.ts';
+import type {PackId, Recipe} from './types.ts';
 
 /** Ids looked up before the event loop gets its turn: a few milliseconds. */
 const idsAtOnce = 256;
@@ -17,25 +16,15 @@ export async function neededPacks(
 ): Promise<Set<PackId>> {
   const packs = new Set<PackId>();
   const recovery = new Recovery(index);
-  const place = async (id: ChunkId, find: () => Location | undefined) => {
-    const first = find();
-    if (first !== undefined) return first;
-    await recovery.run();
-    const second = find();
-    if (second === undefined) throw chunkMissing(id);
-    return second;
-  };
   let count = 0;
   for (const recipe of recipes) {
     for (let depth = 0; depth <= recipe.depth; depth++) {
       for await (const id of reader.ids({...recipe, depth}, undefined, recovery)) {
         if (++count % idsAtOnce === 0) await breathe();
-        const {pack, base} = await place(id, () => index.locate(id));
+        const {pack, base} = await recovery.locate(id);
         packs.add(pack);
-        if (base === undefined) continue;
         // Only a form that needs no other can be read as a base.
-        const own = () => index.locations(base).find((location) => location.base === undefined);
-        packs.add((await place(base, own)).pack);
+        if (base !== undefined) packs.add((await recovery.locate(base, (place) => place.base === undefined)).pack);
       }
     }
   }

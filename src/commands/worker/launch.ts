@@ -43,7 +43,7 @@ export async function launchWorker(
   });
 }
 
-/** Node's default is 4; one thread is left for files beside those that compress. */
+/** Node's default is 4; what VERIFY decodes runs there, and one thread is left for files. */
 function poolThreads({place}: WorkOrder): number {
   return Math.max(4, place.compressionThreads + 1);
 }
