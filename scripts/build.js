@@ -29,9 +29,10 @@ if (existsSync(join(root, 'src'))) {
   await build({
     input: {
       main: join(root, 'src', 'main.ts'),
-      // Started by their paths, as threads.
+      // Started by their paths, as threads or processes.
       'decode-thread': join(root, 'src', 'vault', 'decode-thread.ts'),
       'encoder-thread': join(root, 'src', 'vault', 'encoder-thread.ts'),
+      'quick-check-process': join(root, 'src', 'sources', 'sqlite', 'quick-check-process.ts'),
     },
     platform: 'node',
     // Packages stay packages. Only execa with the two dozen small ones behind it is put into one file: every statement

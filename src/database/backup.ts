@@ -4,6 +4,7 @@ import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../vault
 import {unlessDamaged, type WorkTools} from '../work/index.ts';
 import {type Catalog, readCatalog, storeFileList} from './catalog.ts';
 import {type Copied, copyFiles} from './copy.ts';
+import {tellCheck} from './file-check.ts';
 import {storeRecipe} from './ids.ts';
 import {findInstance, type Instance, listInstances, newInstanceName, putInstance} from './instance.ts';
 import {type DatabaseBackupBody, readDatabaseBackup, toDatabaseManifest} from './manifest.ts';
@@ -109,7 +110,7 @@ async function attempt(
     request.name !== undefined && (newest === undefined || newest < request.name)
       ? request.name
       : nextDatabaseBackupName(finishedAtMicros, instance.backups);
-  const {filesRead, bytesRead, heldMicros, takenAtMicros, database} = copied;
+  const {filesRead, bytesRead, heldMicros, takenAtMicros, database, damage} = copied;
   const {storedBytes} = writer.stats;
   const body: DatabaseBackupBody = {
     version: 1,
@@ -122,6 +123,7 @@ async function attempt(
     files: copied.files.length,
     bytes,
     zeroBytes: copied.files.reduce((sum, file) => sum + file.zeroTailBytes, 0),
+    ...(damage === 0 ? {} : {sourceDamage: damage}),
     cost: {filesRead, bytesRead, storedBytes, heldMicros},
   };
   const key = databaseManifestKey(instance.name, name);
@@ -143,7 +145,7 @@ async function attempt(
   };
 }
 
-type CopiedMoment = Copied & {database: DatabaseMoment; takenAtMicros: number; heldMicros: number};
+type CopiedMoment = Copied & {damage: number; database: DatabaseMoment; takenAtMicros: number; heldMicros: number};
 
 /** Holds the moment for the reading alone: lists, packs and manifest are written after it was let go. */
 async function copyMoment(
@@ -158,8 +160,16 @@ async function copyMoment(
   try {
     const {takenAtMicros, facts} = frozen;
     const copied = await copyFiles(tools, writer, frozen, {parent, differences: request.differences ?? false});
+    const found = await frozen.check?.({signal});
     await frozen.confirm();
-    return {...copied, database: facts, takenAtMicros, heldMicros: Math.max(0, Math.floor(tools.nowMicros() - began))};
+    tellCheck(found, notice, 'the database, which was backed up as it is');
+    return {
+      ...copied,
+      damage: found?.damage.length ?? 0,
+      database: facts,
+      takenAtMicros,
+      heldMicros: Math.max(0, Math.floor(tools.nowMicros() - began)),
+    };
   } finally {
     await letGo(frozen, notice);
   }

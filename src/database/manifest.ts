@@ -19,6 +19,8 @@ export type DatabaseBackupBody = {
   /** Plain bytes of all files; `zeroBytes` follow them in restored files and are not stored. */
   bytes: number;
   zeroBytes: number;
+  /** How many faults the database's own check found in the source; absent: none, or there is no such check. */
+  sourceDamage?: number;
   /** What the taking of this one backup cost: files and bytes that were read, bytes that came into the store. */
   cost: {filesRead: number; bytesRead: number; storedBytes: number; heldMicros: number};
 };

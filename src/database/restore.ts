@@ -4,6 +4,7 @@ import {type ChunkId, chunkId, isDamage, type VaultReader} from '../vault/index.
 import {type Meter, startMeter, type WorkTools} from '../work/index.ts';
 import {forEachAtOnce} from './at-once.ts';
 import {type CatalogFile, readCatalog} from './catalog.ts';
+import {tellCheck} from './file-check.ts';
 import type {IdList} from './ids.ts';
 import {readDatabaseBackup} from './manifest.ts';
 import type {DatabaseBackupName} from './names.ts';
@@ -63,7 +64,7 @@ export async function restoreDatabase(
   }
   signal.throwIfAborted();
   tools.progress({...meter.state(), phase: 'Publish'});
-  await target.publish();
+  tellCheck(await target.publish({signal}), tools.notice, 'the restored database, whose bytes are those of the backup');
   return {instance: plan.instance, backup: plan.backup, files: files.length, filesTakenOver, logicalBytes};
 }
 

@@ -14,7 +14,8 @@ export type RetentionReport = {removed: number; freedBytes: number};
 
 /**
  * Of each instance the newest `keepLatest` complete backups stay. A backup whose manifest cannot be read counts for nothing and
- * stays: it is what a repair begins with.
+ * stays: it is what a repair begins with. One of a database that was damaged when it was taken is not counted either, so it
+ * pushes out none that was taken while the database was sound.
  * @param backups all of an instance, in any order
  * @param rules.keepLatest 1 or more
  */
@@ -26,12 +27,16 @@ export function planRetention(
   const keep: RetentionVerdict[] = [];
   const remove: RetentionVerdict[] = [];
   const seen = new Map<string, number>();
-  for (const {instance, backup, error} of [...backups].sort((a, b) => (a.backup < b.backup ? 1 : -1))) {
+  for (const {instance, backup, body, error} of [...backups].sort((a, b) => (a.backup < b.backup ? 1 : -1))) {
     if (error !== undefined) {
       keep.push({instance, backup, reason: 'its manifest cannot be read: it is not counted'});
       continue;
     }
     const newer = seen.get(instance) ?? 0;
+    if (body?.sourceDamage !== undefined && newer < keepLatest) {
+      keep.push({instance, backup, reason: 'the database was damaged when it was taken: it is not counted'});
+      continue;
+    }
     seen.set(instance, newer + 1);
     if (newer < keepLatest) {
       keep.push({instance, backup, reason: `number ${newer + 1} of the ${keepLatest} newest`});

@@ -54,6 +54,16 @@ export type DatabaseMoment = {
   readonly tables: readonly {name: string; rows?: number}[];
 };
 
+/** What a database's own check finds in its files; one line each. Nothing of it keeps a backup or a restore from being made. */
+export type FileCheck = {
+  /** The files contradict themselves. */
+  damage: readonly string[];
+  /** Rows that break a rule of their table; the application finds them as it left them. */
+  brokenRules: readonly string[];
+  /** What only the application can check, with the reason. */
+  unchecked: readonly string[];
+};
+
 /** One moment of a database. `release()` always, on every way out. */
 export interface Frozen {
   /** Microseconds since 1970: all that was committed before is in it. */
@@ -73,6 +83,8 @@ export interface Frozen {
    * Absent: a file keeps its path.
    */
   lineageOf?(path: string): string;
+  /** The database's own check of what it is; absent: there is none. To be called after reading, before `confirm`. */
+  check?(options: {signal: AbortSignal}): Promise<FileCheck>;
   /** To be called before the backup is committed. @throws BkpError `SOURCE_UNAVAILABLE` when the moment was not held all the time: what was read is worth nothing */
   confirm(): Promise<void>;
   /** May be called twice. */
@@ -98,8 +110,11 @@ export interface FileTarget {
   write(file: FrozenFile, bytes: AsyncIterable<Uint8Array>): Promise<void>;
   /** Files that an earlier, ended try has written whole, without their zero tail: they are checked by hash before they are taken over. */
   finished(file: FrozenFile): Promise<AsyncIterable<Uint8Array> | undefined>;
-  /** All is there: makes it a database that its server opens at once. */
-  publish(): Promise<void>;
+  /**
+   * All is there, and each block is what was backed up: makes it a database that its server opens at once.
+   * @returns what the database's own check says of it; absent: there is none
+   */
+  publish(options: {signal: AbortSignal}): Promise<FileCheck | undefined>;
   /** Leaves what the original leaves: `.restore_failed/`, `_restore_failed`. */
   fail(tables: readonly string[]): Promise<void>;
 }

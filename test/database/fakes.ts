@@ -120,7 +120,7 @@ export class FakeTarget implements FileTarget {
     })();
   }
 
-  async publish(): Promise<void> {
+  async publish(): Promise<undefined> {
     this.published = new Map([...this.staged].sort());
   }
 

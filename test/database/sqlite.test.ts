@@ -1,6 +1,6 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
@@ -9,7 +9,9 @@ import {expect, onTestFinished, test} from 'vitest';
 import {
   listDatabaseBackups,
   planDatabaseRestore,
+  planRetention,
   restoreDatabase,
+  takeDatabaseBackup,
   verifyDatabaseBackups,
 } from '../../src/database/index.ts';
 import {openFileSource, openFileTarget} from '../../src/sources/index.ts';
@@ -163,4 +165,45 @@ test('a restore over a database is refused, and tables of SQLite do not come bac
   await expect(restoreDatabase({...surroundings(), vault, target}, plan)).rejects.toMatchObject({code: 'TABLE_EXISTS'});
   expect(readFileSync(path).equals(before)).toBe(true);
   await expect(planDatabaseRestore({vault}, {tables: ['t']})).rejects.toMatchObject({code: 'UNSUPPORTED'});
+});
+
+test('a database that needs its application comes back, and what could not be checked is reported', async () => {
+  const place = folder();
+  const path = join(place, 'app.db');
+  execute(path, (db) => {
+    db.function('fold', {deterministic: true}, (text: unknown) => String(text).toLowerCase());
+    db.exec(`CREATE TABLE t (a CHECK (fold(a) <> '')); CREATE INDEX i ON t (fold(a)); INSERT INTO t VALUES ('x')`);
+  });
+  const vault = await open(newStore());
+  const notices: string[] = [];
+  const tools = {...surroundings(), notice: (text: string) => notices.push(text), vault};
+  const source = await openFileSource({scheme: 'sqlite', path});
+  await takeDatabaseBackup({...tools, source}, {operation: 'backup/1'});
+  const restored = join(place, 'restored.db');
+  const target = await openFileTarget('sqlite', {place: restored});
+  await restoreDatabase({...tools, target}, await planDatabaseRestore({vault, target}, {}));
+  expect(readFileSync(restored).equals(readFileSync(path))).toBe(true);
+  const unchecked = notices.filter((text) => text.includes('not all could be checked') && text.includes('fold'));
+  expect(unchecked).toHaveLength(2);
+});
+
+test('damage of the source is reported when it is backed up, and such backups push out no sound one', async () => {
+  const place = folder();
+  const path = join(place, 'app.db');
+  execute(path, (db) => db.exec('CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(100000))'));
+  const vault = await open(newStore());
+  const source = await openFileSource({scheme: 'sqlite', path});
+  await takeBackup(vault, source);
+  const bytes = readFileSync(path);
+  bytes.fill(0xa5, 8192, 12_288);
+  writeFileSync(path, bytes);
+  const notices: string[] = [];
+  const tools = {...surroundings(), notice: (text: string) => notices.push(text), vault, source};
+  for (let n = 0; n < 3; n++) await takeDatabaseBackup(tools, {operation: `backup/${n}`});
+  expect(notices.filter((text) => text.includes('finds damage'))).toHaveLength(3);
+  const backups = await listDatabaseBackups(vault);
+  expect(planRetention(backups, {keepLatest: 1}).remove).toEqual([]);
+  const [sound, ...damaged] = backups;
+  expect(sound?.body?.sourceDamage).toBeUndefined();
+  expect(damaged.map(({body}) => body?.sourceDamage)).not.toContain(undefined);
 });

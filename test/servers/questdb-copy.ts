@@ -17,7 +17,7 @@ export async function copyDatabase(
     await target.prepare(frozen.facts);
     for await (const file of frozen.files()) await target.write(file, frozen.read(file));
     await frozen.confirm();
-    await target.publish();
+    await target.publish({signal: new AbortController().signal});
     return frozen.facts;
   } finally {
     await frozen.release();

@@ -100,7 +100,7 @@ export class QuestDbTarget implements FileTarget {
     return readStart(path, file.sizeBytes);
   }
 
-  async publish(): Promise<void> {
+  async publish(): Promise<undefined> {
     await this.#told(this.#root, async () => {
       await this.#removeOthers(this.#staging);
       await this.#syncAll();

@@ -2,12 +2,13 @@ import {mkdirSync, renameSync, rmSync, statfsSync, statSync, writeFileSync} from
 import {type FileHandle, open} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
-import type {DatabaseMoment, FileTarget, FrozenFile} from '../file-source.ts';
-import {type Connection, withConnection} from './connection.ts';
+import type {DatabaseMoment, FileCheck, FileTarget, FrozenFile} from '../file-source.ts';
+import {withConnection} from './connection.ts';
 import {translated} from './errors.ts';
 import {isEmpty, placeNewDatabase, replaceEmptyDatabase, syncFolder} from './file-target-swap.ts';
 import {sqliteFilePath} from './files.ts';
 import {requireNoStrayJournal} from './publish.ts';
+import {checkDatabase, quickCheck} from './quick-check.ts';
 
 const readBytes = 1024 * 1024;
 
@@ -88,27 +89,33 @@ export class SqliteFileTarget implements FileTarget {
     return found?.isFile() && found.size === file.sizeBytes ? readPieces(this.#staged) : undefined;
   }
 
-  async publish(): Promise<void> {
-    this.#check();
+  async publish({signal}: {signal: AbortSignal}): Promise<FileCheck> {
+    const found = await this.#check(signal);
     if (exists(this.#path)) replaceEmptyDatabase(this.#staged, this.#path);
     else placeNewDatabase(this.#staged, this.#path);
     rmSync(this.#part, {force: true});
+    return found;
   }
 
-  /** The bytes are those of the backup; whether they are a sound database only SQLite can say. */
-  #check(): void {
-    const faults = withConnection(this.#staged, {}, (connection) => quickCheck(connection));
-    // Nobody else knows this file: what reading it in WAL mode made beside it holds nothing.
-    for (const end of ['-wal', '-shm', '-journal']) rmSync(this.#staged + end, {force: true});
-    if (faults.join() === 'ok') return;
-    throw new BkpError(
-      'SOURCE_DAMAGED',
-      "the restored database does not pass SQLite's quick_check; it was not published",
-      {
-        details: faults,
-        next: `the source was probably damaged when this backup was taken: restore an earlier one; this one lies at ${this.#staged}`,
-      },
-    );
+  /** For information only: the bytes are those of the backup, and what SQLite finds in them, the source had too. */
+  async #check(signal: AbortSignal): Promise<FileCheck> {
+    try {
+      return await checkDatabase(this.#staged, {
+        sizeBytes: statSync(this.#staged).size,
+        signal,
+        small: () => withConnection(this.#staged, {}, quickCheck),
+      });
+    } catch (error) {
+      if (!(error instanceof BkpError) || error.code !== 'SOURCE_DAMAGED') throw error;
+      return {
+        damage: [error.cause instanceof Error ? error.cause.message : error.message],
+        brokenRules: [],
+        unchecked: [],
+      };
+    } finally {
+      // Nobody else knows this file: what reading it in WAL mode made beside it holds nothing.
+      for (const end of ['-wal', '-shm', '-journal']) rmSync(this.#staged + end, {force: true});
+    }
   }
 
   async fail(tables: readonly string[]): Promise<void> {
@@ -137,9 +144,6 @@ function requireFree(path: string): void {
     context: {path},
   });
 }
-
-const quickCheck = (connection: Connection) =>
-  connection.all('PRAGMA main.quick_check(20)').map((row) => String(Object.values(row)[0]));
 
 const exists = (path: string) => statSync(path, {throwIfNoEntry: false}) !== undefined;
 

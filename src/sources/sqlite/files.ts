@@ -2,6 +2,7 @@ import type {DatabaseMoment, FileSource, Frozen, FrozenFile} from '../file-sourc
 import {tableNames} from './catalog.ts';
 import {withConnection} from './connection.ts';
 import {type Image, openImage} from './files-image.ts';
+import {checkDatabase, quickCheck} from './quick-check.ts';
 import {ensureTracking, identityOf} from './tracking.ts';
 
 /** The one file of a backup: wherever the database lies, it is the same. */
@@ -38,7 +39,7 @@ export class SqliteFileSource implements FileSource {
           'the database is not in WAL mode: whoever writes waits while this backup reads; PRAGMA journal_mode = WAL changes that',
         );
       }
-      return frozen(image);
+      return frozen(image, this.#path);
     } catch (error) {
       await image.close();
       throw error;
@@ -51,7 +52,7 @@ export class SqliteFileSource implements FileSource {
   async close(): Promise<void> {}
 }
 
-function frozen(image: Image): Frozen {
+function frozen(image: Image, path: string): Frozen {
   const {connection} = image;
   const facts: DatabaseMoment = {
     product: 'sqlite',
@@ -72,6 +73,7 @@ function frozen(image: Image): Frozen {
       yield file;
     },
     read: () => image.read(blockBytes),
+    check: ({signal}) => checkDatabase(path, {sizeBytes: file.sizeBytes, signal, small: () => quickCheck(connection)}),
     confirm: image.confirm,
     release: image.close,
   };

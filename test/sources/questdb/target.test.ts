@@ -54,7 +54,7 @@ test('nothing is in place before it is published, and then the server has what i
   await to.prepare(facts);
   await writeAll(to);
   expect(readdirSync(root).sort()).toEqual(['.bkp-restore', '_backup_restore']);
-  await to.publish();
+  await to.publish({signal: new AbortController().signal});
   expect(readdirSync(root).sort()).toEqual(['.checkpoint', '_restore', 'db']);
   expect(readFileSync(join(root, column.path), 'utf8')).toBe('rows');
   await expect(target().prepare(facts)).rejects.toMatchObject({
@@ -67,7 +67,7 @@ test('a stopped server’s copy starts without recovery', async () => {
   const to = target();
   await to.prepare(facts);
   await to.write(column, stream('rows'));
-  await to.publish();
+  await to.publish({signal: new AbortController().signal});
   expect(readdirSync(root)).toEqual(['db']);
 });
 
@@ -76,7 +76,7 @@ test('zeros behind a file are made, and take no space', async () => {
   await to.prepare(facts);
   const open = {...column, zeroTailBytes: 16 * 1024 * 1024};
   await to.write(open, stream('rows'));
-  await to.publish();
+  await to.publish({signal: new AbortController().signal});
   const {size, blocks} = statSync(join(root, open.path));
   expect(size).toBe(4 + 16 * 1024 * 1024);
   expect(blocks * 512).toBeLessThan(1024 * 1024);
@@ -91,7 +91,7 @@ test('the configuration comes only when asked for, and not over another', async 
   const to = target({withConf: true});
   await to.prepare(facts);
   await writeAll(to);
-  await to.publish();
+  await to.publish({signal: new AbortController().signal});
   expect(readFileSync(join(root, 'conf/server.conf'), 'utf8')).toBe('a=b');
   rmSync(root, {recursive: true});
   mkdirSync(join(root, 'conf'), {recursive: true});
@@ -100,7 +100,7 @@ test('the configuration comes only when asked for, and not over another', async 
   const without = target();
   await without.prepare(facts);
   await writeAll(without);
-  await without.publish();
+  await without.publish({signal: new AbortController().signal});
   expect(readFileSync(join(root, 'conf/server.conf'), 'utf8')).toBe('mine');
 });
 
@@ -108,7 +108,7 @@ test('single tables come alone, and the database gets no id of another', async (
   const to = target({tables: ['trades']});
   await to.prepare(facts);
   await writeAll(to);
-  await to.publish();
+  await to.publish({signal: new AbortController().signal});
   expect(readdirSync(join(root, 'db'))).toEqual(['trades~1']);
 });
 
@@ -144,7 +144,7 @@ test('a try that was ended is gone on with, and what is of another backup goes',
   expect(Buffer.concat(parts).toString()).toBe('rows');
   expect(await second.finished({...control, sizeBytes: 5})).toBeUndefined();
   await second.write(control, stream('txn!'));
-  await second.publish();
+  await second.publish({signal: new AbortController().signal});
   expect(readdirSync(root, {recursive: true}).sort()).toEqual([
     '.checkpoint',
     '.checkpoint/db',
@@ -169,7 +169,7 @@ test('a publication that was cut half-way is finished by the next try', async ()
   const second = target();
   await second.prepare(facts);
   for (const one of [id, column, other, control]) expect(await second.finished(one), one.path).toBeDefined();
-  await second.publish();
+  await second.publish({signal: new AbortController().signal});
   expect(readdirSync(root).sort()).toEqual(['.checkpoint', '_restore', 'db']);
   expect(readFileSync(join(root, control.path), 'utf8')).toBe('txn!');
 });

@@ -4,7 +4,7 @@ import {existsSync, mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:f
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {describe, expect, onTestFinished, test} from 'vitest';
-import type {DatabaseMoment, FrozenFile} from '../../../src/sources/index.ts';
+import type {DatabaseMoment, FileCheck, FrozenFile} from '../../../src/sources/index.ts';
 import {SqliteFileTarget} from '../../../src/sources/sqlite/file-target.ts';
 import {sqliteFilePath} from '../../../src/sources/sqlite/files.ts';
 import {filesIn, folder} from './database.ts';
@@ -30,12 +30,14 @@ async function* inBlocks(bytes: Buffer) {
   for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
 }
 
-async function restore(path: string, bytes: Buffer): Promise<void> {
+async function restore(path: string, bytes: Buffer): Promise<FileCheck> {
   const target = new SqliteFileTarget(path);
   await target.prepare(facts);
   await target.write(fileOf(bytes), inBlocks(bytes));
-  await target.publish();
+  return target.publish(quiet());
 }
+
+const quiet = () => ({signal: new AbortController().signal});
 
 /** Another process that has the database open: in a transaction, or doing nothing. */
 async function holder(path: string, sql: string): Promise<ChildProcess> {
@@ -112,7 +114,7 @@ describe('a restore is refused, and nothing is touched', () => {
       await target.write(fileOf(bytes), inBlocks(bytes));
       const other = image('DELETE');
       writeFileSync(path, other);
-      await expect(target.publish()).rejects.toMatchObject({code: 'TABLE_EXISTS'});
+      await expect(target.publish(quiet())).rejects.toMatchObject({code: 'TABLE_EXISTS'});
       expect(readFileSync(path).equals(other)).toBe(true);
     }
   });
@@ -158,12 +160,17 @@ describe('a restore is refused, and nothing is touched', () => {
   });
 });
 
-test('a database that SQLite finds damaged is not published, and lies there to be looked at', async () => {
+test.each([
+  ['a page', (bytes: Buffer) => bytes.fill(0xa5, 8192, 12_288)],
+  ['the schema', (bytes: Buffer) => bytes.fill(0xa5, 100, 4096)],
+])('a database that was damaged in %s comes back as it was, and the damage is reported', async (_, damage) => {
   const place = folder();
   const bytes = image();
-  bytes.fill(0xa5, 8192, 12_288);
-  await expect(restore(join(place, 'app.db'), bytes)).rejects.toMatchObject({code: 'SOURCE_DAMAGED'});
-  expect(filesIn(place)).toEqual(['app.db.bkp-restore']);
+  damage(bytes);
+  const found = await restore(join(place, 'app.db'), bytes);
+  expect(found.damage.join()).not.toBe('');
+  expect(filesIn(place)).toEqual(['app.db']);
+  expect(readFileSync(join(place, 'app.db')).equals(bytes)).toBe(true);
 });
 
 test('a whole file of an earlier try is found, half of one is not', async () => {
@@ -179,7 +186,7 @@ test('a whole file of an earlier try is found, half of one is not', async () => 
   const parts: Uint8Array[] = [];
   for await (const part of (await new SqliteFileTarget(path).finished(fileOf(bytes)))!) parts.push(part);
   expect(Buffer.concat(parts).equals(bytes)).toBe(true);
-  await target.publish();
+  await target.publish(quiet());
   expect(readFileSync(path).equals(bytes)).toBe(true);
 });
 
