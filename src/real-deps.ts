@@ -13,7 +13,7 @@ export type RealDeps = Deps & {close: () => void};
 export async function openRealDeps(
   flags: GlobalFlags,
   exitWith: (status: ExitStatus) => void,
-  shared?: Pick<Deps, 'journal'>,
+  shared?: Pick<Deps, 'journal'> & {signal?: AbortSignal},
 ): Promise<RealDeps> {
   const env = flags.home === undefined ? process.env : {...process.env, BKP_HOME: resolve(flags.home)};
   const home = resolveHome(env, process.platform, homedir());
@@ -68,10 +68,19 @@ export async function openRealDeps(
     startWorker: async (operation) => (await import('./commands/worker/launch.ts')).launchWorker(deps, operation),
     journal: () => (journal ??= shared?.journal() ?? openJournalOnce()),
     settings: () => (settings ??= loadSettings({flags, env, home})),
-    again: (profile) => openRealDeps(profile === undefined ? flags : {...flags, profile}, exitWith, deps),
+    again: (profile) =>
+      openRealDeps(profile === undefined ? flags : {...flags, profile}, exitWith, {journal: deps.journal}),
     get signal() {
-      signal ??= firstInterrupt();
+      signal ??= shared?.signal ?? firstInterrupt(['SIGINT', 'SIGTERM']).signal;
       return signal;
+    },
+    interruptible: async (work) => {
+      const own = firstInterrupt(['SIGINT']);
+      try {
+        return await work(await openRealDeps(flags, exitWith, {journal: deps.journal, signal: own.signal}));
+      } finally {
+        own.release();
+      }
     },
     exitWith,
     close: () => close(),
@@ -92,8 +101,12 @@ async function tellOfDeath(deps: Deps, operation: Operation): Promise<void> {
 }
 
 /** Listens only once: the second Ctrl-C finds no listener and ends the process, as everywhere. */
-function firstInterrupt(): AbortSignal {
+function firstInterrupt(names: readonly NodeJS.Signals[]): {signal: AbortSignal; release: () => void} {
   const interrupt = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupt.abort());
-  return interrupt.signal;
+  const abort = () => interrupt.abort();
+  for (const name of names) process.once(name, abort);
+  const release = () => {
+    for (const name of names) process.off(name, abort);
+  };
+  return {signal: interrupt.signal, release};
 }

@@ -62,6 +62,11 @@ export interface Deps {
    * after the first one, so is everybody.
    */
   readonly signal: AbortSignal;
+  /**
+   * Runs `work` in surroundings whose `signal` is the first Ctrl-C from now on, and whose settings are read anew. For
+   * what goes on after a Ctrl-C, a prompt. The second one while the work lasts ends the process.
+   */
+  interruptible<T>(work: (deps: Deps) => Promise<T>): Promise<T>;
   /** The exit status of the process when the command has ended without an error; `done` when never called. */
   exitWith(status: ExitStatus): void;
 }

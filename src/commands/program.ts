@@ -106,7 +106,8 @@ export type ProgramParts = {
  * Finds the group that the arguments name, loads it alone, and runs its command.
  * @throws BkpError `USAGE` for arguments that make no sense, and whatever the command throws.
  */
-export async function runProgram(args: readonly string[], parts: ProgramParts): Promise<void> {
+export async function runProgram(given: readonly string[], parts: ProgramParts): Promise<void> {
+  const args = given.map(withCommentAsText);
   const groups = parts.groups ?? commandGroups;
   try {
     const program = rootCommand();
@@ -131,6 +132,11 @@ export async function runProgram(args: readonly string[], parts: ProgramParts): 
   } catch (error) {
     if (!isHelp(error)) throw error;
   }
+}
+
+/** A text of statements may begin with a comment. No option has a blank in its name, and a blank before a comment is nothing. */
+function withCommentAsText(word: string): string {
+  return /^--[^=]*\s/.test(word) ? ` ${word}` : word;
 }
 
 /** The command above all groups: only the global options. */
@@ -176,13 +182,14 @@ function isHelp(error: unknown): boolean {
   return helpCodes.includes((error as CommanderError).code);
 }
 
-/** Commander's message is `error: what`, and in a second line, in parentheses, what was probably meant. */
+/** Commander's message is `error: what`, and in a last line, in parentheses, what was probably meant. */
 function usageError(command: Command, error: CommanderError): BkpError {
-  const [what = '', meant] = error.message.replace(/^error: /, '').split('\n');
+  const [, what = '', meant] = /^(?:error: )?(.*?)(?:\n\(Did you mean ([^\n]*)\?\))?$/s.exec(error.message) ?? [];
   const help = `${pathOf(command)} --help`;
-  return new BkpError('USAGE', what, {
-    next: meant === undefined ? help : `${meant.replace(/^\(Did you mean (.*)\?\)$/, 'did you mean $1?')} See ${help}`,
-  });
+  if (error.code === 'commander.unknownOption' && what.includes('\n')) {
+    return new BkpError('USAGE', what, {next: `a text that begins with -- stands behind another --: bkp sql -- '…'`});
+  }
+  return new BkpError('USAGE', what, {next: meant === undefined ? help : `did you mean ${meant}? See ${help}`});
 }
 
 function pathOf(command: Command): string {

@@ -1,5 +1,5 @@
 export {keywords} from './keywords.ts';
-export {isComplete} from './lexemes.ts';
+export {isComplete, type Lexeme, lexemes} from './lexemes.ts';
 export {backupRef, collectionName, quoteName, tableName} from './names.ts';
 export {parse} from './parse.ts';
 export type {AlterAction, BackupRef, Members, Name, Place, Setting, Statement, StatementBody} from './statement.ts';

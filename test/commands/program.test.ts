@@ -16,6 +16,12 @@ function program() {
         command: () =>
           new Command(name)
             .addCommand(new Command('list').option('-s, --size <n>', 'size').action((flags) => ran(name, flags)))
+            .addCommand(
+              new Command('say')
+                .argument('<text>')
+                .option('-s, --size <n>', 'size')
+                .action((text) => ran(text)),
+            )
             .addCommand(new Command('fail').action(() => Promise.reject(new Error('inside')))),
       };
     },
@@ -65,6 +71,20 @@ test.each([[['first']], [['first', '--help']], [['help', 'first']]])(
   },
 );
 
+test.each([
+  [['first', 'say', '-- a comment\nBACKUP x']],
+  [['first', 'say', '--a comment\nBACKUP x']],
+  [['first', 'say', '--\tBACKUP x']],
+  [['first', 'say', '-s', '2', '--source=a b.db', '-- = is no value\nBACKUP x']],
+  [['--home', '-- h', 'first', 'say', '--a\nBACKUP x']],
+  [['first', 'say', '--', '--a=b\nBACKUP x']],
+])('%j: a text that begins with a comment is no option', async (args) => {
+  const it = program();
+  await it.run(...args);
+  expect(it.ran).toHaveBeenCalledOnce();
+  expect(it.ran.mock.calls[0]![0].trim()).toBe(args.at(-1));
+});
+
 test('--version prints it and does nothing else', async () => {
   const it = program();
   await it.run('--version', 'first', 'list');
@@ -83,6 +103,11 @@ test.each([
   ],
   [['first', 'list', '-s'], "option '-s, --size <n>' argument missing", 'bkp first list --help'],
   [['--source'], "option '--source <source>' argument missing", 'bkp --help'],
+  [
+    ['first', 'say', '--a=b\nBACKUP x'],
+    "unknown option '--a=b\nBACKUP x'",
+    "a text that begins with -- stands behind another --: bkp sql -- '…'",
+  ],
   [['help', 'zzz'], "unknown command 'zzz'", 'bkp --help'],
 ])('%j is wrong usage', async (args, message, next) => {
   const it = program();

@@ -50,6 +50,7 @@ export function testDeps(home: string): TestDeps {
     settings: () => loadSettings({flags, env, home: folders}),
     again: async () => deps,
     signal: interrupt.signal,
+    interruptible: (work) => work(deps),
     exitWith: (given) => {
       status = given;
     },

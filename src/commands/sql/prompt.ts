@@ -1,89 +1,90 @@
-import {appendFileSync, mkdirSync, readFileSync} from 'node:fs';
-import {dirname} from 'node:path';
-import {createInterface, type Interface} from 'node:readline/promises';
-import {asPlain, renderError} from '../../errors/index.ts';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {asPlain, BkpError, renderError} from '../../errors/index.ts';
 import {isComplete, keywords, parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
+import {History, historyLines} from './history.ts';
 import {runStatements} from './run.ts';
+import {TypedLines} from './typed-lines.ts';
 
-const historyLines = 1000;
 const firstPrompt = 'bkp> ';
 /** A statement goes on until its `;`. */
 const nextPrompt = '  -> ';
+/** What listens to Ctrl-C has ended by then; what does not is worth a word. */
+const patienceMs = 1000;
 
-/** Reads statements from a person, one after the other, with history and completion, until Ctrl-D or `exit`. */
+/**
+ * Reads statements from a person, one after the other, with history and completion, until Ctrl-D or `exit`.
+ * Ctrl-C drops all that was typed and not yet run; while a statement runs, it comes back to the prompt.
+ */
 export async function promptForStatements(deps: Deps, options: {wait: boolean; format: RowFormat}): Promise<void> {
-  const prompt = createInterface({
-    input: deps.stdin,
-    output: deps.stdout,
-    prompt: firstPrompt,
-    history: readHistory(deps.home.historyFile),
-    historySize: historyLines,
-    removeHistoryDuplicates: true,
-    completer: completeKeyword,
-  });
+  const history = new History(deps.home.historyFile);
+  const lines = new TypedLines({...typedFrom(deps), history: () => history.newestFirst(), historyLines, complete});
   deps.stderr.write(
     'Statements end with ; and may take several lines. Ctrl-D or exit leaves; running operations go on.\n',
   );
   let text = '';
-  // Ctrl-C drops the statement that is being typed, as in other prompts.
-  prompt.on('SIGINT', () => {
-    text = '';
-    deps.stdout.write('^C\n');
-    ask(prompt, firstPrompt);
-  });
-  ask(prompt, firstPrompt);
-  for await (const line of prompt) {
-    if (text === '' && /^\s*(exit|quit|\\q)\s*;?\s*$/i.test(line)) break;
-    text = text === '' ? line : `${text}\n${line}`;
-    if (text.trim() === '') text = '';
-    else if (isComplete(text)) {
-      remember(deps.home.historyFile, text);
-      await runOne(deps, text, options);
+  for (;;) {
+    const typed = await deps.interruptible(({signal}) => lines.next(text === '' ? firstPrompt : nextPrompt, signal));
+    if (typed.kind === 'end') break;
+    if (typed.kind === 'interrupt') {
       text = '';
+      continue;
     }
-    ask(prompt, text === '' ? firstPrompt : nextPrompt);
+    if (text === '' && /^\s*(exit|quit|\\q)\s*;?\s*$/i.test(typed.text)) break;
+    text = text === '' ? typed.text : `${text}\n${typed.text}`;
+    if (text.trim() === '') text = '';
+    if (!isComplete(text)) continue;
+    history.remember(text);
+    lines.release();
+    if ((await runOne(deps, text, options)) === 'interrupted') lines.forget();
+    text = '';
   }
-  prompt.close();
+  lines.release();
+}
+
+function typedFrom({stdin, stdout, stderr, env}: Deps) {
+  return {stdin, stdout, stderr, env};
 }
 
 /** An error is told, and the prompt goes on. */
-async function runOne(deps: Deps, text: string, options: {wait: boolean; format: RowFormat}): Promise<void> {
-  try {
-    await runStatements(deps, parse(text), options);
-  } catch (error) {
-    deps.stderr.write(renderError(asPlain(error)));
-  }
+function runOne(
+  deps: Deps,
+  text: string,
+  options: {wait: boolean; format: RowFormat},
+): Promise<'done' | 'interrupted'> {
+  return deps.interruptible(async (own) => {
+    const {signal} = own;
+    const settled = new AbortController();
+    signal.addEventListener('abort', () => void tellOfWaiting(deps, settled.signal), {once: true});
+    try {
+      // Its own settings, because they may have been changed meanwhile; how a wait ended is no status of the prompt's.
+      const surroundings: Deps = {
+        ...own,
+        exitWith: () => {},
+        openStore: (address, open) => own.openStore(address, {signal, ...open}),
+      };
+      await runStatements(surroundings, parse(text), options);
+    } catch (error) {
+      const told = signal.aborted && error === signal.reason ? new BkpError('INTERRUPTED', 'interrupted') : error;
+      deps.stderr.write(renderError(asPlain(told)));
+    } finally {
+      settled.abort();
+    }
+    return signal.aborted ? 'interrupted' : 'done';
+  });
 }
 
-function ask(prompt: Interface, text: string): void {
-  prompt.setPrompt(text);
-  prompt.prompt();
+/** Half a statement is worse than a late one, so most are not given up in the middle. */
+async function tellOfWaiting({stderr}: Deps, settled: AbortSignal): Promise<void> {
+  await sleep(patienceMs, undefined, {signal: settled}).then(
+    () => stderr.write('bkp: the statement is still at work; Ctrl-C again ends bkp\n'),
+    () => {},
+  );
 }
 
-function completeKeyword(line: string): [string[], string] {
+function complete(line: string): [string[], string] {
   const word = /[A-Za-z_]*$/.exec(line)?.[0] ?? '';
   const fits = word === '' ? [] : keywords.filter((keyword) => keyword.startsWith(word.toUpperCase()));
   return [fits.map((keyword) => `${keyword} `), word];
-}
-
-/** Newest first, as readline wants it. History is a convenience: that it cannot be read or written is no error. */
-function readHistory(file: string): string[] {
-  try {
-    return readFileSync(file, 'utf8').split('\n').filter(Boolean).slice(-historyLines).reverse();
-  } catch {
-    return [];
-  }
-}
-
-function remember(file: string, text: string): void {
-  // A statement with keys in it is refused; the history must not keep them.
-  if (/secret_access_key|session_token/i.test(text)) return;
-  try {
-    mkdirSync(dirname(file), {recursive: true, mode: 0o700});
-    appendFileSync(file, `${text.replaceAll('\n', ' ')}\n`, {mode: 0o600});
-  } catch {
-    // See readHistory.
-  }
 }
