@@ -7,6 +7,15 @@ import {ResultCode, resultCode, translated, walFolderError} from './errors.ts';
 export type Value = null | bigint | number | string | Uint8Array;
 export type Row = Readonly<Record<string, Value>>;
 
+/** SQLite's own codes and names, https://www.sqlite.org/c3ref/c_alter_table.html. */
+export type Authorizer = (
+  action: number,
+  first: string | null,
+  second: string | null,
+  schema: string | null,
+  inside: string | null,
+) => number;
+
 /** Long enough for a writer's transaction to end, short enough for somebody who waits at a prompt. */
 export const busyTimeoutMs = 5000;
 
@@ -71,6 +80,25 @@ export class Connection {
   /** @throws what SQLite says about the statement; nothing is executed */
   check(sql: string): void {
     this.#db.prepare(sql);
+  }
+
+  /**
+   * Compiles one statement, which is run once by what this returns; `authorize` is asked of everything that it would
+   * do. It gets what SQLite's authorizer gets, and answers as that does.
+   */
+  prepareAuthorized(sql: string, authorize: Authorizer): () => void {
+    const statement = this.#try(() => this.authorized(authorize, () => this.#db.prepare(sql)));
+    return () => void this.#try(() => statement.run());
+  }
+
+  /** Compiles in `body` what `authorize` allows. */
+  authorized<T>(authorize: Authorizer, body: () => T): T {
+    this.#db.setAuthorizer(authorize);
+    try {
+      return body();
+    } finally {
+      this.#db.setAuthorizer(null);
+    }
   }
 
   /** Attached databases are named; the image is a copy. */

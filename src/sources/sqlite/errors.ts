@@ -2,6 +2,7 @@ import {BkpError, systemCode} from '../../errors/index.ts';
 
 /** Primary result codes, https://www.sqlite.org/rescode.html. */
 export const ResultCode = {
+  error: 1,
   busy: 5,
   locked: 6,
   noMemory: 7,
@@ -10,6 +11,7 @@ export const ResultCode = {
   corrupt: 11,
   full: 13,
   cannotOpen: 14,
+  auth: 23,
   notADatabase: 26,
 } as const;
 

@@ -5,6 +5,7 @@ import type {Mark, TableName, TableSchema} from '../source.ts';
 import {findTable} from './catalog.ts';
 import {type Connection, withConnection} from './connection.ts';
 import {translated} from './errors.ts';
+import {runFromManifest} from './from-manifest.ts';
 import {quoteName, quoteText} from './quote.ts';
 import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
 import {loadColumns} from './segment.ts';
@@ -89,8 +90,8 @@ export function publishIntoDatabase({target, staged, schemas, facts, resume}: Pu
       requireFreeNames(connection, schemas);
       for (const schema of schemas) {
         const {table, indexes} = definitionOf(schema);
-        connection.run(table);
-        for (const index of indexes) connection.run(index);
+        runFromManifest(connection, {what: 'table', table: schema.name}, table);
+        for (const index of indexes) runFromManifest(connection, {what: 'index', table: schema.name}, index);
         copyRows(connection, schema.name);
       }
       finishTables(connection, schemas, resume);
@@ -141,7 +142,7 @@ function finishTables(connection: Connection, schemas: readonly TableSchema[], r
       if (sequence !== null)
         connection.run('INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)', schema.name, BigInt(sequence));
     }
-    for (const trigger of triggers) connection.run(trigger);
+    for (const trigger of triggers) runFromManifest(connection, {what: 'trigger', table: schema.name}, trigger);
   }
   if (resume === undefined) return;
   ensureTracking(

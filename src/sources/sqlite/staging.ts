@@ -5,6 +5,7 @@ import type {DatabaseFacts, Mark, PublishedTable, Staging, TableName, TableSchem
 import {keyExpressions, keyMatches, rowValue} from './boundary.ts';
 import {findTable} from './catalog.ts';
 import {Connection} from './connection.ts';
+import {runFromManifest} from './from-manifest.ts';
 import {publishIntoDatabase, publishNewFile} from './publish.ts';
 import {quoteName} from './quote.ts';
 import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
@@ -98,7 +99,7 @@ export class SqliteStaging implements Staging {
     for (const schema of this.#schemas) {
       for (const index of definitionOf(schema).indexes) {
         await step('Indexes');
-        connection.run(index);
+        runFromManifest(connection, {what: 'index', table: schema.name}, index);
       }
     }
     await step('Check');
@@ -140,7 +141,7 @@ export class SqliteStaging implements Staging {
 
 /** Triggers come last of all, so that no row fires them. */
 function makeTable(connection: Connection, schema: TableSchema): Table {
-  connection.run(definitionOf(schema).table);
+  runFromManifest(connection, {what: 'table', table: schema.name}, definitionOf(schema).table);
   const found = findTable(connection, schema.name);
   if (found.kind === 'table') return found.table;
   throw new BkpError('OBJECT_DAMAGED', `the statement that makes table ${schema.name} makes none that can be loaded`, {
