@@ -25,7 +25,7 @@ if (existsSync(join(root, 'src'))) {
   rmSync(join(root, 'dist'), {recursive: true, force: true});
   const {build} = await import('rolldown');
   const {dependencies} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const packages = Object.keys(dependencies).filter((name) => name !== 'execa');
+  const packages = Object.keys(dependencies).filter((name) => name !== 'execa' && name !== 'valibot');
   await build({
     input: {
       main: join(root, 'src', 'main.ts'),
@@ -36,7 +36,8 @@ if (existsSync(join(root, 'src'))) {
     },
     platform: 'node',
     // Packages stay packages. Only execa with the two dozen small ones behind it is put into one file: every statement
-    // that starts work loads it, and singly they take longer than all the rest of the statement.
+    // that starts work loads it, and singly they take longer than all the rest of the statement. Of valibot only what is
+    // used comes in: a twentieth.
     external: (id) => packages.some((name) => id === name || id.startsWith(`${name}/`)),
     output: {dir: join(root, 'dist'), format: 'esm'},
     logLevel: 'warn',

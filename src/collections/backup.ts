@@ -1,7 +1,7 @@
 import {BkpError} from '../errors/index.ts';
 import type {Snapshot, TableName, TableSource} from '../sources/index.ts';
 import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
-import {type Meter, startMeter, unlessDamaged, type WorkTools} from '../work/index.ts';
+import {type Meter, startMeter, unlessDamaged, unlessUnreadable, type WorkTools} from '../work/index.ts';
 import {requireChain, requireSameMembers, sinceOf} from './chain.ts';
 import {type LiveCollection, requireCollection} from './folder.ts';
 import {type LayerSink, readPreviousBase, writeBase, writeDelta} from './layers.ts';
@@ -178,7 +178,7 @@ async function copyTables(
 /** What a full backup may resemble. A damaged one is no reason to take none: it is what the new one is for. */
 async function readEarlier(vault: VaultReader, {definition, backups}: LiveCollection): Promise<Backup | undefined> {
   const newest = backups.at(-1);
-  return newest === undefined ? undefined : unlessDamaged(readBackup(vault, definition.name, newest));
+  return newest === undefined ? undefined : unlessUnreadable(readBackup(vault, definition.name, newest));
 }
 
 async function baseLayer(

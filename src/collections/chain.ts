@@ -1,7 +1,7 @@
 import {BkpError} from '../errors/index.ts';
 import type {TableName} from '../sources/index.ts';
 import {quoteName} from '../sql/index.ts';
-import type {VaultReader} from '../vault/index.ts';
+import {isDamage, type VaultReader} from '../vault/index.ts';
 import type {LiveCollection} from './folder.ts';
 import {type Backup, readBackup} from './manifest.ts';
 
@@ -24,7 +24,18 @@ export async function requireChain(vault: VaultReader, live: LiveCollection): Pr
       },
     );
   }
-  const parent = await readBackup(vault, definition.name, newest);
+  const parent = await readBackup(vault, definition.name, newest).catch((error: unknown) => {
+    if (!isDamage(error)) throw error;
+    throw new BkpError('OBJECT_DAMAGED', `backup ${newest}, which an increment would build on, cannot be read`, {
+      cause: error,
+      next: takeFull,
+    });
+  });
+  if (parent.body.collection.id !== definition.id) {
+    throw new BkpError('CHAIN_BROKEN', `backup ${newest} is of an earlier collection ${definition.name}`, {
+      next: takeFull,
+    });
+  }
   if (parent.body.mark === undefined) {
     throw new BkpError('BAD_REQUEST', `backup ${newest} was taken before incremental backups were enabled`, {
       next: takeFull,

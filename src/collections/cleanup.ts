@@ -1,7 +1,7 @@
 import {BkpError} from '../errors/index.ts';
 import type {Key} from '../stores/index.ts';
-import {isDamage, type Retained, type Vault, type VaultCollector} from '../vault/index.ts';
-import {type WorkTools, waitForCollector} from '../work/index.ts';
+import {isDamage, type Vault, type VaultCollector} from '../vault/index.ts';
+import {retainedNotice, type WorkTools, waitForCollector} from '../work/index.ts';
 import {readAllFolders} from './folder.ts';
 import {manifestKey} from './names.ts';
 import {nothingGoes, planRetention, type RetentionOptions} from './retention.ts';
@@ -86,14 +86,4 @@ async function removeOld(
 async function removeDefinitions(collector: VaultCollector, oldestFirst: readonly Key[]): Promise<void> {
   const staying = await collector.remove(oldestFirst.slice(0, -1));
   if (staying.length === 0) await collector.remove(oldestFirst.slice(-1));
-}
-
-/** The last moment that a Date knows: what stores tell of a hold without an end. */
-const neverMs = 8.64e15;
-
-function retainedNotice({objects, untilMs}: Retained): string {
-  const what = objects === 1 ? '1 object is' : `${objects} objects are`;
-  const them = objects === 1 ? 'it' : 'them';
-  if (untilMs >= neverMs) return `${what} under a legal hold; a cleanup after it was lifted removes ${them}`;
-  return `${what} under retention until ${new Date(untilMs).toISOString()}; a cleanup after that removes ${them}`;
 }

@@ -1,7 +1,7 @@
 import {assert, BkpError} from '../errors/index.ts';
 import {type AlterAction, quoteName, type Setting, tableName} from '../sql/index.ts';
 import type {JsonValue, Vault, VaultWriter} from '../vault/index.ts';
-import {unlessDamaged} from '../work/index.ts';
+import {unlessUnreadable} from '../work/index.ts';
 import {applySettings, type CollectionMembers, type Definition, resetSettings} from './definition.ts';
 import {type CollectionFolder, noSuchCollection, readFolder, requireCollection} from './folder.ts';
 import {readBackup} from './manifest.ts';
@@ -20,7 +20,9 @@ export async function createCollection(
   if (members.kind === 'tables') requireDistinct(members.tables);
   return change(tools, name, async (writer) => {
     const folder = await readFolder(tools.vault, name);
-    const {newest} = folder;
+    const {newest, damage} = folder;
+    // A newer bkp's is not damaged.
+    if (damage?.code === 'STORE_REFUSED') throw damage;
     if (newest !== undefined && newest.dropped === undefined) {
       if (request.ifNotExists) return false;
       throw new BkpError('COLLECTION_EXISTS', `path exist: collection /Root/.backups/collections/${name}`, {
@@ -47,9 +49,12 @@ async function lastKnownId(
   name: string,
   {damage, backups}: CollectionFolder,
 ): Promise<string | undefined> {
-  const newest = backups.at(-1);
-  if (damage === undefined || newest === undefined) return undefined;
-  return (await unlessDamaged(readBackup(vault, name, newest)))?.body.collection.id;
+  if (damage === undefined) return undefined;
+  for (const backup of backups.toReversed()) {
+    const read = await unlessUnreadable(readBackup(vault, name, backup));
+    if (read !== undefined) return read.body.collection.id;
+  }
+  return undefined;
 }
 
 export async function alterCollection(

@@ -1,5 +1,7 @@
+import * as v from 'valibot';
 import {BkpError} from '../errors/index.ts';
 import {openSchedule} from '../schedule/index.ts';
+import {count, name, text, time} from '../schema/index.ts';
 import type {Setting} from '../sql/index.ts';
 import type {BackupName} from './names.ts';
 
@@ -35,6 +37,44 @@ export type Definition = {
   /** DROP writes a last generation with this field: what the cleanup must still remove. */
   dropped?: {at: string; backups: readonly BackupName[]};
 };
+
+const isCronLine = (line: string) => isAccepted(() => openSchedule(line));
+const isZone = (zone: string) => isAccepted(() => openSchedule('0 0 * * *', zone));
+const cronLine = v.pipe(text, v.check(isCronLine, 'Invalid cron line'));
+
+export const definitionSchema = v.object({
+  version: v.literal(1),
+  id: name,
+  name,
+  generation: v.pipe(count, v.minValue(1)),
+  createdAt: time,
+  members: v.variant('kind', [
+    v.object({kind: v.literal('tables'), tables: v.array(name)}),
+    v.object({kind: v.literal('database')}),
+  ]),
+  settings: v.object({
+    storage: v.picklist(['cluster', 's3']),
+    incremental: v.boolean(),
+    omitIndexes: v.boolean(),
+    keepLatest: v.exactOptional(v.pipe(count, v.minValue(1))),
+    schedule: v.exactOptional(cronLine),
+    scheduleFull: v.exactOptional(cronLine),
+    scheduleZone: v.exactOptional(v.pipe(text, v.check(isZone, 'Invalid time zone'))),
+  }),
+  // Whatever was taken for a name when it was dropped; a name that is none names nothing.
+  dropped: v.exactOptional(
+    v.object({at: time, backups: v.array(v.custom<BackupName>((value) => typeof value === 'string'))}),
+  ),
+});
+
+function isAccepted(use: () => unknown): boolean {
+  try {
+    use();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * Checks `settings` and lays them over `current`.

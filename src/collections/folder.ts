@@ -1,9 +1,10 @@
 import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {Key} from '../stores/index.ts';
-import {isDamage, type JsonValue, type VaultReader} from '../vault/index.ts';
-import type {Definition} from './definition.ts';
-import {type BackupName, collectionPrefix, collectionsPrefix, parseCollectionKey} from './names.ts';
+import type {VaultReader} from '../vault/index.ts';
+import {parsedDocument} from '../work/index.ts';
+import {type Definition, definitionSchema} from './definition.ts';
+import {type BackupName, collectionPrefix, collectionsPrefix, definitionKey, parseCollectionKey} from './names.ts';
 
 /** How often a folder is listed again when a cleanup removes its definitions under our eyes. */
 const listTries = 5;
@@ -37,6 +38,7 @@ export type ReadableCollection = {
 export async function requireCollection(vault: VaultReader, name: string): Promise<LiveCollection> {
   const {definition, damage, backups} = await requireReadable(vault, name);
   if (definition !== undefined) return {definition, backups};
+  if (damage?.code === 'STORE_REFUSED') throw damage;
   const collection = quoteName(name);
   throw new BkpError('OBJECT_DAMAGED', `the definition of collection ${name} is damaged`, {
     cause: damage,
@@ -117,18 +119,26 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
   }
 }
 
-/** @returns undefined when it is gone, the error when it is damaged */
+/** @returns undefined when it is gone, the error when it is damaged or of a newer bkp: that costs this collection alone */
 async function readDefinition(vault: VaultReader, key: Key): Promise<Definition | BkpError | undefined> {
-  let document: JsonValue;
   try {
-    document = await vault.document(key);
+    return parsedDocument<Definition>(key, await vault.document(key), {
+      schema: definitionSchema,
+      fault: ({name, generation}) => {
+        if (definitionKey(name, generation) === key) return undefined;
+        return `it is generation ${generation} of collection ${name}`;
+      },
+    });
   } catch (error) {
-    if (!isDamage(error)) throw error;
-    return error.code === 'OBJECT_MISSING' ? undefined : error;
+    if (!(error instanceof BkpError)) throw error;
+    switch (error.code) {
+      case 'OBJECT_MISSING':
+        return undefined;
+      case 'OBJECT_DAMAGED':
+      case 'STORE_REFUSED':
+        return error;
+      default:
+        throw error;
+    }
   }
-  const definition = document as unknown as Definition;
-  if (definition?.version === 1) return definition;
-  throw new BkpError('STORE_REFUSED', `the definition ${key} has a version that this bkp does not know`, {
-    next: 'use the newer bkp that wrote it',
-  });
 }

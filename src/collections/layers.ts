@@ -1,7 +1,7 @@
 import {BkpError} from '../errors/index.ts';
 import type {BaseSegment, DeltaStream, Segment, Snapshot, TableName} from '../sources/index.ts';
 import type {ChunkId, Piece, Recipe, VaultReader, VaultWriter} from '../vault/index.ts';
-import type {Backup, Layer, SegmentStream, StreamIndex, StreamTable} from './manifest.ts';
+import type {Backup, Layer, SegmentStream, StreamTable} from './manifest.ts';
 import type {BackupName} from './names.ts';
 
 /** A segment above this is stored as several chunks: one chunk's bytes are held in memory several times over. */
@@ -95,11 +95,6 @@ export async function* readSegments(
       next: 'VERIFY the collection, and restore another backup',
     });
   }
-}
-
-/** Streams that a layer is read from. */
-export function layerStreams(layer: Layer): readonly StreamIndex[] {
-  return layer.kind === 'base' ? [layer.data.stream, layer.cuts] : [layer.keyData.stream, layer.rowData.stream];
 }
 
 function piecesOf(data: SegmentStream, segment: number): number {

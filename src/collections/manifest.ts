@@ -1,7 +1,9 @@
-import {BkpError} from '../errors/index.ts';
+import * as v from 'valibot';
+import {count, name, opaque, type Schema, text, time} from '../schema/index.ts';
 import type {DatabaseFacts, Mark, TableSchema} from '../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../vault/index.ts';
-import {type BackupName, type BackupType, manifestKey} from './names.ts';
+import {readBody} from '../work/index.ts';
+import {type BackupName, type BackupType, backupType, isBackupName, manifestKey} from './names.ts';
 
 /** Position in the manifest's `streams`. */
 export type StreamIndex = number;
@@ -52,20 +54,71 @@ export type BackupBody = {
 
 export const manifestKind = 'collection-backup';
 
+const backupName = v.custom<BackupName>((value) => typeof value === 'string' && isBackupName(value), 'Invalid name');
+const widePieces = v.record(v.pipe(v.string(), v.regex(/^\d+$/)), v.pipe(count, v.minValue(2)));
+const segments = v.pipe(
+  v.object({stream: count, segments: count, wide: v.exactOptional(widePieces)}),
+  v.check(({segments, wide = {}}) => Object.keys(wide).every((at) => Number(at) < segments), 'Invalid wide segment'),
+);
+const base = v.object({kind: v.literal('base'), backup: backupName, rows: count, data: segments, cuts: count});
+const delta = v.object({
+  kind: v.literal('delta'),
+  backup: backupName,
+  keys: count,
+  rows: count,
+  keyData: segments,
+  rowData: segments,
+});
+const layers = v.pipe(
+  v.array(v.variant('kind', [base, delta])),
+  v.check((layers) => layers.findLastIndex(({kind}) => kind === 'base') === 0, 'Invalid layers: not one base, first'),
+);
+const tableSchema = v.object({name, fingerprint: text, definition: opaque});
+const bodySchema = v.object({
+  version: v.literal(1),
+  collection: v.object({id: name, name}),
+  backup: backupName,
+  type: v.picklist(['full', 'incremental']),
+  chain: backupName,
+  parent: v.exactOptional(backupName),
+  takenAt: time,
+  source: v.object({description: text, identity: v.exactOptional(text), database: opaque}),
+  mark: v.exactOptional(text),
+  tables: v.pipe(
+    v.array(v.object({schema: tableSchema, layers})),
+    v.nonEmpty(),
+    v.check(
+      (tables) => new Set(tables.map(({schema}) => schema.name)).size === tables.length,
+      'Invalid tables: one twice',
+    ),
+  ),
+  cost: v.object({rows: count, deletedRows: count, logicalBytes: count, storedBytes: count}),
+});
+
 /** A backup of a collection, read from its manifest. */
 export type Backup = {body: BackupBody; streams: readonly Recipe[]};
 
 /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
 export async function readBackup(vault: VaultReader, collection: string, name: BackupName): Promise<Backup> {
-  const key = manifestKey(collection, name);
-  const manifest = await vault.manifest(key);
-  const body = manifest.body as unknown as BackupBody;
-  if (manifest.kind !== manifestKind || body?.version !== 1) {
-    throw new BkpError('STORE_REFUSED', `the manifest ${key} is of a kind that this bkp does not know`, {
-      next: 'use the newer bkp that wrote it',
-    });
-  }
-  return {body, streams: manifest.streams};
+  // What belongs to the source is opaque here: its own door looks into it.
+  const schema = bodySchema as unknown as Schema<BackupBody>;
+  return readBody(vault, manifestKey(collection, name), {
+    kind: manifestKind,
+    schema,
+    fault: (body, streams) => {
+      // A manifest that was copied to another key would restore what nobody asked for.
+      if (body.collection.name !== collection) return `it is of collection ${body.collection.name}`;
+      if (body.backup !== name) return `it is of backup ${body.backup}`;
+      if (body.type !== backupType(name)) return `it is of an ${body.type} backup`;
+      const used = body.tables.flatMap(({layers}) => layers.flatMap(streamsOf));
+      return used.some((stream) => stream >= streams.length) ? 'it names a stream that it does not have' : undefined;
+    },
+  });
+}
+
+/** Positions of all streams that a layer is made of. */
+export function streamsOf(layer: Layer): readonly StreamIndex[] {
+  return layer.kind === 'base' ? [layer.data.stream, layer.cuts] : [layer.keyData.stream, layer.rowData.stream];
 }
 
 /** Collects the streams of a manifest while it is put together. */

@@ -16,7 +16,13 @@ export function collectionPrefix(collection: string): string {
 
 /** The collection's name as far as its folder tells it: a very long one is cut there. */
 export function nameInPrefix(prefix: string): string {
-  return decodeURIComponent(prefix.slice(collectionsPrefix.length, -1));
+  const folder = prefix.slice(collectionsPrefix.length, -1);
+  try {
+    return decodeURIComponent(folder);
+  } catch {
+    // No folder of bkp's: it is shown as it is.
+    return folder;
+  }
 }
 
 /** Definitions are written once; an ALTER or DROP adds the next generation. Eight digits keep key order. */
@@ -32,14 +38,20 @@ export function manifestKey(collection: string, backup: BackupName): Key {
 export function parseCollectionKey(
   key: Key,
 ): {kind: 'definition'; generation: number} | {kind: 'manifest'; backup: BackupName} | undefined {
-  const [, , , folder, last] = key.split('/');
+  const [, , , folder, last, ...more] = key.split('/');
+  if (more.length > 0) return undefined;
   if (folder === 'definition' && last !== undefined && /^\d{8}$/.test(last)) {
     return {kind: 'definition', generation: Number(last)};
   }
-  if (last === 'manifest' && folder !== undefined && backupPattern.test(folder)) {
-    return {kind: 'manifest', backup: folder as BackupName};
-  }
+  if (last === 'manifest' && folder !== undefined && isBackupName(folder)) return {kind: 'manifest', backup: folder};
   return undefined;
+}
+
+/** A folder whose digits are no moment (month 13) is none of ours. */
+export function isBackupName(text: string): text is BackupName {
+  if (!backupPattern.test(text)) return false;
+  const ms = Date.parse(backupTime(text as BackupName));
+  return !Number.isNaN(ms) && stampOf(ms) === text.slice(0, stampLength);
 }
 
 export function backupType(backup: BackupName): BackupType {
@@ -58,9 +70,17 @@ export function backupTime(backup: BackupName): string {
 export function nextBackupName(type: BackupType, nowMicros: number, taken: readonly BackupName[]): BackupName {
   const newest = taken.reduce((latest, name) => Math.max(latest, Date.parse(backupTime(name)) / 1000), 0);
   const seconds = Math.max(Math.floor(nowMicros / 1e6), newest + 1);
-  const stamp = new Date(seconds * 1000).toISOString().slice(0, 19).replace(/[-:T]/g, '');
-  return `${stamp}Z_${type}` as BackupName;
+  const name = `${stampOf(seconds * 1000)}_${type}`;
+  if (isBackupName(name)) return name;
+  throw new BkpError('PRECONDITION', 'the next backup would have a name past the year 9999', {
+    cause: 'a machine whose clock was wrong took that backup, or the clock of this one is',
+    next: 'set the clock right; DROP BACKUP COLLECTION and CREATE … begin with new names',
+  });
 }
+
+/** `20250215120000Z`. */
+const stampOf = (ms: number) => `${new Date(ms).toISOString().slice(0, -5).replace(/[-:T]/g, '')}Z`;
+const stampLength = '20250215120000Z'.length;
 
 /**
  * The backup that a user means: a directory name, its time part, or (without a point) the newest.

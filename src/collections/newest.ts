@@ -1,5 +1,5 @@
 import type {VaultReader} from '../vault/index.ts';
-import {unlessDamaged} from '../work/index.ts';
+import {unlessUnreadable} from '../work/index.ts';
 import {readAllFolders} from './folder.ts';
 import {type BackupBody, readBackup} from './manifest.ts';
 import {type BackupName, backupTime, nameInPrefix} from './names.ts';
@@ -27,7 +27,7 @@ export async function collectionStandings(vault: VaultReader): Promise<readonly 
 async function standing(vault: VaultReader, name: string, backups: readonly BackupName[]): Promise<CollectionStanding> {
   const newestFirst = backups.toReversed();
   for (const [unreadable, backup] of newestFirst.entries()) {
-    const read = await unlessDamaged(readBackup(vault, name, backup));
+    const read = await unlessUnreadable(readBackup(vault, name, backup));
     if (read === undefined) continue;
     const takenAtMs = Date.parse(backupTime(backup));
     return {name, backups: backups.length, unreadable, newest: {name: backup, takenAtMs, cost: read.body.cost}};

@@ -1,6 +1,6 @@
 import {openSchedule} from '../schedule/index.ts';
 import type {VaultReader} from '../vault/index.ts';
-import {unlessDamaged} from '../work/index.ts';
+import {unlessUnreadable} from '../work/index.ts';
 import type {CollectionSettings} from './definition.ts';
 import {readAllFolders} from './folder.ts';
 import {readBackup} from './manifest.ts';
@@ -48,7 +48,7 @@ async function newestFacts(
   collection: string,
   newest: BackupName,
 ): Promise<Pick<ScheduledCollection, 'chainMs' | 'source'>> {
-  const backup = await unlessDamaged(readBackup(vault, collection, newest));
+  const backup = await unlessUnreadable(readBackup(vault, collection, newest));
   if (backup === undefined) return {};
   const {mark, chain, source} = backup.body;
   return {source, ...(mark === undefined ? {} : {chainMs: timeOf(chain)})};

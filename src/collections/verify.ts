@@ -3,8 +3,7 @@ import {quoteName} from '../sql/index.ts';
 import type {ChunkId, Finding, Recipe, VaultReader, VerifyLevel} from '../vault/index.ts';
 import type {WorkTools} from '../work/index.ts';
 import {requireReadable} from './folder.ts';
-import {layerStreams} from './layers.ts';
-import {type Backup, readBackup} from './manifest.ts';
+import {type Backup, readBackup, streamsOf} from './manifest.ts';
 import {type BackupName, findBackup} from './names.ts';
 
 export type VerifyRequest = {
@@ -99,7 +98,7 @@ async function nameFindings(
   };
   for (const {body, streams} of backups) {
     for (const table of body.tables) {
-      for (const stream of table.layers.flatMap(layerStreams)) {
+      for (const stream of table.layers.flatMap(streamsOf)) {
         for (const chunk of await readableChunkIds(vault, streams[stream]!)) {
           if (wanted.has(chunk)) note(chunk, table.schema.name, body.backup);
         }

@@ -1,7 +1,7 @@
 import {BkpError} from '../errors/index.ts';
 import type {DatabaseMoment, FileSource, Frozen} from '../sources/index.ts';
 import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../vault/index.ts';
-import {unlessDamaged, type WorkTools} from '../work/index.ts';
+import {unlessUnreadable, type WorkTools} from '../work/index.ts';
 import {type Catalog, readCatalog, storeFileList} from './catalog.ts';
 import {type Copied, copyFiles} from './copy.ts';
 import {tellCheck} from './file-check.ts';
@@ -188,5 +188,7 @@ async function letGo(frozen: Frozen, notice: (text: string) => void): Promise<vo
 async function readParent(vault: VaultReader, instance: Instance): Promise<Catalog | undefined> {
   const newest = instance.backups.at(-1);
   if (newest === undefined) return undefined;
-  return unlessDamaged(readDatabaseBackup(vault, instance.name, newest).then((backup) => readCatalog(vault, backup)));
+  return unlessUnreadable(
+    readDatabaseBackup(vault, instance.name, newest).then((backup) => readCatalog(vault, backup)),
+  );
 }

@@ -1,5 +1,5 @@
 import {BkpError} from '../errors/index.ts';
-import type {VaultReader} from '../vault/index.ts';
+import {isDamage, type VaultReader} from '../vault/index.ts';
 import {type Instance, listInstances} from './instance.ts';
 import {type DatabaseBackup, type DatabaseBackupBody, readDatabaseBackup} from './manifest.ts';
 import {backupMicros, type DatabaseBackupName, requireInstanceName, timestampText} from './names.ts';
@@ -12,6 +12,8 @@ export type DatabaseBackupSummary = {
   timestampMicros: number;
   body?: DatabaseBackupBody;
   error?: string;
+  /** True when the error is damage: no network and no newer bkp's manifest. */
+  isDamaged?: true;
 };
 
 /** Oldest first, instance by instance. @param options.instance absent: of all */
@@ -29,7 +31,7 @@ export async function listDatabaseBackups(
         return {...known, body: (await readDatabaseBackup(vault, instance, backup)).body};
       } catch (error) {
         if (!(error instanceof BkpError)) throw error;
-        return {...known, error: error.message};
+        return {...known, error: error.message, ...(isDamage(error) ? {isDamaged: true} : {})};
       }
     }),
   );

@@ -1,7 +1,9 @@
 import {randomInt} from 'node:crypto';
+import * as v from 'valibot';
 import {BkpError} from '../errors/index.ts';
-import type {JsonValue, VaultReader, VaultWriter} from '../vault/index.ts';
-import {unlessDamaged} from '../work/index.ts';
+import {name, text, time} from '../schema/index.ts';
+import {isDamage, type JsonValue, type VaultReader, type VaultWriter} from '../vault/index.ts';
+import {parsedDocument} from '../work/index.ts';
 import {
   backupPrefix,
   type DatabaseBackupName,
@@ -17,11 +19,14 @@ export type Instance = {
   name: string;
   /** Undefined when the document that tells it is damaged or missing: its backups can be restored, and none is added. */
   dataId: string | undefined;
+  /** Why it is undefined; absent before the first backup. */
+  fault?: BkpError;
   /** Oldest first. */
   backups: readonly DatabaseBackupName[];
 };
 
-type InstanceDocument = {version: 1; instance: string; dataId: string; createdAt: string};
+const documentSchema = v.object({version: v.literal(1), instance: text, dataId: name, createdAt: time});
+type InstanceDocument = v.InferOutput<typeof documentSchema>;
 
 /** All instances of a store, by one listing and one small document each; sorted by name. */
 export async function listInstances(vault: VaultReader): Promise<readonly Instance[]> {
@@ -34,17 +39,27 @@ export async function listInstances(vault: VaultReader): Promise<readonly Instan
     if (parsed.kind === 'manifest') backups.push(parsed.backup);
   }
   return Promise.all(
-    [...found].map(async ([name, backups]) => ({name, backups, dataId: (await readDocument(vault, name))?.dataId})),
+    [...found].map(async ([name, backups]) => {
+      const document = await readDocument(vault, name);
+      return document instanceof BkpError
+        ? {name, backups, dataId: undefined, fault: document}
+        : {name, backups, dataId: document.dataId};
+    }),
   );
 }
 
-async function readDocument(vault: VaultReader, instance: string): Promise<InstanceDocument | undefined> {
+/** @returns the error when it is missing, damaged or of a newer bkp: that costs this instance alone */
+async function readDocument(vault: VaultReader, instance: string): Promise<InstanceDocument | BkpError> {
   const key = instanceKey(instance);
-  const document = (await unlessDamaged(vault.document(key))) as unknown as InstanceDocument | undefined;
-  if (document === undefined || document?.version === 1) return document;
-  throw new BkpError('STORE_REFUSED', `${key} has a version that this bkp does not know`, {
-    next: 'use the newer bkp that wrote it',
-  });
+  try {
+    return parsedDocument<InstanceDocument>(key, await vault.document(key), {
+      schema: documentSchema,
+      fault: (document) => (document.instance === instance ? undefined : `it is of instance ${document.instance}`),
+    });
+  } catch (error) {
+    if (isDamage(error) || (error instanceof BkpError && error.code === 'STORE_REFUSED')) return error;
+    throw error;
+  }
 }
 
 /**
@@ -74,8 +89,8 @@ export async function findInstance(
   if (found === undefined) return {name: wanted, dataId: undefined, backups: []};
   if (found.dataId === dataId) return found;
   if (found.dataId === undefined) {
-    throw new BkpError('OBJECT_DAMAGED', `${instanceKey(wanted)} is damaged or missing`, {
-      cause: 'it tells whose backups these are; nothing is added to them without it',
+    throw new BkpError(found.fault?.code ?? 'OBJECT_DAMAGED', `nothing can tell whose backups those of ${wanted} are`, {
+      cause: found.fault,
       next: 'back up into an instance of a new name; the old backups can still be restored',
     });
   }

@@ -1,7 +1,9 @@
-import {BkpError} from '../errors/index.ts';
+import * as v from 'valibot';
+import {count, text} from '../schema/index.ts';
 import type {DatabaseMoment} from '../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../vault/index.ts';
-import {type DatabaseBackupName, databaseManifestKey} from './names.ts';
+import {readBody} from '../work/index.ts';
+import {type DatabaseBackupName, databaseManifestKey, isDatabaseBackupName} from './names.ts';
 
 export const databaseManifestKind = 'database-backup';
 
@@ -25,6 +27,28 @@ export type DatabaseBackupBody = {
   cost: {filesRead: number; bytesRead: number; storedBytes: number; heldMicros: number};
 };
 
+const bodySchema = v.object({
+  version: v.literal(1),
+  instance: text,
+  backup: v.custom<DatabaseBackupName>(
+    (value) => typeof value === 'string' && isDatabaseBackupName(value),
+    'Invalid name',
+  ),
+  takenAtMicros: count,
+  finishedAtMicros: count,
+  source: v.object({description: text, dataId: text}),
+  database: v.object({
+    product: v.picklist(['questdb', 'sqlite']),
+    version: text,
+    tables: v.array(v.object({name: text, rows: v.exactOptional(count)})),
+  }),
+  files: count,
+  bytes: count,
+  zeroBytes: count,
+  sourceDamage: v.exactOptional(count),
+  cost: v.object({filesRead: count, bytesRead: count, storedBytes: count, heldMicros: count}),
+});
+
 /** A backup read from its manifest. `data`: the bytes of all files one after the other; `list`: the file list. */
 export type DatabaseBackup = {body: DatabaseBackupBody; data: Recipe; list: Recipe};
 
@@ -34,21 +58,16 @@ export async function readDatabaseBackup(
   instance: string,
   backup: DatabaseBackupName,
 ): Promise<DatabaseBackup> {
-  const key = databaseManifestKey(instance, backup);
-  const {kind, streams, body} = await vault.manifest(key);
-  const known = body as unknown as DatabaseBackupBody;
-  if (kind !== databaseManifestKind || known?.version !== 1) {
-    throw new BkpError('STORE_REFUSED', `the manifest ${key} is of a kind that this bkp does not know`, {
-      next: 'use the newer bkp that wrote it',
-    });
-  }
-  const [data, list] = streams;
-  if (data === undefined || list === undefined || known.instance !== instance || known.backup !== backup) {
-    throw new BkpError('OBJECT_DAMAGED', `the manifest ${key} is not that of this backup`, {
-      next: 'restore another backup; a manifest must not be copied to another key',
-    });
-  }
-  return {body: known, data, list};
+  const {body, streams} = await readBody<DatabaseBackupBody>(vault, databaseManifestKey(instance, backup), {
+    kind: databaseManifestKind,
+    schema: bodySchema,
+    fault: (body, streams) => {
+      if (body.instance !== instance) return `it is of instance ${body.instance}`;
+      if (body.backup !== backup) return `it is of backup ${body.backup}`;
+      return streams.length < 2 ? 'it has not both its streams' : undefined;
+    },
+  });
+  return {body, data: streams[0]!, list: streams[1]!};
 }
 
 export function toDatabaseManifest({body, data, list}: DatabaseBackup): Manifest {

@@ -16,13 +16,20 @@ export const databaseManifestKey = (instance: string, backup: DatabaseBackupName
 export function parseDatabaseKey(
   key: Key,
 ): {instance: string; kind: 'instance'} | {instance: string; kind: 'manifest'; backup: DatabaseBackupName} | undefined {
-  const [, instance, folder, last] = key.split('/');
+  const [, instance, folder, last, ...more] = key.split('/');
   if (instance === undefined || !isInstanceName(instance)) return undefined;
   if (folder === 'instance' && last === undefined) return {instance, kind: 'instance'};
-  if (last === 'manifest' && folder !== undefined && namePattern.test(folder)) {
-    return {instance, kind: 'manifest', backup: folder as DatabaseBackupName};
+  if (last === 'manifest' && more.length === 0 && folder !== undefined && isDatabaseBackupName(folder)) {
+    return {instance, kind: 'manifest', backup: folder};
   }
   return undefined;
+}
+
+/** A folder whose digits are no moment, or one past the last that can be counted in microseconds (2255), is none of ours. */
+export function isDatabaseBackupName(text: string): text is DatabaseBackupName {
+  if (!namePattern.test(text)) return false;
+  const micros = backupMicros(text as DatabaseBackupName);
+  return Number.isSafeInteger(micros) && backupNameAt(micros) === text;
 }
 
 export const isInstanceName = (text: string) => text.length <= 100 && instancePattern.test(text);
@@ -54,5 +61,10 @@ export function backupMicros(backup: DatabaseBackupName): number {
 /** A name for a backup taken now, later than every one in `taken`, also when the clock went back. */
 export function nextDatabaseBackupName(nowMicros: number, taken: readonly DatabaseBackupName[]): DatabaseBackupName {
   const newest = taken.reduce((latest, name) => Math.max(latest, backupMicros(name)), 0);
-  return backupNameAt(Math.max(Math.floor(nowMicros), newest + 1));
+  const micros = Math.max(Math.floor(nowMicros), newest + 1);
+  if (Number.isSafeInteger(micros)) return backupNameAt(micros);
+  throw new BkpError('PRECONDITION', 'the next backup would have a name past the year 2255', {
+    cause: 'a machine whose clock was wrong took the newest backup, or the clock of this one is',
+    next: 'set the clock right; a backup into another store begins with new names',
+  });
 }

@@ -1,6 +1,6 @@
 import {assert, BkpError} from '../errors/index.ts';
 import type {Vault} from '../vault/index.ts';
-import {type WorkTools, waitForCollector} from '../work/index.ts';
+import {retainedNotice, type WorkTools, waitForCollector} from '../work/index.ts';
 import type {DatabaseBackupSummary} from './find.ts';
 import {listInstances} from './instance.ts';
 import {type DatabaseBackupName, databaseManifestKey} from './names.ts';
@@ -13,8 +13,9 @@ export type RetentionPlan = {keep: readonly RetentionVerdict[]; remove: readonly
 export type RetentionReport = {removed: number; freedBytes: number};
 
 /**
- * Of each instance the newest `keepLatest` complete backups stay. A backup whose manifest cannot be read counts for nothing and
- * stays: it is what a repair begins with. One of a database that was damaged when it was taken is not counted either, so it
+ * Of each instance the newest `keepLatest` complete backups stay. A backup whose manifest cannot be read counts for nothing. It
+ * stays until so many complete ones are newer: then it goes like any other, because as long as it is there nobody knows what
+ * it needs, and no space is freed. One of a database that was damaged when it was taken is not counted either, so it
  * pushes out none that was taken while the database was sound.
  * @param backups all of an instance, in any order
  * @param rules.keepLatest 1 or more
@@ -27,17 +28,19 @@ export function planRetention(
   const keep: RetentionVerdict[] = [];
   const remove: RetentionVerdict[] = [];
   const seen = new Map<string, number>();
-  for (const {instance, backup, body, error} of [...backups].sort((a, b) => (a.backup < b.backup ? 1 : -1))) {
-    if (error !== undefined) {
+  for (const {instance, backup, body, error, isDamaged} of [...backups].sort((a, b) =>
+    a.backup < b.backup ? 1 : -1,
+  )) {
+    const newer = seen.get(instance) ?? 0;
+    if (error !== undefined && !(isDamaged && newer >= keepLatest)) {
       keep.push({instance, backup, reason: 'its manifest cannot be read: it is not counted'});
       continue;
     }
-    const newer = seen.get(instance) ?? 0;
     if (body?.sourceDamage !== undefined && newer < keepLatest) {
       keep.push({instance, backup, reason: 'the database was damaged when it was taken: it is not counted'});
       continue;
     }
-    seen.set(instance, newer + 1);
+    if (error === undefined) seen.set(instance, newer + 1);
     if (newer < keepLatest) {
       keep.push({instance, backup, reason: `number ${newer + 1} of the ${keepLatest} newest`});
     } else {
@@ -63,14 +66,17 @@ export async function applyRetention(
   try {
     await requireKept(vault, plan);
     tools.progress({phase: 'Removing backups', bytesDone: 0, itemsDone: 0, itemsTotal: plan.remove.length});
-    await collector.remove(plan.remove.map(({instance, backup}) => databaseManifestKey(instance, backup)));
+    const staying = await collector.remove(
+      plan.remove.map(({instance, backup}) => databaseManifestKey(instance, backup)),
+    );
     signal.throwIfAborted();
-    const {freedBytes} = await collector.execute(await collector.plan({signal}), {
+    const {freedBytes, retained} = await collector.execute(await collector.plan({signal}), {
       signal,
       progress: (itemsDone, itemsTotal) =>
         tools.progress({phase: 'Freeing space', bytesDone: 0, itemsDone, itemsTotal}),
     });
-    return {removed: plan.remove.length, freedBytes};
+    if (retained !== undefined) tools.notice(retainedNotice(retained));
+    return {removed: plan.remove.length - staying.length, freedBytes};
   } finally {
     await collector.close();
   }

@@ -1,5 +1,5 @@
 import type {VaultReader} from '../vault/index.ts';
-import {unlessDamaged} from '../work/index.ts';
+import {unlessUnreadable} from '../work/index.ts';
 import {listInstances} from './instance.ts';
 import {readDatabaseBackup} from './manifest.ts';
 import type {DatabaseBackupName} from './names.ts';
@@ -27,7 +27,7 @@ async function standing(
   backups: readonly DatabaseBackupName[],
 ): Promise<DatabaseStanding> {
   for (const [unreadable, backup] of backups.toReversed().entries()) {
-    const read = await unlessDamaged(readDatabaseBackup(vault, instance, backup));
+    const read = await unlessUnreadable(readDatabaseBackup(vault, instance, backup));
     if (read === undefined) continue;
     const {takenAtMicros, bytes, cost} = read.body;
     const newest = {takenAtMicros, logicalBytes: bytes, storedBytes: cost.storedBytes};

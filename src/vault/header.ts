@@ -1,4 +1,6 @@
+import * as v from 'valibot';
 import {BkpError} from '../errors/index.ts';
+import {opaque, parsed, parsedJson} from '../schema/index.ts';
 import type {Store} from '../stores/index.ts';
 import type {Clock} from './clock.ts';
 import {damaged} from './damage.ts';
@@ -13,16 +15,18 @@ export type Header = {
   conditionalWrites: boolean;
 };
 
-type HeaderJson = {
-  format: string;
-  version: number;
-  id: string;
-  hash: string;
-  compression: string;
-  encryption: string;
+/** What version 1 holds, behind its checksum. */
+const headerSchema = v.object({
+  format: v.literal('bkp vault'),
+  version: v.literal(formatVersion),
+  id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/, 'Invalid id')),
+  hash: v.literal('blake3-256'),
+  compression: v.literal('zstd'),
+  encryption: v.literal('none'),
   /** Only ever `false`; absent = the store honours conditional writes, or was never asked. */
-  conditionalWrites?: false;
-};
+  conditionalWrites: v.exactOptional(v.literal(false)),
+});
+type HeaderJson = v.InferOutput<typeof headerSchema>;
 
 const headerPut = {ifAbsent: true, retained: true} as const;
 
@@ -46,23 +50,19 @@ export async function readHeader(store: Store): Promise<Header | undefined> {
   return bytes === undefined ? undefined : parseHeader(store, Buffer.from(bytes).toString());
 }
 
-function parseHeader(store: Store, text: string): Header {
-  let parsed: HeaderJson & {checksum?: string};
-  try {
-    parsed = JSON.parse(text) as typeof parsed;
-  } catch (error) {
-    throw damaged(headerKey, 'it is not JSON', error);
-  }
-  const {checksum, ...header} = parsed;
+function parseHeader(store: Store, json: string): Header {
+  const parts = parsedJson(opaque, json, (why) => damaged(headerKey, why));
+  const {checksum, ...header} = parts;
   // In every version: so a damaged header is not taken for a newer one.
   if (checksum !== checksumOf(header)) throw damaged(headerKey, 'its checksum is wrong');
-  if (header.format !== 'bkp vault') throw refused(store, 'bkp.json is of something else', 'choose another store');
-  if (header.version > formatVersion || header.encryption !== 'none') {
-    const what =
-      header.version > formatVersion ? `format version ${header.version}` : `encryption ${header.encryption}`;
+  const {format, version, encryption} = header;
+  if (format !== 'bkp vault') throw refused(store, 'bkp.json is of something else', 'choose another store');
+  if ((typeof version === 'number' && version > formatVersion) || encryption !== 'none') {
+    const what = version !== formatVersion ? `format version ${version}` : `encryption ${encryption}`;
     throw refused(store, `the vault was written by a newer bkp (${what})`, 'install the newest bkp');
   }
-  return {id: header.id, conditionalWrites: header.conditionalWrites ?? true};
+  const {id, conditionalWrites} = parsed<HeaderJson>(headerSchema, header, (why) => damaged(headerKey, why));
+  return {id, conditionalWrites: conditionalWrites ?? true};
 }
 
 /**

@@ -1,5 +1,5 @@
 export {type Clock, systemClock} from './clock.ts';
-export {isDamage} from './damage.ts';
+export {damaged, isDamage} from './damage.ts';
 export {chunkId} from './hash.ts';
 export {type Host, thisHost} from './host.ts';
 export {headerKey} from './key.ts';

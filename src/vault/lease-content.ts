@@ -1,3 +1,5 @@
+import * as v from 'valibot';
+import {count, parsedJson} from '../schema/index.ts';
 import type {Host} from './host.ts';
 import type {LeaseSubject} from './types.ts';
 
@@ -40,16 +42,27 @@ export function firstContent(
 
 export const encodeLease = (content: LeaseContent): Uint8Array => Buffer.from(`${JSON.stringify(content)}\n`);
 
+const leaseSchema = v.object({
+  version: v.literal(1),
+  mode: v.picklist(['writer', 'collector']),
+  state: v.picklist(['acquiring', 'held']),
+  purpose: v.string(),
+  subject: v.exactOptional(v.string()),
+  host: v.object({
+    name: v.string(),
+    space: v.exactOptional(v.string()),
+    pid: count,
+    started: v.exactOptional(v.string()),
+  }),
+  since: v.string(),
+  renewal: count,
+  ttlMs: v.pipe(count, v.minValue(1)),
+});
+
 /** @returns undefined for what is no lease */
 export function parseLease(bytes: Uint8Array): LeaseContent | undefined {
   try {
-    const content = JSON.parse(Buffer.from(bytes).toString()) as LeaseContent;
-    const isLease =
-      (content.mode === 'writer' || content.mode === 'collector') &&
-      typeof content.purpose === 'string' &&
-      typeof content.host?.pid === 'number' &&
-      typeof content.ttlMs === 'number';
-    return isLease ? content : undefined;
+    return parsedJson<LeaseContent>(leaseSchema, Buffer.from(bytes).toString(), (why) => new Error(why));
   } catch {
     return undefined;
   }

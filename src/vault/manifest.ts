@@ -1,9 +1,18 @@
+import * as v from 'valibot';
+import {count, parsed, text} from '../schema/index.ts';
 import type {Key, Store} from '../stores/index.ts';
 import {damaged} from './damage.ts';
 import {isId} from './hash.ts';
 import {recipeMaxDepth} from './limits.ts';
 import {seal, unseal} from './sealed.ts';
-import type {JsonValue, Manifest, Recipe} from './types.ts';
+import type {ChunkId, JsonValue, Manifest} from './types.ts';
+
+const recipeSchema = v.object({
+  sizeBytes: count,
+  depth: v.pipe(count, v.maxValue(recipeMaxDepth)),
+  chunks: v.array(v.custom<ChunkId>((value) => isId(value), 'Invalid chunk id')),
+});
+const manifestSchema = v.object({kind: text, streams: v.array(recipeSchema), body: v.custom<JsonValue>(() => true)});
 
 export const sealManifest = ({kind, streams, body}: Manifest) => seal('manifest', toJson({kind, streams, body}));
 
@@ -16,11 +25,8 @@ export async function readManifest(store: Store, key: Key): Promise<Manifest> {
 
 /** @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` */
 export async function parseManifest(sealed: Uint8Array, key: Key): Promise<Manifest> {
-  const manifest = fromJson(await unseal('manifest', sealed, key), key) as Manifest;
-  const isManifest =
-    typeof manifest?.kind === 'string' && Array.isArray(manifest.streams) && manifest.streams.every(isRecipe);
-  if (!isManifest) throw damaged(key, 'it is not a manifest');
-  return manifest;
+  const manifest = fromJson(await unseal('manifest', sealed, key), key);
+  return parsed<Manifest>(manifestSchema, manifest, (why) => damaged(key, `it is not a manifest: ${why}`));
 }
 
 /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
@@ -41,11 +47,4 @@ function fromJson(payload: Uint8Array, key: Key): JsonValue {
   } catch (error) {
     throw damaged(key, 'it is not JSON', error);
   }
-}
-
-function isRecipe(value: unknown): value is Recipe {
-  const {sizeBytes, depth, chunks} = (value ?? {}) as Recipe;
-  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) return false;
-  if (!Number.isSafeInteger(depth) || depth < 0 || depth > recipeMaxDepth) return false;
-  return Array.isArray(chunks) && chunks.every(isId);
 }

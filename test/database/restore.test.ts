@@ -208,7 +208,7 @@ test('a manifest copied to another backup’s place is refused', async () => {
   await store.put(databaseManifestKey(instance, later), await store.get(databaseManifestKey(instance, backup)));
   await expect(findDatabaseBackup(vault, {})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   expect((await listDatabaseBackups(vault))[1]).toMatchObject({
-    error: expect.stringContaining('not that of this backup'),
+    error: expect.stringContaining('it is of backup'),
   });
 });
 

@@ -1,0 +1,99 @@
+import {expect, test} from 'vitest';
+import {
+  applyRetention,
+  findDatabaseBackup,
+  listDatabaseBackups,
+  listInstances,
+  planRetention,
+} from '../../src/database/index.ts';
+import {backupNameAt, databaseManifestKey, instanceKey, nextDatabaseBackupName} from '../../src/database/names.ts';
+import type {JsonValue} from '../../src/vault/index.ts';
+import {parseManifest, sealDocument, sealManifest} from '../../src/vault/manifest.ts';
+import {lockingStore, newStore, open} from '../vault/helpers.ts';
+import {FakeDatabase, surroundings, takeBackup} from './fakes.ts';
+
+type Changed = {[key: string]: unknown};
+
+function database(): FakeDatabase {
+  const files = new FakeDatabase();
+  files.set('file', 'x'.repeat(1000));
+  return files;
+}
+
+test.each<[string, (body: Changed) => unknown]>([
+  ['is nothing', () => null],
+  ['has no database', (body) => ({...body, database: null})],
+  ['has tables that are none', (body) => ({...body, database: {...(body.database as Changed), tables: 'x'}})],
+  ['counts less than no bytes', (body) => ({...body, bytes: -1})],
+  ['costs nothing that can be counted', (body) => ({...body, cost: 7})],
+  ['is of another instance', (body) => ({...body, instance: 'one-two-three'})],
+])('a backup whose manifest %s costs itself alone', async (_, change) => {
+  const store = newStore();
+  const vault = await open(store);
+  const files = database();
+  const first = await takeBackup(vault, files);
+  const odd = await takeBackup(vault, files);
+  const key = databaseManifestKey(odd.instance, odd.backup);
+  const manifest = await parseManifest(await store.get(key), key);
+  await store.delete([key]);
+  await store.put(key, await sealManifest({...manifest, body: change(manifest.body as Changed) as JsonValue}));
+  const listed = await listDatabaseBackups(vault);
+  expect(listed.map(({backup, error}) => [backup, error === undefined])).toEqual([
+    [first.backup, true],
+    [odd.backup, false],
+  ]);
+  await expect(findDatabaseBackup(vault, {})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+  await takeBackup(vault, files);
+  // Not counted, so the first one stays; and gone when enough complete ones are newer.
+  expect(planRetention(await listDatabaseBackups(vault), {keepLatest: 2}).remove).toEqual([]);
+  await takeBackup(vault, files);
+  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 2});
+  expect(plan.remove.map(({backup}) => backup)).toEqual([first.backup, odd.backup]);
+  expect((await applyRetention({...surroundings(), vault}, plan, 'cleanup/1')).removed).toBe(2);
+});
+
+test('folders that have no name of a backup are nobody’s', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const {instance, backup} = await takeBackup(vault, database());
+  for (const odd of ['20261399T999999.999999Z', '20260230T000000.000000Z', '99991231T235959.999999Z']) {
+    const key = databaseManifestKey(instance, odd as typeof backup);
+    await store.put(key, await store.get(databaseManifestKey(instance, backup)));
+  }
+  expect(await listDatabaseBackups(vault)).toHaveLength(1);
+  expect((await takeBackup(vault, database())).backup > backup).toBe(true);
+});
+
+test('an instance whose document is not its own costs itself alone', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const [one, two] = [await takeBackup(vault, database()), await takeBackup(vault, new FakeDatabase('e'.repeat(32)))];
+  await store.delete([instanceKey(one.instance)]);
+  await store.put(instanceKey(one.instance), await store.get(instanceKey(two.instance)));
+  const instances = await listInstances(vault);
+  expect(instances.filter(({dataId}) => dataId === undefined).map(({name}) => name)).toEqual([one.instance]);
+  expect((await takeBackup(vault, new FakeDatabase('e'.repeat(32)))).instance).toBe(two.instance);
+  await store.delete([instanceKey(one.instance)]);
+  await store.put(instanceKey(one.instance), await sealDocument({version: 9}));
+  await takeBackup(vault, new FakeDatabase('e'.repeat(32)));
+});
+
+test('a clock past what can be counted in microseconds takes no backup that nobody finds', () => {
+  expect(() => nextDatabaseBackupName(Number.MAX_SAFE_INTEGER + 1e6, [])).toThrow(/2255/);
+  const last = backupNameAt(Number.MAX_SAFE_INTEGER);
+  expect(() => nextDatabaseBackupName(1, [last])).toThrow(/2255/);
+});
+
+test('a retention that may not remove yet says how much it removed, and what stays until when', async () => {
+  const clock = {nowMs: Date.UTC(2026, 0, 1)};
+  const store = lockingStore(newStore(), clock, 30);
+  const vault = await open(store, {graceMs: 0});
+  const files = database();
+  for (let n = 0; n < 3; n++) await takeBackup(vault, files);
+  const notices: string[] = [];
+  const tools = {...surroundings(), notice: (text: string) => notices.push(text), vault};
+  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  expect(await applyRetention(tools, plan, 'cleanup/1')).toEqual({removed: 0, freedBytes: 0});
+  expect(notices).toEqual([expect.stringContaining('2 objects are under retention until 2026-01-31')]);
+  expect(await listDatabaseBackups(vault)).toHaveLength(3);
+});
