@@ -1,11 +1,11 @@
 import type {DeltaStream, Segment} from '../source.ts';
 import {collated, keyColumns, keyMatches, nullable} from './boundary.ts';
-import type {Connection} from './connection.ts';
+import type {Connection, Value} from './connection.ts';
 import {rowsWithNullKey} from './null-keys.ts';
 import {quoteName} from './quote.ts';
 import {keyShape, rowShape, type SegmentMaker, targetBytes} from './segment.ts';
 import type {Table} from './table.ts';
-import {logName} from './triggers.ts';
+import {affinity, logName} from './triggers.ts';
 
 /** Keys in one segment, and those that rows are looked up for at once: a delta is small, and they are found one by one. */
 const keysAtOnce = 50_000;
@@ -16,20 +16,32 @@ const rowsAtOnce = 5_000;
  * the table.
  */
 export function deltaOf(connection: Connection, maker: SegmentMaker, table: Table, since: bigint): DeltaStream {
-  const columns = keyColumns(table.key);
+  const {key} = table;
+  const columns = keyColumns(key);
   const touched = `temp.${quoteName(`touched_${table.name}`)}`;
   let count = 0;
 
   function collect(): void {
-    // Keys that the primary key's index takes for one are one here too: else their row would come twice.
-    const groups = columns.map((column, part) => collated(table.key, part, column)).join(', ');
+    // Keys that the primary key's index takes for one are one here too, else their row would come twice: as the key's
+    // columns store them, because triggers can see a key in another form, and as its collations compare them.
+    const typed = columns.map((column, part) => `${column} ${keyAffinity(table, part)}`);
+    const groups = columns.map((column, part) => collated(key, part, column)).join(', ');
     connection.exec(
-      `DROP TABLE IF EXISTS ${touched}; CREATE TABLE ${touched} (n INTEGER PRIMARY KEY, ${columns.join(', ')})`,
+      `DROP TABLE IF EXISTS ${touched}; CREATE TABLE ${touched} (n INTEGER PRIMARY KEY, ${typed.join(', ')}, UNIQUE (${groups}))`,
     );
+    const logged = `SELECT ${columns.join(', ')} FROM main.${quoteName(logName(table.name))} WHERE seq > ?1`;
+    const into = `INSERT OR IGNORE INTO ${touched} (${columns.join(', ')})`;
+    if (key.kind === 'columns') {
+      count = connection.run(`${into} ${logged} GROUP BY ${groups} ORDER BY ${groups}`, since);
+      return;
+    }
+    // A new row with the key -1 looks to the triggers like one whose key SQLite has yet to choose.
+    const top = lowestTop(connection, table, since);
+    const others = `SELECT ${key.alias} FROM main.${quoteName(table.name)} WHERE ${key.alias}`;
     count = connection.run(
-      `INSERT INTO ${touched} (${columns.join(', ')}) SELECT ${columns.join(', ')} FROM main.${quoteName(logName(table.name))}
-       WHERE seq > ? GROUP BY ${groups} ORDER BY ${groups}`,
+      `${into} ${logged} AND k0 IS NOT NULL UNION ${others} > ?2 UNION ${others} = -1 ORDER BY 1`,
       since,
+      top,
     );
   }
 
@@ -46,8 +58,8 @@ export function deltaOf(connection: Connection, maker: SegmentMaker, table: Tabl
 
   async function* rows(): AsyncGenerator<Segment> {
     const {create, insert} = rowShape(table);
-    const matches = keyMatches(table.key);
-    const nulls = nullable(table.key).map((part) => `k.k${part} IS NULL`);
+    const matches = keyMatches(key);
+    const nulls = nullable(key).map((part) => `k.k${part} IS NULL`);
     const whole = nulls.length === 0 ? '' : ` AND NOT (${nulls.join(' OR ')})`;
     const text = `${insert} FROM ${touched} AS k CROSS JOIN main.${quoteName(table.name)} AS t ON ${matches}
       WHERE k.n > ?1 AND k.n <= ?1 + ?2${whole}`;
@@ -64,4 +76,34 @@ export function deltaOf(connection: Connection, maker: SegmentMaker, table: Tabl
   }
 
   return {keys: keys(), rows: rows()};
+}
+
+function keyAffinity(table: Table, part: number): string {
+  if (table.key.kind === 'rowid') return 'INTEGER';
+  const {column} = table.key.parts[part]!;
+  return affinity(table, table.columns.find(({name}) => name === column)!);
+}
+
+/**
+ * The smallest value that the table's largest key can have had since the mark: every row above it has come since.
+ *
+ * The mark holds the largest key of its moment. While that row stays, the top is no lower. When it goes, the log has
+ * the key that was next below then; while that one stays, the top is no lower; and so on.
+ */
+function lowestTop(connection: Connection, table: Table, since: bigint): Value {
+  const log = `main.${quoteName(logName(table.name))}`;
+  const marked = connection.value(`SELECT above FROM ${log} WHERE seq = ?`, since) ?? null;
+  const gone = `SELECT k0, above FROM ${log} WHERE seq > ?1 AND above IS NOT NULL AND k0 IS NOT NULL`;
+  if (connection.get(`${gone} AND k0 = ?2 LIMIT 1`, since, marked) === undefined) return marked;
+  const next = `temp.${quoteName(`next_${table.name}`)}`;
+  connection.exec(
+    `DROP TABLE IF EXISTS ${next}; CREATE TABLE ${next} (k0, above, PRIMARY KEY (k0, above)) WITHOUT ROWID`,
+  );
+  connection.run(`INSERT OR IGNORE INTO ${next} ${gone}`, since);
+  const lowest = connection.value(
+    `WITH RECURSIVE low (top) AS (VALUES (?) UNION SELECT above FROM low JOIN ${next} ON k0 = top) SELECT min(top) FROM low`,
+    marked,
+  );
+  connection.exec(`DROP TABLE ${next}`);
+  return lowest!;
 }

@@ -1,5 +1,5 @@
 import {foldName} from './quote.ts';
-import {endsStatementEarly, generatedExpressions, wordsIn} from './sql-text.ts';
+import {generatedExpressions, wordsIn} from './sql-text.ts';
 import type {Table, UniqueIndex} from './table.ts';
 
 /** @returns why triggers cannot see every change of the table, in words; undefined when they can */
@@ -7,11 +7,6 @@ export function trackingObstacle(table: Table): string | undefined {
   const {key} = table;
   if (key.kind === 'rowid' && key.column === undefined) {
     return 'it has no declared primary key: its rows are told apart by rowids, and VACUUM gives them new ones';
-  }
-  // SQLite's order of triggers is undefined: bkp's own may be among those that do not run any more.
-  const early = table.triggers.find(({sql}) => endsStatementEarly(sql));
-  if (early !== undefined) {
-    return `its trigger ${early.name} runs after a change and keeps other triggers from it with RAISE(IGNORE); as a BEFORE trigger it would not`;
   }
   const late = key.kind === 'rowid' ? table.uniques.find((unique) => dependsOn(table, unique, key.column!)) : undefined;
   if (late !== undefined) {

@@ -145,16 +145,9 @@ function finishTables(connection: Connection, schemas: readonly TableSchema[], r
     for (const trigger of triggers) runFromManifest(connection, {what: 'trigger', table: schema.name}, trigger);
   }
   if (resume === undefined) return;
-  ensureTracking(
-    connection,
-    schemas.map((schema) => tableOf(connection, schema.name)),
-  );
-  setMark(
-    connection,
-    resume.owner,
-    schemas.map((schema) => schema.name),
-    resume.mark,
-  );
+  const tables = schemas.map((schema) => tableOf(connection, schema.name));
+  ensureTracking(connection, tables);
+  setMark(connection, resume.owner, tables, resume.mark);
 }
 
 /** @throws BkpError `TABLE_EXISTS` naming what is in the way: tables, and names of indexes and triggers */

@@ -40,7 +40,7 @@ export function openSnapshot(connection: Connection, options: SnapshotOptions): 
         if (since !== undefined) requireUnbroken(writer, tables, since);
         for (const table of tables) requireTrackable(table);
         ensureTracking(writer, tables);
-        return setMark(writer, track.owner, options.tables);
+        return setMark(writer, track.owner, tables);
       }),
     );
   }

@@ -98,14 +98,6 @@ export function generatedExpressions(sql: string): string {
   return parts.join(' , ');
 }
 
-/** The trigger runs after the change and may end what follows it, other triggers included, with RAISE(IGNORE). */
-export function endsStatementEarly(trigger: string): boolean {
-  const words = [...tokens(trigger)].map(({text}) => text.toLowerCase());
-  const ignores = words.some((word, at) => word === 'raise' && words[at + 1] === '(' && words[at + 2] === 'ignore');
-  // CREATE TRIGGER name AFTER …
-  return ignores && words[3] === 'after';
-}
-
 function unquoted(text: string): string {
   const quote = text[0]!;
   if (quote === '[') return text.slice(1, -1);

@@ -1,12 +1,11 @@
 import {randomBytes, randomInt} from 'node:crypto';
 import type {Mark, TableName} from '../source.ts';
-import {keyColumns} from './boundary.ts';
 import {ownPrefix} from './catalog.ts';
 import type {Connection} from './connection.ts';
 import {trackingObstacle} from './obstacles.ts';
 import {foldName, quoteName} from './quote.ts';
 import type {Table} from './table.ts';
-import {logName, rowName, rowTable, trackingTriggers, triggerNames} from './triggers.ts';
+import {largestKey, logName, logTable, rowName, rowTable, trackingTriggers, triggerNames} from './triggers.ts';
 
 /**
  * Change tracking in the source, in tables of bkp's own:
@@ -15,6 +14,8 @@ import {logName, rowName, rowTable, trackingTriggers, triggerNames} from './trig
  * - `_bkp_log_<table>`: one row for each key that may have changed, appended by triggers. It holds more keys than have
  *   changed, and never fewer. `seq` begins at a random number and grows by one; the row that a mark points to and all
  *   rows after it stay. So a log that somebody emptied or thinned out is told from a whole one.
+ *   Where the key is an INTEGER PRIMARY KEY, `above` is the next smaller key of one that is going away; of a mark, the
+ *   largest key that the table had then. So a delta knows above which key every row is new.
  * - `_bkp_marks`: where the log stood when an owner's backup began. A mark that is there was valid from its making on:
  *   whoever finds the log or a trigger of a table missing removes all marks of the table before making them anew.
  */
@@ -40,9 +41,12 @@ export function ensureTracking(connection: Connection, tables: readonly Table[])
   for (const table of tables) {
     if (trackingFault(connection, table) === undefined) continue;
     removeTracking(connection, table.name);
-    const log = quoteName(logName(table.name));
-    connection.exec(`CREATE TABLE main.${log} (seq INTEGER PRIMARY KEY, ${keyColumns(table.key).join(', ')})`);
-    connection.run(`INSERT INTO main.${log} (seq) VALUES (?)`, BigInt(randomInt(firstSeq, 2 * firstSeq)));
+    const log = logTable(table);
+    connection.exec(log.sql);
+    connection.run(
+      `INSERT INTO main.${quoteName(log.name)} (seq) VALUES (?)`,
+      BigInt(randomInt(firstSeq, 2 * firstSeq)),
+    );
     const row = rowTable(table);
     if (row !== undefined) connection.exec(row.sql);
     for (const trigger of trackingTriggers(table)) connection.exec(trigger.sql);
@@ -53,15 +57,17 @@ export function ensureTracking(connection: Connection, tables: readonly Table[])
 export function setMark(
   connection: Connection,
   owner: string,
-  tables: readonly TableName[],
+  tables: readonly Table[],
   mark: Mark = randomBytes(12).toString('hex'),
 ): Mark {
-  for (const name of tables) {
+  for (const table of tables) {
+    const log = `main.${quoteName(logName(table.name))}`;
+    if (table.key.kind === 'rowid') connection.run(`INSERT INTO ${log} (above) VALUES (${largestKey(table)})`);
     connection.run(
-      `INSERT OR REPLACE INTO main.${marks} SELECT ?, ?, ?, max(seq) FROM main.${quoteName(logName(name))}`,
+      `INSERT OR REPLACE INTO main.${marks} SELECT ?, ?, ?, max(seq) FROM ${log}`,
       owner,
       mark,
-      name,
+      table.name,
     );
   }
   return mark;
@@ -88,14 +94,19 @@ export function logReachesTo(connection: Connection, table: TableName, seq: bigi
   return row.first === seq && (row.last as bigint) - seq + 1n === row.count;
 }
 
+/** An older one's triggers could miss changes; so its chain ends, and the next full backup makes new triggers. */
+const notOurs = 'not as this bkp makes it: it was changed, or an older bkp made it';
+
 /** @returns what is wrong with the tracking of a table, in words; undefined when log and triggers are whole */
 export function trackingFault(connection: Connection, table: Table): string | undefined {
   const obstacle = trackingObstacle(table);
   if (obstacle !== undefined) return obstacle;
-  const log = logName(table.name);
-  if (!exists(connection, 'table', log)) return `its change log ${log} is not there`;
-  if (connection.get(`SELECT 1 FROM main.${quoteName(log)} LIMIT 1`) === undefined)
-    return `its change log ${log} was emptied`;
+  const log = logTable(table);
+  const found = connection.value(`SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?`, log.name);
+  if (found === undefined) return `its change log ${log.name} is not there`;
+  if (found !== log.sql) return `its change log ${log.name} is ${notOurs}`;
+  if (connection.get(`SELECT 1 FROM main.${quoteName(log.name)} LIMIT 1`) === undefined)
+    return `its change log ${log.name} was emptied`;
   const row = rowTable(table);
   if (
     row !== undefined &&
@@ -105,7 +116,7 @@ export function trackingFault(connection: Connection, table: Table): string | un
   for (const {name, sql} of trackingTriggers(table)) {
     const found = connection.value(`SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = ?`, name);
     if (found === undefined) return `its trigger ${name} is not there`;
-    if (found !== sql) return `its trigger ${name} is not as bkp made it`;
+    if (found !== sql) return `its trigger ${name} is ${notOurs}`;
   }
   return undefined;
 }

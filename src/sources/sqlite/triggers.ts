@@ -9,33 +9,111 @@ export function logName(table: string): string {
   return `${ownPrefix}log_${table}`;
 }
 
-const events = ['insert', 'update', 'delete', 'before_insert', 'before_update'] as const;
+/** Also those of older versions of bkp, so that they are found and removed. */
+const events = ['insert', 'inserted', 'update', 'move', 'moved', 'delete', 'before_insert', 'before_update'] as const;
 
 export function triggerNames(table: string): readonly string[] {
   return events.map((event) => `${ownPrefix}${event}_${table}`);
+}
+
+/** A row of the log: see tracking.ts for `above`. The sentinels and the marks have no key. */
+export function logTable(table: Table): NamedSql {
+  const name = logName(table.name);
+  const columns = [...keyColumns(table.key), ...(table.key.kind === 'rowid' ? ['above'] : [])];
+  return {name, sql: `CREATE TABLE ${quoteName(name)} (seq INTEGER PRIMARY KEY, ${columns.join(', ')})`};
+}
+
+/** A real number below every integer: the table held no row there. */
+const lowest = '-1e19';
+
+/** As an expression: the largest INTEGER PRIMARY KEY in the table, or the largest below an expression's value. */
+export function largestKey(table: Table, below?: string): string {
+  const key = `_bkp_other.${table.key.alias}`;
+  const where = below === undefined ? '' : ` WHERE ${key} < ${below}`;
+  return `ifnull((SELECT max(${key}) FROM ${quoteName(table.name)} AS _bkp_other${where}), ${lowest})`;
 }
 
 /**
  * The triggers that append changed keys to a table's log. Their texts are as sqlite_schema keeps them, so that a
  * trigger that is there can be compared.
  *
+ * They run BEFORE the change, for two reasons. A foreign key's check converts the values of OLD and NEW in place, to the
+ * child column's affinity, before AFTER triggers see them. And another AFTER trigger (a TEMP one of the application's,
+ * which nobody else sees) can end the work on a row with RAISE(IGNORE): the change is made, the triggers after it do
+ * not run. A BEFORE trigger that does so keeps the change itself from being made.
+ *
+ * AFTER triggers only look again, for what BEFORE triggers cannot know: SQLite before 3.31 computes the values of
+ * an INSERT twice, so `random()` gives NEW another key; a NULL can give way to a default that is computed; and a
+ * trigger of the user's may change the row meanwhile.
+ *
  * They hold no conflict clause: the one of the user's statement would take its place
  * (https://www.sqlite.org/lang_createtrigger.html, "Syntax Restrictions"). The log has no constraint that could fail.
  */
 export function trackingTriggers(table: Table): readonly NamedSql[] {
+  return [...(table.key.kind === 'rowid' ? rowidTriggers(table) : keyTriggers(table)), ...evictions(table)];
+}
+
+/**
+ * An INTEGER PRIMARY KEY. BEFORE INSERT does not know the key that SQLite will choose (NEW has -1 then), but it will be
+ * above all others. So rows at the top are not logged at all: the delta takes every row above the lowest top that the
+ * table had, and whatever could lower the top is logged with the key next below.
+ */
+function rowidTriggers(table: Table): readonly NamedSql[] {
   const on = quoteName(table.name);
-  const keys = (row: string) => keyNames(table.key).map((column) => `${row}.${column}`);
-  const into = `INSERT INTO ${quoteName(logName(table.name))} (${keyColumns(table.key).join(', ')})`;
-  const append = (row: string) => `${into} VALUES (${keys(row).join(', ')});`;
-  // Byte by byte, whatever the column's collation: the key's index may tell apart what the column does not.
-  const moved = keys('NEW').map((key, part) => `${key} COLLATE BINARY IS NOT ${keys('OLD')[part]}`);
-  const appendIfMoved = `${into} SELECT ${keys('NEW').join(', ')} WHERE ${moved.join(' OR ')};`;
+  const log = quoteName(logName(table.name));
+  const {alias} = table.key;
+  const below = largestKey(table, `OLD.${alias}`);
+  const top = `(SELECT max(${alias}) FROM ${on})`;
+  const append = (row: string) => `INSERT INTO ${log} (k0) VALUES (${row}.${alias});`;
+  const gone = `INSERT INTO ${log} (k0, above) VALUES (OLD.${alias}, ${below});`;
   return [
-    trigger(table, 'insert', `AFTER INSERT ON ${on}`, [append('NEW')]),
-    trigger(table, 'update', `AFTER UPDATE ON ${on}`, [append('OLD'), appendIfMoved]),
-    trigger(table, 'delete', `AFTER DELETE ON ${on}`, [append('OLD')]),
-    ...evictions(table),
+    trigger(table, 'insert', `BEFORE INSERT ON ${on} WHEN NEW.${alias} <> -1 AND NEW.${alias} <= ${top}`, [
+      append('NEW'),
+    ]),
+    trigger(table, 'inserted', `AFTER INSERT ON ${on} WHEN NEW.${alias} < ${top} AND ${notLast(table)}`, [
+      append('NEW'),
+    ]),
+    trigger(table, 'update', `BEFORE UPDATE ON ${on}`, [append('OLD')]),
+    trigger(table, 'move', `BEFORE UPDATE OF ${ofKey(table)} ON ${on} WHEN NEW.${alias} IS NOT OLD.${alias}`, [
+      gone,
+      append('NEW'),
+    ]),
+    trigger(table, 'delete', `BEFORE DELETE ON ${on}`, [gone]),
   ];
+}
+
+function keyTriggers(table: Table): readonly NamedSql[] {
+  const on = quoteName(table.name);
+  const names = keyNames(table.key);
+  const columns = table.key.kind === 'columns' ? table.key.parts.map(({column}) => column) : [];
+  const into = `INSERT INTO ${quoteName(logName(table.name))} (${keyColumns(table.key).join(', ')})`;
+  const append = (values: readonly string[]) => `${into} VALUES (${values.join(', ')});`;
+  const old = names.map((column) => `OLD.${column}`);
+  const coming = columns.map((column) => newValue(table, column));
+  const stored = names.map((column) => `NEW.${column}`);
+  // Byte by byte, whatever the column's collation: the key's index may tell apart what the column does not.
+  const moves = coming.map((key, part) => `${key} COLLATE BINARY IS NOT ${old[part]}`).join(' OR ');
+  return [
+    trigger(table, 'insert', `BEFORE INSERT ON ${on}`, [append(coming)]),
+    trigger(table, 'inserted', `AFTER INSERT ON ${on} WHEN ${notLast(table)}`, [append(stored)]),
+    trigger(table, 'update', `BEFORE UPDATE ON ${on}`, [append(old)]),
+    trigger(table, 'move', `BEFORE UPDATE OF ${ofKey(table)} ON ${on} WHEN ${moves}`, [append(coming)]),
+    trigger(table, 'moved', `AFTER UPDATE OF ${ofKey(table)} ON ${on} WHEN ${notLast(table)}`, [append(stored)]),
+    trigger(table, 'delete', `BEFORE DELETE ON ${on}`, [append(old)]),
+  ];
+}
+
+/** The key of NEW is not the one that was logged last: most often the BEFORE trigger has done it. */
+function notLast({key, name}: Table): string {
+  const same = keyNames(key).map((column, part) => `k${part} COLLATE BINARY IS NEW.${column}`);
+  const log = quoteName(logName(name));
+  return `NOT EXISTS (SELECT 1 FROM ${log} WHERE seq = (SELECT max(seq) FROM ${log}) AND ${same.join(' AND ')})`;
+}
+
+/** A rowid has more than one name. */
+function ofKey({key}: Table): string {
+  const names = key.kind === 'rowid' ? [key.column!, 'rowid', '_rowid_', 'oid'] : key.parts.map(({column}) => column);
+  return names.map(quoteName).join(', ');
 }
 
 /**
@@ -46,10 +124,19 @@ function evictions(table: Table): NamedSql[] {
   const on = quoteName(table.name);
   const conditions = [...rowidMeets(table), ...table.uniques.flatMap((unique) => meets(table, unique))];
   if (conditions.length === 0) return [];
-  const key = keyNames(table.key);
-  const from = `INSERT INTO ${quoteName(logName(table.name))} (${keyColumns(table.key).join(', ')}) SELECT ${key.map((column) => `${on}.${column}`).join(', ')} FROM ${on}`;
+  const key = keyNames(table.key).map((column) => `${on}.${column}`);
+  const [columns, values] =
+    table.key.kind === 'rowid'
+      ? [
+          ['k0', 'above'],
+          [...key, largestKey(table, key[0])],
+        ]
+      : [keyColumns(table.key), key];
+  const from = `INSERT INTO ${quoteName(logName(table.name))} (${columns.join(', ')}) SELECT ${values.join(', ')} FROM ${on}`;
   const around = statementsAround(table);
-  const notItself = `NOT (${key.map((column) => `${on}.${column} COLLATE BINARY IS OLD.${column}`).join(' AND ')})`;
+  const notItself = `NOT (${keyNames(table.key)
+    .map((column) => `${on}.${column} COLLATE BINARY IS OLD.${column}`)
+    .join(' AND ')})`;
   return [
     trigger(
       table,
@@ -143,7 +230,7 @@ function statementsAround(table: Table): (statements: readonly string[]) => read
 }
 
 /** https://www.sqlite.org/datatype3.html, 3.1; in a STRICT table ANY converts nothing. */
-function affinity({strict}: Table, {type}: Column): string {
+export function affinity({strict}: Table, {type}: Column): string {
   const word = type.toUpperCase();
   if (word === '' || (strict && word === 'ANY')) return 'BLOB';
   if (word.includes('INT')) return 'INTEGER';

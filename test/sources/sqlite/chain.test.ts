@@ -55,7 +55,7 @@ describe('a chain is not continued after', () => {
     'a trigger was dropped': ['DROP TRIGGER _bkp_update_t', /trigger _bkp_update_t is not there/],
     'a trigger was changed': [
       'DROP TRIGGER _bkp_delete_t; CREATE TRIGGER _bkp_delete_t AFTER DELETE ON t BEGIN SELECT 1; END',
-      /trigger _bkp_delete_t is not as bkp made it/,
+      /trigger _bkp_delete_t is not as this bkp makes it/,
     ],
     'a unique index came': ['CREATE UNIQUE INDEX u ON t (a)', /trigger _bkp_before_(insert|update)_t/],
     'the log was dropped': [
@@ -209,15 +209,15 @@ test('acknowledging trims the log, and no number is given twice', async () => {
   let last = await full(database, ['t']);
   database.source.acknowledge(owner, last.mark!);
   const newest = () => database.value('SELECT max(seq) FROM _bkp_log_t') as number;
-  let before = newest();
+  const given = new Set([newest()]);
   for (let n = 0; n < 5; n++) {
     database.exec(`UPDATE t SET a = ${n}`);
     const next = await increment(database, last);
     expect(database.source.tracking()).toMatchObject([{owner, logRows: expect.any(Number)}]);
     database.source.acknowledge(owner, next.mark!);
     expect(database.value('SELECT count(*) FROM _bkp_log_t')).toBe(1);
-    expect(newest()).toBe(before + 3);
-    before = newest();
+    expect(newest()).toBeGreaterThanOrEqual(Math.max(...given) + 3);
+    given.add(newest());
     await expect(increment(database, last)).rejects.toMatchObject({code: 'CHAIN_BROKEN'});
     last = next;
   }

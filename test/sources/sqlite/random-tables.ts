@@ -78,7 +78,47 @@ const values = [
   `x'00'`,
 ];
 
-export type RandomTable = {schema: string; columns: readonly string[]};
+/** Children of `t`: their columns' affinities are what SQLite converts the parent's key to while it checks them. */
+const childTypes = ['TEXT', 'INTEGER', 'REAL', 'NUMERIC', 'BLOB', '', 'TEXT COLLATE NOCASE'];
+const actions = ['CASCADE', 'CASCADE', 'SET NULL', 'SET DEFAULT', 'NO ACTION', 'RESTRICT'];
+const parents = ['k', 'k', 'k', 'a', 'c, b', 'k, m'];
+
+/** Triggers of the application's own, which write to the table while it is being written to. */
+const userTriggers = [
+  'AFTER UPDATE OF a ON t BEGIN UPDATE t SET b = NEW.a WHERE k IS NEW.k; END',
+  'AFTER INSERT ON t BEGIN UPDATE OR IGNORE t SET c = NEW.a WHERE k IS NOT NEW.k AND b IS NEW.b; END',
+  'AFTER DELETE ON t BEGIN INSERT OR IGNORE INTO t (a) VALUES (OLD.b); END',
+  'AFTER INSERT ON t WHEN NEW.a IS NOT NULL BEGIN SELECT RAISE(IGNORE); END',
+  'BEFORE INSERT ON t WHEN NEW.b IS 1 BEGIN SELECT RAISE(IGNORE); END',
+  'BEFORE INSERT ON t BEGIN DELETE FROM t WHERE a IS NEW.b; END',
+  'BEFORE INSERT ON t BEGIN INSERT OR IGNORE INTO t (b) VALUES (NEW.a); END',
+  'BEFORE DELETE ON t BEGIN DELETE FROM t WHERE k < OLD.k; END',
+  'BEFORE DELETE ON t BEGIN DELETE FROM t WHERE k > OLD.k; END',
+  'BEFORE DELETE ON t BEGIN INSERT OR IGNORE INTO t (a) VALUES (OLD.a); END',
+  'BEFORE UPDATE OF b ON t BEGIN DELETE FROM t WHERE c IS OLD.c AND k IS NOT OLD.k; END',
+];
+
+/** `schema` makes `t`, and `tables` around it. */
+export type RandomTable = {schema: string; columns: readonly string[]; tables: readonly string[]};
+
+const childArbitrary = fc
+  .record({
+    parent: fc.constantFrom(...parents),
+    types: fc.tuple(fc.constantFrom(...childTypes), fc.constantFrom(...childTypes)),
+    onDelete: fc.constantFrom(...actions),
+    onUpdate: fc.constantFrom(...actions),
+    deferred: fc.boolean(),
+    indexed: fc.boolean(),
+    isKey: fc.boolean(),
+  })
+  .map(({parent, types, onDelete, onUpdate, deferred, indexed, isKey}) => {
+    const up = parent.split(', ').map((_, at) => `u${at}`);
+    const columns = up.map((name, at) => `${name} ${types[at]} DEFAULT ${at + 1}`).join(', ');
+    const reference = `FOREIGN KEY (${up.join(', ')}) REFERENCES t (${parent}) ON DELETE ${onDelete} ON UPDATE ${onUpdate}`;
+    const key = isKey ? `PRIMARY KEY (${up.join(', ')})` : 'PRIMARY KEY (n)';
+    const table = `CREATE TABLE child (n INTEGER, ${columns}, ${key}, ${reference}${deferred ? ' DEFERRABLE INITIALLY DEFERRED' : ''})`;
+    return indexed ? `${table}; CREATE INDEX child_up ON child (${up.join(', ')})` : table;
+  });
 
 export const tableArbitrary: fc.Arbitrary<RandomTable> = fc
   .record({
@@ -87,24 +127,36 @@ export const tableArbitrary: fc.Arbitrary<RandomTable> = fc
     inline: fc.boolean(),
     generated: fc.constantFrom(...generated),
     uniques: fc.uniqueArray(fc.nat(100), {maxLength: 3}),
+    child: fc.option(childArbitrary, {nil: undefined}),
+    self: fc.option(fc.constantFrom(...actions), {nil: undefined, freq: 4}),
+    triggers: fc.uniqueArray(fc.constantFrom(...userTriggers), {maxLength: 2}),
   })
-  .map(({key, types: [a, b, c], inline, generated: g, uniques: chosen}) => {
+  .map(({key, types: [a, b, c], inline, generated: g, uniques: chosen, child, self, triggers}) => {
     const list = [...uniques, ...(g === '' ? [] : generatedUniques)];
-    const table = `CREATE TABLE t (${key.columns}, a ${a}, b ${b}, c ${c}${g}${inline ? ', UNIQUE (c, b)' : ''}${key.end}\n)`;
+    const reference =
+      self === undefined || key.columns.includes('m') ? '' : ` REFERENCES t (k) ON DELETE ${self} ON UPDATE ${self}`;
+    const table = `CREATE TABLE t (${key.columns}, a ${a}${reference}, b ${b}, c ${c}${g}${inline ? ', UNIQUE (c, b)' : ''}${key.end}\n)`;
     // A table option after the closing bracket hides the last one in a comment.
     const ending = key.end.includes('--') ? table.slice(0, table.indexOf(' --')) : table;
     const indexes = [...new Set(chosen.map((n) => list[n % list.length]!))].map(
       (terms, n) => `CREATE UNIQUE INDEX u${n} ON t ${terms}`,
     );
     const columns = [...(key.columns.includes('m') && /\bm\b/.test(key.columns) ? ['k', 'm'] : ['k']), 'a', 'b', 'c'];
-    return {schema: [ending, ...indexes, 'CREATE INDEX plain ON t (b, c)'].join(';\n'), columns};
+    const schema = [
+      ending,
+      ...indexes,
+      'CREATE INDEX plain ON t (b, c)',
+      ...(child === undefined ? [] : [child]),
+      ...triggers.map((trigger, n) => `CREATE TRIGGER user${n} ${trigger}`),
+    ];
+    return {schema: schema.join(';\n'), columns, tables: child === undefined ? ['t'] : ['t', 'child']};
   });
 
 const value = fc.constantFrom(...values);
 const conflict = fc.constantFrom('OR REPLACE', 'OR REPLACE', 'OR IGNORE', 'OR FAIL', 'OR ABORT', '');
 
 /** One or several statements that run together. */
-export function changeArbitrary({columns}: RandomTable): fc.Arbitrary<string> {
+export function changeArbitrary({columns, tables}: RandomTable): fc.Arbitrary<string> {
   const column = fc.constantFrom(...columns);
   const row = fc.tuple(...columns.map(() => value)).map((row) => `(${row.join(', ')})`);
   const insert = fc
@@ -137,7 +189,15 @@ export function changeArbitrary({columns}: RandomTable): fc.Arbitrary<string> {
       `WITH RECURSIVE n (i) AS (SELECT ${seed} UNION ALL SELECT i + 1 FROM n WHERE i < ${seed} + 1500)
          INSERT OR IGNORE INTO t (${columns.join(', ')}) SELECT ${columns.map((_, at) => `i * ${2 * at + 7} % 9973`).join(', ')} FROM n`,
   );
+  const child = fc
+    .tuple(conflict, value, value, column)
+    .map(([or, one, other, name]) =>
+      tables.includes('child')
+        ? `INSERT ${or} INTO child (u0) VALUES (${one}); INSERT ${or} INTO child (u0) SELECT ${name} FROM t WHERE ${name} IS ${other}`
+        : '',
+    );
   const single = fc.oneof(
+    {weight: 2, arbitrary: child},
     {weight: 6, arbitrary: insert},
     {weight: 3, arbitrary: insertSome},
     {weight: 3, arbitrary: upsert},
@@ -150,10 +210,29 @@ export function changeArbitrary({columns}: RandomTable): fc.Arbitrary<string> {
   const rolledBack = fc
     .array(single, {minLength: 1, maxLength: 3})
     .map((list) => `BEGIN; ${list.join('; ')}; ROLLBACK`);
-  const settings = fc.constantFrom('PRAGMA recursive_triggers = ON', 'PRAGMA recursive_triggers = OFF', 'VACUUM');
+  const settings = fc.constantFrom(
+    'PRAGMA recursive_triggers = ON',
+    'PRAGMA recursive_triggers = OFF',
+    'PRAGMA foreign_keys = ON',
+    'PRAGMA foreign_keys = ON',
+    'PRAGMA foreign_keys = OFF',
+    'VACUUM',
+  );
+  // Of this connection alone, so bkp never sees it; it ends the work on a row before bkp's AFTER triggers.
+  const hidden = fc
+    .tuple(fc.constantFrom('INSERT', 'UPDATE', 'DELETE'), fc.constantFrom('t', ...tables))
+    .map(
+      ([event, table]) =>
+        `DROP TRIGGER IF EXISTS temp.hide_${event}; CREATE TEMP TRIGGER hide_${event} AFTER ${event} ON main.${table} BEGIN SELECT RAISE(IGNORE); END`,
+    );
+  const shown = fc
+    .constantFrom('INSERT', 'UPDATE', 'DELETE')
+    .map((event) => `DROP TRIGGER IF EXISTS temp.hide_${event}`);
   return fc.oneof(
     {weight: 12, arbitrary: single},
     {weight: 1, arbitrary: rolledBack},
-    {weight: 1, arbitrary: settings},
+    {weight: 2, arbitrary: settings},
+    {weight: 1, arbitrary: hidden},
+    {weight: 1, arbitrary: shown},
   );
 }
