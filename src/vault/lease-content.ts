@@ -24,7 +24,7 @@ export type LeaseContent = {
 export function firstContent(
   mode: LeaseMode,
   {purpose, subject}: LeaseSubject,
-  {host, nowMs}: {host: Host; nowMs: number},
+  {host, nowMs, ttlMs}: {host: Host; nowMs: number; ttlMs: number},
 ): LeaseContent {
   const {name, space, pid, started} = host;
   return {
@@ -36,7 +36,7 @@ export function firstContent(
     host: {name, ...(space === undefined ? {} : {space}), pid, ...(started === undefined ? {} : {started})},
     since: new Date(nowMs).toISOString(),
     renewal: 0,
-    ttlMs: leaseTtlMs,
+    ttlMs,
   };
 }
 

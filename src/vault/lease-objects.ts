@@ -39,7 +39,7 @@ export class LeaseGroups {
 }
 
 /** @param prefix `locks/`, or what lies of one lease alone */
-export async function listLeases(store: Store, prefix = locksPrefix): Promise<Leases> {
+export async function listLeases(store: Pick<Store, 'list'>, prefix = locksPrefix): Promise<Leases> {
   const groups = new LeaseGroups();
   for await (const {key} of store.list(prefix)) groups.add(key);
   return groups.leases;

@@ -13,6 +13,7 @@ import type {LeaseDeps} from './lease.ts';
 import {type AcquireOptions, acquireLease} from './lease-acquire.ts';
 import type {LeaseMode} from './lease-content.ts';
 import {listLeases} from './lease-objects.ts';
+import type {KeepRow} from './lease-row.ts';
 import {lookBeforePut} from './look-before-put.ts';
 import {readDocument, readManifest} from './manifest.ts';
 import {ObjectReader} from './object-reader.ts';
@@ -50,6 +51,10 @@ export type VaultOptions = {
   lockWaitMs?: number;
   /** How old packs must be that nothing needs before a collector removes them. Default an hour. */
   graceMs?: number;
+  /** How long an unchanged lease is trusted. Default two minutes. */
+  leaseTtlMs?: number;
+  /** Renews held leases; absent: a timer of this thread does. */
+  keepLeases?: KeepRow;
   clock?: Clock;
   host?: Host;
   /** 32 hex digits, never the same twice. */
@@ -88,6 +93,8 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     clock,
     host: options.host ?? thisHost(),
     randomId,
+    ...(options.leaseTtlMs === undefined ? {} : {ttlMs: options.leaseTtlMs}),
+    ...(options.keepLeases === undefined ? {} : {keepRow: options.keepLeases}),
   };
   return new OpenVault(header.id, {cache, leases, retention}, settingsOf(options));
 }

@@ -1,10 +1,11 @@
 import {describe, expect, test} from 'vitest';
 import {BkpError} from '../../src/errors/index.ts';
 import type {Store} from '../../src/stores/index.ts';
-import {thisHost, type VaultOptions} from '../../src/vault/index.ts';
+import {LeaseRow, thisHost, type VaultOptions} from '../../src/vault/index.ts';
 import {
   backup,
   changed,
+  type FakeClock,
   fakeClock,
   fakeHost,
   findings,
@@ -452,6 +453,97 @@ describe('a lease of an older bkp, one object that is written over', () => {
     await renew(store, 7);
     await (await vault.collector({purpose: 'cleanup'})).close();
     expect(clock.monotonicMs()).toBeGreaterThanOrEqual(ttlMs);
+    expect(await keysOf(store, 'locks/')).toEqual([]);
+  });
+});
+
+describe('a lease that is renewed elsewhere than where its work is done', () => {
+  /** A process whose own timers never fire, because one call keeps its thread busy. */
+  const busyProcess = async (store: Store, keepLeases: (clock: FakeClock) => VaultOptions['keepLeases']) => {
+    await open(store);
+    const clock = fakeClock();
+    const kept = keepLeases(clock);
+    const vault = await open(store, {
+      clock: {...clock, every: () => () => {}},
+      host: fakeHost(1, 'boot-9/pids-1'),
+      ...(kept === undefined ? {} : {keepLeases: kept}),
+    });
+    return {vault, clock};
+  };
+  const pass = async (clock: FakeClock, minutes: number) => {
+    for (let half = 0; half < 2 * minutes; half++) await clock.sleep(30_000);
+  };
+
+  test('lives as long as it is renewed there, and ends where it began', async () => {
+    const store = newStore();
+    const {vault, clock} = await busyProcess(store, (clock) => async (state) => new LeaseRow({store, clock}, state));
+    const writer = await vault.writer({purpose: 'long call', subject: 'collection shop'});
+    const recipe = await writer.write([{bytes: noise(5000, 1)}]);
+    await pass(clock, 30);
+    const here = await open(store, {clock, host: fakeHost(2)});
+    await expect(here.writer({purpose: 'next', subject: 'collection shop'})).rejects.toMatchObject(locked('long call'));
+    expect(await writer.commit(manifestKey('one'), manifestOf(recipe))).toBe('written');
+    await writer.close();
+    expect(await keysOf(store, 'locks/')).toEqual([]);
+    await pass(clock, 2);
+    expect(await keysOf(store, 'locks/')).toEqual([]);
+  });
+
+  test('is confirmed by a listing that was slow, while others of its objects came and went', async () => {
+    const store = newStore();
+    let meanwhile = async () => {};
+    const slow: Store = {
+      ...store,
+      async *list(prefix) {
+        const seen = [];
+        for await (const facts of store.list(prefix)) seen.push(facts);
+        await meanwhile();
+        yield* seen;
+      },
+    };
+    const {vault, clock} = await busyProcess(slow, (clock) => async (state) => new LeaseRow({store, clock}, state));
+    const writer = await vault.writer({purpose: 'backup'});
+    meanwhile = () => pass(clock, 10);
+    expect(await writer.putDocument('.backups/collections/shop/definition/00000001', {})).toBe('written');
+    meanwhile = async () => {};
+    await writer.close();
+    expect(await keysOf(store, 'locks/')).toEqual([]);
+  });
+
+  test('is lost when it is found lost there', async () => {
+    const store = newStore();
+    const {vault, clock} = await busyProcess(store, (clock) => async (state) => new LeaseRow({store, clock}, state));
+    const writer = await vault.writer({purpose: 'suspended'});
+    const removed = await keysOf(store, 'locks/');
+    await store.delete(removed);
+    await pass(clock, 1);
+    await expect(writer.commit(manifestKey('one'), manifestOf())).rejects.toMatchObject(locked('lost'));
+    await writer.close();
+    expect(await keysOf(store, 'locks/')).toEqual([]);
+  });
+
+  test('is lost when it is not renewed there any more', async () => {
+    const store = newStore();
+    const {vault, clock} = await busyProcess(store, (clock) => async (state) => {
+      const row = new LeaseRow({store, clock}, state);
+      await row.stop();
+      return row;
+    });
+    const writer = await vault.writer({purpose: 'its thread hangs'});
+    await pass(clock, 3);
+    await expect(writer.commit(manifestKey('one'), manifestOf())).rejects.toMatchObject(locked('lost'));
+    await writer.close();
+  });
+
+  test('is renewed by a timer of its own thread when there is no other one', async () => {
+    const store = newStore();
+    const clock = fakeClock();
+    const keepLeases = () => Promise.reject(new Error('the thread does not start'));
+    const vault = await open(store, {clock, host: fakeHost(1), keepLeases});
+    const writer = await vault.writer({purpose: 'backup'});
+    await pass(clock, 5);
+    expect(await writer.commit(manifestKey('one'), manifestOf())).toBe('written');
+    await writer.close();
     expect(await keysOf(store, 'locks/')).toEqual([]);
   });
 });
