@@ -65,6 +65,7 @@ export async function restoreBackup(
       check: request.check,
       signal,
       progress: (phase) => tools.progress({...meter.state(), phase}),
+      notice: tools.notice,
     });
     requireCounts(backup, new Map(published.map((table) => [table.name, table.rows])));
     signal.throwIfAborted();

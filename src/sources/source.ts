@@ -128,6 +128,8 @@ export interface Staging {
     check: 'quick' | 'full';
     signal?: AbortSignal;
     progress?: (step: string) => void;
+    /** What came back otherwise than the application may expect. */
+    notice?: (text: string) => void;
   }): Promise<readonly PublishedTable[]>;
   /**
    * All tables become visible in one transaction, or none does.

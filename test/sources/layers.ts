@@ -73,10 +73,15 @@ export async function takeIncrement(
 }
 
 /** Loads every layer and finishes; not yet published. */
-export async function fillStaging(target: TableSource, backup: Backup, id = 'test'): Promise<Staging> {
+export async function fillStaging(
+  target: TableSource,
+  backup: Backup,
+  id = 'test',
+  notice?: (text: string) => void,
+): Promise<Staging> {
   const staging = await loadStaging(target, backup, id);
   try {
-    await staging.finish({check: 'quick'});
+    await staging.finish({check: 'quick', ...(notice === undefined ? {} : {notice})});
     return staging;
   } catch (error) {
     staging.discard();

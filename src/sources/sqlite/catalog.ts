@@ -74,6 +74,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     name: String(column.name),
     type: String(column.type),
     generated: column.hidden === 2n || column.hidden === 3n,
+    recorded: column.hidden !== 2n,
     collation: scratch.collations.get(String(column.name)) ?? 'BINARY',
     ...(column.notnull !== 0n && typeof column.dflt_value === 'string'
       ? {insteadOfNull: defaultExpression(column.dflt_value)}

@@ -126,6 +126,11 @@ export class Connection {
     }
   }
 
+  /** Off while sqlite_schema itself is edited. */
+  setDefensive(on: boolean): void {
+    this.#db.enableDefensive(on);
+  }
+
   get inTransaction(): boolean {
     return this.#db.isTransaction;
   }

@@ -4,8 +4,8 @@ import type {Connection, Value} from './connection.ts';
 import {rowsWithNullKey} from './null-keys.ts';
 import {quoteName} from './quote.ts';
 import {keyShape, rowShape, type SegmentMaker, targetBytes} from './segment.ts';
-import type {Table} from './table.ts';
-import {affinity, logName} from './triggers.ts';
+import {affinity, type Table} from './table.ts';
+import {logName} from './triggers.ts';
 
 /** Keys in one segment, and those that rows are looked up for at once: a delta is small, and they are found one by one. */
 const keysAtOnce = 50_000;

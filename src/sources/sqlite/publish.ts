@@ -2,13 +2,13 @@ import {closeSync, fsyncSync, linkSync, openSync, renameSync, statSync} from 'no
 import {dirname} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import type {Mark, TableName, TableSchema} from '../source.ts';
-import {findTable} from './catalog.ts';
+import {findTable, ownPrefix} from './catalog.ts';
 import {type Connection, withConnection} from './connection.ts';
 import {translated} from './errors.ts';
 import {runFromManifest} from './from-manifest.ts';
+import {buildConstraintIndex, buildIndex, constraintIndexes, Landing} from './landing.ts';
 import {quoteName, quoteText} from './quote.ts';
 import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
-import {loadColumns} from './segment.ts';
 import type {Table} from './table.ts';
 import {ensureTracking, setMark} from './tracking.ts';
 
@@ -91,8 +91,15 @@ export function publishIntoDatabase({target, staged, schemas, facts, resume}: Pu
       for (const schema of schemas) {
         const {table, indexes} = definitionOf(schema);
         runFromManifest(connection, {what: 'table', table: schema.name}, table);
-        for (const index of indexes) runFromManifest(connection, {what: 'index', table: schema.name}, index);
-        copyRows(connection, schema.name);
+        const made = tableOf(connection, schema.name);
+        const makeIndex = (sql: string) => runFromManifest(connection, {what: 'index', table: schema.name}, sql);
+        if (made.columns.some((column) => column.generated)) {
+          landRows(connection, made);
+          for (const index of indexes) buildIndex(connection, index, makeIndex);
+        } else {
+          for (const index of indexes) makeIndex(index);
+          copyRows(connection, made);
+        }
       }
       finishTables(connection, schemas, resume);
     });
@@ -113,23 +120,48 @@ function isEmpty(connection: Connection): boolean {
   return connection.number('SELECT count(*) FROM main.sqlite_schema') === 0;
 }
 
-function copyRows(connection: Connection, name: TableName): void {
+/**
+ * Rows and entries of indexes as they are, whatever the schema says of them today. SQLite gives the rows of a table
+ * without a key new rowids, unless it has an index: so it gets one that holds nothing.
+ */
+function copyRows(connection: Connection, {name, key, columns}: Table): void {
   const quoted = quoteName(name);
-  const table = tableOf(connection, name);
-  // Generated columns cannot be named in an INSERT, and `*` names them.
-  const columns = loadColumns(table);
-  // A table without a declared key would get its rows numbered anew by the transfer optimization.
-  const keyless = table.key.kind === 'rowid' && table.key.column === undefined;
-  const plain = !keyless && table.columns.every((column) => !column.generated);
-  connection.exec(
-    plain
-      ? `INSERT INTO main.${quoted} SELECT * FROM staged.${quoted}`
-      : `INSERT INTO main.${quoted} (${columns}) SELECT ${columns} FROM staged.${quoted}`,
-  );
+  const keyless = key.kind === 'rowid' && key.column === undefined;
+  const inBoth = (sql: (schema: string) => string) => {
+    if (keyless) for (const schema of ['main', 'staged']) connection.exec(sql(schema));
+  };
+  inBoth((schema) => `CREATE INDEX ${schema}.${keepRowids} ON ${quoted} (${quoteName(columns[0]!.name)}) WHERE 0`);
+  const copy = `INSERT INTO main.${quoted} SELECT * FROM staged.${quoted}`;
+  requireTransfer(connection, copy, name);
+  connection.exec(copy);
+  inBoth((schema) => `DROP INDEX ${schema}.${keepRowids}`);
+  requireAllRows(connection, name);
+}
+
+/** SQLite does not copy generated columns in that way: indexes are built from the rows then. */
+function landRows(connection: Connection, table: Table): void {
+  const landing = new Landing(connection, table, 0);
+  landing.loadFrom(`staged.${quoteName(table.name)}`);
+  landing.land();
+  for (const index of constraintIndexes(connection, table)) buildConstraintIndex(connection, table, index);
+  requireAllRows(connection, table.name);
+}
+
+function requireAllRows(connection: Connection, name: TableName): void {
+  const quoted = quoteName(name);
   const [copied, wanted] = ['main', 'staged'].map((schema) =>
     connection.number(`SELECT count(*) FROM ${schema}.${quoted}`),
   );
   if (copied !== wanted) throw new Error(`${copied} of ${wanted} rows of ${name} were copied`);
+}
+
+const keepRowids = `${ownPrefix}keep_rowids`;
+
+/** Any other way of copying would convert or refuse values. SQLite uses this one when it finds the new table empty. */
+function requireTransfer(connection: Connection, copy: string, name: TableName): void {
+  const steps = connection.all(`EXPLAIN ${copy}`).map((row) => row.opcode);
+  if (!steps.includes('RowData') && !steps.includes('RowCell'))
+    throw new Error(`SQLite does not copy the rows of ${name} as they are`);
 }
 
 /** What comes after the rows: counters, the user's triggers, and tracking where the chain goes on. */

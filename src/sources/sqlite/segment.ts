@@ -3,7 +3,7 @@ import {type Boundary, boundaryColumns, boundaryOf} from './boundary.ts';
 import type {Connection, Value} from './connection.ts';
 import {ResultCode, resultCode} from './errors.ts';
 import {foldName, quoteName} from './quote.ts';
-import {keyNames, storedColumns, type Table} from './table.ts';
+import {keyNames, loadedNames, type Table} from './table.ts';
 
 /**
  * A segment is a small SQLite database with one table: `rows` (a table's rows in the order of its key) or `keys`.
@@ -114,19 +114,13 @@ export type RowShape = {
 
 export function rowShape(table: Table): RowShape {
   const {key} = table;
-  const names = storedColumns(table).map((column) => quoteName(column.name));
+  const {columns: names, rowid} = loadedNames(table);
   const integerKey = key.kind === 'rowid' ? key.column : undefined;
   const columns = names.map((name) =>
     integerKey !== undefined && name === quoteName(integerKey) ? `${name} INTEGER PRIMARY KEY` : name,
   );
-  const into = [...names];
-  const from = names.map((name) => `t.${name}`);
-  // Without a declared key the rowid comes along; with another key it is nothing that lasts (VACUUM changes it).
-  const keepsRowid = key.kind === 'rowid' && key.column === undefined;
-  if (keepsRowid) {
-    into.unshift(key.alias);
-    from.unshift(`t.${key.alias}`);
-  }
+  const into = [...rowid, ...names];
+  const from = into.map((name) => `t.${name}`);
   return {
     create: `CREATE TABLE seg.rows (${[...columns, statementJournal].join(', ')})`,
     insert: `INSERT INTO seg.rows (${into.join(', ')}) SELECT ${from.join(', ')}`,
@@ -139,13 +133,6 @@ function lastRow(table: Table): string {
   const taken = new Set(table.columns.map((column) => foldName(column.name)));
   const alias = table.key.alias ?? ['rowid', '_rowid_', 'oid'].find((word) => !taken.has(word));
   return alias === undefined ? 'LIMIT 1 OFFSET (SELECT count(*) - 1 FROM seg.rows)' : `ORDER BY ${alias} DESC LIMIT 1`;
-}
-
-/** Reads a `rows` segment back: column lists for INSERT INTO the table and SELECT from the segment, equal. */
-export function loadColumns(table: Table): string {
-  const names = storedColumns(table).map((column) => quoteName(column.name));
-  if (table.key.kind === 'rowid' && table.key.column === undefined) names.unshift(table.key.alias);
-  return names.join(', ');
 }
 
 export function keyShape(columns: readonly string[]): string {

@@ -2,14 +2,14 @@ import {rmSync, statSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import type {DatabaseFacts, Mark, PublishedTable, Staging, TableName, TableSchema} from '../source.ts';
-import {keyExpressions, keyMatches, rowValue} from './boundary.ts';
 import {findTable} from './catalog.ts';
 import {Connection} from './connection.ts';
+import {ResultCode, resultCode} from './errors.ts';
 import {runFromManifest} from './from-manifest.ts';
+import {buildConstraintIndex, buildIndex, constraintIndexes, Landing} from './landing.ts';
 import {publishIntoDatabase, publishNewFile} from './publish.ts';
 import {quoteName} from './quote.ts';
 import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
-import {loadColumns} from './segment.ts';
 import type {Table} from './table.ts';
 
 /** The trees of UNIQUE constraints stay in memory while rows come in; more would show in bkp's peak. */
@@ -19,6 +19,16 @@ const loadCacheKib = 40 * 1024;
  * threads are the fastest, 128 MiB take the same time and five times the memory.
  */
 const sortCacheKib = 8 * 1024;
+
+/** What SQLite's check says of rows that the schema would not take today; all else is damage. */
+const refusesRows =
+  /^(?:NULL value in|NUMERIC value in|TEXT value in|non-\w+ value in|CHECK constraint failed in|non-unique entry in index) /;
+/** Damage of pages is reported before anything about rows. */
+const mostMessages = 1000;
+
+function brokenUnique(table: TableName): string {
+  return `rows of ${table} came back as they were, and break its own UNIQUE or PRIMARY KEY`;
+}
 
 export function stagingPath(database: string, id: string): string {
   return join(dirname(database), `${basename(database)}.bkp-stage-${id}`);
@@ -40,6 +50,9 @@ export class SqliteStaging implements Staging {
   readonly #facts: KeptFacts;
   readonly #connection: Connection;
   readonly #tables: ReadonlyMap<TableName, Table>;
+  readonly #landings: ReadonlyMap<TableName, Landing>;
+  /** Indexes that could not be built. */
+  readonly #lost = new Set<string>();
 
   constructor(target: string, path: string, schemas: readonly TableSchema[], facts: DatabaseFacts) {
     this.#target = target;
@@ -50,6 +63,9 @@ export class SqliteStaging implements Staging {
     try {
       this.#prepare();
       this.#tables = new Map(schemas.map((schema) => [schema.name, makeTable(this.#connection, schema)]));
+      this.#landings = new Map(
+        [...this.#tables.values()].map((table, id) => [table.name, new Landing(this.#connection, table, id)]),
+      );
       this.#connection.exec(`ATTACH ':memory:' AS seg`);
     } catch (error) {
       this.discard();
@@ -66,55 +82,47 @@ export class SqliteStaging implements Staging {
   }
 
   load(name: TableName, segment: Uint8Array): number {
-    const table = this.#tables.get(name)!;
-    const columns = loadColumns(table);
     this.#connection.deserialize('seg', segment);
-    return this.#connection.run(`INSERT INTO main.${quoteName(name)} (${columns}) SELECT ${columns} FROM seg.rows`);
+    return this.#landings.get(name)!.load();
   }
 
   removeKeys(name: TableName, segment: Uint8Array): number {
-    const {key} = this.#tables.get(name)!;
-    const found = key.kind === 'columns' && key.alias === undefined ? keyExpressions(key) : [`t.${key.alias}`];
     this.#connection.deserialize('seg', segment);
-    this.#connection.run(
-      `DELETE FROM main.${quoteName(name)} AS t WHERE ${rowValue(found)} IN
-       (SELECT ${found.join(', ')} FROM seg.keys AS k CROSS JOIN main.${quoteName(name)} AS t ON ${keyMatches(key)})`,
-    );
-    return this.#connection.number('SELECT count(*) FROM seg.keys');
+    return this.#landings.get(name)!.removeKeys();
   }
 
   async finish(options: {
     check: 'quick' | 'full';
     signal?: AbortSignal;
     progress?: (step: string) => void;
+    notice?: (text: string) => void;
   }): Promise<readonly PublishedTable[]> {
     const connection = this.#connection;
+    const {notice = () => {}} = options;
     // Lets cancel and progress through between steps that each take their time.
     const step = async (name: string) => {
       options.progress?.(name);
       await new Promise(setImmediate);
       options.signal?.throwIfAborted();
     };
-    connection.exec(`DETACH seg; PRAGMA cache_size = -${sortCacheKib}`);
+    // An index that cannot be built is taken back, which needs a journal.
+    connection.exec(`DETACH seg; PRAGMA cache_size = -${sortCacheKib}; PRAGMA journal_mode = MEMORY`);
     for (const schema of this.#schemas) {
+      const table = this.#tables.get(schema.name)!;
+      const landing = this.#landings.get(schema.name)!;
+      await step('Indexes');
+      landing.land();
+      for (const index of constraintIndexes(connection, table)) {
+        await step('Indexes');
+        if (!buildConstraintIndex(connection, table, index)) notice(brokenUnique(table.name));
+      }
       for (const index of definitionOf(schema).indexes) {
         await step('Indexes');
-        runFromManifest(connection, {what: 'index', table: schema.name}, index);
+        this.#buildIndex(schema.name, index, notice);
       }
     }
     await step('Check');
-    const pragma = options.check === 'full' ? 'integrity_check' : 'quick_check';
-    const faults = connection.all(`PRAGMA main.${pragma}(20)`).map((row) => String(Object.values(row)[0]));
-    if (faults.join() !== 'ok') {
-      throw new BkpError(
-        'SOURCE_DAMAGED',
-        `the restored tables do not pass SQLite's ${pragma}; nothing was published`,
-        {
-          details: faults,
-          next: 'the source was probably damaged when this backup was taken: restore an earlier one',
-        },
-      );
-    }
+    this.#check(options.check, notice);
     const counts: PublishedTable[] = [];
     for (const {name} of this.#schemas) {
       await step('Check');
@@ -123,14 +131,65 @@ export class SqliteStaging implements Staging {
     return counts;
   }
 
+  /** Without the index the rows are there all the same: the restore goes on, and reports it. */
+  #buildIndex(table: TableName, sql: string, notice: (text: string) => void): void {
+    const make = (text: string) => runFromManifest(this.#connection, {what: 'index', table}, text);
+    try {
+      if (!buildIndex(this.#connection, sql, make)) notice(brokenUnique(table));
+    } catch (error) {
+      if (resultCode(error) !== ResultCode.error) throw error;
+      this.#lost.add(sql);
+      notice(
+        `an index of ${table} is left out, its rows do not let SQLite compute it: ${(error as Error).message}: ${sql}`,
+      );
+    }
+  }
+
+  /** @throws BkpError `SOURCE_DAMAGED` when pages, rows or indexes are not whole */
+  #check(check: 'quick' | 'full', notice: (text: string) => void): void {
+    const pragma = check === 'full' ? 'integrity_check' : 'quick_check';
+    const messages = this.#connection
+      .all(`PRAGMA main.${pragma}(${mostMessages})`)
+      .map((row) => String(Object.values(row)[0]));
+    const faults = messages.filter((message) => message !== 'ok' && !refusesRows.test(message));
+    if (faults.length > 0) {
+      throw new BkpError(
+        'SOURCE_DAMAGED',
+        `the restored tables do not pass SQLite's ${pragma}; nothing was published`,
+        {
+          details: faults.slice(0, 20),
+          next: 'the source was probably damaged when this backup was taken: restore an earlier one',
+        },
+      );
+    }
+    for (const message of new Set(messages.filter((one) => refusesRows.test(one)))) {
+      notice(`rows came back as they were, and break their table's own schema: ${message}`);
+    }
+  }
+
   async publish(options: {resume?: {owner: string; mark: Mark}; signal?: AbortSignal}): Promise<void> {
-    const plan = {target: this.#target, staged: this.#path, schemas: this.#schemas, facts: this.#facts, ...options};
+    const plan = {
+      target: this.#target,
+      staged: this.#path,
+      schemas: this.#publishable(),
+      facts: this.#facts,
+      ...options,
+    };
     if (statSync(this.#target, {throwIfNoEntry: false}) === undefined) publishNewFile(this.#connection, plan);
     else {
       this.#connection.close();
       publishIntoDatabase(plan);
     }
     this.discard();
+  }
+
+  /** The schemas without what could not be built. */
+  #publishable(): readonly TableSchema[] {
+    if (this.#lost.size === 0) return this.#schemas;
+    return this.#schemas.map((schema) => {
+      const {indexes} = definitionOf(schema);
+      return {...schema, definition: {...schema.definition, indexes: indexes.filter((sql) => !this.#lost.has(sql))}};
+    });
   }
 
   discard(): void {

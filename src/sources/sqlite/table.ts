@@ -25,8 +25,10 @@ export type Column = {
   name: string;
   /** As declared, empty when it is not. */
   type: string;
-  /** Computed by SQLite, stored or not: never copied. */
+  /** Computed by SQLite. */
   generated: boolean;
+  /** A row's record holds a value of it; of generated columns only those that are STORED. */
+  recorded: boolean;
   /** The one that `COLLATE` (or BINARY) gave it. */
   collation: string;
   /**
@@ -69,8 +71,34 @@ export type UniqueIndex = {
 };
 
 /** The columns that are copied. */
-export function storedColumns(table: Table): readonly Column[] {
-  return table.columns.filter((column) => !column.generated);
+export function recordedColumns(table: Table): readonly Column[] {
+  return table.columns.filter((column) => column.recorded);
+}
+
+/**
+ * What a segment of rows has under its names, quoted. A rowid is copied only where the table has no declared key: beside
+ * another key it is nothing that lasts (VACUUM changes it).
+ */
+export function loadedNames(
+  table: Table,
+  {generated = true}: {generated?: boolean} = {},
+): {columns: readonly string[]; rowid: readonly string[]} {
+  const columns = recordedColumns(table).filter((column) => generated || !column.generated);
+  const {key} = table;
+  return {
+    columns: columns.map((column) => quoteName(column.name)),
+    rowid: key.kind === 'rowid' && key.column === undefined ? [key.alias] : [],
+  };
+}
+
+/** https://www.sqlite.org/datatype3.html, 3.1; in a STRICT table ANY converts nothing. */
+export function affinity({strict}: Table, {type}: Column): string {
+  const word = type.toUpperCase();
+  if (word === '' || (strict && word === 'ANY')) return 'BLOB';
+  if (word.includes('INT')) return 'INTEGER';
+  if (/CHAR|CLOB|TEXT/.test(word)) return 'TEXT';
+  if (word.includes('BLOB')) return 'BLOB';
+  return /REAL|FLOA|DOUB/.test(word) ? 'REAL' : 'NUMERIC';
 }
 
 /** The key's columns, quoted, in its order; a rowid by one of its names. */

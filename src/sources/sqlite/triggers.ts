@@ -3,7 +3,7 @@ import {ownPrefix} from './catalog.ts';
 import {dependsOn} from './obstacles.ts';
 import {foldName, quoteName} from './quote.ts';
 import {generatedExpressions, withTextLiterals, wordsIn} from './sql-text.ts';
-import {type Column, keyNames, type NamedSql, type Table, type UniqueIndex} from './table.ts';
+import {affinity, type Column, keyNames, type NamedSql, type Table, type UniqueIndex} from './table.ts';
 
 export function logName(table: string): string {
   return `${ownPrefix}log_${table}`;
@@ -227,16 +227,6 @@ function statementsAround(table: Table): (statements: readonly string[]) => read
     ...statements,
     `DELETE FROM ${row};`,
   ];
-}
-
-/** https://www.sqlite.org/datatype3.html, 3.1; in a STRICT table ANY converts nothing. */
-export function affinity({strict}: Table, {type}: Column): string {
-  const word = type.toUpperCase();
-  if (word === '' || (strict && word === 'ANY')) return 'BLOB';
-  if (word.includes('INT')) return 'INTEGER';
-  if (/CHAR|CLOB|TEXT/.test(word)) return 'TEXT';
-  if (word.includes('BLOB')) return 'BLOB';
-  return /REAL|FLOA|DOUB/.test(word) ? 'REAL' : 'NUMERIC';
 }
 
 function newValue(table: Table, column: string): string {

@@ -1,0 +1,36 @@
+import type {Connection} from './connection.ts';
+import {ResultCode, resultCode} from './errors.ts';
+
+/**
+ * Edits sqlite_schema, in files that nobody else has open or within a write transaction. SQLite itself documents it
+ * (https://www.sqlite.org/pragma.html#pragma_writable_schema), and its shell's `.dump` and VACUUM do it.
+ */
+export function editSchema(connection: Connection, edit: () => void): void {
+  connection.setDefensive(false);
+  try {
+    connection.exec('PRAGMA writable_schema = ON');
+    edit();
+  } finally {
+    // SQLite reads the schema again, and takes no more edits.
+    connection.exec('PRAGMA writable_schema = RESET');
+    connection.setDefensive(true);
+  }
+}
+
+// A trigger may have the name of a table.
+const named = `name = ? COLLATE NOCASE AND type IN ('table', 'index')`;
+
+/** Two tables, or two indexes, get each other's trees. */
+export function exchangeRoots(connection: Connection, one: string, other: string): void {
+  const root = (name: string) => connection.value(`SELECT rootpage FROM main.sqlite_schema WHERE ${named}`, name)!;
+  const roots = [root(one), root(other)];
+  editSchema(connection, () => {
+    const put = `UPDATE main.sqlite_schema SET rootpage = ? WHERE ${named}`;
+    connection.run(put, roots[1]!, one);
+    connection.run(put, roots[0]!, other);
+  });
+}
+
+export function isConstraint(error: unknown): boolean {
+  return resultCode(error) === ResultCode.constraint;
+}
