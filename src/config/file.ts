@@ -1,5 +1,7 @@
 import {readFileSync, statSync} from 'node:fs';
+import * as v from 'valibot';
 import {BkpError, systemCode} from '../errors/index.ts';
+import {opaque, parsed, parsedJson, text} from '../schema/index.ts';
 
 /** What the configuration file holds, version 1. Values are text, as {@link readValue} takes them. */
 export type ConfigFile = {
@@ -11,6 +13,15 @@ export type ConfigFile = {
 
 export const firstProfile = 'default';
 const knownVersion = 1;
+
+/** A person who edits the file writes numbers and booleans without quotes. */
+const plainValue = v.union([v.string(), v.number(), v.boolean()]);
+const fileSchema = v.object({
+  version: v.literal(knownVersion),
+  active: text,
+  profiles: v.pipe(opaque, v.record(v.string(), v.pipe(opaque, v.record(v.string(), plainValue)))),
+});
+type FileOnDisk = v.InferOutput<typeof fileSchema>;
 
 /**
  * The file's content, or what stands for an absent file: one empty profile.
@@ -30,15 +41,9 @@ export function readConfigFile(file: string): ConfigFile {
 }
 
 /** @throws BkpError `USAGE` (damaged) | `NEWER_VERSION`; never guesses, so that nothing is overwritten by a guess */
-export function parseConfigFile(text: string, file: string): ConfigFile {
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch (error) {
-    throw damaged(file, error);
-  }
-  if (!isObject(content)) throw damaged(file, 'it is not a JSON object');
-  const {version, active, profiles} = content;
+export function parseConfigFile(json: string, file: string): ConfigFile {
+  const content = parsedJson(opaque, json, (why) => damaged(file, why));
+  const {version} = content;
   if (typeof version === 'number' && version > knownVersion) {
     throw new BkpError(
       'NEWER_VERSION',
@@ -48,17 +53,12 @@ export function parseConfigFile(text: string, file: string): ConfigFile {
       },
     );
   }
-  if (version !== knownVersion) throw damaged(file, `"version" is not ${knownVersion}`);
-  if (typeof active !== 'string') throw damaged(file, '"active" is not a name');
-  if (!isObject(profiles)) throw damaged(file, '"profiles" is not an object');
-  const checked = Object.entries(profiles).map(([name, values]) => {
-    if (!isObject(values)) throw damaged(file, `profile ${JSON.stringify(name)} is not an object`);
-    return [
-      name,
-      texts(values, (key) => damaged(file, `${JSON.stringify(key)} of profile ${name} is not a plain value`)),
-    ];
-  });
-  return {version, active, profiles: Object.fromEntries(checked)};
+  const {active, profiles} = parsed<FileOnDisk>(fileSchema, content, (why) => damaged(file, why));
+  return {
+    version: knownVersion,
+    active,
+    profiles: Object.fromEntries(Object.entries(profiles).map(([name, values]) => [name, texts(values)])),
+  };
 }
 
 /** @returns why the file tells too much, when others than its owner may read it */
@@ -69,14 +69,8 @@ export function exposure(file: string): string | undefined {
   return `other users may read ${file} (mode ${(mode & 0o777).toString(8)})`;
 }
 
-/** A person who edits the file writes numbers and booleans without quotes. */
-function texts(values: Record<string, unknown>, fault: (key: string) => BkpError): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(values).map(([key, value]) => {
-      if (!['string', 'number', 'boolean'].includes(typeof value)) throw fault(key);
-      return [key, String(value)];
-    }),
-  );
+function texts(values: Record<string, string | number | boolean>): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
 }
 
 function damaged(file: string, cause: unknown): BkpError {
@@ -84,8 +78,4 @@ function damaged(file: string, cause: unknown): BkpError {
     cause,
     next: 'correct it, or move it away: bkp then starts with an empty profile',
   });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -17,10 +17,10 @@ import type {
 } from './operation.ts';
 import {failure} from './outcome.ts';
 import {pageWindow} from './paging.ts';
-import type {Processes} from './processes.ts';
+import type {Processes, ProcessIdentity} from './processes.ts';
 import {type MeasuredProgress, percentOf} from './progress.ts';
 import {busy, ended, notFound, unfinished} from './refusals.ts';
-import {limitsOf, logFileOf, operationOf, type Row} from './row.ts';
+import {limitsOf, logFileOf, operationOf, type Row, workerOf} from './row.ts';
 
 export type JournalOptions = {
   /** The SQLite file; made, with its folder, when it is not there. */
@@ -97,7 +97,7 @@ export type Journal = {
    * @returns whether the work must stop (cancelled, or no longer running as far as others know), and what a throttle said
    */
   report(number: OperationNumber, progress: MeasuredProgress): {cancelRequested: boolean; limits?: Limits};
-  /** @returns false when it was done already, or forgotten: the first outcome stays */
+  /** @returns false when it was done already, is forgotten, or another process has claimed it: that one's outcome stays */
   finish(number: OperationNumber, outcome: OperationOutcome): boolean;
   /** Adds to a done operation what came to light after its end; its status stays. One that was forgotten needs none. */
   addNotice(number: OperationNumber, notice: string): void;
@@ -120,7 +120,9 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
     guard(() => {
       const statement = prepared.get(text) ?? database.prepare(text);
       prepared.set(text, statement);
-      return statement.all(values) as Row[];
+      // Else one row that was written while the clock was past 2255 (2^53 µs) would keep all others from being read.
+      statement.setReadBigInts(true);
+      return (statement.all(values) as Record<string, unknown>[]).map(withNumbers);
     });
   const operations = (found: readonly Row[]) => guard(() => found.map((row) => operationOf(row, logsDir)));
   const rowOf = (number: OperationNumber) => rows(sql.get, {number})[0];
@@ -226,7 +228,9 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
 
     finish(number, outcome) {
       const row = rowOf(number);
-      return row !== undefined && end(row, outcome) !== undefined;
+      // What another process has claimed meanwhile is that process's to end.
+      const isOurs = row?.state === 'queued' || (row !== undefined && isSame(workerOf(row), processes.self()));
+      return isOurs && end(row, outcome) !== undefined;
     },
 
     addNotice(number, notice) {
@@ -269,4 +273,18 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
       guard(() => database.exec('PRAGMA synchronous = FULL'));
     }
   }
+}
+
+function withNumbers(row: Record<string, unknown>): Row {
+  const entries = Object.entries(row).map(([column, value]) => [
+    column,
+    typeof value === 'bigint' ? Number(value) : value,
+  ]);
+  return Object.fromEntries(entries) as Row;
+}
+
+function isSame(worker: ProcessIdentity | undefined, self: ProcessIdentity): boolean {
+  if (worker === undefined) return false;
+  const {pid, startedAt, boot, space} = self;
+  return worker.pid === pid && worker.startedAt === startedAt && worker.boot === boot && worker.space === space;
 }

@@ -1,7 +1,11 @@
 import {join} from 'node:path';
-import {assert} from '../errors/index.ts';
+import {BkpError} from '../errors/index.ts';
+import {parsedJson, type Schema} from '../schema/index.ts';
+import {operationId} from './kinds.ts';
 import type {Limits, Operation, OperationKind, OperationNumber, OperationOutcome, OperationState} from './operation.ts';
+import {failure} from './outcome.ts';
 import type {ProcessIdentity} from './processes.ts';
+import {anything, limitsSchema, outcomeSchema} from './row-schemas.ts';
 
 /** One row of the journal as SQLite gives it. */
 export type Row = {
@@ -44,7 +48,7 @@ export function operationOf(row: Row, logsDir: string): Operation {
     subject: row.subject,
     shared: row.shared === 1,
     statement: row.statement,
-    work: JSON.parse(row.work),
+    work: parsedOr(undefined, anything, row.work),
     createdBy: row.created_by,
     createdAtMicros: row.created_at_micros,
     ...(row.backup === null ? {} : {backup: row.backup}),
@@ -65,7 +69,17 @@ export function operationOf(row: Row, logsDir: string): Operation {
 }
 
 export function limitsOf({limits}: Pick<Row, 'limits'>): {limits?: Limits} {
-  return limits === null ? {} : {limits: JSON.parse(limits) as Limits};
+  const known = limits === null ? undefined : parsedOr<Limits>(undefined, limitsSchema, limits);
+  return known === undefined ? {} : {limits: known};
+}
+
+/** A row that is not what bkp wrote costs itself alone: the list of operations is there as long as the file is. */
+function parsedOr<T>(instead: T | undefined, schema: Schema<T>, text: string): T | undefined {
+  try {
+    return parsedJson(schema, text, (why) => new Error(why));
+  } catch {
+    return instead;
+  }
 }
 
 /** Not a column, so that a home can be moved. */
@@ -89,24 +103,33 @@ function stateOf(row: Row): OperationState {
     case 'queued':
       return {name: 'queued'};
     case 'running':
-      assert(
-        row.started_at_micros !== null && row.worker_pid !== null,
-        `operation ${row.number} runs without a worker`,
-      );
       return {
         name: 'running',
-        startedAtMicros: row.started_at_micros,
-        heartbeatAtMicros: row.heartbeat_at_micros ?? row.started_at_micros,
-        workerPid: row.worker_pid,
+        startedAtMicros: row.started_at_micros ?? row.created_at_micros,
+        heartbeatAtMicros: row.heartbeat_at_micros ?? row.started_at_micros ?? row.created_at_micros,
+        workerPid: row.worker_pid ?? 0,
         cancelRequested: row.cancel_requested === 1,
       };
     case 'done':
-      assert(row.outcome !== null && row.ended_at_micros !== null, `operation ${row.number} ended without an outcome`);
       return {
         name: 'done',
         ...(row.started_at_micros === null ? {} : {startedAtMicros: row.started_at_micros}),
-        endedAtMicros: row.ended_at_micros,
-        outcome: JSON.parse(row.outcome) as OperationOutcome,
+        endedAtMicros: row.ended_at_micros ?? row.created_at_micros,
+        outcome: outcomeOf(row),
       };
+  }
+}
+
+function outcomeOf({number, kind, outcome}: Row): OperationOutcome {
+  const id = operationId({number: number as OperationNumber, kind: kind as OperationKind});
+  const damaged = (why: string) =>
+    new BkpError('JOURNAL_UNAVAILABLE', `the journal does not tell how ${id} ended`, {
+      cause: why,
+      next: `its log may: bkp operation get ${id} --log; bkp operation forget ${id} removes it from the list`,
+    });
+  try {
+    return parsedJson<OperationOutcome>(outcomeSchema, outcome ?? '', damaged);
+  } catch (error) {
+    return failure(error);
   }
 }

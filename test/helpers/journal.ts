@@ -42,3 +42,22 @@ export function addFailed(journal: Journal, changes: Partial<NewOperation> = {})
   journal.finish(number, {status: 'ERROR', error, issues: [], result: {}});
   return journal.get(number);
 }
+
+const anywhere = {storage: 'cluster', compressionLevel: 1, compressionThreads: 1, requestsAtOnce: 1, limits: {}};
+
+/** Where work is done, as far as a test cares. */
+export const placeIn = (store: {kind: 'directory'; root: string} | 's3', changes: object = {}) => ({
+  ...anywhere,
+  store: store === 's3' ? {kind: 's3', bucket: 'b', root: '', caBuiltinRoots: true} : store,
+  ...changes,
+});
+
+/** What a worker is to do there: a full backup of `c`. */
+export const orderAt = (place: object, changes: object = {}) => ({
+  do: 'backup',
+  collection: 'c',
+  type: 'full',
+  name: '20251226130524Z_full',
+  place,
+  ...changes,
+});

@@ -7,7 +7,7 @@ import {testDeps} from '../helpers/deps.ts';
 import {createC, type Desk, openDesk} from '../helpers/desk.ts';
 import {eventually} from '../helpers/eventually.ts';
 import {whileHeld} from '../helpers/held-worker.ts';
-import {addFailed} from '../helpers/journal.ts';
+import {addFailed, orderAt, placeIn} from '../helpers/journal.ts';
 import {startListener} from '../helpers/listener.ts';
 import {filesWithSecret, holdsSecret} from '../helpers/secret-hunt.ts';
 import {slowSchema} from '../helpers/slow-schema.ts';
@@ -197,7 +197,10 @@ test('a worker that finds another one dead tells those of that one’s profile, 
   onTestFinished(() => deps.close());
   const ownNames = JSON.stringify({BKP_NOTIFY_ON_FAILURE: `${listener.url}/own/${secret}`});
   const env = {...bareEnv(desk), BKP_WORKER_NOTIFY: ownNames};
-  await launchTeller({...deps, env}, addFailed(await deps.journal(), {work: {profile: 'prod'}}));
+  await launchTeller(
+    {...deps, env},
+    addFailed(await deps.journal(), {work: {...orderAt(placeIn('s3')), profile: 'prod'}}),
+  );
   await until(() => listener.calls.length > 0);
   expect(listener.paths()).toEqual([`/prod/${secret}`]);
 });
@@ -206,7 +209,7 @@ test('a profile that is gone is told in the log of the operation that nobody cou
   const desk = openSecretDesk();
   const deps = testDeps(desk.home);
   onTestFinished(() => deps.close());
-  const operation = addFailed(await deps.journal(), {work: {profile: 'gone'}});
+  const operation = addFailed(await deps.journal(), {work: {...orderAt(placeIn('s3')), profile: 'gone'}});
   await launchTeller(deps, operation);
   expect(readFileSync(operation.logFile, 'utf8')).toMatch(/could not be sent: .*there is no profile "gone"/);
 });

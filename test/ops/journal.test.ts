@@ -1,6 +1,14 @@
 import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
+import {DatabaseSync} from 'node:sqlite';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {failure, type Journal, type OperationNumber, type OperationOutcome, operationId} from '../../src/ops/index.ts';
+import {
+  failure,
+  type Journal,
+  type OperationNumber,
+  type OperationOutcome,
+  operationId,
+  type Processes,
+} from '../../src/ops/index.ts';
 import {makeHome, newOperation, type TestHome} from './home.ts';
 
 let home: TestHome;
@@ -266,4 +274,74 @@ test('a notice is added to what has ended, after those that are there, whatever 
     journal.forget(number);
     journal.addNotice(number, 'too late');
   }
+});
+
+/** A process that lives, and is none of this test's. */
+const another = (pid: number): Processes => {
+  const identity = {pid, startedAt: `start of ${pid}`, boot: 'boot', space: 'space'};
+  return {self: () => identity, identify: (of) => ({...identity, pid: of}), fateOf: () => 'alive'};
+};
+
+test('what another process has claimed only that one ends', () => {
+  const [mine, others] = [home.open(another(1)), home.open(another(2))];
+  const {number} = mine.create(newOperation());
+  others.claim(number);
+  // The starter may come to believe that there is no worker, when one is at work.
+  expect(mine.finish(number, failure(new Error('no worker')))).toBe(false);
+  expect(mine.get(number).state.name).toBe('running');
+  expect(others.finish(number, success)).toBe(true);
+  expect(mine.get(number).state).toMatchObject({outcome: success});
+});
+
+test('who finds a worker dead does not end what has another worker by then', () => {
+  const starter = home.open(another(1));
+  const {number} = starter.create(newOperation());
+  starter.assign(number, 77);
+  let looks = 0;
+  const observer = home.open({
+    ...another(3),
+    // Between the look and the end, the operation gets another worker: still queued, and no longer that of the dead one.
+    fateOf: ({pid}) => {
+      if (++looks === 1) starter.assign(number, 88);
+      return pid === 77 ? 'gone' : 'alive';
+    },
+  });
+  expect(observer.reap()).toEqual([]);
+  expect(observer.get(number).state.name).toBe('queued');
+});
+
+test('a row that is odd costs itself alone', () => {
+  const numbers = Array.from({length: 5}, () => {
+    const {number} = journal.create(newOperation({shared: true}));
+    journal.claim(number);
+    journal.finish(number, success);
+    return number;
+  });
+  const db = new DatabaseSync(home.file);
+  db.exec(`UPDATE operation SET outcome = '{' WHERE number = 1; UPDATE operation SET outcome = '{"status":"SUCCESS"}'
+    WHERE number = 2; UPDATE operation SET outcome = NULL WHERE number = 3; UPDATE operation SET work = 'x', limits = '[' WHERE number = 4`);
+  db.close();
+  const {operations} = journal.list({page: 1, pageSize: 10});
+  const statuses = operations.map(({state}) => state.name === 'done' && state.outcome.status);
+  expect(statuses).toEqual(['SUCCESS', 'SUCCESS', 'ERROR', 'ERROR', 'ERROR']);
+  expect(journal.get(numbers[1]!).state).toMatchObject({
+    outcome: {
+      error: {code: 'JOURNAL_UNAVAILABLE', next: expect.stringContaining('bkp operation forget fullbackup/2')},
+    },
+  });
+  for (const number of numbers) journal.forget(number);
+  expect(journal.list({page: 1, pageSize: 10}).operations).toEqual([]);
+});
+
+test('what was written while the clock was past 2255 is read, and the clock can be set back', () => {
+  const now = home.clock.nowMicros;
+  home.clock.nowMicros = Date.UTC(2300, 0, 1) * 1000;
+  const {number} = journal.create(newOperation());
+  journal.claim(number);
+  journal.report(number, {phase: 'x', bytesDone: 0, itemsDone: 0});
+  journal.finish(number, success);
+  home.clock.nowMicros = now;
+  const again = home.open();
+  expect(again.list({page: 1, pageSize: 10}).operations[0]?.createdAtMicros).toBe(Date.UTC(2300, 0, 1) * 1000);
+  again.create(newOperation());
 });

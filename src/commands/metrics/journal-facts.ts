@@ -8,7 +8,7 @@ import {
   operationKinds,
 } from '../../ops/index.ts';
 import {allOperations} from '../all-operations.ts';
-import type {WorkOrder} from '../worker/order.ts';
+import {orderOf} from '../worker/work-order.ts';
 
 export const statuses = ['queued', 'running', 'success', 'error', 'cancelled'] as const;
 export type Status = (typeof statuses)[number];
@@ -50,7 +50,7 @@ export function journalFacts(journal: Journal): JournalFacts {
       histories.set(key, history);
       addOlder(history, operation);
     }
-    const store = (operation.work as Partial<WorkOrder> | null)?.place?.store;
+    const store = orderOf(operation)?.place.store;
     if (isBackupKind(kind) && status === 'success' && store !== undefined) {
       storesWithBackups.set(JSON.stringify(store), store);
     }

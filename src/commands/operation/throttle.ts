@@ -4,7 +4,7 @@ import {BkpError, ExitStatus} from '../../errors/index.ts';
 import {type LimitsChange, type Operation, type OperationRef, operationId, parseOperationId} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
-import type {WorkOrder} from '../worker/order.ts';
+import {requireOrder} from '../worker/work-order.ts';
 import type {Workplace} from '../workplace.ts';
 import {idHelp} from './id-help.ts';
 
@@ -54,7 +54,7 @@ function changeOf(text: string, {upload = false, download = false}: Flags): Limi
  * @throws BkpError `PRECONDITION` when all its stores are directories: a bound would be kept, and hold nothing back
  */
 function placeOf(operation: Operation): Workplace | undefined {
-  const order = operation.work as WorkOrder;
+  const order = requireOrder(operation);
   const places = order.do === 'copy' ? [order.place, order.to] : [order.place];
   const found = places.find(({store}) => store.kind === 's3');
   if (found !== undefined || operation.state.name === 'done') return found;

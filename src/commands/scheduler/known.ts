@@ -5,8 +5,8 @@ import type {Operation, OperationKind, OperationNumber} from '../../ops/index.ts
 import {databaseSubject} from '../database/statements.ts';
 import type {Deps} from '../deps.ts';
 import {placesOf, withVaultIfAny} from '../places.ts';
-import type {WorkOrder} from '../worker/order.ts';
 import {collectionSubject} from '../worker/start.ts';
+import {orderOf} from '../worker/work-order.ts';
 import {requireSource, type Workplace, withSource} from '../workplace.ts';
 import type {Situation} from './decide.ts';
 import {type ScheduledDatabase, scheduledDatabase} from './known-database.ts';
@@ -127,9 +127,8 @@ async function lastBackup(scheduled: Scheduled): Promise<Operation | undefined> 
   const journal = await deps.journal();
   const kinds: OperationKind[] = isCollection(scheduled) ? ['fullbackup', 'incbackup'] : ['dbbackup'];
   const wanted = subjectOf(scheduled);
-  return journal
-    .list({kinds, page: 1, pageSize: operationsSeen})
-    .operations.find(
-      ({subject, work}) => subject === wanted && sameStore((work as WorkOrder).place.store, place.store),
-    );
+  return journal.list({kinds, page: 1, pageSize: operationsSeen}).operations.find((operation) => {
+    const order = operation.subject === wanted ? orderOf(operation) : undefined;
+    return order !== undefined && sameStore(order.place.store, place.store);
+  });
 }

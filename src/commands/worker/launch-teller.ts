@@ -5,7 +5,7 @@ import {type Operation, openLog, openLogFile, startDetached} from '../../ops/ind
 import type {Deps} from '../deps.ts';
 import {hasListener} from './notifier.ts';
 import {notifyTargets, notifyVariable} from './notify-variables.ts';
-import type {WorkOrder} from './order.ts';
+import {orderOf} from './work-order.ts';
 
 /**
  * Of an operation whose worker is dead: starts a process that tells those who want to hear of it. They are those whom the
@@ -17,7 +17,7 @@ export async function launchTeller(
   operation: Operation,
 ): Promise<void> {
   try {
-    const {profile} = (operation.work ?? {}) as Partial<WorkOrder>;
+    const {profile} = orderOf(operation) ?? {};
     const flags = profile === undefined ? deps.flags : {...deps.flags, profile};
     const settings = await loadSettings({...deps, flags});
     if (!hasListener(notifyTargets(settings), operation)) return;

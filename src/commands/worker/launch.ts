@@ -2,7 +2,7 @@ import {storeText} from '../../config/index.ts';
 import {type Operation, spawnWorker} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {notifyVariable} from './notify-variables.ts';
-import type {WorkOrder} from './order.ts';
+import {requireOrder, type WorkOrder} from './work-order.ts';
 
 /**
  * glibc gives blocks of 128 KiB back to the system when they are freed, and a chunk is about as large: each one then meets pages
@@ -31,7 +31,7 @@ export async function launchWorker(
       ...keepFreedMemory,
       ...deps.env,
       BKP_HOME: deps.home.dir,
-      UV_THREADPOOL_SIZE: String(poolThreads(operation.work as WorkOrder)),
+      UV_THREADPOOL_SIZE: String(poolThreads(requireOrder(operation))),
       // The keys as they were when the statement was given, from wherever; only this user's processes can read them there.
       ...(objectStore === undefined ? {} : {BKP_STORE: storeText(objectStore)}),
       ...(sourcePassword === undefined ? {} : {BKP_SOURCE_PASSWORD: sourcePassword}),

@@ -1,6 +1,4 @@
 import {
-  type BackupName,
-  type BackupType,
   type CleanupRetention,
   cleanUp,
   copyCollection,
@@ -11,32 +9,18 @@ import {
 import {type Operation, type OperationResult, operationId, type WorkContext} from '../../ops/index.ts';
 import type {Traffic} from '../../stores/index.ts';
 import {formatBytes} from '../../ui/index.ts';
-import type {Vault, VerifyLevel} from '../../vault/index.ts';
-import {carryOutDatabaseOrder, type DatabaseOrder} from '../database/carry-out.ts';
+import type {Vault} from '../../vault/index.ts';
+import {carryOutDatabaseOrder} from '../database/carry-out.ts';
 import {withFileSource} from '../database/places.ts';
 import type {Deps} from '../deps.ts';
-import {openVaultAt, type Workplace, withSource} from '../workplace.ts';
+import {openVaultAt, withSource} from '../workplace.ts';
 import {readersIn} from './readers.ts';
 import {startRetention} from './start.ts';
-
-/** What a worker is to do: the `work` of an operation. */
-export type WorkOrder = {
-  /** The profile that was in use: whoever finds the worker dead tells those whom this profile names. */
-  profile?: string;
-} & (DatabaseOrder | CollectionOrder);
-
-type CollectionOrder = {place: Workplace} & (
-  | {do: 'backup'; collection: string; type: BackupType; name: BackupName}
-  | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
-  | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
-  | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
-  /** With `collection`: what its KEEP_LATEST does not keep goes too. */
-  | {do: 'cleanup'; collection?: string}
-);
+import {orderOf, requireOrder, type WorkOrder} from './work-order.ts';
 
 /** Carries an order out. Whatever happens, vault and source are closed again. */
 export async function carryOut(deps: Deps, context: WorkContext): Promise<OperationResult> {
-  const order = context.operation.work as WorkOrder;
+  const order = requireOrder(context.operation);
   const notices: string[] = [];
   const tools = {
     nowMicros: deps.nowMicros,
@@ -134,9 +118,10 @@ function trafficText({requests, sentBytes, receivedBytes}: Traffic): string {
  * What a worker that died can have left behind outside the vault is removed by the first command that notices.
  * @throws BkpError when the source cannot be reached; what is left is then only a file that takes up space
  */
-export async function cleanAfter(deps: Pick<Deps, 'settings'>, {work, createdAtMicros}: Operation): Promise<void> {
-  const order = work as WorkOrder;
-  if (order.do === 'dbbackup')
+export async function cleanAfter(deps: Pick<Deps, 'settings'>, operation: Operation): Promise<void> {
+  const order = orderOf(operation);
+  const {createdAtMicros} = operation;
+  if (order?.do === 'dbbackup')
     await withFileSource(deps, order.place, (source) => source.releaseLeftover(createdAtMicros));
-  if (order.do === 'restore') await withSource(order.place, async (source) => source.discardStaging(order.stagingId));
+  if (order?.do === 'restore') await withSource(order.place, async (source) => source.discardStaging(order.stagingId));
 }

@@ -1,7 +1,7 @@
 import type {BackupName} from '../../collections/index.ts';
 import {operationId} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
-import type {WorkOrder} from './order.ts';
+import {orderOf} from './work-order.ts';
 
 /**
  * Which open operation of this home reads a backup of the collection: readers hold no lease, so a removal would take their
@@ -12,8 +12,8 @@ export async function readersIn(
   at: {collection: string; vault: string | undefined},
 ): Promise<(backup: BackupName) => string | undefined> {
   const readers = (await deps.journal()).open().flatMap((operation) => {
-    const order = operation.work as WorkOrder;
-    const reads = order.do === 'restore' || order.do === 'verify' || order.do === 'copy';
+    const order = orderOf(operation);
+    const reads = order?.do === 'restore' || order?.do === 'verify' || order?.do === 'copy';
     if (!reads || order.collection !== at.collection || order.place.vault !== at.vault) return [];
     // Without a backup: all of them.
     return [{id: operationId(operation), backup: order.backup}];

@@ -2,7 +2,7 @@ import {userInfo} from 'node:os';
 import {profileName} from '../../config/index.ts';
 import {type NewOperation, type Operation, operationId} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
-import type {WorkOrder} from './order.ts';
+import type {WorkOrder} from './work-order.ts';
 
 /** What people see of an operation before it has done anything. */
 export type About = Pick<NewOperation, 'kind' | 'subject' | 'shared' | 'statement' | 'backup'>;

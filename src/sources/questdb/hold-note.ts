@@ -1,5 +1,7 @@
 import {readFile, rename, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
+import * as v from 'valibot';
+import {count, parsedJson, text} from '../../schema/index.ts';
 
 /**
  * A checkpoint is held by the server, not by a connection, and the server does not know whose it is. So bkp notes its own in
@@ -16,6 +18,8 @@ export type HoldNote = {
   startedAtMicros?: number;
 };
 
+const noteSchema = v.object({hold: text, askedAtMicros: count, startedAtMicros: v.exactOptional(count)});
+
 /** @returns false when the root may not be written: then only the times tell whose a checkpoint is */
 export async function writeHoldNote(root: string, note: HoldNote): Promise<boolean> {
   const path = join(root, noteName);
@@ -30,10 +34,8 @@ export async function writeHoldNote(root: string, note: HoldNote): Promise<boole
 
 export async function readHoldNote(root: string): Promise<HoldNote | undefined> {
   try {
-    const note: unknown = JSON.parse(await readFile(join(root, noteName), 'utf8'));
-    const {hold, askedAtMicros, startedAtMicros} = note as Partial<HoldNote>;
-    if (typeof hold !== 'string' || typeof askedAtMicros !== 'number') return undefined;
-    return {hold, askedAtMicros, ...(typeof startedAtMicros === 'number' ? {startedAtMicros} : {})};
+    const note = await readFile(join(root, noteName), 'utf8');
+    return parsedJson<HoldNote>(noteSchema, note, (why) => new Error(why));
   } catch {
     return undefined;
   }

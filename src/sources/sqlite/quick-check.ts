@@ -1,7 +1,9 @@
 import {execFile} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
+import * as v from 'valibot';
 import {BkpError} from '../../errors/index.ts';
+import {parsedJson, text} from '../../schema/index.ts';
 import type {FileCheck} from '../file-source.ts';
 import type {Connection} from './connection.ts';
 import {quoteName} from './quote.ts';
@@ -55,6 +57,8 @@ function sorted(faults: readonly string[], unchecked: readonly string[]): FileCh
 }
 
 const run = promisify(execFile);
+const lines = v.array(text);
+const checkSchema = v.object({damage: lines, brokenRules: lines, unchecked: lines});
 
 /**
  * Checks a database file. @param small makes the check of a file that is small
@@ -69,7 +73,7 @@ export async function checkDatabase(
   const script = fileURLToPath(new URL(`quick-check-process.${ending}`, import.meta.url));
   try {
     const {stdout} = await run(process.execPath, [script, path], {signal, killSignal: 'SIGKILL'});
-    return JSON.parse(stdout) as FileCheck;
+    return parsedJson<FileCheck>(checkSchema, stdout, (why) => new Error(why));
   } catch (error) {
     signal.throwIfAborted();
     const [reason] = (error as Error).message.split('\n');

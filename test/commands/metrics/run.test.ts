@@ -7,7 +7,7 @@ import {runMetrics} from '../../../src/commands/metrics/run.ts';
 import {BkpError, ExitStatus} from '../../../src/errors/index.ts';
 import {temporaryHome} from '../../helpers/bkp.ts';
 import {type TestDeps, testDeps} from '../../helpers/deps.ts';
-import {addFailed, addRunning, addSucceeded} from '../../helpers/journal.ts';
+import {addFailed, addRunning, addSucceeded, orderAt, placeIn} from '../../helpers/journal.ts';
 import {readMetrics, sampleOf} from '../../helpers/prometheus.ts';
 
 let home: string;
@@ -75,11 +75,11 @@ test('the journal: backups of databases by their source; a check of them all has
 
 test('a store without a vault is left out; if operations put backups there, it is one that cannot be reached', async () => {
   const journal = await deps.journal();
-  const {number} = addSucceeded(journal, {work: {place: {store: {kind: 'directory', root: '/elsewhere'}}}});
+  const {number} = addSucceeded(journal, {work: orderAt(placeIn({kind: 'directory', root: '/elsewhere'}))});
   expect(await runMetrics(deps, {})).toBe(ExitStatus.done);
   expect(readMetrics(deps.out()).has('bkp_store_reachable')).toBe(false);
   journal.forget(number);
-  addSucceeded(journal, {work: {place: {store: {kind: 'directory', root: deps.home.clusterDir}}}});
+  addSucceeded(journal, {work: orderAt(placeIn({kind: 'directory', root: deps.home.clusterDir}))});
   expect(await runMetrics(deps, {textfile: join(home, 'm.prom')})).toBe(ExitStatus.partial);
   expect(sampleOf(readMetrics(readFileSync(join(home, 'm.prom'), 'utf8')), 'bkp_store_reachable')).toBe(0);
   expect(deps.err()).toMatch(/^bkp: there is no vault in fs::root=.*\nnext: .*mounted/);

@@ -12,7 +12,7 @@ import type {Journal} from '../../../src/ops/index.ts';
 import {temporaryHome} from '../../helpers/bkp.ts';
 import {type TestDeps, testDeps} from '../../helpers/deps.ts';
 import {eventually} from '../../helpers/eventually.ts';
-import {aBackup, addFailed, addRunning, addSucceeded} from '../../helpers/journal.ts';
+import {aBackup, addFailed, addRunning, addSucceeded, orderAt, placeIn} from '../../helpers/journal.ts';
 
 let deps: TestDeps;
 let journal: Journal;
@@ -108,13 +108,10 @@ test('cancel and forget print nothing', async () => {
   expect(deps.out() + deps.err()).toBe('');
 });
 
-const inBucket = {
-  do: 'backup',
-  place: {store: {kind: 's3'}, limits: {uploadBytesPerSecond: 1_000_000, downloadBytesPerSecond: 2_000_000}},
-};
+const bucket = placeIn('s3', {limits: {uploadBytesPerSecond: 1_000_000, downloadBytesPerSecond: 2_000_000}});
 
 test('throttle: prints nothing; get shows the bounds for as long as it runs', async () => {
-  const {number} = addRunning(journal, {work: inBucket});
+  const {number} = addRunning(journal, {work: orderAt(bucket)});
   const ref = {last: true} as const;
   const get = async (format: 'json' | 'pretty') => {
     const before = deps.out().length;
@@ -140,14 +137,14 @@ test('throttle: prints nothing; get shows the bounds for as long as it runs', as
 });
 
 test('throttle: what works in directories alone is refused, a copy out of one is not', async () => {
-  const directory = {store: {kind: 'directory'}, limits: {}};
+  const directory = placeIn({kind: 'directory', root: '/r'});
   const change = {uploadBytesPerSecond: 20_000};
-  addRunning(journal, {work: {do: 'backup', place: directory}});
+  addRunning(journal, {work: orderAt(directory)});
   await expect(runOperationThrottle(deps, {ref: {last: true}, change})).rejects.toMatchObject({
     code: 'PRECONDITION',
     message: 'fullbackup/1 works in a directory, not in an object store',
   });
-  addRunning(journal, {work: {do: 'copy', place: directory, to: inBucket.place}});
+  addRunning(journal, {work: orderAt(directory, {do: 'copy', to: bucket})});
   await runOperationThrottle(deps, {ref: {last: true}, change});
   expect(journal.open().map(({limits}) => limits)).toEqual([
     undefined,
@@ -191,4 +188,13 @@ test('watch: leaving says on stderr what goes on; nothing to watch is said too',
   deps.interrupt();
   expect(await watching).toBe(0);
   expect(deps.err()).toContain('fullbackup/1 goes on without you.\n');
+});
+
+test('an operation whose order is none says so where the order is needed, and is listed and forgotten as any other', async () => {
+  const {number} = addRunning(journal, {work: orderAt({...bucket, store: {kind: 'tape'}})});
+  await expect(runOperationThrottle(deps, {ref: {number}, change: {}})).rejects.toMatchObject({
+    code: 'JOURNAL_UNAVAILABLE',
+    cause: expect.stringContaining('place.store'),
+  });
+  await runOperationGet(deps, {ref: {number}, format: 'json', log: false});
 });

@@ -1,0 +1,56 @@
+import * as v from 'valibot';
+import {count, text} from '../schema/index.ts';
+import type {Limits, OperationOutcome} from './operation.ts';
+
+// What the journal's columns of JSON hold; the types stand in operation.ts.
+
+const texts = v.pipe(v.array(text), v.readonly());
+const error = v.object({
+  code: text,
+  status: text,
+  message: text,
+  details: v.exactOptional(texts),
+  cause: v.exactOptional(text),
+  next: v.exactOptional(text),
+  stack: v.exactOptional(text),
+});
+const issue = v.object({
+  message: text,
+  code: v.exactOptional(text),
+  cause: v.exactOptional(text),
+  next: v.exactOptional(text),
+});
+const result = v.object({
+  backup: v.exactOptional(text),
+  rows: v.exactOptional(count),
+  deletedRows: v.exactOptional(count),
+  logicalBytes: v.exactOptional(count),
+  storedBytes: v.exactOptional(count),
+  freedBytes: v.exactOptional(count),
+  instance: v.exactOptional(text),
+  files: v.exactOptional(count),
+  cleanup: v.exactOptional(v.picklist(['complete', 'failed'])),
+  cleanupError: v.exactOptional(text),
+  notices: v.exactOptional(texts),
+});
+
+export const outcomeSchema = v.variant('status', [
+  v.object({status: v.literal('SUCCESS'), result}),
+  v.object({status: v.literal('CANCELLED'), result}),
+  v.object({status: v.literal('ERROR'), error, issues: v.pipe(v.array(issue), v.readonly()), result}),
+]);
+
+export const limitsSchema = v.object({
+  uploadBytesPerSecond: v.exactOptional(count),
+  downloadBytesPerSecond: v.exactOptional(count),
+});
+
+/** Does not compile when a type holds what its schema would refuse. */
+export type AllTaken = [
+  Taken<OperationOutcome, v.InferOutput<typeof outcomeSchema>>,
+  Taken<Limits, v.InferOutput<typeof limitsSchema>>,
+];
+type Taken<T extends Known, Known> = T;
+
+/** A work order belongs to the room that carries it out. */
+export const anything = v.unknown();
