@@ -32,6 +32,7 @@ if (existsSync(join(root, 'src'))) {
       // Started by their paths, as threads or processes.
       'decode-thread': join(root, 'src', 'vault', 'decode-thread.ts'),
       'encoder-thread': join(root, 'src', 'vault', 'encoder-thread.ts'),
+      'select-process': join(root, 'src', 'query', 'select-process.ts'),
       'quick-check-process': join(root, 'src', 'sources', 'sqlite', 'quick-check-process.ts'),
     },
     platform: 'node',

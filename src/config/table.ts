@@ -138,6 +138,24 @@ const rows = {
     default: () => 10,
     meaning: 'how far a worker gives way to other programs, restores excepted; 0: not at all',
   },
+  selectRows: {
+    key: 'select.limit.rows',
+    kind: integer(1, 100_000_000),
+    default: () => 100_000,
+    meaning: 'rows that a SELECT may answer',
+  },
+  selectSeconds: {
+    key: 'select.limit.seconds',
+    kind: integer(1, 1_000_000),
+    default: () => 30,
+    meaning: 'seconds that a SELECT may take, without what its views take',
+  },
+  selectMebibytes: {
+    key: 'select.limit.mebibytes',
+    kind: integer(16, 1_000_000),
+    default: () => 256,
+    meaning: 'MiB of memory that a SELECT may take for its joins and sorting, and for its answer',
+  },
   notifyOnFailure: {
     key: 'notify.on_failure',
     kind: notifyTarget,

@@ -16,34 +16,41 @@ const affinities: Readonly<Record<ColumnType, string>> = {
  */
 const limits = {length: 16 * 2 ** 20, sqlLength: 2 ** 20, exprDepth: 200, compoundSelect: 100, attach: 0};
 
-const clockFunction = 'bkp_in_time';
-
-/** Where the rows of a view lie. Nobody types this; it is a table of its own so that the clock stands in front of it. */
+/** Where the rows of a view lie. Nobody types this: a view stands in front of it, so that nothing else has its columns. */
 export const tableOf = (view: string) => `rows of ${view}`;
 export const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 /**
  * An empty database in memory with the catalogue's views and functions.
- * @param onRow called for every row that is read from a view: node:sqlite has no progress handler, and a join that was
- *   forgotten reads very many. An error that it throws ends the statement. (What a statement materializes first it reads
- *   without this; without recursion even that comes to an end.)
  * @param scalar the value of a scalar while the statement runs
  */
-export function openDatabase(catalogue: Catalogue, onRow: () => void, scalar: (name: string) => Value): DatabaseSync {
+export function openDatabase(catalogue: Catalogue, scalar: (name: string) => Value): DatabaseSync {
   const database = new DatabaseSync(':memory:', {defensive: true, limits});
-  database.function(clockFunction, (_row) => {
-    onRow();
-    return 1;
-  });
   for (const [name, view] of Object.entries(catalogue.views)) {
     const columns = Object.entries(view.columns);
     const typed = columns.map(([column, type]) => `${quoted(column)} ${affinities[type]}`).join(', ');
     const plain = columns.map(([column]) => quoted(column)).join(', ');
     database.exec(`CREATE TABLE ${quoted(tableOf(name))} (${typed});
-      CREATE VIEW ${quoted(name)} AS SELECT ${plain} FROM ${quoted(tableOf(name))} WHERE ${clockFunction}(rowid)`);
+      CREATE VIEW ${quoted(name)} AS SELECT ${plain} FROM ${quoted(tableOf(name))}`);
   }
-  for (const name of Object.keys(catalogue.scalars)) database.function(name, () => stored(scalar(name)));
+  addScalars(database, Object.keys(catalogue.scalars), scalar);
   return database;
+}
+
+/**
+ * The database that another process serialized, with nothing of it on disk: what is sorted and kept in between counts as
+ * memory, where there is a limit to it.
+ */
+export function reopenDatabase(serialized: Uint8Array, scalars: ReadonlyMap<string, Value>): DatabaseSync {
+  const database = new DatabaseSync(':memory:', {defensive: true, limits});
+  database.deserialize(serialized);
+  database.exec('PRAGMA temp_store = MEMORY');
+  addScalars(database, [...scalars.keys()], (name) => scalars.get(name) ?? null);
+  return database;
+}
+
+function addScalars(database: DatabaseSync, names: readonly string[], scalar: (name: string) => Value): void {
+  for (const name of names) database.function(name, () => stored(scalar(name)));
 }
 
 export async function fill(database: DatabaseSync, name: string, view: View): Promise<void> {

@@ -8,5 +8,6 @@ export {
   type Value,
   type View,
 } from './catalogue.ts';
+export type {SelectLimits} from './limits.ts';
 export {runSelect, type SelectOptions} from './select.ts';
 export {timestamp} from './timestamp.ts';

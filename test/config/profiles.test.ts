@@ -35,6 +35,7 @@ test.each([
       'backup.object.store.requests, backup.limit.upload, backup.limit.download, backup.enabled, ' +
       'backup.schedule.cron, backup.schedule.tz, ' +
       'backup.cleanup.keep.latest.n, backup.compression.level, backup.compression.threads, backup.niceness, ' +
+      'select.limit.rows, select.limit.seconds, select.limit.mebibytes, ' +
       'notify.on_failure, notify.on_success, notify.heartbeat',
   ],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],

@@ -34,7 +34,7 @@ export type Answer = {rows?: ResultRows; operation?: Operation; notice?: string}
 /** Does what can be done at once and starts an operation for the rest. */
 export async function execute(deps: Deps, statement: Statement): Promise<Answer> {
   // A look at what was done changes nothing, also where nothing more is to be done.
-  if (statement.kind === 'select') return {rows: selectedRows(await runSelect(statement.text, selectable(deps)))};
+  if (statement.kind === 'select') return {rows: selectedRows(await select(deps, statement.text))};
   const {enabled} = await deps.settings();
   if (!enabled) {
     throw new BkpError('PRECONDITION', 'Backup collections are disabled', {
@@ -80,6 +80,11 @@ export async function execute(deps: Deps, statement: Statement): Promise<Answer>
     default:
       return unreachable(statement);
   }
+}
+
+async function select(deps: Deps, text: string) {
+  const {selectRows: rows, selectSeconds: seconds, selectMebibytes: mebibytes} = await deps.settings();
+  return runSelect(text, selectable(deps), {limits: {rows, seconds, mebibytes}, signal: () => deps.signal});
 }
 
 async function surroundings(deps: Deps, collection: string): Promise<Surroundings> {

@@ -84,6 +84,9 @@ backup.cleanup.keep.latest.n  5
 backup.compression.level      1
 backup.compression.threads    2
 backup.niceness               10
+select.limit.rows             100000
+select.limit.seconds          30
+select.limit.mebibytes        256
 notify.on_failure             off
 notify.on_success             off
 notify.heartbeat              off
@@ -107,6 +110,9 @@ notify.heartbeat              off
     {key: 'backup.compression.level', value: 1, origin: 'default'},
     {key: 'backup.compression.threads', value: 2, origin: 'environment BKP_BACKUP_COMPRESSION_THREADS'},
     {key: 'backup.niceness', value: 10, origin: 'default'},
+    {key: 'select.limit.rows', value: 100_000, origin: 'default'},
+    {key: 'select.limit.seconds', value: 30, origin: 'default'},
+    {key: 'select.limit.mebibytes', value: 256, origin: 'default'},
     {key: 'notify.on_failure', value: 'off', origin: 'default'},
     {key: 'notify.on_success', value: 'off', origin: 'default'},
     {key: 'notify.heartbeat', value: 'off', origin: 'default'},

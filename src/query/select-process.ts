@@ -1,0 +1,58 @@
+import {writeSync} from 'node:fs';
+import {isMainThread, Worker, workerData} from 'node:worker_threads';
+import {outOfMemory, type Question, type Reply} from './apart.ts';
+import {collect} from './collect.ts';
+import {reopenDatabase} from './database.ts';
+import {guard} from './guard.ts';
+
+// The process that runs one SELECT, and a thread in it that ends it: the statement lets nothing else of its own thread run.
+
+type Bounds = {
+  /** Who asked. When it has ended, nobody wants the answer. */
+  parent: number;
+  mostRssBytes: number;
+  endsInMs: number;
+};
+
+const lookEveryMs = 50;
+/** The other process looks at the clock. This one only does when that one cannot. */
+const graceMs = 5000;
+
+if (isMainThread) process.once('message', (question) => answer(question as Question));
+else watch(workerData as Bounds);
+
+function answer({database: serialized, query, tables, scalars, limits}: Question): void {
+  const bounds: Bounds = {
+    parent: process.ppid,
+    mostRssBytes: process.memoryUsage.rss() + limits.mebibytes * 2 ** 20,
+    endsInMs: limits.seconds * 1000 + graceMs,
+  };
+  new Worker(new URL(import.meta.url), {workerData: bounds}).unref();
+  process.send!(rowsOf(), () => process.exit());
+
+  function rowsOf(): Reply {
+    try {
+      const database = reopenDatabase(serialized, scalars);
+      guard(database, tables);
+      return collect(database.prepare(query), limits);
+    } catch (error) {
+      const {message, code} = error as Error & {code?: string};
+      return {error: {message, code}};
+    }
+  }
+}
+
+function watch({parent, mostRssBytes, endsInMs}: Bounds): void {
+  const end = () => process.kill(process.pid, 'SIGKILL');
+  setInterval(() => {
+    if (process.ppid !== parent) end();
+    if (process.memoryUsage.rss() <= mostRssBytes) return;
+    try {
+      // Not by process.stdout: that is written by the thread which does not get to it.
+      writeSync(1, outOfMemory);
+    } finally {
+      end();
+    }
+  }, lookEveryMs);
+  setTimeout(end, endsInMs);
+}
