@@ -16,6 +16,9 @@ export type Question = {
   limits: SelectLimits;
 };
 
+/** Who asks, by number: the other process may begin when this one has ended already. */
+export type Asked = Question & {parent: number};
+
 /** What it answers: rows, which limit it met, or SQLite's error. */
 export type Reply = Collected | {error: {message: string; code: string | undefined}};
 
@@ -56,7 +59,7 @@ export async function runApart(question: Question, signal?: AbortSignal): Promis
         else if (word === outOfMemory || by === 'SIGKILL') resolve({exceeded: 'mebibytes'});
         else fail(new Error(`the process of the SELECT ended with ${by ?? status}`));
       });
-      child.send(question, (error) => {
+      child.send({...question, parent: process.pid} satisfies Asked, (error) => {
         // Then it has ended, and that is told above.
         if (error !== null && child.exitCode === null && child.signalCode === null) kill();
       });

@@ -1,6 +1,6 @@
 import {writeSync} from 'node:fs';
 import {isMainThread, Worker, workerData} from 'node:worker_threads';
-import {outOfMemory, type Question, type Reply} from './apart.ts';
+import {type Asked, outOfMemory, type Reply} from './apart.ts';
 import {collect} from './collect.ts';
 import {reopenDatabase} from './database.ts';
 import {guard} from './guard.ts';
@@ -18,12 +18,12 @@ const lookEveryMs = 50;
 /** The other process looks at the clock. This one only does when that one cannot. */
 const graceMs = 5000;
 
-if (isMainThread) process.once('message', (question) => answer(question as Question));
+if (isMainThread) process.once('message', (question) => answer(question as Asked));
 else watch(workerData as Bounds);
 
-function answer({database: serialized, query, tables, scalars, limits}: Question): void {
+function answer({database: serialized, query, tables, scalars, limits, parent}: Asked): void {
   const bounds: Bounds = {
-    parent: process.ppid,
+    parent,
     mostRssBytes: process.memoryUsage.rss() + limits.mebibytes * 2 ** 20,
     endsInMs: limits.seconds * 1000 + graceMs,
   };

@@ -3,6 +3,8 @@ import {padTo, printable, widthOf} from './text.ts';
 export type Cell = string | number | bigint | boolean | null;
 export type RowFormat = 'pretty' | 'json';
 
+const mostAlignedCharacters = 64 * 2 ** 20;
+
 /**
  * The rows that a statement answers.
  * `pretty`: a header and aligned columns, two spaces apart; numbers on the right. Empty text without columns.
@@ -26,14 +28,27 @@ function alignedLines(columns: readonly string[], rows: readonly (readonly Cell[
   if (columns.length === 0) return [];
   const body = rows.map((row) => columns.map((_, at) => printable(textOf(row[at] ?? null))));
   const table = [columns.map(printable), ...body];
-  const widths = columns.map((_, at) => Math.max(...table.map((cells) => widthOf(cells[at]!))));
+  const widths = bounded(
+    columns.map((_, at) => table.reduce((widest, cells) => Math.max(widest, widthOf(cells[at]!)), 0)),
+    table.length,
+  );
   const toTheRight = columns.map((_, at) => rows.length > 0 && rows.every((row) => isNumeric(row[at] ?? null)));
   return table.map((cells) =>
     cells
-      .map((cell, at) => (toTheRight[at] ? ' '.repeat(widths[at]! - widthOf(cell)) + cell : padTo(cell, widths[at]!)))
+      .map((cell, at) =>
+        toTheRight[at] ? ' '.repeat(Math.max(0, widths[at]! - widthOf(cell))) + cell : padTo(cell, widths[at]!),
+      )
       .join('  ')
       .trimEnd(),
   );
+}
+
+/** One long text among many rows would make blanks of gigabytes: then it sticks out, and only shorter ones are aligned. */
+function bounded(widths: readonly number[], rows: number): number[] {
+  const sum = (most: number) => widths.reduce((total, width) => total + Math.min(width, most), 0);
+  let most = Math.max(0, ...widths);
+  while (most > 1 && rows * sum(most) > mostAlignedCharacters) most = Math.floor(most / 2);
+  return widths.map((width) => Math.min(width, most));
 }
 
 function textOf(cell: Cell): string {

@@ -28,3 +28,14 @@ test('json: an object a line; an integer that a double cannot hold stays exact a
     '{"operation_id":"fullbackup/1","n":2,"ok":true}\n{"operation_id":null,"n":"9007199254740993","ok":false}\n',
   );
 });
+
+test('a long text among many rows is not paid for by each of them', () => {
+  const rows = Array.from({length: 20_000}, (_, at) => [at === 7 ? 'x'.repeat(1_000_000) : 'y', at]);
+  const text = renderRows(['a', 'b'], rows, 'pretty');
+  expect(text.length).toBeLessThan(70 * 2 ** 20);
+  expect(text).toContain(`\n${'x'.repeat(1_000_000)}      7\n`);
+});
+
+test('more rows than a call takes arguments', () => {
+  expect(renderRows(['a'], Array(300_000).fill([1]), 'pretty')).toHaveLength(600_002);
+});
