@@ -33,6 +33,7 @@ if (existsSync(join(root, 'src'))) {
       'decode-thread': join(root, 'src', 'vault', 'decode-thread.ts'),
       'encoder-thread': join(root, 'src', 'vault', 'encoder-thread.ts'),
       'select-process': join(root, 'src', 'query', 'select-process.ts'),
+      'keeper-thread': join(root, 'src', 'keeper-thread.ts'),
       'quick-check-process': join(root, 'src', 'sources', 'sqlite', 'quick-check-process.ts'),
     },
     platform: 'node',

@@ -1,6 +1,7 @@
 import {homedir} from 'node:os';
 import {resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {Worker} from 'node:worker_threads';
 import {colorsWanted} from './commands/colors.ts';
 import type {Deps, GlobalFlags} from './commands/deps.ts';
 import {loadSettings, resolveHome, type S3Address, type Settings} from './config/index.ts';
@@ -66,6 +67,15 @@ export async function openRealDeps(
       return stores.probeS3(await withCredentials(address));
     },
     startWorker: async (operation) => (await import('./commands/worker/launch.ts')).launchWorker(deps, operation),
+    startKeeper: (start) => {
+      const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+      // Beside this file: as a source here, and built in dist.
+      return new Worker(new URL(`keeper-thread.${ending}`, import.meta.url), {
+        workerData: {...start, flags},
+        // It holds next to nothing.
+        resourceLimits: {maxYoungGenerationSizeMb: 2},
+      });
+    },
     journal: () => (journal ??= shared?.journal() ?? openJournalOnce()),
     settings: () => (settings ??= loadSettings({flags, env, home})),
     again: (profile) =>

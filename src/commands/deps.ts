@@ -1,8 +1,10 @@
 import type {ReadStream, WriteStream} from 'node:tty';
+import type {Worker} from 'node:worker_threads';
 import type {Home, Settings, StoreAddress} from '../config/index.ts';
 import type {ExitStatus} from '../errors/index.ts';
 import type {Journal, Limits, Operation} from '../ops/index.ts';
 import type {ProbePoint, Store} from '../stores/index.ts';
+import type {KeeperStart} from './worker/keeper-messages.ts';
 
 /** The options that stand before or after any command. */
 export type GlobalFlags = {
@@ -53,6 +55,8 @@ export interface Deps {
   journal(): Promise<Journal>;
   /** Starts the process that carries a queued operation out, and does not wait for it. */
   startWorker(operation: Operation): Promise<void>;
+  /** Starts the thread of a `Keeper`; absent where there is none, as in most tests. */
+  startKeeper?(start: KeeperStart): Worker;
   /** Read at the first call: flags, environment, profile, defaults, in this order. */
   settings(): Promise<Settings>;
   /** The same surroundings with settings that are read anew, those of `profile` when it is named. The journal is shared. */

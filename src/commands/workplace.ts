@@ -7,7 +7,7 @@ import {BkpError, systemCode} from '../errors/index.ts';
 import type {Limits} from '../ops/index.ts';
 import type {TableSource} from '../sources/index.ts';
 import type {Store} from '../stores/index.ts';
-import {headerKey, openVault, type Vault} from '../vault/index.ts';
+import {headerKey, type KeepRow, openVault, type Vault} from '../vault/index.ts';
 import type {Deps} from './deps.ts';
 
 /**
@@ -39,6 +39,8 @@ export type OpenOptions = {
   signal?: AbortSignal;
   /** What holds now; default: what the place says. */
   limits?: () => Limits | undefined;
+  /** Renews leases whatever this thread does; default: this thread. */
+  keeper?: {keepRow(store: StoreAddress): KeepRow};
 };
 
 /** @throws BkpError `STORE_REFUSED` | `STORE_UNAVAILABLE` | `STORE_DENIED` | `VAULT_ABSENT` | `OBJECT_DAMAGED` */
@@ -55,6 +57,7 @@ export async function openVaultAt(deps: Deps, place: Workplace, options: OpenOpt
     compressionLevel: place.compressionLevel,
     compressionThreads: place.compressionThreads,
     // A disk is as busy with two packs as with four; a server far away is not.
+    ...(options.keeper === undefined ? {} : {keepLeases: options.keeper.keepRow(place.store)}),
     ...(place.store.kind === 's3' ? {uploadsAtOnce: place.requestsAtOnce} : {}),
   });
   if (place.vault === undefined || place.vault === vault.id) return vault;

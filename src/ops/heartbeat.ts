@@ -12,17 +12,27 @@ export type Heartbeat = {
   /** What the last beat heard of a throttle. */
   limits(): Limits | undefined;
   /** Writes the last figures and ends. */
-  stop(): void;
+  stop(): void | Promise<void>;
 };
+
+export type HeartbeatEvents = {
+  log: (text: string) => void;
+  /** Called with every beat from the one that heard of a cancel on. */
+  cancel: () => void;
+  /** What a throttle said, with every beat as long as it holds. */
+  limited?: (limits: Limits) => void;
+};
+
+export type StartHeartbeat = (journal: Journal, operation: Operation, events: HeartbeatEvents) => Heartbeat;
 
 /**
  * Writes progress into the journal a few times a second, and looks for a cancel and a throttle there. A journal that cannot be written
  * is no reason to stop the work; it is tried again with the next beat.
  */
 export function startHeartbeat(
-  journal: Journal,
+  journal: Pick<Journal, 'report'>,
   operation: Operation,
-  {log, cancel}: {log: (text: string) => void; cancel: () => void},
+  {log, cancel, limited}: HeartbeatEvents,
 ): Heartbeat {
   const measure = rateMeter();
   let latest: Progress = operation.progress;
@@ -33,6 +43,7 @@ export function startHeartbeat(
     try {
       const heard = journal.report(operation.number, measure(latest, performance.now()));
       limits = heard.limits ?? limits;
+      if (heard.limits !== undefined) limited?.(heard.limits);
       if (heard.cancelRequested) cancel();
       if (failing) log('the journal can be written again');
       failing = false;

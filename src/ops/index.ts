@@ -1,3 +1,4 @@
+export {type Heartbeat, type HeartbeatEvents, type StartHeartbeat, startHeartbeat} from './heartbeat.ts';
 export {type Journal, type JournalOptions, type OperationPage, openJournal} from './journal.ts';
 export * from './kinds.ts';
 export {type OperationLog, openLog, openLogFile} from './log-file.ts';
@@ -7,4 +8,5 @@ export {defaultPageSize, largestPageSize, parsePageToken} from './paging.ts';
 export * from './processes.ts';
 export {type OperationEvent, type RunOptions, runOperation, type SignalSource} from './run-operation.ts';
 export {type DetachedOptions, type SpawnOptions, spawnWorker, startDetached} from './spawn-worker.ts';
+export {watchForStandstill} from './standstill.ts';
 export {type WaitOptions, waitFor} from './wait-for.ts';

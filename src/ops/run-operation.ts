@@ -1,5 +1,5 @@
 import {asPlain, BkpError, ExitStatus, renderError} from '../errors/index.ts';
-import {startHeartbeat} from './heartbeat.ts';
+import {type StartHeartbeat, startHeartbeat} from './heartbeat.ts';
 import type {Journal} from './journal.ts';
 import {operationId} from './kinds.ts';
 import {openLog} from './log-file.ts';
@@ -19,6 +19,8 @@ export type RunOptions = {
   /** SIGTERM and SIGINT cancel the operation; SIGHUP, sent when a terminal closes, is nothing to a worker. */
   signals: SignalSource;
   nowMicros: () => number;
+  /** Default: by a timer of this thread, which stands still while one call of the work keeps the thread busy. */
+  heartbeat?: StartHeartbeat;
   /** The work is about to begin; it waits for nobody. */
   began?: (event: OperationEvent) => void;
   /** The journal tells how it ended. What happens here changes neither outcome nor exit status. */
@@ -47,18 +49,18 @@ export async function runOperation(options: RunOptions): Promise<ExitStatus> {
     log.write('cancel requested');
     abort.abort(new BkpError('CANCELLED', `${id} was cancelled`));
   };
-  const heartbeat = startHeartbeat(journal, operation, {log: log.write, cancel});
+  const heartbeat = (options.heartbeat ?? startHeartbeat)(journal, operation, {log: log.write, cancel});
   const stopListening = listen(signals, cancel);
   try {
     options.began?.({operation, log: log.write});
     const outcome = await outcomeOf(work, {
       operation,
       signal: abort.signal,
-      progress: heartbeat.progress,
-      limits: heartbeat.limits,
+      progress: (figures) => heartbeat.progress(figures),
+      limits: () => heartbeat.limits(),
       log: log.write,
     });
-    heartbeat.stop();
+    await heartbeat.stop();
     const kept = await keep(journal, number, outcome, log.write);
     log.write(
       kept ? `${id} ended: ${outcome.status}` : `${id} ended: ${outcome.status}, but the journal does not know`,

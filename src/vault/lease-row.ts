@@ -5,7 +5,7 @@ import {type LeaseObjects, leasePrefix, listLeases, renewalKey} from './lease-ob
 import {removeIfAllowed} from './remove-if-allowed.ts';
 
 /** Between two renewals by the timer: three are tried before the lease is lost, so two in a row may fail. */
-const renewalsInTtl = 5;
+export const renewEveryMs = ({ttlMs}: LeaseContent) => ttlMs / 5;
 
 /** A renewal younger than this part of the TTL needs no new one to be confirmed. */
 const youngPart = 1 / 4;
@@ -42,8 +42,11 @@ export interface RenewedRow {
   stop(): Promise<RowState>;
 }
 
-/** Continues to renew a row where its holder's thread stops. Rejects when it cannot. */
-export type KeepRow = (state: RowState) => Promise<RenewedRow>;
+/**
+ * Has a row renewed by another thread from now on.
+ * @param here renews it in this thread: for when there is no other one after all
+ */
+export type KeepRow = (state: RowState, here: (state: RowState) => RenewedRow) => RenewedRow;
 
 export type RowDeps = {store: Pick<Store, 'put' | 'list' | 'delete'>; clock: Clock};
 
@@ -60,7 +63,7 @@ export class LeaseRow implements RenewedRow {
   constructor(deps: RowDeps, state: RowState) {
     this.#deps = deps;
     this.#state = state;
-    this.#stopTimer = deps.clock.every(state.content.ttlMs / renewalsInTtl, () => {
+    this.#stopTimer = deps.clock.every(renewEveryMs(state.content), () => {
       // A renewal that fails is tried again by the next; one that fails for too long loses the lease.
       this.#inTurn(() => this.#renew()).catch(() => {});
     });

@@ -38,9 +38,9 @@ export type LeaseDeps = {
 export class Lease {
   readonly id: string;
   readonly #deps: LeaseDeps;
-  /** By whom the row is renewed; ours until the lease is held. */
+  readonly #own: LeaseRow;
+  /** Our own one until the lease is held. */
   #row: RenewedRow;
-  #own: LeaseRow;
   #newest: Key;
   #lost: string | undefined;
   #released = false;
@@ -82,14 +82,7 @@ export class Lease {
     this.#require(await this.#own.state());
     const {keepRow} = this.#deps;
     if (keepRow === undefined) return;
-    const state = await this.#own.stop();
-    try {
-      this.#row = await keepRow(state);
-    } catch {
-      // Then by our own timer, as long as this thread is not kept busy.
-      this.#own = new LeaseRow(this.#deps, state);
-      this.#row = this.#own;
-    }
+    this.#row = keepRow(await this.#own.stop(), (state) => new LeaseRow(this.#deps, state));
   }
 
   /**

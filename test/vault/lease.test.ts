@@ -476,7 +476,7 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
 
   test('lives as long as it is renewed there, and ends where it began', async () => {
     const store = newStore();
-    const {vault, clock} = await busyProcess(store, (clock) => async (state) => new LeaseRow({store, clock}, state));
+    const {vault, clock} = await busyProcess(store, (clock) => (state) => new LeaseRow({store, clock}, state));
     const writer = await vault.writer({purpose: 'long call', subject: 'collection shop'});
     const recipe = await writer.write([{bytes: noise(5000, 1)}]);
     await pass(clock, 30);
@@ -501,7 +501,7 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
         yield* seen;
       },
     };
-    const {vault, clock} = await busyProcess(slow, (clock) => async (state) => new LeaseRow({store, clock}, state));
+    const {vault, clock} = await busyProcess(slow, (clock) => (state) => new LeaseRow({store, clock}, state));
     const writer = await vault.writer({purpose: 'backup'});
     meanwhile = () => pass(clock, 10);
     expect(await writer.putDocument('.backups/collections/shop/definition/00000001', {})).toBe('written');
@@ -512,7 +512,7 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
 
   test('is lost when it is found lost there', async () => {
     const store = newStore();
-    const {vault, clock} = await busyProcess(store, (clock) => async (state) => new LeaseRow({store, clock}, state));
+    const {vault, clock} = await busyProcess(store, (clock) => (state) => new LeaseRow({store, clock}, state));
     const writer = await vault.writer({purpose: 'suspended'});
     const removed = await keysOf(store, 'locks/');
     await store.delete(removed);
@@ -524,9 +524,9 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
 
   test('is lost when it is not renewed there any more', async () => {
     const store = newStore();
-    const {vault, clock} = await busyProcess(store, (clock) => async (state) => {
+    const {vault, clock} = await busyProcess(store, (clock) => (state) => {
       const row = new LeaseRow({store, clock}, state);
-      await row.stop();
+      void row.stop();
       return row;
     });
     const writer = await vault.writer({purpose: 'its thread hangs'});
@@ -538,8 +538,7 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
   test('is renewed by a timer of its own thread when there is no other one', async () => {
     const store = newStore();
     const clock = fakeClock();
-    const keepLeases = () => Promise.reject(new Error('the thread does not start'));
-    const vault = await open(store, {clock, host: fakeHost(1), keepLeases});
+    const vault = await open(store, {clock, host: fakeHost(1), keepLeases: (state, here) => here(state)});
     const writer = await vault.writer({purpose: 'backup'});
     await pass(clock, 5);
     expect(await writer.commit(manifestKey('one'), manifestOf())).toBe('written');

@@ -1,13 +1,26 @@
+import {setTimeout as sleep} from 'node:timers/promises';
 import {Command} from 'commander';
-import {type Operation, type OperationNumber, openLog, runOperation, type WorkContext} from '../../ops/index.ts';
+import {asPlain, renderError} from '../../errors/index.ts';
+import {
+  type Operation,
+  type OperationNumber,
+  openLog,
+  runOperation,
+  type StartHeartbeat,
+  systemProcesses,
+  type WorkContext,
+} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
+import {Keeper} from './keeper.ts';
 import {type Notifier, notifierOf} from './notifier.ts';
-import {carryOut} from './order.ts';
+import {carryOut, cleanAfter} from './order.ts';
 
 export type WorkerOptions = {
   number: OperationNumber;
   /** Its worker is dead, and the journal says so: only tell those who want to hear of it. */
   tellEnd?: boolean;
+  /** The same, after this process has ended and what it left is removed. */
+  cleanUpAfter?: number;
 };
 
 /** Hidden: what a detached process runs. It says nothing on the terminal; the journal and the log file have it all. */
@@ -16,24 +29,64 @@ export function command(deps: Deps, run = runWorker): Command {
     .description('Carry out one queued operation; bkp starts this by itself.')
     .argument('<number>', 'number of the operation')
     .option('--tell-end', 'it has ended: only send its notifications', false)
-    .action((number: string, {tellEnd}: {tellEnd: boolean}) =>
-      run(deps, {number: Number(number) as OperationNumber, tellEnd}),
+    .option('--clean-up-after <pid>', 'it was cancelled: wait for the end of its process, and remove what that left')
+    .action((number: string, {tellEnd, cleanUpAfter}: {tellEnd: boolean; cleanUpAfter?: string}) =>
+      run(deps, {
+        number: Number(number) as OperationNumber,
+        tellEnd,
+        ...(cleanUpAfter === undefined ? {} : {cleanUpAfter: Number(cleanUpAfter)}),
+      }),
     );
 }
 
-export async function runWorker(deps: Deps, {number, tellEnd}: WorkerOptions): Promise<void> {
-  const journal = await deps.journal();
+export async function runWorker(deps: Deps, {number, tellEnd, cleanUpAfter}: WorkerOptions): Promise<void> {
   const notifier = notifierOf(deps);
-  if (tellEnd) return tellOfEnded(deps, journal.get(number), notifier);
+  if (cleanUpAfter !== undefined) await untilGone(cleanUpAfter);
+  const journal = await deps.journal();
+  if (cleanUpAfter !== undefined) await cleanUp(deps, journal.get(number));
+  if (tellEnd || cleanUpAfter !== undefined) return tellOfEnded(deps, journal.get(number), notifier);
+  let keeper: Keeper | undefined;
+  const heartbeat: StartHeartbeat | undefined =
+    deps.startKeeper &&
+    ((journal, operation, events) => {
+      keeper = new Keeper(
+        deps.startKeeper!({number, home: deps.home, entryFile: deps.entryFile}),
+        {journal, operation},
+        events,
+      );
+      return keeper;
+    });
   const work = async (context: WorkContext) => {
     try {
-      return await carryOut(deps, context);
+      return await carryOut(deps, context, keeper);
     } finally {
       context.log(usage(process.resourceUsage()));
     }
   };
   const {nowMicros} = deps;
-  deps.exitWith(await runOperation({journal, number, work, signals: process, nowMicros, ...notifier}));
+  const beating = heartbeat === undefined ? {} : {heartbeat};
+  deps.exitWith(await runOperation({journal, number, work, signals: process, nowMicros, ...beating, ...notifier}));
+}
+
+/** It was sent a signal that no process survives; one that is still being ended after that long is stuck in its disk. */
+const goneWithinMs = 60_000;
+
+async function untilGone(pid: number): Promise<void> {
+  const worker = systemProcesses.identify(pid);
+  if (worker === undefined) return;
+  for (let left = goneWithinMs; left > 0 && systemProcesses.fateOf(worker) === 'alive'; left -= 20) await sleep(20);
+}
+
+async function cleanUp(deps: Deps, operation: Operation): Promise<void> {
+  const log = openLog(operation.logFile, deps.nowMicros);
+  try {
+    await cleanAfter(deps, operation);
+    log.write('what it left was removed');
+  } catch (error) {
+    log.write(`what it left could not be removed: ${renderError(asPlain(error))}`);
+  } finally {
+    log.close();
+  }
 }
 
 async function tellOfEnded(deps: Deps, operation: Operation, {ended}: Notifier): Promise<void> {

@@ -14,12 +14,16 @@ import {carryOutDatabaseOrder} from '../database/carry-out.ts';
 import {withFileSource} from '../database/places.ts';
 import type {Deps} from '../deps.ts';
 import {openVaultAt, withSource} from '../workplace.ts';
+import type {Keeper} from './keeper.ts';
 import {readersIn} from './readers.ts';
 import {startRetention} from './start.ts';
 import {orderOf, requireOrder, type WorkOrder} from './work-order.ts';
 
-/** Carries an order out. Whatever happens, vault and source are closed again. */
-export async function carryOut(deps: Deps, context: WorkContext): Promise<OperationResult> {
+/**
+ * Carries an order out. Whatever happens, vault and source are closed again.
+ * @param keeper renews the leases; absent: this thread does
+ */
+export async function carryOut(deps: Deps, context: WorkContext, keeper?: Keeper): Promise<OperationResult> {
   const order = requireOrder(context.operation);
   const notices: string[] = [];
   const tools = {
@@ -32,7 +36,12 @@ export async function carryOut(deps: Deps, context: WorkContext): Promise<Operat
     },
   };
   const id = operationId(context.operation);
-  const open = {create: false, signal: context.signal, limits: context.limits};
+  const open = {
+    create: false,
+    signal: context.signal,
+    limits: context.limits,
+    ...(keeper === undefined ? {} : {keeper}),
+  };
   const vault = await openVaultAt(deps, order.place, open);
   try {
     const result = await dispatch();
@@ -123,5 +132,11 @@ export async function cleanAfter(deps: Pick<Deps, 'settings'>, operation: Operat
   const {createdAtMicros} = operation;
   if (order?.do === 'dbbackup')
     await withFileSource(deps, order.place, (source) => source.releaseLeftover(createdAtMicros));
-  if (order?.do === 'restore') await withSource(order.place, async (source) => source.discardStaging(order.stagingId));
+  if (order?.do === 'restore') {
+    await withSource(order.place, async (source) => {
+      source.discardStaging(order.stagingId);
+      // This first look at the database rolls back what publishing had begun: the application need not do it.
+      source.identity();
+    });
+  }
 }

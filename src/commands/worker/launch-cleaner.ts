@@ -1,0 +1,20 @@
+import {closeSync} from 'node:fs';
+import {type Operation, openLogFile, startDetached} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+
+/**
+ * Starts the process that waits for the end of this one, removes what it left outside of the vault, and sends the
+ * notifications of the operation.
+ */
+export async function launchCleaner(
+  {home, entryFile}: Pick<Deps, 'home' | 'entryFile'>,
+  {number, logFile}: Operation,
+): Promise<void> {
+  const output = openLogFile(logFile);
+  try {
+    const args = ['worker', String(number), '--clean-up-after', String(process.pid)];
+    await startDetached({entry: entryFile, args, env: {...process.env, BKP_HOME: home.dir}, cwd: home.dir, output});
+  } finally {
+    closeSync(output);
+  }
+}
