@@ -44,7 +44,7 @@ export class QuestDbServer {
   async start(): Promise<void> {
     const jar = fetchQuestDb();
     this.#log = '';
-    this.#child = spawn('java', ['-p', jar, '-m', 'io.questdb/io.questdb.ServerMain', '-d', this.root], {
+    this.#child = spawn('java', ['-Xmx512m', '-p', jar, '-m', 'io.questdb/io.questdb.ServerMain', '-d', this.root], {
       env: {
         PATH: process.env.PATH ?? '/usr/bin:/bin',
         HOME: this.root,

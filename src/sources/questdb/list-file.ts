@@ -1,17 +1,32 @@
+import type {Dirent} from 'node:fs';
 import {type FileHandle, open, readdir} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import {isAbsent, unreadable} from './bytes.ts';
 import {bytesBeforeZeros} from './lengths.ts';
-import {blockBytes, type ListedFile} from './listed-file.ts';
-import type {Stamper} from './stamp.ts';
+import {blockBytes, type ListedFile, type Patch} from './listed-file.ts';
+import type {FileTimes, Stamper} from './stamp.ts';
 
-export type Listing = {root: string; stamp: Stamper};
+export type Listing = {
+  root: string;
+  /** A server runs, and a restore is followed by its recovery. */
+  isLive: boolean;
+  stamp: Stamper;
+  /** Nobody has written a file with these times since before the moment. */
+  isSettled: (times: FileTimes) => boolean;
+};
+
+/** A file of a table below the root. */
+export type RootFile = {path: string; table: string};
 
 type FileWanted = {
   path: string;
+  /** Path of the file that has the bytes; absent: `path`. */
+  from?: string;
   table?: string;
   optional?: true;
+  /** What the moment has in place of the file's own bytes; such a file is read each time. */
+  patches?: readonly Patch[];
   /** Bytes that the moment has; absent: all before the zeros at the end, which then come back as zeros. */
   validBytes?: number;
   numberBytes?: number;
@@ -19,14 +34,16 @@ type FileWanted = {
 
 /** @returns undefined when there is no such file. @throws BkpError `SOURCE_DAMAGED` when it is shorter than `validBytes` */
 export async function listFile(listing: Listing, wanted: FileWanted): Promise<ListedFile | undefined> {
-  return withFile(listing, wanted, async (handle) => {
+  const {from, patches, ...file} = wanted;
+  const source = {path: from ?? wanted.path, ...(wanted.table === undefined ? {} : {table: wanted.table})};
+  return withFile(listing, source, async (handle) => {
     // Before the bytes are read: a write between the two must not be hidden by the stamp.
     const times = await handle.stat({bigint: true});
     const fileBytes = Number(times.size);
-    const {validBytes, path, table, optional, numberBytes} = wanted;
+    const {validBytes, path, table, optional, numberBytes} = file;
     if (validBytes !== undefined && validBytes > fileBytes) throw tooShort(wanted, fileBytes, validBytes);
     const sizeBytes = validBytes ?? (await bytesBeforeZeros(handle, fileBytes));
-    const stamp = listing.stamp(times, sizeBytes);
+    const stamp = patches === undefined ? listing.stamp(times, sizeBytes) : undefined;
     return {
       path,
       sizeBytes,
@@ -37,28 +54,38 @@ export async function listFile(listing: Listing, wanted: FileWanted): Promise<Li
       ...(optional === undefined ? {} : {optional}),
       ...(numberBytes === undefined ? {} : {numberBytes}),
       ...(stamp === undefined ? {} : {stamp}),
+      ...(from === undefined ? {} : {from}),
+      ...(patches === undefined ? {} : {patches}),
     };
   });
 }
 
 /** @returns undefined when there is no such file */
-export async function withFile<T>(
+export async function openFile(
   {root}: Listing,
   {path, table}: {path: string; table?: string},
-  use: (handle: FileHandle) => Promise<T>,
-): Promise<T | undefined> {
+): Promise<FileHandle | undefined> {
   const source = join(root, path);
-  let handle: FileHandle;
   try {
-    handle = await open(source, 'r');
+    return await open(source, 'r');
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw unreadable(error, source, table);
   }
+}
+
+/** @returns undefined when there is no such file */
+export async function withFile<T>(
+  listing: Listing,
+  file: {path: string; table?: string},
+  use: (handle: FileHandle) => Promise<T>,
+): Promise<T | undefined> {
+  const handle = await openFile(listing, file);
+  if (handle === undefined) return undefined;
   try {
     return await use(handle);
   } catch (error) {
-    throw unreadable(error, source, table);
+    throw unreadable(error, join(listing.root, file.path), file.table);
   } finally {
     await handle.close();
   }
@@ -90,6 +117,19 @@ export async function inTurns<T>(items: readonly T[], list: (item: T) => Promise
   return files;
 }
 
+/** Nothing for a folder that is not there. */
+export async function readFolder({root}: Listing, folder: string, table?: string): Promise<Dirent[]> {
+  const path = join(root, folder);
+  return readdir(path, {withFileTypes: true}).catch((error: unknown) => {
+    if (isAbsent(error)) return [];
+    throw unreadable(error, path, table);
+  });
+}
+
+export async function readNames(listing: Listing, folder: string, table: string): Promise<string[]> {
+  return (await readFolder(listing, folder, table)).map(({name}) => name);
+}
+
 /**
  * The files of one folder but locks, which belong to a running server and say nothing of the data; and its folders' paths.
  * What vanishes between two looks does not belong to the moment: the caller asks for what must be there.
@@ -100,11 +140,7 @@ export async function listFolder(
   table?: string,
   isWanted: (name: string) => boolean = () => true,
 ): Promise<{files: ListedFile[]; folders: string[]}> {
-  const path = join(listing.root, folder);
-  const entries = await readdir(path, {withFileTypes: true}).catch((error: unknown) => {
-    if (isAbsent(error)) return [];
-    throw unreadable(error, path, table);
-  });
+  const entries = await readFolder(listing, folder, table);
   const isLock = (name: string) => name.endsWith('.lock');
   const files = await inTurns(
     entries.filter((entry) => entry.isFile() && isWanted(entry.name) && !isLock(entry.name)),

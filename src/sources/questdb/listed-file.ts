@@ -1,5 +1,11 @@
 import type {FrozenFile} from '../file-source.ts';
 
+/** Memory for a block of so many bytes. */
+export type BlockMemory = (sizeBytes: number) => Buffer;
+
+/** Bytes that the moment has at a place where the file has others by now. */
+export type Patch = {at: number; bytes: Buffer};
+
 /** A file of the moment, with what only its reader must know. */
 export type ListedFile = FrozenFile & {
   /**
@@ -7,6 +13,13 @@ export type ListedFile = FrozenFile & {
    * off again. Then zeros stand for what was cut. Otherwise each byte belongs to the moment, and a missing one is a hole.
    */
   openEnded: boolean;
+  /** Path of the file below the root that has its bytes; absent: the path under which it is restored. */
+  from?: string;
+  patches?: readonly Patch[];
+  /** Its bytes are made from those of other files, in blocks as `Frozen.read` gives them. */
+  make?: (memory: BlockMemory) => AsyncIterable<Uint8Array>;
+  /** Throws when what was read cannot be the moment's. */
+  check?: () => Promise<void>;
 };
 
 /**

@@ -8,7 +8,7 @@ import type {QuestDbHttp} from './http.ts';
 import {inTurns, type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
-import {bootId, stamper, tellsOfMappedWrites} from './stamp.ts';
+import {bootId, settled, stamper, tellsOfMappedWrites} from './stamp.ts';
 import {readTable, type TableState} from './table.ts';
 import {listTable} from './table-files.ts';
 
@@ -37,7 +37,13 @@ export async function freezeLive(
     const tables = await readTables(root);
     if (!certain)
       notice('the root lies on a file system that does not tell of all changes: every file is read each time');
-    const listing: Listing = {root, stamp: stamper(checkpoint.startedAtMicros, bootId(), certain)};
+    const {startedAtMicros} = checkpoint;
+    const listing: Listing = {
+      root,
+      isLive: true,
+      stamp: stamper(startedAtMicros, bootId(), certain),
+      isSettled: settled(startedAtMicros),
+    };
     return new Moment({
       root,
       takenAtMicros: checkpoint.startedAtMicros,

@@ -19,6 +19,8 @@ export type Column = {
   shape: ColumnShape;
   isSymbol: boolean;
   isIndexed: boolean;
+  /** Rows in a block of its index, when that is made anew. */
+  indexBlockRows: number;
 };
 
 export type TableMeta = {
@@ -35,6 +37,8 @@ const maxColumns = 100_000;
 const symbolTag = 12;
 const timestampTag = 8;
 const nanosFlag = 1 << 18;
+/** What QuestDB takes for less. */
+const leastIndexBlockRows = 2;
 
 /** Bytes a value by type tag (QuestDB's ColumnType): BOOLEAN 1 to DECIMAL256 33. */
 const fixedWidths: Readonly<Record<number, number>> = {
@@ -51,7 +55,7 @@ const variableKinds: Readonly<Record<number, 'string' | 'varchar' | 'array'>> = 
 
 /**
  * Decodes `_meta`: int32 number of columns, unit of partitions, number of the designated timestamp; from 128 on 32 bytes a
- * column (int32 type, negative when dropped; int64 flags, of which the lowest is the index's), then the columns' names.
+ * column (int32 type, negative when dropped; int64 flags, of which the lowest is the index's; int32 rows in a block of it), then the columns' names.
  * Source: measured on QuestDB 9.3.4.
  * @throws BkpError `SOURCE_DAMAGED`
  */
@@ -74,7 +78,8 @@ export function decodeMeta(file: ControlFile): TableMeta {
     if (index === timestampIndex && tag === timestampTag && (type & nanosFlag) !== 0) timestampUnit = 'nanos';
     const isSymbol = tag === symbolTag;
     const isIndexed = isSymbol && (file.int32(at + 4) & 1) === 1;
-    columns.push({index, name, shape: shapeOf(tag), isSymbol, isIndexed});
+    const indexBlockRows = Math.max(leastIndexBlockRows, file.int32(at + 12));
+    columns.push({index, name, shape: shapeOf(tag), isSymbol, isIndexed, indexBlockRows});
   }
   return {partitionBy, timestampUnit, columns};
 }

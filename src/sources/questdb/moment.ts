@@ -4,7 +4,7 @@ import {BkpError} from '../../errors/index.ts';
 import type {DatabaseMoment, Frozen, FrozenFile} from '../file-source.ts';
 import {isAbsent, unreadable} from './bytes.ts';
 import {lineageOf} from './lineage.ts';
-import {byPath, type ListedFile} from './listed-file.ts';
+import {type BlockMemory, byPath, type ListedFile, type Patch} from './listed-file.ts';
 
 /** Blocks that one system call reads: with more, memory grows and the call costs nothing any more. */
 const blocksAtOnce = 8;
@@ -24,8 +24,8 @@ export class Moment implements Frozen {
   readonly facts: DatabaseMoment;
   readonly lineageOf = lineageOf;
   readonly #plan: MomentPlan;
-  /** Paths whose end is where zeros begin: see ListedFile. */
-  readonly #openEnded = new Set<string>();
+  /** By path: what of a file only its reader must know. */
+  readonly #known = new Map<string, ListedFile>();
 
   constructor(plan: MomentPlan) {
     this.#plan = plan;
@@ -34,18 +34,24 @@ export class Moment implements Frozen {
   }
 
   async *files(): AsyncGenerator<FrozenFile> {
-    for (const {openEnded, ...file} of (await this.#plan.list()).sort(byPath)) {
-      if (openEnded) this.#openEnded.add(file.path);
+    for (const listed of (await this.#plan.list()).sort(byPath)) {
+      this.#known.set(listed.path, listed);
+      const {openEnded, from, patches, make, check, ...file} = listed;
       yield file;
     }
   }
 
   async *read(
     file: FrozenFile,
-    {memory = Buffer.allocUnsafeSlow}: {memory?: (sizeBytes: number) => Buffer} = {},
+    {memory = Buffer.allocUnsafeSlow}: {memory?: BlockMemory} = {},
   ): AsyncGenerator<Uint8Array> {
-    if (file.sizeBytes === 0) return;
-    const path = join(this.#plan.root, file.path);
+    const known = this.#known.get(file.path);
+    if (file.sizeBytes > 0) yield* known?.make?.(memory) ?? this.#readFile(file, known, memory);
+    await known?.check?.();
+  }
+
+  async *#readFile(file: FrozenFile, known: ListedFile | undefined, memory: BlockMemory): AsyncGenerator<Uint8Array> {
+    const path = join(this.#plan.root, known?.from ?? file.path);
     const handle = await open(path, 'r').catch((error: unknown) => {
       throw isAbsent(error) ? vanished(file) : unreadable(error, path, file.table);
     });
@@ -59,6 +65,7 @@ export class Moment implements Frozen {
         const {bytesRead} = await handle.readv(blocks, at);
         if (bytesRead < wanted)
           await this.#readRest(file, blocks, bytesRead, (rest, from) => handle.read(rest, 0, rest.length, at + from));
+        for (const patch of known?.patches ?? []) apply(patch, blocks, at);
         yield* blocks;
         at += wanted;
       }
@@ -90,7 +97,7 @@ export class Moment implements Frozen {
         const rest = block.subarray(done);
         const {bytesRead} = await read(rest, offset + done);
         if (bytesRead === 0) {
-          if (!this.#openEnded.has(file.path)) throw vanished(file);
+          if (!this.#known.get(file.path)?.openEnded) throw vanished(file);
           rest.fill(0);
           done = block.length;
         }
@@ -98,6 +105,16 @@ export class Moment implements Frozen {
       }
       offset += block.length;
     }
+  }
+}
+
+/** @param start of the blocks in their file */
+function apply({at, bytes}: Patch, blocks: readonly Buffer[], start: number): void {
+  for (const block of blocks) {
+    const from = Math.max(at, start);
+    const to = Math.min(at + bytes.length, start + block.length);
+    if (from < to) bytes.copy(block, from - start, from - at, to - at);
+    start += block.length;
   }
 }
 

@@ -1,7 +1,7 @@
 import {readdir, readFile, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
-import {isAbsent, readControlFile, unreadable} from './bytes.ts';
+import {isAbsent, unreadable} from './bytes.ts';
 import type {QuestDbHttp} from './http.ts';
 import type {Listing} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
@@ -11,7 +11,7 @@ import {droppedFolders} from './registry.ts';
 import {bootId, stamper, tellsOfMappedWrites} from './stamp.ts';
 import {readTable, type TableState} from './table.ts';
 import {listWholeTable} from './table-files.ts';
-import {lastTransaction} from './transaction-log.ts';
+import {lastTransaction} from './wal-files.ts';
 
 /**
  * A stopped server's database: its moment is what is on the disk.
@@ -24,7 +24,8 @@ export async function freezeStopped(root: string, http: QuestDbHttp | undefined)
   const takenAtMicros = Date.now() * 1000;
   const tables = await readTables(db);
   const certain = await tellsOfMappedWrites(db);
-  const listing: Listing = {root, stamp: stamper(takenAtMicros, bootId(), certain)};
+  const stamp = stamper(takenAtMicros, bootId(), certain);
+  const listing: Listing = {root, isLive: false, stamp, isSettled: () => true};
   const before = await controlTimes(db, tables);
   return new Moment({
     root,
@@ -53,8 +54,8 @@ async function readTables(db: string): Promise<TableState[]> {
     if (dropped.has(folder)) continue;
     const table = await readTable(join(db, folder), folder);
     if (table === undefined) continue;
-    const log = await readControlFile(join(db, folder, 'txn_seq/_txnlog'));
-    tables.push({...table, ...(log === undefined ? {} : {lastTxn: lastTransaction(log)})});
+    const lastTxn = await lastTransaction(join(db, folder));
+    tables.push({...table, ...(lastTxn === undefined ? {} : {lastTxn})});
   }
   return tables;
 }

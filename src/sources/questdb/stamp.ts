@@ -23,12 +23,19 @@ export type Stamper = (times: FileTimes, validBytes: number) => string | undefin
  */
 export function stamper(settledAtMicros: number, boot: string | undefined, certain: boolean): Stamper {
   if (!certain || boot === undefined) return () => undefined;
-  const before = BigInt(settledAtMicros - settleMicros) * 1000n;
-  return ({ino, size, mtimeNs, ctimeNs}, validBytes) => {
-    if (mtimeNs >= before || ctimeNs >= before) return undefined;
+  const isSettled = settled(settledAtMicros);
+  return (times, validBytes) => {
+    if (!isSettled(times)) return undefined;
+    const {ino, size, mtimeNs, ctimeNs} = times;
     // `validBytes` too: rows that lay there uncommitted become valid without a write to the file.
     return [boot, ino, size, mtimeNs, ctimeNs, validBytes].map((part) => part.toString(36)).join('.');
   };
+}
+
+/** Tells files that were not written since before that moment, on a file system for which the rule holds. */
+export function settled(settledAtMicros: number): (times: FileTimes) => boolean {
+  const before = BigInt(settledAtMicros - settleMicros) * 1000n;
+  return ({mtimeNs, ctimeNs}) => mtimeNs < before && ctimeNs < before;
 }
 
 /** Whether the folder's file system is one for which the rule holds. */

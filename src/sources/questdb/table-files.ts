@@ -1,30 +1,23 @@
-import {join} from 'node:path';
-import {readControlFile} from './bytes.ts';
-import {columnFiles, dataBytes, placesBytes} from './lengths.ts';
-import {inTurns, type Listing, listFile, listFolder, missingFile, withFile} from './list-file.ts';
+import {blockRowsIn, emptyIndex} from './index-files.ts';
+import {inTurns, type Listing, listFile, listFolder, missingFile, readFolder} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
-import type {Column} from './meta.ts';
-import {partitionFolder} from './partition-name.ts';
+import {listPartition, unknownFile} from './partition-files.ts';
 import type {TableState} from './table.ts';
-import {neededSegments} from './transaction-log.ts';
-import type {Partition} from './txn.ts';
-
-/** An index's values are numbers of rows. */
-const rowIdBytes = 8;
+import {listLog, listTree} from './wal-files.ts';
 
 /**
  * What of a table's own folder belongs to the moment: the columns of the partitions that `_txn` names, the texts of symbols,
  * the sequencer's files, and the WAL segments of transactions that are committed but not yet in the table.
  * Not: the other files in the table's folder, which the checkpoint has copies of or the server makes again.
- * @throws BkpError `SOURCE_DAMAGED` naming the table when one of them is missing
+ * @throws BkpError `SOURCE_DAMAGED` naming the table when one of them is missing | `UNSUPPORTED` naming what bkp cannot judge
  */
 export async function listTable(listing: Listing, table: TableState): Promise<ListedFile[]> {
   const parts = [
+    () => listFolderMark(listing, table),
+    () => listSymbols(listing, table),
     ...table.txn.partitions
       .filter(({rows}) => rows > 0)
       .map((partition) => () => listPartition(listing, table, partition)),
-    () => listFolderMark(listing, table),
-    () => listSymbols(listing, table),
     () => listLog(listing, table),
   ];
   const files: ListedFile[] = [];
@@ -33,73 +26,39 @@ export async function listTable(listing: Listing, table: TableState): Promise<Li
   return files;
 }
 
+/**
+ * Of a table's folder: control files, of which the checkpoint has those of the moment; what the server makes anew; `_convert`,
+ * the wish to make it a table with or without WAL at the next start. Symbols' files of any version: `_cv` names the moment's.
+ */
+const ownFile = /^(_(meta|txn|txn_scoreboard|cv|name|todo_|convert|mv|view)(\..*)?|.*\.lock|.*\.[cokvr](\.\d+)?)$/;
+/** Partitions of any version, what was detached from them, the WAL. */
+const ownFolder = /^(\d{4}.*|default(\.\d+)?|.*\.(detached|attachable)|wal\d+|txn_seq|seq)$/;
+
 /** The server recovers a table only into a folder that is there, and a table without rows may have nothing else in it. */
 async function listFolderMark(listing: Listing, {folder, name}: TableState): Promise<ListedFile[]> {
+  const path = `db/${folder}`;
+  for (const entry of await readFolder(listing, path, name)) {
+    const isFolder = entry.isDirectory() || entry.isSymbolicLink();
+    if (!(isFolder ? ownFolder : ownFile).test(entry.name)) throw unknownFile(`${path}/${entry.name}`, name);
+  }
   for (const file of ['_name', '_meta']) {
-    const found = await listFile(listing, {path: `db/${folder}/${file}`, table: name});
-    if (found !== undefined) return [found];
+    const found = await listFile(listing, {path: `${path}/${file}`, table: name});
+    if (found !== undefined) return [found, ...(listing.isLive ? await listDefinition(listing, {folder, name}) : [])];
   }
-  throw missingFile(`db/${folder}`, name);
+  throw missingFile(path, name);
 }
 
-async function listPartition(listing: Listing, table: TableState, partition: Partition): Promise<ListedFile[]> {
-  const folder = `db/${table.folder}/${partitionFolder(table.meta, partition)}`;
-  if (partition.parquetBytes !== undefined) return [await listParquet(listing, table, folder, partition.parquetBytes)];
-  return inTurns(table.meta.columns, (column) => listColumn(listing, table, {folder, partition, column}));
-}
-
-/** Newer versions keep flags in the number's high bits: then it is no length, and the whole file is taken. */
-async function listParquet(listing: Listing, table: TableState, folder: string, bytes: number): Promise<ListedFile> {
-  const wanted = {path: `${folder}/data.parquet`, table: table.name};
-  const whole = await listFile(listing, wanted);
-  if (whole === undefined) throw missingFile(wanted.path, table.name);
-  const isLength = bytes > 0 && bytes <= whole.sizeBytes + whole.zeroTailBytes;
-  return isLength ? ((await listFile(listing, {...wanted, validBytes: bytes})) ?? whole) : whole;
-}
-
-async function listColumn(
+/** Of a materialized view. Some versions (9.0.1 to 9.3.0) recover it from the checkpoint, but do not bring it back from there. */
+async function listDefinition(
   listing: Listing,
-  {name: table, columns}: TableState,
-  {folder, partition, column}: {folder: string; partition: Partition; column: Column},
+  {folder, name: table}: {folder: string; name: string},
 ): Promise<ListedFile[]> {
-  const place = columns.place(partition.timestamp, column.index);
-  if (place === undefined) return [];
-  const rows = partition.rows - place.top;
-  const suffix = place.nameTxn === -1n ? '' : `.${place.nameTxn}`;
-  const file = (ending: string) => ({path: `${folder}/${column.name}.${ending}${suffix}`, table});
-  const need = async (ending: string, facts: {validBytes?: number; numberBytes?: number} = {}) => {
-    const wanted = file(ending);
-    const found = await listFile(listing, {...wanted, ...facts});
-    if (found === undefined) throw missingFile(wanted.path, table);
-    return found;
-  };
-  const {shape} = column;
-  if (rows <= 0) {
-    // The column was added after the last row: its files may not have been made yet.
-    const found = await Promise.all(columnFiles(shape).map((ending) => listFile(listing, file(ending))));
-    return found.filter((present) => present !== undefined);
-  }
-  switch (shape.kind) {
-    case 'fixed': {
-      const data = await need('d', {validBytes: rows * shape.widthBytes, numberBytes: shape.widthBytes});
-      // Keys before values: what the keys tell of is then in the values that are read after them.
-      return column.isIndexed ? [data, await need('k'), await need('v', {numberBytes: rowIdBytes})] : [data];
-    }
-    case 'unknown':
-      return [await need('d'), ...(await listFile(listing, file('i')).then((found) => (found ? [found] : [])))];
-    default: {
-      const places = await need('i', {
-        validBytes: placesBytes(shape.kind, rows),
-        numberBytes: placesBytes(shape.kind, 1),
-      });
-      const bytes = await withFile(listing, file('i'), (handle) => dataBytes(handle, shape.kind, rows));
-      if (bytes === undefined) throw missingFile(file('i').path, table);
-      return [await need('d', {validBytes: bytes}), places];
-    }
-  }
+  const listed = ['_mv', '_mv.s'].map((file) =>
+    listFile(listing, {path: `db/${folder}/${file}`, from: `.checkpoint/db/${folder}/${file}`, table}),
+  );
+  return (await Promise.all(listed)).filter((found) => found !== undefined);
 }
 
-/** `.k` and `.v` of these the server makes again; but version 8 does so only where they are. */
 async function listSymbols(listing: Listing, table: TableState): Promise<ListedFile[]> {
   // A view has columns and no files.
   if (table.meta.partitionBy === 'NOT_APPLICABLE') return [];
@@ -107,38 +66,34 @@ async function listSymbols(listing: Listing, table: TableState): Promise<ListedF
   return inTurns(symbols, async (column) => {
     const nameTxn = table.columns.symbolsNameTxn(column.index);
     const suffix = nameTxn === -1n ? '' : `.${nameTxn}`;
-    const listed = ['c', 'o', 'k', 'v'].map(async (ending) => {
-      const path = `db/${table.folder}/${column.name}.${ending}${suffix}`;
-      const found = await listFile(listing, {path, table: table.name});
-      if (found === undefined && (ending === 'c' || ending === 'o')) throw missingFile(path, table.name);
-      return found === undefined ? [] : [found];
+    const file = (ending: string) => ({
+      path: `db/${table.folder}/${column.name}.${ending}${suffix}`,
+      table: table.name,
     });
-    return (await Promise.all(listed)).flat();
+    const texts = ['c', 'o'].map(async (ending) => {
+      const found = await listFile(listing, file(ending));
+      if (found === undefined) throw missingFile(file(ending).path, table.name);
+      return found;
+    });
+    return [...(await Promise.all(texts)), ...(await listSymbolIndex(listing, file))];
   });
 }
 
-async function listLog(listing: Listing, table: TableState): Promise<ListedFile[]> {
-  if (table.lastTxn === undefined) return [];
-  const folder = `db/${table.folder}`;
-  const logPath = `${folder}/txn_seq/_txnlog`;
-  const log = await readControlFile(join(listing.root, logPath));
-  // A view has none: its definition is all there is.
-  const range = {after: table.txn.sequencerTxn, last: table.lastTxn};
-  if (log === undefined && range.last > range.after) throw missingFile(logPath, table.name);
-  const segments = log === undefined ? new Set<string>() : neededSegments(log, range);
-  const sequencer = await listTree(listing, table, `${folder}/txn_seq`);
-  if (segments === undefined) return [...sequencer, ...(await listAllSegments(listing, table))];
-  const files = [...sequencer];
-  for (const segment of segments) {
-    const found = await listTree(listing, table, `${folder}/${segment}`);
-    if (!found.some(({path}) => path.endsWith('/_event'))) throw missingFile(`${folder}/${segment}`, table.name);
-    files.push(...found);
+/**
+ * `.k` and `.v` of the texts. Recovery makes them again from the texts, but version 8 only where they are and can be opened: so
+ * there is one without entries.
+ */
+async function listSymbolIndex(
+  listing: Listing,
+  file: (ending: string) => {path: string; table: string},
+): Promise<ListedFile[]> {
+  if (!listing.isLive) {
+    const found = await Promise.all(['k', 'v'].map((ending) => listFile(listing, file(ending))));
+    return found.filter((present) => present !== undefined);
   }
-  // A writer's texts of symbols lie beside its segments.
-  for (const writer of new Set([...segments].map((segment) => segment.split('/')[0]!))) {
-    files.push(...(await listFolder(listing, `${folder}/${writer}`, table.name)).files);
-  }
-  return files;
+  const blockRows = await blockRowsIn(listing, file('k'));
+  if (blockRows === undefined) return [];
+  return emptyIndex({keys: file('k').path, values: file('v').path, table: file('k').table}, blockRows);
 }
 
 /**
@@ -153,16 +108,4 @@ export async function listWholeTable(listing: Listing, table: TableState): Promi
     for (const file of await listTree(listing, table, folder)) found.set(file.path, file);
   }
   return [...found.values()];
-}
-
-async function listAllSegments(listing: Listing, table: TableState): Promise<ListedFile[]> {
-  const {folders} = await listFolder(listing, `db/${table.folder}`, table.name, () => false);
-  const writers = folders.filter((folder) => /\/wal\d+$/.test(folder));
-  return (await Promise.all(writers.map((folder) => listTree(listing, table, folder)))).flat();
-}
-
-async function listTree(listing: Listing, table: TableState, folder: string): Promise<ListedFile[]> {
-  const {files, folders} = await listFolder(listing, folder, table.name);
-  for (const inner of folders) files.push(...(await listTree(listing, table, inner)));
-  return files;
 }

@@ -1,27 +1,67 @@
-import type {ControlFile} from './bytes.ts';
+import {join} from 'node:path';
+import {type ControlFile, readControlFile} from './bytes.ts';
 
 const headerBytes = 76;
-const recordBytes = 28;
+/** Bytes of a transaction by version of the log. */
+const recordBytes = [28, 60] as const;
+const partsFolder = '_txn_parts';
+
+/** The log of a table's sequencer: which transaction lies where in the WAL. */
+export type TransactionLog = {
+  /** Committed in it. */
+  last: number;
+  /** Of the log's own file, up to a transaction. */
+  bytesUpTo: (txn: number) => number;
+  /**
+   * Folders below the table's (`wal3/0`) with transactions `after` < n <= `last`, and the number in its segment of the newest
+   * of these: a segment counts its own transactions from 0.
+   */
+  segments: (range: {after: number; last: number}) => Promise<Map<string, number>>;
+};
+
+/** Place of the number of the last transaction, int64. */
+export const lastTransactionAt = 4;
 
 /**
- * The folders below a table's (`wal3/0`) with transactions `after` < n <= `last`.
- * `txn_seq/_txnlog`: int32 version (0), int64 last transaction; from 76 on 28 bytes a transaction, of which int32 at 8 is
- * the writer's number (negative: a change of the table's structure, which lies in `txn_seq` itself) and int32 at 12 the
- * segment's. Source: QuestDB's TableTransactionLogV1; compared with what 9.3.4 writes.
- * @returns undefined for a log of another version, which is cut into parts: then all folders are to be taken
+ * `txn_seq/_txnlog`: int32 version, int64 last transaction; at 20 int32 the number of transactions in one file of `_txn_parts`
+ * (version 1). A transaction: int32 at 8 is the writer's number (negative: a change of the table's structure, which lies in
+ * `txn_seq` itself), int32 at 12 the segment's, int32 at 16 the transaction's number in the segment. Version 0 has them in the
+ * log itself from 76 on, version 1 in `_txn_parts/0`, `1`, … Source: QuestDB's TableTransactionLogV1 and V2; compared with
+ * what 9.3.4 writes.
+ * @param folder of the sequencer, absolute
+ * @returns undefined when there is none
  * @throws BkpError `SOURCE_DAMAGED`
  */
-export function neededSegments(file: ControlFile, range: {after: number; last: number}): Set<string> | undefined {
-  if (file.int32(0) !== 0) return undefined;
-  const held = file.count(4);
-  if (held < range.last) throw file.unknown(`it ends with transaction ${held}, and ${range.last} was committed`);
-  const segments = new Set<string>();
-  for (let txn = range.after + 1; txn <= range.last; txn++) {
-    const at = headerBytes + (txn - 1) * recordBytes;
-    const writer = file.int32(at + 8);
-    if (writer > 0) segments.add(`wal${writer}/${file.int32(at + 12)}`);
-  }
-  return segments;
+export async function readTransactionLog(folder: string): Promise<TransactionLog | undefined> {
+  const file = await readControlFile(join(folder, '_txnlog'));
+  if (file === undefined) return undefined;
+  const version = file.int32(0);
+  const width = recordBytes[version];
+  if (width === undefined) throw file.unknown(`version ${version}`);
+  const held = file.count(lastTransactionAt);
+  const inPart = version === 0 ? Number.POSITIVE_INFINITY : file.int32(20);
+  if (!(inPart > 0)) throw file.unknown(`${inPart} transactions in a part`);
+  return {
+    last: held,
+    bytesUpTo: (txn) => headerBytes + (version === 0 ? txn * width : 0),
+    segments: async ({after, last}) => {
+      if (held < last) throw file.unknown(`it ends with transaction ${held}, and ${last} was committed`);
+      const segments = new Map<string, number>();
+      let part: {number: number; file: ControlFile} | undefined;
+      for (let txn = after + 1; txn <= last; txn++) {
+        const number = version === 0 ? 0 : Math.floor((txn - 1) / inPart);
+        if (part?.number !== number) part = {number, file: version === 0 ? file : await readPart(folder, number, file)};
+        const at = (version === 0 ? headerBytes + (txn - 1) * width : ((txn - 1) % inPart) * width) + 8;
+        const writer = part.file.int32(at);
+        if (writer > 0) segments.set(`wal${writer}/${part.file.int32(at + 4)}`, part.file.int32(at + 8));
+      }
+      return segments;
+    },
+  };
 }
 
-export const lastTransaction = (file: ControlFile) => file.count(4);
+async function readPart(folder: string, number: number, log: ControlFile): Promise<ControlFile> {
+  const part = await readControlFile(join(folder, partsFolder, String(number)));
+  if (part === undefined) throw log.unknown(`part ${number} of it is missing`);
+  return part;
+}

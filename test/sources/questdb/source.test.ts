@@ -17,6 +17,7 @@ import {setTimeout as pause} from 'node:timers/promises';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import type {Frozen, FrozenFile} from '../../../src/sources/index.ts';
 import {openQuestDbSource, openQuestDbTarget} from '../../../src/sources/questdb/index.ts';
+import {emptyKeyFile} from '../../../src/sources/questdb/symbol-index.ts';
 import {ExecStandIn} from './exec-stand-in.ts';
 import {recordedBytes, recordedPaths, writeRecordedRoot} from './recorded-root.ts';
 
@@ -52,6 +53,25 @@ async function withFrozen<T>(use: (frozen: Frozen) => Promise<T>): Promise<T> {
   }
 }
 
+/**
+ * An index and a log end with zeros or without. An index counts in its header how often it was written; and late rows leave its
+ * largest row one too large there, which means nothing.
+ */
+function plain(path: string, bytes: Buffer): Buffer {
+  if (!/(\.[kv](\.\d+)?|_txnlog)$/.test(path)) return bytes;
+  const copy = Buffer.concat([bytes, Buffer.alloc(64)]);
+  if (/\.k(\.\d+)?$/.test(path)) for (const at of [1, 29, 37]) copy.writeBigInt64LE(1n, at);
+  return copy.subarray(0, copy.findLastIndex((byte) => byte !== 0) + 1);
+}
+
+/** What a copy has of a recorded file: the server's own bytes, but no entries in the index of a column's texts. */
+function momentBytes(path: string): Buffer {
+  const bytes = plain(path, recordedBytes(path));
+  const isOfTexts = /^db\/[^/]+\/[^/]+\.[kv](\.\d+)?$/.test(path);
+  if (!isOfTexts) return bytes;
+  return /\.v(\.\d+)?$/.test(path) ? Buffer.alloc(0) : plain(path, emptyKeyFile(bytes.readInt32LE(17)));
+}
+
 const bytesOf = async (frozen: Frozen, file: FrozenFile) => Buffer.concat(await all(frozen.read(file)));
 
 describe('the files of a recorded root', () => {
@@ -61,9 +81,9 @@ describe('the files of a recorded root', () => {
       const paths = files.map(({path}) => path);
       expect(paths).toEqual([...recordedPaths, 'conf/server.conf'].sort());
       for (const file of files.filter(({optional}) => optional === undefined)) {
-        expect({path: file.path, bytes: await bytesOf(frozen, file)}).toEqual({
+        expect({path: file.path, bytes: plain(file.path, await bytesOf(frozen, file))}).toEqual({
           path: file.path,
-          bytes: recordedBytes(file.path),
+          bytes: momentBytes(file.path),
         });
       }
       expect(files.filter(({optional}) => optional).map(({path}) => path)).toEqual(['conf/server.conf']);
@@ -93,7 +113,7 @@ describe('the files of a recorded root', () => {
   });
 
   const columns = recordedPaths.filter((path) =>
-    /^db\/(trades~\d+|flat|weekly~\d+)\/[^/]+\/[^/]+\.(d|i|k|v|parquet)(\.\d+)?$/.test(path),
+    /^db\/(trades~\d+|flat|weekly~\d+)\/[^/]+\/[^/]+\.(d|i|parquet)(\.\d+)?$/.test(path),
   );
   const needed = columns.filter(
     (path) => !/txn_seq|\/20[3-9]\d-W|\/21\d\d-W/.test(path) && recordedBytes(path).length > 0,
@@ -331,7 +351,7 @@ test('a copy is again a root that gives the same files', async () => {
   });
   expect(readdirSync(to).sort()).toEqual(['.checkpoint', '_restore', 'db']);
   for (const path of recordedPaths) {
-    const bytes = readFileSync(join(to, path));
-    expect(bytes.subarray(0, recordedBytes(path).length)).toEqual(recordedBytes(path));
+    const bytes = plain(path, readFileSync(join(to, path)));
+    expect(bytes.subarray(0, momentBytes(path).length), path).toEqual(momentBytes(path));
   }
 });

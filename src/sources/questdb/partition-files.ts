@@ -1,0 +1,109 @@
+import type {FileHandle} from 'node:fs/promises';
+import {BkpError} from '../../errors/index.ts';
+import {listIndex, listParquetIndex} from './index-files.ts';
+import {columnFiles, dataBytes, placesBytes} from './lengths.ts';
+import {inTurns, type Listing, listFile, missingFile, readNames, withFile} from './list-file.ts';
+import type {ListedFile} from './listed-file.ts';
+import type {Column} from './meta.ts';
+import {partitionFolder} from './partition-name.ts';
+import type {TableState} from './table.ts';
+import type {Partition} from './txn.ts';
+
+const parquetName = 'data.parquet';
+/** Files of columns, in any version: what `_meta`, `_cv` and `_txn` do not name is not the moment's. */
+const columnFile = /\.[dikvr](\.\d+)?$/;
+/** When late rows' partitions were last joined: a hint for the server, which it makes anew. */
+const squashNote = '.squash_ts';
+
+/**
+ * The files of one partition: of each column those that `_cv` names, and nothing that bkp cannot judge.
+ * @throws BkpError `SOURCE_DAMAGED` naming the table when one is missing | `UNSUPPORTED` naming a file of an unknown kind
+ */
+export async function listPartition(listing: Listing, table: TableState, partition: Partition): Promise<ListedFile[]> {
+  const folder = `db/${table.folder}/${partitionFolder(table.meta, partition)}`;
+  const names = await readNames(listing, folder, table.name);
+  for (const name of names) requireKnown(`${folder}/${name}`, name, table.name);
+  if (partition.parquetBytes === undefined) {
+    return inTurns(table.meta.columns, (column) => listColumn(listing, table, {folder, partition, column}));
+  }
+  const indexes = await inTurns(
+    table.meta.columns.filter(({isIndexed}) => isIndexed),
+    (column) => listParquetIndex(listing, table, {folder, partition, column, names}),
+  );
+  return [await listParquet(listing, table, folder, partition.parquetBytes), ...indexes];
+}
+
+function requireKnown(path: string, name: string, table: string): void {
+  if (columnFile.test(name) || name === parquetName || name === squashNote) return;
+  throw unknownFile(path, table);
+}
+
+/** A newer server's: neither leaving it out nor taking it, as it is being written, is certain to be right. */
+export function unknownFile(path: string, table: string): BkpError {
+  return new BkpError('UNSUPPORTED', `${path} of table ${table} is a file that this bkp does not know`, {
+    cause: 'a newer QuestDB may need it, and then a restore without it would not be right',
+    next: 'use a newer bkp; if the file is not from the server, move it out of the folder',
+    context: {path, table},
+  });
+}
+
+async function listParquet(listing: Listing, table: TableState, folder: string, bytes: number): Promise<ListedFile> {
+  const wanted = {path: `${folder}/${parquetName}`, table: table.name};
+  const whole = await listFile(listing, wanted);
+  if (whole === undefined) throw missingFile(wanted.path, table.name);
+  // Newer versions keep flags in the number's high bits: then it is no length, and the whole file is taken.
+  const isLength = bytes > 0 && bytes <= whole.sizeBytes + whole.zeroTailBytes;
+  return isLength ? ((await listFile(listing, {...wanted, validBytes: bytes})) ?? whole) : whole;
+}
+
+async function listColumn(
+  listing: Listing,
+  state: TableState,
+  {folder, partition, column}: {folder: string; partition: Partition; column: Column},
+): Promise<ListedFile[]> {
+  const table = state.name;
+  const place = state.columns.place(partition.timestamp, column.index);
+  if (place === undefined) return [];
+  const rows = partition.rows - place.top;
+  const suffix = place.nameTxn === -1n ? '' : `.${place.nameTxn}`;
+  const file = (ending: string) => ({path: `${folder}/${column.name}.${ending}${suffix}`, table});
+  const need = async (ending: string, facts: {validBytes?: number; numberBytes?: number} = {}) => {
+    const wanted = file(ending);
+    const found = await listFile(listing, {...wanted, ...facts});
+    if (found === undefined) throw missingFile(wanted.path, table);
+    return found;
+  };
+  const {shape} = column;
+  if (shape.kind === 'unknown') {
+    throw new BkpError(
+      'UNSUPPORTED',
+      `column ${column.name} of table ${table} has a type that this bkp does not know`,
+      {
+        next: 'use a newer bkp',
+        context: {table, column: column.name},
+      },
+    );
+  }
+  const index = async () => {
+    if (!column.isIndexed) return [];
+    const rowsOfIndex = {top: Math.min(place.top, partition.rows), rows: partition.rows};
+    return listIndex(listing, {...file('d'), column, keys: file('k').path, values: file('v').path, ...rowsOfIndex});
+  };
+  if (rows <= 0) {
+    // The column was added after the last row: its files may not have been made yet.
+    const found = await Promise.all(columnFiles(shape).map((ending) => listFile(listing, file(ending))));
+    return [...found.filter((present) => present !== undefined), ...(await index())];
+  }
+  if (shape.kind === 'fixed') {
+    const data = await need('d', {validBytes: rows * shape.widthBytes, numberBytes: shape.widthBytes});
+    return [data, ...(await index())];
+  }
+  const places = await need('i', {
+    validBytes: placesBytes(shape.kind, rows),
+    numberBytes: placesBytes(shape.kind, 1),
+  });
+  const measure = (handle: FileHandle) => dataBytes(handle, shape.kind, rows);
+  const bytes = await withFile(listing, file('i'), measure);
+  if (bytes === undefined) throw missingFile(file('i').path, table);
+  return [await need('d', {validBytes: bytes}), places];
+}

@@ -1,0 +1,321 @@
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {dirname, join} from 'node:path';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import type {Frozen, FrozenFile} from '../../../src/sources/index.ts';
+import {openQuestDbSource} from '../../../src/sources/questdb/index.ts';
+import {ExecStandIn} from './exec-stand-in.ts';
+import {recordedPaths, writeRecordedRoot} from './recorded-root.ts';
+
+// A server that writes on between any two steps of a backup: what is read must be the moment's nevertheless.
+
+let folder: string;
+let root: string;
+let server: ExecStandIn;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'bkp-questdb-'));
+  root = join(folder, 'root');
+  writeRecordedRoot(root);
+  server = await ExecStandIn.start(root);
+});
+afterEach(async () => {
+  await server.stop();
+  rmSync(folder, {recursive: true, force: true});
+});
+
+const options = {hold: 'operation test/1', signal: new AbortController().signal, notice: () => undefined};
+const trades = 'db/trades~4';
+
+type Hooks = {frozen?: () => void; listed?: () => void};
+
+/** Path and bytes of all files, with what the server does after two of the steps. */
+async function backup(hooks: Hooks = {}): Promise<Map<string, Buffer>> {
+  const frozen = await openQuestDbSource({root, http: server.url}).freeze(options);
+  try {
+    hooks.frozen?.();
+    const files: FrozenFile[] = [];
+    for await (const file of frozen.files()) files.push(file);
+    hooks.listed?.();
+    const bytes = new Map<string, Buffer>();
+    for (const file of files) bytes.set(file.path, await read(frozen, file));
+    await frozen.confirm();
+    return bytes;
+  } finally {
+    await frozen.release();
+  }
+}
+
+async function read(frozen: Frozen, file: FrozenFile): Promise<Buffer> {
+  const blocks: Uint8Array[] = [];
+  for await (const block of frozen.read(file)) blocks.push(Uint8Array.from(block));
+  return Buffer.concat(blocks);
+}
+
+const inRoot = (path: string) => join(root, path);
+const write = (path: string, bytes: Uint8Array) => {
+  mkdirSync(dirname(inRoot(path)), {recursive: true});
+  writeFileSync(inRoot(path), bytes);
+};
+const int32 = (...values: number[]) => Buffer.from(new Int32Array(values).buffer);
+const int64 = (...values: number[]) => Buffer.from(new BigInt64Array(values.map(BigInt)).buffer);
+
+/** The sequencer and one segment of a WAL, written as QuestDB does it: records first, then the number of the last one. */
+class Wal {
+  readonly #version: 0 | 1;
+  #events = Buffer.concat([int32(0, 0), int32(-1)]);
+  #places = [8];
+  readonly #records: Buffer[] = [];
+  readonly #first: number;
+
+  constructor(version: 0 | 1, first: number) {
+    this.#version = version;
+    this.#first = first;
+    for (let txn = 1; txn < first; txn++) this.#record(1, 7, txn);
+  }
+
+  commit(count: number): void {
+    for (let n = 0; n < count; n++) {
+      const number = this.#places.length - 1;
+      const body = Buffer.concat([int64(number), Buffer.alloc(20 + (number % 7), number)]);
+      const head = this.#events.subarray(0, -4);
+      this.#events = Buffer.concat([head, int32(body.length + 4), body, int32(-1)]);
+      this.#places.push(this.#events.length - 4);
+      this.#events.writeInt32LE(number, 0);
+      this.#record(2, 0, number);
+    }
+    this.#save();
+  }
+
+  get last(): number {
+    return this.#records.length;
+  }
+
+  /** The files as they are now. */
+  files(): Map<string, Buffer> {
+    const found = new Map<string, Buffer>([
+      [`${trades}/wal2/0/_event`, Buffer.from(this.#events)],
+      [`${trades}/wal2/0/_event.i`, int64(...this.#places)],
+    ]);
+    const header = Buffer.concat([int32(this.#version), int64(this.last, 0), int32(10), Buffer.alloc(52)]);
+    if (this.#version === 0) return found.set(`${trades}/txn_seq/_txnlog`, Buffer.concat([header, ...this.#records]));
+    found.set(`${trades}/txn_seq/_txnlog`, header);
+    for (let at = 0; at < this.#records.length; at += 10) {
+      found.set(`${trades}/txn_seq/_txn_parts/${at / 10}`, Buffer.concat(this.#records.slice(at, at + 10)));
+    }
+    return found;
+  }
+
+  #record(writer: number, segment: number, number: number): void {
+    const more = Buffer.alloc(this.#version === 0 ? 0 : 32, 1);
+    this.#records.push(Buffer.concat([int64(0), int32(writer, segment, number), int64(1), more]));
+  }
+
+  #save(): void {
+    for (const [path, bytes] of this.files()) write(path, bytes);
+    write(`${trades}/wal2/0/id.d`, Buffer.alloc(this.last * 8, 5));
+  }
+
+  /** As CHECKPOINT CREATE leaves it, with all transactions of the segment not applied yet. */
+  freeze(): void {
+    write('.checkpoint/db/trades~4/txn_seq/_txn', int64(this.last));
+    const txn = readFileSync(inRoot('.checkpoint/db/trades~4/_txn'));
+    const header = txn.readBigInt64LE(0) % 2n === 0n ? 8 : 32;
+    txn.writeBigInt64LE(BigInt(this.#first - 1), txn.readInt32LE(header) + 80);
+    write('.checkpoint/db/trades~4/_txn', txn);
+  }
+}
+
+describe('a WAL that grows', () => {
+  for (const version of [0, 1] as const) {
+    for (const step of ['frozen', 'listed'] as const) {
+      test(`after it was ${step} is read as of the moment, with a log of version ${version}`, async () => {
+        const wal = new Wal(version, 4);
+        wal.commit(12);
+        wal.freeze();
+        const wanted = wal.files();
+        const found = await backup({[step]: () => wal.commit(500)});
+        for (const [path, bytes] of wanted) {
+          // Its end is not its own: the log says where that is.
+          if (path.includes('_txn_parts')) expect(found.get(path)?.subarray(0, bytes.length), path).toEqual(bytes);
+          else expect(found.get(path), path).toEqual(bytes);
+        }
+        expect(found.get(`${trades}/wal2/0/id.d`)?.subarray(0, 15 * 8)).toEqual(Buffer.alloc(15 * 8, 5));
+      });
+    }
+  }
+
+  test('is refused when it lacks a transaction', async () => {
+    const wal = new Wal(0, 4);
+    wal.commit(12);
+    wal.freeze();
+    truncateSync(inRoot(`${trades}/wal2/0/_event.i`), 12 * 8);
+    await expect(backup()).rejects.toMatchObject({
+      code: 'SOURCE_DAMAGED',
+      message: expect.stringContaining('of table trades'),
+    });
+  });
+});
+
+/** The column's index, in a partition where rows are late (its folder has a number) and in one that is open. */
+const partitions = ['2024-01-01.1', '2024-01-02', '2024-01-03'];
+
+describe('a column with an index', () => {
+  test('comes with that of its own rows, whatever the server does to the index', async () => {
+    const wanted = await backup();
+    const spoil = () => {
+      for (const partition of partitions) {
+        const keys = `${trades}/${partition}/sym.k`;
+        const bytes = readFileSync(inRoot(keys));
+        const sizes = bytes.readBigInt64LE(9);
+        // Rows came in: more keys, more blocks, and a writer in the middle of it.
+        bytes.writeBigInt64LE(sizes * 3n, 9);
+        bytes.writeInt32LE(bytes.readInt32LE(21) + 9, 21);
+        bytes.writeBigInt64LE(77n, 64);
+        write(keys, Buffer.concat([bytes, Buffer.alloc(9 * 32, 3)]));
+        write(`${trades}/${partition}/sym.v`, Buffer.alloc(Number(sizes) * 3, 9));
+        appendFileSync(inRoot(`${trades}/${partition}/sym.d`), Buffer.alloc(4096, 1));
+      }
+    };
+    for (const step of ['listed', 'frozen'] as const) {
+      const found = await backup({[step]: spoil});
+      for (const path of partitions.flatMap((partition) =>
+        ['k', 'v'].map((end) => `${trades}/${partition}/sym.${end}`),
+      )) {
+        const bytes = wanted.get(path)!;
+        // Room for the keys and blocks that the server's index has by now.
+        expect(found.get(path)!.subarray(0, bytes.length), path).toEqual(bytes);
+        expect(
+          found
+            .get(path)!
+            .subarray(bytes.length)
+            .every((byte) => byte === 0),
+          path,
+        ).toBe(true);
+      }
+    }
+  });
+
+  test('comes with an index that the server is making anew, or has lost', async () => {
+    const wanted = await backup();
+    for (const spoil of [
+      () => truncateSync(inRoot(`${trades}/2024-01-02/sym.k`), 0),
+      () => rmSync(inRoot(`${trades}/2024-01-02/sym.k`)),
+      () => rmSync(inRoot(`${trades}/2024-01-02/sym.v`)),
+    ]) {
+      spoil();
+      const found = await backup();
+      for (const ending of ['k', 'v']) {
+        const path = `${trades}/2024-01-02/sym.${ending}`;
+        expect(found.get(path), path).toEqual(wanted.get(path));
+      }
+    }
+  });
+
+  test('is not read again while its rows stay the same', async () => {
+    const old = new Date(Date.now() - 60_000);
+    for (const path of recordedPaths) utimesSync(inRoot(path), old, old);
+    await new Promise((done) => setTimeout(done, 60));
+    const stamps = async () => {
+      const frozen = await openQuestDbSource({root, http: server.url}).freeze(options);
+      const found = new Map<string, string | undefined>();
+      for await (const {path, stamp} of frozen.files()) if (/2024-01-02\/sym\.[kv]$/.test(path)) found.set(path, stamp);
+      await frozen.release();
+      return found;
+    };
+    const before = await stamps();
+    expect(await stamps()).toEqual(before);
+    appendFileSync(inRoot(`${trades}/2024-01-02/sym.d`), 'x');
+    const after = await stamps();
+    for (const [path, stamp] of before) if (stamp !== undefined) expect(after.get(path), path).not.toBe(stamp);
+  });
+});
+
+test.each([`${trades}/2024-01-02/_pm`, `${trades}/2024-01-02/sym.pk`, `${trades}/_new`, `${trades}/newer/_x`])(
+  'a file of an unknown kind is refused by its name: %s',
+  async (path) => {
+    write(path, Buffer.from('newer'));
+    const named = path.endsWith('/_x') ? dirname(path) : path;
+    await expect(backup()).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: `${named} of table trades is a file that this bkp does not know`,
+    });
+    expect(server.held).toBeUndefined();
+  },
+);
+
+test('the index of a partition in Parquet is taken, and none that was written after the moment', async () => {
+  const partition = 'db/weekly~6/2024-W51.1';
+  makeIndexed('weekly~6', 'id');
+  const [keys, values] = ['k', 'v'].map((ending) => `${partition}/id.${ending}`) as [string, string];
+  const old = new Date(Date.now() - 60_000);
+  const age = async () => {
+    for (const path of [keys, values]) utimesSync(inRoot(path), old, old);
+    await new Promise((done) => setTimeout(done, 60));
+  };
+  for (const path of [keys, values]) write(path, Buffer.from(`index ${path}`));
+  await age();
+  const found = await backup();
+  for (const path of [keys, values]) expect(found.get(path)?.toString()).toBe(`index ${path}`);
+  const refusal = {code: 'SOURCE_UNAVAILABLE', retryable: true, message: expect.stringContaining(keys)};
+  for (const step of ['frozen', 'listed'] as const) {
+    await age();
+    await expect(backup({[step]: () => write(values, Buffer.from('newer'))}), step).rejects.toMatchObject(refusal);
+  }
+});
+
+/** Gives a column of a recorded table an index, by its metadata. */
+function makeIndexed(table: string, column: string): void {
+  const path = `.checkpoint/db/${table}/_meta`;
+  const meta = readFileSync(inRoot(path));
+  const columns = meta.readInt32LE(0);
+  let at = 128 + columns * 32;
+  for (let index = 0; index < columns; index++) {
+    const length = meta.readInt32LE(at);
+    const name = meta.toString('utf16le', at + 4, at + 4 + length * 2);
+    at += 4 + length * 2;
+    if (name !== column) continue;
+    meta.writeInt32LE(12, 128 + index * 32);
+    meta.writeInt32LE(1, 128 + index * 32 + 4);
+    write(path, meta);
+    for (const ending of ['c', 'o']) write(`db/${table}/${column}.${ending}`, Buffer.alloc(64, 1));
+    return;
+  }
+  throw new Error(`${table} has no column ${column}`);
+}
+
+test('a materialized view comes with its definition, which is the checkpoint’s', async () => {
+  for (const [name, text] of [
+    ['_mv', 'definition'],
+    ['_mv.s', 'state'],
+  ] as const) {
+    write(`.checkpoint/${trades}/${name}`, Buffer.from(text));
+    write(`${trades}/${name}`, Buffer.from('newer'));
+  }
+  const found = await backup();
+  expect(found.get(`${trades}/_mv`)?.toString()).toBe('definition');
+  expect(found.get(`${trades}/_mv.s`)?.toString()).toBe('state');
+});
+
+test('whatever is appended after the listing is in no file', async () => {
+  const wanted = await backup();
+  const found = await backup({
+    listed: () => {
+      for (const name of readdirSync(root, {recursive: true, encoding: 'utf8'})) {
+        if (!name.startsWith('.checkpoint') && statSync(inRoot(name)).isFile()) appendFileSync(inRoot(name), 'more');
+      }
+    },
+  });
+  expect([...found.keys()]).toEqual([...wanted.keys()]);
+  for (const [path, bytes] of wanted) expect(found.get(path), path).toEqual(bytes);
+});
