@@ -20,8 +20,9 @@ export interface FileSource {
   /**
    * Ends what a process that died left held in the database (a checkpoint). Nothing to end is no error.
    * @param diedAfterMicros the dead operation's start: a hold that is older is somebody else's and stays
+   * @param hold the dead operation's id
    */
-  releaseLeftover(diedAfterMicros: number): Promise<void>;
+  releaseLeftover(diedAfterMicros: number, hold?: string): Promise<void>;
 
   close(): Promise<void>;
 }

@@ -1,9 +1,10 @@
 import {BkpError} from '../errors/index.ts';
 import type {DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
-import type {HeldCheckpoint, QuestDbSourceOptions} from './questdb/index.ts';
+import type {HeldCheckpoint, Processes, QuestDbFileSource, QuestDbSourceOptions} from './questdb/index.ts';
 import type {TableSource} from './source.ts';
 
 export type * from './file-source.ts';
+export type {QuestDbFileSource} from './questdb/index.ts';
 export type * from './source.ts';
 
 /** Where a source is; one member a database system. */
@@ -27,16 +28,27 @@ export async function openSource(spec: SourceSpec): Promise<TableSource> {
   return new SqliteSource(spec.path);
 }
 
-/** The same database as files. Opens nothing yet. */
-export async function openFileSource(spec: SourceSpec): Promise<FileSource> {
-  if (spec.scheme === 'questdb') return (await import('./questdb/index.ts')).openQuestDbSource(spec);
+/**
+ * The same database as files. Opens nothing yet.
+ * @param processes to tell whether the process of bkp that holds a checkpoint has ended; absent: nobody can
+ */
+export async function openFileSource(spec: SourceSpec, processes?: Processes): Promise<FileSource> {
+  if (spec.scheme === 'questdb') return openQuestDb(spec, processes);
   const {SqliteFileSource} = await import('./sqlite/files.ts');
   return new SqliteFileSource(spec.path);
 }
 
+/** A QuestDB with what only it has: checkpoints, and a server beside its files. Opens nothing yet. */
+export async function openQuestDb(
+  spec: SourceSpec & {scheme: 'questdb'},
+  processes?: Processes,
+): Promise<QuestDbFileSource> {
+  return (await import('./questdb/index.ts')).openQuestDbSource(spec, processes);
+}
+
 /** Of a QuestDB server: the checkpoint that is held now, and by which operation of bkp, if by one. */
 export async function heldCheckpoint(spec: SourceSpec & {scheme: 'questdb'}): Promise<HeldCheckpoint | undefined> {
-  return (await import('./questdb/index.ts')).openQuestDbSource(spec).heldCheckpoint();
+  return (await openQuestDb(spec)).heldCheckpoint();
 }
 
 /** Of a QuestDB server that answers; undefined for every other one. */

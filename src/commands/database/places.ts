@@ -1,4 +1,5 @@
 import {parseSource} from '../../config/index.ts';
+import {systemProcesses} from '../../ops/index.ts';
 import {type FileSource, openFileSource, type SourceSpec} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {requireSource, type Workplace} from '../workplace.ts';
@@ -23,7 +24,7 @@ export async function withFileSource<T>(
   place: SourcePlace,
   use: (source: FileSource) => Promise<T>,
 ): Promise<T> {
-  const source = await openFileSource(await sourceSpecOf(deps, place));
+  const source = await openFileSource(await sourceSpecOf(deps, place), systemProcesses);
   try {
     return await use(source);
   } finally {

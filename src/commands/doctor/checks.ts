@@ -1,9 +1,9 @@
 import {accessSync, constants, mkdirSync} from 'node:fs';
 import {readAllFolders} from '../../collections/index.ts';
 import {exposures, profileName} from '../../config/index.ts';
-import {operationId} from '../../ops/index.ts';
+import {operationId, systemProcesses} from '../../ops/index.ts';
 import {timestamp} from '../../query/index.ts';
-import {heldCheckpoint, openFileSource, type SourceSpec} from '../../sources/index.ts';
+import {openQuestDb, type QuestDbFileSource, type SourceSpec} from '../../sources/index.ts';
 import {type Check, tried} from '../check.ts';
 import {sourceSpecOf} from '../database/places.ts';
 import type {Deps} from '../deps.ts';
@@ -65,7 +65,7 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
   return tried('source', async () => {
     const [place] = await placesOf(deps);
     const spec = await sourceSpecOf(deps, place);
-    if (spec.scheme === 'questdb') return checkQuestDb(deps, spec);
+    if (spec.scheme === 'questdb') return checkQuestDb(deps, spec, {repair});
     const source = await openSourceAt(place);
     try {
       const checks = source.inspect().map((check) => ({...check, what: `source: ${check.what}`}));
@@ -96,24 +96,53 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
   });
 }
 
-/** The server answers, its root is the one that was named, and no checkpoint is held by nobody who works. */
-async function checkQuestDb(deps: Deps, spec: SourceSpec & {scheme: 'questdb'}): Promise<Check[]> {
-  const source = await openFileSource(spec);
+/** The server answers and lets bkp make a checkpoint, its root is the one that was named, and nobody has left one held. */
+async function checkQuestDb(deps: Deps, spec: SourceSpec & {scheme: 'questdb'}, {repair}: Options): Promise<Check[]> {
+  const source = await openQuestDb(spec, systemProcesses);
   try {
     const dataId = await source.dataId();
     const checks: Check[] = [{what: 'source: questdb', ok: true, detail: `${source.description}, data id ${dataId}`}];
-    const held = spec.offline ? undefined : await heldCheckpoint(spec);
-    const what = 'source: checkpoint';
-    if (held === undefined) return [...checks, {what, ok: true, detail: 'none is held'}];
-    const since = timestamp(held.startedAtMicros);
-    const working = (await deps.journal()).open().some((operation) => operationId(operation) === held.hold);
-    if (working) return [...checks, {what, ok: true, detail: `held by ${held.hold} since ${since}`}];
-    const whose = held.hold === undefined ? 'somebody else' : `${held.hold}, which does not run any more`;
-    const detail = `held by ${whose} since ${since}: the server keeps old versions on disk until it is released`;
-    return [...checks, {what, ok: false, detail, next: 'when nobody copies its files: CHECKPOINT RELEASE in QuestDB'}];
+    for (const detail of await source.complaints()) {
+      checks.push({
+        what: 'source: server',
+        ok: false,
+        detail,
+        next: 'set root= and http= of the source to the same server, one that may be written',
+      });
+    }
+    return [...checks, await checkCheckpoint(deps, source, {repair})];
   } finally {
     await source.close();
   }
+}
+
+async function checkCheckpoint(deps: Deps, source: QuestDbFileSource, {repair}: Options): Promise<Check> {
+  const what = 'source: checkpoint';
+  const released = repair ? await source.releaseDead() : undefined;
+  if (released !== undefined) return {what, ok: true, detail: `released: ${released}, which held it, has ended`};
+  const held = await source.heldCheckpoint();
+  if (held === undefined) return {what, ok: true, detail: 'none is held'};
+  const since = timestamp(held.startedAtMicros);
+  const isOpenHere = (await deps.journal()).open().some((operation) => operationId(operation) === held.hold);
+  if (held.fate === 'alive' || (isOpenHere && held.fate !== 'dead')) {
+    return {what, ok: true, detail: `held by ${held.hold} since ${since}`};
+  }
+  const where = held.host === undefined ? '' : ` on ${held.host}`;
+  const whose =
+    held.hold === undefined
+      ? 'somebody else'
+      : held.fate === 'dead'
+        ? `${held.hold}, whose process has ended,`
+        : `${held.hold}${where}, which may have ended,`;
+  return {
+    what,
+    ok: false,
+    detail: `held by ${whose} since ${since}: the server keeps old versions on disk until it is released`,
+    next:
+      held.fate === 'dead'
+        ? 'bkp doctor --repair releases it, and so does the next BACKUP DATABASE'
+        : 'when nobody copies its files: bkp sql "CHECKPOINT RELEASE"',
+  };
 }
 
 /** Owners of tracking are collection ids. Undefined when not every collection can be read; its own check tells why. */

@@ -131,7 +131,9 @@ export async function cleanAfter(deps: Pick<Deps, 'settings'>, operation: Operat
   const order = orderOf(operation);
   const {createdAtMicros} = operation;
   if (order?.do === 'dbbackup')
-    await withFileSource(deps, order.place, (source) => source.releaseLeftover(createdAtMicros));
+    await withFileSource(deps, order.place, (source) =>
+      source.releaseLeftover(createdAtMicros, operationId(operation)),
+    );
   if (order?.do === 'restore') {
     await withSource(order.place, async (source) => {
       source.discardStaging(order.stagingId);

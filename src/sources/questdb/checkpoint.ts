@@ -1,7 +1,8 @@
 import {setTimeout as pause} from 'node:timers/promises';
 import {BkpError} from '../../errors/index.ts';
 import {type HoldNote, readHoldNote, removeHoldNote, writeHoldNote} from './hold-note.ts';
-import {microsText, parseMicros, type QuestDbHttp} from './http.ts';
+import {fateOf, type Processes, thisHolder} from './holder.ts';
+import {mayWrite, microsText, parseMicros, type QuestDbHttp} from './http.ts';
 
 export type CheckpointStatus = {
   /** Microseconds since 1970, the server's clock; undefined when none is held. */
@@ -46,12 +47,18 @@ export class Checkpoint {
   static async create(
     http: QuestDbHttp,
     root: string,
-    hold: string,
-    notice: (text: string) => void,
+    {hold, notice, processes}: {hold: string; notice: (text: string) => void; processes: Processes | undefined},
   ): Promise<Checkpoint> {
-    const before = await checkpointStatus(http);
-    if (before.startedAtMicros !== undefined) throw heldByOthers(before.startedAtMicros, await readHoldNote(root));
-    const note: HoldNote = {hold, askedAtMicros: before.nowMicros};
+    let before = await checkpointStatus(http);
+    if (before.startedAtMicros !== undefined) {
+      const dead = await releaseDead(http, root, processes);
+      if (dead === undefined) throw heldByOthers(before.startedAtMicros, await readHoldNote(root), processes);
+      notice(`the checkpoint that ${dead} had left was released: its process has ended`);
+      before = await checkpointStatus(http);
+      if (before.startedAtMicros !== undefined) throw heldByOthers(before.startedAtMicros, undefined, processes);
+    }
+    const holder = thisHolder(processes);
+    const note: HoldNote = {hold, askedAtMicros: before.nowMicros, ...(holder === undefined ? {} : {holder})};
     if (!(await writeHoldNote(root, note))) {
       notice(`${root} may not be written: after a crash, only its time tells that a checkpoint is bkp's`);
     }
@@ -63,10 +70,8 @@ export class Checkpoint {
     if ('refusal' in answer) {
       await removeHoldNote(root);
       const {startedAtMicros} = await checkpointStatus(http);
-      if (startedAtMicros !== undefined) throw heldByOthers(startedAtMicros, undefined);
-      throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${http.url} makes no checkpoint: ${answer.refusal}`, {
-        next: 'the server log tells more',
-      });
+      if (startedAtMicros !== undefined) throw heldByOthers(startedAtMicros, undefined, processes);
+      throw refused(http, answer.refusal);
     }
     const {startedAtMicros} = await checkpointStatus(http);
     if (startedAtMicros === undefined) throw lost('it was released at once');
@@ -99,10 +104,54 @@ export class Checkpoint {
   }
 }
 
-/** What a process that was ended left held. */
-export async function releaseLeftover(http: QuestDbHttp, root: string, diedAfterMicros: number): Promise<void> {
+/**
+ * As the server has it, for somebody who copies the files in another way: it is held until it is released.
+ * @throws BkpError `SOURCE_LOCKED` (one is held already) | `SOURCE_UNAVAILABLE`
+ */
+export async function createForOthers(
+  http: QuestDbHttp,
+  root: string,
+  processes: Processes | undefined,
+): Promise<void> {
+  const {startedAtMicros} = await checkpointStatus(http);
+  if (startedAtMicros !== undefined) throw heldByOthers(startedAtMicros, await readHoldNote(root), processes);
+  const answer = await http.ask('CHECKPOINT CREATE', createMs);
+  if ('refusal' in answer) throw refused(http, answer.refusal);
+}
+
+/**
+ * Ends whatever checkpoint is held, and none is no error, as in the server; but not that of a backup that goes on.
+ * @throws BkpError `SOURCE_LOCKED` | `SOURCE_UNAVAILABLE`
+ */
+export async function releaseAny(http: QuestDbHttp, root: string, processes: Processes | undefined): Promise<void> {
   const {startedAtMicros} = await checkpointStatus(http);
   const note = await readHoldNote(root);
+  const isOurs = startedAtMicros !== undefined && note !== undefined && isOfNote(startedAtMicros, note);
+  if (isOurs && fateOf(note.holder, processes) === 'alive') {
+    throw new BkpError('SOURCE_LOCKED', `operation ${note.hold} of bkp is copying under this checkpoint`, {
+      next: 'BACKUP ABORT ends the backup, and releases the checkpoint',
+      context: {startedAt: microsText(startedAtMicros)},
+    });
+  }
+  await http.rows('CHECKPOINT RELEASE');
+  if (isOurs) await removeHoldNote(root);
+}
+
+/**
+ * What a process that was ended left held.
+ * @param dead.hold its operation; other homes may have one of the same name
+ */
+export async function releaseLeftover(
+  http: QuestDbHttp,
+  root: string,
+  dead: {diedAfterMicros: number; hold: string | undefined},
+  processes: Processes | undefined,
+): Promise<void> {
+  const {diedAfterMicros} = dead;
+  const {startedAtMicros} = await checkpointStatus(http);
+  const note = await readHoldNote(root);
+  // Somebody else's, in another home, who works or may work.
+  if (note !== undefined && !mayBeOf(dead, note, processes)) return;
   if (startedAtMicros !== undefined && startedAtMicros >= diedAfterMicros) {
     if (note === undefined ? await mayNotBeNoted(root) : isOfNote(startedAtMicros, note)) {
       await releaseOwn(http, startedAtMicros);
@@ -110,6 +159,30 @@ export async function releaseLeftover(http: QuestDbHttp, root: string, diedAfter
   }
   // With it gone, and never with a checkpoint of an operation that still runs.
   if (note !== undefined && note.askedAtMicros >= diedAfterMicros) await removeHoldNote(root);
+}
+
+function mayBeOf({hold}: {hold: string | undefined}, note: HoldNote, processes: Processes | undefined): boolean {
+  if (note.holder === undefined || processes === undefined) return true;
+  const fate = fateOf(note.holder, processes);
+  return fate === 'dead' || (fate === 'unknown' && note.hold === hold);
+}
+
+/**
+ * A checkpoint that bkp made, in whatever home, and whose process has ended for certain.
+ * @returns the operation that held it; undefined when there is none such
+ */
+export async function releaseDead(
+  http: QuestDbHttp,
+  root: string,
+  processes: Processes | undefined,
+): Promise<string | undefined> {
+  const {startedAtMicros} = await checkpointStatus(http);
+  const note = await readHoldNote(root);
+  if (startedAtMicros === undefined || note === undefined || !isOfNote(startedAtMicros, note)) return undefined;
+  if (fateOf(note.holder, processes) !== 'dead') return undefined;
+  await releaseOwn(http, startedAtMicros);
+  await removeHoldNote(root);
+  return note.hold;
 }
 
 /** Whoever may write the root has noted every checkpoint of bkp's: one without a note is somebody else's. */
@@ -145,16 +218,31 @@ async function releaseOwn(http: QuestDbHttp, ownMicros: number): Promise<void> {
   if (startedAtMicros === ownMicros) await http.rows('CHECKPOINT RELEASE');
 }
 
-function heldByOthers(startedAtMicros: number, note: HoldNote | undefined): BkpError {
-  const isOurs = note !== undefined && isOfNote(startedAtMicros, note);
+function heldByOthers(startedAtMicros: number, note: HoldNote | undefined, processes: Processes | undefined): BkpError {
   const since = microsText(startedAtMicros);
-  return new BkpError('SOURCE_LOCKED', `a checkpoint of the database is held since ${since}, and only one can be`, {
-    cause: isOurs ? `operation ${note.hold} of bkp made it` : 'it is not from bkp; another backup may be copying now',
-    next: isOurs
+  const message = `a checkpoint of the database is held since ${since}, and only one can be`;
+  const more = {context: {startedAt: since}, retryable: true};
+  if (note === undefined || !isOfNote(startedAtMicros, note)) {
+    return new BkpError('SOURCE_LOCKED', message, {
+      ...more,
+      cause: 'it is not from bkp; another backup may be copying now',
+      next: 'wait until that backup ends; if there is none, end it with: bkp sql "CHECKPOINT RELEASE"',
+    });
+  }
+  const isAlive = fateOf(note.holder, processes) === 'alive';
+  const where = note.holder === undefined || isAlive ? '' : ` on ${note.holder.host}`;
+  return new BkpError('SOURCE_LOCKED', message, {
+    ...more,
+    cause: `operation ${note.hold} of bkp made it${where}`,
+    next: isAlive
       ? 'wait until that operation ends'
-      : 'wait until that backup ends; if there is none, end it with: CHECKPOINT RELEASE',
-    context: {startedAt: since},
-    retryable: true,
+      : 'wait until that operation ends; if it does not run any more, end it with: bkp sql "CHECKPOINT RELEASE"',
+  });
+}
+
+function refused(http: QuestDbHttp, refusal: string): BkpError {
+  return new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${http.url} makes no checkpoint: ${refusal}`, {
+    next: /denied/i.test(refusal) ? mayWrite : 'the server log tells more',
   });
 }
 

@@ -2,6 +2,7 @@ import {readFile, rename, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import * as v from 'valibot';
 import {count, parsedJson, text} from '../../schema/index.ts';
+import type {Holder} from './holder.ts';
 
 /**
  * A checkpoint is held by the server, not by a connection, and the server does not know whose it is. So bkp notes its own in
@@ -12,13 +13,21 @@ const noteName = '.bkp-checkpoint';
 export type HoldNote = {
   /** The operation that holds it. */
   hold: string;
+  /** The process that works on it; absent in notes of earlier versions. */
+  holder?: Holder;
   /** The server's clock before CREATE, microseconds since 1970. */
   askedAtMicros: number;
   /** The checkpoint's `started_at`; absent when the process was ended before it knew. */
   startedAtMicros?: number;
 };
 
-const noteSchema = v.object({hold: text, askedAtMicros: count, startedAtMicros: v.exactOptional(count)});
+const holderSchema = v.object({host: text, pid: count, startedAt: text, boot: text, space: text});
+const noteSchema = v.object({
+  hold: text,
+  holder: v.exactOptional(holderSchema),
+  askedAtMicros: count,
+  startedAtMicros: v.exactOptional(count),
+});
 
 /** @returns false when the root may not be written: then only the times tell whose a checkpoint is */
 export async function writeHoldNote(root: string, note: HoldNote): Promise<boolean> {

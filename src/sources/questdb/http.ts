@@ -14,6 +14,10 @@ export type Row = Readonly<Record<string, Value>>;
 /** What the server says: rows, or in its own words why not. */
 export type Answer = {rows: readonly Row[]} | {refusal: string};
 
+/** What to do about a server that lets this user read only. */
+export const mayWrite =
+  'take readonly=true or http.security.readonly=true out of the server’s settings, or give its user the right to make checkpoints';
+
 /** Until any statement but CHECKPOINT CREATE is answered: they read what the server has in memory. */
 const answerMs = 30_000;
 
@@ -58,14 +62,21 @@ export class QuestDbHttp {
     } catch (error) {
       throw this.#away(error, timeoutMs);
     }
-    if (response.status === 401 || response.status === 403) {
+    const answer = parseAnswer(text);
+    if (response.status === 401) {
       throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not accept these credentials`, {
         cause: `HTTP ${response.status}: ${text.slice(0, 200)}`,
         next: 'set user= and password=, or token=, of the source to what the server has in http.user and http.password',
       });
     }
-    const answer = parseAnswer(text);
+    // A server that is read-only refuses with 403 what it would refuse with 400 for another reason.
     if (answer !== undefined) return answer;
+    if (response.status === 403) {
+      throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not allow ${sql}`, {
+        cause: `HTTP ${response.status}: ${text.slice(0, 200)}`,
+        next: mayWrite,
+      });
+    }
     throw new BkpError('SOURCE_UNAVAILABLE', `what answers at ${this.url} is not QuestDB`, {
       cause: `HTTP ${response.status}: ${text.slice(0, 200)}`,
       next: 'set http= of the source to the address of its web console',

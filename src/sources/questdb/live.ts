@@ -1,13 +1,15 @@
 import {readdir, stat} from 'node:fs/promises';
-import {dirname, join} from 'node:path';
+import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import type {DatabaseMoment} from '../file-source.ts';
 import {isAbsent, readControlFile, unreadable} from './bytes.ts';
 import {Checkpoint} from './checkpoint.ts';
+import type {Processes} from './holder.ts';
 import type {QuestDbHttp} from './http.ts';
 import {inTurns, type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
+import {pathOfOwnRoot} from './own-root.ts';
 import {bootId, settled, stamper, tellsOfMappedWrites} from './stamp.ts';
 import {readTable, type TableState} from './table.ts';
 import {listTable} from './table-files.ts';
@@ -21,16 +23,23 @@ const tablesAtOnce = 16;
 /** See stamp.ts: a file that was written just now may look so much older. */
 const clockTickMicros = 20_000;
 
+export type FreezeOptions = {
+  hold: string;
+  signal: AbortSignal;
+  notice: (text: string) => void;
+  processes: Processes | undefined;
+};
+
 /** Freezes a running server's database with a checkpoint. It is held when this returns, and only then. */
 export async function freezeLive(
   http: QuestDbHttp,
   root: string,
-  {hold, signal, notice}: {hold: string; signal: AbortSignal; notice: (text: string) => void},
+  {hold, signal, notice, processes}: FreezeOptions,
 ): Promise<Moment> {
   signal.throwIfAborted();
   const version = await serverVersion(http);
   const certain = await tellsOfMappedWrites(join(root, 'db'));
-  const checkpoint = await Checkpoint.create(http, root, hold, notice);
+  const checkpoint = await Checkpoint.create(http, root, {hold, notice, processes});
   try {
     signal.throwIfAborted();
     await requireOwnRoot(http, root, checkpoint.startedAtMicros);
@@ -127,9 +136,8 @@ async function requireOwnRoot(http: QuestDbHttp, root: string, startedAtMicros: 
   });
 }
 
-/** What the server says of its root, in words. The absolute path shows in a setting only, which may be set to anything. */
+/** What the server says of its root, in words. */
 async function ownRoot(http: QuestDbHttp): Promise<string> {
-  const [row] = await http.rows("(SHOW PARAMETERS) WHERE property_path = 'cairo.sql.copy.work.root'").catch(() => []);
-  const folder = typeof row?.value === 'string' && row.value !== '' ? dirname(row.value) : undefined;
+  const folder = await pathOfOwnRoot(http);
   return folder === undefined ? 'the server does not tell its own root' : `the server's own root seems to be ${folder}`;
 }

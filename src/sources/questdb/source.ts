@@ -3,12 +3,14 @@ import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import type {FileSource, Frozen} from '../file-source.ts';
 import {isAbsent, unreadable} from './bytes.ts';
-import {checkpointStatus, isOfNote, releaseLeftover} from './checkpoint.ts';
+import {checkpointStatus, createForOthers, isOfNote, releaseAny, releaseDead, releaseLeftover} from './checkpoint.ts';
 import {readDataId} from './data-id.ts';
 import {readHoldNote} from './hold-note.ts';
+import {fateOf, type HolderFate, type Processes} from './holder.ts';
 import {QuestDbHttp} from './http.ts';
 import {freezeLive, serverVersion} from './live.ts';
 import {freezeStopped} from './offline.ts';
+import {whyNotOwnRoot} from './own-root.ts';
 
 export type QuestDbSourceOptions = {
   /** Absolute: the folder with `conf` and `db`. */
@@ -27,6 +29,10 @@ export type HeldCheckpoint = {
   startedAtMicros: number;
   /** The operation of bkp that holds it; absent when it is not from bkp. */
   hold?: string;
+  /** What has become of its process; absent when it is not from bkp. */
+  fate?: HolderFate;
+  /** The machine that this runs on, when it is noted. */
+  host?: string;
 };
 
 const defaultHttp = 'http://127.0.0.1:9000';
@@ -38,8 +44,11 @@ export class QuestDbSource implements FileSource {
   readonly #offline: boolean;
   /** Absent for a stopped server of which no address was given. */
   readonly #http: QuestDbHttp | undefined;
+  readonly #processes: Processes | undefined;
 
-  constructor(options: QuestDbSourceOptions) {
+  /** @param processes absent: no process is told from another one, and none is known to have ended */
+  constructor(options: QuestDbSourceOptions, processes?: Processes) {
+    this.#processes = processes;
     this.#root = options.root;
     this.#offline = options.offline === true;
     const http = options.http ?? (this.#offline ? undefined : defaultHttp);
@@ -56,11 +65,40 @@ export class QuestDbSource implements FileSource {
   async freeze(options: {hold: string; signal: AbortSignal; notice: (text: string) => void}): Promise<Frozen> {
     await this.#requireRoot();
     options.signal.throwIfAborted();
-    return this.#offline ? freezeStopped(this.#root, this.#http) : freezeLive(this.#server(), this.#root, options);
+    if (this.#offline) return freezeStopped(this.#root, this.#http);
+    return freezeLive(this.#server(), this.#root, {...options, processes: this.#processes});
   }
 
-  async releaseLeftover(diedAfterMicros: number): Promise<void> {
-    if (!this.#offline) await releaseLeftover(this.#server(), this.#root, diedAfterMicros);
+  async releaseLeftover(diedAfterMicros: number, hold?: string): Promise<void> {
+    if (this.#offline) return;
+    await releaseLeftover(this.#server(), this.#root, {diedAfterMicros, hold}, this.#processes);
+  }
+
+  /** Releases a checkpoint that a process of bkp left, which has ended for certain. @returns its operation; undefined: none */
+  async releaseDead(): Promise<string | undefined> {
+    return this.#offline ? undefined : releaseDead(this.#server(), this.#root, this.#processes);
+  }
+
+  async createCheckpoint(): Promise<void> {
+    await createForOthers(this.#running(), this.#root, this.#processes);
+  }
+
+  async releaseCheckpoint(): Promise<void> {
+    await releaseAny(this.#running(), this.#root, this.#processes);
+  }
+
+  /** For a doctor: why a backup would not begin. @throws BkpError `SOURCE_UNAVAILABLE` */
+  async complaints(): Promise<string[]> {
+    if (this.#offline) return [];
+    const http = this.#server();
+    const other = await whyNotOwnRoot(http, this.#root);
+    const readOnly = await http.rows(
+      "(SHOW PARAMETERS) WHERE property_path IN ('readonly', 'http.security.readonly') AND value = 'true'",
+    );
+    return [
+      ...(other === undefined ? [] : [`${this.#root} is not the root of the server at ${http.url}: ${other}`]),
+      ...readOnly.map(({property_path}) => `the server refuses a checkpoint, because ${property_path} is true`),
+    ];
   }
 
   /** For `checkpoint_status()` and for a doctor. @throws BkpError `SOURCE_UNAVAILABLE` */
@@ -69,7 +107,10 @@ export class QuestDbSource implements FileSource {
     const {startedAtMicros} = await checkpointStatus(this.#server());
     if (startedAtMicros === undefined) return undefined;
     const note = await readHoldNote(this.#root);
-    return {startedAtMicros, ...(note !== undefined && isOfNote(startedAtMicros, note) ? {hold: note.hold} : {})};
+    if (note === undefined || !isOfNote(startedAtMicros, note)) return {startedAtMicros};
+    const host = note.holder?.host;
+    const fate = fateOf(note.holder, this.#processes);
+    return {startedAtMicros, hold: note.hold, fate, ...(host === undefined ? {} : {host})};
   }
 
   /** @returns undefined for a stopped server, and one that does not answer */
@@ -79,6 +120,13 @@ export class QuestDbSource implements FileSource {
 
   async close(): Promise<void> {
     // Nothing is kept open.
+  }
+
+  #running(): QuestDbHttp {
+    if (!this.#offline) return this.#server();
+    throw new BkpError('PRECONDITION', 'a stopped server has no checkpoint', {
+      next: 'take offline=true out of the source when the server runs',
+    });
   }
 
   #server(): QuestDbHttp {

@@ -13,6 +13,11 @@ export class ExecStandIn {
   authorization: string | undefined;
   /** What CHECKPOINT CREATE is refused with. */
   refusal: string | undefined;
+  /** As http.security.readonly. */
+  isReadOnly = false;
+  /** What it says of its root, and of its tables: name, folder, last transaction. */
+  ownRoot = '/srv/questdb';
+  tables: {name: string; directoryName: string; sequencerTxn?: number}[] = [];
   /** The connection of the next CREATE is cut after it was carried out. */
   cutsCreate = false;
   readonly statements: string[] = [];
@@ -33,6 +38,10 @@ export class ExecStandIn {
       if (query === 'CHECKPOINT CREATE' && this.cutsCreate) {
         this.#create();
         response.destroy();
+        return;
+      }
+      if (this.isReadOnly && query.startsWith('CHECKPOINT')) {
+        send(403, {query, error: 'Write permission denied', position: 0});
         return;
       }
       const answer = this.#answer(query);
@@ -76,8 +85,18 @@ export class ExecStandIn {
       return {columns: [{name: 'build'}], dataset: [[build]], count: 1};
     }
     if (query.includes('SHOW PARAMETERS')) {
-      const columns = [{name: 'property_path'}, {name: 'value'}];
-      return {columns, dataset: [['cairo.sql.copy.work.root', '/srv/questdb/tmp']], count: 1};
+      const columns = [{name: 'property_path'}, {name: 'value'}, {name: 'value_source'}];
+      const readOnly = this.isReadOnly ? [['http.security.readonly', 'true', 'env']] : [];
+      const root = [['cairo.sql.copy.work.root', `${this.ownRoot}/tmp`, 'default']];
+      return {columns, dataset: query.includes('readonly') ? readOnly : root, count: 1};
+    }
+    if (query.includes('wal_tables()')) {
+      const columns = [{name: 'name'}, {name: 'sequencerTxn'}];
+      return {columns, dataset: this.tables.map(({name, sequencerTxn}) => [name, sequencerTxn ?? null])};
+    }
+    if (query.includes('tables()')) {
+      const columns = [{name: 'directoryName'}, {name: 'name'}];
+      return {columns, dataset: this.tables.map(({name, directoryName}) => [directoryName, name])};
     }
     return {error: `unexpected statement: ${query}`, position: 0};
   }

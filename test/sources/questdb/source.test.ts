@@ -245,7 +245,7 @@ describe('a checkpoint', () => {
   test('of a dead operation is told by its note, and released', async () => {
     const started = Date.now() * 1000;
     await open().freeze(options);
-    expect(await open().heldCheckpoint()).toEqual({startedAtMicros: server.held, hold: 'operation test/1'});
+    expect(await open().heldCheckpoint()).toMatchObject({startedAtMicros: server.held, hold: 'operation test/1'});
     await open().releaseLeftover(started - 1_000_000);
     expect(server.held).toBeUndefined();
     expect(await open().heldCheckpoint()).toBeUndefined();

@@ -1,0 +1,145 @@
+import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {openQuestDbSource, type Processes} from '../../../src/sources/questdb/index.ts';
+import {ExecStandIn} from './exec-stand-in.ts';
+import {writeRecordedRoot} from './recorded-root.ts';
+
+let folder: string;
+let root: string;
+let server: ExecStandIn;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'bkp-questdb-'));
+  root = join(folder, 'root');
+  writeRecordedRoot(root);
+  server = await ExecStandIn.start(root);
+});
+afterEach(async () => {
+  await server.stop();
+  rmSync(folder, {recursive: true, force: true});
+});
+
+type Fate = ReturnType<Processes['fateOf']>;
+
+/** A home of bkp whose process has this number, on a machine where processes have these fates. */
+function home(pid: number, fates: Record<number, Fate> = {}) {
+  const processes: Processes = {
+    self: () => ({pid, startedAt: '1', boot: 'boot', space: 'space'}),
+    fateOf: (process) => fates[process.pid] ?? 'alive',
+  };
+  return openQuestDbSource({root, http: server.url}, processes);
+}
+
+const notices: string[] = [];
+const options = (hold: string) => ({
+  hold,
+  signal: new AbortController().signal,
+  notice: (text: string) => void notices.push(text),
+});
+const note = () => JSON.parse(readFileSync(join(root, '.bkp-checkpoint'), 'utf8'));
+
+describe('a checkpoint that a process of another home holds', () => {
+  test('is released by the next backup when that process has ended, and a doctor is told', async () => {
+    for (const fate of ['gone', 'replaced', 'rebooted'] as const) {
+      await home(1).freeze(options('dbbackup/1'));
+      const other = home(2, {1: fate});
+      expect(await other.heldCheckpoint()).toMatchObject({hold: 'dbbackup/1', fate: 'dead'});
+      const frozen = await other.freeze(options('dbbackup/9'));
+      expect(notices.pop()).toContain('dbbackup/1 had left was released');
+      expect(note()).toMatchObject({hold: 'dbbackup/9', holder: {pid: 2}});
+      await frozen.release();
+      expect(server.held).toBeUndefined();
+    }
+  });
+
+  test('is released by a repair', async () => {
+    await home(1).freeze(options('dbbackup/1'));
+    expect(await home(2).releaseDead()).toBeUndefined();
+    expect(server.held).toBeDefined();
+    expect(await home(2, {1: 'gone'}).releaseDead()).toBe('dbbackup/1');
+    expect(server.held).toBeUndefined();
+    expect(await home(2, {1: 'gone'}).releaseDead()).toBeUndefined();
+  });
+
+  test('stays while that process works, or nobody can tell', async () => {
+    const frozen = await home(1).freeze(options('dbbackup/1'));
+    const refusal = {code: 'SOURCE_LOCKED', cause: expect.stringContaining('operation dbbackup/1 of bkp made it')};
+    await expect(home(2).freeze(options('dbbackup/9'))).rejects.toMatchObject(refusal);
+    await expect(home(2, {1: 'unseen'}).freeze(options('dbbackup/9'))).rejects.toMatchObject(refusal);
+    // Of another host nobody here knows whether it was started again.
+    const elsewhere = {...note(), holder: {...note().holder, host: 'another-host'}};
+    writeFileSync(join(root, '.bkp-checkpoint'), JSON.stringify(elsewhere));
+    await expect(home(2, {1: 'rebooted'}).freeze(options('dbbackup/9'))).rejects.toMatchObject({
+      ...refusal,
+      cause: expect.stringContaining('on another-host'),
+    });
+    expect(await home(2, {1: 'rebooted'}).heldCheckpoint()).toMatchObject({fate: 'unknown', host: 'another-host'});
+    await frozen.confirm();
+    await frozen.release();
+  });
+
+  test('is not taken for that of an operation that died in this home', async () => {
+    const diedAfterMicros = Date.now() * 1000 - 60_000_000;
+    // Both homes count their operations from 1.
+    const frozen = await home(1).freeze(options('dbbackup/1'));
+    await home(2).releaseLeftover(diedAfterMicros, 'dbbackup/1');
+    await frozen.confirm();
+    await home(2, {1: 'unseen'}).releaseLeftover(diedAfterMicros, 'dbbackup/2');
+    await frozen.confirm();
+    await home(2, {1: 'gone'}).releaseLeftover(diedAfterMicros, 'dbbackup/1');
+    expect(server.held).toBeUndefined();
+  });
+});
+
+describe('a checkpoint for other programs', () => {
+  test('is made and released as the server does it', async () => {
+    await home(1).createCheckpoint();
+    expect(server.held).toBeDefined();
+    await expect(home(1).createCheckpoint()).rejects.toMatchObject({code: 'SOURCE_LOCKED'});
+    await home(1).releaseCheckpoint();
+    expect(server.held).toBeUndefined();
+    await home(1).releaseCheckpoint();
+  });
+
+  test('is not that of a backup that goes on', async () => {
+    const frozen = await home(1).freeze(options('dbbackup/1'));
+    await expect(home(2).releaseCheckpoint()).rejects.toMatchObject({
+      code: 'SOURCE_LOCKED',
+      next: expect.stringContaining('BACKUP ABORT'),
+    });
+    await frozen.confirm();
+    await home(2, {1: 'unseen'}).releaseCheckpoint();
+    expect(server.held).toBeUndefined();
+  });
+});
+
+describe('a server', () => {
+  test('that is read-only is told as such, and not as one with other credentials', async () => {
+    server.isReadOnly = true;
+    await expect(home(1).freeze(options('dbbackup/1'))).rejects.toMatchObject({
+      code: 'SOURCE_UNAVAILABLE',
+      message: expect.stringContaining('makes no checkpoint: Write permission denied'),
+      next: expect.stringContaining('http.security.readonly'),
+    });
+    expect(await home(1).complaints()).toEqual([expect.stringContaining('http.security.readonly is true')]);
+  });
+
+  test('of another root is told to a doctor', async () => {
+    expect(await home(1).complaints()).toEqual([]);
+    const other = join(folder, 'other');
+    for (const path of [other, root]) mkdirSync(join(path, 'db'), {recursive: true});
+    server.ownRoot = other;
+    expect(await home(1).complaints()).toEqual([expect.stringContaining(`the server's own root is ${other}`)]);
+    server.ownRoot = root;
+    expect(await home(1).complaints()).toEqual([]);
+    // In a container its path says nothing here.
+    server.ownRoot = '/var/lib/questdb-of-a-container';
+    server.tables = [{name: 'trades', directoryName: 'trades~4'}];
+    expect(await home(1).complaints()).toEqual([]);
+    server.tables = [{name: 'orders', directoryName: 'orders~9'}];
+    expect(await home(1).complaints()).toEqual([expect.stringContaining('a table orders')]);
+    server.tables = [{name: 'trades', directoryName: 'trades~4', sequencerTxn: 1_000_000}];
+    expect(await home(1).complaints()).toEqual([expect.stringContaining('table trades has 1000000 transactions')]);
+  });
+});
