@@ -28,6 +28,7 @@ export type StatementBody =
   | {kind: 'verify'; backup: BackupRef; settings: readonly Setting[]}
   | {kind: 'backup-database'}
   | {kind: 'backup-abort'}
+  | {kind: 'checkpoint'; action: 'create' | 'release'}
   /** `timestamp`: the newest backup at or before it; `target`: a folder or a file. */
   | {kind: 'restore-database'; tables?: readonly Name[]; timestamp?: string; target: string}
   | {kind: 'verify-database'; timestamp?: string; settings: readonly Setting[]}

@@ -3,7 +3,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
 import {openQuestDbSource, openQuestDbTarget} from '../../src/sources/questdb/index.ts';
-import {freezeOptions} from './questdb-copy.ts';
+import {freezeOptions, noSignal} from './questdb-copy.ts';
 import {QuestDbServer} from './questdb-server.ts';
 
 // A writer that does not stop while a backup is taken: whatever it writes between two steps of the backup, the restored server
@@ -40,7 +40,7 @@ async function copySlowly(server: QuestDbServer, between: (step: Step) => Promis
     }
     await between('read');
     await frozen.confirm();
-    await target.publish();
+    await target.publish({signal: noSignal});
   } finally {
     await frozen.release();
   }

@@ -13,6 +13,7 @@ test('the manual has an example of every kind of statement, and each parses', ()
     'backup',
     'backup-abort',
     'backup-database',
+    'checkpoint',
     'copy',
     'create-collection',
     'drop-collection',

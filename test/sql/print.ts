@@ -31,6 +31,8 @@ export function print(statement: Printable): string {
       return 'BACKUP DATABASE';
     case 'backup-abort':
       return 'BACKUP ABORT';
+    case 'checkpoint':
+      return `CHECKPOINT ${statement.action.toUpperCase()}`;
     case 'restore-database': {
       const {tables, timestamp, target} = statement;
       const only = tables === undefined ? '' : ` TABLE ${tables.map(name).join(', ')}`;

@@ -42,6 +42,7 @@ const statement: fc.Arbitrary<Printable> = fc.oneof(
   fc.record({kind: is('restore'), backup}),
   fc.record({kind: is('backup-database')}),
   fc.record({kind: is('backup-abort')}),
+  fc.record({kind: is('checkpoint'), action: fc.constantFrom('create', 'release')}),
   fc.record(
     {kind: is('restore-database'), tables, timestamp: anyText, target: anyText},
     {requiredKeys: ['kind', 'target']},

@@ -7,12 +7,12 @@ import {
   timestampText,
 } from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {type Operation, operationId} from '../../ops/index.ts';
-import {type DatabaseMoment, openFileTarget, serverVersion} from '../../sources/index.ts';
+import {type Operation, operationId, systemProcesses} from '../../ops/index.ts';
+import {type DatabaseMoment, openFileTarget, openQuestDb, serverVersion} from '../../sources/index.ts';
 import {type Statement, tableName} from '../../sql/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
-import {objectPlace} from '../places.ts';
+import {objectPlace, placesOf} from '../places.ts';
 import {type ResultRows, startedRow} from '../sql/answers.ts';
 import {openOn} from '../sql/busy.ts';
 import {refuseVanished} from '../vanished.ts';
@@ -58,6 +58,35 @@ export async function abortBackup(deps: Deps): Promise<Started> {
   if (running === undefined) return {rows: {columns, rows: [['not running', null]]}};
   (await deps.journal()).requestCancel(running.number);
   return {rows: {columns, rows: [['aborted', running.backup ?? null]]}};
+}
+
+/** As the server has it: for somebody who copies its files in another way. */
+export async function checkpoint(deps: Deps, {action}: Of<'checkpoint'>): Promise<{notice: string}> {
+  const [place] = await placesOf(deps);
+  const spec = await sourceSpecOf(deps, place);
+  if (spec.scheme !== 'questdb') {
+    throw new BkpError('UNSUPPORTED', 'only a QuestDB has checkpoints', {
+      next: 'BACKUP DATABASE takes a backup of this source, and needs none',
+    });
+  }
+  const running = await openOn(deps, databaseSubject(requireSource(place)));
+  if (running !== undefined) {
+    throw new BkpError('BUSY', 'a backup of this database is in progress, under a checkpoint of its own', {
+      cause: `${operationId(running)} began with ${running.statement}`,
+      next: 'wait until it ends, or end it with BACKUP ABORT',
+    });
+  }
+  const source = await openQuestDb(spec, systemProcesses);
+  try {
+    if (action === 'release') {
+      await source.releaseCheckpoint();
+      return {notice: 'no checkpoint is held now'};
+    }
+    await source.createCheckpoint();
+    return {notice: 'a checkpoint is held until CHECKPOINT RELEASE, and there is no backup meanwhile'};
+  } finally {
+    await source.close();
+  }
 }
 
 export type RestoreWish = {

@@ -17,7 +17,13 @@ import type {Operation} from '../../ops/index.ts';
 import {runSelect} from '../../query/index.ts';
 import {backupRef, collectionName, type Members, type Setting, type Statement, tableName} from '../../sql/index.ts';
 import type {Vault, VerifyLevel} from '../../vault/index.ts';
-import {abortBackup, backupDatabase, restoreDatabaseStatement, verifyDatabase} from '../database/statements.ts';
+import {
+  abortBackup,
+  backupDatabase,
+  checkpoint,
+  restoreDatabaseStatement,
+  verifyDatabase,
+} from '../database/statements.ts';
 import type {Deps} from '../deps.ts';
 import {placeForNew, placeNamed, placeOfCollection, placesOf, withVaultIfAny} from '../places.ts';
 import {type About, collectionSubject, startCleanup, startOperation} from '../worker/start.ts';
@@ -66,6 +72,8 @@ export async function execute(deps: Deps, statement: Statement): Promise<Answer>
       return backupDatabase(deps, statement);
     case 'backup-abort':
       return abortBackup(deps);
+    case 'checkpoint':
+      return checkpoint(deps, statement);
     case 'restore-database':
       return restoreDatabaseStatement(deps, statement);
     case 'verify-database':
