@@ -1,12 +1,12 @@
 import {BkpError} from '../errors/index.ts';
-import type {Snapshot, TableName, TableSource} from '../sources/index.ts';
+import type {SchemaObject, Snapshot, TableName, TableSource} from '../sources/index.ts';
 import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
 import {type Meter, startMeter, unlessDamaged, unlessUnreadable, type WorkTools} from '../work/index.ts';
 import {requireChain, requireSameMembers, sinceOf} from './chain.ts';
 import {type LiveCollection, requireCollection} from './folder.ts';
 import {type LayerSink, readPreviousBase, writeBase, writeDelta} from './layers.ts';
 import {type Backup, type BackupBody, readBackup, StreamTable, type TableBackup, toManifest} from './manifest.ts';
-import {memberTables} from './members.ts';
+import {leftBehind, memberTables} from './members.ts';
 import {type BackupName, type BackupType, manifestKey, nextBackupName} from './names.ts';
 import {countBeyond} from './retention.ts';
 
@@ -32,8 +32,8 @@ export async function planBackup(
   request: {collection: string; type: BackupType; nowMicros: number},
 ): Promise<BackupName> {
   const live = await requireCollection(vault, request.collection);
-  const {tables} = memberTables(live.definition, source);
-  if (request.type === 'incremental') requireSameMembers(await requireChain(vault, live), tables);
+  const members = memberTables(live.definition, source);
+  if (request.type === 'incremental') requireSameMembers(await requireChain(vault, live), members);
   return nextBackupName(request.type, request.nowMicros, live.backups);
 }
 
@@ -63,7 +63,7 @@ export async function takeBackup(
     const {logicalBytes, storedBytes} = writer.stats;
     const {rows, deletedRows} = content;
     const body: BackupBody = {
-      version: 1,
+      version: content.objects.length === 0 ? 1 : 2,
       collection: {id: live.definition.id, name: live.definition.name},
       backup: name,
       type: request.type,
@@ -73,6 +73,7 @@ export async function takeBackup(
       source: content.source,
       ...(content.mark === undefined ? {} : {mark: content.mark}),
       tables: content.tables,
+      ...(content.objects.length === 0 ? {} : {objects: content.objects}),
       cost: {rows, deletedRows, logicalBytes, storedBytes},
     };
     const key = manifestKey(live.definition.name, name);
@@ -99,6 +100,7 @@ export async function takeBackup(
 
 type Content = {
   tables: readonly TableBackup[];
+  objects: readonly SchemaObject[];
   streams: StreamTable;
   source: BackupBody['source'];
   takenAt: string;
@@ -118,14 +120,17 @@ async function copyTables(
 ): Promise<Content> {
   const {vault, source, signal} = tools;
   const {definition} = live;
-  const {tables, leftOut} = memberTables(definition, source);
-  for (const reason of leftOut) tools.notice(`left out: ${reason}`);
-  if (parent !== undefined) requireSameMembers(parent, tables);
+  const members = memberTables(definition, source);
+  const {tables, whole} = members;
+  for (const sentence of leftBehind(definition, source)) tools.notice(sentence);
+  for (const [table, reason] of whole) tools.notice(`each increment takes all rows of ${table}: ${reason}`);
+  if (parent !== undefined) requireSameMembers(parent, members);
   const earlier = parent ?? (await readEarlier(vault, live));
   const snapshot = await source.snapshot({
     tables,
+    objects: definition.members.kind === 'database',
     omitIndexes: definition.settings.omitIndexes,
-    ...(definition.settings.incremental ? {track: {owner: definition.id}} : {}),
+    ...(definition.settings.incremental ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
     ...(parent === undefined ? {} : {since: sinceOf(parent, definition.id)}),
     signal,
     notice: tools.notice,
@@ -144,16 +149,17 @@ async function copyTables(
     for (const schema of snapshot.schemas) {
       signal.throwIfAborted();
       const layers =
-        parent === undefined
+        parent === undefined || whole.has(schema.name)
           ? [await baseLayer(vault, sink, snapshot, schema.name, earlier)]
           : await deltaLayers(sink, snapshot, schema.name, parent);
-      copied.push({schema, layers});
+      copied.push({schema, layers, ...(whole.has(schema.name) ? {whole: true} : {})});
       meter.item();
     }
     const own = copied.flatMap((table) => table.layers).filter((layer) => layer.backup === name);
     const identity = source.identity();
     return {
       tables: copied,
+      objects: snapshot.objects,
       streams,
       takenAt,
       source: {

@@ -1,9 +1,9 @@
 import {BkpError} from '../errors/index.ts';
-import type {TableName} from '../sources/index.ts';
 import {quoteName} from '../sql/index.ts';
 import {isDamage, type VaultReader} from '../vault/index.ts';
 import type {LiveCollection} from './folder.ts';
 import {type Backup, readBackup} from './manifest.ts';
+import type {MemberTables} from './members.ts';
 
 /** The backup that an increment builds on. @throws BkpError `BAD_REQUEST` */
 export async function requireChain(vault: VaultReader, live: LiveCollection): Promise<Backup> {
@@ -44,11 +44,14 @@ export async function requireChain(vault: VaultReader, live: LiveCollection): Pr
   return parent;
 }
 
-/** @throws BkpError `CHAIN_BROKEN` */
-export function requireSameMembers(parent: Backup, tables: readonly TableName[]): void {
-  const before = new Set(parent.body.tables.map((table) => table.schema.name));
-  const added = tables.filter((table) => !before.has(table));
-  const removed = [...before].filter((table) => !tables.includes(table));
+/**
+ * Tables that are taken whole need nothing of the backup before, so they may come and go.
+ * @throws BkpError `CHAIN_BROKEN`
+ */
+export function requireSameMembers(parent: Backup, {tables, whole}: MemberTables): void {
+  const before = parent.body.tables.filter((table) => table.whole !== true).map((table) => table.schema.name);
+  const added = tables.filter((table) => !whole.has(table) && !before.includes(table));
+  const removed = before.filter((table) => !tables.includes(table));
   if (added.length + removed.length === 0) return;
   const changes = [...added.map((table) => `${table} joined`), ...removed.map((table) => `${table} left`)];
   throw new BkpError(

@@ -4,6 +4,7 @@ export {type CopyReport, type CopyRequest, copyCollection, planCopy} from './cop
 export {alterCollection, createCollection, type DefineTools, type Dropped, dropCollection} from './define.ts';
 export {type CollectionMembers, type Storage, storageOf} from './definition.ts';
 export {type CollectionFolder, hasCollection, readAllFolders} from './folder.ts';
+export {leftBehind} from './members.ts';
 export type {BackupName, BackupType} from './names.ts';
 export {type CollectionStanding, collectionStandings} from './newest.ts';
 export {type BackupSummary, type CollectionSummary, listBackups, listCollections} from './overview.ts';

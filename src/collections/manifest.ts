@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import {count, name, opaque, type Schema, text, time} from '../schema/index.ts';
-import type {DatabaseFacts, Mark, TableSchema} from '../sources/index.ts';
+import type {DatabaseFacts, Mark, SchemaObject, TableSchema} from '../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../vault/index.ts';
 import {readBody} from '../work/index.ts';
 import {type BackupName, type BackupType, backupType, isBackupName, manifestKey} from './names.ts';
@@ -21,6 +21,8 @@ export type TableBackup = {
   schema: TableSchema;
   /** Base first, then the deltas in time order: all that makes the table. */
   layers: readonly Layer[];
+  /** Its changes are not tracked: the next increment takes all rows again. */
+  whole?: true;
 };
 
 /** What the taking of this one backup cost and brought. */
@@ -36,7 +38,8 @@ export type BackupCost = {
 
 /** The body of a manifest of kind {@link manifestKind}; `docs/format.md` describes it. */
 export type BackupBody = {
-  version: 1;
+  /** 2 with `objects`: a bkp that knows 1 alone would restore half of such a backup. */
+  version: 1 | 2;
   collection: {id: string; name: string};
   backup: BackupName;
   type: BackupType;
@@ -49,8 +52,12 @@ export type BackupBody = {
   /** Where change tracking stood; absent when increments are not enabled. */
   mark?: Mark;
   tables: readonly TableBackup[];
+  /** Views and virtual tables, made again after the tables; absent without any. */
+  objects?: readonly SchemaObject[];
   cost: BackupCost;
 };
+
+const newestVersion = 2;
 
 export const manifestKind = 'collection-backup';
 
@@ -75,7 +82,7 @@ const layers = v.pipe(
 );
 const tableSchema = v.object({name, fingerprint: text, definition: opaque});
 const bodySchema = v.object({
-  version: v.literal(1),
+  version: v.picklist([1, 2]),
   collection: v.object({id: name, name}),
   backup: backupName,
   type: v.picklist(['full', 'incremental']),
@@ -85,13 +92,14 @@ const bodySchema = v.object({
   source: v.object({description: text, identity: v.exactOptional(text), database: opaque}),
   mark: v.exactOptional(text),
   tables: v.pipe(
-    v.array(v.object({schema: tableSchema, layers})),
+    v.array(v.object({schema: tableSchema, layers, whole: v.exactOptional(v.literal(true))})),
     v.nonEmpty(),
     v.check(
       (tables) => new Set(tables.map(({schema}) => schema.name)).size === tables.length,
       'Invalid tables: one twice',
     ),
   ),
+  objects: v.exactOptional(v.array(v.object({name, definition: opaque}))),
   cost: v.object({rows: count, deletedRows: count, logicalBytes: count, storedBytes: count}),
 });
 
@@ -104,6 +112,7 @@ export async function readBackup(vault: VaultReader, collection: string, name: B
   const schema = bodySchema as unknown as Schema<BackupBody>;
   return readBody(vault, manifestKey(collection, name), {
     kind: manifestKind,
+    version: newestVersion,
     schema,
     fault: (body, streams) => {
       // A manifest that was copied to another key would restore what nobody asked for.

@@ -3,8 +3,11 @@ import type {TableFacts, TableName, TableSource} from '../sources/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {Definition} from './definition.ts';
 
-/** `leftOut`: tables of a whole database that cannot be in a collection, with the reason. */
-export type MemberTables = {tables: readonly TableName[]; leftOut: readonly string[]};
+export type MemberTables = {
+  tables: readonly TableName[];
+  /** Those whose changes cannot be tracked, with the reason: each increment takes all of their rows. */
+  whole: ReadonlyMap<TableName, string>;
+};
 
 /**
  * The tables that a backup of the collection holds, as the source spells them.
@@ -33,7 +36,9 @@ export function memberTables(definition: Definition, source: TableSource): Membe
   for (const table of usable) {
     if (table.state === 'unsupported')
       throw new BkpError('UNSUPPORTED', `${table.name} cannot be in a collection`, {cause: table.reason});
-    if (settings.incremental && table.state === 'present' && table.fullOnly !== undefined) {
+    // Of a whole database nobody has chosen the tables one by one.
+    const chosen = members.kind === 'tables';
+    if (chosen && settings.incremental && table.state === 'present' && table.fullOnly !== undefined) {
       throw new BkpError('UNSUPPORTED', `table ${table.name} cannot have incremental backups`, {
         cause: table.fullOnly,
         next: `give it a primary key, or put it into a collection without INCREMENTAL_BACKUP_ENABLED`,
@@ -42,13 +47,24 @@ export function memberTables(definition: Definition, source: TableSource): Membe
   }
   const names = usable.map((table) => table.name);
   const twice = names.find((name, at) => names.indexOf(name) !== at);
-  if (twice === undefined) {
-    return {tables: names, leftOut: facts.flatMap((table) => (table.state === 'unsupported' ? [table.reason] : []))};
-  }
+  if (twice === undefined) return {tables: names, whole: settings.incremental ? wholeOf(usable) : new Map()};
   // Only the source knows that two spellings are one table.
   throw new BkpError('BAD_REQUEST', `table ${twice} is in collection ${definition.name} twice, in two spellings`, {
     next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} DROP TABLE … takes one of them out`,
   });
+}
+
+function wholeOf(tables: readonly TableFacts[]): ReadonlyMap<TableName, string> {
+  return new Map(
+    tables.flatMap((table) =>
+      table.state === 'present' && table.fullOnly !== undefined ? [[table.name, table.fullOnly]] : [],
+    ),
+  );
+}
+
+/** What a backup of the collection does not hold and its restore may lack, a sentence each. */
+export function leftBehind({members}: Pick<Definition, 'members'>, source: TableSource): readonly string[] {
+  return source.leftBehind(members.kind === 'database' ? 'all' : members.tables);
 }
 
 function list(tables: readonly TableFacts[]): string {

@@ -54,7 +54,7 @@ export async function restoreBackup(
   const meter = startMeter(tools, {bytesTotal: logicalBytes, itemsTotal: tables.length});
   const staging = await source.stage(
     tables.map((table) => table.schema),
-    {id: request.stagingId, database: backup.body.source.database},
+    {id: request.stagingId, database: backup.body.source.database, objects: backup.body.objects ?? []},
   );
   try {
     for (const {schema, layers} of tables) {
@@ -71,7 +71,7 @@ export async function restoreBackup(
     signal.throwIfAborted();
     tools.progress({...meter.state(), phase: 'Publish'});
     const resume = resumption(live, backup, source);
-    await staging.publish({...(resume === undefined ? {} : {resume}), signal});
+    await staging.publish({...(resume === undefined ? {} : {resume}), signal, notice: tools.notice});
     const rows = published.reduce((sum, table) => sum + table.rows, 0);
     return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length};
   } finally {
@@ -150,7 +150,8 @@ function resumption(
 }
 
 function requireFreeTargets(source: TableSource, backup: Backup): void {
-  const names = backup.body.tables.map((table) => table.schema.name);
+  const {tables, objects = []} = backup.body;
+  const names = [...tables.map(({schema}) => schema.name), ...objects.map(({name}) => name)];
   const inTheWay = source.describe(names).filter((table) => table.state !== 'absent');
   if (inTheWay.length === 0) return;
   const paths = inTheWay.map((table) => `/Root/${table.name}`).join(', ');

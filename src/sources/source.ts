@@ -9,7 +9,7 @@ export type TableFacts =
   | {name: TableName; state: 'absent'; reason?: string}
   /** Cannot be backed up as a table at all (a view, a virtual table); `reason` ends in what to do instead. */
   | {name: TableName; state: 'unsupported'; reason: string}
-  /** `fullOnly`: why no increments are possible (no declared primary key), absent when they are. */
+  /** `fullOnly`: why changes cannot be tracked (no declared primary key); absent when they can. */
   | {name: TableName; state: 'present'; rows?: number; sizeBytes?: number; fullOnly?: string};
 
 /**
@@ -22,6 +22,15 @@ export type TableSchema = {
   fingerprint: string;
   /** The source's own (CREATE statements of table, indexes, triggers, sequence …), JSON. */
   definition: {readonly [key: string]: string | number | null | readonly string[]};
+};
+
+/**
+ * What a database has besides tables, and what comes back by its statement: a view, a virtual table (whose rows are in
+ * tables). Opaque to all but its source; goes into the manifest as it is.
+ */
+export type SchemaObject = {
+  name: string;
+  definition: {readonly [key: string]: string | readonly string[]};
 };
 
 /** Opaque to all but its source; goes into the manifest as it is. */
@@ -77,6 +86,8 @@ export interface Snapshot {
   /** The mark for the next increment; absent when tracking was not asked for. */
   readonly mark: Mark | undefined;
   readonly schemas: readonly TableSchema[];
+  /** Views and virtual tables, in the order in which they are made again; empty when they were not asked for. */
+  readonly objects: readonly SchemaObject[];
   /** What belongs to the database and not to a table (page size, encoding, …), the source's own JSON; given to `stage`. */
   readonly database: DatabaseFacts;
   /** For progress only: bytes that the tables' rows take, about. */
@@ -91,6 +102,8 @@ export interface Snapshot {
 
 export type SnapshotOptions = {
   tables: readonly TableName[];
+  /** Views and virtual tables too. Default false. */
+  objects?: boolean;
   /** Leave the tables' own indexes out of their schemas (constraints stay). Default false. */
   omitIndexes?: boolean;
   /**
@@ -98,6 +111,8 @@ export type SnapshotOptions = {
    * Absent: nothing is written to the source.
    */
   track?: {owner: string};
+  /** Those of the tables whose changes are not tracked: each backup takes their `rows`. */
+  whole?: readonly TableName[];
   /**
    * The snapshot continues from this mark: the source must still know it, with its tracking unbroken, or
    * `CHAIN_BROKEN` says what happened (replaced database, missing trigger, changed schema, lost log).
@@ -134,9 +149,14 @@ export interface Staging {
   /**
    * All tables become visible in one transaction, or none does.
    * @param options.resume start tracking for this owner in the same transaction, from `mark` on
+   * @param options.notice what was left out, because what it needs is not there
    * @throws BkpError `TABLE_EXISTS` when a target appeared meanwhile
    */
-  publish(options: {resume?: {owner: string; mark: Mark}; signal?: AbortSignal}): Promise<void>;
+  publish(options: {
+    resume?: {owner: string; mark: Mark};
+    signal?: AbortSignal;
+    notice?: (text: string) => void;
+  }): Promise<void>;
   discard(): void;
 }
 
@@ -152,6 +172,11 @@ export interface TableSource {
   identity(): string | undefined;
   /** `all`: every table of the user's, sorted. @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` | `SOURCE_LOCKED` */
   describe(tables: readonly TableName[] | 'all'): readonly TableFacts[];
+  /**
+   * What a backup of these tables does not hold and its restore may lack, a sentence each: tables that cannot be backed up,
+   * triggers that need other tables, virtual tables of modules that are not here. Empty when there is no database.
+   */
+  leftBehind(tables: readonly TableName[] | 'all'): readonly string[];
   snapshot(options: SnapshotOptions): Promise<Snapshot>;
   /** The manifest with `mark` is durable: log before it, and older marks of the owner, may go. */
   acknowledge(owner: string, mark: Mark): void;
@@ -161,9 +186,13 @@ export interface TableSource {
   tracking(): readonly {owner: string; tables: readonly TableName[]; logRows: number}[];
   /**
    * @param options.id names what is left behind after a crash
+   * @param options.objects made again after the tables
    * @throws BkpError `TABLE_EXISTS` naming every table in the way
    */
-  stage(schemas: readonly TableSchema[], options: {id: string; database: DatabaseFacts}): Promise<Staging>;
+  stage(
+    schemas: readonly TableSchema[],
+    options: {id: string; database: DatabaseFacts; objects?: readonly SchemaObject[]},
+  ): Promise<Staging>;
   /** Removes what a staging with this id left behind. */
   discardStaging(id: string): void;
   /** Points for `bkp doctor`: what was looked at, and what to do when it is not well. */

@@ -2,8 +2,8 @@ import {BkpError} from '../errors/index.ts';
 import {parsed, type Schema} from '../schema/index.ts';
 import {damaged, type JsonValue, type Recipe, type VaultReader} from '../vault/index.ts';
 
-/** The version of all bodies and documents; a newer bkp may count on. */
-const knownVersion = 1;
+/** The version of bodies and documents; a newer bkp may count on. */
+const firstVersion = 1;
 
 /**
  * Reads a manifest as what its key says that it is.
@@ -15,13 +15,15 @@ export async function readBody<T>(
   key: string,
   expected: {
     kind: string;
+    /** The newest version that this bkp knows. Default 1. */
+    version?: number;
     schema: Schema<T>;
     fault: (body: T, streams: readonly Recipe[]) => string | undefined;
   },
 ): Promise<{body: T; streams: readonly Recipe[]}> {
   const {kind, streams, body} = await vault.manifest(key);
   if (kind !== expected.kind) throw damaged(key, `it is a manifest of kind ${kind}, not ${expected.kind}`);
-  requireKnown(key, body);
+  requireKnown(key, body, expected.version ?? firstVersion);
   const known = parsed(expected.schema, body, (why) => damaged(key, why));
   const fault = expected.fault(known, streams);
   if (fault !== undefined) throw damaged(key, fault);
@@ -34,7 +36,7 @@ export function parsedDocument<T>(
   document: JsonValue,
   expected: {schema: Schema<T>; fault: (document: T) => string | undefined},
 ): T {
-  requireKnown(key, document);
+  requireKnown(key, document, firstVersion);
   const known = parsed(expected.schema, document, (why) => damaged(key, why));
   const fault = expected.fault(known);
   if (fault !== undefined) throw damaged(key, fault);
@@ -42,9 +44,9 @@ export function parsedDocument<T>(
 }
 
 /** What a newer bkp wrote is not damaged, and not to be judged by this one. */
-function requireKnown(key: string, value: JsonValue): void {
+function requireKnown(key: string, value: JsonValue, known: number): void {
   const version = (value as {version?: unknown} | null)?.version;
-  if (typeof version !== 'number' || version <= knownVersion) return;
+  if (typeof version !== 'number' || version <= known) return;
   throw new BkpError('STORE_REFUSED', `${key} has version ${version}, which this bkp does not know`, {
     next: 'use the newer bkp that wrote it',
     context: {key},

@@ -100,7 +100,7 @@ test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
   ['was taken at no time', (body) => ({...body, takenAt: 'yesterday'})],
   ['costs nothing that can be counted', (body) => ({...body, cost: null})],
   ['is of another kind', (_, manifest) => set(manifest, {kind: 'database-backup'})],
-  ['is of a newer bkp', (body) => ({...body, version: 2})],
+  ['is of a newer bkp', (body) => ({...body, version: 3})],
 ])('a backup whose manifest %s costs itself alone', async (_, change) => {
   const {bench, folder, exec, rewrite} = await openShop();
   exec("INSERT INTO ta (at) VALUES ('x')");

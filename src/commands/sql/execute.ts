@@ -1,9 +1,11 @@
 import {randomBytes} from 'node:crypto';
 import {
   alterCollection,
+  type CollectionMembers,
   createCollection,
   dropCollection,
   hasCollection,
+  leftBehind,
   listBackups,
   planBackup,
   planCopy,
@@ -113,7 +115,20 @@ async function create(deps: Deps, statement: Of<'create-collection'>): Promise<A
       ifNotExists: statement.ifNotExists,
     }),
   );
-  return made ? {} : {notice: `collection ${name} exists already and stays as it is`};
+  if (!made) return {notice: `collection ${name} exists already and stays as it is`};
+  const sentences = await staysBehind({deps, place}, members(statement.members));
+  return sentences.length === 0 ? {} : {notice: sentences.join('\nbkp: ')};
+}
+
+/** The definition needs no database: where there is none that can be read, BACKUP reports it. */
+async function staysBehind(at: Surroundings, chosen: CollectionMembers | undefined): Promise<readonly string[]> {
+  if (chosen === undefined) return [];
+  try {
+    return await withSource(at.place, async (source) => leftBehind({members: chosen}, source));
+  } catch (error) {
+    if (error instanceof BkpError) return [];
+    throw error;
+  }
 }
 
 /** A statement that does not say where puts the collection where `--store` says, if it says. */

@@ -1,4 +1,5 @@
 import type {Connection, Row} from './connection.ts';
+import {virtualTables} from './objects.ts';
 import {foldName, quoteName} from './quote.ts';
 import {tryInScratch} from './scratch.ts';
 import {defaultExpression, indexTerms} from './sql-text.ts';
@@ -15,10 +16,10 @@ export type Found =
 
 const wholeDatabase = 'only a copy of the whole file holds it, which BACKUP DATABASE makes';
 
-/** Every table of the user's, sorted by name: no views, none of SQLite's, of a virtual table's or of bkp's own. */
+/** Every table with rows, sorted by name, those of virtual tables included: none of SQLite's or of bkp's own. */
 export function tableNames(connection: Connection): readonly string[] {
   return connection
-    .all(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')`)
+    .all(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow')`)
     .map((row) => String(row.name))
     .filter((name) => !isReserved(name))
     .sort((a, b) => (a < b ? -1 : 1));
@@ -33,12 +34,18 @@ export function findTable(connection: Connection, asked: string): Found {
   if (foldName(name).startsWith('sqlite_'))
     return unsupported(`${name} belongs to SQLite itself; its content is restored with the tables`);
   if (isReserved(name)) return unsupported(`${name} is a table of bkp's own change tracking; name a table of yours`);
-  if (row.type === 'view')
-    return unsupported(`${name} is a view and holds no rows; name the tables that it reads; ${wholeDatabase}`);
-  if (row.type === 'virtual') return unsupported(`${name} is a virtual table; ${wholeDatabase}`);
-  if (row.type === 'shadow') return unsupported(`${name} holds the data of a virtual table; ${wholeDatabase}`);
+  if (row.type === 'view') return unsupported(`${name} is a view; only a collection of the whole DATABASE holds views`);
+  if (row.type === 'virtual')
+    return unsupported(`${name} is a virtual table; only a collection of the whole DATABASE holds those`);
   const table = readTable(connection, name, row);
   return typeof table === 'string' ? unsupported(table) : {kind: 'table', table};
+}
+
+/** What was found a moment ago, or was just made. */
+export function requireTable(connection: Connection, name: string): Table {
+  const found = findTable(connection, name);
+  if (found.kind !== 'table') throw new Error(`table ${name} was made and is not there`);
+  return found.table;
 }
 
 function isReserved(name: string): boolean {
@@ -81,6 +88,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
       : {}),
   }));
   const withoutRowid = row.wr === 1n;
+  const shadowOf = virtualTableOf(connection, name, row.type === 'shadow');
   const key = readKey(connection, name, withoutRowid, info, columns);
   if (key === undefined)
     return `the columns rowid, _rowid_ and oid of ${name} hide what tells its rows apart; ${wholeDatabase}`;
@@ -94,8 +102,18 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     uniques: readUniques(connection, name),
     indexes,
     triggers: schemaSql(connection, 'trigger', name).filter((trigger) => !isReserved(trigger.name)),
+    ...(shadowOf === undefined ? {} : {shadowOf}),
     autoincrement: /\bautoincrement\b/i.test(sql) && hasSequence(connection),
   };
+}
+
+/**
+ * A module tells which tables are its own; of one that is not loaded, every table may be that begins with the name of
+ * the virtual table and `_`.
+ */
+function virtualTableOf(connection: Connection, name: string, shadow: boolean): string | undefined {
+  const found = virtualTables(connection, name);
+  return (shadow ? found : found.filter(({known}) => !known)).at(-1)?.name;
 }
 
 function schemaSql(connection: Connection, type: 'index' | 'trigger', table: string): NamedSql[] {

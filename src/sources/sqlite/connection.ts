@@ -126,6 +126,11 @@ export class Connection {
     }
   }
 
+  /** Lets statements that use a function of the application compile; they must not be run. */
+  standIn(name: string): void {
+    this.#db.function(name, {varargs: true}, () => null);
+  }
+
   /** Off while sqlite_schema itself is edited. */
   setDefensive(on: boolean): void {
     this.#db.enableDefensive(on);

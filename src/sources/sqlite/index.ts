@@ -4,6 +4,7 @@ import {BkpError} from '../../errors/index.ts';
 import type {
   DatabaseFacts,
   Mark,
+  SchemaObject,
   Snapshot,
   SnapshotOptions,
   Staging,
@@ -14,6 +15,7 @@ import type {
 } from '../source.ts';
 import {findTable, tableNames} from './catalog.ts';
 import {Connection, withConnection} from './connection.ts';
+import {leftBehind} from './left-behind.ts';
 import {trackingObstacle} from './obstacles.ts';
 import {requireFreeNames, requireNoStrayJournal, requireSameEncoding} from './publish.ts';
 import {openSnapshot} from './snapshot.ts';
@@ -39,8 +41,12 @@ export class SqliteSource implements TableSource {
       return tables.map((name) => ({name, state: 'absent', reason: `there is no database at ${this.#path}`}));
     }
     return withConnection(this.#path, {}, (connection) =>
-      (tables === 'all' ? tableNames(connection) : tables).map((name) => factsOf(connection, name)),
+      (tables === 'all' ? tableNames(connection) : tables).map((name) => factsOf(connection, name, tables !== 'all')),
     );
+  }
+
+  leftBehind(tables: readonly TableName[] | 'all'): readonly string[] {
+    return this.#absent() ? [] : withConnection(this.#path, {}, (connection) => leftBehind(connection, tables));
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
@@ -70,18 +76,26 @@ export class SqliteSource implements TableSource {
     return this.#absent() ? [] : withConnection(this.#path, {}, listTracking);
   }
 
-  async stage(schemas: readonly TableSchema[], options: {id: string; database: DatabaseFacts}): Promise<Staging> {
+  async stage(
+    schemas: readonly TableSchema[],
+    options: {id: string; database: DatabaseFacts; objects?: readonly SchemaObject[]},
+  ): Promise<Staging> {
+    const {objects = []} = options;
     if (this.#absent()) {
       requireFolder(this.#path);
       requireNoStrayJournal(this.#path);
     } else {
       withConnection(this.#path, {}, (connection) => {
-        requireFreeNames(connection, schemas);
+        requireFreeNames(connection, schemas, objects);
         requireSameEncoding(connection, options.database);
       });
     }
     this.discardStaging(options.id);
-    return new SqliteStaging(this.#path, stagingPath(this.#path, options.id), schemas, options.database);
+    return new SqliteStaging(this.#path, stagingPath(this.#path, options.id), {
+      schemas,
+      objects,
+      facts: options.database,
+    });
   }
 
   discardStaging(id: string): void {
@@ -91,7 +105,7 @@ export class SqliteSource implements TableSource {
   inspect(): readonly {what: string; ok: boolean; detail: string; next?: string}[] {
     return withConnection(this.#path, {}, (connection) => {
       const mode = String(connection.value('PRAGMA main.journal_mode'));
-      const tables = tableNames(connection).map((name) => factsOf(connection, name));
+      const tables = tableNames(connection).map((name) => factsOf(connection, name, false));
       const unsupported = tables.filter((table) => table.state === 'unsupported').map((table) => table.name);
       const fullOnly = tables
         .filter((table) => table.state === 'present' && table.fullOnly !== undefined)
@@ -121,9 +135,9 @@ export class SqliteSource implements TableSource {
           ? []
           : [
               {
-                what: 'full only',
+                what: 'taken whole',
                 ok: true,
-                detail: `${fullOnly.join(', ')}: no declared primary key, so no increments`,
+                detail: `${fullOnly.join(', ')}: changes cannot be tracked, so each increment takes all rows`,
               },
             ]),
       ];
@@ -139,15 +153,21 @@ export class SqliteSource implements TableSource {
   }
 }
 
-function factsOf(connection: Connection, name: TableName): TableFacts {
+/** @param named one by one, by somebody who may not know what it is */
+function factsOf(connection: Connection, name: TableName, named: boolean): TableFacts {
   const found = findTable(connection, name);
   if (found.kind !== 'table')
     return {name: found.name, state: found.kind, ...('reason' in found ? {reason: found.reason} : {})} as TableFacts;
+  const {shadowOf} = found.table;
+  if (named && shadowOf !== undefined) {
+    const reason = `${name} holds the rows of virtual table ${shadowOf}; only a collection of the whole DATABASE holds those`;
+    return {name: found.table.name, state: 'unsupported', reason};
+  }
   const obstacle = trackingObstacle(found.table);
   return {
     name: found.table.name,
     state: 'present',
-    ...(obstacle === undefined ? {} : {fullOnly: `${obstacle}; only full backups are possible`}),
+    ...(obstacle === undefined ? {} : {fullOnly: obstacle}),
   };
 }
 

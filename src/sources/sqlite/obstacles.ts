@@ -5,6 +5,9 @@ import type {Table, UniqueIndex} from './table.ts';
 /** @returns why triggers cannot see every change of the table, in words; undefined when they can */
 export function trackingObstacle(table: Table): string | undefined {
   const {key} = table;
+  if (table.shadowOf !== undefined) {
+    return `it holds the rows of virtual table ${table.shadowOf}, and SQLite allows no triggers on such tables`;
+  }
   if (key.kind === 'rowid' && key.column === undefined) {
     return 'it has no declared primary key: its rows are told apart by rowids, and VACUUM gives them new ones';
   }

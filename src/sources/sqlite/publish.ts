@@ -1,25 +1,25 @@
 import {closeSync, fsyncSync, linkSync, openSync, renameSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
-import type {Mark, TableName, TableSchema} from '../source.ts';
-import {findTable, ownPrefix} from './catalog.ts';
+import type {SchemaObject, TableName, TableSchema} from '../source.ts';
+import {ownPrefix, requireTable} from './catalog.ts';
 import {type Connection, withConnection} from './connection.ts';
 import {translated} from './errors.ts';
+import {type Finishing, finishTables} from './finish.ts';
 import {runFromManifest} from './from-manifest.ts';
 import {buildConstraintIndex, buildIndex, constraintIndexes, Landing} from './landing.ts';
+import {objectDefinitionOf} from './objects.ts';
 import {quoteName, quoteText} from './quote.ts';
 import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
+import {objectName} from './sql-text.ts';
 import type {Table} from './table.ts';
-import {ensureTracking, setMark} from './tracking.ts';
 
-export type PublishPlan = {
+export type PublishPlan = Finishing & {
   /** The database that gets the tables. */
   target: string;
   /** The staging file: complete, checked, without triggers. */
   staged: string;
-  schemas: readonly TableSchema[];
   facts: KeptFacts;
-  resume?: {owner: string; mark: Mark};
 };
 
 /** Writers of the target may wait for this long before we have the lock. */
@@ -38,12 +38,13 @@ export function requireNoStrayJournal(target: string): void {
 }
 
 /** The staging file becomes the database: by a link, which never replaces a file that appeared meanwhile. */
-export function publishNewFile(connection: Connection, {target, staged, schemas, facts, resume}: PublishPlan): void {
+export function publishNewFile(connection: Connection, plan: PublishPlan): void {
+  const {target, staged, facts} = plan;
   requireNoStrayJournal(target);
   connection.exec(
     `PRAGMA user_version = ${Number(facts.user_version ?? 0)}; PRAGMA application_id = ${Number(facts.application_id ?? 0)}`,
   );
-  finishTables(connection, schemas, resume);
+  finishTables(connection, plan);
   // The mode is kept in the file. Changing it needs the file alone, so it comes last.
   if (facts.journal_mode === 'wal') connection.exec('PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL');
   connection.close();
@@ -76,7 +77,8 @@ function place(staged: string, target: string): void {
  * https://www.sqlite.org/src/file/src/insert.c, xferOptimization) when both sides have the very same schema and the
  * new one is empty and has no triggers yet; so indexes are made before the rows, and triggers after them.
  */
-export function publishIntoDatabase({target, staged, schemas, facts, resume}: PublishPlan): void {
+export function publishIntoDatabase(plan: PublishPlan): void {
+  const {target, staged, schemas, objects, facts} = plan;
   withConnection(target, {busyTimeoutMs: lockTimeoutMs}, (connection) => {
     connection.exec('PRAGMA ignore_check_constraints = ON');
     // A database without anything in it (an empty file, say) still takes the page size and the encoding of the backup.
@@ -87,11 +89,11 @@ export function publishIntoDatabase({target, staged, schemas, facts, resume}: Pu
     requireSameEncoding(connection, facts);
     connection.exec(`ATTACH ${quoteText(staged)} AS staged`);
     connection.write(() => {
-      requireFreeNames(connection, schemas);
+      requireFreeNames(connection, schemas, objects);
       for (const schema of schemas) {
         const {table, indexes} = definitionOf(schema);
         runFromManifest(connection, {what: 'table', table: schema.name}, table);
-        const made = tableOf(connection, schema.name);
+        const made = requireTable(connection, schema.name);
         const makeIndex = (sql: string) => runFromManifest(connection, {what: 'index', table: schema.name}, sql);
         if (made.columns.some((column) => column.generated)) {
           landRows(connection, made);
@@ -101,7 +103,7 @@ export function publishIntoDatabase({target, staged, schemas, facts, resume}: Pu
           copyRows(connection, made);
         }
       }
-      finishTables(connection, schemas, resume);
+      finishTables(connection, plan);
     });
   });
 }
@@ -164,30 +166,18 @@ function requireTransfer(connection: Connection, copy: string, name: TableName):
     throw new Error(`SQLite does not copy the rows of ${name} as they are`);
 }
 
-/** What comes after the rows: counters, the user's triggers, and tracking where the chain goes on. */
-function finishTables(connection: Connection, schemas: readonly TableSchema[], resume: PublishPlan['resume']): void {
-  for (const schema of schemas) {
-    const {sequence, triggers} = definitionOf(schema);
-    // Copying the rows made a counter, also where the source had none (any more).
-    if (tableOf(connection, schema.name).autoincrement) {
-      connection.run('DELETE FROM main.sqlite_sequence WHERE name = ?', schema.name);
-      if (sequence !== null)
-        connection.run('INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)', schema.name, BigInt(sequence));
-    }
-    for (const trigger of triggers) runFromManifest(connection, {what: 'trigger', table: schema.name}, trigger);
-  }
-  if (resume === undefined) return;
-  const tables = schemas.map((schema) => tableOf(connection, schema.name));
-  ensureTracking(connection, tables);
-  setMark(connection, resume.owner, tables, resume.mark);
-}
-
 /** @throws BkpError `TABLE_EXISTS` naming what is in the way: tables, and names of indexes and triggers */
-export function requireFreeNames(connection: Connection, schemas: readonly TableSchema[]): void {
-  const wanted = schemas.flatMap((schema) => {
+export function requireFreeNames(
+  connection: Connection,
+  schemas: readonly TableSchema[],
+  objects: readonly SchemaObject[],
+): void {
+  const ofTables = schemas.flatMap((schema) => {
     const {indexes, triggers} = definitionOf(schema);
-    return [schema.name, ...[...indexes, ...triggers].map(nameIn)];
+    return [schema.name, ...[...indexes, ...triggers].map(objectName)];
   });
+  const ofObjects = objects.flatMap((object) => [object.name, ...objectDefinitionOf(object).triggers.map(objectName)]);
+  const wanted = [...ofTables, ...ofObjects];
   const taken = connection
     .all(
       `SELECT name, type FROM main.sqlite_schema WHERE name COLLATE NOCASE IN (SELECT value FROM json_each(?))`,
@@ -198,24 +188,6 @@ export function requireFreeNames(connection: Connection, schemas: readonly Table
   throw new BkpError('TABLE_EXISTS', `path exist: ${taken.join(', ')}`, {
     next: 'rename or drop what is in the way, or restore into another database with --source',
   });
-}
-
-/** The name in a CREATE INDEX or CREATE TRIGGER as sqlite_schema keeps it. */
-function nameIn(sql: string): string {
-  const match =
-    /^CREATE\s+(?:UNIQUE\s+)?(?:INDEX|TRIGGER)\s+("(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|'(?:[^']|'')*'|[^\s(]+)/i.exec(
-      sql,
-    );
-  const written = match?.[1] ?? '';
-  const quote = written[0] ?? '';
-  if (quote === '[') return written.slice(1, -1);
-  return '"`\''.includes(quote) ? written.slice(1, -1).replaceAll(quote + quote, quote) : written;
-}
-
-function tableOf(connection: Connection, name: TableName): Table {
-  const found = findTable(connection, name);
-  if (found.kind !== 'table') throw new Error(`table ${name} was made and is not there`);
-  return found.table;
 }
 
 function syncPath(path: string): void {

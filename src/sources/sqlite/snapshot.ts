@@ -4,6 +4,7 @@ import type {
   DatabaseFacts,
   DeltaStream,
   Mark,
+  SchemaObject,
   Snapshot,
   SnapshotOptions,
   TableName,
@@ -13,6 +14,7 @@ import {findTable} from './catalog.ts';
 import {type Connection, withConnection} from './connection.ts';
 import {deltaOf} from './delta.ts';
 import {rowsWithNullKey} from './null-keys.ts';
+import {readObjects} from './objects.ts';
 import {trackingObstacle} from './obstacles.ts';
 import {quoteName} from './quote.ts';
 import {BaseRows} from './rows.ts';
@@ -31,12 +33,13 @@ const takeFull = 'take a new full backup: it starts a new chain';
  * backup holds, and a schema that changed in between is noticed.
  */
 export function openSnapshot(connection: Connection, options: SnapshotOptions): Snapshot {
-  const {track, since, notice} = options;
+  const {track, since, notice, whole = []} = options;
+  const tracked = (tables: readonly Table[]) => tables.filter(({name}) => !whole.includes(name));
   let mark: Mark | undefined;
   if (track !== undefined) {
     mark = withConnection(connection.path, {}, (writer) =>
       writer.write(() => {
-        const tables = readTables(writer, options.tables);
+        const tables = tracked(readTables(writer, options.tables));
         if (since !== undefined) requireUnbroken(writer, tables, since);
         for (const table of tables) requireTrackable(table);
         ensureTracking(writer, tables);
@@ -52,8 +55,8 @@ export function openSnapshot(connection: Connection, options: SnapshotOptions): 
   connection.exec('BEGIN');
   try {
     const tables = readTables(connection, options.tables);
-    if (since !== undefined) requireUnbroken(connection, tables, since);
-    if (track !== undefined) requireTracked(connection, tables, track.owner, mark!);
+    if (since !== undefined) requireUnbroken(connection, tracked(tables), since);
+    if (track !== undefined) requireTracked(connection, tracked(tables), track.owner, mark!);
     return new SqliteSnapshot(connection, tables, mark, options);
   } catch (error) {
     connection.rollback();
@@ -64,6 +67,7 @@ export function openSnapshot(connection: Connection, options: SnapshotOptions): 
 class SqliteSnapshot implements Snapshot {
   readonly mark: Mark | undefined;
   readonly schemas: readonly TableSchema[];
+  readonly objects: readonly SchemaObject[];
   readonly database: DatabaseFacts;
   readonly #connection: Connection;
   readonly #tables: ReadonlyMap<TableName, Table>;
@@ -76,6 +80,7 @@ class SqliteSnapshot implements Snapshot {
     this.#connection = connection;
     this.#owner = options.since?.owner;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
+    this.objects = options.objects === true ? readObjects(connection) : [];
     this.database = databaseFacts(connection);
     this.schemas = tables.map((table) => tableSchema(connection, table, {omitIndexes: options.omitIndexes ?? false}));
     this.#maker = new SegmentMaker(connection);

@@ -47,6 +47,7 @@ export function indexTerms(sql: string): {terms: readonly string[]; where?: stri
 }
 
 function termText(sql: string, part: Token[]): string {
+  if (part.length === 0) return '';
   const kept = [...part];
   if (/^(?:asc|desc)$/i.test(kept.at(-1)?.text ?? '')) kept.pop();
   if (/^collate$/i.test(kept.at(-2)?.text ?? '')) kept.splice(-2);
@@ -102,4 +103,44 @@ function unquoted(text: string): string {
   const quote = text[0]!;
   if (quote === '[') return text.slice(1, -1);
   return text.length > 1 && '"`\''.includes(quote) ? text.slice(1, -1).replaceAll(quote + quote, quote) : text;
+}
+
+/** Of a CREATE VIRTUAL TABLE: the table's name, its module, and the module's arguments as written. */
+export function virtualTable(sql: string): {name: string; module: string; args: readonly string[]} | undefined {
+  const all = [...tokens(sql)];
+  const using = all.findIndex(({text}) => /^using$/i.test(text));
+  const [name, module, open] = [all[using - 1], all[using + 1], all[using + 2]];
+  if (using < 1 || name === undefined || module === undefined) return undefined;
+  const args = open === undefined ? [] : indexTerms(sql.slice(open.start)).terms;
+  return {name: unquoted(name.text), module: unquoted(module.text), args};
+}
+
+export function isOneStatement(sql: string): boolean {
+  return [...tokens(sql)].every(({text}) => text !== ';');
+}
+
+/** Of a CREATE TRIGGER as sqlite_schema keeps it: CREATE TRIGGER name [BEFORE | AFTER | INSTEAD OF] event … */
+export function triggerEvent(sql: string): 'insert' | 'update' | 'delete' {
+  for (const {text} of [...tokens(sql)].slice(3)) {
+    const word = text.toLowerCase();
+    if (word === 'insert' || word === 'update' || word === 'delete') return word;
+  }
+  return 'insert';
+}
+
+/** The name in a CREATE [UNIQUE] INDEX, TRIGGER or VIEW as sqlite_schema keeps it. */
+export function objectName(sql: string): string {
+  const [, second, third, fourth] = [...tokens(sql)];
+  const name = /^unique$/i.test(second?.text ?? '') ? fourth : third;
+  return name === undefined ? '' : unquoted(name.text);
+}
+
+/** The value of `name = value` among the arguments of a CREATE VIRTUAL TABLE; undefined when it is absent or empty. */
+export function moduleOption(sql: string, name: string): string | undefined {
+  for (const arg of virtualTable(sql)?.args ?? []) {
+    const [key, equals, value, ...more] = [...tokens(arg)];
+    if (key === undefined || equals?.text !== '=' || value === undefined || more.length > 0) continue;
+    if (foldName(unquoted(key.text)) === name) return unquoted(value.text) === '' ? undefined : unquoted(value.text);
+  }
+  return undefined;
 }

@@ -1,13 +1,13 @@
 import {rmSync, statSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
-import type {DatabaseFacts, Mark, PublishedTable, Staging, TableName, TableSchema} from '../source.ts';
+import type {DatabaseFacts, Mark, PublishedTable, SchemaObject, Staging, TableName, TableSchema} from '../source.ts';
 import {findTable} from './catalog.ts';
 import {Connection} from './connection.ts';
 import {ResultCode, resultCode} from './errors.ts';
 import {runFromManifest} from './from-manifest.ts';
 import {buildConstraintIndex, buildIndex, constraintIndexes, Landing} from './landing.ts';
-import {publishIntoDatabase, publishNewFile} from './publish.ts';
+import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
 import {quoteName} from './quote.ts';
 import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
 import type {Table} from './table.ts';
@@ -47,6 +47,7 @@ export class SqliteStaging implements Staging {
   readonly #target: string;
   readonly #path: string;
   readonly #schemas: readonly TableSchema[];
+  readonly #objects: readonly SchemaObject[];
   readonly #facts: KeptFacts;
   readonly #connection: Connection;
   readonly #tables: ReadonlyMap<TableName, Table>;
@@ -54,10 +55,23 @@ export class SqliteStaging implements Staging {
   /** Indexes that could not be built. */
   readonly #lost = new Set<string>();
 
-  constructor(target: string, path: string, schemas: readonly TableSchema[], facts: DatabaseFacts) {
+  constructor(
+    target: string,
+    path: string,
+    {
+      schemas,
+      objects,
+      facts,
+    }: {
+      schemas: readonly TableSchema[];
+      objects: readonly SchemaObject[];
+      facts: DatabaseFacts;
+    },
+  ) {
     this.#target = target;
     this.#path = path;
     this.#schemas = schemas;
+    this.#objects = objects;
     this.#facts = facts as KeptFacts;
     this.#connection = new Connection(path, {create: true});
     try {
@@ -167,13 +181,19 @@ export class SqliteStaging implements Staging {
     }
   }
 
-  async publish(options: {resume?: {owner: string; mark: Mark}; signal?: AbortSignal}): Promise<void> {
-    const plan = {
+  async publish(options: {
+    resume?: {owner: string; mark: Mark};
+    signal?: AbortSignal;
+    notice?: (text: string) => void;
+  }): Promise<void> {
+    const plan: PublishPlan = {
       target: this.#target,
       staged: this.#path,
       schemas: this.#publishable(),
+      objects: this.#objects,
       facts: this.#facts,
-      ...options,
+      notice: options.notice ?? (() => {}),
+      ...(options.resume === undefined ? {} : {resume: options.resume}),
     };
     if (statSync(this.#target, {throwIfNoEntry: false}) === undefined) publishNewFile(this.#connection, plan);
     else {

@@ -17,6 +17,8 @@ export type Table = {
   /** CREATE TRIGGER statements, those of bkp left out. */
   triggers: readonly NamedSql[];
   autoincrement: boolean;
+  /** The virtual table whose rows it holds; absent for ordinary ones. */
+  shadowOf?: string;
 };
 
 export type NamedSql = {name: string; sql: string};

@@ -1,0 +1,98 @@
+import type {Mark, SchemaObject, TableSchema} from '../source.ts';
+import {requireTable} from './catalog.ts';
+import type {Connection} from './connection.ts';
+import {runFromManifest} from './from-manifest.ts';
+import {dropView, makeObject, objectDefinitionOf, virtualTables} from './objects.ts';
+import {trackingObstacle} from './obstacles.ts';
+import {foldName, quoteName} from './quote.ts';
+import {reachOfTrigger, reachOfView} from './reach.ts';
+import {definitionOf} from './schema.ts';
+import {objectName} from './sql-text.ts';
+import {rebuildTextIndexes} from './text-index.ts';
+import {ensureTracking, setMark} from './tracking.ts';
+
+export type Finishing = {
+  schemas: readonly TableSchema[];
+  objects: readonly SchemaObject[];
+  /** Where the chain goes on. */
+  resume?: {owner: string; mark: Mark};
+  notice: (text: string) => void;
+};
+
+/**
+ * What comes after the rows: counters, virtual tables and views, triggers, and tracking. A trigger whose tables are not
+ * here would make every write to its table fail, and every ALTER TABLE … RENAME in the database: so it is left out.
+ */
+export function finishTables(connection: Connection, finishing: Finishing): void {
+  const {schemas, objects, resume, notice} = finishing;
+  const before = virtualTables(connection);
+  for (const schema of schemas) restoreSequence(connection, schema);
+  for (const object of objects) makeObject(connection, object);
+  const gone = dropViewsWithoutTables(connection, finishing);
+  const used = new Set<string>();
+  const makeTriggers = (on: string, triggers: readonly string[]) => {
+    for (const sql of triggers) for (const name of makeTrigger(connection, on, sql, notice)) used.add(name);
+  };
+  for (const schema of schemas) makeTriggers(schema.name, definitionOf(schema).triggers);
+  for (const object of objects) {
+    if (!gone.has(object.name)) makeTriggers(object.name, objectDefinitionOf(object).triggers);
+  }
+  const rebuilt = rebuildTextIndexes(connection, finishing, before);
+  for (const {name} of before) {
+    if (!used.has(foldName(name)) || rebuilt.has(name)) continue;
+    notice(
+      `virtual table ${name} was here before, and triggers of restored tables write to it: what it holds may be of older rows, so build it again`,
+    );
+  }
+  if (resume === undefined) return;
+  const tables = schemas.map((schema) => requireTable(connection, schema.name));
+  const tracked = tables.filter((table) => trackingObstacle(table) === undefined);
+  ensureTracking(connection, tracked);
+  setMark(connection, resume.owner, tracked, resume.mark);
+}
+
+function restoreSequence(connection: Connection, schema: TableSchema): void {
+  const {sequence} = definitionOf(schema);
+  // Copying the rows made a counter, also where the source had none (any more).
+  if (!requireTable(connection, schema.name).autoincrement) return;
+  connection.run('DELETE FROM main.sqlite_sequence WHERE name = ?', schema.name);
+  if (sequence !== null)
+    connection.run('INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)', schema.name, BigInt(sequence));
+}
+
+/** A view that was dropped takes others with it, which read it. @returns the names of those that are gone */
+function dropViewsWithoutTables(connection: Connection, {objects, notice}: Finishing): ReadonlySet<string> {
+  const views = new Set(objects.filter((object) => objectDefinitionOf(object).kind === 'view').map(({name}) => name));
+  const gone = new Set<string>();
+  for (let more = true; more; ) {
+    more = false;
+    for (const view of views) {
+      const {missing} = reachOfView(connection, view);
+      if (missing === undefined) continue;
+      dropView(connection, view);
+      notice(`view ${view} is left out: it reads ${missing}, which is not here`);
+      views.delete(view);
+      gone.add(view);
+      more = true;
+    }
+  }
+  return gone;
+}
+
+/** @returns the tables that it uses, folded; none when it was left out */
+function makeTrigger(
+  connection: Connection,
+  on: string,
+  sql: string,
+  notice: (text: string) => void,
+): ReadonlySet<string> {
+  runFromManifest(connection, {what: 'trigger', table: on}, sql);
+  const name = objectName(sql);
+  const {missing, used} = reachOfTrigger(connection, on, {name, sql});
+  if (missing === undefined) return used;
+  connection.exec(`DROP TRIGGER main.${quoteName(name)}`);
+  notice(
+    `trigger ${name} of ${on} is left out: it needs ${missing}, which is not here; make both again, or restore them together`,
+  );
+  return new Set();
+}

@@ -1,0 +1,384 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {describe, expect, onTestFinished, test} from 'vitest';
+import {type CollectionMembers, createCollection} from '../../src/collections/index.ts';
+import {inProcess} from '../helpers/in-process.ts';
+import {imageOf} from '../helpers/sqlite-compare.ts';
+
+/** Views, virtual tables and triggers: what a database has besides rows, and whether the application can work afterwards. */
+
+class Place {
+  readonly folder = mkdtempSync(join(tmpdir(), 'bkp-objects-'));
+  readonly notices: string[] = [];
+  readonly bench = inProcess({
+    database: join(this.folder, 'app.db'),
+    cluster: join(this.folder, 'cluster'),
+    notice: (text) => this.notices.push(text),
+  });
+
+  constructor(schema: string) {
+    onTestFinished(() => rmSync(this.folder, {recursive: true, force: true}));
+    this.exec('app.db', schema);
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  with<T>(name: string, use: (db: DatabaseSync) => T): T {
+    const db = new DatabaseSync(this.path(name), {
+      enableForeignKeyConstraints: false,
+      enableDoubleQuotedStringLiterals: true,
+      defensive: false,
+    });
+    try {
+      return use(db);
+    } finally {
+      db.close();
+    }
+  }
+
+  exec(name: string, sql: string): void {
+    this.with(name, (db) => db.exec(sql));
+  }
+
+  all(name: string, sql: string): unknown[] {
+    return this.with(name, (db) =>
+      db
+        .prepare(sql)
+        .all()
+        .map((row) => Object.values(row).join('|')),
+    );
+  }
+
+  async create(members: CollectionMembers, incremental = false): Promise<void> {
+    await this.bench.vault((vault) =>
+      createCollection(
+        {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
+        {
+          name: 'c',
+          members,
+          settings: incremental ? [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}] : [],
+          ifNotExists: false,
+        },
+      ),
+    );
+  }
+
+  /** A full backup, restored into new.db. @returns what the backup said and what the restore said */
+  async around(members: CollectionMembers): Promise<{backup: string; restore: string}> {
+    await this.create(members);
+    await this.bench.backup('c', 'full');
+    const backup = this.notices.splice(0).join('\n');
+    await this.bench.restore('c', this.path('new.db'));
+    return {backup, restore: this.notices.splice(0).join('\n')};
+  }
+}
+
+const database: CollectionMembers = {kind: 'database'};
+const walNotice = /WAL/;
+
+/** Every object of the schema, with its statement. */
+const schemaOf = `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE '\\_bkp\\_%' ESCAPE '\\' ORDER BY 1, 2`;
+
+const notes = `
+  CREATE TABLE notes (id INTEGER PRIMARY KEY, title TEXT, body TEXT);
+  CREATE VIRTUAL TABLE notes_ft USING fts5(title, body, content='notes', content_rowid='id');
+  CREATE TRIGGER notes_ai AFTER INSERT ON notes BEGIN
+    INSERT INTO notes_ft (rowid, title, body) VALUES (NEW.id, NEW.title, NEW.body); END;
+  CREATE TRIGGER notes_ad AFTER DELETE ON notes BEGIN
+    INSERT INTO notes_ft (notes_ft, rowid, title, body) VALUES ('delete', OLD.id, OLD.title, OLD.body); END;
+  INSERT INTO notes (title, body) VALUES ('Moor', 'wet'), ('Heath', 'dry'), ('Mire', 'wet');`;
+
+describe('a collection of the whole database', () => {
+  const kinds: Record<string, {schema: string; query: string; write: string; check?: string}> = {
+    views: {
+      schema: `CREATE TABLE hosts (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO hosts (name) VALUES ('alder'), ('birch');
+        CREATE VIEW "open ""hosts""" (n) AS SELECT name FROM hosts WHERE id > 0; CREATE VIEW longer AS SELECT n FROM "open ""hosts""";
+        CREATE TRIGGER oh INSTEAD OF INSERT ON "open ""hosts""" BEGIN INSERT INTO hosts (name) VALUES (NEW.n); END;`,
+      query: 'SELECT * FROM longer',
+      write: `INSERT INTO "open ""hosts""" VALUES ('cedar')`,
+    },
+    'FTS5 over another table': {
+      schema: notes,
+      query: `SELECT rowid FROM notes_ft WHERE notes_ft MATCH 'wet' ORDER BY rank`,
+      write: `INSERT INTO notes (title, body) VALUES ('Fen', 'wet'); DELETE FROM notes WHERE id = 1`,
+      check: `INSERT INTO notes_ft (notes_ft, rank) VALUES ('integrity-check', 1)`,
+    },
+    'FTS5 with content of its own, without, and its vocabulary': {
+      schema: `CREATE TABLE other (x); CREATE VIRTUAL TABLE own USING fts5(a, b UNINDEXED, tokenize = 'porter ascii', prefix = '2 3');
+        CREATE VIRTUAL TABLE none USING fts5(a, content = '', contentless_delete = 1); CREATE VIRTUAL TABLE terms USING fts5vocab(own, row);
+        INSERT INTO own VALUES ('running water', 1), ('runs dry', 2); INSERT INTO none VALUES ('water'), ('fire'); DELETE FROM none WHERE rowid = 2`,
+      query: `SELECT a FROM own WHERE own MATCH 'run' UNION ALL SELECT rowid FROM none WHERE none MATCH 'water' UNION ALL SELECT term FROM terms`,
+      write: `INSERT INTO own VALUES ('run', 3); DELETE FROM own WHERE b = 1; INSERT INTO none VALUES ('water'); DELETE FROM none WHERE rowid = 1`,
+      check: `INSERT INTO own (own) VALUES ('integrity-check')`,
+    },
+    'FTS4 and FTS3': {
+      schema: `CREATE VIRTUAL TABLE four USING fts4(a, b, tokenize = porter); CREATE VIRTUAL TABLE three USING fts3(a);
+        INSERT INTO four VALUES ('running water', 'x'), ('runs dry', 'y'); INSERT INTO three VALUES ('one two'), ('two')`,
+      query: `SELECT b FROM four WHERE a MATCH 'run' UNION ALL SELECT a FROM three WHERE three MATCH 'two'`,
+      write: `INSERT INTO four VALUES ('run', 'z'); DELETE FROM four WHERE b = 'x'; INSERT INTO three VALUES ('two')`,
+      check: `INSERT INTO four (four) VALUES ('integrity-check')`,
+    },
+    'R-Tree and geopoly': {
+      schema: `CREATE VIRTUAL TABLE places USING rtree(id, x1, x2, y1, y2, +name); CREATE VIRTUAL TABLE shapes USING geopoly(n);
+        CREATE VIRTUAL TABLE whole USING rtree_i32(id, a, b);
+        INSERT INTO places SELECT value, value, value + 1, 0, 1, 'p' || value FROM json_each('[1,2,3,4,5]');
+        INSERT INTO whole VALUES (1, 2, 3); INSERT INTO shapes (_shape, n) VALUES ('[[0,0],[1,0],[0,1],[0,0]]', 'triangle')`,
+      query: `SELECT name FROM places WHERE x1 >= 2 AND x2 <= 4 UNION ALL SELECT n FROM shapes WHERE geopoly_within(_shape, '[[-1,-1],[2,-1],[2,2],[-1,2],[-1,-1]]')`,
+      write: `INSERT INTO places VALUES (9, 2, 3, 0, 1, 'p9'); DELETE FROM places WHERE id = 2; INSERT INTO whole VALUES (2, 3, 4)`,
+      check: `SELECT rtreecheck('places')`,
+    },
+  };
+  for (const [name, {schema, query, write, check = 'SELECT 1'}] of Object.entries(kinds)) {
+    test(`brings back ${name}`, async () => {
+      const place = new Place(schema);
+      const {backup, restore} = await place.around(database);
+      expect(backup).toMatch(walNotice);
+      expect(backup.split('\n')).toHaveLength(1);
+      expect(restore).toBe('');
+      const wanted = place.all('app.db', query);
+      // Into a new file, and into a database that exists.
+      place.exec('other.db', 'CREATE TABLE before (x)');
+      await place.bench.restore('c', place.path('other.db'));
+      for (const file of ['new.db', 'other.db']) {
+        const own = place.all(file, schemaOf).filter((line) => !String(line).includes('|before|'));
+        expect(own).toEqual(place.all('app.db', schemaOf));
+        expect(imageOf(place.path(file)).tables).toMatchObject(imageOf(place.path('app.db')).tables);
+        expect(place.all(file, query)).toEqual(wanted);
+        expect(imageOf(place.path(file)).integrity).toEqual(['ok']);
+        place.exec(file, check);
+      }
+      place.exec('app.db', write);
+      for (const file of ['new.db', 'other.db']) {
+        place.exec(file, write);
+        expect(place.all(file, query)).toEqual(place.all('app.db', query));
+        place.exec(file, `${check}; CREATE TABLE a1 (x); ALTER TABLE a1 RENAME TO a2`);
+      }
+    });
+  }
+
+  test('builds a full-text index again whose rows have other rowids', async () => {
+    const place = new Place(`CREATE TABLE pages (url TEXT PRIMARY KEY, body TEXT);
+      CREATE VIRTUAL TABLE pages_ft USING fts5(body, content = 'pages');
+      CREATE VIRTUAL TABLE pages_four USING fts4(body, content="pages");
+      INSERT INTO pages (rowid, url, body) VALUES (7, 'z', 'wet moor'), (9, 'a', 'dry heath');
+      INSERT INTO pages_ft (pages_ft) VALUES ('rebuild'); INSERT INTO pages_four (pages_four) VALUES ('rebuild')`);
+    await place.around(database);
+    for (const index of ['pages_ft', 'pages_four']) {
+      const query = `SELECT url FROM pages WHERE rowid IN (SELECT rowid FROM ${index} WHERE ${index} MATCH 'wet')`;
+      expect(place.all('new.db', query)).toEqual(['z']);
+    }
+    place.exec('new.db', `INSERT INTO pages_ft (pages_ft, rank) VALUES ('integrity-check', 1)`);
+  });
+
+  test('reports virtual tables of modules that are not here, which come back with their tables', async () => {
+    const place = new Place(`CREATE TABLE vec_chunks (id INTEGER PRIMARY KEY, v BLOB); CREATE TABLE vec_rowids (id);
+      INSERT INTO vec_chunks VALUES (1, x'0102'); INSERT INTO vec_rowids VALUES (7); CREATE TABLE items (id INTEGER PRIMARY KEY);
+      CREATE TRIGGER tr AFTER INSERT ON items BEGIN INSERT INTO vec VALUES (NEW.id); END;
+      PRAGMA writable_schema = ON;
+      INSERT INTO sqlite_schema VALUES ('table', 'vec', 'vec', 0, 'CREATE VIRTUAL TABLE vec USING vec0(v float[2])')`);
+    const {backup, restore} = await place.around(database);
+    expect(backup).toMatch(/virtual table vec .*vec_chunks, vec_rowids.*module vec0/);
+    expect(restore).toBe('');
+    expect(place.all('new.db', schemaOf)).toEqual(place.all('app.db', schemaOf));
+    const tables = ['items', 'vec_chunks', 'vec_rowids'];
+    expect(imageOf(place.path('new.db'), tables).tables).toEqual(imageOf(place.path('app.db'), tables).tables);
+  });
+
+  test('leaves out what reads a table that does not exist, and says so each time', async () => {
+    const place = new Place(`CREATE TABLE t (a); CREATE TABLE gone (x); CREATE VIEW v AS SELECT * FROM gone;
+      CREATE VIEW w AS SELECT * FROM v; CREATE VIEW fine AS SELECT mine(a) FROM t;
+      CREATE TRIGGER tr AFTER INSERT ON t BEGIN INSERT INTO gone VALUES (mine(NEW.a)); END;
+      CREATE TRIGGER up AFTER UPDATE ON t BEGIN SELECT mine(NEW.a, 2); END; DROP TABLE gone`);
+    const {backup, restore} = await place.around(database);
+    for (const text of [backup, restore]) {
+      expect(text).toMatch(/view v .*gone/);
+      expect(text).toMatch(/view w .*/);
+      expect(text).toMatch(/trigger tr of t .*gone/);
+      expect(text).not.toMatch(/fine|trigger up/);
+    }
+    expect(place.all('new.db', `SELECT name FROM sqlite_schema ORDER BY 1`)).toEqual(['fine', 't', 'up']);
+    place.exec('new.db', 'INSERT INTO t VALUES (1)');
+  });
+
+  test('names a table whose name only SQLite may give', async () => {
+    const place = new Place(`PRAGMA writable_schema = ON; CREATE TABLE sqlite_mine (x); CREATE TABLE t (x)`);
+    expect((await place.around(database)).backup).toMatch(/sqlite_mine .*left out.*BACKUP DATABASE/);
+  });
+});
+
+describe('a collection of tables', () => {
+  const members: CollectionMembers = {kind: 'tables', tables: ['notes']};
+  const audited = `CREATE TABLE notes (id INTEGER PRIMARY KEY, title TEXT); CREATE TABLE audit (what TEXT);
+    CREATE TRIGGER notes_log AFTER UPDATE ON notes BEGIN INSERT INTO audit VALUES (NEW.title); END;
+    CREATE TRIGGER notes_own AFTER INSERT ON notes BEGIN UPDATE notes SET title = upper(title) WHERE id = NEW.id; END;
+    INSERT INTO notes (title) VALUES ('moor')`;
+
+  test('comes back without a trigger whose table is not there, and can be written', async () => {
+    const place = new Place(audited);
+    const {backup, restore} = await place.around(members);
+    expect(backup).toMatch(/trigger notes_log of notes .*audit/);
+    expect(restore).toMatch(/trigger notes_log of notes .*audit/);
+    expect(restore).not.toMatch(/notes_own/);
+    place.exec(
+      'new.db',
+      `UPDATE notes SET title = 'x'; INSERT INTO notes (title) VALUES ('y'); ALTER TABLE notes RENAME TO n2`,
+    );
+    expect(place.all('new.db', 'SELECT title FROM n2')).toEqual(['x', 'Y']);
+  });
+
+  test('keeps the trigger where its table is', async () => {
+    const place = new Place(audited);
+    await place.create(members);
+    await place.bench.backup('c', 'full');
+    place.exec('app.db', 'DROP TABLE notes');
+    place.notices.length = 0;
+    await place.bench.restore('c', place.path('app.db'));
+    expect(place.notices.join()).not.toMatch(/notes_log/);
+    place.exec('app.db', `UPDATE notes SET title = 'x'`);
+    expect(place.all('app.db', 'SELECT what FROM audit').at(-1)).toBe('x');
+  });
+
+  test('has a full-text index that was there before built again', async () => {
+    const place = new Place(notes);
+    await place.create(members);
+    await place.bench.backup('c', 'full');
+    place.exec('app.db', `INSERT INTO notes (title, body) VALUES ('later', 'wet'); DROP TABLE notes`);
+    place.notices.length = 0;
+    await place.bench.restore('c', place.path('app.db'));
+    expect(place.notices.join()).toMatch(/notes_ft was built again/);
+    const found = `SELECT title FROM notes_ft WHERE notes_ft MATCH 'wet' ORDER BY rowid`;
+    expect(place.all('app.db', found)).toEqual(['Moor', 'Mire']);
+    place.exec('app.db', `INSERT INTO notes (title, body) VALUES ('Fen', 'wet')`);
+    expect(place.all('app.db', found)).toEqual(['Moor', 'Mire', 'Fen']);
+  });
+
+  test('reports an R-Tree that was there before', async () => {
+    const place = new Place(`CREATE TABLE notes (id INTEGER PRIMARY KEY, x);
+      CREATE VIRTUAL TABLE tree USING rtree(id, a, b); INSERT INTO notes VALUES (1, 1), (2, 2);
+      CREATE TRIGGER ins AFTER INSERT ON notes BEGIN INSERT OR REPLACE INTO tree VALUES (NEW.id, NEW.x, NEW.x); END`);
+    await place.create(members);
+    await place.bench.backup('c', 'full');
+    place.exec('app.db', 'DROP TABLE notes');
+    place.notices.length = 0;
+    await place.bench.restore('c', place.path('app.db'));
+    expect(place.notices.join()).toMatch(/virtual table tree was here before/);
+    place.exec('app.db', 'INSERT INTO notes VALUES (3, 3)');
+  });
+});
+
+describe('increments of the whole database', () => {
+  test('take tables without a key whole, which may come and go', async () => {
+    const place = new Place(
+      'PRAGMA journal_mode = WAL; CREATE TABLE a (id INTEGER PRIMARY KEY, v); INSERT INTO a (v) VALUES (1)',
+    );
+    await place.create(database, true);
+    const taken = new Map<string, unknown>();
+    const backup = async (type: 'full' | 'incremental') => {
+      taken.set(await place.bench.backup('c', type), imageOf(place.path('app.db')));
+    };
+    await backup('full');
+    place.exec(
+      'app.db',
+      'CREATE TABLE repl_lock (id INTEGER); INSERT INTO repl_lock VALUES (1), (2); INSERT INTO a (v) VALUES (2)',
+    );
+    await backup('incremental');
+    expect(place.notices.join()).toMatch(/increment takes all rows of repl_lock: .*primary key/);
+    place.exec('app.db', 'DELETE FROM repl_lock WHERE id = 1; INSERT INTO repl_lock VALUES (3)');
+    await backup('incremental');
+    place.exec('app.db', 'DROP TABLE repl_lock; UPDATE a SET v = 9');
+    await backup('incremental');
+    await backup('full');
+    place.exec('app.db', 'CREATE TABLE other (x); DELETE FROM a WHERE id = 1');
+    await backup('incremental');
+    for (const [name, image] of taken) {
+      await place.bench.restore('c', place.path(`${name}.db`), name);
+      expect(imageOf(place.path(`${name}.db`))).toEqual(image);
+    }
+    // The chain goes on after a restore into the database itself.
+    place.exec('app.db', 'DROP TABLE a; DROP TABLE other');
+    await place.bench.restore('c', place.path('app.db'));
+    place.exec('app.db', 'INSERT INTO a (v) VALUES (7)');
+    const name = await place.bench.backup('c', 'incremental');
+    await place.bench.restore('c', place.path('last.db'), name);
+    expect(imageOf(place.path('last.db'))).toEqual(imageOf(place.path('app.db')));
+  });
+
+  test('hold a full-text index and views as they are at each backup', async () => {
+    const place = new Place(`PRAGMA journal_mode = WAL; ${notes}`);
+    await place.create(database, true);
+    await place.bench.backup('c', 'full');
+    place.exec(
+      'app.db',
+      `INSERT INTO notes (title, body) VALUES ('Fen', 'wet'); DELETE FROM notes WHERE id = 1; CREATE VIEW v AS SELECT title FROM notes;
+       CREATE VIRTUAL TABLE tree USING rtree(id, a, b); INSERT INTO tree VALUES (1, 2, 3)`,
+    );
+    const name = await place.bench.backup('c', 'incremental');
+    place.exec('app.db', 'DROP TABLE tree; DROP VIEW v; DROP TABLE notes_ft; DROP TABLE notes');
+    await place.bench.restore('c', place.path('app.db'), name);
+    expect(place.all('app.db', `SELECT title FROM notes_ft WHERE notes_ft MATCH 'wet' ORDER BY rowid`)).toEqual([
+      'Mire',
+      'Fen',
+    ]);
+    expect(place.all('app.db', 'SELECT * FROM v UNION ALL SELECT id FROM tree')).toEqual(['Heath', 'Mire', 'Fen', '1']);
+    place.exec(
+      'app.db',
+      `INSERT INTO notes (title, body) VALUES ('Bog', 'wet'); INSERT INTO tree VALUES (2, 3, 4);
+      INSERT INTO notes_ft (notes_ft, rank) VALUES ('integrity-check', 1)`,
+    );
+    await place.bench.backup('c', 'incremental');
+  });
+});
+
+test('a backup with views is one that an older bkp refuses, and one without is not', async () => {
+  const versionOf = async (schema: string) => {
+    const place = new Place(schema);
+    await place.create(database);
+    const name = await place.bench.backup('c', 'full');
+    const key = `.backups/collections/c/${name}/manifest`;
+    const {body} = await place.bench.vault((vault) => vault.manifest(key));
+    return (body as {version: number}).version;
+  };
+  expect(await versionOf('CREATE TABLE t (a)')).toBe(1);
+  expect(await versionOf('CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t')).toBe(2);
+});
+
+test('views and virtual tables of a backup make nothing else', async () => {
+  const place = new Place('CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t');
+  const {openSource} = await import('../../src/sources/index.ts');
+  const source = await openSource({scheme: 'sqlite', path: place.path('app.db')});
+  const snapshot = await source.snapshot({tables: ['t'], objects: true});
+  snapshot.close();
+  const hostile = [
+    {name: 'v', definition: {kind: 'view', sql: 'CREATE VIEW other AS SELECT 1', triggers: []}},
+    {name: 'v', definition: {kind: 'view', sql: 'CREATE TABLE v AS SELECT 1', triggers: []}},
+    {name: 'f', definition: {kind: 'virtual', sql: 'CREATE VIRTUAL TABLE g USING fts5(a)', triggers: []}},
+    {name: 'f', definition: {kind: 'virtual', sql: 'CREATE VIRTUAL TABLE f USING fts5(a); SELECT 1', triggers: []}},
+    {
+      name: 'v',
+      definition: {
+        kind: 'view',
+        sql: 'CREATE VIEW v AS SELECT 1',
+        triggers: ['CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END'],
+      },
+    },
+  ];
+  for (const object of hostile) {
+    const target = await openSource({scheme: 'sqlite', path: place.path('evil.db')});
+    const staging = await target.stage(snapshot.schemas, {id: 'x', database: snapshot.database, objects: []});
+    staging.discard();
+    const restoring = async () => {
+      const evil = await target.stage(snapshot.schemas, {id: 'x', database: snapshot.database, objects: [object]});
+      try {
+        await evil.finish({check: 'quick'});
+        await evil.publish({});
+      } finally {
+        evil.discard();
+      }
+    };
+    await expect(restoring()).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+  }
+});
