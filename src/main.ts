@@ -1,6 +1,14 @@
 import {readFileSync} from 'node:fs';
 import {runProgram} from './commands/program.ts';
-import {asPlain, ExitStatus, errorCodes, type PlainError, renderError, renderErrorJson} from './errors/index.ts';
+import {
+  asPlain,
+  BkpError,
+  ExitStatus,
+  errorCodes,
+  type PlainError,
+  renderError,
+  renderErrorJson,
+} from './errors/index.ts';
 import type {RealDeps} from './real-deps.ts';
 
 // The only file that reads the arguments and sets the exit status.
@@ -8,7 +16,9 @@ import type {RealDeps} from './real-deps.ts';
 const args = process.argv.slice(2);
 let deps: RealDeps | undefined;
 
-for (const stream of [process.stdout, process.stderr]) stream.on('error', onStreamError);
+process.stdout.on('error', (error) => onStreamError(error, 'standard output'));
+// Nothing is left to tell it to.
+process.stderr.on('error', () => process.exit(process.exitCode || ExitStatus.failed));
 process.on('uncaughtException', (error) => {
   report(error);
   process.exit();
@@ -62,8 +72,15 @@ function wantsJson(words: readonly string[]): boolean {
 }
 
 /** `bkp … | head -1`: the reader has what it wanted. */
-function onStreamError(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
+function onStreamError(error: NodeJS.ErrnoException, name: string): void {
+  if (error.code !== 'EPIPE') {
+    report(
+      new BkpError('FILE_UNAVAILABLE', `${name} cannot be written`, {
+        cause: error,
+        next: 'what the command has done or begun stays so: bkp operation list',
+      }),
+    );
+  }
   deps?.close();
   process.exit();
 }

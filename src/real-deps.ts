@@ -4,7 +4,7 @@ import {fileURLToPath} from 'node:url';
 import {Worker} from 'node:worker_threads';
 import {colorsWanted} from './commands/colors.ts';
 import type {Deps, GlobalFlags} from './commands/deps.ts';
-import {loadSettings, resolveHome, type S3Address, type Settings} from './config/index.ts';
+import {closeUsualHome, loadSettings, makeInHome, resolveHome, type S3Address, type Settings} from './config/index.ts';
 import type {ExitStatus} from './errors/index.ts';
 import type {Journal, Operation} from './ops/index.ts';
 
@@ -29,6 +29,9 @@ export async function openRealDeps(
     const cleaning: Promise<void>[] = [];
     const onReaped = (operation: Operation) =>
       cleaning.push(cleanAfterDeath(deps, operation), tellOfDeath(deps, operation));
+    if (closeUsualHome(home)) {
+      deps.stderr.write(`bkp: others could look into ${home.dir}; now it is open to you alone\n`);
+    }
     const opened = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses, onReaped});
     close = () => opened.close();
     opened.reap();
@@ -58,7 +61,10 @@ export async function openRealDeps(
     nowMicros,
     openStore: async (address, options) => {
       const stores = await import('./stores/index.ts');
-      if (address.kind === 'directory') return stores.openDirectoryStore({root: address.root, create: options.create});
+      if (address.kind === 'directory') {
+        if (options.create) makeInHome(home, address.root);
+        return stores.openDirectoryStore({root: address.root, create: options.create});
+      }
       return stores.openS3Store({...options, ...(await withCredentials(address))});
     },
     probeStore: async (address) => {

@@ -113,7 +113,9 @@ export async function runProgram(given: readonly string[], parts: ProgramParts):
     const program = rootCommand();
     govern(program, parts);
     const asked = program.parseOptions([...args]).operands;
-    const flags = program.opts<GlobalFlags & {version?: boolean}>();
+    // An option that is true unless it is negated has no value before `parse`.
+    const flags = {...program.opts<GlobalFlags & {version?: boolean}>()};
+    flags.color ??= true;
     if (flags.version) return parts.write(`${parts.version()}\n`);
 
     const name = asked[0] === 'help' ? asked[1] : asked[0];

@@ -35,7 +35,10 @@ export function readConfigFile(file: string): ConfigFile {
   } catch (error) {
     if (systemCode(error) === 'ENOENT')
       return {version: knownVersion, active: firstProfile, profiles: {[firstProfile]: {}}};
-    throw new BkpError('CONFIG_UNAVAILABLE', `cannot read the configuration ${file}`, {cause: error});
+    throw new BkpError('CONFIG_UNAVAILABLE', `cannot read the configuration ${file}`, {
+      cause: error,
+      next: 'make it readable for you, or choose another home with --home or BKP_HOME',
+    });
   }
   return parseConfigFile(text, file);
 }

@@ -4,7 +4,7 @@ import type {ExplainedSetting, SettingsInput} from './settings.ts';
 import type {Setting, Settings} from './table.ts';
 
 export {chosenStorage} from './chosen-storage.ts';
-export {type Environment, type Home, resolveHome} from './home.ts';
+export {closeUsualHome, type Environment, type Home, makeInHome, openToOthers, resolveHome} from './home.ts';
 export type {NotifyTarget} from './notify-target.ts';
 export {type ObjectStore, showObjectStore, storeText} from './object-store.ts';
 export type {Profiles} from './profiles.ts';

@@ -83,6 +83,8 @@ export const errorCodes = {
   CANCELLED: {exit: ExitStatus.failed, status: 'CANCELLED'},
   TIMEOUT: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   INTERRUPTED: {exit: ExitStatus.interrupted, status: 'ABORTED'},
+  /** The operating system refused what bkp asked of it, and no room of bkp knows more about it. */
+  SYSTEM: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   /** Anything that bkp did not foresee: the fault is ours. */
   INTERNAL: {exit: ExitStatus.failed, status: 'INTERNAL_ERROR'},
 } as const satisfies Record<string, CodeFacts>;

@@ -30,6 +30,7 @@ export function asPlain(error: unknown): PlainError {
       ...(error.next === undefined ? {} : {next: error.next}),
     };
   }
+  if (isRefusedBySystem(error)) return asPlain(refusedBySystem(error));
   const message = error instanceof Error ? error.message : String(error);
   const stack = error instanceof Error ? error.stack : undefined;
   return {
@@ -39,6 +40,35 @@ export function asPlain(error: unknown): PlainError {
     next: 'this is a fault of bkp; please report it with the lines below',
     ...(stack === undefined ? {} : {stack}),
   };
+}
+
+/** Disks, rights and limits of the machine: nothing that a report to bkp's authors could mend. */
+const systemReasons: Readonly<Record<string, string>> = {
+  ENOSPC: 'free some space there',
+  EDQUOT: 'free some space there, or have the quota raised',
+  EACCES: 'see whose it is, and which rights you have there',
+  EPERM: 'see whose it is, and which rights you have there',
+  EROFS: 'it is mounted for reading only',
+  ENOTDIR: 'a file stands where a folder is needed',
+  EISDIR: 'a folder stands where a file is needed',
+  ELOOP: 'links point to each other there',
+  ENAMETOOLONG: 'choose a shorter path',
+  EMFILE: 'raise the limit of open files: ulimit -n',
+  ENFILE: 'the machine has too many open files',
+  ENOMEM: 'the machine has no memory left',
+  EIO: 'look at the disk: the system could not read or write it',
+};
+
+type SystemError = Error & {code: string; syscall: string};
+
+function isRefusedBySystem(error: unknown): error is SystemError {
+  if (!(error instanceof Error)) return false;
+  const {code, syscall} = error as Partial<SystemError>;
+  return typeof syscall === 'string' && typeof code === 'string' && Object.hasOwn(systemReasons, code);
+}
+
+function refusedBySystem(error: SystemError): BkpError {
+  return new BkpError('SYSTEM', `the system refuses: ${error.message}`, {next: systemReasons[error.code]!});
 }
 
 /** The error again that {@link asPlain} made data of, in another process or later; its cause is then words. */

@@ -1,4 +1,4 @@
-import {mkdirSync, rmSync} from 'node:fs';
+import {closeSync, fchmodSync, mkdirSync, openSync, rmSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 
@@ -33,7 +33,8 @@ export function openPrivate(): DatabaseSync {
 
 /** The cache in `file`, made when there is none. @throws when the file is not the cache of this vault */
 export function openFile(file: string, vaultId: string): DatabaseSync {
-  mkdirSync(dirname(file), {recursive: true});
+  mkdirSync(dirname(file), {recursive: true, mode: 0o700});
+  makePrivate(file);
   const db = new DatabaseSync(file, {timeout: busyTimeoutMs});
   try {
     // With WAL, NORMAL is safe against a power cut: what is lost is read from the store again.
@@ -52,6 +53,17 @@ export function openFile(file: string, vaultId: string): DatabaseSync {
   } catch (error) {
     db.close();
     throw error;
+  }
+}
+
+/** It holds copies of manifests, which nobody else is to read. SQLite gives its -wal and -shm files the mode of the file itself. */
+function makePrivate(file: string): void {
+  const descriptor = openSync(file, 'a', 0o600);
+  try {
+    // An earlier version made it readable for all.
+    fchmodSync(descriptor, 0o600);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

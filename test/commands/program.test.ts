@@ -51,6 +51,14 @@ test('only the group that is named is loaded, and global options may stand anywh
   expect(it.ran).toHaveBeenCalledExactlyOnceWith('first', {size: '2'});
 });
 
+test('colours are wanted unless --no-color says otherwise', async () => {
+  const it = program();
+  await it.run('first', 'list');
+  expect(it.flags).toEqual({color: true});
+  await it.run('first', 'list', '--no-color');
+  expect(it.flags).toEqual({color: false});
+});
+
 test.each([[[]], [['--help']], [['-h']], [['help']]])('%j prints the help from the table alone', async (args) => {
   const it = program();
   await it.run(...args);

@@ -1,5 +1,8 @@
-import {expect, test} from 'vitest';
-import {resolveHome} from '../../src/config/index.ts';
+import {chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {closeUsualHome, makeInHome, openToOthers, resolveHome} from '../../src/config/index.ts';
 
 test.each([
   [{BKP_HOME: '/srv/bkp'}, 'linux', '/srv/bkp'],
@@ -26,6 +29,7 @@ test('a relative home is made absolute, so that a worker elsewhere finds it', ()
 test('everything lies inside it', () => {
   expect(resolveHome({BKP_HOME: '/b'}, 'linux', '/home/ann')).toEqual({
     dir: '/b',
+    isUsual: false,
     configFile: '/b/config.json',
     journalFile: '/b/journal.db',
     logsDir: '/b/logs',
@@ -33,5 +37,49 @@ test('everything lies inside it', () => {
     historyFile: '/b/history',
     reloadFile: '/b/reload',
     clusterDir: '/b/cluster',
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('for its owner alone', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'bkp-home-'));
+    chmodSync(folder, 0o755);
+  });
+  afterEach(() => rmSync(folder, {recursive: true, force: true}));
+  const modeOf = (path: string) => statSync(path).mode & 0o777;
+  const usual = () => resolveHome({XDG_DATA_HOME: folder}, 'linux', '/home/ann');
+
+  test('what is made in it; what lies elsewhere is not made', () => {
+    const home = usual();
+    makeInHome(home, home.clusterDir);
+    expect([home.dir, home.clusterDir].map(modeOf)).toEqual([0o700, 0o700]);
+    makeInHome(home, join(folder, 'elsewhere'));
+    expect(existsSync(join(folder, 'elsewhere'))).toBe(false);
+    writeFileSync(join(folder, 'file'), '');
+    const below = resolveHome({BKP_HOME: join(folder, 'file')}, 'linux', '/home/ann');
+    expect(() => makeInHome(below, below.dir)).toThrow(expect.objectContaining({code: 'CONFIG_UNAVAILABLE'}));
+  });
+
+  test('the usual one is closed where an earlier version left it open; one that was named stays', () => {
+    const home = usual();
+    expect(closeUsualHome(home)).toBe(false);
+    mkdirSync(home.dir, {mode: 0o755});
+    expect([closeUsualHome(home), modeOf(home.dir), closeUsualHome(home)]).toEqual([true, 0o700, false]);
+    const named = resolveHome({BKP_HOME: folder}, 'linux', '/home/ann');
+    expect([closeUsualHome(named), modeOf(folder)]).toEqual([false, 0o755]);
+  });
+
+  test('what others may get at is named, and nothing else', () => {
+    const home = usual();
+    expect(openToOthers(home)).toEqual([]);
+    for (const made of [home.cacheDir, home.logsDir]) mkdirSync(made, {recursive: true, mode: 0o700});
+    chmodSync(home.dir, 0o700);
+    writeFileSync(join(home.logsDir, 'a.log'), '', {mode: 0o600});
+    writeFileSync(join(home.dir, 'mine'), '', {mode: 0o644});
+    expect(openToOthers(home)).toEqual([]);
+    writeFileSync(join(home.cacheDir, 'a.db'), '', {mode: 0o644});
+    chmodSync(home.dir, 0o750);
+    expect(openToOthers(home)).toEqual([home.dir, join(home.cacheDir, 'a.db')]);
   });
 });

@@ -1,6 +1,6 @@
-import {accessSync, constants, mkdirSync} from 'node:fs';
+import {accessSync, constants} from 'node:fs';
 import {readAllFolders} from '../../collections/index.ts';
-import {exposures, profileName} from '../../config/index.ts';
+import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
 import {operationId, systemProcesses} from '../../ops/index.ts';
 import {timestamp} from '../../query/index.ts';
 import {openQuestDb, type QuestDbFileSource, type SourceSpec} from '../../sources/index.ts';
@@ -31,15 +31,26 @@ export async function checkNode(): Promise<Check[]> {
 export function checkHome(deps: Deps): Promise<Check[]> {
   return tried('home', async () => {
     const {dir} = deps.home;
-    mkdirSync(dir, {recursive: true, mode: 0o700});
+    makeInHome(deps.home, dir);
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
     const journal = await deps.journal();
     const open = journal.open().length;
     return [
       {what: 'home', ok: true, detail: dir},
+      ...openHome(deps.home),
       {what: 'journal', ok: true, detail: `${journal.lastNumber() ?? 0} operations so far, ${open} open`},
     ];
   });
+}
+
+/** What was made by an earlier bkp, or by hand. */
+function openHome(home: Home): Check[] {
+  const [first, ...more] = openToOthers(home);
+  if (first === undefined) return [];
+  const others = more.length === 0 ? '' : ` and ${more.length} more in ${home.dir}`;
+  const own = [first, ...more].map((path) => `'${path}'`);
+  const close = home.isUsual ? `chmod -R go-rwx '${home.dir}'` : `chmod -R go-rwx ${own.slice(0, 4).join(' ')}`;
+  return [{what: 'home: rights', ok: false, detail: `others than you may get at ${first}${others}`, next: close}];
 }
 
 export function checkProfile(deps: Deps): Promise<Check[]> {

@@ -12,8 +12,8 @@ type Files = Pick<Home, 'configFile' | 'reloadFile'>;
  */
 export function askForReload({reloadFile}: Files, nowMicros: number): void {
   try {
-    mkdirSync(dirname(reloadFile), {recursive: true});
-    writeFileSync(reloadFile, `${new Date(nowMicros / 1000).toISOString()}\n`);
+    mkdirSync(dirname(reloadFile), {recursive: true, mode: 0o700});
+    writeFileSync(reloadFile, `${new Date(nowMicros / 1000).toISOString()}\n`, {mode: 0o600});
   } catch (cause) {
     throw new BkpError('CONFIG_UNAVAILABLE', `a running scheduler cannot be told: ${reloadFile} cannot be written`, {
       cause,

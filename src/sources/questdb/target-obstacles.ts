@@ -1,5 +1,5 @@
-import {lstat, readdir} from 'node:fs/promises';
-import {join} from 'node:path';
+import {lstat, readdir, stat} from 'node:fs/promises';
+import {dirname, join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import {isAbsent, unreadable} from './bytes.ts';
 
@@ -18,6 +18,12 @@ export async function obstacle(
   root: string,
   {withConf, ours}: {withConf: boolean; ours: ReadonlySet<string>},
 ): Promise<BkpError | undefined> {
+  const file = await fileOnTheWay(root);
+  if (file !== undefined) {
+    return new BkpError('PRECONDITION', `${file} is a file, and the root of a QuestDB is a folder`, {
+      next: 'name a folder: it is made when it is not there',
+    });
+  }
   if ((await exists(join(root, failedFolder))) || (await exists(join(root, failedNote)))) {
     return new BkpError('PRECONDITION', 'Failed restore directory found', {
       cause: `an earlier restore into ${root} failed; ${failedNote} names its tables`,
@@ -48,6 +54,13 @@ function notEmpty(message: string, root: string): BkpError {
     next: 'restore into another, empty folder',
     context: {root},
   });
+}
+
+/** The path, or one above it, that is there and is no folder. */
+async function fileOnTheWay(path: string): Promise<string | undefined> {
+  const found = await listed(() => stat(path), path);
+  if (found !== undefined) return found.isDirectory() ? undefined : path;
+  return path === dirname(path) ? undefined : fileOnTheWay(dirname(path));
 }
 
 /** A file in a folder's place counts too. */

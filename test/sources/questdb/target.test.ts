@@ -47,6 +47,13 @@ async function writeAll(to: ReturnType<typeof target>): Promise<void> {
   await to.write(conf, stream('a=b'));
 }
 
+test.each(['', '/below'])('a file in the place of the root, or above it, is in the way: FILE%s', async (below) => {
+  writeFileSync(root, '');
+  const to = openQuestDbTarget({root: `${root}${below}`});
+  expect((await to.survey!(facts)).inTheWay).toBe(`${root} is a file, and the root of a QuestDB is a folder`);
+  await expect(to.prepare(facts)).rejects.toMatchObject({code: 'PRECONDITION'});
+});
+
 test('nothing is in place before it is published, and then the server has what it starts from', async () => {
   mkdirSync(root);
   writeFileSync(join(root, '_backup_restore'), '');

@@ -1,0 +1,81 @@
+import {execFile} from 'node:child_process';
+import {chmodSync, mkdirSync, readdirSync, statSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {promisify} from 'node:util';
+import {expect, test} from 'vitest';
+import {bareEnv, bkpFile, runBkp} from '../helpers/bkp.ts';
+import {createC, openDesk} from '../helpers/desk.ts';
+
+// What users' shells, disks and folders do to bkp.
+
+/** bkp with its streams where a shell sends them. */
+async function inShell(home: string, line: string): Promise<{status: number; stdout: string; stderr: string}> {
+  const env = {...bareEnv({home}), NODE: process.execPath, BKP: bkpFile};
+  return promisify(execFile)('sh', ['-c', line], {env, cwd: home}).then(
+    (out) => ({status: 0, ...out}),
+    ({code, stdout, stderr}) => ({status: code, stdout, stderr}),
+  );
+}
+
+test.skipIf(process.platform !== 'linux')(
+  'a full disk behind stdout is told as that, and one behind stderr hides no status',
+  async () => {
+    const {folder} = openDesk('');
+    const [out, help, err] = await Promise.all([
+      inShell(folder, '"$NODE" "$BKP" operation list > /dev/full'),
+      inShell(folder, '"$NODE" "$BKP" --help > /dev/full'),
+      inShell(folder, '"$NODE" "$BKP" operation get 7 2> /dev/full'),
+    ]);
+    for (const {status, stderr} of [out, help]) {
+      expect(status).toBe(1);
+      expect(stderr).toMatch(
+        /^bkp: standard output cannot be written \(UNAVAILABLE\)\ncause: ENOSPC.*\nnext: {2}.*\n$/,
+      );
+    }
+    expect(err).toMatchObject({status: 10, stdout: ''});
+  },
+);
+
+test('a home that cannot be is told by every command as that', async () => {
+  const {folder} = openDesk('');
+  const file = join(folder, 'file');
+  writeFileSync(file, '');
+  const commands = [['operation', 'list'], ['doctor'], ['config', 'set', 'source', 'a.db'], ['sql', 'SELECT 1']];
+  for (const result of await Promise.all(commands.map((args) => runBkp(['--home', file, ...args], {home: folder})))) {
+    expect(result.status).not.toBe(0);
+    expect(result.stdout + result.stderr).toMatch(/next: .*(writable|readable) for you/);
+    expect(result.stdout + result.stderr).not.toMatch(/fault of bkp|INTERNAL/);
+  }
+});
+
+test.skipIf(process.platform === 'win32')('all that bkp makes in its home is for its owner alone', async () => {
+  const desk = openDesk();
+  const home = join(desk.folder, 'data', 'bkp');
+  mkdirSync(home, {recursive: true});
+  chmodSync(home, 0o755);
+  // The cluster of this one is the home's own.
+  const env = {BKP_HOME: '', XDG_DATA_HOME: join(desk.folder, 'data'), BKP_SOURCE: desk.database};
+  const run = async (...args: string[]) => {
+    const result = await runBkp(args, {home: desk.folder, env});
+    expect(result.status, result.stderr).toBe(0);
+    return result;
+  };
+  const first = await run('sql', '--wait', `${createC(false)}; BACKUP c`);
+  expect(first.stderr).toContain(`others could look into ${home}; now it is open to you alone`);
+  expect((await run('sql', 'SELECT reload_config()')).stderr).toBe('');
+  await run('config', 'set', 'check', 'full');
+  const cluster = join(home, 'cluster');
+  const open = readdirSync(home, {recursive: true, encoding: 'utf8'})
+    .map((name) => join(home, name))
+    .filter((path) => !path.startsWith(`${cluster}/`))
+    .filter((path) => (statSync(path).mode & 0o077) !== 0);
+  expect(open).toEqual([]);
+  expect(readdirSync(home).sort()).toEqual(
+    expect.arrayContaining(['cache', 'cluster', 'config.json', 'logs', 'reload']),
+  );
+  chmodSync(join(home, 'logs'), 0o755);
+  const doctor = await runBkp(['doctor'], {home: desk.folder, env});
+  expect(doctor.stdout).toContain(
+    `FAIL  home: rights: others than you may get at ${join(home, 'logs')}\n      next: chmod -R go-rwx '${home}'`,
+  );
+});
