@@ -39,7 +39,7 @@ describe('comes back as it was', () => {
       CREATE INDEX [i 4] ON t (b) WHERE a LIKE 'x%'; CREATE INDEX 'i5' ON t (b);
       INSERT INTO t VALUES (1, 'x', 1), (2, 'X', 2), (3, 'y', 3)`,
     triggers: `CREATE TABLE t (k INTEGER PRIMARY KEY, a);
-      CREATE TRIGGER tr AFTER INSERT ON t WHEN NEW.a > 0 BEGIN INSERT INTO t (a) VALUES (-NEW.a || ';'); UPDATE t SET a = 0 WHERE k = NEW.k; END;
+      CREATE TRIGGER tr AFTER INSERT ON t WHEN NEW.a > 0 BEGIN UPDATE t SET a = NEW.a || ';' WHERE k = NEW.k + 100; UPDATE t SET a = 0 WHERE k = NEW.k; END;
       CREATE TRIGGER "quoted ""name""" BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'no'); END; INSERT INTO t VALUES (1, 5), (2, -5)`,
     'columns named like what a segment calls its own': `CREATE TABLE t ("rowid" TEXT, _rowid_, k0 INTEGER PRIMARY KEY, n, t, seg, "rows", k, "select", "a ""b""", 'c', [d e], "é");
       INSERT INTO t VALUES (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)`,
