@@ -4,6 +4,7 @@ import {Attempt} from './s3-attempt.ts';
 import {realClock} from './s3-clock.ts';
 import {type CallFacts, s3Error} from './s3-errors.ts';
 import {type Failure, type FailureKind, failureOf, WrongAnswer, withoutSecrets} from './s3-failure.ts';
+import {type Feature, features, withoutWhich} from './s3-features.ts';
 import {type HandedOn, makeAgents, S3Http} from './s3-http.ts';
 import {
   defaultRequestsAtOnce,
@@ -35,6 +36,12 @@ export class ExpectedFailure extends Error {
 /** What was thrown, and what that means. */
 type Told = {error: unknown; failure: Failure};
 
+/** `plain` makes the one that sends no checksums, which few servers need. */
+type Clients = {client: S3Client; plain: () => S3Client; plainMade?: S3Client};
+
+const isRefusal = (error: unknown): error is ExpectedFailure =>
+  error instanceof ExpectedFailure && error.failure.kind === 'not supported';
+
 /** One bucket at one server: sends calls, so many at once, again where that helps, and counts them. */
 export class S3Connection {
   readonly sdk: Sdk;
@@ -43,7 +50,9 @@ export class S3Connection {
   readonly requestsAtOnce: number;
   /** What the answers to our own writes tell: a bucket without versions has no object lock. */
   keepsVersions: boolean | undefined;
-  readonly #client: S3Client;
+  /** What this server was found not to have. */
+  readonly #lacking = new Set<Feature>();
+  readonly #clients: Clients;
   readonly #facts: Omit<CallFacts, 'call' | 'doing'>;
   readonly #timeouts: S3Timeouts;
   readonly #signal: AbortSignal | undefined;
@@ -56,9 +65,9 @@ export class S3Connection {
   #receivedBytes = 0;
   #known = false;
 
-  private constructor(sdk: Sdk, client: S3Client, region: string, download: Pace, options: S3StoreOptions) {
+  private constructor(sdk: Sdk, clients: Clients, region: string, download: Pace, options: S3StoreOptions) {
     this.sdk = sdk;
-    this.#client = client;
+    this.#clients = clients;
     this.#download = download;
     this.bucket = options.bucket;
     this.description = describeS3(options);
@@ -91,23 +100,26 @@ export class S3Connection {
     const connectMs = options.timeouts?.connectMs ?? defaultTimeouts.connectMs;
     const agents = makeAgents(options, options.requestsAtOnce ?? defaultRequestsAtOnce);
     const region = options.region ?? (options.endpoint === undefined ? undefined : 'us-east-1');
-    const client = new sdk.S3Client({
-      // The retries are ours: the SDK's would be hidden, and a 412 that answers our own lost write is one of them.
-      maxAttempts: 1,
-      requestHandler: new S3Http({agents, connectMs, upload}),
-      requestChecksumCalculation: 'WHEN_SUPPORTED',
-      // Ours too, because a body that was resumed is checked as one.
-      responseChecksumValidation: 'WHEN_REQUIRED',
-      ...(region === undefined ? {} : {region}),
-      ...(options.endpoint === undefined ? {} : {endpoint: options.endpoint, forcePathStyle: true}),
-      ...(options.credentials === undefined ? {} : {credentials: options.credentials}),
-    });
+    const makeClient = (checksums: 'WHEN_SUPPORTED' | 'WHEN_REQUIRED') =>
+      new sdk.S3Client({
+        // The retries are ours: the SDK's would be hidden, and a 412 that answers our own lost write is one of them.
+        maxAttempts: 1,
+        requestHandler: new S3Http({agents, connectMs, upload}),
+        requestChecksumCalculation: checksums,
+        // Ours too, because a body that was resumed is checked as one.
+        responseChecksumValidation: 'WHEN_REQUIRED',
+        ...(region === undefined ? {} : {region}),
+        ...(options.endpoint === undefined ? {} : {endpoint: options.endpoint, forcePathStyle: true}),
+        ...(options.credentials === undefined ? {} : {credentials: options.credentials}),
+      });
+    const client = makeClient('WHEN_SUPPORTED');
+    const clients = {client, plain: () => makeClient('WHEN_REQUIRED')};
     const told = {description: describeS3(options), bucket: options.bucket, call: '', doing: 'be opened', region: ''};
     const usedRegion = await client.config.region().catch((error: unknown) => {
       const {endpoint, caCertFile} = options;
       throw s3Error(failureOf(error), {...told, endpoint, caCertFile});
     });
-    return new S3Connection(sdk, client, usedRegion, download, options);
+    return new S3Connection(sdk, clients, usedRegion, download, options);
   }
 
   /**
@@ -161,8 +173,68 @@ export class S3Connection {
     }
   }
 
+  /**
+   * One call that uses `wanted` where the server has it. What the server refuses it is taken not to have: the call is sent again
+   * without, and so are all later ones.
+   * @param once as in {@link call}; sends what `uses` says
+   */
+  async callWith<T>(
+    what: Call,
+    wanted: readonly Feature[],
+    once: (uses: (feature: Feature) => boolean, attempt: Attempt, current: Try) => Promise<T>,
+    expected: readonly FailureKind[] = [],
+  ): Promise<T> {
+    const used = wanted.filter((feature) => this.has(feature));
+    const without = (left: readonly Feature[]) =>
+      this.call(
+        what,
+        (attempt, current) => once((feature) => used.includes(feature) && !left.includes(feature), attempt, current),
+        [...expected, 'not supported'],
+      );
+    let refusal: ExpectedFailure;
+    try {
+      return await without([]);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      refusal = error;
+    }
+    for (const left of withoutWhich(used, refusal.failure)) {
+      try {
+        const result = await without(left);
+        for (const feature of left) this.lack(feature);
+        return result;
+      } catch (error) {
+        if (isRefusal(error)) continue;
+        // It was understood without them, whatever came of it.
+        if (error instanceof ExpectedFailure) for (const feature of left) this.lack(feature);
+        throw error;
+      }
+    }
+    if (expected.includes('not supported')) throw refusal;
+    throw this.error(refusal.failure, what);
+  }
+
+  has(feature: Feature): boolean {
+    return !this.#lacking.has(feature);
+  }
+
+  lack(feature: Feature): void {
+    this.#lacking.add(feature);
+  }
+
+  /** In words. */
+  get lacking(): readonly string[] {
+    return [...this.#lacking].map((feature) => features[feature]);
+  }
+
   get client(): S3Client {
-    return this.#client;
+    return this.has('checksums') ? this.#clients.client : this.plainClient;
+  }
+
+  /** Adds no checksum to what it sends. */
+  get plainClient(): S3Client {
+    this.#clients.plainMade ??= this.#clients.plain();
+    return this.#clients.plainMade;
   }
 
   error(failure: Failure, what: Call): BkpError {
@@ -177,7 +249,12 @@ export class S3Connection {
   }
 
   traffic(): Traffic {
-    return {requests: {...this.#requests}, sentBytes: this.#sentBytes, receivedBytes: this.#receivedBytes};
+    return {
+      requests: {...this.#requests},
+      sentBytes: this.#sentBytes,
+      receivedBytes: this.#receivedBytes,
+      ...(this.#lacking.size === 0 ? {} : {lacking: this.lacking}),
+    };
   }
 }
 

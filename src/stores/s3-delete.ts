@@ -1,7 +1,9 @@
 import type {DeleteObjectsCommandOutput} from '@aws-sdk/client-s3';
-import {by, type S3Connection} from './s3-connection.ts';
-import {failureOf} from './s3-failure.ts';
+import type {Attempt} from './s3-attempt.ts';
+import {by, ExpectedFailure, type S3Connection} from './s3-connection.ts';
+import {type Failure, failureOf} from './s3-failure.ts';
 import {hasObjectLock, retainedAmong} from './s3-retention.ts';
+import {forEachAtOnce} from './s3-slots.ts';
 import type {Key, RetainedObject} from './store.ts';
 
 /** The most that S3 takes in one request. */
@@ -51,32 +53,73 @@ export class S3Remover {
 
   /** @returns what the server would not remove because of a retention that it did not tell before */
   async #removeBatch(keys: readonly Key[]): Promise<RetainedObject[]> {
+    const refused = this.#connection.has('multiDelete') ? await this.#removeAtOnce(keys) : await this.#removeEach(keys);
+    if (refused.size === 0) return [];
+    const retained = await retainedAmong(this.#connection, [...refused.keys()], this.#pathOf);
+    for (const {key} of retained) refused.delete(key);
+    for (const {error} of refused.values()) throw error;
+    return retained;
+  }
+
+  /** @returns those that the server would not remove, and why */
+  async #removeAtOnce(keys: readonly Key[]): Promise<Map<Key, {error: Error}>> {
     const connection = this.#connection;
     const what = {
       call: 'DeleteObjects',
       doing: keys.length === 1 ? `remove ${keys[0]}` : `remove ${keys.length} objects`,
     };
     let left = keys;
-    const refused = new Map<Key, ItemError>();
-    await connection.call(what, async (attempt) => {
+    const refused = new Map<Key, {error: Error}>();
+    const send = async (attempt: Attempt) => {
       const command = new connection.sdk.DeleteObjectsCommand({
         Bucket: connection.bucket,
         Delete: {Quiet: true, Objects: left.map((key) => ({Key: this.#pathOf(key)}))},
       });
       const errors = itemErrors(await connection.client.send(command, by(attempt)), left, this.#pathOf);
       const again = errors.filter((item) => item.passing);
-      for (const item of errors) if (!item.passing) refused.set(item.key, item);
+      for (const {key, error, passing} of errors) {
+        if (!passing) refused.set(key, {error: this.#errorOf(key, failureOf(error))});
+      }
       if (again.length === 0) return;
       left = again.map(({key}) => key);
       throw again[0]!.error;
-    });
-    if (refused.size === 0) return [];
-    const retained = await retainedAmong(connection, [...refused.keys()], this.#pathOf);
-    for (const {key} of retained) refused.delete(key);
-    for (const {key, error} of refused.values()) {
-      throw connection.error(failureOf(error), {call: 'DeleteObjects', doing: `remove ${key}`});
+    };
+    try {
+      // What is no answer to this call is one of a server that does not have it: each alone does the same.
+      await connection.call(what, send, ['not supported', 'refused', 'wrong answer']);
+    } catch (error) {
+      if (!(error instanceof ExpectedFailure)) throw error;
+      const one = await this.#removeEach(left);
+      connection.lack('multiDelete');
+      for (const [key, why] of one) refused.set(key, why);
     }
-    return retained;
+    return refused;
+  }
+
+  async #removeEach(keys: readonly Key[]): Promise<Map<Key, {error: Error}>> {
+    const connection = this.#connection;
+    const refused = new Map<Key, {error: Error}>();
+    await forEachAtOnce(keys, connection.requestsAtOnce, async (key) => {
+      const input = {Bucket: connection.bucket, Key: this.#pathOf(key)};
+      try {
+        await connection.call(
+          {call: 'DeleteObject', doing: `remove ${key}`},
+          (attempt) => connection.client.send(new connection.sdk.DeleteObjectCommand(input), by(attempt)),
+          ['missing', 'not found', 'denied', 'retained'],
+        );
+      } catch (error) {
+        if (!(error instanceof ExpectedFailure)) throw error;
+        const {failure} = error;
+        if (failure.kind === 'denied' || failure.kind === 'retained') {
+          refused.set(key, {error: this.#errorOf(key, failure)});
+        }
+      }
+    });
+    return refused;
+  }
+
+  #errorOf(key: Key, failure: Failure): Error {
+    return this.#connection.error(failure, {call: 'DeleteObjects', doing: `remove ${key}`});
   }
 }
 

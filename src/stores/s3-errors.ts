@@ -169,6 +169,12 @@ function words(failure: Failure, facts: CallFacts): Words {
         }`,
         retryable: true,
       };
+    case 'not supported':
+      return {
+        code: 'STORE_REFUSED',
+        what: `${couldNot}: ${where} does not support ${call}, or not as bkp uses it`,
+        next: 'bkp store check shows what this server lacks; docs/s3.md has the servers that were tested',
+      };
     case 'missing':
     case 'not found':
     case 'exists':

@@ -31,6 +31,8 @@ export type FailureKind =
   | 'no lock'
   | 'archived'
   | 'wrong answer'
+  /** The server does not have the call, or something that the request used of it. */
+  | 'not supported'
   | 'refused';
 
 /** Facts of a failed request; no header, no signature, no key. */
@@ -103,6 +105,12 @@ const kindOfName: Record<string, FailureKind> = {
   ObjectLocked: 'retained',
   InvalidObjectState: 'archived',
   InternalError: 'server',
+  NotImplemented: 'not supported',
+  XNotImplemented: 'not supported',
+  MethodNotAllowed: 'not supported',
+  NotSupported: 'not supported',
+  UnsupportedOperation: 'not supported',
+  MissingContentMD5: 'not supported',
 };
 
 const kindOfSystemCode: Record<string, FailureKind> = {
@@ -117,6 +125,9 @@ const kindOfSystemCode: Record<string, FailureKind> = {
 const certificateCode = /CERT|SSL|TLS|SIGNATURE/;
 const fullWords = /no space|disk.{0,10}full|storage.{0,20}(full|limit|insufficient)|insufficient storage|quota/i;
 const retainedWords = /WORM|object.?lock|retention|legal.?hold/i;
+
+/** Backblaze B2: `Unsupported header 'x-amz-sdk-checksum-algorithm'`; older servers want a Content-MD5 for DeleteObjects. */
+const unsupportedWords = /not (yet )?(implemented|supported)|unsupported|functionality that is not|content-?md5/i;
 
 /** How the SDK says that an answer is no XML of S3's. */
 const unparsed = /XML parse error|Deserialization error/;
@@ -167,11 +178,13 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
   if (status !== undefined) {
     if (status >= 500 && fullWords.test(message)) return 'full';
     if ((status === 403 || status === 400) && retainedWords.test(message)) {
-      return /missing object lock|not enabled|ObjectLockConfiguration/i.test(message) ? 'no lock' : 'retained';
+      const lacksLock = /missing object lock|not enabled|ObjectLockConfiguration/i.test(message);
+      return lacksLock || unsupportedWords.test(message) ? 'no lock' : 'retained';
     }
   }
   const named = kindOfName[name];
   if (named !== undefined) return named;
+  if (status === 400 && unsupportedWords.test(message)) return 'not supported';
   if (name === foreignAnswer && status !== undefined && status < 500) return 'wrong answer';
   switch (status) {
     case undefined:
@@ -188,6 +201,9 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
     case 404:
       // Only who says that it is the key which is missing is believed: any web server answers 404.
       return 'refused';
+    case 405:
+    case 501:
+      return 'not supported';
     case 408:
       return 'connection';
     case 409:

@@ -6,6 +6,7 @@ import {objectMissing, objectTooShort} from './object-errors.ts';
 import type {Attempt} from './s3-attempt.ts';
 import {by, ExpectedFailure, type S3Connection} from './s3-connection.ts';
 import {WrongAnswer} from './s3-failure.ts';
+import type {Feature} from './s3-features.ts';
 import type {Try} from './s3-retry.ts';
 import type {ByteRange, Key} from './store.ts';
 
@@ -36,11 +37,12 @@ export async function getObject(
   const what = {call: 'GetObject', doing: `read ${key}`};
   const reader = new Reader(connection, key, path, range);
   try {
-    return await connection.call(what, (attempt, current) => reader.readOn(attempt, current), [
-      'missing',
-      'range',
-      'wrong answer',
-    ]);
+    return await connection.callWith(
+      what,
+      ['ranges', 'ifMatch', 'checksums'],
+      (uses, attempt, current) => reader.readOn(uses, attempt, current),
+      ['missing', 'range', 'wrong answer'],
+    );
   } catch (error) {
     if (!(error instanceof ExpectedFailure)) throw error;
     if (error.failure.kind === 'missing') throw objectMissing(key, connection.description);
@@ -73,12 +75,12 @@ class Reader {
     this.#range = range;
   }
 
-  async readOn(attempt: Attempt, current: Try): Promise<Uint8Array> {
+  async readOn(uses: (feature: Feature) => boolean, attempt: Attempt, current: Try): Promise<Uint8Array> {
     this.damage = undefined;
     const filledBefore = this.#reading?.filledBytes ?? 0;
     const from = (this.#range?.start ?? 0) + filledBefore;
     try {
-      const output = await this.#connection.client.send(this.#command(from), by(attempt));
+      const output = await this.#connection.client.send(this.#command(from, uses), by(attempt));
       const body = output.Body as unknown as IncomingMessage;
       try {
         // A try that was ended leaves no trace: the next one reads on from what is filled.
@@ -107,13 +109,15 @@ class Reader {
     return bytes;
   }
 
-  #command(from: number) {
+  #command(from: number, uses: (feature: Feature) => boolean) {
     const input: GetObjectCommandInput = {Bucket: this.#connection.bucket, Key: this.#path};
-    if (this.#range !== undefined) input.Range = `bytes=${from}-${this.#range.end - 1}`;
-    else if (from > 0) input.Range = `bytes=${from}-`;
-    if (this.#reading?.etag !== undefined) input.IfMatch = this.#reading.etag;
+    if (uses('ranges')) {
+      if (this.#range !== undefined) input.Range = `bytes=${from}-${this.#range.end - 1}`;
+      else if (from > 0) input.Range = `bytes=${from}-`;
+    }
+    if (uses('ifMatch') && this.#reading?.etag !== undefined) input.IfMatch = this.#reading.etag;
     const command = new this.#connection.sdk.GetObjectCommand(input);
-    if (this.#range !== undefined) return command;
+    if (this.#range !== undefined || !uses('checksums')) return command;
     // Asked for behind the SDK's back: told of it, the SDK would check each body by itself, also one that is only the rest.
     command.middlewareStack.add(
       (next) => (args) => {
@@ -130,6 +134,10 @@ class Reader {
     const lengthBytes = output.ContentLength;
     if (lengthBytes === undefined || output.ETag === undefined) {
       throw new WrongAnswer('the answer has no length or no ETag: is a proxy or a login page in between?');
+    }
+    if (this.#reading !== undefined && this.#reading.etag !== output.ETag) {
+      this.#reading = undefined;
+      throw new WrongAnswer('it was written anew while it was read');
     }
     // A server that knows no ranges sends it all.
     const [start, total] = contentRange(output.ContentRange) ?? [0, lengthBytes];

@@ -3,11 +3,12 @@ import type {ProbePoint} from './directory-probe.ts';
 import {openS3Store} from './s3.ts';
 import {by, ExpectedFailure, S3Connection} from './s3-connection.ts';
 import {rightNeeded} from './s3-errors.ts';
+import {features} from './s3-features.ts';
 import type {S3StoreOptions} from './s3-options.ts';
 import type {Key, Store} from './store.ts';
 
 /** Always the same name and the same bytes: a key that may not remove it leaves one small object behind, however often. */
-const probeKey: Key = 'probe/object';
+export const probeKey: Key = 'probe/object';
 const probeBytes = Buffer.from('bkp store check wrote this, and may not remove it. It is not needed.\n');
 
 /** Leases and retention compare clocks; more than this is more than a slow answer explains. */
@@ -51,6 +52,7 @@ export async function probeS3(options: S3StoreOptions): Promise<readonly ProbePo
       await removal(store),
     );
   }
+  points.push(...lacking(store));
   points.push(await versioning(connection), await objectLock(connection, options.retentionDays));
   return points;
 }
@@ -59,9 +61,11 @@ export async function probeS3(options: S3StoreOptions): Promise<readonly ProbePo
 async function reach(connection: S3Connection, root: string): Promise<[ProbePoint, ProbePoint?]> {
   let date = '';
   try {
-    await connection.call({call: 'ListObjectsV2', doing: 'be listed'}, async (attempt) => {
-      const input = {Bucket: connection.bucket, Prefix: root === '' ? '' : `${root}/`, MaxKeys: 1};
-      await connection.client.send(new connection.sdk.ListObjectsV2Command(input), by(attempt));
+    await connection.callWith({call: 'ListObjectsV2', doing: 'be listed'}, ['listV2'], async (uses, attempt) => {
+      const {sdk, client, bucket} = connection;
+      const input = {Bucket: bucket, Prefix: root === '' ? '' : `${root}/`, MaxKeys: 1};
+      if (uses('listV2')) await client.send(new sdk.ListObjectsV2Command(input), by(attempt));
+      else await client.send(new sdk.ListObjectsCommand(input), by(attempt));
       date = attempt.headers?.date ?? '';
     });
   } catch (error) {
@@ -102,10 +106,17 @@ async function conditionalPut(store: Store): Promise<ProbePoint> {
   try {
     const outcome = await store.put(probeKey, probeBytes, {ifAbsent: true});
     if (outcome === 'exists') return {what, ok: true, detail: 'a name is taken by one writer only'};
-    return {what, ok: true, detail: 'ignored by this server: bkp looks first, and its leases settle who writes'};
+    const how = store.refusesConditions?.() ? 'refused' : 'ignored';
+    return {what, ok: true, detail: `${how} by this server: bkp looks first, and its leases settle who writes`};
   } catch (error) {
     return fault(what, error);
   }
+}
+
+/** But for conditional puts, which have a point of their own. */
+function lacking(store: Store): ProbePoint[] {
+  const left = (store.traffic?.().lacking ?? []).filter((what) => what !== features.conditions);
+  return left.map((what) => ({what, ok: true, detail: 'refused by this server: bkp does without'}));
 }
 
 async function removal(store: Store): Promise<ProbePoint> {
@@ -190,6 +201,7 @@ async function ask<T>(
       'retained',
       'no lock',
       'server',
+      'not supported',
     ]);
   } catch (error) {
     if (error instanceof BkpError) return error.message;

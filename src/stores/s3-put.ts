@@ -38,19 +38,26 @@ export type PutRequest = {
 export async function putObject(connection: S3Connection, request: PutRequest): Promise<'written' | 'exists'> {
   const {key, path, body, ifAbsent, retentionDays} = request;
   const checksum = crc32Base64(body);
-  const input: PutObjectCommandInput = {Bucket: connection.bucket, Key: path, Body: body, ChecksumCRC32: checksum};
-  if (ifAbsent) input.IfNoneMatch = '*';
+  const input: PutObjectCommandInput = {Bucket: connection.bucket, Key: path, Body: body};
   if (retentionDays !== undefined) {
     input.ObjectLockMode = retentionMode;
     input.ObjectLockRetainUntilDate = retainUntil(retentionDays, Date.now());
   }
+  const what = {call: 'PutObject', doing: `write ${key}`};
   const attempts: Attempt[] = [];
   try {
-    await connection.call(
-      {call: 'PutObject', doing: `write ${key}`},
-      async (attempt) => {
+    await connection.callWith(
+      what,
+      ifAbsent ? ['conditions', 'checksums'] : ['checksums'],
+      async (uses, attempt) => {
         attempts.push(attempt);
-        const output = await connection.client.send(new connection.sdk.PutObjectCommand(input), by(attempt));
+        const command = new connection.sdk.PutObjectCommand({
+          ...input,
+          ...(uses('conditions') ? {IfNoneMatch: '*'} : {}),
+          ...(uses('checksums') ? {ChecksumCRC32: checksum} : {}),
+        });
+        const client = uses('checksums') ? connection.client : connection.plainClient;
+        const output = await client.send(command, by(attempt));
         if (output.ETag === undefined) {
           throw new WrongAnswer('the answer has no ETag: is a proxy or a login page in between?');
         }
@@ -59,11 +66,13 @@ export async function putObject(connection: S3Connection, request: PutRequest): 
           throw new WrongAnswer(`the server stored bytes with CRC32 ${output.ChecksumCRC32} for ${checksum}`);
         }
       },
-      ifAbsent ? ['exists'] : [],
+      [...(ifAbsent ? ['exists' as const] : []), ...(retentionDays === undefined ? [] : ['not supported' as const])],
     );
     return 'written';
   } catch (error) {
     if (!(error instanceof ExpectedFailure)) throw error;
+    // A lock is no optional feature for who has asked for it.
+    if (error.failure.kind === 'not supported') throw connection.error({...error.failure, kind: 'no lock'}, what);
     // The object that is in the way may be ours: written by a try whose answer was lost.
     const mayBeOurs = attempts.slice(0, -1).some(({mayHaveArrived}) => mayHaveArrived);
     return mayBeOurs && (await holds(connection, request)) ? 'written' : 'exists';

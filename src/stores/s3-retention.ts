@@ -42,7 +42,7 @@ export async function hasObjectLock(connection: S3Connection): Promise<boolean> 
           new connection.sdk.GetObjectLockConfigurationCommand({Bucket: connection.bucket}),
           by(attempt),
         ),
-      ['not found', 'denied', 'refused', 'no lock', 'retained', 'server'],
+      ['not found', 'denied', 'refused', 'no lock', 'retained', 'server', 'not supported'],
     );
     return output.ObjectLockConfiguration?.ObjectLockEnabled === 'Enabled';
   } catch (error) {

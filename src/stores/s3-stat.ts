@@ -15,10 +15,12 @@ export async function statObject(connection: S3Connection, key: Key, path: strin
   const input = {Bucket: connection.bucket, Key: path};
   const doing = `look at ${key}`;
   try {
-    return await connection.call(
+    return await connection.callWith(
       {call: 'GetObject', doing},
-      async (attempt) => {
-        const command = new connection.sdk.GetObjectCommand({...input, Range: 'bytes=0-0'});
+      ['ranges'],
+      async (uses, attempt) => {
+        const first = uses('ranges') ? {Range: 'bytes=0-0'} : {};
+        const command = new connection.sdk.GetObjectCommand({...input, ...first});
         const output = await connection.client.send(command, by(attempt));
         const body = output.Body as unknown as IncomingMessage;
         const range = contentRange(output.ContentRange);

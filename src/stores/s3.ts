@@ -85,6 +85,10 @@ class S3Store implements Store {
     });
   }
 
+  refusesConditions(): boolean {
+    return !this.#connection.has('conditions');
+  }
+
   traffic(): Traffic {
     return this.#connection.traffic();
   }

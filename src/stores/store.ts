@@ -24,6 +24,8 @@ export type Traffic = {
   requests: Readonly<Record<string, number>>;
   sentBytes: number;
   receivedBytes: number;
+  /** Optional features that the server was found not to have, in words; absent without any. */
+  lacking?: readonly string[];
 };
 
 export type PutOptions = {ifAbsent?: boolean; retained?: boolean};
@@ -70,6 +72,12 @@ export interface Store {
    * For objects that a new backup shares with older ones.
    */
   retain?(keys: readonly Key[]): Promise<void>;
+
+  /**
+   * True once the server has refused a conditional put instead of ignoring the condition. From then on `ifAbsent` is
+   * ignored, as by servers that do not know it: who needs more than that looks first.
+   */
+  refusesConditions?(): boolean;
 
   /** Present when the store is a server's. */
   traffic?(): Traffic;

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import {BkpError} from '../errors/index.ts';
 import {opaque, parsed, parsedJson} from '../schema/index.ts';
-import type {Store} from '../stores/index.ts';
+import {probeKey, type Store} from '../stores/index.ts';
 import type {Clock} from './clock.ts';
 import {damaged} from './damage.ts';
 import {hashHex} from './hash.ts';
@@ -75,6 +75,8 @@ function parseHeader(store: Store, json: string): Header {
 export async function createHeader(store: Store, id: string, clock: Clock): Promise<Header> {
   for await (const {key} of store.list('')) {
     if (key === headerKey) break;
+    // `bkp store check` with a key that may not remove.
+    if (key === probeKey) continue;
     // Somebody who creates the vault at the same time may be further than we are.
     if ((await store.stat(headerKey)) !== undefined) break;
     throw refused(store, `it holds something that is not bkp’s: ${key}`, 'choose an empty store');

@@ -85,7 +85,11 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     (await readHeader(options.store)) ??
     (options.create ? await createHeader(options.store, randomId(), clock) : undefined);
   if (header === undefined) throw noVault(options.store);
-  const store = header.conditionalWrites ? options.store : lookBeforePut(options.store);
+  // A vault that was copied from another server may have a header that says more than this one can: the first put of a
+  // writer, which is its lease, shows it.
+  const looks = () => !header.conditionalWrites || options.store.refusesConditions?.() === true;
+  const mayLook = !header.conditionalWrites || options.store.refusesConditions !== undefined;
+  const store = mayLook ? lookBeforePut(options.store, looks) : options.store;
   const cache = options.cacheFile === undefined ? CacheFile.private() : CacheFile.open(options.cacheFile, header.id);
   const retention = new Retention(store, cache, clock);
   const leases: LeaseDeps = {

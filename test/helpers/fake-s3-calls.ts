@@ -20,6 +20,10 @@ export type FakeRequest = {
 export type FakeSettings = {
   /** Conditional writes are ignored, as by Garage and rclone. */
   ignoreConditions: boolean;
+  /** What the server refuses as not implemented, by headers, parameters of the query, and calls. */
+  unsupported: Set<string>;
+  /** Listings are answered in their first form, whatever was asked for. */
+  ignoresListType: boolean;
   /** Calls that the key has no right to. */
   denied: Set<string>;
   /** Keys in one page of a listing at most. */
@@ -67,6 +71,7 @@ type Place = {bucket: FakeBucket; settings: FakeSettings; objectLock: boolean; v
 
 /** @throws Refusal */
 export function carryOut(request: FakeRequest, place: Place): Reply {
+  refuseUnsupported(request, place.settings.unsupported);
   switch (request.name) {
     case 'PutObject':
       return putObject(request, place);
@@ -92,6 +97,18 @@ export function carryOut(request: FakeRequest, place: Place): Reply {
       return putRetention(request, place);
     default:
       throw new Refusal(501, 'NotImplemented');
+  }
+}
+
+function refuseUnsupported({name, headers, query}: FakeRequest, unsupported: ReadonlySet<string>): void {
+  for (const what of unsupported) {
+    const param = what === 'list-type' ? query.get(what) === '2' : query.has(what);
+    // As Backblaze B2 does.
+    if (Object.keys(headers).some((header) => header.startsWith(what))) {
+      if (what.startsWith('x-amz')) throw new Refusal(400, 'InvalidArgument', `Unsupported header '${what}' received`);
+      throw new Refusal(501, 'NotImplemented', 'A header you provided implies functionality that is not implemented');
+    }
+    if (name === what || param) throw new Refusal(501, 'NotImplemented', 'not implemented');
   }
 }
 
@@ -165,7 +182,9 @@ function factsOf({etag, modifiedAtMs, lockMode, retainUntilMs}: FakeVersion): Re
 
 function listObjects({query}: FakeRequest, {bucket, settings}: Place): Reply {
   const token = query.get('continuation-token');
-  const after = token === null ? (query.get('start-after') ?? '') : Buffer.from(token, 'base64').toString();
+  const isFirstForm = settings.ignoresListType || query.get('list-type') !== '2';
+  const begin = (isFirstForm ? query.get('marker') : query.get('start-after')) ?? '';
+  const after = token === null ? begin : Buffer.from(token, 'base64').toString();
   const encode = (key: string) =>
     query.get('encoding-type') === 'url' ? encodeURIComponent(key).replaceAll('%2F', '/') : escapeXml(key);
   const pageKeys = Math.min(Number(query.get('max-keys') ?? 1000), settings.pageKeys);
@@ -184,9 +203,9 @@ function listObjects({query}: FakeRequest, {bucket, settings}: Place): Reply {
   const more = matching.length > page.length;
   return xml(
     'ListBucketResult',
-    `<Name>bucket</Name><IsTruncated>${more}</IsTruncated>${more ? `<NextContinuationToken>${next}</NextContinuationToken>` : ''}${
+    `<Name>bucket</Name><IsTruncated>${more}</IsTruncated>${more && !isFirstForm ? `<NextContinuationToken>${next}</NextContinuationToken>` : ''}${
       query.get('encoding-type') === 'url' ? '<EncodingType>url</EncodingType>' : ''
-    }<KeyCount>${page.length}</KeyCount>${contents.join('')}`,
+    }${isFirstForm ? '' : `<KeyCount>${page.length}</KeyCount>`}${contents.join('')}`,
   );
 }
 

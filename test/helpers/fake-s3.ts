@@ -76,6 +76,8 @@ export async function startFakeS3(options: FakeS3Options = {}): Promise<FakeS3> 
   const {bucket = 'bucket', objectLock = false, versioning = objectLock, accessKeyId, region, ...changed} = options;
   const settings: FakeSettings = {
     ignoreConditions: false,
+    unsupported: new Set(),
+    ignoresListType: false,
     denied: new Set(),
     pageKeys: 1000,
     clockOffsetMs: 0,

@@ -30,7 +30,8 @@ const table: [status: number, code: string, told: {code: string; message: RegExp
   [429, 'Anything', {code: 'STORE_UNAVAILABLE', message: /fewer requests/, next: /later/}],
   [500, 'InternalError', {code: 'STORE_UNAVAILABLE', message: /could not write a/, next: /again/}],
   [502, 'BadGateway', {code: 'STORE_UNAVAILABLE', message: /could not write a/, next: /again/}],
-  [501, 'NotImplemented', {code: 'STORE_UNAVAILABLE', message: /could not write a/, next: /again|check/}],
+  [501, 'NotImplemented', {code: 'STORE_REFUSED', message: /could not write a.*not support/, next: /store check/}],
+  [405, 'MethodNotAllowed', {code: 'STORE_REFUSED', message: /could not write a.*not support/, next: /store check/}],
   [400, 'InvalidArgument', {code: 'STORE_UNAVAILABLE', message: /could not write a/, next: /store check/}],
   [403, 'InvalidObjectState', {code: 'STORE_UNAVAILABLE', message: /archive/, next: /restore-object/}],
 ];

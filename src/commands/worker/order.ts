@@ -117,10 +117,12 @@ export async function carryOut(deps: Deps, context: WorkContext, keeper?: Keeper
 }
 
 /** `14 requests (GetObject 3, PutObject 7, …), 4.1 MiB sent, 12.0 KiB received`. */
-function trafficText({requests, sentBytes, receivedBytes}: Traffic): string {
+function trafficText({requests, sentBytes, receivedBytes, lacking = []}: Traffic): string {
   const names = Object.entries(requests).map(([name, count]) => `${name} ${count}`);
   const count = Object.values(requests).reduce((sum, one) => sum + one, 0);
-  return `${count} requests (${names.join(', ')}), ${formatBytes(sentBytes)} sent, ${formatBytes(receivedBytes)} received`;
+  const without = lacking.length === 0 ? '' : `; this server refused, and bkp does without: ${lacking.join(', ')}`;
+  const bytes = `${formatBytes(sentBytes)} sent, ${formatBytes(receivedBytes)} received`;
+  return `${count} requests (${names.join(', ')}), ${bytes}${without}`;
 }
 
 /**
