@@ -9,11 +9,12 @@ export function logName(table: string): string {
   return `${ownPrefix}log_${table}`;
 }
 
-/** Also those of older versions of bkp, so that they are found and removed. */
-const events = ['insert', 'inserted', 'update', 'move', 'moved', 'delete', 'before_insert', 'before_update'] as const;
+const events = ['insert', 'inserted', 'update', 'move', 'moved', 'evict', 'delete'] as const;
+const formerEvents = ['before_insert', 'before_update'] as const;
 
+/** Also those of older versions of bkp, so that they are found and removed. */
 export function triggerNames(table: string): readonly string[] {
-  return events.map((event) => `${ownPrefix}${event}_${table}`);
+  return [...events, ...formerEvents].map((event) => `${ownPrefix}${event}_${table}`);
 }
 
 /** A row of the log: see tracking.ts for `above`. The sentinels and the marks have no key. */
@@ -50,7 +51,7 @@ export function largestKey(table: Table, below?: string): string {
  * (https://www.sqlite.org/lang_createtrigger.html, "Syntax Restrictions"). The log has no constraint that could fail.
  */
 export function trackingTriggers(table: Table): readonly NamedSql[] {
-  return [...(table.key.kind === 'rowid' ? rowidTriggers(table) : keyTriggers(table)), ...evictions(table)];
+  return table.key.kind === 'rowid' ? rowidTriggers(table) : keyTriggers(table);
 }
 
 /**
@@ -63,21 +64,27 @@ function rowidTriggers(table: Table): readonly NamedSql[] {
   const log = quoteName(logName(table.name));
   const {alias} = table.key;
   const below = largestKey(table, `OLD.${alias}`);
-  const top = `(SELECT max(${alias}) FROM ${on})`;
+  const holds = (comparison: string) => `EXISTS (SELECT 1 FROM ${on} WHERE ${on}.${alias} ${comparison} NEW.${alias})`;
   const append = (row: string) => `INSERT INTO ${log} (k0) VALUES (${row}.${alias});`;
   const gone = `INSERT INTO ${log} (k0, above) VALUES (OLD.${alias}, ${below});`;
+  const known = `NEW.${alias} <> -1 AND ${holds('>=')}`;
+  const evicted = evictions(table);
+  const insert =
+    evicted === undefined
+      ? trigger(table, 'insert', `BEFORE INSERT ON ${on} WHEN ${known}`, [append('NEW')])
+      : trigger(table, 'insert', `BEFORE INSERT ON ${on}`, [
+          `INSERT INTO ${log} (k0) SELECT NEW.${alias} WHERE ${known};`,
+          ...evicted.byInsert,
+        ]);
   return [
-    trigger(table, 'insert', `BEFORE INSERT ON ${on} WHEN NEW.${alias} <> -1 AND NEW.${alias} <= ${top}`, [
-      append('NEW'),
-    ]),
-    trigger(table, 'inserted', `AFTER INSERT ON ${on} WHEN NEW.${alias} < ${top} AND ${notLast(table)}`, [
-      append('NEW'),
-    ]),
+    insert,
+    trigger(table, 'inserted', `AFTER INSERT ON ${on} WHEN ${holds('>')} AND ${notLast(table)}`, [append('NEW')]),
     trigger(table, 'update', `BEFORE UPDATE ON ${on}`, [append('OLD')]),
     trigger(table, 'move', `BEFORE UPDATE OF ${ofKey(table)} ON ${on} WHEN NEW.${alias} IS NOT OLD.${alias}`, [
       gone,
       append('NEW'),
     ]),
+    ...evictingUpdate(table, evicted),
     trigger(table, 'delete', `BEFORE DELETE ON ${on}`, [gone]),
   ];
 }
@@ -93,12 +100,14 @@ function keyTriggers(table: Table): readonly NamedSql[] {
   const stored = names.map((column) => `NEW.${column}`);
   // Byte by byte, whatever the column's collation: the key's index may tell apart what the column does not.
   const moves = coming.map((key, part) => `${key} COLLATE BINARY IS NOT ${old[part]}`).join(' OR ');
+  const evicted = evictions(table);
   return [
-    trigger(table, 'insert', `BEFORE INSERT ON ${on}`, [append(coming)]),
+    trigger(table, 'insert', `BEFORE INSERT ON ${on}`, [append(coming), ...(evicted?.byInsert ?? [])]),
     trigger(table, 'inserted', `AFTER INSERT ON ${on} WHEN ${notLast(table)}`, [append(stored)]),
     trigger(table, 'update', `BEFORE UPDATE ON ${on}`, [append(old)]),
     trigger(table, 'move', `BEFORE UPDATE OF ${ofKey(table)} ON ${on} WHEN ${moves}`, [append(coming)]),
     trigger(table, 'moved', `AFTER UPDATE OF ${ofKey(table)} ON ${on} WHEN ${notLast(table)}`, [append(stored)]),
+    ...evictingUpdate(table, evicted),
     trigger(table, 'delete', `BEFORE DELETE ON ${on}`, [append(old)]),
   ];
 }
@@ -116,14 +125,17 @@ function ofKey({key}: Table): string {
   return names.map(quoteName).join(', ');
 }
 
+/** Statements that log the rows which a row can evict. */
+type Evictions = {byInsert: readonly string[]; byUpdate: readonly string[]};
+
 /**
  * REPLACE removes rows that meet the new one on another unique index, and fires no delete trigger for them (unless the
  * application has set recursive_triggers). So before each insert and update the rows that could go are looked up.
  */
-function evictions(table: Table): NamedSql[] {
+function evictions(table: Table): Evictions | undefined {
   const on = quoteName(table.name);
   const conditions = [...rowidMeets(table), ...table.uniques.flatMap((unique) => meets(table, unique))];
-  if (conditions.length === 0) return [];
+  if (conditions.length === 0) return undefined;
   const key = keyNames(table.key).map((column) => `${on}.${column}`);
   const [columns, values] =
     table.key.kind === 'rowid'
@@ -137,20 +149,16 @@ function evictions(table: Table): NamedSql[] {
   const notItself = `NOT (${keyNames(table.key)
     .map((column) => `${on}.${column} COLLATE BINARY IS OLD.${column}`)
     .join(' AND ')})`;
-  return [
-    trigger(
-      table,
-      'before_insert',
-      `BEFORE INSERT ON ${on}`,
-      around(conditions.map((condition) => `${from} WHERE ${condition};`)),
-    ),
-    trigger(
-      table,
-      'before_update',
-      `BEFORE UPDATE${ofColumns(table)} ON ${on}`,
-      around(conditions.map((condition) => `${from} WHERE ${condition} AND ${notItself};`)),
-    ),
-  ];
+  return {
+    byInsert: around(conditions.map((condition) => `${from} WHERE ${condition};`)),
+    byUpdate: around(conditions.map((condition) => `${from} WHERE ${condition} AND ${notItself};`)),
+  };
+}
+
+function evictingUpdate(table: Table, evicted: Evictions | undefined): readonly NamedSql[] {
+  if (evicted === undefined) return [];
+  const when = `BEFORE UPDATE${ofColumns(table)} ON ${quoteName(table.name)}`;
+  return [trigger(table, 'evict', when, evicted.byUpdate)];
 }
 
 /** A rowid beside the declared key is one more thing that is unique. (NEW.rowid is -1 where SQLite will give one.) */

@@ -57,9 +57,9 @@ describe('a chain is not continued after', () => {
       'DROP TRIGGER _bkp_delete_t; CREATE TRIGGER _bkp_delete_t AFTER DELETE ON t BEGIN SELECT 1; END',
       /trigger _bkp_delete_t is not as this bkp makes it/,
     ],
-    'a unique index came': ['CREATE UNIQUE INDEX u ON t (a)', /trigger _bkp_before_(insert|update)_t/],
+    'a unique index came': ['CREATE UNIQUE INDEX u ON t (a)', /trigger _bkp_insert_t is not as this bkp makes it/],
     'the log was dropped': [
-      'DROP TRIGGER _bkp_delete_t; DROP TRIGGER _bkp_update_t; DROP TRIGGER _bkp_insert_t; DROP TRIGGER _bkp_before_insert_t; DROP TRIGGER _bkp_before_update_t; DROP TABLE _bkp_log_t',
+      'DROP TRIGGER _bkp_delete_t; DROP TRIGGER _bkp_update_t; DROP TRIGGER _bkp_insert_t; DROP TRIGGER _bkp_evict_t; DROP TRIGGER _bkp_move_t; DROP TRIGGER _bkp_inserted_t; DROP TABLE _bkp_log_t',
       /change log _bkp_log_t is not there/,
     ],
     'the log was emptied': ['DELETE FROM _bkp_log_t', /change log _bkp_log_t was emptied/],
