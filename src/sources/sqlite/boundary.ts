@@ -32,7 +32,8 @@ export function boundaryOf(row: Readonly<Record<string, Value>>): Boundary {
   return parts;
 }
 
-function bound([type, text]: BoundaryPart): Fragment {
+/** A part as a value in SQL. */
+export function bound([type, text]: BoundaryPart): Fragment {
   switch (type) {
     case 'integer':
       return {sql: '?', params: [BigInt(text)]};

@@ -4,7 +4,7 @@ import type {Connection, Value} from './connection.ts';
 import {rowsWithNullKey} from './null-keys.ts';
 import {quoteName} from './quote.ts';
 import {keyShape, rowShape, type SegmentMaker, targetBytes} from './segment.ts';
-import {affinity, type Table} from './table.ts';
+import {keyAffinity, type Table} from './table.ts';
 import {logName} from './triggers.ts';
 
 /** Keys in one segment, and those that rows are looked up for at once: a delta is small, and they are found one by one. */
@@ -76,12 +76,6 @@ export function deltaOf(connection: Connection, maker: SegmentMaker, table: Tabl
   }
 
   return {keys: keys(), rows: rows()};
-}
-
-function keyAffinity(table: Table, part: number): string {
-  if (table.key.kind === 'rowid') return 'INTEGER';
-  const {column} = table.key.parts[part]!;
-  return affinity(table, table.columns.find(({name}) => name === column)!);
 }
 
 /**

@@ -1,5 +1,7 @@
 import type {BaseSegment, BaseStream, Segment} from '../source.ts';
 import {type Boundary, keyOrder, keyRange} from './boundary.ts';
+import type {Connection} from './connection.ts';
+import {cutsOf, type Range, usableCuts} from './cuts.ts';
 import {quoteName} from './quote.ts';
 import {type FilledSegment, type RowShape, rowShape, type SegmentMaker, targetBytes} from './segment.ts';
 import type {Table} from './table.ts';
@@ -11,18 +13,8 @@ const growth = 2;
 /** A segment with less than this part of the target goes together with its neighbour in the next base. */
 const tooSmall = 8;
 
-/** A range of keys as the base before had it. */
-type Range = {
-  /** The last key in it; absent: all that follow. */
-  upTo?: Boundary;
-  /** Which segment of that base began here. */
-  segment: number;
-  rows: number;
-};
-
-type CutsJson = {version: 1; keyParts: number; rowsPerSegment: number; ranges: readonly Range[]};
-
 export type BaseRowsOptions = {
+  connection: Connection;
   maker: SegmentMaker;
   table: Table;
   previous: string | undefined;
@@ -52,24 +44,18 @@ export class BaseRows implements BaseStream {
   #cutSegments = 0;
   #cutRows = 0;
 
-  constructor({maker, table, previous, rest}: BaseRowsOptions) {
+  constructor({connection, maker, table, previous, rest}: BaseRowsOptions) {
     this.#maker = maker;
     this.#table = table;
     this.#shape = rowShape(table);
     this.#rest = rest;
-    const before = usable(previous, table);
+    const before = usableCuts(connection, table, previous);
     this.#before = before?.ranges ?? [{segment: 0, rows: 0}];
     this.#limit = before?.rowsPerSegment ?? firstRows;
   }
 
   cuts(): string {
-    const json: CutsJson = {
-      version: 1,
-      keyParts: keyParts(this.#table),
-      rowsPerSegment: this.#limit,
-      ranges: this.#ranges,
-    };
-    return JSON.stringify(json);
+    return cutsOf(this.#table, {rowsPerSegment: this.#limit, ranges: this.#ranges});
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<BaseSegment> {
@@ -126,15 +112,4 @@ export class BaseRows implements BaseStream {
     const insert = `${this.#shape.insert} FROM main.${quoteName(name)} AS t WHERE ${range.sql} ORDER BY ${keyOrder(key)} LIMIT ?`;
     return this.#maker.make({create: this.#shape.create, insert, params: range.params, last: this.#shape.last}, limit);
   }
-}
-
-function keyParts(table: Table): number {
-  return table.key.kind === 'rowid' ? 1 : table.key.parts.length;
-}
-
-/** Cuts of a table whose key has changed, or of a newer bkp, are of no use and of no harm. */
-function usable(previous: string | undefined, table: Table): CutsJson | undefined {
-  if (previous === undefined) return undefined;
-  const cuts = JSON.parse(previous) as CutsJson;
-  return cuts.version === 1 && cuts.keyParts === keyParts(table) ? cuts : undefined;
 }

@@ -107,7 +107,7 @@ class SqliteSnapshot implements Snapshot {
     // Counting is cheaper than looking for rows with a NULL in their key, which most tables have none of.
     const rest = (ordered: number) =>
       ordered === this.countRows(table) ? nobody : rowsWithNullKey(connection, maker, found);
-    return new BaseRows({maker, table: found, previous, rest});
+    return new BaseRows({connection, maker, table: found, previous, rest});
   }
 
   changes(table: TableName, since: Mark): DeltaStream {

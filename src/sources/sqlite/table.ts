@@ -107,3 +107,9 @@ export function affinity({strict}: Table, {type}: Column): string {
 export function keyNames(key: Key): readonly string[] {
   return key.kind === 'rowid' ? [key.alias] : key.parts.map((part) => quoteName(part.column));
 }
+
+export function keyAffinity(table: Table, part: number): string {
+  if (table.key.kind === 'rowid') return 'INTEGER';
+  const {column} = table.key.parts[part]!;
+  return affinity(table, table.columns.find(({name}) => name === column)!);
+}

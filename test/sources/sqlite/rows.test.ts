@@ -1,4 +1,5 @@
 import {createHash} from 'node:crypto';
+import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {type Backup, baseOf, type KeptSegment, rowsIn, takeFull} from '../layers.ts';
 import {Database, expectComesBack, full, increment} from './database.ts';
@@ -141,6 +142,108 @@ describe('the next base', () => {
     database.exec('DROP TABLE t; CREATE TABLE t (k, a, PRIMARY KEY (a, k))');
     database.exec(fill(5000, 200));
     await expectComesBack(database, await full(database, ['t'], first));
+  });
+});
+
+describe('the next base after the key has become another one', () => {
+  // Each with values as the one after it can take over: what a migration does.
+  const kinds: Record<string, string> = {
+    'no key': 'k, m, a',
+    integer: 'k INTEGER PRIMARY KEY, m, a',
+    'integer column': 'k INT, m, a, PRIMARY KEY (k)',
+    text: 'k TEXT PRIMARY KEY, m, a',
+    nocase: 'k TEXT COLLATE NOCASE PRIMARY KEY, m, a',
+    rtrim: 'k TEXT, m, a, PRIMARY KEY (k COLLATE RTRIM)) WITHOUT ROWID; --',
+    real: 'k REAL PRIMARY KEY, m, a',
+    numeric: 'k NUMERIC PRIMARY KEY, m, a',
+    blob: 'k BLOB PRIMARY KEY, m, a',
+    'two columns': 'k TEXT, m INTEGER, a, PRIMARY KEY (k, m)',
+    'two columns, the other way': 'k TEXT, m INTEGER, a, PRIMARY KEY (m, k)',
+    'two columns, nocase': 'k TEXT, m TEXT, a, PRIMARY KEY (k COLLATE NOCASE, m)',
+  };
+  const numbers = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) INSERT INTO t`;
+  const keys: Record<string, string> = {
+    // The ends of the first ranges are 8500 and 10500, which texts order the other way round.
+    integers: 'i * 37 % 4001 + 7500',
+    texts: `iif(i % 2, 'k', 'K') || (i * 37 % 4001)`,
+    'both, and blobs': `CASE i % 3 WHEN 0 THEN i WHEN 1 THEN 'x' || i ELSE CAST(i AS BLOB) END`,
+  };
+  const withoutKey = (backup: Backup): Backup => {
+    const {key: _, ...cuts} = JSON.parse(baseOf(backup, 't').cuts);
+    return {...backup, layers: {t: [{...baseOf(backup, 't'), cuts: JSON.stringify(cuts)}]}};
+  };
+  const become = (columns: string, rows: string) => `CREATE TABLE t (${columns});\n${rows}`;
+
+  test('whatever it was, and whatever it is', async () => {
+    const kind = fc.constantFrom(...Object.keys(kinds));
+    await fc.assert(
+      fc.asyncProperty(kind, kind, fc.constantFrom(...Object.keys(keys)), fc.boolean(), async (from, to, key, old) => {
+        const values = [from, to].includes('integer') ? keys.integers : keys[key];
+        const database = new Database(become(kinds[from]!, `${numbers} SELECT ${values}, i % 11, i FROM n`));
+        const first = await takeFull(database.source, {tables: ['t']});
+        database.exec(
+          `ALTER TABLE t RENAME TO old; ${become(kinds[to]!, 'INSERT INTO t SELECT k, m, a FROM old; DROP TABLE old')}`,
+        );
+        const previous = old ? withoutKey(first) : first;
+        await expectComesBack(database, await takeFull(database.source, {tables: ['t'], previous}));
+        database.close();
+      }),
+      {numRuns: 20 * Number(process.env.BKP_TEST_RUNS ?? 1)},
+    );
+  }, 120_000);
+
+  const migrations: [string, string, string][] = [
+    ['integer', 'text', 'integers'],
+    ['integer', 'nocase', 'integers'],
+    ['integer column', 'text', 'integers'],
+    ['text', 'nocase', 'texts'],
+    ['no key', 'text', 'texts'],
+    ['two columns', 'two columns, the other way', 'texts'],
+    ['two columns', 'two columns, nocase', 'texts'],
+  ];
+  for (const [from, to, key] of migrations) {
+    test(`${from} to ${to}`, async () => {
+      const database = new Database(become(kinds[from]!, `${numbers} SELECT ${keys[key]}, i % 11, i FROM n`));
+      const first = await takeFull(database.source, {tables: ['t']});
+      database.exec(
+        `ALTER TABLE t RENAME TO old; ${become(kinds[to]!, 'INSERT INTO t SELECT k, m, a FROM old; DROP TABLE old')}`,
+      );
+      for (const previous of [first, withoutKey(first)])
+        await expectComesBack(database, await takeFull(database.source, {tables: ['t'], previous}));
+    });
+  }
+
+  test('cuts of older versions are of use while the key is the same', async () => {
+    const database = table(fill(30_000, 200));
+    const first = await full(database, ['t']);
+    database.exec('DELETE FROM t WHERE k < 3');
+    expect(changed(first, await full(database, ['t'], withoutKey(first)))).toEqual([0]);
+  });
+
+  test('cuts that make no sense are of no use', async () => {
+    const database = table(fill(5000, 200));
+    const first = await full(database, ['t']);
+    const cuts = JSON.parse(baseOf(first, 't').cuts);
+    const [one, two] = cuts.ranges;
+    for (const odd of [
+      {...cuts, ranges: []},
+      {...cuts, ranges: [two, one, {segment: 0, rows: 0}]},
+      {...cuts, ranges: [one, {segment: 0, rows: 0}, two]},
+      {...cuts, ranges: [one]},
+      {
+        ...cuts,
+        ranges: [
+          {...one, upTo: []},
+          {segment: 0, rows: 0},
+        ],
+      },
+      {...cuts, ranges: 7},
+      {...cuts, version: 2},
+      [],
+    ]) {
+      const before = {...baseOf(first, 't'), cuts: JSON.stringify(odd)};
+      await expectComesBack(database, await full(database, ['t'], {...first, layers: {t: [before]}}));
+    }
   });
 });
 
