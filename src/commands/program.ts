@@ -130,10 +130,19 @@ export async function runProgram(given: readonly string[], parts: ProgramParts):
       govern(command, parts);
       program.addCommand(command, {hidden: group.hidden ?? false});
     }
+    if (asked[0] === 'help' && name !== undefined) return commandAt(program, asked.slice(1)).help();
     await program.parseAsync([...args], {from: 'user'});
   } catch (error) {
     if (!isHelp(error)) throw error;
   }
+}
+
+/** The command that `help` names word by word: `operation list`. */
+function commandAt(from: Command, words: readonly string[]): Command {
+  return words.reduce((above, word) => {
+    const found = above.commands.find((command) => command.name() === word);
+    return found ?? above.error(`unknown command '${word}'`);
+  }, from);
 }
 
 /** A text of statements may begin with a comment. No option has a blank in its name, and a blank before a comment is nothing. */
@@ -148,7 +157,10 @@ export function rootCommand(): Command {
     .description('Backup collections and long-running operations, as SQL statements, for open databases.')
     .option('--source <source>', 'database to back up and to restore into, e.g. sqlite::path=./app.db')
     .option('--cluster <dir>', "directory that STORAGE = 'cluster' names")
-    .option('--store <store>', 'the store that is meant: s3, cluster, or an address, e.g. s3::bucket=b;region=r')
+    .option(
+      '--store <store>',
+      'the store that is meant: s3, cluster, or an address, e.g. s3::bucket=backups;region=eu-west-1',
+    )
     .option('--limit-upload <rate>', 'send at most this much to an object store a second, e.g. 10MB')
     .option('--limit-download <rate>', 'fetch at most this much from an object store a second, e.g. 10MB')
     .option('--profile <name>', 'set of settings to use instead of the active one')

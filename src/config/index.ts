@@ -4,6 +4,7 @@ import type {ExplainedSetting, SettingsInput} from './settings.ts';
 import type {Setting, Settings} from './table.ts';
 
 export {chosenStorage} from './chosen-storage.ts';
+export {hidden} from './credentials.ts';
 export {closeUsualHome, type Environment, type Home, makeInHome, openToOthers, resolveHome} from './home.ts';
 export type {NotifyTarget} from './notify-target.ts';
 export {type ObjectStore, showObjectStore, storeText} from './object-store.ts';
@@ -23,6 +24,11 @@ export {
 export type {Setting, SettingField, Settings} from './table.ts';
 
 // Every command resolves the home, few need more: the rest is loaded when it is first asked for.
+
+/** The name of bkp's own under which the environment has a setting. */
+export function environmentNameOf(key: string): string {
+  return `BKP_${key.toUpperCase().replaceAll('.', '_')}`;
+}
 
 /** Every setting: flag, environment, profile, default. @throws BkpError `USAGE` | `UNSUPPORTED` | `NEWER_VERSION` | `CONFIG_UNAVAILABLE` */
 export async function loadSettings(input: SettingsInput): Promise<Settings> {

@@ -93,6 +93,17 @@ test.each([
   expect(it.ran.mock.calls[0]![0].trim()).toBe(args.at(-1));
 });
 
+test.each([
+  [['help', 'first', 'list'], 'Usage: bkp first list'],
+  [['help', 'first', 'say'], 'Usage: bkp first say'],
+  [['--home', 'h', 'help', 'first', 'list'], 'Usage: bkp first list'],
+])('%j prints the help of the verb', async (args, usage) => {
+  const it = program();
+  await it.run(...args);
+  expect(it.text.startsWith(usage)).toBe(true);
+  expect(it.ran).not.toHaveBeenCalled();
+});
+
 test('--version prints it and does nothing else', async () => {
   const it = program();
   await it.run('--version', 'first', 'list');
@@ -117,6 +128,7 @@ test.each([
     "a text that begins with -- stands behind another --: bkp sql -- '…'",
   ],
   [['help', 'zzz'], "unknown command 'zzz'", 'bkp --help'],
+  [['help', 'first', 'zzz'], "unknown command 'zzz'", 'bkp first --help'],
 ])('%j is wrong usage', async (args, message, next) => {
   const it = program();
   await expect(it.run(...args)).rejects.toMatchObject({name: 'BkpError', code: 'USAGE', message, next});

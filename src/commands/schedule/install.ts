@@ -4,6 +4,7 @@ import {BkpError} from '../../errors/index.ts';
 import type {Deps} from '../deps.ts';
 import type {ScheduleInstallOptions} from './index.ts';
 import {crontabLine, type Invocation, systemdUnits, unitName} from './units.ts';
+import {variablesOf} from './variables.ts';
 
 export async function runScheduleInstall(deps: Deps, options: ScheduleInstallOptions): Promise<void> {
   if (!options.systemd && !options.crontab) {
@@ -30,10 +31,13 @@ export async function runScheduleInstall(deps: Deps, options: ScheduleInstallOpt
 /** cron and systemd know nothing of the PATH and the directory in which this was typed. */
 async function invocationOf(deps: Deps, profiles: readonly string[]): Promise<Invocation> {
   for (const profile of profiles) await (await deps.again(profile)).settings();
-  const {profile} = deps.flags;
+  const profile = deps.flags.profile ?? (deps.env.BKP_PROFILE || undefined);
   const named = profiles.length > 0 || profile === undefined ? profiles : [profile];
-  const words = [process.execPath, deps.entryFile, 'scheduler', '--once', ...named];
-  return deps.env.BKP_HOME ? {words, home: deps.home.dir} : {words};
+  // A word says which of the profile's two stores is meant; an address is a setting.
+  const {store} = deps.flags;
+  const chosen = store === undefined || store.includes(':') ? [] : ['--store', store];
+  const words = [process.execPath, deps.entryFile, 'scheduler', '--once', ...chosen, ...named];
+  return {words, variables: await variablesOf(deps)};
 }
 
 /** Where systemd looks for a user's own units: systemd.unit(5). */

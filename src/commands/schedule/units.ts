@@ -1,8 +1,8 @@
 /** What is to be run, word by word. */
 export type Invocation = {
   words: readonly string[];
-  /** `BKP_HOME`, where it is not the usual one. */
-  home?: string;
+  /** What it needs in its environment. */
+  variables: Readonly<Record<string, string>>;
 };
 
 export const unitName = 'bkp-scheduler';
@@ -19,14 +19,14 @@ function systemdVariable(name: string, value: string): string {
 }
 
 /** The files of a user's unit, by name. Persistent=true is not needed: bkp itself knows what was missed. */
-export function systemdUnits({words, home}: Invocation): ReadonlyMap<string, string> {
+export function systemdUnits({words, variables}: Invocation): ReadonlyMap<string, string> {
   const service = [
     '[Unit]',
     'Description=Backups that are due, by bkp',
     '',
     '[Service]',
     'Type=oneshot',
-    ...(home === undefined ? [] : [`Environment=${systemdVariable('BKP_HOME', home)}`]),
+    ...Object.entries(variables).map(([name, value]) => `Environment=${systemdVariable(name, value)}`),
     `ExecStart=${words.map(systemdWord).join(' ')}`,
     // The workers go on when the command that has started them is done.
     'KillMode=process',
@@ -48,8 +48,9 @@ export function systemdUnits({words, home}: Invocation): ReadonlyMap<string, str
 }
 
 /** cron ends the command at a `%` that no backslash precedes, whatever quotes stand around it: crontab(5). */
-export function crontabLine({words, home}: Invocation): string {
-  const shell = [...(home === undefined ? [] : [`BKP_HOME=${shellWord(home)}`]), ...words.map(shellWord)].join(' ');
+export function crontabLine({words, variables}: Invocation): string {
+  const set = Object.entries(variables).map(([name, value]) => `${name}=${shellWord(value)}`);
+  const shell = [...set, ...words.map(shellWord)].join(' ');
   return `*/5 * * * * ${shell.replaceAll('%', '\\%')}\n`;
 }
 

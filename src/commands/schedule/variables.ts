@@ -1,0 +1,62 @@
+import {userInfo} from 'node:os';
+import {type ExplainedSetting, environmentNameOf, explainSettings, hidden, resolveHome} from '../../config/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import type {Deps} from '../deps.ts';
+
+/** What the tools of AWS look at, and is no secret itself. */
+const awsVariables = [
+  'AWS_PROFILE',
+  'AWS_REGION',
+  'AWS_DEFAULT_REGION',
+  'AWS_CONFIG_FILE',
+  'AWS_SHARED_CREDENTIALS_FILE',
+  'AWS_CA_BUNDLE',
+  'NODE_EXTRA_CA_CERTS',
+];
+const awsSecret = 'AWS_SECRET_ACCESS_KEY';
+
+/**
+ * The environment in which cron or systemd finds what this process finds: its home, and the settings that only its flags and
+ * its environment have. Files and the usual folders they find by themselves.
+ * @throws BkpError `PRECONDITION` when a secret is among them: a unit and a crontab are no place for it
+ */
+export async function variablesOf(deps: Deps): Promise<Readonly<Record<string, string>>> {
+  const variables: Record<string, string> = {};
+  const bare = resolveHome({}, process.platform, userInfo().homedir);
+  if (bare.dir !== deps.home.dir) variables.BKP_HOME = deps.home.dir;
+
+  const settings = await explainSettings(deps);
+  const secrets: string[] = [];
+  for (const setting of settings) {
+    const [name, value] = variableOf(setting) ?? [];
+    if (name === undefined || value === undefined) continue;
+    if (value.includes(hidden)) secrets.push(setting.key);
+    else variables[name] = value;
+  }
+  const {objectStore} = await deps.settings();
+  if (objectStore?.address.kind === 's3') {
+    for (const name of awsVariables) if (deps.env[name]) variables[name] = deps.env[name];
+    if (deps.env[awsSecret] && objectStore.credentials === undefined) secrets.push(awsSecret);
+  }
+  if (secrets.length > 0) throw secretsOnlyHere(secrets);
+  return variables;
+}
+
+/** Undefined when the setting comes from the profile, or has its default. */
+function variableOf({key, origin, shown}: ExplainedSetting): [name: string, value: string] | undefined {
+  const file = /^environment (\S+) \((.*)\)$/s.exec(origin);
+  if (file !== null) return [file[1]!, file[2]!];
+  if (!/^(flag|environment) /.test(origin)) return undefined;
+  return [environmentNameOf(key), String(shown)];
+}
+
+function secretsOnlyHere(secrets: readonly string[]): BkpError {
+  const isAws = secrets.includes(awsSecret);
+  const [key] = secrets;
+  return new BkpError('PRECONDITION', `only this shell has ${secrets.join(', ')}`, {
+    cause: 'cron and systemd do not know what stands in it, and a secret is not written into a unit or a crontab',
+    next: isAws
+      ? 'aws configure keeps the keys where cron finds them; or bkp config set backup.object.store - < FILE'
+      : `bkp config set ${key} - < FILE keeps it in the profile; or ${environmentNameOf(key!)}_FILE names a file with it`,
+  });
+}
