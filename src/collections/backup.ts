@@ -2,6 +2,7 @@ import {BkpError} from '../errors/index.ts';
 import type {SchemaObject, Snapshot, TableName, TableSource} from '../sources/index.ts';
 import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
 import {type Meter, startMeter, unlessDamaged, unlessUnreadable, type WorkTools} from '../work/index.ts';
+import {adoptingStatement, nameDatabase, requireDatabase} from './belongs.ts';
 import {requireChain, requireSameMembers, sinceOf} from './chain.ts';
 import {type LiveCollection, requireCollection} from './folder.ts';
 import {type LayerSink, readPreviousBase, writeBase, writeDelta} from './layers.ts';
@@ -10,7 +11,14 @@ import {leftBehind, memberTables} from './members.ts';
 import {type BackupName, type BackupType, manifestKey, nextBackupName} from './names.ts';
 import {countBeyond} from './retention.ts';
 
-export type BackupRequest = {collection: string; type: BackupType; name: BackupName; operation: string};
+export type BackupRequest = {
+  collection: string;
+  type: BackupType;
+  name: BackupName;
+  operation: string;
+  /** The database is the collection's from now on, whichever it was until now. Default false. */
+  adopt?: boolean;
+};
 
 export type BackupReport = {
   backup: BackupName;
@@ -29,10 +37,11 @@ export type BackupReport = {
 export async function planBackup(
   vault: VaultReader,
   source: TableSource,
-  request: {collection: string; type: BackupType; nowMicros: number},
+  request: {collection: string; type: BackupType; adopt?: boolean; nowMicros: number},
 ): Promise<BackupName> {
   const live = await requireCollection(vault, request.collection);
   const members = memberTables(live.definition, source);
+  if (!request.adopt) await requireOwnDatabase(vault, source, live, request.type);
   if (request.type === 'incremental') requireSameMembers(await requireChain(vault, live), members);
   return nextBackupName(request.type, request.nowMicros, live.backups);
 }
@@ -56,6 +65,7 @@ export async function takeBackup(
       ? request.name
       : nextBackupName(request.type, tools.nowMicros(), live.backups);
     const parent = request.type === 'incremental' ? await requireChain(vault, live) : undefined;
+    if (!request.adopt) await requireOwnDatabase(vault, source, live, request.type);
     const content = await copyTables(tools, writer, live, name, parent);
     signal.throwIfAborted();
     tools.progress({...content.meter.state(), phase: 'Commit'});
@@ -96,6 +106,17 @@ export async function takeBackup(
   } finally {
     await writer.close();
   }
+}
+
+function requireOwnDatabase(
+  vault: VaultReader,
+  source: TableSource,
+  {definition, backups}: LiveCollection,
+  type: BackupType,
+): Promise<void> {
+  const {id: owner, name: collection} = definition;
+  const statement = adoptingStatement(collection, type);
+  return requireDatabase(vault, source, {collection, owner, backups, statement});
 }
 
 type Content = {
@@ -156,17 +177,12 @@ async function copyTables(
       meter.item();
     }
     const own = copied.flatMap((table) => table.layers).filter((layer) => layer.backup === name);
-    const identity = source.identity();
     return {
       tables: copied,
       objects: snapshot.objects,
       streams,
       takenAt,
-      source: {
-        description: source.description,
-        ...(identity === undefined ? {} : {identity}),
-        database: snapshot.database,
-      },
+      source: {...nameDatabase(source), database: snapshot.database},
       mark: snapshot.mark,
       rows: own.reduce((sum, layer) => sum + layer.rows, 0),
       // A key with a NULL in it can have several rows: then there are more rows than keys.

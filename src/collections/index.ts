@@ -1,4 +1,5 @@
 export {type BackupReport, type BackupRequest, planBackup, takeBackup} from './backup.ts';
+export {isDatabaseOf, type NamedDatabase, type PresentDatabase, presentDatabase} from './belongs.ts';
 export {type CleanupReport, type CleanupRetention, cleanUp} from './cleanup.ts';
 export {type CopyReport, type CopyRequest, copyCollection, planCopy} from './copy.ts';
 export {alterCollection, createCollection, type DefineTools, type Dropped, dropCollection} from './define.ts';

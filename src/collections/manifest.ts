@@ -1,6 +1,13 @@
 import * as v from 'valibot';
 import {count, name, opaque, type Schema, text, time} from '../schema/index.ts';
-import type {DatabaseFacts, Mark, SchemaObject, TableSchema} from '../sources/index.ts';
+import {
+  type DatabaseFacts,
+  type Mark,
+  type Origin,
+  originSchema,
+  type SchemaObject,
+  type TableSchema,
+} from '../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../vault/index.ts';
 import {readBody} from '../work/index.ts';
 import {type BackupName, type BackupType, backupType, isBackupName, manifestKey} from './names.ts';
@@ -48,7 +55,7 @@ export type BackupBody = {
   /** The backup before this one in the chain; absent for a full. */
   parent?: BackupName;
   takenAt: string;
-  source: {description: string; identity?: string; database: DatabaseFacts};
+  source: {description: string; identity?: string; origin?: Origin; database: DatabaseFacts};
   /** Where change tracking stood; absent when increments are not enabled. */
   mark?: Mark;
   tables: readonly TableBackup[];
@@ -89,7 +96,12 @@ const bodySchema = v.object({
   chain: backupName,
   parent: v.exactOptional(backupName),
   takenAt: time,
-  source: v.object({description: text, identity: v.exactOptional(text), database: opaque}),
+  source: v.object({
+    description: text,
+    identity: v.exactOptional(text),
+    origin: v.exactOptional(originSchema),
+    database: opaque,
+  }),
   mark: v.exactOptional(text),
   tables: v.pipe(
     v.array(v.object({schema: tableSchema, layers, whole: v.exactOptional(v.literal(true))})),

@@ -1,6 +1,7 @@
 import {openSchedule} from '../schedule/index.ts';
 import type {VaultReader} from '../vault/index.ts';
 import {unlessUnreadable} from '../work/index.ts';
+import type {NamedDatabase} from './belongs.ts';
 import type {CollectionSettings} from './definition.ts';
 import {readAllFolders} from './folder.ts';
 import {readBackup} from './manifest.ts';
@@ -21,8 +22,9 @@ export type ScheduledCollection = {
    * tracking, or one that cannot be read.
    */
   chainMs?: number;
+  id: string;
   /** Which database the newest backup is of; absent without a readable one. */
-  source?: {description: string; identity?: string};
+  source?: NamedDatabase;
 };
 
 /** The collections of one vault that have a schedule, by name. */
@@ -30,10 +32,11 @@ export async function listScheduled(vault: VaultReader): Promise<readonly Schedu
   const found: ScheduledCollection[] = [];
   for (const {newest: definition, backups} of await readAllFolders(vault)) {
     if (definition === undefined || definition.dropped !== undefined) continue;
-    const {name, createdAt, settings} = definition;
+    const {id, name, createdAt, settings} = definition;
     if (settings.schedule === undefined && settings.scheduleFull === undefined) continue;
     const newest = backups.at(-1);
     found.push({
+      id,
       name,
       plan: settings,
       createdAtMs: Date.parse(createdAt),

@@ -6,13 +6,23 @@ import {type Catalog, readCatalog, storeFileList} from './catalog.ts';
 import {type Copied, copyFiles} from './copy.ts';
 import {tellCheck} from './file-check.ts';
 import {storeRecipe} from './ids.ts';
-import {findInstance, type Instance, listInstances, newInstanceName, putInstance} from './instance.ts';
+import {
+  findInstance,
+  type Instance,
+  listInstances,
+  newInstanceName,
+  type Present,
+  presentDatabase,
+  putInstance,
+} from './instance.ts';
 import {type DatabaseBackupBody, readDatabaseBackup, toDatabaseManifest} from './manifest.ts';
 import {type DatabaseBackupName, databaseManifestKey, nextDatabaseBackupName} from './names.ts';
 
 export type DatabaseBackupRequest = {
   /** Whose backups these are. Absent: the instance in the store that has this database's data id, or a new one. */
   instance?: string;
+  /** Go on with this instance, whose backups were taken at another place: the database was moved. */
+  adopt?: string;
   /** As {@link planDatabaseBackup} gave it. Absent, or no longer later than all others: a new one. */
   name?: DatabaseBackupName;
   /** Id of the operation; whoever finds a held checkpoint can tell whose it is. */
@@ -47,9 +57,9 @@ export type DatabaseBackupTools = WorkTools & {
 export async function planDatabaseBackup(
   vault: VaultReader,
   source: FileSource,
-  request: {instance?: string; nowMicros: number},
+  request: {instance?: string; adopt?: string; nowMicros: number},
 ): Promise<{instance?: string; name: DatabaseBackupName}> {
-  const instance = await findInstance(vault, {dataId: await source.dataId(), wanted: request.instance});
+  const {instance} = await findInstance(vault, await presentDatabase(source), request);
   const name = nextDatabaseBackupName(request.nowMicros, instance?.backups ?? []);
   return instance === undefined ? {name} : {instance: instance.name, name};
 }
@@ -63,37 +73,41 @@ export async function takeDatabaseBackup(
   request: DatabaseBackupRequest,
 ): Promise<DatabaseBackupReport> {
   const {vault, source, signal} = tools;
-  const dataId = await source.dataId();
+  const present = await presentDatabase(source);
   // The data id, not the name: two first backups of one database must not make two instances.
-  const lease = {purpose: `operation ${request.operation}`, subject: `database ${dataId}`};
+  const lease = {purpose: `operation ${request.operation}`, subject: `database ${present.dataId}`};
   const writer = await vault.writer(lease, {signal});
   try {
-    const instance =
-      (await findInstance(vault, {dataId, wanted: request.instance})) ??
-      ({name: newInstanceName(await listInstances(vault), tools.pick), dataId: undefined, backups: []} as Instance);
+    const {instance: known, elsewhere} = await findInstance(vault, present, request);
+    const instance: Instance = known ?? {
+      name: newInstanceName(await listInstances(vault), tools.pick),
+      dataId: undefined,
+      backups: [],
+    };
+    if (elsewhere.length > 0) tools.notice(elsewhereNotice(instance.name, elsewhere));
     const parent = await readParent(vault, instance);
     try {
-      return await attempt(tools, writer, request, {dataId, instance, parent});
+      return await attempt(tools, writer, request, {present, instance, parent});
     } catch (error) {
       // What was taken over unread may be lost from the vault: then all is read, which writes it anew.
       if (!isDamage(error) || parent === undefined) throw error;
       tools.notice(`all files are read again, because the vault has lost some of what it had: ${error.message}`);
-      return await attempt(tools, writer, request, {dataId, instance, parent: undefined});
+      return await attempt(tools, writer, request, {present, instance, parent: undefined});
     }
   } finally {
     await writer.close();
   }
 }
 
-type Line = {dataId: string; instance: Instance; parent: Catalog | undefined};
+type Line = {present: Present; instance: Instance; parent: Catalog | undefined};
 
 async function attempt(
   tools: DatabaseBackupTools,
   writer: VaultWriter,
   request: DatabaseBackupRequest,
-  {dataId, instance, parent}: Line,
+  {present, instance, parent}: Line,
 ): Promise<DatabaseBackupReport> {
-  const {source, signal} = tools;
+  const {signal} = tools;
   const copied = await copyMoment(tools, writer, request, parent);
   tools.progress({...copied.meter.state(), phase: 'Commit'});
   const bytes = copied.files.reduce((sum, file) => sum + file.sizeBytes, 0);
@@ -102,7 +116,7 @@ async function attempt(
   await writer.flush();
   signal.throwIfAborted();
   if (instance.dataId === undefined) {
-    await putInstance(writer, {name: instance.name, dataId, nowMicros: tools.nowMicros()});
+    await putInstance(writer, {name: instance.name, present, nowMicros: tools.nowMicros()});
   }
   const finishedAtMicros = Math.floor(tools.nowMicros());
   const newest = instance.backups.at(-1);
@@ -118,7 +132,7 @@ async function attempt(
     backup: name,
     takenAtMicros,
     finishedAtMicros,
-    source: {description: source.description, dataId},
+    source: present,
     database,
     files: copied.files.length,
     bytes,
@@ -143,6 +157,12 @@ async function attempt(
     storedBytes,
     heldMicros,
   };
+}
+
+/** A copy gets backups of its own; a database that was moved can go on with the old ones. */
+function elsewhereNotice(name: string, elsewhere: readonly string[]): string {
+  const all = elsewhere.join(', ');
+  return `the store has backups of a database with the same identity at another place (${all}): this one is a copy, or was moved, and gets a line of its own, ${name}; BACKUP DATABASE WITH (ADOPT='${elsewhere[0]}') goes on with the other`;
 }
 
 type CopiedMoment = Copied & {damage: number; database: DatabaseMoment; takenAtMicros: number; heldMicros: number};

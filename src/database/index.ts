@@ -6,7 +6,7 @@ export {
   takeDatabaseBackup,
 } from './backup.ts';
 export {type DatabaseBackupSummary, findDatabaseBackup, listDatabaseBackups} from './find.ts';
-export {findInstance, type Instance, listInstances} from './instance.ts';
+export {findInstance, type Instance, listInstances, presentDatabase} from './instance.ts';
 export type {DatabaseBackup, DatabaseBackupBody} from './manifest.ts';
 export {backupMicros, type DatabaseBackupName, isInstanceName, timestampText} from './names.ts';
 export {type DatabaseRestoreReport, restoreDatabase} from './restore.ts';

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import {count, text} from '../schema/index.ts';
-import type {DatabaseMoment} from '../sources/index.ts';
+import {type DatabaseMoment, type Origin, originSchema} from '../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../vault/index.ts';
 import {readBody} from '../work/index.ts';
 import {type DatabaseBackupName, databaseManifestKey, isDatabaseBackupName} from './names.ts';
@@ -15,7 +15,7 @@ export type DatabaseBackupBody = {
   /** Microseconds since 1970: the moment that the backup holds, and when its manifest was about to be written. */
   takenAtMicros: number;
   finishedAtMicros: number;
-  source: {description: string; dataId: string};
+  source: {description: string; dataId: string; origin?: Origin};
   database: DatabaseMoment;
   files: number;
   /** Plain bytes of all files; `zeroBytes` follow them in restored files and are not stored. */
@@ -36,7 +36,7 @@ const bodySchema = v.object({
   ),
   takenAtMicros: count,
   finishedAtMicros: count,
-  source: v.object({description: text, dataId: text}),
+  source: v.object({description: text, dataId: text, origin: v.exactOptional(originSchema)}),
   database: v.object({
     product: v.picklist(['questdb', 'sqlite']),
     version: text,

@@ -1,3 +1,5 @@
+import type {Origin} from './origin.ts';
+
 /** A database as files: what BACKUP DATABASE copies. A source may offer this, tables, or both. */
 export interface FileSource {
   /** For people, e.g. `questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000`; never holds a secret. */
@@ -9,6 +11,9 @@ export interface FileSource {
    * @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED`
    */
   dataId(): Promise<string>;
+
+  /** Where it is now: a copy of the database has its data id, and is elsewhere. Undefined when nothing is there. */
+  origin(): Origin | undefined;
 
   /**
    * Fixes one moment: what `Frozen` gives is the database as it was then, whatever is written meanwhile.

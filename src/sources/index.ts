@@ -4,6 +4,7 @@ import type {HeldCheckpoint, Processes, QuestDbFileSource, QuestDbSourceOptions}
 import type {TableSource} from './source.ts';
 
 export type * from './file-source.ts';
+export {isSameFile, isSamePlace, type Origin, originSchema, placeText, type Whereabouts} from './origin.ts';
 export type {QuestDbFileSource} from './questdb/index.ts';
 export type * from './source.ts';
 

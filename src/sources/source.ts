@@ -1,3 +1,5 @@
+import type {Origin} from './origin.ts';
+
 /**
  * A table of the source, by the name its database knows it under (`orders`); case as the database has it.
  */
@@ -170,6 +172,8 @@ export interface TableSource {
    * no database yet.
    */
   identity(): string | undefined;
+  /** Where it is now; undefined when there is no database yet. */
+  origin(): Origin | undefined;
   /** `all`: every table of the user's, sorted. @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` | `SOURCE_LOCKED` */
   describe(tables: readonly TableName[] | 'all'): readonly TableFacts[];
   /**

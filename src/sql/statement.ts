@@ -23,10 +23,10 @@ export type StatementBody =
   | {kind: 'create-collection'; name: Name; ifNotExists: boolean; members?: Members; settings: readonly Setting[]}
   | {kind: 'alter-collection'; name: Name; actions: readonly AlterAction[]}
   | {kind: 'drop-collection'; name: Name; ifExists: boolean}
-  | {kind: 'backup'; collection: Name; incremental: boolean}
+  | {kind: 'backup'; collection: Name; incremental: boolean; settings: readonly Setting[]}
   | {kind: 'restore'; backup: BackupRef}
   | {kind: 'verify'; backup: BackupRef; settings: readonly Setting[]}
-  | {kind: 'backup-database'}
+  | {kind: 'backup-database'; settings: readonly Setting[]}
   | {kind: 'backup-abort'}
   | {kind: 'checkpoint'; action: 'create' | 'release'}
   /** `timestamp`: the newest backup at or before it; `target`: a folder or a file. */

@@ -6,11 +6,15 @@ import {
   listInstances,
   planDatabaseBackup,
   planDatabaseRestore,
+  planRetention,
+  presentDatabase,
   restoreDatabase,
   takeDatabaseBackup,
 } from '../../src/database/index.ts';
+import {databaseManifestKey} from '../../src/database/names.ts';
 import type {Store} from '../../src/stores/index.ts';
-import type {Vault} from '../../src/vault/index.ts';
+import type {JsonValue, Vault} from '../../src/vault/index.ts';
+import {parseManifest, sealManifest} from '../../src/vault/manifest.ts';
 import {faultyStore} from '../helpers/faulty-store.ts';
 import {keysOf, newStore, noise, open} from '../vault/helpers.ts';
 import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup} from './fakes.ts';
@@ -183,7 +187,7 @@ describe('a backup that does not succeed', () => {
     await expect(takeBackup(vault, database)).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
     expect(await listDatabaseBackups(vault)).toEqual([]);
     expect(database.releases).toBe(1);
-    expect(await findInstance(vault, {dataId: await database.dataId()})).toBeUndefined();
+    expect((await findInstance(vault, await presentDatabase(database))).instance).toBeUndefined();
   });
 
   test('when a file is shorter than it was said to be', async () => {
@@ -246,12 +250,57 @@ describe('instances', () => {
     expect(two.freezes).toBe(1);
   });
 
-  test('a copy of a database may have a name of its own; then it has to be told', async () => {
+  test('a copy of a database at another place has its own, and pushes out none of the original’s', async () => {
+    const [vault, database, copy] = [await open(newStore()), someDatabase(), someDatabase()];
+    copy.place = {host: 'laptop', path: '/home/me/db', file: '2'};
+    const {instance, backup} = await takeBackup(vault, database);
+    const notices: string[] = [];
+    const tools = {...surroundings(), notice: (text: string) => notices.push(text), vault, source: copy};
+    const others = await takeDatabaseBackup(tools, {operation: 'backup/1'});
+    expect(others.instance).not.toBe(instance);
+    expect(notices).toEqual([expect.stringContaining(`BACKUP DATABASE WITH (ADOPT='${instance}')`)]);
+    for (let n = 0; n < 5; n++) expect((await takeBackup(vault, copy)).instance).toBe(others.instance);
+    const plan = planRetention(await listDatabaseBackups(vault, {instance}), {keepLatest: 1});
+    expect(plan.keep.map((kept) => kept.backup)).toEqual([backup]);
+    expect((await takeBackup(vault, database)).instance).toBe(instance);
+  });
+
+  test('a database that was moved goes on with its old one when that is said, and with that from then on', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     const {instance} = await takeBackup(vault, database);
+    database.place = {host: 'db2', path: '/srv/db', file: '3'};
+    const other = (await takeBackup(vault, database)).instance;
+    expect((await takeBackup(vault, database, {adopt: instance})).instance).toBe(instance);
+    expect((await takeBackup(vault, database)).instance).toBe(instance);
+    expect((await takeBackup(vault, database, {adopt: other})).instance).toBe(other);
+    expect((await takeBackup(vault, database)).instance).toBe(other);
+    await expect(takeBackup(vault, database, {adopt: 'no-such-name'})).rejects.toMatchObject({
+      code: 'BACKUP_NOT_FOUND',
+      next: expect.stringContaining(instance),
+    });
+    await expect(takeBackup(vault, new FakeDatabase('e'.repeat(32)), {adopt: instance})).rejects.toMatchObject({
+      code: 'STORE_REFUSED',
+      message: expect.stringContaining('ER007'),
+    });
+  });
+
+  test('backups of an older bkp, which say of no place, are gone on with wherever the database is', async () => {
+    const store = newStore();
+    const [vault, database] = [await open(store), someDatabase()];
+    const {instance, backup} = await takeBackup(vault, database);
+    const key = databaseManifestKey(instance, backup);
+    const manifest = await parseManifest(await store.get(key), key);
+    const {source, ...body} = manifest.body as {source: {origin?: unknown}};
+    const {origin: _, ...before} = source;
+    await store.delete([key]);
+    await store.put(key, await sealManifest({...manifest, body: {...body, source: before} as JsonValue}));
+    database.place = {host: 'db2', path: '/elsewhere', file: '9'};
+    expect((await takeBackup(vault, database)).instance).toBe(instance);
+  });
+
+  test('an instance of any name may be asked for', async () => {
+    const [vault, database] = [await open(newStore()), someDatabase()];
     expect((await takeBackup(vault, database, {instance: 'a-second-name'})).instance).toBe('a-second-name');
-    await expect(takeBackup(vault, database)).rejects.toMatchObject({code: 'BAD_REQUEST'});
-    expect((await takeBackup(vault, database, {instance})).instance).toBe(instance);
     await expect(takeBackup(vault, database, {instance: 'Not/Such'})).rejects.toMatchObject({code: 'BAD_NAME'});
   });
 

@@ -36,6 +36,13 @@ export class FakeDatabase implements FileSource {
     return this.#dataId;
   }
 
+  /** Where it is; a copy of it is elsewhere. */
+  place = {host: 'db1', path: '/srv/db', file: '1'};
+
+  origin() {
+    return this.place;
+  }
+
   async freeze({signal}: {signal: AbortSignal}): Promise<Frozen> {
     signal.throwIfAborted();
     this.freezes++;
@@ -145,7 +152,7 @@ export const surroundings = (signal = new AbortController().signal) => ({
 export const takeBackup = (
   vault: Vault,
   source: FileSource,
-  options: {instance?: string; differences?: boolean} = {},
+  options: {instance?: string; adopt?: string; differences?: boolean} = {},
 ) => takeDatabaseBackup({...surroundings(), vault, source}, {operation: 'backup/1', ...options});
 
 /** What the database holds, as {@link FakeTarget} publishes it. */

@@ -1,6 +1,6 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
@@ -140,7 +140,7 @@ test('backups under a busy writer in another process restore to a sound state ea
   }
 });
 
-test('a restored database goes on with the instance of the one that it came from', async () => {
+test('a restored database goes on with the instance of the one that it came from at its place, and elsewhere when it is said', async () => {
   const place = folder();
   const path = join(place, 'app.db');
   execute(path, (db) => db.exec('CREATE TABLE t (a)'));
@@ -148,8 +148,12 @@ test('a restored database goes on with the instance of the one that it came from
   const {instance} = await takeBackup(vault, await openFileSource({scheme: 'sqlite', path}));
   const restored = join(place, 'restored.db');
   await restore(vault, restored);
-  const next = await takeBackup(vault, await openFileSource({scheme: 'sqlite', path: restored}));
-  expect(next).toMatchObject({instance, storedBytes: 0});
+  const moved = await openFileSource({scheme: 'sqlite', path: restored});
+  expect((await takeBackup(vault, moved)).instance).not.toBe(instance);
+  expect(await takeBackup(vault, moved, {adopt: instance})).toMatchObject({instance, storedBytes: 0});
+  rmSync(path);
+  renameSync(restored, path);
+  expect(await takeBackup(vault, await openFileSource({scheme: 'sqlite', path}))).toMatchObject({instance});
 });
 
 test('a restore over a database is refused, and tables of SQLite do not come back alone', async () => {

@@ -17,7 +17,7 @@ import {type Host, openVault, thisHost, type Vault} from '../../src/vault/index.
 /** The work of bkp's statements without its processes: quick enough to be done after every crash of a long row of them. */
 export type Bench = {
   backups: (collection: string) => Promise<BackupName[]>;
-  backup: (collection: string, type: BackupType) => Promise<BackupName>;
+  backup: (collection: string, type: BackupType, options?: {adopt?: boolean}) => Promise<BackupName>;
   /** Throws what VERIFY would tell. */
   verify: (collection: string) => Promise<void>;
   /** @param point absent: the newest backup */
@@ -60,11 +60,13 @@ export function inProcess(place: {
   return {
     vault,
     backups: (collection) => vault(async (at) => (await listBackups(at, collection)).map(({name}) => name)),
-    backup: (collection, type) =>
+    backup: (collection, type, options = {}) =>
       vault(async (at) => {
         const source = await openSource({scheme: 'sqlite', path: place.database});
-        const name = await planBackup(at, source, {collection, type, nowMicros: Date.now() * 1000});
-        return (await takeBackup({...tools(), vault: at, source}, {collection, type, name, operation: 'test'})).backup;
+        const name = await planBackup(at, source, {collection, type, ...options, nowMicros: Date.now() * 1000});
+        return (
+          await takeBackup({...tools(), vault: at, source}, {collection, type, name, operation: 'test', ...options})
+        ).backup;
       }),
     verify: (collection) =>
       vault(async (at) => void (await verifyBackups({...tools(), vault: at}, {collection, level: 'data'}))),

@@ -22,13 +22,13 @@ export function print(statement: Printable): string {
     case 'drop-collection':
       return `DROP BACKUP COLLECTION ${statement.ifExists ? 'IF EXISTS ' : ''}${name(statement.name)}`;
     case 'backup':
-      return `BACKUP ${name(statement.collection)}${statement.incremental ? ' INCREMENTAL' : ''}`;
+      return `BACKUP ${name(statement.collection)}${statement.incremental ? ' INCREMENTAL' : ''}${options(statement.settings)}`;
     case 'restore':
       return `RESTORE ${ref(statement.backup)}`;
     case 'verify':
       return `VERIFY ${ref(statement.backup)}${statement.settings.length === 0 ? '' : ` WITH ${settings(statement.settings)}`}`;
     case 'backup-database':
-      return 'BACKUP DATABASE';
+      return `BACKUP DATABASE${options(statement.settings)}`;
     case 'backup-abort':
       return 'BACKUP ABORT';
     case 'checkpoint':
@@ -54,6 +54,7 @@ const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const moment = (timestamp: string | undefined) =>
   timestamp === undefined ? '' : ` TO TIMESTAMP ${literal(timestamp)}`;
 const ref = ({collection, point}: BackupRef) => name(collection) + (point === undefined ? '' : ` AT ${literal(point)}`);
+const options = (all: readonly Setting[]) => (all.length === 0 ? '' : ` WITH ${settings(all)}`);
 const settings = (all: readonly Setting[]) =>
   `(${all.map(({key, value}) => `${quoteName(key)} = ${literal(value)}`).join(', ')})`;
 

@@ -38,9 +38,14 @@ const statement: fc.Arbitrary<Printable> = fc.oneof(
     actions: fc.oneof(settingActions, fc.array(memberAction, {minLength: 1, maxLength: 3})),
   }),
   fc.record({kind: is('drop-collection'), name, ifExists: fc.boolean()}),
-  fc.record({kind: is('backup'), collection: name, incremental: fc.boolean()}),
+  fc.record({
+    kind: is('backup'),
+    collection: name,
+    incremental: fc.boolean(),
+    settings: fc.oneof(settings, fc.constant([])),
+  }),
   fc.record({kind: is('restore'), backup}),
-  fc.record({kind: is('backup-database')}),
+  fc.record({kind: is('backup-database'), settings: fc.oneof(settings, fc.constant([]))}),
   fc.record({kind: is('backup-abort')}),
   fc.record({kind: is('checkpoint'), action: fc.constantFrom('create', 'release')}),
   fc.record(

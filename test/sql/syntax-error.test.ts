@@ -83,6 +83,6 @@ test('the mark of a long line stands under the place, and both fit a terminal', 
 
 test('a word without end is cut', () => {
   expect(errorOf(`BACKUP c ${'x'.repeat(1_000_000)}`).message).toBe(
-    `syntax error at line 1, column 10: found \`${'x'.repeat(40)}…\`, expected INCREMENTAL or the end of the statement`,
+    `syntax error at line 1, column 10: found \`${'x'.repeat(40)}…\`, expected INCREMENTAL, WITH or the end of the statement`,
   );
 });

@@ -16,8 +16,10 @@ import type {Workplace} from '../workplace.ts';
 import {withFileSource} from './places.ts';
 
 /** What a worker is to do with a whole database. */
-export type DatabaseOrder = {place: Workplace} & (
-  | {do: 'dbbackup'; name: DatabaseBackupName; keepLatest: number}
+export type DatabaseOrder = {
+  place: Workplace;
+} /** `adopt`: the instance to go on with, wherever its backups were taken. */ & (
+  | {do: 'dbbackup'; name: DatabaseBackupName; keepLatest: number; adopt?: string}
   | {do: 'dbrestore'; request: DatabaseRestoreOrder; product: DatabaseMoment['product']}
   | {do: 'dbverify'; level: VerifyLevel; instance?: string; backup?: DatabaseBackupName}
 );
@@ -72,7 +74,7 @@ export async function carryOutDatabaseOrder(tools: Tools, order: DatabaseOrder, 
 /** What comes after a good backup does not undo it: a cleanup that failed is told beside the success. */
 async function backUp(
   tools: Tools,
-  {place, name, keepLatest}: DatabaseOrder & {do: 'dbbackup'},
+  {place, name, keepLatest, adopt}: DatabaseOrder & {do: 'dbbackup'},
   id: string,
 ): Promise<OperationResult> {
   // Differences cost a read of the store for each changed block: next to nothing from a disk, a request from a server.
@@ -82,7 +84,7 @@ async function backUp(
     backup: _,
     ...figures
   } = await withFileSource(tools.deps, place, (source) =>
-    takeDatabaseBackup({...tools, source}, {name, operation: id, differences}),
+    takeDatabaseBackup({...tools, source}, {name, operation: id, differences, ...(adopt === undefined ? {} : {adopt})}),
   );
   const {logicalBytes, storedBytes, files} = figures;
   const result: OperationResult = {instance, files, logicalBytes, storedBytes};

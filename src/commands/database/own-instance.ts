@@ -1,4 +1,4 @@
-import {findInstance, type Instance, listInstances} from '../../database/index.ts';
+import {findInstance, type Instance, listInstances, presentDatabase} from '../../database/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import type {Workplace} from '../workplace.ts';
@@ -18,6 +18,6 @@ export async function ownInstance(
   if (place.source === undefined) return instances.length === 1 ? instances[0] : undefined;
   // A database that was never backed up may have no id yet, and would be given one only to be looked up.
   if (instances.length === 0) return undefined;
-  const dataId = await withFileSource(deps, place, (source) => source.dataId());
-  return findInstance(vault, {dataId});
+  const present = await withFileSource(deps, place, presentDatabase);
+  return (await findInstance(vault, present)).instance;
 }

@@ -13,6 +13,7 @@ import {type Statement, tableName} from '../../sql/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {objectPlace, placesOf} from '../places.ts';
+import {adoptValue} from '../sql/adopt.ts';
 import {type ResultRows, startedRow} from '../sql/answers.ts';
 import {openOn} from '../sql/busy.ts';
 import {refuseVanished} from '../vanished.ts';
@@ -27,6 +28,8 @@ type Started = {operation?: Operation; rows: ResultRows; notice?: string};
 
 /** Its answer is the one of the original: the backup's timestamp, at once. */
 export async function backupDatabase(deps: Deps, statement: Of<'backup-database'>): Promise<Started> {
+  const adopt = adoptValue(statement.settings, 'BACKUP DATABASE', 'gentle-forest-orchid');
+  const adopting = adopt === undefined ? {} : {adopt};
   const place = await objectPlace(deps);
   const subject = databaseSubject(requireSource(place));
   const running = await openOn(deps, subject);
@@ -40,11 +43,13 @@ export async function backupDatabase(deps: Deps, statement: Of<'backup-database'
   if (place.store.kind === 'directory') await refuseVanished(deps, place);
   return withVault({deps, place}, {create: true}, async (vault) => {
     const nowMicros = deps.nowMicros();
-    const {name} = await withFileSource(deps, place, (source) => planDatabaseBackup(vault, source, {nowMicros}));
+    const {name} = await withFileSource(deps, place, (source) =>
+      planDatabaseBackup(vault, source, {...adopting, nowMicros}),
+    );
     const timestamp = timestampText(backupMicros(name));
     const operation = await startOperation(
       deps,
-      {do: 'dbbackup', place, name, keepLatest},
+      {do: 'dbbackup', place, name, keepLatest, ...adopting},
       {kind: 'dbbackup', subject, shared: false, statement: statement.text, backup: timestamp},
     );
     return {operation, rows: {columns: [{name: 'backup_timestamp'}], rows: [[timestamp]]}};

@@ -1,4 +1,10 @@
-import {listScheduled, type ScheduledCollection} from '../../collections/index.ts';
+import {
+  isDatabaseOf,
+  listScheduled,
+  type PresentDatabase,
+  presentDatabase,
+  type ScheduledCollection,
+} from '../../collections/index.ts';
 import {describeStore, sameStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Operation, OperationKind, OperationNumber} from '../../ops/index.ts';
@@ -57,24 +63,18 @@ async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; ot
   }
   if (seen.length === 0) return {scheduled: [], others: []};
   const own = await databaseOf(places[0]);
-  const isOwn = ({collection: {source}}: OfCollection) =>
-    source === undefined ||
-    source.description === own.description ||
-    (own.identity !== undefined && source.identity === own.identity);
+  const isOwn = ({collection: {id, source}}: OfCollection) => source === undefined || isDatabaseOf(source, own, id);
   return {scheduled: seen.filter(isOwn), others: seen.filter((one) => !isOwn(one))};
 }
 
 /** @throws BkpError `USAGE` when the profile has no source */
-async function databaseOf(place: Workplace): Promise<{description: string; identity?: string}> {
+async function databaseOf(place: Workplace): Promise<PresentDatabase> {
   const address = requireSource(place);
   try {
-    return await withSource(place, async (source) => {
-      const identity = source.identity();
-      return {description: source.description, ...(identity === undefined ? {} : {identity})};
-    });
+    return await withSource(place, async (source) => presentDatabase(source));
   } catch (error) {
     // One that is away for the moment keeps its schedules: the backup will tell. And not every database has collections.
-    if (error instanceof BkpError) return {description: address};
+    if (error instanceof BkpError) return {description: address, tracks: () => false};
     throw error;
   }
 }

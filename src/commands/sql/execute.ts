@@ -31,6 +31,7 @@ import {placeForNew, placeNamed, placeOfCollection, placesOf, withVaultIfAny} fr
 import {type About, collectionSubject, startCleanup, startOperation} from '../worker/start.ts';
 import type {WorkOrder} from '../worker/work-order.ts';
 import {type Surroundings, type Workplace, withSource, withVault} from '../workplace.ts';
+import {isAdopting} from './adopt.ts';
 import {allCollections} from './all-collections.ts';
 import {backupRows, collectionRows, type ResultRows, selectedRows, startedRow} from './answers.ts';
 import {refuseDropWhenBusy, refuseWhenBusy} from './busy.ts';
@@ -141,14 +142,17 @@ async function completeSettings(deps: Deps, settings: readonly Setting[]): Promi
 async function backup(deps: Deps, statement: Of<'backup'>): Promise<Answer> {
   const collection = collectionName(statement.collection);
   const type = statement.incremental ? 'incremental' : 'full';
+  const adopt = isAdopting(statement.settings);
   await refuseWhenBusy(deps, collection);
   const at = await surroundings(deps, collection);
   const name = await withVault(at, {create: false}, (vault) =>
-    withSource(at.place, (source) => planBackup(vault, source, {collection, type, nowMicros: at.deps.nowMicros()})),
+    withSource(at.place, (source) =>
+      planBackup(vault, source, {collection, type, adopt, nowMicros: at.deps.nowMicros()}),
+    ),
   );
   return start(
     at,
-    {do: 'backup', place: at.place, collection, type, name},
+    {do: 'backup', place: at.place, collection, type, name, ...(adopt ? {adopt} : {})},
     {
       kind: statement.incremental ? 'incbackup' : 'fullbackup',
       subject: collectionSubject(collection),

@@ -15,7 +15,7 @@ export type WorkOrder = {
 } & (DatabaseOrder | CollectionOrder);
 
 type CollectionOrder = {place: Workplace} & (
-  | {do: 'backup'; collection: string; type: BackupType; name: BackupName}
+  | {do: 'backup'; collection: string; type: BackupType; name: BackupName; adopt?: boolean}
   | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
@@ -67,6 +67,7 @@ const orderSchema = v.variant('do', [
     collection: name,
     type: v.picklist(['full', 'incremental']),
     name: backup,
+    adopt: maybe(v.boolean()),
   }),
   v.object({
     ...common,
@@ -79,7 +80,13 @@ const orderSchema = v.variant('do', [
   v.object({...common, do: v.literal('verify'), collection: name, backup: maybe(backup), level}),
   v.object({...common, do: v.literal('copy'), collection: name, backup: maybe(backup), to: place}),
   v.object({...common, do: v.literal('cleanup'), collection: maybe(name)}),
-  v.object({...common, do: v.literal('dbbackup'), name: databaseBackup, keepLatest: v.pipe(count, v.minValue(1))}),
+  v.object({
+    ...common,
+    do: v.literal('dbbackup'),
+    name: databaseBackup,
+    keepLatest: v.pipe(count, v.minValue(1)),
+    adopt: maybe(name),
+  }),
   v.object({...common, do: v.literal('dbrestore'), request, product: v.picklist(['questdb', 'sqlite'])}),
   v.object({...common, do: v.literal('dbverify'), level, instance: maybe(name), backup: maybe(databaseBackup)}),
 ]);

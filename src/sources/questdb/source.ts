@@ -2,6 +2,7 @@ import {stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import type {FileSource, Frozen} from '../file-source.ts';
+import {type Origin, originOf} from '../origin.ts';
 import {isAbsent, unreadable} from './bytes.ts';
 import {checkpointStatus, createForOthers, isOfNote, releaseAny, releaseDead, releaseLeftover} from './checkpoint.ts';
 import {readDataId} from './data-id.ts';
@@ -60,6 +61,10 @@ export class QuestDbSource implements FileSource {
   async dataId(): Promise<string> {
     await this.#requireRoot();
     return readDataId(this.#root);
+  }
+
+  origin(): Origin | undefined {
+    return originOf(this.#root);
   }
 
   async freeze(options: {hold: string; signal: AbortSignal; notice: (text: string) => void}): Promise<Frozen> {

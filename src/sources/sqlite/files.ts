@@ -1,4 +1,5 @@
 import type {DatabaseMoment, FileSource, Frozen, FrozenFile} from '../file-source.ts';
+import {type Origin, originOf} from '../origin.ts';
 import {tableNames} from './catalog.ts';
 import {withConnection} from './connection.ts';
 import {type Image, openImage} from './files-image.ts';
@@ -29,6 +30,10 @@ export class SqliteFileSource implements FileSource {
       connection.write(() => ensureTracking(connection, []));
       return identityOf(connection)!;
     });
+  }
+
+  origin(): Origin | undefined {
+    return originOf(this.#path);
   }
 
   async freeze(options: {hold: string; signal: AbortSignal; notice: (text: string) => void}): Promise<Frozen> {

@@ -1,6 +1,7 @@
 import {accessSync, constants, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
+import {type Origin, originOf} from '../origin.ts';
 import type {
   DatabaseFacts,
   Mark,
@@ -34,6 +35,10 @@ export class SqliteSource implements TableSource {
 
   identity(): string | undefined {
     return this.#absent() ? undefined : withConnection(this.#path, {}, identityOf);
+  }
+
+  origin(): Origin | undefined {
+    return originOf(this.#path);
   }
 
   describe(tables: readonly TableName[] | 'all'): readonly TableFacts[] {
