@@ -1,11 +1,15 @@
 import {Command, InvalidArgumentError, Option} from 'commander';
+import {BkpError} from '../../errors/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {runScheduleInstall} from './install.ts';
 import {runScheduleNext} from './next.ts';
+import {runScheduleTry} from './try.ts';
 
 export type ScheduleNextOptions = {collection?: string; count: number; format: RowFormat};
+/** `from`: as typed; absent: now. */
+export type ScheduleTryOptions = {cron: string; tz?: string; from?: string; count: number; format: RowFormat};
 export type ScheduleInstallOptions = {
   systemd?: boolean;
   crontab?: boolean;
@@ -14,9 +18,16 @@ export type ScheduleInstallOptions = {
   force: boolean;
 };
 
+type NextOptions = Omit<ScheduleTryOptions, 'cron'> & {cron?: string};
+
 const mostMoments = 1000;
 
-export function command(deps: Deps, next = runScheduleNext, install = runScheduleInstall): Command {
+export function command(
+  deps: Deps,
+  next = runScheduleNext,
+  install = runScheduleInstall,
+  tryLine = runScheduleTry,
+): Command {
   const group = new Command('schedule')
     .description(
       'Look at the schedules of collections and of the database (backup.schedule.cron), and have them kept without a ' +
@@ -28,11 +39,35 @@ export function command(deps: Deps, next = runScheduleNext, install = runSchedul
     .description('Print when the next backups are taken, and of which kind, as long as all of them succeed.')
     .argument('[collection]', 'name of the collection; without it: all that has a schedule')
     .option('--count <n>', 'so many of each', countOf, 5)
+    .option('--cron <line>', 'the moments of this line, whatever is set; none of it is kept')
+    .option('--tz <zone>', 'time zone of that line (default: UTC)')
+    .option('--from <time>', 'the first moment after this one (default: now)')
     .addOption(new Option('--format <format>', 'how rows are printed').choices(['pretty', 'json']).default('pretty'))
-    .addHelpText('after', helpTail(['bkp schedule next', 'bkp schedule next shop --count 10 --format json']))
-    .action((collection: string | undefined, options: {count: number; format: RowFormat}) =>
-      next(deps, {...options, ...(collection === undefined ? {} : {collection})}),
-    );
+    .addHelpText(
+      'after',
+      helpTail([
+        'bkp schedule next',
+        'bkp schedule next shop --count 10 --format json',
+        "bkp schedule next --cron '0 6 31W * *' --tz Europe/Berlin --from 2026-01-01",
+      ]),
+    )
+    .action((collection: string | undefined, options: NextOptions) => {
+      const {cron, tz, from, ...rest} = options;
+      if (cron === undefined && (tz ?? from) === undefined) {
+        return next(deps, {...rest, ...(collection === undefined ? {} : {collection})});
+      }
+      if (cron === undefined || collection !== undefined) {
+        throw new BkpError('USAGE', '--tz and --from belong to --cron, and a collection has a line of its own', {
+          next: "bkp schedule next --cron '0 2 * * *' --tz Europe/Berlin",
+        });
+      }
+      return tryLine(deps, {
+        ...rest,
+        cron,
+        ...(tz === undefined ? {} : {tz}),
+        ...(from === undefined ? {} : {from}),
+      });
+    });
   group
     .command('install')
     .description(

@@ -53,7 +53,7 @@ function noteOf({isMissed, isFirst}: Moment): string {
 }
 
 /** `Sun 2026-11-22 02:00`. */
-function localTime(atMs: number, timeZone: string): string {
+export function localTime(atMs: number, timeZone: string): string {
   const day = new Intl.DateTimeFormat('en-US', {timeZone, weekday: 'short'}).format(atMs);
   // Swedish writes times as ISO does.
   const time = new Intl.DateTimeFormat('sv-SE', {timeZone, dateStyle: 'short', timeStyle: 'short'}).format(atMs);

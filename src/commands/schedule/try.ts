@@ -1,0 +1,25 @@
+import {openSchedule} from '../../schedule/index.ts';
+import type {Cell} from '../../ui/index.ts';
+import {parseTimestamp} from '../database/timestamp.ts';
+import type {Deps} from '../deps.ts';
+import {isoOf} from '../scheduler/scheduler.ts';
+import {renderAnswer} from '../sql/answers.ts';
+import type {ScheduleTryOptions} from './index.ts';
+import {localTime} from './next.ts';
+
+/** What a line means, before it is set anywhere. */
+export async function runScheduleTry(
+  deps: Deps,
+  {cron, tz = 'UTC', from, ...options}: ScheduleTryOptions,
+): Promise<void> {
+  const schedule = openSchedule(cron, tz);
+  const rows: Cell[][] = [];
+  let at = (from === undefined ? deps.nowMicros() : parseTimestamp(from)) / 1000;
+  while (rows.length < options.count) {
+    const moment = schedule.next(Math.floor(at));
+    if (moment === undefined) break;
+    rows.push([isoOf(moment), `${localTime(moment, tz)} ${tz}`]);
+    at = moment;
+  }
+  deps.stdout.write(renderAnswer({columns: [{name: 'at'}, {name: 'local_time'}], rows}, options.format));
+}
