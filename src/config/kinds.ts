@@ -87,6 +87,12 @@ export const yesNo: Kind<boolean> = {
   read: (text) => (/^(true|false)$/i.test(text) ? text.toLowerCase() === 'true' : undefined),
 };
 
+/** What bkp does in any case. `false` would be a wish that nobody fulfils, so it is an error. */
+export const alwaysOn: Kind<true> = {
+  accepts: 'true: hashes cannot be switched off',
+  read: (text) => (text.toLowerCase() === 'true' ? true : undefined),
+};
+
 export function integer(from: number, to: number): Kind<number> {
   return {
     accepts: `a whole number from ${from} to ${to}`,

@@ -3,6 +3,7 @@ import {BkpError, didYouMean} from '../errors/index.ts';
 import {storageWords} from './chosen-storage.ts';
 import type {Home} from './home.ts';
 import {
+  alwaysOn,
   days,
   directory,
   integer,
@@ -119,6 +120,18 @@ const rows = {
     kind: integer(1, 1_000_000),
     default: () => 5,
     meaning: 'backups of a database that stay; older ones go after a good one',
+  },
+  partitionHashes: {
+    key: 'backup.enable.partition.hashes',
+    kind: alwaysOn,
+    default: () => true as const,
+    meaning: "QuestDB's setting; blocks are named by their hashes always, so true is all it can be",
+  },
+  verifyHashes: {
+    key: 'backup.verify.partition.hashes',
+    kind: alwaysOn,
+    default: () => true as const,
+    meaning: "QuestDB's setting; a restore compares every block with its hash always, so true is all it can be",
   },
   compressionLevel: {
     key: 'backup.compression.level',

@@ -34,7 +34,7 @@ test.each([
     'the settings are source, source.password, source.token, cluster, check, backup.object.store, backup.object.store.lock, ' +
       'backup.object.store.requests, backup.limit.upload, backup.limit.download, backup.enabled, ' +
       'backup.schedule.cron, backup.schedule.tz, ' +
-      'backup.cleanup.keep.latest.n, backup.compression.level, backup.compression.threads, backup.niceness, ' +
+      'backup.cleanup.keep.latest.n, backup.enable.partition.hashes, backup.verify.partition.hashes, backup.compression.level, backup.compression.threads, backup.niceness, ' +
       'select.limit.rows, select.limit.seconds, select.limit.mebibytes, ' +
       'notify.on_failure, notify.on_success, notify.heartbeat',
   ],
@@ -46,6 +46,12 @@ test.each([
     '23',
     'backup.compression.level cannot be "23"',
     'accepted: a whole number from 1 to 22',
+  ],
+  [
+    'backup.verify.partition.hashes',
+    'false',
+    'backup.verify.partition.hashes cannot be "false"',
+    'accepted: true: hashes cannot be switched off',
   ],
   ['backup.compression.level', '', 'backup.compression.level cannot be ""', 'accepted: a whole number from 1 to 22'],
   [

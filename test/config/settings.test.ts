@@ -23,6 +23,8 @@ test('without anything there are the defaults', async () => {
     scheduleLine: undefined,
     scheduleZone: 'UTC',
     keepLatest: 5,
+    partitionHashes: true,
+    verifyHashes: true,
     compressionLevel: 1,
     compressionThreads: availableParallelism(),
     niceness: 10,
@@ -61,6 +63,8 @@ test('flag, environment, profile, default: in this order, and the origin is told
     ['backup.schedule.cron', undefined, 'not set'],
     ['backup.schedule.tz', 'UTC', 'default'],
     ['backup.cleanup.keep.latest.n', 5, 'default'],
+    ['backup.enable.partition.hashes', true, 'default'],
+    ['backup.verify.partition.hashes', true, 'default'],
     ['backup.compression.level', 5, 'environment QDB_BACKUP_COMPRESSION_LEVEL'],
     ['backup.compression.threads', availableParallelism(), 'default'],
     ['backup.niceness', 10, 'default'],
@@ -73,7 +77,7 @@ test('flag, environment, profile, default: in this order, and the origin is told
   ]);
   expect((await origins({}, env))[0]).toEqual(['source', 'sqlite::path=/srv/environment.db', 'environment BKP_SOURCE']);
   expect((await origins({}, {}))[0]).toEqual(['source', 'sqlite::path=/srv/profile.db', inProfile]);
-  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[14]).toEqual([
+  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[16]).toEqual([
     'backup.compression.level',
     7,
     'environment BKP_BACKUP_COMPRESSION_LEVEL',
