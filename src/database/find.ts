@@ -38,7 +38,8 @@ export async function listDatabaseBackups(
 }
 
 /**
- * The newest backup at or before a moment.
+ * The newest backup whose timestamp is at or before a moment, and that holds nothing which was committed after it; or, for a
+ * backup's own timestamp, that backup. A backup's timestamp is when its statement was given, and its moment comes a little later.
  * @param wanted.at microseconds since 1970; absent: the newest of all
  * @param wanted.instance may be left away when the store holds one only
  * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` (several instances) | `OBJECT_DAMAGED` and so on (its manifest)
@@ -48,20 +49,37 @@ export async function findDatabaseBackup(
   wanted: {instance?: string; at?: number},
 ): Promise<DatabaseBackup> {
   const instance = chooseInstance(vault, await listInstances(vault), wanted.instance);
+  const {name, backups} = instance;
   const {at} = wanted;
-  const found = instance.backups.findLast((backup) => at === undefined || backupMicros(backup) <= at);
-  if (found !== undefined) return readDatabaseBackup(vault, instance.name, found);
-  const [oldest, newest] = [instance.backups[0], instance.backups.at(-1)];
-  throw new BkpError(
+  const named = at === undefined ? backups.at(-1) : backups.find((backup) => backupMicros(backup) === at);
+  if (named !== undefined) return readDatabaseBackup(vault, name, named);
+  const before = at === undefined ? [] : backups.filter((backup) => backupMicros(backup) <= at);
+  let oldestMicros: number | undefined;
+  for (const backup of before.reverse()) {
+    const read = await readDatabaseBackup(vault, name, backup);
+    if (read.body.takenAtMicros <= at!) return read;
+    oldestMicros = read.body.takenAtMicros;
+  }
+  throw notFound(instance, {at, oldestMicros});
+}
+
+/** @param oldestMicros the moment of the oldest backup, where that alone is in the way */
+function notFound(
+  {name, backups}: Instance,
+  {at, oldestMicros}: {at: number | undefined; oldestMicros: number | undefined},
+): BkpError {
+  const [oldest, newest] = [backups[0], backups.at(-1)];
+  const textOf = (backup: DatabaseBackupName) => timestampText(backupMicros(backup));
+  const next =
+    oldest === undefined || newest === undefined
+      ? `instance ${name} has no backups`
+      : oldestMicros === undefined
+        ? `the backups of ${name} are from ${textOf(oldest)} to ${textOf(newest)}`
+        : `the oldest one of ${name} holds what was committed until ${timestampText(oldestMicros)}: TO TIMESTAMP '${textOf(oldest)}'`;
+  return new BkpError(
     'BACKUP_NOT_FOUND',
     `backup restore error: No backup timestamp found that is <= ${at === undefined ? 'now' : timestampText(at)}`,
-    {
-      next:
-        oldest === undefined
-          ? `instance ${instance.name} has no backups`
-          : `the backups of ${instance.name} are from ${timestampText(backupMicros(oldest))} to ${timestampText(backupMicros(newest!))}`,
-      context: {instance: instance.name},
-    },
+    {next, context: {instance: name}},
   );
 }
 

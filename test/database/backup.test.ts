@@ -336,6 +336,29 @@ test('the newest backup at or before a moment is found', async () => {
   });
 });
 
+test('a backup of a later moment than was asked for is not found, but by its own timestamp', async () => {
+  const [vault, database] = [await open(newStore()), someDatabase()];
+  const names: number[] = [];
+  const moments: number[] = [];
+  for (let n = 0; n < 2; n++) {
+    // The checkpoint was made two seconds after the statement was given.
+    database.takenAtMicros = Date.now() * 1000 + 2_000_000;
+    await takeBackup(vault, database);
+    names.push((await listDatabaseBackups(vault)).at(-1)!.timestampMicros);
+    moments.push(database.takenAtMicros);
+  }
+  const found = async (at: number) => (await findDatabaseBackup(vault, {at})).body.takenAtMicros;
+  expect(moments[0]).toBeGreaterThan(names[1]!);
+  expect(await found(names[1]!)).toBe(moments[1]);
+  expect(await found(moments[1]!)).toBe(moments[1]);
+  expect(await found(moments[1]! - 1)).toBe(moments[0]);
+  expect(await found(names[0]!)).toBe(moments[0]);
+  await expect(found(moments[0]! - 1)).rejects.toMatchObject({
+    code: 'BACKUP_NOT_FOUND',
+    next: expect.stringContaining('holds what was committed until'),
+  });
+});
+
 test('a backup that builds on chunks the vault has lost reads all files again', async () => {
   const store = newStore();
   const database = someDatabase();

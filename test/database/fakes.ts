@@ -18,6 +18,8 @@ export class FakeDatabase implements FileSource {
   /** Called before each block is given. */
   onRead: (path: string) => void = () => {};
   voided = false;
+  /** The moment of the next freezing; absent: long ago. */
+  takenAtMicros: number | undefined;
   /** See {@link Frozen.lineageOf}. */
   lineageOf: (path: string) => string = (path) => path;
   #dataId: string;
@@ -63,7 +65,7 @@ export class FakeDatabase implements FileSource {
       }
     };
     return {
-      takenAtMicros: 1_700_000_000_000_000 + this.freezes,
+      takenAtMicros: this.takenAtMicros ?? 1_700_000_000_000_000 + this.freezes,
       facts,
       async *files() {
         for (const [path, {bytes, table, zeroTailBytes, optional, stamped}] of [...moment].sort()) {

@@ -39,6 +39,7 @@ function planRows(plan: DatabaseRestorePlan): ResultRows {
   const cells = {
     instance: plan.instance,
     backup_timestamp: timestampText(backupMicros(plan.backup)),
+    moment: timestampText(plan.takenAtMicros),
     product: `${plan.database.product} ${plan.database.version}`,
     tables: plan.database.tables.length,
     files: plan.files,
