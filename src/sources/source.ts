@@ -184,10 +184,14 @@ export interface TableSource {
   snapshot(options: SnapshotOptions): Promise<Snapshot>;
   /** The manifest with `mark` is durable: log before it, and older marks of the owner, may go. */
   acknowledge(owner: string, mark: Mark): void;
-  /** No more tracking for this owner; what nobody else needs is removed from the source. Absent owner: no error. */
+  /** No more tracking for this owner; what nobody else needs, or is broken, is removed from the source. Absent owner: no error. */
   untrack(owner: string): void;
   /** Owners with tracking in the source, for `doctor`. */
   tracking(): readonly {owner: string; tables: readonly TableName[]; logRows: number}[];
+  /** Tracking of which a part was taken out or changed: `detail` says what, and whether it stands in a writer's way. */
+  brokenTracking(): readonly {table: TableName; detail: string}[];
+  /** Takes out what `brokenTracking` names; a full backup tracks again. */
+  removeBrokenTracking(): void;
   /**
    * @param options.id names what is left behind after a crash
    * @param options.objects made again after the tables

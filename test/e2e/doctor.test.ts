@@ -57,6 +57,26 @@ test('tracking that no collection needs is told, and removed only when asked', a
   expect(desk.column(own)).toEqual([]);
 });
 
+test('triggers whose log a schema tool has dropped are told, and taken out when asked', async () => {
+  const desk = openDesk();
+  await desk.sql(createC(true));
+  await desk.sqlWait('BACKUP c');
+  const own = "SELECT name FROM sqlite_schema WHERE name LIKE '\\_bkp\\_%' ESCAPE '\\'";
+  for (const table of desk.column(`${own} AND type = 'table'`)) desk.exec(`DROP TABLE "${table}"`);
+  const insert = "INSERT INTO orders (number, txt) VALUES (4, 'four')";
+  expect(() => desk.exec(insert)).toThrow('_bkp_log_orders');
+  const told = await doctor(desk);
+  expect(told.status).toBe(1);
+  expect(told.report.checks.filter(({ok}) => !ok).map(({what, detail}) => `${what}: ${detail}`)).toEqual([
+    expect.stringContaining('source: tracking: writes to table orders fail: _bkp_log_orders is gone'),
+    expect.stringContaining('writes to table products fail'),
+  ]);
+  expect((await doctor(desk, '--repair')).status).toBe(0);
+  desk.exec(insert);
+  expect(desk.column(own)).toEqual([]);
+  expect((await doctor(desk)).status).toBe(0);
+});
+
 test('a configuration file that others can read is told', async () => {
   const desk = openDesk();
   await desk.bkp('config', 'set', 'check', 'full');

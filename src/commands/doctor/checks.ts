@@ -3,7 +3,7 @@ import {readAllFolders} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
 import {operationId, systemProcesses} from '../../ops/index.ts';
 import {timestamp} from '../../query/index.ts';
-import {openQuestDb, type QuestDbFileSource, type SourceSpec} from '../../sources/index.ts';
+import {openQuestDb, type QuestDbFileSource, type SourceSpec, type TableSource} from '../../sources/index.ts';
 import {type Check, tried} from '../check.ts';
 import {sourceSpecOf} from '../database/places.ts';
 import type {Deps} from '../deps.ts';
@@ -79,7 +79,8 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
     if (spec.scheme === 'questdb') return checkQuestDb(deps, spec, {repair});
     const source = await openSourceAt(place);
     try {
-      const checks = source.inspect().map((check) => ({...check, what: `source: ${check.what}`}));
+      const checks: Check[] = source.inspect().map((check) => ({...check, what: `source: ${check.what}`}));
+      checks.push(...checkBrokenTracking(source, repair));
       const owners = await knownOwners(deps);
       // Without the cluster nobody can say which tracking is needed, so none is judged, and none removed.
       if (owners === undefined) return checks;
@@ -105,6 +106,18 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
       source.close();
     }
   });
+}
+
+/** Of no use to any collection, in whatever cluster, so it needs none to be judged. */
+function checkBrokenTracking(source: TableSource, repair: boolean): Check[] {
+  const what = 'source: tracking';
+  const broken = source.brokenTracking();
+  if (repair) source.removeBrokenTracking();
+  return broken.map(({detail}) =>
+    repair
+      ? {what, ok: true, detail: `removed: ${detail}`}
+      : {what, ok: false, detail, next: 'bkp doctor --repair takes it out; the next full backup tracks changes again'},
+  );
 }
 
 /** The server answers and lets bkp make a checkpoint, its root is the one that was named, and nobody has left one held. */

@@ -239,7 +239,9 @@ async function drop(deps: Deps, statement: Of<'drop-collection'>): Promise<Answe
     dropCollection(defineTools(at.deps, vault), {name, ifExists: statement.ifExists}),
   );
   if (dropped === undefined) return {notice: `there is no collection ${name}; nothing was dropped`};
-  const notice = dropped.definition.settings.incremental ? await untrack(at, dropped.definition.id) : undefined;
+  // Also where increments were switched off: what somebody broke of the tracking goes too.
+  const failed = await untrack(at, dropped.definition.id);
+  const notice = dropped.definition.settings.incremental ? failed : undefined;
   const about = {subject: collectionSubject(name), statement: statement.text};
   const operation = await startCleanup(at.deps, {do: 'cleanup', place: at.place}, about);
   return {operation, rows: startedRow(operation), ...(notice === undefined ? {} : {notice})};

@@ -21,7 +21,7 @@ import {trackingObstacle} from './obstacles.ts';
 import {requireFreeNames, requireNoStrayJournal, requireSameEncoding} from './publish.ts';
 import {openSnapshot} from './snapshot.ts';
 import {removeDatabase, SqliteStaging, stagingPath} from './staging.ts';
-import {dropMarks, identityOf, listTracking} from './tracking.ts';
+import {brokenTracking, dropMarks, identityOf, listTracking, removeBrokenTracking} from './tracking.ts';
 
 /** An SQLite database file. Every call opens the file for itself; only a snapshot and a staging keep it open. */
 export class SqliteSource implements TableSource {
@@ -72,13 +72,22 @@ export class SqliteSource implements TableSource {
     if (this.#absent()) return;
     withConnection(this.#path, {}, (connection) => {
       // A database that was never tracked is not written to.
-      if (listTracking(connection).some((entry) => entry.owner === owner))
+      if (listTracking(connection).some((entry) => entry.owner === owner) || brokenTracking(connection).length > 0)
         connection.write(() => dropMarks(connection, owner));
     });
   }
 
   tracking(): readonly {owner: string; tables: readonly TableName[]; logRows: number}[] {
     return this.#absent() ? [] : withConnection(this.#path, {}, listTracking);
+  }
+
+  brokenTracking(): readonly {table: TableName; detail: string}[] {
+    return this.#absent() ? [] : withConnection(this.#path, {}, brokenTracking);
+  }
+
+  removeBrokenTracking(): void {
+    if (this.brokenTracking().length === 0) return;
+    withConnection(this.#path, {}, (connection) => connection.write(() => removeBrokenTracking(connection)));
   }
 
   async stage(

@@ -1,11 +1,11 @@
 import {randomBytes, randomInt} from 'node:crypto';
 import type {Mark, TableName} from '../source.ts';
-import {ownPrefix} from './catalog.ts';
+import {findTable, ownPrefix} from './catalog.ts';
 import type {Connection} from './connection.ts';
 import {trackingObstacle} from './obstacles.ts';
 import {foldName, quoteName} from './quote.ts';
 import type {Table} from './table.ts';
-import {largestKey, logName, logTable, rowName, rowTable, trackingTriggers, triggerNames} from './triggers.ts';
+import {largestKey, logName, logTable, rowName, rowTable, trackedBy, trackingTriggers} from './triggers.ts';
 
 /**
  * Change tracking in the source, in tables of bkp's own:
@@ -123,21 +123,72 @@ export function trackingFault(connection: Connection, table: Table): string | un
 
 /** Removes the owner's marks but `keep`, and what then nobody needs; within a write transaction. */
 export function dropMarks(connection: Connection, owner: string, keep?: Mark): void {
-  if (!exists(connection, 'table', marks)) return;
-  // A mark of another database: nothing here is known to be covered by a backup.
-  const known = `SELECT 1 FROM main.${marks} WHERE owner = ? AND mark = ?`;
-  if (keep !== undefined && connection.get(known, owner, keep) === undefined) return;
-  connection.run(`DELETE FROM main.${marks} WHERE owner = ? AND mark IS NOT ?`, owner, keep ?? null);
-  for (const name of trackedTables(connection)) {
-    const needed = connection.value(`SELECT min(seq) FROM main.${marks} WHERE name = ?`, name);
-    if (needed === null || needed === undefined) {
+  const marked = exists(connection, 'table', marks);
+  if (keep !== undefined) {
+    // A mark of another database: nothing here is known to be covered by a backup.
+    const known = `SELECT 1 FROM main.${marks} WHERE owner = ? AND mark = ?`;
+    if (!marked || connection.get(known, owner, keep) === undefined) return;
+  }
+  if (marked) connection.run(`DELETE FROM main.${marks} WHERE owner = ? AND mark IS NOT ?`, owner, keep ?? null);
+  for (const {name, log} of trackedTables(connection)) {
+    const needed = marked ? connection.value(`SELECT min(seq) FROM main.${marks} WHERE name = ?`, name) : null;
+    if (needed === null || needed === undefined || !log) {
       removeTracking(connection, name);
       continue;
     }
     connection.run(`DELETE FROM main.${quoteName(logName(name))} WHERE seq < ?`, needed);
   }
-  if (connection.number(`SELECT count(*) FROM main.${marks}`) > 0) return;
-  connection.exec(`DROP TABLE main.${marks}; DROP TABLE IF EXISTS main.${meta}`);
+  dropUnusedMarks(connection);
+}
+
+function dropUnusedMarks(connection: Connection): void {
+  if (exists(connection, 'table', marks) && connection.number(`SELECT count(*) FROM main.${marks}`) > 0) return;
+  connection.exec(`DROP TABLE IF EXISTS main.${marks}; DROP TABLE IF EXISTS main.${meta}`);
+}
+
+/** Tracking that does not work: each increment of the table is refused, and its triggers can stand in the way. */
+export type BrokenTracking = {table: TableName; detail: string};
+
+/**
+ * Whatever somebody has taken out, and left: each kind of object is looked for by itself. (Schema tools drop tables
+ * that they do not know, and with a log goes no trigger that writes to it.)
+ */
+export function brokenTracking(connection: Connection): readonly BrokenTracking[] {
+  const broken: BrokenTracking[] = [];
+  for (const tracked of trackedTables(connection)) {
+    const detail = whatIsBroken(connection, tracked);
+    if (detail !== undefined) broken.push({table: tracked.name, detail});
+  }
+  if (broken.length === 0 && !exists(connection, 'table', marks) && exists(connection, 'table', meta))
+    broken.push({table: meta, detail: `table ${meta} is left, and nothing is tracked`});
+  return broken;
+}
+
+function whatIsBroken(connection: Connection, {name, log, row, triggers}: Tracked): string | undefined {
+  const missing = [
+    ...(log ? [] : [logName(name)]),
+    ...(row || !triggers.some(({sql}) => sql.includes(quoteName(rowName(name)))) ? [] : [rowName(name)]),
+  ];
+  const names = triggers.map((trigger) => trigger.name).join(', ');
+  if (missing.length > 0 && triggers.length > 0) {
+    const on = [...new Set(triggers.map((trigger) => trigger.on))].join(', ');
+    return `writes to table ${on} fail: ${missing.join(' and ')} is gone, and the triggers ${names} write to it`;
+  }
+  if (!log) return `table ${rowName(name)} is left without log and triggers`;
+  if (triggers.length === 0) return `table ${logName(name)} is left, and no trigger writes to it`;
+  const marked =
+    exists(connection, 'table', marks) &&
+    connection.value(`SELECT 1 FROM main.${marks} WHERE name = ? COLLATE NOCASE`, name) !== undefined;
+  if (!marked) return `changes of table ${name} are logged, and no backup is known that needs them`;
+  const found = findTable(connection, name);
+  const fault = found.kind === 'table' ? trackingFault(connection, found.table) : undefined;
+  return fault === undefined ? undefined : `increments of table ${name} are refused: ${fault}`;
+}
+
+/** Takes out what {@link brokenTracking} finds; within a write transaction. The next full backup tracks again. */
+export function removeBrokenTracking(connection: Connection): void {
+  for (const {table} of brokenTracking(connection)) removeTracking(connection, table);
+  dropUnusedMarks(connection);
 }
 
 export function listTracking(connection: Connection): {owner: string; tables: TableName[]; logRows: number}[] {
@@ -166,26 +217,49 @@ function logRowsSince(connection: Connection, owner: string, table: TableName): 
   );
 }
 
-/** Tables that have a log, also those that are gone. */
-function trackedTables(connection: Connection): readonly TableName[] {
-  const prefix = logName('');
-  return connection
-    .all(`SELECT name FROM main.sqlite_schema WHERE type = 'table'`)
-    .map((row) => String(row.name))
-    .filter((name) => foldName(name).startsWith(prefix))
-    .map((name) => name.slice(prefix.length));
+/** What of the tracking of one table is there; the table itself may be gone. */
+type Tracked = {
+  name: TableName;
+  log: boolean;
+  row: boolean;
+  /** `on`: the table that they are on, which may have been renamed since. */
+  triggers: readonly {name: string; on: string; sql: string}[];
+};
+
+/** Every table that anything of bkp's own is named after. */
+function trackedTables(connection: Connection): readonly Tracked[] {
+  const found = new Map<string, {name: string; log: boolean; row: boolean; triggers: Tracked['triggers'][number][]}>();
+  const entry = (name: string) => {
+    const tracked = found.get(foldName(name)) ?? {name, log: false, row: false, triggers: []};
+    found.set(foldName(name), tracked);
+    return tracked;
+  };
+  for (const row of connection.all(`SELECT type, name, tbl_name, sql FROM main.sqlite_schema`)) {
+    const name = String(row.name);
+    const after = (prefix: string) => (foldName(name).startsWith(prefix) ? name.slice(prefix.length) : '');
+    if (row.type === 'trigger') {
+      const table = trackedBy(name);
+      if (table !== undefined) entry(table).triggers.push({name, on: String(row.tbl_name), sql: String(row.sql)});
+    } else if (row.type === 'table') {
+      if (after(logName('')) !== '') entry(after(logName(''))).log = true;
+      if (after(rowName('')) !== '') entry(after(rowName(''))).row = true;
+    }
+  }
+  return [...found.values()];
 }
 
 /** Triggers, log and every mark of the table. The triggers go by name: a renamed table has taken them along. */
 function removeTracking(connection: Connection, name: TableName): void {
-  const own = new Set(triggerNames(name).map(foldName));
   for (const row of connection.all(`SELECT name FROM main.sqlite_schema WHERE type = 'trigger'`)) {
-    if (own.has(foldName(String(row.name)))) connection.exec(`DROP TRIGGER main.${quoteName(String(row.name))}`);
+    const table = trackedBy(String(row.name));
+    if (table !== undefined && foldName(table) === foldName(name))
+      connection.exec(`DROP TRIGGER main.${quoteName(String(row.name))}`);
   }
   connection.exec(
     `DROP TABLE IF EXISTS main.${quoteName(rowName(name))}; DROP TABLE IF EXISTS main.${quoteName(logName(name))}`,
   );
-  connection.run(`DELETE FROM main.${marks} WHERE name = ? COLLATE NOCASE`, name);
+  if (exists(connection, 'table', marks))
+    connection.run(`DELETE FROM main.${marks} WHERE name = ? COLLATE NOCASE`, name);
 }
 
 function exists(connection: Connection, type: 'table' | 'trigger', name: string): boolean {

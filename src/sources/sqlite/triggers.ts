@@ -12,9 +12,11 @@ export function logName(table: string): string {
 const events = ['insert', 'inserted', 'update', 'move', 'moved', 'evict', 'delete'] as const;
 const formerEvents = ['before_insert', 'before_update'] as const;
 
-/** Also those of older versions of bkp, so that they are found and removed. */
-export function triggerNames(table: string): readonly string[] {
-  return [...events, ...formerEvents].map((event) => `${ownPrefix}${event}_${table}`);
+const ownTrigger = new RegExp(`^${ownPrefix}(?:${[...events, ...formerEvents].join('|')})_(.+)$`, 'is');
+
+/** @returns the table that a trigger of bkp's tracks (or has tracked under that name), also one of an older version */
+export function trackedBy(trigger: string): string | undefined {
+  return ownTrigger.exec(trigger)?.[1];
 }
 
 /** A row of the log: see tracking.ts for `above`. The sentinels and the marks have no key. */

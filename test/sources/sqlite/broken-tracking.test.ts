@@ -1,0 +1,115 @@
+import {describe, expect, test} from 'vitest';
+import {takeFull, takeIncrement} from '../layers.ts';
+import {Database, expectComesBack, full, increment, owner} from './database.ts';
+
+// What somebody took out of a database by hand, or a schema tool that drops the tables it does not know.
+
+const schema = `CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT UNIQUE); CREATE UNIQUE INDEX u ON t (lower(a));
+  CREATE TABLE other (k TEXT PRIMARY KEY, v); INSERT INTO t VALUES (1, 'x'), (2, 'y');`;
+
+const own = (database: Database) =>
+  database.db
+    .prepare(`SELECT type, name FROM sqlite_schema WHERE name GLOB '_bkp_*' ORDER BY type DESC, name`)
+    .all()
+    .map(({type, name}) => ({type: String(type), name: String(name)}));
+
+async function tracked(): Promise<Database> {
+  const database = new Database(schema);
+  await full(database, ['t', 'other']);
+  expect(database.source.brokenTracking()).toEqual([]);
+  return database;
+}
+
+/** A connection that meets the missing table has the old schema in its memory until it reads something. */
+function write(database: Database): void {
+  database.value('SELECT count(*) FROM t');
+  database.exec(`INSERT INTO t (a) VALUES (hex(randomblob(8))); UPDATE t SET a = a || '!'; DELETE FROM t WHERE k = 1;
+    INSERT INTO other VALUES (hex(randomblob(8)), 1)`);
+}
+
+/** Each kind of object alone, and what tools and hands leave. */
+const damages: Record<string, (name: string, type: string) => boolean> = {
+  'every table is gone': (_, type) => type === 'table',
+  'the logs are gone': (name) => name.startsWith('_bkp_log_'),
+  'one log is gone': (name) => name === '_bkp_log_t',
+  'the table of new rows is gone': (name) => name === '_bkp_row_t',
+  'the marks are gone': (name) => name === '_bkp_marks',
+  'marks and identity are gone': (name) => name === '_bkp_marks' || name === '_bkp_meta',
+  'every trigger is gone': (_, type) => type === 'trigger',
+  'one trigger is gone': (name) => name === '_bkp_delete_t',
+  'only a trigger is left': (name) => name !== '_bkp_delete_t',
+  'only a log is left': (name) => name !== '_bkp_log_other',
+  'only the table of new rows is left': (name) => name !== '_bkp_row_t',
+  'only the identity is left': (name) => name !== '_bkp_meta',
+  'only the marks are left': (name) => name !== '_bkp_marks',
+};
+
+describe('tracking of which a part is gone', () => {
+  for (const [name, goes] of Object.entries(damages)) {
+    const damaged = async () => {
+      const database = await tracked();
+      for (const object of own(database))
+        if (goes(object.name, object.type)) database.exec(`DROP ${object.type} "${object.name}"`);
+      return database;
+    };
+
+    test(`${name}: is found, and can be taken out`, async () => {
+      const database = await damaged();
+      const broken = database.source.brokenTracking();
+      if (name !== 'only the marks are left') expect(broken).not.toEqual([]);
+      database.source.removeBrokenTracking();
+      write(database);
+      expect(database.source.brokenTracking()).toEqual([]);
+      const base = await full(database, ['t', 'other']);
+      write(database);
+      await expectComesBack(database, await increment(database, base));
+    });
+
+    test(`${name}: goes when nothing is tracked any more`, async () => {
+      const database = await damaged();
+      database.source.untrack(owner);
+      write(database);
+      expect(own(database)).toEqual([]);
+    });
+  }
+
+  test('says when the application cannot write', async () => {
+    const database = await tracked();
+    database.exec('DROP TABLE _bkp_log_t');
+    expect(() => write(database)).toThrow('_bkp_log_t');
+    expect(database.source.brokenTracking()).toEqual([
+      {
+        table: 't',
+        detail: expect.stringMatching(/^writes to table t fail: _bkp_log_t is gone, and the triggers _bkp_/),
+      },
+    ]);
+  });
+
+  test('another owner keeps what is whole', async () => {
+    const database = await tracked();
+    const base = await takeFull(database.source, {tables: ['other'], track: {owner: 'two'}});
+    database.exec('DROP TABLE _bkp_log_t');
+    database.source.untrack(owner);
+    write(database);
+    expect(own(database).map(({name}) => name)).not.toContainEqual(expect.stringMatching(/_t$/));
+    await expectComesBack(database, await takeIncrement(database.source, 'two', base));
+    expect(database.source.brokenTracking()).toEqual([]);
+  });
+
+  test('a renamed table is not taken for broken', async () => {
+    const database = await tracked();
+    database.exec('ALTER TABLE other RENAME TO "the other"');
+    expect(database.source.brokenTracking()).toEqual([]);
+    database.source.removeBrokenTracking();
+    expect(own(database).map(({name}) => name)).toContain('_bkp_log_other');
+  });
+
+  test('a database that was never tracked is not written to', () => {
+    const database = new Database(schema);
+    const before = database.value('PRAGMA data_version');
+    database.source.untrack(owner);
+    database.source.removeBrokenTracking();
+    expect(database.source.brokenTracking()).toEqual([]);
+    expect(database.value('PRAGMA data_version')).toBe(before);
+  });
+});
