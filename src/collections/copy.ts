@@ -28,28 +28,38 @@ export type CopyReport = {
 
 /**
  * Refuses at once what can be refused at once.
+ * @param request.isHome the target is the store in which the collection's backups are taken, and `from` has a copy: that can only
+ *   bring back what the target has lost
  * @returns the backup that is meant; undefined: all of them
  */
 export async function planCopy(
   from: VaultReader,
   to: VaultReader,
-  request: {collection: string; point: string | undefined},
+  request: {collection: string; point: string | undefined; isHome?: boolean},
 ): Promise<BackupName | undefined> {
-  const {collection, point} = request;
+  const {collection, point, isHome = false} = request;
   const live = await requireCollection(from, collection);
-  if (from.id === to.id) {
-    throw new BkpError('BAD_REQUEST', `collection ${collection} lies in that store already`, {
-      cause: `${from.store} and ${to.store} are one vault`,
-      next: "name another store: TO 's3', TO 'cluster', or an address",
-    });
-  }
+  if (from.id === to.id) throw isThere(collection, `${from.store} and ${to.store} are one vault`);
   if (live.backups.length === 0) {
     throw new BkpError('BAD_REQUEST', `Nothing to copy: collection ${collection} has no backups`, {
       next: `BACKUP ${quoteName(collection)}`,
     });
   }
-  refuseAnother(live.definition, await readFolder(to, collection), to);
-  return point === undefined ? undefined : findBackup(collection, live.backups, point);
+  const folder = await readFolder(to, collection);
+  refuseAnother(live.definition, folder, to);
+  const backup = point === undefined ? undefined : findBackup(collection, live.backups, point);
+  const wanted = backup === undefined ? live.backups : [backup];
+  if (isHome && wanted.every((name) => folder.backups.includes(name))) {
+    throw isThere(collection, `its backups are taken there, and it has all that the copy in ${from.store} has`);
+  }
+  return backup;
+}
+
+function isThere(collection: string, cause: string): BkpError {
+  return new BkpError('BAD_REQUEST', `collection ${collection} lies in that store already`, {
+    cause,
+    next: "name another store: TO 's3', TO 'cluster', or an address",
+  });
 }
 
 /**

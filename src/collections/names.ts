@@ -82,8 +82,17 @@ export function nextBackupName(type: BackupType, nowMicros: number, taken: reado
 const stampOf = (ms: number) => `${new Date(ms).toISOString().slice(0, -5).replace(/[-:T]/g, '')}Z`;
 const stampLength = '20250215120000Z'.length;
 
+/** A day, or a moment with seconds or parts of them, UTC unless it has an offset: `2026-11-21T12:00:00Z`, as SHOW prints it. */
+const momentPattern = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?))?(Z|[+-]\d\d:\d\d)?$/;
+
+function momentOf(text: string): number | undefined {
+  const [, day, time = '00:00:00', zone = 'Z'] = momentPattern.exec(text.trim()) ?? [];
+  const ms = day === undefined ? Number.NaN : Date.parse(`${day}T${time}${zone}`);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
 /**
- * The backup that a user means: a directory name, its time part, or (without a point) the newest.
+ * The backup that a user means: a directory name, its time part, the newest at or before a moment, or (without a point) the newest.
  * @param backups sorted, oldest first
  */
 export function findBackup(collection: string, backups: readonly BackupName[], point: string | undefined): BackupName {
@@ -98,7 +107,11 @@ export function findBackup(collection: string, backups: readonly BackupName[], p
   }
   const found = backups.find((name) => name === point || name.split('_')[0] === point);
   if (found !== undefined) return found;
-  throw new BkpError('BACKUP_NOT_FOUND', `collection ${collection} has no backup ${point}`, {
+  const atMs = momentOf(point);
+  const newest = atMs === undefined ? undefined : backups.findLast((name) => Date.parse(backupTime(name)) <= atMs);
+  if (newest !== undefined) return newest;
+  const which = atMs === undefined ? point : `at or before ${point}`;
+  throw new BkpError('BACKUP_NOT_FOUND', `collection ${collection} has no backup ${which}`, {
     next: `SHOW BACKUPS IN ${quoteName(collection)}`,
   });
 }

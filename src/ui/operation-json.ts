@@ -1,6 +1,6 @@
 import {type Limits, type Operation, type OperationKind, operationId} from '../ops/index.ts';
 import {formatTime} from './figures.ts';
-import {issuesOf, phaseOf, resultOf, statusOf} from './operation-words.ts';
+import {backupOf, issuesOf, phaseOf, resultOf, statusOf} from './operation-words.ts';
 
 export const machineFormats = ['json', 'proto-json-base64'] as const;
 export type MachineFormat = (typeof machineFormats)[number];
@@ -49,7 +49,7 @@ function ownForm(operation: Operation): object {
     createdBy: operation.createdBy,
     createTime: formatTime(operation.createdAtMicros),
     endTime: state.name === 'done' ? formatTime(state.endedAtMicros) : undefined,
-    result: {backup: operation.backup, ...result},
+    result: {...result, backup: backupOf(operation)},
   };
 }
 

@@ -1,5 +1,5 @@
 import {unreachable} from '../errors/index.ts';
-import type {Operation, OperationIssue, OperationResult} from '../ops/index.ts';
+import {isBackupKind, type Operation, type OperationIssue, type OperationResult} from '../ops/index.ts';
 import {formatBytes, formatCount, formatDuration, formatPercent, formatRate} from './figures.ts';
 
 /** The words of the operation model, the same in every rendering. */
@@ -66,9 +66,11 @@ export function resultOf({state}: Operation): OperationResult {
   return state.name === 'done' ? state.outcome.result : {};
 }
 
-/** The backup that it made, or that it is about to make. */
+/** The backup that it made or works on, or that it is about to make. One that was to be made and was not has no name. */
 export function backupOf(operation: Operation): string | undefined {
-  return resultOf(operation).backup ?? operation.backup;
+  const {kind, state, backup} = operation;
+  const isUnmade = state.name === 'done' && state.outcome.status !== 'SUCCESS' && isBackupKind(kind);
+  return resultOf(operation).backup ?? (isUnmade ? undefined : backup);
 }
 
 /** What a finished operation did to rows: `3`, `1 deleted`. */

@@ -135,6 +135,15 @@ test('a damaged backup among the newest keeps all older ones', async () => {
   expect(await bench.backups('a')).toHaveLength(4);
 });
 
+test('cuts that are none cost nothing but a little space', async () => {
+  const {bench, folder, exec, rewrite} = await openShop();
+  exec("INSERT INTO ta (at) VALUES ('x')");
+  const odd = await bench.backup('a', 'full');
+  await rewrite(odd, (body) => set(base(body), {cuts: (base(body).data as {stream: number}).stream}));
+  await bench.backup('a', 'full');
+  await bench.restore('a', join(folder, 'new.db'));
+});
+
 test('folders that have no name of a backup are nobody’s, whatever lies in them', async () => {
   const {store, bench, folder, keyOf} = await openShop();
   const a = await bench.backup('a', 'full');

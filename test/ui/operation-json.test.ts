@@ -1,5 +1,7 @@
 import {expect, test} from 'vitest';
+import type {OperationOutcome} from '../../src/ops/index.ts';
 import {renderOperationLine, renderOperationListLine} from '../../src/ui/operation-json.ts';
+import {renderOperation} from '../../src/ui/operation-pretty.ts';
 import {anOperation, done, running, transfer} from '../helpers/operations.ts';
 
 const error = {code: 'WORKER_DEAD', status: 'ABORTED', message: 'its worker is gone', next: 'try again'};
@@ -106,4 +108,21 @@ test('a page is one line, and its token is text', () => {
     operations: [{id: 'fullbackup/12'}, {id: 'incbackup/12'}],
     nextPageToken: '3',
   });
+});
+
+test('a backup that failed or was cancelled has no name anywhere; what reads one keeps the name of that', () => {
+  const backup = 'shop/20251226130524Z_full';
+  const outcomes: OperationOutcome[] = [
+    {status: 'CANCELLED', result: {}},
+    {status: 'ERROR', error, issues: [], result: {}},
+  ];
+  for (const outcome of outcomes) {
+    const state = done(outcome);
+    for (const kind of ['fullbackup', 'incbackup', 'dbbackup'] as const) {
+      const unmade = anOperation({kind, state, backup});
+      expect(own(unmade).result).toEqual({});
+      expect(renderOperation(unmade, {terminalColumns: undefined, colors: false})).not.toContain(backup);
+    }
+    expect(own(anOperation({kind: 'restore', state, backup})).result).toEqual({backup});
+  }
 });

@@ -210,8 +210,9 @@ async function copy(deps: Deps, statement: Of<'copy'>): Promise<Answer> {
   await refuseWhenBusy(deps, collection);
   const to = await placeNamed(deps, statement.target);
   const at = await placeOfOriginal(deps, collection, to);
+  const isHome = sameStore((await placeOfCollection(deps, collection)).store, to.store);
   const backup = await withVault(at, {create: false}, (from) =>
-    withVault({deps, place: to}, {create: true}, (target) => planCopy(from, target, {collection, point})),
+    withVault({deps, place: to}, {create: true}, (target) => planCopy(from, target, {collection, point, isHome})),
   );
   const name = backup === undefined ? {} : {backup: `${collection}/${backup}`};
   return start(

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import {parsedJson} from '../../schema/index.ts';
 import {type Boundary, bound, keyColumns, rowValue} from './boundary.ts';
 import type {Connection} from './connection.ts';
 import {quoteName} from './quote.ts';
@@ -40,19 +41,27 @@ export function cutsOf(table: Table, {rowsPerSegment, ranges}: Cuts): string {
 }
 
 /**
- * @returns undefined when the cuts are of no use: the key was another one, or they are those of a newer bkp. Then the
+ * @returns undefined when the cuts are of no use: the key was another one, they are those of a newer bkp, or none. Then the
  * base is cut as a first one is.
  */
 export function usableCuts(connection: Connection, table: Table, previous: string | undefined): Cuts | undefined {
   if (previous === undefined) return undefined;
-  const {success, output: cuts} = v.safeParse(schema, JSON.parse(previous));
-  if (!success) return undefined;
+  const cuts = readCuts(previous);
+  if (cuts === undefined) return undefined;
   const key = keyFingerprint(table);
   if (cuts.keyParts !== key.length || (cuts.key !== undefined && cuts.key.join() !== key.join())) return undefined;
   const ends = cuts.ranges.map(({upTo}) => upTo);
   if (ends.pop() !== undefined) return undefined;
   if (!ends.every((end) => end?.length === key.length)) return undefined;
   return ascend(connection, table, ends as Boundary[]) ? cuts : undefined;
+}
+
+function readCuts(text: string): v.InferOutput<typeof schema> | undefined {
+  try {
+    return parsedJson<v.InferOutput<typeof schema>>(schema, text, (why) => new Error(why));
+  } catch {
+    return undefined;
+  }
 }
 
 /** What decides how keys compare. */

@@ -1,0 +1,35 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {expect, onTestFinished, test} from 'vitest';
+import {copyCollection, createCollection, planCopy} from '../../src/collections/index.ts';
+import {openMemoryStore} from '../../src/stores/index.ts';
+import {inProcess} from '../helpers/in-process.ts';
+import {open} from '../vault/helpers.ts';
+
+test('a copy onto the store in which the backups are taken brings back what is lost, and else is refused', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-copy-'));
+  onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
+  const database = join(folder, 'app.db');
+  const db = new DatabaseSync(database);
+  db.exec('CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)');
+  db.close();
+  const store = openMemoryStore();
+  const bench = inProcess({database, openStore: async () => store});
+  const tools = {nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)};
+  const request = {name: 'c', members: {kind: 'database' as const}, settings: [], ifNotExists: false};
+  await bench.vault((vault) => createCollection({...tools, vault}, request));
+  const names = [await bench.backup('c', 'full'), await bench.backup('c', 'full')];
+  const [home, copy] = [await open(store), await open(openMemoryStore())];
+  const work = {...tools, signal: new AbortController().signal, progress: () => {}, notice: () => {}};
+  const into = {collection: 'c', storage: 's3' as const, operation: 'copy/1'};
+  expect(await copyCollection({...work, from: home, to: copy}, into)).toMatchObject({backups: 2});
+  const back = {collection: 'c', point: undefined, isHome: true};
+  await expect(planCopy(copy, home, back)).rejects.toMatchObject({code: 'BAD_REQUEST'});
+  await store.delete([`.backups/collections/c/${names[0]}/manifest`]);
+  expect(await planCopy(copy, home, back)).toBeUndefined();
+  await expect(planCopy(copy, home, {...back, point: names[1]})).rejects.toMatchObject({code: 'BAD_REQUEST'});
+  expect(await copyCollection({...work, from: copy, to: home}, into)).toMatchObject({backups: 1});
+  await bench.restore('c', join(folder, 'new.db'), names[0]);
+});
