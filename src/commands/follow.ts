@@ -13,24 +13,38 @@ export type FollowOptions = {
   numbers?: readonly OperationNumber[];
   /** Where the lines go when there is no terminal: they are the result, or they are talk. */
   linesTo: 'stdout' | 'stderr';
+  /** True: why an operation failed is told by the caller. */
+  withoutErrors?: boolean;
 };
 
 /**
  * Shows operations until they are done or until somebody leaves: live on a terminal, else as lines.
  * Says on stderr what goes on when it was left.
  */
-export async function follow(deps: Deps, {numbers, linesTo}: FollowOptions): Promise<ViewEnd> {
+export async function follow(deps: Deps, {numbers, linesTo, withoutErrors = false}: FollowOptions): Promise<ViewEnd> {
   const journal = await deps.journal();
   const subscribe = subscribeTo(journal, numbers);
-  const {nowMicros, signal, stdin, stdout, colors} = deps;
-  const end = stdout.isTTY
-    ? await showLive({
-        ...{stdin, stdout, colors, subscribe, nowMicros, signal},
-        cancel: ({number}) => journal.requestCancel(number),
-      })
-    : await showLines({subscribe, nowMicros, signal, write: (text) => deps[linesTo].write(text)});
+  const {signal, stdin, stdout, colors, env} = deps;
+  const nowMicros = neverBack(deps.nowMicros);
+  // A live view moves the cursor.
+  const end =
+    stdout.isTTY && env.TERM !== 'dumb'
+      ? await showLive({
+          ...{stdin, stdout, colors, subscribe, nowMicros, signal, withoutErrors},
+          cancel: ({number}) => journal.requestCancel(number),
+        })
+      : await showLines({subscribe, nowMicros, signal, withoutErrors, write: (text) => deps[linesTo].write(text)});
   if (end.why === 'left') deps.stderr.write(leaveNote(end.operations));
   return end;
+}
+
+/** A clock that somebody sets back stands still here: nobody has waited for less time than a moment ago. */
+function neverBack(now: () => number): () => number {
+  let latest = Number.NEGATIVE_INFINITY;
+  return () => {
+    latest = Math.max(latest, now());
+    return latest;
+  };
 }
 
 /** Looks into the journal a few times a second. */

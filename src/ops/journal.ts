@@ -18,7 +18,7 @@ import type {
 import {failure} from './outcome.ts';
 import {pageWindow} from './paging.ts';
 import type {Processes, ProcessIdentity} from './processes.ts';
-import {type MeasuredProgress, percentOf} from './progress.ts';
+import {believable, type MeasuredProgress, percentOf} from './progress.ts';
 import {busy, ended, notFound, unfinished} from './refusals.ts';
 import {limitsOf, logFileOf, operationOf, type Row, workerOf} from './row.ts';
 
@@ -207,7 +207,8 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
       return operations(rows(sql.claim, {number, now: nowMicros(), ...processes.self()}))[0];
     },
 
-    report(number, progress) {
+    report(number, figures) {
+      const progress = believable(figures);
       const [reported] = withoutSync(() =>
         rows(sql.report, {
           number,
@@ -216,7 +217,7 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
           bytesTotal: progress.bytesTotal ?? null,
           itemsDone: progress.itemsDone,
           itemsTotal: progress.itemsTotal ?? null,
-          percent: percentOf(progress),
+          percent: percentOf(figures),
           bytesPerSecond: progress.bytesPerSecond ?? null,
           secondsLeft: progress.secondsLeft ?? null,
           now: nowMicros(),

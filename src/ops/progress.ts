@@ -7,6 +7,8 @@ export type MeasuredProgress = Progress & {bytesPerSecond?: number; secondsLeft?
 const mostBeforeDone = 99.99;
 /** Rates are averages over about this time: a stall shows soon, a single slow segment does not make the figure jump. */
 const smoothOverMs = 5_000;
+/** Times that were looked at, as far ahead as a guess goes. */
+const mostGuessed = 60;
 
 /** @returns 0 … 99.99: of the bytes where their total is known, else of the items, else 0. */
 export function percentOf(progress: Progress): number {
@@ -20,16 +22,31 @@ function shareOf(done: number, total: number | undefined): number | undefined {
 }
 
 /**
+ * Totals are set when the work is planned, and some of them are estimates. One that was passed was wrong: without it, a
+ * figure never says more than all.
+ */
+export function believable<P extends Progress>(progress: P): P {
+  const {bytesDone, bytesTotal = bytesDone, itemsDone, itemsTotal = itemsDone} = progress;
+  const shown = {...progress};
+  if (bytesDone > bytesTotal) delete shown.bytesTotal;
+  if (itemsDone > itemsTotal) delete shown.itemsTotal;
+  return shown;
+}
+
+/**
  * @returns a function that adds rate and time left to the progress it is given, from this and the earlier calls.
  *   `atMs` is of a clock that never goes back.
  */
 export function rateMeter(): (progress: Progress, atMs: number) => MeasuredProgress {
+  let first: {bytesDone: number; atMs: number} = {bytesDone: 0, atMs: 0};
   let before: {phase: string; bytesDone: number; atMs: number} | undefined;
   let rate: number | undefined;
-  return (progress, atMs) => {
+  return (given, atMs) => {
+    const progress = believable(given);
     // Each phase counts for itself, at its own speed.
     if (before === undefined || before.phase !== progress.phase || progress.bytesDone < before.bytesDone) {
       before = {phase: progress.phase, bytesDone: progress.bytesDone, atMs};
+      first = before;
       rate = undefined;
       return progress;
     }
@@ -41,14 +58,32 @@ export function rateMeter(): (progress: Progress, atMs: number) => MeasuredProgr
       rate = (rate ?? 0) * (1 - weight) + now * weight;
       before = {phase: progress.phase, bytesDone: progress.bytesDone, atMs};
     }
-    return withRate(progress, rate);
+    const phase = {bytes: progress.bytesDone - first.bytesDone, seconds: (atMs - first.atMs) / 1000};
+    return withRate(progress, rate, phase);
   };
 }
 
-function withRate(progress: Progress, rate: number | undefined): MeasuredProgress {
+function withRate(
+  progress: Progress,
+  rate: number | undefined,
+  phase: {bytes: number; seconds: number},
+): MeasuredProgress {
   if (rate === undefined || rate < 1) return progress;
-  const bytesPerSecond = Math.round(rate);
-  if (progress.bytesTotal === undefined) return {...progress, bytesPerSecond};
-  const secondsLeft = Math.max(0, Math.ceil((progress.bytesTotal - progress.bytesDone) / rate));
-  return {...progress, bytesPerSecond, secondsLeft};
+  const secondsLeft = secondsLeftOf(progress, rate, phase);
+  return {...progress, bytesPerSecond: Math.round(rate), ...(secondsLeft === undefined ? {} : {secondsLeft})};
+}
+
+/**
+ * A guess from the rate of now and the rate of the whole phase, so that neither a slow beginning nor a stall becomes days.
+ * @returns undefined as long as too little is known: a guess about an hour takes a minute to look at
+ */
+function secondsLeftOf(
+  {bytesTotal, bytesDone}: Progress,
+  rate: number,
+  phase: {bytes: number; seconds: number},
+): number | undefined {
+  if (bytesTotal === undefined) return undefined;
+  const average = phase.bytes / phase.seconds;
+  const left = Math.ceil((bytesTotal - bytesDone) / ((rate + average) / 2));
+  return left <= mostGuessed * phase.seconds ? left : undefined;
 }

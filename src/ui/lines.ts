@@ -5,6 +5,7 @@ import {
   figureWords,
   issueLines,
   issuesOf,
+  noticesOf,
   phaseOf,
   progressOf,
   resultOf,
@@ -23,10 +24,18 @@ export type LinesOptions = {
   nowMicros: () => number;
   /** Aborted: stop watching; the work goes on. */
   signal: AbortSignal;
+  /** Why an operation failed is told by whoever waits for it, and not here. */
+  withoutErrors?: boolean;
 };
 
 /** The view for a pipe or a log: a line with the time when a phase changes, when an operation ends, and every ten seconds. */
-export function showLines({subscribe, write, nowMicros, signal}: LinesOptions): Promise<ViewEnd> {
+export function showLines({
+  subscribe,
+  write,
+  nowMicros,
+  signal,
+  withoutErrors = false,
+}: LinesOptions): Promise<ViewEnd> {
   const told = new Map<number, {phase: string; atMicros: number}>();
 
   const tell = (operation: Operation) => {
@@ -36,7 +45,7 @@ export function showLines({subscribe, write, nowMicros, signal}: LinesOptions): 
     const running = operation.state.name !== 'done';
     if (before?.phase === phase && !(running && now - before.atMicros >= quietSeconds * 1_000_000)) return;
     told.set(operation.number, {phase, atMicros: now});
-    write(linesOf(operation, now));
+    write(linesOf(operation, now, withoutErrors));
   };
 
   return new Promise((resolve) => {
@@ -62,7 +71,7 @@ export function showLines({subscribe, write, nowMicros, signal}: LinesOptions): 
   });
 }
 
-function linesOf(operation: Operation, nowMicros: number): string {
+function linesOf(operation: Operation, nowMicros: number, withoutErrors: boolean): string {
   const head = `${formatTime(nowMicros)} ${operationId(operation)}`;
   if (operation.state.name !== 'done') return line([`${head} ${progressOf(operation)}`, ...figureWords(operation)]);
   const backup = backupOf(operation);
@@ -71,7 +80,7 @@ function linesOf(operation: Operation, nowMicros: number): string {
     ...(backup === undefined || statusOf(operation) !== 'SUCCESS' ? [] : [backup]),
     ...resultWords(resultOf(operation)),
   ]);
-  const issues = issuesOf(operation).flatMap(issueLines);
+  const issues = (withoutErrors ? noticesOf(operation) : issuesOf(operation)).flatMap(issueLines);
   return [summary, ...issues.map((text) => line([`${head} ${text}`]))].join('');
 }
 

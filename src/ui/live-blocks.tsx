@@ -7,6 +7,7 @@ import {
   figureWords,
   issueLines,
   issuesOf,
+  noticesOf,
   phaseOf,
   resultOf,
   resultWords,
@@ -49,8 +50,15 @@ export function RunningBlock({operation, columns, colors, nowMicros, marked}: Ru
 
 const signs = {PROGRESS: '·', SUCCESS: '✓', CANCELLED: '–', ERROR: '✗'} as const;
 
+type FinishedProps = {
+  operation: Operation;
+  colors: boolean;
+  /** Why it failed is told by whoever waits for it. */
+  withoutErrors: boolean;
+};
+
 /** How it ended; long texts wrap, because this is what stays on the screen. */
-export function FinishedBlock({operation, colors}: {operation: Operation; colors: boolean}) {
+export function FinishedBlock({operation, colors, withoutErrors}: FinishedProps) {
   const status = statusOf(operation);
   const color = statusColors[status];
   const backup = status === 'SUCCESS' ? backupOf(operation) : undefined;
@@ -67,18 +75,16 @@ export function FinishedBlock({operation, colors}: {operation: Operation; colors
         <Text {...tint(colors, color)}>{status}</Text>
         {backup === undefined ? '' : ` ${printable(backup)}`} {words.join(', ')}
       </Text>
-      {issuesOf(operation)
-        .flatMap(issueLines)
-        .map((line) => (
-          <Text key={line}>{printable(line)}</Text>
-        ))}
+      {(withoutErrors ? noticesOf(operation) : issuesOf(operation)).flatMap(issueLines).map((line) => (
+        <Text key={line}>{printable(line)}</Text>
+      ))}
     </Box>
   );
 }
 
-function elapsedSeconds({state, createdAtMicros}: Operation, nowMicros: number): number {
-  const startedAtMicros = state.name === 'queued' ? createdAtMicros : (state.startedAtMicros ?? createdAtMicros);
-  return (nowMicros - startedAtMicros) / 1_000_000;
+/** Since the statement was given: what began with its worker would begin again when that one starts. */
+function elapsedSeconds({createdAtMicros}: Operation, nowMicros: number): number {
+  return (nowMicros - createdAtMicros) / 1_000_000;
 }
 
 function tint(colors: boolean, color: string): {color?: string} {

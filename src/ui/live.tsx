@@ -14,6 +14,8 @@ export type LiveOptions = {
   cancel: (operation: Operation) => void;
   /** Aborted: leave; the work goes on. */
   signal: AbortSignal;
+  /** Why an operation failed is told by whoever waits for it, and not here. */
+  withoutErrors?: boolean;
 };
 
 /**
@@ -46,6 +48,7 @@ export function Live({
   nowMicros,
   cancel,
   signal,
+  withoutErrors = false,
   onEnd,
 }: LiveOptions & {onEnd: (end: ViewEnd) => void}) {
   const {exit} = useApp();
@@ -105,7 +108,7 @@ export function Live({
   return (
     <>
       <Static items={[...finished]}>
-        {(operation) => <FinishedBlock key={operation.number} {...{operation, colors}} />}
+        {(operation) => <FinishedBlock key={operation.number} {...{operation, colors, withoutErrors}} />}
       </Static>
       {/* No width of ours: after a resize Ink first redraws what it has, and cuts it to its own new width. */}
       <Box flexDirection="column">

@@ -40,11 +40,17 @@ export function progressOf(operation: Operation): string {
   return `${phase} (${formatPercent(operation.progress.percent)})`;
 }
 
+/** What is to be said beside how it ended. */
+export function noticesOf({state}: Operation): readonly OperationIssue[] {
+  return state.name === 'done' ? (state.outcome.result.notices ?? []).map((message) => ({message})) : [];
+}
+
 /** What went wrong, and what a success has to add; empty when there is nothing to say. */
-export function issuesOf({state}: Operation): readonly OperationIssue[] {
+export function issuesOf(operation: Operation): readonly OperationIssue[] {
+  const notices = noticesOf(operation);
+  const {state} = operation;
   if (state.name !== 'done') return [];
   const {outcome} = state;
-  const notices = (outcome.result.notices ?? []).map((message) => ({message}));
   if (outcome.status !== 'ERROR') return notices;
   const {message, code, cause, next} = outcome.error;
   const own: OperationIssue = {

@@ -14,8 +14,8 @@ export type TableRow = {
 
 export type TableStyle = {
   /**
-   * The table shrinks and wraps to fit. Undefined (a pipe): nothing wraps, and a note that is longer than the table
-   * runs over its edge, so that whoever searches for it finds it whole.
+   * The table shrinks and wraps to fit. Undefined (a pipe): nothing wraps, so that whoever searches for a text finds it
+   * whole; the last column becomes as wide as the longest note needs.
    */
   terminalColumns: number | undefined;
   colors: boolean;
@@ -40,8 +40,11 @@ export function renderTable(
   const widths = columns.map((name, at) =>
     Math.max(...[name, ...clean.map((row) => row.cells[at] ?? '')].map(widthOf)),
   );
+  const longestNote = clean.flatMap(({notes}) => notes).reduce((longest, note) => Math.max(longest, widthOf(note)), 0);
+  const inner = () => widths.reduce((sum, width) => sum + width + 3, -3);
   if (terminalColumns !== undefined) shrink(widths, terminalColumns);
-  const innerWidth = widths.reduce((sum, width) => sum + width + 3, -3);
+  else widths[widths.length - 1]! += Math.max(0, longestNote - inner());
+  const innerWidth = inner();
 
   const ruler = (left: string, line: string, cross: string, right: string) =>
     left + widths.map((width) => line.repeat(width + 2)).join(cross) + right;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import type {Journal, Progress} from '../../src/ops/index.ts';
-import {percentOf, rateMeter} from '../../src/ops/progress.ts';
+import {believable, percentOf, rateMeter} from '../../src/ops/progress.ts';
 import {makeHome, newOperation} from './home.ts';
 
 const home = makeHome();
@@ -44,7 +44,9 @@ test('whatever the work reports, the percent never falls, and is 100 only when i
         const {percent, ...rest} = journal.get(number).progress;
         expect(percent).toBeGreaterThanOrEqual(before);
         expect(percent).toBeLessThan(100);
-        expect(rest).toMatchObject(progress);
+        expect(rest).toMatchObject(believable(progress));
+        expect(rest.bytesDone).toBeLessThanOrEqual(rest.bytesTotal ?? rest.bytesDone);
+        expect(rest.itemsDone).toBeLessThanOrEqual(rest.itemsTotal ?? rest.itemsDone);
         before = percent;
       }
       journal.finish(number, succeeds ? {status: 'SUCCESS', result: {}} : {status: 'CANCELLED', result: {}});
@@ -60,6 +62,29 @@ test('a steady rate is told as it is, with the time left', () => {
   expect(measured).not.toHaveProperty('bytesPerSecond');
   for (let at = 1; at <= 10; at++) measured = measure(figures({bytesDone: at * 300, bytesTotal: 10_000}), at * 300);
   expect(measured).toMatchObject({bytesPerSecond: 1000, secondsLeft: 7});
+});
+
+test('a slow beginning and a stall do not make days of an hour', () => {
+  const measure = rateMeter();
+  const bytesTotal = 3600 * 1_000_000;
+  let bytesDone = 0;
+  const told: number[] = [];
+  for (let at = 0; at <= 600; at++) {
+    // Two seconds that find their way, and two minutes in which the disk does something else; else 1 MB/s.
+    bytesDone += at < 2 ? 100 : at >= 300 && at < 420 ? (at % 10 === 0 ? 1000 : 0) : 1_000_000;
+    const {secondsLeft} = measure(figures({bytesDone, bytesTotal}), at * 1000);
+    if (secondsLeft !== undefined) told.push(secondsLeft);
+  }
+  expect(told.length).toBeGreaterThan(400);
+  expect(Math.max(...told)).toBeLessThan(4 * 3600);
+  expect(told.at(-1)).toBeGreaterThan(2000);
+});
+
+test('a total that was passed is not told any more', () => {
+  const measure = rateMeter();
+  measure(figures({bytesDone: 0, bytesTotal: 1000, itemsTotal: 2}), 0);
+  const passed = measure(figures({bytesDone: 1500, bytesTotal: 1000, itemsDone: 1, itemsTotal: 2}), 1000);
+  expect(passed).toEqual({phase: 'x', bytesDone: 1500, itemsDone: 1, itemsTotal: 2, bytesPerSecond: 1500});
 });
 
 test('a single slow moment changes the rate little, a stall ends it', () => {

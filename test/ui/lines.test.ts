@@ -3,7 +3,7 @@ import {showLines} from '../../src/ui/lines.ts';
 import {feed} from '../helpers/feed.ts';
 import {anOperation, createdAtMicros, done, running, second, transfer} from '../helpers/operations.ts';
 
-function start(from: ReturnType<typeof feed>) {
+function start(from: ReturnType<typeof feed>, withoutErrors = false) {
   const view = {text: '', nowMicros: createdAtMicros, leave: new AbortController()};
   const end = showLines({
     subscribe: from.subscribe,
@@ -12,6 +12,7 @@ function start(from: ReturnType<typeof feed>) {
     },
     nowMicros: () => view.nowMicros,
     signal: view.leave.signal,
+    withoutErrors,
   });
   return Object.assign(view, {end});
 }
@@ -46,6 +47,17 @@ test('a failure tells its issues, each line with its id', async () => {
 2025-12-26T13:05:24Z fullbackup/12 the store
 2025-12-26T13:05:24Z fullbackup/12 is full
 2025-12-26T13:05:24Z fullbackup/12 next:  free some
+`);
+});
+
+test('whoever tells the failure himself gets no second one here, and what is worth knowing all the same', async () => {
+  const error = {code: 'STORE_FULL', status: 'UNAVAILABLE', message: 'the store is full', next: 'free some'};
+  const outcome = {status: 'ERROR', error, issues: [], result: {notices: ['no mail was sent']}} as const;
+  const view = start(feed(anOperation({state: done(outcome)})), true);
+  await view.end;
+  expect(view.text).toBe(`\
+2025-12-26T13:05:24Z fullbackup/12 ERROR
+2025-12-26T13:05:24Z fullbackup/12 no mail was sent
 `);
 });
 

@@ -54,6 +54,15 @@ q leave · c cancel`),
   );
 });
 
+test('what has elapsed counts from the statement, and does not begin again with the worker', async () => {
+  const from = feed(anOperation());
+  const {frame} = watch(from);
+  await eventually(() => expect(frame()).toContain('elapsed 4 s'));
+  const startedAtMicros = createdAtMicros + 3 * second;
+  from.show(anOperation({state: {...running(), startedAtMicros} as Operation['state'], progress: transfer}));
+  await eventually(() => expect(frame()).toContain('18 s left · elapsed 4 s'));
+});
+
 test('it ends by itself when all are done, and how they ended stays', async () => {
   const from = feed(active(1), active(2));
   const {frame, ends} = watch(from);

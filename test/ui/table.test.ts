@@ -1,6 +1,7 @@
 import {stripVTControlCharacters} from 'node:util';
 import {expect, test} from 'vitest';
 import {renderTable} from '../../src/ui/table.ts';
+import {widthOf} from '../../src/ui/text.ts';
 
 const columns = ['id', 'ready', 'status', 'progress'];
 const done = ['incbackup/12', 'true', 'SUCCESS', 'Done'];
@@ -87,6 +88,12 @@ test('on a terminal a long note wraps under its own beginning; in a pipe it stay
   expect(renderTable(['id'], rows, {terminalColumns: undefined, colors: false})).toContain(
     '│   - no space left on the device │\n',
   );
+});
+
+test('in a pipe the box holds, however long a note is', () => {
+  const rows = [{cells: done, notes: ['x'.repeat(300), '文'.repeat(100)]}, {cells: done}];
+  const lines = renderTable(columns, rows, {terminalColumns: undefined, colors: false}).trimEnd().split('\n');
+  expect(new Set(lines.map((line) => widthOf(line)))).toEqual(new Set([304]));
 });
 
 test('a name cannot move the cursor, forge a line or turn the text around', () => {

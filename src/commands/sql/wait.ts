@@ -10,7 +10,7 @@ import {follow} from '../follow.ts';
  * @throws BkpError what the operation failed with, so that the exit status is the one of the failure
  */
 export async function waitForOperation(deps: Deps, {number}: Operation, format: RowFormat): Promise<'done' | 'left'> {
-  const end = await follow(deps, {numbers: [number], linesTo: 'stderr'});
+  const end = await follow(deps, {numbers: [number], linesTo: 'stderr', withoutErrors: true});
   if (end.why === 'left') return 'left';
   const operation = (await deps.journal()).get(number);
   if (format === 'json') deps.stdout.write(renderOperationLine(operation, 'json'));
