@@ -1,12 +1,13 @@
 import type {Connection, Row} from './connection.ts';
 import {virtualTables} from './objects.ts';
+import {ownPrefix} from './own-prefix.ts';
 import {foldName, quoteName} from './quote.ts';
+import {oddStatement} from './schema.ts';
+import {isText} from './schema-table.ts';
 import {tryInScratch} from './scratch.ts';
 import {defaultExpression, indexTerms} from './sql-text.ts';
 import type {Column, Key, NamedSql, Table, UniqueIndex} from './table.ts';
-
-/** Names of bkp's own tables and triggers in a source begin so. */
-export const ownPrefix = '_bkp_';
+import {tryTable} from './trial.ts';
 
 /** What a name stands for in the main database. */
 export type Found =
@@ -16,10 +17,19 @@ export type Found =
 
 const wholeDatabase = 'only a copy of the whole file holds it, which BACKUP DATABASE makes';
 
-/** Every table with rows, sorted by name, those of virtual tables included: none of SQLite's or of bkp's own. */
+/** Every table with rows, sorted by name, those that hold a virtual table's included: none of SQLite's or of bkp's own. */
 export function tableNames(connection: Connection): readonly string[] {
+  return namesOf(connection, `'table', 'shadow'`);
+}
+
+/** Every table as a user knows them: virtual ones, and not what holds their rows. */
+export function knownTableNames(connection: Connection): readonly string[] {
+  return namesOf(connection, `'table', 'virtual'`);
+}
+
+function namesOf(connection: Connection, types: string): readonly string[] {
   return connection
-    .all(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow')`)
+    .all(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN (${types})`)
     .map((row) => String(row.name))
     .filter((name) => !isReserved(name))
     .sort((a, b) => (a < b ? -1 : 1));
@@ -92,7 +102,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
   const key = readKey(connection, name, withoutRowid, info, columns);
   if (key === undefined)
     return `the columns rowid, _rowid_ and oid of ${name} hide what tells its rows apart; ${wholeDatabase}`;
-  return {
+  const table: Table = {
     name,
     sql,
     withoutRowid,
@@ -105,6 +115,14 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     ...(shadowOf === undefined ? {} : {shadowOf}),
     autoincrement: /\bautoincrement\b/i.test(sql) && hasSequence(connection),
   };
+  const odd = oddStatement(table);
+  if (odd !== undefined)
+    return `an edit of the schema made a statement of ${name} that no restore takes (${odd}); ${wholeDatabase}`;
+  if (!isText(connection, [sql, ...table.indexes.map((one) => one.sql), ...table.triggers.map((one) => one.sql)]))
+    return `the schema of ${name} has bytes that are not text; ${wholeDatabase}`;
+  const {copying, tracking} = tryTable(table);
+  if (copying !== undefined) return `SQLite cannot copy ${name} by its rows (${copying}); ${wholeDatabase}`;
+  return tracking === undefined ? table : {...table, untrackable: tracking};
 }
 
 /**

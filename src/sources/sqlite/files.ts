@@ -1,6 +1,6 @@
 import type {DatabaseMoment, FileSource, Frozen, FrozenFile} from '../file-source.ts';
 import {type Origin, originOf} from '../origin.ts';
-import {tableNames} from './catalog.ts';
+import {knownTableNames} from './catalog.ts';
 import {withConnection} from './connection.ts';
 import {type Image, openImage} from './files-image.ts';
 import {checkDatabase, quickCheck} from './quick-check.ts';
@@ -62,7 +62,7 @@ function frozen(image: Image, path: string): Frozen {
   const facts: DatabaseMoment = {
     product: 'sqlite',
     version: String(connection.value('SELECT sqlite_version()')),
-    tables: tableNames(connection).map((name) => ({name})),
+    tables: knownTableNames(connection).map((name) => ({name})),
   };
   const file: FrozenFile = {
     path: sqliteFilePath,

@@ -1,6 +1,6 @@
 import type {Mark, SchemaObject, TableSchema} from '../source.ts';
 import {requireTable} from './catalog.ts';
-import type {Connection} from './connection.ts';
+import type {Connection, Value} from './connection.ts';
 import {runFromManifest} from './from-manifest.ts';
 import {dropView, makeObject, objectDefinitionOf, virtualTables} from './objects.ts';
 import {trackingObstacle} from './obstacles.ts';
@@ -52,12 +52,32 @@ export function finishTables(connection: Connection, finishing: Finishing): void
 }
 
 function restoreSequence(connection: Connection, schema: TableSchema): void {
-  const {sequence} = definitionOf(schema);
+  const {sequence, sequenceRows} = definitionOf(schema);
   // Copying the rows made a counter, also where the source had none (any more).
   if (!requireTable(connection, schema.name).autoincrement) return;
   connection.run('DELETE FROM main.sqlite_sequence WHERE name = ?', schema.name);
-  if (sequence !== null)
-    connection.run('INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)', schema.name, BigInt(sequence));
+  const rows = sequenceRows ?? (sequence === null ? [] : [`integer:${sequence}`]);
+  for (const row of rows) {
+    const [type, value] = row.split(':') as [string, string];
+    connection.run(
+      `INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ${type === 'text' ? 'CAST(? AS TEXT)' : '?'})`,
+      schema.name,
+      sequenceValue(type, value),
+    );
+  }
+}
+
+function sequenceValue(type: string, value: string): Value {
+  switch (type) {
+    case 'integer':
+      return BigInt(value);
+    case 'real':
+      return Number(value);
+    case 'null':
+      return null;
+    default:
+      return Buffer.from(value, 'hex');
+  }
 }
 
 /** A view that was dropped takes others with it, which read it. @returns the names of those that are gone */

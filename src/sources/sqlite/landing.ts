@@ -1,6 +1,6 @@
 import {keyColumns} from './boundary.ts';
-import {ownPrefix} from './catalog.ts';
 import type {Connection} from './connection.ts';
+import {ownPrefix} from './own-prefix.ts';
 import {foldName, quoteName} from './quote.ts';
 import {editSchema, exchangeRoots, isConstraint} from './schema-table.ts';
 import {affinity, type Column, loadedNames, recordedColumns, type Table} from './table.ts';

@@ -1,7 +1,7 @@
 import type {TableName} from '../source.ts';
 import {findTable, tableNames} from './catalog.ts';
 import type {Connection} from './connection.ts';
-import {objectDefinitionOf, readObjects, virtualTables} from './objects.ts';
+import {objectDefinitionOf, oddObjects, readObjects, virtualTables} from './objects.ts';
 import {foldName} from './quote.ts';
 import {reachOfTrigger, reachOfView} from './reach.ts';
 import {objectName, wordsIn} from './sql-text.ts';
@@ -18,6 +18,19 @@ export function leftBehind(connection: Connection, asked: readonly TableName[] |
   const members = new Set([...tables, ...objects].map(({name}) => foldName(name)));
   return [
     ...(whole ? found.flatMap((one) => (one.kind === 'unsupported' ? [one.reason] : [])) : []),
+    ...(whole
+      ? found.flatMap((one) =>
+          one.kind === 'absent'
+            ? [`${one.name} has bytes in its name that are not text, and is left out: only BACKUP DATABASE holds it`]
+            : [],
+        )
+      : []),
+    ...(whole
+      ? oddObjects(connection).map(
+          (name) =>
+            `${name} is left out: an edit of the schema made its statement, which no restore takes; only BACKUP DATABASE holds it`,
+        )
+      : []),
     ...(whole ? unreachable(connection) : []),
     ...tables.flatMap((table) =>
       table.triggers.flatMap((trigger) => outside(connection, table.name, trigger, members)),

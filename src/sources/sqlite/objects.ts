@@ -5,7 +5,7 @@ import type {Connection} from './connection.ts';
 import {ResultCode, resultCode} from './errors.ts';
 import {runFromManifest} from './from-manifest.ts';
 import {foldName, quoteName} from './quote.ts';
-import {editSchema} from './schema-table.ts';
+import {editSchema, isText} from './schema-table.ts';
 import {isOneStatement, virtualTable} from './sql-text.ts';
 
 /**
@@ -24,6 +24,20 @@ export function hasModule(connection: Connection, module: string): boolean {
 
 /** In the order in which they were made. */
 export function readObjects(connection: Connection): readonly SchemaObject[] {
+  return allObjects(connection).filter((object) => isSound(connection, object));
+}
+
+/** Names of those whose statement no restore would take: an edit of the schema made it. */
+export function oddObjects(connection: Connection): readonly string[] {
+  return allObjects(connection).flatMap((object) => (isSound(connection, object) ? [] : [object.name]));
+}
+
+function isSound(connection: Connection, object: SchemaObject): boolean {
+  const {sql, triggers} = object.definition as ObjectDefinition;
+  return hasForm(object) && isText(connection, [sql, ...triggers]);
+}
+
+function allObjects(connection: Connection): readonly SchemaObject[] {
   return connection
     .all(`SELECT type, name, sql FROM main.sqlite_schema WHERE ${isObject} ORDER BY rowid`)
     .map((row) => {
@@ -65,20 +79,23 @@ export function virtualTables(connection: Connection, shadow?: string): readonly
 
 /** @throws BkpError `OBJECT_DAMAGED` */
 export function objectDefinitionOf({name, definition}: SchemaObject): ObjectDefinition {
+  const object = {name, definition};
+  if (hasForm(object)) return object.definition as ObjectDefinition;
+  throw new BkpError('OBJECT_DAMAGED', `the schema of ${name} in the backup is not that of a view or a virtual table`, {
+    next: 'find out who wrote this backup, and restore another one',
+    context: {object: name},
+  });
+}
+
+function hasForm({name, definition}: SchemaObject): boolean {
   const {kind, sql, triggers} = definition as Partial<ObjectDefinition>;
-  if (
+  return (
     typeof sql === 'string' &&
     (kind === 'view' ? /^CREATE VIEW\b/i : /^CREATE VIRTUAL TABLE\b/i).test(sql) &&
     (kind === 'view' || (kind === 'virtual' && foldName(virtualTable(sql)?.name ?? '') === foldName(name))) &&
     Array.isArray(triggers) &&
     triggers.every((trigger) => typeof trigger === 'string' && /^CREATE TRIGGER\b/i.test(trigger))
-  ) {
-    return {kind, sql, triggers};
-  }
-  throw new BkpError('OBJECT_DAMAGED', `the schema of ${name} in the backup is not that of a view or a virtual table`, {
-    next: 'find out who wrote this backup, and restore another one',
-    context: {object: name},
-  });
+  );
 }
 
 /** Within a write transaction, or in a file that nobody else has open. */

@@ -11,6 +11,9 @@ export function trackingObstacle(table: Table): string | undefined {
   if (key.kind === 'rowid' && key.column === undefined) {
     return 'it has no declared primary key: its rows are told apart by rowids, and VACUUM gives them new ones';
   }
+  if (table.untrackable !== undefined) {
+    return `it is too wide for the triggers that would track its changes: ${table.untrackable}`;
+  }
   const late = key.kind === 'rowid' ? table.uniques.find((unique) => dependsOn(table, unique, key.column!)) : undefined;
   if (late !== undefined) {
     return `its unique index ${late.name} computes with ${(key as {column: string}).column}, which SQLite gives to a row only after triggers could look which row goes for it`;

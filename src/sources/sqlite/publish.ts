@@ -2,13 +2,14 @@ import {closeSync, fsyncSync, linkSync, openSync, renameSync, statSync} from 'no
 import {dirname} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import type {SchemaObject, TableName, TableSchema} from '../source.ts';
-import {ownPrefix, requireTable} from './catalog.ts';
+import {requireTable} from './catalog.ts';
 import {type Connection, withConnection} from './connection.ts';
 import {translated} from './errors.ts';
 import {type Finishing, finishTables} from './finish.ts';
 import {runFromManifest} from './from-manifest.ts';
 import {buildConstraintIndex, buildIndex, constraintIndexes, Landing} from './landing.ts';
 import {objectDefinitionOf} from './objects.ts';
+import {ownPrefix} from './own-prefix.ts';
 import {quoteName, quoteText} from './quote.ts';
 import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
 import {objectName} from './sql-text.ts';

@@ -34,3 +34,13 @@ export function exchangeRoots(connection: Connection, one: string, other: string
 export function isConstraint(error: unknown): boolean {
   return resultCode(error) === ResultCode.constraint;
 }
+
+/** The statements are in the schema byte by byte: what is not UTF-8 was replaced when it was read. */
+export function isText(connection: Connection, statements: readonly string[]): boolean {
+  return statements
+    .filter((sql) => sql.includes('\uFFFD') || sql.includes('\0'))
+    .every(
+      (sql) =>
+        connection.get('SELECT 1 FROM main.sqlite_schema WHERE CAST(sql AS BLOB) = CAST(? AS BLOB)', sql) !== undefined,
+    );
+}

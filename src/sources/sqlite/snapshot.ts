@@ -20,7 +20,7 @@ import {quoteName} from './quote.ts';
 import {BaseRows} from './rows.ts';
 import {databaseFacts, fingerprintOf, tableSchema} from './schema.ts';
 import {rowShape, SegmentMaker} from './segment.ts';
-import type {Table} from './table.ts';
+import {affinity, type Table} from './table.ts';
 import {ensureTracking, logReachesTo, markedAt, setMark, trackingFault} from './tracking.ts';
 import {logName} from './triggers.ts';
 
@@ -42,6 +42,8 @@ export function openSnapshot(connection: Connection, options: SnapshotOptions): 
         const tables = tracked(readTables(writer, options.tables));
         if (since !== undefined) requireUnbroken(writer, tables, since);
         for (const table of tables) requireTrackable(table);
+        // Those of an increment had them when the chain began, and the schema is the same.
+        if (since === undefined) for (const table of tables) requireKeyTypes(writer, table);
         ensureTracking(writer, tables);
         return setMark(writer, track.owner, tables);
       }),
@@ -142,6 +144,35 @@ function requireTrackable(table: Table): void {
   throw new BkpError('UNSUPPORTED', `table ${table.name} cannot have incremental backups`, {
     cause: obstacle,
     next: 'back it up in a collection without INCREMENTAL_BACKUP_ENABLED',
+    context: {table: table.name},
+  });
+}
+
+/**
+ * A key is logged, compared and found as its column would store it. A column whose type was changed by an edit of the
+ * schema can hold what it would store otherwise: '5' in an INTEGER, 5 in a TEXT.
+ */
+function requireKeyTypes(connection: Connection, table: Table): void {
+  if (table.key.kind === 'rowid') return;
+  const otherwise = table.key.parts.flatMap((part) => {
+    const column = table.columns.find(({name}) => name === part.column)!;
+    const name = quoteName(column.name);
+    switch (affinity(table, column)) {
+      case 'BLOB':
+        return [];
+      case 'TEXT':
+        return [`typeof(${name}) IN ('integer', 'real')`];
+      default:
+        // With the column's affinity a text that looks like a number equals it.
+        return [`(typeof(${name}) = 'text' AND ${name} = ${name} + 0)`];
+    }
+  });
+  if (otherwise.length === 0) return;
+  const query = `SELECT 1 FROM main.${quoteName(table.name)} WHERE ${otherwise.join(' OR ')} LIMIT 1`;
+  if (connection.get(query) === undefined) return;
+  throw new BkpError('UNSUPPORTED', `table ${table.name} cannot have incremental backups`, {
+    cause: 'its primary key holds values of another type than its columns store, from before an edit of the schema',
+    next: 'back it up in a collection without INCREMENTAL_BACKUP_ENABLED, or store these keys anew: UPDATE … SET key = key',
     context: {table: table.name},
   });
 }

@@ -17,6 +17,8 @@ export type Table = {
   /** CREATE TRIGGER statements, those of bkp left out. */
   triggers: readonly NamedSql[];
   autoincrement: boolean;
+  /** Why SQLite does not take triggers that track its changes, in its words; absent when it does. */
+  untrackable?: string;
   /** The virtual table whose rows it holds; absent for ordinary ones. */
   shadowOf?: string;
 };

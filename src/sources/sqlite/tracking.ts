@@ -1,8 +1,9 @@
 import {randomBytes, randomInt} from 'node:crypto';
 import type {Mark, TableName} from '../source.ts';
-import {findTable, ownPrefix} from './catalog.ts';
+import {findTable} from './catalog.ts';
 import type {Connection} from './connection.ts';
 import {trackingObstacle} from './obstacles.ts';
+import {ownPrefix} from './own-prefix.ts';
 import {foldName, quoteName} from './quote.ts';
 import type {Table} from './table.ts';
 import {largestKey, logName, logTable, rowName, rowTable, trackedBy, trackingTriggers} from './triggers.ts';

@@ -1,6 +1,6 @@
 import {keyColumns} from './boundary.ts';
-import {ownPrefix} from './catalog.ts';
 import {dependsOn} from './obstacles.ts';
+import {ownPrefix} from './own-prefix.ts';
 import {foldName, quoteName} from './quote.ts';
 import {generatedExpressions, withTextLiterals, wordsIn} from './sql-text.ts';
 import {affinity, type Column, keyNames, type NamedSql, type Table, type UniqueIndex} from './table.ts';

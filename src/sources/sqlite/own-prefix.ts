@@ -1,0 +1,2 @@
+/** Names of bkp's own tables and triggers in a source begin so. */
+export const ownPrefix = '_bkp_';
