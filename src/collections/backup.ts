@@ -6,7 +6,15 @@ import {adoptingStatement, nameDatabase, requireDatabase} from './belongs.ts';
 import {requireChain, requireSameMembers, sinceOf} from './chain.ts';
 import {type LiveCollection, requireCollection} from './folder.ts';
 import {type LayerSink, readPreviousBase, writeBase, writeDelta} from './layers.ts';
-import {type Backup, type BackupBody, readBackup, StreamTable, type TableBackup, toManifest} from './manifest.ts';
+import {
+  type Backup,
+  type BackupBody,
+  type Layer,
+  readBackup,
+  StreamTable,
+  type TableBackup,
+  toManifest,
+} from './manifest.ts';
 import {leftBehind, memberTables} from './members.ts';
 import {type BackupName, type BackupType, manifestKey, nextBackupName} from './names.ts';
 import {countBeyond} from './retention.ts';
@@ -172,7 +180,7 @@ async function copyTables(
       const layers =
         parent === undefined || whole.has(schema.name)
           ? [await baseLayer(vault, sink, snapshot, schema.name, earlier)]
-          : await deltaLayers(sink, snapshot, schema.name, parent);
+          : await deltaLayers(vault, sink, snapshot, schema.name, parent);
       copied.push({schema, layers, ...(whole.has(schema.name) ? {whole: true} : {})});
       meter.item();
     }
@@ -214,10 +222,18 @@ async function baseLayer(
   return writeBase(sink, snapshot, table, previous);
 }
 
-async function deltaLayers(sink: LayerSink, snapshot: Snapshot, table: TableName, parent: Backup) {
+async function deltaLayers(
+  vault: VaultReader,
+  sink: LayerSink,
+  snapshot: Snapshot,
+  table: TableName,
+  parent: Backup,
+): Promise<readonly Layer[]> {
+  const changes = snapshot.changes(table, parent.body.mark!);
+  if (changes === undefined) return [await baseLayer(vault, sink, snapshot, table, parent)];
   const before = parent.body.tables.find((entry) => entry.schema.name === table)!;
   const adopted = before.layers.map((layer) => sink.streams.adopt(layer, parent.streams));
-  const delta = await writeDelta(sink, snapshot.changes(table, parent.body.mark!));
+  const delta = await writeDelta(sink, changes);
   return delta === undefined ? adopted : [...adopted, delta];
 }
 

@@ -97,8 +97,11 @@ export interface Snapshot {
   /** Rows of the table, exact; may cost a scan. */
   countRows(table: TableName): number;
   rows(table: TableName, previous?: Cuts): BaseStream;
-  /** @throws BkpError `CHAIN_BROKEN` when the log no longer reaches back to `since` */
-  changes(table: TableName, since: Mark): DeltaStream;
+  /**
+   * @returns undefined when only `rows` can tell what the table holds now; the next `changes` may know again
+   * @throws BkpError `CHAIN_BROKEN` when the log no longer reaches back to `since`
+   */
+  changes(table: TableName, since: Mark): DeltaStream | undefined;
   close(): void;
 }
 

@@ -4,6 +4,7 @@ import type {
   DatabaseFacts,
   Mark,
   Segment,
+  Snapshot,
   SnapshotOptions,
   Staging,
   TableSchema,
@@ -33,16 +34,25 @@ export async function takeFull(
   try {
     const layers: Record<string, Layer[]> = {};
     for (const {name} of snapshot.schemas) {
-      const before = previous?.layers[name]?.[0];
-      const stream = snapshot.rows(name, before?.kind === 'base' ? before.cuts : undefined);
-      const segments = await kept(stream, meanwhile);
-      expect(rowsIn(segments), `rows of ${name}`).toBe(snapshot.countRows(name));
-      layers[name] = [{kind: 'base', segments, cuts: stream.cuts()}];
+      layers[name] = [await keptBase(snapshot, name, previous, meanwhile)];
     }
     return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers};
   } finally {
     snapshot.close();
   }
+}
+
+async function keptBase(
+  snapshot: Snapshot,
+  name: string,
+  previous: Backup | undefined,
+  meanwhile?: Meanwhile,
+): Promise<Base> {
+  const before = previous?.layers[name]?.[0];
+  const stream = snapshot.rows(name, before?.kind === 'base' ? before.cuts : undefined);
+  const segments = await kept(stream, meanwhile);
+  expect(rowsIn(segments), `rows of ${name}`).toBe(snapshot.countRows(name));
+  return {kind: 'base', segments, cuts: stream.cuts()};
 }
 
 export async function takeIncrement(
@@ -61,6 +71,10 @@ export async function takeIncrement(
     const layers: Record<string, readonly Layer[]> = {};
     for (const {name} of snapshot.schemas) {
       const delta = snapshot.changes(name, parent.mark!);
+      if (delta === undefined) {
+        layers[name] = [await keptBase(snapshot, name, parent, meanwhile)];
+        continue;
+      }
       const keys = await kept(delta.keys, meanwhile);
       const rows = await kept(delta.rows, meanwhile);
       const touched = keys.length > 0;

@@ -10,6 +10,7 @@ import {logName} from './triggers.ts';
 /** Keys in one segment, and those that rows are looked up for at once: a delta is small, and they are found one by one. */
 const keysAtOnce = 50_000;
 const rowsAtOnce = 5_000;
+const largestRowid = 2n ** 63n - 1n;
 
 /**
  * Every key in the log after `since`, each once, and the rows they have now. The work grows with the log, not with
@@ -76,6 +77,21 @@ export function deltaOf(connection: Connection, maker: SegmentMaker, table: Tabl
   }
 
   return {keys: keys(), rows: rows()};
+}
+
+/**
+ * While a row has the largest rowid, SQLite gives new ones random rowids, and these need not be above the others.
+ * https://www.sqlite.org/autoinc.html, "Background"
+ */
+export function mayHaveRandomKeys(connection: Connection, {key, name}: Table, since: bigint): boolean {
+  if (key.kind !== 'rowid') return false;
+  const row = connection.get(
+    `SELECT EXISTS (SELECT 1 FROM main.${quoteName(name)} WHERE ${key.alias} = ?2)
+         OR EXISTS (SELECT 1 FROM main.${quoteName(logName(name))} WHERE seq >= ?1 AND ?2 IN (k0, above)) AS found`,
+    since,
+    largestRowid,
+  );
+  return row?.found === 1n;
 }
 
 /**

@@ -12,7 +12,7 @@ import type {
 } from '../source.ts';
 import {findTable} from './catalog.ts';
 import {type Connection, withConnection} from './connection.ts';
-import {deltaOf} from './delta.ts';
+import {deltaOf, mayHaveRandomKeys} from './delta.ts';
 import {rowsWithNullKey} from './null-keys.ts';
 import {readObjects} from './objects.ts';
 import {trackingObstacle} from './obstacles.ts';
@@ -74,6 +74,7 @@ class SqliteSnapshot implements Snapshot {
   readonly #connection: Connection;
   readonly #tables: ReadonlyMap<TableName, Table>;
   readonly #owner: string | undefined;
+  readonly #notice: SnapshotOptions['notice'];
   readonly #counts = new Map<TableName, number>();
   readonly #maker: SegmentMaker;
 
@@ -81,6 +82,7 @@ class SqliteSnapshot implements Snapshot {
     this.mark = mark;
     this.#connection = connection;
     this.#owner = options.since?.owner;
+    this.#notice = options.notice;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
     this.objects = options.objects === true ? readObjects(connection) : [];
     this.database = databaseFacts(connection);
@@ -112,9 +114,15 @@ class SqliteSnapshot implements Snapshot {
     return new BaseRows({connection, maker, table: found, previous, rest});
   }
 
-  changes(table: TableName, since: Mark): DeltaStream {
+  changes(table: TableName, since: Mark): DeltaStream | undefined {
     const seq = this.#owner === undefined ? undefined : markedAt(this.#connection, this.#owner, since, table);
     if (seq === undefined) throw unknownMark(table);
+    if (mayHaveRandomKeys(this.#connection, this.#table(table), seq)) {
+      this.#notice?.(
+        `all rows of ${table} are taken: it has had the largest possible rowid, so SQLite chooses random ones`,
+      );
+      return undefined;
+    }
     return deltaOf(this.#connection, this.#maker, this.#table(table), seq);
   }
 

@@ -55,7 +55,7 @@ test('two tables can be read in turns', async () => {
       fingerprints: Object.fromEntries(base.schemas.map((schema) => [schema.name, schema.fingerprint])),
     },
   });
-  const deltas = names.map((name) => snapshot.changes(name, base.mark!));
+  const deltas = names.map((name) => snapshot.changes(name, base.mark!)!);
   const count = async (segments: AsyncIterable<{rows: number}>) => {
     let rows = 0;
     for await (const segment of segments) rows += segment.rows;

@@ -302,6 +302,33 @@ describe('triggers that end the work on a row with RAISE(IGNORE)', () => {
       await expectTracked(`CREATE TABLE t (${tables['TEXT PRIMARY KEY']}); ${rows}; ${ignoring('')}`, change);
   });
 
+  test('the largest rowid makes SQLite choose random ones: all rows are taken', async () => {
+    const largest = '9223372036854775807';
+    const hidden = `${ignoring('TEMP')} INSERT INTO t (a) VALUES ('random')`;
+    for (const [before, change] of [
+      [`INSERT INTO t VALUES (${largest}, 1)`, hidden],
+      [`INSERT INTO t VALUES (${largest}, 1)`, `${hidden}; DELETE FROM t WHERE k = ${largest}`],
+      ['', `${ignoring('TEMP')} INSERT INTO t VALUES (${largest}, 1); ${hidden.replace(ignoring('TEMP'), '')}`],
+      ['INSERT INTO t VALUES (9223372036854775806, 1)', `${hidden}, ('another'); DELETE FROM t WHERE k > 4000`],
+    ]) {
+      const database = new Database(
+        `CREATE TABLE t (k INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 1); ${before}`,
+      );
+      const base = await full(database, ['t']);
+      database.exec(change!);
+      const next = await increment(database, base);
+      expect(next.layers.t).toMatchObject([{kind: 'base'}]);
+      await expectComesBack(database, next);
+      database.exec(`DROP TRIGGER IF EXISTS temp.iDELETE; DELETE FROM t WHERE k > 4000`);
+      const gone = await increment(database, next);
+      await expectComesBack(database, gone);
+      database.exec(`INSERT INTO t VALUES (50, 'low')`);
+      const last = await increment(database, gone);
+      expect(last.layers.t!.at(-1)).toMatchObject({kind: 'delta'});
+      await expectComesBack(database, last);
+    }
+  });
+
   test('rows at the top cost the log nothing', async () => {
     const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a); INSERT INTO t (a) VALUES (1), (2)`);
     const base = await full(database, ['t']);
