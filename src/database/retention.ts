@@ -1,11 +1,17 @@
 import {assert, BkpError} from '../errors/index.ts';
-import type {Vault} from '../vault/index.ts';
+import {isDamage, type Vault, type VaultCollector} from '../vault/index.ts';
 import {retainedNotice, type WorkTools, waitForCollector} from '../work/index.ts';
 import type {DatabaseBackupSummary} from './find.ts';
 import {listInstances} from './instance.ts';
 import {type DatabaseBackupName, databaseManifestKey} from './names.ts';
 
-export type RetentionVerdict = {instance: string; backup: DatabaseBackupName; reason: string};
+export type RetentionVerdict = {
+  instance: string;
+  backup: DatabaseBackupName;
+  reason: string;
+  /** One of the newest complete ones, for whose sake older ones go. */
+  counts?: true;
+};
 
 /** What stays and what goes, with the reason; oldest first. A value, made before anything is removed. */
 export type RetentionPlan = {keep: readonly RetentionVerdict[]; remove: readonly RetentionVerdict[]};
@@ -42,7 +48,7 @@ export function planRetention(
     }
     if (error === undefined) seen.set(instance, newer + 1);
     if (newer < keepLatest) {
-      keep.push({instance, backup, reason: `number ${newer + 1} of the ${keepLatest} newest`});
+      keep.push({instance, backup, reason: `number ${newer + 1} of the ${keepLatest} newest`, counts: true});
     } else {
       remove.push({instance, backup, reason: `${newer} complete ${newer === 1 ? 'backup is' : 'backups are'} newer`});
     }
@@ -53,7 +59,8 @@ export function planRetention(
 /**
  * Removes what a plan says, then what no manifest needs any more. To be called after a backup that succeeded, never after one that
  * failed. Waits for running backups to end; begun anew at any point after a crash, it ends the same.
- * @throws BkpError `PRECONDITION` when a backup that the plan keeps is not there any more: then nothing is removed
+ * @throws BkpError `PRECONDITION` when a backup that the plan keeps is not there any more, `OBJECT_DAMAGED` when one that it counts on is
+ *   damaged: then nothing is removed
  */
 export async function applyRetention(
   tools: WorkTools & {vault: Vault},
@@ -65,6 +72,7 @@ export async function applyRetention(
   const collector = await waitForCollector(tools, operation);
   try {
     await requireKept(vault, plan);
+    await requireCounted(collector, plan, signal);
     tools.progress({phase: 'Removing backups', bytesDone: 0, itemsDone: 0, itemsTotal: plan.remove.length});
     const staying = await collector.remove(
       plan.remove.map(({instance, backup}) => databaseManifestKey(instance, backup)),
@@ -90,6 +98,23 @@ async function requireKept(vault: Vault, plan: RetentionPlan): Promise<void> {
     throw new BkpError('PRECONDITION', `nothing was removed: backup ${instance}/${backup} is not there any more`, {
       cause: 'the plan keeps it, and removes older ones for its sake',
       next: 'make a new plan',
+    });
+  }
+}
+
+/** A backup whose data is lost is none: the older ones may be all that is left to restore. */
+async function requireCounted(collector: VaultCollector, plan: RetentionPlan, signal: AbortSignal): Promise<void> {
+  const counted = plan.keep.filter(({counts}) => counts);
+  try {
+    await collector.requireWhole(
+      counted.map(({instance, backup}) => databaseManifestKey(instance, backup)),
+      {signal},
+    );
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    throw new BkpError('OBJECT_DAMAGED', 'no backup was removed: one of those that stay is damaged', {
+      cause: error,
+      next: 'VERIFY DATABASE names the damage; BACKUP DATABASE stores again what is missing',
     });
   }
 }

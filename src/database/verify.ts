@@ -28,7 +28,9 @@ export async function verifyDatabaseBackups(
   tools: WorkTools & {vault: VaultReader},
   request: DatabaseVerifyRequest,
 ): Promise<DatabaseVerifyReport> {
-  const {vault, signal} = tools;
+  const {signal} = tools;
+  // What is checked is what lies in the store, never a copy of it.
+  const vault = tools.vault.withoutCopies();
   const faults: string[] = [];
   const backups: DatabaseBackup[] = [];
   for (const {instance, backup} of await chosen(vault, request)) {

@@ -1,15 +1,19 @@
-import {expect, test} from 'vitest';
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {expect, onTestFinished, test} from 'vitest';
 import {
   applyRetention,
   findDatabaseBackup,
   listDatabaseBackups,
   listInstances,
   planRetention,
+  verifyDatabaseBackups,
 } from '../../src/database/index.ts';
 import {backupNameAt, databaseManifestKey, instanceKey, nextDatabaseBackupName} from '../../src/database/names.ts';
 import type {JsonValue} from '../../src/vault/index.ts';
 import {parseManifest, sealDocument, sealManifest} from '../../src/vault/manifest.ts';
-import {lockingStore, newStore, open} from '../vault/helpers.ts';
+import {lockingStore, newStore, open, serverStore} from '../vault/helpers.ts';
 import {FakeDatabase, surroundings, takeBackup} from './fakes.ts';
 
 type Changed = {[key: string]: unknown};
@@ -96,4 +100,21 @@ test('a retention that may not remove yet says how much it removed, and what sta
   expect(await applyRetention(tools, plan, 'cleanup/1')).toEqual({removed: 0, freedBytes: 0});
   expect(notices).toEqual([expect.stringContaining('2 objects are under retention until 2026-01-31')]);
   expect(await listDatabaseBackups(vault)).toHaveLength(3);
+});
+
+test('a verification reads the store, and no copy of it that this machine keeps', async () => {
+  const cache = mkdtempSync(join(tmpdir(), 'bkp-doors-'));
+  onTestFinished(() => rmSync(cache, {recursive: true, force: true}));
+  const store = serverStore();
+  const vault = await open(store, {cacheFile: join(cache, 'index.db')});
+  const {instance, backup} = await takeBackup(vault, database());
+  const reads = async (look: () => Promise<unknown>) => {
+    store.reads.length = 0;
+    await look();
+    return store.reads.filter((key) => key === databaseManifestKey(instance, backup)).length;
+  };
+  await listDatabaseBackups(vault);
+  expect(await reads(() => listDatabaseBackups(vault))).toBe(0);
+  expect(await reads(() => verifyDatabaseBackups({...surroundings(), vault}, {level: 'structure'}))).toBe(1);
+  vault.close();
 });

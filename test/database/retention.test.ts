@@ -83,3 +83,22 @@ test('a plan that counts on a backup which is gone removes nothing', async () =>
   await expect(applyRetention({...surroundings(), vault}, plan, '1')).rejects.toMatchObject({code: 'PRECONDITION'});
   expect(await listDatabaseBackups(vault)).toHaveLength(1);
 });
+
+test('nothing goes for the sake of a backup whose data is lost', async () => {
+  const kept = new Set<string>();
+  const store = newStore();
+  const vault = await open(store);
+  const database = new FakeDatabase();
+  for (const seed of [1, 2]) {
+    database.set('file', noise(100_000, seed));
+    await takeBackup(vault, database);
+    if (seed === 2) continue;
+    // What the first one needs is there from here on.
+    for (const key of await keysOf(store, 'packs/')) kept.add(key);
+  }
+  await store.delete((await keysOf(store, 'packs/')).filter((key) => !kept.has(key)));
+  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  expect(plan.remove).toHaveLength(1);
+  await expect(applyRetention({...surroundings(), vault}, plan, '1')).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+  expect(await listDatabaseBackups(vault)).toHaveLength(2);
+});

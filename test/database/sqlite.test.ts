@@ -14,7 +14,7 @@ import {
   takeDatabaseBackup,
   verifyDatabaseBackups,
 } from '../../src/database/index.ts';
-import {openFileSource, openFileTarget} from '../../src/sources/index.ts';
+import {openFileSource, openFileTarget, openSource} from '../../src/sources/index.ts';
 import type {Vault} from '../../src/vault/index.ts';
 import {newStore, open} from '../vault/helpers.ts';
 import {surroundings, takeBackup} from './fakes.ts';
@@ -210,4 +210,19 @@ test('damage of the source is reported when it is backed up, and such backups pu
   const [sound, ...damaged] = backups;
   expect(sound?.body?.sourceDamage).toBeUndefined();
   expect(damaged.map(({body}) => body?.sourceDamage)).not.toContain(undefined);
+});
+
+test('a database keeps its line of backups when the last collection that tracked it is gone', async () => {
+  const path = join(folder(), 'app.db');
+  execute(path, (db) => db.exec('CREATE TABLE t (a INTEGER PRIMARY KEY)'));
+  const vault = await open(newStore());
+  const files = await openFileSource({scheme: 'sqlite', path});
+  const {instance} = await takeBackup(vault, files);
+  const tables = await openSource({scheme: 'sqlite', path});
+  const snapshot = await tables.snapshot({tables: ['t'], track: {owner: 'c'}});
+  snapshot.close();
+  tables.untrack('c');
+  expect((await takeBackup(vault, files)).instance).toBe(instance);
+  expect(tables.tracking()).toEqual([]);
+  expect(tables.inspect().filter(({ok}) => !ok)).toEqual([]);
 });

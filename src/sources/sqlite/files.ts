@@ -4,7 +4,7 @@ import {knownTableNames} from './catalog.ts';
 import {withConnection} from './connection.ts';
 import {type Image, openImage} from './files-image.ts';
 import {checkDatabase, quickCheck} from './quick-check.ts';
-import {ensureTracking, identityOf} from './tracking.ts';
+import {identityOf, isIdentityKept, keepIdentity} from './tracking.ts';
 
 /** The one file of a backup: wherever the database lies, it is the same. */
 export const sqliteFilePath = 'main.db';
@@ -22,12 +22,18 @@ export class SqliteFileSource implements FileSource {
     this.description = `sqlite::path=${path}`;
   }
 
-  /** The identity beside the tracking tables; made, with a write into the database, when there is none. */
+  /** The identity beside the tracking tables; made, and made to stay, with a write into the database. */
   async dataId(): Promise<string> {
     return withConnection(this.#path, {}, (connection) => {
       const known = identityOf(connection);
-      if (known !== undefined) return known;
-      connection.write(() => ensureTracking(connection, []));
+      if (known !== undefined && isIdentityKept(connection)) return known;
+      try {
+        connection.write(() => keepIdentity(connection));
+      } catch (error) {
+        // An older bkp made it, and this user may only read.
+        if (known === undefined) throw error;
+        return known;
+      }
       return identityOf(connection)!;
     });
   }

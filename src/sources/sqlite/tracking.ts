@@ -11,7 +11,7 @@ import {largestKey, logName, logTable, rowName, rowTable, trackedBy, trackingTri
 /**
  * Change tracking in the source, in tables of bkp's own:
  *
- * - `_bkp_meta`: the database's identity.
+ * - `_bkp_meta`: the database's identity, and whether backups of the whole file go by it.
  * - `_bkp_log_<table>`: one row for each key that may have changed, appended by triggers. It holds more keys than have
  *   changed, and never fewer. `seq` begins at a random number and grows by one; the row that a mark points to and all
  *   rows after it stay. So a log that somebody emptied or thinned out is told from a whole one.
@@ -30,6 +30,20 @@ export function identityOf(connection: Connection): string | undefined {
   if (!exists(connection, 'table', meta)) return undefined;
   const value = connection.value(`SELECT value FROM main.${meta} WHERE name = 'identity'`);
   return value === undefined ? undefined : String(value);
+}
+
+/** The identity by which backups of the whole file are told apart stays when nothing is tracked any more. */
+export function isIdentityKept(connection: Connection): boolean {
+  return (
+    exists(connection, 'table', meta) &&
+    connection.value(`SELECT 1 FROM main.${meta} WHERE name = 'whole file'`) !== undefined
+  );
+}
+
+/** Makes an identity when there is none, and has it stay; within a write transaction. */
+export function keepIdentity(connection: Connection): void {
+  ensureTracking(connection, []);
+  connection.run(`INSERT OR IGNORE INTO main.${meta} VALUES ('whole file', '1')`);
 }
 
 /** Starts or goes on tracking; within a write transaction. */
@@ -144,7 +158,8 @@ export function dropMarks(connection: Connection, owner: string, keep?: Mark): v
 
 function dropUnusedMarks(connection: Connection): void {
   if (exists(connection, 'table', marks) && connection.number(`SELECT count(*) FROM main.${marks}`) > 0) return;
-  connection.exec(`DROP TABLE IF EXISTS main.${marks}; DROP TABLE IF EXISTS main.${meta}`);
+  connection.exec(`DROP TABLE IF EXISTS main.${marks}`);
+  if (!isIdentityKept(connection)) connection.exec(`DROP TABLE IF EXISTS main.${meta}`);
 }
 
 /** Tracking that does not work: each increment of the table is refused, and its triggers can stand in the way. */
@@ -160,7 +175,8 @@ export function brokenTracking(connection: Connection): readonly BrokenTracking[
     const detail = whatIsBroken(connection, tracked);
     if (detail !== undefined) broken.push({table: tracked.name, detail});
   }
-  if (broken.length === 0 && !exists(connection, 'table', marks) && exists(connection, 'table', meta))
+  const isLeft = !exists(connection, 'table', marks) && exists(connection, 'table', meta);
+  if (broken.length === 0 && isLeft && !isIdentityKept(connection))
     broken.push({table: meta, detail: `table ${meta} is left, and nothing is tracked`});
   return broken;
 }
