@@ -27,7 +27,8 @@ const schema = `
 /** Empty, in a temporary file of SQLite's own, which goes with its connection. */
 export function openPrivate(): DatabaseSync {
   const db = new DatabaseSync('');
-  db.exec(schema);
+  // In one transaction, of which nothing need be kept: a fifth of the time, and each opening of a vault makes two of these.
+  db.exec(`PRAGMA synchronous = OFF; BEGIN; ${schema}; COMMIT`);
   return db;
 }
 

@@ -35,9 +35,13 @@ function compression(plain: Uint8Array, {level, dictionary}: CompressOptions): Z
   return {...options, dictionary};
 }
 
-/** One zstd frame. Runs on the thread pool. */
-export const compress = (plain: Uint8Array, options: CompressOptions): Promise<Buffer> =>
-  compressAsync(plain, compression(plain, options));
+/** Less than this takes less time than its way to the thread pool and back. */
+const smallBytes = 8 * 1024;
+
+/** One zstd frame. Runs on the thread pool, when it is worth it. */
+export async function compress(plain: Uint8Array, options: CompressOptions): Promise<Buffer> {
+  return plain.length < smallBytes ? compressNow(plain, options) : compressAsync(plain, compression(plain, options));
+}
 
 /** The same on the thread that calls. */
 export const compressNow = (plain: Uint8Array, options: CompressOptions): Buffer =>
@@ -52,9 +56,14 @@ function decompression(plainBytes: number, dictionary: Uint8Array | undefined): 
   };
 }
 
-/** The plain bytes, which are at most `plainBytes`: a frame that grows beyond that is refused. Runs on the thread pool. */
-export const decompress = (stored: Uint8Array, plainBytes: number, dictionary?: Uint8Array): Promise<Buffer> =>
-  decompressAsync(stored, decompression(plainBytes, dictionary));
+/**
+ * The plain bytes, which are at most `plainBytes`: a frame that grows beyond that is refused. Runs on the thread pool, when it is
+ * worth it.
+ */
+export async function decompress(stored: Uint8Array, plainBytes: number, dictionary?: Uint8Array): Promise<Buffer> {
+  if (plainBytes < smallBytes) return decompressNow(stored, plainBytes, dictionary);
+  return decompressAsync(stored, decompression(plainBytes, dictionary));
+}
 
 /** The same on the thread that calls. */
 export const decompressNow = (stored: Uint8Array, plainBytes: number, dictionary?: Uint8Array): Buffer =>

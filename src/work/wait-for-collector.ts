@@ -1,4 +1,4 @@
-import {setTimeout as sleep} from 'node:timers/promises';
+import {setTimeout as delay} from 'node:timers/promises';
 import {BkpError} from '../errors/index.ts';
 import type {Vault, VaultCollector} from '../vault/index.ts';
 import type {WorkTools} from './work.ts';
@@ -7,12 +7,16 @@ import type {WorkTools} from './work.ts';
 const waitAtOnceMs = 1000;
 const pauseMs = 2000;
 
+const realSleep = async (ms: number, signal: AbortSignal) => {
+  await delay(ms, undefined, {signal});
+};
+
 /**
  * A collector that waits holds new backups up; so it waits briefly, lets them through, and tries again, for as long
  * as it takes.
  */
 export async function waitForCollector(
-  {vault, progress, signal}: WorkTools & {vault: Vault},
+  {vault, progress, signal, sleep = realSleep}: WorkTools & {vault: Vault},
   operation: string,
 ): Promise<VaultCollector> {
   for (;;) {
@@ -22,6 +26,6 @@ export async function waitForCollector(
     } catch (error) {
       if (!(error instanceof BkpError) || error.code !== 'VAULT_LOCKED') throw error;
     }
-    await sleep(pauseMs, undefined, {signal});
+    await sleep(pauseMs, signal);
   }
 }

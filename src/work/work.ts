@@ -14,6 +14,8 @@ export type WorkTools = {
   progress: (progress: WorkProgress) => void;
   /** Something that the user should read once, whatever the outcome. */
   notice: (text: string) => void;
+  /** How to wait; absent: by the system's clock. */
+  sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 };
 
 export type Meter = {
