@@ -51,7 +51,7 @@ export async function planBackup(
   const members = memberTables(live.definition, source);
   if (!request.adopt) await requireOwnDatabase(vault, source, live, request.type);
   if (request.type === 'incremental') requireSameMembers(await requireChain(vault, live), members);
-  return nextBackupName(request.type, request.nowMicros, live.backups);
+  return nextBackupName(request.type, request.nowMicros, live.taken);
 }
 
 /**
@@ -69,9 +69,9 @@ export async function takeBackup(
   try {
     // Read again under the lease: what the preflight saw may have changed since, and nobody changes it from here on.
     const live = await requireCollection(vault, request.collection);
-    const name = stillFree(request, live.backups)
+    const name = stillFree(request, live.taken)
       ? request.name
-      : nextBackupName(request.type, tools.nowMicros(), live.backups);
+      : nextBackupName(request.type, tools.nowMicros(), live.taken);
     const parent = request.type === 'incremental' ? await requireChain(vault, live) : undefined;
     if (!request.adopt) await requireOwnDatabase(vault, source, live, request.type);
     const content = await copyTables(tools, writer, live, name, parent);

@@ -2,7 +2,7 @@ import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
 import type {WorkTools} from '../work/index.ts';
-import {putDefinition} from './define.ts';
+import {nextGeneration, putDefinition} from './define.ts';
 import type {Definition, Storage} from './definition.ts';
 import {type CollectionFolder, readFolder, requireCollection} from './folder.ts';
 import {readBackup, toManifest} from './manifest.ts';
@@ -114,11 +114,16 @@ export async function copyCollection(
 async function copyDefinition(
   writer: VaultWriter,
   definition: Definition,
-  {newest, generation}: CollectionFolder,
+  folder: CollectionFolder,
   storage: Storage,
 ): Promise<void> {
   const {dropped: _, ...living} = definition;
-  const copy: Definition = {...living, settings: {...definition.settings, storage}, generation: generation + 1};
+  const copy: Definition = {
+    ...living,
+    settings: {...definition.settings, storage},
+    generation: nextGeneration(folder, writer),
+  };
+  const {newest} = folder;
   const meaning = ({members, settings}: Definition) => JSON.stringify([members, settings]);
   if (newest !== undefined && newest.dropped === undefined && meaning(newest) === meaning(copy)) return;
   await putDefinition(writer, copy);

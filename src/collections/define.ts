@@ -33,7 +33,7 @@ export async function createCollection(
       version: 1,
       id: (await lastKnownId(tools.vault, name, folder)) ?? tools.randomId(),
       name,
-      generation: folder.generation + 1,
+      generation: nextGeneration(folder, writer),
       createdAt: isoNow(tools),
       members,
       settings,
@@ -130,6 +130,14 @@ async function change<T>(tools: DefineTools, name: string, act: (writer: VaultWr
   } finally {
     await writer.close();
   }
+}
+
+/**
+ * The first one's number is random: a cleanup that was about to remove the definitions of a dropped collection, and was held up,
+ * must not meet those of one that was made again under its name.
+ */
+export function nextGeneration({generation}: Pick<CollectionFolder, 'generation'>, {id}: VaultWriter): number {
+  return generation > 0 ? generation + 1 : 1 + Number.parseInt(id.slice(0, 6), 16);
 }
 
 /** @throws BkpError `BUSY` when another writer was quicker */

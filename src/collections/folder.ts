@@ -20,24 +20,32 @@ export type CollectionFolder = {
   generation: number;
   /** Backups of the living collection, oldest first; those of a dropped one are left out. */
   backups: readonly BackupName[];
+  /** Names that no new backup may have: of the living collection's backups, and of those that are to be removed. */
+  taken: readonly BackupName[];
   /** What a cleanup removes, in the order in which it must go. */
   condemned: {manifests: readonly Key[]; definitions: readonly Key[]};
 };
 
 /** A collection that is there to work with. */
-export type LiveCollection = {definition: Definition; backups: readonly BackupName[]};
+export type LiveCollection = {
+  definition: Definition;
+  backups: readonly BackupName[];
+  /** See `CollectionFolder`. */
+  taken: readonly BackupName[];
+};
 
 /** A collection whose backups are there to be read, also when its definition is damaged. */
 export type ReadableCollection = {
   definition: Definition | undefined;
   damage: BkpError | undefined;
   backups: readonly BackupName[];
+  taken: readonly BackupName[];
 };
 
 /** @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` */
 export async function requireCollection(vault: VaultReader, name: string): Promise<LiveCollection> {
-  const {definition, damage, backups} = await requireReadable(vault, name);
-  if (definition !== undefined) return {definition, backups};
+  const {definition, damage, backups, taken} = await requireReadable(vault, name);
+  if (definition !== undefined) return {definition, backups, taken};
   if (damage?.code === 'STORE_REFUSED') throw damage;
   const collection = quoteName(name);
   throw new BkpError('OBJECT_DAMAGED', `the definition of collection ${name} is damaged`, {
@@ -50,9 +58,9 @@ export async function requireCollection(vault: VaultReader, name: string): Promi
 /** @throws BkpError `COLLECTION_NOT_FOUND` */
 export async function requireReadable(vault: VaultReader, name: string): Promise<ReadableCollection> {
   const folder = await readFolder(vault, name);
-  const {newest, damage, backups} = folder;
+  const {newest, damage, backups, taken} = folder;
   if (!isLiving(folder)) throw noSuchCollection(name);
-  return {definition: newest, damage, backups};
+  return {definition: newest, damage, backups, taken};
 }
 
 /** Whether a living collection, or a damaged definition of one, lies there. */
@@ -109,6 +117,7 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
       damage,
       generation: Number(generations.at(-1)?.slice(-8) ?? 0),
       backups: backups.filter((backup) => !dropped.has(backup)),
+      taken: [...new Set([...backups, ...dropped])],
       condemned: {
         manifests: backups.filter((backup) => dropped.has(backup)).map((backup) => `${prefix}${backup}/manifest`),
         // What is older than a damaged one may be all that is left to tell of it.

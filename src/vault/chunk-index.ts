@@ -11,6 +11,7 @@ import type {Leases} from './lease-objects.ts';
 import {indexFlushEntries, indexFlushPacks} from './limits.ts';
 import {type Listing, listIndexes, listVault, type PacksInStore} from './listing.ts';
 import {readPackTable} from './pack.ts';
+import {type Removals, readRemovals} from './removals.ts';
 import type {ChunkId, Finding, PackId} from './types.ts';
 
 /** Indexes and tables fetched at once; each is small. */
@@ -38,6 +39,7 @@ export type Look = {
  */
 export class ChunkIndex {
   readonly #store: Store;
+  readonly #randomId: () => string;
   #listed: ChunkTable;
   #unlisted: ChunkTable;
   /** Replaced by a rebuild; calls that began before it may still use them. */
@@ -49,12 +51,16 @@ export class ChunkIndex {
   #absent = new Set<PackId>();
   /** Packs that a verification found damaged: read from when there is nothing better, and never counted on. */
   #distrusted = new Set<PackId>();
+  /** Notes of collectors: which packs may go at any moment. They are read from, and never counted on. */
+  #removals: Removals = {packs: new Map()};
+  #doomed = new Set<PackId>();
   /** Indexes that cannot be read, packs whose tables cannot be: told by `verify`. */
   readonly faults = new Map<string, Finding>();
 
   /** Nothing is read from the store before it is needed. @param cache where the copy is kept; closed with this object */
-  constructor(store: Store, cache: CacheFile) {
+  constructor(store: Store, cache: CacheFile, randomId: () => string) {
     this.#store = store;
+    this.#randomId = randomId;
     this.#listed = new ChunkTable(cache);
     this.#unlisted = ChunkTable.private();
   }
@@ -95,11 +101,18 @@ export class ChunkIndex {
   async takeIn(look: Look): Promise<PacksInStore> {
     for (let tries = 1; ; tries++) {
       const isComplete = await this.#syncTo(look.listing.indexes, look.before.indexes);
-      if (isComplete || tries === syncTries) break;
+      const removals = await readRemovals(this.#store, look.listing.removals);
+      if (removals !== undefined) this.#noteRemovals(removals);
+      if ((isComplete && removals !== undefined) || tries === syncTries) break;
       look = await this.look();
     }
     await this.#survey(look);
     return look.listing.packs;
+  }
+
+  #noteRemovals(removals: Removals): void {
+    this.#removals = removals;
+    this.#doomed = new Set([...removals.packs.values()].flat());
   }
 
   /** @returns false when an index went away between the listing and the reading, or the cache file failed */
@@ -179,7 +192,7 @@ export class ChunkIndex {
   async flush(): Promise<number> {
     const packs = this.#unlisted.packs().map((pack) => this.#listing(this.#unlisted, pack));
     if (packs.length === 0) return 0;
-    const {id, sizeBytes} = await writeIndex(this.#store, packs);
+    const {id, sizeBytes} = await writeIndex(this.#store, packs, this.#randomId());
     await this.#listed.add(id, packs);
     for (const pack of packs) this.#unlisted.drop(indexOfOne(pack.id));
     return sizeBytes;
@@ -199,13 +212,14 @@ export class ChunkIndex {
   #allLocations(chunk: ChunkId): Location[] {
     const locations = [...this.#listed.locations(chunk), ...this.#unlisted.locations(chunk)];
     if (locations.length < 2) return locations;
-    const rank = ({pack, base}: Location) => 2 * Number(this.#distrusted.has(pack)) + Number(base !== undefined);
+    const rank = ({pack, base}: Location) =>
+      4 * Number(this.#distrusted.has(pack)) + 2 * Number(this.#doomed.has(pack)) + Number(base !== undefined);
     return locations.sort((a, b) => rank(a) - rank(b));
   }
 
   /** True when a backup may count on the chunk's being there: nothing is known against its pack, or its base's. */
   knows(chunk: ChunkId): boolean {
-    const places = this.locations(chunk).filter(({pack}) => !this.#distrusted.has(pack));
+    const places = this.locations(chunk).filter(({pack}) => this.mayCountOn(pack));
     return places.some(({base}) => base === undefined || this.hasAlone(base));
   }
 
@@ -215,7 +229,26 @@ export class ChunkIndex {
   }
 
   #isBase({pack, base}: Location): boolean {
-    return base === undefined && !this.#distrusted.has(pack);
+    return base === undefined && this.mayCountOn(pack);
+  }
+
+  /** False for a pack that was found damaged, or that a collector is about to remove. */
+  mayCountOn(pack: PackId): boolean {
+    return !this.#distrusted.has(pack) && !this.#doomed.has(pack);
+  }
+
+  /** A collector is about to remove it, or was. */
+  isDoomed(pack: PackId): boolean {
+    return this.#doomed.has(pack);
+  }
+
+  removals(): Removals {
+    return this.#removals;
+  }
+
+  /** To be called before anything is counted on. @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` naming a note of a removal */
+  requireRemovals(): void {
+    if (this.#removals.fault !== undefined) throw this.#removals.fault;
   }
 
   isDistrusted(pack: PackId): boolean {
@@ -296,7 +329,7 @@ export class ChunkIndex {
    */
   async rebuild(): Promise<PacksInStore> {
     const old = this.#listed;
-    const fresh = new ChunkIndex(this.#store, CacheFile.private());
+    const fresh = new ChunkIndex(this.#store, CacheFile.private(), this.#randomId);
     const there = await fresh.takeIn(await fresh.look());
     this.#retired.push(this.#listed, this.#unlisted);
     this.#listed = fresh.#listed;
@@ -304,6 +337,7 @@ export class ChunkIndex {
     this.#unlisted = fresh.#unlisted;
     this.#absent = fresh.#absent;
     this.#distrusted = fresh.#distrusted;
+    this.#noteRemovals(fresh.#removals);
     this.faults.clear();
     for (const [key, fault] of fresh.faults) this.faults.set(key, fault);
     old.clear();

@@ -13,7 +13,10 @@ import type {Lease} from './lease.ts';
 import {indexFlushEntries} from './limits.ts';
 import {readManifest} from './manifest.ts';
 import {PackWriter} from './pack-writer.ts';
+import {noteRemoval} from './removals.ts';
+import {removeIfAllowed} from './remove-if-allowed.ts';
 import type {Collected, CollectPlan, PackId, VaultCollector} from './types.ts';
+import {listCounted} from './verdict.ts';
 
 /** A pack of which less than this part is needed is written anew without the rest. */
 const sparseBelow = 0.5;
@@ -31,6 +34,7 @@ export type CollectorDeps = {
   lease: Lease;
   /** Packs that nothing needs are kept until they are this old. */
   graceMs: number;
+  randomId: () => string;
 };
 
 /** What was marked for a plan, kept for its execution. */
@@ -43,6 +47,8 @@ export class Collector implements VaultCollector {
   readonly #released = new Set<PackId>();
   /** What could not be removed yet. */
   readonly #retained = new Map<Key, RetainedObject>();
+  /** Manifests that do not count. */
+  readonly #voided = new Set<Key>();
   #marked: Marked | undefined;
 
   constructor(deps: CollectorDeps) {
@@ -89,6 +95,7 @@ export class Collector implements VaultCollector {
     this.#forgetMarked();
     // Not from the local copy: what is removed is decided by what the store says now.
     const there = await index.rebuild();
+    index.requireRemovals();
     await lease.confirm();
     const storeNowMs = (await store.stat(lease.key))?.modifiedAtMs ?? 0;
     const manifests = await this.#manifestKeys();
@@ -101,13 +108,15 @@ export class Collector implements VaultCollector {
     for (const [pack, {lengthBytes, modifiedAtMs}] of there) {
       const neededBytes = needed.get(pack) ?? 0;
       lengths.set(pack, lengthBytes);
+      // A collector that did not end may remove it at any time.
+      const isDoomed = index.isDoomed(pack);
       // Against its chunks alone: a small pack that is needed whole is mostly table, and would be written anew for ever.
-      if (neededBytes > 0 && neededBytes >= index.chunkBytes(pack) * sparseBelow) continue;
+      if (neededBytes > 0 && !isDoomed && neededBytes >= index.chunkBytes(pack) * sparseBelow) continue;
       const young = modifiedAtMs > storeNowMs - this.#deps.graceMs;
       // What may not go yet would not make room: its copy would take up more.
-      if (neededBytes > 0 && store.retain !== undefined) continue;
+      if (neededBytes > 0 && !isDoomed && store.retain !== undefined) continue;
       if (neededBytes > 0) sparsePacks.push(pack);
-      else if (!young || this.#released.has(pack)) deadPacks.push(pack);
+      else if (!young || isDoomed || this.#released.has(pack)) deadPacks.push(pack);
       else continue;
       freedBytes += lengthBytes - neededBytes;
     }
@@ -119,7 +128,8 @@ export class Collector implements VaultCollector {
   async #manifestKeys(): Promise<Key[]> {
     const keys: Key[] = [];
     for (const prefix of manifestPrefixes) {
-      for await (const {key} of this.#deps.store.list(prefix)) if (isManifestKey(key)) keys.push(key);
+      const found = listCounted(this.#deps.store, prefix, (key) => this.#voided.add(key));
+      for await (const {key} of found) if (isManifestKey(key)) keys.push(key);
     }
     return keys;
   }
@@ -167,8 +177,6 @@ export class Collector implements VaultCollector {
     };
     const rewriting = await this.#rewrite(plan.sparsePacks, marked, signal, () => step(1));
     const removed = new Set([...plan.deadPacks, ...rewriting.packs]);
-    // A collector that ended halfway wrote the same bytes before, so the same pack: it was dead, and is needed now.
-    for (const pack of rewriting.written) removed.delete(pack);
     this.#assertKept(marked.closure, removed);
     // Packs that somebody else took away are listed no more either.
     const unlisted = new Set([...removed, ...index.absentPacks()]);
@@ -186,10 +194,20 @@ export class Collector implements VaultCollector {
       );
     }
     signal?.throwIfAborted();
+    // Durable before the lease is confirmed, as it is before each removal.
+    const doomed = [...removed].filter((pack) => !index.isDoomed(pack));
+    const notes = await noteRemoval(this.#deps.store, doomed, this.#deps.randomId);
+    await this.#delete([...this.#voided]);
     await this.#delete(obsolete.map(indexKey));
     await this.#delete([...removed].map(packKey), step);
     this.#forgetMarked();
-    const left = await index.takeIn(await index.look());
+    // The lease is seen to be ours after the packs are seen to be gone: so nobody counted on one of them meanwhile.
+    const look = await lease.confirmBy(() => index.look());
+    const ended = [...index.removals().packs, ...notes.map((key) => [key, doomed] as const)]
+      .filter(([, packs]) => packs.every((pack) => !look.listing.packs.has(pack)))
+      .map(([key]) => key);
+    const left = await index.takeIn(look);
+    await removeIfAllowed(this.#deps.store, ended);
     // Packs that had to stay are listed in no index any more: without one, every writer would read their tables.
     if ([...removed].some((pack) => left.has(pack))) await index.flush();
     await index.forgive([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
@@ -208,14 +226,13 @@ export class Collector implements VaultCollector {
   async #rewrite(sparse: readonly PackId[], {closure}: Marked, signal: AbortSignal | undefined, step: () => void) {
     const {store, index, reader} = this.#deps;
     let storedBytes = 0;
-    const written = new Set<PackId>();
     const writer = new PackWriter({
       store,
       index,
       uploadsAtOnce: 1,
-      onStored: (bytes, pack) => {
+      randomId: this.#deps.randomId,
+      onStored: (bytes) => {
         storedBytes += bytes;
-        if (pack !== undefined) written.add(pack);
       },
     });
     const recovery = new Recovery(index);
@@ -240,7 +257,7 @@ export class Collector implements VaultCollector {
       step();
     }
     await writer.flush();
-    return {packs, written, storedBytes};
+    return {packs, storedBytes};
   }
 
   /** The last look before anything goes: every needed chunk of a pack that goes is in one that stays. */
@@ -271,7 +288,7 @@ export class Collector implements VaultCollector {
     let batch: PackListing[] = [];
     let entries = 0;
     const write = async () => {
-      if (batch.length > 0) sizeBytes += (await writeIndex(store, batch)).sizeBytes;
+      if (batch.length > 0) sizeBytes += (await writeIndex(store, batch, this.#deps.randomId())).sizeBytes;
       batch = [];
       entries = 0;
     };

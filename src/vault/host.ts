@@ -1,12 +1,18 @@
 import {readFileSync, readlinkSync} from 'node:fs';
-import {hostname} from 'node:os';
+import {hostname, networkInterfaces} from 'node:os';
 import {systemCode} from '../errors/index.ts';
+import {hashHex} from './hash.ts';
 
 /** This process, as its leases name it, and what it can tell of its neighbours. */
 export type Host = {
   /** For people. */
   name: string;
-  /** The boot and the process-id space: within one, a pid means one process. Absent where the system does not tell. */
+  /**
+   * The boot, the process-id space and the network cards: within one, a pid means one process. Absent where the system does not
+   * tell. Machines that were all started from one image of a running machine's memory have the same boot and process ids; of
+   * what tells them apart, only their cards' addresses can be had everywhere and without rights. Where even these are the same, a
+   * running process may be taken for dead: it finds out, and only its work is lost (docs/format.md).
+   */
   space?: string;
   pid: number;
   /** When the process was started, in the system's own unit: tells it from a later one with the same pid. */
@@ -32,10 +38,17 @@ export function thisHost(): Host {
 function readSpace(): string | undefined {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    return `${boot}/${readlinkSync('/proc/self/ns/pid')}`;
+    return `${boot}/${readlinkSync('/proc/self/ns/pid')}/${cards()}`;
   } catch {
     return undefined;
   }
+}
+
+/** Hardware addresses of the network cards that are not the loopback, as one number. */
+function cards(): string {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const macs = all.filter(({internal}) => !internal).map(({mac}) => mac);
+  return hashHex(Buffer.from([...new Set(macs)].sort().join())).slice(0, 16);
 }
 
 /** Fields of /proc/PID/stat after the command's name, which may hold anything but ends at the last `)`: proc(5). */

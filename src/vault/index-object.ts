@@ -9,10 +9,11 @@ import type {PackId} from './types.ts';
 
 const listingHeaderBytes = idBytes + 8 + 4;
 
-/** Puts one index into the store; durable when it resolves. */
+/** Puts one index into the store; durable when it resolves. @param salt makes its name one that was never used */
 export async function writeIndex(
   store: Store,
   packs: readonly PackListing[],
+  salt: string,
 ): Promise<{id: IndexId; sizeBytes: number}> {
   const parts = packs.flatMap((pack) => {
     const header = Buffer.alloc(listingHeaderBytes);
@@ -21,7 +22,7 @@ export async function writeIndex(
     header.writeUInt32LE(pack.entries.length, idBytes + 8);
     return [header, encodeEntries(pack.entries)];
   });
-  const sealed = await seal('index', Buffer.concat(parts));
+  const sealed = await seal('index', Buffer.concat(parts), salt);
   const id = hashHex(sealed) as IndexId;
   await putContent(store, indexKey(id), sealed);
   return {id, sizeBytes: sealed.length};

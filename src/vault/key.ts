@@ -10,6 +10,8 @@ export const packsPrefix = 'packs/';
 export const indexPrefix = 'index/';
 export const locksPrefix = 'locks/';
 export const damagedPrefix = 'damaged/';
+/** Behind `locks/` and `packs/`, as a listing has to show it. */
+export const removalsPrefix = 'removals/';
 /** Below these lie manifests and documents; a key that ends in `/manifest` is a manifest. */
 export const manifestPrefixes = ['.backups/', 'backup/'] as const;
 

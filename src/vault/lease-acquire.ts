@@ -27,7 +27,7 @@ type Verdict = 'none' | 'wait' | 'yield' | 'fail';
  * A lease that nobody else's contradicts. First ours is written, then the others are looked for: of two that begin at the same
  * time at least one sees the other. The rules stand in docs/format.md.
  * @param firstLook a listing that shows the leases; it may show more, for what the caller does next
- * @returns `found`: what the first look showed; absent when somebody had to be waited for, because it is too old then
+ * @returns `found`: what the first look showed; absent when it is too old: another lease had to be waited for, or was ended
  * @throws BkpError `VAULT_LOCKED` naming who is in the way
  */
 export async function acquireLease<Found extends {leases: Leases}>(
@@ -59,7 +59,8 @@ export async function acquireLease<Found extends {leases: Leases}>(
         await lease.hold();
         const held = lease;
         lease = undefined;
-        return isFirst ? {lease: held, found} : {lease: held};
+        // A holder that was not dead may have gone on until its lease was ended, which was after the look.
+        return isFirst && !watch.hasBuried ? {lease: held, found} : {lease: held};
       }
       // One that may be dead is watched until that is known, which its TTL bounds.
       const boundMs = other.isCertain ? waitMs : Math.max(waitMs, 2 * leaseTtlMs);

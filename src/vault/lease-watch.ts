@@ -28,6 +28,8 @@ export class LeaseWatch {
   readonly #deps: LeaseDeps;
   readonly #seen = new Map<string, Seen>();
   #sweeps: boolean;
+  /** Whether it ended a lease: what was listed before that may have been changed since by its holder. */
+  hasBuried = false;
 
   /** @param options.sweeps remove what lies of leases that are over, if that is allowed: what collectors do */
   constructor(deps: LeaseDeps, options: {sweeps: boolean}) {
@@ -107,6 +109,7 @@ export class LeaseWatch {
   /** All that was seen of the dead, before anybody acts on their being dead: so one that was not dead finds out. */
   async #remove(dead: readonly LeaseObjects[]): Promise<void> {
     if (dead.length === 0) return;
+    this.hasBuried = true;
     const {store} = this.#deps;
     if (await removeIfAllowed(store, dead.flatMap(objectsOf))) return;
     for (const {id, single} of dead) {

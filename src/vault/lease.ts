@@ -99,14 +99,16 @@ export class Lease {
     return this.#seen(await this.#known({young: true}), list);
   }
 
-  async release(): Promise<void> {
+  /** @param also what is not needed without the lease, and does no harm where it stays */
+  async release(also: readonly Key[] = []): Promise<void> {
     if (this.#released) return;
     this.#released = true;
     const {mine, mayRemove, lost} = await this.#row.stop();
     const {store} = this.#deps;
     // Who took us for dead may have had to say so in our row.
     const wasLost = this.#lost !== undefined || lost !== undefined;
-    if (mayRemove && (await removeIfAllowed(store, wasLost ? [...mine, releasedKey(this.id)] : mine))) return;
+    const row = wasLost ? [...mine, releasedKey(this.id)] : mine;
+    if (mayRemove && (await removeIfAllowed(store, [...row, ...also]))) return;
     await bury(store, this.id);
   }
 
@@ -114,9 +116,9 @@ export class Lease {
    * As {@link release}, at the end of some work. A store that does not take the lease back now is no reason to call the work
    * failed, nor to tell of that in place of what failed before: the lease ends with this process, or with its TTL.
    */
-  async releaseIfPossible(): Promise<void> {
+  async releaseIfPossible(also?: readonly Key[]): Promise<void> {
     try {
-      await this.release();
+      await this.release(also);
     } catch (error) {
       if (!(error instanceof BkpError)) throw error;
     }

@@ -12,9 +12,16 @@ const recipeSchema = v.object({
   depth: v.pipe(count, v.maxValue(recipeMaxDepth)),
   chunks: v.array(v.custom<ChunkId>((value) => isId(value), 'Invalid chunk id')),
 });
-const manifestSchema = v.object({kind: text, streams: v.array(recipeSchema), body: v.custom<JsonValue>(() => true)});
+const manifestSchema = v.object({
+  kind: text,
+  streams: v.array(recipeSchema),
+  lease: v.exactOptional(text),
+  body: v.custom<JsonValue>(() => true),
+});
 
-export const sealManifest = ({kind, streams, body}: Manifest) => seal('manifest', toJson({kind, streams, body}));
+/** @param lease absent: as manifests were before they named one */
+export const sealManifest = ({kind, streams, lease, body}: Manifest) =>
+  seal('manifest', toJson({kind, streams, ...(lease === undefined ? {} : {lease}), body}));
 
 export const sealDocument = (document: JsonValue) => seal('document', toJson(document));
 

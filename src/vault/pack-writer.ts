@@ -17,6 +17,7 @@ export class PackWriter {
   readonly #store: Store;
   readonly #index: ChunkIndex;
   readonly #uploadsAtOnce: number;
+  readonly #randomId: () => string;
   readonly #onStored: (bytes: number, pack?: PackId) => void;
   /** Buffers that are free to be filled; made when first needed. */
   readonly #free: PackBuffer[] = [];
@@ -31,11 +32,13 @@ export class PackWriter {
     store: Store;
     index: ChunkIndex;
     uploadsAtOnce: number;
+    randomId: () => string;
     onStored: (bytes: number, pack?: PackId) => void;
   }) {
     this.#store = options.store;
     this.#index = options.index;
     this.#uploadsAtOnce = options.uploadsAtOnce;
+    this.#randomId = options.randomId;
     this.#onStored = options.onStored;
   }
 
@@ -90,7 +93,7 @@ export class PackWriter {
   }
 
   async #upload(pack: PackBuffer): Promise<void> {
-    const {bytes, entries} = await pack.finish();
+    const {bytes, entries} = await pack.finish(this.#randomId());
     const id = hashHex(bytes) as PackId;
     await putContent(this.#store, packKey(id), bytes);
     this.#onStored(bytes.length, id);

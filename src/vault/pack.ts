@@ -13,12 +13,15 @@ const trailerBytes = 4 + magic.length;
 /** Most tables are found in one read of this much from the pack's end. */
 const tailGuessBytes = 64 * 1024;
 
+/** Most packs of small backups fit; a buffer that is too small grows to twice its size. */
+const firstBufferBytes = 512 * 1024;
+
 /**
  * One pack being filled, in one buffer that is used for pack after pack. Chunks are copied in: what zlib returns
  * is a small view of a large allocation, and holding those would take three times the memory.
  */
 export class PackBuffer {
-  readonly #bytes = Buffer.allocUnsafeSlow(packMaxBytes);
+  #bytes = Buffer.allocUnsafeSlow(firstBufferBytes);
   #entries: Entry[] = [];
   #length = 0;
 
@@ -36,20 +39,29 @@ export class PackBuffer {
 
   append(entry: Omit<Entry, 'offset' | 'storedBytes'>, stored: Uint8Array): void {
     assert(this.hasRoomFor(stored.length) && !this.isFull, 'a chunk is appended to a pack with room for it');
+    this.#reserve(this.#length + stored.length);
     this.#bytes.set(stored, this.#length);
     this.#entries.push({...entry, offset: this.#length, storedBytes: stored.length});
     this.#length += stored.length;
   }
 
-  /** The whole pack; valid until `clear`. */
-  async finish(): Promise<{bytes: Uint8Array; entries: readonly Entry[]}> {
-    const table = await seal('packTable', encodeEntries(this.#entries));
+  /** The whole pack; valid until `clear`. @param salt makes its name one that was never used */
+  async finish(salt: string): Promise<{bytes: Uint8Array; entries: readonly Entry[]}> {
+    const table = await seal('packTable', encodeEntries(this.#entries), salt);
     const lengthBytes = this.#length + table.length + trailerBytes;
     assert(lengthBytes <= packMaxBytes, 'a pack’s table fits into its reserve');
+    this.#reserve(lengthBytes);
     this.#bytes.set(table, this.#length);
     this.#bytes.writeUInt32LE(table.length, lengthBytes - trailerBytes);
     this.#bytes.set(magic, lengthBytes - magic.length);
     return {bytes: this.#bytes.subarray(0, lengthBytes), entries: this.#entries};
+  }
+
+  #reserve(lengthBytes: number): void {
+    if (lengthBytes <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.min(packMaxBytes, Math.max(lengthBytes, 2 * this.#bytes.length)));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
   }
 
   clear(): void {

@@ -19,10 +19,17 @@ const sealLevel = 3;
 /** No sealed payload comes near this: a larger length is damage, not a reason to allocate. */
 const maxPayloadBytes = 1024 * 1024 * 1024;
 
-/** Puts the frame of docs/format.md around a payload. */
-export async function seal(kind: SealedKind, payload: Uint8Array): Promise<Buffer> {
-  const packed = await compress(payload, {level: sealLevel});
-  const smaller = packed.length < payload.length;
+/** A frame that zstd skips: its magic number and its length come before the content. RFC 8878, 3.1.2. */
+const skippableMagic = 0x184d2a50;
+
+/**
+ * Puts the frame of docs/format.md around a payload.
+ * @param salt hex digits that make the object, and so its name, another one than every other with the same payload
+ */
+export async function seal(kind: SealedKind, payload: Uint8Array, salt?: string): Promise<Buffer> {
+  const frame = await compress(payload, {level: sealLevel});
+  const packed = salt === undefined ? frame : Buffer.concat([frame, skippable(Buffer.from(salt, 'hex'))]);
+  const smaller = salt !== undefined || packed.length < payload.length;
   const body = smaller ? packed : payload;
   const bytes = Buffer.alloc(headerBytes + body.length + idBytes);
   magic.copy(bytes);
@@ -31,6 +38,13 @@ export async function seal(kind: SealedKind, payload: Uint8Array): Promise<Buffe
   bytes.set(body, headerBytes);
   hash(bytes.subarray(0, -idBytes)).copy(bytes, bytes.length - idBytes);
   return bytes;
+}
+
+function skippable(content: Buffer): Buffer {
+  const head = Buffer.alloc(8);
+  head.writeUInt32LE(skippableMagic, 0);
+  head.writeUInt32LE(content.length, 4);
+  return Buffer.concat([head, content]);
 }
 
 /**

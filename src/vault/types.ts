@@ -35,6 +35,8 @@ export type Manifest = {
   /** What `body` is, e.g. `collection-backup`. */
   kind: string;
   streams: readonly Recipe[];
+  /** Under which lease it was committed; filled in by `commit`. Absent in those of older versions. */
+  lease?: string;
   body: JsonValue;
 };
 
@@ -107,6 +109,8 @@ export interface VaultReader {
 /** A session of writing, under a lease. End it with `close()`, always. */
 export interface VaultWriter {
   readonly stats: Readonly<WriteStats>;
+  /** Its lease's id: 32 hex digits, random, never used before. */
+  readonly id: string;
   /** Stores the pieces as one stream. Several writes of one writer may run one after the other, not at once. */
   write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe>;
   /** The same for whoever makes the recipe himself: the id of each piece, in order. No piece may be empty. */

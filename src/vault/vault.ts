@@ -31,6 +31,7 @@ import type {
   VaultReader,
   VaultWriter,
 } from './types.ts';
+import {decidePending, listCounted} from './verdict.ts';
 import {type VerifyOptions, verify} from './verify.ts';
 import {Versions} from './versions.ts';
 import {Writer} from './writer.ts';
@@ -126,7 +127,7 @@ class OpenVault implements Vault {
     this.id = id;
     this.store = store.description;
     this.#store = store;
-    this.#index = new ChunkIndex(store, cache);
+    this.#index = new ChunkIndex(store, cache, leases.randomId);
     this.#kept = new KeptObjects(cache);
     this.#versions = new Versions(clock, {areGiven: store.traffic !== undefined});
     this.#objects = new ObjectReader(store, this.#kept, this.#versions);
@@ -140,7 +141,7 @@ class OpenVault implements Vault {
 
   async *keys(prefix: string): AsyncIterable<Key> {
     const seen = new Set<Key>();
-    for await (const facts of this.#store.list(prefix)) {
+    for await (const facts of listCounted(this.#store, prefix)) {
       seen.add(facts.key);
       this.#versions.remember(facts);
       yield facts.key;
@@ -209,6 +210,7 @@ class OpenVault implements Vault {
       const seen = found ?? (await lease.look(look));
       for (const facts of seen.listing.named) this.#versions.remember(facts);
       await this.#index.takeIn(seen);
+      this.#index.requireRemovals();
     } catch (error) {
       await lease.releaseIfPossible();
       throw error;
@@ -224,6 +226,7 @@ class OpenVault implements Vault {
       compressionLevel,
       compressionThreads,
       uploadsAtOnce,
+      randomId: this.#leases.randomId,
     });
   }
 
@@ -234,8 +237,22 @@ class OpenVault implements Vault {
     const acquisition = this.#acquisition('collector', subject, {signal, waitMs});
     const look = async () => ({leases: await listLeases(this.#store)});
     const {lease} = await acquireLease(this.#leases, acquisition, look);
+    try {
+      await decidePending(this.#store);
+    } catch (error) {
+      await lease.releaseIfPossible();
+      throw error;
+    }
     const {graceMs} = this.#settings;
-    return new Collector({store: this.#store, index: this.#index, reader: this.#strictReader, lease, graceMs});
+    const {randomId} = this.#leases;
+    return new Collector({
+      store: this.#store,
+      index: this.#index,
+      reader: this.#strictReader,
+      lease,
+      graceMs,
+      randomId,
+    });
   }
 
   #acquisition(

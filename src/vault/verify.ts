@@ -30,16 +30,21 @@ export async function verify(
   {level, signal, progress}: VerifyOptions,
 ): Promise<readonly Finding[]> {
   const findings = new Findings();
-  await verifyIndexes({store, index}, findings, signal);
+  const ofIndexes = new Findings();
+  await verifyIndexes({store, index}, ofIndexes, signal);
   await index.takeIn(await index.look());
   const closure = new Closure(index, reader);
   try {
     for (const recipe of recipes) await closure.addStream(recipe, (error) => addUnlessMissing(error), signal);
-    for (const fault of index.faults.values()) findings.add(fault);
+    for (const fault of index.faults.values()) (isOfIndex(fault) ? ofIndexes : findings).add(fault);
+    const {fault} = index.removals();
+    if (fault !== undefined) findings.addError(fault);
     for (const id of closure.missing) findings.add(lost(index, id));
     const packs = closure.packs();
-    for (const pack of index.unlistedPacks()) {
-      if (!packs.has(pack)) continue;
+    const unlisted = index.unlistedPacks().filter((pack) => packs.has(pack));
+    // An index that cannot be read does no harm when others list all that is needed; the next cleanup removes it.
+    if (unlisted.length + closure.missing.size > 0) for (const fault of ofIndexes.all()) findings.add(fault);
+    for (const pack of unlisted) {
       findings.add({what: 'missing', key: packKey(pack), pack, detail: `no index lists pack ${pack}, which is needed`});
     }
     const check: PackCheck = {store, index, reader, recovery: new Recovery(index), findings, level, signal};
@@ -65,6 +70,8 @@ export async function verify(
     if (!(typeof chunk === 'string' && closure.missing.has(chunk as ChunkId))) findings.addError(error);
   }
 }
+
+const isOfIndex = ({key}: Finding) => key?.startsWith(indexPrefix) ?? false;
 
 /** So that the next backup writes anew what is lost, instead of counting on it. */
 async function noteFindings(store: Store, findings: Findings): Promise<void> {

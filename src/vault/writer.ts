@@ -18,20 +18,19 @@ import {neededPacks} from './needed-packs.ts';
 import {type NewChunk, PackWriter} from './pack-writer.ts';
 import {partsOf} from './parts.ts';
 import {RecipeBuilder} from './recipe.ts';
-import {removeIfAllowed} from './remove-if-allowed.ts';
 import type {Retention} from './retention.ts';
 import type {
   ChunkId,
   Column,
   JsonValue,
   Manifest,
-  PackId,
   Piece,
   Recipe,
   VaultReader,
   VaultWriter,
   WriteStats,
 } from './types.ts';
+import {pendingKey, takeBack} from './verdict.ts';
 
 export type WriterDeps = {
   store: Store;
@@ -46,6 +45,7 @@ export type WriterDeps = {
   compressionThreads: number;
   /** Packs that are uploaded at once. */
   uploadsAtOnce: number;
+  randomId: () => string;
 };
 
 /** Threads take a tenth of a second to start: too long for what is compressed in less. */
@@ -62,7 +62,8 @@ export class Writer implements VaultWriter {
   readonly stats: WriteStats = {logicalBytes: 0, newBytes: 0, storedBytes: 0, chunks: 0, newChunks: 0};
   readonly #deps: WriterDeps;
   readonly #packs: PackWriter;
-  readonly #written = new Set<PackId>();
+  /** What says that a manifest is being committed, as far as it was. */
+  readonly #pending: Key[] = [];
   /** Chunks that this writer is compressing. */
   readonly #encoding = new Set<ChunkId>();
   readonly #bases: BaseReader;
@@ -80,11 +81,15 @@ export class Writer implements VaultWriter {
       store: deps.store,
       index: deps.index,
       uploadsAtOnce: deps.uploadsAtOnce,
-      onStored: (bytes, pack) => {
+      randomId: deps.randomId,
+      onStored: (bytes) => {
         this.stats.storedBytes += bytes;
-        if (pack !== undefined) this.#written.add(pack);
       },
     });
+  }
+
+  get id(): string {
+    return this.#deps.lease.id;
   }
 
   async write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe> {
@@ -177,7 +182,7 @@ export class Writer implements VaultWriter {
     const found = index.locate(like);
     const place = found?.base === undefined ? found : index.locate(found.base);
     if (place === undefined || place.base !== undefined || place.id === id) return undefined;
-    if (index.isDistrusted(place.pack)) return undefined;
+    if (!index.mayCountOn(place.pack)) return undefined;
     try {
       const {id: base, plainBytes, encoding} = place;
       return {id: base, plainBytes, encoding, stored: await this.#bases.stored(place)};
@@ -203,28 +208,32 @@ export class Writer implements VaultWriter {
 
   async flush(): Promise<void> {
     await this.#packs.flush();
-    // The same bytes as before make the same pack: written over, it is whole again.
-    await this.#deps.index.forgive(this.#written);
-    this.#written.clear();
   }
 
   async commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'> {
     assert(isManifestKey(key), `${key} is a manifest's key`);
     const {store, lease, retention} = this.#deps;
     await this.flush();
+    const pending = pendingKey(key, lease.id);
+    // Before the listing that confirms the lease: whoever ends the lease after that finds it, and decides.
+    await store.put(pending, new Uint8Array(), {ifAbsent: true});
+    this.#pending.push(pending);
     const needed = await this.#checkComplete(manifest);
     // The check may have had to look for chunks in packs that no index lists.
     this.stats.storedBytes += await this.#deps.index.flush();
-    const sealed = await sealManifest(manifest);
+    const sealed = await sealManifest({...manifest, lease: lease.id});
     // That may have taken its time.
     if (await retention.extend([headerKey, ...needed])) await lease.confirm();
-    if ((await store.put(key, sealed, {ifAbsent: true, retained: true})) === 'exists') return 'exists';
+    // From here on the manifest may arrive at any time, until the store has said what became of it.
+    this.#pending.pop();
     try {
+      const outcome = await store.put(key, sealed, {ifAbsent: true, retained: true});
       // A collector that took us for dead while the manifest was on its way may not have seen it.
-      await lease.confirm();
+      if (outcome === 'written') await lease.confirm();
+      this.#pending.push(pending);
+      if (outcome === 'exists') return 'exists';
     } catch (error) {
-      await this.#takeBack(key, error);
-      throw error;
+      if (!(error instanceof BkpError) || !(await this.#stands(key, error))) throw error;
     }
     if (Buffer.compare(await store.get(key), sealed) !== 0) throw damaged(key, 'it is not what was just written');
     this.#deps.kept?.keepObject(key, sealed);
@@ -232,14 +241,18 @@ export class Writer implements VaultWriter {
     return 'written';
   }
 
-  /** Removes a manifest that must not count, or says that it could not. */
-  async #takeBack(key: Key, why: unknown): Promise<void> {
-    if (!(why instanceof BkpError) || (await removeIfAllowed(this.#deps.store, [key]))) return;
-    throw new BkpError(why.code, `${why.message}, and the backup’s manifest ${key} could not be removed again`, {
-      cause: why.cause,
-      next: 'VERIFY that backup: somebody may have removed what it needs; then take a new full backup',
-      context: {key},
-    });
+  /** After an error the manifest must not count, also when it arrives later; unless a collector has decided that it does. */
+  async #stands(key: Key, why: BkpError): Promise<boolean> {
+    const {store, lease} = this.#deps;
+    try {
+      const stands = await takeBack(store, key, lease.id);
+      this.#pending.push(pendingKey(key, lease.id));
+      return stands;
+    } catch (error) {
+      if (!(error instanceof BkpError)) throw error;
+      // The store cannot be reached: the next collector decides.
+      throw why;
+    }
   }
 
   /**
@@ -254,9 +267,11 @@ export class Writer implements VaultWriter {
     for (const pack of needed) {
       const lengthBytes = listing.packs.get(pack)?.lengthBytes;
       const isWhole = lengthBytes === index.packLength(pack);
-      if (isWhole && !index.isDistrusted(pack)) continue;
+      if (isWhole && index.mayCountOn(pack)) continue;
       const fault = isWhole
-        ? 'was found damaged'
+        ? index.isDoomed(pack)
+          ? 'is about to be removed by a cleanup that did not end'
+          : 'was found damaged'
         : lengthBytes === undefined
           ? 'is gone'
           : `has ${lengthBytes} bytes instead of ${index.packLength(pack)}`;
@@ -285,7 +300,7 @@ export class Writer implements VaultWriter {
   async close(): Promise<void> {
     await this.#packs.settle();
     await this.#encoderThreads?.close();
-    await this.#deps.lease.releaseIfPossible();
+    await this.#deps.lease.releaseIfPossible(this.#pending);
   }
 }
 

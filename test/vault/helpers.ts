@@ -174,6 +174,16 @@ export async function keysOf(store: Store, prefix = ''): Promise<string[]> {
   return keys;
 }
 
+/** What counts as a backup, or would. */
+export const manifestsOf = async (store: Store) =>
+  (await keysOf(store, '.backups/')).filter((key) => key.endsWith('/manifest'));
+
+/** Ids that are the same in each run. */
+export function countedIds(): () => string {
+  let count = 0;
+  return () => (++count).toString(16).padStart(32, '0');
+}
+
 /** Every manifest of the vault verifies without a finding. */
 export async function findings(vault: Vault, level: 'structure' | 'data' = 'data') {
   const found = [];

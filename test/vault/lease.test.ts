@@ -12,6 +12,7 @@ import {
   keysOf,
   manifestKey,
   manifestOf,
+  manifestsOf,
   newStore,
   noise,
   open,
@@ -228,7 +229,7 @@ describe('a holder that was taken for dead', () => {
     await collector.execute(await collector.plan());
     await collector.close();
     await writer.close();
-    expect(await keysOf(store, '.backups/')).toEqual([]);
+    expect(await manifestsOf(store)).toEqual([]);
     expect(await keysOf(store, 'locks/')).toEqual([]);
   });
 
@@ -241,7 +242,7 @@ describe('a holder that was taken for dead', () => {
     const recipe = await writer.write([{bytes: noise(5000, 1)}]);
     clock.advance(ttlMs);
     await expect(writer.commit(manifestKey('one'), manifestOf(recipe))).rejects.toMatchObject(lost);
-    expect(await keysOf(store, '.backups/')).toEqual([]);
+    expect(await manifestsOf(store)).toEqual([]);
   });
 
   test('commits nothing: its lease goes while the manifest is on its way', async () => {
@@ -256,7 +257,7 @@ describe('a holder that was taken for dead', () => {
     };
     const {vault} = await processOn(slow, 1);
     await expect(backup(vault, 'one', [{bytes: noise(100, 1)}])).rejects.toMatchObject(lost);
-    expect(await keysOf(store, '.backups/')).toEqual([]);
+    expect(await manifestsOf(store)).toEqual([]);
   });
 
   test('removes nothing', async () => {
@@ -390,7 +391,7 @@ describe('without the right to remove or to overwrite', () => {
     expect(await next.commit(manifestKey('two'), manifestOf())).toBe('written');
     await next.close();
     await writer.close();
-    expect(await keysOf(store, '.backups/')).toEqual([manifestKey('two')]);
+    expect(await manifestsOf(store)).toEqual([manifestKey('two')]);
   });
 
   test('a lease is confirmed by one request while it is young', async () => {
@@ -593,7 +594,7 @@ test('this host knows itself, and who is gone', () => {
   expect(host.isAlive(process.pid, host.started)).toBe(true);
   expect(host.isAlive(2 ** 22 + 1, undefined)).toBe(false);
   if (process.platform !== 'linux') return;
-  expect(host.space).toMatch(/^[0-9a-f-]{36}\/pid:\[\d+\]$/);
+  expect(host.space).toMatch(/^[0-9a-f-]{36}\/pid:\[\d+\]\/[0-9a-f]{16}$/);
   // The same number, started at another time, is another process.
   expect(host.isAlive(process.pid, '1')).toBe(false);
 });

@@ -73,7 +73,7 @@ test('a statement that looks at a collection: two', async () => {
   expect(await calls(store, readFolder)).toEqual(['get bkp.json', `list ${prefix}`]);
 });
 
-test('an increment: eleven', async () => {
+test('an increment: twelve', async () => {
   const {store, parent} = await make();
   expect(await calls(store, (vault) => increment(vault, parent))).toEqual([
     'get bkp.json',
@@ -82,11 +82,12 @@ test('an increment: eleven', async () => {
     'put locks/…/00000001',
     'put packs/…',
     'put index/…',
+    `put ${prefix}next/pending/…`,
     'list ',
     `put ${manifestKey('next')}`,
     'list locks/…/',
     `get ${manifestKey('next')}`,
-    'delete locks/…/00000000 locks/…/00000001',
+    `delete locks/…/00000000 locks/…/00000001 ${prefix}next/pending/…`,
   ]);
 });
 
@@ -100,7 +101,7 @@ test('another one right after it fetches nothing of the first', async () => {
     await writer.commit(manifestKey('after'), manifestOf(...streams, delta));
     await writer.close();
   };
-  expect(await calls(store, next)).toHaveLength(11);
+  expect(await calls(store, next)).toHaveLength(12);
 });
 
 test('a change of a definition: seven', async () => {
