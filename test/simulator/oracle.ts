@@ -1,0 +1,66 @@
+import type {Store} from '../../src/stores/index.ts';
+import type {Entry} from '../../src/vault/entry.ts';
+import {isManifestKey, packOfKey} from '../../src/vault/key.ts';
+import {parseManifest} from '../../src/vault/manifest.ts';
+import {readPackTable} from '../../src/vault/pack.ts';
+import type {Manifest} from '../../src/vault/types.ts';
+import type {Disk} from './store.ts';
+
+const tables = new WeakMap<Uint8Array, readonly Entry[]>();
+const manifests = new WeakMap<Uint8Array, Manifest>();
+
+/**
+ * What must hold after every change of a store: each manifest that counts has all that it needs. Reads the objects by itself, by
+ * the rules of docs/format.md, and knows nothing of indexes, caches and leases.
+ */
+export class Oracle {
+  readonly #disk: Disk;
+  #version = 0;
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+  }
+
+  /** @returns what is wrong */
+  async check(): Promise<string | undefined> {
+    if (this.#disk.version === this.#version) return undefined;
+    this.#version = this.#disk.version;
+    const {raw} = this.#disk;
+    const forms = new Map<string, (string | undefined)[]>();
+    for (const [key, {bytes}] of raw.objects) {
+      const pack = packOfKey(key);
+      if (pack === undefined) continue;
+      let entries = tables.get(bytes);
+      if (entries === undefined) {
+        const only = {
+          get: async (_: string, range: {start: number; end: number}) => bytes.slice(range.start, range.end),
+        };
+        entries = await readPackTable(only as unknown as Store, pack, bytes.length);
+        tables.set(bytes, entries);
+      }
+      for (const {id, base} of entries) forms.set(id, [...(forms.get(id) ?? []), base]);
+    }
+    const isAlone = (id: string) => forms.get(id)?.includes(undefined) ?? false;
+    const isThere = (id: string) => forms.get(id)?.some((base) => base === undefined || isAlone(base)) ?? false;
+    for (const [key, {bytes}] of raw.objects) {
+      if (!isManifestKey(key)) continue;
+      let manifest = manifests.get(bytes);
+      if (manifest === undefined) {
+        manifest = await parseManifest(bytes, key);
+        manifests.set(bytes, manifest);
+      }
+      if (!counts(key, manifest, raw.objects)) continue;
+      for (const {chunks} of manifest.streams) {
+        const missing = chunks.find((id) => !isThere(id));
+        if (missing !== undefined) return `${this.#disk.name}/${key} needs chunk ${missing.slice(0, 8)}, which is gone`;
+      }
+    }
+    return undefined;
+  }
+}
+
+/** Void = a verdict says so beside it, for the lease that it names. */
+function counts(key: string, {lease}: Manifest, objects: ReadonlyMap<string, {bytes: Uint8Array}>): boolean {
+  const verdict = objects.get(`${key.slice(0, -'manifest'.length)}verdict/${lease}`);
+  return verdict === undefined || Buffer.from(verdict.bytes).toString() === 'counts';
+}

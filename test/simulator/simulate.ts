@@ -1,0 +1,352 @@
+import {
+  cleanUp,
+  copyCollection,
+  createCollection,
+  dropCollection,
+  listBackups,
+  planBackup,
+  planRestore,
+  readAllFolders,
+  restoreBackup,
+  takeBackup,
+  verifyBackups,
+} from '../../src/collections/index.ts';
+import {BkpError} from '../../src/errors/index.ts';
+import {openVault, type Vault} from '../../src/vault/index.ts';
+import {Oracle} from './oracle.ts';
+import {Machine, SimulatedProcess, sleep} from './process.ts';
+import {Random} from './random.ts';
+import {FakeSource, FakeTarget} from './source.ts';
+import {Disk, type StoreFaults, storeOf} from './store.ts';
+import {World} from './world.ts';
+
+const secondMs = 1000;
+const hourMs = 60 * 60 * secondMs;
+
+/** Shorter than in life, so that waiting for a lease to die takes fewer events. */
+const ttlMs = 20 * secondMs;
+
+const collections = ['one', 'two'] as const;
+type Collection = (typeof collections)[number];
+
+/** Some more often than others. */
+const kinds = [
+  ...(['full', 'full', 'full', 'full', 'incremental', 'incremental', 'drop', 'drop', 'drop'] as const),
+  ...(['cleanup', 'cleanup', 'copy', 'verify', 'restore'] as const),
+];
+
+type Outcome = 'done' | 'refused' | 'killed';
+
+export type Simulated = {
+  seed: number;
+  events: number;
+  /** How the pieces of work ended. */
+  work: Record<string, Partial<Record<Outcome, number>>>;
+  /** What must never be. */
+  failure?: string;
+  /** With `traced`. */
+  log?: readonly string[];
+};
+
+/** One world from one seed: a few machines, two stores, some hours of backups, and whatever can happen to them. */
+export async function simulate(seed: number, options: {traced?: boolean} = {}): Promise<Simulated> {
+  const simulation = new Simulation(seed, options);
+  const failure = await simulation.run();
+  const {events, log} = simulation.world;
+  return {
+    seed,
+    events,
+    work: simulation.work,
+    ...(failure === undefined ? {} : {failure}),
+    ...(log === undefined ? {} : {log}),
+  };
+}
+
+class Simulation {
+  readonly world: World;
+  readonly work: Simulated['work'] = {};
+  readonly #random: Random;
+  readonly #disks: readonly [Disk, Disk];
+  readonly #oracles: readonly Oracle[];
+  readonly #machines: readonly Machine[];
+  readonly #sources: Record<Collection, FakeSource>;
+  readonly #faults: StoreFaults;
+  readonly #graceMs: number;
+  /** Backups that were told to be good, in the first store, of collections that nobody drops. */
+  readonly #good = new Set<string>();
+  readonly #open = new Set<Vault>();
+  #keptForEver: Collection | undefined;
+  #pids = 0;
+  #failure: string | undefined;
+
+  constructor(seed: number, options: {traced?: boolean}) {
+    this.#random = new Random(seed);
+    const random = this.#random;
+    this.world = new World(random, options);
+    const kind = {isServer: random.chance(0.5), pageLength: random.pick([4, 1000])};
+    this.#disks = [new Disk(this.world, 'a', kind), new Disk(this.world, 'b', kind)];
+    this.#oracles = this.#disks.map((disk) => new Oracle(disk));
+    const isCloned = random.chance(0.1);
+    this.#machines = ['m1', 'm2', 'm3'].map((name) => {
+      const space = random.chance(0.7) ? (isCloned ? 'cloned' : name) : undefined;
+      return new Machine({name, space, skewMs: random.chance(0.3) ? random.between(-hourMs, hourMs) : 0});
+    });
+    this.#sources = {one: new FakeSource('one', random), two: new FakeSource('two', random)};
+    this.#faults = {percent: random.pick([0, 0, 0.5, 2]), late: random.chance(0.5)};
+    this.#graceMs = random.pick([0, hourMs]);
+  }
+
+  async run(): Promise<string | undefined> {
+    const {world} = this;
+    try {
+      await this.#alone(() => this.#setUp());
+      this.#plan();
+      await world.run(
+        () => this.#failure !== undefined,
+        () => this.#check(),
+      );
+      if (this.#failure === undefined) await this.#alone((process) => this.#takeStock(process));
+    } catch (error) {
+      this.#failure ??= `${(error as Error).stack}`;
+    } finally {
+      for (const vault of this.#open) vault.close();
+    }
+    return this.#failure;
+  }
+
+  async #check(): Promise<void> {
+    for (const oracle of this.#oracles) this.#failure ??= await oracle.check();
+  }
+
+  /** Work that nothing disturbs. */
+  async #alone(work: (process: SimulatedProcess) => Promise<void>): Promise<void> {
+    const process = new SimulatedProcess(this.world, this.#machines[0]!, ++this.#pids);
+    let isOver = false;
+    const end = () => {
+      isOver = true;
+      process.end();
+    };
+    const done = work(process).then(end, (error: unknown) => {
+      this.#failure ??= `undisturbed: ${(error as Error).stack}\n${JSON.stringify(error)}`;
+      end();
+    });
+    await this.world.run(
+      () => isOver,
+      () => this.#check(),
+    );
+    await done;
+  }
+
+  async #setUp(): Promise<void> {
+    const process = this.#machines[0]!.processes[0]!;
+    for (const disk of this.#disks) await this.#openVault(process, disk, {percent: 0, late: false});
+    const vault = await this.#openVault(process, this.#disks[0], {percent: 0, late: false});
+    for (const collection of collections) {
+      await this.#create(process, vault, collection);
+      await this.#backup(process, vault, collection, 'full');
+    }
+    this.#keptForEver = this.#random.chance(0.5) ? this.#random.pick(collections) : undefined;
+  }
+
+  #create(process: SimulatedProcess, vault: Vault, name: Collection) {
+    const keepLatest = name === 'two' ? [{key: 'KEEP_LATEST', value: '1'}] : [];
+    return createCollection(
+      {vault, nowMicros: () => process.clock.nowMs() * 1000, randomId: () => this.#random.hex(32)},
+      {
+        name,
+        members: {kind: 'tables', tables: ['t']},
+        settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}, ...keepLatest],
+        ifNotExists: true,
+      },
+    );
+  }
+
+  async #openVault(process: SimulatedProcess, disk: Disk, faults = this.#faults): Promise<Vault> {
+    const vault = await openVault({
+      store: storeOf(disk, process, faults),
+      create: true,
+      clock: process.clock,
+      host: process.host,
+      randomId: () => this.#random.hex(32),
+      graceMs: this.#graceMs,
+      leaseTtlMs: ttlMs,
+      lockWaitMs: ttlMs / 2,
+    });
+    this.#open.add(vault);
+    return vault;
+  }
+
+  /** What is begun when, and what happens to it. */
+  #plan(): void {
+    const random = this.#random;
+    const {world} = this;
+    let atMs = 0;
+    for (let left = random.between(4, 14); left > 0; left--) {
+      // Some begin at the same time, some when the one before was taken for dead.
+      atMs += random.pick([0, 100, 1000, 1000, 10_000, 25_000, 50_000, hourMs]);
+      const afterMs = atMs;
+      world.after(afterMs, () => this.#begin());
+    }
+  }
+
+  #begin(): void {
+    const random = this.#random;
+    const machine = random.pick(this.#machines);
+    if (machine.processes.some(({state}) => state === 'paused')) return;
+    const process = new SimulatedProcess(this.world, machine, ++this.#pids);
+    this.#decideFate(process);
+    const collection = random.pick(collections);
+    const kind = random.pick(kinds);
+    if (kind === 'drop' && collection === this.#keptForEver) return;
+    if (kind === 'full' || kind === 'incremental') this.#sources[collection].change();
+    this.world.note(() => `${process.name} begins ${kind} ${collection}`);
+    const tally = (outcome: Outcome) => {
+      this.work[kind] ??= {};
+      const counts = this.work[kind];
+      counts[outcome] = (counts[outcome] ?? 0) + 1;
+    };
+    // Counted as killed until it is heard of.
+    tally('killed');
+    const settle = (outcome: Outcome) => {
+      this.work[kind]!.killed! -= 1;
+      tally(outcome);
+      process.end();
+    };
+    this.#work(process, kind, collection).then(
+      () => {
+        this.world.note(() => `${process.name} is done`);
+        settle('done');
+      },
+      (error: unknown) => {
+        this.world.note(() => `${process.name} fails: ${(error as Error).message}`);
+        if (!(error instanceof BkpError)) this.#failure ??= (error as Error).stack ?? String(error);
+        settle('refused');
+      },
+    );
+  }
+
+  #decideFate(process: SimulatedProcess): void {
+    const random = this.#random;
+    const {world} = this;
+    if (random.chance(0.4)) return;
+    const pauseMs = random.between(5 * secondMs, 150 * secondMs);
+    const fate = random.pick([
+      () => process.kill(),
+      () => process.pause(pauseMs),
+      () => process.pause(pauseMs),
+      () => {
+        process.pause(pauseMs);
+        // It wakes, and is killed soon after.
+        world.after(pauseMs, () => process.meets(random.below(3), () => process.kill()));
+      },
+      () => sleep(world, process.machine, pauseMs),
+    ]);
+    const [kind, calls] = random.pick([
+      ['', 60],
+      ['put', 6],
+      ['manifest', 4],
+      ['put a/.backups', 3],
+      ['delete', 8],
+      ['delete a/packs', 3],
+      ['delete a/packs', 1],
+    ] as const);
+    process.meetsAtCall(kind, random.below(calls), fate);
+  }
+
+  async #work(
+    process: SimulatedProcess,
+    kind: 'full' | 'incremental' | 'drop' | 'cleanup' | 'copy' | 'verify' | 'restore',
+    collection: Collection,
+  ): Promise<void> {
+    const [a, b] = this.#disks;
+    const vault = await this.#openVault(process, a);
+    const tools = this.#tools(process, vault);
+    const operation = `${kind}/${process.pid}`;
+    switch (kind) {
+      case 'full':
+      case 'incremental': {
+        await this.#create(process, vault, collection);
+        const beyondKept = await this.#backup(process, vault, collection, kind);
+        if (beyondKept > 0) await cleanUp(tools, operation, {collection});
+        return;
+      }
+      case 'drop':
+        await dropCollection(
+          {vault, nowMicros: tools.nowMicros, randomId: () => this.#random.hex(32)},
+          {name: collection, ifExists: true},
+        );
+        await cleanUp(tools, operation);
+        return;
+      case 'cleanup':
+        await cleanUp(tools, operation, {collection});
+        return;
+      case 'copy': {
+        const to = await this.#openVault(process, b);
+        await copyCollection({...tools, from: vault, to}, {collection, storage: 's3', operation});
+        return;
+      }
+      case 'verify':
+        await verifyBackups(tools, {collection, level: 'data'});
+        return;
+      case 'restore':
+        await this.#restore(process, vault, collection);
+    }
+  }
+
+  async #backup(process: SimulatedProcess, vault: Vault, collection: Collection, type: 'full' | 'incremental') {
+    const source = this.#sources[collection];
+    const tools = this.#tools(process, vault);
+    const name = await planBackup(vault, source, {collection, type, nowMicros: tools.nowMicros()});
+    const request = {collection, type, name, operation: `${type}/${process.pid}`};
+    const {backup, beyondKept} = await takeBackup({...tools, source}, request);
+    if (collection === this.#keptForEver && collection === 'one') this.#good.add(backup);
+    return beyondKept;
+  }
+
+  #tools(process: SimulatedProcess, vault: Vault) {
+    return {
+      vault,
+      nowMicros: () => process.clock.nowMs() * 1000,
+      signal: new AbortController().signal,
+      progress: () => {},
+      notice: () => {},
+      sleep: (ms: number) => process.clock.sleep(ms),
+    };
+  }
+
+  async #restore(process: SimulatedProcess, vault: Vault, collection: Collection, point?: string): Promise<void> {
+    const target = new FakeTarget(`of ${process.name}`, this.#random);
+    const name = await planRestore(vault, target, {collection, point});
+    await restoreBackup(
+      {...this.#tools(process, vault), source: target},
+      {collection, backup: name, stagingId: 'x', check: 'quick'},
+    );
+    const body = (await vault.manifest(`.backups/collections/${collection}/${name}/manifest`)).body as {mark: string};
+    const wanted = this.#sources[collection].history.get(body.mark)!;
+    const found = [...target.restored].sort(([x], [y]) => x - y);
+    if (JSON.stringify(found) !== JSON.stringify([...wanted])) {
+      this.#failure ??= `${collection}/${name} holds ${JSON.stringify(found)} instead of ${JSON.stringify([...wanted])}`;
+    }
+  }
+
+  /** When all is over: a cleanup works, every backup is whole and comes back, and none that was told to be good is missing. */
+  async #takeStock(process: SimulatedProcess): Promise<void> {
+    this.world.note(() => 'all is over');
+    for (const disk of this.#disks) {
+      const vault = await this.#openVault(process, disk, {percent: 0, late: false});
+      await cleanUp(this.#tools(process, vault), 'last');
+      for (const {newest} of await readAllFolders(vault)) {
+        if (newest === undefined || newest.dropped !== undefined) continue;
+        const collection = newest.name as Collection;
+        const backups = await listBackups(vault, collection);
+        if (disk === this.#disks[0] && collection === this.#keptForEver) {
+          const listed = new Set(backups.map(({name}) => name as string));
+          for (const name of this.#good) if (!listed.has(name)) this.#failure ??= `${name} was good, and is gone`;
+        }
+        if (backups.length === 0) continue;
+        await verifyBackups(this.#tools(process, vault), {collection, level: 'data'});
+        for (const {name} of backups) await this.#restore(process, vault, collection, name);
+      }
+    }
+  }
+}

@@ -1,0 +1,161 @@
+import {BkpError} from '../../src/errors/index.ts';
+import type {
+  BaseStream,
+  DeltaStream,
+  Segment,
+  Snapshot,
+  SnapshotOptions,
+  Staging,
+  TableSchema,
+  TableSource,
+} from '../../src/sources/index.ts';
+import type {Random} from './random.ts';
+
+/** The one table of a simulated database. */
+export const table = 't';
+
+/** Few values, so that an old content comes again, and with it the packs that have it. */
+const keys = 4;
+const values = 2;
+const rowsPerSegment = 2;
+
+type Rows = ReadonlyMap<number, number>;
+
+const schema: TableSchema = {name: table, fingerprint: 'one', definition: {}};
+
+/** A database in memory: rows with a number, a log of changed keys, marks in it. */
+export class FakeSource implements TableSource {
+  readonly description: string;
+  readonly #random: Random;
+  readonly #rows = new Map<number, number>();
+  readonly #log: number[] = [];
+  #marks = new Map<string, number>();
+  /** What a backup with this mark must hold. */
+  readonly history = new Map<string, Rows>();
+
+  constructor(name: string, random: Random) {
+    this.description = `fake ${name}`;
+    this.#random = random;
+    for (let key = 0; key < keys; key++) this.#rows.set(key, random.below(values));
+  }
+
+  change(): void {
+    for (let changes = this.#random.pick([0, 0, 1, 2]); changes > 0; changes--) {
+      const key = this.#random.below(keys);
+      if (this.#random.chance(0.2)) this.#rows.delete(key);
+      else this.#rows.set(key, this.#random.below(values));
+      this.#log.push(key);
+    }
+  }
+
+  identity = () => this.description;
+  origin = () => undefined;
+  leftBehind = () => [];
+  brokenTracking = () => [];
+  removeBrokenTracking = () => {};
+  describe = () => [{name: table, state: 'present' as const}];
+
+  async snapshot({track, since}: SnapshotOptions): Promise<Snapshot> {
+    const logged = this.#log.length;
+    const from = since === undefined ? undefined : this.#marks.get(since.mark);
+    if (since !== undefined && from === undefined) throw new BkpError('CHAIN_BROKEN', 'the mark is not known');
+    const rows = new Map([...this.#rows].sort(([a], [b]) => a - b));
+    const mark = track === undefined ? undefined : this.#random.hex(16);
+    if (mark !== undefined) {
+      this.#marks.set(mark, logged);
+      this.history.set(mark, rows);
+    }
+    const touched = [...new Set(this.#log.slice(from ?? 0, logged))].sort((a, b) => a - b);
+    return {
+      mark,
+      schemas: [schema],
+      objects: [],
+      database: {},
+      estimatedBytes: () => 1000,
+      countRows: () => rows.size,
+      rows: (_, previous) => baseOf(rows, previous),
+      changes: (): DeltaStream => ({
+        keys: segments(touched.map((key) => [key])),
+        rows: segments(touched.flatMap((key) => (rows.has(key) ? [[key, rows.get(key)!]] : []))),
+      }),
+      close: () => {},
+    };
+  }
+
+  acknowledge(_: string, mark: string): void {
+    const position = this.#marks.get(mark)!;
+    this.#marks = new Map([...this.#marks].filter(([, at]) => at >= position));
+  }
+
+  untrack = () => {};
+  tracking = () => [];
+  discardStaging = () => {};
+  inspect = () => [];
+  close = () => {};
+  stage(): Promise<Staging> {
+    throw new Error('it is restored into another one');
+  }
+}
+
+/** Where a backup is restored to. */
+export class FakeTarget extends FakeSource {
+  readonly restored = new Map<number, number>();
+  override describe = () => [{name: table, state: 'absent' as const}] as never;
+
+  override async stage(): Promise<Staging> {
+    return {
+      load: (_, segment) => {
+        const rows = parse(segment);
+        for (const [key, value] of rows) this.restored.set(key!, value!);
+        return rows.length;
+      },
+      removeKeys: (_, segment) => {
+        const gone = parse(segment);
+        for (const [key] of gone) this.restored.delete(key!);
+        return gone.length;
+      },
+      finish: async () => [{name: table, rows: this.restored.size}],
+      publish: async () => {},
+      discard: () => {},
+    };
+  }
+}
+
+const parse = (segment: Uint8Array) =>
+  JSON.parse(Buffer.from(segment).toString().trimEnd().split('\n')[0]!) as readonly number[][];
+
+/** Some bytes that do not compress follow the rows: a pack is more than its table. */
+function toSegment(rows: readonly (readonly number[])[]): Segment {
+  const text = JSON.stringify(rows);
+  let state = 1;
+  for (const character of text) state = (Math.imul(state, 31) + character.charCodeAt(0)) | 0;
+  let tail = '';
+  for (let n = 0; n < 25; n++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    tail += (state >>> 0).toString(36);
+  }
+  return {bytes: Buffer.from(`${text}\n${tail}`), rows: rows.length};
+}
+
+async function* segments(rows: readonly (readonly number[])[]): AsyncGenerator<Segment> {
+  if (rows.length > 0) yield toSegment(rows);
+}
+
+function baseOf(rows: Rows, previousCuts: string | undefined): BaseStream {
+  const previous = previousCuts === undefined ? [] : (JSON.parse(previousCuts) as number[]);
+  const starts: number[] = [];
+  return {
+    cuts: () => JSON.stringify(starts),
+    async *[Symbol.asyncIterator]() {
+      for (let start = 0; start < keys; start += rowsPerSegment) {
+        const some = [...rows].filter(([key]) => key >= start && key < start + rowsPerSegment);
+        if (some.length === 0) continue;
+        const position = previous.indexOf(start);
+        starts.push(start);
+        yield {...toSegment(some), ...(position < 0 ? {} : {previous: position})};
+      }
+    },
+  };
+}

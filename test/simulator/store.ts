@@ -1,0 +1,159 @@
+import {BkpError} from '../../src/errors/index.ts';
+import type {Key, ObjectFacts, PutOptions, Store} from '../../src/stores/index.ts';
+import {openMemoryStore} from '../../src/stores/index.ts';
+import type {SimulatedProcess} from './process.ts';
+import type {World} from './world.ts';
+
+/** A reply that took this long is not waited for any more. */
+const timeoutMs = 10_000;
+
+export type StoreFaults = {
+  /** How many calls in a hundred meet one of them. */
+  percent: number;
+  /** Requests that arrive when nobody waits for them any more. */
+  late: boolean;
+};
+
+/** What is stored, as a server or a disk has it. */
+export class Disk {
+  readonly name: string;
+  readonly world: World;
+  readonly raw: ReturnType<typeof openMemoryStore>;
+  /** One listing of everything, in pages; else one for each folder. */
+  readonly isServer: boolean;
+  readonly pageLength: number;
+  /** Grows with every change. */
+  version = 0;
+
+  constructor(world: World, name: string, options: {isServer: boolean; pageLength: number}) {
+    this.world = world;
+    this.name = name;
+    this.isServer = options.isServer;
+    this.pageLength = options.pageLength;
+    this.raw = openMemoryStore({nowMs: () => world.nowMs});
+  }
+
+  put(key: Key, body: Uint8Array, options?: PutOptions): 'written' | 'exists' {
+    const {objects} = this.raw;
+    if (options?.ifAbsent && objects.has(key)) return 'exists';
+    objects.set(key, {bytes: body, modifiedAtMs: this.world.nowMs});
+    this.version += 1;
+    return 'written';
+  }
+
+  delete(key: Key): void {
+    if (this.raw.objects.delete(key)) this.version += 1;
+  }
+
+  page(prefix: string, after: Key, length: number): ObjectFacts[] {
+    const {objects} = this.raw;
+    const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
+    return keys.slice(0, length).map((key) => {
+      const {bytes, modifiedAtMs} = objects.get(key)!;
+      return {key, sizeBytes: bytes.length, modifiedAtMs};
+    });
+  }
+}
+
+const lost = (what: string) =>
+  new BkpError('STORE_UNAVAILABLE', `no reply to ${what}`, {next: 'try again', retryable: true});
+
+/** A disk as one process reaches it: over a way on which requests and replies are late or lost. */
+export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaults): Store {
+  const {world} = disk;
+  const {random} = world;
+
+  /** @param act what happens in the store, at once; returns the reply */
+  function call<Reply>(what: string, act: () => Reply): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const isChange = !what.startsWith('get') && !what.startsWith('list') && !what.startsWith('stat');
+      const arrive = () => {
+        world.note(() => `${process.name} ${what}`);
+        return act();
+      };
+      const fail = (ms: number) => world.after(ms, () => process.deliver(() => reject(lost(what))));
+      const succeed = (ms: number) => {
+        world.after(ms, () => {
+          let reply: () => void;
+          try {
+            const result = arrive();
+            reply = () => resolve(result);
+          } catch (error) {
+            reply = () => reject(error);
+          }
+          world.after(random.between(0, 20), () => process.deliver(reply));
+        });
+      };
+      const send = () => {
+        if (!random.chance(faults.percent / 100)) return succeed(random.between(0, 20));
+        const fault = random.below(isChange && faults.late ? 5 : 3);
+        if (fault === 0) return succeed(random.between(500, 40_000));
+        if (fault === 1) return fail(timeoutMs);
+        if (fault === 2) {
+          world.after(random.between(0, 20), () => ignoringErrors(arrive));
+          return fail(timeoutMs);
+        }
+        const lateMs = random.between(timeoutMs, 3 * 60 * 60 * 1000);
+        world.note(() => `${process.name} ${what} will be late by ${lateMs / 1000} s`);
+        world.after(lateMs, () => ignoringErrors(arrive));
+        return fail(fault === 3 ? timeoutMs : random.between(0, 20));
+      };
+      // It may be paused or killed before the request has left it.
+      world.after(random.between(0, 3), () =>
+        process.deliver(() => {
+          process.calls(what);
+          process.deliver(send);
+        }),
+      );
+    });
+  }
+
+  return {
+    description: `memory ${disk.name}`,
+    async put(key, body, options) {
+      const bytes = Uint8Array.from(body);
+      return call(`put ${disk.name}/${key}`, () => disk.put(key, bytes, options));
+    },
+    get: (key, range) =>
+      call(`get ${disk.name}/${key}`, () => {
+        const object = disk.raw.objects.get(key);
+        if (object === undefined) {
+          throw new BkpError('OBJECT_MISSING', `${key} is missing`, {context: {key}});
+        }
+        if (range !== undefined && range.end > object.bytes.length) {
+          throw new BkpError('OBJECT_DAMAGED', `${key} is too short`, {context: {key}});
+        }
+        return Uint8Array.from(range === undefined ? object.bytes : object.bytes.subarray(range.start, range.end));
+      }),
+    async *list(prefix) {
+      let after = '';
+      for (;;) {
+        const page = await call(`list ${disk.name}/${prefix}`, () => disk.page(prefix, after, disk.pageLength));
+        yield* page;
+        if (page.length < disk.pageLength) return;
+        after = page.at(-1)!.key;
+      }
+    },
+    async delete(keys) {
+      // On a disk one after the other; on a server all are on their way at once.
+      const one = (key: Key) => call(`delete ${disk.name}/${key}`, () => disk.delete(key));
+      if (disk.isServer) await Promise.all(keys.map(one));
+      else for (const key of keys) await one(key);
+      return [];
+    },
+    stat: (key) =>
+      call(`stat ${disk.name}/${key}`, () => {
+        const object = disk.raw.objects.get(key);
+        return object && {key, sizeBytes: object.bytes.length, modifiedAtMs: object.modifiedAtMs};
+      }),
+    ...(disk.isServer ? {traffic: () => ({requests: {}, sentBytes: 0, receivedBytes: 0})} : {}),
+  };
+}
+
+function ignoringErrors(act: () => unknown): void {
+  try {
+    act();
+  } catch {
+    // Nobody waits for the reply.
+  }
+}
