@@ -144,6 +144,6 @@ async function requireSame(to: VaultReader, collection: string, name: BackupName
   if (JSON.stringify(there.body) === JSON.stringify(body)) return;
   throw new BkpError('COLLECTION_EXISTS', `${to.store} has another backup ${collection}/${name}`, {
     cause: 'two machines took a backup of the collection in the same second, into two stores',
-    next: 'copy the other backups one by one: COPY BACKUP COLLECTION … AT …',
+    next: 'copy the other backups one by one: COPY BACKUP COLLECTION … AT … TO …',
   });
 }

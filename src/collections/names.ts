@@ -74,7 +74,7 @@ export function nextBackupName(type: BackupType, nowMicros: number, taken: reado
   if (isBackupName(name)) return name;
   throw new BkpError('PRECONDITION', 'the next backup would have a name past the year 9999', {
     cause: 'a machine whose clock was wrong took that backup, or the clock of this one is',
-    next: 'set the clock right; DROP BACKUP COLLECTION and CREATE … begin with new names',
+    next: 'set the clock right; a collection that is dropped and created again begins with new names',
   });
 }
 

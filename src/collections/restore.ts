@@ -1,6 +1,5 @@
 import {BkpError} from '../errors/index.ts';
 import type {Staging, TableSource} from '../sources/index.ts';
-import {quoteName} from '../sql/index.ts';
 import type {VaultReader} from '../vault/index.ts';
 import {type Meter, startMeter, type WorkTools} from '../work/index.ts';
 import {type ReadableCollection, requireReadable} from './folder.ts';
@@ -157,7 +156,7 @@ function requireFreeTargets(source: TableSource, backup: Backup): void {
   const paths = inTheWay.map((table) => `/Root/${table.name}`).join(', ');
   throw new BkpError('TABLE_EXISTS', `path exist: ${paths}`, {
     cause: `RESTORE makes its tables anew and touches none that is there; nothing was restored`,
-    next: `rename or drop ${inTheWay.length === 1 ? 'it' : 'them'} (ALTER TABLE ${quoteName(inTheWay[0]!.name)} RENAME TO …), or restore into another database with --source`,
+    next: `restore into another database with --source; or drop what is in the way (a table that is only renamed leaves the names of its indexes and triggers taken)`,
   });
 }
 

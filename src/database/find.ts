@@ -102,6 +102,6 @@ function chooseInstance(vault: VaultReader, instances: readonly Instance[], want
     });
   }
   throw new BkpError('BAD_REQUEST', `${vault.store} holds backups of several databases: ${names}`, {
-    next: 'name the one to restore: backup.instance.name=…',
+    next: `name the one that is meant: bkp restore --root PLACE --instance ${usable[0]!.name}`,
   });
 }

@@ -104,8 +104,15 @@ function requireTables(database: DatabaseMoment, files: readonly CatalogFile[], 
     if (known.includes(table)) continue;
     const meant = didYouMean(table, known);
     throw new BkpError('TABLE_NOT_FOUND', `the backup holds no table ${table}`, {
-      next: meant === undefined ? 'RESTORE … without TABLE shows what it holds: --dry-run' : `did you mean ${meant}?`,
+      next: meant === undefined ? `it holds ${listed(known)}` : `did you mean ${meant}?`,
       context: {table},
     });
   }
+}
+
+const mostListed = 20;
+
+function listed(names: readonly string[]): string {
+  const more = names.length > mostListed ? `, and ${names.length - mostListed} more` : '';
+  return [...names].sort().slice(0, mostListed).join(', ') + more;
 }

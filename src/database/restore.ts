@@ -209,7 +209,7 @@ function namedDamage({ids}: Work, batch: readonly CatalogFile[], error: BkpError
     file,
     new BkpError('OBJECT_DAMAGED', `hash mismatch [path=${file.path}, expected=${chunk}, actual=${actual}]`, {
       cause: error,
-      next: 'restore an earlier backup; bkp verify tells what else is damaged',
+      next: 'restore an earlier backup (TO TIMESTAMP); VERIFY DATABASE tells what else is damaged',
       context: {...error.context, path: file.path, ...(file.table === undefined ? {} : {table: file.table})},
     }),
   );

@@ -187,7 +187,7 @@ export function requireFreeNames(
     .map((row) => (row.type === 'table' ? `/Root/${row.name}` : `${row.type} ${row.name}`));
   if (taken.length === 0) return;
   throw new BkpError('TABLE_EXISTS', `path exist: ${taken.join(', ')}`, {
-    next: 'rename or drop what is in the way, or restore into another database with --source',
+    next: 'restore into another database with --source, or drop what is in the way',
   });
 }
 

@@ -1,0 +1,255 @@
+import {readdirSync, readFileSync} from 'node:fs';
+import {join, resolve} from 'node:path';
+import type {Command} from 'commander';
+import {beforeAll, expect, test} from 'vitest';
+import type {Deps} from '../../src/commands/deps.ts';
+import {commandGroups, rootCommand} from '../../src/commands/program.ts';
+import {parseStore} from '../../src/config/index.ts';
+import {parseSource} from '../../src/config/source.ts';
+import {readValue, settingOf, settings} from '../../src/config/table.ts';
+import {parse} from '../../src/sql/index.ts';
+import {hole, sourceTexts} from '../helpers/texts.ts';
+
+// What a message, a help text or the manual says to type can be typed: commands and options are those of the program,
+// settings those of the table, statements parse, and addresses are addresses.
+
+let program: Command;
+beforeAll(async () => {
+  program = rootCommand();
+  for (const {load} of commandGroups) program.addCommand((await load()).command({} as Deps));
+});
+
+const texts = sourceTexts();
+
+/** In a sentence, bkp does something itself. */
+const prose = new Set(
+  (
+    'and can could does did expects finds forgets has is keeps knows lists looks may must needs never or reads says ' +
+    'schedules shows starts takes tells that then there to understands waits was were which will with works writes ' +
+    'asks backs cannot carries gives goes listens makes put puts removes runs sends skips stays stops uses version ' +
+    'met sets of in on at for by a an the supplies than before after sees itself again are read as'
+  ).split(' '),
+);
+
+const words = (text: string) => text.match(/"[^"]*"|'[^']*'|`[^`]*`|\S+/g) ?? [];
+const bare = (word: string) => word.replace(/^[('"‘“]+|[.,;:)'"’”]+$/g, '');
+const endsPhrase = (word: string) => /[,;:)]$|\.$/.test(word);
+
+/** What is wrong with the command that follows the word `bkp`; undefined: nothing, or it is no command. */
+function faultOfCommand(text: string, isExample: boolean): string | undefined {
+  let command = program;
+  const operands: string[] = [];
+  const tokens = words(text);
+  for (let at = 0; at < tokens.length; at += 1) {
+    const token = tokens[at]!;
+    if (/^(?:[|&>#…]|<(?![a-z])|\d?>)/.test(token)) break;
+    const word = /^(["'`]).*\1$/.test(token) ? token.slice(1, -1) : bare(token);
+    const below: Command | undefined =
+      operands.length === 0 ? command.commands.find((each) => each.name() === word) : undefined;
+    if (below !== undefined) command = below;
+    else if (command === program && !token.startsWith('-'))
+      return prose.has(word) || word === 'help' || word.includes(hole) || !/^[a-z]/.test(word)
+        ? undefined
+        : `no command ${word}`;
+    else if (/^--?[a-z]/.test(word)) {
+      const [name, joined] = word.split('=');
+      if (name === '--help') return undefined;
+      const option = [...command.options, ...program.options].find(({long, short}) => long === name || short === name);
+      if (option === undefined) return `no option ${name} of bkp ${command.name()}`;
+      if (option.required && joined === undefined) at += 1;
+    } else {
+      const {registeredArguments: wanted} = command;
+      const isVariadic = wanted.at(-1)?.variadic ?? false;
+      const isWanted = operands.length < wanted.length || isVariadic;
+      // In a sentence, an argument that may be left out is not told from the next word.
+      if (!isWanted || (!isExample && !wanted[operands.length]?.required && !/["'A-Z…⟨]/.test(token)))
+        return isExample && !isWanted ? `too many arguments: ${token}` : faultOfOperands(command, operands, isExample);
+      operands.push(word);
+    }
+    if (!isExample && endsPhrase(token)) break;
+  }
+  return faultOfOperands(command, operands, isExample);
+}
+
+function faultOfOperands(command: Command, operands: readonly string[], isExample: boolean): string | undefined {
+  const path = `bkp ${command.parent === program ? '' : `${command.parent?.name()} `}${command.name()}`;
+  if (command.commands.length > 0) return undefined;
+  if (operands.length === 0 && !isExample) return undefined;
+  const missing = command.registeredArguments.filter(({required}) => required)[operands.length];
+  if (missing !== undefined) return `${path} lacks its <${missing.name()}>`;
+  const [first = '', second] = operands;
+  if (command.parent?.name() === 'config' && ['set', 'get', 'unset'].includes(command.name()))
+    return faultOfSetting(first, second);
+  return command.name() === 'sql' && first !== '' ? faultOfStatements(first) : undefined;
+}
+
+const isPlaceholder = (word: string) => word.includes(hole) || /^[A-Z_…]+$/.test(word);
+
+function faultOfSetting(key: string, value: string | undefined): string | undefined {
+  if (isPlaceholder(key)) return undefined;
+  try {
+    const setting = settingOf(key);
+    const written = value?.replace('region=…', 'region=eu-west-1').replace('=…', '=xxx');
+    if (written !== undefined && !isPlaceholder(written) && written !== '-') readValue(setting, written, '/');
+    return undefined;
+  } catch (error) {
+    return `${key} ${value ?? ''}: ${(error as Error).message}`;
+  }
+}
+
+/** Elided parts of a statement, and what is put into it, get something that fits. */
+function filled(statement: string): string {
+  return statement
+    .replaceAll('‘', "'")
+    .replaceAll('’', "'")
+    .replace(/(= ?)(?:⟨…⟩|…)/g, "$1'1'")
+    .replace(/\b(AT|TO|INTO) (?:⟨…⟩|…)/g, "$1 'x'")
+    .replace(/'[^']*(?:…|⟨…⟩)[^']*'/g, "'x'")
+    .replaceAll(hole, 'c')
+    .replaceAll('…', 'c');
+}
+
+function parses(statement: string): boolean {
+  try {
+    return parse(statement).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+function faultOfStatements(text: string): string | undefined {
+  if (text.includes('$') || /^(…|⟨…⟩)$/.test(text)) return undefined;
+  return parses(filled(text)) ? undefined : `no statement: ${text}`;
+}
+
+const statementStart = /\b(?:(?:CREATE|ALTER|DROP|COPY) BACKUP|BACKUP|RESTORE|VERIFY|SHOW) /g;
+/** Words that statements of databases begin with, and bkp's do not. */
+const others = /^(?:CREATE|ALTER|DROP) (?!BACKUP)/;
+
+/** What is wrong with the statements in a sentence: of each, some beginning of it must be one, up to its last keyword. */
+function faultsOfPhrases(text: string): string[] {
+  const faults: string[] = [];
+  for (const {index} of text.matchAll(statementStart)) {
+    const before = text.slice(0, index).trimEnd();
+    if (/[A-Z]$/.test(before.split(/\s/).at(-1) ?? '') || /bkp sql.*["']$/.test(before)) continue;
+    const phrase = text.slice(index).split(/[;:,.](?:\s|$)|\)$/)[0]!;
+    if (others.test(phrase)) continue;
+    const parts = words(filled(phrase));
+    const lastKeyword = parts.findLastIndex(
+      (part, at) => /^[A-Z]{2,}$/.test(part) && parts.slice(0, at).every((each) => !/^[a-z]{4,}$/.test(each)),
+    );
+    const ends = parts.map((_, at) => at + 1).filter((end) => end > lastKeyword);
+    const candidates = ends.flatMap((end) => {
+      const words_ = parts
+        .slice(0, end)
+        .join(' ')
+        .replace(/[).]+$/, '');
+      return [
+        words_,
+        `${words_} c`,
+        `${words_} WITH (STORAGE='cluster')`,
+        `${words_} c WITH (STORAGE='cluster')`,
+        `${words_} INTO 'x'`,
+        `${words_} TO 'x'`,
+        `${words_} SET (KEEP_LATEST='1')`,
+        `${words_} TABLE t`,
+        `${words_})`,
+      ];
+    });
+    if (!candidates.some(parses)) faults.push(`no statement: ${phrase}`);
+  }
+  return faults;
+}
+
+const addressPattern = /\b(?:s3::|fs::|sqlite::|questdb::|s3:\/\/)[^\s'"`,)»]+/g;
+
+function faultsOfAddresses(text: string): string[] {
+  return [...text.matchAll(addressPattern)].flatMap(([address]) => {
+    const written = address
+      .replace(/[.:]$/, '')
+      .replaceAll(hole, 'xxx')
+      .replace('region=…', 'region=eu-west-1')
+      .replaceAll('=…', '=xxx')
+      .replaceAll(/;…|\/…/g, '');
+    // Its name alone, or a form that names no setting.
+    if (/^[a-z0-9]+:(?::|\/\/)(?:xxx)?$/.test(written) || written.includes('key=value')) return [];
+    const known = written
+      .replace(/\bURL\b/, 'http://127.0.0.1:9000')
+      .replace(/\bDIR\b/, '/dir')
+      .replace(/\bNAME\b/g, 'name')
+      .replace(/\bPREFIX\b/, 'prefix');
+    try {
+      if (/^(sqlite|questdb)::/.test(known)) parseSource(known, '/');
+      else parseStore(known, '/');
+      return [];
+    } catch (error) {
+      return [`${address}: ${(error as Error).message}`];
+    }
+  });
+}
+
+/** Options that programs other than bkp have. */
+const foreignOptions = new Set(['--user', '--repair', '--help']);
+
+test('the commands in texts exist, with their options, arguments and settings', () => {
+  const faults: string[] = [];
+  for (const {text, where, isNext} of texts) {
+    for (const {index} of text.matchAll(/(?<![\w-])bkp (?=[a-z-])/g)) {
+      const rest = text.slice(index + 4);
+      const [first = ''] = rest.split(/[\s,;:.)]/);
+      const isKnown = program.commands.some((command) => command.name() === first);
+      // Elsewhere than in a next step, bkp is most often the one that does something.
+      if (!isNext && !isKnown) continue;
+      // A text may be a line to type, or a sentence.
+      const fault = faultOfCommand(rest, true) && faultOfCommand(rest, false);
+      if (fault !== undefined) faults.push(`${where}: ${fault} in: ${text}`);
+    }
+  }
+  expect(faults).toEqual([]);
+});
+
+test('the options, settings and statements of next steps are those of bkp', () => {
+  const optionNames = new Set(
+    [program, ...program.commands, ...program.commands.flatMap(({commands}) => commands)].flatMap(({options}) =>
+      options.map(({long}) => long),
+    ),
+  );
+  const keys = new Set(settings.map(({key}) => key));
+  const faults: string[] = [];
+  for (const {text, where, isNext} of texts) {
+    if (!isNext) continue;
+    for (const [, option] of text.matchAll(/(?<![\w-])(--[a-z][a-z-]*)/g))
+      if (!optionNames.has(option) && !foreignOptions.has(option!))
+        faults.push(`${where}: no option ${option} in: ${text}`);
+    for (const [key] of text.matchAll(/\b(?:backup|notify|select)\.[a-z_.]*[a-z]\b/g))
+      if (!keys.has(key)) faults.push(`${where}: no setting ${key} in: ${text}`);
+    faults.push(...faultsOfPhrases(text).map((fault) => `${where}: ${fault} in: ${text}`));
+  }
+  expect(faults).toEqual([]);
+});
+
+test('the addresses in texts are addresses', () => {
+  const faults = texts.flatMap(({text, where}) => faultsOfAddresses(text).map((fault) => `${where}: ${fault}`));
+  expect(faults).toEqual([]);
+});
+
+const root = resolve(import.meta.dirname, '../..');
+const manuals = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
+
+test.each(manuals)('the commands of %s can be typed', (file) => {
+  const faults: string[] = [];
+  const blocks = readFileSync(join(root, file), 'utf8').matchAll(/^```(?:sh|console)?\n(.*?)^```$/gms);
+  for (const [, block] of blocks) {
+    const joined = block!.replace(/\\\n\s*/g, '').replace(/"[^"]*"/g, (quoted) => quoted.replace(/\s+/g, ' '));
+    for (const line of joined.split('\n')) {
+      const command = /^(?:\$ |\(?crontab -l; )?(?:[A-Z_]+=\S+ )*bkp ((?!<)[a-z-].*)$/.exec(line)?.[1];
+      if (command === undefined || /^\S+ .*\[/.test(command)) continue;
+      const typed = command
+        .replace(/ # .*$| {4,}.*$/, '')
+        .replace(/\).*$/, (rest) => (command.includes('(') ? rest : ''));
+      const fault = faultOfCommand(typed, true);
+      if (fault !== undefined) faults.push(`${fault}: ${line}`);
+    }
+  }
+  expect(faults).toEqual([]);
+});
