@@ -15,6 +15,7 @@ import {readManifest} from './manifest.ts';
 import {PackWriter} from './pack-writer.ts';
 import {noteRemoval} from './removals.ts';
 import {removeIfAllowed} from './remove-if-allowed.ts';
+import {faultIn} from './survey.ts';
 import type {Collected, CollectPlan, PackId, VaultCollector} from './types.ts';
 import {listCounted} from './verdict.ts';
 
@@ -60,7 +61,10 @@ export class Collector implements VaultCollector {
     // What the store has now: a chunk in a pack that is gone counts as missing.
     await index.takeIn(await index.look());
     await lease.confirm();
-    (await this.#mark(manifests, signal)).close();
+    const closure = await this.#mark(manifests, signal);
+    const fault = faultIn(index, closure.packs().keys());
+    closure.close();
+    if (fault !== undefined) throw refusal('not all is whole that the backups which stay need', fault);
   }
 
   async remove(keys: readonly Key[]): Promise<readonly RetainedObject[]> {

@@ -11,15 +11,16 @@ const idsAtOnce = 256;
  * @throws BkpError `OBJECT_MISSING` naming a chunk that is in no pack
  */
 export async function neededPacks(
-  {index, reader}: {index: ChunkIndex; reader: ChunkReader},
+  {index, reader, recovery = new Recovery(index)}: {index: ChunkIndex; reader: ChunkReader; recovery?: Recovery},
   recipes: readonly Recipe[],
+  signal?: AbortSignal,
 ): Promise<Set<PackId>> {
   const packs = new Set<PackId>();
-  const recovery = new Recovery(index);
   let count = 0;
   for (const recipe of recipes) {
     for (let depth = 0; depth <= recipe.depth; depth++) {
-      for await (const id of reader.ids({...recipe, depth}, undefined, recovery)) {
+      for await (const id of reader.ids({...recipe, depth}, signal, recovery)) {
+        signal?.throwIfAborted();
         if (++count % idsAtOnce === 0) await breathe();
         const {pack, base} = await recovery.locate(id);
         packs.add(pack);

@@ -1,3 +1,4 @@
+import type {BkpError} from '../errors/index.ts';
 import type {Key, RetainedObject, Traffic} from '../stores/index.ts';
 
 /** BLAKE3-256 of a chunk's plain bytes, 64 hex digits. */
@@ -67,6 +68,24 @@ export type Finding = {
 
 export type VerifyLevel = 'structure' | 'data';
 
+export type SurveyOptions = {
+  signal?: AbortSignal;
+  /**
+   * Where nothing is known against any pack, long lists of chunks are not read: only a pack that went together with the index that
+   * lists it can so be overlooked. Default false.
+   */
+  quick?: boolean;
+};
+
+/** What one listing of the store tells of its backups, without reading their data. */
+export interface Survey {
+  /**
+   * @returns undefined when every pack that these streams need is there, with its length, and none was found damaged by a
+   *   VERIFY; else `OBJECT_MISSING` | `OBJECT_DAMAGED` that says what is not
+   */
+  faultOf(recipes: readonly Recipe[], options?: SurveyOptions): Promise<BkpError | undefined>;
+}
+
 /** Reading only: what RESTORE, VERIFY and every list get. */
 export interface VaultReader {
   /** Random, made with the vault: two vaults never share it. 32 hex digits. */
@@ -95,9 +114,12 @@ export interface VaultReader {
   /** Bytes in packs that these streams need, each chunk counted once. */
   storedBytes(recipes: readonly Recipe[]): Promise<number>;
 
+  /** For every decision that counts on a backup: what is known of the packs that it needs. */
+  survey(): Promise<Survey>;
+
   /**
    * Checks that all that these streams need is there and is what was written; one finding for each fault,
-   * none when all is well. `structure` reads indexes and packs' tables and lengths, `data` also every byte.
+   * none when all is well. `structure` reads indexes and packs' tables, lengths and damage notes, `data` also every byte.
    * Packs that are damaged are noted in the store, so that no backup counts on them any more.
    */
   verify(
@@ -168,7 +190,7 @@ export type Retained = {
 /** Removal, under the exclusive lease. End it with `close()`, always. */
 export interface VaultCollector {
   /**
-   * Looks whether all that these backups need is there, before others go.
+   * Looks whether all that these backups need is there, and none of it was found damaged, before others go.
    * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
    */
   requireWhole(manifests: readonly Key[], options?: {signal?: AbortSignal}): Promise<void>;

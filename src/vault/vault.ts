@@ -19,6 +19,7 @@ import {readDocument, readManifest} from './manifest.ts';
 import {ObjectReader} from './object-reader.ts';
 import {partsOf, registerParts} from './parts.ts';
 import {Retention} from './retention.ts';
+import {survey} from './survey.ts';
 import type {
   ChunkId,
   Finding,
@@ -26,6 +27,7 @@ import type {
   LeaseSubject,
   Manifest,
   Recipe,
+  Survey,
   Vault,
   VaultCollector,
   VaultReader,
@@ -168,6 +170,7 @@ class OpenVault implements Vault {
       read: (recipe, options) => this.read(recipe, options),
       chunkIds: (recipe) => this.chunkIds(recipe),
       storedBytes: (recipes) => this.storedBytes(recipes),
+      survey: () => this.survey(),
       verify: (recipes, options) => this.verify(recipes, options),
     };
     registerParts(view, partsOf(this));
@@ -196,6 +199,10 @@ class OpenVault implements Vault {
     } finally {
       closure.close();
     }
+  }
+
+  survey(): Promise<Survey> {
+    return survey({index: this.#index, reader: this.#reader});
   }
 
   verify(recipes: readonly Recipe[], options: VerifyOptions): Promise<readonly Finding[]> {

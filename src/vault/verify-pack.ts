@@ -39,7 +39,14 @@ export async function verifyPack(check: PackCheck, pack: PackId, chunks: readonl
     return;
   }
   const table = await verifyTable(check, pack, lengthBytes, chunks);
-  if (level === 'structure') return;
+  if (level === 'structure') {
+    // Its lengths and its table say nothing of what was found wrong in its data.
+    if (index.isDistrusted(pack)) {
+      const detail = `pack ${pack} was found damaged by an earlier VERIFY; LEVEL='data' looks whether it is whole again`;
+      findings.add({what: 'damaged', key, pack, needed: chunks.map(({id}) => id), detail});
+    }
+    return;
+  }
   const neededBytes = chunks.reduce((sum, {storedBytes}) => sum + storedBytes, 0);
   const isMostlyNeeded = neededBytes >= index.chunkBytes(pack) * readWholeFrom;
   // One that was found damaged is looked at as a whole: perhaps it was brought back.

@@ -8,7 +8,7 @@ import {Findings} from './findings.ts';
 import {forEach} from './in-order.ts';
 import {readIndex} from './index-object.ts';
 import {damagedPackKey, indexKey, indexOfKey, indexPrefix, packKey} from './key.ts';
-import type {ChunkId, Finding, Recipe, VerifyLevel} from './types.ts';
+import type {ChunkId, Finding, PackId, Recipe, VerifyLevel} from './types.ts';
 import {type PackCheck, verifyPack} from './verify-pack.ts';
 
 /** Indexes read at once; each is small. */
@@ -56,7 +56,7 @@ export async function verify(
       bytesDone += neededBytes;
       progress?.(bytesDone, bytesTotal);
     });
-    await noteFindings(store, findings);
+    await noteFindings(store, findings, index.distrustedPacks());
     const damaged = findings.damagedPacks();
     if (level === 'data') await index.forgive([...packs.keys()].filter((pack) => !damaged.has(pack)));
     return findings.all();
@@ -74,8 +74,9 @@ export async function verify(
 const isOfIndex = ({key}: Finding) => key?.startsWith(indexPrefix) ?? false;
 
 /** So that the next backup writes anew what is lost, instead of counting on it. */
-async function noteFindings(store: Store, findings: Findings): Promise<void> {
+async function noteFindings(store: Store, findings: Findings, noted: ReadonlySet<PackId>): Promise<void> {
   for (const pack of findings.damagedPacks()) {
+    if (noted.has(pack)) continue;
     try {
       await noteDamage(store, pack);
     } catch (error) {
@@ -111,7 +112,7 @@ async function verifyIndexes(
 }
 
 /** Why a chunk can be had from nowhere. */
-function lost(index: ChunkIndex, chunk: ChunkId): Finding {
+export function lost(index: ChunkIndex, chunk: ChunkId): Finding {
   const [place] = index.namedLocations(chunk);
   if (place === undefined) return {what: 'missing', chunk, detail: `chunk ${chunk} is in no pack of the vault`};
   const {pack, base} = place;
