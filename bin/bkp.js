@@ -4,9 +4,11 @@ import {spawn} from 'node:child_process';
 import {existsSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 
-const oldestMajor = 24;
+/** The first with node:sqlite's authorizer and limits. */
+const oldest = {major: 24, minor: 15};
 
-if (Number.parseInt(process.versions.node, 10) >= oldestMajor) {
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major > oldest.major || (major === oldest.major && minor >= oldest.minor)) {
   await import('../dist/main.js');
 } else {
   goOnWithNewerNode();
@@ -18,7 +20,7 @@ function goOnWithNewerNode() {
   const node = places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((file) => existsSync(file));
   if (node === undefined) {
     process.stderr.write(
-      `bkp: Node ${oldestMajor} or newer is needed, this is ${process.versions.node}; get it from https://nodejs.org or with: npm install node@${oldestMajor}\n`,
+      `bkp: Node ${oldest.major}.${oldest.minor} or newer is needed, this is ${process.versions.node}; get it from https://nodejs.org or with: npm install node@${oldest.major}\n`,
     );
     process.exitCode = 1;
     return;

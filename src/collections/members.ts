@@ -45,12 +45,17 @@ export function memberTables(definition: Definition, source: TableSource): Membe
       });
     }
   }
-  const names = usable.map((table) => table.name);
+  requireOneSpelling(definition.name, usable);
+  return {tables: usable.map((table) => table.name), whole: settings.incremental ? wholeOf(usable) : new Map()};
+}
+
+/** Only the source knows that two spellings are one table. */
+function requireOneSpelling(collection: string, tables: readonly TableFacts[]): void {
+  const names = tables.map((table) => table.name);
   const twice = names.find((name, at) => names.indexOf(name) !== at);
-  if (twice === undefined) return {tables: names, whole: settings.incremental ? wholeOf(usable) : new Map()};
-  // Only the source knows that two spellings are one table.
-  throw new BkpError('BAD_REQUEST', `table ${twice} is in collection ${definition.name} twice, in two spellings`, {
-    next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} DROP TABLE … takes one of them out`,
+  if (twice === undefined) return;
+  throw new BkpError('BAD_REQUEST', `table ${twice} is in collection ${collection} twice, in two spellings`, {
+    next: `leave one of them out; of a collection that exists, ALTER BACKUP COLLECTION ${quoteName(collection)} DROP TABLE … takes one out`,
   });
 }
 
@@ -62,8 +67,18 @@ function wholeOf(tables: readonly TableFacts[]): ReadonlyMap<TableName, string> 
   );
 }
 
-/** What a backup of the collection does not hold and its restore may lack, a sentence each. */
-export function leftBehind({members}: Pick<Definition, 'members'>, source: TableSource): readonly string[] {
+/**
+ * What a backup of the collection does not hold and its restore may lack, a sentence each.
+ * @throws BkpError `BAD_REQUEST` for one table in two spellings
+ */
+export function leftBehind(
+  {members, name}: Pick<Definition, 'members' | 'name'>,
+  source: TableSource,
+): readonly string[] {
+  if (members.kind === 'tables') {
+    const found = source.describe(members.tables).filter(({state}) => state !== 'absent');
+    requireOneSpelling(name, found);
+  }
   return source.leftBehind(members.kind === 'database' ? 'all' : members.tables);
 }
 

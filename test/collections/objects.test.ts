@@ -3,7 +3,8 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {describe, expect, onTestFinished, test} from 'vitest';
-import {type CollectionMembers, createCollection} from '../../src/collections/index.ts';
+import {type CollectionMembers, createCollection, leftBehind} from '../../src/collections/index.ts';
+import {openSource} from '../../src/sources/index.ts';
 import {inProcess} from '../helpers/in-process.ts';
 import {imageOf} from '../helpers/sqlite-compare.ts';
 
@@ -348,7 +349,6 @@ test('a backup with views is one that an older bkp refuses, and one without is n
 
 test('views and virtual tables of a backup make nothing else', async () => {
   const place = new Place('CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t');
-  const {openSource} = await import('../../src/sources/index.ts');
   const source = await openSource({scheme: 'sqlite', path: place.path('app.db')});
   const snapshot = await source.snapshot({tables: ['t'], objects: true});
   snapshot.close();
@@ -380,5 +380,19 @@ test('views and virtual tables of a backup make nothing else', async () => {
       }
     };
     await expect(restoring()).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+  }
+});
+
+test('what a collection would leave behind is known before it is made', async () => {
+  const place = new Place(`CREATE TABLE t (a); CREATE TABLE _bkp_custom (x); CREATE VIEW v AS SELECT a FROM t`);
+  const source = await openSource({scheme: 'sqlite', path: place.path('app.db')});
+  const of = (members: CollectionMembers) => leftBehind({name: 'c', members}, source).join('\n');
+  expect(of(database)).toMatch(/_bkp_custom is left out.*rename it/);
+  expect(of({kind: 'tables', tables: ['t', 'v', 'none']})).toMatch(/^v is a view/);
+  for (const tables of [
+    ['t', 'T'],
+    ['t', 'main.t'],
+  ]) {
+    expect(() => of({kind: 'tables', tables})).toThrow(/table t is in collection c twice/);
   }
 });

@@ -108,6 +108,7 @@ async function create(deps: Deps, statement: Of<'create-collection'>): Promise<A
   const name = collectionName(statement.name);
   const settings = await completeSettings(deps, statement.settings);
   const place = await placeForNew(deps, storageOf(settings), name);
+  const sentences = await staysBehind({deps, place}, name, members(statement.members));
   const made = await withVault({deps, place}, {create: true}, (vault) =>
     createCollection(defineTools(deps, vault), {
       name,
@@ -117,17 +118,20 @@ async function create(deps: Deps, statement: Of<'create-collection'>): Promise<A
     }),
   );
   if (!made) return {notice: `collection ${name} exists already and stays as it is`};
-  const sentences = await staysBehind({deps, place}, members(statement.members));
   return sentences.length === 0 ? {} : {notice: sentences.join('\nbkp: ')};
 }
 
 /** The definition needs no database: where there is none that can be read, BACKUP reports it. */
-async function staysBehind(at: Surroundings, chosen: CollectionMembers | undefined): Promise<readonly string[]> {
+async function staysBehind(
+  at: Surroundings,
+  name: string,
+  chosen: CollectionMembers | undefined,
+): Promise<readonly string[]> {
   if (chosen === undefined) return [];
   try {
-    return await withSource(at.place, async (source) => leftBehind({members: chosen}, source));
+    return await withSource(at.place, async (source) => leftBehind({name, members: chosen}, source));
   } catch (error) {
-    if (error instanceof BkpError) return [];
+    if (error instanceof BkpError && error.code !== 'BAD_REQUEST') return [];
     throw error;
   }
 }

@@ -39,15 +39,26 @@ export function checkFile(path: string): void {
 
 /** By the file's header, where SQLite itself cannot open it; https://www.sqlite.org/fileformat2.html, 1.3. */
 export function isInWalMode(path: string): boolean {
-  const header = Buffer.alloc(20);
+  const header = headerOf(path);
+  return header !== undefined && header[18] === 2 && header[19] === 2;
+}
+
+/** The version of SQLite that wrote the file last, as 3053004 for 3.53.4; undefined when the header does not tell. */
+export function lastWriter(path: string): number | undefined {
+  const version = headerOf(path)?.readUInt32BE(96);
+  return version === 0 ? undefined : version;
+}
+
+function headerOf(path: string): Buffer | undefined {
+  const header = Buffer.alloc(100);
   try {
     const file = openSync(path, 'r');
     try {
-      return readSync(file, header) === header.length && header[18] === 2 && header[19] === 2;
+      return readSync(file, header) === header.length ? header : undefined;
     } finally {
       closeSync(file);
     }
   } catch {
-    return false;
+    return undefined;
   }
 }

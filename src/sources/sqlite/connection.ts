@@ -19,6 +19,9 @@ export type Authorizer = (
 /** Long enough for a writer's transaction to end, short enough for somebody who waits at a prompt. */
 export const busyTimeoutMs = 5000;
 
+/** SQLite's own limit, https://www.sqlite.org/limits.html. */
+const mostBytes = 1_000_000_000;
+
 export type ConnectOptions = {
   /** Make the file when there is none. Default false. */
   create?: boolean;
@@ -129,6 +132,11 @@ export class Connection {
   /** Lets statements that use a function of the application compile; they must not be run. */
   standIn(name: string): void {
     this.#db.function(name, {varargs: true}, () => null);
+  }
+
+  /** No text, blob or row gets longer; what would is an error (`tooBig`). */
+  limitLength(bytes: number): void {
+    this.#db.limits.length = Math.min(bytes, mostBytes);
   }
 
   /** Off while sqlite_schema itself is edited. */

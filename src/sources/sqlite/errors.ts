@@ -11,6 +11,7 @@ export const ResultCode = {
   corrupt: 11,
   full: 13,
   cannotOpen: 14,
+  tooBig: 18,
   constraint: 19,
   auth: 23,
   notADatabase: 26,

@@ -6,7 +6,7 @@ import {dropView, makeObject, objectDefinitionOf, virtualTables} from './objects
 import {trackingObstacle} from './obstacles.ts';
 import {foldName, quoteName} from './quote.ts';
 import {reachOfTrigger, reachOfView} from './reach.ts';
-import {definitionOf} from './schema.ts';
+import {definitionOf, type KeptFacts} from './schema.ts';
 import {objectName} from './sql-text.ts';
 import {rebuildTextIndexes} from './text-index.ts';
 import {ensureTracking, setMark} from './tracking.ts';
@@ -14,6 +14,8 @@ import {ensureTracking, setMark} from './tracking.ts';
 export type Finishing = {
   schemas: readonly TableSchema[];
   objects: readonly SchemaObject[];
+  /** Of the database that was backed up. */
+  facts: KeptFacts;
   /** Where the chain goes on. */
   resume?: {owner: string; mark: Mark};
   notice: (text: string) => void;
@@ -26,6 +28,7 @@ export type Finishing = {
 export function finishTables(connection: Connection, finishing: Finishing): void {
   const {schemas, objects, resume, notice} = finishing;
   const before = virtualTables(connection);
+  reportComputedIndexes(connection, finishing);
   for (const schema of schemas) restoreSequence(connection, schema);
   for (const object of objects) makeObject(connection, object);
   const gone = dropViewsWithoutTables(connection, finishing);
@@ -49,6 +52,34 @@ export function finishTables(connection: Connection, finishing: Finishing): void
   const tracked = tables.filter((table) => trackingObstacle(table) === undefined);
   ensureTracking(connection, tracked);
   setMark(connection, resume.owner, tracked, resume.mark);
+}
+
+/**
+ * What an index computes from a row depends on the version of SQLite: how a real number becomes text, for example, changed
+ * several times. Indexes are built here by bkp's own version, and searched by the application's.
+ */
+function reportComputedIndexes(connection: Connection, {schemas, facts, notice}: Finishing): void {
+  const own = String(connection.value('SELECT sqlite_version()'));
+  const [major = 0, minor = 0, patch = 0] = own.split('.').map(Number);
+  const writer = Number(facts.written_by ?? 0);
+  if (writer === 0 || writer === major * 1_000_000 + minor * 1000 + patch) return;
+  const names = schemas.flatMap((schema) => computedIndexes(connection, schema.name));
+  if (names.length === 0) return;
+  const theirs = `${Math.floor(writer / 1_000_000)}.${Math.floor(writer / 1000) % 1000}.${writer % 1000}`;
+  notice(
+    `${names.join(', ')} index what is computed, and were built by SQLite ${own}; the application's is ${theirs}: run REINDEX there if its PRAGMA integrity_check names them`,
+  );
+}
+
+function computedIndexes(connection: Connection, table: string): readonly string[] {
+  return connection
+    .all(
+      `SELECT DISTINCT l.name FROM pragma_index_list(?1, 'main') AS l, pragma_index_xinfo(l.name, 'main') AS x
+       WHERE x.key = 1 AND (x.cid = -2 OR x.name IN (SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 2))
+       ORDER BY 1`,
+      table,
+    )
+    .map((row) => String(row.name));
 }
 
 function restoreSequence(connection: Connection, schema: TableSchema): void {

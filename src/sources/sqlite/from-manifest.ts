@@ -36,6 +36,11 @@ export function runFromManifest(connection: Connection, making: Making, sql: str
   compiled(connection, making, sql)();
 }
 
+/** The same look at it, and nothing is run. */
+export function requireOneIndex(connection: Connection, table: string, sql: string): void {
+  compiled(connection, {what: 'index', table}, sql);
+}
+
 function compiled(connection: Connection, making: Making, sql: string): () => void {
   try {
     return connection.prepareAuthorized(sql, (action, first, second, schema) =>

@@ -1,8 +1,10 @@
 import {keyColumns} from './boundary.ts';
 import type {Connection} from './connection.ts';
+import {requireOneIndex} from './from-manifest.ts';
 import {ownPrefix} from './own-prefix.ts';
 import {foldName, quoteName} from './quote.ts';
 import {editSchema, exchangeRoots, isConstraint} from './schema-table.ts';
+import {indexTerms, unquoted} from './sql-text.ts';
 import {affinity, type Column, loadedNames, recordedColumns, type Table} from './table.ts';
 
 /**
@@ -205,4 +207,20 @@ export function buildIndex(connection: Connection, sql: string, make: (sql: stri
     );
   });
   return false;
+}
+
+/**
+ * Bytes that an index computes from the table's rows; 0 for one that only holds columns as the rows do.
+ * @throws BkpError `OBJECT_DAMAGED` when the statement does something else; what SQLite reports when it cannot compute it
+ */
+export function computedBytes(connection: Connection, table: Table, sql: string): number {
+  const {terms, where} = indexTerms(sql);
+  const recorded = new Set(recordedColumns(table).map(({name}) => foldName(name)));
+  const computed = terms.filter((term) => !recorded.has(foldName(unquoted(term))));
+  if (computed.length === 0) return 0;
+  // SQLite takes no query within an index: what compiles there holds none here either.
+  requireOneIndex(connection, table.name, sql);
+  const lengths = computed.map((term) => `ifnull(length(CAST((${term}) AS BLOB)), 0)`);
+  const condition = where === undefined ? '' : ` WHERE ${where}`;
+  return connection.number(`SELECT total(${lengths.join(' + ')}) FROM main.${quoteName(table.name)}${condition}`);
 }

@@ -2,6 +2,7 @@ import type {TableName} from '../source.ts';
 import {findTable, tableNames} from './catalog.ts';
 import type {Connection} from './connection.ts';
 import {objectDefinitionOf, oddObjects, readObjects, virtualTables} from './objects.ts';
+import {ownPrefix} from './own-prefix.ts';
 import {foldName} from './quote.ts';
 import {reachOfTrigger, reachOfView} from './reach.ts';
 import {objectName, wordsIn} from './sql-text.ts';
@@ -17,7 +18,7 @@ export function leftBehind(connection: Connection, asked: readonly TableName[] |
   const objects = whole ? readObjects(connection) : [];
   const members = new Set([...tables, ...objects].map(({name}) => foldName(name)));
   return [
-    ...(whole ? found.flatMap((one) => (one.kind === 'unsupported' ? [one.reason] : [])) : []),
+    ...found.flatMap((one) => (one.kind === 'unsupported' ? [one.reason] : [])),
     ...(whole
       ? found.flatMap((one) =>
           one.kind === 'absent'
@@ -65,16 +66,30 @@ function outside(
     : [`trigger ${trigger.name} of ${on} needs ${missing}, which does not exist: a restore leaves it out`];
 }
 
-/** Tables whose names SQLite keeps to itself, made by an edit of the schema. */
+/** Tables whose names SQLite keeps to itself, made by an edit of the schema; and those that look like bkp's own. */
 function unreachable(connection: Connection): readonly string[] {
-  return connection
-    .all(
-      `SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name LIKE 'sqlite\\_%' ESCAPE '\\'`,
-    )
-    .map((row) => String(row.name))
-    .filter((name) => !/^sqlite_(?:sequence|stat[1-4])$/i.test(name))
-    .map((name) => `${name} has a name that SQLite keeps to itself, and is left out: only BACKUP DATABASE holds it`);
+  const named = (prefix: string) =>
+    connection
+      .all(
+        `SELECT name FROM main.sqlite_schema
+         WHERE type = 'table' AND rootpage > 0 AND substr(name, 1, length(?1)) = ?1 COLLATE NOCASE`,
+        prefix,
+      )
+      .map((row) => String(row.name));
+  return [
+    ...named('sqlite_')
+      .filter((name) => !/^sqlite_(?:sequence|stat[1-4])$/i.test(name))
+      .map((name) => `${name} has a name that SQLite keeps to itself, and is left out: only BACKUP DATABASE holds it`),
+    ...named(ownPrefix)
+      .filter((name) => !ownTable.test(name))
+      .map(
+        (name) =>
+          `${name} is left out: names that begin with ${ownPrefix} are bkp's own; rename it to have it backed up`,
+      ),
+  ];
 }
+
+const ownTable = new RegExp(`^${ownPrefix}(?:meta$|marks$|log_|row_)`, 'i');
 
 function ofVirtualTables(connection: Connection, tables: readonly Table[], whole: boolean): readonly string[] {
   return virtualTables(connection).flatMap(({name, module, known}) => {

@@ -20,7 +20,6 @@ export type PublishPlan = Finishing & {
   target: string;
   /** The staging file: complete, checked, without triggers. */
   staged: string;
-  facts: KeptFacts;
 };
 
 /** Writers of the target may wait for this long before we have the lock. */

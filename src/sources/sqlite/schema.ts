@@ -108,10 +108,14 @@ function sequenceOf(connection: Connection, table: string): Pick<Definition, 'se
 
 /** Pragmas that a new file takes over from the database that was backed up. */
 const kept = ['page_size', 'encoding', 'auto_vacuum', 'journal_mode', 'application_id', 'user_version'] as const;
-export type KeptFacts = {readonly [Name in (typeof kept)[number]]?: string};
+export type KeptFacts = {readonly [Name in (typeof kept)[number] | 'written_by']?: string};
 
-export function databaseFacts(connection: Connection): DatabaseFacts {
-  return Object.fromEntries(kept.map((name) => [name, String(connection.value(`PRAGMA main.${name}`))]));
+/** @param writtenBy see {@link lastWriter}; bkp's own writes change it */
+export function databaseFacts(connection: Connection, writtenBy: number | undefined): DatabaseFacts {
+  return {
+    ...Object.fromEntries(kept.map((name) => [name, String(connection.value(`PRAGMA main.${name}`))])),
+    ...(writtenBy === undefined ? {} : {written_by: String(writtenBy)}),
+  };
 }
 
 /** What a file takes only before its first table is made. */

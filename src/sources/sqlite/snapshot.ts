@@ -11,6 +11,7 @@ import type {
   TableSchema,
 } from '../source.ts';
 import {findTable} from './catalog.ts';
+import {lastWriter} from './check-file.ts';
 import {type Connection, withConnection} from './connection.ts';
 import {deltaOf, mayHaveRandomKeys} from './delta.ts';
 import {rowsWithNullKey} from './null-keys.ts';
@@ -36,6 +37,7 @@ export function openSnapshot(connection: Connection, options: SnapshotOptions): 
   const {track, since, notice, whole = []} = options;
   const tracked = (tables: readonly Table[]) => tables.filter(({name}) => !whole.includes(name));
   let mark: Mark | undefined;
+  const writtenBy = lastWriter(connection.path);
   if (track !== undefined) {
     mark = withConnection(connection.path, {}, (writer) =>
       writer.write(() => {
@@ -59,7 +61,7 @@ export function openSnapshot(connection: Connection, options: SnapshotOptions): 
     const tables = readTables(connection, options.tables);
     if (since !== undefined) requireUnbroken(connection, tracked(tables), since);
     if (track !== undefined) requireTracked(connection, tracked(tables), track.owner, mark!);
-    return new SqliteSnapshot(connection, tables, mark, options);
+    return new SqliteSnapshot(connection, tables, mark, {...options, writtenBy});
   } catch (error) {
     connection.rollback();
     throw error;
@@ -78,14 +80,19 @@ class SqliteSnapshot implements Snapshot {
   readonly #counts = new Map<TableName, number>();
   readonly #maker: SegmentMaker;
 
-  constructor(connection: Connection, tables: readonly Table[], mark: Mark | undefined, options: SnapshotOptions) {
+  constructor(
+    connection: Connection,
+    tables: readonly Table[],
+    mark: Mark | undefined,
+    options: SnapshotOptions & {writtenBy: number | undefined},
+  ) {
     this.mark = mark;
     this.#connection = connection;
     this.#owner = options.since?.owner;
     this.#notice = options.notice;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
     this.objects = options.objects === true ? readObjects(connection) : [];
-    this.database = databaseFacts(connection);
+    this.database = databaseFacts(connection, options.writtenBy);
     this.schemas = tables.map((table) => tableSchema(connection, table, {omitIndexes: options.omitIndexes ?? false}));
     this.#maker = new SegmentMaker(connection);
   }

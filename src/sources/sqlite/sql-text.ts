@@ -99,7 +99,8 @@ export function generatedExpressions(sql: string): string {
   return parts.join(' , ');
 }
 
-function unquoted(text: string): string {
+/** A name as it is written, without its quotes. */
+export function unquoted(text: string): string {
   const quote = text[0]!;
   if (quote === '[') return text.slice(1, -1);
   return text.length > 1 && '"`\''.includes(quote) ? text.slice(1, -1).replaceAll(quote + quote, quote) : text;

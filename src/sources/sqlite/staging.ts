@@ -6,7 +6,7 @@ import {findTable} from './catalog.ts';
 import {Connection} from './connection.ts';
 import {ResultCode, resultCode} from './errors.ts';
 import {runFromManifest} from './from-manifest.ts';
-import {buildConstraintIndex, buildIndex, constraintIndexes, Landing} from './landing.ts';
+import {buildConstraintIndex, buildIndex, computedBytes, constraintIndexes, Landing} from './landing.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
 import {quoteName} from './quote.ts';
 import {definitionOf, fileSettings, type KeptFacts} from './schema.ts';
@@ -25,6 +25,12 @@ const refusesRows =
   /^(?:NULL value in|NUMERIC value in|TEXT value in|non-\w+ value in|CHECK constraint failed in|non-unique entry in index) /;
 /** Damage of pages is reported before anything about rows. */
 const mostMessages = 1000;
+
+/** An index that is computed may hold this many bytes, and so many times those of the backup's rows. */
+const leastIndex = 64 * 1024 * 1024;
+const mostGrowth = 16;
+/** What is computed for one row may get this long, or a few times as long as the longest row can be. */
+const leastLength = 16 * 1024 * 1024;
 
 function brokenUnique(table: TableName): string {
   return `rows of ${table} came back as they were, and break its own UNIQUE or PRIMARY KEY`;
@@ -52,6 +58,9 @@ export class SqliteStaging implements Staging {
   readonly #connection: Connection;
   readonly #tables: ReadonlyMap<TableName, Table>;
   readonly #landings: ReadonlyMap<TableName, Landing>;
+  /** Bytes of all segments, and of the largest. */
+  #loadedBytes = 0;
+  #largestBytes = 0;
   /** Indexes that could not be built. */
   readonly #lost = new Set<string>();
 
@@ -96,6 +105,8 @@ export class SqliteStaging implements Staging {
   }
 
   load(name: TableName, segment: Uint8Array): number {
+    this.#loadedBytes += segment.byteLength;
+    this.#largestBytes = Math.max(this.#largestBytes, segment.byteLength);
     this.#connection.deserialize('seg', segment);
     return this.#landings.get(name)!.load();
   }
@@ -148,14 +159,25 @@ export class SqliteStaging implements Staging {
   /** Without the index the rows are there all the same: the restore goes on, and reports it. */
   #buildIndex(table: TableName, sql: string, notice: (text: string) => void): void {
     const make = (text: string) => runFromManifest(this.#connection, {what: 'index', table}, text);
+    const leaveOut = (why: string) => {
+      this.#lost.add(sql);
+      notice(`an index of ${table} is left out, ${why}: ${sql}`);
+    };
     try {
+      // An expression can make a gigabyte of a row of few bytes, and the sorting writes all of it to the disk.
+      this.#connection.limitLength(Math.max(leastLength, 4 * this.#largestBytes));
+      const bytes = computedBytes(this.#connection, this.#tables.get(table)!, sql);
+      if (bytes > leastIndex + mostGrowth * this.#loadedBytes) {
+        leaveOut(`it would hold ${bytes} bytes, computed from rows of ${this.#loadedBytes}`);
+        return;
+      }
       if (!buildIndex(this.#connection, sql, make)) notice(brokenUnique(table));
     } catch (error) {
-      if (resultCode(error) !== ResultCode.error) throw error;
-      this.#lost.add(sql);
-      notice(
-        `an index of ${table} is left out, its rows do not let SQLite compute it: ${(error as Error).message}: ${sql}`,
-      );
+      const code = resultCode(error);
+      if (code !== ResultCode.error && code !== ResultCode.tooBig) throw error;
+      leaveOut(`its rows do not let SQLite compute it: ${(error as Error).message}`);
+    } finally {
+      this.#connection.limitLength(Number.MAX_SAFE_INTEGER);
     }
   }
 

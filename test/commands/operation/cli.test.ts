@@ -145,7 +145,7 @@ test.skipIf(!existsSync(oldNode) || !isOld())('an old Node alone says in one lin
     writeFileSync(join(home, 'package.json'), '{"type": "module"}');
     const {status, stdout, stderr} = spawnSync(oldNode, [join(home, 'bin/bkp.js')], {encoding: 'utf8'});
     expect([status, stdout]).toEqual([1, '']);
-    expect(stderr).toMatch(/^bkp: Node 24 or newer is needed, this is \d+\.\d+\.\d+; get it from .*\n$/);
+    expect(stderr).toMatch(/^bkp: Node 24\.15 or newer is needed, this is \d+\.\d+\.\d+; get it from .*\n$/);
   } finally {
     remove();
   }

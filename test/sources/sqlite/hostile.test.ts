@@ -1,7 +1,8 @@
+import {statSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
-import {type Backup, restore, takeFull} from '../layers.ts';
+import {type Backup, fillStaging, restore, takeFull} from '../layers.ts';
 import {Database, filesIn, folder} from './database.ts';
 
 /** A manifest is written by whoever may write to the store: what a restore runs of it must be harmless. */
@@ -49,4 +50,25 @@ test('a second statement behind the first is not run', async () => {
   const target = new Database('CREATE TABLE precious (a); INSERT INTO precious VALUES (1)');
   await restore(target.source, evil);
   expect(target.value('SELECT count(*) FROM precious')).toBe(1);
+});
+
+test.each([
+  ['a gigabyte a row', 'CREATE INDEX i ON t (zeroblob(999999999))'],
+  ['much more than there are rows', `CREATE INDEX i ON t (replace(zeroblob(9000000), x'00', x'0101' || k))`],
+  ['in a generated column', 'CREATE INDEX i ON t (g)'],
+])('an index that computes %s is left out, and fills no disk', async (_, sql) => {
+  const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, g AS (zeroblob(9000000 + k)));
+    INSERT INTO t (a) SELECT value FROM json_each('[1,2,3,4,5,6,7,8,9,10,11,12]')`);
+  const taken = await takeFull(database.source, {tables: ['t']});
+  const [schema] = taken.schemas;
+  const evil = {...taken, schemas: [{...schema!, definition: {...schema!.definition, indexes: [sql]}}]};
+  const target = new Database('');
+  const notices: string[] = [];
+  const staging = await fillStaging(target.source, evil, 'test', (text) => notices.push(text));
+  expect(
+    statSync(join(target.path, '..', filesIn(join(target.path, '..')).find((name) => name.includes('stage'))!)).size,
+  ).toBeLessThan(1e6);
+  await staging.publish({});
+  expect(notices.join()).toMatch(/index of t is left out/);
+  expect(target.value('SELECT count(a) FROM t')).toBe(12);
 });

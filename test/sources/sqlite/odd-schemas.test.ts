@@ -305,3 +305,19 @@ test('segments of an older bkp hold no stored generated columns, and come back',
   const segments = [{bytes: older.serialize(), rows: 2}];
   await expectBack(database, {...base, layers: {t: [{kind: 'base', segments, cuts: ''}]}}, {schema: ''});
 });
+
+test('indexes of what is computed are named where another SQLite wrote the database', async () => {
+  const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, v AS (a || 'x'), s AS (a || 'y') STORED);
+    CREATE INDEX i ON t (lower(a)); CREATE INDEX j ON t (v); CREATE INDEX plain ON t (a, s)`);
+  const backup = await takeFull(database.source, {tables: ['t']});
+  for (const [written_by, told] of [
+    ['3040001', /^i, j .* the application's is 3\.40\.1: run REINDEX/],
+    [String(backup.database.written_by), /^$/],
+  ] as const) {
+    const notices: string[] = [];
+    const older = {...backup, database: {...backup.database, written_by}};
+    const staging = await fillStaging(new SqliteSource(join(folder(), 'new.db')), older);
+    await staging.publish({notice: (text) => notices.push(text)});
+    expect(notices.join()).toMatch(told);
+  }
+});
