@@ -11,6 +11,7 @@ import {
 import {BkpError} from '../errors/index.ts';
 import type {Vault} from '../vault/index.ts';
 import type {Deps} from './deps.ts';
+import {whyAway} from './known-vaults.ts';
 import {openVaultAt, type Workplace} from './workplace.ts';
 
 /**
@@ -73,14 +74,35 @@ export async function objectPlace(deps: Deps): Promise<Workplace> {
 /**
  * Where the collection lies: the first store that has it. The last one is taken unseen: a statement finds out by itself
  * that it has no such collection, and each look at a server costs.
+ *
+ * A store that is away may have it. Then the next one is used, and that is told: a backup there is better than none. What
+ * defines or drops the collection is refused: it would have to be done in both.
+ * @throws BkpError `STORE_UNAVAILABLE`
  */
-export async function placeOfCollection(deps: Deps, collection: string): Promise<Workplace> {
+export async function placeOfCollection(
+  deps: Deps,
+  collection: string,
+  {defines}: {defines: boolean},
+): Promise<Workplace> {
   const places = await placesOf(deps);
-  for (const place of places.slice(0, -1)) {
-    const found = await withVaultIfAny(deps, place, (vault) => hasCollection(vault, collection));
-    if (found === true) return place;
+  let away: BkpError | undefined;
+  for (const place of places) {
+    if (place === places.at(-1) && away === undefined) return place;
+    try {
+      const found = await withVaultIfAny(deps, place, (vault) => hasCollection(vault, collection));
+      if (found !== true) continue;
+    } catch (error) {
+      if (!(error instanceof BkpError) || error.code !== 'STORE_UNAVAILABLE' || away !== undefined) throw error;
+      away = error;
+      if (defines) break;
+      continue;
+    }
+    if (away !== undefined) {
+      deps.stderr.write(`bkp: ${away.message}; ${collection} is used in ${describeStore(place.store)}\n`);
+    }
+    return place;
   }
-  return places.at(-1)!;
+  throw away ?? new Error('there is always a last store');
 }
 
 /**
@@ -127,13 +149,20 @@ export async function placeNamed(deps: Deps, target: string): Promise<Workplace>
   return placeAt(settings, address, address.kind === 'directory' ? 'cluster' : 's3');
 }
 
-/** @returns undefined when there is no vault, or no directory that could hold one */
+/**
+ * @returns undefined when there is no vault, or no directory that could hold one
+ * @throws BkpError `STORE_UNAVAILABLE` when one was there before, or its disk is not mounted
+ */
 export async function withVaultIfAny<T>(
   deps: Deps,
   place: Workplace,
   use: (vault: Vault) => Promise<T>,
 ): Promise<T | undefined> {
-  if (place.store.kind === 'directory' && !existsSync(place.store.root)) return undefined;
+  if (place.store.kind === 'directory' && !existsSync(place.store.root)) {
+    const away = whyAway(deps, place.store);
+    if (away !== undefined) throw away;
+    return undefined;
+  }
   let vault: Vault;
   try {
     vault = await openVaultAt(deps, place, {create: false});

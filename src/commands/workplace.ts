@@ -1,5 +1,5 @@
 import {createHash} from 'node:crypto';
-import {existsSync} from 'node:fs';
+import {existsSync, readdirSync} from 'node:fs';
 import {dirname, join, sep} from 'node:path';
 import type {Storage} from '../collections/index.ts';
 import {describeStore, parseSource, type StoreAddress} from '../config/index.ts';
@@ -9,6 +9,7 @@ import type {TableSource} from '../sources/index.ts';
 import type {Store} from '../stores/index.ts';
 import {headerKey, type KeepRow, openVault, type Vault} from '../vault/index.ts';
 import type {Deps} from './deps.ts';
+import {rememberVault, whyAway} from './known-vaults.ts';
 
 /**
  * Where work is done: which database, which store, how. Goes with an operation into the journal, so that a worker does
@@ -43,11 +44,59 @@ export type OpenOptions = {
   keeper?: {keepRow(store: StoreAddress): KeepRow};
 };
 
-/** @throws BkpError `STORE_REFUSED` | `STORE_UNAVAILABLE` | `STORE_DENIED` | `VAULT_ABSENT` | `OBJECT_DAMAGED` */
+/**
+ * Where a vault was, or where a disk is to be mounted, none is made, whatever `options.create` says.
+ * @throws BkpError `STORE_REFUSED` | `STORE_UNAVAILABLE` | `STORE_DENIED` | `VAULT_ABSENT` | `OBJECT_DAMAGED`
+ */
 export async function openVaultAt(deps: Deps, place: Workplace, options: OpenOptions): Promise<Vault> {
+  const away = whyAway(deps, place.store);
+  const vault = await (away === undefined ? openOrMake(deps, place, options) : openKnown(deps, place, {options, away}));
+  rememberVault(deps.home, place.store, vault.id);
+  if (place.vault === undefined || place.vault === vault.id) return vault;
+  vault.close();
+  throw new BkpError(
+    'STORE_REFUSED',
+    `${describeStore(place.store)} holds another vault than when the statement was given`,
+    {
+      cause: `it was ${place.vault}, it is ${vault.id}`,
+      next: 'see which directory, disk or bucket belongs there, then give the statement again',
+    },
+  );
+}
+
+async function openKnown(
+  deps: Deps,
+  place: Workplace,
+  {options, away}: {options: OpenOptions; away: BkpError},
+): Promise<Vault> {
+  try {
+    return await openOrMake(deps, place, {...options, create: false});
+  } catch (error) {
+    if (!(error instanceof BkpError)) throw error;
+    const {store} = place;
+    if (store.kind === 'directory' && isEmptyFolder(store.root)) throw away;
+    if (error.code !== 'VAULT_ABSENT') throw error;
+    if (store.kind === 's3') throw away;
+    // Only its header is lost: that is damage, which is told in other words.
+    return openOrMake(deps, place, options);
+  }
+}
+
+/** Also when there is none. */
+function isEmptyFolder(folder: string): boolean {
+  try {
+    return readdirSync(folder).every(
+      (name) => name === 'lost+found' || name === '.DS_Store' || name.startsWith('.bkp#'),
+    );
+  } catch (error) {
+    return systemCode(error) === 'ENOENT';
+  }
+}
+
+async function openOrMake(deps: Deps, place: Workplace, options: OpenOptions): Promise<Vault> {
   if (options.create && place.store.kind === 'directory') refuseNested(place.store.root);
   const store = await openStoreAt(deps, place, options);
-  const vault = await openVault({
+  return openVault({
     store,
     create: options.create,
     cacheFile: join(
@@ -60,16 +109,6 @@ export async function openVaultAt(deps: Deps, place: Workplace, options: OpenOpt
     ...(options.keeper === undefined ? {} : {keepLeases: options.keeper.keepRow(place.store)}),
     ...(place.store.kind === 's3' ? {uploadsAtOnce: place.requestsAtOnce} : {}),
   });
-  if (place.vault === undefined || place.vault === vault.id) return vault;
-  vault.close();
-  throw new BkpError(
-    'STORE_REFUSED',
-    `${describeStore(place.store)} holds another vault than when the statement was given`,
-    {
-      cause: `it was ${place.vault}, it is ${vault.id}`,
-      next: 'see which directory, disk or bucket belongs there, then give the statement again',
-    },
-  );
 }
 
 /** Who gives a statement, and where it is carried out. */

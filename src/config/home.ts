@@ -11,6 +11,8 @@ export type Home = {
   journalFile: string;
   logsDir: string;
   cacheDir: string;
+  /** Which stores held a vault. */
+  vaultsDir: string;
   /** Statements typed at the prompt. */
   historyFile: string;
   /** Its change tells a running scheduler to read everything anew. */
@@ -35,6 +37,7 @@ export function resolveHome(env: Environment, platform: NodeJS.Platform, homedir
     journalFile: path.join(dir, 'journal.db'),
     logsDir: path.join(dir, 'logs'),
     cacheDir: path.join(dir, 'cache'),
+    vaultsDir: path.join(dir, 'vaults'),
     historyFile: path.join(dir, 'history'),
     reloadFile: path.join(dir, 'reload'),
     clusterDir: path.join(dir, 'cluster'),
@@ -87,9 +90,9 @@ export function closeUsualHome({dir, isUsual}: Home): boolean {
 
 /** What others than its owner may get at, of all that bkp keeps in its home: paths, the home itself first. */
 export function openToOthers(home: Home): string[] {
-  const {dir, configFile, journalFile, historyFile, reloadFile, logsDir, cacheDir, clusterDir} = home;
+  const {dir, configFile, journalFile, historyFile, reloadFile, logsDir, cacheDir, vaultsDir, clusterDir} = home;
   const files = [configFile, journalFile, `${journalFile}-wal`, `${journalFile}-shm`, historyFile, reloadFile];
-  const inside = [logsDir, cacheDir].flatMap((folder) => [folder, ...entriesOf(folder)]);
+  const inside = [logsDir, cacheDir, vaultsDir].flatMap((folder) => [folder, ...entriesOf(folder)]);
   // What lies in the cluster is as closed as its folder.
   const found = [...files, ...inside, clusterDir].filter(isOpen);
   return isOpen(dir) ? [dir, ...found] : found;

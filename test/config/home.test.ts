@@ -34,6 +34,7 @@ test('everything lies inside it', () => {
     journalFile: '/b/journal.db',
     logsDir: '/b/logs',
     cacheDir: '/b/cache',
+    vaultsDir: '/b/vaults',
     historyFile: '/b/history',
     reloadFile: '/b/reload',
     clusterDir: '/b/cluster',

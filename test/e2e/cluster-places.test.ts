@@ -82,6 +82,7 @@ test('two vaults that change places behind one path are never taken for each oth
   await desk.sql(createC(true));
   await desk.sqlWait('BACKUP c');
   renameSync(desk.cluster, spare);
+  await desk.bkp('store', 'forget');
   await desk.sql(createC(true));
   // The cache of the first vault's index lies under this path: nothing of it may be counted on.
   await desk.sqlWait('BACKUP c');
@@ -113,6 +114,7 @@ test('a worker that finds another vault than its statement did touches nothing',
   };
   const {operation} = await execute(here, parse('BACKUP c')[0]!);
   renameSync(desk.cluster, join(desk.folder, 'first'));
+  await desk.bkp('store', 'forget');
   await desk.sql(createC(false));
   const signal = new AbortController().signal;
   const context = {operation: operation!, signal, progress: () => {}, limits: () => undefined, log: () => {}};

@@ -132,6 +132,8 @@ test('COPY makes a second home for all backups; again, it copies nothing; and it
   await desk.sqlWait(`RESTORE c AT '${backups[0]}'`);
   expect(desk.all('SELECT * FROM orders')).toEqual(first);
 
+  expect((await desk.refused("COPY BACKUP COLLECTION c TO 'cluster'")).stderr).toContain('is its disk mounted?');
+  expect((await desk.bkp('--store', 'cluster', 'store', 'forget')).status).toBe(0);
   await desk.sqlWait("COPY BACKUP COLLECTION c TO 'cluster'");
   await desk.bkp('--store', 'cluster', 'sql', '--wait', 'VERIFY c').then(({status}) => expect(status).toBe(0));
 });

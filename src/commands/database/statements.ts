@@ -16,7 +16,6 @@ import {objectPlace, placesOf} from '../places.ts';
 import {adoptValue} from '../sql/adopt.ts';
 import {type ResultRows, startedRow} from '../sql/answers.ts';
 import {openOn} from '../sql/busy.ts';
-import {refuseVanished} from '../vanished.ts';
 import {startOperation} from '../worker/start.ts';
 import {requireSource, type Workplace, withVault} from '../workplace.ts';
 import {targetOf} from './carry-out.ts';
@@ -40,7 +39,6 @@ export async function backupDatabase(deps: Deps, statement: Of<'backup-database'
     });
   }
   const {keepLatest} = await deps.settings();
-  if (place.store.kind === 'directory') await refuseVanished(deps, place);
   return withVault({deps, place}, {create: true}, async (vault) => {
     const nowMicros = deps.nowMicros();
     const {name} = await withFileSource(deps, place, (source) =>

@@ -26,7 +26,7 @@ export async function runRetentionPlan(deps: Deps, {collection, format}: Retenti
 const nameIn = (text: string) => collectionName({text, place: {line: 1, column: 1}});
 
 async function onePlan(deps: Deps, collection: string): Promise<RetentionPlan> {
-  const place = await placeOfCollection(deps, collection);
+  const place = await placeOfCollection(deps, collection, {defines: false});
   const vault = await openVaultAt(deps, place, {create: false});
   try {
     return await planIn(deps, vault, collection);

@@ -55,11 +55,17 @@ async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; ot
   const seen: OfCollection[] = [];
   const places = await placesOf(deps);
   for (const place of places) {
-    await withVaultIfAny(deps, place, async (vault) => {
-      for (const collection of await listScheduled(vault)) {
-        if (seen.every((other) => other.collection.name !== collection.name)) seen.push({deps, place, collection});
-      }
-    });
+    try {
+      await withVaultIfAny(deps, place, async (vault) => {
+        for (const collection of await listScheduled(vault)) {
+          if (seen.every((other) => other.collection.name !== collection.name)) seen.push({deps, place, collection});
+        }
+      });
+    } catch (error) {
+      // It has none just now, and what was missed is made up when it is back; the other store's go on.
+      if (!(error instanceof BkpError) || error.context.missing !== 'vault') throw error;
+      deps.stderr.write(`bkp: its schedules are left out: ${error.message}\n`);
+    }
   }
   if (seen.length === 0) return {scheduled: [], others: []};
   const own = await databaseOf(places[0]);

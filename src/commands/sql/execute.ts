@@ -56,7 +56,7 @@ export async function execute(deps: Deps, statement: Statement): Promise<Answer>
       return create(deps, statement);
     case 'alter-collection': {
       const name = collectionName(statement.name);
-      await withVault(await surroundings(deps, name), {create: false}, (vault) =>
+      await withVault(await surroundings(deps, name, {defines: true}), {create: false}, (vault) =>
         alterCollection(defineTools(deps, vault), name, statement.actions),
       );
       return {};
@@ -98,8 +98,8 @@ async function select(deps: Deps, text: string) {
   return runSelect(text, selectable(deps), {limits: {rows, seconds, mebibytes}, signal: () => deps.signal});
 }
 
-async function surroundings(deps: Deps, collection: string): Promise<Surroundings> {
-  return {deps, place: await placeOfCollection(deps, collection)};
+async function surroundings(deps: Deps, collection: string, {defines = false} = {}): Promise<Surroundings> {
+  return {deps, place: await placeOfCollection(deps, collection, {defines})};
 }
 
 type Of<K extends Statement['kind']> = Extract<Statement, {kind: K}>;
@@ -214,7 +214,7 @@ async function copy(deps: Deps, statement: Of<'copy'>): Promise<Answer> {
   await refuseWhenBusy(deps, collection);
   const to = await placeNamed(deps, statement.target);
   const at = await placeOfOriginal(deps, collection, to);
-  const isHome = sameStore((await placeOfCollection(deps, collection)).store, to.store);
+  const isHome = sameStore((await placeOfCollection(deps, collection, {defines: false})).store, to.store);
   const backup = await withVault(at, {create: false}, (from) =>
     withVault({deps, place: to}, {create: true}, (target) => planCopy(from, target, {collection, point, isHome})),
   );
@@ -239,7 +239,7 @@ async function placeOfOriginal(deps: Deps, collection: string, to: Workplace): P
 async function drop(deps: Deps, statement: Of<'drop-collection'>): Promise<Answer> {
   const name = collectionName(statement.name);
   await refuseDropWhenBusy(deps, name);
-  const at = await surroundings(deps, name);
+  const at = await surroundings(deps, name, {defines: true});
   const dropped = await withVault(at, {create: false}, (vault) =>
     dropCollection(defineTools(at.deps, vault), {name, ifExists: statement.ifExists}),
   );

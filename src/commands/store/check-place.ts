@@ -5,6 +5,7 @@ import type {DirectoryAddress} from '../../config/index.ts';
 import {listInstances} from '../../database/index.ts';
 import {type Check, tried} from '../check.ts';
 import type {Deps} from '../deps.ts';
+import {whyAway} from '../known-vaults.ts';
 import {withVaultIfAny} from '../places.ts';
 import type {Workplace} from '../workplace.ts';
 
@@ -22,6 +23,8 @@ export function checkPlace(deps: Deps, place: Workplace): Promise<Check[]> {
 /** The first CREATE makes it; what can be told before is whether it may. */
 async function absentDirectory(deps: Deps, {root}: DirectoryAddress, storage: string): Promise<Check> {
   const what = `${storage}: folder`;
+  const away = whyAway(deps, {kind: 'directory', root});
+  if (away !== undefined) throw away;
   let above = dirname(root);
   while (!existsSync(above)) above = dirname(above);
   const fault = (await deps.probeStore({kind: 'directory', root: above})).find((probe) => !probe.ok);

@@ -4,10 +4,11 @@ import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {placesOf} from '../places.ts';
 import {checkPlace} from './check-place.ts';
+import {runStoreForget} from './forget.ts';
 
 export type StoreCheckOptions = {format: CheckFormat};
 
-export function command(deps: Deps, run = runStoreCheck): Command {
+export function command(deps: Deps, run = runStoreCheck, forget = runStoreForget): Command {
   const group = new Command('store')
     .description('Look at the stores that hold backups.')
     .addHelpText('after', helpTail(['bkp store check', "bkp --store 's3://backups/shop' store check"]));
@@ -25,6 +26,15 @@ export function command(deps: Deps, run = runStoreCheck): Command {
       helpTail(['bkp store check', 'bkp store check --format json | jq -e .ok'], ['done', 'failed', 'usage']),
     )
     .action((options: StoreCheckOptions) => run(deps, options));
+  group
+    .command('forget')
+    .description(
+      'Let go of vaults that are gone for good. bkp remembers which stores held a vault, so that a disk that is not ' +
+        'mounted is not taken for a new store; after this, CREATE BACKUP COLLECTION or BACKUP DATABASE makes a new ' +
+        'vault there. A vault that is there is not forgotten, and nothing is removed from any store.',
+    )
+    .addHelpText('after', helpTail(['bkp --store cluster store forget'], ['done', 'failed', 'usage']))
+    .action(() => forget(deps));
   return group;
 }
 

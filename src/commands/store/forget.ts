@@ -1,0 +1,35 @@
+import {describeStore} from '../../config/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import type {Deps} from '../deps.ts';
+import {forgetVault, knownVault} from '../known-vaults.ts';
+import {placesOf} from '../places.ts';
+import {openVaultAt} from '../workplace.ts';
+
+/** A vault that can be opened is not forgotten: nothing would come of it. */
+export async function runStoreForget(deps: Deps): Promise<void> {
+  for (const place of await placesOf(deps)) {
+    const {store} = place;
+    const vault = knownVault(deps.home, store);
+    if (vault === undefined) {
+      deps.stdout.write(`${describeStore(store)}: no vault is known that could be missing\n`);
+      continue;
+    }
+    if (await isThere(deps, place)) {
+      deps.stdout.write(`${describeStore(store)}: vault ${vault} is there\n`);
+      continue;
+    }
+    forgetVault(deps.home, store);
+    deps.stdout.write(`${describeStore(store)}: vault ${vault} is forgotten; the next CREATE makes a new one\n`);
+  }
+}
+
+async function isThere(deps: Deps, place: Parameters<typeof openVaultAt>[1]): Promise<boolean> {
+  try {
+    (await openVaultAt(deps, place, {create: false})).close();
+    return true;
+  } catch (error) {
+    // Whatever else keeps it from being opened (a network, a key, damage) says nothing of its being gone.
+    if (error instanceof BkpError && error.context.missing === 'vault') return false;
+    throw error;
+  }
+}
