@@ -1,7 +1,8 @@
 import {BkpError} from '../errors/index.ts';
 import type {Staging, TableSource} from '../sources/index.ts';
-import type {VaultReader} from '../vault/index.ts';
-import {type Meter, startMeter, type WorkTools} from '../work/index.ts';
+import {quoteName} from '../sql/index.ts';
+import {isDamage, type VaultReader} from '../vault/index.ts';
+import {type Meter, startMeter, unlessUnreadable, type WorkTools} from '../work/index.ts';
 import {type ReadableCollection, requireReadable} from './folder.ts';
 import {readSegments} from './layers.ts';
 import {type Backup, type Layer, readBackup} from './manifest.ts';
@@ -28,8 +29,30 @@ export async function planRestore(
 ): Promise<BackupName> {
   const live = await requireReadable(vault, request.collection);
   const backup = findBackup(request.collection, live.backups, request.point);
-  requireFreeTargets(source, await readBackup(vault, request.collection, backup));
+  try {
+    requireFreeTargets(source, await readBackup(vault, request.collection, backup));
+  } catch (error) {
+    throw isDamage(error) ? await withReadable(vault, request.collection, live.backups, error) : error;
+  }
   return backup;
+}
+
+/** The same error, with the newest backup that can be read as the next step, if there is one. */
+async function withReadable(
+  vault: VaultReader,
+  collection: string,
+  backups: readonly BackupName[],
+  error: BkpError,
+): Promise<BkpError> {
+  for (const backup of backups.toReversed()) {
+    if ((await unlessUnreadable(readBackup(vault, collection, backup))) === undefined) continue;
+    return new BkpError(error.code, error.message, {
+      cause: error.cause,
+      next: `the newest backup that can be read: RESTORE ${quoteName(collection)} AT '${backup}'`,
+      context: error.context,
+    });
+  }
+  return error;
 }
 
 /** Base and deltas of every table into staging, then all tables at once: all of it, or nothing. */

@@ -116,7 +116,9 @@ test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
   expect(await bench.vault((vault) => listCollections(vault))).toHaveLength(2);
   const next = expect.stringMatching(/BACKUP a takes a full backup|newer bkp/);
   await expect(bench.backup('a', 'incremental')).rejects.toMatchObject({next});
-  await expect(bench.restore('a', join(folder, 'odd.db'))).rejects.toMatchObject({name: 'BkpError'});
+  await expect(bench.restore('a', join(folder, 'odd.db'))).rejects.toMatchObject({
+    next: expect.stringMatching(`RESTORE a AT '${good}'|newer bkp`),
+  });
   await bench.restore('a', join(folder, 'good.db'), good);
   const after = await bench.backup('a', 'full');
   await bench.backup('a', 'incremental');

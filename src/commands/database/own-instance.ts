@@ -1,4 +1,5 @@
 import {findInstance, type Instance, listInstances, presentDatabase} from '../../database/index.ts';
+import {BkpError} from '../../errors/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import type {Workplace} from '../workplace.ts';
@@ -20,4 +21,25 @@ export async function ownInstance(
   if (instances.length === 0) return undefined;
   const present = await withFileSource(deps, place, presentDatabase);
   return (await findInstance(vault, present)).instance;
+}
+
+/**
+ * Whose backup is meant where none is named and the store has those of several databases: of the profile's own, if it is one of them.
+ * @returns undefined where there is nothing to choose, or nobody can tell
+ */
+export async function meantInstance(
+  deps: Pick<Deps, 'settings'>,
+  place: Workplace,
+  vault: Vault,
+): Promise<string | undefined> {
+  const usable = (await listInstances(vault)).filter(({backups}) => backups.length > 0);
+  if (usable.length <= 1 || place.source === undefined) return undefined;
+  try {
+    const own = await ownInstance(deps, place, vault);
+    return usable.find(({name}) => name === own?.name)?.name;
+  } catch (error) {
+    // The database is gone: that is why one restores.
+    if (error instanceof BkpError) return undefined;
+    throw error;
+  }
 }

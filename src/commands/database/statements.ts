@@ -19,6 +19,7 @@ import {openOn} from '../sql/busy.ts';
 import {startOperation} from '../worker/start.ts';
 import {requireSource, type Workplace, withVault} from '../workplace.ts';
 import {targetOf} from './carry-out.ts';
+import {meantInstance} from './own-instance.ts';
 import {sourceSpecOf, withFileSource} from './places.ts';
 import {parseTimestamp} from './timestamp.ts';
 
@@ -145,13 +146,14 @@ export async function planRestoreInto(deps: Deps, wish: RestoreWish, options: {f
   const {instance, tables, timestamp, withConf} = wish;
   if (wish.target.trim() === '')
     throw new BkpError('USAGE', 'the place to restore into is empty', {next: "INTO './new.db'"});
-  const wanted = {
-    ...(instance === undefined ? {} : {instance}),
+  const asked = {
     ...(timestamp === undefined ? {} : {at: parseTimestamp(timestamp)}),
     ...(tables === undefined ? {} : {tables}),
     ...(withConf === undefined ? {} : {optional: withConf}),
   };
   return withVault({deps, place}, {create: false}, async (vault) => {
+    const meant = instance ?? (await meantInstance(deps, place, vault));
+    const wanted = {...asked, ...(meant === undefined ? {} : {instance: meant})};
     const {body} = await findDatabaseBackup(vault, wanted);
     // The worker restores this one, whatever backup is the newest when it comes to it.
     const request = {...wanted, instance: body.instance, at: backupMicros(body.backup), target: resolve(wish.target)};
@@ -182,7 +184,10 @@ export async function verifyDatabase(
 ): Promise<Started> {
   const place = await objectPlace(deps);
   return withVault({deps, place}, {create: false}, async (vault) => {
-    const one = timestamp === undefined ? undefined : await findDatabaseBackup(vault, {at: parseTimestamp(timestamp)});
+    const meant = await meantInstance(deps, place, vault);
+    const whose = meant === undefined ? {} : {instance: meant};
+    const one =
+      timestamp === undefined ? undefined : await findDatabaseBackup(vault, {...whose, at: parseTimestamp(timestamp)});
     const chosen = one === undefined ? {} : {instance: one.body.instance, backup: one.body.backup};
     const operation = await startOperation(
       deps,

@@ -6,13 +6,13 @@ import type {Setting} from '../../sql/index.ts';
  * @throws BkpError `BAD_REQUEST` for any other setting
  */
 export function adoptValue(settings: readonly Setting[], statement: string, example: string): string | undefined {
-  for (const {key, value} of settings) {
-    if (key === 'ADOPT') return value;
+  for (const {key} of settings) {
+    if (key === 'ADOPT') continue;
     throw new BkpError('BAD_REQUEST', `${key} is not a setting of ${statement}`, {
       next: `write WITH (ADOPT='${example}')`,
     });
   }
-  return undefined;
+  return settings.at(-1)?.value;
 }
 
 /** Of `BACKUP c`. @throws BkpError `BAD_REQUEST` */
