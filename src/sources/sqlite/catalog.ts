@@ -5,7 +5,7 @@ import {foldName, quoteName} from './quote.ts';
 import {oddStatement} from './schema.ts';
 import {isText} from './schema-table.ts';
 import {tryInScratch} from './scratch.ts';
-import {defaultExpression, indexTerms} from './sql-text.ts';
+import {callsFunction, defaultExpression, indexTerms} from './sql-text.ts';
 import type {Column, Key, NamedSql, Table, UniqueIndex} from './table.ts';
 import {tryTable} from './trial.ts';
 
@@ -96,6 +96,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     ...(column.notnull !== 0n && typeof column.dflt_value === 'string'
       ? {insteadOfNull: defaultExpression(column.dflt_value)}
       : {}),
+    ...(typeof column.dflt_value === 'string' && callsFunction(column.dflt_value) ? {computedDefault: true} : {}),
   }));
   const withoutRowid = row.wr === 1n;
   const shadowOf = virtualTableOf(connection, name, row.type === 'shadow');

@@ -80,18 +80,26 @@ export function deltaOf(connection: Connection, maker: SegmentMaker, table: Tabl
 }
 
 /**
- * While a row has the largest rowid, SQLite gives new ones random rowids, and these need not be above the others.
+ * @returns why the log may lack keys, in words; undefined when it has them all. While a row has the largest rowid, SQLite
+ * gives new ones random rowids, and these need not be above the others.
  * https://www.sqlite.org/autoinc.html, "Background"
  */
-export function mayHaveRandomKeys(connection: Connection, {key, name}: Table, since: bigint): boolean {
-  if (key.kind !== 'rowid') return false;
-  const row = connection.get(
-    `SELECT EXISTS (SELECT 1 FROM main.${quoteName(name)} WHERE ${key.alias} = ?2)
-         OR EXISTS (SELECT 1 FROM main.${quoteName(logName(name))} WHERE seq >= ?1 AND ?2 IN (k0, above)) AS found`,
-    since,
-    largestRowid,
-  );
-  return row?.found === 1n;
+export function unknownKeys(connection: Connection, table: Table, since: bigint): string | undefined {
+  const {key} = table;
+  const log = `main.${quoteName(logName(table.name))}`;
+  if (key.kind === 'rowid') {
+    const found = connection.get(
+      `SELECT 1 FROM main.${quoteName(table.name)} WHERE ${key.alias} = ?2
+       UNION ALL SELECT 1 FROM ${log} WHERE seq >= ?1 AND ?2 IN (k0, above) LIMIT 1`,
+      since,
+      largestRowid,
+    );
+    return found && 'it has had the largest possible rowid, so SQLite chooses random ones';
+  }
+  const nulls = key.parts.flatMap(({notNull}, part) => (notNull ? [`k${part} IS NULL`] : []));
+  if (nulls.length === 0) return undefined;
+  const found = connection.get(`SELECT 1 FROM ${log} WHERE seq > ? AND (${nulls.join(' OR ')}) LIMIT 1`, since);
+  return found && 'a NULL in a key may have given way to a default that is another value each time';
 }
 
 /**

@@ -13,7 +13,7 @@ import type {
 import {findTable} from './catalog.ts';
 import {lastWriter} from './check-file.ts';
 import {type Connection, withConnection} from './connection.ts';
-import {deltaOf, mayHaveRandomKeys} from './delta.ts';
+import {deltaOf, unknownKeys} from './delta.ts';
 import {rowsWithNullKey} from './null-keys.ts';
 import {readObjects} from './objects.ts';
 import {trackingObstacle} from './obstacles.ts';
@@ -124,10 +124,9 @@ class SqliteSnapshot implements Snapshot {
   changes(table: TableName, since: Mark): DeltaStream | undefined {
     const seq = this.#owner === undefined ? undefined : markedAt(this.#connection, this.#owner, since, table);
     if (seq === undefined) throw unknownMark(table);
-    if (mayHaveRandomKeys(this.#connection, this.#table(table), seq)) {
-      this.#notice?.(
-        `all rows of ${table} are taken: it has had the largest possible rowid, so SQLite chooses random ones`,
-      );
+    const unknown = unknownKeys(this.#connection, this.#table(table), seq);
+    if (unknown !== undefined) {
+      this.#notice?.(`all rows of ${table} are taken: ${unknown}`);
       return undefined;
     }
     return deltaOf(this.#connection, this.#maker, this.#table(table), seq);

@@ -63,6 +63,12 @@ export function defaultExpression(written: string): string {
     : `(${written})`;
 }
 
+/** A name stands before a bracket. */
+export function callsFunction(expression: string): boolean {
+  const texts = [...tokens(expression)].map(({text}) => text);
+  return texts.some((text, at) => text === '(' && /^[\p{L}_"`[]/u.test(texts[at - 1] ?? ''));
+}
+
 /** Every name and word in the text, folded: what is not among them is not used there. */
 export function wordsIn(sql: string): ReadonlySet<string> {
   return new Set([...tokens(sql)].map(({text}) => foldName(unquoted(text))));

@@ -40,6 +40,8 @@ export type Column = {
    * run before have seen the NULL.
    */
   insteadOfNull?: string;
+  /** Its default calls a function, and can be another value each time. Absent: it does not. */
+  computedDefault?: boolean;
 };
 
 /** By what rows are told apart, found and put in order. */

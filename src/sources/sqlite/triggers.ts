@@ -45,9 +45,9 @@ export function largestKey(table: Table, below?: string): string {
  * which nobody else sees) can end the work on a row with RAISE(IGNORE): the change is made, the triggers after it do
  * not run. A BEFORE trigger that does so keeps the change itself from being made.
  *
- * AFTER triggers only look again, for what BEFORE triggers cannot know: SQLite before 3.31 computes the values of
- * an INSERT twice, so `random()` gives NEW another key; a NULL can give way to a default that is computed; and a
- * trigger of the user's may change the row meanwhile.
+ * AFTER triggers only look again, where a BEFORE trigger can see another key than the one that is stored. SQLite before
+ * 3.31 computes twice, once for either trigger, what an INSERT says for an INTEGER PRIMARY KEY (`abs(random())`), and each
+ * default (measured with 3.22 and 3.28); and where OR REPLACE puts a default in the place of a NULL, every version does.
  *
  * They hold no conflict clause: the one of the user's statement would take its place
  * (https://www.sqlite.org/lang_createtrigger.html, "Syntax Restrictions"). The log has no constraint that could fail.
@@ -95,20 +95,27 @@ function keyTriggers(table: Table): readonly NamedSql[] {
   const on = quoteName(table.name);
   const names = keyNames(table.key);
   const columns = table.key.kind === 'columns' ? table.key.parts.map(({column}) => column) : [];
+  const computed = (column: string) =>
+    table.columns.some(({name, computedDefault}) => name === column && computedDefault);
   const into = `INSERT INTO ${quoteName(logName(table.name))} (${keyColumns(table.key).join(', ')})`;
   const append = (values: readonly string[]) => `${into} VALUES (${values.join(', ')});`;
   const old = names.map((column) => `OLD.${column}`);
-  const coming = columns.map((column) => newValue(table, column));
+  // NULL in the log, where the key has none, says that it is not known.
+  const coming = columns.map((column) => (computed(column) ? `NEW.${quoteName(column)}` : newValue(table, column)));
   const stored = names.map((column) => `NEW.${column}`);
   // Byte by byte, whatever the column's collation: the key's index may tell apart what the column does not.
   const moves = coming.map((key, part) => `${key} COLLATE BINARY IS NOT ${old[part]}`).join(' OR ');
   const evicted = evictions(table);
+  const surprising = columns.some(computed);
+  const again = (event: 'inserted' | 'moved', when: string) =>
+    trigger(table, event, `AFTER ${when} ON ${on} WHEN ${notLast(table)}`, [append(stored)]);
   return [
     trigger(table, 'insert', `BEFORE INSERT ON ${on}`, [append(coming), ...(evicted?.byInsert ?? [])]),
-    trigger(table, 'inserted', `AFTER INSERT ON ${on} WHEN ${notLast(table)}`, [append(stored)]),
+    ...(surprising ? [again('inserted', 'INSERT')] : []),
     trigger(table, 'update', `BEFORE UPDATE ON ${on}`, [append(old)]),
     trigger(table, 'move', `BEFORE UPDATE OF ${ofKey(table)} ON ${on} WHEN ${moves}`, [append(coming)]),
-    trigger(table, 'moved', `AFTER UPDATE OF ${ofKey(table)} ON ${on} WHEN ${notLast(table)}`, [append(stored)]),
+    // One part of a key can be changed by a trigger of the user's while a statement changes another.
+    ...(surprising || names.length > 1 ? [again('moved', `UPDATE OF ${ofKey(table)}`)] : []),
     ...evictingUpdate(table, evicted),
     trigger(table, 'delete', `BEFORE DELETE ON ${on}`, [append(old)]),
   ];

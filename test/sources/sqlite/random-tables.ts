@@ -14,6 +14,7 @@ const keys = [
   {columns: 'k TEXT COLLATE NOCASE', end: ', PRIMARY KEY (k COLLATE BINARY)'},
   {columns: 'k TEXT, m INTEGER', end: ', PRIMARY KEY (k, m)'},
   {columns: 'k, m', end: ', PRIMARY KEY (m COLLATE NOCASE, k DESC)'},
+  {columns: 'k TEXT NOT NULL DEFAULT (hex(randomblob(2))) PRIMARY KEY', end: ''},
   {columns: `k TEXT NOT NULL DEFAULT 'a', m INTEGER`, end: ', PRIMARY KEY (k, m)'},
   {columns: 'k TEXT COLLATE NOCASE', end: ', PRIMARY KEY (k)) WITHOUT ROWID --'},
   {columns: 'k TEXT COLLATE NOCASE', end: ', PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID --'},

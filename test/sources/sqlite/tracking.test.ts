@@ -244,6 +244,33 @@ describe("a trigger's OLD and NEW that are not the stored row", () => {
     }
   }
 
+  test('a default that is another value each time', async () => {
+    for (const table of [
+      'k TEXT NOT NULL DEFAULT (hex(randomblob(8))) PRIMARY KEY, v',
+      'k INTEGER DEFAULT (random()), v, PRIMARY KEY (k)) WITHOUT ROWID; --',
+      'k NOT NULL DEFAULT (abs(random()) % 1000), v NOT NULL DEFAULT (random()), PRIMARY KEY (v, k)',
+    ]) {
+      await expectTracked(
+        `CREATE TABLE t (${table});\nINSERT INTO t VALUES (1, 1), (2, 2), (3, 3)`,
+        `INSERT INTO t (v) VALUES (4); INSERT OR REPLACE INTO t VALUES (NULL, 5); UPDATE OR REPLACE t SET k = NULL WHERE k = 2`,
+      );
+    }
+  });
+
+  test('a program with an older SQLite, that computes an inserted key twice', async () => {
+    // What SQLite 3.22 and 3.28 do: NEW is one row to BEFORE triggers and another to AFTER triggers.
+    for (const [table, row] of [
+      ['k INTEGER PRIMARY KEY, v', '50'],
+      ['k TEXT DEFAULT (hex(randomblob(8))) PRIMARY KEY, v', `'50'`],
+    ]) {
+      const database = new Database(`CREATE TABLE t (${table}); INSERT INTO t VALUES (${row} || '0', 1)`);
+      const base = await full(database, ['t']);
+      const before = database.value(`SELECT sql FROM sqlite_schema WHERE name = '_bkp_insert_t'`);
+      database.exec(`DROP TRIGGER _bkp_insert_t; INSERT INTO t VALUES (${row}, 2); ${before}`);
+      await expectComesBack(database, await increment(database, base));
+    }
+  });
+
   test('a key in two forms is one key of the delta', async () => {
     const database = new Database(`CREATE TABLE t (k TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('5', 1)`);
     const base = await full(database, ['t']);
@@ -300,6 +327,25 @@ describe('triggers that end the work on a row with RAISE(IGNORE)', () => {
   test('a trigger that stays rules increments out no more', async () => {
     for (const change of changes)
       await expectTracked(`CREATE TABLE t (${tables['TEXT PRIMARY KEY']}); ${rows}; ${ignoring('')}`, change);
+  });
+
+  test('a NULL that gives way to a default which is another value each time: all rows are taken', async () => {
+    const schema = `CREATE TABLE t (k TEXT NOT NULL DEFAULT (hex(randomblob(8))) PRIMARY KEY, a); INSERT INTO t VALUES ('x', 1), ('y', 2)`;
+    for (const change of [
+      'INSERT OR REPLACE INTO t VALUES (NULL, 3)',
+      `UPDATE OR REPLACE t SET k = NULL WHERE k = 'y'`,
+    ]) {
+      const database = new Database(schema);
+      const base = await full(database, ['t']);
+      database.exec(`${ignoring('TEMP')} ${change}`);
+      const next = await increment(database, base);
+      expect(next.layers.t).toMatchObject([{kind: 'base'}]);
+      await expectComesBack(database, next);
+      database.exec('UPDATE t SET a = 9');
+      const last = await increment(database, next);
+      expect(last.layers.t!.at(-1)).toMatchObject({kind: 'delta'});
+      await expectComesBack(database, last);
+    }
   });
 
   test('the largest rowid makes SQLite choose random ones: all rows are taken', async () => {
