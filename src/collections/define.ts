@@ -1,6 +1,6 @@
 import {assert, BkpError} from '../errors/index.ts';
 import {type AlterAction, quoteName, type Setting, tableName} from '../sql/index.ts';
-import type {JsonValue, Vault, VaultWriter} from '../vault/index.ts';
+import type {JsonValue, Vault, VaultReader, VaultWriter} from '../vault/index.ts';
 import {unlessUnreadable} from '../work/index.ts';
 import {applySettings, type CollectionMembers, type Definition, resetSettings} from './definition.ts';
 import {type CollectionFolder, noSuchCollection, readFolder, requireCollection} from './folder.ts';
@@ -44,8 +44,8 @@ export async function createCollection(
 }
 
 /** A definition that is written anew because the old one was damaged continues the collection that its backups name. */
-async function lastKnownId(
-  vault: Vault,
+export async function lastKnownId(
+  vault: VaultReader,
   name: string,
   {damage, backups}: CollectionFolder,
 ): Promise<string | undefined> {

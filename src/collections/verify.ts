@@ -74,7 +74,7 @@ function damage(collection: string, faults: readonly string[]): BkpError {
     `${collection}: ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'} found`,
     {
       details: more > 0 ? [...faults.slice(0, listedFaults), `… and ${more} more`] : faults,
-      next: 'backups that are not named here are whole; take a new full backup: it stores what is missing again',
+      next: 'backups that are not named here are whole; COPY BACKUP COLLECTION into this store, from one that has it whole, brings back what is lost; a new full backup stores anew what the database still has',
     },
   );
 }

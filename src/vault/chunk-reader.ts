@@ -309,7 +309,7 @@ function chunkDamaged({id, pack, offset}: Location, cause: unknown): BkpError {
 
 export function chunkMissing(id: ChunkId): BkpError {
   return new BkpError('OBJECT_MISSING', `chunk ${id} is in no pack of the vault`, {
-    next: 'VERIFY the collection to see what else is missing; then take a new full backup',
+    next: 'VERIFY the collection to see what else is missing; then copy it again from a store that has it, or take a new full backup',
     context: {chunk: id},
   });
 }

@@ -166,7 +166,7 @@ export class Copy {
     if (!isDamage(error)) return error;
     return new BkpError(error.code, `not all can be copied from ${this.#source.store.description}: ${error.message}`, {
       cause: error.cause ?? 'what was copied so far is found and used by the next copy',
-      next: 'VERIFY the collection there; backups that need nothing of it can be copied one by one',
+      next: 'VERIFY the collection there; a new full backup stores anew what is lost, and can be copied',
       context: error.context,
     });
   }
