@@ -113,12 +113,17 @@ function sequenceValue(type: string, value: string): Value {
 
 /** A view that was dropped takes others with it, which read it. @returns the names of those that are gone */
 function dropViewsWithoutTables(connection: Connection, {objects, notice}: Finishing): ReadonlySet<string> {
-  const views = new Set(objects.filter((object) => objectDefinitionOf(object).kind === 'view').map(({name}) => name));
+  const views = new Map(
+    objects.flatMap((object) => {
+      const {kind, sql} = objectDefinitionOf(object);
+      return kind === 'view' ? [[object.name, sql] as const] : [];
+    }),
+  );
   const gone = new Set<string>();
   for (let more = true; more; ) {
     more = false;
-    for (const view of views) {
-      const {missing} = reachOfView(connection, view);
+    for (const [view, sql] of views) {
+      const {missing} = reachOfView(connection, {name: view, sql});
       if (missing === undefined) continue;
       dropView(connection, view);
       notice(`view ${view} is left out: it reads ${missing}, which is not here`);

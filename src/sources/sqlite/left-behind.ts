@@ -1,11 +1,11 @@
-import type {TableName} from '../source.ts';
-import {findTable, tableNames} from './catalog.ts';
+import type {SchemaObject, TableName} from '../source.ts';
+import {type Found, findTable, tableNames} from './catalog.ts';
 import type {Connection} from './connection.ts';
 import {objectDefinitionOf, oddObjects, readObjects, virtualTables} from './objects.ts';
 import {ownPrefix} from './own-prefix.ts';
 import {foldName} from './quote.ts';
 import {reachOfTrigger, reachOfView} from './reach.ts';
-import {objectName, wordsIn} from './sql-text.ts';
+import {namesTable, objectName} from './sql-text.ts';
 import type {Table} from './table.ts';
 
 const restoreLeavesOut = 'a restore leaves it out where that is not there';
@@ -19,33 +19,58 @@ export function leftBehind(connection: Connection, asked: readonly TableName[] |
   const members = new Set([...tables, ...objects].map(({name}) => foldName(name)));
   return [
     ...found.flatMap((one) => (one.kind === 'unsupported' ? [one.reason] : [])),
-    ...(whole
-      ? found.flatMap((one) =>
-          one.kind === 'absent'
-            ? [`${one.name} has bytes in its name that are not text, and is left out: only BACKUP DATABASE holds it`]
-            : [],
-        )
-      : []),
-    ...(whole
-      ? oddObjects(connection).map(
-          (name) =>
-            `${name} is left out: an edit of the schema made its statement, which no restore takes; only BACKUP DATABASE holds it`,
-        )
-      : []),
-    ...(whole ? unreachable(connection) : []),
+    ...(whole ? [...unnamed(found), ...odd(connection), ...unreachable(connection)] : []),
     ...tables.flatMap((table) =>
       table.triggers.flatMap((trigger) => outside(connection, table.name, trigger, members)),
     ),
-    ...objects.flatMap((object) => {
-      const {kind, triggers} = objectDefinitionOf(object);
-      if (kind === 'virtual') return [];
-      const {missing} = reachOfView(connection, object.name);
-      if (missing !== undefined)
-        return [`view ${object.name} reads ${missing}, which does not exist: a restore leaves it out`];
-      return triggers.flatMap((sql) => outside(connection, object.name, {name: objectName(sql), sql}, members));
-    }),
+    ...ofViews(connection, objects, members),
     ...ofVirtualTables(connection, tables, whole),
   ];
+}
+
+function unnamed(found: readonly Found[]): readonly string[] {
+  return found
+    .filter(({kind}) => kind === 'absent')
+    .map((one) => {
+      const name = (one as Found & {kind: 'absent'}).name;
+      return `${name} has bytes in its name that are not text, and is left out: only BACKUP DATABASE holds it`;
+    });
+}
+
+function odd(connection: Connection): readonly string[] {
+  return oddObjects(connection).map(
+    (name) =>
+      `${name} is left out: an edit of the schema made its statement, which no restore takes; only BACKUP DATABASE holds it`,
+  );
+}
+
+/** Views that read what does not exist, those that read such a view, and what the triggers of the others use. */
+function ofViews(
+  connection: Connection,
+  objects: readonly SchemaObject[],
+  members: ReadonlySet<string>,
+): readonly string[] {
+  const sentences: string[] = [];
+  const views = new Map(
+    objects.map((object) => [object.name, objectDefinitionOf(object)] as const).filter(([, {kind}]) => kind === 'view'),
+  );
+  const gone: string[] = [];
+  for (let more = true; more; ) {
+    more = false;
+    for (const [name, {sql}] of views) {
+      const missing =
+        reachOfView(connection, {name, sql}).missing ?? gone.find((other) => namesTable(sql, other) && other !== name);
+      if (missing === undefined) continue;
+      sentences.push(`view ${name} reads ${missing}, which does not exist: a restore leaves it out`);
+      views.delete(name);
+      gone.push(name);
+      more = true;
+    }
+  }
+  for (const [view, {triggers}] of views) {
+    for (const sql of triggers) sentences.push(...outside(connection, view, {name: objectName(sql), sql}, members));
+  }
+  return sentences;
 }
 
 /** A trigger that uses what is not in the collection, or nowhere. */
@@ -60,8 +85,7 @@ function outside(
   if (others.length > 0) {
     return [`trigger ${trigger.name} of ${on} uses ${others.join(', ')}, not in the collection: ${restoreLeavesOut}`];
   }
-  // Another trigger of the table, which is compiled with this one, may be the one that needs it.
-  return missing === undefined || !wordsIn(trigger.sql).has(foldName(missing))
+  return missing === undefined
     ? []
     : [`trigger ${trigger.name} of ${on} needs ${missing}, which does not exist: a restore leaves it out`];
 }

@@ -1,7 +1,7 @@
 import {constants} from 'node:sqlite';
 import type {Authorizer, Connection} from './connection.ts';
 import {foldName, quoteName} from './quote.ts';
-import {triggerEvent} from './sql-text.ts';
+import {namesTable, triggerEvent} from './sql-text.ts';
 import type {NamedSql} from './table.ts';
 
 /**
@@ -11,7 +11,10 @@ import type {NamedSql} from './table.ts';
 export type Reach = {
   /** Tables and views that the trigger itself or the view itself names, folded. */
   used: ReadonlySet<string>;
-  /** The table that is not there, in SQLite's words; absent when all are, or when something else cannot be compiled. */
+  /**
+   * A table that it names and that is not there, in SQLite's words; absent when all are, or when something else cannot be
+   * compiled: another trigger on the way, a function or module that only the application has.
+   */
   missing?: string;
 };
 
@@ -20,29 +23,29 @@ const mostSteps = 200_000;
 /** Functions of the application that are stood in for, one by one. */
 const mostFunctions = 200;
 
-export function reachOfView(connection: Connection, view: string): Reach {
-  return compile(connection, `SELECT * FROM main.${quoteName(view)}`, view);
+export function reachOfView(connection: Connection, view: NamedSql): Reach {
+  return compile(connection, `SELECT * FROM main.${quoteName(view.name)}`, view);
 }
 
 /** @param table a table, or a view with INSTEAD OF triggers */
-export function reachOfTrigger(connection: Connection, table: string, {name, sql}: NamedSql): Reach {
+export function reachOfTrigger(connection: Connection, table: string, trigger: NamedSql): Reach {
   const on = `main.${quoteName(table)}`;
-  switch (triggerEvent(sql)) {
+  switch (triggerEvent(trigger.sql)) {
     case 'insert':
-      return compile(connection, `INSERT INTO ${on} DEFAULT VALUES`, name);
+      return compile(connection, `INSERT INTO ${on} DEFAULT VALUES`, trigger);
     case 'delete':
-      return compile(connection, `DELETE FROM ${on}`, name);
+      return compile(connection, `DELETE FROM ${on}`, trigger);
     case 'update': {
       const columns = connection
         .all(`SELECT name FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0`, table)
         .map((row) => quoteName(String(row.name)));
       const settings = columns.map((column) => `${column} = ${column}`).join(', ');
-      return compile(connection, `UPDATE ${on} SET ${settings}`, name);
+      return compile(connection, `UPDATE ${on} SET ${settings}`, trigger);
     }
   }
 }
 
-function compile(connection: Connection, sql: string, object: string): Reach {
+function compile(connection: Connection, sql: string, object: NamedSql): Reach {
   const used = new Set<string>();
   let steps = 0;
   const note: Authorizer = (action, first, _second, schema, inside) => {
@@ -52,7 +55,7 @@ function compile(connection: Connection, sql: string, object: string): Reach {
       action === constants.SQLITE_INSERT ||
       action === constants.SQLITE_UPDATE ||
       action === constants.SQLITE_DELETE;
-    if (touches && first !== null && schema === 'main' && inside === object) used.add(foldName(first));
+    if (touches && first !== null && schema === 'main' && inside === object.name) used.add(foldName(first));
     return constants.SQLITE_OK;
   };
   for (let functions = 0; ; functions++) {
@@ -67,7 +70,7 @@ function compile(connection: Connection, sql: string, object: string): Reach {
         continue;
       }
       const missing = /^no such table: (?:main\.)?(.+)$/.exec(message)?.[1];
-      return missing === undefined ? {used} : {used, missing};
+      return missing === undefined || !namesTable(object.sql, missing) ? {used} : {used, missing};
     }
   }
 }

@@ -126,6 +126,12 @@ export function isOneStatement(sql: string): boolean {
   return [...tokens(sql)].every(({text}) => text !== ';');
 }
 
+/** The statement names the table itself. A name that is called, FROM name(…), is a table-valued function of the application's. */
+export function namesTable(sql: string, table: string): boolean {
+  const all = [...tokens(sql)].map(({text}) => foldName(unquoted(text)));
+  return all.some((word, at) => word === foldName(table) && (all[at + 1] !== '(' || all[at - 1] === 'into'));
+}
+
 /** Of a CREATE TRIGGER as sqlite_schema keeps it: CREATE TRIGGER name [BEFORE | AFTER | INSTEAD OF] event … */
 export function triggerEvent(sql: string): 'insert' | 'update' | 'delete' {
   for (const {text} of [...tokens(sql)].slice(3)) {
