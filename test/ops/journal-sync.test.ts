@@ -1,0 +1,65 @@
+import {DatabaseSync, StatementSync} from 'node:sqlite';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import {makeHome, newOperation, type TestHome} from './home.ts';
+
+// What the journal says must be there after a power cut. With a write-ahead log SQLite syncs each commit only at `synchronous` 2
+// (FULL); at 1 the last ones may be lost, and only a heartbeat is worth as little as that.
+
+const full = 2;
+const normal = 1;
+
+let home: TestHome;
+let putBack: () => void;
+/** Each change of the journal with the mode that it was made in. */
+let changes: {sql: string; synchronous: number}[];
+
+beforeEach(() => {
+  home = makeHome();
+  changes = [];
+  const databases = new WeakMap<StatementSync, DatabaseSync>();
+  const {prepare} = DatabaseSync.prototype;
+  const {run, all, get} = StatementSync.prototype;
+  DatabaseSync.prototype.prepare = function (sql, ...rest) {
+    const statement = prepare.call(this, sql, ...rest);
+    databases.set(statement, this);
+    return statement;
+  };
+  const watched = <Call extends typeof run | typeof all | typeof get>(original: Call) =>
+    function (this: StatementSync, ...values: never[]) {
+      const database = databases.get(this);
+      if (database !== undefined && /^\s*(INSERT|UPDATE|DELETE|REPLACE)/i.test(this.sourceSQL)) {
+        const {synchronous} = get.call(prepare.call(database, 'PRAGMA synchronous')) as {synchronous: number};
+        changes.push({sql: this.sourceSQL, synchronous});
+      }
+      return (original as (...args: never[]) => unknown).apply(this, values);
+    };
+  Object.assign(StatementSync.prototype, {run: watched(run), all: watched(all), get: watched(get)});
+  putBack = () => {
+    DatabaseSync.prototype.prepare = prepare;
+    Object.assign(StatementSync.prototype, {run, all, get});
+  };
+});
+afterEach(() => {
+  putBack();
+  home.remove();
+});
+
+test('every change of a state is synced, a heartbeat is not', () => {
+  const journal = home.open();
+  const modesOf = (work: () => void) => {
+    changes = [];
+    work();
+    return [...new Set(changes.map(({synchronous}) => synchronous))];
+  };
+  let number = 0 as ReturnType<typeof journal.create>['number'];
+  expect(modesOf(() => ({number} = journal.create(newOperation())))).toEqual([full]);
+  expect(modesOf(() => journal.assign(number, process.pid))).toEqual([full]);
+  expect(modesOf(() => journal.claim(number))).toEqual([full]);
+  const progress = {phase: 'TransferData', bytesDone: 1, itemsDone: 0};
+  expect(modesOf(() => journal.report(number, progress))).toEqual([normal]);
+  expect(modesOf(() => journal.requestCancel(number))).toEqual([full]);
+  expect(modesOf(() => journal.finish(number, {status: 'SUCCESS', result: {}}))).toEqual([full]);
+  expect(modesOf(() => journal.addNotice(number, 'later'))).toEqual([full]);
+  expect(modesOf(() => journal.forget(number))).toEqual([full]);
+  journal.close();
+});
