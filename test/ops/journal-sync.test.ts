@@ -20,7 +20,7 @@ beforeEach(() => {
   const {prepare} = DatabaseSync.prototype;
   const {run, all, get} = StatementSync.prototype;
   DatabaseSync.prototype.prepare = function (sql, ...rest) {
-    const statement = prepare.call(this, sql, ...rest);
+    const statement = Reflect.apply(prepare, this, [sql, ...rest]);
     databases.set(statement, this);
     return statement;
   };
@@ -28,7 +28,9 @@ beforeEach(() => {
     function (this: StatementSync, ...values: never[]) {
       const database = databases.get(this);
       if (database !== undefined && /^\s*(INSERT|UPDATE|DELETE|REPLACE)/i.test(this.sourceSQL)) {
-        const {synchronous} = get.call(prepare.call(database, 'PRAGMA synchronous')) as {synchronous: number};
+        const {synchronous} = Reflect.apply(get, Reflect.apply(prepare, database, ['PRAGMA synchronous']), []) as {
+          synchronous: number;
+        };
         changes.push({sql: this.sourceSQL, synchronous});
       }
       return (original as (...args: never[]) => unknown).apply(this, values);

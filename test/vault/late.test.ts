@@ -61,6 +61,11 @@ function holding(store: Store, isHeld: (call: string, key: string) => boolean) {
   return {held, letGo, reached};
 }
 
+async function waking<Result>(letGo: () => void, ending: Promise<Result>): Promise<Result> {
+  letGo();
+  return ending;
+}
+
 async function cleanUp(vault: Vault, ...names: string[]) {
   const collector = await vault.collector({purpose: 'cleanup'});
   try {
@@ -84,7 +89,7 @@ describe('a collector that is paused right before it removes packs', () => {
     const {held, letGo, reached} = holding(store, (call, key) => call === 'delete' && key.startsWith('packs/'));
     const ending = cleanUp(await openOn(held, 2), 'old').catch((error: unknown) => error);
     await reached;
-    return {store, wake: async () => (letGo(), ending)};
+    return {store, wake: () => waking(letGo, ending)};
   }
 
   test('takes nothing from a backup of another process that took it for dead', async () => {
@@ -167,7 +172,7 @@ describe('a manifest that is put and arrives when its lease is over', () => {
     await reached;
     const other = await openOn(store, 3, [2]);
     await cleanUp(other, 'old');
-    return {store, other, wake: async () => (letGo(), ending)};
+    return {store, other, wake: () => waking(letGo, ending)};
   }
 
   test('is no backup, and its writer says that it took none', async () => {
