@@ -1,6 +1,7 @@
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {setTimeout as pause} from 'node:timers/promises';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
 import {openQuestDbSource, openQuestDbTarget} from '../../src/sources/questdb/index.ts';
 import {freezeOptions, noSignal} from './questdb-copy.ts';
@@ -99,4 +100,139 @@ describe('what is written between two steps of a backup', () => {
       expect(await restored.sql(`SELECT count() FROM ${table} WHERE s = 's7'`)).toEqual([[21]]);
     }
   });
+});
+
+const columns =
+  '(ts TIMESTAMP, w INT, n LONG, s SYMBOL INDEX CAPACITY 64, rare SYMBOL INDEX, note VARCHAR, price DOUBLE)';
+const tables = ['storm', 'storm_direct'] as const;
+
+/** Each writer numbers its rows from 1, and is told of each transaction before it goes on with the next. */
+class Storm {
+  readonly #server: QuestDbServer;
+  readonly #acknowledged = new Map<string, number>();
+  #isStopped = false;
+  #done: Promise<unknown> | undefined;
+
+  constructor(server: QuestDbServer) {
+    this.#server = server;
+  }
+
+  start(): void {
+    this.#done = Promise.all([
+      this.#insert('storm', 1, {rows: 1, lateMicros: 0}),
+      this.#insert('storm', 2, {rows: 1, lateMicros: 0}),
+      this.#insert('storm', 3, {rows: 400, lateMicros: 200_000_000_000}),
+      this.#insert('storm', 4, {rows: 3000, lateMicros: 0}),
+      this.#insert('storm_direct', 1, {rows: 500, lateMicros: 90_000_000_000}),
+      this.#change(),
+    ]);
+  }
+
+  /** Rows of each table and writer that are acknowledged by now. */
+  acknowledged(): Map<string, number> {
+    return new Map(this.#acknowledged);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#done;
+  }
+
+  async #insert(table: string, writer: number, {rows, lateMicros}: {rows: number; lateMicros: number}): Promise<void> {
+    const key = `${table} ${writer}`;
+    for (let done = 0; !this.#isStopped; done += rows) {
+      const n = `(x + ${done})`;
+      // Most of one batch in order, a part of it late by anything up to a few days.
+      const late =
+        lateMicros === 0 ? '0L' : `CASE WHEN x % 3 = 0 THEN (x * 7919 * 1000003 % ${lateMicros}) ELSE 0L END`;
+      await this.#server.sql(
+        `INSERT INTO ${table} (ts, w, n, s, rare, note, price)
+         SELECT (1704067200000000L + ${n} * ${Math.ceil(40_000_000 / rows)}L - ${late})::TIMESTAMP, ${writer}, ${n},
+           CASE WHEN ${n} % 11 = 0 THEN NULL ELSE 's' || (${n} % 37) END, 'r${writer}-' || (${n} / 5), 'note ' || ${n}, ${n} * 0.5
+         FROM long_sequence(${rows})`,
+      );
+      this.#acknowledged.set(key, done + rows);
+    }
+  }
+
+  async #change(): Promise<void> {
+    for (let round = 0; !this.#isStopped; round++) {
+      await this.#server.sql(`UPDATE storm SET price = ${round} WHERE n % 97 = ${round % 97}`);
+      if (round % 5 === 0) await this.#server.sql(`ALTER TABLE storm ADD COLUMN c${round} SYMBOL INDEX`);
+      if (round % 5 === 3 && round > 20) await this.#server.sql(`ALTER TABLE storm DROP COLUMN c${round - 13}`);
+      await pause(300);
+    }
+  }
+}
+
+/** All rows of each writer up to its largest, by scan and by index; and the server goes on with them. */
+async function expectWhole(server: QuestDbServer, before: Map<string, number>): Promise<void> {
+  for (const [key, acknowledged] of before) {
+    const [table, writer] = key.split(' ');
+    const [row] = await server.sql(
+      `SELECT count(), count_distinct(n), min(n), max(n), sum(CASE WHEN note = 'note ' || n THEN 0 ELSE 1 END)
+       FROM ${table} WHERE w = ${writer}`,
+    );
+    const [count, distinct, smallest, largest, wrong] = row as number[];
+    expect({key, distinct, smallest, largest, wrong}).toEqual({
+      key,
+      distinct: count,
+      smallest: 1,
+      largest: count,
+      wrong: 0,
+    });
+    expect(largest, key).toBeGreaterThanOrEqual(acknowledged);
+  }
+  for (const table of tables) {
+    for (const column of ['s', 'rare']) {
+      const scanned = await server.sql(
+        `SELECT ${column}::VARCHAR v, count() FROM ${table} GROUP BY v ORDER BY count() DESC, v`,
+      );
+      const some = [...scanned.slice(0, 20), ...scanned.slice(-20)];
+      for (const [value, rows] of some) {
+        const wanted = value === null ? `${column} IS NULL` : `${column} = '${value}'`;
+        expect(await server.sql(`SELECT count() FROM ${table} WHERE ${wanted}`), `${table} ${wanted}`).toEqual([
+          [rows],
+        ]);
+      }
+      const latest = await server.sql(
+        `SELECT count(), max(ts), min(ts) FROM (SELECT ts, ${column} FROM ${table} LATEST ON ts PARTITION BY ${column})`,
+      );
+      const newest = `SELECT ${column}::VARCHAR v, max(ts) ts FROM ${table} GROUP BY v`;
+      expect(latest, `${table} ${column}`).toEqual(
+        await server.sql(`SELECT count(), max(ts), min(ts) FROM (${newest})`),
+      );
+    }
+    const [[rows]] = (await server.sql(`SELECT count() FROM ${table}`)) as [[number]];
+    for (const ts of ["'2023-12-31T05'", "'2024-01-01T00:00:01'", "'2034-01-01'"]) {
+      await server.sql(`INSERT INTO ${table} (ts, w, n, s, rare) VALUES (${ts}, 9, 1, 's5', 'r-new')`);
+    }
+    await server.applied();
+    expect(await server.sql(`SELECT count() FROM ${table}`)).toEqual([[rows + 3]]);
+    expect(await server.sql(`SELECT count() FROM ${table} WHERE rare = 'r-new'`)).toEqual([[3]]);
+  }
+}
+
+test('a storm of writers during the whole of a slow backup', async () => {
+  const server = await start();
+  await server.sql(`CREATE TABLE storm ${columns} TIMESTAMP(ts) PARTITION BY DAY WAL`);
+  await server.sql(`CREATE TABLE storm_direct ${columns} TIMESTAMP(ts) PARTITION BY HOUR BYPASS WAL`);
+  const storm = new Storm(server);
+  storm.start();
+  let root: string;
+  let before: Map<string, number>;
+  try {
+    await pause(5000);
+    before = storm.acknowledged();
+    let files = 0;
+    root = await copySlowly(server, async (step) => {
+      if (step !== 'file') await pause(4000);
+      else if (++files % 10 === 0) await pause(200);
+    });
+  } finally {
+    await storm.stop();
+  }
+  const restored = await start({}, root);
+  await restored.applied();
+  await expectWhole(restored, before);
 });
