@@ -1,4 +1,4 @@
-import {readFile} from 'node:fs/promises';
+import {readFileSync} from 'node:fs';
 import {BkpError, systemCode} from '../../errors/index.ts';
 
 /**
@@ -56,9 +56,9 @@ export class ControlFile {
 }
 
 /** @returns undefined when there is no such file */
-export async function readControlFile(path: string): Promise<ControlFile | undefined> {
+export function readControlFile(path: string): ControlFile | undefined {
   try {
-    return new ControlFile(path, await readFile(path));
+    return new ControlFile(path, readFileSync(path));
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw unreadable(error, path);

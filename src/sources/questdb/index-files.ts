@@ -1,7 +1,8 @@
-import {type FileHandle, stat} from 'node:fs/promises';
+import {readSync, statSync} from 'node:fs';
+import type {FileHandle} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
-import {type Listing, listFile, missingFile, openFile, type RootFile, withFile} from './list-file.ts';
+import {type Listing, listFile, lookAt, missingFile, openFile, type RootFile, withFile} from './list-file.ts';
 import {type BlockMemory, blockBytes, type ListedFile} from './listed-file.ts';
 import type {Column} from './meta.ts';
 import type {FileTimes} from './stamp.ts';
@@ -39,13 +40,13 @@ type IndexWanted = RootFile & {
  * moment: they tell of rows that came later, and of rows that are being written.
  */
 export async function listIndex(listing: Listing, wanted: IndexWanted): Promise<ListedFile[]> {
-  const header = await readHeader(listing, {path: wanted.keys, table: wanted.table});
+  const header = readHeader(listing, {path: wanted.keys, table: wanted.table});
   // A column that was added after the last row has no index before its first one.
   if (header === undefined && wanted.top >= wanted.rows) return [];
   const blockRows = (header && blockRowsOf(header)) ?? wanted.column.indexBlockRows;
   if (wanted.top >= wanted.rows) return emptyIndex(wanted, blockRows);
-  const shape = (header && (await shapeOf(listing, wanted, header))) ?? (await measured(listing, wanted, blockRows));
-  const stamp = await stampOf(listing, wanted, shape);
+  const shape = (header && shapeOf(listing, wanted, header)) ?? (await measured(listing, wanted, blockRows));
+  const stamp = stampOf(listing, wanted, shape);
   const common = {
     table: wanted.table,
     zeroTailBytes: 0,
@@ -76,7 +77,7 @@ export function emptyIndex(
   blockRows: number,
 ): ListedFile[] {
   const bytes = emptyKeyFile(blockRows);
-  const common = {table, zeroTailBytes: 0, blockBytes, openEnded: false};
+  const common = {table, zeroTailBytes: 0, blockBytes, openEnded: false, stamp: `empty.${blockRows}`};
   return [
     {...common, path: keys, sizeBytes: bytes.length, make: (memory) => inBlocks([bytes], bytes.length, memory)},
     {...common, path: values, sizeBytes: 0},
@@ -84,32 +85,27 @@ export function emptyIndex(
 }
 
 /** How many rows a block of the server's `.k` has; undefined when there is no such file. */
-export async function blockRowsIn(listing: Listing, file: RootFile): Promise<number | undefined> {
-  const header = await readHeader(listing, file);
+export function blockRowsIn(listing: Listing, file: RootFile): number | undefined {
+  const header = readHeader(listing, file);
   return header === undefined ? undefined : blockRowsOf(header);
 }
 
-async function readHeader(listing: Listing, file: RootFile): Promise<Buffer | undefined> {
-  return withFile(listing, file, async (handle) => {
+function readHeader(listing: Listing, file: RootFile): Buffer | undefined {
+  return withFile(listing, file, (open) => {
     const buffer = Buffer.alloc(headerBytes);
-    const {bytesRead} = await handle.read(buffer, 0, buffer.length, 0);
-    return buffer.subarray(0, bytesRead);
+    return buffer.subarray(0, readSync(open, buffer, 0, buffer.length, 0));
   });
 }
 
-async function shapeOf(
-  {root}: Listing,
-  {values, top, rows}: IndexWanted,
-  header: Buffer,
-): Promise<IndexShape | undefined> {
-  const found = await stat(join(root, values)).catch(() => undefined);
-  return found === undefined ? undefined : indexShape(header, found.size, rows - top);
+function shapeOf(listing: Listing, {values, table, top, rows}: IndexWanted, header: Buffer): IndexShape | undefined {
+  const found = timesOf(listing, {path: values, table});
+  return found === undefined ? undefined : indexShape(header, Number(found.size), rows - top);
 }
 
 /** The same rows make the same index. */
-async function stampOf(listing: Listing, {path, table, ...wanted}: IndexWanted, shape: IndexShape) {
+function stampOf(listing: Listing, {path, table, ...wanted}: IndexWanted, shape: IndexShape): string | undefined {
   const validBytes = (wanted.rows - wanted.top) * 4;
-  const column = await listFile(listing, {path, table, validBytes});
+  const column = listFile(listing, {path, table, validBytes});
   if (column?.stamp === undefined) return undefined;
   return ['index', shape.blockRows, wanted.top, column.stamp].join('.');
 }
@@ -182,11 +178,11 @@ type ParquetIndexWanted = {folder: string; partition: Partition; column: Column;
  * Parquet; and the server writes them when it converts the partition, and anew when late rows come into it. So they are taken
  * when nobody wrote them since before the moment, until they were read; otherwise there is no backup.
  */
-export async function listParquetIndex(
+export function listParquetIndex(
   listing: Listing,
   {name: table, columns}: TableState,
   {folder, partition, column, names}: ParquetIndexWanted,
-): Promise<ListedFile[]> {
+): ListedFile[] {
   const place = columns.place(partition.timestamp, column.index);
   if (place === undefined) return [];
   const suffix = place.nameTxn === -1n ? '' : `.${place.nameTxn}`;
@@ -194,24 +190,24 @@ export async function listParquetIndex(
   // Versions that keep no index beside Parquet read the rows.
   if (!files.every((name) => names.includes(name))) return [];
   const paths = files.map((name) => `${folder}/${name}`);
-  const before = await Promise.all(paths.map((path) => timesOf(listing, path)));
-  const unchanged = async () => {
-    const after = await Promise.all(paths.map((path) => timesOf(listing, path)));
+  const before = paths.map((path) => timesOf(listing, {path, table}));
+  const unchanged = () => {
+    const after = paths.map((path) => timesOf(listing, {path, table}));
     const isSame = after.every((times, at) => sameTimes(times, before[at]!));
     if (!isSame || !before.every((times) => times !== undefined && listing.isSettled(times))) {
       throw rewritten(paths[0]!, table);
     }
   };
-  await unchanged();
-  const listed = await Promise.all(paths.map((path) => listFile(listing, {path, table})));
-  return listed.map((file, at) => {
+  unchanged();
+  return paths.map((path, at) => {
+    const file = listFile(listing, {path, table});
     if (file === undefined) throw missingFile(paths[at]!, table);
     return {...file, openEnded: false, check: unchanged};
   });
 }
 
-async function timesOf({root}: Listing, path: string): Promise<FileTimes | undefined> {
-  return stat(join(root, path), {bigint: true}).catch(() => undefined);
+function timesOf({root}: Listing, {path, table}: RootFile): FileTimes | undefined {
+  return lookAt(join(root, path), table, (source) => statSync(source, {bigint: true}));
 }
 
 function sameTimes(a: FileTimes | undefined, b: FileTimes | undefined): boolean {

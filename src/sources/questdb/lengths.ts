@@ -1,4 +1,4 @@
-import type {FileHandle} from 'node:fs/promises';
+import {readSync} from 'node:fs';
 import type {ColumnShape} from './meta.ts';
 
 /** A file is looked at from its end in steps that grow: most have no zeros there, some have 16 MiB of them. */
@@ -8,12 +8,12 @@ const largestLookBytes = 1024 * 1024;
 /**
  * Bytes of a file without the zeros at its end. QuestDB preallocates what it maps (16 MiB for a column, 1 MiB in the WAL).
  */
-export async function bytesBeforeZeros(handle: FileHandle, sizeBytes: number): Promise<number> {
+export function bytesBeforeZeros(file: number, sizeBytes: number): number {
   let look = firstLookBytes;
   for (let end = sizeBytes; end > 0; look = Math.min(look * 8, largestLookBytes)) {
     const start = Math.max(0, end - look);
     const buffer = Buffer.allocUnsafe(end - start);
-    const {bytesRead} = await handle.read(buffer, 0, buffer.length, start);
+    const bytesRead = readSync(file, buffer, 0, buffer.length, start);
     for (let at = bytesRead - 1; at >= 0; at--) if (buffer[at] !== 0) return start + at + 1;
     end = start;
   }
@@ -36,15 +36,11 @@ const offsetMask = (1n << 48n) - 1n;
  * Source: measured on QuestDB 9.3.4, where it is the very length of each file that the server has cut.
  * @returns undefined when the file of places ends before that row
  */
-export async function dataBytes(
-  places: FileHandle,
-  kind: 'string' | 'varchar' | 'array',
-  rows: number,
-): Promise<number | undefined> {
+export function dataBytes(places: number, kind: 'string' | 'varchar' | 'array', rows: number): number | undefined {
   if (rows === 0) return 0;
   const entry = kind === 'string' ? 8 : 16;
   const buffer = Buffer.alloc(entry);
-  const {bytesRead} = await places.read(buffer, 0, entry, placesBytes(kind, rows) - entry);
+  const bytesRead = readSync(places, buffer, 0, entry, placesBytes(kind, rows) - entry);
   if (bytesRead < entry) return undefined;
   if (kind === 'string') return Number(buffer.readBigInt64LE(0));
   if (kind === 'array') return Number(buffer.readBigInt64LE(0) & offsetMask) + buffer.readInt32LE(8);

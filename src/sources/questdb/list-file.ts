@@ -1,6 +1,7 @@
-import type {Dirent} from 'node:fs';
-import {type FileHandle, open, readdir} from 'node:fs/promises';
+import {closeSync, type Dirent, fstatSync, openSync, readdirSync, statSync} from 'node:fs';
+import {type FileHandle, open} from 'node:fs/promises';
 import {join} from 'node:path';
+import {setImmediate as nextTurn} from 'node:timers/promises';
 import {BkpError} from '../../errors/index.ts';
 import {isAbsent, unreadable} from './bytes.ts';
 import {bytesBeforeZeros} from './lengths.ts';
@@ -32,39 +33,57 @@ type FileWanted = {
   numberBytes?: number;
 };
 
+/*
+ * Files are looked at by calls that wait, one after the other. A look takes some microseconds, and through Node's pool of threads
+ * many times that: on a busy machine a root of 20,000 files took minutes to list, most of it in waiting for a turn of the processor.
+ */
+
 /** @returns undefined when there is no such file. @throws BkpError `SOURCE_DAMAGED` when it is shorter than `validBytes` */
-export async function listFile(listing: Listing, wanted: FileWanted): Promise<ListedFile | undefined> {
+export function listFile(listing: Listing, wanted: FileWanted): ListedFile | undefined {
   const {from, patches, ...file} = wanted;
-  const source = {path: from ?? wanted.path, ...(wanted.table === undefined ? {} : {table: wanted.table})};
-  return withFile(listing, source, async (handle) => {
+  const {validBytes, path, table, optional, numberBytes} = file;
+  const source = {path: from ?? path, ...(table === undefined ? {} : {table})};
+  const look = validBytes === undefined ? looseEnd(listing, source) : fixedEnd(listing, source, validBytes);
+  if (look === undefined) return undefined;
+  const {times, sizeBytes, zeroTailBytes} = look;
+  const stamp = patches === undefined ? listing.stamp(times, sizeBytes) : undefined;
+  return {
+    path,
+    sizeBytes,
+    zeroTailBytes,
+    blockBytes,
+    openEnded: validBytes === undefined,
+    ...(table === undefined ? {} : {table}),
+    ...(optional === undefined ? {} : {optional}),
+    ...(numberBytes === undefined ? {} : {numberBytes}),
+    ...(stamp === undefined ? {} : {stamp}),
+    ...(from === undefined ? {} : {from}),
+    ...(patches === undefined ? {} : {patches}),
+  };
+}
+
+type Look = {times: FileTimes; sizeBytes: number; zeroTailBytes: number};
+
+function fixedEnd({root}: Listing, {path, table}: Source, validBytes: number): Look | undefined {
+  const times = lookAt(join(root, path), table, (source) => statSync(source, {bigint: true}));
+  if (times === undefined) return undefined;
+  if (validBytes > Number(times.size)) throw tooShort({path, table}, Number(times.size), validBytes);
+  return {times, sizeBytes: validBytes, zeroTailBytes: 0};
+}
+
+function looseEnd(listing: Listing, source: Source): Look | undefined {
+  return withFile(listing, source, (file) => {
     // Before the bytes are read: a write between the two must not be hidden by the stamp.
-    const times = await handle.stat({bigint: true});
-    const fileBytes = Number(times.size);
-    const {validBytes, path, table, optional, numberBytes} = file;
-    if (validBytes !== undefined && validBytes > fileBytes) throw tooShort(wanted, fileBytes, validBytes);
-    const sizeBytes = validBytes ?? (await bytesBeforeZeros(handle, fileBytes));
-    const stamp = patches === undefined ? listing.stamp(times, sizeBytes) : undefined;
-    return {
-      path,
-      sizeBytes,
-      zeroTailBytes: validBytes === undefined ? fileBytes - sizeBytes : 0,
-      blockBytes,
-      openEnded: validBytes === undefined,
-      ...(table === undefined ? {} : {table}),
-      ...(optional === undefined ? {} : {optional}),
-      ...(numberBytes === undefined ? {} : {numberBytes}),
-      ...(stamp === undefined ? {} : {stamp}),
-      ...(from === undefined ? {} : {from}),
-      ...(patches === undefined ? {} : {patches}),
-    };
+    const times = fstatSync(file, {bigint: true});
+    const sizeBytes = bytesBeforeZeros(file, Number(times.size));
+    return {times, sizeBytes, zeroTailBytes: Number(times.size) - sizeBytes};
   });
 }
 
-/** @returns undefined when there is no such file */
-export async function openFile(
-  {root}: Listing,
-  {path, table}: {path: string; table?: string},
-): Promise<FileHandle | undefined> {
+type Source = {path: string; table?: string | undefined};
+
+/** For files that are read long. @returns undefined when there is no such file */
+export async function openFile({root}: Listing, {path, table}: Source): Promise<FileHandle | undefined> {
   const source = join(root, path);
   try {
     return await open(source, 'r');
@@ -75,23 +94,30 @@ export async function openFile(
 }
 
 /** @returns undefined when there is no such file */
-export async function withFile<T>(
-  listing: Listing,
-  file: {path: string; table?: string},
-  use: (handle: FileHandle) => Promise<T>,
-): Promise<T | undefined> {
-  const handle = await openFile(listing, file);
-  if (handle === undefined) return undefined;
+export function withFile<T>({root}: Listing, {path, table}: Source, use: (file: number) => T): T | undefined {
+  const source = join(root, path);
+  const file = lookAt(source, table, (name) => openSync(name, 'r'));
+  if (file === undefined) return undefined;
   try {
-    return await use(handle);
+    return use(file);
   } catch (error) {
-    throw unreadable(error, join(listing.root, file.path), file.table);
+    throw unreadable(error, source, table);
   } finally {
-    await handle.close();
+    closeSync(file);
   }
 }
 
-function tooShort({path, table}: FileWanted, bytes: number, wanted: number): BkpError {
+/** @returns undefined when there is nothing of that name */
+export function lookAt<T>(path: string, table: string | undefined, look: (path: string) => T): T | undefined {
+  try {
+    return look(path);
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw unreadable(error, path, table);
+  }
+}
+
+function tooShort({path, table}: Source, bytes: number, wanted: number): BkpError {
   return new BkpError('SOURCE_DAMAGED', `${path} of table ${table} has ${bytes} bytes, and its rows need ${wanted}`, {
     next: 'the table is damaged: compare with what the server says of it',
     context: {path, ...(table === undefined ? {} : {table})},
@@ -106,50 +132,49 @@ export function missingFile(path: string, table: string): BkpError {
   });
 }
 
-/** Files that are opened at once while they are listed. */
-const filesAtOnce = 32;
+/** How long one works before others get their turn: who cancels, and the beat of the heart. */
+const turnMs = 20;
 
-export async function inTurns<T>(items: readonly T[], list: (item: T) => Promise<ListedFile[]>): Promise<ListedFile[]> {
-  const files: ListedFile[] = [];
-  for (let at = 0; at < items.length; at += filesAtOnce) {
-    files.push(...(await Promise.all(items.slice(at, at + filesAtOnce).map(list))).flat());
+/** To be awaited now and then by what takes long without waiting for anything. */
+export class Turns {
+  #begunAtMs = performance.now();
+
+  async next(): Promise<void> {
+    if (performance.now() - this.#begunAtMs < turnMs) return;
+    await nextTurn();
+    this.#begunAtMs = performance.now();
   }
-  return files;
 }
 
 /** Nothing for a folder that is not there. */
-export async function readFolder({root}: Listing, folder: string, table?: string): Promise<Dirent[]> {
-  const path = join(root, folder);
-  return readdir(path, {withFileTypes: true}).catch((error: unknown) => {
-    if (isAbsent(error)) return [];
-    throw unreadable(error, path, table);
-  });
+export function readFolder({root}: Listing, folder: string, table?: string): Dirent[] {
+  return lookAt(join(root, folder), table, (path) => readdirSync(path, {withFileTypes: true})) ?? [];
 }
 
-export async function readNames(listing: Listing, folder: string, table: string): Promise<string[]> {
-  return (await readFolder(listing, folder, table)).map(({name}) => name);
+/** Nothing for a folder that is not there. */
+export function readNames({root}: Listing, folder: string, table: string): string[] {
+  return lookAt(join(root, folder), table, (path) => readdirSync(path)) ?? [];
 }
 
 /**
  * The files of one folder but locks, which belong to a running server and say nothing of the data; and its folders' paths.
  * What vanishes between two looks does not belong to the moment: the caller asks for what must be there.
  */
-export async function listFolder(
+export function listFolder(
   listing: Listing,
   folder: string,
   table?: string,
   isWanted: (name: string) => boolean = () => true,
-): Promise<{files: ListedFile[]; folders: string[]}> {
-  const entries = await readFolder(listing, folder, table);
+): {files: ListedFile[]; folders: string[]} {
+  const entries = readFolder(listing, folder, table);
   const isLock = (name: string) => name.endsWith('.lock');
-  const files = await inTurns(
-    entries.filter((entry) => entry.isFile() && isWanted(entry.name) && !isLock(entry.name)),
-    async (entry) => {
-      const found = await listFile(listing, {path: `${folder}/${entry.name}`, ...(table === undefined ? {} : {table})});
-      return found === undefined ? [] : [found];
-    },
-  );
+  const files = entries
+    .filter((entry) => entry.isFile() && isWanted(entry.name) && !isLock(entry.name))
+    .map(({name}) => listFile(listing, {path: `${folder}/${name}`, ...(table === undefined ? {} : {table})}));
   // A folder may be a link to another volume.
   const folders = entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink());
-  return {files, folders: folders.map((entry) => `${folder}/${entry.name}`)};
+  return {files: present(files), folders: folders.map((entry) => `${folder}/${entry.name}`)};
 }
+
+export const present = (files: readonly (ListedFile | undefined)[]): ListedFile[] =>
+  files.filter((file) => file !== undefined);

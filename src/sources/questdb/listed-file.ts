@@ -19,7 +19,7 @@ export type ListedFile = FrozenFile & {
   /** Its bytes are made from those of other files, in blocks as `Frozen.read` gives them. */
   make?: (memory: BlockMemory) => AsyncIterable<Uint8Array>;
   /** Throws when what was read cannot be the moment's. */
-  check?: () => Promise<void>;
+  check?: () => void;
 };
 
 /**

@@ -6,7 +6,7 @@ import {isAbsent, readControlFile, unreadable} from './bytes.ts';
 import {Checkpoint} from './checkpoint.ts';
 import type {Processes} from './holder.ts';
 import type {QuestDbHttp} from './http.ts';
-import {inTurns, type Listing, listFolder, missingFile} from './list-file.ts';
+import {type Listing, listFolder, missingFile, Turns} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
 import {pathOfOwnRoot} from './own-root.ts';
@@ -16,9 +16,6 @@ import {listTable} from './table-files.ts';
 
 /** Where the server puts what a checkpoint consists of. */
 export const checkpointFolder = '.checkpoint/db';
-
-/** Tables whose control files are read at once. */
-const tablesAtOnce = 16;
 
 /** See stamp.ts: a file that was written just now may look so much older. */
 const clockTickMicros = 20_000;
@@ -78,44 +75,50 @@ export const tableFacts = (tables: readonly TableState[]): DatabaseMoment['table
 async function listMoment(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {
   const files = [
     ...(await listCheckpoint(listing, tables)),
-    ...(await listBeside(listing, (name) => !name.startsWith('tables.d.'))),
+    ...listBeside(listing, (name) => !name.startsWith('tables.d.')),
   ];
-  for (const table of tables) files.push(...(await listTable(listing, table)));
+  const turns = new Turns();
+  for (const table of tables) {
+    for (const file of await listTable(listing, table)) files.push(file);
+    await turns.next();
+  }
   return files;
 }
 
 /** What belongs to no table: the database's id, the number of the next table; and the configuration, only on demand. */
-export async function listBeside(listing: Listing, isWanted: (name: string) => boolean): Promise<ListedFile[]> {
-  const {files} = await listFolder(listing, 'db', undefined, isWanted);
-  const conf = (await listFolder(listing, 'conf')).files.map((file): ListedFile => ({...file, optional: true}));
+export function listBeside(listing: Listing, isWanted: (name: string) => boolean): ListedFile[] {
+  const {files} = listFolder(listing, 'db', undefined, isWanted);
+  const conf = listFolder(listing, 'conf').files.map((file): ListedFile => ({...file, optional: true}));
   return [...files, ...conf];
 }
 
 async function listCheckpoint(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {
-  const {files} = await listFolder(listing, checkpointFolder);
-  const ofTables = await inTurns(tables, async ({folder, name}) => {
-    const own = await listFolder(listing, `${checkpointFolder}/${folder}`, name);
-    const sequencer = await listFolder(listing, `${checkpointFolder}/${folder}/txn_seq`, name);
-    return [...own.files, ...sequencer.files];
-  });
-  return [...files, ...ofTables];
+  const {files} = listFolder(listing, checkpointFolder);
+  const turns = new Turns();
+  for (const {folder, name} of tables) {
+    files.push(...listFolder(listing, `${checkpointFolder}/${folder}`, name).files);
+    files.push(...listFolder(listing, `${checkpointFolder}/${folder}/txn_seq`, name).files);
+    await turns.next();
+  }
+  return files;
 }
 
 async function readTables(root: string): Promise<TableState[]> {
   const checkpoint = join(root, checkpointFolder);
   const folders = (await readdir(checkpoint, {withFileTypes: true})).filter((entry) => entry.isDirectory());
   const tables: TableState[] = [];
-  for (let at = 0; at < folders.length; at += tablesAtOnce) {
-    const some = folders.slice(at, at + tablesAtOnce);
-    tables.push(...(await Promise.all(some.map(({name}) => readFrozenTable(checkpoint, name)))));
+  const turns = new Turns();
+  for (const {name} of folders) {
+    tables.push(readFrozenTable(checkpoint, name));
+    await turns.next();
   }
   return tables;
 }
 
-async function readFrozenTable(checkpoint: string, folder: string): Promise<TableState> {
-  const table = await readTable(join(checkpoint, folder), folder);
+function readFrozenTable(checkpoint: string, folder: string): TableState {
+  const table = readTable(join(checkpoint, folder), folder);
   if (table === undefined) throw missingFile(`${checkpointFolder}/${folder}/_txn`, folder);
-  const sequencer = await readControlFile(join(checkpoint, folder, 'txn_seq/_txn'));
+  const sequencer = readControlFile(join(checkpoint, folder, 'txn_seq/_txn'));
   return {...table, ...(sequencer === undefined ? {} : {lastTxn: sequencer.count(0)})};
 }
 

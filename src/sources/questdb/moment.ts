@@ -1,3 +1,4 @@
+import {closeSync, openSync, readSync} from 'node:fs';
 import {open} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
@@ -46,8 +47,35 @@ export class Moment implements Frozen {
     {memory = Buffer.allocUnsafeSlow}: {memory?: BlockMemory} = {},
   ): AsyncGenerator<Uint8Array> {
     const known = this.#known.get(file.path);
-    if (file.sizeBytes > 0) yield* known?.make?.(memory) ?? this.#readFile(file, known, memory);
-    await known?.check?.();
+    if (known?.make !== undefined) yield* known.make(memory);
+    else if (file.sizeBytes > file.blockBytes) yield* this.#readFile(file, known, memory);
+    else if (file.sizeBytes > 0) yield this.#readBlock(file, known, memory);
+    known?.check?.();
+  }
+
+  /** Of one block, by calls that wait: most files of most roots are, and the pool of threads costs more than they do. */
+  #readBlock(file: FrozenFile, known: ListedFile | undefined, memory: BlockMemory): Buffer {
+    const path = join(this.#plan.root, known?.from ?? file.path);
+    const block = memory(file.sizeBytes);
+    let open: number | undefined;
+    try {
+      open = openSync(path, 'r');
+      for (let done = 0; done < block.length; ) {
+        const bytesRead = readSync(open, block, done, block.length - done, done);
+        if (bytesRead === 0) {
+          if (!known?.openEnded) throw vanished(file);
+          block.fill(0, done);
+          break;
+        }
+        done += bytesRead;
+      }
+    } catch (error) {
+      throw open === undefined && isAbsent(error) ? vanished(file) : unreadable(error, path, file.table);
+    } finally {
+      if (open !== undefined) closeSync(open);
+    }
+    for (const patch of known?.patches ?? []) apply(patch, [block], 0);
+    return block;
   }
 
   async *#readFile(file: FrozenFile, known: ListedFile | undefined, memory: BlockMemory): AsyncGenerator<Uint8Array> {

@@ -41,7 +41,7 @@ export async function freezeStopped(root: string, http: QuestDbHttp | undefined)
 }
 
 async function listAll(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {
-  const files = await listBeside(listing, () => true);
+  const files = listBeside(listing, () => true);
   for (const table of tables) files.push(...(await listWholeTable(listing, table)));
   return files;
 }
@@ -52,9 +52,9 @@ async function readTables(db: string): Promise<TableState[]> {
   const tables: TableState[] = [];
   for (const {name: folder} of entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink())) {
     if (dropped.has(folder)) continue;
-    const table = await readTable(join(db, folder), folder);
+    const table = readTable(join(db, folder), folder);
     if (table === undefined) continue;
-    const lastTxn = await lastTransaction(join(db, folder));
+    const lastTxn = lastTransaction(join(db, folder));
     tables.push({...table, ...(lastTxn === undefined ? {} : {lastTxn})});
   }
   return tables;

@@ -28,17 +28,20 @@ async function whyOtherTransactions(
   root: string,
   folders: ReadonlyMap<unknown, string>,
 ): Promise<string | undefined> {
-  const lastOf = async (name: unknown) => {
-    const log = await readTransactionLog(join(root, 'db', folders.get(name) ?? '', 'txn_seq')).catch(() => undefined);
-    return log?.last;
+  const lastOf = (name: unknown) => {
+    try {
+      return readTransactionLog(join(root, 'db', folders.get(name) ?? '', 'txn_seq'))?.last;
+    } catch {
+      // A backup tells what is wrong with it.
+      return undefined;
+    }
   };
-  const names = [...folders.keys()];
-  const before = new Map(await Promise.all(names.map(async (name) => [name, await lastOf(name)] as const)));
+  const before = new Map([...folders.keys()].map((name) => [name, lastOf(name)]));
   const tables = await http.rows('SELECT name, sequencerTxn FROM wal_tables()');
   for (const {name, sequencerTxn} of tables) {
     const least = before.get(name);
     if (least === undefined || typeof sequencerTxn !== 'number') continue;
-    const most = (await lastOf(name)) ?? least;
+    const most = lastOf(name) ?? least;
     if (sequencerTxn < least || sequencerTxn > most) {
       return `table ${name} has ${sequencerTxn} transactions in the server, and ${most} in the root`;
     }

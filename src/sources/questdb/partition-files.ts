@@ -1,8 +1,8 @@
-import type {FileHandle} from 'node:fs/promises';
 import {BkpError} from '../../errors/index.ts';
+import type {ColumnPlace} from './column-versions.ts';
 import {listIndex, listParquetIndex} from './index-files.ts';
 import {columnFiles, dataBytes, placesBytes} from './lengths.ts';
-import {inTurns, type Listing, listFile, missingFile, readNames, withFile} from './list-file.ts';
+import {type Listing, listFile, missingFile, present, readNames, withFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import type {Column} from './meta.ts';
 import {partitionFolder} from './partition-name.ts';
@@ -21,16 +21,20 @@ const squashNote = '.squash_ts';
  */
 export async function listPartition(listing: Listing, table: TableState, partition: Partition): Promise<ListedFile[]> {
   const folder = `db/${table.folder}/${partitionFolder(table.meta, partition)}`;
-  const names = await readNames(listing, folder, table.name);
+  const names = readNames(listing, folder, table.name);
   for (const name of names) requireKnown(`${folder}/${name}`, name, table.name);
   if (partition.parquetBytes === undefined) {
-    return inTurns(table.meta.columns, (column) => listColumn(listing, table, {folder, partition, column}));
+    const files: ListedFile[] = [];
+    for (const column of table.meta.columns) {
+      files.push(...listColumn(listing, table, {folder, partition, column}));
+      if (column.isIndexed) files.push(...(await listColumnIndex(listing, table, {folder, partition, column})));
+    }
+    return files;
   }
-  const indexes = await inTurns(
-    table.meta.columns.filter(({isIndexed}) => isIndexed),
-    (column) => listParquetIndex(listing, table, {folder, partition, column, names}),
-  );
-  return [await listParquet(listing, table, folder, partition.parquetBytes), ...indexes];
+  const indexes = table.meta.columns
+    .filter(({isIndexed}) => isIndexed)
+    .flatMap((column) => listParquetIndex(listing, table, {folder, partition, column, names}));
+  return [listParquet(listing, table, folder, partition.parquetBytes), ...indexes];
 }
 
 function requireKnown(path: string, name: string, table: string): void {
@@ -47,29 +51,26 @@ export function unknownFile(path: string, table: string): BkpError {
   });
 }
 
-async function listParquet(listing: Listing, table: TableState, folder: string, bytes: number): Promise<ListedFile> {
+function listParquet(listing: Listing, table: TableState, folder: string, bytes: number): ListedFile {
   const wanted = {path: `${folder}/${parquetName}`, table: table.name};
-  const whole = await listFile(listing, wanted);
+  const whole = listFile(listing, wanted);
   if (whole === undefined) throw missingFile(wanted.path, table.name);
   // Newer versions keep flags in the number's high bits: then it is no length, and the whole file is taken.
   const isLength = bytes > 0 && bytes <= whole.sizeBytes + whole.zeroTailBytes;
-  return isLength ? ((await listFile(listing, {...wanted, validBytes: bytes})) ?? whole) : whole;
+  return isLength ? (listFile(listing, {...wanted, validBytes: bytes}) ?? whole) : whole;
 }
 
-async function listColumn(
-  listing: Listing,
-  state: TableState,
-  {folder, partition, column}: {folder: string; partition: Partition; column: Column},
-): Promise<ListedFile[]> {
+type ColumnOf = {folder: string; partition: Partition; column: Column};
+
+function listColumn(listing: Listing, state: TableState, {folder, partition, column}: ColumnOf): ListedFile[] {
   const table = state.name;
   const place = state.columns.place(partition.timestamp, column.index);
   if (place === undefined) return [];
   const rows = partition.rows - place.top;
-  const suffix = place.nameTxn === -1n ? '' : `.${place.nameTxn}`;
-  const file = (ending: string) => ({path: `${folder}/${column.name}.${ending}${suffix}`, table});
-  const need = async (ending: string, facts: {validBytes?: number; numberBytes?: number} = {}) => {
+  const file = (ending: string) => ({path: columnPath(folder, column, place, ending), table});
+  const need = (ending: string, facts: {validBytes: number; numberBytes?: number}) => {
     const wanted = file(ending);
-    const found = await listFile(listing, {...wanted, ...facts});
+    const found = listFile(listing, {...wanted, ...facts});
     if (found === undefined) throw missingFile(wanted.path, table);
     return found;
   };
@@ -84,26 +85,34 @@ async function listColumn(
       },
     );
   }
-  const index = async () => {
-    if (!column.isIndexed) return [];
-    const rowsOfIndex = {top: Math.min(place.top, partition.rows), rows: partition.rows};
-    return listIndex(listing, {...file('d'), column, keys: file('k').path, values: file('v').path, ...rowsOfIndex});
-  };
   if (rows <= 0) {
     // The column was added after the last row: its files may not have been made yet.
-    const found = await Promise.all(columnFiles(shape).map((ending) => listFile(listing, file(ending))));
-    return [...found.filter((present) => present !== undefined), ...(await index())];
+    return present(columnFiles(shape).map((ending) => listFile(listing, file(ending))));
   }
   if (shape.kind === 'fixed') {
-    const data = await need('d', {validBytes: rows * shape.widthBytes, numberBytes: shape.widthBytes});
-    return [data, ...(await index())];
+    return [need('d', {validBytes: rows * shape.widthBytes, numberBytes: shape.widthBytes})];
   }
-  const places = await need('i', {
+  const places = need('i', {
     validBytes: placesBytes(shape.kind, rows),
     numberBytes: placesBytes(shape.kind, 1),
   });
-  const measure = (handle: FileHandle) => dataBytes(handle, shape.kind, rows);
-  const bytes = await withFile(listing, file('i'), measure);
+  const bytes = withFile(listing, file('i'), (open) => dataBytes(open, shape.kind, rows));
   if (bytes === undefined) throw missingFile(file('i').path, table);
-  return [await need('d', {validBytes: bytes}), places];
+  return [need('d', {validBytes: bytes}), places];
+}
+
+async function listColumnIndex(
+  listing: Listing,
+  {name: table, columns}: TableState,
+  {folder, partition, column}: ColumnOf,
+): Promise<ListedFile[]> {
+  const place = columns.place(partition.timestamp, column.index);
+  if (place === undefined) return [];
+  const [path, keys, values] = ['d', 'k', 'v'].map((ending) => columnPath(folder, column, place, ending));
+  const top = Math.min(place.top, partition.rows);
+  return listIndex(listing, {path: path!, keys: keys!, values: values!, table, column, top, rows: partition.rows});
+}
+
+function columnPath(folder: string, {name}: Column, {nameTxn}: ColumnPlace, ending: string): string {
+  return `${folder}/${name}.${ending}${nameTxn === -1n ? '' : `.${nameTxn}`}`;
 }

@@ -13,7 +13,7 @@ const reservedBytes = 64;
  */
 export async function droppedFolders(db: string): Promise<Set<string>> {
   const versions = (await readdir(db)).map((name) => Number(/^tables\.d\.(\d+)$/.exec(name)?.[1] ?? -1));
-  const file = await readControlFile(join(db, `tables.d.${Math.max(-1, ...versions)}`));
+  const file = readControlFile(join(db, `tables.d.${Math.max(-1, ...versions)}`));
   const dropped = new Set<string>();
   if (file === undefined) return dropped;
   const end = file.count(0);

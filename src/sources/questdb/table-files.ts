@@ -1,5 +1,5 @@
 import {blockRowsIn, emptyIndex} from './index-files.ts';
-import {inTurns, type Listing, listFile, listFolder, missingFile, readFolder} from './list-file.ts';
+import {type Listing, listFile, listFolder, missingFile, present, readFolder, Turns} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {listPartition, unknownFile} from './partition-files.ts';
 import type {TableState} from './table.ts';
@@ -12,17 +12,14 @@ import {listLog, listTree} from './wal-files.ts';
  * @throws BkpError `SOURCE_DAMAGED` naming the table when one of them is missing | `UNSUPPORTED` naming what bkp cannot judge
  */
 export async function listTable(listing: Listing, table: TableState): Promise<ListedFile[]> {
-  const parts = [
-    () => listFolderMark(listing, table),
-    () => listSymbols(listing, table),
-    ...table.txn.partitions
-      .filter(({rows}) => rows > 0)
-      .map((partition) => () => listPartition(listing, table, partition)),
-    () => listLog(listing, table),
-  ];
-  const files: ListedFile[] = [];
-  // Partition after partition: a table may have tens of thousands of them.
-  for (const part of parts) files.push(...(await part()));
+  const files = [...listFolderMark(listing, table), ...listSymbols(listing, table)];
+  const turns = new Turns();
+  for (const partition of table.txn.partitions) {
+    if (partition.rows === 0) continue;
+    for (const file of await listPartition(listing, table, partition)) files.push(file);
+    await turns.next();
+  }
+  files.push(...listLog(listing, table));
   return files;
 }
 
@@ -35,47 +32,44 @@ const ownFile = /^(_(meta|txn|txn_scoreboard|cv|name|todo_|convert|mv|view)(\..*
 const ownFolder = /^(\d{4}.*|default(\.\d+)?|.*\.(detached|attachable)|wal\d+|txn_seq|seq)$/;
 
 /** The server recovers a table only into a folder that is there, and a table without rows may have nothing else in it. */
-async function listFolderMark(listing: Listing, {folder, name}: TableState): Promise<ListedFile[]> {
+function listFolderMark(listing: Listing, {folder, name}: TableState): ListedFile[] {
   const path = `db/${folder}`;
-  for (const entry of await readFolder(listing, path, name)) {
+  for (const entry of readFolder(listing, path, name)) {
     const isFolder = entry.isDirectory() || entry.isSymbolicLink();
     if (!(isFolder ? ownFolder : ownFile).test(entry.name)) throw unknownFile(`${path}/${entry.name}`, name);
   }
   for (const file of ['_name', '_meta']) {
-    const found = await listFile(listing, {path: `${path}/${file}`, table: name});
-    if (found !== undefined) return [found, ...(listing.isLive ? await listDefinition(listing, {folder, name}) : [])];
+    const found = listFile(listing, {path: `${path}/${file}`, table: name});
+    if (found !== undefined) return [found, ...(listing.isLive ? listDefinition(listing, {folder, name}) : [])];
   }
   throw missingFile(path, name);
 }
 
 /** Of a materialized view. Some versions (9.0.1 to 9.3.0) recover it from the checkpoint, but do not bring it back from there. */
-async function listDefinition(
-  listing: Listing,
-  {folder, name: table}: {folder: string; name: string},
-): Promise<ListedFile[]> {
+function listDefinition(listing: Listing, {folder, name: table}: {folder: string; name: string}): ListedFile[] {
   const listed = ['_mv', '_mv.s'].map((file) =>
     listFile(listing, {path: `db/${folder}/${file}`, from: `.checkpoint/db/${folder}/${file}`, table}),
   );
-  return (await Promise.all(listed)).filter((found) => found !== undefined);
+  return present(listed);
 }
 
-async function listSymbols(listing: Listing, table: TableState): Promise<ListedFile[]> {
+function listSymbols(listing: Listing, table: TableState): ListedFile[] {
   // A view has columns and no files.
   if (table.meta.partitionBy === 'NOT_APPLICABLE') return [];
   const symbols = table.meta.columns.filter(({isSymbol}) => isSymbol);
-  return inTurns(symbols, async (column) => {
+  return symbols.flatMap((column) => {
     const nameTxn = table.columns.symbolsNameTxn(column.index);
     const suffix = nameTxn === -1n ? '' : `.${nameTxn}`;
     const file = (ending: string) => ({
       path: `db/${table.folder}/${column.name}.${ending}${suffix}`,
       table: table.name,
     });
-    const texts = ['c', 'o'].map(async (ending) => {
-      const found = await listFile(listing, file(ending));
+    const texts = ['c', 'o'].map((ending) => {
+      const found = listFile(listing, file(ending));
       if (found === undefined) throw missingFile(file(ending).path, table.name);
       return found;
     });
-    return [...(await Promise.all(texts)), ...(await listSymbolIndex(listing, file))];
+    return [...texts, ...listSymbolIndex(listing, file)];
   });
 }
 
@@ -83,15 +77,9 @@ async function listSymbols(listing: Listing, table: TableState): Promise<ListedF
  * `.k` and `.v` of the texts. Recovery makes them again from the texts, but version 8 only where they are and can be opened: so
  * there is one without entries.
  */
-async function listSymbolIndex(
-  listing: Listing,
-  file: (ending: string) => {path: string; table: string},
-): Promise<ListedFile[]> {
-  if (!listing.isLive) {
-    const found = await Promise.all(['k', 'v'].map((ending) => listFile(listing, file(ending))));
-    return found.filter((present) => present !== undefined);
-  }
-  const blockRows = await blockRowsIn(listing, file('k'));
+function listSymbolIndex(listing: Listing, file: (ending: string) => {path: string; table: string}): ListedFile[] {
+  if (!listing.isLive) return present(['k', 'v'].map((ending) => listFile(listing, file(ending))));
+  const blockRows = blockRowsIn(listing, file('k'));
   if (blockRows === undefined) return [];
   return emptyIndex({keys: file('k').path, values: file('v').path, table: file('k').table}, blockRows);
 }
@@ -101,11 +89,11 @@ async function listSymbolIndex(
  * @throws BkpError `SOURCE_DAMAGED` naming the table when a file of its rows is missing
  */
 export async function listWholeTable(listing: Listing, table: TableState): Promise<ListedFile[]> {
-  const {files, folders} = await listFolder(listing, `db/${table.folder}`, table.name);
+  const {files, folders} = listFolder(listing, `db/${table.folder}`, table.name);
   const found = new Map(files.map((file) => [file.path, file]));
   for (const file of await listTable(listing, table)) found.set(file.path, file);
   for (const folder of folders.filter((path) => /\/(txn_seq|wal\d+)$/.test(path))) {
-    for (const file of await listTree(listing, table, folder)) found.set(file.path, file);
+    for (const file of listTree(listing, table, folder)) found.set(file.path, file);
   }
   return [...found.values()];
 }

@@ -22,9 +22,9 @@ export type TableState = {
  * @returns undefined for a folder that holds no table
  * @throws BkpError `SOURCE_DAMAGED` | `SOURCE_UNAVAILABLE`
  */
-export async function readTable(control: string, folder: string): Promise<Omit<TableState, 'lastTxn'> | undefined> {
-  const [txn, meta, versions, name] = await Promise.all(
-    ['_txn', '_meta', '_cv', '_name'].map((file) => readControlFile(join(control, file))),
+export function readTable(control: string, folder: string): Omit<TableState, 'lastTxn'> | undefined {
+  const [txn, meta, versions, name] = ['_txn', '_meta', '_cv', '_name'].map((file) =>
+    readControlFile(join(control, file)),
   );
   if (txn === undefined || meta === undefined) return undefined;
   return {

@@ -16,7 +16,7 @@ export type TransactionLog = {
    * Folders below the table's (`wal3/0`) with transactions `after` < n <= `last`, and the number in its segment of the newest
    * of these: a segment counts its own transactions from 0.
    */
-  segments: (range: {after: number; last: number}) => Promise<Map<string, number>>;
+  segments: (range: {after: number; last: number}) => Map<string, number>;
 };
 
 /** Place of the number of the last transaction, int64. */
@@ -32,8 +32,8 @@ export const lastTransactionAt = 4;
  * @returns undefined when there is none
  * @throws BkpError `SOURCE_DAMAGED`
  */
-export async function readTransactionLog(folder: string): Promise<TransactionLog | undefined> {
-  const file = await readControlFile(join(folder, '_txnlog'));
+export function readTransactionLog(folder: string): TransactionLog | undefined {
+  const file = readControlFile(join(folder, '_txnlog'));
   if (file === undefined) return undefined;
   const version = file.int32(0);
   const width = recordBytes[version];
@@ -44,13 +44,13 @@ export async function readTransactionLog(folder: string): Promise<TransactionLog
   return {
     last: held,
     bytesUpTo: (txn) => headerBytes + (version === 0 ? txn * width : 0),
-    segments: async ({after, last}) => {
+    segments: ({after, last}) => {
       if (held < last) throw file.unknown(`it ends with transaction ${held}, and ${last} was committed`);
       const segments = new Map<string, number>();
       let part: {number: number; file: ControlFile} | undefined;
       for (let txn = after + 1; txn <= last; txn++) {
         const number = version === 0 ? 0 : Math.floor((txn - 1) / inPart);
-        if (part?.number !== number) part = {number, file: version === 0 ? file : await readPart(folder, number, file)};
+        if (part?.number !== number) part = {number, file: version === 0 ? file : readPart(folder, number, file)};
         const at = (version === 0 ? headerBytes + (txn - 1) * width : ((txn - 1) % inPart) * width) + 8;
         const writer = part.file.int32(at);
         if (writer > 0) segments.set(`wal${writer}/${part.file.int32(at + 4)}`, part.file.int32(at + 8));
@@ -60,8 +60,8 @@ export async function readTransactionLog(folder: string): Promise<TransactionLog
   };
 }
 
-async function readPart(folder: string, number: number, log: ControlFile): Promise<ControlFile> {
-  const part = await readControlFile(join(folder, partsFolder, String(number)));
+function readPart(folder: string, number: number, log: ControlFile): ControlFile {
+  const part = readControlFile(join(folder, partsFolder, String(number)));
   if (part === undefined) throw log.unknown(`part ${number} of it is missing`);
   return part;
 }

@@ -1,3 +1,4 @@
+import {readSync} from 'node:fs';
 import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import {type Listing, listFile, listFolder, missingFile, withFile} from './list-file.ts';
@@ -16,50 +17,45 @@ const endMark = Buffer.alloc(4, 0xff);
  * for as long as the checkpoint keeps the WAL. Only where a file tells how far it goes must that be the moment's: `_txnlog`,
  * and `_event` with `_event.i`, which are cut behind the moment's last transaction and say so.
  */
-export async function listLog(listing: Listing, table: TableState): Promise<ListedFile[]> {
+export function listLog(listing: Listing, table: TableState): ListedFile[] {
   if (table.lastTxn === undefined) return [];
   const folder = `db/${table.folder}`;
   const logPath = `${folder}/txn_seq/_txnlog`;
-  const log = await readTransactionLog(join(listing.root, folder, 'txn_seq'));
+  const log = readTransactionLog(join(listing.root, folder, 'txn_seq'));
   const range = {after: table.txn.sequencerTxn, last: table.lastTxn};
   // A view has none: its definition is all there is.
   if (log === undefined && range.last > range.after) throw missingFile(logPath, table.name);
-  const files = (await listTree(listing, table, `${folder}/txn_seq`)).filter(({path}) => path !== logPath);
+  const files = listTree(listing, table, `${folder}/txn_seq`).filter(({path}) => path !== logPath);
   if (log === undefined) return files;
-  files.push(await listTransactionLog(listing, table, {path: logPath, validBytes: log.bytesUpTo(range.last)}));
-  const segments = await log.segments(range);
-  for (const [segment, newest] of segments) files.push(...(await listSegment(listing, table, segment, newest)));
+  files.push(listTransactionLog(listing, table, {path: logPath, validBytes: log.bytesUpTo(range.last)}));
+  const segments = log.segments(range);
+  for (const [segment, newest] of segments) files.push(...listSegment(listing, table, segment, newest));
   // A writer's texts of symbols lie beside its segments.
   for (const writer of new Set([...segments.keys()].map((segment) => segment.split('/')[0]!))) {
-    files.push(...(await listFolder(listing, `${folder}/${writer}`, table.name)).files);
+    files.push(...listFolder(listing, `${folder}/${writer}`, table.name).files);
   }
   return files;
 }
 
-async function listTransactionLog(
+function listTransactionLog(
   listing: Listing,
   table: TableState,
   {path, validBytes}: {path: string; validBytes: number},
-): Promise<ListedFile> {
+): ListedFile {
   const last = Buffer.alloc(8);
   last.writeBigInt64LE(BigInt(table.lastTxn!));
   const patches = [{at: lastTransactionAt, bytes: last}];
-  const found = await listFile(listing, {path, table: table.name, validBytes, patches});
+  const found = listFile(listing, {path, table: table.name, validBytes, patches});
   if (found === undefined) throw missingFile(path, table.name);
   return found;
 }
 
 /** @param newest number in the segment of the last transaction that the moment has in it */
-async function listSegment(
-  listing: Listing,
-  table: TableState,
-  segment: string,
-  newest: number,
-): Promise<ListedFile[]> {
+function listSegment(listing: Listing, table: TableState, segment: string, newest: number): ListedFile[] {
   const folder = `db/${table.folder}/${segment}`;
   const events = {path: `${folder}/_event`, table: table.name};
   const places = {path: `${folder}/_event.i`, table: table.name};
-  const end = await endOfTransaction(listing, places, newest);
+  const end = endOfTransaction(listing, places, newest);
   const header = Buffer.alloc(4);
   header.writeInt32LE(newest);
   const patches = [
@@ -67,29 +63,25 @@ async function listSegment(
     {at: end, bytes: endMark},
   ];
   const needed = [
-    await listFile(listing, {...events, validBytes: end + endMark.length, patches}),
-    await listFile(listing, {...places, validBytes: placeOfEnd(newest) + 8}),
+    listFile(listing, {...events, validBytes: end + endMark.length, patches}),
+    listFile(listing, {...places, validBytes: placeOfEnd(newest) + 8}),
   ];
   const files = needed.map((found, at) => {
     if (found === undefined) throw missingFile([events, places][at]!.path, table.name);
     return found;
   });
-  const others = await listTree(listing, table, folder);
+  const others = listTree(listing, table, folder);
   return [...files, ...others.filter(({path}) => path !== events.path && path !== places.path)];
 }
 
 /** `_event.i` has for each transaction the place where it begins in `_event`, int64, and one more: where the last ends. */
 const placeOfEnd = (transaction: number) => (transaction + 1) * 8;
 
-async function endOfTransaction(
-  listing: Listing,
-  places: {path: string; table: string},
-  transaction: number,
-): Promise<number> {
+function endOfTransaction(listing: Listing, places: {path: string; table: string}, transaction: number): number {
   const buffer = Buffer.alloc(8);
-  const bytesRead = await withFile(listing, places, async (handle) => {
-    return (await handle.read(buffer, 0, buffer.length, placeOfEnd(transaction))).bytesRead;
-  });
+  const bytesRead = withFile(listing, places, (file) =>
+    readSync(file, buffer, 0, buffer.length, placeOfEnd(transaction)),
+  );
   if (bytesRead === undefined) throw missingFile(places.path, places.table);
   const end = Number(buffer.readBigInt64LE());
   if (bytesRead === buffer.length && end > eventHeaderBytes && Number.isSafeInteger(end)) return end;
@@ -100,13 +92,13 @@ async function endOfTransaction(
   });
 }
 
-export async function listTree(listing: Listing, table: TableState, folder: string): Promise<ListedFile[]> {
-  const {files, folders} = await listFolder(listing, folder, table.name);
-  for (const inner of folders) files.push(...(await listTree(listing, table, inner)));
+export function listTree(listing: Listing, table: TableState, folder: string): ListedFile[] {
+  const {files, folders} = listFolder(listing, folder, table.name);
+  for (const inner of folders) files.push(...listTree(listing, table, inner));
   return files;
 }
 
 /** The number of the last transaction of a stopped server's table; undefined for one without WAL. */
-export async function lastTransaction(tableFolder: string): Promise<number | undefined> {
-  return (await readTransactionLog(join(tableFolder, 'txn_seq')))?.last;
+export function lastTransaction(tableFolder: string): number | undefined {
+  return readTransactionLog(join(tableFolder, 'txn_seq'))?.last;
 }
