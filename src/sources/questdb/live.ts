@@ -11,7 +11,7 @@ import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
 import {pathOfOwnRoot} from './own-root.ts';
 import {bootId, settled, stamper, tellsOfMappedWrites} from './stamp.ts';
-import {readTable, type TableState} from './table.ts';
+import {readTable, readView, type TableState} from './table.ts';
 import {listTable} from './table-files.ts';
 
 /** Where the server puts what a checkpoint consists of. */
@@ -109,14 +109,15 @@ async function readTables(root: string): Promise<TableState[]> {
   const tables: TableState[] = [];
   const turns = new Turns();
   for (const {name} of folders) {
-    tables.push(readFrozenTable(checkpoint, name));
+    tables.push(readFrozenTable(root, name));
     await turns.next();
   }
   return tables;
 }
 
-function readFrozenTable(checkpoint: string, folder: string): TableState {
-  const table = readTable(join(checkpoint, folder), folder);
+function readFrozenTable(root: string, folder: string): TableState {
+  const checkpoint = join(root, checkpointFolder);
+  const table = readTable(join(checkpoint, folder), folder) ?? readView(root, folder);
   if (table === undefined) throw missingFile(`${checkpointFolder}/${folder}/_txn`, folder);
   const sequencer = readControlFile(join(checkpoint, folder, 'txn_seq/_txn'));
   return {...table, ...(sequencer === undefined ? {} : {lastTxn: sequencer.count(0)})};

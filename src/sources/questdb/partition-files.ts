@@ -12,8 +12,11 @@ import type {Partition} from './txn.ts';
 const parquetName = 'data.parquet';
 /** Files of columns, in any version: what `_meta`, `_cv` and `_txn` do not name is not the moment's. */
 const columnFile = /\.[dikvr](\.\d+)?$/;
-/** When late rows' partitions were last joined: a hint for the server, which it makes anew. */
-const squashNote = '.squash_ts';
+/**
+ * Of the table that a partition was detached from, to compare with when it is attached; when late rows' partitions were last
+ * joined, a hint which the server makes anew; what NFS keeps of a file that is removed and still open.
+ */
+const besideColumns = /^(_(meta|txn|cv|name)|\.squash_ts|\.nfs.*)$/;
 
 /**
  * The files of one partition: of each column those that `_cv` names, and nothing that bkp cannot judge.
@@ -38,7 +41,7 @@ export async function listPartition(listing: Listing, table: TableState, partiti
 }
 
 function requireKnown(path: string, name: string, table: string): void {
-  if (columnFile.test(name) || name === parquetName || name === squashNote) return;
+  if (columnFile.test(name) || name === parquetName || besideColumns.test(name)) return;
   throw unknownFile(path, table);
 }
 

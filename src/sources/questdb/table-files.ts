@@ -27,12 +27,14 @@ export async function listTable(listing: Listing, table: TableState): Promise<Li
  * Of a table's folder: control files, of which the checkpoint has those of the moment; what the server makes anew; `_convert`,
  * the wish to make it a table with or without WAL at the next start. Symbols' files of any version: `_cv` names the moment's.
  */
-const ownFile = /^(_(meta|txn|txn_scoreboard|cv|name|todo_|convert|mv|view)(\..*)?|.*\.lock|.*\.[cokvr](\.\d+)?)$/;
+const ownFile =
+  /^(_(meta|txn|txn_scoreboard|cv|name|todo_|convert|mv|view)(\..*)?|.*\.lock|\.nfs.*|.*\.[cokvr](\.\d+)?)$/;
 /** Partitions of any version, what was detached from them, the WAL. */
 const ownFolder = /^(\d{4}.*|default(\.\d+)?|.*\.(detached|attachable)|wal\d+|txn_seq|seq)$/;
 
 /** The server recovers a table only into a folder that is there, and a table without rows may have nothing else in it. */
-function listFolderMark(listing: Listing, {folder, name}: TableState): ListedFile[] {
+function listFolderMark(listing: Listing, table: TableState): ListedFile[] {
+  const {folder, name} = table;
   const path = `db/${folder}`;
   for (const entry of readFolder(listing, path, name)) {
     const isFolder = entry.isDirectory() || entry.isSymbolicLink();
@@ -40,17 +42,21 @@ function listFolderMark(listing: Listing, {folder, name}: TableState): ListedFil
   }
   for (const file of ['_name', '_meta']) {
     const found = listFile(listing, {path: `${path}/${file}`, table: name});
-    if (found !== undefined) return [found, ...(listing.isLive ? listDefinition(listing, {folder, name}) : [])];
+    if (found === undefined) continue;
+    return [found, ...(listing.isLive ? listDefinition(listing, table) : [])];
   }
   throw missingFile(path, name);
 }
 
-/** Of a materialized view. Some versions (9.0.1 to 9.3.0) recover it from the checkpoint, but do not bring it back from there. */
-function listDefinition(listing: Listing, {folder, name: table}: {folder: string; name: string}): ListedFile[] {
-  const listed = ['_mv', '_mv.s'].map((file) =>
-    listFile(listing, {path: `db/${folder}/${file}`, from: `.checkpoint/db/${folder}/${file}`, table}),
-  );
-  return present(listed);
+/**
+ * The definition and state of a materialized view, which 9.0.1 to 9.3.0 do not bring back from the checkpoint; the definition
+ * of a view in 9.3.0.
+ */
+function listDefinition(listing: Listing, {folder, name: table, isBareView}: TableState): ListedFile[] {
+  const fromCheckpoint = (file: string) =>
+    listFile(listing, {path: `db/${folder}/${file}`, from: `.checkpoint/db/${folder}/${file}`, table});
+  if (isBareView) return present([fromCheckpoint('_view'), listFile(listing, {path: `db/${folder}/_txn`, table})]);
+  return present(['_mv', '_mv.s'].map(fromCheckpoint));
 }
 
 function listSymbols(listing: Listing, table: TableState): ListedFile[] {

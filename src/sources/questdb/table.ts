@@ -1,5 +1,5 @@
 import {join} from 'node:path';
-import {readControlFile} from './bytes.ts';
+import {type ControlFile, readControlFile} from './bytes.ts';
 import {ColumnVersions} from './column-versions.ts';
 import {decodeMeta, type TableMeta} from './meta.ts';
 import {decodeTxn, type TableTxn} from './txn.ts';
@@ -15,6 +15,8 @@ export type TableState = {
   columns: ColumnVersions;
   /** The last transaction that the sequencer had given out; absent in a table without WAL. */
   lastTxn?: number;
+  /** A view of which the checkpoint has no `_txn`. */
+  isBareView?: true;
 };
 
 /**
@@ -28,11 +30,30 @@ export function readTable(control: string, folder: string): Omit<TableState, 'la
   );
   if (txn === undefined || meta === undefined) return undefined;
   return {
-    // Tables that a version before 7 made have no `_name`.
-    name: name?.text(0).value ?? folder.replace(/~\d+$/, ''),
+    name: nameOf(name, folder),
     folder,
     meta: decodeMeta(meta),
     txn: decodeTxn(txn),
     columns: new ColumnVersions(versions),
   };
 }
+
+/**
+ * A view of QuestDB 9.3.0: its checkpoint has the definition alone. It has no rows, and its other files are in its own folder.
+ * @returns undefined for what is no view
+ */
+export function readView(root: string, folder: string): TableState | undefined {
+  if (readControlFile(join(root, '.checkpoint/db', folder, '_view')) === undefined) return undefined;
+  const name = readControlFile(join(root, 'db', folder, '_name'));
+  return {
+    name: nameOf(name, folder),
+    folder,
+    isBareView: true,
+    meta: {partitionBy: 'NOT_APPLICABLE', timestampUnit: 'micros', columns: []},
+    txn: {rows: 0, sequencerTxn: Number.MAX_SAFE_INTEGER, partitions: []},
+    columns: new ColumnVersions(),
+  };
+}
+
+// Tables that a version before 7 made have no `_name`.
+const nameOf = (file: ControlFile | undefined, folder: string) => file?.text(0).value ?? folder.replace(/~\d+$/, '');

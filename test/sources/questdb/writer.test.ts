@@ -254,6 +254,29 @@ test.each([`${trades}/2024-01-02/_pm`, `${trades}/2024-01-02/sym.pk`, `${trades}
   },
 );
 
+test('files that say nothing of the rows are no reason to refuse, and are left out', async () => {
+  const beside = [
+    ...['_meta', '_cv', '_txn', '.squash_ts', 'sym.d.77', 'dropped.k', 'data.parquet'].map(
+      (name) => `2024-01-02/${name}`,
+    ),
+    ...['_todo_', '_txn_scoreboard', '_convert', '_meta.swp', 'old.c.3', 'wal3.lock', '.nfs0001'],
+    ...['2023-01-01/ts.d', '2023-01-02.detached/ts.d', '2023-01-03.attachable/ts.d'],
+  ].map((name) => `${trades}/${name}`);
+  for (const path of beside) write(path, Buffer.from('x'));
+  const found = await backup();
+  expect(beside.filter((path) => found.has(path))).toEqual([]);
+});
+
+test('a view of which the checkpoint has the definition alone comes back', async () => {
+  const view = 'few~7';
+  for (const name of ['_txn', '_meta', '_name']) rmSync(inRoot(`.checkpoint/db/${view}/${name}`));
+  write(`db/${view}/_txn`, Buffer.from('number'));
+  const found = await backup();
+  expect(found.get(`db/${view}/_view`)).toEqual(found.get(`.checkpoint/db/${view}/_view`));
+  expect(found.get(`db/${view}/_txn`)?.toString()).toBe('number');
+  expect([...found.keys()]).toEqual(expect.arrayContaining([`db/${view}/_name`, `db/${view}/txn_seq/_txnlog`]));
+});
+
 test('the index of a partition in Parquet is taken, and none that was written after the moment', async () => {
   const partition = 'db/weekly~6/2024-W51.1';
   makeIndexed('weekly~6', 'id');
