@@ -9,11 +9,17 @@ import {type BackupName, definitionKey} from './names.ts';
 
 export type DefineTools = {vault: Vault; nowMicros: () => number; randomId: () => string};
 
-/** @returns false when it was there already and `ifNotExists` allows that */
+/**
+ * What became of a CREATE.
+ * `backups`: those that were there without a definition that can be read, and now belong to the collection again.
+ */
+export type Created = {made: false} | {made: true; backups: number};
+
+/** Makes nothing when the collection is there already and `ifNotExists` allows that. */
 export async function createCollection(
   tools: DefineTools,
   request: {name: string; members: CollectionMembers | undefined; settings: readonly Setting[]; ifNotExists: boolean},
-): Promise<boolean> {
+): Promise<Created> {
   const {name} = request;
   const settings = applySettings(undefined, request.settings);
   const members = request.members ?? {kind: 'tables', tables: []};
@@ -24,7 +30,7 @@ export async function createCollection(
     // A newer bkp's is not damaged.
     if (damage?.code === 'STORE_REFUSED') throw damage;
     if (newest !== undefined && newest.dropped === undefined) {
-      if (request.ifNotExists) return false;
+      if (request.ifNotExists) return {made: false};
       throw new BkpError('COLLECTION_EXISTS', `path exist: collection /Root/.backups/collections/${name}`, {
         next: `ALTER BACKUP COLLECTION ${quoteName(name)} … changes it; CREATE … IF NOT EXISTS takes it as it is`,
       });
@@ -39,11 +45,11 @@ export async function createCollection(
       settings,
     };
     await putDefinition(writer, definition);
-    return true;
+    return {made: true, backups: damage === undefined ? 0 : folder.backups.length};
   });
 }
 
-/** A definition that is written anew because the old one was damaged continues the collection that its backups name. */
+/** A definition that is written again because the old one was damaged or lost continues what its backups name. */
 export async function lastKnownId(
   vault: VaultReader,
   name: string,

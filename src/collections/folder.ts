@@ -4,7 +4,14 @@ import type {Key} from '../stores/index.ts';
 import type {VaultReader} from '../vault/index.ts';
 import {parsedDocument} from '../work/index.ts';
 import {type Definition, definitionSchema} from './definition.ts';
-import {type BackupName, collectionPrefix, collectionsPrefix, definitionKey, parseCollectionKey} from './names.ts';
+import {
+  type BackupName,
+  collectionPrefix,
+  collectionsPrefix,
+  definitionKey,
+  nameInPrefix,
+  parseCollectionKey,
+} from './names.ts';
 
 /** How often a folder is listed again when a cleanup removes its definitions under our eyes. */
 const listTries = 5;
@@ -12,9 +19,9 @@ const listTries = 5;
 /** Everything that lies below one collection's folder. */
 export type CollectionFolder = {
   prefix: string;
-  /** The newest generation; undefined when nobody ever created it, its cleanup is through, or it is damaged. */
+  /** The newest generation; undefined when nobody ever created it, its cleanup is through, or it is damaged or lost. */
   newest: Definition | undefined;
-  /** Why the newest generation cannot be read. Its backups can: a manifest names all that it needs. */
+  /** Why the newest generation cannot be read, or that there is none although there are backups. Its backups can: a manifest names all that it needs. */
   damage: BkpError | undefined;
   /** Number of the newest generation, whatever is known of it; 0 without any. */
   generation: number;
@@ -48,9 +55,9 @@ export async function requireCollection(vault: VaultReader, name: string): Promi
   if (definition !== undefined) return {definition, backups, taken};
   if (damage?.code === 'STORE_REFUSED') throw damage;
   const collection = quoteName(name);
-  throw new BkpError('OBJECT_DAMAGED', `the definition of collection ${name} is damaged`, {
+  throw new BkpError('OBJECT_DAMAGED', `the definition of collection ${name} cannot be read`, {
     cause: damage,
-    next: `CREATE BACKUP COLLECTION ${collection} … writes it anew; its backups stay, and can be shown, verified and restored also without it`,
+    next: `CREATE BACKUP COLLECTION ${collection} … writes it again; its backups stay, and can be shown, verified and restored also without it`,
     context: {collection: name},
   });
 }
@@ -83,7 +90,9 @@ export async function readAllFolders(vault: VaultReader): Promise<readonly Colle
       prefixes.add(key.slice(0, key.indexOf('/', collectionsPrefix.length) + 1));
   }
   const folders: CollectionFolder[] = [];
-  for (const prefix of prefixes) folders.push(await readFolderAt(vault, prefix));
+  for (const prefix of prefixes) {
+    if (nameInPrefix(prefix) !== undefined) folders.push(await readFolderAt(vault, prefix));
+  }
   return folders;
 }
 
@@ -105,9 +114,11 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
     }
     const found = await Promise.all(generations.map((key) => readDefinition(vault, key)));
     const last = found.at(-1);
-    // Older generations may go while we read; when the newest went, a cleanup was through and we look again.
-    if (generations.length > 0 && last === undefined && left > 0) continue;
-    const damage = last instanceof BkpError ? last : undefined;
+    // Older generations may go while we read; when the newest went, a cleanup was through and we look again. So we do when
+    // there is none: it may have gone between the pages of the listing.
+    const isLost = last === undefined && backups.length > 0;
+    if ((generations.length > 0 || isLost) && last === undefined && left > 0) continue;
+    const damage = last instanceof BkpError ? last : isLost ? definitionLost(prefix) : undefined;
     const newest = last instanceof BkpError ? undefined : last;
     const definitions = found.filter((one): one is Definition => one !== undefined && !(one instanceof BkpError));
     const dropped = new Set(definitions.flatMap(({dropped}) => dropped?.backups ?? []));
@@ -126,6 +137,15 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
       },
     };
   }
+}
+
+/** A cleanup removes definitions after the manifests, so backups without any are those of a collection that lost it. */
+function definitionLost(prefix: string): BkpError {
+  const collection = nameInPrefix(prefix) ?? prefix;
+  return new BkpError('OBJECT_MISSING', `the definition of collection ${collection} is missing`, {
+    next: `CREATE BACKUP COLLECTION ${quoteName(collection)} … writes it again; its backups stay`,
+    context: {collection},
+  });
 }
 
 /** @returns undefined when it is gone, the error when it is damaged or of a newer bkp: that costs this collection alone */

@@ -14,14 +14,14 @@ export function collectionPrefix(collection: string): string {
   return `${collectionsPrefix}${encodeName(collection)}/`;
 }
 
-/** The collection's name as far as its folder tells it: a very long one is cut there. */
-export function nameInPrefix(prefix: string): string {
+/** The collection's name as far as its folder has it: a very long one is cut there. Undefined if bkp made no such folder. */
+export function nameInPrefix(prefix: string): string | undefined {
   const folder = prefix.slice(collectionsPrefix.length, -1);
   try {
-    return decodeURIComponent(folder);
+    const name = decodeURIComponent(folder);
+    return folder.includes('~') || encodeName(name) === folder ? name : undefined;
   } catch {
-    // No folder of bkp's: it is shown as it is.
-    return folder;
+    return undefined;
   }
 }
 

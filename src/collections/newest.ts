@@ -19,7 +19,7 @@ export async function collectionStandings(vault: VaultReader): Promise<readonly 
   const standings: CollectionStanding[] = [];
   for (const {prefix, newest: definition, damage, backups} of await readAllFolders(vault)) {
     if (damage === undefined && (definition === undefined || definition.dropped !== undefined)) continue;
-    standings.push(await standing(vault, definition?.name ?? nameInPrefix(prefix), backups));
+    standings.push(await standing(vault, definition?.name ?? nameInPrefix(prefix) ?? prefix, backups));
   }
   return standings.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -39,7 +39,7 @@ export async function listCollections(vault: VaultReader): Promise<readonly Coll
   const summaries: CollectionSummary[] = [];
   for (const {prefix, newest: definition, damage, backups} of await readAllFolders(vault)) {
     if (damage === undefined && (definition === undefined || definition.dropped !== undefined)) continue;
-    const name = definition?.name ?? nameInPrefix(prefix);
+    const name = definition?.name ?? nameInPrefix(prefix) ?? prefix;
     const newest = backups.at(-1);
     summaries.push({
       name,

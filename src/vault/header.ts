@@ -3,9 +3,9 @@ import {BkpError} from '../errors/index.ts';
 import {opaque, parsed, parsedJson} from '../schema/index.ts';
 import {probeKey, type Store} from '../stores/index.ts';
 import type {Clock} from './clock.ts';
-import {damaged} from './damage.ts';
 import {hashHex} from './hash.ts';
-import {headerKey} from './key.ts';
+import {headerKey, isManifestKey, manifestPrefixes} from './key.ts';
+import {sealedMagic} from './sealed.ts';
 
 export const formatVersion = 1;
 
@@ -51,17 +51,17 @@ export async function readHeader(store: Store): Promise<Header | undefined> {
 }
 
 function parseHeader(store: Store, json: string): Header {
-  const parts = parsedJson(opaque, json, (why) => damaged(headerKey, why));
+  const parts = parsedJson(opaque, json, (why) => headerDamaged(why));
   const {checksum, ...header} = parts;
   // In every version: so a damaged header is not taken for a newer one.
-  if (checksum !== checksumOf(header)) throw damaged(headerKey, 'its checksum is wrong');
+  if (checksum !== checksumOf(header)) throw headerDamaged('its checksum is wrong');
   const {format, version, encryption} = header;
   if (format !== 'bkp vault') throw refused(store, 'bkp.json is of something else', 'choose another store');
   if ((typeof version === 'number' && version > formatVersion) || encryption !== 'none') {
     const what = version !== formatVersion ? `format version ${version}` : `encryption ${encryption}`;
     throw refused(store, `the vault was written by a newer bkp (${what})`, 'install the newest bkp');
   }
-  const {id, conditionalWrites} = parsed<HeaderJson>(headerSchema, header, (why) => damaged(headerKey, why));
+  const {id, conditionalWrites} = parsed<HeaderJson>(headerSchema, header, (why) => headerDamaged(why));
   return {id, conditionalWrites: conditionalWrites ?? true};
 }
 
@@ -79,21 +79,77 @@ export async function createHeader(store: Store, id: string, clock: Clock): Prom
     if (key === probeKey) continue;
     // Somebody who creates the vault at the same time may be further than we are.
     if ((await store.stat(headerKey)) !== undefined) break;
+    if (await holdsBackups(store)) throw headerMissing(store);
     throw refused(store, `it holds something that is not bkp’s: ${key}`, 'choose an empty store');
   }
-  const header: HeaderJson = {
-    format: 'bkp vault',
-    version: formatVersion,
-    id,
-    hash: 'blake3-256',
-    compression: 'zstd',
-    encryption: 'none',
-  };
-  const isMade = (await store.put(headerKey, encodeHeader(header), headerPut)) === 'written';
-  // The probe: the key is taken, so an honest store refuses. Where it writes, what is there then says that it does. Other
-  // bytes than before, so that a store that recognises its own lost reply cannot take this for the same write again.
-  if (isMade) await store.put(headerKey, encodeHeader({...header, conditionalWrites: false}), headerPut);
+  const isMade = (await store.put(headerKey, encodeHeader(newHeader(id)), headerPut)) === 'written';
+  if (isMade) await probeConditions(store, id);
   return settledHeader(store, clock);
+}
+
+const newHeader = (id: string): HeaderJson => ({
+  format: 'bkp vault',
+  version: formatVersion,
+  id,
+  hash: 'blake3-256',
+  compression: 'zstd',
+  encryption: 'none',
+});
+
+/**
+ * The key is taken, so an honest store refuses. Where it writes, what is there then says that it does. Other bytes than
+ * before, so that a store that recognises its own lost reply cannot take this for the same write again.
+ */
+async function probeConditions(store: Store, id: string): Promise<void> {
+  await store.put(headerKey, encodeHeader({...newHeader(id), conditionalWrites: false}), headerPut);
+}
+
+/**
+ * Writes the header of a vault again that has lost it. Nothing in it is needed to read a backup: it only says that the
+ * store is a vault of this format, and which one.
+ * @param id the vault's as far as it is known, else a new one
+ * @returns false when there is nothing to mend: the header is whole, or the store holds no backups
+ * @throws BkpError `STORE_REFUSED` when the header is of a newer format, or of something else
+ */
+export async function repairHeader(store: Store, id: string): Promise<boolean> {
+  const state = await readHeader(store).catch((error: unknown) => {
+    if (error instanceof BkpError && error.code === 'OBJECT_DAMAGED') return 'damaged' as const;
+    throw error;
+  });
+  if ((state !== undefined && state !== 'damaged') || !(await holdsBackups(store))) return false;
+  await store.put(headerKey, encodeHeader(newHeader(id)), state === 'damaged' ? {retained: true} : headerPut);
+  await probeConditions(store, id);
+  return true;
+}
+
+/** Whether a backup is in a store without a header. Folders of these names are common, so one manifest is looked into. */
+export async function holdsBackups(store: Store): Promise<boolean> {
+  for (const prefix of manifestPrefixes) {
+    for await (const {key, sizeBytes} of store.list(prefix)) {
+      if (!isManifestKey(key) || sizeBytes < sealedMagic.length) continue;
+      const start = await store.get(key, {start: 0, end: sealedMagic.length});
+      if (Buffer.from(start).toString('latin1') === sealedMagic) return true;
+      break;
+    }
+  }
+  return false;
+}
+
+const repairNext = 'bkp doctor --repair writes it again: no backup needs anything that is in it';
+
+export function headerMissing(store: Store): BkpError {
+  return new BkpError('OBJECT_MISSING', `the header ${headerKey} of the vault in ${store.description} is missing`, {
+    cause: 'there are backups in the store',
+    next: repairNext,
+    context: {key: headerKey},
+  });
+}
+
+function headerDamaged(why: string): BkpError {
+  return new BkpError('OBJECT_DAMAGED', `${headerKey} is damaged: ${why}`, {
+    next: repairNext,
+    context: {key: headerKey},
+  });
 }
 
 /** The header that stays: where creators write over each other, the one that two readings in a row find. */
@@ -105,7 +161,7 @@ async function settledHeader(store: Store, clock: Clock): Promise<Header> {
     if (again?.id === header.id) break;
     header = again;
   }
-  if (header === undefined) throw damaged(headerKey, 'it is gone right after it was written');
+  if (header === undefined) throw headerDamaged('it is gone right after it was written');
   return header;
 }
 

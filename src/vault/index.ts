@@ -1,6 +1,7 @@
 export {type Clock, systemClock} from './clock.ts';
 export {damaged, isDamage} from './damage.ts';
 export {chunkId} from './hash.ts';
+export {repairHeader} from './header.ts';
 export {type Host, thisHost} from './host.ts';
 export {headerKey} from './key.ts';
 export {type KeepRow, LeaseRow, type RenewedRow, type RowDeps, type RowState, renewEveryMs} from './lease-row.ts';

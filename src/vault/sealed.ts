@@ -8,7 +8,9 @@ import {compress, decompress} from './zstd.ts';
 export const sealedKinds = {manifest: 1, document: 2, index: 3, packTable: 4} as const;
 export type SealedKind = keyof typeof sealedKinds;
 
-const magic = Buffer.from('BKPS');
+/** What every sealed object begins with. */
+export const sealedMagic = 'BKPS';
+const magic = Buffer.from(sealedMagic);
 const frameVersion = 1;
 const headerBytes = 16;
 const encodings = {plain: 0, zstd: 1} as const;

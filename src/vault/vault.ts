@@ -6,7 +6,7 @@ import {ChunkReader, type ReadOptions} from './chunk-reader.ts';
 import {type Clock, systemClock} from './clock.ts';
 import {Closure} from './closure.ts';
 import {Collector} from './collector.ts';
-import {createHeader, noVault, readHeader} from './header.ts';
+import {createHeader, headerMissing, holdsBackups, noVault, readHeader} from './header.ts';
 import {type Host, thisHost} from './host.ts';
 import {KeptObjects} from './kept-objects.ts';
 import type {LeaseDeps} from './lease.ts';
@@ -79,7 +79,8 @@ const settingsOf = (options: VaultOptions): Settings => ({
 
 /**
  * Opens the vault in a store.
- * @throws BkpError `VAULT_ABSENT` | `STORE_REFUSED` (something foreign, a newer format) | `OBJECT_DAMAGED` (bkp.json)
+ * @throws BkpError `VAULT_ABSENT` | `STORE_REFUSED` (something foreign, a newer format) | `OBJECT_DAMAGED` or
+ *   `OBJECT_MISSING` (bkp.json)
  */
 export async function openVault(options: VaultOptions): Promise<Vault> {
   const clock = options.clock ?? systemClock;
@@ -87,7 +88,9 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const header =
     (await readHeader(options.store)) ??
     (options.create ? await createHeader(options.store, randomId(), clock) : undefined);
-  if (header === undefined) throw noVault(options.store);
+  if (header === undefined) {
+    throw (await holdsBackups(options.store)) ? headerMissing(options.store) : noVault(options.store);
+  }
   // A vault that was copied from another server may have a header that says more than this one can: the first put of a
   // writer, which is its lease, shows it.
   const looks = () => !header.conditionalWrites || options.store.refusesConditions?.() === true;

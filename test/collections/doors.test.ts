@@ -5,6 +5,7 @@ import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
 import {
   type BackupName,
+  collectionStandings,
   createCollection,
   dropCollection,
   listBackups,
@@ -194,4 +195,38 @@ test.each<[string, (definition: Changed) => unknown, boolean]>([
   await bench.backup('a', 'full');
   await bench.vault((vault) => dropCollection(tools(vault), {name: 'a', ifExists: false}));
   await bench.cleanUp();
+});
+
+test('a collection that lost its definition stays listed with its backups, and CREATE takes them back by name', async () => {
+  const {store, bench, folder, create} = await openShop();
+  const full = await bench.backup('a', 'full');
+  const keys = [...store.objects.keys()].filter((one) => one.startsWith('.backups/collections/a/definition/'));
+  await store.delete(keys);
+  expect(await bench.vault((vault) => listCollections(vault))).toMatchObject([
+    {name: 'a', backups: 1, error: expect.stringContaining('missing')},
+    {name: 'b'},
+  ]);
+  expect(await bench.vault((vault) => collectionStandings(vault))).toMatchObject([
+    {name: 'a', backups: 1},
+    {name: 'b'},
+  ]);
+  await bench.restore('a', join(folder, 'new.db'));
+  await expect(bench.verify('a')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
+  await expect(bench.backup('a', 'full')).rejects.toMatchObject({
+    next: expect.stringContaining('CREATE BACKUP COLLECTION a'),
+  });
+  await bench.cleanUp('b');
+  expect(await bench.backups('a')).toEqual([full]);
+  expect(await create('a')).toEqual({made: true, backups: 1});
+  await bench.backup('a', 'incremental');
+  await bench.verify('a');
+});
+
+test('a dropped collection whose cleanup is through is not taken for one that lost its definition', async () => {
+  const {bench, create} = await openShop();
+  await bench.backup('a', 'full');
+  await bench.vault((vault) => dropCollection(tools(vault), {name: 'a', ifExists: false}));
+  await bench.cleanUp();
+  expect(await bench.vault((vault) => listCollections(vault))).toMatchObject([{name: 'b'}]);
+  expect(await create('a')).toEqual({made: true, backups: 0});
 });

@@ -85,3 +85,20 @@ test('a configuration file that others can read is told', async () => {
   expect(status).toBe(1);
   expect(report.checks.find(({what, ok}) => what === 'secrets' && !ok)?.detail).toContain('chmod 600');
 });
+
+test('a vault whose header is lost is not taken for none, and --repair writes the header again', async () => {
+  const desk = openDesk();
+  await desk.sql(createC(false));
+  await desk.sqlWait('BACKUP c');
+  desk.remove('cluster/bkp.json');
+  const {status, report} = await doctor(desk);
+  expect(status).toBe(1);
+  expect(report.checks.find(({what}) => what === 'vault')).toMatchObject({
+    ok: false,
+    next: expect.stringContaining('bkp doctor --repair'),
+  });
+  expect((await desk.refused('BACKUP c')).stderr).toContain('bkp doctor --repair');
+  expect(await doctor(desk, '--repair')).toMatchObject({status: 0, report: {ok: true}});
+  await desk.sqlWait('VERIFY c');
+  await desk.sqlWait('BACKUP c');
+});

@@ -1,7 +1,21 @@
 import {describe, expect, test} from 'vitest';
 import type {Store} from '../../src/stores/index.ts';
+import {hashHex} from '../../src/vault/hash.ts';
+import {repairHeader} from '../../src/vault/header.ts';
 import {faultyStore} from '../helpers/faulty-store.ts';
-import {backup, fakeClock, findings, keysOf, manifestKey, manifestOf, newStore, noise, open} from './helpers.ts';
+import {
+  backup,
+  changed,
+  fakeClock,
+  findings,
+  keysOf,
+  manifestKey,
+  manifestOf,
+  newStore,
+  noise,
+  open,
+  readAll,
+} from './helpers.ts';
 
 /** A server that does not know `If-None-Match` and writes over what is there. */
 const ignoring = (store: Store): Store => ({
@@ -75,4 +89,50 @@ test('opening a vault asks for its header once, and so does not finding one', as
   await open(store);
   expect(await headerCalls()).toEqual(['get bkp.json']);
   expect(await keysOf(store)).toEqual(['bkp.json']);
+});
+
+describe('a vault that lost its header', () => {
+  const lost: [string, (store: Store) => Promise<void>][] = [
+    ['is missing', (store) => store.delete(['bkp.json']).then(() => {})],
+    ['is empty', (store) => replaced(store, Buffer.alloc(0))],
+    ['has one bit less', async (store) => replaced(store, changed(await store.get('bkp.json'), 40))],
+  ];
+  const replaced = async (store: Store, bytes: Uint8Array) => {
+    await store.put('bkp.json', bytes);
+  };
+
+  test.each(lost)('that %s is opened by nobody, and after its repair as before', async (_, lose) => {
+    const store = newStore();
+    const recipe = await backup(await open(store), 'one', [{bytes: noise(5000, 1)}]);
+    await lose(store);
+    for (const create of [false, true]) {
+      await expect(open(store, {create})).rejects.toMatchObject({
+        code: expect.stringMatching(/^OBJECT_(MISSING|DAMAGED)$/),
+        next: expect.stringContaining('doctor --repair'),
+      });
+    }
+    expect(await repairHeader(store, 'a'.repeat(32))).toBe(true);
+    const vault = await open(store, {create: false});
+    expect(vault.id).toBe('a'.repeat(32));
+    expect(await readAll(vault, recipe)).toEqual(noise(5000, 1));
+    expect(await headerOf(store)).not.toHaveProperty('conditionalWrites');
+    expect(await repairHeader(store, 'b'.repeat(32))).toBe(false);
+  });
+
+  test('is not seen in a store of something else', async () => {
+    const store = newStore();
+    await store.put('backup/home/manifest', Buffer.from('{"of": "another program"}'));
+    expect(await repairHeader(store, 'a'.repeat(32))).toBe(false);
+    await expect(open(store, {create: false})).rejects.toMatchObject({code: 'VAULT_ABSENT'});
+    await expect(open(store)).rejects.toMatchObject({code: 'STORE_REFUSED'});
+  });
+
+  test('is never repaired over that of a newer bkp', async () => {
+    const store = newStore();
+    await backup(await open(store), 'one', [{bytes: noise(5000, 1)}]);
+    const {checksum: _, ...header} = {...(await headerOf(store)), version: 2};
+    const checksum = hashHex(Buffer.from(JSON.stringify(header)));
+    await replaced(store, Buffer.from(JSON.stringify({...header, checksum})));
+    await expect(repairHeader(store, 'a'.repeat(32))).rejects.toMatchObject({code: 'STORE_REFUSED'});
+  });
 });

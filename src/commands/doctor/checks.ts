@@ -1,15 +1,18 @@
+import {randomBytes} from 'node:crypto';
 import {accessSync, constants} from 'node:fs';
 import {readAllFolders} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
 import {operationId, systemProcesses} from '../../ops/index.ts';
 import {timestamp} from '../../query/index.ts';
 import {openQuestDb, type QuestDbFileSource, type SourceSpec, type TableSource} from '../../sources/index.ts';
+import {repairHeader} from '../../vault/index.ts';
 import {type Check, tried} from '../check.ts';
 import {sourceSpecOf} from '../database/places.ts';
 import type {Deps} from '../deps.ts';
+import {knownVault} from '../known-vaults.ts';
 import {placesOf, withVaultIfAny} from '../places.ts';
 import {checkPlace} from '../store/check-place.ts';
-import {openSourceAt} from '../workplace.ts';
+import {openSourceAt, openStoreAt, type Workplace} from '../workplace.ts';
 
 type Options = {repair: boolean};
 
@@ -63,11 +66,26 @@ export function checkProfile(deps: Deps): Promise<Check[]> {
 }
 
 /** Each store that the profile knows. */
-export function checkStores(deps: Deps): Promise<Check[]> {
+export function checkStores(deps: Deps, {repair}: Options): Promise<Check[]> {
   return tried('store', async () => {
     const checks: Check[] = [];
-    for (const place of await placesOf(deps)) checks.push(...(await checkPlace(deps, place)));
+    for (const place of await placesOf(deps)) {
+      const found = await checkPlace(deps, place);
+      const isVaultAtFault = found.some(({what, ok}) => what === 'vault' && !ok);
+      checks.push(...(repair && isVaultAtFault ? await withHeader(deps, place, found) : found));
+    }
     return checks;
+  });
+}
+
+/** Writes the vault's header again if that is what is wrong, and looks once more. */
+function withHeader(deps: Deps, place: Workplace, found: readonly Check[]): Promise<Check[]> {
+  return tried('vault', async () => {
+    const store = await openStoreAt(deps, place, {create: false});
+    const id = knownVault(deps.home, place.store) ?? randomBytes(16).toString('hex');
+    if (!(await repairHeader(store, id))) return [...found];
+    const detail = `its header was missing or damaged, and is written again in ${store.description}`;
+    return [{what: 'vault', ok: true, detail}, ...(await checkPlace(deps, place))];
   });
 }
 

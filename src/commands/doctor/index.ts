@@ -6,7 +6,11 @@ import {type DoctorOptions, runDoctor} from './run.ts';
 export function command(deps: Deps, run = runDoctor): Command {
   return new Command('doctor')
     .description('Check Node, home, profile, source and stores; say for each fault what to do.')
-    .option('--repair', 'remove change tracking in the source that is broken or belongs to no collection', false)
+    .option(
+      '--repair',
+      'remove change tracking that is broken or belongs to no collection; write a lost header of a vault again',
+      false,
+    )
     .addOption(
       new Option('--format <format>', 'how the findings are printed').choices(['pretty', 'json']).default('pretty'),
     )

@@ -3,7 +3,7 @@ import type {Deps} from '../deps.ts';
 import {checkHome, checkNode, checkProfile, checkSource, checkStores} from './checks.ts';
 
 export type DoctorOptions = {
-  /** Remove change tracking that no collection needs any more. */
+  /** Remove change tracking that no collection needs any more, and write a vault's lost header again. */
   repair: boolean;
   format: CheckFormat;
 };

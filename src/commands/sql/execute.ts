@@ -109,7 +109,7 @@ async function create(deps: Deps, statement: Of<'create-collection'>): Promise<A
   const settings = await completeSettings(deps, statement.settings);
   const place = await placeForNew(deps, storageOf(settings), name);
   const sentences = await staysBehind({deps, place}, name, members(statement.members));
-  const made = await withVault({deps, place}, {create: true}, (vault) =>
+  const created = await withVault({deps, place}, {create: true}, (vault) =>
     createCollection(defineTools(deps, vault), {
       name,
       members: members(statement.members),
@@ -117,19 +117,16 @@ async function create(deps: Deps, statement: Of<'create-collection'>): Promise<A
       ifNotExists: statement.ifNotExists,
     }),
   );
-  if (!made) return {notice: `collection ${name} exists already and stays as it is`};
+  if (!created.made) return {notice: `collection ${name} exists already and stays as it is`};
+  if (created.backups > 0) sentences.unshift(`${created.backups} backups in the store belong to ${name} again`);
   return sentences.length === 0 ? {} : {notice: sentences.join('\nbkp: ')};
 }
 
 /** The definition needs no database: where there is none that can be read, BACKUP reports it. */
-async function staysBehind(
-  at: Surroundings,
-  name: string,
-  chosen: CollectionMembers | undefined,
-): Promise<readonly string[]> {
+async function staysBehind(at: Surroundings, name: string, chosen: CollectionMembers | undefined): Promise<string[]> {
   if (chosen === undefined) return [];
   try {
-    return await withSource(at.place, async (source) => leftBehind({name, members: chosen}, source));
+    return await withSource(at.place, async (source) => [...leftBehind({name, members: chosen}, source)]);
   } catch (error) {
     if (error instanceof BkpError && error.code !== 'BAD_REQUEST') return [];
     throw error;
