@@ -1,4 +1,4 @@
-import {readFileSync, readlinkSync} from 'node:fs';
+import {existsSync, readFileSync, readlinkSync} from 'node:fs';
 import {hostname, networkInterfaces} from 'node:os';
 import {systemCode} from '../errors/index.ts';
 import {hashHex} from './hash.ts';
@@ -44,11 +44,18 @@ function readSpace(): string | undefined {
   }
 }
 
-/** Hardware addresses of the network cards that are not the loopback, as one number. */
+/**
+ * Hardware addresses of the machine's network cards, as one number. Of a machine's many networks only its cards stay: those of
+ * containers come and go. Within a container, which has none, its own networks do.
+ */
 function cards(): string {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const macs = all.filter(({internal}) => !internal).map(({mac}) => mac);
-  return hashHex(Buffer.from([...new Set(macs)].sort().join())).slice(0, 16);
+  const macs = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    addresses
+      .filter(({internal}) => !internal)
+      .map(({mac}) => ({mac, isCard: existsSync(`/sys/class/net/${name}/device`)})),
+  );
+  const own = macs.some(({isCard}) => isCard) ? macs.filter(({isCard}) => isCard) : macs;
+  return hashHex(Buffer.from([...new Set(own.map(({mac}) => mac))].sort().join())).slice(0, 16);
 }
 
 /** Fields of /proc/PID/stat after the command's name, which may hold anything but ends at the last `)`: proc(5). */

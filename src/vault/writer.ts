@@ -64,6 +64,8 @@ export class Writer implements VaultWriter {
   readonly #packs: PackWriter;
   /** What says that a manifest is being committed, as far as it was. */
   readonly #pending: Key[] = [];
+  /** Manifests that do not count under this lease, whatever becomes of them. */
+  readonly #void = new Set<Key>();
   /** Chunks that this writer is compressing. */
   readonly #encoding = new Set<ChunkId>();
   readonly #bases: BaseReader;
@@ -212,6 +214,7 @@ export class Writer implements VaultWriter {
 
   async commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'> {
     assert(isManifestKey(key), `${key} is a manifest's key`);
+    assert(!this.#void.has(key), 'a manifest whose commit failed is committed again by another writer only');
     const {store, lease, retention} = this.#deps;
     await this.flush();
     const pending = pendingKey(key, lease.id);
@@ -247,10 +250,12 @@ export class Writer implements VaultWriter {
     try {
       const stands = await takeBack(store, key, lease.id);
       this.#pending.push(pendingKey(key, lease.id));
+      if (!stands) this.#void.add(key);
       return stands;
     } catch (error) {
       if (!(error instanceof BkpError)) throw error;
       // The store cannot be reached: the next collector decides.
+      this.#void.add(key);
       throw why;
     }
   }

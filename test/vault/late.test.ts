@@ -256,3 +256,24 @@ test('a manifest of an older bkp, which names no lease, counts', async () => {
   await cleanUp(vault);
   expect(await counted(vault)).toEqual([manifestKey('old')]);
 });
+
+test('a writer does not commit under a name again after its commit failed: that one is void', async () => {
+  const store = newStore();
+  let isDown = true;
+  const failing: Store = {
+    ...store,
+    put: async (key, body, options) => {
+      if (isDown && key === manifestKey('one')) throw new BkpError('STORE_UNAVAILABLE', 'no reply');
+      return store.put(key, body, options);
+    },
+  };
+  const vault = await openOn(failing, 1);
+  const writer = await vault.writer({purpose: 'test'});
+  await expect(writer.commit(manifestKey('one'), manifestOf())).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
+  isDown = false;
+  await expect(writer.commit(manifestKey('one'), manifestOf())).rejects.toThrow(/invariant broken/);
+  expect(await writer.commit(manifestKey('two'), manifestOf())).toBe('written');
+  await writer.close();
+  await backup(vault, 'one', pieces(1));
+  expect(await counted(vault)).toEqual([manifestKey('one'), manifestKey('two')]);
+});
