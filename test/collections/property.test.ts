@@ -79,7 +79,8 @@ async function live(folder: string, {table, steps}: Plan): Promise<void> {
     else if (step === 'vacuum') attempt(database, 'VACUUM');
     else if (step === 'crash and restore') {
       if (taken.size === 0) continue;
-      attempt(database, 'DROP TABLE t; DROP TABLE beside');
+      // A table may refer to `t`, which else cannot be dropped as long as it has rows.
+      attempt(database, 'PRAGMA foreign_keys = OFF; DROP TABLE t; DROP TABLE beside');
       await bench.restore('c', database);
       expect(imageOf(database, both)).toEqual([...taken.values()].at(-1));
     } else await backup(step);
