@@ -63,15 +63,17 @@ export async function lastKnownId(
   return undefined;
 }
 
+/** @returns the definition before and after */
 export async function alterCollection(
   tools: DefineTools,
   name: string,
   actions: readonly AlterAction[],
-): Promise<void> {
-  await change(tools, name, async (writer) => {
-    const {definition} = await requireCollection(tools.vault, name);
-    const altered = actions.reduce(applyAction, definition);
-    await putDefinition(writer, {...altered, generation: definition.generation + 1});
+): Promise<{before: Definition; after: Definition}> {
+  return change(tools, name, async (writer) => {
+    const {definition: before} = await requireCollection(tools.vault, name);
+    const after = {...actions.reduce(applyAction, before), generation: before.generation + 1};
+    await putDefinition(writer, after);
+    return {before, after};
   });
 }
 

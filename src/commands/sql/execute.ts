@@ -54,13 +54,8 @@ export async function execute(deps: Deps, statement: Statement): Promise<Answer>
   switch (statement.kind) {
     case 'create-collection':
       return create(deps, statement);
-    case 'alter-collection': {
-      const name = collectionName(statement.name);
-      await withVault(await surroundings(deps, name, {defines: true}), {create: false}, (vault) =>
-        alterCollection(defineTools(deps, vault), name, statement.actions),
-      );
-      return {};
-    }
+    case 'alter-collection':
+      return alter(deps, statement);
     case 'drop-collection':
       return drop(deps, statement);
     case 'backup':
@@ -230,6 +225,17 @@ async function placeOfOriginal(deps: Deps, collection: string, to: Workplace): P
     if (await withVaultIfAny(deps, place, (vault) => hasCollection(vault, collection))) return {deps, place};
   }
   return surroundings(deps, collection);
+}
+
+async function alter(deps: Deps, statement: Of<'alter-collection'>): Promise<Answer> {
+  const name = collectionName(statement.name);
+  const at = await surroundings(deps, name, {defines: true});
+  const {before, after} = await withVault(at, {create: false}, (vault) =>
+    alterCollection(defineTools(deps, vault), name, statement.actions),
+  );
+  if (!before.settings.incremental || after.settings.incremental) return {};
+  const notice = await untrack(at, after.id);
+  return notice === undefined ? {} : {notice};
 }
 
 /** The collection is gone when this returns; what it leaves behind goes with the cleanup that is started. */

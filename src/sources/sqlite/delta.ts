@@ -5,12 +5,14 @@ import {rowsWithNullKey} from './null-keys.ts';
 import {quoteName} from './quote.ts';
 import {keyShape, rowShape, type SegmentMaker, targetBytes} from './segment.ts';
 import {keyAffinity, type Table} from './table.ts';
+import {keysAtMark, largestRowid} from './tracking.ts';
 import {logName} from './triggers.ts';
 
 /** Keys in one segment, and those that rows are looked up for at once: a delta is small, and they are found one by one. */
 const keysAtOnce = 50_000;
 const rowsAtOnce = 5_000;
-const largestRowid = 2n ** 63n - 1n;
+/** A real number below every rowid. */
+const belowAll = -1e19;
 
 /**
  * Every key in the log after `since`, each once, and the rows they have now. The work grows with the log, not with
@@ -88,13 +90,15 @@ export function unknownKeys(connection: Connection, table: Table, since: bigint)
   const {key} = table;
   const log = `main.${quoteName(logName(table.name))}`;
   if (key.kind === 'rowid') {
-    const found = connection.get(
-      `SELECT 1 FROM main.${quoteName(table.name)} WHERE ${key.alias} = ?2
-       UNION ALL SELECT 1 FROM ${log} WHERE seq >= ?1 AND ?2 IN (k0, above) LIMIT 1`,
-      since,
-      largestRowid,
-    );
-    return found && 'it has had the largest possible rowid, so SQLite chooses random ones';
+    const found =
+      keysAtMark(connection, table.name, since).includes(largestRowid) ||
+      connection.get(
+        `SELECT 1 FROM main.${quoteName(table.name)} WHERE ${key.alias} = ?2
+         UNION ALL SELECT 1 FROM ${log} WHERE seq > ?1 AND k0 = ?2 LIMIT 1`,
+        since,
+        largestRowid,
+      ) !== undefined;
+    return found ? 'it has had the largest possible rowid, so SQLite chooses random ones' : undefined;
   }
   const nulls = key.parts.flatMap(({notNull}, part) => (notNull ? [`k${part} IS NULL`] : []));
   if (nulls.length === 0) return undefined;
@@ -103,25 +107,17 @@ export function unknownKeys(connection: Connection, table: Table, since: bigint)
 }
 
 /**
- * The smallest value that the table's largest key can have had since the mark: every row above it has come since.
- *
- * The mark holds the largest key of its moment. While that row stays, the top is no lower. When it goes, the log has
- * the key that was next below then; while that one stays, the top is no lower; and so on.
+ * A value that the table's largest key has never been below since the mark; every row above it may have come since.
+ * While a row stays that was there at the mark, the largest key is no smaller than its key.
  */
 function lowestTop(connection: Connection, table: Table, since: bigint): Value {
-  const log = `main.${quoteName(logName(table.name))}`;
-  const marked = connection.value(`SELECT above FROM ${log} WHERE seq = ?`, since) ?? null;
-  const gone = `SELECT k0, above FROM ${log} WHERE seq > ?1 AND above IS NOT NULL AND k0 IS NOT NULL`;
-  if (connection.get(`${gone} AND k0 = ?2 LIMIT 1`, since, marked) === undefined) return marked;
-  const next = `temp.${quoteName(`next_${table.name}`)}`;
-  connection.exec(
-    `DROP TABLE IF EXISTS ${next}; CREATE TABLE ${next} (k0, above, PRIMARY KEY (k0, above)) WITHOUT ROWID`,
+  const keys = keysAtMark(connection, table.name, since);
+  const gone = connection.all(
+    `SELECT DISTINCT k0 FROM main.${quoteName(logName(table.name))}
+     WHERE seq > ? AND gone = 1 AND k0 IN (SELECT value FROM json_each(?))`,
+    since,
+    `[${keys}]`,
   );
-  connection.run(`INSERT OR IGNORE INTO ${next} ${gone}`, since);
-  const lowest = connection.value(
-    `WITH RECURSIVE low (top) AS (VALUES (?) UNION SELECT above FROM low JOIN ${next} ON k0 = top) SELECT min(top) FROM low`,
-    marked,
-  );
-  connection.exec(`DROP TABLE ${next}`);
-  return lowest!;
+  const stayed = keys.filter((key) => gone.every(({k0}) => k0 !== key));
+  return stayed.reduce<Value>((top, key) => (typeof top !== 'bigint' || key > top ? key : top), belowAll);
 }

@@ -6,7 +6,7 @@ import {trackingObstacle} from './obstacles.ts';
 import {ownPrefix} from './own-prefix.ts';
 import {foldName, quoteName} from './quote.ts';
 import type {Table} from './table.ts';
-import {largestKey, logName, logTable, rowName, rowTable, trackedBy, trackingTriggers} from './triggers.ts';
+import {logName, logTable, rowName, rowTable, trackedBy, trackingTriggers} from './triggers.ts';
 
 /**
  * Change tracking in the source, in tables of bkp's own:
@@ -15,8 +15,8 @@ import {largestKey, logName, logTable, rowName, rowTable, trackedBy, trackingTri
  * - `_bkp_log_<table>`: one row for each key that may have changed, appended by triggers. It holds more keys than have
  *   changed, and never fewer. `seq` begins at a random number and grows by one; the row that a mark points to and all
  *   rows after it stay. So a log that somebody emptied or thinned out is told from a whole one.
- *   Where the key is an INTEGER PRIMARY KEY, `above` is the next smaller key of one that is going away; of a mark, the
- *   largest key that the table had then. So a delta knows above which key every row is new.
+ *   Where the key is an INTEGER PRIMARY KEY, `gone` says that its row goes away or gets another key; a mark's own row has some
+ *   of the largest keys that the table had then, as JSON. So a delta knows above which key every row may be new.
  * - `_bkp_marks`: where the log stood when an owner's backup began. A mark that is there was valid from its making on:
  *   whoever finds the log or a trigger of a table missing removes all marks of the table before making them anew.
  */
@@ -25,6 +25,8 @@ const marks = `${ownPrefix}marks`;
 
 /** Far above what a log that lost its rows would count to, far below the largest rowid. */
 const firstSeq = 2 ** 40;
+
+export const largestRowid = 2n ** 63n - 1n;
 
 export function identityOf(connection: Connection): string | undefined {
   if (!exists(connection, 'table', meta)) return undefined;
@@ -77,7 +79,8 @@ export function setMark(
 ): Mark {
   for (const table of tables) {
     const log = `main.${quoteName(logName(table.name))}`;
-    if (table.key.kind === 'rowid') connection.run(`INSERT INTO ${log} (above) VALUES (${largestKey(table)})`);
+    if (table.key.kind === 'rowid')
+      connection.run(`INSERT INTO ${log} (gone) VALUES (?)`, `[${largestKeys(connection, table)}]`);
     connection.run(
       `INSERT OR REPLACE INTO main.${marks} SELECT ?, ?, ?, max(seq) FROM ${log}`,
       owner,
@@ -86,6 +89,33 @@ export function setMark(
     );
   }
   return mark;
+}
+
+/**
+ * The largest key, and the largest that are at least 1, 2, 4, 8, … below it: when rows at the top go, one of these stays that
+ * is not much further down.
+ */
+function largestKeys(connection: Connection, {key, name}: Table): readonly bigint[] {
+  const below = `SELECT max(${key.alias}) FROM main.${quoteName(name)} WHERE ${key.alias} <= ?`;
+  const top = connection.value(below, largestRowid);
+  if (typeof top !== 'bigint') return [];
+  const keys = new Set([top]);
+  for (let distance = 1n; top - distance >= -largestRowid; distance *= 2n) {
+    const next = connection.value(below, top - distance);
+    if (typeof next !== 'bigint') break;
+    keys.add(next);
+  }
+  return [...keys];
+}
+
+/** The largest keys that the table had at the mark; see {@link setMark}. */
+export function keysAtMark(connection: Connection, table: TableName, seq: bigint): readonly bigint[] {
+  return connection
+    .all(
+      `SELECT value FROM json_each((SELECT gone FROM main.${quoteName(logName(table))} WHERE seq = ?)) WHERE type = 'integer'`,
+      seq,
+    )
+    .map((row) => row.value as bigint);
 }
 
 /** @returns the log's position at the mark; undefined when the source does not know the mark for this table */
@@ -191,6 +221,11 @@ function whatIsBroken(connection: Connection, {name, log, row, triggers}: Tracke
     const on = [...new Set(triggers.map((trigger) => trigger.on))].join(', ');
     return `writes to table ${on} fail: ${missing.join(' and ')} is gone, and the triggers ${names} write to it`;
   }
+  const astray = triggers.find(
+    ({on, sql}) => foldName(on) !== foldName(name) && sql.includes(`FROM ${quoteName(name)}`),
+  );
+  if (astray !== undefined)
+    return `writes to table ${astray.on} fail: it was ${name} until a rename with legacy_alter_table, and the triggers ${names} still look for that`;
   if (!log) return `table ${rowName(name)} is left without log and triggers`;
   if (triggers.length === 0) return `table ${logName(name)} is left, and no trigger writes to it`;
   const marked =

@@ -19,21 +19,11 @@ export function trackedBy(trigger: string): string | undefined {
   return ownTrigger.exec(trigger)?.[1];
 }
 
-/** A row of the log: see tracking.ts for `above`. The sentinels and the marks have no key. */
+/** A row of the log: see tracking.ts for `gone`. The first row and the marks have no key. */
 export function logTable(table: Table): NamedSql {
   const name = logName(table.name);
-  const columns = [...keyColumns(table.key), ...(table.key.kind === 'rowid' ? ['above'] : [])];
+  const columns = [...keyColumns(table.key), ...(table.key.kind === 'rowid' ? ['gone'] : [])];
   return {name, sql: `CREATE TABLE ${quoteName(name)} (seq INTEGER PRIMARY KEY, ${columns.join(', ')})`};
-}
-
-/** A real number below every integer: the table held no row there. */
-const lowest = '-1e19';
-
-/** As an expression: the largest INTEGER PRIMARY KEY in the table, or the largest below an expression's value. */
-export function largestKey(table: Table, below?: string): string {
-  const key = `_bkp_other.${table.key.alias}`;
-  const where = below === undefined ? '' : ` WHERE ${key} < ${below}`;
-  return `ifnull((SELECT max(${key}) FROM ${quoteName(table.name)} AS _bkp_other${where}), ${lowest})`;
 }
 
 /**
@@ -57,19 +47,20 @@ export function trackingTriggers(table: Table): readonly NamedSql[] {
 }
 
 /**
- * An INTEGER PRIMARY KEY. BEFORE INSERT does not know the key that SQLite will choose (NEW has -1 then), but it will be
- * above all others. So rows at the top are not logged at all: the delta takes every row above the lowest top that the
- * table had, and whatever could lower the top is logged with the key next below.
+ * An INTEGER PRIMARY KEY. BEFORE INSERT does not know the key that SQLite will choose (NEW has -1 then); the AFTER
+ * trigger logs it. Should that not run, the key is still above all others: a delta takes every row above the lowest top
+ * that the table can have had, and `gone` tells which rows held the top up no more.
+ *
+ * Where nothing else is unique they name no table but the log: who renames the table in a way that leaves the bodies of triggers
+ * as they are (PRAGMA legacy_alter_table) can go on writing.
  */
 function rowidTriggers(table: Table): readonly NamedSql[] {
   const on = quoteName(table.name);
   const log = quoteName(logName(table.name));
   const {alias} = table.key;
-  const below = largestKey(table, `OLD.${alias}`);
-  const holds = (comparison: string) => `EXISTS (SELECT 1 FROM ${on} WHERE ${on}.${alias} ${comparison} NEW.${alias})`;
   const append = (row: string) => `INSERT INTO ${log} (k0) VALUES (${row}.${alias});`;
-  const gone = `INSERT INTO ${log} (k0, above) VALUES (OLD.${alias}, ${below});`;
-  const known = `NEW.${alias} <> -1 AND ${holds('>=')}`;
+  const gone = `INSERT INTO ${log} (k0, gone) VALUES (OLD.${alias}, 1);`;
+  const known = `NEW.${alias} <> -1`;
   const evicted = evictions(table);
   const insert =
     evicted === undefined
@@ -80,7 +71,7 @@ function rowidTriggers(table: Table): readonly NamedSql[] {
         ]);
   return [
     insert,
-    trigger(table, 'inserted', `AFTER INSERT ON ${on} WHEN ${holds('>')} AND ${notLast(table)}`, [append('NEW')]),
+    trigger(table, 'inserted', `AFTER INSERT ON ${on} WHEN ${notLast(table)}`, [append('NEW')]),
     trigger(table, 'update', `BEFORE UPDATE ON ${on}`, [append('OLD')]),
     trigger(table, 'move', `BEFORE UPDATE OF ${ofKey(table)} ON ${on} WHEN NEW.${alias} IS NOT OLD.${alias}`, [
       gone,
@@ -149,8 +140,8 @@ function evictions(table: Table): Evictions | undefined {
   const [columns, values] =
     table.key.kind === 'rowid'
       ? [
-          ['k0', 'above'],
-          [...key, largestKey(table, key[0])],
+          ['k0', 'gone'],
+          [...key, '1'],
         ]
       : [keyColumns(table.key), key];
   const from = `INSERT INTO ${quoteName(logName(table.name))} (${columns.join(', ')}) SELECT ${values.join(', ')} FROM ${on}`;

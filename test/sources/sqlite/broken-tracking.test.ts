@@ -96,6 +96,39 @@ describe('tracking of which a part is gone', () => {
     expect(database.source.brokenTracking()).toEqual([]);
   });
 
+  test('a rename that leaves the bodies of triggers as they are stops no writer of a table with one key alone', async () => {
+    const database = new Database(
+      'CREATE TABLE p (k INTEGER PRIMARY KEY, a); CREATE TABLE q (k TEXT, m, a, PRIMARY KEY (k, m)) WITHOUT ROWID',
+    );
+    await full(database, ['p', 'q']);
+    database.exec(`PRAGMA legacy_alter_table = ON; ALTER TABLE p RENAME TO p2; ALTER TABLE q RENAME TO q2;
+      INSERT INTO p2 (a) VALUES (1); UPDATE p2 SET k = 7, a = 2; INSERT INTO q2 VALUES ('x', 1, 2); UPDATE q2 SET m = 3; DELETE FROM q2`);
+    expect(database.source.brokenTracking()).toEqual([]);
+  });
+
+  test('where something else is unique too, such a rename is found, and the triggers can be taken out', async () => {
+    const database = await tracked();
+    database.exec('PRAGMA legacy_alter_table = ON; ALTER TABLE t RENAME TO t2');
+    const insert = `INSERT INTO t2 (a) VALUES ('new')`;
+    expect(() => database.exec(insert)).toThrow('main.t');
+    expect(database.source.brokenTracking()).toMatchObject([
+      {table: 't', detail: expect.stringMatching(/^writes to table t2 fail: it was t until a rename/)},
+    ]);
+    database.source.removeBrokenTracking();
+    database.value('SELECT count(*) FROM t2');
+    database.exec(insert);
+  });
+
+  test('a column that once was unique can be dropped when what is broken was taken out', async () => {
+    const database = new Database('CREATE TABLE s (k INTEGER PRIMARY KEY, a, b); CREATE UNIQUE INDEX ui ON s (a)');
+    await full(database, ['s']);
+    database.exec('DROP INDEX ui');
+    expect(() => database.exec('ALTER TABLE s DROP COLUMN a')).toThrow('_bkp_');
+    expect(database.source.brokenTracking()).toMatchObject([{table: 's', detail: expect.stringContaining('refused')}]);
+    database.source.removeBrokenTracking();
+    database.exec('ALTER TABLE s DROP COLUMN a');
+  });
+
   test('a renamed table is not taken for broken', async () => {
     const database = await tracked();
     database.exec('ALTER TABLE other RENAME TO "the other"');
