@@ -1,7 +1,14 @@
 import {BkpError} from '../errors/index.ts';
 import type {SchemaObject, Snapshot, TableName, TableSource} from '../sources/index.ts';
 import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
-import {type Meter, startMeter, unlessDamaged, unlessUnreadable, type WorkTools} from '../work/index.ts';
+import {
+  type Meter,
+  namedAheadNotice,
+  startMeter,
+  unlessDamaged,
+  unlessUnreadable,
+  type WorkTools,
+} from '../work/index.ts';
 import {adoptingStatement, nameDatabase, requireDatabase} from './belongs.ts';
 import {requireChain, requireSameMembers, sinceOf} from './chain.ts';
 import {type LiveCollection, requireCollection} from './folder.ts';
@@ -16,7 +23,7 @@ import {
   toManifest,
 } from './manifest.ts';
 import {leftBehind, memberTables} from './members.ts';
-import {type BackupName, type BackupType, manifestKey, nextBackupName} from './names.ts';
+import {type BackupName, type BackupType, manifestKey, namedAhead, nextBackupName} from './names.ts';
 import {countBeyond} from './retention.ts';
 
 export type BackupRequest = {
@@ -72,6 +79,8 @@ export async function takeBackup(
     const name = stillFree(request, live.taken)
       ? request.name
       : nextBackupName(request.type, tools.nowMicros(), live.taken);
+    const ahead = namedAhead(live.taken, tools.nowMicros());
+    if (ahead !== undefined) tools.notice(namedAheadNotice(ahead, name));
     const parent = request.type === 'incremental' ? await requireChain(vault, live) : undefined;
     if (!request.adopt) await requireOwnDatabase(vault, source, live, request.type);
     const content = await copyTables(tools, writer, live, name, parent);

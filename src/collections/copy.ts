@@ -4,9 +4,10 @@ import {isDamage, type Recipe, type Survey, type Vault, type VaultReader, type V
 import {unlessDamaged, unlessUnreadable, type WorkTools} from '../work/index.ts';
 import {lastKnownId, nextGeneration, putDefinition} from './define.ts';
 import type {Definition, Storage} from './definition.ts';
+import {findBackup} from './find.ts';
 import {type CollectionFolder, readFolder, requireCollection} from './folder.ts';
 import {type Backup, readBackup, toManifest} from './manifest.ts';
-import {type BackupName, findBackup, manifestKey} from './names.ts';
+import {type BackupName, manifestKey} from './names.ts';
 
 export type CopyRequest = {
   collection: string;
@@ -49,7 +50,7 @@ export async function planCopy(
   }
   const folder = await readFolder(to, collection);
   await refuseAnother(live.definition, folder, to);
-  const backup = point === undefined ? undefined : findBackup(collection, live.backups, point);
+  const backup = point === undefined ? undefined : await findBackup(from, {collection, backups: live.backups, point});
   const wanted = backup === undefined ? live.backups : [backup];
   if (isHome && (await hasAll(to, collection, folder, wanted))) {
     throw isThere(collection, `its backups are taken there, and it has all that the copy in ${from.store} has`);

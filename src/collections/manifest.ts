@@ -10,7 +10,7 @@ import {
 } from '../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../vault/index.ts';
 import {readBody} from '../work/index.ts';
-import {type BackupName, type BackupType, backupType, isBackupName, manifestKey} from './names.ts';
+import {type BackupName, type BackupType, backupType, isBackupName, manifestKey, nameMs} from './names.ts';
 
 /** Position in the manifest's `streams`. */
 export type StreamIndex = number;
@@ -135,6 +135,14 @@ export async function readBackup(vault: VaultReader, collection: string, name: B
       return used.some((stream) => stream >= streams.length) ? 'it names a stream that it does not have' : undefined;
     },
   });
+}
+
+/**
+ * When a backup was taken, ms since 1970. Its name says so too, but is later where it had to follow the name of a backup
+ * that was taken by a clock that was ahead.
+ */
+export function takenAtMs({backup, takenAt}: Pick<BackupBody, 'backup' | 'takenAt'>): number {
+  return Math.min(nameMs(backup), Date.parse(takenAt));
 }
 
 /** Positions of all streams that a layer is made of. */

@@ -1,5 +1,4 @@
 import {BkpError} from '../errors/index.ts';
-import {quoteName} from '../sql/index.ts';
 import type {Key} from '../stores/index.ts';
 import {encodeName} from '../vault/index.ts';
 
@@ -50,7 +49,7 @@ export function parseCollectionKey(
 /** A folder whose digits are no moment (month 13) is none of ours. */
 export function isBackupName(text: string): text is BackupName {
   if (!backupPattern.test(text)) return false;
-  const ms = Date.parse(backupTime(text as BackupName));
+  const ms = nameMs(text as BackupName);
   return !Number.isNaN(ms) && stampOf(ms) === text.slice(0, stampLength);
 }
 
@@ -68,7 +67,7 @@ export function backupTime(backup: BackupName): string {
  * the second is used up or the clock went back.
  */
 export function nextBackupName(type: BackupType, nowMicros: number, taken: readonly BackupName[]): BackupName {
-  const newest = taken.reduce((latest, name) => Math.max(latest, Date.parse(backupTime(name)) / 1000), 0);
+  const newest = taken.reduce((latest, name) => Math.max(latest, nameMs(name) / 1000), 0);
   const seconds = Math.max(Math.floor(nowMicros / 1e6), newest + 1);
   const name = `${stampOf(seconds * 1000)}_${type}`;
   if (isBackupName(name)) return name;
@@ -82,36 +81,21 @@ export function nextBackupName(type: BackupType, nowMicros: number, taken: reado
 const stampOf = (ms: number) => `${new Date(ms).toISOString().slice(0, -5).replace(/[-:T]/g, '')}Z`;
 const stampLength = '20250215120000Z'.length;
 
-/** A day, or a moment with seconds or parts of them, UTC unless it has an offset: `2026-11-21T12:00:00Z`, as SHOW prints it. */
-const momentPattern = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?))?(Z|[+-]\d\d:\d\d)?$/;
-
-function momentOf(text: string): number | undefined {
-  const [, day, time = '00:00:00', zone = 'Z'] = momentPattern.exec(text.trim()) ?? [];
-  const ms = day === undefined ? Number.NaN : Date.parse(`${day}T${time}${zone}`);
-  return Number.isNaN(ms) ? undefined : ms;
+/** @param point a directory name, or its time part */
+export function findByName(backups: readonly BackupName[], point: string): BackupName | undefined {
+  return backups.find((name) => name === point || name.split('_')[0] === point);
 }
 
-/**
- * The backup that a user means: a directory name, its time part, the newest at or before a moment, or (without a point) the newest.
- * @param backups sorted, oldest first
- */
-export function findBackup(collection: string, backups: readonly BackupName[], point: string | undefined): BackupName {
-  if (point === undefined) {
-    const newest = backups.at(-1);
-    if (newest === undefined) {
-      throw new BkpError('BAD_REQUEST', `Nothing to restore: collection ${collection} has no backups`, {
-        next: `BACKUP ${quoteName(collection)}`,
-      });
-    }
-    return newest;
-  }
-  const found = backups.find((name) => name === point || name.split('_')[0] === point);
-  if (found !== undefined) return found;
-  const atMs = momentOf(point);
-  const newest = atMs === undefined ? undefined : backups.findLast((name) => Date.parse(backupTime(name)) <= atMs);
-  if (newest !== undefined) return newest;
-  const which = atMs === undefined ? point : `at or before ${point}`;
-  throw new BkpError('BACKUP_NOT_FOUND', `collection ${collection} has no backup ${which}`, {
-    next: `SHOW BACKUPS IN ${quoteName(collection)}`,
-  });
+/** The moment in a backup's name, ms since 1970. */
+export function nameMs(backup: BackupName): number {
+  return Date.parse(backupTime(backup));
+}
+
+/** How far ahead of this machine's clock another one's may be without a word. */
+const skewMs = 5 * 60_000;
+
+/** @returns the newest backup's name when it is of the future: it was named by a clock that was ahead */
+export function namedAhead(taken: readonly BackupName[], nowMicros: number): BackupName | undefined {
+  const newest = taken.reduce<BackupName | undefined>((latest, name) => (latest! > name ? latest : name), undefined);
+  return newest !== undefined && nameMs(newest) > nowMicros / 1000 + skewMs ? newest : undefined;
 }

@@ -1,8 +1,8 @@
 import type {VaultReader} from '../vault/index.ts';
 import {unlessUnreadable} from '../work/index.ts';
 import {readAllFolders} from './folder.ts';
-import {type BackupBody, readBackup} from './manifest.ts';
-import {type BackupName, backupTime, nameInPrefix} from './names.ts';
+import {type BackupBody, readBackup, takenAtMs} from './manifest.ts';
+import {type BackupName, nameInPrefix} from './names.ts';
 
 /** How a living collection stands, by as little reading as tells it: one listing, its definition, one manifest. */
 export type CollectionStanding = {
@@ -29,8 +29,8 @@ async function standing(vault: VaultReader, name: string, backups: readonly Back
   for (const [unreadable, backup] of newestFirst.entries()) {
     const read = await unlessUnreadable(readBackup(vault, name, backup));
     if (read === undefined) continue;
-    const takenAtMs = Date.parse(backupTime(backup));
-    return {name, backups: backups.length, unreadable, newest: {name: backup, takenAtMs, cost: read.body.cost}};
+    const newest = {name: backup, takenAtMs: takenAtMs(read.body), cost: read.body.cost};
+    return {name, backups: backups.length, unreadable, newest};
   }
   return {name, backups: backups.length, unreadable: backups.length};
 }

@@ -1,7 +1,7 @@
 import type {VaultReader} from '../vault/index.ts';
 import {type CollectionMembers, settingsText} from './definition.ts';
 import {readAllFolders, requireReadable} from './folder.ts';
-import {readBackup} from './manifest.ts';
+import {readBackup, takenAtMs} from './manifest.ts';
 import {type BackupName, type BackupType, backupTime, backupType, nameInPrefix} from './names.ts';
 
 /** One line of SHOW BACKUP COLLECTIONS. `error`: its definition cannot be read; members and settings are then absent. */
@@ -63,6 +63,7 @@ export async function listBackups(vault: VaultReader, collection: string): Promi
       const {body, streams} = await readBackup(vault, collection, name);
       summaries.push({
         ...known,
+        takenAt: new Date(takenAtMs(body)).toISOString(),
         chain: body.chain,
         tables: body.tables.length,
         rows: body.cost.rows,

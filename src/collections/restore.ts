@@ -3,10 +3,11 @@ import type {Staging, TableSource} from '../sources/index.ts';
 import {quoteName} from '../sql/index.ts';
 import {isDamage, type VaultReader} from '../vault/index.ts';
 import {type Meter, startMeter, unlessUnreadable, type WorkTools} from '../work/index.ts';
+import {findBackup} from './find.ts';
 import {type ReadableCollection, requireReadable} from './folder.ts';
 import {readSegments} from './layers.ts';
 import {type Backup, type Layer, readBackup} from './manifest.ts';
-import {type BackupName, findBackup} from './names.ts';
+import type {BackupName} from './names.ts';
 
 export type RestoreRequest = {
   collection: string;
@@ -28,7 +29,7 @@ export async function planRestore(
   request: {collection: string; point: string | undefined},
 ): Promise<BackupName> {
   const live = await requireReadable(vault, request.collection);
-  const backup = findBackup(request.collection, live.backups, request.point);
+  const backup = await findBackup(vault, {...request, backups: live.backups});
   try {
     requireFreeTargets(source, await readBackup(vault, request.collection, backup));
   } catch (error) {
@@ -65,7 +66,7 @@ export async function restoreBackup(
   const backup = await readBackup(
     vault,
     request.collection,
-    findBackup(request.collection, live.backups, request.backup),
+    await findBackup(vault, {collection: request.collection, backups: live.backups, point: request.backup}),
   );
   requireFreeTargets(source, backup);
   const {tables} = backup.body;

@@ -5,7 +5,7 @@ import type {NamedDatabase} from './belongs.ts';
 import type {CollectionSettings} from './definition.ts';
 import {readAllFolders} from './folder.ts';
 import {readBackup} from './manifest.ts';
-import {type BackupName, backupTime} from './names.ts';
+import {type BackupName, nameMs} from './names.ts';
 
 /** When backups are taken, and which are full ones. */
 export type BackupPlan = Pick<CollectionSettings, 'incremental' | 'schedule' | 'scheduleFull' | 'scheduleZone'>;
@@ -40,7 +40,7 @@ export async function listScheduled(vault: VaultReader): Promise<readonly Schedu
       name,
       plan: settings,
       createdAtMs: Date.parse(createdAt),
-      ...(newest === undefined ? {} : {newestMs: timeOf(newest), ...(await newestFacts(vault, name, newest))}),
+      ...(newest === undefined ? {} : {newestMs: nameMs(newest), ...(await newestFacts(vault, name, newest))}),
     });
   }
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -54,10 +54,8 @@ async function newestFacts(
   const backup = await unlessUnreadable(readBackup(vault, collection, newest));
   if (backup === undefined) return {};
   const {mark, chain, source} = backup.body;
-  return {source, ...(mark === undefined ? {} : {chainMs: timeOf(chain)})};
+  return {source, ...(mark === undefined ? {} : {chainMs: nameMs(chain)})};
 }
-
-const timeOf = (backup: BackupName) => Date.parse(backupTime(backup));
 
 /** The next moment of either line, and the next of the one for full backups; both are later than `afterMs`. */
 export function nextMoments(

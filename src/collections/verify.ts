@@ -2,9 +2,10 @@ import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {ChunkId, Finding, Recipe, VaultReader, VerifyLevel} from '../vault/index.ts';
 import type {WorkTools} from '../work/index.ts';
+import {findBackup} from './find.ts';
 import {requireReadable} from './folder.ts';
 import {type Backup, readBackup, streamsOf} from './manifest.ts';
-import {type BackupName, findBackup} from './names.ts';
+import type {BackupName} from './names.ts';
 
 export type VerifyRequest = {
   collection: string;
@@ -23,7 +24,8 @@ export async function planVerify(
   request: {collection: string; point: string | undefined},
 ): Promise<BackupName | undefined> {
   const live = await requireReadable(vault, request.collection);
-  if (request.point !== undefined) return findBackup(request.collection, live.backups, request.point);
+  const {collection, point} = request;
+  if (point !== undefined) return findBackup(vault, {collection, backups: live.backups, point});
   if (live.backups.length > 0 || live.damage !== undefined) return undefined;
   throw new BkpError('BAD_REQUEST', `Nothing to verify: collection ${request.collection} has no backups`, {
     next: `BACKUP ${quoteName(request.collection)}`,
@@ -43,7 +45,9 @@ export async function verifyBackups(
   const vault = tools.vault.withoutCopies();
   const live = await requireReadable(vault, request.collection);
   const names =
-    request.backup === undefined ? live.backups : [findBackup(request.collection, live.backups, request.backup)];
+    request.backup === undefined
+      ? live.backups
+      : [await findBackup(vault, {collection: request.collection, backups: live.backups, point: request.backup})];
   const faults: string[] =
     live.damage === undefined ? [] : [`the definition of ${request.collection}: ${live.damage.message}`];
   const backups: Backup[] = [];

@@ -53,12 +53,12 @@ export async function findDatabaseBackup(
   const {at} = wanted;
   const named = at === undefined ? backups.at(-1) : backups.find((backup) => backupMicros(backup) === at);
   if (named !== undefined) return readDatabaseBackup(vault, name, named);
-  const before = at === undefined ? [] : backups.filter((backup) => backupMicros(backup) <= at);
   let oldestMicros: number | undefined;
-  for (const backup of before.reverse()) {
+  // All of them, by their moments: a name is later than its moment where an earlier backup's clock was ahead.
+  for (const backup of at === undefined ? [] : backups.toReversed()) {
     const read = await readDatabaseBackup(vault, name, backup);
     if (read.body.takenAtMicros <= at!) return read;
-    oldestMicros = read.body.takenAtMicros;
+    if (backupMicros(backup) <= at!) oldestMicros = read.body.takenAtMicros;
   }
   throw notFound(instance, {at, oldestMicros});
 }

@@ -318,8 +318,10 @@ describe('instances', () => {
 test('the newest backup at or before a moment is found', async () => {
   const [vault, database] = [await open(newStore()), someDatabase()];
   await expect(findDatabaseBackup(vault, {})).rejects.toMatchObject({code: 'BACKUP_NOT_FOUND'});
-  const micros: number[] = [];
+  const [micros, moments]: [number[], number[]] = [[], []];
   for (let n = 0; n < 3; n++) {
+    database.takenAtMicros = surroundings().nowMicros();
+    moments.push(database.takenAtMicros);
     await takeBackup(vault, database);
     micros.push((await listDatabaseBackups(vault)).at(-1)!.timestampMicros);
   }
@@ -329,8 +331,8 @@ test('the newest backup at or before a moment is found', async () => {
   };
   expect(await found()).toBe(2);
   expect(await found(micros[1]!)).toBe(1);
-  expect(await found(micros[1]! - 1)).toBe(0);
-  await expect(found(micros[0]! - 1)).rejects.toMatchObject({
+  expect(await found(moments[1]! - 1)).toBe(0);
+  await expect(found(moments[0]! - 1)).rejects.toMatchObject({
     code: 'BACKUP_NOT_FOUND',
     message: expect.stringMatching(/^backup restore error: No backup timestamp found that is <= 20\d\d-.*\.\d{6}Z$/),
   });
@@ -357,6 +359,24 @@ test('a backup of a later moment than was asked for is not found, but by its own
     code: 'BACKUP_NOT_FOUND',
     next: expect.stringContaining('holds what was committed until'),
   });
+});
+
+test('a clock that was ahead once hides no later backup from a restore to a moment', async () => {
+  const [vault, database] = [await open(newStore()), someDatabase()];
+  const notices: string[] = [];
+  const take = async (moment: string) => {
+    const micros = Date.parse(moment) * 1000;
+    database.takenAtMicros = micros;
+    const tools = {...surroundings(), nowMicros: () => micros, notice: (text: string) => notices.push(text)};
+    return (await takeDatabaseBackup({...tools, vault, source: database}, {operation: '1'})).backup;
+  };
+  const ahead = await take('2031-01-01T00:00:00Z');
+  expect(notices).toEqual([]);
+  const later = await take('2026-12-01T03:00:00Z');
+  expect(later > ahead).toBe(true);
+  expect(notices).toEqual([expect.stringContaining(ahead)]);
+  const {body} = await findDatabaseBackup(vault, {at: Date.parse('2026-12-05') * 1000});
+  expect(body.backup).toBe(later);
 });
 
 test('a backup that builds on chunks the vault has lost reads all files again', async () => {

@@ -34,9 +34,12 @@ export function inProcess(place: {
   openStore?: () => Promise<Store>;
   store?: (store: Store) => Store;
   notice?: (text: string) => void;
+  /** Default: this machine's clock. */
+  nowMicros?: () => number;
 }): Bench {
+  const nowMicros = place.nowMicros ?? (() => Date.now() * 1000);
   const tools = () => ({
-    nowMicros: () => Date.now() * 1000,
+    nowMicros,
     signal: new AbortController().signal,
     progress: () => {},
     notice: place.notice ?? (() => {}),
@@ -63,7 +66,7 @@ export function inProcess(place: {
     backup: (collection, type, options = {}) =>
       vault(async (at) => {
         const source = await openSource({scheme: 'sqlite', path: place.database});
-        const name = await planBackup(at, source, {collection, type, ...options, nowMicros: Date.now() * 1000});
+        const name = await planBackup(at, source, {collection, type, ...options, nowMicros: nowMicros()});
         return (
           await takeBackup({...tools(), vault: at, source}, {collection, type, name, operation: 'test', ...options})
         ).backup;
