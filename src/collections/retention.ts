@@ -1,14 +1,15 @@
 import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
-import {isDamage, type VaultReader} from '../vault/index.ts';
+import {isDamage, type Survey, type VaultReader} from '../vault/index.ts';
 import {readAllFolders, requireCollection} from './folder.ts';
 import {readBackup} from './manifest.ts';
 import type {BackupName} from './names.ts';
 
 // What KEEP_LATEST means. It counts backups, not chains: a manifest names all that its restore needs, so any backup can go
 // without hurting another, and the newest one, which the next increment goes on from, always stays. A backup counts when its
-// manifest is there, which is written last. As long as one that would be counted is damaged nothing goes: the older ones may be
-// all that is left to restore. When enough newer ones have been taken, the damaged one goes like any other.
+// manifest is there, which is written last, and all that it needs is, as far as that is known without reading it. As long as one
+// that would be counted is damaged nothing goes: the older ones may be all that is left to restore. When enough newer ones have
+// been taken, the damaged one goes like any other.
 
 /** What retention does with one backup, and why. */
 export type RetentionVerdict = {backup: BackupName; goes: boolean; why: string};
@@ -20,7 +21,7 @@ export type RetentionPlan = {
   keepLatest?: number;
   /** Newest first. */
   verdicts: readonly RetentionVerdict[];
-  /** A backup that is counted on cannot be read: nothing goes. */
+  /** A backup that is counted on is damaged: nothing goes. */
   damage?: BkpError;
 };
 
@@ -49,8 +50,9 @@ export async function planRetention(
   }
   const damaged = new Map<BackupName, BkpError>();
   if (newestFirst.length > keepLatest) {
+    const survey = await vault.survey();
     for (const backup of newestFirst.slice(0, keepLatest)) {
-      const error = await damageOf(vault, collection, backup);
+      const error = await damageOf(vault, survey, {collection, backup});
       if (error !== undefined) damaged.set(backup, error);
     }
   }
@@ -65,7 +67,7 @@ export async function planRetention(
     if (reader !== undefined) return {backup, goes: false, why: `${reader} reads it`};
     return {backup, goes: true, why: `not one of the newest ${keepLatest}`};
   });
-  const damage = first === undefined ? {} : {damage: nothingGoes({collection, keepLatest}, first[1])};
+  const damage = first === undefined ? {} : {damage: nothingGoes({collection, keepLatest}, first[1], first[0])};
   return {collection, keepLatest, verdicts, ...damage};
 }
 
@@ -73,22 +75,24 @@ export async function planRetention(
 export function nothingGoes(
   {collection, keepLatest}: Pick<RetentionPlan, 'collection' | 'keepLatest'>,
   cause: BkpError,
+  backup?: BackupName,
 ) {
-  return new BkpError(
-    'OBJECT_DAMAGED',
-    `no backup of ${collection} was removed: one of the newest ${keepLatest} is damaged`,
-    {
-      cause,
-      next: `VERIFY ${quoteName(collection)} names the damage; BACKUP ${quoteName(collection)} takes a whole one, and the damaged one goes when it is not among the newest any more`,
-      context: {collection},
-    },
-  );
+  const newest = `one of the newest ${keepLatest}`;
+  const damaged = backup === undefined ? newest : `${backup}, ${newest},`;
+  return new BkpError('OBJECT_DAMAGED', `no backup of ${collection} was removed: ${damaged} is damaged`, {
+    cause,
+    next: `VERIFY ${quoteName(collection)} names the damage; BACKUP ${quoteName(collection)} takes a whole one, and the damaged one goes when it is not among the newest any more`,
+    context: {collection},
+  });
 }
 
-async function damageOf(vault: VaultReader, collection: string, backup: BackupName): Promise<BkpError | undefined> {
+async function damageOf(
+  vault: VaultReader,
+  survey: Survey,
+  {collection, backup}: {collection: string; backup: BackupName},
+): Promise<BkpError | undefined> {
   try {
-    await readBackup(vault, collection, backup);
-    return undefined;
+    return await survey.faultOf((await readBackup(vault, collection, backup)).streams);
   } catch (error) {
     if (isDamage(error)) return error;
     throw error;

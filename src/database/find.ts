@@ -4,7 +4,10 @@ import {type Instance, listInstances} from './instance.ts';
 import {type DatabaseBackup, type DatabaseBackupBody, readDatabaseBackup} from './manifest.ts';
 import {backupMicros, type DatabaseBackupName, requireInstanceName, timestampText} from './names.ts';
 
-/** One backup in a store. `error`: its manifest cannot be read; `body` is then absent, and the backup does not count as complete. */
+/**
+ * One backup in a store. `error`: its manifest cannot be read, and `body` is absent; or something that it needs is gone, or was found
+ * damaged. Then it does not count as complete.
+ */
 export type DatabaseBackupSummary = {
   instance: string;
   backup: DatabaseBackupName;
@@ -23,12 +26,16 @@ export async function listDatabaseBackups(
 ): Promise<readonly DatabaseBackupSummary[]> {
   const wanted = (await listInstances(vault)).filter(({name}) => (options.instance ?? name) === name);
   const all = wanted.flatMap(({name, backups}) => backups.map((backup) => ({instance: name, backup})));
+  if (all.length === 0) return [];
+  const survey = await vault.survey();
   // All at once: the store itself limits how many requests are under way.
   return Promise.all(
     all.map(async ({instance, backup}) => {
       const known = {instance, backup, timestampMicros: backupMicros(backup)};
       try {
-        return {...known, body: (await readDatabaseBackup(vault, instance, backup)).body};
+        const {body, data, list} = await readDatabaseBackup(vault, instance, backup);
+        const fault = await survey.faultOf([data, list], {quick: true});
+        return {...known, body, ...(fault === undefined ? {} : {error: fault.message, isDamaged: true})};
       } catch (error) {
         if (!(error instanceof BkpError)) throw error;
         return {...known, error: error.message, ...(isDamage(error) ? {isDamaged: true} : {})};

@@ -19,9 +19,9 @@ export type RetentionPlan = {keep: readonly RetentionVerdict[]; remove: readonly
 export type RetentionReport = {removed: number; freedBytes: number};
 
 /**
- * Of each instance the newest `keepLatest` complete backups stay. A backup whose manifest cannot be read counts for nothing. It
- * stays until so many complete ones are newer: then it goes like any other, because as long as it is there nobody knows what
- * it needs, and no space is freed. One of a database that was damaged when it was taken is not counted either, so it
+ * Of each instance the newest `keepLatest` complete backups stay. A backup whose manifest cannot be read, or of which something is
+ * known to be damaged or gone, counts for nothing. It stays until so many complete ones are newer: then it goes like any other,
+ * because as long as it is there nobody may know what it needs, and no space is freed. One of a database that was damaged when it was taken is not counted either, so it
  * pushes out none that was taken while the database was sound.
  * @param backups all of an instance, in any order
  * @param rules.keepLatest 1 or more
@@ -39,7 +39,8 @@ export function planRetention(
   )) {
     const newer = seen.get(instance) ?? 0;
     if (error !== undefined && !(isDamaged && newer >= keepLatest)) {
-      keep.push({instance, backup, reason: 'its manifest cannot be read: it is not counted'});
+      const what = body === undefined ? 'its manifest cannot be read' : 'it is damaged, see VERIFY DATABASE';
+      keep.push({instance, backup, reason: `${what}: it is not counted`});
       continue;
     }
     if (body?.sourceDamage !== undefined && newer < keepLatest) {

@@ -330,7 +330,7 @@ export class Collector implements VaultCollector {
 
 function refusal(what: string, cause: unknown): unknown {
   if (!isDamage(cause)) return cause;
-  return new BkpError(cause.code, `nothing was removed: ${what}`, {
+  return new BkpError(cause.code, `no data were removed: ${what}`, {
     cause,
     next: 'VERIFY the collection; then repair it, or drop it, and clean up again',
     context: cause.context,

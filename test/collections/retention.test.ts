@@ -204,7 +204,7 @@ test('as long as one of the newest has a damaged manifest nothing goes; newer on
   shop.memory.objects.get(manifest(b!))!.bytes[40]! ^= 1;
   await expect(shop.bench.cleanUp('c')).rejects.toMatchObject({
     code: 'OBJECT_DAMAGED',
-    message: 'no backup of c was removed: one of the newest 2 is damaged',
+    message: `no backup of c was removed: ${b}, one of the newest 2, is damaged`,
   });
   expect((await planOf(shop)).verdicts).toEqual([
     {backup: c, goes: false, why: 'one of the newest 2'},
@@ -215,6 +215,30 @@ test('as long as one of the newest has a damaged manifest nothing goes; newer on
   const [d] = await take(shop, 'full');
   await shop.bench.cleanUp('c');
   expect(await shop.bench.backups('c')).toEqual([c, d]);
+});
+
+test('a backup that VERIFY found damaged pushes out no good one; newer ones end that', async () => {
+  const shop = await openShop([keep(2)]);
+  const [a] = await take(shop, 'full');
+  const old = new Set(shop.memory.objects.keys());
+  const [b] = await take(shop, 'full');
+  for (const [key, {bytes}] of shop.memory.objects) if (key.startsWith('packs/') && !old.has(key)) bytes[60]! ^= 1;
+  await expect(shop.bench.verify('c')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
+  const [c] = await take(shop, 'full');
+  await expect(shop.bench.cleanUp('c')).rejects.toMatchObject({
+    code: 'OBJECT_DAMAGED',
+    message: `no backup of c was removed: ${b}, one of the newest 2, is damaged`,
+  });
+  expect((await planOf(shop)).verdicts).toEqual([
+    {backup: c, goes: false, why: 'one of the newest 2'},
+    {backup: b, goes: false, why: 'it is damaged: see VERIFY'},
+    {backup: a, goes: false, why: `${b}, which is newer, is damaged`},
+  ]);
+  await shop.bench.restore('c', join(shop.folder, 'a.db'), a);
+  const [d] = await take(shop, 'full');
+  await shop.bench.cleanUp('c');
+  expect(await shop.bench.backups('c')).toEqual([c, d]);
+  await shop.bench.verify('c');
 });
 
 test('when a pack that a kept backup needs is gone, no older backup goes', async () => {

@@ -6,9 +6,10 @@ import {
   planDatabaseRestore,
   planRetention,
   restoreDatabase,
+  verifyDatabaseBackups,
 } from '../../src/database/index.ts';
 import {backupMicros, backupNameAt} from '../../src/database/names.ts';
-import {keysOf, newStore, noise, open} from '../vault/helpers.ts';
+import {changed, keysOf, newStore, noise, open} from '../vault/helpers.ts';
 import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup} from './fakes.ts';
 
 const summary = (instance: string, day: number, error?: string): DatabaseBackupSummary => {
@@ -84,7 +85,8 @@ test('a plan that counts on a backup which is gone removes nothing', async () =>
   expect(await listDatabaseBackups(vault)).toHaveLength(1);
 });
 
-test('nothing goes for the sake of a backup whose data is lost', async () => {
+/** Two backups without a common block; `lost` are the packs of the newer one. */
+async function twoBackups() {
   const kept = new Set<string>();
   const store = newStore();
   const vault = await open(store);
@@ -96,9 +98,40 @@ test('nothing goes for the sake of a backup whose data is lost', async () => {
     // What the first one needs is there from here on.
     for (const key of await keysOf(store, 'packs/')) kept.add(key);
   }
-  await store.delete((await keysOf(store, 'packs/')).filter((key) => !kept.has(key)));
+  return {store, vault, database, lost: (await keysOf(store, 'packs/')).filter((key) => !kept.has(key))};
+}
+
+test('nothing goes for the sake of a backup whose data is lost after the plan was made', async () => {
+  const {store, vault, lost} = await twoBackups();
   const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
   expect(plan.remove).toHaveLength(1);
+  await store.delete(lost);
   await expect(applyRetention({...surroundings(), vault}, plan, '1')).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   expect(await listDatabaseBackups(vault)).toHaveLength(2);
+});
+
+test.each(['gone', 'cut off', 'found damaged'])('a backup of which something is %s does not count', async (how) => {
+  const {store, vault, database, lost} = await twoBackups();
+  for (const key of lost) {
+    const bytes = await store.get(key);
+    if (how === 'gone') await store.delete([key]);
+    else await store.put(key, how === 'cut off' ? bytes.subarray(0, -10) : changed(bytes, 500));
+  }
+  if (how === 'found damaged') {
+    // Nobody knows yet.
+    expect((await listDatabaseBackups(vault)).map(({error}) => error)).toEqual([undefined, undefined]);
+    const verify = (level: 'data' | 'structure') => verifyDatabaseBackups({...surroundings(), vault}, {level});
+    await expect(verify('data')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
+    await expect(verify('structure')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
+  }
+  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  expect(plan.remove).toEqual([]);
+  expect(plan.keep.map(({reason}) => reason)).toEqual(['number 1 of the 1 newest', expect.stringMatching(/damaged/)]);
+  // It goes when enough whole ones are newer.
+  database.set('file', noise(100_000, 3));
+  await takeBackup(vault, database);
+  const next = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  expect(next.remove).toHaveLength(2);
+  expect(await applyRetention({...surroundings(), vault}, next, '1')).toMatchObject({removed: 2});
+  expect((await listDatabaseBackups(vault)).map(({error}) => error)).toEqual([undefined]);
 });

@@ -1,4 +1,4 @@
-import {rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import type {Operation} from '../../src/ops/index.ts';
@@ -140,4 +140,28 @@ test('backups of the database: what backup.cleanup.keep.latest.n removes now, of
   const away = await desk.bkp('--source', 'absent.db', 'retention', 'plan');
   expect(away.status).toBe(0);
   expect(away.stderr).toContain('backups of the database are left out: ');
+});
+
+test('a backup of the database that VERIFY found damaged is told by backups() and by the plan', async () => {
+  const desk = openDesk(undefined, {BKP_STORE: 'fs::root=./store', BKP_BACKUP_CLEANUP_KEEP_LATEST_N: '1'});
+  await desk.sqlWait('BACKUP DATABASE');
+  const packs = join(desk.folder, 'store', 'packs');
+  for (const name of readdirSync(packs, {recursive: true, encoding: 'utf8'}).filter((path) => path.length > 60)) {
+    const bytes = readFileSync(join(packs, name));
+    bytes[500]! ^= 1;
+    chmodSync(join(packs, name), 0o600);
+    writeFileSync(join(packs, name), bytes);
+  }
+  const rows = async () =>
+    (await desk.bkp('sql', '--format', 'json', 'SELECT status, backup_error FROM backups()')).stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  expect(await rows()).toEqual([{status: 'backup complete', backup_error: null}]);
+  for (const level of ['data', 'structure']) {
+    const verified = await desk.bkp('sql', '--wait', `VERIFY DATABASE WITH (LEVEL='${level}')`);
+    expect(verified.status, level).toBe(13);
+  }
+  expect(await rows()).toEqual([{status: 'backup failed', backup_error: expect.stringContaining('found damaged')}]);
+  expect(await planned(desk)).toMatchObject([{action: 'stays', why: expect.stringContaining('not counted')}]);
 });

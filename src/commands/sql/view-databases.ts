@@ -41,11 +41,12 @@ export function backupsView(deps: Deps): View {
         cleanup_error: undefined,
       });
     }
-    // The journal knows more of a backup than its manifest does.
+    // The journal knows more of a backup than its manifest does, and not what became of it since.
     for (const operation of allOperations(journal, ['dbbackup'])) {
       if (place.source === undefined || operation.subject === databaseSubject(place.source)) {
         const row = rowOf(operation);
-        rows.set(row.start_ts as string, row);
+        const {status, backup_error: error} = rows.get(row.start_ts as string) ?? {};
+        rows.set(row.start_ts as string, error == null ? row : {...row, status, backup_error: error});
       }
     }
     return [...rows.values()].sort((a, b) => ((a.start_ts as string) < (b.start_ts as string) ? -1 : 1));
