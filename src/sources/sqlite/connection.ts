@@ -139,11 +139,6 @@ export class Connection {
     this.#db.limits.length = Math.min(bytes, mostBytes);
   }
 
-  /** Off while sqlite_schema itself is edited. */
-  setDefensive(on: boolean): void {
-    this.#db.enableDefensive(on);
-  }
-
   get inTransaction(): boolean {
     return this.#db.isTransaction;
   }
@@ -195,6 +190,8 @@ function open(path: string, options: ConnectOptions): DatabaseSync {
       timeout: options.busyTimeoutMs ?? busyTimeoutMs,
       // Foreign keys may point to tables that are not here (yet).
       enableForeignKeyConstraints: false,
+      // SQLite would take a schema with a trigger on a shadow table for a malformed one, and edits none.
+      defensive: false,
       // Older schemas hold string literals in double quotes; they must come back as they were.
       enableDoubleQuotedStringLiterals: true,
     });

@@ -32,6 +32,8 @@ export function finishTables(connection: Connection, finishing: Finishing): void
   for (const schema of schemas) restoreSequence(connection, schema);
   for (const object of objects) makeObject(connection, object);
   const gone = dropViewsWithoutTables(connection, finishing);
+  // Before there are triggers: a manifest may put one on the tables of an index, and nothing of a manifest is run.
+  const rebuilt = rebuildTextIndexes(connection, finishing, before);
   const used = new Set<string>();
   const makeTriggers = (on: string, triggers: readonly string[]) => {
     for (const sql of triggers) for (const name of makeTrigger(connection, on, sql, notice)) used.add(name);
@@ -40,7 +42,6 @@ export function finishTables(connection: Connection, finishing: Finishing): void
   for (const object of objects) {
     if (!gone.has(object.name)) makeTriggers(object.name, objectDefinitionOf(object).triggers);
   }
-  const rebuilt = rebuildTextIndexes(connection, finishing, before);
   for (const {name} of before) {
     if (!used.has(foldName(name)) || rebuilt.has(name)) continue;
     notice(

@@ -58,10 +58,15 @@ function ofViews(
   for (let more = true; more; ) {
     more = false;
     for (const [name, {sql}] of views) {
-      const missing =
-        reachOfView(connection, {name, sql}).missing ?? gone.find((other) => namesTable(sql, other) && other !== name);
-      if (missing === undefined) continue;
-      sentences.push(`view ${name} reads ${missing}, which does not exist: a restore leaves it out`);
+      const reach = reachOfView(connection, {name, sql});
+      const missing = reach.missing ?? gone.find((other) => namesTable(sql, other) && other !== name);
+      const others = outsiders(reach.used, members);
+      if (missing === undefined && others.length === 0) continue;
+      sentences.push(
+        missing === undefined
+          ? `view ${name} reads ${others.join(', ')}, not in the collection: ${restoreLeavesOut}`
+          : `view ${name} reads ${missing}, which does not exist: a restore leaves it out`,
+      );
       views.delete(name);
       gone.push(name);
       more = true;
@@ -73,6 +78,10 @@ function ofViews(
   return sentences;
 }
 
+function outsiders(used: ReadonlySet<string>, members: ReadonlySet<string>): readonly string[] {
+  return [...used].filter((name) => !members.has(name) && !name.startsWith('sqlite_'));
+}
+
 /** A trigger that uses what is not in the collection, or nowhere. */
 function outside(
   connection: Connection,
@@ -81,7 +90,7 @@ function outside(
   members: ReadonlySet<string>,
 ): readonly string[] {
   const {used, missing} = reachOfTrigger(connection, on, trigger);
-  const others = [...used].filter((name) => !members.has(name) && !name.startsWith('sqlite_'));
+  const others = outsiders(used, members);
   if (others.length > 0) {
     return [`trigger ${trigger.name} of ${on} uses ${others.join(', ')}, not in the collection: ${restoreLeavesOut}`];
   }

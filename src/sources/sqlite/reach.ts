@@ -55,7 +55,9 @@ function compile(connection: Connection, sql: string, object: NamedSql): Reach {
       action === constants.SQLITE_INSERT ||
       action === constants.SQLITE_UPDATE ||
       action === constants.SQLITE_DELETE;
-    if (touches && first !== null && schema === 'main' && inside === object.name) used.add(foldName(first));
+    // A table of which no column is read is reported without the view that names it.
+    const own = inside === object.name || inside === null;
+    if (touches && first !== null && schema === 'main' && own) used.add(foldName(first));
     return constants.SQLITE_OK;
   };
   for (let functions = 0; ; functions++) {

@@ -6,14 +6,12 @@ import {ResultCode, resultCode} from './errors.ts';
  * (https://www.sqlite.org/pragma.html#pragma_writable_schema), and its shell's `.dump` and VACUUM do it.
  */
 export function editSchema(connection: Connection, edit: () => void): void {
-  connection.setDefensive(false);
   try {
     connection.exec('PRAGMA writable_schema = ON');
     edit();
   } finally {
     // SQLite reads the schema again, and takes no more edits.
     connection.exec('PRAGMA writable_schema = RESET');
-    connection.setDefensive(true);
   }
 }
 
