@@ -1,5 +1,9 @@
+import {readFileSync} from 'node:fs';
+import {join} from 'node:path';
 import {expect, test} from 'vitest';
-import type {OperationOutcome} from '../../src/ops/index.ts';
+import {renderErrorJson} from '../../src/errors/index.ts';
+import {type OperationOutcome, operationKinds} from '../../src/ops/index.ts';
+import {outcomeSchema} from '../../src/ops/row-schemas.ts';
 import {renderOperationLine, renderOperationListLine} from '../../src/ui/operation-json.ts';
 import {renderOperation} from '../../src/ui/operation-pretty.ts';
 import {anOperation, done, running, transfer} from '../helpers/operations.ts';
@@ -125,4 +129,55 @@ test('a backup that failed or was cancelled has no name anywhere; what reads one
     }
     expect(own(anOperation({kind: 'restore', state, backup})).result).toEqual({backup});
   }
+});
+
+const manual = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
+
+/** The names in the first column of the table that follows `after`. */
+function documented(after: string): string[] {
+  const table = /^\| field \|[^\n]*\n\|[^\n]*\n((?:\|[^\n]*\n)+)/m.exec(manual.slice(manual.indexOf(after)))![1]!;
+  const cells = table.split('\n').map((line) => line.split('|')[1] ?? '');
+  return cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)).sort();
+}
+
+/** The paths of all fields of some objects; of a list, those of its members. */
+function fieldsOf(...objects: object[]): string[] {
+  const found = new Set<string>();
+  const visit = (value: unknown, path: string) => {
+    if (Array.isArray(value)) {
+      for (const each of value) visit(each, path);
+      if (value.length === 0) found.add(path);
+    } else if (typeof value === 'object' && value !== null) {
+      for (const [key, inner] of Object.entries(value)) visit(inner, path === '' ? key : `${path}.${key}`);
+    } else found.add(path);
+  };
+  for (const object of objects) visit(object, '');
+  return [...found].sort();
+}
+
+/** With every field that a result can have. */
+const result = Object.fromEntries(
+  Object.keys(outcomeSchema.options[0].entries.result.entries).map((name) => [name, name === 'notices' ? ['n'] : 1]),
+) as unknown as OperationOutcome['result'];
+const issue = {message: 'm', code: 'c', cause: 'w', next: 'n'};
+const everything = [
+  anOperation({state: done({status: 'ERROR', error, issues: [issue], result})}),
+  anOperation({state: running(), progress: transfer, limits: {}}),
+  anOperation(),
+];
+
+test('every field of an operation in JSON is documented, and every documented one is there', () => {
+  expect(fieldsOf(...everything.map(own))).toEqual(documented('## JSON'));
+  expect(fieldsOf(...everything.map(proto))).toEqual(documented('`--format proto-json-base64` is'));
+});
+
+test('and those of an error', () => {
+  const full = {code: 'USAGE', status: 'BAD_REQUEST', message: 'm', details: ['d'], cause: 'c', next: 'n', stack: 's'};
+  expect(fieldsOf(JSON.parse(renderErrorJson(full)))).toEqual(documented('### Other JSON'));
+});
+
+test('every kind of operation is documented', () => {
+  const section = manual.slice(manual.indexOf('## Kinds and ids')).split('An id is')[0]!;
+  const kinds = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, kind]) => kind);
+  expect(kinds.sort()).toEqual([...operationKinds].sort());
 });
