@@ -13,7 +13,7 @@ import {
   resultWords,
   statusOf,
 } from './operation-words.ts';
-import {printable} from './text.ts';
+import {printable, widthOf} from './text.ts';
 
 const widestBar = 40;
 const narrowestBar = 6;
@@ -27,23 +27,42 @@ type RunningProps = {
   marked: boolean;
 };
 
-/** Three lines and an empty one: what it is, how far, and the figures. */
-export function RunningBlock({operation, columns, colors, nowMicros, marked}: RunningProps) {
+function textsOf({operation, columns, nowMicros, marked}: Omit<RunningProps, 'colors'>) {
   const figures = [...figureWords(operation), `elapsed ${formatDuration(elapsedSeconds(operation, nowMicros))}`];
   const tail = `${formatPercent(operation.progress.percent)}  ${phaseOf(operation)}`;
   const barWidth = Math.min(widestBar, Math.max(narrowestBar, columns - tail.length - 4));
-  const filled = Math.floor((barWidth * operation.progress.percent) / 100);
+  return {
+    mark: marked ? '› ' : '',
+    id: operationId(operation),
+    statement: printable(operation.statement),
+    barWidth,
+    tail,
+    figures: figures.join(' · '),
+  };
+}
+
+/** How many columns each of its lines takes. */
+export function runningWidths(props: Omit<RunningProps, 'colors'>): number[] {
+  const {mark, id, statement, barWidth, tail, figures} = textsOf(props);
+  const widths = [widthOf(`${mark}${id} ${statement}`), barWidth + 1 + widthOf(tail), widthOf(figures), 0];
+  return widths.map((width) => Math.min(width, props.columns));
+}
+
+/** Three lines and an empty one: what it is, how far, and the figures. */
+export function RunningBlock({colors, ...props}: RunningProps) {
+  const {mark, id, statement, barWidth, tail, figures} = textsOf(props);
+  const filled = Math.floor((barWidth * props.operation.progress.percent) / 100);
   return (
     <Box flexDirection="column" marginBottom={1}>
       <Text wrap="truncate">
-        {marked ? '› ' : ''}
-        <Text bold={colors}>{operationId(operation)}</Text> {printable(operation.statement)}
+        {mark}
+        <Text bold={colors}>{id}</Text> {statement}
       </Text>
       <Text wrap="truncate">
         <Text {...tint(colors, 'cyan')}>{'█'.repeat(filled)}</Text>
         <Text dimColor={colors}>{'░'.repeat(barWidth - filled)}</Text> {tail}
       </Text>
-      <Text wrap="truncate">{figures.join(' · ')}</Text>
+      <Text wrap="truncate">{figures}</Text>
     </Box>
   );
 }

@@ -1,7 +1,7 @@
 import {Box, render, Static, Text, useApp, useInput, useStdin, useWindowSize} from 'ink';
 import {useEffect, useReducer, useState} from 'react';
 import {type Operation, operationId} from '../ops/index.ts';
-import {FinishedBlock, RunningBlock} from './live-blocks.tsx';
+import {FinishedBlock, RunningBlock, runningWidths} from './live-blocks.tsx';
 import type {Subscribe, ViewEnd} from './subscribe.ts';
 
 export type LiveOptions = {
@@ -24,7 +24,11 @@ export type LiveOptions = {
  */
 export async function showLive(options: LiveOptions): Promise<ViewEnd> {
   const end: ViewEnd = {why: 'left', operations: []};
-  const app = render(<Live {...options} onEnd={(seen) => Object.assign(end, seen)} />, {
+  let widths: readonly number[] = [];
+  const drawn = (lines: readonly number[]) => {
+    widths = lines;
+  };
+  const app = render(<Live {...options} onDraw={drawn} onEnd={(seen) => Object.assign(end, seen)} />, {
     stdin: options.stdin,
     stdout: options.stdout,
     exitOnCtrlC: false,
@@ -34,8 +38,25 @@ export async function showLive(options: LiveOptions): Promise<ViewEnd> {
     // Only changed lines are written, so that a bar can grow without flicker.
     incrementalRendering: true,
   });
-  await app.waitUntilExit();
+  // Before Ink hears of it: a terminal that becomes narrower breaks the lines that are too long, and Ink takes away as many
+  // rows as it has written.
+  const {stdout} = options;
+  const takeBroken = () => stdout.write(eraseLine.repeat(brokenRows(widths, stdout.columns)));
+  stdout.prependListener('resize', takeBroken);
+  try {
+    await app.waitUntilExit();
+  } finally {
+    stdout.off('resize', takeBroken);
+  }
   return end;
+}
+
+/** Empties the line of the cursor, and goes up to the one above. */
+const eraseLine = '\u001b[2K\u001b[1A';
+
+/** Rows that lines of these widths take beyond one each. */
+export function brokenRows(widths: readonly number[], columns: number): number {
+  return widths.reduce((rows, width) => rows + Math.max(0, Math.ceil(width / columns) - 1), 0);
 }
 
 /** Two lines, an empty one between blocks, and the footer with its own empty line. */
@@ -49,8 +70,9 @@ export function Live({
   cancel,
   signal,
   withoutErrors = false,
+  onDraw,
   onEnd,
-}: LiveOptions & {onEnd: (end: ViewEnd) => void}) {
+}: LiveOptions & {onDraw?: (widths: readonly number[]) => void; onEnd: (end: ViewEnd) => void}) {
   const {exit} = useApp();
   const {isRawModeSupported} = useStdin();
   const {columns, rows} = useWindowSize();
@@ -105,6 +127,17 @@ export function Live({
   const shown = running.slice(first, first + room);
   const several = running.length > 1;
 
+  const blocks = shown.map((operation) => ({
+    ...{operation, columns, nowMicros: nowMicros()},
+    marked: several && !over && operation === chosen,
+  }));
+  const footer = asked
+    ? `Cancel ${operationId(asked)}? y/n`
+    : isRawModeSupported
+      ? `q leave · c cancel${several ? ' · ↑↓ choose' : ''}`
+      : 'Ctrl-C leave';
+  useEffect(() => onDraw?.([...blocks.flatMap(runningWidths), Math.min(columns, footer.length)]));
+
   return (
     <>
       <Static items={[...finished]}>
@@ -112,21 +145,13 @@ export function Live({
       </Static>
       {/* No width of ours: after a resize Ink first redraws what it has, and cuts it to its own new width. */}
       <Box flexDirection="column">
-        {shown.map((operation) => (
-          <RunningBlock
-            key={operation.number}
-            marked={several && !over && operation === chosen}
-            {...{operation, columns, colors, nowMicros: nowMicros()}}
-          />
+        {blocks.map((block) => (
+          <RunningBlock key={block.operation.number} colors={colors} {...block} />
         ))}
         {running.length > shown.length && <Text>and {running.length - shown.length} more</Text>}
         {!over && seen !== undefined && (
           <Text wrap="truncate" dimColor={colors && !asked}>
-            {asked
-              ? `Cancel ${operationId(asked)}? y/n`
-              : isRawModeSupported
-                ? `q leave · c cancel${several ? ' · ↑↓ choose' : ''}`
-                : 'Ctrl-C leave'}
+            {footer}
           </Text>
         )}
       </Box>

@@ -79,3 +79,18 @@ test.skipIf(process.platform === 'win32')('all that bkp makes in its home is for
     `FAIL  home: rights: others than you may get at ${join(home, 'logs')}\n      next: chmod -R go-rwx '${home}'`,
   );
 });
+
+test('a failure that --wait has waited for is told once', async () => {
+  const desk = openDesk();
+  await desk.sqlWait(`${createC(false)}; BACKUP c`);
+  for (const key of desk.storedKeys()) if (key.startsWith('packs/')) writeFileSync(join(desk.cluster, key), 'x');
+  const {status, stderr} = await desk.bkp('sql', '--wait', 'VERIFY c');
+  expect(status).toBe(13);
+  expect(stderr.match(/faults? found/g)).toHaveLength(1);
+  const said = stderr
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.replace(/^\S+Z verify\/\d+ /, '').trim());
+  expect(said).toEqual([...new Set(said)]);
+  expect(stderr.match(/^next: /gm)).toHaveLength(1);
+});

@@ -1,8 +1,10 @@
+import {stripVTControlCharacters} from 'node:util';
 import {render} from 'ink-testing-library';
 import {afterEach, expect, test} from 'vitest';
 import type {Operation} from '../../src/ops/index.ts';
 import {leaveNote, type ViewEnd} from '../../src/ui/index.ts';
-import {Live} from '../../src/ui/live.tsx';
+import {brokenRows, Live} from '../../src/ui/live.tsx';
+import {widthOf} from '../../src/ui/text.ts';
 import {eventually} from '../helpers/eventually.ts';
 import {feed} from '../helpers/feed.ts';
 import {anOperation, createdAtMicros, done, running, second, transfer} from '../helpers/operations.ts';
@@ -12,7 +14,7 @@ afterEach(() => {
   for (const app of open.splice(0)) app.unmount();
 });
 
-function watch(from: ReturnType<typeof feed>) {
+function watch(from: ReturnType<typeof feed>, onDraw?: (widths: readonly number[]) => void) {
   const ends: ViewEnd[] = [];
   const cancelled: Operation[] = [];
   const leave = new AbortController();
@@ -25,6 +27,7 @@ function watch(from: ReturnType<typeof feed>) {
       nowMicros={() => createdAtMicros + 4 * second}
       cancel={(operation) => cancelled.push(operation)}
       signal={leave.signal}
+      {...(onDraw === undefined ? {} : {onDraw})}
       onEnd={(end) => ends.push(end)}
     />,
   );
@@ -61,6 +64,21 @@ test('what has elapsed counts from the statement, and does not begin again with 
   const startedAtMicros = createdAtMicros + 3 * second;
   from.show(anOperation({state: {...running(), startedAtMicros} as Operation['state'], progress: transfer}));
   await eventually(() => expect(frame()).toContain('18 s left · elapsed 4 s'));
+});
+
+test('it knows how wide its lines are: a narrower terminal breaks them, and all their rows go', async () => {
+  let widths: readonly number[] = [];
+  const statement = `BACKUP ${'long_'.repeat(40)}`;
+  const from = feed(active(1), {...active(2), statement});
+  const {frame} = watch(from, (drawn) => {
+    widths = drawn;
+  });
+  await eventually(() => expect(frame()).toContain('q leave'));
+  const lines = stripVTControlCharacters(frame()).split('\n');
+  expect(lines.map((line) => widthOf(line))).toEqual(widths);
+  expect(brokenRows(widths, 100)).toBe(0);
+  expect(brokenRows([100, 60, 0, 61], 60)).toBe(2);
+  expect(brokenRows([100, 60, 0, 61], 20)).toBe(4 + 2 + 3);
 });
 
 test('it ends by itself when all are done, and how they ended stays', async () => {

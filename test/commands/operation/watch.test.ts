@@ -25,12 +25,16 @@ afterEach(() => {
 });
 
 function terminal(cols: number, ...args: string[]) {
+  return terminalOf({cols}, ...args);
+}
+
+function terminalOf({cols = 80, env = {}}: {cols?: number; env?: Record<string, string>}, ...args: string[]) {
   const child = pty.spawn(process.execPath, [bkpFile, ...args], {
-    name: 'xterm-256color',
+    name: env.TERM ?? 'xterm-256color',
     cols,
     rows: 24,
     cwd: home,
-    env: bareEnv({home}),
+    env: bareEnv({home, env}),
   });
   const it = {raw: '', child, status: undefined as number | undefined};
   child.onData((data) => {
@@ -78,4 +82,28 @@ test('at 40 columns, and after a resize to 40, no line is wider than the termina
   for (const line of stripVTControlCharacters(screen.raw).split(/\r?\n/)) expect(line.length).toBeLessThanOrEqual(40);
   journal.finish(number, {status: 'SUCCESS', result: {}});
   expect(await screen.ended).toBe(0);
+});
+
+test('a terminal that is dumb, whatever else it says, gets lines and no codes', async () => {
+  const screen = terminalOf({env: {TERM: 'dumb', CI: '1'}}, 'operation', 'watch');
+  await screen.sees('TransferData (25.00%)');
+  journal.finish(number, {status: 'SUCCESS', result: {}});
+  expect(await screen.ended).toBe(0);
+  expect(screen.raw).not.toContain('\u001b');
+});
+
+test('colours on a terminal; none with NO_COLOR or --no-color', async () => {
+  journal.finish(number, {status: 'SUCCESS', result: {}});
+  const seen = async (env: Record<string, string>, ...flags: string[]) => {
+    const screen = terminalOf({env}, 'operation', 'list', ...flags);
+    expect(await screen.ended).toBe(0);
+    await screen.sees('SUCCESS');
+    return screen.raw.includes('\u001b[32m');
+  };
+  expect(await seen({})).toBe(true);
+  expect(await Promise.all([seen({NO_COLOR: '1'}), seen({}, '--no-color'), seen({TERM: 'dumb'})])).toEqual([
+    false,
+    false,
+    false,
+  ]);
 });
