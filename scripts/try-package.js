@@ -1,6 +1,7 @@
-// Packs the package, installs the tarball into an empty folder, and takes and restores one backup with the bkp in it.
+// Packs the package, installs the tarball into an empty folder, and takes and restores one backup with the bkp in it; then
+// does what docs/schedule.md has a container do.
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
@@ -23,6 +24,39 @@ const rowsOf = (file) => {
   return rows;
 };
 
+/** The commands of the Dockerfile in the manual, with folders of this machine's user for those of a container. */
+function tryContainer(packed) {
+  const manual = readFileSync(join(root, 'docs', 'schedule.md'), 'utf8');
+  const dockerfile = /^```dockerfile\n(.*?)^```$/ms.exec(manual)[1];
+  const [, from, to] = /^COPY (\S+) (\S+)$/m.exec(dockerfile);
+  const [, install] = /^RUN (.*)$/m.exec(dockerfile);
+  const [, home] = /^ENV BKP_HOME=(\S+)$/m.exec(dockerfile);
+  const words = JSON.parse(/^CMD (.*)$/m.exec(dockerfile)[1]);
+  if (from !== 'bkp.tgz' || home === undefined) throw new Error(`unexpected Dockerfile: ${dockerfile}`);
+  const inside = join(folder, 'container');
+  mkdirSync(join(inside, 'tmp'), {recursive: true});
+  copyFileSync(join(folder, packed), join(inside, to));
+  const shell = (line) => {
+    console.log(`$ ${line}`);
+    const env = {
+      ...process.env,
+      PATH: `${join(inside, 'bin')}:${dirname(process.execPath)}:${process.env.PATH}`,
+      npm_config_prefix: inside,
+      npm_config_prefer_offline: 'true',
+      BKP_HOME: join(inside, home),
+    };
+    return execFileSync('sh', ['-c', line], {cwd: inside, encoding: 'utf8', env});
+  };
+  shell(install.replaceAll('/tmp/', `${inside}/tmp/`));
+  if (existsSync(join(inside, to))) throw new Error('the tarball is still in the image');
+  shell(
+    `bkp config set source ${join(folder, 'app.db')} && bkp config set backup.object.store fs::root=${inside}/store`,
+  );
+  shell("bkp config set backup.schedule.cron '30 1 * * *'");
+  shell(`${words.join(' ')} --once && bkp operation wait last`);
+  console.log('the commands of the container take the first backup of a schedule');
+}
+
 try {
   const packed = run('npm', ['pack', '--silent', '--pack-destination', folder], root).trim().split('\n').at(-1);
   mkdirSync(project);
@@ -41,6 +75,7 @@ try {
   const linked = run(join(project, 'node_modules', '.bin', 'bkp'), ['operation', 'list', '--format', 'json'], folder);
   if (JSON.parse(linked).operations.length !== 2) throw new Error(`unexpected operations: ${linked}`);
   console.log('the installed package takes and restores a backup');
+  tryContainer(packed);
 } finally {
   rmSync(folder, {recursive: true, force: true, maxRetries: 3});
 }
