@@ -1,3 +1,6 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import {
   cleanUp,
   copyCollection,
@@ -72,6 +75,8 @@ class Simulation {
   readonly #sources: Record<Collection, FakeSource>;
   readonly #faults: StoreFaults;
   readonly #graceMs: number;
+  /** Of some, each machine has a local cache of each store, which its processes share; of the others every process is alone. */
+  readonly #cacheFolder: string | undefined;
   /** Backups that were told to be good, in the first store, of collections that nobody drops. */
   readonly #good = new Set<string>();
   readonly #open = new Set<Vault>();
@@ -94,6 +99,8 @@ class Simulation {
     this.#sources = {one: new FakeSource('one', random), two: new FakeSource('two', random)};
     this.#faults = {percent: random.pick([0, 0, 0.5, 2]), late: random.chance(0.5)};
     this.#graceMs = random.pick([0, hourMs]);
+    // By itself, so that the others' stories stay as they are.
+    if (new Random(seed ^ 0x5eed).chance(0.1)) this.#cacheFolder = mkdtempSync(join(tmpdir(), 'bkp-simulator-'));
   }
 
   async run(): Promise<string | undefined> {
@@ -110,6 +117,7 @@ class Simulation {
       this.#failure ??= `${(error as Error).stack}`;
     } finally {
       for (const vault of this.#open) vault.close();
+      if (this.#cacheFolder !== undefined) rmSync(this.#cacheFolder, {recursive: true, force: true});
     }
     return this.#failure;
   }
@@ -171,6 +179,9 @@ class Simulation {
       graceMs: this.#graceMs,
       leaseTtlMs: ttlMs,
       lockWaitMs: ttlMs / 2,
+      ...(this.#cacheFolder === undefined
+        ? {}
+        : {cacheFile: join(this.#cacheFolder, `${process.machine.name}-${disk.name}.db`)}),
     });
     this.#open.add(vault);
     return vault;
