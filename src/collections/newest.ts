@@ -1,36 +1,42 @@
-import type {VaultReader} from '../vault/index.ts';
+import type {Survey, VaultReader} from '../vault/index.ts';
 import {unlessUnreadable} from '../work/index.ts';
 import {readAllFolders} from './folder.ts';
 import {type BackupBody, readBackup, takenAtMs} from './manifest.ts';
 import {type BackupName, nameInPrefix} from './names.ts';
 
-/** How a living collection stands, by as little reading as tells it: one listing, its definition, one manifest. */
+/** How a living collection stands, by what listings, its definition and its manifests tell: no data are read. */
 export type CollectionStanding = {
   name: string;
   backups: number;
-  /** Backups after the newest good one whose manifest is missing or damaged. */
+  /** Backups whose manifest is missing or damaged, or that need what is gone or was found damaged. */
   unreadable: number;
-  /** Absent without a good backup. Good: its manifest is there and whole; VERIFY alone tells of what it names. */
+  /** Absent without a good backup. Good: nothing of the kind is known of it. VERIFY alone reads its data. */
   newest?: {name: BackupName; takenAtMs: number; cost: BackupBody['cost']};
 };
 
 /** In the order of their names. */
 export async function collectionStandings(vault: VaultReader): Promise<readonly CollectionStanding[]> {
+  const folders = await readAllFolders(vault);
+  if (folders.length === 0) return [];
   const standings: CollectionStanding[] = [];
-  for (const {prefix, newest: definition, damage, backups} of await readAllFolders(vault)) {
+  const survey = await vault.survey();
+  for (const {prefix, newest: definition, damage, backups} of folders) {
     if (damage === undefined && (definition === undefined || definition.dropped !== undefined)) continue;
-    standings.push(await standing(vault, definition?.name ?? nameInPrefix(prefix) ?? prefix, backups));
+    standings.push(await standing(vault, survey, {name: definition?.name ?? nameInPrefix(prefix) ?? prefix, backups}));
   }
   return standings.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-async function standing(vault: VaultReader, name: string, backups: readonly BackupName[]): Promise<CollectionStanding> {
-  const newestFirst = backups.toReversed();
-  for (const [unreadable, backup] of newestFirst.entries()) {
+async function standing(
+  vault: VaultReader,
+  survey: Survey,
+  {name, backups}: {name: string; backups: readonly BackupName[]},
+): Promise<CollectionStanding> {
+  const found: CollectionStanding = {name, backups: backups.length, unreadable: 0};
+  for (const backup of backups.toReversed()) {
     const read = await unlessUnreadable(readBackup(vault, name, backup));
-    if (read === undefined) continue;
-    const newest = {name: backup, takenAtMs: takenAtMs(read.body), cost: read.body.cost};
-    return {name, backups: backups.length, unreadable, newest};
+    if (read === undefined || (await survey.faultOf(read.streams, {quick: true})) !== undefined) found.unreadable += 1;
+    else found.newest ??= {name: backup, takenAtMs: takenAtMs(read.body), cost: read.body.cost};
   }
-  return {name, backups: backups.length, unreadable: backups.length};
+  return found;
 }

@@ -16,7 +16,7 @@ export type CollectionSummary = {
   error?: string;
 };
 
-/** One line of SHOW BACKUPS. `error`: its manifest cannot be read; the figures are then absent. */
+/** One line of SHOW BACKUPS. `error`: its manifest cannot be read, and the figures are absent; or it has lost something. */
 export type BackupSummary = {
   name: BackupName;
   type: BackupType;
@@ -57,10 +57,12 @@ export async function listCollections(vault: VaultReader): Promise<readonly Coll
 export async function listBackups(vault: VaultReader, collection: string): Promise<readonly BackupSummary[]> {
   const {backups} = await requireReadable(vault, collection);
   const summaries: BackupSummary[] = [];
+  const survey = await vault.survey();
   for (const name of backups) {
     const known = {name, type: backupType(name), takenAt: backupTime(name)};
     try {
       const {body, streams} = await readBackup(vault, collection, name);
+      const fault = await survey.faultOf(streams, {quick: true});
       summaries.push({
         ...known,
         takenAt: new Date(takenAtMs(body)).toISOString(),
@@ -71,6 +73,7 @@ export async function listBackups(vault: VaultReader, collection: string): Promi
         logicalBytes: body.cost.logicalBytes,
         addedBytes: body.cost.storedBytes,
         restoreBytes: await vault.storedBytes(streams),
+        ...(fault === undefined ? {} : {error: fault.message}),
       });
     } catch (error) {
       summaries.push({...known, error: (error as Error).message});

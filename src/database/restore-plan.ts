@@ -70,11 +70,14 @@ export async function planDatabaseRestore(
   };
 }
 
-function fetchBytesOf(vault: VaultReader, {ids}: Catalog, files: readonly CatalogFile[]): Promise<number> {
+/** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` when it is known that not all of it can be fetched */
+async function fetchBytesOf(vault: VaultReader, {ids}: Catalog, files: readonly CatalogFile[]): Promise<number> {
   const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  return vault.storedBytes([
-    {sizeBytes, depth: 0, chunks: files.flatMap((file) => ids.range(file.firstChunk, file.chunks))},
-  ]);
+  const chunks = files.flatMap((file) => ids.range(file.firstChunk, file.chunks));
+  const recipes = [{sizeBytes, depth: 0, chunks}];
+  const fault = await (await vault.survey()).faultOf(recipes);
+  if (fault !== undefined) throw fault;
+  return vault.storedBytes(recipes);
 }
 
 /** The files of a backup that come back, and what is told to the target. @throws BkpError `TABLE_NOT_FOUND` */

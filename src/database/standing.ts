@@ -1,37 +1,42 @@
-import type {VaultReader} from '../vault/index.ts';
+import type {Survey, VaultReader} from '../vault/index.ts';
 import {unlessUnreadable} from '../work/index.ts';
-import {listInstances} from './instance.ts';
+import {type Instance, listInstances} from './instance.ts';
 import {readDatabaseBackup} from './manifest.ts';
-import type {DatabaseBackupName} from './names.ts';
 
-/** How one database's line of backups stands, by as little reading as tells it: a listing and one manifest. */
+/** How one database's line of backups stands, by what listings and its manifests tell: no data are read. */
 export type DatabaseStanding = {
   instance: string;
   backups: number;
-  /** Backups after the newest good one whose manifest is missing or damaged. */
+  /** Backups whose manifest is missing or damaged, or that need what is gone or was found damaged. */
   unreadable: number;
-  /** Absent without a good backup. Good: its manifest is there and whole; VERIFY alone tells of what it names. */
+  /** Absent without a good backup. Good: nothing of the kind is known of it. VERIFY alone reads its data. */
   newest?: {takenAtMicros: number; logicalBytes: number; storedBytes: number};
 };
 
 /** In the order of their names. */
 export async function databaseStandings(vault: VaultReader): Promise<readonly DatabaseStanding[]> {
   const instances = await listInstances(vault);
-  const standings = await Promise.all(instances.map(({name, backups}) => standing(vault, name, backups)));
+  if (instances.length === 0) return [];
+  const survey = await vault.survey();
+  const standings = await Promise.all(instances.map((instance) => standing(vault, survey, instance)));
   return standings.sort((a, b) => (a.instance < b.instance ? -1 : 1));
 }
 
 async function standing(
   vault: VaultReader,
-  instance: string,
-  backups: readonly DatabaseBackupName[],
+  survey: Survey,
+  {name: instance, backups}: Instance,
 ): Promise<DatabaseStanding> {
-  for (const [unreadable, backup] of backups.toReversed().entries()) {
+  const found: DatabaseStanding = {instance, backups: backups.length, unreadable: 0};
+  for (const backup of backups.toReversed()) {
     const read = await unlessUnreadable(readDatabaseBackup(vault, instance, backup));
-    if (read === undefined) continue;
+    const fault = read && (await survey.faultOf([read.data, read.list], {quick: true}));
+    if (read === undefined || fault !== undefined) {
+      found.unreadable += 1;
+      continue;
+    }
     const {takenAtMicros, bytes, cost} = read.body;
-    const newest = {takenAtMicros, logicalBytes: bytes, storedBytes: cost.storedBytes};
-    return {instance, backups: backups.length, unreadable, newest};
+    found.newest ??= {takenAtMicros, logicalBytes: bytes, storedBytes: cost.storedBytes};
   }
-  return {instance, backups: backups.length, unreadable: backups.length};
+  return found;
 }

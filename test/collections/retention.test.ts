@@ -8,8 +8,10 @@ import {
   alterCollection,
   type BackupName,
   type BackupType,
+  collectionStandings,
   collectionsWithRetention,
   createCollection,
+  listBackups,
   planRetention,
 } from '../../src/collections/index.ts';
 import type {Setting} from '../../src/sql/index.ts';
@@ -225,6 +227,10 @@ test('a backup that VERIFY found damaged pushes out no good one; newer ones end 
   for (const [key, {bytes}] of shop.memory.objects) if (key.startsWith('packs/') && !old.has(key)) bytes[60]! ^= 1;
   await expect(shop.bench.verify('c')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
   const [c] = await take(shop, 'full');
+  // SHOW BACKUPS and the metrics know of it as long as it is there.
+  const shown = await shop.bench.vault((vault) => listBackups(vault, 'c'));
+  expect(shown.map(({error}) => error)).toEqual([undefined, expect.stringContaining('found damaged'), undefined]);
+  expect(await shop.bench.vault(collectionStandings)).toMatchObject([{backups: 3, unreadable: 1, newest: {name: c}}]);
   await expect(shop.bench.cleanUp('c')).rejects.toMatchObject({
     code: 'OBJECT_DAMAGED',
     message: `no backup of c was removed: ${b}, one of the newest 2, is damaged`,

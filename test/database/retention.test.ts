@@ -2,6 +2,7 @@ import {expect, test} from 'vitest';
 import {
   applyRetention,
   type DatabaseBackupSummary,
+  databaseStandings,
   listDatabaseBackups,
   planDatabaseRestore,
   planRetention,
@@ -124,7 +125,13 @@ test.each(['gone', 'cut off', 'found damaged'])('a backup of which something is 
     await expect(verify('data')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
     await expect(verify('structure')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
   }
-  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  const all = await listDatabaseBackups(vault);
+  const sound = {takenAtMicros: all[0]!.body!.takenAtMicros};
+  expect(await databaseStandings(vault)).toMatchObject([{backups: 2, unreadable: 1, newest: sound}]);
+  await planDatabaseRestore({vault}, {at: all[0]!.timestampMicros});
+  // A dry run tells it; a restore without one tries what there is.
+  await expect(planDatabaseRestore({vault}, {})).rejects.toMatchObject({code: expect.stringMatching(/^OBJECT_/)});
+  const plan = planRetention(all, {keepLatest: 1});
   expect(plan.remove).toEqual([]);
   expect(plan.keep.map(({reason}) => reason)).toEqual(['number 1 of the 1 newest', expect.stringMatching(/damaged/)]);
   // It goes when enough whole ones are newer.

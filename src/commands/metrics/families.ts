@@ -29,7 +29,7 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
       {name: 'bkp_collection_backups', help: 'Backups of the collection in the store.', of: ({backups}) => backups},
       {
         name: 'bkp_collection_unreadable_backups',
-        help: 'Backups newer than the newest good one whose manifest is missing or damaged.',
+        help: 'Backups that cannot be restored whole, as far as is known without reading their data.',
         of: ({unreadable}) => unreadable,
       },
       {
@@ -59,7 +59,7 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
       {name: 'bkp_database_backups', help: 'Backups of the database in the store.', of: ({backups}) => backups},
       {
         name: 'bkp_database_unreadable_backups',
-        help: 'Backups newer than the newest good one whose manifest is missing or damaged.',
+        help: 'Backups that cannot be restored whole, as far as is known without reading their data.',
         of: ({unreadable}) => unreadable,
       },
       {
