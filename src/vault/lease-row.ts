@@ -46,7 +46,7 @@ export interface RenewedRow {
  * Has a row renewed by another thread from now on.
  * @param here renews it in this thread: for when there is no other one after all
  */
-export type KeepRow = (state: RowState, here: (state: RowState) => RenewedRow) => RenewedRow;
+export type KeepRow = (state: RowState, here: (state: RowState) => LeaseRow) => RenewedRow;
 
 export type RowDeps = {store: Pick<Store, 'put' | 'list' | 'delete'>; clock: Clock};
 
@@ -95,6 +95,16 @@ export class LeaseRow implements RenewedRow {
     this.#stopped = true;
     this.#stopTimer();
     await this.#turn.catch(() => {});
+    return this.#state;
+  }
+
+  /**
+   * As {@link stop}, and at once: for another thread that continues. A renewal that is on its way is in the state as one
+   * that may have arrived.
+   */
+  leave(): RowState {
+    this.#stopped = true;
+    this.#stopTimer();
     return this.#state;
   }
 

@@ -49,11 +49,8 @@ export async function runWorker(deps: Deps, {number, tellEnd, cleanUpAfter}: Wor
   const heartbeat: StartHeartbeat | undefined =
     deps.startKeeper &&
     ((journal, operation, events) => {
-      keeper = new Keeper(
-        deps.startKeeper!({number, home: deps.home, entryFile: deps.entryFile}),
-        {journal, operation},
-        events,
-      );
+      const startThread = () => deps.startKeeper!({number, home: deps.home, entryFile: deps.entryFile});
+      keeper = new Keeper({journal, operation, startThread}, events);
       return keeper;
     });
   const work = async (context: WorkContext) => {

@@ -1,3 +1,4 @@
+import {statSync} from 'node:fs';
 import {
   type CleanupRetention,
   cleanUp,
@@ -6,6 +7,7 @@ import {
   takeBackup,
   verifyBackups,
 } from '../../collections/index.ts';
+import {parseSource} from '../../config/index.ts';
 import {type Operation, type OperationResult, operationId, type WorkContext} from '../../ops/index.ts';
 import type {Traffic} from '../../stores/index.ts';
 import {formatBytes} from '../../ui/index.ts';
@@ -13,8 +15,8 @@ import type {Vault} from '../../vault/index.ts';
 import {carryOutDatabaseOrder} from '../database/carry-out.ts';
 import {withFileSource} from '../database/places.ts';
 import type {Deps} from '../deps.ts';
-import {openVaultAt, withSource} from '../workplace.ts';
-import type {Keeper} from './keeper.ts';
+import {openVaultAt, requireSource, withSource} from '../workplace.ts';
+import {type Keeper, muchBytes} from './keeper.ts';
 import {readersIn} from './readers.ts';
 import {startRetention} from './start.ts';
 import {orderOf, requireOrder, type WorkOrder} from './work-order.ts';
@@ -54,6 +56,8 @@ export async function carryOut(deps: Deps, context: WorkContext, keeper?: Keeper
   async function dispatch(): Promise<OperationResult> {
     switch (order.do) {
       case 'backup': {
+        // The first thing that is asked of a database is to count its rows.
+        if (sourceBytes(order.place) >= muchBytes) keeper?.start();
         const {backup, beyondKept, ...figures} = await withSource(order.place, (source) =>
           takeBackup({...tools, vault, source}, {...order, operation: id}),
         );
@@ -114,6 +118,12 @@ export async function carryOut(deps: Deps, context: WorkContext, keeper?: Keeper
     const traffic = of.traffic();
     if (traffic !== undefined) context.log(`${of.store}: ${trafficText(traffic)}`);
   }
+}
+
+/** 0 where that is not one file, or it cannot be looked at: then whoever opens it will tell. */
+function sourceBytes(place: Parameters<typeof requireSource>[0]): number {
+  const address = parseSource(requireSource(place), '/');
+  return address.scheme === 'sqlite' ? (statSync(address.path, {throwIfNoEntry: false})?.size ?? 0) : 0;
 }
 
 /** `14 requests (GetObject 3, PutObject 7, …), 4.1 MiB sent, 12.0 KiB received`. */

@@ -32,7 +32,7 @@ afterEach(() => {
 
 /** Carries the operation out in this process, with the keeper's real thread or another one. */
 async function run(work: (keeper: Keeper, context: Parameters<Work>[0]) => ReturnType<Work>, thread = realThread) {
-  const started = await thread();
+  const startThread = await thread();
   let keeper: Keeper | undefined;
   await runOperation({
     journal,
@@ -40,7 +40,7 @@ async function run(work: (keeper: Keeper, context: Parameters<Work>[0]) => Retur
     signals: {on: () => {}, off: () => {}},
     nowMicros: () => Date.now() * 1000,
     heartbeat: (from, operation, events) => {
-      keeper = new Keeper(started, {journal: from, operation}, events);
+      keeper = new Keeper({journal: from, operation, startThread}, events);
       return keeper;
     },
     work: (context) => work(keeper!, context),
@@ -50,13 +50,16 @@ async function run(work: (keeper: Keeper, context: Parameters<Work>[0]) => Retur
   return state.outcome;
 }
 
-async function realThread(): Promise<Worker> {
+async function realThread(): Promise<() => Worker> {
   const deps = await openRealDeps({color: false, home: dir}, () => {});
   const home = resolveHome({BKP_HOME: dir}, process.platform, dir);
-  return deps.startKeeper!({number, home, entryFile: bkpFile});
+  return () => deps.startKeeper!({number, home, entryFile: bkpFile});
 }
 
-const threadThatEnds = async () => new Worker('process.exit()', {eval: true});
+const threadThatEnds = async () => () => new Worker('process.exit()', {eval: true});
+const noThread = async () => () => {
+  throw new Error('no thread was needed');
+};
 
 const heartbeat = (from: Journal = journal) => {
   const {state} = from.get(number) as Operation;
@@ -80,6 +83,12 @@ function callUntil(isSeen: () => boolean): void {
   db.close();
 }
 
+/** Whether two heartbeats were written since it was made. */
+function beatsTwice(): () => boolean {
+  const seen = new Set([heartbeat()]);
+  return () => seen.add(heartbeat()).size > 2;
+}
+
 /** How many objects the one lease has in the directory. */
 function renewals(root: string): string[] {
   const locks = join(root, 'locks');
@@ -99,9 +108,9 @@ const vaultAt = async (keeper: Keeper, root: string): Promise<Vault> =>
 test('a heartbeat and a lease go on while one call keeps the thread of the work busy', async () => {
   const root = join(dir, 'cluster');
   const outcome = await run(async (keeper, {progress}) => {
-    const begun = heartbeat();
     // From here on the thread is up, however long a busy machine took to start it.
-    await eventually(() => expect(heartbeat()).not.toBe(begun));
+    keeper.start();
+    callUntil(beatsTwice());
     const vault = await vaultAt(keeper, root);
     const writer = await vault.writer({purpose: 'long call', subject: 'collection shop'});
     progress({phase: 'Check', bytesDone: 7, itemsDone: 1});
@@ -148,6 +157,39 @@ test('the last figures are those of the end, also of work that was done before t
     itemsDone: 1_000,
     percent: 100,
   });
+});
+
+test('what is done at once needs no thread', async () => {
+  const root = join(dir, 'cluster');
+  const outcome = await run(async (keeper, {progress}) => {
+    const vault = await vaultAt(keeper, root);
+    const writer = await vault.writer({purpose: 'backup'});
+    progress({phase: 'TransferData', bytesDone: 7, bytesTotal: 7, itemsDone: 1});
+    await writer.close();
+    vault.close();
+    return {rows: 1};
+  }, noThread);
+  expect(outcome).toEqual({status: 'SUCCESS', result: {rows: 1}});
+});
+
+test.each([
+  ['the first index', {phase: 'Indexes', bytesDone: 1, itemsDone: 1}],
+  ['much data', {phase: 'TransferData', bytesDone: 0, bytesTotal: 2 ** 30, itemsDone: 0}],
+])('before %s the thread is started, and it keeps a lease that was there already', async (_, figures) => {
+  const root = join(dir, 'cluster');
+  const outcome = await run(async (keeper, {progress}) => {
+    const vault = await vaultAt(keeper, root);
+    const writer = await vault.writer({purpose: 'long call'});
+    progress(figures);
+    // This thread is busy: so it is the other one's heartbeat, and nothing that comes later here was needed for it.
+    callUntil(beatsTwice());
+    expect(await writer.putDocument('.backups/collections/shop/definition/00000001', {})).toBe('written');
+    await writer.close();
+    vault.close();
+    return {rows: 1};
+  });
+  expect(outcome).toEqual({status: 'SUCCESS', result: {rows: 1}});
+  expect(existsSync(join(root, 'locks'))).toBe(false);
 });
 
 test('when the thread ends too early, its work is done by that of the work', async () => {
