@@ -1,3 +1,4 @@
+import {BkpError} from '../../errors/index.ts';
 import type {BaseSegment, BaseStream, Segment} from '../source.ts';
 import {type Boundary, keyOrder, keyRange} from './boundary.ts';
 import type {Connection} from './connection.ts';
@@ -20,7 +21,17 @@ export type BaseRowsOptions = {
   previous: string | undefined;
   /** Rows that have no place in the order of the key, given how many have one; they come last. */
   rest: (ordered: number) => AsyncIterable<Segment>;
+  /** Rows of the table. */
+  total: () => number;
 };
+
+function outOfOrder(table: string): BkpError {
+  return new BkpError('SOURCE_DAMAGED', `more rows of table ${table} were read than it has`, {
+    cause: 'the index of its key is not in the order in which the columns of the key compare',
+    next: `REINDEX ${table} by the application's SQLite, and look at PRAGMA integrity_check; BACKUP DATABASE copies the file as it is`,
+    context: {table},
+  });
+}
 
 /**
  * All rows in the order of the key, range by range. The ranges of the base before are kept, so that those without a
@@ -32,6 +43,7 @@ export class BaseRows implements BaseStream {
   readonly #table: Table;
   readonly #shape: RowShape;
   readonly #rest: BaseRowsOptions['rest'];
+  readonly #total: BaseRowsOptions['total'];
   readonly #before: readonly Range[];
   readonly #ranges: Range[] = [];
   /** Rows that a segment gets where no range of the base before limits it. */
@@ -44,11 +56,12 @@ export class BaseRows implements BaseStream {
   #cutSegments = 0;
   #cutRows = 0;
 
-  constructor({connection, maker, table, previous, rest}: BaseRowsOptions) {
+  constructor({connection, maker, table, previous, rest, total}: BaseRowsOptions) {
     this.#maker = maker;
     this.#table = table;
     this.#shape = rowShape(table);
     this.#rest = rest;
+    this.#total = total;
     const before = usableCuts(connection, table, previous);
     this.#before = before?.ranges ?? [{segment: 0, rows: 0}];
     this.#limit = before?.rowsPerSegment ?? firstRows;
@@ -81,6 +94,8 @@ export class BaseRows implements BaseStream {
       this.#segments++;
       this.#rows += segment.rows;
       this.#bytesOfLast = segment.bytes.byteLength;
+      // Where the index of the key is not in the order in which its columns compare, ranges may begin again and again.
+      if (this.#rows > this.#total()) throw outOfOrder(this.#table.name);
       yield {bytes: segment.bytes, rows: segment.rows, ...(like === undefined ? {} : {previous: like})};
       if (upTo === undefined) limit = this.#adapt(segment);
       if (!segment.full) return;

@@ -17,7 +17,7 @@ import {deltaOf, unknownKeys} from './delta.ts';
 import {rowsWithNullKey} from './null-keys.ts';
 import {readObjects} from './objects.ts';
 import {trackingObstacle} from './obstacles.ts';
-import {quoteName} from './quote.ts';
+import {foldName, quoteName} from './quote.ts';
 import {BaseRows} from './rows.ts';
 import {databaseFacts, fingerprintOf, tableSchema} from './schema.ts';
 import {rowShape, SegmentMaker} from './segment.ts';
@@ -60,6 +60,7 @@ export function openSnapshot(connection: Connection, options: SnapshotOptions): 
   try {
     const tables = readTables(connection, options.tables);
     if (since !== undefined) requireUnbroken(connection, tracked(tables), since);
+    else for (const table of tables) requireDistinctKeys(connection, table);
     if (track !== undefined) requireTracked(connection, tracked(tables), track.owner, mark!);
     return new SqliteSnapshot(connection, tables, mark, {...options, writtenBy});
   } catch (error) {
@@ -118,7 +119,7 @@ class SqliteSnapshot implements Snapshot {
     // Counting is cheaper than looking for rows with a NULL in their key, which most tables have none of.
     const rest = (ordered: number) =>
       ordered === this.countRows(table) ? nobody : rowsWithNullKey(connection, maker, found);
-    return new BaseRows({connection, maker, table: found, previous, rest});
+    return new BaseRows({connection, maker, table: found, previous, rest, total: () => this.countRows(table)});
   }
 
   changes(table: TableName, since: Mark): DeltaStream | undefined {
@@ -159,6 +160,24 @@ function requireTrackable(table: Table): void {
     cause: obstacle,
     next: 'back it up in a collection without INCREMENTAL_BACKUP_ENABLED',
     context: {table: table.name},
+  });
+}
+
+/**
+ * The rows of a table WITHOUT ROWID are in the tree of its key, which no table can have that takes two of them for one: an
+ * edit of the schema gave the key a coarser collation. Sorting them all is only needed where that can be.
+ */
+function requireDistinctKeys(connection: Connection, {name, key, withoutRowid}: Table): void {
+  if (!withoutRowid || key.kind === 'rowid') return;
+  if (key.parts.every(({collation}) => foldName(collation) === 'binary')) return;
+  // Without the + SQLite would take the tree to be in order.
+  const parts = key.parts.map(({column, collation}) => `+${quoteName(column)} COLLATE ${quoteName(collation)}`);
+  const twice = `SELECT 1 FROM main.${quoteName(name)} GROUP BY ${parts.join(', ')} HAVING count(*) > 1 LIMIT 1`;
+  if (connection.get(twice) === undefined) return;
+  throw new BkpError('UNSUPPORTED', `table ${name} cannot be in a collection`, {
+    cause: 'its primary key holds values that its own collation takes for the same, from before an edit of the schema',
+    next: 'only a copy of the whole file holds it, which BACKUP DATABASE makes',
+    context: {table: name},
   });
 }
 
