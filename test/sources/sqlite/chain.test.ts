@@ -31,6 +31,8 @@ async function expectBroken(database: Database, parent: Backup, message: RegExp)
   });
   // And a full backup does start a chain that can be continued.
   const fresh = await full(database, ['t']);
+  // Some cases leave triggers and log at odds, and then a connection keeps that schema until it reads something.
+  database.value('SELECT count(*) FROM t');
   database.exec('DELETE FROM t WHERE rowid = 2');
   await expectComesBack(database, await increment(database, fresh));
 }
@@ -56,6 +58,15 @@ describe('a chain is not continued after', () => {
     'a trigger was changed': [
       'DROP TRIGGER _bkp_delete_t; CREATE TRIGGER _bkp_delete_t AFTER DELETE ON t BEGIN SELECT 1; END',
       /trigger _bkp_delete_t is not as this bkp makes it/,
+    ],
+    'an older bkp made the log': [
+      'DROP TABLE _bkp_log_t; CREATE TABLE "_bkp_log_t" (seq INTEGER PRIMARY KEY, k0); INSERT INTO _bkp_log_t VALUES (1, 1)',
+      /change log _bkp_log_t is not as this bkp makes it.*older bkp/,
+    ],
+    'an older bkp made the triggers': [
+      `DROP TRIGGER _bkp_update_t;
+       CREATE TRIGGER "_bkp_update_t" AFTER UPDATE ON "t" BEGIN INSERT INTO "_bkp_log_t" (k0) VALUES (OLD."k"); END`,
+      /trigger _bkp_update_t is not as this bkp makes it.*older bkp/,
     ],
     'a unique index came': ['CREATE UNIQUE INDEX u ON t (a)', /trigger _bkp_insert_t is not as this bkp makes it/],
     'the log was dropped': [
