@@ -1,7 +1,7 @@
 /**
- * node scripts/questdb-jar.js
+ * node scripts/questdb-jar.js [version]
  *
- * Fetches the QuestDB that `test/servers/questdb*.test.ts` talks to into the same cache as scripts/servers.js, and prints its
+ * Fetches a QuestDB that `test/servers/questdb*.test.ts` talks to into the same cache as scripts/servers.js, and prints its
  * place. What is there already stays. It needs Maven, and Java 17 to run it.
  */
 import {execFileSync} from 'node:child_process';
@@ -10,21 +10,28 @@ import {existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync} fr
 import {homedir} from 'node:os';
 import {dirname, join, resolve} from 'node:path';
 
-const version = '9.3.4';
-const sha256 = '939bc53ab22f93dbaa6545143a6e7c536d4904c07b7f2d381e8eef10436be062';
+const newest = '9.3.4';
+const hashes = {
+  [newest]: '939bc53ab22f93dbaa6545143a6e7c536d4904c07b7f2d381e8eef10436be062',
+  '9.3.0': 'e2f03857ebfcebe4f152494cc8b162ca0ea7903dd5a5caa95789ac4869a607d0',
+  '9.0.1': 'e65fd59c56b7051b2667b3950470f35a58cc74b15f4fc19d62bd2256fe34aae1',
+  '8.2.0': 'a15d12044629e774ca683489f861e9e3e780cd4ef9bbe25d1e2415f3c0274466',
+};
 const plugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
 const fetchTimeoutMs = 10 * 60_000;
 
 /** Where the jar lies, fetched or not. */
-export function questDbJar() {
+export function questDbJar(version = newest) {
   const caches = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   const cache = resolve(process.env.BKP_SERVERS_DIR || join(caches, 'bkp-servers'));
   return join(cache, `questdb-${version}`, 'questdb.jar');
 }
 
 /** Fetched beside its place, compared with its hash, and moved there whole. */
-export function fetchQuestDb() {
-  const jar = questDbJar();
+export function fetchQuestDb(version = newest) {
+  const sha256 = hashes[version];
+  if (sha256 === undefined) throw new Error(`the hash of QuestDB ${version} is not known`);
+  const jar = questDbJar(version);
   if (existsSync(jar)) return jar;
   mkdirSync(dirname(jar), {recursive: true});
   const temporary = mkdtempSync(join(dirname(jar), '.fetching-'));
@@ -41,4 +48,4 @@ export function fetchQuestDb() {
   return jar;
 }
 
-if (import.meta.main) console.log(fetchQuestDb());
+if (import.meta.main) console.log(fetchQuestDb(process.argv[2]));

@@ -20,29 +20,42 @@ export class QuestDbServer {
   readonly #folder: string;
   readonly #port: number;
   readonly #env: Record<string, string>;
+  readonly #version: string | undefined;
   #child: ChildProcess | undefined;
   #watchdog: ChildProcess | undefined;
   #log = '';
 
-  private constructor(folder: string, root: string, port: number, env: Record<string, string>) {
+  private constructor(
+    folder: string,
+    root: string,
+    {port, env, version}: {port: number; env: Record<string, string>; version: string | undefined},
+  ) {
     this.#folder = folder;
     this.root = root;
     this.#port = port;
     this.url = `http://127.0.0.1:${port}`;
     this.#env = env;
+    this.#version = version;
   }
 
-  static async start(options: {root?: string; env?: Record<string, string>} = {}): Promise<QuestDbServer> {
+  /** @param options.version default: the newest */
+  static async start(
+    options: {root?: string; env?: Record<string, string>; version?: string} = {},
+  ): Promise<QuestDbServer> {
     const folder = options.root ?? mkdtempSync(join(tmpdir(), 'bkp-questdb-'));
     const root = options.root ?? join(folder, 'root');
     mkdirSync(root, {recursive: true});
-    const server = new QuestDbServer(folder, root, await freePort(), options.env ?? {});
+    const server = new QuestDbServer(folder, root, {
+      port: await freePort(),
+      env: options.env ?? {},
+      version: options.version,
+    });
     await server.start();
     return server;
   }
 
   async start(): Promise<void> {
-    const jar = fetchQuestDb();
+    const jar = fetchQuestDb(this.#version);
     this.#log = '';
     this.#child = spawn('java', ['-Xmx512m', '-p', jar, '-m', 'io.questdb/io.questdb.ServerMain', '-d', this.root], {
       env: {
