@@ -203,9 +203,10 @@ function isOfOneBackup(error: unknown): error is BkpError {
 }
 
 function damagedThere({to, collection}: CopyJob, name: BackupName, cause: BkpError): BkpError {
-  return new BkpError(cause.code, `the manifest of ${collection}/${name} in ${to.store} is damaged`, {
+  const next = `remove ${manifestKey(collection, name)} in ${to.store}, and copy again`;
+  return new BkpError(cause.code, `its manifest in ${to.store} is damaged: ${next}`, {
     cause,
-    next: `remove ${manifestKey(collection, name)} in that store, and copy again`,
+    next,
     context: cause.context,
   });
 }
@@ -223,7 +224,10 @@ function notAll(
     `${failures.size} of ${wanted} backups of ${collection} are not whole in ${to.store}; the other ${whole} are`,
     {
       details: [...failures].map(([name, error]) => `${collection}/${name}: ${error.message}`),
-      next: `VERIFY ${quoteName(collection)} names what ${from.store} has lost; a new full backup stores it anew, and can be copied`,
+      next:
+        errors.length === 1 && errors[0]!.next !== undefined
+          ? errors[0]!.next
+          : `VERIFY ${quoteName(collection)} names what ${from.store} has lost; a new full backup stores it anew, and can be copied`,
       context: {collection},
     },
   );

@@ -194,6 +194,7 @@ test('a damaged manifest or definition in the copy costs nothing else there', as
   const manifest = `.backups/collections/c/${shop.backups[1]!.name}/manifest`;
   await flip(target, manifest);
   await expect(copy(shop.store, target)).rejects.toMatchObject({
+    next: expect.stringContaining(`remove ${manifest}`),
     details: [expect.stringContaining(shop.backups[1]!.name)],
   });
   expect((await benchOf(target).backups('c')).length).toBe(3);
