@@ -75,6 +75,6 @@ function notMounted({root}: DirectoryAddress): BkpError | undefined {
   if (point === undefined) return undefined;
   return new BkpError('STORE_UNAVAILABLE', `nothing is mounted at ${point}, where the cluster directory ${root} is`, {
     cause: `/etc/fstab has ${point} as a mount point`,
-    next: `mount ${point} (or choose another folder: --cluster, bkp config set cluster)`,
+    next: `mount ${point} (or choose another folder: --cluster DIR, bkp config set cluster DIR)`,
   });
 }

@@ -66,30 +66,32 @@ test('list for people and for programs', async () => {
   const {type, home} = terminal();
   const env = {BKP_BACKUP_COMPRESSION_THREADS: '2', BKP_BACKUP_LIMIT_UPLOAD: '10000kb'};
   expect(`\n${(await type(['list'], {env})).out.replaceAll(home.dir, '/home')}`).toBe(`
-key                           value
-source                        -
-source.password               -
-source.token                  -
-cluster                       /home/cluster
-check                         quick
-backup.object.store           -
-backup.object.store.lock      off
-backup.object.store.requests  4
-backup.limit.upload           10MB
-backup.limit.download         off
-backup.enabled                true
-backup.schedule.cron          -
-backup.schedule.tz            UTC
-backup.cleanup.keep.latest.n  5
-backup.compression.level      1
-backup.compression.threads    2
-backup.niceness               10
-select.limit.rows             100000
-select.limit.seconds          30
-select.limit.mebibytes        256
-notify.on_failure             off
-notify.on_success             off
-notify.heartbeat              off
+key                             value
+source                          -
+source.password                 -
+source.token                    -
+cluster                         /home/cluster
+check                           quick
+backup.object.store             -
+backup.object.store.lock        off
+backup.object.store.requests    4
+backup.limit.upload             10MB
+backup.limit.download           off
+backup.enabled                  true
+backup.schedule.cron            -
+backup.schedule.tz              UTC
+backup.cleanup.keep.latest.n    5
+backup.enable.partition.hashes  true
+backup.verify.partition.hashes  true
+backup.compression.level        1
+backup.compression.threads      2
+backup.niceness                 10
+select.limit.rows               100000
+select.limit.seconds            30
+select.limit.mebibytes          256
+notify.on_failure               off
+notify.on_success               off
+notify.heartbeat                off
 `);
   const lines = (await type(['list', '--format', 'json'], {env})).out.trim().split('\n');
   expect(lines.map((line) => JSON.parse(line))).toEqual([
@@ -107,6 +109,8 @@ notify.heartbeat              off
     {key: 'backup.schedule.cron', value: null, origin: 'not set'},
     {key: 'backup.schedule.tz', value: 'UTC', origin: 'default'},
     {key: 'backup.cleanup.keep.latest.n', value: 5, origin: 'default'},
+    {key: 'backup.enable.partition.hashes', value: true, origin: 'default'},
+    {key: 'backup.verify.partition.hashes', value: true, origin: 'default'},
     {key: 'backup.compression.level', value: 1, origin: 'default'},
     {key: 'backup.compression.threads', value: 2, origin: 'environment BKP_BACKUP_COMPRESSION_THREADS'},
     {key: 'backup.niceness', value: 10, origin: 'default'},
