@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
 import {openQuestDbSource, openQuestDbTarget} from '../../src/sources/questdb/index.ts';
+import {runBkp} from '../helpers/bkp.ts';
 import {freezeOptions, noSignal} from './questdb-copy.ts';
 import {QuestDbServer} from './questdb-server.ts';
 
@@ -213,10 +214,11 @@ async function expectWhole(server: QuestDbServer, before: Map<string, number>): 
   }
 }
 
-test('a storm of writers during the whole of a slow backup', async () => {
-  const server = await start();
-  await server.sql(`CREATE TABLE storm ${columns} TIMESTAMP(ts) PARTITION BY DAY WAL`);
-  await server.sql(`CREATE TABLE storm_direct ${columns} TIMESTAMP(ts) PARTITION BY HOUR BYPASS WAL`);
+test.each([
+  ['', {}],
+  [', with partitions that late rows split', {QDB_CAIRO_O3_PARTITION_SPLIT_MIN_SIZE: '8192'}],
+])('a storm of writers during the whole of a slow backup%s', async (_, env) => {
+  const server = await stormed(env);
   const storm = new Storm(server);
   storm.start();
   let root: string;
@@ -236,3 +238,55 @@ test('a storm of writers during the whole of a slow backup', async () => {
   await restored.applied();
   await expectWhole(restored, before);
 });
+
+test('a storm of writers while the worker of a backup is stopped again and again', async () => {
+  const server = await stormed();
+  const storm = new Storm(server);
+  storm.start();
+  const env = {
+    BKP_SOURCE: `questdb::root=${server.root};http=${server.url}`,
+    BKP_STORE: `fs::root=${join(folder, 'store')}`,
+  };
+  const bkp = (...args: string[]) => runBkp(args, {home: join(folder, 'home'), cwd: folder, env});
+  let before: Map<string, number>;
+  try {
+    await pause(5000);
+    before = storm.acknowledged();
+    expect((await bkp('sql', 'BACKUP DATABASE')).stderr).toBe('');
+    let stops = 0;
+    for (;;) {
+      const {stdout} = await bkp('operation', 'get', 'last', '--log');
+      const pid = /starts in process (\d+)/.exec(stdout)?.[1];
+      if (/ended: /.test(stdout)) break;
+      if (pid === undefined || !signal(Number(pid), 'SIGSTOP')) continue;
+      await pause(3000);
+      signal(Number(pid), 'SIGCONT');
+      await pause(100 * (1 + (stops++ % 5)));
+    }
+    console.info(`the worker was stopped ${stops} times`);
+    expect((await bkp('operation', 'get', 'last', '--log')).stdout).toContain('ended: SUCCESS');
+  } finally {
+    await storm.stop();
+  }
+  const root = join(folder, 'restored');
+  expect((await bkp('restore', '--root', root, '--wait')).status).toBe(0);
+  const restored = await start({}, root);
+  await restored.applied();
+  await expectWhole(restored, before);
+});
+
+/** @returns false when there is no such process any more */
+function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
+  }
+}
+
+async function stormed(env: Record<string, string> = {}): Promise<QuestDbServer> {
+  const server = await start(env);
+  await server.sql(`CREATE TABLE storm ${columns} TIMESTAMP(ts) PARTITION BY DAY WAL`);
+  await server.sql(`CREATE TABLE storm_direct ${columns} TIMESTAMP(ts) PARTITION BY HOUR BYPASS WAL`);
+  return server;
+}
