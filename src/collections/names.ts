@@ -96,6 +96,6 @@ const skewMs = 5 * 60_000;
 
 /** @returns the newest backup's name when it is of the future: it was named by a clock that was ahead */
 export function namedAhead(taken: readonly BackupName[], nowMicros: number): BackupName | undefined {
-  const newest = taken.reduce<BackupName | undefined>((latest, name) => (latest! > name ? latest : name), undefined);
+  const newest = taken.toSorted().at(-1);
   return newest !== undefined && nameMs(newest) > nowMicros / 1000 + skewMs ? newest : undefined;
 }
