@@ -66,7 +66,7 @@ test('the bucket and the directory each tell of themselves, and one that is away
   const {read: emptied, err} = await metrics(desk, 3);
   expect(sampleOf(emptied, 'bkp_store_reachable', {storage: 's3'})).toBe(0);
   expect(sampleOf(emptied, 'bkp_operation_last_succeeded', {collection: 'd', kind: 'fullbackup'})).toBe(1);
-  expect(err).toContain('operations have put backups there');
+  expect(err).toContain('and there was one before');
 });
 
 test('databases: age, size and count by the name of their line; a damaged manifest makes the newest older', async () => {

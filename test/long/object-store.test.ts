@@ -197,7 +197,9 @@ test('a key that may not remove takes backups, and is told what a cleanup needs'
   expect(refused.stderr).toContain('s3:DeleteObject');
   expect((await desk.bkp('--store', 's3', 'collection', 'list')).stdout).not.toMatch(/^c /m);
   server.settings.denied.clear();
-  await desk.bkp('--store', 's3', 'collection', 'cleanup', '--wait').then(({status}) => expect(status).toBe(0));
+  // The first one decides about what the key could not take away, the second one removes these notes too.
+  for (const _ of ['first', 'second'])
+    await desk.bkp('--store', 's3', 'collection', 'cleanup', '--wait').then(({status}) => expect(status).toBe(0));
   expect(server.objects.keys()).toEqual(['team/shop/bkp.json']);
 });
 
