@@ -64,7 +64,7 @@ test('what is removed is gone with its space, and what stays comes back', async 
     await restoreDatabase({...surroundings(), vault, target}, restore);
     expect(target.published).toEqual(contents[n + 2]);
   }
-  await expect(planDatabaseRestore({vault}, {at: left[0]!.timestampMicros - 1})).rejects.toMatchObject({
+  await expect(planDatabaseRestore({vault}, {at: left[0]!.body!.takenAtMicros - 1})).rejects.toMatchObject({
     message: expect.stringContaining('No backup timestamp found that is <='),
   });
   expect(await applyRetention({...surroundings(), vault}, planRetention(left, {keepLatest: 2}), '2')).toEqual({
