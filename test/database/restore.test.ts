@@ -24,7 +24,7 @@ function someDatabase(): FakeDatabase {
 }
 
 async function restore(vault: Vault, target: FakeTarget, signal?: AbortSignal) {
-  const plan = await planDatabaseRestore({vault, target}, {});
+  const plan = await planDatabaseRestore({vault, target}, {}, {fetchBytes: false});
   return restoreDatabase({...surroundings(signal), vault, target}, plan);
 }
 
@@ -165,6 +165,11 @@ describe('damage', () => {
     await writer.write([{bytes: bytes.value}]);
     await writer.flush();
     await writer.close();
+    // A dry run looks for each pack; a restore that was not asked to names the file that it cannot make.
+    await expect(planDatabaseRestore({vault: await open(store), target}, {})).rejects.toMatchObject({
+      code: 'OBJECT_MISSING',
+      context: {key: added},
+    });
     await expect(restore(await open(store), target)).rejects.toMatchObject({
       message: expect.stringMatching(/^hash mismatch \[path=file, expected=[0-9a-f]{64}, actual=missing\]$/),
     });
