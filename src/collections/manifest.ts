@@ -138,11 +138,11 @@ export async function readBackup(vault: VaultReader, collection: string, name: B
 }
 
 /**
- * When a backup was taken, ms since 1970. Its name says so too, but is later where it had to follow the name of a backup
+ * When a backup was taken, ms since 1970, in whole seconds. Its name says so too, but is later where it had to follow the name of a backup
  * that was taken by a clock that was ahead.
  */
 export function takenAtMs({backup, takenAt}: Pick<BackupBody, 'backup' | 'takenAt'>): number {
-  return Math.min(nameMs(backup), Date.parse(takenAt));
+  return Math.min(nameMs(backup), Math.floor(Date.parse(takenAt) / 1000) * 1000);
 }
 
 /** Positions of all streams that a layer is made of. */

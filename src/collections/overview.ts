@@ -2,7 +2,7 @@ import type {VaultReader} from '../vault/index.ts';
 import {type CollectionMembers, settingsText} from './definition.ts';
 import {readAllFolders, requireReadable} from './folder.ts';
 import {readBackup, takenAtMs} from './manifest.ts';
-import {type BackupName, type BackupType, backupTime, backupType, nameInPrefix} from './names.ts';
+import {type BackupName, type BackupType, backupTime, backupType, nameInPrefix, secondsText} from './names.ts';
 
 /** One line of SHOW BACKUP COLLECTIONS. `error`: its definition cannot be read; members and settings are then absent. */
 export type CollectionSummary = {
@@ -65,7 +65,7 @@ export async function listBackups(vault: VaultReader, collection: string): Promi
       const fault = await survey.faultOf(streams, {quick: true});
       summaries.push({
         ...known,
-        takenAt: new Date(takenAtMs(body)).toISOString(),
+        takenAt: secondsText(takenAtMs(body)),
         chain: body.chain,
         tables: body.tables.length,
         rows: body.cost.rows,
