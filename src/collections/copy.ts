@@ -30,19 +30,29 @@ export type CopyReport = {
 };
 
 /**
+ * `backup`: the one that is meant; absent: all of them.
+ * `nothing`: why there is nothing to copy, in words; absent when there is, or may be.
+ */
+export type CopyPlan = {backup?: BackupName; nothing?: string};
+
+/**
  * Refuses at once what can be refused at once.
- * @param request.isHome the target is the store in which the collection's backups are taken, and `from` has a copy: that can only
- *   bring back what the target has lost
- * @returns the backup that is meant; undefined: all of them
+ * @param request.isHome statements about the collection mean the target, and `from` has it too: it was copied from the one into the
+ *   other, nobody knows in which direction. When the target has all that `from` has, the user learns which way it would have gone.
  */
 export async function planCopy(
   from: VaultReader,
   to: VaultReader,
   request: {collection: string; point: string | undefined; isHome?: boolean},
-): Promise<BackupName | undefined> {
+): Promise<CopyPlan> {
   const {collection, point, isHome = false} = request;
   const live = await requireCollection(from, collection);
-  if (from.id === to.id) throw isThere(collection, `${from.store} and ${to.store} are one vault`);
+  if (from.id === to.id) {
+    throw new BkpError('BAD_REQUEST', `collection ${collection} lies in that store already`, {
+      cause: `${from.store} and ${to.store} are one vault`,
+      next: "name another store: TO 's3', TO 'cluster', or an address",
+    });
+  }
   if (live.backups.length === 0) {
     throw new BkpError('BAD_REQUEST', `Nothing to copy: collection ${collection} has no backups`, {
       next: `BACKUP ${quoteName(collection)}`,
@@ -53,16 +63,10 @@ export async function planCopy(
   const backup = point === undefined ? undefined : await findBackup(from, {collection, backups: live.backups, point});
   const wanted = backup === undefined ? live.backups : [backup];
   if (isHome && (await hasAll(to, collection, folder, wanted))) {
-    throw isThere(collection, `its backups are taken there, and it has all that the copy in ${from.store} has`);
+    const what = backup === undefined ? `every backup of ${collection}` : `backup ${collection}/${backup}`;
+    return {nothing: `nothing to copy from ${from.store}: ${to.store} has ${what} that it has, whole`};
   }
-  return backup;
-}
-
-function isThere(collection: string, cause: string): BkpError {
-  return new BkpError('BAD_REQUEST', `collection ${collection} lies in that store already`, {
-    cause,
-    next: "name another store: TO 's3', TO 'cluster', or an address",
-  });
+  return backup === undefined ? {} : {backup};
 }
 
 async function hasAll(

@@ -207,9 +207,10 @@ async function copy(deps: Deps, statement: Of<'copy'>): Promise<Answer> {
   const to = await placeNamed(deps, statement.target);
   const at = await placeOfOriginal(deps, collection, to);
   const isHome = sameStore((await placeOfCollection(deps, collection, {defines: false})).store, to.store);
-  const backup = await withVault(at, {create: false}, (from) =>
+  const {backup, nothing} = await withVault(at, {create: false}, (from) =>
     withVault({deps, place: to}, {create: true}, (target) => planCopy(from, target, {collection, point, isHome})),
   );
+  if (nothing !== undefined) return {notice: nothing};
   const name = backup === undefined ? {} : {backup: `${collection}/${backup}`};
   return start(
     at,
