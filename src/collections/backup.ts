@@ -148,6 +148,13 @@ type Content = {
   meter: Meter;
 };
 
+/** One for each reason: a database with virtual tables has many tables that are taken whole for the same one. */
+function wholeNotices(whole: ReadonlyMap<TableName, string>): string[] {
+  const tablesOf = new Map<string, TableName[]>();
+  for (const [table, reason] of whole) tablesOf.set(reason, [...(tablesOf.get(reason) ?? []), table]);
+  return [...tablesOf].map(([reason, tables]) => `each increment takes all rows of ${tables.join(', ')}: ${reason}`);
+}
+
 /** Reads one snapshot into the vault; the source is free again when this returns. */
 async function copyTables(
   tools: WorkTools & {vault: Vault; source: TableSource},
@@ -161,7 +168,7 @@ async function copyTables(
   const members = memberTables(definition, source);
   const {tables, whole} = members;
   for (const sentence of leftBehind(definition, source)) tools.notice(sentence);
-  for (const [table, reason] of whole) tools.notice(`each increment takes all rows of ${table}: ${reason}`);
+  for (const notice of wholeNotices(whole)) tools.notice(notice);
   if (parent !== undefined) requireSameMembers(parent, members);
   const earlier = parent ?? (await readEarlier(vault, live));
   const snapshot = await source.snapshot({

@@ -206,8 +206,11 @@ function isOfOneBackup(error: unknown): error is BkpError {
   return isDamage(error) || (error instanceof BkpError && ['COLLECTION_EXISTS', 'STORE_REFUSED'].includes(error.code));
 }
 
+/** Ends the step for a fault that is the target's alone. */
+const copyAgain = ', and copy again';
+
 function damagedThere({to, collection}: CopyJob, name: BackupName, cause: BkpError): BkpError {
-  const next = `remove ${manifestKey(collection, name)} in ${to.store}, and copy again`;
+  const next = `remove ${manifestKey(collection, name)} in ${to.store}${copyAgain}`;
   return new BkpError(cause.code, `its manifest in ${to.store} is damaged: ${next}`, {
     cause,
     next,
@@ -228,10 +231,13 @@ function notAll(
     `${failures.size} of ${wanted} backups of ${collection} are not whole in ${to.store}; the other ${whole} are`,
     {
       details: [...failures].map(([name, error]) => `${collection}/${name}: ${error.message}`),
+      // One step for all of them, or each has its own in the details.
       next:
         errors.length === 1 && errors[0]!.next !== undefined
           ? errors[0]!.next
-          : `VERIFY ${quoteName(collection)} names what ${from.store} has lost; a new full backup stores it anew, and can be copied`,
+          : errors.every(({next}) => next?.endsWith(copyAgain))
+            ? `what the lines above say, then COPY BACKUP COLLECTION ${quoteName(collection)} again`
+            : `VERIFY ${quoteName(collection)} names what ${from.store} has lost; a new full backup stores it anew, and can be copied`,
       context: {collection},
     },
   );

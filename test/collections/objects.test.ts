@@ -272,6 +272,16 @@ describe('a collection of tables', () => {
 });
 
 describe('increments of the whole database', () => {
+  test('report all tables that are taken whole for one reason in one notice', async () => {
+    const place = new Place(
+      'PRAGMA journal_mode = WAL; CREATE VIRTUAL TABLE f USING fts5(x); CREATE VIRTUAL TABLE r USING rtree(id, a, b)',
+    );
+    await place.create(database, true);
+    await place.bench.backup('c', 'full');
+    const whole = place.notices.filter((notice) => notice.startsWith('each increment takes all rows'));
+    expect(whole).toEqual([expect.stringMatching(/ f_config, .*, r_rowid: a virtual table keeps its rows there/)]);
+  });
+
   test('take tables without a key whole, which may come and go', async () => {
     const place = new Place(
       'PRAGMA journal_mode = WAL; CREATE TABLE a (id INTEGER PRIMARY KEY, v); INSERT INTO a (v) VALUES (1)',

@@ -6,7 +6,7 @@ import type {Table, UniqueIndex} from './table.ts';
 export function trackingObstacle(table: Table): string | undefined {
   const {key} = table;
   if (table.shadowOf !== undefined) {
-    return `it holds the rows of virtual table ${table.shadowOf}, and SQLite allows no triggers on such tables`;
+    return 'a virtual table keeps its rows there, and SQLite allows no triggers on such tables';
   }
   if (key.kind === 'rowid' && key.column === undefined) {
     return 'it has no declared primary key: its rows are told apart by rowids, and VACUUM gives them new ones';
