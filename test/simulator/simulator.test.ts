@@ -1,8 +1,8 @@
 import {expect, test} from 'vitest';
 import {simulate} from './simulate.ts';
 
-/** Some ten seconds. `npm run simulate -- --seeds N --from S` runs as many as there is time for. */
-const seeds = 150;
+/** Some twenty seconds. `npm run simulate -- --seeds N --from S` runs as many as there is time for. */
+const seeds = 300;
 
 test('whatever is paused, killed, lost or late, every listed backup can be restored', async () => {
   const failures: string[] = [];
