@@ -3,8 +3,8 @@ import type {SchemaObject, Snapshot, TableName, TableSource} from '../sources/in
 import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
 import {
   type Meter,
-  namedAheadNotice,
   startMeter,
+  tellIfNamedAhead,
   unlessDamaged,
   unlessUnreadable,
   type WorkTools,
@@ -23,7 +23,7 @@ import {
   toManifest,
 } from './manifest.ts';
 import {leftBehind, memberTables} from './members.ts';
-import {type BackupName, type BackupType, manifestKey, namedAhead, nextBackupName} from './names.ts';
+import {type BackupName, type BackupType, manifestKey, nameMs, nextBackupName} from './names.ts';
 import {countBeyond} from './retention.ts';
 
 export type BackupRequest = {
@@ -79,8 +79,8 @@ export async function takeBackup(
     const name = stillFree(request, live.taken)
       ? request.name
       : nextBackupName(request.type, tools.nowMicros(), live.taken);
-    const ahead = namedAhead(live.taken, tools.nowMicros());
-    if (ahead !== undefined) tools.notice(namedAheadNotice(ahead, name));
+    const newest = live.taken.toSorted().at(-1);
+    tellIfNamedAhead(tools, newest && {name: newest, micros: nameMs(newest) * 1000}, name);
     const parent = request.type === 'incremental' ? await requireChain(vault, live) : undefined;
     if (!request.adopt) await requireOwnDatabase(vault, source, live, request.type);
     const content = await copyTables(tools, writer, live, name, parent);

@@ -95,12 +95,3 @@ export function secondsText(ms: number): string {
 export function nameMs(backup: BackupName): number {
   return Date.parse(backupTime(backup));
 }
-
-/** How far ahead of this machine's clock another one's may be without a word. */
-const skewMs = 5 * 60_000;
-
-/** @returns the newest backup's name when it is of the future: it was named by a clock that was ahead */
-export function namedAhead(taken: readonly BackupName[], nowMicros: number): BackupName | undefined {
-  const newest = taken.toSorted().at(-1);
-  return newest !== undefined && nameMs(newest) > nowMicros / 1000 + skewMs ? newest : undefined;
-}

@@ -1,7 +1,7 @@
 import {BkpError} from '../errors/index.ts';
 import type {DatabaseMoment, FileSource, Frozen} from '../sources/index.ts';
 import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../vault/index.ts';
-import {namedAheadNotice, unlessUnreadable, type WorkTools} from '../work/index.ts';
+import {tellIfNamedAhead, unlessUnreadable, type WorkTools} from '../work/index.ts';
 import {type Catalog, readCatalog, storeFileList} from './catalog.ts';
 import {type Copied, copyFiles} from './copy.ts';
 import {tellCheck} from './file-check.ts';
@@ -16,7 +16,7 @@ import {
   putInstance,
 } from './instance.ts';
 import {type DatabaseBackupBody, readDatabaseBackup, toDatabaseManifest} from './manifest.ts';
-import {type DatabaseBackupName, databaseManifestKey, namedAhead, nextDatabaseBackupName} from './names.ts';
+import {backupMicros, type DatabaseBackupName, databaseManifestKey, nextDatabaseBackupName} from './names.ts';
 
 export type DatabaseBackupRequest = {
   /** Whose backups these are. Absent: the instance in the store that has this database's data id, or a new one. */
@@ -124,8 +124,7 @@ async function attempt(
     request.name !== undefined && (newest === undefined || newest < request.name)
       ? request.name
       : nextDatabaseBackupName(finishedAtMicros, instance.backups);
-  const ahead = namedAhead(instance.backups, tools.nowMicros());
-  if (ahead !== undefined) tools.notice(namedAheadNotice(ahead, name));
+  tellIfNamedAhead(tools, newest && {name: newest, micros: backupMicros(newest)}, name);
   const {filesRead, bytesRead, heldMicros, takenAtMicros, database, damage} = copied;
   const {storedBytes} = writer.stats;
   const body: DatabaseBackupBody = {

@@ -68,12 +68,3 @@ export function nextDatabaseBackupName(nowMicros: number, taken: readonly Databa
     next: 'set the clock right; a backup into another store begins with new names',
   });
 }
-
-/** How far ahead of this machine's clock another one's may be without a word. */
-const skewMicros = 5 * 60e6;
-
-/** @returns the newest backup's name when it is of the future: it was named by a clock that was ahead */
-export function namedAhead(taken: readonly DatabaseBackupName[], nowMicros: number): DatabaseBackupName | undefined {
-  const newest = taken.at(-1);
-  return newest !== undefined && backupMicros(newest) > nowMicros + skewMicros ? newest : undefined;
-}

@@ -1,4 +1,4 @@
-export {namedAheadNotice} from './named-ahead.ts';
+export {tellIfNamedAhead} from './named-ahead.ts';
 export {parsedDocument, readBody} from './read-body.ts';
 export {retainedNotice} from './retained-notice.ts';
 export {unlessDamaged, unlessUnreadable} from './unless-damaged.ts';
