@@ -1,23 +1,15 @@
-import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {describe, expect, test} from 'vitest';
 import {openQuestDbSource, type Processes} from '../../../src/sources/questdb/index.ts';
-import {ExecStandIn} from './exec-stand-in.ts';
-import {writeRecordedRoot} from './recorded-root.ts';
+import type {ExecStandIn} from './exec-stand-in.ts';
+import {withStandInRoot} from './stand-in-root.ts';
 
 let folder: string;
 let root: string;
 let server: ExecStandIn;
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'bkp-questdb-'));
-  root = join(folder, 'root');
-  writeRecordedRoot(root);
-  server = await ExecStandIn.start(root);
-});
-afterEach(async () => {
-  await server.stop();
-  rmSync(folder, {recursive: true, force: true});
+withStandInRoot((place) => {
+  ({folder, root, server} = place);
 });
 
 type Fate = ReturnType<Processes['fateOf']>;

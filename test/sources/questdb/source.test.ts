@@ -1,7 +1,6 @@
 import {
   appendFileSync,
   existsSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -11,28 +10,21 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
-import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {describe, expect, test} from 'vitest';
 import type {Frozen, FrozenFile} from '../../../src/sources/index.ts';
 import {openQuestDbSource, openQuestDbTarget} from '../../../src/sources/questdb/index.ts';
 import {emptyKeyFile} from '../../../src/sources/questdb/symbol-index.ts';
 import {ExecStandIn} from './exec-stand-in.ts';
 import {recordedBytes, recordedPaths, writeRecordedRoot} from './recorded-root.ts';
+import {withStandInRoot} from './stand-in-root.ts';
 
 let folder: string;
 let root: string;
 let server: ExecStandIn;
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'bkp-questdb-'));
-  root = join(folder, 'root');
-  writeRecordedRoot(root);
-  server = await ExecStandIn.start(root);
-});
-afterEach(async () => {
-  await server.stop();
-  rmSync(folder, {recursive: true, force: true});
+withStandInRoot((place) => {
+  ({folder, root, server} = place);
 });
 
 const open = () => openQuestDbSource({root, http: server.url});

@@ -1,7 +1,6 @@
 import {
   appendFileSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -10,28 +9,20 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {describe, expect, test} from 'vitest';
 import type {Frozen, FrozenFile} from '../../../src/sources/index.ts';
 import {openQuestDbSource} from '../../../src/sources/questdb/index.ts';
-import {ExecStandIn} from './exec-stand-in.ts';
-import {recordedPaths, writeRecordedRoot} from './recorded-root.ts';
+import type {ExecStandIn} from './exec-stand-in.ts';
+import {recordedPaths} from './recorded-root.ts';
+import {withStandInRoot} from './stand-in-root.ts';
 
 // A server that writes on between any two steps of a backup: what is read must be the moment's nevertheless.
 
-let folder: string;
 let root: string;
 let server: ExecStandIn;
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'bkp-questdb-'));
-  root = join(folder, 'root');
-  writeRecordedRoot(root);
-  server = await ExecStandIn.start(root);
-});
-afterEach(async () => {
-  await server.stop();
-  rmSync(folder, {recursive: true, force: true});
+withStandInRoot((place) => {
+  ({root, server} = place);
 });
 
 const options = {hold: 'operation test/1', signal: new AbortController().signal, notice: () => undefined};

@@ -1,0 +1,25 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach} from 'vitest';
+import {ExecStandIn} from './exec-stand-in.ts';
+import {writeRecordedRoot} from './recorded-root.ts';
+
+/** A recorded root in a folder of its own, and a stand-in for its server. */
+export type StandInRoot = {folder: string; root: string; server: ExecStandIn};
+
+/** Makes one before each test of the file, and takes it away after it. */
+export function withStandInRoot(use: (place: StandInRoot) => void): void {
+  let place: StandInRoot;
+  beforeEach(async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'bkp-questdb-'));
+    const root = join(folder, 'root');
+    writeRecordedRoot(root);
+    place = {folder, root, server: await ExecStandIn.start(root)};
+    use(place);
+  });
+  afterEach(async () => {
+    await place.server.stop();
+    rmSync(place.folder, {recursive: true, force: true});
+  });
+}
