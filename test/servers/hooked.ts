@@ -25,19 +25,18 @@ export function hooked(store: Store, act: (call: 'put' | 'get', key: string, n: 
   });
 }
 
-/** Once, before the n-th call of that kind to an object below `prefix`. */
+/** Once, before the n-th call of that kind to an object below `prefix`. All calls that come meanwhile wait for it. */
 export function once(
   wanted: {call: 'put' | 'get'; prefix: string; at: number},
   act: () => Promise<void>,
 ): {hook: Parameters<typeof hooked>[1]; done: () => boolean} {
   let seen = 0;
-  let done = false;
+  let acting: Promise<void> | undefined;
   return {
     hook: async (call, key) => {
-      if (call !== wanted.call || !key.startsWith(wanted.prefix) || ++seen !== wanted.at) return;
-      done = true;
-      await act();
+      if (call === wanted.call && key.startsWith(wanted.prefix) && ++seen === wanted.at) acting = act();
+      await acting;
     },
-    done: () => done,
+    done: () => acting !== undefined,
   };
 }

@@ -187,7 +187,9 @@ test('keys that are revoked half-way', async () => {
   };
   const halfWay = (call: 'put' | 'get') => {
     const {hook} = once({call, prefix: 'packs/', at: 2}, revoke);
-    return shop.at(async () => hooked(await openStore(server, bucket), hook));
+    // Requests that were on their way are repeated until the server is back, however long its start takes.
+    const timeouts = {...shortTimeouts, patienceMs: 60_000};
+    return shop.at(async () => hooked(await openStore(server, bucket, {timeouts}), hook));
   };
   shop.exec(changeAll);
   expectTold(await thrownBy(halfWay('put').backup('shop', 'full')), 'STORE_DENIED', server);
