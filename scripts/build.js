@@ -30,11 +30,11 @@ if (existsSync(join(root, 'src'))) {
     input: {
       main: join(root, 'src', 'main.ts'),
       // Started by their paths, as threads or processes.
-      'decode-thread': join(root, 'src', 'vault', 'decode-thread.ts'),
-      'encoder-thread': join(root, 'src', 'vault', 'encoder-thread.ts'),
+      'decode-thread': join(root, 'src', 'vault', 'codec', 'decode-thread.ts'),
+      'encoder-thread': join(root, 'src', 'vault', 'codec', 'encoder-thread.ts'),
       'select-process': join(root, 'src', 'query', 'select-process.ts'),
       'keeper-thread': join(root, 'src', 'keeper-thread.ts'),
-      'quick-check-process': join(root, 'src', 'sources', 'sqlite', 'quick-check-process.ts'),
+      'quick-check-process': join(root, 'src', 'sources', 'sqlite', 'file', 'quick-check-process.ts'),
     },
     platform: 'node',
     // Packages stay packages. Only execa with the two dozen small ones behind it is put into one file: every statement

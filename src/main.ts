@@ -1,5 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {runProgram} from './commands/program.ts';
+import type {RealDeps} from './compose.ts';
 import {
   asPlain,
   BkpError,
@@ -9,7 +10,6 @@ import {
   renderError,
   renderErrorJson,
 } from './errors/index.ts';
-import type {RealDeps} from './real-deps.ts';
 
 // The only file that reads the arguments and sets the exit status.
 
@@ -28,7 +28,7 @@ try {
   await runProgram(args, {
     openDeps: async (flags) => {
       // Help and version do without.
-      const {openRealDeps} = await import('./real-deps.ts');
+      const {openRealDeps} = await import('./compose.ts');
       deps = await openRealDeps(flags, (status) => {
         process.exitCode = status;
       });

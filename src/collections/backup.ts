@@ -1,6 +1,3 @@
-import {BkpError} from '../errors/index.ts';
-import type {SchemaObject, Snapshot, TableName, TableSource} from '../sources/index.ts';
-import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
 import {
   type Meter,
   startMeter,
@@ -8,7 +5,10 @@ import {
   unlessDamaged,
   unlessUnreadable,
   type WorkTools,
-} from '../work/index.ts';
+} from '../backups/index.ts';
+import {BkpError} from '../errors/index.ts';
+import type {SchemaObject, Snapshot, TableName, TableSource} from '../sources/index.ts';
+import type {Vault, VaultReader, VaultWriter} from '../vault/index.ts';
 import {adoptingStatement, nameDatabase, requireDatabase} from './belongs.ts';
 import {requireChain, requireSameMembers, sinceOf} from './chain.ts';
 import {type LiveCollection, requireCollection} from './folder.ts';

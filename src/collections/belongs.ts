@@ -1,8 +1,8 @@
+import {unlessUnreadable} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
 import {isSameFile, isSamePlace, placeText, type TableSource, type Whereabouts} from '../sources/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {VaultReader} from '../vault/index.ts';
-import {unlessUnreadable} from '../work/index.ts';
 import {readBackup} from './manifest.ts';
 import type {BackupName} from './names.ts';
 

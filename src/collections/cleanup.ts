@@ -1,7 +1,7 @@
+import {retainedNotice, type WorkTools, waitForCollector} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
 import type {Key} from '../stores/index.ts';
 import {isDamage, type Vault, type VaultCollector} from '../vault/index.ts';
-import {retainedNotice, type WorkTools, waitForCollector} from '../work/index.ts';
 import {readAllFolders} from './folder.ts';
 import {manifestKey} from './names.ts';
 import {nothingGoes, planRetention, type RetentionOptions} from './retention.ts';

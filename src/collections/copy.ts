@@ -1,7 +1,7 @@
+import {unlessDamaged, unlessUnreadable, type WorkTools} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import {isDamage, type Recipe, type Survey, type Vault, type VaultReader, type VaultWriter} from '../vault/index.ts';
-import {unlessDamaged, unlessUnreadable, type WorkTools} from '../work/index.ts';
 import {lastKnownId, nextGeneration, putDefinition} from './define.ts';
 import type {Definition, Storage} from './definition.ts';
 import {findBackup} from './find.ts';

@@ -1,7 +1,7 @@
+import {unlessUnreadable} from '../backups/index.ts';
 import {assert, BkpError} from '../errors/index.ts';
 import {type AlterAction, quoteName, type Setting, tableName} from '../sql/index.ts';
 import type {JsonValue, Vault, VaultReader, VaultWriter} from '../vault/index.ts';
-import {unlessUnreadable} from '../work/index.ts';
 import {applySettings, type CollectionMembers, type Definition, resetSettings} from './definition.ts';
 import {type CollectionFolder, noSuchCollection, readFolder, requireCollection} from './folder.ts';
 import {readBackup} from './manifest.ts';

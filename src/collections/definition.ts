@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import {BkpError} from '../errors/index.ts';
+import {count, name, text, time} from '../lib/schema.ts';
 import {openSchedule} from '../schedule/index.ts';
-import {count, name, text, time} from '../schema/index.ts';
 import type {Setting} from '../sql/index.ts';
 import type {BackupName} from './names.ts';
 

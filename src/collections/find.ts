@@ -1,7 +1,7 @@
+import {unlessUnreadable} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {VaultReader} from '../vault/index.ts';
-import {unlessUnreadable} from '../work/index.ts';
 import {readBackup, takenAtMs} from './manifest.ts';
 import {type BackupName, findByName, nameMs} from './names.ts';
 

@@ -1,8 +1,8 @@
+import {parsedDocument} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {Key} from '../stores/index.ts';
 import type {VaultReader} from '../vault/index.ts';
-import {parsedDocument} from '../work/index.ts';
 import {type Definition, definitionSchema} from './definition.ts';
 import {
   type BackupName,

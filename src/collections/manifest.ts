@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import {count, name, opaque, type Schema, text, time} from '../schema/index.ts';
+import {readBody} from '../backups/index.ts';
+import {count, name, opaque, type Schema, text, time} from '../lib/schema.ts';
 import {
   type DatabaseFacts,
   type Mark,
@@ -9,7 +10,6 @@ import {
   type TableSchema,
 } from '../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../vault/index.ts';
-import {readBody} from '../work/index.ts';
 import {type BackupName, type BackupType, backupType, isBackupName, manifestKey, nameMs} from './names.ts';
 
 /** Position in the manifest's `streams`. */

@@ -1,5 +1,5 @@
+import {unlessUnreadable} from '../backups/index.ts';
 import type {Survey, VaultReader} from '../vault/index.ts';
-import {unlessUnreadable} from '../work/index.ts';
 import {readAllFolders} from './folder.ts';
 import {type BackupBody, readBackup, takenAtMs} from './manifest.ts';
 import {type BackupName, nameInPrefix} from './names.ts';

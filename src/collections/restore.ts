@@ -1,8 +1,8 @@
+import {type Meter, startMeter, unlessUnreadable, type WorkTools} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
 import type {Staging, TableSource} from '../sources/index.ts';
 import {quoteName} from '../sql/index.ts';
 import {isDamage, type VaultReader} from '../vault/index.ts';
-import {type Meter, startMeter, unlessUnreadable, type WorkTools} from '../work/index.ts';
 import {findBackup} from './find.ts';
 import {type ReadableCollection, requireReadable} from './folder.ts';
 import {readSegments} from './layers.ts';

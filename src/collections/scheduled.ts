@@ -1,6 +1,6 @@
+import {unlessUnreadable} from '../backups/index.ts';
 import {openSchedule} from '../schedule/index.ts';
 import type {VaultReader} from '../vault/index.ts';
-import {unlessUnreadable} from '../work/index.ts';
 import type {NamedDatabase} from './belongs.ts';
 import type {CollectionSettings} from './definition.ts';
 import {readAllFolders} from './folder.ts';

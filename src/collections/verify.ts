@@ -1,7 +1,7 @@
+import type {WorkTools} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
 import {quoteName} from '../sql/index.ts';
 import type {ChunkId, Finding, Recipe, VaultReader, VerifyLevel} from '../vault/index.ts';
-import type {WorkTools} from '../work/index.ts';
 import {findBackup} from './find.ts';
 import {requireReadable} from './folder.ts';
 import {type Backup, readBackup, streamsOf} from './manifest.ts';

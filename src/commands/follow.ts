@@ -1,7 +1,7 @@
+import type {Deps} from '../app/deps.ts';
 import {BkpError} from '../errors/index.ts';
 import type {Journal, Operation, OperationNumber} from '../ops/index.ts';
 import {leaveNote, type Subscribe, showLines, showLive, type ViewEnd} from '../ui/index.ts';
-import type {Deps} from './deps.ts';
 
 /** Often enough that a bar moves smoothly; a look costs well under a millisecond. */
 const pollMs = 250;

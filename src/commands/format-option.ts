@@ -1,6 +1,6 @@
 import {type Command, Option} from 'commander';
+import type {Deps} from '../app/deps.ts';
 import type {TableStyle} from '../ui/index.ts';
-import type {Deps} from './deps.ts';
 
 /** How operations are printed: for people, in bkp's own JSON, or in the JSON of the system whose statements bkp speaks. */
 export const operationFormats = ['pretty', 'json', 'proto-json-base64'] as const;

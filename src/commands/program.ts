@@ -1,6 +1,6 @@
 import {Command, type CommanderError} from 'commander';
+import type {Deps, GlobalFlags} from '../app/deps.ts';
 import {BkpError} from '../errors/index.ts';
-import type {Deps, GlobalFlags} from './deps.ts';
 import {helpTail} from './help.ts';
 
 /** One first word of the command line. Its code is loaded only when the word is typed. */

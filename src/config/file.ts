@@ -1,7 +1,7 @@
 import {readFileSync, statSync} from 'node:fs';
 import * as v from 'valibot';
 import {BkpError, systemCode} from '../errors/index.ts';
-import {opaque, parsed, parsedJson, text} from '../schema/index.ts';
+import {opaque, parsed, parsedJson, text} from '../lib/schema.ts';
 
 /** What the configuration file holds, version 1. Values are text, as {@link readValue} takes them. */
 export type ConfigFile = {

@@ -1,7 +1,7 @@
+import {tellIfNamedAhead, unlessUnreadable, type WorkTools} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
 import type {DatabaseMoment, FileSource, Frozen} from '../sources/index.ts';
 import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../vault/index.ts';
-import {tellIfNamedAhead, unlessUnreadable, type WorkTools} from '../work/index.ts';
 import {type Catalog, readCatalog, storeFileList} from './catalog.ts';
 import {type Copied, copyFiles} from './copy.ts';
 import {tellCheck} from './file-check.ts';

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import {BkpError} from '../errors/index.ts';
-import {count, parsedJson, text} from '../schema/index.ts';
+import {count, parsedJson, text} from '../lib/schema.ts';
 import type {FrozenFile} from '../sources/index.ts';
 import type {Recipe, VaultReader, VaultWriter} from '../vault/index.ts';
 import {IdList, storeRecipe} from './ids.ts';

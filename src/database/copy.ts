@@ -1,12 +1,12 @@
+import {type Meter, startMeter, type WorkTools} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
+import {readAhead} from '../lib/read-ahead.ts';
 import type {Frozen, FrozenFile} from '../sources/index.ts';
 import type {Column, Piece, VaultWriter} from '../vault/index.ts';
-import {type Meter, startMeter, type WorkTools} from '../work/index.ts';
 import {Blocks} from './blocks.ts';
 import {type Catalog, type CatalogFile, isPossible, placeChunks} from './catalog.ts';
 import {IdList} from './ids.ts';
 import {requirePaths} from './paths.ts';
-import {readAhead} from './read-ahead.ts';
 
 /** So that the disk works while blocks are compressed. */
 const blocksAhead = 16;

@@ -1,10 +1,10 @@
 import {randomInt} from 'node:crypto';
 import * as v from 'valibot';
+import {parsedDocument, unlessUnreadable} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
-import {name, text, time} from '../schema/index.ts';
+import {name, text, time} from '../lib/schema.ts';
 import {type FileSource, isSamePlace, originSchema, type Whereabouts} from '../sources/index.ts';
 import {isDamage, type JsonValue, type VaultReader, type VaultWriter} from '../vault/index.ts';
-import {parsedDocument, unlessUnreadable} from '../work/index.ts';
 import {readDatabaseBackup} from './manifest.ts';
 import {
   backupMicros,

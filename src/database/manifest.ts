@@ -1,8 +1,8 @@
 import * as v from 'valibot';
-import {count, text} from '../schema/index.ts';
+import {readBody} from '../backups/index.ts';
+import {count, text} from '../lib/schema.ts';
 import {type DatabaseMoment, type Origin, originSchema} from '../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../vault/index.ts';
-import {readBody} from '../work/index.ts';
 import {type DatabaseBackupName, databaseManifestKey, isDatabaseBackupName} from './names.ts';
 
 export const databaseManifestKind = 'database-backup';

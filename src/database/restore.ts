@@ -1,8 +1,8 @@
+import {type Meter, startMeter, type WorkTools} from '../backups/index.ts';
 import {assert, BkpError} from '../errors/index.ts';
+import {forEachAtOnce} from '../lib/at-once.ts';
 import type {FileTarget} from '../sources/index.ts';
 import {type ChunkId, chunkId, isDamage, type VaultReader} from '../vault/index.ts';
-import {type Meter, startMeter, type WorkTools} from '../work/index.ts';
-import {forEachAtOnce} from './at-once.ts';
 import {type CatalogFile, readCatalog} from './catalog.ts';
 import {tellCheck} from './file-check.ts';
 import type {IdList} from './ids.ts';

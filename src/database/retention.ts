@@ -1,6 +1,6 @@
+import {retainedNotice, type WorkTools, waitForCollector} from '../backups/index.ts';
 import {assert, BkpError} from '../errors/index.ts';
 import {isDamage, type Vault, type VaultCollector} from '../vault/index.ts';
-import {retainedNotice, type WorkTools, waitForCollector} from '../work/index.ts';
 import type {DatabaseBackupSummary} from './find.ts';
 import {listInstances} from './instance.ts';
 import {type DatabaseBackupName, databaseManifestKey} from './names.ts';

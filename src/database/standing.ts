@@ -1,5 +1,5 @@
+import {unlessUnreadable} from '../backups/index.ts';
 import type {Survey, VaultReader} from '../vault/index.ts';
-import {unlessUnreadable} from '../work/index.ts';
 import {type Instance, listInstances} from './instance.ts';
 import {readDatabaseBackup} from './manifest.ts';
 

@@ -1,6 +1,6 @@
+import type {WorkTools} from '../backups/index.ts';
 import {BkpError} from '../errors/index.ts';
 import type {ChunkId, Finding, Recipe, VaultReader, VerifyLevel} from '../vault/index.ts';
-import type {WorkTools} from '../work/index.ts';
 import {readCatalog} from './catalog.ts';
 import {listInstances} from './instance.ts';
 import {type DatabaseBackup, readDatabaseBackup} from './manifest.ts';

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import {count, text} from '../schema/index.ts';
+import {count, text} from '../lib/schema.ts';
 import type {Limits, OperationOutcome} from './operation.ts';
 
 // What the journal's columns of JSON hold; the types stand in operation.ts.

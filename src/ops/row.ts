@@ -1,6 +1,6 @@
 import {join} from 'node:path';
 import {BkpError} from '../errors/index.ts';
-import {parsedJson, type Schema} from '../schema/index.ts';
+import {parsedJson, type Schema} from '../lib/schema.ts';
 import {operationId} from './kinds.ts';
 import type {Limits, Operation, OperationKind, OperationNumber, OperationOutcome, OperationState} from './operation.ts';
 import {failure} from './outcome.ts';

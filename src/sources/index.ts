@@ -35,7 +35,7 @@ export async function openSource(spec: SourceSpec): Promise<TableSource> {
  */
 export async function openFileSource(spec: SourceSpec, processes?: Processes): Promise<FileSource> {
   if (spec.scheme === 'questdb') return openQuestDb(spec, processes);
-  const {SqliteFileSource} = await import('./sqlite/files.ts');
+  const {SqliteFileSource} = await import('./sqlite/file/files.ts');
   return new SqliteFileSource(spec.path);
 }
 
@@ -70,6 +70,6 @@ export type TargetWish = {
 export async function openFileTarget(product: DatabaseMoment['product'], wish: TargetWish): Promise<FileTarget> {
   const {place, ...more} = wish;
   if (product === 'questdb') return (await import('./questdb/index.ts')).openQuestDbTarget({root: place, ...more});
-  const {SqliteFileTarget} = await import('./sqlite/file-target.ts');
+  const {SqliteFileTarget} = await import('./sqlite/file/target.ts');
   return new SqliteFileTarget(place);
 }

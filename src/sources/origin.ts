@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import {readFileSync, realpathSync, statSync} from 'node:fs';
 import {hostname} from 'node:os';
 import * as v from 'valibot';
-import {text} from '../schema/index.ts';
+import {text} from '../lib/schema.ts';
 
 /**
  * Which file or folder on which machine a database is. A copy of a database has its identity, and is another one: this tells

@@ -1,5 +1,5 @@
 import {createRequire} from 'node:module';
-import {printable} from './printable.ts';
+import {printable} from '../lib/printable.ts';
 
 /** Fits, with a label in front, a terminal of 80 columns. */
 const widthColumns = 72;

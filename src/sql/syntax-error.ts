@@ -1,9 +1,9 @@
 import {BkpError, didYouMean, unreachable} from '../errors/index.ts';
+import {printable} from '../lib/printable.ts';
 import {excerpt} from './excerpt.ts';
 import {keywords} from './keywords.ts';
 import {type Lexeme, lexemes} from './lexemes.ts';
 import {quoteName} from './names.ts';
-import {printable} from './printable.ts';
 import type {Place} from './statement.ts';
 
 /** What the grammar's expectations look like; descriptions are the names of its rules. */

@@ -1,14 +1,6 @@
 import type {LiveOptions} from './live.tsx';
 import type {ViewEnd} from './subscribe.ts';
 
-export {
-  formatBytes,
-  formatCount,
-  formatDuration,
-  formatPercent,
-  formatRate,
-  formatTime,
-} from './figures.ts';
 export {leaveNote} from './leave-note.ts';
 export {type LinesOptions, showLines} from './lines.ts';
 export type {LiveOptions} from './live.tsx';

@@ -1,5 +1,5 @@
+import {formatTime} from '../lib/figures.ts';
 import {type Operation, operationId} from '../ops/index.ts';
-import {formatTime} from './figures.ts';
 import {
   backupOf,
   figureWords,

@@ -1,6 +1,6 @@
 import {Box, Text} from 'ink';
+import {formatDuration, formatPercent} from '../lib/figures.ts';
 import {type Operation, operationId} from '../ops/index.ts';
-import {formatDuration, formatPercent} from './figures.ts';
 import {statusColors} from './operation-pretty.ts';
 import {
   backupOf,

@@ -1,5 +1,5 @@
+import {formatTime} from '../lib/figures.ts';
 import {type Limits, type Operation, type OperationKind, operationId} from '../ops/index.ts';
-import {formatTime} from './figures.ts';
 import {backupOf, issuesOf, phaseOf, resultOf, statusOf} from './operation-words.ts';
 
 export const machineFormats = ['json', 'proto-json-base64'] as const;

@@ -1,5 +1,5 @@
+import {formatRate, formatTime} from '../lib/figures.ts';
 import {type Operation, operationId} from '../ops/index.ts';
-import {formatRate, formatTime} from './figures.ts';
 import {
   backupOf,
   byteWords,

@@ -1,6 +1,6 @@
 import {unreachable} from '../errors/index.ts';
+import {formatBytes, formatCount, formatDuration, formatPercent, formatRate} from '../lib/figures.ts';
 import {isBackupKind, type Operation, type OperationIssue, type OperationResult} from '../ops/index.ts';
-import {formatBytes, formatCount, formatDuration, formatPercent, formatRate} from './figures.ts';
 
 /** The words of the operation model, the same in every rendering. */
 export type StatusShown = 'PROGRESS' | 'SUCCESS' | 'CANCELLED' | 'ERROR';

@@ -1,10 +1,10 @@
-export {type Clock, systemClock} from './clock.ts';
-export {damaged, isDamage} from './damage.ts';
-export {chunkId} from './hash.ts';
-export {repairHeader} from './header.ts';
-export {type Host, thisHost} from './host.ts';
-export {headerKey} from './key.ts';
-export {type KeepRow, LeaseRow, type RenewedRow, type RowDeps, type RowState, renewEveryMs} from './lease-row.ts';
-export {encodeName} from './name.ts';
+export {type Clock, systemClock} from '../lib/clock.ts';
+export {damaged, isDamage} from './format/damage.ts';
+export {chunkId} from './format/hash.ts';
+export {repairHeader} from './format/header.ts';
+export {headerKey} from './format/key.ts';
+export {encodeName} from './format/name.ts';
+export {type Host, thisHost} from './lease/host.ts';
+export {type KeepRow, LeaseRow, type RenewedRow, type RowDeps, type RowState, renewEveryMs} from './lease/row.ts';
 export type * from './types.ts';
 export {openVault, type VaultOptions} from './vault.ts';

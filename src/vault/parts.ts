@@ -1,7 +1,7 @@
 import {assert} from '../errors/index.ts';
 import type {Store} from '../stores/index.ts';
-import type {ChunkIndex} from './chunk-index.ts';
-import type {ChunkReader} from './chunk-reader.ts';
+import type {ChunkIndex} from './indexes/chunk-index.ts';
+import type {ChunkReader} from './read/chunk-reader.ts';
 import type {VaultReader} from './types.ts';
 
 /** What another vault's writer needs of a vault that it copies from. */

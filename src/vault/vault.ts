@@ -1,25 +1,26 @@
 import {randomBytes} from 'node:crypto';
+import {type Clock, systemClock} from '../lib/clock.ts';
 import type {Key, Store, Traffic} from '../stores/index.ts';
-import {CacheFile} from './cache-file.ts';
-import {ChunkIndex} from './chunk-index.ts';
-import {ChunkReader, type ReadOptions} from './chunk-reader.ts';
-import {type Clock, systemClock} from './clock.ts';
-import {Closure} from './closure.ts';
-import {Collector} from './collector.ts';
-import {createHeader, headerMissing, holdsBackups, noVault, readHeader} from './header.ts';
-import {type Host, thisHost} from './host.ts';
-import {KeptObjects} from './kept-objects.ts';
-import type {LeaseDeps} from './lease.ts';
-import {type AcquireOptions, acquireLease} from './lease-acquire.ts';
-import type {LeaseMode} from './lease-content.ts';
-import {listLeases} from './lease-objects.ts';
-import type {KeepRow} from './lease-row.ts';
-import {lookBeforePut} from './look-before-put.ts';
-import {readDocument, readManifest} from './manifest.ts';
-import {ObjectReader} from './object-reader.ts';
+import {Collector} from './care/collector.ts';
+import {survey} from './care/survey.ts';
+import {type VerifyOptions, verify} from './care/verify.ts';
+import {createHeader, headerMissing, holdsBackups, noVault, readHeader} from './format/header.ts';
+import {readDocument, readManifest} from './format/manifest.ts';
+import {CacheFile} from './indexes/cache-file.ts';
+import {ChunkIndex} from './indexes/chunk-index.ts';
+import {KeptObjects} from './indexes/kept-objects.ts';
+import {ObjectReader} from './indexes/object-reader.ts';
+import {Versions} from './indexes/versions.ts';
+import {type AcquireOptions, acquireLease} from './lease/acquire.ts';
+import type {LeaseMode} from './lease/content.ts';
+import {type Host, thisHost} from './lease/host.ts';
+import type {LeaseDeps} from './lease/lease.ts';
+import {listLeases} from './lease/objects.ts';
+import type {KeepRow} from './lease/row.ts';
+import {decidePending, listCounted} from './lease/verdict.ts';
 import {partsOf, registerParts} from './parts.ts';
-import {Retention} from './retention.ts';
-import {survey} from './survey.ts';
+import {ChunkReader, type ReadOptions} from './read/chunk-reader.ts';
+import {Closure} from './read/closure.ts';
 import type {
   ChunkId,
   Finding,
@@ -33,10 +34,9 @@ import type {
   VaultReader,
   VaultWriter,
 } from './types.ts';
-import {decidePending, listCounted} from './verdict.ts';
-import {type VerifyOptions, verify} from './verify.ts';
-import {Versions} from './versions.ts';
-import {Writer} from './writer.ts';
+import {lookBeforePut} from './write/look-before-put.ts';
+import {Retention} from './write/object-lock.ts';
+import {Writer} from './write/writer.ts';
 
 export type VaultOptions = {
   store: Store;

@@ -5,8 +5,8 @@ import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
 import {createCollection} from '../../src/collections/index.ts';
 import {openMemoryStore} from '../../src/stores/index.ts';
+import {parseManifest, sealManifest} from '../../src/vault/format/manifest.ts';
 import type {JsonValue} from '../../src/vault/index.ts';
-import {parseManifest, sealManifest} from '../../src/vault/manifest.ts';
 import {inProcess} from '../helpers/in-process.ts';
 
 function exec(path: string, sql: string): void {

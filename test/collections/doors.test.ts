@@ -14,8 +14,8 @@ import {
   planRetention,
 } from '../../src/collections/index.ts';
 import {openMemoryStore} from '../../src/stores/index.ts';
+import {parseManifest, readDocument, sealDocument, sealManifest} from '../../src/vault/format/manifest.ts';
 import type {JsonValue, Manifest, Vault} from '../../src/vault/index.ts';
-import {parseManifest, readDocument, sealDocument, sealManifest} from '../../src/vault/manifest.ts';
 import {inProcess} from '../helpers/in-process.ts';
 
 type Changed = {[key: string]: unknown};

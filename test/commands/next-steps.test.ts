@@ -2,7 +2,7 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import type {Command} from 'commander';
 import {beforeAll, expect, test} from 'vitest';
-import type {Deps} from '../../src/commands/deps.ts';
+import type {Deps} from '../../src/app/deps.ts';
 import {commandGroups, rootCommand} from '../../src/commands/program.ts';
 import {parseStore} from '../../src/config/index.ts';
 import {parseSource} from '../../src/config/source.ts';

@@ -1,6 +1,6 @@
 import {Command} from 'commander';
 import {expect, test, vi} from 'vitest';
-import type {Deps, GlobalFlags} from '../../src/commands/deps.ts';
+import type {Deps, GlobalFlags} from '../../src/app/deps.ts';
 import {type CommandGroup, commandGroups, runProgram} from '../../src/commands/program.ts';
 
 function program() {

@@ -13,8 +13,8 @@ import {
 } from '../../src/database/index.ts';
 import {databaseManifestKey} from '../../src/database/names.ts';
 import type {Store} from '../../src/stores/index.ts';
+import {parseManifest, sealManifest} from '../../src/vault/format/manifest.ts';
 import type {JsonValue, Vault} from '../../src/vault/index.ts';
-import {parseManifest, sealManifest} from '../../src/vault/manifest.ts';
 import {faultyStore} from '../helpers/faulty-store.ts';
 import {keysOf, newStore, noise, open} from '../vault/helpers.ts';
 import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup} from './fakes.ts';

@@ -11,8 +11,8 @@ import {
   verifyDatabaseBackups,
 } from '../../src/database/index.ts';
 import {backupNameAt, databaseManifestKey, instanceKey, nextDatabaseBackupName} from '../../src/database/names.ts';
+import {parseManifest, sealDocument, sealManifest} from '../../src/vault/format/manifest.ts';
 import type {JsonValue} from '../../src/vault/index.ts';
-import {parseManifest, sealDocument, sealManifest} from '../../src/vault/manifest.ts';
 import {lockingStore, newStore, open, serverStore} from '../vault/helpers.ts';
 import {FakeDatabase, surroundings, takeBackup} from './fakes.ts';
 

@@ -1,10 +1,10 @@
 import {existsSync, mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
-import {execute} from '../../src/commands/sql/execute.ts';
-import {carryOut} from '../../src/commands/worker/order.ts';
+import {carryOut} from '../../src/app/orders/carry-out.ts';
+import {execute} from '../../src/app/statements/execute.ts';
 import {parse} from '../../src/sql/index.ts';
-import {hashHex} from '../../src/vault/hash.ts';
+import {hashHex} from '../../src/vault/format/hash.ts';
 import {testDeps} from '../helpers/deps.ts';
 import {backupsOf, createC, openDesk} from '../helpers/desk.ts';
 

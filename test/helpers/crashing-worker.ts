@@ -5,9 +5,9 @@
  * before its N-th call of the store, as a power cut would. N = 0: never. Prints the number of store calls when it got through.
  */
 
-import {execute} from '../../src/commands/sql/execute.ts';
+import {execute} from '../../src/app/statements/execute.ts';
 import {runWorker} from '../../src/commands/worker/index.ts';
-import {openRealDeps} from '../../src/real-deps.ts';
+import {openRealDeps} from '../../src/compose.ts';
 import {parse} from '../../src/sql/index.ts';
 import type {Store} from '../../src/stores/index.ts';
 

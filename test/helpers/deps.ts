@@ -1,6 +1,6 @@
 import {PassThrough} from 'node:stream';
 import type {ReadStream, WriteStream} from 'node:tty';
-import type {Deps, GlobalFlags} from '../../src/commands/deps.ts';
+import type {Deps, GlobalFlags} from '../../src/app/deps.ts';
 import {loadSettings, resolveHome} from '../../src/config/index.ts';
 import type {Journal} from '../../src/ops/index.ts';
 import {openDirectoryStore} from '../../src/stores/index.ts';

@@ -1,5 +1,5 @@
 import {onTestFinished} from 'vitest';
-import {type Answer, execute} from '../../src/commands/sql/execute.ts';
+import {type Answer, execute} from '../../src/app/statements/execute.ts';
 import {runWorker} from '../../src/commands/worker/index.ts';
 import {fromPlain} from '../../src/errors/index.ts';
 import type {OperationResult} from '../../src/ops/index.ts';

@@ -1,7 +1,7 @@
 import {existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
-import {launchTeller} from '../../src/commands/worker/launch-teller.ts';
+import {launchTeller} from '../../src/app/workers/launch-teller.ts';
 import {bareEnv, runBkp} from '../helpers/bkp.ts';
 import {testDeps} from '../helpers/deps.ts';
 import {createC, type Desk, openDesk} from '../helpers/desk.ts';

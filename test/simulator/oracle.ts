@@ -1,8 +1,8 @@
 import type {Store} from '../../src/stores/index.ts';
-import type {Entry} from '../../src/vault/entry.ts';
-import {isManifestKey, packOfKey} from '../../src/vault/key.ts';
-import {parseManifest} from '../../src/vault/manifest.ts';
-import {readPackTable} from '../../src/vault/pack.ts';
+import type {Entry} from '../../src/vault/format/entry.ts';
+import {isManifestKey, packOfKey} from '../../src/vault/format/key.ts';
+import {parseManifest} from '../../src/vault/format/manifest.ts';
+import {readPackTable} from '../../src/vault/format/pack.ts';
 import type {Manifest} from '../../src/vault/types.ts';
 import type {Disk} from './store.ts';
 

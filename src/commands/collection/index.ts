@@ -1,7 +1,7 @@
 import {Command, Option} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {type CleanupOptions, runCleanup, runStatement} from './run.ts';
 

@@ -1,12 +1,12 @@
+import {startedRow} from '../../app/answers.ts';
+import type {Deps} from '../../app/deps.ts';
+import {startCleanup} from '../../app/orders/start.ts';
+import {placesOf, withVaultIfAny} from '../../app/places/places.ts';
 import {describeStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
-import {placesOf, withVaultIfAny} from '../places.ts';
-import {startedRow} from '../sql/answers.ts';
 import {runStatements, tell} from '../sql/run.ts';
-import {startCleanup} from '../worker/start.ts';
 
 export function runStatement(deps: Deps, statement: string, {format}: {format: RowFormat}): Promise<void> {
   return runStatements(deps, parse(statement), {wait: false, format});

@@ -1,6 +1,6 @@
 import type {Argument, Command, Option} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {printable} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {knownValues} from './known-values.ts';
 
 export type Grammar = {

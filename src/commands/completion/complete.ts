@@ -1,6 +1,6 @@
 import {Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 import {commandGroups, rootCommand} from '../program.ts';
 import {candidatesFor} from './candidates.ts';
 

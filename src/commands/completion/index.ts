@@ -1,6 +1,6 @@
 import {Argument, Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {completionScripts, type Shell, shells} from './scripts.ts';
 

@@ -1,7 +1,7 @@
 import {existsSync} from 'node:fs';
+import type {Deps} from '../../app/deps.ts';
 import {knownSettings, openProfiles} from '../../config/index.ts';
 import {type Operation, operationId, operationKinds} from '../../ops/index.ts';
-import type {Deps} from '../deps.ts';
 
 /** Nobody reads more candidates, and the newest are those one types. */
 const mostOperations = 50;

@@ -1,7 +1,7 @@
 import {Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {explainSettings, knownSetting} from '../../config/index.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export type ConfigGetOptions = {key: string};

@@ -1,5 +1,5 @@
 import {Command} from 'commander';
-import type {Deps} from '../deps.ts';
+import type {Deps} from '../../app/deps.ts';
 import {helpTail} from '../help.ts';
 import {configGet} from './get.ts';
 import {configList} from './list.ts';

@@ -1,8 +1,8 @@
 import {Command, Option} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {explainSettings, exposures} from '../../config/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type RowFormat, renderRows} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export type ConfigListOptions = {showOrigin: boolean; format: RowFormat};

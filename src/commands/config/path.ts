@@ -1,6 +1,6 @@
 import {Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export function configPath(deps: Deps, run = runConfigPath): Command {

@@ -1,8 +1,8 @@
 import {Command, Option} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {openProfiles} from '../../config/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type RowFormat, renderRows} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export type ConfigProfileChange = {verb: 'create' | 'activate' | 'delete'; name: string};

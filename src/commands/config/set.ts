@@ -1,4 +1,5 @@
 import {Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {
   argumentExposure,
   knownSetting,
@@ -8,7 +9,6 @@ import {
   type Setting,
 } from '../../config/index.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export type ConfigSetOptions = {key: string; value: string};

@@ -1,7 +1,7 @@
 import {Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {openProfiles, profileName} from '../../config/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export type ConfigUnsetOptions = {key: string};

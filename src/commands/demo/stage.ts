@@ -1,7 +1,7 @@
 import {join} from 'node:path';
 import {styleText} from 'node:util';
+import type {Deps} from '../../app/deps.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 
 /** Where the demo plays: it runs bkp as a user does and shows what was typed and what came back. */
 export type Stage = {

@@ -1,6 +1,6 @@
-import {type Check, type CheckFormat, tellChecks} from '../check.ts';
-import type {Deps} from '../deps.ts';
-import {checkHome, checkNode, checkProfile, checkSource, checkStores} from './checks.ts';
+import type {Deps} from '../../app/deps.ts';
+import {type Check, type CheckFormat, tellChecks} from '../../app/health/check.ts';
+import {checkHome, checkNode, checkProfile, checkSource, checkStores} from '../../app/health/doctor-checks.ts';
 
 export type DoctorOptions = {
   /** Remove change tracking that no collection needs any more, and write a vault's lost header again. */

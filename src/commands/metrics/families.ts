@@ -1,6 +1,6 @@
+import type {History, JournalFacts} from '../../app/health/journal-facts.ts';
+import type {StoreFacts} from '../../app/health/store-facts.ts';
 import type {Family, Sample} from './exposition.ts';
-import type {History, JournalFacts} from './journal-facts.ts';
-import type {StoreFacts} from './store-facts.ts';
 
 type Measured<Of> = {name: string; help: string; of: (from: Of) => number | undefined};
 

@@ -1,10 +1,10 @@
+import type {Deps} from '../../app/deps.ts';
+import {journalFacts} from '../../app/health/journal-facts.ts';
+import {storeFacts} from '../../app/health/store-facts.ts';
 import {profileName} from '../../config/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 import {renderFamilies} from './exposition.ts';
 import {families} from './families.ts';
-import {journalFacts} from './journal-facts.ts';
-import {storeFacts} from './store-facts.ts';
 import {writeTextfile} from './textfile.ts';
 
 export type MetricsOptions = {

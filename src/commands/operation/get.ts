@@ -1,7 +1,7 @@
 import {Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type OperationRef, parseOperationId} from '../../ops/index.ts';
-import type {Deps} from '../deps.ts';
 import {addFormatOption, type FormatFlags, formatOf, type OperationFormat} from '../format-option.ts';
 import {helpTail} from '../help.ts';
 import {idHelp} from './id-help.ts';

@@ -1,4 +1,5 @@
 import {Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
 import {
   defaultPageSize,
@@ -9,7 +10,6 @@ import {
   parsePageToken,
 } from '../../ops/index.ts';
 import {renderOperationList, renderOperationListLine} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {addFormatOption, type FormatFlags, formatOf, type OperationFormat, tableStyle} from '../format-option.ts';
 import {helpTail} from '../help.ts';
 

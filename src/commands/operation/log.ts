@@ -1,8 +1,8 @@
 import {createReadStream} from 'node:fs';
 import {pipeline} from 'node:stream/promises';
+import type {Deps} from '../../app/deps.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
-import type {Deps} from '../deps.ts';
 
 /** Copies the log file to stdout as it is. An operation that no worker has begun has none yet: that is said on stderr. */
 export async function printLog({stdout, stderr}: Deps, operation: Operation): Promise<void> {

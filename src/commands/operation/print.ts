@@ -1,7 +1,7 @@
+import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import type {Operation} from '../../ops/index.ts';
 import {renderOperation, renderOperationLine} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {type OperationFormat, tableStyle} from '../format-option.ts';
 
 export function printOperation(deps: Deps, operation: Operation, format: OperationFormat): void {

@@ -1,11 +1,11 @@
 import {Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
+import {requireOrder} from '../../app/orders/work-order.ts';
+import type {Workplace} from '../../app/places/workplace.ts';
 import {parseRate} from '../../config/index.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
 import {type LimitsChange, type Operation, type OperationRef, operationId, parseOperationId} from '../../ops/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
-import {requireOrder} from '../worker/work-order.ts';
-import type {Workplace} from '../workplace.ts';
 import {idHelp} from './id-help.ts';
 
 export type OperationThrottleOptions = {ref: OperationRef; change: LimitsChange};

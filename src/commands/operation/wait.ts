@@ -1,8 +1,8 @@
 import {Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import type {ExitStatus} from '../../errors/index.ts';
+import {parseDuration} from '../../lib/duration.ts';
 import {type OperationRef, parseOperationId, waitFor} from '../../ops/index.ts';
-import type {Deps} from '../deps.ts';
-import {parseDuration} from '../duration.ts';
 import {addFormatOption, type FormatFlags, formatOf, type OperationFormat} from '../format-option.ts';
 import {helpTail} from '../help.ts';
 import {idHelp} from './id-help.ts';

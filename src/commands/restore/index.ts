@@ -1,6 +1,6 @@
 import {Command, Option} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import type {RowFormat} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {runRestore} from './run.ts';
 

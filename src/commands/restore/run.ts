@@ -1,8 +1,8 @@
+import {type ResultRows, renderAnswer} from '../../app/answers.ts';
+import type {Deps} from '../../app/deps.ts';
+import {planRestoreInto, type RestoreWish, restoreDatabaseInto, versionNotice} from '../../app/statements/databases.ts';
 import {backupMicros, type DatabaseRestorePlan, timestampText} from '../../database/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
-import {planRestoreInto, type RestoreWish, restoreDatabaseInto, versionNotice} from '../database/statements.ts';
-import type {Deps} from '../deps.ts';
-import {type ResultRows, renderAnswer} from '../sql/answers.ts';
 import {tell} from '../sql/run.ts';
 import type {RestoreOptions} from './index.ts';
 import {readRestoreFile} from './properties.ts';

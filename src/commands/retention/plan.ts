@@ -1,13 +1,13 @@
+import {type ResultRows, renderAnswer} from '../../app/answers.ts';
+import type {Deps} from '../../app/deps.ts';
+import {readersIn} from '../../app/orders/readers.ts';
+import {placeOfCollection, placesOf, withVaultIfAny} from '../../app/places/places.ts';
+import {openVaultAt} from '../../app/places/workplace.ts';
+import {type DatabaseVerdict, databaseVerdicts} from '../../app/retention/databases.ts';
 import {collectionsWithRetention, planRetention, type RetentionPlan} from '../../collections/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {collectionName} from '../../sql/index.ts';
 import type {Vault} from '../../vault/index.ts';
-import type {Deps} from '../deps.ts';
-import {placeOfCollection, placesOf, withVaultIfAny} from '../places.ts';
-import {type ResultRows, renderAnswer} from '../sql/answers.ts';
-import {readersIn} from '../worker/readers.ts';
-import {openVaultAt} from '../workplace.ts';
-import {type DatabaseVerdict, databaseVerdicts} from './databases.ts';
 import type {RetentionPlanOptions} from './index.ts';
 
 /** Makes the plans that a cleanup would make, and prints them. */

@@ -1,7 +1,7 @@
 import {Command, InvalidArgumentError, Option} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {runScheduleInstall} from './install.ts';
 import {runScheduleNext} from './next.ts';

@@ -1,7 +1,7 @@
 import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
 import {isAbsolute, join} from 'node:path';
+import type {Deps} from '../../app/deps.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 import type {ScheduleInstallOptions} from './index.ts';
 import {crontabLine, type Invocation, systemdUnits, unitName} from './units.ts';
 import {variablesOf} from './variables.ts';

@@ -1,11 +1,11 @@
+import {renderAnswer} from '../../app/answers.ts';
+import type {Deps} from '../../app/deps.ts';
+import {isoOf} from '../../app/scheduler/scheduler.ts';
+import {type Moment, upcoming} from '../../app/schedules/decide.ts';
+import {collectionOf, type Found, planOf, type Scheduled, scheduledOf, situationOf} from '../../app/schedules/known.ts';
 import {BkpError} from '../../errors/index.ts';
 import {collectionName} from '../../sql/index.ts';
 import type {Cell} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
-import {type Moment, upcoming} from '../scheduler/decide.ts';
-import {collectionOf, type Found, planOf, type Scheduled, scheduledOf, situationOf} from '../scheduler/known.ts';
-import {isoOf} from '../scheduler/scheduler.ts';
-import {renderAnswer} from '../sql/answers.ts';
 import type {ScheduleNextOptions} from './index.ts';
 
 /** Asks the very decision that the scheduler makes. */

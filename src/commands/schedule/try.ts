@@ -1,9 +1,9 @@
+import {renderAnswer} from '../../app/answers.ts';
+import type {Deps} from '../../app/deps.ts';
+import {isoOf} from '../../app/scheduler/scheduler.ts';
+import {parseTimestamp} from '../../lib/timestamp.ts';
 import {openSchedule} from '../../schedule/index.ts';
 import type {Cell} from '../../ui/index.ts';
-import {parseTimestamp} from '../database/timestamp.ts';
-import type {Deps} from '../deps.ts';
-import {isoOf} from '../scheduler/scheduler.ts';
-import {renderAnswer} from '../sql/answers.ts';
 import type {ScheduleTryOptions} from './index.ts';
 import {localTime} from './next.ts';
 

@@ -1,7 +1,7 @@
 import {userInfo} from 'node:os';
+import type {Deps} from '../../app/deps.ts';
 import {type ExplainedSetting, environmentNameOf, explainSettings, hidden, resolveHome} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 
 /** What the tools of AWS look at, and is no secret itself. */
 const awsVariables = [

@@ -1,10 +1,10 @@
 import {setTimeout as sleep} from 'node:timers/promises';
+import type {Deps} from '../../app/deps.ts';
+import {isoOf, Scheduler} from '../../app/scheduler/scheduler.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import type {SignalSource} from '../../ops/index.ts';
 import {printable} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import type {SchedulerFlags} from './index.ts';
-import {isoOf, Scheduler} from './scheduler.ts';
 
 /** Runs until SIGTERM or Ctrl-C; operations that it started go on. */
 export async function runScheduler(

@@ -1,7 +1,7 @@
 import {Command, Option} from 'commander';
+import type {Deps} from '../../app/deps.ts';
 import {parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {promptForStatements} from './prompt.ts';
 import {readText, type TextSource} from './read.ts';

@@ -1,8 +1,8 @@
 import {setTimeout as sleep} from 'node:timers/promises';
+import type {Deps} from '../../app/deps.ts';
 import {asPlain, BkpError, renderError} from '../../errors/index.ts';
 import {isComplete, keywords, parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {History, historyLines} from './history.ts';
 import {runStatements} from './run.ts';
 import {TypedLines} from './typed-lines.ts';

@@ -1,7 +1,7 @@
 import {readFile} from 'node:fs/promises';
 import {text as readAll} from 'node:stream/consumers';
+import type {Deps} from '../../app/deps.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
 
 /** At most one of these is given. */
 export type TextSource = {statement?: string; script?: string; file?: string};

@@ -1,9 +1,9 @@
+import {renderAnswer} from '../../app/answers.ts';
+import type {Deps} from '../../app/deps.ts';
+import {type Answer, execute} from '../../app/statements/execute.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
 import type {Statement} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
-import {renderAnswer} from './answers.ts';
-import {type Answer, execute} from './execute.ts';
 import {waitForOperation} from './wait.ts';
 
 export type TellOptions = {wait: boolean; format: RowFormat};

@@ -1,5 +1,5 @@
 import {createInterface, type Interface} from 'node:readline';
-import type {Deps} from '../deps.ts';
+import type {Deps} from '../../app/deps.ts';
 
 /** What a person did at the prompt: typed a line, pressed Ctrl-C, or ended their input (Ctrl-D, a closed terminal). */
 export type Typed = {kind: 'line'; text: string} | {kind: 'interrupt'} | {kind: 'end'};

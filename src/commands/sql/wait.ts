@@ -1,7 +1,7 @@
+import type {Deps} from '../../app/deps.ts';
 import {BkpError, fromPlain} from '../../errors/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
 import {type RowFormat, renderOperationLine} from '../../ui/index.ts';
-import type {Deps} from '../deps.ts';
 import {follow} from '../follow.ts';
 
 /**

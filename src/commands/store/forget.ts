@@ -1,9 +1,9 @@
+import type {Deps} from '../../app/deps.ts';
+import {forgetVault, knownVault} from '../../app/places/known-vaults.ts';
+import {placesOf} from '../../app/places/places.ts';
+import {openVaultAt} from '../../app/places/workplace.ts';
 import {describeStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Deps} from '../deps.ts';
-import {forgetVault, knownVault} from '../known-vaults.ts';
-import {placesOf} from '../places.ts';
-import {openVaultAt} from '../workplace.ts';
 
 /** A vault that can be opened is not forgotten: nothing would come of it. */
 export async function runStoreForget(deps: Deps): Promise<void> {

@@ -1,9 +1,9 @@
 import {Command, Option} from 'commander';
-import {type Check, type CheckFormat, tellChecks} from '../check.ts';
-import type {Deps} from '../deps.ts';
+import type {Deps} from '../../app/deps.ts';
+import {type Check, type CheckFormat, tellChecks} from '../../app/health/check.ts';
+import {checkPlace} from '../../app/health/check-place.ts';
+import {placesOf} from '../../app/places/places.ts';
 import {helpTail} from '../help.ts';
-import {placesOf} from '../places.ts';
-import {checkPlace} from './check-place.ts';
 import {runStoreForget} from './forget.ts';
 
 export type StoreCheckOptions = {format: CheckFormat};

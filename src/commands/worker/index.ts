@@ -1,5 +1,9 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Command} from 'commander';
+import type {Deps} from '../../app/deps.ts';
+import {Keeper} from '../../app/keeper/keeper.ts';
+import {carryOut, cleanAfter} from '../../app/orders/carry-out.ts';
+import {type Notifier, notifierOf} from '../../app/workers/notifier.ts';
 import {asPlain, renderError} from '../../errors/index.ts';
 import {
   type Operation,
@@ -10,10 +14,6 @@ import {
   systemProcesses,
   type WorkContext,
 } from '../../ops/index.ts';
-import type {Deps} from '../deps.ts';
-import {Keeper} from './keeper.ts';
-import {type Notifier, notifierOf} from './notifier.ts';
-import {carryOut, cleanAfter} from './order.ts';
 
 export type WorkerOptions = {
   number: OperationNumber;

@@ -1,7 +1,7 @@
 import type {FileSource, FileTarget} from '../file-source.ts';
-import type {Processes} from './holder.ts';
+import {QuestDbTarget, type QuestDbTargetOptions} from './restore/target.ts';
+import type {Processes} from './server/holder.ts';
 import {type HeldCheckpoint, QuestDbSource, type QuestDbSourceOptions} from './source.ts';
-import {QuestDbTarget, type QuestDbTargetOptions} from './target.ts';
 
 export type {HeldCheckpoint, Processes, QuestDbSourceOptions, QuestDbTargetOptions};
 

@@ -3,15 +3,22 @@ import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import type {FileSource, Frozen} from '../file-source.ts';
 import {type Origin, originOf} from '../origin.ts';
-import {isAbsent, unreadable} from './bytes.ts';
-import {checkpointStatus, createForOthers, isOfNote, releaseAny, releaseDead, releaseLeftover} from './checkpoint.ts';
-import {readDataId} from './data-id.ts';
-import {readHoldNote} from './hold-note.ts';
-import {fateOf, type HolderFate, type Processes} from './holder.ts';
-import {QuestDbHttp} from './http.ts';
-import {freezeLive, serverVersion} from './live.ts';
-import {freezeStopped} from './offline.ts';
-import {whyNotOwnRoot} from './own-root.ts';
+import {isAbsent, unreadable} from './format/bytes.ts';
+import {freezeLive, serverVersion} from './listing/live.ts';
+import {freezeStopped} from './listing/offline.ts';
+import {readDataId} from './restore/data-id.ts';
+import {
+  checkpointStatus,
+  createForOthers,
+  isOfNote,
+  releaseAny,
+  releaseDead,
+  releaseLeftover,
+} from './server/checkpoint.ts';
+import {readHoldNote} from './server/hold-note.ts';
+import {fateOf, type HolderFate, type Processes} from './server/holder.ts';
+import {QuestDbHttp} from './server/http.ts';
+import {whyNotOwnRoot} from './server/own-root.ts';
 
 export type QuestDbSourceOptions = {
   /** Absolute: the folder with `conf` and `db`. */

@@ -2,12 +2,12 @@ import {chmodSync, statSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {Readable} from 'node:stream';
 import {expect, test} from 'vitest';
+import type {Deps, GlobalFlags} from '../../../src/app/deps.ts';
 import {configGet} from '../../../src/commands/config/get.ts';
 import {command} from '../../../src/commands/config/index.ts';
 import {configList} from '../../../src/commands/config/list.ts';
 import {configProfileChange} from '../../../src/commands/config/profile.ts';
 import {configSet} from '../../../src/commands/config/set.ts';
-import type {Deps, GlobalFlags} from '../../../src/commands/deps.ts';
 import {asPlain, ExitStatus, renderError} from '../../../src/errors/index.ts';
 import {readConfig, temporaryHome} from '../../config/fixture.ts';
 

@@ -1,8 +1,8 @@
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
+import {statuses} from '../../../src/app/health/journal-facts.ts';
 import {families} from '../../../src/commands/metrics/families.ts';
-import {statuses} from '../../../src/commands/metrics/journal-facts.ts';
 
 const manual = readFileSync(join(import.meta.dirname, '../../../docs/monitoring.md'), 'utf8');
 const names = families([], {counts: [], histories: [], storesWithBackups: []}, 0).map(({name}) => name);

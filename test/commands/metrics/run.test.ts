@@ -1,7 +1,7 @@
 import {mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import type {Deps} from '../../../src/commands/deps.ts';
+import type {Deps} from '../../../src/app/deps.ts';
 import {command} from '../../../src/commands/metrics/index.ts';
 import {runMetrics} from '../../../src/commands/metrics/run.ts';
 import {BkpError, ExitStatus} from '../../../src/errors/index.ts';

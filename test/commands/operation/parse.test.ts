@@ -1,6 +1,6 @@
 import type {Command} from 'commander';
 import {expect, test, vi} from 'vitest';
-import type {Deps} from '../../../src/commands/deps.ts';
+import type {Deps} from '../../../src/app/deps.ts';
 import {operationCancel} from '../../../src/commands/operation/cancel.ts';
 import {operationForget} from '../../../src/commands/operation/forget.ts';
 import {operationGet} from '../../../src/commands/operation/get.ts';

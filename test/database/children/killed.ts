@@ -1,6 +1,6 @@
 import {planDatabaseRestore, restoreDatabase, takeDatabaseBackup} from '../../../src/database/index.ts';
-import {SqliteFileTarget} from '../../../src/sources/sqlite/file-target.ts';
-import {SqliteFileSource} from '../../../src/sources/sqlite/files.ts';
+import {SqliteFileSource} from '../../../src/sources/sqlite/file/files.ts';
+import {SqliteFileTarget} from '../../../src/sources/sqlite/file/target.ts';
 import {openDirectoryStore} from '../../../src/stores/index.ts';
 import {openVault} from '../../../src/vault/index.ts';
 

@@ -5,8 +5,8 @@ import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {describe, expect, onTestFinished, test} from 'vitest';
 import type {DatabaseMoment, FileCheck, FrozenFile} from '../../../src/sources/index.ts';
-import {SqliteFileTarget} from '../../../src/sources/sqlite/file-target.ts';
-import {sqliteFilePath} from '../../../src/sources/sqlite/files.ts';
+import {sqliteFilePath} from '../../../src/sources/sqlite/file/files.ts';
+import {SqliteFileTarget} from '../../../src/sources/sqlite/file/target.ts';
 import {filesIn, folder} from './database.ts';
 
 const facts: DatabaseMoment = {product: 'sqlite', version: '3', tables: [{name: 't'}]};

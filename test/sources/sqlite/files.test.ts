@@ -15,8 +15,8 @@ import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {describe, expect, onTestFinished, test} from 'vitest';
-import {SqliteFileSource} from '../../../src/sources/sqlite/files.ts';
-import {openImage} from '../../../src/sources/sqlite/files-image.ts';
+import {SqliteFileSource} from '../../../src/sources/sqlite/file/files.ts';
+import {openImage} from '../../../src/sources/sqlite/file/files-image.ts';
 import {eventually} from '../../helpers/eventually.ts';
 import {Database, folder} from './database.ts';
 

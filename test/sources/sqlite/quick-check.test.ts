@@ -2,8 +2,8 @@ import {execFileSync} from 'node:child_process';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, test} from 'vitest';
-import {withConnection} from '../../../src/sources/sqlite/connection.ts';
-import {checkDatabase, quickCheck} from '../../../src/sources/sqlite/quick-check.ts';
+import {withConnection} from '../../../src/sources/sqlite/engine/connection.ts';
+import {checkDatabase, quickCheck} from '../../../src/sources/sqlite/file/quick-check.ts';
 import {folder} from './database.ts';
 
 /** A collation that SQLite as bkp has it lacks: made by its name in the schema, which SQLite looks up when it is used. */
@@ -34,7 +34,7 @@ test('tables that need the application are named, and all others are checked', (
 
 test('the process that checks large files finds the same', async () => {
   const path = odd();
-  const script = join(import.meta.dirname, '../../../src/sources/sqlite/quick-check-process.ts');
+  const script = join(import.meta.dirname, '../../../src/sources/sqlite/file/quick-check-process.ts');
   expect(JSON.parse(execFileSync(process.execPath, [script, path], {encoding: 'utf8'}))).toEqual(expected);
   const never = () => {
     throw new Error('a large file is not checked here');

@@ -1,0 +1,60 @@
+import {existsSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {readAllFolders} from '../../collections/index.ts';
+import type {DirectoryAddress} from '../../config/index.ts';
+import {listInstances} from '../../database/index.ts';
+import type {Deps} from '../deps.ts';
+import {whyAway} from '../places/known-vaults.ts';
+import {withVaultIfAny} from '../places/places.ts';
+import type {Workplace} from '../places/workplace.ts';
+import {type Check, tried} from './check.ts';
+
+/** What the store can do, and the vault in it. `what` begins with `cluster: ` or `s3: `. */
+export function checkPlace(deps: Deps, place: Workplace): Promise<Check[]> {
+  const {store, storage} = place;
+  return tried(storage, async () => {
+    if (store.kind === 'directory' && !existsSync(store.root)) return [await absentDirectory(deps, store, storage)];
+    const checks = (await deps.probeStore(store)).map((probe) => ({...probe, what: `${storage}: ${probe.what}`}));
+    if (checks.some((check) => !check.ok)) return checks;
+    return [...checks, ...(await tried('vault', async () => [await checkVault(deps, place)]))];
+  });
+}
+
+/** The first CREATE makes it; what can be told before is whether it may. */
+async function absentDirectory(deps: Deps, {root}: DirectoryAddress, storage: string): Promise<Check> {
+  const what = `${storage}: folder`;
+  const away = whyAway(deps, {kind: 'directory', root});
+  if (away !== undefined) throw away;
+  let above = dirname(root);
+  while (!existsSync(above)) above = dirname(above);
+  const fault = (await deps.probeStore({kind: 'directory', root: above})).find((probe) => !probe.ok);
+  if (fault === undefined) {
+    return {
+      what,
+      ok: true,
+      detail: `${root} is not there yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE makes it`,
+    };
+  }
+  return {...fault, what, detail: `${root} cannot be made: ${fault.what} of ${above}: ${fault.detail}`};
+}
+
+async function checkVault(deps: Deps, place: Workplace): Promise<Check> {
+  const what = 'vault';
+  const check = await withVaultIfAny(deps, place, async (vault): Promise<Check> => {
+    const folders = await readAllFolders(vault);
+    const [damage] = folders.flatMap((folder) => folder.damage ?? []);
+    if (damage !== undefined) {
+      return {
+        what,
+        ok: false,
+        detail: damage.message,
+        next: 'SHOW BACKUP COLLECTIONS names the collection; CREATE BACKUP COLLECTION … writes its definition anew',
+      };
+    }
+    const instances = await listInstances(vault);
+    const backups = [...folders, ...instances].reduce((sum, one) => sum + one.backups.length, 0);
+    const counts = `${folders.length} collections, ${instances.length} databases, ${backups} backups`;
+    return {what, ok: true, detail: `${vault.id}, ${counts}`};
+  });
+  return check ?? {what, ok: true, detail: 'none yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE makes it'};
+}

@@ -1,0 +1,207 @@
+import {randomBytes} from 'node:crypto';
+import {accessSync, constants} from 'node:fs';
+import {readAllFolders} from '../../collections/index.ts';
+import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
+import {operationId, systemProcesses} from '../../ops/index.ts';
+import {timestamp} from '../../query/index.ts';
+import {openQuestDb, type QuestDbFileSource, type SourceSpec, type TableSource} from '../../sources/index.ts';
+import {repairHeader} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
+import {knownVault} from '../places/known-vaults.ts';
+import {placesOf, withVaultIfAny} from '../places/places.ts';
+import {sourceSpecOf} from '../places/source-places.ts';
+import {openSourceAt, openStoreAt, type Workplace} from '../places/workplace.ts';
+import {type Check, tried} from './check.ts';
+import {checkPlace} from './check-place.ts';
+
+type Options = {repair: boolean};
+
+const neededNode = 24;
+
+export async function checkNode(): Promise<Check[]> {
+  const major = Number.parseInt(process.versions.node, 10);
+  const {sqlite} = process.versions;
+  return [
+    {
+      what: 'node',
+      ok: major >= neededNode,
+      detail: `${process.versions.node} with SQLite ${sqlite}`,
+      ...(major >= neededNode ? {} : {next: `install Node ${neededNode} or newer`}),
+    },
+  ];
+}
+
+export function checkHome(deps: Deps): Promise<Check[]> {
+  return tried('home', async () => {
+    const {dir} = deps.home;
+    makeInHome(deps.home, dir);
+    accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
+    const journal = await deps.journal();
+    const open = journal.open().length;
+    return [
+      {what: 'home', ok: true, detail: dir},
+      ...openHome(deps.home),
+      {what: 'journal', ok: true, detail: `${journal.lastNumber() ?? 0} operations so far, ${open} open`},
+    ];
+  });
+}
+
+/** What was made by an earlier bkp, or by hand. */
+function openHome(home: Home): Check[] {
+  const [first, ...more] = openToOthers(home);
+  if (first === undefined) return [];
+  const others = more.length === 0 ? '' : ` and ${more.length} more in ${home.dir}`;
+  const own = [first, ...more].map((path) => `'${path}'`);
+  const close = home.isUsual ? `chmod -R go-rwx '${home.dir}'` : `chmod -R go-rwx ${own.slice(0, 4).join(' ')}`;
+  return [{what: 'home: rights', ok: false, detail: `others than you may get at ${first}${others}`, next: close}];
+}
+
+export function checkProfile(deps: Deps): Promise<Check[]> {
+  return tried('profile', async () => {
+    await deps.settings();
+    const name = await profileName(deps);
+    const file = {what: 'profile', ok: true, detail: `${name} (${deps.home.configFile})`};
+    return [file, ...(await exposures(deps)).map((detail) => ({what: 'secrets', ok: false, detail}))];
+  });
+}
+
+/** Each store that the profile knows. */
+export function checkStores(deps: Deps, {repair}: Options): Promise<Check[]> {
+  return tried('store', async () => {
+    const checks: Check[] = [];
+    for (const place of await placesOf(deps)) {
+      const found = await checkPlace(deps, place);
+      const isVaultAtFault = found.some(({what, ok}) => what === 'vault' && !ok);
+      checks.push(...(repair && isVaultAtFault ? await withHeader(deps, place, found) : found));
+    }
+    return checks;
+  });
+}
+
+/** Writes the vault's header again if that is what is wrong, and looks once more. */
+function withHeader(deps: Deps, place: Workplace, found: readonly Check[]): Promise<Check[]> {
+  return tried('vault', async () => {
+    const store = await openStoreAt(deps, place, {create: false});
+    const id = knownVault(deps.home, place.store) ?? randomBytes(16).toString('hex');
+    if (!(await repairHeader(store, id))) return [...found];
+    const detail = `its header was missing or damaged, and is written again in ${store.description}`;
+    return [{what: 'vault', ok: true, detail}, ...(await checkPlace(deps, place))];
+  });
+}
+
+/** Reads the source itself, and holds its change tracking against the collections that need it. */
+export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
+  return tried('source', async () => {
+    const [place] = await placesOf(deps);
+    const spec = await sourceSpecOf(deps, place);
+    if (spec.scheme === 'questdb') return checkQuestDb(deps, spec, {repair});
+    const source = await openSourceAt(place);
+    try {
+      const checks: Check[] = source.inspect().map((check) => ({...check, what: `source: ${check.what}`}));
+      checks.push(...checkBrokenTracking(source, repair));
+      const owners = await knownOwners(deps);
+      // Without the cluster nobody can say which tracking is needed, so none is judged, and none removed.
+      if (owners === undefined) return checks;
+      for (const {owner, tables, logRows} of source.tracking()) {
+        const name = owners.get(owner);
+        const what = 'source: tracking';
+        const facts = `${tables.join(', ')}, ${logRows} changes logged`;
+        if (name !== undefined) checks.push({what, ok: true, detail: `for collection ${name}: ${facts}`});
+        else if (repair) {
+          source.untrack(owner);
+          checks.push({what, ok: true, detail: `removed, no collection of this cluster needed it: ${facts}`});
+        } else {
+          checks.push({
+            what,
+            ok: false,
+            detail: `for a collection that this cluster does not have: ${facts}`,
+            next: 'bkp doctor --repair removes it; leave it when the collection lies in another cluster',
+          });
+        }
+      }
+      return checks;
+    } finally {
+      source.close();
+    }
+  });
+}
+
+/** Of no use to any collection, in whatever cluster, so it needs none to be judged. */
+function checkBrokenTracking(source: TableSource, repair: boolean): Check[] {
+  const what = 'source: tracking';
+  const broken = source.brokenTracking();
+  if (repair) source.removeBrokenTracking();
+  return broken.map(({detail}) =>
+    repair
+      ? {what, ok: true, detail: `removed: ${detail}`}
+      : {what, ok: false, detail, next: 'bkp doctor --repair takes it out; the next full backup tracks changes again'},
+  );
+}
+
+/** The server answers and lets bkp make a checkpoint, its root is the one that was named, and nobody has left one held. */
+async function checkQuestDb(deps: Deps, spec: SourceSpec & {scheme: 'questdb'}, {repair}: Options): Promise<Check[]> {
+  const source = await openQuestDb(spec, systemProcesses);
+  try {
+    const dataId = await source.dataId();
+    const checks: Check[] = [{what: 'source: questdb', ok: true, detail: `${source.description}, data id ${dataId}`}];
+    for (const detail of await source.complaints()) {
+      checks.push({
+        what: 'source: server',
+        ok: false,
+        detail,
+        next: 'set root= and http= of the source to the same server, one that may be written',
+      });
+    }
+    return [...checks, await checkCheckpoint(deps, source, {repair})];
+  } finally {
+    await source.close();
+  }
+}
+
+async function checkCheckpoint(deps: Deps, source: QuestDbFileSource, {repair}: Options): Promise<Check> {
+  const what = 'source: checkpoint';
+  const released = repair ? await source.releaseDead() : undefined;
+  if (released !== undefined) return {what, ok: true, detail: `released: ${released}, which held it, has ended`};
+  const held = await source.heldCheckpoint();
+  if (held === undefined) return {what, ok: true, detail: 'none is held'};
+  const since = timestamp(held.startedAtMicros);
+  const isOpenHere = (await deps.journal()).open().some((operation) => operationId(operation) === held.hold);
+  if (held.fate === 'alive' || (isOpenHere && held.fate !== 'dead')) {
+    return {what, ok: true, detail: `held by ${held.hold} since ${since}`};
+  }
+  const where = held.host === undefined ? '' : ` on ${held.host}`;
+  const whose =
+    held.hold === undefined
+      ? 'somebody else'
+      : held.fate === 'dead'
+        ? `${held.hold}, whose process has ended,`
+        : `${held.hold}${where}, which may have ended,`;
+  return {
+    what,
+    ok: false,
+    detail: `held by ${whose} since ${since}: the server keeps old versions on disk until it is released`,
+    next:
+      held.fate === 'dead'
+        ? 'bkp doctor --repair releases it, and so does the next BACKUP DATABASE'
+        : 'when nobody copies its files: bkp sql "CHECKPOINT RELEASE"',
+  };
+}
+
+/** Owners of tracking are collection ids. Undefined when not every collection can be read; its own check tells why. */
+async function knownOwners(deps: Deps): Promise<ReadonlyMap<string, string> | undefined> {
+  const owners = new Map<string, string>();
+  let vaults = 0;
+  try {
+    for (const place of await placesOf(deps)) {
+      const folders = await withVaultIfAny(deps, place, readAllFolders);
+      vaults += folders === undefined ? 0 : 1;
+      for (const {newest, damage} of folders ?? []) {
+        if (damage !== undefined) return undefined;
+        if (newest !== undefined && newest.dropped === undefined) owners.set(newest.id, newest.name);
+      }
+    }
+  } catch {
+    return undefined;
+  }
+  return vaults === 0 ? undefined : owners;
+}

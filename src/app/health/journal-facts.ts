@@ -1,0 +1,93 @@
+import type {StoreAddress} from '../../config/index.ts';
+import {
+  isBackupKind,
+  type Journal,
+  type Operation,
+  type OperationKind,
+  type OperationResult,
+  operationKinds,
+} from '../../ops/index.ts';
+import {allOperations} from '../orders/all-operations.ts';
+import {orderOf} from '../orders/work-order.ts';
+
+export const statuses = ['queued', 'running', 'success', 'error', 'cancelled'] as const;
+export type Status = (typeof statuses)[number];
+
+/** What the journal knows of one kind of operation on one subject. Times are microseconds since 1970. */
+export type History = {
+  /** Labels that name it: a `collection`, a `database` by its source, or none for the databases of the store. */
+  subject: Readonly<Record<string, string>>;
+  kind: OperationKind;
+  /** The newest that has ended: whether it succeeded. A cancel is no success. */
+  lastSucceeded?: boolean;
+  lastSuccess?: {endedAtMicros: number; durationMicros: number; result: OperationResult};
+  lastFailureAtMicros?: number;
+  /** When the oldest that is open was given. */
+  openSinceMicros?: number;
+};
+
+export type JournalFacts = {
+  /** How many there are of each kind in each status, zeros too. */
+  counts: readonly {kind: OperationKind; status: Status; count: number}[];
+  histories: readonly History[];
+  /** Stores that hold a backup, as far as operations tell. */
+  storesWithBackups: readonly StoreAddress[];
+};
+
+/** Reads every operation that was not forgotten. */
+export function journalFacts(journal: Journal): JournalFacts {
+  const counts = new Map<string, number>();
+  const histories = new Map<string, History>();
+  const storesWithBackups = new Map<string, StoreAddress>();
+  for (const operation of allOperations(journal).reverse()) {
+    const {kind} = operation;
+    const status = statusOf(operation);
+    counts.set(`${kind} ${status}`, (counts.get(`${kind} ${status}`) ?? 0) + 1);
+    const subject = labelsOf(operation.subject);
+    if (subject !== undefined) {
+      const key = `${operation.subject} ${kind}`;
+      const history = histories.get(key) ?? {subject, kind};
+      histories.set(key, history);
+      addOlder(history, operation);
+    }
+    const store = orderOf(operation)?.place.store;
+    if (isBackupKind(kind) && status === 'success' && store !== undefined) {
+      storesWithBackups.set(JSON.stringify(store), store);
+    }
+  }
+  return {
+    counts: operationKinds.flatMap((kind) =>
+      statuses.map((status) => ({kind, status, count: counts.get(`${kind} ${status}`) ?? 0})),
+    ),
+    histories: [...histories].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, history]) => history),
+    storesWithBackups: [...storesWithBackups.values()],
+  };
+}
+
+/** @returns undefined for what is done once and not again and again: a place that was restored into, a store that was cleaned */
+function labelsOf(subject: string): History['subject'] | undefined {
+  // VERIFY DATABASE reads those of every database in the store.
+  if (subject === 'databases') return {};
+  const [, what, name] = /^(collection|database) (.*)$/s.exec(subject) ?? [];
+  return what === undefined || name === undefined ? undefined : {[what]: name};
+}
+
+/** Adds an operation to those after it. The one that was given last counts as the newest: two of a kind do not overlap. */
+function addOlder(history: History, {state, createdAtMicros}: Operation): void {
+  if (state.name !== 'done') {
+    history.openSinceMicros = createdAtMicros;
+    return;
+  }
+  const {endedAtMicros, outcome, startedAtMicros = endedAtMicros} = state;
+  const succeeded = outcome.status === 'SUCCESS';
+  history.lastSucceeded ??= succeeded;
+  if (succeeded) {
+    history.lastSuccess ??= {endedAtMicros, durationMicros: endedAtMicros - startedAtMicros, result: outcome.result};
+  } else history.lastFailureAtMicros ??= endedAtMicros;
+}
+
+function statusOf({state}: Operation): Status {
+  return state.name === 'done'
+    ? (state.outcome.status.toLowerCase() as Lowercase<typeof state.outcome.status>)
+    : state.name;
+}

@@ -1,0 +1,16 @@
+import {type Journal, largestPageSize, type Operation, type OperationKind} from '../../ops/index.ts';
+
+/** Oldest first; each once, also when somebody adds one between two pages. */
+export function allOperations(journal: Journal, kinds?: readonly OperationKind[]): Operation[] {
+  const found = new Map<number, Operation>();
+  for (let page = 1; page > 0; ) {
+    const {operations, nextPage} = journal.list({
+      page,
+      pageSize: largestPageSize,
+      ...(kinds === undefined ? {} : {kinds}),
+    });
+    for (const operation of operations) found.set(operation.number, operation);
+    page = nextPage;
+  }
+  return [...found.values()].sort((a, b) => a.number - b.number);
+}

@@ -1,0 +1,33 @@
+import {BkpError} from '../../errors/index.ts';
+import {type Operation, operationId} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+import {collectionSubject} from './start.ts';
+
+/** Before source and vault are looked at: the answer of a collection at work is that it is at work. */
+export async function refuseWhenBusy(deps: Deps, collection: string): Promise<void> {
+  const running = await openOn(deps, collectionSubject(collection));
+  if (running === undefined) return;
+  throw new BkpError('BUSY', `operation ${operationId(running)} on collection ${collection} is still running`, {
+    cause: `one operation at a time changes a collection; this one began with ${running.statement}`,
+    next: waitOrCancel(running),
+  });
+}
+
+export async function refuseDropWhenBusy(deps: Deps, collection: string): Promise<void> {
+  const running = await openOn(deps, collectionSubject(collection));
+  if (running === undefined) return;
+  throw new BkpError(
+    'PRECONDITION',
+    'Cannot drop backup collection while backup or restore operations are active. Please wait for them to complete.',
+    {cause: `${operationId(running)} (${running.statement}) is not done`, next: waitOrCancel(running)},
+  );
+}
+
+/** The operation that changes the subject now, if one does. */
+export async function openOn(deps: Deps, subject: string): Promise<Operation | undefined> {
+  return (await deps.journal()).open().find((operation) => !operation.shared && operation.subject === subject);
+}
+
+function waitOrCancel(running: Operation): string {
+  return `bkp operation wait ${operationId(running)}, or bkp operation cancel ${operationId(running)}`;
+}

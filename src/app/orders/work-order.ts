@@ -1,0 +1,117 @@
+import * as v from 'valibot';
+import type {BackupName, BackupType} from '../../collections/index.ts';
+import type {DatabaseBackupName} from '../../database/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {count, name, parsed, text} from '../../lib/schema.ts';
+import {type Operation, operationId} from '../../ops/index.ts';
+import type {VerifyLevel} from '../../vault/index.ts';
+import type {Workplace} from '../places/workplace.ts';
+import type {DatabaseOrder} from './database-order.ts';
+
+/** What a worker is to do: the `work` of an operation. */
+export type WorkOrder = {
+  /** The profile that was in use: whoever finds the worker dead tells those whom this profile names. */
+  profile?: string;
+} & (DatabaseOrder | CollectionOrder);
+
+type CollectionOrder = {place: Workplace} & (
+  | {do: 'backup'; collection: string; type: BackupType; name: BackupName; adopt?: boolean}
+  | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
+  | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
+  | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
+  /** With `collection`: what its KEEP_LATEST does not keep goes too. */
+  | {do: 'cleanup'; collection?: string}
+);
+
+const maybe = v.exactOptional;
+const storage = v.picklist(['cluster', 's3']);
+const store = v.variant('kind', [
+  v.object({kind: v.literal('directory'), root: name}),
+  v.object({
+    kind: v.literal('s3'),
+    bucket: name,
+    root: text,
+    region: maybe(text),
+    endpoint: maybe(text),
+    caCertFile: maybe(text),
+    caBuiltinRoots: v.boolean(),
+  }),
+]);
+const place = v.object({
+  source: maybe(name),
+  storage,
+  store,
+  vault: maybe(name),
+  compressionLevel: v.number(),
+  compressionThreads: count,
+  requestsAtOnce: count,
+  retentionDays: maybe(count),
+  limits: v.object({uploadBytesPerSecond: maybe(count), downloadBytesPerSecond: maybe(count)}),
+});
+/** That there is such a backup is looked at when the work is done. */
+const backup = v.custom<BackupName>((value) => typeof value === 'string' && value !== '');
+const databaseBackup = v.custom<DatabaseBackupName>((value) => typeof value === 'string' && value !== '');
+const level = v.picklist(['structure', 'data']);
+const common = {profile: maybe(text), place};
+const request = v.object({
+  instance: name,
+  at: count,
+  tables: maybe(v.pipe(v.array(text), v.readonly())),
+  optional: maybe(v.boolean()),
+  target: name,
+});
+const orderSchema = v.variant('do', [
+  v.object({
+    ...common,
+    do: v.literal('backup'),
+    collection: name,
+    type: v.picklist(['full', 'incremental']),
+    name: backup,
+    adopt: maybe(v.boolean()),
+  }),
+  v.object({
+    ...common,
+    do: v.literal('restore'),
+    collection: name,
+    backup,
+    stagingId: name,
+    check: v.picklist(['quick', 'full']),
+  }),
+  v.object({...common, do: v.literal('verify'), collection: name, backup: maybe(backup), level}),
+  v.object({...common, do: v.literal('copy'), collection: name, backup: maybe(backup), to: place}),
+  v.object({...common, do: v.literal('cleanup'), collection: maybe(name)}),
+  v.object({
+    ...common,
+    do: v.literal('dbbackup'),
+    name: databaseBackup,
+    keepLatest: v.pipe(count, v.minValue(1)),
+    adopt: maybe(name),
+  }),
+  v.object({...common, do: v.literal('dbrestore'), request, product: v.picklist(['questdb', 'sqlite'])}),
+  v.object({...common, do: v.literal('dbverify'), level, instance: maybe(name), backup: maybe(databaseBackup)}),
+]);
+
+/** Does not compile when an order can be made that the schema would refuse. */
+export type AllTaken = Taken<WorkOrder, v.InferOutput<typeof orderSchema>>;
+type Taken<T extends Known, Known> = T;
+
+/** For whoever carries it out. @throws BkpError `JOURNAL_UNAVAILABLE` when the journal does not hold an order of bkp's */
+export function requireOrder(operation: Pick<Operation, 'number' | 'kind' | 'work'>): WorkOrder {
+  const id = operationId(operation);
+  return parsed<WorkOrder>(orderSchema, operation.work, (why) => {
+    return new BkpError('JOURNAL_UNAVAILABLE', `the journal does not tell what ${id} is to do`, {
+      cause: why,
+      next: 'give the statement again',
+      context: {operation: id},
+    });
+  });
+}
+
+/** For whoever looks at the operations of others. @returns undefined for what is no order of bkp's */
+export function orderOf(operation: Pick<Operation, 'number' | 'kind' | 'work'>): WorkOrder | undefined {
+  try {
+    return requireOrder(operation);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,30 @@
+import {listCollections} from '../../collections/index.ts';
+import type {Vault} from '../../vault/index.ts';
+import type {StoredCollection} from '../answers.ts';
+import type {Deps} from '../deps.ts';
+import {placesOf, withVaultIfAny} from './places.ts';
+import {openVaultAt, type Workplace} from './workplace.ts';
+
+/** Of every store that is meant. Throws as {@link ofEveryVault}. */
+export async function allCollections(deps: Deps): Promise<readonly StoredCollection[]> {
+  return ofEveryVault(deps, async (vault, place) =>
+    (await listCollections(vault)).map((summary) => ({...summary, storage: place.storage})),
+  );
+}
+
+/**
+ * What each store's vault has, in the order of the stores; a store without a vault has nothing.
+ * @throws BkpError `VAULT_ABSENT` | `STORE_UNAVAILABLE` when no store has a vault: it may be a disk that is not mounted
+ */
+export async function ofEveryVault<T>(
+  deps: Deps,
+  use: (vault: Vault, place: Workplace) => Promise<readonly T[]>,
+): Promise<readonly T[]> {
+  const places = await placesOf(deps);
+  const found = await Promise.all(places.map((place) => withVaultIfAny(deps, place, (vault) => use(vault, place))));
+  if (found.every((answer) => answer === undefined)) {
+    // The first store's own words for it.
+    (await openVaultAt(deps, places[0], {create: false})).close();
+  }
+  return found.flatMap((answer) => answer ?? []);
+}

@@ -1,0 +1,80 @@
+import {createHash} from 'node:crypto';
+import {existsSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {type DirectoryAddress, describeStore, type Home, makeInHome, type StoreAddress} from '../../config/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {headerKey} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
+import {unmountedAbove} from './mounts.ts';
+
+/**
+ * Which stores held a vault when bkp last used them, one file a store in the home. A disk that is not mounted looks like an
+ * empty folder, and a bucket of another account like a new one: so a store that is known to have held a vault is never taken
+ * for a new one.
+ */
+type KnownVault = {store: string; vault: string};
+
+const fileOf = ({vaultsDir}: Home, store: StoreAddress) =>
+  join(vaultsDir, `${createHash('sha256').update(describeStore(store)).digest('hex').slice(0, 32)}.json`);
+
+/** @returns id of the vault; undefined when none was there, or that cannot be read */
+export function knownVault(home: Home, store: StoreAddress): string | undefined {
+  try {
+    const known = JSON.parse(readFileSync(fileOf(home, store), 'utf8')) as KnownVault;
+    return known.store === describeStore(store) && typeof known.vault === 'string' ? known.vault : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A home that cannot be written is no reason not to use the store: what is lost is a warning. */
+export function rememberVault(home: Home, store: StoreAddress, vault: string): void {
+  if (knownVault(home, store) === vault) return;
+  const file = fileOf(home, store);
+  const fresh = `${file}.${process.pid}`;
+  try {
+    makeInHome(home, home.vaultsDir);
+    writeFileSync(fresh, `${JSON.stringify({store: describeStore(store), vault} satisfies KnownVault)}\n`, {
+      mode: 0o600,
+    });
+    renameSync(fresh, file);
+  } catch {
+    rmSync(fresh, {force: true});
+  }
+}
+
+export function forgetVault(home: Home, store: StoreAddress): void {
+  rmSync(fileOf(home, store), {force: true});
+}
+
+/**
+ * Why a store in which no vault is found is not a new one.
+ * @returns undefined when it may be a new one, as far as is known
+ */
+export function whyAway({home}: Pick<Deps, 'home'>, store: StoreAddress): BkpError | undefined {
+  const known = knownVault(home, store);
+  if (known !== undefined) return vaultGone(store, known);
+  return store.kind === 'directory' && !existsSync(join(store.root, headerKey)) ? notMounted(store) : undefined;
+}
+
+function vaultGone(store: StoreAddress, vault: string): BkpError {
+  const isFolder = store.kind === 'directory';
+  const where = isFolder ? 'is its disk mounted?' : 'is it the right bucket and root?';
+  return new BkpError('STORE_UNAVAILABLE', `there is no vault in ${describeStore(store)}, and there was one before`, {
+    cause: `vault ${vault} was in it when bkp last used it`,
+    next: `${where} If it is gone for good, this lets go of it: bkp ${chosen(store)} store forget`,
+    context: {missing: 'vault'},
+  });
+}
+
+/** The option that names it, whatever the profile says. */
+const chosen = (store: StoreAddress) => (store.kind === 'directory' ? `--cluster '${store.root}'` : '--store s3');
+
+function notMounted({root}: DirectoryAddress): BkpError | undefined {
+  const point = unmountedAbove(root);
+  if (point === undefined) return undefined;
+  return new BkpError('STORE_UNAVAILABLE', `nothing is mounted at ${point}, where the cluster directory ${root} is`, {
+    cause: `/etc/fstab has ${point} as a mount point`,
+    next: `mount ${point} (or choose another folder: --cluster DIR, bkp config set cluster DIR)`,
+  });
+}

@@ -1,0 +1,178 @@
+import {existsSync} from 'node:fs';
+import {hasCollection, type Storage} from '../../collections/index.ts';
+import {
+  chosenStorage,
+  describeStore,
+  exposures,
+  parseStore,
+  type Settings,
+  type StoreAddress,
+} from '../../config/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import type {Vault} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
+import {whyAway} from './known-vaults.ts';
+import {openVaultAt, type Workplace} from './workplace.ts';
+
+/**
+ * The stores that a command may mean, in the order in which collections are looked for: the cluster directory, then the object
+ * store; only one of them when `--store` says which.
+ */
+export async function placesOf(deps: Deps): Promise<readonly [Workplace, ...Workplace[]]> {
+  const settings = await deps.settings();
+  await tellExposures(deps);
+  const chosen = chosenStorage(deps.flags);
+  if (chosen === 'cluster') return [placeAt(settings, clusterOf(settings))];
+  if (chosen === 's3') return [placeAt(settings, objectStoreOf(settings), 's3')];
+  const cluster = placeAt(settings, clusterOf(settings));
+  return settings.objectStore === undefined ? [cluster] : [cluster, placeAt(settings, objectStoreOf(settings), 's3')];
+}
+
+const told = new WeakSet<Deps>();
+
+/** Each command says once what lets others read its keys; it works all the same. */
+async function tellExposures(deps: Deps): Promise<void> {
+  if (told.has(deps)) return;
+  told.add(deps);
+  for (const text of await exposures(deps)) deps.stderr.write(`bkp: ${text}\n`);
+}
+
+const clusterOf = ({cluster}: Settings): StoreAddress => ({kind: 'directory', root: cluster});
+
+function objectStoreOf({objectStore}: Settings): StoreAddress {
+  if (objectStore !== undefined) return objectStore.address;
+  throw new BkpError('USAGE', 'no object store is set (backup.object.store)', {
+    next: "bkp config set backup.object.store 's3::bucket=…;region=…;' (or --store, BKP_STORE, BKP_STORE_FILE)",
+  });
+}
+
+function placeAt(settings: Settings, store: StoreAddress, storage: Storage = 'cluster'): Workplace {
+  const {source, compressionLevel, compressionThreads, requestsAtOnce, lockDays} = settings;
+  const {limitUpload, limitDownload} = settings;
+  return {
+    ...(source === undefined ? {} : {source}),
+    storage,
+    store,
+    compressionLevel,
+    compressionThreads,
+    requestsAtOnce,
+    ...(lockDays === undefined || store.kind === 'directory' ? {} : {retentionDays: lockDays}),
+    limits: {
+      ...(limitUpload === undefined ? {} : {uploadBytesPerSecond: limitUpload}),
+      ...(limitDownload === undefined ? {} : {downloadBytesPerSecond: limitDownload}),
+    },
+  };
+}
+
+/** Backups of whole databases lie in the object store. @throws BkpError `USAGE` naming `backup.object.store` when there is none */
+export async function objectPlace(deps: Deps): Promise<Workplace> {
+  const settings = await deps.settings();
+  await tellExposures(deps);
+  return placeAt(settings, objectStoreOf(settings), 's3');
+}
+
+/**
+ * Where the collection lies: the first store that has it. The last one is taken unseen: a statement finds out by itself
+ * that it has no such collection, and each look at a server costs.
+ *
+ * A store that is away may have it. Then the next one is used, and that is told: a backup there is better than none. What
+ * defines or drops the collection is refused: it would have to be done in both.
+ * @throws BkpError `STORE_UNAVAILABLE`
+ */
+export async function placeOfCollection(
+  deps: Deps,
+  collection: string,
+  {defines}: {defines: boolean},
+): Promise<Workplace> {
+  const places = await placesOf(deps);
+  let away: BkpError | undefined;
+  for (const place of places) {
+    if (place === places.at(-1) && away === undefined) return place;
+    try {
+      const found = await withVaultIfAny(deps, place, (vault) => hasCollection(vault, collection));
+      if (found !== true) continue;
+    } catch (error) {
+      if (!(error instanceof BkpError) || error.code !== 'STORE_UNAVAILABLE' || away !== undefined) throw error;
+      away = error;
+      if (defines) break;
+      continue;
+    }
+    if (away !== undefined) {
+      deps.stderr.write(`bkp: ${away.message}; ${collection} is used in ${describeStore(place.store)}\n`);
+    }
+    return place;
+  }
+  throw away ?? new Error('there is always a last store');
+}
+
+/**
+ * Where `CREATE … WITH (STORAGE=…)` puts the collection.
+ * @throws BkpError `COLLECTION_EXISTS` when the profile's other store has one of that name: nobody could tell them apart
+ */
+export async function placeForNew(deps: Deps, storage: Storage, collection: string): Promise<Workplace> {
+  const places = await placesOf(deps);
+  const wanted = places.find((place) => place.storage === storage);
+  if (wanted === undefined) {
+    const [only] = places;
+    // Only the object store can be missing when no store was chosen.
+    if (chosenStorage(deps.flags) === undefined) objectStoreOf(await deps.settings());
+    throw new BkpError('BAD_REQUEST', `STORAGE='${storage}' and --store contradict each other`, {
+      cause: `--store names ${describeStore(only.store)}, which is '${only.storage}'`,
+      next: `write STORAGE='${only.storage}', or leave out --store`,
+    });
+  }
+  for (const other of places) {
+    if (other === wanted) continue;
+    const taken = await withVaultIfAny(deps, other, (vault) => hasCollection(vault, collection));
+    if (taken !== true) continue;
+    throw new BkpError('COLLECTION_EXISTS', `path exist: collection /Root/.backups/collections/${collection}`, {
+      cause: `it lies in ${describeStore(other.store)}`,
+      next: `choose another name; COPY BACKUP COLLECTION … TO '${storage}' copies its backups`,
+    });
+  }
+  return wanted;
+}
+
+/** `TO 's3'`, `TO 'cluster'`, or the address of any other store. */
+export async function placeNamed(deps: Deps, target: string): Promise<Workplace> {
+  const settings = await deps.settings();
+  const word = target.toLowerCase();
+  if (word === 'cluster') return placeAt(settings, clusterOf(settings));
+  if (word === 's3') return placeAt(settings, objectStoreOf(settings), 's3');
+  const {address, credentials} = parseStore(target, process.cwd());
+  if (credentials !== undefined) {
+    // The statement's text goes into the journal.
+    throw new BkpError('BAD_REQUEST', 'a statement may not hold keys', {
+      next: 'put them into BKP_STORE_FILE, the profile, or where the AWS tools look, and only the address into the statement',
+    });
+  }
+  return placeAt(settings, address, address.kind === 'directory' ? 'cluster' : 's3');
+}
+
+/**
+ * @returns undefined when there is no vault, or no directory that could hold one
+ * @throws BkpError `STORE_UNAVAILABLE` when one was there before, or its disk is not mounted
+ */
+export async function withVaultIfAny<T>(
+  deps: Deps,
+  place: Workplace,
+  use: (vault: Vault) => Promise<T>,
+): Promise<T | undefined> {
+  if (place.store.kind === 'directory' && !existsSync(place.store.root)) {
+    const away = whyAway(deps, place.store);
+    if (away !== undefined) throw away;
+    return undefined;
+  }
+  let vault: Vault;
+  try {
+    vault = await openVaultAt(deps, place, {create: false});
+  } catch (error) {
+    if (error instanceof BkpError && error.code === 'VAULT_ABSENT') return undefined;
+    throw error;
+  }
+  try {
+    return await use(vault);
+  } finally {
+    vault.close();
+  }
+}

@@ -1,0 +1,140 @@
+import {
+  isDatabaseOf,
+  listScheduled,
+  type PresentDatabase,
+  presentDatabase,
+  type ScheduledCollection,
+} from '../../collections/index.ts';
+import {describeStore, sameStore} from '../../config/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import type {Operation, OperationKind, OperationNumber} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+import {collectionSubject} from '../orders/start.ts';
+import {orderOf} from '../orders/work-order.ts';
+import {placesOf, withVaultIfAny} from '../places/places.ts';
+import {requireSource, type Workplace, withSource} from '../places/workplace.ts';
+import {databaseSubject} from '../statements/databases.ts';
+import type {Situation} from './decide.ts';
+import {type ScheduledDatabase, scheduledDatabase} from './known-database.ts';
+
+/** A collection with a schedule, and where it lies. */
+type OfCollection = {deps: Deps; place: Workplace; collection: ScheduledCollection};
+
+/** All that has a schedule. */
+export type Scheduled = OfCollection | ScheduledDatabase;
+
+const isCollection = (scheduled: Scheduled): scheduled is OfCollection => 'collection' in scheduled;
+
+/** What it is called where people read of it. */
+export const nameOf = (scheduled: Scheduled) =>
+  isCollection(scheduled) ? scheduled.collection.name : databaseSubject(requireSource(scheduled.place));
+
+/** Absent: it is no collection. */
+export const collectionOf = (scheduled: Scheduled) => (isCollection(scheduled) ? scheduled.collection : undefined);
+
+export const planOf = (scheduled: Scheduled) => (isCollection(scheduled) ? scheduled.collection.plan : scheduled.plan);
+
+/** More operations than this are hardly started between two backups of one collection. */
+const operationsSeen = 100;
+
+/** `others`: collections whose backups are of another database than the profile's. */
+export type Found = {scheduled: readonly Scheduled[]; others: readonly OfCollection[]};
+
+/** Collections by name, and after them the database itself. */
+export async function scheduledOf(deps: Deps): Promise<Found> {
+  const database = await scheduledDatabase(deps);
+  const {scheduled, others} = await collectionsOf(deps);
+  return {scheduled: [...scheduled, ...(database === undefined ? [] : [database])], others};
+}
+
+/**
+ * Those of every store of the profile. A collection that an earlier store has too is a copy here, and left alone. So is one of
+ * another database: several machines may share a store, and each has a scheduler of its own.
+ */
+async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; others: OfCollection[]}> {
+  const seen: OfCollection[] = [];
+  const places = await placesOf(deps);
+  for (const place of places) {
+    try {
+      await withVaultIfAny(deps, place, async (vault) => {
+        for (const collection of await listScheduled(vault)) {
+          if (seen.every((other) => other.collection.name !== collection.name)) seen.push({deps, place, collection});
+        }
+      });
+    } catch (error) {
+      // It has none just now, and what was missed is made up when it is back; the other store's go on.
+      if (!(error instanceof BkpError) || error.context.missing !== 'vault') throw error;
+      deps.stderr.write(`bkp: its schedules are left out: ${error.message}\n`);
+    }
+  }
+  if (seen.length === 0) return {scheduled: [], others: []};
+  const own = await databaseOf(places[0]);
+  const isOwn = ({collection: {id, source}}: OfCollection) => source === undefined || isDatabaseOf(source, own, id);
+  return {scheduled: seen.filter(isOwn), others: seen.filter((one) => !isOwn(one))};
+}
+
+/** @throws BkpError `USAGE` when the profile has no source */
+async function databaseOf(place: Workplace): Promise<PresentDatabase> {
+  const address = requireSource(place);
+  try {
+    return await withSource(place, async (source) => presentDatabase(source));
+  } catch (error) {
+    // One that is away for the moment keeps its schedules: the backup will tell. And not every database has collections.
+    if (error instanceof BkpError) return {description: address, tracks: () => false};
+    throw error;
+  }
+}
+
+/** Tells those of one name in several profiles apart. */
+export const keyOf = (scheduled: Scheduled) => `${describeStore(scheduled.place.store)} ${subjectOf(scheduled)}`;
+
+const subjectOf = (scheduled: Scheduled) =>
+  isCollection(scheduled) ? collectionSubject(scheduled.collection.name) : nameOf(scheduled);
+
+/** When a scheduler last tried; without an operation the backup was refused at once, and the journal knows nothing of it. */
+export type Try = {atMs: number; operation?: OperationNumber | undefined};
+
+/** What an increment fails with again and again, until a full backup begins a new chain. */
+export function needsFull(code: string): boolean {
+  return code === 'CHAIN_BROKEN' || code === 'OBJECT_DAMAGED' || code === 'OBJECT_MISSING';
+}
+
+export async function situationOf(scheduled: Scheduled, tried?: Try): Promise<Situation> {
+  const {plan, createdAtMs, newestMs, chainMs} = factsOf(scheduled);
+  const last = await lastBackup(scheduled);
+  const isChainBroken =
+    last?.kind === 'incbackup' &&
+    last.state.name === 'done' &&
+    last.state.outcome.status === 'ERROR' &&
+    needsFull(last.state.outcome.error.code);
+  // A broken chain does not wait for the next moment: the full backup that is needed makes up for it.
+  const attemptsMs: number[] = [];
+  if (last !== undefined && !isChainBroken) attemptsMs.push(last.createdAtMicros / 1000);
+  if (tried !== undefined && !(isChainBroken && tried.operation === last.number)) attemptsMs.push(tried.atMs);
+  return {
+    plan,
+    isChainBroken,
+    ...(createdAtMs === undefined ? {} : {createdAtMs}),
+    ...(newestMs === undefined ? {} : {newestMs}),
+    ...(chainMs === undefined ? {} : {chainMs}),
+    attemptsMs,
+  };
+}
+
+function factsOf(scheduled: Scheduled): Pick<Situation, 'plan' | 'createdAtMs' | 'newestMs' | 'chainMs'> {
+  if (isCollection(scheduled)) return scheduled.collection;
+  const {plan, newestMs} = scheduled;
+  return newestMs === undefined ? {plan} : {plan, newestMs};
+}
+
+/** The newest operation of this home that backs it up. */
+async function lastBackup(scheduled: Scheduled): Promise<Operation | undefined> {
+  const {deps, place} = scheduled;
+  const journal = await deps.journal();
+  const kinds: OperationKind[] = isCollection(scheduled) ? ['fullbackup', 'incbackup'] : ['dbbackup'];
+  const wanted = subjectOf(scheduled);
+  return journal.list({kinds, page: 1, pageSize: operationsSeen}).operations.find((operation) => {
+    const order = operation.subject === wanted ? orderOf(operation) : undefined;
+    return order !== undefined && sameStore(order.place.store, place.store);
+  });
+}

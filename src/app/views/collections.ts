@@ -1,0 +1,83 @@
+import {type BackupSummary, listBackups, listCollections} from '../../collections/index.ts';
+import {defineView, timestamp, type View} from '../../query/index.ts';
+import type {Vault} from '../../vault/index.ts';
+import {membersText} from '../answers.ts';
+import type {Deps} from '../deps.ts';
+import {allCollections, ofEveryVault} from '../places/all-collections.ts';
+
+/** What SHOW BACKUP COLLECTIONS shows. */
+export function collectionsView(deps: Deps): View {
+  return defineView(
+    {
+      name: 'VARCHAR',
+      storage: 'VARCHAR',
+      backups: 'INT',
+      newest: 'VARCHAR',
+      stored_bytes: 'LONG',
+      tables: 'VARCHAR',
+      settings: 'VARCHAR',
+      error: 'VARCHAR',
+    },
+    async () =>
+      (await allCollections(deps)).map((collection) => ({
+        name: collection.name,
+        storage: collection.storage,
+        backups: collection.backups,
+        newest: collection.newest,
+        stored_bytes: collection.storedBytes,
+        tables: membersText(collection),
+        settings: collection.settings,
+        error: collection.error,
+      })),
+  );
+}
+
+/** What SHOW BACKUPS shows, of all collections. */
+export function collectionBackupsView(deps: Deps): View {
+  return defineView(
+    {
+      collection: 'VARCHAR',
+      storage: 'VARCHAR',
+      backup: 'VARCHAR',
+      kind: 'VARCHAR',
+      taken_at: 'TIMESTAMP',
+      tables: 'INT',
+      rows: 'LONG',
+      deleted: 'LONG',
+      logical_bytes: 'LONG',
+      added_bytes: 'LONG',
+      restore_bytes: 'LONG',
+      error: 'VARCHAR',
+    },
+    () =>
+      ofEveryVault(deps, async (vault, {storage}) =>
+        (await backupsOfAll(vault)).map(({collection, backup, error}) => ({
+          collection,
+          storage,
+          backup: backup?.name,
+          kind: backup?.type,
+          taken_at: backup === undefined ? undefined : timestamp(Date.parse(backup.takenAt) * 1000),
+          tables: backup?.tables,
+          rows: backup?.rows,
+          deleted: backup?.deletedRows,
+          logical_bytes: backup?.logicalBytes,
+          added_bytes: backup?.addedBytes,
+          restore_bytes: backup?.restoreBytes,
+          error,
+        })),
+      ),
+  );
+}
+
+type Found = {collection: string; backup?: BackupSummary; error?: string | undefined};
+
+/** A collection that cannot be read is there with its error and without a backup: nothing is left out silently. */
+async function backupsOfAll(vault: Vault): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const {name: collection, error} of await listCollections(vault)) {
+    if (error !== undefined) found.push({collection, error});
+    else
+      for (const backup of await listBackups(vault, collection)) found.push({collection, backup, error: backup.error});
+  }
+  return found;
+}

@@ -1,0 +1,123 @@
+import {listDatabaseBackups} from '../../database/index.ts';
+import {type Operation, operationId} from '../../ops/index.ts';
+import {defineView, type RowOf, type Scalar, timestamp, type View} from '../../query/index.ts';
+import {heldCheckpoint} from '../../sources/index.ts';
+import type {Deps} from '../deps.ts';
+import {allOperations} from '../orders/all-operations.ts';
+import {ownInstance} from '../places/own-instance.ts';
+import {objectPlace, withVaultIfAny} from '../places/places.ts';
+import {sourceSpecOf} from '../places/source-places.ts';
+import type {Workplace} from '../places/workplace.ts';
+import {databasePlan} from '../schedules/known-database.ts';
+import {askForReload} from '../schedules/reload-signal.ts';
+import {databaseSubject} from '../statements/databases.ts';
+
+const columns = {
+  status: 'VARCHAR',
+  progress_percent: 'INT',
+  start_ts: 'TIMESTAMP',
+  end_ts: 'TIMESTAMP',
+  backup_error: 'VARCHAR',
+  cleanup_error: 'VARCHAR',
+} as const;
+
+type Row = RowOf<typeof columns>;
+
+/** Backups of the database that is meant: those of this machine's journal, and of the store what others took. */
+export function backupsView(deps: Deps): View {
+  return defineView(columns, async () => {
+    const journal = await deps.journal();
+    journal.reap();
+    const place = await objectPlace(deps);
+    const rows = new Map<string, Row>();
+    for (const {timestampMicros, body, error} of await storedBackups(deps, place)) {
+      const start = timestamp(timestampMicros);
+      rows.set(start, {
+        status: error === undefined ? 'backup complete' : 'backup failed',
+        progress_percent: 100,
+        start_ts: start,
+        end_ts: body === undefined ? undefined : timestamp(body.finishedAtMicros),
+        backup_error: error,
+        cleanup_error: undefined,
+      });
+    }
+    // The journal knows more of a backup than its manifest does, and not what became of it since.
+    for (const operation of allOperations(journal, ['dbbackup'])) {
+      if (place.source === undefined || operation.subject === databaseSubject(place.source)) {
+        const row = rowOf(operation);
+        const {status, backup_error: error} = rows.get(row.start_ts as string) ?? {};
+        rows.set(row.start_ts as string, error == null ? row : {...row, status, backup_error: error});
+      }
+    }
+    return [...rows.values()].sort((a, b) => ((a.start_ts as string) < (b.start_ts as string) ? -1 : 1));
+  });
+}
+
+/** A fresh machine has no source, and may know whose backups there are all the same. */
+async function storedBackups(deps: Deps, place: Workplace) {
+  return (
+    (await withVaultIfAny(deps, place, async (vault) => {
+      const name = (await ownInstance(deps, place, vault))?.name;
+      if (name === undefined && place.source !== undefined) return [];
+      return listDatabaseBackups(vault, name === undefined ? {} : {instance: name});
+    })) ?? []
+  );
+}
+
+function rowOf(operation: Operation): Row {
+  const {state, progress} = operation;
+  const known = {
+    progress_percent: Math.floor(progress.percent),
+    start_ts: operation.backup ?? timestamp(operation.createdAtMicros),
+    end_ts: state.name === 'done' ? timestamp(state.endedAtMicros) : undefined,
+    backup_error: undefined,
+    cleanup_error: undefined,
+  };
+  if (state.name !== 'done') {
+    if (progress.phase === 'Cleanup') return {...known, status: 'cleanup in progress', progress_percent: 100};
+    return {...known, status: 'backup in progress'};
+  }
+  const {outcome} = state;
+  if (outcome.status === 'SUCCESS') {
+    const {cleanup, cleanupError} = outcome.result;
+    if (cleanup === undefined) return {...known, status: 'backup complete'};
+    return {...known, status: `cleanup ${cleanup}`, cleanup_error: cleanupError};
+  }
+  const why = outcome.status === 'CANCELLED' ? 'aborted' : outcome.error.message;
+  return {...known, status: 'backup failed', backup_error: `${operationId(operation)}: ${why}`};
+}
+
+/** NULL before the first backup. */
+export function backupInstanceName(deps: Deps): Scalar {
+  return {
+    type: 'VARCHAR',
+    bare: true,
+    value: async () => {
+      const place = await objectPlace(deps);
+      return (await withVaultIfAny(deps, place, (vault) => ownInstance(deps, place, vault)))?.name ?? null;
+    },
+  };
+}
+
+/** Every command reads the configuration anew, so it is the scheduler that is told; what is wrong is told here. */
+export function reloadConfig(deps: Deps): Scalar {
+  return {
+    type: 'BOOLEAN',
+    value: async () => {
+      await databasePlan(await deps.again());
+      askForReload(deps.home, deps.nowMicros());
+      return true;
+    },
+  };
+}
+
+/** Of a QuestDB source; other databases have no such thing, and so none is in progress. */
+export function checkpointStatusView(deps: Deps): View {
+  return defineView({in_progress: 'BOOLEAN', started_at: 'TIMESTAMP'}, async () => {
+    const spec = await sourceSpecOf(deps, await objectPlace(deps));
+    const held = spec.scheme === 'questdb' ? await heldCheckpoint(spec) : undefined;
+    return [
+      {in_progress: held !== undefined, started_at: held === undefined ? undefined : timestamp(held.startedAtMicros)},
+    ];
+  });
+}

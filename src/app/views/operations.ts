@@ -1,0 +1,74 @@
+import {type Operation, operationId} from '../../ops/index.ts';
+import {defineView, timestamp, type View} from '../../query/index.ts';
+import {backupOf, issuesOf, phaseOf, resultOf, statusOf, subjectName} from '../../ui/index.ts';
+import type {Deps} from '../deps.ts';
+import {allOperations} from '../orders/all-operations.ts';
+
+export function operationsView(deps: Deps): View {
+  return defineView(
+    {
+      id: 'VARCHAR',
+      kind: 'VARCHAR',
+      subject: 'VARCHAR',
+      status: 'VARCHAR',
+      state: 'VARCHAR',
+      phase: 'VARCHAR',
+      progress_percent: 'INT',
+      bytes_done: 'LONG',
+      bytes_total: 'LONG',
+      create_ts: 'TIMESTAMP',
+      start_ts: 'TIMESTAMP',
+      end_ts: 'TIMESTAMP',
+      error: 'VARCHAR',
+      backup: 'VARCHAR',
+      rows: 'LONG',
+      deleted: 'LONG',
+      logical_bytes: 'LONG',
+      stored_bytes: 'LONG',
+      freed_bytes: 'LONG',
+      statement: 'VARCHAR',
+      created_by: 'VARCHAR',
+    },
+    async () => {
+      const journal = await deps.journal();
+      // In a prompt the journal has been open for long, and workers may have died since.
+      journal.reap();
+      return allOperations(journal).map((operation) => {
+        const {progress, state} = operation;
+        const result = resultOf(operation);
+        const startedAtMicros = state.name === 'queued' ? undefined : state.startedAtMicros;
+        return {
+          id: operationId(operation),
+          kind: operation.kind,
+          subject: subjectName(operation),
+          status: statusOf(operation),
+          state: state.name === 'running' && state.cancelRequested ? 'cancelling' : state.name,
+          phase: phaseOf(operation),
+          progress_percent: Math.floor(progress.percent),
+          bytes_done: progress.bytesDone,
+          bytes_total: progress.bytesTotal,
+          create_ts: timestamp(operation.createdAtMicros),
+          start_ts: startedAtMicros === undefined ? undefined : timestamp(startedAtMicros),
+          end_ts: state.name === 'done' ? timestamp(state.endedAtMicros) : undefined,
+          error: errorOf(operation),
+          backup: backupOf(operation),
+          rows: result.rows,
+          deleted: result.deletedRows,
+          logical_bytes: result.logicalBytes,
+          stored_bytes: result.storedBytes,
+          freed_bytes: result.freedBytes,
+          statement: operation.statement,
+          created_by: operation.createdBy,
+        };
+      });
+    },
+  );
+}
+
+/** All that went wrong, a line each; undefined when nothing did. */
+function errorOf(operation: Operation): string | undefined {
+  if (statusOf(operation) !== 'ERROR') return undefined;
+  return issuesOf(operation)
+    .map(({message, cause}) => (cause === undefined ? message : `${message}: ${cause}`))
+    .join('\n');
+}

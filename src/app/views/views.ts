@@ -1,0 +1,25 @@
+import type {Catalogue} from '../../query/index.ts';
+import type {Deps} from '../deps.ts';
+import {collectionBackupsView, collectionsView} from './collections.ts';
+import {backupInstanceName, backupsView, checkpointStatusView, reloadConfig} from './databases.ts';
+import {operationsView} from './operations.ts';
+
+/**
+ * All that a SELECT can ask for; docs/sql.md describes every column. What an entry needs (a vault, a server) it opens when it
+ * is asked, and it is asked only when the statement names it.
+ */
+export function selectable(deps: Deps): Catalogue {
+  return {
+    views: {
+      operations: operationsView(deps),
+      collections: collectionsView(deps),
+      collection_backups: collectionBackupsView(deps),
+      backups: backupsView(deps),
+      checkpoint_status: checkpointStatusView(deps),
+    },
+    scalars: {
+      backup_instance_name: backupInstanceName(deps),
+      reload_config: reloadConfig(deps),
+    },
+  };
+}

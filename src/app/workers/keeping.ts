@@ -1,0 +1,216 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import type {MessagePort} from 'node:worker_threads';
+import type {StoreAddress} from '../../config/index.ts';
+import {asPlain, BkpError, unreachable} from '../../errors/index.ts';
+import {
+  type Heartbeat,
+  type Journal,
+  type Operation,
+  type OperationOutcome,
+  openJournal,
+  openLog,
+  type Progress,
+  startHeartbeat,
+  systemProcesses,
+  watchForStandstill,
+} from '../../ops/index.ts';
+import type {Store} from '../../stores/index.ts';
+import type {LeaseRow, RowState} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
+import type {FromKeeper, KeeperCall, KeeperStart, ToKeeper} from '../keeper/messages.ts';
+import {launchCleaner} from './launch-cleaner.ts';
+
+type OpenDeps = () => Promise<Pick<Deps, 'openStore'>>;
+
+const nowMicros = () => Date.now() * 1000;
+
+const cancelNotice = 'the worker was in the middle of one long call when it was cancelled, so its process was ended';
+
+/**
+ * What the thread of a Keeper does: heartbeats with the last figures it was told, and renewals of leases, whatever the
+ * work's own thread is doing.
+ *
+ * A cancel is passed on. A thread in the middle of one call of SQLite cannot be stopped: when it does not answer for
+ * some seconds, the process ends itself, which is safe at any moment, and another one removes what it leaves behind.
+ */
+export function keep(port: MessagePort, start: KeeperStart, openDeps: OpenDeps): void {
+  const {number, home} = start;
+  const journal = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses});
+  const operation = journal.get(number);
+  const log = openLog(operation.logFile, nowMicros);
+  const rows = new KeptRows(openDeps);
+  const tell = (message: FromKeeper) => port.postMessage(message);
+  const standstill = onceStarted(() =>
+    watchForStandstill(
+      () => tell({kind: 'ask'}),
+      () => endProcess(start, {journal, operation, log: log.write}),
+    ),
+  );
+  const heartbeat: Heartbeat = startHeartbeat(journal, operation, {
+    log: log.write,
+    limited: (limits) => tell({kind: 'limits', limits}),
+    cancel() {
+      if (standstill.isStarted()) return;
+      standstill.start();
+      tell({kind: 'cancel'});
+    },
+  });
+
+  const carryOut = async (call: KeeperCall): Promise<RowState | undefined> => {
+    switch (call.do) {
+      case 'keep':
+        return rows.keep(call.store, call.state);
+      case 'state':
+        return (await rows.row(call.lease)).state({young: call.young});
+      case 'stop':
+        return rows.stop(call.lease);
+      case 'end': {
+        standstill.stop();
+        heartbeat.progress(call.progress satisfies Progress);
+        await heartbeat.stop();
+        journal.close();
+        log.close();
+        return undefined;
+      }
+    }
+  };
+  port.on('message', (message: ToKeeper) => {
+    switch (message.kind) {
+      case 'progress':
+        heartbeat.progress(message.progress);
+        break;
+      case 'here':
+        standstill.answered();
+        break;
+      case 'call': {
+        const {id, call} = message;
+        carryOut(call).then(
+          (state) => tell({kind: 'answer', id, ...(state === undefined ? {} : {state})}),
+          (error) => tell({kind: 'refusal', id, error: copyable(error)}),
+        );
+        break;
+      }
+      default:
+        unreachable(message);
+    }
+  });
+  tell({kind: 'up'});
+}
+
+type Kept = {address: StoreAddress; first: RowState; timer: NodeJS.Timeout; row?: Promise<LeaseRow>};
+
+/** What renews leases is loaded later: most operations have ended by then. */
+const loadAfterMs = 5_000;
+
+/** The rows that are renewed here, each in a store of this thread's own, which is opened when it is first needed. */
+class KeptRows {
+  readonly #openDeps: OpenDeps;
+  readonly #rows = new Map<string, Kept>();
+  readonly #stores = new Map<string, Promise<Store>>();
+
+  constructor(openDeps: OpenDeps) {
+    this.#openDeps = openDeps;
+  }
+
+  keep(address: StoreAddress, first: RowState): undefined {
+    const begin = () => void this.row(first.id);
+    const timer = setTimeout(begin, Math.min(loadAfterMs, first.content.ttlMs / 24));
+    this.#rows.set(first.id, {address, first, timer});
+  }
+
+  row(lease: string): Promise<LeaseRow> {
+    const kept = this.#kept(lease);
+    clearTimeout(kept.timer);
+    kept.row ??= this.#renew(kept);
+    return kept.row;
+  }
+
+  async stop(lease: string): Promise<RowState> {
+    const kept = this.#kept(lease);
+    clearTimeout(kept.timer);
+    this.#rows.delete(lease);
+    return kept.row === undefined ? kept.first : (await kept.row).stop();
+  }
+
+  #kept(lease: string): Kept {
+    const kept = this.#rows.get(lease);
+    if (kept === undefined) throw new Error(`no lease ${lease} is kept here`);
+    return kept;
+  }
+
+  async #renew({address, first}: Kept): Promise<LeaseRow> {
+    const {LeaseRow, systemClock} = await import('../../vault/index.ts');
+    const store = () => this.#store(address);
+    const opened = {
+      put: async (...args: Parameters<Store['put']>) => (await store()).put(...args),
+      delete: async (...args: Parameters<Store['delete']>) => (await store()).delete(...args),
+      async *list(prefix: string) {
+        yield* (await store()).list(prefix);
+      },
+    };
+    return new LeaseRow({store: opened, clock: systemClock}, first);
+  }
+
+  #store(address: StoreAddress): Promise<Store> {
+    const name = JSON.stringify(address);
+    const opened = this.#stores.get(name) ?? this.#openDeps().then((deps) => deps.openStore(address, {create: false}));
+    this.#stores.set(name, opened);
+    // One that could not be opened is tried again by the next renewal.
+    opened.catch(() => this.#stores.delete(name));
+    return opened;
+  }
+}
+
+/** Between two tries to write the end into the journal. */
+const pauseMs = 500;
+
+async function endProcess(
+  start: KeeperStart,
+  {journal, operation, log}: {journal: Journal; operation: Operation; log: (text: string) => void},
+): Promise<void> {
+  const outcome: OperationOutcome = {status: 'CANCELLED', result: {notices: [cancelNotice]}};
+  for (;;) {
+    try {
+      // False: the work came to its end meanwhile, and that is what counts.
+      if (!journal.finish(operation.number, outcome)) return;
+      break;
+    } catch (error) {
+      log(`the cancel cannot be written down for now: ${asPlain(error).message}`);
+      await sleep(pauseMs);
+    }
+  }
+  log(cancelNotice);
+  try {
+    await launchCleaner(start, operation);
+  } catch (error) {
+    log(`what it leaves will not be removed by itself: ${asPlain(error).message}`);
+  }
+  process.kill(process.pid, 'SIGKILL');
+}
+
+function onceStarted(start: () => ReturnType<typeof watchForStandstill>) {
+  let started: ReturnType<typeof watchForStandstill> | undefined;
+  return {
+    isStarted: () => started !== undefined,
+    start() {
+      started ??= start();
+    },
+    answered: () => started?.answered(),
+    stop: () => started?.stop(),
+  };
+}
+
+/** Errors lose their own fields on the way to another thread. */
+function copyable(error: unknown): unknown {
+  if (!(error instanceof BkpError)) return {message: String(error)};
+  const {code, message, details, next, context, retryable} = error;
+  return {
+    code,
+    message,
+    details,
+    context,
+    retryable,
+    cause: asPlain(error).cause,
+    ...(next === undefined ? {} : {next}),
+  };
+}

@@ -1,0 +1,41 @@
+import {closeSync} from 'node:fs';
+import {loadSettings} from '../../config/index.ts';
+import {asPlain, renderError} from '../../errors/index.ts';
+import {type Operation, openLog, openLogFile, startDetached} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+import {orderOf} from '../orders/work-order.ts';
+import {hasListener} from './notifier.ts';
+import {notifyTargets, notifyVariable} from './notify-variables.ts';
+
+/**
+ * Of an operation whose worker is dead: starts a process that tells those who want to hear of it. They are those whom the
+ * operation's profile names now, as this process's environment sees it; the journal cannot hold their names, which are secrets.
+ * Never throws: what goes wrong is told in the operation's log.
+ */
+export async function launchTeller(
+  deps: Pick<Deps, 'env' | 'flags' | 'home' | 'entryFile' | 'nowMicros'>,
+  operation: Operation,
+): Promise<void> {
+  try {
+    const {profile} = orderOf(operation) ?? {};
+    const flags = profile === undefined ? deps.flags : {...deps.flags, profile};
+    const settings = await loadSettings({...deps, flags});
+    if (!hasListener(notifyTargets(settings), operation)) return;
+    const output = openLogFile(operation.logFile);
+    try {
+      await startDetached({
+        entry: deps.entryFile,
+        args: ['worker', String(operation.number), '--tell-end'],
+        env: {...deps.env, BKP_HOME: deps.home.dir, ...notifyVariable(settings)},
+        cwd: deps.home.dir,
+        output,
+      });
+    } finally {
+      closeSync(output);
+    }
+  } catch (error) {
+    const log = openLog(operation.logFile, deps.nowMicros);
+    log.write(`the notifications could not be sent: ${renderError(asPlain(error))}`);
+    log.close();
+  }
+}

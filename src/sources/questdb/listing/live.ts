@@ -1,0 +1,147 @@
+import {readdir, stat} from 'node:fs/promises';
+import {join} from 'node:path';
+import {BkpError} from '../../../errors/index.ts';
+import type {DatabaseMoment} from '../../file-source.ts';
+import {isAbsent, readControlFile, unreadable} from '../format/bytes.ts';
+import {readTable, readView, type TableState} from '../format/table.ts';
+import {Checkpoint} from '../server/checkpoint.ts';
+import type {Processes} from '../server/holder.ts';
+import type {QuestDbHttp} from '../server/http.ts';
+import {pathOfOwnRoot} from '../server/own-root.ts';
+import {type Listing, listFolder, missingFile, Turns} from './list-file.ts';
+import type {ListedFile} from './listed-file.ts';
+import {Moment} from './moment.ts';
+import {bootId, settled, stamper, tellsOfMappedWrites} from './stamp.ts';
+import {listTable} from './table-files.ts';
+
+/** Where the server puts what a checkpoint consists of. */
+export const checkpointFolder = '.checkpoint/db';
+
+/** See stamp.ts: a file that was written just now may look so much older. */
+const clockTickMicros = 20_000;
+
+export type FreezeOptions = {
+  hold: string;
+  signal: AbortSignal;
+  notice: (text: string) => void;
+  processes: Processes | undefined;
+};
+
+/** Freezes a running server's database with a checkpoint. It is held when this returns, and only then. */
+export async function freezeLive(
+  http: QuestDbHttp,
+  root: string,
+  {hold, signal, notice, processes}: FreezeOptions,
+): Promise<Moment> {
+  signal.throwIfAborted();
+  const version = await serverVersion(http);
+  const certain = await tellsOfMappedWrites(join(root, 'db'));
+  const checkpoint = await Checkpoint.create(http, root, {hold, notice, processes});
+  try {
+    signal.throwIfAborted();
+    await requireOwnRoot(http, root, checkpoint.startedAtMicros);
+    const tables = await readTables(root);
+    if (!certain)
+      notice('the root lies on a file system that does not tell of all changes: every file is read each time');
+    const {startedAtMicros} = checkpoint;
+    const listing: Listing = {
+      root,
+      isLive: true,
+      stamp: stamper(startedAtMicros, bootId(), certain),
+      isSettled: settled(startedAtMicros),
+    };
+    return new Moment({
+      root,
+      takenAtMicros: checkpoint.startedAtMicros,
+      facts: {product: 'questdb', version, tables: tableFacts(tables)},
+      list: () => listMoment(listing, tables),
+      confirm: () => checkpoint.confirm(),
+      release: () => checkpoint.release(),
+    });
+  } catch (error) {
+    await checkpoint.release();
+    throw error;
+  }
+}
+
+export async function serverVersion(http: QuestDbHttp): Promise<string> {
+  const [row] = await http.rows('SELECT build() AS build');
+  return /QuestDB (?:Enterprise )?(\d+(?:\.\d+)+\S*?),/.exec(String(row?.build))?.[1] ?? 'unknown';
+}
+
+export const tableFacts = (tables: readonly TableState[]): DatabaseMoment['tables'] =>
+  tables.map(({name, txn}) => ({name, rows: txn.rows})).sort((a, b) => (a.name < b.name ? -1 : 1));
+
+async function listMoment(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {
+  const files = [
+    ...(await listCheckpoint(listing, tables)),
+    ...listBeside(listing, (name) => !name.startsWith('tables.d.')),
+  ];
+  const turns = new Turns();
+  for (const table of tables) {
+    for (const file of await listTable(listing, table)) files.push(file);
+    await turns.next();
+  }
+  return files;
+}
+
+/** What belongs to no table: the database's id, the number of the next table; and the configuration, only on demand. */
+export function listBeside(listing: Listing, isWanted: (name: string) => boolean): ListedFile[] {
+  const {files} = listFolder(listing, 'db', undefined, isWanted);
+  const conf = listFolder(listing, 'conf').files.map((file): ListedFile => ({...file, optional: true}));
+  return [...files, ...conf];
+}
+
+async function listCheckpoint(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {
+  const {files} = listFolder(listing, checkpointFolder);
+  const turns = new Turns();
+  for (const {folder, name} of tables) {
+    files.push(...listFolder(listing, `${checkpointFolder}/${folder}`, name).files);
+    files.push(...listFolder(listing, `${checkpointFolder}/${folder}/txn_seq`, name).files);
+    await turns.next();
+  }
+  return files;
+}
+
+async function readTables(root: string): Promise<TableState[]> {
+  const checkpoint = join(root, checkpointFolder);
+  const folders = (await readdir(checkpoint, {withFileTypes: true})).filter((entry) => entry.isDirectory());
+  const tables: TableState[] = [];
+  const turns = new Turns();
+  for (const {name} of folders) {
+    tables.push(readFrozenTable(root, name));
+    await turns.next();
+  }
+  return tables;
+}
+
+function readFrozenTable(root: string, folder: string): TableState {
+  const checkpoint = join(root, checkpointFolder);
+  const table = readTable(join(checkpoint, folder), folder) ?? readView(root, folder);
+  if (table === undefined) throw missingFile(`${checkpointFolder}/${folder}/_txn`, folder);
+  const sequencer = readControlFile(join(checkpoint, folder, 'txn_seq/_txn'));
+  return {...table, ...(sequencer === undefined ? {} : {lastTxn: sequencer.count(0)})};
+}
+
+/**
+ * The root is the server's when the checkpoint appears in it. Paths cannot tell: inside a container the server has others.
+ * @throws BkpError `SOURCE_UNAVAILABLE`
+ */
+async function requireOwnRoot(http: QuestDbHttp, root: string, startedAtMicros: number): Promise<void> {
+  const path = join(root, checkpointFolder, '_checkpoint_meta.d');
+  const found = await stat(path, {bigint: true}).catch((error: unknown) => {
+    if (isAbsent(error)) return undefined;
+    throw unreadable(error, path);
+  });
+  if (found !== undefined && found.mtimeNs >= BigInt(startedAtMicros - clockTickMicros) * 1000n) return;
+  throw new BkpError('SOURCE_UNAVAILABLE', `${root} is not the root of the QuestDB at ${http.url}`, {
+    cause: `${await ownRoot(http)}; the checkpoint that it made did not appear in ${join(root, checkpointFolder)}`,
+    next: 'set root= of the source to the folder that holds its conf and db',
+  });
+}
+
+/** What the server says of its root, in words. */
+async function ownRoot(http: QuestDbHttp): Promise<string> {
+  const folder = await pathOfOwnRoot(http);
+  return folder === undefined ? 'the server does not tell its own root' : `the server's own root seems to be ${folder}`;
+}

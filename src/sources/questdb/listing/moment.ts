@@ -1,0 +1,157 @@
+import {closeSync, openSync, readSync} from 'node:fs';
+import {open} from 'node:fs/promises';
+import {join} from 'node:path';
+import {BkpError} from '../../../errors/index.ts';
+import type {DatabaseMoment, Frozen, FrozenFile} from '../../file-source.ts';
+import {isAbsent, unreadable} from '../format/bytes.ts';
+import {lineageOf} from '../format/lineage.ts';
+import {type BlockMemory, byPath, type ListedFile, type Patch} from './listed-file.ts';
+
+/** Blocks that one system call reads: with more, memory grows and the call costs nothing any more. */
+const blocksAtOnce = 8;
+
+export type MomentPlan = {
+  root: string;
+  takenAtMicros: number;
+  facts: DatabaseMoment;
+  list: () => Promise<ListedFile[]>;
+  confirm: () => Promise<void>;
+  release: () => Promise<void>;
+};
+
+/** One moment of a root, held by a checkpoint, or because the server is stopped. */
+export class Moment implements Frozen {
+  readonly takenAtMicros: number;
+  readonly facts: DatabaseMoment;
+  readonly lineageOf = lineageOf;
+  readonly #plan: MomentPlan;
+  /** By path: what of a file only its reader must know. */
+  readonly #known = new Map<string, ListedFile>();
+
+  constructor(plan: MomentPlan) {
+    this.#plan = plan;
+    this.takenAtMicros = plan.takenAtMicros;
+    this.facts = plan.facts;
+  }
+
+  async *files(): AsyncGenerator<FrozenFile> {
+    for (const listed of (await this.#plan.list()).sort(byPath)) {
+      this.#known.set(listed.path, listed);
+      const {openEnded, from, patches, make, check, ...file} = listed;
+      yield file;
+    }
+  }
+
+  async *read(
+    file: FrozenFile,
+    {memory = Buffer.allocUnsafeSlow}: {memory?: BlockMemory} = {},
+  ): AsyncGenerator<Uint8Array> {
+    const known = this.#known.get(file.path);
+    if (known?.make !== undefined) yield* known.make(memory);
+    else if (file.sizeBytes > file.blockBytes) yield* this.#readFile(file, known, memory);
+    else if (file.sizeBytes > 0) yield this.#readBlock(file, known, memory);
+    known?.check?.();
+  }
+
+  /** Of one block, by calls that wait: most files of most roots are, and the pool of threads costs more than they do. */
+  #readBlock(file: FrozenFile, known: ListedFile | undefined, memory: BlockMemory): Buffer {
+    const path = join(this.#plan.root, known?.from ?? file.path);
+    const block = memory(file.sizeBytes);
+    let open: number | undefined;
+    try {
+      open = openSync(path, 'r');
+      for (let done = 0; done < block.length; ) {
+        const bytesRead = readSync(open, block, done, block.length - done, done);
+        if (bytesRead === 0) {
+          if (!known?.openEnded) throw vanished(file);
+          block.fill(0, done);
+          break;
+        }
+        done += bytesRead;
+      }
+    } catch (error) {
+      throw open === undefined && isAbsent(error) ? vanished(file) : unreadable(error, path, file.table);
+    } finally {
+      if (open !== undefined) closeSync(open);
+    }
+    for (const patch of known?.patches ?? []) apply(patch, [block], 0);
+    return block;
+  }
+
+  async *#readFile(file: FrozenFile, known: ListedFile | undefined, memory: BlockMemory): AsyncGenerator<Uint8Array> {
+    const path = join(this.#plan.root, known?.from ?? file.path);
+    const handle = await open(path, 'r').catch((error: unknown) => {
+      throw isAbsent(error) ? vanished(file) : unreadable(error, path, file.table);
+    });
+    try {
+      for (let at = 0; at < file.sizeBytes; ) {
+        const blocks: Buffer[] = [];
+        for (let end = at; blocks.length < blocksAtOnce && end < file.sizeBytes; end += file.blockBytes) {
+          blocks.push(memory(Math.min(file.blockBytes, file.sizeBytes - end)));
+        }
+        const wanted = blocks.reduce((sum, {length}) => sum + length, 0);
+        const {bytesRead} = await handle.readv(blocks, at);
+        if (bytesRead < wanted)
+          await this.#readRest(file, blocks, bytesRead, (rest, from) => handle.read(rest, 0, rest.length, at + from));
+        for (const patch of known?.patches ?? []) apply(patch, blocks, at);
+        yield* blocks;
+        at += wanted;
+      }
+    } catch (error) {
+      throw unreadable(error, path, file.table);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  confirm(): Promise<void> {
+    return this.#plan.confirm();
+  }
+
+  release(): Promise<void> {
+    return this.#plan.release();
+  }
+
+  /** A call may give less than was asked for, and a file may have become shorter. */
+  async #readRest(
+    file: FrozenFile,
+    blocks: readonly Buffer[],
+    start: number,
+    read: (rest: Buffer, from: number) => Promise<{bytesRead: number}>,
+  ): Promise<void> {
+    let offset = 0;
+    for (const block of blocks) {
+      for (let done = Math.max(0, start - offset); done < block.length; ) {
+        const rest = block.subarray(done);
+        const {bytesRead} = await read(rest, offset + done);
+        if (bytesRead === 0) {
+          if (!this.#known.get(file.path)?.openEnded) throw vanished(file);
+          rest.fill(0);
+          done = block.length;
+        }
+        done += bytesRead;
+      }
+      offset += block.length;
+    }
+  }
+}
+
+/** @param start of the blocks in their file */
+function apply({at, bytes}: Patch, blocks: readonly Buffer[], start: number): void {
+  for (const block of blocks) {
+    const from = Math.max(at, start);
+    const to = Math.min(at + bytes.length, start + block.length);
+    if (from < to) bytes.copy(block, from - start, from - at, to - at);
+    start += block.length;
+  }
+}
+
+function vanished({path, table}: FrozenFile): BkpError {
+  const owner = table === undefined ? '' : ` of table ${table}`;
+  return new BkpError('SOURCE_UNAVAILABLE', `${path}${owner} is gone, and the checkpoint needs it`, {
+    cause: 'the server removed or cut it while it was copied',
+    next: 'take the backup again; QuestDB after 9.3.4 keeps such files until the checkpoint is released',
+    context: {path, ...(table === undefined ? {} : {table})},
+    retryable: true,
+  });
+}

@@ -1,0 +1,114 @@
+import {readdir, readFile, stat} from 'node:fs/promises';
+import {join} from 'node:path';
+import {BkpError} from '../../../errors/index.ts';
+import {isAbsent, unreadable} from '../format/bytes.ts';
+import {droppedFolders} from '../format/registry.ts';
+import {readTable, type TableState} from '../format/table.ts';
+import type {QuestDbHttp} from '../server/http.ts';
+import type {Listing} from './list-file.ts';
+import type {ListedFile} from './listed-file.ts';
+import {listBeside, tableFacts} from './live.ts';
+import {Moment} from './moment.ts';
+import {bootId, stamper, tellsOfMappedWrites} from './stamp.ts';
+import {listWholeTable} from './table-files.ts';
+import {lastTransaction} from './wal-files.ts';
+
+/**
+ * A stopped server's database: its moment is what is on the disk.
+ * @param http asked whether the server is away, when it is known
+ * @throws BkpError `PRECONDITION` when a server is running
+ */
+export async function freezeStopped(root: string, http: QuestDbHttp | undefined): Promise<Moment> {
+  const db = join(root, 'db');
+  await requireStopped(root, http);
+  const takenAtMicros = Date.now() * 1000;
+  const tables = await readTables(db);
+  const certain = await tellsOfMappedWrites(db);
+  const stamp = stamper(takenAtMicros, bootId(), certain);
+  const listing: Listing = {root, isLive: false, stamp, isSettled: () => true};
+  const before = await controlTimes(db, tables);
+  return new Moment({
+    root,
+    takenAtMicros,
+    facts: {product: 'questdb', version: 'unknown', tables: tableFacts(tables)},
+    list: () => listAll(listing, tables),
+    confirm: async () => {
+      await requireStopped(root, http);
+      if ((await controlTimes(db, tables)) !== before) throw startedMeanwhile();
+    },
+    release: async () => undefined,
+  });
+}
+
+async function listAll(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {
+  const files = listBeside(listing, () => true);
+  for (const table of tables) files.push(...(await listWholeTable(listing, table)));
+  return files;
+}
+
+async function readTables(db: string): Promise<TableState[]> {
+  const dropped = await droppedFolders(db);
+  const entries = await readdir(db, {withFileTypes: true});
+  const tables: TableState[] = [];
+  for (const {name: folder} of entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink())) {
+    if (dropped.has(folder)) continue;
+    const table = readTable(join(db, folder), folder);
+    if (table === undefined) continue;
+    const lastTxn = lastTransaction(join(db, folder));
+    tables.push({...table, ...(lastTxn === undefined ? {} : {lastTxn})});
+  }
+  return tables;
+}
+
+/** A server that was started and stopped again leaves other times in what it opens for writing. */
+async function controlTimes(db: string, tables: readonly TableState[]): Promise<string> {
+  const paths = ['tables.d.lock', ...tables.flatMap(({folder}) => [`${folder}/_txn`, `${folder}/txn_seq/_txnlog`])];
+  const times = paths.map(async (path) => {
+    const found = await stat(join(db, path), {bigint: true}).catch(() => undefined);
+    return `${found?.mtimeNs}`;
+  });
+  return (await Promise.all(times)).join(' ');
+}
+
+async function requireStopped(root: string, http: QuestDbHttp | undefined): Promise<void> {
+  const holder = await lockHolder(join(root, 'db/tables.d.lock'));
+  const isAnswering =
+    http !== undefined &&
+    (await http.ask('SELECT 1').then(
+      () => true,
+      () => false,
+    ));
+  if (holder === undefined && !isAnswering) return;
+  throw new BkpError('PRECONDITION', `the source says offline=true, and a QuestDB runs on ${root}`, {
+    cause: holder === undefined ? `it answers at ${http?.url}` : `process ${holder} holds db/tables.d.lock`,
+    next: 'stop the server, or take offline=true out of the source: a running one is backed up by a checkpoint',
+  });
+}
+
+/**
+ * The server holds an advisory lock on that file while it runs; /proc/locks lists such locks by inode.
+ * @returns its process; undefined when there is none, or on a system other than Linux
+ */
+async function lockHolder(path: string): Promise<string | undefined> {
+  const found = await stat(path, {bigint: true}).catch((error: unknown) => {
+    if (isAbsent(error)) return undefined;
+    throw unreadable(error, path);
+  });
+  const locks = await readFile('/proc/locks', 'utf8').catch(() => '');
+  for (const line of locks.split('\n')) {
+    const [, process, inode] = / (\d+) [0-9a-f]+:[0-9a-f]+:(\d+) /.exec(line) ?? [];
+    if (found !== undefined && inode === String(found.ino)) return process;
+  }
+  return undefined;
+}
+
+function startedMeanwhile(): BkpError {
+  return new BkpError(
+    'SOURCE_UNAVAILABLE',
+    'the server was started while its files were read: what was read is no backup',
+    {
+      next: 'take the backup again while the server is stopped, or without offline=true',
+      retryable: true,
+    },
+  );
+}

@@ -1,0 +1,105 @@
+import type {TableState} from '../format/table.ts';
+import {blockRowsIn, emptyIndex} from './index-files.ts';
+import {type Listing, listFile, listFolder, missingFile, present, readFolder, Turns} from './list-file.ts';
+import type {ListedFile} from './listed-file.ts';
+import {listPartition, unknownFile} from './partition-files.ts';
+import {listLog, listTree} from './wal-files.ts';
+
+/**
+ * What of a table's own folder belongs to the moment: the columns of the partitions that `_txn` names, the texts of symbols,
+ * the sequencer's files, and the WAL segments of transactions that are committed but not yet in the table.
+ * Not: the other files in the table's folder, which the checkpoint has copies of or the server makes again.
+ * @throws BkpError `SOURCE_DAMAGED` naming the table when one of them is missing | `UNSUPPORTED` naming what bkp cannot judge
+ */
+export async function listTable(listing: Listing, table: TableState): Promise<ListedFile[]> {
+  const files = [...listFolderMark(listing, table), ...listSymbols(listing, table)];
+  const turns = new Turns();
+  for (const partition of table.txn.partitions) {
+    if (partition.rows === 0) continue;
+    for (const file of await listPartition(listing, table, partition)) files.push(file);
+    await turns.next();
+  }
+  files.push(...listLog(listing, table));
+  return files;
+}
+
+/**
+ * Of a table's folder: control files, of which the checkpoint has those of the moment; what the server makes anew; `_convert`,
+ * the wish to make it a table with or without WAL at the next start. Symbols' files of any version: `_cv` names the moment's.
+ */
+const ownFile =
+  /^(_(meta|txn|txn_scoreboard|cv|name|todo_|convert|mv|view)(\..*)?|.*\.lock|\.nfs.*|.*\.[cokvr](\.\d+)?)$/;
+/** Partitions of any version, what was detached from them, the WAL. */
+const ownFolder = /^(\d{4}.*|default(\.\d+)?|.*\.(detached|attachable)|wal\d+|txn_seq|seq)$/;
+
+/** The server recovers a table only into a folder that is there, and a table without rows may have nothing else in it. */
+function listFolderMark(listing: Listing, table: TableState): ListedFile[] {
+  const {folder, name} = table;
+  const path = `db/${folder}`;
+  for (const entry of readFolder(listing, path, name)) {
+    const isFolder = entry.isDirectory() || entry.isSymbolicLink();
+    if (!(isFolder ? ownFolder : ownFile).test(entry.name)) throw unknownFile(`${path}/${entry.name}`, name);
+  }
+  for (const file of ['_name', '_meta']) {
+    const found = listFile(listing, {path: `${path}/${file}`, table: name});
+    if (found === undefined) continue;
+    return [found, ...(listing.isLive ? listDefinition(listing, table) : [])];
+  }
+  throw missingFile(path, name);
+}
+
+/**
+ * The definition and state of a materialized view, which 9.0.1 to 9.3.0 do not bring back from the checkpoint; the definition
+ * of a view in 9.3.0.
+ */
+function listDefinition(listing: Listing, {folder, name: table, isBareView}: TableState): ListedFile[] {
+  const fromCheckpoint = (file: string) =>
+    listFile(listing, {path: `db/${folder}/${file}`, from: `.checkpoint/db/${folder}/${file}`, table});
+  if (isBareView) return present([fromCheckpoint('_view'), listFile(listing, {path: `db/${folder}/_txn`, table})]);
+  return present(['_mv', '_mv.s'].map(fromCheckpoint));
+}
+
+function listSymbols(listing: Listing, table: TableState): ListedFile[] {
+  // A view has columns and no files.
+  if (table.meta.partitionBy === 'NOT_APPLICABLE') return [];
+  const symbols = table.meta.columns.filter(({isSymbol}) => isSymbol);
+  return symbols.flatMap((column) => {
+    const nameTxn = table.columns.symbolsNameTxn(column.index);
+    const suffix = nameTxn === -1n ? '' : `.${nameTxn}`;
+    const file = (ending: string) => ({
+      path: `db/${table.folder}/${column.name}.${ending}${suffix}`,
+      table: table.name,
+    });
+    const texts = ['c', 'o'].map((ending) => {
+      const found = listFile(listing, file(ending));
+      if (found === undefined) throw missingFile(file(ending).path, table.name);
+      return found;
+    });
+    return [...texts, ...listSymbolIndex(listing, file)];
+  });
+}
+
+/**
+ * `.k` and `.v` of the texts. Recovery makes them again from the texts, but version 8 only where they are and can be opened: so
+ * there is one without entries.
+ */
+function listSymbolIndex(listing: Listing, file: (ending: string) => {path: string; table: string}): ListedFile[] {
+  if (!listing.isLive) return present(['k', 'v'].map((ending) => listFile(listing, file(ending))));
+  const blockRows = blockRowsIn(listing, file('k'));
+  if (blockRows === undefined) return [];
+  return emptyIndex({keys: file('k').path, values: file('v').path, table: file('k').table}, blockRows);
+}
+
+/**
+ * All of a table of a stopped server: its own control files are the moment's, and nothing is made again when it starts.
+ * @throws BkpError `SOURCE_DAMAGED` naming the table when a file of its rows is missing
+ */
+export async function listWholeTable(listing: Listing, table: TableState): Promise<ListedFile[]> {
+  const {files, folders} = listFolder(listing, `db/${table.folder}`, table.name);
+  const found = new Map(files.map((file) => [file.path, file]));
+  for (const file of await listTable(listing, table)) found.set(file.path, file);
+  for (const folder of folders.filter((path) => /\/(txn_seq|wal\d+)$/.test(path))) {
+    for (const file of listTree(listing, table, folder)) found.set(file.path, file);
+  }
+  return [...found.values()];
+}

@@ -1,0 +1,151 @@
+import {BkpError} from '../../../errors/index.ts';
+
+export type HttpOptions = {
+  /** `http://127.0.0.1:9000`; may hold user and password, which are taken out of it. */
+  http: string;
+  user?: string;
+  password?: string;
+  token?: string;
+};
+
+export type Value = string | number | boolean | null;
+export type Row = Readonly<Record<string, Value>>;
+
+/** What the server says: rows, or in its own words why not. */
+export type Answer = {rows: readonly Row[]} | {refusal: string};
+
+/** What to do about a server that lets this user read only. */
+export const mayWrite =
+  'take readonly=true or http.security.readonly=true out of the server’s settings, or give its user the right to make checkpoints';
+
+/** Until any statement but CHECKPOINT CREATE is answered: they read what the server has in memory. */
+const answerMs = 30_000;
+
+/** One QuestDB server behind its REST interface, `GET /exec`. */
+export class QuestDbHttp {
+  /** Without user and password. */
+  readonly url: string;
+  readonly #headers: Record<string, string>;
+
+  /** @throws BkpError `USAGE` for what is no http(s) URL, or a user without a password */
+  constructor(options: HttpOptions) {
+    const url = parseUrl(options.http);
+    const user = options.user ?? (url.username === '' ? undefined : decodeURIComponent(url.username));
+    const password = options.password ?? (url.password === '' ? undefined : decodeURIComponent(url.password));
+    url.username = '';
+    url.password = '';
+    this.url = url.href.replace(/\/$/, '');
+    this.#headers = authorization({...options, user, password});
+  }
+
+  /** @throws BkpError `SOURCE_UNAVAILABLE`, also when the server refuses the statement */
+  async rows(sql: string): Promise<readonly Row[]> {
+    const answer = await this.ask(sql);
+    if ('rows' in answer) return answer.rows;
+    throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} refuses ${sql}: ${answer.refusal}`, {
+      next: 'look at the version of the server and at the rights of the user',
+    });
+  }
+
+  /** @throws BkpError `SOURCE_UNAVAILABLE`: away, not QuestDB, or the credentials are not accepted */
+  async ask(sql: string, timeoutMs: number = answerMs): Promise<Answer> {
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(`${this.url}/exec?${new URLSearchParams({query: sql})}`, {
+        headers: this.#headers,
+        // A redirect could carry the credentials to another server.
+        redirect: 'manual',
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      text = await response.text();
+    } catch (error) {
+      throw this.#away(error, timeoutMs);
+    }
+    const answer = parseAnswer(text);
+    if (response.status === 401) {
+      throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not accept these credentials`, {
+        cause: `HTTP ${response.status}: ${text.slice(0, 200)}`,
+        next: 'set user= and password=, or token=, of the source to what the server has in http.user and http.password',
+      });
+    }
+    // A server that is read-only refuses with 403 what it would refuse with 400 for another reason.
+    if (answer !== undefined) return answer;
+    if (response.status === 403) {
+      throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not allow ${sql}`, {
+        cause: `HTTP ${response.status}: ${text.slice(0, 200)}`,
+        next: mayWrite,
+      });
+    }
+    throw new BkpError('SOURCE_UNAVAILABLE', `what answers at ${this.url} is not QuestDB`, {
+      cause: `HTTP ${response.status}: ${text.slice(0, 200)}`,
+      next: 'set http= of the source to the address of its web console',
+    });
+  }
+
+  #away(error: unknown, timeoutMs: number): BkpError {
+    const isLate = error instanceof DOMException && error.name === 'TimeoutError';
+    const below = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    return new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not answer`, {
+      cause: isLate ? `no answer within ${timeoutMs / 1000} s` : below,
+      next: 'start the server, or look at http= of the source; a stopped server is backed up with offline=true',
+      retryable: true,
+    });
+  }
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && ['http:', 'https:'].includes(url.protocol) && url.search === '' && url.hash === '')
+    return url;
+  throw new BkpError('USAGE', 'source: http is no address of a server', {next: 'write http=http://127.0.0.1:9000'});
+}
+
+function authorization({
+  token,
+  user,
+  password,
+}: {
+  token?: string | undefined;
+  user?: string | undefined;
+  password?: string | undefined;
+}) {
+  const headers: Record<string, string> = {};
+  if (token !== undefined) headers.authorization = `Bearer ${token}`;
+  else if (user !== undefined && password !== undefined) {
+    headers.authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+  } else if (user !== undefined || password !== undefined) {
+    throw new BkpError('USAGE', 'source: user and password belong together', {next: 'set both, or token='});
+  }
+  return headers;
+}
+
+/** Rows as `{columns: [{name}], dataset: [[…]]}`; what has none as `{ddl|dml: "OK"}`; a refusal as `{error}`. */
+function parseAnswer(text: string): Answer | undefined {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof body !== 'object' || body === null) return undefined;
+  const {error, ddl, dml, columns, dataset} = body as Record<string, unknown>;
+  if (typeof error === 'string') return {refusal: error};
+  if (typeof ddl === 'string' || typeof dml === 'string') return {rows: []};
+  if (!Array.isArray(columns) || !Array.isArray(dataset)) return undefined;
+  const names = columns.map((column: {name?: unknown}) => String(column.name));
+  return {rows: dataset.map((row: Value[]) => Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])))};
+}
+
+/** `2026-11-21T10:10:01.901217Z` as microseconds since 1970; undefined for anything else. */
+export function parseMicros(value: Value | undefined): number | undefined {
+  const parts = typeof value === 'string' ? /^(.*:\d\d)(?:\.(\d{1,9}))?Z$/.exec(value) : null;
+  if (parts === null) return undefined;
+  const seconds = Date.parse(`${parts[1]}Z`);
+  return Number.isNaN(seconds) ? undefined : seconds * 1000 + Number((parts[2] ?? '').padEnd(6, '0').slice(0, 6));
+}
+
+export function microsText(micros: number): string {
+  const text = new Date(Math.floor(micros / 1000)).toISOString();
+  return `${text.slice(0, -1)}${String(micros % 1000).padStart(3, '0')}Z`;
+}

@@ -1,0 +1,73 @@
+import {stat} from 'node:fs/promises';
+import {dirname, join} from 'node:path';
+import {readTransactionLog} from '../format/transaction-log.ts';
+import type {QuestDbHttp} from './http.ts';
+
+/**
+ * Whether a root is the server's, without a checkpoint. Certain is only that it is not: a copy of a root looks like the root
+ * itself until one of the two is written to.
+ * @returns why the root is another one's; undefined when nothing says so
+ */
+export async function whyNotOwnRoot(http: QuestDbHttp, root: string): Promise<string | undefined> {
+  const own = await pathOfOwnRoot(http);
+  if (own !== undefined && (await isOther(own, root))) return `the server's own root is ${own}`;
+  const tables = await http.rows('SELECT directoryName, table_name AS name FROM tables()');
+  for (const {directoryName, name} of tables) {
+    // One that is dropped or made just now.
+    const isThere = await exists(join(root, 'db', String(directoryName)));
+    if (!isThere && (await isStillThere(http, String(name)))) {
+      return `the server has a table ${name}, and there is no db/${directoryName} in it`;
+    }
+  }
+  return whyOtherTransactions(http, root, new Map(tables.map((table) => [table.name, String(table.directoryName)])));
+}
+
+/** The sequencer only counts on, so what the server says lies between two looks at the root's log. */
+async function whyOtherTransactions(
+  http: QuestDbHttp,
+  root: string,
+  folders: ReadonlyMap<unknown, string>,
+): Promise<string | undefined> {
+  const lastOf = (name: unknown) => {
+    try {
+      return readTransactionLog(join(root, 'db', folders.get(name) ?? '', 'txn_seq'))?.last;
+    } catch {
+      // A backup tells what is wrong with it.
+      return undefined;
+    }
+  };
+  const before = new Map([...folders.keys()].map((name) => [name, lastOf(name)]));
+  const tables = await http.rows('SELECT name, sequencerTxn FROM wal_tables()');
+  for (const {name, sequencerTxn} of tables) {
+    const least = before.get(name);
+    if (least === undefined || typeof sequencerTxn !== 'number') continue;
+    const most = lastOf(name) ?? least;
+    if (sequencerTxn < least || sequencerTxn > most) {
+      return `table ${name} has ${sequencerTxn} transactions in the server, and ${most} in the root`;
+    }
+  }
+  return undefined;
+}
+
+/** The absolute path shows in a setting only, and there when nobody has set it. In a container it is another one. */
+export async function pathOfOwnRoot(http: QuestDbHttp): Promise<string | undefined> {
+  const [row] = await http.rows("(SHOW PARAMETERS) WHERE property_path = 'cairo.sql.copy.work.root'").catch(() => []);
+  const isDefault = row?.value_source === undefined || row.value_source === 'default';
+  return isDefault && typeof row?.value === 'string' && row.value !== '' ? dirname(row.value) : undefined;
+}
+
+async function isOther(own: string, root: string): Promise<boolean> {
+  const [one, other] = await Promise.all([own, root].map((path) => stat(join(path, 'db')).catch(() => undefined)));
+  return one !== undefined && other !== undefined && (one.ino !== other.ino || one.dev !== other.dev);
+}
+
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+async function isStillThere(http: QuestDbHttp, name: string): Promise<boolean> {
+  const quoted = name.replaceAll("'", "''");
+  return (await http.rows(`SELECT table_name FROM tables() WHERE table_name = '${quoted}'`)).length > 0;
+}

@@ -1,0 +1,64 @@
+import {accessSync, closeSync, constants, openSync, readSync, statSync} from 'node:fs';
+import {BkpError, systemCode} from '../../../errors/index.ts';
+
+/**
+ * Tells apart what SQLite reports as one "unable to open database file".
+ * @throws BkpError `SOURCE_UNAVAILABLE`
+ */
+export function checkFile(path: string): void {
+  try {
+    const found = statSync(path);
+    if (!found.isFile()) {
+      const what = found.isDirectory() ? 'a directory' : 'no ordinary file';
+      throw new BkpError('SOURCE_UNAVAILABLE', `${path} is ${what}, not a database`, {
+        next: 'name the database file itself: sqlite::path=…/app.db',
+      });
+    }
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    if (error instanceof BkpError) throw error;
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new BkpError('SOURCE_UNAVAILABLE', `there is no database at ${path}`, {
+        cause: error,
+        next: 'check the path of the source: bkp config get source',
+      });
+    }
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new BkpError('SOURCE_UNAVAILABLE', `this user may not read ${path}`, {
+        cause: error,
+        next: `give the user the right: chmod u+r '${path}', and the right to enter its folders`,
+      });
+    }
+    throw new BkpError('SOURCE_UNAVAILABLE', `${path} cannot be looked at`, {
+      cause: error,
+      next: 'check the path and its disk',
+    });
+  }
+}
+
+/** By the file's header, where SQLite itself cannot open it; https://www.sqlite.org/fileformat2.html, 1.3. */
+export function isInWalMode(path: string): boolean {
+  const header = headerOf(path);
+  return header !== undefined && header[18] === 2 && header[19] === 2;
+}
+
+/** The version of SQLite that wrote the file last, as 3053004 for 3.53.4; undefined when the header does not tell. */
+export function lastWriter(path: string): number | undefined {
+  const version = headerOf(path)?.readUInt32BE(96);
+  return version === 0 ? undefined : version;
+}
+
+function headerOf(path: string): Buffer | undefined {
+  const header = Buffer.alloc(100);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      return readSync(file, header) === header.length ? header : undefined;
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,100 @@
+import type {FileHandle} from 'node:fs/promises';
+import {BkpError} from '../../../errors/index.ts';
+
+/**
+ * The write-ahead log as a file, https://www.sqlite.org/fileformat2.html#the_write_ahead_log: a header of 32 bytes, then frames
+ * of 24 bytes and one page each. Numbers are big-endian; checksums run from the header on over all frames before.
+ */
+const headerBytes = 32;
+const frameHeaderBytes = 24;
+const magic = 0x377f0682;
+/** Read at once while the log is looked through. */
+const readBytes = 1024 * 1024;
+
+/** Tells one log from the next in the same file: its salts change each time it is begun anew. Empty for an empty file. */
+export async function walHeader(wal: FileHandle): Promise<Buffer> {
+  const {bytesRead, buffer} = await wal.read(Buffer.alloc(headerBytes), 0, headerBytes, 0);
+  return buffer.subarray(0, bytesRead);
+}
+
+/** Where a frame's page begins in the file. @param frame from 1 */
+export const pageOffset = (frame: number, pageBytes: number) =>
+  headerBytes + (frame - 1) * (frameHeaderBytes + pageBytes) + frameHeaderBytes;
+
+/**
+ * The newest frame of each page among the first `frames` ones, every checksum verified.
+ * @throws BkpError `SOURCE_DAMAGED`
+ */
+export async function readFrames(
+  wal: FileHandle,
+  path: string,
+  {frames, pageBytes, signal}: {frames: number; pageBytes: number; signal: AbortSignal},
+): Promise<Map<number, number>> {
+  const header = await walHeader(wal);
+  const sums = new Checksum(header.readUInt32BE(0) === magic + 1);
+  sums.add(header, 0, 24);
+  const isLog = (header.readUInt32BE(0) & ~1) === magic && header.readUInt32BE(8) === pageBytes;
+  if (!isLog || !sums.equal(header, 24)) throw damaged(path, 'its header is not that of this database');
+  const newest = new Map<number, number>();
+  const frameBytes = frameHeaderBytes + pageBytes;
+  const atOnce = Math.max(1, Math.floor(readBytes / frameBytes));
+  for (let first = 1; first <= frames; first += atOnce) {
+    signal.throwIfAborted();
+    const count = Math.min(atOnce, frames - first + 1);
+    const bytes = Buffer.alloc(count * frameBytes);
+    await readFully(wal, bytes, headerBytes + (first - 1) * frameBytes);
+    for (let n = 0; n < count; n++) {
+      const at = n * frameBytes;
+      sums.add(bytes, at, 8);
+      sums.add(bytes, at + frameHeaderBytes, pageBytes);
+      const salted = bytes.compare(header, 16, 24, at + 8, at + 16) === 0;
+      if (!salted || !sums.equal(bytes, at + 16)) throw damaged(path, `frame ${first + n} is not what was written`);
+      newest.set(bytes.readUInt32BE(at), first + n);
+    }
+  }
+  return newest;
+}
+
+/** Reads until the buffer is full or the file ends. @returns bytes read */
+export async function readFully(file: FileHandle, into: Buffer, position: number): Promise<number> {
+  let done = 0;
+  while (done < into.length) {
+    const {bytesRead} = await file.read(into, done, into.length - done, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return done;
+}
+
+/** The log's own checksum: two sums over words, in the byte order that its magic names. */
+class Checksum {
+  readonly #bigEndian: boolean;
+  #first = 0;
+  #second = 0;
+
+  constructor(bigEndian: boolean) {
+    this.#bigEndian = bigEndian;
+  }
+
+  add(bytes: Buffer, start: number, length: number): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset + start, length);
+    const little = !this.#bigEndian;
+    let [first, second] = [this.#first, this.#second];
+    for (let at = 0; at < length; at += 8) {
+      first = (first + view.getUint32(at, little) + second) | 0;
+      second = (second + view.getUint32(at + 4, little) + first) | 0;
+    }
+    [this.#first, this.#second] = [first, second];
+  }
+
+  equal(bytes: Buffer, at: number): boolean {
+    return bytes.readUInt32BE(at) === this.#first >>> 0 && bytes.readUInt32BE(at + 4) === this.#second >>> 0;
+  }
+}
+
+function damaged(path: string, why: string): BkpError {
+  return new BkpError('SOURCE_DAMAGED', `the write-ahead log ${path}-wal is damaged: ${why}`, {
+    next: `look at the database with: sqlite3 '${path}' 'PRAGMA integrity_check'`,
+    context: {path},
+  });
+}

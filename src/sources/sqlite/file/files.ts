@@ -1,0 +1,91 @@
+import type {DatabaseMoment, FileSource, Frozen, FrozenFile} from '../../file-source.ts';
+import {type Origin, originOf} from '../../origin.ts';
+import {withConnection} from '../engine/connection.ts';
+import {knownTableNames} from '../schema/catalog.ts';
+import {identityOf, isIdentityKept, keepIdentity} from '../tracking/tracking.ts';
+import {type Image, openImage} from './files-image.ts';
+import {checkDatabase, quickCheck} from './quick-check.ts';
+
+/** The one file of a backup: wherever the database lies, it is the same. */
+export const sqliteFilePath = 'main.db';
+
+/** The largest page size, so every page is whole in one block. */
+const blockBytes = 64 * 1024;
+
+/** An SQLite database as one file of pages, consistent while others write, log included. */
+export class SqliteFileSource implements FileSource {
+  readonly description: string;
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.description = `sqlite::path=${path}`;
+  }
+
+  /** The identity beside the tracking tables; made, and made to stay, with a write into the database. */
+  async dataId(): Promise<string> {
+    return withConnection(this.#path, {}, (connection) => {
+      const known = identityOf(connection);
+      if (known !== undefined && isIdentityKept(connection)) return known;
+      try {
+        connection.write(() => keepIdentity(connection));
+      } catch (error) {
+        // An older bkp made it, and this user may only read.
+        if (known === undefined) throw error;
+        return known;
+      }
+      return identityOf(connection)!;
+    });
+  }
+
+  origin(): Origin | undefined {
+    return originOf(this.#path);
+  }
+
+  async freeze(options: {hold: string; signal: AbortSignal; notice: (text: string) => void}): Promise<Frozen> {
+    const image = await openImage(this.#path, options);
+    try {
+      if (image.mode !== 'wal') {
+        options.notice(
+          'the database is not in WAL mode: whoever writes waits while this backup reads; PRAGMA journal_mode = WAL changes that',
+        );
+      }
+      return frozen(image, this.#path);
+    } catch (error) {
+      await image.close();
+      throw error;
+    }
+  }
+
+  /** A dead process holds no locks, so nothing is left over. */
+  async releaseLeftover(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}
+
+function frozen(image: Image, path: string): Frozen {
+  const {connection} = image;
+  const facts: DatabaseMoment = {
+    product: 'sqlite',
+    version: String(connection.value('SELECT sqlite_version()')),
+    tables: knownTableNames(connection).map((name) => ({name})),
+  };
+  const file: FrozenFile = {
+    path: sqliteFilePath,
+    sizeBytes: image.pages * image.pageBytes,
+    zeroTailBytes: 0,
+    // No stamp: neither time nor size nor the header of a database tells for certain that its pages are the same.
+    blockBytes,
+  };
+  return {
+    takenAtMicros: Date.now() * 1000,
+    facts,
+    async *files() {
+      yield file;
+    },
+    read: () => image.read(blockBytes),
+    check: ({signal}) => checkDatabase(path, {sizeBytes: file.sizeBytes, signal, small: () => quickCheck(connection)}),
+    confirm: image.confirm,
+    release: image.close,
+  };
+}

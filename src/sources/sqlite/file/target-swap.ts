@@ -1,0 +1,138 @@
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import {basename, dirname, join} from 'node:path';
+import {BkpError, systemCode} from '../../../errors/index.ts';
+import {Connection} from '../engine/connection.ts';
+import {ResultCode, resultCode, translated} from '../engine/errors.ts';
+import {requireNoStrayJournal} from '../restore/publish.ts';
+
+/**
+ * Puts a checked file where no database is.
+ * @throws BkpError `TABLE_EXISTS` (one appeared meanwhile) | `PRECONDITION` (a log without its database) | `SOURCE_LOCKED`
+ */
+export function placeNewDatabase(staged: string, wanted: string): void {
+  const path = join(realpathSync(dirname(wanted)), basename(wanted));
+  requireNoStrayJournal(path);
+  // A program that still has a removed database open shares the files beside it with whoever comes to lie there.
+  requireNotOpen(path, [`${path}-wal`, `${path}-shm`]);
+  removeEmptyLog(path);
+  try {
+    try {
+      linkSync(staged, path);
+      rmSync(staged);
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') throw error;
+      // Not every file system has links. There an empty file keeps the name free of others until it is replaced.
+      closeSync(openSync(path, 'wx'));
+      renameSync(staged, path);
+    }
+    syncFolder(dirname(path));
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw translated(error, path);
+    throw new BkpError('TABLE_EXISTS', `path exist: ${path} appeared while its backup was restored`, {
+      next: 'look at what made it; then restore again',
+    });
+  }
+}
+
+/**
+ * Puts a checked file in the place of a database that holds nothing, while nobody can use that.
+ *
+ * SQLite's exclusive lock keeps everybody out who is in a transaction, or in WAL mode has the file open at all. A program that has it
+ * open without WAL and does nothing just now holds no lock; it is found among the open files of this machine's processes, as
+ * far as this user may see them, and elsewhere SQLite itself refuses its next write (SQLITE_READONLY_DBMOVED).
+ * @throws BkpError `SOURCE_LOCKED` | `TABLE_EXISTS` (it is not empty any more)
+ */
+export function replaceEmptyDatabase(staged: string, link: string): void {
+  // The file itself is replaced, not a link to it.
+  const path = realpathSync(link);
+  requireNotOpen(path, [path, `${path}-wal`, `${path}-shm`]);
+  const connection = new Connection(path, {busyTimeoutMs: 0});
+  try {
+    // Leaving WAL mode needs the file alone, and takes the log and its index away. No journal on disk: a crash would leave it beside
+    // the restored file, and the next opener would play it into that.
+    connection.value('PRAGMA main.journal_mode = MEMORY');
+    connection.exec('BEGIN EXCLUSIVE');
+    if (!isEmpty(connection)) {
+      throw new BkpError('TABLE_EXISTS', 'The local database is not empty.', {
+        cause: `${path} was written to while its backup was restored`,
+        next: 'restore to another path',
+      });
+    }
+    removeEmptyLog(path);
+    renameSync(staged, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    const code = resultCode(error instanceof BkpError ? error.cause : error);
+    if (code === ResultCode.busy || code === ResultCode.locked) throw openElsewhere(path, 'its lock is held');
+    throw translated(error, path);
+  } finally {
+    connection.rollback();
+    connection.close();
+  }
+}
+
+/** What is left of a log that holds nothing; a program that lost its database keeps the removed files to itself. */
+function removeEmptyLog(path: string): void {
+  requireNoStrayJournal(path);
+  for (const end of ['-wal', '-shm', '-journal']) rmSync(path + end, {force: true});
+}
+
+/** Open files as Linux shows them; on other systems, and for other users' processes, nothing is seen. */
+function requireNotOpen(database: string, paths: readonly string[]): void {
+  const wanted = new Set(paths);
+  for (const pid of list('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+    const folder = join('/proc', pid, 'fd');
+    for (const file of list(folder)) {
+      const opened = target(join(folder, file));
+      // Of a removed file the name has ` (deleted)` behind it: who has that open shares nothing with a new one.
+      if (opened !== undefined && wanted.has(opened)) {
+        throw openElsewhere(database, `process ${pid} has it open`);
+      }
+    }
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function target(link: string): string | undefined {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return undefined;
+  }
+}
+
+function openElsewhere(path: string, why: string): BkpError {
+  return new BkpError('SOURCE_LOCKED', `${path} is open in another program; nothing was touched`, {
+    cause: why,
+    next: 'end that program, then restore again',
+    retryable: true,
+  });
+}
+
+export const isEmpty = (connection: Connection) => connection.number('SELECT count(*) FROM main.sqlite_schema') === 0;
+
+export function syncFolder(path: string): void {
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

@@ -1,0 +1,181 @@
+import {mkdirSync, renameSync, rmSync, statfsSync, statSync, writeFileSync} from 'node:fs';
+import {type FileHandle, open} from 'node:fs/promises';
+import {basename, dirname, join} from 'node:path';
+import {BkpError} from '../../../errors/index.ts';
+import type {DatabaseMoment, FileCheck, FileTarget, FrozenFile} from '../../file-source.ts';
+import {withConnection} from '../engine/connection.ts';
+import {translated} from '../engine/errors.ts';
+import {requireNoStrayJournal} from '../restore/publish.ts';
+import {sqliteFilePath} from './files.ts';
+import {checkDatabase, quickCheck} from './quick-check.ts';
+import {isEmpty, placeNewDatabase, replaceEmptyDatabase, syncFolder} from './target-swap.ts';
+
+const readBytes = 1024 * 1024;
+
+/**
+ * An SQLite database file to be: written beside its place, checked, and put there in one step. Until then nothing at that place
+ * has changed.
+ */
+export class SqliteFileTarget implements FileTarget {
+  readonly #path: string;
+  /** Whole, of this or an earlier try. */
+  readonly #staged: string;
+  readonly #part: string;
+  readonly #failed: string;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#staged = join(dirname(path), `${basename(path)}.bkp-restore`);
+    this.#part = `${this.#staged}.part`;
+    this.#failed = join(dirname(path), `${basename(path)}.restore_failed`);
+  }
+
+  async survey(facts: DatabaseMoment): Promise<{freeBytes?: number; inTheWay?: string}> {
+    const free = freeBytes(dirname(this.#path));
+    const obstacle = await this.prepare(facts).then(
+      () => undefined,
+      (error) => (error instanceof BkpError ? error.message : String(error)),
+    );
+    return {
+      ...(free === undefined ? {} : {freeBytes: free}),
+      ...(obstacle === undefined ? {} : {inTheWay: obstacle}),
+    };
+  }
+
+  /** Only looks: what an earlier try left is checked by whoever takes it over. */
+  async prepare({product}: DatabaseMoment): Promise<void> {
+    if (product !== 'sqlite') {
+      throw new BkpError(
+        'UNSUPPORTED',
+        `the backup holds a database of ${product}, and ${this.#path} is to be one of SQLite`,
+        {
+          next: 'restore it into a folder for its own server',
+        },
+      );
+    }
+    if (!statSync(dirname(this.#path), {throwIfNoEntry: false})?.isDirectory()) {
+      throw new BkpError('SOURCE_UNAVAILABLE', `the folder of ${this.#path} is not there`, {
+        next: `mkdir -p '${dirname(this.#path)}'`,
+      });
+    }
+    if (exists(this.#failed)) {
+      throw new BkpError('PRECONDITION', `Failed restore directory found: ${this.#failed}`, {
+        cause: 'an earlier restore found damage; what it left is for you to look at',
+        next: `remove it, then restore again: rm -r '${this.#failed}'`,
+      });
+    }
+    requireFree(this.#path);
+  }
+
+  async write(file: FrozenFile, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    requireOnlyFile(file);
+    try {
+      const part = await open(this.#part, 'w', 0o644);
+      try {
+        for await (const piece of bytes) await writeFully(part, piece);
+        await part.sync();
+      } finally {
+        await part.close();
+      }
+      renameSync(this.#part, this.#staged);
+    } catch (error) {
+      throw translated(error, this.#path);
+    }
+  }
+
+  async finished(file: FrozenFile): Promise<AsyncIterable<Uint8Array> | undefined> {
+    requireOnlyFile(file);
+    const found = statSync(this.#staged, {throwIfNoEntry: false});
+    return found?.isFile() && found.size === file.sizeBytes ? readPieces(this.#staged) : undefined;
+  }
+
+  async publish({signal}: {signal: AbortSignal}): Promise<FileCheck> {
+    const found = await this.#check(signal);
+    if (exists(this.#path)) replaceEmptyDatabase(this.#staged, this.#path);
+    else placeNewDatabase(this.#staged, this.#path);
+    rmSync(this.#part, {force: true});
+    return found;
+  }
+
+  /** For information only: the bytes are those of the backup, and what SQLite finds in them, the source had too. */
+  async #check(signal: AbortSignal): Promise<FileCheck> {
+    try {
+      return await checkDatabase(this.#staged, {
+        sizeBytes: statSync(this.#staged).size,
+        signal,
+        small: () => withConnection(this.#staged, {}, quickCheck),
+      });
+    } catch (error) {
+      if (!(error instanceof BkpError) || error.code !== 'SOURCE_DAMAGED') throw error;
+      return {
+        damage: [error.cause instanceof Error ? error.cause.message : error.message],
+        brokenRules: [],
+        unchecked: [],
+      };
+    } finally {
+      // Nobody else knows this file: what reading it in WAL mode made beside it holds nothing.
+      for (const end of ['-wal', '-shm', '-journal']) rmSync(this.#staged + end, {force: true});
+    }
+  }
+
+  async fail(tables: readonly string[]): Promise<void> {
+    mkdirSync(this.#failed, {recursive: true});
+    const names = tables.length === 0 ? [sqliteFilePath] : tables;
+    writeFileSync(join(this.#failed, '_restore_failed'), names.map((name) => `${name}\n`).join(''));
+    for (const left of [this.#part, this.#staged]) {
+      if (exists(left)) renameSync(left, join(this.#failed, basename(left)));
+    }
+    syncFolder(this.#failed);
+    syncFolder(dirname(this.#failed));
+  }
+}
+
+/** @throws BkpError `TABLE_EXISTS` | `PRECONDITION` (a log or journal without its database) */
+function requireFree(path: string): void {
+  const found = statSync(path, {throwIfNoEntry: false});
+  if (found === undefined) {
+    requireNoStrayJournal(path);
+    return;
+  }
+  if (withConnection(path, {}, isEmpty)) return;
+  throw new BkpError('TABLE_EXISTS', 'The local database is not empty.', {
+    cause: `${path} holds a database; nothing was touched`,
+    next: 'restore to another path, or move that database away',
+    context: {path},
+  });
+}
+
+const exists = (path: string) => statSync(path, {throwIfNoEntry: false}) !== undefined;
+
+function requireOnlyFile(file: FrozenFile): void {
+  if (file.path === sqliteFilePath && file.zeroTailBytes === 0) return;
+  throw new BkpError('OBJECT_DAMAGED', `a backup of SQLite holds ${sqliteFilePath}, and no ${file.path}`, {
+    next: 'restore another backup, and report this',
+  });
+}
+
+function freeBytes(folder: string): number | undefined {
+  try {
+    const {bavail, bsize} = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeFully(file: FileHandle, piece: Uint8Array): Promise<void> {
+  for (let at = 0; at < piece.length; ) at += (await file.write(piece, at)).bytesWritten;
+}
+
+async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path, 'r');
+  try {
+    for (;;) {
+      const {bytesRead, buffer} = await file.read(Buffer.alloc(readBytes), 0, readBytes);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}

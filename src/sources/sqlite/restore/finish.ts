@@ -1,0 +1,155 @@
+import type {Mark, SchemaObject, TableSchema} from '../../source.ts';
+import type {Connection, Value} from '../engine/connection.ts';
+import {runFromManifest} from '../engine/from-manifest.ts';
+import {foldName, quoteName} from '../engine/quote.ts';
+import {objectName} from '../engine/sql-text.ts';
+import {requireTable} from '../schema/catalog.ts';
+import {dropView, makeObject, objectDefinitionOf, virtualTables} from '../schema/objects.ts';
+import {trackingObstacle} from '../schema/obstacles.ts';
+import {reachOfTrigger, reachOfView} from '../schema/reach.ts';
+import {definitionOf, type KeptFacts} from '../schema/schema.ts';
+import {ensureTracking, setMark} from '../tracking/tracking.ts';
+import {rebuildTextIndexes} from './text-index.ts';
+
+export type Finishing = {
+  schemas: readonly TableSchema[];
+  objects: readonly SchemaObject[];
+  /** Of the database that was backed up. */
+  facts: KeptFacts;
+  /** Where the chain goes on. */
+  resume?: {owner: string; mark: Mark};
+  notice: (text: string) => void;
+};
+
+/**
+ * What comes after the rows: counters, virtual tables and views, triggers, and tracking. A trigger whose tables are not
+ * here would make every write to its table fail, and every ALTER TABLE … RENAME in the database: so it is left out.
+ */
+export function finishTables(connection: Connection, finishing: Finishing): void {
+  const {schemas, objects, resume, notice} = finishing;
+  const before = virtualTables(connection);
+  reportComputedIndexes(connection, finishing);
+  for (const schema of schemas) restoreSequence(connection, schema);
+  for (const object of objects) makeObject(connection, object);
+  const gone = dropViewsWithoutTables(connection, finishing);
+  // Before there are triggers: a manifest may put one on the tables of an index, and nothing of a manifest is run.
+  const rebuilt = rebuildTextIndexes(connection, finishing, before);
+  const used = new Set<string>();
+  const makeTriggers = (on: string, triggers: readonly string[]) => {
+    for (const sql of triggers) for (const name of makeTrigger(connection, on, sql, notice)) used.add(name);
+  };
+  for (const schema of schemas) makeTriggers(schema.name, definitionOf(schema).triggers);
+  for (const object of objects) {
+    if (!gone.has(object.name)) makeTriggers(object.name, objectDefinitionOf(object).triggers);
+  }
+  for (const {name} of before) {
+    if (!used.has(foldName(name)) || rebuilt.has(name)) continue;
+    notice(
+      `virtual table ${name} was here before, and triggers of restored tables write to it: what it holds may be of older rows, so build it again`,
+    );
+  }
+  if (resume === undefined) return;
+  const tables = schemas.map((schema) => requireTable(connection, schema.name));
+  const tracked = tables.filter((table) => trackingObstacle(table) === undefined);
+  ensureTracking(connection, tracked);
+  setMark(connection, resume.owner, tracked, resume.mark);
+}
+
+/**
+ * What an index computes from a row depends on the version of SQLite: how a real number becomes text, for example, changed
+ * several times. Indexes are built here by bkp's own version, and searched by the application's.
+ */
+function reportComputedIndexes(connection: Connection, {schemas, facts, notice}: Finishing): void {
+  const own = String(connection.value('SELECT sqlite_version()'));
+  const [major = 0, minor = 0, patch = 0] = own.split('.').map(Number);
+  const writer = Number(facts.written_by ?? 0);
+  if (writer === 0 || writer === major * 1_000_000 + minor * 1000 + patch) return;
+  const names = schemas.flatMap((schema) => computedIndexes(connection, schema.name));
+  if (names.length === 0) return;
+  const theirs = `${Math.floor(writer / 1_000_000)}.${Math.floor(writer / 1000) % 1000}.${writer % 1000}`;
+  notice(
+    `${names.join(', ')} index what is computed, and were built by SQLite ${own}; the application's is ${theirs}: run REINDEX there if its PRAGMA integrity_check names them`,
+  );
+}
+
+function computedIndexes(connection: Connection, table: string): readonly string[] {
+  return connection
+    .all(
+      `SELECT DISTINCT l.name FROM pragma_index_list(?1, 'main') AS l, pragma_index_xinfo(l.name, 'main') AS x
+       WHERE x.key = 1 AND (x.cid = -2 OR x.name IN (SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 2))
+       ORDER BY 1`,
+      table,
+    )
+    .map((row) => String(row.name));
+}
+
+function restoreSequence(connection: Connection, schema: TableSchema): void {
+  const {sequence, sequenceRows} = definitionOf(schema);
+  // Copying the rows made a counter, also where the source had none (any more).
+  if (!requireTable(connection, schema.name).autoincrement) return;
+  connection.run('DELETE FROM main.sqlite_sequence WHERE name = ?', schema.name);
+  const rows = sequenceRows ?? (sequence === null ? [] : [`integer:${sequence}`]);
+  for (const row of rows) {
+    const [type, value] = row.split(':') as [string, string];
+    connection.run(
+      `INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ${type === 'text' ? 'CAST(? AS TEXT)' : '?'})`,
+      schema.name,
+      sequenceValue(type, value),
+    );
+  }
+}
+
+function sequenceValue(type: string, value: string): Value {
+  switch (type) {
+    case 'integer':
+      return BigInt(value);
+    case 'real':
+      return Number(value);
+    case 'null':
+      return null;
+    default:
+      return Buffer.from(value, 'hex');
+  }
+}
+
+/** A view that was dropped takes others with it, which read it. @returns the names of those that are gone */
+function dropViewsWithoutTables(connection: Connection, {objects, notice}: Finishing): ReadonlySet<string> {
+  const views = new Map(
+    objects.flatMap((object) => {
+      const {kind, sql} = objectDefinitionOf(object);
+      return kind === 'view' ? [[object.name, sql] as const] : [];
+    }),
+  );
+  const gone = new Set<string>();
+  for (let more = true; more; ) {
+    more = false;
+    for (const [view, sql] of views) {
+      const {missing} = reachOfView(connection, {name: view, sql});
+      if (missing === undefined) continue;
+      dropView(connection, view);
+      notice(`view ${view} is left out: it reads ${missing}, which is not here`);
+      views.delete(view);
+      gone.add(view);
+      more = true;
+    }
+  }
+  return gone;
+}
+
+/** @returns the tables that it uses, folded; none when it was left out */
+function makeTrigger(
+  connection: Connection,
+  on: string,
+  sql: string,
+  notice: (text: string) => void,
+): ReadonlySet<string> {
+  runFromManifest(connection, {what: 'trigger', table: on}, sql);
+  const name = objectName(sql);
+  const {missing, used} = reachOfTrigger(connection, on, {name, sql});
+  if (missing === undefined) return used;
+  connection.exec(`DROP TRIGGER main.${quoteName(name)}`);
+  notice(
+    `trigger ${name} of ${on} is left out: it needs ${missing}, which is not here; make both again, or restore them together`,
+  );
+  return new Set();
+}

@@ -1,0 +1,204 @@
+import {closeSync, fsyncSync, linkSync, openSync, renameSync, statSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {BkpError, systemCode} from '../../../errors/index.ts';
+import type {SchemaObject, TableName, TableSchema} from '../../source.ts';
+import {type Connection, withConnection} from '../engine/connection.ts';
+import {translated} from '../engine/errors.ts';
+import {runFromManifest} from '../engine/from-manifest.ts';
+import {ownPrefix} from '../engine/own-prefix.ts';
+import {quoteName, quoteText} from '../engine/quote.ts';
+import {objectName} from '../engine/sql-text.ts';
+import {requireTable} from '../schema/catalog.ts';
+import {objectDefinitionOf} from '../schema/objects.ts';
+import {definitionOf, fileSettings, type KeptFacts} from '../schema/schema.ts';
+import type {Table} from '../schema/table.ts';
+import {type Finishing, finishTables} from './finish.ts';
+import {buildConstraintIndex, buildIndex, constraintIndexes, Landing} from './landing.ts';
+
+export type PublishPlan = Finishing & {
+  /** The database that gets the tables. */
+  target: string;
+  /** The staging file: complete, checked, without triggers. */
+  staged: string;
+};
+
+/** Writers of the target may wait for this long before we have the lock. */
+const lockTimeoutMs = 30_000;
+
+/** SQLite would play a left-over journal or WAL into whatever database comes to lie beside it. */
+export function requireNoStrayJournal(target: string): void {
+  for (const end of ['-wal', '-journal']) {
+    const stray = statSync(target + end, {throwIfNoEntry: false});
+    if (stray === undefined || stray.size === 0) continue;
+    throw new BkpError('PRECONDITION', `${target + end} lies there without its database`, {
+      cause: 'SQLite would play it into the restored file and damage it',
+      next: `move it away: mv '${target}${end}' '${target}${end}.old'`,
+    });
+  }
+}
+
+/** The staging file becomes the database: by a link, which never replaces a file that appeared meanwhile. */
+export function publishNewFile(connection: Connection, plan: PublishPlan): void {
+  const {target, staged, facts} = plan;
+  requireNoStrayJournal(target);
+  connection.exec(
+    `PRAGMA user_version = ${Number(facts.user_version ?? 0)}; PRAGMA application_id = ${Number(facts.application_id ?? 0)}`,
+  );
+  finishTables(connection, plan);
+  // The mode is kept in the file. Changing it needs the file alone, so it comes last.
+  if (facts.journal_mode === 'wal') connection.exec('PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL');
+  connection.close();
+  syncPath(staged);
+  place(staged, target);
+  syncPath(dirname(target));
+}
+
+/** @throws BkpError `TABLE_EXISTS` when there is a file by now */
+function place(staged: string, target: string): void {
+  try {
+    try {
+      linkSync(staged, target);
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') throw error;
+      // Not every file system has links. There an empty file keeps the name free of others until it is replaced.
+      closeSync(openSync(target, 'wx'));
+      renameSync(staged, target);
+    }
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw translated(error, target);
+    throw new BkpError('TABLE_EXISTS', `path exist: ${target} appeared while its tables were restored`, {
+      next: 'look at what made it; then restore again',
+    });
+  }
+}
+
+/**
+ * All tables in one transaction. SQLite copies rows and index entries as they are (its transfer optimization,
+ * https://www.sqlite.org/src/file/src/insert.c, xferOptimization) when both sides have the very same schema and the
+ * new one is empty and has no triggers yet; so indexes are made before the rows, and triggers after them.
+ */
+export function publishIntoDatabase(plan: PublishPlan): void {
+  const {target, staged, schemas, objects, facts} = plan;
+  withConnection(target, {busyTimeoutMs: lockTimeoutMs}, (connection) => {
+    connection.exec('PRAGMA ignore_check_constraints = ON');
+    // A database without anything in it (an empty file, say) still takes the page size and the encoding of the backup.
+    if (isEmpty(connection)) {
+      connection.exec(fileSettings(facts));
+      if (facts.journal_mode === 'wal') connection.exec('PRAGMA main.journal_mode = WAL');
+    }
+    requireSameEncoding(connection, facts);
+    connection.exec(`ATTACH ${quoteText(staged)} AS staged`);
+    connection.write(() => {
+      requireFreeNames(connection, schemas, objects);
+      for (const schema of schemas) {
+        const {table, indexes} = definitionOf(schema);
+        runFromManifest(connection, {what: 'table', table: schema.name}, table);
+        const made = requireTable(connection, schema.name);
+        const makeIndex = (sql: string) => runFromManifest(connection, {what: 'index', table: schema.name}, sql);
+        if (made.columns.some((column) => column.generated)) {
+          landRows(connection, made);
+          for (const index of indexes) buildIndex(connection, index, makeIndex);
+        } else {
+          for (const index of indexes) makeIndex(index);
+          copyRows(connection, made);
+        }
+      }
+      finishTables(connection, plan);
+    });
+  });
+}
+
+/** @throws BkpError `UNSUPPORTED` */
+export function requireSameEncoding(connection: Connection, facts: KeptFacts): void {
+  const encoding = String(connection.value('PRAGMA main.encoding'));
+  if (isEmpty(connection) || facts.encoding === undefined || facts.encoding === encoding) return;
+  throw new BkpError('UNSUPPORTED', `the backup holds text as ${facts.encoding}, and this database as ${encoding}`, {
+    cause: 'SQLite copies no table from a database into one of another encoding',
+    next: 'restore into a new file with --source, which gets the encoding of the backup',
+  });
+}
+
+function isEmpty(connection: Connection): boolean {
+  return connection.number('SELECT count(*) FROM main.sqlite_schema') === 0;
+}
+
+/**
+ * Rows and entries of indexes as they are, whatever the schema says of them today. SQLite gives the rows of a table
+ * without a key new rowids, unless it has an index: so it gets one that holds nothing.
+ */
+function copyRows(connection: Connection, {name, key, columns}: Table): void {
+  const quoted = quoteName(name);
+  const keyless = key.kind === 'rowid' && key.column === undefined;
+  const inBoth = (sql: (schema: string) => string) => {
+    if (keyless) for (const schema of ['main', 'staged']) connection.exec(sql(schema));
+  };
+  inBoth((schema) => `CREATE INDEX ${schema}.${keepRowids} ON ${quoted} (${quoteName(columns[0]!.name)}) WHERE 0`);
+  const copy = `INSERT INTO main.${quoted} SELECT * FROM staged.${quoted}`;
+  requireTransfer(connection, copy, name);
+  connection.exec(copy);
+  inBoth((schema) => `DROP INDEX ${schema}.${keepRowids}`);
+  requireAllRows(connection, name);
+}
+
+/** SQLite does not copy generated columns in that way: indexes are built from the rows then. */
+function landRows(connection: Connection, table: Table): void {
+  const landing = new Landing(connection, table, 0);
+  landing.loadFrom(`staged.${quoteName(table.name)}`);
+  landing.land();
+  for (const index of constraintIndexes(connection, table)) buildConstraintIndex(connection, table, index);
+  requireAllRows(connection, table.name);
+}
+
+function requireAllRows(connection: Connection, name: TableName): void {
+  const quoted = quoteName(name);
+  const [copied, wanted] = ['main', 'staged'].map((schema) =>
+    connection.number(`SELECT count(*) FROM ${schema}.${quoted}`),
+  );
+  if (copied !== wanted) throw new Error(`${copied} of ${wanted} rows of ${name} were copied`);
+}
+
+const keepRowids = `${ownPrefix}keep_rowids`;
+
+/** Any other way of copying would convert or refuse values. SQLite uses this one when it finds the new table empty. */
+function requireTransfer(connection: Connection, copy: string, name: TableName): void {
+  const steps = connection.all(`EXPLAIN ${copy}`).map((row) => row.opcode);
+  if (!steps.includes('RowData') && !steps.includes('RowCell'))
+    throw new Error(`SQLite does not copy the rows of ${name} as they are`);
+}
+
+/** @throws BkpError `TABLE_EXISTS` naming what is in the way: tables, and names of indexes and triggers */
+export function requireFreeNames(
+  connection: Connection,
+  schemas: readonly TableSchema[],
+  objects: readonly SchemaObject[],
+): void {
+  const ofTables = schemas.flatMap((schema) => {
+    const {indexes, triggers} = definitionOf(schema);
+    return [schema.name, ...[...indexes, ...triggers].map(objectName)];
+  });
+  const ofObjects = objects.flatMap((object) => [object.name, ...objectDefinitionOf(object).triggers.map(objectName)]);
+  const wanted = [...ofTables, ...ofObjects];
+  const taken = connection
+    .all(
+      `SELECT name, type FROM main.sqlite_schema WHERE name COLLATE NOCASE IN (SELECT value FROM json_each(?))`,
+      JSON.stringify(wanted),
+    )
+    .map((row) => (row.type === 'table' ? `/Root/${row.name}` : `${row.type} ${row.name}`));
+  if (taken.length === 0) return;
+  throw new BkpError('TABLE_EXISTS', `path exist: ${taken.join(', ')}`, {
+    next: 'restore into another database with --source, or drop what is in the way',
+  });
+}
+
+function syncPath(path: string): void {
+  try {
+    const file = openSync(path, 'r');
+    try {
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw translated(error, path);
+  }
+}

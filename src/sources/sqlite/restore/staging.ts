@@ -1,0 +1,251 @@
+import {rmSync, statSync} from 'node:fs';
+import {basename, dirname, join} from 'node:path';
+import {BkpError} from '../../../errors/index.ts';
+import type {DatabaseFacts, Mark, PublishedTable, SchemaObject, Staging, TableName, TableSchema} from '../../source.ts';
+import {Connection} from '../engine/connection.ts';
+import {ResultCode, resultCode} from '../engine/errors.ts';
+import {runFromManifest} from '../engine/from-manifest.ts';
+import {quoteName} from '../engine/quote.ts';
+import {findTable} from '../schema/catalog.ts';
+import {definitionOf, fileSettings, type KeptFacts} from '../schema/schema.ts';
+import type {Table} from '../schema/table.ts';
+import {buildConstraintIndex, buildIndex, computedBytes, constraintIndexes, Landing} from './landing.ts';
+import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
+
+/** The trees of UNIQUE constraints stay in memory while rows come in; more would show in bkp's peak. */
+const loadCacheKib = 40 * 1024;
+/**
+ * CREATE INDEX sorts in runs of this size, one more for each thread. Measured on 9 million keys: 8 to 16 MiB and two
+ * threads are the fastest, 128 MiB take the same time and five times the memory.
+ */
+const sortCacheKib = 8 * 1024;
+
+/** What SQLite's check says of rows that the schema would not take today; all else is damage. */
+const refusesRows =
+  /^(?:NULL value in|NUMERIC value in|TEXT value in|non-\w+ value in|CHECK constraint failed in|non-unique entry in index) /;
+/** Damage of pages is reported before anything about rows. */
+const mostMessages = 1000;
+
+/** An index that is computed may hold this many bytes, and so many times those of the backup's rows. */
+const leastIndex = 64 * 1024 * 1024;
+const mostGrowth = 16;
+/** What is computed for one row may get this long, or a few times as long as the longest row can be. */
+const leastLength = 16 * 1024 * 1024;
+
+function brokenUnique(table: TableName): string {
+  return `rows of ${table} came back as they were, and break its own UNIQUE or PRIMARY KEY`;
+}
+
+export function stagingPath(database: string, id: string): string {
+  return join(dirname(database), `${basename(database)}.bkp-stage-${id}`);
+}
+
+/** A database file and everything SQLite may have put beside it. */
+export function removeDatabase(path: string): void {
+  for (const end of ['', '-journal', '-wal', '-shm']) rmSync(path + end, {force: true});
+}
+
+/**
+ * Tables in a file of their own beside the database. Nobody knows the file, and it is thrown away after a crash: so
+ * nothing of it is synced before the end.
+ */
+export class SqliteStaging implements Staging {
+  readonly #target: string;
+  readonly #path: string;
+  readonly #schemas: readonly TableSchema[];
+  readonly #objects: readonly SchemaObject[];
+  readonly #facts: KeptFacts;
+  readonly #connection: Connection;
+  readonly #tables: ReadonlyMap<TableName, Table>;
+  readonly #landings: ReadonlyMap<TableName, Landing>;
+  /** Bytes of all segments, and of the largest. */
+  #loadedBytes = 0;
+  #largestBytes = 0;
+  /** Indexes that could not be built. */
+  readonly #lost = new Set<string>();
+
+  constructor(
+    target: string,
+    path: string,
+    {
+      schemas,
+      objects,
+      facts,
+    }: {
+      schemas: readonly TableSchema[];
+      objects: readonly SchemaObject[];
+      facts: DatabaseFacts;
+    },
+  ) {
+    this.#target = target;
+    this.#path = path;
+    this.#schemas = schemas;
+    this.#objects = objects;
+    this.#facts = facts as KeptFacts;
+    this.#connection = new Connection(path, {create: true});
+    try {
+      this.#prepare();
+      this.#tables = new Map(schemas.map((schema) => [schema.name, makeTable(this.#connection, schema)]));
+      this.#landings = new Map(
+        [...this.#tables.values()].map((table, id) => [table.name, new Landing(this.#connection, table, id)]),
+      );
+      this.#connection.exec(`ATTACH ':memory:' AS seg`);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
+  }
+
+  #prepare(): void {
+    // The page size and the encoding of the source, because a table is copied page by page in the end.
+    this.#connection.exec(`${fileSettings(this.#facts)}
+      PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
+      PRAGMA cache_size = -${loadCacheKib}; PRAGMA threads = 2;
+      PRAGMA ignore_check_constraints = ON;`);
+  }
+
+  load(name: TableName, segment: Uint8Array): number {
+    this.#loadedBytes += segment.byteLength;
+    this.#largestBytes = Math.max(this.#largestBytes, segment.byteLength);
+    this.#connection.deserialize('seg', segment);
+    return this.#landings.get(name)!.load();
+  }
+
+  removeKeys(name: TableName, segment: Uint8Array): number {
+    this.#connection.deserialize('seg', segment);
+    return this.#landings.get(name)!.removeKeys();
+  }
+
+  async finish(options: {
+    check: 'quick' | 'full';
+    signal?: AbortSignal;
+    progress?: (step: string) => void;
+    notice?: (text: string) => void;
+  }): Promise<readonly PublishedTable[]> {
+    const connection = this.#connection;
+    const {notice = () => {}} = options;
+    // Lets cancel and progress through between steps that each take their time.
+    const step = async (name: string) => {
+      options.progress?.(name);
+      await new Promise(setImmediate);
+      options.signal?.throwIfAborted();
+    };
+    // An index that cannot be built is taken back, which needs a journal.
+    connection.exec(`DETACH seg; PRAGMA cache_size = -${sortCacheKib}; PRAGMA journal_mode = MEMORY`);
+    for (const schema of this.#schemas) {
+      const table = this.#tables.get(schema.name)!;
+      const landing = this.#landings.get(schema.name)!;
+      await step('Indexes');
+      landing.land();
+      for (const index of constraintIndexes(connection, table)) {
+        await step('Indexes');
+        if (!buildConstraintIndex(connection, table, index)) notice(brokenUnique(table.name));
+      }
+      for (const index of definitionOf(schema).indexes) {
+        await step('Indexes');
+        this.#buildIndex(schema.name, index, notice);
+      }
+    }
+    await step('Check');
+    this.#check(options.check, notice);
+    const counts: PublishedTable[] = [];
+    for (const {name} of this.#schemas) {
+      await step('Check');
+      counts.push({name, rows: connection.number(`SELECT count(*) FROM main.${quoteName(name)}`)});
+    }
+    return counts;
+  }
+
+  /** Without the index the rows are there all the same: the restore goes on, and reports it. */
+  #buildIndex(table: TableName, sql: string, notice: (text: string) => void): void {
+    const make = (text: string) => runFromManifest(this.#connection, {what: 'index', table}, text);
+    const leaveOut = (why: string) => {
+      this.#lost.add(sql);
+      notice(`an index of ${table} is left out, ${why}: ${sql}`);
+    };
+    try {
+      // An expression can make a gigabyte of a row of few bytes, and the sorting writes all of it to the disk.
+      this.#connection.limitLength(Math.max(leastLength, 4 * this.#largestBytes));
+      const bytes = computedBytes(this.#connection, this.#tables.get(table)!, sql);
+      if (bytes > leastIndex + mostGrowth * this.#loadedBytes) {
+        leaveOut(`it would hold ${bytes} bytes, computed from rows of ${this.#loadedBytes}`);
+        return;
+      }
+      if (!buildIndex(this.#connection, sql, make)) notice(brokenUnique(table));
+    } catch (error) {
+      const code = resultCode(error);
+      if (code !== ResultCode.error && code !== ResultCode.tooBig) throw error;
+      leaveOut(`its rows do not let SQLite compute it: ${(error as Error).message}`);
+    } finally {
+      this.#connection.limitLength(Number.MAX_SAFE_INTEGER);
+    }
+  }
+
+  /** @throws BkpError `SOURCE_DAMAGED` when pages, rows or indexes are not whole */
+  #check(check: 'quick' | 'full', notice: (text: string) => void): void {
+    const pragma = check === 'full' ? 'integrity_check' : 'quick_check';
+    const messages = this.#connection
+      .all(`PRAGMA main.${pragma}(${mostMessages})`)
+      .map((row) => String(Object.values(row)[0]));
+    const faults = messages.filter((message) => message !== 'ok' && !refusesRows.test(message));
+    if (faults.length > 0) {
+      throw new BkpError(
+        'SOURCE_DAMAGED',
+        `the restored tables do not pass SQLite's ${pragma}; nothing was published`,
+        {
+          details: faults.slice(0, 20),
+          next: 'the source was probably damaged when this backup was taken: restore an earlier one',
+        },
+      );
+    }
+    for (const message of new Set(messages.filter((one) => refusesRows.test(one)))) {
+      notice(`rows came back as they were, and break their table's own schema: ${message}`);
+    }
+  }
+
+  async publish(options: {
+    resume?: {owner: string; mark: Mark};
+    signal?: AbortSignal;
+    notice?: (text: string) => void;
+  }): Promise<void> {
+    const plan: PublishPlan = {
+      target: this.#target,
+      staged: this.#path,
+      schemas: this.#publishable(),
+      objects: this.#objects,
+      facts: this.#facts,
+      notice: options.notice ?? (() => {}),
+      ...(options.resume === undefined ? {} : {resume: options.resume}),
+    };
+    if (statSync(this.#target, {throwIfNoEntry: false}) === undefined) publishNewFile(this.#connection, plan);
+    else {
+      this.#connection.close();
+      publishIntoDatabase(plan);
+    }
+    this.discard();
+  }
+
+  /** The schemas without what could not be built. */
+  #publishable(): readonly TableSchema[] {
+    if (this.#lost.size === 0) return this.#schemas;
+    return this.#schemas.map((schema) => {
+      const {indexes} = definitionOf(schema);
+      return {...schema, definition: {...schema.definition, indexes: indexes.filter((sql) => !this.#lost.has(sql))}};
+    });
+  }
+
+  discard(): void {
+    this.#connection.close();
+    removeDatabase(this.#path);
+  }
+}
+
+/** Triggers come last of all, so that no row fires them. */
+function makeTable(connection: Connection, schema: TableSchema): Table {
+  runFromManifest(connection, {what: 'table', table: schema.name}, definitionOf(schema).table);
+  const found = findTable(connection, schema.name);
+  if (found.kind === 'table') return found.table;
+  throw new BkpError('OBJECT_DAMAGED', `the statement that makes table ${schema.name} makes none that can be loaded`, {
+    next: 'restore another backup, and report this',
+  });
+}

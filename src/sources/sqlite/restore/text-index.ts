@@ -1,0 +1,43 @@
+import type {Connection} from '../engine/connection.ts';
+import {foldName, quoteName} from '../engine/quote.ts';
+import {moduleOption} from '../engine/sql-text.ts';
+import {findTable} from '../schema/catalog.ts';
+import {type VirtualTable, virtualTables} from '../schema/objects.ts';
+import type {Finishing} from './finish.ts';
+
+/**
+ * A full-text index over another table (content='…') finds that table's rows by their rowids. Its own tables come back
+ * as they were, so it needs nothing where the rowids came back too. It is built again where they did not, beside a key
+ * that is not INTEGER PRIMARY KEY, and where it was in the target before its table was restored.
+ * @param before virtual tables of the target before the restore
+ * @returns the names of those that now match their tables
+ */
+export function rebuildTextIndexes(
+  connection: Connection,
+  {schemas, notice}: Finishing,
+  before: readonly VirtualTable[],
+): ReadonlySet<string> {
+  const restored = new Set(schemas.map((schema) => foldName(schema.name)));
+  const older = new Set(before.map(({name}) => name));
+  const fresh = new Set<string>();
+  for (const {name, module, known, sql} of virtualTables(connection)) {
+    const content = moduleOption(sql, 'content');
+    if (!/^fts[345]$/i.test(module) || !known || content === undefined || !restored.has(foldName(content))) continue;
+    if (!older.has(name) && keepsRowids(connection, content)) continue;
+    try {
+      connection.exec(`INSERT INTO main.${quoteName(name)} (${quoteName(name)}) VALUES ('rebuild')`);
+      fresh.add(name);
+      if (older.has(name)) notice(`full-text index ${name} was built again, over the restored rows of ${content}`);
+    } catch (error) {
+      notice(
+        `full-text index ${name} does not match the restored rows of ${content}, and cannot be built again here: ${(error as Error).message}`,
+      );
+    }
+  }
+  return fresh;
+}
+
+function keepsRowids(connection: Connection, table: string): boolean {
+  const found = findTable(connection, table);
+  return found.kind === 'table' && (found.table.key.kind === 'rowid' || found.table.withoutRowid);
+}

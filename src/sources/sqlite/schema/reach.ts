@@ -1,0 +1,78 @@
+import {constants} from 'node:sqlite';
+import type {Authorizer, Connection} from '../engine/connection.ts';
+import {foldName, quoteName} from '../engine/quote.ts';
+import {namesTable, triggerEvent} from '../engine/sql-text.ts';
+import type {NamedSql} from './table.ts';
+
+/**
+ * What a trigger or a view leads to, as SQLite itself sees it: the statement that would fire or read it is compiled, and
+ * never run. A function that only the application has is stood in for, because what it computes does not matter here.
+ */
+export type Reach = {
+  /** Tables and views that the trigger itself or the view itself names, folded. */
+  used: ReadonlySet<string>;
+  /**
+   * A table that it names and that is not there, in SQLite's words; absent when all are, or when something else cannot be
+   * compiled: another trigger on the way, a function or module that only the application has.
+   */
+  missing?: string;
+};
+
+/** No sound schema needs as many; views upon views can double with each. */
+const mostSteps = 200_000;
+/** Functions of the application that are stood in for, one by one. */
+const mostFunctions = 200;
+
+export function reachOfView(connection: Connection, view: NamedSql): Reach {
+  return compile(connection, `SELECT * FROM main.${quoteName(view.name)}`, view);
+}
+
+/** @param table a table, or a view with INSTEAD OF triggers */
+export function reachOfTrigger(connection: Connection, table: string, trigger: NamedSql): Reach {
+  const on = `main.${quoteName(table)}`;
+  switch (triggerEvent(trigger.sql)) {
+    case 'insert':
+      return compile(connection, `INSERT INTO ${on} DEFAULT VALUES`, trigger);
+    case 'delete':
+      return compile(connection, `DELETE FROM ${on}`, trigger);
+    case 'update': {
+      const columns = connection
+        .all(`SELECT name FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0`, table)
+        .map((row) => quoteName(String(row.name)));
+      const settings = columns.map((column) => `${column} = ${column}`).join(', ');
+      return compile(connection, `UPDATE ${on} SET ${settings}`, trigger);
+    }
+  }
+}
+
+function compile(connection: Connection, sql: string, object: NamedSql): Reach {
+  const used = new Set<string>();
+  let steps = 0;
+  const note: Authorizer = (action, first, _second, schema, inside) => {
+    if (++steps > mostSteps) return constants.SQLITE_DENY;
+    const touches =
+      action === constants.SQLITE_READ ||
+      action === constants.SQLITE_INSERT ||
+      action === constants.SQLITE_UPDATE ||
+      action === constants.SQLITE_DELETE;
+    // A table of which no column is read is reported without the view that names it.
+    const own = inside === object.name || inside === null;
+    if (touches && first !== null && schema === 'main' && own) used.add(foldName(first));
+    return constants.SQLITE_OK;
+  };
+  for (let functions = 0; ; functions++) {
+    try {
+      connection.prepareAuthorized(sql, note);
+      return {used};
+    } catch (error) {
+      const {message} = error as Error;
+      const unknown = /^no such function: (.+)$/.exec(message)?.[1];
+      if (unknown !== undefined && functions < mostFunctions) {
+        connection.standIn(unknown);
+        continue;
+      }
+      const missing = /^no such table: (?:main\.)?(.+)$/.exec(message)?.[1];
+      return missing === undefined || !namesTable(object.sql, missing) ? {used} : {used, missing};
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import {DatabaseSync} from 'node:sqlite';
+import {quoteName} from '../engine/quote.ts';
+import {type Boundary, keyColumns, keyMatches, keyOrder, keyRange, nullKeys} from '../tables/boundary.ts';
+import {keyShape, rowShape} from '../tables/segment.ts';
+import {logTable, rowTable, trackingTriggers} from '../tracking/triggers.ts';
+import type {Table} from './table.ts';
+
+/**
+ * Statements of bkp's own are longer than those of the application: a key's columns come in them twice, or the rowid besides
+ * all columns. SQLite limits columns, terms and the depth of expressions (https://www.sqlite.org/limits.html), so a table
+ * near these limits is tried, empty and in memory, before it is backed up.
+ */
+const wideColumns = 200;
+const longIndexes = 2000;
+
+export type Trial = {
+  /** Why its rows cannot be copied, in SQLite's words. */
+  copying?: string;
+  /** Why its changes cannot be tracked. */
+  tracking?: string;
+};
+
+export function tryTable(table: Table): Trial {
+  const indexText = table.indexes.reduce((sum, {sql}) => sum + sql.length, 0);
+  if (table.columns.length <= wideColumns && indexText <= longIndexes) return {};
+  const db = new DatabaseSync(':memory:', {enableForeignKeyConstraints: false, enableDoubleQuotedStringLiterals: true});
+  try {
+    db.exec(`ATTACH ':memory:' AS seg; ${table.sql}`);
+    const copying = refusal(() => compileCopying(db, table));
+    if (copying !== undefined) return {copying};
+    for (const {sql} of table.indexes) db.exec(sql);
+    const tracking = refusal(() => compileTracking(db, table));
+    return tracking === undefined ? {} : {tracking};
+  } finally {
+    db.close();
+  }
+}
+
+function refusal(compile: () => void): string | undefined {
+  try {
+    compile();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function compileCopying(db: DatabaseSync, table: Table): void {
+  const {key} = table;
+  const shape = rowShape(table);
+  const from = `FROM main.${quoteName(table.name)} AS t`;
+  const boundary: Boundary = keyColumns(key).map(() => ['integer', '0'] as const);
+  db.exec(shape.create);
+  db.prepare(
+    `${shape.insert} ${from} WHERE ${keyRange(key, boundary, boundary).sql} ORDER BY ${keyOrder(key)} LIMIT ?`,
+  );
+  db.prepare(shape.last);
+  const nulls = nullKeys(key);
+  if (nulls !== undefined) db.prepare(`${shape.insert} ${from} WHERE ${nulls}`);
+}
+
+function compileTracking(db: DatabaseSync, table: Table): void {
+  const {key, name} = table;
+  const on = `main.${quoteName(name)}`;
+  db.exec(logTable(table).sql);
+  const row = rowTable(table);
+  if (row !== undefined) db.exec(row.sql);
+  for (const trigger of trackingTriggers(table)) db.exec(trigger.sql);
+  const columns = table.columns.filter(({generated}) => !generated).map((column) => quoteName(column.name));
+  db.prepare(`INSERT INTO ${on} DEFAULT VALUES`);
+  db.prepare(`UPDATE ${on} SET ${columns.map((column) => `${column} = ${column}`).join(', ')}`);
+  db.prepare(`DELETE FROM ${on}`);
+  db.exec(keyShape(keyColumns(key)));
+  db.prepare(`SELECT 1 FROM seg.keys AS k CROSS JOIN ${on} AS t ON ${keyMatches(key)}`);
+}

@@ -1,0 +1,263 @@
+import {constants, type Stats} from 'node:fs';
+import {link, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat} from 'node:fs/promises';
+import {dirname, join, resolve, sep} from 'node:path';
+import {BkpError, systemCode} from '../../errors/index.ts';
+import {assertKey, assertPrefix} from '../key.ts';
+import {objectMissing, objectTooShort} from '../object-errors.ts';
+import type {ByteRange, Key, ObjectFacts, RetainedObject, Store} from '../store.ts';
+import {directoryError} from './errors.ts';
+import {
+  exists,
+  isTemporary,
+  type Link,
+  publishIfAbsent,
+  removeStaleTemporaries,
+  syncFolder,
+  writeTemporary,
+} from './put.ts';
+
+export type DirectoryStoreOptions = {
+  /** The folder; made absolute. */
+  root: string;
+  /** Make the folder when it is not there. */
+  create: boolean;
+  /** Stands in for `link(2)` in tests of file systems that have none. */
+  link?: Link;
+};
+
+/** How many `lstat` calls of a listing are on their way at once: enough to hide a network file system's latency. */
+const statsAtOnce = 32;
+
+/** What file systems and file managers put into a folder by themselves. */
+const foreign = (name: string, atRoot: boolean) => name === '.DS_Store' || (atRoot && name === 'lost+found');
+
+/** Folders come and go beside us (another process removes an empty one): that often an object is tried again. */
+const vanishedFolderTries = 5;
+
+/**
+ * A store in a local folder.
+ *
+ * What holds: an object's name appears when its bytes are durable, by link or rename of a finished temporary file in the same
+ * folder; and the call that made it returns when the name is durable too.
+ *
+ * @throws BkpError `STORE_UNAVAILABLE` (no such folder, no rights) | `STORE_REFUSED` (a file)
+ */
+export async function openDirectoryStore(options: DirectoryStoreOptions): Promise<Store> {
+  const root = resolve(options.root);
+  try {
+    if (options.create) await makeFolder(root);
+    const facts = await stat(root);
+    if (!facts.isDirectory()) throw Object.assign(new Error(`${root} is a file`), {code: 'ENOTDIR'});
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST')
+      throw directoryError(Object.assign(new Error(`${root} is a file`), {code: 'ENOTDIR'}), root, 'be opened');
+    throw directoryError(error, root, 'be opened');
+  }
+  return new DirectoryStore(root, options.link ?? link);
+}
+
+class DirectoryStore implements Store {
+  readonly description: string;
+  readonly #root: string;
+  readonly #link: Link;
+  /** Folders that were looked at: they are there, inside the root, and swept. */
+  readonly #ready = new Set<string>();
+
+  constructor(root: string, makeLink: Link) {
+    this.#root = root;
+    this.#link = makeLink;
+    this.description = `fs::root=${root}`;
+  }
+
+  async put(key: Key, body: Uint8Array, {ifAbsent = false}: {ifAbsent?: boolean} = {}): Promise<'written' | 'exists'> {
+    const target = this.#path(key);
+    const folder = dirname(target);
+    for (let tries = 1; ; tries++) {
+      try {
+        if (!this.#ready.has(folder)) await this.#prepare(folder);
+        return await this.#putInto(folder, target, body, ifAbsent);
+      } catch (error) {
+        this.#ready.delete(folder);
+        if (systemCode(error) !== 'ENOENT' || tries === vanishedFolderTries) {
+          throw directoryError(error, this.#root, `write ${key}`);
+        }
+      }
+    }
+  }
+
+  async #putInto(folder: string, target: string, body: Uint8Array, ifAbsent: boolean): Promise<'written' | 'exists'> {
+    const temporary = await writeTemporary(folder, body);
+    let outcome: 'written' | 'exists' = 'written';
+    try {
+      if (ifAbsent) outcome = await publishIfAbsent(temporary, target, this.#link);
+      else await rename(temporary, target);
+    } finally {
+      // Gone already when it was renamed.
+      await rm(temporary, {force: true});
+    }
+    // Also when the name was there: the one who made it may not have come to this point yet.
+    await syncFolder(folder);
+    return outcome;
+  }
+
+  async #prepare(folder: string): Promise<void> {
+    // A root that is gone is a disk that was taken away: making it anew would write to the wrong disk.
+    await stat(this.#root);
+    await makeFolder(folder);
+    const [root, real] = await Promise.all([realpath(this.#root), realpath(folder)]);
+    if (real !== root && !real.startsWith(root.endsWith(sep) ? root : root + sep)) {
+      throw new BkpError('STORE_REFUSED', `${folder} leads out of the store, to ${real}`, {
+        cause: 'a symbolic link inside the store',
+        next: `remove the link, and name the folder that it leads to as the store`,
+      });
+    }
+    await removeStaleTemporaries(folder);
+    this.#ready.add(folder);
+  }
+
+  async get(key: Key, range?: ByteRange): Promise<Uint8Array> {
+    const path = this.#path(key);
+    try {
+      const handle = await open(path, constants.O_RDONLY);
+      try {
+        const facts = await handle.stat();
+        if (!facts.isFile()) throw objectMissing(key, this.description, `${path} is not a file`);
+        const {start, end} = range ?? {start: 0, end: facts.size};
+        if (end > facts.size) throw objectTooShort(key, facts.size, {start, end});
+        const bytes = Buffer.allocUnsafeSlow(end - start);
+        for (let at = 0; at < bytes.length; ) {
+          const {bytesRead} = await handle.read(bytes, at, bytes.length - at, start + at);
+          if (bytesRead === 0) throw objectTooShort(key, start + at, {start, end});
+          at += bytesRead;
+        }
+        return bytes;
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      if (isAbsence(error)) throw await this.#absence(key, error);
+      throw directoryError(error, this.#root, `read ${key}`);
+    }
+  }
+
+  /** A missing object and a missing disk are not the same: the second is no damage. */
+  async #absence(key: Key, error: unknown): Promise<unknown> {
+    try {
+      await stat(this.#root);
+    } catch (rootError) {
+      return directoryError(rootError, this.#root, `read ${key}`);
+    }
+    return objectMissing(key, this.description, error);
+  }
+
+  async *list(prefix: string): AsyncIterable<ObjectFacts> {
+    assertPrefix(prefix);
+    try {
+      await stat(this.#root);
+      yield* this.#listFolder(prefix);
+    } catch (error) {
+      throw directoryError(error, this.#root, `list ${prefix}`);
+    }
+  }
+
+  async *#listFolder(prefix: string): AsyncIterable<ObjectFacts> {
+    const folder = join(this.#root, prefix);
+    const entries = await readdir(folder, {withFileTypes: true}).catch((error: unknown) => {
+      if (isAbsence(error)) return [];
+      throw error;
+    });
+    // A folder sorts with its slash: `a-b` comes before `a/b`, as their keys do.
+    const names = entries
+      .filter((entry) => !isTemporary(entry.name) && !foreign(entry.name, prefix === ''))
+      .filter((entry) => entry.isDirectory() || entry.isFile())
+      .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
+      .sort();
+    for (let at = 0; at < names.length; ) {
+      if (names[at]!.endsWith('/')) {
+        yield* this.#listFolder(prefix + names[at]);
+        at += 1;
+        continue;
+      }
+      const files: string[] = [];
+      while (at < names.length && files.length < statsAtOnce && !names[at]!.endsWith('/')) files.push(names[at++]!);
+      const facts = await Promise.all(files.map((name) => statOrAbsent(join(folder, name))));
+      for (const [position, name] of files.entries()) {
+        const found = facts[position];
+        if (found !== undefined) yield {key: prefix + name, sizeBytes: found.size, modifiedAtMs: found.mtimeMs};
+      }
+    }
+  }
+
+  async delete(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
+    const paths = keys.map((key) => this.#path(key));
+    try {
+      for (const path of paths) await rm(path, {force: true});
+      // Durable before anything else is removed: a manifest must not come back after a power cut without its packs.
+      for (const folder of new Set(paths.map((path) => dirname(path)))) await this.#tidy(folder);
+      return [];
+    } catch (error) {
+      throw directoryError(error, this.#root, 'delete');
+    }
+  }
+
+  /** Makes removals in `folder` durable; folders that are empty now go, up to the root. */
+  async #tidy(folder: string): Promise<void> {
+    for (let at = folder; at.length >= this.#root.length; at = dirname(at)) {
+      try {
+        await syncFolder(at);
+        if (at === this.#root) return;
+        await rmdir(at);
+        this.#ready.delete(at);
+      } catch (error) {
+        const code = systemCode(error);
+        if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'EBUSY') return;
+        if (code !== 'ENOENT') throw error;
+      }
+    }
+  }
+
+  async stat(key: Key): Promise<ObjectFacts | undefined> {
+    try {
+      const facts = await statOrAbsent(this.#path(key));
+      if (facts === undefined) await stat(this.#root);
+      return facts?.isFile() ? {key, sizeBytes: facts.size, modifiedAtMs: facts.mtimeMs} : undefined;
+    } catch (error) {
+      throw directoryError(error, this.#root, `look at ${key}`);
+    }
+  }
+
+  #path(key: Key): string {
+    assertKey(key);
+    return join(this.#root, ...key.split('/'));
+  }
+}
+
+/** `ENOTDIR`: a part of the key is an object, so the key is not. */
+const isAbsence = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '');
+
+async function statOrAbsent(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Makes `folder` and what is missing above it, durably. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, {recursive: true}).catch(async (error: unknown) => {
+    // Of several missing levels on a read-only disk Node tells ENOENT; the topmost one alone tells why.
+    if (systemCode(error) === 'ENOENT') await mkdir(await topmostMissing(folder));
+    throw error;
+  });
+  if (first === undefined) return;
+  for (let at = folder; ; at = dirname(at)) {
+    await syncFolder(dirname(at));
+    if (at === first || at === dirname(at)) return;
+  }
+}
+
+async function topmostMissing(folder: string): Promise<string> {
+  for (let at = folder; ; at = dirname(at)) if (at === dirname(at) || (await exists(dirname(at)))) return at;
+}

@@ -1,0 +1,11 @@
+import type {Key, Store} from './store.ts';
+
+/**
+ * Puts an object that is named by its content. One that is there already is the same, or damaged: then it is written
+ * over, which repairs it.
+ */
+export async function putContent(store: Store, key: Key, bytes: Uint8Array): Promise<void> {
+  if ((await store.put(key, bytes, {ifAbsent: true, retained: true})) === 'written') return;
+  const found = await store.get(key);
+  if (Buffer.compare(found, bytes) !== 0) await store.put(key, bytes, {retained: true});
+}

@@ -1,0 +1,196 @@
+import {readFileSync} from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import type {Socket} from 'node:net';
+import {getCACertificates} from 'node:tls';
+import {assert, BkpError} from '../../errors/index.ts';
+import {type Attempt, AttemptEnded} from './attempt.ts';
+import type {S3StoreOptions} from './options.ts';
+import type {Pace} from './pace.ts';
+
+/** A server that never says `100 Continue` gets the body after this long. */
+const continueWithinMs = 1000;
+
+/** The SDK's request as far as it is used here: signed already. */
+export type SignedRequest = {
+  method: string;
+  protocol: string;
+  hostname: string;
+  port?: number | undefined;
+  path: string;
+  query?: Record<string, string | string[] | null> | undefined;
+  headers: Record<string, string>;
+  body?: unknown;
+};
+
+/** What rides along with a request through the SDK, which knows of the time-out only. */
+export type HandedOn = {attempt?: Attempt; requestTimeout?: number};
+
+type Answer = {
+  response: {statusCode: number; reason: string; headers: Record<string, string>; body: http.IncomingMessage};
+};
+
+/**
+ * Sends the requests that the SDK has signed.
+ *
+ * Instead of the SDK's own sender, because that one has no time-out for a connection that went silent unless told in four
+ * options, opens a connection of its own for each large upload, and can neither be paced nor count bytes. A body is sent in
+ * pieces below the signature, so length and hash stay what was signed.
+ */
+export class S3Http {
+  readonly metadata = {handlerProtocol: 'http/1.1'};
+  readonly #agents: {http: http.Agent; https: https.Agent};
+  readonly #connectMs: number;
+  readonly #upload: Pace;
+
+  constructor(options: {agents: {http: http.Agent; https: https.Agent}; connectMs: number; upload: Pace}) {
+    this.#agents = options.agents;
+    this.#connectMs = options.connectMs;
+    this.#upload = options.upload;
+  }
+
+  /** @param options.attempt handed through by the SDK as it is */
+  handle(request: SignedRequest, {attempt}: HandedOn = {}): Promise<Answer> {
+    assert(attempt !== undefined, 'a request is sent by an attempt');
+    attempt.secrets.push(...secretsIn(request.headers));
+    const {promise, resolve, reject} = Promise.withResolvers<Answer>();
+    const secure = request.protocol === 'https:';
+    const sender = (secure ? https : http).request({
+      agent: secure ? this.#agents.https : this.#agents.http,
+      method: request.method,
+      host: request.hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: request.port,
+      path: request.path + queryText(request.query),
+      headers: request.headers,
+    });
+    const abort = () => sender.destroy(attempt.signal.reason as Error);
+    attempt.signal.addEventListener('abort', abort);
+    sender.once('close', () => attempt.signal.removeEventListener('abort', abort));
+    sender.once('socket', (socket) => {
+      attempt.watch(socket);
+      this.#limitConnecting(sender, socket, secure);
+    });
+    sender.once('response', (incoming) => {
+      attempt.headers = plainHeaders(incoming.headers);
+      // An answer in the middle of an upload is a refusal; what was not sent would be read as the next request.
+      incoming.once('end', () => sender.writableEnded || sender.destroy());
+      resolve({
+        response: {
+          statusCode: incoming.statusCode ?? 0,
+          reason: incoming.statusMessage ?? '',
+          headers: {...attempt.headers},
+          body: incoming,
+        },
+      });
+    });
+    // Stays for good: a connection may fail again after its answer came, and nobody listens any more.
+    sender.on('error', reject);
+    if (attempt.signal.aborted) abort();
+    else this.#send(sender, request, attempt).catch(reject);
+    return promise;
+  }
+
+  #limitConnecting(sender: http.ClientRequest, socket: Socket, secure: boolean): void {
+    if (!socket.connecting) return;
+    const timer = setTimeout(
+      () => sender.destroy(new AttemptEnded(`no connection within ${this.#connectMs / 1000} s`)),
+      this.#connectMs,
+    );
+    socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(timer));
+    socket.once('close', () => clearTimeout(timer));
+  }
+
+  async #send(sender: http.ClientRequest, request: SignedRequest, attempt: Attempt): Promise<void> {
+    const body = bodyBytes(request.body);
+    attempt.expect(body.length);
+    if (request.headers.Expect !== undefined && !(await mayContinue(sender))) return;
+    for (let at = 0; at < body.length; ) {
+      const piece = body.subarray(at, at + this.#upload.pieceBytes());
+      await attempt.rest(this.#upload.take(piece.length, attempt.signal));
+      if (attempt.headers !== undefined || sender.destroyed) return;
+      attempt.mayHaveArrived = true;
+      await new Promise<void>((resolve, reject) => {
+        sender.write(piece, (error) => (error ? reject(error) : resolve()));
+      });
+      attempt.sentBytes += piece.length;
+      at += piece.length;
+    }
+    attempt.mayHaveArrived = true;
+    attempt.uploaded();
+    sender.end();
+  }
+}
+
+/** Credentials of the AWS default chain are seen here first. */
+function secretsIn({authorization = '', 'x-amz-security-token': token = ''}: Record<string, string>): string[] {
+  return [/Credential=([^/]+)\//.exec(authorization)?.[1] ?? '', token].filter((secret) => secret !== '');
+}
+
+/** @returns false when there is an answer already, so that the body is not wanted */
+function mayContinue(sender: http.ClientRequest): Promise<boolean> {
+  const {promise, resolve} = Promise.withResolvers<boolean>();
+  const timer = {at: undefined as NodeJS.Timeout | undefined};
+  sender.flushHeaders();
+  sender.once('continue', () => resolve(true));
+  sender.once('response', () => resolve(false));
+  sender.once('close', () => resolve(false));
+  const start = () => {
+    timer.at = setTimeout(() => resolve(true), continueWithinMs);
+  };
+  // Not counted while there is no connection: the body would only pile up.
+  sender.once('socket', (socket) => (socket.connecting ? socket.once('connect', start) : start()));
+  return promise.finally(() => clearTimeout(timer.at));
+}
+
+function bodyBytes(body: unknown): Uint8Array {
+  if (body === undefined || body === null) return new Uint8Array(0);
+  if (typeof body === 'string') return Buffer.from(body);
+  if (body instanceof Uint8Array) return body;
+  throw new Error('a request body that is neither text nor bytes');
+}
+
+function plainHeaders(headers: http.IncomingHttpHeaders): Record<string, string> {
+  const plain: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) plain[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return plain;
+}
+
+/** As the signature has it: every byte escaped that RFC 3986 does not call unreserved. */
+function queryText(query: SignedRequest['query']): string {
+  const parts: string[] = [];
+  for (const name of Object.keys(query ?? {}).sort()) {
+    const value = query![name];
+    for (const one of Array.isArray(value) ? value : [value]) {
+      parts.push(one === null || one === undefined ? escapeUri(name) : `${escapeUri(name)}=${escapeUri(one)}`);
+    }
+  }
+  return parts.length === 0 ? '' : `?${parts.join('&')}`;
+}
+
+const escapeUri = (text: string) =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+
+/** Connections are kept and bounded; certificates are checked against the roots that the options name. */
+export function makeAgents(
+  options: Pick<S3StoreOptions, 'caCertFile' | 'caBuiltinRoots'>,
+  sockets: number,
+): {http: http.Agent; https: https.Agent} {
+  const kept = {keepAlive: true, maxSockets: sockets, maxFreeSockets: sockets};
+  return {http: new http.Agent(kept), https: new https.Agent({...kept, ...trustedRoots(options)})};
+}
+
+function trustedRoots({caCertFile, caBuiltinRoots = true}: Pick<S3StoreOptions, 'caCertFile' | 'caBuiltinRoots'>): {
+  ca?: string[];
+} {
+  if (caCertFile === undefined) return caBuiltinRoots ? {} : {ca: getCACertificates('system')};
+  try {
+    return {ca: [...(caBuiltinRoots ? getCACertificates('default') : []), readFileSync(caCertFile, 'utf8')]};
+  } catch (error) {
+    throw new BkpError('STORE_UNAVAILABLE', `the certificate file ${caCertFile} cannot be read`, {
+      cause: error,
+      next: `ls -l ${caCertFile}, or correct ca_cert_file in the store`,
+    });
+  }
+}

@@ -1,0 +1,232 @@
+import {BkpError} from '../../errors/index.ts';
+import type {ProbePoint} from '../directory/probe.ts';
+import type {Key, Store} from '../store.ts';
+import {by, ExpectedFailure, S3Connection} from './connection.ts';
+import {rightNeeded} from './errors.ts';
+import {features} from './features.ts';
+import type {S3StoreOptions} from './options.ts';
+import {openS3Store} from './s3.ts';
+
+/** Always the same name and the same bytes: a key that may not remove it leaves one small object behind, however often. */
+export const probeKey: Key = 'probe/object';
+const probeBytes = Buffer.from('bkp store check wrote this, and may not remove it. It is not needed.\n');
+
+/** Leases and retention compare clocks; more than this is more than a slow answer explains. */
+const tolerableSkewMs = 60_000;
+
+/** Somebody sits and waits for the answer. */
+const probePatienceMs = 10_000;
+
+/**
+ * What a bucket can do as a store: answers and accepts the key, writes, lists and reads what was just written, honours
+ * conditional writes, lets objects be removed, keeps versions, locks objects, has the same clock.
+ *
+ * What a server lacks and bkp does without is told and is no fault. A point is left out when an earlier one makes it
+ * meaningless. Leaves nothing behind where it may remove.
+ */
+export async function probeS3(options: S3StoreOptions): Promise<readonly ProbePoint[]> {
+  const patient = {
+    ...options,
+    timeouts: {...options.timeouts, patienceMs: options.timeouts?.patienceMs ?? probePatienceMs},
+  };
+  let connection: S3Connection;
+  let store: Store;
+  try {
+    connection = await S3Connection.open(patient);
+    store = await openS3Store(patient);
+  } catch (error) {
+    return [fault('server', error)];
+  }
+  const [server, clock] = await reach(connection, options.root);
+  if (!server.ok) return [server];
+
+  const points = [server, ...(clock === undefined ? [] : [clock])];
+  const written = await attempt('write', 'an object can be written', () => store.put(probeKey, probeBytes));
+  points.push(written);
+  if (written.ok) {
+    points.push(
+      await attempt('list after write', 'an object is listed as soon as it is written', () => listsIt(store)),
+      await attempt('read', 'the same bytes come back', () => readsIt(store)),
+      await attempt('ranged read', 'parts of objects can be read', () => readsPart(store)),
+      await conditionalPut(store),
+      await removal(store),
+    );
+  }
+  points.push(...lacking(store));
+  points.push(await versioning(connection), await objectLock(connection, options.retentionDays));
+  return points;
+}
+
+/** The first request tells most: name, certificate, key, region, bucket, right to list; and the server's clock. */
+async function reach(connection: S3Connection, root: string): Promise<[ProbePoint, ProbePoint?]> {
+  let date = '';
+  try {
+    await connection.callWith({call: 'ListObjectsV2', doing: 'be listed'}, ['listV2'], async (uses, attempt) => {
+      const {sdk, client, bucket} = connection;
+      const input = {Bucket: bucket, Prefix: root === '' ? '' : `${root}/`, MaxKeys: 1};
+      if (uses('listV2')) await client.send(new sdk.ListObjectsV2Command(input), by(attempt));
+      else await client.send(new sdk.ListObjectsCommand(input), by(attempt));
+      date = attempt.headers?.date ?? '';
+    });
+  } catch (error) {
+    return [fault('server', error)];
+  }
+  const server = {what: 'server', ok: true, detail: 'answers, accepts the access key, and has the bucket'};
+  const serverMs = Date.parse(date);
+  if (Number.isNaN(serverMs)) return [server];
+  const skewMs = Date.now() - serverMs;
+  const seconds = Math.round(Math.abs(skewMs) / 1000);
+  if (Math.abs(skewMs) <= tolerableSkewMs) {
+    // The header knows whole seconds only.
+    return [server, {what: 'clock', ok: true, detail: `within ${Math.max(1, seconds)} s of the server's`}];
+  }
+  const detail = `this machine's clock is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} the server's`;
+  return [server, {what: 'clock', ok: false, detail, next: 'set the clock: timedatectl set-ntp true'}];
+}
+
+async function listsIt(store: Store): Promise<void> {
+  for await (const {key, sizeBytes} of store.list('probe/')) {
+    if (key === probeKey && sizeBytes === probeBytes.length) return;
+  }
+  throw new Error('an object that was just written is not listed');
+}
+
+async function readsIt(store: Store): Promise<void> {
+  if (!probeBytes.equals(await store.get(probeKey))) throw new Error('other bytes come back than were written');
+}
+
+async function readsPart(store: Store): Promise<void> {
+  const part = await store.get(probeKey, {start: 4, end: 9});
+  if (!probeBytes.subarray(4, 9).equals(part)) throw new Error('other bytes come back than were asked for');
+}
+
+/** Ignored, it writes the same bytes again: harmless. */
+async function conditionalPut(store: Store): Promise<ProbePoint> {
+  const what = 'conditional put';
+  try {
+    const outcome = await store.put(probeKey, probeBytes, {ifAbsent: true});
+    if (outcome === 'exists') return {what, ok: true, detail: 'a name is taken by one writer only'};
+    const how = store.refusesConditions?.() ? 'refused' : 'ignored';
+    return {what, ok: true, detail: `${how} by this server: bkp looks first, and its leases settle who writes`};
+  } catch (error) {
+    return fault(what, error);
+  }
+}
+
+/** But for conditional puts, which have a point of their own. */
+function lacking(store: Store): ProbePoint[] {
+  const left = (store.traffic?.().lacking ?? []).filter((what) => what !== features.conditions);
+  return left.map((what) => ({what, ok: true, detail: 'refused by this server: bkp does without'}));
+}
+
+async function removal(store: Store): Promise<ProbePoint> {
+  const what = 'remove';
+  try {
+    const [retained] = await store.delete([probeKey]);
+    if (retained === undefined) return {what, ok: true, detail: 'objects can be removed'};
+    return {
+      what,
+      ok: false,
+      detail: `the bucket puts every object under retention, leases too (until ${new Date(retained.untilMs).toISOString()})`,
+      next: 'take the default retention off the bucket, and set backup.object.store.lock: bkp then locks what must stay',
+    };
+  } catch (error) {
+    if (!(error instanceof BkpError) || error.code !== 'STORE_DENIED') return fault(what, error);
+    return {
+      what,
+      ok: true,
+      detail: `this key may not remove objects, so backups are append-only; cleanup needs a key with ${rightNeeded('DeleteObjects')}`,
+    };
+  }
+}
+
+async function versioning(connection: S3Connection): Promise<ProbePoint> {
+  const what = 'versioning';
+  const call = 'GetBucketVersioning';
+  const answer = await ask(connection, call, (attempt) =>
+    connection.client.send(new connection.sdk.GetBucketVersioningCommand({Bucket: connection.bucket}), by(attempt)),
+  );
+  if (typeof answer === 'string') return {what, ok: true, detail: answer};
+  switch (answer.Status) {
+    case 'Enabled':
+      return {
+        what,
+        ok: true,
+        detail: 'on: what is removed takes up space until a lifecycle rule expires noncurrent versions',
+      };
+    case 'Suspended':
+      return {what, ok: true, detail: 'suspended: older versions may still take up space'};
+    default:
+      return {what, ok: true, detail: 'off: what is removed is gone'};
+  }
+}
+
+async function objectLock(connection: S3Connection, retentionDays: number | undefined): Promise<ProbePoint> {
+  const what = 'object lock';
+  const call = 'GetObjectLockConfiguration';
+  const answer = await ask(connection, call, (attempt) =>
+    connection.client.send(
+      new connection.sdk.GetObjectLockConfigurationCommand({Bucket: connection.bucket}),
+      by(attempt),
+    ),
+  );
+  const lock = typeof answer === 'string' ? undefined : answer.ObjectLockConfiguration;
+  if (lock?.ObjectLockEnabled === 'Enabled') {
+    const rule = lock.Rule?.DefaultRetention;
+    if (rule === undefined) return {what, ok: true, detail: 'on: backup.object.store.lock=30d can be used'};
+    const time = rule.Days === undefined ? `${rule.Years} years` : `${rule.Days} days`;
+    return {what, ok: true, detail: `on, and every object is kept ${time} by default (${rule.Mode})`};
+  }
+  const detail = typeof answer === 'string' ? answer : 'off';
+  if (retentionDays === undefined) return {what, ok: true, detail};
+  return {
+    what,
+    ok: false,
+    detail: `backup.object.store.lock is set; ${detail}`,
+    next: 'make a bucket with object lock, or unset backup.object.store.lock',
+  };
+}
+
+/** @returns the answer, or why there is none, in words: neither is a fault */
+async function ask<T>(
+  connection: S3Connection,
+  call: string,
+  once: (attempt: Parameters<typeof by>[0]) => Promise<T>,
+): Promise<T | string> {
+  try {
+    return await connection.call({call, doing: 'be asked'}, once, [
+      'not found',
+      'denied',
+      'refused',
+      'retained',
+      'no lock',
+      'server',
+      'not supported',
+    ]);
+  } catch (error) {
+    if (error instanceof BkpError) return error.message;
+    if (!(error instanceof ExpectedFailure)) throw error;
+    if (error.failure.kind === 'denied') return `not known: this key has no ${rightNeeded(call)}`;
+    return error.failure.status === 404 ? 'off' : 'this server has no such thing';
+  }
+}
+
+async function attempt(what: string, good: string, work: () => Promise<unknown>): Promise<ProbePoint> {
+  try {
+    await work();
+    return {what, ok: true, detail: good};
+  } catch (error) {
+    return fault(what, error);
+  }
+}
+
+function fault(what: string, error: unknown): ProbePoint {
+  if (!(error instanceof BkpError)) return {what, ok: false, detail: (error as Error).message};
+  const cause = typeof error.cause === 'string' ? `: ${error.cause}` : '';
+  return {
+    what,
+    ok: false,
+    detail: error.message + cause,
+    ...(error.next === undefined ? {} : {next: error.next}),
+  };
+}

@@ -1,0 +1,85 @@
+import type {PutObjectCommandInput} from '@aws-sdk/client-s3';
+import type {Key} from '../store.ts';
+import type {Attempt} from './attempt.ts';
+import {by, ExpectedFailure, type S3Connection} from './connection.ts';
+import {WrongAnswer} from './failure.ts';
+import {crc32Base64, getObject} from './get.ts';
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+/**
+ * Longer than asked for by that much, so that a backup that uses an object again within the first third of its life need not
+ * renew its retention.
+ */
+const retentionReserve = 1.5;
+
+/** Until when an object that is written now is retained; S3 knows whole seconds. */
+export const retainUntil = (days: number, nowMs: number) =>
+  new Date(Math.ceil((nowMs + days * retentionReserve * dayMs) / 1000) * 1000);
+
+export const retentionMs = (days: number) => days * dayMs;
+
+/**
+ * COMPLIANCE rather than GOVERNANCE: the second can be lifted by whoever has the bucket's administrator key, and an attacker
+ * who has that one is what the lock is for. Nobody can shorten it, so a number of days that is too large costs until its end.
+ */
+export const retentionMode = 'COMPLIANCE';
+
+export type PutRequest = {
+  key: Key;
+  path: string;
+  body: Uint8Array;
+  ifAbsent: boolean;
+  /** Absent = no retention. */
+  retentionDays?: number;
+};
+
+/** @returns `exists` only with `ifAbsent`; the object is then not ours and untouched */
+export async function putObject(connection: S3Connection, request: PutRequest): Promise<'written' | 'exists'> {
+  const {key, path, body, ifAbsent, retentionDays} = request;
+  const checksum = crc32Base64(body);
+  const input: PutObjectCommandInput = {Bucket: connection.bucket, Key: path, Body: body};
+  if (retentionDays !== undefined) {
+    input.ObjectLockMode = retentionMode;
+    input.ObjectLockRetainUntilDate = retainUntil(retentionDays, Date.now());
+  }
+  const what = {call: 'PutObject', doing: `write ${key}`};
+  const attempts: Attempt[] = [];
+  try {
+    await connection.callWith(
+      what,
+      ifAbsent ? ['conditions', 'checksums'] : ['checksums'],
+      async (uses, attempt) => {
+        attempts.push(attempt);
+        const command = new connection.sdk.PutObjectCommand({
+          ...input,
+          ...(uses('conditions') ? {IfNoneMatch: '*'} : {}),
+          ...(uses('checksums') ? {ChecksumCRC32: checksum} : {}),
+        });
+        const client = uses('checksums') ? connection.client : connection.plainClient;
+        const output = await client.send(command, by(attempt));
+        if (output.ETag === undefined) {
+          throw new WrongAnswer('the answer has no ETag: is a proxy or a login page in between?');
+        }
+        connection.keepsVersions = output.VersionId !== undefined;
+        if (output.ChecksumCRC32 !== undefined && output.ChecksumCRC32 !== checksum) {
+          throw new WrongAnswer(`the server stored bytes with CRC32 ${output.ChecksumCRC32} for ${checksum}`);
+        }
+      },
+      [...(ifAbsent ? ['exists' as const] : []), ...(retentionDays === undefined ? [] : ['not supported' as const])],
+    );
+    return 'written';
+  } catch (error) {
+    if (!(error instanceof ExpectedFailure)) throw error;
+    // A lock is no optional feature for who has asked for it.
+    if (error.failure.kind === 'not supported') throw connection.error({...error.failure, kind: 'no lock'}, what);
+    // The object that is in the way may be ours: written by a try whose answer was lost.
+    const mayBeOurs = attempts.slice(0, -1).some(({mayHaveArrived}) => mayHaveArrived);
+    return mayBeOurs && (await holds(connection, request)) ? 'written' : 'exists';
+  }
+}
+
+/** Compared byte by byte: it is rare, and a lease that two believe to hold would be worse than any traffic. */
+async function holds(connection: S3Connection, {key, path, body}: PutRequest): Promise<boolean> {
+  return Buffer.from(body).equals(await getObject(connection, key, path));
+}

@@ -1,0 +1,93 @@
+import type {Key, RetainedObject} from '../store.ts';
+import {by, ExpectedFailure, type S3Connection} from './connection.ts';
+import {retainUntil, retentionMode, retentionMs} from './put.ts';
+import {forEachAtOnce} from './slots.ts';
+
+/** A legal hold has no end: the last moment that a Date knows. */
+const foreverMs = 8.64e15;
+
+/**
+ * Until when the object may not go.
+ *
+ * AWS tells it only to keys with s3:GetObjectRetention; without that right nothing is known, and nothing is lost either: a
+ * delete then only hides the object, its locked version stays.
+ * @returns 0 when it may go, undefined when there is no such object
+ */
+export async function retainedUntilMs(connection: S3Connection, key: Key, path: string): Promise<number | undefined> {
+  try {
+    const output = await connection.call(
+      {call: 'HeadObject', doing: `look at the retention of ${key}`},
+      (attempt) =>
+        connection.client.send(
+          new connection.sdk.HeadObjectCommand({Bucket: connection.bucket, Key: path}),
+          by(attempt),
+        ),
+      ['missing', 'not found'],
+    );
+    if (output.ObjectLockLegalHoldStatus === 'ON') return foreverMs;
+    return output.ObjectLockRetainUntilDate?.getTime() ?? 0;
+  } catch (error) {
+    if (error instanceof ExpectedFailure) return undefined;
+    throw error;
+  }
+}
+
+/** True when the bucket has object lock; also false when the access key has no right to know, or the server knows no such thing. */
+export async function hasObjectLock(connection: S3Connection): Promise<boolean> {
+  try {
+    const output = await connection.call(
+      {call: 'GetObjectLockConfiguration', doing: 'tell whether it has object lock'},
+      (attempt) =>
+        connection.client.send(
+          new connection.sdk.GetObjectLockConfigurationCommand({Bucket: connection.bucket}),
+          by(attempt),
+        ),
+      ['not found', 'denied', 'refused', 'no lock', 'retained', 'server', 'not supported'],
+    );
+    return output.ObjectLockConfiguration?.ObjectLockEnabled === 'Enabled';
+  } catch (error) {
+    if (error instanceof ExpectedFailure) return false;
+    throw error;
+  }
+}
+
+/** Those of the objects that are under retention now. */
+export async function retainedAmong(
+  connection: S3Connection,
+  keys: readonly Key[],
+  pathOf: (key: Key) => string,
+): Promise<RetainedObject[]> {
+  const retained: RetainedObject[] = [];
+  await forEachAtOnce(keys, connection.requestsAtOnce, async (key) => {
+    const untilMs = await retainedUntilMs(connection, key, pathOf(key));
+    if (untilMs !== undefined && untilMs > Date.now()) retained.push({key, untilMs});
+  });
+  return retained;
+}
+
+/**
+ * Sees to it that the objects stay for at least `days` from now.
+ * @throws BkpError `OBJECT_MISSING` by `missing`
+ */
+export async function extendRetention(
+  connection: S3Connection,
+  keys: readonly Key[],
+  options: {days: number; pathOf: (key: Key) => string; missing: (key: Key) => Error},
+): Promise<void> {
+  const {days, pathOf, missing} = options;
+  await forEachAtOnce(keys, connection.requestsAtOnce, async (key) => {
+    const untilMs = await retainedUntilMs(connection, key, pathOf(key));
+    if (untilMs === undefined) throw missing(key);
+    if (untilMs >= Date.now() + retentionMs(days)) return;
+    await connection.call({call: 'PutObjectRetention', doing: `keep ${key} for longer`}, (attempt) =>
+      connection.client.send(
+        new connection.sdk.PutObjectRetentionCommand({
+          Bucket: connection.bucket,
+          Key: pathOf(key),
+          Retention: {Mode: retentionMode, RetainUntilDate: retainUntil(days, Date.now())},
+        }),
+        by(attempt),
+      ),
+    );
+  });
+}

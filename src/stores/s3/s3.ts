@@ -1,0 +1,95 @@
+import {assertKey, assertPrefix} from '../key.ts';
+import {objectMissing, objectTooShort} from '../object-errors.ts';
+import type {ByteRange, Key, ObjectFacts, PutOptions, RetainedObject, Store, Traffic} from '../store.ts';
+import {S3Connection} from './connection.ts';
+import {S3Remover} from './delete.ts';
+import {getObject} from './get.ts';
+import {listObjects} from './list.ts';
+import type {S3StoreOptions} from './options.ts';
+import {putObject} from './put.ts';
+import {extendRetention} from './retention.ts';
+import {statObject} from './stat.ts';
+
+/**
+ * A store in a bucket of an S3 server. Nothing is sent before the first call.
+ * @throws BkpError `STORE_UNAVAILABLE` (no region is known, the certificate file cannot be read)
+ */
+export async function openS3Store(options: S3StoreOptions): Promise<Store> {
+  const store = new S3Store(await S3Connection.open(options), options);
+  const {retentionDays} = options;
+  if (retentionDays === undefined) return store;
+  return Object.assign(store, {retain: (keys: readonly Key[]) => store.extend(keys, retentionDays)});
+}
+
+class S3Store implements Store {
+  readonly description: string;
+  readonly #connection: S3Connection;
+  readonly #rootPrefix: string;
+  readonly #retentionDays: number | undefined;
+  readonly #remover: S3Remover;
+
+  constructor(connection: S3Connection, {root, retentionDays}: S3StoreOptions) {
+    this.#connection = connection;
+    this.description = connection.description;
+    this.#rootPrefix = root === '' ? '' : `${root}/`;
+    this.#retentionDays = retentionDays;
+    this.#remover = new S3Remover(connection, this.#path, retentionDays !== undefined);
+  }
+
+  readonly #path = (key: Key): string => {
+    assertKey(key);
+    return this.#rootPrefix + key;
+  };
+
+  async put(key: Key, body: Uint8Array, {ifAbsent = false, retained = false}: PutOptions = {}) {
+    const path = this.#path(key);
+    const days = retained ? this.#retentionDays : undefined;
+    return putObject(this.#connection, {
+      key,
+      path,
+      body,
+      ifAbsent,
+      ...(days === undefined ? {} : {retentionDays: days}),
+    });
+  }
+
+  async get(key: Key, range?: ByteRange): Promise<Uint8Array> {
+    const path = this.#path(key);
+    if (range === undefined || range.start < range.end) return getObject(this.#connection, key, path, range);
+    // HTTP has no empty range.
+    const facts = await this.stat(key);
+    if (facts === undefined) throw objectMissing(key, this.description);
+    if (range.end > facts.sizeBytes) throw objectTooShort(key, facts.sizeBytes, range);
+    return new Uint8Array(0);
+  }
+
+  async *list(prefix: string): AsyncIterable<ObjectFacts> {
+    assertPrefix(prefix);
+    yield* listObjects(this.#connection, this.#rootPrefix, prefix);
+  }
+
+  async delete(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
+    for (const key of keys) assertKey(key);
+    return this.#remover.remove([...new Set(keys)]);
+  }
+
+  async stat(key: Key): Promise<ObjectFacts | undefined> {
+    return statObject(this.#connection, key, this.#path(key));
+  }
+
+  async extend(keys: readonly Key[], days: number): Promise<void> {
+    await extendRetention(this.#connection, [...new Set(keys)], {
+      days,
+      pathOf: this.#path,
+      missing: (key) => objectMissing(key, this.description),
+    });
+  }
+
+  refusesConditions(): boolean {
+    return !this.#connection.has('conditions');
+  }
+
+  traffic(): Traffic {
+    return this.#connection.traffic();
+  }
+}

@@ -1,0 +1,69 @@
+import type {IncomingMessage} from 'node:http';
+import type {HeadObjectCommandOutput} from '@aws-sdk/client-s3';
+import type {Key, ObjectFacts} from '../store.ts';
+import {by, ExpectedFailure, type S3Connection} from './connection.ts';
+import {WrongAnswer} from './failure.ts';
+import {contentRange} from './get.ts';
+import {versionOf} from './list.ts';
+
+/**
+ * Facts of one object, by a GET of its first byte: the answer to a HEAD has no words, so that it cannot tell a missing bucket
+ * from a missing object, nor a wrong key from a missing right.
+ * @returns undefined when there is no such object
+ */
+export async function statObject(connection: S3Connection, key: Key, path: string): Promise<ObjectFacts | undefined> {
+  const input = {Bucket: connection.bucket, Key: path};
+  const doing = `look at ${key}`;
+  try {
+    return await connection.callWith(
+      {call: 'GetObject', doing},
+      ['ranges'],
+      async (uses, attempt) => {
+        const first = uses('ranges') ? {Range: 'bytes=0-0'} : {};
+        const command = new connection.sdk.GetObjectCommand({...input, ...first});
+        const output = await connection.client.send(command, by(attempt));
+        const body = output.Body as unknown as IncomingMessage;
+        const range = contentRange(output.ContentRange);
+        if (output.ETag === undefined) {
+          body.destroy();
+          throw new WrongAnswer('the answer has no ETag: is a proxy or a login page in between?');
+        }
+        // A server that knows no ranges sends it all: not wanted.
+        if (range === undefined) body.destroy();
+        else for await (const piece of body) await connection.received(piece.length, attempt);
+        return facts(key, range?.[1] ?? output.ContentLength, output);
+      },
+      ['missing', 'range'],
+    );
+  } catch (error) {
+    if (!(error instanceof ExpectedFailure)) throw error;
+    if (error.failure.kind === 'missing') return undefined;
+  }
+  // There is no first byte in an empty object.
+  try {
+    return await connection.call(
+      {call: 'HeadObject', doing},
+      async (attempt) => {
+        const output = await connection.client.send(new connection.sdk.HeadObjectCommand(input), by(attempt));
+        return facts(key, output.ContentLength, output);
+      },
+      ['missing', 'not found'],
+    );
+  } catch (error) {
+    if (error instanceof ExpectedFailure) return undefined;
+    throw error;
+  }
+}
+
+function facts(
+  key: Key,
+  sizeBytes: number | undefined,
+  output: Pick<HeadObjectCommandOutput, 'LastModified' | 'ETag'>,
+): ObjectFacts {
+  return {
+    key,
+    sizeBytes: sizeBytes ?? 0,
+    modifiedAtMs: output.LastModified?.getTime() ?? 0,
+    ...(output.ETag === undefined ? {} : {version: versionOf(output.ETag)}),
+  };
+}

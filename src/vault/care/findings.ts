@@ -1,0 +1,30 @@
+import {isDamage} from '../format/damage.ts';
+import type {Finding, PackId} from '../types.ts';
+
+/** What a verification found, each fault once. */
+export class Findings {
+  readonly #findings = new Map<string, Finding>();
+
+  add(finding: Finding): void {
+    const name = `${finding.what} ${finding.chunk ?? finding.key ?? finding.detail}`;
+    if (!this.#findings.has(name)) this.#findings.set(name, finding);
+  }
+
+  /** @throws the error itself, when it is not the store's content that is at fault */
+  addError(error: unknown, where: Pick<Finding, 'key' | 'pack' | 'chunk' | 'needed'> = {}): void {
+    if (!isDamage(error)) throw error;
+    const context = error.context as {key?: string; pack?: PackId; chunk?: Finding['chunk'] & string};
+    const what = error.code === 'OBJECT_MISSING' ? 'missing' : 'damaged';
+    this.add({what, ...context, ...where, detail: error.message});
+  }
+
+  /** Packs that are there and are not what was written. */
+  damagedPacks(): ReadonlySet<PackId> {
+    const damaged = this.all().filter((finding) => finding.what === 'damaged');
+    return new Set(damaged.flatMap(({pack}) => pack ?? []));
+  }
+
+  all(): readonly Finding[] {
+    return [...this.#findings.values()];
+  }
+}

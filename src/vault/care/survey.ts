@@ -1,0 +1,56 @@
+import {BkpError} from '../../errors/index.ts';
+import {isDamage} from '../format/damage.ts';
+import {packKey} from '../format/key.ts';
+import type {ChunkIndex} from '../indexes/chunk-index.ts';
+import {type ChunkReader, chunkMissing, Recovery} from '../read/chunk-reader.ts';
+import {neededPacks} from '../read/needed-packs.ts';
+import type {ChunkId, PackId, Recipe, Survey, SurveyOptions} from '../types.ts';
+import {lost} from './verify.ts';
+
+/** One listing of the store, by which backups are judged: see {@link Survey}. */
+export async function survey({index, reader}: {index: ChunkIndex; reader: ChunkReader}): Promise<Survey> {
+  await index.takeIn(await index.look());
+  // Shared: that some chunks are nowhere need be found out once.
+  const recovery = new Recovery(index);
+  return {
+    faultOf: async (recipes, {signal, quick = false}: SurveyOptions = {}) => {
+      if (quick && index.absentPacks().size === 0 && index.distrustedPacks().size === 0)
+        return topFault(index, recipes);
+      try {
+        const packs = await neededPacks({index, reader, recovery}, recipes, signal);
+        return faultIn(index, packs);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        const {chunk} = error.context as {chunk?: ChunkId};
+        return error.code === 'OBJECT_MISSING' && chunk !== undefined ? lostChunk(index, chunk) : error;
+      }
+    },
+  };
+}
+
+/** What is noted against packs that are there. */
+export function faultIn(index: ChunkIndex, packs: Iterable<PackId>): BkpError | undefined {
+  for (const pack of packs) {
+    if (index.isDistrusted(pack)) return foundDamaged(pack);
+  }
+  return undefined;
+}
+
+export function foundDamaged(pack: PackId): BkpError {
+  return new BkpError('OBJECT_DAMAGED', `pack ${pack}, which it needs, was found damaged by a VERIFY`, {
+    next: "VERIFY … WITH (LEVEL='data') reads it again and tells what of it is lost",
+    context: {key: packKey(pack), pack},
+  });
+}
+
+/** All packs that the indexes name are there, so what the recipes name themselves is missing only with its index. */
+function topFault(index: ChunkIndex, recipes: readonly Recipe[]): BkpError | undefined {
+  const chunk = recipes.flatMap(({chunks}) => chunks).find((id) => index.locate(id) === undefined);
+  return chunk === undefined ? undefined : lostChunk(index, chunk);
+}
+
+function lostChunk(index: ChunkIndex, chunk: ChunkId): BkpError {
+  const {detail, key, pack} = lost(index, chunk);
+  const where = {...(key === undefined ? {} : {key}), ...(pack === undefined ? {} : {pack}), chunk};
+  return new BkpError('OBJECT_MISSING', detail, {next: chunkMissing(chunk).next!, context: where});
+}

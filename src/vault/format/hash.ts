@@ -1,0 +1,36 @@
+import {Blake3Hasher, blake3} from '@napi-rs/blake-hash';
+import type {ChunkId, PackId} from '../types.ts';
+
+/** Bytes of an id. */
+export const idBytes = 32;
+
+const idPattern = /^[0-9a-f]{64}$/;
+
+/** BLAKE3-256, 32 bytes. */
+export const hash = (bytes: Uint8Array): Buffer => blake3(bytes);
+
+/** The same over bytes that come one after the other. */
+export class Hasher {
+  readonly #hasher = new Blake3Hasher();
+
+  update(bytes: Uint8Array): void {
+    this.#hasher.update(bytes);
+  }
+
+  hex(): string {
+    return this.#hasher.digest('hex');
+  }
+}
+
+export const hashHex = (bytes: Uint8Array): string => hash(bytes).toString('hex');
+
+export const chunkId = (plain: Uint8Array) => hashHex(plain) as ChunkId;
+
+export const isId = (text: unknown): text is string => typeof text === 'string' && idPattern.test(text);
+
+export const toBytes = (id: ChunkId | PackId): Buffer => Buffer.from(id, 'hex');
+
+/** The id whose 32 bytes begin at `offset`. */
+export function readId<Id extends ChunkId | PackId>(bytes: Uint8Array, offset = 0): Id {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + offset, idBytes).toString('hex') as Id;
+}

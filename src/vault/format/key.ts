@@ -1,0 +1,41 @@
+import type {Key} from '../../stores/index.ts';
+import type {PackId} from '../types.ts';
+import {isId} from './hash.ts';
+
+/** BLAKE3-256 of an index's bytes, 64 hex digits. */
+export type IndexId = string & {readonly brand: 'IndexId'};
+
+export const headerKey: Key = 'bkp.json';
+export const packsPrefix = 'packs/';
+export const indexPrefix = 'index/';
+export const locksPrefix = 'locks/';
+export const damagedPrefix = 'damaged/';
+/** Behind `locks/` and `packs/`, as a listing has to show it. */
+export const removalsPrefix = 'removals/';
+/** Below these lie manifests and documents; a key that ends in `/manifest` is a manifest. */
+export const manifestPrefixes = ['.backups/', 'backup/'] as const;
+
+export const packKey = (pack: PackId): Key => `${packsPrefix}${pack.slice(0, 2)}/${pack}`;
+export const indexKey = (index: IndexId): Key => `${indexPrefix}${index}`;
+
+export const damagedPackKey = (pack: PackId): Key => damagedPrefix + pack;
+
+export const isManifestKey = (key: Key) => key.endsWith('/manifest') && isNamedKey(key);
+/** A manifest or a document: what people name. */
+export const isNamedKey = (key: Key) => manifestPrefixes.some((prefix) => key.startsWith(prefix));
+
+/** @returns undefined for an object that is no pack (something foreign below `packs/`) */
+export function packOfKey(key: Key): PackId | undefined {
+  const id = key.slice(key.lastIndexOf('/') + 1);
+  return isId(id) && key === packKey(id as PackId) ? (id as PackId) : undefined;
+}
+
+export function damagedPackOfKey(key: Key): PackId | undefined {
+  const id = key.slice(damagedPrefix.length);
+  return isId(id) && key.startsWith(damagedPrefix) ? (id as PackId) : undefined;
+}
+
+export function indexOfKey(key: Key): IndexId | undefined {
+  const id = key.slice(indexPrefix.length);
+  return isId(id) && key.startsWith(indexPrefix) ? (id as IndexId) : undefined;
+}

@@ -1,0 +1,101 @@
+import {assert} from '../../errors/index.ts';
+import type {Key, Store} from '../../stores/index.ts';
+import type {PackId} from '../types.ts';
+import {damaged} from './damage.ts';
+import {decodeEntries, type Entry, encodeEntries} from './entry.ts';
+import {packKey} from './key.ts';
+import {packMaxBytes, packMaxEntries, packTableReserveBytes, packTargetBytes} from './limits.ts';
+import {seal, unseal} from './sealed.ts';
+
+const magic = Buffer.from('BKPPACK1');
+const trailerBytes = 4 + magic.length;
+
+/** Most tables are found in one read of this much from the pack's end. */
+const tailGuessBytes = 64 * 1024;
+
+/** Most packs of small backups fit; a buffer that is too small grows to twice its size. */
+const firstBufferBytes = 512 * 1024;
+
+/**
+ * One pack being filled, in one buffer that is used for pack after pack. Chunks are copied in: what zlib returns
+ * is a small view of a large allocation, and holding those would take three times the memory.
+ */
+export class PackBuffer {
+  #bytes = Buffer.allocUnsafeSlow(firstBufferBytes);
+  #entries: Entry[] = [];
+  #length = 0;
+
+  get isEmpty(): boolean {
+    return this.#entries.length === 0;
+  }
+
+  get isFull(): boolean {
+    return this.#length >= packTargetBytes || this.#entries.length >= packMaxEntries;
+  }
+
+  hasRoomFor(storedBytes: number): boolean {
+    return this.#length + storedBytes <= packMaxBytes - packTableReserveBytes;
+  }
+
+  append(entry: Omit<Entry, 'offset' | 'storedBytes'>, stored: Uint8Array): void {
+    assert(this.hasRoomFor(stored.length) && !this.isFull, 'a chunk is appended to a pack with room for it');
+    this.#reserve(this.#length + stored.length);
+    this.#bytes.set(stored, this.#length);
+    this.#entries.push({...entry, offset: this.#length, storedBytes: stored.length});
+    this.#length += stored.length;
+  }
+
+  /** The whole pack; valid until `clear`. @param salt makes its name one that was never used */
+  async finish(salt: string): Promise<{bytes: Uint8Array; entries: readonly Entry[]}> {
+    const table = await seal('packTable', encodeEntries(this.#entries), salt);
+    const lengthBytes = this.#length + table.length + trailerBytes;
+    assert(lengthBytes <= packMaxBytes, 'a pack’s table fits into its reserve');
+    this.#reserve(lengthBytes);
+    this.#bytes.set(table, this.#length);
+    this.#bytes.writeUInt32LE(table.length, lengthBytes - trailerBytes);
+    this.#bytes.set(magic, lengthBytes - magic.length);
+    return {bytes: this.#bytes.subarray(0, lengthBytes), entries: this.#entries};
+  }
+
+  #reserve(lengthBytes: number): void {
+    if (lengthBytes <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.min(packMaxBytes, Math.max(lengthBytes, 2 * this.#bytes.length)));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
+  }
+
+  clear(): void {
+    this.#entries = [];
+    this.#length = 0;
+  }
+}
+
+/**
+ * The table of a pack in the store: what an index would say of it.
+ * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
+ */
+export async function readPackTable(store: Store, pack: PackId, lengthBytes: number): Promise<Entry[]> {
+  const key = packKey(pack);
+  if (lengthBytes < trailerBytes) throw damaged(key, 'it is too short');
+  let tailBytes = Math.min(lengthBytes, tailGuessBytes);
+  let tail = await readTail(store, key, lengthBytes, tailBytes);
+  if (!tail.subarray(-magic.length).equals(magic)) throw damaged(key, 'it does not end as a pack');
+  const tableBytes = tail.readUInt32LE(tail.length - trailerBytes);
+  if (tableBytes + trailerBytes > lengthBytes) throw damaged(key, 'its table is longer than the pack');
+  if (tableBytes + trailerBytes > tailBytes) {
+    tailBytes = tableBytes + trailerBytes;
+    tail = await readTail(store, key, lengthBytes, tailBytes);
+  }
+  const table = tail.subarray(tail.length - trailerBytes - tableBytes, tail.length - trailerBytes);
+  const {entries} = decodeEntries(await unseal('packTable', table, key), key);
+  const last = entries.at(-1);
+  const chunkBytes = last === undefined ? 0 : last.offset + last.storedBytes;
+  if (chunkBytes !== lengthBytes - trailerBytes - tableBytes)
+    throw damaged(key, 'its length and its table do not agree');
+  return entries;
+}
+
+async function readTail(store: Store, key: Key, lengthBytes: number, tailBytes: number): Promise<Buffer> {
+  const bytes = await store.get(key, {start: lengthBytes - tailBytes, end: lengthBytes});
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}

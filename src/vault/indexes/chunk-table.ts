@@ -1,0 +1,206 @@
+import type {SQLInputValue, SQLOutputValue} from 'node:sqlite';
+import {breathe} from '../../lib/in-order.ts';
+import {type Entry, isEncoding, type PackListing} from '../format/entry.ts';
+import {idBytes, readId, toBytes} from '../format/hash.ts';
+import type {IndexId} from '../format/key.ts';
+import type {ChunkId, PackId} from '../types.ts';
+import {CacheFile, type Row} from './cache-file.ts';
+
+/** Where one stored form of a chunk lies. */
+export type Location = Entry & {pack: PackId};
+
+/** Rows inserted before the event loop gets its turn: a few milliseconds. */
+const rowsAtOnce = 2000;
+
+/** What indexes say, in SQLite: which chunk lies where. A copy: it can be deleted at any time. */
+export class ChunkTable {
+  readonly #file: CacheFile;
+
+  constructor(file: CacheFile) {
+    this.#file = file;
+  }
+
+  /** A table of our own, empty, gone when it is closed. */
+  static private(): ChunkTable {
+    return new ChunkTable(CacheFile.private());
+  }
+
+  /** Grows when the file failed and the table began anew, empty: what was known before has to be read again. */
+  get generation(): number {
+    return this.#file.generation;
+  }
+
+  indexes(): Set<IndexId> {
+    return new Set(this.#all('SELECT id FROM indexes', [], (row) => id<IndexId>(row.id)));
+  }
+
+  /** What one index lists. The index counts as known only when all of it is in. */
+  async add(index: IndexId, packs: readonly PackListing[]): Promise<void> {
+    const {generation} = this;
+    let batch: PackListing[] = [];
+    let rows = 0;
+    for (const pack of packs) {
+      batch.push(pack);
+      rows += pack.entries.length + 1;
+      if (rows < rowsAtOnce) continue;
+      this.#addPacks(index, batch);
+      batch = [];
+      rows = 0;
+      await breathe();
+    }
+    this.#addPacks(index, batch);
+    // The file failed meanwhile, and the first packs went with it: once more, into the table of our own.
+    if (this.generation !== generation) return this.add(index, packs);
+    this.#change(() => this.#run('INSERT OR IGNORE INTO indexes VALUES (?)', bytesOf(index)));
+  }
+
+  #addPacks(index: IndexId, packs: readonly PackListing[]): void {
+    this.#change(() => {
+      for (const pack of packs) this.#addPack(index, pack);
+    });
+  }
+
+  #addPack(index: IndexId, pack: PackListing): void {
+    const packId = toBytes(pack.id);
+    this.#run('INSERT OR IGNORE INTO packs (id, length) VALUES (?, ?)', packId, pack.lengthBytes);
+    const [row] = this.#file.rows('SELECT number FROM packs WHERE id = ?', packId);
+    const {number} = row as {number: number};
+    this.#run('INSERT OR IGNORE INTO listings VALUES (?, ?)', bytesOf(index), number);
+    for (const {id: chunk, offset, storedBytes, plainBytes, encoding, base} of pack.entries) {
+      const values = [
+        toBytes(chunk),
+        number,
+        offset,
+        storedBytes,
+        plainBytes,
+        encoding,
+        base === undefined ? null : toBytes(base),
+      ];
+      this.#run('INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)', ...values);
+    }
+  }
+
+  /** Forgets an index, and the packs that no other index lists. */
+  drop(index: IndexId): void {
+    this.#change(() => {
+      const packs = this.#file.rows('SELECT pack FROM listings WHERE index_id = ?', bytesOf(index)) as {pack: number}[];
+      this.#run('DELETE FROM indexes WHERE id = ?', bytesOf(index));
+      this.#run('DELETE FROM listings WHERE index_id = ?', bytesOf(index));
+      for (const {pack} of packs) {
+        if (this.#file.rows('SELECT 1 FROM listings WHERE pack = ? LIMIT 1', pack).length > 0) continue;
+        this.#run('DELETE FROM chunks WHERE pack = ?', pack);
+        this.#run('DELETE FROM packs WHERE number = ?', pack);
+      }
+    });
+  }
+
+  clear(): void {
+    this.#change(() => {
+      for (const table of ['indexes', 'listings', 'chunks', 'packs']) this.#run(`DELETE FROM ${table}`);
+    });
+  }
+
+  /** Every place of a chunk; self-contained forms first, because a base must be one. */
+  locations(chunk: ChunkId): Location[] {
+    return this.#all(
+      `SELECT p.id AS pack_id, c.* FROM chunks c JOIN packs p ON p.number = c.pack
+       WHERE c.id = ? ORDER BY c.base IS NOT NULL, c.pack`,
+      [toBytes(chunk)],
+      (row) => ({...entryOfRow(row), pack: id<PackId>(row.pack_id)}),
+    );
+  }
+
+  packLength(pack: PackId): number | undefined {
+    return this.#all('SELECT length FROM packs WHERE id = ?', [toBytes(pack)], (row) => count(row.length))[0];
+  }
+
+  packs(): {id: PackId; lengthBytes: number}[] {
+    return this.#all('SELECT id, length FROM packs ORDER BY number', [], (row) => ({
+      id: id<PackId>(row.id),
+      lengthBytes: count(row.length),
+    }));
+  }
+
+  packsOfIndex(index: IndexId): PackId[] {
+    return this.#all(
+      'SELECT p.id FROM listings l JOIN packs p ON p.number = l.pack WHERE l.index_id = ? ORDER BY l.pack',
+      [bytesOf(index)],
+      (row) => id<PackId>(row.id),
+    );
+  }
+
+  indexesOfPack(pack: PackId): IndexId[] {
+    return this.#all(
+      'SELECT l.index_id AS id FROM listings l JOIN packs p ON p.number = l.pack WHERE p.id = ?',
+      [toBytes(pack)],
+      (row) => id<IndexId>(row.id),
+    );
+  }
+
+  /** Stored bytes of all chunks of the pack; 0 when it is not known. */
+  chunkBytes(pack: PackId): number {
+    return this.#all(
+      'SELECT coalesce(sum(c.stored), 0) AS n FROM packs p JOIN chunks c ON c.pack = p.number WHERE p.id = ?',
+      [toBytes(pack)],
+      (row) => count(row.n),
+    )[0]!;
+  }
+
+  chunkCount(): number {
+    return this.#all('SELECT count(*) AS n FROM chunks', [], (row) => count(row.n))[0]!;
+  }
+
+  /** Entries of one pack in the order of their chunks. */
+  entries(pack: PackId): Entry[] {
+    return this.#all(
+      'SELECT c.* FROM chunks c JOIN packs p ON p.number = c.pack WHERE p.id = ? ORDER BY c.offset',
+      [toBytes(pack)],
+      entryOfRow,
+    );
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #all<Result>(sql: string, values: readonly SQLInputValue[], read: (row: Row) => Result): Result[] {
+    return this.#file.all(sql, values, read);
+  }
+
+  #change(work: () => void): void {
+    this.#file.change(work);
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): void {
+    this.#file.run(sql, ...values);
+  }
+}
+
+const bytesOf = (index: IndexId) => Buffer.from(index, 'hex');
+
+/** A file may hold anything: what cannot be an id or a number is an error of the file. */
+function id<Id extends ChunkId | PackId | IndexId>(value: SQLOutputValue | undefined): Id {
+  if (!(value instanceof Uint8Array && value.length === idBytes))
+    throw new Error('the cache holds something that is no id');
+  return readId(value) as Id;
+}
+
+function count(value: SQLOutputValue | undefined): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
+    throw new Error('the cache holds something that is no number of bytes');
+  }
+  return value;
+}
+
+function entryOfRow(row: Row): Entry {
+  const encoding = count(row.encoding);
+  if (!isEncoding(encoding)) throw new Error('the cache holds an unknown encoding');
+  return {
+    id: id<ChunkId>(row.id),
+    offset: count(row.offset),
+    storedBytes: count(row.stored),
+    plainBytes: count(row.plain),
+    encoding,
+    ...(row.base === null ? {} : {base: id<ChunkId>(row.base)}),
+  };
+}

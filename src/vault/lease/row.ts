@@ -1,0 +1,176 @@
+import type {Clock} from '../../lib/clock.ts';
+import type {Key, Store} from '../../stores/index.ts';
+import {removeIfAllowed} from '../../stores/index.ts';
+import {encodeLease, type LeaseContent} from './content.ts';
+import {type LeaseObjects, leasePrefix, listLeases, renewalKey} from './objects.ts';
+
+/** Between two renewals by the timer: three are tried before the lease is lost, so two in a row may fail. */
+export const renewEveryMs = ({ttlMs}: LeaseContent) => ttlMs / 5;
+
+/** A renewal younger than this part of the TTL needs no new one to be confirmed. */
+const youngPart = 1 / 4;
+
+/** Without a renewal for this part of the TTL the lease is lost, whether or not any process noticed. */
+const lostPart = 3 / 4;
+
+/** Renewals left in the store before the old ones are removed: one more request every six minutes. */
+const renewalsAtMost = 16;
+
+/** The one before the newest stays, so that a slow listing that began before the newest was there still sees one. */
+const renewalsKept = 2;
+
+/** What a holder knows of its own row. Plain data: another thread of the process may continue from it. */
+export type RowState = {
+  id: string;
+  content: LeaseContent;
+  /** When the newest renewal's put was begun, on the process's monotonic clock. */
+  renewedAtMs: number;
+  /** All that may be in the store of ours, also what a put that failed may have left. */
+  mine: readonly Key[];
+  /** What is in the store of ours, unless another process took us for dead; the newest last. */
+  witnesses: readonly Key[];
+  mayRemove: boolean;
+  /** Why the lease is lost; absent while it is ours. */
+  lost?: string;
+};
+
+/** A row that is being renewed, in this thread or in another one. */
+export interface RenewedRow {
+  /** @param options.young renew first if the last renewal is not young. Throws what the store throws. */
+  state(options?: {young?: boolean}): Promise<RowState>;
+  /** Ends the renewing. @returns what is known in the end */
+  stop(): Promise<RowState>;
+}
+
+/**
+ * Has a row renewed by another thread from now on.
+ * @param here renews it in this thread: for when there is no other one after all
+ */
+export type KeepRow = (state: RowState, here: (state: RowState) => LeaseRow) => RenewedRow;
+
+export type RowDeps = {store: Pick<Store, 'put' | 'list' | 'delete'>; clock: Clock};
+
+/** Writes and renews the objects of one lease. What holds for them is said in lease.ts. */
+export class LeaseRow implements RenewedRow {
+  readonly #deps: RowDeps;
+  readonly #stopTimer: () => void;
+  #state: RowState;
+  #stopped = false;
+  /** Renewals wait for each other: the timer's, and those that the holder asked for. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** Renews from now on, until it is stopped. */
+  constructor(deps: RowDeps, state: RowState) {
+    this.#deps = deps;
+    this.#state = state;
+    this.#stopTimer = deps.clock.every(renewEveryMs(state.content), () => {
+      // A renewal that fails is tried again by the next; one that fails for too long loses the lease.
+      this.#inTurn(() => this.#renew()).catch(() => {});
+    });
+  }
+
+  /** Writes the first object of a lease. */
+  static async write(deps: RowDeps, id: string, content: LeaseContent): Promise<LeaseRow> {
+    const key = renewalKey(id, content.renewal);
+    const renewedAtMs = deps.clock.monotonicMs();
+    await deps.store.put(key, encodeLease(content), {ifAbsent: true});
+    return new LeaseRow(deps, {id, content, renewedAtMs, mine: [key], witnesses: [key], mayRemove: true});
+  }
+
+  /** Writes that the lease is held now. */
+  hold(): Promise<void> {
+    return this.#inTurn(() => this.#put('held'));
+  }
+
+  state({young = false}: {young?: boolean} = {}): Promise<RowState> {
+    if (!young) return Promise.resolve(this.#state);
+    return this.#inTurn(async () => {
+      const {content, lost} = this.#state;
+      if (lost === undefined && !isYoung(this.#state, this.#deps.clock)) await this.#put(content.state);
+      return this.#state;
+    });
+  }
+
+  async stop(): Promise<RowState> {
+    this.#stopped = true;
+    this.#stopTimer();
+    await this.#turn.catch(() => {});
+    return this.#state;
+  }
+
+  /**
+   * As {@link stop}, and at once: for another thread that continues. A renewal that is on its way is in the state as one
+   * that may have arrived.
+   */
+  leave(): RowState {
+    this.#stopped = true;
+    this.#stopTimer();
+    return this.#state;
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.catch(() => {}).then(work);
+    this.#turn = result;
+    return result;
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#stopped || this.#isLost()) return;
+    await this.#put(this.#state.content.state);
+    // After the put: whoever takes us for dead from here on has seen the new object.
+    const found = (await listLeases(this.#deps.store, leasePrefix(this.#state.id))).get(this.#state.id);
+    if (!isWhole(this.#state.witnesses, found)) this.#change({lost: removedByOthers});
+    if (!this.#isLost()) await this.#removeOld();
+  }
+
+  async #put(state: LeaseContent['state']): Promise<void> {
+    if (this.#isLost()) return;
+    const renewedAtMs = this.#deps.clock.monotonicMs();
+    // Never the number of a put that failed: it may still arrive.
+    const content = {...this.#state.content, state, renewal: this.#state.content.renewal + 1};
+    const key = renewalKey(this.#state.id, content.renewal);
+    this.#change({content, mine: [...this.#state.mine, key]});
+    await this.#deps.store.put(key, encodeLease(content), {ifAbsent: true});
+    this.#change({witnesses: [...this.#state.witnesses, key], renewedAtMs});
+  }
+
+  async #removeOld(): Promise<void> {
+    const {mayRemove, mine, witnesses} = this.#state;
+    if (!mayRemove || mine.length <= renewalsAtMost) return;
+    const old = mine.slice(0, -renewalsKept);
+    // Before they go: nothing is known of a removal that fails.
+    this.#change({witnesses: witnesses.slice(-renewalsKept)});
+    if (await removeIfAllowed(this.#deps.store, old)) this.#change({mine: this.#state.mine.slice(-renewalsKept)});
+    else this.#change({mayRemove: false});
+  }
+
+  #isLost(): boolean {
+    const lost = lostBy(this.#state, this.#deps.clock);
+    if (lost !== undefined) this.#change({lost});
+    return lost !== undefined;
+  }
+
+  #change(change: Partial<RowState>): void {
+    this.#state = {...this.#state, ...change};
+  }
+}
+
+export const removedByOthers = 'it is not in the store any more: another process took this one for dead and removed it';
+
+/** Every object is there that we wrote and did not remove ourselves, and the lease was not ended by another process. */
+export function isWhole(witnesses: readonly Key[], found: LeaseObjects | undefined): boolean {
+  return found !== undefined && !found.isReleased && witnesses.every((key) => found.renewals.includes(key));
+}
+
+/** @returns why the lease is lost, as far as its holder's own clock and earlier listings show; absent while it is ours */
+export function lostBy(state: RowState, clock: Clock): string | undefined {
+  if (state.lost !== undefined) return state.lost;
+  const ageMs = clock.monotonicMs() - state.renewedAtMs;
+  return ageMs > state.content.ttlMs * lostPart
+    ? `it could not be renewed for ${Math.round(ageMs / 1000)} s`
+    : undefined;
+}
+
+function isYoung({renewedAtMs, content}: RowState, clock: Clock): boolean {
+  return clock.monotonicMs() - renewedAtMs < content.ttlMs * youngPart;
+}

@@ -1,0 +1,33 @@
+import {breathe} from '../../lib/in-order.ts';
+import type {ChunkIndex} from '../indexes/chunk-index.ts';
+import type {PackId, Recipe} from '../types.ts';
+import {type ChunkReader, Recovery} from './chunk-reader.ts';
+
+/** Ids looked up before the event loop gets its turn: a few milliseconds. */
+const idsAtOnce = 256;
+
+/**
+ * The packs that some streams need: those of their chunks, of long recipes' lists, and of bases.
+ * @throws BkpError `OBJECT_MISSING` naming a chunk that is in no pack
+ */
+export async function neededPacks(
+  {index, reader, recovery = new Recovery(index)}: {index: ChunkIndex; reader: ChunkReader; recovery?: Recovery},
+  recipes: readonly Recipe[],
+  signal?: AbortSignal,
+): Promise<Set<PackId>> {
+  const packs = new Set<PackId>();
+  let count = 0;
+  for (const recipe of recipes) {
+    for (let depth = 0; depth <= recipe.depth; depth++) {
+      for await (const id of reader.ids({...recipe, depth}, signal, recovery)) {
+        signal?.throwIfAborted();
+        if (++count % idsAtOnce === 0) await breathe();
+        const {pack, base} = await recovery.locate(id);
+        packs.add(pack);
+        // Only a form that needs no other can be read as a base.
+        if (base !== undefined) packs.add((await recovery.locate(base, (place) => place.base === undefined)).pack);
+      }
+    }
+  }
+  return packs;
+}

@@ -1,0 +1,410 @@
+import {renameSync, rmSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, onTestFinished, test} from 'vitest';
+import {Scheduler} from '../../../src/app/scheduler/scheduler.ts';
+import {execute} from '../../../src/app/statements/execute.ts';
+import {runScheduleNext} from '../../../src/commands/schedule/next.ts';
+import {runWorker} from '../../../src/commands/worker/index.ts';
+import type {Settings} from '../../../src/config/index.ts';
+import {type Operation, openJournal, systemProcesses} from '../../../src/ops/index.ts';
+import {parse} from '../../../src/sql/index.ts';
+import {type TestDeps, testDeps} from '../../helpers/deps.ts';
+import {backupsOf, type Desk, openDesk} from '../../helpers/desk.ts';
+import {ExecStandIn} from '../../sources/questdb/exec-stand-in.ts';
+import {writeRecordedRoot} from '../../sources/questdb/recorded-root.ts';
+
+// The scheduler itself, with a clock that the test sets, and workers that are done at once.
+
+type Changeable = {-readonly [Field in keyof Settings]?: Settings[Field]};
+
+type Bench = {
+  desk: Desk;
+  /** What the profile says beside source and cluster; changed here, it holds from the next reload on. */
+  profile: Changeable;
+  deps: TestDeps;
+  scheduler: Scheduler;
+  lines: string[];
+  sql: (statement: string) => Promise<void>;
+  /** Sets the clock and lets the scheduler look; gives the lines it told since. */
+  at: (time: string) => Promise<string[]>;
+  /** What workers do; by default their work. */
+  worker: {start: (operation: Operation) => Promise<void>};
+};
+
+async function openBench({database}: {database?: string} = {}): Promise<Bench> {
+  const desk = openDesk();
+  const base = testDeps(desk.home);
+  onTestFinished(() => base.close());
+  const profile: Changeable = {};
+  const clock = {ms: Date.parse('2026-01-01T12:00:00Z')};
+  const journal = openJournal({
+    ...base.home,
+    file: base.home.journalFile,
+    nowMicros: () => clock.ms * 1000,
+    processes: systemProcesses,
+  });
+  onTestFinished(() => journal.close());
+  const worker = {start: async ({number}: Operation) => runWorker(deps, {number})};
+  const deps: TestDeps = {
+    ...base,
+    nowMicros: () => clock.ms * 1000,
+    settings: async () => {
+      const source = `sqlite::path=${database ?? desk.database}`;
+      return {...(await base.settings()), source, cluster: desk.cluster, ...profile};
+    },
+    journal: async () => journal,
+    startWorker: (operation) => worker.start(operation),
+    again: async () => deps,
+  };
+  const lines: string[] = [];
+  const scheduler = new Scheduler({deps, profiles: [], tell: (line) => lines.push(line)});
+  return {
+    desk,
+    profile,
+    deps,
+    scheduler,
+    lines,
+    worker,
+    sql: async (statement) => void (await execute(deps, parse(statement)[0]!)),
+    at: async (time) => {
+      clock.ms = Date.parse(`2026-01-${time}Z`);
+      const before = lines.length;
+      await scheduler.round();
+      return lines.slice(before);
+    },
+  };
+}
+
+const create = (settings: string) =>
+  `CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true', ${settings})`;
+const nightly = create("SCHEDULE='0 2 * * *', SCHEDULE_FULL='0 2 * * 0'");
+
+test('a full backup, then increments, and a full one on Sunday; each end is told', async () => {
+  const {desk, scheduler, lines, sql, at} = await openBench();
+  await scheduler.reload();
+  expect(lines).toEqual(['nothing is scheduled: no collection has a SCHEDULE, and backup.schedule.cron is not set']);
+  await sql(nightly);
+  await scheduler.reload();
+  expect(lines.at(-1)).toBe('schedules: c');
+  expect(await at('02T01:59:00')).toEqual([]);
+  expect(await at('02T02:00:00')).toEqual(['c: fullbackup/1 started']);
+  expect(await at('02T02:00:05')).toEqual(['fullbackup/1 ended: SUCCESS']);
+  expect(await at('02T09:00:00')).toEqual([]);
+  expect(await at('03T02:00:00')).toEqual(['c: incbackup/2 started']);
+  expect(await at('04T02:00:00')).toEqual(['incbackup/2 ended: SUCCESS', 'c: fullbackup/3 started']);
+  expect(await backupsOf(desk)).toEqual([
+    '20260102020000Z_full',
+    '20260103020000Z_incremental',
+    '20260104020000Z_full',
+  ]);
+});
+
+test('a round says how long nothing is due', async () => {
+  const {scheduler, sql, at, deps} = await openBench();
+  await sql(nightly);
+  await scheduler.reload();
+  await at('02T01:59:50');
+  expect(await scheduler.round()).toBe(10_000);
+  await at('02T01:00:00');
+  expect(await scheduler.round()).toBe(30_000);
+  expect(deps.err()).toBe('');
+});
+
+test('what was missed is made up once, and said', async () => {
+  const {scheduler, sql, at} = await openBench();
+  await sql(nightly);
+  await scheduler.reload();
+  await at('02T02:00:00');
+  expect(await at('10T08:30:00')).toEqual([
+    'fullbackup/1 ended: SUCCESS',
+    'c: the run of 2026-01-03T02:00:00Z was missed and is made up now',
+    'c: fullbackup/2 started',
+  ]);
+  expect(await at('10T08:30:10')).toEqual(['fullbackup/2 ended: SUCCESS']);
+  expect(await at('10T20:00:00')).toEqual([]);
+});
+
+test('a new scheduler knows from store and journal what was done', async () => {
+  const {deps, scheduler, sql, at} = await openBench();
+  await sql(nightly);
+  await scheduler.reload();
+  await at('02T02:00:00');
+  const lines: string[] = [];
+  const next = new Scheduler({deps, profiles: [], tell: (line) => lines.push(line)});
+  await next.reload();
+  await next.round();
+  expect(lines).toEqual(['schedules: c']);
+});
+
+test('a run that would overlap is skipped and told, and not taken later', async () => {
+  const {scheduler, sql, at, worker} = await openBench();
+  await sql(nightly);
+  await scheduler.reload();
+  const held: Operation[] = [];
+  const work = worker.start;
+  await at('02T02:00:00');
+  worker.start = async (operation) => void held.push(operation);
+  await at('03T01:59:30');
+  await sql('BACKUP c INCREMENTAL');
+  expect(await at('03T02:00:00')).toEqual([
+    expect.stringMatching(/^c: the run of 2026-01-03T02:00:00Z is skipped: operation incbackup\/2 .* still running/),
+  ]);
+  expect(await at('03T02:00:10')).toEqual([]);
+  await work(held[0]!);
+  worker.start = work;
+  expect(await at('03T02:01:00')).toEqual([]);
+  expect(await at('04T02:00:00')).toEqual(['c: fullbackup/3 started']);
+});
+
+test('a chain that cannot go on begins anew at once', async () => {
+  const {desk, scheduler, sql, at} = await openBench();
+  await sql(nightly);
+  await scheduler.reload();
+  await at('02T02:00:00');
+  await sql('ALTER BACKUP COLLECTION c DROP TABLE products');
+  expect(await at('03T02:00:00')).toEqual([
+    'fullbackup/1 ended: SUCCESS',
+    expect.stringMatching(/^c: the collection's tables changed .*; a full backup is taken instead$/),
+    'c: fullbackup/2 started',
+  ]);
+  desk.exec('ALTER TABLE orders ADD COLUMN more');
+  // Only the worker finds that the table is another one.
+  expect(await at('05T02:00:00')).toContain('c: fullbackup/3 started');
+  desk.exec('ALTER TABLE orders ADD COLUMN still_more');
+  expect(await at('06T02:00:00')).toContain('c: incbackup/4 started');
+  expect(await at('06T02:00:02')).toEqual([expect.stringMatching(/^incbackup\/4 failed: /), 'c: fullbackup/5 started']);
+  expect(await at('06T02:00:04')).toEqual(['fullbackup/5 ended: SUCCESS']);
+});
+
+test('an increment whose base is damaged is followed by a full backup', async () => {
+  const {desk, scheduler, sql, at} = await openBench();
+  await sql(nightly);
+  await scheduler.reload();
+  await at('02T02:00:00');
+  const pack = desk.storedKeys().find((key) => key.startsWith('packs/'))!;
+  rmSync(join(desk.cluster, pack));
+  desk.exec("UPDATE orders SET txt = 'new'");
+  expect(await at('03T02:00:00')).toContain('c: incbackup/2 started');
+  expect(await at('03T02:00:02')).toEqual([expect.stringMatching(/^incbackup\/2 failed: /), 'c: fullbackup/3 started']);
+  expect(await at('03T02:00:04')).toEqual(['fullbackup/3 ended: SUCCESS']);
+});
+
+test('what is refused is told and tried again at the next moment; other collections are not held up', async () => {
+  const {desk, scheduler, sql, at} = await openBench();
+  await sql(nightly);
+  await sql("CREATE BACKUP COLLECTION d (TABLE absent) WITH (SCHEDULE='0 2 * * *')");
+  await sql("CREATE BACKUP COLLECTION e (TABLE orders) WITH (SCHEDULE='0 2 * * *')");
+  await scheduler.reload();
+  expect(await at('02T02:00:00')).toEqual([
+    'c: fullbackup/1 started',
+    expect.stringMatching(/^d: the run of 2026-01-02T02:00:00Z was refused: table \/Root\/absent does not exist/),
+    'e: fullbackup/2 started',
+  ]);
+  expect((await at('02T03:00:00')).filter((line) => line.startsWith('d:'))).toEqual([]);
+  desk.exec('CREATE TABLE absent (id INTEGER PRIMARY KEY)');
+  expect(await at('03T02:00:00')).toContain('d: fullbackup/4 started');
+});
+
+test('a store that is away is told, and what was missed is made up when it is back', async () => {
+  const {desk, scheduler, sql, at} = await openBench();
+  await sql(nightly);
+  await scheduler.reload();
+  renameSync(desk.cluster, join(desk.folder, 'away'));
+  expect(await at('02T02:00:00')).toEqual([
+    'c is not scheduled any more: it was dropped or altered, or its store is away',
+  ]);
+  renameSync(join(desk.folder, 'away'), desk.cluster);
+  expect(await at('02T02:06:00')).toEqual([
+    'c is scheduled now',
+    'c: the run of 2026-01-02T02:00:00Z was missed and is made up now',
+    'c: fullbackup/1 started',
+  ]);
+});
+
+test('collections of another database in the same store are left alone, and that is said once', async () => {
+  const {desk, scheduler, sql, at, deps} = await openBench();
+  await sql(nightly);
+  await scheduler.reload();
+  await at('02T02:00:00');
+  const elsewhere: TestDeps = {
+    ...deps,
+    settings: async () => ({...(await deps.settings()), source: join(desk.folder, 'other.db')}),
+    again: async () => elsewhere,
+  };
+  const lines: string[] = [];
+  const other = new Scheduler({deps: elsewhere, profiles: [], tell: (line) => lines.push(line)});
+  await other.reload();
+  await at('20T02:00:00');
+  lines.length = 0;
+  await other.reload();
+  await other.round();
+  expect(lines).toEqual(['nothing is scheduled: no collection has a SCHEDULE, and backup.schedule.cron is not set']);
+  await runScheduleNext(elsewhere, {count: 1, format: 'json'});
+  expect(deps.err()).toContain(`c is left alone: its backups are of sqlite::path=${desk.database}, another database`);
+});
+
+test('schedule next prints what the scheduler will do', async () => {
+  const {scheduler, sql, at, deps} = await openBench();
+  await sql(create("SCHEDULE='0 2 * * *', SCHEDULE_FULL='0 2 * * 0', SCHEDULE_TZ='Europe/Berlin'"));
+  await scheduler.reload();
+  await at('02T01:00:00');
+  await at('02T01:00:05');
+  await at('02T12:00:00');
+  await runScheduleNext(deps, {count: 3, format: 'pretty'});
+  expect(deps.out()).toBe(
+    [
+      'collection  at                    local_time                          kind         note',
+      'c           2026-01-03T01:00:00Z  Sat 2026-01-03 02:00 Europe/Berlin  incremental',
+      'c           2026-01-04T01:00:00Z  Sun 2026-01-04 02:00 Europe/Berlin  full',
+      'c           2026-01-05T01:00:00Z  Mon 2026-01-05 02:00 Europe/Berlin  incremental',
+      '',
+    ].join('\n'),
+  );
+  await expect(runScheduleNext(deps, {collection: 'x', count: 3, format: 'pretty'})).rejects.toMatchObject({
+    code: 'COLLECTION_NOT_FOUND',
+  });
+});
+
+/** `BACKUP DATABASE` every night at two, into a store of its own. */
+function nightlyDatabase({desk, profile}: Bench): string {
+  const objectStore: Settings['objectStore'] = {address: {kind: 'directory', root: join(desk.folder, 'store')}};
+  Object.assign(profile, {objectStore, scheduleLine: '0 2 * * *'});
+  return `database sqlite::path=${desk.database}`;
+}
+
+test('the database: the first backup at once, then by the line; what was missed is made up once', async () => {
+  const bench = await openBench();
+  const {scheduler, lines, at, deps} = bench;
+  const name = nightlyDatabase(bench);
+  await scheduler.reload();
+  expect(lines).toEqual([`schedules: ${name}`]);
+  expect(await at('01T12:00:00')).toEqual([
+    `${name}: no backup of it is known: one is taken now`,
+    `${name}: dbbackup/1 started`,
+  ]);
+  expect(await at('02T01:59:00')).toEqual(['dbbackup/1 ended: SUCCESS']);
+  expect(await at('02T02:00:00')).toEqual([`${name}: dbbackup/2 started`]);
+  expect(await at('09T07:30:00')).toEqual([
+    'dbbackup/2 ended: SUCCESS',
+    `${name}: the run of 2026-01-03T02:00:00Z was missed and is made up now`,
+    `${name}: dbbackup/3 started`,
+  ]);
+  expect(await at('09T20:00:00')).toEqual(['dbbackup/3 ended: SUCCESS']);
+  // One that has only the store: another home, or this one with its journal lost.
+  const lost = testDeps(join(bench.desk.folder, 'other'));
+  onTestFinished(() => lost.close());
+  const fresh: TestDeps = {...deps, journal: () => lost.journal(), again: async () => fresh};
+  const told: string[] = [];
+  const other = new Scheduler({deps: fresh, profiles: [], tell: (line) => told.push(line)});
+  await other.reload();
+  await other.round();
+  expect(told).toEqual([`schedules: ${name}`]);
+  expect(deps.err()).toBe('');
+});
+
+test('the database: a run that would overlap is skipped and told; one that was refused is tried at the next moment', async () => {
+  const bench = await openBench();
+  const {scheduler, at, sql, worker, profile} = bench;
+  const name = nightlyDatabase(bench);
+  await scheduler.reload();
+  await at('01T12:00:00');
+  const held: Operation[] = [];
+  const work = worker.start;
+  worker.start = async (operation) => void held.push(operation);
+  await at('02T01:59:30');
+  await sql('BACKUP DATABASE');
+  expect(await at('02T02:00:00')).toEqual([
+    expect.stringMatching(/: the run of 2026-01-02T02:00:00Z is skipped: a backup of this database is in progress/),
+  ]);
+  await work(held[0]!);
+  worker.start = work;
+  expect(await at('02T02:01:00')).toEqual([]);
+  profile.enabled = false;
+  expect(await at('03T02:00:00')).toEqual([
+    expect.stringMatching(/: the run of 2026-01-03T02:00:00Z was refused: .*backup.enabled is false/),
+  ]);
+  expect(await at('03T02:00:10')).toEqual([]);
+  profile.enabled = true;
+  expect(await at('04T02:00:00')).toEqual([`${name}: dbbackup/3 started`]);
+});
+
+test('a changed configuration and reload_config() are noticed at the next look; what is wrong leaves what was known', async () => {
+  const bench = await openBench();
+  const {scheduler, at, sql, profile, deps} = bench;
+  await scheduler.reload();
+  const name = nightlyDatabase(bench);
+  expect(await at('01T12:00:00')).toEqual([]);
+  await sql('SELECT reload_config()');
+  expect(await at('01T12:00:30')).toEqual([
+    expect.stringMatching(/^settings and schedules are read anew: /),
+    `schedules: ${name}`,
+    `${name}: no backup of it is known: one is taken now`,
+    `${name}: dbbackup/1 started`,
+  ]);
+  profile.scheduleLine = '0 25 * * *';
+  await expect(sql('SELECT reload_config()')).rejects.toMatchObject({message: "'0 25 * * *' is not a cron line"});
+  expect(await at('01T12:01:00')).toEqual(['dbbackup/1 ended: SUCCESS']);
+  writeFileSync(deps.home.configFile, '{"version": 1, "active": "default", "profiles": {"default": {}}}');
+  expect(await at('01T12:01:30')).toEqual([
+    expect.stringMatching(/^settings and schedules are read anew: /),
+    expect.stringMatching(/^what was known stays: '0 25 \* \* \*' is not a cron line/),
+  ]);
+  expect(await at('02T02:00:00')).toContain(`${name}: dbbackup/2 started`);
+});
+
+test('a line without an object store is an error when the scheduler starts', async () => {
+  const bench = await openBench();
+  nightlyDatabase(bench);
+  bench.profile.objectStore = undefined;
+  await expect(bench.scheduler.reload()).rejects.toMatchObject({message: /backup\.object\.store/});
+});
+
+test('schedule next prints the moments of the database after those of collections', async () => {
+  const bench = await openBench();
+  const {scheduler, sql, at, deps, profile} = bench;
+  nightlyDatabase(bench);
+  profile.scheduleZone = 'Europe/Berlin';
+  await runScheduleNext(deps, {count: 1, format: 'json'});
+  expect(JSON.parse(deps.out())).toMatchObject({
+    at: '2026-01-01T12:00:00Z',
+    note: 'no backup of it is known: taken when the scheduler runs',
+  });
+  await sql(nightly);
+  await scheduler.reload();
+  await at('01T12:00:00');
+  const before = deps.out().length;
+  await runScheduleNext(deps, {count: 2, format: 'pretty'});
+  expect(deps.out().slice(before)).toBe(
+    [
+      'collection  at                    local_time                          kind         note',
+      'c           2026-01-02T02:00:00Z  Fri 2026-01-02 02:00 UTC            full             ',
+      'c           2026-01-03T02:00:00Z  Sat 2026-01-03 02:00 UTC            incremental      ',
+      'NULL        2026-01-02T01:00:00Z  Fri 2026-01-02 02:00 Europe/Berlin  database         ',
+      'NULL        2026-01-03T01:00:00Z  Sat 2026-01-03 02:00 Europe/Berlin  database         ',
+      '',
+    ]
+      .map((line) => line.trimEnd())
+      .join('\n'),
+  );
+});
+
+test('a QuestDB: it has no collections, and those of others in its store do not hinder it', async () => {
+  const bench = await openBench();
+  const {desk, scheduler, lines, sql, at, profile} = bench;
+  nightlyDatabase(bench);
+  await sql(nightly.replace("'cluster'", "'s3'"));
+  await sql('BACKUP c');
+  const root = join(desk.folder, 'root');
+  writeRecordedRoot(root);
+  const server = await ExecStandIn.start(root);
+  onTestFinished(() => server.stop());
+  profile.source = `questdb::root=${root};http=${server.url}`;
+  await scheduler.reload();
+  expect(lines).toEqual([
+    expect.stringMatching(/^c is left alone: its backups are of sqlite::path=.*, another database$/),
+    `schedules: database ${profile.source}`,
+  ]);
+  expect(await at('01T12:00:00')).toContain(`database ${profile.source}: dbbackup/2 started`);
+  expect(await at('01T12:00:30')).toEqual(['dbbackup/2 ended: SUCCESS']);
+  expect(server.held).toBeUndefined();
+});

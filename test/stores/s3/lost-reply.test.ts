@@ -1,0 +1,57 @@
+import {expect, test} from 'vitest';
+import {fakeStore} from './fixture.ts';
+
+const ours = Buffer.from('ours');
+const theirs = Buffer.from('theirs');
+
+test('a conditional write whose answer was lost is ours when it is tried again', async () => {
+  const {server, store} = await fakeStore();
+  server.fault({call: 'PutObject'}, {kind: 'loseReply'});
+  expect(await store.put('lease', ours, {ifAbsent: true})).toBe('written');
+  expect(server.requests.map(({name}) => name)).toEqual(['PutObject', 'PutObject', 'GetObject']);
+});
+
+test('and stays ours when the server said 500 after it had written', async () => {
+  const {server, store} = await fakeStore();
+  server.fault({call: 'PutObject'}, {kind: 'answer', status: 500, code: 'InternalError', headers: {}});
+  server.objects.put('lease', ours);
+  expect(await store.put('lease', ours, {ifAbsent: true})).toBe('written');
+});
+
+test('another’s object is not ours, though our first answer was lost', async () => {
+  const {server, store} = await fakeStore();
+  server.fault({call: 'PutObject'}, {kind: 'reset'});
+  server.fault({call: 'PutObject'}, {kind: 'run', action: () => void server.objects.put('lease', theirs)});
+  expect(await store.put('lease', ours, {ifAbsent: true})).toBe('exists');
+  expect(server.objects.get('lease')?.body).toEqual(theirs);
+});
+
+test('the same bytes are not ours when no try of this call can have written them', async () => {
+  const {server, store} = await fakeStore();
+  await store.put('lease', ours);
+  expect(await store.put('lease', ours, {ifAbsent: true})).toBe('exists');
+  // A refusal says that nothing was done.
+  server.fault({call: 'PutObject'}, {kind: 'answer', status: 503, code: 'SlowDown', headers: {'retry-after': '0'}});
+  expect(await store.put('lease', ours, {ifAbsent: true})).toBe('exists');
+  server.fault({call: 'PutObject'}, {kind: 'answer', status: 409, code: 'ConditionalRequestConflict'});
+  expect(await store.put('lease', ours, {ifAbsent: true})).toBe('exists');
+  expect(server.requests.filter(({name}) => name === 'GetObject')).toEqual([]);
+});
+
+test('a plain write and a removal whose answers were lost are done again and end the same', async () => {
+  const {server, store} = await fakeStore();
+  server.fault({call: 'PutObject'}, {kind: 'loseReply'});
+  expect(await store.put('a', ours)).toBe('written');
+  server.fault({call: 'DeleteObjects'}, {kind: 'loseReply'});
+  expect(await store.delete(['a'])).toEqual([]);
+  expect(server.objects.keys()).toEqual([]);
+});
+
+test('of many writers with lost answers still exactly one wins', async () => {
+  const {server, store} = await fakeStore();
+  server.fault({call: 'PutObject', times: 6}, {kind: 'loseReply'});
+  const values = Array.from({length: 12}, (_, n) => Buffer.from(`value ${n}`));
+  const outcomes = await Promise.all(values.map((value) => store.put('lease', value, {ifAbsent: true})));
+  expect(outcomes.filter((outcome) => outcome === 'written')).toHaveLength(1);
+  expect(server.objects.get('lease')?.body).toEqual(values[outcomes.indexOf('written')]);
+});

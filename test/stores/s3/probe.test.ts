@@ -1,0 +1,105 @@
+import {expect, test} from 'vitest';
+import {probeS3, type S3StoreOptions} from '../../../src/stores/index.ts';
+import type {FakeS3} from '../../helpers/fake-s3.ts';
+import {fakeServer, secrets} from './fixture.ts';
+
+const probe = async (server: FakeS3, more: Partial<S3StoreOptions> = {}) => {
+  const points = await probeS3({
+    bucket: server.bucket,
+    endpoint: server.endpoint,
+    root: 'r',
+    credentials: secrets,
+    timeouts: {patienceMs: 0},
+    ...more,
+  });
+  return {points, point: (what: string) => points.find((point) => point.what === what)};
+};
+
+test('a good bucket is good in every point, and nothing is left behind', async () => {
+  const server = await fakeServer();
+  const {points} = await probe(server);
+  expect(points.map(({what}) => what)).toEqual([
+    'server',
+    'clock',
+    'write',
+    'list after write',
+    'read',
+    'ranged read',
+    'conditional put',
+    'remove',
+    'versioning',
+    'object lock',
+  ]);
+  expect(points.filter(({ok}) => !ok)).toEqual([]);
+  expect(server.objects.keys()).toEqual([]);
+});
+
+test('a server that ignores conditions is told, and is no fault', async () => {
+  const {point} = await probe(await fakeServer({ignoreConditions: true}));
+  expect(point('conditional put')).toMatchObject({ok: true, detail: expect.stringContaining('looks first')});
+});
+
+test('a key that may not remove is append-only, and leaves one small object however often it asks', async () => {
+  const server = await fakeServer({denied: new Set(['DeleteObjects'])});
+  for (const _ of [1, 2]) {
+    const {point} = await probe(server);
+    expect(point('remove')).toMatchObject({ok: true, detail: expect.stringContaining('append-only')});
+  }
+  expect(server.objects.keys()).toEqual(['r/probe/object']);
+});
+
+test('a key that may not write, or may not ask', async () => {
+  const server = await fakeServer({
+    denied: new Set(['PutObject', 'GetBucketVersioning', 'GetObjectLockConfiguration']),
+  });
+  const {point, points} = await probe(server);
+  expect(point('write')).toMatchObject({ok: false, next: expect.stringContaining('s3:PutObject')});
+  expect(points.map(({what}) => what)).toEqual(['server', 'clock', 'write', 'versioning', 'object lock']);
+  expect(point('versioning')).toMatchObject({ok: true, detail: expect.stringContaining('s3:GetBucketVersioning')});
+  expect(point('object lock')).toMatchObject({ok: true, detail: expect.stringContaining('s3:GetBucketObjectLock')});
+});
+
+test('locks and versions are told', async () => {
+  const server = await fakeServer({objectLock: true});
+  const {point} = await probe(server, {retentionDays: 30});
+  expect(point('object lock')).toMatchObject({ok: true, detail: expect.stringContaining('on')});
+  expect(point('versioning')).toMatchObject({ok: true, detail: expect.stringContaining('noncurrent')});
+});
+
+test('a lock that was asked for where there is none is a fault', async () => {
+  const {point} = await probe(await fakeServer(), {retentionDays: 30});
+  expect(point('object lock')).toMatchObject({ok: false, next: expect.stringContaining('backup.object.store.lock')});
+});
+
+test('a bucket that locks everything by default is told: leases could not go', async () => {
+  const server = await fakeServer({objectLock: true});
+  server.fault(
+    {call: 'PutObject', skip: 1},
+    {
+      kind: 'run',
+      action: () => {
+        server.objects.put('r/probe/object', server.objects.get('r/probe/object')!.body, {
+          retainUntilMs: Date.now() + 1e9,
+        });
+      },
+    },
+  );
+  const {point} = await probe(server);
+  expect(point('remove')).toMatchObject({ok: false, next: expect.stringContaining('default retention')});
+});
+
+test('a clock that differs is told with its seconds', async () => {
+  const {point} = await probe(await fakeServer({clockOffsetMs: 120_000}));
+  expect(point('clock')).toMatchObject({ok: false, detail: expect.stringMatching(/1(19|20|21) s behind/)});
+});
+
+test.each([
+  ['no such bucket', {bucket: 'none'}, 'no bucket none'],
+  ['no server', {endpoint: 'http://127.0.0.1:1'}, 'nothing answers'],
+  ['no certificate file', {caCertFile: '/nowhere'}, '/nowhere'],
+])('%s is one point with what to do', async (_, more, detail) => {
+  const {points} = await probe(await fakeServer(), more);
+  expect(points).toEqual([
+    {what: 'server', ok: false, detail: expect.stringContaining(detail), next: expect.any(String)},
+  ]);
+});

@@ -1,0 +1,224 @@
+import fc from 'fast-check';
+import {describe, expect, test} from 'vitest';
+import {openMemoryStore} from '../../../src/stores/index.ts';
+import type {Recipe, Vault} from '../../../src/vault/index.ts';
+import {backup, changed, fakeClock, findings, keysOf, manifestKey, newStore, noise, open, readAll} from '../helpers.ts';
+
+async function collect(vault: Vault, ...names: string[]) {
+  const collector = await vault.collector({purpose: 'cleanup'});
+  try {
+    await collector.remove(names.map(manifestKey));
+    const plan = await collector.plan();
+    return {plan, ...(await collector.execute(plan))};
+  } finally {
+    await collector.close();
+  }
+}
+
+const pieces = (...seeds: number[]) => seeds.map((seed) => ({bytes: noise(10_000, seed)}));
+
+test('what no backup needs goes, what one needs stays', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  await backup(vault, 'one', pieces(1, 2, 3));
+  const two = await backup(vault, 'two', pieces(3, 4));
+  const {plan, freedBytes} = await collect(vault, 'one');
+  // The pack of the first backup is one third needed.
+  expect(plan).toMatchObject({deadPacks: [], sparsePacks: {length: 1}});
+  expect(plan.freedBytes).toBeGreaterThan(20_000);
+  expect(freedBytes).toBeGreaterThan(19_000);
+  expect(await findings(vault)).toEqual([]);
+  expect(await readAll(vault, two)).toHaveLength(20_000);
+  await collect(vault, 'two');
+  expect(await keysOf(store)).toEqual(['bkp.json']);
+});
+
+test('a base stays as long as a difference to it does', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const bytes = noise(50_000, 1);
+  const one = await backup(vault, 'one', [{bytes}, ...pieces(2, 3, 4, 5, 6, 7, 8, 9, 10)]);
+  const two = await backup(vault, 'two', [{bytes: changed(bytes, 7), like: one.chunks[0]!}]);
+  await collect(vault, 'one');
+  expect(await findings(vault)).toEqual([]);
+  expect((await readAll(await open(store), two)).equals(changed(bytes, 7))).toBe(true);
+  expect(await vault.storedBytes([two])).toBeGreaterThan(50_000);
+});
+
+test('a dry run removes nothing', async () => {
+  const store = newStore();
+  const vault = await open(store, {graceMs: 0});
+  const writer = await vault.writer({purpose: 'test'});
+  await writer.write(pieces(1));
+  await writer.flush();
+  await writer.close();
+  const before = await keysOf(store);
+  const collector = await vault.collector({purpose: 'cleanup'});
+  expect((await collector.plan()).deadPacks).toHaveLength(1);
+  await collector.close();
+  expect(await keysOf(store)).toEqual(before);
+});
+
+describe('the grace time', () => {
+  const hourMs = 60 * 60 * 1000;
+  /** A store with a clock of its own, far from ours. */
+  const storeWithClock = () => {
+    const clock = {nowMs: 5 * hourMs};
+    return {clock, store: openMemoryStore({nowMs: () => clock.nowMs})};
+  };
+  async function writeWithoutCommit(vault: Vault) {
+    const writer = await vault.writer({purpose: 'ended before its commit'});
+    await writer.write(pieces(1, 2));
+    await writer.flush();
+    await writer.close();
+  }
+
+  test('keeps what a backup wrote that was ended, for its next try', async () => {
+    const {store, clock} = storeWithClock();
+    const vault = await open(store);
+    await writeWithoutCommit(vault);
+    clock.nowMs += hourMs - 1;
+    expect((await collect(vault)).plan.deadPacks).toEqual([]);
+    const writer = await (await open(store)).writer({purpose: 'next try'});
+    await writer.write(pieces(1, 2));
+    expect(writer.stats.newChunks).toBe(0);
+    await writer.close();
+    clock.nowMs += 1;
+    expect((await collect(vault)).plan.deadPacks).toHaveLength(1);
+    expect(await keysOf(store)).toEqual(['bkp.json']);
+  });
+
+  test('does not keep what was just dropped', async () => {
+    const {store} = storeWithClock();
+    const vault = await open(store);
+    await backup(vault, 'one', pieces(1, 2));
+    await writeWithoutCommit(vault);
+    expect((await collect(vault, 'one')).plan.deadPacks).toHaveLength(1);
+    expect(await keysOf(store)).toEqual(['bkp.json']);
+  });
+});
+
+describe('nothing is guessed: nothing is removed', () => {
+  const setUp = async () => {
+    const store = newStore();
+    const vault = await open(store, {graceMs: 0});
+    await backup(vault, 'one', pieces(1, 2));
+    await backup(vault, 'two', pieces(3));
+    return {store, vault};
+  };
+
+  test('when a manifest cannot be read', async () => {
+    const {store, vault} = await setUp();
+    await store.put(manifestKey('two'), changed(await store.get(manifestKey('two')), 30));
+    const packs = await keysOf(store, 'packs/');
+    await expect(collect(vault, 'one')).rejects.toMatchObject({
+      code: 'OBJECT_DAMAGED',
+      message: expect.stringContaining('no data were removed'),
+    });
+    expect(await keysOf(store, 'packs/')).toEqual(packs);
+  });
+
+  test('when a chunk that a backup needs is nowhere', async () => {
+    const {store, vault} = await setUp();
+    const packs = await keysOf(store, 'packs/');
+    for (const key of packs) {
+      const whole = await store.get(key);
+      await store.delete([key]);
+      await expect(collect(vault)).rejects.toMatchObject({code: 'OBJECT_MISSING'});
+      expect((await keysOf(store, 'packs/')).length).toBe(packs.length - 1);
+      await store.put(key, whole);
+    }
+  });
+
+  test('when a backup appears while the collector works', async () => {
+    const {store, vault} = await setUp();
+    const collector = await vault.collector({purpose: 'cleanup'});
+    await collector.remove([manifestKey('one')]);
+    const plan = await collector.plan();
+    await store.put(manifestKey('late'), await store.get(manifestKey('two')));
+    const packs = await keysOf(store, 'packs/');
+    await expect(collector.execute(plan)).rejects.toMatchObject({code: 'VAULT_LOCKED'});
+    await collector.close();
+    expect(await keysOf(store, 'packs/')).toEqual(packs);
+  });
+});
+
+test('only manifests and documents can be removed by name', async () => {
+  const vault = await open(newStore());
+  const collector = await vault.collector({purpose: 'cleanup'});
+  for (const key of ['bkp.json', 'packs/00/x', 'index/x', 'locks/x', '.backups/../bkp.json']) {
+    await expect(collector.remove([key])).rejects.toThrow(/invariant broken/);
+  }
+  await collector.close();
+});
+
+test('a reader that was open before finds what a collector moved', async () => {
+  const store = newStore();
+  const reader = await open(store);
+  const vault = await open(store);
+  await backup(vault, 'one', pieces(1, 2, 3, 4));
+  const two = await backup(vault, 'two', pieces(4, 5));
+  expect(await readAll(reader, two)).toHaveLength(20_000);
+  await collect(vault, 'one');
+  expect(await readAll(reader, two)).toHaveLength(20_000);
+  expect(await reader.verify([two], {level: 'data'})).toEqual([]);
+  expect(await reader.storedBytes([two])).toBe(20_000);
+});
+
+test('many small indexes become few', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  for (let n = 0; n < 130; n++) await backup(vault, `${n}`, [{bytes: Buffer.from(`row ${n}`)}]);
+  expect(await keysOf(store, 'index/')).toHaveLength(130);
+  await collect(vault);
+  expect(await keysOf(store, 'index/')).toHaveLength(1);
+  expect(await findings(await open(store))).toEqual([]);
+});
+
+test('whatever is written and dropped in whatever order, what is left is whole', async () => {
+  const step = fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        write: fc.array(fc.record({seed: fc.nat(12), edit: fc.nat(3)}), {minLength: 1, maxLength: 8}),
+      }),
+    },
+    {weight: 2, arbitrary: fc.record({drop: fc.nat()})},
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, {maxLength: 14}), async (steps) => {
+      const store = newStore();
+      const vaults = [
+        await open(store, {graceMs: 0, clock: fakeClock()}),
+        await open(store, {graceMs: 0, clock: fakeClock()}),
+      ];
+      const kept = new Map<string, {recipe: Recipe; expected: Buffer}>();
+      const latest = new Map<number, Recipe['chunks'][number]>();
+      for (const [n, action] of steps.entries()) {
+        const vault = vaults[n % 2]!;
+        if ('write' in action) {
+          const chunks = action.write.map(({seed, edit}) => ({seed, bytes: changed(noise(3000, seed), edit * 100)}));
+          const recipe = await backup(
+            vault,
+            `${n}`,
+            chunks.map(({seed, bytes}) => ({bytes, ...(latest.has(seed) ? {like: latest.get(seed)!} : {})})),
+          );
+          for (const [at, {seed}] of chunks.entries()) latest.set(seed, recipe.chunks[at]!);
+          kept.set(`${n}`, {recipe, expected: Buffer.concat(chunks.map(({bytes}) => bytes))});
+        } else if (kept.size > 0) {
+          const name = [...kept.keys()][action.drop % kept.size]!;
+          kept.delete(name);
+          await collect(vault, name);
+        }
+        for (const {recipe, expected} of kept.values()) {
+          expect((await readAll(vaults[(n + 1) % 2]!, recipe)).equals(expected)).toBe(true);
+        }
+      }
+      const last = await open(store, {graceMs: 0});
+      expect(await findings(last)).toEqual([]);
+      await collect(last, ...kept.keys());
+      expect(await keysOf(store)).toEqual(['bkp.json']);
+    }),
+    {numRuns: 25},
+  );
+});

@@ -1,0 +1,145 @@
+import {join} from 'node:path';
+import {Worker} from 'node:worker_threads';
+import {expect, test} from 'vitest';
+import {DecodeThreads} from '../../../src/vault/codec/decode-threads.ts';
+import {type ChunkEncoding, chunkEncodings} from '../../../src/vault/format/entry.ts';
+import {chunkId} from '../../../src/vault/format/hash.ts';
+import {compress} from '../../../src/vault/format/zstd.ts';
+import {backup, changed, copyOf, keysOf, newStore, noise, open, readAll} from '../helpers.ts';
+
+const mebi = 1024 * 1024;
+
+type Part = {plain: Uint8Array; stored: Uint8Array; encoding: ChunkEncoding; base?: Uint8Array};
+
+/** A job of these chunks, as a reader would make it of a part of a pack. */
+function jobOf(parts: readonly Part[]) {
+  let at = 0;
+  const chunks = parts.map(({plain, stored, encoding, base}) => {
+    const chunk = {
+      ...{id: chunkId(plain), at, storedBytes: stored.length, plainBytes: plain.length, encoding},
+      ...(base === undefined ? {} : {base}),
+    };
+    at += stored.length;
+    return chunk;
+  });
+  const into = new SharedArrayBuffer(parts.reduce((sum, {plain}) => sum + plain.length, 0) + 10);
+  return {stored: Buffer.concat(parts.map(({stored}) => stored)), chunks, into};
+}
+
+async function parts(): Promise<Part[]> {
+  const [one, two] = [noise(1000, 1), Buffer.alloc(200_000, 'row ')];
+  const three = changed(one, 5, 500);
+  const {plain, zstd, zstdWithBase} = chunkEncodings;
+  return [
+    {plain: one, stored: one, encoding: plain},
+    {plain: two, stored: await compress(two, {level: 1}), encoding: zstd},
+    {plain: three, stored: await compress(three, {level: 3, dictionary: one}), encoding: zstdWithBase, base: one},
+  ];
+}
+
+test('chunks of every encoding come out one after the other', async () => {
+  const all = await parts();
+  const threads = new DecodeThreads();
+  for (let round = 0; round < 5; round++) {
+    const job = jobOf(all);
+    expect(await threads.decode(job)).toBe(true);
+    const expected = Buffer.concat([...all.map(({plain}) => plain), Buffer.alloc(10)]);
+    expect(Buffer.from(job.into).equals(expected)).toBe(true);
+  }
+});
+
+test.each([0, 1, 2])('what is not chunk %i is noticed, and the thread goes on', async (wrong) => {
+  const threads = new DecodeThreads();
+  const damaged = (await parts()).map((part, at) =>
+    at === wrong ? {...part, stored: changed(part.stored, part.stored.length - 9)} : part,
+  );
+  const foreign = (await parts()).map((part, at) => (at === wrong ? {...part, plain: changed(part.plain, 3)} : part));
+  expect(await threads.decode(jobOf(damaged))).toBe(false);
+  expect(await threads.decode(jobOf(foreign))).toBe(false);
+  expect(await threads.decode(jobOf(await parts()))).toBe(true);
+});
+
+test('the built thread does the same', async () => {
+  const thread = new Worker(join(import.meta.dirname, '../../../dist/decode-thread.js'));
+  try {
+    const answer = new Promise((resolve, reject) => thread.on('message', resolve).on('error', reject));
+    thread.postMessage(jobOf(await parts()));
+    expect(await answer).toBe(true);
+  } finally {
+    await thread.terminate();
+  }
+});
+
+/** More than is read without threads, and enough that lent memory is used again; groups of several sizes. */
+const large = Array.from({length: 44}, (_, seed) => noise(seed % 3 === 0 ? 3 * mebi : mebi, seed));
+
+test('a long stream is what was written: lent chunk by chunk, and kept whole', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const first = await backup(
+    vault,
+    'one',
+    large.map((bytes) => ({bytes})),
+  );
+  const second = large.map((bytes, n) => changed(bytes, n * 1000));
+  const recipe = await backup(
+    vault,
+    'two',
+    second.map((bytes, n) => ({bytes, like: first.chunks[n]!})),
+  );
+  const expected = second.map((bytes) => chunkId(bytes));
+  let at = 0;
+  for await (const chunk of vault.read(recipe, {lent: true})) expect(chunkId(chunk)).toBe(expected[at++]);
+  expect(at).toBe(large.length);
+  // One that stops in the middle takes no memory away from the next.
+  for await (const _ of vault.read(recipe, {lent: true})) break;
+  const kept: Uint8Array[] = [];
+  for await (const chunk of vault.read(recipe)) kept.push(chunk);
+  expect(kept.map((bytes) => chunkId(bytes))).toEqual(expected);
+});
+
+test('lent chunks that no thread decoded are freed; others stay', async () => {
+  const vault = await open(newStore());
+  // One that is stored as it is, and two that compress.
+  const plain = [noise(mebi, 1), Buffer.alloc(200_000, 'row '), Buffer.alloc(300_000, 'line ')];
+  const recipe = await backup(
+    vault,
+    'one',
+    plain.map((bytes) => ({bytes})),
+  );
+  for (const lent of [true, false]) {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of vault.read(recipe, {lent})) {
+      expect(chunkId(chunk)).toBe(chunkId(plain[chunks.length]!));
+      chunks.push(chunk);
+    }
+    expect(chunks.map(({length}) => length)).toEqual(lent ? [0, 0, 0] : plain.map(({length}) => length));
+  }
+});
+
+test('damage late in a long stream is told with its chunk, and bytes before it are right', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const recipe = await backup(
+    vault,
+    'one',
+    large.map((bytes) => ({bytes})),
+  );
+  const ids = large.map((bytes) => chunkId(bytes));
+  const damaged = await copyOf(store);
+  for (const key of await keysOf(damaged)) {
+    const bytes = Buffer.from(await damaged.get(key));
+    const at = bytes.indexOf(large[40]!.subarray(0, 1000));
+    if (at < 0) continue;
+    bytes[at + 500]! ^= 1;
+    await damaged.put(key, bytes);
+  }
+  const reader = await open(damaged, {create: false});
+  let read = 0;
+  const reading = async () => {
+    for await (const chunk of reader.read(recipe, {lent: true})) expect(chunkId(chunk)).toBe(ids[read++]);
+  };
+  await expect(reading()).rejects.toMatchObject({code: 'OBJECT_DAMAGED', context: {chunk: ids[40]}});
+  expect(read).toBeLessThanOrEqual(40);
+  expect((await readAll(vault, recipe)).equals(Buffer.concat(large))).toBe(true);
+});

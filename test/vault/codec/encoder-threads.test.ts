@@ -1,0 +1,118 @@
+import {afterEach, expect, test} from 'vitest';
+import {decodeChunk, type PlainChunk} from '../../../src/vault/codec/codec.ts';
+import {EncoderThreads} from '../../../src/vault/codec/encoder-threads.ts';
+import {chunkEncodings} from '../../../src/vault/format/entry.ts';
+import {chunkId} from '../../../src/vault/format/hash.ts';
+import type {Piece} from '../../../src/vault/index.ts';
+import {backup, changed, findings, newStore, noise, open, readAll} from '../helpers.ts';
+
+const mebi = 1024 * 1024;
+
+let threads: EncoderThreads | undefined;
+afterEach(() => threads?.close());
+
+test('much data, in pieces of all sizes, with columns and likes, is read back byte for byte and in order', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const column = {widthBytes: 8};
+  const counted = Buffer.from(BigInt64Array.from({length: 300_000}, (_, row) => BigInt(row) * 1000n).buffer);
+  const first: Piece[] = [
+    ...Array.from({length: 60}, (_, seed) => ({bytes: noise(100_000, seed)})),
+    {bytes: noise(4 * mebi, 77)},
+    ...Array.from({length: 19}, (_, at) => ({bytes: counted.subarray(at * 131_072, (at + 1) * 131_072), column})),
+    ...Array.from({length: 20}, (_, seed) => ({bytes: Buffer.alloc(200_000 * (seed % 7), `row ${seed} `)})),
+    ...Array.from({length: 500}, (_, seed) => ({bytes: noise(seed, seed)})),
+  ];
+  const one = await backup(vault, 'one', first);
+  const ids = await vault.chunkIds(one);
+  // Differences, some of them too large for a thread's memory together with what they resemble.
+  const second = first.slice(0, 61).map(({bytes}, at) => ({bytes: changed(bytes, at), like: ids[at]!}));
+  const two = await backup(vault, 'two', [...second, ...second.map(({bytes}) => ({bytes: changed(bytes, 5)}))]);
+  const reader = await open(store);
+  expect((await readAll(reader, one)).equals(Buffer.concat(first.map(({bytes}) => bytes)))).toBe(true);
+  const restored = (await readAll(reader, two)).subarray(0, 60 * 100_000 + 4 * mebi);
+  expect(restored.equals(Buffer.concat(second.map(({bytes}) => bytes)))).toBe(true);
+  expect(await findings(reader)).toEqual([]);
+});
+
+test('what the threads give is what they were given, in every stored form', async () => {
+  threads = new EncoderThreads({threads: 2, level: 1});
+  const counted = Buffer.from(BigInt64Array.from({length: 200_000}, (_, row) => BigInt(row) * 1000n).buffer);
+  const bases = Array.from({length: 30}, (_, seed) => noise(90_000, seed));
+  const baseOf = (plain: Buffer) => ({
+    ...{id: chunkId(plain), plainBytes: plain.length, encoding: chunkEncodings.plain},
+    stored: plain,
+  });
+  const damaged = {...baseOf(bases[0]!), stored: changed(bases[0]!, 7)};
+  const chunks: Omit<PlainChunk, 'id'>[] = [
+    ...bases.map((plain) => ({plain})),
+    ...bases.map((plain, at) => ({plain: changed(plain, at), base: baseOf(plain)})),
+    {plain: changed(bases[0]!, 50), base: damaged},
+    ...Array.from({length: 12}, (_, at) => ({
+      plain: counted.subarray(at * 131_072, (at + 1) * 131_072),
+      column: {number: 1, widthBytes: 8},
+    })),
+    ...Array.from({length: 9}, (_, at) => ({plain: Buffer.alloc(150_000 * (at + 1), `row ${at} `)})),
+  ];
+  const found = new Set<string>();
+  await Promise.all(
+    chunks.map(async ({plain, ...rest}) => {
+      const id = chunkId(plain);
+      const {stored, encoding, base} = await threads!.encode({id, plain, ...rest});
+      found.add(`${encoding} ${base === undefined}`);
+      const basePlain = base === undefined ? undefined : bases.find((bytes) => chunkId(bytes) === base);
+      const decoded = await decodeChunk({id, plainBytes: plain.length, encoding}, stored, basePlain);
+      expect(Buffer.compare(decoded, plain)).toBe(0);
+    }),
+  );
+  // Plain, zstd, a difference, filtered; one with a damaged base is plain.
+  expect([...found].sort()).toEqual(['0 true', '1 true', '2 false', '3 true']);
+});
+
+test('every piece is given back once, when its bytes are in a pack', async () => {
+  const vault = await open(newStore());
+  const given: number[] = [];
+  const pieces = Array.from({length: 100}, (_, at) => ({
+    // Every other one is known already.
+    bytes: noise(100_000, at >> 1),
+    release: () => given.push(at),
+  }));
+  await backup(vault, 'one', pieces);
+  expect(given).toEqual(Array.from({length: 100}, (_, at) => at));
+});
+
+test('a chunk that is not what its id says is refused, and the others come', async () => {
+  threads = new EncoderThreads({threads: 1, level: 1});
+  const [good, bad] = [noise(9000, 1), noise(9000, 2)];
+  const encoded = await Promise.allSettled([
+    threads.encode({id: chunkId(good), plain: good}),
+    threads.encode({id: chunkId(good), plain: bad}),
+    threads.encode({id: chunkId(bad), plain: bad}),
+  ]);
+  expect(encoded.map(({status}) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(encoded[1]).toMatchObject({reason: {code: 'OBJECT_DAMAGED'}});
+});
+
+test('an answer that comes after the threads were closed harms nobody', async () => {
+  threads = new EncoderThreads({threads: 1, level: 1});
+  const plain = noise(9000, 1);
+  const encode = () => threads!.encode({id: chunkId(plain), plain});
+  await encode();
+  const late = encode();
+  late.catch(() => {});
+  // The batch is sent, and is answered while this thread does not look.
+  await new Promise(setImmediate);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  const closing = threads.close();
+  await expect(late).rejects.toThrow('have ended');
+  await closing;
+});
+
+test('who waits for threads that end is told, and so is who comes later', async () => {
+  threads = new EncoderThreads({threads: 1, level: 19});
+  const chunks = Array.from({length: 40}, (_, seed) => noise(mebi, seed));
+  const all = Promise.allSettled(chunks.map((plain) => threads!.encode({id: chunkId(plain), plain})));
+  await threads.close();
+  expect((await all).filter(({status}) => status === 'rejected').length).toBeGreaterThan(30);
+  await expect(threads.encode({id: chunkId(chunks[0]!), plain: chunks[0]!})).rejects.toThrow('have ended');
+});

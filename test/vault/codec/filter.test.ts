@@ -1,0 +1,156 @@
+import fc from 'fast-check';
+import {describe, expect, test} from 'vitest';
+import {ChunkEncoder, decodeChunk} from '../../../src/vault/codec/codec.ts';
+import {
+  applyFilter,
+  type Filter,
+  filterBytes,
+  filterHeader,
+  filtersFor,
+  readFilterHeader,
+  undoFilter,
+} from '../../../src/vault/codec/filter.ts';
+import {chunkEncodings} from '../../../src/vault/format/entry.ts';
+import {chunkId} from '../../../src/vault/format/hash.ts';
+import {noise} from '../helpers.ts';
+
+const undone = (filtered: Uint8Array, filter: Filter): Buffer => {
+  const out = Buffer.alloc(filtered.length + 3);
+  // Where the machine could not read a number.
+  undoFilter(filtered, filter, out.subarray(3));
+  return out.subarray(3);
+};
+
+const doubles = (...values: number[]) => Buffer.from(Float64Array.from(values).buffer);
+
+/** Numbers as databases have them: any bytes, prices, absent values, and what is nearly a decimal. */
+const column = fc.oneof(
+  fc.uint8Array({maxLength: 400}).map((bytes) => Buffer.from(bytes)),
+  fc.array(fc.double(), {maxLength: 50}).map((values) => doubles(...values)),
+  fc
+    .record({
+      places: fc.nat(8),
+      isDivided: fc.boolean(),
+      wholes: fc.array(fc.oneof(fc.integer(), fc.constant(Number.NaN), fc.constant(-0), fc.constant(2 ** 52)), {
+        maxLength: 50,
+      }),
+    })
+    .map(({places, isDivided, wholes}) =>
+      doubles(...wholes.map((whole) => (isDivided ? whole / 10 ** places : whole * Number(`1e-${places}`)))),
+    ),
+);
+
+test('what a filter arranged comes back bit for bit, wherever it lies in memory', () => {
+  fc.assert(
+    fc.property(
+      column,
+      fc.integer({min: 1, max: 65}),
+      fc.nat(9),
+      fc.uint8Array({maxLength: 7}),
+      (bytes, width, at, tail) => {
+        const whole = Buffer.concat([Buffer.alloc(at), bytes, tail]);
+        const plain = new Uint8Array(new Uint8Array(whole).buffer, at);
+        for (const widthBytes of [width, 2, 4, 8, 16]) {
+          for (const filter of filtersFor(plain, widthBytes)) {
+            const out = Buffer.alloc(plain.length);
+            expect(applyFilter(plain, filter, out)).toBe(true);
+            const read = readFilterHeader(Buffer.concat([filterHeader(filter), Buffer.of(1)]));
+            expect(read).toEqual(filter);
+            expect(undone(out, read).equals(plain)).toBe(true);
+          }
+        }
+      },
+    ),
+    {numRuns: 300},
+  );
+});
+
+describe('decimals', () => {
+  const parsed = doubles(148.03, 148.2, -0.05, 0, 1e6, Number.NaN);
+  const ofFilters = (bytes: Uint8Array) => filtersFor(bytes, 8).flatMap(({decimals}) => decimals ?? [])[0];
+
+  test('are found as parsers make them, and as rounding does', () => {
+    expect(ofFilters(parsed)).toEqual({exponent: 2, multiplied: false});
+    expect(ofFilters(doubles(14803 * 0.01, 14820 * 0.01))).toEqual({exponent: 2, multiplied: true});
+  });
+
+  test.each([
+    ['-0', doubles(1.5, -0)],
+    ['another NaN', Buffer.concat([parsed, Buffer.from('010000000000f87f', 'hex')])],
+    ['infinity', doubles(1.5, Number.POSITIVE_INFINITY)],
+    ['many digits', doubles(1.5, Math.PI)],
+    ['large numbers', doubles(1.5, 2 ** 53)],
+  ])('are not, with %s', (_, bytes) => {
+    expect(ofFilters(bytes)).toBeUndefined();
+    const filter = {widthBytes: 8, differences: false, decimals: {exponent: 2, multiplied: false}};
+    expect(applyFilter(bytes, filter, Buffer.alloc(bytes.length))).toBe(false);
+  });
+});
+
+test.each([
+  ['width 1', [1, 0, 0]],
+  ['width 65', [65, 0, 0]],
+  ['differences of 16 bytes', [16, 1, 0]],
+  ['decimals of 4 bytes', [4, 2, 2]],
+  ['an exponent beyond all', [8, 2, 16]],
+  ['a flag of later', [8, 8, 0]],
+  ['nothing behind it', []],
+])('a header with %s is refused', (_, header) => {
+  expect(() => readFilterHeader(Buffer.from([...header, ...(header.length === 0 ? [] : [0])]))).toThrow(
+    'filter is unknown',
+  );
+});
+
+describe('an encoder', () => {
+  const rows = 4096;
+  const prices = (seed: number) => {
+    const random = noise(rows * 2, seed);
+    return doubles(...Array.from({length: rows}, (_, row) => (10_000 + random.readUInt16LE(row * 2)) / 100));
+  };
+  const encode = (encoder: ChunkEncoder, plain: Uint8Array, number: number) => {
+    const id = chunkId(plain);
+    const encoded = encoder.encode({id, plain, column: {number, widthBytes: 8}});
+    return {...encoded, id, plainBytes: plain.length};
+  };
+
+  test('stores a column of prices in little more than their digits', async () => {
+    const encoder = new ChunkEncoder(1);
+    for (const seed of [1, 2]) {
+      const plain = prices(seed);
+      const {stored, ...chunk} = encode(encoder, plain, 1);
+      expect(chunk.encoding).toBe(chunkEncodings.zstdOfFiltered);
+      expect(stored.length).toBeLessThan(plain.length * 0.3);
+      expect(Buffer.from(await decodeChunk(chunk, stored)).equals(plain)).toBe(true);
+    }
+  });
+
+  test('looks again where the numbers are no such decimals any more', async () => {
+    const encoder = new ChunkEncoder(1);
+    encode(encoder, prices(1), 1);
+    for (const plain of [doubles(...Array.from({length: rows}, (_, row) => row / 3)), noise(rows * 8, 3), prices(2)]) {
+      const {stored, ...chunk} = encode(encoder, plain, 1);
+      expect(Buffer.from(await decodeChunk(chunk, stored)).equals(plain)).toBe(true);
+    }
+  });
+
+  test('leaves what zstd does better by itself', () => {
+    const text = Buffer.alloc(rows * 8, 'the same words again and again, ');
+    expect(encode(new ChunkEncoder(1), text, 1).encoding).toBe(chunkEncodings.zstd);
+    expect(encode(new ChunkEncoder(1), noise(rows * 8, 5), 1).encoding).toBe(chunkEncodings.plain);
+  });
+
+  test('refuses a chunk that is not what its id says, as one with a fault in memory would be', () => {
+    const plain = prices(1);
+    const faulty = {id: chunkId(prices(2)), plain, column: {number: 1, widthBytes: 8}};
+    expect(() => new ChunkEncoder(1).encode(faulty)).toThrow('its hash is not its id');
+  });
+
+  test.each(['header', 'frame'])('decoding tells of a wrong bit in the %s', async (where) => {
+    const {stored, ...chunk} = encode(new ChunkEncoder(1), prices(1), 1);
+    for (let bit = 0; bit < 24; bit++) {
+      const wrong = Buffer.from(stored);
+      wrong[(where === 'header' ? 0 : filterBytes + 40) + (bit >> 3)]! ^= 1 << (bit & 7);
+      await expect(decodeChunk(chunk, wrong)).rejects.toThrow();
+    }
+  });
+});

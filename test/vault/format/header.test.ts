@@ -1,0 +1,138 @@
+import {describe, expect, test} from 'vitest';
+import type {Store} from '../../../src/stores/index.ts';
+import {hashHex} from '../../../src/vault/format/hash.ts';
+import {repairHeader} from '../../../src/vault/format/header.ts';
+import {faultyStore} from '../../helpers/faulty-store.ts';
+import {
+  backup,
+  changed,
+  fakeClock,
+  findings,
+  keysOf,
+  manifestKey,
+  manifestOf,
+  newStore,
+  noise,
+  open,
+  readAll,
+} from '../helpers.ts';
+
+/** A server that does not know `If-None-Match` and writes over what is there. */
+const ignoring = (store: Store): Store => ({
+  ...store,
+  put: async (key, body) => {
+    await store.put(key, body);
+    return 'written';
+  },
+});
+
+const headerOf = async (store: Store) => JSON.parse(Buffer.from(await store.get('bkp.json')).toString());
+
+describe('a store that honours conditional writes', () => {
+  test('is found to, and its header says nothing of them, as before there was the question', async () => {
+    const store = newStore();
+    const vault = await open(store);
+    expect(await headerOf(store)).not.toHaveProperty('conditionalWrites');
+    expect(await headerOf(store)).toMatchObject({id: vault.id, version: 1});
+  });
+
+  test('gives all creators that race one vault', async () => {
+    const store = newStore();
+    const vaults = await Promise.all(Array.from({length: 8}, () => open(store)));
+    expect(new Set(vaults.map(({id}) => id)).size).toBe(1);
+    expect(await headerOf(store)).not.toHaveProperty('conditionalWrites');
+  });
+});
+
+describe('a store that ignores conditional writes', () => {
+  const clock = fakeClock();
+
+  test('is found to, and the next one to open the vault knows', async () => {
+    const store = newStore();
+    const vault = await open(ignoring(store), {clock});
+    expect(await headerOf(store)).toMatchObject({id: vault.id, version: 1, conditionalWrites: false});
+    expect((await open(ignoring(store), {create: false})).id).toBe(vault.id);
+  });
+
+  test('keeps a name that is taken, because bkp looks first', async () => {
+    const store = newStore();
+    const vault = await open(ignoring(store), {clock});
+    const recipe = await backup(vault, 'one', [{bytes: noise(5000, 1)}]);
+    const writer = await vault.writer({purpose: 'another'});
+    expect(await writer.commit(manifestKey('one'), manifestOf())).toBe('exists');
+    const document = '.backups/collections/shop/definition/00000001';
+    expect(await writer.putDocument(document, {n: 1})).toBe('written');
+    expect(await writer.putDocument(document, {n: 2})).toBe('exists');
+    await writer.close();
+    expect((await vault.manifest(manifestKey('one'))).streams).toEqual([recipe]);
+    expect(await vault.document(document)).toEqual({n: 1});
+    expect(await findings(vault)).toEqual([]);
+  });
+
+  test('gives creators that race the vault that stays', async () => {
+    const store = newStore();
+    const vaults = await Promise.all(Array.from({length: 5}, () => open(ignoring(store), {clock})));
+    const {id} = await headerOf(store);
+    expect(vaults.map((vault) => vault.id)).toEqual(vaults.map(() => id));
+  });
+});
+
+test('opening a vault asks for its header once, and so does not finding one', async () => {
+  const store = newStore();
+  const headerCalls = async () => {
+    const counting = faultyStore(store, {at: 0, fault: 'fail'});
+    await open(counting, {create: false}).catch(() => {});
+    return counting.calls.filter((call) => call.endsWith('bkp.json'));
+  };
+  expect(await headerCalls()).toEqual(['get bkp.json']);
+  await expect(open(store, {create: false})).rejects.toMatchObject({code: 'VAULT_ABSENT'});
+  await open(store);
+  expect(await headerCalls()).toEqual(['get bkp.json']);
+  expect(await keysOf(store)).toEqual(['bkp.json']);
+});
+
+describe('a vault that lost its header', () => {
+  const lost: [string, (store: Store) => Promise<void>][] = [
+    ['is missing', (store) => store.delete(['bkp.json']).then(() => {})],
+    ['is empty', (store) => replaced(store, Buffer.alloc(0))],
+    ['has one bit less', async (store) => replaced(store, changed(await store.get('bkp.json'), 40))],
+  ];
+  const replaced = async (store: Store, bytes: Uint8Array) => {
+    await store.put('bkp.json', bytes);
+  };
+
+  test.each(lost)('that %s is opened by nobody, and after its repair as before', async (_, lose) => {
+    const store = newStore();
+    const recipe = await backup(await open(store), 'one', [{bytes: noise(5000, 1)}]);
+    await lose(store);
+    for (const create of [false, true]) {
+      await expect(open(store, {create})).rejects.toMatchObject({
+        code: expect.stringMatching(/^OBJECT_(MISSING|DAMAGED)$/),
+        next: expect.stringContaining('doctor --repair'),
+      });
+    }
+    expect(await repairHeader(store, 'a'.repeat(32))).toBe(true);
+    const vault = await open(store, {create: false});
+    expect(vault.id).toBe('a'.repeat(32));
+    expect(await readAll(vault, recipe)).toEqual(noise(5000, 1));
+    expect(await headerOf(store)).not.toHaveProperty('conditionalWrites');
+    expect(await repairHeader(store, 'b'.repeat(32))).toBe(false);
+  });
+
+  test('is not seen in a store of something else', async () => {
+    const store = newStore();
+    await store.put('backup/home/manifest', Buffer.from('{"of": "another program"}'));
+    expect(await repairHeader(store, 'a'.repeat(32))).toBe(false);
+    await expect(open(store, {create: false})).rejects.toMatchObject({code: 'VAULT_ABSENT'});
+    await expect(open(store)).rejects.toMatchObject({code: 'STORE_REFUSED'});
+  });
+
+  test('is never repaired over that of a newer bkp', async () => {
+    const store = newStore();
+    await backup(await open(store), 'one', [{bytes: noise(5000, 1)}]);
+    const {checksum: _, ...header} = {...(await headerOf(store)), version: 2};
+    const checksum = hashHex(Buffer.from(JSON.stringify(header)));
+    await replaced(store, Buffer.from(JSON.stringify({...header, checksum})));
+    await expect(repairHeader(store, 'a'.repeat(32))).rejects.toMatchObject({code: 'STORE_REFUSED'});
+  });
+});

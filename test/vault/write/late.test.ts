@@ -1,0 +1,279 @@
+import {describe, expect, test} from 'vitest';
+import {BkpError} from '../../../src/errors/index.ts';
+import type {Store} from '../../../src/stores/index.ts';
+import {sealManifest} from '../../../src/vault/format/manifest.ts';
+import type {Vault, VaultOptions} from '../../../src/vault/index.ts';
+import {noteRemoval} from '../../../src/vault/indexes/removals.ts';
+import {decidePending, pendingKey, takeBack} from '../../../src/vault/lease/verdict.ts';
+import {
+  backup,
+  changed,
+  fakeClock,
+  fakeHost,
+  findings,
+  keysOf,
+  manifestKey,
+  manifestOf,
+  newStore,
+  noise,
+  open,
+  readAll,
+} from '../helpers.ts';
+
+// What reaches a store long after it was sent: by a process that was paused, or on a slow way. docs/format.md has the argument.
+
+const pieces = (...seeds: number[]) => seeds.map((seed) => ({bytes: noise(10_000, seed)}));
+
+/** A process of its own; `dead` are those that it takes for dead. */
+function openOn(store: Store, pid: number, dead: readonly number[] = [], options: Partial<VaultOptions> = {}) {
+  const host = fakeHost(pid);
+  for (const other of dead) host.dead.add(other);
+  return open(store, {clock: fakeClock(), host, graceMs: 0, ...options});
+}
+
+/** A store whose calls of one kind wait until they are let go. */
+function holding(store: Store, isHeld: (call: string, key: string) => boolean) {
+  let letGo = () => {};
+  const free = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  let reach = () => {};
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve;
+  });
+  const wait = async (call: string, key: string) => {
+    if (!isHeld(call, key)) return;
+    reach();
+    await free;
+  };
+  const held: Store = {
+    ...store,
+    put: async (key, body, options) => {
+      const bytes = Uint8Array.from(body);
+      await wait('put', key);
+      return store.put(key, bytes, options);
+    },
+    delete: async (keys) => {
+      await wait('delete', keys[0]!);
+      return store.delete(keys);
+    },
+  };
+  return {held, letGo, reached};
+}
+
+async function waking<Result>(letGo: () => void, ending: Promise<Result>): Promise<Result> {
+  letGo();
+  return ending;
+}
+
+async function cleanUp(vault: Vault, ...names: string[]) {
+  const collector = await vault.collector({purpose: 'cleanup'});
+  try {
+    await collector.remove(names.map(manifestKey));
+    return await collector.execute(await collector.plan());
+  } finally {
+    await collector.close();
+  }
+}
+
+const counted = async (vault: Vault) => {
+  const keys: string[] = [];
+  for await (const key of vault.keys('.backups/')) keys.push(key);
+  return keys;
+};
+
+describe('a collector that is paused right before it removes packs', () => {
+  async function pause() {
+    const store = newStore();
+    await backup(await openOn(store, 1), 'old', pieces(1, 2));
+    const {held, letGo, reached} = holding(store, (call, key) => call === 'delete' && key.startsWith('packs/'));
+    const ending = cleanUp(await openOn(held, 2), 'old').catch((error: unknown) => error);
+    await reached;
+    return {store, wake: () => waking(letGo, ending)};
+  }
+
+  test('takes nothing from a backup of another process that took it for dead', async () => {
+    const {store, wake} = await pause();
+    const vault = await openOn(store, 3, [2]);
+    const recipe = await backup(vault, 'new', pieces(1, 2));
+    await wake();
+    expect(await findings(await openOn(store, 4))).toEqual([]);
+    expect(await readAll(await openOn(store, 4), recipe)).toHaveLength(20_000);
+  });
+
+  test('and whose work another collector has ended meanwhile, neither', async () => {
+    const {store, wake} = await pause();
+    const vault = await openOn(store, 3, [2]);
+    await cleanUp(vault);
+    expect(await keysOf(store, 'removals/')).toEqual([]);
+    const recipe = await backup(vault, 'new', pieces(1, 2));
+    expect(await wake()).toMatchObject({code: 'VAULT_LOCKED'});
+    expect(await readAll(await openOn(store, 4), recipe)).toHaveLength(20_000);
+    expect(await findings(await openOn(store, 4))).toEqual([]);
+  });
+
+  test('leaves nothing behind when it is left alone', async () => {
+    const {store, wake} = await pause();
+    expect(await keysOf(store, 'removals/')).toHaveLength(1);
+    await wake();
+    expect(await keysOf(store)).toEqual(['bkp.json']);
+  });
+});
+
+test('a collector takes what is needed out of packs that one before it was about to remove', async () => {
+  const store = newStore();
+  const recipe = await backup(await openOn(store, 1), 'one', pieces(1, 2, 3));
+  const [pack] = await keysOf(store, 'packs/');
+  await noteRemoval(store, [pack!.split('/')[2] as never], () => 'f'.repeat(32));
+  await cleanUp(await openOn(store, 2));
+  expect(await keysOf(store, 'packs/')).not.toContain(pack);
+  expect(await keysOf(store, 'removals/')).toEqual([]);
+  expect(await readAll(await openOn(store, 3), recipe)).toHaveLength(30_000);
+});
+
+test('a note of a removal that cannot be read ends writers and collectors, and no reader', async () => {
+  const store = newStore();
+  const recipe = await backup(await openOn(store, 1), 'one', pieces(1));
+  const [key] = await noteRemoval(store, ['a'.repeat(64) as never], () => 'f'.repeat(32));
+  await store.put(key!, changed(await store.get(key!), 20));
+  const vault = await openOn(store, 2);
+  const named = {code: 'OBJECT_DAMAGED', message: expect.stringContaining(key!), next: expect.stringContaining(key!)};
+  await expect(backup(vault, 'two', pieces(2))).rejects.toMatchObject(named);
+  await expect(cleanUp(vault)).rejects.toMatchObject(named);
+  expect(await readAll(vault, recipe)).toHaveLength(10_000);
+  expect(await findings(vault)).toMatchObject([{what: 'damaged', key}]);
+  expect(await keysOf(store, 'locks/')).toEqual([]);
+  await store.delete([key!]);
+  await backup(vault, 'two', pieces(2));
+});
+
+test('no pack and no index has the name of one that was there before', async () => {
+  const store = newStore();
+  const vault = await openOn(store, 1);
+  const names = new Set<string>();
+  for (let n = 0; n < 3; n++) {
+    await backup(vault, 'same', pieces(1, 2));
+    for (const key of [...(await keysOf(store, 'packs/')), ...(await keysOf(store, 'index/'))]) {
+      expect(names.has(key)).toBe(false);
+      names.add(key);
+    }
+    await cleanUp(vault, 'same');
+  }
+  expect(names.size).toBe(6);
+});
+
+describe('a manifest that is put and arrives when its lease is over', () => {
+  /** Its writer counts on what an older backup has, and that goes meanwhile. */
+  async function delay() {
+    const store = newStore();
+    await backup(await openOn(store, 1), 'old', pieces(1, 2));
+    const {held, letGo, reached} = holding(store, (call, key) => call === 'put' && key === manifestKey('late'));
+    const ending = backup(await openOn(held, 2), 'late', pieces(1, 2)).catch((error: unknown) => error);
+    await reached;
+    const other = await openOn(store, 3, [2]);
+    await cleanUp(other, 'old');
+    return {store, other, wake: () => waking(letGo, ending)};
+  }
+
+  test('is no backup, and its writer says that it took none', async () => {
+    const {store, other, wake} = await delay();
+    expect(await wake()).toMatchObject({code: 'VAULT_LOCKED'});
+    expect(await counted(other)).toEqual([]);
+    await cleanUp(other);
+    expect((await keysOf(store)).filter((key) => !key.includes('/verdict/'))).toEqual(['bkp.json']);
+  });
+
+  test('is no backup when its writer was killed right after it was sent, and no cleanup is held up by it', async () => {
+    const {store, other, wake} = await delay();
+    // As it was sent: nobody hears of its arrival.
+    const sealed = await sealedOf(store, wake);
+    await store.put(manifestKey('late'), sealed);
+    expect(await counted(other)).toEqual([]);
+    expect(await counted(await openOn(store, 4))).toEqual([]);
+    expect(await counted((await openOn(store, 4)).withoutCopies() as Vault)).toEqual([]);
+    const recipe = await backup(other, 'next', pieces(1));
+    await cleanUp(other);
+    expect(await keysOf(store, '.backups/collections/shop/late/')).toEqual([expect.stringContaining('/verdict/')]);
+    // The name can be used again.
+    await backup(other, 'late', pieces(3));
+    expect(await counted(other)).toEqual([manifestKey('late'), manifestKey('next')]);
+    expect(await findings(other)).toEqual([]);
+    expect(await readAll(other, recipe)).toHaveLength(10_000);
+  });
+
+  /** The bytes of the manifest that was held up. */
+  async function sealedOf(store: Store, wake: () => Promise<unknown>): Promise<Uint8Array> {
+    const put = store.put.bind(store);
+    let sealed: Uint8Array | undefined;
+    store.put = async (key, body, options) => {
+      if (key !== manifestKey('late')) return put(key, body, options);
+      sealed = Uint8Array.from(body);
+      throw new BkpError('STORE_UNAVAILABLE', 'the process was killed');
+    };
+    await wake();
+    store.put = put;
+    return sealed!;
+  }
+});
+
+test('a backup whose writer was killed right after its manifest was written counts, and goes on counting', async () => {
+  const store = newStore();
+  const {held, reached} = holding(store, (call, key) => call === 'delete' && key.startsWith('locks/'));
+  void backup(await openOn(held, 1), 'one', pieces(1));
+  await reached;
+  const vault = await openOn(store, 2, [1]);
+  expect(await counted(vault)).toEqual([manifestKey('one')]);
+  await cleanUp(vault);
+  expect(await counted(vault)).toEqual([manifestKey('one')]);
+  expect(await findings(vault)).toEqual([]);
+  // What was decided about it goes with it.
+  await cleanUp(vault, 'one');
+  await cleanUp(vault);
+  expect(await keysOf(store)).toEqual(['bkp.json']);
+});
+
+test('of two collectors that decide differently the first one decides', async () => {
+  const store = newStore();
+  await open(store);
+  const lease = 'a'.repeat(32);
+  await store.put(pendingKey(manifestKey('one'), lease), new Uint8Array());
+  const {held, letGo, reached} = holding(store, (call, key) => call === 'put' && key.includes('/verdict/'));
+  const slow = decidePending(held);
+  await reached;
+  await store.put(manifestKey('one'), await sealManifest({...manifestOf(), lease}));
+  await decidePending(store);
+  letGo();
+  await slow;
+  expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one')]);
+  // Its writer too is told so.
+  expect(await takeBack(store, manifestKey('one'), lease)).toBe(true);
+});
+
+test('a manifest of an older bkp, which names no lease, counts', async () => {
+  const store = newStore();
+  const vault = await openOn(store, 1);
+  await store.put(manifestKey('old'), await sealManifest(manifestOf()));
+  await cleanUp(vault);
+  expect(await counted(vault)).toEqual([manifestKey('old')]);
+});
+
+test('a writer does not commit under a name again after its commit failed: that one is void', async () => {
+  const store = newStore();
+  let isDown = true;
+  const failing: Store = {
+    ...store,
+    put: async (key, body, options) => {
+      if (isDown && key === manifestKey('one')) throw new BkpError('STORE_UNAVAILABLE', 'no reply');
+      return store.put(key, body, options);
+    },
+  };
+  const vault = await openOn(failing, 1);
+  const writer = await vault.writer({purpose: 'test'});
+  await expect(writer.commit(manifestKey('one'), manifestOf())).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
+  isDown = false;
+  await expect(writer.commit(manifestKey('one'), manifestOf())).rejects.toThrow(/invariant broken/);
+  expect(await writer.commit(manifestKey('two'), manifestOf())).toBe('written');
+  await writer.close();
+  await backup(vault, 'one', pieces(1));
+  expect(await counted(vault)).toEqual([manifestKey('one'), manifestKey('two')]);
+});
