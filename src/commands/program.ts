@@ -1,6 +1,7 @@
 import {Command, type CommanderError} from 'commander';
 import type {Deps, GlobalFlags} from '../app/deps.ts';
 import {BkpError} from '../errors/index.ts';
+import type {Grammar} from './completion/candidates.ts';
 import {helpTail} from './help.ts';
 
 /** One first word of the command line. Its code is loaded only when the word is typed. */
@@ -57,7 +58,10 @@ export const commandGroups: readonly CommandGroup[] = [
     name: '__complete',
     summary: 'what the completion scripts ask',
     hidden: true,
-    load: () => import('./completion/complete.ts'),
+    load: async () => {
+      const {completeCommand} = await import('./completion/complete.ts');
+      return {command: (deps) => completeCommand(deps, grammar())};
+    },
   },
   {
     name: 'restore',
@@ -91,6 +95,16 @@ export const commandGroups: readonly CommandGroup[] = [
     load: () => import('./worker/index.ts'),
   },
 ];
+
+/** What completion offers: the groups that the help shows. */
+function grammar(): Grammar {
+  const shown = commandGroups.filter(({hidden}) => !hidden);
+  return {
+    root: rootCommand(),
+    groupNames: shown.map(({name}) => name),
+    loadGroup: async (deps, name) => (await shown.find((group) => group.name === name)?.load())?.command(deps),
+  };
+}
 
 export type ProgramParts = {
   groups?: readonly CommandGroup[];

@@ -4,24 +4,23 @@ import {printable} from '../../ui/index.ts';
 import {knownValues} from './known-values.ts';
 
 export type Grammar = {
-  deps: Deps;
   /** Holds the options that may stand anywhere. */
   root: Command;
   groupNames: readonly string[];
   /** Absent when there is no such group. */
-  loadGroup: (name: string) => Promise<Command | undefined>;
+  loadGroup: (deps: Deps, name: string) => Promise<Command | undefined>;
 };
 
 /**
  * What may stand in the place of the last word, by the same declarations that make the help.
  * Empty when bkp knows nothing better than a file name.
  */
-export async function candidatesFor(words: readonly string[], grammar: Grammar): Promise<string[]> {
+export async function candidatesFor(deps: Deps, words: readonly string[], grammar: Grammar): Promise<string[]> {
   // bash takes `--format=json` apart into three words.
   const plain = words.filter((word, at) => word !== '=' || at === words.length - 1);
   const current = plain.at(-1) === '=' ? '' : (plain.at(-1) ?? '');
-  const {deps, root, groupNames} = grammar;
-  const place = await placeAfter(plain.slice(0, -1), grammar);
+  const {root, groupNames} = grammar;
+  const place = await placeAfter(deps, plain.slice(0, -1), grammar);
 
   const fitting = (candidates: readonly string[]) =>
     candidates.filter((candidate) => candidate.startsWith(current) && printable(candidate) === candidate);
@@ -49,7 +48,7 @@ type Place = {
   valueOf: Option | undefined;
 };
 
-async function placeAfter(words: readonly string[], {root, loadGroup}: Grammar): Promise<Place> {
+async function placeAfter(deps: Deps, words: readonly string[], {root, loadGroup}: Grammar): Promise<Place> {
   const place: Place = {command: root, operands: 0, valueOf: undefined};
   for (const word of words) {
     if (place.valueOf !== undefined) {
@@ -59,7 +58,7 @@ async function placeAfter(words: readonly string[], {root, loadGroup}: Grammar):
       if (option?.required) place.valueOf = option;
     } else if (!(place.command === root && word === 'help')) {
       // After `help` the words go on as without it.
-      const next = place.command === root ? await loadGroup(word) : childNamed(place.command, word);
+      const next = place.command === root ? await loadGroup(deps, word) : childNamed(place.command, word);
       if (next === undefined) place.operands += 1;
       else Object.assign(place, {command: next, operands: 0});
     }

@@ -1,19 +1,7 @@
 import {Command, Option} from 'commander';
 import type {Deps} from '../../app/deps.ts';
-import type {RowFormat} from '../../ui/index.ts';
 import {helpTail} from '../help.ts';
-import {runRestore} from './run.ts';
-
-export type RestoreOptions = {
-  root: string;
-  instance?: string;
-  timestamp?: string;
-  table: readonly string[];
-  conf: boolean;
-  dryRun: boolean;
-  wait: boolean;
-  format: RowFormat;
-};
+import {type RestoreOptions, runRestore} from './run.ts';
 
 /** The same as RESTORE DATABASE, with what a file `_backup_restore` in the root says. */
 export function command(deps: Deps, run = runRestore): Command {

@@ -3,9 +3,20 @@ import type {Deps} from '../../app/deps.ts';
 import {planRestoreInto, type RestoreWish, restoreDatabaseInto, versionNotice} from '../../app/statements/databases.ts';
 import {backupMicros, type DatabaseRestorePlan, timestampText} from '../../database/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
+import type {RowFormat} from '../../ui/index.ts';
 import {tell} from '../sql/run.ts';
-import type {RestoreOptions} from './index.ts';
 import {readRestoreFile} from './properties.ts';
+
+export type RestoreOptions = {
+  root: string;
+  instance?: string;
+  timestamp?: string;
+  table: readonly string[];
+  conf: boolean;
+  dryRun: boolean;
+  wait: boolean;
+  format: RowFormat;
+};
 
 export async function runRestore(deps: Deps, options: RestoreOptions): Promise<void> {
   const {root, dryRun, wait, format} = options;

@@ -4,8 +4,6 @@ import type {RowFormat} from '../../ui/index.ts';
 import {helpTail} from '../help.ts';
 import {runRetentionPlan} from './plan.ts';
 
-export type RetentionPlanOptions = {collection?: string; format: RowFormat};
-
 export function command(deps: Deps, run = runRetentionPlan): Command {
   const group = new Command('retention')
     .description('Look at what KEEP_LATEST and backup.cleanup.keep.latest.n remove after the next backup.')
@@ -25,8 +23,6 @@ export function command(deps: Deps, run = runRetentionPlan): Command {
         'bkp retention plan --format json | jq -r \'select(.action=="goes").backup\'',
       ]),
     )
-    .action((collection: string | undefined, options: {format: RowFormat}) =>
-      run(deps, {...options, ...(collection === undefined ? {} : {collection})}),
-    );
+    .action((collection: string | undefined, options: {format: RowFormat}) => run(deps, {...options, collection}));
   return group;
 }

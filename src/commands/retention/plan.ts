@@ -7,8 +7,10 @@ import {type DatabaseVerdict, databaseVerdicts} from '../../app/retention/databa
 import {collectionsWithRetention, planRetention, type RetentionPlan} from '../../collections/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {collectionName} from '../../sql/index.ts';
+import type {RowFormat} from '../../ui/index.ts';
 import type {Vault} from '../../vault/index.ts';
-import type {RetentionPlanOptions} from './index.ts';
+
+export type RetentionPlanOptions = {collection?: string | undefined; format: RowFormat};
 
 /** Makes the plans that a cleanup would make, and prints them. */
 export async function runRetentionPlan(deps: Deps, {collection, format}: RetentionPlanOptions): Promise<void> {

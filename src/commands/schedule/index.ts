@@ -1,22 +1,10 @@
 import {Command, InvalidArgumentError, Option} from 'commander';
 import type {Deps} from '../../app/deps.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {RowFormat} from '../../ui/index.ts';
 import {helpTail} from '../help.ts';
-import {runScheduleInstall} from './install.ts';
+import {runScheduleInstall, type ScheduleInstallOptions} from './install.ts';
 import {runScheduleNext} from './next.ts';
-import {runScheduleTry} from './try.ts';
-
-export type ScheduleNextOptions = {collection?: string; count: number; format: RowFormat};
-/** `from`: as typed; absent: now. */
-export type ScheduleTryOptions = {cron: string; tz?: string; from?: string; count: number; format: RowFormat};
-export type ScheduleInstallOptions = {
-  systemd?: boolean;
-  crontab?: boolean;
-  profiles: readonly string[];
-  print: boolean;
-  force: boolean;
-};
+import {runScheduleTry, type ScheduleTryOptions} from './try.ts';
 
 type NextOptions = Omit<ScheduleTryOptions, 'cron'> & {cron?: string};
 
@@ -54,19 +42,14 @@ export function command(
     .action((collection: string | undefined, options: NextOptions) => {
       const {cron, tz, from, ...rest} = options;
       if (cron === undefined && (tz ?? from) === undefined) {
-        return next(deps, {...rest, ...(collection === undefined ? {} : {collection})});
+        return next(deps, {...rest, collection});
       }
       if (cron === undefined || collection !== undefined) {
         throw new BkpError('USAGE', '--tz and --from belong to --cron, and a collection has a line of its own', {
           next: "bkp schedule next --cron '0 2 * * *' --tz Europe/Berlin",
         });
       }
-      return tryLine(deps, {
-        ...rest,
-        cron,
-        ...(tz === undefined ? {} : {tz}),
-        ...(from === undefined ? {} : {from}),
-      });
+      return tryLine(deps, {...rest, cron, tz, from});
     });
   group
     .command('install')

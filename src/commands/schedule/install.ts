@@ -2,9 +2,16 @@ import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
 import {isAbsolute, join} from 'node:path';
 import type {Deps} from '../../app/deps.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {ScheduleInstallOptions} from './index.ts';
 import {crontabLine, type Invocation, systemdUnits, unitName} from './units.ts';
 import {variablesOf} from './variables.ts';
+
+export type ScheduleInstallOptions = {
+  systemd?: boolean;
+  crontab?: boolean;
+  profiles: readonly string[];
+  print: boolean;
+  force: boolean;
+};
 
 export async function runScheduleInstall(deps: Deps, options: ScheduleInstallOptions): Promise<void> {
   if (!options.systemd && !options.crontab) {

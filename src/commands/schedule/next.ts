@@ -5,8 +5,9 @@ import {type Moment, upcoming} from '../../app/schedules/decide.ts';
 import {collectionOf, type Found, planOf, type Scheduled, scheduledOf, situationOf} from '../../app/schedules/known.ts';
 import {BkpError} from '../../errors/index.ts';
 import {collectionName} from '../../sql/index.ts';
-import type {Cell} from '../../ui/index.ts';
-import type {ScheduleNextOptions} from './index.ts';
+import type {Cell, RowFormat} from '../../ui/index.ts';
+
+export type ScheduleNextOptions = {collection?: string | undefined; count: number; format: RowFormat};
 
 /** Asks the very decision that the scheduler makes. */
 export async function runScheduleNext(deps: Deps, {collection, count, format}: ScheduleNextOptions): Promise<void> {

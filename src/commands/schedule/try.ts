@@ -3,9 +3,17 @@ import type {Deps} from '../../app/deps.ts';
 import {isoOf} from '../../app/scheduler/scheduler.ts';
 import {parseTimestamp} from '../../lib/timestamp.ts';
 import {openSchedule} from '../../schedule/index.ts';
-import type {Cell} from '../../ui/index.ts';
-import type {ScheduleTryOptions} from './index.ts';
+import type {Cell, RowFormat} from '../../ui/index.ts';
 import {localTime} from './next.ts';
+
+/** `tz` defaults to UTC, `from` (as typed) to now. */
+export type ScheduleTryOptions = {
+  cron: string;
+  tz?: string | undefined;
+  from?: string | undefined;
+  count: number;
+  format: RowFormat;
+};
 
 /** What a line means, before it is set anywhere. */
 export async function runScheduleTry(

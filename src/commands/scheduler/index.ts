@@ -3,8 +3,6 @@ import type {Deps} from '../../app/deps.ts';
 import {helpTail} from '../help.ts';
 import {runScheduler} from './run.ts';
 
-export type SchedulerFlags = {profiles: readonly string[]; once: boolean};
-
 export function command(deps: Deps, run = runScheduler): Command {
   return new Command('scheduler')
     .description(

@@ -4,7 +4,8 @@ import {isoOf, Scheduler} from '../../app/scheduler/scheduler.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import type {SignalSource} from '../../ops/index.ts';
 import {printable} from '../../ui/index.ts';
-import type {SchedulerFlags} from './index.ts';
+
+export type SchedulerFlags = {profiles: readonly string[]; once: boolean};
 
 /** Runs until SIGTERM or Ctrl-C; operations that it started go on. */
 export async function runScheduler(
