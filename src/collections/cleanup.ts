@@ -67,7 +67,7 @@ async function removeOld(
   if (goes.length === 0) return 0;
   const stays = plan.verdicts.filter((verdict) => !verdict.goes).map(({backup}) => manifestKey(collection, backup));
   try {
-    await collector.requireWhole(stays.slice(0, plan.keepLatest), {signal: tools.signal});
+    await collector.requireIntact(stays.slice(0, plan.keepLatest), {signal: tools.signal});
   } catch (error) {
     if (isDamage(error)) throw nothingGoes(plan, error);
     throw error;

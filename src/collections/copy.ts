@@ -49,7 +49,7 @@ export async function planCopy(
   const live = await requireCollection(from, collection);
   if (from.id === to.id) {
     throw new BkpError('BAD_REQUEST', `collection ${collection} lies in that store already`, {
-      cause: `${from.store} and ${to.store} are one vault`,
+      cause: `${from.location} and ${to.location} are one vault`,
       next: "name another store: TO 's3', TO 'cluster', or an address",
     });
   }
@@ -64,7 +64,7 @@ export async function planCopy(
   const wanted = backup === undefined ? live.backups : [backup];
   if (isHome && (await hasAll(to, collection, folder, wanted))) {
     const what = backup === undefined ? `every backup of ${collection}` : `backup ${collection}/${backup}`;
-    return {nothing: `nothing to copy from ${from.store}: ${to.store} has ${what} that it has, whole`};
+    return {nothing: `nothing to copy from ${from.location}: ${to.location} has ${what} that it has, whole`};
   }
   return backup === undefined ? {} : {backup};
 }
@@ -147,7 +147,7 @@ async function copyOne(job: CopyJob, name: BackupName, items: Items): Promise<vo
   const {from, to, collection, report} = job;
   const {body, streams} = await readBackup(from, collection, name);
   if ((await bring(job, name, {body, streams}, items)) === 'exists') {
-    throw new BkpError('BUSY', `${collection}/${name} came into ${to.store} meanwhile, or a cleanup there is due`, {
+    throw new BkpError('BUSY', `${collection}/${name} came into ${to.location} meanwhile, or a cleanup there is due`, {
       next: 'copy again; if it stays so, run bkp collection cleanup on that store first',
       retryable: true,
     });
@@ -166,11 +166,12 @@ async function mendOne(job: CopyJob, name: BackupName, items: Items): Promise<vo
   const original = await unlessUnreadable(readBackup(from, collection, name));
   if (original !== undefined) requireSame(to, collection, name, [there, original]);
   if (fault === undefined) {
-    if (original === undefined) notice(`${collection}/${name} is damaged in ${from.store}, and whole in ${to.store}`);
+    if (original === undefined)
+      notice(`${collection}/${name} is damaged in ${from.location}, and whole in ${to.location}`);
     return;
   }
   await bring(job, name, there, items);
-  notice(`${collection}/${name}: what ${to.store} had lost of it was copied again: ${fault.message}`);
+  notice(`${collection}/${name}: what ${to.location} had lost of it was copied again: ${fault.message}`);
   report.mended += 1;
   report.logicalBytes += sizeOf(there.streams);
 }
@@ -180,7 +181,8 @@ async function tellOthers({to, collection, survey, notice}: CopyJob, others: rea
   for (const name of others) {
     const there = await unlessUnreadable(readBackup(to, collection, name));
     const fault = there && (await survey.faultOf(there.streams));
-    if (fault !== undefined) notice(`${collection}/${name} is in ${to.store} alone, and not whole: ${fault.message}`);
+    if (fault !== undefined)
+      notice(`${collection}/${name} is in ${to.location} alone, and not whole: ${fault.message}`);
   }
 }
 
@@ -210,8 +212,8 @@ function isOfOneBackup(error: unknown): error is BkpError {
 const copyAgain = ', and copy again';
 
 function damagedThere({to, collection}: CopyJob, name: BackupName, cause: BkpError): BkpError {
-  const next = `remove ${manifestKey(collection, name)} in ${to.store}${copyAgain}`;
-  return new BkpError(cause.code, `its manifest in ${to.store} is damaged: ${next}`, {
+  const next = `remove ${manifestKey(collection, name)} in ${to.location}${copyAgain}`;
+  return new BkpError(cause.code, `its manifest in ${to.location} is damaged: ${next}`, {
     cause,
     next,
     context: cause.context,
@@ -228,7 +230,7 @@ function notAll(
   const whole = wanted - failures.size;
   return new BkpError(
     errors.some(isDamage) ? 'DAMAGE_FOUND' : errors[0]!.code,
-    `${failures.size} of ${wanted} backups of ${collection} are not whole in ${to.store}; the other ${whole} are`,
+    `${failures.size} of ${wanted} backups of ${collection} are not whole in ${to.location}; the other ${whole} are`,
     {
       details: [...failures].map(([name, error]) => `${collection}/${name}: ${error.message}`),
       // One step for all of them, or each has its own in the details.
@@ -237,7 +239,7 @@ function notAll(
           ? errors[0]!.next
           : errors.every(({next}) => next?.endsWith(copyAgain))
             ? `what the lines above say, then COPY BACKUP COLLECTION ${quoteName(collection)} again`
-            : `VERIFY ${quoteName(collection)} names what ${from.store} has lost; a new full backup stores it anew, and can be copied`,
+            : `VERIFY ${quoteName(collection)} names what ${from.location} has lost; a new full backup stores it anew, and can be copied`,
       context: {collection},
     },
   );
@@ -274,7 +276,7 @@ async function refuseAnother(definition: Definition, folder: CollectionFolder, t
     if (id === undefined && backups.length > 0) throw damage;
     if (id === undefined || id === definition.id) return;
   } else if (newest === undefined || newest.dropped !== undefined || newest.id === definition.id) return;
-  throw new BkpError('COLLECTION_EXISTS', `${to.store} has another collection ${definition.name}`, {
+  throw new BkpError('COLLECTION_EXISTS', `${to.location} has another collection ${definition.name}`, {
     cause: 'it was made by another CREATE BACKUP COLLECTION',
     next: 'copy to another store, or drop the collection there first',
   });
@@ -287,7 +289,7 @@ function requireSame(
   [there, original]: readonly [Backup, Backup],
 ): void {
   if (JSON.stringify(there.body) === JSON.stringify(original.body)) return;
-  throw new BkpError('COLLECTION_EXISTS', `${to.store} has another backup ${collection}/${name}`, {
+  throw new BkpError('COLLECTION_EXISTS', `${to.location} has another backup ${collection}/${name}`, {
     cause: 'two machines took a backup of the collection in the same second, into two stores',
     next: 'copy that one to another store',
   });

@@ -35,7 +35,8 @@ async function standing(
   const found: CollectionStanding = {name, backups: backups.length, unreadable: 0};
   for (const backup of backups.toReversed()) {
     const read = await unlessUnreadable(readBackup(vault, name, backup));
-    if (read === undefined || (await survey.faultOf(read.streams, {quick: true})) !== undefined) found.unreadable += 1;
+    if (read === undefined || (await survey.faultOf(read.streams, {skipLists: true})) !== undefined)
+      found.unreadable += 1;
     else found.newest ??= {name: backup, takenAtMs: takenAtMs(read.body), cost: read.body.cost};
   }
   return found;

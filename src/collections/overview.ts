@@ -62,7 +62,7 @@ export async function listBackups(vault: VaultReader, collection: string): Promi
     const known = {name, type: backupType(name), takenAt: backupTime(name)};
     try {
       const {body, streams} = await readBackup(vault, collection, name);
-      const fault = await survey.faultOf(streams, {quick: true});
+      const fault = await survey.faultOf(streams, {skipLists: true});
       summaries.push({
         ...known,
         takenAt: secondsText(takenAtMs(body)),

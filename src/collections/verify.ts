@@ -42,7 +42,7 @@ export async function verifyBackups(
 ): Promise<VerifyReport> {
   const {signal} = tools;
   // What is checked is what lies in the store, never a copy of it.
-  const vault = tools.vault.withoutCopies();
+  const vault = tools.vault.uncached();
   const live = await requireReadable(vault, request.collection);
   const names =
     request.backup === undefined

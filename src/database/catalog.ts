@@ -54,7 +54,7 @@ export async function storeFileList(writer: VaultWriter, files: readonly FrozenF
   }
   const ids = new IdList(pieces.length);
   let at = 0;
-  for await (const id of writer.store(pieces)) ids.set(at++, id);
+  for await (const id of writer.writeChunks(pieces)) ids.set(at++, id);
   return storeRecipe(
     writer,
     ids,

@@ -50,7 +50,7 @@ export async function copyFiles(
   }
   const likes = options.differences && parent !== undefined ? likesIn(parent, frozen) : () => undefined;
   const places = chunkPlaces(toRead);
-  for await (const id of writer.store(readAhead(readFiles(tools, frozen, toRead, meter, likes), blocksAhead))) {
+  for await (const id of writer.writeChunks(readAhead(readFiles(tools, frozen, toRead, meter, likes), blocksAhead))) {
     ids.set(places.next().value!, id);
   }
   return {

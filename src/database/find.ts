@@ -34,7 +34,7 @@ export async function listDatabaseBackups(
       const known = {instance, backup, timestampMicros: backupMicros(backup)};
       try {
         const {body, data, list} = await readDatabaseBackup(vault, instance, backup);
-        const fault = await survey.faultOf([data, list], {quick: true});
+        const fault = await survey.faultOf([data, list], {skipLists: true});
         return {...known, body, ...(fault === undefined ? {} : {error: fault.message, isDamaged: true})};
       } catch (error) {
         if (!(error instanceof BkpError)) throw error;
@@ -98,17 +98,17 @@ function chooseInstance(vault: VaultReader, instances: readonly Instance[], want
     requireInstanceName(wanted);
     const found = instances.find(({name}) => name === wanted);
     if (found !== undefined) return found;
-    throw new BkpError('BACKUP_NOT_FOUND', `${vault.store} holds no backups of instance ${wanted}`, {
+    throw new BkpError('BACKUP_NOT_FOUND', `${vault.location} holds no backups of instance ${wanted}`, {
       next: usable.length === 0 ? 'BACKUP DATABASE takes one' : `it holds backups of ${names}`,
     });
   }
   if (usable.length === 1) return usable[0]!;
   if (usable.length === 0) {
-    throw new BkpError('BACKUP_NOT_FOUND', `${vault.store} holds no database backups`, {
+    throw new BkpError('BACKUP_NOT_FOUND', `${vault.location} holds no database backups`, {
       next: 'BACKUP DATABASE takes one; check the store that is named',
     });
   }
-  throw new BkpError('BAD_REQUEST', `${vault.store} holds backups of several databases: ${names}`, {
+  throw new BkpError('BAD_REQUEST', `${vault.location} holds backups of several databases: ${names}`, {
     next: `name the one that is meant: bkp restore --root PLACE --instance ${usable[0]!.name}`,
   });
 }

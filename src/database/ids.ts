@@ -60,7 +60,7 @@ export async function storeRecipe(writer: VaultWriter, ids: IdList, sizeBytes: n
     const lists = cutLists(level);
     const upper = new IdList(lists.length);
     let at = 0;
-    for await (const id of writer.store(lists)) upper.set(at++, id);
+    for await (const id of writer.writeChunks(lists)) upper.set(at++, id);
     level = upper;
     depth++;
   }

@@ -130,11 +130,11 @@ async function* readFiles({vault, ids, signal}: Work, files: readonly CatalogFil
       chunks.push(ids.at(file.firstChunk + n));
       sizeBytes += Math.min(file.blockBytes, file.sizeBytes - n * file.blockBytes);
       if (chunks.length < idsAtOnce) continue;
-      yield* vault.read({sizeBytes, depth: 0, chunks}, {signal, lent: true});
+      yield* vault.read({sizeBytes, depth: 0, chunks}, {signal, borrowed: true});
       [chunks, sizeBytes] = [[], 0];
     }
   }
-  if (chunks.length > 0) yield* vault.read({sizeBytes, depth: 0, chunks}, {signal, lent: true});
+  if (chunks.length > 0) yield* vault.read({sizeBytes, depth: 0, chunks}, {signal, borrowed: true});
 }
 
 async function restoreFile({target, meter}: Work, file: CatalogFile, stream: AsyncIterator<Uint8Array>): Promise<void> {

@@ -107,7 +107,7 @@ async function requireKept(vault: Vault, plan: RetentionPlan): Promise<void> {
 async function requireCounted(collector: VaultCollector, plan: RetentionPlan, signal: AbortSignal): Promise<void> {
   const counted = plan.keep.filter(({counts}) => counts);
   try {
-    await collector.requireWhole(
+    await collector.requireIntact(
       counted.map(({instance, backup}) => databaseManifestKey(instance, backup)),
       {signal},
     );

@@ -30,7 +30,7 @@ async function standing(
   const found: DatabaseStanding = {instance, backups: backups.length, unreadable: 0};
   for (const backup of backups.toReversed()) {
     const read = await unlessUnreadable(readDatabaseBackup(vault, instance, backup));
-    const fault = read && (await survey.faultOf([read.data, read.list], {quick: true}));
+    const fault = read && (await survey.faultOf([read.data, read.list], {skipLists: true}));
     if (read === undefined || fault !== undefined) {
       found.unreadable += 1;
       continue;

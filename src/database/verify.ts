@@ -30,7 +30,7 @@ export async function verifyDatabaseBackups(
 ): Promise<DatabaseVerifyReport> {
   const {signal} = tools;
   // What is checked is what lies in the store, never a copy of it.
-  const vault = tools.vault.withoutCopies();
+  const vault = tools.vault.uncached();
   const faults: string[] = [];
   const backups: DatabaseBackup[] = [];
   for (const {instance, backup} of await chosen(vault, request)) {
@@ -69,7 +69,7 @@ async function chosen(vault: VaultReader, {instance, backup}: DatabaseVerifyRequ
     (one) => (instance ?? one.instance) === one.instance && (backup ?? one.backup) === one.backup,
   );
   if (found.length > 0) return found;
-  throw new BkpError('BACKUP_NOT_FOUND', `Nothing to verify: ${vault.store} holds no such database backup`, {
+  throw new BkpError('BACKUP_NOT_FOUND', `Nothing to verify: ${vault.location} holds no such database backup`, {
     next: 'SELECT * FROM backups() lists them',
   });
 }
@@ -132,7 +132,7 @@ function damage(vault: VaultReader, faults: readonly string[]): BkpError {
   const more = faults.length - listedFaults;
   return new BkpError(
     'DAMAGE_FOUND',
-    `${vault.store}: ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'} found`,
+    `${vault.location}: ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'} found`,
     {
       details: more > 0 ? [...faults.slice(0, listedFaults), `… and ${more} more`] : faults,
       next: 'backups that are not named here are whole; the next backup stores anew what is missing',

@@ -74,7 +74,7 @@ export type SurveyOptions = {
    * Where nothing is known against any pack, long lists of chunks are not read: only a pack that went together with the index that
    * lists it can so be overlooked. Default false.
    */
-  quick?: boolean;
+  skipLists?: boolean;
 };
 
 /** What one listing of the store tells of its backups, without reading their data. */
@@ -90,7 +90,7 @@ export interface Survey {
 export interface VaultReader {
   /** Random, made with the vault: two vaults never share it. 32 hex digits. */
   readonly id: string;
-  readonly store: string;
+  readonly location: string;
 
   /** Keys below `prefix` (ends in `/`), sorted. */
   keys(prefix: string): AsyncIterable<Key>;
@@ -102,13 +102,13 @@ export interface VaultReader {
   /** As `document`. */
   manifest(key: Key): Promise<Manifest>;
   /** The same vault, every manifest and document read from the store: for whoever wants to know what lies there. */
-  withoutCopies(): VaultReader;
+  uncached(): VaultReader;
 
   /**
    * The stream's chunks in order, each checked against its id, a few fetched ahead.
-   * @param options.lent the memory of a chunk is used again as soon as the next one is asked for: quicker. Default false
+   * @param options.borrowed the memory of a chunk is used again as soon as the next one is asked for: quicker. Default false
    */
-  read(recipe: Recipe, options?: {signal?: AbortSignal; lent?: boolean}): AsyncIterable<Uint8Array>;
+  read(recipe: Recipe, options?: {signal?: AbortSignal; borrowed?: boolean}): AsyncIterable<Uint8Array>;
   /** Chunk ids of the stream, in order (resolves long recipes). */
   chunkIds(recipe: Recipe): Promise<readonly ChunkId[]>;
   /** Bytes in packs that these streams need, each chunk counted once. */
@@ -136,7 +136,7 @@ export interface VaultWriter {
   /** Stores the pieces as one stream. Several writes of one writer may run one after the other, not at once. */
   write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe>;
   /** The same for whoever makes the recipe himself: the id of each piece, in order. No piece may be empty. */
-  store(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncIterable<ChunkId>;
+  writeChunks(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncIterable<ChunkId>;
   /**
    * Stores what these streams of another vault need and this one lacks, in its stored form; each chunk is checked against its
    * id first. The same recipes can then be committed here. What was copied when it is ended is used by the next try.
@@ -193,7 +193,7 @@ export interface VaultCollector {
    * Looks whether all that these backups need is there, and none of it was found damaged, before others go.
    * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
    */
-  requireWhole(manifests: readonly Key[], options?: {signal?: AbortSignal}): Promise<void>;
+  requireIntact(manifests: readonly Key[], options?: {signal?: AbortSignal}): Promise<void>;
   /**
    * Removes manifests and documents first: with them their backups are gone.
    * @returns those that may not go yet: they and all that they need stay

@@ -8,7 +8,7 @@ import {createHeader, headerMissing, holdsBackups, noVault, readHeader} from './
 import {readDocument, readManifest} from './format/manifest.ts';
 import {CacheFile} from './indexes/cache-file.ts';
 import {ChunkIndex} from './indexes/chunk-index.ts';
-import {KeptObjects} from './indexes/kept-objects.ts';
+import {ObjectCache} from './indexes/object-cache.ts';
 import {ObjectReader} from './indexes/object-reader.ts';
 import {Versions} from './indexes/versions.ts';
 import {type AcquireOptions, acquireLease} from './lease/acquire.ts';
@@ -109,14 +109,14 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   return new OpenVault(header.id, {cache, leases, retention}, settingsOf(options));
 }
 
-type Surroundings = {cache: CacheFile; leases: LeaseDeps; retention: Retention};
+type Parts = {cache: CacheFile; leases: LeaseDeps; retention: Retention};
 
 class OpenVault implements Vault {
   readonly id: string;
-  readonly store: string;
+  readonly location: string;
   readonly #store: Store;
   readonly #index: ChunkIndex;
-  readonly #kept: KeptObjects;
+  readonly #cached: ObjectCache;
   readonly #versions: Versions;
   readonly #objects: ObjectReader;
   /** Takes lists of chunk ids from their copies. */
@@ -127,17 +127,17 @@ class OpenVault implements Vault {
   readonly #retention: Retention;
   readonly #settings: Settings;
 
-  constructor(id: string, {cache, leases, retention}: Surroundings, settings: Settings) {
+  constructor(id: string, {cache, leases, retention}: Parts, settings: Settings) {
     const {store, clock} = leases;
     this.id = id;
-    this.store = store.description;
+    this.location = store.description;
     this.#store = store;
     this.#index = new ChunkIndex(store, cache, leases.randomId);
-    this.#kept = new KeptObjects(cache);
-    this.#versions = new Versions(clock, {areGiven: store.traffic !== undefined});
-    this.#objects = new ObjectReader(store, this.#kept, this.#versions);
+    this.#cached = new ObjectCache(cache);
+    this.#versions = new Versions(clock, {areSupported: store.traffic !== undefined});
+    this.#objects = new ObjectReader(store, this.#cached, this.#versions);
     this.#strictReader = new ChunkReader(store, this.#index);
-    this.#reader = this.#versions.areGiven ? new ChunkReader(store, this.#index, this.#kept) : this.#strictReader;
+    this.#reader = this.#versions.areSupported ? new ChunkReader(store, this.#index, this.#cached) : this.#strictReader;
     registerParts(this, {store, index: this.#index, reader: this.#strictReader});
     this.#leases = leases;
     this.#retention = retention;
@@ -162,14 +162,14 @@ class OpenVault implements Vault {
     return this.#objects.manifest(key);
   }
 
-  withoutCopies(): VaultReader {
+  uncached(): VaultReader {
     const view: VaultReader = {
       id: this.id,
-      store: this.store,
+      location: this.location,
       keys: (prefix) => this.keys(prefix),
       document: (key) => readDocument(this.#store, key),
       manifest: (key) => readManifest(this.#store, key),
-      withoutCopies: () => this.withoutCopies(),
+      uncached: () => this.uncached(),
       read: (recipe, options) => this.read(recipe, options),
       chunkIds: (recipe) => this.chunkIds(recipe),
       storedBytes: (recipes) => this.storedBytes(recipes),
@@ -213,14 +213,14 @@ class OpenVault implements Vault {
   }
 
   async writer(subject: LeaseSubject, {signal}: {signal?: AbortSignal} = {}): Promise<VaultWriter> {
-    const look = () => this.#index.look();
+    const look = () => this.#index.observe();
     const {lease, found} = await acquireLease(this.#leases, this.#acquisition('writer', subject, {signal}), look);
     try {
       // Under the lease no collector moves anything, so what is seen now stays. Listed again when somebody was waited for.
-      const seen = found ?? (await lease.look(look));
+      const seen = found ?? (await lease.observe(look));
       for (const facts of seen.listing.named) this.#versions.remember(facts);
-      await this.#index.takeIn(seen);
-      this.#index.requireRemovals();
+      await this.#index.apply(seen);
+      this.#index.requireReadableRemovals();
     } catch (error) {
       await lease.releaseIfPossible();
       throw error;
@@ -230,7 +230,7 @@ class OpenVault implements Vault {
       store: this.#store,
       index: this.#index,
       reader: this.#reader,
-      kept: this.#versions.areGiven ? this.#kept : undefined,
+      cached: this.#versions.areSupported ? this.#cached : undefined,
       lease,
       retention: this.#retention,
       compressionLevel,

@@ -224,7 +224,7 @@ class KeptRow implements RenewedRow {
   /** The other thread reads it as soon as it is up, whatever this one does meanwhile. */
   hand(): void {
     const {store, here, call} = this.#deps;
-    const state = this.#own!.leave();
+    const state = this.#own!.handOver();
     this.#own = undefined;
     this.#first = state;
     this.#untouchedUntilMs = systemClock.monotonicMs() + 0.9 * renewEveryMs(state.content);

@@ -116,7 +116,7 @@ export async function carryOut(deps: Deps, context: WorkContext, keeper?: Keeper
 
   function tellTraffic(of: Vault): void {
     const traffic = of.traffic();
-    if (traffic !== undefined) context.log(`${of.store}: ${trafficText(traffic)}`);
+    if (traffic !== undefined) context.log(`${of.location}: ${trafficText(traffic)}`);
   }
 }
 

@@ -89,7 +89,7 @@ async function backUp(
   const {logicalBytes, storedBytes, files} = figures;
   const result: OperationResult = {instance, files, logicalBytes, storedBytes};
   try {
-    const plan = planRetention(await listDatabaseBackups(tools.vault.withoutCopies(), {instance}), {keepLatest});
+    const plan = planRetention(await listDatabaseBackups(tools.vault.uncached(), {instance}), {keepLatest});
     if (plan.remove.length === 0) return result;
     tools.progress({phase: 'Cleanup', bytesDone: logicalBytes, itemsDone: files, itemsTotal: files});
     const {freedBytes} = await applyRetention(tools, plan, id);

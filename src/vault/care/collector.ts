@@ -56,10 +56,10 @@ export class Collector implements VaultCollector {
     this.#deps = deps;
   }
 
-  async requireWhole(manifests: readonly Key[], {signal}: {signal?: AbortSignal} = {}): Promise<void> {
+  async requireIntact(manifests: readonly Key[], {signal}: {signal?: AbortSignal} = {}): Promise<void> {
     const {index, lease} = this.#deps;
     // What the store has now: a chunk in a pack that is gone counts as missing.
-    await index.takeIn(await index.look());
+    await index.apply(await index.observe());
     await lease.confirm();
     const closure = await this.#mark(manifests, signal);
     const fault = faultIn(index, closure.packs().keys());
@@ -99,7 +99,7 @@ export class Collector implements VaultCollector {
     this.#forgetMarked();
     // Not from the local copy: what is removed is decided by what the store says now.
     const there = await index.rebuild();
-    index.requireRemovals();
+    index.requireReadableRemovals();
     await lease.confirm();
     const storeNowMs = (await store.stat(lease.key))?.modifiedAtMs ?? 0;
     const manifests = await this.#manifestKeys();
@@ -113,14 +113,14 @@ export class Collector implements VaultCollector {
       const neededBytes = needed.get(pack) ?? 0;
       lengths.set(pack, lengthBytes);
       // A collector that did not end may remove it at any time.
-      const isDoomed = index.isDoomed(pack);
+      const isToBeRemoved = index.isToBeRemoved(pack);
       // Against its chunks alone: a small pack that is needed whole is mostly table, and would be written anew for ever.
-      if (neededBytes > 0 && !isDoomed && neededBytes >= index.chunkBytes(pack) * sparseBelow) continue;
+      if (neededBytes > 0 && !isToBeRemoved && neededBytes >= index.chunkBytes(pack) * sparseBelow) continue;
       const young = modifiedAtMs > storeNowMs - this.#deps.graceMs;
       // What may not go yet would not make room: its copy would take up more.
-      if (neededBytes > 0 && !isDoomed && store.retain !== undefined) continue;
+      if (neededBytes > 0 && !isToBeRemoved && store.retain !== undefined) continue;
       if (neededBytes > 0) sparsePacks.push(pack);
-      else if (!young || isDoomed || this.#released.has(pack)) deadPacks.push(pack);
+      else if (!young || isToBeRemoved || this.#released.has(pack)) deadPacks.push(pack);
       else continue;
       freedBytes += lengthBytes - neededBytes;
     }
@@ -199,22 +199,22 @@ export class Collector implements VaultCollector {
     }
     signal?.throwIfAborted();
     // Durable before the lease is confirmed, as it is before each removal.
-    const doomed = [...removed].filter((pack) => !index.isDoomed(pack));
-    const notes = await noteRemoval(this.#deps.store, doomed, this.#deps.randomId);
+    const toRemove = [...removed].filter((pack) => !index.isToBeRemoved(pack));
+    const notes = await noteRemoval(this.#deps.store, toRemove, this.#deps.randomId);
     await this.#delete([...this.#voided]);
     await this.#delete(obsolete.map(indexKey));
     await this.#delete([...removed].map(packKey), step);
     this.#forgetMarked();
     // The lease is seen to be ours after the packs are seen to be gone: so nobody counted on one of them meanwhile.
-    const look = await lease.confirmBy(() => index.look());
-    const ended = [...index.removals().packs, ...notes.map((key) => [key, doomed] as const)]
-      .filter(([, packs]) => packs.every((pack) => !look.listing.packs.has(pack)))
+    const observation = await lease.confirmBy(() => index.observe());
+    const ended = [...index.removals().packs, ...notes.map((key) => [key, toRemove] as const)]
+      .filter(([, packs]) => packs.every((pack) => !observation.listing.packs.has(pack)))
       .map(([key]) => key);
-    const left = await index.takeIn(look);
+    const left = await index.apply(observation);
     await removeIfAllowed(this.#deps.store, ended);
     // Packs that had to stay are listed in no index any more: without one, every writer would read their tables.
     if ([...removed].some((pack) => left.has(pack))) await index.flush();
-    await index.forgive([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
+    await index.clearDamage([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
     let freedBytes = -addedBytes;
     for (const pack of removed) if (!left.has(pack)) freedBytes += marked.lengths.get(pack) ?? 0;
     const retained = [...this.#retained.values()];

@@ -9,12 +9,12 @@ import {lost} from './verify.ts';
 
 /** One listing of the store, by which backups are judged: see {@link Survey}. */
 export async function survey({index, reader}: {index: ChunkIndex; reader: ChunkReader}): Promise<Survey> {
-  await index.takeIn(await index.look());
+  await index.apply(await index.observe());
   // Shared: that some chunks are nowhere need be found out once.
   const recovery = new Recovery(index);
   return {
-    faultOf: async (recipes, {signal, quick = false}: SurveyOptions = {}) => {
-      if (quick && index.absentPacks().size === 0 && index.distrustedPacks().size === 0)
+    faultOf: async (recipes, {signal, skipLists = false}: SurveyOptions = {}) => {
+      if (skipLists && index.absentPacks().size === 0 && index.distrustedPacks().size === 0)
         return topFault(index, recipes);
       try {
         const packs = await neededPacks({index, reader, recovery}, recipes, signal);

@@ -4,7 +4,7 @@ import type {Store} from '../../stores/index.ts';
 import {readIndex} from '../format/index-object.ts';
 import {damagedPackKey, indexKey, indexOfKey, indexPrefix, packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
-import {noteDamage} from '../indexes/distrust.ts';
+import {noteDamage} from '../indexes/damage-notes.ts';
 import {type ChunkReader, Recovery} from '../read/chunk-reader.ts';
 import {Closure} from '../read/closure.ts';
 import type {ChunkId, Finding, PackId, Recipe, VerifyLevel} from '../types.ts';
@@ -32,7 +32,7 @@ export async function verify(
   const findings = new Findings();
   const ofIndexes = new Findings();
   await verifyIndexes({store, index}, ofIndexes, signal);
-  await index.takeIn(await index.look());
+  await index.apply(await index.observe());
   const closure = new Closure(index, reader);
   try {
     for (const recipe of recipes) await closure.addStream(recipe, (error) => addUnlessMissing(error), signal);
@@ -58,7 +58,7 @@ export async function verify(
     });
     await noteFindings(store, findings, index.distrustedPacks());
     const damaged = findings.damagedPacks();
-    if (level === 'data') await index.forgive([...packs.keys()].filter((pack) => !damaged.has(pack)));
+    if (level === 'data') await index.clearDamage([...packs.keys()].filter((pack) => !damaged.has(pack)));
     return findings.all();
   } finally {
     closure.close();

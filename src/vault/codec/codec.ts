@@ -12,7 +12,7 @@ import {
   readFilterHeader,
   undoFilter,
 } from './filter.ts';
-import {forget, Scratch} from './scratch.ts';
+import {free, Scratch} from './scratch.ts';
 
 /** Compression that saves less than this part of a chunk is not worth the time at every reading. */
 const worthSaving = 0.03;
@@ -121,13 +121,13 @@ export class ChunkEncoder {
     if (!applyFilter(plain, filter, arranged)) return undefined;
     const frame = compressNow(arranged, {level: this.#level});
     const stored = Buffer.concat([filterHeader(filter), frame]);
-    forget(frame);
+    free(frame);
     return stored;
   }
 }
 
 /** For who asked an encoder. @param cause what it threw */
-export function notTheSame(id: ChunkId, cause: unknown): BkpError {
+export function roundTripFailed(id: ChunkId, cause: unknown): BkpError {
   return new BkpError('OBJECT_DAMAGED', `chunk ${id} was not the same after it was compressed and decompressed`, {
     cause,
     next: 'take the backup again; if this comes back, test the memory of this machine',
@@ -150,7 +150,7 @@ export async function decodeChunk(chunk: Decodable, stored: Uint8Array, base?: U
     const filtered = plain;
     plain = Buffer.allocUnsafeSlow(filtered.length);
     undoFilter(filtered, readFilterHeader(stored), plain);
-    forget(filtered);
+    free(filtered);
   }
   requireChunk(chunk, plain);
   return plain;
@@ -166,7 +166,7 @@ export function decodeChunkInto(out: Uint8Array, chunk: Decodable, stored: Uint8
   if (content.length !== out.length) throw wrongLength(chunk, content);
   if (chunk.encoding === chunkEncodings.zstdOfFiltered) undoFilter(content, readFilterHeader(stored), out);
   else out.set(content);
-  if (frame !== undefined) forget(content);
+  if (frame !== undefined) free(content);
   requireChunk(chunk, out);
 }
 

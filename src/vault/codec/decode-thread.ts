@@ -1,15 +1,15 @@
 import {parentPort} from 'node:worker_threads';
 import {decodeChunkInto} from './codec.ts';
 import type {Answer, DecodeJob} from './decode-threads.ts';
-import {forget} from './scratch.ts';
+import {free} from './scratch.ts';
 
 // What one of the threads of decode-threads.ts runs.
 const main = parentPort!;
 main.on('message', (job: DecodeJob) => {
   main.postMessage(decodeAll(job));
-  forget(job.stored);
+  free(job.stored);
   // Copies: each message brings the bases it needs.
-  for (const {base} of job.chunks) if (base !== undefined) forget(base);
+  for (const {base} of job.chunks) if (base !== undefined) free(base);
 });
 
 function decodeAll({stored, chunks, into}: DecodeJob): Answer {

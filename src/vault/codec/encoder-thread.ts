@@ -4,7 +4,7 @@ import {chunkEncodings} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
 import {ChunkEncoder} from './codec.ts';
 import type {Batch, BatchResult} from './encoder-batch.ts';
-import {forget} from './scratch.ts';
+import {free} from './scratch.ts';
 
 const port = parentPort!;
 const encoder = new ChunkEncoder((workerData as {level: number}).level);
@@ -31,7 +31,7 @@ port.on('message', ({memory, jobs}: Batch) => {
       results.push({encoding, stored: place, check, ...(used === undefined ? {} : {base: used})});
       if (place === plain) continue;
       bytes.set(stored, out);
-      forget(stored);
+      free(stored);
     } catch (error) {
       results.push({error: (error as Error).message});
     }

@@ -2,7 +2,7 @@ import type {Worker} from 'node:worker_threads';
 import {assert} from '../../errors/index.ts';
 import {hashHex} from '../format/hash.ts';
 import type {ChunkId} from '../types.ts';
-import {type EncodedChunk, notTheSame, type PlainChunk} from './codec.ts';
+import {type EncodedChunk, type PlainChunk, roundTripFailed} from './codec.ts';
 import type {Batch, BatchResult, Job} from './encoder-batch.ts';
 import {startThread} from './start-thread.ts';
 
@@ -136,14 +136,14 @@ class Slot {
     for (const [at, result] of results.entries()) {
       const {id, resolve, reject} = waiters[at]!;
       if ('error' in result) {
-        reject(notTheSame(id, new Error(result.error)));
+        reject(roundTripFailed(id, new Error(result.error)));
         continue;
       }
       const {stored: place, check, ...encoded} = result;
       // A copy: the memory is for the next batch.
       const stored = Buffer.from(this.#bytes.subarray(place.at, place.at + place.length));
       if (hashHex(stored) === check) resolve({...encoded, stored});
-      else reject(notTheSame(id, new Error('it did not come whole from the thread that compressed it')));
+      else reject(roundTripFailed(id, new Error('it did not come whole from the thread that compressed it')));
     }
   }
 

@@ -1,8 +1,8 @@
 import type {DecodeJob} from './decode-threads.ts';
 import {DecodeThreads} from './decode-threads.ts';
 
-/** Chunks in memory that is used again after `giveBack`, when there is one. */
-export type Lent = {chunks: readonly Uint8Array[]; giveBack?: () => void};
+/** Chunks in memory that is used again after `release`, when there is one. */
+export type Borrowed = {chunks: readonly Uint8Array[]; release?: () => void};
 
 /** Shared by all readers of the process: there are no more cores for two. */
 const threads = new DecodeThreads();
@@ -21,16 +21,16 @@ export class GroupDecoder {
   }
 
   /** @returns undefined when a chunk is not what was written, or there are no threads */
-  async decode(job: Omit<DecodeJob, 'into'>): Promise<Lent | undefined> {
+  async decode(job: Omit<DecodeJob, 'into'>): Promise<Borrowed | undefined> {
     const sizeBytes = job.chunks.reduce((sum, {plainBytes}) => sum + plainBytes, 0);
     const isUsual = sizeBytes <= this.#slabBytes;
     const slab =
       (isUsual ? this.#free.pop() : undefined) ?? new SharedArrayBuffer(Math.max(sizeBytes, this.#slabBytes));
-    const giveBack = () => {
+    const release = () => {
       if (isUsual) this.#free.push(slab);
     };
     if (!(await threads.decode({...job, into: slab}))) {
-      giveBack();
+      release();
       return undefined;
     }
     let end = 0;
@@ -38,6 +38,6 @@ export class GroupDecoder {
       end += plainBytes;
       return Buffer.from(slab, end - plainBytes, plainBytes);
     });
-    return {chunks, giveBack};
+    return {chunks, release};
   }
 }

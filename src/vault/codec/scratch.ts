@@ -17,7 +17,7 @@ export class Scratch {
 }
 
 /** Frees memory that nobody looks at any more. The collector would let it lie about, some 60 MiB on each thread. */
-export function forget({buffer}: Uint8Array): void {
+export function free({buffer}: Uint8Array): void {
   // Small results share a buffer, which Node has marked; of views of one buffer the first one frees it.
   if (buffer instanceof ArrayBuffer && !buffer.detached && !isMarkedAsUntransferable(buffer)) buffer.transfer(0);
 }

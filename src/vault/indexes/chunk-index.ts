@@ -10,7 +10,7 @@ import type {Leases} from '../lease/objects.ts';
 import type {ChunkId, Finding, PackId} from '../types.ts';
 import {CacheFile} from './cache-file.ts';
 import {ChunkTable, type Location} from './chunk-table.ts';
-import {forgetDamage} from './distrust.ts';
+import {forgetDamage} from './damage-notes.ts';
 import {type Listing, listIndexes, listVault, type PacksInStore} from './listing.ts';
 import {type Removals, readRemovals} from './removals.ts';
 
@@ -27,7 +27,7 @@ const indexOfOne = (pack: PackId) => pack as string as IndexId;
  * A listing of the store, and what was known before it began: what others (of this home, through the shared file, or of this
  * process) add while it runs is in neither, and is not called gone because of it.
  */
-export type Look = {
+export type Observation = {
   leases: Leases;
   listing: Listing;
   before: {indexes: ReadonlySet<IndexId>; unlisted: readonly {id: PackId; lengthBytes: number}[]};
@@ -53,7 +53,7 @@ export class ChunkIndex {
   #distrusted = new Set<PackId>();
   /** Notes of collectors: which packs may go at any moment. They are read from, and never counted on. */
   #removals: Removals = {packs: new Map()};
-  #doomed = new Set<PackId>();
+  #toRemove = new Set<PackId>();
   /** Indexes that cannot be read, packs whose tables cannot be: told by `verify`. */
   readonly faults = new Map<string, Finding>();
 
@@ -86,8 +86,8 @@ export class ChunkIndex {
     }
   }
 
-  /** One listing of all that lies in the store, for `takeIn`. */
-  async look(): Promise<Look> {
+  /** One listing of all that lies in the store, for `apply`. */
+  async observe(): Promise<Observation> {
     const before = {indexes: this.#listed.indexes(), unlisted: this.#unlisted.packs()};
     const listing = await listVault(this.#store);
     return {leases: listing.leases, listing, before};
@@ -98,21 +98,21 @@ export class ChunkIndex {
    * have the wrong length are known for it from now on.
    * @returns every pack there with its length and age
    */
-  async takeIn(look: Look): Promise<PacksInStore> {
+  async apply(observation: Observation): Promise<PacksInStore> {
     for (let tries = 1; ; tries++) {
-      const isComplete = await this.#syncTo(look.listing.indexes, look.before.indexes);
-      const removals = await readRemovals(this.#store, look.listing.removals);
+      const isComplete = await this.#syncTo(observation.listing.indexes, observation.before.indexes);
+      const removals = await readRemovals(this.#store, observation.listing.removals);
       if (removals !== undefined) this.#noteRemovals(removals);
       if ((isComplete && removals !== undefined) || tries === syncTries) break;
-      look = await this.look();
+      observation = await this.observe();
     }
-    await this.#survey(look);
-    return look.listing.packs;
+    await this.#survey(observation);
+    return observation.listing.packs;
   }
 
   #noteRemovals(removals: Removals): void {
     this.#removals = removals;
-    this.#doomed = new Set([...removals.packs.values()].flat());
+    this.#toRemove = new Set([...removals.packs.values()].flat());
   }
 
   /** @returns false when an index went away between the listing and the reading, or the cache file failed */
@@ -142,7 +142,7 @@ export class ChunkIndex {
     return complete;
   }
 
-  async #survey({listing, before}: Look): Promise<void> {
+  async #survey({listing, before}: Observation): Promise<void> {
     const there = listing.packs;
     this.#distrusted = new Set(listing.damaged);
     const isAbsent = (pack: {id: PackId; lengthBytes: number}) => there.get(pack.id)?.lengthBytes !== pack.lengthBytes;
@@ -213,33 +213,33 @@ export class ChunkIndex {
     const locations = [...this.#listed.locations(chunk), ...this.#unlisted.locations(chunk)];
     if (locations.length < 2) return locations;
     const rank = ({pack, base}: Location) =>
-      4 * Number(this.#distrusted.has(pack)) + 2 * Number(this.#doomed.has(pack)) + Number(base !== undefined);
+      4 * Number(this.#distrusted.has(pack)) + 2 * Number(this.#toRemove.has(pack)) + Number(base !== undefined);
     return locations.sort((a, b) => rank(a) - rank(b));
   }
 
   /** True when a backup may count on the chunk's being there: nothing is known against its pack, or its base's. */
-  knows(chunk: ChunkId): boolean {
-    const places = this.locations(chunk).filter(({pack}) => this.mayCountOn(pack));
-    return places.some(({base}) => base === undefined || this.hasAlone(base));
+  hasReliable(chunk: ChunkId): boolean {
+    const places = this.locations(chunk).filter(({pack}) => this.mayRelyOn(pack));
+    return places.some(({base}) => base === undefined || this.hasReliableBase(base));
   }
 
   /** True when a difference may count on the chunk as its base. */
-  hasAlone(chunk: ChunkId): boolean {
+  hasReliableBase(chunk: ChunkId): boolean {
     return this.locations(chunk).some((place) => this.#isBase(place));
   }
 
   #isBase({pack, base}: Location): boolean {
-    return base === undefined && this.mayCountOn(pack);
+    return base === undefined && this.mayRelyOn(pack);
   }
 
   /** False for a pack that was found damaged, or that a collector is about to remove. */
-  mayCountOn(pack: PackId): boolean {
-    return !this.#distrusted.has(pack) && !this.#doomed.has(pack);
+  mayRelyOn(pack: PackId): boolean {
+    return !this.#distrusted.has(pack) && !this.#toRemove.has(pack);
   }
 
   /** A collector is about to remove it, or was. */
-  isDoomed(pack: PackId): boolean {
-    return this.#doomed.has(pack);
+  isToBeRemoved(pack: PackId): boolean {
+    return this.#toRemove.has(pack);
   }
 
   removals(): Removals {
@@ -247,7 +247,7 @@ export class ChunkIndex {
   }
 
   /** To be called before anything is counted on. @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` naming a note of a removal */
-  requireRemovals(): void {
+  requireReadableRemovals(): void {
     if (this.#removals.fault !== undefined) throw this.#removals.fault;
   }
 
@@ -256,7 +256,7 @@ export class ChunkIndex {
   }
 
   /** The packs are whole again, or gone: their notes go. */
-  async forgive(packs: Iterable<PackId>): Promise<void> {
+  async clearDamage(packs: Iterable<PackId>): Promise<void> {
     const noted = [...packs].filter((pack) => this.#distrusted.has(pack));
     await forgetDamage(this.#store, noted);
     for (const pack of noted) this.#distrusted.delete(pack);
@@ -304,7 +304,7 @@ export class ChunkIndex {
     return this.#listed.indexes();
   }
 
-  /** What the index says is read from the store again by the next `takeIn`. */
+  /** What the index says is read from the store again by the next `apply`. */
   forget(id: IndexId): void {
     this.#listed.drop(id);
   }
@@ -330,7 +330,7 @@ export class ChunkIndex {
   async rebuild(): Promise<PacksInStore> {
     const old = this.#listed;
     const fresh = new ChunkIndex(this.#store, CacheFile.private(), this.#randomId);
-    const there = await fresh.takeIn(await fresh.look());
+    const there = await fresh.apply(await fresh.observe());
     this.#retired.push(this.#listed, this.#unlisted);
     this.#listed = fresh.#listed;
     this.#syncedGeneration = fresh.#listed.generation;

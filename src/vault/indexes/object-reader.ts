@@ -1,7 +1,7 @@
 import type {Key, Store} from '../../stores/index.ts';
 import {parseDocument, parseManifest} from '../format/manifest.ts';
 import type {JsonValue, Manifest} from '../types.ts';
-import type {KeptObjects} from './kept-objects.ts';
+import type {ObjectCache} from './object-cache.ts';
 import type {Versions} from './versions.ts';
 
 /**
@@ -10,12 +10,12 @@ import type {Versions} from './versions.ts';
  */
 export class ObjectReader {
   readonly #store: Store;
-  readonly #kept: KeptObjects;
+  readonly #cached: ObjectCache;
   readonly #versions: Versions;
 
-  constructor(store: Store, kept: KeptObjects, versions: Versions) {
+  constructor(store: Store, cached: ObjectCache, versions: Versions) {
     this.#store = store;
-    this.#kept = kept;
+    this.#cached = cached;
     this.#versions = versions;
   }
 
@@ -31,17 +31,17 @@ export class ObjectReader {
 
   async #read<Result>(key: Key, parse: (sealed: Uint8Array, key: Key) => Promise<Result>): Promise<Result> {
     const seen = this.#versions.fresh(key);
-    const kept = seen === undefined ? undefined : this.#kept.object(key, seen);
-    if (kept !== undefined) {
+    const cached = seen === undefined ? undefined : this.#cached.object(key, seen);
+    if (cached !== undefined) {
       try {
-        return await parse(kept, key);
+        return await parse(cached, key);
       } catch {
         // What is wrong is then told of what the store has.
       }
     }
     const sealed = await this.#store.get(key);
     const result = await parse(sealed, key);
-    if (seen?.sizeBytes === sealed.length) this.#kept.keepObject(key, sealed, seen.version);
+    if (seen?.sizeBytes === sealed.length) this.#cached.saveObject(key, sealed, seen.version);
     return result;
   }
 }

@@ -11,16 +11,16 @@ export class Versions {
   readonly #clock: Clock;
   readonly #seen = new Map<Key, Version & {atMs: number}>();
   /** False in a store that has no versions, as far as anybody knows: nothing is worth keeping then. */
-  areGiven: boolean;
+  areSupported: boolean;
 
-  constructor(clock: Clock, options: {areGiven: boolean}) {
+  constructor(clock: Clock, options: {areSupported: boolean}) {
     this.#clock = clock;
-    this.areGiven = options.areGiven;
+    this.areSupported = options.areSupported;
   }
 
   remember({key, version, sizeBytes}: ObjectFacts): void {
     if (version === undefined) return;
-    this.areGiven = true;
+    this.areSupported = true;
     this.#seen.set(key, {version, sizeBytes, atMs: this.#clock.monotonicMs()});
   }
 

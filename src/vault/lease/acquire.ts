@@ -26,14 +26,14 @@ type Verdict = 'none' | 'wait' | 'yield' | 'fail';
 /**
  * A lease that nobody else's contradicts. First ours is written, then the others are looked for: of two that begin at the same
  * time at least one sees the other. The rules stand in docs/format.md.
- * @param firstLook a listing that shows the leases; it may show more, for what the caller does next
+ * @param firstListing a listing that shows the leases; it may show more, for what the caller does next
  * @returns `found`: what the first look showed; absent when it is too old: another lease had to be waited for, or was ended
  * @throws BkpError `VAULT_LOCKED` naming who is in the way
  */
 export async function acquireLease<Found extends {leases: Leases}>(
   deps: LeaseDeps,
   options: AcquireOptions,
-  firstLook: () => Promise<Found>,
+  firstListing: () => Promise<Found>,
 ): Promise<{lease: Lease; found?: Found}> {
   const {mode, subject, waitMs, signal} = options;
   const watch = new LeaseWatch(deps, {sweeps: mode === 'collector'});
@@ -43,12 +43,12 @@ export async function acquireLease<Found extends {leases: Leases}>(
   // A look before it would cost a request, and could not spare the look after it.
   let lease: Lease | undefined = await Lease.write(deps, mode, subject);
   try {
-    const found = await lease.look(firstLook);
+    const found = await lease.observe(firstListing);
     let leases: Leases | undefined = found.leases;
     while (true) {
       signal?.throwIfAborted();
       const isFirst = leases !== undefined;
-      leases ??= await nextLook(deps.store, lease);
+      leases ??= await nextListing(deps.store, lease);
       const {verdict, other} = worst(await watch.living(leases, lease?.id), options, lease?.id);
       leases = undefined;
       if (other === undefined) {
@@ -56,11 +56,11 @@ export async function acquireLease<Found extends {leases: Leases}>(
           lease = await Lease.write(deps, mode, subject);
           continue;
         }
-        await lease.hold();
+        await lease.markHeld();
         const held = lease;
         lease = undefined;
         // A holder that was not dead may have gone on until its lease was ended, which was after the look.
-        return isFirst && !watch.hasBuried ? {lease: held, found} : {lease: held};
+        return isFirst && !watch.hasEndedLease ? {lease: held, found} : {lease: held};
       }
       // One that may be dead is watched until that is known, which its TTL bounds.
       const boundMs = other.isCertain ? waitMs : Math.max(waitMs, 2 * leaseTtlMs);
@@ -78,9 +78,9 @@ export async function acquireLease<Found extends {leases: Leases}>(
   }
 }
 
-async function nextLook(store: Store, lease: Lease | undefined): Promise<Leases> {
+async function nextListing(store: Store, lease: Lease | undefined): Promise<Leases> {
   const list = async () => ({leases: await listLeases(store)});
-  return (lease === undefined ? await list() : await lease.look(list)).leases;
+  return (lease === undefined ? await list() : await lease.observe(list)).leases;
 }
 
 const severity: Record<Verdict, number> = {none: 0, wait: 1, yield: 2, fail: 3};

@@ -5,8 +5,8 @@ import {removeIfAllowed} from '../../stores/index.ts';
 import type {LeaseSubject} from '../types.ts';
 import {firstContent, type LeaseMode, leaseTtlMs} from './content.ts';
 import type {Host} from './host.ts';
-import {bury, type Leases, leasePrefix, listLeases, releasedKey} from './objects.ts';
-import {isWhole, type KeepRow, LeaseRow, lostBy, type RenewedRow, type RowState, removedByOthers} from './row.ts';
+import {type Leases, leasePrefix, listLeases, markReleased, releasedKey} from './objects.ts';
+import {isIntact, type KeepRow, LeaseRow, lostBy, type RenewedRow, type RowState, removedByOthers} from './row.ts';
 
 export type LeaseDeps = {
   store: Store;
@@ -71,14 +71,14 @@ export class Lease {
    * A look at all leases, which must show ours.
    * @throws BkpError `VAULT_LOCKED` when it was lost
    */
-  async look<Found extends {leases: Leases}>(list: () => Promise<Found>): Promise<Found> {
+  async observe<Found extends {leases: Leases}>(list: () => Promise<Found>): Promise<Found> {
     return this.#seen(await this.#known(), list);
   }
 
   /** Tells the others that it is ours now; right after a look that showed nobody in the way. */
-  async hold(): Promise<void> {
+  async markHeld(): Promise<void> {
     this.#require(await this.#own.state());
-    await this.#own.hold();
+    await this.#own.markHeld();
     this.#require(await this.#own.state());
     const {keepRow} = this.#deps;
     if (keepRow === undefined) return;
@@ -109,7 +109,7 @@ export class Lease {
     const wasLost = this.#lost !== undefined || lost !== undefined;
     const row = wasLost ? [...mine, releasedKey(this.id)] : mine;
     if (mayRemove && (await removeIfAllowed(store, [...row, ...also]))) return;
-    await bury(store, this.id);
+    await markReleased(store, this.id);
   }
 
   /**
@@ -137,7 +137,7 @@ export class Lease {
     const after = await this.#row.state();
     // Not what was renewed, nor what was removed, while it was listed.
     const witnesses = before.witnesses.filter((key) => after.witnesses.includes(key));
-    if (!isWhole(witnesses, found.leases.get(this.id))) this.#lost ??= removedByOthers;
+    if (!isIntact(witnesses, found.leases.get(this.id))) this.#lost ??= removedByOthers;
     this.#require(after);
     this.#newest = after.witnesses.at(-1)!;
     return found;

@@ -46,6 +46,6 @@ export async function listLeases(store: Pick<Store, 'list'>, prefix = locksPrefi
 }
 
 /** Says of a lease that it is over, where its objects cannot be removed. */
-export async function bury(store: Store, id: string): Promise<void> {
+export async function markReleased(store: Store, id: string): Promise<void> {
   await store.put(releasedKey(id), new Uint8Array(), {ifAbsent: true});
 }

@@ -78,7 +78,7 @@ export class LeaseRow implements RenewedRow {
   }
 
   /** Writes that the lease is held now. */
-  hold(): Promise<void> {
+  markHeld(): Promise<void> {
     return this.#inTurn(() => this.#put('held'));
   }
 
@@ -102,7 +102,7 @@ export class LeaseRow implements RenewedRow {
    * As {@link stop}, and at once: for another thread that continues. A renewal that is on its way is in the state as one
    * that may have arrived.
    */
-  leave(): RowState {
+  handOver(): RowState {
     this.#stopped = true;
     this.#stopTimer();
     return this.#state;
@@ -119,7 +119,7 @@ export class LeaseRow implements RenewedRow {
     await this.#put(this.#state.content.state);
     // After the put: whoever takes us for dead from here on has seen the new object.
     const found = (await listLeases(this.#deps.store, leasePrefix(this.#state.id))).get(this.#state.id);
-    if (!isWhole(this.#state.witnesses, found)) this.#change({lost: removedByOthers});
+    if (!isIntact(this.#state.witnesses, found)) this.#change({lost: removedByOthers});
     if (!this.#isLost()) await this.#removeOld();
   }
 
@@ -158,7 +158,7 @@ export class LeaseRow implements RenewedRow {
 export const removedByOthers = 'it is not in the store any more: another process took this one for dead and removed it';
 
 /** Every object is there that we wrote and did not remove ourselves, and the lease was not ended by another process. */
-export function isWhole(witnesses: readonly Key[], found: LeaseObjects | undefined): boolean {
+export function isIntact(witnesses: readonly Key[], found: LeaseObjects | undefined): boolean {
   return found !== undefined && !found.isReleased && witnesses.every((key) => found.renewals.includes(key));
 }
 

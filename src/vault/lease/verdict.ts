@@ -48,7 +48,7 @@ async function readVerdict(store: Store, key: Key): Promise<Verdict> {
  * A writer's own manifest, of which it does not know any more whether it may count.
  * @returns true when it does
  */
-export async function takeBack(store: Store, manifest: Key, lease: string): Promise<boolean> {
+export async function withdraw(store: Store, manifest: Key, lease: string): Promise<boolean> {
   if ((await decide(store, manifest, lease, 'void')) === 'counts') return true;
   await removeIfAllowed(store, [manifest]);
   return false;

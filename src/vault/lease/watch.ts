@@ -3,7 +3,7 @@ import type {Key} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
 import {type LeaseContent, leaseTtlMs, parseLease} from './content.ts';
 import type {LeaseDeps} from './lease.ts';
-import {bury, type LeaseObjects, type Leases, leasePrefix, listLeases, releasedKey} from './objects.ts';
+import {type LeaseObjects, type Leases, leasePrefix, listLeases, markReleased, releasedKey} from './objects.ts';
 
 /** A lease of somebody else that is not known to be dead. */
 export type OtherLease = {
@@ -29,7 +29,7 @@ export class LeaseWatch {
   readonly #seen = new Map<string, Seen>();
   #sweeps: boolean;
   /** Whether it ended a lease: what was listed before that may have been changed since by its holder. */
-  hasBuried = false;
+  hasEndedLease = false;
 
   /** @param options.sweeps remove what lies of leases that are over, if that is allowed: what collectors do */
   constructor(deps: LeaseDeps, options: {sweeps: boolean}) {
@@ -109,12 +109,12 @@ export class LeaseWatch {
   /** All that was seen of the dead, before anybody acts on their being dead: so one that was not dead finds out. */
   async #remove(dead: readonly LeaseObjects[]): Promise<void> {
     if (dead.length === 0) return;
-    this.hasBuried = true;
+    this.hasEndedLease = true;
     const {store} = this.#deps;
     if (await removeIfAllowed(store, dead.flatMap(objectsOf))) return;
     for (const {id, single} of dead) {
       // Beside a single object nothing can lie; only folders have such leases, and there who may write may remove.
-      if (single === undefined) await bury(store, id);
+      if (single === undefined) await markReleased(store, id);
       else await store.delete([single]);
     }
   }

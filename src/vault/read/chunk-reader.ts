@@ -2,8 +2,8 @@ import {BkpError} from '../../errors/index.ts';
 import {inOrder} from '../../lib/in-order.ts';
 import type {Store} from '../../stores/index.ts';
 import {decodeChunk} from '../codec/codec.ts';
-import {GroupDecoder, type Lent} from '../codec/group-decoder.ts';
-import {forget} from '../codec/scratch.ts';
+import {type Borrowed, GroupDecoder} from '../codec/group-decoder.ts';
+import {free} from '../codec/scratch.ts';
 import {damaged, isDamage} from '../format/damage.ts';
 import {idBytes} from '../format/hash.ts';
 import {packKey} from '../format/key.ts';
@@ -30,10 +30,10 @@ type Group = {ids: ChunkId[]; locations: Location[]};
 export type ReadOptions = {
   signal?: AbortSignal;
   /** The memory of a chunk is used again as soon as the next one is asked for. Default false. */
-  lent?: boolean;
+  borrowed?: boolean;
 };
 
-export type ListCopies = {list(id: ChunkId): Uint8Array | undefined; keepList(id: ChunkId, bytes: Uint8Array): void};
+export type ListCopies = {list(id: ChunkId): Uint8Array | undefined; saveList(id: ChunkId, bytes: Uint8Array): void};
 
 /** Reads chunks and streams. Every chunk is checked against its id. */
 export class ChunkReader {
@@ -54,20 +54,20 @@ export class ChunkReader {
   }
 
   /** The stream's bytes, chunk by chunk. @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` */
-  async *read(recipe: Recipe, {signal, lent = false}: ReadOptions = {}): AsyncGenerator<Uint8Array> {
+  async *read(recipe: Recipe, {signal, borrowed = false}: ReadOptions = {}): AsyncGenerator<Uint8Array> {
     const recovery = new Recovery(this.#index);
     let sizeBytes = 0;
-    for await (const {chunks, giveBack} of this.#groupsOf(this.#ids(recipe, recovery, signal), recovery)) {
+    for await (const {chunks, release} of this.#groupsOf(this.#ids(recipe, recovery, signal), recovery)) {
       try {
         for (const chunk of chunks) {
           signal?.throwIfAborted();
           sizeBytes += chunk.length;
-          yield lent || giveBack === undefined ? chunk : new Uint8Array(chunk);
+          yield borrowed || release === undefined ? chunk : new Uint8Array(chunk);
         }
       } finally {
-        giveBack?.();
+        release?.();
         // The collector would not come for it: what is read after it goes into memory that is used again.
-        if (lent && giveBack === undefined) for (const chunk of chunks) forget(chunk);
+        if (borrowed && release === undefined) for (const chunk of chunks) free(chunk);
       }
     }
     if (sizeBytes !== recipe.sizeBytes) {
@@ -104,7 +104,7 @@ export class ChunkReader {
       const kept = lists.list(id);
       if (kept !== undefined) return kept;
       const bytes = await this.#load(id, recovery);
-      lists.keepList(id, bytes);
+      lists.saveList(id, bytes);
       return bytes;
     });
   }
@@ -118,7 +118,7 @@ export class ChunkReader {
     }
   }
 
-  #groupsOf(ids: AsyncIterable<ChunkId>, recovery: Recovery): AsyncGenerator<Lent> {
+  #groupsOf(ids: AsyncIterable<ChunkId>, recovery: Recovery): AsyncGenerator<Borrowed> {
     return inOrder(this.#groups(ids), groupsAtOnce, (group) => this.#loadGroup(group, recovery));
   }
 
@@ -145,7 +145,7 @@ export class ChunkReader {
     if (group.ids.length > 0) yield group;
   }
 
-  async #loadGroup({ids, locations}: Group, recovery: Recovery): Promise<Lent> {
+  async #loadGroup({ids, locations}: Group, recovery: Recovery): Promise<Borrowed> {
     try {
       if (locations.length === ids.length) return await this.#readGroup(locations, recovery);
     } catch (error) {
@@ -157,7 +157,7 @@ export class ChunkReader {
     return {chunks};
   }
 
-  async #readGroup(locations: readonly Location[], recovery: Recovery): Promise<Lent> {
+  async #readGroup(locations: readonly Location[], recovery: Recovery): Promise<Borrowed> {
     this.#groupsBytes += locations.reduce((sum, {plainBytes}) => sum + plainBytes, 0);
     if (this.#groupsBytes < threadsFromBytes) return {chunks: await this.#readRange(locations, recovery)};
     const from = locations[0]!.offset;

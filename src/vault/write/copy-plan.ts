@@ -54,7 +54,7 @@ export class CopyPlan {
   async #add(id: ChunkId): Promise<void> {
     if (this.#find.get(toBytes(id)) !== undefined) return;
     const place = await this.#recovery.locate(id);
-    const isHeld = this.#target.knows(id);
+    const isHeld = this.#target.hasReliable(id);
     this.#put(place, isHeld);
     if (!isHeld && place.base !== undefined) await this.#addBase(place.base);
     if (this.#added % idsAtOnce === 0) await breathe();
@@ -64,7 +64,7 @@ export class CopyPlan {
   async #addBase(id: ChunkId): Promise<void> {
     const row = this.#find.get(toBytes(id));
     if (row?.held === 0 && row.base === null) return;
-    const isHeld = this.#target.hasAlone(id);
+    const isHeld = this.#target.hasReliableBase(id);
     if (isHeld && row !== undefined) return;
     this.#put(await this.#recovery.locate(id, ({base}) => base === undefined), isHeld);
   }

@@ -6,8 +6,8 @@ import {
   ChunkEncoder,
   type ColumnPart,
   type EncodedChunk,
-  notTheSame,
   type PlainChunk,
+  roundTripFailed,
 } from '../codec/codec.ts';
 import {EncoderThreads} from '../codec/encoder-threads.ts';
 import {damaged} from '../format/damage.ts';
@@ -17,9 +17,9 @@ import {maxChunkBytes} from '../format/limits.ts';
 import {sealDocument, sealManifest} from '../format/manifest.ts';
 import {RecipeBuilder} from '../format/recipe.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
-import type {KeptObjects} from '../indexes/kept-objects.ts';
+import type {ObjectCache} from '../indexes/object-cache.ts';
 import type {Lease} from '../lease/lease.ts';
-import {pendingKey, takeBack} from '../lease/verdict.ts';
+import {pendingKey, withdraw} from '../lease/verdict.ts';
 import {partsOf} from '../parts.ts';
 import {BaseReader} from '../read/base-reader.ts';
 import type {ChunkReader} from '../read/chunk-reader.ts';
@@ -44,7 +44,7 @@ export type WriterDeps = {
   index: ChunkIndex;
   reader: ChunkReader;
   /** Absent where copies spare nothing: a store without versions. */
-  kept: KeptObjects | undefined;
+  cached: ObjectCache | undefined;
   lease: Lease;
   retention: Retention;
   compressionLevel: number;
@@ -110,7 +110,7 @@ export class Writer implements VaultWriter {
     return recipe.finish();
   }
 
-  async *store(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncGenerator<ChunkId> {
+  async *writeChunks(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncGenerator<ChunkId> {
     for await (const {id, plainBytes} of this.#store(pieces)) {
       assert(plainBytes > 0, 'a piece that is named by its id is not empty');
       yield id;
@@ -135,7 +135,7 @@ export class Writer implements VaultWriter {
   async #storeList(list: Uint8Array): Promise<ChunkId> {
     const encoded = await this.#encode({bytes: list});
     await this.#take(encoded);
-    this.#deps.kept?.keepList(encoded.id, list);
+    this.#deps.cached?.saveList(encoded.id, list);
     return encoded.id;
   }
 
@@ -175,12 +175,12 @@ export class Writer implements VaultWriter {
     try {
       return this.#encoder.encode(chunk);
     } catch (error) {
-      throw notTheSame(chunk.id, error);
+      throw roundTripFailed(chunk.id, error);
     }
   }
 
   #isKnown(id: ChunkId): boolean {
-    return this.#encoding.has(id) || this.#packs.isPending(id) || this.#deps.index.knows(id);
+    return this.#encoding.has(id) || this.#packs.isPending(id) || this.#deps.index.hasReliable(id);
   }
 
   /** The chunk that `like` leads to: itself, or its own base, so that nothing is ever a difference to a difference. */
@@ -191,7 +191,7 @@ export class Writer implements VaultWriter {
     const found = index.locate(like);
     const place = found?.base === undefined ? found : index.locate(found.base);
     if (place === undefined || place.base !== undefined || place.id === id) return undefined;
-    if (!index.mayCountOn(place.pack)) return undefined;
+    if (!index.mayRelyOn(place.pack)) return undefined;
     try {
       const {id: base, plainBytes, encoding} = place;
       return {id: base, plainBytes, encoding, stored: await this.#bases.stored(place)};
@@ -246,7 +246,7 @@ export class Writer implements VaultWriter {
       if (!(error instanceof BkpError) || !(await this.#stands(key, error))) throw error;
     }
     if (Buffer.compare(await store.get(key), sealed) !== 0) throw damaged(key, 'it is not what was just written');
-    this.#deps.kept?.keepObject(key, sealed);
+    this.#deps.cached?.saveObject(key, sealed);
     this.stats.storedBytes += sealed.length;
     return 'written';
   }
@@ -255,7 +255,7 @@ export class Writer implements VaultWriter {
   async #stands(key: Key, why: BkpError): Promise<boolean> {
     const {store, lease} = this.#deps;
     try {
-      const stands = await takeBack(store, key, lease.id);
+      const stands = await withdraw(store, key, lease.id);
       this.#pending.push(pendingKey(key, lease.id));
       if (!stands) this.#void.add(key);
       return stands;
@@ -275,13 +275,13 @@ export class Writer implements VaultWriter {
   async #checkComplete(manifest: Manifest): Promise<Key[]> {
     const {index} = this.#deps;
     const needed = [...(await neededPacks(this.#deps, manifest.streams))];
-    const {listing} = await this.#deps.lease.confirmBy(() => index.look());
+    const {listing} = await this.#deps.lease.confirmBy(() => index.observe());
     for (const pack of needed) {
       const lengthBytes = listing.packs.get(pack)?.lengthBytes;
       const isWhole = lengthBytes === index.packLength(pack);
-      if (isWhole && index.mayCountOn(pack)) continue;
+      if (isWhole && index.mayRelyOn(pack)) continue;
       const fault = isWhole
-        ? index.isDoomed(pack)
+        ? index.isToBeRemoved(pack)
           ? 'is about to be removed by a cleanup that did not end'
           : 'was found damaged'
         : lengthBytes === undefined
@@ -303,7 +303,7 @@ export class Writer implements VaultWriter {
     const sealed = await sealDocument(document);
     const outcome = await this.#deps.store.put(key, sealed, {ifAbsent: true, retained: true});
     if (outcome === 'written') {
-      this.#deps.kept?.keepObject(key, sealed);
+      this.#deps.cached?.saveObject(key, sealed);
       this.stats.storedBytes += sealed.length;
     }
     return outcome;

@@ -25,9 +25,9 @@ const faults = async (vault: Vault, recipes: readonly Recipe[], options = {}) =>
 };
 
 test('a survey tells which backups need what is gone, cut off, or was found damaged, and reads no data', async () => {
-  for (const quick of [false, true]) {
+  for (const skipLists of [false, true]) {
     const {store, one, two, packs} = await make();
-    expect(await faults(await open(store), [one, two], {quick})).toEqual([undefined, undefined]);
+    expect(await faults(await open(store), [one, two], {skipLists})).toEqual([undefined, undefined]);
     const own = packs.at(-1)!;
     const bytes = await store.get(own);
     for (const [how, code] of [
@@ -42,13 +42,13 @@ test('a survey tells which backups need what is gone, cut off, or was found dama
         await damaged.put(own, changed(bytes, 100));
         expect(await findings(await open(damaged))).not.toEqual([]);
       } else await damaged.put(own, how === 'empty' ? new Uint8Array() : bytes.subarray(0, -10));
-      expect(await faults(await open(damaged), [one, two], {quick}), how).toEqual([undefined, code]);
+      expect(await faults(await open(damaged), [one, two], {skipLists}), how).toEqual([undefined, code]);
     }
     // The base of the differences too.
     await store.delete([packs[0]!]);
-    expect(await faults(await open(store), [one, two], {quick})).toEqual(['OBJECT_MISSING', 'OBJECT_MISSING']);
+    expect(await faults(await open(store), [one, two], {skipLists})).toEqual(['OBJECT_MISSING', 'OBJECT_MISSING']);
     await store.delete([...packs, ...(await keysOf(store, 'index/'))]);
-    expect(await faults(await open(store), [one, two], {quick})).toEqual(['OBJECT_MISSING', 'OBJECT_MISSING']);
+    expect(await faults(await open(store), [one, two], {skipLists})).toEqual(['OBJECT_MISSING', 'OBJECT_MISSING']);
   }
 });
 
@@ -88,8 +88,8 @@ test('a backup that needs what was found damaged is not whole to a collector', a
   expect(await findings(vault)).not.toEqual([]);
   const collector = await vault.collector({purpose: 'test'});
   try {
-    await collector.requireWhole([manifestKey('one')]);
-    await expect(collector.requireWhole([manifestKey('two')])).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+    await collector.requireIntact([manifestKey('one')]);
+    await expect(collector.requireIntact([manifestKey('two')])).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   } finally {
     await collector.close();
   }

@@ -89,10 +89,10 @@ test('a long stream is what was written: lent chunk by chunk, and kept whole', a
   );
   const expected = second.map((bytes) => chunkId(bytes));
   let at = 0;
-  for await (const chunk of vault.read(recipe, {lent: true})) expect(chunkId(chunk)).toBe(expected[at++]);
+  for await (const chunk of vault.read(recipe, {borrowed: true})) expect(chunkId(chunk)).toBe(expected[at++]);
   expect(at).toBe(large.length);
   // One that stops in the middle takes no memory away from the next.
-  for await (const _ of vault.read(recipe, {lent: true})) break;
+  for await (const _ of vault.read(recipe, {borrowed: true})) break;
   const kept: Uint8Array[] = [];
   for await (const chunk of vault.read(recipe)) kept.push(chunk);
   expect(kept.map((bytes) => chunkId(bytes))).toEqual(expected);
@@ -109,7 +109,7 @@ test('lent chunks that no thread decoded are freed; others stay', async () => {
   );
   for (const lent of [true, false]) {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of vault.read(recipe, {lent})) {
+    for await (const chunk of vault.read(recipe, {borrowed: lent})) {
       expect(chunkId(chunk)).toBe(chunkId(plain[chunks.length]!));
       chunks.push(chunk);
     }
@@ -137,7 +137,7 @@ test('damage late in a long stream is told with its chunk, and bytes before it a
   const reader = await open(damaged, {create: false});
   let read = 0;
   const reading = async () => {
-    for await (const chunk of reader.read(recipe, {lent: true})) expect(chunkId(chunk)).toBe(ids[read++]);
+    for await (const chunk of reader.read(recipe, {borrowed: true})) expect(chunkId(chunk)).toBe(ids[read++]);
   };
   await expect(reading()).rejects.toMatchObject({code: 'OBJECT_DAMAGED', context: {chunk: ids[40]}});
   expect(read).toBeLessThanOrEqual(40);

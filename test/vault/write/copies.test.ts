@@ -126,7 +126,7 @@ describe('a copy is not used', () => {
     const vault = await open(store, {cacheFile});
     for await (const _ of vault.keys(prefix));
     store.reads.length = 0;
-    const strict = vault.withoutCopies();
+    const strict = vault.uncached();
     await strict.manifest(manifestKey('one'));
     await strict.document(documentKey);
     expect(store.reads).toEqual([manifestKey('one'), documentKey]);

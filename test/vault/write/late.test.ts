@@ -4,7 +4,7 @@ import type {Store} from '../../../src/stores/index.ts';
 import {sealManifest} from '../../../src/vault/format/manifest.ts';
 import type {Vault, VaultOptions} from '../../../src/vault/index.ts';
 import {noteRemoval} from '../../../src/vault/indexes/removals.ts';
-import {decidePending, pendingKey, takeBack} from '../../../src/vault/lease/verdict.ts';
+import {decidePending, pendingKey, withdraw} from '../../../src/vault/lease/verdict.ts';
 import {
   backup,
   changed,
@@ -190,7 +190,7 @@ describe('a manifest that is put and arrives when its lease is over', () => {
     await store.put(manifestKey('late'), sealed);
     expect(await counted(other)).toEqual([]);
     expect(await counted(await openOn(store, 4))).toEqual([]);
-    expect(await counted((await openOn(store, 4)).withoutCopies() as Vault)).toEqual([]);
+    expect(await counted((await openOn(store, 4)).uncached() as Vault)).toEqual([]);
     const recipe = await backup(other, 'next', pieces(1));
     await cleanUp(other);
     expect(await keysOf(store, '.backups/collections/shop/late/')).toEqual([expect.stringContaining('/verdict/')]);
@@ -246,7 +246,7 @@ test('of two collectors that decide differently the first one decides', async ()
   await slow;
   expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one')]);
   // Its writer too is told so.
-  expect(await takeBack(store, manifestKey('one'), lease)).toBe(true);
+  expect(await withdraw(store, manifestKey('one'), lease)).toBe(true);
 });
 
 test('a manifest of an older bkp, which names no lease, counts', async () => {

@@ -11,7 +11,7 @@ const limitBytes = 64 * 1024 * 1024;
  * Copies of small objects that need not be fetched again: manifests and documents, each good only for the version that the store
  * tells just now, and lists of chunk ids, which their own hash proves.
  */
-export class KeptObjects {
+export class ObjectCache {
   readonly #file: CacheFile;
 
   constructor(file: CacheFile) {
@@ -25,7 +25,7 @@ export class KeptObjects {
   }
 
   /** @param version absent for one that was just written: then the version that S3 gives an object put in one part is assumed */
-  keepObject(key: Key, bytes: Uint8Array, version = likelyVersion(bytes)): void {
+  saveObject(key: Key, bytes: Uint8Array, version = likelyVersion(bytes)): void {
     if (version !== undefined) this.#put(key, version, bytes);
   }
 
@@ -34,7 +34,7 @@ export class KeptObjects {
     return bytes !== undefined && chunkId(bytes) === id ? bytes : undefined;
   }
 
-  keepList(id: ChunkId, bytes: Uint8Array): void {
+  saveList(id: ChunkId, bytes: Uint8Array): void {
     this.#put(listKey(id), '', bytes);
   }
 
