@@ -2,8 +2,13 @@ import {spawn} from 'node:child_process';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
+import {whyStale} from './fresh-build.ts';
 
 const root = resolve(import.meta.dirname, '../..');
+// Without this, `npx vitest` would test the code of the last build and not a word would say so.
+const stale = whyStale(root);
+if (stale !== undefined) throw new Error(stale);
+
 /** The entry that users start; it needs a built `dist`. */
 export const bkpFile = join(root, 'bin/bkp.js');
 
