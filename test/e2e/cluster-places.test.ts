@@ -6,7 +6,7 @@ import {execute} from '../../src/app/statements/execute.ts';
 import {parse} from '../../src/sql/index.ts';
 import {hashHex} from '../../src/vault/format/hash.ts';
 import {testDeps} from '../helpers/deps.ts';
-import {backupsOf, createC, openDesk} from '../helpers/desk.ts';
+import {createC, openDesk} from '../helpers/desk.ts';
 
 test('a cluster that is a file, is not there, holds something else, or holds nothing', async () => {
   const desk = openDesk();
@@ -74,31 +74,6 @@ test('a cluster of a newer format is refused, not damaged', async () => {
     expect(refused).toMatchObject({status: 12, stdout: ''});
     expect(refused.stderr).toMatch(/newer bkp.*\nnext: {2}install the newest bkp/);
   }
-});
-
-test('two vaults that change places behind one path are never taken for each other', async () => {
-  const desk = openDesk();
-  const spare = join(desk.folder, 'spare');
-  await desk.sql(createC(true));
-  await desk.sqlWait('BACKUP c');
-  renameSync(desk.cluster, spare);
-  await desk.bkp('store', 'forget');
-  await desk.sql(createC(true));
-  // The cache of the first vault's index lies under this path: nothing of it may be counted on.
-  await desk.sqlWait('BACKUP c');
-  await desk.sqlWait('VERIFY c');
-  desk.exec("INSERT INTO orders VALUES (4, 40, 'four')");
-  await desk.sqlWait('BACKUP c INCREMENTAL');
-
-  renameSync(desk.cluster, join(desk.folder, 'second'));
-  renameSync(spare, desk.cluster);
-  await desk.sqlWait('VERIFY c');
-  // Tracking of both collections is in the source, each with marks of its own.
-  await desk.sqlWait('BACKUP c INCREMENTAL');
-  expect(await backupsOf(desk)).toHaveLength(2);
-  const target = join(desk.folder, 'new.db');
-  expect(await desk.bkp('--source', target, 'sql', '--wait', 'RESTORE c')).toMatchObject({status: 0});
-  expect(desk.column('SELECT count(*) FROM orders', target)).toEqual([4]);
 });
 
 test('a worker that finds another vault than its statement did touches nothing', async () => {

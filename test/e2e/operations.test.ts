@@ -116,21 +116,3 @@ test('YO18: a shell loop forgets everything that is done', async () => {
   execFileSync('sh', ['-c', script], {env: {BKP_HOME: desk.home, PATH: process.env.PATH}});
   expect((await listed(desk, 'incbackup', '--format', 'json')).operations).toEqual([]);
 });
-
-test('a cancelled backup is not there, and the chain goes on', async () => {
-  const desk = openDesk(slowSchema);
-  await desk.sql("CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
-  await whileHeld(desk, {give: () => desk.sql('BACKUP c'), at: 'moving'}, async () => {
-    expect(await desk.bkp('operation', 'cancel', 'last')).toMatchObject({status: 0, stdout: '', stderr: ''});
-  });
-  const waited = await desk.bkp('operation', 'wait', '1');
-  expect(waited.status).toBe(1);
-  expect(waited.stdout).toContain('CANCELLED');
-  expect((await desk.bkp('sql', 'SHOW BACKUPS IN c')).stdout).not.toContain('_full');
-  await desk.sqlWait('BACKUP c');
-  desk.exec('UPDATE big SET note = 1 WHERE id = 7');
-  await desk.sqlWait('BACKUP c INCREMENTAL');
-  desk.exec('DROP TABLE big');
-  await desk.sqlWait('RESTORE c');
-  expect(desk.column('SELECT note FROM big WHERE id = 7')).toEqual([1]);
-});
