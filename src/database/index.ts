@@ -4,23 +4,23 @@ export {
   type DatabaseBackupTools,
   planDatabaseBackup,
   takeDatabaseBackup,
-} from './backup.ts';
-export {type DatabaseBackupSummary, findDatabaseBackup, listDatabaseBackups} from './find.ts';
-export {findInstance, type Instance, listInstances, presentDatabase} from './instance.ts';
-export type {DatabaseBackup, DatabaseBackupBody} from './manifest.ts';
-export {backupMicros, type DatabaseBackupName, isInstanceName, timestampText} from './names.ts';
-export {type DatabaseRestoreReport, restoreDatabase} from './restore.ts';
-export {type DatabaseRestorePlan, type DatabaseRestoreRequest, planDatabaseRestore} from './restore-plan.ts';
+} from './backup/backup.ts';
 export {
   applyRetention,
   planRetention,
   type RetentionPlan,
   type RetentionReport,
   type RetentionVerdict,
-} from './retention.ts';
-export {type DatabaseStanding, databaseStandings} from './standing.ts';
+} from './care/retention.ts';
+export {type DatabaseStanding, databaseStandings} from './care/standing.ts';
 export {
   type DatabaseVerifyReport,
   type DatabaseVerifyRequest,
   verifyDatabaseBackups,
-} from './verify.ts';
+} from './care/verify.ts';
+export {type DatabaseRestorePlan, type DatabaseRestoreRequest, planDatabaseRestore} from './restore/plan.ts';
+export {type DatabaseRestoreReport, restoreDatabase} from './restore/restore.ts';
+export {type DatabaseBackupSummary, findDatabaseBackup, listDatabaseBackups} from './stored/find.ts';
+export {findInstance, type Instance, listInstances, presentDatabase} from './stored/instance.ts';
+export type {DatabaseBackup, DatabaseBackupBody} from './stored/manifest.ts';
+export {backupMicros, type DatabaseBackupName, isInstanceName, timestampText} from './stored/names.ts';

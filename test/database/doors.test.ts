@@ -10,7 +10,12 @@ import {
   planRetention,
   verifyDatabaseBackups,
 } from '../../src/database/index.ts';
-import {backupNameAt, databaseManifestKey, instanceKey, nextDatabaseBackupName} from '../../src/database/names.ts';
+import {
+  backupNameAt,
+  databaseManifestKey,
+  instanceKey,
+  nextDatabaseBackupName,
+} from '../../src/database/stored/names.ts';
 import {parseManifest, sealDocument, sealManifest} from '../../src/vault/format/manifest.ts';
 import type {JsonValue} from '../../src/vault/index.ts';
 import {lockingStore, newStore, open, serverStore} from '../vault/helpers.ts';

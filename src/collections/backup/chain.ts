@@ -1,0 +1,70 @@
+import {BkpError} from '../../errors/index.ts';
+import {quoteName} from '../../sql/index.ts';
+import {isDamage, type VaultReader} from '../../vault/index.ts';
+import type {LiveCollection} from '../stored/folder.ts';
+import {type Backup, readBackup} from '../stored/manifest.ts';
+import type {MemberTables} from './members.ts';
+
+/** The backup that an increment builds on. @throws BkpError `BAD_REQUEST` */
+export async function requireChain(vault: VaultReader, live: LiveCollection): Promise<Backup> {
+  const {definition, backups} = live;
+  const takeFull = `BACKUP ${quoteName(definition.name)} takes a full backup`;
+  if (!definition.settings.incremental) {
+    throw new BkpError('BAD_REQUEST', 'Incremental backup is disabled on this collection', {
+      next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} SET (INCREMENTAL_BACKUP_ENABLED='true'), then a full backup`,
+    });
+  }
+  const newest = backups.at(-1);
+  if (newest === undefined) {
+    throw new BkpError(
+      'BAD_REQUEST',
+      `collection ${definition.name} has no full backup that an increment could build on`,
+      {
+        next: takeFull,
+      },
+    );
+  }
+  const parent = await readBackup(vault, definition.name, newest).catch((error: unknown) => {
+    if (!isDamage(error)) throw error;
+    throw new BkpError('OBJECT_DAMAGED', `backup ${newest}, which an increment would build on, cannot be read`, {
+      cause: error,
+      next: takeFull,
+    });
+  });
+  if (parent.body.collection.id !== definition.id) {
+    throw new BkpError('CHAIN_BROKEN', `backup ${newest} is of an earlier collection ${definition.name}`, {
+      next: takeFull,
+    });
+  }
+  if (parent.body.mark === undefined) {
+    throw new BkpError('BAD_REQUEST', `backup ${newest} was taken before incremental backups were enabled`, {
+      next: takeFull,
+    });
+  }
+  return parent;
+}
+
+/**
+ * Tables that are taken whole need nothing of the backup before, so they may come and go.
+ * @throws BkpError `CHAIN_BROKEN`
+ */
+export function requireSameMembers(parent: Backup, {tables, whole}: MemberTables): void {
+  const before = parent.body.tables.filter((table) => table.whole !== true).map((table) => table.schema.name);
+  const added = tables.filter((table) => !whole.has(table) && !before.includes(table));
+  const removed = before.filter((table) => !tables.includes(table));
+  if (added.length + removed.length === 0) return;
+  const changes = [...added.map((table) => `${table} joined`), ...removed.map((table) => `${table} left`)];
+  throw new BkpError(
+    'CHAIN_BROKEN',
+    `the collection's tables changed since ${parent.body.backup}: ${changes.join(', ')}`,
+    {
+      next: `BACKUP ${quoteName(parent.body.collection.name)} takes a new full backup`,
+    },
+  );
+}
+
+/** What the source is asked to go on from. */
+export function sinceOf(parent: Backup, owner: string) {
+  const fingerprints = Object.fromEntries(parent.body.tables.map(({schema}) => [schema.name, schema.fingerprint]));
+  return {owner, mark: parent.body.mark!, fingerprints};
+}

@@ -1,0 +1,87 @@
+import {BkpError} from '../../errors/index.ts';
+import type {TableFacts, TableName, TableSource} from '../../sources/index.ts';
+import {quoteName} from '../../sql/index.ts';
+import type {Definition} from '../stored/definition.ts';
+
+export type MemberTables = {
+  tables: readonly TableName[];
+  /** Those whose changes cannot be tracked, with the reason: each increment takes all of their rows. */
+  whole: ReadonlyMap<TableName, string>;
+};
+
+/**
+ * The tables that a backup of the collection holds, as the source spells them.
+ * @throws BkpError `BAD_REQUEST` | `TABLE_NOT_FOUND` | `UNSUPPORTED` | `SOURCE_UNAVAILABLE`
+ */
+export function memberTables(definition: Definition, source: TableSource): MemberTables {
+  const {members, settings} = definition;
+  const facts = source.describe(members.kind === 'database' ? 'all' : members.tables);
+  const usable = members.kind === 'database' ? facts.filter((table) => table.state === 'present') : facts;
+  if (usable.length === 0) {
+    throw new BkpError('BAD_REQUEST', `collection ${definition.name} has no tables to back up`, {
+      next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} ADD TABLE …`,
+    });
+  }
+  const absent = usable.filter((table) => table.state === 'absent');
+  if (absent.length > 0) {
+    const [{reason}] = absent as [TableFacts & {state: 'absent'}];
+    if (reason !== undefined) {
+      throw new BkpError('SOURCE_UNAVAILABLE', reason, {next: 'check the path of the source: bkp config get source'});
+    }
+    const verb = absent.length === 1 ? 'does' : 'do';
+    throw new BkpError('TABLE_NOT_FOUND', `${list(absent)} ${verb} not exist in ${source.description}`, {
+      next: `create it, or ALTER BACKUP COLLECTION ${quoteName(definition.name)} DROP TABLE ${quoteName(absent[0]!.name)}`,
+    });
+  }
+  for (const table of usable) {
+    if (table.state === 'unsupported')
+      throw new BkpError('UNSUPPORTED', `${table.name} cannot be in a collection`, {cause: table.reason});
+    // Of a whole database nobody has chosen the tables one by one.
+    const chosen = members.kind === 'tables';
+    if (chosen && settings.incremental && table.state === 'present' && table.fullOnly !== undefined) {
+      throw new BkpError('UNSUPPORTED', `table ${table.name} cannot have incremental backups`, {
+        cause: table.fullOnly,
+        next: `give it a primary key, or put it into a collection without INCREMENTAL_BACKUP_ENABLED`,
+      });
+    }
+  }
+  requireOneSpelling(definition.name, usable);
+  return {tables: usable.map((table) => table.name), whole: settings.incremental ? wholeOf(usable) : new Map()};
+}
+
+/** Only the source knows that two spellings are one table. */
+function requireOneSpelling(collection: string, tables: readonly TableFacts[]): void {
+  const names = tables.map((table) => table.name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice === undefined) return;
+  throw new BkpError('BAD_REQUEST', `table ${twice} is in collection ${collection} twice, in two spellings`, {
+    next: `leave one of them out; of a collection that exists, ALTER BACKUP COLLECTION ${quoteName(collection)} DROP TABLE … takes one out`,
+  });
+}
+
+function wholeOf(tables: readonly TableFacts[]): ReadonlyMap<TableName, string> {
+  return new Map(
+    tables.flatMap((table) =>
+      table.state === 'present' && table.fullOnly !== undefined ? [[table.name, table.fullOnly]] : [],
+    ),
+  );
+}
+
+/**
+ * What a backup of the collection does not hold and its restore may lack, a sentence each.
+ * @throws BkpError `BAD_REQUEST` for one table in two spellings
+ */
+export function leftBehind(
+  {members, name}: Pick<Definition, 'members' | 'name'>,
+  source: TableSource,
+): readonly string[] {
+  if (members.kind === 'tables') {
+    const found = source.describe(members.tables).filter(({state}) => state !== 'absent');
+    requireOneSpelling(name, found);
+  }
+  return source.leftBehind(members.kind === 'database' ? 'all' : members.tables);
+}
+
+function list(tables: readonly TableFacts[]): string {
+  return tables.map((table) => `table /Root/${table.name}`).join(', ');
+}

@@ -1,0 +1,177 @@
+import {unlessUnreadable} from '../../backups/index.ts';
+import {assert, BkpError} from '../../errors/index.ts';
+import {type AlterAction, quoteName, type Setting, tableName} from '../../sql/index.ts';
+import type {JsonValue, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
+import {applySettings, type CollectionMembers, type Definition, resetSettings} from '../stored/definition.ts';
+import {type CollectionFolder, noSuchCollection, readFolder, requireCollection} from '../stored/folder.ts';
+import {readBackup} from '../stored/manifest.ts';
+import {type BackupName, definitionKey} from '../stored/names.ts';
+
+export type DefineTools = {vault: Vault; nowMicros: () => number; randomId: () => string};
+
+/**
+ * What became of a CREATE.
+ * `backups`: those that were there without a definition that can be read, and now belong to the collection again.
+ */
+export type Created = {made: false} | {made: true; backups: number};
+
+/** Makes nothing when the collection is there already and `ifNotExists` allows that. */
+export async function createCollection(
+  tools: DefineTools,
+  request: {name: string; members: CollectionMembers | undefined; settings: readonly Setting[]; ifNotExists: boolean},
+): Promise<Created> {
+  const {name} = request;
+  const settings = applySettings(undefined, request.settings);
+  const members = request.members ?? {kind: 'tables', tables: []};
+  if (members.kind === 'tables') requireDistinct(members.tables);
+  return change(tools, name, async (writer) => {
+    const folder = await readFolder(tools.vault, name);
+    const {newest, damage} = folder;
+    // A newer bkp's is not damaged.
+    if (damage?.code === 'STORE_REFUSED') throw damage;
+    if (newest !== undefined && newest.dropped === undefined) {
+      if (request.ifNotExists) return {made: false};
+      throw new BkpError('COLLECTION_EXISTS', `path exist: collection /Root/.backups/collections/${name}`, {
+        next: `ALTER BACKUP COLLECTION ${quoteName(name)} … changes it; CREATE … IF NOT EXISTS takes it as it is`,
+      });
+    }
+    const definition: Definition = {
+      version: 1,
+      id: (await lastKnownId(tools.vault, name, folder)) ?? tools.randomId(),
+      name,
+      generation: nextGeneration(folder, writer),
+      createdAt: isoNow(tools),
+      members,
+      settings,
+    };
+    await putDefinition(writer, definition);
+    return {made: true, backups: damage === undefined ? 0 : folder.backups.length};
+  });
+}
+
+/** A definition that is written again because the old one was damaged or lost continues what its backups name. */
+export async function lastKnownId(
+  vault: VaultReader,
+  name: string,
+  {damage, backups}: CollectionFolder,
+): Promise<string | undefined> {
+  if (damage === undefined) return undefined;
+  for (const backup of backups.toReversed()) {
+    const read = await unlessUnreadable(readBackup(vault, name, backup));
+    if (read !== undefined) return read.body.collection.id;
+  }
+  return undefined;
+}
+
+/** @returns the definition before and after */
+export async function alterCollection(
+  tools: DefineTools,
+  name: string,
+  actions: readonly AlterAction[],
+): Promise<{before: Definition; after: Definition}> {
+  return change(tools, name, async (writer) => {
+    const {definition: before} = await requireCollection(tools.vault, name);
+    const after = {...actions.reduce(applyAction, before), generation: before.generation + 1};
+    await putDefinition(writer, after);
+    return {before, after};
+  });
+}
+
+function applyAction(definition: Definition, action: AlterAction): Definition {
+  const {members, name} = definition;
+  switch (action.kind) {
+    case 'set':
+      return {...definition, settings: applySettings(definition.settings, action.settings)};
+    case 'reset':
+      return {...definition, settings: resetSettings(definition.settings, action.keys)};
+    case 'add-database':
+      return {...definition, members: {kind: 'database'}};
+    case 'drop-database':
+      if (members.kind !== 'database') throw refuse(`collection ${name} does not hold the whole database`);
+      return {...definition, members: {kind: 'tables', tables: []}};
+    case 'add-table': {
+      const table = tableName(action.table);
+      if (members.kind === 'database') throw refuse(`collection ${name} holds the whole database, ${table} included`);
+      requireDistinct([...members.tables, table]);
+      return {...definition, members: {kind: 'tables', tables: [...members.tables, table]}};
+    }
+    case 'drop-table': {
+      const table = tableName(action.table);
+      if (members.kind === 'database' || !members.tables.includes(table))
+        throw refuse(`table ${table} is not in collection ${name}`);
+      return {...definition, members: {kind: 'tables', tables: members.tables.filter((member) => member !== table)}};
+    }
+  }
+}
+
+export type Dropped = {definition: Definition; backups: readonly BackupName[]};
+
+/**
+ * Writes the definition's last generation: with it the collection and its backups are gone for everybody, the name
+ * is free again, and a cleanup removes the rest.
+ * @returns undefined when there was nothing to drop and `ifExists` allows that
+ */
+export async function dropCollection(
+  tools: DefineTools,
+  request: {name: string; ifExists: boolean},
+): Promise<Dropped | undefined> {
+  const {name} = request;
+  // Looked at before the lease: a vault that has no such collection is not written to.
+  const seen = await readFolder(tools.vault, name);
+  if (seen.damage === undefined && (seen.newest === undefined || seen.newest.dropped !== undefined)) {
+    if (request.ifExists) return undefined;
+    throw noSuchCollection(name);
+  }
+  return change(tools, name, async (writer) => {
+    const {definition, backups} = await requireCollection(tools.vault, name);
+    const dropped = {at: isoNow(tools), backups};
+    await putDefinition(writer, {...definition, generation: definition.generation + 1, dropped});
+    return {definition, backups};
+  });
+}
+
+/** Runs `act` as the only writer of the collection. */
+async function change<T>(tools: DefineTools, name: string, act: (writer: VaultWriter) => Promise<T>): Promise<T> {
+  const writer = await tools.vault.writer({purpose: `a change of collection ${name}`, subject: `collection ${name}`});
+  try {
+    return await act(writer);
+  } finally {
+    await writer.close();
+  }
+}
+
+/**
+ * The first one's number is random: a cleanup that was about to remove the definitions of a dropped collection, and was held up,
+ * must not meet those of one that was made again under its name.
+ */
+export function nextGeneration({generation}: Pick<CollectionFolder, 'generation'>, {id}: VaultWriter): number {
+  return generation > 0 ? generation + 1 : 1 + Number.parseInt(id.slice(0, 6), 16);
+}
+
+/** @throws BkpError `BUSY` when another writer was quicker */
+export async function putDefinition(writer: VaultWriter, definition: Definition): Promise<void> {
+  assert(definition.generation < 1e8, 'a generation has eight digits');
+  const put = await writer.putDocument(
+    definitionKey(definition.name, definition.generation),
+    definition as unknown as JsonValue,
+  );
+  if (put === 'exists') {
+    throw new BkpError('BUSY', `another operation is already in progress for collection ${definition.name}`, {
+      next: 'try again',
+      retryable: true,
+    });
+  }
+}
+
+function requireDistinct(tables: readonly string[]): void {
+  const twice = tables.find((table, at) => tables.indexOf(table) !== at);
+  if (twice !== undefined) throw refuse(`table ${twice} is in the collection twice`);
+}
+
+function refuse(message: string): BkpError {
+  return new BkpError('BAD_REQUEST', message, {next: 'SHOW BACKUP COLLECTIONS shows the members'});
+}
+
+function isoNow(tools: DefineTools): string {
+  return new Date(tools.nowMicros() / 1000).toISOString();
+}

@@ -1,0 +1,49 @@
+import {unlessUnreadable} from '../../backups/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {quoteName} from '../../sql/index.ts';
+import type {VaultReader} from '../../vault/index.ts';
+import {readBackup, takenAtMs} from './manifest.ts';
+import {type BackupName, findByName, nameMs} from './names.ts';
+
+/** A day, or a moment with seconds or parts of them, UTC unless it has an offset: `2026-11-21T12:00:00Z`, as SHOW prints it. */
+const momentPattern = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?))?(Z|[+-]\d\d:\d\d)?$/;
+
+export function momentOf(text: string): number | undefined {
+  const [, day, time = '00:00:00', zone = 'Z'] = momentPattern.exec(text.trim()) ?? [];
+  const ms = day === undefined ? Number.NaN : Date.parse(`${day}T${time}${zone}`);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+/**
+ * The backup that a user means: a directory name, its time part, the newest one taken at or before a moment, or (without a
+ * point) the newest.
+ * @param backups sorted, oldest first
+ * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` when there is no backup at all
+ */
+export async function findBackup(
+  vault: VaultReader,
+  {collection, backups, point}: {collection: string; backups: readonly BackupName[]; point: string | undefined},
+): Promise<BackupName> {
+  if (point === undefined) {
+    const newest = backups.at(-1);
+    if (newest !== undefined) return newest;
+    throw new BkpError('BAD_REQUEST', `Nothing to restore: collection ${collection} has no backups`, {
+      next: `BACKUP ${quoteName(collection)}`,
+    });
+  }
+  const found = findByName(backups, point);
+  if (found !== undefined) return found;
+  const atMs = momentOf(point);
+  if (atMs !== undefined) {
+    for (const backup of backups.toReversed()) {
+      if (nameMs(backup) <= atMs) return backup;
+      // Its name may be later than its moment: see takenAtMs.
+      const read = await unlessUnreadable(readBackup(vault, collection, backup));
+      if (read !== undefined && takenAtMs(read.body) <= atMs) return backup;
+    }
+  }
+  const which = atMs === undefined ? point : `at or before ${point}`;
+  throw new BkpError('BACKUP_NOT_FOUND', `collection ${collection} has no backup ${which}`, {
+    next: `SHOW BACKUPS IN ${quoteName(collection)}`,
+  });
+}

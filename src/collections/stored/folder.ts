@@ -1,0 +1,173 @@
+import {parsedDocument} from '../../backups/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {quoteName} from '../../sql/index.ts';
+import type {Key} from '../../stores/index.ts';
+import type {VaultReader} from '../../vault/index.ts';
+import {type Definition, definitionSchema} from './definition.ts';
+import {
+  type BackupName,
+  collectionPrefix,
+  collectionsPrefix,
+  definitionKey,
+  nameInPrefix,
+  parseCollectionKey,
+} from './names.ts';
+
+/** How often a folder is listed again when a cleanup removes its definitions under our eyes. */
+const listTries = 5;
+
+/** Everything that lies below one collection's folder. */
+export type CollectionFolder = {
+  prefix: string;
+  /** The newest generation; undefined when nobody ever created it, its cleanup is through, or it is damaged or lost. */
+  newest: Definition | undefined;
+  /** Why the newest generation cannot be read, or that there is none although there are backups. Its backups can: a manifest names all that it needs. */
+  damage: BkpError | undefined;
+  /** Number of the newest generation, whatever is known of it; 0 without any. */
+  generation: number;
+  /** Backups of the living collection, oldest first; those of a dropped one are left out. */
+  backups: readonly BackupName[];
+  /** Names that no new backup may have: of the living collection's backups, and of those that are to be removed. */
+  taken: readonly BackupName[];
+  /** What a cleanup removes, in the order in which it must go. */
+  condemned: {manifests: readonly Key[]; definitions: readonly Key[]};
+};
+
+/** A collection that is there to work with. */
+export type LiveCollection = {
+  definition: Definition;
+  backups: readonly BackupName[];
+  /** See `CollectionFolder`. */
+  taken: readonly BackupName[];
+};
+
+/** A collection whose backups are there to be read, also when its definition is damaged. */
+export type ReadableCollection = {
+  definition: Definition | undefined;
+  damage: BkpError | undefined;
+  backups: readonly BackupName[];
+  taken: readonly BackupName[];
+};
+
+/** @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` */
+export async function requireCollection(vault: VaultReader, name: string): Promise<LiveCollection> {
+  const {definition, damage, backups, taken} = await requireReadable(vault, name);
+  if (definition !== undefined) return {definition, backups, taken};
+  if (damage?.code === 'STORE_REFUSED') throw damage;
+  const collection = quoteName(name);
+  throw new BkpError('OBJECT_DAMAGED', `the definition of collection ${name} cannot be read`, {
+    cause: damage,
+    next: `CREATE BACKUP COLLECTION ${collection} … writes it again; its backups stay, and can be shown, verified and restored also without it`,
+    context: {collection: name},
+  });
+}
+
+/** @throws BkpError `COLLECTION_NOT_FOUND` */
+export async function requireReadable(vault: VaultReader, name: string): Promise<ReadableCollection> {
+  const folder = await readFolder(vault, name);
+  const {newest, damage, backups, taken} = folder;
+  if (!isLiving(folder)) throw noSuchCollection(name);
+  return {definition: newest, damage, backups, taken};
+}
+
+/** Whether a living collection, or a damaged definition of one, lies there. */
+export async function hasCollection(vault: VaultReader, name: string): Promise<boolean> {
+  return isLiving(await readFolder(vault, name));
+}
+
+const isLiving = ({newest, damage}: CollectionFolder) =>
+  damage !== undefined || (newest !== undefined && newest.dropped === undefined);
+
+export function readFolder(vault: VaultReader, name: string): Promise<CollectionFolder> {
+  return readFolderAt(vault, collectionPrefix(name));
+}
+
+/** Every collection's folder, by one listing of the store. */
+export async function readAllFolders(vault: VaultReader): Promise<readonly CollectionFolder[]> {
+  const prefixes = new Set<string>();
+  for await (const key of vault.keys(collectionsPrefix)) {
+    if (parseCollectionKey(key) !== undefined)
+      prefixes.add(key.slice(0, key.indexOf('/', collectionsPrefix.length) + 1));
+  }
+  const folders: CollectionFolder[] = [];
+  for (const prefix of prefixes) {
+    if (nameInPrefix(prefix) !== undefined) folders.push(await readFolderAt(vault, prefix));
+  }
+  return folders;
+}
+
+export function noSuchCollection(name: string): BkpError {
+  return new BkpError('COLLECTION_NOT_FOUND', `collection /Root/.backups/collections/${name} does not exist`, {
+    next: `SHOW BACKUP COLLECTIONS lists those that do; CREATE BACKUP COLLECTION ${quoteName(name)} … makes it`,
+    context: {collection: name},
+  });
+}
+
+async function readFolderAt(vault: VaultReader, prefix: string): Promise<CollectionFolder> {
+  for (let left = listTries; ; left--) {
+    const generations: Key[] = [];
+    const backups: BackupName[] = [];
+    for await (const key of vault.keys(prefix)) {
+      const parsed = parseCollectionKey(key);
+      if (parsed?.kind === 'definition') generations.push(key);
+      if (parsed?.kind === 'manifest') backups.push(parsed.backup);
+    }
+    const found = await Promise.all(generations.map((key) => readDefinition(vault, key)));
+    const last = found.at(-1);
+    // Older generations may go while we read; when the newest went, a cleanup was through and we look again. So we do when
+    // there is none: it may have gone between the pages of the listing.
+    const isLost = last === undefined && backups.length > 0;
+    if ((generations.length > 0 || isLost) && last === undefined && left > 0) continue;
+    const damage = last instanceof BkpError ? last : isLost ? definitionLost(prefix) : undefined;
+    const newest = last instanceof BkpError ? undefined : last;
+    const definitions = found.filter((one): one is Definition => one !== undefined && !(one instanceof BkpError));
+    const dropped = new Set(definitions.flatMap(({dropped}) => dropped?.backups ?? []));
+    return {
+      prefix,
+      newest,
+      damage,
+      generation: Number(generations.at(-1)?.slice(-8) ?? 0),
+      backups: backups.filter((backup) => !dropped.has(backup)),
+      taken: [...new Set([...backups, ...dropped])],
+      condemned: {
+        manifests: backups.filter((backup) => dropped.has(backup)).map((backup) => `${prefix}${backup}/manifest`),
+        // What is older than a damaged one may be all that is left to tell of it.
+        definitions:
+          damage === undefined ? (newest?.dropped === undefined ? generations.slice(0, -1) : generations) : [],
+      },
+    };
+  }
+}
+
+/** A cleanup removes definitions after the manifests, so backups without any are those of a collection that lost it. */
+function definitionLost(prefix: string): BkpError {
+  const collection = nameInPrefix(prefix) ?? prefix;
+  return new BkpError('OBJECT_MISSING', `the definition of collection ${collection} is missing`, {
+    next: `CREATE BACKUP COLLECTION ${quoteName(collection)} … writes it again; its backups stay`,
+    context: {collection},
+  });
+}
+
+/** @returns undefined when it is gone, the error when it is damaged or of a newer bkp: that costs this collection alone */
+async function readDefinition(vault: VaultReader, key: Key): Promise<Definition | BkpError | undefined> {
+  try {
+    return parsedDocument<Definition>(key, await vault.document(key), {
+      schema: definitionSchema,
+      fault: ({name, generation}) => {
+        if (definitionKey(name, generation) === key) return undefined;
+        return `it is generation ${generation} of collection ${name}`;
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof BkpError)) throw error;
+    switch (error.code) {
+      case 'OBJECT_MISSING':
+        return undefined;
+      case 'OBJECT_DAMAGED':
+      case 'STORE_REFUSED':
+        return error;
+      default:
+        throw error;
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import {BkpError} from '../../errors/index.ts';
+import type {Key} from '../../stores/index.ts';
+import {encodeName} from '../../vault/index.ts';
+
+/** Directory name of a backup: `20250215120000Z_full`. Name order is time order; the suffix decides the type. */
+export type BackupName = string & {readonly brand: 'BackupName'};
+export type BackupType = 'full' | 'incremental';
+
+export const collectionsPrefix = '.backups/collections/';
+const backupPattern = /^(\d{14}Z)_(full|incremental)$/;
+
+export function collectionPrefix(collection: string): string {
+  return `${collectionsPrefix}${encodeName(collection)}/`;
+}
+
+/** The collection's name as far as its folder has it: a very long one is cut there. Undefined if bkp made no such folder. */
+export function nameInPrefix(prefix: string): string | undefined {
+  const folder = prefix.slice(collectionsPrefix.length, -1);
+  try {
+    const name = decodeURIComponent(folder);
+    return folder.includes('~') || encodeName(name) === folder ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Definitions are written once; an ALTER or DROP adds the next generation. Eight digits keep key order. */
+export function definitionKey(collection: string, generation: number): Key {
+  return `${collectionPrefix(collection)}definition/${String(generation).padStart(8, '0')}`;
+}
+
+export function manifestKey(collection: string, backup: BackupName): Key {
+  return `${collectionPrefix(collection)}${backup}/manifest`;
+}
+
+/** @returns what lies at a key below a collection's folder; undefined for a key that is none of ours */
+export function parseCollectionKey(
+  key: Key,
+): {kind: 'definition'; generation: number} | {kind: 'manifest'; backup: BackupName} | undefined {
+  const [, , , folder, last, ...more] = key.split('/');
+  if (more.length > 0) return undefined;
+  if (folder === 'definition' && last !== undefined && /^\d{8}$/.test(last)) {
+    return {kind: 'definition', generation: Number(last)};
+  }
+  if (last === 'manifest' && folder !== undefined && isBackupName(folder)) return {kind: 'manifest', backup: folder};
+  return undefined;
+}
+
+/** A folder whose digits are no moment (month 13) is none of ours. */
+export function isBackupName(text: string): text is BackupName {
+  if (!backupPattern.test(text)) return false;
+  const ms = nameMs(text as BackupName);
+  return !Number.isNaN(ms) && stampOf(ms) === text.slice(0, stampLength);
+}
+
+export function backupType(backup: BackupName): BackupType {
+  return backup.endsWith('_full') ? 'full' : 'incremental';
+}
+
+/** The moment in a backup's name, ISO with seconds: `2025-02-15T12:00:00Z`. */
+export function backupTime(backup: BackupName): string {
+  return backup.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z_.*$/, '$1-$2-$3T$4:$5:$6Z');
+}
+
+/**
+ * A name for a backup taken now: later than every name in `taken`, so that name order stays time order also when
+ * the second is used up or the clock went back.
+ */
+export function nextBackupName(type: BackupType, nowMicros: number, taken: readonly BackupName[]): BackupName {
+  const newest = taken.reduce((latest, name) => Math.max(latest, nameMs(name) / 1000), 0);
+  const seconds = Math.max(Math.floor(nowMicros / 1e6), newest + 1);
+  const name = `${stampOf(seconds * 1000)}_${type}`;
+  if (isBackupName(name)) return name;
+  throw new BkpError('PRECONDITION', 'the next backup would have a name past the year 9999', {
+    cause: 'a machine whose clock was wrong took that backup, or the clock of this one is',
+    next: 'set the clock right; a collection that is dropped and created again begins with new names',
+  });
+}
+
+/** `20250215120000Z`. */
+const stampOf = (ms: number) => `${new Date(ms).toISOString().slice(0, -5).replace(/[-:T]/g, '')}Z`;
+const stampLength = '20250215120000Z'.length;
+
+/** @param point a directory name, or its time part */
+export function findByName(backups: readonly BackupName[], point: string): BackupName | undefined {
+  return backups.find((name) => name === point || name.split('_')[0] === point);
+}
+
+/** `2025-02-15T12:00:00Z` */
+export function secondsText(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+/** The moment in a backup's name, ms since 1970. */
+export function nameMs(backup: BackupName): number {
+  return Date.parse(backupTime(backup));
+}

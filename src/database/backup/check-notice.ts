@@ -1,0 +1,18 @@
+import type {FileCheck} from '../../sources/index.ts';
+
+/** More of a kind are counted, not listed. */
+const listed = 3;
+
+/** Says what a database's own check found. @param where what was checked */
+export function tellCheck(found: FileCheck | undefined, notice: (text: string) => void, where: string): void {
+  if (found === undefined) return;
+  const {damage, brokenRules, unchecked} = found;
+  if (damage.length > 0) notice(`the database's own check finds damage in ${where}: ${shortened(damage)}`);
+  if (brokenRules.length > 0) notice(`rows break rules of their own tables in ${where}: ${shortened(brokenRules)}`);
+  if (unchecked.length > 0) notice(`not all could be checked in ${where}: ${shortened(unchecked)}`);
+}
+
+function shortened(lines: readonly string[]): string {
+  const more = lines.length - listed;
+  return lines.slice(0, listed).join('; ') + (more > 0 ? `; and ${more} more` : '');
+}

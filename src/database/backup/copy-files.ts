@@ -1,0 +1,135 @@
+import {type Meter, startMeter, type WorkTools} from '../../backups/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {readAhead} from '../../lib/read-ahead.ts';
+import type {Frozen, FrozenFile} from '../../sources/index.ts';
+import type {Column, Piece, VaultWriter} from '../../vault/index.ts';
+import {type Catalog, type CatalogFile, isPossible, placeChunks} from '../stored/catalog.ts';
+import {IdList} from '../stored/ids.ts';
+import {requirePaths} from '../stored/paths.ts';
+import {Blocks} from './blocks.ts';
+
+/** So that the disk works while blocks are compressed. */
+const blocksAhead = 16;
+
+/** A chunk that a block of a file probably resembles. */
+type Likes = (file: CatalogFile, block: number) => Piece['like'];
+
+/** What one reading of a frozen database brought into the vault. */
+export type Copied = Catalog & {filesRead: number; bytesRead: number; meter: Meter};
+
+/**
+ * Reads the files of one moment into the vault. A file whose stamp is that of the parent's is taken over unread.
+ * @param options.differences changed blocks are stored as differences to those that the parent has in their place: less is
+ *   stored, and each costs a read of the store
+ */
+export async function copyFiles(
+  tools: WorkTools,
+  writer: VaultWriter,
+  frozen: Frozen,
+  options: {parent: Catalog | undefined; differences: boolean},
+): Promise<Copied> {
+  tools.progress({phase: 'ListFiles', bytesDone: 0, itemsDone: 0});
+  const {files, total} = placeChunks(await listFiles(tools, frozen));
+  const {parent} = options;
+  const before = new Map(parent?.files.map((file) => [file.path, file]));
+  const meter = startMeter(tools, {
+    bytesTotal: files.reduce((sum, file) => sum + file.sizeBytes, 0),
+    itemsTotal: files.length,
+  });
+  const ids = new IdList(total);
+  const toRead: CatalogFile[] = [];
+  for (const file of files) {
+    const known = before.get(file.path);
+    if (known === undefined || !isSame(known, file)) {
+      toRead.push(file);
+      continue;
+    }
+    ids.copyFrom(parent!.ids, {start: known.firstChunk, count: known.chunks}, file.firstChunk);
+    meter.bytes(file.sizeBytes);
+    meter.item();
+  }
+  const likes = options.differences && parent !== undefined ? likesIn(parent, frozen) : () => undefined;
+  const places = chunkPlaces(toRead);
+  for await (const id of writer.writeChunks(readAhead(readFiles(tools, frozen, toRead, meter, likes), blocksAhead))) {
+    ids.set(places.next().value!, id);
+  }
+  return {
+    files,
+    ids,
+    filesRead: toRead.length,
+    bytesRead: toRead.reduce((sum, file) => sum + file.sizeBytes, 0),
+    meter,
+  };
+}
+
+async function listFiles({signal}: WorkTools, frozen: Frozen): Promise<FrozenFile[]> {
+  const files: FrozenFile[] = [];
+  for await (const file of frozen.files()) {
+    signal.throwIfAborted();
+    if (!isPossible(file)) throw new Error(`the source gives ${file.path} an impossible length`);
+    files.push(file);
+  }
+  requirePaths(
+    files,
+    (message) =>
+      new BkpError('UNSUPPORTED', `a file cannot be backed up: ${message}`, {next: 'rename it, or move it elsewhere'}),
+  );
+  return files;
+}
+
+function isSame(known: CatalogFile, file: FrozenFile): boolean {
+  const sameCut = known.sizeBytes === file.sizeBytes && known.blockBytes === file.blockBytes;
+  return file.stamp !== undefined && known.stamp === file.stamp && sameCut;
+}
+
+function* chunkPlaces(files: readonly CatalogFile[]): Generator<number> {
+  for (const {firstChunk, chunks} of files) for (let block = 0; block < chunks; block++) yield firstChunk + block;
+}
+
+/** For a block, the parent's in the same place of the same file, or of the one that this file was written anew from. */
+function likesIn({files, ids}: Catalog, {lineageOf = (path) => path}: Frozen): Likes {
+  const before = new Map(files.map((file) => [lineageOf(file.path), file]));
+  return (file, block) => {
+    const known = before.get(lineageOf(file.path));
+    const comparable = known !== undefined && known.blockBytes === file.blockBytes && block < known.chunks;
+    return comparable ? ids.at(known.firstChunk + block) : undefined;
+  };
+}
+
+async function* readFiles(
+  {signal}: WorkTools,
+  frozen: Frozen,
+  files: readonly CatalogFile[],
+  meter: Meter,
+  likes: Likes,
+): AsyncGenerator<Piece> {
+  const blocks = new Blocks();
+  const memory = (sizeBytes: number) => blocks.take(sizeBytes);
+  for (const file of files) {
+    let left = file.sizeBytes;
+    let block = 0;
+    const column: Column | undefined = file.numberBytes === undefined ? undefined : {widthBytes: file.numberBytes};
+    if (left > 0) {
+      for await (const bytes of frozen.read(file, {memory})) {
+        signal.throwIfAborted();
+        if (bytes.length !== Math.min(file.blockBytes, left)) throw wrongLength(file, left);
+        const like = likes(file, block++);
+        const release = () => blocks.give(bytes);
+        yield {bytes, release, ...(like === undefined ? {} : {like}), ...(column === undefined ? {} : {column})};
+        left -= bytes.length;
+        meter.bytes(bytes.length);
+      }
+    }
+    if (left !== 0) throw wrongLength(file, left);
+    meter.item();
+  }
+}
+
+/** Nothing may be committed: a hole in a file is no backup. */
+function wrongLength({path, table, sizeBytes}: FrozenFile, left: number): BkpError {
+  const owner = table === undefined ? '' : ` of table ${table}`;
+  return new BkpError('SOURCE_DAMAGED', `${path}${owner} did not give its ${sizeBytes} bytes: ${left} were left`, {
+    next: 'take the backup again; if this comes back, look at the disk',
+    context: {path, ...(table === undefined ? {} : {table})},
+  });
+}

@@ -1,0 +1,75 @@
+import * as v from 'valibot';
+import {readBody} from '../../backups/index.ts';
+import {count, text} from '../../lib/schema.ts';
+import {type DatabaseMoment, type Origin, originSchema} from '../../sources/index.ts';
+import type {JsonValue, Manifest, Recipe, VaultReader} from '../../vault/index.ts';
+import {type DatabaseBackupName, databaseManifestKey, isDatabaseBackupName} from './names.ts';
+
+export const databaseManifestKind = 'database-backup';
+
+/** The body of a manifest of kind {@link databaseManifestKind}; `docs/format.md` describes it. */
+export type DatabaseBackupBody = {
+  version: 1;
+  instance: string;
+  backup: DatabaseBackupName;
+  /** Microseconds since 1970: the moment that the backup holds, and when its manifest was about to be written. */
+  takenAtMicros: number;
+  finishedAtMicros: number;
+  source: {description: string; dataId: string; origin?: Origin};
+  database: DatabaseMoment;
+  files: number;
+  /** Plain bytes of all files; `zeroBytes` follow them in restored files and are not stored. */
+  bytes: number;
+  zeroBytes: number;
+  /** How many faults the database's own check found in the source; absent: none, or there is no such check. */
+  sourceDamage?: number;
+  /** What the taking of this one backup cost: files and bytes that were read, bytes that came into the store. */
+  cost: {filesRead: number; bytesRead: number; storedBytes: number; heldMicros: number};
+};
+
+const bodySchema = v.object({
+  version: v.literal(1),
+  instance: text,
+  backup: v.custom<DatabaseBackupName>(
+    (value) => typeof value === 'string' && isDatabaseBackupName(value),
+    'Invalid name',
+  ),
+  takenAtMicros: count,
+  finishedAtMicros: count,
+  source: v.object({description: text, dataId: text, origin: v.exactOptional(originSchema)}),
+  database: v.object({
+    product: v.picklist(['questdb', 'sqlite']),
+    version: text,
+    tables: v.array(v.object({name: text, rows: v.exactOptional(count)})),
+  }),
+  files: count,
+  bytes: count,
+  zeroBytes: count,
+  sourceDamage: v.exactOptional(count),
+  cost: v.object({filesRead: count, bytesRead: count, storedBytes: count, heldMicros: count}),
+});
+
+/** A backup read from its manifest. `data`: the bytes of all files one after the other; `list`: the file list. */
+export type DatabaseBackup = {body: DatabaseBackupBody; data: Recipe; list: Recipe};
+
+/** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
+export async function readDatabaseBackup(
+  vault: VaultReader,
+  instance: string,
+  backup: DatabaseBackupName,
+): Promise<DatabaseBackup> {
+  const {body, streams} = await readBody<DatabaseBackupBody>(vault, databaseManifestKey(instance, backup), {
+    kind: databaseManifestKind,
+    schema: bodySchema,
+    fault: (body, streams) => {
+      if (body.instance !== instance) return `it is of instance ${body.instance}`;
+      if (body.backup !== backup) return `it is of backup ${body.backup}`;
+      return streams.length < 2 ? 'it has not both its streams' : undefined;
+    },
+  });
+  return {body, data: streams[0]!, list: streams[1]!};
+}
+
+export function toDatabaseManifest({body, data, list}: DatabaseBackup): Manifest {
+  return {kind: databaseManifestKind, streams: [data, list], body: body as unknown as JsonValue};
+}

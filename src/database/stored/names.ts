@@ -1,0 +1,70 @@
+import {BkpError} from '../../errors/index.ts';
+import type {Key} from '../../stores/index.ts';
+
+/** Directory name of a backup: `20240824T123456.789123Z`, its backup_timestamp. Name order is time order. */
+export type DatabaseBackupName = string & {readonly brand: 'DatabaseBackupName'};
+
+export const backupPrefix = 'backup/';
+const namePattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)\.(\d{6})Z$/;
+const instancePattern = /^[a-z]+-[a-z]+-[a-z]+$/;
+
+export const instanceKey = (instance: string): Key => `${backupPrefix}${instance}/instance`;
+export const databaseManifestKey = (instance: string, backup: DatabaseBackupName): Key =>
+  `${backupPrefix}${instance}/${backup}/manifest`;
+
+/** @returns what lies at a key below `backup/`; undefined for a key that is none of ours */
+export function parseDatabaseKey(
+  key: Key,
+): {instance: string; kind: 'instance'} | {instance: string; kind: 'manifest'; backup: DatabaseBackupName} | undefined {
+  const [, instance, folder, last, ...more] = key.split('/');
+  if (instance === undefined || !isInstanceName(instance)) return undefined;
+  if (folder === 'instance' && last === undefined) return {instance, kind: 'instance'};
+  if (last === 'manifest' && more.length === 0 && folder !== undefined && isDatabaseBackupName(folder)) {
+    return {instance, kind: 'manifest', backup: folder};
+  }
+  return undefined;
+}
+
+/** A folder whose digits are no moment, or one past the last that can be counted in microseconds (2255), is none of ours. */
+export function isDatabaseBackupName(text: string): text is DatabaseBackupName {
+  if (!namePattern.test(text)) return false;
+  const micros = backupMicros(text as DatabaseBackupName);
+  return Number.isSafeInteger(micros) && backupNameAt(micros) === text;
+}
+
+export const isInstanceName = (text: string) => text.length <= 100 && instancePattern.test(text);
+
+/** @throws BkpError `BAD_NAME` */
+export function requireInstanceName(text: string): string {
+  if (isInstanceName(text)) return text;
+  throw new BkpError('BAD_NAME', `${JSON.stringify(text)} is not the name of a backup instance`, {
+    next: 'it is three lower-case words with dashes, as SELECT backup_instance_name tells it: gentle-forest-orchid',
+  });
+}
+
+/** Microseconds since 1970 as QuestDB prints them: `2024-08-24T12:34:56.789123Z`. */
+export function timestampText(micros: number): string {
+  const whole = new Date(Math.floor(micros / 1000)).toISOString();
+  return `${whole.slice(0, -1)}${String(((micros % 1000) + 1000) % 1000).padStart(3, '0')}Z`;
+}
+
+export function backupNameAt(micros: number): DatabaseBackupName {
+  return timestampText(micros).replace(/[-:]/g, '') as DatabaseBackupName;
+}
+
+/** The backup's timestamp in microseconds since 1970. */
+export function backupMicros(backup: DatabaseBackupName): number {
+  const [, year, month, day, hour, minute, second, micros] = namePattern.exec(backup)!.map(Number);
+  return Date.UTC(year!, month! - 1, day!, hour!, minute!, second!) * 1000 + micros!;
+}
+
+/** A name for a backup taken now, later than every one in `taken`, also when the clock went back. */
+export function nextDatabaseBackupName(nowMicros: number, taken: readonly DatabaseBackupName[]): DatabaseBackupName {
+  const newest = taken.reduce((latest, name) => Math.max(latest, backupMicros(name)), 0);
+  const micros = Math.max(Math.floor(nowMicros), newest + 1);
+  if (Number.isSafeInteger(micros)) return backupNameAt(micros);
+  throw new BkpError('PRECONDITION', 'the next backup would have a name past the year 2255', {
+    cause: 'a machine whose clock was wrong took the newest backup, or the clock of this one is',
+    next: 'set the clock right; a backup into another store begins with new names',
+  });
+}

@@ -1,0 +1,98 @@
+import {expect, test} from 'vitest';
+import {cleanUp} from '../../../src/collections/index.ts';
+import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
+import {openVault, type Vault} from '../../../src/vault/index.ts';
+
+const tools = {nowMicros: () => 0, signal: new AbortController().signal, progress: () => {}, notice: () => {}};
+
+test('a cleanup waits for a running backup, and other backups begin meanwhile', async () => {
+  const store = openMemoryStore();
+  const vault = await openVault({store, create: true});
+  const other = await openVault({store, lockWaitMs: 100_000});
+  const running = await vault.writer({purpose: 'a long backup', subject: 'collection a'});
+  let ended = false;
+  const cleanup = cleanUp({...tools, vault}, 'cleanup/1').finally(() => {
+    ended = true;
+  });
+  const second = await other.writer({purpose: 'another backup', subject: 'collection b'});
+  await second.close();
+  expect(ended).toBe(false);
+  await running.close();
+  expect(await cleanup).toEqual({freedBytes: 0, backups: 0});
+  vault.close();
+  other.close();
+});
+
+test('a cleanup that waits can be cancelled', async () => {
+  const vault = await openVault({store: openMemoryStore(), create: true});
+  const running = await vault.writer({purpose: 'a long backup'});
+  const cancel = new AbortController();
+  const cleanup = cleanUp({...tools, vault, signal: cancel.signal}, 'cleanup/1');
+  cancel.abort(new Error('cancelled'));
+  await expect(cleanup).rejects.toThrow('cancelled');
+  await running.close();
+  vault.close();
+});
+
+/** A store in which `retained` stay until a day in 2030. */
+function locking(retained: (key: string) => boolean) {
+  const inner = openMemoryStore();
+  const untilMs = Date.UTC(2030, 0, 1);
+  const state = {isOver: false};
+  const store: Store = {
+    ...inner,
+    delete: async (keys) => {
+      const staying = state.isOver ? [] : keys.filter(retained);
+      await inner.delete(keys.filter((key) => !staying.includes(key)));
+      return staying.map((key) => ({key, untilMs}));
+    },
+  };
+  return {store, state, keys: () => [...inner.objects.keys()].filter((key) => key.startsWith('.backups/')).sort()};
+}
+
+const folder = '.backups/collections/shop/';
+const definition = (n: number) => `${folder}definition/0000000${n}`;
+const manifest = `${folder}20261121120000Z_full/manifest`;
+
+/** A collection with one backup, dropped. */
+async function dropped(store: Store): Promise<Vault> {
+  const vault = await openVault({store, create: true, graceMs: 0});
+  const writer = await vault.writer({purpose: 'a test'});
+  const facts = {version: 1, id: 'a'.repeat(32), name: 'shop', createdAt: '2026-11-21T12:00:00Z'};
+  const rest = {members: {kind: 'database'}, settings: {storage: 'cluster', incremental: false, omitIndexes: false}};
+  await writer.putDocument(definition(1), {...facts, ...rest, generation: 1});
+  const recipe = await writer.write([{bytes: Buffer.from('rows')}]);
+  await writer.commit(manifest, {kind: 'collection-backup', streams: [recipe], body: {}});
+  const promise = {at: '2026-11-22T12:00:00Z', backups: ['20261121120000Z_full']};
+  await writer.putDocument(definition(2), {...facts, ...rest, generation: 2, dropped: promise});
+  await writer.close();
+  return vault;
+}
+
+test('a cleanup that meets retention says until when, and the collection stays dropped', async () => {
+  const {store, state, keys} = locking((key) => key === manifest || key.startsWith('packs/'));
+  const vault = await dropped(store);
+  const notices: string[] = [];
+  const quiet = {...tools, vault, notice: (text: string) => notices.push(text)};
+  expect(await cleanUp(quiet, 'cleanup/1')).toEqual({freedBytes: 0, backups: 0});
+  expect(notices).toEqual([
+    '1 object is under retention until 2030-01-01T00:00:00.000Z; a cleanup after that removes it',
+  ]);
+  expect(keys()).toEqual([manifest, definition(1), definition(2)]);
+  state.isOver = true;
+  expect(await cleanUp(quiet, 'cleanup/2')).toMatchObject({backups: 1});
+  expect(keys()).toEqual([]);
+  expect(notices).toHaveLength(1);
+  vault.close();
+});
+
+test('a definition that says “dropped” goes after the older ones, whatever stays of them', async () => {
+  const {store, state, keys} = locking((key) => key === definition(1));
+  const vault = await dropped(store);
+  await cleanUp({...tools, vault}, 'cleanup/1');
+  expect(keys()).toEqual([definition(1), definition(2)]);
+  state.isOver = true;
+  await cleanUp({...tools, vault}, 'cleanup/2');
+  expect(keys()).toEqual([]);
+  vault.close();
+});

@@ -1,0 +1,331 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import fc from 'fast-check';
+import {expect, onTestFinished, test} from 'vitest';
+import {
+  alterCollection,
+  type BackupName,
+  type BackupType,
+  collectionStandings,
+  collectionsWithRetention,
+  createCollection,
+  listBackups,
+  planRetention,
+} from '../../../src/collections/index.ts';
+import type {Setting} from '../../../src/sql/index.ts';
+import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
+import type {Vault} from '../../../src/vault/index.ts';
+import {type FaultyStore, faultyStore} from '../../helpers/faulty-store.ts';
+import {type Bench, inProcess} from '../../helpers/in-process.ts';
+import {type DatabaseImage, imageOf} from '../../helpers/sqlite-compare.ts';
+
+const incremental = {key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'};
+const keep = (n: number): Setting => ({key: 'KEEP_LATEST', value: String(n)});
+const tools = (vault: Vault) => ({vault, nowMicros: () => 1, randomId: () => 'c'.repeat(32)});
+const manifest = (backup: BackupName) => `.backups/collections/c/${backup}/manifest`;
+
+type Shop = {
+  bench: Bench;
+  database: string;
+  folder: string;
+  memory: ReturnType<typeof openMemoryStore>;
+  notices: string[];
+};
+
+/** A collection `c` of one table, in a store in memory. */
+async function openShop(settings: readonly Setting[], wrap: (store: Store) => Store = (store) => store): Promise<Shop> {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-retention-'));
+  onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
+  return openShopIn(folder, settings, wrap);
+}
+
+async function openShopIn(folder: string, settings: readonly Setting[], wrap = (store: Store) => store): Promise<Shop> {
+  const database = join(folder, 'app.db');
+  exec(database, 'PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, at TEXT)');
+  const memory = openMemoryStore();
+  const notices: string[] = [];
+  const bench = inProcess({database, openStore: async () => wrap(memory), notice: (text) => notices.push(text)});
+  const request = {name: 'c', members: {kind: 'database' as const}, settings, ifNotExists: false};
+  await bench.vault((vault) => createCollection(tools(vault), request));
+  return {bench, database, folder, memory, notices};
+}
+
+function exec(database: string, sql: string): void {
+  const db = new DatabaseSync(database);
+  try {
+    db.exec(sql);
+  } finally {
+    db.close();
+  }
+}
+
+async function take({bench, database}: Shop, ...types: BackupType[]): Promise<BackupName[]> {
+  const names: BackupName[] = [];
+  for (const type of types) {
+    exec(database, "INSERT INTO t (at) VALUES ('now')");
+    names.push(await bench.backup('c', type));
+  }
+  return names;
+}
+
+const planOf = ({bench}: Shop, options = {}) => bench.vault((vault) => planRetention(vault, 'c', options));
+
+type Step = BackupType | 'change' | 'forget to clean up' | {keepLatest: number};
+
+const steps: fc.Arbitrary<readonly Step[]> = fc.array(
+  fc.oneof(
+    {weight: 6, arbitrary: fc.constantFrom<Step>('full', 'incremental', 'incremental', 'incremental')},
+    {weight: 4, arbitrary: fc.constant<Step>('change')},
+    {weight: 1, arbitrary: fc.constant<Step>('forget to clean up')},
+    {weight: 1, arbitrary: fc.integer({min: 1, max: 5}).map((keepLatest): Step => ({keepLatest}))},
+  ),
+  {minLength: 6, maxLength: 24},
+);
+
+test('of a random history just the newest n stay after each cleanup, and each of them comes back as it was', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({min: 1, max: 4}), steps, async (first, history) => {
+      const folder = mkdtempSync(join(tmpdir(), 'bkp-retention-'));
+      try {
+        await live(await openShopIn(folder, [incremental, keep(first)]), first, history);
+      } finally {
+        rmSync(folder, {recursive: true, force: true});
+      }
+    }),
+    {numRuns: 10 * Number(process.env.BKP_TEST_RUNS ?? 1)},
+  );
+}, 200_000);
+
+async function live(shop: Shop, first: number, history: readonly Step[]): Promise<void> {
+  const {bench, database, folder} = shop;
+  let n = first;
+  let isSkipped = false;
+  let there: BackupName[] = [];
+  const taken = new Map<BackupName, DatabaseImage>();
+  for (const step of history) {
+    if (step === 'change') exec(database, "DELETE FROM t WHERE id % 3 = 1; INSERT INTO t (at) VALUES ('x'), ('y')");
+    else if (step === 'forget to clean up') isSkipped = true;
+    else if (typeof step === 'object') {
+      n = step.keepLatest;
+      const action = {kind: 'set' as const, settings: [keep(n)]};
+      await bench.vault((vault) => alterCollection(tools(vault), 'c', [action]));
+    } else {
+      const [name] = await take(shop, taken.size === 0 ? 'full' : step);
+      taken.set(name!, imageOf(database, ['t']));
+      if (isSkipped) {
+        isSkipped = false;
+        there.push(name!);
+      } else {
+        await bench.cleanUp('c');
+        there = [...there, name!].slice(-n);
+        expect(await bench.backups('c')).toEqual(there);
+      }
+    }
+  }
+  if (taken.size === 0) return;
+  await bench.cleanUp('c');
+  const kept = await bench.backups('c');
+  expect(kept).toEqual(there.slice(-n));
+  await bench.verify('c');
+  for (const name of kept) {
+    const target = join(folder, `${name}.db`);
+    await bench.restore('c', target, name);
+    expect(imageOf(target)).toEqual(taken.get(name));
+  }
+}
+
+test('what an older backup alone needed gives its space back', async () => {
+  const shop = await openShop([keep(1)]);
+  exec(
+    shop.database,
+    'WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t SELECT i, hex(randomblob(20)) FROM n',
+  );
+  await take(shop, 'full');
+  exec(shop.database, 'DELETE FROM t');
+  await take(shop, 'full');
+  expect(await shop.bench.cleanUp('c')).toBeGreaterThan(400_000);
+});
+
+test('the plan says of each backup what happens to it, and removes nothing', async () => {
+  const shop = await openShop([incremental, keep(2)]);
+  const [a, b, c] = await take(shop, 'full', 'incremental', 'full');
+  const plan = await planOf(shop, {readerOf: () => undefined});
+  expect(plan).toEqual({
+    collection: 'c',
+    keepLatest: 2,
+    verdicts: [
+      {backup: c, goes: false, why: 'one of the newest 2'},
+      {backup: b, goes: false, why: 'one of the newest 2, until the next backup'},
+      {backup: a, goes: true, why: 'not one of the newest 2'},
+    ],
+  });
+  expect(await shop.bench.backups('c')).toEqual([a, b, c]);
+  expect(await shop.bench.vault(collectionsWithRetention)).toEqual(['c']);
+});
+
+test('without KEEP_LATEST everything stays, and a plain cleanup removes no backup', async () => {
+  const shop = await openShop([incremental]);
+  const names = await take(shop, 'full', 'incremental', 'full');
+  expect((await planOf(shop)).verdicts.map(({goes}) => goes)).toEqual([false, false, false]);
+  await shop.bench.cleanUp('c');
+  expect(await shop.bench.backups('c')).toEqual(names);
+  expect(await shop.bench.vault(collectionsWithRetention)).toEqual([]);
+  await shop.bench.vault((vault) => alterCollection(tools(vault), 'c', [{kind: 'set', settings: [keep(1)]}]));
+  await shop.bench.cleanUp();
+  expect(await shop.bench.backups('c')).toEqual(names);
+});
+
+test('the chain goes on from the newest backup when all before it are gone', async () => {
+  const shop = await openShop([incremental, keep(1)]);
+  for (const type of ['full', 'incremental', 'incremental', 'incremental'] as const) {
+    const [name] = await take(shop, type);
+    await shop.bench.cleanUp('c');
+    expect(await shop.bench.backups('c')).toEqual([name]);
+  }
+  const target = join(shop.folder, 'new.db');
+  await shop.bench.restore('c', target);
+  expect(imageOf(target)).toEqual(imageOf(shop.database, ['t']));
+});
+
+test('a backup that an operation reads stays until it is done', async () => {
+  const shop = await openShop([keep(1)]);
+  const [a, b, c] = await take(shop, 'full', 'full', 'full');
+  const plan = await planOf(shop, {readerOf: (backup: BackupName) => (backup === a ? 'restore/5' : undefined)});
+  expect(plan.verdicts.slice(1)).toEqual([
+    {backup: b, goes: true, why: 'not one of the newest 1'},
+    {backup: a, goes: false, why: 'restore/5 reads it'},
+  ]);
+  expect(c).toBeDefined();
+});
+
+test('as long as one of the newest has a damaged manifest nothing goes; newer ones end that', async () => {
+  const shop = await openShop([keep(2)]);
+  const [a, b, c] = await take(shop, 'full', 'full', 'full');
+  shop.memory.objects.get(manifest(b!))!.bytes[40]! ^= 1;
+  await expect(shop.bench.cleanUp('c')).rejects.toMatchObject({
+    code: 'OBJECT_DAMAGED',
+    message: `no backup of c was removed: ${b}, one of the newest 2, is damaged`,
+  });
+  expect((await planOf(shop)).verdicts).toEqual([
+    {backup: c, goes: false, why: 'one of the newest 2'},
+    {backup: b, goes: false, why: 'it is damaged: see VERIFY'},
+    {backup: a, goes: false, why: `${b}, which is newer, is damaged`},
+  ]);
+  expect(await shop.bench.backups('c')).toEqual([a, b, c]);
+  const [d] = await take(shop, 'full');
+  await shop.bench.cleanUp('c');
+  expect(await shop.bench.backups('c')).toEqual([c, d]);
+});
+
+test('a backup that VERIFY found damaged pushes out no good one; newer ones end that', async () => {
+  const shop = await openShop([keep(2)]);
+  const [a] = await take(shop, 'full');
+  const old = new Set(shop.memory.objects.keys());
+  const [b] = await take(shop, 'full');
+  for (const [key, {bytes}] of shop.memory.objects) if (key.startsWith('packs/') && !old.has(key)) bytes[60]! ^= 1;
+  await expect(shop.bench.verify('c')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
+  const [c] = await take(shop, 'full');
+  // SHOW BACKUPS and the metrics know of it as long as it is there.
+  const shown = await shop.bench.vault((vault) => listBackups(vault, 'c'));
+  expect(shown.map(({error}) => error)).toEqual([undefined, expect.stringContaining('found damaged'), undefined]);
+  expect(await shop.bench.vault(collectionStandings)).toMatchObject([{backups: 3, unreadable: 1, newest: {name: c}}]);
+  await expect(shop.bench.cleanUp('c')).rejects.toMatchObject({
+    code: 'OBJECT_DAMAGED',
+    message: `no backup of c was removed: ${b}, one of the newest 2, is damaged`,
+  });
+  expect((await planOf(shop)).verdicts).toEqual([
+    {backup: c, goes: false, why: 'one of the newest 2'},
+    {backup: b, goes: false, why: 'it is damaged: see VERIFY'},
+    {backup: a, goes: false, why: `${b}, which is newer, is damaged`},
+  ]);
+  await shop.bench.restore('c', join(shop.folder, 'a.db'), a);
+  const [d] = await take(shop, 'full');
+  await shop.bench.cleanUp('c');
+  expect(await shop.bench.backups('c')).toEqual([c, d]);
+  await shop.bench.verify('c');
+});
+
+test('when a pack that a kept backup needs is gone, no older backup goes', async () => {
+  const shop = await openShop([keep(1)]);
+  const [a] = await take(shop, 'full');
+  const old = new Set(shop.memory.objects.keys());
+  exec(shop.database, "UPDATE t SET at = 'later'");
+  const [b] = await take(shop, 'full');
+  for (const key of [...shop.memory.objects.keys()]) {
+    if (key.startsWith('packs/') && !old.has(key)) shop.memory.objects.delete(key);
+  }
+  await expect(shop.bench.cleanUp('c')).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+  expect(await shop.bench.backups('c')).toEqual([a, b]);
+});
+
+test('what the store protects stays, is told, and goes when it may', async () => {
+  const state = {isOver: false};
+  const shop = await openShop([keep(1)], (inner) => ({
+    ...inner,
+    delete: async (keys) => {
+      const held = state.isOver ? [] : keys.filter((key) => key.endsWith('/manifest'));
+      await inner.delete(keys.filter((key) => !held.includes(key)));
+      return held.map((key) => ({key, untilMs: Date.UTC(2030, 0, 1)}));
+    },
+  }));
+  const names = await take(shop, 'full', 'full', 'full');
+  await shop.bench.cleanUp('c');
+  expect(await shop.bench.backups('c')).toEqual(names);
+  expect(shop.notices).toEqual([
+    '2 objects are under retention until 2030-01-01T00:00:00.000Z; a cleanup after that removes them',
+  ]);
+  await shop.bench.verify('c');
+  state.isOver = true;
+  await shop.bench.cleanUp('c');
+  expect(await shop.bench.backups('c')).toEqual(names.slice(-1));
+  expect(shop.notices.at(-1)).toBe(`removed by KEEP_LATEST='1': ${names[1]}, ${names[0]}`);
+});
+
+test.each(['0', '-1', '', 'seven', '7.5', '1e3', '1000000'])('KEEP_LATEST cannot be %j', async (value) => {
+  await expect(openShop([{key: 'KEEP_LATEST', value}])).rejects.toMatchObject({
+    code: 'BAD_REQUEST',
+    next: expect.stringContaining("KEEP_LATEST='7'"),
+  });
+});
+
+test.each(['end before', 'end after', 'fail'] as const)(
+  'a removal that meets “%s” at any call leaves the newest whole, and the next one completes it',
+  async (fault) => {
+    let at = 0;
+    let faulty: FaultyStore | undefined;
+    const shop = await openShop([incremental, keep(2)], (store) => {
+      if (at === 0) return store;
+      faulty = faultyStore(store, {at, fault});
+      return faulty;
+    });
+    const names = await take(shop, 'full', 'incremental', 'full', 'incremental');
+    const kept = names.slice(-2);
+    const image = imageOf(shop.database, ['t']);
+    const snapshot = new Map(shop.memory.objects);
+    let failures = 0;
+    for (let call = 1; ; call++) {
+      shop.memory.objects.clear();
+      for (const [key, object] of snapshot) shop.memory.objects.set(key, object);
+      at = call;
+      const isDone = await shop.bench.cleanUp('c').then(
+        () => true,
+        () => false,
+      );
+      at = 0;
+      if (!isDone) failures++;
+      const there = await shop.bench.backups('c');
+      expect(there.slice(-2)).toEqual(kept);
+      await shop.bench.verify('c');
+      await shop.bench.cleanUp('c');
+      expect(await shop.bench.backups('c')).toEqual(kept);
+      await shop.bench.verify('c');
+      if (call > faulty!.calls.length) break;
+    }
+    const target = join(shop.folder, 'restored.db');
+    await shop.bench.restore('c', target);
+    expect(imageOf(target)).toEqual(image);
+    expect(failures).toBeGreaterThan(10);
+  },
+);

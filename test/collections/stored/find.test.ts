@@ -1,0 +1,77 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {expect, onTestFinished, test} from 'vitest';
+import {collectionStandings, createCollection, listBackups, planVerify} from '../../../src/collections/index.ts';
+import {openMemoryStore} from '../../../src/stores/index.ts';
+import {inProcess} from '../../helpers/in-process.ts';
+
+/** Takes one backup at each moment that this machine's clock shows; every one is of one table. */
+async function backupsAt(moments: readonly string[]) {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-find-'));
+  onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
+  const database = join(folder, 'app.db');
+  const db = new DatabaseSync(database);
+  db.exec('CREATE TABLE t (id INTEGER PRIMARY KEY)');
+  db.close();
+  let nowMicros = 0;
+  const notices: string[] = [];
+  const store = openMemoryStore();
+  const bench = inProcess({
+    database,
+    openStore: async () => store,
+    nowMicros: () => nowMicros,
+    notice: (text) => notices.push(text),
+  });
+  await bench.vault((vault) =>
+    createCollection(
+      {vault, nowMicros: () => nowMicros, randomId: () => 'c'.repeat(32)},
+      {name: 'c', members: {kind: 'tables', tables: ['t']}, settings: [], ifNotExists: false},
+    ),
+  );
+  for (const moment of moments) {
+    nowMicros = Date.parse(moment) * 1000;
+    await bench.backup('c', 'full');
+  }
+  const at = (point: string) => bench.vault((vault) => planVerify(vault, {collection: 'c', point}));
+  return {bench, notices, at};
+}
+
+test('AT takes a name, its time part, or the newest backup at or before a moment', async () => {
+  const [noon, one, next] = ['20261121120000Z_full', '20261121130000Z_full', '20261122080000Z_full'];
+  const {bench, at} = await backupsAt(['2026-11-21T12:00:00Z', '2026-11-21T13:00:00Z', '2026-11-22T08:00:00Z']);
+  expect(await bench.backups('c')).toEqual([noon, one, next]);
+  const found = {
+    '20261121130000Z_full': one,
+    '20261121130000Z': one,
+    '2026-11-21T13:00:00Z': one,
+    '2026-11-21 12:59:59': noon,
+    '2026-11-21T12:00:00.000000Z': noon,
+    '2026-11-21T14:30+02:00': noon,
+    '2026-11-22': one,
+    '2099-01-01': next,
+  };
+  for (const [point, backup] of Object.entries(found)) expect([point, await at(point)]).toEqual([point, backup]);
+  for (const point of ['2026-11-21T11:59:59Z', '20261121120001Z', '2026-13-01', 'yesterday', '']) {
+    await expect(at(point), point).rejects.toMatchObject({code: 'BACKUP_NOT_FOUND'});
+  }
+});
+
+test('a clock that was ahead once gives no later backup a wrong moment', async () => {
+  const right = ['2026-12-01T03:00:00Z', '2026-12-02T03:00:00Z'];
+  const {bench, at, notices} = await backupsAt(['2026-11-30T03:00:00Z', '2031-01-01T00:00:00Z', ...right]);
+  const [before, ahead, first, second] = await bench.backups('c');
+  expect(ahead).toBe('20310101000000Z_full');
+  // Name order is the order in which they were taken, whatever the clocks say.
+  expect([first, second]).toEqual(['20310101000001Z_full', '20310101000002Z_full']);
+  const listed = await bench.vault((vault) => listBackups(vault, 'c'));
+  expect(listed.slice(2).map(({takenAt}) => Date.parse(takenAt))).toEqual(right.map((moment) => Date.parse(moment)));
+  const [standing] = await bench.vault(collectionStandings);
+  expect(standing?.newest).toMatchObject({name: second, takenAtMs: Date.parse(right[1]!)});
+  expect(await at('2026-12-05')).toBe(second);
+  expect(await at('2026-12-01T12:00:00Z')).toBe(first);
+  expect(await at('2026-11-30T12:00:00Z')).toBe(before);
+  expect(notices.filter((notice) => notice.includes(ahead!))).toHaveLength(1);
+  expect(notices.filter((notice) => notice.includes('yet to come'))).toHaveLength(2);
+});

@@ -1,0 +1,144 @@
+import {expect, test} from 'vitest';
+import {
+  applyRetention,
+  type DatabaseBackupSummary,
+  databaseStandings,
+  listDatabaseBackups,
+  planDatabaseRestore,
+  planRetention,
+  restoreDatabase,
+  verifyDatabaseBackups,
+} from '../../../src/database/index.ts';
+import {backupMicros, backupNameAt} from '../../../src/database/stored/names.ts';
+import {changed, keysOf, newStore, noise, open} from '../../vault/helpers.ts';
+import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup} from '../fakes.ts';
+
+const summary = (instance: string, day: number, error?: string): DatabaseBackupSummary => {
+  const backup = backupNameAt(Date.UTC(2026, 0, day) * 1000);
+  return {instance, backup, timestampMicros: backupMicros(backup), ...(error === undefined ? {} : {error})};
+};
+
+test('of each instance the newest complete ones stay, whatever the order they are given in', () => {
+  const backups = [
+    summary('a-a-a', 3),
+    summary('a-a-a', 1),
+    summary('b-b-b', 1),
+    summary('a-a-a', 4, 'damaged'),
+    summary('a-a-a', 2),
+  ];
+  const plan = planRetention(backups, {keepLatest: 2});
+  expect(plan.remove).toEqual([
+    {instance: 'a-a-a', backup: backups[1]!.backup, reason: '2 complete backups are newer'},
+  ]);
+  expect(plan.keep.map(({instance, backup}) => `${instance} ${backup.slice(0, 8)}`).sort()).toEqual([
+    'a-a-a 20260102',
+    'a-a-a 20260103',
+    'a-a-a 20260104',
+    'b-b-b 20260101',
+  ]);
+  expect(plan.keep.find(({backup}) => backup === backups[3]!.backup)?.reason).toMatch(/cannot be read/);
+  expect(() => planRetention(backups, {keepLatest: 0})).toThrow();
+  expect(planRetention([], {keepLatest: 1})).toEqual({keep: [], remove: []});
+});
+
+test('what is removed is gone with its space, and what stays comes back', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const database = new FakeDatabase();
+  database.set('stays', noise(10_000, 1));
+  const contents = [];
+  for (let n = 0; n < 4; n++) {
+    database.set('changes', noise(10_000, 10 + n));
+    await takeBackup(vault, database);
+    contents.push(contentOf(database));
+  }
+  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 2});
+  const report = await applyRetention({...surroundings(), vault}, plan, 'cleanup/1');
+  expect(report.removed).toBe(2);
+  expect(report.freedBytes).toBeGreaterThan(9000);
+  const left = await listDatabaseBackups(vault);
+  expect(left).toHaveLength(2);
+  for (const [n, {timestampMicros}] of left.entries()) {
+    const target = new FakeTarget();
+    const restore = await planDatabaseRestore({vault, target}, {at: timestampMicros});
+    await restoreDatabase({...surroundings(), vault, target}, restore);
+    expect(target.published).toEqual(contents[n + 2]);
+  }
+  await expect(planDatabaseRestore({vault}, {at: left[0]!.body!.takenAtMicros - 1})).rejects.toMatchObject({
+    message: expect.stringContaining('No backup timestamp found that is <='),
+  });
+  expect(await applyRetention({...surroundings(), vault}, planRetention(left, {keepLatest: 2}), '2')).toEqual({
+    removed: 0,
+    freedBytes: 0,
+  });
+});
+
+test('a plan that counts on a backup which is gone removes nothing', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const database = new FakeDatabase();
+  database.set('file', 'x');
+  await takeBackup(vault, database);
+  await takeBackup(vault, database);
+  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  await store.delete((await keysOf(store, 'backup/')).filter((key) => key.includes(plan.keep[0]!.backup)));
+  await expect(applyRetention({...surroundings(), vault}, plan, '1')).rejects.toMatchObject({code: 'PRECONDITION'});
+  expect(await listDatabaseBackups(vault)).toHaveLength(1);
+});
+
+/** Two backups without a common block; `lost` are the packs of the newer one. */
+async function twoBackups() {
+  const kept = new Set<string>();
+  const store = newStore();
+  const vault = await open(store);
+  const database = new FakeDatabase();
+  for (const seed of [1, 2]) {
+    database.set('file', noise(100_000, seed));
+    await takeBackup(vault, database);
+    if (seed === 2) continue;
+    // What the first one needs is there from here on.
+    for (const key of await keysOf(store, 'packs/')) kept.add(key);
+  }
+  return {store, vault, database, lost: (await keysOf(store, 'packs/')).filter((key) => !kept.has(key))};
+}
+
+test('nothing goes for the sake of a backup whose data is lost after the plan was made', async () => {
+  const {store, vault, lost} = await twoBackups();
+  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  expect(plan.remove).toHaveLength(1);
+  await store.delete(lost);
+  await expect(applyRetention({...surroundings(), vault}, plan, '1')).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+  expect(await listDatabaseBackups(vault)).toHaveLength(2);
+});
+
+test.each(['gone', 'cut off', 'found damaged'])('a backup of which something is %s does not count', async (how) => {
+  const {store, vault, database, lost} = await twoBackups();
+  for (const key of lost) {
+    const bytes = await store.get(key);
+    if (how === 'gone') await store.delete([key]);
+    else await store.put(key, how === 'cut off' ? bytes.subarray(0, -10) : changed(bytes, 500));
+  }
+  if (how === 'found damaged') {
+    // Nobody knows yet.
+    expect((await listDatabaseBackups(vault)).map(({error}) => error)).toEqual([undefined, undefined]);
+    const verify = (level: 'data' | 'structure') => verifyDatabaseBackups({...surroundings(), vault}, {level});
+    await expect(verify('data')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
+    await expect(verify('structure')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
+  }
+  const all = await listDatabaseBackups(vault);
+  const sound = {takenAtMicros: all[0]!.body!.takenAtMicros};
+  expect(await databaseStandings(vault)).toMatchObject([{backups: 2, unreadable: 1, newest: sound}]);
+  await planDatabaseRestore({vault}, {at: all[0]!.timestampMicros});
+  // A dry run tells it; a restore without one tries what there is.
+  await expect(planDatabaseRestore({vault}, {})).rejects.toMatchObject({code: expect.stringMatching(/^OBJECT_/)});
+  const plan = planRetention(all, {keepLatest: 1});
+  expect(plan.remove).toEqual([]);
+  expect(plan.keep.map(({reason}) => reason)).toEqual(['number 1 of the 1 newest', expect.stringMatching(/damaged/)]);
+  // It goes when enough whole ones are newer.
+  database.set('file', noise(100_000, 3));
+  await takeBackup(vault, database);
+  const next = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  expect(next.remove).toHaveLength(2);
+  expect(await applyRetention({...surroundings(), vault}, next, '1')).toMatchObject({removed: 2});
+  expect((await listDatabaseBackups(vault)).map(({error}) => error)).toEqual([undefined]);
+});
