@@ -39,7 +39,7 @@ const below: Record<string, readonly string[]> = {
  * ending; those that are not named are contracts, below all others.
  */
 const floors: Record<string, readonly string[]> = {
-  vault: ['format', 'codec', 'lease', 'indexes', 'read', 'parts', 'write', 'care', 'vault', 'index'],
+  vault: ['format', 'codec', 'lease', 'indexes', 'read', 'write', 'care', 'reader', 'vault', 'index'],
 };
 
 /** Rooms whose files are imported one by one, so that a command loads no more than it needs. */

@@ -14,7 +14,7 @@ export type AcquireOptions = {
   subject: LeaseSubject;
   /** How long to wait for others that are certainly there. */
   waitMs: number;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 };
 
 /**

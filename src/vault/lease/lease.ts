@@ -14,9 +14,9 @@ export type LeaseDeps = {
   host: Host;
   randomId: () => string;
   /** Default 120 s. */
-  ttlMs?: number;
+  ttlMs?: number | undefined;
   /** Renews held leases, whatever this thread is doing. Absent: a timer of this thread. */
-  keepRow?: KeepRow;
+  keepRow?: KeepRow | undefined;
 };
 
 /**

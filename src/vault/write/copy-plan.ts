@@ -1,12 +1,15 @@
 import {DatabaseSync, type StatementSync} from 'node:sqlite';
 import {breathe} from '../../lib/in-order.ts';
+import type {Store} from '../../stores/index.ts';
 import {readId, toBytes} from '../format/hash.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Location} from '../indexes/chunk-table.ts';
-import type {VaultParts} from '../parts.ts';
-import type {Recovery} from '../read/chunk-reader.ts';
+import type {ChunkReader, Recovery} from '../read/chunk-reader.ts';
 import {locationOfRow} from '../read/closure.ts';
 import type {ChunkId, PackId, Recipe} from '../types.ts';
+
+/** The vault that is copied from, as the writer of another one reads it. */
+export type CopySource = {store: Store; index: ChunkIndex; reader: ChunkReader};
 
 /** Ids looked up before the event loop gets its turn: a few milliseconds. */
 const idsAtOnce = 256;
@@ -16,7 +19,7 @@ const idsAtOnce = 256;
  * the differences that are copied, in a self-contained form. Kept in a private SQLite table, as a closure is.
  */
 export class CopyPlan {
-  readonly #source: VaultParts;
+  readonly #source: CopySource;
   readonly #target: ChunkIndex;
   readonly #recovery: Recovery;
   readonly #db = new DatabaseSync('');
@@ -24,7 +27,7 @@ export class CopyPlan {
   readonly #insert: StatementSync;
   #added = 0;
 
-  constructor(source: VaultParts, target: ChunkIndex, recovery: Recovery) {
+  constructor(source: CopySource, target: ChunkIndex, recovery: Recovery) {
     this.#source = source;
     this.#target = target;
     this.#recovery = recovery;

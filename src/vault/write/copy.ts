@@ -5,10 +5,9 @@ import {isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Location} from '../indexes/chunk-table.ts';
-import type {VaultParts} from '../parts.ts';
 import {Recovery} from '../read/chunk-reader.ts';
 import type {PackId, Recipe} from '../types.ts';
-import {CopyPlan} from './copy-plan.ts';
+import {CopyPlan, type CopySource} from './copy-plan.ts';
 import type {NewChunk, PackWriter} from './pack-writer.ts';
 
 /** A pack of which at least this part is copied is read whole, with one request. */
@@ -47,11 +46,11 @@ type Read = {pack: PackId; start: number; end: number; chunks: readonly Location
  * Each is decoded and compared with its id before it is appended, so nothing that is damaged comes along.
  */
 export class Copy {
-  readonly #source: VaultParts;
+  readonly #source: CopySource;
   readonly #target: CopyTarget;
   readonly #recovery: Recovery;
 
-  constructor(source: VaultParts, target: CopyTarget) {
+  constructor(source: CopySource, target: CopyTarget) {
     this.#source = source;
     this.#target = target;
     this.#recovery = new Recovery(source.index);

@@ -20,7 +20,6 @@ import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {ObjectCache} from '../indexes/object-cache.ts';
 import type {Lease} from '../lease/lease.ts';
 import {pendingKey, withdraw} from '../lease/verdict.ts';
-import {partsOf} from '../parts.ts';
 import {BaseReader} from '../read/base-reader.ts';
 import type {ChunkReader} from '../read/chunk-reader.ts';
 import {neededPacks} from '../read/needed-packs.ts';
@@ -36,6 +35,7 @@ import type {
   WriteStats,
 } from '../types.ts';
 import {Copy, type CopyOptions} from './copy.ts';
+import type {CopySource} from './copy-plan.ts';
 import type {Retention} from './object-lock.ts';
 import {type NewChunk, PackWriter} from './pack-writer.ts';
 
@@ -53,6 +53,8 @@ export type WriterDeps = {
   /** Packs that are uploaded at once. */
   uploadsAtOnce: number;
   randomId: () => string;
+  /** What {@link VaultWriter.copyFrom} reads of the other vault. */
+  copySource: (vault: VaultReader) => CopySource;
 };
 
 /** Threads take a tenth of a second to start: too long for what is compressed in less. */
@@ -207,7 +209,7 @@ export class Writer implements VaultWriter {
     // What is only on its way has no place yet that could be asked about.
     await this.#packs.flush();
     const target = {index, packs: this.#packs, encode: (chunk: PlainChunk) => this.#compress(chunk)};
-    const chunks = await new Copy(partsOf(source), target).run(recipes, options, ({plainBytes}) => {
+    const chunks = await new Copy(this.#deps.copySource(source), target).run(recipes, options, ({plainBytes}) => {
       this.stats.newChunks += 1;
       this.stats.newBytes += plainBytes;
     });

@@ -1,0 +1,114 @@
+import {assert} from '../errors/index.ts';
+import type {Key, Store} from '../stores/index.ts';
+import {survey} from './care/survey.ts';
+import {type VerifyOptions, verify} from './care/verify.ts';
+import {readDocument, readManifest} from './format/manifest.ts';
+import type {ChunkIndex} from './indexes/chunk-index.ts';
+import type {ObjectReader} from './indexes/object-reader.ts';
+import type {Versions} from './indexes/versions.ts';
+import {listCounted} from './lease/verdict.ts';
+import type {ChunkReader, ReadOptions} from './read/chunk-reader.ts';
+import {Closure} from './read/closure.ts';
+import type {ChunkId, Finding, JsonValue, Manifest, Recipe, Survey, VaultReader} from './types.ts';
+import type {CopySource} from './write/copy-plan.ts';
+
+/** Reads manifests and documents, from the local cache or from the store. */
+export type Objects = Pick<ObjectReader, 'manifest' | 'document'>;
+
+export type ReaderParts = {
+  id: string;
+  store: Store;
+  index: ChunkIndex;
+  versions: Versions;
+  objects: Objects;
+  /** May take lists of chunk ids from the local cache. */
+  reader: ChunkReader;
+  /** Reads everything from the store; used by VERIFY, the collector and copies to another vault. */
+  strictReader: ChunkReader;
+};
+
+/** See {@link VaultReader}. */
+export class Reader implements VaultReader {
+  readonly id: string;
+  readonly location: string;
+  readonly #parts: ReaderParts;
+
+  constructor(parts: ReaderParts) {
+    this.id = parts.id;
+    this.location = parts.store.description;
+    this.#parts = parts;
+  }
+
+  /**
+   * What another vault's writer reads from when it copies. Static, so that packs and indexes stay out of the type that other
+   * rooms see.
+   */
+  static copySource(vault: VaultReader): CopySource {
+    assert(#parts in vault, 'a vault was opened by openVault');
+    const {store, index, strictReader} = vault.#parts;
+    return {store, index, reader: strictReader};
+  }
+
+  async *keys(prefix: string): AsyncIterable<Key> {
+    const {store, versions} = this.#parts;
+    const seen = new Set<Key>();
+    for await (const facts of listCounted(store, prefix)) {
+      seen.add(facts.key);
+      versions.remember(facts);
+      yield facts.key;
+    }
+    versions.forgetUnseen(prefix, seen);
+  }
+
+  document(key: Key): Promise<JsonValue> {
+    return this.#parts.objects.document(key);
+  }
+
+  manifest(key: Key): Promise<Manifest> {
+    return this.#parts.objects.manifest(key);
+  }
+
+  uncached(): VaultReader {
+    const {store} = this.#parts;
+    const objects: Objects = {
+      document: (key) => readDocument(store, key),
+      manifest: (key) => readManifest(store, key),
+    };
+    return new Reader({...this.#parts, objects});
+  }
+
+  read(recipe: Recipe, options?: ReadOptions): AsyncIterable<Uint8Array> {
+    return this.#parts.reader.read(recipe, options);
+  }
+
+  async chunkIds(recipe: Recipe): Promise<readonly ChunkId[]> {
+    const ids: ChunkId[] = [];
+    for await (const id of this.#parts.reader.ids(recipe)) ids.push(id);
+    return ids;
+  }
+
+  async storedBytes(recipes: readonly Recipe[]): Promise<number> {
+    const {index, reader} = this.#parts;
+    const closure = new Closure(index, reader);
+    try {
+      for (const recipe of recipes) {
+        await closure.addStream(recipe, (error) => {
+          throw error;
+        });
+      }
+      return closure.storedBytes();
+    } finally {
+      closure.close();
+    }
+  }
+
+  survey(): Promise<Survey> {
+    const {index, reader} = this.#parts;
+    return survey({index, reader});
+  }
+
+  verify(recipes: readonly Recipe[], options: VerifyOptions): Promise<readonly Finding[]> {
+    const {store, index, strictReader} = this.#parts;
+    return verify({store, index, reader: strictReader}, recipes, options);
+  }
+}
