@@ -83,7 +83,12 @@ export type DeltaStream = {
  */
 export type Mark = string;
 
-/** One consistent view over the asked tables. Close it, always: it may hold a lock. */
+/**
+ * One consistent view over the asked tables. Close it, always: it may hold a lock.
+ *
+ * Methods that may have to ask a server return promises. A caller awaits one per table or per segment (about 1 MiB), never one
+ * per row.
+ */
 export interface Snapshot {
   /** The mark for the next increment; absent when tracking was not asked for. */
   readonly mark: Mark | undefined;
@@ -93,16 +98,17 @@ export interface Snapshot {
   /** What belongs to the database and not to a table (page size, encoding, …), the source's own JSON; given to `stage`. */
   readonly database: DatabaseFacts;
   /** For progress only: bytes that the tables' rows take, about. */
-  estimatedBytes(table: TableName): number;
+  estimatedBytes(table: TableName): Promise<number>;
   /** Rows of the table, exact; may cost a scan. */
-  countRows(table: TableName): number;
+  countRows(table: TableName): Promise<number>;
   rows(table: TableName, previous?: Cuts): BaseStream;
   /**
-   * @returns undefined when only `rows` can tell what the table holds now; the next `changes` may know again
+   * @returns `rebase` when the log cannot name every changed key: the increment takes all `rows` of this table instead, as a
+   *   new base; the next increment may take its changes again
    * @throws BkpError `CHAIN_BROKEN` when the log no longer reaches back to `since`
    */
-  changes(table: TableName, since: Mark): DeltaStream | undefined;
-  close(): void;
+  changes(table: TableName, since: Mark): Promise<DeltaStream | 'rebase'>;
+  close(): Promise<void>;
 }
 
 export type SnapshotOptions = {
@@ -137,12 +143,12 @@ export type PublishedTable = {name: TableName; rows: number};
  */
 export interface Staging {
   /** Rows of a base layer. Returns the rows now loaded. */
-  load(table: TableName, segment: Uint8Array): number;
+  load(table: TableName, segment: Uint8Array): Promise<number>;
   /**
    * A delta layer: first all its key segments (these rows go), then all its row segments (these come, by `load`).
    * @returns the keys in the segment, whether they had a row or not
    */
-  removeKeys(table: TableName, segment: Uint8Array): number;
+  removeKeys(table: TableName, segment: Uint8Array): Promise<number>;
   /** Indexes, the database's own check; the counts of rows. Nothing is visible yet. */
   finish(options: {
     check: 'quick' | 'full';
@@ -162,7 +168,7 @@ export interface Staging {
     signal?: AbortSignal;
     notice?: (text: string) => void;
   }): Promise<void>;
-  discard(): void;
+  discard(): Promise<void>;
 }
 
 /** A database whose tables can be copied and made again. Contract suite: test/sources/contract.ts. */
@@ -174,27 +180,27 @@ export interface TableSource {
    * Stays with the database, whatever its path: made by the first tracking. Undefined before that, and when there is
    * no database yet.
    */
-  identity(): string | undefined;
+  identity(): Promise<string | undefined>;
   /** Where it is now; undefined when there is no database yet. */
-  origin(): Origin | undefined;
+  origin(): Promise<Origin | undefined>;
   /** `all`: every table of the user's, sorted. @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` | `SOURCE_LOCKED` */
-  describe(tables: readonly TableName[] | 'all'): readonly TableFacts[];
+  describe(tables: readonly TableName[] | 'all'): Promise<readonly TableFacts[]>;
   /**
    * What a backup of these tables does not hold and its restore may lack, a sentence each: tables that cannot be backed up,
    * triggers that need other tables, virtual tables of modules that are not here. Empty when there is no database.
    */
-  leftBehind(tables: readonly TableName[] | 'all'): readonly string[];
+  leftBehind(tables: readonly TableName[] | 'all'): Promise<readonly string[]>;
   snapshot(options: SnapshotOptions): Promise<Snapshot>;
   /** The manifest with `mark` is durable: log before it, and older marks of the owner, may go. */
-  acknowledge(owner: string, mark: Mark): void;
+  acknowledge(owner: string, mark: Mark): Promise<void>;
   /** No more tracking for this owner; what nobody else needs, or is broken, is removed from the source. Absent owner: no error. */
-  untrack(owner: string): void;
+  untrack(owner: string): Promise<void>;
   /** Owners with tracking in the source, for `doctor`. */
-  tracking(): readonly {owner: string; tables: readonly TableName[]; logRows: number}[];
+  tracking(): Promise<readonly {owner: string; tables: readonly TableName[]; logRows: number}[]>;
   /** Tracking of which a part was taken out or changed: `detail` says what, and whether it stands in a writer's way. */
-  brokenTracking(): readonly {table: TableName; detail: string}[];
+  brokenTracking(): Promise<readonly {table: TableName; detail: string}[]>;
   /** Takes out what `brokenTracking` names; a full backup tracks again. */
-  removeBrokenTracking(): void;
+  removeBrokenTracking(): Promise<void>;
   /**
    * @param options.id names what is left behind after a crash
    * @param options.objects made again after the tables
@@ -205,8 +211,8 @@ export interface TableSource {
     options: {id: string; database: DatabaseFacts; objects?: readonly SchemaObject[]},
   ): Promise<Staging>;
   /** Removes what a staging with this id left behind. */
-  discardStaging(id: string): void;
+  discardStaging(id: string): Promise<void>;
   /** Points for `bkp doctor`: what was looked at, and what to do when it is not well. */
-  inspect(): readonly {what: string; ok: boolean; detail: string; next?: string}[];
-  close(): void;
+  inspect(): Promise<readonly {what: string; ok: boolean; detail: string; next?: string}[]>;
+  close(): Promise<void>;
 }

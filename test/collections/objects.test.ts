@@ -361,7 +361,7 @@ test('views and virtual tables of a backup make nothing else', async () => {
   const place = new Place('CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t');
   const source = await openSource({scheme: 'sqlite', path: place.path('app.db')});
   const snapshot = await source.snapshot({tables: ['t'], objects: true});
-  snapshot.close();
+  await snapshot.close();
   const hostile = [
     {name: 'v', definition: {kind: 'view', sql: 'CREATE VIEW other AS SELECT 1', triggers: []}},
     {name: 'v', definition: {kind: 'view', sql: 'CREATE TABLE v AS SELECT 1', triggers: []}},
@@ -379,14 +379,14 @@ test('views and virtual tables of a backup make nothing else', async () => {
   for (const object of hostile) {
     const target = await openSource({scheme: 'sqlite', path: place.path('evil.db')});
     const staging = await target.stage(snapshot.schemas, {id: 'x', database: snapshot.database, objects: []});
-    staging.discard();
+    await staging.discard();
     const restoring = async () => {
       const evil = await target.stage(snapshot.schemas, {id: 'x', database: snapshot.database, objects: [object]});
       try {
         await evil.finish({check: 'quick'});
         await evil.publish({});
       } finally {
-        evil.discard();
+        await evil.discard();
       }
     };
     await expect(restoring()).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
@@ -419,13 +419,13 @@ test('a view on a table that cannot be in a collection is named by the backup an
 test('what a collection would leave behind is known before it is made', async () => {
   const place = new Place(`CREATE TABLE t (a); CREATE TABLE _bkp_custom (x); CREATE VIEW v AS SELECT a FROM t`);
   const source = await openSource({scheme: 'sqlite', path: place.path('app.db')});
-  const of = (members: CollectionMembers) => leftBehind({name: 'c', members}, source).join('\n');
-  expect(of(database)).toMatch(/_bkp_custom is left out.*rename it/);
-  expect(of({kind: 'tables', tables: ['t', 'v', 'none']})).toMatch(/^v is a view/);
+  const of = async (members: CollectionMembers) => (await leftBehind({name: 'c', members}, source)).join('\n');
+  expect(await of(database)).toMatch(/_bkp_custom is left out.*rename it/);
+  expect(await of({kind: 'tables', tables: ['t', 'v', 'none']})).toMatch(/^v is a view/);
   for (const tables of [
     ['t', 'T'],
     ['t', 'main.t'],
   ]) {
-    expect(() => of({kind: 'tables', tables})).toThrow(/table t is in collection c twice/);
+    await expect(of({kind: 'tables', tables})).rejects.toThrow(/table t is in collection c twice/);
   }
 });

@@ -104,7 +104,7 @@ async function begin(database: string, table: RandomTable): Promise<boolean> {
     db.close();
   }
   const source = await openSource({scheme: 'sqlite', path: database});
-  return source.describe(both).every((facts) => facts.state === 'present' && facts.fullOnly === undefined);
+  return (await source.describe(both)).every((facts) => facts.state === 'present' && facts.fullOnly === undefined);
 }
 
 /** Many random statements break a constraint; what they then leave is as good as any other state. */

@@ -220,9 +220,9 @@ test('a database keeps its line of backups when the last collection that tracked
   const {instance} = await takeBackup(vault, files);
   const tables = await openSource({scheme: 'sqlite', path});
   const snapshot = await tables.snapshot({tables: ['t'], track: {owner: 'c'}});
-  snapshot.close();
-  tables.untrack('c');
+  await snapshot.close();
+  await tables.untrack('c');
   expect((await takeBackup(vault, files)).instance).toBe(instance);
-  expect(tables.tracking()).toEqual([]);
-  expect(tables.inspect().filter(({ok}) => !ok)).toEqual([]);
+  expect(await tables.tracking()).toEqual([]);
+  expect((await tables.inspect()).filter(({ok}) => !ok)).toEqual([]);
 });

@@ -48,12 +48,12 @@ export class FakeSource implements TableSource {
     }
   }
 
-  identity = () => this.description;
-  origin = () => undefined;
-  leftBehind = () => [];
-  brokenTracking = () => [];
-  removeBrokenTracking = () => {};
-  describe = () => [{name: table, state: 'present' as const}];
+  identity = async () => this.description;
+  origin = async () => undefined;
+  leftBehind = async () => [];
+  brokenTracking = async () => [];
+  removeBrokenTracking = async () => {};
+  describe = async () => [{name: table, state: 'present' as const}];
 
   async snapshot({track, since}: SnapshotOptions): Promise<Snapshot> {
     const logged = this.#log.length;
@@ -71,27 +71,27 @@ export class FakeSource implements TableSource {
       schemas: [schema],
       objects: [],
       database: {},
-      estimatedBytes: () => 1000,
-      countRows: () => rows.size,
+      estimatedBytes: async () => 1000,
+      countRows: async () => rows.size,
       rows: (_, previous) => baseOf(rows, previous),
-      changes: (): DeltaStream => ({
+      changes: async (): Promise<DeltaStream> => ({
         keys: segments(touched.map((key) => [key])),
         rows: segments(touched.flatMap((key) => (rows.has(key) ? [[key, rows.get(key)!]] : []))),
       }),
-      close: () => {},
+      close: async () => {},
     };
   }
 
-  acknowledge(_: string, mark: string): void {
+  async acknowledge(_: string, mark: string): Promise<void> {
     const position = this.#marks.get(mark)!;
     this.#marks = new Map([...this.#marks].filter(([, at]) => at >= position));
   }
 
-  untrack = () => {};
-  tracking = () => [];
-  discardStaging = () => {};
-  inspect = () => [];
-  close = () => {};
+  untrack = async () => {};
+  tracking = async () => [];
+  discardStaging = async () => {};
+  inspect = async () => [];
+  close = async () => {};
   stage(): Promise<Staging> {
     throw new Error('it is restored into another one');
   }
@@ -100,23 +100,23 @@ export class FakeSource implements TableSource {
 /** Where a backup is restored to. */
 export class FakeTarget extends FakeSource {
   readonly restored = new Map<number, number>();
-  override describe = () => [{name: table, state: 'absent' as const}] as never;
+  override describe = async () => [{name: table, state: 'absent' as const}] as never;
 
   override async stage(): Promise<Staging> {
     return {
-      load: (_, segment) => {
+      load: async (_, segment) => {
         const rows = parse(segment);
         for (const [key, value] of rows) this.restored.set(key!, value!);
         return rows.length;
       },
-      removeKeys: (_, segment) => {
+      removeKeys: async (_, segment) => {
         const gone = parse(segment);
         for (const [key] of gone) this.restored.delete(key!);
         return gone.length;
       },
       finish: async () => [{name: table, rows: this.restored.size}],
       publish: async () => {},
-      discard: () => {},
+      discard: async () => {},
     };
   }
 }

@@ -55,19 +55,19 @@ export function describeTableSource({name, make}: ContractOptions): void {
   describe(`a ${name} source describes`, () => {
     test('tables by name, those that are absent, and all of them in order', async () => {
       const {source} = await filled();
-      expect(source.describe(['orders', 'nothing'])).toMatchObject([
+      expect(await source.describe(['orders', 'nothing'])).toMatchObject([
         {name: 'orders', state: 'present'},
         {name: 'nothing', state: 'absent'},
       ]);
-      expect(source.describe('all').map((table) => table.name)).toEqual(['customers', 'notes', 'orders']);
-      expect(source.describe(['notes'])[0]).toHaveProperty('fullOnly');
-      expect(source.describe(['orders'])[0]).not.toHaveProperty('fullOnly');
+      expect((await source.describe('all')).map((table) => table.name)).toEqual(['customers', 'notes', 'orders']);
+      expect((await source.describe(['notes']))[0]).toHaveProperty('fullOnly');
+      expect((await source.describe(['orders']))[0]).not.toHaveProperty('fullOnly');
     });
 
     test('itself, without having to be there', async () => {
       const {source} = await make();
       expect(source.description).toContain('::');
-      expect(source.tracking()).toEqual([]);
+      expect(await source.tracking()).toEqual([]);
     });
   });
 
@@ -76,9 +76,9 @@ export function describeTableSource({name, make}: ContractOptions): void {
       const database = await filled();
       const snapshot = await database.source.snapshot({tables});
       expect(snapshot.mark).toBeUndefined();
-      expect(tables.map((table) => snapshot.countRows(table))).toEqual([3, 3]);
-      expect(snapshot.estimatedBytes('customers')).toBeGreaterThan(0);
-      snapshot.close();
+      expect(await Promise.all(tables.map((table) => snapshot.countRows(table)))).toEqual([3, 3]);
+      expect(await snapshot.estimatedBytes('customers')).toBeGreaterThan(0);
+      await snapshot.close();
       const backup = await takeFull(database.source, {tables});
       expect(rowsIn(baseOf(backup, 'orders').segments)).toBe(3);
       await expectComesBack(database, backup);
@@ -92,8 +92,8 @@ export function describeTableSource({name, make}: ContractOptions): void {
     test('leaves nothing in the source when nothing is tracked', async () => {
       const database = await filled();
       await takeFull(database.source, {tables});
-      expect(database.source.identity()).toBeUndefined();
-      expect(database.source.tracking()).toEqual([]);
+      expect(await database.source.identity()).toBeUndefined();
+      expect(await database.source.tracking()).toEqual([]);
     });
 
     test('says which table is not there', async () => {
@@ -114,7 +114,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
       await database.exec('CREATE INDEX by_customer ON orders (customer)');
       const schemaOf = async (omitIndexes: boolean) => {
         const snapshot = await database.source.snapshot({tables: ['orders'], omitIndexes});
-        snapshot.close();
+        await snapshot.close();
         return snapshot.schemas[0]!;
       };
       const [whole, without] = [await schemaOf(false), await schemaOf(true)];
@@ -157,7 +157,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
       const base = await fullOf(database);
       await database.exec('DELETE FROM orders WHERE id = 2');
       const next = await takeIncrement(database.source, owner, base);
-      database.source.acknowledge(owner, next.mark!);
+      await database.source.acknowledge(owner, next.mark!);
       await expect(takeIncrement(database.source, owner, base)).rejects.toMatchObject({code: 'CHAIN_BROKEN'});
       await database.exec('DELETE FROM orders WHERE id = 3');
       await expectComesBack(database, await takeIncrement(database.source, owner, next));
@@ -180,19 +180,19 @@ export function describeTableSource({name, make}: ContractOptions): void {
       const {source} = database;
       const mine = await fullOf(database);
       const theirs = await takeFull(source, {tables: ['orders'], track: {owner: 'other'}});
-      expect(source.tracking().map((entry) => [entry.owner, entry.tables])).toEqual([
+      expect((await source.tracking()).map((entry) => [entry.owner, entry.tables])).toEqual([
         [owner, tables],
         ['other', ['orders']],
       ]);
-      expect(source.identity()).toBeTruthy();
+      expect(await source.identity()).toBeTruthy();
       await database.exec('DELETE FROM orders WHERE id = 1');
-      source.untrack(owner);
+      await source.untrack(owner);
       await expect(takeIncrement(source, owner, mine)).rejects.toMatchObject({code: 'CHAIN_BROKEN'});
       await expectComesBack(database, await takeIncrement(source, 'other', theirs));
-      source.untrack('other');
-      source.untrack('nobody');
-      expect(source.tracking()).toEqual([]);
-      expect(source.describe('all').map((table) => table.name)).toEqual(['customers', 'notes', 'orders']);
+      await source.untrack('other');
+      await source.untrack('nobody');
+      expect(await source.tracking()).toEqual([]);
+      expect((await source.describe('all')).map((table) => table.name)).toEqual(['customers', 'notes', 'orders']);
     });
   });
 
@@ -201,22 +201,22 @@ export function describeTableSource({name, make}: ContractOptions): void {
       const target = await make();
       await target.exec('CREATE TABLE mine (id INTEGER PRIMARY KEY)');
       const staging = await loadStaging(target.source, await fullOf(await filled()));
-      expect(target.source.describe('all').map((table) => table.name)).toEqual(['mine']);
+      expect((await target.source.describe('all')).map((table) => table.name)).toEqual(['mine']);
       expect(await staging.finish({check: 'full'})).toEqual([
         {name: 'customers', rows: 3},
         {name: 'orders', rows: 3},
       ]);
       await staging.publish({});
-      expect(target.source.describe('all').map((table) => table.name)).toEqual(['customers', 'mine', 'orders']);
+      expect((await target.source.describe('all')).map((table) => table.name)).toEqual(['customers', 'mine', 'orders']);
     });
 
     test('is discarded without a trace', async () => {
       const target = await make();
       await target.exec('CREATE TABLE mine (id INTEGER PRIMARY KEY)');
       const backup = await fullOf(await filled());
-      (await fillStaging(target.source, backup)).discard();
-      target.source.discardStaging('test');
-      expect(target.source.describe('all').map((table) => table.name)).toEqual(['mine']);
+      await (await fillStaging(target.source, backup)).discard();
+      await target.source.discardStaging('test');
+      expect((await target.source.describe('all')).map((table) => table.name)).toEqual(['mine']);
       await restore(target.source, backup);
     });
 
@@ -232,8 +232,8 @@ export function describeTableSource({name, make}: ContractOptions): void {
       const staging = await fillStaging(late.source, backup);
       await late.exec('CREATE TABLE orders (id INTEGER PRIMARY KEY)');
       await expect(staging.publish({})).rejects.toMatchObject({code: 'TABLE_EXISTS'});
-      staging.discard();
-      expect(late.source.describe('all').map((table) => table.name)).toEqual(['mine', 'orders']);
+      await staging.discard();
+      expect((await late.source.describe('all')).map((table) => table.name)).toEqual(['mine', 'orders']);
     });
 
     test('lets the chain go on when it is published with its mark', async () => {
@@ -252,7 +252,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
       const backup = await fullOf(await filled());
       const staging = await loadStaging(target.source, backup);
       await expect(staging.finish({check: 'quick', signal: AbortSignal.abort()})).rejects.toThrow();
-      staging.discard();
+      await staging.discard();
     });
   });
 }

@@ -38,7 +38,7 @@ export async function takeFull(
     }
     return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers};
   } finally {
-    snapshot.close();
+    await snapshot.close();
   }
 }
 
@@ -51,7 +51,7 @@ async function keptBase(
   const before = previous?.layers[name]?.[0];
   const stream = snapshot.rows(name, before?.kind === 'base' ? before.cuts : undefined);
   const segments = await kept(stream, meanwhile);
-  expect(rowsIn(segments), `rows of ${name}`).toBe(snapshot.countRows(name));
+  expect(rowsIn(segments), `rows of ${name}`).toBe(await snapshot.countRows(name));
   return {kind: 'base', segments, cuts: stream.cuts()};
 }
 
@@ -70,8 +70,8 @@ export async function takeIncrement(
   try {
     const layers: Record<string, readonly Layer[]> = {};
     for (const {name} of snapshot.schemas) {
-      const delta = snapshot.changes(name, parent.mark!);
-      if (delta === undefined) {
+      const delta = await snapshot.changes(name, parent.mark!);
+      if (delta === 'rebase') {
         layers[name] = [await keptBase(snapshot, name, parent, meanwhile)];
         continue;
       }
@@ -82,7 +82,7 @@ export async function takeIncrement(
     }
     return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers};
   } finally {
-    snapshot.close();
+    await snapshot.close();
   }
 }
 
@@ -98,7 +98,7 @@ export async function fillStaging(
     await staging.finish({check: 'quick', ...(notice === undefined ? {} : {notice})});
     return staging;
   } catch (error) {
-    staging.discard();
+    await staging.discard();
     throw error;
   }
 }
@@ -108,16 +108,16 @@ export async function loadStaging(target: TableSource, backup: Backup, id = 'tes
   try {
     for (const [name, layers] of Object.entries(backup.layers)) {
       for (const layer of layers) {
-        if (layer.kind === 'base') load(staging, name, layer.segments);
+        if (layer.kind === 'base') await load(staging, name, layer.segments);
         else {
-          for (const {bytes, rows} of layer.keys) expect(staging.removeKeys(name, bytes)).toBe(rows);
-          load(staging, name, layer.rows);
+          for (const {bytes, rows} of layer.keys) expect(await staging.removeKeys(name, bytes)).toBe(rows);
+          await load(staging, name, layer.rows);
         }
       }
     }
     return staging;
   } catch (error) {
-    staging.discard();
+    await staging.discard();
     throw error;
   }
 }
@@ -131,7 +131,7 @@ export async function restore(
   try {
     await staging.publish(resume === undefined ? {} : {resume});
   } finally {
-    staging.discard();
+    await staging.discard();
   }
 }
 
@@ -151,9 +151,9 @@ export function rowsIn(segments: readonly Segment[]): number {
   return segments.reduce((sum, segment) => sum + segment.rows, 0);
 }
 
-function load(staging: Staging, name: string, segments: readonly KeptSegment[]): void {
+async function load(staging: Staging, name: string, segments: readonly KeptSegment[]): Promise<void> {
   let rows = 0;
-  for (const segment of segments) rows = staging.load(name, segment.bytes) + rows;
+  for (const segment of segments) rows = (await staging.load(name, segment.bytes)) + rows;
   expect(rows).toBe(rowsIn(segments));
 }
 

@@ -97,18 +97,18 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
     if (spec.scheme === 'questdb') return checkQuestDb(deps, spec, {repair});
     const source = await openSourceAt(place);
     try {
-      const checks: Check[] = source.inspect().map((check) => ({...check, what: `source: ${check.what}`}));
-      checks.push(...checkBrokenTracking(source, repair));
+      const checks: Check[] = (await source.inspect()).map((check) => ({...check, what: `source: ${check.what}`}));
+      checks.push(...(await checkBrokenTracking(source, repair)));
       const owners = await knownOwners(deps);
       // Without the cluster nobody can say which tracking is needed, so none is judged, and none removed.
       if (owners === undefined) return checks;
-      for (const {owner, tables, logRows} of source.tracking()) {
+      for (const {owner, tables, logRows} of await source.tracking()) {
         const name = owners.get(owner);
         const what = 'source: tracking';
         const facts = `${tables.join(', ')}, ${logRows} changes logged`;
         if (name !== undefined) checks.push({what, ok: true, detail: `for collection ${name}: ${facts}`});
         else if (repair) {
-          source.untrack(owner);
+          await source.untrack(owner);
           checks.push({what, ok: true, detail: `removed, no collection of this cluster needed it: ${facts}`});
         } else {
           checks.push({
@@ -121,16 +121,16 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
       }
       return checks;
     } finally {
-      source.close();
+      await source.close();
     }
   });
 }
 
 /** Of no use to any collection, in whatever cluster, so it needs none to be judged. */
-function checkBrokenTracking(source: TableSource, repair: boolean): Check[] {
+async function checkBrokenTracking(source: TableSource, repair: boolean): Promise<Check[]> {
   const what = 'source: tracking';
-  const broken = source.brokenTracking();
-  if (repair) source.removeBrokenTracking();
+  const broken = await source.brokenTracking();
+  if (repair) await source.removeBrokenTracking();
   return broken.map(({detail}) =>
     repair
       ? {what, ok: true, detail: `removed: ${detail}`}

@@ -148,9 +148,9 @@ export async function cleanAfter(deps: Pick<Deps, 'settings'>, operation: Operat
     );
   if (order?.do === 'restore') {
     await withSource(order.place, async (source) => {
-      source.discardStaging(order.stagingId);
+      await source.discardStaging(order.stagingId);
       // This first look at the database rolls back what publishing had begun: the application need not do it.
-      source.identity();
+      await source.identity();
     });
   }
 }

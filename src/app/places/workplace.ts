@@ -198,6 +198,6 @@ export async function withSource<T>(
   try {
     return await use(source);
   } finally {
-    source.close();
+    await source.close();
   }
 }

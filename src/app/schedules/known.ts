@@ -69,8 +69,14 @@ async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; ot
   }
   if (seen.length === 0) return {scheduled: [], others: []};
   const own = await databaseOf(places[0]);
-  const isOwn = ({collection: {id, source}}: OfCollection) => source === undefined || isDatabaseOf(source, own, id);
-  return {scheduled: seen.filter(isOwn), others: seen.filter((one) => !isOwn(one))};
+  const scheduled: OfCollection[] = [];
+  const others: OfCollection[] = [];
+  for (const one of seen) {
+    const {id, source} = one.collection;
+    const isOwn = source === undefined || (await isDatabaseOf(source, own, id));
+    (isOwn ? scheduled : others).push(one);
+  }
+  return {scheduled, others};
 }
 
 /** @throws BkpError `USAGE` when the profile has no source */
@@ -80,7 +86,7 @@ async function databaseOf(place: Workplace): Promise<PresentDatabase> {
     return await withSource(place, async (source) => presentDatabase(source));
   } catch (error) {
     // One that is away for the moment keeps its schedules: the backup will tell. And not every database has collections.
-    if (error instanceof BkpError) return {description: address, tracks: () => false};
+    if (error instanceof BkpError) return {description: address, tracks: async () => false};
     throw error;
   }
 }

@@ -115,7 +115,7 @@ async function create(deps: Deps, statement: Of<'create-collection'>): Promise<A
 async function staysBehind(at: Surroundings, name: string, chosen: CollectionMembers | undefined): Promise<string[]> {
   if (chosen === undefined) return [];
   try {
-    return await withSource(at.place, async (source) => [...leftBehind({name, members: chosen}, source)]);
+    return await withSource(at.place, async (source) => [...(await leftBehind({name, members: chosen}, source))]);
   } catch (error) {
     if (error instanceof BkpError && error.code !== 'BAD_REQUEST') return [];
     throw error;

@@ -55,7 +55,7 @@ export async function planBackup(
   request: {collection: string; type: BackupType; adopt?: boolean; nowMicros: number},
 ): Promise<BackupName> {
   const live = await requireCollection(vault, request.collection);
-  const members = memberTables(live.definition, source);
+  const members = await memberTables(live.definition, source);
   if (!request.adopt) await requireOwnDatabase(vault, source, live, request.type);
   if (request.type === 'incremental') requireSameMembers(await requireChain(vault, live), members);
   return nextBackupName(request.type, request.nowMicros, live.taken);
@@ -112,9 +112,9 @@ export async function takeBackup(
     }
     // From here on the backup exists; a log that could not be trimmed is trimmed by the next one.
     try {
-      if (content.mark !== undefined) source.acknowledge(live.definition.id, content.mark);
+      if (content.mark !== undefined) await source.acknowledge(live.definition.id, content.mark);
       // Increments were switched off since the backup before: nothing of their tracking stays in the source.
-      else source.untrack(live.definition.id);
+      else await source.untrack(live.definition.id);
     } catch (error) {
       tools.notice(`the source's change log was not trimmed: ${(error as Error).message}`);
     }
@@ -165,9 +165,9 @@ async function copyTables(
 ): Promise<Content> {
   const {vault, source, signal} = tools;
   const {definition} = live;
-  const members = memberTables(definition, source);
+  const members = await memberTables(definition, source);
   const {tables, whole} = members;
-  for (const sentence of leftBehind(definition, source)) tools.notice(sentence);
+  for (const sentence of await leftBehind(definition, source)) tools.notice(sentence);
   for (const notice of wholeNotices(whole)) tools.notice(notice);
   if (parent !== undefined) requireSameMembers(parent, members);
   const earlier = parent ?? (await readEarlier(vault, live));
@@ -183,9 +183,7 @@ async function copyTables(
   try {
     const takenAt = new Date(tools.nowMicros() / 1000).toISOString();
     const meter = startMeter(tools, {
-      ...(parent === undefined
-        ? {bytesTotal: tables.reduce((sum, table) => sum + snapshot.estimatedBytes(table), 0)}
-        : {}),
+      ...(parent === undefined ? {bytesTotal: await estimatedBytes(snapshot, tables)} : {}),
       itemsTotal: tables.length,
     });
     const streams = new StreamTable();
@@ -206,7 +204,7 @@ async function copyTables(
       objects: snapshot.objects,
       streams,
       takenAt,
-      source: {...nameDatabase(source), database: snapshot.database},
+      source: {...(await nameDatabase(source)), database: snapshot.database},
       mark: snapshot.mark,
       rows: own.reduce((sum, layer) => sum + layer.rows, 0),
       // A key with a NULL in it can have several rows: then there are more rows than keys.
@@ -217,8 +215,14 @@ async function copyTables(
       meter,
     };
   } finally {
-    snapshot.close();
+    await snapshot.close();
   }
+}
+
+async function estimatedBytes(snapshot: Snapshot, tables: readonly TableName[]): Promise<number> {
+  let sum = 0;
+  for (const table of tables) sum += await snapshot.estimatedBytes(table);
+  return sum;
 }
 
 /** What a full backup may resemble. A damaged one is no reason to take none: it is what the new one is for. */
@@ -245,8 +249,8 @@ async function deltaLayers(
   table: TableName,
   parent: Backup,
 ): Promise<readonly Layer[]> {
-  const changes = snapshot.changes(table, parent.body.mark!);
-  if (changes === undefined) return [await baseLayer(vault, sink, snapshot, table, parent)];
+  const changes = await snapshot.changes(table, parent.body.mark!);
+  if (changes === 'rebase') return [await baseLayer(vault, sink, snapshot, table, parent)];
   const before = parent.body.tables.find((entry) => entry.schema.name === table)!;
   const adopted = before.layers.map((layer) => sink.streams.adopt(layer, parent.streams));
   const delta = await writeDelta(sink, changes);

@@ -13,10 +13,10 @@ import type {BackupName} from '../stored/names.ts';
 export type NamedDatabase = Whereabouts & {identity?: string};
 
 /** The database of a profile. `tracks`: whether it tracks changes for the collection with this id. */
-export type PresentDatabase = NamedDatabase & {tracks: (owner: string) => boolean};
+export type PresentDatabase = NamedDatabase & {tracks: (owner: string) => Promise<boolean>};
 
-export function nameDatabase(source: TableSource): NamedDatabase {
-  const [identity, origin] = [source.identity(), source.origin()];
+export async function nameDatabase(source: TableSource): Promise<NamedDatabase> {
+  const [identity, origin] = [await source.identity(), await source.origin()];
   return {
     description: source.description,
     ...(identity === undefined ? {} : {identity}),
@@ -24,9 +24,9 @@ export function nameDatabase(source: TableSource): NamedDatabase {
   };
 }
 
-export function presentDatabase(source: TableSource): PresentDatabase {
-  const tracks = (owner: string) => source.tracking().some((entry) => entry.owner === owner);
-  return {...nameDatabase(source), tracks};
+export async function presentDatabase(source: TableSource): Promise<PresentDatabase> {
+  const tracks = async (owner: string) => (await source.tracking()).some((entry) => entry.owner === owner);
+  return {...(await nameDatabase(source)), tracks};
 }
 
 /**
@@ -35,7 +35,7 @@ export function presentDatabase(source: TableSource): PresentDatabase {
  * when the last collection that was tracked is dropped.) At another place it is a copy, or was moved: nothing can tell which.
  * @param owner the collection's id
  */
-export function isDatabaseOf(known: NamedDatabase, now: PresentDatabase, owner: string): boolean {
+export async function isDatabaseOf(known: NamedDatabase, now: PresentDatabase, owner: string): Promise<boolean> {
   const areBoth = known.identity !== undefined && now.identity !== undefined;
   if (areBoth && known.identity === now.identity && known.origin === undefined) return true;
   if (!isSamePlace(known, now)) return false;
@@ -55,8 +55,8 @@ export async function requireDatabase(
 ): Promise<void> {
   const known = await databaseOf(vault, of.collection, of.backups);
   if (known === undefined) return;
-  const now = presentDatabase(source);
-  if (isDatabaseOf(known, now, of.owner)) return;
+  const now = await presentDatabase(source);
+  if (await isDatabaseOf(known, now, of.owner)) return;
   const isCopy = known.identity !== undefined && known.identity === now.identity;
   throw new BkpError('PRECONDITION', `the backups of ${of.collection} are of another database: ${placeText(known)}`, {
     cause: isCopy

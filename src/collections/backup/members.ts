@@ -13,9 +13,9 @@ export type MemberTables = {
  * The tables that a backup of the collection holds, as the source spells them.
  * @throws BkpError `BAD_REQUEST` | `TABLE_NOT_FOUND` | `UNSUPPORTED` | `SOURCE_UNAVAILABLE`
  */
-export function memberTables(definition: Definition, source: TableSource): MemberTables {
+export async function memberTables(definition: Definition, source: TableSource): Promise<MemberTables> {
   const {members, settings} = definition;
-  const facts = source.describe(members.kind === 'database' ? 'all' : members.tables);
+  const facts = await source.describe(members.kind === 'database' ? 'all' : members.tables);
   const usable = members.kind === 'database' ? facts.filter((table) => table.state === 'present') : facts;
   if (usable.length === 0) {
     throw new BkpError('BAD_REQUEST', `collection ${definition.name} has no tables to back up`, {
@@ -71,12 +71,12 @@ function wholeOf(tables: readonly TableFacts[]): ReadonlyMap<TableName, string> 
  * What a backup of the collection does not hold and its restore may lack, a sentence each.
  * @throws BkpError `BAD_REQUEST` for one table in two spellings
  */
-export function leftBehind(
+export async function leftBehind(
   {members, name}: Pick<Definition, 'members' | 'name'>,
   source: TableSource,
-): readonly string[] {
+): Promise<readonly string[]> {
   if (members.kind === 'tables') {
-    const found = source.describe(members.tables).filter(({state}) => state !== 'absent');
+    const found = (await source.describe(members.tables)).filter(({state}) => state !== 'absent');
     requireOneSpelling(name, found);
   }
   return source.leftBehind(members.kind === 'database' ? 'all' : members.tables);

@@ -31,7 +31,7 @@ export async function planRestore(
   const live = await requireReadable(vault, request.collection);
   const backup = await findBackup(vault, {...request, backups: live.backups});
   try {
-    requireFreeTargets(source, await readBackup(vault, request.collection, backup));
+    await requireFreeTargets(source, await readBackup(vault, request.collection, backup));
   } catch (error) {
     throw isDamage(error) ? await withReadable(vault, request.collection, live.backups, error) : error;
   }
@@ -68,7 +68,7 @@ export async function restoreBackup(
     request.collection,
     await findBackup(vault, {collection: request.collection, backups: live.backups, point: request.backup}),
   );
-  requireFreeTargets(source, backup);
+  await requireFreeTargets(source, backup);
   const {tables} = backup.body;
   const logicalBytes = tables
     .flatMap((table) => table.layers)
@@ -93,13 +93,13 @@ export async function restoreBackup(
     requireCounts(backup, new Map(published.map((table) => [table.name, table.rows])));
     signal.throwIfAborted();
     tools.progress({...meter.state(), phase: 'Publish'});
-    const resume = resumption(live, backup, source);
+    const resume = await resumption(live, backup, source);
     await staging.publish({...(resume === undefined ? {} : {resume}), signal, notice: tools.notice});
     const rows = published.reduce((sum, table) => sum + table.rows, 0);
     return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length};
   } finally {
     // After a publish nothing is left to discard.
-    staging.discard();
+    await staging.discard();
   }
 }
 
@@ -111,13 +111,13 @@ async function loadLayer(
 ): Promise<void> {
   const each = async (
     stream: Parameters<typeof readSegments>[2],
-    put: (segment: Uint8Array) => number,
+    put: (segment: Uint8Array) => Promise<number>,
     rows: number,
   ) => {
     let loaded = 0;
     for await (const segment of readSegments(to.vault, backup.streams, stream, to.signal)) {
       to.signal.throwIfAborted();
-      loaded += put(segment);
+      loaded += await put(segment);
       to.meter.bytes(segment.byteLength);
     }
     if (loaded !== rows) {
@@ -157,14 +157,14 @@ function requireCounts(backup: Backup, counts: ReadonlyMap<string, number>): voi
 }
 
 /** The chain can go on when its newest backup comes back into the database that it was taken from. */
-function resumption(
+async function resumption(
   live: ReadableCollection,
   backup: Backup,
   source: TableSource,
-): {owner: string; mark: string} | undefined {
+): Promise<{owner: string; mark: string} | undefined> {
   const {definition, backups} = live;
   const {mark, source: from} = backup.body;
-  const identity = source.identity();
+  const identity = await source.identity();
   const sameDatabase = identity === undefined ? from.description === source.description : from.identity === identity;
   const newest = backups.at(-1) === backup.body.backup;
   return definition?.settings.incremental && mark !== undefined && newest && sameDatabase
@@ -172,10 +172,10 @@ function resumption(
     : undefined;
 }
 
-function requireFreeTargets(source: TableSource, backup: Backup): void {
+async function requireFreeTargets(source: TableSource, backup: Backup): Promise<void> {
   const {tables, objects = []} = backup.body;
   const names = [...tables.map(({schema}) => schema.name), ...objects.map(({name}) => name)];
-  const inTheWay = source.describe(names).filter((table) => table.state !== 'absent');
+  const inTheWay = (await source.describe(names)).filter((table) => table.state !== 'absent');
   if (inTheWay.length === 0) return;
   const paths = inTheWay.map((table) => `/Root/${table.name}`).join(', ');
   throw new BkpError('TABLE_EXISTS', `path exist: ${paths}`, {

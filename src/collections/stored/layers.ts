@@ -47,7 +47,7 @@ export async function writeBase(
   const data = await writeSegments(sink, base, (segment: BaseSegment, piece) =>
     segment.previous === undefined ? undefined : previous?.chunksOf[segment.previous]?.[piece],
   );
-  const counted = snapshot.countRows(table);
+  const counted = await snapshot.countRows(table);
   if (counted !== data.rows) {
     // Nothing may be committed: some range was read twice or not at all.
     throw new BkpError('SOURCE_DAMAGED', `table ${table} has ${counted} rows, and ${data.rows} were read`, {

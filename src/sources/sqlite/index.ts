@@ -33,15 +33,15 @@ export class SqliteSource implements TableSource {
     this.description = `sqlite::path=${path}`;
   }
 
-  identity(): string | undefined {
+  async identity(): Promise<string | undefined> {
     return this.#absent() ? undefined : withConnection(this.#path, {}, identityOf);
   }
 
-  origin(): Origin | undefined {
+  async origin(): Promise<Origin | undefined> {
     return originOf(this.#path);
   }
 
-  describe(tables: readonly TableName[] | 'all'): readonly TableFacts[] {
+  async describe(tables: readonly TableName[] | 'all'): Promise<readonly TableFacts[]> {
     if (tables !== 'all' && this.#absent()) {
       return tables.map((name) => ({name, state: 'absent', reason: `there is no database at ${this.#path}`}));
     }
@@ -50,7 +50,7 @@ export class SqliteSource implements TableSource {
     );
   }
 
-  leftBehind(tables: readonly TableName[] | 'all'): readonly string[] {
+  async leftBehind(tables: readonly TableName[] | 'all'): Promise<readonly string[]> {
     return this.#absent() ? [] : withConnection(this.#path, {}, (connection) => leftBehind(connection, tables));
   }
 
@@ -64,11 +64,11 @@ export class SqliteSource implements TableSource {
     }
   }
 
-  acknowledge(owner: string, mark: Mark): void {
+  async acknowledge(owner: string, mark: Mark): Promise<void> {
     withConnection(this.#path, {}, (connection) => connection.write(() => dropMarks(connection, owner, mark)));
   }
 
-  untrack(owner: string): void {
+  async untrack(owner: string): Promise<void> {
     if (this.#absent()) return;
     withConnection(this.#path, {}, (connection) => {
       // A database that was never tracked is not written to.
@@ -77,16 +77,16 @@ export class SqliteSource implements TableSource {
     });
   }
 
-  tracking(): readonly {owner: string; tables: readonly TableName[]; logRows: number}[] {
+  async tracking(): Promise<readonly {owner: string; tables: readonly TableName[]; logRows: number}[]> {
     return this.#absent() ? [] : withConnection(this.#path, {}, listTracking);
   }
 
-  brokenTracking(): readonly {table: TableName; detail: string}[] {
+  async brokenTracking(): Promise<readonly {table: TableName; detail: string}[]> {
     return this.#absent() ? [] : withConnection(this.#path, {}, brokenTracking);
   }
 
-  removeBrokenTracking(): void {
-    if (this.brokenTracking().length === 0) return;
+  async removeBrokenTracking(): Promise<void> {
+    if ((await this.brokenTracking()).length === 0) return;
     withConnection(this.#path, {}, (connection) => connection.write(() => removeBrokenTracking(connection)));
   }
 
@@ -104,7 +104,7 @@ export class SqliteSource implements TableSource {
         requireSameEncoding(connection, options.database);
       });
     }
-    this.discardStaging(options.id);
+    await this.discardStaging(options.id);
     return new SqliteStaging(this.#path, stagingPath(this.#path, options.id), {
       schemas,
       objects,
@@ -112,11 +112,11 @@ export class SqliteSource implements TableSource {
     });
   }
 
-  discardStaging(id: string): void {
+  async discardStaging(id: string): Promise<void> {
     removeDatabase(stagingPath(this.#path, id));
   }
 
-  inspect(): readonly {what: string; ok: boolean; detail: string; next?: string}[] {
+  async inspect(): Promise<readonly {what: string; ok: boolean; detail: string; next?: string}[]> {
     return withConnection(this.#path, {}, (connection) => {
       const mode = String(connection.value('PRAGMA main.journal_mode'));
       const tables = tableNames(connection).map((name) => factsOf(connection, name, false));
@@ -158,7 +158,7 @@ export class SqliteSource implements TableSource {
     });
   }
 
-  close(): void {
+  async close(): Promise<void> {
     // Nothing is kept open.
   }
 

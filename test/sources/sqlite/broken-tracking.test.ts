@@ -16,7 +16,7 @@ const own = (database: Database) =>
 async function tracked(): Promise<Database> {
   const database = new Database(schema);
   await full(database, ['t', 'other']);
-  expect(database.source.brokenTracking()).toEqual([]);
+  expect(await database.source.brokenTracking()).toEqual([]);
   return database;
 }
 
@@ -55,11 +55,11 @@ describe('tracking of which a part is gone', () => {
 
     test(`${name}: is found, and can be taken out`, async () => {
       const database = await damaged();
-      const broken = database.source.brokenTracking();
+      const broken = await database.source.brokenTracking();
       if (name !== 'only the marks are left') expect(broken).not.toEqual([]);
-      database.source.removeBrokenTracking();
+      await database.source.removeBrokenTracking();
       write(database);
-      expect(database.source.brokenTracking()).toEqual([]);
+      expect(await database.source.brokenTracking()).toEqual([]);
       const base = await full(database, ['t', 'other']);
       write(database);
       await expectComesBack(database, await increment(database, base));
@@ -67,7 +67,7 @@ describe('tracking of which a part is gone', () => {
 
     test(`${name}: goes when nothing is tracked any more`, async () => {
       const database = await damaged();
-      database.source.untrack(owner);
+      await database.source.untrack(owner);
       write(database);
       expect(own(database)).toEqual([]);
     });
@@ -77,7 +77,7 @@ describe('tracking of which a part is gone', () => {
     const database = await tracked();
     database.exec('DROP TABLE _bkp_log_t');
     expect(() => write(database)).toThrow('_bkp_log_t');
-    expect(database.source.brokenTracking()).toEqual([
+    expect(await database.source.brokenTracking()).toEqual([
       {
         table: 't',
         detail: expect.stringMatching(/^writes to table t fail: _bkp_log_t is gone, and the triggers _bkp_/),
@@ -89,11 +89,11 @@ describe('tracking of which a part is gone', () => {
     const database = await tracked();
     const base = await takeFull(database.source, {tables: ['other'], track: {owner: 'two'}});
     database.exec('DROP TABLE _bkp_log_t');
-    database.source.untrack(owner);
+    await database.source.untrack(owner);
     write(database);
     expect(own(database).map(({name}) => name)).not.toContainEqual(expect.stringMatching(/_t$/));
     await expectComesBack(database, await takeIncrement(database.source, 'two', base));
-    expect(database.source.brokenTracking()).toEqual([]);
+    expect(await database.source.brokenTracking()).toEqual([]);
   });
 
   test('a rename that leaves the bodies of triggers as they are stops no writer of a table with one key alone', async () => {
@@ -103,7 +103,7 @@ describe('tracking of which a part is gone', () => {
     await full(database, ['p', 'q']);
     database.exec(`PRAGMA legacy_alter_table = ON; ALTER TABLE p RENAME TO p2; ALTER TABLE q RENAME TO q2;
       INSERT INTO p2 (a) VALUES (1); UPDATE p2 SET k = 7, a = 2; INSERT INTO q2 VALUES ('x', 1, 2); UPDATE q2 SET m = 3; DELETE FROM q2`);
-    expect(database.source.brokenTracking()).toEqual([]);
+    expect(await database.source.brokenTracking()).toEqual([]);
   });
 
   test('where something else is unique too, such a rename is found, and the triggers can be taken out', async () => {
@@ -111,10 +111,10 @@ describe('tracking of which a part is gone', () => {
     database.exec('PRAGMA legacy_alter_table = ON; ALTER TABLE t RENAME TO t2');
     const insert = `INSERT INTO t2 (a) VALUES ('new')`;
     expect(() => database.exec(insert)).toThrow('main.t');
-    expect(database.source.brokenTracking()).toMatchObject([
+    expect(await database.source.brokenTracking()).toMatchObject([
       {table: 't', detail: expect.stringMatching(/^writes to table t2 fail: it was t until a rename/)},
     ]);
-    database.source.removeBrokenTracking();
+    await database.source.removeBrokenTracking();
     database.value('SELECT count(*) FROM t2');
     database.exec(insert);
   });
@@ -124,25 +124,27 @@ describe('tracking of which a part is gone', () => {
     await full(database, ['s']);
     database.exec('DROP INDEX ui');
     expect(() => database.exec('ALTER TABLE s DROP COLUMN a')).toThrow('_bkp_');
-    expect(database.source.brokenTracking()).toMatchObject([{table: 's', detail: expect.stringContaining('refused')}]);
-    database.source.removeBrokenTracking();
+    expect(await database.source.brokenTracking()).toMatchObject([
+      {table: 's', detail: expect.stringContaining('refused')},
+    ]);
+    await database.source.removeBrokenTracking();
     database.exec('ALTER TABLE s DROP COLUMN a');
   });
 
   test('a renamed table is not taken for broken', async () => {
     const database = await tracked();
     database.exec('ALTER TABLE other RENAME TO "the other"');
-    expect(database.source.brokenTracking()).toEqual([]);
-    database.source.removeBrokenTracking();
+    expect(await database.source.brokenTracking()).toEqual([]);
+    await database.source.removeBrokenTracking();
     expect(own(database).map(({name}) => name)).toContain('_bkp_log_other');
   });
 
-  test('a database that was never tracked is not written to', () => {
+  test('a database that was never tracked is not written to', async () => {
     const database = new Database(schema);
     const before = database.value('PRAGMA data_version');
-    database.source.untrack(owner);
-    database.source.removeBrokenTracking();
-    expect(database.source.brokenTracking()).toEqual([]);
+    await database.source.untrack(owner);
+    await database.source.removeBrokenTracking();
+    expect(await database.source.brokenTracking()).toEqual([]);
     expect(database.value('PRAGMA data_version')).toBe(before);
   });
 });

@@ -157,14 +157,14 @@ describe('a chain goes on', () => {
   test('when the newest backup came back into its own database', async () => {
     const database = new Database(schema);
     const base = await full(database, ['t', 'other']);
-    database.source.acknowledge(owner, base.mark!);
+    await database.source.acknowledge(owner, base.mark!);
     database.exec(`DELETE FROM t WHERE k = 1; ALTER TABLE t RENAME TO t_old; DROP TABLE other`);
     await restore(database.source, base, {owner, mark: base.mark!});
     database.exec(`INSERT INTO t_old VALUES (50, 50, 50); REPLACE INTO t VALUES (9, 9, 3); DELETE FROM other`);
     const next = await increment(database, base);
     expect(deltaSize(next, 't')).toEqual({keys: 2, rows: 1});
     await expectComesBack(database, next);
-    database.source.untrack(owner);
+    await database.source.untrack(owner);
     expect(own(database)).toEqual([]);
   });
 
@@ -191,25 +191,25 @@ describe('owners', () => {
     ];
     expect(increments.map((backup) => deltaSize(backup, 't').keys)).toEqual([2, 1]);
     for (const backup of increments) await expectComesBack(database, backup);
-    expect(database.source.tracking()).toMatchObject([
+    expect(await database.source.tracking()).toMatchObject([
       {owner: 'one', tables: ['other', 't']},
       {owner: 'two', tables: ['t']},
     ]);
-    database.source.untrack('one');
+    await database.source.untrack('one');
     expect(own(database)).not.toContainEqual({name: '_bkp_log_other'});
     database.exec('DELETE FROM t WHERE k = 3');
     await expectComesBack(database, await takeIncrement(database.source, 'two', increments[1]!));
-    database.source.untrack('two');
+    await database.source.untrack('two');
     expect(own(database)).toEqual([]);
   });
 
   test('that are not known change nothing', async () => {
     const database = new Database(schema);
-    database.source.untrack('nobody');
+    await database.source.untrack('nobody');
     expect(own(database)).toEqual([]);
     const base = await full(database, ['t']);
-    database.source.untrack('nobody');
-    database.source.acknowledge(owner, 'a mark of another database');
+    await database.source.untrack('nobody');
+    await database.source.acknowledge(owner, 'a mark of another database');
     database.exec('DELETE FROM t WHERE k = 3');
     await expectComesBack(database, await increment(database, base));
   });
@@ -218,14 +218,14 @@ describe('owners', () => {
 test('acknowledging trims the log, and no number is given twice', async () => {
   const database = new Database(schema);
   let last = await full(database, ['t']);
-  database.source.acknowledge(owner, last.mark!);
+  await database.source.acknowledge(owner, last.mark!);
   const newest = () => database.value('SELECT max(seq) FROM _bkp_log_t') as number;
   const given = new Set([newest()]);
   for (let n = 0; n < 5; n++) {
     database.exec(`UPDATE t SET a = ${n}`);
     const next = await increment(database, last);
-    expect(database.source.tracking()).toMatchObject([{owner, logRows: expect.any(Number)}]);
-    database.source.acknowledge(owner, next.mark!);
+    expect(await database.source.tracking()).toMatchObject([{owner, logRows: expect.any(Number)}]);
+    await database.source.acknowledge(owner, next.mark!);
     expect(database.value('SELECT count(*) FROM _bkp_log_t')).toBe(1);
     expect(newest()).toBeGreaterThanOrEqual(Math.max(...given) + 3);
     given.add(newest());
@@ -237,11 +237,11 @@ test('acknowledging trims the log, and no number is given twice', async () => {
 
 test('the identity stays with the database', async () => {
   const database = new Database(schema);
-  expect(database.source.identity()).toBeUndefined();
+  expect(await database.source.identity()).toBeUndefined();
   await full(database, ['t']);
-  const identity = database.source.identity();
+  const identity = await database.source.identity();
   expect(identity).toMatch(/^[0-9a-f]{32}$/);
   await full(database, ['t', 'other']);
   database.exec('VACUUM');
-  expect(copyOf(database).source.identity()).toBe(identity);
+  expect(await copyOf(database).source.identity()).toBe(identity);
 });

@@ -89,12 +89,14 @@ describe('comes back as it was', () => {
         .map((name) => `CREATE TABLE ${name} (k TEXT PRIMARY KEY, "v""" UNIQUE); INSERT INTO ${name} VALUES ('x', 1)`)
         .join(';'),
     );
-    expect(database.source.describe('all').map(({name}) => name)).toEqual([...names].sort((a, b) => (a < b ? -1 : 1)));
+    expect((await database.source.describe('all')).map(({name}) => name)).toEqual(
+      [...names].sort((a, b) => (a < b ? -1 : 1)),
+    );
     const base = await full(database, names);
     await expectComesBack(database, base);
     for (const name of quoted) database.exec(`REPLACE INTO ${name} VALUES ('y', 1)`);
     await expectComesBack(database, await increment(database, base));
-    database.source.untrack('collection-1');
+    await database.source.untrack('collection-1');
     expect(database.value(`SELECT count(*) FROM sqlite_schema WHERE name GLOB '_bkp_*'`)).toBe(0);
   });
 
@@ -156,7 +158,7 @@ describe('what cannot be a member', () => {
       new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY AUTOINCREMENT, a); CREATE VIEW v AS SELECT * FROM t;
       CREATE VIRTUAL TABLE f USING fts5 (x); INSERT INTO t (a) VALUES (1)`);
     await full(database, ['t']);
-    const facts = database.source.describe([
+    const facts = await database.source.describe([
       'v',
       'f',
       'f_data',
@@ -178,7 +180,7 @@ describe('what cannot be a member', () => {
       'present',
     ]);
     expect(facts.at(-1)).toMatchObject({name: 't'});
-    expect(database.source.describe('all').map(({name, state}) => `${name} ${state}`)).toEqual([
+    expect((await database.source.describe('all')).map(({name, state}) => `${name} ${state}`)).toEqual([
       'f_config present',
       'f_content present',
       'f_data present',
@@ -188,7 +190,7 @@ describe('what cannot be a member', () => {
     ]);
   });
 
-  test('a schema that needs the application is refused', () => {
+  test('a schema that needs the application is refused', async () => {
     const database = new Database();
     database.db.enableDefensive(false);
     database.db.function('mine', {deterministic: true}, (x) => x);
@@ -197,7 +199,7 @@ describe('what cannot be a member', () => {
       CREATE TABLE c (k TEXT COLLATE NOCASE PRIMARY KEY); PRAGMA writable_schema = ON;
       UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'mine') WHERE name = 'c'; PRAGMA writable_schema = OFF`);
     for (const name of ['f', 'g', 'h', 'c']) {
-      expect(database.source.describe([name])).toMatchObject([
+      expect(await database.source.describe([name])).toMatchObject([
         {state: 'unsupported', reason: expect.stringMatching(/mine.*BACKUP DATABASE/)},
       ]);
     }

@@ -1,4 +1,5 @@
 import {expect, test} from 'vitest';
+import type {DeltaStream} from '../../../src/sources/index.ts';
 import {deltaSize, type Layer, takeIncrement} from '../layers.ts';
 import {Database, expectComesBack, full, increment, owner} from './database.ts';
 
@@ -55,7 +56,9 @@ test('two tables can be read in turns', async () => {
       fingerprints: Object.fromEntries(base.schemas.map((schema) => [schema.name, schema.fingerprint])),
     },
   });
-  const deltas = names.map((name) => snapshot.changes(name, base.mark!)!);
+  const deltas = await Promise.all(
+    names.map(async (name) => (await snapshot.changes(name, base.mark!)) as DeltaStream),
+  );
   const count = async (segments: AsyncIterable<{rows: number}>) => {
     let rows = 0;
     for await (const segment of segments) rows += segment.rows;
@@ -64,7 +67,7 @@ test('two tables can be read in turns', async () => {
   const counts: number[] = [];
   for (const {keys} of deltas) counts.push(await count(keys));
   for (const {rows} of deltas) counts.push(await count(rows));
-  snapshot.close();
+  await snapshot.close();
   expect(counts).toEqual([2, 1, 3, 2, 1, 3]);
 });
 

@@ -45,9 +45,11 @@ describe('what is no database', () => {
     await expectRefused(join(path, 'deeper.db'), 'SOURCE_UNAVAILABLE', /there is no database/);
     expect(existsSync(path)).toBe(false);
     const source = new SqliteSource(path);
-    expect(source.identity()).toBeUndefined();
-    expect(source.tracking()).toEqual([]);
-    expect(source.describe(['t'])).toMatchObject([{name: 't', state: 'absent', reason: expect.stringContaining(path)}]);
+    expect(await source.identity()).toBeUndefined();
+    expect(await source.tracking()).toEqual([]);
+    expect(await source.describe(['t'])).toMatchObject([
+      {name: 't', state: 'absent', reason: expect.stringContaining(path)},
+    ]);
   });
 
   test('a directory, a pipe, a link to nowhere', async () => {
@@ -71,8 +73,8 @@ describe('what is no database', () => {
     const path = join(folder(), 'empty.db');
     writeFileSync(path, '');
     const source = new SqliteSource(path);
-    expect(source.describe('all')).toEqual([]);
-    expect(source.describe(['t'])).toEqual([{name: 't', state: 'absent'}]);
+    expect(await source.describe('all')).toEqual([]);
+    expect(await source.describe(['t'])).toEqual([{name: 't', state: 'absent'}]);
     await expect(source.snapshot({tables: ['t']})).rejects.toMatchObject({code: 'TABLE_NOT_FOUND'});
   });
 });

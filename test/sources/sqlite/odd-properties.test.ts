@@ -101,7 +101,7 @@ test('whatever an edit of the schema leaves in a table, each backup brings it ba
         return;
       }
       for (const change of after) attempt(database, change);
-      const facts = database.source.describe(table.tables);
+      const facts = await database.source.describe(table.tables);
       if (facts.some(({state}) => state !== 'present')) return;
       if (facts.some((fact) => fact.state === 'present' && fact.fullOnly !== undefined)) {
         await expectBack(database, await takeFull(database.source, {tables: table.tables}));

@@ -210,7 +210,7 @@ describe('is refused when it is backed up', () => {
   for (const [name, way] of Object.entries(refused)) {
     test(name, async () => {
       const database = build(way);
-      const [facts] = database.source.describe(['t']);
+      const [facts] = await database.source.describe(['t']);
       if (way.tracked !== true) {
         expect(facts).toMatchObject({state: 'unsupported', reason: expect.stringMatching(way.reason)});
         return;
@@ -257,7 +257,7 @@ test.each([
   // Collections refuse the backup when the count is not that of the table.
   await reading().catch((error: unknown) => expect(error).toMatchObject({code: 'SOURCE_DAMAGED'}));
   expect(rows).toBeLessThanOrEqual(3000);
-  snapshot.close();
+  await snapshot.close();
 });
 
 test('an index that cannot be built for its rows is left out, and named', async () => {
@@ -315,7 +315,9 @@ describe('comes back bit for bit', () => {
   for (const [name, way] of Object.entries(ways)) {
     test(name, async () => {
       const database = build(way);
-      const tables = database.source.describe('all').flatMap((fact) => (fact.state === 'present' ? [fact.name] : []));
+      const tables = (await database.source.describe('all')).flatMap((fact) =>
+        fact.state === 'present' ? [fact.name] : [],
+      );
       const base = await full(database, tables).catch((error: Error) => error);
       if (base instanceof Error) {
         // Only the untracked kind is possible.

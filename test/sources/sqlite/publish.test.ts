@@ -40,7 +40,7 @@ describe('what stands in the way is said, and stays', () => {
     const staging = await fillStaging(target.source, backup);
     target.exec('CREATE TABLE t (mine); INSERT INTO t VALUES (7)');
     await expect(staging.publish({})).rejects.toMatchObject({code: 'TABLE_EXISTS'});
-    staging.discard();
+    await staging.discard();
     expect(target.value('SELECT mine FROM t')).toBe(7);
     expect(filesIn(join(target.path, '..'))).toEqual(['app.db']);
   });
@@ -64,7 +64,7 @@ describe('what stands in the way is said, and stays', () => {
       } finally {
         fs.openSync = openSync;
         syncBuiltinESMExports();
-        staging.discard();
+        await staging.discard();
       }
       expect(readFileSync(path, 'utf8')).toBe(mine);
       expect(filesIn(join(path, '..'))).toEqual(['new.db']);
@@ -115,15 +115,15 @@ test('a staging is discarded without a trace, also one of a process that is gone
   const backup = await backupOf(database);
   const path = join(folder(), 'new.db');
   const source = new SqliteSource(path);
-  (await fillStaging(source, backup)).discard();
+  await (await fillStaging(source, backup)).discard();
   expect(filesIn(join(path, '..'))).toEqual([]);
   writeFileSync(`${path}.bkp-stage-test`, 'half a file');
   await restore(source, backup);
   expectSame(path, database.path);
   writeFileSync(`${path}.bkp-stage-old`, '');
   writeFileSync(`${path}.bkp-stage-old-journal`, '');
-  source.discardStaging('old');
-  source.discardStaging('never');
+  await source.discardStaging('old');
+  await source.discardStaging('never');
   expect(filesIn(join(path, '..'))).toEqual(['new.db']);
 });
 
@@ -226,7 +226,7 @@ describe('a process that is killed', () => {
           integrity: ['ok'],
           schema: [expect.anything()],
         });
-        target.source.discardStaging('crashed');
+        await target.source.discardStaging('crashed');
         expect(filesIn(join(target.path, '..')).filter((name) => !/^app\.db(-wal|-shm)?$/.test(name))).toEqual([]);
       }
       await restore(target.source, await backupOf(database));
@@ -239,10 +239,10 @@ describe('a process that is killed', () => {
     const path = join(folder(), 'new.db');
     crash('restore', 'link', database.path, path);
     expect(existsSync(path)).toBe(false);
-    new SqliteSource(path).discardStaging('crashed');
+    await new SqliteSource(path).discardStaging('crashed');
     expect(filesIn(join(path, '..'))).toEqual([]);
     crash('restore', 'linked', database.path, path);
-    new SqliteSource(path).discardStaging('crashed');
+    await new SqliteSource(path).discardStaging('crashed');
     expect(filesIn(join(path, '..'))).toEqual(['new.db']);
     expectSame(path, database.path);
   });
@@ -252,10 +252,10 @@ describe('a process that is killed', () => {
     crash('backup', 'commit', database.path);
     expect(database.value(`SELECT count(*) FROM sqlite_schema WHERE name GLOB '_bkp_*'`)).toBe(0);
     crash('backup', 'end', database.path);
-    expect(database.source.tracking()).toMatchObject([{owner: 'collection-1', tables: ['t']}]);
+    expect(await database.source.tracking()).toMatchObject([{owner: 'collection-1', tables: ['t']}]);
     const base = await full(database, ['t']);
-    database.source.acknowledge('collection-1', base.mark!);
-    database.source.untrack('collection-1');
+    await database.source.acknowledge('collection-1', base.mark!);
+    await database.source.untrack('collection-1');
     expect(database.value(`SELECT count(*) FROM sqlite_schema WHERE name GLOB '_bkp_*'`)).toBe(0);
     await expectComesBack(database, base);
   });
@@ -293,7 +293,7 @@ describe.skipIf(process.getuid?.() !== 0)('a disk that is full', () => {
       const free = fs.statfsSync(disk).bavail * 4096;
       writeFileSync(join(disk, 'ballast'), Buffer.alloc(free - 200 * 1024));
       await expect(staging.publish({})).rejects.toMatchObject({code: 'SOURCE_FULL'});
-      staging.discard();
+      await staging.discard();
       expect(imageOf(path)).toEqual(before);
       target.close();
       expect(filesIn(disk)).toEqual(['app.db', 'ballast']);
@@ -312,7 +312,7 @@ describe.skipIf(process.getuid?.() !== 0)('a disk that is full', () => {
     writeFileSync(join(disk, 'ballast'), Buffer.alloc(free));
     const source = new SqliteSource(path);
     await expect(takeFull(source, {tables: ['t'], track: {owner: 'one'}})).rejects.toMatchObject({code: 'SOURCE_FULL'});
-    expect(source.tracking()).toEqual([]);
+    expect(await source.tracking()).toEqual([]);
     expect((await takeFull(source, {tables: ['t']})).layers.t).toHaveLength(1);
   });
 });

@@ -41,18 +41,18 @@ async function copyOf(path: string, table: string): Promise<Copy> {
     for await (const segment of snapshot.rows(table)) segments.push(segment.bytes);
     return {schema: snapshot.schemas[0]!, database: snapshot.database, segments};
   } finally {
-    snapshot.close();
+    await snapshot.close();
   }
 }
 
 async function restore(path: string, copy: Copy): Promise<void> {
   const staging = await new SqliteSource(path).stage([copy.schema], {id: 'test', database: copy.database});
   try {
-    for (const segment of copy.segments) staging.load(copy.schema.name, segment);
+    for (const segment of copy.segments) await staging.load(copy.schema.name, segment);
     await staging.finish({check: 'full'});
     await staging.publish({});
   } finally {
-    staging.discard();
+    await staging.discard();
   }
 }
 

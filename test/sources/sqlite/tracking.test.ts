@@ -180,17 +180,17 @@ describe('what else fires or does not fire triggers', () => {
     );
   });
 
-  test('an index that computes with the id which SQLite gives late rules increments out', () => {
+  test('an index that computes with the id which SQLite gives late rules increments out', async () => {
     const {source} = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, g AS (k % 5));
       CREATE TABLE fine (k INTEGER PRIMARY KEY, a, g AS (a % 5)); CREATE UNIQUE INDEX f ON fine (g, lower(a), k);
       CREATE TABLE s (K INTEGER PRIMARY KEY, a);
       CREATE UNIQUE INDEX u ON t (g); CREATE UNIQUE INDEX v ON s (a + "k")`);
-    expect(source.describe(['t', 's', 'fine'])).toMatchObject([
+    expect(await source.describe(['t', 's', 'fine'])).toMatchObject([
       {name: 't', fullOnly: expect.stringContaining('index u')},
       {name: 's', fullOnly: expect.stringContaining('index v')},
       {name: 'fine', state: 'present'},
     ]);
-    expect(source.describe(['fine'])[0]).not.toHaveProperty('fullOnly');
+    expect((await source.describe(['fine']))[0]).not.toHaveProperty('fullOnly');
   });
 
   test('a delta names each key once, and costs nothing without a change', async () => {
@@ -399,7 +399,7 @@ test("tracking stays out of the way of the user's ALTER TABLE", async () => {
     'ALTER TABLE t DROP COLUMN b; ALTER TABLE t RENAME COLUMN a TO x; ALTER TABLE t ADD COLUMN d DEFAULT 5',
   );
   database.exec(`ALTER TABLE t RENAME TO "other one"; INSERT INTO "other one" (k, x) VALUES ('a', 1)`);
-  database.source.untrack('collection-1');
+  await database.source.untrack('collection-1');
   database.exec(`INSERT INTO "other one" (k, x) VALUES ('b', 2)`);
   expect(database.value(`SELECT count(*) FROM sqlite_schema WHERE name LIKE '\\_bkp%' ESCAPE '\\'`)).toBe(0);
 });

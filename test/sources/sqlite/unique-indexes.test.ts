@@ -63,7 +63,7 @@ test('the end of tracking leaves nothing behind', async () => {
   const schema = 'CREATE TABLE t (id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX u ON t (lower(a))';
   const database = new Database(schema);
   await full(database, ['t']);
-  database.source.untrack(owner);
+  await database.source.untrack(owner);
   expect(
     database.db
       .prepare('SELECT name FROM sqlite_schema')
@@ -84,7 +84,7 @@ test('tracking of a table whose changes triggers cannot see is refused, with the
 test('to acknowledge a mark that the database does not know changes nothing', async () => {
   const database = new Database('CREATE TABLE t (id INTEGER PRIMARY KEY, a)');
   const base = await full(database, ['t']);
-  database.source.acknowledge(owner, 'a mark of another database');
+  await database.source.acknowledge(owner, 'a mark of another database');
   database.exec('INSERT INTO t VALUES (1, 1)');
   await expectComesBack(database, await increment(database, base));
 });

@@ -91,7 +91,7 @@ export class SqliteStaging implements Staging {
       );
       this.#connection.exec(`ATTACH ':memory:' AS seg`);
     } catch (error) {
-      this.discard();
+      this.#remove();
       throw error;
     }
   }
@@ -104,14 +104,14 @@ export class SqliteStaging implements Staging {
       PRAGMA ignore_check_constraints = ON;`);
   }
 
-  load(name: TableName, segment: Uint8Array): number {
+  async load(name: TableName, segment: Uint8Array): Promise<number> {
     this.#loadedBytes += segment.byteLength;
     this.#largestBytes = Math.max(this.#largestBytes, segment.byteLength);
     this.#connection.deserialize('seg', segment);
     return this.#landings.get(name)!.load();
   }
 
-  removeKeys(name: TableName, segment: Uint8Array): number {
+  async removeKeys(name: TableName, segment: Uint8Array): Promise<number> {
     this.#connection.deserialize('seg', segment);
     return this.#landings.get(name)!.removeKeys();
   }
@@ -222,7 +222,7 @@ export class SqliteStaging implements Staging {
       this.#connection.close();
       publishIntoDatabase(plan);
     }
-    this.discard();
+    this.#remove();
   }
 
   /** The schemas without what could not be built. */
@@ -234,7 +234,11 @@ export class SqliteStaging implements Staging {
     });
   }
 
-  discard(): void {
+  async discard(): Promise<void> {
+    this.#remove();
+  }
+
+  #remove(): void {
     this.#connection.close();
     removeDatabase(this.#path);
   }

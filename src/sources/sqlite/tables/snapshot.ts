@@ -98,14 +98,18 @@ class SqliteSnapshot implements Snapshot {
     this.#maker = new SegmentMaker(connection);
   }
 
-  estimatedBytes(table: TableName): number {
+  async estimatedBytes(table: TableName): Promise<number> {
     const shape = rowShape(this.#table(table));
     const insert = `${shape.insert} FROM main.${quoteName(table)} AS t LIMIT ?`;
     const sample = this.#maker.make({create: shape.create, insert, params: []}, sampleRows);
-    return sample.rows === 0 ? 0 : Math.round((this.countRows(table) * sample.bytes.byteLength) / sample.rows);
+    return sample.rows === 0 ? 0 : Math.round((this.#count(table) * sample.bytes.byteLength) / sample.rows);
   }
 
-  countRows(table: TableName): number {
+  async countRows(table: TableName): Promise<number> {
+    return this.#count(table);
+  }
+
+  #count(table: TableName): number {
     const known = this.#counts.get(table);
     if (known !== undefined) return known;
     const count = this.#connection.number(`SELECT count(*) FROM main.${quoteName(this.#table(table).name)}`);
@@ -118,22 +122,22 @@ class SqliteSnapshot implements Snapshot {
     const nobody = (async function* () {})();
     // Counting is cheaper than looking for rows with a NULL in their key, which most tables have none of.
     const rest = (ordered: number) =>
-      ordered === this.countRows(table) ? nobody : rowsWithNullKey(connection, maker, found);
-    return new BaseRows({connection, maker, table: found, previous, rest, total: () => this.countRows(table)});
+      ordered === this.#count(table) ? nobody : rowsWithNullKey(connection, maker, found);
+    return new BaseRows({connection, maker, table: found, previous, rest, total: () => this.#count(table)});
   }
 
-  changes(table: TableName, since: Mark): DeltaStream | undefined {
+  async changes(table: TableName, since: Mark): Promise<DeltaStream | 'rebase'> {
     const seq = this.#owner === undefined ? undefined : markedAt(this.#connection, this.#owner, since, table);
     if (seq === undefined) throw unknownMark(table);
     const unknown = unknownKeys(this.#connection, this.#table(table), seq);
     if (unknown !== undefined) {
       this.#notice?.(`all rows of ${table} are taken: ${unknown}`);
-      return undefined;
+      return 'rebase';
     }
     return deltaOf(this.#connection, this.#maker, this.#table(table), seq);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#connection.close();
   }
 

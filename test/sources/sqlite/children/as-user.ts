@@ -5,13 +5,13 @@ const [uid, path, what] = process.argv.slice(2);
 const source = new SqliteSource(path!);
 process.setuid!(Number(uid));
 try {
-  if (what === 'describe') source.describe('all');
-  if (what === 'stage') (await source.stage([], {id: 'test', database: {}})).discard();
+  if (what === 'describe') await source.describe('all');
+  if (what === 'stage') await (await source.stage([], {id: 'test', database: {}})).discard();
   let rows = 0;
   if (what === 'full' || what === 'track') {
     const snapshot = await source.snapshot({tables: ['t'], ...(what === 'track' ? {track: {owner: 'somebody'}} : {})});
     for await (const segment of snapshot.rows('t')) rows += segment.rows;
-    snapshot.close();
+    await snapshot.close();
   }
   console.log(JSON.stringify({rows}));
 } catch (error) {
