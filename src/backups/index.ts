@@ -1,6 +1,7 @@
+export {type Meter, startMeter} from './meter.ts';
 export {tellIfNamedAhead} from './named-ahead.ts';
-export {parsedDocument, readBody} from './read-body.ts';
+export {readDocument, readManifest} from './read-manifest.ts';
+export {newestReadable, unlessDamaged, unlessUnreadable} from './readable.ts';
 export {retainedNotice} from './retained-notice.ts';
-export {unlessDamaged, unlessUnreadable} from './unless-damaged.ts';
+export type {WorkProgress, WorkTools} from './tools.ts';
 export {waitForCollector} from './wait-for-collector.ts';
-export {type Meter, startMeter, type WorkProgress, type WorkTools} from './work.ts';

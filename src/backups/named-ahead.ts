@@ -1,4 +1,4 @@
-import type {WorkTools} from './work.ts';
+import type {WorkTools} from './tools.ts';
 
 /** How far ahead of this machine's clock another one's may be without a word. */
 const skewMicros = 5 * 60e6;

@@ -1,7 +1,7 @@
 import {setTimeout as delay} from 'node:timers/promises';
 import {BkpError} from '../errors/index.ts';
 import type {Vault, VaultCollector} from '../vault/index.ts';
-import type {WorkTools} from './work.ts';
+import type {WorkTools} from './tools.ts';
 
 /** Much less than writers wait for a collector. */
 const waitAtOnceMs = 1000;

@@ -1,4 +1,4 @@
-import {unlessUnreadable} from '../../backups/index.ts';
+import {newestReadable} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {isSameFile, isSamePlace, placeText, type TableSource, type Whereabouts} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
@@ -53,8 +53,9 @@ export async function requireDatabase(
   source: TableSource,
   of: {collection: string; owner: string; backups: readonly BackupName[]; statement: string},
 ): Promise<void> {
-  const known = await databaseOf(vault, of.collection, of.backups);
-  if (known === undefined) return;
+  const newest = await newestReadable(of.backups, (backup) => readBackup(vault, of.collection, backup));
+  if (newest === undefined) return;
+  const known: NamedDatabase = newest.body.source;
   const now = await presentDatabase(source);
   if (await isDatabaseOf(known, now, of.owner)) return;
   const isCopy = known.identity !== undefined && known.identity === now.identity;
@@ -65,18 +66,6 @@ export async function requireDatabase(
     next: `name that database with --source; or, when the collection is to go on with this one: ${of.statement}`,
     context: {collection: of.collection},
   });
-}
-
-async function databaseOf(
-  vault: VaultReader,
-  collection: string,
-  backups: readonly BackupName[],
-): Promise<NamedDatabase | undefined> {
-  for (const backup of backups.toReversed()) {
-    const read = await unlessUnreadable(readBackup(vault, collection, backup));
-    if (read !== undefined) return read.body.source;
-  }
-  return undefined;
 }
 
 /** What is typed to take the backup of the database that is there. */

@@ -1,4 +1,4 @@
-import {unlessUnreadable} from '../../backups/index.ts';
+import {newestReadable} from '../../backups/index.ts';
 import {assert, BkpError} from '../../errors/index.ts';
 import {type AlterAction, quoteName, type Setting, tableName} from '../../sql/index.ts';
 import type {JsonValue, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
@@ -56,11 +56,8 @@ export async function lastKnownId(
   {damage, backups}: CollectionFolder,
 ): Promise<string | undefined> {
   if (damage === undefined) return undefined;
-  for (const backup of backups.toReversed()) {
-    const read = await unlessUnreadable(readBackup(vault, name, backup));
-    if (read !== undefined) return read.body.collection.id;
-  }
-  return undefined;
+  const newest = await newestReadable(backups, (backup) => readBackup(vault, name, backup));
+  return newest?.body.collection.id;
 }
 
 /** @returns the definition before and after */

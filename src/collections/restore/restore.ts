@@ -1,4 +1,4 @@
-import {type Meter, startMeter, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
+import {type Meter, newestReadable, startMeter, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Staging, TableSource} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
@@ -45,15 +45,13 @@ async function withReadable(
   backups: readonly BackupName[],
   error: BkpError,
 ): Promise<BkpError> {
-  for (const backup of backups.toReversed()) {
-    if ((await unlessUnreadable(readBackup(vault, collection, backup))) === undefined) continue;
-    return new BkpError(error.code, error.message, {
-      cause: error.cause,
-      next: `the newest backup that can be read: RESTORE ${quoteName(collection)} AT '${backup}'`,
-      context: error.context,
-    });
-  }
-  return error;
+  const newest = await newestReadable(backups, (backup) => readBackup(vault, collection, backup));
+  if (newest === undefined) return error;
+  return new BkpError(error.code, error.message, {
+    cause: error.cause,
+    next: `the newest backup that can be read: RESTORE ${quoteName(collection)} AT '${newest.body.backup}'`,
+    context: error.context,
+  });
 }
 
 /** Base and deltas of every table into staging, then all tables at once: all of it, or nothing. */

@@ -1,4 +1,4 @@
-import {parsedDocument} from '../../backups/index.ts';
+import {readDocument} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Key} from '../../stores/index.ts';
@@ -148,26 +148,12 @@ function definitionLost(prefix: string): BkpError {
   });
 }
 
-/** @returns undefined when it is gone, the error when it is damaged or of a newer bkp: that costs this collection alone */
+/** @returns undefined if it was removed; the error if it is damaged or a newer bkp wrote it */
 async function readDefinition(vault: VaultReader, key: Key): Promise<Definition | BkpError | undefined> {
-  try {
-    return parsedDocument<Definition>(key, await vault.document(key), {
-      schema: definitionSchema,
-      fault: ({name, generation}) => {
-        if (definitionKey(name, generation) === key) return undefined;
-        return `it is generation ${generation} of collection ${name}`;
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof BkpError)) throw error;
-    switch (error.code) {
-      case 'OBJECT_MISSING':
-        return undefined;
-      case 'OBJECT_DAMAGED':
-      case 'STORE_REFUSED':
-        return error;
-      default:
-        throw error;
-    }
-  }
+  const found = await readDocument<Definition>(vault, key, {
+    schema: definitionSchema,
+    fault: ({name, generation}) =>
+      definitionKey(name, generation) === key ? undefined : `it is generation ${generation} of collection ${name}`,
+  });
+  return found instanceof BkpError && found.code === 'OBJECT_MISSING' ? undefined : found;
 }

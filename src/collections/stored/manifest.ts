@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import {readBody} from '../../backups/index.ts';
+import {readManifest} from '../../backups/index.ts';
 import {count, name, opaque, type Schema, text, time} from '../../lib/schema.ts';
 import {
   type DatabaseFacts,
@@ -122,7 +122,7 @@ export type Backup = {body: BackupBody; streams: readonly Recipe[]};
 export async function readBackup(vault: VaultReader, collection: string, name: BackupName): Promise<Backup> {
   // What belongs to the source is opaque here: its own door looks into it.
   const schema = bodySchema as unknown as Schema<BackupBody>;
-  return readBody(vault, manifestKey(collection, name), {
+  return readManifest(vault, manifestKey(collection, name), {
     kind: manifestKind,
     version: newestVersion,
     schema,

@@ -1,10 +1,10 @@
 import {randomInt} from 'node:crypto';
 import * as v from 'valibot';
-import {parsedDocument, unlessUnreadable} from '../../backups/index.ts';
+import {newestReadable, readDocument} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {name, text, time} from '../../lib/schema.ts';
 import {type FileSource, isSamePlace, originSchema, type Whereabouts} from '../../sources/index.ts';
-import {isDamage, type JsonValue, type VaultReader, type VaultWriter} from '../../vault/index.ts';
+import type {JsonValue, VaultReader, VaultWriter} from '../../vault/index.ts';
 import {readDatabaseBackup} from './manifest.ts';
 import {
   backupMicros,
@@ -51,7 +51,7 @@ export async function listInstances(vault: VaultReader): Promise<readonly Instan
   }
   return Promise.all(
     [...found].map(async ([name, backups]) => {
-      const document = await readDocument(vault, name);
+      const document = await readInstance(vault, name);
       if (document instanceof BkpError) return {name, backups, dataId: undefined, fault: document};
       const {dataId, source} = document;
       return {name, backups, dataId, ...(source === undefined ? {} : {taken: source})};
@@ -59,18 +59,11 @@ export async function listInstances(vault: VaultReader): Promise<readonly Instan
   );
 }
 
-/** @returns the error when it is missing, damaged or of a newer bkp: that costs this instance alone */
-async function readDocument(vault: VaultReader, instance: string): Promise<InstanceDocument | BkpError> {
-  const key = instanceKey(instance);
-  try {
-    return parsedDocument<InstanceDocument>(key, await vault.document(key), {
-      schema: documentSchema,
-      fault: (document) => (document.instance === instance ? undefined : `it is of instance ${document.instance}`),
-    });
-  } catch (error) {
-    if (isDamage(error) || (error instanceof BkpError && error.code === 'STORE_REFUSED')) return error;
-    throw error;
-  }
+function readInstance(vault: VaultReader, instance: string): Promise<InstanceDocument | BkpError> {
+  return readDocument<InstanceDocument>(vault, instanceKey(instance), {
+    schema: documentSchema,
+    fault: (document) => (document.instance === instance ? undefined : `it is of instance ${document.instance}`),
+  });
 }
 
 /** A database that is to be backed up. */
@@ -145,11 +138,8 @@ function requireOwn(
 
 /** Of its newest backup that can be read, or else of when its name was taken. */
 async function whereaboutsOf(vault: VaultReader, {name, backups, taken}: Instance): Promise<Whereabouts | undefined> {
-  for (const backup of backups.toReversed()) {
-    const read = await unlessUnreadable(readDatabaseBackup(vault, name, backup));
-    if (read !== undefined) return read.body.source;
-  }
-  return taken;
+  const newest = await newestReadable(backups, (backup) => readDatabaseBackup(vault, name, backup));
+  return newest?.body.source ?? taken;
 }
 
 /** Three words that no instance of the store has. @param pick a number from 0 to below its argument */

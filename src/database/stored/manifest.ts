@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import {readBody} from '../../backups/index.ts';
+import {readManifest} from '../../backups/index.ts';
 import {count, text} from '../../lib/schema.ts';
 import {type DatabaseMoment, type Origin, originSchema} from '../../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../../vault/index.ts';
@@ -58,7 +58,7 @@ export async function readDatabaseBackup(
   instance: string,
   backup: DatabaseBackupName,
 ): Promise<DatabaseBackup> {
-  const {body, streams} = await readBody<DatabaseBackupBody>(vault, databaseManifestKey(instance, backup), {
+  const {body, streams} = await readManifest<DatabaseBackupBody>(vault, databaseManifestKey(instance, backup), {
     kind: databaseManifestKind,
     schema: bodySchema,
     fault: (body, streams) => {

@@ -1,0 +1,68 @@
+import {BkpError} from '../errors/index.ts';
+import {parsed, type Schema} from '../lib/schema.ts';
+import {damaged, type JsonValue, type Recipe, type VaultReader} from '../vault/index.ts';
+import {isUnreadable} from './readable.ts';
+
+/** The version of documents, and of manifest bodies unless the caller knows a newer one. */
+const firstVersion = 1;
+
+/**
+ * Reads a manifest and checks that it is what its key says.
+ * @param expected.fault checks what the schema cannot: that the body belongs to the key and fits the streams
+ * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` (a newer bkp wrote it)
+ */
+export async function readManifest<T>(
+  vault: VaultReader,
+  key: string,
+  expected: {
+    kind: string;
+    /** The newest version that this bkp knows. Default 1. */
+    version?: number;
+    schema: Schema<T>;
+    fault: (body: T, streams: readonly Recipe[]) => string | undefined;
+  },
+): Promise<{body: T; streams: readonly Recipe[]}> {
+  const {kind, streams, body} = await vault.manifest(key);
+  if (kind !== expected.kind) throw damaged(key, `it is a manifest of kind ${kind}, not ${expected.kind}`);
+  const {version = firstVersion, schema, fault} = expected;
+  return {body: parsedAs(key, body, {version, schema, fault: (known) => fault(known, streams)}), streams};
+}
+
+/**
+ * Reads a document and checks that it is what its key says.
+ * @returns the error if the document is missing, damaged or written by a newer bkp: only what it describes is then unusable
+ */
+export async function readDocument<T>(
+  vault: VaultReader,
+  key: string,
+  expected: {schema: Schema<T>; fault: (document: T) => string | undefined},
+): Promise<T | BkpError> {
+  try {
+    return parsedAs(key, await vault.document(key), {version: firstVersion, ...expected});
+  } catch (error) {
+    if (isUnreadable(error)) return error;
+    throw error;
+  }
+}
+
+function parsedAs<T>(
+  key: string,
+  value: JsonValue,
+  expected: {version: number; schema: Schema<T>; fault: (value: T) => string | undefined},
+): T {
+  requireKnownVersion(key, value, expected.version);
+  const known = parsed(expected.schema, value, (why) => damaged(key, why));
+  const fault = expected.fault(known);
+  if (fault !== undefined) throw damaged(key, fault);
+  return known;
+}
+
+/** What a newer bkp wrote is not damaged: this bkp only cannot judge it. */
+function requireKnownVersion(key: string, value: JsonValue, known: number): void {
+  const version = (value as {version?: unknown} | null)?.version;
+  if (typeof version !== 'number' || version <= known) return;
+  throw new BkpError('STORE_REFUSED', `${key} has version ${version}, which this bkp does not know`, {
+    next: 'use the newer bkp that wrote it',
+    context: {key},
+  });
+}
