@@ -12,7 +12,6 @@ export {
   type RetentionReport,
   type RetentionVerdict,
 } from './care/retention.ts';
-export {type DatabaseStanding, databaseStandings} from './care/standing.ts';
 export {
   type DatabaseVerifyReport,
   type DatabaseVerifyRequest,
@@ -20,7 +19,9 @@ export {
 } from './care/verify.ts';
 export {type DatabaseRestorePlan, type DatabaseRestoreRequest, planDatabaseRestore} from './restore/plan.ts';
 export {type DatabaseRestoreReport, restoreDatabase} from './restore/restore.ts';
-export {type DatabaseBackupSummary, findDatabaseBackup, listDatabaseBackups} from './stored/find.ts';
+export {findDatabaseBackup} from './stored/find.ts';
 export {findInstance, type Instance, listInstances, presentDatabase} from './stored/instance.ts';
 export type {DatabaseBackup, DatabaseBackupBody} from './stored/manifest.ts';
 export {backupMicros, type DatabaseBackupName, isInstanceName, timestampText} from './stored/names.ts';
+export {type DatabaseBackupSummary, listDatabaseBackups} from './views/list.ts';
+export {type DatabaseStanding, databaseStandings} from './views/standing.ts';

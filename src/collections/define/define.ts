@@ -3,7 +3,7 @@ import {assert, BkpError} from '../../errors/index.ts';
 import {type AlterAction, quoteName, type Setting, tableName} from '../../sql/index.ts';
 import type {JsonValue, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
 import {applySettings, type CollectionMembers, type Definition, resetSettings} from '../stored/definition.ts';
-import {type CollectionFolder, noSuchCollection, readFolder, requireCollection} from '../stored/folder.ts';
+import {type CollectionFolder, isLiving, noSuchCollection, readFolder, requireCollection} from '../stored/folder.ts';
 import {readBackup} from '../stored/manifest.ts';
 import {type BackupName, definitionKey} from '../stored/names.ts';
 
@@ -115,7 +115,7 @@ export async function dropCollection(
   const {name} = request;
   // Looked at before the lease: a vault that has no such collection is not written to.
   const seen = await readFolder(tools.vault, name);
-  if (seen.damage === undefined && (seen.newest === undefined || seen.newest.dropped !== undefined)) {
+  if (!isLiving(seen)) {
     if (request.ifExists) return undefined;
     throw noSuchCollection(name);
   }

@@ -18,7 +18,8 @@ const listTries = 5;
 
 /** Everything that lies below one collection's folder. */
 export type CollectionFolder = {
-  prefix: string;
+  /** From the definition; else from the folder's name, where a very long one is cut. */
+  name: string;
   /** The newest generation; undefined when nobody ever created it, its cleanup is through, or it is damaged or lost. */
   newest: Definition | undefined;
   /** Why the newest generation cannot be read, or that there is none although there are backups. Its backups can: a manifest names all that it needs. */
@@ -75,7 +76,8 @@ export async function hasCollection(vault: VaultReader, name: string): Promise<b
   return isLiving(await readFolder(vault, name));
 }
 
-const isLiving = ({newest, damage}: CollectionFolder) =>
+/** True for a collection that was created and not dropped, also if its definition is damaged or lost. */
+export const isLiving = ({newest, damage}: CollectionFolder) =>
   damage !== undefined || (newest !== undefined && newest.dropped === undefined);
 
 export function readFolder(vault: VaultReader, name: string): Promise<CollectionFolder> {
@@ -123,7 +125,7 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
     const definitions = found.filter((one): one is Definition => one !== undefined && !(one instanceof BkpError));
     const dropped = new Set(definitions.flatMap(({dropped}) => dropped?.backups ?? []));
     return {
-      prefix,
+      name: newest?.name ?? nameInPrefix(prefix) ?? prefix,
       newest,
       damage,
       generation: Number(generations.at(-1)?.slice(-8) ?? 0),

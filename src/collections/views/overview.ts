@@ -1,22 +1,26 @@
-import type {VaultReader} from '../../vault/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import type {Recipe, VaultReader} from '../../vault/index.ts';
 import {type CollectionMembers, settingsText} from '../stored/definition.ts';
-import {readAllFolders, requireReadable} from '../stored/folder.ts';
+import {examineBackup} from '../stored/examine.ts';
+import {isLiving, readAllFolders, requireReadable} from '../stored/folder.ts';
 import {readBackup, takenAtMs} from '../stored/manifest.ts';
-import {type BackupName, type BackupType, backupTime, backupType, nameInPrefix, secondsText} from '../stored/names.ts';
+import {type BackupName, type BackupType, backupTime, backupType, secondsText} from '../stored/names.ts';
 
-/** One line of SHOW BACKUP COLLECTIONS. `error`: its definition cannot be read; members and settings are then absent. */
+/** One row of SHOW BACKUP COLLECTIONS. */
 export type CollectionSummary = {
   name: string;
-  members?: CollectionMembers;
-  settings?: string;
+  /** Absent, like `settings`, if the definition cannot be read. */
+  members: CollectionMembers | undefined;
+  settings: string | undefined;
   backups: number;
-  newest?: BackupName;
-  /** Bytes in packs that its backups need, what they share counted once. */
+  newest: BackupName | undefined;
+  /** Bytes in packs that its backups need. What several backups share is counted once. */
   storedBytes: number;
-  error?: string;
+  /** Why the definition cannot be read. */
+  error: string | undefined;
 };
 
-/** One line of SHOW BACKUPS. `error`: its manifest cannot be read, and the figures are absent; or it has lost something. */
+/** One row of SHOW BACKUPS. The figures are absent if the manifest cannot be read. */
 export type BackupSummary = {
   name: BackupName;
   type: BackupType;
@@ -28,25 +32,24 @@ export type BackupSummary = {
   deletedRows?: number;
   /** Plain bytes of this backup's own layers. */
   logicalBytes?: number;
-  /** What it added to the store. */
+  /** Bytes that it added to the store. */
   addedBytes?: number;
-  /** What a restore of it reads, base and all deltas. */
+  /** Bytes that a restore of it reads: base and all deltas. */
   restoreBytes?: number;
-  error?: string;
+  /** Why the manifest cannot be read, or what is missing or damaged of the backup. */
+  error?: string | undefined;
 };
 
 export async function listCollections(vault: VaultReader): Promise<readonly CollectionSummary[]> {
   const summaries: CollectionSummary[] = [];
-  for (const {prefix, newest: definition, damage, backups} of await readAllFolders(vault)) {
-    if (damage === undefined && (definition === undefined || definition.dropped !== undefined)) continue;
-    const name = definition?.name ?? nameInPrefix(prefix) ?? prefix;
-    const newest = backups.at(-1);
+  for (const {name, newest: definition, damage, backups} of (await readAllFolders(vault)).filter(isLiving)) {
     summaries.push({
       name,
-      ...(definition === undefined ? {} : {members: definition.members, settings: settingsText(definition.settings)}),
-      ...(damage === undefined ? {} : {error: damage.message}),
+      members: definition?.members,
+      settings: definition && settingsText(definition.settings),
+      error: damage?.message,
       backups: backups.length,
-      ...(newest === undefined ? {} : {newest}),
+      newest: backups.at(-1),
       storedBytes: await storedBytes(vault, name, backups),
     });
   }
@@ -60,35 +63,42 @@ export async function listBackups(vault: VaultReader, collection: string): Promi
   const survey = await vault.survey();
   for (const name of backups) {
     const known = {name, type: backupType(name), takenAt: backupTime(name)};
+    const {backup, fault} = await examineBackup(vault, survey, {collection, backup: name, skipLists: true});
+    if (backup === undefined) {
+      summaries.push({...known, error: fault.message});
+      continue;
+    }
+    const {body, streams} = backup;
+    const {rows, deletedRows, logicalBytes, storedBytes: addedBytes} = body.cost;
     try {
-      const {body, streams} = await readBackup(vault, collection, name);
-      const fault = await survey.faultOf(streams, {skipLists: true});
       summaries.push({
         ...known,
         takenAt: secondsText(takenAtMs(body)),
         chain: body.chain,
         tables: body.tables.length,
-        rows: body.cost.rows,
-        deletedRows: body.cost.deletedRows,
-        logicalBytes: body.cost.logicalBytes,
-        addedBytes: body.cost.storedBytes,
+        rows,
+        deletedRows,
+        logicalBytes,
+        addedBytes,
         restoreBytes: await vault.storedBytes(streams),
-        ...(fault === undefined ? {} : {error: fault.message}),
+        error: fault?.message,
       });
     } catch (error) {
-      summaries.push({...known, error: (error as Error).message});
+      if (!(error instanceof BkpError)) throw error;
+      summaries.push({...known, error: error.message});
     }
   }
   return summaries;
 }
 
+/** Unreadable manifests count for nothing here: VERIFY and SHOW BACKUPS report them. */
 async function storedBytes(vault: VaultReader, collection: string, backups: readonly BackupName[]): Promise<number> {
-  const streams = [];
+  const streams: Recipe[] = [];
   for (const name of backups) {
     try {
       streams.push(...(await readBackup(vault, collection, name)).streams);
-    } catch {
-      // A manifest that cannot be read is VERIFY's and SHOW BACKUPS' to tell; here it only adds nothing.
+    } catch (error) {
+      if (!(error instanceof BkpError)) throw error;
     }
   }
   return vault.storedBytes(streams);

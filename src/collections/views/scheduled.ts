@@ -3,7 +3,7 @@ import {openSchedule} from '../../schedule/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import type {NamedDatabase} from '../backup/belongs.ts';
 import type {CollectionSettings} from '../stored/definition.ts';
-import {readAllFolders} from '../stored/folder.ts';
+import {isLiving, readAllFolders} from '../stored/folder.ts';
 import {readBackup} from '../stored/manifest.ts';
 import {type BackupName, nameMs} from '../stored/names.ts';
 
@@ -30,8 +30,8 @@ export type ScheduledCollection = {
 /** The collections of one vault that have a schedule, by name. */
 export async function listScheduled(vault: VaultReader): Promise<readonly ScheduledCollection[]> {
   const found: ScheduledCollection[] = [];
-  for (const {newest: definition, backups} of await readAllFolders(vault)) {
-    if (definition === undefined || definition.dropped !== undefined) continue;
+  for (const {newest: definition, backups} of (await readAllFolders(vault)).filter(isLiving)) {
+    if (definition === undefined) continue;
     const {id, name, createdAt, settings} = definition;
     if (settings.schedule === undefined && settings.scheduleFull === undefined) continue;
     const newest = backups.at(-1);

@@ -1,9 +1,9 @@
 import {retainedNotice, type WorkTools, waitForCollector} from '../../backups/index.ts';
 import {assert, BkpError} from '../../errors/index.ts';
 import {isDamage, type Vault, type VaultCollector} from '../../vault/index.ts';
-import type {DatabaseBackupSummary} from '../stored/find.ts';
 import {listInstances} from '../stored/instance.ts';
 import {type DatabaseBackupName, databaseManifestKey} from '../stored/names.ts';
+import type {DatabaseBackupSummary} from '../views/list.ts';
 
 export type RetentionVerdict = {
   instance: string;
@@ -34,11 +34,9 @@ export function planRetention(
   const keep: RetentionVerdict[] = [];
   const remove: RetentionVerdict[] = [];
   const seen = new Map<string, number>();
-  for (const {instance, backup, body, error, isDamaged} of [...backups].sort((a, b) =>
-    a.backup < b.backup ? 1 : -1,
-  )) {
+  for (const {instance, backup, body, error, state} of [...backups].sort((a, b) => (a.backup < b.backup ? 1 : -1))) {
     const newer = seen.get(instance) ?? 0;
-    if (error !== undefined && !(isDamaged && newer >= keepLatest)) {
+    if (error !== undefined && !(state === 'damaged' && newer >= keepLatest)) {
       const what = body === undefined ? 'its manifest cannot be read' : 'it is damaged, see VERIFY DATABASE';
       keep.push({instance, backup, reason: `${what}: it is not counted`});
       continue;

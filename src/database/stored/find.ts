@@ -1,48 +1,8 @@
 import {BkpError} from '../../errors/index.ts';
-import {isDamage, type VaultReader} from '../../vault/index.ts';
+import type {VaultReader} from '../../vault/index.ts';
 import {type Instance, listInstances} from './instance.ts';
-import {type DatabaseBackup, type DatabaseBackupBody, readDatabaseBackup} from './manifest.ts';
+import {type DatabaseBackup, readDatabaseBackup} from './manifest.ts';
 import {backupMicros, type DatabaseBackupName, requireInstanceName, timestampText} from './names.ts';
-
-/**
- * One backup in a store. `error`: its manifest cannot be read, and `body` is absent; or something that it needs is gone, or was found
- * damaged. Then it does not count as complete.
- */
-export type DatabaseBackupSummary = {
-  instance: string;
-  backup: DatabaseBackupName;
-  /** The backup's timestamp, microseconds since 1970. */
-  timestampMicros: number;
-  body?: DatabaseBackupBody;
-  error?: string;
-  /** True when the error is damage: no network and no newer bkp's manifest. */
-  isDamaged?: true;
-};
-
-/** Oldest first, instance by instance. @param options.instance absent: of all */
-export async function listDatabaseBackups(
-  vault: VaultReader,
-  options: {instance?: string} = {},
-): Promise<readonly DatabaseBackupSummary[]> {
-  const wanted = (await listInstances(vault)).filter(({name}) => (options.instance ?? name) === name);
-  const all = wanted.flatMap(({name, backups}) => backups.map((backup) => ({instance: name, backup})));
-  if (all.length === 0) return [];
-  const survey = await vault.survey();
-  // All at once: the store itself limits how many requests are under way.
-  return Promise.all(
-    all.map(async ({instance, backup}) => {
-      const known = {instance, backup, timestampMicros: backupMicros(backup)};
-      try {
-        const {body, data, list} = await readDatabaseBackup(vault, instance, backup);
-        const fault = await survey.faultOf([data, list], {skipLists: true});
-        return {...known, body, ...(fault === undefined ? {} : {error: fault.message, isDamaged: true})};
-      } catch (error) {
-        if (!(error instanceof BkpError)) throw error;
-        return {...known, error: error.message, ...(isDamage(error) ? {isDamaged: true} : {})};
-      }
-    }),
-  );
-}
 
 /**
  * The newest backup whose timestamp is at or before a moment, and that holds nothing which was committed after it; or, for a

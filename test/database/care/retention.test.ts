@@ -15,7 +15,13 @@ import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup} from '../
 
 const summary = (instance: string, day: number, error?: string): DatabaseBackupSummary => {
   const backup = backupNameAt(Date.UTC(2026, 0, day) * 1000);
-  return {instance, backup, timestampMicros: backupMicros(backup), ...(error === undefined ? {} : {error})};
+  return {
+    instance,
+    backup,
+    timestampMicros: backupMicros(backup),
+    state: error === undefined ? 'sound' : 'unknown',
+    error,
+  };
 };
 
 test('of each instance the newest complete ones stay, whatever the order they are given in', () => {

@@ -1,0 +1,50 @@
+import {expect, test} from 'vitest';
+import {lineStanding, type Standing, standingOf} from '../../src/backups/index.ts';
+import {BkpError, type ErrorCode} from '../../src/errors/index.ts';
+
+const survey = {faultOf: async () => undefined};
+const failing = (code: ErrorCode) => async () => {
+  throw new BkpError(code, 'why');
+};
+
+test('a backup with a readable manifest is sound when the survey knows of no fault, and damaged when it does', async () => {
+  const read = async () => ({backup: 'b', streams: []});
+  expect(await standingOf(survey, read)).toEqual({state: 'sound', backup: 'b'});
+  const fault = new BkpError('OBJECT_MISSING', 'a pack is missing');
+  expect(await standingOf({faultOf: async () => fault}, read)).toEqual({state: 'damaged', backup: 'b', fault});
+});
+
+test.each([
+  ['OBJECT_MISSING', 'damaged'],
+  ['OBJECT_DAMAGED', 'damaged'],
+  ['STORE_REFUSED', 'future'],
+  ['STORE_UNAVAILABLE', 'unknown'],
+] as const)('a manifest whose reading fails with %s makes the backup %s', async (code, state) => {
+  expect(await standingOf(survey, failing(code))).toMatchObject({state, fault: {code}});
+});
+
+test('an error of our own is thrown, not taken for a fault of the backup', async () => {
+  const read = async () => {
+    throw new TypeError('ours');
+  };
+  await expect(standingOf(survey, read)).rejects.toThrow(TypeError);
+});
+
+const fault = new BkpError('OBJECT_DAMAGED', 'why');
+
+test('a line counts damaged and future backups, and names the newest sound one', async () => {
+  const states: Record<string, Standing<string>> = {
+    a: {state: 'sound', backup: 'a'},
+    b: {state: 'sound', backup: 'b'},
+    c: {state: 'future', fault},
+    d: {state: 'damaged', backup: 'd', fault},
+  };
+  const line = await lineStanding(Object.keys(states), async (name) => states[name]!);
+  expect(line).toEqual({backups: 4, unreadable: 2, newest: 'b'});
+  expect(await lineStanding([], async () => states.a!)).toEqual({backups: 0, unreadable: 0});
+});
+
+test('a line with a backup of unknown standing has no standing', async () => {
+  const examine = async (): Promise<Standing<string>> => ({state: 'unknown', fault});
+  await expect(lineStanding(['a'], examine)).rejects.toBe(fault);
+});
