@@ -2,7 +2,7 @@ import {assert, BkpError} from '../../errors/index.ts';
 import {breathe} from '../../lib/in-order.ts';
 import type {Key, RetainedObject, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
-import type {EncodedChunk} from '../codec/codec.ts';
+import type {EncodedChunk} from '../codec/encode.ts';
 import {isDamage} from '../format/damage.ts';
 import type {PackListing} from '../format/entry.ts';
 import {writeIndex} from '../format/index-object.ts';

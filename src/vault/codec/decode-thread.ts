@@ -1,25 +1,26 @@
+// A thread of DecodeThreads: decodes one job after the other.
 import {parentPort} from 'node:worker_threads';
-import {decodeChunkInto} from './codec.ts';
-import type {Answer, DecodeJob} from './decode-threads.ts';
+import {decodeChunkInto} from './decode.ts';
+import type {DecodeJob} from './decode-threads.ts';
 import {free} from './scratch.ts';
 
-// What one of the threads of decode-threads.ts runs.
-const main = parentPort!;
-main.on('message', (job: DecodeJob) => {
-  main.postMessage(decodeAll(job));
+const port = parentPort!;
+
+port.on('message', (job: DecodeJob) => {
+  port.postMessage(decodeAll(job));
   free(job.stored);
   // Copies: each message brings the bases it needs.
   for (const {base} of job.chunks) if (base !== undefined) free(base);
 });
 
-function decodeAll({stored, chunks, into}: DecodeJob): Answer {
+/** @returns false when a chunk is not what was written; the caller decodes it again, for the error's text */
+function decodeAll({stored, chunks, into}: DecodeJob): boolean {
   let end = 0;
   for (const chunk of chunks) {
     const {at, storedBytes, plainBytes, base} = chunk;
     try {
       decodeChunkInto(new Uint8Array(into, end, plainBytes), chunk, stored.subarray(at, at + storedBytes), base);
     } catch {
-      // Whoever asked decodes it once more, and words it.
       return false;
     }
     end += plainBytes;

@@ -1,24 +1,109 @@
 import type {ChunkEncoding} from '../format/entry.ts';
+import {hashHex} from '../format/hash.ts';
 import type {ChunkId} from '../types.ts';
-import type {Base, ColumnPart} from './codec.ts';
+import {type Base, type ColumnPart, type EncodedChunk, type PlainChunk, roundTripFailed} from './encode.ts';
 
-/** Bytes in the memory that a batch shares with its thread. */
+/** A range of bytes in the memory that a batch shares with its thread. */
 export type Part = {at: number; length: number};
 
-export type Job = {
+export type BatchJob = {
   id: ChunkId;
   plain: Part;
-  column?: ColumnPart;
-  base?: Omit<Base, 'stored'> & {stored: Part};
-  /** Where there is room for the stored form, which is never longer than the plain one. */
+  column?: ColumnPart | undefined;
+  base?: (Omit<Base, 'stored'> & {stored: Part}) | undefined;
+  /** Where the stored form may be written; it is never longer than the plain one. */
   out: number;
 };
 
-/** What a thread is asked for. */
-export type Batch = {memory: SharedArrayBuffer; jobs: readonly Job[]};
+/** What a thread is sent. */
+export type Batch = {memory: SharedArrayBuffer; jobs: readonly BatchJob[]};
 
-/** `check`: BLAKE3 of the stored bytes as the thread has seen them, 64 hex digits. */
-export type EncodedPart = {encoding: ChunkEncoding; stored: Part; check: string; base?: ChunkId};
+/** `check`: BLAKE3 of the stored bytes as the thread wrote them, 64 hex digits. */
+export type EncodedPart = {encoding: ChunkEncoding; stored: Part; check: string; base?: ChunkId | undefined};
 
 /** In the order of the jobs. */
 export type BatchResult = (EncodedPart | {error: string})[];
+
+/** Chunks and their bases that one batch can hold; larger ones are encoded on the main thread. */
+const batchBytes = 3 * 1024 * 1024;
+
+/** A batch this large is worth waking a thread for. */
+const fullBytes = 1024 * 1024;
+
+type Waiter = {id: ChunkId; resolve: (encoded: EncodedChunk) => void; reject: (error: Error) => void};
+
+/** Memory that is filled for one batch after the other: plain bytes in its first half, stored ones in its second. */
+export class BatchMemory {
+  readonly #memory = new SharedArrayBuffer(2 * batchBytes);
+  readonly #bytes = new Uint8Array(this.#memory);
+  #jobs: BatchJob[] = [];
+  #waiters: Waiter[] = [];
+  #usedBytes = 0;
+
+  static fits({plain, base}: Pick<PlainChunk, 'plain' | 'base'>): boolean {
+    return aligned(plain.length) + (base?.stored.length ?? 0) <= batchBytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.#jobs.length === 0;
+  }
+
+  get isFull(): boolean {
+    return this.#usedBytes >= fullBytes;
+  }
+
+  hasRoomFor({plain, base}: PlainChunk): boolean {
+    return aligned(this.#usedBytes) + aligned(plain.length) + (base?.stored.length ?? 0) <= batchBytes;
+  }
+
+  /** @returns what the thread makes of the chunk; settled by `settle` or `fail` */
+  add({id, plain, column, base}: PlainChunk): Promise<EncodedChunk> {
+    const part = this.#put(plain);
+    const basePart = base && {...base, stored: this.#put(base.stored)};
+    this.#jobs.push({id, plain: part, out: batchBytes + part.at, column, base: basePart});
+    return new Promise((resolve, reject) => this.#waiters.push({id, resolve, reject}));
+  }
+
+  batch(): Batch {
+    return {memory: this.#memory, jobs: this.#jobs};
+  }
+
+  /** Hands out the results and empties the memory. */
+  settle(results: BatchResult): void {
+    const waiters = this.#clear();
+    for (const [at, result] of results.entries()) {
+      const {id, resolve, reject} = waiters[at]!;
+      if ('error' in result) {
+        reject(roundTripFailed(id, new Error(result.error)));
+        continue;
+      }
+      const {stored: part, check, ...encoded} = result;
+      // A copy: the memory is reused for the next batch.
+      const stored = Buffer.from(this.#bytes.subarray(part.at, part.at + part.length));
+      if (hashHex(stored) === check) resolve({...encoded, stored});
+      else reject(roundTripFailed(id, new Error('its bytes changed on their way from the thread that compressed it')));
+    }
+  }
+
+  fail(error: Error): void {
+    for (const {reject} of this.#clear()) reject(error);
+  }
+
+  #put(bytes: Uint8Array): Part {
+    const at = aligned(this.#usedBytes);
+    this.#bytes.set(bytes, at);
+    this.#usedBytes = at + bytes.length;
+    return {at, length: bytes.length};
+  }
+
+  #clear(): Waiter[] {
+    const waiters = this.#waiters;
+    this.#jobs = [];
+    this.#waiters = [];
+    this.#usedBytes = 0;
+    return waiters;
+  }
+}
+
+/** Numbers of eight bytes are read in place, so each part begins at a multiple of eight. */
+const aligned = (at: number) => (at + 7) & ~7;

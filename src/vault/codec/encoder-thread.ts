@@ -1,9 +1,9 @@
-// A thread of EncoderThreads: what arrives is encoded and answered, batch after batch.
+// A thread of EncoderThreads: encodes one batch after the other.
 import {parentPort, workerData} from 'node:worker_threads';
 import {chunkEncodings} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
-import {ChunkEncoder} from './codec.ts';
-import type {Batch, BatchResult} from './encoder-batch.ts';
+import {ChunkEncoder} from './encode.ts';
+import type {Batch, BatchResult, Part} from './encoder-batch.ts';
 import {free} from './scratch.ts';
 
 const port = parentPort!;
@@ -11,25 +11,16 @@ const encoder = new ChunkEncoder((workerData as {level: number}).level);
 
 port.on('message', ({memory, jobs}: Batch) => {
   const bytes = new Uint8Array(memory);
-  const part = ({at, length}: {at: number; length: number}) => bytes.subarray(at, at + length);
+  const bytesOf = ({at, length}: Part) => bytes.subarray(at, at + length);
   const results: BatchResult = [];
   for (const {id, plain, column, base, out} of jobs) {
     try {
-      const {
-        encoding,
-        stored,
-        base: used,
-      } = encoder.encode({
-        id,
-        plain: part(plain),
-        ...(column === undefined ? {} : {column}),
-        ...(base === undefined ? {} : {base: {...base, stored: part(base.stored)}}),
-      });
-      // What is stored as it is lies there already.
-      const place = encoding === chunkEncodings.plain ? plain : {at: out, length: stored.length};
-      const check = hashHex(stored);
-      results.push({encoding, stored: place, check, ...(used === undefined ? {} : {base: used})});
-      if (place === plain) continue;
+      const chunk = {id, plain: bytesOf(plain), column, base: base && {...base, stored: bytesOf(base.stored)}};
+      const {encoding, stored, base: used} = encoder.encode(chunk);
+      // What is stored uncompressed is in the memory already.
+      const part = encoding === chunkEncodings.plain ? plain : {at: out, length: stored.length};
+      results.push({encoding, stored: part, check: hashHex(stored), base: used});
+      if (part === plain) continue;
       bytes.set(stored, out);
       free(stored);
     } catch (error) {

@@ -1,171 +1,90 @@
-import type {Worker} from 'node:worker_threads';
 import {assert} from '../../errors/index.ts';
-import {hashHex} from '../format/hash.ts';
-import type {ChunkId} from '../types.ts';
-import {type EncodedChunk, type PlainChunk, roundTripFailed} from './codec.ts';
-import type {Batch, BatchResult, Job} from './encoder-batch.ts';
-import {startThread} from './start-thread.ts';
-
-/** Chunks and their bases that one batch can hold; what is larger is encoded elsewhere. */
-const roomBytes = 3 * 1024 * 1024;
-
-/** A batch of so much is worth waking a thread for. */
-const fullBytes = 1024 * 1024;
+import type {EncodedChunk, PlainChunk} from './encode.ts';
+import {type Batch, BatchMemory, type BatchResult} from './encoder-batch.ts';
+import {ThreadPool} from './thread-pool.ts';
 
 /**
- * Encodes on threads of its own. Chunks go to them in batches and in memory that is used again and again: waking a thread and
- * fresh memory cost about as much as compressing a chunk (docs/performance.md).
+ * Encodes on threads of its own. Chunks are sent in batches and in memory that is reused, because waking a thread and
+ * allocating fresh memory cost about as much as compressing a chunk (docs/performance.md).
+ *
+ * A thread that fails while it works fails all chunks, now and later: the backup cannot be committed anyway.
  */
 export class EncoderThreads {
-  readonly #threads: Thread[];
-  readonly #free: Slot[];
+  readonly #pool: ThreadPool<Batch, BatchResult>;
+  readonly #free: BatchMemory[];
+  readonly #sent = new Set<BatchMemory>();
+  #open: BatchMemory | undefined;
+  /** Callers that wait for free memory. */
   readonly #waiting: (() => void)[] = [];
-  #open: Slot | undefined;
   #failure: Error | undefined;
-  #up = 0;
 
   constructor({threads, level}: {threads: number; level: number}) {
-    this.#threads = Array.from({length: threads}, () => this.#start(level));
+    this.#pool = new ThreadPool('encoder-thread', threads, {level});
     // One more than threads: it is filled while they work.
-    this.#free = Array.from({length: threads + 1}, () => new Slot());
+    this.#free = Array.from({length: threads + 1}, () => new BatchMemory());
   }
 
-  /** Whether they have started; what is given to them before waits. */
+  /** Whether the threads have started; chunks that are passed to `encode` earlier wait for that. */
   get areUp(): boolean {
-    return this.#up === this.#threads.length;
+    return this.#pool.isUp;
   }
 
-  static fits({plain, base}: Pick<PlainChunk, 'plain' | 'base'>): boolean {
-    return aligned(plain.length) + (base?.stored.length ?? 0) <= roomBytes;
+  static fits(chunk: Pick<PlainChunk, 'plain' | 'base'>): boolean {
+    return BatchMemory.fits(chunk);
   }
 
-  /** @throws BkpError `OBJECT_DAMAGED` when it does not come out as it went in */
+  /** @throws BkpError `OBJECT_DAMAGED` if it does not decode to what was passed in */
   async encode(chunk: PlainChunk): Promise<EncodedChunk> {
     assert(EncoderThreads.fits(chunk), 'a chunk fits into a batch');
-    for (;;) {
-      if (this.#failure !== undefined) throw this.#failure;
-      if (this.#open !== undefined && !this.#open.hasRoomFor(chunk)) this.#send();
-      this.#open ??= this.#free.pop();
-      if (this.#open !== undefined) break;
+    let batch = this.#roomFor(chunk);
+    while (batch === undefined) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      batch = this.#roomFor(chunk);
     }
-    const slot = this.#open;
-    // A batch that is not full goes when nothing more comes just now.
-    if (slot.isEmpty) setImmediate(() => this.#open === slot && this.#send());
-    const encoded = slot.add(chunk);
-    if (slot.usedBytes >= fullBytes) this.#send();
+    // A batch that is not full is sent when the current turn of the event loop brings no more chunks.
+    if (batch.isEmpty) setImmediate(() => this.#open === batch && this.#send(batch));
+    const encoded = batch.add(chunk);
+    if (batch.isFull) this.#send(batch);
     return encoded;
   }
 
   async close(): Promise<void> {
     this.#fail(new Error('the threads that compress have ended'));
-    await Promise.all(this.#threads.map(({worker}) => worker.terminate()));
+    await this.#pool.terminate();
   }
 
-  #start(level: number): Thread {
-    const thread: Thread = {worker: startThread('encoder-thread', {level}), slots: []};
-    thread.worker.on('message', (results: BatchResult) => {
-      // None, when another thread failed, or all were closed, while this one worked: its chunks were told then.
-      const slot = thread.slots.shift();
-      if (slot === undefined) return;
-      slot.settle(results);
-      this.#free.push(slot);
-      for (const wake of this.#waiting.splice(0)) wake();
-    });
-    thread.worker.on('online', () => this.#up++);
-    thread.worker.on('error', (error) => this.#fail(error));
-    thread.worker.on('exit', () => this.#fail(new Error('a thread that compresses has ended')));
-    return thread;
+  /** Memory to put the chunk into before anything else runs; undefined while all of it is at the threads. */
+  #roomFor(chunk: PlainChunk): BatchMemory | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#open?.hasRoomFor(chunk) === false) this.#send(this.#open);
+    this.#open ??= this.#free.pop();
+    return this.#open;
   }
 
-  #send(): void {
-    const slot = this.#open!;
+  async #send(batch: BatchMemory): Promise<void> {
     this.#open = undefined;
-    const idlest = this.#threads.reduce((best, one) => (one.slots.length < best.slots.length ? one : best));
-    idlest.slots.push(slot);
-    idlest.worker.postMessage(slot.batch());
+    this.#sent.add(batch);
+    try {
+      const results = await this.#pool.run(batch.batch());
+      // After a failure, the chunks of this batch have been rejected already.
+      if (!this.#sent.delete(batch)) return;
+      batch.settle(results);
+      this.#free.push(batch);
+      this.#wake();
+    } catch (error) {
+      this.#fail(error as Error);
+    }
   }
 
   #fail(error: Error): void {
     this.#failure ??= error;
-    for (const {slots} of this.#threads) for (const slot of slots.splice(0)) slot.fail(this.#failure);
+    for (const batch of this.#sent) batch.fail(this.#failure);
+    this.#sent.clear();
     this.#open?.fail(this.#failure);
+    this.#wake();
+  }
+
+  #wake(): void {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 }
-
-/** The batches that it works on, the oldest first. */
-type Thread = {worker: Worker; slots: Slot[]};
-
-type Waiter = {id: ChunkId; resolve: (encoded: EncodedChunk) => void; reject: (error: Error) => void};
-
-/** Memory for one batch: plain bytes in its first half, stored ones in its second. */
-class Slot {
-  readonly #memory = new SharedArrayBuffer(2 * roomBytes);
-  readonly #bytes = new Uint8Array(this.#memory);
-  #jobs: Job[] = [];
-  #waiters: Waiter[] = [];
-  usedBytes = 0;
-
-  get isEmpty(): boolean {
-    return this.#jobs.length === 0;
-  }
-
-  hasRoomFor({plain, base}: PlainChunk): boolean {
-    return aligned(this.usedBytes) + aligned(plain.length) + (base?.stored.length ?? 0) <= roomBytes;
-  }
-
-  add({id, plain, column, base}: PlainChunk): Promise<EncodedChunk> {
-    const part = this.#put(plain);
-    this.#jobs.push({
-      id,
-      plain: part,
-      out: roomBytes + part.at,
-      ...(column === undefined ? {} : {column}),
-      ...(base === undefined ? {} : {base: {...base, stored: this.#put(base.stored)}}),
-    });
-    return new Promise((resolve, reject) => this.#waiters.push({id, resolve, reject}));
-  }
-
-  batch(): Batch {
-    return {memory: this.#memory, jobs: this.#jobs};
-  }
-
-  settle(results: BatchResult): void {
-    const waiters = this.#clear();
-    for (const [at, result] of results.entries()) {
-      const {id, resolve, reject} = waiters[at]!;
-      if ('error' in result) {
-        reject(roundTripFailed(id, new Error(result.error)));
-        continue;
-      }
-      const {stored: place, check, ...encoded} = result;
-      // A copy: the memory is for the next batch.
-      const stored = Buffer.from(this.#bytes.subarray(place.at, place.at + place.length));
-      if (hashHex(stored) === check) resolve({...encoded, stored});
-      else reject(roundTripFailed(id, new Error('it did not come whole from the thread that compressed it')));
-    }
-  }
-
-  fail(error: Error): void {
-    for (const {reject} of this.#clear()) reject(error);
-  }
-
-  #put(bytes: Uint8Array): {at: number; length: number} {
-    const at = aligned(this.usedBytes);
-    this.#bytes.set(bytes, at);
-    this.usedBytes = at + bytes.length;
-    return {at, length: bytes.length};
-  }
-
-  #clear(): Waiter[] {
-    const waiters = this.#waiters;
-    this.#jobs = [];
-    this.#waiters = [];
-    this.usedBytes = 0;
-    return waiters;
-  }
-}
-
-/** Numbers of eight bytes are read where they lie. */
-const aligned = (at: number) => (at + 7) & ~7;

@@ -1,5 +1,5 @@
 import {endianness} from 'node:os';
-import {joinBytes, splitBytes} from './byte-places.ts';
+import {joinBytes, splitBytes} from './byte-planes.ts';
 import {decimalsOf, fromDecimals, type Scale, toDecimals} from './decimals.ts';
 import {Scratch} from './scratch.ts';
 

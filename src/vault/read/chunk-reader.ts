@@ -1,7 +1,7 @@
 import {BkpError} from '../../errors/index.ts';
 import {inOrder} from '../../lib/in-order.ts';
 import type {Store} from '../../stores/index.ts';
-import {decodeChunk} from '../codec/codec.ts';
+import {decodeChunk} from '../codec/decode.ts';
 import {type Borrowed, GroupDecoder} from '../codec/group-decoder.ts';
 import {free} from '../codec/scratch.ts';
 import {damaged, isDamage} from '../format/damage.ts';

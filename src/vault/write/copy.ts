@@ -1,6 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import {inOrder} from '../../lib/in-order.ts';
-import type {EncodedChunk, PlainChunk} from '../codec/codec.ts';
+import type {EncodedChunk, PlainChunk} from '../codec/encode.ts';
 import {isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';

@@ -1,6 +1,6 @@
 import type {Store} from '../../stores/index.ts';
 import {putContent} from '../../stores/index.ts';
-import type {EncodedChunk} from '../codec/codec.ts';
+import type {EncodedChunk} from '../codec/encode.ts';
 import {hashHex} from '../format/hash.ts';
 import {packKey} from '../format/key.ts';
 import {PackBuffer} from '../format/pack.ts';

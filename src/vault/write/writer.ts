@@ -8,7 +8,7 @@ import {
   type EncodedChunk,
   type PlainChunk,
   roundTripFailed,
-} from '../codec/codec.ts';
+} from '../codec/encode.ts';
 import {EncoderThreads} from '../codec/encoder-threads.ts';
 import {damaged} from '../format/damage.ts';
 import {chunkId} from '../format/hash.ts';

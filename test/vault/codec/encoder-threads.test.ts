@@ -1,5 +1,6 @@
 import {afterEach, expect, test} from 'vitest';
-import {decodeChunk, type PlainChunk} from '../../../src/vault/codec/codec.ts';
+import {decodeChunk} from '../../../src/vault/codec/decode.ts';
+import type {PlainChunk} from '../../../src/vault/codec/encode.ts';
 import {EncoderThreads} from '../../../src/vault/codec/encoder-threads.ts';
 import {chunkEncodings} from '../../../src/vault/format/entry.ts';
 import {chunkId} from '../../../src/vault/format/hash.ts';
@@ -106,6 +107,17 @@ test('an answer that comes after the threads were closed harms nobody', async ()
   const closing = threads.close();
   await expect(late).rejects.toThrow('have ended');
   await closing;
+});
+
+test('a batch that cannot be handled rejects the chunks of every thread, and later ones', async () => {
+  threads = new EncoderThreads({threads: 2, level: 19});
+  const [one, two] = [noise(2 * mebi, 1), noise(2 * mebi, 2)];
+  const others = [one, two].map((plain) => threads!.encode({id: chunkId(plain), plain}));
+  const unsendable = {number: 1, widthBytes: (() => 8) as unknown as number};
+  const fatal = threads.encode({id: chunkId(one), plain: one, column: unsendable});
+  const settled = await Promise.allSettled([...others, fatal]);
+  expect(settled.map(({status}) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+  await expect(threads.encode({id: chunkId(one), plain: one})).rejects.toThrow(/could not be cloned/);
 });
 
 test('who waits for threads that end is told, and so is who comes later', async () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {ChunkEncoder, decodeChunk} from '../../../src/vault/codec/codec.ts';
+import {decodeChunk} from '../../../src/vault/codec/decode.ts';
+import {ChunkEncoder} from '../../../src/vault/codec/encode.ts';
 import {
   applyFilter,
   type Filter,

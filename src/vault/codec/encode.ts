@@ -1,0 +1,136 @@
+import {BkpError} from '../../errors/index.ts';
+import {type ChunkEncoding, chunkEncodings} from '../format/entry.ts';
+import {canBeDictionary, compressNow} from '../format/zstd.ts';
+import type {ChunkId} from '../types.ts';
+import {type Decodable, decodeChunkInto} from './decode.ts';
+import {applyFilter, type Filter, filterHeader, filtersFor} from './filter.ts';
+import {free, Scratch} from './scratch.ts';
+
+/** Compression that saves less than this part of a chunk is not worth the time at every read. */
+const worthSaving = 0.03;
+
+/** A difference must be this much smaller than the self-contained form, because reading it takes two chunks. */
+const worthABase = 0.5;
+
+/** zstd's fastest levels have tables too small to find matches in a dictionary: results are 30 times larger at level 1. */
+const leastLevelWithBase = 3;
+
+/** Enough of a column to choose its filter. */
+const sampleBytes = 32 * 1024;
+
+export type EncodedChunk = {encoding: ChunkEncoding; stored: Uint8Array; base?: ChunkId | undefined};
+
+/** A chunk of the vault that a new one probably resembles, in a stored form that needs no other chunk; unchecked. */
+export type Base = Decodable & {stored: Uint8Array};
+
+/** Numbers of `widthBytes`. Chunks with the same `number` belong to one column and arrive one after the other. */
+export type ColumnPart = {number: number; widthBytes: number};
+
+export type PlainChunk = {
+  id: ChunkId;
+  plain: Uint8Array;
+  column?: ColumnPart | undefined;
+  base?: Base | undefined;
+};
+
+/** `ratio`: stored / plain bytes of its self-contained form. */
+type OpenBase = {id: ChunkId; plain: Uint8Array; ratio: number};
+
+/** Finds the smallest worthwhile stored form of chunks. Works on the calling thread. */
+export class ChunkEncoder {
+  readonly #level: number;
+  readonly #scratch = new Scratch();
+  readonly #baseScratch = new Scratch();
+  /** The best filter for the column whose chunks arrive now. */
+  #choice: {column: number; filter: Filter | undefined} | undefined;
+
+  constructor(level: number) {
+    this.#level = level;
+  }
+
+  /**
+   * The result has been decoded again and compared with the chunk's id.
+   * @throws Error with a cause in words if that fails: the memory of this machine is faulty
+   */
+  encode(chunk: PlainChunk): EncodedChunk {
+    const {id, plain} = chunk;
+    const base = this.#decodeBase(chunk.base);
+    const encoded = this.#smallest(chunk, base);
+    const decodable = {id, plainBytes: plain.length, encoding: encoded.encoding};
+    decodeChunkInto(this.#scratch.of(plain.length), decodable, encoded.stored, base?.plain);
+    return encoded;
+  }
+
+  /** A damaged base does not prevent a backup: the new chunk is stored without it. */
+  #decodeBase(base: Base | undefined): OpenBase | undefined {
+    if (base === undefined) return undefined;
+    const plain = this.#baseScratch.of(base.plainBytes);
+    try {
+      decodeChunkInto(plain, base, base.stored);
+    } catch {
+      return undefined;
+    }
+    return canBeDictionary(plain) ? {id: base.id, plain, ratio: base.stored.length / base.plainBytes} : undefined;
+  }
+
+  #smallest({plain, column}: PlainChunk, base: OpenBase | undefined): EncodedChunk {
+    if (base === undefined) return this.#alone(plain, column);
+    const level = Math.max(this.#level, leastLevelWithBase);
+    const stored = compressNow(plain, {level, dictionary: base.plain});
+    const difference: EncodedChunk = {encoding: chunkEncodings.zstdWithBase, stored, base: base.id};
+    // A similar chunk compresses about as well as its base did, so a small enough difference needs no second compression.
+    if (stored.length < worthABase * base.ratio * plain.length) return difference;
+    const alone = this.#alone(plain, column);
+    return stored.length < worthABase * alone.stored.length ? difference : alone;
+  }
+
+  #alone(plain: Uint8Array, column: ColumnPart | undefined): EncodedChunk {
+    const filtered = column === undefined ? undefined : this.#filtered(plain, column);
+    const stored = filtered ?? compressNow(plain, {level: this.#level});
+    if (stored.length >= plain.length * (1 - worthSaving)) return {encoding: chunkEncodings.plain, stored: plain};
+    return {encoding: filtered === undefined ? chunkEncodings.zstd : chunkEncodings.zstdOfFiltered, stored};
+  }
+
+  #filtered(plain: Uint8Array, column: ColumnPart): Uint8Array | undefined {
+    // Two attempts: later numbers of a column may not be decimals of the scale that was chosen for earlier ones.
+    for (const isLast of [false, true]) {
+      if (isLast || this.#choice?.column !== column.number) {
+        this.#choice = {column: column.number, filter: this.#best(plain, column.widthBytes)};
+      }
+      const {filter} = this.#choice;
+      if (filter === undefined) return undefined;
+      const stored = this.#compressFiltered(plain, filter);
+      if (stored !== undefined) return stored;
+    }
+    return undefined;
+  }
+
+  #best(plain: Uint8Array, widthBytes: number): Filter | undefined {
+    const sample = plain.subarray(0, sampleBytes);
+    let least = compressNow(sample, {level: this.#level}).length * (1 - worthSaving);
+    let best: Filter | undefined;
+    for (const filter of filtersFor(sample, widthBytes)) {
+      const bytes = this.#compressFiltered(sample, filter)?.length ?? Number.POSITIVE_INFINITY;
+      if (bytes < least) [least, best] = [bytes, filter];
+    }
+    return best;
+  }
+
+  #compressFiltered(plain: Uint8Array, filter: Filter): Uint8Array | undefined {
+    const filtered = this.#scratch.of(plain.length);
+    if (!applyFilter(plain, filter, filtered)) return undefined;
+    const frame = compressNow(filtered, {level: this.#level});
+    const stored = Buffer.concat([filterHeader(filter), frame]);
+    free(frame);
+    return stored;
+  }
+}
+
+/** For callers of an encoder. @param cause what the encoder threw */
+export function roundTripFailed(id: ChunkId, cause: unknown): BkpError {
+  return new BkpError('OBJECT_DAMAGED', `chunk ${id} was not the same after it was compressed and decompressed`, {
+    cause,
+    next: 'take the backup again; if this comes back, test the memory of this machine',
+    context: {chunk: id},
+  });
+}
