@@ -1,6 +1,6 @@
 import {type Meter, startMeter, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {readAhead} from '../../lib/read-ahead.ts';
+import {readAhead} from '../../lib/async.ts';
 import type {Frozen, FrozenFile} from '../../sources/index.ts';
 import type {Column, Piece, VaultWriter} from '../../vault/index.ts';
 import {type Catalog, type CatalogFile, isPossible, placeChunks} from '../stored/catalog.ts';

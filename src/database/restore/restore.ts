@@ -1,6 +1,6 @@
 import {type Meter, startMeter, type WorkTools} from '../../backups/index.ts';
 import {assert, BkpError} from '../../errors/index.ts';
-import {forEachAtOnce} from '../../lib/at-once.ts';
+import {forEachConcurrent} from '../../lib/async.ts';
 import type {FileTarget} from '../../sources/index.ts';
 import {type ChunkId, chunkId, isDamage, type VaultReader} from '../../vault/index.ts';
 import {tellCheck} from '../backup/check-notice.ts';
@@ -49,7 +49,7 @@ export async function restoreDatabase(
   const stop = new AbortController();
   const work: Work = {vault, target, meter, ids: catalog.ids, signal: AbortSignal.any([signal, stop.signal])};
   try {
-    await forEachAtOnce(batchesOf(files), batchesAtOnce, async (batch) => {
+    await forEachConcurrent(batchesOf(files), batchesAtOnce, async (batch) => {
       try {
         filesTakenOver += await restoreBatch(work, batch);
       } catch (error) {

@@ -1,5 +1,6 @@
 import type {S3Client} from '@aws-sdk/client-s3';
 import {BkpError} from '../../errors/index.ts';
+import {Slots} from '../../lib/async.ts';
 import type {Traffic} from '../store.ts';
 import {Attempt} from './attempt.ts';
 import {realClock} from './clock.ts';
@@ -10,7 +11,6 @@ import {type HandedOn, makeAgents, S3Http} from './http.ts';
 import {defaultRequestsAtOnce, defaultTimeouts, describeS3, type S3StoreOptions, type S3Timeouts} from './options.ts';
 import {Pace} from './pace.ts';
 import {type Try, withRetries} from './retry.ts';
-import {Slots} from './slots.ts';
 
 export type Sdk = typeof import('@aws-sdk/client-s3');
 

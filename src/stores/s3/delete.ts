@@ -1,10 +1,10 @@
 import type {DeleteObjectsCommandOutput} from '@aws-sdk/client-s3';
+import {forEachConcurrent} from '../../lib/async.ts';
 import type {Key, RetainedObject} from '../store.ts';
 import type {Attempt} from './attempt.ts';
 import {by, ExpectedFailure, type S3Connection} from './connection.ts';
 import {type Failure, failureOf} from './failure.ts';
 import {hasObjectLock, retainedAmong} from './retention.ts';
-import {forEachAtOnce} from './slots.ts';
 
 /** The most that S3 takes in one request. */
 const batchKeys = 1000;
@@ -99,7 +99,7 @@ export class S3Remover {
   async #removeEach(keys: readonly Key[]): Promise<Map<Key, {error: Error}>> {
     const connection = this.#connection;
     const refused = new Map<Key, {error: Error}>();
-    await forEachAtOnce(keys, connection.requestsAtOnce, async (key) => {
+    await forEachConcurrent(keys, connection.requestsAtOnce, async (key) => {
       const input = {Bucket: connection.bucket, Key: this.#pathOf(key)};
       try {
         await connection.call(

@@ -1,7 +1,7 @@
+import {forEachConcurrent} from '../../lib/async.ts';
 import type {Key, RetainedObject} from '../store.ts';
 import {by, ExpectedFailure, type S3Connection} from './connection.ts';
 import {retainUntil, retentionMode, retentionMs} from './put.ts';
-import {forEachAtOnce} from './slots.ts';
 
 /** A legal hold has no end: the last moment that a Date knows. */
 const foreverMs = 8.64e15;
@@ -58,7 +58,7 @@ export async function retainedAmong(
   pathOf: (key: Key) => string,
 ): Promise<RetainedObject[]> {
   const retained: RetainedObject[] = [];
-  await forEachAtOnce(keys, connection.requestsAtOnce, async (key) => {
+  await forEachConcurrent(keys, connection.requestsAtOnce, async (key) => {
     const untilMs = await retainedUntilMs(connection, key, pathOf(key));
     if (untilMs !== undefined && untilMs > Date.now()) retained.push({key, untilMs});
   });
@@ -75,7 +75,7 @@ export async function extendRetention(
   options: {days: number; pathOf: (key: Key) => string; missing: (key: Key) => Error},
 ): Promise<void> {
   const {days, pathOf, missing} = options;
-  await forEachAtOnce(keys, connection.requestsAtOnce, async (key) => {
+  await forEachConcurrent(keys, connection.requestsAtOnce, async (key) => {
     const untilMs = await retainedUntilMs(connection, key, pathOf(key));
     if (untilMs === undefined) throw missing(key);
     if (untilMs >= Date.now() + retentionMs(days)) return;

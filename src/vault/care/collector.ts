@@ -1,5 +1,5 @@
 import {assert, BkpError} from '../../errors/index.ts';
-import {breathe} from '../../lib/in-order.ts';
+import {yieldToEventLoop} from '../../lib/async.ts';
 import type {Key, RetainedObject, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
 import type {EncodedChunk} from '../codec/encode.ts';
@@ -302,7 +302,7 @@ export class Collector implements VaultCollector {
       batch.push(listing);
       entries += listing.entries.length;
       if (entries >= indexFlushEntries) await write();
-      await breathe();
+      await yieldToEventLoop();
     }
     await write();
     return sizeBytes;

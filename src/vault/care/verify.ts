@@ -1,5 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
-import {forEach} from '../../lib/in-order.ts';
+import {forEachConcurrent} from '../../lib/async.ts';
 import type {Store} from '../../stores/index.ts';
 import {readIndex} from '../format/index-object.ts';
 import {damagedPackKey, indexKey, indexOfKey, indexPrefix, packKey} from '../format/key.ts';
@@ -50,7 +50,7 @@ export async function verify(
     const check: PackCheck = {store, index, reader, recovery: new Recovery(index), findings, level, signal};
     const bytesTotal = closure.storedBytes();
     let bytesDone = 0;
-    await forEach(packs, packsAtOnce, async ([pack, neededBytes]) => {
+    await forEachConcurrent(packs, packsAtOnce, async ([pack, neededBytes]) => {
       signal?.throwIfAborted();
       await verifyPack(check, pack, closure.chunksOf(pack));
       bytesDone += neededBytes;
@@ -96,7 +96,7 @@ async function verifyIndexes(
   findings: Findings,
   signal?: AbortSignal,
 ): Promise<void> {
-  await forEach(store.list(indexPrefix), indexesAtOnce, async ({key}) => {
+  await forEachConcurrent(store.list(indexPrefix), indexesAtOnce, async ({key}) => {
     signal?.throwIfAborted();
     const id = indexOfKey(key);
     if (id === undefined) return;

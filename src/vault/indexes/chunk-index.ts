@@ -1,4 +1,4 @@
-import {forEach} from '../../lib/in-order.ts';
+import {forEachConcurrent} from '../../lib/async.ts';
 import type {Store} from '../../stores/index.ts';
 import {isDamage} from '../format/damage.ts';
 import type {PackListing} from '../format/entry.ts';
@@ -122,7 +122,7 @@ export class ChunkIndex {
     for (const key of [...this.faults.keys()]) if (key.startsWith(indexPrefix)) this.faults.delete(key);
     const have = this.#listed.indexes();
     let complete = true;
-    await forEach(
+    await forEachConcurrent(
       [...there].filter((id) => !have.has(id)),
       fetchesAtOnce,
       async (id) => {
@@ -152,7 +152,7 @@ export class ChunkIndex {
     for (const {id} of before.unlisted.filter(isAbsent)) this.#unlisted.drop(indexOfOne(id));
     for (const key of [...this.faults.keys()]) if (key.startsWith(packsPrefix)) this.faults.delete(key);
     const strangers = [...there].filter(([id]) => !this.#isKnown(id));
-    await forEach(strangers, fetchesAtOnce, async ([id, {lengthBytes}]) => {
+    await forEachConcurrent(strangers, fetchesAtOnce, async ([id, {lengthBytes}]) => {
       try {
         await this.addUnlisted({id, lengthBytes, entries: await readPackTable(this.#store, id, lengthBytes)});
       } catch (error) {

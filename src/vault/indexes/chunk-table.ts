@@ -1,5 +1,5 @@
 import type {SQLInputValue, SQLOutputValue} from 'node:sqlite';
-import {breathe} from '../../lib/in-order.ts';
+import {yieldToEventLoop} from '../../lib/async.ts';
 import {type Entry, isEncoding, type PackListing} from '../format/entry.ts';
 import {idBytes, readId, toBytes} from '../format/hash.ts';
 import type {IndexId} from '../format/key.ts';
@@ -46,7 +46,7 @@ export class ChunkTable {
       this.#addPacks(index, batch);
       batch = [];
       rows = 0;
-      await breathe();
+      await yieldToEventLoop();
     }
     this.#addPacks(index, batch);
     // The file failed meanwhile, and the first packs went with it: once more, into the table of our own.

@@ -1,5 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
-import {forEach} from '../../lib/in-order.ts';
+import {forEachConcurrent} from '../../lib/async.ts';
 import type {Key, Store} from '../../stores/index.ts';
 import {isId} from '../format/hash.ts';
 import {removalsPrefix} from '../format/key.ts';
@@ -43,7 +43,7 @@ export async function readRemovals(store: Store, keys: readonly Key[]): Promise<
   const packs = new Map<Key, readonly PackId[]>();
   let fault: BkpError | undefined;
   let isComplete = true;
-  await forEach(keys, readsAtOnce, async (key) => {
+  await forEachConcurrent(keys, readsAtOnce, async (key) => {
     try {
       packs.set(key, await readNote(store, key));
     } catch (error) {

@@ -1,5 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
-import {inOrder} from '../../lib/in-order.ts';
+import {mapConcurrent} from '../../lib/async.ts';
 import type {Store} from '../../stores/index.ts';
 import {decodeChunk} from '../codec/decode.ts';
 import {type Borrowed, GroupDecoder} from '../codec/group-decoder.ts';
@@ -99,7 +99,7 @@ export class ChunkReader {
   #listChunks(ids: AsyncIterable<ChunkId>, recovery: Recovery, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const lists = this.#lists;
     if (lists === undefined) return this.#chunks(ids, recovery, signal);
-    return inOrder(ids, groupsAtOnce, async (id) => {
+    return mapConcurrent(ids, groupsAtOnce, async (id) => {
       signal?.throwIfAborted();
       const kept = lists.list(id);
       if (kept !== undefined) return kept;
@@ -119,7 +119,7 @@ export class ChunkReader {
   }
 
   #groupsOf(ids: AsyncIterable<ChunkId>, recovery: Recovery): AsyncGenerator<Borrowed> {
-    return inOrder(this.#groups(ids), groupsAtOnce, (group) => this.#loadGroup(group, recovery));
+    return mapConcurrent(this.#groups(ids), groupsAtOnce, (group) => this.#loadGroup(group, recovery));
   }
 
   async *#groups(ids: AsyncIterable<ChunkId>): AsyncGenerator<Group> {

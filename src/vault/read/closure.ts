@@ -1,5 +1,5 @@
 import {DatabaseSync, type SQLOutputValue, type StatementSync} from 'node:sqlite';
-import {breathe} from '../../lib/in-order.ts';
+import {yieldToEventLoop} from '../../lib/async.ts';
 import type {ChunkEncoding} from '../format/entry.ts';
 import {readId, toBytes} from '../format/hash.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
@@ -59,7 +59,7 @@ export class Closure {
   async #add(id: ChunkId): Promise<void> {
     if (++this.#sinceBreath >= idsAtOnce) {
       this.#sinceBreath = 0;
-      await breathe();
+      await yieldToEventLoop();
     }
     if (this.has(id) || this.missing.has(id)) return;
     let location = this.#index.locate(id);

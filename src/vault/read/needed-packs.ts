@@ -1,4 +1,4 @@
-import {breathe} from '../../lib/in-order.ts';
+import {yieldToEventLoop} from '../../lib/async.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {PackId, Recipe} from '../types.ts';
 import {type ChunkReader, Recovery} from './chunk-reader.ts';
@@ -21,7 +21,7 @@ export async function neededPacks(
     for (let depth = 0; depth <= recipe.depth; depth++) {
       for await (const id of reader.ids({...recipe, depth}, signal, recovery)) {
         signal?.throwIfAborted();
-        if (++count % idsAtOnce === 0) await breathe();
+        if (++count % idsAtOnce === 0) await yieldToEventLoop();
         const {pack, base} = await recovery.locate(id);
         packs.add(pack);
         // Only a form that needs no other can be read as a base.

@@ -1,5 +1,5 @@
 import {DatabaseSync, type StatementSync} from 'node:sqlite';
-import {breathe} from '../../lib/in-order.ts';
+import {yieldToEventLoop} from '../../lib/async.ts';
 import type {Store} from '../../stores/index.ts';
 import {readId, toBytes} from '../format/hash.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
@@ -60,7 +60,7 @@ export class CopyPlan {
     const isHeld = this.#target.hasReliable(id);
     this.#put(place, isHeld);
     if (!isHeld && place.base !== undefined) await this.#addBase(place.base);
-    if (this.#added % idsAtOnce === 0) await breathe();
+    if (this.#added % idsAtOnce === 0) await yieldToEventLoop();
   }
 
   /** A base is one only with a form of its own. */

@@ -1,5 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
-import {inOrder} from '../../lib/in-order.ts';
+import {mapConcurrent} from '../../lib/async.ts';
 import type {EncodedChunk, PlainChunk} from '../codec/encode.ts';
 import {isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
@@ -73,9 +73,9 @@ export class Copy {
       const totals = plan.totals();
       let done = totals.heldBytes;
       progress?.(done, totals.bytes);
-      for await (const {read, bytes} of inOrder(this.#reads(plan), readsAtOnce, (read) => this.#get(read))) {
+      for await (const {read, bytes} of mapConcurrent(this.#reads(plan), readsAtOnce, (read) => this.#get(read))) {
         signal?.throwIfAborted();
-        const checked = inOrder(read.chunks, checksAtOnce, (chunk) => this.#take(chunk, read, bytes));
+        const checked = mapConcurrent(read.chunks, checksAtOnce, (chunk) => this.#take(chunk, read, bytes));
         for await (const chunk of checked) {
           signal?.throwIfAborted();
           await this.#target.packs.append(chunk);

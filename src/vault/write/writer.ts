@@ -1,5 +1,5 @@
 import {assert, BkpError} from '../../errors/index.ts';
-import {inOrder} from '../../lib/in-order.ts';
+import {mapConcurrent} from '../../lib/async.ts';
 import type {Key, Store} from '../../stores/index.ts';
 import {
   type Base,
@@ -122,7 +122,7 @@ export class Writer implements VaultWriter {
   async *#store(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncGenerator<Encoded> {
     const encode = async (piece: Piece) => ({encoded: await this.#encode(piece), release: piece.release});
     try {
-      for await (const {encoded, release} of inOrder(pieces, aheadBytes, encode, ({bytes}) => bytes.length)) {
+      for await (const {encoded, release} of mapConcurrent(pieces, aheadBytes, encode, ({bytes}) => bytes.length)) {
         this.stats.logicalBytes += encoded.plainBytes;
         if (encoded.plainBytes > 0) await this.#take(encoded);
         release?.();

@@ -1,6 +1,7 @@
 import {mkdir, open, readdir, readFile, rename, rm, rmdir, stat, statfs, writeFile} from 'node:fs/promises';
 import {dirname, join, relative} from 'node:path';
 import {assert, BkpError, systemCode} from '../../../errors/index.ts';
+import {forEachConcurrent} from '../../../lib/async.ts';
 import type {DatabaseMoment, FileTarget, FrozenFile} from '../../file-source.ts';
 import {isAbsent} from '../format/bytes.ts';
 import {dataIdPaths} from './data-id.ts';
@@ -196,9 +197,7 @@ export class QuestDbTarget implements FileTarget {
     const paths = [...this.#paths];
     const folders = new Set(paths.flatMap((path) => ancestors(path)));
     for (const some of [paths, [...folders]]) {
-      for (let at = 0; at < some.length; at += syncsAtOnce) {
-        await Promise.all(some.slice(at, at + syncsAtOnce).map((path) => syncPath(join(this.#staging, path))));
-      }
+      await forEachConcurrent(some, syncsAtOnce, (path) => syncPath(join(this.#staging, path)));
     }
     await syncPath(this.#staging);
   }
