@@ -6,7 +6,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
     // The first need servers that were built before, the second minutes: `npm run test:servers`, `npm run test:long`.
     exclude: ['test/servers/**', 'test/long/**'],
-    // A limit ends what hangs. A test never depends on it: a host may slow its machines down by a multiple, at any moment.
+    // A limit ends what hangs. A test never depends on it: a host may slow its machines down by a multiple, at
+    // any moment.
     testTimeout: 120_000,
     hookTimeout: 120_000,
     expect: {poll: {timeout: 60_000}},

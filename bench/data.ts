@@ -3,10 +3,10 @@ import {join} from 'node:path';
 import {makeShop} from '../src/commands/demo/shop.ts';
 import {copyDatabase} from './tools.ts';
 
-/** Customers of a shop whose database file has about 1 GiB. */
+/** Number of customers for which the database file is about 1 GiB. */
 const customersPerGib = 624_000;
 
-/** The demo's shop at the size that is asked for; made once and kept in `folder`. */
+/** The demo's shop at the requested size; generated once and kept in `folder`. */
 export function shopDatabase(folder: string, gib: number): string {
   mkdirSync(folder, {recursive: true});
   const file = join(folder, `shop-${gib}gib.db`);

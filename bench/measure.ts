@@ -3,7 +3,7 @@ import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync} fr
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
-/** One run of one command; CPU and memory are absent when nothing on the machine tells them. */
+/** One run of one command; CPU and memory are absent where the machine does not report them. */
 export type Run = {wallSeconds: number; cpuSeconds?: number; peakMiB?: number; stdout: string};
 
 export type RunOptions = {cwd?: string; env?: Record<string, string>};

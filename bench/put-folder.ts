@@ -1,8 +1,8 @@
 /**
  * node bench/put-folder.ts FOLDER STORE
  *
- * Puts every file below the folder into the store, as rclone copy does, by bkp's S3 store alone: what of a backup's CPU is
- * the client's.
+ * Uploads every file below the folder with bkp's S3 store alone, as rclone copy does: it measures the client's
+ * share of a backup's CPU.
  */
 import {readdirSync, readFileSync} from 'node:fs';
 import {join, relative} from 'node:path';

@@ -2,13 +2,13 @@ import {existsSync, readdirSync, renameSync, rmSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {QuestDbServer} from '../test/servers/questdb-server.ts';
 
-/** Rows of one day of one table whose database has about 1 GiB, zero tails left out. */
+/** Rows per day and table for which the database is about 1 GiB, not counting zero tails. */
 const rowsPerGib = 600_000;
 export const days = 10;
 const microsPerDay = 86_400_000_000;
 const firstDayMicros = Date.UTC(2026, 0, 1) * 1000;
 
-/** Three tables of one kind each: prices, market depth, and readings with text and an index. */
+/** Three tables: prices, market depth, and readings with text and an index. */
 const tables = [
   {
     name: 'trades',
@@ -35,7 +35,7 @@ const tables = [
 const dayText = (day: number) => new Date((firstDayMicros + day * microsPerDay) / 1000).toISOString().slice(0, 10);
 export const dayRows = (gib: number) => Math.max(1000, Math.round(rowsPerGib * gib));
 
-/** One whole day, in order; no two steps are equally long. */
+/** One full day, in order; no two steps have the same length. */
 async function appendDay(server: QuestDbServer, table: (typeof tables)[number], day: number, rows: number) {
   const step = Math.floor(microsPerDay / rows);
   const start = firstDayMicros + day * microsPerDay;
@@ -46,7 +46,7 @@ async function appendDay(server: QuestDbServer, table: (typeof tables)[number], 
   );
 }
 
-/** A root of a stopped server with the data; made once and kept in `folder`. */
+/** The root of a stopped server with the data; generated once and kept in `folder`. */
 export async function questDbRoot(folder: string, gib: number): Promise<string> {
   const root = join(folder, `questdb-${gib}gib`);
   if (existsSync(root)) return root;
@@ -69,7 +69,10 @@ export async function questDbRoot(folder: string, gib: number): Promise<string> 
   return root;
 }
 
-/** A row into each table, so that the newest partitions are open, with the preallocated tails of a live server. */
+/**
+ * Inserts a row into each table, so that the newest partitions are open and have the preallocated tails of a
+ * live server.
+ */
 export async function openPartitions(server: QuestDbServer): Promise<void> {
   const end = firstDayMicros + days * microsPerDay - 1;
   for (const {name, values} of tables) {
@@ -78,7 +81,7 @@ export async function openPartitions(server: QuestDbServer): Promise<void> {
   await server.applied();
 }
 
-/** Another day in each table, 2,000 rows that come late into one old day, an update of some rows in another. */
+/** Adds a day to each table, 2,000 late rows to one old day, and updates some rows of another. */
 export async function changeQuestDb(server: QuestDbServer, gib: number): Promise<string> {
   const rows = dayRows(gib);
   for (const table of tables) await appendDay(server, table, days, rows);
@@ -98,7 +101,10 @@ export async function changeQuestDb(server: QuestDbServer, gib: number): Promise
   return `${(3 * rows).toLocaleString('en')} rows appended, ${late} late rows into ${dayText(3)}, an update in ${dayText(5)}`;
 }
 
-/** What tells that two databases hold the same rows; sums of whole numbers, because others depend on their order. */
+/**
+ * Queries whose results are equal if two databases hold the same rows; only integer sums, because sums of
+ * floats depend on their order.
+ */
 export async function fingerprint(server: QuestDbServer): Promise<string> {
   const whole = (column: string) => `sum((${column} * 10000)::LONG)`;
   const facts = [
@@ -110,10 +116,10 @@ export async function fingerprint(server: QuestDbServer): Promise<string> {
   return JSON.stringify(await Promise.all(facts.map((query) => server.sql(query))));
 }
 
-/** One partition: `files` changes with any of its files, `rows` only with what the table says of it. */
+/** One partition: `files` changes with any of its files, `rows` only with the table's metadata about it. */
 export type PartitionStamp = {files: string; rows: string};
 
-/** Of all partitions, by their folders relative to `db`. Late rows and updates give folders and files other names. */
+/** All partitions, by their folders relative to `db`. Late rows and updates rename folders and files. */
 export async function partitionStamps(server: QuestDbServer): Promise<Map<string, PartitionStamp>> {
   const stamps = new Map<string, PartitionStamp>();
   const db = join(server.root, 'db');

@@ -5,24 +5,25 @@ import type {InsertRates} from './questdb-writer.ts';
 export type Packed = {count: number; of: number; bytes: number};
 
 /**
- * What one round found. `partitions`: what is uploaded again by QuestDB Enterprise's unit, when a partition counts as changed
- * with any of its files, and when only with its rows: a partition that is closed loses the zeros at the end of its files.
+ * The figures of one round. `partitions`: bytes that QuestDB Enterprise, which uploads whole partitions, would
+ * upload again, counting a partition as changed with any of its files, or only with its rows: closing a
+ * partition cuts the zeros off its files.
  */
 export type QuestDbRound = {
   steps: Map<string, Map<string, Run & {storedBytes?: number}>>;
   partitions: {files: Packed; rows: Packed};
   /** Microseconds. */
   held: {first: number; next: number};
-  /** What the first backup holds, without the zeros at the ends of files; what the next one read. */
+  /** Bytes in the first backup, without the zeros at the ends of files; bytes that the next one read. */
   bytes: {first: number; nextRead: number};
-  /** Rows a second; absent when it was not measured. */
+  /** Rows per second; absent when it was not measured. */
   inserts?: InsertRates;
 };
 
 const unknown: InsertRates = {without: Number.NaN, during: Number.NaN};
 const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
 
-/** Prints medians of all steps as Markdown, then the ratios that the figures are asked for, taken round by round. */
+/** Prints medians of all steps as Markdown, then the ratios of interest, computed round by round. */
 export function reportQuestDb(rounds: readonly QuestDbRound[]): void {
   console.log('| step | tool | wall s | CPU s | peak MiB | MiB added |\n| --- | --- | --- | --- | --- | --- |');
   for (const [step, tools] of rounds[0]!.steps) {

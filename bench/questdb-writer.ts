@@ -3,7 +3,7 @@ import type {QuestDbServer} from '../test/servers/questdb-server.ts';
 
 const rowsAtOnce = 500;
 
-/** Inserts rows without pause, each batch when the one before was acknowledged, into a table of its own. */
+/** Inserts rows continuously into its own table, each batch when the previous one is acknowledged. */
 export function startWriter(server: QuestDbServer) {
   let isStopped = false;
   let acknowledged = 0;
@@ -24,7 +24,7 @@ export function startWriter(server: QuestDbServer) {
   };
   const done = write();
   return {
-    /** Acknowledged rows a second while `work` runs. */
+    /** Acknowledged rows per second while `work` runs. */
     rate: async (work: () => Promise<unknown>): Promise<number> => {
       const [rows, started] = [acknowledged, performance.now()];
       await Promise.race([work(), done]);
@@ -39,7 +39,7 @@ export function startWriter(server: QuestDbServer) {
 
 export type InsertRates = {without: number; during: number};
 
-/** Rows a second: for some seconds before and after, and while `backup` runs. */
+/** Rows per second: for some seconds before and after, and while `backup` runs. */
 export async function insertRates(
   server: QuestDbServer,
   seconds: number,
@@ -48,7 +48,7 @@ export async function insertRates(
   const writer = startWriter(server);
   try {
     const quiet = () => pause(seconds * 1000);
-    // The first seconds make the table and warm the server up.
+    // The first seconds create the table and warm up the server.
     await writer.rate(() => pause(3000));
     const before = await writer.rate(quiet);
     const during = await writer.rate(backup);

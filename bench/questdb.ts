@@ -1,10 +1,10 @@
 /**
  * npm run bench:questdb -- [--gib 1] [--rounds 3] [--data FOLDER] [--alone]
  *
- * BACKUP DATABASE of a running QuestDB against restic on the same root, in one run: a first backup, a next one after a new
- * day, late rows and an update, a restore; what QuestDB Enterprise would upload again; inserts during a backup. The server is
- * the real one (`scripts/questdb-jar.js`). `--alone` leaves restic and the inserts out, for the memory of larger
- * databases.
+ * Compares BACKUP DATABASE of a running QuestDB with restic on the same root, in one run: a first backup, a
+ * second one after a new day, late rows and an update, and a restore. Also measures what QuestDB Enterprise
+ * would upload again, and inserts during a backup. The server is real (`scripts/questdb-jar.js`). `--alone`
+ * leaves out restic and the inserts, to measure the memory for larger databases.
  */
 import {spawnSync} from 'node:child_process';
 import {cpSync, mkdirSync, rmSync} from 'node:fs';
@@ -39,10 +39,10 @@ const {values} = parseArgs({
 const gib = Number(values.gib);
 const work = join(values.data, 'questdb-work');
 
-/** What the recipe of QuestDB's documents copies, less the web console and the like. */
+/** The paths that QuestDB's documentation tells users to copy, without the web console and the like. */
 const copied = ['db', '.checkpoint', 'conf'];
 
-/** `root` is that of the running server; everything else lies in the tool's own folder. */
+/** `root` belongs to the running server; everything else is in the tool's own folder. */
 type Tool = {
   name: 'bkp' | 'restic';
   prepare: (place: Place, server: QuestDbServer) => Promise<void>;
@@ -51,7 +51,7 @@ type Tool = {
   stored: (place: Place) => number;
 };
 
-/** Whole statements, with the two processes and the checkpoint in them. */
+/** Times complete statements, including both processes and the checkpoint. */
 const bkp: Tool = {
   name: 'bkp',
   prepare: async (place, server) => {
@@ -64,7 +64,7 @@ const bkp: Tool = {
   stored: (place) => folderBytes(storeOf(place)),
 };
 
-/** restic always encrypts. Its time is that of the program alone, without CHECKPOINT CREATE and RELEASE around it. */
+/** restic always encrypts. Its time excludes CHECKPOINT CREATE and RELEASE. */
 const restic: Tool = {
   name: 'restic',
   prepare: async (place) => void (await resticRun(place, ['init'])),
@@ -120,7 +120,7 @@ async function compare(server: QuestDbServer, tools: readonly Tool[]): Promise<Q
   const step = async (name: string, act: (tool: Tool, place: Place) => Promise<Run>) => {
     const runs = new Map<string, Run & {storedBytes?: number}>();
     for (const [tool, place] of places) {
-      // Nobody pays for writing back what came before.
+      // Flush dirty pages first, so that no tool pays for the previous one's writes.
       spawnSync('sync');
       const before = tool.stored(place);
       const done = await act(tool, place);
@@ -142,7 +142,7 @@ async function compare(server: QuestDbServer, tools: readonly Tool[]): Promise<Q
   return {steps, partitions, ...facts, ...(values.alone ? {} : {inserts: await insertsDuringBackup(server)})};
 }
 
-/** Into a store of its own: a first backup reads and packs everything, which is as busy as it gets. */
+/** Uses a separate store: a first backup reads and packs everything, which is the heaviest load. */
 async function insertsDuringBackup(server: QuestDbServer): Promise<InsertRates> {
   const place = placeOf(server, 'busy');
   await bkp.prepare(place, server);
@@ -155,7 +155,7 @@ function placeOf(server: QuestDbServer, name: string): Place {
   return {folder, database: server.root};
 }
 
-/** QuestDB Enterprise uploads a partition again, with all its files, when it has changed. */
+/** QuestDB Enterprise uploads a changed partition again, with all its files. */
 async function changedPartitions(
   server: QuestDbServer,
   before: ReadonlyMap<string, PartitionStamp>,
@@ -171,7 +171,7 @@ async function changedPartitions(
   return {files: await packed('files'), rows: await packed('rows')};
 }
 
-/** The two oldest backups, as their manifests have it. */
+/** The two oldest backups, from their manifests. */
 async function manifestFacts(store: string): Promise<Pick<QuestDbRound, 'held' | 'bytes'>> {
   const vault = await openVault({store: await openDirectoryStore({root: store, create: false})});
   try {
@@ -185,7 +185,7 @@ async function manifestFacts(store: string): Promise<Pick<QuestDbRound, 'held' |
   }
 }
 
-/** @throws Error when the restored root does not start, or has other rows */
+/** @throws Error if the restored root does not start or has different rows */
 async function requireSame(root: string, wanted: string): Promise<void> {
   const server = await QuestDbServer.start({root});
   try {

@@ -11,7 +11,7 @@ export function figure(round: Round, step: string, tool: string, value: Figure):
 
 type Field = 'wallSeconds' | 'storedBytes';
 
-/** Prints the medians of all steps as Markdown, then the ratios that the figures are asked for, taken round by round. */
+/** Prints the medians of all steps as Markdown, then the ratios of interest, computed round by round. */
 export function report(rounds: readonly Round[], tools: readonly string[]): void {
   console.log('| step | tool | wall s | CPU s | peak MiB | MiB added |\n| --- | --- | --- | --- | --- | --- |');
   for (const step of rounds[0]!.keys()) {

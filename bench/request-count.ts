@@ -2,12 +2,15 @@ import {connect, createServer, type Server} from 'node:net';
 
 export type RequestCounter = {
   port: number;
-  /** What went through since the last call: method and, of the path, what says what it was. */
+  /** Requests since the last call: the method, and the part of the path that identifies the kind of object. */
   take: () => Map<string, number>;
   close: () => Promise<void>;
 };
 
-/** Stands before an S3 server and counts requests by their first line; a client sends one when the one before was answered. */
+/**
+ * A proxy before an S3 server that counts requests by their first line; a client sends a request after the
+ * previous response.
+ */
 export async function countRequests(serverPort: number): Promise<RequestCounter> {
   let counts = new Map<string, number>();
   const server: Server = createServer((client) => {
@@ -38,7 +41,7 @@ export async function countRequests(serverPort: number): Promise<RequestCounter>
   };
 }
 
-/** `packs/…`, `list`, `locks/…`: ids and names of backups do not matter. */
+/** `packs/…`, `list`, `locks/…`: without ids and names of backups. */
 function meaning(target: string): string {
   const [path, query = ''] = target.split('?');
   if (query.includes('list-type')) return 'list';

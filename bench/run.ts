@@ -1,8 +1,9 @@
 /**
  * npm run bench -- [--gib 1] [--rounds 3] [--data FOLDER]
  *
- * The same database through bkp and through what a user would pick instead, in one run: a first backup, a next one
- * after 1 % of scattered changes, a second full one, a restore, a verification. Prints medians and ratios by round.
+ * Backs up the same database with bkp and with the tools that a user would choose instead, in one run: a first
+ * backup, a second one after 1 % of scattered changes, another full one, a restore, a verification. Prints
+ * medians and ratios by round.
  */
 import {mkdirSync, rmSync, statSync} from 'node:fs';
 import {availableParallelism, cpus, totalmem} from 'node:os';
@@ -47,7 +48,7 @@ report(rounds, ['bkp', ...peers.map((tool) => tool.name)]);
 await trackingOverhead(work);
 await startup(work);
 
-/** Each tool in turn at each step, in another order each round, so that none always comes first. */
+/** Runs each step with every tool, in a different order each round, so that no tool always comes first. */
 async function playRound(number: number): Promise<Round> {
   rmSync(work, {recursive: true, force: true});
   mkdirSync(work, {recursive: true});

@@ -1,9 +1,9 @@
 /**
  * npm run bench:s3 -- [--gib 1] [--rounds 3] [--data FOLDER] [--upload-only]
  *
- * The same backup into the cluster directory, to MinIO and to versitygw on this machine, in one run: full, 1 % of
- * scattered changes, restore, a copy from the directory; rclone copying the same bytes. Prints medians, ratios by round,
- * the servers' own CPU, and every request of an increment.
+ * Takes the same backup into the cluster directory, into MinIO and into versitygw on this machine, in one run:
+ * full, 1 % of scattered changes, restore, a copy from the directory; rclone copies the same bytes. Prints
+ * medians, ratios by round, the servers' CPU time, and every request of an increment.
  */
 import {existsSync, mkdirSync, readFileSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
@@ -29,7 +29,7 @@ const database = shopDatabase(values.data, Number(values.gib));
 const work = join(values.data, 's3-work');
 const clusterFolder = join(work, 'home-directory', 'cluster');
 
-/** One way to store: its name, and the environment and flags that choose it. */
+/** One kind of store: its name, and the environment and flags that select it. */
 type Target = {name: string; env: Record<string, string>; flags: readonly string[]; server?: S3Server};
 type Figure = Run & {serverCpuSeconds?: number};
 
@@ -91,7 +91,7 @@ function storeText({endpoint, region, keys}: S3Server, bucket: string, port?: nu
   return `s3::bucket=${bucket};region=${region};endpoint=${at};access_key_id=${accessKeyId};secret_access_key=${secretAccessKey};`;
 }
 
-/** The directory's backup copied to each server, by COPY and by rclone: the same bytes. */
+/** Copies the directory's backup to each server, with COPY and with rclone: the same bytes. */
 async function copies(cluster: Target, servers: readonly S3Server[], shop: string): Promise<void> {
   for (const server of servers) {
     const to: Target = {
@@ -125,7 +125,7 @@ async function copies(cluster: Target, servers: readonly S3Server[], shop: strin
   }
 }
 
-/** A full backup through the counter, then 1 % of changes: only the increment's requests are printed. */
+/** Takes a full backup through the counter, then an increment of 1 % changes, and prints the increment's requests. */
 async function requestsOfAnIncrement(server: S3Server): Promise<void> {
   const shop = join(work, 'counted-shop.db');
   copyDatabase(database, shop);

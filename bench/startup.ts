@@ -6,7 +6,7 @@ import {bkp, bkpCommand} from './tools.ts';
 
 const pairs = 25;
 
-/** Whole-process times, in pairs with a bare Node; and the time from BACKUP to the prompt back. */
+/** Whole-process times, in pairs with a bare Node, and the time from BACKUP until the shell prompt returns. */
 export async function startup(work: string): Promise<void> {
   const place = {folder: join(work, 'startup'), database: join(work, 'startup.db')};
   rmSync(place.folder, {recursive: true, force: true});

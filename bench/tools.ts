@@ -2,26 +2,26 @@ import {cpSync, existsSync, mkdirSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {folderBytes, type Run, run} from './measure.ts';
 
-/** One way to back up a SQLite file, as a user would set it up. `stored` is in bytes, after each step. */
+/** One way to back up an SQLite file, set up as a user would. `stored` is in bytes, after each step. */
 export type Tool = {
   name: string;
   /** The programs it needs. */
   needs: readonly string[];
   prepare: (place: Place) => Promise<void>;
   full: (place: Place) => Promise<Run>;
-  /** The next backup after changes. */
+  /** The second backup, after changes. */
   next: (place: Place) => Promise<Run>;
   restore: (place: Place, target: string) => Promise<Run>;
   verify?: (place: Place) => Promise<Run>;
   stored: (place: Place) => number;
 };
 
-/** A folder of its own for each tool and round, and the database that is backed up. */
+/** A separate folder for each tool and round, and the database to back up. */
 export type Place = {folder: string; database: string};
 
 const entry = join(import.meta.dirname, '..', 'bin', 'bkp.js');
 
-/** bkp, each step as one `bkp sql --wait`; CPU and memory are the worker's own, from the operation's log. */
+/** bkp, with one `bkp sql --wait` per step; CPU and memory are the worker's, from the operation's log. */
 export const bkp: Tool & {secondFull: (place: Place) => Promise<Run>} = {
   name: 'bkp',
   needs: [],
@@ -77,7 +77,7 @@ export function resticRun(place: Place, args: readonly string[]): Promise<Run> {
   return run(['restic', ...fixed, ...args], {env: resticEnv});
 }
 
-/** borg without encryption, as the fastest that it can do. */
+/** borg without encryption, its fastest mode. */
 export const borg: Tool = {
   name: 'borg',
   needs: ['borg'],
@@ -99,7 +99,7 @@ function borgRun(place: Place, args: readonly string[], cwd?: string): Promise<R
   return run(['borg', ...args], {env, ...(cwd === undefined ? {} : {cwd})});
 }
 
-/** The cron job: a copy by SQLite itself, compressed; every next one is a full one again. */
+/** The usual cron job: a copy made by SQLite itself, compressed; every further backup is a full one. */
 export const sqliteZstd: Tool = {
   name: '.backup + zstd -3',
   needs: ['sqlite3', 'zstd'],
@@ -121,7 +121,7 @@ async function copyAndCompress({folder, database}: Place, name: string): Promise
   }
 }
 
-/** A working copy, so that every round begins with the same bytes. */
+/** A working copy, so that every round starts with the same bytes. */
 export function copyDatabase(from: string, to: string): void {
   for (const end of ['', '-wal']) {
     if (existsSync(from + end)) cpSync(from + end, to + end);

@@ -6,8 +6,8 @@ import {SqliteSource} from '../src/sources/sqlite/index.ts';
 import {median} from './measure.ts';
 
 /**
- * What change tracking adds to each row of one large INSERT and one large UPDATE, for tables of several kinds, in CPU
- * time: `node bench/tracking-kinds.ts`. Nothing is synced, so that the disk does not hide it.
+ * The CPU time that change tracking adds per row of one large INSERT and one large UPDATE, for several kinds of tables:
+ * `node bench/tracking-kinds.ts`. Nothing is synced, so that disk time does not hide it.
  */
 const rows = 400_000;
 const pairs = 5;
@@ -32,7 +32,7 @@ const kinds: Record<string, {create: string; values: string}> = {
 
 const folder = mkdtempSync(join(tmpdir(), 'bkp-tracking-'));
 
-/** CPU microseconds a row of `sql`. */
+/** CPU microseconds per row of `sql`. */
 function cost(db: DatabaseSync, sql: string): number {
   const before = process.cpuUsage();
   db.exec(sql);

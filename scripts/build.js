@@ -1,6 +1,6 @@
-// Builds dist/ from src/: the grammar first, because the sources import what it makes, then one file for each part that
-// is loaded by itself. Small source files cost nothing then: loading them singly took longer than starting Node.
-// Types are checked by `npm run typecheck`.
+// Builds dist/ from src/: first the grammar, because the sources import the generated parser, then one file for
+// each part that is loaded separately. Loading many small source files one by one took longer than starting
+// Node. `npm run typecheck` checks the types.
 import {execFileSync} from 'node:child_process';
 import {existsSync, readFileSync, rmSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -10,7 +10,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const tool = (name) => join(root, 'node_modules', '.bin', name);
 const run = (name, args) => execFileSync(tool(name), args, {cwd: root, stdio: ['ignore', 'inherit', 'inherit']});
 
-// An installed package has dist/ and no sources; `prepare` must then do nothing.
+// An installed package has dist/ but no sources: `prepare` must do nothing there.
 if (existsSync(join(root, 'src'))) {
   run('peggy', [
     '--format',
@@ -29,7 +29,7 @@ if (existsSync(join(root, 'src'))) {
   await build({
     input: {
       main: join(root, 'src', 'main.ts'),
-      // Started by their paths, as threads or processes.
+      // Threads and processes, which are started by path.
       'decode-thread': join(root, 'src', 'vault', 'codec', 'decode-thread.ts'),
       'encoder-thread': join(root, 'src', 'vault', 'codec', 'encoder-thread.ts'),
       'select-process': join(root, 'src', 'query', 'select-process.ts'),
@@ -37,9 +37,9 @@ if (existsSync(join(root, 'src'))) {
       'quick-check-process': join(root, 'src', 'sources', 'sqlite', 'file', 'quick-check-process.ts'),
     },
     platform: 'node',
-    // Packages stay packages. Only execa with the two dozen small ones behind it is put into one file: every statement
-    // that starts work loads it, and singly they take longer than all the rest of the statement. Of valibot only what is
-    // used comes in: a twentieth.
+    // Packages are not bundled, with two exceptions. Every statement that starts work loads execa and two dozen
+    // small packages behind it; loaded one by one, they take longer than the rest of the statement. Of valibot,
+    // bundling keeps only the twentieth that is used.
     external: (id) => packages.some((name) => id === name || id.startsWith(`${name}/`)),
     output: {dir: join(root, 'dist'), format: 'esm'},
     logLevel: 'warn',

@@ -1,5 +1,5 @@
-// Man pages out of the declarations that also make the help: commander's commands, the table of groups, the exit
-// statuses, the settings. Runs on the sources: Node 24 strips their types.
+// Generates man pages from the declarations that also produce the help: commander's commands, the table of groups, the
+// exit statuses, the settings. Runs on the sources; Node 24 strips their types.
 import {readFileSync} from 'node:fs';
 import {exitStatusMeanings} from '../src/commands/help.ts';
 import {commandGroups, rootCommand} from '../src/commands/program.ts';
@@ -10,7 +10,7 @@ import {bold, definition, examples, italic, line, section, subsection, text} fro
 
 const {version} = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
-/** @returns {Promise<Map<string, string>>} file name to page: bkp.1, and one for each group of the help */
+/** @returns {Promise<Map<string, string>>} pages by file name: bkp.1, and one per group of the help */
 export async function manPages() {
   const shown = commandGroups.filter(({hidden}) => !hidden);
   const pages = new Map([['bkp.1', rootPage(shown)]]);
@@ -132,7 +132,7 @@ function exampleSection(command) {
   return shown.length === 0 ? '' : section('EXAMPLES', examples(shown));
 }
 
-/** What a command adds to its help, taken apart again. */
+/** Parses the text that a command adds to its help. */
 function tailOf(command) {
   let tail = '';
   command.emit('afterHelp', {command, write: (part) => (tail += part)});

@@ -1,4 +1,4 @@
-// Writes man/ anew: npm run man
+// Rewrites man/: npm run man
 import {mkdirSync, rmSync, writeFileSync} from 'node:fs';
 import {manPages} from './man-pages.js';
 

@@ -1,8 +1,8 @@
 /**
  * node scripts/questdb-jar.js [version]
  *
- * Fetches a QuestDB that `test/servers/questdb*.test.ts` talks to into the same cache as scripts/servers.js, and prints its
- * place. What is there already stays. It needs Maven, and Java 17 to run it.
+ * Downloads the QuestDB that `test/servers/questdb*.test.ts` use into the cache of scripts/servers.js, and
+ * prints its path. An existing download is kept. Needs Maven; running QuestDB needs Java 17.
  */
 import {execFileSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
@@ -20,14 +20,14 @@ const hashes = {
 const plugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
 const fetchTimeoutMs = 10 * 60_000;
 
-/** Where the jar lies, fetched or not. */
+/** Path of the jar, downloaded or not. */
 export function questDbJar(version = newest) {
   const caches = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   const cache = resolve(process.env.BKP_SERVERS_DIR || join(caches, 'bkp-servers'));
   return join(cache, `questdb-${version}`, 'questdb.jar');
 }
 
-/** Fetched beside its place, compared with its hash, and moved there whole. */
+/** Downloads to a neighbouring path, checks the hash, and renames the file into place. */
 export function fetchQuestDb(version = newest) {
   const sha256 = hashes[version];
   if (sha256 === undefined) throw new Error(`the hash of QuestDB ${version} is not known`);

@@ -1,6 +1,6 @@
-// The few pieces of man(7) that the pages need. Every piece ends with a newline.
+// The man(7) macros that the pages need. Every result ends with a newline.
 
-/** One line of words; each is text, or what `bold` and `italic` made. */
+/** One line of words; each is text, or the result of `bold` or `italic`. */
 export function line(...words) {
   return `${words.map((word) => (typeof word === 'string' ? escaped(word) : word.roff)).join('')}\n`.replace(
     /^([.'])/,
@@ -27,12 +27,12 @@ export function definition(term, meaning) {
   return `.TP\n${term}${meaning}`;
 }
 
-/** Commands as typed, line by line. */
+/** Commands as the user types them, one per line. */
 export function examples(commands) {
   return `.PP\n.RS 4\n.nf\n${commands.map((command) => line(`$ ${command}`)).join('')}.fi\n.RE\n`;
 }
 
-/** A hyphen that somebody may copy must stay one; all else outside ASCII goes by its number. */
+/** Keeps hyphens as hyphens, so that commands can be copied; writes other characters outside ASCII by number. */
 function escaped(words) {
   return words
     .replaceAll('\\', '\\e')

@@ -1,9 +1,9 @@
 /**
  * node scripts/servers.js [NAME…]
  *
- * Builds the servers that `npm run test:servers` talks to (or those named) into a cache outside the work tree and prints
- * their folders, one a line. What is built already stays as it is. A server that cannot be had is an error: a test
- * that is skipped for it would look like one that passed.
+ * Builds the servers that `npm run test:servers` uses (or only the named ones) into a cache outside the work
+ * tree and prints their folders, one per line. Existing builds are kept. A server that cannot be built is an
+ * error: a test skipped for it would look like one that passed.
  */
 import {spawn} from 'node:child_process';
 import {accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync} from 'node:fs';
@@ -11,17 +11,17 @@ import {homedir} from 'node:os';
 import {basename, join, resolve} from 'node:path';
 
 const pins = {
-  // The newest that is to be had as a Go module; it has no plain version tags.
+  // The newest version that is available as a Go module; it has no plain version tags.
   minio: {module: 'github.com/minio/minio', version: 'v0.0.0-20260212201848-7aac2a2c5b7c'},
   versitygw: {module: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0'},
   toxiproxy: {module: 'github.com/Shopify/toxiproxy/v2/cmd/server', version: 'v2.5.0'},
   rclone: {module: 'github.com/rclone/rclone', version: 'v1.75.1'},
 };
 
-/** rclone is for the benchmark only. */
+/** Only the benchmark uses rclone. */
 const forTests = ['minio', 'versitygw', 'toxiproxy'];
 
-/** A build takes up to three minutes on two cores; this is for a download that never ends. */
+/** A build takes up to three minutes on two cores; this limit ends a download that hangs. */
 const buildTimeoutMs = 20 * 60_000;
 
 const cache = () =>
@@ -29,7 +29,7 @@ const cache = () =>
 
 const folderOf = (name) => join(cache(), `${name}-${pins[name].version}`);
 
-/** Where the program of that name lies, built or not. */
+/** Path of the program of that name, built or not. */
 export const serverFile = (name) => join(folderOf(name), name);
 
 function isBuilt(name) {
@@ -45,7 +45,7 @@ function goInstall(module, folder) {
   return new Promise((done, fail) => {
     const go = spawn('go', ['install', module], {
       env: {...process.env, GOBIN: folder},
-      // Its lines belong to the progress: standard output is for the folders.
+      // The compiler's output is progress; standard output is for the folders.
       stdio: ['ignore', 2, 2],
     });
     const timer = setTimeout(() => go.kill(), buildTimeoutMs);
@@ -62,8 +62,8 @@ function goInstall(module, folder) {
 }
 
 /**
- * Built beside its place and renamed into it: a build that is cut half-way is never taken for a server, and of two
- * builds at once each ends with a whole one.
+ * Builds in a neighbouring folder and renames it: an interrupted build is never mistaken for a server, and two
+ * concurrent builds both end with a complete one.
  */
 async function build(name) {
   const {module, version} = pins[name];

@@ -1,5 +1,5 @@
-// Packs the package, installs the tarball into an empty folder, and takes and restores one backup with the bkp in it; then
-// does what docs/schedule.md has a container do.
+// Packs the package, installs the tarball into an empty folder, and takes and restores one backup with it. Then
+// runs the container's commands from docs/schedule.md.
 import {execFileSync} from 'node:child_process';
 import {copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -24,7 +24,7 @@ const rowsOf = (file) => {
   return rows;
 };
 
-/** The commands of the Dockerfile in the manual, with folders of this machine's user for those of a container. */
+/** The commands of the Dockerfile in the manual, with temporary folders instead of a container's. */
 function tryContainer(packed) {
   const manual = readFileSync(join(root, 'docs', 'schedule.md'), 'utf8');
   const dockerfile = /^```dockerfile\n(.*?)^```$/ms.exec(manual)[1];

@@ -4,8 +4,8 @@ import {expect, test} from 'vitest';
 import {backupsOf, createC, type Desk, openDesk} from '../helpers/desk.ts';
 import {type Direct, runDirectly} from '../helpers/run-directly.ts';
 
-// Every kind of object is damaged and lost in turn. What must hold each time: no wrong row is ever restored, VERIFY says
-// which backup and table are hurt, and after a new full backup all is well again.
+// Every kind of object is damaged and lost in turn. What must hold each time: no wrong row is ever restored,
+// VERIFY says which backup and table are hurt, and after a new full backup all is well again.
 
 const rows = (desk: Desk, file?: string) => desk.all('SELECT * FROM orders ORDER BY id', file);
 

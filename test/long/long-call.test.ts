@@ -8,8 +8,8 @@ import {eventually} from '../helpers/eventually.ts';
 const endless = `instr(printf('%8000000d', id), printf('%4000000d', -1))`;
 
 /**
- * One row, and an index whose making never ends: SQLite would have to look into its expression. It was made for a quick one,
- * so that the database itself is quick.
+ * One row, and an index whose making never ends: SQLite would have to look into its expression. It was made for
+ * a quick one, so that the database itself is quick.
  */
 const schema = `CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);
   CREATE INDEX slow ON t (v);
