@@ -7,8 +7,8 @@ import type {ChunkIndex} from './indexes/chunk-index.ts';
 import type {ObjectReader} from './indexes/object-reader.ts';
 import type {Versions} from './indexes/versions.ts';
 import {listCounted} from './lease/verdict.ts';
-import type {ChunkReader, ReadOptions} from './read/chunk-reader.ts';
 import {Closure} from './read/closure.ts';
+import type {ReadOptions, StreamReader} from './read/stream-reader.ts';
 import type {ChunkId, Finding, JsonValue, Manifest, Recipe, Survey, VaultReader} from './types.ts';
 import type {CopySource} from './write/copy-plan.ts';
 
@@ -22,9 +22,9 @@ export type ReaderParts = {
   versions: Versions;
   objects: Objects;
   /** May take lists of chunk ids from the local cache. */
-  reader: ChunkReader;
+  reader: StreamReader;
   /** Reads everything from the store; used by VERIFY, the collector and copies to another vault. */
-  strictReader: ChunkReader;
+  strictReader: StreamReader;
 };
 
 /** See {@link VaultReader}. */

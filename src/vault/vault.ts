@@ -15,7 +15,7 @@ import type {LeaseDeps} from './lease/lease.ts';
 import {listLeases} from './lease/objects.ts';
 import type {KeepRow} from './lease/row.ts';
 import {decidePending} from './lease/verdict.ts';
-import {ChunkReader} from './read/chunk-reader.ts';
+import {StreamReader} from './read/stream-reader.ts';
 import {Reader, type ReaderParts} from './reader.ts';
 import type {LeaseSubject, Vault, VaultCollector, VaultWriter} from './types.ts';
 import {lookBeforePut} from './write/look-before-put.ts';
@@ -93,7 +93,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const index = new ChunkIndex(store, file, randomId);
   const cache = new ObjectCache(file);
   const versions = new Versions(clock, {areSupported: store.traffic !== undefined});
-  const strictReader = new ChunkReader(store, index);
+  const strictReader = new StreamReader(store, index);
   return new OpenVault({
     id: header.id,
     store,
@@ -101,7 +101,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     versions,
     cache,
     objects: new ObjectReader(store, cache, versions),
-    reader: versions.areSupported ? new ChunkReader(store, index, cache) : strictReader,
+    reader: versions.areSupported ? new StreamReader(store, index, cache) : strictReader,
     strictReader,
     leases: {
       store,

@@ -13,8 +13,9 @@ import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteRemoval} from '../indexes/removals.ts';
 import type {Lease} from '../lease/lease.ts';
 import {listCounted} from '../lease/verdict.ts';
-import {type ChunkReader, chunkMissing, Recovery} from '../read/chunk-reader.ts';
 import {Closure} from '../read/closure.ts';
+import {chunkMissing, Recovery} from '../read/recovery.ts';
+import type {StreamReader} from '../read/stream-reader.ts';
 import type {Collected, CollectPlan, PackId, VaultCollector} from '../types.ts';
 import {PackWriter} from '../write/pack-writer.ts';
 import {faultIn} from './survey.ts';
@@ -31,7 +32,7 @@ const indexesAtMost = 128;
 export type CollectorDeps = {
   store: Store;
   index: ChunkIndex;
-  reader: ChunkReader;
+  reader: StreamReader;
   lease: Lease;
   /** Packs that nothing needs are kept until they are this old. */
   graceMs: number;
@@ -247,7 +248,7 @@ export class Collector implements VaultCollector {
       const chunks = closure.chunksOf(pack);
       try {
         // All are checked before the first is copied: half a pack moved would free nothing.
-        for (const chunk of chunks) await reader.checkRange([chunk], recovery);
+        for (const chunk of chunks) await reader.chunks.checkRange([chunk], recovery);
       } catch (error) {
         if (!isDamage(error)) throw error;
         continue;

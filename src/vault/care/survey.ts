@@ -2,13 +2,14 @@ import {BkpError} from '../../errors/index.ts';
 import {isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
-import {type ChunkReader, chunkMissing, Recovery} from '../read/chunk-reader.ts';
 import {neededPacks} from '../read/needed-packs.ts';
+import {chunkMissing, Recovery} from '../read/recovery.ts';
+import type {StreamReader} from '../read/stream-reader.ts';
 import type {ChunkId, PackId, Recipe, Survey, SurveyOptions} from '../types.ts';
 import {lost} from './verify.ts';
 
 /** One listing of the store, by which backups are judged: see {@link Survey}. */
-export async function survey({index, reader}: {index: ChunkIndex; reader: ChunkReader}): Promise<Survey> {
+export async function survey({index, reader}: {index: ChunkIndex; reader: StreamReader}): Promise<Survey> {
   await index.apply(await index.observe());
   // Shared: that some chunks are nowhere need be found out once.
   const recovery = new Recovery(index);

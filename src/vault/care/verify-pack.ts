@@ -6,7 +6,8 @@ import {packKey} from '../format/key.ts';
 import {readPackTable} from '../format/pack.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Location} from '../indexes/chunk-table.ts';
-import type {ChunkReader, Recovery} from '../read/chunk-reader.ts';
+import type {Recovery} from '../read/recovery.ts';
+import type {StreamReader} from '../read/stream-reader.ts';
 import type {PackId, VerifyLevel} from '../types.ts';
 import type {Findings} from './findings.ts';
 
@@ -19,7 +20,7 @@ const readBytes = 4 * 1024 * 1024;
 export type PackCheck = {
   store: Store;
   index: ChunkIndex;
-  reader: ChunkReader;
+  reader: StreamReader;
   recovery: Recovery;
   findings: Findings;
   level: VerifyLevel;
@@ -126,7 +127,9 @@ async function verifyWhole(
         const chunk = needed.get(offset);
         if (chunk === undefined) continue;
         const where = {key, pack, chunk: chunk.id};
-        await reader.check(chunk, bytes, start, recovery).catch((error: unknown) => findings.addError(error, where));
+        await reader.chunks
+          .decode(chunk, bytes, start, recovery)
+          .catch((error: unknown) => findings.addError(error, where));
       }
     }
     hasher.update(await store.get(key, {start: end, end: lengthBytes}));
@@ -148,7 +151,7 @@ async function verifyWhole(
 async function verifyRun(check: PackCheck, run: readonly Location[]): Promise<void> {
   check.signal?.throwIfAborted();
   try {
-    await check.reader.checkRange(run, check.recovery);
+    await check.reader.chunks.checkRange(run, check.recovery);
   } catch (error) {
     const [first] = run;
     if (run.length === 1)

@@ -5,8 +5,9 @@ import {readIndex} from '../format/index-object.ts';
 import {damagedPackKey, indexKey, indexOfKey, indexPrefix, packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteDamage} from '../indexes/damage-notes.ts';
-import {type ChunkReader, Recovery} from '../read/chunk-reader.ts';
 import {Closure} from '../read/closure.ts';
+import {Recovery} from '../read/recovery.ts';
+import type {StreamReader} from '../read/stream-reader.ts';
 import type {ChunkId, Finding, PackId, Recipe, VerifyLevel} from '../types.ts';
 import {Findings} from './findings.ts';
 import {type PackCheck, verifyPack} from './verify-pack.ts';
@@ -25,7 +26,7 @@ export type VerifyOptions = {
 
 /** See `VaultReader.verify`. */
 export async function verify(
-  {store, index, reader}: {store: Store; index: ChunkIndex; reader: ChunkReader},
+  {store, index, reader}: {store: Store; index: ChunkIndex; reader: StreamReader},
   recipes: readonly Recipe[],
   {level, signal, progress}: VerifyOptions,
 ): Promise<readonly Finding[]> {

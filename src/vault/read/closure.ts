@@ -5,7 +5,8 @@ import {readId, toBytes} from '../format/hash.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Location} from '../indexes/chunk-table.ts';
 import type {ChunkId, PackId, Recipe} from '../types.ts';
-import {type ChunkReader, Recovery} from './chunk-reader.ts';
+import {Recovery} from './recovery.ts';
+import type {StreamReader} from './stream-reader.ts';
 
 /** Ids looked up before the event loop gets its turn: a few milliseconds. */
 const idsAtOnce = 256;
@@ -16,7 +17,7 @@ const idsAtOnce = 256;
  */
 export class Closure {
   readonly #index: ChunkIndex;
-  readonly #reader: ChunkReader;
+  readonly #reader: StreamReader;
   readonly #recovery: Recovery;
   readonly #db = new DatabaseSync('');
   readonly #has: StatementSync;
@@ -25,7 +26,7 @@ export class Closure {
   readonly missing = new Set<ChunkId>();
   #sinceBreath = 0;
 
-  constructor(index: ChunkIndex, reader: ChunkReader) {
+  constructor(index: ChunkIndex, reader: StreamReader) {
     this.#index = index;
     this.#reader = reader;
     this.#recovery = new Recovery(index);

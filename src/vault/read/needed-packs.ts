@@ -1,7 +1,8 @@
 import {yieldToEventLoop} from '../../lib/async.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {PackId, Recipe} from '../types.ts';
-import {type ChunkReader, Recovery} from './chunk-reader.ts';
+import {Recovery} from './recovery.ts';
+import type {StreamReader} from './stream-reader.ts';
 
 /** Ids looked up before the event loop gets its turn: a few milliseconds. */
 const idsAtOnce = 256;
@@ -11,7 +12,7 @@ const idsAtOnce = 256;
  * @throws BkpError `OBJECT_MISSING` naming a chunk that is in no pack
  */
 export async function neededPacks(
-  {index, reader, recovery = new Recovery(index)}: {index: ChunkIndex; reader: ChunkReader; recovery?: Recovery},
+  {index, reader, recovery = new Recovery(index)}: {index: ChunkIndex; reader: StreamReader; recovery?: Recovery},
   recipes: readonly Recipe[],
   signal?: AbortSignal,
 ): Promise<Set<PackId>> {

@@ -4,12 +4,13 @@ import type {Store} from '../../stores/index.ts';
 import {readId, toBytes} from '../format/hash.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Location} from '../indexes/chunk-table.ts';
-import type {ChunkReader, Recovery} from '../read/chunk-reader.ts';
 import {locationOfRow} from '../read/closure.ts';
+import type {Recovery} from '../read/recovery.ts';
+import type {StreamReader} from '../read/stream-reader.ts';
 import type {ChunkId, PackId, Recipe} from '../types.ts';
 
 /** The vault that is copied from, as the writer of another one reads it. */
-export type CopySource = {store: Store; index: ChunkIndex; reader: ChunkReader};
+export type CopySource = {store: Store; index: ChunkIndex; reader: StreamReader};
 
 /** Ids looked up before the event loop gets its turn: a few milliseconds. */
 const idsAtOnce = 256;

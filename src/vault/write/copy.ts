@@ -5,7 +5,7 @@ import {isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Location} from '../indexes/chunk-table.ts';
-import {Recovery} from '../read/chunk-reader.ts';
+import {Recovery} from '../read/recovery.ts';
 import type {PackId, Recipe} from '../types.ts';
 import {CopyPlan, type CopySource} from './copy-plan.ts';
 import type {NewChunk, PackWriter} from './pack-writer.ts';
@@ -131,7 +131,7 @@ export class Copy {
   /** @throws BkpError `OBJECT_DAMAGED` | `OBJECT_MISSING` (its base) */
   async #checked(place: Location, bytes: Uint8Array, from: number): Promise<NewChunk> {
     const {id, plainBytes, encoding, base, storedBytes} = place;
-    const plain = await this.#source.reader.check(place, bytes, from, this.#recovery);
+    const plain = await this.#source.reader.chunks.decode(place, bytes, from, this.#recovery);
     const {index, encode} = this.#target;
     // One that the target's indexes name and that it lost: others there may count on it as their base.
     if (base !== undefined && index.namedLocations(id).length > 0) {

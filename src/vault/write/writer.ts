@@ -21,8 +21,8 @@ import type {ObjectCache} from '../indexes/object-cache.ts';
 import type {Lease} from '../lease/lease.ts';
 import {pendingKey, withdraw} from '../lease/verdict.ts';
 import {BaseReader} from '../read/base-reader.ts';
-import type {ChunkReader} from '../read/chunk-reader.ts';
 import {neededPacks} from '../read/needed-packs.ts';
+import type {StreamReader} from '../read/stream-reader.ts';
 import type {
   ChunkId,
   Column,
@@ -42,7 +42,7 @@ import {type NewChunk, PackWriter} from './pack-writer.ts';
 export type WriterDeps = {
   store: Store;
   index: ChunkIndex;
-  reader: ChunkReader;
+  reader: StreamReader;
   /** Absent where copies spare nothing: a store without versions. */
   cached: ObjectCache | undefined;
   lease: Lease;
