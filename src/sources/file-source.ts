@@ -1,4 +1,5 @@
 import type {Origin} from './origin.ts';
+import type {SourceCheck} from './source.ts';
 
 /** A database as files: what BACKUP DATABASE copies. A source may offer this, tables, or both. */
 export interface FileSource {
@@ -31,6 +32,32 @@ export interface FileSource {
 
   close(): Promise<void>;
 }
+
+/** A database whose server holds a checkpoint while its files are copied, for bkp or for another program. */
+export interface CheckpointSource extends FileSource {
+  /** @throws BkpError `SOURCE_UNAVAILABLE` */
+  heldCheckpoint(): Promise<HeldCheckpoint | undefined>;
+  /** Holds one for another program, until `releaseCheckpoint`. */
+  createCheckpoint(): Promise<void>;
+  releaseCheckpoint(): Promise<void>;
+  /** Releases a checkpoint whose bkp process has certainly ended. @returns the operation of that process; undefined: none */
+  releaseDead(): Promise<string | undefined>;
+  /** Version of the server; undefined when it is stopped or does not answer. */
+  version(): Promise<string | undefined>;
+  /** @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` */
+  inspect(): Promise<readonly SourceCheck[]>;
+}
+
+/** A checkpoint that a server holds now. */
+export type HeldCheckpoint = {
+  startedAtMicros: number;
+  /** The bkp operation that holds it; absent when another program created it. */
+  hold?: string;
+  /** What became of the process of that operation; absent when another program created it. */
+  fate?: 'alive' | 'dead' | 'unknown';
+  /** The machine of that process, when it is noted. */
+  host?: string;
+};
 
 export type FrozenFile = {
   /** Below the root, parts joined by single `/`, no part `.` or `..`. */

@@ -171,6 +171,9 @@ export interface Staging {
   discard(): Promise<void>;
 }
 
+/** One point that `bkp doctor` reports; `next`: what to do when it is not well. */
+export type SourceCheck = {what: string; ok: boolean; detail: string; next?: string};
+
 /** A database whose tables can be copied and made again. Contract suite: test/sources/contract.ts. */
 export interface TableSource {
   /** As the user wrote it, without secrets, absolute: `sqlite::path=/srv/app.db`. */
@@ -212,7 +215,6 @@ export interface TableSource {
   ): Promise<Staging>;
   /** Removes what a staging with this id left behind. */
   discardStaging(id: string): Promise<void>;
-  /** Points for `bkp doctor`: what was looked at, and what to do when it is not well. */
-  inspect(): Promise<readonly {what: string; ok: boolean; detail: string; next?: string}[]>;
+  inspect(): Promise<readonly SourceCheck[]>;
   close(): Promise<void>;
 }

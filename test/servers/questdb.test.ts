@@ -5,12 +5,13 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {afterAll, afterEach, beforeAll, describe, expect, test} from 'vitest';
-import {openQuestDbSource, type QuestDbFileSource} from '../../src/sources/questdb/index.ts';
+import type {CheckpointSource} from '../../src/sources/index.ts';
+import {openQuestDbSource} from '../../src/sources/questdb/index.ts';
 import {copyDatabase, freezeOptions, hashOf} from './questdb-copy.ts';
 import {QuestDbServer} from './questdb-server.ts';
 
 let server: QuestDbServer;
-let source: QuestDbFileSource;
+let source: CheckpointSource;
 const restored: QuestDbServer[] = [];
 const folder = mkdtempSync(join(tmpdir(), 'bkp-questdb-restored-'));
 let copies = 0;

@@ -4,7 +4,14 @@ import {readAllFolders} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
 import {operationId, systemProcesses} from '../../ops/index.ts';
 import {timestamp} from '../../query/index.ts';
-import {openQuestDb, type QuestDbFileSource, type SourceSpec, type TableSource} from '../../sources/index.ts';
+import {
+  type CheckpointSource,
+  capabilitiesOf,
+  openCheckpointSource,
+  type SourceCheck,
+  type SourceSpec,
+  type TableSource,
+} from '../../sources/index.ts';
 import {repairHeader} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {knownVault} from '../places/known-vaults.ts';
@@ -94,36 +101,45 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
   return tried('source', async () => {
     const [place] = await placesOf(deps);
     const spec = await sourceSpecOf(deps, place);
-    if (spec.scheme === 'questdb') return checkQuestDb(deps, spec, {repair});
-    const source = await openSourceAt(place);
-    try {
-      const checks: Check[] = (await source.inspect()).map((check) => ({...check, what: `source: ${check.what}`}));
-      checks.push(...(await checkBrokenTracking(source, repair)));
-      const owners = await knownOwners(deps);
-      // Without the cluster nobody can say which tracking is needed, so none is judged, and none removed.
-      if (owners === undefined) return checks;
-      for (const {owner, tables, logRows} of await source.tracking()) {
-        const name = owners.get(owner);
-        const what = 'source: tracking';
-        const facts = `${tables.join(', ')}, ${logRows} changes logged`;
-        if (name !== undefined) checks.push({what, ok: true, detail: `for collection ${name}: ${facts}`});
-        else if (repair) {
-          await source.untrack(owner);
-          checks.push({what, ok: true, detail: `removed, no collection of this cluster needed it: ${facts}`});
-        } else {
-          checks.push({
-            what,
-            ok: false,
-            detail: `for a collection that this cluster does not have: ${facts}`,
-            next: 'bkp doctor --repair removes it; leave it when the collection lies in another cluster',
-          });
-        }
-      }
-      return checks;
-    } finally {
-      await source.close();
-    }
+    const {tables, checkpoints} = capabilitiesOf(spec.scheme);
+    return [
+      ...(tables ? await checkTables(deps, place, {repair}) : []),
+      ...(checkpoints ? await checkServer(deps, spec, {repair}) : []),
+    ];
   });
+}
+
+const ofSource = (check: SourceCheck): Check => ({...check, what: `source: ${check.what}`});
+
+async function checkTables(deps: Deps, place: Workplace, {repair}: Options): Promise<Check[]> {
+  const source = await openSourceAt(place);
+  try {
+    const checks = (await source.inspect()).map(ofSource);
+    checks.push(...(await checkBrokenTracking(source, repair)));
+    const owners = await knownOwners(deps);
+    // Without the cluster nobody can say which tracking is needed, so none is judged, and none removed.
+    if (owners === undefined) return checks;
+    for (const {owner, tables, logRows} of await source.tracking()) {
+      const name = owners.get(owner);
+      const what = 'source: tracking';
+      const facts = `${tables.join(', ')}, ${logRows} changes logged`;
+      if (name !== undefined) checks.push({what, ok: true, detail: `for collection ${name}: ${facts}`});
+      else if (repair) {
+        await source.untrack(owner);
+        checks.push({what, ok: true, detail: `removed, no collection of this cluster needed it: ${facts}`});
+      } else {
+        checks.push({
+          what,
+          ok: false,
+          detail: `for a collection that this cluster does not have: ${facts}`,
+          next: 'bkp doctor --repair removes it; leave it when the collection lies in another cluster',
+        });
+      }
+    }
+    return checks;
+  } finally {
+    await source.close();
+  }
 }
 
 /** Of no use to any collection, in whatever cluster, so it needs none to be judged. */
@@ -139,26 +155,16 @@ async function checkBrokenTracking(source: TableSource, repair: boolean): Promis
 }
 
 /** The server answers and lets bkp make a checkpoint, its root is the one that was named, and nobody has left one held. */
-async function checkQuestDb(deps: Deps, spec: SourceSpec & {scheme: 'questdb'}, {repair}: Options): Promise<Check[]> {
-  const source = await openQuestDb(spec, systemProcesses);
+async function checkServer(deps: Deps, spec: SourceSpec, {repair}: Options): Promise<Check[]> {
+  const source = await openCheckpointSource(spec, systemProcesses);
   try {
-    const dataId = await source.dataId();
-    const checks: Check[] = [{what: 'source: questdb', ok: true, detail: `${source.description}, data id ${dataId}`}];
-    for (const detail of await source.complaints()) {
-      checks.push({
-        what: 'source: server',
-        ok: false,
-        detail,
-        next: 'set root= and http= of the source to the same server, one that may be written',
-      });
-    }
-    return [...checks, await checkCheckpoint(deps, source, {repair})];
+    return [...(await source.inspect()).map(ofSource), await checkCheckpoint(deps, source, {repair})];
   } finally {
     await source.close();
   }
 }
 
-async function checkCheckpoint(deps: Deps, source: QuestDbFileSource, {repair}: Options): Promise<Check> {
+async function checkCheckpoint(deps: Deps, source: CheckpointSource, {repair}: Options): Promise<Check> {
   const what = 'source: checkpoint';
   const released = repair ? await source.releaseDead() : undefined;
   if (released !== undefined) return {what, ok: true, detail: `released: ${released}, which held it, has ended`};

@@ -9,7 +9,7 @@ import {
 import {BkpError} from '../../errors/index.ts';
 import {parseTimestamp} from '../../lib/timestamp.ts';
 import {type Operation, operationId, systemProcesses} from '../../ops/index.ts';
-import {type DatabaseMoment, openFileTarget, openQuestDb, serverVersion} from '../../sources/index.ts';
+import {capabilitiesOf, type DatabaseMoment, openCheckpointSource, openFileTarget} from '../../sources/index.ts';
 import {type Statement, tableName} from '../../sql/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 import {type ResultRows, startedRow} from '../answers.ts';
@@ -67,21 +67,15 @@ export async function abortBackup(deps: Deps): Promise<Started> {
 /** As the server has it: for somebody who copies its files in another way. */
 export async function checkpoint(deps: Deps, {action}: Of<'checkpoint'>): Promise<{notice: string}> {
   const [place] = await placesOf(deps);
-  const spec = await sourceSpecOf(deps, place);
-  if (spec.scheme !== 'questdb') {
-    throw new BkpError('UNSUPPORTED', 'only a QuestDB has checkpoints', {
-      next: 'BACKUP DATABASE takes a backup of this source, and needs none',
-    });
-  }
-  const running = await openOn(deps, databaseSubject(requireSource(place)));
-  if (running !== undefined) {
-    throw new BkpError('BUSY', 'a backup of this database is in progress, under a checkpoint of its own', {
-      cause: `${operationId(running)} began with ${running.statement}`,
-      next: 'wait until it ends, or end it with BACKUP ABORT',
-    });
-  }
-  const source = await openQuestDb(spec, systemProcesses);
+  const source = await openCheckpointSource(await sourceSpecOf(deps, place), systemProcesses);
   try {
+    const running = await openOn(deps, databaseSubject(requireSource(place)));
+    if (running !== undefined) {
+      throw new BkpError('BUSY', 'a backup of this database is in progress, under a checkpoint of its own', {
+        cause: `${operationId(running)} began with ${running.statement}`,
+        next: 'wait until it ends, or end it with BACKUP ABORT',
+      });
+    }
     if (action === 'release') {
       await source.releaseCheckpoint();
       return {notice: 'no checkpoint is held now'};
@@ -133,11 +127,15 @@ export async function versionNotice(
   place: Workplace,
   {product, version}: DatabaseMoment,
 ): Promise<string | undefined> {
-  if (product !== 'questdb' || place.source === undefined) return undefined;
-  const running = await serverVersion(await sourceSpecOf(deps, place));
+  const {title, needsSameMajor} = capabilitiesOf(product);
+  if (!needsSameMajor || place.source === undefined) return undefined;
+  const spec = await sourceSpecOf(deps, place);
+  if (spec.scheme !== product) return undefined;
+  const source = await openCheckpointSource(spec);
+  const running = await source.version().finally(() => source.close());
   const major = (text: string) => text.split('.')[0];
   if (running === undefined || version === 'unknown' || major(running) === major(version)) return undefined;
-  return `the backup is of QuestDB ${version}, and the source runs ${running}: start the restored root with version ${major(version)}`;
+  return `the backup is of ${title} ${version}, and the source runs ${running}: start the restored root with version ${major(version)}`;
 }
 
 /** The plan with what the target's place has to say; nothing is written. */

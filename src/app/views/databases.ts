@@ -1,7 +1,7 @@
 import {listDatabaseBackups} from '../../database/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
 import {defineView, type RowOf, type Scalar, timestamp, type View} from '../../query/index.ts';
-import {heldCheckpoint} from '../../sources/index.ts';
+import {capabilitiesOf, openCheckpointSource, type SourceSpec} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {allOperations} from '../orders/all-operations.ts';
 import {ownInstance} from '../places/own-instance.ts';
@@ -111,13 +111,22 @@ export function reloadConfig(deps: Deps): Scalar {
   };
 }
 
-/** Of a QuestDB source; other databases have no such thing, and so none is in progress. */
+/** Where the database has no checkpoints, none is in progress. */
 export function checkpointStatusView(deps: Deps): View {
   return defineView({in_progress: 'BOOLEAN', started_at: 'TIMESTAMP'}, async () => {
     const spec = await sourceSpecOf(deps, await objectPlace(deps));
-    const held = spec.scheme === 'questdb' ? await heldCheckpoint(spec) : undefined;
+    const held = capabilitiesOf(spec.scheme).checkpoints ? await heldCheckpoint(spec) : undefined;
     return [
       {in_progress: held !== undefined, started_at: held === undefined ? undefined : timestamp(held.startedAtMicros)},
     ];
   });
+}
+
+async function heldCheckpoint(spec: SourceSpec) {
+  const source = await openCheckpointSource(spec);
+  try {
+    return await source.heldCheckpoint();
+  } finally {
+    await source.close();
+  }
 }

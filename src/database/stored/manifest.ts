@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import {readManifest} from '../../backups/index.ts';
 import {count, text} from '../../lib/schema.ts';
-import {type DatabaseMoment, type Origin, originSchema} from '../../sources/index.ts';
+import {type DatabaseMoment, type Origin, originSchema, productNames} from '../../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../../vault/index.ts';
 import {type DatabaseBackupName, databaseManifestKey, isDatabaseBackupName} from './names.ts';
 
@@ -38,7 +38,7 @@ const bodySchema = v.object({
   finishedAtMicros: count,
   source: v.object({description: text, dataId: text, origin: v.exactOptional(originSchema)}),
   database: v.object({
-    product: v.picklist(['questdb', 'sqlite']),
+    product: v.picklist(productNames),
     version: text,
     tables: v.array(v.object({name: text, rows: v.exactOptional(count)})),
   }),

@@ -1,8 +1,9 @@
 import {stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
-import type {FileSource, Frozen} from '../file-source.ts';
+import type {CheckpointSource, Frozen, HeldCheckpoint} from '../file-source.ts';
 import {type Origin, originOf} from '../origin.ts';
+import type {SourceCheck} from '../source.ts';
 import {isAbsent, unreadable} from './format/bytes.ts';
 import {freezeLive, serverVersion} from './listing/live.ts';
 import {freezeStopped} from './listing/offline.ts';
@@ -16,7 +17,7 @@ import {
   releaseLeftover,
 } from './server/checkpoint.ts';
 import {readHoldNote} from './server/hold-note.ts';
-import {fateOf, type HolderFate, type Processes} from './server/holder.ts';
+import {fateOf, type Processes} from './server/holder.ts';
 import {QuestDbHttp} from './server/http.ts';
 import {whyNotOwnRoot} from './server/own-root.ts';
 
@@ -32,21 +33,10 @@ export type QuestDbSourceOptions = {
   offline?: boolean;
 };
 
-/** A checkpoint that is held now. */
-export type HeldCheckpoint = {
-  startedAtMicros: number;
-  /** The operation of bkp that holds it; absent when it is not from bkp. */
-  hold?: string;
-  /** What has become of its process; absent when it is not from bkp. */
-  fate?: HolderFate;
-  /** The machine that this runs on, when it is noted. */
-  host?: string;
-};
-
 const defaultHttp = 'http://127.0.0.1:9000';
 
 /** A QuestDB root, read under a checkpoint of its server or while that is stopped. */
-export class QuestDbSource implements FileSource {
+export class QuestDbSource implements CheckpointSource {
   readonly description: string;
   readonly #root: string;
   readonly #offline: boolean;
@@ -86,7 +76,6 @@ export class QuestDbSource implements FileSource {
     await releaseLeftover(this.#server(), this.#root, {diedAfterMicros, hold}, this.#processes);
   }
 
-  /** Releases a checkpoint that a process of bkp left, which has ended for certain. @returns its operation; undefined: none */
   async releaseDead(): Promise<string | undefined> {
     return this.#offline ? undefined : releaseDead(this.#server(), this.#root, this.#processes);
   }
@@ -99,8 +88,14 @@ export class QuestDbSource implements FileSource {
     await releaseAny(this.#running(), this.#root, this.#processes);
   }
 
-  /** For a doctor: why a backup would not begin. @throws BkpError `SOURCE_UNAVAILABLE` */
-  async complaints(): Promise<string[]> {
+  async inspect(): Promise<readonly SourceCheck[]> {
+    const found = {what: 'questdb', ok: true, detail: `${this.description}, data id ${await this.dataId()}`};
+    const next = 'set root= and http= of the source to the same server, one that may be written';
+    return [found, ...(await this.#complaints()).map((detail) => ({what: 'server', ok: false, detail, next}))];
+  }
+
+  /** Why a backup would not begin. */
+  async #complaints(): Promise<readonly string[]> {
     if (this.#offline) return [];
     const http = this.#server();
     const other = await whyNotOwnRoot(http, this.#root);
@@ -113,7 +108,6 @@ export class QuestDbSource implements FileSource {
     ];
   }
 
-  /** For `checkpoint_status()` and for a doctor. @throws BkpError `SOURCE_UNAVAILABLE` */
   async heldCheckpoint(): Promise<HeldCheckpoint | undefined> {
     if (this.#offline) return undefined;
     const {startedAtMicros} = await checkpointStatus(this.#server());
@@ -125,7 +119,6 @@ export class QuestDbSource implements FileSource {
     return {startedAtMicros, hold: note.hold, fate, ...(host === undefined ? {} : {host})};
   }
 
-  /** @returns undefined for a stopped server, and one that does not answer */
   async version(): Promise<string | undefined> {
     return this.#http === undefined ? undefined : serverVersion(this.#http).catch(() => undefined);
   }

@@ -8,6 +8,7 @@ import type {
   SchemaObject,
   Snapshot,
   SnapshotOptions,
+  SourceCheck,
   Staging,
   TableFacts,
   TableName,
@@ -116,7 +117,7 @@ export class SqliteSource implements TableSource {
     removeDatabase(stagingPath(this.#path, id));
   }
 
-  async inspect(): Promise<readonly {what: string; ok: boolean; detail: string; next?: string}[]> {
+  async inspect(): Promise<readonly SourceCheck[]> {
     return withConnection(this.#path, {}, (connection) => {
       const mode = String(connection.value('PRAGMA main.journal_mode'));
       const tables = tableNames(connection).map((name) => factsOf(connection, name, false));

@@ -1,6 +1,7 @@
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
+import type {CheckpointSource} from '../../../src/sources/index.ts';
 import {openQuestDbSource, type Processes} from '../../../src/sources/questdb/index.ts';
 import type {ExecStandIn} from './exec-stand-in.ts';
 import {withStandInRoot} from './stand-in-root.ts';
@@ -106,6 +107,9 @@ describe('a checkpoint for other programs', () => {
   });
 });
 
+const complaints = async (source: CheckpointSource) =>
+  (await source.inspect()).filter(({ok}) => !ok).map(({detail}) => detail);
+
 describe('a server', () => {
   test('that is read-only is told as such, and not as one with other credentials', async () => {
     server.isReadOnly = true;
@@ -114,24 +118,24 @@ describe('a server', () => {
       message: expect.stringContaining('makes no checkpoint: Write permission denied'),
       next: expect.stringContaining('http.security.readonly'),
     });
-    expect(await home(1).complaints()).toEqual([expect.stringContaining('http.security.readonly is true')]);
+    expect(await complaints(home(1))).toEqual([expect.stringContaining('http.security.readonly is true')]);
   });
 
   test('of another root is told to a doctor', async () => {
-    expect(await home(1).complaints()).toEqual([]);
+    expect(await complaints(home(1))).toEqual([]);
     const other = join(folder, 'other');
     for (const path of [other, root]) mkdirSync(join(path, 'db'), {recursive: true});
     server.ownRoot = other;
-    expect(await home(1).complaints()).toEqual([expect.stringContaining(`the server's own root is ${other}`)]);
+    expect(await complaints(home(1))).toEqual([expect.stringContaining(`the server's own root is ${other}`)]);
     server.ownRoot = root;
-    expect(await home(1).complaints()).toEqual([]);
+    expect(await complaints(home(1))).toEqual([]);
     // In a container its path says nothing here.
     server.ownRoot = '/var/lib/questdb-of-a-container';
     server.tables = [{name: 'trades', directoryName: 'trades~4'}];
-    expect(await home(1).complaints()).toEqual([]);
+    expect(await complaints(home(1))).toEqual([]);
     server.tables = [{name: 'orders', directoryName: 'orders~9'}];
-    expect(await home(1).complaints()).toEqual([expect.stringContaining('a table orders')]);
+    expect(await complaints(home(1))).toEqual([expect.stringContaining('a table orders')]);
     server.tables = [{name: 'trades', directoryName: 'trades~4', sequencerTxn: 1_000_000}];
-    expect(await home(1).complaints()).toEqual([expect.stringContaining('table trades has 1000000 transactions')]);
+    expect(await complaints(home(1))).toEqual([expect.stringContaining('table trades has 1000000 transactions')]);
   });
 });

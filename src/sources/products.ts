@@ -1,0 +1,84 @@
+import type {CheckpointSource, DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
+import type {Processes, QuestDbSourceOptions} from './questdb/index.ts';
+import type {TableSource} from './source.ts';
+
+/** Where a source is; one member for each database system. */
+export type SourceSpec =
+  /** `path`: absolute, or relative to the working directory. */
+  | {scheme: 'sqlite'; path: string}
+  /** See {@link QuestDbSourceOptions}. */
+  | ({scheme: 'questdb'} & QuestDbSourceOptions);
+
+export type TargetWish = {
+  /** A file for SQLite, a folder for QuestDB; it need not exist. */
+  place: string;
+  /** Only these tables; absent: all. */
+  tables?: readonly string[];
+  /** Also restores files that are optional (a server's configuration). */
+  withConf?: boolean;
+};
+
+/** What a database system can do. Rooms above read this and never compare schemes. */
+export type Capabilities = {
+  /** For people, inside a sentence: `QuestDB`. */
+  readonly title: string;
+  /** It opens as a {@link TableSource}: backup collections work. Otherwise it is only backed up as a whole. */
+  readonly tables: boolean;
+  /** It opens as a {@link CheckpointSource}. */
+  readonly checkpoints: boolean;
+  /** A server opens only the files that its own major version wrote. */
+  readonly needsSameMajor: boolean;
+};
+
+type Product = {
+  readonly title: string;
+  readonly needsSameMajor: boolean;
+  openTables?(spec: SourceSpec): Promise<TableSource>;
+  openFiles(spec: SourceSpec, processes?: Processes): Promise<FileSource>;
+  openCheckpoints?(spec: SourceSpec, processes?: Processes): Promise<CheckpointSource>;
+  openTarget(wish: TargetWish): Promise<FileTarget>;
+};
+
+type SpecOf<Scheme> = SourceSpec & {scheme: Scheme};
+
+async function openQuestDb(spec: SpecOf<'questdb'>, processes?: Processes): Promise<CheckpointSource> {
+  return (await import('./questdb/index.ts')).openQuestDbSource(spec, processes);
+}
+
+/** The one place that knows every database system. Each is loaded when it is first opened. */
+const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
+  questdb: {
+    title: 'QuestDB',
+    needsSameMajor: true,
+    openFiles: openQuestDb,
+    openCheckpoints: openQuestDb,
+    async openTarget({place, ...more}) {
+      return (await import('./questdb/index.ts')).openQuestDbTarget({root: place, ...more});
+    },
+  },
+  sqlite: {
+    title: 'SQLite',
+    needsSameMajor: false,
+    async openTables({path}: SpecOf<'sqlite'>) {
+      return new (await import('./sqlite/index.ts')).SqliteSource(path);
+    },
+    async openFiles({path}: SpecOf<'sqlite'>) {
+      return new (await import('./sqlite/file/files.ts')).SqliteFileSource(path);
+    },
+    async openTarget({place}) {
+      return new (await import('./sqlite/file/target.ts')).SqliteFileTarget(place);
+    },
+  },
+};
+
+/** Schemes of all database systems, as manifests and addresses name them. */
+export const productNames = ['questdb', 'sqlite'] as const satisfies readonly DatabaseMoment['product'][];
+
+export function productOf(scheme: SourceSpec['scheme']): Product {
+  return products[scheme];
+}
+
+export function capabilitiesOf(scheme: SourceSpec['scheme']): Capabilities {
+  const {title, needsSameMajor, openTables, openCheckpoints} = products[scheme];
+  return {title, needsSameMajor, tables: openTables !== undefined, checkpoints: openCheckpoints !== undefined};
+}
