@@ -56,6 +56,9 @@ export async function openRealDeps(
     flags,
     colors: colorsWanted({flags, env, isTTY: process.stdout.isTTY}),
     home,
+    get cwd() {
+      return process.cwd();
+    },
     // As far away from dist/, where all is bundled, as from src/.
     entryFile: fileURLToPath(new URL('../bin/bkp.js', import.meta.url)),
     nowMicros,
@@ -83,7 +86,7 @@ export async function openRealDeps(
       });
     },
     journal: () => (journal ??= shared?.journal() ?? openJournalOnce()),
-    settings: () => (settings ??= loadSettings({flags, env, home})),
+    settings: () => (settings ??= loadSettings({flags, env, home, cwd: process.cwd()})),
     again: (profile) =>
       openRealDeps(profile === undefined ? flags : {...flags, profile}, exitWith, {journal: deps.journal}),
     get signal() {

@@ -44,6 +44,8 @@ export interface Deps {
   /** Whether stdout wants colours. */
   readonly colors: boolean;
   readonly home: Home;
+  /** The directory that relative paths of flags, variables and statements start from. */
+  readonly cwd: string;
   /** Absolute path of the file that starts bkp: for a worker, or whoever else is to run it again. */
   readonly entryFile: string;
   nowMicros(): number;

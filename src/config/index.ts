@@ -3,24 +3,23 @@ import type {Profiles} from './profiles.ts';
 import type {ExplainedSetting, SettingsInput} from './settings.ts';
 import type {Setting, Settings} from './table.ts';
 
-export {chosenStorage} from './chosen-storage.ts';
-export {hidden} from './credentials.ts';
-export {closeUsualHome, type Environment, type Home, makeInHome, openToOthers, resolveHome} from './home.ts';
-export type {NotifyTarget} from './notify-target.ts';
-export {type ObjectStore, showObjectStore, storeText} from './object-store.ts';
-export type {Profiles} from './profiles.ts';
-export {describeRate, parseRate} from './rate.ts';
-export type {ExplainedSetting, SettingsInput} from './settings.ts';
-export {describeSource, parseSource, type SourceAddress} from './source.ts';
+export {type Credentials, hidden} from './addresses/credentials.ts';
+export {type ObjectStore, showObjectStore, storeText} from './addresses/object-store.ts';
+export type {S3Address} from './addresses/s3.ts';
+export {describeSource, parseSource, type SourceAddress} from './addresses/source.ts';
 export {
-  type Credentials,
   type DirectoryAddress,
   describeStore,
   parseStore,
-  type S3Address,
   type StoreAddress,
   sameStore,
-} from './store-address.ts';
+} from './addresses/store.ts';
+export {chosenStorage} from './chosen-storage.ts';
+export {closeUsualHome, type Environment, type Home, makeInHome, openToOthers, resolveHome} from './home.ts';
+export type {NotifyTarget} from './notify-target.ts';
+export type {Profiles} from './profiles.ts';
+export {describeRate, parseRate} from './rate.ts';
+export type {ExplainedSetting, SettingsInput} from './settings.ts';
 export type {Setting, SettingField, Settings} from './table.ts';
 
 // Every command resolves the home, few need more: the rest is loaded when it is first asked for.

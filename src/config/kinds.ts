@@ -1,8 +1,9 @@
-import {hidden} from './credentials.ts';
+import {absolutePath} from './addresses/absolute-path.ts';
+import {hidden} from './addresses/credentials.ts';
+import {type ObjectStore, readObjectStore, showObjectStore, storeText} from './addresses/object-store.ts';
+import {acceptedSources, describeSource, parseSource} from './addresses/source.ts';
 import {type NotifyTarget, readTarget, readUrl} from './notify-target.ts';
-import {type ObjectStore, readObjectStore, showObjectStore, storeText} from './object-store.ts';
 import {describeRate, readRate} from './rate.ts';
-import {absolutePath, describeSource, parseSource} from './source.ts';
 
 export type Value = string | number | boolean | ObjectStore | NotifyTarget;
 
@@ -23,7 +24,7 @@ export type Kind<Of extends Value> = {
 };
 
 export const source: Kind<string> = {
-  accepts: 'a database: sqlite::path=./app.db, simply ./app.db, or questdb::root=DIR;http=URL',
+  accepts: `a database: ${acceptedSources}`,
   read: (text, cwd) => describeSource(parseSource(text, cwd)),
 };
 

@@ -1,6 +1,6 @@
 import {inspect} from 'node:util';
 import {BkpError} from '../errors/index.ts';
-import {hidden} from './credentials.ts';
+import {hidden} from './addresses/credentials.ts';
 
 /**
  * Who is told how an operation ended. Both forms may hold a token, so no log, JSON, error or `console.log` shows one by

@@ -28,8 +28,8 @@ export type SettingsInput = {
     readonly limitDownload?: string;
     readonly profile?: string;
   };
-  /** What a relative path in a flag or in the environment starts from; default the process's. */
-  cwd?: string;
+  /** The directory that a relative path in a flag or in the environment starts from. */
+  cwd: string;
 };
 
 /** One setting, and where its value comes from. */
@@ -52,7 +52,7 @@ export function loadSettings(input: SettingsInput): Settings {
 
 /** Every setting in the order of the table: flag, environment, profile, default. Throws as {@link loadSettings}. */
 export function explainSettings(input: SettingsInput): ExplainedSetting[] {
-  const {home, cwd = process.cwd()} = input;
+  const {home, cwd} = input;
   const profile = profileName(input);
   const values = profileOf(readConfigFile(home.configFile), profile);
   const origin = `profile ${profile} (${home.configFile})`;

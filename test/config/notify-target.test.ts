@@ -55,7 +55,12 @@ test('profile, environment, off, and a file that holds it', async () => {
     'notify.heartbeat': 'https://hc.example.org/s3cret',
   });
   const load = async (env: Record<string, string> = {}) => {
-    const {notifyOnFailure, notifyOnSuccess, notifyHeartbeat} = await loadSettings({home, env, flags: {}});
+    const {notifyOnFailure, notifyOnSuccess, notifyHeartbeat} = await loadSettings({
+      home,
+      env,
+      flags: {},
+      cwd: '/work',
+    });
     return [notifyOnFailure, notifyOnSuccess, notifyHeartbeat].map((target) => target?.reveal());
   };
   expect(await load()).toEqual(['https://hooks.example.org/s3cret', undefined, 'https://hc.example.org/s3cret']);

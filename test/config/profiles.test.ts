@@ -61,12 +61,12 @@ test.each([
     'accepted: a whole number from 1 to 256',
   ],
   ['cluster', ' ', 'cluster cannot be " "', 'accepted: the path of a directory'],
-  ['cluster', '~/c', 'cluster: ~ stands for no folder here', 'write the folder out, or use $HOME'],
+  ['cluster', '~/c', 'cluster: ~ does not stand for a folder here', 'write the folder out, or use $HOME'],
   [
     'source',
     'sqlite::',
     'source: the path of the database is missing',
-    'write sqlite::path=./app.db, simply ./app.db, or questdb::root=DIR;http=URL',
+    'write sqlite::path=./app.db, or simply ./app.db',
   ],
 ])('%s = %j is refused, and nothing is written', async (key, text, message, next) => {
   const home = temporaryHome();

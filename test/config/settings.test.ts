@@ -8,7 +8,7 @@ const cwd = '/srv';
 
 test('without anything there are the defaults', async () => {
   const home = temporaryHome();
-  expect(await loadSettings({home, env: {}, flags: {}})).toEqual({
+  expect(await loadSettings({home, env: {}, flags: {}, cwd: '/work'})).toEqual({
     source: undefined,
     sourcePassword: undefined,
     sourceToken: undefined,
@@ -85,7 +85,7 @@ test('flag, environment, profile, default: in this order, and the origin is told
 });
 
 test('what is not set says so', async () => {
-  const [source] = await explainSettings({home: temporaryHome(), env: {}, flags: {}});
+  const [source] = await explainSettings({home: temporaryHome(), env: {}, flags: {}, cwd: '/work'});
   expect(source).toMatchObject({key: 'source', origin: 'not set'});
   expect(source).not.toHaveProperty('value');
 });
@@ -99,7 +99,7 @@ test('the profile is the one of the flag, of the environment, or the active one'
   }
   await profiles.activate('active');
   const sourceWith = async (env: Record<string, string>, flags: {profile?: string}) =>
-    (await loadSettings({home, env, flags})).source;
+    (await loadSettings({home, env, flags, cwd: '/work'})).source;
   expect(await sourceWith({BKP_PROFILE: 'env'}, {profile: 'flag'})).toBe('sqlite::path=/srv/flag.db');
   expect(await sourceWith({BKP_PROFILE: 'env'}, {})).toBe('sqlite::path=/srv/env.db');
   expect(await sourceWith({BKP_PROFILE: ''}, {})).toBe('sqlite::path=/srv/active.db');

@@ -33,6 +33,7 @@ export function testDeps(home: string): TestDeps {
     flags,
     colors: false,
     home: folders,
+    cwd: process.cwd(),
     entryFile: bkpFile,
     nowMicros: () => Date.now() * 1000,
     openStore: async (address, {create}) => {
@@ -47,7 +48,7 @@ export function testDeps(home: string): TestDeps {
       journal ??= journalAt(home);
       return journal;
     },
-    settings: () => loadSettings({flags, env, home: folders}),
+    settings: () => loadSettings({flags, env, home: folders, cwd: process.cwd()}),
     again: async () => deps,
     signal: interrupt.signal,
     interruptible: (work) => work(deps),

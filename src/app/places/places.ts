@@ -139,7 +139,7 @@ export async function placeNamed(deps: Deps, target: string): Promise<Workplace>
   const word = target.toLowerCase();
   if (word === 'cluster') return placeAt(settings, clusterOf(settings));
   if (word === 's3') return placeAt(settings, objectStoreOf(settings), 's3');
-  const {address, credentials} = parseStore(target, process.cwd());
+  const {address, credentials} = parseStore(target, deps.cwd);
   if (credentials !== undefined) {
     // The statement's text goes into the journal.
     throw new BkpError('BAD_REQUEST', 'a statement may not hold keys', {

@@ -11,11 +11,7 @@ export async function sourceSpecOf(deps: Pick<Deps, 'settings'>, place: SourcePl
   const address = parseSource(requireSource(place), '/');
   if (address.scheme === 'sqlite') return address;
   const {sourcePassword: password, sourceToken: token} = await deps.settings();
-  return {
-    ...address,
-    ...(password === undefined ? {} : {password}),
-    ...(token === undefined ? {} : {token}),
-  };
+  return {...address, password, token};
 }
 
 /** The source is closed again, whatever happens. @throws BkpError `USAGE` when none is set | `BAD_REQUEST` when it lies in the store */

@@ -13,7 +13,7 @@ import {notifyTargets, notifyVariable} from './notify-variables.ts';
  * Never throws: what goes wrong is told in the operation's log.
  */
 export async function launchTeller(
-  deps: Pick<Deps, 'env' | 'flags' | 'home' | 'entryFile' | 'nowMicros'>,
+  deps: Pick<Deps, 'env' | 'flags' | 'home' | 'cwd' | 'entryFile' | 'nowMicros'>,
   operation: Operation,
 ): Promise<void> {
   try {

@@ -40,7 +40,7 @@ export async function runConfigSet(deps: Deps, {key, value}: ConfigSetOptions): 
   const fromStdin = setting.secret === true && value === '-';
   const text = fromStdin ? await readStdin(deps) : value;
   await checkSchedule(setting, text);
-  const kept = await (await openProfiles(deps.home)).set(profile, setting.key, text, process.cwd());
+  const kept = await (await openProfiles(deps.home)).set(profile, setting.key, text, deps.cwd);
   deps.stderr.write(`bkp: ${setting.key} is ${kept} in profile ${profile}\n`);
   const told = setting.secret && !fromStdin ? await argumentExposure('this command', value) : undefined;
   if (told !== undefined) deps.stderr.write(`bkp: ${told}\n`);

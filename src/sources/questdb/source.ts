@@ -25,10 +25,10 @@ export type QuestDbSourceOptions = {
   /** Absolute: the folder with `conf` and `db`. */
   root: string;
   /** Of its REST interface; `http://127.0.0.1:9000` when it is absent. */
-  http?: string;
-  user?: string;
-  password?: string;
-  token?: string;
+  http?: string | undefined;
+  user?: string | undefined;
+  password?: string | undefined;
+  token?: string | undefined;
   /** Of a server that is stopped. Default false. */
   offline?: boolean;
 };

@@ -24,6 +24,7 @@ function terminal() {
       const deps = {
         home,
         env,
+        cwd: process.cwd(),
         flags: {color: false, ...flags},
         stdin: Readable.from([Buffer.from(stdin)]),
         stdout: {write: (text: string) => (said.out += text)},

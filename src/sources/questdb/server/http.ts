@@ -3,9 +3,9 @@ import {BkpError} from '../../../errors/index.ts';
 export type HttpOptions = {
   /** `http://127.0.0.1:9000`; may hold user and password, which are taken out of it. */
   http: string;
-  user?: string;
-  password?: string;
-  token?: string;
+  user?: string | undefined;
+  password?: string | undefined;
+  token?: string | undefined;
 };
 
 export type Value = string | number | boolean | null;
@@ -101,15 +101,7 @@ function parseUrl(text: string): URL {
   throw new BkpError('USAGE', 'source: http is no address of a server', {next: 'write http=http://127.0.0.1:9000'});
 }
 
-function authorization({
-  token,
-  user,
-  password,
-}: {
-  token?: string | undefined;
-  user?: string | undefined;
-  password?: string | undefined;
-}) {
+function authorization({token, user, password}: Omit<HttpOptions, 'http'>): Record<string, string> {
   const headers: Record<string, string> = {};
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
   else if (user !== undefined && password !== undefined) {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {describeSource, parseSource} from '../../src/config/index.ts';
+import {describeSource, parseSource} from '../../../src/config/index.ts';
 
 test.each([
   ['sqlite::path=./app.db', '/work dir/app.db'],
@@ -23,10 +23,11 @@ test.each([
 });
 
 const write = 'write sqlite::path=./app.db, simply ./app.db, or questdb::root=DIR;http=URL';
+const writeSqlite = 'write sqlite::path=./app.db, or simply ./app.db';
 
 test.each([
-  ['sqlte::path=x', 'USAGE', 'source: sqlte is no kind of database that bkp knows', 'did you mean sqlite?'],
-  ['mysql://host/db', 'USAGE', 'source: mysql is no kind of database that bkp knows', write],
+  ['sqlte::path=x', 'USAGE', 'source: sqlte is not a kind of database that bkp knows', 'did you mean sqlite?'],
+  ['mysql://host/db', 'USAGE', 'source: mysql is not a kind of database that bkp knows', write],
   [
     'postgres://ann:secret@host/shop',
     'UNSUPPORTED',
@@ -35,30 +36,35 @@ test.each([
   ],
   ['postgresql://host/shop', 'UNSUPPORTED', 'source: this version knows sqlite and questdb, not postgresql', write],
   ['questdb::http=http://a:1', 'USAGE', 'source: the root of the QuestDB server is missing', 'write questdb::root=DIR'],
-  ['questdb::root=/q;http=a:1', 'USAGE', 'source: http is no URL of a server', 'write http=http://127.0.0.1:9000'],
+  ['questdb::root=/q;http=a:1', 'USAGE', 'source: http is not the URL of a server', 'write http=http://127.0.0.1:9000'],
   ['questdb::root=/q;offline=yes', 'USAGE', 'source: offline is true or false', 'write offline=true'],
   ['questdb::root=/q;usr=x', 'USAGE', 'source: questdb has no setting "usr"', 'did you mean user?'],
   [
     'questdb::root=/q;password=geheim',
     'USAGE',
-    'source: a password does not stand in the source, which operations keep',
+    'source: operations keep the text of the source, so a password cannot be part of it',
     'bkp config set source.password -',
   ],
-  ['questdb://host/q', 'USAGE', 'source: QuestDB has no such URL', 'write questdb::root=DIR;http=URL'],
+  ['questdb://host/q', 'USAGE', 'source: questdb has no URLs', 'write questdb::root=DIR;http=URL'],
   ['sqlite::pth=x', 'USAGE', 'source: sqlite has no setting "pth"', 'did you mean path?'],
-  ['sqlite::path=x;mode=ro', 'USAGE', 'source: sqlite has no setting "mode"', write],
-  ['sqlite::path=x;path=y', 'USAGE', 'source: path stands there twice', 'keep one of the two'],
+  ['sqlite::path=x;mode=ro', 'USAGE', 'source: sqlite has no setting "mode"', writeSqlite],
+  ['sqlite::path=x;path=y', 'USAGE', 'source: path is set twice', 'keep one of the two'],
   [
     'sqlite::app.db',
     'USAGE',
-    'source: "app.db" is no setting: there is no = in it',
+    'source: "app.db" is not a setting: it contains no =',
     'write sqlite::key=value;key=value',
   ],
-  ['sqlite::', 'USAGE', 'source: the path of the database is missing', write],
-  ['sqlite::path=', 'USAGE', 'source: the path of the database is empty', write],
-  ['', 'USAGE', 'source: the path of the database is empty', write],
-  [':memory:', 'USAGE', 'source: a database in memory cannot be backed up by another process', write],
-  ['sqlite::path=~/app.db', 'USAGE', 'source: ~ stands for no folder here', 'write the folder out, or use $HOME'],
+  ['sqlite::', 'USAGE', 'source: the path of the database is missing', writeSqlite],
+  ['sqlite::path=', 'USAGE', 'source: the path of the database is empty', writeSqlite],
+  ['', 'USAGE', 'source: the path of the database is empty', writeSqlite],
+  [':memory:', 'USAGE', 'source: another process cannot back up a database in memory', writeSqlite],
+  [
+    'sqlite::path=~/app.db',
+    'USAGE',
+    'source: ~ does not stand for a folder here',
+    'write the folder out, or use $HOME',
+  ],
   [
     'sqlite://app.db',
     'USAGE',
@@ -71,7 +77,7 @@ test.each([
     'source: file:app.db?mode=ro has parameters, which bkp does not know',
     'leave out ? and what follows it',
   ],
-  ['file:%zz', 'USAGE', 'source: file:%zz is no valid address', write],
+  ['file:%zz', 'USAGE', 'source: file:%zz is not a valid address', writeSqlite],
 ])('%s is refused', (text, code, message, next) => {
   expect(() => parseSource(text, '/')).toThrow(expect.objectContaining({code, message, next}));
 });

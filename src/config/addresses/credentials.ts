@@ -1,18 +1,18 @@
 import {inspect} from 'node:util';
 
-/** What signs requests to an S3 server. Secret, all of it. */
+/** What signs requests to an S3 server. All of it is secret. */
 export type Credentials = {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
 };
 
-/** What stands where a secret would. */
+/** Shown in place of a secret. */
 export const hidden = '***';
 
 /**
- * Credentials that no log, JSON, error or `console.log` shows by accident: only who asks for a field by its name gets it.
- * A copy by `{...credentials}` is therefore empty.
+ * Credentials that logs, JSON, errors and `console.log` do not show: only reading a field by its name returns it.
+ * Consequently, `{...credentials}` is empty.
  */
 class HiddenCredentials {
   readonly #fields: Credentials;

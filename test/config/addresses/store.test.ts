@@ -1,7 +1,7 @@
 import {inspect} from 'node:util';
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {describeStore, parseStore, type StoreAddress, sameStore} from '../../src/config/index.ts';
+import {describeStore, parseStore, type StoreAddress, sameStore} from '../../../src/config/index.ts';
 
 const plain = {kind: 's3', bucket: 'shop', root: '', caBuiltinRoots: true} as const;
 
@@ -28,11 +28,11 @@ test.each<[string, StoreAddress]>([
   ['s3::bucket=shop;ca_builtin_roots=true', plain],
   ['fs::root=/backups', {kind: 'directory', root: '/backups'}],
   ['fs::root=../b;atomic_write_dir=/tmp/x;', {kind: 'directory', root: '/b'}],
-])('%j is read', (text, address) => {
+])('parseStore reads %j', (text, address) => {
   expect(parseStore(text, '/work dir')).toEqual({address});
 });
 
-test('credentials are read, and show themselves to nobody by accident', () => {
+test('parseStore reads credentials, and JSON and inspect hide them', () => {
   const parsed = parseStore('s3::bucket=b1;access_key_id=AKID;secret_access_key=S=cr/et+;session_token=TOK==;', '/');
   const {credentials} = parsed;
   expect([credentials?.accessKeyId, credentials?.secretAccessKey, credentials?.sessionToken]).toEqual([
@@ -49,34 +49,34 @@ const write = 'write s3::bucket=NAME;root=PREFIX, s3://NAME/PREFIX, or fs::root=
 
 test.each([
   ['', 'the text is empty', write],
-  ['/backups', 'this names no store', write],
-  ['s3:/shop', 'this names no store', write],
-  ['ftp::root=x', 'what stands before :: is no kind of store that bkp knows', write],
+  ['/backups', 'the text is not the address of a store', write],
+  ['s3:/shop', 'the text is not the address of a store', write],
+  ['ftp::root=x', 'the word before :: is not a kind of store that bkp knows', write],
   ['s3::', 'the bucket is missing', 'write s3::bucket=NAME;…'],
   ['s3::region=eu', 'the bucket is missing', 'write s3::bucket=NAME;…'],
   ['s3::bucket=', 'bucket is empty', 'write its value, or leave bucket out'],
-  ['s3::bucket=a b', 'the bucket is no name of a bucket', 'write its name alone: letters, digits, dots and -'],
-  ['s3::bukcet=shop', 'setting 1 of the text after s3:: has a name that s3 does not know', 'did you mean bucket?'],
+  ['s3::bucket=a b', 'the bucket is not the name of a bucket', 'write only its name: letters, digits, dots and -'],
+  ['s3::bukcet=shop', 'setting 1 of the text after s3:: has a key that s3 does not have', 'did you mean bucket?'],
   [
     's3::bucket=shop;acl=x',
-    'setting 2 of the text after s3:: has a name that s3 does not know',
+    'setting 2 of the text after s3:: has a key that s3 does not have',
     'its settings are bucket, region, endpoint, root, access_key_id, secret_access_key, session_token, ca_cert_file, ca_builtin_roots',
   ],
-  ['s3::bucket=shop;bucket=shop', 'bucket stands there twice', 'keep one of the two'],
+  ['s3::bucket=shop;bucket=shop', 'bucket is set twice', 'keep one of the two'],
   [
     's3::bucket=shop;x',
-    'setting 2 of the text after s3:: has no = in it',
-    'write s3::key=value;key=value; a value cannot hold a ;',
+    'setting 2 of the text after s3:: contains no =',
+    'write s3::key=value;key=value; a value cannot contain a ;',
   ],
   [
     's3::bucket=shop;;root=a',
     'setting 2 of the text after s3:: is empty',
-    'write one ; between two settings; a value cannot hold a ;',
+    'write one ; between two settings; a value cannot contain a ;',
   ],
-  ['s3::bucket=shop;region=eu central', 'the region is no name of a region', 'write one like eu-central-1'],
+  ['s3::bucket=shop;region=eu central', 'the region is not the name of a region', 'write one like eu-central-1'],
   [
     's3::bucket=shop;endpoint=localhost:9000',
-    'the endpoint is no URL',
+    'the endpoint is not a URL',
     'write endpoint=https://HOST:PORT, or http:// for a server without TLS',
   ],
   [
@@ -91,34 +91,34 @@ test.each([
   ],
   [
     's3::bucket=shop;root=a/../b',
-    'the root has a part . or .., which means nothing in a bucket',
-    'write the whole prefix, like backups/shop',
+    'the root has a part . or .., which has no meaning in a bucket',
+    'write the complete prefix, like backups/shop',
   ],
-  ['s3://shop/ü', 'the root has a character that bkp does not use in keys', 'use letters, digits, - . _ ~ and / alone'],
-  ['s3://', 'the bucket is no name of a bucket', 'write its name alone: letters, digits, dots and -'],
+  ['s3://shop/ü', 'the root has a character that bkp does not use in keys', 'use only letters, digits, - . _ ~ and /'],
+  ['s3://', 'the bucket is not the name of a bucket', 'write only its name: letters, digits, dots and -'],
   [
     's3://shop?region=eu',
-    's3:// takes a bucket and a prefix, and no parameters',
+    's3:// takes a bucket and a prefix, but no parameters',
     'write s3::bucket=NAME;root=PREFIX;key=value',
   ],
   ['fs::root=', 'the directory is missing', 'write fs::root=DIR'],
-  ['fs::root=~/b', '~ stands for no folder here', 'write the folder out, or use $HOME'],
+  ['fs::root=~/b', '~ does not stand for a folder here', 'write the folder out, or use $HOME'],
   [
     'fs::ca_cert_file=x',
-    'setting 1 of the text after fs:: has a name that fs does not know',
+    'setting 1 of the text after fs:: has a key that fs does not have',
     'its settings are root, atomic_write_dir',
   ],
-])('%j is refused', (text, message, next) => {
+])('parseStore refuses %j', (text, message, next) => {
   const expected = {code: 'USAGE', message: `store: ${message}`, next};
   expect(() => parseStore(text, '/')).toThrow(expect.objectContaining(expected));
 });
 
-test('stores of other kinds, and directories that no text could name, are refused', () => {
+test('parseStore refuses other kinds of stores, and paths that contain a semicolon', () => {
   expect(() => parseStore('azblob::container=x', '/')).toThrow(
     expect.objectContaining({code: 'UNSUPPORTED', message: 'store: this version knows s3 and fs, not azblob'}),
   );
   for (const text of ['fs::root=x', 's3::bucket=shop;ca_cert_file=x']) {
-    expect(() => parseStore(text, '/a;b')).toThrow('has a ; in its path');
+    expect(() => parseStore(text, '/a;b')).toThrow('contains a ;, which separates settings');
   }
 });
 
@@ -159,7 +159,7 @@ test.each([
   `fs::root=/b;${secret}`,
   `gcs::credential=${secret}`,
   ` s3 ::bucket=shop;secret_access_key=${secret}`,
-])('%# a text that cannot be read is refused without its secret', (text) => {
+])('the error for an invalid address does not contain its secret (%#)', (text) => {
   let error: unknown;
   try {
     parseStore(text, '/');
@@ -203,7 +203,7 @@ const address = fc.oneof(
 );
 
 // A failing run prints its seed.
-test('the text of an address reads back as the same address, wherever it is read', () => {
+test('describeStore gives a text that parseStore reads back as the same address, in any directory', () => {
   fc.assert(
     fc.property(address, (wanted) => {
       expect(parseStore(describeStore(wanted), '/elsewhere')).toEqual({address: wanted});
@@ -224,7 +224,7 @@ test.each([
   ['fs::root=a', 'fs::root=/a', true],
   ['fs::root=a', 'fs::root=b', false],
   ['fs::root=a', 's3://aa', false],
-])('%s and %s are one store: %s', (a, b, same) => {
+])('%s and %s are the same store: %s', (a, b, same) => {
   const [left, right] = [parseStore(a, '/').address, parseStore(b, '/').address];
   expect(sameStore(left, right)).toBe(same);
   expect(sameStore(right, left)).toBe(same);

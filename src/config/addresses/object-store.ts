@@ -1,18 +1,18 @@
 import {type Credentials, hidden} from './credentials.ts';
-import {describeStore, parseStore, type StoreAddress} from './store-address.ts';
+import {describeStore, parseStore, type StoreAddress} from './store.ts';
 
-/** The object store of a profile. Its credentials are absent when the text has none: the tools of AWS know where to look. */
-export type ObjectStore = {readonly address: StoreAddress; readonly credentials?: Credentials};
+/** The object store of a profile. Without `credentials`, the AWS SDK looks for them in its usual places. */
+export type ObjectStore = {readonly address: StoreAddress; readonly credentials?: Credentials | undefined};
 
 export const readObjectStore = (text: string, cwd: string): ObjectStore => parseStore(text, cwd);
 
 /**
- * The whole text, secrets included; reads back as the same store. For a profile's file and a worker's environment, which
- * only their owner may read, and nothing else.
+ * The complete text, secrets included; it reads back as the same store. Use it only for a profile's file and a worker's
+ * environment, which only their owner can read.
  */
 export const storeText = (store: ObjectStore): string => withCredentials(store, (secret) => secret);
 
-/** The same for people: `***` stands where a secret is. */
+/** The same text for people: `***` replaces each secret. */
 export const showObjectStore = (store: ObjectStore): string => withCredentials(store, () => hidden);
 
 function withCredentials({address, credentials}: ObjectStore, show: (secret: string) => string): string {
