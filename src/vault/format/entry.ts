@@ -15,8 +15,8 @@ export type Entry = {
   storedBytes: number;
   plainBytes: number;
   encoding: ChunkEncoding;
-  /** The chunk whose plain bytes are the dictionary; with `zstdWithBase` only. */
-  base?: ChunkId;
+  /** The chunk whose plain bytes are the dictionary; only with `zstdWithBase`. */
+  base?: ChunkId | undefined;
 };
 
 /** One pack as an index lists it. */

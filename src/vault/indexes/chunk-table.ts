@@ -1,18 +1,19 @@
-import type {SQLInputValue, SQLOutputValue} from 'node:sqlite';
+import type {SQLInputValue} from 'node:sqlite';
 import {yieldToEventLoop} from '../../lib/async.ts';
-import {type Entry, isEncoding, type PackListing} from '../format/entry.ts';
-import {idBytes, readId, toBytes} from '../format/hash.ts';
+import type {Entry, PackListing} from '../format/entry.ts';
+import {toBytes} from '../format/hash.ts';
 import type {IndexId} from '../format/key.ts';
 import type {ChunkId, PackId} from '../types.ts';
 import {CacheFile, type Row} from './cache-file.ts';
+import {countIn, entryIn, idIn} from './chunk-rows.ts';
 
-/** Where one stored form of a chunk lies. */
+/** Where one stored form of a chunk is. */
 export type Location = Entry & {pack: PackId};
 
-/** Rows inserted before the event loop gets its turn: a few milliseconds. */
+/** Rows inserted between two turns of the event loop: a few milliseconds. */
 const rowsAtOnce = 2000;
 
-/** What indexes say, in SQLite: which chunk lies where. A copy: it can be deleted at any time. */
+/** A copy of what indexes list, in SQLite. May be deleted at any time. */
 export class ChunkTable {
   readonly #file: CacheFile;
 
@@ -20,21 +21,21 @@ export class ChunkTable {
     this.#file = file;
   }
 
-  /** A table of our own, empty, gone when it is closed. */
+  /** An empty table of this process, deleted when it is closed. */
   static private(): ChunkTable {
     return new ChunkTable(CacheFile.private());
   }
 
-  /** Grows when the file failed and the table began anew, empty: what was known before has to be read again. */
+  /** Grows when the file failed and an empty one replaced it: read everything from the store again. */
   get generation(): number {
     return this.#file.generation;
   }
 
   indexes(): Set<IndexId> {
-    return new Set(this.#all('SELECT id FROM indexes', [], (row) => id<IndexId>(row.id)));
+    return new Set(this.#all('SELECT id FROM indexes', [], (row) => idIn<IndexId>(row.id)));
   }
 
-  /** What one index lists. The index counts as known only when all of it is in. */
+  /** Adds what one index lists. The index counts as known only when all of its packs have been added. */
   async add(index: IndexId, packs: readonly PackListing[]): Promise<void> {
     const {generation} = this;
     let batch: PackListing[] = [];
@@ -49,7 +50,7 @@ export class ChunkTable {
       await yieldToEventLoop();
     }
     this.#addPacks(index, batch);
-    // The file failed meanwhile, and the first packs went with it: once more, into the table of our own.
+    // The file failed meanwhile and lost the first packs: add all of them to the private table that replaced it.
     if (this.generation !== generation) return this.add(index, packs);
     this.#change(() => this.#run('INSERT OR IGNORE INTO indexes VALUES (?)', bytesOf(index)));
   }
@@ -80,7 +81,7 @@ export class ChunkTable {
     }
   }
 
-  /** Forgets an index, and the packs that no other index lists. */
+  /** Removes an index, and the packs that no other index lists. */
   drop(index: IndexId): void {
     this.#change(() => {
       const packs = this.#file.rows('SELECT pack FROM listings WHERE index_id = ?', bytesOf(index)) as {pack: number}[];
@@ -100,24 +101,24 @@ export class ChunkTable {
     });
   }
 
-  /** Every place of a chunk; self-contained forms first, because a base must be one. */
+  /** Every location of a chunk; self-contained forms first, because a base must be one. */
   locations(chunk: ChunkId): Location[] {
     return this.#all(
       `SELECT p.id AS pack_id, c.* FROM chunks c JOIN packs p ON p.number = c.pack
        WHERE c.id = ? ORDER BY c.base IS NOT NULL, c.pack`,
       [toBytes(chunk)],
-      (row) => ({...entryOfRow(row), pack: id<PackId>(row.pack_id)}),
+      (row) => ({...entryIn(row), pack: idIn<PackId>(row.pack_id)}),
     );
   }
 
   packLength(pack: PackId): number | undefined {
-    return this.#all('SELECT length FROM packs WHERE id = ?', [toBytes(pack)], (row) => count(row.length))[0];
+    return this.#all('SELECT length FROM packs WHERE id = ?', [toBytes(pack)], (row) => countIn(row.length))[0];
   }
 
   packs(): {id: PackId; lengthBytes: number}[] {
     return this.#all('SELECT id, length FROM packs ORDER BY number', [], (row) => ({
-      id: id<PackId>(row.id),
-      lengthBytes: count(row.length),
+      id: idIn<PackId>(row.id),
+      lengthBytes: countIn(row.length),
     }));
   }
 
@@ -125,7 +126,7 @@ export class ChunkTable {
     return this.#all(
       'SELECT p.id FROM listings l JOIN packs p ON p.number = l.pack WHERE l.index_id = ? ORDER BY l.pack',
       [bytesOf(index)],
-      (row) => id<PackId>(row.id),
+      (row) => idIn<PackId>(row.id),
     );
   }
 
@@ -133,7 +134,7 @@ export class ChunkTable {
     return this.#all(
       'SELECT l.index_id AS id FROM listings l JOIN packs p ON p.number = l.pack WHERE p.id = ?',
       [toBytes(pack)],
-      (row) => id<IndexId>(row.id),
+      (row) => idIn<IndexId>(row.id),
     );
   }
 
@@ -142,12 +143,12 @@ export class ChunkTable {
     return this.#all(
       'SELECT coalesce(sum(c.stored), 0) AS n FROM packs p JOIN chunks c ON c.pack = p.number WHERE p.id = ?',
       [toBytes(pack)],
-      (row) => count(row.n),
+      (row) => countIn(row.n),
     )[0]!;
   }
 
   chunkCount(): number {
-    return this.#all('SELECT count(*) AS n FROM chunks', [], (row) => count(row.n))[0]!;
+    return this.#all('SELECT count(*) AS n FROM chunks', [], (row) => countIn(row.n))[0]!;
   }
 
   /** Entries of one pack in the order of their chunks. */
@@ -155,7 +156,7 @@ export class ChunkTable {
     return this.#all(
       'SELECT c.* FROM chunks c JOIN packs p ON p.number = c.pack WHERE p.id = ? ORDER BY c.offset',
       [toBytes(pack)],
-      entryOfRow,
+      entryIn,
     );
   }
 
@@ -177,30 +178,3 @@ export class ChunkTable {
 }
 
 const bytesOf = (index: IndexId) => Buffer.from(index, 'hex');
-
-/** A file may hold anything: what cannot be an id or a number is an error of the file. */
-function id<Id extends ChunkId | PackId | IndexId>(value: SQLOutputValue | undefined): Id {
-  if (!(value instanceof Uint8Array && value.length === idBytes))
-    throw new Error('the cache holds something that is no id');
-  return readId(value) as Id;
-}
-
-function count(value: SQLOutputValue | undefined): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
-    throw new Error('the cache holds something that is no number of bytes');
-  }
-  return value;
-}
-
-function entryOfRow(row: Row): Entry {
-  const encoding = count(row.encoding);
-  if (!isEncoding(encoding)) throw new Error('the cache holds an unknown encoding');
-  return {
-    id: id<ChunkId>(row.id),
-    offset: count(row.offset),
-    storedBytes: count(row.stored),
-    plainBytes: count(row.plain),
-    encoding,
-    ...(row.base === null ? {} : {base: id<ChunkId>(row.base)}),
-  };
-}
