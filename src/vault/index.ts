@@ -1,9 +1,9 @@
 export {type Clock, systemClock} from '../lib/clock.ts';
 export {damaged, isDamage} from './format/damage.ts';
 export {chunkId} from './format/hash.ts';
-export {repairHeader} from './format/header.ts';
 export {headerKey} from './format/key.ts';
 export {encodeName} from './format/name.ts';
+export {repairHeader} from './format/repair-header.ts';
 export {type Host, thisHost} from './lease/host.ts';
 export {type KeepRow, LeaseRow, type RenewedRow, type RowDeps, type RowState, renewEveryMs} from './lease/row.ts';
 export type * from './types.ts';

@@ -1,7 +1,7 @@
 /**
- * All first bytes of numbers, then all second bytes, and so on. Numbers of four bytes in the machine's order; four of them at a
- * time, because whole words are written several times as fast as bytes.
- * @param out four times as many bytes as there are numbers
+ * Groups the bytes of 32-bit numbers into planes: all lowest bytes first, all highest ones last. Handles four numbers at a
+ * time, because writing words is several times as fast as writing bytes.
+ * @param out four bytes for each number
  */
 export function splitBytes(numbers: Int32Array, out: Uint8Array): void {
   const count = numbers.length;
@@ -29,7 +29,7 @@ export function splitBytes(numbers: Int32Array, out: Uint8Array): void {
   }
 }
 
-/** The reverse. */
+/** The reverse of {@link splitBytes}. */
 export function joinBytes(bytes: Uint8Array, out: Int32Array): void {
   const count = out.length;
   const words = wordsOf(bytes, count);
@@ -52,7 +52,7 @@ export function joinBytes(bytes: Uint8Array, out: Int32Array): void {
   }
 }
 
-/** Four numbers' bytes as one word; undefined where they do not lie so, or their number is none of fours. */
+/** The planes as 32-bit words; undefined if misaligned or if the count is not a multiple of 4. */
 function wordsOf(bytes: Uint8Array, count: number): Int32Array | undefined {
   if (count % 4 !== 0 || bytes.byteOffset % 4 !== 0) return undefined;
   return new Int32Array(bytes.buffer, bytes.byteOffset, count);

@@ -1,25 +1,28 @@
 import {Scratch} from './scratch.ts';
 
-/** A double is a whole number over 10 to the exponent: divided by it as most parsers do, or multiplied with its inverse. */
+/**
+ * A double is a whole number divided by 10 to the exponent, as most parsers do it, or multiplied by the inverse of that
+ * (`multiplied`). The two may differ in the last bit.
+ */
 export type Scale = {exponent: number; multiplied: boolean};
 
-// Written out, because powers that are computed may differ from machine to machine in their last bit.
+// Constants, because computed powers may differ between machines in their last bit.
 const powers = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 const inverses = [1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15];
-/** More digits leave nothing to gain. */
+/** With more digits there is nothing to gain. */
 const largestExponent = 8;
 
-/** Whole numbers beyond it are no longer told apart from their neighbours. */
+/** Larger whole numbers may not be distinguishable from their neighbours. */
 const limit = 2 ** 51;
 const twoTo32 = 2 ** 32;
 
-/** The one NaN that programs write, as two halves; and the whole number that stands for it, which is beyond the limit. */
+/** The NaN that programs write, as two 32-bit halves, and the whole number that represents it, which is beyond the limit. */
 const [nanLow, nanHigh] = [0, 0x7ff80000];
 const [absentLow, absentHigh] = [0, 0x80000000 | 0];
 
 const tried = new Scratch();
 
-/** A scale at which all these doubles are whole numbers; undefined when there is none. */
+/** A scale at which all of these doubles are whole numbers; undefined if there is none. */
 export function decimalsOf(doubles: Uint8Array): Scale | undefined {
   for (let exponent = 0; exponent <= largestExponent; exponent++) {
     for (const multiplied of [false, true]) {
@@ -30,9 +33,9 @@ export function decimalsOf(doubles: Uint8Array): Scale | undefined {
 }
 
 /**
- * Doubles as whole numbers of eight bytes.
- * @param out as long as `bytes`, and begins at a multiple of eight bytes of its memory
- * @returns false when one of them would not come back bit for bit
+ * Converts doubles to whole numbers of eight bytes.
+ * @param out as long as `bytes`, aligned to eight bytes
+ * @returns false when one of them would not convert back bit for bit
  */
 export function toDecimals(bytes: Uint8Array, {exponent, multiplied}: Scale, out: Uint8Array): boolean {
   out.set(bytes);
@@ -44,7 +47,7 @@ export function toDecimals(bytes: Uint8Array, {exponent, multiplied}: Scale, out
     const value = doubles[at]!;
     const whole = Math.round(value * power);
     const back = multiplied ? whole * inverse : whole / power;
-    // -0 would come back as 0, and no comparison tells them apart.
+    // -0 would convert back to 0, and a comparison does not distinguish them.
     const isZero = whole === 0 && (halves[2 * at] !== 0 || halves[2 * at + 1] !== 0);
     if (back === value && !isZero && whole < limit && whole > -limit) {
       const high = Math.floor(whole / twoTo32);
@@ -60,7 +63,7 @@ export function toDecimals(bytes: Uint8Array, {exponent, multiplied}: Scale, out
   return true;
 }
 
-/** The reverse, in place. @param bytes begin at a multiple of eight bytes of their memory */
+/** The reverse of {@link toDecimals}, in place. @param bytes aligned to eight bytes */
 export function fromDecimals(bytes: Uint8Array, {exponent, multiplied}: Scale): void {
   const count = Math.floor(bytes.length / 8);
   const doubles = new Float64Array(bytes.buffer, bytes.byteOffset, count);

@@ -1,26 +1,25 @@
-import type {DecodeJob} from './decode-threads.ts';
-import {DecodeThreads} from './decode-threads.ts';
+import {type DecodeJob, DecodeThreads} from './decode-threads.ts';
 
-/** Chunks in memory that is used again after `release`, when there is one. */
+/** Chunks in memory that is reused after `release`; absent if the memory belongs to the caller. */
 export type Borrowed = {chunks: readonly Uint8Array[]; release?: () => void};
 
-/** Shared by all readers of the process: there are no more cores for two. */
+/** Shared by all readers of the process: a second pool would have no more cores. */
 const threads = new DecodeThreads();
 
 /**
- * Decodes on threads, into memory that is used again: new memory for each chunk makes V8 collect garbage every 20 MiB, which
- * took as much CPU as decoding did.
+ * Decodes groups of chunks on threads, into memory that is reused. New memory for each chunk made V8 collect garbage every
+ * 20 MiB, which took as much CPU as decoding.
  */
 export class GroupDecoder {
   readonly #slabBytes: number;
   readonly #free: SharedArrayBuffer[] = [];
 
-  /** @param slabBytes plain bytes of a usual group; a larger one gets memory of its own */
+  /** @param slabBytes plain bytes of a usual group; a larger group gets memory that is not reused */
   constructor(slabBytes: number) {
     this.#slabBytes = slabBytes;
   }
 
-  /** @returns undefined when a chunk is not what was written, or there are no threads */
+  /** @returns undefined when a chunk is not what was written, or no thread could decode it */
   async decode(job: Omit<DecodeJob, 'into'>): Promise<Borrowed | undefined> {
     const sizeBytes = job.chunks.reduce((sum, {plainBytes}) => sum + plainBytes, 0);
     const isUsual = sizeBytes <= this.#slabBytes;

@@ -1,8 +1,7 @@
 import * as v from 'valibot';
 import {BkpError} from '../../errors/index.ts';
-import type {Clock} from '../../lib/clock.ts';
 import {opaque, parsed, parsedJson} from '../../lib/schema.ts';
-import {probeKey, type Store} from '../../stores/index.ts';
+import type {Store} from '../../stores/index.ts';
 import {hashHex} from './hash.ts';
 import {headerKey, isManifestKey, manifestPrefixes} from './key.ts';
 import {sealedMagic} from './sealed.ts';
@@ -11,11 +10,11 @@ export const formatVersion = 1;
 
 export type Header = {
   id: string;
-  /** False when the store writes over what is there although it was asked not to. */
+  /** False when the store ignores `ifAbsent` and overwrites the object. */
   conditionalWrites: boolean;
 };
 
-/** What version 1 holds, behind its checksum. */
+/** The content of version 1, without its checksum. */
 const headerSchema = v.object({
   format: v.literal('bkp vault'),
   version: v.literal(formatVersion),
@@ -23,26 +22,20 @@ const headerSchema = v.object({
   hash: v.literal('blake3-256'),
   compression: v.literal('zstd'),
   encryption: v.literal('none'),
-  /** Only ever `false`; absent = the store honours conditional writes, or was never asked. */
+  /** Only ever `false`; absent if the store honours conditional writes, or was never tested. */
   conditionalWrites: v.exactOptional(v.literal(false)),
 });
 type HeaderJson = v.InferOutput<typeof headerSchema>;
 
 const headerPut = {ifAbsent: true, retained: true} as const;
 
-/** Where creators can write over each other, each waits this long for the others' writes before it reads what stays. */
-const settleMs = 2000;
-
-/** More creators than this one after the other within `settleMs` are not waited for. */
-const settleTries = 5;
-
 /**
  * The vault's header.
  * @returns undefined when the store has none
- * @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` (a newer format, or something that is not bkp's)
+ * @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` (a newer format, or content of another program)
  */
 export async function readHeader(store: Store): Promise<Header | undefined> {
-  // One request: a look before it would cost another at every opening.
+  // Not preceded by a `stat`, which would cost a request at every opening.
   const bytes = await store.get(headerKey).catch((error: unknown) => {
     if (error instanceof BkpError && error.code === 'OBJECT_MISSING') return undefined;
     throw error;
@@ -53,10 +46,10 @@ export async function readHeader(store: Store): Promise<Header | undefined> {
 function parseHeader(store: Store, json: string): Header {
   const parts = parsedJson(opaque, json, (why) => headerDamaged(why));
   const {checksum, ...header} = parts;
-  // In every version: so a damaged header is not taken for a newer one.
+  // Every version has the checksum, so a damaged header is not mistaken for a newer one.
   if (checksum !== checksumOf(header)) throw headerDamaged('its checksum is wrong');
   const {format, version, encryption} = header;
-  if (format !== 'bkp vault') throw refused(store, 'bkp.json is of something else', 'choose another store');
+  if (format !== 'bkp vault') throw refused(store, 'bkp.json belongs to another program', 'choose another store');
   if ((typeof version === 'number' && version > formatVersion) || encryption !== 'none') {
     const what = version !== formatVersion ? `format version ${version}` : `encryption ${encryption}`;
     throw refused(store, `the vault was written by a newer bkp (${what})`, 'install the newest bkp');
@@ -66,25 +59,24 @@ function parseHeader(store: Store, json: string): Header {
 }
 
 /**
- * Makes the vault, and finds out whether the store honours conditional writes. Of several that do so at once one wins, and
- * all get its header; only where conditions are ignored, one that pauses between its two writes for longer than `settleMs`
- * can take the vault from another, which then finds another id at its next opening (the worker that goes on with a
- * statement's work refuses a vault of another id).
- * @throws BkpError `STORE_REFUSED` when something else lies in the store
+ * Puts a new header and tests whether the store honours conditional writes.
+ * @param options.replaces overwrite a damaged one. Default false: put only if there is none
+ * @returns whether this call wrote it
  */
-export async function createHeader(store: Store, id: string, clock: Clock): Promise<Header> {
-  for await (const {key} of store.list('')) {
-    if (key === headerKey) break;
-    // `bkp store check` with a key that may not remove.
-    if (key === probeKey) continue;
-    // Somebody who creates the vault at the same time may be further than we are.
-    if ((await store.stat(headerKey)) !== undefined) break;
-    if (await holdsBackups(store)) throw headerMissing(store);
-    throw refused(store, `it holds something that is not bkp’s: ${key}`, 'choose an empty store');
-  }
-  const isMade = (await store.put(headerKey, encodeHeader(newHeader(id)), headerPut)) === 'written';
-  if (isMade) await probeConditions(store, id);
-  return settledHeader(store, clock);
+export async function putHeader(store: Store, id: string, {replaces = false} = {}): Promise<boolean> {
+  const header = encodeHeader(newHeader(id));
+  const isWritten = (await store.put(headerKey, header, replaces ? {retained: true} : headerPut)) === 'written';
+  if (isWritten) await probeConditions(store, id);
+  return isWritten;
+}
+
+/**
+ * The key is taken, so a store that honours conditions refuses this put; one that ignores them now has a header that says
+ * so. Its bytes differ from the first header's, so that a store that recognises a repeated request whose reply was lost
+ * does not take it for the same write.
+ */
+async function probeConditions(store: Store, id: string): Promise<void> {
+  await store.put(headerKey, encodeHeader({...newHeader(id), conditionalWrites: false}), headerPut);
 }
 
 const newHeader = (id: string): HeaderJson => ({
@@ -96,33 +88,16 @@ const newHeader = (id: string): HeaderJson => ({
   encryption: 'none',
 });
 
-/**
- * The key is taken, so an honest store refuses. Where it writes, what is there then says that it does. Other bytes than
- * before, so that a store that recognises its own lost reply cannot take this for the same write again.
- */
-async function probeConditions(store: Store, id: string): Promise<void> {
-  await store.put(headerKey, encodeHeader({...newHeader(id), conditionalWrites: false}), headerPut);
+function encodeHeader(header: HeaderJson): Uint8Array {
+  return Buffer.from(JSON.stringify({...header, checksum: checksumOf(header)}, null, 2));
 }
 
-/**
- * Writes the header of a vault again that has lost it. Nothing in it is needed to read a backup: it only says that the
- * store is a vault of this format, and which one.
- * @param id the vault's as far as it is known, else a new one
- * @returns false when there is nothing to mend: the header is whole, or the store holds no backups
- * @throws BkpError `STORE_REFUSED` when the header is of a newer format, or of something else
- */
-export async function repairHeader(store: Store, id: string): Promise<boolean> {
-  const state = await readHeader(store).catch((error: unknown) => {
-    if (error instanceof BkpError && error.code === 'OBJECT_DAMAGED') return 'damaged' as const;
-    throw error;
-  });
-  if ((state !== undefined && state !== 'damaged') || !(await holdsBackups(store))) return false;
-  await store.put(headerKey, encodeHeader(newHeader(id)), state === 'damaged' ? {retained: true} : headerPut);
-  await probeConditions(store, id);
-  return true;
-}
+const checksumOf = (header: object) => hashHex(Buffer.from(JSON.stringify(header)));
 
-/** Whether a backup is in a store without a header. Folders of these names are common, so one manifest is looked into. */
+/**
+ * Whether a store without a header contains a backup. Folders of these names are common, so the beginning of one manifest
+ * is read too.
+ */
 export async function holdsBackups(store: Store): Promise<boolean> {
   for (const prefix of manifestPrefixes) {
     for await (const {key, sizeBytes} of store.list(prefix)) {
@@ -145,28 +120,11 @@ export function headerMissing(store: Store): BkpError {
   });
 }
 
-function headerDamaged(why: string): BkpError {
+export function headerDamaged(why: string): BkpError {
   return new BkpError('OBJECT_DAMAGED', `${headerKey} is damaged: ${why}`, {
     next: repairNext,
     context: {key: headerKey},
   });
-}
-
-/** The header that stays: where creators write over each other, the one that two readings in a row find. */
-async function settledHeader(store: Store, clock: Clock): Promise<Header> {
-  let header = await readHeader(store);
-  for (let tries = 1; header?.conditionalWrites === false && tries <= settleTries; tries++) {
-    await clock.sleep(settleMs);
-    const again = await readHeader(store);
-    if (again?.id === header.id) break;
-    header = again;
-  }
-  if (header === undefined) throw headerDamaged('it is gone right after it was written');
-  return header;
-}
-
-function encodeHeader(header: HeaderJson): Uint8Array {
-  return Buffer.from(JSON.stringify({...header, checksum: checksumOf(header)}, null, 2));
 }
 
 export function noVault(store: Store): BkpError {
@@ -175,8 +133,6 @@ export function noVault(store: Store): BkpError {
   });
 }
 
-const checksumOf = (header: object) => hashHex(Buffer.from(JSON.stringify(header)));
-
-function refused(store: Store, why: string, next: string): BkpError {
+export function refused(store: Store, why: string, next: string): BkpError {
   return new BkpError('STORE_REFUSED', `the store ${store.description} cannot be used: ${why}`, {next});
 }

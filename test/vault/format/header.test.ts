@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import type {Store} from '../../../src/stores/index.ts';
 import {hashHex} from '../../../src/vault/format/hash.ts';
-import {repairHeader} from '../../../src/vault/format/header.ts';
+import {repairHeader} from '../../../src/vault/format/repair-header.ts';
 import {faultyStore} from '../../helpers/faulty-store.ts';
 import {
   backup,
