@@ -5,4 +5,6 @@ export {newestReadable, unlessDamaged, unlessUnreadable} from './readable.ts';
 export {retainedNotice} from './retained-notice.ts';
 export {type LineStanding, lineStanding, type Standing, standingOf} from './standing.ts';
 export type {WorkProgress, WorkTools} from './tools.ts';
+export {type ChunkUses, readableChunkIds} from './uses.ts';
+export {verifyEach} from './verify.ts';
 export {waitForCollector} from './wait-for-collector.ts';
