@@ -20,7 +20,7 @@ const below: Record<string, readonly string[]> = {
   vault: ['stores'],
   sources: [],
   ops: [],
-  backups: ['vault'],
+  backups: ['vault', 'stores'],
   collections: ['backups', 'sources', 'vault', 'stores', 'sql', 'schedule'],
   database: ['backups', 'sources', 'vault', 'stores', 'sql'],
   ui: ['ops'],
@@ -40,6 +40,8 @@ const below: Record<string, readonly string[]> = {
  */
 const floors: Record<string, readonly string[]> = {
   vault: ['format', 'codec', 'lease', 'indexes', 'read', 'write', 'care', 'reader', 'vault', 'index'],
+  collections: ['stored', 'define', 'backup', 'restore', 'copy', 'views', 'care', 'index'],
+  database: ['stored', 'backup', 'restore', 'views', 'care', 'index'],
 };
 
 /** Rooms whose files are imported one by one, so that a command loads no more than it needs. */

@@ -2,7 +2,15 @@ export {type Meter, startMeter} from './meter.ts';
 export {tellIfNamedAhead} from './named-ahead.ts';
 export {readDocument, readManifest} from './read-manifest.ts';
 export {newestReadable, unlessDamaged, unlessUnreadable} from './readable.ts';
-export {retainedNotice} from './retained-notice.ts';
+export {freeSpace, removeManifests} from './removal.ts';
+export {
+  decideRetention,
+  type RetentionCandidate,
+  type RetentionDecision,
+  type RetentionReason,
+  type RetentionVerdict,
+  toVerdict,
+} from './retention.ts';
 export {type LineStanding, lineStanding, type Standing, standingOf} from './standing.ts';
 export type {WorkProgress, WorkTools} from './tools.ts';
 export {type ChunkUses, readableChunkIds} from './uses.ts';

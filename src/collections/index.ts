@@ -2,7 +2,7 @@ export {type BackupReport, type BackupRequest, planBackup, takeBackup} from './b
 export {isDatabaseOf, type NamedDatabase, type PresentDatabase, presentDatabase} from './backup/belongs.ts';
 export {leftBehind} from './backup/members.ts';
 export {type CleanupReport, type CleanupRetention, cleanUp} from './care/cleanup.ts';
-export {collectionsWithRetention, planRetention, type RetentionPlan, type RetentionVerdict} from './care/retention.ts';
+export {collectionsWithRetention, planRetention, type RetentionPlan} from './care/retention.ts';
 export {planVerify, type VerifyReport, type VerifyRequest, verifyBackups} from './care/verify.ts';
 export {type CopyReport, type CopyRequest, copyCollection, planCopy} from './copy/copy.ts';
 export {alterCollection, createCollection, type DefineTools, type Dropped, dropCollection} from './define/define.ts';

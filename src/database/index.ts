@@ -7,10 +7,10 @@ export {
 } from './backup/backup.ts';
 export {
   applyRetention,
-  planRetention,
-  type RetentionPlan,
+  type DatabaseRetentionPlan,
+  type DatabaseVerdict,
+  planDatabaseRetention,
   type RetentionReport,
-  type RetentionVerdict,
 } from './care/retention.ts';
 export {
   type DatabaseVerifyReport,

@@ -7,7 +7,7 @@ import {
   findDatabaseBackup,
   listDatabaseBackups,
   listInstances,
-  planRetention,
+  planDatabaseRetention,
   verifyDatabaseBackups,
 } from '../../src/database/index.ts';
 import {
@@ -19,7 +19,7 @@ import {
 import {parseManifest, sealDocument, sealManifest} from '../../src/vault/format/manifest.ts';
 import type {JsonValue} from '../../src/vault/index.ts';
 import {lockingStore, newStore, open, serverStore} from '../vault/helpers.ts';
-import {FakeDatabase, surroundings, takeBackup} from './fakes.ts';
+import {FakeDatabase, surroundings, takeBackup, toRemove} from './fakes.ts';
 
 type Changed = {[key: string]: unknown};
 
@@ -54,10 +54,10 @@ test.each<[string, (body: Changed) => unknown]>([
   await expect(findDatabaseBackup(vault, {})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   await takeBackup(vault, files);
   // Not counted, so the first one stays; and gone when enough complete ones are newer.
-  expect(planRetention(await listDatabaseBackups(vault), {keepLatest: 2}).remove).toEqual([]);
+  expect(toRemove(planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2}))).toEqual([]);
   await takeBackup(vault, files);
-  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 2});
-  expect(plan.remove.map(({backup}) => backup)).toEqual([first.backup, odd.backup]);
+  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2});
+  expect(toRemove(plan).map(({backup}) => backup)).toEqual([odd.backup, first.backup]);
   expect((await applyRetention({...surroundings(), vault}, plan, 'cleanup/1')).removed).toBe(2);
 });
 
@@ -101,7 +101,7 @@ test('a retention that may not remove yet says how much it removed, and what sta
   for (let n = 0; n < 3; n++) await takeBackup(vault, files);
   const notices: string[] = [];
   const tools = {...surroundings(), notice: (text: string) => notices.push(text), vault};
-  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1});
   expect(await applyRetention(tools, plan, 'cleanup/1')).toEqual({removed: 0, freedBytes: 0});
   expect(notices).toEqual([expect.stringContaining('2 objects are under retention until 2026-01-31')]);
   expect(await listDatabaseBackups(vault)).toHaveLength(3);

@@ -1,5 +1,5 @@
 import {createHash} from 'node:crypto';
-import {takeDatabaseBackup} from '../../src/database/index.ts';
+import {type DatabaseRetentionPlan, takeDatabaseBackup} from '../../src/database/index.ts';
 import {BkpError} from '../../src/errors/index.ts';
 import type {DatabaseMoment, FileSource, FileTarget, Frozen, FrozenFile} from '../../src/sources/index.ts';
 import type {Vault} from '../../src/vault/index.ts';
@@ -165,3 +165,6 @@ export const contentOf = (database: FakeDatabase, which: (file: FakeFile) => boo
       .map(([path, {bytes}]) => [path, bytes] as const)
       .sort(),
   );
+
+export const toRemove = ({verdicts}: DatabaseRetentionPlan) => verdicts.filter(({goes}) => goes);
+export const toKeep = ({verdicts}: DatabaseRetentionPlan) => verdicts.filter(({goes}) => !goes);

@@ -4,12 +4,12 @@ import {
   applyRetention,
   listDatabaseBackups,
   planDatabaseRestore,
-  planRetention,
+  planDatabaseRetention,
   restoreDatabase,
   takeDatabaseBackup,
 } from '../../src/database/index.ts';
 import {newStore, noise, open} from '../vault/helpers.ts';
-import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup} from './fakes.ts';
+import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup, toRemove} from './fakes.ts';
 
 // Random histories of a database of files: in the end every backup that is left comes back byte by byte.
 
@@ -107,9 +107,9 @@ test('every backup of a random history comes back as it was', async () => {
             vault = await open(store);
             break;
           case 'retention': {
-            const plan = planRetention(await listDatabaseBackups(vault), one);
+            const plan = planDatabaseRetention(await listDatabaseBackups(vault), one);
             await applyRetention({...surroundings(), vault}, plan, '1');
-            for (const {backup} of plan.remove) taken.delete(backup);
+            for (const {backup} of toRemove(plan)) taken.delete(backup);
             break;
           }
         }

@@ -9,7 +9,7 @@ import {expect, onTestFinished, test} from 'vitest';
 import {
   listDatabaseBackups,
   planDatabaseRestore,
-  planRetention,
+  planDatabaseRetention,
   restoreDatabase,
   takeDatabaseBackup,
   verifyDatabaseBackups,
@@ -17,7 +17,7 @@ import {
 import {openFileSource, openFileTarget, openSource} from '../../src/sources/index.ts';
 import type {Vault} from '../../src/vault/index.ts';
 import {newStore, open} from '../vault/helpers.ts';
-import {surroundings, takeBackup} from './fakes.ts';
+import {surroundings, takeBackup, toRemove} from './fakes.ts';
 
 const runs = 12 * Number(process.env.BKP_TEST_RUNS ?? 1);
 
@@ -206,7 +206,7 @@ test('damage of the source is reported when it is backed up, and such backups pu
   for (let n = 0; n < 3; n++) await takeDatabaseBackup(tools, {operation: `backup/${n}`});
   expect(notices.filter((text) => text.includes('finds damage'))).toHaveLength(3);
   const backups = await listDatabaseBackups(vault);
-  expect(planRetention(backups, {keepLatest: 1}).remove).toEqual([]);
+  expect(toRemove(planDatabaseRetention(backups, {keepLatest: 1}))).toEqual([]);
   const [sound, ...damaged] = backups;
   expect(sound?.body?.sourceDamage).toBeUndefined();
   expect(damaged.map(({body}) => body?.sourceDamage)).not.toContain(undefined);

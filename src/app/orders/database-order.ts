@@ -3,7 +3,7 @@ import {
   type DatabaseBackupName,
   findDatabaseBackup,
   listDatabaseBackups,
-  planRetention,
+  planDatabaseRetention,
   restoreDatabase,
   takeDatabaseBackup,
   verifyDatabaseBackups,
@@ -89,8 +89,8 @@ async function backUp(
   const {logicalBytes, storedBytes, files} = figures;
   const result: OperationResult = {instance, files, logicalBytes, storedBytes};
   try {
-    const plan = planRetention(await listDatabaseBackups(tools.vault.uncached(), {instance}), {keepLatest});
-    if (plan.remove.length === 0) return result;
+    const plan = planDatabaseRetention(await listDatabaseBackups(tools.vault.uncached(), {instance}), {keepLatest});
+    if (!plan.verdicts.some(({goes}) => goes)) return result;
     tools.progress({phase: 'Cleanup', bytesDone: logicalBytes, itemsDone: files, itemsTotal: files});
     const {freedBytes} = await applyRetention(tools, plan, id);
     return {...result, freedBytes, cleanup: 'complete'};

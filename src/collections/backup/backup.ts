@@ -9,7 +9,6 @@ import {
 import {BkpError} from '../../errors/index.ts';
 import type {SchemaObject, Snapshot, TableName, TableSource} from '../../sources/index.ts';
 import type {Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
-import {countBeyond} from '../care/retention.ts';
 import {type LiveCollection, requireCollection} from '../stored/folder.ts';
 import {type LayerSink, readPreviousBase, writeBase, writeDelta} from '../stored/layers.ts';
 import {
@@ -118,7 +117,8 @@ export async function takeBackup(
     } catch (error) {
       tools.notice(`the source's change log was not trimmed: ${(error as Error).message}`);
     }
-    const beyondKept = countBeyond(live.definition.settings.keepLatest, live.backups.length + 1);
+    const {keepLatest = Number.POSITIVE_INFINITY} = live.definition.settings;
+    const beyondKept = Math.max(0, live.backups.length + 1 - keepLatest);
     return {backup: name, rows, deletedRows, logicalBytes, storedBytes, beyondKept};
   } finally {
     await writer.close();

@@ -1,9 +1,9 @@
-import {retainedNotice, type WorkTools, waitForCollector} from '../../backups/index.ts';
+import {freeSpace, removeManifests, type WorkTools, waitForCollector} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Key} from '../../stores/index.ts';
 import {isDamage, type Vault, type VaultCollector} from '../../vault/index.ts';
 import {readAllFolders} from '../stored/folder.ts';
-import {manifestKey} from '../stored/names.ts';
+import {type BackupName, manifestKey} from '../stored/names.ts';
 import {nothingGoes, planRetention, type RetentionOptions} from './retention.ts';
 
 export type CleanupReport = {freedBytes: number; backups: number};
@@ -20,26 +20,18 @@ export async function cleanUp(
   operation: string,
   retention?: CleanupRetention,
 ): Promise<CleanupReport> {
-  const {vault, signal} = tools;
+  const {vault} = tools;
   const collector = await waitForCollector(tools, operation);
   try {
     const expired = retention === undefined ? 0 : await removeOld(tools, collector, retention);
     const condemned = (await readAllFolders(vault)).map((folder) => folder.condemned);
     const manifests = condemned.flatMap((keys) => keys.manifests);
-    tools.progress({phase: 'Removing backups', bytesDone: 0, itemsDone: 0, itemsTotal: manifests.length});
     // Manifests first: a definition that promises their removal may go only when they are gone.
-    const staying = new Set((await collector.remove(manifests)).map(({key}) => key));
+    const staying = await removeManifests(tools, collector, manifests);
     for (const {manifests: promised, definitions} of condemned) {
       if (!promised.some((key) => staying.has(key))) await removeDefinitions(collector, definitions);
     }
-    signal.throwIfAborted();
-    const plan = await collector.plan({signal});
-    const {freedBytes, retained} = await collector.execute(plan, {
-      signal,
-      progress: (itemsDone, itemsTotal) =>
-        tools.progress({phase: 'Freeing space', bytesDone: 0, itemsDone, itemsTotal}),
-    });
-    if (retained !== undefined) tools.notice(retainedNotice(retained));
+    const freedBytes = await freeSpace(tools, collector);
     return {freedBytes, backups: expired + manifests.length - staying.size};
   } finally {
     await collector.close();
@@ -63,21 +55,18 @@ async function removeOld(
   });
   if (plan === undefined) return 0;
   if (plan.damage !== undefined) throw plan.damage;
-  const goes = plan.verdicts.filter((verdict) => verdict.goes).map(({backup}) => backup);
-  if (goes.length === 0) return 0;
-  const stays = plan.verdicts.filter((verdict) => !verdict.goes).map(({backup}) => manifestKey(collection, backup));
+  const keyOf = ({backup}: {backup: BackupName}) => manifestKey(collection, backup);
+  const toRemove = plan.verdicts.filter(({goes}) => goes);
+  if (toRemove.length === 0) return 0;
   try {
-    await collector.requireIntact(stays.slice(0, plan.keepLatest), {signal: tools.signal});
+    await collector.requireIntact(plan.verdicts.filter(({counts}) => counts).map(keyOf), {signal: tools.signal});
   } catch (error) {
     if (isDamage(error)) throw nothingGoes(plan, error);
     throw error;
   }
   tools.signal.throwIfAborted();
-  tools.progress({phase: 'Removing backups', bytesDone: 0, itemsDone: 0, itemsTotal: goes.length});
-  const staying = new Set(
-    (await collector.remove(goes.map((backup) => manifestKey(collection, backup)))).map(({key}) => key),
-  );
-  const gone = goes.filter((backup) => !staying.has(manifestKey(collection, backup)));
+  const staying = await removeManifests(tools, collector, toRemove.map(keyOf));
+  const gone = toRemove.filter((verdict) => !staying.has(keyOf(verdict))).map(({backup}) => backup);
   if (gone.length > 0) tools.notice(`removed by KEEP_LATEST='${plan.keepLatest}': ${gone.join(', ')}`);
   return gone.length;
 }

@@ -1,41 +1,39 @@
+import {
+  decideRetention,
+  type RetentionReason,
+  type RetentionVerdict,
+  type Standing,
+  toVerdict,
+} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {quoteName} from '../../sql/index.ts';
-import {isDamage, type Survey, type VaultReader} from '../../vault/index.ts';
-import {readAllFolders, requireCollection} from '../stored/folder.ts';
-import {readBackup} from '../stored/manifest.ts';
+import type {VaultReader} from '../../vault/index.ts';
+import {examineBackup} from '../stored/examine.ts';
+import {isLiving, readAllFolders, requireCollection} from '../stored/folder.ts';
+import type {Backup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
-
-// What KEEP_LATEST means. It counts backups, not chains: a manifest names all that its restore needs, so any backup can go
-// without hurting another, and the newest one, which the next increment goes on from, always stays. A backup counts when its
-// manifest is there, which is written last, and all that it needs is, as far as that is known without reading it. As long as one
-// that would be counted is damaged nothing goes: the older ones may be all that is left to restore. When enough newer ones have
-// been taken, the damaged one goes like any other.
-
-/** What retention does with one backup, and why. */
-export type RetentionVerdict = {backup: BackupName; goes: boolean; why: string};
 
 /** A value, made before anything is removed. */
 export type RetentionPlan = {
   collection: string;
-  /** Absent: everything stays. */
+  /** Absent: every backup stays. */
   keepLatest?: number;
   /** Newest first. */
-  verdicts: readonly RetentionVerdict[];
-  /** A backup that is counted on is damaged: nothing goes. */
+  verdicts: readonly RetentionVerdict<BackupName>[];
+  /** Why no backup goes: one of the newest is damaged. */
   damage?: BkpError;
 };
 
 export type RetentionOptions = {
-  /** @returns the id of an operation that reads the backup just now */
-  readerOf?: (backup: BackupName) => string | undefined;
+  /** @returns the id of an operation that is reading the backup */
+  readerOf?: ((backup: BackupName) => string | undefined) | undefined;
 };
 
-/** How many backups KEEP_LATEST has too many. */
-export function countBeyond(keepLatest: number | undefined, backups: number): number {
-  return keepLatest === undefined ? 0 : Math.max(0, backups - keepLatest);
-}
-
-/** @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` when the definition, and with it KEEP_LATEST, cannot be read */
+/**
+ * Plans what KEEP_LATEST removes. The newest backup, which the next increment builds on, always stays. If one of the newest
+ * KEEP_LATEST backups is damaged, no backup goes, because the older ones may be all that can still be restored.
+ * @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` if the definition, which contains KEEP_LATEST, cannot be read
+ */
 export async function planRetention(
   vault: VaultReader,
   collection: string,
@@ -45,30 +43,59 @@ export async function planRetention(
   const {keepLatest} = definition.settings;
   const newestFirst = backups.toReversed();
   if (keepLatest === undefined) {
-    const verdicts = newestFirst.map((backup) => ({backup, goes: false, why: 'the collection has no KEEP_LATEST'}));
-    return {collection, verdicts};
+    const why = 'the collection has no KEEP_LATEST';
+    return {collection, verdicts: newestFirst.map((backup) => ({backup, goes: false, why, counts: false}))};
   }
-  const damaged = new Map<BackupName, BkpError>();
-  if (newestFirst.length > keepLatest) {
-    const survey = await vault.survey();
-    for (const backup of newestFirst.slice(0, keepLatest)) {
-      const error = await damageOf(vault, survey, {collection, backup});
-      if (error !== undefined) damaged.set(backup, error);
-    }
-  }
+  const damaged =
+    newestFirst.length > keepLatest
+      ? await damagedOf(vault, collection, newestFirst.slice(0, keepLatest))
+      : new Map<BackupName, BkpError>();
+  const decisions = decideRetention(
+    newestFirst.map((backup) => ({
+      backup,
+      health: damaged.has(backup) ? ('damaged' as const) : undefined,
+      reader: readerOf(backup),
+    })),
+    {keepLatest, unsound: 'keep-all'},
+  );
+  const verdicts = decisions.map((decision) => toVerdict(decision, (reason) => inWords(reason, keepLatest)));
   const [first] = damaged;
-  const verdicts = newestFirst.map((backup, at): RetentionVerdict => {
-    if (damaged.has(backup)) return {backup, goes: false, why: 'it is damaged: see VERIFY'};
-    if (at === keepLatest - 1)
-      return {backup, goes: false, why: `one of the newest ${keepLatest}, until the next backup`};
-    if (at < keepLatest) return {backup, goes: false, why: `one of the newest ${keepLatest}`};
-    if (first !== undefined) return {backup, goes: false, why: `${first[0]}, which is newer, is damaged`};
-    const reader = readerOf(backup);
-    if (reader !== undefined) return {backup, goes: false, why: `${reader} reads it`};
-    return {backup, goes: true, why: `not one of the newest ${keepLatest}`};
-  });
-  const damage = first === undefined ? {} : {damage: nothingGoes({collection, keepLatest}, first[1], first[0])};
-  return {collection, keepLatest, verdicts, ...damage};
+  if (first === undefined) return {collection, keepLatest, verdicts};
+  const [backup, cause] = first;
+  return {collection, keepLatest, verdicts, damage: nothingGoes({collection, keepLatest}, cause, backup)};
+}
+
+/** @param backups newest first @throws what keeps a backup from being judged */
+async function damagedOf(
+  vault: VaultReader,
+  collection: string,
+  backups: readonly BackupName[],
+): Promise<ReadonlyMap<BackupName, BkpError>> {
+  const survey = await vault.survey();
+  const damaged = new Map<BackupName, BkpError>();
+  for (const backup of backups) {
+    const standing: Standing<Backup> = await examineBackup(vault, survey, {collection, backup});
+    if (standing.state === 'damaged') damaged.set(backup, standing.fault);
+    else if (standing.state !== 'sound') throw standing.fault;
+  }
+  return damaged;
+}
+
+function inWords(reason: RetentionReason<BackupName>, keepLatest: number): string {
+  switch (reason.kind) {
+    case 'counted': {
+      const newest = `one of the newest ${keepLatest}`;
+      return reason.position === keepLatest ? `${newest}, until the next backup` : newest;
+    }
+    case 'unsound':
+      return 'it is damaged: see VERIFY';
+    case 'blocked':
+      return `${reason.by}, which is newer, is damaged`;
+    case 'in-use':
+      return `${reason.reader} reads it`;
+    case 'outdated':
+      return `not one of the newest ${keepLatest}`;
+  }
 }
 
 /** Why nothing is removed when something that stays is damaged. */
@@ -81,30 +108,13 @@ export function nothingGoes(
   const damaged = backup === undefined ? newest : `${backup}, ${newest},`;
   return new BkpError('OBJECT_DAMAGED', `no backup of ${collection} was removed: ${damaged} is damaged`, {
     cause,
-    next: `VERIFY ${quoteName(collection)} names the damage; BACKUP ${quoteName(collection)} takes a whole one, and the damaged one goes when it is not among the newest any more`,
+    next: `VERIFY ${quoteName(collection)} names the damage; BACKUP ${quoteName(collection)} takes a sound one; the damaged one goes once it is no longer among the newest`,
     context: {collection},
   });
 }
 
-async function damageOf(
-  vault: VaultReader,
-  survey: Survey,
-  {collection, backup}: {collection: string; backup: BackupName},
-): Promise<BkpError | undefined> {
-  try {
-    return await survey.faultOf((await readBackup(vault, collection, backup)).streams);
-  } catch (error) {
-    if (isDamage(error)) return error;
-    throw error;
-  }
-}
-
 /** Names of the living collections that have KEEP_LATEST. */
 export async function collectionsWithRetention(vault: VaultReader): Promise<readonly string[]> {
-  const folders = await readAllFolders(vault);
-  return folders.flatMap(({newest}) =>
-    newest === undefined || newest.dropped !== undefined || newest.settings.keepLatest === undefined
-      ? []
-      : [newest.name],
-  );
+  const folders = (await readAllFolders(vault)).filter(isLiving);
+  return folders.filter(({newest}) => newest?.settings.keepLatest !== undefined).map(({name}) => name);
 }

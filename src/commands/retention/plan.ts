@@ -3,7 +3,7 @@ import type {Deps} from '../../app/deps.ts';
 import {readersIn} from '../../app/orders/readers.ts';
 import {placeOfCollection, placesOf, withVaultIfAny} from '../../app/places/places.ts';
 import {openVaultAt} from '../../app/places/workplace.ts';
-import {type DatabaseVerdict, databaseVerdicts} from '../../app/retention/databases.ts';
+import {type DatabaseVerdictRow, databaseVerdicts} from '../../app/retention/databases.ts';
 import {collectionsWithRetention, planRetention, type RetentionPlan} from '../../collections/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {collectionName} from '../../sql/index.ts';
@@ -37,11 +37,11 @@ async function onePlan(deps: Deps, collection: string): Promise<RetentionPlan> {
   }
 }
 
-type Plans = {plans: readonly RetentionPlan[]; databases: readonly DatabaseVerdict[]};
+type Plans = {plans: readonly RetentionPlan[]; databases: readonly DatabaseVerdictRow[]};
 
 async function everyPlan(deps: Deps): Promise<Plans> {
   const plans: RetentionPlan[] = [];
-  const databases: DatabaseVerdict[] = [];
+  const databases: DatabaseVerdictRow[] = [];
   let vaults = 0;
   for (const place of await placesOf(deps)) {
     await withVaultIfAny(deps, place, async (vault) => {
@@ -64,7 +64,7 @@ async function planIn(deps: Deps, vault: Vault, collection: string): Promise<Ret
 }
 
 /** A whole database is no collection. */
-function planRows(plans: readonly RetentionPlan[], databases: readonly DatabaseVerdict[]): ResultRows {
+function planRows(plans: readonly RetentionPlan[], databases: readonly DatabaseVerdictRow[]): ResultRows {
   const verdicts = [
     ...plans.flatMap(({collection, verdicts}) => verdicts.map((verdict) => ({collection, ...verdict}))),
     ...databases.map((verdict) => ({collection: null, ...verdict})),

@@ -1,114 +1,120 @@
-import {retainedNotice, type WorkTools, waitForCollector} from '../../backups/index.ts';
+import {
+  decideRetention,
+  freeSpace,
+  type RetentionCandidate,
+  type RetentionReason,
+  type RetentionVerdict,
+  removeManifests,
+  toVerdict,
+  type WorkTools,
+  waitForCollector,
+} from '../../backups/index.ts';
 import {assert, BkpError} from '../../errors/index.ts';
 import {isDamage, type Vault, type VaultCollector} from '../../vault/index.ts';
 import {listInstances} from '../stored/instance.ts';
 import {type DatabaseBackupName, databaseManifestKey} from '../stored/names.ts';
 import type {DatabaseBackupSummary} from '../views/list.ts';
 
-export type RetentionVerdict = {
-  instance: string;
-  backup: DatabaseBackupName;
-  reason: string;
-  /** One of the newest complete ones, for whose sake older ones go. */
-  counts?: true;
-};
+export type DatabaseVerdict = RetentionVerdict<DatabaseBackupName> & {instance: string};
 
-/** What stays and what goes, with the reason; oldest first. A value, made before anything is removed. */
-export type RetentionPlan = {keep: readonly RetentionVerdict[]; remove: readonly RetentionVerdict[]};
+/** What stays and what goes of one instance, with the reasons; newest first. A value, made before anything is removed. */
+export type DatabaseRetentionPlan = {verdicts: readonly DatabaseVerdict[]};
 
 export type RetentionReport = {removed: number; freedBytes: number};
 
 /**
- * Of each instance the newest `keepLatest` complete backups stay. A backup whose manifest cannot be read, or of which something is
- * known to be damaged or gone, counts for nothing. It stays until so many complete ones are newer: then it goes like any other,
- * because as long as it is there nobody may know what it needs, and no space is freed. One of a database that was damaged when it was taken is not counted either, so it
- * pushes out none that was taken while the database was sound.
- * @param backups all of an instance, in any order
- * @param rules.keepLatest 1 or more
+ * The newest `keepLatest` sound backups stay. A damaged one is not counted and stays until that many sound ones are newer; then it
+ * goes, because as long as it is stored, nothing is known of what it needs, and no space can be freed. A backup of a database that
+ * was damaged itself is not counted either, so it does not push out one from before the damage.
+ * @param backups all of one instance, in any order
  */
-export function planRetention(
+export function planDatabaseRetention(
   backups: readonly DatabaseBackupSummary[],
   {keepLatest}: {keepLatest: number},
-): RetentionPlan {
-  assert(Number.isSafeInteger(keepLatest) && keepLatest >= 1, 'at least one backup is kept');
-  const keep: RetentionVerdict[] = [];
-  const remove: RetentionVerdict[] = [];
-  const seen = new Map<string, number>();
-  for (const {instance, backup, body, error, state} of [...backups].sort((a, b) => (a.backup < b.backup ? 1 : -1))) {
-    const newer = seen.get(instance) ?? 0;
-    if (error !== undefined && !(state === 'damaged' && newer >= keepLatest)) {
-      const what = body === undefined ? 'its manifest cannot be read' : 'it is damaged, see VERIFY DATABASE';
-      keep.push({instance, backup, reason: `${what}: it is not counted`});
-      continue;
-    }
-    if (body?.sourceDamage !== undefined && newer < keepLatest) {
-      keep.push({instance, backup, reason: 'the database was damaged when it was taken: it is not counted'});
-      continue;
-    }
-    if (error === undefined) seen.set(instance, newer + 1);
-    if (newer < keepLatest) {
-      keep.push({instance, backup, reason: `number ${newer + 1} of the ${keepLatest} newest`, counts: true});
-    } else {
-      remove.push({instance, backup, reason: `${newer} complete ${newer === 1 ? 'backup is' : 'backups are'} newer`});
-    }
+): DatabaseRetentionPlan {
+  const newestFirst = [...backups].sort((a, b) => (a.backup < b.backup ? 1 : -1));
+  assert(new Set(newestFirst.map(({instance}) => instance)).size <= 1, 'a plan is about one instance');
+  const decisions = decideRetention(newestFirst.map(candidateOf), {keepLatest, unsound: 'do-not-count'});
+  const verdicts = newestFirst.map(({instance, body}, at) => ({
+    instance,
+    ...toVerdict(decisions[at]!, (reason) => inWords(reason, {keepLatest, isReadable: body !== undefined})),
+  }));
+  return {verdicts};
+}
+
+function candidateOf({backup, state, body}: DatabaseBackupSummary): RetentionCandidate<DatabaseBackupName> {
+  if (state === 'damaged') return {backup, health: 'damaged'};
+  if (state !== 'sound') return {backup, health: 'unknown'};
+  return {backup, health: body?.sourceDamage === undefined ? 'sound' : 'of-damaged-source'};
+}
+
+function inWords(
+  reason: RetentionReason<DatabaseBackupName>,
+  {keepLatest, isReadable}: {keepLatest: number; isReadable: boolean},
+): string {
+  switch (reason.kind) {
+    case 'counted':
+      return `number ${reason.position} of the ${keepLatest} newest`;
+    case 'unsound':
+      if (reason.health === 'of-damaged-source')
+        return 'the database was damaged when the backup was taken: it is not counted';
+      return `${isReadable ? 'it is damaged, see VERIFY DATABASE' : 'its manifest cannot be read'}: it is not counted`;
+    case 'outdated':
+      return `${reason.newer} complete ${reason.newer === 1 ? 'backup is' : 'backups are'} newer`;
+    case 'blocked':
+      return `${reason.by}, which is newer, is damaged`;
+    case 'in-use':
+      return `${reason.reader} reads it`;
   }
-  return {keep: keep.reverse(), remove: remove.reverse()};
 }
 
 /**
- * Removes what a plan says, then what no manifest needs any more. To be called after a backup that succeeded, never after one that
- * failed. Waits for running backups to end; begun anew at any point after a crash, it ends the same.
- * @throws BkpError `PRECONDITION` when a backup that the plan keeps is not there any more, `OBJECT_DAMAGED` when one that it counts on is
- *   damaged: then nothing is removed
+ * Removes the backups that a plan removes, then the data that no manifest needs any more. Call it after a successful backup, never
+ * after a failed one. It waits for running backups to end. After a crash at any point, a second call has the same result.
+ * @throws BkpError `PRECONDITION` if a backup that the plan keeps no longer exists, `OBJECT_DAMAGED` if a counted one is damaged;
+ *   nothing is removed then
  */
 export async function applyRetention(
   tools: WorkTools & {vault: Vault},
-  plan: RetentionPlan,
+  {verdicts}: DatabaseRetentionPlan,
   operation: string,
 ): Promise<RetentionReport> {
-  if (plan.remove.length === 0) return {removed: 0, freedBytes: 0};
+  const toRemove = verdicts.filter(({goes}) => goes).map(keyOf);
+  if (toRemove.length === 0) return {removed: 0, freedBytes: 0};
   const {vault, signal} = tools;
   const collector = await waitForCollector(tools, operation);
   try {
-    await requireKept(vault, plan);
-    await requireCounted(collector, plan, signal);
-    tools.progress({phase: 'Removing backups', bytesDone: 0, itemsDone: 0, itemsTotal: plan.remove.length});
-    const staying = await collector.remove(
-      plan.remove.map(({instance, backup}) => databaseManifestKey(instance, backup)),
-    );
-    signal.throwIfAborted();
-    const {freedBytes, retained} = await collector.execute(await collector.plan({signal}), {
-      signal,
-      progress: (itemsDone, itemsTotal) =>
-        tools.progress({phase: 'Freeing space', bytesDone: 0, itemsDone, itemsTotal}),
-    });
-    if (retained !== undefined) tools.notice(retainedNotice(retained));
-    return {removed: plan.remove.length - staying.length, freedBytes};
+    await requireKept(vault, verdicts);
+    await requireCounted(collector, verdicts, signal);
+    const staying = await removeManifests(tools, collector, toRemove);
+    return {removed: toRemove.length - staying.size, freedBytes: await freeSpace(tools, collector)};
   } finally {
     await collector.close();
   }
 }
 
-/** The plan is as old as it is: what it counts on must still be there, or it would remove the last ones. */
-async function requireKept(vault: Vault, plan: RetentionPlan): Promise<void> {
-  const there = new Map((await listInstances(vault)).map(({name, backups}) => [name, backups]));
-  for (const {instance, backup} of plan.keep) {
-    if (there.get(instance)?.includes(backup)) continue;
-    throw new BkpError('PRECONDITION', `nothing was removed: backup ${instance}/${backup} is not there any more`, {
-      cause: 'the plan keeps it, and removes older ones for its sake',
+const keyOf = ({instance, backup}: DatabaseVerdict) => databaseManifestKey(instance, backup);
+
+/** The plan may be stale: refuse it unless every backup that it keeps still exists, or it could remove the last one. */
+async function requireKept(vault: Vault, verdicts: readonly DatabaseVerdict[]): Promise<void> {
+  const existing = new Map((await listInstances(vault)).map(({name, backups}) => [name, backups]));
+  for (const {instance, backup, goes} of verdicts) {
+    if (goes || existing.get(instance)?.includes(backup)) continue;
+    throw new BkpError('PRECONDITION', `nothing was removed: backup ${instance}/${backup} no longer exists`, {
+      cause: 'the plan keeps it, and removes older ones because it stays',
       next: 'make a new plan',
     });
   }
 }
 
-/** A backup whose data is lost is none: the older ones may be all that is left to restore. */
-async function requireCounted(collector: VaultCollector, plan: RetentionPlan, signal: AbortSignal): Promise<void> {
-  const counted = plan.keep.filter(({counts}) => counts);
+/** A counted backup that has lost data cannot replace older ones: those may be all that can still be restored. */
+async function requireCounted(
+  collector: VaultCollector,
+  verdicts: readonly DatabaseVerdict[],
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    await collector.requireIntact(
-      counted.map(({instance, backup}) => databaseManifestKey(instance, backup)),
-      {signal},
-    );
+    await collector.requireIntact(verdicts.filter(({counts}) => counts).map(keyOf), {signal});
   } catch (error) {
     if (!isDamage(error)) throw error;
     throw new BkpError('OBJECT_DAMAGED', 'no backup was removed: one of those that stay is damaged', {

@@ -156,9 +156,9 @@ test('the plan says of each backup what happens to it, and removes nothing', asy
     collection: 'c',
     keepLatest: 2,
     verdicts: [
-      {backup: c, goes: false, why: 'one of the newest 2'},
-      {backup: b, goes: false, why: 'one of the newest 2, until the next backup'},
-      {backup: a, goes: true, why: 'not one of the newest 2'},
+      {backup: c, goes: false, why: 'one of the newest 2', counts: true},
+      {backup: b, goes: false, why: 'one of the newest 2, until the next backup', counts: true},
+      {backup: a, goes: true, why: 'not one of the newest 2', counts: false},
     ],
   });
   expect(await shop.bench.backups('c')).toEqual([a, b, c]);
@@ -194,8 +194,8 @@ test('a backup that an operation reads stays until it is done', async () => {
   const [a, b, c] = await take(shop, 'full', 'full', 'full');
   const plan = await planOf(shop, {readerOf: (backup: BackupName) => (backup === a ? 'restore/5' : undefined)});
   expect(plan.verdicts.slice(1)).toEqual([
-    {backup: b, goes: true, why: 'not one of the newest 1'},
-    {backup: a, goes: false, why: 'restore/5 reads it'},
+    {backup: b, goes: true, why: 'not one of the newest 1', counts: false},
+    {backup: a, goes: false, why: 'restore/5 reads it', counts: false},
   ]);
   expect(c).toBeDefined();
 });
@@ -209,9 +209,9 @@ test('as long as one of the newest has a damaged manifest nothing goes; newer on
     message: `no backup of c was removed: ${b}, one of the newest 2, is damaged`,
   });
   expect((await planOf(shop)).verdicts).toEqual([
-    {backup: c, goes: false, why: 'one of the newest 2'},
-    {backup: b, goes: false, why: 'it is damaged: see VERIFY'},
-    {backup: a, goes: false, why: `${b}, which is newer, is damaged`},
+    {backup: c, goes: false, why: 'one of the newest 2', counts: true},
+    {backup: b, goes: false, why: 'it is damaged: see VERIFY', counts: false},
+    {backup: a, goes: false, why: `${b}, which is newer, is damaged`, counts: false},
   ]);
   expect(await shop.bench.backups('c')).toEqual([a, b, c]);
   const [d] = await take(shop, 'full');
@@ -236,9 +236,9 @@ test('a backup that VERIFY found damaged pushes out no good one; newer ones end 
     message: `no backup of c was removed: ${b}, one of the newest 2, is damaged`,
   });
   expect((await planOf(shop)).verdicts).toEqual([
-    {backup: c, goes: false, why: 'one of the newest 2'},
-    {backup: b, goes: false, why: 'it is damaged: see VERIFY'},
-    {backup: a, goes: false, why: `${b}, which is newer, is damaged`},
+    {backup: c, goes: false, why: 'one of the newest 2', counts: true},
+    {backup: b, goes: false, why: 'it is damaged: see VERIFY', counts: false},
+    {backup: a, goes: false, why: `${b}, which is newer, is damaged`, counts: false},
   ]);
   await shop.bench.restore('c', join(shop.folder, 'a.db'), a);
   const [d] = await take(shop, 'full');

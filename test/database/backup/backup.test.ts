@@ -6,7 +6,7 @@ import {
   listInstances,
   planDatabaseBackup,
   planDatabaseRestore,
-  planRetention,
+  planDatabaseRetention,
   presentDatabase,
   restoreDatabase,
   takeDatabaseBackup,
@@ -17,7 +17,7 @@ import {parseManifest, sealManifest} from '../../../src/vault/format/manifest.ts
 import type {JsonValue, Vault} from '../../../src/vault/index.ts';
 import {faultyStore} from '../../helpers/faulty-store.ts';
 import {keysOf, newStore, noise, open} from '../../vault/helpers.ts';
-import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup} from '../fakes.ts';
+import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup, toKeep} from '../fakes.ts';
 
 function someDatabase(): FakeDatabase {
   const database = new FakeDatabase();
@@ -260,8 +260,8 @@ describe('instances', () => {
     expect(others.instance).not.toBe(instance);
     expect(notices).toEqual([expect.stringContaining(`BACKUP DATABASE WITH (ADOPT='${instance}')`)]);
     for (let n = 0; n < 5; n++) expect((await takeBackup(vault, copy)).instance).toBe(others.instance);
-    const plan = planRetention(await listDatabaseBackups(vault, {instance}), {keepLatest: 1});
-    expect(plan.keep.map((kept) => kept.backup)).toEqual([backup]);
+    const plan = planDatabaseRetention(await listDatabaseBackups(vault, {instance}), {keepLatest: 1});
+    expect(toKeep(plan).map((kept) => kept.backup)).toEqual([backup]);
     expect((await takeBackup(vault, database)).instance).toBe(instance);
   });
 

@@ -5,46 +5,34 @@ import {
   databaseStandings,
   listDatabaseBackups,
   planDatabaseRestore,
-  planRetention,
+  planDatabaseRetention,
   restoreDatabase,
   verifyDatabaseBackups,
 } from '../../../src/database/index.ts';
 import {backupMicros, backupNameAt} from '../../../src/database/stored/names.ts';
 import {changed, keysOf, newStore, noise, open} from '../../vault/helpers.ts';
-import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup} from '../fakes.ts';
+import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup, toKeep, toRemove} from '../fakes.ts';
 
-const summary = (instance: string, day: number, error?: string): DatabaseBackupSummary => {
+type Summaries = [DatabaseBackupSummary, DatabaseBackupSummary, DatabaseBackupSummary, DatabaseBackupSummary];
+
+function summary(day: number): DatabaseBackupSummary {
   const backup = backupNameAt(Date.UTC(2026, 0, day) * 1000);
-  return {
-    instance,
-    backup,
-    timestampMicros: backupMicros(backup),
-    state: error === undefined ? 'sound' : 'unknown',
-    error,
-  };
-};
+  return {instance: 'a-a-a', backup, timestampMicros: backupMicros(backup), state: 'sound'};
+}
 
-test('of each instance the newest complete ones stay, whatever the order they are given in', () => {
-  const backups = [
-    summary('a-a-a', 3),
-    summary('a-a-a', 1),
-    summary('b-b-b', 1),
-    summary('a-a-a', 4, 'damaged'),
-    summary('a-a-a', 2),
-  ];
-  const plan = planRetention(backups, {keepLatest: 2});
-  expect(plan.remove).toEqual([
-    {instance: 'a-a-a', backup: backups[1]!.backup, reason: '2 complete backups are newer'},
+test('the newest sound backups stay, in whatever order the list is', () => {
+  const [a, b, c, d] = [1, 2, 3, 4].map((day) => summary(day)) as Summaries;
+  const unreadable = {...d, state: 'future' as const, error: 'a newer bkp wrote it'};
+  const plan = planDatabaseRetention([c, a, unreadable, b], {keepLatest: 2});
+  expect(plan.verdicts.map(({backup, goes, why}) => [backup, goes, why])).toEqual([
+    [d.backup, false, 'its manifest cannot be read: it is not counted'],
+    [c.backup, false, 'number 1 of the 2 newest'],
+    [b.backup, false, 'number 2 of the 2 newest'],
+    [a.backup, true, '2 complete backups are newer'],
   ]);
-  expect(plan.keep.map(({instance, backup}) => `${instance} ${backup.slice(0, 8)}`).sort()).toEqual([
-    'a-a-a 20260102',
-    'a-a-a 20260103',
-    'a-a-a 20260104',
-    'b-b-b 20260101',
-  ]);
-  expect(plan.keep.find(({backup}) => backup === backups[3]!.backup)?.reason).toMatch(/cannot be read/);
-  expect(() => planRetention(backups, {keepLatest: 0})).toThrow();
-  expect(planRetention([], {keepLatest: 1})).toEqual({keep: [], remove: []});
+  expect(() => planDatabaseRetention([a], {keepLatest: 0})).toThrow();
+  expect(() => planDatabaseRetention([a, {...b, instance: 'b-b-b'}], {keepLatest: 1})).toThrow();
+  expect(planDatabaseRetention([], {keepLatest: 1})).toEqual({verdicts: []});
 });
 
 test('what is removed is gone with its space, and what stays comes back', async () => {
@@ -58,7 +46,7 @@ test('what is removed is gone with its space, and what stays comes back', async 
     await takeBackup(vault, database);
     contents.push(contentOf(database));
   }
-  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 2});
+  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2});
   const report = await applyRetention({...surroundings(), vault}, plan, 'cleanup/1');
   expect(report.removed).toBe(2);
   expect(report.freedBytes).toBeGreaterThan(9000);
@@ -73,7 +61,7 @@ test('what is removed is gone with its space, and what stays comes back', async 
   await expect(planDatabaseRestore({vault}, {at: left[0]!.body!.takenAtMicros - 1})).rejects.toMatchObject({
     message: expect.stringContaining('No backup timestamp found that is <='),
   });
-  expect(await applyRetention({...surroundings(), vault}, planRetention(left, {keepLatest: 2}), '2')).toEqual({
+  expect(await applyRetention({...surroundings(), vault}, planDatabaseRetention(left, {keepLatest: 2}), '2')).toEqual({
     removed: 0,
     freedBytes: 0,
   });
@@ -86,8 +74,8 @@ test('a plan that counts on a backup which is gone removes nothing', async () =>
   database.set('file', 'x');
   await takeBackup(vault, database);
   await takeBackup(vault, database);
-  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
-  await store.delete((await keysOf(store, 'backup/')).filter((key) => key.includes(plan.keep[0]!.backup)));
+  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  await store.delete((await keysOf(store, 'backup/')).filter((key) => key.includes(toKeep(plan)[0]!.backup)));
   await expect(applyRetention({...surroundings(), vault}, plan, '1')).rejects.toMatchObject({code: 'PRECONDITION'});
   expect(await listDatabaseBackups(vault)).toHaveLength(1);
 });
@@ -110,8 +98,8 @@ async function twoBackups() {
 
 test('nothing goes for the sake of a backup whose data is lost after the plan was made', async () => {
   const {store, vault, lost} = await twoBackups();
-  const plan = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
-  expect(plan.remove).toHaveLength(1);
+  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  expect(toRemove(plan)).toHaveLength(1);
   await store.delete(lost);
   await expect(applyRetention({...surroundings(), vault}, plan, '1')).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   expect(await listDatabaseBackups(vault)).toHaveLength(2);
@@ -137,14 +125,14 @@ test.each(['gone', 'cut off', 'found damaged'])('a backup of which something is 
   await planDatabaseRestore({vault}, {at: all[0]!.timestampMicros});
   // A dry run tells it; a restore without one tries what there is.
   await expect(planDatabaseRestore({vault}, {})).rejects.toMatchObject({code: expect.stringMatching(/^OBJECT_/)});
-  const plan = planRetention(all, {keepLatest: 1});
-  expect(plan.remove).toEqual([]);
-  expect(plan.keep.map(({reason}) => reason)).toEqual(['number 1 of the 1 newest', expect.stringMatching(/damaged/)]);
+  const plan = planDatabaseRetention(all, {keepLatest: 1});
+  expect(toRemove(plan)).toEqual([]);
+  expect(toKeep(plan).map(({why}) => why)).toEqual([expect.stringMatching(/damaged/), 'number 1 of the 1 newest']);
   // It goes when enough whole ones are newer.
   database.set('file', noise(100_000, 3));
   await takeBackup(vault, database);
-  const next = planRetention(await listDatabaseBackups(vault), {keepLatest: 1});
-  expect(next.remove).toHaveLength(2);
+  const next = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  expect(toRemove(next)).toHaveLength(2);
   expect(await applyRetention({...surroundings(), vault}, next, '1')).toMatchObject({removed: 2});
   expect((await listDatabaseBackups(vault)).map(({error}) => error)).toEqual([undefined]);
 });

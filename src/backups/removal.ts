@@ -1,0 +1,30 @@
+import type {Key} from '../stores/index.ts';
+import type {VaultCollector} from '../vault/index.ts';
+import {retainedNotice} from './retained-notice.ts';
+import type {WorkTools} from './tools.ts';
+
+type RemovalTools = Pick<WorkTools, 'signal' | 'progress' | 'notice'>;
+
+/**
+ * Removes manifests, and with them their backups.
+ * @returns the keys that the store does not allow to be removed yet
+ */
+export async function removeManifests(
+  {progress}: RemovalTools,
+  collector: VaultCollector,
+  manifests: readonly Key[],
+): Promise<ReadonlySet<Key>> {
+  progress({phase: 'Removing backups', bytesDone: 0, itemsDone: 0, itemsTotal: manifests.length});
+  return new Set((await collector.remove(manifests)).map(({key}) => key));
+}
+
+/** Removes the data that no manifest needs any more. @returns the bytes that became free in the store */
+export async function freeSpace({signal, progress, notice}: RemovalTools, collector: VaultCollector): Promise<number> {
+  signal.throwIfAborted();
+  const {freedBytes, retained} = await collector.execute(await collector.plan({signal}), {
+    signal,
+    progress: (itemsDone, itemsTotal) => progress({phase: 'Freeing space', bytesDone: 0, itemsDone, itemsTotal}),
+  });
+  if (retained !== undefined) notice(retainedNotice(retained));
+  return freedBytes;
+}
