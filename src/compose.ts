@@ -34,7 +34,7 @@ export async function openRealDeps(
     }
     const opened = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses, onReaped});
     close = () => opened.close();
-    opened.reap();
+    await opened.reap();
     await Promise.all(cleaning);
     return opened;
   };

@@ -1,5 +1,6 @@
 import type {Deps} from '../app/deps.ts';
 import {BkpError} from '../errors/index.ts';
+import {repeat} from '../lib/repeat.ts';
 import type {Journal, Operation, OperationNumber} from '../ops/index.ts';
 import {leaveNote, type Subscribe, showLines, showLive, type ViewEnd} from '../ui/index.ts';
 
@@ -31,7 +32,7 @@ export async function follow(deps: Deps, {numbers, linesTo, withoutErrors = fals
     stdout.isTTY && env.TERM !== 'dumb'
       ? await showLive({
           ...{stdin, stdout, colors, subscribe, nowMicros, signal, withoutErrors},
-          cancel: ({number}) => journal.requestCancel(number),
+          cancel: ({number}) => void journal.requestCancel(number),
         })
       : await showLines({subscribe, nowMicros, signal, withoutErrors, write: (text) => deps[linesTo].write(text)});
   if (end.why === 'left') deps.stderr.write(leaveNote(end.operations));
@@ -52,22 +53,28 @@ function subscribeTo(journal: Journal, numbers: readonly OperationNumber[] | und
   return (listener) => {
     const seen = new Set<OperationNumber>(numbers);
     let polls = 0;
-    const poll = () => {
+    let stopped = false;
+    const poll = async () => {
       polls += 1;
-      if (polls % pollsPerReap === 0) journal.reap();
-      if (numbers === undefined) for (const {number} of journal.open()) seen.add(number);
-      listener([...seen].flatMap((number) => stillThere(journal, number)));
+      if (polls % pollsPerReap === 0) await journal.reap();
+      if (numbers === undefined) for (const {number} of await journal.open()) seen.add(number);
+      const found = await Promise.all([...seen].map((number) => stillThere(journal, number)));
+      if (!stopped) listener(found.flat());
     };
-    const timer = setInterval(poll, pollMs);
-    poll();
-    return () => clearInterval(timer);
+    // A poll that fails ends the process with its error, like any rejection that no code handles.
+    void poll();
+    const polling = repeat(poll, pollMs);
+    return () => {
+      stopped = true;
+      void polling.stop();
+    };
   };
 }
 
 /** Empty for one that somebody forgets while it is watched. */
-function stillThere(journal: Journal, number: OperationNumber): Operation[] {
+async function stillThere(journal: Journal, number: OperationNumber): Promise<Operation[]> {
   try {
-    return [journal.get(number)];
+    return [await journal.get(number)];
   } catch (error) {
     if (error instanceof BkpError && error.code === 'OPERATION_NOT_FOUND') return [];
     throw error;

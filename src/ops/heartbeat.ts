@@ -1,4 +1,5 @@
 import {asPlain} from '../errors/index.ts';
+import {repeat} from '../lib/repeat.ts';
 import type {Journal} from './journal.ts';
 import type {Limits, Operation, Progress} from './operation.ts';
 import {rateMeter} from './progress.ts';
@@ -12,7 +13,7 @@ export type Heartbeat = {
   /** What the last beat heard of a throttle. */
   limits(): Limits | undefined;
   /** Writes the last figures and ends. */
-  stop(): void | Promise<void>;
+  stop(): Promise<void>;
 };
 
 export type HeartbeatEvents = {
@@ -21,6 +22,12 @@ export type HeartbeatEvents = {
   cancel: () => void;
   /** What a throttle said, with every beat as long as it holds. */
   limited?: (limits: Limits) => void;
+};
+
+/** A heartbeat that another thread can take over. */
+export type ThreadHeartbeat = Heartbeat & {
+  /** Ends it without a last report, which could overwrite newer figures of the thread that takes over. */
+  release(): void;
 };
 
 export type StartHeartbeat = (journal: Journal, operation: Operation, events: HeartbeatEvents) => Heartbeat;
@@ -33,15 +40,15 @@ export function startHeartbeat(
   journal: Pick<Journal, 'report'>,
   operation: Operation,
   {log, cancel, limited}: HeartbeatEvents,
-): Heartbeat {
+): ThreadHeartbeat {
   const measure = rateMeter();
   let latest: Progress = operation.progress;
   let limits = operation.limits;
   let failing = false;
 
-  const beat = () => {
+  const beat = async () => {
     try {
-      const heard = journal.report(operation.number, measure(latest, performance.now()));
+      const heard = await journal.report(operation.number, measure(latest, performance.now()));
       limits = heard.limits ?? limits;
       if (heard.limits !== undefined) limited?.(heard.limits);
       if (heard.cancelRequested) cancel();
@@ -53,15 +60,17 @@ export function startHeartbeat(
       failing = true;
     }
   };
-  const timer = setInterval(beat, beatEveryMs);
+  // One report at a time, so that none overtakes a newer one.
+  const beats = repeat(beat, beatEveryMs);
   return {
     progress(progress) {
       latest = progress;
     },
     limits: () => limits,
-    stop() {
-      clearInterval(timer);
-      beat();
+    async stop() {
+      await beats.stop();
+      await beat();
     },
+    release: () => void beats.stop(),
   };
 }

@@ -1,4 +1,10 @@
-export {type Heartbeat, type HeartbeatEvents, type StartHeartbeat, startHeartbeat} from './heartbeat.ts';
+export {
+  type Heartbeat,
+  type HeartbeatEvents,
+  type StartHeartbeat,
+  startHeartbeat,
+  type ThreadHeartbeat,
+} from './heartbeat.ts';
 export {type Journal, type JournalOptions, type OperationPage, openJournal} from './journal.ts';
 export * from './kinds.ts';
 export {type OperationLog, openLog, openLogFile} from './log-file.ts';

@@ -44,10 +44,11 @@ export type OperationPage = {
 };
 
 /**
- * The operations of one home, as all its processes read and write them. All calls are synchronous and take well under
- * a millisecond; each is one transaction. Every call throws `JOURNAL_UNAVAILABLE` when the file cannot be used.
+ * The operations of one home, as all its processes read and write them. Each call leaves the journal consistent however
+ * many processes make calls at the same time; two calls in a row are two steps, and other processes act in between.
+ * Every call rejects with `JOURNAL_UNAVAILABLE` when the journal cannot be used.
  *
- * Who looks at operations calls `reap` first, so that what it sees is true.
+ * Callers that show operations call `reap` first, so that no operation of a dead worker looks open.
  */
 export type Journal = {
   /**
@@ -55,26 +56,26 @@ export type Journal = {
    * Operations of dead workers do not count: they are ended first.
    * @throws BkpError `BUSY` naming the operation in the way (context `operation`)
    */
-  create(wanted: NewOperation): Operation;
+  create(wanted: NewOperation): Promise<Operation>;
   /** @throws BkpError `OPERATION_NOT_FOUND` */
-  get(number: OperationNumber): Operation;
+  get(number: OperationNumber): Promise<Operation>;
   /**
    * Finds what a user named. A kind in `ref` must fit as in a listing of that kind: `incbackup/1` finds a full backup
    * with number 1 too, `restore/1` does not.
    * @throws BkpError `OPERATION_NOT_FOUND` with the noun of the kind that the user gave
    */
-  find(ref: OperationRef): Operation;
+  find(ref: OperationRef): Promise<Operation>;
   /** @param page counted from 1. `pageSize` is cut to 1 … 100. Without `kinds`: all. */
-  list(options: {kinds?: readonly OperationKind[]; page: number; pageSize: number}): OperationPage;
+  list(options: {kinds?: readonly OperationKind[] | undefined; page: number; pageSize: number}): Promise<OperationPage>;
   /** All that are not done, oldest first. */
-  open(): Operation[];
+  open(): Promise<Operation[]>;
   /** Number of the newest operation; absent when there is none. */
-  lastNumber(): OperationNumber | undefined;
+  lastNumber(): Promise<OperationNumber | undefined>;
   /**
    * A queued operation ends CANCELLED at once, a running one is asked to stop, a done one stays as it is.
    * @throws BkpError `OPERATION_NOT_FOUND`
    */
-  requestCancel(number: OperationNumber): void;
+  requestCancel(number: OperationNumber): Promise<void>;
   /**
    * Bounds what an open operation sends to object stores and fetches from them. Its worker hears of it with its next report.
    * @param options.before the bounds that the operation began with: they stay where `change` names nothing, as long as
@@ -82,34 +83,38 @@ export type Journal = {
    * @returns the operation with the bounds that hold now
    * @throws BkpError `PRECONDITION` when it is done | `OPERATION_NOT_FOUND`
    */
-  throttle(number: OperationNumber, options: {change: LimitsChange; before: Limits}): Operation;
+  throttle(number: OperationNumber, options: {change: LimitsChange; before: Limits}): Promise<Operation>;
   /**
    * Removes a done operation and its log file. Its number is not given again.
    * @throws BkpError `PRECONDITION` while it is open | `OPERATION_NOT_FOUND`
    */
-  forget(number: OperationNumber): void;
+  forget(number: OperationNumber): Promise<void>;
   /** Notes which process was started for a queued operation, so that its death is noticed before it claims. */
-  assign(number: OperationNumber, pid: number): void;
+  assign(number: OperationNumber, pid: number): Promise<void>;
   /** @returns the operation, running in this process from now on; absent when another has it, or it is done or forgotten */
-  claim(number: OperationNumber): Operation | undefined;
+  claim(number: OperationNumber): Promise<Operation | undefined>;
   /**
    * Heartbeat and progress in one. A lower percent than before is ignored.
    * @returns whether the work must stop (cancelled, or no longer running as far as others know), and what a throttle said
    */
-  report(number: OperationNumber, progress: MeasuredProgress): {cancelRequested: boolean; limits?: Limits};
+  report(number: OperationNumber, progress: MeasuredProgress): Promise<{cancelRequested: boolean; limits?: Limits}>;
   /** @returns false when it was done already, is forgotten, or another process has claimed it: that one's outcome stays */
-  finish(number: OperationNumber, outcome: OperationOutcome): boolean;
+  finish(number: OperationNumber, outcome: OperationOutcome): Promise<boolean>;
   /** Adds to a done operation what came to light after its end; its status stays. One that was forgotten needs none. */
-  addNotice(number: OperationNumber, notice: string): void;
+  addNotice(number: OperationNumber, notice: string): Promise<void>;
   /**
    * Ends the operations whose worker is dead, or never came, with an error.
    * @returns those that this very call has ended
    */
-  reap(): Operation[];
+  reap(): Promise<Operation[]>;
+  /** Synchronous, because the process may be about to exit. */
   close(): void;
 };
 
-/** @throws BkpError `NEWER_VERSION` | `JOURNAL_UNAVAILABLE` */
+/**
+ * A journal in an SQLite file. Its calls resolve in the tick that makes them, well under a millisecond later.
+ * @throws BkpError `NEWER_VERSION` | `JOURNAL_UNAVAILABLE`
+ */
 export function openJournal({file, logsDir, nowMicros, processes, onReaped}: JournalOptions): Journal {
   const guard = <T>(work: () => T): T => guarded(file, work);
   const database = guard(() => openJournalFile(file));
@@ -127,8 +132,8 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
   const operations = (found: readonly Row[]) => guard(() => found.map((row) => operationOf(row, logsDir)));
   const rowOf = (number: OperationNumber) => rows(sql.get, {number})[0];
 
-  const journal: Journal = {
-    create(wanted) {
+  return {
+    async create(wanted) {
       for (;;) {
         reapAll();
         const [created] = operations(
@@ -151,20 +156,15 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
       }
     },
 
-    get(number) {
-      return journal.find({number});
+    async get(number) {
+      return find({number});
     },
 
-    find(ref) {
-      const number = 'last' in ref ? journal.lastNumber() : ref.number;
-      if (number === undefined) throw new BkpError('OPERATION_NOT_FOUND', 'there are no operations yet');
-      const kind = 'last' in ref ? undefined : ref.kind;
-      const [found] = operations(rows(sql.get, {number}));
-      if (found !== undefined && (kind === undefined || kindsUnder(kind).includes(found.kind))) return found;
-      throw notFound(number, kind, found);
+    async find(ref) {
+      return find(ref);
     },
 
-    list({kinds, page, pageSize}) {
+    async list({kinds, page, pageSize}) {
       const {size, offset} = pageWindow(page, pageSize);
       const window = {limit: size + 1, offset};
       const found =
@@ -172,42 +172,42 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
       return {operations: operations(found.slice(0, size)), nextPage: found.length > size ? Math.max(1, page) + 1 : 0};
     },
 
-    open: () => operations(rows(sql.open)),
+    open: async () => operations(rows(sql.open)),
 
-    lastNumber: () => rows(sql.last)[0]?.number as OperationNumber | undefined,
+    lastNumber: async () => rows(sql.last)[0]?.number as OperationNumber | undefined,
 
-    requestCancel(number) {
+    async requestCancel(number) {
       reapAll();
       const outcome = JSON.stringify({status: 'CANCELLED', result: {}} satisfies OperationOutcome);
       const [asked] = rows(sql.requestCancel, {number, outcome, now: nowMicros()});
-      if (asked === undefined) journal.get(number);
+      if (asked === undefined) find({number});
     },
 
-    throttle(number, {change, before}) {
+    async throttle(number, {change, before}) {
       reapAll();
       const values = {number, change: JSON.stringify(change), before: JSON.stringify(before)};
       const [throttled] = operations(rows(sql.throttle, values));
-      if (throttled === undefined) throw ended(journal.get(number));
+      if (throttled === undefined) throw ended(find({number}));
       return throttled;
     },
 
-    forget(number) {
+    async forget(number) {
       reapAll();
       const [forgotten] = rows(sql.forget, {number});
-      if (forgotten === undefined) throw unfinished(journal.get(number));
+      if (forgotten === undefined) throw unfinished(find({number}));
       guard(() => rmSync(logFileOf(forgotten, logsDir), {force: true}));
     },
 
-    assign(number, pid) {
+    async assign(number, pid) {
       const worker = processes.identify(pid);
       if (worker !== undefined) rows(sql.assign, {number, ...worker});
     },
 
-    claim(number) {
+    async claim(number) {
       return operations(rows(sql.claim, {number, now: nowMicros(), ...processes.self()}))[0];
     },
 
-    report(number, figures) {
+    async report(number, figures) {
       const progress = believable(figures);
       const [reported] = withoutSync(() =>
         rows(sql.report, {
@@ -227,24 +227,35 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
       return {cancelRequested: reported.cancel_requested === 1, ...guard(() => limitsOf(reported))};
     },
 
-    finish(number, outcome) {
+    async finish(number, outcome) {
       const row = rowOf(number);
       // What another process has claimed meanwhile is that process's to end.
       const isOurs = row?.state === 'queued' || (row !== undefined && isSame(workerOf(row), processes.self()));
       return isOurs && end(row, outcome) !== undefined;
     },
 
-    addNotice(number, notice) {
+    async addNotice(number, notice) {
       rows(sql.addNotice, {number, notice});
     },
 
-    reap: () => reapAll(),
+    reap: async () => reapAll(),
 
     close: () => {
       if (database.isOpen) database.close();
     },
   };
-  return journal;
+
+  function find(ref: OperationRef): Operation {
+    const [row] = 'last' in ref ? rows(sql.last) : rows(sql.get, {number: ref.number});
+    const [found] = operations(row === undefined ? [] : [row]);
+    if ('last' in ref) {
+      if (found === undefined) throw new BkpError('OPERATION_NOT_FOUND', 'there are no operations yet');
+      return found;
+    }
+    const {number, kind} = ref;
+    if (found !== undefined && (kind === undefined || kindsUnder(kind).includes(found.kind))) return found;
+    throw notFound(number, kind, found);
+  }
 
   /** Wins only if the row is still in the state, and with the worker, that was seen. */
   function end(row: Row, outcome: OperationOutcome): Operation | undefined {

@@ -37,7 +37,7 @@ export type OperationEvent = {operation: Operation; log: (text: string) => void}
  */
 export async function runOperation(options: RunOptions): Promise<ExitStatus> {
   const {journal, number, work, signals, nowMicros} = options;
-  const operation = journal.claim(number);
+  const operation = await journal.claim(number);
   if (operation === undefined) return ExitStatus.done;
   const id = operationId(operation);
   const log = openLog(operation.logFile, nowMicros);
@@ -51,6 +51,7 @@ export async function runOperation(options: RunOptions): Promise<ExitStatus> {
   };
   const heartbeat = (options.heartbeat ?? startHeartbeat)(journal, operation, {log: log.write, cancel});
   const stopListening = listen(signals, cancel);
+  const reportEnd = async () => options.ended?.({operation: await journal.get(number), log: log.write});
   try {
     options.began?.({operation, log: log.write});
     const outcome = await outcomeOf(work, {
@@ -67,7 +68,7 @@ export async function runOperation(options: RunOptions): Promise<ExitStatus> {
     );
     // Nothing is left to cancel: a signal may end the process from here on.
     stopListening();
-    if (kept) await options.ended?.({operation: journal.get(number), log: log.write}).catch(tellFault(log.write));
+    if (kept) await reportEnd().catch(logFault(log.write));
     return kept ? ExitStatus.done : ExitStatus.failed;
   } finally {
     stopListening();
@@ -102,7 +103,7 @@ async function keep(
 ): Promise<boolean> {
   for (let left = keepTryingForMs / pauseMs; ; left--) {
     try {
-      const first = journal.finish(number, outcome);
+      const first = await journal.finish(number, outcome);
       if (!first) log('the journal had an end for this operation before the worker came to it');
       return first;
     } catch (error) {
@@ -113,7 +114,7 @@ async function keep(
   }
 }
 
-function tellFault(log: (text: string) => void): (error: unknown) => void {
+function logFault(log: (text: string) => void): (error: unknown) => void {
   return (error) => log(renderError(asPlain(error)));
 }
 

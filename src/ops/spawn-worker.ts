@@ -35,7 +35,7 @@ export async function spawnWorker(options: SpawnOptions): Promise<void> {
     output = openLogFile(operation.logFile);
     const pid = await startDetached({entry, args, env, cwd, output});
     if (niceness > 0 && !isUrgentKind(operation.kind)) giveWay(pid, niceness);
-    journal.assign(operation.number, pid);
+    await journal.assign(operation.number, pid);
   } catch (cause) {
     const id = operationId(operation);
     const error = new BkpError('WORKER_DEAD', `no worker could be started for ${id}`, {
@@ -43,7 +43,7 @@ export async function spawnWorker(options: SpawnOptions): Promise<void> {
       next: 'nothing was done; remove the cause, then give the statement again',
       context: {operation: id},
     });
-    journal.finish(operation.number, failure(error));
+    await journal.finish(operation.number, failure(error));
     throw error;
   } finally {
     if (output !== undefined) closeSync(output);

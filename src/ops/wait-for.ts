@@ -32,10 +32,10 @@ export async function waitFor(
   for (;;) {
     const nowMs = performance.now();
     if (nowMs - reapedAtMs >= reapEveryMs) {
-      journal.reap();
+      await journal.reap();
       reapedAtMs = nowMs;
     }
-    const operation = journal.get(number);
+    const operation = await journal.get(number);
     const text = JSON.stringify(operation);
     if (text !== seen) onChange(operation);
     seen = text;

@@ -1,8 +1,8 @@
 import type {Operation} from '../ops/index.ts';
 
 /**
- * How a view gets to see operations: the listener is called with all of them, in the order to show, at once
- * and then a few times a second. The function returned ends it.
+ * How a view gets to see operations: the listener is called with all of them, in the order to show, soon
+ * after the call and then a few times a second. The function returned ends it.
  */
 export type Subscribe = (listener: (operations: readonly Operation[]) => void) => () => void;
 

@@ -13,9 +13,9 @@ beforeAll(async () => {
   ({home, remove} = temporaryHome());
   symlinkSync(bkpFile, join(home, 'bkp'));
   const journal = journalAt(home);
-  addSucceeded(journal, {subject: 'collection shop'});
-  addSucceeded(journal, {subject: 'collection $(touch broken)', kind: 'incbackup'});
-  addSucceeded(journal, {subject: 'collection two\nlines', kind: 'restore'});
+  await addSucceeded(journal, {subject: 'collection shop'});
+  await addSucceeded(journal, {subject: 'collection $(touch broken)', kind: 'incbackup'});
+  await addSucceeded(journal, {subject: 'collection two\nlines', kind: 'restore'});
   journal.close();
   const profiles = await openProfiles(resolveHome({BKP_HOME: home}, process.platform, home));
   await profiles.create('night');

@@ -88,7 +88,7 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
       await putBackStore();
       // Timers renew leases too, so that now and then a run has a call less.
       if ((await runCrashing(place, statement, at)) !== undefined) continue;
-      expectAborted(place.desk, at);
+      await expectAborted(place.desk, at);
       await check(at);
     }
   }
@@ -236,15 +236,15 @@ async function expectWhole({desk, bench}: Pick<CrashPlace, 'desk' | 'bench'>, ex
   expect(rows(desk, target)).toEqual(expected);
 }
 
-function expectAborted(desk: Desk, at: number): void {
+async function expectAborted(desk: Desk, at: number): Promise<void> {
   const journal = openJournal({
     file: join(desk.home, 'journal.db'),
     logsDir: join(desk.home, 'logs'),
     nowMicros: () => Date.now() * 1000,
     processes: systemProcesses,
   });
-  journal.reap();
-  const {state} = journal.find({last: true});
+  await journal.reap();
+  const {state} = await journal.find({last: true});
   journal.close();
   expect(state, `killed at call ${at}`).toMatchObject({
     name: 'done',

@@ -24,23 +24,23 @@ export function aBackup(changes: Partial<NewOperation> = {}): NewOperation {
 }
 
 /** Adds an operation that this very process works on: it runs for as long as the test does. */
-export function addRunning(journal: Journal, changes: Partial<NewOperation> = {}) {
-  const {number} = journal.create(aBackup(changes));
-  journal.claim(number);
-  return journal.get(number);
+export async function addRunning(journal: Journal, changes: Partial<NewOperation> = {}) {
+  const {number} = await journal.create(aBackup(changes));
+  await journal.claim(number);
+  return await journal.get(number);
 }
 
-export function addSucceeded(journal: Journal, changes: Partial<NewOperation> = {}) {
-  const {number} = addRunning(journal, changes);
-  journal.finish(number, {status: 'SUCCESS', result: {backup: 'c/20251226130524Z_full', rows: 3}});
-  return journal.get(number);
+export async function addSucceeded(journal: Journal, changes: Partial<NewOperation> = {}) {
+  const {number} = await addRunning(journal, changes);
+  await journal.finish(number, {status: 'SUCCESS', result: {backup: 'c/20251226130524Z_full', rows: 3}});
+  return await journal.get(number);
 }
 
-export function addFailed(journal: Journal, changes: Partial<NewOperation> = {}) {
-  const {number} = addRunning(journal, changes);
+export async function addFailed(journal: Journal, changes: Partial<NewOperation> = {}) {
+  const {number} = await addRunning(journal, changes);
   const error = {code: 'STORE_FULL', status: 'UNAVAILABLE', message: 'the store is full'};
-  journal.finish(number, {status: 'ERROR', error, issues: [], result: {}});
-  return journal.get(number);
+  await journal.finish(number, {status: 'ERROR', error, issues: [], result: {}});
+  return await journal.get(number);
 }
 
 const anywhere = {storage: 'cluster', compressionLevel: 1, compressionThreads: 1, requestsAtOnce: 1, limits: {}};

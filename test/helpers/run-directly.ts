@@ -34,7 +34,7 @@ export function runDirectly(desk: Desk, overrides: Partial<TestDeps> = {}): Dire
       if (answer.operation === undefined) return answer;
       const {number} = answer.operation;
       await runWorker(deps, {number});
-      const {state} = (await deps.journal()).get(number);
+      const {state} = await (await deps.journal()).get(number);
       if (state.name !== 'done') throw new Error(`operation ${number} is still ${state.name}`);
       if (state.outcome.status === 'ERROR') throw fromPlain(state.outcome.error);
       return {...answer, result: state.outcome.result};

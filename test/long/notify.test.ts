@@ -199,7 +199,7 @@ test('a worker that finds another one dead tells those of that one’s profile, 
   const env = {...bareEnv(desk), BKP_WORKER_NOTIFY: ownNames};
   await launchTeller(
     {...deps, env},
-    addFailed(await deps.journal(), {work: {...orderAt(placeIn('s3')), profile: 'prod'}}),
+    await addFailed(await deps.journal(), {work: {...orderAt(placeIn('s3')), profile: 'prod'}}),
   );
   await until(() => listener.calls.length > 0);
   expect(listener.paths()).toEqual([`/prod/${secret}`]);
@@ -209,7 +209,7 @@ test('a profile that is gone is told in the log of the operation that nobody cou
   const desk = openSecretDesk();
   const deps = testDeps(desk.home);
   onTestFinished(() => deps.close());
-  const operation = addFailed(await deps.journal(), {work: {...orderAt(placeIn('s3')), profile: 'gone'}});
+  const operation = await addFailed(await deps.journal(), {work: {...orderAt(placeIn('s3')), profile: 'gone'}});
   await launchTeller(deps, operation);
   expect(readFileSync(operation.logFile, 'utf8')).toMatch(/could not be sent: .*there is no profile "gone"/);
 });

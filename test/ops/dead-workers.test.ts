@@ -26,8 +26,8 @@ function pretend(change: Partial<ProcessIdentity> = {}, fate: Fate = 'alive'): P
   return pretended;
 }
 
-function running(journal: Journal): Operation {
-  return journal.claim(journal.create(newOperation()).number)!;
+async function running(journal: Journal): Promise<Operation> {
+  return (await journal.claim((await journal.create(newOperation())).number))!;
 }
 
 function expectBrokenOff(operation: Operation | undefined, why: RegExp): void {
@@ -46,100 +46,100 @@ function expectBrokenOff(operation: Operation | undefined, why: RegExp): void {
 test('kill -9 of a worker: whoever looks next ends its operation as ABORTED', async () => {
   home.clock.nowMicros = Date.now() * 1000;
   const journal = home.open();
-  const {number} = journal.create(newOperation());
+  const {number} = await journal.create(newOperation());
   const script = join(import.meta.dirname, 'children', 'worker.ts');
   const worker = spawn(process.execPath, [script, home.file, home.logsDir, String(number), 'forever'], {
     stdio: 'inherit',
   });
-  await expect.poll(() => journal.get(number).progress.phase).toBe('Forever');
-  expect(journal.reap()).toEqual([]);
+  await expect.poll(async () => (await journal.get(number)).progress.phase).toBe('Forever');
+  expect(await journal.reap()).toEqual([]);
 
   worker.kill('SIGKILL');
   await once(worker, 'exit');
-  const [ended] = journal.reap();
+  const [ended] = await journal.reap();
   expectBrokenOff(ended, new RegExp(`process ${worker.pid}, is gone; its last sign was at \\d{4}-`));
-  expect(journal.get(number)).toEqual(ended);
-  expect(journal.reap()).toEqual([]);
-  expect(journal.create(newOperation()).number).toBe(2);
+  expect(await journal.get(number)).toEqual(ended);
+  expect(await journal.reap()).toEqual([]);
+  expect((await journal.create(newOperation())).number).toBe(2);
 });
 
 test.each([
   ['gone', /process 4711, is gone/],
   ['replaced', /another program has its number now/],
   ['rebooted', /restart of the machine/],
-] as const)('a worker that is %s ends its operation', (fate, why) => {
+] as const)('a worker that is %s ends its operation', async (fate, why) => {
   const processes = pretend();
   const journal = home.open(processes);
-  const operation = running(journal);
-  expect(journal.reap()).toEqual([]);
+  const operation = await running(journal);
+  expect(await journal.reap()).toEqual([]);
   processes.fate = fate;
-  expectBrokenOff(journal.reap()[0], why);
-  expect(journal.get(operation.number).progress.percent).toBeLessThan(100);
+  expectBrokenOff((await journal.reap())[0], why);
+  expect((await journal.get(operation.number)).progress.percent).toBeLessThan(100);
 });
 
-test('a worker that is alive but silent is left alone', () => {
+test('a worker that is alive but silent is left alone', async () => {
   const journal = home.open(pretend());
-  running(journal);
+  await running(journal);
   home.clock.nowMicros += 24 * 3600 * second;
-  expect(journal.reap()).toEqual([]);
+  expect(await journal.reap()).toEqual([]);
 });
 
-test('a worker in another container is judged by its heartbeat', () => {
+test('a worker in another container is judged by its heartbeat', async () => {
   const processes = pretend({}, 'unseen');
   const journal = home.open(processes);
-  const {number} = running(journal);
+  const {number} = await running(journal);
   home.clock.nowMicros += 200 * second;
-  journal.report(number, {phase: 'TransferData', bytesDone: 1, itemsDone: 0});
+  await journal.report(number, {phase: 'TransferData', bytesDone: 1, itemsDone: 0});
   home.clock.nowMicros += 200 * second;
-  expect(journal.reap()).toEqual([]);
+  expect(await journal.reap()).toEqual([]);
   home.clock.nowMicros += 200 * second;
-  expectBrokenOff(journal.reap()[0], /another container/);
+  expectBrokenOff((await journal.reap())[0], /another container/);
 });
 
-test('a queued operation that no worker takes up is ended after a time, also when the clock goes back', () => {
+test('a queued operation that no worker takes up is ended after a time, also when the clock goes back', async () => {
   for (const direction of [1, -1]) {
     const journal = home.open(pretend());
-    const {number} = journal.create(newOperation());
+    const {number} = await journal.create(newOperation());
     home.clock.nowMicros += direction * 30 * second;
-    expect(journal.reap()).toEqual([]);
+    expect(await journal.reap()).toEqual([]);
     home.clock.nowMicros += direction * 40 * second;
-    expect(journal.reap().map((ended) => ended.number)).toEqual([number]);
-    expect(journal.claim(number)).toBeUndefined();
+    expect((await journal.reap()).map((ended) => ended.number)).toEqual([number]);
+    expect(await journal.claim(number)).toBeUndefined();
   }
 });
 
-test('a queued operation does not outlive a restart', () => {
-  home.open(pretend()).create(newOperation());
-  expectBrokenOff(home.open(pretend({boot: 'tomorrow'})).reap()[0], /restarted before a worker took it up/);
+test('a queued operation does not outlive a restart', async () => {
+  await home.open(pretend()).create(newOperation());
+  expectBrokenOff((await home.open(pretend({boot: 'tomorrow'})).reap())[0], /restarted before a worker took it up/);
 });
 
-test('a worker that dies before its claim is noticed at once; one that is slow is waited for', () => {
+test('a worker that dies before its claim is noticed at once; one that is slow is waited for', async () => {
   const processes = pretend();
   const journal = home.open(processes);
-  const {number} = journal.create(newOperation());
-  journal.assign(number, 4712);
+  const {number} = await journal.create(newOperation());
+  await journal.assign(number, 4712);
   home.clock.nowMicros += 3600 * second;
-  expect(journal.reap()).toEqual([]);
+  expect(await journal.reap()).toEqual([]);
   processes.fate = 'gone';
-  expectBrokenOff(journal.reap()[0], /process 4712, is gone/);
+  expectBrokenOff((await journal.reap())[0], /process 4712, is gone/);
 });
 
 test.each(['create', 'requestCancel', 'forget', 'reap'] as const)(
   '%s sees a dead worker, and tells of it once',
-  (call) => {
+  async (call) => {
     const processes = pretend();
     const reaped: Operation[] = [];
     const journal = home.open(processes, (operation) => reaped.push(operation));
-    const {number} = running(journal);
+    const {number} = await running(journal);
     processes.fate = 'gone';
-    if (call === 'create') expect(journal.create(newOperation()).number).toBe(2);
-    else if (call === 'reap') expect(journal.reap()).toHaveLength(1);
+    if (call === 'create') expect((await journal.create(newOperation())).number).toBe(2);
+    else if (call === 'reap') expect(await journal.reap()).toHaveLength(1);
     else journal[call](number);
 
     expectBrokenOff(reaped[0], /is gone/);
-    if (call === 'forget') expect(journal.lastNumber()).toBeUndefined();
-    else expect(journal.get(number)).toEqual(reaped[0]);
-    journal.reap();
+    if (call === 'forget') expect(await journal.lastNumber()).toBeUndefined();
+    else expect(await journal.get(number)).toEqual(reaped[0]);
+    await journal.reap();
     expect(reaped).toHaveLength(1);
   },
 );

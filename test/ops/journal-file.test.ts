@@ -21,8 +21,8 @@ const unavailable = (next: RegExp) =>
     next: expect.stringMatching(next),
   });
 
-test('the journal belongs to its user alone', () => {
-  home.open().create(newOperation());
+test('the journal belongs to its user alone', async () => {
+  await home.open().create(newOperation());
   expect(statSync(dirname(home.file)).mode & 0o777).toBe(0o700);
   for (const file of [home.file, `${home.file}-wal`, `${home.file}-shm`])
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -40,9 +40,9 @@ test('a journal of a newer bkp is refused, and stays as it is', () => {
   expect(readFileSync(home.file)).toEqual(before);
 });
 
-test('a journal of the first version gets what came later, and keeps what it has', () => {
+test('a journal of the first version gets what came later, and keeps what it has', async () => {
   const journal = home.open();
-  const {number} = journal.create(newOperation({work: {kept: true}}));
+  const {number} = await journal.create(newOperation({work: {kept: true}}));
   journal.close();
   // Back to what the first released version wrote: one step, no column for bounds.
   const database = new DatabaseSync(home.file);
@@ -50,9 +50,9 @@ test('a journal of the first version gets what came later, and keeps what it has
   database.close();
 
   const opened = home.open();
-  expect(opened.get(number)).toMatchObject({work: {kept: true}, state: {name: 'queued'}});
-  expect(opened.get(number)).not.toHaveProperty('limits');
-  expect(opened.throttle(number, {change: {uploadBytesPerSecond: 1}, before: {}}).limits).toEqual({
+  expect(await opened.get(number)).toMatchObject({work: {kept: true}, state: {name: 'queued'}});
+  expect(await opened.get(number)).not.toHaveProperty('limits');
+  expect((await opened.throttle(number, {change: {uploadBytesPerSecond: 1}, before: {}})).limits).toEqual({
     uploadBytesPerSecond: 1,
   });
   const after = new DatabaseSync(home.file, {readOnly: true});
@@ -76,12 +76,13 @@ test('a database of something else is not touched', () => {
   expect(readFileSync(home.file)).toEqual(before);
 });
 
-test('a damaged journal is named, with a way out', () => {
+test('a damaged journal is named, with a way out', async () => {
   const journal = home.open();
-  for (let at = 0; at < 20; at++) journal.create(newOperation({shared: true, work: 'x'.repeat(5_000)}));
+  for (let at = 0; at < 20; at++) await journal.create(newOperation({shared: true, work: 'x'.repeat(5_000)}));
   journal.close();
   truncateSync(home.file, 3 * 4096);
-  expect(() => home.open().list({page: 1, pageSize: 100})).toThrow(unavailable(/mv .*\.damaged/));
+  const list = async () => home.open().list({page: 1, pageSize: 100});
+  await expect(list()).rejects.toThrow(unavailable(/mv .*\.damaged/));
 });
 
 test.each([
@@ -118,15 +119,15 @@ describe.skipIf(!canMount)('on a small disk (needs the right to mount one)', () 
     unmountDisk();
   });
 
-  test('a full disk is told as such, and what was written before can be read', () => {
+  test('a full disk is told as such, and what was written before can be read', async () => {
     home.file = join(disk, 'journal.sqlite');
     const journal = home.open();
-    journal.create(newOperation());
-    const fill = () => {
-      for (;;) journal.create(newOperation({shared: true, work: 'x'.repeat(10_000)}));
+    await journal.create(newOperation());
+    const fill = async () => {
+      for (;;) await journal.create(newOperation({shared: true, work: 'x'.repeat(10_000)}));
     };
-    expect(fill).toThrow(unavailable(/free some space/));
-    expect(journal.open().length).toBeGreaterThan(1);
+    await expect(fill()).rejects.toThrow(unavailable(/free some space/));
+    expect((await journal.open()).length).toBeGreaterThan(1);
   });
 
   test('a read-only disk is told as such', () => {

@@ -1,5 +1,6 @@
 import {DatabaseSync, StatementSync} from 'node:sqlite';
 import {afterEach, beforeEach, expect, test} from 'vitest';
+import type {OperationNumber} from '../../src/ops/index.ts';
 import {makeHome, newOperation, type TestHome} from './home.ts';
 
 // What the journal says must be there after a power cut. With a write-ahead log SQLite syncs each commit only at `synchronous` 2
@@ -46,22 +47,22 @@ afterEach(() => {
   home.remove();
 });
 
-test('every change of a state is synced, a heartbeat is not', () => {
+test('every change of a state is synced, a heartbeat is not', async () => {
   const journal = home.open();
-  const modesOf = (work: () => void) => {
+  const modesOf = async (work: () => Promise<unknown>) => {
     changes = [];
-    work();
+    await work();
     return [...new Set(changes.map(({synchronous}) => synchronous))];
   };
-  let number = 0 as ReturnType<typeof journal.create>['number'];
-  expect(modesOf(() => ({number} = journal.create(newOperation())))).toEqual([full]);
-  expect(modesOf(() => journal.assign(number, process.pid))).toEqual([full]);
-  expect(modesOf(() => journal.claim(number))).toEqual([full]);
+  let number = 0 as OperationNumber;
+  expect(await modesOf(async () => ({number} = await journal.create(newOperation())))).toEqual([full]);
+  expect(await modesOf(() => journal.assign(number, process.pid))).toEqual([full]);
+  expect(await modesOf(() => journal.claim(number))).toEqual([full]);
   const progress = {phase: 'TransferData', bytesDone: 1, itemsDone: 0};
-  expect(modesOf(() => journal.report(number, progress))).toEqual([normal]);
-  expect(modesOf(() => journal.requestCancel(number))).toEqual([full]);
-  expect(modesOf(() => journal.finish(number, {status: 'SUCCESS', result: {}}))).toEqual([full]);
-  expect(modesOf(() => journal.addNotice(number, 'later'))).toEqual([full]);
-  expect(modesOf(() => journal.forget(number))).toEqual([full]);
+  expect(await modesOf(() => journal.report(number, progress))).toEqual([normal]);
+  expect(await modesOf(() => journal.requestCancel(number))).toEqual([full]);
+  expect(await modesOf(() => journal.finish(number, {status: 'SUCCESS', result: {}}))).toEqual([full]);
+  expect(await modesOf(() => journal.addNotice(number, 'later'))).toEqual([full]);
+  expect(await modesOf(() => journal.forget(number))).toEqual([full]);
   journal.close();
 });

@@ -13,40 +13,40 @@ afterAll(() => home.remove());
 
 const numbers = (page: {operations: readonly {number: number}[]}) => page.operations.map(({number}) => number);
 
-test('an empty journal has an empty first page', () => {
-  expect(journal.list({page: 1, pageSize: 10})).toEqual({operations: [], nextPage: 0});
-  expect(journal.lastNumber()).toBeUndefined();
+test('an empty journal has an empty first page', async () => {
+  expect(await journal.list({page: 1, pageSize: 10})).toEqual({operations: [], nextPage: 0});
+  expect(await journal.lastNumber()).toBeUndefined();
 });
 
-test('10,000 operations are paged newest first, each once', () => {
+test('10,000 operations are paged newest first, each once', async () => {
   for (const kind of ['fullbackup', 'incbackup', 'incbackup', 'restore'] as const) {
-    journal.requestCancel(journal.create(newOperation({kind})).number);
+    await journal.requestCancel((await journal.create(newOperation({kind}))).number);
   }
   copyAllRows(2_500 - 1);
-  expect(journal.lastNumber()).toBe(10_000);
+  expect(await journal.lastNumber()).toBe(10_000);
 
   const seen: number[] = [];
   for (let page = 1; page !== 0; ) {
-    const found = journal.list({page, pageSize: 100});
+    const found = await journal.list({page, pageSize: 100});
     seen.push(...numbers(found));
     page = found.nextPage;
   }
   expect(seen).toEqual(Array.from({length: 10_000}, (_, at) => 10_000 - at));
 });
 
-test('no call reads all operations to find a few', () => {
+test('no call reads all operations to find a few', async () => {
   const asked = vi.spyOn(DatabaseSync.prototype, 'prepare');
   onTestFinished(() => asked.mockRestore());
   const another = home.open();
-  const {number} = another.create(newOperation());
-  another.reap();
-  another.open();
-  another.get(number);
-  another.lastNumber();
-  another.list({page: 1, pageSize: 10});
-  another.list({kinds: kindsUnder('incbackup'), page: 1, pageSize: 10});
-  another.requestCancel(number);
-  another.forget(number);
+  const {number} = await another.create(newOperation());
+  await another.reap();
+  await another.open();
+  await another.get(number);
+  await another.lastNumber();
+  await another.list({page: 1, pageSize: 10});
+  await another.list({kinds: kindsUnder('incbackup'), page: 1, pageSize: 10});
+  await another.requestCancel(number);
+  await another.forget(number);
   const statements = asked.mock.calls.map(([sql]) => sql).filter((sql) => /\boperation\b/.test(sql));
   asked.mockRestore();
   expect(statements.length).toBeGreaterThan(6);
@@ -70,24 +70,24 @@ function copyAllRows(times: number): void {
   database.close();
 }
 
-test('a listing of kinds has these kinds only', () => {
-  const restores = journal.list({kinds: ['restore'], page: 1, pageSize: 3});
+test('a listing of kinds has these kinds only', async () => {
+  const restores = await journal.list({kinds: ['restore'], page: 1, pageSize: 3});
   expect(numbers(restores)).toEqual([10_000, 9_996, 9_992]);
   expect(restores.nextPage).toBe(2);
-  expect(numbers(journal.list({kinds: kindsUnder('incbackup'), page: 1, pageSize: 4}))).toEqual([
+  expect(numbers(await journal.list({kinds: kindsUnder('incbackup'), page: 1, pageSize: 4}))).toEqual([
     9999, 9998, 9997, 9995,
   ]);
-  expect(journal.list({kinds: ['verify'], page: 1, pageSize: 3})).toEqual({operations: [], nextPage: 0});
+  expect(await journal.list({kinds: ['verify'], page: 1, pageSize: 3})).toEqual({operations: [], nextPage: 0});
 });
 
-test('page and size are brought into their bounds, and past the end there is nothing', () => {
-  expect(numbers(journal.list({page: 0, pageSize: 2}))).toEqual([10_000, 9_999]);
-  expect(journal.list({page: 0, pageSize: 2}).nextPage).toBe(2);
-  expect(journal.list({page: 1, pageSize: 1_000}).operations).toHaveLength(100);
-  expect(journal.list({page: 1, pageSize: 0}).operations).toHaveLength(1);
-  expect(journal.list({page: 100, pageSize: 100}).nextPage).toBe(0);
+test('page and size are brought into their bounds, and past the end there is nothing', async () => {
+  expect(numbers(await journal.list({page: 0, pageSize: 2}))).toEqual([10_000, 9_999]);
+  expect((await journal.list({page: 0, pageSize: 2})).nextPage).toBe(2);
+  expect((await journal.list({page: 1, pageSize: 1_000})).operations).toHaveLength(100);
+  expect((await journal.list({page: 1, pageSize: 0})).operations).toHaveLength(1);
+  expect((await journal.list({page: 100, pageSize: 100})).nextPage).toBe(0);
   for (const page of [101, 1e15, Number.MAX_SAFE_INTEGER, 1e300]) {
-    expect(journal.list({page, pageSize: 100})).toEqual({operations: [], nextPage: 0});
+    expect(await journal.list({page, pageSize: 100})).toEqual({operations: [], nextPage: 0});
   }
 });
 

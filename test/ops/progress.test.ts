@@ -32,16 +32,16 @@ const anyProgress: fc.Arbitrary<Progress> = fc.record(
   {requiredKeys: ['phase', 'bytesDone', 'itemsDone']},
 );
 
-test('whatever the work reports, the percent never falls, and is 100 only when it is done', () => {
-  fc.assert(
-    fc.property(fc.array(anyProgress, {maxLength: 10}), fc.boolean(), (reports, succeeds) => {
-      const {number} = journal.create(newOperation());
-      journal.claim(number);
+test('whatever the work reports, the percent never falls, and is 100 only when it is done', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyProgress, {maxLength: 10}), fc.boolean(), async (reports, succeeds) => {
+      const {number} = await journal.create(newOperation());
+      await journal.claim(number);
       const measure = rateMeter();
       let before = 0;
       for (const [at, progress] of reports.entries()) {
-        journal.report(number, measure(progress, at * 300));
-        const {percent, ...rest} = journal.get(number).progress;
+        await journal.report(number, measure(progress, at * 300));
+        const {percent, ...rest} = (await journal.get(number)).progress;
         expect(percent).toBeGreaterThanOrEqual(before);
         expect(percent).toBeLessThan(100);
         expect(rest).toMatchObject(believable(progress));
@@ -49,8 +49,8 @@ test('whatever the work reports, the percent never falls, and is 100 only when i
         expect(rest.itemsDone).toBeLessThanOrEqual(rest.itemsTotal ?? rest.itemsDone);
         before = percent;
       }
-      journal.finish(number, succeeds ? {status: 'SUCCESS', result: {}} : {status: 'CANCELLED', result: {}});
-      expect(journal.get(number).progress.percent).toBe(succeeds ? 100 : before);
+      await journal.finish(number, succeeds ? {status: 'SUCCESS', result: {}} : {status: 'CANCELLED', result: {}});
+      expect((await journal.get(number)).progress.percent).toBe(succeeds ? 100 : before);
     }),
     {numRuns: 50},
   );

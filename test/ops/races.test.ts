@@ -19,12 +19,12 @@ test('of processes that start work on the same subjects, one wins each subject',
   const journal = home.open();
   const won = await race(home, {processes: 4, rounds, action: 'create'});
   expect(sorted(won.flat())).toEqual(upTo(rounds));
-  expect(new Set(journal.open().map(({subject}) => subject)).size).toBe(rounds);
+  expect(new Set((await journal.open()).map(({subject}) => subject)).size).toBe(rounds);
 });
 
 test('of workers that claim the same operations, one wins each', async () => {
   const journal = home.open();
-  for (const at of upTo(rounds)) journal.create(newOperation({subject: `collection ${at}`}));
+  for (const at of upTo(rounds)) await journal.create(newOperation({subject: `collection ${at}`}));
   const won = await race(home, {processes: 4, rounds, action: 'claim'});
   expect(sorted(won.flat())).toEqual(upTo(rounds));
 });
@@ -33,10 +33,10 @@ test('of observers of dead workers, one gets each operation', async () => {
   const dead = {pid: 4711, startedAt: 'then', boot: 'before', space: ''};
   const elsewhere = home.open({self: () => dead, identify: () => dead, fateOf: () => 'alive'});
   for (const at of upTo(rounds)) {
-    const {number} = elsewhere.create(newOperation({subject: `collection ${at}`}));
-    elsewhere.claim(number as OperationNumber);
+    const {number} = await elsewhere.create(newOperation({subject: `collection ${at}`}));
+    await elsewhere.claim(number as OperationNumber);
   }
   const won = await race(home, {processes: 4, rounds: 1, action: 'reap'});
   expect(sorted(won.flat())).toEqual(upTo(rounds));
-  expect(elsewhere.open()).toEqual([]);
+  expect(await elsewhere.open()).toEqual([]);
 });

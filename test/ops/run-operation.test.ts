@@ -12,10 +12,10 @@ let journal: Journal;
 let number: OperationNumber;
 let signals: EventEmitter;
 
-beforeEach(() => {
+beforeEach(async () => {
   home = makeHome();
   journal = home.open();
-  number = journal.create(newOperation()).number;
+  number = (await journal.create(newOperation())).number;
   signals = new EventEmitter();
 });
 afterEach(() => {
@@ -25,11 +25,11 @@ afterEach(() => {
 
 const run = (work: Work, using: Journal = journal) =>
   runOperation({journal: using, number, work, signals, nowMicros: () => home.clock.nowMicros});
-const outcome = () => {
-  const {state} = journal.get(number);
+const outcome = async () => {
+  const {state} = await journal.get(number);
   return state.name === 'done' ? state.outcome : undefined;
 };
-const log = () => readFileSync(journal.get(number).logFile, 'utf8');
+const log = async () => readFileSync((await journal.get(number)).logFile, 'utf8');
 const untilAborted = ({signal}: WorkContext) => sleep(100_000, {}, {signal});
 
 test('work that returns is a success, with its result and its last figures', async () => {
@@ -40,9 +40,9 @@ test('work that returns is a success, with its result and its last figures', asy
     return {backup: 'shop/1_full', rows: 3};
   });
   expect(status).toBe(0);
-  expect(outcome()).toEqual({status: 'SUCCESS', result: {backup: 'shop/1_full', rows: 3}});
-  expect(journal.get(number).progress).toMatchObject({phase: 'TransferData', bytesDone: 8, percent: 100});
-  expect(log().split('\n').filter(Boolean)).toEqual([
+  expect(await outcome()).toEqual({status: 'SUCCESS', result: {backup: 'shop/1_full', rows: 3}});
+  expect((await journal.get(number)).progress).toMatchObject({phase: 'TransferData', bytesDone: 8, percent: 100});
+  expect((await log()).split('\n').filter(Boolean)).toEqual([
     expect.stringMatching(/^2026-11-21T12:00:00\.000Z fullbackup\/1 starts in process \d+: BACKUP shop$/),
     '2026-11-21T12:00:00.000Z first',
     '2026-11-21T12:00:00.000Z second',
@@ -55,21 +55,21 @@ test('work that throws a known error ends with it; the log has what, cause and n
     throw new BkpError('STORE_FULL', 'the disk is full', {cause: 'ENOSPC', next: 'free some space'});
   });
   expect(status).toBe(0);
-  expect(outcome()).toMatchObject({status: 'ERROR', error: {code: 'STORE_FULL', next: 'free some space'}});
-  expect(log()).toMatch(/bkp: the disk is full.*\n.*cause: ENOSPC\n.*next: {2}free some space\n/);
-  expect(log()).not.toContain('run-operation.test.ts');
+  expect(await outcome()).toMatchObject({status: 'ERROR', error: {code: 'STORE_FULL', next: 'free some space'}});
+  expect(await log()).toMatch(/bkp: the disk is full.*\n.*cause: ENOSPC\n.*next: {2}free some space\n/);
+  expect(await log()).not.toContain('run-operation.test.ts');
 });
 
 test('work that throws anything else ends with a fault of ours; the log has the stack', async () => {
   await run(() => {
     throw new TypeError('x is undefined');
   });
-  expect(outcome()).toMatchObject({status: 'ERROR', error: {code: 'INTERNAL', status: 'INTERNAL_ERROR'}});
-  expect(log()).toContain('run-operation.test.ts');
+  expect(await outcome()).toMatchObject({status: 'ERROR', error: {code: 'INTERNAL', status: 'INTERNAL_ERROR'}});
+  expect(await log()).toContain('run-operation.test.ts');
 });
 
 test('a lost claim ends quietly, without the work', async () => {
-  home.open().claim(number);
+  await home.open().claim(number);
   const work = vi.fn<Work>();
   expect(await run(work)).toBe(0);
   expect(work).not.toHaveBeenCalled();
@@ -78,24 +78,24 @@ test('a lost claim ends quietly, without the work', async () => {
 test('a cancel from another process aborts the work', async () => {
   const ended = run(untilAborted);
   await sleep(50);
-  home.open().requestCancel(number);
+  await home.open().requestCancel(number);
   expect(await ended).toBe(0);
-  expect(outcome()).toEqual({status: 'CANCELLED', result: {}});
+  expect(await outcome()).toEqual({status: 'CANCELLED', result: {}});
 });
 
 test('the work hears of a throttle of another process, and of one before it began', async () => {
   const throttle = (uploadBytesPerSecond: number | null) =>
     home.open().throttle(number, {change: {uploadBytesPerSecond}, before: {downloadBytesPerSecond: 9}});
-  throttle(5);
+  await throttle(5);
   const ended = run(async ({limits}) => {
     expect(limits()).toEqual({uploadBytesPerSecond: 5, downloadBytesPerSecond: 9});
-    throttle(null);
+    await throttle(null);
     await eventually(() => expect(limits()?.uploadBytesPerSecond).toBeUndefined());
     expect(limits()).toEqual({downloadBytesPerSecond: 9});
     return {rows: 1};
   });
   expect(await ended).toBe(0);
-  expect(outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
+  expect(await outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
 });
 
 test('without a throttle the work hears of no bounds', async () => {
@@ -105,7 +105,7 @@ test('without a throttle the work hears of no bounds', async () => {
     expect(limits()).toBeUndefined();
     return {rows: 1};
   });
-  expect(outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
+  expect(await outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
 });
 
 test('anything thrown after a cancel is a cancel, and the log tells what it was', async () => {
@@ -115,8 +115,8 @@ test('anything thrown after a cancel is a cancel, and the log tells what it was'
   });
   signals.emit('SIGTERM');
   await ended;
-  expect(outcome()).toMatchObject({status: 'CANCELLED'});
-  expect(log()).toContain('a stream was destroyed');
+  expect(await outcome()).toMatchObject({status: 'CANCELLED'});
+  expect(await log()).toContain('a stream was destroyed');
 });
 
 test('work that gets through in spite of a cancel is a success', async () => {
@@ -126,7 +126,7 @@ test('work that gets through in spite of a cancel is a success', async () => {
   });
   signals.emit('SIGINT');
   await ended;
-  expect(outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
+  expect(await outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
 });
 
 test('the end of the terminal is nothing to a worker, and afterwards nobody listens', async () => {
@@ -135,7 +135,7 @@ test('the end of the terminal is nothing to a worker, and afterwards nobody list
     expect(signal.aborted).toBe(false);
     return {};
   });
-  expect(outcome()).toMatchObject({status: 'SUCCESS'});
+  expect(await outcome()).toMatchObject({status: 'SUCCESS'});
   expect(signals.eventNames()).toEqual([]);
 });
 
@@ -146,7 +146,7 @@ test('progress may be told for every segment: it is written a few times a second
     async ({progress}) => {
       for (let at = 0; at < 100_000; at++) progress({phase: 'x', bytesDone: at, itemsDone: 0});
       await vi.advanceTimersByTimeAsync(1_000);
-      expect(journal.get(number).progress.bytesDone).toBe(99_999);
+      expect((await journal.get(number)).progress.bytesDone).toBe(99_999);
       return {};
     },
     {...journal, report},
@@ -160,13 +160,13 @@ test('a blocked event loop does not make a worker look dead', async () => {
     const until = Date.now() + 700;
     while (Date.now() < until);
     home.clock.nowMicros += 3600e6;
-    expect(home.open().reap()).toEqual([]);
+    expect(await home.open().reap()).toEqual([]);
     return {};
   });
-  expect(outcome()).toMatchObject({status: 'SUCCESS'});
+  expect(await outcome()).toMatchObject({status: 'SUCCESS'});
 });
 
-const full = () => {
+const full = async () => {
   throw new BkpError('JOURNAL_UNAVAILABLE', 'the journal cannot be used', {cause: 'disk full'});
 };
 
@@ -180,9 +180,9 @@ test('a journal that cannot be written for a while stops no work', async () => {
     },
     {...journal, report},
   );
-  expect(outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
-  expect(log().match(/not visible for now: the journal cannot be used: disk full/g)).toHaveLength(1);
-  expect(log()).toContain('the journal can be written again');
+  expect(await outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
+  expect((await log()).match(/not visible for now: the journal cannot be used: disk full/g)).toHaveLength(1);
+  expect(await log()).toContain('the journal can be written again');
 });
 
 test('an outcome is tried again until the journal takes it', async () => {
@@ -192,7 +192,7 @@ test('an outcome is tried again until the journal takes it', async () => {
   await vi.advanceTimersByTimeAsync(5_000);
   expect(await ended).toBe(0);
   expect(finish).toHaveBeenCalledTimes(3);
-  expect(outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
+  expect(await outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
 });
 
 test('when the outcome cannot be kept the worker fails, and the operation stays open for the next one to look', async () => {
@@ -200,21 +200,26 @@ test('when the outcome cannot be kept the worker fails, and the operation stays 
   const ended = run(async () => ({}), {...journal, finish: full});
   await vi.advanceTimersByTimeAsync(120_000);
   expect(await ended).toBe(1);
-  expect(journal.get(number).state.name).toBe('running');
-  expect(log()).toContain('the journal does not know');
+  expect((await journal.get(number)).state.name).toBe('running');
+  expect(await log()).toContain('the journal does not know');
 });
 
 test('an operation that others have ended keeps that end; its work is stopped', async () => {
   const ended = run(untilAborted);
-  journal.finish(number, {status: 'ERROR', error: {code: 'x', status: 'x', message: 'x'}, issues: [], result: {}});
+  await journal.finish(number, {
+    status: 'ERROR',
+    error: {code: 'x', status: 'x', message: 'x'},
+    issues: [],
+    result: {},
+  });
   expect(await ended).toBe(1);
-  expect(outcome()).toMatchObject({status: 'ERROR'});
+  expect(await outcome()).toMatchObject({status: 'ERROR'});
 });
 
 test('no log is no reason not to work', async () => {
-  mkdirSync(journal.get(number).logFile, {recursive: true});
+  mkdirSync((await journal.get(number)).logFile, {recursive: true});
   expect(await run(async () => ({rows: 1}))).toBe(0);
-  expect(outcome()).toMatchObject({status: 'SUCCESS'});
+  expect(await outcome()).toMatchObject({status: 'SUCCESS'});
 });
 
 test('who wants to know hears of the beginning before the work, and of the end when the journal has it', async () => {
@@ -248,13 +253,13 @@ test('who wants to know hears of the beginning before the work, and of the end w
     expect.objectContaining({name: 'done', outcome: expect.objectContaining({status: 'ERROR'})}),
     [],
   ]);
-  expect(outcome()).toEqual((heard[2] as {outcome: unknown}).outcome);
-  expect(log()).toMatch(/of the beginning.*ended: ERROR\n.*of the end\n.*that somebody is ill/s);
+  expect(await outcome()).toEqual((heard[2] as {outcome: unknown}).outcome);
+  expect(await log()).toMatch(/of the beginning.*ended: ERROR\n.*of the end\n.*that somebody is ill/s);
 });
 
 test('of an end that the journal does not have, nobody is told', async () => {
   const ended = vi.fn(async () => {});
-  const finish = () => false;
+  const finish = async () => false;
   await runOperation({
     journal: {...journal, finish},
     number,

@@ -31,7 +31,7 @@ test('the worker goes on when the process that started it has ended, and holds n
     text(parent.stdio[3] as NodeJS.ReadableStream),
   ]);
   // All three ends came while the worker still works: it waits for this file.
-  expect(journal.get(first).state.name).not.toBe('done');
+  expect((await journal.get(first)).state.name).not.toBe('done');
   writeFileSync(`${home.file}.released`, '');
   expect([out, err, extra]).toEqual(['started\n', '', '']);
 
@@ -47,8 +47,8 @@ test.skipIf(process.platform === 'win32')(
   async () => {
     const parent = spawn(process.execPath, [starter, home.file, home.logsDir, 'forever'], {stdio: 'ignore'});
     await once(parent, 'exit');
-    await expect.poll(() => journal.get(first).progress.phase).toBe('Forever');
-    const {state} = journal.get(first);
+    await expect.poll(async () => (await journal.get(first)).progress.phase).toBe('Forever');
+    const {state} = await journal.get(first);
     if (state.name !== 'running') throw new Error(state.name);
     const session = execFileSync('ps', ['-o', 'sess=', '-p', String(state.workerPid)], {encoding: 'utf8'}).trim();
     expect(Number(session)).toBe(state.workerPid);
@@ -66,7 +66,7 @@ test.skipIf(process.platform === 'win32')(
     const entry = join(home.dir, 'idle.js');
     writeFileSync(entry, 'console.log(process.pid); setInterval(() => {}, 1000);');
     const priorityOf = async (kind: 'dbbackup' | 'dbrestore') => {
-      const operation = journal.create(newOperation({kind, subject: kind}));
+      const operation = await journal.create(newOperation({kind, subject: kind}));
       await spawnWorker({journal, operation, entry, args: [], env: {}, niceness: 10});
       await expect.poll(() => readFileSync(operation.logFile, 'utf8'), {timeout: 20_000}).toMatch(/\d+\n/);
       const pid = Number(readFileSync(operation.logFile, 'utf8'));
@@ -86,7 +86,7 @@ test.skipIf(process.platform === 'win32')(
 );
 
 test('a worker that cannot even load is noticed without waiting, and its log tells why', async () => {
-  const operation = journal.create(newOperation());
+  const operation = await journal.create(newOperation());
   const entry = join(home.dir, 'broken.js');
   writeFileSync(entry, 'this is no JavaScript');
   await spawnWorker({journal, operation, entry, args: [], env: {}});
@@ -100,12 +100,12 @@ test.each([
   ['the log cannot be written', {}, () => mkdirSync(join(home.logsDir, 'fullbackup-1.log'), {recursive: true})],
 ])('when %s, the operation ends with the reason, and so does the call', async (_, options, spoil) => {
   spoil();
-  const operation = journal.create(newOperation());
+  const operation = await journal.create(newOperation());
   await expect(
     spawnWorker({journal, operation, entry: 'worker.js', args: [], env: {}, ...options}),
   ).rejects.toMatchObject({code: 'WORKER_DEAD', message: 'no worker could be started for fullbackup/1'});
-  expect(journal.get(operation.number).state).toMatchObject({
+  expect((await journal.get(operation.number)).state).toMatchObject({
     outcome: {status: 'ERROR', error: {code: 'WORKER_DEAD', cause: expect.stringMatching(/ENOENT|EISDIR/)}},
   });
-  journal.create(newOperation());
+  await journal.create(newOperation());
 });

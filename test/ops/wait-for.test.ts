@@ -1,5 +1,5 @@
 import {setTimeout as sleep} from 'node:timers/promises';
-import {afterEach, beforeEach, expect, test} from 'vitest';
+import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {type Fate, type Journal, type Operation, systemProcesses, waitFor} from '../../src/ops/index.ts';
 import {eventually} from '../helpers/eventually.ts';
 import {makeHome, newOperation, type TestHome} from './home.ts';
@@ -8,10 +8,10 @@ let home: TestHome;
 let journal: Journal;
 let operation: Operation;
 
-beforeEach(() => {
+beforeEach(async () => {
   home = makeHome();
   journal = home.open();
-  operation = journal.create(newOperation());
+  operation = await journal.create(newOperation());
 });
 afterEach(() => home.remove());
 
@@ -24,26 +24,26 @@ test('it ends when the operation is done, and tells every change once', async ()
   });
   const other = home.open();
   await isTold('queued Preparing');
-  other.claim(operation.number);
+  await other.claim(operation.number);
   await isTold('running Preparing');
-  other.report(operation.number, {phase: 'TransferData', bytesDone: 1, itemsDone: 0});
+  await other.report(operation.number, {phase: 'TransferData', bytesDone: 1, itemsDone: 0});
   await isTold('running TransferData');
   // Nothing changes for some looks, and nothing is told.
   await sleep(50);
-  other.finish(operation.number, {status: 'SUCCESS', result: {}});
-  expect(await done).toEqual(journal.get(operation.number));
+  await other.finish(operation.number, {status: 'SUCCESS', result: {}});
+  expect(await done).toEqual(await journal.get(operation.number));
   expect(seen).toEqual(['queued Preparing', 'running Preparing', 'running TransferData', 'done TransferData']);
 });
 
 test('it returns at once for what is done', async () => {
-  journal.requestCancel(operation.number);
+  await journal.requestCancel(operation.number);
   expect((await waitFor(journal, operation.number)).state).toMatchObject({outcome: {status: 'CANCELLED'}});
 });
 
 test('it does not wait for the dead', async () => {
   let fate: Fate = 'alive';
   const watcher = home.open({...systemProcesses, fateOf: () => fate});
-  journal.claim(operation.number);
+  await journal.claim(operation.number);
   const done = waitFor(watcher, operation.number, {pollMs: 20});
   await sleep(50);
   fate = 'gone';
@@ -56,7 +56,7 @@ test('it gives up after its time, and the operation goes on', async () => {
     message: expect.stringContaining('fullbackup/1 is not done after 0.05 s; the work goes on'),
     next: expect.stringContaining('bkp operation cancel fullbackup/1'),
   });
-  expect(journal.get(operation.number).state.name).toBe('queued');
+  expect((await journal.get(operation.number)).state.name).toBe('queued');
 });
 
 test('it stops when it is told to, and the operation goes on', async () => {
@@ -64,12 +64,16 @@ test('it stops when it is told to, and the operation goes on', async () => {
   const waiting = waitFor(journal, operation.number, {signal: interrupt.signal});
   setTimeout(() => interrupt.abort(), 20);
   await expect(waiting).rejects.toMatchObject({code: 'INTERRUPTED', exitStatus: 130});
-  expect(journal.get(operation.number).state.name).toBe('queued');
+  expect((await journal.get(operation.number)).state.name).toBe('queued');
 });
 
 test('it says so when the operation is forgotten meanwhile', async () => {
-  const waiting = waitFor(journal, operation.number, {pollMs: 500});
-  journal.requestCancel(operation.number);
-  journal.forget(operation.number);
-  await expect(waiting).rejects.toMatchObject({code: 'OPERATION_NOT_FOUND'});
+  const onChange = vi.fn();
+  const waiting = expect(waitFor(journal, operation.number, {pollMs: 500, onChange})).rejects.toMatchObject({
+    code: 'OPERATION_NOT_FOUND',
+  });
+  await vi.waitUntil(() => onChange.mock.calls.length > 0);
+  await journal.requestCancel(operation.number);
+  await journal.forget(operation.number);
+  await waiting;
 });

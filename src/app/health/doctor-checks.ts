@@ -44,11 +44,11 @@ export function checkHome(deps: Deps): Promise<Check[]> {
     makeInHome(deps.home, dir);
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
     const journal = await deps.journal();
-    const open = journal.open().length;
+    const open = (await journal.open()).length;
     return [
       {what: 'home', ok: true, detail: dir},
       ...openHome(deps.home),
-      {what: 'journal', ok: true, detail: `${journal.lastNumber() ?? 0} operations so far, ${open} open`},
+      {what: 'journal', ok: true, detail: `${(await journal.lastNumber()) ?? 0} operations so far, ${open} open`},
     ];
   });
 }
@@ -171,7 +171,8 @@ async function checkCheckpoint(deps: Deps, source: CheckpointSource, {repair}: O
   const held = await source.heldCheckpoint();
   if (held === undefined) return {what, ok: true, detail: 'none is held'};
   const since = timestamp(held.startedAtMicros);
-  const isOpenHere = (await deps.journal()).open().some((operation) => operationId(operation) === held.hold);
+  const journal = await deps.journal();
+  const isOpenHere = (await journal.open()).some((operation) => operationId(operation) === held.hold);
   if (held.fate === 'alive' || (isOpenHere && held.fate !== 'dead')) {
     return {what, ok: true, detail: `held by ${held.hold} since ${since}`};
   }

@@ -35,11 +35,11 @@ export type JournalFacts = {
 };
 
 /** Reads every operation that was not forgotten. */
-export function journalFacts(journal: Journal): JournalFacts {
+export async function journalFacts(journal: Journal): Promise<JournalFacts> {
   const counts = new Map<string, number>();
   const histories = new Map<string, History>();
   const storesWithBackups = new Map<string, StoreAddress>();
-  for (const operation of allOperations(journal).reverse()) {
+  for (const operation of (await allOperations(journal)).reverse()) {
     const {kind} = operation;
     const status = statusOf(operation);
     counts.set(`${kind} ${status}`, (counts.get(`${kind} ${status}`) ?? 0) + 1);

@@ -8,6 +8,7 @@ import {
   type Operation,
   type Progress,
   startHeartbeat,
+  type ThreadHeartbeat,
 } from '../../ops/index.ts';
 import {
   type KeepRow,
@@ -48,7 +49,7 @@ export class Keeper implements Heartbeat {
   readonly #waiting = new Map<number, Waiter>();
   readonly #rows = new Set<KeptRow>();
   readonly #startThread: () => Worker;
-  readonly #beatHere: () => Heartbeat;
+  readonly #beatHere: () => ThreadHeartbeat;
   readonly #startTimer: NodeJS.Timeout;
   #thread: Worker | undefined;
   #isUp = false;
@@ -59,7 +60,7 @@ export class Keeper implements Heartbeat {
   #limits: Operation['limits'];
   #ended = false;
   /** While there is no thread. */
-  #own: Heartbeat | undefined;
+  #own: ThreadHeartbeat | undefined;
 
   constructor({journal, operation, startThread}: KeptWork, events: HeartbeatEvents) {
     this.#events = events;
@@ -79,7 +80,7 @@ export class Keeper implements Heartbeat {
     const thread = this.#startThread();
     this.#thread = thread;
     this.#limits = this.#own?.limits();
-    void this.#own?.stop();
+    this.#own?.release();
     this.#own = undefined;
     thread.on('message', (message: FromKeeper) => this.#hear(message));
     thread.on('error', (error) => this.#gone(asPlain(error).message));

@@ -1,14 +1,10 @@
 import {type Journal, largestPageSize, type Operation, type OperationKind} from '../../ops/index.ts';
 
 /** Oldest first; each once, also when somebody adds one between two pages. */
-export function allOperations(journal: Journal, kinds?: readonly OperationKind[]): Operation[] {
+export async function allOperations(journal: Journal, kinds?: readonly OperationKind[]): Promise<Operation[]> {
   const found = new Map<number, Operation>();
   for (let page = 1; page > 0; ) {
-    const {operations, nextPage} = journal.list({
-      page,
-      pageSize: largestPageSize,
-      ...(kinds === undefined ? {} : {kinds}),
-    });
+    const {operations, nextPage} = await journal.list({page, pageSize: largestPageSize, kinds});
     for (const operation of operations) found.set(operation.number, operation);
     page = nextPage;
   }

@@ -25,7 +25,8 @@ export async function refuseDropWhenBusy(deps: Deps, collection: string): Promis
 
 /** The operation that changes the subject now, if one does. */
 export async function openOn(deps: Deps, subject: string): Promise<Operation | undefined> {
-  return (await deps.journal()).open().find((operation) => !operation.shared && operation.subject === subject);
+  const journal = await deps.journal();
+  return (await journal.open()).find((operation) => !operation.shared && operation.subject === subject);
 }
 
 function waitOrCancel(running: Operation): string {

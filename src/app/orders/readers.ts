@@ -11,7 +11,8 @@ export async function readersIn(
   deps: Pick<Deps, 'journal'>,
   at: {collection: string; vault: string | undefined},
 ): Promise<(backup: BackupName) => string | undefined> {
-  const readers = (await deps.journal()).open().flatMap((operation) => {
+  const journal = await deps.journal();
+  const readers = (await journal.open()).flatMap((operation) => {
     const order = orderOf(operation);
     const reads = order?.do === 'restore' || order?.do === 'verify' || order?.do === 'copy';
     if (!reads || order.collection !== at.collection || order.place.vault !== at.vault) return [];

@@ -13,7 +13,8 @@ export type About = Pick<NewOperation, 'kind' | 'subject' | 'shared' | 'statemen
  */
 export async function startOperation(deps: Deps, order: WorkOrder, about: About): Promise<Operation> {
   const work: WorkOrder = {...order, profile: await profileName(deps)};
-  const operation = (await deps.journal()).create({...about, work, createdBy: userName(deps)});
+  const journal = await deps.journal();
+  const operation = await journal.create({...about, work, createdBy: userName(deps)});
   await deps.startWorker(operation);
   return operation;
 }

@@ -100,7 +100,7 @@ export class Scheduler {
    * @returns how long nothing is due, at most; milliseconds
    */
   async round(): Promise<number> {
-    (await this.#options.deps.journal()).reap();
+    await (await this.#options.deps.journal()).reap();
     await this.#tellEnds();
     if (this.#stamp !== undefined && this.#stamp !== reloadStamp(this.#options.deps.home)) {
       await this.reloadOrKeep(
@@ -201,7 +201,7 @@ export class Scheduler {
   async #tellEnds(): Promise<void> {
     const journal = await this.#options.deps.journal();
     for (const [number, id] of this.#running) {
-      const state = stateOf(() => journal.get(number));
+      const state = await stateOf(journal.get(number));
       if (state !== undefined && state.name !== 'done') continue;
       this.#running.delete(number);
       if (state === undefined) continue;
@@ -239,9 +239,9 @@ export class Scheduler {
 }
 
 /** @returns undefined for an operation that somebody has forgotten */
-function stateOf(get: () => Operation): Operation['state'] | undefined {
+async function stateOf(found: Promise<Operation>): Promise<Operation['state'] | undefined> {
   try {
-    return get().state;
+    return (await found).state;
   } catch (error) {
     if (error instanceof BkpError && error.code === 'OPERATION_NOT_FOUND') return undefined;
     throw error;

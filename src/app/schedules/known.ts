@@ -139,7 +139,8 @@ async function lastBackup(scheduled: Scheduled): Promise<Operation | undefined> 
   const journal = await deps.journal();
   const kinds: OperationKind[] = isCollection(scheduled) ? ['fullbackup', 'incbackup'] : ['dbbackup'];
   const wanted = subjectOf(scheduled);
-  return journal.list({kinds, page: 1, pageSize: operationsSeen}).operations.find((operation) => {
+  const {operations} = await journal.list({kinds, page: 1, pageSize: operationsSeen});
+  return operations.find((operation) => {
     const order = operation.subject === wanted ? orderOf(operation) : undefined;
     return order !== undefined && sameStore(order.place.store, place.store);
   });

@@ -60,7 +60,8 @@ export async function abortBackup(deps: Deps): Promise<Started> {
   const running = await openOn(deps, databaseSubject(requireSource(await objectPlace(deps))));
   const columns = [{name: 'status'}, {name: 'backup_id'}];
   if (running === undefined) return {rows: {columns, rows: [['not running', null]]}};
-  (await deps.journal()).requestCancel(running.number);
+  const journal = await deps.journal();
+  await journal.requestCancel(running.number);
   return {rows: {columns, rows: [['aborted', running.backup ?? null]]}};
 }
 

@@ -27,7 +27,7 @@ type Row = RowOf<typeof columns>;
 export function backupsView(deps: Deps): View {
   return defineView(columns, async () => {
     const journal = await deps.journal();
-    journal.reap();
+    await journal.reap();
     const place = await objectPlace(deps);
     const rows = new Map<string, Row>();
     for (const {timestampMicros, body, error} of await storedBackups(deps, place)) {
@@ -42,7 +42,7 @@ export function backupsView(deps: Deps): View {
       });
     }
     // The journal knows more of a backup than its manifest does, and not what became of it since.
-    for (const operation of allOperations(journal, ['dbbackup'])) {
+    for (const operation of await allOperations(journal, ['dbbackup'])) {
       if (place.source === undefined || operation.subject === databaseSubject(place.source)) {
         const row = rowOf(operation);
         const {status, backup_error: error} = rows.get(row.start_ts as string) ?? {};

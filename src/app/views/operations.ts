@@ -32,8 +32,9 @@ export function operationsView(deps: Deps): View {
     async () => {
       const journal = await deps.journal();
       // In a prompt the journal has been open for long, and workers may have died since.
-      journal.reap();
-      return allOperations(journal).map((operation) => {
+      await journal.reap();
+      const operations = await allOperations(journal);
+      return operations.map((operation) => {
         const {progress, state} = operation;
         const result = resultOf(operation);
         const startedAtMicros = state.name === 'queued' ? undefined : state.startedAtMicros;

@@ -33,10 +33,10 @@ const cancelNotice = 'the worker was in the middle of one long call when it was 
  * A cancel is passed on. A thread in the middle of one call of SQLite cannot be stopped: when it does not answer for
  * some seconds, the process ends itself, which is safe at any moment, and another one removes what it leaves behind.
  */
-export function keep(port: MessagePort, start: KeeperStart, openDeps: OpenDeps): void {
+export async function keep(port: MessagePort, start: KeeperStart, openDeps: OpenDeps): Promise<void> {
   const {number, home} = start;
   const journal = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses});
-  const operation = journal.get(number);
+  const operation = await journal.get(number);
   const log = openLog(operation.logFile, nowMicros);
   const rows = new KeptRows(openDeps);
   const tell = (message: FromKeeper) => port.postMessage(message);
@@ -172,7 +172,7 @@ async function endProcess(
   for (;;) {
     try {
       // False: the work came to its end meanwhile, and that is what counts.
-      if (!journal.finish(operation.number, outcome)) return;
+      if (!(await journal.finish(operation.number, outcome))) return;
       break;
     } catch (error) {
       log(`the cancel cannot be written down for now: ${asPlain(error).message}`);

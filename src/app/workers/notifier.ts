@@ -24,7 +24,8 @@ export function notifierOf(deps: Deps): Notifier {
       const faults = [await beginning, ...(await end(operation).catch((error) => [inWords(error)]))];
       for (const fault of faults.filter((text) => text !== undefined)) {
         log(fault);
-        (await deps.journal()).addNotice(operation.number, fault);
+        const journal = await deps.journal();
+        await journal.addNotice(operation.number, fault);
       }
     },
   };

@@ -33,5 +33,6 @@ async function collectionNames(deps: Deps): Promise<string[]> {
 /** Pressing Tab makes no journal where there is none. */
 async function newest(deps: Deps): Promise<readonly Operation[]> {
   if (!existsSync(deps.home.journalFile)) return [];
-  return (await deps.journal()).list({page: 1, pageSize: mostOperations}).operations;
+  const journal = await deps.journal();
+  return (await journal.list({page: 1, pageSize: mostOperations})).operations;
 }

@@ -17,7 +17,7 @@ export type MetricsOptions = {
  * exit status is `partial`.
  */
 export async function runMetrics(deps: Deps, {textfile}: MetricsOptions): Promise<ExitStatus> {
-  const journal = journalFacts(await deps.journal());
+  const journal = await journalFacts(await deps.journal());
   const stores = await storeFacts(deps, journal.storesWithBackups);
   const text = renderFamilies(families(stores, journal, deps.nowMicros()), {profile: await profileName(deps)});
   if (textfile === undefined) deps.stdout.write(text);

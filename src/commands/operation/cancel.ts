@@ -18,6 +18,7 @@ export function operationCancel(deps: Deps, run = runOperationCancel): Command {
 /** Returns when the wish is noted, not when the operation has stopped: `wait` tells that. */
 export async function runOperationCancel(deps: Deps, {ref}: OperationCancelOptions): Promise<ExitStatus> {
   const journal = await deps.journal();
-  journal.requestCancel(journal.find(ref).number);
+  const {number} = await journal.find(ref);
+  await journal.requestCancel(number);
   return ExitStatus.done;
 }

@@ -17,6 +17,7 @@ export function operationForget(deps: Deps, run = runOperationForget): Command {
 
 export async function runOperationForget(deps: Deps, {ref}: OperationForgetOptions): Promise<ExitStatus> {
   const journal = await deps.journal();
-  journal.forget(journal.find(ref).number);
+  const {number} = await journal.find(ref);
+  await journal.forget(number);
   return ExitStatus.done;
 }

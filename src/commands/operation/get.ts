@@ -33,7 +33,8 @@ export function operationGet(deps: Deps, run = runOperationGet): Command {
 
 /** A failed operation is printed like any other; that it failed is told by the exit status. */
 export async function runOperationGet(deps: Deps, {ref, format, log}: OperationGetOptions): Promise<ExitStatus> {
-  const operation = (await deps.journal()).find(ref);
+  const journal = await deps.journal();
+  const operation = await journal.find(ref);
   if (log) {
     await printLog(deps, operation);
     return ExitStatus.done;

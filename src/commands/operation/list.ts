@@ -50,7 +50,7 @@ export function operationList(deps: Deps, run = runOperationList): Command {
 export async function runOperationList(deps: Deps, options: OperationListOptions): Promise<ExitStatus> {
   const {kind, page, pageSize, format} = options;
   const journal = await deps.journal();
-  const found = journal.list({page, pageSize, ...(kind === undefined ? {} : {kinds: kindsUnder(kind)})});
+  const found = await journal.list({page, pageSize, kinds: kind && kindsUnder(kind)});
   const text =
     format === 'pretty' ? renderOperationList(found, tableStyle(deps)) : renderOperationListLine(found, format);
   deps.stdout.write(text);

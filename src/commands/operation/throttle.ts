@@ -35,8 +35,8 @@ export function operationThrottle(deps: Deps, run = runOperationThrottle): Comma
 export async function runOperationThrottle(deps: Deps, options: OperationThrottleOptions): Promise<ExitStatus> {
   const {ref, change} = options;
   const journal = await deps.journal();
-  const operation = journal.find(ref);
-  journal.throttle(operation.number, {change, before: placeOf(operation)?.limits ?? {}});
+  const operation = await journal.find(ref);
+  await journal.throttle(operation.number, {change, before: placeOf(operation)?.limits ?? {}});
   return ExitStatus.done;
 }
 

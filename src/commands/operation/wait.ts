@@ -45,7 +45,7 @@ export function operationWait(deps: Deps, run = runOperationWait): Command {
 export async function runOperationWait(deps: Deps, options: OperationWaitOptions): Promise<ExitStatus> {
   const {refs, timeoutMs, format} = options;
   const journal = await deps.journal();
-  const numbers = refs.map((ref) => journal.find(ref).number);
+  const numbers = await Promise.all(refs.map(async (ref) => (await journal.find(ref)).number));
   const limits = {signal: deps.signal, ...(timeoutMs === undefined ? {} : {timeoutMs})};
   const waits = await Promise.allSettled(numbers.map((number) => waitFor(journal, number, limits)));
 

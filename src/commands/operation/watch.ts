@@ -29,8 +29,8 @@ export function operationWatch(deps: Deps, run = runOperationWatch): Command {
 
 export async function runOperationWatch(deps: Deps, {refs}: OperationWatchOptions): Promise<ExitStatus> {
   const journal = await deps.journal();
-  const numbers = refs.map((ref) => journal.find(ref).number);
-  if (numbers.length === 0 && journal.open().length === 0) {
+  const numbers = await Promise.all(refs.map(async (ref) => (await journal.find(ref)).number));
+  if (numbers.length === 0 && (await journal.open()).length === 0) {
     deps.stderr.write('no operation is running\n');
     return ExitStatus.done;
   }

@@ -12,7 +12,8 @@ import {follow} from '../follow.ts';
 export async function waitForOperation(deps: Deps, {number}: Operation, format: RowFormat): Promise<'done' | 'left'> {
   const end = await follow(deps, {numbers: [number], linesTo: 'stderr', withoutErrors: true});
   if (end.why === 'left') return 'left';
-  const operation = (await deps.journal()).get(number);
+  const journal = await deps.journal();
+  const operation = await journal.get(number);
   if (format === 'json') deps.stdout.write(renderOperationLine(operation, 'json'));
   if (operation.state.name !== 'done') return 'left';
   const {outcome} = operation.state;

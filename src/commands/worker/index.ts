@@ -43,8 +43,8 @@ export async function runWorker(deps: Deps, {number, tellEnd, cleanUpAfter}: Wor
   const notifier = notifierOf(deps);
   if (cleanUpAfter !== undefined) await untilGone(cleanUpAfter);
   const journal = await deps.journal();
-  if (cleanUpAfter !== undefined) await cleanUp(deps, journal.get(number));
-  if (tellEnd || cleanUpAfter !== undefined) return tellOfEnded(deps, journal.get(number), notifier);
+  if (cleanUpAfter !== undefined) await cleanUp(deps, await journal.get(number));
+  if (tellEnd || cleanUpAfter !== undefined) return tellOfEnded(deps, await journal.get(number), notifier);
   let keeper: Keeper | undefined;
   const heartbeat: StartHeartbeat | undefined =
     deps.startKeeper &&

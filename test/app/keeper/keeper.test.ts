@@ -7,7 +7,7 @@ import {afterEach, beforeEach, expect, test} from 'vitest';
 import {Keeper} from '../../../src/app/keeper/keeper.ts';
 import {openRealDeps} from '../../../src/compose.ts';
 import {resolveHome} from '../../../src/config/index.ts';
-import {type Journal, type Operation, type OperationNumber, runOperation, type Work} from '../../../src/ops/index.ts';
+import {type Journal, type OperationNumber, runOperation, type Work} from '../../../src/ops/index.ts';
 import {openDirectoryStore} from '../../../src/stores/index.ts';
 import {openVault, type Vault} from '../../../src/vault/index.ts';
 import {bkpFile} from '../../helpers/bkp.ts';
@@ -19,10 +19,10 @@ let journal: Journal;
 let number: OperationNumber;
 let close: () => void;
 
-beforeEach(() => {
+beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'bkp-keeper-'));
   journal = journalAt(dir);
-  number = journal.create(aBackup()).number;
+  number = (await journal.create(aBackup())).number;
   close = () => journal.close();
 });
 afterEach(() => {
@@ -45,7 +45,7 @@ async function run(work: (keeper: Keeper, context: Parameters<Work>[0]) => Retur
     },
     work: (context) => work(keeper!, context),
   });
-  const {state} = journal.get(number);
+  const {state} = await journal.get(number);
   if (state.name !== 'done') throw new Error('it has no end');
   return state.outcome;
 }
@@ -61,10 +61,15 @@ const noThread = async () => () => {
   throw new Error('no thread was needed');
 };
 
-const heartbeat = (from: Journal = journal) => {
-  const {state} = from.get(number) as Operation;
-  return state.name === 'running' ? state.heartbeatAtMicros : undefined;
-};
+/** The last heartbeat, read without the event loop, which {@link callUntil} blocks. */
+function heartbeat(): unknown {
+  const db = new DatabaseSync(join(dir, 'journal.db'), {readOnly: true});
+  try {
+    return db.prepare('SELECT heartbeat_at_micros AS at FROM operation WHERE number = ?').get(number)?.at;
+  } finally {
+    db.close();
+  }
+}
 
 /** One call of SQLite that lasts until `isSeen`; this thread does nothing else meanwhile. */
 function callUntil(isSeen: () => boolean): void {
@@ -114,16 +119,14 @@ test('a heartbeat and a lease go on while one call keeps the thread of the work 
     const vault = await vaultAt(keeper, root);
     const writer = await vault.writer({purpose: 'long call', subject: 'collection shop'});
     progress({phase: 'Check', bytesDone: 7, itemsDone: 1});
-    const other = journalAt(dir);
     const first = renewals(root).at(-1)!;
-    const beats = new Set<number | undefined>();
+    const beats = new Set<unknown>();
     // Without the last of these renewals it would be lost.
     callUntil(() => {
-      beats.add(heartbeat(other));
+      beats.add(heartbeat());
       return beats.size > 3 && Number(renewals(root).at(-1)!) >= Number(first) + 4;
     });
-    expect(other.get(number).progress).toMatchObject({phase: 'Check', bytesDone: 7});
-    other.close();
+    expect((await journal.get(number)).progress).toMatchObject({phase: 'Check', bytesDone: 7});
     expect(await writer.putDocument('.backups/collections/shop/definition/00000001', {})).toBe('written');
     await writer.close();
     vault.close();
@@ -136,9 +139,9 @@ test('a heartbeat and a lease go on while one call keeps the thread of the work 
 test('a throttle and a cancel of another process reach the work', async () => {
   const outcome = await run(async (_, {limits, signal}) => {
     expect(limits()).toBeUndefined();
-    journal.throttle(number, {change: {uploadBytesPerSecond: 5}, before: {}});
+    await journal.throttle(number, {change: {uploadBytesPerSecond: 5}, before: {}});
     await eventually(() => expect(limits()).toEqual({uploadBytesPerSecond: 5}));
-    journal.requestCancel(number);
+    await journal.requestCancel(number);
     await eventually(() => expect(signal.aborted).toBe(true));
     signal.throwIfAborted();
     return {};
@@ -151,7 +154,7 @@ test('the last figures are those of the end, also of work that was done before t
     for (let at = 0; at <= 1_000; at++) progress({phase: 'Commit', bytesDone: at, bytesTotal: 1_000, itemsDone: at});
     return {};
   });
-  expect(journal.get(number).progress).toMatchObject({
+  expect((await journal.get(number)).progress).toMatchObject({
     phase: 'Commit',
     bytesDone: 1_000,
     itemsDone: 1_000,
@@ -200,16 +203,16 @@ test('when the thread ends too early, its work is done by that of the work', asy
     const first = renewals(root).at(-1)!;
     progress({phase: 'Check', bytesDone: 7, itemsDone: 1});
     await eventually(() => expect(Number(renewals(root).at(-1)!)).toBeGreaterThan(Number(first)));
-    journal.throttle(number, {change: {uploadBytesPerSecond: 5}, before: {}});
+    await journal.throttle(number, {change: {uploadBytesPerSecond: 5}, before: {}});
     await eventually(() => expect(limits()).toEqual({uploadBytesPerSecond: 5}));
-    expect(journal.get(number).progress).toMatchObject({phase: 'Check', bytesDone: 7});
+    expect((await journal.get(number)).progress).toMatchObject({phase: 'Check', bytesDone: 7});
     expect(await writer.putDocument('.backups/collections/shop/definition/00000001', {})).toBe('written');
     await writer.close();
     vault.close();
     return {rows: 1};
   }, threadThatEnds);
   expect(outcome).toEqual({status: 'SUCCESS', result: {rows: 1}});
-  expect(readFileSync(journal.get(number).logFile, 'utf8')).toContain(
+  expect(readFileSync((await journal.get(number)).logFile, 'utf8')).toContain(
     'the thread that keeps leases and heartbeats is gone',
   );
 });

@@ -37,12 +37,12 @@ test('the manual describes every view with exactly its columns, their types and 
 test('operations(): every state, the oldest first', async () => {
   const {deps, select} = open();
   const journal = await deps.journal();
-  addSucceeded(journal, {subject: 'collection shop'});
-  addFailed(journal, {kind: 'incbackup'});
-  const {number} = addRunning(journal, {kind: 'restore', backup: 'c/20261121120000Z_full'});
-  journal.report(number, {phase: 'TransferData', bytesDone: 1999, bytesTotal: 10_000, itemsDone: 1});
-  journal.requestCancel(addRunning(journal, {kind: 'verify'}).number);
-  journal.create(aBackup());
+  await addSucceeded(journal, {subject: 'collection shop'});
+  await addFailed(journal, {kind: 'incbackup'});
+  const {number} = await addRunning(journal, {kind: 'restore', backup: 'c/20261121120000Z_full'});
+  await journal.report(number, {phase: 'TransferData', bytesDone: 1999, bytesTotal: 10_000, itemsDone: 1});
+  await journal.requestCancel((await addRunning(journal, {kind: 'verify'})).number);
+  await journal.create(aBackup());
 
   expect(
     await select('SELECT id, subject, status, state, phase, progress_percent, bytes_total FROM operations() LIMIT 4'),
@@ -73,7 +73,7 @@ test('operations(): every state, the oldest first', async () => {
 test('operations() are all there, however many pages the journal has', async () => {
   const {deps, select} = open();
   const journal = await deps.journal();
-  for (let at = 0; at < 205; at++) journal.create(aBackup());
+  for (let at = 0; at < 205; at++) await journal.create(aBackup());
   const {rows} = await select('SELECT count(*), count(DISTINCT id), min(id) FROM operations()');
   expect(rows).toEqual([[205, 205, 'fullbackup/1']]);
 });

@@ -26,13 +26,14 @@ afterEach(() => {
 test('the journal: counts, and what was last of each kind and collection', async () => {
   const journal = await deps.journal();
   const name = 'two\nlines, "quotes" and \\';
-  for (let at = 0; at < 120; at++) addSucceeded(journal, {kind: 'verify', shared: true, subject: 'collection old'});
-  addSucceeded(journal, {subject: `collection ${name}`});
-  addFailed(journal, {subject: `collection ${name}`});
-  addFailed(journal, {kind: 'incbackup', subject: `collection ${name}`});
-  addSucceeded(journal, {kind: 'incbackup', subject: `collection ${name}`});
-  addRunning(journal, {kind: 'incbackup', subject: `collection ${name}`});
-  addSucceeded(journal, {kind: 'cleanup', subject: 'store fs::root=/x'});
+  for (let at = 0; at < 120; at++)
+    await addSucceeded(journal, {kind: 'verify', shared: true, subject: 'collection old'});
+  await addSucceeded(journal, {subject: `collection ${name}`});
+  await addFailed(journal, {subject: `collection ${name}`});
+  await addFailed(journal, {kind: 'incbackup', subject: `collection ${name}`});
+  await addSucceeded(journal, {kind: 'incbackup', subject: `collection ${name}`});
+  await addRunning(journal, {kind: 'incbackup', subject: `collection ${name}`});
+  await addSucceeded(journal, {kind: 'cleanup', subject: 'store fs::root=/x'});
   expect(await runMetrics(deps, {})).toBe(ExitStatus.done);
   const read = readMetrics(deps.out());
   const count = (kind: string, status: string) => sampleOf(read, 'bkp_operations', {kind, status});
@@ -43,7 +44,7 @@ test('the journal: counts, and what was last of each kind and collection', async
   const collection = (kind: string) => ({profile: 'default', collection: name, kind});
   expect(sampleOf(read, 'bkp_operation_last_succeeded', collection('fullbackup'))).toBe(0);
   expect(sampleOf(read, 'bkp_operation_last_succeeded', collection('incbackup'))).toBe(1);
-  const ended = (await deps.journal()).list({page: 1, pageSize: 3}).operations[2]!.state;
+  const ended = (await (await deps.journal()).list({page: 1, pageSize: 3})).operations[2]!.state;
   expect(sampleOf(read, 'bkp_operation_last_success_timestamp_seconds', collection('incbackup'))).toBe(
     ended.name === 'done' ? ended.endedAtMicros / 1e6 : undefined,
   );
@@ -58,10 +59,10 @@ test('the journal: counts, and what was last of each kind and collection', async
 test('the journal: backups of databases by their source; a check of them all has neither label', async () => {
   const journal = await deps.journal();
   const database = 'questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000';
-  addSucceeded(journal, {kind: 'dbbackup', subject: `database ${database}`});
-  addFailed(journal, {kind: 'dbbackup', subject: `database ${database}`});
-  addFailed(journal, {kind: 'verify', shared: true, subject: 'databases'});
-  addSucceeded(journal, {kind: 'dbrestore', subject: 'target /srv/drill'});
+  await addSucceeded(journal, {kind: 'dbbackup', subject: `database ${database}`});
+  await addFailed(journal, {kind: 'dbbackup', subject: `database ${database}`});
+  await addFailed(journal, {kind: 'verify', shared: true, subject: 'databases'});
+  await addSucceeded(journal, {kind: 'dbrestore', subject: 'target /srv/drill'});
   await runMetrics(deps, {});
   const read = readMetrics(deps.out());
   expect(sampleOf(read, 'bkp_operations', {kind: 'dbrestore', status: 'success'})).toBe(1);
@@ -75,18 +76,18 @@ test('the journal: backups of databases by their source; a check of them all has
 
 test('a store without a vault is left out; if operations put backups there, it is one that cannot be reached', async () => {
   const journal = await deps.journal();
-  const {number} = addSucceeded(journal, {work: orderAt(placeIn({kind: 'directory', root: '/elsewhere'}))});
+  const {number} = await addSucceeded(journal, {work: orderAt(placeIn({kind: 'directory', root: '/elsewhere'}))});
   expect(await runMetrics(deps, {})).toBe(ExitStatus.done);
   expect(readMetrics(deps.out()).has('bkp_store_reachable')).toBe(false);
-  journal.forget(number);
-  addSucceeded(journal, {work: orderAt(placeIn({kind: 'directory', root: deps.home.clusterDir}))});
+  await journal.forget(number);
+  await addSucceeded(journal, {work: orderAt(placeIn({kind: 'directory', root: deps.home.clusterDir}))});
   expect(await runMetrics(deps, {textfile: join(home, 'm.prom')})).toBe(ExitStatus.partial);
   expect(sampleOf(readMetrics(readFileSync(join(home, 'm.prom'), 'utf8')), 'bkp_store_reachable')).toBe(0);
   expect(deps.err()).toMatch(/^bkp: there is no vault in fs::root=.*\nnext: .*mounted/);
 });
 
 test('a store that cannot be reached: all the rest is printed, and why is told', async () => {
-  addSucceeded(await deps.journal(), {subject: 'collection c'});
+  await addSucceeded(await deps.journal(), {subject: 'collection c'});
   mkdirSync(deps.home.clusterDir);
   const away: Deps = {
     ...deps,

@@ -64,11 +64,11 @@ test('an error is one JSON line where JSON was asked for', async () => {
   });
 });
 
-test('a reader that has seen enough is no error', () => {
+test('a reader that has seen enough is no error', async () => {
   const {home, remove} = temporaryHome();
   try {
     const journal = journalAt(home);
-    for (let at = 0; at < 100; at += 1) addSucceeded(journal, {statement: `BACKUP ${'x'.repeat(4000)}`});
+    for (let at = 0; at < 100; at += 1) await addSucceeded(journal, {statement: `BACKUP ${'x'.repeat(4000)}`});
     journal.close();
     const line = `"${process.execPath}" "${bkpFile}" operation list -s 100 --json | head -c 10; echo " \${PIPESTATUS[0]}"`;
     const out = execFileSync('bash', ['-c', line], {
@@ -86,7 +86,7 @@ test('--home names another journal, before or after the command', async () => {
   const {home, remove} = temporaryHome();
   try {
     const journal = journalAt(join(home, 'other'));
-    addFailed(journal);
+    await addFailed(journal);
     journal.close();
     for (const args of [
       ['--home', 'other', 'operation', 'get', 'last'],
@@ -119,7 +119,7 @@ test.skipIf(!existsSync(oldNode) || !isOld())('what an old Node is sent, the new
   const {home, remove} = temporaryHome();
   const journal = journalAt(home);
   try {
-    addRunning(journal);
+    await addRunning(journal);
     const child = spawn(oldNode, [bkpFile, 'operation', 'watch'], {
       env: bareEnv({home}),
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -37,7 +37,7 @@ const list = async (options: Partial<Parameters<typeof runOperationList>[1]> = {
 };
 
 test('list: the newest first, page after page, then a token of 0', async () => {
-  for (let at = 0; at < 3; at += 1) addSucceeded(journal);
+  for (let at = 0; at < 3; at += 1) await addSucceeded(journal);
   expect(await list({pageSize: 2})).toEqual({ids: ['fullbackup/3', 'fullbackup/2'], nextPageToken: '2'});
   expect(await list({pageSize: 2, page: 2})).toEqual({ids: ['fullbackup/1'], nextPageToken: '0'});
   expect(await list({page: 99})).toEqual({ids: [], nextPageToken: '0'});
@@ -45,9 +45,9 @@ test('list: the newest first, page after page, then a token of 0', async () => {
 });
 
 test('list: incbackup means all backups, other kinds only themselves, no kind all', async () => {
-  addSucceeded(journal);
-  addSucceeded(journal, {kind: 'incbackup'});
-  addSucceeded(journal, {kind: 'restore'});
+  await addSucceeded(journal);
+  await addSucceeded(journal, {kind: 'incbackup'});
+  await addSucceeded(journal, {kind: 'restore'});
   expect((await list({kind: 'incbackup'})).ids).toEqual(['incbackup/2', 'fullbackup/1']);
   expect((await list({kind: 'fullbackup'})).ids).toEqual(['fullbackup/1']);
   expect((await list()).ids).toEqual(['restore/3', 'incbackup/2', 'fullbackup/1']);
@@ -55,9 +55,9 @@ test('list: incbackup means all backups, other kinds only themselves, no kind al
 
 test('get: the status of the operation is that of the command, and it is printed either way', async () => {
   const get = (number: number) => runOperationGet(deps, {ref: {number} as never, format: 'pretty', log: false});
-  addSucceeded(journal);
-  addFailed(journal);
-  addRunning(journal);
+  await addSucceeded(journal);
+  await addFailed(journal);
+  await addRunning(journal);
   expect([await get(1), await get(2), await get(3)]).toEqual([0, 1, 0]);
   expect(deps.out()).toMatch(
     /fullbackup\/1 .*SUCCESS.*fullbackup\/2 .*ERROR.*the store is full.*fullbackup\/3 .*PROGRESS/s,
@@ -66,7 +66,7 @@ test('get: the status of the operation is that of the command, and it is printed
 });
 
 test('get --log prints the file as it is; before there is one, that is said on stderr', async () => {
-  const {logFile} = addRunning(journal);
+  const {logFile} = await addRunning(journal);
   const log = () => runOperationGet(deps, {ref: {last: true}, format: 'pretty', log: true});
   expect(await log()).toBe(0);
   expect([deps.out(), deps.err()]).toEqual(['', 'fullbackup/1 has no log yet\n']);
@@ -77,8 +77,8 @@ test('get --log prints the file as it is; before there is one, that is said on s
 });
 
 test('wait: prints what ended, in the order named, and fails when one of them failed', async () => {
-  const first = addRunning(journal);
-  addFailed(journal);
+  const first = await addRunning(journal);
+  await addFailed(journal);
   setTimeout(() => journal.finish(first.number, {status: 'SUCCESS', result: {}}), 50);
   const refs = [{number: 1}, {number: 2}] as never;
   expect(await runOperationWait(deps, {refs, format: 'json'})).toBe(1);
@@ -87,21 +87,21 @@ test('wait: prints what ended, in the order named, and fails when one of them fa
 });
 
 test('wait: gives up after the timeout, or on Ctrl-C, and the work goes on', async () => {
-  addRunning(journal);
+  await addRunning(journal);
   const wait = (timeoutMs: number) => runOperationWait(deps, {refs: [{last: true}], timeoutMs, format: 'json'});
   await expect(wait(20)).rejects.toMatchObject({code: 'TIMEOUT'});
   setTimeout(deps.interrupt, 20);
   await expect(wait(60_000)).rejects.toMatchObject({code: 'INTERRUPTED'});
-  expect(journal.get(1 as never).state).toMatchObject({name: 'running', cancelRequested: false});
+  expect((await journal.get(1 as never)).state).toMatchObject({name: 'running', cancelRequested: false});
 });
 
 test('cancel and forget print nothing', async () => {
-  addRunning(journal);
+  await addRunning(journal);
   const ref = {last: true} as const;
   expect(await runOperationCancel(deps, {ref})).toBe(0);
-  expect(journal.get(1 as never).state).toMatchObject({cancelRequested: true});
+  expect((await journal.get(1 as never)).state).toMatchObject({cancelRequested: true});
   await expect(runOperationForget(deps, {ref})).rejects.toMatchObject({code: 'PRECONDITION'});
-  journal.finish(1 as never, {status: 'CANCELLED', result: {}});
+  await journal.finish(1 as never, {status: 'CANCELLED', result: {}});
   expect(await runOperationCancel(deps, {ref})).toBe(0);
   expect(await runOperationForget(deps, {ref})).toBe(0);
   await expect(runOperationForget(deps, {ref})).rejects.toMatchObject({code: 'OPERATION_NOT_FOUND'});
@@ -111,7 +111,7 @@ test('cancel and forget print nothing', async () => {
 const bucket = placeIn('s3', {limits: {uploadBytesPerSecond: 1_000_000, downloadBytesPerSecond: 2_000_000}});
 
 test('throttle: prints nothing; get shows the bounds for as long as it runs', async () => {
-  const {number} = addRunning(journal, {work: orderAt(bucket)});
+  const {number} = await addRunning(journal, {work: orderAt(bucket)});
   const ref = {last: true} as const;
   const get = async (format: 'json' | 'pretty') => {
     const before = deps.out().length;
@@ -127,7 +127,7 @@ test('throttle: prints nothing; get shows the bounds for as long as it runs', as
     downloadBytesPerSecond: 2_000_000,
   });
   expect(await get('pretty')).toContain('Bounds: upload off, download 1.9 MiB/s');
-  journal.finish(number, {status: 'SUCCESS', result: {}});
+  await journal.finish(number, {status: 'SUCCESS', result: {}});
   expect(JSON.parse(await get('json'))).not.toHaveProperty('limits');
   expect(await get('pretty')).not.toContain('Bounds');
   await expect(runOperationThrottle(deps, {ref, change: {}})).rejects.toMatchObject({
@@ -139,14 +139,14 @@ test('throttle: prints nothing; get shows the bounds for as long as it runs', as
 test('throttle: what works in directories alone is refused, a copy out of one is not', async () => {
   const directory = placeIn({kind: 'directory', root: '/r'});
   const change = {uploadBytesPerSecond: 20_000};
-  addRunning(journal, {work: orderAt(directory)});
+  await addRunning(journal, {work: orderAt(directory)});
   await expect(runOperationThrottle(deps, {ref: {last: true}, change})).rejects.toMatchObject({
     code: 'PRECONDITION',
     message: 'fullbackup/1 works in a directory, not in an object store',
   });
-  addRunning(journal, {work: orderAt(directory, {do: 'copy', to: bucket})});
+  await addRunning(journal, {work: orderAt(directory, {do: 'copy', to: bucket})});
   await runOperationThrottle(deps, {ref: {last: true}, change});
-  expect(journal.open().map(({limits}) => limits)).toEqual([
+  expect((await journal.open()).map(({limits}) => limits)).toEqual([
     undefined,
     {uploadBytesPerSecond: 20_000, downloadBytesPerSecond: 2_000_000},
   ]);
@@ -156,13 +156,13 @@ test('throttle: what works in directories alone is refused, a copy out of one is
 });
 
 test('watch without a terminal: lines until all is done, and those that start meanwhile join', async () => {
-  const first = addRunning(journal);
+  const first = await addRunning(journal);
   const watching = runOperationWatch(deps, {refs: []});
   await eventually(() => expect(deps.out()).toContain('fullbackup/1 Preparing\n'));
-  const second = addRunning(journal, {kind: 'incbackup'});
+  const second = await addRunning(journal, {kind: 'incbackup'});
   await eventually(() => expect(deps.out()).toContain('incbackup/2 Preparing\n'));
-  journal.finish(first.number, {status: 'SUCCESS', result: {}});
-  journal.finish(second.number, {status: 'CANCELLED', result: {}});
+  await journal.finish(first.number, {status: 'SUCCESS', result: {}});
+  await journal.finish(second.number, {status: 'CANCELLED', result: {}});
   expect(await watching).toBe(1);
   expect(deps.out().replace(/^\S+ /gm, '')).toMatch(/^fullbackup\/1 Preparing\nincbackup\/2 Preparing\n/);
   expect(deps.out()).toMatch(/fullbackup\/1 SUCCESS\n/);
@@ -170,19 +170,19 @@ test('watch without a terminal: lines until all is done, and those that start me
 });
 
 test('watch: one that is forgotten meanwhile is no longer waited for', async () => {
-  addRunning(journal);
-  const {number} = addRunning(journal);
+  await addRunning(journal);
+  const {number} = await addRunning(journal);
   const watching = runOperationWatch(deps, {refs: [{number}]});
   await eventually(() => expect(deps.out()).toContain('fullbackup/2 Preparing\n'));
-  journal.finish(number, {status: 'SUCCESS', result: {}});
-  journal.forget(number);
+  await journal.finish(number, {status: 'SUCCESS', result: {}});
+  await journal.forget(number);
   expect(await watching).toBe(0);
 });
 
 test('watch: leaving says on stderr what goes on; nothing to watch is said too', async () => {
   expect(await runOperationWatch(deps, {refs: []})).toBe(0);
   expect(deps.err()).toBe('no operation is running\n');
-  const {number} = journal.create(aBackup());
+  const {number} = await journal.create(aBackup());
   const watching = runOperationWatch(deps, {refs: [{number}]});
   await eventually(() => expect(deps.out()).toContain('fullbackup/1'));
   deps.interrupt();
@@ -191,7 +191,7 @@ test('watch: leaving says on stderr what goes on; nothing to watch is said too',
 });
 
 test('an operation whose order is none says so where the order is needed, and is listed and forgotten as any other', async () => {
-  const {number} = addRunning(journal, {work: orderAt({...bucket, store: {kind: 'tape'}})});
+  const {number} = await addRunning(journal, {work: orderAt({...bucket, store: {kind: 'tape'}})});
   await expect(runOperationThrottle(deps, {ref: {number}, change: {}})).rejects.toMatchObject({
     code: 'JOURNAL_UNAVAILABLE',
     cause: expect.stringContaining('place.store'),

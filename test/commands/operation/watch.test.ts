@@ -13,11 +13,11 @@ let remove: () => void;
 let journal: Journal;
 let number: OperationNumber;
 
-beforeEach(() => {
+beforeEach(async () => {
   ({home, remove} = temporaryHome());
   journal = journalAt(home);
-  ({number} = addRunning(journal, {statement: 'BACKUP shop'}));
-  journal.report(number, {phase: 'TransferData', bytesDone: 25, bytesTotal: 100, itemsDone: 0});
+  ({number} = await addRunning(journal, {statement: 'BACKUP shop'}));
+  await journal.report(number, {phase: 'TransferData', bytesDone: 25, bytesTotal: 100, itemsDone: 0});
 });
 afterEach(() => {
   journal.close();
@@ -52,7 +52,7 @@ test('q leaves the view, says what goes on, and the work does go on', async () =
   screen.child.write('q');
   expect(await screen.ended).toBe(0);
   await screen.sees('fullbackup/1 goes on without you.');
-  expect(journal.get(number).state).toMatchObject({name: 'running', cancelRequested: false});
+  expect((await journal.get(number)).state).toMatchObject({name: 'running', cancelRequested: false});
   // The cursor is shown again, whatever the view did with it.
   expect(screen.raw.lastIndexOf('\u001b[?25h')).toBeGreaterThan(screen.raw.lastIndexOf('\u001b[?25l'));
 });
@@ -63,9 +63,9 @@ test('c and y cancel; when the work has stopped, the view ends with what became 
   screen.child.write('c');
   await screen.sees('Cancel fullbackup/1?');
   screen.child.write('y');
-  await eventually(() => expect(journal.get(number).state).toMatchObject({cancelRequested: true}));
+  await eventually(async () => expect((await journal.get(number)).state).toMatchObject({cancelRequested: true}));
   await screen.sees('Cancellation');
-  journal.finish(number, {status: 'CANCELLED', result: {}});
+  await journal.finish(number, {status: 'CANCELLED', result: {}});
   expect(await screen.ended).toBe(1);
   await screen.sees(/CANCELLED in \d+ s/);
 });
@@ -77,23 +77,23 @@ test('at 40 columns, and after a resize to 40, no line is wider than the termina
   screen.child.resize(40, 24);
   // All of it is drawn again when it hears of the new size.
   await screen.sees('q leave · c cancel');
-  journal.report(number, {phase: 'TransferData', bytesDone: 50, bytesTotal: 100, itemsDone: 0});
+  await journal.report(number, {phase: 'TransferData', bytesDone: 50, bytesTotal: 100, itemsDone: 0});
   await screen.sees('50.00%');
   for (const line of stripVTControlCharacters(screen.raw).split(/\r?\n/)) expect(line.length).toBeLessThanOrEqual(40);
-  journal.finish(number, {status: 'SUCCESS', result: {}});
+  await journal.finish(number, {status: 'SUCCESS', result: {}});
   expect(await screen.ended).toBe(0);
 });
 
 test('a terminal that is dumb, whatever else it says, gets lines and no codes', async () => {
   const screen = terminalOf({env: {TERM: 'dumb', CI: '1'}}, 'operation', 'watch');
   await screen.sees('TransferData (25.00%)');
-  journal.finish(number, {status: 'SUCCESS', result: {}});
+  await journal.finish(number, {status: 'SUCCESS', result: {}});
   expect(await screen.ended).toBe(0);
   expect(screen.raw).not.toContain('\u001b');
 });
 
 test('colours on a terminal; none with NO_COLOR or --no-color', async () => {
-  journal.finish(number, {status: 'SUCCESS', result: {}});
+  await journal.finish(number, {status: 'SUCCESS', result: {}});
   const seen = async (env: Record<string, string>, ...flags: string[]) => {
     const screen = terminalOf({env}, 'operation', 'list', ...flags);
     expect(await screen.ended).toBe(0);

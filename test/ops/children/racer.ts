@@ -9,12 +9,12 @@ const journal = openJournal({file, logsDir, nowMicros: () => Date.now() * 1000, 
 const won: number[] = [];
 for (let round = 1; round <= Number(rounds); round++) {
   const number = round as OperationNumber;
-  if (action === 'claim' && journal.claim(number) !== undefined) won.push(number);
-  if (action === 'reap') won.push(...journal.reap().map((operation) => operation.number));
-  if (action === 'create-shared') won.push(journal.create(newOperation({shared: true})).number);
+  if (action === 'claim' && (await journal.claim(number)) !== undefined) won.push(number);
+  if (action === 'reap') won.push(...(await journal.reap()).map((operation) => operation.number));
+  if (action === 'create-shared') won.push((await journal.create(newOperation({shared: true}))).number);
   if (action === 'create') {
     try {
-      won.push(journal.create(newOperation({subject: `collection ${round}`})).number);
+      won.push((await journal.create(newOperation({subject: `collection ${round}`}))).number);
     } catch (error) {
       if (!(error instanceof BkpError && error.code === 'BUSY')) throw error;
     }

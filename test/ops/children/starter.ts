@@ -4,7 +4,7 @@ import {newOperation} from '../home.ts';
 
 const [file = '', logsDir = '', what = ''] = process.argv.slice(2);
 const journal = openJournal({file, logsDir, nowMicros: () => Date.now() * 1000, processes: systemProcesses});
-const operation = journal.create(newOperation());
+const operation = await journal.create(newOperation());
 const entry = join(import.meta.dirname, 'worker.ts');
 const args = [file, logsDir, String(operation.number), what];
 await spawnWorker({journal, operation, entry, args, env: process.env});
