@@ -54,15 +54,18 @@ const files = readdirSync(src, {recursive: true, encoding: 'utf8'})
 const nameOf = (file: string) => relative(src, file);
 const roomOf = (file: string) => (dirname(file) === src ? '' : nameOf(file).split(sep)[0]!);
 
+/** Relative specifiers of a source text: `import … from`, `export … from`, `import '…'` and `import('…')`. */
+const specifiersIn = (text: string) =>
+  [...text.matchAll(/(?:\bfrom|\bimport\(|\bimport)\s*['"`](\.[^'"`]+)['"`]/g)].map((match) => match[1]!);
+
 const imports = new Map(
-  files.map((file) => {
-    const text = readFileSync(file, 'utf8');
-    const found = [...text.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)];
-    return [file, found.map((match) => resolve(dirname(file), match[1]!))];
-  }),
+  files.map((file) => [
+    file,
+    specifiersIn(readFileSync(file, 'utf8')).map((specifier) => resolve(dirname(file), specifier)),
+  ]),
 );
 
-function arrows(): {from: string; to: string; name: string}[] {
+function arrows(): Arrow[] {
   return [...imports].flatMap(([from, targets]) =>
     targets.map((to) => ({from, to, name: `${nameOf(from)} -> ${nameOf(to)}`})),
   );
@@ -86,14 +89,58 @@ function memberOf(folder: string, file: string): string | undefined {
   return path.startsWith('..') ? undefined : path.split(sep)[0]!.replace(/\.tsx?$/, '');
 }
 
+type Arrow = {from: string; to: string; name: string};
+
+/** The names of imports inside `folder` that do not go down `order`. */
+function upwardIn(folder: string, order: readonly string[], all: readonly Arrow[]): string[] {
+  return all
+    .filter(({from, to}) => {
+      const [upper, lower] = [memberOf(folder, from), memberOf(folder, to)];
+      if (upper === undefined || lower === undefined || upper === lower) return false;
+      return order.includes(lower) && order.indexOf(lower) >= order.indexOf(upper);
+    })
+    .map(({name}) => name);
+}
+
 test.each(Object.entries(floors))('imports inside %s go down its floors', (folder, order) => {
-  const wrong: string[] = [];
-  for (const {from, to, name} of arrows()) {
-    const [upper, lower] = [memberOf(folder, from), memberOf(folder, to)];
-    if (upper === undefined || lower === undefined || upper === lower) continue;
-    if (order.includes(lower) && order.indexOf(lower) >= order.indexOf(upper)) wrong.push(name);
+  expect(upwardIn(folder, order, arrows())).toEqual([]);
+});
+
+test.each([
+  ['a lower floor imports a higher one', 'vault/format/header.ts', 'vault/codec/encode.ts', false],
+  ['a floor imports the file above it', 'vault/care/verify.ts', 'vault/vault.ts', false],
+  ['a floor imports the door', 'vault/write/writer.ts', 'vault/index.ts', false],
+  ['a contract imports a floor', 'vault/types.ts', 'vault/format/hash.ts', false],
+  ['a new file that no floor names imports a floor', 'vault/extra.ts', 'vault/read/closure.ts', false],
+  ['a higher floor imports a lower one', 'vault/care/verify.ts', 'vault/read/closure.ts', true],
+  ['a floor imports a contract', 'vault/format/hash.ts', 'vault/types.ts', true],
+  ['a file imports its neighbour', 'vault/read/closure.ts', 'vault/read/recovery.ts', true],
+])('the check of floors, when %s', (_, from, to, isAllowed) => {
+  const arrow = {from: join(src, from), to: join(src, to), name: 'this one'};
+  expect(upwardIn('vault', floors.vault!, [arrow])).toEqual(isAllowed ? [] : ['this one']);
+});
+
+test('every way to import a file is seen', () => {
+  const text = [
+    "import {a} from './a.ts';",
+    "import type {b} from '../b.ts';",
+    "import {\n  c,\n} from './c.ts';",
+    "export * from './d.ts';",
+    "import './e.ts';",
+    "const f = await import('./f.ts');",
+    "type G = import('./g.ts').G;",
+    "import {h} from 'node:path';",
+  ];
+  const seen = ['./a.ts', '../b.ts', './c.ts', './d.ts', './e.ts', './f.ts', './g.ts'];
+  expect(specifiersIn(text.join('\n'))).toEqual(seen);
+});
+
+test('no folder of vault holds more than 15 files', () => {
+  const counts = new Map<string, number>();
+  for (const file of files.filter((path) => roomOf(path) === 'vault')) {
+    counts.set(dirname(nameOf(file)), (counts.get(dirname(nameOf(file))) ?? 0) + 1);
   }
-  expect(wrong).toEqual([]);
+  expect([...counts].filter(([, count]) => count > 15)).toEqual([]);
 });
 
 test.each(Object.entries(floors))('the floors of %s name all of its folders', (folder, order) => {

@@ -1,10 +1,10 @@
 import {setTimeout as delay} from 'node:timers/promises';
 
-/** What the vault knows of time. */
+/** Two clocks under two names, so that a decision is never made on the one that people can set. */
 export type Clock = {
-  /** Milliseconds since 1970; only written down for people. */
-  nowMs(): number;
-  /** Never goes back; its zero means nothing, and is the same in all threads. All decisions are made on it. */
+  /** Milliseconds since 1970. May jump; for timestamps that people read or that outlast the process. */
+  wallMs(): number;
+  /** Never goes back. Its zero is arbitrary, and the same in all threads. Leases and timeouts are decided on it. */
   monotonicMs(): number;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Runs `work` every `ms` until the returned function is called; does not keep the process alive. */
@@ -12,8 +12,8 @@ export type Clock = {
 };
 
 export const systemClock: Clock = {
-  nowMs: () => Date.now(),
-  // Not performance.now(): each thread counts that from its own start.
+  wallMs: () => Date.now(),
+  // performance.now() counts from the start of each thread instead.
   monotonicMs: () => Number(process.hrtime.bigint()) / 1e6,
   sleep: async (ms, signal) => {
     await delay(ms, undefined, signal === undefined ? {} : {signal});

@@ -38,7 +38,7 @@ export class SimulatedProcess {
     this.pid = pid;
     machine.processes.push(this);
     this.clock = {
-      nowMs: () => 1_795_000_000_000 + world.nowMs + machine.skewMs,
+      wallMs: () => 1_795_000_000_000 + world.nowMs + machine.skewMs,
       monotonicMs: () => world.nowMs - machine.sleptMs,
       sleep: (ms, signal) =>
         new Promise((resolve, reject) => {

@@ -159,7 +159,7 @@ class Simulation {
   #create(process: SimulatedProcess, vault: Vault, name: Collection) {
     const keepLatest = name === 'two' ? [{key: 'KEEP_LATEST', value: '1'}] : [];
     return createCollection(
-      {vault, nowMicros: () => process.clock.nowMs() * 1000, randomId: () => this.#random.hex(32)},
+      {vault, nowMicros: () => process.clock.wallMs() * 1000, randomId: () => this.#random.hex(32)},
       {
         name,
         members: {kind: 'tables', tables: ['t']},
@@ -317,7 +317,7 @@ class Simulation {
   #tools(process: SimulatedProcess, vault: Vault) {
     return {
       vault,
-      nowMicros: () => process.clock.nowMs() * 1000,
+      nowMicros: () => process.clock.wallMs() * 1000,
       signal: new AbortController().signal,
       progress: () => {},
       notice: () => {},

@@ -49,7 +49,7 @@ export function fakeClock(): FakeClock {
     }
   };
   return {
-    nowMs: () => 1_795_000_000_000 + nowMs,
+    wallMs: () => 1_795_000_000_000 + nowMs,
     monotonicMs: () => nowMs,
     sleep: async (ms, signal) => {
       signal?.throwIfAborted();

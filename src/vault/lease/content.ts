@@ -24,7 +24,7 @@ export type LeaseContent = {
 export function firstContent(
   mode: LeaseMode,
   {purpose, subject}: LeaseSubject,
-  {host, nowMs, ttlMs}: {host: Host; nowMs: number; ttlMs: number},
+  {host, wallMs, ttlMs}: {host: Host; wallMs: number; ttlMs: number},
 ): LeaseContent {
   const {name, space, pid, started} = host;
   return {
@@ -34,7 +34,7 @@ export function firstContent(
     purpose,
     ...(subject === undefined ? {} : {subject}),
     host: {name, ...(space === undefined ? {} : {space}), pid, ...(started === undefined ? {} : {started})},
-    since: new Date(nowMs).toISOString(),
+    since: new Date(wallMs).toISOString(),
     renewal: 0,
     ttlMs,
   };

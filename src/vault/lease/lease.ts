@@ -57,7 +57,7 @@ export class Lease {
   static async write(deps: LeaseDeps, mode: LeaseMode, subject: LeaseSubject): Promise<Lease> {
     const {clock, host, ttlMs = leaseTtlMs} = deps;
     const id = deps.randomId();
-    const content = firstContent(mode, subject, {host, nowMs: clock.nowMs(), ttlMs});
+    const content = firstContent(mode, subject, {host, wallMs: clock.wallMs(), ttlMs});
     const row = await LeaseRow.write(deps, id, content);
     return new Lease(deps, id, row, (await row.state()).witnesses.at(-1)!);
   }

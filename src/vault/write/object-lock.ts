@@ -26,16 +26,16 @@ export class Retention {
 
   /** @returns false when nothing had to be asked of the store */
   async extend(keys: readonly Key[]): Promise<boolean> {
-    const nowMs = this.#clock.nowMs();
+    const wallMs = this.#clock.wallMs();
     if (this.store.retain === undefined) return false;
     this.#file.change(() => {
       // Also what is later than now: a clock that was put back says nothing of how long ago that was.
-      this.#file.run('DELETE FROM retained WHERE since_ms <= ? OR since_ms > ?', nowMs - sureForMs, nowMs);
+      this.#file.run('DELETE FROM retained WHERE since_ms <= ? OR since_ms > ?', wallMs - sureForMs, wallMs);
     });
     const unsure = keys.filter((key) => !this.#isSure(key));
     if (unsure.length === 0) return false;
     await this.store.retain(unsure);
-    this.#note(unsure, nowMs);
+    this.#note(unsure, wallMs);
     return true;
   }
 
@@ -54,10 +54,10 @@ export class Retention {
     return {
       description: store.description,
       put: async (key: Key, body: Uint8Array, options?: PutOptions) => {
-        const startedAtMs = this.#clock.nowMs();
+        const startedAtWallMs = this.#clock.wallMs();
         const outcome = await store.put(key, body, options);
         // One that was there already may have been for long.
-        if (outcome === 'written' && options?.retained) this.#note([key], startedAtMs);
+        if (outcome === 'written' && options?.retained) this.#note([key], startedAtWallMs);
         return outcome;
       },
       get: (key, range) => store.get(key, range),

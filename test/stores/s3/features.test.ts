@@ -93,7 +93,7 @@ test('the first form of listings is read to its end, also where the second is an
 test('a vault on a server that refuses conditional puts says so in its header, and takes no name twice', async () => {
   const {server, store} = await fakeStore({unsupported: new Set(['if-none-match'])});
   const instant = {
-    nowMs: () => Date.now(),
+    wallMs: () => Date.now(),
     monotonicMs: () => performance.now(),
     sleep: async () => {},
     every: () => () => {},

@@ -187,7 +187,7 @@ describe('a lease whose holder is gone', () => {
     const store = newStore();
     const clock = fakeClock();
     // Both live on the same moments, and the far one believes to be in 1970.
-    const far = await open(store, {clock: {...clock, nowMs: () => 0}, host: fakeHost(1, 'boot-2/pids-1')});
+    const far = await open(store, {clock: {...clock, wallMs: () => 0}, host: fakeHost(1, 'boot-2/pids-1')});
     const writer = await far.writer({purpose: 'long backup', subject: 'collection shop'});
     const here = await open(store, {clock, host: fakeHost(2)});
     await expect(here.writer({purpose: 'next', subject: 'collection shop'})).rejects.toMatchObject(

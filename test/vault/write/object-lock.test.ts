@@ -39,7 +39,7 @@ function make() {
   const clock = {nowMs: 1_795_000_000_000};
   const inner = newStore();
   const store = lockingStore(inner, clock, 30);
-  return {clock, inner, store, options: {cacheFile, graceMs: 0, clock: {...fakeClock(), nowMs: () => clock.nowMs}}};
+  return {clock, inner, store, options: {cacheFile, graceMs: 0, clock: {...fakeClock(), wallMs: () => clock.nowMs}}};
 }
 
 async function collect(vault: Vault, ...names: string[]) {
