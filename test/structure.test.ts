@@ -39,6 +39,11 @@ const below: Record<string, readonly string[]> = {
  * ending; those that are not named are contracts, below all others.
  */
 const floors: Record<string, readonly string[]> = {
+  config: [
+    ...['addresses', 'rate', 'notify-target', 'chosen-storage', 'home', 'kinds', 'table', 'file', 'store-file'],
+    ...['profiles', 'settings', 'exposures', 'index'],
+  ],
+  'sources/questdb': ['format', 'server', 'listing', 'restore', 'source', 'index'],
   vault: ['format', 'codec', 'lease', 'indexes', 'read', 'write', 'care', 'reader', 'vault', 'index'],
   collections: ['stored', 'define', 'backup', 'restore', 'copy', 'views', 'care', 'index'],
   database: ['stored', 'backup', 'restore', 'views', 'care', 'index'],

@@ -18,10 +18,9 @@ export interface FileSource {
 
   /**
    * Fixes one moment: what `Frozen` gives is the database as it was then, whatever is written meanwhile.
-   * @param options.hold id of the operation: whoever finds a hold of a dead operation can tell whose it was
    * @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_LOCKED` (somebody else holds a checkpoint; it is left alone) | `SOURCE_DAMAGED`
    */
-  freeze(options: {hold: string; signal: AbortSignal; notice: (text: string) => void}): Promise<Frozen>;
+  freeze(options: FreezeOptions): Promise<Frozen>;
 
   /**
    * Ends what a process that died left held in the database (a checkpoint). Nothing to end is no error.
@@ -32,6 +31,15 @@ export interface FileSource {
 
   close(): Promise<void>;
 }
+
+export type FreezeOptions = {
+  /** Id of the operation. It is stored with the hold, so that a later process finds out whose hold a dead process left. */
+  hold: string;
+  signal: AbortSignal;
+  notice: (text: string) => void;
+  /** Microseconds since 1970. */
+  nowMicros: () => number;
+};
 
 /** A database whose server holds a checkpoint while its files are copied, for bkp or for another program. */
 export interface CheckpointSource extends FileSource {

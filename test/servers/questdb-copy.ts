@@ -3,7 +3,12 @@ import type {FileSource, Frozen, FrozenFile} from '../../src/sources/index.ts';
 import {openQuestDbTarget} from '../../src/sources/questdb/index.ts';
 
 export const noSignal = new AbortController().signal;
-export const freezeOptions = {hold: 'operation test/1', signal: noSignal, notice: () => undefined};
+export const freezeOptions = {
+  hold: 'operation test/1',
+  signal: noSignal,
+  notice: () => undefined,
+  nowMicros: () => Date.now() * 1000,
+};
 
 /** What a backup and a restore do with the files, without a vault between. */
 export async function copyDatabase(

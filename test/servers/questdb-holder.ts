@@ -6,6 +6,7 @@ await openQuestDbSource({root, http}).freeze({
   hold: 'operation killed/1',
   signal: new AbortController().signal,
   notice: () => undefined,
+  nowMicros: () => Date.now() * 1000,
 });
 process.stdout.write('held\n');
 setInterval(() => undefined, 60_000);

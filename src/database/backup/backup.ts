@@ -177,7 +177,7 @@ async function copyMoment(
 ): Promise<CopiedMoment> {
   const {source, signal, notice} = tools;
   const began = tools.nowMicros();
-  const frozen = await source.freeze({hold: request.operation, signal, notice});
+  const frozen = await source.freeze({hold: request.operation, signal, notice, nowMicros: tools.nowMicros});
   try {
     const {takenAtMicros, facts} = frozen;
     const copied = await copyFiles(tools, writer, frozen, {parent, differences: request.differences ?? false});

@@ -1,13 +1,13 @@
 import {stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
-import type {CheckpointSource, Frozen, HeldCheckpoint} from '../file-source.ts';
+import type {CheckpointSource, FreezeOptions, Frozen, HeldCheckpoint} from '../file-source.ts';
 import {type Origin, originOf} from '../origin.ts';
 import type {SourceCheck} from '../source.ts';
 import {isAbsent, unreadable} from './format/bytes.ts';
-import {freezeLive, serverVersion} from './listing/live.ts';
+import {readDataId} from './format/data-id.ts';
+import {freezeLive} from './listing/live.ts';
 import {freezeStopped} from './listing/offline.ts';
-import {readDataId} from './restore/data-id.ts';
 import {
   checkpointStatus,
   createForOthers,
@@ -18,7 +18,7 @@ import {
 } from './server/checkpoint.ts';
 import {readHoldNote} from './server/hold-note.ts';
 import {fateOf, type Processes} from './server/holder.ts';
-import {QuestDbHttp} from './server/http.ts';
+import {QuestDbHttp, serverVersion} from './server/http.ts';
 import {whyNotOwnRoot} from './server/own-root.ts';
 
 export type QuestDbSourceOptions = {
@@ -64,11 +64,11 @@ export class QuestDbSource implements CheckpointSource {
     return originOf(this.#root);
   }
 
-  async freeze(options: {hold: string; signal: AbortSignal; notice: (text: string) => void}): Promise<Frozen> {
+  async freeze(options: FreezeOptions): Promise<Frozen> {
     await this.#requireRoot();
     options.signal.throwIfAborted();
-    if (this.#offline) return freezeStopped(this.#root, this.#http);
-    return freezeLive(this.#server(), this.#root, {...options, processes: this.#processes});
+    if (this.#offline) return freezeStopped(this.#root, this.#http, options.nowMicros);
+    return freezeLive(this.#server(), this.#root, options, this.#processes);
   }
 
   async releaseLeftover(diedAfterMicros: number, hold?: string): Promise<void> {

@@ -46,7 +46,12 @@ test('CHECKPOINT is refused where there is none: an SQLite file, a stopped serve
   await expect(sql('CHECKPOINT RELEASE')).rejects.toMatchObject({code: 'PRECONDITION'});
 });
 
-const options = {hold: 'dbbackup/7', signal: new AbortController().signal, notice: () => undefined};
+const options = {
+  hold: 'dbbackup/7',
+  signal: new AbortController().signal,
+  notice: () => undefined,
+  nowMicros: () => Date.now() * 1000,
+};
 
 test('a doctor tells of another root, of a server that is read-only, and releases what a dead process left', async () => {
   const wrong = async (repair = false) => (await checkSource(deps, {repair})).filter(({ok}) => !ok);

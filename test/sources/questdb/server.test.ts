@@ -29,6 +29,7 @@ const options = (hold: string) => ({
   hold,
   signal: new AbortController().signal,
   notice: (text: string) => void notices.push(text),
+  nowMicros: () => Date.now() * 1000,
 });
 const note = () => JSON.parse(readFileSync(join(root, '.bkp-checkpoint'), 'utf8'));
 

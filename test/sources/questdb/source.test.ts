@@ -28,7 +28,12 @@ withStandInRoot((place) => {
 });
 
 const open = () => openQuestDbSource({root, http: server.url});
-const options = {hold: 'operation test/1', signal: new AbortController().signal, notice: () => undefined};
+const options = {
+  hold: 'operation test/1',
+  signal: new AbortController().signal,
+  notice: () => undefined,
+  nowMicros: () => Date.now() * 1000,
+};
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];

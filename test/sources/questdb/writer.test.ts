@@ -25,7 +25,12 @@ withStandInRoot((place) => {
   ({root, server} = place);
 });
 
-const options = {hold: 'operation test/1', signal: new AbortController().signal, notice: () => undefined};
+const options = {
+  hold: 'operation test/1',
+  signal: new AbortController().signal,
+  notice: () => undefined,
+  nowMicros: () => Date.now() * 1000,
+};
 const trades = 'db/trades~4';
 
 type Hooks = {frozen?: () => void; listed?: () => void};

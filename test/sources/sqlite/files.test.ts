@@ -20,7 +20,12 @@ import {openImage} from '../../../src/sources/sqlite/file/files-image.ts';
 import {eventually} from '../../helpers/eventually.ts';
 import {Database, folder} from './database.ts';
 
-const quiet = {hold: 'test', signal: new AbortController().signal, notice: () => {}};
+const quiet = {
+  hold: 'test',
+  signal: new AbortController().signal,
+  notice: () => {},
+  nowMicros: () => Date.now() * 1000,
+};
 
 async function imageOf(path: string): Promise<Buffer> {
   const frozen = await new SqliteFileSource(path).freeze(quiet);

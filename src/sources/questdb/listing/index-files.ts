@@ -1,7 +1,6 @@
-import {readSync, statSync} from 'node:fs';
+import {readSync} from 'node:fs';
 import type {FileHandle} from 'node:fs/promises';
-import {join} from 'node:path';
-import {BkpError} from '../../../errors/index.ts';
+import {inBlocks} from '../format/blocks.ts';
 import type {Column} from '../format/meta.ts';
 import {
   blockRowsOf,
@@ -16,11 +15,8 @@ import {
   measureIndex,
   valueFileBytes,
 } from '../format/symbol-index.ts';
-import type {TableState} from '../format/table.ts';
-import type {Partition} from '../format/txn.ts';
-import {type Listing, listFile, lookAt, missingFile, openFile, type RootFile, withFile} from './list-file.ts';
+import {type Listing, listFile, missingFile, openFile, type RootFile, timesOf, withFile} from './list-file.ts';
 import {type BlockMemory, blockBytes, type ListedFile} from './listed-file.ts';
-import type {FileTimes} from './stamp.ts';
 
 /** An index's values are numbers of rows. */
 const rowIdBytes = 8;
@@ -59,14 +55,14 @@ export async function listIndex(listing: Listing, wanted: IndexWanted): Promise<
       ...common,
       path: wanted.keys,
       sizeBytes: keyFileBytes(shape),
-      make: (memory) => inBlocks(keyParts(listing, wanted, shape), keyFileBytes(shape), memory),
+      make: (memory) => madeInBlocks(keyParts(listing, wanted, shape), keyFileBytes(shape), memory),
     },
     {
       ...common,
       path: wanted.values,
       sizeBytes: valueFileBytes(shape),
       numberBytes: rowIdBytes,
-      make: (memory) => inBlocks(valueParts(listing, wanted, shape), valueFileBytes(shape), memory),
+      make: (memory) => madeInBlocks(valueParts(listing, wanted, shape), valueFileBytes(shape), memory),
     },
   ];
 }
@@ -79,7 +75,7 @@ export function emptyIndex(
   const bytes = emptyKeyFile(blockRows);
   const common = {table, zeroTailBytes: 0, blockBytes, openEnded: false, stamp: `empty.${blockRows}`};
   return [
-    {...common, path: keys, sizeBytes: bytes.length, make: (memory) => inBlocks([bytes], bytes.length, memory)},
+    {...common, path: keys, sizeBytes: bytes.length, make: (memory) => madeInBlocks([bytes], bytes.length, memory)},
     {...common, path: values, sizeBytes: 0},
   ];
 }
@@ -146,80 +142,15 @@ async function openColumn(
   return {handle, rows: {column: handle, path, top, rows}};
 }
 
-/** Cut as the blocks of a file are, each in memory of its own. */
-async function* inBlocks(
+function madeInBlocks(
   parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   sizeBytes: number,
   memory: BlockMemory,
-): AsyncGenerator<Uint8Array> {
+): AsyncIterable<Uint8Array> {
   let left = sizeBytes;
-  let block = memory(Math.min(blockBytes, left));
-  let filled = 0;
-  for await (const part of parts) {
-    for (let at = 0; at < part.length; ) {
-      const taken = Math.min(part.length - at, block.length - filled);
-      block.set(part.subarray(at, at + taken), filled);
-      filled += taken;
-      at += taken;
-      if (filled < block.length) continue;
-      yield block;
-      left -= block.length;
-      if (left === 0) return;
-      block = memory(Math.min(blockBytes, left));
-      filled = 0;
-    }
-  }
-}
-
-type ParquetIndexWanted = {folder: string; partition: Partition; column: Column; names: readonly string[]};
-
-/**
- * An indexed column of a partition in Parquet has its index in files beside it. bkp cannot make these, because the rows are in
- * Parquet; and the server writes them when it converts the partition, and anew when late rows come into it. So they are taken
- * when nobody wrote them since before the moment, until they were read; otherwise there is no backup.
- */
-export function listParquetIndex(
-  listing: Listing,
-  {name: table, columns}: TableState,
-  {folder, partition, column, names}: ParquetIndexWanted,
-): ListedFile[] {
-  const place = columns.place(partition.timestamp, column.index);
-  if (place === undefined) return [];
-  const suffix = place.nameTxn === -1n ? '' : `.${place.nameTxn}`;
-  const files = ['k', 'v'].map((ending) => `${column.name}.${ending}${suffix}`);
-  // Versions that keep no index beside Parquet read the rows.
-  if (!files.every((name) => names.includes(name))) return [];
-  const paths = files.map((name) => `${folder}/${name}`);
-  const before = paths.map((path) => timesOf(listing, {path, table}));
-  const unchanged = () => {
-    const after = paths.map((path) => timesOf(listing, {path, table}));
-    const isSame = after.every((times, at) => sameTimes(times, before[at]!));
-    if (!isSame || !before.every((times) => times !== undefined && listing.isSettled(times))) {
-      throw rewritten(paths[0]!, table);
-    }
-  };
-  unchanged();
-  return paths.map((path, at) => {
-    const file = listFile(listing, {path, table});
-    if (file === undefined) throw missingFile(paths[at]!, table);
-    return {...file, openEnded: false, check: unchanged};
-  });
-}
-
-function timesOf({root}: Listing, {path, table}: RootFile): FileTimes | undefined {
-  return lookAt(join(root, path), table, (source) => statSync(source, {bigint: true}));
-}
-
-function sameTimes(a: FileTimes | undefined, b: FileTimes | undefined): boolean {
-  const of = (times: FileTimes | undefined) => [times?.ino, times?.size, times?.mtimeNs, times?.ctimeNs].join(' ');
-  return of(a) === of(b);
-}
-
-function rewritten(path: string, table: string): BkpError {
-  return new BkpError('SOURCE_UNAVAILABLE', `${path} of table ${table} was written after the checkpoint was made`, {
-    cause: 'late rows come into a partition in Parquet, whose index then is not that of the moment any more',
-    next: 'take the backup again',
-    context: {path, table},
-    retryable: true,
+  return inBlocks(parts, () => {
+    const block = memory(Math.min(blockBytes, left));
+    left -= block.length;
+    return block;
   });
 }

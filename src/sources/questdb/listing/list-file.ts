@@ -1,7 +1,6 @@
 import {closeSync, type Dirent, fstatSync, openSync, readdirSync, statSync} from 'node:fs';
 import {type FileHandle, open} from 'node:fs/promises';
 import {join} from 'node:path';
-import {setImmediate as nextTurn} from 'node:timers/promises';
 import {BkpError} from '../../../errors/index.ts';
 import {isAbsent, unreadable} from '../format/bytes.ts';
 import {bytesBeforeZeros} from '../format/lengths.ts';
@@ -64,8 +63,13 @@ export function listFile(listing: Listing, wanted: FileWanted): ListedFile | und
 
 type Look = {times: FileTimes; sizeBytes: number; zeroTailBytes: number};
 
-function fixedEnd({root}: Listing, {path, table}: Source, validBytes: number): Look | undefined {
-  const times = lookAt(join(root, path), table, (source) => statSync(source, {bigint: true}));
+/** @returns undefined when there is no such file */
+export function timesOf({root}: Listing, {path, table}: Source): FileTimes | undefined {
+  return lookAt(join(root, path), table, (source) => statSync(source, {bigint: true}));
+}
+
+function fixedEnd(listing: Listing, {path, table}: Source, validBytes: number): Look | undefined {
+  const times = timesOf(listing, {path, table});
   if (times === undefined) return undefined;
   if (validBytes > Number(times.size)) throw tooShort({path, table}, Number(times.size), validBytes);
   return {times, sizeBytes: validBytes, zeroTailBytes: 0};
@@ -108,7 +112,7 @@ export function withFile<T>({root}: Listing, {path, table}: Source, use: (file: 
 }
 
 /** @returns undefined when there is nothing of that name */
-export function lookAt<T>(path: string, table: string | undefined, look: (path: string) => T): T | undefined {
+function lookAt<T>(path: string, table: string | undefined, look: (path: string) => T): T | undefined {
   try {
     return look(path);
   } catch (error) {
@@ -130,20 +134,6 @@ export function missingFile(path: string, table: string): BkpError {
     next: 'take the backup again; if it is still missing, the table is damaged: restore it from an earlier backup',
     context: {path, table},
   });
-}
-
-/** How long one works before others get their turn: who cancels, and the beat of the heart. */
-const turnMs = 20;
-
-/** To be awaited now and then by what takes long without waiting for anything. */
-export class Turns {
-  #begunAtMs = performance.now();
-
-  async next(): Promise<void> {
-    if (performance.now() - this.#begunAtMs < turnMs) return;
-    await nextTurn();
-    this.#begunAtMs = performance.now();
-  }
 }
 
 /** Nothing for a folder that is not there. */

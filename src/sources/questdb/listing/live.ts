@@ -1,18 +1,20 @@
 import {readdir, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
-import type {DatabaseMoment} from '../../file-source.ts';
+import type {FreezeOptions} from '../../file-source.ts';
 import {isAbsent, readControlFile, unreadable} from '../format/bytes.ts';
 import {readTable, readView, type TableState} from '../format/table.ts';
 import {Checkpoint} from '../server/checkpoint.ts';
 import type {Processes} from '../server/holder.ts';
-import type {QuestDbHttp} from '../server/http.ts';
+import {type QuestDbHttp, serverVersion} from '../server/http.ts';
 import {pathOfOwnRoot} from '../server/own-root.ts';
-import {type Listing, listFolder, missingFile, Turns} from './list-file.ts';
+import {type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
+import {listBeside, tableFacts} from './root-files.ts';
 import {bootId, settled, stamper, tellsOfMappedWrites} from './stamp.ts';
 import {listTable} from './table-files.ts';
+import {Turns} from './turns.ts';
 
 /** Where the server puts what a checkpoint consists of. */
 export const checkpointFolder = '.checkpoint/db';
@@ -20,18 +22,12 @@ export const checkpointFolder = '.checkpoint/db';
 /** See stamp.ts: a file that was written just now may look so much older. */
 const clockTickMicros = 20_000;
 
-export type FreezeOptions = {
-  hold: string;
-  signal: AbortSignal;
-  notice: (text: string) => void;
-  processes: Processes | undefined;
-};
-
 /** Freezes a running server's database with a checkpoint. It is held when this returns, and only then. */
 export async function freezeLive(
   http: QuestDbHttp,
   root: string,
-  {hold, signal, notice, processes}: FreezeOptions,
+  {hold, signal, notice}: FreezeOptions,
+  processes: Processes | undefined,
 ): Promise<Moment> {
   signal.throwIfAborted();
   const version = await serverVersion(http);
@@ -64,14 +60,6 @@ export async function freezeLive(
   }
 }
 
-export async function serverVersion(http: QuestDbHttp): Promise<string> {
-  const [row] = await http.rows('SELECT build() AS build');
-  return /QuestDB (?:Enterprise )?(\d+(?:\.\d+)+\S*?),/.exec(String(row?.build))?.[1] ?? 'unknown';
-}
-
-export const tableFacts = (tables: readonly TableState[]): DatabaseMoment['tables'] =>
-  tables.map(({name, txn}) => ({name, rows: txn.rows})).sort((a, b) => (a.name < b.name ? -1 : 1));
-
 async function listMoment(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {
   const files = [
     ...(await listCheckpoint(listing, tables)),
@@ -83,13 +71,6 @@ async function listMoment(listing: Listing, tables: readonly TableState[]): Prom
     await turns.next();
   }
   return files;
-}
-
-/** What belongs to no table: the database's id, the number of the next table; and the configuration, only on demand. */
-export function listBeside(listing: Listing, isWanted: (name: string) => boolean): ListedFile[] {
-  const {files} = listFolder(listing, 'db', undefined, isWanted);
-  const conf = listFolder(listing, 'conf').files.map((file): ListedFile => ({...file, optional: true}));
-  return [...files, ...conf];
 }
 
 async function listCheckpoint(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {

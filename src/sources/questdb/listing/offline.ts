@@ -7,8 +7,8 @@ import {readTable, type TableState} from '../format/table.ts';
 import type {QuestDbHttp} from '../server/http.ts';
 import type {Listing} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
-import {listBeside, tableFacts} from './live.ts';
 import {Moment} from './moment.ts';
+import {listBeside, tableFacts} from './root-files.ts';
 import {bootId, stamper, tellsOfMappedWrites} from './stamp.ts';
 import {listWholeTable} from './table-files.ts';
 import {lastTransaction} from './wal-files.ts';
@@ -18,10 +18,14 @@ import {lastTransaction} from './wal-files.ts';
  * @param http asked whether the server is away, when it is known
  * @throws BkpError `PRECONDITION` when a server is running
  */
-export async function freezeStopped(root: string, http: QuestDbHttp | undefined): Promise<Moment> {
+export async function freezeStopped(
+  root: string,
+  http: QuestDbHttp | undefined,
+  nowMicros: () => number,
+): Promise<Moment> {
   const db = join(root, 'db');
   await requireStopped(root, http);
-  const takenAtMicros = Date.now() * 1000;
+  const takenAtMicros = Math.floor(nowMicros());
   const tables = await readTables(db);
   const certain = await tellsOfMappedWrites(db);
   const stamp = stamper(takenAtMicros, bootId(), certain);

@@ -5,9 +5,10 @@ import type {Column} from '../format/meta.ts';
 import {partitionFolder} from '../format/partition-name.ts';
 import type {TableState} from '../format/table.ts';
 import type {Partition} from '../format/txn.ts';
-import {listIndex, listParquetIndex} from './index-files.ts';
+import {listIndex} from './index-files.ts';
 import {type Listing, listFile, missingFile, present, readNames, withFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
+import {listParquetIndex} from './parquet-index.ts';
 
 const parquetName = 'data.parquet';
 /** Files of columns, in any version: what `_meta`, `_cv` and `_txn` do not name is not the moment's. */

@@ -1,8 +1,9 @@
 import type {TableState} from '../format/table.ts';
 import {blockRowsIn, emptyIndex} from './index-files.ts';
-import {type Listing, listFile, listFolder, missingFile, present, readFolder, Turns} from './list-file.ts';
+import {type Listing, listFile, listFolder, missingFile, present, readFolder} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {listPartition, unknownFile} from './partition-files.ts';
+import {Turns} from './turns.ts';
 import {listLog, listTree} from './wal-files.ts';
 
 /**

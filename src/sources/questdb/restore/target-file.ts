@@ -2,6 +2,7 @@ import {constants} from 'node:fs';
 import {type FileHandle, open} from 'node:fs/promises';
 import {systemCode} from '../../../errors/index.ts';
 import type {FrozenFile} from '../../file-source.ts';
+import {inBlocks} from '../format/blocks.ts';
 
 /** Of Node, and not in its types. */
 declare const WebAssembly: {Memory: new (options: {initial: number}) => {readonly buffer: ArrayBuffer}};
@@ -64,20 +65,10 @@ export class TargetFiles {
 
 /** @returns where the file ends now: past the bytes, when the last block had to be filled up */
 async function fill(file: OpenFile, bytes: AsyncIterable<Uint8Array>, slot: Buffer): Promise<number> {
-  let held = 0;
-  for await (const block of bytes) {
-    for (let at = 0; at < block.length; ) {
-      const taken = Math.min(block.length - at, slot.length - held);
-      slot.set(block.subarray(at, at + taken), held);
-      held += taken;
-      at += taken;
-      if (held < slot.length) continue;
-      await file.append(slot);
-      held = 0;
-    }
+  for await (const {length} of inBlocks(bytes, () => slot)) {
+    const end = file.isDirect ? Math.ceil(length / alignBytes) * alignBytes : length;
+    await file.append(slot.fill(0, length, end).subarray(0, end));
   }
-  const end = file.isDirect ? Math.ceil(held / alignBytes) * alignBytes : held;
-  await file.append(slot.fill(0, held, end).subarray(0, end));
   return file.position;
 }
 

@@ -4,7 +4,7 @@ import {assert, BkpError, systemCode} from '../../../errors/index.ts';
 import {forEachConcurrent} from '../../../lib/async.ts';
 import type {DatabaseMoment, FileTarget, FrozenFile} from '../../file-source.ts';
 import {isAbsent} from '../format/bytes.ts';
-import {dataIdPaths} from './data-id.ts';
+import {dataIdPaths} from '../format/data-id.ts';
 import {TargetFiles} from './target-file.ts';
 import {exists, failedFolder, failedNote, obstacle, restoreTrigger} from './target-obstacles.ts';
 

@@ -1,4 +1,6 @@
+import * as v from 'valibot';
 import {BkpError} from '../../../errors/index.ts';
+import {text} from '../../../lib/schema.ts';
 
 export type HttpOptions = {
   /** `http://127.0.0.1:9000`; may hold user and password, which are taken out of it. */
@@ -8,11 +10,11 @@ export type HttpOptions = {
   token?: string | undefined;
 };
 
-export type Value = string | number | boolean | null;
-export type Row = Readonly<Record<string, Value>>;
+/** Values by column; the server decides their types. */
+export type Row = Readonly<Record<string, unknown>>;
 
-/** What the server says: rows, or in its own words why not. */
-export type Answer = {rows: readonly Row[]} | {refusal: string};
+/** What a statement returns: its rows, or why the server refuses it, in the server's words. */
+export type Result = {rows: readonly Row[]} | {refusal: string};
 
 /** What to do about a server that lets this user read only. */
 export const mayWrite =
@@ -40,17 +42,17 @@ export class QuestDbHttp {
 
   /** @throws BkpError `SOURCE_UNAVAILABLE`, also when the server refuses the statement */
   async rows(sql: string): Promise<readonly Row[]> {
-    const answer = await this.ask(sql);
-    if ('rows' in answer) return answer.rows;
-    throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} refuses ${sql}: ${answer.refusal}`, {
+    const result = await this.ask(sql);
+    if ('rows' in result) return result.rows;
+    throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} refuses ${sql}: ${result.refusal}`, {
       next: 'look at the version of the server and at the rights of the user',
     });
   }
 
   /** @throws BkpError `SOURCE_UNAVAILABLE`: away, not QuestDB, or the credentials are not accepted */
-  async ask(sql: string, timeoutMs: number = answerMs): Promise<Answer> {
+  async ask(sql: string, timeoutMs: number = answerMs): Promise<Result> {
     let response: Response;
-    let text: string;
+    let body: string;
     try {
       response = await fetch(`${this.url}/exec?${new URLSearchParams({query: sql})}`, {
         headers: this.#headers,
@@ -58,27 +60,27 @@ export class QuestDbHttp {
         redirect: 'manual',
         signal: AbortSignal.timeout(timeoutMs),
       });
-      text = await response.text();
+      body = await response.text();
     } catch (error) {
       throw this.#away(error, timeoutMs);
     }
-    const answer = parseAnswer(text);
+    const result = parseResult(body);
     if (response.status === 401) {
       throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not accept these credentials`, {
-        cause: `HTTP ${response.status}: ${text.slice(0, 200)}`,
+        cause: `HTTP ${response.status}: ${body.slice(0, 200)}`,
         next: 'set user= and password=, or token=, of the source to what the server has in http.user and http.password',
       });
     }
     // A server that is read-only refuses with 403 what it would refuse with 400 for another reason.
-    if (answer !== undefined) return answer;
+    if (result !== undefined) return result;
     if (response.status === 403) {
       throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not allow ${sql}`, {
-        cause: `HTTP ${response.status}: ${text.slice(0, 200)}`,
+        cause: `HTTP ${response.status}: ${body.slice(0, 200)}`,
         next: mayWrite,
       });
     }
     throw new BkpError('SOURCE_UNAVAILABLE', `what answers at ${this.url} is not QuestDB`, {
-      cause: `HTTP ${response.status}: ${text.slice(0, 200)}`,
+      cause: `HTTP ${response.status}: ${body.slice(0, 200)}`,
       next: 'set http= of the source to the address of its web console',
     });
   }
@@ -112,25 +114,35 @@ function authorization({token, user, password}: Omit<HttpOptions, 'http'>): Reco
   return headers;
 }
 
-/** Rows as `{columns: [{name}], dataset: [[…]]}`; what has none as `{ddl|dml: "OK"}`; a refusal as `{error}`. */
-function parseAnswer(text: string): Answer | undefined {
+/** Rows, as `{columns: [{name}], dataset: [[…]]}`. */
+const rowsSchema = v.object({columns: v.array(v.object({name: text})), dataset: v.array(v.array(v.unknown()))});
+/** A statement without rows, as `{ddl|dml: "OK"}`. */
+const doneSchema = v.union([v.object({ddl: text}), v.object({dml: text})]);
+const refusalSchema = v.object({error: text});
+
+/** @returns undefined for a body that no QuestDB server sends */
+function parseResult(json: string): Result | undefined {
   let body: unknown;
   try {
-    body = JSON.parse(text);
+    body = JSON.parse(json);
   } catch {
     return undefined;
   }
-  if (typeof body !== 'object' || body === null) return undefined;
-  const {error, ddl, dml, columns, dataset} = body as Record<string, unknown>;
-  if (typeof error === 'string') return {refusal: error};
-  if (typeof ddl === 'string' || typeof dml === 'string') return {rows: []};
-  if (!Array.isArray(columns) || !Array.isArray(dataset)) return undefined;
-  const names = columns.map((column: {name?: unknown}) => String(column.name));
-  return {rows: dataset.map((row: Value[]) => Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])))};
+  if (v.is(refusalSchema, body)) return {refusal: body.error};
+  if (v.is(doneSchema, body)) return {rows: []};
+  if (!v.is(rowsSchema, body)) return undefined;
+  const names = body.columns.map(({name}) => name);
+  return {rows: body.dataset.map((row) => Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])))};
+}
+
+/** `unknown` when the server states no version. @throws BkpError `SOURCE_UNAVAILABLE` */
+export async function serverVersion(http: QuestDbHttp): Promise<string> {
+  const [row] = await http.rows('SELECT build() AS build');
+  return /QuestDB (?:Enterprise )?(\d+(?:\.\d+)+\S*?),/.exec(String(row?.build))?.[1] ?? 'unknown';
 }
 
 /** `2026-11-21T10:10:01.901217Z` as microseconds since 1970; undefined for anything else. */
-export function parseMicros(value: Value | undefined): number | undefined {
+export function parseMicros(value: unknown): number | undefined {
   const parts = typeof value === 'string' ? /^(.*:\d\d)(?:\.(\d{1,9}))?Z$/.exec(value) : null;
   if (parts === null) return undefined;
   const seconds = Date.parse(`${parts[1]}Z`);

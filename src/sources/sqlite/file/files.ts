@@ -1,4 +1,4 @@
-import type {DatabaseMoment, FileSource, Frozen, FrozenFile} from '../../file-source.ts';
+import type {DatabaseMoment, FileSource, FreezeOptions, Frozen, FrozenFile} from '../../file-source.ts';
 import {type Origin, originOf} from '../../origin.ts';
 import {withConnection} from '../engine/connection.ts';
 import {knownTableNames} from '../schema/catalog.ts';
@@ -42,7 +42,7 @@ export class SqliteFileSource implements FileSource {
     return originOf(this.#path);
   }
 
-  async freeze(options: {hold: string; signal: AbortSignal; notice: (text: string) => void}): Promise<Frozen> {
+  async freeze(options: FreezeOptions): Promise<Frozen> {
     const image = await openImage(this.#path, options);
     try {
       if (image.mode !== 'wal') {
@@ -50,7 +50,7 @@ export class SqliteFileSource implements FileSource {
           'the database is not in WAL mode: whoever writes waits while this backup reads; PRAGMA journal_mode = WAL changes that',
         );
       }
-      return frozen(image, this.#path);
+      return frozen(image, this.#path, options.nowMicros);
     } catch (error) {
       await image.close();
       throw error;
@@ -63,7 +63,7 @@ export class SqliteFileSource implements FileSource {
   async close(): Promise<void> {}
 }
 
-function frozen(image: Image, path: string): Frozen {
+function frozen(image: Image, path: string, nowMicros: () => number): Frozen {
   const {connection} = image;
   const facts: DatabaseMoment = {
     product: 'sqlite',
@@ -78,7 +78,7 @@ function frozen(image: Image, path: string): Frozen {
     blockBytes,
   };
   return {
-    takenAtMicros: Date.now() * 1000,
+    takenAtMicros: Math.floor(nowMicros()),
     facts,
     async *files() {
       yield file;

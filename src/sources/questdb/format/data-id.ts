@@ -2,7 +2,7 @@ import {randomBytes} from 'node:crypto';
 import {link, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError, systemCode} from '../../../errors/index.ts';
-import {isAbsent, unreadable} from '../format/bytes.ts';
+import {isAbsent, unreadable} from './bytes.ts';
 
 /** The server's own; it is empty or not there in older versions (9.0.1, 8.2.0). */
 const serverPath = 'db/.data_id';

@@ -11,7 +11,7 @@ import {
   makeValueFile,
   measureIndex,
   valueFileBytes,
-} from '../../../src/sources/questdb/format/symbol-index.ts';
+} from '../../../../src/sources/questdb/format/symbol-index.ts';
 
 let folder: string;
 beforeAll(() => {

@@ -2,8 +2,8 @@ import {constants, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, describe, expect, onTestFinished, test, vi} from 'vitest';
-import {TargetFiles} from '../../../src/sources/questdb/restore/target-file.ts';
-import {mayMount, smallDisk} from '../../helpers/small-disk.ts';
+import {TargetFiles} from '../../../../src/sources/questdb/restore/target-file.ts';
+import {mayMount, smallDisk} from '../../../helpers/small-disk.ts';
 
 /** What a file system that cannot write past the cache refuses: to open so, or a write from the n-th on; absent: nothing. */
 const refused = vi.hoisted(() => ({from: undefined as 'open' | number | undefined, code: 'EINVAL', times: 0}));

@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {lineageOf} from '../../../src/sources/questdb/format/lineage.ts';
+import {lineageOf} from '../../../../src/sources/questdb/format/lineage.ts';
 
 test.each([
   ['db/trades~4/2026-01-04.7/price.d', 'db/trades~4/2026-01-04/price.d'],

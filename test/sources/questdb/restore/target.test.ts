@@ -12,8 +12,8 @@ import {
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import type {FrozenFile} from '../../../src/sources/index.ts';
-import {openQuestDbTarget} from '../../../src/sources/questdb/index.ts';
+import type {FrozenFile} from '../../../../src/sources/index.ts';
+import {openQuestDbTarget} from '../../../../src/sources/questdb/index.ts';
 
 let folder: string;
 let root: string;

@@ -1,0 +1,56 @@
+import {BkpError} from '../../../errors/index.ts';
+import type {Column} from '../format/meta.ts';
+import type {TableState} from '../format/table.ts';
+import type {Partition} from '../format/txn.ts';
+import {type Listing, listFile, missingFile, timesOf} from './list-file.ts';
+import type {ListedFile} from './listed-file.ts';
+import type {FileTimes} from './stamp.ts';
+
+type ParquetIndexWanted = {folder: string; partition: Partition; column: Column; names: readonly string[]};
+
+/**
+ * An indexed column of a partition in Parquet has its index in files beside it. bkp cannot make these, because the rows are in
+ * Parquet; and the server writes them when it converts the partition, and anew when late rows come into it. So they are taken
+ * when nobody wrote them since before the moment, until they were read; otherwise there is no backup.
+ */
+export function listParquetIndex(
+  listing: Listing,
+  {name: table, columns}: TableState,
+  {folder, partition, column, names}: ParquetIndexWanted,
+): ListedFile[] {
+  const place = columns.place(partition.timestamp, column.index);
+  if (place === undefined) return [];
+  const suffix = place.nameTxn === -1n ? '' : `.${place.nameTxn}`;
+  const files = ['k', 'v'].map((ending) => `${column.name}.${ending}${suffix}`);
+  // Versions that keep no index beside Parquet read the rows.
+  if (!files.every((name) => names.includes(name))) return [];
+  const paths = files.map((name) => `${folder}/${name}`);
+  const before = paths.map((path) => timesOf(listing, {path, table}));
+  const unchanged = () => {
+    const after = paths.map((path) => timesOf(listing, {path, table}));
+    const isSame = after.every((times, at) => sameTimes(times, before[at]!));
+    if (!isSame || !before.every((times) => times !== undefined && listing.isSettled(times))) {
+      throw rewritten(paths[0]!, table);
+    }
+  };
+  unchanged();
+  return paths.map((path, at) => {
+    const file = listFile(listing, {path, table});
+    if (file === undefined) throw missingFile(paths[at]!, table);
+    return {...file, openEnded: false, check: unchanged};
+  });
+}
+
+function sameTimes(a: FileTimes | undefined, b: FileTimes | undefined): boolean {
+  const of = (times: FileTimes | undefined) => [times?.ino, times?.size, times?.mtimeNs, times?.ctimeNs].join(' ');
+  return of(a) === of(b);
+}
+
+function rewritten(path: string, table: string): BkpError {
+  return new BkpError('SOURCE_UNAVAILABLE', `${path} of table ${table} was written after the checkpoint was made`, {
+    cause: 'late rows come into a partition in Parquet, whose index then is not that of the moment any more',
+    next: 'take the backup again',
+    context: {path, table},
+    retryable: true,
+  });
+}
