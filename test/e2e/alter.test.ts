@@ -6,7 +6,7 @@ import {runDirectly} from '../helpers/run-directly.ts';
 const tracked = (desk: Desk) => desk.column("SELECT name FROM sqlite_schema WHERE name LIKE '\\_bkp%' ESCAPE '\\'");
 const alter = (actions: string) => `ALTER BACKUP COLLECTION c ${actions}`;
 
-test('a changed membership asks for a full backup, and takes the tracking of a table that left', async () => {
+test('after a change of members the next backup must be full, and a removed table loses its tracking', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   desk.exec('CREATE TABLE extra (id INTEGER PRIMARY KEY)');
@@ -26,7 +26,7 @@ test('a changed membership asks for a full backup, and takes the tracking of a t
   expect(tracked(desk)).toContain('_bkp_log_orders');
 });
 
-test('where increments are switched off, no tracking stays behind', async () => {
+test('switching increments off removes the tracking', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   await run(createC(true));
@@ -39,7 +39,7 @@ test('where increments are switched off, no tracking stays behind', async () => 
   });
   await run('BACKUP c');
   expect(tracked(desk)).toEqual([]);
-  // Switched on again, the chain begins with the next full backup.
+  // After increments are switched on again, the chain starts with the next full backup.
   await run(alter("SET (INCREMENTAL_BACKUP_ENABLED='true')"));
   await expect(run('BACKUP c INCREMENTAL')).rejects.toMatchObject({next: expect.stringContaining('BACKUP c')});
   await run('BACKUP c');
@@ -50,7 +50,7 @@ test('where increments are switched off, no tracking stays behind', async () => 
   expect(tracked(desk)).toEqual([]);
 });
 
-test('the whole database, with tables that come later; and back to named ones', async () => {
+test('a collection of the whole database includes later tables, and can be changed back to named tables', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   await run("CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
@@ -75,7 +75,7 @@ test('the whole database, with tables that come later; and back to named ones', 
   });
 });
 
-test('OMIT_INDEXES leaves out indexes, and keeps constraints', async () => {
+test('OMIT_INDEXES omits indexes and keeps constraints', async () => {
   const desk = openDesk();
   desk.exec('CREATE INDEX by_number ON orders (number); CREATE TABLE u (id INTEGER PRIMARY KEY, x UNIQUE)');
   const {run} = runDirectly(desk);
@@ -92,7 +92,7 @@ test('OMIT_INDEXES leaves out indexes, and keeps constraints', async () => {
   expect(await indexes(1)).toEqual(['by_number', 'sqlite_autoindex_u_1']);
 });
 
-test('wrong settings, wrong levels, and what is there or not there already', async () => {
+test('wrong settings, wrong levels, existing and missing collections are refused', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   await run(createC(false));
@@ -124,7 +124,7 @@ test('wrong settings, wrong levels, and what is there or not there already', asy
     });
 });
 
-test('a backup of the whole database says which tables it leaves out', async () => {
+test('a backup of the whole database names the tables that it leaves out', async () => {
   const desk = openDesk();
   desk.exec('CREATE TABLE _bkp_words (word)');
   await desk.sql("CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster')");

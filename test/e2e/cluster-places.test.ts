@@ -8,7 +8,7 @@ import {hashHex} from '../../src/vault/format/hash.ts';
 import {testDeps} from '../helpers/deps.ts';
 import {createC, openDesk} from '../helpers/desk.ts';
 
-test('a cluster that is a file, is not there, holds something else, or holds nothing', async () => {
+test('a cluster that is a file, is missing, contains something else, or is empty is reported as such', async () => {
   const desk = openDesk();
   const at = (name: string) => join(desk.folder, name);
   const sql = (cluster: string, statement: string) => desk.bkp('--cluster', at(cluster), 'sql', statement);
@@ -24,7 +24,7 @@ test('a cluster that is a file, is not there, holds something else, or holds not
       /there is no cluster directory .*nowhere \(UNAVAILABLE\)\nnext: .*CREATE BACKUP COLLECTION/,
     );
   }
-  // A look does not make what it looks for.
+  // Reading does not create the directory.
   expect(existsSync(at('nowhere'))).toBe(false);
 
   mkdirSync(at('photos'));
@@ -42,7 +42,7 @@ test('a cluster that is a file, is not there, holds something else, or holds not
   expect((await sql('empty', createC(false))).status).toBe(0);
 });
 
-test('no vault is made inside another, and no database is among its own backups', async () => {
+test('no vault is created inside another one, and no database is stored among its own backups', async () => {
   const desk = openDesk();
   await desk.sql(createC(false));
   for (const inside of ['packs/x', 'deep/er']) {
@@ -62,7 +62,7 @@ test('no vault is made inside another, and no database is among its own backups'
   expect(existsSync(source)).toBe(false);
 });
 
-test('a cluster of a newer format is refused, not damaged', async () => {
+test('a cluster of a newer format is refused and left unchanged', async () => {
   const desk = openDesk();
   await desk.sql(createC(false));
   const file = join(desk.cluster, 'bkp.json');
@@ -76,7 +76,7 @@ test('a cluster of a newer format is refused, not damaged', async () => {
   }
 });
 
-test('a worker that finds another vault than its statement did touches nothing', async () => {
+test('a worker that finds a different vault than its statement did changes nothing', async () => {
   const desk = openDesk();
   await desk.sql(createC(false));
   await desk.sqlWait('BACKUP c');

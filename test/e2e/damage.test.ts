@@ -4,12 +4,12 @@ import {expect, test} from 'vitest';
 import {backupsOf, createC, type Desk, openDesk} from '../helpers/desk.ts';
 import {type Direct, runDirectly} from '../helpers/run-directly.ts';
 
-// Every kind of object is damaged and lost in turn. What must hold each time: no wrong row is ever restored,
-// VERIFY says which backup and table are hurt, and after a new full backup all is well again.
+// Each kind of object is damaged and removed in turn. What must hold every time: no wrong row is ever restored,
+// VERIFY names the affected backup and table, and after a new full backup everything is intact again.
 
 const rows = (desk: Desk, file?: string) => desk.all('SELECT * FROM orders ORDER BY id', file);
 
-/** Restores into a new database; undefined when that is refused. */
+/** Restores into a new database; undefined if the restore is refused. */
 async function restored(desk: Desk, statement: string): Promise<unknown[] | undefined> {
   const target = join(desk.folder, 'restored.db');
   rmSync(target, {force: true});
@@ -38,12 +38,12 @@ function flip(file: string, at: number): void {
 
 type Kind = {
   file: (cluster: string, backup: string) => string;
-  /** Where a bit is flipped; absent: the object is removed. */
+  /** Offset of the flipped bit; absent: the object is removed. */
   at?: number;
-  /** What VERIFY says; absent: nothing is wrong. */
+  /** The message of VERIFY; absent: it succeeds. */
   verify?: RegExp;
   restores: boolean;
-  /** A statement that is needed before a new full backup can be taken. */
+  /** A statement that must run before a new full backup can be taken. */
   mend?: string;
 };
 
@@ -71,7 +71,7 @@ const kinds: Record<string, Kind> = {
 
 async function expectWell(desk: Desk, {run}: Direct): Promise<void> {
   await run('BACKUP c');
-  // The backup that was damaged may stay so: what is asked for is the new one.
+  // The damaged backup may stay damaged; the new one must be intact.
   await run(`VERIFY \`c/${(await backupsOf(desk)).at(-1)}\``);
   expect(await restored(desk, 'RESTORE c')).toEqual(rows(desk));
   desk.exec('UPDATE orders SET number = number + 1');
@@ -79,7 +79,7 @@ async function expectWell(desk: Desk, {run}: Direct): Promise<void> {
   expect(await restored(desk, 'RESTORE c')).toEqual(rows(desk));
 }
 
-test('each kind of object, damaged or lost', async () => {
+test('whichever kind of object is damaged or lost, no wrong row is restored', async () => {
   const desk = openDesk();
   await runDirectly(desk).run(createC(true));
   await runDirectly(desk).run('BACKUP c');
@@ -119,7 +119,7 @@ test('each kind of object, damaged or lost', async () => {
   }
 });
 
-test('an increment does not lean on a base that is gone or was found damaged', async () => {
+test('an increment is refused when its base is missing or was found damaged', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   await run(createC(true));
@@ -135,7 +135,7 @@ test('an increment does not lean on a base that is gone or was found damaged', a
       next: expect.stringContaining('full backup'),
     });
     expect(await backupsOf(desk)).toHaveLength(1);
-    // Brought back from a copy, and seen to be whole: the chain goes on.
+    // After the object is brought back from a copy and verified, the chain continues.
     writeFileSync(path, whole);
     await run('VERIFY c');
   }
@@ -143,7 +143,7 @@ test('an increment does not lean on a base that is gone or was found damaged', a
   expect(await restored(desk, 'RESTORE c')).toEqual(rows(desk));
 });
 
-test('a damaged or lost header is told as such, and a lost manifest is a backup that is not there', async () => {
+test('a damaged or lost header is reported as such, and a backup with a lost manifest is not listed', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   await run(createC(false));
@@ -154,7 +154,7 @@ test('a damaged or lost header is told as such, and a lost manifest is a backup 
   for (const statement of ['SHOW BACKUPS IN c', 'BACKUP c', 'VERIFY c', 'RESTORE c', createC(false)])
     await expect(run(statement), statement).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   rmSync(header);
-  // Nobody makes a new vault over the packs of an old one.
+  // No new vault is created over the packs of an old one.
   for (const statement of ['SHOW BACKUPS IN c', 'BACKUP c', 'VERIFY c', 'RESTORE c', createC(false)])
     await expect(run(statement), statement).rejects.toMatchObject({code: 'OBJECT_MISSING'});
   writeFileSync(header, whole);
@@ -164,7 +164,7 @@ test('a damaged or lost header is told as such, and a lost manifest is a backup 
   await expect(run('RESTORE c')).rejects.toMatchObject({message: expect.stringContaining('Nothing to restore')});
 });
 
-test('doctor does not take away tracking while it cannot read every collection', async () => {
+test('doctor does not remove tracking while it cannot read every collection', async () => {
   const desk = openDesk();
   await runDirectly(desk).run(createC(true));
   await runDirectly(desk).run('BACKUP c');

@@ -10,7 +10,7 @@ async function doctor(desk: ReturnType<typeof openDesk>, ...args: string[]) {
   return {status, report: JSON.parse(stdout) as Report};
 }
 
-test('a healthy desk, before and after the first backup', async () => {
+test('doctor finds nothing wrong before and after the first backup', async () => {
   const desk = openDesk();
   const before = await doctor(desk);
   expect(before).toMatchObject({status: 0, report: {ok: true}});
@@ -26,7 +26,7 @@ test('a healthy desk, before and after the first backup', async () => {
   expect(stdout).toMatch(/^ok {4}node: /);
 });
 
-test('every fault is told at once, each with a next step', async () => {
+test('doctor reports all faults together, each with a next step', async () => {
   const desk = openDesk('');
   writeFileSync(desk.cluster, 'a file');
   const {status, report} = await doctor(desk);
@@ -38,11 +38,11 @@ test('every fault is told at once, each with a next step', async () => {
   for (const {next} of faults) expect(next).toMatch(/\w/);
 });
 
-test('tracking that no collection needs is told, and removed only when asked', async () => {
+test('tracking that no collection needs is reported, and removed only on request', async () => {
   const desk = openDesk();
   await desk.sql(createC(true));
   await desk.sqlWait('BACKUP c');
-  // Another cluster, that can be read and does not have the collection.
+  // Another cluster, which can be read and does not have the collection.
   const other = join(desk.folder, 'other');
   await desk.bkp('--cluster', other, 'sql', createC(false).replace('COLLECTION c', 'COLLECTION d'));
   const told = await doctor(desk, '--cluster', other);
@@ -57,7 +57,7 @@ test('tracking that no collection needs is told, and removed only when asked', a
   expect(desk.column(own)).toEqual([]);
 });
 
-test('triggers whose log a schema tool has dropped are told, and taken out when asked', async () => {
+test('triggers whose log table was dropped are reported, and removed on request', async () => {
   const desk = openDesk();
   await desk.sql(createC(true));
   await desk.sqlWait('BACKUP c');
@@ -77,7 +77,7 @@ test('triggers whose log a schema tool has dropped are told, and taken out when 
   expect((await doctor(desk)).status).toBe(0);
 });
 
-test('a configuration file that others can read is told', async () => {
+test('a configuration file that other users can read is reported', async () => {
   const desk = openDesk();
   await desk.bkp('config', 'set', 'check', 'full');
   chmodSync(join(desk.home, 'config.json'), 0o644);
@@ -86,7 +86,7 @@ test('a configuration file that others can read is told', async () => {
   expect(report.checks.find(({what, ok}) => what === 'secrets' && !ok)?.detail).toContain('chmod 600');
 });
 
-test('a vault whose header is lost is not taken for none, and --repair writes the header again', async () => {
+test('a vault without its header is not mistaken for an empty store, and --repair writes the header again', async () => {
   const desk = openDesk();
   await desk.sql(createC(false));
   await desk.sqlWait('BACKUP c');

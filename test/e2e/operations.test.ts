@@ -5,7 +5,7 @@ import {createC, type Desk, openDesk} from '../helpers/desk.ts';
 import {whileHeld} from '../helpers/held-worker.ts';
 import {slowSchema} from '../helpers/slow-schema.ts';
 
-// The public cases of the operations that need some, by their numbers; those on an empty journal are in
+// The published cases of operations, by number; the cases with an empty journal are in
 // test/commands/operation.
 
 type Listed = {operations: {id: string; status: string; ready?: boolean}[]; nextPageToken: string};
@@ -21,7 +21,7 @@ async function withFulls(count: number): Promise<Desk> {
   return desk;
 }
 
-test('YO03, YO04, YO13, YO14: one finished full backup in every listing and format', async () => {
+test('YO03, YO04, YO13, YO14: a finished full backup appears in every listing and format', async () => {
   const desk = await withFulls(1);
   const {stdout} = await desk.bkp('operation', 'list', 'fullbackup');
   expect(stdout).toMatch(/│ id +│ ready │ status {2}│ progress │/);
@@ -38,14 +38,14 @@ test('YO03, YO04, YO13, YO14: one finished full backup in every listing and form
   expect((JSON.parse(proto.stdout) as {status: string}).status).toBe('SUCCESS');
 });
 
-test('YO05: the newest backup first, by its id', async () => {
+test('YO05: operations are listed by id, newest first', async () => {
   const desk = await withFulls(1);
   await desk.sqlWait('BACKUP c INCREMENTAL');
   const {operations} = await listed(desk, 'incbackup', '--format', 'proto-json-base64');
   expect(operations[0]!.id).toMatch(/^incbackup\/\d+$/);
 });
 
-test('YO06, YO07: pages', async () => {
+test('YO06, YO07: long lists are paged', async () => {
   const desk = await withFulls(3);
   const first = await desk.bkp('operation', 'list', 'fullbackup', '-s', '2');
   expect(first.stdout.match(/fullbackup\/\d+/g)).toEqual(['fullbackup/3', 'fullbackup/2']);
@@ -57,7 +57,7 @@ test('YO06, YO07: pages', async () => {
 
 test('YO10: a failed incremental is listed as an error, with an issue', async () => {
   const desk = await withFulls(1);
-  // The preflight finds nothing wrong: only the worker looks whether tracking is whole.
+  // The checks before the start find nothing wrong: only the worker checks that tracking is complete.
   desk.exec('DROP TRIGGER IF EXISTS x; CREATE TEMP TABLE t (x)');
   for (const name of desk.column("SELECT name FROM sqlite_schema WHERE type = 'trigger'"))
     desk.exec(`DROP TRIGGER "${name}"`);
@@ -70,7 +70,7 @@ test('YO10: a failed incremental is listed as an error, with an issue', async ()
   expect((await desk.bkp('operation', 'get', errors[0]!.id)).status).toBe(1);
 });
 
-test('YO15: forget takes the record, not the backup', async () => {
+test('YO15: forget removes the record, not the backup', async () => {
   const desk = await withFulls(1);
   const forgotten = await desk.bkp('operation', 'forget', 'fullbackup/1');
   expect(forgotten).toMatchObject({status: 0, stdout: '', stderr: ''});
@@ -82,7 +82,7 @@ test('YO15: forget takes the record, not the backup', async () => {
   expect(desk.column('SELECT count(*) FROM orders')).toEqual([3]);
 });
 
-test('YO16, YO19, YS21: what cannot be done while a backup or a restore runs', async () => {
+test('YO16, YO19, YS21: conflicting statements are refused while a backup or a restore runs', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql("CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster')");
   await whileHeld(desk, {give: () => desk.sql('BACKUP c')}, async () => {
@@ -105,7 +105,7 @@ test('YO16, YO19, YS21: what cannot be done while a backup or a restore runs', a
   await desk.sqlWait('DROP BACKUP COLLECTION c');
 });
 
-test('YO18: a shell loop forgets everything that is done', async () => {
+test('YO18: a shell loop forgets every finished operation', async () => {
   const desk = await withFulls(2);
   const bkp = join(import.meta.dirname, '../../bin/bkp.js');
   const script = `

@@ -4,7 +4,7 @@ import {runDirectly} from '../helpers/run-directly.ts';
 
 const create = (settings: string) => `CREATE BACKUP COLLECTION c (TABLE orders) WITH (STORAGE='cluster', ${settings})`;
 
-test('a schedule is set, shown, altered and taken back', async () => {
+test('a schedule is set, shown, altered and removed', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   const settings = async () => (await run('SHOW BACKUP COLLECTIONS')).rows?.rows[0]?.at(-1);

@@ -11,11 +11,11 @@ import {runDirectly} from '../helpers/run-directly.ts';
 const lines = (text: string) => text.split('\n').filter(Boolean);
 const show = 'SHOW BACKUP COLLECTIONS;';
 
-/** bkp with something on standard input. */
+/** Runs bkp with text on standard input. */
 const fed = (desk: Desk, input: string, ...args: string[]) =>
   runBkp(args, {home: desk.home, env: {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster}, cwd: desk.folder, input});
 
-test('statements from the argument, -s, a file and standard input; several, and an error among them', async () => {
+test('statements are read from the argument, -s, a file and standard input; the first error ends a sequence', async () => {
   const desk = openDesk();
   writeFileSync(join(desk.folder, 'create.sql'), `-- made by hand\n${createC(false)};\n`);
   expect(await desk.bkp('sql', '-f', 'create.sql')).toMatchObject({status: 0, stdout: '', stderr: ''});
@@ -32,7 +32,7 @@ test('statements from the argument, -s, a file and standard input; several, and 
   expect(row.status).toBe(10);
   expect(row.stdout.match(/fullbackup\/\d+/g)).toEqual(['fullbackup/1']);
   expect(row.stderr).toMatch(/statement 2 of 3 failed, 1 not run\nbkp: collection .*nosuch does not exist/);
-  // One that does not parse lets none of them run.
+  // If one statement does not parse, none runs.
   const typo = await desk.bkp('sql', 'BACKUP c; BAKUP c');
   expect(typo).toMatchObject({status: 2, stdout: '', stderr: expect.stringMatching(/line 1, column 11(.|\n)*BACKUP/)});
 
@@ -47,7 +47,7 @@ test('statements from the argument, -s, a file and standard input; several, and 
     expect(result).toMatchObject({status: 2, stdout: '', stderr: expect.stringMatching(/^bkp: /)});
 });
 
-test('--format json: every answer is lines of JSON, every error is JSON on stderr', async () => {
+test('with --format json every result is lines of JSON, and every error is JSON on stderr', async () => {
   const desk = openDesk();
   const json = (statement: string) => desk.bkp('sql', '--wait', '--format', 'json', statement);
   await desk.sql(createC(true));
@@ -78,12 +78,12 @@ test('--format json: every answer is lines of JSON, every error is JSON on stder
   }
 });
 
-test('cron: a bare environment, no terminal, plain lines, and the Node of the package', async () => {
+test('under cron, with a bare environment and no terminal, bkp prints plain lines and runs on its own Node', async () => {
   const desk = openDesk();
   const run = (...args: string[]) =>
     promisify(execFile)('env', ['-i', `HOME=${desk.folder}`, 'PATH=/usr/bin:/bin', ...args], {cwd: '/'});
   const place = ['--source', desk.database, '--cluster', desk.cluster];
-  // What cron finds first may be an older Node than ours: bkp then goes on with its own.
+  // The first Node in cron's PATH may be older than required: bkp then starts its own.
   const nodes = [process.execPath, ...['/usr/bin/node'].filter((node) => spawnSync(node, ['--version']).status === 0)];
   for (const [at, node] of nodes.entries()) {
     const statement = at === 0 ? `${createC(true)}; BACKUP c` : 'BACKUP c INCREMENTAL';
@@ -93,7 +93,7 @@ test('cron: a bare environment, no terminal, plain lines, and the Node of the pa
   }
 });
 
-test('ten thousand operations: listed, read and added to like ten', async () => {
+test('ten thousand operations are listed, read and extended like ten', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   await run(createC(false));
@@ -117,7 +117,7 @@ test('ten thousand operations: listed, read and added to like ten', async () => 
   expect((await run('BACKUP c')).operation).toMatchObject({number: 10_002});
 });
 
-test('a journal of a newer bkp, or one that is damaged, is told before anything is begun', async () => {
+test('a damaged journal, or one of a newer bkp, is reported before any work starts', async () => {
   const desk = openDesk();
   await runDirectly(desk).run(createC(false));
   await desk.bkp('operation', 'list');

@@ -1,13 +1,13 @@
 import {expect, test} from 'vitest';
 import {backupsOf, createC, openDesk} from '../helpers/desk.ts';
 
-// The public cases of the statements, by their numbers.
+// The published cases of the statements, by number.
 
 const incremental = createC(true);
 const fullOnly = createC(false);
 const dropBoth = 'DROP TABLE orders; DROP TABLE products';
 
-test('YS01: a collection of two tables with their full paths', async () => {
+test('YS01: CREATE accepts two tables with full paths', async () => {
   const desk = openDesk();
   await desk.sql(
     "CREATE BACKUP COLLECTION `shop` ( TABLE `/Root/orders`, TABLE `/Root/products` ) WITH ( STORAGE = 'cluster', INCREMENTAL_BACKUP_ENABLED = 'true' );",
@@ -16,7 +16,7 @@ test('YS01: a collection of two tables with their full paths', async () => {
   expect(await backupsOf(desk, 'shop')).toHaveLength(1);
 });
 
-test('YS02: tables need not exist yet; double quotes are literals too', async () => {
+test('YS02: tables need not exist yet, and double quotes delimit literals too', async () => {
   const desk = openDesk();
   await desk.sql(
     'CREATE BACKUP COLLECTION c ( TABLE someTable, TABLE `prefix/anotherTable` ) WITH ( STORAGE="cluster" );',
@@ -48,7 +48,7 @@ test.each([
   ['YS20', 'DROP BACKUP COLLECTION nosuch;', 10, /SCHEME_ERROR/],
 ])('%s: %s is refused', async (_id, statement, status, message) => {
   const desk = openDesk();
-  // So that there is a cluster to look into.
+  // Creates the cluster.
   await desk.sql("CREATE BACKUP COLLECTION other (TABLE orders) WITH (STORAGE='cluster')");
   const result = await desk.refused(statement);
   expect(result.stderr).toMatch(message);
@@ -56,11 +56,11 @@ test.each([
   expect(result.stdout).toBe('');
 });
 
-test('YS07: a trailing comma among the settings', async () => {
+test('YS07: a trailing comma after the settings is accepted', async () => {
   await openDesk().sql("CREATE BACKUP COLLECTION c ( TABLE orders ) WITH ( STORAGE='cluster', );");
 });
 
-test('YS08: the same CREATE again is refused, with IF NOT EXISTS it is none', async () => {
+test('YS08: repeating a CREATE is refused, and does nothing with IF NOT EXISTS', async () => {
   const desk = openDesk();
   await desk.sql(fullOnly);
   const again = await desk.refused(fullOnly);
@@ -69,7 +69,7 @@ test('YS08: the same CREATE again is refused, with IF NOT EXISTS it is none', as
   await desk.sql(fullOnly.replace('COLLECTION c', 'COLLECTION IF NOT EXISTS c'));
 });
 
-test('YS11: no increments where they are not enabled', async () => {
+test('YS11: an increment is refused unless increments are enabled', async () => {
   const desk = openDesk();
   await desk.sql(fullOnly);
   await desk.sqlWait('BACKUP c');
@@ -78,7 +78,7 @@ test('YS11: no increments where they are not enabled', async () => {
   expect(await backupsOf(desk)).toHaveLength(1);
 });
 
-test('YS12: no increment without a full backup', async () => {
+test('YS12: an increment without a full backup is refused', async () => {
   const desk = openDesk();
   await desk.sql(incremental);
   const result = await desk.refused('BACKUP c INCREMENTAL;');
@@ -86,13 +86,13 @@ test('YS12: no increment without a full backup', async () => {
   expect(result.stderr).toContain('BACKUP c');
 });
 
-test('YS13: nothing to restore', async () => {
+test('YS13: RESTORE without any backup is refused', async () => {
   const desk = openDesk();
   await desk.sql(fullOnly);
   expect((await desk.refused('RESTORE c;')).stderr).toContain('Nothing to restore');
 });
 
-test('YS14: tables in the way are all named and stay as they are', async () => {
+test('YS14: RESTORE names all existing tables and leaves them unchanged', async () => {
   const desk = openDesk();
   await desk.sql(fullOnly);
   await desk.sqlWait('BACKUP c');
@@ -102,7 +102,7 @@ test('YS14: tables in the way are all named and stay as they are', async () => {
   expect(desk.column('SELECT DISTINCT txt FROM orders')).toEqual(['later']);
 });
 
-test('YS15: dropped tables come back', async () => {
+test('YS15: dropped tables are restored', async () => {
   const desk = openDesk();
   await desk.sql(fullOnly);
   await desk.sqlWait('BACKUP c');
@@ -113,7 +113,7 @@ test('YS15: dropped tables come back', async () => {
   expect(desk.column('SELECT count(*) FROM products')).toEqual([3]);
 });
 
-test('YS16: the latest full backup wins', async () => {
+test('YS16: RESTORE restores the latest full backup', async () => {
   const desk = openDesk();
   await desk.sql(fullOnly);
   await desk.sqlWait('BACKUP c');
@@ -124,7 +124,7 @@ test('YS16: the latest full backup wins', async () => {
   expect(desk.column('SELECT count(*) FROM orders')).toEqual([4]);
 });
 
-test('YS17: a full backup and two increments, restored to each of the three', async () => {
+test('YS17: a full backup and two increments can each be restored', async () => {
   const desk = openDesk();
   await desk.sql(incremental);
   await desk.sqlWait('BACKUP c');
@@ -144,7 +144,7 @@ test('YS17: a full backup and two increments, restored to each of the three', as
   }
 });
 
-test('YS18: one table in the way, and nothing at all is made', async () => {
+test('YS18: if one table exists, RESTORE creates none', async () => {
   const desk = openDesk();
   await desk.sql(incremental);
   await desk.sqlWait('BACKUP c');
@@ -154,7 +154,7 @@ test('YS18: one table in the way, and nothing at all is made', async () => {
   expect(desk.column("SELECT name FROM sqlite_schema WHERE name = 'orders'")).toEqual([]);
 });
 
-test('YS19: DROP leaves no backup and no tracking, the tables stay, the name is free', async () => {
+test('YS19: DROP removes backups and tracking, keeps the tables, and frees the name', async () => {
   const desk = openDesk();
   await desk.sql(incremental);
   await desk.sqlWait('BACKUP c');
@@ -167,7 +167,7 @@ test('YS19: DROP leaves no backup and no tracking, the tables stay, the name is 
   expect(await backupsOf(desk)).toEqual([]);
 });
 
-test('YS22: a member table that is absent is named', async () => {
+test('YS22: BACKUP names a missing member table', async () => {
   const desk = openDesk();
   await desk.sql("CREATE BACKUP COLLECTION c (TABLE orders, TABLE nosuch) WITH (STORAGE='cluster')");
   const result = await desk.refused('BACKUP c;');

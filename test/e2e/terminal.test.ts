@@ -6,9 +6,9 @@ import {expect, test} from 'vitest';
 import {bareEnv, bkpFile, runBkp} from '../helpers/bkp.ts';
 import {createC, openDesk} from '../helpers/desk.ts';
 
-// What users' shells, disks and folders do to bkp.
+// How bkp reacts to users' shells, disks and folders.
 
-/** bkp with its streams where a shell sends them. */
+/** Runs bkp with its streams redirected by a shell. */
 async function inShell(home: string, line: string): Promise<{status: number; stdout: string; stderr: string}> {
   const env = {...bareEnv({home}), NODE: process.execPath, BKP: bkpFile};
   return promisify(execFile)('sh', ['-c', line], {env, cwd: home}).then(
@@ -18,7 +18,7 @@ async function inShell(home: string, line: string): Promise<{status: number; std
 }
 
 test.skipIf(process.platform !== 'linux')(
-  'a full disk behind stdout is told as that, and one behind stderr hides no status',
+  'a full disk behind stdout is reported as such, and one behind stderr does not change the exit status',
   async () => {
     const {folder} = openDesk('');
     const [out, help, err] = await Promise.all([
@@ -36,7 +36,7 @@ test.skipIf(process.platform !== 'linux')(
   },
 );
 
-test('a home that cannot be is told by every command as that', async () => {
+test('every command reports a home that cannot be created', async () => {
   const {folder} = openDesk('');
   const file = join(folder, 'file');
   writeFileSync(file, '');
@@ -53,7 +53,7 @@ test.skipIf(process.platform === 'win32')('all that bkp makes in its home is for
   const home = join(desk.folder, 'data', 'bkp');
   mkdirSync(home, {recursive: true});
   chmodSync(home, 0o755);
-  // The cluster of this one is the home's own.
+  // Uses the cluster inside the home.
   const env = {BKP_HOME: '', XDG_DATA_HOME: join(desk.folder, 'data'), BKP_SOURCE: desk.database};
   const run = async (...args: string[]) => {
     const result = await runBkp(args, {home: desk.folder, env});
@@ -80,7 +80,7 @@ test.skipIf(process.platform === 'win32')('all that bkp makes in its home is for
   );
 });
 
-test('a failure that --wait has waited for is told once', async () => {
+test('--wait reports a failure once', async () => {
   const desk = openDesk();
   await desk.sqlWait(`${createC(false)}; BACKUP c`);
   for (const key of desk.storedKeys()) if (key.startsWith('packs/')) writeFileSync(join(desk.cluster, key), 'x');

@@ -3,7 +3,7 @@ import {expect, test} from 'vitest';
 import {backupsOf, createC, openDesk} from '../helpers/desk.ts';
 import {runDirectly} from '../helpers/run-directly.ts';
 
-test('a clock that goes back, or stands still: names stay in order, and the chain goes on', async () => {
+test('names stay in order and the chain continues when the clock goes back or stands still', async () => {
   const desk = openDesk();
   let seconds = Date.parse('2026-11-21T12:00:00Z') / 1000;
   const {run} = runDirectly(desk, {nowMicros: () => seconds * 1e6});
@@ -37,7 +37,7 @@ test('a clock that goes back, or stands still: names stay in order, and the chai
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const ticked = (name: string) => `\`${name.replaceAll('`', '``')}\``;
 
-/** Names that mean something to SQL, a shell, a file system, a terminal, or a regular expression. */
+/** Names with a meaning for SQL, a shell, a file system, a terminal, or a regular expression. */
 const tables = [
   'select',
   'TABLE',
@@ -69,7 +69,7 @@ const tables = [
   'con',
 ];
 
-test('tables of any name are backed up, changed and restored', async () => {
+test('tables with any name are backed up, changed and restored', async () => {
   const desk = openDesk('CREATE TABLE x (id)');
   for (const name of tables) {
     desk.exec(
@@ -90,12 +90,12 @@ test('tables of any name are backed up, changed and restored', async () => {
   await run('BACKUP c INCREMENTAL');
   await run('DROP BACKUP COLLECTION c');
   expect(desk.column("SELECT name FROM sqlite_schema WHERE name LIKE '\\_bkp%' ESCAPE '\\'")).toEqual([]);
-  // What a terminal would obey does not reach it, also in a refusal.
+  // Control sequences never reach the terminal, not even in an error.
   const refused = await desk.refused(`BACKUP ${ticked('\u001b[31mred')}`);
   expect(refused.stderr).not.toContain('\u001b');
 });
 
-test('collections of any name that a folder can have, and clear refusals of the others', async () => {
+test('collections can have any name that a folder can have, and other names are refused clearly', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   const good = [

@@ -5,15 +5,15 @@ import {join, resolve} from 'node:path';
 import {whyStale} from './fresh-build.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-// Without this, `npx vitest` would test the code of the last build and not a word would say so.
+// Without this check, `npx vitest` would silently test the code of the last build.
 const stale = whyStale(root);
 if (stale !== undefined) throw new Error(stale);
 
-/** The entry that users start; it needs a built `dist`. */
+/** The executable that users start; it needs a built `dist`. */
 export const bkpFile = join(root, 'bin/bkp.js');
 
 export type RunOptions = {
-  /** `BKP_HOME`; without it, whoever runs the test would lend theirs. */
+  /** `BKP_HOME`; without it, a test would use the home of the user who runs it. */
   home: string;
   /** On top of a bare environment. */
   env?: Record<string, string>;
@@ -24,14 +24,14 @@ export type RunOptions = {
 
 export type RunResult = {status: number | null; stdout: string; stderr: string};
 
-/** The environment that a bkp under test gets: nothing of the tester's but the path. */
+/** The environment of a bkp under test: it inherits only the path. */
 export function bareEnv({home, env}: Pick<RunOptions, 'home' | 'env'>): Record<string, string> {
   return {
     PATH: `${join(root, 'node_modules/.bin')}:/usr/bin:/bin`,
     HOME: home,
     BKP_HOME: home,
     USER: 'tester',
-    // Tests run beside each other, and wait for their workers.
+    // Tests run concurrently and wait for their workers.
     BKP_BACKUP_NICENESS: '0',
     ...env,
   };
@@ -57,7 +57,7 @@ export function runBkp(args: readonly string[], options: RunOptions): Promise<Ru
   });
 }
 
-/** An empty folder for one test, and how to remove it. */
+/** Creates an empty folder for one test. */
 export function temporaryHome(): {home: string; remove: () => void} {
   const home = mkdtempSync(join(tmpdir(), 'bkp-home-'));
   return {home, remove: () => rmSync(home, {recursive: true, force: true})};

@@ -9,18 +9,18 @@ import {bareEnv} from './bkp.ts';
 import type {Desk} from './desk.ts';
 import {type Bench, inProcess} from './in-process.ts';
 
-/** A desk whose collections lie in some store. */
+/** A desk whose collections are in some store. */
 export type CrashPlace = {
   desk: Desk;
   /** Of `CREATE … WITH (STORAGE=…)`. */
   storage: 'cluster' | 's3';
-  /** What tells bkp of the store. */
+  /** Settings that point bkp to the store. */
   env: Record<string, string>;
   bench: Bench;
-  /** Another store, as `COPY … TO` names it; absent: copies are not tried, they take long. */
+  /** Another store, as `COPY … TO` names it; absent: COPY is not tested, because it takes long. */
   copy?: {to: string; bench: Bench};
   storedKeys: () => Promise<string[]>;
-  /** Keeps what the store holds, to be put back before each crash. */
+  /** Saves the contents of the store, which are put back before each crash. */
   keepStore: () => Promise<() => Promise<void>>;
 };
 
@@ -34,18 +34,19 @@ const schema = `
 const createIn = (storage: CrashPlace['storage']) =>
   `CREATE BACKUP COLLECTION c (TABLE notes) WITH (STORAGE='${storage}', INCREMENTAL_BACKUP_ENABLED='true')`;
 
-/** Enough for a kill at each of some thirty calls on two busy cores. */
+/** Long enough for about thirty kills on two busy cores. */
 const timeoutMs = 600_000;
 
 /**
- * A worker, a real process, is killed right before each of its store calls in turn. After each: the journal says so, VERIFY is
- * clean, the last good backup restores row by row, and the same work, done again, succeeds.
+ * Kills a worker, a real process, right before each of its store calls in turn. After each kill: the journal
+ * reports it, VERIFY is clean, the last good backup restores row by row, and the same work succeeds when
+ * repeated.
  */
 export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>): void {
   let folder = '';
   let script = '';
 
-  // As one file it starts in a third of the time that its many sources take.
+  // Bundled into one file it starts three times as fast as from its many sources.
   beforeAll(async () => {
     folder = mkdtempSync(join(import.meta.dirname, '.crash-'));
     script = join(folder, 'crashing-worker.js');
@@ -59,7 +60,7 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
   });
   afterAll(() => rmSync(folder, {recursive: true, force: true}));
 
-  /** @returns the store calls when it got through, undefined when it was killed */
+  /** @returns the number of store calls if the worker finished, undefined if it was killed */
   async function runCrashing({desk, env}: CrashPlace, statement: string, at: number): Promise<number | undefined> {
     try {
       const {stdout} = await promisify(execFile)(process.execPath, [script, statement, String(at)], {
@@ -73,7 +74,7 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
     }
   }
 
-  /** Kills at each call; `check` says what must hold after each. */
+  /** Kills the worker at each call; `check` asserts what must hold after each kill. */
   async function killAtEachCall(
     place: CrashPlace,
     statement: string,
@@ -86,7 +87,7 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
     for (let at = 1; at <= calls; at++) {
       putBackDesk();
       await putBackStore();
-      // Timers renew leases too, so that now and then a run has a call less.
+      // Timers renew leases too, so that the number of calls varies between runs.
       if ((await runCrashing(place, statement, at)) !== undefined) continue;
       await expectAborted(place.desk, at);
       await check(at);
@@ -104,7 +105,7 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
       desk.exec("UPDATE notes SET text = 'changed', bytes = randomblob(4000) WHERE id % 3 = 0");
       const after = rows(desk);
       await killAtEachCall(place, 'BACKUP c', async () => {
-        // Killed after the manifest, the backup is there and whole; before it, there is none.
+        // Killed after the manifest was written, the backup exists and is complete; before that, it does not exist.
         const done = (await bench.backups('c')).length === 2;
         await expectWhole(place, done ? after : before);
         await bench.backup('c', 'full');
@@ -206,7 +207,7 @@ export async function clusterPlace(desk: Desk): Promise<CrashPlace> {
     env: {},
     bench: inProcess(desk),
     storedKeys: async () => desk.storedKeys(),
-    // Its directory is put back with the desk.
+    // Its directory is restored with the desk.
     keepStore: async () => async () => {},
   };
 }

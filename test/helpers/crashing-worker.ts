@@ -1,8 +1,8 @@
 /**
  * node crashing-worker.ts STATEMENT N
  *
- * Starts the statement's operation as bkp does and carries it out in this process, which kills itself (SIGKILL) right
- * before its N-th call of the store, as a power cut would. N = 0: never. Prints the number of store calls when it got through.
+ * Starts the statement's operation as bkp does and executes it in this process, which kills itself (SIGKILL) right
+ * before its N-th store call, like a power cut. N = 0: never. Prints the number of store calls if it finishes.
  */
 
 import {execute} from '../../src/app/statements/execute.ts';
@@ -56,7 +56,7 @@ function crashing(store: Store): Store {
 const deps = await openRealDeps({color: false}, (status) => {
   process.exitCode = status;
 });
-// The statement's own part is not what is tested: only the worker meets the crashing store.
+// Only the worker gets the crashing store; the statement itself is not under test.
 const {operation} = await execute({...deps, startWorker: async () => {}}, parse(statement)[0]!);
 await runWorker(
   {...deps, openStore: async (address, options) => crashing(await deps.openStore(address, options))},

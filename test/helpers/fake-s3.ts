@@ -26,7 +26,10 @@ export type FakeS3Options = Partial<FakeSettings> & {
   region?: string;
 };
 
-/** Which requests a fault meets: those with this call's name and this key, after the first `skip` ones, `times` of them. */
+/**
+ * Which requests a fault meets: those with this call's name and this key, after the first `skip` ones, `times`
+ * of them.
+ */
 export type FaultAt = {call?: string; key?: string | RegExp; skip?: number; times?: number};
 
 export type FaultEffect =

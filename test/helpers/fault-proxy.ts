@@ -1,7 +1,10 @@
 import {once} from 'node:events';
 import {type AddressInfo, connect, createServer, type Socket} from 'node:net';
 
-/** What happens to connections from now on; those that stand meet it too, but for `reset`, which is drawn when they open. */
+/**
+ * What happens to connections from now on; those that stand meet it too, but for `reset`, which is drawn when
+ * they open.
+ */
 export type ProxyFault =
   | {kind: 'none'}
   /** They stand, and nothing gets through in either direction. */

@@ -2,10 +2,9 @@ import {BkpError} from '../../src/errors/index.ts';
 import type {Store} from '../../src/stores/index.ts';
 
 /**
- * What happens at the chosen call:
- * `fail`: it throws as a store that is unavailable, later ones work again; `stall`: it never ends, later ones work;
- * `end before`, `end after`: the process ends there, before or after the call had its effect: it and every later call throw,
- * and nothing reaches the store any more.
+ * What happens at the chosen call: `fail`: it throws as a store that is unavailable, later ones work again;
+ * `stall`: it never ends, later ones work; `end before`, `end after`: the process ends there, before or after
+ * the call had its effect: it and every later call throw, and nothing reaches the store any more.
  */
 export type Fault = 'fail' | 'stall' | 'end before' | 'end after';
 

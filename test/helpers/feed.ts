@@ -1,7 +1,7 @@
 import type {Operation} from '../../src/ops/index.ts';
 import type {Subscribe} from '../../src/ui/index.ts';
 
-/** A journal that a test plays by hand: `show` is one poll. */
+/** A journal that a test drives step by step: `show` is one poll. */
 export function feed(...first: readonly Operation[]) {
   let now = first;
   const listeners = new Set<(operations: readonly Operation[]) => void>();

@@ -67,7 +67,10 @@ export async function whileHeld<T>(
   }
 }
 
-/** The worker tells its bytes a few times a second, and all its work may take less: so it gets its time in small pieces. */
+/**
+ * The worker tells its bytes a few times a second, and all its work may take less: so it gets its time in small
+ * pieces.
+ */
 async function untilMoving(home: string, pid: number): Promise<void> {
   while (operationRows(home).at(-1)!.bytes === 0) {
     await sleep(300);

@@ -14,7 +14,10 @@ import {openSource} from '../../src/sources/index.ts';
 import {openDirectoryStore, type Store} from '../../src/stores/index.ts';
 import {type Host, openVault, thisHost, type Vault} from '../../src/vault/index.ts';
 
-/** The work of bkp's statements without its processes: quick enough to be done after every crash of a long row of them. */
+/**
+ * The work of bkp's statements without its processes: quick enough to be done after every crash of a long row
+ * of them.
+ */
 export type Bench = {
   backups: (collection: string) => Promise<BackupName[]>;
   backup: (collection: string, type: BackupType, options?: {adopt?: boolean}) => Promise<BackupName>;
@@ -92,8 +95,8 @@ let pieces = 0;
 const running = new Set<string | undefined>();
 
 /**
- * To the others each piece of work is a process of its own, as it is when bkp runs: what one that failed could not give back
- * is a dead one's.
+ * To the others each piece of work is a process of its own, as it is when bkp runs: what one that failed could
+ * not give back is a dead one's.
  */
 function pieceOfWork(): {host: Host; end: () => void} {
   const here = thisHost();

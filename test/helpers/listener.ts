@@ -4,7 +4,7 @@ import {onTestFinished} from 'vitest';
 
 export type HeardCall = {
   method: string;
-  /** With its query. */
+  /** Including the query. */
   path: string;
   headers: Record<string, unknown>;
   body: string;
@@ -18,8 +18,8 @@ export type Listener = {
 };
 
 /**
- * A server on this machine that keeps what it is told, and ends with the test.
- * @param answer the status of the answer, or `never` to answer nothing at all
+ * A local server that records the requests it receives, and ends with the test.
+ * @param answer the status of the response, or `never` for no response
  */
 export async function startListener(
   answer: (call: HeardCall, count: number) => number | 'never' = () => 200,

@@ -1,9 +1,9 @@
 export type ReadFamily = {type: string; help: string; samples: {labels: Record<string, string>; value: number}[]};
 
 /**
- * Reads Prometheus' text format as strictly as it is written down, and more strictly than Prometheus does: HELP, then TYPE,
- * then at least one sample of that very name, no sample twice, no blank line.
- * Source: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+ * Parses Prometheus' text format as strictly as its specification, and more strictly than Prometheus does:
+ * HELP, then TYPE, then at least one sample of the same name, no duplicate sample, no blank line. Source:
+ * https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
  */
 export function readMetrics(text: string): Map<string, ReadFamily> {
   const families = new Map<string, ReadFamily>();
@@ -63,7 +63,7 @@ function unescaped(text: string, escapable: string): string {
   });
 }
 
-/** The value of the only sample that has these labels. */
+/** The value of the only sample with these labels. */
 export function sampleOf(families: Map<string, ReadFamily>, name: string, labels: Record<string, string> = {}): number {
   const found = (families.get(name)?.samples ?? []).filter((sample) =>
     Object.entries(labels).every(([label, value]) => sample.labels[label] === value),

@@ -8,14 +8,14 @@ import {type TestDeps, testDeps} from './deps.ts';
 import type {Desk} from './desk.ts';
 
 export type Direct = {
-  /** Gives the statement and carries its operation out. @throws BkpError as the statement or its operation fails */
+  /** Executes the statement and its operation. @throws BkpError the error of the statement or its operation */
   run: (statement: string) => Promise<Answer & {result?: OperationResult}>;
-  /** Gives the statement and leaves its operation queued. */
+  /** Executes the statement and leaves its operation queued. */
   give: (statement: string) => Promise<Answer>;
 };
 
 /**
- * The statements of a desk without the start of a process for each: for tests of many cases that are not about processes.
+ * Executes the statements of a desk in this process: for tests with many cases that do not concern processes.
  */
 export function runDirectly(desk: Desk, overrides: Partial<TestDeps> = {}): Direct {
   const base = testDeps(desk.home);

@@ -2,8 +2,8 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {join, relative} from 'node:path';
 
 /**
- * Files below `folder` that hold the secret in any form that somebody could use it in.
- * @param options.except names of files that may: the configuration, when the secret was put there
+ * Files below `folder` that contain the secret in any usable form.
+ * @param options.except names of files that may contain it: the configuration, if the secret was set there
  */
 export function filesWithSecret(
   folder: string,
@@ -17,7 +17,7 @@ export function filesWithSecret(
     .map((file) => relative(folder, file));
 }
 
-/** As it is, or as Base64, whose first and last characters depend on what stands beside it. */
+/** Verbatim, or as Base64, whose first and last characters depend on the adjacent bytes. */
 export function holdsSecret(bytes: Uint8Array | string, secret: string): boolean {
   const text = Buffer.from(bytes).toString('latin1');
   const shifted = [0, 1, 2].map((before) => {

@@ -1,5 +1,5 @@
 /**
- * A table whose backup takes long enough to meet it at work: about 100 MB that do not compress.
+ * A table whose backup takes long enough to observe it while it runs: about 100 MB that do not compress.
  */
 export const slowSchema = `
   CREATE TABLE big (id INTEGER PRIMARY KEY, note, bytes BLOB);

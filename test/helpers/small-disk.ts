@@ -3,17 +3,17 @@ import {mkdirSync, rmSync, statfsSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {onTestFinished} from 'vitest';
 
-/** Only root may mount; elsewhere the tests that need a small disk are skipped. */
+/** Only root may mount; for other users the tests that need a small disk are skipped. */
 export const mayMount = process.platform === 'linux' && process.getuid?.() === 0 && canMount();
 
 export type SmallDisk = {
   folder: string;
-  /** Fills the disk until so many bytes are left; `undefined` empties it of the filling. */
+  /** Fills the disk until this many bytes are free; `undefined` removes the filling. */
   leave: (freeBytes: number | undefined) => void;
   readOnly: (on: boolean) => void;
 };
 
-/** A file system of its own in memory, gone with the test. */
+/** A separate file system in memory, removed after the test. */
 export function smallDisk(folder: string, sizeBytes: number): SmallDisk {
   mkdirSync(folder, {recursive: true});
   mount('-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', folder);
@@ -49,7 +49,7 @@ function mount(...args: string[]): void {
   execFileSync('mount', args, {stdio: 'ignore'});
 }
 
-/** Lazily, because a worker of a failed test may still sit on it. */
+/** A lazy unmount, because a worker of a failed test may still use it. */
 function unmount(folder: string): void {
   execFileSync('umount', ['-l', folder], {stdio: 'ignore'});
 }

@@ -2,18 +2,18 @@ import {DatabaseSync} from 'node:sqlite';
 import {pathToFileURL} from 'node:url';
 import {expect} from 'vitest';
 
-/** Everything that must come back, in a form that a test can print: schema, counters, every value bit for bit. */
+/** Everything that must be restored, in a form that a test can print: schema, counters, every value bit for bit. */
 export type DatabaseImage = {
   schema: readonly string[];
   sequence: readonly string[];
-  /** `integrity_check`, with CHECK constraints left aside: rows that violate one are data like all others. */
+  /** `integrity_check` without CHECK constraints: rows that violate one are data like all others. */
   integrity: readonly string[];
   tables: Readonly<Record<string, readonly string[]>>;
 };
 
 const own = /^_bkp_/i;
 
-/** @param tables absent: all; tracking of bkp's own is left out. */
+/** @param tables absent: all; bkp's tracking tables are left out. */
 export function imageOf(path: string, tables?: readonly string[]): DatabaseImage {
   const db = new DatabaseSync(pathToFileURL(path), {
     enableForeignKeyConstraints: false,
@@ -55,7 +55,7 @@ export function expectSame(restored: string, original: string, tables?: readonly
 function rowsOf(db: DatabaseSync, table: string): readonly string[] {
   const columns = db.prepare('SELECT name, pk FROM pragma_table_xinfo(?)').all(table);
   const terms = columns.map(({name}) => bits(quoted(String(name))));
-  // A rowid that nothing declares is still seen by whoever asks for it.
+  // An undeclared rowid is still visible to queries that select it.
   if (columns.every(({pk}) => pk === 0)) terms.unshift(bits('rowid'));
   const statement = db.prepare(`SELECT ${terms.join(', ')} FROM main.${quoted(table)}`);
   statement.setReturnArrays(true);

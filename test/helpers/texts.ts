@@ -2,7 +2,7 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {join, relative, resolve} from 'node:path';
 import {parseAst} from 'rolldown/parseAst';
 
-/** A text that a source file holds: `⟨…⟩` stands where an expression is put in. */
+/** A string literal of a source file, with `⟨…⟩` in place of interpolated expressions. */
 export type SourceText = {text: string; where: string; isNext: boolean};
 
 export const hole = '⟨…⟩';
@@ -11,7 +11,7 @@ type Node = {type: string; start: number; [key: string]: unknown};
 
 const src = resolve(import.meta.dirname, '../../src');
 
-/** Every string of the sources, parts that are added up joined; `isNext` for the values of properties called `next`. */
+/** Every string of the sources, with concatenated parts joined; `isNext` for values of properties named `next`. */
 export function sourceTexts(): SourceText[] {
   return readdirSync(src, {recursive: true, encoding: 'utf8'})
     .filter((file) => /\.tsx?$/.test(file) && !file.endsWith('.d.ts'))
@@ -35,7 +35,7 @@ function textsOf(file: string): SourceText[] {
       found.push({text, where: `src/${relative(src, file)}:${line}`, isNext});
     }
     const holdsNext = type === 'Property' && ((node as Node).key as {name?: string}).name === 'next';
-    // What is put into a text is a text of its own.
+    // An interpolated literal is a text of its own.
     if (text === undefined || type !== 'Literal') {
       for (const [key, value] of Object.entries(node)) {
         if (text !== undefined && (key === 'left' || key === 'right') && textOf(value as Node) !== undefined) {

@@ -4,7 +4,7 @@ import {expect, test} from 'vitest';
 import {runBkp} from '../helpers/bkp.ts';
 import {casesSchema, type Desk, openDesk} from '../helpers/desk.ts';
 
-// BACKUP DATABASE as a user meets it: the public cases of its statements by their numbers, on SQLite and a directory.
+// BACKUP DATABASE from the user's view: the published cases of its statements, by number, on SQLite and a directory.
 
 const microseconds = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 
@@ -22,7 +22,7 @@ function openDatabaseDesk(env: Record<string, string> = {}, schema = casesSchema
   return {desk, json};
 }
 
-/** Takes a backup and gives its timestamp. */
+/** Takes a backup and returns its timestamp. */
 async function backUp(desk: Desk): Promise<string> {
   const out = await desk.sqlWait('BACKUP DATABASE');
   return out.trim().split('\n').at(-1)!.trim();
@@ -30,7 +30,7 @@ async function backUp(desk: Desk): Promise<string> {
 
 const rowsOf = (desk: Desk, file = desk.database) => desk.all('SELECT * FROM orders ORDER BY id', file);
 
-test('QS01-QS05: the first backup, its row, its name, and nothing to abort', async () => {
+test('QS01-QS05: the first backup has a row and a name, and there is nothing to abort', async () => {
   const {desk, json} = openDatabaseDesk();
   expect(await json('SELECT backup_instance_name')).toEqual([{backup_instance_name: null}]);
   const started = await json('BACKUP DATABASE;');
@@ -46,8 +46,8 @@ test('QS01-QS05: the first backup, its row, its name, and nothing to abort', asy
   expect(await json('BACKUP ABORT;')).toEqual([{status: 'not running', backup_id: null}]);
 });
 
-test('QS06, QS07: while one runs a second is refused and the first can be aborted; it never becomes complete', async () => {
-  // Pages of random bytes, sent to nobody faster than this.
+test('QS06, QS07: while a backup runs, a second one is refused and the first can be aborted, which leaves no backup', async () => {
+  // Pages of random bytes, uploaded no faster than this limit.
   const big =
     'CREATE TABLE big (id INTEGER PRIMARY KEY, bytes BLOB); INSERT INTO big (bytes) VALUES (randomblob(4000000));';
   const {startFakeS3} = await import('../helpers/fake-s3.ts');
@@ -67,13 +67,13 @@ test('QS06, QS07: while one runs a second is refused and the first can be aborte
   }
 });
 
-test('QS08, QS09: switched off, and without a store: the key is named', async () => {
+test('QS08, QS09: when backups are switched off or no store is set, the error names the setting', async () => {
   const {desk} = openDatabaseDesk({BKP_BACKUP_ENABLED: 'false'});
   expect((await desk.refused('BACKUP DATABASE;')).stderr).toContain('backup.enabled');
   expect((await openDesk().refused('BACKUP DATABASE;')).stderr).toContain('backup.object.store');
 });
 
-test('QS10, QS11: each moment comes back, the newest n stay, and what is older is not found', async () => {
+test('QS10, QS11: each timestamp is restored, the newest n backups are kept, and older ones are not found', async () => {
   const {desk, json} = openDatabaseDesk({BKP_BACKUP_CLEANUP_KEEP_LATEST_N: '2'});
   const moments: {timestamp: string; rows: unknown}[] = [];
   for (let number = 1; number <= 4; number++) {
@@ -90,7 +90,7 @@ test('QS10, QS11: each moment comes back, the newest n stay, and what is older i
     expect((await restoreAt(timestamp, file)).status).toBe(0);
     expect(rowsOf(desk, join(desk.folder, file))).toEqual(rows);
   }
-  // A microsecond before the newest is the one before it.
+  // One microsecond before the newest backup means the previous backup.
   const earlier = moments[3]!.timestamp.replace(
     /(\d{6})Z$/,
     (_, micros) => `${String(Number(micros) - 1).padStart(6, '0')}Z`,
@@ -102,7 +102,7 @@ test('QS10, QS11: each moment comes back, the newest n stay, and what is older i
   expect(await json('SELECT status FROM backups() LIMIT -1')).toEqual([{status: 'cleanup complete'}]);
 });
 
-test('QS12: a target with data is refused and not touched; the dry run says so before', async () => {
+test('QS12: a target with data is refused and unchanged, and the dry run reports that', async () => {
   const {desk} = openDatabaseDesk();
   await backUp(desk);
   const before = readFileSync(desk.database);
@@ -118,7 +118,7 @@ test('QS12: a target with data is refused and not touched; the dry run says so b
   expect(existsSync(join(desk.folder, 'new.db'))).toBe(false);
 });
 
-test('QS13: one byte of what is stored flipped: VERIFY names it, and nothing of it is restored', async () => {
+test('QS13: VERIFY names the file with a flipped byte, and none of it is restored', async () => {
   const {desk} = openDatabaseDesk();
   await backUp(desk);
   const {readdirSync} = await import('node:fs');
@@ -134,7 +134,7 @@ test('QS13: one byte of what is stored flipped: VERIFY names it, and nothing of 
   expect(existsSync(join(desk.folder, 'new.db'))).toBe(false);
 });
 
-test('a machine that has only the store knows its history, and restores by what _backup_restore says', async () => {
+test('a machine that has only the store lists its history, and restores as _backup_restore says', async () => {
   const {desk} = openDatabaseDesk();
   await backUp(desk);
   const store = `fs::root=${join(desk.folder, 'store')}`;
@@ -154,7 +154,7 @@ test('a machine that has only the store knows its history, and restores by what 
   );
 });
 
-test('a store that was there and is empty now, as a disk that is not mounted, gets no new vault', async () => {
+test('no new vault is created in a store that is empty now and was not before, such as an unmounted disk', async () => {
   const {desk} = openDatabaseDesk();
   await backUp(desk);
   desk.remove('store');

@@ -6,7 +6,7 @@ import {backupsOf, openDesk} from '../helpers/desk.ts';
 import {runDirectly} from '../helpers/run-directly.ts';
 import {mayMount, smallDisk} from '../helpers/small-disk.ts';
 
-// Real disks that are full or read-only, at every place where something is written.
+// Real disks that are full or read-only, for every path that bkp writes.
 
 const kibi = 1024;
 const create = "CREATE BACKUP COLLECTION c (TABLE t) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";
@@ -33,7 +33,7 @@ test.skipIf(!mayMount)('a full cluster: nothing half, and the next backup works'
   await run('BACKUP c');
   let failures = 0;
   let before = desk.all(rows);
-  // From the lease, over pack and index, to the manifest: pages are what a tmpfs counts.
+  // From the lease through pack and index to the manifest; a tmpfs counts pages.
   for (const pages of [0, 1, 2, 3, 27, 28, 29, 30, 31, 32]) {
     for (const statement of ['BACKUP c', 'BACKUP c INCREMENTAL']) {
       desk.exec(changeAll);
@@ -78,7 +78,7 @@ test.skipIf(!mayMount)('a full or read-only cluster as a user meets it', async (
   const readOnly = await bkp('sql', '--wait', 'BACKUP c');
   expect(readOnly.stderr).toMatch(/mounted read-only/);
   expect(readOnly.status).toBe(1);
-  // What only reads goes on.
+  // Readers still work.
   for (const statement of ['VERIFY c', 'SHOW BACKUPS IN c', 'SHOW BACKUP COLLECTIONS'])
     expect(await bkp('sql', '--wait', statement), statement).toMatchObject({status: 0});
   const restored = await bkp('--source', join(desk.folder, 'new.db'), 'sql', '--wait', 'RESTORE c');

@@ -4,12 +4,12 @@ import {expect, onTestFinished, test} from 'vitest';
 import {openDesk} from '../helpers/desk.ts';
 import {eventually} from '../helpers/eventually.ts';
 
-/** SQLite compares four million bytes at each of four million places: it will not come to the end of that. */
+/** SQLite compares four million bytes at each of four million positions, which never finishes. */
 const endless = `instr(printf('%8000000d', id), printf('%4000000d', -1))`;
 
 /**
- * One row, and an index whose making never ends: SQLite would have to look into its expression. It was made for
- * a quick one, so that the database itself is quick.
+ * One row, and an index whose creation never ends, because SQLite evaluates its expression. The index was created for
+ * a cheap expression, so that the database itself stays fast.
  */
 const schema = `CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);
   CREATE INDEX slow ON t (v);
@@ -25,7 +25,7 @@ function makeEndless(path: string): void {
 
 type Row = {state: string; phase: string; heartbeat: number; outcome: string | null; pid: number};
 
-test('a restore in the middle of CREATE INDEX shows that it lives, and ends soon after a cancel', async () => {
+test('a restore inside CREATE INDEX keeps its heartbeat, and ends soon after a cancel', async () => {
   const desk = openDesk(schema);
   makeEndless(desk.database);
   const newest = (): Row => {
@@ -69,7 +69,7 @@ test('a restore in the middle of CREATE INDEX shows that it lives, and ends soon
   expect(status).not.toBe(0);
   await eventually(() => expect(existsSync(`/proc/${begun.pid}`)).toBe(false));
   await eventually(() => expect(staged()).toEqual([]));
-  // The application was never in its way, and the next statement neither.
+  // Neither the application nor the next statement was blocked.
   desk.exec('CREATE TABLE u (id INTEGER PRIMARY KEY)');
   expect(await desk.sql('SHOW BACKUPS IN c')).toContain('_full');
 });

@@ -11,11 +11,11 @@ async function metrics(desk: Desk, status = 0) {
   return {read: readMetrics(result.stdout), err: result.stderr};
 }
 
-/** The moment in a backup's name, in seconds since 1970. */
+/** The timestamp in a backup's name, in seconds since 1970. */
 const takenAt = (backup: string) =>
   Date.parse(backup.replace(/^(....)(..)(..)(..)(..)(..)Z.*$/, '$1-$2-$3T$4:$5:$6Z')) / 1000;
 
-test('age, size and count of the newest good backup, and what the journal adds; a damaged manifest makes it older', async () => {
+test('metrics show age, size and count of the newest good backup and the journal’s facts; a damaged manifest makes it older', async () => {
   const desk = openDesk();
   await desk.sql(createC(true));
   const labels = {collection: 'c', storage: 'cluster'};
@@ -46,7 +46,7 @@ test('age, size and count of the newest good backup, and what the journal adds; 
   expect(sampleOf(damaged, 'bkp_collection_unreadable_backups', labels)).toBe(1);
 });
 
-test('the bucket and the directory each tell of themselves, and one that is away of its absence', async () => {
+test('the bucket and the directory have their own metrics, and an unreachable store is reported as such', async () => {
   const server = await startFakeS3({});
   onTestFinished(() => server.close());
   const address = `s3::bucket=${server.bucket};region=us-east-1;endpoint=${server.endpoint};root=shop;access_key_id=AKIATEST;secret_access_key=S3CRET;`;
@@ -69,7 +69,7 @@ test('the bucket and the directory each tell of themselves, and one that is away
   expect(err).toContain('and there was one before');
 });
 
-test('databases: age, size and count by the name of their line; a damaged manifest makes the newest older', async () => {
+test('databases have age, size and count by instance name; a damaged manifest makes the newest older', async () => {
   const desk = openDesk(undefined, {BKP_STORE: 'fs::root=./store'});
   await desk.sqlWait('BACKUP DATABASE');
   desk.exec("UPDATE orders SET txt = 'changed' WHERE id = 2");

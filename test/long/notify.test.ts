@@ -12,16 +12,16 @@ import {startListener} from '../helpers/listener.ts';
 import {filesWithSecret, holdsSecret} from '../helpers/secret-hunt.ts';
 import {slowSchema} from '../helpers/slow-schema.ts';
 
-// Real workers, a server in this process, and commands that write down what they are given.
+// Real workers, a server in this process, and commands that record their input.
 
 const secret = 't0kenT0kenT0ken';
 
-/** A desk where nothing may hold the secret but the profile; `said` is all that bkp has printed. */
+/** A desk where only the profile may contain the secret; `said` is everything that bkp has printed. */
 function openSecretDesk(schema?: string): Desk {
   const desk = openDesk(schema);
   const said: string[] = [];
   onTestFinished(async () => {
-    // A worker ends after what it had to tell, and takes SQLite's files with it while one looks at them.
+    // A worker ends after its notifications, and SQLite's files may disappear during this search.
     await eventually(() => expect(filesWithSecret(desk.folder, secret, {except: ['config.json']})).toEqual([]));
     expect(said.filter((text) => holdsSecret(text, secret))).toEqual([]);
   });
@@ -33,7 +33,7 @@ function openSecretDesk(schema?: string): Desk {
   return {...desk, bkp};
 }
 
-/** A notification is sent after the end that `--wait` waits for. */
+/** Notifications are sent after the end that `--wait` waits for. */
 function until<T>(look: () => T | '' | false): Promise<T> {
   return eventually(() => {
     const found = look();
@@ -51,17 +51,17 @@ const read = (desk: Desk, name: string) => {
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 };
 
-/** The operation's JSON, and its own notices in it. */
+/** The operation's JSON, including its notices. */
 async function operation(desk: Desk, id: string) {
   const {stdout} = await desk.bkp('operation', 'get', id, '--format', 'json');
   return JSON.parse(stdout) as {id: string; status: string; issues: {message: string}[]};
 }
 
-/** A command that writes its stdin and what it was told, as one piece, when all of it is there. */
+/** A command that writes its stdin and environment to a file, atomically. */
 const noteTo = (file: string) =>
   `{ cat; env | grep -E '^(BKP_|QDB_|AWS_)' | sort; } > ${file}.part && mv ${file}.part ${file} # ${secret}`;
 
-test('a success: the webhook and the monitor hear it from the worker, in order, with the operation as it is printed', async () => {
+test('after a success the worker calls the webhook and the monitor, in order, with the operation as it is printed', async () => {
   const desk = openSecretDesk();
   const listener = await startListener();
   await set(desk, 'notify.on_success', `${listener.url}/hook/${secret}`);
@@ -76,13 +76,13 @@ test('a success: the webhook and the monitor hear it from the worker, in order, 
   expect(listener.calls.map(({body}) => body)).toEqual(['', printed, printed]);
   expect(JSON.parse(printed)).toMatchObject({id: 'fullbackup/1', status: 'SUCCESS', subject: 'c', issues: []});
 
-  // Of what is no backup, the monitor hears nothing.
+  // The monitor is called for backups only.
   await desk.sqlWait('VERIFY c');
   await until(() => listener.calls.length === 4);
   expect(listener.calls[3]).toMatchObject({path: `/hook/${secret}`, body: expect.stringContaining('"kind":"verify"')});
 });
 
-test('a failure: the command gets it on stdin and in its environment, and no secret of bkp', async () => {
+test('after a failure the command gets the operation on stdin and in its environment, and no secret of bkp', async () => {
   const desk = openSecretDesk();
   const listener = await startListener();
   const note = join(desk.folder, 'note');
@@ -91,7 +91,7 @@ test('a failure: the command gets it on stdin and in its environment, and no sec
   await desk.sql(createC(false));
   const env = {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster, AWS_SECRET_ACCESS_KEY: secret, AWS_REGION: 'eu'};
   await runBkp(['sql', '--wait', 'BACKUP c'], {home: desk.home, env, cwd: desk.folder});
-  // Its data is not what was written any more.
+  // Damages its data.
   for (const key of desk.storedKeys().filter((name) => name.startsWith('packs/'))) {
     writeFileSync(join(desk.cluster, key), 'x');
   }
@@ -112,7 +112,7 @@ test('a failure: the command gets it on stdin and in its environment, and no sec
   expect(listener.paths()).toEqual([`/ping/${secret}/start`, `/ping/${secret}`]);
 });
 
-test('a notification that fails changes nothing: it is a notice of the operation and a line in its log', async () => {
+test('a failed notification is a notice of the operation and a line in its log, and changes nothing else', async () => {
   const desk = openSecretDesk();
   const listener = await startListener(() => 404);
   await set(desk, 'notify.on_success', `exit 3 # ${secret}`);
@@ -134,7 +134,7 @@ test('a notification that fails changes nothing: it is a notice of the operation
   expect((await desk.bkp('operation', 'wait', 'last')).status).toBe(0);
 });
 
-test('an operation tells those who were named when its statement was given, whatever the active profile says', async () => {
+test('an operation notifies the targets that were set when its statement was given, whatever the active profile says', async () => {
   const desk = openSecretDesk();
   const listener = await startListener();
   await desk.bkp('config', 'profile', 'create', 'prod');
@@ -148,7 +148,7 @@ test('an operation tells those who were named when its statement was given, what
   expect(listener.paths()).toEqual([`/prod/${secret}`, `/default/${secret}/start`, `/default/${secret}`]);
 });
 
-test('a cancel is told as a failure; of a worker that was killed, whoever finds it dead tells, once, as its profile says', async () => {
+test('a cancel is notified as a failure; a killed worker is notified once, by the process that finds it dead, as its profile says', async () => {
   const desk = openSecretDesk(slowSchema);
   const listener = await startListener();
   await desk.bkp('config', 'profile', 'create', 'prod');
@@ -169,10 +169,10 @@ test('a cancel is told as a failure; of a worker that was killed, whoever finds 
 
   listener.calls.length = 0;
   await whileHeld(desk, {give: backUp}, async (pid) => process.kill(pid, 'SIGKILL'));
-  // Several look at once, none of them with the profile.
+  // Several processes check concurrently, none of them with the profile.
   const lists = await Promise.all([1, 2, 3].map(() => desk.bkp('operation', 'list')));
   expect(lists.map(({status}) => status)).toEqual([0, 0, 0]);
-  // A killed process that the kernel still clears away is alive to all who look; so one looks again.
+  // A killed process seems alive until the kernel has removed it; so the check is repeated.
   await eventually(async () => {
     await desk.bkp('operation', 'list');
     expect(ends()).toHaveLength(2);
@@ -188,7 +188,7 @@ test('a cancel is told as a failure; of a worker that was killed, whoever finds 
   expect(ends().map(({body}) => body)).toEqual([printed, printed]);
 });
 
-test('a worker that finds another one dead tells those of that one’s profile, not its own', async () => {
+test('a worker that finds another one dead notifies the targets of that one’s profile, not its own', async () => {
   const desk = openSecretDesk();
   const listener = await startListener();
   await desk.bkp('config', 'profile', 'create', 'prod');
@@ -205,7 +205,7 @@ test('a worker that finds another one dead tells those of that one’s profile, 
   expect(listener.paths()).toEqual([`/prod/${secret}`]);
 });
 
-test('a profile that is gone is told in the log of the operation that nobody could be told of', async () => {
+test('if the profile was removed, the operation’s log says that no notification was sent', async () => {
   const desk = openSecretDesk();
   const deps = testDeps(desk.home);
   onTestFinished(() => deps.close());

@@ -6,7 +6,7 @@ import {backupsOf, casesSchema, createC, type Desk, openDesk} from '../helpers/d
 import {type FakeS3, type FakeS3Options, startFakeS3} from '../helpers/fake-s3.ts';
 import {filesWithSecret, holdsSecret} from '../helpers/secret-hunt.ts';
 
-// The whole of bkp against an object store: real processes, and a server in this one.
+// bkp as a whole against an object store: real processes, and a server in this one.
 
 const secret = 'wJalrXUtnFEMI+K7MDENG/bPxRfiCYzSECRETKEY';
 const dropBoth = 'DROP TABLE orders; DROP TABLE products';
@@ -16,7 +16,7 @@ function storeText({endpoint, bucket}: FakeS3): string {
   return `s3::bucket=${bucket};region=us-east-1;endpoint=${endpoint};root=team/shop;access_key_id=AKIATEST;secret_access_key=${secret};`;
 }
 
-/** A desk whose object store is a fresh bucket; when the test ends, the secret is looked for everywhere. */
+/** A desk whose object store is a fresh bucket; at the end of the test the secret is searched for everywhere. */
 async function openDeskWithBucket(
   options: FakeS3Options = {},
   schema = casesSchema,
@@ -39,7 +39,7 @@ async function openDeskWithBucket(
   return {desk: {...desk, bkp}, server, said};
 }
 
-test('full, increment, restore on a machine that has only the store, verify, drop', async () => {
+test('a machine that has only the store can restore and verify full backups and increments, and DROP removes them', async () => {
   const {desk, server} = await openDeskWithBucket();
   await desk.sql(inS3(createC(true)));
   await desk.sqlWait('BACKUP c');
@@ -64,7 +64,7 @@ test('full, increment, restore on a machine that has only the store, verify, dro
   expect(server.objects.keys()).toEqual(['team/shop/bkp.json']);
 });
 
-test('a chain goes on after its restore from the bucket', async () => {
+test('the chain continues after a restore from the bucket', async () => {
   const {desk} = await openDeskWithBucket();
   await desk.sql(inS3(createC(true)));
   await desk.sqlWait('BACKUP c');
@@ -90,7 +90,7 @@ test('a name is looked for in the cluster directory, then in the bucket; --store
   expect(missed.stderr).toContain('does not exist');
 });
 
-test('one name lies in one of the two stores; STORAGE and --store may not contradict each other', async () => {
+test('a name exists in one of the two stores only, and STORAGE and --store must not contradict each other', async () => {
   const {desk} = await openDeskWithBucket();
   await desk.sql(createC(false));
   const twice = await desk.refused(inS3(createC(false)));
@@ -102,14 +102,14 @@ test('one name lies in one of the two stores; STORAGE and --store may not contra
   expect(moved.stderr).toContain("COPY BACKUP COLLECTION … TO 's3'");
 });
 
-test('without an object store, STORAGE=s3 says how to set one', async () => {
+test('without an object store, STORAGE=s3 is refused with the command that sets one', async () => {
   const desk = openDesk();
   const refused = await desk.refused(inS3(createC(false)));
   expect(refused.status).toBe(2);
   expect(refused.stderr).toContain('bkp config set backup.object.store');
 });
 
-test('COPY makes a second home for all backups; again, it copies nothing; and it comes back the same way', async () => {
+test('COPY copies all backups to a second store, copies nothing when repeated, and works in the other direction', async () => {
   const {desk, server} = await openDeskWithBucket();
   await desk.sql(createC(true));
   await desk.sqlWait('BACKUP c');
@@ -138,7 +138,7 @@ test('COPY makes a second home for all backups; again, it copies nothing; and it
   await desk.bkp('--store', 'cluster', 'sql', '--wait', 'VERIFY c').then(({status}) => expect(status).toBe(0));
 });
 
-test('COPY of one backup, to any directory; what cannot be copied is refused at once', async () => {
+test('COPY copies one backup to any directory, and refuses immediately what cannot be copied', async () => {
   const {desk, server} = await openDeskWithBucket();
   await desk.sql(createC(true));
   await desk
@@ -173,10 +173,10 @@ test('COPY of one backup, to any directory; what cannot be copied is refused at 
   });
 });
 
-test('keys from a file: they are used, and a file that others can read is told', async () => {
+test('keys are read from a file, and a file that other users can read is reported', async () => {
   const {desk, server} = await openDeskWithBucket();
   const home = join(desk.folder, 'other');
-  // Outside the desk's folder's search for secrets: this file may hold one.
+  // Outside the folder that is searched for secrets: this file may contain one.
   const file = join(desk.folder, '..', `keys-${process.pid}-${Date.now()}`);
   writeFileSync(file, storeText(server), {mode: 0o644});
   onTestFinished(() => rmSync(file, {force: true}));
@@ -186,7 +186,7 @@ test('keys from a file: they are used, and a file that others can read is told',
   expect(listed.stderr).toContain(`chmod 600 ${file}`);
 });
 
-test('a key that may not remove takes backups, and is told what a cleanup needs', async () => {
+test('a key that may not remove objects can take backups, and a cleanup reports which permission it needs', async () => {
   const {desk, server} = await openDeskWithBucket();
   for (const call of ['DeleteObject', 'DeleteObjects']) server.settings.denied.add(call);
   await desk.sql(inS3(createC(true)));
@@ -197,13 +197,13 @@ test('a key that may not remove takes backups, and is told what a cleanup needs'
   expect(refused.stderr).toContain('s3:DeleteObject');
   expect((await desk.bkp('--store', 's3', 'collection', 'list')).stdout).not.toMatch(/^c /m);
   server.settings.denied.clear();
-  // The first one decides about what the key could not take away, the second one removes these notes too.
+  // The first cleanup removes what the key could not remove, the second one removes the notes about it.
   for (const _ of ['first', 'second'])
     await desk.bkp('--store', 's3', 'collection', 'cleanup', '--wait').then(({status}) => expect(status).toBe(0));
   expect(server.objects.keys()).toEqual(['team/shop/bkp.json']);
 });
 
-test('wrong keys, and a server that is not there: what, cause, next, and no secret', async () => {
+test('wrong keys and a missing server are reported with cause and next step, and without a secret', async () => {
   const {desk, server} = await openDeskWithBucket({accessKeyId: 'AKIAOTHER'});
   const denied = await desk.refused(inS3(createC(false)));
   expect(denied.status).toBe(12);
@@ -217,7 +217,7 @@ test('wrong keys, and a server that is not there: what, cause, next, and no secr
   expect(holdsSecret(checked.stdout + checked.stderr, secret)).toBe(false);
 });
 
-test('store check and doctor say what the server honours', async () => {
+test('store check and doctor report what the server supports', async () => {
   const {desk, server} = await openDeskWithBucket({ignoreConditions: true});
   const checked = await desk.bkp('--store', 's3', 'store', 'check');
   expect(checked.status).toBe(0);
@@ -231,7 +231,7 @@ test('store check and doctor say what the server honours', async () => {
   expect(checks.find(({what}) => what === 'source: tracking')).toMatchObject({ok: true});
 });
 
-test('neither the list of operations nor help loads the S3 client', async () => {
+test('operation list and help do not load the S3 client', async () => {
   const {desk} = await openDeskWithBucket();
   await desk.sql(inS3(createC(false)));
   const report = join(desk.folder, 'loaded.txt');
@@ -255,6 +255,6 @@ test('neither the list of operations nor help loads the S3 client', async () => 
   expect(await loads('operation', 'list')).toBe(false);
   expect(await loads('sql', '--help')).toBe(false);
   expect(await loads('config', 'list')).toBe(false);
-  // The hook sees the client when it is loaded.
+  // Proves that the hook notices a loaded client.
   expect(await loads('--store', 's3', '--source', desk.database, 'sql', 'BACKUP nothing')).toBe(true);
 });

@@ -10,7 +10,7 @@ import {eventually} from '../helpers/eventually.ts';
 import {meet, operationRows, whileHeld} from '../helpers/held-worker.ts';
 import {slowSchema} from '../helpers/slow-schema.ts';
 
-// What becomes of the work when its processes, its terminals or its neighbours do not behave.
+// What happens to the work when processes, terminals or neighbours misbehave.
 
 const createBig = "CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";
 
@@ -21,14 +21,14 @@ const started = (desk: Desk, args: readonly string[]) =>
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 
-/** Another machine, as far as bkp can see: a home of its own on the same cluster and source. */
+/** Another machine from bkp's view: a separate home with the same cluster and source. */
 function secondHome(desk: Desk): {home: string; bkp: Desk['bkp']} {
   const home = join(desk.folder, 'home2');
   const env = {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster};
   return {home, bkp: (...args) => runBkp(args, {home, env, cwd: desk.folder})};
 }
 
-test('a worker that is killed: the journal says so, what it left is removed, the next statement works', async () => {
+test('after a worker is killed, the journal reports it, its leftovers are removed, and the next statement works', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql(createBig);
   const kill = async (pid: number) => process.kill(pid, 'SIGKILL');
@@ -48,7 +48,7 @@ test('a worker that is killed: the journal says so, what it left is removed, the
   await whileHeld(desk, {give: restore, at: 'moving'}, kill);
   const left = () => readdirSync(desk.folder).filter((name) => name.includes('new.db'));
   expect(left()).not.toEqual([]);
-  // On a busy machine a killed process takes its time to be gone; until then it is no dead worker.
+  // On a busy machine a killed process disappears late; until then its worker does not count as dead.
   const got = async () => JSON.parse((await desk.bkp('operation', 'get', 'last', '--format', 'json')).stdout);
   while ((await got()).status === 'PROGRESS') await sleep(100);
   expect(await got()).toMatchObject({status: 'ERROR', issues: [{code: 'WORKER_DEAD'}]});
@@ -57,10 +57,10 @@ test('a worker that is killed: the journal says so, what it left is removed, the
   expect(desk.column('SELECT count(*) FROM big', target)).toEqual([100]);
 });
 
-test('of two shells that give the same statement at once, one gets it', async () => {
+test('if two shells give the same statement concurrently, one succeeds', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql(createBig);
-  // The one that begins is held, so that the other one does not come after its end.
+  // The first worker is held, so that the second statement cannot arrive after its end.
   const both = Promise.all([desk.bkp('sql', 'BACKUP c'), desk.bkp('sql', 'BACKUP c')]);
   const results = await whileHeld(desk, {give: () => both}, () => both);
   expect(results.map(({status}) => status).sort()).toEqual([0, 11]);
@@ -73,7 +73,7 @@ test('of two shells that give the same statement at once, one gets it', async ()
   expect(operationRows(desk.home)).toHaveLength(1);
 });
 
-test('two machines on one cluster: one writer of a collection, one chain, and a cleanup that waits', async () => {
+test('two machines on one cluster share one writer per collection and one chain, and a cleanup waits for writers', async () => {
   const desk = openDesk(slowSchema);
   const other = secondHome(desk);
   await desk.sql(createBig);
@@ -84,13 +84,13 @@ test('two machines on one cluster: one writer of a collection, one chain, and a 
     const second = await other.bkp('sql', '--wait', 'BACKUP c');
     expect(second.status).toBe(11);
     expect(second.stderr).toMatch(/locked by operation fullbackup\/\d+ \(process \d+ on .*OVERLOADED/);
-    // The collection that is being backed up cannot be dropped under it, another one can.
+    // The collection that is being backed up cannot be dropped; another one can.
     expect(await other.bkp('sql', '--wait', 'DROP BACKUP COLLECTION c')).toMatchObject({status: 11});
     const waiting = other.bkp('sql', '--wait', 'DROP BACKUP COLLECTION d');
     const newest = () => operationRows(other.home).at(-1)!;
     await meet(other.home, newest().number);
     await sleep(300);
-    // What it held is not freed before the running backup is done.
+    // Its space is not freed before the running backup ends.
     expect(newest().state).toBe('running');
     return {end: () => waiting};
   });
@@ -98,7 +98,7 @@ test('two machines on one cluster: one writer of a collection, one chain, and a 
   expect(await desk.bkp('operation', 'wait', 'last')).toMatchObject({status: 0});
   expect(await desk.bkp('sql', '--wait', 'VERIFY c')).toMatchObject({status: 0});
 
-  // Increments in turn continue one chain: each home sees what the other one took.
+  // Alternating increments continue one chain: each home sees the other one's backups.
   for (const bkp of [other.bkp, desk.bkp, other.bkp]) {
     desk.exec('UPDATE big SET note = ifnull(note, 0) + 1 WHERE id % 10 = 0');
     expect(await bkp('sql', '--wait', 'BACKUP c INCREMENTAL')).toMatchObject({status: 0});
@@ -108,7 +108,7 @@ test('two machines on one cluster: one writer of a collection, one chain, and a 
   expect(desk.column('SELECT DISTINCT note FROM big WHERE id % 10 = 0', target)).toEqual([3]);
 });
 
-test('Ctrl-C at --wait leaves the work alone, and says how to get back to it or end it', async () => {
+test('Ctrl-C during --wait does not affect the work, and prints how to watch or cancel it', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql(createBig);
   const waiting = started(desk, ['sql', '--wait', 'BACKUP c']);
@@ -128,10 +128,10 @@ test('Ctrl-C at --wait leaves the work alone, and says how to get back to it or 
   expect(await backupsOf(desk)).toHaveLength(1);
 });
 
-test('a pipe ends with the statement, and a closed terminal ends no work', async () => {
+test('a pipe ends with the statement, and closing the terminal does not end the work', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql(createBig);
-  // Held, the work cannot end before the statement; the pipe ends when the last process that holds it has closed it.
+  // Held, the work cannot end before the statement. The pipe ends when the last process has closed it.
   const pipe = async () => {
     const piped = started(desk, ['sql', 'BACKUP c']);
     await Promise.all(

@@ -5,9 +5,9 @@ import {openDesk} from '../helpers/desk.ts';
 import {ExecStandIn} from '../sources/questdb/exec-stand-in.ts';
 import {writeRecordedRoot} from '../sources/questdb/recorded-root.ts';
 
-// `_backup_restore`, as a user of QuestDB puts it into a new root; the database is a recorded one.
+// `_backup_restore`, as a QuestDB user puts it into a new root; the database is a recording.
 
-test('_backup_restore goes when the restore that read it has succeeded, and stays when it failed', async () => {
+test('_backup_restore is removed after a successful restore, and kept after a failed one', async () => {
   const desk = openDesk('');
   const served = join(desk.folder, 'served');
   writeRecordedRoot(served);

@@ -26,7 +26,7 @@ async function cleanups(
   return JSON.parse(stdout).operations;
 }
 
-test('after each backup the newest stay; the plan tells which go; both come back', async () => {
+test('each backup keeps the newest ones, the plan shows which will be removed, and the kept ones can be restored', async () => {
   const desk = openDesk();
   await desk.sql(create("INCREMENTAL_BACKUP_ENABLED='true', KEEP_LATEST='2'"));
   expect(await desk.sql('SHOW BACKUP COLLECTIONS')).toContain("KEEP_LATEST='2'");
@@ -57,7 +57,7 @@ test('after each backup the newest stay; the plan tells which go; both come back
   }
 });
 
-test('a backup that fails removes nothing', async () => {
+test('a failed backup removes nothing', async () => {
   const desk = openDesk();
   const started: Operation[] = [];
   const {run} = runDirectly(desk, {startWorker: async (operation) => void started.push(operation)});
@@ -73,7 +73,7 @@ test('a backup that fails removes nothing', async () => {
   expect(await backupsOf(desk)).toEqual(before);
 });
 
-test('what is asked for is looked at again when it is done: a KEEP_LATEST taken back removes nothing', async () => {
+test('KEEP_LATEST is read again before the removal: if it was unset meanwhile, nothing is removed', async () => {
   const desk = openDesk();
   const queued: Operation[] = [];
   const {run} = runDirectly(desk, {startWorker: async (operation) => void queued.push(operation)});
@@ -92,7 +92,7 @@ test('what is asked for is looked at again when it is done: a KEEP_LATEST taken 
   );
 });
 
-test('a backup that a queued restore wants stays', async () => {
+test('a backup that a queued restore needs is kept', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   await run(create("KEEP_LATEST='9'"));
@@ -109,14 +109,14 @@ test('a backup that a queued restore wants stays', async () => {
   ]);
 });
 
-test('a plan of what is not there', async () => {
+test('the plan of a missing collection is an error', async () => {
   const desk = openDesk();
   expect(await desk.bkp('retention', 'plan')).toMatchObject({status: 12, stderr: expect.stringContaining('no vault')});
   await desk.sql(create("KEEP_LATEST='1'"));
   expect(await desk.bkp('retention', 'plan', 'other')).toMatchObject({status: 10});
 });
 
-test('backups of the database: what backup.cleanup.keep.latest.n removes now, of the own database alone', async () => {
+test('the plan lists what backup.cleanup.keep.latest.n removes now, only of the profile’s own database', async () => {
   const desk = openDesk(undefined, {BKP_STORE: 'fs::root=./store'});
   for (let n = 0; n < 3; n++) await desk.sqlWait('BACKUP DATABASE');
   const all = (
@@ -133,7 +133,7 @@ test('backups of the database: what backup.cleanup.keep.latest.n removes now, of
     {collection: null, backup: second, action: 'stays', why: 'number 2 of the 2 newest'},
     {collection: null, backup: first, action: 'goes', why: '2 complete backups are newer'},
   ]);
-  // Another machine's database in the same store: its own profile says how many of its backups stay.
+  // Another machine's database in the same store: its own profile sets how many of its backups are kept.
   desk.exec('CREATE TABLE t (id INTEGER PRIMARY KEY)', join(desk.folder, 'other.db'));
   const other = await desk.bkp('--source', 'other.db', 'retention', 'plan', '--format', 'json');
   expect(other).toMatchObject({status: 0, stdout: ''});
@@ -142,7 +142,7 @@ test('backups of the database: what backup.cleanup.keep.latest.n removes now, of
   expect(away.stderr).toContain('backups of the database are left out: ');
 });
 
-test('a backup of the database that VERIFY found damaged is told by backups() and by the plan', async () => {
+test('backups() and the plan report a database backup that VERIFY found damaged', async () => {
   const desk = openDesk(undefined, {BKP_STORE: 'fs::root=./store', BKP_BACKUP_CLEANUP_KEEP_LATEST_N: '1'});
   await desk.sqlWait('BACKUP DATABASE');
   const packs = join(desk.folder, 'store', 'packs');

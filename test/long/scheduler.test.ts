@@ -10,9 +10,9 @@ import {whileHeld} from '../helpers/held-worker.ts';
 import {inProcess} from '../helpers/in-process.ts';
 import {slowSchema} from '../helpers/slow-schema.ts';
 
-// The process: what it decides is tested with a clock of the tests' own.
+// The process only: its decisions are tested elsewhere with a simulated clock.
 
-/** A collection that was made two days ago, so that a nightly backup of it was missed. */
+/** A collection that was created two days ago, so that a nightly backup was missed. */
 function createLongAgo(desk: Desk, tables: readonly string[]): Promise<unknown> {
   const nowMicros = () => (Date.now() - 2 * 86_400_000) * 1000;
   return inProcess(desk).vault((vault) =>
@@ -53,7 +53,7 @@ function startScheduler(desk: Desk, ...args: string[]): Running {
   };
 }
 
-test('--once starts what is due, and a second one nothing', async () => {
+test('--once starts what is due, and a second run starts nothing', async () => {
   const desk = openDesk();
   await createLongAgo(desk, ['orders']);
   const first = await desk.bkp('scheduler', '--once');
@@ -64,7 +64,7 @@ test('--once starts what is due, and a second one nothing', async () => {
   expect(await backupsOf(desk)).toHaveLength(1);
 });
 
-test('--once tells a timer what could not be started', async () => {
+test('--once reports to a timer what it could not start', async () => {
   const desk = openDesk();
   await createLongAgo(desk, ['absent']);
   const {status, stdout} = await desk.bkp('scheduler', '--once');
@@ -72,7 +72,7 @@ test('--once tells a timer what could not be started', async () => {
   expect(stdout).toMatch(/was refused: table \/Root\/absent does not exist/);
 });
 
-test('SIGHUP reads schedules anew; SIGTERM ends at once, and the worker goes on', async () => {
+test('SIGHUP re-reads the schedules; SIGTERM ends the scheduler immediately, and the worker continues', async () => {
   const desk = openDesk(slowSchema);
   const scheduler = startScheduler(desk);
   await scheduler.seen('nothing is scheduled');
@@ -92,7 +92,7 @@ test('SIGHUP reads schedules anew; SIGTERM ends at once, and the worker goes on'
   expect(await backupsOf(desk)).toHaveLength(1);
 });
 
-test('settings that have become wrong leave what was known; at the start they are an error', async () => {
+test('settings that become invalid leave the last valid ones in force; at the start they are an error', async () => {
   const desk = openDesk();
   await createLongAgo(desk, ['orders']);
   const scheduler = startScheduler(desk);
@@ -105,7 +105,7 @@ test('settings that have become wrong leave what was known; at the start they ar
   expect((await desk.bkp('scheduler', '--once')).status).not.toBe(0);
 });
 
-test('backup.schedule.cron: --once backs the database up, and a second one finds nothing due', async () => {
+test('with backup.schedule.cron, --once backs up the database, and a second run finds nothing due', async () => {
   const desk = openDesk(undefined, {BKP_STORE: 'fs::root=./store'});
   expect((await desk.bkp('config', 'set', 'backup.schedule.cron', '0 0 1 1 *')).status).toBe(0);
   const first = await desk.bkp('scheduler', '--once');

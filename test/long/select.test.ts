@@ -14,7 +14,7 @@ async function rows(desk: Desk, statement: string): Promise<Record<string, unkno
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-test('operations() tells how a backup goes, and how it went', async () => {
+test('operations() shows a running backup and its result', async () => {
   const desk = openDesk(slowSchema);
   expect(await rows(desk, 'SELECT * FROM operations()')).toEqual([]);
   await desk.sql("CREATE BACKUP COLLECTION c (TABLE big) WITH (STORAGE='cluster')");
@@ -34,7 +34,7 @@ test('operations() tells how a backup goes, and how it went', async () => {
   );
 });
 
-test('collections() and collection_backups() say what SHOW says, and join with operations()', async () => {
+test('collections() and collection_backups() agree with SHOW, and join with operations()', async () => {
   const desk = openDesk();
   await desk.sql(createC(true));
   await desk.sql("CREATE BACKUP COLLECTION empty DATABASE WITH (STORAGE='cluster')");
@@ -73,21 +73,21 @@ test('collections() and collection_backups() say what SHOW says, and join with o
   ]);
 });
 
-test('the questions of the manual have answers', async () => {
+test('every SELECT in the manual runs', async () => {
   const desk = openDesk();
   await desk.sql(createC(true));
   await desk.sqlWait('BACKUP c');
   const manual = readFileSync(join(import.meta.dirname, '../../docs/sql.md'), 'utf8');
   const questions = [...manual.matchAll(/^SELECT .*;$/gm)].map(([text]) => text);
   expect(questions.length).toBeGreaterThan(3);
-  // One after the other in one process: all of them parse, and the first that fails ends the row.
+  // One process runs them in sequence: all must parse, and the first failure ends the sequence.
   await desk.sql(questions.join('\n'));
   expect(await rows(desk, questions.find((text) => text.includes('JOIN'))!)).toEqual([
     {id: 'fullbackup/1', restore_bytes: expect.any(Number)},
   ]);
 });
 
-test('damage in one place hides nothing of the others, and is told', async () => {
+test('damage in one store is reported and hides nothing of the others', async () => {
   const desk = openDesk();
   for (const name of ['a', 'b', 'c']) {
     await desk.sql(createC(false).replace('COLLECTION c', `COLLECTION ${name}`));
@@ -107,20 +107,20 @@ test('damage in one place hides nothing of the others, and is told', async () =>
   ]);
 });
 
-test('a store is looked into when a view of it is named, and only then', async () => {
+test('a store is read only if the statement names one of its views', async () => {
   const desk = openDesk();
   expect(await desk.sql("SELECT count(*) AS n FROM operations() WHERE statement <> 'collections()'")).toBe('n\n0\n');
   const absent = await desk.refused('SELECT name FROM collections()');
   expect(absent).toMatchObject({status: 1, stdout: ''});
   expect(absent.stderr).toMatch(/there is no cluster directory .*\nnext: .*CREATE BACKUP COLLECTION/);
-  // A mistyped column is told before anything is looked for.
+  // A misspelled column is reported before any store is read.
   const mistyped = await desk.refused('SELECT nam FROM collections()');
   expect(mistyped.stderr).toMatch(/no such column: nam \(GENERIC_ERROR\)\nnext: {2}did you mean name\?/);
   expect(mistyped.status).toBe(2);
   expect(desk.has('cluster')).toBe(false);
 });
 
-test('what is no question is refused, with what there is to ask', async () => {
+test('an unknown view is refused, and the error lists the available ones', async () => {
   const desk = openDesk();
   const before = readdirSync(desk.folder);
   const unknown = await desk.refused('SELECT status FROM opertions()');
@@ -129,7 +129,7 @@ test('what is no question is refused, with what there is to ask', async () => {
   const forbidden = await desk.refused('SELECT * FROM sqlite_schema');
   expect(forbidden).toMatchObject({status: 12, stdout: ''});
   expect(forbidden.stderr).toMatch(/is refused \(UNSUPPORTED\)\nnext: {2}the views are .*collection_backups\(\)/);
-  // The statements of a text are parsed first: the wrong one keeps the right one from being run.
+  // All statements of a text are parsed first: an invalid one prevents the valid one from running.
   const second = await desk.refused("SELECT 1; PRAGMA user_version; ATTACH 'x.db' AS x");
   expect(second).toMatchObject({status: 2, stdout: ''});
   expect(readdirSync(desk.folder)).toEqual(before);

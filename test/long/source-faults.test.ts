@@ -6,8 +6,8 @@ import {expect, test} from 'vitest';
 import {type RunResult, runBkp} from '../helpers/bkp.ts';
 import {createC, type Desk, openDesk} from '../helpers/desk.ts';
 
-// What bkp says of a source that cannot be used. Whatever it is: one line that tells it, a next step, nothing on
-// stdout, and no operation that claims to go on.
+// How bkp reports an unusable source: always one line with the fault, a next step, nothing on
+// stdout, and no operation that seems to continue.
 
 async function expectRefused(desk: Desk, result: RunResult, status: number, what: RegExp): Promise<void> {
   const [first, ...rest] = result.stderr.trimEnd().split('\n');
@@ -20,7 +20,7 @@ async function expectRefused(desk: Desk, result: RunResult, status: number, what
   expect(JSON.parse(stdout)).toMatchObject({operations: []});
 }
 
-test('a source that is missing, empty, a directory, or no database', async () => {
+test('a source that is missing, empty, a directory, or not a database is refused', async () => {
   const desk = openDesk();
   await desk.sql(createC(false));
   const at = (name: string) => join(desk.folder, name);
@@ -41,7 +41,7 @@ test('a source that is missing, empty, a directory, or no database', async () =>
   await expectRefused(desk, unset, 2, /no source is set/);
 });
 
-/** Another program that has the write lock, until it is ended. */
+/** Another program that holds the write lock until it is ended. */
 async function lock(file: string): Promise<{release: () => Promise<void>}> {
   const script = `
     const db = new (require('node:sqlite').DatabaseSync)(process.argv[1]);
@@ -58,7 +58,7 @@ async function lock(file: string): Promise<{release: () => Promise<void>}> {
   };
 }
 
-test('a source that another program keeps locked is waited for, then told', async () => {
+test('bkp waits for a locked source, then reports the lock', async () => {
   const desk = openDesk();
   const other = join(desk.folder, 'rollback.db');
   desk.exec('CREATE TABLE orders (id INTEGER PRIMARY KEY)', other);
@@ -66,7 +66,7 @@ test('a source that another program keeps locked is waited for, then told', asyn
   await desk.sql("CREATE BACKUP COLLECTION d (TABLE orders) WITH (STORAGE='cluster')");
   const locks = await Promise.all([lock(desk.database), lock(other)]);
   try {
-    // In WAL mode a lock hinders only the tracking, which the worker begins; without WAL everybody.
+    // In WAL mode a lock blocks only the tracking, which the worker starts; without WAL it blocks everything.
     const [wal, rollback] = await Promise.all([
       desk.bkp('sql', '--wait', 'BACKUP c'),
       desk.bkp('--source', other, 'sql', 'BACKUP d'),
