@@ -47,6 +47,11 @@ const floors: Record<string, readonly string[]> = {
   vault: ['format', 'codec', 'lease', 'indexes', 'read', 'write', 'care', 'reader', 'vault', 'index'],
   collections: ['stored', 'define', 'backup', 'restore', 'copy', 'views', 'care', 'index'],
   database: ['stored', 'backup', 'restore', 'views', 'care', 'index'],
+  sources: ['origin', 'source', 'file-source', 'questdb', 'sqlite', 'products', 'index'],
+  'sources/sqlite': [
+    ...['engine', 'schema', 'rows', 'triggers', 'catalog', 'tracking', 'snapshot', 'restore', 'file'],
+    'index',
+  ],
 };
 
 /** Rooms whose files are imported one by one, so that a command loads no more than it needs. */

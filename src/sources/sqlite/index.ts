@@ -15,13 +15,13 @@ import type {
   TableSchema,
   TableSource,
 } from '../source.ts';
+import {findTable, tableNames} from './catalog/catalog.ts';
 import {Connection, withConnection} from './engine/connection.ts';
 import {leftBehind} from './restore/left-behind.ts';
 import {requireFreeNames, requireNoStrayJournal, requireSameEncoding} from './restore/publish.ts';
 import {removeDatabase, SqliteStaging, stagingPath} from './restore/staging.ts';
-import {findTable, tableNames} from './schema/catalog.ts';
 import {trackingObstacle} from './schema/obstacles.ts';
-import {openSnapshot} from './tables/snapshot.ts';
+import {openSnapshot} from './snapshot/snapshot.ts';
 import {brokenTracking, dropMarks, identityOf, listTracking, removeBrokenTracking} from './tracking/tracking.ts';
 
 /** An SQLite database file. Every call opens the file for itself; only a snapshot and a staging keep it open. */

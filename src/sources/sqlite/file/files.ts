@@ -1,7 +1,7 @@
 import type {DatabaseMoment, FileSource, FreezeOptions, Frozen, FrozenFile} from '../../file-source.ts';
 import {type Origin, originOf} from '../../origin.ts';
+import {knownTableNames} from '../catalog/catalog.ts';
 import {withConnection} from '../engine/connection.ts';
-import {knownTableNames} from '../schema/catalog.ts';
 import {identityOf, isIdentityKept, keepIdentity} from '../tracking/tracking.ts';
 import {type Image, openImage} from './files-image.ts';
 import {checkDatabase, quickCheck} from './quick-check.ts';

@@ -1,25 +1,16 @@
-import type {Mark, SchemaObject, TableSchema} from '../../source.ts';
+import type {TableSchema} from '../../source.ts';
+import {requireTable} from '../catalog/catalog.ts';
 import type {Connection, Value} from '../engine/connection.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {objectName} from '../engine/sql-text.ts';
-import {requireTable} from '../schema/catalog.ts';
 import {dropView, makeObject, objectDefinitionOf, virtualTables} from '../schema/objects.ts';
 import {trackingObstacle} from '../schema/obstacles.ts';
 import {reachOfTrigger, reachOfView} from '../schema/reach.ts';
-import {definitionOf, type KeptFacts} from '../schema/schema.ts';
+import {definitionOf} from '../schema/schema.ts';
 import {ensureTracking, setMark} from '../tracking/tracking.ts';
+import type {Finishing} from './finishing.ts';
 import {rebuildTextIndexes} from './text-index.ts';
-
-export type Finishing = {
-  schemas: readonly TableSchema[];
-  objects: readonly SchemaObject[];
-  /** Of the database that was backed up. */
-  facts: KeptFacts;
-  /** Where the chain goes on. */
-  resume?: {owner: string; mark: Mark};
-  notice: (text: string) => void;
-};
 
 /**
  * What comes after the rows: counters, virtual tables and views, triggers, and tracking. A trigger whose tables are not

@@ -4,8 +4,8 @@ import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {editSchema, exchangeRoots, isConstraint} from '../engine/schema-table.ts';
 import {indexTerms, unquoted} from '../engine/sql-text.ts';
+import {keyColumns} from '../rows/boundary.ts';
 import {affinity, type Column, loadedNames, recordedColumns, type Table} from '../schema/table.ts';
-import {keyColumns} from '../tables/boundary.ts';
 
 /**
  * Where the rows of one table come down. What a database holds is not always what its schema would take today: a column

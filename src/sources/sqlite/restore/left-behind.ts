@@ -1,9 +1,9 @@
 import type {SchemaObject, TableName} from '../../source.ts';
+import {type Found, findTable, tableNames} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName} from '../engine/quote.ts';
 import {namesTable, objectName} from '../engine/sql-text.ts';
-import {type Found, findTable, tableNames} from '../schema/catalog.ts';
 import {objectDefinitionOf, oddObjects, readObjects, virtualTables} from '../schema/objects.ts';
 import {reachOfTrigger, reachOfView} from '../schema/reach.ts';
 import type {Table} from '../schema/table.ts';

@@ -2,17 +2,18 @@ import {closeSync, fsyncSync, linkSync, openSync, renameSync, statSync} from 'no
 import {dirname} from 'node:path';
 import {BkpError, systemCode} from '../../../errors/index.ts';
 import type {SchemaObject, TableName, TableSchema} from '../../source.ts';
+import {requireTable} from '../catalog/catalog.ts';
 import {type Connection, withConnection} from '../engine/connection.ts';
 import {translated} from '../engine/errors.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {quoteName, quoteText} from '../engine/quote.ts';
 import {objectName} from '../engine/sql-text.ts';
-import {requireTable} from '../schema/catalog.ts';
 import {objectDefinitionOf} from '../schema/objects.ts';
 import {definitionOf, fileSettings, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
-import {type Finishing, finishTables} from './finish.ts';
+import {finishTables} from './finish.ts';
+import type {Finishing} from './finishing.ts';
 import {buildConstraintIndex, buildIndex, constraintIndexes, Landing} from './landing.ts';
 
 export type PublishPlan = Finishing & {

@@ -1,9 +1,9 @@
+import {findTable} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {moduleOption} from '../engine/sql-text.ts';
-import {findTable} from '../schema/catalog.ts';
 import {type VirtualTable, virtualTables} from '../schema/objects.ts';
-import type {Finishing} from './finish.ts';
+import type {Finishing} from './finishing.ts';
 
 /**
  * A full-text index over another table (content='…') finds that table's rows by their rowids. Its own tables come back

@@ -1,12 +1,12 @@
 import {randomBytes, randomInt} from 'node:crypto';
 import type {Mark, TableName} from '../../source.ts';
+import {findTable} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
-import {findTable} from '../schema/catalog.ts';
 import {trackingObstacle} from '../schema/obstacles.ts';
 import type {Table} from '../schema/table.ts';
-import {logName, logTable, rowName, rowTable, trackedBy, trackingTriggers} from './triggers.ts';
+import {logName, logTable, rowName, rowTable, trackedBy, trackingTriggers} from '../triggers/triggers.ts';
 
 /**
  * Change tracking in the source, in tables of bkp's own:

@@ -10,20 +10,20 @@ import type {
   TableName,
   TableSchema,
 } from '../../source.ts';
+import {findTable} from '../catalog/catalog.ts';
 import {lastWriter} from '../engine/check-file.ts';
 import {type Connection, withConnection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
-import {findTable} from '../schema/catalog.ts';
+import {BaseRows} from '../rows/base-rows.ts';
+import {rowsWithNullKey} from '../rows/null-keys.ts';
+import {rowShape, SegmentMaker} from '../rows/segment.ts';
 import {readObjects} from '../schema/objects.ts';
 import {trackingObstacle} from '../schema/obstacles.ts';
 import {databaseFacts, fingerprintOf, tableSchema} from '../schema/schema.ts';
 import {affinity, type Table} from '../schema/table.ts';
+import {deltaOf, unknownKeys} from '../tracking/delta.ts';
 import {ensureTracking, logReachesTo, markedAt, setMark, trackingFault} from '../tracking/tracking.ts';
-import {logName} from '../tracking/triggers.ts';
-import {deltaOf, unknownKeys} from './delta.ts';
-import {rowsWithNullKey} from './null-keys.ts';
-import {BaseRows} from './rows.ts';
-import {rowShape, SegmentMaker} from './segment.ts';
+import {logName} from '../triggers/triggers.ts';
 
 /** Rows that are looked at to say how large the others are. */
 const sampleRows = 5000;

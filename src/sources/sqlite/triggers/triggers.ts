@@ -1,9 +1,9 @@
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {generatedExpressions, withTextLiterals, wordsIn} from '../engine/sql-text.ts';
+import {keyColumns} from '../rows/boundary.ts';
 import {dependsOn} from '../schema/obstacles.ts';
 import {affinity, type Column, keyNames, type NamedSql, type Table, type UniqueIndex} from '../schema/table.ts';
-import {keyColumns} from '../tables/boundary.ts';
 
 export function logName(table: string): string {
   return `${ownPrefix}log_${table}`;

@@ -1,12 +1,12 @@
 import type {DeltaStream, Segment} from '../../source.ts';
 import type {Connection, Value} from '../engine/connection.ts';
 import {quoteName} from '../engine/quote.ts';
+import {collated, keyColumns, keyMatches, nullable} from '../rows/boundary.ts';
+import {rowsWithNullKey} from '../rows/null-keys.ts';
+import {keyShape, rowShape, type SegmentMaker, targetBytes} from '../rows/segment.ts';
 import {keyAffinity, type Table} from '../schema/table.ts';
-import {keysAtMark, largestRowid} from '../tracking/tracking.ts';
-import {logName} from '../tracking/triggers.ts';
-import {collated, keyColumns, keyMatches, nullable} from './boundary.ts';
-import {rowsWithNullKey} from './null-keys.ts';
-import {keyShape, rowShape, type SegmentMaker, targetBytes} from './segment.ts';
+import {logName} from '../triggers/triggers.ts';
+import {keysAtMark, largestRowid} from './tracking.ts';
 
 /** Keys in one segment, and those that rows are looked up for at once: a delta is small, and they are found one by one. */
 const keysAtOnce = 50_000;

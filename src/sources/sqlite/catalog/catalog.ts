@@ -4,9 +4,9 @@ import {foldName, quoteName} from '../engine/quote.ts';
 import {isText} from '../engine/schema-table.ts';
 import {tryInScratch} from '../engine/scratch.ts';
 import {callsFunction, defaultExpression, indexTerms} from '../engine/sql-text.ts';
-import {virtualTables} from './objects.ts';
-import {oddStatement} from './schema.ts';
-import type {Column, Key, NamedSql, Table, UniqueIndex} from './table.ts';
+import {virtualTables} from '../schema/objects.ts';
+import {oddStatement} from '../schema/schema.ts';
+import type {Column, Key, NamedSql, Table, UniqueIndex} from '../schema/table.ts';
 import {tryTable} from './trial.ts';
 
 /** What a name stands for in the main database. */
