@@ -11,9 +11,10 @@ export type Meter = {
 /** Counts bytes and items of the phase that moves the data, and reports them. */
 export function startMeter(
   {progress}: Pick<WorkTools, 'progress'>,
-  totals: {bytesTotal?: number; itemsTotal: number},
+  {bytesTotal, itemsTotal}: {bytesTotal?: number | undefined; itemsTotal: number},
 ): Meter {
-  const state: WorkProgress = {phase: 'TransferData', bytesDone: 0, itemsDone: 0, ...totals};
+  const state: WorkProgress = {phase: 'TransferData', bytesDone: 0, itemsDone: 0, itemsTotal};
+  if (bytesTotal !== undefined) state.bytesTotal = bytesTotal;
   const report = () => progress({...state});
   report();
   return {

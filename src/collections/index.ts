@@ -1,6 +1,7 @@
-export {type BackupReport, type BackupRequest, planBackup, takeBackup} from './backup/backup.ts';
+export {type BackupReport, type BackupRequest, takeBackup} from './backup/backup.ts';
 export {isDatabaseOf, type NamedDatabase, type PresentDatabase, presentDatabase} from './backup/belongs.ts';
 export {leftBehind} from './backup/members.ts';
+export {planBackup} from './backup/plan.ts';
 export {type CleanupReport, type CleanupRetention, cleanUp} from './care/cleanup.ts';
 export {collectionsWithRetention, planRetention, type RetentionPlan} from './care/retention.ts';
 export {planVerify, type VerifyReport, type VerifyRequest, verifyBackups} from './care/verify.ts';

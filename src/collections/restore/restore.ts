@@ -5,9 +5,9 @@ import {quoteName} from '../../sql/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {type ReadableCollection, requireReadable} from '../stored/folder.ts';
-import {readSegments} from '../stored/layers.ts';
 import {type Backup, type Layer, readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
+import {readSegments} from '../stored/segments.ts';
 
 export type RestoreRequest = {
   collection: string;

@@ -53,14 +53,19 @@ export type BackupBody = {
   /** The full backup this chain began with. */
   chain: BackupName;
   /** The backup before this one in the chain; absent for a full. */
-  parent?: BackupName;
+  parent?: BackupName | undefined;
   takenAt: string;
-  source: {description: string; identity?: string; origin?: Origin; database: DatabaseFacts};
+  source: {
+    description: string;
+    identity?: string;
+    origin?: Origin;
+    database: DatabaseFacts;
+  };
   /** Where change tracking stood; absent when increments are not enabled. */
-  mark?: Mark;
+  mark?: Mark | undefined;
   tables: readonly TableBackup[];
   /** Views and virtual tables, made again after the tables; absent without any. */
-  objects?: readonly SchemaObject[];
+  objects?: readonly SchemaObject[] | undefined;
   cost: BackupCost;
 };
 
@@ -148,31 +153,6 @@ export function takenAtMs({backup, takenAt}: Pick<BackupBody, 'backup' | 'takenA
 /** Positions of all streams that a layer is made of. */
 export function streamsOf(layer: Layer): readonly StreamIndex[] {
   return layer.kind === 'base' ? [layer.data.stream, layer.cuts] : [layer.keyData.stream, layer.rowData.stream];
-}
-
-/** Collects the streams of a manifest while it is put together. */
-export class StreamTable {
-  readonly streams: Recipe[] = [];
-  /** The same recipe twice is one stream: layers taken over from the parent come once. */
-  readonly #known = new Map<string, StreamIndex>();
-
-  add(recipe: Recipe): StreamIndex {
-    const name = `${recipe.depth}:${recipe.sizeBytes}:${recipe.chunks.join()}`;
-    const known = this.#known.get(name);
-    if (known !== undefined) return known;
-    this.streams.push(recipe);
-    this.#known.set(name, this.streams.length - 1);
-    return this.streams.length - 1;
-  }
-
-  /** A layer of another manifest, its stream positions made ours. */
-  adopt(layer: Layer, from: readonly Recipe[]): Layer {
-    const move = (stream: StreamIndex) => this.add(from[stream]!);
-    const moveSegments = (data: SegmentStream) => ({...data, stream: move(data.stream)});
-    return layer.kind === 'base'
-      ? {...layer, data: moveSegments(layer.data), cuts: move(layer.cuts)}
-      : {...layer, keyData: moveSegments(layer.keyData), rowData: moveSegments(layer.rowData)};
-  }
 }
 
 export function toManifest(body: BackupBody, streams: readonly Recipe[]): Manifest {

@@ -1,13 +1,15 @@
 import {BkpError} from '../../errors/index.ts';
 import type {BaseSegment, DeltaStream, Segment, Snapshot, TableName} from '../../sources/index.ts';
-import type {ChunkId, Piece, Recipe, VaultReader, VaultWriter} from '../../vault/index.ts';
-import type {Backup, Layer, SegmentStream, StreamTable} from './manifest.ts';
-import type {BackupName} from './names.ts';
+import type {ChunkId, Piece, VaultReader, VaultWriter} from '../../vault/index.ts';
+import type {Backup, Layer, SegmentStream} from '../stored/manifest.ts';
+import type {BackupName} from '../stored/names.ts';
+import {chunksOfSegment} from '../stored/segments.ts';
+import type {StreamTable} from './stream-table.ts';
 
-/** A segment above this is stored as several chunks: one chunk's bytes are held in memory several times over. */
+/** Larger segments are stored as several chunks, because memory holds several copies of a chunk's bytes. */
 const largestPieceBytes = 8 * 1024 * 1024;
 
-/** What layers are written with; `observe` is told the plain bytes of each segment. */
+/** Where layers are written. `observe` is called with the plain bytes of each segment. */
 export type LayerSink = {
   writer: VaultWriter;
   streams: StreamTable;
@@ -15,7 +17,7 @@ export type LayerSink = {
   observe: (bytes: number) => void;
 };
 
-/** The base of the same table in an earlier backup: where it was cut, and the chunks of its segments. */
+/** The base of the same table in an earlier backup: its cuts, and the chunks of each segment. */
 export type PreviousBase = {cuts: string; chunksOf: readonly (readonly ChunkId[])[]};
 
 export async function readPreviousBase(
@@ -30,7 +32,7 @@ export async function readPreviousBase(
   const chunksOf: (readonly ChunkId[])[] = [];
   let at = 0;
   for (let segment = 0; segment < layer.data.segments; segment++) {
-    const count = piecesOf(layer.data, segment);
+    const count = chunksOfSegment(layer.data, segment);
     chunksOf.push(ids.slice(at, at + count));
     at += count;
   }
@@ -49,7 +51,7 @@ export async function writeBase(
   );
   const counted = await snapshot.countRows(table);
   if (counted !== data.rows) {
-    // Nothing may be committed: some range was read twice or not at all.
+    // Some range was read twice or not at all: such a backup must not be committed.
     throw new BkpError('SOURCE_DAMAGED', `table ${table} has ${counted} rows, and ${data.rows} were read`, {
       next: 'check the database (PRAGMA integrity_check): an index that disagrees with its table does this',
       context: {table},
@@ -59,7 +61,7 @@ export async function writeBase(
   return {kind: 'base', backup: sink.backup, rows: data.rows, data: data.stream, cuts};
 }
 
-/** @returns undefined when nothing was touched: an empty delta costs nothing, not even a name */
+/** @returns undefined if no row changed: an empty delta is not stored */
 export async function writeDelta(sink: LayerSink, delta: DeltaStream): Promise<Layer | undefined> {
   const keys = await writeSegments(sink, delta.keys);
   const rows = await writeSegments(sink, delta.rows);
@@ -72,33 +74,6 @@ export async function writeDelta(sink: LayerSink, delta: DeltaStream): Promise<L
     keyData: keys.stream,
     rowData: rows.stream,
   };
-}
-
-/** The segments of a stream again, one after the other. */
-export async function* readSegments(
-  vault: VaultReader,
-  streams: readonly Recipe[],
-  data: SegmentStream,
-  signal?: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  let segment = 0;
-  let pieces: Uint8Array[] = [];
-  for await (const chunk of vault.read(streams[data.stream]!, signal === undefined ? {} : {signal})) {
-    pieces.push(chunk);
-    if (pieces.length < piecesOf(data, segment)) continue;
-    yield pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
-    pieces = [];
-    segment++;
-  }
-  if (segment !== data.segments || pieces.length > 0) {
-    throw new BkpError('OBJECT_DAMAGED', `a layer has ${segment} segments instead of ${data.segments}`, {
-      next: 'VERIFY the collection, and restore another backup',
-    });
-  }
-}
-
-function piecesOf(data: SegmentStream, segment: number): number {
-  return data.wide?.[String(segment)] ?? 1;
 }
 
 type Written = {stream: SegmentStream; rows: number};
@@ -126,7 +101,8 @@ async function writeSegments<S extends Segment>(
     }
   }
   const stream = sink.streams.add(await sink.writer.write(pieces()));
-  return {stream: {stream, segments: count, ...(Object.keys(wide).length === 0 ? {} : {wide})}, rows};
+  const data = {stream, segments: count};
+  return {stream: Object.keys(wide).length === 0 ? data : {...data, wide}, rows};
 }
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
