@@ -1,6 +1,7 @@
 import {type Meter, startMeter, type WorkTools} from '../../backups/index.ts';
 import {assert, BkpError} from '../../errors/index.ts';
 import {forEachConcurrent} from '../../lib/async.ts';
+import {inBlocks} from '../../lib/blocks.ts';
 import type {FileTarget} from '../../sources/index.ts';
 import {type ChunkId, chunkId, isDamage, type VaultReader} from '../../vault/index.ts';
 import {tellCheck} from '../backup/check-notice.ts';
@@ -169,30 +170,12 @@ async function isWhole({target, ids}: Work, file: CatalogFile): Promise<boolean>
   const found = await target.finished(file);
   if (found === undefined) return false;
   let block = 0;
-  for await (const bytes of blocksOf(found, file.blockBytes)) {
+  const memory = Buffer.allocUnsafeSlow(file.blockBytes);
+  for await (const bytes of inBlocks(found, () => memory)) {
     if (block >= file.chunks || chunkId(bytes) !== ids.at(file.firstChunk + block)) return false;
     block++;
   }
   return block === file.chunks;
-}
-
-/** The same bytes in blocks of `blockBytes`, the last one shorter. */
-async function* blocksOf(stream: AsyncIterable<Uint8Array>, blockBytes: number): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = [];
-  let held = 0;
-  for await (const part of stream) {
-    for (let at = 0; at < part.length; ) {
-      const taken = part.subarray(at, at + blockBytes - held);
-      parts.push(taken);
-      held += taken.length;
-      at += taken.length;
-      if (held < blockBytes) continue;
-      yield parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-      parts = [];
-      held = 0;
-    }
-  }
-  if (held > 0) yield Buffer.concat(parts);
 }
 
 /** In the words of the original, with the file that the damaged chunk belongs to. */

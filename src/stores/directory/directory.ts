@@ -2,19 +2,12 @@ import {constants, type Stats} from 'node:fs';
 import {link, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat} from 'node:fs/promises';
 import {dirname, join, resolve, sep} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
+import {readFully, syncFolder} from '../../lib/files.ts';
 import {assertKey, assertPrefix} from '../key.ts';
 import {objectMissing, objectTooShort} from '../object-errors.ts';
 import type {ByteRange, Key, ObjectFacts, RetainedObject, Store} from '../store.ts';
 import {directoryError} from './errors.ts';
-import {
-  exists,
-  isTemporary,
-  type Link,
-  publishIfAbsent,
-  removeStaleTemporaries,
-  syncFolder,
-  writeTemporary,
-} from './put.ts';
+import {exists, isTemporary, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
 
 export type DirectoryStoreOptions = {
   /** The folder; made absolute. */
@@ -125,11 +118,8 @@ class DirectoryStore implements Store {
         const {start, end} = range ?? {start: 0, end: facts.size};
         if (end > facts.size) throw objectTooShort(key, facts.size, {start, end});
         const bytes = Buffer.allocUnsafeSlow(end - start);
-        for (let at = 0; at < bytes.length; ) {
-          const {bytesRead} = await handle.read(bytes, at, bytes.length - at, start + at);
-          if (bytesRead === 0) throw objectTooShort(key, start + at, {start, end});
-          at += bytesRead;
-        }
+        const readBytes = await readFully(handle, bytes, start);
+        if (readBytes < bytes.length) throw objectTooShort(key, start + readBytes, {start, end});
         return bytes;
       } finally {
         await handle.close();

@@ -1,7 +1,8 @@
 import {link, rm, stat, statfs} from 'node:fs/promises';
 import {join} from 'node:path';
 import {systemCode} from '../../errors/index.ts';
-import {syncFolder, writeTemporary} from './put.ts';
+import {syncFolder} from '../../lib/files.ts';
+import {writeTemporary} from './put.ts';
 
 /** One point that was looked at. */
 export type ProbePoint = {what: string; ok: boolean; detail: string; next?: string};

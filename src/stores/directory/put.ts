@@ -3,6 +3,7 @@ import {type link, lstat, open, readdir, rename, rm, stat} from 'node:fs/promise
 import {dirname, join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {BkpError, systemCode} from '../../errors/index.ts';
+import {writeFully} from '../../lib/files.ts';
 
 /** `#` is in no key, so no object ever has such a name. */
 const temporaryPrefix = '.bkp#';
@@ -27,7 +28,7 @@ export async function writeTemporary(folder: string, body: Uint8Array): Promise<
   const handle = await open(path, 'wx', 0o600);
   try {
     try {
-      for (let at = 0; at < body.length; ) at += (await handle.write(body, at)).bytesWritten;
+      await writeFully(handle, body);
       await handle.datasync();
     } finally {
       await handle.close();
@@ -122,18 +123,6 @@ export async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false;
     throw error;
-  }
-}
-
-/** Makes names that were added to or removed from `folder` durable. */
-export async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open a folder; there the file system keeps the order of names itself.
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

@@ -1,5 +1,6 @@
 import type {FileHandle} from 'node:fs/promises';
 import {BkpError} from '../../../errors/index.ts';
+import {readFully} from '../../../lib/files.ts';
 
 /**
  * The index of a symbol column in one partition. `.k`: a header, then 32 bytes a key (0 for NULL, the symbol's number + 1 for
@@ -179,7 +180,7 @@ async function eachKey(rows: IndexedRows, use: (key: number, row: number) => voi
   const symbols = new Int32Array(buffer.buffer, buffer.byteOffset, readRows);
   for (let row = rows.top; row < rows.rows; ) {
     const count = Math.min(readRows, rows.rows - row);
-    await readFully(rows, buffer.subarray(0, count * 4), (row - rows.top) * 4);
+    await readColumn(rows, buffer.subarray(0, count * 4), (row - rows.top) * 4);
     for (let at = 0; at < count; at++, row++) {
       const symbol = symbols[at]!;
       if (symbol < 0 && symbol !== nullSymbol) {
@@ -193,18 +194,13 @@ async function eachKey(rows: IndexedRows, use: (key: number, row: number) => voi
   }
 }
 
-async function readFully({column, path}: IndexedRows, into: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < into.length; ) {
-    const {bytesRead} = await column.read(into, done, into.length - done, position + done);
-    if (bytesRead === 0) {
-      throw new BkpError('SOURCE_UNAVAILABLE', `${path} was cut while it was read, and the checkpoint needs it`, {
-        next: 'take the backup again',
-        context: {path},
-        retryable: true,
-      });
-    }
-    done += bytesRead;
-  }
+async function readColumn({column, path}: IndexedRows, into: Buffer, position: number): Promise<void> {
+  if ((await readFully(column, into, position)) === into.length) return;
+  throw new BkpError('SOURCE_UNAVAILABLE', `${path} was cut while it was read, and the checkpoint needs it`, {
+    next: 'take the backup again',
+    context: {path},
+    retryable: true,
+  });
 }
 
 function keyHeader({blockRows, keys, blocks}: IndexShape, lastRow: number): Buffer {

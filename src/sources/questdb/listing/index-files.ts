@@ -1,6 +1,6 @@
 import {readSync} from 'node:fs';
 import type {FileHandle} from 'node:fs/promises';
-import {inBlocks} from '../format/blocks.ts';
+import {inBlocks} from '../../../lib/blocks.ts';
 import type {Column} from '../format/meta.ts';
 import {
   blockRowsOf,

@@ -1,8 +1,8 @@
 import {constants} from 'node:fs';
 import {type FileHandle, open} from 'node:fs/promises';
 import {systemCode} from '../../../errors/index.ts';
+import {inBlocks} from '../../../lib/blocks.ts';
 import type {FrozenFile} from '../../file-source.ts';
-import {inBlocks} from '../format/blocks.ts';
 
 /** Of Node, and not in its types. */
 declare const WebAssembly: {Memory: new (options: {initial: number}) => {readonly buffer: ArrayBuffer}};

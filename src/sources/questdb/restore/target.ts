@@ -2,6 +2,7 @@ import {mkdir, open, readdir, readFile, rename, rm, rmdir, stat, statfs, writeFi
 import {dirname, join, relative} from 'node:path';
 import {assert, BkpError, systemCode} from '../../../errors/index.ts';
 import {forEachConcurrent} from '../../../lib/async.ts';
+import {syncFile, syncFolder} from '../../../lib/files.ts';
 import type {DatabaseMoment, FileTarget, FrozenFile} from '../../file-source.ts';
 import {isAbsent} from '../format/bytes.ts';
 import {dataIdPaths} from '../format/data-id.ts';
@@ -110,16 +111,16 @@ export class QuestDbTarget implements FileTarget {
       if (isCheckpoint) await writeFile(join(this.#staging, restoreTrigger), '');
       const moved = [...(isCheckpoint ? [restoreTrigger] : []), ...folders];
       await writeFile(join(this.#staging, movingNote), moved.map((name) => `${name}\n`).join(''), {flush: true});
-      await syncPath(this.#staging);
+      await syncFolder(this.#staging);
       for (const name of moved) {
         // An empty folder in the way, as of an installation that was never started.
         await rmdir(join(this.#root, name)).catch(() => undefined);
         await rename(join(this.#staging, name), join(this.#root, name));
       }
-      await syncPath(this.#root);
+      await syncFolder(this.#root);
       await rm(this.#staging, {recursive: true, force: true});
       await rm(join(this.#root, '_backup_restore'), {force: true});
-      await syncPath(this.#root);
+      await syncFolder(this.#root);
     });
   }
 
@@ -197,9 +198,9 @@ export class QuestDbTarget implements FileTarget {
     const paths = [...this.#paths];
     const folders = new Set(paths.flatMap((path) => ancestors(path)));
     for (const some of [paths, [...folders]]) {
-      await forEachConcurrent(some, syncsAtOnce, (path) => syncPath(join(this.#staging, path)));
+      await forEachConcurrent(some, syncsAtOnce, (path) => syncFile(join(this.#staging, path)));
     }
-    await syncPath(this.#staging);
+    await syncFolder(this.#staging);
   }
 
   /** @throws BkpError `SOURCE_FULL` | `PRECONDITION` for what the disk or the rights of the root do not allow */
@@ -251,15 +252,6 @@ async function* readStart(path: string, sizeBytes: number): AsyncGenerator<Uint8
 function ancestors(path: string): string[] {
   const parts = path.split('/').slice(0, -1);
   return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
-}
-
-async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function moveIfThere(from: string, to: string): Promise<void> {

@@ -1,6 +1,7 @@
-import {readFile, rename, rm, writeFile} from 'node:fs/promises';
+import {readFile, rm} from 'node:fs/promises';
 import {join} from 'node:path';
 import * as v from 'valibot';
+import {replaceFile} from '../../../lib/files.ts';
 import {count, parsedJson, text} from '../../../lib/schema.ts';
 import type {Holder} from './holder.ts';
 
@@ -33,8 +34,7 @@ const noteSchema = v.object({
 export async function writeHoldNote(root: string, note: HoldNote): Promise<boolean> {
   const path = join(root, noteName);
   try {
-    await writeFile(`${path}.new`, `${JSON.stringify(note)}\n`, {mode: 0o600});
-    await rename(`${path}.new`, path);
+    await replaceFile(path, `${JSON.stringify(note)}\n`, {temporary: `${path}.new`, mode: 0o600});
     return true;
   } catch {
     return false;

@@ -1,9 +1,10 @@
 import {realpathSync, statSync} from 'node:fs';
 import {type FileHandle, open} from 'node:fs/promises';
 import {BkpError} from '../../../errors/index.ts';
+import {readFully} from '../../../lib/files.ts';
 import {checkFile} from '../engine/check-file.ts';
 import {Connection} from '../engine/connection.ts';
-import {pageOffset, readFrames, readFully, walHeader} from './files-wal.ts';
+import {pageOffset, readFrames, walHeader} from './files-wal.ts';
 
 /**
  * The pages of a database at one moment, as they lie in its files, while others write.

@@ -1,5 +1,6 @@
 import type {FileHandle} from 'node:fs/promises';
 import {BkpError} from '../../../errors/index.ts';
+import {readFully} from '../../../lib/files.ts';
 
 /**
  * The write-ahead log as a file, https://www.sqlite.org/fileformat2.html#the_write_ahead_log: a header of 32 bytes, then frames
@@ -53,17 +54,6 @@ export async function readFrames(
     }
   }
   return newest;
-}
-
-/** Reads until the buffer is full or the file ends. @returns bytes read */
-export async function readFully(file: FileHandle, into: Buffer, position: number): Promise<number> {
-  let done = 0;
-  while (done < into.length) {
-    const {bytesRead} = await file.read(into, done, into.length - done, position + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return done;
 }
 
 /** The log's own checksum: two sums over words, in the byte order that its magic names. */

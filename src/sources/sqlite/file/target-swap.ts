@@ -1,16 +1,7 @@
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import {closeSync, linkSync, openSync, readdirSync, readlinkSync, realpathSync, renameSync, rmSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
 import {BkpError, systemCode} from '../../../errors/index.ts';
+import {syncFolderSync} from '../../../lib/files.ts';
 import {Connection} from '../engine/connection.ts';
 import {ResultCode, resultCode, translated} from '../engine/errors.ts';
 import {requireNoStrayJournal} from '../restore/publish.ts';
@@ -35,7 +26,7 @@ export function placeNewDatabase(staged: string, wanted: string): void {
       closeSync(openSync(path, 'wx'));
       renameSync(staged, path);
     }
-    syncFolder(dirname(path));
+    syncFolderSync(dirname(path));
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw translated(error, path);
     throw new BkpError('TABLE_EXISTS', `path exist: ${path} appeared while its backup was restored`, {
@@ -70,7 +61,7 @@ export function replaceEmptyDatabase(staged: string, link: string): void {
     }
     removeEmptyLog(path);
     renameSync(staged, path);
-    syncFolder(dirname(path));
+    syncFolderSync(dirname(path));
   } catch (error) {
     const code = resultCode(error instanceof BkpError ? error.cause : error);
     if (code === ResultCode.busy || code === ResultCode.locked) throw openElsewhere(path, 'its lock is held');
@@ -127,12 +118,3 @@ function openElsewhere(path: string, why: string): BkpError {
 }
 
 export const isEmpty = (connection: Connection) => connection.number('SELECT count(*) FROM main.sqlite_schema') === 0;
-
-export function syncFolder(path: string): void {
-  const folder = openSync(path, 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
-}

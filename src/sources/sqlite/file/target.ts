@@ -1,14 +1,15 @@
 import {mkdirSync, renameSync, rmSync, statfsSync, statSync, writeFileSync} from 'node:fs';
-import {type FileHandle, open} from 'node:fs/promises';
+import {open} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
+import {syncFolderSync, writeFully} from '../../../lib/files.ts';
 import type {DatabaseMoment, FileCheck, FileTarget, FrozenFile} from '../../file-source.ts';
 import {withConnection} from '../engine/connection.ts';
 import {translated} from '../engine/errors.ts';
 import {requireNoStrayJournal} from '../restore/publish.ts';
 import {sqliteFilePath} from './files.ts';
 import {checkDatabase, quickCheck} from './quick-check.ts';
-import {isEmpty, placeNewDatabase, replaceEmptyDatabase, syncFolder} from './target-swap.ts';
+import {isEmpty, placeNewDatabase, replaceEmptyDatabase} from './target-swap.ts';
 
 const readBytes = 1024 * 1024;
 
@@ -125,8 +126,8 @@ export class SqliteFileTarget implements FileTarget {
     for (const left of [this.#part, this.#staged]) {
       if (exists(left)) renameSync(left, join(this.#failed, basename(left)));
     }
-    syncFolder(this.#failed);
-    syncFolder(dirname(this.#failed));
+    syncFolderSync(this.#failed);
+    syncFolderSync(dirname(this.#failed));
   }
 }
 
@@ -161,10 +162,6 @@ function freeBytes(folder: string): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function writeFully(file: FileHandle, piece: Uint8Array): Promise<void> {
-  for (let at = 0; at < piece.length; ) at += (await file.write(piece, at)).bytesWritten;
 }
 
 async function* readPieces(path: string): AsyncGenerator<Uint8Array> {

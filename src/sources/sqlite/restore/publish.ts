@@ -1,6 +1,7 @@
-import {closeSync, fsyncSync, linkSync, openSync, renameSync, statSync} from 'node:fs';
+import {closeSync, linkSync, openSync, renameSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {BkpError, systemCode} from '../../../errors/index.ts';
+import {syncFileSync, syncFolderSync} from '../../../lib/files.ts';
 import type {SchemaObject, TableName, TableSchema} from '../../source.ts';
 import {requireTable} from '../catalog/catalog.ts';
 import {type Connection, withConnection} from '../engine/connection.ts';
@@ -49,9 +50,9 @@ export function publishNewFile(connection: Connection, plan: PublishPlan): void 
   // The mode is kept in the file. Changing it needs the file alone, so it comes last.
   if (facts.journal_mode === 'wal') connection.exec('PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL');
   connection.close();
-  syncPath(staged);
+  sync(staged, syncFileSync);
   place(staged, target);
-  syncPath(dirname(target));
+  sync(dirname(target), syncFolderSync);
 }
 
 /** @throws BkpError `TABLE_EXISTS` when there is a file by now */
@@ -191,14 +192,9 @@ export function requireFreeNames(
   });
 }
 
-function syncPath(path: string): void {
+function sync(path: string, how: (path: string) => void): void {
   try {
-    const file = openSync(path, 'r');
-    try {
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
+    how(path);
   } catch (error) {
     throw translated(error, path);
   }
