@@ -39,6 +39,10 @@ const below: Record<string, readonly string[]> = {
  * ending; those that are not named are contracts, below all others.
  */
 const floors: Record<string, readonly string[]> = {
+  app: [
+    ...['keeper', 'deps', 'places', 'orders', 'workers', 'retention', 'health', 'schedules', 'views', 'statements'],
+    'scheduler',
+  ],
   config: [
     ...['addresses', 'rate', 'notify-target', 'chosen-storage', 'home', 'kinds', 'table', 'file', 'store-file'],
     ...['profiles', 'settings', 'exposures', 'index'],

@@ -109,10 +109,10 @@ test('wrong settings, wrong levels, existing and missing collections are refused
   ])
     await expect(run(statement), statement).rejects.toMatchObject({code: 'BAD_REQUEST', next: expect.any(String)});
   expect(await run(createC(false).replace('COLLECTION c', 'COLLECTION IF NOT EXISTS c'))).toMatchObject({
-    notice: expect.stringMatching(/exists/),
+    notices: [expect.stringMatching(/exists/)],
   });
   expect(await run('DROP BACKUP COLLECTION IF EXISTS nosuch')).toMatchObject({
-    notice: expect.stringMatching(/no collection nosuch/),
+    notices: [expect.stringMatching(/no collection nosuch/)],
   });
   await run('BACKUP c');
   const [only] = await backupsOf(desk);

@@ -103,7 +103,7 @@ test('whichever kind of object is damaged or lost, no wrong row is restored', as
     expect(await restored(desk, 'RESTORE c'), name).toEqual(restores ? before : undefined);
     const shown = await run('SHOW BACKUPS IN c');
     expect(
-      shown.rows!.rows.map(([shownName]) => shownName),
+      shown.table!.rows.map(([shownName]) => shownName),
       name,
     ).toEqual([backup]);
     if (mend !== undefined) {
@@ -111,7 +111,7 @@ test('whichever kind of object is damaged or lost, no wrong row is restored', as
         code: 'OBJECT_DAMAGED',
         next: expect.stringContaining('CREATE'),
       });
-      expect((await run('SHOW BACKUP COLLECTIONS')).rows!.rows[0], name).toContain('c');
+      expect((await run('SHOW BACKUP COLLECTIONS')).table!.rows[0], name).toContain('c');
       await run(mend);
     }
     await expectWell(desk, runDirectly(desk));

@@ -7,7 +7,7 @@ const create = (settings: string) => `CREATE BACKUP COLLECTION c (TABLE orders) 
 test('a schedule is set, shown, altered and removed', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
-  const settings = async () => (await run('SHOW BACKUP COLLECTIONS')).rows?.rows[0]?.at(-1);
+  const settings = async () => (await run('SHOW BACKUP COLLECTIONS')).table?.rows[0]?.at(-1);
   await run(create("SCHEDULE=' 0  2 * * MON-FRI', SCHEDULE_FULL='0 2 * * 1#1', SCHEDULE_TZ='Europe/Berlin'"));
   expect(await settings()).toBe(
     "STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='false', SCHEDULE='0 2 * * MON-FRI', SCHEDULE_FULL='0 2 * * 1#1', SCHEDULE_TZ='Europe/Berlin'",
@@ -30,5 +30,5 @@ test.each([
     code: 'BAD_REQUEST',
     message: expect.stringMatching(message),
   });
-  expect((await run('SHOW BACKUP COLLECTIONS')).rows?.rows).toEqual([]);
+  expect((await run('SHOW BACKUP COLLECTIONS')).table?.rows).toEqual([]);
 });

@@ -14,7 +14,7 @@ test('names stay in order and the chain continues when the clock goes back or st
     if (at === 2) seconds -= 3600;
     if (at === 3) seconds -= 86_400 * 400;
     desk.exec(`UPDATE orders SET number = ${at}`);
-    taken.push((await run(`BACKUP c${type}`)).rows!.rows[0]![1]);
+    taken.push((await run(`BACKUP c${type}`)).table!.rows[0]![1]);
     expected.push(desk.all('SELECT * FROM orders ORDER BY id'));
   }
   const names = await backupsOf(desk);
@@ -119,9 +119,9 @@ test('collections can have any name that a folder can have, and other names are 
     const n = ticked(name);
     await run(`CREATE BACKUP COLLECTION ${n} (TABLE orders) WITH (STORAGE='cluster')`);
     await run(`BACKUP ${n}`);
-    expect((await run(`SHOW BACKUPS IN ${n}`)).rows!.rows, name).toHaveLength(1);
+    expect((await run(`SHOW BACKUPS IN ${n}`)).table!.rows, name).toHaveLength(1);
   }
-  const {rows} = await run('SHOW BACKUP COLLECTIONS').then((answer) => answer.rows!);
+  const {rows} = await run('SHOW BACKUP COLLECTIONS').then((answer) => answer.table!);
   expect(rows.map(([name]) => name).sort()).toEqual([...good].sort());
   desk.exec('DROP TABLE orders');
   for (const name of good) {

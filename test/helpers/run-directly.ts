@@ -1,5 +1,7 @@
 import {onTestFinished} from 'vitest';
-import {type Answer, execute} from '../../src/app/statements/execute.ts';
+import {execute} from '../../src/app/statements/execute.ts';
+import type {StatementResult} from '../../src/app/statements/result.ts';
+import {type Table, tableOf} from '../../src/commands/tables.ts';
 import {runWorker} from '../../src/commands/worker/index.ts';
 import {fromPlain} from '../../src/errors/index.ts';
 import type {OperationResult} from '../../src/ops/index.ts';
@@ -7,11 +9,14 @@ import {parse} from '../../src/sql/index.ts';
 import {type TestDeps, testDeps} from './deps.ts';
 import type {Desk} from './desk.ts';
 
+/** `table`: what `bkp sql` prints. */
+export type Returned = StatementResult & {table: Table | undefined};
+
 export type Direct = {
   /** Executes the statement and its operation. @throws BkpError the error of the statement or its operation */
-  run: (statement: string) => Promise<Answer & {result?: OperationResult}>;
+  run: (statement: string) => Promise<Returned & {result?: OperationResult}>;
   /** Executes the statement and leaves its operation queued. */
-  give: (statement: string) => Promise<Answer>;
+  give: (statement: string) => Promise<Returned>;
 };
 
 /**
@@ -26,18 +31,21 @@ export function runDirectly(desk: Desk, overrides: Partial<TestDeps> = {}): Dire
     startWorker: async () => {},
     ...overrides,
   };
-  const give = (statement: string) => execute(deps, parse(statement)[0]!);
+  const give = async (statement: string) => {
+    const result = await execute(deps, parse(statement)[0]!);
+    return {...result, table: tableOf(result)};
+  };
   return {
     give,
     run: async (statement) => {
-      const answer = await give(statement);
-      if (answer.operation === undefined) return answer;
-      const {number} = answer.operation;
+      const returned = await give(statement);
+      if (returned.operation === undefined) return returned;
+      const {number} = returned.operation;
       await runWorker(deps, {number});
       const {state} = await (await deps.journal()).get(number);
       if (state.name !== 'done') throw new Error(`operation ${number} is still ${state.name}`);
       if (state.outcome.status === 'ERROR') throw fromPlain(state.outcome.error);
-      return {...answer, result: state.outcome.result};
+      return {...returned, result: state.outcome.result};
     },
   };
 }

@@ -43,6 +43,9 @@ export function collectionSubject(collection: string): string {
   return `collection ${collection}`;
 }
 
+/** Subject of the backups of a whole database. @param source as the settings hold it */
+export const databaseSubject = (source: string) => `database ${source}`;
+
 /** cron sets LOGNAME, a bare environment nothing: then the system is asked, which may not know a name either. */
 function userName({env}: Deps): string {
   const told = env.USER ?? env.LOGNAME ?? env.USERNAME;

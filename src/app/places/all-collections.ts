@@ -1,9 +1,17 @@
-import {listCollections} from '../../collections/index.ts';
+import {type CollectionSummary, listCollections, type Storage} from '../../collections/index.ts';
 import type {Vault} from '../../vault/index.ts';
-import type {StoredCollection} from '../answers.ts';
 import type {Deps} from '../deps.ts';
 import {placesOf, withVaultIfAny} from './places.ts';
 import {openVaultAt, type Workplace} from './workplace.ts';
+
+/** A collection, and which store it is in. */
+export type StoredCollection = CollectionSummary & {storage: Storage};
+
+/** `DATABASE`, or the tables by name; null where the definition cannot be read. */
+export function membersText({members}: CollectionSummary): string | null {
+  if (members === undefined) return null;
+  return members.kind === 'database' ? 'DATABASE' : members.tables.join(', ');
+}
 
 /** Of every store that is meant. Throws as {@link ofEveryVault}. */
 export async function allCollections(deps: Deps): Promise<readonly StoredCollection[]> {

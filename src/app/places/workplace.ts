@@ -111,20 +111,23 @@ async function openOrMake(deps: Deps, place: Workplace, options: OpenOptions): P
   });
 }
 
-/** Who gives a statement, and where it is carried out. */
-export type Surroundings = {deps: Deps; place: Workplace};
+/** A place, and the means to open it. */
+export type AtPlace = {deps: Deps; place: Workplace};
 
-/** The vault is closed again, whatever happens. Throws as {@link openVaultAt}. */
+/**
+ * The vault is always closed again.
+ * @param use is also given the place bound to this vault: an operation that starts there refuses any other vault that the
+ * store may hold by then
+ * Throws as {@link openVaultAt}.
+ */
 export async function withVault<T>(
-  {deps, place}: Surroundings,
+  {deps, place}: AtPlace,
   options: {create: boolean},
-  use: (vault: Vault) => Promise<T>,
+  use: (vault: Vault, bound: Workplace) => Promise<T>,
 ): Promise<T> {
   const vault = await openVaultAt(deps, place, options);
-  // What the statement starts is meant for this vault, whatever lies in the directory when a worker comes to it.
-  place.vault = vault.id;
   try {
-    return await use(vault);
+    return await use(vault, {...place, vault: vault.id});
   } finally {
     vault.close();
   }

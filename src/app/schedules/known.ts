@@ -9,11 +9,10 @@ import {describeStore, sameStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Operation, OperationKind, OperationNumber} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
-import {collectionSubject} from '../orders/start.ts';
+import {collectionSubject, databaseSubject} from '../orders/start.ts';
 import {orderOf} from '../orders/work-order.ts';
 import {placesOf, withVaultIfAny} from '../places/places.ts';
 import {requireSource, type Workplace, withSource} from '../places/workplace.ts';
-import {databaseSubject} from '../statements/databases.ts';
 import type {Situation} from './decide.ts';
 import {type ScheduledDatabase, scheduledDatabase} from './known-database.ts';
 

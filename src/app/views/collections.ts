@@ -1,9 +1,8 @@
 import {type BackupSummary, listBackups, listCollections} from '../../collections/index.ts';
 import {defineView, timestamp, type View} from '../../query/index.ts';
 import type {Vault} from '../../vault/index.ts';
-import {membersText} from '../answers.ts';
 import type {Deps} from '../deps.ts';
-import {allCollections, ofEveryVault} from '../places/all-collections.ts';
+import {allCollections, membersText, ofEveryVault} from '../places/all-collections.ts';
 
 /** What SHOW BACKUP COLLECTIONS shows. */
 export function collectionsView(deps: Deps): View {

@@ -4,13 +4,13 @@ import {defineView, type RowOf, type Scalar, timestamp, type View} from '../../q
 import {capabilitiesOf, openCheckpointSource, type SourceSpec} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {allOperations} from '../orders/all-operations.ts';
+import {databaseSubject} from '../orders/start.ts';
 import {ownInstance} from '../places/own-instance.ts';
 import {objectPlace, withVaultIfAny} from '../places/places.ts';
 import {sourceSpecOf} from '../places/source-places.ts';
 import type {Workplace} from '../places/workplace.ts';
 import {databasePlan} from '../schedules/known-database.ts';
 import {askForReload} from '../schedules/reload-signal.ts';
-import {databaseSubject} from '../statements/databases.ts';
 
 const columns = {
   status: 'VARCHAR',

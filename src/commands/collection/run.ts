@@ -1,4 +1,3 @@
-import {startedRow} from '../../app/answers.ts';
 import type {Deps} from '../../app/deps.ts';
 import {startCleanup} from '../../app/orders/start.ts';
 import {placesOf, withVaultIfAny} from '../../app/places/places.ts';
@@ -6,7 +5,7 @@ import {describeStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
-import {runStatements, tell} from '../sql/run.ts';
+import {report, runStatements} from '../sql/run.ts';
 
 export function runStatement(deps: Deps, statement: string, {format}: {format: RowFormat}): Promise<void> {
   return runStatements(deps, parse(statement), {wait: false, format});
@@ -23,7 +22,7 @@ export async function runCleanup(deps: Deps, {wait, format}: CleanupOptions): Pr
     cleaned += 1;
     const about = {subject: `store ${describeStore(place.store)}`, statement: 'bkp collection cleanup'};
     const operation = await startCleanup(deps, {do: 'cleanup', place: {...place, vault}}, about);
-    if ((await tell(deps, {operation, rows: startedRow(operation)}, {wait, format})) === 'left') return;
+    if ((await report(deps, {operation, notices: []}, {wait, format})) === 'left') return;
   }
   if (cleaned === 0) {
     throw new BkpError('VAULT_ABSENT', 'there is no vault to clean up', {

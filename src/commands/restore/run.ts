@@ -1,10 +1,15 @@
-import {type ResultRows, renderAnswer} from '../../app/answers.ts';
 import type {Deps} from '../../app/deps.ts';
-import {planRestoreInto, type RestoreWish, restoreDatabaseInto, versionNotice} from '../../app/statements/databases.ts';
+import {
+  planRestoreInto,
+  type RestoreWish,
+  restoreDatabaseInto,
+  versionNotice,
+} from '../../app/statements/database-restore.ts';
 import {backupMicros, type DatabaseRestorePlan, timestampText} from '../../database/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
-import {tell} from '../sql/run.ts';
+import {report} from '../sql/run.ts';
+import {printedTable, type Table} from '../tables.ts';
 import {readRestoreFile} from './properties.ts';
 
 export type RestoreOptions = {
@@ -28,25 +33,25 @@ export async function runRestore(deps: Deps, options: RestoreOptions): Promise<v
   const wish: RestoreWish = {
     target: root,
     statement: 'bkp restore',
-    ...(instance === undefined ? {} : {instance}),
-    ...(timestamp === undefined ? {} : {timestamp}),
+    instance,
+    timestamp,
     ...(options.table.length === 0 ? {} : {tables: options.table}),
     ...(options.conf ? {withConf: true} : {}),
   };
   if (!dryRun) {
-    await tell(deps, await restoreDatabaseInto(deps, wish), {wait, format});
+    await report(deps, await restoreDatabaseInto(deps, wish), {wait, format});
     return;
   }
   const {place, plan} = await planRestoreInto(deps, wish, {fetchBytes: true});
   const notice = await versionNotice(deps, place, plan.database);
   if (notice !== undefined) deps.stderr.write(`bkp: ${notice}\n`);
-  deps.stdout.write(renderAnswer(planRows(plan), format));
+  deps.stdout.write(printedTable(planRows(plan), format));
   const isRoom = plan.freeBytes === undefined || plan.freeBytes >= plan.neededBytes;
   deps.exitWith(plan.inTheWay === undefined && isRoom ? ExitStatus.done : ExitStatus.refused);
 }
 
 /** One row: what a restore would do, and why it would not. */
-function planRows(plan: DatabaseRestorePlan): ResultRows {
+function planRows(plan: DatabaseRestorePlan): Table {
   const cells = {
     instance: plan.instance,
     backup_timestamp: timestampText(backupMicros(plan.backup)),

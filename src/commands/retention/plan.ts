@@ -1,4 +1,3 @@
-import {type ResultRows, renderAnswer} from '../../app/answers.ts';
 import type {Deps} from '../../app/deps.ts';
 import {readersIn} from '../../app/orders/readers.ts';
 import {placeOfCollection, placesOf, withVaultIfAny} from '../../app/places/places.ts';
@@ -9,6 +8,7 @@ import {BkpError} from '../../errors/index.ts';
 import {collectionName} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {Vault} from '../../vault/index.ts';
+import {printedTable, type Table} from '../tables.ts';
 
 export type RetentionPlanOptions = {collection?: string | undefined; format: RowFormat};
 
@@ -22,7 +22,7 @@ export async function runRetentionPlan(deps: Deps, {collection, format}: Retenti
     if (damage !== undefined) deps.stderr.write(`bkp: ${damage.message}\n`);
   }
   if (plans.length === 0) deps.stderr.write('bkp: no collection has KEEP_LATEST: every backup of them stays\n');
-  deps.stdout.write(renderAnswer(planRows(plans, databases), format));
+  deps.stdout.write(printedTable(planRows(plans, databases), format));
 }
 
 const nameIn = (text: string) => collectionName({text, place: {line: 1, column: 1}});
@@ -64,7 +64,7 @@ async function planIn(deps: Deps, vault: Vault, collection: string): Promise<Ret
 }
 
 /** A whole database is no collection. */
-function planRows(plans: readonly RetentionPlan[], databases: readonly DatabaseVerdictRow[]): ResultRows {
+function planRows(plans: readonly RetentionPlan[], databases: readonly DatabaseVerdictRow[]): Table {
   const verdicts = [
     ...plans.flatMap(({collection, verdicts}) => verdicts.map((verdict) => ({collection, ...verdict}))),
     ...databases.map((verdict) => ({collection: null, ...verdict})),

@@ -1,4 +1,3 @@
-import {renderAnswer} from '../../app/answers.ts';
 import type {Deps} from '../../app/deps.ts';
 import {isoOf} from '../../app/scheduler/scheduler.ts';
 import {type Moment, upcoming} from '../../app/schedules/decide.ts';
@@ -6,6 +5,7 @@ import {collectionOf, type Found, planOf, type Scheduled, scheduledOf, situation
 import {BkpError} from '../../errors/index.ts';
 import {collectionName} from '../../sql/index.ts';
 import type {Cell, RowFormat} from '../../ui/index.ts';
+import {printedTable} from '../tables.ts';
 
 export type ScheduleNextOptions = {collection?: string | undefined; count: number; format: RowFormat};
 
@@ -23,7 +23,7 @@ export async function runScheduleNext(deps: Deps, {collection, count, format}: S
   const rows: Cell[][] = [];
   for (const one of wanted) rows.push(...(await rowsOf(deps, one, count)));
   const columns = ['collection', 'at', 'local_time', 'kind', 'note'].map((name) => ({name}));
-  deps.stdout.write(renderAnswer({columns, rows}, format));
+  deps.stdout.write(printedTable({columns, rows}, format));
 }
 
 function oneOf(scheduled: Found['scheduled'], others: Found['others'], text: string): Scheduled {

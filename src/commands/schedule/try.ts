@@ -1,9 +1,9 @@
-import {renderAnswer} from '../../app/answers.ts';
 import type {Deps} from '../../app/deps.ts';
 import {isoOf} from '../../app/scheduler/scheduler.ts';
 import {parseTimestamp} from '../../lib/timestamp.ts';
 import {openSchedule} from '../../schedule/index.ts';
 import type {Cell, RowFormat} from '../../ui/index.ts';
+import {printedTable} from '../tables.ts';
 import {localTime} from './next.ts';
 
 /** `tz` defaults to UTC, `from` (as typed) to now. */
@@ -29,5 +29,5 @@ export async function runScheduleTry(
     rows.push([isoOf(moment), `${localTime(moment, tz)} ${tz}`]);
     at = moment;
   }
-  deps.stdout.write(renderAnswer({columns: [{name: 'at'}, {name: 'local_time'}], rows}, options.format));
+  deps.stdout.write(printedTable({columns: [{name: 'at'}, {name: 'local_time'}], rows}, options.format));
 }

@@ -2,7 +2,7 @@ import {copyFileSync, mkdirSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
-import {planRestoreInto} from '../../../src/app/statements/databases.ts';
+import {planRestoreInto} from '../../../src/app/statements/database-restore.ts';
 import {openFileSource} from '../../../src/sources/index.ts';
 import {takeBackup} from '../../database/fakes.ts';
 import {temporaryHome} from '../../helpers/bkp.ts';

@@ -31,7 +31,7 @@ afterEach(async () => {
 const sql = (text: string) => execute(deps, parse(text)[0]!);
 
 test('CHECKPOINT CREATE and RELEASE are carried out by the server', async () => {
-  expect((await sql('CHECKPOINT CREATE')).notice).toContain('held until CHECKPOINT RELEASE');
+  expect((await sql('CHECKPOINT CREATE')).notices).toEqual([expect.stringContaining('held until CHECKPOINT RELEASE')]);
   expect(server.held).toBeDefined();
   await expect(sql('checkpoint create')).rejects.toMatchObject({code: 'SOURCE_LOCKED'});
   await sql('CHECKPOINT RELEASE');

@@ -1,6 +1,6 @@
 import {expect, onTestFinished, test} from 'vitest';
 import type {Workplace} from '../../../src/app/places/workplace.ts';
-import {restoreDatabaseInto, versionNotice} from '../../../src/app/statements/databases.ts';
+import {restoreDatabaseInto, versionNotice} from '../../../src/app/statements/database-restore.ts';
 import {FakeDatabase, takeBackup} from '../../database/fakes.ts';
 import {temporaryHome} from '../../helpers/bkp.ts';
 import {testDeps} from '../../helpers/deps.ts';

@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {execute} from '../../../src/app/statements/execute.ts';
 import {selectable} from '../../../src/app/views/views.ts';
+import {tableOf} from '../../../src/commands/tables.ts';
 import {parse} from '../../../src/sql/index.ts';
 import {temporaryHome} from '../../helpers/bkp.ts';
 import {testDeps} from '../../helpers/deps.ts';
@@ -15,7 +16,7 @@ function open() {
     deps.close();
     remove();
   });
-  const select = async (text: string) => (await execute(deps, parse(text)[0]!)).rows!;
+  const select = async (text: string) => tableOf(await execute(deps, parse(text)[0]!))!;
   return {deps, select};
 }
 
@@ -78,10 +79,9 @@ test('operations() are all there, however many pages the journal has', async () 
   expect(rows).toEqual([[205, 205, 'fullbackup/1']]);
 });
 
-test('a look is possible where backups are switched off', async () => {
+test('SELECT works where backup.enabled is false', async () => {
   const {deps} = open();
   const off = {...deps, settings: async () => ({...(await deps.settings()), enabled: false})};
-  expect(await execute(off, parse('SELECT count(*) AS n FROM operations()')[0]!)).toEqual({
-    rows: {columns: [{name: 'n'}], rows: [[0]]},
-  });
+  const {rows} = await execute(off, parse('SELECT count(*) AS n FROM operations()')[0]!);
+  expect(rows).toEqual({kind: 'selection', selection: {columns: ['n'], rows: [[0]]}});
 });

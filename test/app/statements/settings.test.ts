@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {adoptValue, isAdopting} from '../../../src/app/statements/adopt.ts';
+import {adoptValue, isAdopting} from '../../../src/app/statements/settings.ts';
 
 const adopt = (value: string) => ({key: 'ADOPT', value});
 

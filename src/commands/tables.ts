@@ -1,16 +1,18 @@
-import type {BackupSummary, CollectionSummary, Storage} from '../collections/index.ts';
+import {membersText, type StoredCollection} from '../app/places/all-collections.ts';
+import type {StatementResult} from '../app/statements/result.ts';
+import type {BackupSummary} from '../collections/index.ts';
+import {unreachable} from '../errors/index.ts';
 import {formatBytes} from '../lib/figures.ts';
 import {type Operation, operationId} from '../ops/index.ts';
-import type {Answer as Selected} from '../query/index.ts';
 import {type Cell, type RowFormat, renderRows} from '../ui/index.ts';
 
 /** Columns in order; `bytes` are shown with a unit to people and as numbers to programs. */
-export type ResultRows = {
+export type Table = {
   columns: readonly {name: string; bytes?: true}[];
   rows: readonly (readonly Cell[])[];
 };
 
-export function renderAnswer({columns, rows}: ResultRows, format: RowFormat): string {
+export function printedTable({columns, rows}: Table, format: RowFormat): string {
   const shown = (cell: Cell, at: number) =>
     format === 'pretty' && columns[at]!.bytes && typeof cell === 'number' ? formatBytes(cell) : cell;
   return renderRows(
@@ -20,22 +22,37 @@ export function renderAnswer({columns, rows}: ResultRows, format: RowFormat): st
   );
 }
 
-/** What a statement that starts an operation answers, at once. */
-export function startedRow(operation: Operation, backup?: string): ResultRows {
+/** What a statement prints: its rows, else the operation that it started. */
+export function tableOf({rows, operation}: StatementResult): Table | undefined {
+  switch (rows?.kind) {
+    case undefined:
+      return operation === undefined ? undefined : startedTable(operation);
+    case 'collections':
+      return collectionTable(rows.collections);
+    case 'backups':
+      return backupTable(rows.backups);
+    case 'abort':
+      return {columns: [{name: 'status'}, {name: 'backup_id'}], rows: [[rows.status, rows.backup ?? null]]};
+    case 'selection': {
+      const {columns, rows: selected} = rows.selection;
+      // No column has a unit: the statement may have added bytes up.
+      return {columns: columns.map((name) => ({name})), rows: selected};
+    }
+    default:
+      return unreachable(rows);
+  }
+}
+
+/** BACKUP DATABASE has the one column that QuestDB Enterprise prints. */
+function startedTable(operation: Operation): Table {
+  const {kind, backup} = operation;
+  if (kind === 'dbbackup') return {columns: [{name: 'backup_timestamp'}], rows: [[backup ?? null]]};
   const id = operationId(operation);
   if (backup === undefined) return {columns: [{name: 'operation_id'}], rows: [[id]]};
   return {columns: [{name: 'operation_id'}, {name: 'backup'}], rows: [[id, backup]]};
 }
 
-/** As SQLite answered it: whoever selects bytes may have added them up, so no column is shown in units. */
-export function selectedRows({columns, rows}: Selected): ResultRows {
-  return {columns: columns.map((name) => ({name})), rows};
-}
-
-/** A collection, and which store it lies in. */
-export type StoredCollection = CollectionSummary & {storage: Storage};
-
-export function collectionRows(collections: readonly StoredCollection[]): ResultRows {
+function collectionTable(collections: readonly StoredCollection[]): Table {
   const withError = collections.some((collection) => collection.error !== undefined);
   return {
     columns: [
@@ -61,16 +78,11 @@ export function collectionRows(collections: readonly StoredCollection[]): Result
   };
 }
 
-export function membersText({members}: CollectionSummary): string | null {
-  if (members === undefined) return null;
-  return members.kind === 'database' ? 'DATABASE' : members.tables.join(', ');
-}
-
 /**
  * `rows`, `deleted` and `logical_bytes` are this backup's own; `added_bytes` is what it cost the store, and
  * `restore_bytes` what a restore of it reads, the backups before it in the chain included.
  */
-export function backupRows(backups: readonly BackupSummary[]): ResultRows {
+function backupTable(backups: readonly BackupSummary[]): Table {
   const withError = backups.some((backup) => backup.error !== undefined);
   return {
     columns: [

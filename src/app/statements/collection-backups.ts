@@ -1,0 +1,123 @@
+import {randomBytes} from 'node:crypto';
+import {hasCollection, planBackup, planCopy, planRestore, planVerify} from '../../collections/index.ts';
+import {sameStore} from '../../config/index.ts';
+import {backupRef, collectionName} from '../../sql/index.ts';
+import type {Deps} from '../deps.ts';
+import {refuseWhenBusy} from '../orders/busy.ts';
+import {collectionSubject, startOperation} from '../orders/start.ts';
+import {placeNamed, placeOfCollection, placesOf, withVaultIfAny} from '../places/places.ts';
+import {type Workplace, withSource, withVault} from '../places/workplace.ts';
+import type {StatementOf, StatementResult} from './result.ts';
+import {isAdopting, verifyLevel} from './settings.ts';
+
+export async function backupStatement(deps: Deps, statement: StatementOf<'backup'>): Promise<StatementResult> {
+  const collection = collectionName(statement.collection);
+  const type = statement.incremental ? 'incremental' : 'full';
+  const adopt = isAdopting(statement.settings);
+  await refuseWhenBusy(deps, collection);
+  const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
+  const {name, place} = await withVault(at, {create: false}, async (vault, place) => ({
+    name: await withSource(place, (source) =>
+      planBackup(vault, source, {collection, type, adopt, nowMicros: deps.nowMicros()}),
+    ),
+    place,
+  }));
+  const operation = await startOperation(
+    deps,
+    {do: 'backup', place, collection, type, name, ...(adopt ? {adopt} : {})},
+    {
+      kind: statement.incremental ? 'incbackup' : 'fullbackup',
+      subject: collectionSubject(collection),
+      shared: false,
+      statement: statement.text,
+      backup: `${collection}/${name}`,
+    },
+  );
+  return {operation, notices: []};
+}
+
+export async function restoreStatement(deps: Deps, statement: StatementOf<'restore'>): Promise<StatementResult> {
+  const {collection, point} = backupRef(statement.backup);
+  await refuseWhenBusy(deps, collection);
+  const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
+  const {backup, place} = await withVault(at, {create: false}, async (vault, place) => ({
+    backup: await withSource(place, (source) => planRestore(vault, source, {collection, point})),
+    place,
+  }));
+  const {check} = await deps.settings();
+  // Random, because two homes may restore into one database and both count their operations from 1.
+  const stagingId = randomBytes(6).toString('hex');
+  const operation = await startOperation(
+    deps,
+    {do: 'restore', place, collection, backup, stagingId, check},
+    {
+      kind: 'restore',
+      subject: collectionSubject(collection),
+      shared: false,
+      statement: statement.text,
+      backup: `${collection}/${backup}`,
+    },
+  );
+  return {operation, notices: []};
+}
+
+export async function verifyStatement(deps: Deps, statement: StatementOf<'verify'>): Promise<StatementResult> {
+  const {collection, point} = backupRef(statement.backup);
+  const level = verifyLevel(statement.settings);
+  const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
+  const {backup, place} = await withVault(at, {create: false}, async (vault, place) => ({
+    backup: await planVerify(vault, {collection, point}),
+    place,
+  }));
+  const operation = await startOperation(
+    deps,
+    {do: 'verify', place, collection, level, ...(backup === undefined ? {} : {backup})},
+    {
+      kind: 'verify',
+      subject: collectionSubject(collection),
+      shared: true,
+      statement: statement.text,
+      ...(backup === undefined ? {} : {backup: `${collection}/${backup}`}),
+    },
+  );
+  return {operation, notices: []};
+}
+
+/** Checks both stores before it starts anything. The target's vault is created if it has none. */
+export async function copyStatement(deps: Deps, statement: StatementOf<'copy'>): Promise<StatementResult> {
+  const {collection, point} = backupRef(statement.backup);
+  await refuseWhenBusy(deps, collection);
+  const target = await placeNamed(deps, statement.target);
+  const origin = await placeOfOriginal(deps, collection, target);
+  const isHome = sameStore((await placeOfCollection(deps, collection, {defines: false})).store, target.store);
+  const {plan, place, to} = await withVault({deps, place: origin}, {create: false}, (from, place) =>
+    withVault({deps, place: target}, {create: true}, async (vault, to) => ({
+      plan: await planCopy(from, vault, {collection, point, isHome}),
+      place,
+      to,
+    })),
+  );
+  const {backup, nothing} = plan;
+  if (nothing !== undefined) return {notices: [nothing]};
+  const operation = await startOperation(
+    deps,
+    {do: 'copy', place, collection, to, ...(backup === undefined ? {} : {backup})},
+    {
+      kind: 'copy',
+      subject: collectionSubject(collection),
+      shared: false,
+      statement: statement.text,
+      ...(backup === undefined ? {} : {backup: `${collection}/${backup}`}),
+    },
+  );
+  return {operation, notices: []};
+}
+
+/** An earlier copy may exist in the target, so the other stores are searched first. */
+async function placeOfOriginal(deps: Deps, collection: string, target: Workplace): Promise<Workplace> {
+  for (const place of await placesOf(deps)) {
+    if (sameStore(place.store, target.store)) continue;
+    if (await withVaultIfAny(deps, place, (vault) => hasCollection(vault, collection))) return place;
+  }
+  return placeOfCollection(deps, collection, {defines: false});
+}

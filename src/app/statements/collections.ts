@@ -1,0 +1,114 @@
+import {randomBytes} from 'node:crypto';
+import {
+  alterCollection,
+  type CollectionMembers,
+  createCollection,
+  dropCollection,
+  leftBehind,
+  listBackups,
+  storageOf,
+} from '../../collections/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {collectionName, type Members, type Setting, tableName} from '../../sql/index.ts';
+import type {Vault} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
+import {refuseDropWhenBusy} from '../orders/busy.ts';
+import {collectionSubject, startCleanup} from '../orders/start.ts';
+import {allCollections} from '../places/all-collections.ts';
+import {placeForNew, placeOfCollection, placesOf} from '../places/places.ts';
+import {type AtPlace, withSource, withVault} from '../places/workplace.ts';
+import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
+
+export async function createStatement(
+  deps: Deps,
+  statement: StatementOf<'create-collection'>,
+): Promise<StatementResult> {
+  const name = collectionName(statement.name);
+  const settings = await completeSettings(deps, statement.settings);
+  const place = await placeForNew(deps, storageOf(settings), name);
+  const members = membersOf(statement.members);
+  const notices = await staysBehind({deps, place}, name, members);
+  const created = await withVault({deps, place}, {create: true}, (vault) =>
+    createCollection(defineTools(deps, vault), {name, members, settings, ifNotExists: statement.ifNotExists}),
+  );
+  if (!created.made) return {notices: [`collection ${name} exists already and stays as it is`]};
+  if (created.backups > 0) notices.unshift(`${created.backups} backups in the store belong to ${name} again`);
+  return {notices};
+}
+
+/** Defining a collection needs no database: BACKUP reports one that cannot be read. */
+async function staysBehind(at: AtPlace, name: string, chosen: CollectionMembers | undefined): Promise<string[]> {
+  if (chosen === undefined) return [];
+  try {
+    return await withSource(at.place, async (source) => [...(await leftBehind({name, members: chosen}, source))]);
+  } catch (error) {
+    if (error instanceof BkpError && error.code !== 'BAD_REQUEST') return [];
+    throw error;
+  }
+}
+
+/** Without STORAGE, the collection goes into the store that `--store` names, if it names one. */
+async function completeSettings(deps: Deps, settings: readonly Setting[]): Promise<readonly Setting[]> {
+  if (settings.some(({key}) => key === 'STORAGE')) return settings;
+  const [{storage}, ...others] = await placesOf(deps);
+  return others.length === 0 ? [...settings, {key: 'STORAGE', value: storage}] : settings;
+}
+
+export async function alterStatement(deps: Deps, statement: StatementOf<'alter-collection'>): Promise<StatementResult> {
+  const name = collectionName(statement.name);
+  const at = {deps, place: await placeOfCollection(deps, name, {defines: true})};
+  const {before, after} = await withVault(at, {create: false}, (vault) =>
+    alterCollection(defineTools(deps, vault), name, statement.actions),
+  );
+  if (!before.settings.incremental || after.settings.incremental) return {notices: []};
+  return {notices: noticesOf(await untrack(at, after.id))};
+}
+
+/** The collection is gone when this returns; the cleanup that it starts removes its backups. */
+export async function dropStatement(deps: Deps, statement: StatementOf<'drop-collection'>): Promise<StatementResult> {
+  const name = collectionName(statement.name);
+  await refuseDropWhenBusy(deps, name);
+  const at = {deps, place: await placeOfCollection(deps, name, {defines: true})};
+  const {dropped, place} = await withVault(at, {create: false}, async (vault, place) => ({
+    dropped: await dropCollection(defineTools(deps, vault), {name, ifExists: statement.ifExists}),
+    place,
+  }));
+  if (dropped === undefined) return {notices: [`there is no collection ${name}; nothing was dropped`]};
+  // Also with increments switched off: damaged tracking that still has this owner goes too.
+  const failed = await untrack(at, dropped.definition.id);
+  const about = {subject: collectionSubject(name), statement: statement.text};
+  const operation = await startCleanup(deps, {do: 'cleanup', place}, about);
+  return {operation, notices: noticesOf(dropped.definition.settings.incremental ? failed : undefined)};
+}
+
+export async function showCollections(deps: Deps): Promise<StatementResult> {
+  return {rows: {kind: 'collections', collections: await allCollections(deps)}, notices: []};
+}
+
+export async function showBackups(deps: Deps, {collection}: StatementOf<'show-backups'>): Promise<StatementResult> {
+  const name = collectionName(collection);
+  const at = {deps, place: await placeOfCollection(deps, name, {defines: false})};
+  const backups = await withVault(at, {create: false}, (vault) => listBackups(vault, name));
+  return {rows: {kind: 'backups', backups}, notices: []};
+}
+
+/** @returns what the user should know when the change tracking could not be removed */
+async function untrack({place}: AtPlace, owner: string): Promise<string | undefined> {
+  if (place.source === undefined) return undefined;
+  try {
+    await withSource(place, async (source) => source.untrack(owner));
+    return undefined;
+  } catch (error) {
+    const why = (error as Error).message;
+    return `its change tracking could not be removed from ${place.source} (${why}); bkp doctor --repair does it later`;
+  }
+}
+
+function membersOf(written: Members | undefined) {
+  if (written === undefined || written.kind === 'database') return written;
+  return {kind: 'tables' as const, tables: written.tables.map((table) => tableName(table))};
+}
+
+function defineTools(deps: Deps, vault: Vault) {
+  return {vault, nowMicros: deps.nowMicros, randomId: () => randomBytes(16).toString('hex')};
+}

@@ -1,0 +1,104 @@
+import {resolve} from 'node:path';
+import {backupMicros, findDatabaseBackup, planDatabaseRestore, timestampText} from '../../database/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {parseTimestamp} from '../../lib/timestamp.ts';
+import {capabilitiesOf, type DatabaseMoment, openCheckpointSource, openFileTarget} from '../../sources/index.ts';
+import {tableName} from '../../sql/index.ts';
+import type {Deps} from '../deps.ts';
+import {targetOf} from '../orders/database-order.ts';
+import {startOperation} from '../orders/start.ts';
+import {meantInstance} from '../places/own-instance.ts';
+import {objectPlace} from '../places/places.ts';
+import {sourceSpecOf} from '../places/source-places.ts';
+import {type Workplace, withVault} from '../places/workplace.ts';
+import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
+
+export type RestoreWish = {
+  instance?: string | undefined;
+  timestamp?: string | undefined;
+  tables?: readonly string[] | undefined;
+  /** As typed; relative to the working directory. */
+  target: string;
+  /** Also the server's configuration. */
+  withConf?: boolean | undefined;
+  statement: string;
+};
+
+export function restoreDatabaseStatement(
+  deps: Deps,
+  {tables, timestamp, target, text}: StatementOf<'restore-database'>,
+): Promise<StatementResult> {
+  return restoreDatabaseInto(deps, {
+    target,
+    timestamp,
+    tables: tables?.map((table) => tableName(table)),
+    statement: text,
+  });
+}
+
+/** @throws BkpError `TABLE_EXISTS` before anything is started when the target is not empty */
+export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promise<StatementResult> {
+  const {place, request, plan} = await planRestoreInto(deps, wish, {fetchBytes: false});
+  if (plan.inTheWay !== undefined) throw new BkpError('TABLE_EXISTS', plan.inTheWay, {next: 'name an empty place'});
+  // Asked before the operation exists: a server that hangs delays the statement, not a restore that the user cannot see.
+  const notice = await versionNotice(deps, place, plan.database);
+  const operation = await startOperation(
+    deps,
+    {do: 'dbrestore', place, request, product: plan.database.product},
+    {
+      kind: 'dbrestore',
+      subject: `target ${request.target}`,
+      shared: false,
+      statement: wish.statement,
+      backup: `${plan.instance}/${timestampText(backupMicros(plan.backup))}`,
+    },
+  );
+  return {operation, notices: noticesOf(notice)};
+}
+
+/**
+ * A server opens what its own major version wrote. The server that will open the target is not known here; the source's server is
+ * most probably of the same kind.
+ */
+export async function versionNotice(
+  deps: Deps,
+  place: Workplace,
+  {product, version}: DatabaseMoment,
+): Promise<string | undefined> {
+  const {title, needsSameMajor} = capabilitiesOf(product);
+  if (!needsSameMajor || place.source === undefined) return undefined;
+  const spec = await sourceSpecOf(deps, place);
+  if (spec.scheme !== product) return undefined;
+  const source = await openCheckpointSource(spec);
+  const running = await source.version().finally(() => source.close());
+  const major = (text: string) => text.split('.')[0];
+  if (running === undefined || version === 'unknown' || major(running) === major(version)) return undefined;
+  const advice = `start the restored root with version ${major(version)}`;
+  return `the backup is of ${title} ${version}, and the source runs ${running}: ${advice}`;
+}
+
+/** The plan, with whatever blocks the target; nothing is written. */
+export async function planRestoreInto(deps: Deps, wish: RestoreWish, options: {fetchBytes: boolean}) {
+  const objectStore = await objectPlace(deps);
+  const {instance, tables, timestamp, withConf} = wish;
+  if (wish.target.trim() === '')
+    throw new BkpError('USAGE', 'the place to restore into is empty', {next: "INTO './new.db'"});
+  const asked = {
+    ...(timestamp === undefined ? {} : {at: parseTimestamp(timestamp)}),
+    ...(tables === undefined ? {} : {tables}),
+    ...(withConf === undefined ? {} : {optional: withConf}),
+  };
+  return withVault({deps, place: objectStore}, {create: false}, async (vault, place) => {
+    const meant = instance ?? (await meantInstance(deps, place, vault));
+    const wanted = {...asked, ...(meant === undefined ? {} : {instance: meant})};
+    const {body} = await findDatabaseBackup(vault, wanted);
+    // The worker restores exactly this backup, also when a newer one exists by then.
+    const request = {...wanted, instance: body.instance, at: backupMicros(body.backup), target: resolve(wish.target)};
+    const plan = await planDatabaseRestore(
+      {vault, target: await openFileTarget(body.database.product, targetOf(request))},
+      request,
+      options,
+    );
+    return {place, request, plan};
+  });
+}

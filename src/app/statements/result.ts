@@ -1,0 +1,26 @@
+import type {BackupSummary} from '../../collections/index.ts';
+import type {Operation} from '../../ops/index.ts';
+import type {Answer as Selection} from '../../query/index.ts';
+import type {Statement} from '../../sql/index.ts';
+import type {StoredCollection} from '../places/all-collections.ts';
+
+/** What a statement returns: values, or the operation that now runs, or only its effect. */
+export type StatementResult = {
+  rows?: StatementRows;
+  operation?: Operation;
+  /** Sentences for the user, beside the result. */
+  notices: readonly string[];
+};
+
+/** Rows as values; `aborted` with the backup's timestamp, without one when no backup ran. */
+export type StatementRows =
+  | {kind: 'collections'; collections: readonly StoredCollection[]}
+  | {kind: 'backups'; backups: readonly BackupSummary[]}
+  | {kind: 'selection'; selection: Selection}
+  | {kind: 'abort'; status: 'aborted' | 'not running'; backup?: string | undefined};
+
+export type StatementOf<K extends Statement['kind']> = Extract<Statement, {kind: K}>;
+
+/** A notice that may be absent. */
+export const noticesOf = (...notices: readonly (string | undefined)[]) =>
+  notices.filter((notice) => notice !== undefined);
