@@ -40,8 +40,8 @@ export class Reader implements VaultReader {
   }
 
   /**
-   * What another vault's writer reads from when it copies. Static, so that packs and indexes stay out of the type that other
-   * rooms see.
+   * What another vault's writer reads from when it copies. Static, so that packs and indexes stay out of the
+   * type that other rooms see.
    */
   static copySource(vault: VaultReader): CopySource {
     assert(#parts in vault, 'a vault was opened by openVault');

@@ -6,46 +6,52 @@ export type ChunkId = string & {readonly brand: 'ChunkId'};
 /** BLAKE3-256 of a pack's bytes, 64 hex digits. */
 export type PackId = string & {readonly brand: 'PackId'};
 
-/** One piece of a stream, as the source says it is best cut: it becomes one chunk. At most 16 MiB. */
+/** One piece of a stream, cut where the source says it is best cut. It becomes one chunk. At most 16 MiB. */
 export type Piece = {
   bytes: Uint8Array;
-  /** A chunk that probably resembles this one (the same rows, earlier): the vault may store the difference to it. */
-  like?: ChunkId;
-  /** The column that the bytes are a part of; one object for all its pieces, which come one after the other. */
-  column?: Column;
-  /** Called when the vault needs the bytes no more; not called after an error. */
-  release?: () => void;
+  /**
+   * A chunk that probably resembles this one (an earlier version of the same rows); the vault may store the
+   * difference.
+   */
+  like?: ChunkId | undefined;
+  /** The column that the bytes belong to: one object for all pieces of a column, which are consecutive. */
+  column?: Column | undefined;
+  /** Called when the vault no longer needs the bytes; not called after an error. */
+  release?: (() => void) | undefined;
 };
 
-/** Numbers of so many bytes, one after the other: what compresses one piece of them best probably does so for the next. */
+/**
+ * Consecutive numbers of one width. The filter that compresses one piece of them best probably suits the next
+ * one too.
+ */
 export type Column = {readonly widthBytes: number};
 
 /**
  * How to read a stream back.
- * `depth` 0: `chunks` are the stream. `depth` n: the chunks joined are the 32-byte ids of a list one level lower.
+ * `depth` 0: `chunks` are the stream. `depth` n: the chunks, joined, are the 32-byte ids of a list one level lower.
  */
 export type Recipe = {sizeBytes: number; depth: number; chunks: readonly ChunkId[]};
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | {readonly [key: string]: JsonValue};
 
 /**
- * What makes a backup exist. Complete by reference: `streams` names all that a restore needs.
- * `body` belongs to the room that wrote it; it points into `streams` by position.
+ * The object that makes a backup exist. `streams` names everything that a restore needs.
+ * `body` belongs to the room that wrote it and refers to `streams` by position.
  */
 export type Manifest = {
   /** What `body` is, e.g. `collection-backup`. */
   kind: string;
   streams: readonly Recipe[];
-  /** Under which lease it was committed; filled in by `commit`. Absent in those of older versions. */
+  /** The lease under which it was committed; filled in by `commit`. Absent in manifests of older versions. */
   lease?: string;
   body: JsonValue;
 };
 
-/** What one writer did so far; bytes. */
+/** Totals of one writer so far. */
 export type WriteStats = {
-  /** Plain bytes handed in. */
+  /** Plain bytes passed to the writer. */
   logicalBytes: number;
-  /** Plain bytes of chunks that the vault did not have yet. */
+  /** Plain bytes of chunks that the vault did not have. */
   newBytes: number;
   /** Bytes put into the store: packs, indexes, manifest. */
   storedBytes: number;
@@ -55,72 +61,78 @@ export type WriteStats = {
 
 /** Something that VERIFY found wrong. */
 export type Finding = {
-  /** `missing`: an object or chunk is not there; `damaged`: it is there and is not what was written. */
+  /** `missing`: an object or chunk is not in the store; `damaged`: it is, but is not what was written. */
   what: 'missing' | 'damaged';
-  /** The store's key, when the fault lies with one object. */
-  key?: Key;
-  pack?: PackId;
-  chunk?: ChunkId;
-  /** Chunks of the pack that are needed, when the fault lies with none of them alone. */
-  needed?: readonly ChunkId[];
+  /** The object's key, if one object is at fault. */
+  key?: Key | undefined;
+  pack?: PackId | undefined;
+  chunk?: ChunkId | undefined;
+  /** The needed chunks of the pack, if the fault is not that of a single chunk. */
+  needed?: readonly ChunkId[] | undefined;
   detail: string;
 };
 
 export type VerifyLevel = 'structure' | 'data';
 
 export type SurveyOptions = {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
-   * Where nothing is known against any pack, long lists of chunks are not read: only a pack that went together with the index that
-   * lists it can so be overlooked. Default false.
+   * Do not read long lists of chunks while no pack is known to be absent or damaged. This overlooks only a pack
+   * that was lost together with the index that lists it. Default false.
    */
-  skipLists?: boolean;
+  skipLists?: boolean | undefined;
 };
 
-/** What one listing of the store tells of its backups, without reading their data. */
+/** Judges backups by one listing of the store, without reading their data. */
 export interface Survey {
   /**
-   * @returns undefined when every pack that these streams need is there, with its length, and none was found damaged by a
-   *   VERIFY; else `OBJECT_MISSING` | `OBJECT_DAMAGED` that says what is not
+   * @returns undefined when every pack that these streams need is in the store with its length, and no VERIFY
+   *   found one of them damaged; otherwise `OBJECT_MISSING` | `OBJECT_DAMAGED` naming a fault
    */
   faultOf(recipes: readonly Recipe[], options?: SurveyOptions): Promise<BkpError | undefined>;
 }
 
-/** Reading only: what RESTORE, VERIFY and every list get. */
+/** Read-only access, as RESTORE, VERIFY and every list get it. */
 export interface VaultReader {
-  /** Random, made with the vault: two vaults never share it. 32 hex digits. */
+  /** 32 hex digits, random, created with the vault: two vaults never share an id. */
   readonly id: string;
+  /** The store, as shown to users. */
   readonly location: string;
 
   /** Keys below `prefix` (ends in `/`), sorted. */
   keys(prefix: string): AsyncIterable<Key>;
   /**
-   * From a local copy, when `keys` or the beginning of a writer showed less than a minute ago the very version that was copied.
+   * Taken from the local cache if `keys` or the start of a writer listed the cached version less than a minute ago.
    * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` (a newer format)
    */
   document(key: Key): Promise<JsonValue>;
   /** As `document`. */
   manifest(key: Key): Promise<Manifest>;
-  /** The same vault, every manifest and document read from the store: for whoever wants to know what lies there. */
+  /**
+   * The same vault, reading every manifest and document from the store; used by VERIFY and by the removal of
+   * backups.
+   */
   uncached(): VaultReader;
 
   /**
-   * The stream's chunks in order, each checked against its id, a few fetched ahead.
-   * @param options.borrowed the memory of a chunk is used again as soon as the next one is asked for: quicker. Default false
+   * The stream's chunks in order, each checked against its id, with a few fetched ahead.
+   * @param options.borrowed reuse the memory of a chunk when the next one is requested, which is faster.
+   *   Default false
    */
   read(recipe: Recipe, options?: {signal?: AbortSignal; borrowed?: boolean}): AsyncIterable<Uint8Array>;
-  /** Chunk ids of the stream, in order (resolves long recipes). */
+  /** Chunk ids of the stream, in order; resolves long recipes. */
   chunkIds(recipe: Recipe): Promise<readonly ChunkId[]>;
   /** Bytes in packs that these streams need, each chunk counted once. */
   storedBytes(recipes: readonly Recipe[]): Promise<number>;
 
-  /** For every decision that counts on a backup: what is known of the packs that it needs. */
+  /** Lists the store once. Every decision that relies on a backup asks the result about the packs that it needs. */
   survey(): Promise<Survey>;
 
   /**
-   * Checks that all that these streams need is there and is what was written; one finding for each fault,
-   * none when all is well. `structure` reads indexes and packs' tables, lengths and damage notes, `data` also every byte.
-   * Packs that are damaged are noted in the store, so that no backup counts on them any more.
+   * Checks that everything that these streams need is in the store and is what was written.
+   * `structure` checks indexes, pack tables, lengths and damage notes, `data` also every byte.
+   * Damaged packs are noted in the store, so that no later backup relies on them.
+   * @returns one finding for each fault
    */
   verify(
     recipes: readonly Recipe[],
@@ -128,75 +140,86 @@ export interface VaultReader {
   ): Promise<readonly Finding[]>;
 }
 
-/** A session of writing, under a lease. End it with `close()`, always. */
+/** A writing session under a lease. Always end it with `close()`. */
 export interface VaultWriter {
   readonly stats: Readonly<WriteStats>;
-  /** Its lease's id: 32 hex digits, random, never used before. */
+  /** The id of its lease: 32 hex digits, random, unique. */
   readonly id: string;
-  /** Stores the pieces as one stream. Several writes of one writer may run one after the other, not at once. */
+  /** Stores the pieces as one stream. Calls must not overlap. */
   write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe>;
-  /** The same for whoever makes the recipe himself: the id of each piece, in order. No piece may be empty. */
+  /**
+   * As `write`, for callers that build the recipe themselves: yields the id of each piece, in order. No piece
+   * may be empty.
+   */
   writeChunks(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncIterable<ChunkId>;
   /**
-   * Stores what these streams of another vault need and this one lacks, in its stored form; each chunk is checked against its
-   * id first. The same recipes can then be committed here. What was copied when it is ended is used by the next try.
-   * @param options.progress stored bytes; what this vault has already is done from the beginning
-   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` naming what the source does not have as it was written
+   * Copies the chunks that these streams of another vault need and this vault lacks, in their stored form, and
+   * checks each against its id first. The same recipes can then be committed here. The next attempt uses what
+   * an interrupted one copied.
+   * @param options.progress stored bytes; what this vault has already counts as done from the beginning
+   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` naming what is missing or damaged in the source
    */
   copyFrom(
     source: VaultReader,
     recipes: readonly Recipe[],
     options?: {signal?: AbortSignal; progress?: (bytesDone: number, bytesTotal: number) => void},
   ): Promise<void>;
-  /** Packs and index are in the store when it resolves: `stats.storedBytes` then holds all but the manifest. */
+  /**
+   * Packs and index are in the store when it resolves; `stats.storedBytes` then includes everything but the
+   * manifest.
+   */
   flush(): Promise<void>;
   /**
-   * Packs and index are flushed, every pack that `manifest` needs is looked for with its length, then the manifest
-   * is put if its key is free. Durable and read back when it resolves.
-   * @returns `exists` when the key was taken meanwhile: nothing was committed
+   * Flushes packs and index, checks that every pack that `manifest` needs is in the store with its length, then
+   * puts the manifest if its key is free. Durable, and read back, when it resolves.
+   * @returns `exists` when the key is taken: nothing was committed
    */
   commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'>;
-  /** A small JSON document of its own (a collection's definition), put if its key is free. */
+  /** Puts a small JSON document (a collection's definition) if its key is free. */
   putDocument(key: Key, document: JsonValue): Promise<'written' | 'exists'>;
-  /** Gives the lease back. Without a commit, what was written stays unnamed: found again by the next try, or collected. */
+  /** Releases the lease. What was written without a commit is used by the next attempt, or removed by a collector. */
   close(): Promise<void>;
 }
 
-/** What a collector did. */
+/** The result of a collector. */
 export type Collected = {
   /** Store bytes that became free. */
   freedBytes: number;
-  /** What it should have removed, `remove` included, and had to leave; absent without any. */
+  /** Objects that it had to leave, those passed to `remove` included; absent if there are none. */
   retained?: Retained;
 };
 
-/** What a collection would remove; a value, made before anything is removed. */
+/** What a collector would remove; computed before anything is removed. */
 export type CollectPlan = {
-  /** Packs that no manifest needs any part of. */
+  /** Packs of which no manifest needs any part. */
   deadPacks: readonly PackId[];
-  /** Packs of which so little is needed that rewriting them is worth it; none in a store with retention. */
+  /**
+   * Packs of which so little is needed that it is worth moving that to new packs; none in a store with object
+   * lock.
+   */
   sparsePacks: readonly PackId[];
-  /** Store bytes that would become free, if nothing of it is under retention. */
+  /** Store bytes that would become free, unless an object lock protects some of them. */
   freedBytes: number;
 };
 
-/** Objects that had to stay, because the store's retention protects them. */
+/** Objects that an object lock of the store protects. */
 export type Retained = {
   objects: number;
-  /** When the last of them may go, by the store's clock; milliseconds since 1970. */
+  /** When the last lock ends, by the store's clock; milliseconds since 1970. */
   untilMs: number;
 };
 
-/** Removal, under the exclusive lease. End it with `close()`, always. */
+/** Removes objects under the exclusive lease. Always end it with `close()`. */
 export interface VaultCollector {
   /**
-   * Looks whether all that these backups need is there, and none of it was found damaged, before others go.
+   * Checks, before other backups are removed, that everything these ones need is in the store and was not found
+   * damaged.
    * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
    */
   requireIntact(manifests: readonly Key[], options?: {signal?: AbortSignal}): Promise<void>;
   /**
-   * Removes manifests and documents first: with them their backups are gone.
-   * @returns those that may not go yet: they and all that they need stay
+   * Removes manifests and documents, and thereby their backups. Call this before `plan`.
+   * @returns those that an object lock protects: they, and everything they need, stay
    */
   remove(keys: readonly Key[]): Promise<readonly RetainedObject[]>;
   plan(options?: {signal?: AbortSignal}): Promise<CollectPlan>;
@@ -208,22 +231,25 @@ export interface VaultCollector {
 }
 
 export type LeaseSubject = {
-  /** What the lease is for, told to others who meet it: `operation incbackup/7`. */
+  /** What the lease is for, shown to processes that wait for it: `operation incbackup/7`. */
   purpose: string;
-  /** Only one writer at a time holds a lease with this subject (`collection shop`). */
-  subject?: string;
+  /** At most one writer at a time holds a lease with this subject (`collection shop`). */
+  subject?: string | undefined;
 };
 
 export interface Vault extends VaultReader {
-  /** @throws BkpError `VAULT_LOCKED` (another writer of the subject, or a collector that does not end within the wait) */
+  /** @throws BkpError `VAULT_LOCKED` (another writer of the subject, or a collector that does not end in time) */
   writer(lease: LeaseSubject, options?: {signal?: AbortSignal}): Promise<VaultWriter>;
   /**
-   * Waits until no writer is left.
-   * @param options.waitMs how long; meanwhile no new writer begins. Default 60 s
+   * Waits until no writer is left; no new writer begins meanwhile.
+   * @param options.waitMs the longest wait. Default 60 s
    * @throws BkpError `VAULT_LOCKED`
    */
   collector(lease: LeaseSubject, options?: {signal?: AbortSignal; waitMs?: number}): Promise<VaultCollector>;
-  /** What went to the store's server and came from it since the vault was opened; undefined when it has none. */
+  /**
+   * Requests to the store's server, and bytes exchanged with it, since the vault was opened; undefined for a
+   * store without a server.
+   */
   traffic(): Traffic | undefined;
   /** Closes the local cache; the vault must not be used afterwards. */
   close(): void;

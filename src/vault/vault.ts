@@ -137,8 +137,8 @@ class OpenVault extends Reader implements Vault {
     const observe = () => index.observe();
     const {lease, found} = await acquireLease(leases, this.#acquisition('writer', subject, {signal}), observe);
     try {
-      // Under the lease no collector removes or moves anything, so this listing stays valid. List again if the lease had
-      // to wait for another one.
+      // Under the lease no collector removes or moves anything, so this listing stays valid. List again if the
+      // lease had to wait for another one.
       const observation = found ?? (await lease.observe(observe));
       for (const facts of observation.listing.named) versions.remember(facts);
       await index.apply(observation);

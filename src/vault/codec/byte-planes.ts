@@ -1,6 +1,6 @@
 /**
- * Groups the bytes of 32-bit numbers into planes: all lowest bytes first, all highest ones last. Handles four numbers at a
- * time, because writing words is several times as fast as writing bytes.
+ * Groups the bytes of 32-bit numbers into planes: all lowest bytes first, all highest ones last. Handles four
+ * numbers at a time, because writing words is several times as fast as writing bytes.
  * @param out four bytes for each number
  */
 export function splitBytes(numbers: Int32Array, out: Uint8Array): void {

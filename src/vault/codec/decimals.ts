@@ -1,8 +1,8 @@
 import {Scratch} from './scratch.ts';
 
 /**
- * A double is a whole number divided by 10 to the exponent, as most parsers do it, or multiplied by the inverse of that
- * (`multiplied`). The two may differ in the last bit.
+ * A double is a whole number divided by 10 to the exponent, as most parsers do it, or multiplied by the inverse
+ * of that (`multiplied`). The two may differ in the last bit.
  */
 export type Scale = {exponent: number; multiplied: boolean};
 
@@ -16,7 +16,10 @@ const largestExponent = 8;
 const limit = 2 ** 51;
 const twoTo32 = 2 ** 32;
 
-/** The NaN that programs write, as two 32-bit halves, and the whole number that represents it, which is beyond the limit. */
+/**
+ * The NaN that programs write, as two 32-bit halves, and the whole number that represents it, which is beyond
+ * the limit.
+ */
 const [nanLow, nanHigh] = [0, 0x7ff80000];
 const [absentLow, absentHigh] = [0, 0x80000000 | 0];
 

@@ -15,8 +15,8 @@ export type DecodeJob = {
 const mostThreads = 4;
 
 /**
- * Decodes and hashes on threads of its own, started by the first job. Node's thread pool takes one chunk a call, and a call
- * costs about as much as decoding 128 KiB; one message here covers several MiB.
+ * Decodes and hashes on threads of its own, started by the first job. Node's thread pool takes one chunk a
+ * call, and a call costs about as much as decoding 128 KiB; one message here covers several MiB.
  */
 export class DecodeThreads {
   #pool: ThreadPool<DecodeJob, boolean> | undefined;

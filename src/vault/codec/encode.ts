@@ -12,7 +12,10 @@ const worthSaving = 0.03;
 /** A difference must be this much smaller than the self-contained form, because reading it takes two chunks. */
 const worthABase = 0.5;
 
-/** zstd's fastest levels have tables too small to find matches in a dictionary: results are 30 times larger at level 1. */
+/**
+ * zstd's fastest levels have tables too small to find matches in a dictionary: results are 30 times larger at
+ * level 1.
+ */
 const leastLevelWithBase = 3;
 
 /** Enough of a column to choose its filter. */
@@ -78,7 +81,8 @@ export class ChunkEncoder {
     const level = Math.max(this.#level, leastLevelWithBase);
     const stored = compressNow(plain, {level, dictionary: base.plain});
     const difference: EncodedChunk = {encoding: chunkEncodings.zstdWithBase, stored, base: base.id};
-    // A similar chunk compresses about as well as its base did, so a small enough difference needs no second compression.
+    // A similar chunk compresses about as well as its base did, so a small enough difference needs no second
+    // compression.
     if (stored.length < worthABase * base.ratio * plain.length) return difference;
     const alone = this.#alone(plain, column);
     return stored.length < worthABase * alone.stored.length ? difference : alone;

@@ -4,8 +4,9 @@ import {join, join4, join8, split, split4, split8, words} from './number-planes.
 import {Scratch} from './scratch.ts';
 
 /**
- * How numbers are rearranged before zstd, so that it compresses them better. In this order: doubles become decimals, each
- * number becomes its difference to the previous one, and bytes are grouped into planes (all first bytes, all second bytes …).
+ * How numbers are rearranged before zstd, so that it compresses them better. In this order: doubles become
+ * decimals, each number becomes its difference to the previous one, and bytes are grouped into planes (all
+ * first bytes, all second bytes …).
  */
 export type Filter = {widthBytes: number; differences: boolean; decimals?: Scale};
 

@@ -7,8 +7,8 @@ export type Borrowed = {chunks: readonly Uint8Array[]; release?: () => void};
 const threads = new DecodeThreads();
 
 /**
- * Decodes groups of chunks on threads, into memory that is reused. New memory for each chunk made V8 collect garbage every
- * 20 MiB, which took as much CPU as decoding.
+ * Decodes groups of chunks on threads, into memory that is reused. New memory for each chunk made V8 collect
+ * garbage every 20 MiB, which took as much CPU as decoding.
  */
 export class GroupDecoder {
   readonly #slabBytes: number;

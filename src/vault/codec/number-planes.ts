@@ -14,7 +14,10 @@ export function words(bytes: Uint8Array): Int32Array {
 const lowers = new Scratch();
 const uppers = new Scratch();
 
-/** The sign of a difference moves to its lowest bit, so that small differences of either sign have high bytes of zeros. */
+/**
+ * The sign of a difference moves to its lowest bit, so that small differences of either sign have high bytes of
+ * zeros.
+ */
 export function split8(out: Uint8Array, numbers: Int32Array, count: number, differences: boolean): void {
   const [lows, highs] = [lowers.words(count), uppers.words(count)];
   if (!differences) {

@@ -11,13 +11,17 @@ const resourceLimits = {maxYoungGenerationSizeMb: 2};
  *
  * - A job goes to the thread with the fewest unfinished jobs.
  * - A thread with unfinished jobs keeps the process alive; an idle one does not.
- * - A thread that fails to start, throws or exits rejects its unfinished jobs and is not replaced: what ended it would
- *   most likely end its successor too. The owner decides whether the other threads are still worth using.
+ * - A thread that fails to start, throws or exits rejects its unfinished jobs and is not replaced: what ended
+ *   it would most likely end its successor too. The owner decides whether the other threads are still worth
+ *   using.
  */
 export class ThreadPool<Job, Result> {
   readonly #threads: PoolThread<Job, Result>[];
 
-  /** @param file a file beside this one, without its ending: a source file here, or built into dist by scripts/build.js */
+  /**
+   * @param file a file beside this one, without its ending: a source file here, or built into dist by
+   *   scripts/build.js
+   */
   constructor(file: 'encoder-thread' | 'decode-thread', threads: number, workerData?: unknown) {
     this.#threads = Array.from({length: threads}, () => new PoolThread(startThread(file, workerData)));
   }

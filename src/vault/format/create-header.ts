@@ -4,8 +4,8 @@ import {type Header, headerDamaged, headerMissing, holdsBackups, putHeader, read
 import {headerKey} from './key.ts';
 
 /**
- * Where creators can overwrite each other's headers, each waits this long for the others' writes before it reads which
- * header remains.
+ * Where creators can overwrite each other's headers, each waits this long for the others' writes before it
+ * reads which header remains.
  */
 const settleMs = 2000;
 
@@ -13,10 +13,10 @@ const settleMs = 2000;
 const settleTries = 5;
 
 /**
- * Creates the vault, and tests whether the store honours conditional writes. Of several concurrent creators one wins, and
- * all return its header. Only where the store ignores conditions, a creator that pauses between its two writes for longer
- * than `settleMs` can replace the header of another one, which then finds another id at its next opening. The worker that
- * continues a statement's work refuses a vault of another id.
+ * Creates the vault, and tests whether the store honours conditional writes. Of several concurrent creators one
+ * wins, and all return its header. Only where the store ignores conditions, a creator that pauses between its
+ * two writes for longer than `settleMs` can replace the header of another one, which then finds another id at
+ * its next opening. The worker that continues a statement's work refuses a vault of another id.
  * @throws BkpError `STORE_REFUSED` when the store contains something else
  */
 export async function createHeader(store: Store, id: string, clock: Clock): Promise<Header> {

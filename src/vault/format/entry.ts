@@ -4,11 +4,11 @@ import {damaged} from './damage.ts';
 import {idBytes, readId, toBytes} from './hash.ts';
 import {maxChunkBytes} from './limits.ts';
 
-/** How a chunk's plain bytes became its stored ones. */
+/** How a chunk's plain bytes are stored. */
 export const chunkEncodings = {plain: 0, zstd: 1, zstdWithBase: 2, zstdOfFiltered: 3} as const;
 export type ChunkEncoding = (typeof chunkEncodings)[keyof typeof chunkEncodings];
 
-/** One chunk of one pack; bytes from the pack's beginning. */
+/** One chunk of one pack. `offset` counts from the beginning of the pack. */
 export type Entry = {
   id: ChunkId;
   offset: number;
@@ -24,10 +24,10 @@ export type PackListing = {id: PackId; lengthBytes: number; entries: readonly En
 
 const fixedBytes = idBytes + 4 + 4 + 1;
 
-/** Bytes that the entry takes in a table. */
+/** Length of the entry in a table. */
 export const entryBytes = (entry: Pick<Entry, 'base'>) => fixedBytes + (entry.base === undefined ? 0 : idBytes);
 
-/** Entries in the order of their chunks; offsets follow from the lengths. */
+/** Encodes entries in the order of their chunks; offsets follow from the lengths. */
 export function encodeEntries(entries: readonly Entry[]): Buffer {
   const bytes = Buffer.alloc(entries.reduce((sum, entry) => sum + entryBytes(entry), 0));
   let at = 0;
@@ -43,8 +43,8 @@ export function encodeEntries(entries: readonly Entry[]): Buffer {
 }
 
 /**
- * Reads `count` entries (absent: up to the end) from `at` on.
- * @returns the entries and where they ended
+ * Decodes `count` entries (absent: all up to the end), beginning at `at`.
+ * @returns the entries and the position after the last one
  * @throws BkpError `OBJECT_DAMAGED`
  */
 export function decodeEntries(payload: Uint8Array, key: Key, at = 0, count?: number): {entries: Entry[]; end: number} {

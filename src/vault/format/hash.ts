@@ -1,7 +1,7 @@
 import {Blake3Hasher, blake3} from '@napi-rs/blake-hash';
 import type {ChunkId, PackId} from '../types.ts';
 
-/** Bytes of an id. */
+/** Length of an id. */
 export const idBytes = 32;
 
 const idPattern = /^[0-9a-f]{64}$/;
@@ -9,7 +9,7 @@ const idPattern = /^[0-9a-f]{64}$/;
 /** BLAKE3-256, 32 bytes. */
 export const hash = (bytes: Uint8Array): Buffer => blake3(bytes);
 
-/** The same over bytes that come one after the other. */
+/** Hashes bytes that arrive in parts. */
 export class Hasher {
   readonly #hasher = new Blake3Hasher();
 

@@ -71,9 +71,9 @@ export async function putHeader(store: Store, id: string, {replaces = false} = {
 }
 
 /**
- * The key is taken, so a store that honours conditions refuses this put; one that ignores them now has a header that says
- * so. Its bytes differ from the first header's, so that a store that recognises a repeated request whose reply was lost
- * does not take it for the same write.
+ * The key is taken, so a store that honours conditions refuses this put; one that ignores them now has a header
+ * that says so. Its bytes differ from the first header's, so that a store that recognises a repeated request
+ * whose reply was lost does not take it for the same write.
  */
 async function probeConditions(store: Store, id: string): Promise<void> {
   await store.put(headerKey, encodeHeader({...newHeader(id), conditionalWrites: false}), headerPut);
@@ -95,8 +95,8 @@ function encodeHeader(header: HeaderJson): Uint8Array {
 const checksumOf = (header: object) => hashHex(Buffer.from(JSON.stringify(header)));
 
 /**
- * Whether a store without a header contains a backup. Folders of these names are common, so the beginning of one manifest
- * is read too.
+ * Whether a store without a header contains a backup. Folders of these names are common, so the beginning of
+ * one manifest is read too.
  */
 export async function holdsBackups(store: Store): Promise<boolean> {
   for (const prefix of manifestPrefixes) {

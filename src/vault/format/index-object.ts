@@ -9,7 +9,10 @@ import {seal, unseal} from './sealed.ts';
 
 const listingHeaderBytes = idBytes + 8 + 4;
 
-/** Puts one index into the store; durable when it resolves. @param salt makes its name one that was never used */
+/**
+ * Puts one index into the store; durable when it resolves.
+ * @param salt hex digits that make its content, and so its name, unique
+ */
 export async function writeIndex(
   store: Store,
   packs: readonly PackListing[],

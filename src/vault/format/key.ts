@@ -10,9 +10,9 @@ export const packsPrefix = 'packs/';
 export const indexPrefix = 'index/';
 export const locksPrefix = 'locks/';
 export const damagedPrefix = 'damaged/';
-/** Behind `locks/` and `packs/`, as a listing has to show it. */
+/** Sorts after `locks/` and `packs/`, as the order of a listing requires. */
 export const removalsPrefix = 'removals/';
-/** Below these lie manifests and documents; a key that ends in `/manifest` is a manifest. */
+/** Prefixes of manifests and documents; a key that ends in `/manifest` is a manifest. */
 export const manifestPrefixes = ['.backups/', 'backup/'] as const;
 
 export const packKey = (pack: PackId): Key => `${packsPrefix}${pack.slice(0, 2)}/${pack}`;
@@ -21,10 +21,10 @@ export const indexKey = (index: IndexId): Key => `${indexPrefix}${index}`;
 export const damagedPackKey = (pack: PackId): Key => damagedPrefix + pack;
 
 export const isManifestKey = (key: Key) => key.endsWith('/manifest') && isNamedKey(key);
-/** A manifest or a document: what people name. */
+/** True for manifests and documents, the objects whose keys contain names that users chose. */
 export const isNamedKey = (key: Key) => manifestPrefixes.some((prefix) => key.startsWith(prefix));
 
-/** @returns undefined for an object that is no pack (something foreign below `packs/`) */
+/** @returns undefined for an object below `packs/` that is not a pack */
 export function packOfKey(key: Key): PackId | undefined {
   const id = key.slice(key.lastIndexOf('/') + 1);
   return isId(id) && key === packKey(id as PackId) ? (id as PackId) : undefined;

@@ -19,9 +19,9 @@ const manifestSchema = v.object({
   body: v.custom<JsonValue>(() => true),
 });
 
-/** @param lease absent: as manifests were before they named one */
+/** @param manifest without `lease`: as older versions wrote it */
 export const sealManifest = ({kind, streams, lease, body}: Manifest) =>
-  seal('manifest', toJson({kind, streams, ...(lease === undefined ? {} : {lease}), body}));
+  seal('manifest', toJson({kind, streams, lease, body}));
 
 export const sealDocument = (document: JsonValue) => seal('document', toJson(document));
 

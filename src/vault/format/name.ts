@@ -1,13 +1,14 @@
 import {hashHex} from './hash.ts';
 
-/** Longest part of a key that a name becomes whole; file systems end at 255, and a suffix may be added. */
+/** Longest encoded name that is not cut. File systems allow 255 bytes, and a suffix may be added. */
 const longestBytes = 180;
 const cutBytes = 140;
 const hashDigits = 32;
 
 /**
- * A name that a person chose (a collection, an instance) as one part of a key: letters, digits, `_` and `-` stay, all else becomes
- * `%XX`; what gets too long is cut, and the name's hash tells it from others. Two names never become one part.
+ * Encodes a name that a user chose (a collection, an instance) as one part of a key. Letters, digits, `_` and
+ * `-` stay, other bytes become `%XX`. A result that is too long is cut and gets the hash of the name appended.
+ * Different names never become the same part.
  */
 export function encodeName(name: string): string {
   let encoded = '';
@@ -16,7 +17,7 @@ export function encodeName(name: string): string {
     encoded += /[A-Za-z0-9_-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   if (encoded.length <= longestBytes) return encoded;
-  // Not within a `%XX`.
+  // Do not cut within a `%XX`.
   const cut = encoded.slice(0, cutBytes).replace(/%[0-9A-F]?$/, '');
   return `${cut}~${hashHex(Buffer.from(name, 'utf8')).slice(0, hashDigits)}`;
 }

@@ -10,15 +10,15 @@ import {seal, unseal} from './sealed.ts';
 const magic = Buffer.from('BKPPACK1');
 const trailerBytes = 4 + magic.length;
 
-/** Most tables are found in one read of this much from the pack's end. */
+/** Most tables fit into one read of this length from the end of the pack. */
 const tailGuessBytes = 64 * 1024;
 
-/** Most packs of small backups fit; a buffer that is too small grows to twice its size. */
+/** Fits most packs of small backups; a buffer that is too small doubles. */
 const firstBufferBytes = 512 * 1024;
 
 /**
- * One pack being filled, in one buffer that is used for pack after pack. Chunks are copied in: what zlib returns
- * is a small view of a large allocation, and holding those would take three times the memory.
+ * A pack that is being filled, in a buffer that is reused for the next pack. Chunks are copied into it, because
+ * zlib returns small views of large allocations, and keeping those would take three times the memory.
  */
 export class PackBuffer {
   #bytes = Buffer.allocUnsafeSlow(firstBufferBytes);
@@ -38,14 +38,17 @@ export class PackBuffer {
   }
 
   append(entry: Omit<Entry, 'offset' | 'storedBytes'>, stored: Uint8Array): void {
-    assert(this.hasRoomFor(stored.length) && !this.isFull, 'a chunk is appended to a pack with room for it');
+    assert(this.hasRoomFor(stored.length) && !this.isFull, 'a chunk is appended to a pack that has room for it');
     this.#reserve(this.#length + stored.length);
     this.#bytes.set(stored, this.#length);
     this.#entries.push({...entry, offset: this.#length, storedBytes: stored.length});
     this.#length += stored.length;
   }
 
-  /** The whole pack; valid until `clear`. @param salt makes its name one that was never used */
+  /**
+   * The complete pack; valid until `clear`.
+   * @param salt hex digits that make its content, and so its name, unique
+   */
   async finish(salt: string): Promise<{bytes: Uint8Array; entries: readonly Entry[]}> {
     const table = await seal('packTable', encodeEntries(this.#entries), salt);
     const lengthBytes = this.#length + table.length + trailerBytes;
@@ -71,7 +74,7 @@ export class PackBuffer {
 }
 
 /**
- * The table of a pack in the store: what an index would say of it.
+ * The table of a pack in the store, which holds the same entries as an index.
  * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
  */
 export async function readPackTable(store: Store, pack: PackId, lengthBytes: number): Promise<Entry[]> {
@@ -79,7 +82,7 @@ export async function readPackTable(store: Store, pack: PackId, lengthBytes: num
   if (lengthBytes < trailerBytes) throw damaged(key, 'it is too short');
   let tailBytes = Math.min(lengthBytes, tailGuessBytes);
   let tail = await readTail(store, key, lengthBytes, tailBytes);
-  if (!tail.subarray(-magic.length).equals(magic)) throw damaged(key, 'it does not end as a pack');
+  if (!tail.subarray(-magic.length).equals(magic)) throw damaged(key, 'it does not end like a pack');
   const tableBytes = tail.readUInt32LE(tail.length - trailerBytes);
   if (tableBytes + trailerBytes > lengthBytes) throw damaged(key, 'its table is longer than the pack');
   if (tableBytes + trailerBytes > tailBytes) {
@@ -90,8 +93,7 @@ export async function readPackTable(store: Store, pack: PackId, lengthBytes: num
   const {entries} = decodeEntries(await unseal('packTable', table, key), key);
   const last = entries.at(-1);
   const chunkBytes = last === undefined ? 0 : last.offset + last.storedBytes;
-  if (chunkBytes !== lengthBytes - trailerBytes - tableBytes)
-    throw damaged(key, 'its length and its table do not agree');
+  if (chunkBytes !== lengthBytes - trailerBytes - tableBytes) throw damaged(key, 'its length does not match its table');
   return entries;
 }
 

@@ -6,8 +6,8 @@ import {recipeInlineIds, recipeListIds} from './limits.ts';
 export type StoreList = (list: Uint8Array) => Promise<ChunkId>;
 
 /**
- * Collects a stream's chunk ids into a recipe. Holds one unfinished list a level, so a stream of any length takes
- * a few hundred KiB.
+ * Collects a stream's chunk ids into a recipe. Keeps one unfinished list for each level, so a stream of any
+ * length takes a few hundred KiB.
  */
 export class RecipeBuilder {
   readonly #storeList: StoreList;

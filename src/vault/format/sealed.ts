@@ -4,29 +4,29 @@ import {damaged} from './damage.ts';
 import {hash, idBytes} from './hash.ts';
 import {compress, decompress} from './zstd.ts';
 
-/** What a sealed object is; the number is in its frame, so one kind is never taken for another. */
+/** Kinds of sealed objects. The number is in the frame, so that one kind is never mistaken for another. */
 export const sealedKinds = {manifest: 1, document: 2, index: 3, packTable: 4} as const;
 export type SealedKind = keyof typeof sealedKinds;
 
-/** What every sealed object begins with. */
+/** The first bytes of every sealed object. */
 export const sealedMagic = 'BKPS';
 const magic = Buffer.from(sealedMagic);
 const frameVersion = 1;
 const headerBytes = 16;
 const encodings = {plain: 0, zstd: 1} as const;
 
-/** Tables and manifests are small beside the data: their size matters more than the time. */
+/** Tables and manifests are small compared with the data, so their size matters more than the time. */
 const sealLevel = 3;
 
-/** No sealed payload comes near this: a larger length is damage, not a reason to allocate. */
+/** Far more than any sealed payload: a larger length is damage, and must not cause an allocation. */
 const maxPayloadBytes = 1024 * 1024 * 1024;
 
-/** A frame that zstd skips: its magic number and its length come before the content. RFC 8878, 3.1.2. */
+/** Magic number of a frame that zstd skips; its length and content follow. RFC 8878, 3.1.2. */
 const skippableMagic = 0x184d2a50;
 
 /**
- * Puts the frame of docs/format.md around a payload.
- * @param salt hex digits that make the object, and so its name, another one than every other with the same payload
+ * Wraps a payload in the frame of docs/format.md.
+ * @param salt hex digits that distinguish the object, and so its name, from others with the same payload
  */
 export async function seal(kind: SealedKind, payload: Uint8Array, salt?: string): Promise<Buffer> {
   const frame = await compress(payload, {level: sealLevel});
@@ -57,9 +57,9 @@ function skippable(content: Buffer): Buffer {
 export async function unseal(kind: SealedKind, sealed: Uint8Array, key: Key): Promise<Uint8Array> {
   const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.length);
   if (bytes.length < headerBytes + idBytes) throw damaged(key, 'it is too short');
-  if (!bytes.subarray(0, 4).equals(magic)) throw damaged(key, 'it does not begin as one of bkp’s objects');
+  if (!bytes.subarray(0, 4).equals(magic)) throw damaged(key, 'it does not begin like an object of bkp');
   if (!hash(bytes.subarray(0, -idBytes)).equals(bytes.subarray(-idBytes))) throw damaged(key, 'its checksum is wrong');
-  // From here on the bytes are as they were written, so what is unknown is newer.
+  // The bytes are as they were written, so unknown values are those of a newer version.
   if (bytes[4] !== frameVersion) throw newer(key, `frame version ${bytes[4]}`);
   if (bytes[5] !== sealedKinds[kind]) throw damaged(key, `it is not a ${kind}`);
   const plainBytes = bytes.readBigUInt64LE(8);

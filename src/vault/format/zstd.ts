@@ -11,10 +11,16 @@ import {
 const compressAsync = promisify(zstdCompress);
 const decompressAsync = promisify(zstdDecompress);
 
-/** Output is collected in pieces of this part of the input: few calls into the thread pool, little slack held. */
+/**
+ * Output is allocated in pieces of this fraction of the input: few calls into the thread pool, little unused
+ * memory.
+ */
 const outputPart = 0.5;
 
-/** The window must reach from the end of the content back over the whole dictionary; 27 is what every zstd decodes unasked. */
+/**
+ * The window must reach from the end of the content back over the whole dictionary. Every zstd decodes up to 27
+ * by default.
+ */
 const windowLogFor = (bytes: number) => Math.min(27, Math.max(17, Math.ceil(Math.log2(bytes + 1))));
 
 export type CompressOptions = {
@@ -35,21 +41,21 @@ function compression(plain: Uint8Array, {level, dictionary}: CompressOptions): Z
   return {...options, dictionary};
 }
 
-/** Less than this takes less time than its way to the thread pool and back. */
+/** Smaller inputs take less time than the way to the thread pool and back. */
 const smallBytes = 8 * 1024;
 
-/** One zstd frame. Runs on the thread pool, when it is worth it. */
+/** Compresses to one zstd frame; larger inputs on the thread pool. */
 export async function compress(plain: Uint8Array, options: CompressOptions): Promise<Buffer> {
   return plain.length < smallBytes ? compressNow(plain, options) : compressAsync(plain, compression(plain, options));
 }
 
-/** The same on the thread that calls. */
+/** As {@link compress}, on the calling thread. */
 export const compressNow = (plain: Uint8Array, options: CompressOptions): Buffer =>
   zstdCompressSync(plain, compression(plain, options));
 
 function decompression(plainBytes: number, dictionary: Uint8Array | undefined): ZstdOptions {
   return {
-    // One piece, with a little room: an exactly full one would make zlib ask for a second.
+    // One piece, with some spare room: zlib asks for a second piece when the first is exactly full.
     chunkSize: Math.max(64, plainBytes + 16),
     maxOutputLength: plainBytes,
     ...(dictionary === undefined ? {} : {dictionary}),
@@ -57,19 +63,22 @@ function decompression(plainBytes: number, dictionary: Uint8Array | undefined): 
 }
 
 /**
- * The plain bytes, which are at most `plainBytes`: a frame that grows beyond that is refused. Runs on the thread pool, when it is
- * worth it.
+ * Decompresses to at most `plainBytes`; refuses a frame that grows beyond that. Larger outputs are decompressed
+ * on the thread pool.
  */
 export async function decompress(stored: Uint8Array, plainBytes: number, dictionary?: Uint8Array): Promise<Buffer> {
   if (plainBytes < smallBytes) return decompressNow(stored, plainBytes, dictionary);
   return decompressAsync(stored, decompression(plainBytes, dictionary));
 }
 
-/** The same on the thread that calls. */
+/** As {@link decompress}, on the calling thread. */
 export const decompressNow = (stored: Uint8Array, plainBytes: number, dictionary?: Uint8Array): Buffer =>
   zstdDecompressSync(stored, decompression(plainBytes, dictionary));
 
-/** Begins like a trained dictionary, or is too short: zstd would not take it as raw content. */
+/**
+ * Whether zstd accepts the bytes as raw content. It does not if they are shorter than 8 bytes, or begin like a
+ * trained dictionary.
+ */
 export function canBeDictionary(bytes: Uint8Array): boolean {
   if (bytes.length < 8) return false;
   return !(bytes[0] === 0x37 && bytes[1] === 0xa4 && bytes[2] === 0x30 && bytes[3] === 0xec);

@@ -13,12 +13,15 @@ import {type Listing, listIndexes, listVault, type PacksInStore} from './listing
 import {PackTrust} from './pack-trust.ts';
 import {type Removals, readRemovals} from './removals.ts';
 
-/** A concurrent collector replaces indexes while they are listed. After this many attempts the cause is another one. */
+/**
+ * A concurrent collector replaces indexes while they are listed. After this many attempts the cause is another
+ * one.
+ */
 const syncTries = 5;
 
 /**
- * A listing of the store, and what was known before it began. What other processes (through the shared cache file) or this
- * one add while the listing runs is in neither, so it is not mistaken for removed.
+ * A listing of the store, and what was known before it began. What other processes (through the shared cache
+ * file) or this one add while the listing runs is in neither, so it is not mistaken for removed.
  */
 export type Observation = {
   leases: Leases;
@@ -26,7 +29,10 @@ export type Observation = {
   before: {indexes: ReadonlySet<IndexId>; unlisted: readonly Pack[]};
 };
 
-/** Which chunk is where, as the indexes and pack tables in the store say, and which of these locations may be relied on. */
+/**
+ * Which chunk is where, as the indexes and pack tables in the store say, and which of these locations may be
+ * relied on.
+ */
 export class ChunkIndex {
   readonly #store: Store;
   readonly #randomId: () => string;
@@ -75,8 +81,8 @@ export class ChunkIndex {
   }
 
   /**
-   * Updates the copy to an observation: fetches new indexes and drops removed ones, reads the tables of packs that no index
-   * lists, and remembers which packs are absent, damaged or about to be removed.
+   * Updates the copy to an observation: fetches new indexes and drops removed ones, reads the tables of packs
+   * that no index lists, and remembers which packs are absent, damaged or about to be removed.
    * @returns every pack in the store with its length and age
    */
   async apply(observation: Observation): Promise<PacksInStore> {
@@ -127,9 +133,9 @@ export class ChunkIndex {
   }
 
   /**
-   * Starts again from the store alone, for when an object was not where the copy says. The copy may be stale, because a
-   * collector moved chunks meanwhile, or wrong. The shared file is emptied, so the next process that opens it reads the
-   * store too.
+   * Starts again from the store alone, for when an object was not where the copy says. The copy may be stale,
+   * because a collector moved chunks meanwhile, or wrong. The shared file is emptied, so the next process that
+   * opens it reads the store too.
    * @returns every pack in the store with its length and age
    */
   async rebuild(): Promise<PacksInStore> {

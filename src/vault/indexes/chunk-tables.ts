@@ -12,8 +12,8 @@ const indexOfOne = (pack: PackId) => pack as string as IndexId;
 export type Pack = {id: PackId; lengthBytes: number};
 
 /**
- * The copy of the store's indexes, and beside it the packs that no index lists yet, by their own tables: those of this
- * writer, and those of writers that ended before they wrote an index.
+ * The copy of the store's indexes, and beside it the packs that no index lists yet, by their own tables: those
+ * of this writer, and those of writers that ended before they wrote an index.
  */
 export class ChunkTables {
   readonly listed: ChunkTable;

@@ -18,7 +18,10 @@ export class PackTrust {
     this.#damaged = new Set(packs);
   }
 
-  /** The collectors' notes. The packs they name may be removed at any time: they are read, but no backup relies on them. */
+  /**
+   * The collectors' notes. The packs they name may be removed at any time: they are read, but no backup relies
+   * on them.
+   */
   get removals(): Removals {
     return this.#removals;
   }
