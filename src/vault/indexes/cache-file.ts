@@ -4,15 +4,15 @@ import {openFile, openPrivate, removeFile} from './cache-schema.ts';
 export type Row = Record<string, SQLOutputValue>;
 
 /**
- * The local SQLite file that spares requests: what indexes say, copies of small objects. It can be deleted at any time, and
- * whatever goes wrong with it, work goes on without it. Shared by the processes of a home.
+ * The local SQLite file that saves requests: a copy of the indexes and of small objects. It may be deleted at
+ * any time, and no error of it stops any work. Shared by all processes that use one BKP_HOME.
  */
 export class CacheFile {
   #db: DatabaseSync;
   #statements = new Map<string, StatementSync>();
-  /** The file, as long as it is used. */
+  /** Undefined once the file has failed and a private one replaced it. */
   #file: string | undefined;
-  /** Grows when the file failed and all began anew, empty: what was known before has to be read again. */
+  /** Grows when the file failed and an empty one replaced it: read everything from the store again. */
   generation = 0;
 
   private constructor(db: DatabaseSync, file?: string) {
@@ -20,14 +20,14 @@ export class CacheFile {
     this.#file = file;
   }
 
-  /** One of our own, empty, gone when it is closed; a large one spills to a temporary file. */
+  /** An empty cache of this process, deleted when it is closed; a large one spills to a temporary file. */
   static private(): CacheFile {
     return new CacheFile(openPrivate());
   }
 
   /**
-   * The one in `file`; one that is damaged, of another version or another vault is made anew. A file that cannot be
-   * used at all (no rights, a full disk) is done without: a cache is never a reason to fail.
+   * Opens `file`. A file that is damaged, of another version or of another vault is replaced. If it cannot be used at
+   * all (no permission, a full disk), the cache is private: a cache is never a reason to fail.
    */
   static open(file: string, vaultId: string): CacheFile {
     try {
@@ -42,7 +42,7 @@ export class CacheFile {
     }
   }
 
-  /** @param read throws for what no row may hold: then the file is as good as damaged */
+  /** @param read throws when a row holds an impossible value; the file is then treated as damaged */
   all<Result>(sql: string, values: readonly SQLInputValue[], read: (row: Row) => Result): Result[] {
     return this.#safely(() =>
       this.#prepare(sql)
@@ -59,19 +59,19 @@ export class CacheFile {
         work();
         this.#db.exec('COMMIT');
       } catch (error) {
-        // SQLite has rolled back by itself after some errors.
+        // After some errors SQLite has already rolled back.
         if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
         throw error;
       }
     });
   }
 
-  /** Within `change`. */
+  /** Only within `change`. */
   run(sql: string, ...values: SQLInputValue[]): void {
     this.#prepare(sql).run(...values);
   }
 
-  /** Within `change`. */
+  /** Only within `change`. */
   rows(sql: string, ...values: SQLInputValue[]): Row[] {
     return this.#prepare(sql).all(...values);
   }
@@ -81,7 +81,7 @@ export class CacheFile {
     if (this.#db.isOpen) this.#db.close();
   }
 
-  /** Does what it is given; if the file fails, once more with an empty one of our own. */
+  /** Runs `work`; if the file fails, once more with an empty private one. */
   #safely<Result>(work: () => Result): Result {
     try {
       return work();
@@ -91,7 +91,7 @@ export class CacheFile {
     }
   }
 
-  /** @throws the error, when there is no file whose fault it could be */
+  /** @throws the error if the cache is private already: then no file can be the cause */
   #abandon(error: unknown): void {
     if (this.#file === undefined) throw error;
     const file = this.#file;
@@ -103,7 +103,7 @@ export class CacheFile {
     try {
       removeFile(file);
     } catch {
-      // Then the next one to open it meets the same, and does without it too.
+      // The next process that opens the file finds it damaged too, and works without it.
     }
   }
 

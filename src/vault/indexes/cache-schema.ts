@@ -4,7 +4,7 @@ import {DatabaseSync} from 'node:sqlite';
 
 const schemaVersion = 3;
 
-/** How long another process of ours may hold the file. */
+/** How long to wait while another process of bkp holds the file. */
 const busyTimeoutMs = 20_000;
 
 const schema = `
@@ -24,21 +24,22 @@ const schema = `
   CREATE TABLE retained (key TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
-/** Empty, in a temporary file of SQLite's own, which goes with its connection. */
+/** An empty database in a temporary file of SQLite, deleted with the connection. */
 export function openPrivate(): DatabaseSync {
   const db = new DatabaseSync('');
-  // In one transaction, of which nothing need be kept: a fifth of the time, and each opening of a vault makes two of these.
+  // One transaction without synchronisation takes a fifth of the time, and each opening of a vault creates two
+  // of these.
   db.exec(`PRAGMA synchronous = OFF; BEGIN; ${schema}; COMMIT`);
   return db;
 }
 
-/** The cache in `file`, made when there is none. @throws when the file is not the cache of this vault */
+/** Opens the cache in `file`, or creates it. @throws if the file is not the cache of this vault */
 export function openFile(file: string, vaultId: string): DatabaseSync {
   mkdirSync(dirname(file), {recursive: true, mode: 0o700});
   makePrivate(file);
   const db = new DatabaseSync(file, {timeout: busyTimeoutMs});
   try {
-    // With WAL, NORMAL is safe against a power cut: what is lost is read from the store again.
+    // With WAL, NORMAL survives a power cut without damage; lost rows are read from the store again.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE');
     const tables = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get() as {n: number};
     if (tables.n === 0) {
@@ -48,7 +49,7 @@ export function openFile(file: string, vaultId: string): DatabaseSync {
     const version = db.prepare('PRAGMA user_version').get() as {user_version: number};
     const owner = db.prepare('SELECT id FROM vault').get() as {id: string} | undefined;
     if (version.user_version !== schemaVersion || owner?.id !== vaultId)
-      throw new Error(`${file} is of something else`);
+      throw new Error(`${file} is not the cache of this vault`);
     db.exec('COMMIT');
     return db;
   } catch (error) {
@@ -57,11 +58,14 @@ export function openFile(file: string, vaultId: string): DatabaseSync {
   }
 }
 
-/** It holds copies of manifests, which nobody else is to read. SQLite gives its -wal and -shm files the mode of the file itself. */
+/**
+ * The cache holds copies of manifests, which are private. SQLite gives its -wal and -shm files the mode of the
+ * file itself.
+ */
 function makePrivate(file: string): void {
   const descriptor = openSync(file, 'a', 0o600);
   try {
-    // An earlier version made it readable for all.
+    // Earlier versions created it readable for everyone.
     fchmodSync(descriptor, 0o600);
   } finally {
     closeSync(descriptor);

@@ -4,15 +4,15 @@ import {damagedPackKey} from '../format/key.ts';
 import type {PackId} from '../types.ts';
 
 /**
- * Packs that a verification found damaged are noted in the store: an empty object each, whose name says all. Writers write
- * what lies in them anew instead of counting on it. A note goes when its pack is written again, is verified as whole, or is
- * removed; one too many costs space, and nothing else.
+ * Notes in the store that a verification found a pack damaged: an empty object named after the pack. Writers
+ * store the chunks of such a pack again instead of relying on it. The note is removed when the pack is verified
+ * as intact, or is removed itself; a superfluous note only costs space.
  */
 export async function noteDamage(store: Store, pack: PackId): Promise<void> {
   await store.put(damagedPackKey(pack), new Uint8Array(), {ifAbsent: true});
 }
 
 export async function forgetDamage(store: Store, packs: readonly PackId[]): Promise<void> {
-  // Where it may not be removed it stays, and the pack is written again by the next backup that has its chunks.
+  // Where bkp may not remove it, it stays, and the next backup that has the pack's chunks stores them again.
   await removeIfAllowed(store, packs.map(damagedPackKey));
 }

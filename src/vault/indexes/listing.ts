@@ -18,24 +18,30 @@ import type {PackId} from '../types.ts';
 export type PacksInStore = ReadonlyMap<PackId, {lengthBytes: number; modifiedAtMs: number}>;
 
 /**
- * All that lies in a store: on a server by one listing, for which the pages are paid; elsewhere by one a folder, because beside a
- * vault on a disk there may lie folders of others that may not be read.
+ * Everything in a store: from a server by one listing, because each page of it is paid for; from a disk by one
+ * listing for each folder, because there may be foreign, unreadable folders beside those of the vault.
  *
- * Its pages are not of one moment, but they come in the order of the keys: manifests, damage notes, indexes, leases, packs, notes
- * of removals. For a writer whose own lease was there before the first page that is enough:
- * - A collector that begins after the leases' page finds the writer's lease, and waits. One that is seen there is waited for,
- *   and then the store is listed again. One that ended before that page may have changed what the pages before it say:
- *   - An index that it removed cannot be read any more, and the store is listed again; or it is known from a copy, and what it
- *     says is held against the packs, which were listed after the collector had ended: those that are gone are known to be.
- *   - An index that it wrote is not seen; its packs are, and as no known index lists them, their own tables are read.
- * - A pack that a collector is about to remove is in a note of removals, which was there before a listing of that collector showed
- *   its lease. Whoever took it for dead did so after that, so where the lease is not seen, or was just now ended by this writer, who
- *   then lists again, the note is: its page comes later.
- * - Damage notes that are put after their page belong to a verification that ended after this writer began. One that was taken
- *   away costs a chunk that is written twice.
+ * The pages of a listing do not show one point in time, but they arrive in the order of the keys: manifests,
+ * damage notes, indexes, leases, packs, notes of removals. That is enough for a writer whose lease was in the
+ * store before the first page:
+ * - A collector that begins after the page of leases finds the writer's lease and waits. If that page shows a
+ *   collector, the writer waits for it and lists the store again. A collector that ended before that page may
+ *   have changed what the earlier pages show:
+ *   - An index that it removed can no longer be read, and the store is listed again. If the index is known from
+ *     a copy, its packs are compared with those in the listing, which were listed after the collector ended:
+ *     missing packs are noticed.
+ *   - An index that it wrote is not in the listing. Its packs are, and since no known index lists them, their
+ *     own tables are read.
+ * - A pack that a collector is about to remove is named in a note of removals. The note was in the store before
+ *   a listing of that collector showed the collector's own lease, and a process that takes the collector for
+ *   dead does so after that. So if this listing does not show the lease, it shows the note, because its page
+ *   comes later. The same holds after this writer itself ended the lease, because it then lists the store
+ *   again.
+ * - Damage notes that are put after their page belong to a verification that ended after this writer began. A
+ *   note that was removed meanwhile costs one chunk that is stored twice.
  */
 export type Listing = {
-  /** Manifests and documents; none where they have no versions. */
+  /** Manifests and documents; empty for a store without a server, whose objects have no versions. */
   named: readonly ObjectFacts[];
   damaged: ReadonlySet<PackId>;
   indexes: ReadonlySet<IndexId>;
@@ -45,7 +51,7 @@ export type Listing = {
   removals: readonly Key[];
 };
 
-/** In the order that `Listing` needs. */
+/** In the order that {@link Listing} requires. */
 const folders = [damagedPrefix, indexPrefix, locksPrefix, packsPrefix, removalsPrefix];
 
 export async function listVault(store: Store): Promise<Listing> {

@@ -4,12 +4,15 @@ import {chunkId, hash} from '../format/hash.ts';
 import type {ChunkId} from '../types.ts';
 import type {CacheFile} from './cache-file.ts';
 
-/** Beyond this the oldest copies go: some ten thousand manifests, or the chunk lists of a terabyte. */
+/**
+ * Above this size the older half of the copies is removed. It fits ten thousand manifests, or the chunk lists
+ * of a terabyte.
+ */
 const limitBytes = 64 * 1024 * 1024;
 
 /**
- * Copies of small objects that need not be fetched again: manifests and documents, each good only for the version that the store
- * tells just now, and lists of chunk ids, which their own hash proves.
+ * Copies of small objects that need not be fetched again: manifests and documents, valid only for the version
+ * that a recent listing showed, and lists of chunk ids, verified by their hash.
  */
 export class ObjectCache {
   readonly #file: CacheFile;
@@ -18,13 +21,16 @@ export class ObjectCache {
     this.#file = file;
   }
 
-  /** @returns undefined without a copy of just this version */
+  /** @returns undefined if there is no copy of exactly this version */
   object(key: Key, {version, sizeBytes}: {version: string; sizeBytes: number}): Uint8Array | undefined {
     const bytes = this.#get(key, version);
     return bytes?.length === sizeBytes ? bytes : undefined;
   }
 
-  /** @param version absent for one that was just written: then the version that S3 gives an object put in one part is assumed */
+  /**
+   * @param version default, for an object that was just written: the version that S3 gives an object put in one
+   *   part
+   */
   saveObject(key: Key, bytes: Uint8Array, version = likelyVersion(bytes)): void {
     if (version !== undefined) this.#put(key, version, bytes);
   }
@@ -42,7 +48,7 @@ export class ObjectCache {
     const sql = 'SELECT checksum, bytes FROM objects WHERE key = ? AND version = ?';
     const [row] = this.#file.all(sql, [key, version], (found) => found);
     if (!(row?.bytes instanceof Uint8Array && row.checksum instanceof Uint8Array)) return undefined;
-    // A file with flipped bits may well have given the bytes of another row.
+    // A file with flipped bits may return the bytes of another row.
     return checksumOf(key, version, row.bytes).equals(row.checksum) ? row.bytes : undefined;
   }
 
@@ -64,8 +70,9 @@ const checksumOf = (key: string, version: string, bytes: Uint8Array): Buffer =>
   hash(Buffer.concat([Buffer.from(`${key}\n${version}\n`), bytes]));
 
 /**
- * S3 calls an object that was put in one part by its MD5, unless it encrypts with a key of the user's. Where the guess is wrong the copy
- * is never used; where it is right, it proves that the store has these very bytes.
+ * The MD5 of the bytes. S3 uses it as the version (ETag) of an object that was put in one part, unless it
+ * encrypts with a key of the user's. A wrong guess means that the copy is never used; a right one proves that
+ * the store has exactly these bytes.
  */
 function likelyVersion(bytes: Uint8Array): string | undefined {
   try {

@@ -5,7 +5,7 @@ import type {ObjectCache} from './object-cache.ts';
 import type {Versions} from './versions.ts';
 
 /**
- * Reads manifests and documents: from the copy when the store just now showed the very version that was copied, else from the
+ * Reads manifests and documents: from the cache if a recent listing showed the cached version, else from the
  * store.
  */
 export class ObjectReader {
@@ -36,7 +36,7 @@ export class ObjectReader {
       try {
         return await parse(cached, key);
       } catch {
-        // What is wrong is then told of what the store has.
+        // Read from the store instead; an error is then about the stored object.
       }
     }
     const sealed = await this.#store.get(key);

@@ -6,23 +6,24 @@ import {removalsPrefix} from '../format/key.ts';
 import {readDocument, sealDocument} from '../format/manifest.ts';
 import type {PackId} from '../types.ts';
 
-/** Packs that one note names: some hundred KiB. */
+/** Packs named by one note; it then takes some hundred KiB. */
 const packsAtMost = 4096;
 
-/** Notes read at once; mostly there is none. */
+/** Notes read concurrently; usually there are none. */
 const readsAtOnce = 4;
 
-/** What the notes say. */
+/** The content of all notes. */
 export type Removals = {
-  /** The packs that each names. */
+  /** The packs that each note names. */
   packs: ReadonlyMap<Key, readonly PackId[]>;
-  /** Of a note that cannot be read: nobody knows which packs it names, so none may be counted on. */
-  fault?: BkpError;
+  /** The error of a note that cannot be read. It may name any pack, so no backup may rely on any. */
+  fault?: BkpError | undefined;
 };
 
 /**
- * Says which packs are about to be removed, durably, before the first of them is: from here on no backup counts on them, so a
- * removal may arrive whenever it likes. Why that is enough stands in docs/format.md.
+ * Notes durably which packs are about to be removed, before the first of them is. From then on no backup relies
+ * on them, so the requests that remove them may arrive at any later time. docs/format.md explains why that is
+ * enough.
  */
 export async function noteRemoval(
   store: Store,
@@ -38,7 +39,7 @@ export async function noteRemoval(
   return keys;
 }
 
-/** @returns undefined when a note went away since it was listed: then what was listed before it is too old */
+/** @returns undefined if a note was removed after it was listed: the listing is then too old */
 export async function readRemovals(store: Store, keys: readonly Key[]): Promise<Removals | undefined> {
   const packs = new Map<Key, readonly PackId[]>();
   let fault: BkpError | undefined;
@@ -54,7 +55,7 @@ export async function readRemovals(store: Store, keys: readonly Key[]): Promise<
       else throw error;
     }
   });
-  return isComplete ? {packs, ...(fault === undefined ? {} : {fault})} : undefined;
+  return isComplete ? {packs, fault} : undefined;
 }
 
 async function readNote(store: Store, key: Key): Promise<readonly PackId[]> {
@@ -68,8 +69,8 @@ async function readNote(store: Store, key: Key): Promise<readonly PackId[]> {
 
 function unreadable(key: Key, cause: BkpError): BkpError {
   return new BkpError('OBJECT_DAMAGED', cause.message, {
-    cause: 'a cleanup wrote there which packs it was about to remove, and did not end',
-    next: `make sure that no cleanup of this store runs anywhere, also none that is paused, and remove ${key}`,
+    cause: 'a cleanup that did not end wrote into it which packs it was about to remove',
+    next: `make sure that no cleanup of this store is running or paused anywhere, then remove ${key}`,
     context: {key},
   });
 }

@@ -3,14 +3,17 @@ import type {Key, ObjectFacts} from '../../stores/index.ts';
 
 export type Version = {version: string; sizeBytes: number};
 
-/** A version that was seen longer ago is not the present one any more. */
+/** A version that was listed longer ago may have been replaced. */
 const freshMs = 60_000;
 
-/** Which version of which object the store showed this process in a listing just now. */
+/** The versions of objects that recent listings of this process showed. */
 export class Versions {
   readonly #clock: Clock;
   readonly #seen = new Map<Key, Version & {atMs: number}>();
-  /** False in a store that has no versions, as far as anybody knows: nothing is worth keeping then. */
+  /**
+   * False until a listing has shown a version, unless the store has a server. Without versions there is nothing
+   * to cache.
+   */
   areSupported: boolean;
 
   constructor(clock: Clock, options: {areSupported: boolean}) {
@@ -32,7 +35,7 @@ export class Versions {
     return undefined;
   }
 
-  /** What a listing that is through did not show is gone. */
+  /** Forgets the objects below `prefix` that a complete listing did not show. */
   forgetUnseen(prefix: string, seen: ReadonlySet<Key>): void {
     for (const key of this.#seen.keys()) if (key.startsWith(prefix) && !seen.has(key)) this.#seen.delete(key);
   }

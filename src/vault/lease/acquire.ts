@@ -6,29 +6,30 @@ import {Lease, type LeaseDeps} from './lease.ts';
 import {type Leases, listLeases} from './objects.ts';
 import {LeaseWatch, type OtherLease} from './watch.ts';
 
-/** Between two looks at the others: short at first, because most work on a local vault is short. */
+/** Pause between two listings of the other leases: short at first, because most work on a local vault is short. */
 const pollMs = {first: 50, most: 1000};
 
 export type AcquireOptions = {
   mode: LeaseMode;
   subject: LeaseSubject;
-  /** How long to wait for others that are certainly there. */
+  /** How long to wait for leases whose holders are known to be alive. */
   waitMs: number;
   signal?: AbortSignal | undefined;
 };
 
 /**
- * What a lease that somebody has means for the one we want:
- * `yield`: take ours back and wait; `wait`: keep ours and wait; `fail`: give up now.
+ * What another lease means for the one to be acquired: `none`: no conflict; `wait`: keep ours and wait;
+ * `yield`: release ours and wait; `fail`: give up immediately.
  */
-type Verdict = 'none' | 'wait' | 'yield' | 'fail';
+type Conflict = 'none' | 'wait' | 'yield' | 'fail';
 
 /**
- * A lease that nobody else's contradicts. First ours is written, then the others are looked for: of two that begin at the same
- * time at least one sees the other. The rules stand in docs/format.md.
- * @param firstListing a listing that shows the leases; it may show more, for what the caller does next
- * @returns `found`: what the first look showed; absent when it is too old: another lease had to be waited for, or was ended
- * @throws BkpError `VAULT_LOCKED` naming who is in the way
+ * Acquires a lease that conflicts with no other one. It writes its own lease before it lists the others, so of
+ * two processes that begin at the same time at least one sees the other. docs/format.md has the rules.
+ * @param firstListing a listing that shows the leases; it may show more that the caller needs next
+ * @returns `found`: the first listing; absent if it is out of date because another lease was waited for or
+ *   ended
+ * @throws BkpError `VAULT_LOCKED` naming the blocking lease
  */
 export async function acquireLease<Found extends {leases: Leases}>(
   deps: LeaseDeps,
@@ -40,7 +41,7 @@ export async function acquireLease<Found extends {leases: Leases}>(
   const startedAtMs = deps.clock.monotonicMs();
   let pauseMs = pollMs.first;
   signal?.throwIfAborted();
-  // A look before it would cost a request, and could not spare the look after it.
+  // Listing before this write would cost a request, and the listing after it would still be necessary.
   let lease: Lease | undefined = await Lease.write(deps, mode, subject);
   try {
     const found = await lease.observe(firstListing);
@@ -49,7 +50,7 @@ export async function acquireLease<Found extends {leases: Leases}>(
       signal?.throwIfAborted();
       const isFirst = leases !== undefined;
       leases ??= await nextListing(deps.store, lease);
-      const {verdict, other} = worst(await watch.living(leases, lease?.id), options, lease?.id);
+      const {conflict, other} = worst(await watch.living(leases, lease?.id), options, lease?.id);
       leases = undefined;
       if (other === undefined) {
         if (lease === undefined) {
@@ -59,13 +60,13 @@ export async function acquireLease<Found extends {leases: Leases}>(
         await lease.markHeld();
         const held = lease;
         lease = undefined;
-        // A holder that was not dead may have gone on until its lease was ended, which was after the look.
+        // A holder that was alive after all may have changed the store until its lease was ended, after the listing.
         return isFirst && !watch.hasEndedLease ? {lease: held, found} : {lease: held};
       }
-      // One that may be dead is watched until that is known, which its TTL bounds.
+      // A lease whose holder may be dead is watched until that is known, which takes at most its TTL.
       const boundMs = other.isCertain ? waitMs : Math.max(waitMs, 2 * leaseTtlMs);
-      if (verdict === 'fail' || deps.clock.monotonicMs() - startedAtMs >= boundMs) throw locked(other);
-      if (verdict === 'yield') {
+      if (conflict === 'fail' || deps.clock.monotonicMs() - startedAtMs >= boundMs) throw locked(other);
+      if (conflict === 'yield') {
         await lease?.release();
         lease = undefined;
       }
@@ -73,7 +74,7 @@ export async function acquireLease<Found extends {leases: Leases}>(
       pauseMs = Math.min(pollMs.most, pauseMs * 2);
     }
   } finally {
-    // Only when we leave without it: by an error, or told to stop.
+    // Still set only after an error or a cancellation.
     await lease?.release();
   }
 }
@@ -83,27 +84,27 @@ async function nextListing(store: Store, lease: Lease | undefined): Promise<Leas
   return (lease === undefined ? await list() : await lease.observe(list)).leases;
 }
 
-const severity: Record<Verdict, number> = {none: 0, wait: 1, yield: 2, fail: 3};
+const severity: Record<Conflict, number> = {none: 0, wait: 1, yield: 2, fail: 3};
 
 function worst(others: readonly OtherLease[], options: AcquireOptions, ownId: string | undefined) {
-  let result: {verdict: Verdict; other?: OtherLease} = {verdict: 'none'};
+  let result: {conflict: Conflict; other?: OtherLease} = {conflict: 'none'};
   for (const other of others) {
-    const verdict = options.mode === 'writer' ? forWriter(other, options, ownId) : forCollector(other, ownId);
-    if (severity[verdict] > severity[result.verdict]) result = {verdict, other};
+    const conflict = options.mode === 'writer' ? forWriter(other, options, ownId) : forCollector(other, ownId);
+    if (severity[conflict] > severity[result.conflict]) result = {conflict, other};
   }
   return result;
 }
 
-function forWriter({content, id, isCertain}: OtherLease, {subject}: AcquireOptions, ownId?: string): Verdict {
+function forWriter({content, id, isCertain}: OtherLease, {subject}: AcquireOptions, ownId?: string): Conflict {
   if (content === undefined || content.mode === 'collector') return 'yield';
   if (subject.subject === undefined || content.subject !== subject.subject) return 'none';
   if (!isCertain) return 'wait';
-  // Both are acquiring: the lower id goes on, once the other is seen to be gone.
+  // Both are acquiring: the lower id continues as soon as the other one has been released.
   if (content.state === 'acquiring' && ownId !== undefined && ownId < id) return 'wait';
   return 'fail';
 }
 
-function forCollector({content, id}: OtherLease, ownId?: string): Verdict {
+function forCollector({content, id}: OtherLease, ownId?: string): Conflict {
   if (content === undefined || content.mode === 'collector')
     return ownId === undefined || id < ownId ? 'yield' : 'wait';
   return ownId === undefined ? 'none' : 'wait';

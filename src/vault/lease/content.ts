@@ -3,7 +3,7 @@ import {count, parsedJson} from '../../lib/schema.ts';
 import type {LeaseSubject} from '../types.ts';
 import type {Host} from './host.ts';
 
-/** How long an unchanged lease is trusted: longer than a busy machine or a slow store keeps a holder from renewing. */
+/** How long an unchanged lease is trusted: longer than a busy machine or a slow store delays a renewal. */
 export const leaseTtlMs = 120_000;
 
 export type LeaseMode = 'writer' | 'collector';
@@ -13,14 +13,14 @@ export type LeaseContent = {
   mode: LeaseMode;
   state: 'acquiring' | 'held';
   purpose: string;
-  subject?: string;
-  host: {name: string; space?: string; pid: number; started?: string};
+  subject?: string | undefined;
+  host: {name: string; space?: string | undefined; pid: number; started?: string | undefined};
   since: string;
   renewal: number;
   ttlMs: number;
 };
 
-/** What a lease says before anybody knows whether it can be held. */
+/** The content of a lease that is being acquired. */
 export function firstContent(
   mode: LeaseMode,
   {purpose, subject}: LeaseSubject,
@@ -32,8 +32,8 @@ export function firstContent(
     mode,
     state: 'acquiring',
     purpose,
-    ...(subject === undefined ? {} : {subject}),
-    host: {name, ...(space === undefined ? {} : {space}), pid, ...(started === undefined ? {} : {started})},
+    subject,
+    host: {name, space, pid, started},
     since: new Date(wallMs).toISOString(),
     renewal: 0,
     ttlMs,
@@ -59,7 +59,7 @@ const leaseSchema = v.object({
   ttlMs: v.pipe(count, v.minValue(1)),
 });
 
-/** @returns undefined for what is no lease */
+/** @returns undefined for bytes that are not a lease */
 export function parseLease(bytes: Uint8Array): LeaseContent | undefined {
   try {
     return parsedJson<LeaseContent>(leaseSchema, Buffer.from(bytes).toString(), (why) => new Error(why));

@@ -15,31 +15,34 @@ export type LeaseDeps = {
   randomId: () => string;
   /** Default 120 s. */
   ttlMs?: number | undefined;
-  /** Renews held leases, whatever this thread is doing. Absent: a timer of this thread. */
+  /** Renews held leases while this thread is busy. Absent: a timer of this thread does. */
   keepRow?: KeepRow | undefined;
 };
 
 /**
- * Our own lease: a growing row of objects, `locks/<id>/<renewal>`, none of which is ever written over. Each is put only if its key
- * is free: where overwriting is forbidden by a bucket's policy, it may be that nothing may be put without that condition.
+ * A lease of this process: a growing row of objects `locks/<id>/<renewal>`, none of which is ever overwritten.
+ * Each is put only if its key is free, because a bucket policy that forbids overwriting may reject every put
+ * without that condition.
  *
- * What holds:
- * - Whoever takes us for dead first removes all of the row that it saw, or puts `released` beside it, and acts only then. So a
- *   listing that shows `released` nowhere and every object that we wrote before it and did not remove before its end proves
- *   that up to that moment nobody did. We remove an object of ours only after such a listing showed a newer one.
- * - Others take us for dead when they saw no new object for a whole TTL. A renewal counts for us from the moment before its put
- *   was begun, which is earlier than anybody saw it, and we stop three quarters of the TTL after that: when they do, we have
- *   stopped. What is confirmed with a young renewal may so be acted on for at least half of the TTL.
- * - A clock that stood still (a machine that slept) hides the time that passed from us, not from the others: hence the listing
- *   before and after whatever only a holder may do.
- * - The row may be renewed by another thread of this process: one call of a database can keep ours busy for minutes, and that
- *   is no reason to lose the lease. A process that was stopped is stopped in all its threads.
+ * Invariants:
+ * - A process that takes this one for dead first removes every object of the row that it saw, or puts
+ *   `released` beside them, and acts only after that. So if a listing does not show `released`, and shows every
+ *   object that we put before it began and did not remove before it ended, then no process had taken us for
+ *   dead when it began. We remove an object of ours only after such a listing has shown a newer one.
+ * - Others take us for dead when they have seen no new object for a whole TTL. We count a renewal from the time
+ *   just before its put, which is earlier than any other process can see it, and stop three quarters of the TTL
+ *   later. So we have stopped before they act. What was confirmed with a young renewal may be acted on for at
+ *   least half of the TTL.
+ * - A clock that stood still (a suspended machine) hides the elapsed time from us but not from others. Hence
+ *   the listings before and after everything that only a holder may do.
+ * - Another thread of this process may renew the row, because one call of a database can keep this thread busy
+ *   for minutes. A stopped process is stopped in all its threads.
  */
 export class Lease {
   readonly id: string;
   readonly #deps: LeaseDeps;
   readonly #own: LeaseRow;
-  /** Our own one until the lease is held. */
+  /** The same row until the lease is held; then possibly one that another thread renews. */
   #row: RenewedRow;
   #newest: Key;
   #lost: string | undefined;
@@ -53,7 +56,7 @@ export class Lease {
     this.#newest = newest;
   }
 
-  /** Writes a lease that says it is being acquired. */
+  /** Writes a lease in the state `acquiring`. */
   static async write(deps: LeaseDeps, mode: LeaseMode, subject: LeaseSubject): Promise<Lease> {
     const {clock, host, ttlMs = leaseTtlMs} = deps;
     const id = deps.randomId();
@@ -68,14 +71,14 @@ export class Lease {
   }
 
   /**
-   * A look at all leases, which must show ours.
-   * @throws BkpError `VAULT_LOCKED` when it was lost
+   * Runs a listing of leases, which must show this one.
+   * @throws BkpError `VAULT_LOCKED` when this lease was lost
    */
   async observe<Found extends {leases: Leases}>(list: () => Promise<Found>): Promise<Found> {
     return this.#seen(await this.#known(), list);
   }
 
-  /** Tells the others that it is ours now; right after a look that showed nobody in the way. */
+  /** Writes that the lease is held. Call it right after a listing that showed no conflict. */
   async markHeld(): Promise<void> {
     this.#require(await this.#own.state());
     await this.#own.markHeld();
@@ -86,26 +89,26 @@ export class Lease {
   }
 
   /**
-   * To be called before anything that only a holder may do: the lease is seen to be ours, and stays so for a while. One
-   * request when the last renewal is young, else two.
-   * @throws BkpError `VAULT_LOCKED` when it was lost; then nothing may be committed or removed
+   * Call this before anything that only a holder may do: it verifies that the lease is ours, which then holds
+   * for at least half of the TTL. Takes one request if the last renewal is young, otherwise two.
+   * @throws BkpError `VAULT_LOCKED` when it was lost; nothing may be committed or removed then
    */
   async confirm(): Promise<void> {
     await this.confirmBy(async () => ({leases: await listLeases(this.#deps.store, leasePrefix(this.id))}));
   }
 
-  /** The same by a listing that shows more, and is needed anyway. */
+  /** As {@link confirm}, by a listing that the caller needs anyway and that shows more. */
   async confirmBy<Found extends {leases: Leases}>(list: () => Promise<Found>): Promise<Found> {
     return this.#seen(await this.#known({young: true}), list);
   }
 
-  /** @param also what is not needed without the lease, and does no harm where it stays */
+  /** @param also objects that are not needed without the lease, and are harmless if they stay */
   async release(also: readonly Key[] = []): Promise<void> {
     if (this.#released) return;
     this.#released = true;
     const {mine, mayRemove, lost} = await this.#row.stop();
     const {store} = this.#deps;
-    // Who took us for dead may have had to say so in our row.
+    // A process that took us for dead may have put `released` into our row.
     const wasLost = this.#lost !== undefined || lost !== undefined;
     const row = wasLost ? [...mine, releasedKey(this.id)] : mine;
     if (mayRemove && (await removeIfAllowed(store, [...row, ...also]))) return;
@@ -113,8 +116,8 @@ export class Lease {
   }
 
   /**
-   * As {@link release}, at the end of some work. A store that does not take the lease back now is no reason to call the work
-   * failed, nor to tell of that in place of what failed before: the lease ends with this process, or with its TTL.
+   * As {@link release}, at the end of some work. Ignores errors of the store: they do not make the work fail,
+   * and must not hide an earlier error. The lease then ends with this process, or with its TTL.
    */
   async releaseIfPossible(also?: readonly Key[]): Promise<void> {
     try {
@@ -124,18 +127,18 @@ export class Lease {
     }
   }
 
-  /** What is known of the row. @throws BkpError `VAULT_LOCKED` when it is lost */
+  /** The state of the row. @throws BkpError `VAULT_LOCKED` when the lease is lost */
   async #known(options: {young?: boolean} = {}): Promise<RowState> {
     const state = await this.#row.state(options);
     this.#require(state);
     return state;
   }
 
-  /** What a listing shows, in which our row must be whole. @param before what was known of the row before it */
+  /** Runs a listing in which our row must be complete. @param before the state of the row before the listing */
   async #seen<Found extends {leases: Leases}>(before: RowState, list: () => Promise<Found>): Promise<Found> {
     const found = await list();
     const after = await this.#row.state();
-    // Not what was renewed, nor what was removed, while it was listed.
+    // Without objects that were put or removed while the listing ran.
     const witnesses = before.witnesses.filter((key) => after.witnesses.includes(key));
     if (!isIntact(witnesses, found.leases.get(this.id))) this.#lost ??= removedByOthers;
     this.#require(after);
@@ -148,7 +151,7 @@ export class Lease {
     if (this.#lost === undefined) return;
     throw new BkpError('VAULT_LOCKED', `the lease for ${state.content.purpose} was lost`, {
       cause: this.#lost,
-      next: 'start it again; what was written already is found and used again',
+      next: 'start it again; what was already written is found and reused',
       retryable: true,
     });
   }

@@ -1,14 +1,17 @@
 import type {Key, Store} from '../../stores/index.ts';
 import {locksPrefix} from '../format/key.ts';
 
-/** What lies of one lease in a store. */
+/** The objects of one lease in a store. */
 export type LeaseObjects = {
   id: string;
-  /** Renewals, oldest first: their names grow. */
+  /** Renewals, oldest first, as their names sort. */
   renewals: Key[];
-  /** The one object of a lease of an older bkp, which writes it over at each renewal. */
+  /** The single object of a lease of an older bkp, which overwrites it at each renewal. */
   single?: Key;
-  /** It is over, whatever else lies there: given back, or taken for dead, by somebody who may not remove objects. */
+  /**
+   * The lease has ended, whatever other objects it has: a process that may not remove objects released it or
+   * took it for dead.
+   */
   isReleased: boolean;
 };
 
@@ -24,7 +27,7 @@ export const renewalKey = (id: string, renewal: number): Key =>
 
 export const releasedKey = (id: string): Key => leasePrefix(id) + releasedName;
 
-/** Sorts keys below `locks/`, which come sorted, by their leases. */
+/** Groups keys below `locks/`, which arrive sorted, by their leases. */
 export class LeaseGroups {
   readonly leases = new Map<string, LeaseObjects>();
 
@@ -38,14 +41,14 @@ export class LeaseGroups {
   }
 }
 
-/** @param prefix `locks/`, or what lies of one lease alone */
+/** @param prefix `locks/`, or the prefix of one lease */
 export async function listLeases(store: Pick<Store, 'list'>, prefix = locksPrefix): Promise<Leases> {
   const groups = new LeaseGroups();
   for await (const {key} of store.list(prefix)) groups.add(key);
   return groups.leases;
 }
 
-/** Says of a lease that it is over, where its objects cannot be removed. */
+/** Marks a lease as ended where its objects cannot be removed. */
 export async function markReleased(store: Store, id: string): Promise<void> {
   await store.put(releasedKey(id), new Uint8Array(), {ifAbsent: true});
 }

@@ -4,10 +4,10 @@ import {removeIfAllowed} from '../../stores/index.ts';
 import {encodeLease, type LeaseContent} from './content.ts';
 import {type LeaseObjects, leasePrefix, listLeases, renewalKey} from './objects.ts';
 
-/** Between two renewals by the timer: three are tried before the lease is lost, so two in a row may fail. */
+/** Interval of the timer's renewals: three are attempted before the lease is lost, so two in a row may fail. */
 export const renewEveryMs = ({ttlMs}: LeaseContent) => ttlMs / 5;
 
-/** A renewal younger than this part of the TTL needs no new one to be confirmed. */
+/** A lease whose last renewal is younger than this part of the TTL is confirmed without another renewal. */
 const youngPart = 1 / 4;
 
 /** Without a renewal for this part of the TTL the lease is lost, whether or not any process noticed. */
@@ -16,55 +16,55 @@ const lostPart = 3 / 4;
 /** Renewals left in the store before the old ones are removed: one more request every six minutes. */
 const renewalsAtMost = 16;
 
-/** The one before the newest stays, so that a slow listing that began before the newest was there still sees one. */
+/** The second newest stays, so that a slow listing that began before the newest was put still shows one. */
 const renewalsKept = 2;
 
-/** What a holder knows of its own row. Plain data: another thread of the process may continue from it. */
+/** What a holder knows of its own row. Plain data, so that another thread of the process may continue from it. */
 export type RowState = {
   id: string;
   content: LeaseContent;
-  /** When the newest renewal's put was begun, on the process's monotonic clock. */
+  /** When the newest renewal's put began, by the monotonic clock. */
   renewedAtMs: number;
-  /** All that may be in the store of ours, also what a put that failed may have left. */
+  /** Every object of ours that may be in the store, including those of puts that failed. */
   mine: readonly Key[];
-  /** What is in the store of ours, unless another process took us for dead; the newest last. */
+  /** The objects of ours that are in the store unless another process took us for dead; the newest last. */
   witnesses: readonly Key[];
   mayRemove: boolean;
-  /** Why the lease is lost; absent while it is ours. */
+  /** Why the lease was lost; absent while it is ours. */
   lost?: string;
 };
 
-/** A row that is being renewed, in this thread or in another one. */
+/** A row that this thread or another one renews. */
 export interface RenewedRow {
-  /** @param options.young renew first if the last renewal is not young. Throws what the store throws. */
+  /** @param options.young renew first if the last renewal is not young; throws the errors of the store */
   state(options?: {young?: boolean}): Promise<RowState>;
-  /** Ends the renewing. @returns what is known in the end */
+  /** Stops renewing. @returns the final state */
   stop(): Promise<RowState>;
 }
 
 /**
- * Has a row renewed by another thread from now on.
- * @param here renews it in this thread: for when there is no other one after all
+ * Has another thread renew a row from now on.
+ * @param here renews it in this thread instead, if the other one is not available
  */
 export type KeepRow = (state: RowState, here: (state: RowState) => LeaseRow) => RenewedRow;
 
 export type RowDeps = {store: Pick<Store, 'put' | 'list' | 'delete'>; clock: Clock};
 
-/** Writes and renews the objects of one lease. What holds for them is said in lease.ts. */
+/** Writes and renews the objects of one lease; lease.ts lists the invariants. */
 export class LeaseRow implements RenewedRow {
   readonly #deps: RowDeps;
   readonly #stopTimer: () => void;
   #state: RowState;
   #stopped = false;
-  /** Renewals wait for each other: the timer's, and those that the holder asked for. */
+  /** Renewals by the timer and by the holder run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** Renews from now on, until it is stopped. */
+  /** Renews until it is stopped. */
   constructor(deps: RowDeps, state: RowState) {
     this.#deps = deps;
     this.#state = state;
     this.#stopTimer = deps.clock.every(renewEveryMs(state.content), () => {
-      // A renewal that fails is tried again by the next; one that fails for too long loses the lease.
+      // The next renewal is also the retry of a failed one. After too many failures the lease is lost.
       this.#inTurn(() => this.#renew()).catch(() => {});
     });
   }
@@ -77,7 +77,7 @@ export class LeaseRow implements RenewedRow {
     return new LeaseRow(deps, {id, content, renewedAtMs, mine: [key], witnesses: [key], mayRemove: true});
   }
 
-  /** Writes that the lease is held now. */
+  /** Writes that the lease is held. */
   markHeld(): Promise<void> {
     return this.#inTurn(() => this.#put('held'));
   }
@@ -99,8 +99,8 @@ export class LeaseRow implements RenewedRow {
   }
 
   /**
-   * As {@link stop}, and at once: for another thread that continues. A renewal that is on its way is in the state as one
-   * that may have arrived.
+   * As {@link stop} without waiting, so that another thread can continue. The state includes an unfinished
+   * renewal as one that may have arrived.
    */
   handOver(): RowState {
     this.#stopped = true;
@@ -117,7 +117,7 @@ export class LeaseRow implements RenewedRow {
   async #renew(): Promise<void> {
     if (this.#stopped || this.#isLost()) return;
     await this.#put(this.#state.content.state);
-    // After the put: whoever takes us for dead from here on has seen the new object.
+    // After the put: a process that takes us for dead from here on has seen the new object.
     const found = (await listLeases(this.#deps.store, leasePrefix(this.#state.id))).get(this.#state.id);
     if (!isIntact(this.#state.witnesses, found)) this.#change({lost: removedByOthers});
     if (!this.#isLost()) await this.#removeOld();
@@ -126,7 +126,7 @@ export class LeaseRow implements RenewedRow {
   async #put(state: LeaseContent['state']): Promise<void> {
     if (this.#isLost()) return;
     const renewedAtMs = this.#deps.clock.monotonicMs();
-    // Never the number of a put that failed: it may still arrive.
+    // Never reuse the number of a put that failed: it may still arrive.
     const content = {...this.#state.content, state, renewal: this.#state.content.renewal + 1};
     const key = renewalKey(this.#state.id, content.renewal);
     this.#change({content, mine: [...this.#state.mine, key]});
@@ -138,7 +138,7 @@ export class LeaseRow implements RenewedRow {
     const {mayRemove, mine, witnesses} = this.#state;
     if (!mayRemove || mine.length <= renewalsAtMost) return;
     const old = mine.slice(0, -renewalsKept);
-    // Before they go: nothing is known of a removal that fails.
+    // Before the removal: if it fails, it is unknown which objects remain.
     this.#change({witnesses: witnesses.slice(-renewalsKept)});
     if (await removeIfAllowed(this.#deps.store, old)) this.#change({mine: this.#state.mine.slice(-renewalsKept)});
     else this.#change({mayRemove: false});
@@ -155,14 +155,17 @@ export class LeaseRow implements RenewedRow {
   }
 }
 
-export const removedByOthers = 'it is not in the store any more: another process took this one for dead and removed it';
+export const removedByOthers = 'it is no longer in the store: another process took this one for dead and removed it';
 
-/** Every object is there that we wrote and did not remove ourselves, and the lease was not ended by another process. */
+/** Whether every object that we put and did not remove is in the store, and no other process ended the lease. */
 export function isIntact(witnesses: readonly Key[], found: LeaseObjects | undefined): boolean {
   return found !== undefined && !found.isReleased && witnesses.every((key) => found.renewals.includes(key));
 }
 
-/** @returns why the lease is lost, as far as its holder's own clock and earlier listings show; absent while it is ours */
+/**
+ * @returns why the lease is lost, judged by the holder's own clock and earlier listings; undefined while it is
+ *   ours
+ */
 export function lostBy(state: RowState, clock: Clock): string | undefined {
   if (state.lost !== undefined) return state.lost;
   const ageMs = clock.monotonicMs() - state.renewedAtMs;

@@ -4,9 +4,9 @@ import {isDamage} from '../format/damage.ts';
 import {isManifestKey, manifestPrefixes} from '../format/key.ts';
 import {readManifest} from '../format/manifest.ts';
 
-// A manifest may arrive long after its writer was taken for dead, when what it needs is gone. So a writer says first what it is
-// about to commit, and the next collector that finds that unfinished decides, once and for all, whether the manifest counts.
-// Why that is enough stands in docs/format.md.
+// A manifest may arrive long after its writer was taken for dead, when the packs it needs have been removed. So
+// a writer first notes what it is about to commit, and the next collector that finds an unfinished note
+// decides, once and for all, whether the manifest counts. docs/format.md explains why that is enough.
 
 const names = {pending: 'pending', verdict: 'verdict'} as const;
 
@@ -15,12 +15,15 @@ type Verdict = 'counts' | 'void';
 const besides = (manifest: Key, name: keyof typeof names, lease: string): Key =>
   `${manifest.slice(0, -'manifest'.length)}${names[name]}/${lease}`;
 
-/** Put before the manifest, and removed when the manifest was seen to be there under a lease that is still held. */
+/**
+ * Put before the manifest; removed when the manifest is known to be in the store under a lease that is still
+ * held.
+ */
 export const pendingKey = (manifest: Key, lease: string): Key => besides(manifest, 'pending', lease);
 
 const verdictKey = (manifest: Key, lease: string): Key => besides(manifest, 'verdict', lease);
 
-/** What is beside a manifest, by its key. */
+/** A key beside a manifest: the note of a writer, or a verdict. */
 function parseBeside(key: Key): {what: keyof typeof names; manifest: Key; lease: string} | undefined {
   const parts = key.split('/');
   const lease = parts.pop()!;
@@ -31,8 +34,9 @@ function parseBeside(key: Key): {what: keyof typeof names; manifest: Key; lease:
 }
 
 /**
- * Decides whether a manifest of a lease that is over counts. Of several that decide the first one does, for all.
- * @returns what holds
+ * Decides whether a manifest of an ended lease counts. If several processes decide, the first verdict is valid
+ * for all.
+ * @returns the valid verdict
  */
 async function decide(store: Store, manifest: Key, lease: string, proposal: Verdict): Promise<Verdict> {
   const key = verdictKey(manifest, lease);
@@ -45,8 +49,8 @@ async function readVerdict(store: Store, key: Key): Promise<Verdict> {
 }
 
 /**
- * A writer's own manifest, of which it does not know any more whether it may count.
- * @returns true when it does
+ * Withdraws a writer's own manifest, when the writer no longer knows whether its put arrived under a valid lease.
+ * @returns true when another process has already decided that the manifest counts
  */
 export async function withdraw(store: Store, manifest: Key, lease: string): Promise<boolean> {
   if ((await decide(store, manifest, lease, 'void')) === 'counts') return true;
@@ -54,10 +58,7 @@ export async function withdraw(store: Store, manifest: Key, lease: string): Prom
   return false;
 }
 
-/** Below a prefix: what people name and what counts of it, and what does not. */
-export type Named = {counted: readonly ObjectFacts[]; voided: readonly Key[]};
-
-/** Every manifest that counts, and every document. What is beside manifests is not shown. */
+/** Lists every manifest that counts, and every document; not the notes and verdicts beside manifests. */
 export async function* listCounted(store: Store, prefix: string, onVoided?: (key: Key) => void) {
   let held: ObjectFacts | undefined;
   let verdicts: Key[] = [];
@@ -72,7 +73,7 @@ export async function* listCounted(store: Store, prefix: string, onVoided?: (key
   }
   yield* released();
 
-  /** The one before, when all that is beside it was seen. */
+  /** Yields the previous object, when everything beside it has been listed. */
   async function* released(): AsyncGenerator<ObjectFacts> {
     if (held === undefined) return;
     if (verdicts.length === 0 || !(await isVoid(store, held.key, verdicts))) yield held;
@@ -88,7 +89,7 @@ async function isVoid(store: Store, manifest: Key, verdicts: readonly Key[]): Pr
   return own !== undefined && (await readVerdict(store, own)) === 'void';
 }
 
-/** @returns undefined when it is gone, damaged, or older than leases in manifests */
+/** @returns undefined when the manifest is missing, damaged, or of a version that named no lease */
 async function leaseOf(store: Store, manifest: Key): Promise<string | undefined> {
   try {
     return (await readManifest(store, manifest)).lease;
@@ -99,8 +100,8 @@ async function leaseOf(store: Store, manifest: Key): Promise<string | undefined>
 }
 
 /**
- * Decides about all that was begun and not seen to end. To be called by a collector that holds its lease: whoever began it holds
- * none any more.
+ * Decides about every unfinished commit. To be called by a collector that holds its lease: the writers of these
+ * commits then no longer hold theirs.
  */
 export async function decidePending(store: Store): Promise<void> {
   const settled: Key[] = [];
@@ -119,6 +120,6 @@ export async function decidePending(store: Store): Promise<void> {
       } else if (!isThere && (await readVerdict(store, key)) === 'counts') settled.push(key);
     }
   }
-  // That a manifest is void is kept: it may still arrive.
+  // A verdict of `void` is kept, because its manifest may still arrive.
   await removeIfAllowed(store, settled);
 }

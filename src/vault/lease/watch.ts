@@ -5,39 +5,42 @@ import {type LeaseContent, leaseTtlMs, parseLease} from './content.ts';
 import type {LeaseDeps} from './lease.ts';
 import {type LeaseObjects, type Leases, leasePrefix, listLeases, markReleased, releasedKey} from './objects.ts';
 
-/** A lease of somebody else that is not known to be dead. */
+/** A lease of another process that is not known to be dead. */
 export type OtherLease = {
   id: string;
   /** Undefined when it cannot be parsed. */
   content: LeaseContent | undefined;
-  /** True when its process is seen to run, or the lease was seen to change; else only the TTL can tell. */
+  /** True when its process is known to run, or the lease was seen to change; otherwise only the TTL decides. */
   isCertain: boolean;
 };
 
-/** A TTL that is in a lease is believed within these bounds. */
+/** A TTL in a lease is trusted within these bounds. */
 const ttlBoundsMs = {least: 1000, most: 5 * leaseTtlMs};
 
-/** A holder that renews removes its older objects now and then: so often is a newer one looked for. */
+/** How many times to look for a newer object when the holder removed the one to be read. */
 const readTries = 5;
 
-/** What is remembered of a lease between two looks. `mark` is another one whenever the lease was renewed. */
+/** What is remembered of a lease between two listings. `mark` changes with each renewal. `sinceMs` is monotonic. */
 type Seen = {mark: string; sinceMs: number; changed: boolean; content: LeaseContent | undefined};
 
-/** Watches the leases in a store; what it remembers between two looks tells the living from the dead. */
+/** Watches the leases in a store, and finds dead ones by comparing successive listings. */
 export class LeaseWatch {
   readonly #deps: LeaseDeps;
   readonly #seen = new Map<string, Seen>();
   #sweeps: boolean;
-  /** Whether it ended a lease: what was listed before that may have been changed since by its holder. */
+  /** Whether it ended a lease. What was listed before that may have been changed by the lease's holder since. */
   hasEndedLease = false;
 
-  /** @param options.sweeps remove what lies of leases that are over, if that is allowed: what collectors do */
+  /** @param options.sweeps remove the objects of ended leases where permitted, as collectors do */
   constructor(deps: LeaseDeps, options: {sweeps: boolean}) {
     this.#deps = deps;
     this.#sweeps = options.sweeps;
   }
 
-  /** Every lease of a listing but `ownId` that is neither over nor dead. Dead ones are removed, or buried. */
+  /**
+   * Every lease of a listing, except `ownId`, that is neither ended nor dead. Dead ones are removed or marked
+   * as ended.
+   */
   async living(leases: Leases, ownId: string | undefined): Promise<OtherLease[]> {
     const others = [...leases.values()].filter(({id}) => id !== ownId);
     await this.#sweep(others.filter(({isReleased}) => isReleased));
@@ -45,7 +48,7 @@ export class LeaseWatch {
     const dead: LeaseObjects[] = [];
     for (const lease of others) {
       if (lease.isReleased) continue;
-      const seen = await this.#look(lease);
+      const seen = await this.#observe(lease);
       if (seen === undefined) continue;
       const {content} = seen;
       if (this.#isDead(seen)) dead.push(lease);
@@ -55,11 +58,11 @@ export class LeaseWatch {
     return living;
   }
 
-  /** @returns undefined when it was given back since the listing */
-  async #look(lease: LeaseObjects): Promise<Seen | undefined> {
+  /** @returns undefined if it was released after the listing */
+  async #observe(lease: LeaseObjects): Promise<Seen | undefined> {
     const before = this.#seen.get(lease.id);
     const newest = lease.renewals.at(-1);
-    // The names alone tell that it was renewed; what it says is read again only while it may say something new.
+    // The names alone show a renewal. The content is read again only while it may change: until the lease is held.
     const isRead = before !== undefined && (before.mark === newest || before.content?.state === 'held');
     const content = newest !== undefined && isRead ? before.content : await this.#read(lease);
     if (content === 'gone') return undefined;
@@ -85,7 +88,7 @@ export class LeaseWatch {
         if (error.code === 'OBJECT_DAMAGED') return undefined;
         if (error.code !== 'OBJECT_MISSING') throw error;
       }
-      // Given back, or renewed, between the listing and the reading.
+      // Released or renewed between the listing and the read.
       const left = (await listLeases(this.#deps.store, leasePrefix(lease.id))).get(lease.id);
       const newest = left?.renewals.at(-1);
       if (newest === undefined || left?.isReleased) return 'gone';
@@ -94,7 +97,7 @@ export class LeaseWatch {
     return undefined;
   }
 
-  /** Runs on this machine, as far as the lease tells. */
+  /** Whether the holder runs on this machine, judged by the lease. */
   #isNeighbour(content: LeaseContent | undefined): content is LeaseContent {
     return content?.host.space !== undefined && content.host.space === this.#deps.host.space;
   }
@@ -106,25 +109,29 @@ export class LeaseWatch {
     return this.#isNeighbour(content) && !host.isAlive(content.host.pid, content.host.started);
   }
 
-  /** All that was seen of the dead, before anybody acts on their being dead: so one that was not dead finds out. */
+  /**
+   * Removes every object seen of dead leases before anything is done because of their death, so that a live
+   * holder notices.
+   */
   async #remove(dead: readonly LeaseObjects[]): Promise<void> {
     if (dead.length === 0) return;
     this.hasEndedLease = true;
     const {store} = this.#deps;
     if (await removeIfAllowed(store, dead.flatMap(objectsOf))) return;
     for (const {id, single} of dead) {
-      // Beside a single object nothing can lie; only folders have such leases, and there who may write may remove.
+      // Nothing can be put beside a single object. Only directories have such leases, and there writers may
+      // remove too.
       if (single === undefined) await markReleased(store, id);
       else await store.delete([single]);
     }
   }
 
-  /** Once for each watch, because somebody who may not remove them need not try at every look. */
+  /** Once for each watch: a process that may not remove objects need not try at every listing. */
   async #sweep(released: readonly LeaseObjects[]): Promise<void> {
     if (!this.#sweeps || released.length === 0) return;
     this.#sweeps = false;
     const {store} = this.#deps;
-    // `released` last: what is left by a sweep that ends halfway is still over.
+    // `released` last: a lease that an interrupted sweep leaves behind has still ended.
     const removed = await removeIfAllowed(store, released.flatMap(objectsOf));
     if (removed)
       await removeIfAllowed(
