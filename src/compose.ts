@@ -4,11 +4,12 @@ import {fileURLToPath} from 'node:url';
 import {Worker} from 'node:worker_threads';
 import type {Deps, GlobalFlags} from './app/deps.ts';
 import {colorsWanted} from './commands/colors.ts';
+import type {CommandDeps} from './commands/deps.ts';
 import {closeUsualHome, loadSettings, makeInHome, resolveHome, type S3Address, type Settings} from './config/index.ts';
 import type {ExitStatus} from './errors/index.ts';
 import type {Journal, Operation} from './ops/index.ts';
 
-export type RealDeps = Deps & {close: () => void};
+export type RealDeps = CommandDeps & {close: () => void};
 
 /** The process's own streams, clock, environment and folders. */
 export async function openRealDeps(
@@ -30,7 +31,7 @@ export async function openRealDeps(
     const onReaped = (operation: Operation) =>
       cleaning.push(cleanAfterDeath(deps, operation), tellOfDeath(deps, operation));
     if (closeUsualHome(home)) {
-      deps.stderr.write(`bkp: others could look into ${home.dir}; now it is open to you alone\n`);
+      deps.warn(`others could look into ${home.dir}; now it is open to you alone`);
     }
     const opened = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses, onReaped});
     close = () => opened.close();
@@ -53,6 +54,7 @@ export async function openRealDeps(
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
+    warn: (text) => void process.stderr.write(`bkp: ${text}\n`),
     flags,
     colors: colorsWanted({flags, env, isTTY: process.stdout.isTTY}),
     home,

@@ -1,8 +1,8 @@
-import type {Deps} from '../app/deps.ts';
 import {BkpError} from '../errors/index.ts';
 import {repeat} from '../lib/repeat.ts';
 import type {Journal, Operation, OperationNumber} from '../ops/index.ts';
 import {leaveNote, type Subscribe, showLines, showLive, type ViewEnd} from '../ui/index.ts';
+import type {CommandDeps} from './deps.ts';
 
 /** Often enough that a bar moves smoothly; a look costs well under a millisecond. */
 const pollMs = 250;
@@ -22,7 +22,10 @@ export type FollowOptions = {
  * Shows operations until they are done or until somebody leaves: live on a terminal, else as lines.
  * Says on stderr what goes on when it was left.
  */
-export async function follow(deps: Deps, {numbers, linesTo, withoutErrors = false}: FollowOptions): Promise<ViewEnd> {
+export async function follow(
+  deps: CommandDeps,
+  {numbers, linesTo, withoutErrors = false}: FollowOptions,
+): Promise<ViewEnd> {
   const journal = await deps.journal();
   const subscribe = subscribeTo(journal, numbers);
   const {signal, stdin, stdout, colors, env} = deps;

@@ -1,6 +1,6 @@
 import {type Command, Option} from 'commander';
-import type {Deps} from '../app/deps.ts';
 import type {TableStyle} from '../ui/index.ts';
+import type {CommandDeps} from './deps.ts';
 
 /** How operations are printed: for people, in bkp's own JSON, or in the JSON of the system whose statements bkp speaks. */
 export const operationFormats = ['pretty', 'json', 'proto-json-base64'] as const;
@@ -20,6 +20,6 @@ export function formatOf({format, json}: FormatFlags): OperationFormat {
 }
 
 /** Tables fit the terminal; where stdout is none, nothing wraps. */
-export function tableStyle({stdout, colors}: Pick<Deps, 'stdout' | 'colors'>): TableStyle {
+export function tableStyle({stdout, colors}: Pick<CommandDeps, 'stdout' | 'colors'>): TableStyle {
   return {terminalColumns: stdout.isTTY ? stdout.columns : undefined, colors};
 }

@@ -1,7 +1,8 @@
 import {Command, type CommanderError} from 'commander';
-import type {Deps, GlobalFlags} from '../app/deps.ts';
+import type {GlobalFlags} from '../app/deps.ts';
 import {BkpError} from '../errors/index.ts';
 import type {Grammar} from './completion/candidates.ts';
+import type {CommandDeps} from './deps.ts';
 import {helpTail} from './help.ts';
 
 /** One first word of the command line. Its code is loaded only when the word is typed. */
@@ -10,7 +11,7 @@ export type CommandGroup = {
   summary: string;
   /** Not in the help: for shells and other machines. */
   hidden?: boolean;
-  load: () => Promise<{command: (deps: Deps) => Command}>;
+  load: () => Promise<{command: (deps: CommandDeps) => Command}>;
 };
 
 export const commandGroups: readonly CommandGroup[] = [
@@ -109,7 +110,7 @@ function grammar(): Grammar {
 export type ProgramParts = {
   groups?: readonly CommandGroup[];
   /** Called once, when the global options are known. */
-  openDeps: (flags: GlobalFlags) => Promise<Deps>;
+  openDeps: (flags: GlobalFlags) => Promise<CommandDeps>;
   write: (text: string) => void;
   /** Width for help; undefined: 80. */
   columns: number | undefined;

@@ -2,7 +2,7 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import type {Command} from 'commander';
 import {beforeAll, expect, test} from 'vitest';
-import type {Deps} from '../../src/app/deps.ts';
+import type {CommandDeps} from '../../src/commands/deps.ts';
 import {commandGroups, rootCommand} from '../../src/commands/program.ts';
 import {parseSource} from '../../src/config/addresses/source.ts';
 import {parseStore} from '../../src/config/index.ts';
@@ -16,7 +16,7 @@ import {hole, sourceTexts} from '../helpers/texts.ts';
 let program: Command;
 beforeAll(async () => {
   program = rootCommand();
-  for (const {load} of commandGroups) program.addCommand((await load()).command({} as Deps));
+  for (const {load} of commandGroups) program.addCommand((await load()).command({} as CommandDeps));
 });
 
 const texts = sourceTexts();

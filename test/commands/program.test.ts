@@ -1,6 +1,7 @@
 import {Command} from 'commander';
 import {expect, test, vi} from 'vitest';
-import type {Deps, GlobalFlags} from '../../src/app/deps.ts';
+import type {GlobalFlags} from '../../src/app/deps.ts';
+import type {CommandDeps} from '../../src/commands/deps.ts';
 import {type CommandGroup, commandGroups, runProgram} from '../../src/commands/program.ts';
 
 function program() {
@@ -32,7 +33,7 @@ function program() {
       groups: ['first', 'second', 'secret'].map(group),
       openDeps: async (flags) => {
         it.flags = flags;
-        return {} as Deps;
+        return {} as CommandDeps;
       },
       write: (text) => {
         it.text += text;
@@ -141,7 +142,7 @@ test('an error of a command passes as it is', async () => {
 
 test('every group of the table is what its name says, and its help ends with exit statuses and an example', async () => {
   for (const {name, hidden, load} of commandGroups) {
-    const command = (await load()).command({} as Deps);
+    const command = (await load()).command({} as CommandDeps);
     expect(command.name()).toBe(name);
     if (hidden) continue;
     for (const each of [command, ...command.commands]) {

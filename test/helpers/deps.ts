@@ -1,13 +1,14 @@
 import {PassThrough} from 'node:stream';
 import type {ReadStream, WriteStream} from 'node:tty';
-import type {Deps, GlobalFlags} from '../../src/app/deps.ts';
+import type {GlobalFlags} from '../../src/app/deps.ts';
+import type {CommandDeps} from '../../src/commands/deps.ts';
 import {loadSettings, resolveHome} from '../../src/config/index.ts';
 import type {Journal} from '../../src/ops/index.ts';
 import {openDirectoryStore} from '../../src/stores/index.ts';
 import {bkpFile} from './bkp.ts';
 import {journalAt} from './journal.ts';
 
-export type TestDeps = Deps & {
+export type TestDeps = CommandDeps & {
   /** What was written so far. */
   out: () => string;
   err: () => string;
@@ -30,6 +31,7 @@ export function testDeps(home: string): TestDeps {
     stdin: new PassThrough() as unknown as ReadStream,
     stdout: out.stream,
     stderr: err.stream,
+    warn: (text) => void err.stream.write(`bkp: ${text}\n`),
     flags,
     colors: false,
     home: folders,

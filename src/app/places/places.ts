@@ -34,7 +34,7 @@ const told = new WeakSet<Deps>();
 async function tellExposures(deps: Deps): Promise<void> {
   if (told.has(deps)) return;
   told.add(deps);
-  for (const text of await exposures(deps)) deps.stderr.write(`bkp: ${text}\n`);
+  for (const text of await exposures(deps)) deps.warn(text);
 }
 
 const clusterOf = ({cluster}: Settings): StoreAddress => ({kind: 'directory', root: cluster});
@@ -98,7 +98,7 @@ export async function placeOfCollection(
       continue;
     }
     if (away !== undefined) {
-      deps.stderr.write(`bkp: ${away.message}; ${collection} is used in ${describeStore(place.store)}\n`);
+      deps.warn(`${away.message}; ${collection} is used in ${describeStore(place.store)}`);
     }
     return place;
   }

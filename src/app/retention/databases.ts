@@ -13,7 +13,7 @@ export type DatabaseVerdictRow = {backup: string; goes: boolean; why: string};
  * backups of others that share the store follow the settings of their own profiles.
  */
 export async function databaseVerdicts(deps: Deps, place: Workplace, vault: Vault): Promise<DatabaseVerdictRow[]> {
-  const instance = await told(deps, () => ownInstance(deps, place, vault));
+  const instance = await orWarn(deps, () => ownInstance(deps, place, vault));
   if (instance === undefined) return [];
   const {keepLatest} = await deps.settings();
   const backups = await listDatabaseBackups(vault, {instance: instance.name});
@@ -25,12 +25,12 @@ export async function databaseVerdicts(deps: Deps, place: Workplace, vault: Vaul
 }
 
 /** A database that is away is in the way of its own plan, and of no collection's. */
-async function told<T>({stderr}: Deps, find: () => Promise<T>): Promise<T | undefined> {
+async function orWarn<T>({warn}: Deps, find: () => Promise<T>): Promise<T | undefined> {
   try {
     return await find();
   } catch (error) {
     if (!(error instanceof BkpError)) throw error;
-    stderr.write(`bkp: backups of the database are left out: ${error.message}\n`);
+    warn(`backups of the database are left out: ${error.message}`);
     return undefined;
   }
 }

@@ -63,7 +63,7 @@ async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; ot
     } catch (error) {
       // It has none just now, and what was missed is made up when it is back; the other store's go on.
       if (!(error instanceof BkpError) || error.context.missing !== 'vault') throw error;
-      deps.stderr.write(`bkp: its schedules are left out: ${error.message}\n`);
+      deps.warn(`its schedules are left out: ${error.message}`);
     }
   }
   if (seen.length === 0) return {scheduled: [], others: []};

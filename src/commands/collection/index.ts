@@ -1,12 +1,12 @@
 import {Command, Option} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {type CleanupOptions, runCleanup, runStatement} from './run.ts';
 
 /** The same as statements: each verb ends in the statement that it stands for. */
-export function command(deps: Deps, run = runStatement, cleanup = runCleanup): Command {
+export function command(deps: CommandDeps, run = runStatement, cleanup = runCleanup): Command {
   const group = new Command('collection')
     .description('Look at backup collections, and free the space of dropped ones.')
     .addHelpText('after', helpTail(['bkp collection list', 'bkp collection show shop']));

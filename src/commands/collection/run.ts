@@ -1,20 +1,20 @@
-import type {Deps} from '../../app/deps.ts';
 import {startCleanup} from '../../app/orders/start.ts';
 import {placesOf, withVaultIfAny} from '../../app/places/places.ts';
 import {describeStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {report, runStatements} from '../sql/run.ts';
 
-export function runStatement(deps: Deps, statement: string, {format}: {format: RowFormat}): Promise<void> {
+export function runStatement(deps: CommandDeps, statement: string, {format}: {format: RowFormat}): Promise<void> {
   return runStatements(deps, parse(statement), {wait: false, format});
 }
 
 export type CleanupOptions = {wait: boolean; format: RowFormat};
 
 /** One operation for each store that has a vault: what is dead in one says nothing of the other. */
-export async function runCleanup(deps: Deps, {wait, format}: CleanupOptions): Promise<void> {
+export async function runCleanup(deps: CommandDeps, {wait, format}: CleanupOptions): Promise<void> {
   let cleaned = 0;
   for (const place of await placesOf(deps)) {
     const vault = await withVaultIfAny(deps, place, async ({id}) => id);

@@ -1,6 +1,6 @@
 import type {Argument, Command, Option} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {printable} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {knownValues} from './known-values.ts';
 
 export type Grammar = {
@@ -8,14 +8,14 @@ export type Grammar = {
   root: Command;
   groupNames: readonly string[];
   /** Absent when there is no such group. */
-  loadGroup: (deps: Deps, name: string) => Promise<Command | undefined>;
+  loadGroup: (deps: CommandDeps, name: string) => Promise<Command | undefined>;
 };
 
 /**
  * What may stand in the place of the last word, by the same declarations that make the help.
  * Empty when bkp knows nothing better than a file name.
  */
-export async function candidatesFor(deps: Deps, words: readonly string[], grammar: Grammar): Promise<string[]> {
+export async function candidatesFor(deps: CommandDeps, words: readonly string[], grammar: Grammar): Promise<string[]> {
   // bash takes `--format=json` apart into three words.
   const plain = words.filter((word, at) => word !== '=' || at === words.length - 1);
   const current = plain.at(-1) === '=' ? '' : (plain.at(-1) ?? '');
@@ -48,7 +48,7 @@ type Place = {
   valueOf: Option | undefined;
 };
 
-async function placeAfter(deps: Deps, words: readonly string[], {root, loadGroup}: Grammar): Promise<Place> {
+async function placeAfter(deps: CommandDeps, words: readonly string[], {root, loadGroup}: Grammar): Promise<Place> {
   const place: Place = {command: root, operands: 0, valueOf: undefined};
   for (const word of words) {
     if (place.valueOf !== undefined) {
@@ -86,7 +86,7 @@ function argumentAt(command: Command, position: number): Argument | undefined {
 }
 
 /** By its choices where it declares them, else by its name. */
-async function valuesOf(taker: Option | Argument, deps: Deps): Promise<readonly string[]> {
+async function valuesOf(taker: Option | Argument, deps: CommandDeps): Promise<readonly string[]> {
   if (taker.argChoices !== undefined) return taker.argChoices;
   const find = knownValues[taker.name()];
   return find === undefined ? [] : await find(deps);

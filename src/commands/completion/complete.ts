@@ -1,12 +1,12 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {candidatesFor, type Grammar} from './candidates.ts';
 
 export type CompleteOptions = {words: readonly string[]; grammar: Grammar};
 
 /** `bkp __complete -- WORD…`: what the shells' scripts ask; prints what may stand in the place of the last word. */
-export function completeCommand(deps: Deps, grammar: Grammar, run = runComplete): Command {
+export function completeCommand(deps: CommandDeps, grammar: Grammar, run = runComplete): Command {
   return new Command('__complete')
     .description('Print what may stand in the place of the last word. For the scripts of bkp completion.')
     .argument('[word...]', 'the words after bkp; the last one is being typed')
@@ -14,7 +14,7 @@ export function completeCommand(deps: Deps, grammar: Grammar, run = runComplete)
 }
 
 /** Never fails and says nothing else: whoever presses Tab is in the middle of a line. */
-export async function runComplete(deps: Deps, {words, grammar}: CompleteOptions): Promise<ExitStatus> {
+export async function runComplete(deps: CommandDeps, {words, grammar}: CompleteOptions): Promise<ExitStatus> {
   const candidates = await candidatesFor(deps, words, grammar).catch(() => []);
   deps.stdout.write(candidates.map((candidate) => `${candidate}\n`).join(''));
   return ExitStatus.done;

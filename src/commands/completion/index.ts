@@ -1,11 +1,11 @@
 import {Argument, Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {completionScripts, type Shell, shells} from './scripts.ts';
 
 /** `bkp completion SHELL`: prints the script that makes a shell complete bkp's words. */
-export function command(deps: Deps, run = runCompletion): Command {
+export function command(deps: CommandDeps, run = runCompletion): Command {
   return new Command('completion')
     .description('Print the script that completes commands, options, operations, collections and profiles in a shell.')
     .addArgument(new Argument('<shell>', 'which shell').choices(shells))
@@ -19,7 +19,7 @@ export function command(deps: Deps, run = runCompletion): Command {
     .action(async (shell: Shell) => deps.exitWith(await run(deps, {shell})));
 }
 
-export async function runCompletion(deps: Deps, {shell}: {shell: Shell}): Promise<ExitStatus> {
+export async function runCompletion(deps: CommandDeps, {shell}: {shell: Shell}): Promise<ExitStatus> {
   deps.stdout.write(completionScripts[shell]);
   return ExitStatus.done;
 }

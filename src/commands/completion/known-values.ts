@@ -1,13 +1,13 @@
 import {existsSync} from 'node:fs';
-import type {Deps} from '../../app/deps.ts';
 import {knownSettings, openProfiles} from '../../config/index.ts';
 import {type Operation, operationId, operationKinds} from '../../ops/index.ts';
+import type {CommandDeps} from '../deps.ts';
 
 /** Nobody reads more candidates, and the newest are those one types. */
 const mostOperations = 50;
 
 /** Values by the name of the argument or option that takes them. */
-export const knownValues: Readonly<Record<string, (deps: Deps) => Promise<readonly string[]>>> = {
+export const knownValues: Readonly<Record<string, (deps: CommandDeps) => Promise<readonly string[]>>> = {
   id: async (deps) => [...(await newest(deps)).map(operationId), 'last'],
   kind: async () => operationKinds,
   collection: collectionNames,
@@ -17,7 +17,7 @@ export const knownValues: Readonly<Record<string, (deps: Deps) => Promise<readon
   key: async () => (await knownSettings()).map(({key}) => key),
 };
 
-async function profileNames({home}: Deps): Promise<readonly string[]> {
+async function profileNames({home}: CommandDeps): Promise<readonly string[]> {
   return (await openProfiles(home)).list();
 }
 
@@ -25,13 +25,13 @@ async function profileNames({home}: Deps): Promise<readonly string[]> {
  * The collections that lately had an operation. The vault knows all of them, but a look there takes longer
  * than one likes to wait for a Tab.
  */
-async function collectionNames(deps: Deps): Promise<string[]> {
+async function collectionNames(deps: CommandDeps): Promise<string[]> {
   const names = (await newest(deps)).map(({subject}) => /^collection (.*)$/s.exec(subject)?.[1]);
   return [...new Set(names.filter((name) => name !== undefined))];
 }
 
 /** Pressing Tab makes no journal where there is none. */
-async function newest(deps: Deps): Promise<readonly Operation[]> {
+async function newest(deps: CommandDeps): Promise<readonly Operation[]> {
   if (!existsSync(deps.home.journalFile)) return [];
   const journal = await deps.journal();
   return (await journal.list({page: 1, pageSize: mostOperations})).operations;

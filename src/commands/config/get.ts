@@ -1,12 +1,12 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {explainSettings, knownSetting} from '../../config/index.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export type ConfigGetOptions = {key: string};
 
-export function configGet(deps: Deps, run = runConfigGet): Command {
+export function configGet(deps: CommandDeps, run = runConfigGet): Command {
   return new Command('get')
     .description('Print the value that a setting has now, wherever it comes from. *** stands for a secret.')
     .argument('<key>', 'which setting; bkp config list shows them all')
@@ -14,7 +14,7 @@ export function configGet(deps: Deps, run = runConfigGet): Command {
     .action(async (key: string) => deps.exitWith(await run(deps, {key})));
 }
 
-export async function runConfigGet(deps: Deps, {key}: ConfigGetOptions): Promise<ExitStatus> {
+export async function runConfigGet(deps: CommandDeps, {key}: ConfigGetOptions): Promise<ExitStatus> {
   const {key: known} = await knownSetting(key);
   // As it may be shown: `***` stands where a secret is.
   const shown = (await explainSettings(deps)).find((setting) => setting.key === known)?.shown;

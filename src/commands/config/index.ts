@@ -1,5 +1,5 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {configGet} from './get.ts';
 import {configList} from './list.ts';
@@ -9,7 +9,7 @@ import {configSet} from './set.ts';
 import {configUnset} from './unset.ts';
 
 /** `bkp config …`: the settings of a profile, and the profiles. */
-export function command(deps: Deps): Command {
+export function command(deps: CommandDeps): Command {
   const group = new Command('config')
     .summary('show and change settings and profiles')
     .description(

@@ -1,13 +1,13 @@
 import {Command, Option} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {explainSettings, exposures} from '../../config/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type RowFormat, renderRows} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export type ConfigListOptions = {showOrigin: boolean; format: RowFormat};
 
-export function configList(deps: Deps, run = runConfigList): Command {
+export function configList(deps: CommandDeps, run = runConfigList): Command {
   return new Command('list')
     .description('Print every setting with the value it has now.')
     .option('--show-origin', 'also say where each value comes from', false)
@@ -23,7 +23,7 @@ export function configList(deps: Deps, run = runConfigList): Command {
 }
 
 /** JSON always has the origin: a program does not mind the width. */
-export async function runConfigList(deps: Deps, {showOrigin, format}: ConfigListOptions): Promise<ExitStatus> {
+export async function runConfigList(deps: CommandDeps, {showOrigin, format}: ConfigListOptions): Promise<ExitStatus> {
   const settings = await explainSettings(deps);
   const withOrigin = showOrigin || format === 'json';
   const columns = ['key', 'value', ...(withOrigin ? ['origin'] : [])];

@@ -1,15 +1,15 @@
 import {Command, Option} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {openProfiles} from '../../config/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type RowFormat, renderRows} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export type ConfigProfileChange = {verb: 'create' | 'activate' | 'delete'; name: string};
 export type ConfigProfileListOptions = {format: RowFormat};
 
 /** `bkp config profile …`: named sets of settings, of which one is active. */
-export function configProfile(deps: Deps): Command {
+export function configProfile(deps: CommandDeps): Command {
   return new Command('profile')
     .description('Named sets of settings: make, list, activate and delete them.')
     .helpCommand(false)
@@ -33,7 +33,7 @@ export function configProfile(deps: Deps): Command {
 }
 
 export function configProfileChange(
-  deps: Deps,
+  deps: CommandDeps,
   verb: ConfigProfileChange['verb'],
   description: string,
   run = runConfigProfileChange,
@@ -45,13 +45,16 @@ export function configProfileChange(
     .action(async (name: string) => deps.exitWith(await run(deps, {verb, name})));
 }
 
-export async function runConfigProfileChange(deps: Deps, {verb, name}: ConfigProfileChange): Promise<ExitStatus> {
+export async function runConfigProfileChange(
+  deps: CommandDeps,
+  {verb, name}: ConfigProfileChange,
+): Promise<ExitStatus> {
   const profiles = await openProfiles(deps.home);
   await profiles[verb](name);
   return ExitStatus.done;
 }
 
-export function configProfileList(deps: Deps, run = runConfigProfileList): Command {
+export function configProfileList(deps: CommandDeps, run = runConfigProfileList): Command {
   return new Command('list')
     .description('Print the profiles and which one is active.')
     .addOption(new Option('--format <format>', 'how to print').choices(['pretty', 'json']).default('pretty'))
@@ -59,7 +62,7 @@ export function configProfileList(deps: Deps, run = runConfigProfileList): Comma
     .action(async (options: ConfigProfileListOptions) => deps.exitWith(await run(deps, options)));
 }
 
-export async function runConfigProfileList(deps: Deps, {format}: ConfigProfileListOptions): Promise<ExitStatus> {
+export async function runConfigProfileList(deps: CommandDeps, {format}: ConfigProfileListOptions): Promise<ExitStatus> {
   const profiles = await openProfiles(deps.home);
   const active = profiles.active();
   const rows = profiles.list().map((name) => [name, name === active]);

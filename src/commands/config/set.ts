@@ -1,5 +1,4 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {
   argumentExposure,
   knownSetting,
@@ -9,11 +8,12 @@ import {
   type Setting,
 } from '../../config/index.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export type ConfigSetOptions = {key: string; value: string};
 
-export function configSet(deps: Deps, run = runConfigSet): Command {
+export function configSet(deps: CommandDeps, run = runConfigSet): Command {
   return new Command('set')
     .description('Keep a value in the profile. A relative path is kept absolute.')
     .argument('<key>', 'which setting; bkp config list shows them all')
@@ -34,7 +34,7 @@ export function configSet(deps: Deps, run = runConfigSet): Command {
 }
 
 /** Says what was kept, because it may differ from what was typed, and whether something else wins over it. */
-export async function runConfigSet(deps: Deps, {key, value}: ConfigSetOptions): Promise<ExitStatus> {
+export async function runConfigSet(deps: CommandDeps, {key, value}: ConfigSetOptions): Promise<ExitStatus> {
   const setting = await knownSetting(key);
   const profile = await profileName(deps);
   const fromStdin = setting.secret === true && value === '-';
@@ -60,7 +60,7 @@ async function checkSchedule({field}: Setting, text: string): Promise<void> {
 const mostBytes = 64 * 1024;
 
 /** All of stdin, without the white space around it. */
-async function readStdin({stdin, stderr}: Deps): Promise<string> {
+async function readStdin({stdin, stderr}: CommandDeps): Promise<string> {
   if (stdin.isTTY) stderr.write('bkp: type the value, then Enter and Ctrl-D\n');
   const parts: Buffer[] = [];
   let bytes = 0;

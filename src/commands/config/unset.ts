@@ -1,12 +1,12 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {openProfiles, profileName} from '../../config/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 
 export type ConfigUnsetOptions = {key: string};
 
-export function configUnset(deps: Deps, run = runConfigUnset): Command {
+export function configUnset(deps: CommandDeps, run = runConfigUnset): Command {
   return new Command('unset')
     .description("Take the profile's own value of a setting away; the default holds again.")
     .argument('<key>', 'which setting')
@@ -14,7 +14,7 @@ export function configUnset(deps: Deps, run = runConfigUnset): Command {
     .action(async (key: string) => deps.exitWith(await run(deps, {key})));
 }
 
-export async function runConfigUnset(deps: Deps, {key}: ConfigUnsetOptions): Promise<ExitStatus> {
+export async function runConfigUnset(deps: CommandDeps, {key}: ConfigUnsetOptions): Promise<ExitStatus> {
   const profile = await profileName(deps);
   const removed = await (await openProfiles(deps.home)).unset(profile, key);
   if (!removed) deps.stderr.write(`bkp: ${key} was not set in profile ${profile}\n`);

@@ -1,9 +1,9 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {runDemo} from './run.ts';
 
-export function command(deps: Deps, run = runDemo): Command {
+export function command(deps: CommandDeps, run = runDemo): Command {
   return new Command('demo')
     .description('Show the whole of it on a small shop database in a temporary folder: real commands, real output.')
     .option('--customers <number>', 'size of the shop; each customer brings about 18 rows', '4000')

@@ -2,8 +2,8 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import type {Deps} from '../../app/deps.ts';
 import {BkpError} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {type Fingerprint, fingerprint} from './fingerprint.ts';
 import {changeShop, makeShop, shopTables} from './shop.ts';
 import {openStage, type Stage} from './stage.ts';
@@ -18,7 +18,7 @@ const createShop =
   "CREATE BACKUP COLLECTION shop (TABLE customers, TABLE products, TABLE orders, TABLE order_items) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";
 
 /** @throws BkpError when any step of the demo does not do what it says: then it has found a fault */
-export async function runDemo(deps: Deps, {customers, keep}: DemoOptions): Promise<void> {
+export async function runDemo(deps: CommandDeps, {customers, keep}: DemoOptions): Promise<void> {
   if (!Number.isInteger(customers) || customers < 1)
     throw new BkpError('USAGE', '--customers takes a whole number above 0');
   const folder = mkdtempSync(join(tmpdir(), 'bkp-demo-'));

@@ -1,7 +1,7 @@
 import {join} from 'node:path';
 import {styleText} from 'node:util';
-import type {Deps} from '../../app/deps.ts';
 import {BkpError} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 
 /** Where the demo plays: it runs bkp as a user does and shows what was typed and what came back. */
 export type Stage = {
@@ -17,7 +17,7 @@ export type Stage = {
 };
 
 /** A home of its own: the user's profiles and journal are not touched. */
-export function openStage(deps: Deps, folder: string): Stage {
+export function openStage(deps: CommandDeps, folder: string): Stage {
   const paint = (style: Parameters<typeof styleText>[0], text: string) =>
     deps.colors ? styleText(style, text, {validateStream: false}) : text;
   const write = (text: string) => deps.stdout.write(`${text}\n`);

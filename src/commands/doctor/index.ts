@@ -1,9 +1,9 @@
 import {Command, Option} from 'commander';
-import type {Deps} from '../../app/deps.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {type DoctorOptions, runDoctor} from './run.ts';
 
-export function command(deps: Deps, run = runDoctor): Command {
+export function command(deps: CommandDeps, run = runDoctor): Command {
   return new Command('doctor')
     .description('Check Node, home, profile, source and stores; say for each fault what to do.')
     .option(

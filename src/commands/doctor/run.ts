@@ -1,6 +1,7 @@
-import type {Deps} from '../../app/deps.ts';
-import {type Check, type CheckFormat, tellChecks} from '../../app/health/check.ts';
+import type {Check} from '../../app/health/check.ts';
 import {checkHome, checkNode, checkProfile, checkSource, checkStores} from '../../app/health/doctor-checks.ts';
+import {type CheckFormat, printChecks} from '../checks.ts';
+import type {CommandDeps} from '../deps.ts';
 
 export type DoctorOptions = {
   /** Remove change tracking that no collection needs any more, and write a vault's lost header again. */
@@ -9,10 +10,10 @@ export type DoctorOptions = {
 };
 
 /** Runs every check, also after one that failed: a person wants to see all that is wrong at once. */
-export async function runDoctor(deps: Deps, {repair, format}: DoctorOptions): Promise<void> {
+export async function runDoctor(deps: CommandDeps, {repair, format}: DoctorOptions): Promise<void> {
   const checks: Check[] = [];
   for (const group of [checkNode, checkHome, checkProfile, checkStores, checkSource]) {
     checks.push(...(await group(deps, {repair})));
   }
-  tellChecks(deps, checks, format);
+  printChecks(deps, checks, format);
 }

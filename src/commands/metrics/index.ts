@@ -1,9 +1,9 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {type MetricsOptions, runMetrics} from './run.ts';
 
-export function command(deps: Deps, run = runMetrics): Command {
+export function command(deps: CommandDeps, run = runMetrics): Command {
   return new Command('metrics')
     .description(
       'Print what Prometheus can watch: age of the newest backup of each collection and database, what failed, how long it took. ' +

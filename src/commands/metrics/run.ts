@@ -1,8 +1,8 @@
-import type {Deps} from '../../app/deps.ts';
 import {journalFacts} from '../../app/health/journal-facts.ts';
 import {storeFacts} from '../../app/health/store-facts.ts';
 import {profileName} from '../../config/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {renderFamilies} from './exposition.ts';
 import {families} from './families.ts';
 import {writeTextfile} from './textfile.ts';
@@ -16,7 +16,7 @@ export type MetricsOptions = {
  * A store that cannot be reached is a fact among the others: all the rest is measured and printed, stderr tells why, and the
  * exit status is `partial`.
  */
-export async function runMetrics(deps: Deps, {textfile}: MetricsOptions): Promise<ExitStatus> {
+export async function runMetrics(deps: CommandDeps, {textfile}: MetricsOptions): Promise<ExitStatus> {
   const journal = await journalFacts(await deps.journal());
   const stores = await storeFacts(deps, journal.storesWithBackups);
   const text = renderFamilies(families(stores, journal, deps.nowMicros()), {profile: await profileName(deps)});

@@ -1,13 +1,13 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type OperationRef, parseOperationId} from '../../ops/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {idHelp} from './id-help.ts';
 
 export type OperationCancelOptions = {ref: OperationRef};
 
-export function operationCancel(deps: Deps, run = runOperationCancel): Command {
+export function operationCancel(deps: CommandDeps, run = runOperationCancel): Command {
   return new Command('cancel')
     .description('Ask an operation to stop. Its unfinished backup is removed; one that is done stays as it is.')
     .argument('<id>', idHelp)
@@ -16,7 +16,7 @@ export function operationCancel(deps: Deps, run = runOperationCancel): Command {
 }
 
 /** Returns when the wish is noted, not when the operation has stopped: `wait` tells that. */
-export async function runOperationCancel(deps: Deps, {ref}: OperationCancelOptions): Promise<ExitStatus> {
+export async function runOperationCancel(deps: CommandDeps, {ref}: OperationCancelOptions): Promise<ExitStatus> {
   const journal = await deps.journal();
   const {number} = await journal.find(ref);
   await journal.requestCancel(number);

@@ -1,13 +1,13 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type OperationRef, parseOperationId} from '../../ops/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {idHelp} from './id-help.ts';
 
 export type OperationForgetOptions = {ref: OperationRef};
 
-export function operationForget(deps: Deps, run = runOperationForget): Command {
+export function operationForget(deps: CommandDeps, run = runOperationForget): Command {
   return new Command('forget')
     .description('Remove the record of a finished operation, never the backup that it made.')
     .argument('<id>', idHelp)
@@ -15,7 +15,7 @@ export function operationForget(deps: Deps, run = runOperationForget): Command {
     .action(async (id: string) => deps.exitWith(await run(deps, {ref: parseOperationId(id)})));
 }
 
-export async function runOperationForget(deps: Deps, {ref}: OperationForgetOptions): Promise<ExitStatus> {
+export async function runOperationForget(deps: CommandDeps, {ref}: OperationForgetOptions): Promise<ExitStatus> {
   const journal = await deps.journal();
   const {number} = await journal.find(ref);
   await journal.forget(number);

@@ -1,7 +1,7 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type OperationRef, parseOperationId} from '../../ops/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {addFormatOption, type FormatFlags, formatOf, type OperationFormat} from '../format-option.ts';
 import {helpTail} from '../help.ts';
 import {idHelp} from './id-help.ts';
@@ -12,7 +12,7 @@ export type OperationGetOptions = {ref: OperationRef; format: OperationFormat; l
 
 type Flags = FormatFlags & {log?: boolean};
 
-export function operationGet(deps: Deps, run = runOperationGet): Command {
+export function operationGet(deps: CommandDeps, run = runOperationGet): Command {
   const command = new Command('get')
     .description('Print one operation: how far it is, or how it ended.')
     .argument('<id>', idHelp)
@@ -32,7 +32,7 @@ export function operationGet(deps: Deps, run = runOperationGet): Command {
 }
 
 /** A failed operation is printed like any other; that it failed is told by the exit status. */
-export async function runOperationGet(deps: Deps, {ref, format, log}: OperationGetOptions): Promise<ExitStatus> {
+export async function runOperationGet(deps: CommandDeps, {ref, format, log}: OperationGetOptions): Promise<ExitStatus> {
   const journal = await deps.journal();
   const operation = await journal.find(ref);
   if (log) {

@@ -1,5 +1,5 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {operationCancel} from './cancel.ts';
 import {operationForget} from './forget.ts';
@@ -10,7 +10,7 @@ import {operationWait} from './wait.ts';
 import {operationWatch} from './watch.ts';
 
 /** `bkp operation …`: what runs, what ran, and how it went. */
-export function command(deps: Deps): Command {
+export function command(deps: CommandDeps): Command {
   const group = new Command('operation')
     .summary('list, watch, wait for, cancel, throttle and forget operations')
     .description('Backups, restores, verifications and cleanups run in the background; these commands look after them.')

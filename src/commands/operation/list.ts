@@ -1,5 +1,4 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
 import {
   defaultPageSize,
@@ -10,6 +9,7 @@ import {
   parsePageToken,
 } from '../../ops/index.ts';
 import {renderOperationList, renderOperationListLine} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {addFormatOption, type FormatFlags, formatOf, type OperationFormat, tableStyle} from '../format-option.ts';
 import {helpTail} from '../help.ts';
 
@@ -24,7 +24,7 @@ export type OperationListOptions = {
 
 type Flags = FormatFlags & {pageSize: string; pageToken?: string};
 
-export function operationList(deps: Deps, run = runOperationList): Command {
+export function operationList(deps: CommandDeps, run = runOperationList): Command {
   const command = new Command('list')
     .description('Print operations, the newest first.')
     .argument('[kind]', `only this kind: ${operationKinds.join(', ')}; incbackup means all backups of collections`)
@@ -47,7 +47,7 @@ export function operationList(deps: Deps, run = runOperationList): Command {
   return addFormatOption(command);
 }
 
-export async function runOperationList(deps: Deps, options: OperationListOptions): Promise<ExitStatus> {
+export async function runOperationList(deps: CommandDeps, options: OperationListOptions): Promise<ExitStatus> {
   const {kind, page, pageSize, format} = options;
   const journal = await deps.journal();
   const found = await journal.list({page, pageSize, kinds: kind && kindsUnder(kind)});

@@ -1,11 +1,11 @@
 import {createReadStream} from 'node:fs';
 import {pipeline} from 'node:stream/promises';
-import type {Deps} from '../../app/deps.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
+import type {CommandDeps} from '../deps.ts';
 
 /** Copies the log file to stdout as it is. An operation that no worker has begun has none yet: that is said on stderr. */
-export async function printLog({stdout, stderr}: Deps, operation: Operation): Promise<void> {
+export async function printLog({stdout, stderr}: CommandDeps, operation: Operation): Promise<void> {
   try {
     await pipeline(createReadStream(operation.logFile), stdout, {end: false});
   } catch (error) {

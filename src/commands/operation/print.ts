@@ -1,10 +1,10 @@
-import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import type {Operation} from '../../ops/index.ts';
 import {renderOperation, renderOperationLine} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {type OperationFormat, tableStyle} from '../format-option.ts';
 
-export function printOperation(deps: Deps, operation: Operation, format: OperationFormat): void {
+export function printOperation(deps: CommandDeps, operation: Operation, format: OperationFormat): void {
   const text =
     format === 'pretty' ? renderOperation(operation, tableStyle(deps)) : renderOperationLine(operation, format);
   deps.stdout.write(text);

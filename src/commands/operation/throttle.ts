@@ -1,10 +1,10 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {requireOrder} from '../../app/orders/work-order.ts';
 import type {Workplace} from '../../app/places/workplace.ts';
 import {parseRate} from '../../config/index.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
 import {type LimitsChange, type Operation, type OperationRef, operationId, parseOperationId} from '../../ops/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {idHelp} from './id-help.ts';
 
@@ -12,7 +12,7 @@ export type OperationThrottleOptions = {ref: OperationRef; change: LimitsChange}
 
 type Flags = {upload?: boolean; download?: boolean};
 
-export function operationThrottle(deps: Deps, run = runOperationThrottle): Command {
+export function operationThrottle(deps: CommandDeps, run = runOperationThrottle): Command {
   return new Command('throttle')
     .description('Bound what a queued or running operation sends to an object store and fetches from it.')
     .argument('<id>', idHelp)
@@ -32,7 +32,7 @@ export function operationThrottle(deps: Deps, run = runOperationThrottle): Comma
 }
 
 /** Returns when the journal has it; the worker hears of it a few times a second. */
-export async function runOperationThrottle(deps: Deps, options: OperationThrottleOptions): Promise<ExitStatus> {
+export async function runOperationThrottle(deps: CommandDeps, options: OperationThrottleOptions): Promise<ExitStatus> {
   const {ref, change} = options;
   const journal = await deps.journal();
   const operation = await journal.find(ref);

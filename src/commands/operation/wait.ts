@@ -1,8 +1,8 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import type {ExitStatus} from '../../errors/index.ts';
 import {parseDuration} from '../../lib/duration.ts';
 import {type OperationRef, parseOperationId, waitFor} from '../../ops/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {addFormatOption, type FormatFlags, formatOf, type OperationFormat} from '../format-option.ts';
 import {helpTail} from '../help.ts';
 import {idHelp} from './id-help.ts';
@@ -17,7 +17,7 @@ export type OperationWaitOptions = {
 
 type Flags = FormatFlags & {timeout?: string};
 
-export function operationWait(deps: Deps, run = runOperationWait): Command {
+export function operationWait(deps: CommandDeps, run = runOperationWait): Command {
   const command = new Command('wait')
     .description('Wait until operations are done, and print them.')
     .argument('<id...>', idHelp)
@@ -42,7 +42,7 @@ export function operationWait(deps: Deps, run = runOperationWait): Command {
 }
 
 /** They are waited for together, so a timeout counts once; all that ended are printed, in the order they were named. */
-export async function runOperationWait(deps: Deps, options: OperationWaitOptions): Promise<ExitStatus> {
+export async function runOperationWait(deps: CommandDeps, options: OperationWaitOptions): Promise<ExitStatus> {
   const {refs, timeoutMs, format} = options;
   const journal = await deps.journal();
   const numbers = await Promise.all(refs.map(async (ref) => (await journal.find(ref)).number));

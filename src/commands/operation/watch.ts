@@ -1,7 +1,7 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type OperationRef, parseOperationId} from '../../ops/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {follow} from '../follow.ts';
 import {helpTail} from '../help.ts';
 import {exitStatusOf} from './print.ts';
@@ -11,7 +11,7 @@ export type OperationWatchOptions = {
   refs: readonly OperationRef[];
 };
 
-export function operationWatch(deps: Deps, run = runOperationWatch): Command {
+export function operationWatch(deps: CommandDeps, run = runOperationWatch): Command {
   return new Command('watch')
     .description(
       'Show operations while they run: live on a terminal, as lines elsewhere. q leaves; the work goes on. c cancels.',
@@ -27,7 +27,7 @@ export function operationWatch(deps: Deps, run = runOperationWatch): Command {
     .action(async (ids: string[]) => deps.exitWith(await run(deps, {refs: ids.map(parseOperationId)})));
 }
 
-export async function runOperationWatch(deps: Deps, {refs}: OperationWatchOptions): Promise<ExitStatus> {
+export async function runOperationWatch(deps: CommandDeps, {refs}: OperationWatchOptions): Promise<ExitStatus> {
   const journal = await deps.journal();
   const numbers = await Promise.all(refs.map(async (ref) => (await journal.find(ref)).number));
   if (numbers.length === 0 && (await journal.open()).length === 0) {

@@ -1,10 +1,10 @@
 import {Command, Option} from 'commander';
-import type {Deps} from '../../app/deps.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {type RestoreOptions, runRestore} from './run.ts';
 
 /** The same as RESTORE DATABASE, with what a file `_backup_restore` in the root says. */
-export function command(deps: Deps, run = runRestore): Command {
+export function command(deps: CommandDeps, run = runRestore): Command {
   return new Command('restore')
     .description('Put a backup of a whole database where nothing is yet (RESTORE DATABASE … INTO).')
     .requiredOption(

@@ -1,4 +1,3 @@
-import type {Deps} from '../../app/deps.ts';
 import {
   planRestoreInto,
   type RestoreWish,
@@ -8,6 +7,7 @@ import {
 import {backupMicros, type DatabaseRestorePlan, timestampText} from '../../database/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {report} from '../sql/run.ts';
 import {printedTable, type Table} from '../tables.ts';
 import {readRestoreFile} from './properties.ts';
@@ -23,7 +23,7 @@ export type RestoreOptions = {
   format: RowFormat;
 };
 
-export async function runRestore(deps: Deps, options: RestoreOptions): Promise<void> {
+export async function runRestore(deps: CommandDeps, options: RestoreOptions): Promise<void> {
   const {root, dryRun, wait, format} = options;
   const file = readRestoreFile(root) ?? {};
   // As if it were in the environment: a flag still wins, and nobody has asked for the settings yet.

@@ -1,10 +1,10 @@
 import {Command, Option} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import type {RowFormat} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {runRetentionPlan} from './plan.ts';
 
-export function command(deps: Deps, run = runRetentionPlan): Command {
+export function command(deps: CommandDeps, run = runRetentionPlan): Command {
   const group = new Command('retention')
     .description('Look at what KEEP_LATEST and backup.cleanup.keep.latest.n remove after the next backup.')
     .addHelpText('after', helpTail(['bkp retention plan', 'bkp retention plan shop']));

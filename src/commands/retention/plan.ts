@@ -1,4 +1,3 @@
-import type {Deps} from '../../app/deps.ts';
 import {readersIn} from '../../app/orders/readers.ts';
 import {placeOfCollection, placesOf, withVaultIfAny} from '../../app/places/places.ts';
 import {openVaultAt} from '../../app/places/workplace.ts';
@@ -8,12 +7,13 @@ import {BkpError} from '../../errors/index.ts';
 import {collectionName} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {Vault} from '../../vault/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {printedTable, type Table} from '../tables.ts';
 
 export type RetentionPlanOptions = {collection?: string | undefined; format: RowFormat};
 
 /** Makes the plans that a cleanup would make, and prints them. */
-export async function runRetentionPlan(deps: Deps, {collection, format}: RetentionPlanOptions): Promise<void> {
+export async function runRetentionPlan(deps: CommandDeps, {collection, format}: RetentionPlanOptions): Promise<void> {
   const {plans, databases} =
     collection === undefined
       ? await everyPlan(deps)
@@ -27,7 +27,7 @@ export async function runRetentionPlan(deps: Deps, {collection, format}: Retenti
 
 const nameIn = (text: string) => collectionName({text, place: {line: 1, column: 1}});
 
-async function onePlan(deps: Deps, collection: string): Promise<RetentionPlan> {
+async function onePlan(deps: CommandDeps, collection: string): Promise<RetentionPlan> {
   const place = await placeOfCollection(deps, collection, {defines: false});
   const vault = await openVaultAt(deps, place, {create: false});
   try {
@@ -39,7 +39,7 @@ async function onePlan(deps: Deps, collection: string): Promise<RetentionPlan> {
 
 type Plans = {plans: readonly RetentionPlan[]; databases: readonly DatabaseVerdictRow[]};
 
-async function everyPlan(deps: Deps): Promise<Plans> {
+async function everyPlan(deps: CommandDeps): Promise<Plans> {
   const plans: RetentionPlan[] = [];
   const databases: DatabaseVerdictRow[] = [];
   let vaults = 0;
@@ -59,7 +59,7 @@ async function everyPlan(deps: Deps): Promise<Plans> {
   });
 }
 
-async function planIn(deps: Deps, vault: Vault, collection: string): Promise<RetentionPlan> {
+async function planIn(deps: CommandDeps, vault: Vault, collection: string): Promise<RetentionPlan> {
   return planRetention(vault, collection, {readerOf: await readersIn(deps, {collection, vault: vault.id})});
 }
 

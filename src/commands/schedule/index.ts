@@ -1,6 +1,6 @@
 import {Command, InvalidArgumentError, Option} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {BkpError} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {runScheduleInstall, type ScheduleInstallOptions} from './install.ts';
 import {runScheduleNext} from './next.ts';
@@ -11,7 +11,7 @@ type NextOptions = Omit<ScheduleTryOptions, 'cron'> & {cron?: string};
 const mostMoments = 1000;
 
 export function command(
-  deps: Deps,
+  deps: CommandDeps,
   next = runScheduleNext,
   install = runScheduleInstall,
   tryLine = runScheduleTry,

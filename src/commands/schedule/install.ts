@@ -1,7 +1,7 @@
 import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
 import {isAbsolute, join} from 'node:path';
-import type {Deps} from '../../app/deps.ts';
 import {BkpError} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {crontabLine, type Invocation, systemdUnits, unitName} from './units.ts';
 import {variablesOf} from './variables.ts';
 
@@ -13,7 +13,7 @@ export type ScheduleInstallOptions = {
   force: boolean;
 };
 
-export async function runScheduleInstall(deps: Deps, options: ScheduleInstallOptions): Promise<void> {
+export async function runScheduleInstall(deps: CommandDeps, options: ScheduleInstallOptions): Promise<void> {
   if (!options.systemd && !options.crontab) {
     throw new BkpError('USAGE', 'say what is to look at the clock: --systemd or --crontab', {
       next: 'bkp schedule install --systemd --print shows what would be written',
@@ -36,7 +36,7 @@ export async function runScheduleInstall(deps: Deps, options: ScheduleInstallOpt
 }
 
 /** cron and systemd know nothing of the PATH and the directory in which this was typed. */
-async function invocationOf(deps: Deps, profiles: readonly string[]): Promise<Invocation> {
+async function invocationOf(deps: CommandDeps, profiles: readonly string[]): Promise<Invocation> {
   for (const profile of profiles) await (await deps.again(profile)).settings();
   const profile = deps.flags.profile ?? (deps.env.BKP_PROFILE || undefined);
   const named = profiles.length > 0 || profile === undefined ? profiles : [profile];
@@ -48,7 +48,7 @@ async function invocationOf(deps: Deps, profiles: readonly string[]): Promise<In
 }
 
 /** Where systemd looks for a user's own units: systemd.unit(5). */
-function unitFolder({env}: Deps): string {
+function unitFolder({env}: CommandDeps): string {
   const base = env.XDG_CONFIG_HOME;
   if (base && isAbsolute(base)) return join(base, 'systemd', 'user');
   if (env.HOME) return join(env.HOME, '.config', 'systemd', 'user');

@@ -1,16 +1,19 @@
-import type {Deps} from '../../app/deps.ts';
 import {isoOf} from '../../app/scheduler/scheduler.ts';
 import {type Moment, upcoming} from '../../app/schedules/decide.ts';
 import {collectionOf, type Found, planOf, type Scheduled, scheduledOf, situationOf} from '../../app/schedules/known.ts';
 import {BkpError} from '../../errors/index.ts';
 import {collectionName} from '../../sql/index.ts';
 import type {Cell, RowFormat} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {printedTable} from '../tables.ts';
 
 export type ScheduleNextOptions = {collection?: string | undefined; count: number; format: RowFormat};
 
 /** Asks the very decision that the scheduler makes. */
-export async function runScheduleNext(deps: Deps, {collection, count, format}: ScheduleNextOptions): Promise<void> {
+export async function runScheduleNext(
+  deps: CommandDeps,
+  {collection, count, format}: ScheduleNextOptions,
+): Promise<void> {
   const {scheduled, others} = await scheduledOf(deps);
   const wanted = collection === undefined ? scheduled : [oneOf(scheduled, others, collection)];
   if (wanted.length === 0)
@@ -35,7 +38,7 @@ function oneOf(scheduled: Found['scheduled'], others: Found['others'], text: str
   });
 }
 
-async function rowsOf(deps: Deps, scheduled: Scheduled, count: number): Promise<Cell[][]> {
+async function rowsOf(deps: CommandDeps, scheduled: Scheduled, count: number): Promise<Cell[][]> {
   const {scheduleZone = 'UTC'} = planOf(scheduled);
   const collection = collectionOf(scheduled);
   const moments = upcoming(await situationOf(scheduled), Math.floor(deps.nowMicros() / 1000), count);

@@ -1,8 +1,8 @@
-import type {Deps} from '../../app/deps.ts';
 import {isoOf} from '../../app/scheduler/scheduler.ts';
 import {parseTimestamp} from '../../lib/timestamp.ts';
 import {openSchedule} from '../../schedule/index.ts';
 import type {Cell, RowFormat} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {printedTable} from '../tables.ts';
 import {localTime} from './next.ts';
 
@@ -17,7 +17,7 @@ export type ScheduleTryOptions = {
 
 /** What a line means, before it is set anywhere. */
 export async function runScheduleTry(
-  deps: Deps,
+  deps: CommandDeps,
   {cron, tz = 'UTC', from, ...options}: ScheduleTryOptions,
 ): Promise<void> {
   const schedule = openSchedule(cron, tz);

@@ -1,7 +1,7 @@
 import {userInfo} from 'node:os';
-import type {Deps} from '../../app/deps.ts';
 import {type ExplainedSetting, environmentNameOf, explainSettings, hidden, resolveHome} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 
 /** What the tools of AWS look at, and is no secret itself. */
 const awsVariables = [
@@ -20,7 +20,7 @@ const awsSecret = 'AWS_SECRET_ACCESS_KEY';
  * its environment have. Files and the usual folders they find by themselves.
  * @throws BkpError `PRECONDITION` when a secret is among them: a unit and a crontab are no place for it
  */
-export async function variablesOf(deps: Deps): Promise<Readonly<Record<string, string>>> {
+export async function variablesOf(deps: CommandDeps): Promise<Readonly<Record<string, string>>> {
   const variables: Record<string, string> = {};
   const bare = resolveHome({}, process.platform, userInfo().homedir);
   if (bare.dir !== deps.home.dir) variables.BKP_HOME = deps.home.dir;

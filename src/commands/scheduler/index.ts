@@ -1,9 +1,9 @@
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {runScheduler} from './run.ts';
 
-export function command(deps: Deps, run = runScheduler): Command {
+export function command(deps: CommandDeps, run = runScheduler): Command {
   return new Command('scheduler')
     .description(
       'Take the backups that collections have a SCHEDULE for, and those of the whole database (BACKUP DATABASE) that ' +

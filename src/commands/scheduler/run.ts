@@ -1,15 +1,15 @@
 import {setTimeout as sleep} from 'node:timers/promises';
-import type {Deps} from '../../app/deps.ts';
 import {isoOf, Scheduler} from '../../app/scheduler/scheduler.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import type {SignalSource} from '../../ops/index.ts';
 import {printable} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 
 export type SchedulerFlags = {profiles: readonly string[]; once: boolean};
 
 /** Runs until SIGTERM or Ctrl-C; operations that it started go on. */
 export async function runScheduler(
-  deps: Deps,
+  deps: CommandDeps,
   {profiles, once}: SchedulerFlags,
   signals: SignalSource = process,
 ): Promise<void> {

@@ -1,7 +1,7 @@
 import {Command, Option} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {promptForStatements} from './prompt.ts';
 import {readText, type TextSource} from './read.ts';
@@ -9,7 +9,7 @@ import {runStatements} from './run.ts';
 
 export type SqlOptions = TextSource & {wait: boolean; format: RowFormat};
 
-export function command(deps: Deps, run = runSql): Command {
+export function command(deps: CommandDeps, run = runSql): Command {
   return new Command('sql')
     .description(
       'Run statements: CREATE, ALTER, DROP BACKUP COLLECTION, BACKUP, RESTORE, VERIFY, SHOW BACKUPS, SELECT. ' +
@@ -35,7 +35,7 @@ export function command(deps: Deps, run = runSql): Command {
     );
 }
 
-export async function runSql(deps: Deps, options: SqlOptions): Promise<void> {
+export async function runSql(deps: CommandDeps, options: SqlOptions): Promise<void> {
   const text = await readText(deps, options);
   if (text === undefined) return promptForStatements(deps, options);
   await runStatements(deps, parse(text), options);

@@ -1,8 +1,8 @@
 import {setTimeout as sleep} from 'node:timers/promises';
-import type {Deps} from '../../app/deps.ts';
 import {asPlain, BkpError, renderError} from '../../errors/index.ts';
 import {isComplete, keywords, parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {History, historyLines} from './history.ts';
 import {runStatements} from './run.ts';
 import {TypedLines} from './typed-lines.ts';
@@ -17,7 +17,10 @@ const patienceMs = 1000;
  * Reads statements from a person, one after the other, with history and completion, until Ctrl-D or `exit`.
  * Ctrl-C drops all that was typed and not yet run; while a statement runs, it comes back to the prompt.
  */
-export async function promptForStatements(deps: Deps, options: {wait: boolean; format: RowFormat}): Promise<void> {
+export async function promptForStatements(
+  deps: CommandDeps,
+  options: {wait: boolean; format: RowFormat},
+): Promise<void> {
   const history = new History(deps.home.historyFile);
   const lines = new TypedLines({...typedFrom(deps), history: () => history.newestFirst(), historyLines, complete});
   deps.stderr.write(
@@ -43,13 +46,13 @@ export async function promptForStatements(deps: Deps, options: {wait: boolean; f
   lines.release();
 }
 
-function typedFrom({stdin, stdout, stderr, env}: Deps) {
+function typedFrom({stdin, stdout, stderr, env}: CommandDeps) {
   return {stdin, stdout, stderr, env};
 }
 
 /** An error is told, and the prompt goes on. */
 function runOne(
-  deps: Deps,
+  deps: CommandDeps,
   text: string,
   options: {wait: boolean; format: RowFormat},
 ): Promise<'done' | 'interrupted'> {
@@ -59,7 +62,7 @@ function runOne(
     signal.addEventListener('abort', () => void tellOfWaiting(deps, settled.signal), {once: true});
     try {
       // Its own settings, because they may have been changed meanwhile; how a wait ended is no status of the prompt's.
-      const surroundings: Deps = {
+      const surroundings: CommandDeps = {
         ...own,
         exitWith: () => {},
         openStore: (address, open) => own.openStore(address, {signal, ...open}),
@@ -76,7 +79,7 @@ function runOne(
 }
 
 /** Half a statement is worse than a late one, so most are not given up in the middle. */
-async function tellOfWaiting({stderr}: Deps, settled: AbortSignal): Promise<void> {
+async function tellOfWaiting({stderr}: CommandDeps, settled: AbortSignal): Promise<void> {
   await sleep(patienceMs, undefined, {signal: settled}).then(
     () => stderr.write('bkp: the statement is still at work; Ctrl-C again ends bkp\n'),
     () => {},

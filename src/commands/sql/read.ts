@@ -1,7 +1,7 @@
 import {readFile} from 'node:fs/promises';
 import {text as readAll} from 'node:stream/consumers';
-import type {Deps} from '../../app/deps.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 
 /** At most one of these is given. */
 export type TextSource = {statement?: string; script?: string; file?: string};
@@ -11,7 +11,7 @@ export type TextSource = {statement?: string; script?: string; file?: string};
  * @returns undefined when nothing names a text and a person sits at the terminal: they are to be asked
  * @throws BkpError `USAGE`
  */
-export async function readText(deps: Deps, {statement, script, file}: TextSource): Promise<string | undefined> {
+export async function readText(deps: CommandDeps, {statement, script, file}: TextSource): Promise<string | undefined> {
   const given = [statement, script, file].filter((source) => source !== undefined);
   if (given.length > 1) {
     throw new BkpError('USAGE', 'statements come from one place: the argument, --script or --file', {

@@ -1,9 +1,9 @@
-import type {Deps} from '../../app/deps.ts';
 import {execute} from '../../app/statements/execute.ts';
 import type {StatementResult} from '../../app/statements/result.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
 import type {Statement} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {printedTable, tableOf} from '../tables.ts';
 import {waitForOperation} from './wait.ts';
 
@@ -14,7 +14,7 @@ export type ReportOptions = {wait: boolean; format: RowFormat};
  * @param options.wait each operation is waited for before the next statement begins
  */
 export async function runStatements(
-  deps: Deps,
+  deps: CommandDeps,
   statements: readonly Statement[],
   options: ReportOptions,
 ): Promise<void> {
@@ -37,7 +37,7 @@ export async function runStatements(
  * @returns `left` when somebody did not want to wait any longer: what follows is not begun
  */
 export async function report(
-  deps: Deps,
+  deps: CommandDeps,
   result: StatementResult,
   {wait, format}: ReportOptions,
 ): Promise<'done' | 'left'> {

@@ -1,10 +1,10 @@
 import {createInterface, type Interface} from 'node:readline';
-import type {Deps} from '../../app/deps.ts';
+import type {CommandDeps} from '../deps.ts';
 
 /** What a person did at the prompt: typed a line, pressed Ctrl-C, or ended their input (Ctrl-D, a closed terminal). */
 export type Typed = {kind: 'line'; text: string} | {kind: 'interrupt'} | {kind: 'end'};
 
-type Options = Pick<Deps, 'stdin' | 'stdout' | 'stderr' | 'env'> & {
+type Options = Pick<CommandDeps, 'stdin' | 'stdout' | 'stderr' | 'env'> & {
   /** Newest first; read whenever a prompt appears. */
   history: () => string[];
   historyLines: number;

@@ -1,7 +1,7 @@
-import type {Deps} from '../../app/deps.ts';
 import {BkpError, fromPlain} from '../../errors/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
 import {type RowFormat, renderOperationLine} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
 import {follow} from '../follow.ts';
 
 /**
@@ -9,7 +9,11 @@ import {follow} from '../follow.ts';
  * @returns `left` when somebody pressed Ctrl-C: the work goes on
  * @throws BkpError what the operation failed with, so that the exit status is the one of the failure
  */
-export async function waitForOperation(deps: Deps, {number}: Operation, format: RowFormat): Promise<'done' | 'left'> {
+export async function waitForOperation(
+  deps: CommandDeps,
+  {number}: Operation,
+  format: RowFormat,
+): Promise<'done' | 'left'> {
   const end = await follow(deps, {numbers: [number], linesTo: 'stderr', withoutErrors: true});
   if (end.why === 'left') return 'left';
   const journal = await deps.journal();

@@ -1,12 +1,12 @@
-import type {Deps} from '../../app/deps.ts';
 import {forgetVault, knownVault} from '../../app/places/known-vaults.ts';
 import {placesOf} from '../../app/places/places.ts';
 import {openVaultAt} from '../../app/places/workplace.ts';
 import {describeStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import type {CommandDeps} from '../deps.ts';
 
 /** A vault that can be opened is not forgotten: nothing would come of it. */
-export async function runStoreForget(deps: Deps): Promise<void> {
+export async function runStoreForget(deps: CommandDeps): Promise<void> {
   for (const place of await placesOf(deps)) {
     const {store} = place;
     const vault = knownVault(deps.home, store);
@@ -23,7 +23,7 @@ export async function runStoreForget(deps: Deps): Promise<void> {
   }
 }
 
-async function isThere(deps: Deps, place: Parameters<typeof openVaultAt>[1]): Promise<boolean> {
+async function isThere(deps: CommandDeps, place: Parameters<typeof openVaultAt>[1]): Promise<boolean> {
   try {
     (await openVaultAt(deps, place, {create: false})).close();
     return true;

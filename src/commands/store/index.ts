@@ -1,14 +1,15 @@
 import {Command, Option} from 'commander';
-import type {Deps} from '../../app/deps.ts';
-import {type Check, type CheckFormat, tellChecks} from '../../app/health/check.ts';
+import type {Check} from '../../app/health/check.ts';
 import {checkPlace} from '../../app/health/check-place.ts';
 import {placesOf} from '../../app/places/places.ts';
+import {type CheckFormat, printChecks} from '../checks.ts';
+import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {runStoreForget} from './forget.ts';
 
 export type StoreCheckOptions = {format: CheckFormat};
 
-export function command(deps: Deps, run = runStoreCheck, forget = runStoreForget): Command {
+export function command(deps: CommandDeps, run = runStoreCheck, forget = runStoreForget): Command {
   const group = new Command('store')
     .description('Look at the stores that hold backups.')
     .addHelpText('after', helpTail(['bkp store check', "bkp --store 's3://backups/shop' store check"]));
@@ -38,8 +39,8 @@ export function command(deps: Deps, run = runStoreCheck, forget = runStoreForget
   return group;
 }
 
-export async function runStoreCheck(deps: Deps, {format}: StoreCheckOptions): Promise<void> {
+export async function runStoreCheck(deps: CommandDeps, {format}: StoreCheckOptions): Promise<void> {
   const checks: Check[] = [];
   for (const place of await placesOf(deps)) checks.push(...(await checkPlace(deps, place)));
-  tellChecks(deps, checks, format);
+  printChecks(deps, checks, format);
 }

@@ -1,6 +1,5 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Command} from 'commander';
-import type {Deps} from '../../app/deps.ts';
 import {Keeper} from '../../app/keeper/keeper.ts';
 import {carryOut, cleanAfter} from '../../app/orders/carry-out.ts';
 import {type Notifier, notifierOf} from '../../app/workers/notifier.ts';
@@ -14,6 +13,7 @@ import {
   systemProcesses,
   type WorkContext,
 } from '../../ops/index.ts';
+import type {CommandDeps} from '../deps.ts';
 
 export type WorkerOptions = {
   number: OperationNumber;
@@ -24,7 +24,7 @@ export type WorkerOptions = {
 };
 
 /** Hidden: what a detached process runs. It says nothing on the terminal; the journal and the log file have it all. */
-export function command(deps: Deps, run = runWorker): Command {
+export function command(deps: CommandDeps, run = runWorker): Command {
   return new Command('worker')
     .description('Carry out one queued operation; bkp starts this by itself.')
     .argument('<number>', 'number of the operation')
@@ -39,7 +39,7 @@ export function command(deps: Deps, run = runWorker): Command {
     );
 }
 
-export async function runWorker(deps: Deps, {number, tellEnd, cleanUpAfter}: WorkerOptions): Promise<void> {
+export async function runWorker(deps: CommandDeps, {number, tellEnd, cleanUpAfter}: WorkerOptions): Promise<void> {
   const notifier = notifierOf(deps);
   if (cleanUpAfter !== undefined) await untilGone(cleanUpAfter);
   const journal = await deps.journal();
@@ -74,7 +74,7 @@ async function untilGone(pid: number): Promise<void> {
   for (let left = goneWithinMs; left > 0 && systemProcesses.fateOf(worker) === 'alive'; left -= 20) await sleep(20);
 }
 
-async function cleanUp(deps: Deps, operation: Operation): Promise<void> {
+async function cleanUp(deps: CommandDeps, operation: Operation): Promise<void> {
   const log = openLog(operation.logFile, deps.nowMicros);
   try {
     await cleanAfter(deps, operation);
@@ -86,7 +86,7 @@ async function cleanUp(deps: Deps, operation: Operation): Promise<void> {
   }
 }
 
-async function tellOfEnded(deps: Deps, operation: Operation, {ended}: Notifier): Promise<void> {
+async function tellOfEnded(deps: CommandDeps, operation: Operation, {ended}: Notifier): Promise<void> {
   const {write, close} = openLog(operation.logFile, deps.nowMicros);
   try {
     await ended({operation, log: write});

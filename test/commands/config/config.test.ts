@@ -2,12 +2,13 @@ import {chmodSync, statSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {Readable} from 'node:stream';
 import {expect, test} from 'vitest';
-import type {Deps, GlobalFlags} from '../../../src/app/deps.ts';
+import type {GlobalFlags} from '../../../src/app/deps.ts';
 import {configGet} from '../../../src/commands/config/get.ts';
 import {command} from '../../../src/commands/config/index.ts';
 import {configList} from '../../../src/commands/config/list.ts';
 import {configProfileChange} from '../../../src/commands/config/profile.ts';
 import {configSet} from '../../../src/commands/config/set.ts';
+import type {CommandDeps} from '../../../src/commands/deps.ts';
 import {asPlain, ExitStatus, renderError} from '../../../src/errors/index.ts';
 import {readConfig, temporaryHome} from '../../config/fixture.ts';
 
@@ -32,7 +33,7 @@ function terminal() {
         exitWith: (value: ExitStatus) => {
           status = value;
         },
-      } as unknown as Deps;
+      } as unknown as CommandDeps;
       try {
         await command(deps).parseAsync(words, {from: 'user'});
       } catch (error) {
@@ -272,8 +273,8 @@ test.skipIf(process.platform === 'win32')('list tells that others may read the f
 
 test('arguments become options, without any work', async () => {
   const seen: unknown[] = [];
-  const deps = {exitWith: () => {}} as unknown as Deps;
-  const run = async (_: Deps, options: unknown) => {
+  const deps = {exitWith: () => {}} as unknown as CommandDeps;
+  const run = async (_: CommandDeps, options: unknown) => {
     seen.push(options);
     return ExitStatus.done;
   };

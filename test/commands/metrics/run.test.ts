@@ -1,7 +1,7 @@
 import {mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import type {Deps} from '../../../src/app/deps.ts';
+import type {CommandDeps} from '../../../src/commands/deps.ts';
 import {command} from '../../../src/commands/metrics/index.ts';
 import {runMetrics} from '../../../src/commands/metrics/run.ts';
 import {BkpError, ExitStatus} from '../../../src/errors/index.ts';
@@ -89,7 +89,7 @@ test('a store without a vault is left out; if operations put backups there, it i
 test('a store that cannot be reached: all the rest is printed, and why is told', async () => {
   await addSucceeded(await deps.journal(), {subject: 'collection c'});
   mkdirSync(deps.home.clusterDir);
-  const away: Deps = {
+  const away: CommandDeps = {
     ...deps,
     openStore: async () => {
       throw new BkpError('STORE_UNAVAILABLE', 'the server is away', {cause: 'ECONNREFUSED'});
@@ -130,7 +130,7 @@ test.skipIf(process.platform === 'win32')('--textfile: whole, readable by all, a
 
 test('arguments become options, without any work', async () => {
   const seen: unknown[] = [];
-  const run = async (_: Deps, options: unknown) => {
+  const run = async (_: CommandDeps, options: unknown) => {
     seen.push(options);
     return ExitStatus.done;
   };

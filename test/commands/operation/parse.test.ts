@@ -1,6 +1,6 @@
 import type {Command} from 'commander';
 import {expect, test, vi} from 'vitest';
-import type {Deps} from '../../../src/app/deps.ts';
+import type {CommandDeps} from '../../../src/commands/deps.ts';
 import {operationCancel} from '../../../src/commands/operation/cancel.ts';
 import {operationForget} from '../../../src/commands/operation/forget.ts';
 import {operationGet} from '../../../src/commands/operation/get.ts';
@@ -9,12 +9,12 @@ import {operationThrottle} from '../../../src/commands/operation/throttle.ts';
 import {operationWait} from '../../../src/commands/operation/wait.ts';
 import {operationWatch} from '../../../src/commands/operation/watch.ts';
 
-type Declare = (deps: Deps, run: (deps: Deps, options: never) => Promise<0>) => Command;
+type Declare = (deps: CommandDeps, run: (deps: CommandDeps, options: never) => Promise<0>) => Command;
 
 /** @returns the options that `run` is called with for these words */
 async function parsed(declare: unknown, words: string[]): Promise<unknown> {
   const run = vi.fn(async () => 0 as const);
-  const deps = {exitWith: vi.fn()} as unknown as Deps;
+  const deps = {exitWith: vi.fn()} as unknown as CommandDeps;
   await (declare as Declare)(deps, run).exitOverride().parseAsync(words, {from: 'user'});
   expect(deps.exitWith).toHaveBeenCalledWith(0);
   return (run.mock.calls as unknown[][])[0]![1];
