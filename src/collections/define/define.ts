@@ -2,10 +2,11 @@ import {newestReadable} from '../../backups/index.ts';
 import {assert, BkpError} from '../../errors/index.ts';
 import {type AlterAction, quoteName, type Setting, tableName} from '../../sql/index.ts';
 import type {JsonValue, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
-import {applySettings, type CollectionMembers, type Definition, resetSettings} from '../stored/definition.ts';
+import type {CollectionMembers, Definition} from '../stored/definition.ts';
 import {type CollectionFolder, isLiving, noSuchCollection, readFolder, requireCollection} from '../stored/folder.ts';
 import {readBackup} from '../stored/manifest.ts';
 import {type BackupName, definitionKey} from '../stored/names.ts';
+import {applySettings, resetSettings} from './settings.ts';
 
 export type DefineTools = {vault: Vault; nowMicros: () => number; randomId: () => string};
 

@@ -1,6 +1,7 @@
 import {BkpError} from '../../errors/index.ts';
 import type {Recipe, VaultReader} from '../../vault/index.ts';
-import {type CollectionMembers, settingsText} from '../stored/definition.ts';
+import {settingsText} from '../define/settings.ts';
+import type {CollectionMembers} from '../stored/definition.ts';
 import {examineBackup} from '../stored/examine.ts';
 import {isLiving, readAllFolders, requireReadable} from '../stored/folder.ts';
 import {readBackup, takenAtMs} from '../stored/manifest.ts';

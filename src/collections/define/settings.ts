@@ -1,0 +1,135 @@
+import {BkpError} from '../../errors/index.ts';
+import {openSchedule} from '../../schedule/index.ts';
+import type {Setting} from '../../sql/index.ts';
+import type {CollectionSettings, Storage} from '../stored/definition.ts';
+
+/**
+ * Checks `settings` and applies them to `current`.
+ * @throws BkpError `BAD_REQUEST` for an unknown key or value
+ */
+export function applySettings(
+  current: CollectionSettings | undefined,
+  settings: readonly Setting[],
+): CollectionSettings {
+  const result: CollectionSettings = {...(current ?? {storage: 'cluster', incremental: false, omitIndexes: false})};
+  for (const {key, value} of settings) {
+    switch (key) {
+      case 'STORAGE':
+        result.storage = storageValue(key, value, current);
+        break;
+      case 'INCREMENTAL_BACKUP_ENABLED':
+        result.incremental = booleanValue(key, value);
+        break;
+      case 'OMIT_INDEXES':
+        result.omitIndexes = booleanValue(key, value);
+        break;
+      case 'KEEP_LATEST':
+        result.keepLatest = countValue(key, value);
+        break;
+      case 'SCHEDULE':
+        result.schedule = lineValue(value);
+        break;
+      case 'SCHEDULE_FULL':
+        result.scheduleFull = lineValue(value);
+        break;
+      case 'SCHEDULE_TZ':
+        result.scheduleZone = zoneValue(value);
+        break;
+      default:
+        throw unknownKey(key);
+    }
+  }
+  return result;
+}
+
+/** RESET restores the values that CREATE uses by default. */
+export function resetSettings(current: CollectionSettings, keys: readonly string[]): CollectionSettings {
+  const result = {...current};
+  for (const key of keys) {
+    switch (key) {
+      case 'STORAGE':
+        result.storage = storageValue(key, 'cluster', current);
+        break;
+      case 'INCREMENTAL_BACKUP_ENABLED':
+        result.incremental = false;
+        break;
+      case 'OMIT_INDEXES':
+        result.omitIndexes = false;
+        break;
+      case 'KEEP_LATEST':
+        delete result.keepLatest;
+        break;
+      case 'SCHEDULE':
+        delete result.schedule;
+        break;
+      case 'SCHEDULE_FULL':
+        delete result.scheduleFull;
+        break;
+      case 'SCHEDULE_TZ':
+        delete result.scheduleZone;
+        break;
+      default:
+        throw unknownKey(key);
+    }
+  }
+  return result;
+}
+
+/** The settings as a statement writes them, in the manual's order. */
+export function settingsText(settings: CollectionSettings): string {
+  const pairs = [`STORAGE='${settings.storage}'`, `INCREMENTAL_BACKUP_ENABLED='${settings.incremental}'`];
+  if (settings.omitIndexes) pairs.push("OMIT_INDEXES='true'");
+  if (settings.keepLatest !== undefined) pairs.push(`KEEP_LATEST='${settings.keepLatest}'`);
+  if (settings.schedule !== undefined) pairs.push(`SCHEDULE='${settings.schedule}'`);
+  if (settings.scheduleFull !== undefined) pairs.push(`SCHEDULE_FULL='${settings.scheduleFull}'`);
+  if (settings.scheduleZone !== undefined) pairs.push(`SCHEDULE_TZ='${settings.scheduleZone}'`);
+  return pairs.join(', ');
+}
+
+/** @returns where CREATE with these settings stores the collection. @throws BkpError `BAD_REQUEST` */
+export function storageOf(settings: readonly Setting[]): Storage {
+  const written = settings.find(({key}) => key === 'STORAGE');
+  return written === undefined ? 'cluster' : storageValue('STORAGE', written.value, undefined);
+}
+
+/** A collection stays where CREATE stored it: changing a setting does not move backups. */
+function storageValue(key: string, value: string, current: CollectionSettings | undefined): Storage {
+  const storage = (['cluster', 's3'] as const).find((word) => word === value.toLowerCase());
+  if (storage === undefined) throw badValue(key, value, "'cluster' or STORAGE='s3'");
+  if (current === undefined || current.storage === storage) return storage;
+  throw new BkpError('BAD_REQUEST', `a collection stays in its store: STORAGE is '${current.storage}'`, {
+    next: `COPY BACKUP COLLECTION … TO '${storage}' copies its backups there`,
+  });
+}
+
+function booleanValue(key: string, value: string): boolean {
+  if (!/^(true|false)$/i.test(value)) throw badValue(key, value, "'true' or 'false'");
+  return value.toLowerCase() === 'true';
+}
+
+/** Zero is not allowed: DROP removes every backup. */
+function countValue(key: string, value: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(value)) throw badValue(key, value, "'7' or another whole number from 1 to 999999");
+  return Number(value);
+}
+
+/** The line as written, with single blanks. */
+function lineValue(value: string): string {
+  openSchedule(value);
+  return value.trim().split(/\s+/).join(' ');
+}
+
+function zoneValue(value: string): string {
+  openSchedule('0 0 * * *', value);
+  return value;
+}
+
+function badValue(key: string, value: string, accepted: string): BkpError {
+  return new BkpError('BAD_REQUEST', `${key} cannot be '${value}'`, {next: `write ${key}=${accepted}`});
+}
+
+function unknownKey(key: string): BkpError {
+  return new BkpError('BAD_REQUEST', `${key} is not a setting of a backup collection`, {
+    next: 'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED, OMIT_INDEXES, KEEP_LATEST, SCHEDULE, SCHEDULE_FULL and SCHEDULE_TZ',
+  });
+}
