@@ -2,12 +2,14 @@ import {assert} from '../errors/index.ts';
 import type {Key, Store} from '../stores/index.ts';
 import {survey} from './care/survey.ts';
 import {type VerifyOptions, verify} from './care/verify.ts';
+import type {IdList} from './format/id-list.ts';
 import {readDocument, readManifest} from './format/manifest.ts';
 import type {ChunkIndex} from './indexes/chunk-index.ts';
 import type {ObjectReader} from './indexes/object-reader.ts';
 import type {Versions} from './indexes/versions.ts';
 import {listCounted} from './lease/verdict.ts';
 import {Closure} from './read/closure.ts';
+import {readIds} from './read/read-ids.ts';
 import type {ReadOptions, StreamReader} from './read/stream-reader.ts';
 import type {ChunkId, Finding, JsonValue, Manifest, Recipe, Survey, VaultReader} from './types.ts';
 import type {CopySource} from './write/copy-plan.ts';
@@ -85,6 +87,10 @@ export class Reader implements VaultReader {
     const ids: ChunkId[] = [];
     for await (const id of this.#parts.reader.ids(recipe)) ids.push(id);
     return ids;
+  }
+
+  readIds(recipe: Recipe, length: number): Promise<IdList | undefined> {
+    return readIds(this.#parts.reader, recipe, length);
   }
 
   async storedBytes(recipes: readonly Recipe[]): Promise<number> {

@@ -1,5 +1,6 @@
 import type {BkpError} from '../errors/index.ts';
 import type {Key, RetainedObject, Traffic} from '../stores/index.ts';
+import type {IdList} from './format/id-list.ts';
 
 /** BLAKE3-256 of a chunk's plain bytes, 64 hex digits. */
 export type ChunkId = string & {readonly brand: 'ChunkId'};
@@ -122,6 +123,12 @@ export interface VaultReader {
   read(recipe: Recipe, options?: {signal?: AbortSignal; borrowed?: boolean}): AsyncIterable<Uint8Array>;
   /** Chunk ids of the stream, in order; resolves long recipes. */
   chunkIds(recipe: Recipe): Promise<readonly ChunkId[]>;
+  /**
+   * Chunk ids of a long stream, 32 bytes each in memory.
+   * @returns undefined if the stream has another number of chunks than `length`
+   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`, also if lists name fewer than `length` chunks
+   */
+  readIds(recipe: Recipe, length: number): Promise<IdList | undefined>;
   /** Bytes in packs that these streams need, each chunk counted once. */
   storedBytes(recipes: readonly Recipe[]): Promise<number>;
 
@@ -152,6 +159,13 @@ export interface VaultWriter {
    * may be empty.
    */
   writeChunks(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncIterable<ChunkId>;
+  /**
+   * Stores the lists of a stream whose chunks are in the vault, for callers of `writeChunks`. Lists are cut by the ids
+   * in them and not after a fixed number: inserted or removed ids change the lists around them only, and all other
+   * lists are in the vault already.
+   * @param sizeBytes plain bytes of all chunks together
+   */
+  writeIds(ids: IdList, sizeBytes: number): Promise<Recipe>;
   /**
    * Copies the chunks that these streams of another vault need and this vault lacks, in their stored form, and
    * checks each against its id first. The same recipes can then be committed here. The next attempt uses what

@@ -3,7 +3,6 @@ import {BkpError} from '../../errors/index.ts';
 import type {DatabaseMoment, FileSource, Frozen} from '../../sources/index.ts';
 import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../../vault/index.ts';
 import {type Catalog, readCatalog, storeFileList} from '../stored/catalog.ts';
-import {storeRecipe} from '../stored/ids.ts';
 import {
   findInstance,
   type Instance,
@@ -111,7 +110,7 @@ async function attempt(
   const copied = await copyMoment(tools, writer, request, parent);
   tools.progress({...copied.meter.state(), phase: 'Commit'});
   const bytes = copied.files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const data = await storeRecipe(writer, copied.ids, bytes);
+  const data = await writer.writeIds(copied.ids, bytes);
   const list = await storeFileList(writer, copied.files);
   await writer.flush();
   signal.throwIfAborted();

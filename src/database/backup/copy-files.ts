@@ -2,9 +2,8 @@ import {type Meter, startMeter, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {readAhead} from '../../lib/async.ts';
 import type {Frozen, FrozenFile} from '../../sources/index.ts';
-import type {Column, Piece, VaultWriter} from '../../vault/index.ts';
+import {type Column, IdList, type Piece, type VaultWriter} from '../../vault/index.ts';
 import {type Catalog, type CatalogFile, isPossible, placeChunks} from '../stored/catalog.ts';
-import {IdList} from '../stored/ids.ts';
 import {requirePaths} from '../stored/paths.ts';
 import {Blocks} from './blocks.ts';
 

@@ -2,8 +2,7 @@ import * as v from 'valibot';
 import {BkpError} from '../../errors/index.ts';
 import {count, parsedJson, text} from '../../lib/schema.ts';
 import type {FrozenFile} from '../../sources/index.ts';
-import type {Recipe, VaultReader, VaultWriter} from '../../vault/index.ts';
-import {IdList, storeRecipe} from './ids.ts';
+import {IdList, maxChunkBytes, type Recipe, type VaultReader, type VaultWriter} from '../../vault/index.ts';
 import type {DatabaseBackup} from './manifest.ts';
 import {requirePaths} from './paths.ts';
 
@@ -12,9 +11,6 @@ export type CatalogFile = FrozenFile & {firstChunk: number; chunks: number};
 
 /** What a backup holds: its files, in the order in which their chunks follow each other. */
 export type Catalog = {files: readonly CatalogFile[]; ids: IdList};
-
-/** A chunk's limit in the vault. */
-const largestBlockBytes = 16 * 1024 * 1024;
 
 /** Their ids take 32 GiB of memory. With blocks of 64 KiB these are 64 TiB. */
 const mostChunks = 2 ** 30;
@@ -38,7 +34,7 @@ export function placeChunks(files: readonly FrozenFile[]): {files: readonly Cata
 /** True when the numbers of a file are such that they can be written and read. */
 export function isPossible({sizeBytes, zeroTailBytes, blockBytes}: FrozenFile): boolean {
   const counts = [sizeBytes, zeroTailBytes, blockBytes].every((count) => Number.isSafeInteger(count) && count >= 0);
-  return counts && blockBytes >= 1 && blockBytes <= largestBlockBytes;
+  return counts && blockBytes >= 1 && blockBytes <= maxChunkBytes;
 }
 
 /** Stores the list of files: one line of JSON each, in pieces that are cut by the paths, so that an unchanged list costs nothing. */
@@ -55,8 +51,7 @@ export async function storeFileList(writer: VaultWriter, files: readonly FrozenF
   const ids = new IdList(pieces.length);
   let at = 0;
   for await (const id of writer.writeChunks(pieces)) ids.set(at++, id);
-  return storeRecipe(
-    writer,
+  return writer.writeIds(
     ids,
     pieces.reduce((sum, {bytes}) => sum + bytes.length, 0),
   );
@@ -75,32 +70,17 @@ export async function readCatalog(vault: VaultReader, {body, data, list}: Databa
   const {files: placed, total} = placeChunks(files);
   const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const agree = bytes === data.sizeBytes && files.length === body.files && bytes === body.bytes;
-  const ids = agree && total <= mostChunks ? await readIds(vault, data, total) : undefined;
+  const ids = agree && total <= mostChunks ? await vault.readIds(data, total) : undefined;
   if (ids?.length !== total) {
     throw disagreement(body.backup, `${files.length} files with ${bytes} bytes are not what its manifest says`);
   }
   return {files: placed, ids};
 }
 
-/** @returns undefined when there are not as many as wanted */
-async function readIds(vault: VaultReader, data: Recipe, wanted: number): Promise<IdList | undefined> {
-  if (data.depth === 0) return data.chunks.length === wanted ? IdList.of(data.chunks) : undefined;
-  const ids = new IdList(wanted);
-  const into = ids.bytes();
-  let at = 0;
-  // One level up the chunks are the ids; read as bytes, because millions of them do not fit into memory as texts.
-  for await (const part of vault.read({...data, sizeBytes: into.length, depth: data.depth - 1})) {
-    if (at + part.length > into.length) return undefined;
-    into.set(part, at);
-    at += part.length;
-  }
-  return at === into.length ? ids : undefined;
-}
-
 const lineSchema = v.object({
   path: text,
   size: count,
-  block: v.pipe(count, v.minValue(1), v.maxValue(largestBlockBytes)),
+  block: v.pipe(count, v.minValue(1), v.maxValue(maxChunkBytes)),
   zeros: v.exactOptional(count),
   table: v.exactOptional(text),
   stamp: v.exactOptional(text),

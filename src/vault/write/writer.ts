@@ -12,6 +12,7 @@ import {
 import {EncoderThreads} from '../codec/encoder-threads.ts';
 import {damaged} from '../format/damage.ts';
 import {chunkId} from '../format/hash.ts';
+import type {IdList} from '../format/id-list.ts';
 import {headerKey, indexKey, isManifestKey, isNamedKey, packKey} from '../format/key.ts';
 import {maxChunkBytes} from '../format/limits.ts';
 import {sealDocument, sealManifest} from '../format/manifest.ts';
@@ -36,6 +37,7 @@ import type {
 } from '../types.ts';
 import {Copy, type CopyOptions} from './copy.ts';
 import type {CopySource} from './copy-plan.ts';
+import {writeIdLists} from './id-lists.ts';
 import type {Retention} from './object-lock.ts';
 import {type NewChunk, PackWriter} from './pack-writer.ts';
 
@@ -117,6 +119,10 @@ export class Writer implements VaultWriter {
       assert(plainBytes > 0, 'a piece that is named by its id is not empty');
       yield id;
     }
+  }
+
+  writeIds(ids: IdList, sizeBytes: number): Promise<Recipe> {
+    return writeIdLists((lists) => this.writeChunks(lists), ids, sizeBytes);
   }
 
   async *#store(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncGenerator<Encoded> {

@@ -7,11 +7,10 @@ import {
   verifyDatabaseBackups,
 } from '../../../src/database/index.ts';
 import {storeFileList} from '../../../src/database/stored/catalog.ts';
-import {IdList, storeRecipe} from '../../../src/database/stored/ids.ts';
 import {toDatabaseManifest} from '../../../src/database/stored/manifest.ts';
 import {databaseManifestKey} from '../../../src/database/stored/names.ts';
 import type {Store} from '../../../src/stores/index.ts';
-import {chunkId, type Vault} from '../../../src/vault/index.ts';
+import {chunkId, IdList, type Vault} from '../../../src/vault/index.ts';
 import {keysOf, newStore, noise, open} from '../../vault/helpers.ts';
 import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup} from '../fakes.ts';
 
@@ -188,7 +187,7 @@ test('a manifest whose paths lead out of the target is refused before anything i
     await writer.write([{bytes: Buffer.from('x')}]);
     const evil = backup.replace(/^20\d\d/, '2099') as typeof backup;
     const list = await storeFileList(writer, [{path, sizeBytes: 1, zeroTailBytes: 0, blockBytes: 64}]);
-    const data = await storeRecipe(writer, IdList.of([chunkId(Buffer.from('x'))]), 1);
+    const data = await writer.writeIds(IdList.of([chunkId(Buffer.from('x'))]), 1);
     await writer.commit(
       databaseManifestKey(instance, evil),
       toDatabaseManifest({body: {...body, backup: evil, bytes: 1}, list, data}),
