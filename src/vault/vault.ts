@@ -20,7 +20,7 @@ import {StreamReader} from './read/stream-reader.ts';
 import {Reader, type ReaderParts} from './reader.ts';
 import type {LeaseSubject, Vault, VaultCollector, VaultWriter} from './types.ts';
 import {lookBeforePut} from './write/look-before-put.ts';
-import {Retention} from './write/object-lock.ts';
+import {ObjectLock} from './write/object-lock.ts';
 import {Writer} from './write/writer.ts';
 
 export type VaultOptions = {
@@ -89,8 +89,8 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const mayLook = !header.conditionalWrites || options.store.refusesConditions !== undefined;
   const checked = mayLook ? lookBeforePut(options.store, looks) : options.store;
   const file = options.cacheFile === undefined ? CacheFile.private() : CacheFile.open(options.cacheFile, header.id);
-  const retention = new Retention(checked, file, clock);
-  const {store} = retention;
+  const objectLock = new ObjectLock(checked, file, clock);
+  const {store} = objectLock;
   const index = new ChunkIndex(store, file, randomId);
   const cache = new ObjectCache(file);
   const versions = new Versions(clock, {areSupported: store.traffic !== undefined});
@@ -112,7 +112,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
       ttlMs: options.leaseTtlMs,
       keepRow: options.keepLeases,
     },
-    retention,
+    objectLock,
     settings: settingsOf(options),
   });
 }
@@ -120,7 +120,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
 type VaultParts = ReaderParts & {
   cache: ObjectCache;
   leases: LeaseDeps;
-  retention: Retention;
+  objectLock: ObjectLock;
   settings: Settings;
 };
 
@@ -133,7 +133,7 @@ class OpenVault extends Reader implements Vault {
   }
 
   async writer(subject: LeaseSubject, {signal}: {signal?: AbortSignal} = {}): Promise<VaultWriter> {
-    const {store, index, reader, versions, cache, leases, retention, settings} = this.#parts;
+    const {store, index, reader, versions, cache, leases, objectLock, settings} = this.#parts;
     const observe = () => index.observe();
     const {lease, found} = await acquireLease(leases, this.#acquisition('writer', subject, {signal}), observe);
     try {
@@ -154,7 +154,7 @@ class OpenVault extends Reader implements Vault {
       reader,
       cached: versions.areSupported ? cache : undefined,
       lease,
-      retention,
+      objectLock,
       compressionLevel,
       compressionThreads,
       uploadsAtOnce,

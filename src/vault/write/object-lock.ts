@@ -3,17 +3,18 @@ import type {Key, PutOptions, Store} from '../../stores/index.ts';
 import type {CacheFile} from '../indexes/cache-file.ts';
 
 /**
- * So long after its retention was seen to an object is not asked about again. Retention never gets shorter, so this costs at most
- * as much of it; nothing on S3, where a lock is set for half as long again as asked for, and for whole days.
+ * Objects whose lock was set or extended within this time are not extended again. A lock never gets shorter, so this may
+ * cost at most as much of its length; nothing on S3, where a lock is set for 1.5 times the requested time, and for
+ * whole days.
  */
 const sureForMs = 12 * 60 * 60 * 1000;
 
 /**
- * Sees to it that what a new backup shares with older ones stays as long as what is new of it. Remembers in the cache file what was
+ * Keeps the objects that a new backup shares with older ones locked for as long as its new objects. The cache file records what was
  * put or extended within the last hours; without it, every backup would ask about every pack that it needs.
  */
-export class Retention {
-  /** The store, with every put of a retained object remembered. */
+export class ObjectLock {
+  /** The store, with every put of a locked object recorded. */
   readonly store: Store;
   readonly #file: CacheFile;
   readonly #clock: Clock;
@@ -21,21 +22,21 @@ export class Retention {
   constructor(store: Store, file: CacheFile, clock: Clock) {
     this.#file = file;
     this.#clock = clock;
-    this.store = store.retain === undefined ? store : this.#watched(store);
+    this.store = store.retain === undefined ? store : this.#recording(store);
   }
 
-  /** @returns false when nothing had to be asked of the store */
+  /** @returns whether it sent a request to the store */
   async extend(keys: readonly Key[]): Promise<boolean> {
     const wallMs = this.#clock.wallMs();
     if (this.store.retain === undefined) return false;
     this.#file.change(() => {
-      // Also what is later than now: a clock that was put back says nothing of how long ago that was.
+      // Also times in the future: if the clock was set back, they do not say how long ago that was.
       this.#file.run('DELETE FROM retained WHERE since_ms <= ? OR since_ms > ?', wallMs - sureForMs, wallMs);
     });
     const unsure = keys.filter((key) => !this.#isSure(key));
     if (unsure.length === 0) return false;
     await this.store.retain(unsure);
-    this.#note(unsure, wallMs);
+    this.#record(unsure, wallMs);
     return true;
   }
 
@@ -43,21 +44,21 @@ export class Retention {
     return this.#file.all('SELECT 1 FROM retained WHERE key = ?', [key], () => true).length > 0;
   }
 
-  #note(keys: readonly Key[], sinceMs: number): void {
+  #record(keys: readonly Key[], sinceMs: number): void {
     this.#file.change(() => {
       for (const key of keys) this.#file.run('INSERT OR REPLACE INTO retained VALUES (?, ?)', key, sinceMs);
     });
   }
 
-  #watched(store: Store): Store {
+  #recording(store: Store): Store {
     const {traffic} = store;
     return {
       description: store.description,
       put: async (key: Key, body: Uint8Array, options?: PutOptions) => {
         const startedAtWallMs = this.#clock.wallMs();
         const outcome = await store.put(key, body, options);
-        // One that was there already may have been for long.
-        if (outcome === 'written' && options?.retained) this.#note([key], startedAtWallMs);
+        // An object that existed before may have been locked long ago.
+        if (outcome === 'written' && options?.retained) this.#record([key], startedAtWallMs);
         return outcome;
       },
       get: (key, range) => store.get(key, range),

@@ -38,7 +38,7 @@ import type {
 import {Copy, type CopyOptions} from './copy.ts';
 import type {CopySource} from './copy-plan.ts';
 import {writeIdLists} from './id-lists.ts';
-import type {Retention} from './object-lock.ts';
+import type {ObjectLock} from './object-lock.ts';
 import {type NewChunk, PackWriter} from './pack-writer.ts';
 
 export type WriterDeps = {
@@ -48,7 +48,7 @@ export type WriterDeps = {
   /** Absent where copies spare nothing: a store without versions. */
   cached: ObjectCache | undefined;
   lease: Lease;
-  retention: Retention;
+  objectLock: ObjectLock;
   compressionLevel: number;
   /** Threads that compress. */
   compressionThreads: number;
@@ -230,7 +230,7 @@ export class Writer implements VaultWriter {
   async commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'> {
     assert(isManifestKey(key), `${key} is a manifest's key`);
     assert(!this.#void.has(key), 'a manifest whose commit failed is committed again by another writer only');
-    const {store, lease, retention} = this.#deps;
+    const {store, lease, objectLock} = this.#deps;
     await this.flush();
     const pending = pendingKey(key, lease.id);
     // Before the listing that confirms the lease: whoever ends the lease after that finds it, and decides.
@@ -241,7 +241,7 @@ export class Writer implements VaultWriter {
     this.stats.storedBytes += await this.#deps.index.flush();
     const sealed = await sealManifest({...manifest, lease: lease.id});
     // That may have taken its time.
-    if (await retention.extend([headerKey, ...needed])) await lease.confirm();
+    if (await objectLock.extend([headerKey, ...needed])) await lease.confirm();
     // From here on the manifest may arrive at any time, until the store has said what became of it.
     this.#pending.pop();
     try {
