@@ -1,12 +1,12 @@
 import {BkpError} from '../../errors/index.ts';
 import {mapConcurrent} from '../../lib/async.ts';
-import type {EncodedChunk, PlainChunk} from '../codec/encode.ts';
 import {isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Location} from '../indexes/chunk-table.ts';
 import {Recovery} from '../read/recovery.ts';
 import type {PackId, Recipe} from '../types.ts';
+import type {ChunkWriter} from './chunk-writer.ts';
 import {CopyPlan, type CopySource} from './copy-plan.ts';
 import type {NewChunk, PackWriter} from './pack-writer.ts';
 
@@ -25,7 +25,7 @@ const readsAtOnce = 2;
 export type CopyTarget = {
   index: ChunkIndex;
   packs: PackWriter;
-  encode: (chunk: PlainChunk) => Promise<EncodedChunk>;
+  chunks: ChunkWriter;
 };
 
 /** More than the thread pool has threads, so that none waits for the event loop. */
@@ -132,10 +132,10 @@ export class Copy {
   async #checked(place: Location, bytes: Uint8Array, from: number): Promise<NewChunk> {
     const {id, plainBytes, encoding, base, storedBytes} = place;
     const plain = await this.#source.reader.chunks.decode(place, bytes, from, this.#recovery);
-    const {index, encode} = this.#target;
+    const {index, chunks} = this.#target;
     // One that the target's indexes name and that it lost: others there may count on it as their base.
     if (base !== undefined && index.namedLocations(id).length > 0) {
-      return {id, plainBytes, ...(await encode({id, plain}))};
+      return {id, plainBytes, ...(await chunks.compress({id, plain}))};
     }
     const stored = bytes.subarray(place.offset - from, place.offset - from + storedBytes);
     return {id, plainBytes, encoding, stored, ...(base === undefined ? {} : {base})};

@@ -1,0 +1,124 @@
+import {assert} from '../../errors/index.ts';
+import {mapConcurrent} from '../../lib/async.ts';
+import type {Store} from '../../stores/index.ts';
+import {ChunkEncoder, type EncodedChunk, type PlainChunk, roundTripFailed} from '../codec/encode.ts';
+import {EncoderThreads} from '../codec/encoder-threads.ts';
+import {chunkId} from '../format/hash.ts';
+import {maxChunkBytes} from '../format/limits.ts';
+import type {ChunkIndex} from '../indexes/chunk-index.ts';
+import type {ObjectCache} from '../indexes/object-cache.ts';
+import type {ChunkId, Piece, WriteStats} from '../types.ts';
+import {BaseFinder} from './base-finder.ts';
+import {ColumnNumbers} from './column-numbers.ts';
+import type {NewChunk, PackWriter} from './pack-writer.ts';
+
+export type ChunkWriterDeps = {
+  store: Store;
+  index: ChunkIndex;
+  packs: PackWriter;
+  /** Absent for a store without versions, where the cache saves nothing. */
+  cached: ObjectCache | undefined;
+  stats: WriteStats;
+  compressionLevel: number;
+  compressionThreads: number;
+};
+
+/** Threads take 100 ms to start; this thread compresses less than this in that time. */
+const threadsFromBytes = 1024 * 1024;
+
+/** At most this many plain bytes are on their way into packs before reading further pieces waits. */
+const aheadBytes = 6 * 1024 * 1024;
+
+/** `chunk` is absent if the vault already has it. */
+type Encoded = {id: ChunkId; plainBytes: number; chunk?: NewChunk};
+
+/** Makes chunks of pieces, and appends the ones that the vault does not have to packs. */
+export class ChunkWriter {
+  readonly #deps: ChunkWriterDeps;
+  readonly #bases: BaseFinder;
+  readonly #columns = new ColumnNumbers();
+  /** Chunks that are being compressed. */
+  readonly #encoding = new Set<ChunkId>();
+  /** Used until the threads are up, and for chunks that are too large for them. */
+  readonly #encoder: ChunkEncoder;
+  #threads: EncoderThreads | undefined;
+  #encodedBytes = 0;
+
+  constructor(deps: ChunkWriterDeps) {
+    this.#deps = deps;
+    this.#bases = new BaseFinder(deps.store, deps.index);
+    this.#encoder = new ChunkEncoder(deps.compressionLevel);
+  }
+
+  /** The chunks of the pieces, in order. An empty piece has the id of no bytes and is not stored. */
+  async *write(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncGenerator<{id: ChunkId; plainBytes: number}> {
+    const encode = async (piece: Piece) => ({encoded: await this.#encode(piece), release: piece.release});
+    try {
+      for await (const {encoded, release} of mapConcurrent(pieces, aheadBytes, encode, ({bytes}) => bytes.length)) {
+        this.#deps.stats.logicalBytes += encoded.plainBytes;
+        if (encoded.plainBytes > 0) await this.#append(encoded);
+        release?.();
+        yield encoded;
+      }
+    } finally {
+      // After an error, the chunks that were being compressed never get into a pack.
+      this.#encoding.clear();
+    }
+  }
+
+  /** One list of chunk ids, not counted as the user's bytes. */
+  async writeList(list: Uint8Array): Promise<ChunkId> {
+    const encoded = await this.#encode({bytes: list});
+    await this.#append(encoded);
+    this.#deps.cached?.saveList(encoded.id, list);
+    return encoded.id;
+  }
+
+  async #append({id, plainBytes, chunk}: Encoded): Promise<void> {
+    const {stats, packs} = this.#deps;
+    stats.chunks += 1;
+    if (chunk === undefined) return;
+    stats.newChunks += 1;
+    stats.newBytes += plainBytes;
+    await packs.append(chunk);
+    this.#encoding.delete(id);
+  }
+
+  async #encode({bytes, like, column}: Piece): Promise<Encoded> {
+    assert(bytes.length <= maxChunkBytes, `a piece of ${bytes.length} bytes is larger than a chunk may be`);
+    const id = chunkId(bytes);
+    const plainBytes = bytes.length;
+    if (plainBytes === 0 || this.#isKnown(id)) return {id, plainBytes};
+    this.#encoding.add(id);
+    const chunk: PlainChunk = {
+      id,
+      plain: bytes,
+      base: like === undefined ? undefined : await this.#bases.find(id, like),
+      column: column === undefined ? undefined : this.#columns.of(column),
+    };
+    return {id, plainBytes, chunk: {id, plainBytes, ...(await this.compress(chunk))}};
+  }
+
+  #isKnown(id: ChunkId): boolean {
+    return this.#encoding.has(id) || this.#deps.packs.isPending(id) || this.#deps.index.hasReliable(id);
+  }
+
+  /** @throws BkpError `OBJECT_DAMAGED` if the stored form does not decode to the same bytes */
+  async compress(chunk: PlainChunk): Promise<EncodedChunk> {
+    this.#encodedBytes += chunk.plain.length;
+    if (this.#encodedBytes >= threadsFromBytes) {
+      const {compressionThreads: threads, compressionLevel: level} = this.#deps;
+      this.#threads ??= new EncoderThreads({threads, level});
+      if (this.#threads.areUp && EncoderThreads.fits(chunk)) return this.#threads.encode(chunk);
+    }
+    try {
+      return this.#encoder.encode(chunk);
+    } catch (error) {
+      throw roundTripFailed(chunk.id, error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#threads?.close();
+  }
+}
