@@ -1,12 +1,12 @@
 export {type Clock, systemClock} from '../lib/clock.ts';
 export {damaged, isDamage} from './format/damage.ts';
 export {chunkId} from './format/hash.ts';
-export {IdList} from './format/id-list.ts';
 export {headerKey} from './format/key.ts';
 export {maxChunkBytes} from './format/limits.ts';
 export {encodeName} from './format/name.ts';
 export {repairHeader} from './format/repair-header.ts';
 export {type Host, thisHost} from './lease/host.ts';
 export {type KeepRow, LeaseRow, type RenewedRow, type RowDeps, type RowState, renewEveryMs} from './lease/row.ts';
+export {IdList} from './read/id-list.ts';
 export type * from './types.ts';
 export {openVault, type VaultOptions} from './vault.ts';

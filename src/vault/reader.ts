@@ -2,7 +2,6 @@ import {assert} from '../errors/index.ts';
 import type {Key, Store} from '../stores/index.ts';
 import {survey} from './care/survey.ts';
 import {type VerifyOptions, verify} from './care/verify.ts';
-import type {IdList} from './format/id-list.ts';
 import {readDocument, readManifest} from './format/manifest.ts';
 import type {ChunkIndex} from './indexes/chunk-index.ts';
 import type {ObjectReader} from './indexes/object-reader.ts';
@@ -11,7 +10,7 @@ import {listCounted} from './lease/verdict.ts';
 import {Closure} from './read/closure.ts';
 import {readIds} from './read/read-ids.ts';
 import type {ReadOptions, StreamReader} from './read/stream-reader.ts';
-import type {ChunkId, Finding, JsonValue, Manifest, Recipe, Survey, VaultReader} from './types.ts';
+import type {ChunkId, Finding, IdBytes, JsonValue, Manifest, Recipe, Survey, VaultReader} from './types.ts';
 import type {CopySource} from './write/copy-plan.ts';
 
 /** Reads manifests and documents, from the local cache or from the store. */
@@ -89,7 +88,7 @@ export class Reader implements VaultReader {
     return ids;
   }
 
-  readIds(recipe: Recipe, length: number): Promise<IdList | undefined> {
+  readIds(recipe: Recipe, length: number): Promise<IdBytes | undefined> {
     return readIds(this.#parts.reader, recipe, length);
   }
 

@@ -1,9 +1,10 @@
 import type {BkpError} from '../errors/index.ts';
 import type {Key, RetainedObject, Traffic} from '../stores/index.ts';
-import type {IdList} from './format/id-list.ts';
 
 /** BLAKE3-256 of a chunk's plain bytes, 64 hex digits. */
 export type ChunkId = string & {readonly brand: 'ChunkId'};
+/** Many chunk ids, 32 bytes each, one after the other. */
+export type IdBytes = Uint8Array;
 /** BLAKE3-256 of a pack's bytes, 64 hex digits. */
 export type PackId = string & {readonly brand: 'PackId'};
 
@@ -124,11 +125,11 @@ export interface VaultReader {
   /** Chunk ids of the stream, in order; resolves long recipes. */
   chunkIds(recipe: Recipe): Promise<readonly ChunkId[]>;
   /**
-   * Chunk ids of a long stream, 32 bytes each in memory.
+   * Chunk ids of a long stream, in order.
    * @returns undefined if the stream has another number of chunks than `length`
    * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`, also if lists name fewer than `length` chunks
    */
-  readIds(recipe: Recipe, length: number): Promise<IdList | undefined>;
+  readIds(recipe: Recipe, length: number): Promise<IdBytes | undefined>;
   /** Bytes in packs that these streams need, each chunk counted once. */
   storedBytes(recipes: readonly Recipe[]): Promise<number>;
 
@@ -165,7 +166,7 @@ export interface VaultWriter {
    * lists are in the vault already.
    * @param sizeBytes plain bytes of all chunks together
    */
-  writeIds(ids: IdList, sizeBytes: number): Promise<Recipe>;
+  writeIds(ids: IdBytes, sizeBytes: number): Promise<Recipe>;
   /**
    * Copies the chunks that these streams of another vault need and this vault lacks, in their stored form, and
    * checks each against its id first. The same recipes can then be committed here. The next attempt uses what

@@ -110,7 +110,7 @@ async function attempt(
   const copied = await copyMoment(tools, writer, request, parent);
   tools.progress({...copied.meter.state(), phase: 'Commit'});
   const bytes = copied.files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const data = await writer.writeIds(copied.ids, bytes);
+  const data = await writer.writeIds(copied.ids.bytes(), bytes);
   const list = await storeFileList(writer, copied.files);
   await writer.flush();
   signal.throwIfAborted();

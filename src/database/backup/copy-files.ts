@@ -35,7 +35,7 @@ export async function copyFiles(
     bytesTotal: files.reduce((sum, file) => sum + file.sizeBytes, 0),
     itemsTotal: files.length,
   });
-  const ids = new IdList(total);
+  const ids = IdList.empty(total);
   const toRead: CatalogFile[] = [];
   for (const file of files) {
     const known = before.get(file.path);

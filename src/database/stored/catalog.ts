@@ -48,11 +48,11 @@ export async function storeFileList(writer: VaultWriter, files: readonly FrozenF
     pieces.push({bytes: Buffer.from(lines.join(''))});
     lines = [];
   }
-  const ids = new IdList(pieces.length);
+  const ids = IdList.empty(pieces.length);
   let at = 0;
   for await (const id of writer.writeChunks(pieces)) ids.set(at++, id);
   return writer.writeIds(
-    ids,
+    ids.bytes(),
     pieces.reduce((sum, {bytes}) => sum + bytes.length, 0),
   );
 }
@@ -71,10 +71,10 @@ export async function readCatalog(vault: VaultReader, {body, data, list}: Databa
   const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const agree = bytes === data.sizeBytes && files.length === body.files && bytes === body.bytes;
   const ids = agree && total <= mostChunks ? await vault.readIds(data, total) : undefined;
-  if (ids?.length !== total) {
+  if (ids === undefined) {
     throw disagreement(body.backup, `${files.length} files with ${bytes} bytes are not what its manifest says`);
   }
-  return {files: placed, ids};
+  return {files: placed, ids: IdList.over(ids)};
 }
 
 const lineSchema = v.object({

@@ -1,7 +1,7 @@
 import {idBytes} from '../format/hash.ts';
-import {IdList} from '../format/id-list.ts';
 import {recipeInlineIds, recipeListIds} from '../format/limits.ts';
-import type {ChunkId, Recipe} from '../types.ts';
+import {IdList} from '../read/id-list.ts';
+import type {ChunkId, IdBytes, Recipe} from '../types.ts';
 
 /** Shorter lists would cost more objects than they save; see {@link cutLists}. */
 const leastListIds = 16;
@@ -12,12 +12,12 @@ const meanListIds = 64;
 type StoreLists = (lists: {bytes: Uint8Array}[]) => AsyncIterable<ChunkId>;
 
 /** See `VaultWriter.writeIds`. */
-export async function writeIdLists(storeLists: StoreLists, ids: IdList, sizeBytes: number): Promise<Recipe> {
-  let level = ids;
+export async function writeIdLists(storeLists: StoreLists, ids: IdBytes, sizeBytes: number): Promise<Recipe> {
+  let level = IdList.over(ids);
   let depth = 0;
   while (level.length > recipeInlineIds) {
     const lists = cutLists(level);
-    const upper = new IdList(lists.length);
+    const upper = IdList.empty(lists.length);
     let at = 0;
     for await (const id of storeLists(lists)) upper.set(at++, id);
     level = upper;

@@ -1,6 +1,5 @@
 import {assert} from '../../errors/index.ts';
 import type {Key, Store} from '../../stores/index.ts';
-import type {IdList} from '../format/id-list.ts';
 import {isManifestKey, isNamedKey} from '../format/key.ts';
 import {sealDocument} from '../format/manifest.ts';
 import {RecipeBuilder} from '../format/recipe.ts';
@@ -8,7 +7,17 @@ import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {ObjectCache} from '../indexes/object-cache.ts';
 import type {Lease} from '../lease/lease.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
-import type {ChunkId, JsonValue, Manifest, Piece, Recipe, VaultReader, VaultWriter, WriteStats} from '../types.ts';
+import type {
+  ChunkId,
+  IdBytes,
+  JsonValue,
+  Manifest,
+  Piece,
+  Recipe,
+  VaultReader,
+  VaultWriter,
+  WriteStats,
+} from '../types.ts';
 import {ChunkWriter} from './chunk-writer.ts';
 import {Commits} from './commits.ts';
 import {Copy, type CopyOptions} from './copy.ts';
@@ -77,7 +86,7 @@ export class Writer implements VaultWriter {
     }
   }
 
-  writeIds(ids: IdList, sizeBytes: number): Promise<Recipe> {
+  writeIds(ids: IdBytes, sizeBytes: number): Promise<Recipe> {
     return writeIdLists((lists) => this.writeChunks(lists), ids, sizeBytes);
   }
 

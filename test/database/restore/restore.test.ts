@@ -187,7 +187,7 @@ test('a manifest whose paths lead out of the target is refused before anything i
     await writer.write([{bytes: Buffer.from('x')}]);
     const evil = backup.replace(/^20\d\d/, '2099') as typeof backup;
     const list = await storeFileList(writer, [{path, sizeBytes: 1, zeroTailBytes: 0, blockBytes: 64}]);
-    const data = await writer.writeIds(IdList.of([chunkId(Buffer.from('x'))]), 1);
+    const data = await writer.writeIds(IdList.of([chunkId(Buffer.from('x'))]).bytes(), 1);
     await writer.commit(
       databaseManifestKey(instance, evil),
       toDatabaseManifest({body: {...body, backup: evil, bytes: 1}, list, data}),

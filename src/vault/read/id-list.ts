@@ -1,20 +1,32 @@
-import type {ChunkId} from '../types.ts';
-import {idBytes} from './hash.ts';
+import {idBytes} from '../format/hash.ts';
+import type {ChunkId, IdBytes} from '../types.ts';
 
 /** Chunk ids in 32 bytes each: a backup of 1 TiB in blocks of 64 KiB has 16 million of them. */
 export class IdList {
   readonly #bytes: Buffer;
-  readonly length: number;
 
-  constructor(length: number) {
-    this.#bytes = Buffer.alloc(length * idBytes);
-    this.length = length;
+  private constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** A list of `length` ids that are still to be set. */
+  static empty(length: number): IdList {
+    return new IdList(Buffer.alloc(length * idBytes));
   }
 
   static of(ids: readonly ChunkId[]): IdList {
-    const list = new IdList(ids.length);
+    const list = IdList.empty(ids.length);
     for (const [at, id] of ids.entries()) list.set(at, id);
     return list;
+  }
+
+  /** A view of ids; the bytes are not copied. */
+  static over({buffer, byteOffset, length}: IdBytes): IdList {
+    return new IdList(Buffer.from(buffer as ArrayBuffer, byteOffset, length));
+  }
+
+  get length(): number {
+    return this.#bytes.length / idBytes;
   }
 
   set(at: number, id: ChunkId): void {
