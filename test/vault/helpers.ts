@@ -33,7 +33,7 @@ export function changed(bytes: Uint8Array, ...positions: number[]): Buffer {
   return copy;
 }
 
-/** Time that moves only when a test or a wait says so. */
+/** A clock that moves only when a test advances it or something sleeps. */
 export type FakeClock = Clock & {advance(ms: number): void};
 
 export function fakeClock(): FakeClock {
@@ -54,7 +54,7 @@ export function fakeClock(): FakeClock {
     sleep: async (ms, signal) => {
       signal?.throwIfAborted();
       advance(ms);
-      // What the timers began comes to its end.
+      // Lets the work that the timers started finish.
       await new Promise((resolve) => setTimeout(resolve, 1));
     },
     every: (everyMs, work) => {
@@ -66,7 +66,7 @@ export function fakeClock(): FakeClock {
   };
 }
 
-/** A process on one machine; `alive` can be set to false. */
+/** One process of a machine. Add pids to `dead` to make other processes look ended. */
 export function fakeHost(pid: number, space: string | null = 'boot-1/pids-1'): Host & {dead: Set<number>} {
   const dead = new Set<number>();
   return {
@@ -84,16 +84,14 @@ export const open = (store: Store, options: Partial<VaultOptions> = {}): Promise
 
 export const newStore = () => openMemoryStore();
 
-/** What the store holds, for another try from the same start. */
+/** A copy of the store, to repeat something from the same state. */
 export async function copyOf(store: Store): Promise<Store> {
   const copy = newStore();
   for (const key of await keysOf(store)) await copy.put(key, await store.get(key));
   return copy;
 }
 
-/**
- * A store whose retained objects stay for `days` by `clock`; `asked` are the keys whose retention somebody saw to.
- */
+/** A store that locks retained objects for `days` by `clock`. `asked`: the keys that `retain` was called with. */
 export function lockingStore(inner: Store, clock: {nowMs: number}, days: number) {
   const periodMs = days * 24 * 60 * 60 * 1000;
   const until = new Map<string, number>();
@@ -119,7 +117,7 @@ export function lockingStore(inner: Store, clock: {nowMs: number}, days: number)
   return Object.assign(store, {asked, until});
 }
 
-/** What a server of S3's kind tells of its objects: their MD5 as the version. `reads` are the keys that were fetched. */
+/** A store like an S3 server, with the MD5 of an object as its version. `reads`: the keys that were fetched. */
 export function serverStore(inner: Store = newStore()): Store & {reads: string[]} {
   const reads: string[] = [];
   const versioned = async (facts: ObjectFacts): Promise<ObjectFacts> => ({
@@ -150,7 +148,7 @@ export const manifestKey = (name: string) => `.backups/collections/shop/${name}/
 
 export const manifestOf = (...streams: Recipe[]): Manifest => ({kind: 'test', streams, body: {note: 'a test'}});
 
-/** One backup of one stream, committed. */
+/** Commits a backup of one stream. */
 export async function backup(vault: Vault, name: string, pieces: Iterable<Piece>): Promise<Recipe> {
   const writer = await vault.writer({purpose: `backup ${name}`});
   try {
@@ -174,7 +172,7 @@ export async function keysOf(store: Store, prefix = ''): Promise<string[]> {
   return keys;
 }
 
-/** What counts as a backup, or would. */
+/** Keys of all manifests, including those that do not count. */
 export const manifestsOf = async (store: Store) =>
   (await keysOf(store, '.backups/')).filter((key) => key.endsWith('/manifest'));
 
@@ -184,7 +182,7 @@ export function countedIds(): () => string {
   return () => (++count).toString(16).padStart(32, '0');
 }
 
-/** Every manifest of the vault verifies without a finding. */
+/** The findings of verifying every manifest of the vault. */
 export async function findings(vault: Vault, level: 'structure' | 'data' = 'data') {
   const found = [];
   for await (const key of vault.keys('.backups/')) {

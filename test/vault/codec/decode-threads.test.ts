@@ -11,7 +11,7 @@ const mebi = 1024 * 1024;
 
 type Part = {plain: Uint8Array; stored: Uint8Array; encoding: ChunkEncoding; base?: Uint8Array};
 
-/** A job of these chunks, as a reader would make it of a part of a pack. */
+/** A job of these chunks, as if they were consecutive in a pack. */
 function jobOf(parts: readonly Part[]) {
   let at = 0;
   const chunks = parts.map(({plain, stored, encoding, base}) => {
@@ -37,7 +37,7 @@ async function parts(): Promise<Part[]> {
   ];
 }
 
-test('chunks of every encoding come out one after the other', async () => {
+test('chunks of every encoding are decoded one after the other into the given memory', async () => {
   const all = await parts();
   const threads = new DecodeThreads();
   for (let round = 0; round < 5; round++) {
@@ -48,7 +48,7 @@ test('chunks of every encoding come out one after the other', async () => {
   }
 });
 
-test.each([0, 1, 2])('what is not chunk %i is noticed, and the thread goes on', async (wrong) => {
+test.each([0, 1, 2])('a job whose chunk %i is damaged fails, and the thread handles later jobs', async (wrong) => {
   const threads = new DecodeThreads();
   const damaged = (await parts()).map((part, at) =>
     at === wrong ? {...part, stored: changed(part.stored, part.stored.length - 9)} : part,
@@ -59,21 +59,21 @@ test.each([0, 1, 2])('what is not chunk %i is noticed, and the thread goes on', 
   expect(await threads.decode(jobOf(await parts()))).toBe(true);
 });
 
-test('the built thread does the same', async () => {
+test('the built thread decodes too', async () => {
   const thread = new Worker(join(import.meta.dirname, '../../../dist/decode-thread.js'));
   try {
-    const answer = new Promise((resolve, reject) => thread.on('message', resolve).on('error', reject));
+    const reply = new Promise((resolve, reject) => thread.on('message', resolve).on('error', reject));
     thread.postMessage(jobOf(await parts()));
-    expect(await answer).toBe(true);
+    expect(await reply).toBe(true);
   } finally {
     await thread.terminate();
   }
 });
 
-/** More than is read without threads, and enough that lent memory is used again; groups of several sizes. */
+/** Enough to start threads and to reuse borrowed memory, in groups of several sizes. */
 const large = Array.from({length: 44}, (_, seed) => noise(seed % 3 === 0 ? 3 * mebi : mebi, seed));
 
-test('a long stream is what was written: lent chunk by chunk, and kept whole', async () => {
+test('a long stream is read back unchanged, with borrowed memory and without', async () => {
   const store = newStore();
   const vault = await open(store);
   const first = await backup(
@@ -91,33 +91,33 @@ test('a long stream is what was written: lent chunk by chunk, and kept whole', a
   let at = 0;
   for await (const chunk of vault.read(recipe, {borrowed: true})) expect(chunkId(chunk)).toBe(expected[at++]);
   expect(at).toBe(large.length);
-  // One that stops in the middle takes no memory away from the next.
+  // A reader that stops halfway keeps no memory from the next one.
   for await (const _ of vault.read(recipe, {borrowed: true})) break;
   const kept: Uint8Array[] = [];
   for await (const chunk of vault.read(recipe)) kept.push(chunk);
   expect(kept.map((bytes) => chunkId(bytes))).toEqual(expected);
 });
 
-test('lent chunks that no thread decoded are freed; others stay', async () => {
+test('borrowed chunks that the main thread decoded are freed, and others stay', async () => {
   const vault = await open(newStore());
-  // One that is stored as it is, and two that compress.
+  // One that is stored uncompressed, and two compressed ones.
   const plain = [noise(mebi, 1), Buffer.alloc(200_000, 'row '), Buffer.alloc(300_000, 'line ')];
   const recipe = await backup(
     vault,
     'one',
     plain.map((bytes) => ({bytes})),
   );
-  for (const lent of [true, false]) {
+  for (const borrowed of [true, false]) {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of vault.read(recipe, {borrowed: lent})) {
+    for await (const chunk of vault.read(recipe, {borrowed})) {
       expect(chunkId(chunk)).toBe(chunkId(plain[chunks.length]!));
       chunks.push(chunk);
     }
-    expect(chunks.map(({length}) => length)).toEqual(lent ? [0, 0, 0] : plain.map(({length}) => length));
+    expect(chunks.map(({length}) => length)).toEqual(borrowed ? [0, 0, 0] : plain.map(({length}) => length));
   }
 });
 
-test('damage late in a long stream is told with its chunk, and bytes before it are right', async () => {
+test('damage late in a long stream is reported with its chunk, after the correct bytes before it', async () => {
   const store = newStore();
   const vault = await open(store);
   const recipe = await backup(

@@ -12,7 +12,7 @@ const mebi = 1024 * 1024;
 let threads: EncoderThreads | undefined;
 afterEach(() => threads?.close());
 
-test('much data, in pieces of all sizes, with columns and likes, is read back byte for byte and in order', async () => {
+test('a large stream of pieces of all sizes, with columns and similar chunks, is read back unchanged', async () => {
   const store = newStore();
   const vault = await open(store);
   const column = {widthBytes: 8};
@@ -26,7 +26,7 @@ test('much data, in pieces of all sizes, with columns and likes, is read back by
   ];
   const one = await backup(vault, 'one', first);
   const ids = await vault.chunkIds(one);
-  // Differences, some of them too large for a thread's memory together with what they resemble.
+  // Differences. Some of them do not fit into a batch together with their base.
   const second = first.slice(0, 61).map(({bytes}, at) => ({bytes: changed(bytes, at), like: ids[at]!}));
   const two = await backup(vault, 'two', [...second, ...second.map(({bytes}) => ({bytes: changed(bytes, 5)}))]);
   const reader = await open(store);
@@ -36,7 +36,7 @@ test('much data, in pieces of all sizes, with columns and likes, is read back by
   expect(await findings(reader)).toEqual([]);
 });
 
-test('what the threads give is what they were given, in every stored form', async () => {
+test('every stored form that the threads return decodes to the chunk', async () => {
   threads = new EncoderThreads({threads: 2, level: 1});
   const counted = Buffer.from(BigInt64Array.from({length: 200_000}, (_, row) => BigInt(row) * 1000n).buffer);
   const bases = Array.from({length: 30}, (_, seed) => noise(90_000, seed));
@@ -70,11 +70,11 @@ test('what the threads give is what they were given, in every stored form', asyn
   expect([...found].sort()).toEqual(['0 true', '1 true', '2 false', '3 true']);
 });
 
-test('every piece is given back once, when its bytes are in a pack', async () => {
+test('every piece is released once, when its bytes are in a pack', async () => {
   const vault = await open(newStore());
   const given: number[] = [];
   const pieces = Array.from({length: 100}, (_, at) => ({
-    // Every other one is known already.
+    // The vault has every other one already.
     bytes: noise(100_000, at >> 1),
     release: () => given.push(at),
   }));
@@ -82,7 +82,7 @@ test('every piece is given back once, when its bytes are in a pack', async () =>
   expect(given).toEqual(Array.from({length: 100}, (_, at) => at));
 });
 
-test('a chunk that is not what its id says is refused, and the others come', async () => {
+test('a chunk that does not match its id is refused, and the other chunks of its batch are encoded', async () => {
   threads = new EncoderThreads({threads: 1, level: 1});
   const [good, bad] = [noise(9000, 1), noise(9000, 2)];
   const encoded = await Promise.allSettled([
@@ -94,14 +94,14 @@ test('a chunk that is not what its id says is refused, and the others come', asy
   expect(encoded[1]).toMatchObject({reason: {code: 'OBJECT_DAMAGED'}});
 });
 
-test('an answer that comes after the threads were closed harms nobody', async () => {
+test('a result that arrives after close is ignored', async () => {
   threads = new EncoderThreads({threads: 1, level: 1});
   const plain = noise(9000, 1);
   const encode = () => threads!.encode({id: chunkId(plain), plain});
   await encode();
   const late = encode();
   late.catch(() => {});
-  // The batch is sent, and is answered while this thread does not look.
+  // The thread encodes the batch and replies while this thread is blocked.
   await new Promise(setImmediate);
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
   const closing = threads.close();
@@ -120,7 +120,7 @@ test('a batch that cannot be handled rejects the chunks of every thread, and lat
   await expect(threads.encode({id: chunkId(one), plain: one})).rejects.toThrow(/could not be cloned/);
 });
 
-test('who waits for threads that end is told, and so is who comes later', async () => {
+test('close rejects waiting and later chunks', async () => {
   threads = new EncoderThreads({threads: 1, level: 19});
   const chunks = Array.from({length: 40}, (_, seed) => noise(mebi, seed));
   const all = Promise.allSettled(chunks.map((plain) => threads!.encode({id: chunkId(plain), plain})));

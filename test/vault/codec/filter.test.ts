@@ -17,14 +17,14 @@ import {noise} from '../helpers.ts';
 
 const undone = (filtered: Uint8Array, filter: Filter): Buffer => {
   const out = Buffer.alloc(filtered.length + 3);
-  // Where the machine could not read a number.
+  // Misaligned, so that numbers cannot be read in place.
   undoFilter(filtered, filter, out.subarray(3));
   return out.subarray(3);
 };
 
 const doubles = (...values: number[]) => Buffer.from(Float64Array.from(values).buffer);
 
-/** Numbers as databases have them: any bytes, prices, absent values, and what is nearly a decimal. */
+/** Columns as databases have them: any bytes, prices, NaN for absent values, and near-decimals. */
 const column = fc.oneof(
   fc.uint8Array({maxLength: 400}).map((bytes) => Buffer.from(bytes)),
   fc.array(fc.double(), {maxLength: 50}).map((values) => doubles(...values)),
@@ -41,7 +41,7 @@ const column = fc.oneof(
     ),
 );
 
-test('what a filter arranged comes back bit for bit, wherever it lies in memory', () => {
+test('undoing a filter restores every bit, at any alignment in memory', () => {
   fc.assert(
     fc.property(
       column,
@@ -66,11 +66,11 @@ test('what a filter arranged comes back bit for bit, wherever it lies in memory'
   );
 });
 
-describe('decimals', () => {
+describe('doubles', () => {
   const parsed = doubles(148.03, 148.2, -0.05, 0, 1e6, Number.NaN);
   const ofFilters = (bytes: Uint8Array) => filtersFor(bytes, 8).flatMap(({decimals}) => decimals ?? [])[0];
 
-  test('are found as parsers make them, and as rounding does', () => {
+  test('are recognised as decimals, both as parsers and as multiplications produce them', () => {
     expect(ofFilters(parsed)).toEqual({exponent: 2, multiplied: false});
     expect(ofFilters(doubles(14803 * 0.01, 14820 * 0.01))).toEqual({exponent: 2, multiplied: true});
   });
@@ -81,7 +81,7 @@ describe('decimals', () => {
     ['infinity', doubles(1.5, Number.POSITIVE_INFINITY)],
     ['many digits', doubles(1.5, Math.PI)],
     ['large numbers', doubles(1.5, 2 ** 53)],
-  ])('are not, with %s', (_, bytes) => {
+  ])('with %s are not treated as decimals', (_, bytes) => {
     expect(ofFilters(bytes)).toBeUndefined();
     const filter = {widthBytes: 8, differences: false, decimals: {exponent: 2, multiplied: false}};
     expect(applyFilter(bytes, filter, Buffer.alloc(bytes.length))).toBe(false);
@@ -93,16 +93,16 @@ test.each([
   ['width 65', [65, 0, 0]],
   ['differences of 16 bytes', [16, 1, 0]],
   ['decimals of 4 bytes', [4, 2, 2]],
-  ['an exponent beyond all', [8, 2, 16]],
-  ['a flag of later', [8, 8, 0]],
-  ['nothing behind it', []],
+  ['an exponent that is too large', [8, 2, 16]],
+  ['an unknown flag', [8, 8, 0]],
+  ['no frame after it', []],
 ])('a header with %s is refused', (_, header) => {
   expect(() => readFilterHeader(Buffer.from([...header, ...(header.length === 0 ? [] : [0])]))).toThrow(
     'filter is unknown',
   );
 });
 
-describe('an encoder', () => {
+describe('the encoder', () => {
   const rows = 4096;
   const prices = (seed: number) => {
     const random = noise(rows * 2, seed);
@@ -125,7 +125,7 @@ describe('an encoder', () => {
     }
   });
 
-  test('looks again where the numbers are no such decimals any more', async () => {
+  test('chooses another filter when later numbers of a column are not decimals of the same scale', async () => {
     const encoder = new ChunkEncoder(1);
     encode(encoder, prices(1), 1);
     for (const plain of [doubles(...Array.from({length: rows}, (_, row) => row / 3)), noise(rows * 8, 3), prices(2)]) {
@@ -134,19 +134,19 @@ describe('an encoder', () => {
     }
   });
 
-  test('leaves what zstd does better by itself', () => {
+  test('applies no filter where plain zstd compresses better', () => {
     const text = Buffer.alloc(rows * 8, 'the same words again and again, ');
     expect(encode(new ChunkEncoder(1), text, 1).encoding).toBe(chunkEncodings.zstd);
     expect(encode(new ChunkEncoder(1), noise(rows * 8, 5), 1).encoding).toBe(chunkEncodings.plain);
   });
 
-  test('refuses a chunk that is not what its id says, as one with a fault in memory would be', () => {
+  test('refuses a chunk that does not match its id, as after a memory fault', () => {
     const plain = prices(1);
     const faulty = {id: chunkId(prices(2)), plain, column: {number: 1, widthBytes: 8}};
     expect(() => new ChunkEncoder(1).encode(faulty)).toThrow('its hash is not its id');
   });
 
-  test.each(['header', 'frame'])('decoding tells of a wrong bit in the %s', async (where) => {
+  test.each(['header', 'frame'])('fails to decode a chunk with a wrong bit in the %s', async (where) => {
     const {stored, ...chunk} = encode(new ChunkEncoder(1), prices(1), 1);
     for (let bit = 0; bit < 24; bit++) {
       const wrong = Buffer.from(stored);

@@ -4,8 +4,7 @@ import {hash} from '../../../src/vault/format/hash.ts';
 import {type SealedKind, seal, sealedKinds, unseal} from '../../../src/vault/format/sealed.ts';
 import {backup, keysOf, newStore, noise, open} from '../helpers.ts';
 
-// The bytes of docs/format.md, written down a second time: what this version writes is what every other one reads. Numbers here
-// are literals on purpose.
+// The bytes of docs/format.md again, as literals: every version must be able to read what this one writes.
 
 const kinds: [SealedKind, number][] = [
   ['manifest', 1],
@@ -15,11 +14,11 @@ const kinds: [SealedKind, number][] = [
 ];
 
 describe('the frame of sealed objects', () => {
-  test('has a number for each kind, and no other kinds', () => {
+  test('has a number for each kind, and there are no other kinds', () => {
     expect(Object.entries(sealedKinds)).toEqual(kinds);
   });
 
-  test.each(kinds)('of a %s has kind %i', async (kind, number) => {
+  test.each(kinds)('of a %s contains kind %i', async (kind, number) => {
     const payload = Buffer.from('payload '.repeat(20));
     const sealed = await seal(kind, payload);
     expect(sealed.subarray(0, 16).toString('hex')).toBe(
@@ -34,12 +33,12 @@ describe('the frame of sealed objects', () => {
     }
   });
 
-  test('that does not compress is plain', async () => {
+  test('stores a payload that does not compress as plain bytes', async () => {
     const sealed = await seal('document', Buffer.from('{}'));
     expect(sealed.subarray(0, 18).toString('hex')).toBe(`424b5053010200000200000000000000${'7b7d'}`);
   });
 
-  test('with a salt ends in a frame that zstd passes over', async () => {
+  test('with a salt ends in a frame that zstd skips', async () => {
     const salt = '00112233445566778899aabbccddeeff';
     const sealed = await seal('index', Buffer.from('x'), salt);
     expect(sealed.subarray(0, 16).toString('hex')).toBe('424b5053010301000100000000000000');
@@ -49,7 +48,7 @@ describe('the frame of sealed objects', () => {
   });
 });
 
-describe('an object of a vault', () => {
+describe('the bytes of an object', () => {
   const bytesOf = async (store: Store, prefix: string, end = '') => {
     const key = (await keysOf(store, prefix)).find((one) => one.endsWith(end))!;
     return {key, bytes: Buffer.from(await store.get(key))};
@@ -64,7 +63,7 @@ describe('an object of a vault', () => {
     return store;
   };
 
-  test('is a pack: chunks, a table of 41 bytes a chunk, its length, BKPPACK1', async () => {
+  test('of a pack: chunks, a table of 41 bytes for each chunk, the length of the table, BKPPACK1', async () => {
     const {key, bytes} = await bytesOf(await make(), 'packs/');
     expect(key).toBe(`packs/${hash(bytes).toString('hex').slice(0, 2)}/${hash(bytes).toString('hex')}`);
     expect(bytes.subarray(-8).toString('hex')).toBe('424b505041434b31');
@@ -80,7 +79,7 @@ describe('an object of a vault', () => {
     );
   });
 
-  test('is an index: pack, length, number of entries, entries', async () => {
+  test('of an index: pack, length, number of entries, entries', async () => {
     const store = await make();
     const pack = await bytesOf(store, 'packs/');
     const {key, bytes} = await bytesOf(store, 'index/');
@@ -93,13 +92,16 @@ describe('an object of a vault', () => {
     expect(payload.length).toBe(44 + 2 * 41);
   });
 
-  test('is a manifest that names its lease, or a document', async () => {
+  test('of a manifest, which names its lease, and of a document', async () => {
     const store = await make();
     const manifest = await bytesOf(store, '.backups/', '/manifest');
     expect(manifest.bytes.subarray(0, 6).toString('hex')).toBe('424b50530101');
     const text = Buffer.from(await unseal('manifest', manifest.bytes, manifest.key)).toString();
     expect(text).toMatch(
-      /^\{"kind":"test","streams":\[\{"sizeBytes":300,"depth":0,"chunks":\["[0-9a-f]{64}","[0-9a-f]{64}"\]\}\],"lease":"[0-9a-f]{32}","body":\{"note":"a test"\}\}$/,
+      new RegExp(
+        '^\\{"kind":"test","streams":\\[\\{"sizeBytes":300,"depth":0,"chunks":\\["[0-9a-f]{64}","[0-9a-f]{64}"\\]\\}\\],' +
+          '"lease":"[0-9a-f]{32}","body":\\{"note":"a test"\\}\\}$',
+      ),
     );
     const document = await bytesOf(store, '.backups/', '/00000001');
     expect(document.bytes.subarray(0, 6).toString('hex')).toBe('424b50530102');

@@ -17,7 +17,7 @@ import {
   readAll,
 } from '../helpers.ts';
 
-/** A server that does not know `If-None-Match` and writes over what is there. */
+/** A server that ignores `If-None-Match` and overwrites objects. */
 const ignoring = (store: Store): Store => ({
   ...store,
   put: async (key, body) => {
@@ -29,14 +29,14 @@ const ignoring = (store: Store): Store => ({
 const headerOf = async (store: Store) => JSON.parse(Buffer.from(await store.get('bkp.json')).toString());
 
 describe('a store that honours conditional writes', () => {
-  test('is found to, and its header says nothing of them, as before there was the question', async () => {
+  test('is recognised, and its header has no field for it, as in older vaults', async () => {
     const store = newStore();
     const vault = await open(store);
     expect(await headerOf(store)).not.toHaveProperty('conditionalWrites');
     expect(await headerOf(store)).toMatchObject({id: vault.id, version: 1});
   });
 
-  test('gives all creators that race one vault', async () => {
+  test('gives all concurrent creators the same vault', async () => {
     const store = newStore();
     const vaults = await Promise.all(Array.from({length: 8}, () => open(store)));
     expect(new Set(vaults.map(({id}) => id)).size).toBe(1);
@@ -47,14 +47,14 @@ describe('a store that honours conditional writes', () => {
 describe('a store that ignores conditional writes', () => {
   const clock = fakeClock();
 
-  test('is found to, and the next one to open the vault knows', async () => {
+  test('is recognised, and its header says so', async () => {
     const store = newStore();
     const vault = await open(ignoring(store), {clock});
     expect(await headerOf(store)).toMatchObject({id: vault.id, version: 1, conditionalWrites: false});
     expect((await open(ignoring(store), {create: false})).id).toBe(vault.id);
   });
 
-  test('keeps a name that is taken, because bkp looks first', async () => {
+  test('keeps an existing object, because bkp checks the key before each put', async () => {
     const store = newStore();
     const vault = await open(ignoring(store), {clock});
     const recipe = await backup(vault, 'one', [{bytes: noise(5000, 1)}]);
@@ -69,7 +69,7 @@ describe('a store that ignores conditional writes', () => {
     expect(await findings(vault)).toEqual([]);
   });
 
-  test('gives creators that race the vault that stays', async () => {
+  test('gives all concurrent creators the vault whose header remains', async () => {
     const store = newStore();
     const vaults = await Promise.all(Array.from({length: 5}, () => open(ignoring(store), {clock})));
     const {id} = await headerOf(store);
@@ -77,7 +77,7 @@ describe('a store that ignores conditional writes', () => {
   });
 });
 
-test('opening a vault asks for its header once, and so does not finding one', async () => {
+test('opening a vault requests the header once, whether there is one or not', async () => {
   const store = newStore();
   const headerCalls = async () => {
     const counting = faultyStore(store, {at: 0, fault: 'fail'});
@@ -91,17 +91,17 @@ test('opening a vault asks for its header once, and so does not finding one', as
   expect(await keysOf(store)).toEqual(['bkp.json']);
 });
 
-describe('a vault that lost its header', () => {
+describe('a vault whose header', () => {
   const lost: [string, (store: Store) => Promise<void>][] = [
     ['is missing', (store) => store.delete(['bkp.json']).then(() => {})],
     ['is empty', (store) => replaced(store, Buffer.alloc(0))],
-    ['has one bit less', async (store) => replaced(store, changed(await store.get('bkp.json'), 40))],
+    ['has a wrong byte', async (store) => replaced(store, changed(await store.get('bkp.json'), 40))],
   ];
   const replaced = async (store: Store, bytes: Uint8Array) => {
     await store.put('bkp.json', bytes);
   };
 
-  test.each(lost)('that %s is opened by nobody, and after its repair as before', async (_, lose) => {
+  test.each(lost)('%s cannot be opened, and is intact after the repair', async (_, lose) => {
     const store = newStore();
     const recipe = await backup(await open(store), 'one', [{bytes: noise(5000, 1)}]);
     await lose(store);
@@ -119,7 +119,7 @@ describe('a vault that lost its header', () => {
     expect(await repairHeader(store, 'b'.repeat(32))).toBe(false);
   });
 
-  test('is not seen in a store of something else', async () => {
+  test('is missing is not detected in a store of another program', async () => {
     const store = newStore();
     await store.put('backup/home/manifest', Buffer.from('{"of": "another program"}'));
     expect(await repairHeader(store, 'a'.repeat(32))).toBe(false);
@@ -127,7 +127,7 @@ describe('a vault that lost its header', () => {
     await expect(open(store)).rejects.toMatchObject({code: 'STORE_REFUSED'});
   });
 
-  test('is never repaired over that of a newer bkp', async () => {
+  test('is of a newer bkp is never overwritten by a repair', async () => {
     const store = newStore();
     await backup(await open(store), 'one', [{bytes: noise(5000, 1)}]);
     const {checksum: _, ...header} = {...(await headerOf(store)), version: 2};

@@ -14,11 +14,11 @@ test.each([
   ['tab\there', 'tab%09here'],
   ['größe', 'gr%C3%B6%C3%9Fe'],
   ['o\'brien "x"', 'o%27brien%20%22x%22'],
-])('%j is %s in a key', (name, part) => {
+])('%j becomes %s in a key', (name, part) => {
   expect(encodeName(name)).toBe(part);
 });
 
-test('a long name is cut, and told from others by its hash', () => {
+test('a long name is cut, and its hash distinguishes it from others', () => {
   const one = encodeName('x'.repeat(200));
   const two = encodeName(`${'x'.repeat(199)}y`);
   expect(one).toMatch(/^x{140}~[0-9a-f]{32}$/);
@@ -26,7 +26,7 @@ test('a long name is cut, and told from others by its hash', () => {
   expect(encodeName('x'.repeat(180))).toBe('x'.repeat(180));
 });
 
-test('any two names are two parts of keys', () => {
+test('different names become different parts of keys', () => {
   const name = fc.string({unit: 'binary', minLength: 1, maxLength: 120}).filter((text) => text.isWellFormed());
   fc.assert(
     fc.property(name, name, (one, two) => {

@@ -18,7 +18,7 @@ afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 const pieces = (...seeds: number[]) => seeds.map((seed) => ({bytes: noise(4000, seed)}));
 
-/** Index objects that the first reading fetches. */
+/** The number of index objects that a first read fetches. */
 async function fetches(store: Store): Promise<number> {
   const counting = faultyStore(store, {at: 0, fault: 'fail'});
   const vault = await open(counting, {cacheFile});
@@ -27,7 +27,7 @@ async function fetches(store: Store): Promise<number> {
   return counting.calls.filter((call) => call.startsWith('get index/')).length;
 }
 
-test('only indexes that are new are fetched', async () => {
+test('only new indexes are fetched', async () => {
   const store = newStore();
   await backup(await open(store), 'one', pieces(1));
   expect(await fetches(store)).toBe(1);
@@ -38,7 +38,7 @@ test('only indexes that are new are fetched', async () => {
   expect(await fetches(store)).toBe(2);
 });
 
-test('what one process of a home wrote, the next one knows', async () => {
+test('processes that share a cache file know what the other one wrote', async () => {
   const store = newStore();
   const first = await open(store, {cacheFile});
   const second = await open(store, {cacheFile});
@@ -50,7 +50,7 @@ test('what one process of a home wrote, the next one knows', async () => {
 });
 
 test.each(['garbage', 'half a database', 'empty', 'another version', 'another vault', 'flipped bytes'])(
-  'a cache file that is %s does no harm',
+  'reads, backups and verifications work with a cache file that is %s',
   async (what) => {
     const store = newStore();
     const one = await open(store, {cacheFile});
@@ -92,7 +92,7 @@ test.each(['garbage', 'half a database', 'empty', 'another version', 'another va
   },
 );
 
-test('a cache file with any bytes wrong leads to nothing wrong', async () => {
+test('wrong bytes in the cache file never cause a wrong read, backup or verification', async () => {
   const store = newStore();
   const one = await open(store, {cacheFile});
   const recipe = await backup(one, 'one', pieces(1, 2, 3));
@@ -122,7 +122,7 @@ test('a cache file with any bytes wrong leads to nothing wrong', async () => {
   );
 });
 
-test('a cache file that cannot be made is done without', async () => {
+test('a vault works without a cache file that cannot be created', async () => {
   const store = newStore();
   writeFileSync(join(folder, 'file'), '');
   const vault = await open(store, {cacheFile: join(folder, 'file', 'index.db')});
@@ -130,7 +130,7 @@ test('a cache file that cannot be made is done without', async () => {
   expect(await findings(vault)).toEqual([]);
 });
 
-test('a cache that says wrong things is found out, not believed', async () => {
+test('wrong locations in the cache are detected and corrected', async () => {
   const store = newStore();
   const vault = await open(store, {cacheFile});
   const recipe = await backup(vault, 'one', pieces(1, 2, 3));
@@ -141,12 +141,12 @@ test('a cache that says wrong things is found out, not believed', async () => {
   const second = await open(store, {cacheFile});
   expect((await readAll(second, recipe)).length).toBe(12_000);
   second.close();
-  // And it is right again for the next one.
+  // The next process finds a correct cache.
   const third = await open(store, {cacheFile});
   expect(await findings(third)).toEqual([]);
 });
 
-test('a cache that is older than a collection of garbage is brought up to date', async () => {
+test('a cache from before a cleanup is brought up to date', async () => {
   const store = newStore();
   const old = await open(store, {cacheFile});
   await backup(old, 'one', pieces(1, 2, 3));
@@ -163,7 +163,7 @@ test('a cache that is older than a collection of garbage is brought up to date',
   expect(await findings(vault)).toEqual([]);
 });
 
-test('two machines work on one directory', async () => {
+test('two machines use one directory store concurrently', async () => {
   const root = join(folder, 'store');
   const machines = await Promise.all(
     ['a', 'b'].map(async (name) =>

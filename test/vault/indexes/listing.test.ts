@@ -26,7 +26,7 @@ afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 const pieces = (...seeds: number[]) => seeds.map((seed) => ({bytes: noise(10_000, seed)}));
 
-test('opening a vault lists nothing, and reading from it lists its indexes once', async () => {
+test('opening a vault lists nothing, and reading from it lists the indexes once', async () => {
   const store = newStore();
   const recipe = await backup(await open(store), 'one', pieces(1, 2));
   const counting = faultyStore(store, {at: 0, fault: 'fail'});
@@ -37,16 +37,16 @@ test('opening a vault lists nothing, and reading from it lists its indexes once'
   expect(counting.calls.filter((call) => call.startsWith('list'))).toEqual(['list index/']);
 });
 
-test('an index that could not be read at first is read when it is needed again', async () => {
+test('an index that could not be read is read when it is needed again', async () => {
   const store = newStore();
   const recipe = await backup(await open(store), 'one', pieces(1, 2));
-  // The header, the listing, and then the index.
+  // The third call, after the header and the listing, reads the index.
   const vault = await open(faultyStore(store, {at: 3, fault: 'fail'}), {create: false});
   await expect(readAll(vault, recipe)).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
   expect(await readAll(vault, recipe)).toHaveLength(20_000);
 });
 
-test('a writer lists a server once, and again when somebody had to be waited for', async () => {
+test('a writer lists a server once, and again if it waited for another lease', async () => {
   const store = serverStore();
   await backup(await open(store), 'one', pieces(1));
   const lists = async (meanwhile: () => Promise<void>) => {
@@ -62,11 +62,11 @@ test('a writer lists a server once, and again when somebody had to be waited for
   };
   expect(await lists(async () => {})).toEqual(['list ']);
   const collector = await (await open(store, {host: fakeHost(1)})).collector({purpose: 'cleanup'});
-  // Not needed any more: the second look sees nobody, a third one sees nobody beside the writer's own lease.
+  // The second listing shows no lease, the third only the writer's own one.
   expect(await lists(() => collector.close())).toEqual(['list ', 'list locks/', 'list locks/', 'list ']);
 });
 
-test('beside a vault on a disk may lie what cannot be listed', async () => {
+test('a vault on a disk works beside folders that cannot be listed', async () => {
   const store = newStore();
   await open(store);
   const shut: Store = {
@@ -81,7 +81,7 @@ test('beside a vault on a disk may lie what cannot be listed', async () => {
   expect(await findings(vault)).toEqual([]);
 });
 
-/** Lists page after page, as a server does, or folder after folder: `between` happens right before `key`. */
+/** Lists in pages, as a server does, or by folder; `between` runs right before `key`. */
 function paged(store: Store, key: string, between: () => Promise<void>): Store {
   return {
     ...store,
@@ -104,7 +104,7 @@ describe.each([
 ])('a collector that ends while %s is listed', (_, makeStore) => {
   const places = ['damaged/', 'index/', 'locks/'];
   test.each(places.flatMap((key) => ['with a copy of the index', 'without'].map((how) => [key, how])))(
-    'right before %s, is no harm, %s',
+    'right before %s does not break a backup, %s',
     async (key, how) => {
       const store: Store = makeStore();
       const setUp = await open(store, {graceMs: 0, host: fakeHost(1)});
@@ -127,7 +127,7 @@ describe.each([
       const vault = await open(listed, {host: fakeHost(2), ...(how === 'without' ? {} : {cacheFile})});
       const writer = await vault.writer({purpose: 'backup'});
       const recipe = await writer.write(pieces(1, 2, 4, 5, 6));
-      // Two are still there, moved by the collector or not.
+      // Two chunks are still in the vault, whether or not the collector moved them.
       expect(writer.stats.newChunks).toBe(3);
       await writer.commit(manifestKey('next'), manifestOf(recipe));
       await writer.close();
@@ -141,7 +141,7 @@ describe.each([
   );
 });
 
-test('what another process of the home adds while the store is listed is not called gone', async () => {
+test('packs that another process adds while the store is listed are not taken for absent', async () => {
   const store = serverStore();
   const cacheFile = join(folder, 'index.db');
   const other = await open(store, {cacheFile});

@@ -28,25 +28,25 @@ async function processOn(store: Store, pid: number, options: Partial<VaultOption
   return {clock, host, vault};
 }
 
-/** Ids of the leases of which something lies in the store. */
+/** Ids of the leases that have objects in the store. */
 const leasesIn = async (store: Store) => [...new Set((await keysOf(store, 'locks/')).map((key) => key.split('/')[1]!))];
 
-/** Credentials that may put, and neither remove nor overwrite anything. */
+/** The store with credentials that may put objects, but neither remove nor overwrite them. */
 const appendOnly = (store: Store): Store => ({
   ...store,
   put: async (key, body, options) => {
-    // As a bucket's policy forbids overwriting: every put needs the condition.
+    // A bucket policy that forbids overwriting rejects every put without the condition.
     if (!options?.ifAbsent) throw new BkpError('STORE_DENIED', `put ${key} unconditionally`);
     return store.put(key, body, options);
   },
   delete: async () => {
-    throw new BkpError('STORE_DENIED', 'no right to remove');
+    throw new BkpError('STORE_DENIED', 'not allowed to remove');
   },
 });
 
 const locked = (text: string) => ({code: 'VAULT_LOCKED', message: expect.stringContaining(text)});
 
-test('many writers work at once, and one of each subject', async () => {
+test('many writers work concurrently, but at most one for each subject', async () => {
   const store = newStore();
   const one = await processOn(store, 1);
   const two = await processOn(store, 2);
@@ -57,7 +57,7 @@ test('many writers work at once, and one of each subject', async () => {
   await expect(two.vault.writer({purpose: 'operation incbackup/3', subject: 'collection shop'})).rejects.toMatchObject(
     locked('operation fullbackup/1 (process 1 on host-1, since 2026-'),
   );
-  // At once: the other is seen to run.
+  // Without waiting, because the other process is known to run.
   expect(two.clock.monotonicMs() - before).toBeLessThan(1000);
   await shop.close();
   await (await two.vault.writer({purpose: 'next', subject: 'collection shop'})).close();
@@ -66,7 +66,7 @@ test('many writers work at once, and one of each subject', async () => {
   expect(await keysOf(store, 'locks/')).toEqual([]);
 });
 
-test('a collector waits for writers, bounded, and then says who it is', async () => {
+test('a collector waits for writers for a limited time, then names the one that blocks it', async () => {
   const store = newStore();
   const one = await processOn(store, 1);
   const two = await processOn(store, 2, {lockWaitMs: 5000});
@@ -79,7 +79,7 @@ test('a collector waits for writers, bounded, and then says who it is', async ()
   await (await two.vault.collector({purpose: 'cleanup'})).close();
 });
 
-test('a writer waits for a collector, and goes on when it has ended', async () => {
+test('a writer waits until a collector has ended', async () => {
   const store = newStore();
   const one = await processOn(store, 1);
   const two = await processOn(store, 2);
@@ -99,7 +99,7 @@ test('a writer waits for a collector, and goes on when it has ended', async () =
   await again.close();
 });
 
-test('waiting can be told to stop, and leaves no lease behind', async () => {
+test('waiting can be cancelled, and leaves no lease behind', async () => {
   const store = newStore();
   const one = await processOn(store, 1);
   const two = await processOn(store, 2, {clock: {...fakeClock(), monotonicMs: () => 0}});
@@ -112,7 +112,7 @@ test('waiting can be told to stop, and leaves no lease behind', async () => {
   expect(await keysOf(store, 'locks/')).toEqual([]);
 });
 
-test('whatever races, no collector is beside anybody, and of one subject there is one writer', async () => {
+test('in any race a collector is alone, and a subject has at most one writer', async () => {
   const store = newStore();
   let collectors = 0;
   let writers = 0;
@@ -157,8 +157,8 @@ test('whatever races, no collector is beside anybody, and of one subject there i
   expect(await keysOf(store, 'locks/')).toEqual([]);
 });
 
-describe('a lease whose holder is gone', () => {
-  test('of this machine ends at once', async () => {
+describe('the lease of an ended process', () => {
+  test('of this machine ends immediately', async () => {
     const store = newStore();
     const one = await processOn(store, 1);
     await one.vault.writer({purpose: 'killed', subject: 'collection shop'});
@@ -171,8 +171,8 @@ describe('a lease whose holder is gone', () => {
 
   test.each([
     ['of another machine', 'boot-2/pids-1'],
-    ['of a machine that does not tell', null],
-  ])('%s ends when it did not change for its TTL', async (_, space) => {
+    ['of a machine without a process space', null],
+  ])('%s ends after a TTL without a change', async (_, space) => {
     const store = newStore();
     const far = await open(store, {clock: fakeClock(), host: fakeHost(1, space)});
     await far.writer({purpose: 'power cut', subject: 'collection shop'});
@@ -183,10 +183,10 @@ describe('a lease whose holder is gone', () => {
     expect(await keysOf(store, 'locks/')).toEqual([]);
   });
 
-  test('stays while it is renewed, whatever its clock says', async () => {
+  test('stays while it is renewed, even if the wall clock of its machine is wrong', async () => {
     const store = newStore();
     const clock = fakeClock();
-    // Both live on the same moments, and the far one believes to be in 1970.
+    // Both use the same monotonic clock; the wall clock of the remote one shows 1970.
     const far = await open(store, {clock: {...clock, wallMs: () => 0}, host: fakeHost(1, 'boot-2/pids-1')});
     const writer = await far.writer({purpose: 'long backup', subject: 'collection shop'});
     const here = await open(store, {clock, host: fakeHost(2)});
@@ -198,7 +198,7 @@ describe('a lease whose holder is gone', () => {
     await writer.close();
   });
 
-  test('that nobody can parse ends when it did not change for a TTL', async () => {
+  test('that cannot be parsed ends after a TTL without a change', async () => {
     const store = newStore();
     const {vault, clock} = await processOn(store, 1);
     await store.put('locks/strange', Buffer.from('{"half'));
@@ -219,7 +219,7 @@ describe('a holder that was taken for dead', () => {
   };
   const lost = {code: 'VAULT_LOCKED', message: expect.stringContaining('lost')};
 
-  test('commits nothing: its lease was removed', async () => {
+  test('commits nothing after its lease was removed', async () => {
     const {store, writer, recipe} = await setUp();
     const two = await processOn(store, 2);
     two.host.dead.add(1);
@@ -233,10 +233,10 @@ describe('a holder that was taken for dead', () => {
     expect(await keysOf(store, 'locks/')).toEqual([]);
   });
 
-  test('commits nothing: it could not renew for too long, whether or not anybody noticed', async () => {
+  test('commits nothing after too long without a renewal, even if no other process noticed', async () => {
     const store = newStore();
     const clock = fakeClock();
-    // A process that is stopped has no timers.
+    // In a stopped process no timer fires.
     const vault = await open(store, {clock: {...clock, every: () => () => {}}, host: fakeHost(1)});
     const writer = await vault.writer({purpose: 'stopped'});
     const recipe = await writer.write([{bytes: noise(5000, 1)}]);
@@ -245,7 +245,7 @@ describe('a holder that was taken for dead', () => {
     expect(await manifestsOf(store)).toEqual([]);
   });
 
-  test('commits nothing: its lease goes while the manifest is on its way', async () => {
+  test('commits nothing if its lease is removed while the manifest is being put', async () => {
     const store = newStore();
     const slow: Store = {
       ...store,
@@ -278,8 +278,8 @@ describe('a holder that was taken for dead', () => {
   });
 });
 
-describe('a lease is a row of objects', () => {
-  test('that grows, of which none is written over, and whose old ones go', async () => {
+describe('the row of objects of a lease', () => {
+  test('grows without overwriting, and old objects are removed', async () => {
     const store = newStore();
     const written = new Set<string>();
     const counting: Store = {
@@ -305,7 +305,7 @@ describe('a lease is a row of objects', () => {
     expect(await keysOf(store, 'locks/')).toEqual([]);
   });
 
-  test('whose names alone tell others that it lives', async () => {
+  test('shows by its names alone that it is renewed', async () => {
     const store = newStore();
     const clock = fakeClock();
     const far = await open(store, {clock, host: fakeHost(1, 'boot-2/pids-1')});
@@ -320,12 +320,12 @@ describe('a lease is a row of objects', () => {
     };
     const here = await open(counting, {clock, host: fakeHost(2), lockWaitMs: 300_000});
     await expect(here.collector({purpose: 'cleanup'})).rejects.toMatchObject(locked('long backup'));
-    // Watched for five minutes, in which it was renewed a dozen times.
+    // The watch took five minutes, with a dozen renewals.
     expect(reads).toHaveLength(1);
     await writer.close();
   });
 
-  test('and one that cannot be found where it was just written is no lease', async () => {
+  test('must be found where it was just written', async () => {
     const store = newStore();
     const late: Store = {...store, list: (prefix) => store.list(prefix === '' ? 'packs/' : `${prefix}none/`)};
     const {vault} = await processOn(late, 1);
@@ -333,8 +333,8 @@ describe('a lease is a row of objects', () => {
   });
 });
 
-describe('without the right to remove or to overwrite', () => {
-  test('all work of a backup and of a verification is done', async () => {
+describe('without permission to remove or overwrite objects', () => {
+  test('backups and verifications work', async () => {
     const store = newStore();
     await open(store);
     const {vault, clock} = await processOn(appendOnly(store), 1);
@@ -348,12 +348,12 @@ describe('without the right to remove or to overwrite', () => {
     const [pack] = await keysOf(store, 'packs/');
     await store.put(pack!, changed(await store.get(pack!), 7));
     for (let n = 0; n < 2; n++) expect(await findings(vault)).toMatchObject([{what: 'damaged', key: pack}]);
-    // The same pack could not be repaired; with other chunks it is another one.
+    // The damaged pack stays; the next backup stores its chunks again, in another pack.
     await backup(vault, 'two', [{bytes: noise(5000, 1)}, {bytes: noise(5000, 2)}]);
     expect(await vault.verify((await vault.manifest(manifestKey('two'))).streams, {level: 'data'})).toEqual([]);
   });
 
-  test('a lease that was given back is over, and a collector that may removes what lies there', async () => {
+  test('a released lease has ended, and a collector that may remove objects removes it', async () => {
     const store = newStore();
     await open(store);
     const {vault} = await processOn(appendOnly(store), 1);
@@ -368,7 +368,7 @@ describe('without the right to remove or to overwrite', () => {
     expect(await keysOf(store, 'locks/')).toEqual([]);
   });
 
-  test('a collector that may not remove them either passes them over', async () => {
+  test('a collector without that permission ignores released leases', async () => {
     const store = newStore();
     await open(store);
     const {vault, clock} = await processOn(appendOnly(store), 1);
@@ -379,7 +379,7 @@ describe('without the right to remove or to overwrite', () => {
     expect(await keysOf(store, 'locks/')).toEqual(expect.arrayContaining(before));
   });
 
-  test('a dead lease is buried, and a holder that was not dead notices', async () => {
+  test('a dead lease is marked as released, and a holder that is alive notices', async () => {
     const store = newStore();
     const one = await processOn(store, 1);
     const writer = await one.vault.writer({purpose: 'suspended', subject: 'collection shop'});
@@ -394,7 +394,7 @@ describe('without the right to remove or to overwrite', () => {
     expect(await manifestsOf(store)).toEqual([manifestKey('two')]);
   });
 
-  test('a lease is confirmed by one request while it is young', async () => {
+  test('confirming a young lease takes one request', async () => {
     const store = newStore();
     await open(store);
     const calls: string[] = [];
@@ -421,7 +421,7 @@ describe('without the right to remove or to overwrite', () => {
   });
 });
 
-describe('a lease of an older bkp, one object that is written over', () => {
+describe('a lease of an older bkp, a single object that is overwritten', () => {
   const old = (renewal: number) => ({
     version: 1,
     mode: 'writer',
@@ -458,7 +458,7 @@ describe('a lease of an older bkp, one object that is written over', () => {
   });
 });
 
-describe('a lease that is renewed elsewhere than where its work is done', () => {
+describe('a lease that another thread renews', () => {
   /** A process whose own timers never fire, because one call keeps its thread busy. */
   const busyProcess = async (store: Store, keepLeases: (clock: FakeClock) => VaultOptions['keepLeases']) => {
     await open(store);
@@ -475,7 +475,7 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
     for (let half = 0; half < 2 * minutes; half++) await clock.sleep(30_000);
   };
 
-  test('lives as long as it is renewed there, and ends where it began', async () => {
+  test('stays while that thread renews it, and is released by its own thread', async () => {
     const store = newStore();
     const {vault, clock} = await busyProcess(store, (clock) => (state) => new LeaseRow({store, clock}, state));
     const writer = await vault.writer({purpose: 'long call', subject: 'collection shop'});
@@ -490,7 +490,7 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
     expect(await keysOf(store, 'locks/')).toEqual([]);
   });
 
-  test('is confirmed by a listing that was slow, while others of its objects came and went', async () => {
+  test('is confirmed by a slow listing during which its objects were put and removed', async () => {
     const store = newStore();
     let meanwhile = async () => {};
     const slow: Store = {
@@ -511,7 +511,7 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
     expect(await keysOf(store, 'locks/')).toEqual([]);
   });
 
-  test('is lost when it is found lost there', async () => {
+  test('is lost when that thread finds it lost', async () => {
     const store = newStore();
     const {vault, clock} = await busyProcess(store, (clock) => (state) => new LeaseRow({store, clock}, state));
     const writer = await vault.writer({purpose: 'suspended'});
@@ -523,7 +523,7 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
     expect(await keysOf(store, 'locks/')).toEqual([]);
   });
 
-  test('is lost when it is not renewed there any more', async () => {
+  test('is lost when that thread stops renewing it', async () => {
     const store = newStore();
     const {vault, clock} = await busyProcess(store, (clock) => (state) => {
       const row = new LeaseRow({store, clock}, state);
@@ -536,7 +536,7 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
     await writer.close();
   });
 
-  test('is renewed by a timer of its own thread when there is no other one', async () => {
+  test('is renewed by a timer of its own thread if the other one is not available', async () => {
     const store = newStore();
     const clock = fakeClock();
     const vault = await open(store, {clock, host: fakeHost(1), keepLeases: (state, here) => here(state)});
@@ -548,7 +548,7 @@ describe('a lease that is renewed elsewhere than where its work is done', () => 
   });
 });
 
-test('a store that fails while a lease is renewed costs nothing when it comes back in time', async () => {
+test('a store that is unavailable for less than the lost time does not lose the lease', async () => {
   const store = newStore();
   let isDown = false;
   const flaky: Store = {
@@ -568,7 +568,7 @@ test('a store that fails while a lease is renewed costs nothing when it comes ba
   await writer.close();
 });
 
-test('a lease that cannot be given back undoes no work, and hides no other fault', async () => {
+test('a lease that cannot be released does not fail the work', async () => {
   const store = newStore();
   let isDown = false;
   const down = () => Promise.reject(new BkpError('STORE_UNAVAILABLE', 'down'));
@@ -588,13 +588,13 @@ test('a lease that cannot be given back undoes no work, and hides no other fault
   await (await two.vault.writer({purpose: 'next', subject: 'collection shop'})).close();
 });
 
-test('this host knows itself, and who is gone', () => {
+test('this host recognises its own process, and ended ones', () => {
   const host = thisHost();
   expect(host.pid).toBe(process.pid);
   expect(host.isAlive(process.pid, host.started)).toBe(true);
   expect(host.isAlive(2 ** 22 + 1, undefined)).toBe(false);
   if (process.platform !== 'linux') return;
   expect(host.space).toMatch(/^[0-9a-f-]{36}\/pid:\[\d+\]\/[0-9a-f]{16}$/);
-  // The same number, started at another time, is another process.
+  // The same pid with another start time is another process.
   expect(host.isAlive(process.pid, '1')).toBe(false);
 });
