@@ -15,9 +15,13 @@ export type RealDeps = CommandDeps & {close: () => void};
 export async function openRealDeps(
   flags: GlobalFlags,
   exitWith: (status: ExitStatus) => void,
-  shared?: Pick<Deps, 'journal'> & {signal?: AbortSignal},
+  shared?: Pick<Deps, 'journal'> & {signal?: AbortSignal; store?: string | undefined},
 ): Promise<RealDeps> {
-  const env = flags.home === undefined ? process.env : {...process.env, BKP_HOME: resolve(flags.home)};
+  const env = {
+    ...process.env,
+    ...(flags.home === undefined ? {} : {BKP_HOME: resolve(flags.home)}),
+    ...(shared?.store === undefined ? {} : {BKP_STORE: shared.store}),
+  };
   const home = resolveHome(env, process.platform, homedir());
   const nowMicros = () => Date.now() * 1000;
   let journal: Promise<Journal> | undefined;
@@ -89,8 +93,8 @@ export async function openRealDeps(
     },
     journal: () => (journal ??= shared?.journal() ?? openJournalOnce()),
     settings: () => (settings ??= loadSettings({flags, env, home, cwd: process.cwd()})),
-    again: (profile) =>
-      openRealDeps(profile === undefined ? flags : {...flags, profile}, exitWith, {journal: deps.journal}),
+    again: ({profile, store} = {}) =>
+      openRealDeps(profile === undefined ? flags : {...flags, profile}, exitWith, {journal: deps.journal, store}),
     get signal() {
       signal ??= shared?.signal ?? firstInterrupt(['SIGINT', 'SIGTERM']).signal;
       return signal;

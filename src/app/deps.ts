@@ -52,8 +52,11 @@ export interface Deps {
   startKeeper?(start: KeeperStart): Worker;
   /** Read at the first call: flags, environment, profile, defaults, in this order. */
   settings(): Promise<Settings>;
-  /** The same dependencies with settings that are read again, those of `profile` if it is named. Shares the journal. */
-  again(profile?: string): Promise<Deps>;
+  /**
+   * The same dependencies with settings that are read again. Shares the journal.
+   * @param change another profile, or a store with its keys, which counts as `BKP_STORE` does
+   */
+  again(change?: {profile?: string | undefined; store?: string | undefined}): Promise<Deps>;
   /**
    * Aborted by the first Ctrl-C or SIGTERM. Until it is read, a signal ends the process as usual; so does every later one.
    */

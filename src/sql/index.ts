@@ -3,3 +3,4 @@ export {isComplete, type Lexeme, lexemes} from './lexemes.ts';
 export {backupRef, collectionName, quoteName, tableName} from './names.ts';
 export {parse} from './parse.ts';
 export type {AlterAction, BackupRef, Members, Name, Place, Setting, Statement, StatementBody} from './statement.ts';
+export {backupCollection, backupDatabase} from './write.ts';

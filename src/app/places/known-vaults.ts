@@ -1,8 +1,10 @@
 import {createHash} from 'node:crypto';
 import {existsSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import * as v from 'valibot';
 import {type DirectoryAddress, describeStore, type Home, makeInHome, type StoreAddress} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {parsedJson, text} from '../../lib/schema.ts';
 import {headerKey} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {unmountedAbove} from './mounts.ts';
@@ -12,16 +14,17 @@ import {unmountedAbove} from './mounts.ts';
  * empty folder, and a bucket of another account like a new one: so a store that is known to have held a vault is never taken
  * for a new one.
  */
-type KnownVault = {store: string; vault: string};
+const knownVaultSchema = v.object({store: text, vault: text});
+type KnownVault = v.InferOutput<typeof knownVaultSchema>;
 
 const fileOf = ({vaultsDir}: Home, store: StoreAddress) =>
   join(vaultsDir, `${createHash('sha256').update(describeStore(store)).digest('hex').slice(0, 32)}.json`);
 
-/** @returns id of the vault; undefined when none was there, or that cannot be read */
+/** @returns id of the vault; undefined if the store held none or the file cannot be read */
 export function knownVault(home: Home, store: StoreAddress): string | undefined {
   try {
-    const known = JSON.parse(readFileSync(fileOf(home, store), 'utf8')) as KnownVault;
-    return known.store === describeStore(store) && typeof known.vault === 'string' ? known.vault : undefined;
+    const known = parsedJson(knownVaultSchema, readFileSync(fileOf(home, store), 'utf8'), (why) => new Error(why));
+    return known.store === describeStore(store) ? known.vault : undefined;
   } catch {
     return undefined;
   }

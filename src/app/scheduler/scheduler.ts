@@ -1,6 +1,6 @@
 import {asPlain, BkpError} from '../../errors/index.ts';
 import {type Operation, type OperationNumber, operationId} from '../../ops/index.ts';
-import {parse, quoteName} from '../../sql/index.ts';
+import {backupCollection, backupDatabase, type Statement} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {type Decision, decide} from '../schedules/decide.ts';
 import {
@@ -16,7 +16,6 @@ import {
 } from '../schedules/known.ts';
 import {databasePlan} from '../schedules/known-database.ts';
 import {reloadStamp} from '../schedules/reload-signal.ts';
-import {execute} from '../statements/execute.ts';
 
 /** How long a collection that was made, altered or dropped may stay unnoticed. */
 const lookEveryMs = 5 * 60_000;
@@ -29,6 +28,8 @@ const lateMs = 60_000;
 
 export type SchedulerOptions = {
   deps: Deps;
+  /** Executes a statement with a profile's dependencies, as `bkp sql` does. */
+  start: (deps: Deps, statement: Statement) => Promise<{operation?: Operation}>;
   /** Empty: the profile in use. */
   profiles: readonly string[];
   /** One line for each thing that happens. */
@@ -71,7 +72,7 @@ export class Scheduler {
     const wanted = profiles.length === 0 ? [undefined] : profiles;
     const opened: {name: string; deps: Deps}[] = [];
     for (const name of wanted) {
-      const own = await deps.again(name);
+      const own = await deps.again({profile: name});
       await databasePlan(own);
       opened.push({name: name ?? '', deps: own});
     }
@@ -186,12 +187,13 @@ export class Scheduler {
     }
   }
 
-  /** Just as `bkp sql` does it. */
   async #start(scheduled: Scheduled, take: 'full' | 'incremental'): Promise<OperationNumber | undefined> {
     const collection = collectionOf(scheduled);
-    const what = collection === undefined ? 'DATABASE' : quoteName(collection.name, {always: true});
-    const text = `BACKUP ${what}${take === 'incremental' ? ' INCREMENTAL' : ''}`;
-    const {operation} = await execute(scheduled.deps, parse(text)[0]!);
+    const statement =
+      collection === undefined
+        ? backupDatabase
+        : backupCollection(collection.name, {incremental: take === 'incremental'});
+    const {operation} = await this.#options.start(scheduled.deps, statement);
     if (operation === undefined) return undefined;
     this.#running.set(operation.number, operationId(operation));
     this.#options.tell(`${nameOf(scheduled)}: ${operationId(operation)} started`);

@@ -26,8 +26,8 @@ export type RestoreOptions = {
 export async function runRestore(deps: CommandDeps, options: RestoreOptions): Promise<void> {
   const {root, dryRun, wait, format} = options;
   const file = readRestoreFile(root) ?? {};
-  // As if it were in the environment: a flag still wins, and nobody has asked for the settings yet.
-  if (file.store !== undefined) (deps.env as Record<string, string | undefined>).BKP_STORE = file.store;
+  // The file's store counts as BKP_STORE does: a flag still wins.
+  const own = file.store === undefined ? deps : await deps.again({store: file.store});
   const instance = options.instance ?? file.instance;
   const timestamp = options.timestamp ?? file.timestamp;
   const wish: RestoreWish = {
@@ -39,12 +39,12 @@ export async function runRestore(deps: CommandDeps, options: RestoreOptions): Pr
     ...(options.conf ? {withConf: true} : {}),
   };
   if (!dryRun) {
-    await report(deps, await restoreDatabaseInto(deps, wish), {wait, format});
+    await report(deps, await restoreDatabaseInto(own, wish), {wait, format});
     return;
   }
-  const {place, plan} = await planRestoreInto(deps, wish, {fetchBytes: true});
-  const notice = await versionNotice(deps, place, plan.database);
-  if (notice !== undefined) deps.stderr.write(`bkp: ${notice}\n`);
+  const {place, plan} = await planRestoreInto(own, wish, {fetchBytes: true});
+  const notice = await versionNotice(own, place, plan.database);
+  if (notice !== undefined) deps.warn(notice);
   deps.stdout.write(printedTable(planRows(plan), format));
   const isRoom = plan.freeBytes === undefined || plan.freeBytes >= plan.neededBytes;
   deps.exitWith(plan.inTheWay === undefined && isRoom ? ExitStatus.done : ExitStatus.refused);

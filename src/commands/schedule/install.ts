@@ -37,7 +37,7 @@ export async function runScheduleInstall(deps: CommandDeps, options: ScheduleIns
 
 /** cron and systemd know nothing of the PATH and the directory in which this was typed. */
 async function invocationOf(deps: CommandDeps, profiles: readonly string[]): Promise<Invocation> {
-  for (const profile of profiles) await (await deps.again(profile)).settings();
+  for (const profile of profiles) await (await deps.again({profile})).settings();
   const profile = deps.flags.profile ?? (deps.env.BKP_PROFILE || undefined);
   const named = profiles.length > 0 || profile === undefined ? profiles : [profile];
   // A word says which of the profile's two stores is meant; an address is a setting.

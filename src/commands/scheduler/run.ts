@@ -1,5 +1,6 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {isoOf, Scheduler} from '../../app/scheduler/scheduler.ts';
+import {execute} from '../../app/statements/execute.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import type {SignalSource} from '../../ops/index.ts';
 import {printable} from '../../ui/index.ts';
@@ -15,7 +16,7 @@ export async function runScheduler(
 ): Promise<void> {
   const tell = (line: string) =>
     void deps.stdout.write(`${isoOf(Math.floor(deps.nowMicros() / 1000))} ${printable(line)}\n`);
-  const scheduler = new Scheduler({deps, profiles, tell, isTerse: once});
+  const scheduler = new Scheduler({deps, start: execute, profiles, tell, isTerse: once});
   const {signal} = deps;
   let wake = new AbortController();
   let isReloadWanted = false;

@@ -27,7 +27,7 @@ function at(desk: Desk, objectStore?: string) {
   });
   const deps = {...base, settings};
   return {
-    ...runDirectly(desk, {settings, stderr: base.stderr}),
+    ...runDirectly(desk, {settings, warn: base.warn}),
     deps,
     forget: () => runStoreForget(deps),
     check: () => runStoreCheck(deps, {format: 'json'}),

@@ -57,7 +57,7 @@ async function openBench({database}: {database?: string} = {}): Promise<Bench> {
     again: async () => deps,
   };
   const lines: string[] = [];
-  const scheduler = new Scheduler({deps, profiles: [], tell: (line) => lines.push(line)});
+  const scheduler = new Scheduler({deps, start: execute, profiles: [], tell: (line) => lines.push(line)});
   return {
     desk,
     profile,
@@ -130,7 +130,7 @@ test('a new scheduler knows from store and journal what was done', async () => {
   await scheduler.reload();
   await at('02T02:00:00');
   const lines: string[] = [];
-  const next = new Scheduler({deps, profiles: [], tell: (line) => lines.push(line)});
+  const next = new Scheduler({deps, start: execute, profiles: [], tell: (line) => lines.push(line)});
   await next.reload();
   await next.round();
   expect(lines).toEqual(['schedules: c']);
@@ -232,7 +232,7 @@ test('collections of another database in the same store are left alone, and that
     again: async () => elsewhere,
   };
   const lines: string[] = [];
-  const other = new Scheduler({deps: elsewhere, profiles: [], tell: (line) => lines.push(line)});
+  const other = new Scheduler({deps: elsewhere, start: execute, profiles: [], tell: (line) => lines.push(line)});
   await other.reload();
   await at('20T02:00:00');
   lines.length = 0;
@@ -295,7 +295,7 @@ test('the database: the first backup at once, then by the line; what was missed 
   onTestFinished(() => lost.close());
   const fresh: TestDeps = {...deps, journal: () => lost.journal(), again: async () => fresh};
   const told: string[] = [];
-  const other = new Scheduler({deps: fresh, profiles: [], tell: (line) => told.push(line)});
+  const other = new Scheduler({deps: fresh, start: execute, profiles: [], tell: (line) => told.push(line)});
   await other.reload();
   await other.round();
   expect(told).toEqual([`schedules: ${name}`]);
