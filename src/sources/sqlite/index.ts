@@ -22,7 +22,10 @@ import {requireFreeNames, requireNoStrayJournal, requireSameEncoding} from './re
 import {removeDatabase, SqliteStaging, stagingPath} from './restore/staging.ts';
 import {trackingObstacle} from './schema/obstacles.ts';
 import {openSnapshot} from './snapshot/snapshot.ts';
-import {brokenTracking, dropMarks, identityOf, listTracking, removeBrokenTracking} from './tracking/tracking.ts';
+import {brokenTracking, removeBrokenTracking} from './tracking/broken.ts';
+import {dropMarks} from './tracking/drop-marks.ts';
+import {identityOf} from './tracking/identity.ts';
+import {listTracking} from './tracking/tracking.ts';
 
 /** An SQLite database file. Every call opens the file for itself; only a snapshot and a staging keep it open. */
 export class SqliteSource implements TableSource {

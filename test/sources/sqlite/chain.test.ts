@@ -54,7 +54,7 @@ describe('a chain is not continued after', () => {
       'CREATE TABLE n (k INTEGER PRIMARY KEY, a, b UNIQUE); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t',
       /table t/,
     ],
-    'a trigger was dropped': ['DROP TRIGGER _bkp_update_t', /trigger _bkp_update_t is not there/],
+    'a trigger was dropped': ['DROP TRIGGER _bkp_update_t', /trigger _bkp_update_t is missing/],
     'a trigger was changed': [
       'DROP TRIGGER _bkp_delete_t; CREATE TRIGGER _bkp_delete_t AFTER DELETE ON t BEGIN SELECT 1; END',
       /trigger _bkp_delete_t is not as this bkp makes it/,
@@ -71,7 +71,7 @@ describe('a chain is not continued after', () => {
     'a unique index came': ['CREATE UNIQUE INDEX u ON t (a)', /trigger _bkp_insert_t is not as this bkp makes it/],
     'the log was dropped': [
       'DROP TRIGGER _bkp_delete_t; DROP TRIGGER _bkp_update_t; DROP TRIGGER _bkp_insert_t; DROP TRIGGER _bkp_evict_t; DROP TRIGGER _bkp_move_t; DROP TRIGGER _bkp_inserted_t; DROP TABLE _bkp_log_t',
-      /change log _bkp_log_t is not there/,
+      /change log _bkp_log_t is missing/,
     ],
     'the log was emptied': ['DELETE FROM _bkp_log_t', /change log _bkp_log_t was emptied/],
     'the log was emptied before the last changes': [

@@ -192,7 +192,7 @@ test('a database that is not in WAL mode is told of, once', async () => {
   const notices: string[] = [];
   const frozen = await new SqliteFileSource(path).freeze({...quiet, notice: (text) => notices.push(text)});
   await frozen.release();
-  expect(notices).toEqual([expect.stringContaining('whoever writes waits')]);
+  expect(notices).toEqual([expect.stringContaining('writers wait')]);
 });
 
 test('a log with one wrong byte within the moment is told, and nothing is read from it', async () => {

@@ -3,7 +3,8 @@ import {quoteName} from '../engine/quote.ts';
 import {type Boundary, keyColumns, keyMatches, keyOrder, keyRange, nullKeys} from '../rows/boundary.ts';
 import {keyShape, rowShape} from '../rows/segment.ts';
 import type {Table} from '../schema/table.ts';
-import {logTable, rowTable, trackingTriggers} from '../triggers/triggers.ts';
+import {logTable, rowTable} from '../triggers/helper-tables.ts';
+import {trackingTriggers} from '../triggers/triggers.ts';
 
 /**
  * Statements of bkp's own are longer than those of the application: a key's columns come in them twice, or the rowid besides

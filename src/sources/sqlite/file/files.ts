@@ -2,7 +2,8 @@ import type {DatabaseMoment, FileSource, FreezeOptions, Frozen, FrozenFile} from
 import {type Origin, originOf} from '../../origin.ts';
 import {knownTableNames} from '../catalog/catalog.ts';
 import {withConnection} from '../engine/connection.ts';
-import {identityOf, isIdentityKept, keepIdentity} from '../tracking/tracking.ts';
+import {writersWait} from '../engine/writers-wait.ts';
+import {identityOf, isIdentityKept, keepIdentity} from '../tracking/identity.ts';
 import {type Image, openImage} from './files-image.ts';
 import {checkDatabase, quickCheck} from './quick-check.ts';
 
@@ -45,11 +46,7 @@ export class SqliteFileSource implements FileSource {
   async freeze(options: FreezeOptions): Promise<Frozen> {
     const image = await openImage(this.#path, options);
     try {
-      if (image.mode !== 'wal') {
-        options.notice(
-          'the database is not in WAL mode: whoever writes waits while this backup reads; PRAGMA journal_mode = WAL changes that',
-        );
-      }
+      if (image.mode !== 'wal') options.notice(writersWait);
       return frozen(image, this.#path, options.nowMicros);
     } catch (error) {
       await image.close();

@@ -8,7 +8,8 @@ import {dropView, makeObject, objectDefinitionOf, virtualTables} from '../schema
 import {trackingObstacle} from '../schema/obstacles.ts';
 import {reachOfTrigger, reachOfView} from '../schema/reach.ts';
 import {definitionOf} from '../schema/schema.ts';
-import {ensureTracking, setMark} from '../tracking/tracking.ts';
+import {setMark} from '../tracking/marks.ts';
+import {ensureTracking} from '../tracking/tracking.ts';
 import type {Finishing} from './finishing.ts';
 import {rebuildTextIndexes} from './text-index.ts';
 

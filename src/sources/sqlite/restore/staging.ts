@@ -9,6 +9,7 @@ import {runFromManifest} from '../engine/from-manifest.ts';
 import {quoteName} from '../engine/quote.ts';
 import {definitionOf, fileSettings, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
+import {checkRestored} from './check-restored.ts';
 import {buildConstraintIndex, buildIndex, computedBytes, constraintIndexes, Landing} from './landing.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
 
@@ -19,12 +20,6 @@ const loadCacheKib = 40 * 1024;
  * threads are the fastest, 128 MiB take the same time and five times the memory.
  */
 const sortCacheKib = 8 * 1024;
-
-/** What SQLite's check says of rows that the schema would not take today; all else is damage. */
-const refusesRows =
-  /^(?:NULL value in|NUMERIC value in|TEXT value in|non-\w+ value in|CHECK constraint failed in|non-unique entry in index) /;
-/** Damage of pages is reported before anything about rows. */
-const mostMessages = 1000;
 
 /** An index that is computed may hold this many bytes, and so many times those of the backup's rows. */
 const leastIndex = 64 * 1024 * 1024;
@@ -147,7 +142,7 @@ export class SqliteStaging implements Staging {
       }
     }
     await step('Check');
-    this.#check(options.check, notice);
+    checkRestored(connection, options.check, notice);
     const counts: PublishedTable[] = [];
     for (const {name} of this.#schemas) {
       await step('Check');
@@ -178,28 +173,6 @@ export class SqliteStaging implements Staging {
       leaveOut(`its rows do not let SQLite compute it: ${(error as Error).message}`);
     } finally {
       this.#connection.limitLength(Number.MAX_SAFE_INTEGER);
-    }
-  }
-
-  /** @throws BkpError `SOURCE_DAMAGED` when pages, rows or indexes are not whole */
-  #check(check: 'quick' | 'full', notice: (text: string) => void): void {
-    const pragma = check === 'full' ? 'integrity_check' : 'quick_check';
-    const messages = this.#connection
-      .all(`PRAGMA main.${pragma}(${mostMessages})`)
-      .map((row) => String(Object.values(row)[0]));
-    const faults = messages.filter((message) => message !== 'ok' && !refusesRows.test(message));
-    if (faults.length > 0) {
-      throw new BkpError(
-        'SOURCE_DAMAGED',
-        `the restored tables do not pass SQLite's ${pragma}; nothing was published`,
-        {
-          details: faults.slice(0, 20),
-          next: 'the source was probably damaged when this backup was taken: restore an earlier one',
-        },
-      );
-    }
-    for (const message of new Set(messages.filter((one) => refusesRows.test(one)))) {
-      notice(`rows came back as they were, and break their table's own schema: ${message}`);
     }
   }
 

@@ -5,8 +5,8 @@ import {collated, keyColumns, keyMatches, nullable} from '../rows/boundary.ts';
 import {rowsWithNullKey} from '../rows/null-keys.ts';
 import {keyShape, rowShape, type SegmentMaker, targetBytes} from '../rows/segment.ts';
 import {keyAffinity, type Table} from '../schema/table.ts';
-import {logName} from '../triggers/triggers.ts';
-import {keysAtMark, largestRowid} from './tracking.ts';
+import {logName} from '../triggers/names.ts';
+import {keysAtMark, largestRowid} from './marks.ts';
 
 /** Keys in one segment, and those that rows are looked up for at once: a delta is small, and they are found one by one. */
 const keysAtOnce = 50_000;

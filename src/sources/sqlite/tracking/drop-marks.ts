@@ -1,0 +1,34 @@
+import type {Mark} from '../../source.ts';
+import type {Connection} from '../engine/connection.ts';
+import {quoteName} from '../engine/quote.ts';
+import {logName} from '../triggers/names.ts';
+import {isIdentityKept} from './identity.ts';
+import {removeTracking, trackedTables} from './inventory.ts';
+import {hasTable, marks, meta} from './own-tables.ts';
+
+/** Removes the owner's marks except `keep`, and what no other owner needs then; within a write transaction. */
+export function dropMarks(connection: Connection, owner: string, keep?: Mark): void {
+  const marked = hasTable(connection, marks);
+  if (keep !== undefined) {
+    // The mark of another database: no change that is logged here is known to be in a backup.
+    const known = `SELECT 1 FROM main.${marks} WHERE owner = ? AND mark = ?`;
+    if (!marked || connection.get(known, owner, keep) === undefined) return;
+  }
+  if (marked) connection.run(`DELETE FROM main.${marks} WHERE owner = ? AND mark IS NOT ?`, owner, keep ?? null);
+  for (const {name, log} of trackedTables(connection)) {
+    const needed = marked ? connection.value(`SELECT min(seq) FROM main.${marks} WHERE name = ?`, name) : null;
+    if (needed === null || needed === undefined || !log) {
+      removeTracking(connection, name);
+      continue;
+    }
+    connection.run(`DELETE FROM main.${quoteName(logName(name))} WHERE seq < ?`, needed);
+  }
+  dropUnusedMarks(connection);
+}
+
+/** Drops bkp's own tables when no mark is left; within a write transaction. */
+export function dropUnusedMarks(connection: Connection): void {
+  if (hasTable(connection, marks) && connection.number(`SELECT count(*) FROM main.${marks}`) > 0) return;
+  connection.exec(`DROP TABLE IF EXISTS main.${marks}`);
+  if (!isIdentityKept(connection)) connection.exec(`DROP TABLE IF EXISTS main.${meta}`);
+}

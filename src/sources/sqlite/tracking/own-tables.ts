@@ -1,0 +1,33 @@
+import {randomBytes} from 'node:crypto';
+import type {Connection} from '../engine/connection.ts';
+import {ownPrefix} from '../engine/own-prefix.ts';
+
+/**
+ * Change tracking in the source, in tables that bkp creates there:
+ *
+ * - `_bkp_meta`: the database's identity, and whether backups of the whole file rely on it.
+ * - `_bkp_log_<table>`: one row for each key that may have changed, appended by triggers. It can hold keys that did not change,
+ *   and never lacks one that did. `seq` starts at a random number and grows by one; the row that a mark points to and all later
+ *   rows are kept. So a log that was emptied or thinned out can be told from a complete one.
+ *   Where the key is an INTEGER PRIMARY KEY, `gone` = 1 says that the row is deleted or gets another key; a mark's own row has
+ *   some of the largest keys of the table at that time there, as JSON. From them a delta derives above which key every row may
+ *   be new.
+ * - `_bkp_marks`: the position of the log when an owner's backup began. An existing mark has been valid since it was set:
+ *   code that finds a log or a trigger missing removes all marks of the table before it creates them again.
+ */
+export const meta = `${ownPrefix}meta`;
+export const marks = `${ownPrefix}marks`;
+
+/** Creates `_bkp_meta`, with an identity, and `_bkp_marks` if they are missing; within a write transaction. */
+export function createOwnTables(connection: Connection): void {
+  connection.exec(`
+    CREATE TABLE IF NOT EXISTS main.${meta} (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS main.${marks}
+      (owner TEXT, mark TEXT, name TEXT, seq INTEGER NOT NULL, PRIMARY KEY (owner, mark, name)) WITHOUT ROWID;`);
+  connection.run(`INSERT OR IGNORE INTO main.${meta} VALUES ('identity', ?)`, randomBytes(16).toString('hex'));
+}
+
+export function hasTable(connection: Connection, name: string): boolean {
+  const query = `SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE`;
+  return connection.value(query, name) !== undefined;
+}

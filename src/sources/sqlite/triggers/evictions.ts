@@ -1,0 +1,110 @@
+import {foldName, quoteName} from '../engine/quote.ts';
+import {generatedExpressions, withTextLiterals, wordsIn} from '../engine/sql-text.ts';
+import {keyColumns} from '../rows/boundary.ts';
+import {dependsOn} from '../schema/obstacles.ts';
+import {type Column, keyNames, type Table, type UniqueIndex} from '../schema/table.ts';
+import {computedFrom} from './helper-tables.ts';
+import {logName, rowName} from './names.ts';
+
+/** Statements that log the rows which a new row can evict, and the columns whose update can do so (`''`: any). */
+export type Evictions = {byInsert: readonly string[]; byUpdate: readonly string[]; ofColumns: string};
+
+/**
+ * REPLACE removes rows that conflict with the new row on another unique index, and fires no delete trigger for them (unless the
+ * application has set recursive_triggers). So before each insert and update the rows that could be removed are logged.
+ * @returns undefined when only the key is unique
+ */
+export function evictions(table: Table): Evictions | undefined {
+  const on = quoteName(table.name);
+  const conditions = [...rowidMeets(table), ...table.uniques.flatMap((unique) => meets(table, unique))];
+  if (conditions.length === 0) return undefined;
+  const key = keyNames(table.key).map((column) => `${on}.${column}`);
+  const isRowid = table.key.kind === 'rowid';
+  const columns = isRowid ? ['k0', 'gone'] : keyColumns(table.key);
+  const values = isRowid ? [...key, '1'] : key;
+  const into = `INSERT INTO ${quoteName(logName(table.name))} (${columns.join(', ')})`;
+  const from = `${into} SELECT ${values.join(', ')} FROM ${on}`;
+  const around = statementsAround(table);
+  const notItself = `NOT (${keyNames(table.key)
+    .map((column) => `${on}.${column} COLLATE BINARY IS OLD.${column}`)
+    .join(' AND ')})`;
+  return {
+    byInsert: around(conditions.map((condition) => `${from} WHERE ${condition};`)),
+    byUpdate: around(conditions.map((condition) => `${from} WHERE ${condition} AND ${notItself};`)),
+    ofColumns: ofColumns(table),
+  };
+}
+
+/** A rowid beside the declared key is unique too. (NEW.rowid is -1 where SQLite will choose one.) */
+function rowidMeets({key, name}: Table): readonly string[] {
+  return key.kind === 'columns' && key.alias !== undefined
+    ? [`${quoteName(name)}.${key.alias} = NEW.${key.alias}`]
+    : [];
+}
+
+/**
+ * The condition that a row in the table and the new row are equal to the index. The index's WHERE is tested on the row in the
+ * table, so that SQLite can use the index, and not on the new row: that finds more rows, never fewer.
+ * A second condition selects all rows, in the rare case that no better one is known.
+ */
+function meets(table: Table, unique: UniqueIndex): readonly string[] {
+  const on = quoteName(table.name);
+  const same = unique.terms
+    .map(({expression, collation, column}) => {
+      const collate = `COLLATE ${quoteName(collation)}`;
+      if (column !== undefined) return `${on}.${expression} ${collate} = ${newValue(table, column)}`;
+      // The inner FROM gives the index's own expression the new row's columns, under the table's own name.
+      const text = portable(table, expression);
+      return `(${text}) ${collate} = (SELECT ${text} FROM ${quoteName(rowName(table.name))} AS ${on})`;
+    })
+    .concat(unique.where === undefined ? [] : [`(${portable(table, unique.where)}\n)`])
+    .join(' AND ');
+  // What is computed from a NULL that OR REPLACE is about to fill cannot be foreseen.
+  const unforeseen = table.columns
+    .filter(({name, insteadOfNull}) => insteadOfNull !== undefined && dependsOn(table, unique, name))
+    .map(({name}) => `NEW.${quoteName(name)} IS NULL`);
+  return unforeseen.length === 0 ? [same] : [same, `(${unforeseen.join(' OR ')})`];
+}
+
+/** An expression of the schema with one meaning, whatever the program that fires the trigger takes double quotes for. */
+function portable(table: Table, expression: string): string {
+  return withTextLiterals(expression, [table.name, ...table.columns.map(({name}) => name)]);
+}
+
+function statementsAround(table: Table): (statements: readonly string[]) => readonly string[] {
+  const columns = computedFrom(table);
+  if (columns === undefined) return (statements) => statements;
+  const row = quoteName(rowName(table.name));
+  const values = [...columns.map(({name}) => `NEW.${quoteName(name)}`), 'NULL'].join(', ');
+  return (statements) => [
+    `DELETE FROM ${row};`,
+    `INSERT INTO ${row} VALUES (${values});`,
+    ...statements,
+    `DELETE FROM ${row};`,
+  ];
+}
+
+/** The value that a column will have, where the statement may say NULL and OR REPLACE stores the default. */
+export function newValue(table: Table, column: string): string {
+  const {insteadOfNull} = table.columns.find(({name}) => name === column) ?? ({} as Partial<Column>);
+  const value = `NEW.${quoteName(column)}`;
+  return insteadOfNull === undefined ? value : `ifnull(${value}, ${insteadOfNull})`;
+}
+
+/** Only an update of a column that a unique index uses, or is computed from, can conflict with another row. */
+function ofColumns(table: Table): string {
+  const words = new Set<string>();
+  const add = (sql: string) => {
+    for (const word of wordsIn(sql)) words.add(word);
+  };
+  for (const {terms, where} of table.uniques) {
+    for (const {expression} of terms) add(expression);
+    if (where !== undefined) add(where);
+  }
+  if (table.columns.some(({name, generated}) => generated && words.has(foldName(name))))
+    add(generatedExpressions(table.sql));
+  const columns = table.columns.filter(({name, generated}) => !generated && words.has(foldName(name)));
+  const rowids = rowidMeets(table).length === 0 ? [] : ['rowid', '_rowid_', 'oid'];
+  const names = [...columns.map(({name}) => name), ...rowids];
+  return names.length === 0 ? '' : ` OF ${names.map(quoteName).join(', ')}`;
+}
