@@ -30,7 +30,10 @@ export async function openRealDeps(
   let close = () => {};
 
   const openJournalOnce = async () => {
-    const {openJournal, systemProcesses} = await import('./ops/index.ts');
+    const [{openJournal}, {systemProcesses}] = await Promise.all([
+      import('./ops/index.ts'),
+      import('./lib/processes.ts'),
+    ]);
     const cleaning: Promise<void>[] = [];
     const onReaped = (operation: Operation) =>
       cleaning.push(cleanAfterDeath(deps, operation), tellOfDeath(deps, operation));

@@ -1,3 +1,4 @@
+export {silentElsewhereMinutes} from './dead-workers.ts';
 export {
   type Heartbeat,
   type HeartbeatEvents,
@@ -11,7 +12,6 @@ export {type OperationLog, openLog, openLogFile} from './log-file.ts';
 export * from './operation.ts';
 export {failure} from './outcome.ts';
 export {defaultPageSize, largestPageSize, parsePageToken} from './paging.ts';
-export * from './processes.ts';
 export {type OperationEvent, type RunOptions, runOperation, type SignalSource} from './run-operation.ts';
 export {type DetachedOptions, type SpawnOptions, spawnWorker, startDetached} from './spawn-worker.ts';
 export {watchForStandstill} from './standstill.ts';

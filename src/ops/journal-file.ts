@@ -48,6 +48,8 @@ const steps: readonly string[] = [
   CREATE INDEX by_kind ON operation (kind, number);`,
   // JSON of the type Limits; NULL as long as nobody has throttled it.
   'ALTER TABLE operation ADD COLUMN limits TEXT',
+  // JSON of the type Machine: where the worker runs, and where the operation was created. NULL in older rows.
+  'ALTER TABLE operation ADD COLUMN worker_machine TEXT; ALTER TABLE operation ADD COLUMN created_on TEXT',
 ];
 
 /** How long one statement waits for other processes; they hold the journal for milliseconds. */

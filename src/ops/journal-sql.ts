@@ -3,8 +3,8 @@
 /** The clock may go back while an operation runs; it still never ends before it has started. */
 export const sql = {
   // An INSERT looks under its own write lock, so the index one_open is never met here; meeting it would use up a number.
-  create: `INSERT INTO operation (kind, subject, shared, statement, work, created_by, created_at_micros, created_in, backup)
-    SELECT :kind, :subject, :shared, :statement, :work, :createdBy, :now, :boot, :backup
+  create: `INSERT INTO operation (kind, subject, shared, statement, work, created_by, created_at_micros, created_in, created_on, backup)
+    SELECT :kind, :subject, :shared, :statement, :work, :createdBy, :now, :boot, :machine, :backup
     WHERE :shared = 1 OR NOT EXISTS (
       SELECT 1 FROM operation WHERE subject = :subject AND state <> 'done' AND shared = 0)
     RETURNING *`,
@@ -28,11 +28,11 @@ export const sql = {
     WHERE number = :number AND state <> 'done' RETURNING *`,
   forget: "DELETE FROM operation WHERE number = :number AND state = 'done' RETURNING *",
   assign: `UPDATE operation SET
-      worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space
+      worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space, worker_machine = :machine
     WHERE number = :number AND state = 'queued'`,
   claim: `UPDATE operation SET
       state = 'running',
-      worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space,
+      worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space, worker_machine = :machine,
       started_at_micros = max(:now, created_at_micros), heartbeat_at_micros = :now
     WHERE number = :number AND state = 'queued' RETURNING *`,
   report: `UPDATE operation SET

@@ -1,6 +1,7 @@
 import {rmSync} from 'node:fs';
 import type {SQLInputValue, StatementSync} from 'node:sqlite';
 import {BkpError} from '../errors/index.ts';
+import {isSameMachine, type Processes, type ProcessIdentity} from '../lib/processes.ts';
 import {deadWorkerError, whyDead} from './dead-workers.ts';
 import {guarded} from './journal-errors.ts';
 import {openJournalFile} from './journal-file.ts';
@@ -17,7 +18,6 @@ import type {
 } from './operation.ts';
 import {failure} from './outcome.ts';
 import {pageWindow} from './paging.ts';
-import type {Processes, ProcessIdentity} from './processes.ts';
 import {believable, type MeasuredProgress, percentOf} from './progress.ts';
 import {busy, ended, notFound, unfinished} from './refusals.ts';
 import {limitsOf, logFileOf, operationOf, type Row, workerOf} from './row.ts';
@@ -134,6 +134,7 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
 
   return {
     async create(wanted) {
+      const {boot, machine} = columnsOf(processes.self());
       for (;;) {
         reapAll();
         const [created] = operations(
@@ -146,7 +147,8 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
             createdBy: wanted.createdBy,
             backup: wanted.backup ?? null,
             now: nowMicros(),
-            boot: processes.self().boot,
+            boot,
+            machine,
           }),
         );
         if (created !== undefined) return created;
@@ -200,11 +202,11 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
 
     async assign(number, pid) {
       const worker = processes.identify(pid);
-      if (worker !== undefined) rows(sql.assign, {number, ...worker});
+      if (worker !== undefined) rows(sql.assign, {number, ...columnsOf(worker)});
     },
 
     async claim(number) {
-      return operations(rows(sql.claim, {number, now: nowMicros(), ...processes.self()}))[0];
+      return operations(rows(sql.claim, {number, now: nowMicros(), ...columnsOf(processes.self())}))[0];
     },
 
     async report(number, figures) {
@@ -295,8 +297,15 @@ function withNumbers(row: Record<string, unknown>): Row {
   return Object.fromEntries(entries) as Row;
 }
 
+function columnsOf({pid, startedAt, boot, space, machine}: ProcessIdentity) {
+  return {pid, startedAt, boot, space, machine: machine === undefined ? null : JSON.stringify(machine)};
+}
+
 function isSame(worker: ProcessIdentity | undefined, self: ProcessIdentity): boolean {
   if (worker === undefined) return false;
-  const {pid, startedAt, boot, space} = self;
-  return worker.pid === pid && worker.startedAt === startedAt && worker.boot === boot && worker.space === space;
+  const {pid, startedAt, boot, space, machine} = self;
+  const isHere = worker.machine === undefined || machine === undefined || isSameMachine(worker.machine, machine);
+  return (
+    isHere && worker.pid === pid && worker.startedAt === startedAt && worker.boot === boot && worker.space === space
+  );
 }

@@ -81,7 +81,15 @@ export type OperationState =
   /** No worker has claimed it yet. A cancel ends it at once. */
   | {name: 'queued'}
   /** A heartbeat tells a hung worker from a working one; whether it is alive is told by its process alone. */
-  | {name: 'running'; startedAtMicros: number; heartbeatAtMicros: number; workerPid: number; cancelRequested: boolean}
+  | {
+      name: 'running';
+      startedAtMicros: number;
+      heartbeatAtMicros: number;
+      workerPid: number;
+      /** Absent for a worker of an earlier bkp. */
+      workerHost?: string | undefined;
+      cancelRequested: boolean;
+    }
   | {name: 'done'; startedAtMicros?: number; endedAtMicros: number; outcome: OperationOutcome};
 
 export type OperationOutcome =

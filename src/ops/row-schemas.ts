@@ -1,8 +1,9 @@
 import * as v from 'valibot';
+import type {Machine} from '../lib/processes.ts';
 import {count, text} from '../lib/schema.ts';
 import type {Limits, OperationOutcome} from './operation.ts';
 
-// What the journal's columns of JSON hold; the types stand in operation.ts.
+// What the journal's columns of JSON hold; the types are in operation.ts and lib/processes.ts.
 
 const texts = v.pipe(v.array(text), v.readonly());
 const error = v.object({
@@ -45,10 +46,13 @@ export const limitsSchema = v.object({
   downloadBytesPerSecond: v.exactOptional(count),
 });
 
+export const machineSchema = v.object({name: text, id: text, cards: text});
+
 /** Does not compile when a type holds what its schema would refuse. */
 export type AllTaken = [
   Taken<OperationOutcome, v.InferOutput<typeof outcomeSchema>>,
   Taken<Limits, v.InferOutput<typeof limitsSchema>>,
+  Taken<Machine, v.InferOutput<typeof machineSchema>>,
 ];
 type Taken<T extends Known, Known> = T;
 

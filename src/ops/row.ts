@@ -1,11 +1,11 @@
 import {join} from 'node:path';
 import {BkpError} from '../errors/index.ts';
+import type {Machine, ProcessIdentity} from '../lib/processes.ts';
 import {parsedJson, type Schema} from '../lib/schema.ts';
 import {operationId} from './kinds.ts';
 import type {Limits, Operation, OperationKind, OperationNumber, OperationOutcome, OperationState} from './operation.ts';
 import {failure} from './outcome.ts';
-import type {ProcessIdentity} from './processes.ts';
-import {anything, limitsSchema, outcomeSchema} from './row-schemas.ts';
+import {anything, limitsSchema, machineSchema, outcomeSchema} from './row-schemas.ts';
 
 /** One row of the journal as SQLite gives it. */
 export type Row = {
@@ -39,6 +39,9 @@ export type Row = {
   ended_at_micros: number | null;
   outcome: string | null;
   limits: string | null;
+  /** JSON of the type Machine; null in what an earlier bkp wrote. */
+  worker_machine: string | null;
+  created_on: string | null;
 };
 
 export function operationOf(row: Row, logsDir: string): Operation {
@@ -95,7 +98,13 @@ export function workerOf(row: Row): ProcessIdentity | undefined {
     startedAt: row.worker_started_at ?? '',
     boot: row.worker_boot ?? '',
     space: row.worker_space ?? '',
+    machine: machineOf(row.worker_machine),
   };
+}
+
+/** @returns undefined for a row of an earlier bkp */
+export function machineOf(column: string | null): Machine | undefined {
+  return column === null ? undefined : parsedOr<Machine>(undefined, machineSchema, column);
 }
 
 function stateOf(row: Row): OperationState {
@@ -108,6 +117,7 @@ function stateOf(row: Row): OperationState {
         startedAtMicros: row.started_at_micros ?? row.created_at_micros,
         heartbeatAtMicros: row.heartbeat_at_micros ?? row.started_at_micros ?? row.created_at_micros,
         workerPid: row.worker_pid ?? 0,
+        workerHost: machineOf(row.worker_machine)?.name,
         cancelRequested: row.cancel_requested === 1,
       };
     case 'done':

@@ -1,5 +1,6 @@
 import {resolveHome} from '../../src/config/index.ts';
-import {type Journal, type NewOperation, openJournal, systemProcesses} from '../../src/ops/index.ts';
+import {systemProcesses} from '../../src/lib/processes.ts';
+import {type Journal, type NewOperation, openJournal} from '../../src/ops/index.ts';
 
 /** The journal that a bkp with this `BKP_HOME` uses. */
 export function journalAt(home: string): Journal {

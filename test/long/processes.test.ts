@@ -38,7 +38,7 @@ test('after a worker is killed, the journal reports it, its leftovers are remove
   expect(JSON.parse(ended.stdout)).toMatchObject({
     ready: true,
     status: 'ABORTED',
-    issues: [{message: expect.stringMatching(/was broken off/)}],
+    issues: [{message: expect.stringMatching(/was interrupted/)}],
   });
   expect(await backupsOf(desk)).toEqual([]);
   await desk.sqlWait('BACKUP c');

@@ -1,8 +1,10 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import type {Fate, Journal, Operation, Processes, ProcessIdentity} from '../../src/ops/index.ts';
+import type {Fate, Machine, Processes, ProcessIdentity} from '../../src/lib/processes.ts';
+import type {Journal, Operation} from '../../src/ops/index.ts';
 import {makeHome, newOperation, type TestHome} from './home.ts';
 
 let home: TestHome;
@@ -57,7 +59,7 @@ test('kill -9 of a worker: whoever looks next ends its operation as ABORTED', as
   worker.kill('SIGKILL');
   await once(worker, 'exit');
   const [ended] = await journal.reap();
-  expectBrokenOff(ended, new RegExp(`process ${worker.pid}, is gone; its last sign was at \\d{4}-`));
+  expectBrokenOff(ended, new RegExp(`process ${worker.pid}, is gone; its last report was at \\d{4}-`));
   expect(await journal.get(number)).toEqual(ended);
   expect(await journal.reap()).toEqual([]);
   expect((await journal.create(newOperation())).number).toBe(2);
@@ -96,6 +98,52 @@ test('a worker in another container is judged by its heartbeat', async () => {
   expectBrokenOff((await journal.reap())[0], /another container/);
 });
 
+const otherHost: Machine = {name: 'db2', id: 'machine of db2', cards: '00:00:5e:00:53:02'};
+
+/** As this system sees a process of another host: its pid is free here, and its boot is another one. */
+const onOtherHost = () =>
+  pretend({pid: 2 ** 22 + 1, boot: 'boot of db2', space: 'pid:[4026531836]', machine: otherHost});
+
+test('a worker of another host is not taken for dead by its pid or its boot, and ends by its silence', async () => {
+  const there = home.open(onOtherHost());
+  const here = home.open();
+  const {number} = await running(there);
+  expect((await here.get(number)).state).toMatchObject({workerHost: 'db2'});
+  expect(await here.reap()).toEqual([]);
+  home.clock.nowMicros += 14 * 60 * second;
+  await there.report(number, {phase: 'TransferData', bytesDone: 1, itemsDone: 0});
+  home.clock.nowMicros += 14 * 60 * second;
+  expect(await here.reap()).toEqual([]);
+  home.clock.nowMicros += 2 * 60 * second;
+  expectBrokenOff((await here.reap())[0], /runs on the host db2, and has not reported for 15 minutes/);
+});
+
+test('a report from another host whose clock is ahead is a fresh one', async () => {
+  const there = home.open(onOtherHost());
+  await running(there);
+  home.clock.nowMicros -= 3600 * second;
+  expect(await home.open().reap()).toEqual([]);
+});
+
+test('an operation queued on another host waits for its worker as long as a worker may be silent', async () => {
+  await home.open(onOtherHost()).create(newOperation());
+  home.clock.nowMicros += 14 * 60 * second;
+  expect(await home.open().reap()).toEqual([]);
+  home.clock.nowMicros += 2 * 60 * second;
+  expectBrokenOff((await home.open().reap())[0], /no worker has taken it up in time/);
+});
+
+test('a row of an earlier bkp, which recorded no host, is read as one of this host', async () => {
+  const there = home.open(onOtherHost());
+  await running(there);
+  const db = new DatabaseSync(home.file);
+  db.exec('UPDATE operation SET worker_machine = NULL, created_on = NULL');
+  db.close();
+  const here = home.open();
+  expect((await here.open())[0]).not.toHaveProperty('state.workerHost', 'db2');
+  expectBrokenOff((await here.reap())[0], /ended with a restart of the machine/);
+});
+
 test('a queued operation that no worker takes up is ended after a time, also when the clock goes back', async () => {
   for (const direction of [1, -1]) {
     const journal = home.open(pretend());
@@ -110,7 +158,10 @@ test('a queued operation that no worker takes up is ended after a time, also whe
 
 test('a queued operation does not outlive a restart', async () => {
   await home.open(pretend()).create(newOperation());
-  expectBrokenOff((await home.open(pretend({boot: 'tomorrow'})).reap())[0], /restarted before a worker took it up/);
+  expectBrokenOff(
+    (await home.open(pretend({boot: 'tomorrow'}, 'rebooted')).reap())[0],
+    /restarted before a worker took it up/,
+  );
 });
 
 test('a worker that dies before its claim is noticed at once; one that is slow is waited for', async () => {

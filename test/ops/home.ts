@@ -1,14 +1,8 @@
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {
-  type Journal,
-  type JournalOptions,
-  type NewOperation,
-  openJournal,
-  type Processes,
-  systemProcesses,
-} from '../../src/ops/index.ts';
+import {type Processes, systemProcesses} from '../../src/lib/processes.ts';
+import {type Journal, type JournalOptions, type NewOperation, openJournal} from '../../src/ops/index.ts';
 
 export type TestHome = {
   dir: string;

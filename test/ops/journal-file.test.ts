@@ -46,7 +46,8 @@ test('a journal of the first version gets what came later, and keeps what it has
   journal.close();
   // Back to what the first released version wrote: one step, no column for bounds.
   const database = new DatabaseSync(home.file);
-  database.exec('ALTER TABLE operation DROP COLUMN limits; PRAGMA user_version = 1');
+  database.exec(`ALTER TABLE operation DROP COLUMN limits; ALTER TABLE operation DROP COLUMN worker_machine;
+    ALTER TABLE operation DROP COLUMN created_on; PRAGMA user_version = 1`);
   database.close();
 
   const opened = home.open();
@@ -56,7 +57,7 @@ test('a journal of the first version gets what came later, and keeps what it has
     uploadBytesPerSecond: 1,
   });
   const after = new DatabaseSync(home.file, {readOnly: true});
-  expect(after.prepare('PRAGMA user_version').get()).toEqual({user_version: 2});
+  expect(after.prepare('PRAGMA user_version').get()).toEqual({user_version: 3});
   after.close();
 });
 

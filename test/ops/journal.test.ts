@@ -1,14 +1,9 @@
 import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
+import {hostname} from 'node:os';
 import {DatabaseSync} from 'node:sqlite';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {
-  failure,
-  type Journal,
-  type OperationNumber,
-  type OperationOutcome,
-  operationId,
-  type Processes,
-} from '../../src/ops/index.ts';
+import type {Processes} from '../../src/lib/processes.ts';
+import {failure, type Journal, type OperationNumber, type OperationOutcome, operationId} from '../../src/ops/index.ts';
 import {makeHome, newOperation, type TestHome} from './home.ts';
 
 let home: TestHome;
@@ -41,6 +36,7 @@ test('an operation goes from queued over running to done, and keeps what it was 
     startedAtMicros: createdAtMicros + second,
     heartbeatAtMicros: createdAtMicros + second,
     workerPid: process.pid,
+    workerHost: hostname(),
     cancelRequested: false,
   });
 

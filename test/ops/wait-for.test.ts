@@ -1,6 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
-import {type Fate, type Journal, type Operation, systemProcesses, waitFor} from '../../src/ops/index.ts';
+import {type Fate, systemProcesses} from '../../src/lib/processes.ts';
+import {type Journal, type Operation, waitFor} from '../../src/ops/index.ts';
 import {eventually} from '../helpers/eventually.ts';
 import {makeHome, newOperation, type TestHome} from './home.ts';
 

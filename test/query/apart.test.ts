@@ -1,7 +1,7 @@
 import {execFileSync, spawn} from 'node:child_process';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
-import {systemProcesses} from '../../src/ops/index.ts';
+import {systemProcesses} from '../../src/lib/processes.ts';
 import {eventually} from '../helpers/eventually.ts';
 
 const child = join(import.meta.dirname, 'children/asks.ts');

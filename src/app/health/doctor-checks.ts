@@ -1,8 +1,10 @@
 import {randomBytes} from 'node:crypto';
 import {accessSync, constants} from 'node:fs';
+import {hostname} from 'node:os';
 import {readAllFolders} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
-import {operationId, systemProcesses} from '../../ops/index.ts';
+import {systemProcesses} from '../../lib/processes.ts';
+import {type Operation, operationId} from '../../ops/index.ts';
 import {timestamp} from '../../query/index.ts';
 import {
   type CheckpointSource,
@@ -18,6 +20,7 @@ import {knownVault} from '../places/known-vaults.ts';
 import {placesOf, withVaultIfAny} from '../places/places.ts';
 import {sourceSpecOf} from '../places/source-places.ts';
 import {openSourceAt, openStoreAt, type Workplace} from '../places/workplace.ts';
+import {elsewhere} from '../workers/elsewhere.ts';
 import {type Check, tried} from './check.ts';
 import {checkPlace} from './check-place.ts';
 
@@ -44,13 +47,28 @@ export function checkHome(deps: Deps): Promise<Check[]> {
     makeInHome(deps.home, dir);
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
     const journal = await deps.journal();
-    const open = (await journal.open()).length;
+    const open = await journal.open();
     return [
       {what: 'home', ok: true, detail: dir},
       ...openHome(deps.home),
-      {what: 'journal', ok: true, detail: `${(await journal.lastNumber()) ?? 0} operations so far, ${open} open`},
+      {
+        what: 'journal',
+        ok: true,
+        detail: `${(await journal.lastNumber()) ?? 0} operations so far, ${open.length} open`,
+      },
+      ...open.flatMap((operation) => silentElsewhere(operation, deps.nowMicros())),
     ];
   });
+}
+
+/** A worker reports several times a second, so one that is silent for a minute has stalled or is dead. */
+const silentMicros = 60e6;
+
+function silentElsewhere(operation: Operation, nowMicros: number): Check[] {
+  const found = elsewhere(operation, hostname());
+  if (found === undefined || operation.state.name !== 'running') return [];
+  if (nowMicros - operation.state.heartbeatAtMicros <= silentMicros) return [];
+  return [{what: 'journal: worker', ok: false, ...found}];
 }
 
 /** What was made by an earlier bkp, or by hand. */

@@ -1,5 +1,5 @@
 import {parseSource} from '../../config/index.ts';
-import {systemProcesses} from '../../ops/index.ts';
+import {systemProcesses} from '../../lib/processes.ts';
 import {type FileSource, openFileSource, type SourceSpec} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {requireSource, type Workplace} from './workplace.ts';

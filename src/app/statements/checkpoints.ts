@@ -1,5 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
-import {operationId, systemProcesses} from '../../ops/index.ts';
+import {systemProcesses} from '../../lib/processes.ts';
+import {operationId} from '../../ops/index.ts';
 import {openCheckpointSource} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {openOn} from '../orders/busy.ts';

@@ -2,6 +2,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import type {MessagePort} from 'node:worker_threads';
 import type {StoreAddress} from '../../config/index.ts';
 import {asPlain, BkpError, unreachable} from '../../errors/index.ts';
+import {systemProcesses} from '../../lib/processes.ts';
 import {
   type Heartbeat,
   type Journal,
@@ -11,7 +12,6 @@ import {
   openLog,
   type Progress,
   startHeartbeat,
-  systemProcesses,
   watchForStandstill,
 } from '../../ops/index.ts';
 import type {Store} from '../../stores/index.ts';

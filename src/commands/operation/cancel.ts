@@ -1,4 +1,6 @@
+import {hostname} from 'node:os';
 import {Command} from 'commander';
+import {elsewhere} from '../../app/workers/elsewhere.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import {type OperationRef, parseOperationId} from '../../ops/index.ts';
 import type {CommandDeps} from '../deps.ts';
@@ -20,5 +22,7 @@ export async function runOperationCancel(deps: CommandDeps, {ref}: OperationCanc
   const journal = await deps.journal();
   const {number} = await journal.find(ref);
   await journal.requestCancel(number);
+  const remote = elsewhere(await journal.get(number), hostname());
+  if (remote !== undefined) deps.stderr.write(`${remote.detail}\nnext: ${remote.next}\n`);
   return ExitStatus.done;
 }

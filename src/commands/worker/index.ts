@@ -4,13 +4,13 @@ import {Keeper} from '../../app/keeper/keeper.ts';
 import {carryOut, cleanAfter} from '../../app/orders/carry-out.ts';
 import {type Notifier, notifierOf} from '../../app/workers/notifier.ts';
 import {asPlain, renderError} from '../../errors/index.ts';
+import {systemProcesses} from '../../lib/processes.ts';
 import {
   type Operation,
   type OperationNumber,
   openLog,
   runOperation,
   type StartHeartbeat,
-  systemProcesses,
   type WorkContext,
 } from '../../ops/index.ts';
 import type {CommandDeps} from '../deps.ts';

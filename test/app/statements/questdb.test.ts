@@ -66,7 +66,7 @@ test('a doctor tells of another root, of a server that is read-only, and release
   server.ownRoot = root;
   server.isReadOnly = false;
   // A process of this machine that has ended; another home's journal knew of it.
-  const {systemProcesses} = await import('../../../src/ops/index.ts');
+  const {systemProcesses} = await import('../../../src/lib/processes.ts');
   const dead = {...systemProcesses, self: () => ({...systemProcesses.self(), pid: 2 ** 22 + 1, startedAt: '1'})};
   await openQuestDbSource({root, http: server.url}, dead).freeze(options);
   expect(await wrong()).toMatchObject([

@@ -8,7 +8,7 @@ import {runOperationList} from '../../../src/commands/operation/list.ts';
 import {runOperationThrottle} from '../../../src/commands/operation/throttle.ts';
 import {runOperationWait} from '../../../src/commands/operation/wait.ts';
 import {runOperationWatch} from '../../../src/commands/operation/watch.ts';
-import type {Journal} from '../../../src/ops/index.ts';
+import {type Journal, openJournal} from '../../../src/ops/index.ts';
 import {temporaryHome} from '../../helpers/bkp.ts';
 import {type TestDeps, testDeps} from '../../helpers/deps.ts';
 import {eventually} from '../../helpers/eventually.ts';
@@ -106,6 +106,22 @@ test('cancel and forget print nothing', async () => {
   expect(await runOperationForget(deps, {ref})).toBe(0);
   await expect(runOperationForget(deps, {ref})).rejects.toMatchObject({code: 'OPERATION_NOT_FOUND'});
   expect(deps.out() + deps.err()).toBe('');
+});
+
+test('cancel of an operation on another host prints how it ends if its worker is dead', async () => {
+  const machine = {name: 'db2', id: 'machine of db2', cards: '00:00:5e:00:53:02'};
+  const identity = {pid: 12, startedAt: '1', boot: 'boot of db2', space: 'pid:[4026531836]', machine};
+  const {journalFile: file, logsDir} = deps.home;
+  const nowMicros = () => Date.now() * 1000;
+  const processes = {self: () => identity, identify: () => identity, fateOf: () => 'alive' as const};
+  const there = openJournal({file, logsDir, nowMicros, processes});
+  const {number} = await addRunning(there);
+  there.close();
+  await runOperationCancel(deps, {ref: {number}});
+  expect(deps.err()).toMatch(
+    /^fullbackup\/1 runs on db2 \(process 12\), last report .*\nnext: on db2, .*bkp operation list .* 15 min/,
+  );
+  expect(deps.out()).toBe('');
 });
 
 const bucket = placeIn('s3', {limits: {uploadBytesPerSecond: 1_000_000, downloadBytesPerSecond: 2_000_000}});

@@ -1,5 +1,6 @@
 import {BkpError} from '../../../src/errors/index.ts';
-import {type OperationNumber, openJournal, systemProcesses} from '../../../src/ops/index.ts';
+import {systemProcesses} from '../../../src/lib/processes.ts';
+import {type OperationNumber, openJournal} from '../../../src/ops/index.ts';
 import {newOperation} from '../home.ts';
 
 const [file = '', logsDir = '', action, rounds, startAtMs] = process.argv.slice(2);

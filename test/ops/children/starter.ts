@@ -1,5 +1,6 @@
 import {join} from 'node:path';
-import {openJournal, spawnWorker, systemProcesses} from '../../../src/ops/index.ts';
+import {systemProcesses} from '../../../src/lib/processes.ts';
+import {openJournal, spawnWorker} from '../../../src/ops/index.ts';
 import {newOperation} from '../home.ts';
 
 const [file = '', logsDir = '', what = ''] = process.argv.slice(2);

@@ -1,6 +1,7 @@
 import {existsSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {type OperationNumber, openJournal, runOperation, systemProcesses, type Work} from '../../../src/ops/index.ts';
+import {systemProcesses} from '../../../src/lib/processes.ts';
+import {type OperationNumber, openJournal, runOperation, type Work} from '../../../src/ops/index.ts';
 
 const [file = '', logsDir = '', number, what = ''] = process.argv.slice(2);
 const nowMicros = () => Date.now() * 1000;

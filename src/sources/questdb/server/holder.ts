@@ -1,13 +1,11 @@
 import {hostname} from 'node:os';
+import type {ProcessIdentity, Processes as SystemProcesses} from '../../../lib/processes.ts';
 
-/** A process, told apart from every other one that ever has its number; `boot`: of the machine, `space`: of the container. */
-export type HolderProcess = {pid: number; startedAt: string; boot: string; space: string};
+/** As the note in the server's root records a process. */
+export type HolderProcess = Pick<ProcessIdentity, 'pid' | 'startedAt' | 'boot' | 'space'>;
 
-/** What can be told of processes from here; handed in, because the journal of operations tells them apart in the same way. */
-export type Processes = {
-  self(): HolderProcess;
-  fateOf(identity: HolderProcess): 'alive' | 'gone' | 'replaced' | 'rebooted' | 'unseen';
-};
+/** Handed in, so that tests can pretend other processes. */
+export type Processes = Pick<SystemProcesses, 'self' | 'fateOf'>;
 
 /** Who holds a checkpoint. */
 export type Holder = HolderProcess & {host: string};
@@ -16,7 +14,9 @@ export type Holder = HolderProcess & {host: string};
 export type HolderFate = 'alive' | 'dead' | 'unknown';
 
 export function thisHolder(processes: Processes | undefined): Holder | undefined {
-  return processes === undefined ? undefined : {host: hostname(), ...processes.self()};
+  if (processes === undefined) return undefined;
+  const {pid, startedAt, boot, space} = processes.self();
+  return {host: hostname(), pid, startedAt, boot, space};
 }
 
 /** A boot tells machines apart only on one host: another host's is another one, whether that host runs or not. */
@@ -24,5 +24,5 @@ export function fateOf(holder: Holder | undefined, processes: Processes | undefi
   if (holder === undefined || processes === undefined || holder.host !== hostname() || holder.boot === '')
     return 'unknown';
   const fate = processes.fateOf(holder);
-  return fate === 'alive' ? 'alive' : fate === 'unseen' ? 'unknown' : 'dead';
+  return fate === 'alive' ? 'alive' : fate === 'unseen' || fate === 'elsewhere' ? 'unknown' : 'dead';
 }
