@@ -1,56 +1,47 @@
 import {assert, BkpError} from '../../errors/index.ts';
-import {yieldToEventLoop} from '../../lib/async.ts';
 import type {Key, RetainedObject, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
-import type {EncodedChunk} from '../codec/encode.ts';
 import {isDamage} from '../format/damage.ts';
-import type {PackListing} from '../format/entry.ts';
-import {writeIndex} from '../format/index-object.ts';
-import {type IndexId, indexKey, isManifestKey, isNamedKey, manifestPrefixes, packKey} from '../format/key.ts';
-import {indexFlushEntries} from '../format/limits.ts';
+import {indexKey, isManifestKey, isNamedKey, manifestPrefixes, packKey} from '../format/key.ts';
 import {readManifest} from '../format/manifest.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteRemoval} from '../indexes/removals.ts';
 import type {Lease} from '../lease/lease.ts';
 import {listCounted} from '../lease/verdict.ts';
 import {Closure} from '../read/closure.ts';
-import {chunkMissing, Recovery} from '../read/recovery.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
-import type {Collected, CollectPlan, PackId, VaultCollector} from '../types.ts';
-import {PackWriter} from '../write/pack-writer.ts';
+import type {Collected, CollectPlan, PackId, Retained, VaultCollector} from '../types.ts';
+import {markNeeded, refusal} from './mark.ts';
+import {planRemoval} from './plan-removal.ts';
+import {obsoleteIndexes, replaceIndexes} from './replace-indexes.ts';
+import {rewritePacks} from './rewrite-packs.ts';
 import {faultIn} from './survey.ts';
 
-/** A pack of which less than this part is needed is written anew without the rest. */
-const sparseBelow = 0.5;
-
-/** Keys removed between two looks at the lease. */
+/** Keys removed after one confirmation of the lease. */
 const removalsAtOnce = 64;
-
-/** So many indexes are put together into few, whatever is removed: each costs a request when a vault is first opened. */
-const indexesAtMost = 128;
 
 export type CollectorDeps = {
   store: Store;
   index: ChunkIndex;
   reader: StreamReader;
   lease: Lease;
-  /** Packs that nothing needs are kept until they are this old. */
+  /** Minimum age of unneeded packs before they are removed. */
   graceMs: number;
   randomId: () => string;
 };
 
 /** What was marked for a plan, kept for its execution. */
-type Marked = {plan: CollectPlan; closure: Closure; manifests: string; lengths: Map<PackId, number>};
+type Marked = {plan: CollectPlan; closure: Closure; manifests: string; lengths: ReadonlyMap<PackId, number>};
 
-/** See {@link VaultCollector}. */
+/** See {@link VaultCollector}. The order of its writes is the one of docs/format.md, "Order of removal". */
 export class Collector implements VaultCollector {
   readonly #deps: CollectorDeps;
-  /** Packs that manifests needed which this collector removed: no crashed backup's, so no grace. */
+  /** Packs of manifests that this collector removed: no interrupted backup wrote them, so no grace time applies. */
   readonly #released = new Set<PackId>();
-  /** What could not be removed yet. */
+  /** Objects that could not be removed, because the store still locks them. */
   readonly #retained = new Map<Key, RetainedObject>();
   /** Manifests that do not count. */
-  readonly #voided = new Set<Key>();
+  readonly #void = new Set<Key>();
   #marked: Marked | undefined;
 
   constructor(deps: CollectorDeps) {
@@ -59,13 +50,13 @@ export class Collector implements VaultCollector {
 
   async requireIntact(manifests: readonly Key[], {signal}: {signal?: AbortSignal} = {}): Promise<void> {
     const {index, lease} = this.#deps;
-    // What the store has now: a chunk in a pack that is gone counts as missing.
+    // The present state of the store: a chunk in a pack that is not there counts as missing.
     await index.apply(await index.observe());
     await lease.confirm();
-    const closure = await this.#mark(manifests, signal);
+    const closure = await markNeeded(this.#deps, manifests, signal);
     const fault = faultIn(index, closure.packs().keys());
     closure.close();
-    if (fault !== undefined) throw refusal('not all is whole that the backups which stay need', fault);
+    if (fault !== undefined) throw refusal('data that the remaining backups need is missing or damaged', fault);
   }
 
   async remove(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
@@ -74,7 +65,7 @@ export class Collector implements VaultCollector {
     const manifests = keys.filter(isManifestKey);
     for (const key of manifests) await this.#release(key);
     await lease.confirm();
-    // A crash between the two leaves documents without backups, never backups without their definition.
+    // A crash between the two steps leaves documents without backups, never backups without their definition.
     const documents = keys.filter((key) => !isManifestKey(key));
     const staying: RetainedObject[] = [];
     for (const some of [manifests, documents]) if (some.length > 0) staying.push(...(await store.delete(some)));
@@ -88,7 +79,7 @@ export class Collector implements VaultCollector {
     try {
       for (const recipe of (await readManifest(store, key)).streams) await closure.addStream(recipe, () => {});
     } catch (error) {
-      // A manifest that cannot be read can be removed all the same; what it needed waits for the grace time.
+      // An unreadable manifest can be removed all the same; the grace time then applies to its packs.
       if (!isDamage(error)) throw error;
     }
     for (const pack of closure.packs().keys()) this.#released.add(pack);
@@ -96,36 +87,24 @@ export class Collector implements VaultCollector {
   }
 
   async plan({signal}: {signal?: AbortSignal} = {}): Promise<CollectPlan> {
-    const {index, store, lease} = this.#deps;
+    const {index, store, lease, graceMs} = this.#deps;
     this.#forgetMarked();
-    // Not from the local copy: what is removed is decided by what the store says now.
-    const there = await index.rebuild();
+    // Not from the local copy: the present state of the store decides what is removed.
+    const packs = await index.rebuild();
     index.requireReadableRemovals();
     await lease.confirm();
     const storeNowMs = (await store.stat(lease.key))?.modifiedAtMs ?? 0;
     const manifests = await this.#manifestKeys();
-    const closure = await this.#mark(manifests, signal);
-    const needed = closure.packs();
-    const deadPacks: PackId[] = [];
-    const sparsePacks: PackId[] = [];
-    const lengths = new Map<PackId, number>();
-    let freedBytes = 0;
-    for (const [pack, {lengthBytes, modifiedAtMs}] of there) {
-      const neededBytes = needed.get(pack) ?? 0;
-      lengths.set(pack, lengthBytes);
-      // A collector that did not end may remove it at any time.
-      const isToBeRemoved = index.isToBeRemoved(pack);
-      // Against its chunks alone: a small pack that is needed whole is mostly table, and would be written anew for ever.
-      if (neededBytes > 0 && !isToBeRemoved && neededBytes >= index.chunkBytes(pack) * sparseBelow) continue;
-      const young = modifiedAtMs > storeNowMs - this.#deps.graceMs;
-      // What may not go yet would not make room: its copy would take up more.
-      if (neededBytes > 0 && !isToBeRemoved && store.retain !== undefined) continue;
-      if (neededBytes > 0) sparsePacks.push(pack);
-      else if (!young || isToBeRemoved || this.#released.has(pack)) deadPacks.push(pack);
-      else continue;
-      freedBytes += lengthBytes - neededBytes;
-    }
-    const plan: CollectPlan = {deadPacks, sparsePacks, freedBytes};
+    const closure = await markNeeded(this.#deps, manifests, signal);
+    const plan = planRemoval({
+      index,
+      packs,
+      needed: closure.packs(),
+      released: this.#released,
+      youngAfterMs: storeNowMs - graceMs,
+      locksObjects: store.retain !== undefined,
+    });
+    const lengths = new Map([...packs].map(([pack, {lengthBytes}]) => [pack, lengthBytes]));
     this.#marked = {plan, closure, manifests: manifests.join('\n'), lengths};
     return plan;
   }
@@ -133,38 +112,10 @@ export class Collector implements VaultCollector {
   async #manifestKeys(): Promise<Key[]> {
     const keys: Key[] = [];
     for (const prefix of manifestPrefixes) {
-      const found = listCounted(this.#deps.store, prefix, (key) => this.#voided.add(key));
+      const found = listCounted(this.#deps.store, prefix, (key) => this.#void.add(key));
       for await (const {key} of found) if (isManifestKey(key)) keys.push(key);
     }
     return keys;
-  }
-
-  /** What all manifests need. Anything that cannot be read ends it: nothing is guessed. */
-  async #mark(manifests: readonly Key[], signal?: AbortSignal): Promise<Closure> {
-    const {store, index, reader} = this.#deps;
-    const closure = new Closure(index, reader);
-    try {
-      for (const key of manifests) {
-        signal?.throwIfAborted();
-        const manifest = await readManifest(store, key).catch((error: unknown) => {
-          throw refusal(`the manifest ${key} cannot be read`, error);
-        });
-        for (const recipe of manifest.streams) {
-          await closure.addStream(
-            recipe,
-            (error) => {
-              throw refusal(`not all is there that ${key} needs`, error);
-            },
-            signal,
-          );
-        }
-        for (const id of closure.missing) throw refusal(`not all is there that ${key} needs`, chunkMissing(id));
-      }
-      return closure;
-    } catch (error) {
-      closure.close();
-      throw error;
-    }
   }
 
   async execute(
@@ -173,140 +124,61 @@ export class Collector implements VaultCollector {
   ): Promise<Collected> {
     const marked = this.#marked;
     assert(marked?.plan === plan, 'a plan is executed by the collector that made it, and once');
-    const {index, lease} = this.#deps;
+    const {store, index, lease, randomId} = this.#deps;
     const total = plan.sparsePacks.length + plan.deadPacks.length;
     let done = 0;
     const step = (count: number) => {
       done += count;
       progress?.(done, total);
     };
-    const rewriting = await this.#rewrite(plan.sparsePacks, marked, signal, () => step(1));
-    const removed = new Set([...plan.deadPacks, ...rewriting.packs]);
-    this.#assertKept(marked.closure, removed);
-    // Packs that somebody else took away are listed no more either.
+    const {closure} = marked;
+    const rewritten = await rewritePacks(this.#deps, plan.sparsePacks, closure, {signal, onPack: () => step(1)});
+    const removed = new Set([...plan.deadPacks, ...rewritten.packs]);
+    this.#assertKept(closure, removed);
+    // The new indexes do not list packs that are missing already, either.
     const unlisted = new Set([...removed, ...index.absentPacks()]);
-    const obsolete = this.#obsoleteIndexes(unlisted);
-    const addedBytes = rewriting.storedBytes + (await this.#writeIndexes(obsolete, unlisted));
+    const obsolete = obsoleteIndexes(index, unlisted);
+    const addedBytes = rewritten.storedBytes + (await replaceIndexes(this.#deps, obsolete, unlisted));
     await lease.confirm();
-    if ((await this.#manifestKeys()).join('\n') !== marked.manifests) {
-      throw new BkpError(
-        'VAULT_LOCKED',
-        'backups came or went while the vault was being cleaned up: nothing was removed',
-        {
-          next: 'run the cleanup again',
-          retryable: true,
-        },
-      );
-    }
+    if ((await this.#manifestKeys()).join('\n') !== marked.manifests) throw backupsChanged();
     signal?.throwIfAborted();
-    // Durable before the lease is confirmed, as it is before each removal.
+    // The notes are durable before the lease is confirmed, which happens before each removal.
     const toRemove = [...removed].filter((pack) => !index.isToBeRemoved(pack));
-    const notes = await noteRemoval(this.#deps.store, toRemove, this.#deps.randomId);
-    await this.#delete([...this.#voided]);
+    const notes = await noteRemoval(store, toRemove, randomId);
+    await this.#delete([...this.#void]);
     await this.#delete(obsolete.map(indexKey));
     await this.#delete([...removed].map(packKey), step);
     this.#forgetMarked();
-    // The lease is seen to be ours after the packs are seen to be gone: so nobody counted on one of them meanwhile.
+    // One listing shows that the packs are gone and that the lease is still ours, so no process relied on them meanwhile.
     const observation = await lease.confirmBy(() => index.observe());
     const ended = [...index.removals().packs, ...notes.map((key) => [key, toRemove] as const)]
       .filter(([, packs]) => packs.every((pack) => !observation.listing.packs.has(pack)))
       .map(([key]) => key);
     const left = await index.apply(observation);
-    await removeIfAllowed(this.#deps.store, ended);
-    // Packs that had to stay are listed in no index any more: without one, every writer would read their tables.
+    await removeIfAllowed(store, ended);
+    // No index lists the packs that had to stay. Without one, every writer would read their tables.
     if ([...removed].some((pack) => left.has(pack))) await index.flush();
     await index.clearDamage([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
     let freedBytes = -addedBytes;
     for (const pack of removed) if (!left.has(pack)) freedBytes += marked.lengths.get(pack) ?? 0;
-    const retained = [...this.#retained.values()];
-    return {
-      freedBytes: Math.max(0, freedBytes),
-      ...(retained.length === 0
-        ? {}
-        : {retained: {objects: retained.length, untilMs: Math.max(...retained.map(({untilMs}) => untilMs))}}),
-    };
+    const retained = this.#retainedObjects();
+    return {freedBytes: Math.max(0, freedBytes), ...(retained === undefined ? {} : {retained})};
   }
 
-  /** Copies what is needed of sparse packs into new ones. A pack with damage is left as it is. */
-  async #rewrite(sparse: readonly PackId[], {closure}: Marked, signal: AbortSignal | undefined, step: () => void) {
-    const {store, index, reader} = this.#deps;
-    let storedBytes = 0;
-    const writer = new PackWriter({
-      store,
-      index,
-      uploadsAtOnce: 1,
-      randomId: this.#deps.randomId,
-      onStored: (bytes) => {
-        storedBytes += bytes;
-      },
-    });
-    const recovery = new Recovery(index);
-    const packs: PackId[] = [];
-    for (const pack of sparse) {
-      signal?.throwIfAborted();
-      await this.#deps.lease.confirm();
-      const chunks = closure.chunksOf(pack);
-      try {
-        // All are checked before the first is copied: half a pack moved would free nothing.
-        for (const chunk of chunks) await reader.chunks.checkRange([chunk], recovery);
-      } catch (error) {
-        if (!isDamage(error)) throw error;
-        continue;
-      }
-      for (const {id, offset, storedBytes: length, plainBytes, encoding, base} of chunks) {
-        const stored = await store.get(packKey(pack), {start: offset, end: offset + length});
-        const encoded: EncodedChunk = {encoding, stored, ...(base === undefined ? {} : {base})};
-        await writer.append({id, plainBytes, ...encoded});
-      }
-      packs.push(pack);
-      step();
-    }
-    await writer.flush();
-    return {packs, storedBytes};
+  #retainedObjects(): Retained | undefined {
+    const objects = [...this.#retained.values()];
+    if (objects.length === 0) return undefined;
+    return {objects: objects.length, untilMs: Math.max(...objects.map(({untilMs}) => untilMs))};
   }
 
-  /** The last look before anything goes: every needed chunk of a pack that goes is in one that stays. */
+  /** The last check before anything is removed: every needed chunk of a removed pack is also in a pack that stays. */
   #assertKept(closure: Closure, removed: ReadonlySet<PackId>): void {
     for (const pack of removed) {
       for (const {id} of closure.chunksOf(pack)) {
-        const stays = this.#deps.index.locations(id).some((place) => !removed.has(place.pack));
-        assert(stays, `chunk ${id}, which a backup needs, is in a pack that stays`);
+        const isKept = this.#deps.index.locations(id).some((location) => !removed.has(location.pack));
+        assert(isKept, `chunk ${id}, which a backup needs, is in a pack that stays`);
       }
     }
-  }
-
-  /** Indexes that list something that goes, or cannot be read; all, when there are too many. */
-  #obsoleteIndexes(removed: ReadonlySet<PackId>): IndexId[] {
-    const {index} = this.#deps;
-    const all = index.indexes();
-    if (all.size > indexesAtMost) return [...all, ...index.damagedIndexes()];
-    const obsolete = new Set<IndexId>(index.damagedIndexes());
-    for (const pack of removed) for (const id of index.indexesOfPack(pack)) obsolete.add(id);
-    return [...obsolete];
-  }
-
-  /** New indexes for the packs that stay of the obsolete ones. */
-  async #writeIndexes(obsolete: readonly IndexId[], removed: ReadonlySet<PackId>): Promise<number> {
-    const {store, index} = this.#deps;
-    const staying = new Set(obsolete.flatMap((id) => index.packsOfIndex(id)).filter((pack) => !removed.has(pack)));
-    let sizeBytes = 0;
-    let batch: PackListing[] = [];
-    let entries = 0;
-    const write = async () => {
-      if (batch.length > 0) sizeBytes += (await writeIndex(store, batch, this.#deps.randomId())).sizeBytes;
-      batch = [];
-      entries = 0;
-    };
-    for (const pack of staying) {
-      const listing = index.listing(pack);
-      assert(listing !== undefined, 'a pack of an index is listed');
-      batch.push(listing);
-      entries += listing.entries.length;
-      if (entries >= indexFlushEntries) await write();
-      await yieldToEventLoop();
-    }
-    await write();
-    return sizeBytes;
   }
 
   async #delete(keys: readonly Key[], step?: (count: number) => void): Promise<void> {
@@ -329,11 +201,8 @@ export class Collector implements VaultCollector {
   }
 }
 
-function refusal(what: string, cause: unknown): unknown {
-  if (!isDamage(cause)) return cause;
-  return new BkpError(cause.code, `no data were removed: ${what}`, {
-    cause,
-    next: 'VERIFY the collection; then repair it, or drop it, and clean up again',
-    context: cause.context,
+const backupsChanged = () =>
+  new BkpError('VAULT_LOCKED', 'backups were added or removed during the cleanup: nothing was removed', {
+    next: 'run the cleanup again',
+    retryable: true,
   });
-}

@@ -1,7 +1,7 @@
 import {isDamage} from '../format/damage.ts';
 import type {Finding, PackId} from '../types.ts';
 
-/** What a verification found, each fault once. */
+/** What a verification found, without duplicates. */
 export class Findings {
   readonly #findings = new Map<string, Finding>();
 
@@ -10,7 +10,7 @@ export class Findings {
     if (!this.#findings.has(name)) this.#findings.set(name, finding);
   }
 
-  /** @throws the error itself, when it is not the store's content that is at fault */
+  /** @throws the error itself unless it says that the content of the store is missing or damaged */
   addError(error: unknown, where: Pick<Finding, 'key' | 'pack' | 'chunk' | 'needed'> = {}): void {
     if (!isDamage(error)) throw error;
     const context = error.context as {key?: string; pack?: PackId; chunk?: Finding['chunk'] & string};
@@ -18,7 +18,7 @@ export class Findings {
     this.add({what, ...context, ...where, detail: error.message});
   }
 
-  /** Packs that are there and are not what was written. */
+  /** Packs that are in the store with other content than was written. */
   damagedPacks(): ReadonlySet<PackId> {
     const damaged = this.all().filter((finding) => finding.what === 'damaged');
     return new Set(damaged.flatMap(({pack}) => pack ?? []));

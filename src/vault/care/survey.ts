@@ -6,12 +6,12 @@ import {neededPacks} from '../read/needed-packs.ts';
 import {chunkMissing, Recovery} from '../read/recovery.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {ChunkId, PackId, Recipe, Survey, SurveyOptions} from '../types.ts';
-import {lost} from './verify.ts';
+import {lost} from './lost.ts';
 
-/** One listing of the store, by which backups are judged: see {@link Survey}. */
+/** Lists the store once and judges backups by it: see {@link Survey}. */
 export async function survey({index, reader}: {index: ChunkIndex; reader: StreamReader}): Promise<Survey> {
   await index.apply(await index.observe());
-  // Shared: that some chunks are nowhere need be found out once.
+  // Shared by all backups, so that missing chunks cause one rebuild of the index only.
   const recovery = new Recovery(index);
   return {
     faultOf: async (recipes, {signal, skipLists = false}: SurveyOptions = {}) => {
@@ -29,7 +29,7 @@ export async function survey({index, reader}: {index: ChunkIndex; reader: Stream
   };
 }
 
-/** What is noted against packs that are there. */
+/** The first of these packs that an earlier verification found damaged. */
 export function faultIn(index: ChunkIndex, packs: Iterable<PackId>): BkpError | undefined {
   for (const pack of packs) {
     if (index.isDistrusted(pack)) return foundDamaged(pack);
@@ -37,14 +37,17 @@ export function faultIn(index: ChunkIndex, packs: Iterable<PackId>): BkpError | 
   return undefined;
 }
 
-export function foundDamaged(pack: PackId): BkpError {
+function foundDamaged(pack: PackId): BkpError {
   return new BkpError('OBJECT_DAMAGED', `pack ${pack}, which it needs, was found damaged by a VERIFY`, {
-    next: "VERIFY … WITH (LEVEL='data') reads it again and tells what of it is lost",
+    next: "VERIFY … WITH (LEVEL='data') reads it again and lists what is lost",
     context: {key: packKey(pack), pack},
   });
 }
 
-/** All packs that the indexes name are there, so what the recipes name themselves is missing only with its index. */
+/**
+ * A fault among the chunks that the recipes name themselves. All packs that the indexes name are in the store, so such a
+ * chunk is missing only if its index is.
+ */
 function topFault(index: ChunkIndex, recipes: readonly Recipe[]): BkpError | undefined {
   const chunk = recipes.flatMap(({chunks}) => chunks).find((id) => index.locate(id) === undefined);
   return chunk === undefined ? undefined : lostChunk(index, chunk);

@@ -113,7 +113,7 @@ describe('nothing is guessed: nothing is removed', () => {
     const packs = await keysOf(store, 'packs/');
     await expect(collect(vault, 'one')).rejects.toMatchObject({
       code: 'OBJECT_DAMAGED',
-      message: expect.stringContaining('no data were removed'),
+      message: expect.stringContaining('no data was removed'),
     });
     expect(await keysOf(store, 'packs/')).toEqual(packs);
   });

@@ -1,0 +1,42 @@
+import type {ChunkIndex} from '../indexes/chunk-index.ts';
+import type {PacksInStore} from '../indexes/listing.ts';
+import type {CollectPlan, PackId} from '../types.ts';
+
+/** A pack is rewritten without its unneeded chunks if less than this part of its chunk bytes is needed. */
+const sparseBelow = 0.5;
+
+export type PlanRequest = {
+  index: ChunkIndex;
+  packs: PacksInStore;
+  /** Needed stored bytes of each pack. */
+  needed: ReadonlyMap<PackId, number>;
+  /** Packs of removed manifests, for which the grace time does not apply. */
+  released: ReadonlySet<PackId>;
+  /** Unneeded packs that were modified later than this, by the store's clock, may belong to an interrupted backup. */
+  youngAfterMs: number;
+  /** The store locks objects, so that a rewritten pack would stay beside its copy. */
+  locksObjects: boolean;
+};
+
+/** Decides which packs a collector removes or rewrites. */
+export function planRemoval({index, packs, needed, released, youngAfterMs, locksObjects}: PlanRequest): CollectPlan {
+  const deadPacks: PackId[] = [];
+  const sparsePacks: PackId[] = [];
+  let freedBytes = 0;
+  for (const [pack, {lengthBytes, modifiedAtMs}] of packs) {
+    const neededBytes = needed.get(pack) ?? 0;
+    // A collector that did not end may still remove it, so what is needed of it has to be copied.
+    const isToBeRemoved = index.isToBeRemoved(pack);
+    if (neededBytes > 0 && !isToBeRemoved) {
+      // Compared with the chunks alone: a small pack is mostly its table, and would be rewritten again and again.
+      const isSparse = neededBytes < index.chunkBytes(pack) * sparseBelow;
+      if (!isSparse || locksObjects) continue;
+    }
+    const isYoung = modifiedAtMs > youngAfterMs;
+    if (neededBytes > 0) sparsePacks.push(pack);
+    else if (!isYoung || isToBeRemoved || released.has(pack)) deadPacks.push(pack);
+    else continue;
+    freedBytes += lengthBytes - neededBytes;
+  }
+  return {deadPacks, sparsePacks, freedBytes};
+}

@@ -1,0 +1,58 @@
+import type {Store} from '../../stores/index.ts';
+import {isDamage} from '../format/damage.ts';
+import {packKey} from '../format/key.ts';
+import type {ChunkIndex} from '../indexes/chunk-index.ts';
+import type {Lease} from '../lease/lease.ts';
+import type {Closure} from '../read/closure.ts';
+import {Recovery} from '../read/recovery.ts';
+import type {StreamReader} from '../read/stream-reader.ts';
+import type {PackId} from '../types.ts';
+import {PackWriter} from '../write/pack-writer.ts';
+
+export type RewriteDeps = {
+  store: Store;
+  index: ChunkIndex;
+  reader: StreamReader;
+  lease: Lease;
+  randomId: () => string;
+};
+
+/**
+ * Copies the needed chunks of sparse packs into new packs. A pack with damage stays as it is.
+ * @param onPack called after each pack
+ * @returns the packs that nothing needs any more
+ */
+export async function rewritePacks(
+  {store, index, reader, lease, randomId}: RewriteDeps,
+  sparse: readonly PackId[],
+  closure: Closure,
+  {signal, onPack}: {signal: AbortSignal | undefined; onPack: () => void},
+): Promise<{packs: readonly PackId[]; storedBytes: number}> {
+  let storedBytes = 0;
+  const onStored = (bytes: number) => {
+    storedBytes += bytes;
+  };
+  const writer = new PackWriter({store, index, uploadsAtOnce: 1, randomId, onStored});
+  const recovery = new Recovery(index);
+  const packs: PackId[] = [];
+  for (const pack of sparse) {
+    signal?.throwIfAborted();
+    await lease.confirm();
+    const chunks = closure.chunksOf(pack);
+    try {
+      // All are checked before the first one is copied: moving half a pack would free nothing.
+      for (const chunk of chunks) await reader.chunks.checkRange([chunk], recovery);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      continue;
+    }
+    for (const {id, offset, storedBytes: length, plainBytes, encoding, base} of chunks) {
+      const stored = await store.get(packKey(pack), {start: offset, end: offset + length});
+      await writer.append({id, plainBytes, encoding, stored, base});
+    }
+    packs.push(pack);
+    onPack();
+  }
+  await writer.flush();
+  return {packs, storedBytes};
+}
