@@ -2,9 +2,10 @@ export {
   type DatabaseBackupReport,
   type DatabaseBackupRequest,
   type DatabaseBackupTools,
-  planDatabaseBackup,
   takeDatabaseBackup,
 } from './backup/backup.ts';
+export {findInstance, presentDatabase} from './backup/find-instance.ts';
+export {planDatabaseBackup} from './backup/plan.ts';
 export {
   applyRetention,
   type DatabaseRetentionPlan,
@@ -20,7 +21,7 @@ export {
 export {type DatabaseRestorePlan, type DatabaseRestoreRequest, planDatabaseRestore} from './restore/plan.ts';
 export {type DatabaseRestoreReport, restoreDatabase} from './restore/restore.ts';
 export {findDatabaseBackup} from './stored/find.ts';
-export {findInstance, type Instance, listInstances, presentDatabase} from './stored/instance.ts';
+export {type Instance, listInstances} from './stored/instance.ts';
 export type {DatabaseBackup, DatabaseBackupBody} from './stored/manifest.ts';
 export {backupMicros, type DatabaseBackupName, isInstanceName, timestampText} from './stored/names.ts';
 export {type DatabaseBackupSummary, listDatabaseBackups} from './views/list.ts';

@@ -1,33 +1,25 @@
 import {tellIfNamedAhead, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {DatabaseMoment, FileSource, Frozen} from '../../sources/index.ts';
+import type {FileSource} from '../../sources/index.ts';
 import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../../vault/index.ts';
 import {type Catalog, readCatalog, storeFileList} from '../stored/catalog.ts';
-import {
-  findInstance,
-  type Instance,
-  listInstances,
-  newInstanceName,
-  type Present,
-  presentDatabase,
-  putInstance,
-} from '../stored/instance.ts';
+import {type Instance, listInstances, putInstance} from '../stored/instance.ts';
 import {type DatabaseBackupBody, readDatabaseBackup, toDatabaseManifest} from '../stored/manifest.ts';
 import {backupMicros, type DatabaseBackupName, databaseManifestKey, nextDatabaseBackupName} from '../stored/names.ts';
-import {tellCheck} from './check-notice.ts';
-import {type Copied, copyFiles} from './copy-files.ts';
+import {copyMoment} from './copy-moment.ts';
+import {findInstance, newInstanceName, type Present, presentDatabase} from './find-instance.ts';
 
 export type DatabaseBackupRequest = {
-  /** Whose backups these are. Absent: the instance in the store that has this database's data id, or a new one. */
-  instance?: string;
-  /** Go on with this instance, whose backups were taken at another place: the database was moved. */
-  adopt?: string;
-  /** As {@link planDatabaseBackup} gave it. Absent, or no longer later than all others: a new one. */
-  name?: DatabaseBackupName;
-  /** Id of the operation; whoever finds a held checkpoint can tell whose it is. */
+  /** The instance that gets the backup. Absent: the one in the store with this database's data id, or a new one. */
+  instance?: string | undefined;
+  /** Continue this instance, whose backups were taken at another place: the database was moved. */
+  adopt?: string | undefined;
+  /** From `planDatabaseBackup`. If it is absent, or no longer later than all others, a new name is chosen. */
+  name?: DatabaseBackupName | undefined;
+  /** Id of the operation. It identifies the owner of a checkpoint that a crash leaves held. */
   operation: string;
-  /** Store changed blocks as differences to the parent's: smaller, and one read of the store for each. Default false. */
-  differences?: boolean;
+  /** Store changed blocks as differences to the parent's: smaller, but each costs a read of the store. Default false. */
+  differences?: boolean | undefined;
 };
 
 export type DatabaseBackupReport = {
@@ -38,34 +30,20 @@ export type DatabaseBackupReport = {
   logicalBytes: number;
   bytesRead: number;
   storedBytes: number;
-  /** How long the moment was held in the database. */
+  /** How long the database was frozen. */
   heldMicros: number;
 };
 
 export type DatabaseBackupTools = WorkTools & {
   vault: Vault;
   source: FileSource;
-  /** A number from 0 to below its argument, for the words of a new instance. Default: random. */
-  pick?: (below: number) => number;
+  /** Returns a number from 0 to below its argument, for the words of a new instance's name. Default: random. */
+  pick?: ((below: number) => number) | undefined;
 };
 
 /**
- * Refuses at once what can be refused at once; nothing is started or written.
- * @returns `instance` is absent before the first backup; `name` is the backup_timestamp, unless the clock goes back meanwhile
- */
-export async function planDatabaseBackup(
-  vault: VaultReader,
-  source: FileSource,
-  request: {instance?: string; adopt?: string; nowMicros: number},
-): Promise<{instance?: string; name: DatabaseBackupName}> {
-  const {instance} = await findInstance(vault, await presentDatabase(source), request);
-  const name = nextDatabaseBackupName(request.nowMicros, instance?.backups ?? []);
-  return instance === undefined ? {name} : {instance: instance.name, name};
-}
-
-/**
- * Takes a backup: one moment of the database, its files into the vault, the manifest last. With the manifest the backup exists,
- * whole. The moment is held for as long as files are read, and let go on every way out.
+ * Takes a backup: freezes the database at one point in time, copies its files into the vault, and writes the manifest last. The
+ * backup exists, complete, once its manifest does. The database stays frozen only while its files are read.
  */
 export async function takeDatabaseBackup(
   tools: DatabaseBackupTools,
@@ -73,7 +51,7 @@ export async function takeDatabaseBackup(
 ): Promise<DatabaseBackupReport> {
   const {vault, source, signal} = tools;
   const present = await presentDatabase(source);
-  // The data id, not the name: two first backups of one database must not make two instances.
+  // The subject is the data id: concurrent first backups of one database must not create two instances.
   const lease = {purpose: `operation ${request.operation}`, subject: `database ${present.dataId}`};
   const writer = await vault.writer(lease, {signal});
   try {
@@ -88,9 +66,9 @@ export async function takeDatabaseBackup(
     try {
       return await attempt(tools, writer, request, {present, instance, parent});
     } catch (error) {
-      // What was taken over unread may be lost from the vault: then all is read, which writes it anew.
+      // The vault may have lost chunks of files that were taken over unread. Reading all files writes them again.
       if (!isDamage(error) || parent === undefined) throw error;
-      tools.notice(`all files are read again, because the vault has lost some of what it had: ${error.message}`);
+      tools.notice(`all files are read again, because the vault has lost some of their data: ${error.message}`);
       return await attempt(tools, writer, request, {present, instance, parent: undefined});
     }
   } finally {
@@ -98,13 +76,13 @@ export async function takeDatabaseBackup(
   }
 }
 
-type Line = {present: Present; instance: Instance; parent: Catalog | undefined};
+type Target = {present: Present; instance: Instance; parent: Catalog | undefined};
 
 async function attempt(
   tools: DatabaseBackupTools,
   writer: VaultWriter,
   request: DatabaseBackupRequest,
-  {present, instance, parent}: Line,
+  {present, instance, parent}: Target,
 ): Promise<DatabaseBackupReport> {
   const {signal} = tools;
   const copied = await copyMoment(tools, writer, request, parent);
@@ -137,7 +115,7 @@ async function attempt(
     files: copied.files.length,
     bytes,
     zeroBytes: copied.files.reduce((sum, file) => sum + file.zeroTailBytes, 0),
-    ...(damage === 0 ? {} : {sourceDamage: damage}),
+    sourceDamage: damage === 0 ? undefined : damage,
     cost: {filesRead, bytesRead, storedBytes, heldMicros},
   };
   const key = databaseManifestKey(instance.name, name);
@@ -159,52 +137,13 @@ async function attempt(
   };
 }
 
-/** A copy gets backups of its own; a database that was moved can go on with the old ones. */
+/** A copy of a database gets its own instance; a database that was moved can continue the old one. */
 function elsewhereNotice(name: string, elsewhere: readonly string[]): string {
   const all = elsewhere.join(', ');
-  return `the store has backups of a database with the same identity at another place (${all}): this one is a copy, or was moved, and gets a line of its own, ${name}; BACKUP DATABASE WITH (ADOPT='${elsewhere[0]}') goes on with the other`;
+  return `the store has backups of a database with the same identity at another place (${all}): this one is a copy, or was moved, and gets its own instance, ${name}; BACKUP DATABASE WITH (ADOPT='${elsewhere[0]}') continues the other`;
 }
 
-type CopiedMoment = Copied & {damage: number; database: DatabaseMoment; takenAtMicros: number; heldMicros: number};
-
-/** Holds the moment for the reading alone: lists, packs and manifest are written after it was let go. */
-async function copyMoment(
-  tools: DatabaseBackupTools,
-  writer: VaultWriter,
-  request: DatabaseBackupRequest,
-  parent: Catalog | undefined,
-): Promise<CopiedMoment> {
-  const {source, signal, notice} = tools;
-  const began = tools.nowMicros();
-  const frozen = await source.freeze({hold: request.operation, signal, notice, nowMicros: tools.nowMicros});
-  try {
-    const {takenAtMicros, facts} = frozen;
-    const copied = await copyFiles(tools, writer, frozen, {parent, differences: request.differences ?? false});
-    const found = await frozen.check?.({signal});
-    await frozen.confirm();
-    tellCheck(found, notice, 'the database, which was backed up as it is');
-    return {
-      ...copied,
-      damage: found?.damage.length ?? 0,
-      database: facts,
-      takenAtMicros,
-      heldMicros: Math.max(0, Math.floor(tools.nowMicros() - began)),
-    };
-  } finally {
-    await letGo(frozen, notice);
-  }
-}
-
-/** The backup does not fail, and no other error is hidden, because the database could not be told. */
-async function letGo(frozen: Frozen, notice: (text: string) => void): Promise<void> {
-  try {
-    await frozen.release();
-  } catch (error) {
-    notice(`the database could not be told that the backup has ended: ${(error as Error).message}`);
-  }
-}
-
-/** The newest backup that can be read: what it has is not read again. A damaged one is no reason to take none. */
+/** The backup whose unchanged files are not read again. If it is damaged, all files are read. */
 async function readParent(vault: VaultReader, instance: Instance): Promise<Catalog | undefined> {
   const newest = instance.backups.at(-1);
   if (newest === undefined) return undefined;

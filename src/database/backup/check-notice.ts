@@ -1,10 +1,10 @@
 import type {FileCheck} from '../../sources/index.ts';
 
-/** More of a kind are counted, not listed. */
-const listed = 3;
+/** A notice lists at most this many faults and counts the others. */
+const mostListed = 3;
 
-/** Says what a database's own check found. @param where what was checked */
-export function tellCheck(found: FileCheck | undefined, notice: (text: string) => void, where: string): void {
+/** Reports what a database's own check found. @param where what was checked */
+export function noticeCheck(found: FileCheck | undefined, notice: (text: string) => void, where: string): void {
   if (found === undefined) return;
   const {damage, brokenRules, unchecked} = found;
   if (damage.length > 0) notice(`the database's own check finds damage in ${where}: ${shortened(damage)}`);
@@ -13,6 +13,6 @@ export function tellCheck(found: FileCheck | undefined, notice: (text: string) =
 }
 
 function shortened(lines: readonly string[]): string {
-  const more = lines.length - listed;
-  return lines.slice(0, listed).join('; ') + (more > 0 ? `; and ${more} more` : '');
+  const more = lines.length - mostListed;
+  return lines.slice(0, mostListed).join('; ') + (more > 0 ? `; and ${more} more` : '');
 }

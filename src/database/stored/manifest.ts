@@ -22,7 +22,7 @@ export type DatabaseBackupBody = {
   bytes: number;
   zeroBytes: number;
   /** How many faults the database's own check found in the source; absent: none, or there is no such check. */
-  sourceDamage?: number;
+  sourceDamage?: number | undefined;
   /** What the taking of this one backup cost: files and bytes that were read, bytes that came into the store. */
   cost: {filesRead: number; bytesRead: number; storedBytes: number; heldMicros: number};
 };

@@ -1,4 +1,4 @@
-/** Words of instance names: short, easy to spell and to say, none that could hurt. 160³ names are four million. */
+/** The words of instance names: short, easy to spell and to say, and inoffensive. 160³ are four million names. */
 export const words: readonly string[] = `
 acorn alder amber anchor apple april arbor arrow aspen aster autumn badge bamboo barley basil beacon birch blossom
 bramble breeze bridge bright brook bronze butter calm candle canyon carbon castle cedar cherry chestnut cinder citrus
