@@ -85,9 +85,9 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   }
   // The header of a vault that was copied from another server may claim more than this store can do. The first put of
   // a writer, which is its lease, reveals that.
-  const looks = () => !header.conditionalWrites || options.store.refusesConditions?.() === true;
-  const mayLook = !header.conditionalWrites || options.store.refusesConditions !== undefined;
-  const checked = mayLook ? lookBeforePut(options.store, looks) : options.store;
+  const ignoresConditions = () => !header.conditionalWrites || options.store.refusesConditions?.() === true;
+  const mayIgnore = !header.conditionalWrites || options.store.refusesConditions !== undefined;
+  const checked = mayIgnore ? lookBeforePut(options.store, ignoresConditions) : options.store;
   const file = options.cacheFile === undefined ? CacheFile.private() : CacheFile.open(options.cacheFile, header.id);
   const objectLock = new ObjectLock(checked, file, clock);
   const {store} = objectLock;

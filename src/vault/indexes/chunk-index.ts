@@ -3,15 +3,15 @@ import type {PackListing} from '../format/entry.ts';
 import {writeIndex} from '../format/index-object.ts';
 import {type IndexId, indexOfKey, indexPrefix, packsPrefix} from '../format/key.ts';
 import type {Leases} from '../lease/objects.ts';
-import type {ChunkId, Finding, PackId} from '../types.ts';
+import type {Finding, PackId} from '../types.ts';
 import {CacheFile} from './cache-file.ts';
-import type {Location} from './chunk-table.ts';
+import {ChunkLookup} from './chunk-lookup.ts';
 import {ChunkTables, type Pack} from './chunk-tables.ts';
 import {forgetDamage} from './damage-notes.ts';
 import {fetchIndexes, fetchPackTables} from './fetch.ts';
 import {type Listing, listIndexes, listVault, type PacksInStore} from './listing.ts';
 import {PackTrust} from './pack-trust.ts';
-import {type Removals, readRemovals} from './removals.ts';
+import {readRemovals} from './removals.ts';
 
 /**
  * A concurrent collector replaces indexes while they are listed. After this many attempts the cause is another
@@ -29,37 +29,35 @@ export type Observation = {
   before: {indexes: ReadonlySet<IndexId>; unlisted: readonly Pack[]};
 };
 
-/**
- * Which chunk is where, as the indexes and pack tables in the store say, and which of these locations may be
- * relied on.
- */
-export class ChunkIndex {
+/** Keeps the look-ups up to date with the indexes and pack tables in the store, and writes new indexes. */
+export class ChunkIndex extends ChunkLookup {
   readonly #store: Store;
   readonly #randomId: () => string;
-  #tables: ChunkTables;
+  protected override tables: ChunkTables;
   /** Replaced by a rebuild; calls that began before it may still use them. */
   readonly #retired: ChunkTables[] = [];
   /** The generation of the table that was synced. A copy from an earlier run is synced when it is first needed. */
   #syncedGeneration: number | undefined;
   #syncing: Promise<void> | undefined;
-  #trust = new PackTrust();
+  protected override trust = new PackTrust();
   /** Indexes and pack tables that cannot be read, by key; reported by `verify`. */
   readonly faults = new Map<string, Finding>();
 
   /** Reads nothing from the store until it is needed. @param cache holds the copy; closed with this object */
   constructor(store: Store, cache: CacheFile, randomId: () => string) {
+    super();
     this.#store = store;
     this.#randomId = randomId;
-    this.#tables = new ChunkTables(cache);
+    this.tables = new ChunkTables(cache);
   }
 
   close(): void {
-    for (const tables of [this.#tables, ...this.#retired]) tables.close();
+    for (const tables of [this.tables, ...this.#retired]) tables.close();
   }
 
   /** Await this before the first look-up: the copy is then no older than this object. */
   async ready(): Promise<void> {
-    if (this.#syncedGeneration === this.#tables.listed.generation) return;
+    if (this.#syncedGeneration === this.tables.listed.generation) return;
     this.#syncing ??= this.#sync().finally(() => {
       this.#syncing = undefined;
     });
@@ -68,14 +66,14 @@ export class ChunkIndex {
 
   async #sync(): Promise<void> {
     for (let tries = 1; tries <= syncTries; tries++) {
-      const before = this.#tables.listed.indexes();
+      const before = this.tables.listed.indexes();
       if (await this.#syncTo(await listIndexes(this.#store), before)) return;
     }
   }
 
   /** Lists everything in the store, for `apply`. */
   async observe(): Promise<Observation> {
-    const before = {indexes: this.#tables.listed.indexes(), unlisted: this.#tables.unlisted()};
+    const before = {indexes: this.tables.listed.indexes(), unlisted: this.tables.unlisted()};
     const listing = await listVault(this.#store);
     return {leases: listing.leases, listing, before};
   }
@@ -89,7 +87,7 @@ export class ChunkIndex {
     for (let tries = 1; ; tries++) {
       const isComplete = await this.#syncTo(observation.listing.indexes, observation.before.indexes);
       const removals = await readRemovals(this.#store, observation.listing.removals);
-      if (removals !== undefined) this.#trust.removals = removals;
+      if (removals !== undefined) this.trust.removals = removals;
       if ((isComplete && removals !== undefined) || tries === syncTries) break;
       observation = await this.observe();
     }
@@ -99,7 +97,7 @@ export class ChunkIndex {
 
   /** @returns false when an index was removed between the listing and the read, or the cache file failed */
   async #syncTo(present: ReadonlySet<IndexId>, known: ReadonlySet<IndexId>): Promise<boolean> {
-    const {listed} = this.#tables;
+    const {listed} = this.tables;
     const {generation} = listed;
     for (const id of known) if (!present.has(id)) listed.drop(id);
     const have = listed.indexes();
@@ -114,12 +112,12 @@ export class ChunkIndex {
 
   async #applyPacks({listing, before}: Observation): Promise<void> {
     const {packs, indexes, damaged} = listing;
-    const tables = this.#tables;
+    const tables = this.tables;
     const isAbsent = (pack: Pack) => packs.get(pack.id)?.lengthBytes !== pack.lengthBytes;
     const later = tables.packsAddedSince(indexes);
     const absent = tables.listed.packs().filter((pack) => isAbsent(pack) && !later.has(pack.id));
-    this.#trust.damaged = damaged;
-    this.#trust.absent = new Set(absent.map(({id}) => id));
+    this.trust.damaged = damaged;
+    this.trust.absent = new Set(absent.map(({id}) => id));
     for (const {id} of before.unlisted.filter(isAbsent)) tables.dropUnlisted(id);
     const unknown = [...packs].filter(([id]) => tables.packLength(id) === undefined);
     const toFetch = unknown.map(([id, {lengthBytes}]) => ({id, lengthBytes}));
@@ -141,11 +139,11 @@ export class ChunkIndex {
   async rebuild(): Promise<PacksInStore> {
     const fresh = new ChunkIndex(this.#store, CacheFile.private(), this.#randomId);
     const packs = await fresh.apply(await fresh.observe());
-    const old = this.#tables;
+    const old = this.tables;
     this.#retired.push(old);
-    this.#tables = fresh.#tables;
+    this.tables = fresh.tables;
     this.#syncedGeneration = fresh.#syncedGeneration;
-    this.#trust = fresh.#trust;
+    this.trust = fresh.trust;
     this.faults.clear();
     for (const [key, fault] of fresh.faults) this.faults.set(key, fault);
     old.listed.clear();
@@ -154,17 +152,17 @@ export class ChunkIndex {
 
   /** Adds a pack that is in the store and in no index yet. */
   async addUnlisted(pack: PackListing): Promise<void> {
-    await this.#tables.addUnlisted(pack);
+    await this.tables.addUnlisted(pack);
   }
 
   /** True when enough packs or chunks are unlisted for an index of their own. */
   get wantsFlush(): boolean {
-    return this.#tables.wantsIndex;
+    return this.tables.wantsIndex;
   }
 
   /** Known packs that no index lists. */
   unlistedPacks(): PackId[] {
-    return this.#tables.unlisted().map(({id}) => id);
+    return this.tables.unlisted().map(({id}) => id);
   }
 
   /**
@@ -172,7 +170,7 @@ export class ChunkIndex {
    * @returns bytes written
    */
   async flush(): Promise<number> {
-    const tables = this.#tables;
+    const tables = this.tables;
     const packs = tables.unlistedListings();
     if (packs.length === 0) return 0;
     const {id, sizeBytes} = await writeIndex(this.#store, packs, this.#randomId());
@@ -181,118 +179,20 @@ export class ChunkIndex {
     return sizeBytes;
   }
 
-  /** Every location from which the chunk can be read, the best first. */
-  locations(chunk: ChunkId): Location[] {
-    const all = this.namedLocations(chunk);
-    return this.#trust.absent.size === 0 ? all : all.filter((location) => this.#isReadable(location));
-  }
-
-  /** The best location; undefined when the chunk, or the base of every form of it, is in no pack of the store. */
-  locate(chunk: ChunkId): Location | undefined {
-    return this.locations(chunk)[0];
-  }
-
-  /** Every location that an index or pack table names, in packs that are gone too; the best first. */
-  namedLocations(chunk: ChunkId): Location[] {
-    const locations = this.#tables.locations(chunk);
-    if (locations.length < 2) return locations;
-    const rank = ({pack, base}: Location) => 2 * this.#trust.rank(pack) + Number(base !== undefined);
-    return locations.sort((a, b) => rank(a) - rank(b));
-  }
-
-  #isReadable({pack, base}: Location): boolean {
-    const {absent} = this.#trust;
-    if (absent.has(pack)) return false;
-    if (base === undefined) return true;
-    return this.#tables.locations(base).some((location) => location.base === undefined && !absent.has(location.pack));
-  }
-
-  /** True when a backup may rely on the chunk: nothing is known against its pack, nor against its base's. */
-  hasReliable(chunk: ChunkId): boolean {
-    const locations = this.locations(chunk).filter(({pack}) => this.mayRelyOn(pack));
-    return locations.some(({base}) => base === undefined || this.hasReliableBase(base));
-  }
-
-  /** True when a difference may rely on the chunk as its base. */
-  hasReliableBase(chunk: ChunkId): boolean {
-    return this.locations(chunk).some(({pack, base}) => base === undefined && this.mayRelyOn(pack));
-  }
-
-  /** False for a pack that was found damaged, or that a collector is about to remove. */
-  mayRelyOn(pack: PackId): boolean {
-    return this.#trust.mayRelyOn(pack);
-  }
-
-  /** True when a collector noted that it removes the pack, and the note is still there. */
-  isToBeRemoved(pack: PackId): boolean {
-    return this.#trust.isToBeRemoved(pack);
-  }
-
-  removals(): Removals {
-    return this.#trust.removals;
-  }
-
-  /**
-   * Call this before relying on any pack.
-   * @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` naming a note of removals that cannot be read
-   */
-  requireReadableRemovals(): void {
-    const {fault} = this.#trust.removals;
-    if (fault !== undefined) throw fault;
-  }
-
-  isDistrusted(pack: PackId): boolean {
-    return this.#trust.damaged.has(pack);
-  }
-
-  distrustedPacks(): ReadonlySet<PackId> {
-    return this.#trust.damaged;
-  }
-
   /** Removes the damage notes of packs that are intact again, or gone. */
   async clearDamage(packs: Iterable<PackId>): Promise<void> {
     const noted = [...packs].filter((pack) => this.isDistrusted(pack));
     await forgetDamage(this.#store, noted);
-    this.#trust.clearDamage(noted);
-  }
-
-  /** Packs that an index lists but that the last observation did not show with their length. */
-  absentPacks(): ReadonlySet<PackId> {
-    return this.#trust.absent;
-  }
-
-  packLength(pack: PackId): number | undefined {
-    return this.#tables.packLength(pack);
-  }
-
-  /** Stored bytes of all chunks of the pack. */
-  chunkBytes(pack: PackId): number {
-    return this.#tables.chunkBytes(pack);
-  }
-
-  listing(pack: PackId): PackListing | undefined {
-    return this.#tables.listing(pack);
-  }
-
-  indexes(): Set<IndexId> {
-    return this.#tables.listed.indexes();
+    this.trust.clearDamage(noted);
   }
 
   /** Drops an index from the copy; the next `apply` reads it from the store again. */
   forget(id: IndexId): void {
-    this.#tables.listed.drop(id);
+    this.tables.listed.drop(id);
   }
 
   /** Indexes in the store that cannot be read. */
   damagedIndexes(): IndexId[] {
     return [...this.faults.keys()].map(indexOfKey).filter((id) => id !== undefined);
-  }
-
-  indexesOfPack(pack: PackId): IndexId[] {
-    return this.#tables.listed.indexesOfPack(pack);
-  }
-
-  packsOfIndex(index: IndexId): PackId[] {
-    return this.#tables.listed.packsOfIndex(index);
   }
 }

@@ -162,10 +162,7 @@ export function isIntact(witnesses: readonly Key[], found: LeaseObjects | undefi
   return found !== undefined && !found.isReleased && witnesses.every((key) => found.renewals.includes(key));
 }
 
-/**
- * @returns why the lease is lost, judged by the holder's own clock and earlier listings; undefined while it is
- *   ours
- */
+/** @returns why the lease is lost, judged by the holder's clock and earlier listings; undefined while it is held */
 export function lostBy(state: RowState, clock: Clock): string | undefined {
   if (state.lost !== undefined) return state.lost;
   const ageMs = clock.monotonicMs() - state.renewedAtMs;
