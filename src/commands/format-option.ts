@@ -11,7 +11,7 @@ export type FormatFlags = {format: OperationFormat; json?: boolean};
 /** Adds `--format`, and `--json` (hidden) for `--format json`. */
 export function addFormatOption(command: Command): Command {
   return command
-    .addOption(new Option('--format <format>', 'how to print').choices(operationFormats).default('pretty'))
+    .addOption(new Option('--format <format>', 'output format').choices(operationFormats).default('pretty'))
     .addOption(new Option('--json', 'the same as --format json').hideHelp());
 }
 

@@ -7,7 +7,7 @@ export const exitStatusMeanings: Readonly<Record<keyof typeof ExitStatus, string
   usage: 'wrong arguments, or a statement that does not parse',
   partial: 'finished with parts left out',
   notFound: 'no such operation, collection, backup or table',
-  locked: 'something else is at work on the same thing',
+  locked: 'another operation is using the same object',
   refused: 'refused, nothing was changed',
   damaged: 'damaged or missing data was found',
   interrupted: 'interrupted',

@@ -27,17 +27,17 @@ export const commandGroups: readonly CommandGroup[] = [
   },
   {
     name: 'retention',
-    summary: 'show which backups go, and why',
+    summary: 'show which backups the next cleanup removes, and why',
     load: () => import('./retention/index.ts'),
   },
   {
     name: 'scheduler',
-    summary: 'take the backups that collections have a SCHEDULE for',
+    summary: 'run scheduled backups',
     load: () => import('./scheduler/index.ts'),
   },
   {
     name: 'schedule',
-    summary: 'show when the next backups are taken, and install a timer',
+    summary: 'show when the next backups run, and install a timer',
     load: () => import('./schedule/index.ts'),
   },
   {
@@ -52,12 +52,12 @@ export const commandGroups: readonly CommandGroup[] = [
   },
   {
     name: 'completion',
-    summary: 'print the script that completes words in bash, zsh or fish',
+    summary: 'print a completion script for bash, zsh or fish',
     load: () => import('./completion/index.ts'),
   },
   {
     name: '__complete',
-    summary: 'what the completion scripts ask',
+    summary: 'print completions, for the completion scripts',
     hidden: true,
     load: async () => {
       const {completeCommand} = await import('./completion/complete.ts');
@@ -66,12 +66,12 @@ export const commandGroups: readonly CommandGroup[] = [
   },
   {
     name: 'restore',
-    summary: 'put a backup of a whole database into an empty place',
+    summary: 'restore a backup of a whole database into an empty place',
     load: () => import('./restore/index.ts'),
   },
   {
     name: 'store',
-    summary: 'check what the stores of the backups can do',
+    summary: 'check the stores that hold backups',
     load: () => import('./store/index.ts'),
   },
   {
@@ -81,17 +81,17 @@ export const commandGroups: readonly CommandGroup[] = [
   },
   {
     name: 'metrics',
-    summary: 'print the age of backups and what failed, for Prometheus',
+    summary: 'print metrics for Prometheus: age of backups, failures',
     load: () => import('./metrics/index.ts'),
   },
   {
     name: 'demo',
-    summary: 'show all of it on a small shop database',
+    summary: 'run a demo on a small shop database',
     load: () => import('./demo/index.ts'),
   },
   {
     name: 'worker',
-    summary: 'carry out one queued operation',
+    summary: 'run one queued operation',
     hidden: true,
     load: () => import('./worker/index.ts'),
   },
@@ -172,15 +172,12 @@ export function rootCommand(): Command {
     .description('Backup collections and long-running operations, as SQL statements, for open databases.')
     .option('--source <source>', 'database to back up and to restore into, e.g. sqlite::path=./app.db')
     .option('--cluster <dir>', "directory that STORAGE = 'cluster' names")
-    .option(
-      '--store <store>',
-      'the store that is meant: s3, cluster, or an address, e.g. s3::bucket=backups;region=eu-west-1',
-    )
-    .option('--limit-upload <rate>', 'send at most this much to an object store a second, e.g. 10MB')
-    .option('--limit-download <rate>', 'fetch at most this much from an object store a second, e.g. 10MB')
-    .option('--profile <name>', 'set of settings to use instead of the active one')
-    .option('--home <dir>', 'folder of journal, configuration, logs and caches')
-    .option('--no-color', 'plain text, also on a terminal')
+    .option('--store <store>', 'store to use: s3, cluster, or an address, e.g. s3::bucket=backups;region=eu-west-1')
+    .option('--limit-upload <rate>', 'upload limit per second for an object store, e.g. 10MB')
+    .option('--limit-download <rate>', 'download limit per second for an object store, e.g. 10MB')
+    .option('--profile <name>', 'profile to use instead of the active one')
+    .option('--home <dir>', 'folder for journal, configuration, logs and caches')
+    .option('--no-color', 'no colours, even on a terminal')
     .option('--version', 'print the version')
     .helpCommand('help [command]', 'show what a command does')
     .addHelpText('after', helpTail(['bkp sql "BACKUP shop"', 'bkp operation list']));

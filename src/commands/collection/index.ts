@@ -8,19 +8,18 @@ import {type CleanupOptions, runCleanup, runStatement} from './run.ts';
 /** The same as statements: each verb ends in the statement that it stands for. */
 export function command(deps: CommandDeps, run = runStatement, cleanup = runCleanup): Command {
   const group = new Command('collection')
-    .description('Look at backup collections, and free the space of dropped ones.')
+    .description('List backup collections, and free the space of dropped ones.')
     .addHelpText('after', helpTail(['bkp collection list', 'bkp collection show shop']));
-  const format = () =>
-    new Option('--format <format>', 'how rows are printed').choices(['pretty', 'json']).default('pretty');
+  const format = () => new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty');
   group
     .command('list')
-    .description('The collections of the cluster directory (SHOW BACKUP COLLECTIONS).')
+    .description('List the collections in every store of the profile (SHOW BACKUP COLLECTIONS).')
     .addOption(format())
     .addHelpText('after', helpTail(['bkp collection list']))
     .action((options: {format: RowFormat}) => run(deps, 'SHOW BACKUP COLLECTIONS', options));
   group
     .command('show')
-    .description('The backups of a collection: time, kind, rows, what each added to the store (SHOW BACKUPS IN name).')
+    .description('List the backups of a collection: time, kind, rows, bytes added to the store (SHOW BACKUPS IN name).')
     .argument('<collection>', 'name of the collection')
     .addOption(format())
     .addHelpText(
@@ -33,7 +32,7 @@ export function command(deps: CommandDeps, run = runStatement, cleanup = runClea
   group
     .command('cleanup')
     .description(
-      'Free what no backup needs any more: left by a cleanup or a backup that was ended half-way. DROP does it by itself.',
+      'Remove data that no backup needs, left by an interrupted cleanup or backup. DROP starts this cleanup automatically.',
     )
     .option('-w, --wait', 'wait for the operation to end', false)
     .addOption(format())

@@ -8,8 +8,8 @@ export type CompleteOptions = {words: readonly string[]; grammar: Grammar};
 /** `bkp __complete -- WORD…`: what the shells' scripts ask; prints what may stand in the place of the last word. */
 export function completeCommand(deps: CommandDeps, grammar: Grammar, run = runComplete): Command {
   return new Command('__complete')
-    .description('Print what may stand in the place of the last word. For the scripts of bkp completion.')
-    .argument('[word...]', 'the words after bkp; the last one is being typed')
+    .description('Print candidates for the last word, for the scripts of bkp completion.')
+    .argument('[word...]', 'words after bkp; the last one is being typed')
     .action(async (words: string[]) => deps.exitWith(await run(deps, {words, grammar})));
 }
 

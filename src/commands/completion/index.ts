@@ -7,7 +7,7 @@ import {completionScripts, type Shell, shells} from './scripts.ts';
 /** `bkp completion SHELL`: prints the script that makes a shell complete bkp's words. */
 export function command(deps: CommandDeps, run = runCompletion): Command {
   return new Command('completion')
-    .description('Print the script that completes commands, options, operations, collections and profiles in a shell.')
+    .description('Print a shell script that completes commands, options, operations, collections and profiles.')
     .addArgument(new Argument('<shell>', 'which shell').choices(shells))
     .addHelpText(
       'after',

@@ -8,8 +8,8 @@ export type ConfigGetOptions = {key: string};
 
 export function configGet(deps: CommandDeps, run = runConfigGet): Command {
   return new Command('get')
-    .description('Print the value that a setting has now, wherever it comes from. *** stands for a secret.')
-    .argument('<key>', 'which setting; bkp config list shows them all')
+    .description('Print the current value of a setting, wherever it is set. *** replaces a secret.')
+    .argument('<key>', 'name of the setting; bkp config list shows them all')
     .addHelpText('after', helpTail(['bkp config get source'], ['done', 'failed', 'usage', 'refused']))
     .action(async (key: string) => deps.exitWith(await run(deps, {key})));
 }

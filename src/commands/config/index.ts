@@ -12,9 +12,7 @@ import {configUnset} from './unset.ts';
 export function command(deps: CommandDeps): Command {
   const group = new Command('config')
     .summary('show and change settings and profiles')
-    .description(
-      'Settings are looked up in flags, in the environment, in the profile, and among the defaults, in this order.',
-    )
+    .description('bkp looks settings up in flags, the environment, the profile, and the defaults, in this order.')
     .helpCommand(false)
     .addHelpText(
       'after',

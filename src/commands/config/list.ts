@@ -9,9 +9,9 @@ export type ConfigListOptions = {showOrigin: boolean; format: RowFormat};
 
 export function configList(deps: CommandDeps, run = runConfigList): Command {
   return new Command('list')
-    .description('Print every setting with the value it has now.')
-    .option('--show-origin', 'also say where each value comes from', false)
-    .addOption(new Option('--format <format>', 'how to print').choices(['pretty', 'json']).default('pretty'))
+    .description('List every setting with its current value.')
+    .option('--show-origin', 'also show where each value is set', false)
+    .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))
     .addHelpText(
       'after',
       helpTail(

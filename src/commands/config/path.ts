@@ -5,7 +5,7 @@ import {helpTail} from '../help.ts';
 
 export function configPath(deps: CommandDeps, run = runConfigPath): Command {
   return new Command('path')
-    .description('Print where the configuration file lies. It is made by the first bkp config set.')
+    .description('Print the path of the configuration file. It is created by the first bkp config set.')
     .addHelpText('after', helpTail(['bkp config path'], ['done', 'usage']))
     .action(async () => deps.exitWith(await run(deps)));
 }

@@ -11,7 +11,7 @@ export type ConfigProfileListOptions = {format: RowFormat};
 /** `bkp config profile …`: named sets of settings, of which one is active. */
 export function configProfile(deps: CommandDeps): Command {
   return new Command('profile')
-    .description('Named sets of settings: make, list, activate and delete them.')
+    .description('Create, list, activate and delete profiles, which are named sets of settings.')
     .helpCommand(false)
     .addHelpText(
       'after',
@@ -24,12 +24,10 @@ export function configProfile(deps: CommandDeps): Command {
         ['done', 'failed', 'usage', 'refused'],
       ),
     )
-    .addCommand(
-      configProfileChange(deps, 'create', 'Make an empty profile. It is used with --profile, or once it is activated.'),
-    )
+    .addCommand(configProfileChange(deps, 'create', 'Create an empty profile. Use it with --profile, or activate it.'))
     .addCommand(configProfileList(deps))
-    .addCommand(configProfileChange(deps, 'activate', 'Use this profile whenever none is named.'))
-    .addCommand(configProfileChange(deps, 'delete', 'Forget a profile and its settings. No backup is touched.'));
+    .addCommand(configProfileChange(deps, 'activate', 'Use this profile by default.'))
+    .addCommand(configProfileChange(deps, 'delete', 'Delete a profile and its settings. Backups are not touched.'));
 }
 
 export function configProfileChange(
@@ -56,8 +54,8 @@ export async function runConfigProfileChange(
 
 export function configProfileList(deps: CommandDeps, run = runConfigProfileList): Command {
   return new Command('list')
-    .description('Print the profiles and which one is active.')
-    .addOption(new Option('--format <format>', 'how to print').choices(['pretty', 'json']).default('pretty'))
+    .description('List the profiles and show which one is active.')
+    .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))
     .addHelpText('after', helpTail(['bkp config profile list'], ['done', 'failed', 'usage', 'refused']))
     .action(async (options: ConfigProfileListOptions) => deps.exitWith(await run(deps, options)));
 }

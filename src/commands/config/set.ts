@@ -15,9 +15,9 @@ export type ConfigSetOptions = {key: string; value: string};
 
 export function configSet(deps: CommandDeps, run = runConfigSet): Command {
   return new Command('set')
-    .description('Keep a value in the profile. A relative path is kept absolute.')
-    .argument('<key>', 'which setting; bkp config list shows them all')
-    .argument('<value>', 'its new value; for backup.object.store and notify.…, - reads it from stdin')
+    .description('Store a value in the profile. A relative path is stored as an absolute one.')
+    .argument('<key>', 'name of the setting; bkp config list shows them all')
+    .argument('<value>', 'new value; for backup.object.store and notify.…, - reads it from stdin')
     .addHelpText(
       'after',
       helpTail(
@@ -45,7 +45,7 @@ export async function runConfigSet(deps: CommandDeps, {key, value}: ConfigSetOpt
   const told = setting.secret && !fromStdin ? await argumentExposure('this command', value) : undefined;
   if (told !== undefined) deps.stderr.write(`bkp: ${told}\n`);
   const override = await overrideOf(setting, deps);
-  if (override !== undefined) deps.stderr.write(`bkp: it has no effect as long as ${override} is set\n`);
+  if (override !== undefined) deps.stderr.write(`bkp: it has no effect while ${override} is set\n`);
   return ExitStatus.done;
 }
 
@@ -67,7 +67,7 @@ async function readStdin({stdin, stderr}: CommandDeps): Promise<string> {
   for await (const part of stdin) {
     parts.push(Buffer.from(part));
     bytes += parts.at(-1)!.length;
-    if (bytes > mostBytes) throw new BkpError('USAGE', 'what stdin holds is too large for a setting');
+    if (bytes > mostBytes) throw new BkpError('USAGE', 'the value on stdin is too large for a setting');
   }
   return Buffer.concat(parts).toString('utf8').trim();
 }

@@ -8,8 +8,8 @@ export type ConfigUnsetOptions = {key: string};
 
 export function configUnset(deps: CommandDeps, run = runConfigUnset): Command {
   return new Command('unset')
-    .description("Take the profile's own value of a setting away; the default holds again.")
-    .argument('<key>', 'which setting')
+    .description("Remove a setting's value from the profile; the default applies again.")
+    .argument('<key>', 'name of the setting')
     .addHelpText('after', helpTail(['bkp config unset cluster'], ['done', 'failed', 'usage', 'refused']))
     .action(async (key: string) => deps.exitWith(await run(deps, {key})));
 }

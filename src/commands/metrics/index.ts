@@ -6,10 +6,10 @@ import {type MetricsOptions, runMetrics} from './run.ts';
 export function command(deps: CommandDeps, run = runMetrics): Command {
   return new Command('metrics')
     .description(
-      'Print what Prometheus can watch: age of the newest backup of each collection and database, what failed, how long it took. ' +
-        'A store that cannot be reached is bkp_store_reachable 0; the rest is printed all the same.',
+      'Print metrics for Prometheus: age of the newest backup of each collection and database, failures, durations. ' +
+        'A store that cannot be reached is reported as bkp_store_reachable 0; all other metrics are still printed.',
     )
-    .option('--textfile <file>', 'write them there instead, whole or not at all, for the node_exporter')
+    .option('--textfile <file>', 'write the metrics atomically to this file, for the node_exporter')
     .addHelpText(
       'after',
       helpTail(

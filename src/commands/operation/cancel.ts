@@ -11,7 +11,9 @@ export type OperationCancelOptions = {ref: OperationRef};
 
 export function operationCancel(deps: CommandDeps, run = runOperationCancel): Command {
   return new Command('cancel')
-    .description('Ask an operation to stop. Its unfinished backup is removed; one that is done stays as it is.')
+    .description(
+      'Request that an operation stops. Its unfinished backup is removed; a finished operation is not changed.',
+    )
     .argument('<id>', idHelp)
     .addHelpText('after', helpTail(['bkp operation cancel last'], ['done', 'usage', 'notFound']))
     .action(async (id: string) => deps.exitWith(await run(deps, {ref: parseOperationId(id)})));

@@ -9,7 +9,7 @@ export type OperationForgetOptions = {ref: OperationRef};
 
 export function operationForget(deps: CommandDeps, run = runOperationForget): Command {
   return new Command('forget')
-    .description('Remove the record of a finished operation, never the backup that it made.')
+    .description('Remove the record of a finished operation. Its backup is not touched.')
     .argument('<id>', idHelp)
     .addHelpText('after', helpTail(['bkp operation forget fullbackup/1'], ['done', 'usage', 'notFound', 'refused']))
     .action(async (id: string) => deps.exitWith(await run(deps, {ref: parseOperationId(id)})));

@@ -14,9 +14,9 @@ type Flags = FormatFlags & {log?: boolean};
 
 export function operationGet(deps: CommandDeps, run = runOperationGet): Command {
   const command = new Command('get')
-    .description('Print one operation: how far it is, or how it ended.')
+    .description('Print one operation: its progress or its result.')
     .argument('<id>', idHelp)
-    .option('--log', 'print its log file instead')
+    .option('--log', 'print the log file instead')
     .addHelpText(
       'after',
       helpTail(

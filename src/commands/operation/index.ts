@@ -13,7 +13,7 @@ import {operationWatch} from './watch.ts';
 export function command(deps: CommandDeps): Command {
   const group = new Command('operation')
     .summary('list, watch, wait for, cancel, throttle and forget operations')
-    .description('Backups, restores, verifications and cleanups run in the background; these commands look after them.')
+    .description('Backups, restores, verifications and cleanups run in the background; these commands manage them.')
     .helpCommand(false)
     .addHelpText('after', helpTail(['bkp operation list', 'bkp operation watch', 'bkp operation get last']));
   for (const verb of [

@@ -26,10 +26,10 @@ type Flags = FormatFlags & {pageSize: string; pageToken?: string};
 
 export function operationList(deps: CommandDeps, run = runOperationList): Command {
   const command = new Command('list')
-    .description('Print operations, the newest first.')
+    .description('List operations, newest first.')
     .argument('[kind]', `only this kind: ${operationKinds.join(', ')}; incbackup means all backups of collections`)
-    .option('-s, --page-size <number>', 'operations a page, 1 to 100', String(defaultPageSize))
-    .option('-t, --page-token <token>', 'which page: the token that the page before printed')
+    .option('-s, --page-size <number>', 'operations per page, 1 to 100', String(defaultPageSize))
+    .option('-t, --page-token <token>', 'which page: the token that the previous page printed')
     .addHelpText(
       'after',
       helpTail(['bkp operation list incbackup', 'bkp operation list --format json'], ['done', 'usage', 'refused']),

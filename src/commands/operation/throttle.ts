@@ -14,11 +14,11 @@ type Flags = {upload?: boolean; download?: boolean};
 
 export function operationThrottle(deps: CommandDeps, run = runOperationThrottle): Command {
   return new Command('throttle')
-    .description('Bound what a queued or running operation sends to an object store and fetches from it.')
+    .description('Limit the upload and download rate of a queued or running operation on an object store.')
     .argument('<id>', idHelp)
-    .argument('<rate>', 'most bytes a second: 10MB, 512KiB, or off')
-    .option('--upload', 'only what it sends; what it fetches stays as it is')
-    .option('--download', 'only what it fetches; what it sends stays as it is')
+    .argument('<rate>', 'bytes per second: 10MB, 512KiB, or off')
+    .option('--upload', 'change only the upload limit')
+    .option('--download', 'change only the download limit')
     .addHelpText(
       'after',
       helpTail(
@@ -58,8 +58,8 @@ function placeOf(operation: Operation): Workplace | undefined {
   const places = order.do === 'copy' ? [order.place, order.to] : [order.place];
   const found = places.find(({store}) => store.kind === 's3');
   if (found !== undefined || operation.state.name === 'done') return found;
-  throw new BkpError('PRECONDITION', `${operationId(operation)} works in a directory, not in an object store`, {
-    cause: 'bounds are for what goes over the network',
+  throw new BkpError('PRECONDITION', `${operationId(operation)} uses a directory, not an object store`, {
+    cause: 'limits apply only to network traffic',
     next: `bkp operation get ${operationId(operation)} shows how far it is`,
   });
 }

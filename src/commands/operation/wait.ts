@@ -21,7 +21,7 @@ export function operationWait(deps: CommandDeps, run = runOperationWait): Comman
   const command = new Command('wait')
     .description('Wait until operations are done, and print them.')
     .argument('<id...>', idHelp)
-    .option('--timeout <duration>', 'give up after this time (30s, 5m, 1h); the work goes on')
+    .option('--timeout <duration>', 'stop waiting after this time (30s, 5m, 1h); the operation continues')
     .addHelpText(
       'after',
       helpTail(

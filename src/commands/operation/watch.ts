@@ -14,9 +14,9 @@ export type OperationWatchOptions = {
 export function operationWatch(deps: CommandDeps, run = runOperationWatch): Command {
   return new Command('watch')
     .description(
-      'Show operations while they run: live on a terminal, as lines elsewhere. q leaves; the work goes on. c cancels.',
+      'Show running operations: live on a terminal, else as lines. q leaves while the work continues; c cancels.',
     )
-    .argument('[id...]', 'fullbackup/1, or its number alone, or last; without one: all that run')
+    .argument('[id...]', 'fullbackup/1, or its number alone, or last; default: all running operations')
     .addHelpText(
       'after',
       helpTail(

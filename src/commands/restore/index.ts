@@ -6,23 +6,23 @@ import {type RestoreOptions, runRestore} from './run.ts';
 /** The same as RESTORE DATABASE, with what a file `_backup_restore` in the root says. */
 export function command(deps: CommandDeps, run = runRestore): Command {
   return new Command('restore')
-    .description('Put a backup of a whole database where nothing is yet (RESTORE DATABASE … INTO).')
+    .description('Restore a backup of a whole database into an empty place (RESTORE DATABASE … INTO).')
     .requiredOption(
       '--root <place>',
-      'a file for SQLite; a file _backup_restore in a folder is read first, and removed after a success',
+      'folder, or a file for SQLite; a file _backup_restore in the folder is read first, and removed after a success',
     )
-    .option('--instance <name>', 'whose backup, when the store holds several databases’')
-    .option('--timestamp <time>', 'the newest backup at or before it; default: the newest of all')
+    .option('--instance <name>', 'database instance, needed if the store holds backups of several')
+    .option('--timestamp <time>', 'restore the newest backup at or before this time; default: the newest')
     .option(
       '--table <name>',
-      'only this table; may be given again',
+      'restore only this table; can be repeated',
       (name: string, all: string[]) => [...all, name],
       [],
     )
-    .option('--conf', "also the server's configuration", false)
-    .option('--dry-run', 'say what would be done: which backup, files, bytes, space, what is in the way', false)
+    .option('--conf', "also restore the server's configuration", false)
+    .option('--dry-run', 'show the plan: backup, files, bytes, free space, obstacles', false)
     .option('-w, --wait', 'wait for the operation to end', false)
-    .addOption(new Option('--format <format>', 'how answers are printed').choices(['pretty', 'json']).default('pretty'))
+    .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))
     .addHelpText(
       'after',
       helpTail([

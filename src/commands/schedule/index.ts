@@ -18,19 +18,19 @@ export function command(
 ): Command {
   const group = new Command('schedule')
     .description(
-      'Look at the schedules of collections and of the database (backup.schedule.cron), and have them kept without a ' +
-        'scheduler that runs all the time.',
+      'Show the schedules of collections and of the database (backup.schedule.cron), and install a timer that runs them ' +
+        'without a permanent scheduler process.',
     )
     .addHelpText('after', helpTail(['bkp schedule next', 'bkp schedule install --systemd --print']));
   group
     .command('next')
-    .description('Print when the next backups are taken, and of which kind, as long as all of them succeed.')
-    .argument('[collection]', 'name of the collection; without it: all that has a schedule')
-    .option('--count <n>', 'so many of each', countOf, 5)
-    .option('--cron <line>', 'the moments of this line, whatever is set; none of it is kept')
-    .option('--tz <zone>', 'time zone of that line (default: UTC)')
-    .option('--from <time>', 'the first moment after this one (default: now)')
-    .addOption(new Option('--format <format>', 'how rows are printed').choices(['pretty', 'json']).default('pretty'))
+    .description('Print when the next backups run, and their kind, assuming that each one succeeds.')
+    .argument('[collection]', 'name of the collection; default: everything that has a schedule')
+    .option('--count <n>', 'how many of each', countOf, 5)
+    .option('--cron <line>', 'print the times of this cron line instead of the stored schedules; stores nothing')
+    .option('--tz <zone>', 'time zone of the line (default: UTC)')
+    .option('--from <time>', 'start after this time (default: now)')
+    .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))
     .addHelpText(
       'after',
       helpTail([
@@ -45,7 +45,7 @@ export function command(
         return next(deps, {...rest, collection});
       }
       if (cron === undefined || collection !== undefined) {
-        throw new BkpError('USAGE', '--tz and --from belong to --cron, and a collection has a line of its own', {
+        throw new BkpError('USAGE', '--tz and --from need --cron, and --cron takes no collection', {
           next: "bkp schedule next --cron '0 2 * * *' --tz Europe/Berlin",
         });
       }
@@ -54,14 +54,14 @@ export function command(
   group
     .command('install')
     .description(
-      'Have bkp scheduler --once run every five minutes: by units of systemd for this user, which are written, or by a line for ' +
-        'crontab, which is printed.',
+      'Run bkp scheduler --once every five minutes: --systemd writes user units for systemd, --crontab prints a line for ' +
+        'crontab.',
     )
-    .argument('[profile...]', 'profiles that are meant; without any: the profile in use')
+    .argument('[profile...]', 'profiles to use; default: the current profile')
     .addOption(new Option('--systemd', 'a timer and its service').conflicts('crontab'))
     .addOption(new Option('--crontab', 'a line for crontab'))
-    .option('--print', 'only print, write nothing', false)
-    .option('--force', 'write over units that are there', false)
+    .option('--print', 'print the units, write nothing', false)
+    .option('--force', 'overwrite existing units', false)
     .addHelpText(
       'after',
       helpTail([

@@ -15,7 +15,7 @@ export type ScheduleInstallOptions = {
 
 export async function runScheduleInstall(deps: CommandDeps, options: ScheduleInstallOptions): Promise<void> {
   if (!options.systemd && !options.crontab) {
-    throw new BkpError('USAGE', 'say what is to look at the clock: --systemd or --crontab', {
+    throw new BkpError('USAGE', 'choose a timer: --systemd or --crontab', {
       next: 'bkp schedule install --systemd --print shows what would be written',
     });
   }

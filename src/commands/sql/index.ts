@@ -13,13 +13,13 @@ export function command(deps: CommandDeps, run = runSql): Command {
   return new Command('sql')
     .description(
       'Run statements: CREATE, ALTER, DROP BACKUP COLLECTION, BACKUP, RESTORE, VERIFY, SHOW BACKUPS, SELECT. ' +
-        'They come from the argument, -s, -f, or standard input; on a terminal without any of these, from a prompt.',
+        'bkp reads them from the argument, -s, -f, or standard input; without any of these, on a terminal, from a prompt.',
     )
     .argument('[statement]', 'one statement, or several separated by ;')
     .option('-s, --script <text>', 'the same as the argument')
     .option('-f, --file <file>', 'read statements from a file (- is standard input)')
-    .option('-w, --wait', 'wait for each operation to end; the exit status tells how it ended', false)
-    .addOption(new Option('--format <format>', 'how answers are printed').choices(['pretty', 'json']).default('pretty'))
+    .option('-w, --wait', 'wait for each operation to end; the exit status is its result', false)
+    .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))
     .addHelpText(
       'after',
       helpTail([

@@ -11,17 +11,16 @@ export type StoreCheckOptions = {format: CheckFormat};
 
 export function command(deps: CommandDeps, run = runStoreCheck, forget = runStoreForget): Command {
   const group = new Command('store')
-    .description('Look at the stores that hold backups.')
+    .description('Check the stores that hold backups.')
     .addHelpText('after', helpTail(['bkp store check', "bkp --store 's3://backups/shop' store check"]));
   group
     .command('check')
     .description(
-      'Say what each store does and what it lacks: for a directory links, syncs and space; for an S3 server conditional ' +
-        'writes, listing after writing, ranged reads, the right to remove, versioning, object lock and its clock.',
+      'Show what each store supports and what it lacks. For a directory: links, syncs and space. For an S3 server: ' +
+        'conditional writes, listing after writing, ranged reads, permission to remove, versioning, object lock and its ' +
+        'clock.',
     )
-    .addOption(
-      new Option('--format <format>', 'how the findings are printed').choices(['pretty', 'json']).default('pretty'),
-    )
+    .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))
     .addHelpText(
       'after',
       helpTail(['bkp store check', 'bkp store check --format json | jq -e .ok'], ['done', 'failed', 'usage']),
@@ -30,9 +29,9 @@ export function command(deps: CommandDeps, run = runStoreCheck, forget = runStor
   group
     .command('forget')
     .description(
-      'Let go of vaults that are gone for good. bkp remembers which stores held a vault, so that a disk that is not ' +
-        'mounted is not taken for a new store; after this, CREATE BACKUP COLLECTION or BACKUP DATABASE makes a new ' +
-        'vault there. A vault that is there is not forgotten, and nothing is removed from any store.',
+      'Forget vaults that are permanently lost. bkp remembers which stores held a vault, so that it does not mistake ' +
+        'an unmounted disk for a new store. Afterwards CREATE BACKUP COLLECTION or BACKUP DATABASE creates a new vault ' +
+        'there. An existing vault is not forgotten, and nothing is removed from any store.',
     )
     .addHelpText('after', helpTail(['bkp --store cluster store forget'], ['done', 'failed', 'usage']))
     .action(() => forget(deps));

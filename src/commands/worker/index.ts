@@ -26,7 +26,7 @@ export type WorkerOptions = {
 /** Hidden: what a detached process runs. It says nothing on the terminal; the journal and the log file have it all. */
 export function command(deps: CommandDeps, run = runWorker): Command {
   return new Command('worker')
-    .description('Carry out one queued operation; bkp starts this by itself.')
+    .description('Run one queued operation; bkp starts this automatically.')
     .argument('<number>', 'number of the operation')
     .option('--tell-end', 'it has ended: only send its notifications', false)
     .option('--clean-up-after <pid>', 'it was cancelled: wait for the end of its process, and remove what that left')

@@ -128,7 +128,7 @@ notify.heartbeat                off
 test('a set value that something else wins over is told', async () => {
   const {type} = terminal();
   expect((await type(['set', 'check', 'full'], {env: {BKP_CHECK: 'quick'}})).err).toBe(
-    'bkp: check is full in profile default\nbkp: it has no effect as long as environment BKP_CHECK is set\n',
+    'bkp: check is full in profile default\nbkp: it has no effect while environment BKP_CHECK is set\n',
   );
 });
 

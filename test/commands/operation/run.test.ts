@@ -158,7 +158,7 @@ test('throttle: what works in directories alone is refused, a copy out of one is
   await addRunning(journal, {work: orderAt(directory)});
   await expect(runOperationThrottle(deps, {ref: {last: true}, change})).rejects.toMatchObject({
     code: 'PRECONDITION',
-    message: 'fullbackup/1 works in a directory, not in an object store',
+    message: 'fullbackup/1 uses a directory, not an object store',
   });
   await addRunning(journal, {work: orderAt(directory, {do: 'copy', to: bucket})});
   await runOperationThrottle(deps, {ref: {last: true}, change});
