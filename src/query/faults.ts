@@ -1,8 +1,8 @@
 import {BkpError, didYouMean} from '../errors/index.ts';
+import {tokensOf} from '../lib/sqlite-tokens.ts';
 import type {Catalogue} from './catalogue.ts';
 import {tableOf} from './database.ts';
 import type {Heard} from './guard.ts';
-import {tokensOf} from './tokens.ts';
 
 /**
  * SQLite's error as one of ours, with what there is to choose from. What is not SQLite's stays as it is.
@@ -64,7 +64,7 @@ function hint(message: string, text: string, heard: Heard, catalogue: Catalogue)
 
 /** A mistyped clause is taken for an alias: SQLite stumbles over it, or over the word behind it. */
 function meantClause(near: string, text: string): string | undefined {
-  const code = tokensOf(text).filter(({kind}) => kind !== 'blank');
+  const code = tokensOf(text, {foreignBlanks: true}).filter(({kind}) => kind !== 'blank');
   const at = code.findIndex((token) => token.text === near);
   for (const token of [code[at], code[at - 1]]) {
     if (token?.kind !== 'word' || clauses.includes(token.text.toUpperCase())) continue;

@@ -1,6 +1,6 @@
+import {tokensOf} from '../lib/sqlite-tokens.ts';
 import type {Catalogue} from './catalogue.ts';
 import type {Heard} from './guard.ts';
-import {tokensOf} from './tokens.ts';
 
 /** Their result is no longer than what they are given, and takes no longer to make. */
 const cheapFunctions = new Set([
@@ -40,7 +40,7 @@ export function isQuick(text: string, tables: ReadonlySet<string>, heard: Heard,
   const functions = [...heard.functions];
   if (!functions.every((name) => cheapFunctions.has(name) || Object.hasOwn(scalars, name))) return false;
   const found = {selects: 0, tables: 0, bars: 0};
-  for (const {kind, text: written} of tokensOf(text)) {
+  for (const {kind, text: written} of tokensOf(text, {foreignBlanks: true})) {
     if (written === '|') found.bars += 1;
     // SQLite takes a string for a name where only a name can be.
     const word = (kind === 'word' ? written : written.slice(1, -1)).toLowerCase();

@@ -1,4 +1,4 @@
-import {foreignBlanks, type Token, tokensOf} from './tokens.ts';
+import {foreignBlanks, type Token, tokensOf} from '../lib/sqlite-tokens.ts';
 
 export type Names = {
   /** In lower case. */
@@ -28,7 +28,7 @@ export type Rewritten = {
  * - `LIMIT -n` at the very end means the last n rows, as in QuestDB; to SQLite a negative limit is none.
  */
 export function rewrite(text: string, {views, bare}: Names): Rewritten {
-  const tokens = tokensOf(text);
+  const tokens = tokensOf(text, {foreignBlanks: true});
   const code = tokens.filter(({kind}) => kind !== 'blank');
   for (const found of tokens) if (found.kind === 'blank') found.text = found.text.replaceAll(foreignBlanks, ' ');
   const end = code.at(-1)?.text === ';' ? code.pop() : undefined;

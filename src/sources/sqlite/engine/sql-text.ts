@@ -1,26 +1,23 @@
+import {type Token as SqliteToken, tokensOf} from '../../../lib/sqlite-tokens.ts';
 import {foldName, quoteText} from './quote.ts';
 
-/**
- * Reading SQL that SQLite itself has accepted: just enough of a tokenizer to compare statements and to find the
- * parts of a CREATE INDEX. https://www.sqlite.org/lang.html has the lexical rules.
- */
-type Token = {text: string; start: number; end: number};
+/** A token of SQL that SQLite itself has accepted; blanks and comments are left out. */
+type Token = {kind: SqliteToken['kind']; text: string; start: number; end: number};
 
-// Comments, blob and string literals, quoted names, words and numbers, and every other character alone.
-const pattern =
-  /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[ \t\n\f\r]+|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[\w$\u0080-\uffff]+|[\s\S]/g;
-
-function* tokens(sql: string): Generator<Token> {
-  for (const match of sql.matchAll(pattern)) {
-    const text = match[0];
-    if (/^(?:--|\/\*|[ \t\n\f\r])/.test(text)) continue;
-    yield {text, start: match.index, end: match.index + text.length};
-  }
+function tokens(sql: string): Token[] {
+  let end = 0;
+  return tokensOf(sql).flatMap(({kind, text}) => {
+    const start = end;
+    end += text.length;
+    return kind === 'blank' ? [] : [{kind, text, start, end}];
+  });
 }
 
 /** The statement without what does not matter: comments, spaces, and the case of words outside of quotes. */
 export function normalized(sql: string): string {
-  return [...tokens(sql)].map(({text}) => (/^['"`[]/.test(text) ? text : text.toLowerCase())).join(' ');
+  return tokens(sql)
+    .map(({text}) => (/^['"`[]/.test(text) ? text : text.toLowerCase()))
+    .join(' ');
 }
 
 /** Indexed terms of a CREATE INDEX as written (without COLLATE, ASC, DESC at their end), and its WHERE condition. */
@@ -65,13 +62,13 @@ export function defaultExpression(written: string): string {
 
 /** A name stands before a bracket. */
 export function callsFunction(expression: string): boolean {
-  const texts = [...tokens(expression)].map(({text}) => text);
+  const texts = tokens(expression).map(({text}) => text);
   return texts.some((text, at) => text === '(' && /^[\p{L}_"`[]/u.test(texts[at - 1] ?? ''));
 }
 
 /** Every name and word in the text, folded: what is not among them is not used there. */
 export function wordsIn(sql: string): ReadonlySet<string> {
-  return new Set([...tokens(sql)].map(({text}) => foldName(unquoted(text))));
+  return new Set(tokens(sql).map(({text}) => foldName(unquoted(text))));
 }
 
 /** A double-quoted text that is no name of these is a string literal, by an old habit of SQLite's that not every program has. */
@@ -114,7 +111,7 @@ export function unquoted(text: string): string {
 
 /** Of a CREATE VIRTUAL TABLE: the table's name, its module, and the module's arguments as written. */
 export function virtualTable(sql: string): {name: string; module: string; args: readonly string[]} | undefined {
-  const all = [...tokens(sql)];
+  const all = tokens(sql);
   const using = all.findIndex(({text}) => /^using$/i.test(text));
   const [name, module, open] = [all[using - 1], all[using + 1], all[using + 2]];
   if (using < 1 || name === undefined || module === undefined) return undefined;
@@ -123,18 +120,18 @@ export function virtualTable(sql: string): {name: string; module: string; args: 
 }
 
 export function isOneStatement(sql: string): boolean {
-  return [...tokens(sql)].every(({text}) => text !== ';');
+  return tokens(sql).every(({kind, text}) => kind !== 'unclosed' && text !== ';');
 }
 
 /** The statement names the table itself. A name that is called, FROM name(…), is a table-valued function of the application's. */
 export function namesTable(sql: string, table: string): boolean {
-  const all = [...tokens(sql)].map(({text}) => foldName(unquoted(text)));
+  const all = tokens(sql).map(({text}) => foldName(unquoted(text)));
   return all.some((word, at) => word === foldName(table) && (all[at + 1] !== '(' || all[at - 1] === 'into'));
 }
 
 /** Of a CREATE TRIGGER as sqlite_schema keeps it: CREATE TRIGGER name [BEFORE | AFTER | INSTEAD OF] event … */
 export function triggerEvent(sql: string): 'insert' | 'update' | 'delete' {
-  for (const {text} of [...tokens(sql)].slice(3)) {
+  for (const {text} of tokens(sql).slice(3)) {
     const word = text.toLowerCase();
     if (word === 'insert' || word === 'update' || word === 'delete') return word;
   }
@@ -143,7 +140,7 @@ export function triggerEvent(sql: string): 'insert' | 'update' | 'delete' {
 
 /** The name in a CREATE [UNIQUE] INDEX, TRIGGER or VIEW as sqlite_schema keeps it. */
 export function objectName(sql: string): string {
-  const [, second, third, fourth] = [...tokens(sql)];
+  const [, second, third, fourth] = tokens(sql);
   const name = /^unique$/i.test(second?.text ?? '') ? fourth : third;
   return name === undefined ? '' : unquoted(name.text);
 }
@@ -151,7 +148,7 @@ export function objectName(sql: string): string {
 /** The value of `name = value` among the arguments of a CREATE VIRTUAL TABLE; undefined when it is absent or empty. */
 export function moduleOption(sql: string, name: string): string | undefined {
   for (const arg of virtualTable(sql)?.args ?? []) {
-    const [key, equals, value, ...more] = [...tokens(arg)];
+    const [key, equals, value, ...more] = tokens(arg);
     if (key === undefined || equals?.text !== '=' || value === undefined || more.length > 0) continue;
     if (foldName(unquoted(key.text)) === name) return unquoted(value.text) === '' ? undefined : unquoted(value.text);
   }
