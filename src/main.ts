@@ -10,6 +10,7 @@ import {
   renderError,
   renderErrorJson,
 } from './errors/index.ts';
+import {printableLines} from './lib/text.ts';
 
 // The only file that reads the arguments and sets the exit status.
 
@@ -46,17 +47,9 @@ try {
 
 function report(error: unknown): void {
   const plain = asPlain(error);
-  process.stderr.write(wantsJson(args) ? renderErrorJson(plain) : withoutControls(renderError(plain)));
+  // Messages quote names of any characters.
+  process.stderr.write(wantsJson(args) ? renderErrorJson(plain) : printableLines(renderError(plain)));
   process.exitCode = exitStatusOf(plain);
-}
-
-/** Names stand in messages as they are; none may move the cursor or turn the text around. */
-function withoutControls(text: string): string {
-  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, (character) =>
-    character === '\n' || character === '\t'
-      ? character
-      : `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`,
-  );
 }
 
 function exitStatusOf(error: PlainError): ExitStatus {

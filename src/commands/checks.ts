@@ -1,7 +1,7 @@
 import {styleText} from 'node:util';
 import type {Check} from '../app/health/check.ts';
 import {ExitStatus} from '../errors/index.ts';
-import {printable} from '../ui/index.ts';
+import {printable} from '../lib/text.ts';
 import type {CommandDeps} from './deps.ts';
 
 export type CheckFormat = 'pretty' | 'json';

@@ -23,6 +23,6 @@ export {type DatabaseRestoreReport, restoreDatabase} from './restore/restore.ts'
 export {findDatabaseBackup} from './stored/find.ts';
 export {type Instance, listInstances} from './stored/instance.ts';
 export type {DatabaseBackup, DatabaseBackupBody} from './stored/manifest.ts';
-export {backupMicros, type DatabaseBackupName, isInstanceName, timestampText} from './stored/names.ts';
+export {backupMicros, type DatabaseBackupName, isInstanceName} from './stored/names.ts';
 export {type DatabaseBackupSummary, listDatabaseBackups} from './views/list.ts';
 export {type DatabaseStanding, databaseStandings} from './views/standing.ts';

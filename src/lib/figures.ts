@@ -28,11 +28,6 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 86_400)} d ${two(Math.floor((whole % 86_400) / 3600))} h`;
 }
 
-/** `2025-12-26T13:05:24Z`: RFC 3339 in whole seconds, as `jq fromdate` wants it. */
-export function formatTime(micros: number): string {
-  return `${new Date(Math.floor(micros / 1000)).toISOString().slice(0, 19)}Z`;
-}
-
 /** `12.34%`; cut, not rounded, so that 100.00% means all of it. */
 export function formatPercent(percent: number): string {
   return `${(Math.floor(percent * 100 + 1e-9) / 100).toFixed(2)}%`;

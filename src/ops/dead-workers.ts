@@ -1,5 +1,6 @@
 import {BkpError, unreachable} from '../errors/index.ts';
 import type {Processes} from '../lib/processes.ts';
+import {secondsText} from '../lib/time.ts';
 import {operationId} from './kinds.ts';
 import type {Operation} from './operation.ts';
 import {machineOf, type Row, workerOf} from './row.ts';
@@ -77,14 +78,9 @@ function isSilent(atMicros: number, nowMicros: number): boolean {
 export function deadWorkerError(operation: Operation, why: string): BkpError {
   const id = operationId(operation);
   const {state} = operation;
-  const lastReport = state.name === 'running' ? `; its last report was at ${isoSeconds(state.heartbeatAtMicros)}` : '';
+  const lastReport = state.name === 'running' ? `; its last report was at ${secondsText(state.heartbeatAtMicros)}` : '';
   return new BkpError('WORKER_DEAD', `${id} was interrupted: ${why}${lastReport}`, {
     next: `bkp operation get ${id} --log may show why; then give the statement again`,
     context: {operation: id},
   });
-}
-
-/** @returns `2026-11-21T12:00:00Z` */
-export function isoSeconds(micros: number): string {
-  return `${new Date(micros / 1000).toISOString().slice(0, 19)}Z`;
 }

@@ -1,5 +1,5 @@
 import {assert, BkpError} from '../errors/index.ts';
-import {isoSeconds} from './dead-workers.ts';
+import {secondsText} from '../lib/time.ts';
 import {kindNoun, operationId} from './kinds.ts';
 import type {Operation, OperationKind, OperationNumber} from './operation.ts';
 
@@ -7,8 +7,8 @@ export function busy(holder: Operation): BkpError {
   const id = operationId(holder);
   const since =
     holder.state.name === 'running'
-      ? `runs since ${isoSeconds(holder.state.startedAtMicros)}`
-      : `is queued since ${isoSeconds(holder.createdAtMicros)}`;
+      ? `runs since ${secondsText(holder.state.startedAtMicros)}`
+      : `is queued since ${secondsText(holder.createdAtMicros)}`;
   return new BkpError('BUSY', `${holder.subject} is busy`, {
     cause: `operation ${id} ${since}`,
     next: `bkp operation get ${id} shows how far it is, bkp operation wait ${id} waits for its end`,

@@ -10,4 +10,3 @@ export {
 } from './catalogue.ts';
 export type {SelectLimits} from './limits.ts';
 export {runSelect, type SelectOptions} from './select.ts';
-export {timestamp} from './timestamp.ts';

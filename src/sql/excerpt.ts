@@ -1,5 +1,4 @@
-import {createRequire} from 'node:module';
-import {printable} from '../lib/printable.ts';
+import {printable, widthOf} from '../lib/text.ts';
 
 /** Fits, with a label in front, a terminal of 80 columns. */
 const widthColumns = 72;
@@ -32,12 +31,11 @@ export function excerpt(text: string, offset: number): string {
 }
 
 function cells(text: string): Cell[] {
-  const shown = printable(text);
-  // The tables of Unicode take 50 ms to load, and nearly every statement does without them.
+  const shown = printable(text.replaceAll('\t', '    '));
+  // Few statements need the tables of Unicode, which take long to load.
   if (/^[ -~]*$/.test(shown)) return Array.from(shown, (character) => ({text: character, columns: 1}));
-  const stringWidth = createRequire(import.meta.url)('string-width').default as (text: string) => number;
   const graphemes = new Intl.Segmenter(undefined, {granularity: 'grapheme'}).segment(shown);
-  return Array.from(graphemes, ({segment}) => ({text: segment, columns: stringWidth(segment)}));
+  return Array.from(graphemes, ({segment}) => ({text: segment, columns: widthOf(segment)}));
 }
 
 function takeFirst(all: readonly Cell[], columns: number): readonly Cell[] {

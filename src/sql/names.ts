@@ -1,5 +1,5 @@
 import {BkpError} from '../errors/index.ts';
-import {printable} from '../lib/printable.ts';
+import {printable} from '../lib/text.ts';
 import type {BackupRef, Name} from './statement.ts';
 
 const root = '/Root/';

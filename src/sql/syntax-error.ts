@@ -1,5 +1,5 @@
 import {BkpError, didYouMean, unreachable} from '../errors/index.ts';
-import {printable} from '../lib/printable.ts';
+import {printable} from '../lib/text.ts';
 import {excerpt} from './excerpt.ts';
 import {keywords} from './keywords.ts';
 import {type Lexeme, lexemes} from './lexemes.ts';

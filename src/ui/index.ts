@@ -16,7 +16,7 @@ export {backupOf, issuesOf, phaseOf, resultOf, type StatusShown, statusOf} from 
 export {type Cell, type RowFormat, renderRows} from './rows.ts';
 export type {Subscribe, ViewEnd} from './subscribe.ts';
 export {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';
-export {padTo, printable, shorten, widthOf, wrap} from './text.ts';
+export {padTo, shorten, wrap} from './text.ts';
 
 /** The view for a terminal. Ink and React are loaded here, for those who look at it, and for nobody else. */
 export async function showLive(options: LiveOptions): Promise<ViewEnd> {

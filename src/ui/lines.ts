@@ -1,4 +1,5 @@
-import {formatTime} from '../lib/figures.ts';
+import {printable} from '../lib/text.ts';
+import {secondsText} from '../lib/time.ts';
 import {type Operation, operationId} from '../ops/index.ts';
 import {
   backupOf,
@@ -13,7 +14,6 @@ import {
   statusOf,
 } from './operation-words.ts';
 import type {Subscribe, ViewEnd} from './subscribe.ts';
-import {printable} from './text.ts';
 
 /** Long enough that a night's log stays short, short enough that nobody thinks it hangs. */
 const quietSeconds = 10;
@@ -72,7 +72,7 @@ export function showLines({
 }
 
 function linesOf(operation: Operation, nowMicros: number, withoutErrors: boolean): string {
-  const head = `${formatTime(nowMicros)} ${operationId(operation)}`;
+  const head = `${secondsText(nowMicros)} ${operationId(operation)}`;
   if (operation.state.name !== 'done') return line([`${head} ${progressOf(operation)}`, ...figureWords(operation)]);
   const backup = backupOf(operation);
   const summary = line([

@@ -1,5 +1,6 @@
 import {Box, Text} from 'ink';
 import {formatDuration, formatPercent} from '../lib/figures.ts';
+import {printable, widthOf} from '../lib/text.ts';
 import {type Operation, operationId} from '../ops/index.ts';
 import {statusColors} from './operation-pretty.ts';
 import {
@@ -13,7 +14,6 @@ import {
   resultWords,
   statusOf,
 } from './operation-words.ts';
-import {printable, widthOf} from './text.ts';
 
 const widestBar = 40;
 const narrowestBar = 6;

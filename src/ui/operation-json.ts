@@ -1,4 +1,4 @@
-import {formatTime} from '../lib/figures.ts';
+import {secondsText} from '../lib/time.ts';
 import {type Limits, type Operation, type OperationKind, operationId} from '../ops/index.ts';
 import {backupOf, issuesOf, phaseOf, resultOf, statusOf} from './operation-words.ts';
 
@@ -47,8 +47,8 @@ function ownForm(operation: Operation): object {
     statement: operation.statement,
     issues: issuesOf(operation),
     createdBy: operation.createdBy,
-    createTime: formatTime(operation.createdAtMicros),
-    endTime: state.name === 'done' ? formatTime(state.endedAtMicros) : undefined,
+    createTime: secondsText(operation.createdAtMicros),
+    endTime: state.name === 'done' ? secondsText(state.endedAtMicros) : undefined,
     result: {...result, backup: backupOf(operation)},
   };
 }
@@ -91,8 +91,8 @@ function protoForm(operation: Operation): object {
       progress: protoProgress(operation),
       progressPercent: operation.progress.percent,
     },
-    createTime: formatTime(operation.createdAtMicros),
-    endTime: state.name === 'done' ? formatTime(state.endedAtMicros) : undefined,
+    createTime: secondsText(operation.createdAtMicros),
+    endTime: state.name === 'done' ? secondsText(state.endedAtMicros) : undefined,
     createdBy: operation.createdBy,
   };
 }

@@ -1,4 +1,5 @@
-import {formatRate, formatTime} from '../lib/figures.ts';
+import {formatRate} from '../lib/figures.ts';
+import {secondsText} from '../lib/time.ts';
 import {type Operation, operationId} from '../ops/index.ts';
 import {
   backupOf,
@@ -61,8 +62,8 @@ function notesOf(operation: Operation): string[] {
   }
   const issues = issuesOf(operation);
   if (issues.length > 0) notes.push('Issues: ', ...issues.flatMap(indented));
-  notes.push(`Created by: ${operation.createdBy}`, `Create time: ${formatTime(operation.createdAtMicros)}`);
-  if (operation.state.name === 'done') notes.push(`End time: ${formatTime(operation.state.endedAtMicros)}`);
+  notes.push(`Created by: ${operation.createdBy}`, `Create time: ${secondsText(operation.createdAtMicros)}`);
+  if (operation.state.name === 'done') notes.push(`End time: ${secondsText(operation.state.endedAtMicros)}`);
   return notes;
 }
 

@@ -1,4 +1,5 @@
-import {padTo, printable, widthOf} from './text.ts';
+import {printable, widthOf} from '../lib/text.ts';
+import {padTo} from './text.ts';
 
 export type Cell = string | number | bigint | boolean | null;
 export type RowFormat = 'pretty' | 'json';

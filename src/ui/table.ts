@@ -1,5 +1,6 @@
 import {styleText} from 'node:util';
-import {padTo, printable, widthOf, wrap} from './text.ts';
+import {printable, widthOf} from '../lib/text.ts';
+import {padTo, wrap} from './text.ts';
 
 export type Color = 'green' | 'yellow' | 'red' | 'cyan';
 

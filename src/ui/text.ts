@@ -1,31 +1,4 @@
-import {createRequire} from 'node:module';
-
-// Everything that is not plain printable ASCII.
-const unusual = /[^\x20-\x7e]/;
-// Control characters, line and paragraph separators, and the marks that turn text around:
-// in a name they could move the cursor, forge a line or hide what follows.
-const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Cs}]/gu;
-
-const short: Readonly<Record<string, string>> = {'\n': '\\n', '\r': '\\r', '\t': '\\t', '\0': '\\0'};
-
-/** The text with nothing left that a terminal would obey: such characters become `\n`, `\x1b`, `\u202e`. */
-export function printable(text: string): string {
-  if (!unusual.test(text)) return text;
-  return text.replace(unprintable, (character) => {
-    const code = character.codePointAt(0)!.toString(16);
-    return short[character] ?? (code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `\\u${code.padStart(4, '0')}`);
-  });
-}
-
-let stringWidth: ((text: string) => number) | undefined;
-
-/** Columns that the text takes on a terminal; wide characters take two. */
-export function widthOf(text: string): number {
-  if (!unusual.test(text)) return text.length;
-  // Its tables of emoji take longer to load than Node itself; most output is ASCII and does without.
-  stringWidth ??= createRequire(import.meta.url)('string-width').default as (text: string) => number;
-  return stringWidth(text);
-}
+import {widthOf} from '../lib/text.ts';
 
 /** @returns the text with spaces behind it up to `width` columns; longer text stays as it is. */
 export function padTo(text: string, width: number): string {

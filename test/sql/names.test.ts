@@ -41,8 +41,8 @@ test.each([
     'BAD_NAME',
     '`.` cannot be the name of a backup collection: it means a folder (written `.backups/collections/.`)',
   ],
-  ['a\nb', 'BAD_NAME', '`a␊b` cannot be the name of a backup collection: it holds a control character'],
-  ['a\u{d800}', 'BAD_NAME', '`a\ufffd` cannot be the name of a backup collection: it is not valid Unicode'],
+  ['a\nb', 'BAD_NAME', '`a\\nb` cannot be the name of a backup collection: it holds a control character'],
+  ['a\u{d800}', 'BAD_NAME', '`a\\ud800` cannot be the name of a backup collection: it is not valid Unicode'],
   [
     'x'.repeat(201),
     'BAD_NAME',

@@ -1,10 +1,10 @@
 import {stripVTControlCharacters} from 'node:util';
 import {render} from 'ink-testing-library';
 import {afterEach, expect, test} from 'vitest';
+import {widthOf} from '../../src/lib/text.ts';
 import type {Operation} from '../../src/ops/index.ts';
 import {leaveNote, type ViewEnd} from '../../src/ui/index.ts';
 import {brokenRows, Live} from '../../src/ui/live.tsx';
-import {widthOf} from '../../src/ui/text.ts';
 import {eventually} from '../helpers/eventually.ts';
 import {feed} from '../helpers/feed.ts';
 import {anOperation, createdAtMicros, done, running, second, transfer} from '../helpers/operations.ts';

@@ -1,7 +1,7 @@
 import {stripVTControlCharacters} from 'node:util';
 import {expect, test} from 'vitest';
+import {widthOf} from '../../src/lib/text.ts';
 import {renderTable} from '../../src/ui/table.ts';
-import {widthOf} from '../../src/ui/text.ts';
 
 const columns = ['id', 'ready', 'status', 'progress'];
 const done = ['incbackup/12', 'true', 'SUCCESS', 'Done'];

@@ -1,21 +1,7 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {padTo, printable, shorten, widthOf, wrap} from '../../src/ui/text.ts';
-
-test.each([
-  ['plain', 5],
-  ['注文', 4],
-  ['e\u0301', 1],
-  ['👨‍👩‍👧', 2],
-  ['', 0],
-])('%j is %d columns wide', (text, width) => {
-  expect(widthOf(text)).toBe(width);
-});
-
-test('what a terminal would obey becomes visible, everything else stays', () => {
-  expect(printable('Größe 注文 👍🏽 é')).toBe('Größe 注文 👍🏽 é');
-  expect(printable('a\tb\u0007\u2028\ud800')).toBe('a\\tb\\x07\\u2028\\ud800');
-});
+import {widthOf} from '../../src/lib/text.ts';
+import {padTo, shorten, wrap} from '../../src/ui/text.ts';
 
 test('padding counts columns, not characters', () => {
   expect(padTo('注', 4)).toBe('注  ');

@@ -4,8 +4,8 @@ import {hostname} from 'node:os';
 import {readAllFolders} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
 import {systemProcesses} from '../../lib/processes.ts';
+import {microsText} from '../../lib/time.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
-import {timestamp} from '../../query/index.ts';
 import {
   type CheckpointSource,
   capabilitiesOf,
@@ -188,7 +188,7 @@ async function checkCheckpoint(deps: Deps, source: CheckpointSource, {repair}: O
   if (released !== undefined) return {what, ok: true, detail: `released: ${released}, which held it, has ended`};
   const held = await source.heldCheckpoint();
   if (held === undefined) return {what, ok: true, detail: 'none is held'};
-  const since = timestamp(held.startedAtMicros);
+  const since = microsText(held.startedAtMicros);
   const journal = await deps.journal();
   const isOpenHere = (await journal.open()).some((operation) => operationId(operation) === held.hold);
   if (held.fate === 'alive' || (isOpenHere && held.fate !== 'dead')) {

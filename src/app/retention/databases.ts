@@ -1,5 +1,6 @@
-import {backupMicros, listDatabaseBackups, planDatabaseRetention, timestampText} from '../../database/index.ts';
+import {backupMicros, listDatabaseBackups, planDatabaseRetention} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {microsText} from '../../lib/time.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {ownInstance} from '../places/own-instance.ts';
@@ -18,7 +19,7 @@ export async function databaseVerdicts(deps: Deps, place: Workplace, vault: Vaul
   const {keepLatest} = await deps.settings();
   const backups = await listDatabaseBackups(vault, {instance: instance.name});
   return planDatabaseRetention(backups, {keepLatest}).verdicts.map(({instance, backup, goes, why}) => ({
-    backup: `${instance}/${timestampText(backupMicros(backup))}`,
+    backup: `${instance}/${microsText(backupMicros(backup))}`,
     goes,
     why,
   }));

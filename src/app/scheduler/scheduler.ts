@@ -1,4 +1,5 @@
 import {asPlain, BkpError} from '../../errors/index.ts';
+import {secondsText} from '../../lib/time.ts';
 import {type Operation, type OperationNumber, operationId} from '../../ops/index.ts';
 import {backupCollection, backupDatabase, type Statement} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
@@ -167,7 +168,8 @@ export class Scheduler {
     const name = nameOf(scheduled);
     const nowMs = this.#nowMs();
     if (isFirst) this.#options.tell(`${name}: no backup of it is known: one is taken now`);
-    if (nowMs - dueMs > lateMs) this.#options.tell(`${name}: the run of ${isoOf(dueMs)} was missed and is made up now`);
+    if (nowMs - dueMs > lateMs)
+      this.#options.tell(`${name}: the run of ${secondsText(dueMs * 1000)} was missed and is made up now`);
     const tried: Try = {atMs: nowMs};
     this.#tries.set(keyOf(scheduled), tried);
     try {
@@ -181,8 +183,8 @@ export class Scheduler {
       if (code !== 'BUSY') this.#hasFailed = true;
       this.#options.tell(
         code === 'BUSY'
-          ? `${name}: the run of ${isoOf(dueMs)} is skipped: ${textOf(error)}`
-          : `${name}: the run of ${isoOf(dueMs)} was refused: ${textOf(error)}`,
+          ? `${name}: the run of ${secondsText(dueMs * 1000)} is skipped: ${textOf(error)}`
+          : `${name}: the run of ${secondsText(dueMs * 1000)} was refused: ${textOf(error)}`,
       );
     }
   }
@@ -255,5 +257,3 @@ function textOf(error: unknown): string {
   const {message, cause} = asPlain(error);
   return cause === undefined ? message : `${message} (${cause})`;
 }
-
-export const isoOf = (timeMs: number) => `${new Date(timeMs).toISOString().slice(0, 19)}Z`;

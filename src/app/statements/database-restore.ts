@@ -1,7 +1,7 @@
 import {resolve} from 'node:path';
-import {backupMicros, findDatabaseBackup, planDatabaseRestore, timestampText} from '../../database/index.ts';
+import {backupMicros, findDatabaseBackup, planDatabaseRestore} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {parseTimestamp} from '../../lib/timestamp.ts';
+import {microsText, parseTimestamp} from '../../lib/time.ts';
 import {capabilitiesOf, type DatabaseMoment, openCheckpointSource, openFileTarget} from '../../sources/index.ts';
 import {tableName} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
@@ -50,7 +50,7 @@ export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promis
       subject: `target ${request.target}`,
       shared: false,
       statement: wish.statement,
-      backup: `${plan.instance}/${timestampText(backupMicros(plan.backup))}`,
+      backup: `${plan.instance}/${microsText(backupMicros(plan.backup))}`,
     },
   );
   return {operation, notices: noticesOf(notice)};

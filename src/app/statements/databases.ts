@@ -1,6 +1,6 @@
-import {backupMicros, findDatabaseBackup, planDatabaseBackup, timestampText} from '../../database/index.ts';
+import {backupMicros, findDatabaseBackup, planDatabaseBackup} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {parseTimestamp} from '../../lib/timestamp.ts';
+import {microsText, parseTimestamp} from '../../lib/time.ts';
 import {operationId} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {openOn} from '../orders/busy.ts';
@@ -34,7 +34,7 @@ export async function backupDatabase(deps: Deps, statement: StatementOf<'backup-
   const operation = await startOperation(
     deps,
     {do: 'dbbackup', place, name, keepLatest, ...adopting},
-    {kind: 'dbbackup', subject, shared: false, statement: statement.text, backup: timestampText(backupMicros(name))},
+    {kind: 'dbbackup', subject, shared: false, statement: statement.text, backup: microsText(backupMicros(name))},
   );
   return {operation, notices: []};
 }

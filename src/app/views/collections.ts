@@ -1,5 +1,6 @@
 import {type BackupSummary, listBackups, listCollections} from '../../collections/index.ts';
-import {defineView, timestamp, type View} from '../../query/index.ts';
+import {microsText} from '../../lib/time.ts';
+import {defineView, type View} from '../../query/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {allCollections, membersText, ofEveryVault} from '../places/all-collections.ts';
@@ -55,7 +56,7 @@ export function collectionBackupsView(deps: Deps): View {
           storage,
           backup: backup?.name,
           kind: backup?.type,
-          taken_at: backup === undefined ? undefined : timestamp(Date.parse(backup.takenAt) * 1000),
+          taken_at: backup === undefined ? undefined : microsText(Date.parse(backup.takenAt) * 1000),
           tables: backup?.tables,
           rows: backup?.rows,
           deleted: backup?.deletedRows,

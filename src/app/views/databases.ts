@@ -1,6 +1,7 @@
 import {listDatabaseBackups} from '../../database/index.ts';
+import {microsText} from '../../lib/time.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
-import {defineView, type RowOf, type Scalar, timestamp, type View} from '../../query/index.ts';
+import {defineView, type RowOf, type Scalar, type View} from '../../query/index.ts';
 import {capabilitiesOf, openCheckpointSource, type SourceSpec} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {allOperations} from '../orders/all-operations.ts';
@@ -31,12 +32,12 @@ export function backupsView(deps: Deps): View {
     const place = await objectPlace(deps);
     const rows = new Map<string, Row>();
     for (const {timestampMicros, body, error} of await storedBackups(deps, place)) {
-      const start = timestamp(timestampMicros);
+      const start = microsText(timestampMicros);
       rows.set(start, {
         status: error === undefined ? 'backup complete' : 'backup failed',
         progress_percent: 100,
         start_ts: start,
-        end_ts: body === undefined ? undefined : timestamp(body.finishedAtMicros),
+        end_ts: body === undefined ? undefined : microsText(body.finishedAtMicros),
         backup_error: error,
         cleanup_error: undefined,
       });
@@ -68,8 +69,8 @@ function rowOf(operation: Operation): Row {
   const {state, progress} = operation;
   const known = {
     progress_percent: Math.floor(progress.percent),
-    start_ts: operation.backup ?? timestamp(operation.createdAtMicros),
-    end_ts: state.name === 'done' ? timestamp(state.endedAtMicros) : undefined,
+    start_ts: operation.backup ?? microsText(operation.createdAtMicros),
+    end_ts: state.name === 'done' ? microsText(state.endedAtMicros) : undefined,
     backup_error: undefined,
     cleanup_error: undefined,
   };
@@ -117,7 +118,7 @@ export function checkpointStatusView(deps: Deps): View {
     const spec = await sourceSpecOf(deps, await objectPlace(deps));
     const held = capabilitiesOf(spec.scheme).checkpoints ? await heldCheckpoint(spec) : undefined;
     return [
-      {in_progress: held !== undefined, started_at: held === undefined ? undefined : timestamp(held.startedAtMicros)},
+      {in_progress: held !== undefined, started_at: held === undefined ? undefined : microsText(held.startedAtMicros)},
     ];
   });
 }

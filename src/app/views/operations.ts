@@ -1,5 +1,6 @@
+import {microsText} from '../../lib/time.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
-import {defineView, timestamp, type View} from '../../query/index.ts';
+import {defineView, type View} from '../../query/index.ts';
 import {backupOf, issuesOf, phaseOf, resultOf, statusOf, subjectName} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
 import {allOperations} from '../orders/all-operations.ts';
@@ -48,9 +49,9 @@ export function operationsView(deps: Deps): View {
           progress_percent: Math.floor(progress.percent),
           bytes_done: progress.bytesDone,
           bytes_total: progress.bytesTotal,
-          create_ts: timestamp(operation.createdAtMicros),
-          start_ts: startedAtMicros === undefined ? undefined : timestamp(startedAtMicros),
-          end_ts: state.name === 'done' ? timestamp(state.endedAtMicros) : undefined,
+          create_ts: microsText(operation.createdAtMicros),
+          start_ts: startedAtMicros === undefined ? undefined : microsText(startedAtMicros),
+          end_ts: state.name === 'done' ? microsText(state.endedAtMicros) : undefined,
           error: errorOf(operation),
           backup: backupOf(operation),
           rows: result.rows,

@@ -1,5 +1,5 @@
+import {microsText} from '../../lib/time.ts';
 import {type Operation, operationId, silentElsewhereMinutes} from '../../ops/index.ts';
-import {timestamp} from '../../query/index.ts';
 
 export type Elsewhere = {
   /** Where the worker runs, and when it last reported. */
@@ -17,7 +17,7 @@ export function elsewhere(operation: Operation, here: string): Elsewhere | undef
   const {state} = operation;
   if (state.name !== 'running' || state.workerHost === undefined || state.workerHost === here) return undefined;
   const {workerHost, workerPid, heartbeatAtMicros} = state;
-  const lastReport = timestamp(heartbeatAtMicros);
+  const lastReport = microsText(heartbeatAtMicros);
   return {
     detail: `${operationId(operation)} runs on ${workerHost} (process ${workerPid}), last report ${lastReport}`,
     next:

@@ -86,11 +86,6 @@ export function findByName(backups: readonly BackupName[], point: string): Backu
   return backups.find((name) => name === point || name.split('_')[0] === point);
 }
 
-/** `2025-02-15T12:00:00Z` */
-export function secondsText(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
-
 /** The moment in a backup's name, ms since 1970. */
 export function nameMs(backup: BackupName): number {
   return Date.parse(backupTime(backup));

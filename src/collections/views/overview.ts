@@ -1,11 +1,12 @@
 import {BkpError} from '../../errors/index.ts';
+import {secondsText} from '../../lib/time.ts';
 import type {Recipe, VaultReader} from '../../vault/index.ts';
 import {settingsText} from '../define/settings.ts';
 import type {CollectionMembers} from '../stored/definition.ts';
 import {examineBackup} from '../stored/examine.ts';
 import {isLiving, readAllFolders, requireReadable} from '../stored/folder.ts';
 import {readBackup, takenAtMs} from '../stored/manifest.ts';
-import {type BackupName, type BackupType, backupTime, backupType, secondsText} from '../stored/names.ts';
+import {type BackupName, type BackupType, backupTime, backupType} from '../stored/names.ts';
 
 /** One row of SHOW BACKUP COLLECTIONS. */
 export type CollectionSummary = {
@@ -74,7 +75,7 @@ export async function listBackups(vault: VaultReader, collection: string): Promi
     try {
       summaries.push({
         ...known,
-        takenAt: secondsText(takenAtMs(body)),
+        takenAt: secondsText(takenAtMs(body) * 1000),
         chain: body.chain,
         tables: body.tables.length,
         rows,

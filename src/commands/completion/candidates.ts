@@ -1,5 +1,5 @@
 import type {Argument, Command, Option} from 'commander';
-import {printable} from '../../ui/index.ts';
+import {printable} from '../../lib/text.ts';
 import type {CommandDeps} from '../deps.ts';
 import {knownValues} from './known-values.ts';
 

@@ -4,8 +4,9 @@ import {
   restoreDatabaseInto,
   versionNotice,
 } from '../../app/statements/database-restore.ts';
-import {backupMicros, type DatabaseRestorePlan, timestampText} from '../../database/index.ts';
+import {backupMicros, type DatabaseRestorePlan} from '../../database/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
+import {microsText} from '../../lib/time.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {report} from '../sql/run.ts';
@@ -54,8 +55,8 @@ export async function runRestore(deps: CommandDeps, options: RestoreOptions): Pr
 function planRows(plan: DatabaseRestorePlan): Table {
   const cells = {
     instance: plan.instance,
-    backup_timestamp: timestampText(backupMicros(plan.backup)),
-    moment: timestampText(plan.takenAtMicros),
+    backup_timestamp: microsText(backupMicros(plan.backup)),
+    moment: microsText(plan.takenAtMicros),
     product: `${plan.database.product} ${plan.database.version}`,
     tables: plan.database.tables.length,
     files: plan.files,

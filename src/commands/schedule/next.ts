@@ -1,7 +1,7 @@
-import {isoOf} from '../../app/scheduler/scheduler.ts';
 import {type Moment, upcoming} from '../../app/schedules/decide.ts';
 import {collectionOf, type Found, planOf, type Scheduled, scheduledOf, situationOf} from '../../app/schedules/known.ts';
 import {BkpError} from '../../errors/index.ts';
+import {secondsText} from '../../lib/time.ts';
 import {collectionName} from '../../sql/index.ts';
 import type {Cell, RowFormat} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
@@ -44,7 +44,7 @@ async function rowsOf(deps: CommandDeps, scheduled: Scheduled, count: number): P
   const moments = upcoming(await situationOf(scheduled), Math.floor(deps.nowMicros() / 1000), count);
   return moments.map((moment) => [
     collection?.name ?? null,
-    isoOf(moment.atMs),
+    secondsText(moment.atMs * 1000),
     `${localTime(moment.atMs, scheduleZone)} ${scheduleZone}`,
     collection === undefined ? 'database' : moment.take,
     noteOf(moment),

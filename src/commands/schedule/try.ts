@@ -1,5 +1,4 @@
-import {isoOf} from '../../app/scheduler/scheduler.ts';
-import {parseTimestamp} from '../../lib/timestamp.ts';
+import {parseTimestamp, secondsText} from '../../lib/time.ts';
 import {openSchedule} from '../../schedule/index.ts';
 import type {Cell, RowFormat} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
@@ -26,7 +25,7 @@ export async function runScheduleTry(
   while (rows.length < options.count) {
     const moment = schedule.next(Math.floor(at));
     if (moment === undefined) break;
-    rows.push([isoOf(moment), `${localTime(moment, tz)} ${tz}`]);
+    rows.push([secondsText(moment * 1000), `${localTime(moment, tz)} ${tz}`]);
     at = moment;
   }
   deps.stdout.write(printedTable({columns: [{name: 'at'}, {name: 'local_time'}], rows}, options.format));

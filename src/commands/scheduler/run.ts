@@ -1,9 +1,10 @@
 import {setTimeout as sleep} from 'node:timers/promises';
-import {isoOf, Scheduler} from '../../app/scheduler/scheduler.ts';
+import {Scheduler} from '../../app/scheduler/scheduler.ts';
 import {execute} from '../../app/statements/execute.ts';
 import {ExitStatus} from '../../errors/index.ts';
+import {printable} from '../../lib/text.ts';
+import {secondsText} from '../../lib/time.ts';
 import type {SignalSource} from '../../ops/index.ts';
-import {printable} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
 export type SchedulerFlags = {profiles: readonly string[]; once: boolean};
@@ -14,8 +15,7 @@ export async function runScheduler(
   {profiles, once}: SchedulerFlags,
   signals: SignalSource = process,
 ): Promise<void> {
-  const tell = (line: string) =>
-    void deps.stdout.write(`${isoOf(Math.floor(deps.nowMicros() / 1000))} ${printable(line)}\n`);
+  const tell = (line: string) => void deps.stdout.write(`${secondsText(deps.nowMicros())} ${printable(line)}\n`);
   const scheduler = new Scheduler({deps, start: execute, profiles, tell, isTerse: once});
   const {signal} = deps;
   let wake = new AbortController();

@@ -1,8 +1,9 @@
 import {BkpError} from '../../errors/index.ts';
+import {microsText} from '../../lib/time.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {type Instance, listInstances} from './instance.ts';
 import {type DatabaseBackup, readDatabaseBackup} from './manifest.ts';
-import {backupMicros, type DatabaseBackupName, requireInstanceName, timestampText} from './names.ts';
+import {backupMicros, type DatabaseBackupName, requireInstanceName} from './names.ts';
 
 /**
  * The newest backup whose timestamp is at or before a moment, and that holds nothing which was committed after it; or, for a
@@ -36,16 +37,16 @@ function notFound(
   {at, oldestMicros}: {at: number | undefined; oldestMicros: number | undefined},
 ): BkpError {
   const [oldest, newest] = [backups[0], backups.at(-1)];
-  const textOf = (backup: DatabaseBackupName) => timestampText(backupMicros(backup));
+  const textOf = (backup: DatabaseBackupName) => microsText(backupMicros(backup));
   const next =
     oldest === undefined || newest === undefined
       ? `instance ${name} has no backups`
       : oldestMicros === undefined
         ? `the backups of ${name} are from ${textOf(oldest)} to ${textOf(newest)}`
-        : `the oldest one of ${name} holds what was committed until ${timestampText(oldestMicros)}: TO TIMESTAMP '${textOf(oldest)}'`;
+        : `the oldest one of ${name} holds what was committed until ${microsText(oldestMicros)}: TO TIMESTAMP '${textOf(oldest)}'`;
   return new BkpError(
     'BACKUP_NOT_FOUND',
-    `backup restore error: No backup timestamp found that is <= ${at === undefined ? 'now' : timestampText(at)}`,
+    `backup restore error: No backup timestamp found that is <= ${at === undefined ? 'now' : microsText(at)}`,
     {next, context: {instance: name}},
   );
 }

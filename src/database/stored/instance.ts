@@ -2,9 +2,10 @@ import * as v from 'valibot';
 import {readDocument} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {name, text, time} from '../../lib/schema.ts';
+import {microsText} from '../../lib/time.ts';
 import {originSchema, type Whereabouts} from '../../sources/index.ts';
 import type {JsonValue, VaultReader, VaultWriter} from '../../vault/index.ts';
-import {backupPrefix, type DatabaseBackupName, instanceKey, parseDatabaseKey, timestampText} from './names.ts';
+import {backupPrefix, type DatabaseBackupName, instanceKey, parseDatabaseKey} from './names.ts';
 
 /** The backups of one database in a store. */
 export type Instance = {
@@ -64,7 +65,7 @@ export async function putInstance(
     version: 1,
     instance: instance.name,
     dataId,
-    createdAt: timestampText(instance.nowMicros),
+    createdAt: microsText(instance.nowMicros),
     source,
   };
   if ((await writer.putDocument(instanceKey(instance.name), document as unknown as JsonValue)) === 'exists') {

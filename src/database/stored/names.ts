@@ -1,4 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
+import {microsText} from '../../lib/time.ts';
 import type {Key} from '../../stores/index.ts';
 
 /** Directory name of a backup: `20240824T123456.789123Z`, its backup_timestamp. Name order is time order. */
@@ -42,14 +43,8 @@ export function requireInstanceName(text: string): string {
   });
 }
 
-/** Microseconds since 1970 as QuestDB prints them: `2024-08-24T12:34:56.789123Z`. */
-export function timestampText(micros: number): string {
-  const whole = new Date(Math.floor(micros / 1000)).toISOString();
-  return `${whole.slice(0, -1)}${String(((micros % 1000) + 1000) % 1000).padStart(3, '0')}Z`;
-}
-
 export function backupNameAt(micros: number): DatabaseBackupName {
-  return timestampText(micros).replace(/[-:]/g, '') as DatabaseBackupName;
+  return microsText(micros).replace(/[-:]/g, '') as DatabaseBackupName;
 }
 
 /** The backup's timestamp in microseconds since 1970. */

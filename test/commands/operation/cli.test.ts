@@ -153,5 +153,5 @@ test.skipIf(!existsSync(oldNode) || !isOld())('an old Node alone says in one lin
 
 test('a name in an error cannot draw on the terminal', async () => {
   const {stderr} = await bkp('operation', 'get\u001b[2J\u202e');
-  expect(stderr).toContain("unknown command 'get\\u001b[2J\\u202e'");
+  expect(stderr).toContain("unknown command 'get\\x1b[2J\\u202e'");
 });

@@ -1,8 +1,9 @@
 import {setTimeout as pause} from 'node:timers/promises';
 import {BkpError} from '../../../errors/index.ts';
+import {microsText} from '../../../lib/time.ts';
 import {type HoldNote, readHoldNote, removeHoldNote, writeHoldNote} from './hold-note.ts';
 import {fateOf, type Processes, thisHolder} from './holder.ts';
-import {mayWrite, microsText, parseMicros, type QuestDbHttp} from './http.ts';
+import {mayWrite, parseMicros, type QuestDbHttp} from './http.ts';
 
 export type CheckpointStatus = {
   /** Microseconds since 1970, the server's clock; undefined when none is held. */

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import {BkpError} from '../../../errors/index.ts';
 import {text} from '../../../lib/schema.ts';
+import {microsOf} from '../../../lib/time.ts';
 
 export type HttpOptions = {
   /** `http://127.0.0.1:9000`; may hold user and password, which are taken out of it. */
@@ -141,15 +142,7 @@ export async function serverVersion(http: QuestDbHttp): Promise<string> {
   return /QuestDB (?:Enterprise )?(\d+(?:\.\d+)+\S*?),/.exec(String(row?.build))?.[1] ?? 'unknown';
 }
 
-/** `2026-11-21T10:10:01.901217Z` as microseconds since 1970; undefined for anything else. */
+/** @returns microseconds since 1970; undefined for anything but a timestamp */
 export function parseMicros(value: unknown): number | undefined {
-  const parts = typeof value === 'string' ? /^(.*:\d\d)(?:\.(\d{1,9}))?Z$/.exec(value) : null;
-  if (parts === null) return undefined;
-  const seconds = Date.parse(`${parts[1]}Z`);
-  return Number.isNaN(seconds) ? undefined : seconds * 1000 + Number((parts[2] ?? '').padEnd(6, '0').slice(0, 6));
-}
-
-export function microsText(micros: number): string {
-  const text = new Date(Math.floor(micros / 1000)).toISOString();
-  return `${text.slice(0, -1)}${String(micros % 1000).padStart(3, '0')}Z`;
+  return typeof value === 'string' ? microsOf(value) : undefined;
 }

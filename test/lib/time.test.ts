@@ -1,0 +1,39 @@
+import {expect, test} from 'vitest';
+import {microsOf, microsText, parseTimestamp, secondsText} from '../../src/lib/time.ts';
+
+test.each([
+  [0, '1970-01-01T00:00:00.000000Z'],
+  [1_753_879_770_554_262, '2025-07-30T12:49:30.554262Z'],
+  [-1, '1969-12-31T23:59:59.999999Z'],
+])('%i microseconds are %s, and the text reads back', (micros, text) => {
+  expect(microsText(micros)).toBe(text);
+  expect(microsOf(text)).toBe(micros);
+  expect(parseTimestamp(text)).toBe(micros);
+});
+
+test('secondsText cuts the fraction', () => {
+  expect(secondsText(1_766_754_324_999_999)).toBe('2025-12-26T13:05:24Z');
+});
+
+test.each([
+  ['2026-11-21', '2026-11-21T00:00:00.000000Z'],
+  ['2026-11-21 12:30', '2026-11-21T12:30:00.000000Z'],
+  ['2026-11-21T12:30:15.5', '2026-11-21T12:30:15.500000Z'],
+  ['2026-11-21T12:30:15+02:00', '2026-11-21T10:30:15.000000Z'],
+  [' 2026-11-21T12:30:15-0130 ', '2026-11-21T14:00:15.000000Z'],
+])('parseTimestamp reads %j as %s', (text, expected) => {
+  expect(microsText(parseTimestamp(text))).toBe(expected);
+});
+
+test.each(['', 'yesterday', '2026-13-01', '2026-11-21T25:00', '12:00', '2026-11-21T12:00:00.1234567Z'])(
+  'parseTimestamp refuses %j',
+  (text) => {
+    expect(() => parseTimestamp(text)).toThrow(expect.objectContaining({code: 'USAGE'}));
+  },
+);
+
+test('microsOf cuts digits beyond microseconds and returns undefined for any other text', () => {
+  expect(microsOf('2026-11-21T12:00:00.123456789Z')).toBe(microsOf('2026-11-21T12:00:00.123456Z'));
+  expect(microsOf('2026-11-21T12:00:00.1234567891Z')).toBeUndefined();
+  expect(microsOf('now')).toBeUndefined();
+});
