@@ -118,7 +118,7 @@ export async function openRealDeps(
 
 /** What cannot be cleaned now only takes up space; the operation's own end was told in the journal. */
 async function cleanAfterDeath(deps: Deps, operation: Operation): Promise<void> {
-  const {cleanAfter} = await import('./app/orders/carry-out.ts');
+  const {cleanAfter} = await import('./app/orders/clean-after.ts');
   await cleanAfter(deps, operation).catch(() => {});
 }
 

@@ -4,13 +4,13 @@ import type {DatabaseBackupName} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {count, name, parsed, text} from '../../lib/schema.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
+import type {DatabaseMoment, TargetWish} from '../../sources/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 import type {Workplace} from '../places/workplace.ts';
-import type {DatabaseOrder} from './database-order.ts';
 
-/** What a worker is to do: the `work` of an operation. */
+/** What a worker runs: the `work` of an operation. */
 export type WorkOrder = {
-  /** The profile that was in use: whoever finds the worker dead tells those whom this profile names. */
+  /** The profile in use: a process that finds the worker dead notifies the targets of this profile. */
   profile?: string;
 } & (DatabaseOrder | CollectionOrder);
 
@@ -19,9 +19,30 @@ type CollectionOrder = {place: Workplace} & (
   | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
-  /** With `collection`: what its KEEP_LATEST does not keep goes too. */
+  /** With `collection`: also removes what its KEEP_LATEST does not keep. */
   | {do: 'cleanup'; collection?: string}
 );
+
+type DatabaseOrder = {place: Workplace} /** `adopt`: the instance to continue, wherever its backups were taken. */ & (
+  | {do: 'dbbackup'; name: DatabaseBackupName; keepLatest: number; adopt?: string}
+  | {do: 'dbrestore'; request: DatabaseRestoreOrder; product: DatabaseMoment['product']}
+  | {do: 'dbverify'; level: VerifyLevel; instance?: string; backup?: DatabaseBackupName}
+);
+
+export type DatabaseRestoreOrder = {
+  instance: string;
+  at: number;
+  tables?: readonly string[];
+  optional?: boolean;
+  target: string;
+};
+
+/** The target of a restore as its source opens it. */
+export const targetOf = ({target, tables, optional}: DatabaseRestoreOrder): TargetWish => ({
+  place: target,
+  ...(tables === undefined ? {} : {tables}),
+  ...(optional === undefined ? {} : {withConf: optional}),
+});
 
 const maybe = v.exactOptional;
 const storage = v.picklist(['cluster', 's3']);
@@ -48,7 +69,7 @@ const place = v.object({
   retentionDays: maybe(count),
   limits: v.object({uploadBytesPerSecond: maybe(count), downloadBytesPerSecond: maybe(count)}),
 });
-/** That there is such a backup is looked at when the work is done. */
+/** Whether the backup exists is checked when the order runs. */
 const backup = v.custom<BackupName>((value) => typeof value === 'string' && value !== '');
 const databaseBackup = v.custom<DatabaseBackupName>((value) => typeof value === 'string' && value !== '');
 const level = v.picklist(['structure', 'data']);
@@ -91,15 +112,15 @@ const orderSchema = v.variant('do', [
   v.object({...common, do: v.literal('dbverify'), level, instance: maybe(name), backup: maybe(databaseBackup)}),
 ]);
 
-/** Does not compile when an order can be made that the schema would refuse. */
+/** Does not compile when the type allows an order that the schema refuses. */
 export type AllTaken = Taken<WorkOrder, v.InferOutput<typeof orderSchema>>;
 type Taken<T extends Known, Known> = T;
 
-/** For whoever carries it out. @throws BkpError `JOURNAL_UNAVAILABLE` when the journal does not hold an order of bkp's */
+/** For the worker that runs it. @throws BkpError `JOURNAL_UNAVAILABLE` when the journal holds something else */
 export function requireOrder(operation: Pick<Operation, 'number' | 'kind' | 'work'>): WorkOrder {
   const id = operationId(operation);
   return parsed<WorkOrder>(orderSchema, operation.work, (why) => {
-    return new BkpError('JOURNAL_UNAVAILABLE', `the journal does not tell what ${id} is to do`, {
+    return new BkpError('JOURNAL_UNAVAILABLE', `the journal does not say what ${id} should do`, {
       cause: why,
       next: 'give the statement again',
       context: {operation: id},
@@ -107,7 +128,7 @@ export function requireOrder(operation: Pick<Operation, 'number' | 'kind' | 'wor
   });
 }
 
-/** For whoever looks at the operations of others. @returns undefined for what is no order of bkp's */
+/** For commands that read other operations. @returns undefined for what is not an order of bkp */
 export function orderOf(operation: Pick<Operation, 'number' | 'kind' | 'work'>): WorkOrder | undefined {
   try {
     return requireOrder(operation);

@@ -1,7 +1,8 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Command} from 'commander';
 import {Keeper} from '../../app/keeper/keeper.ts';
-import {carryOut, cleanAfter} from '../../app/orders/carry-out.ts';
+import {carryOut} from '../../app/orders/carry-out.ts';
+import {cleanAfter} from '../../app/orders/clean-after.ts';
 import {type Notifier, notifierOf} from '../../app/workers/notifier.ts';
 import {asPlain, renderError} from '../../errors/index.ts';
 import {systemProcesses} from '../../lib/processes.ts';

@@ -1,0 +1,72 @@
+import {statSync} from 'node:fs';
+import {cleanUp, copyCollection, restoreBackup, takeBackup, verifyBackups} from '../../collections/index.ts';
+import {parseSource} from '../../config/index.ts';
+import {operationId} from '../../ops/index.ts';
+import {muchBytes} from '../keeper/keeper.ts';
+import {openVaultAt, requireSource, withSource} from '../places/workplace.ts';
+import {readersIn} from './readers.ts';
+import {startRetention} from './start.ts';
+import type {OrderOf, Run, Work} from './work.ts';
+
+export const backUpCollection: Run<'backup'> = async (work, order) => {
+  // The backup begins by counting rows, which can take long: the keeper must run before that.
+  if (sourceBytes(order.place) >= muchBytes) work.keeper?.start();
+  const {backup, beyondKept, ...figures} = await withSource(order.place, (source) =>
+    takeBackup({...work, source}, {...order, operation: operationId(work.operation)}),
+  );
+  if (beyondKept > 0) await startCleanupOfOld(work, order);
+  return {...figures, backup: `${order.collection}/${backup}`};
+};
+
+/** The cleanup is an operation of its own: if it fails, the backup does not look failed. */
+async function startCleanupOfOld({deps, operation, notice}: Work, order: OrderOf<'backup'>): Promise<void> {
+  try {
+    await startRetention(deps, order, operation);
+  } catch (error) {
+    notice(`older backups stay for now: the cleanup was not started: ${(error as Error).message}`);
+  }
+}
+
+/** 0 if the source is not a single file or cannot be read: opening it reports the error. */
+function sourceBytes(place: Parameters<typeof requireSource>[0]): number {
+  const address = parseSource(requireSource(place), '/');
+  return address.scheme === 'sqlite' ? (statSync(address.path, {throwIfNoEntry: false})?.size ?? 0) : 0;
+}
+
+export const restoreCollection: Run<'restore'> = async (work, order) => {
+  const {backup, rows, logicalBytes} = await withSource(order.place, (source) =>
+    restoreBackup({...work, source}, order),
+  );
+  return {backup: `${order.collection}/${backup}`, rows, logicalBytes};
+};
+
+export const verifyCollection: Run<'verify'> = async (work, order) => {
+  const {logicalBytes} = await verifyBackups(work, order);
+  return {...backupIn(order), logicalBytes};
+};
+
+export const copyCollectionOrder: Run<'copy'> = async ({deps, vault, open, logTraffic, ...tools}, order) => {
+  const to = await openVaultAt(deps, order.to, {...open, create: true});
+  try {
+    const {logicalBytes, storedBytes} = await copyCollection(
+      {...tools, from: vault, to},
+      {...order, storage: order.to.storage, operation: operationId(tools.operation)},
+    );
+    return {...backupIn(order), logicalBytes, storedBytes};
+  } finally {
+    to.close();
+    logTraffic(to);
+  }
+};
+
+/** Absent when the order is for all backups. */
+const backupIn = ({collection, backup}: OrderOf<'verify' | 'copy'>) =>
+  backup === undefined ? {} : {backup: `${collection}/${backup}`};
+
+export const cleanUpStore: Run<'cleanup'> = async (work, {collection, place}) => {
+  const retention =
+    collection === undefined
+      ? undefined
+      : {collection, readerOf: await readersIn(work.deps, {collection, vault: place.vault})};
+  return {freedBytes: (await cleanUp(work, operationId(work.operation), retention)).freedBytes};
+};

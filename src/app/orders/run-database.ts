@@ -1,0 +1,56 @@
+import {
+  applyRetention,
+  findDatabaseBackup,
+  listDatabaseBackups,
+  planDatabaseRetention,
+  restoreDatabase,
+  takeDatabaseBackup,
+  verifyDatabaseBackups,
+} from '../../database/index.ts';
+import {type OperationResult, operationId} from '../../ops/index.ts';
+import {openFileTarget} from '../../sources/index.ts';
+import {withFileSource} from '../places/source-places.ts';
+import type {Run} from './work.ts';
+import {targetOf} from './work-order.ts';
+
+export const restoreDatabaseOrder: Run<'dbrestore'> = async (work, {request, product}) => {
+  const target = await openFileTarget(product, targetOf(request));
+  // Without planning again, which would read the list of files a second time.
+  const {body} = await findDatabaseBackup(work.vault, request);
+  const {tables, optional = false} = request;
+  const chosen = {instance: body.instance, backup: body.backup, optional, ...(tables === undefined ? {} : {tables})};
+  const {logicalBytes} = await restoreDatabase({...work, target}, chosen);
+  return {logicalBytes};
+};
+
+export const verifyDatabase: Run<'dbverify'> = async (work, order) => {
+  const {logicalBytes} = await verifyDatabaseBackups(work, order);
+  return {logicalBytes};
+};
+
+/** A cleanup that fails does not undo a good backup: the result reports both. */
+export const backUpDatabase: Run<'dbbackup'> = async (work, {place, name, keepLatest, adopt}) => {
+  const id = operationId(work.operation);
+  // Differences cost a read of the store for each changed block: next to nothing from a disk, a request from a server.
+  const differences = place.store.kind === 'directory';
+  const {
+    instance,
+    backup: _,
+    ...figures
+  } = await withFileSource(work.deps, place, (source) =>
+    takeDatabaseBackup({...work, source}, {name, operation: id, differences, ...(adopt === undefined ? {} : {adopt})}),
+  );
+  const {logicalBytes, storedBytes, files} = figures;
+  const result: OperationResult = {instance, files, logicalBytes, storedBytes};
+  try {
+    const plan = planDatabaseRetention(await listDatabaseBackups(work.vault.uncached(), {instance}), {keepLatest});
+    if (!plan.verdicts.some(({goes}) => goes)) return result;
+    work.progress({phase: 'Cleanup', bytesDone: logicalBytes, itemsDone: files, itemsTotal: files});
+    const {freedBytes} = await applyRetention(work, plan, id);
+    return {...result, freedBytes, cleanup: 'complete'};
+  } catch (error) {
+    const message = (error as Error).message;
+    work.notice(`older backups were not removed: ${message}`);
+    return {...result, cleanup: 'failed', cleanupError: message};
+  }
+};
