@@ -55,8 +55,8 @@ export function resolveHome(env: Environment, platform: NodeJS.Platform, homedir
 const othersMay = 0o077;
 
 /**
- * Makes a folder in the home, and the home itself, for their owner alone. What is there stays as it is, and so does what
- * lies elsewhere.
+ * Makes a folder in the home, and the home itself, for their owner alone. What is there stays as it is, and so does
+ * what lies elsewhere.
  * @throws BkpError `CONFIG_UNAVAILABLE`
  */
 export function makeInHome({dir}: Pick<Home, 'dir'>, folder: string): void {
@@ -73,8 +73,8 @@ export function makeInHome({dir}: Pick<Home, 'dir'>, folder: string): void {
 }
 
 /**
- * Takes the rights of others from the usual home, which earlier versions made with them. A home that was named is left: it
- * may hold other things, which others are to read.
+ * Takes the rights of others from the usual home, which earlier versions made with them. A home that was named is
+ * left: it may hold other things, which others are to read.
  * @returns whether anything was changed
  */
 export function closeUsualHome({dir, isUsual}: Home): boolean {

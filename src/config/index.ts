@@ -29,7 +29,10 @@ export function environmentNameOf(key: string): string {
   return `BKP_${key.toUpperCase().replaceAll('.', '_')}`;
 }
 
-/** Every setting: flag, environment, profile, default. @throws BkpError `USAGE` | `UNSUPPORTED` | `NEWER_VERSION` | `CONFIG_UNAVAILABLE` */
+/**
+ * Every setting: flag, environment, profile, default.
+ * @throws BkpError `USAGE` | `UNSUPPORTED` | `NEWER_VERSION` | `CONFIG_UNAVAILABLE`
+ */
 export async function loadSettings(input: SettingsInput): Promise<Settings> {
   return (await import('./settings.ts')).loadSettings(input);
 }

@@ -50,7 +50,10 @@ export const secretText: Kind<string> = {
   show: () => hidden,
 };
 
-/** A text whose grammar another room knows, and checks when it is used: what is wrong with it is in nobody's way before. */
+/**
+ * A text whose grammar another room knows, and checks when it is used: what is wrong with it is in nobody's way
+ * before.
+ */
 export function wording(accepts: string): Kind<string> {
   return {accepts, read: (text) => (text.trim() === '' ? undefined : text.trim())};
 }

@@ -40,7 +40,9 @@ export type ExplainedSetting = {
   value?: Value;
   /** The value as it may be shown: `***` for a secret, `off`. Absent: not set. */
   shown?: string | number | boolean;
-  /** `flag --source`, `environment BKP_SOURCE`, `profile default (/home/ann/…/config.json)`, `default`, or `not set`. */
+  /**
+   * `flag --source`, `environment BKP_SOURCE`, `profile default (/home/ann/…/config.json)`, `default`, or `not set`.
+   */
   origin: string;
   meaning: string;
 };

@@ -29,11 +29,17 @@ type Row<Of extends Value> = {
   canBeOff?: true;
   /** The global option that sets it; absent: none does. */
   flag?: 'source' | 'cluster' | 'store' | 'limitUpload' | 'limitDownload';
-  /** Words in the place of a value that the flag takes, and that say something else: then the flag does not count here. */
+  /**
+   * Words in the place of a value that the flag takes, and that say something else: then the flag does not count
+   * here.
+   */
   flagWords?: readonly string[];
   /** A name in the environment beside those made of the key; it comes before them. */
   environment?: string;
-  /** True: the value may hold a secret. Each name in the environment with `_FILE` added names a file that holds the value. */
+  /**
+   * True: the value may hold a secret. Each name in the environment with `_FILE` added names a file that holds the
+   * value.
+   */
   secret?: true;
   meaning: string;
 };

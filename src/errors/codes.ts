@@ -31,23 +31,23 @@ export type StatusWord =
 
 type CodeFacts = {exit: ExitStatus; status: StatusWord};
 
-/** Every error code of bkp with the status word and the exit status that it stands for. */
+/** Every error code of bkp with its status word and its exit status. */
 export const errorCodes = {
   /** Wrong arguments, options or configuration values. */
   USAGE: {exit: ExitStatus.usage, status: 'BAD_REQUEST'},
   /** A statement that does not parse. */
   SYNTAX: {exit: ExitStatus.usage, status: 'GENERIC_ERROR'},
-  /** A well-formed request that makes no sense in the present state (no full backup yet, no members, …). */
+  /** A well-formed request that is not possible in the current state (no full backup yet, no members, …). */
   BAD_REQUEST: {exit: ExitStatus.refused, status: 'BAD_REQUEST'},
   COLLECTION_NOT_FOUND: {exit: ExitStatus.notFound, status: 'SCHEME_ERROR'},
   COLLECTION_EXISTS: {exit: ExitStatus.refused, status: 'SCHEME_ERROR'},
   BACKUP_NOT_FOUND: {exit: ExitStatus.notFound, status: 'NOT_FOUND'},
   TABLE_NOT_FOUND: {exit: ExitStatus.notFound, status: 'SCHEME_ERROR'},
-  /** A restore's target table is there already. */
+  /** The target table of a restore exists already. */
   TABLE_EXISTS: {exit: ExitStatus.refused, status: 'SCHEME_ERROR'},
   BAD_NAME: {exit: ExitStatus.refused, status: 'SCHEME_ERROR'},
   OPERATION_NOT_FOUND: {exit: ExitStatus.notFound, status: 'NOT_FOUND'},
-  /** Another operation on the same collection or instance runs. */
+  /** Another operation on the same collection or instance is running. */
   BUSY: {exit: ExitStatus.locked, status: 'OVERLOADED'},
   PRECONDITION: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   UNSUPPORTED: {exit: ExitStatus.refused, status: 'UNSUPPORTED'},
@@ -55,37 +55,37 @@ export const errorCodes = {
   CHAIN_BROKEN: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   SOURCE_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   SOURCE_DAMAGED: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
-  /** The database stays locked by somebody else for longer than we wait. */
+  /** Another process keeps the database locked for longer than bkp waits. */
   SOURCE_LOCKED: {exit: ExitStatus.locked, status: 'UNAVAILABLE'},
-  /** No space left where the source's database (or its temporary files) lies. */
+  /** No space left on the disk of the source's database or of its temporary files. */
   SOURCE_FULL: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   STORE_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   STORE_FULL: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
-  /** The store's server does not accept these credentials, or does not let them do this. */
+  /** The store's server does not accept these credentials, or does not allow them to do this. */
   STORE_DENIED: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
-  /** The store holds something that is not this vault, or a newer format. */
+  /** The store contains another vault, a newer format, or something that is not a vault. */
   STORE_REFUSED: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
-  /** No vault lies there (yet). */
+  /** The store contains no vault (yet). */
   VAULT_ABSENT: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   VAULT_LOCKED: {exit: ExitStatus.locked, status: 'OVERLOADED'},
   OBJECT_MISSING: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
   OBJECT_DAMAGED: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
-  /** A verification that found damage. */
+  /** A verification found damage. */
   DAMAGE_FOUND: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
   /** The configuration file cannot be read or written. */
   CONFIG_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   /** A file that the user named for a result cannot be written. */
   FILE_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   JOURNAL_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
-  /** A journal or configuration that a newer bkp wrote. */
+  /** A newer bkp wrote the journal or the configuration. */
   NEWER_VERSION: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   WORKER_DEAD: {exit: ExitStatus.failed, status: 'ABORTED'},
   CANCELLED: {exit: ExitStatus.failed, status: 'CANCELLED'},
   TIMEOUT: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   INTERRUPTED: {exit: ExitStatus.interrupted, status: 'ABORTED'},
-  /** The operating system refused what bkp asked of it, and no room of bkp knows more about it. */
+  /** The operating system returned an error that no part of bkp handles. */
   SYSTEM: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
-  /** Anything that bkp did not foresee: the fault is ours. */
+  /** An unexpected error: a bug in bkp. */
   INTERNAL: {exit: ExitStatus.failed, status: 'INTERNAL_ERROR'},
 } as const satisfies Record<string, CodeFacts>;
 

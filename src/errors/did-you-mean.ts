@@ -1,6 +1,7 @@
 /**
- * The candidate that was probably meant by a mistyped word, whatever its case.
- * @returns undefined when none is near: at most one slip in every three letters, and always fewer than letters
+ * The candidate that a mistyped word probably means, ignoring case.
+ * @returns undefined when no candidate is close: at most one typo for every three letters, and always fewer typos
+ * than letters
  */
 export function didYouMean(word: string, candidates: Iterable<string>): string | undefined {
   const typed = word.toLowerCase();
@@ -14,11 +15,11 @@ export function didYouMean(word: string, candidates: Iterable<string>): string |
 }
 
 /**
- * Slips between two words: a letter missing, added, another one, or two neighbours swapped
- * (the optimal string alignment distance: swaps are the commonest slip of all, so they count once).
+ * Number of typos between two words: a letter missing, added, replaced, or swapped with its neighbour. This is the
+ * optimal string alignment distance, in which a swap counts once, because it is the most common typo.
  */
 function editDistance(from: string, to: string): number {
-  // No candidate is longer than a key or a keyword; a pasted paragraph need not be measured.
+  // Candidates are short; do not compare them with a pasted paragraph.
   if (Math.abs(from.length - to.length) > 8) return Number.POSITIVE_INFINITY;
   let beforePrevious: number[] = [];
   let previous = Array.from({length: to.length + 1}, (_, column) => column);

@@ -1,27 +1,28 @@
 import {type ErrorCode, type ExitStatus, errorCodes, type StatusWord} from './codes.ts';
 
 export type ErrorOptions = {
-  /** What went wrong below: an error, or a fact in words. */
+  /** What went wrong below: an error, or a sentence. */
   cause?: unknown;
-  /** The single faults when `message` only counts them; one line each. */
-  details?: readonly string[];
-  /** What to type or to look at; one sentence or one command. */
-  next?: string;
-  /** Facts for programs and logs (`table`, `chunk`, `key`, …). Never a secret: redact before it gets here. */
-  context?: Record<string, string | number>;
-  /** True when the same call may succeed later without anybody doing anything. Default false. */
-  retryable?: boolean;
+  /** The individual faults when `message` only counts them; one line each. */
+  details?: readonly string[] | undefined;
+  /** The next step of the user; one sentence or one command. */
+  next?: string | undefined;
+  /** Facts for programs and logs (`table`, `chunk`, `key`, …). Never a secret: callers redact it. */
+  context?: Record<string, string | number | undefined>;
+  /** The same call may succeed later without any action. Default false. */
+  retryable?: boolean | undefined;
 };
 
 /**
- * The one error class of bkp: what, cause, next step.
- * Everything else that reaches the top is a fault of ours and is shown with its stack.
+ * The only error class of bkp: what, cause, next step.
+ * Any other error that reaches the top is a bug in bkp and is shown with its stack.
  */
 export class BkpError extends Error {
   override readonly name = 'BkpError';
   readonly code: ErrorCode;
   readonly details: readonly string[];
   readonly next: string | undefined;
+  /** Without undefined values. */
   readonly context: Readonly<Record<string, string | number>>;
   readonly retryable: boolean;
 
@@ -30,7 +31,7 @@ export class BkpError extends Error {
     this.code = code;
     this.details = options.details ?? [];
     this.next = options.next;
-    this.context = options.context ?? {};
+    this.context = definedOf(options.context ?? {});
     this.retryable = options.retryable ?? false;
   }
 
@@ -43,17 +44,23 @@ export class BkpError extends Error {
   }
 }
 
-/** A broken invariant is not an error to handle: stop before anything is written. */
+function definedOf(context: Record<string, string | number | undefined>): Record<string, string | number> {
+  const defined: Record<string, string | number> = {};
+  for (const [key, value] of Object.entries(context)) if (value !== undefined) defined[key] = value;
+  return defined;
+}
+
+/** A broken invariant is a bug, not an error to handle: it stops bkp before anything is written. */
 export function assert(condition: unknown, what: string): asserts condition {
   if (!condition) throw new Error(`invariant broken: ${what}`);
 }
 
-/** For the end of a `switch` over a union: a new member does not compile until it is handled. */
+/** Ends a `switch` over a union: a new member does not compile until it is handled. */
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);
 }
 
-/** The system's error code (`ENOENT`, `ENOSPC`, …) of anything thrown, if it has one. */
+/** The system's error code (`ENOENT`, `ENOSPC`, …) of a thrown value, if it has one. */
 export function systemCode(error: unknown): string | undefined {
   const code = (error as {code?: unknown} | null)?.code;
   return typeof code === 'string' ? code : undefined;

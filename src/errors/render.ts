@@ -1,88 +1,84 @@
 import {type ErrorCode, errorCodes} from './codes.ts';
 import {BkpError} from './error.ts';
 
-/** One error as data: what a journal row, a JSON line or another process can carry. */
+/** An error as data, for a journal row, a JSON line or another process. */
 export type PlainError = {
   code: string;
   status: string;
   message: string;
-  /** The single faults when `message` only counts them. */
-  details?: readonly string[];
-  /** The chain of causes in words, outermost first; absent when there is none. */
-  cause?: string;
-  next?: string;
-  /** Only for faults of ours (`INTERNAL`). */
-  stack?: string;
+  /** The individual faults when `message` only counts them. */
+  details?: readonly string[] | undefined;
+  /** The messages of all causes, outermost first; absent without a cause. */
+  cause?: string | undefined;
+  next?: string | undefined;
+  /** Only for bugs in bkp (`INTERNAL`). */
+  stack?: string | undefined;
 };
 
-const unforeseen = 'bkp met something it did not foresee: ';
+const unforeseen = 'unexpected error in bkp: ';
 
 /** @returns `error` as data; anything that is not a {@link BkpError} becomes code `INTERNAL` with its stack. */
 export function asPlain(error: unknown): PlainError {
   if (error instanceof BkpError) {
-    const cause = causeText(error.cause);
+    const {code, status, message, details, next} = error;
     return {
-      code: error.code,
-      status: error.status,
-      message: error.message,
-      ...(error.details.length === 0 ? {} : {details: error.details}),
-      ...(cause === undefined ? {} : {cause}),
-      ...(error.next === undefined ? {} : {next: error.next}),
+      code,
+      status,
+      message,
+      details: details.length === 0 ? undefined : details,
+      cause: causeText(error.cause),
+      next,
     };
   }
-  if (isRefusedBySystem(error)) return asPlain(refusedBySystem(error));
+  if (isSystemError(error)) return asPlain(systemFault(error));
   const message = error instanceof Error ? error.message : String(error);
   const stack = error instanceof Error ? error.stack : undefined;
   return {
     code: 'INTERNAL',
     status: 'INTERNAL_ERROR',
     message: message.startsWith(unforeseen) ? message : `${unforeseen}${message}`,
-    next: 'this is a fault of bkp; please report it with the lines below',
-    ...(stack === undefined ? {} : {stack}),
+    next: 'this is a bug in bkp; please report it with the lines below',
+    stack,
   };
 }
 
-/** Disks, rights and limits of the machine: nothing that a report to bkp's authors could mend. */
+/** Next steps for errors of the machine's disks, rights and limits, which are not bugs in bkp. */
 const systemReasons: Readonly<Record<string, string>> = {
   ENOSPC: 'free some space there',
   EDQUOT: 'free some space there, or have the quota raised',
-  EACCES: 'see whose it is, and which rights you have there',
-  EPERM: 'see whose it is, and which rights you have there',
-  EROFS: 'it is mounted for reading only',
-  ENOTDIR: 'a file stands where a folder is needed',
-  EISDIR: 'a folder stands where a file is needed',
+  EACCES: 'check who owns it, and which rights you have there',
+  EPERM: 'check who owns it, and which rights you have there',
+  EROFS: 'it is mounted read-only',
+  ENOTDIR: 'there is a file where bkp needs a folder',
+  EISDIR: 'there is a folder where bkp needs a file',
   ELOOP: 'links point to each other there',
   ENAMETOOLONG: 'choose a shorter path',
   EMFILE: 'raise the limit of open files: ulimit -n',
   ENFILE: 'the machine has too many open files',
   ENOMEM: 'the machine has no memory left',
-  EIO: 'look at the disk: the system could not read or write it',
+  EIO: 'check the disk: the system could not read or write it',
 };
 
 type SystemError = Error & {code: string; syscall: string};
 
-function isRefusedBySystem(error: unknown): error is SystemError {
+function isSystemError(error: unknown): error is SystemError {
   if (!(error instanceof Error)) return false;
   const {code, syscall} = error as Partial<SystemError>;
   return typeof syscall === 'string' && typeof code === 'string' && Object.hasOwn(systemReasons, code);
 }
 
-function refusedBySystem(error: SystemError): BkpError {
-  return new BkpError('SYSTEM', `the system refuses: ${error.message}`, {next: systemReasons[error.code]!});
+function systemFault(error: SystemError): BkpError {
+  return new BkpError('SYSTEM', `the system returned an error: ${error.message}`, {next: systemReasons[error.code]!});
 }
 
-/** The error again that {@link asPlain} made data of, in another process or later; its cause is then words. */
+/** Turns the data of {@link asPlain} back into an error, in another process or later. Its cause is then a text. */
 export function fromPlain({code, message, details, cause, next, stack}: PlainError): Error {
   if (stack !== undefined || !(code in errorCodes))
     return Object.assign(new Error(message), stack === undefined ? {} : {stack});
-  return new BkpError(code as ErrorCode, message, {
-    ...(details === undefined ? {} : {details}),
-    ...(cause === undefined ? {} : {cause}),
-    ...(next === undefined ? {} : {next}),
-  });
+  return new BkpError(code as ErrorCode, message, {details, cause, next});
 }
 
-/** The three lines a person reads (what, cause, next), with a stack only where the fault is ours. */
+/** The three lines for people (what, cause, next); with a stack only for a bug in bkp. */
 export function renderError(error: PlainError): string {
   const lines = [`bkp: ${error.message} (${error.status})`];
   for (const detail of error.details ?? []) lines.push(indent('  - ', detail));
@@ -92,11 +88,11 @@ export function renderError(error: PlainError): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** The same for programs: one JSON line, `{"status","issues":[{"message"}],"next"}`. */
+/** The same for programs: one JSON line, `{"status","code","issues":[{"message"}],"next"}`. */
 export function renderErrorJson(error: PlainError): string {
   const more = [...(error.details ?? []), ...(error.cause === undefined ? [] : [error.cause])];
   const issues = [error.message, ...more].map((message) => ({message}));
-  return `${JSON.stringify({status: error.status, code: error.code, issues, ...(error.next === undefined ? {} : {next: error.next})})}\n`;
+  return `${JSON.stringify({status: error.status, code: error.code, issues, next: error.next})}\n`;
 }
 
 function indent(label: string, text: string): string {

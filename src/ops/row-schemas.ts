@@ -10,10 +10,10 @@ const error = v.object({
   code: text,
   status: text,
   message: text,
-  details: v.exactOptional(texts),
-  cause: v.exactOptional(text),
-  next: v.exactOptional(text),
-  stack: v.exactOptional(text),
+  details: v.optional(texts),
+  cause: v.optional(text),
+  next: v.optional(text),
+  stack: v.optional(text),
 });
 const issue = v.object({
   message: text,

@@ -3,29 +3,33 @@ import type {SourceCheck} from './source.ts';
 
 /** A database as files: what BACKUP DATABASE copies. A source may offer this, tables, or both. */
 export interface FileSource {
-  /** For people, e.g. `questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000`; never holds a secret. */
+  /** For people, e.g. `questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000`; never contains a secret. */
   readonly description: string;
 
   /**
-   * What tells this database from every other one, and never changes: QuestDB's data id, for SQLite an id that bkp keeps
-   * beside its tracking tables. 32 hex digits.
+   * Identifies this database and never changes: QuestDB's data id, for SQLite an id that bkp stores next to its
+   * tracking tables. 32 hex digits.
    * @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED`
    */
   dataId(): Promise<string>;
 
-  /** Where it is now: a copy of the database has its data id, and is elsewhere. Undefined when nothing is there. */
+  /**
+   * Where the database is now; a copy has the same data id and another origin. Undefined when the database does not
+   * exist.
+   */
   origin(): Origin | undefined;
 
   /**
-   * Fixes one moment: what `Frozen` gives is the database as it was then, whatever is written meanwhile.
-   * @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_LOCKED` (somebody else holds a checkpoint; it is left alone) | `SOURCE_DAMAGED`
+   * Fixes a point in time: `Frozen` returns the database as it was then, whatever is written afterwards.
+   * @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_LOCKED` (another process or program holds a checkpoint, which
+   * stays) | `SOURCE_DAMAGED`
    */
   freeze(options: FreezeOptions): Promise<Frozen>;
 
   /**
-   * Ends what a process that died left held in the database (a checkpoint). Nothing to end is no error.
-   * @param diedAfterMicros the dead operation's start: a hold that is older is somebody else's and stays
-   * @param hold the dead operation's id
+   * Releases what a dead process left held in the database (a checkpoint), if there is anything.
+   * @param diedAfterMicros start of the dead operation: an older hold is not its own, and stays
+   * @param hold id of the dead operation
    */
   releaseLeftover(diedAfterMicros: number, hold?: string): Promise<void>;
 
@@ -33,7 +37,10 @@ export interface FileSource {
 }
 
 export type FreezeOptions = {
-  /** Id of the operation. It is stored with the hold, so that a later process finds out whose hold a dead process left. */
+  /**
+   * Id of the operation. It is stored with the hold, so that a later process finds out whose hold a dead process
+   * left.
+   */
   hold: string;
   signal: AbortSignal;
   notice: (text: string) => void;
@@ -48,7 +55,10 @@ export interface CheckpointSource extends FileSource {
   /** Holds one for another program, until `releaseCheckpoint`. */
   createCheckpoint(): Promise<void>;
   releaseCheckpoint(): Promise<void>;
-  /** Releases a checkpoint whose bkp process has certainly ended. @returns the operation of that process; undefined: none */
+  /**
+   * Releases a checkpoint whose bkp process has certainly ended.
+   * @returns the operation of that process; undefined: none
+   */
   releaseDead(): Promise<string | undefined>;
   /** Version of the server; undefined when it is stopped or does not answer. */
   version(): Promise<string | undefined>;
@@ -64,29 +74,32 @@ export type HeldCheckpoint = {
   /** What became of the process of that operation; absent when another program created it. */
   fate?: 'alive' | 'dead' | 'unknown';
   /** The machine of that process, when it is noted. */
-  host?: string;
+  host?: string | undefined;
 };
 
 export type FrozenFile = {
-  /** Below the root, parts joined by single `/`, no part `.` or `..`. */
+  /** Relative to the root; parts are joined by single `/`, and none is `.` or `..`. */
   path: string;
-  /** Bytes that are stored and restored; less than the file's size where its end is preallocated and holds nothing. */
+  /** Bytes that are stored and restored; less than the size of the file where its end is preallocated and empty. */
   sizeBytes: number;
-  /** Bytes of nothing (zeros) that follow the stored ones in a restored file; 0 for none. They are made, not stored. */
+  /** Zeros that follow these bytes in a restored file. They are not stored. */
   zeroTailBytes: number;
-  /** The table it belongs to, for messages and for the restore of single tables; absent for what belongs to none. */
-  table?: string;
-  /** Where to cut: blocks of this many bytes from the file's start. */
+  /** The table of the file, for messages and for the restore of single tables; absent for a file of no table. */
+  table?: string | undefined;
+  /** The file is stored in blocks of this many bytes, from its start. */
   blockBytes: number;
   /**
-   * Present when it is certain that a file of this path with the same stamp has the same bytes: it need not be read again.
-   * Absent when it must be read. See docs/questdb.md for the argument.
+   * A file with the same path and the same stamp certainly has the same bytes and need not be read again. Absent: the
+   * file must be read. docs/questdb.md has the argument.
    */
-  stamp?: string;
-  /** Restored only when asked for (a server's configuration). */
-  optional?: true;
-  /** The file is numbers of so many bytes, one after the other: it can then be compressed better. Absent: it is not, or nobody knows. */
-  numberBytes?: number;
+  stamp?: string | undefined;
+  /** Restored only on request (a server's configuration). */
+  optional?: true | undefined;
+  /**
+   * The file is a sequence of numbers of this many bytes, which compresses better. Absent: it is not, or this is
+   * unknown.
+   */
+  numberBytes?: number | undefined;
 };
 
 export type DatabaseMoment = {
@@ -95,67 +108,82 @@ export type DatabaseMoment = {
   readonly tables: readonly {name: string; rows?: number}[];
 };
 
-/** What a database's own check finds in its files; one line each. Nothing of it keeps a backup or a restore from being made. */
+/** What the database's own check finds in its files; one line each. It never prevents a backup or a restore. */
 export type FileCheck = {
-  /** The files contradict themselves. */
+  /** Contradictions in the files. */
   damage: readonly string[];
-  /** Rows that break a rule of their table; the application finds them as it left them. */
+  /** Rows that violate a constraint of their table; they are restored unchanged. */
   brokenRules: readonly string[];
   /** What only the application can check, with the reason. */
   unchecked: readonly string[];
 };
 
-/** One moment of a database. `release()` always, on every way out. */
+/** A database at one point in time. Callers must call `release()`, also after an error. */
 export interface Frozen {
-  /** Microseconds since 1970: all that was committed before is in it. */
+  /** Microseconds since 1970: everything committed before is included. */
   readonly takenAtMicros: number;
-  /** What a restore must know: product, its version, tables with their rows. */
+  /** What a restore needs to know: product, its version, tables with their numbers of rows. */
   readonly facts: DatabaseMoment;
-  /** In order of path; the same order each time. */
+  /** Sorted by path, in the same order each time. */
   files(): AsyncIterable<FrozenFile>;
   /**
-   * Blocks of the file in order, `blockBytes` each but the last, together `sizeBytes`.
-   * @param options.memory for a block of so many bytes; a source may leave it aside. Default: each has its own
-   * @throws BkpError naming the table when bytes that belong to the moment are gone
+   * The blocks of the file in order: `blockBytes` each except the last, `sizeBytes` in total.
+   * @param options.memory allocates a block; a source may ignore it. Default: each block has its own memory
+   * @throws BkpError naming the table when bytes of the file are gone
    */
   read(file: FrozenFile, options?: {memory?: (sizeBytes: number) => Buffer}): AsyncIterable<Uint8Array>;
   /**
-   * What stays of a file's path when the database writes the file anew under another one: two such files resemble each other.
-   * Absent: a file keeps its path.
+   * The part of a path that stays the same when the database rewrites a file under another path. Files of the same
+   * lineage resemble each other. Absent: a file keeps its path.
    */
   lineageOf?(path: string): string;
-  /** The database's own check of what it is; absent: there is none. To be called after reading, before `confirm`. */
+  /** Runs the database's own check; absent: there is no such check. Call it after reading and before `confirm`. */
   check?(options: {signal: AbortSignal}): Promise<FileCheck>;
-  /** To be called before the backup is committed. @throws BkpError `SOURCE_UNAVAILABLE` when the moment was not held all the time: what was read is worth nothing */
+  /**
+   * Call it before the backup is committed.
+   * @throws BkpError `SOURCE_UNAVAILABLE` when the point in time was not held throughout: what was read must not be
+   * used
+   */
   confirm(): Promise<void>;
   /** May be called twice. */
   release(): Promise<void>;
 }
 
-/** Where a restore puts a database. */
+/** What can be found out about a target without writing to it. */
+export type TargetSurvey = {
+  /** Free space on the target's disk; absent when it is unknown. */
+  freeBytes?: number | undefined;
+  /** The message that `prepare` would fail with; absent when it would succeed. */
+  inTheWay?: string | undefined;
+};
+
+/** Where a restore writes a database. */
 export interface FileTarget {
   /**
-   * For a plan: looks, and touches nothing. `inTheWay` is what `prepare` would say, `freeBytes` what the target's disk has left;
-   * either is absent when there is none or nobody can tell.
+   * For a plan; writes nothing.
    */
-  survey?(facts: DatabaseMoment): Promise<{freeBytes?: number; inTheWay?: string}>;
+  survey?(facts: DatabaseMoment): Promise<TargetSurvey>;
   /**
-   * @throws BkpError `TABLE_EXISTS` when there is a database already (`The local database is not empty.`, nothing touched) |
-   *   `PRECONDITION` when a failed restore left something (`Failed restore directory found`)
+   * @throws BkpError `TABLE_EXISTS` when there already is a database (`The local database is not empty.`), which is
+   * not changed | `PRECONDITION` when a failed restore left files (`Failed restore directory found`)
    */
   prepare(facts: DatabaseMoment): Promise<void>;
   /**
-   * A file below the target's root, not yet in its final place; bytes come in order, zeros are made.
-   * The memory of a block is used again as soon as the next one is asked for.
+   * Writes a file below the target's root, not yet in its final place; adds the zeros.
+   * @param bytes in order; the memory of a block is reused as soon as the next one is requested
    */
   write(file: FrozenFile, bytes: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Files that an earlier, ended try has written whole, without their zero tail: they are checked by hash before they are taken over. */
+  /**
+   * The bytes, without zeros, of a file that an interrupted restore has completed. Callers check the hashes before
+   * they reuse it.
+   */
   finished(file: FrozenFile): Promise<AsyncIterable<Uint8Array> | undefined>;
   /**
-   * All is there, and each block is what was backed up: makes it a database that its server opens at once.
-   * @returns what the database's own check says of it; absent: there is none
+   * Call it when all files are written and every block is checked: moves them into place, so that the server can open
+   * them.
+   * @returns the result of the database's own check; undefined: there is no such check
    */
   publish(options: {signal: AbortSignal}): Promise<FileCheck | undefined>;
-  /** Leaves what the original leaves: `.restore_failed/`, `_restore_failed`. */
+  /** Leaves what QuestDB Enterprise leaves after a failure: `.restore_failed/`, `_restore_failed`. */
   fail(tables: readonly string[]): Promise<void>;
 }

@@ -127,7 +127,7 @@ test.skipIf(process.platform === 'win32')('what lets others read a secret is tol
   expect(told).toEqual([
     `other users may read ${input.home.configFile} (mode 604); close it: chmod 600 ${input.home.configFile}`,
     `other users may read ${file} (mode 640); close it: chmod 600 ${file}`,
-    expect.stringMatching(/^the secret in --store stands in the shell's history/),
+    expect.stringMatching(/^the secret in --store is visible in the shell's history/),
   ]);
   expect(told.join()).not.toMatch(/AKID7|S3CRET|T0KEN/);
 });

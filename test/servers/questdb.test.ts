@@ -177,7 +177,7 @@ describe('a checkpoint', () => {
     expect(await source.heldCheckpoint()).toMatchObject({hold: 'operation killed/1'});
     await expect(source.freeze(freezeOptions)).rejects.toMatchObject({
       code: 'SOURCE_LOCKED',
-      cause: 'operation operation killed/1 of bkp made it',
+      cause: 'operation operation killed/1 of bkp created it',
     });
     await source.releaseLeftover(Date.now() * 1000);
     expect(await source.heldCheckpoint(), 'one that is older than the operation').toBeDefined();

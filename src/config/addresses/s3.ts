@@ -66,7 +66,8 @@ export function parseS3Url(text: string): S3Address {
   if (/[@:]/.test(text)) {
     throw usage(
       's3:// takes a bucket and a prefix, but no credentials and no host',
-      'put s3::bucket=NAME;root=PREFIX;endpoint=URL;access_key_id=…;secret_access_key=… into the file that BKP_STORE_FILE names',
+      'put s3::bucket=NAME;root=PREFIX;endpoint=URL;access_key_id=…;secret_access_key=… ' +
+        'into the file that BKP_STORE_FILE names',
     );
   }
   if (/[?#;=]/.test(text)) {

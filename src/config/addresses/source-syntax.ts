@@ -1,8 +1,8 @@
 import {BkpError} from '../../errors/index.ts';
 
 /**
- * How the address of one database product is written after `<scheme>::`. Its functions are methods, so that the syntax of
- * one product is a `SourceSyntax<SourceAddress>`.
+ * How the address of one database product is written after `<scheme>::`. Its functions are methods, so that the
+ * syntax of one product is a `SourceSyntax<SourceAddress>`.
  */
 export type SourceSyntax<Address> = {
   /** For messages that begin with `write` or `accepted:`. */

@@ -20,8 +20,9 @@ const urlAliases: Readonly<Record<string, string>> = {file: 'sqlite'};
 export const acceptedSources = 'sqlite::path=./app.db, simply ./app.db, or questdb::root=DIR;http=URL';
 
 /**
- * Reads what a user types for a database: `sqlite::path=./app.db`, `./app.db`, `/srv/app.sqlite`, `sqlite:///srv/app.db`,
- * `file:app.db`, `questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000`. The database need not exist.
+ * Reads what a user types for a database: `sqlite::path=./app.db`, `./app.db`, `/srv/app.sqlite`,
+ * `sqlite:///srv/app.db`, `file:app.db`, `questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000`. The database
+ * need not exist.
  * @param cwd the directory that a relative path starts from
  * @throws BkpError `USAGE` | `UNSUPPORTED` (a database that only other versions support)
  */

@@ -1,7 +1,7 @@
 import {BkpError, didYouMean} from '../../errors/index.ts';
 
-// No message here repeats what was typed, not even a key: if a `;` is missing, or a secret contains one, any part of the
-// text may be part of a secret. Messages count settings from 1 instead.
+// No message here repeats what was typed, not even a key: if a `;` is missing, or a secret contains one, any part of
+// the text may be part of a secret. Messages count settings from 1 instead.
 
 const secretKeys = ['access_key_id', 'secret_access_key', 'session_token'];
 

@@ -46,8 +46,8 @@ export function describeStore(address: StoreAddress): string {
 }
 
 /**
- * Whether both addresses mean the same store. Region and certificates are ignored, because bucket names are unique within
- * a server.
+ * Whether both addresses mean the same store. Region and certificates are ignored, because bucket names are unique
+ * within a server.
  */
 export function sameStore(a: StoreAddress, b: StoreAddress): boolean {
   if (a.kind === 'directory' || b.kind === 'directory') {

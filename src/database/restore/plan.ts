@@ -35,9 +35,9 @@ export type DatabaseRestorePlan = {
   /** What the restored files take: plain bytes and the zeros that follow them. */
   neededBytes: number;
   /** What the target's disk has left; absent when there is no target, or nobody can tell. */
-  freeBytes?: number;
+  freeBytes?: number | undefined;
   /** Why nothing can be restored there. */
-  inTheWay?: string;
+  inTheWay?: string | undefined;
 };
 
 /**

@@ -5,12 +5,12 @@ import {QuestDbSource, type QuestDbSourceOptions} from './source.ts';
 
 export type {Processes, QuestDbSourceOptions, QuestDbTargetOptions};
 
-/** Opens nothing yet. @throws BkpError `USAGE` for an address or credentials that cannot be */
+/** Opens nothing yet. @throws BkpError `USAGE` for an invalid address or invalid credentials */
 export function openQuestDbSource(options: QuestDbSourceOptions, processes?: Processes): CheckpointSource {
   return new QuestDbSource(options, processes);
 }
 
-/** Touches nothing yet. */
+/** Writes nothing yet. */
 export function openQuestDbTarget(options: QuestDbTargetOptions): FileTarget {
   return new QuestDbTarget(options);
 }

@@ -8,43 +8,38 @@ import {isAbsent, unreadable} from './format/bytes.ts';
 import {readDataId} from './format/data-id.ts';
 import {freezeLive} from './listing/live.ts';
 import {freezeStopped} from './listing/offline.ts';
-import {
-  checkpointStatus,
-  createForOthers,
-  isOfNote,
-  releaseAny,
-  releaseDead,
-  releaseLeftover,
-} from './server/checkpoint.ts';
-import {readHoldNote} from './server/hold-note.ts';
+import {createForOthers} from './server/checkpoint.ts';
+import {isOfNote, readHoldNote} from './server/hold-note.ts';
 import {fateOf, type Processes} from './server/holder.ts';
 import {QuestDbHttp, serverVersion} from './server/http.ts';
+import {releaseAny, releaseDead, releaseLeftover} from './server/leftovers.ts';
 import {whyNotOwnRoot} from './server/own-root.ts';
+import {checkpointStatus} from './server/status.ts';
 
 export type QuestDbSourceOptions = {
   /** Absolute: the folder with `conf` and `db`. */
   root: string;
-  /** Of its REST interface; `http://127.0.0.1:9000` when it is absent. */
+  /** URL of the REST interface; default `http://127.0.0.1:9000`. */
   http?: string | undefined;
   user?: string | undefined;
   password?: string | undefined;
   token?: string | undefined;
-  /** Of a server that is stopped. Default false. */
+  /** The server is stopped. Default false. */
   offline?: boolean;
 };
 
 const defaultHttp = 'http://127.0.0.1:9000';
 
-/** A QuestDB root, read under a checkpoint of its server or while that is stopped. */
+/** A QuestDB root, read while its server holds a checkpoint, or while its server is stopped. */
 export class QuestDbSource implements CheckpointSource {
   readonly description: string;
   readonly #root: string;
   readonly #offline: boolean;
-  /** Absent for a stopped server of which no address was given. */
+  /** Absent for a stopped server without an address. */
   readonly #http: QuestDbHttp | undefined;
   readonly #processes: Processes | undefined;
 
-  /** @param processes absent: no process is told from another one, and none is known to have ended */
+  /** @param processes absent: bkp cannot find out whether the process that holds a checkpoint has ended */
   constructor(options: QuestDbSourceOptions, processes?: Processes) {
     this.#processes = processes;
     this.#root = options.root;
@@ -90,11 +85,11 @@ export class QuestDbSource implements CheckpointSource {
 
   async inspect(): Promise<readonly SourceCheck[]> {
     const found = {what: 'questdb', ok: true, detail: `${this.description}, data id ${await this.dataId()}`};
-    const next = 'set root= and http= of the source to the same server, one that may be written';
+    const next = 'set root= and http= of the source to the same server, one that allows writes';
     return [found, ...(await this.#complaints()).map((detail) => ({what: 'server', ok: false, detail, next}))];
   }
 
-  /** Why a backup would not begin. */
+  /** Why a backup would not start. */
   async #complaints(): Promise<readonly string[]> {
     if (this.#offline) return [];
     const http = this.#server();
@@ -104,7 +99,7 @@ export class QuestDbSource implements CheckpointSource {
     );
     return [
       ...(other === undefined ? [] : [`${this.#root} is not the root of the server at ${http.url}: ${other}`]),
-      ...readOnly.map(({property_path}) => `the server refuses a checkpoint, because ${property_path} is true`),
+      ...readOnly.map(({property_path}) => `the server refuses checkpoints, because ${property_path} is true`),
     ];
   }
 
@@ -114,9 +109,8 @@ export class QuestDbSource implements CheckpointSource {
     if (startedAtMicros === undefined) return undefined;
     const note = await readHoldNote(this.#root);
     if (note === undefined || !isOfNote(startedAtMicros, note)) return {startedAtMicros};
-    const host = note.holder?.host;
     const fate = fateOf(note.holder, this.#processes);
-    return {startedAtMicros, hold: note.hold, fate, ...(host === undefined ? {} : {host})};
+    return {startedAtMicros, hold: note.hold, fate, host: note.holder?.host};
   }
 
   async version(): Promise<string | undefined> {
@@ -124,13 +118,13 @@ export class QuestDbSource implements CheckpointSource {
   }
 
   async close(): Promise<void> {
-    // Nothing is kept open.
+    // No connection and no file stays open between calls.
   }
 
   #running(): QuestDbHttp {
     if (!this.#offline) return this.#server();
     throw new BkpError('PRECONDITION', 'a stopped server has no checkpoint', {
-      next: 'take offline=true out of the source when the server runs',
+      next: 'remove offline=true from the source when the server is running',
     });
   }
 
@@ -145,8 +139,8 @@ export class QuestDbSource implements CheckpointSource {
       throw unreadable(error, join(this.#root, 'db'));
     });
     if (found?.isDirectory()) return;
-    throw new BkpError('SOURCE_UNAVAILABLE', `${this.#root} is no root of a QuestDB: there is no folder db in it`, {
-      next: 'set root= of the source to the folder that holds its conf and db',
+    throw new BkpError('SOURCE_UNAVAILABLE', `${this.#root} is not the root of a QuestDB: it has no folder db`, {
+      next: 'set root= of the source to the folder that contains conf and db',
     });
   }
 }

@@ -3,22 +3,22 @@ import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {join} from 'node:path';
 
-/** A small stand-in for QuestDB's `GET /exec`, over a recorded root. What it answers was copied from the real server. */
+/** A small stand-in for QuestDB's `GET /exec`, for a recorded root. Its responses are copied from the real server. */
 export class ExecStandIn {
   readonly #server: Server;
   readonly #root: string;
   /** Microseconds; undefined when no checkpoint is held. */
   held: number | undefined;
-  /** When set, only requests with this `authorization` are answered. */
+  /** When set, other values of `authorization` get status 401. */
   authorization: string | undefined;
-  /** What CHECKPOINT CREATE is refused with. */
+  /** The error of CHECKPOINT CREATE; undefined: it succeeds. */
   refusal: string | undefined;
-  /** As http.security.readonly. */
+  /** Behaves as with http.security.readonly=true. */
   isReadOnly = false;
-  /** What it says of its root, and of its tables: name, folder, last transaction. */
+  /** The root and the tables that it reports. */
   ownRoot = '/srv/questdb';
   tables: {name: string; directoryName: string; sequencerTxn?: number}[] = [];
-  /** The connection of the next CREATE is cut after it was carried out. */
+  /** Carries out CREATE, then cuts the connection instead of replying. */
   cutsCreate = false;
   readonly statements: string[] = [];
 

@@ -5,7 +5,7 @@ import {gunzipSync} from 'node:zlib';
 type Recorded = Record<string, {base64: string; zeros?: number}>;
 
 /**
- * A root as QuestDB 9.3.4 wrote it under a checkpoint, cut to what a copy needs: `trades` (WAL, three days, one of them
+ * A root as QuestDB 9.3.4 wrote it under a checkpoint, reduced to what a copy needs: `trades` (WAL, three days, one of them
  * rewritten by late rows, one column updated, one added; all kinds of columns), `flat` (no WAL, no partitions), `weekly`
  * (nanoseconds, one partition in Parquet), the view `few`, and the server's own empty tables.
  */
@@ -15,13 +15,13 @@ const recorded: Recorded = JSON.parse(
 
 export const recordedPaths = Object.keys(recorded);
 
-/** The bytes of a recorded file without the zeros behind them. */
+/** The bytes of a recorded file without the zeros at its end. */
 export const recordedBytes = (path: string) => Buffer.from(recorded[path]!.base64, 'base64');
 
-/** Zeros behind what was written, as in a partition that the server has open. */
+/** Length of a column file of a partition that the server has open. */
 const preallocatedBytes = 1024 * 1024;
 
-/** Writes it to a folder. Columns of open partitions get zeros behind them again. */
+/** Writes the recorded root to a folder. Columns of open partitions get zeros at their end. */
 export function writeRecordedRoot(root: string): void {
   for (const [path, {zeros = 0}] of Object.entries(recorded)) {
     const file = join(root, path);

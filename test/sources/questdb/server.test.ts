@@ -15,7 +15,7 @@ withStandInRoot((place) => {
 
 type Fate = ReturnType<Processes['fateOf']>;
 
-/** A home of bkp whose process has this number, on a machine where processes have these fates. */
+/** A source opened by a process with this pid, on a machine where other processes have these fates. */
 function home(pid: number, fates: Record<number, Fate> = {}) {
   const processes: Processes = {
     self: () => ({pid, startedAt: '1', boot: 'boot', space: 'space'}),
@@ -34,20 +34,20 @@ const options = (hold: string) => ({
 const note = () => JSON.parse(readFileSync(join(root, '.bkp-checkpoint'), 'utf8'));
 
 describe('a checkpoint that a process of another home holds', () => {
-  test('is released by the next backup when that process has ended, and a doctor is told', async () => {
+  test('is released by the next backup when that process has ended, and heldCheckpoint() reports it as dead', async () => {
     for (const fate of ['gone', 'replaced', 'rebooted'] as const) {
       await home(1).freeze(options('dbbackup/1'));
       const other = home(2, {1: fate});
       expect(await other.heldCheckpoint()).toMatchObject({hold: 'dbbackup/1', fate: 'dead'});
       const frozen = await other.freeze(options('dbbackup/9'));
-      expect(notices.pop()).toContain('dbbackup/1 had left was released');
+      expect(notices.pop()).toContain('dbbackup/1 left held was released');
       expect(note()).toMatchObject({hold: 'dbbackup/9', holder: {pid: 2}});
       await frozen.release();
       expect(server.held).toBeUndefined();
     }
   });
 
-  test('is released by a repair', async () => {
+  test('is released by releaseDead() only when that process has ended', async () => {
     await home(1).freeze(options('dbbackup/1'));
     expect(await home(2).releaseDead()).toBeUndefined();
     expect(server.held).toBeDefined();
@@ -56,12 +56,12 @@ describe('a checkpoint that a process of another home holds', () => {
     expect(await home(2, {1: 'gone'}).releaseDead()).toBeUndefined();
   });
 
-  test('stays while that process works, or nobody can tell', async () => {
+  test('stays while that process runs, or may run', async () => {
     const frozen = await home(1).freeze(options('dbbackup/1'));
-    const refusal = {code: 'SOURCE_LOCKED', cause: expect.stringContaining('operation dbbackup/1 of bkp made it')};
+    const refusal = {code: 'SOURCE_LOCKED', cause: expect.stringContaining('operation dbbackup/1 of bkp created it')};
     await expect(home(2).freeze(options('dbbackup/9'))).rejects.toMatchObject(refusal);
     await expect(home(2, {1: 'unseen'}).freeze(options('dbbackup/9'))).rejects.toMatchObject(refusal);
-    // Of another host nobody here knows whether it was started again.
+    // This host cannot find out whether another host was restarted.
     const elsewhere = {...note(), holder: {...note().holder, host: 'another-host'}};
     writeFileSync(join(root, '.bkp-checkpoint'), JSON.stringify(elsewhere));
     await expect(home(2, {1: 'rebooted'}).freeze(options('dbbackup/9'))).rejects.toMatchObject({
@@ -73,9 +73,9 @@ describe('a checkpoint that a process of another home holds', () => {
     await frozen.release();
   });
 
-  test('is not taken for that of an operation that died in this home', async () => {
+  test('is not released by releaseLeftover() for a dead operation of this home with the same name', async () => {
     const diedAfterMicros = Date.now() * 1000 - 60_000_000;
-    // Both homes count their operations from 1.
+    // Both homes number their operations from 1.
     const frozen = await home(1).freeze(options('dbbackup/1'));
     await home(2).releaseLeftover(diedAfterMicros, 'dbbackup/1');
     await frozen.confirm();
@@ -87,7 +87,7 @@ describe('a checkpoint that a process of another home holds', () => {
 });
 
 describe('a checkpoint for other programs', () => {
-  test('is made and released as the server does it', async () => {
+  test('is created and released as by the server', async () => {
     await home(1).createCheckpoint();
     expect(server.held).toBeDefined();
     await expect(home(1).createCheckpoint()).rejects.toMatchObject({code: 'SOURCE_LOCKED'});
@@ -96,7 +96,7 @@ describe('a checkpoint for other programs', () => {
     await home(1).releaseCheckpoint();
   });
 
-  test('is not that of a backup that goes on', async () => {
+  test('cannot be released while a backup is running under it', async () => {
     const frozen = await home(1).freeze(options('dbbackup/1'));
     await expect(home(2).releaseCheckpoint()).rejects.toMatchObject({
       code: 'SOURCE_LOCKED',
@@ -112,17 +112,17 @@ const complaints = async (source: CheckpointSource) =>
   (await source.inspect()).filter(({ok}) => !ok).map(({detail}) => detail);
 
 describe('a server', () => {
-  test('that is read-only is told as such, and not as one with other credentials', async () => {
+  test('that is read-only is reported as read-only, not as one that rejects the credentials', async () => {
     server.isReadOnly = true;
     await expect(home(1).freeze(options('dbbackup/1'))).rejects.toMatchObject({
       code: 'SOURCE_UNAVAILABLE',
-      message: expect.stringContaining('makes no checkpoint: Write permission denied'),
+      message: expect.stringContaining('does not create a checkpoint: Write permission denied'),
       next: expect.stringContaining('http.security.readonly'),
     });
     expect(await complaints(home(1))).toEqual([expect.stringContaining('http.security.readonly is true')]);
   });
 
-  test('of another root is told to a doctor', async () => {
+  test('of another root is reported by inspect()', async () => {
     expect(await complaints(home(1))).toEqual([]);
     const other = join(folder, 'other');
     for (const path of [other, root]) mkdirSync(join(path, 'db'), {recursive: true});
@@ -130,7 +130,7 @@ describe('a server', () => {
     expect(await complaints(home(1))).toEqual([expect.stringContaining(`the server's own root is ${other}`)]);
     server.ownRoot = root;
     expect(await complaints(home(1))).toEqual([]);
-    // In a container its path says nothing here.
+    // A path inside a container does not exist here.
     server.ownRoot = '/var/lib/questdb-of-a-container';
     server.tables = [{name: 'trades', directoryName: 'trades~4'}];
     expect(await complaints(home(1))).toEqual([]);

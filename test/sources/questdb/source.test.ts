@@ -51,8 +51,8 @@ async function withFrozen<T>(use: (frozen: Frozen) => Promise<T>): Promise<T> {
 }
 
 /**
- * An index and a log end with zeros or without. An index counts in its header how often it was written; and late rows leave its
- * largest row one too large there, which means nothing.
+ * Removes differences without a meaning: zeros at the end of an index or a log; in the header of an index, the number of
+ * writes, and the largest row, which is one too large after late rows.
  */
 function plain(path: string, bytes: Buffer): Buffer {
   if (!/(\.[kv](\.\d+)?|_txnlog)$/.test(path)) return bytes;
@@ -61,7 +61,7 @@ function plain(path: string, bytes: Buffer): Buffer {
   return copy.subarray(0, copy.findLastIndex((byte) => byte !== 0) + 1);
 }
 
-/** What a copy has of a recorded file: the server's own bytes, but no entries in the index of a column's texts. */
+/** A copy contains the server's bytes of a recorded file, but no entries in the index of a column's texts. */
 function momentBytes(path: string): Buffer {
   const bytes = plain(path, recordedBytes(path));
   const isOfTexts = /^db\/[^/]+\/[^/]+\.[kv](\.\d+)?$/.test(path);
@@ -72,7 +72,7 @@ function momentBytes(path: string): Buffer {
 const bytesOf = async (frozen: Frozen, file: FrozenFile) => Buffer.concat(await all(frozen.read(file)));
 
 describe('the files of a recorded root', () => {
-  test('are what was recorded, cut to what the rows need, in order of path', async () => {
+  test('are the recorded files, truncated to what the rows need, sorted by path', async () => {
     await withFrozen(async (frozen) => {
       const files = await all(frozen.files());
       const paths = files.map(({path}) => path);
@@ -97,7 +97,7 @@ describe('the files of a recorded root', () => {
     expect(server.held).toBeUndefined();
   });
 
-  test('come in blocks, each in memory of its own', async () => {
+  test('are returned in blocks that do not share memory', async () => {
     await withFrozen(async (frozen) => {
       const bytes = Buffer.alloc(300_000, 7);
       writeFileSync(join(root, 'db/extra'), bytes);
@@ -116,7 +116,7 @@ describe('the files of a recorded root', () => {
     (path) => !/txn_seq|\/20[3-9]\d-W|\/21\d\d-W/.test(path) && recordedBytes(path).length > 0,
   );
   const symbols = recordedPaths.filter((path) => /\/sym\.[co]$/.test(path));
-  test('are refused with the table’s name when any that the rows need is missing', async () => {
+  test('fail with the name of the table when any file that its rows need is missing', async () => {
     expect(needed.length).toBeGreaterThan(30);
     await withFrozen(async (frozen) => {
       for (const path of [...needed, ...symbols]) {
@@ -132,7 +132,7 @@ describe('the files of a recorded root', () => {
     });
   });
 
-  test('are refused when a column is shorter than its rows', async () => {
+  test('fail when a column is shorter than its rows need', async () => {
     const path = needed.find((name) => name.includes('2024-01-02/id.d'))!;
     truncateSync(join(root, path), recordedBytes(path).length - 1);
     await withFrozen(async (frozen) => {
@@ -140,7 +140,7 @@ describe('the files of a recorded root', () => {
     });
   });
 
-  test('that vanish after they were listed make no backup', async () => {
+  test('fail to read when one vanishes or shrinks after it was listed', async () => {
     await withFrozen(async (frozen) => {
       const file = (await all(frozen.files())).find(({path}) => path.endsWith('2024-01-02/id.d'))!;
       rmSync(join(root, file.path));
@@ -153,7 +153,7 @@ describe('the files of a recorded root', () => {
     });
   });
 
-  test('leave out partitions, column versions and folders that the checkpoint does not name', async () => {
+  test('do not include partitions, column versions and folders that the checkpoint does not name', async () => {
     const trades = join(root, 'db', readdirSync(join(root, 'db')).find((name) => name.startsWith('trades'))!);
     for (const path of ['2024-01-01', '2024-01-09', '2024-01-02.77']) {
       rmSync(join(trades, path), {recursive: true, force: true});
@@ -166,7 +166,7 @@ describe('the files of a recorded root', () => {
     });
   });
 
-  test('of a control file that is cut are told as damaged', async () => {
+  test('fail with SOURCE_DAMAGED when a control file is truncated', async () => {
     const path = recordedPaths.find((name) => /^\.checkpoint\/db\/trades~\d+\/_txn$/.test(name))!;
     truncateSync(join(root, path), 100);
     await expect(open().freeze(options)).rejects.toMatchObject({code: 'SOURCE_DAMAGED'});
@@ -179,14 +179,14 @@ describe('a stamp', () => {
   const stampOf = (frozen: Frozen) =>
     all(frozen.files()).then((files) => files.find(({path}) => path === column)!.stamp);
 
-  test('is absent for what was written just before the checkpoint or after it', async () => {
+  test('is absent for a file written just before or after the checkpoint', async () => {
     const future = new Date(Date.now() + 3_600_000);
     utimesSync(join(root, column), future, future);
     await withFrozen(async (frozen) => expect(await stampOf(frozen)).toBeUndefined());
   });
 
-  test('stays while nothing is written, and changes with any write', async () => {
-    // Files that were made just now become older than the rule asks for.
+  test('stays the same without writes, and changes with every write', async () => {
+    // The new files become old enough to get a stamp.
     await pause(60);
     const first = await withFrozen(stampOf);
     expect(await withFrozen(stampOf)).toBe(first);
@@ -195,7 +195,7 @@ describe('a stamp', () => {
     const later = await withFrozen(stampOf);
     if (first === undefined) return expect(later).toBeUndefined();
     expect(later).not.toBe(first);
-    // Somebody who sets the time back does not hide the change: the other time of the file cannot be set.
+    // Setting mtime back does not hide the change, because ctime cannot be set.
     const {mtime} = statSync(join(root, column));
     writeFileSync(join(root, column), recordedBytes(column));
     utimesSync(join(root, column), mtime, mtime);
@@ -205,7 +205,7 @@ describe('a stamp', () => {
 });
 
 describe('a checkpoint', () => {
-  test('of others is told with its time and left alone', async () => {
+  test('of another program is reported with its time, and stays', async () => {
     server.held = Date.UTC(2026, 0, 2, 3, 4, 5) * 1000 + 6;
     await expect(open().freeze(options)).rejects.toMatchObject({
       code: 'SOURCE_LOCKED',
@@ -216,7 +216,7 @@ describe('a checkpoint', () => {
     expect(server.statements).not.toContain('CHECKPOINT RELEASE');
   });
 
-  test('is released when freezing fails, when it is cancelled, and when its answer is lost', async () => {
+  test('is released when freezing fails, when it is cancelled, and when the reply to CREATE is lost', async () => {
     const stop = new AbortController();
     stop.abort(new Error('cancelled'));
     await expect(open().freeze({...options, signal: stop.signal})).rejects.toThrow('cancelled');
@@ -229,7 +229,7 @@ describe('a checkpoint', () => {
     expect(readdirSync(root)).not.toContain('.bkp-checkpoint');
   });
 
-  test('that was replaced is not confirmed, and not released', async () => {
+  test('that another one has replaced is not confirmed, and the other one stays', async () => {
     const frozen = await open().freeze(options);
     await frozen.confirm();
     server.held! += 1;
@@ -239,7 +239,7 @@ describe('a checkpoint', () => {
     expect(server.held).toBeDefined();
   });
 
-  test('of a dead operation is told by its note, and released', async () => {
+  test('of a dead operation is recognised by its note, and released', async () => {
     const started = Date.now() * 1000;
     await open().freeze(options);
     expect(await open().heldCheckpoint()).toMatchObject({startedAtMicros: server.held, hold: 'operation test/1'});
@@ -249,7 +249,7 @@ describe('a checkpoint', () => {
     expect(existsSync(join(root, '.bkp-checkpoint'))).toBe(false);
   });
 
-  test('that the server refuses is told in its words', async () => {
+  test('that the server refuses is reported in the words of the server', async () => {
     server.refusal = 'Could not sync';
     await expect(open().freeze(options)).rejects.toMatchObject({
       code: 'SOURCE_UNAVAILABLE',
@@ -257,7 +257,7 @@ describe('a checkpoint', () => {
     });
   });
 
-  test('that does not appear in the root is not the root’s', async () => {
+  test('that does not appear in the root belongs to another root', async () => {
     const other = join(folder, 'other');
     writeRecordedRoot(other);
     const old = new Date(Date.now() - 60_000);
@@ -271,7 +271,7 @@ describe('a checkpoint', () => {
 });
 
 describe('a server', () => {
-  test('gets credentials, which no text shows', async () => {
+  test('receives the credentials, and no description shows them', async () => {
     server.authorization = `Basic ${Buffer.from('joe:secret-word').toString('base64')}`;
     await expect(open().freeze(options)).rejects.toMatchObject({
       message: expect.stringContaining('does not accept these credentials'),
@@ -286,7 +286,7 @@ describe('a server', () => {
     await (await openQuestDbSource({root, http: server.url, token: 'a-token'}).freeze(options)).release();
   });
 
-  test('that is away, and one that is none, are told', async () => {
+  test('that does not answer, and an invalid address or root, are reported', async () => {
     const away = server.url;
     await server.stop();
     await expect(openQuestDbSource({root, http: away}).freeze(options)).rejects.toMatchObject({
@@ -295,15 +295,15 @@ describe('a server', () => {
       retryable: true,
     });
     server = await ExecStandIn.start(root);
-    expect(() => openQuestDbSource({root, http: 'ftp://there'})).toThrow(/no address/);
+    expect(() => openQuestDbSource({root, http: 'ftp://there'})).toThrow(/not the address/);
     expect(() => openQuestDbSource({root, http: server.url, user: 'joe'})).toThrow(/belong together/);
     await expect(openQuestDbSource({root: folder, http: server.url}).dataId()).rejects.toMatchObject({
-      message: expect.stringContaining('no root of a QuestDB'),
+      message: expect.stringContaining('not the root of a QuestDB'),
     });
   });
 
-  test('that is stopped is not asked', async () => {
-    // What the checkpoint has is what a stopped server has in its own folders.
+  test('that is stopped is backed up from its files alone', async () => {
+    // A stopped server has the files of the checkpoint in its own folders.
     for (const path of recordedPaths.filter(
       (name) => name.startsWith('.checkpoint/db/') && !name.includes('txn_seq'),
     )) {
@@ -325,20 +325,20 @@ describe('a server', () => {
     server = await ExecStandIn.start(root);
   });
 
-  test('has a data id that tells it from others', async () => {
+  test('has a data id; bkp writes one if the server has none, and an update of the server does not change it', async () => {
     const id = await open().dataId();
     expect(id).toMatch(/^[0-9a-f]{32}$/);
     rmSync(join(root, 'db/.data_id'));
     const made = await open().dataId();
     expect(made).toMatch(/^[0-9a-f]{32}$/);
     expect(made).not.toBe(id);
-    // An update of the server, which then makes its own, changes nothing.
+    // A newer server writes an id itself.
     writeFileSync(join(root, 'db/.data_id'), recordedBytes('db/.data_id'));
     expect(await open().dataId()).toBe(made);
   });
 });
 
-test('a copy is again a root that gives the same files', async () => {
+test('a restored copy has the same files as the root', async () => {
   const to = join(folder, 'copy');
   await withFrozen(async (frozen) => {
     const target = openQuestDbTarget({root: to});

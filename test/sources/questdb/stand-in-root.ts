@@ -5,10 +5,10 @@ import {afterEach, beforeEach} from 'vitest';
 import {ExecStandIn} from './exec-stand-in.ts';
 import {writeRecordedRoot} from './recorded-root.ts';
 
-/** A recorded root in a folder of its own, and a stand-in for its server. */
+/** A recorded root in its own folder, and a stand-in for its server. */
 export type StandInRoot = {folder: string; root: string; server: ExecStandIn};
 
-/** Makes one before each test of the file, and takes it away after it. */
+/** Creates one before each test of the file, and removes it after the test. */
 export function withStandInRoot(use: (place: StandInRoot) => void): void {
   let place: StandInRoot;
   beforeEach(async () => {

@@ -2,8 +2,8 @@ import {readFileSync} from 'node:fs';
 import {BkpError, systemCode} from '../../../errors/index.ts';
 
 /**
- * QuestDB's control files: little-endian numbers at places that other numbers tell. Every read is checked against the
- * file's end: a place outside means a file that is cut, or a layout that this bkp does not know.
+ * A control file of QuestDB: little-endian numbers, some of which are the positions of others. Every read is checked
+ * against the file's end: a position outside means a truncated file, or a layout that this bkp does not know.
  */
 export class ControlFile {
   readonly path: string;
@@ -29,22 +29,22 @@ export class ControlFile {
   /** A count or a length. */
   count(at: number): number {
     const value = this.int64(at);
-    if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.unknown(`${value} at ${at} is no count`);
+    if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.unknown(`${value} at ${at} is not a count`);
     return Number(value);
   }
 
-  /** An int32 with the number of UTF-16 units, then these. */
+  /** An int32, the number of UTF-16 units, and then the units. */
   text(at: number): {value: string; end: number} {
     const units = this.int32(at);
-    // No name of a table or column is longer than a file's name may be, which QuestDB bounds to 127 by default.
+    // Names of tables and columns become names of files, which QuestDB limits to 127 characters by default.
     if (units < 0 || units > 4096) throw this.unknown(`a text of ${units} characters at ${at}`);
     const end = at + 4 + units * 2;
     return {value: this.#need(at + 4, units * 2).toString('utf16le', at + 4, end), end};
   }
 
   unknown(what: string): BkpError {
-    return new BkpError('SOURCE_DAMAGED', `${this.path} is not as QuestDB writes it: ${what}`, {
-      next: 'if the server itself reads this table, its version is one that this bkp does not know: please report it',
+    return new BkpError('SOURCE_DAMAGED', `${this.path} is not in a format that QuestDB writes: ${what}`, {
+      next: 'if the server reads this table, this bkp does not support the version of the server: please report it',
       context: {path: this.path},
     });
   }
@@ -67,7 +67,10 @@ export function readControlFile(path: string): ControlFile | undefined {
 
 export const isAbsent = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '');
 
-/** @param table whose file it is, for the message */
+/**
+ * Turns a system error into one of bkp's; returns any other error as it is.
+ * @param table the table that the file belongs to, for the message
+ */
 export function unreadable(error: unknown, path: string, table?: string): unknown {
   if (error instanceof BkpError || systemCode(error) === undefined) return error;
   const owner = table === undefined ? '' : ` of table ${table}`;
@@ -76,7 +79,7 @@ export function unreadable(error: unknown, path: string, table?: string): unknow
     cause: error,
     next: denied
       ? 'run bkp as the user that the server runs as, or give this user the right to read'
-      : 'look at the disk',
-    context: {path, ...(table === undefined ? {} : {table})},
+      : 'check the disk',
+    context: {path, table},
   });
 }

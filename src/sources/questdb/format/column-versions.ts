@@ -1,28 +1,28 @@
 import type {ControlFile} from './bytes.ts';
 
-/** Where a column's values lie in one partition. */
+/** The files of a column in one partition. */
 export type ColumnPlace = {
-  /** Suffix of the file's name; -1 for none. */
+  /** Suffix of the file name; -1 for no suffix. */
   nameTxn: bigint;
-  /** Rows at the partition's start that have no value in the file: the column was added after them. */
+  /** Rows at the start of the partition that the file has no values for: the column was added after them. */
   top: number;
 };
 
-/** Records under these times are of the column, not of a partition. */
+/** Records with these timestamps describe the column, not a partition. */
 const ofColumn = -(1n << 63n);
 const ofSymbols = ofColumn + 1n;
 
 const headerBytes = 40;
 const recordBytes = 32;
 
-/** What `_cv` says; a table that never had a column added or updated has none. */
+/** The content of `_cv`; a table to which no column was added and in which none was updated has no records. */
 export class ColumnVersions {
   readonly #records = new Map<string, {nameTxn: bigint; value: bigint}>();
 
   /**
-   * int64 version; offset and bytes of the records for an even one, then for an odd one; a record is partition (or
-   * `Long.MIN_VALUE`: what holds where nothing else is said), column, name suffix, top (or the first partition that has it).
-   * Source: QuestDB's ColumnVersionReader; compared with what 9.3.4 writes.
+   * int64 version; offset and length of the records for an even version, then for an odd one. A record is partition
+   * (or `Long.MIN_VALUE`: for all partitions without a record), column, name suffix, top (or the first partition that
+   * has it). Source: QuestDB's ColumnVersionReader; compared with what 9.3.4 writes.
    * @throws BkpError `SOURCE_DAMAGED`
    */
   constructor(file?: ControlFile) {
@@ -38,7 +38,7 @@ export class ColumnVersions {
     }
   }
 
-  /** @returns undefined when the column has no file in that partition */
+  /** @returns undefined when the column has no file in this partition */
   place(partition: bigint, column: number): ColumnPlace | undefined {
     const own = this.#records.get(`${partition} ${column}`);
     if (own !== undefined) return {nameTxn: own.nameTxn, top: Number(own.value)};
@@ -47,7 +47,7 @@ export class ColumnVersions {
     return added.value <= partition ? {nameTxn: added.nameTxn, top: 0} : undefined;
   }
 
-  /** Suffix of the files with a symbol column's texts; -1 for none. */
+  /** Suffix of the files that contain the texts of a symbol column; -1 for no suffix. */
   symbolsNameTxn(column: number): bigint {
     return (this.#records.get(`${ofSymbols} ${column}`) ?? this.#records.get(`${ofColumn} ${column}`))?.nameTxn ?? -1n;
   }

@@ -4,17 +4,17 @@ import {join} from 'node:path';
 import {BkpError, systemCode} from '../../../errors/index.ts';
 import {isAbsent, unreadable} from './bytes.ts';
 
-/** The server's own; it is empty or not there in older versions (9.0.1, 8.2.0). */
+/** Written by the server; empty or absent in older versions (9.0.1, 8.2.0). */
 const serverPath = 'db/.data_id';
-/** What bkp makes for these. It counts before the server's, so that the id stays when the server is updated. */
+/** Written by bkp for older versions. It takes precedence, so that an update of the server does not change the id. */
 const ownPath = 'db/.bkp_data_id';
 
-/** A part of a database is another one: these are not restored with it. */
+/** Not restored with single tables: the result is another database. */
 export const dataIdPaths: ReadonlySet<string> = new Set([serverPath, ownPath]);
 
 const idBytes = 16;
 
-/** 32 hex digits. @throws BkpError `SOURCE_UNAVAILABLE` when there is none, and none can be made */
+/** 32 hex digits. @throws BkpError `SOURCE_UNAVAILABLE` when there is no id and bkp cannot write one */
 export async function readDataId(root: string): Promise<string> {
   for (const path of [ownPath, serverPath]) {
     const id = await readId(join(root, path));
@@ -32,7 +32,7 @@ async function readId(path: string): Promise<string | undefined> {
   return bytes.subarray(0, idBytes).some((byte) => byte !== 0) ? bytes.toString('hex', 0, idBytes) : undefined;
 }
 
-/** Whole or not at all, and of two that make one at once only one is taken. */
+/** Atomic: of two processes that write an id concurrently, only one succeeds, and both read the same id. */
 async function makeId(path: string): Promise<string> {
   const temporary = `${path}.${process.pid}`;
   try {
@@ -45,14 +45,14 @@ async function makeId(path: string): Promise<string> {
       await rm(temporary, {force: true});
     }
   } catch (error) {
-    throw new BkpError('SOURCE_UNAVAILABLE', 'the database has no id, and none can be written', {
+    throw new BkpError('SOURCE_UNAVAILABLE', 'the database has no id, and bkp cannot write one', {
       cause: error,
-      next: `give this user the right to write ${path}, once; newer servers make one themselves`,
+      next: `allow this user to write ${path} once; newer servers write an id themselves`,
       context: {path},
     });
   }
   const id = await readId(path);
   if (id === undefined)
-    throw new BkpError('SOURCE_DAMAGED', `${path} holds no id`, {next: `look at it, then remove it`});
+    throw new BkpError('SOURCE_DAMAGED', `${path} does not contain an id`, {next: 'check the file, then remove it'});
   return id;
 }

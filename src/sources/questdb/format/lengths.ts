@@ -1,17 +1,18 @@
 import {readSync} from 'node:fs';
 import type {ColumnShape} from './meta.ts';
 
-/** A file is looked at from its end in steps that grow: most have no zeros there, some have 16 MiB of them. */
-const firstLookBytes = 4096;
-const largestLookBytes = 1024 * 1024;
+/** A file is read from its end in growing steps: most files have no zeros there, some have 16 MiB of them. */
+const firstReadBytes = 4096;
+const largestReadBytes = 1024 * 1024;
 
 /**
- * Bytes of a file without the zeros at its end. QuestDB preallocates what it maps (16 MiB for a column, 1 MiB in the WAL).
+ * Length of a file without the zeros at its end. QuestDB preallocates what it maps (16 MiB for a column, 1 MiB in the
+ * WAL).
  */
 export function bytesBeforeZeros(file: number, sizeBytes: number): number {
-  let look = firstLookBytes;
-  for (let end = sizeBytes; end > 0; look = Math.min(look * 8, largestLookBytes)) {
-    const start = Math.max(0, end - look);
+  let step = firstReadBytes;
+  for (let end = sizeBytes; end > 0; step = Math.min(step * 8, largestReadBytes)) {
+    const start = Math.max(0, end - step);
     const buffer = Buffer.allocUnsafe(end - start);
     const bytesRead = readSync(file, buffer, 0, buffer.length, start);
     for (let at = bytesRead - 1; at >= 0; at--) if (buffer[at] !== 0) return start + at + 1;
@@ -20,27 +21,28 @@ export function bytesBeforeZeros(file: number, sizeBytes: number): number {
   return 0;
 }
 
-/** Bytes of the places (`.i`) of so many values. */
-export function placesBytes(kind: 'string' | 'varchar' | 'array', rows: number): number {
+/** Length of the file of positions (`.i`) for this many values. */
+export function positionsBytes(kind: 'string' | 'varchar' | 'array', rows: number): number {
   return kind === 'string' ? (rows + 1) * 8 : rows * 16;
 }
 
 const offsetMask = (1n << 48n) - 1n;
 
 /**
- * Bytes of data (`.d`) that so many rows have: where the last one's ends.
- * - STRING, BINARY: int64 offsets, the last of them is the end.
- * - VARCHAR: 16 bytes: int32 length << 4 with flags (1: it lies in these bytes itself, 4: NULL), 6 bytes of its start, 48 bits
- *   offset, which for a value without data of its own is where the next one's begins.
- * - ARRAY: 48 bits offset, int32 at 8 length.
- * Source: measured on QuestDB 9.3.4, where it is the very length of each file that the server has cut.
- * @returns undefined when the file of places ends before that row
+ * Length of the data (`.d`) of this many rows: the end of the last row's value.
+ * - STRING, BINARY: int64 offsets; the last one is the end.
+ * - VARCHAR: 16 bytes: int32 length << 4 with flags (1: the value is in these bytes, 4: NULL), the first 6 bytes of
+ *   the value, 48 bits offset, which for a value without data in `.d` is the start of the next value.
+ * - ARRAY: 48 bits offset, int32 length at 8. Source: measured on QuestDB 9.3.4, where it equals the length of every
+ *   file that the server has truncated.
+ * @param positions the open `.i` file
+ * @returns undefined when the file of positions ends before the last row
  */
-export function dataBytes(places: number, kind: 'string' | 'varchar' | 'array', rows: number): number | undefined {
+export function dataBytes(positions: number, kind: 'string' | 'varchar' | 'array', rows: number): number | undefined {
   if (rows === 0) return 0;
   const entry = kind === 'string' ? 8 : 16;
   const buffer = Buffer.alloc(entry);
-  const bytesRead = readSync(places, buffer, 0, entry, placesBytes(kind, rows) - entry);
+  const bytesRead = readSync(positions, buffer, 0, entry, positionsBytes(kind, rows) - entry);
   if (bytesRead < entry) return undefined;
   if (kind === 'string') return Number(buffer.readBigInt64LE(0));
   if (kind === 'array') return Number(buffer.readBigInt64LE(0) & offsetMask) + buffer.readInt32LE(8);
@@ -49,7 +51,7 @@ export function dataBytes(places: number, kind: 'string' | 'varchar' | 'array', 
   return (header & 5) === 0 ? offset + (header >>> 4) : offset;
 }
 
-/** Endings of the files that a column of that shape has. */
+/** Extensions of the files of a column with this shape. */
 export function columnFiles({kind}: ColumnShape): readonly ('d' | 'i')[] {
   return kind === 'fixed' ? ['d'] : ['d', 'i'];
 }

@@ -1,46 +1,48 @@
 import type {ControlFile} from './bytes.ts';
 
-/** The last one is a view's. */
+/** In the order of their numbers; the last one is for views. */
 export const partitionUnits = ['DAY', 'MONTH', 'YEAR', 'NONE', 'HOUR', 'WEEK', 'NOT_APPLICABLE'] as const;
 export type PartitionUnit = (typeof partitionUnits)[number];
 
-/** How a column's values lie in its files. */
+/** How the files of a column store its values. */
 export type ColumnShape =
   | {kind: 'fixed'; widthBytes: number}
-  /** Data in `.d`, and in `.i` for each row the place of its value; `string` has one place more, the end. */
+  /**
+   * Data in `.d`, and in `.i` the position of each row's value; `string` has one more position, the end of the data.
+   */
   | {kind: 'string' | 'varchar' | 'array'}
-  /** A type that this bkp does not know. */
+  /** A type that this version of bkp does not know. */
   | {kind: 'unknown'};
 
 export type Column = {
-  /** Its number in `_cv`; dropped columns keep theirs. */
+  /** Number of the column in `_cv`; dropped columns keep their numbers. */
   index: number;
   name: string;
   shape: ColumnShape;
   isSymbol: boolean;
   isIndexed: boolean;
-  /** Rows in a block of its index, when that is made anew. */
+  /** Rows in a block of its index when the server builds a new one. */
   indexBlockRows: number;
 };
 
 export type TableMeta = {
   partitionBy: PartitionUnit;
   timestampUnit: 'micros' | 'nanos';
-  /** Without those that were dropped. */
+  /** Without dropped columns. */
   columns: readonly Column[];
 };
 
 const firstColumn = 128;
 const columnBytes = 32;
-/** Beyond it the number is no count of columns. */
+/** A larger number cannot be a count of columns. */
 const maxColumns = 100_000;
 const symbolTag = 12;
 const timestampTag = 8;
 const nanosFlag = 1 << 18;
-/** What QuestDB takes for less. */
+/** QuestDB uses this for smaller values. */
 const leastIndexBlockRows = 2;
 
-/** Bytes a value by type tag (QuestDB's ColumnType): BOOLEAN 1 to DECIMAL256 33. */
+/** Bytes of a value, by type tag (QuestDB's ColumnType): BOOLEAN 1 to DECIMAL256 33. */
 const fixedWidths: Readonly<Record<number, number>> = {
   ...{1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 8, 7: 8, 8: 8, 9: 4, 10: 8, 12: 4, 13: 32},
   ...{14: 1, 15: 2, 16: 4, 17: 8, 19: 16, 24: 16, 25: 4},
@@ -54,9 +56,9 @@ const variableKinds: Readonly<Record<number, 'string' | 'varchar' | 'array'>> = 
 };
 
 /**
- * Decodes `_meta`: int32 number of columns, unit of partitions, number of the designated timestamp; from 128 on 32 bytes a
- * column (int32 type, negative when dropped; int64 flags, of which the lowest is the index's; int32 rows in a block of it), then the columns' names.
- * Source: measured on QuestDB 9.3.4.
+ * Decodes `_meta`: int32 number of columns, unit of partitions, number of the designated timestamp. From 128 on, 32
+ * bytes for each column: int32 type, negative when dropped; int64 flags, the lowest of which means indexed; int32
+ * rows in a block of the index. Then the names of the columns. Source: measured on QuestDB 9.3.4.
  * @throws BkpError `SOURCE_DAMAGED`
  */
 export function decodeMeta(file: ControlFile): TableMeta {

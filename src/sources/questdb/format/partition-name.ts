@@ -5,12 +5,12 @@ const secondsOfDay = 86_400;
 const pad = (value: number | bigint, digits = 2) => String(value).padStart(digits, '0');
 
 /**
- * Folder of a partition: `2024-01-01`, `2024-01-01T06`, `2024-W07`; one that late rows have split off is named by its first
- * moment (`2024-01-01T210000-112001`, `2024-W07-3T01`); `.5` follows when transaction 5 wrote it anew.
- * Source: QuestDB's IsoDatePartitionFormat and IsoWeekPartitionFormat.
+ * Folder of a partition: `2024-01-01`, `2024-01-01T06`, `2024-W07`. A partition that was split off for late rows is
+ * named after its first timestamp (`2024-01-01T210000-112001`, `2024-W07-3T01`). `.5` follows when transaction 5
+ * rewrote it. Source: QuestDB's IsoDatePartitionFormat and IsoWeekPartitionFormat.
  */
 export function partitionFolder(meta: TableMeta, {timestamp, nameTxn}: Partition): string {
-  // Its entry in `_txn` is not kept up, only the number of rows: the server goes by the name alone, too.
+  // QuestDB updates only the number of rows of this entry in `_txn`; the server finds the folder by its name too.
   if (meta.partitionBy === 'NONE') return 'default';
   return `${nameOf(meta, timestamp)}${nameTxn === -1n ? '' : `.${nameTxn}`}`;
 }
@@ -41,7 +41,7 @@ function nameOf({partitionBy, timestampUnit}: TableMeta, timestamp: bigint): str
   }
 }
 
-/** ISO 8601: a week belongs to the year of its Thursday. */
+/** ISO 8601: a week belongs to the year that contains its Thursday. */
 function isoWeek(seconds: number): string {
   const days = Math.floor(seconds / secondsOfDay);
   // 1970-01-01 was a Thursday.

@@ -6,9 +6,10 @@ const added = 0;
 const reservedBytes = 64;
 
 /**
- * Folders below `db` that belong to dropped tables and are not removed yet, of a stopped server.
- * `tables.d.N`, the largest N: int64 its length, then int32 0 (added) or -1 (dropped), the table's name, its folder, int32 id,
- * int32 kind, and 64 bytes of nothing after an added one. Source: QuestDB's TableNameRegistryStore; compared with 9.3.4.
+ * Folders below `db` of dropped tables that the server, now stopped, has not removed yet. They are listed in
+ * `tables.d.N` with the largest N: int64 its length, then for each entry int32 0 (added) or -1 (dropped), the table's
+ * name, its folder, int32 id, int32 kind, and 64 reserved bytes if added. Source: QuestDB's TableNameRegistryStore;
+ * compared with 9.3.4.
  * @throws BkpError `SOURCE_DAMAGED`
  */
 export async function droppedFolders(db: string): Promise<Set<string>> {

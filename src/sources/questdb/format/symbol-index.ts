@@ -3,12 +3,14 @@ import {BkpError} from '../../../errors/index.ts';
 import {readFully} from '../../../lib/files.ts';
 
 /**
- * The index of a symbol column in one partition. `.k`: a header, then 32 bytes a key (0 for NULL, the symbol's number + 1 for
- * the others): number of rows, first and last block, the number again. `.v`: blocks of row numbers, each of one key, with the
- * places of the key's previous and next block behind them; a key takes the next free block when its last one is full.
+ * The index of a symbol column in one partition. `.k`: a header, then 32 bytes for each key (0 for NULL, the symbol's
+ * number + 1 for others): number of rows, first and last block, the number of rows again. `.v`: blocks of row
+ * numbers, each for one key, followed by the positions of the key's previous and next block. A key takes the next
+ * free block when its last one is full.
  *
- * So an index is a function of the column's first rows alone, and is made from these: the server's own files are at no moment
- * of a running server those of a known row. Source: QuestDB's BitmapIndexWriter; compared with what 9.3.4 and 8.2.0 write.
+ * An index therefore depends only on the column's rows, and bkp builds it from them: while a server runs, its own
+ * index files never correspond to a known row. Source: QuestDB's BitmapIndexWriter; compared with what 9.3.4 and
+ * 8.2.0 write.
  */
 export type IndexShape = {
   /** Row numbers in a block of `.v`: a power of two. */
@@ -19,13 +21,13 @@ export type IndexShape = {
   blocks: number;
 };
 
-/** Rows of a partition that an index is of. */
+/** The rows of a partition that an index covers. */
 export type IndexedRows = {
-  /** The column's `.d`: int32 each, from the row `top` on. */
+  /** The column's `.d`: an int32 for each row from `top` on. */
   column: FileHandle;
   path: string;
   top: number;
-  /** Of the partition; those before `top` are not in the index. */
+  /** Rows of the partition; the rows before `top` are not in the index. */
   rows: number;
 };
 
@@ -33,11 +35,11 @@ export const headerBytes = 64;
 const entryBytes = 32;
 const signature = 0xfa;
 const nullSymbol = -(2 ** 31);
-/** So much of a column is read at once. */
+/** Rows of a column that are read at a time. */
 const readRows = 256 * 1024;
-/** So much of `.v` is made at once, each time from the whole column: more would take more memory, less more time. */
+/** `.v` is built in parts of this size, each from a complete read of the column: a trade between memory and time. */
 const defaultPartBytes = 32 * 1024 * 1024;
-/** Beyond it no number is a block's. */
+/** A larger number cannot be the size of a block. */
 const mostBlockRows = 1 << 24;
 
 export const keyFileBytes = ({keys}: IndexShape) => headerBytes + keys * entryBytes;
@@ -46,8 +48,9 @@ export const valueFileBytes = (shape: IndexShape) => shape.blocks * blockSize(sh
 const blockSize = ({blockRows}: Pick<IndexShape, 'blockRows'>) => blockRows * 8 + 16;
 
 /**
- * What the header of the server's `.k` says, which is at least what the rows of the moment need: an index only grows.
- * @returns undefined when the header is being written, or the server is making the index anew
+ * The shape in the header of the server's `.k`. It is at least what the rows of the backup need, because an index
+ * only grows.
+ * @returns undefined while the server is writing the header or rebuilding the index
  */
 export function indexShape(header: Buffer, valueBytes: number, rows: number): IndexShape | undefined {
   if (header.length < headerBytes || header[0] !== signature) return undefined;
@@ -61,7 +64,7 @@ export function indexShape(header: Buffer, valueBytes: number, rows: number): In
   return isEnough ? {blockRows, keys, blocks} : undefined;
 }
 
-/** How many rows a block has, by the server's `.k`; undefined when that does not say it. */
+/** Rows in a block, from the header of the server's `.k`; undefined when the header is not valid. */
 export function blockRowsOf(header: Buffer): number | undefined {
   if (header.length < headerBytes || header[0] !== signature) return undefined;
   const blockRows = header.readInt32LE(17);
@@ -70,7 +73,7 @@ export function blockRowsOf(header: Buffer): number | undefined {
 
 const isBlockRows = (count: number) => count > 1 && count <= mostBlockRows && (count & (count - 1)) === 0;
 
-/** By reading the rows. */
+/** The exact shape, from the rows themselves. */
 export async function measureIndex(rows: IndexedRows, blockRows: number): Promise<IndexShape> {
   const counts = new Counts(1024);
   const full = blockRows - 1;
@@ -83,12 +86,12 @@ export async function measureIndex(rows: IndexedRows, blockRows: number): Promis
   return {blockRows, keys, blocks};
 }
 
-/** The bytes of an index of no rows. */
+/** `.k` of an index without rows. */
 export function emptyKeyFile(blockRows: number): Buffer {
   return keyHeader({blockRows, keys: 0, blocks: 0}, -1);
 }
 
-/** The bytes of `.k`, as long as `shape` says. @throws BkpError `SOURCE_UNAVAILABLE` when it is too short for the rows */
+/** `.k`, with the length of `shape`. @throws BkpError `SOURCE_UNAVAILABLE` when the shape is too small for the rows */
 export async function makeKeyFile(rows: IndexedRows, shape: IndexShape): Promise<Buffer> {
   const {blockRows} = shape;
   const full = blockRows - 1;
@@ -98,14 +101,14 @@ export async function makeKeyFile(rows: IndexedRows, shape: IndexShape): Promise
   let keys = 0;
   let blocks = 0;
   await eachKey(rows, (key) => {
-    if (key >= shape.keys) throw remade(rows.path);
+    if (key >= shape.keys) throw rebuilt(rows.path);
     if (key >= keys) keys = key + 1;
     const count = counts[key]!++;
     if ((count & full) !== 0) return;
     if (count === 0) first[key] = blocks;
     last[key] = blocks++;
   });
-  if (blocks > shape.blocks) throw remade(rows.path);
+  if (blocks > shape.blocks) throw rebuilt(rows.path);
   const bytes = Buffer.alloc(keyFileBytes(shape));
   keyHeader({blockRows, keys, blocks}, rows.rows - 1).copy(bytes);
   const size = blockSize(shape);
@@ -119,7 +122,7 @@ export async function makeKeyFile(rows: IndexedRows, shape: IndexShape): Promise
   return bytes;
 }
 
-/** The bytes of `.v`, as long as `shape` says; each part is to be used before the next is asked for. */
+/** `.v`, with the length of `shape`. A part is valid until the next one is requested. */
 export async function* makeValueFile(
   rows: IndexedRows,
   shape: IndexShape,
@@ -151,7 +154,7 @@ async function fillBlocks(
   const last = new Uint32Array(shape.keys);
   let blocks = 0;
   await eachKey(rows, (key, row) => {
-    if (key >= shape.keys) throw remade(rows.path);
+    if (key >= shape.keys) throw rebuilt(rows.path);
     const count = counts[key]!++;
     const cell = count & full;
     let block = last[key]!;
@@ -166,10 +169,10 @@ async function fillBlocks(
     }
     if (block >= start && block < end) put(words, (block - start) * blockWords + cell * 2, row);
   });
-  if (blocks > shape.blocks) throw remade(rows.path);
+  if (blocks > shape.blocks) throw rebuilt(rows.path);
 }
 
-/** Two words, the lower one first, as all machines have it that QuestDB runs on. */
+/** Two words, the lower one first: QuestDB only runs on little-endian machines. */
 function put(words: Uint32Array, at: number, value: number): void {
   words[at] = value;
   words[at + 1] = Math.floor(value / 2 ** 32);
@@ -184,8 +187,8 @@ async function eachKey(rows: IndexedRows, use: (key: number, row: number) => voi
     for (let at = 0; at < count; at++, row++) {
       const symbol = symbols[at]!;
       if (symbol < 0 && symbol !== nullSymbol) {
-        throw new BkpError('SOURCE_DAMAGED', `${rows.path} has ${symbol} in row ${row}, which is no symbol`, {
-          next: 'look at the table: ALTER TABLE … ALTER COLUMN … DROP INDEX leaves the index out',
+        throw new BkpError('SOURCE_DAMAGED', `${rows.path} has ${symbol} in row ${row}, which is not a symbol`, {
+          next: 'check the table; ALTER TABLE … ALTER COLUMN … DROP INDEX removes the index',
           context: {path: rows.path},
         });
       }
@@ -196,7 +199,7 @@ async function eachKey(rows: IndexedRows, use: (key: number, row: number) => voi
 
 async function readColumn({column, path}: IndexedRows, into: Buffer, position: number): Promise<void> {
   if ((await readFully(column, into, position)) === into.length) return;
-  throw new BkpError('SOURCE_UNAVAILABLE', `${path} was cut while it was read, and the checkpoint needs it`, {
+  throw new BkpError('SOURCE_UNAVAILABLE', `${path} was truncated while it was read, and the checkpoint needs it`, {
     next: 'take the backup again',
     context: {path},
     retryable: true,
@@ -220,16 +223,16 @@ function writeCount(bytes: Buffer, at: number, count: number): void {
   bytes.writeUInt32LE(Math.floor(count / 2 ** 32), at + 4);
 }
 
-/** The server was making the index anew (REINDEX) when its size was looked at. */
-function remade(path: string): BkpError {
-  return new BkpError('SOURCE_UNAVAILABLE', `the index of ${path} was made anew while it was copied`, {
+/** The server was rebuilding the index (REINDEX) when bkp read its size. */
+function rebuilt(path: string): BkpError {
+  return new BkpError('SOURCE_UNAVAILABLE', `the index of ${path} was rebuilt while it was copied`, {
     next: 'take the backup again',
     context: {path},
     retryable: true,
   });
 }
 
-/** Numbers of rows by key; it grows. */
+/** Number of rows of each key; it grows with the keys. */
 class Counts {
   #counts: Float64Array;
 
@@ -237,7 +240,7 @@ class Counts {
     this.#counts = new Float64Array(keys);
   }
 
-  /** @returns the count before */
+  /** Adds one. @returns the previous count */
   next(key: number): number {
     if (key >= this.#counts.length) {
       const grown = new Float64Array(2 ** Math.ceil(Math.log2(key + 1)));

@@ -4,24 +4,24 @@ import {ColumnVersions} from './column-versions.ts';
 import {decodeMeta, type TableMeta} from './meta.ts';
 import {decodeTxn, type TableTxn} from './txn.ts';
 
-/** One table as the moment has it. */
+/** One table at the time of the backup. */
 export type TableState = {
-  /** As users write it. */
+  /** The name that users write. */
   name: string;
-  /** Its folder below `db`: `trades~4`, or the name itself for a table without WAL. */
+  /** Its folder below `db`: `trades~4`, or the plain name for a table without WAL. */
   folder: string;
   meta: TableMeta;
   txn: TableTxn;
   columns: ColumnVersions;
-  /** The last transaction that the sequencer had given out; absent in a table without WAL. */
-  lastTxn?: number;
-  /** A view of which the checkpoint has no `_txn`. */
+  /** The last transaction of the sequencer; absent for a table without WAL. */
+  lastTxn?: number | undefined;
+  /** A view that has no `_txn` in the checkpoint. */
   isBareView?: true;
 };
 
 /**
- * @param control folder with the table's `_txn`, `_meta`, `_cv`, `_name` as they were at the moment
- * @returns undefined for a folder that holds no table
+ * @param control folder that contains the table's `_txn`, `_meta`, `_cv` and `_name` at the time of the backup
+ * @returns undefined for a folder that is not a table
  * @throws BkpError `SOURCE_DAMAGED` | `SOURCE_UNAVAILABLE`
  */
 export function readTable(control: string, folder: string): Omit<TableState, 'lastTxn'> | undefined {
@@ -39,8 +39,9 @@ export function readTable(control: string, folder: string): Omit<TableState, 'la
 }
 
 /**
- * A view of QuestDB 9.3.0: its checkpoint has the definition alone. It has no rows, and its other files are in its own folder.
- * @returns undefined for what is no view
+ * A view of QuestDB 9.3.0. The checkpoint contains only its definition; its other files are in its own folder. It has
+ * no rows.
+ * @returns undefined for a folder that is not a view
  */
 export function readView(root: string, folder: string): TableState | undefined {
   if (readControlFile(join(root, '.checkpoint/db', folder, '_view')) === undefined) return undefined;
@@ -55,5 +56,5 @@ export function readView(root: string, folder: string): TableState | undefined {
   };
 }
 
-// Tables that a version before 7 made have no `_name`.
+// Tables created by a version before 7 have no `_name`.
 const nameOf = (file: ControlFile | undefined, folder: string) => file?.text(0).value ?? folder.replace(/~\d+$/, '');

@@ -2,34 +2,34 @@ import {join} from 'node:path';
 import {type ControlFile, readControlFile} from './bytes.ts';
 
 const headerBytes = 76;
-/** Bytes of a transaction by version of the log. */
+/** Bytes of a transaction, by the version of the log. */
 const recordBytes = [28, 60] as const;
 const partsFolder = '_txn_parts';
 
-/** The log of a table's sequencer: which transaction lies where in the WAL. */
+/** The log of a table's sequencer: where in the WAL each transaction is. */
 export type TransactionLog = {
-  /** Committed in it. */
+  /** The last committed transaction. */
   last: number;
-  /** Of the log's own file, up to a transaction. */
+  /** Length of the log file up to and including a transaction. */
   bytesUpTo: (txn: number) => number;
   /**
-   * Folders below the table's (`wal3/0`) with transactions `after` < n <= `last`, and the number in its segment of the newest
-   * of these: a segment counts its own transactions from 0.
+   * Folders below the table's folder (`wal3/0`) that contain transactions `after` < n <= `last`, each with the number
+   * of the newest of these in its segment. A segment numbers its transactions from 0.
    */
   segments: (range: {after: number; last: number}) => Map<string, number>;
 };
 
-/** Place of the number of the last transaction, int64. */
+/** Position of the number of the last transaction, int64. */
 export const lastTransactionAt = 4;
 
 /**
- * `txn_seq/_txnlog`: int32 version, int64 last transaction; at 20 int32 the number of transactions in one file of `_txn_parts`
- * (version 1). A transaction: int32 at 8 is the writer's number (negative: a change of the table's structure, which lies in
- * `txn_seq` itself), int32 at 12 the segment's, int32 at 16 the transaction's number in the segment. Version 0 has them in the
- * log itself from 76 on, version 1 in `_txn_parts/0`, `1`, … Source: QuestDB's TableTransactionLogV1 and V2; compared with
- * what 9.3.4 writes.
- * @param folder of the sequencer, absolute
- * @returns undefined when there is none
+ * `txn_seq/_txnlog`: int32 version, int64 last transaction; at 20 int32 the number of transactions in one file of
+ * `_txn_parts` (version 1). A transaction: int32 at 8 is the writer's number (negative: a change of the table's
+ * structure, stored in `txn_seq` itself), int32 at 12 the segment's, int32 at 16 the transaction's number in the
+ * segment. Version 0 has them in the log itself from 76 on, version 1 in `_txn_parts/0`, `1`, … Source: QuestDB's
+ * TableTransactionLogV1 and V2; compared with what 9.3.4 writes.
+ * @param folder the sequencer's, absolute
+ * @returns undefined when there is no log
  * @throws BkpError `SOURCE_DAMAGED`
  */
 export function readTransactionLog(folder: string): TransactionLog | undefined {
@@ -45,7 +45,7 @@ export function readTransactionLog(folder: string): TransactionLog | undefined {
     last: held,
     bytesUpTo: (txn) => headerBytes + (version === 0 ? txn * width : 0),
     segments: ({after, last}) => {
-      if (held < last) throw file.unknown(`it ends with transaction ${held}, and ${last} was committed`);
+      if (held < last) throw file.unknown(`it ends with transaction ${held}, but ${last} was committed`);
       const segments = new Map<string, number>();
       let part: {number: number; file: ControlFile} | undefined;
       for (let txn = after + 1; txn <= last; txn++) {

@@ -1,19 +1,19 @@
 import type {ControlFile} from './bytes.ts';
 
 export type Partition = {
-  /** In the unit of the table's timestamp: microseconds or nanoseconds since 1970; 0 in a table without partitions. */
+  /** Since 1970, in the unit of the table's timestamp: microseconds or nanoseconds; 0 in a table without partitions. */
   timestamp: bigint;
   rows: number;
-  /** Suffix of the folder's name; -1 for none. */
+  /** Suffix of the folder name; -1 for no suffix. */
   nameTxn: bigint;
   /** The partition is one Parquet file of this many bytes. */
   parquetBytes?: number;
 };
 
-/** What a table's `_txn` says: its committed state. */
+/** The content of a table's `_txn`: its committed state. */
 export type TableTxn = {
   rows: number;
-  /** The last transaction of the sequencer that is in the table's own files; 0 in a table without WAL. */
+  /** The last transaction of the sequencer that is applied to the table's own files; 0 in a table without WAL. */
   sequencerTxn: number;
   partitions: readonly Partition[];
 };
@@ -23,12 +23,12 @@ const rowsMask = (1n << 44n) - 1n;
 const parquetBit = 1n << 61n;
 
 /**
- * Decodes `_txn`. It holds two records, of which the version's lowest bit tells the valid one: the version, then at 8 (even)
- * or 32 (odd) int32 offset, bytes of symbol counts, bytes of partitions. The record: transaction, rows of the last partition,
- * rows of all others, smallest and largest timestamp, versions of structure, data, partition table, columns and truncation,
- * sequencer transaction (int64 each); at 128 int32 number of symbol counts, 8 bytes each; then int32 bytes of partitions and
- * for each of them timestamp, flags and rows, name suffix, Parquet file size (int64 each).
- * Source: measured on QuestDB 9.3.4; the flags are those of its TxReader.
+ * Decodes `_txn`. It contains two records, and the lowest bit of the version selects the valid one. First the
+ * version, then at 8 (even) or 32 (odd) int32 offset, length of symbol counts, length of partitions. The record:
+ * transaction, rows of the last partition, rows of all others, smallest and largest timestamp, versions of structure,
+ * data, partition table, columns and truncation, sequencer transaction (int64 each); at 128 int32 number of symbol
+ * counts, 8 bytes each; then int32 length of partitions and for each of them timestamp, flags and rows, name suffix,
+ * Parquet file size (int64 each). Source: measured on QuestDB 9.3.4; the flags are those of its TxReader.
  * @throws BkpError `SOURCE_DAMAGED`
  */
 export function decodeTxn(file: ControlFile): TableTxn {
@@ -52,12 +52,12 @@ export function decodeTxn(file: ControlFile): TableTxn {
       ...((flagsAndRows & parquetBit) === 0n ? {} : {parquetBytes: Number(file.int64(at + 24))}),
     });
   }
-  // Commits into the last partition change its count in the record only.
+  // A commit into the last partition updates its row count only in the record.
   const last = partitions.at(-1);
   if (last !== undefined) last.rows = lastRows;
   const inPartitions = partitions.reduce((sum, {rows}) => sum + rows, 0);
   if (inPartitions !== lastRows + otherRows) {
-    throw file.unknown(`its partitions have ${inPartitions} rows together, the table ${lastRows + otherRows}`);
+    throw file.unknown(`its partitions have ${inPartitions} rows, but the table has ${lastRows + otherRows}`);
   }
   return {rows: lastRows + otherRows, sequencerTxn: file.count(record + 80), partitions};
 }

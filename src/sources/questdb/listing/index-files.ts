@@ -18,7 +18,7 @@ import {
 import {type Listing, listFile, missingFile, openFile, type RootFile, timesOf, withFile} from './list-file.ts';
 import {type BlockMemory, blockBytes, type ListedFile} from './listed-file.ts';
 
-/** An index's values are numbers of rows. */
+/** The values of an index are row numbers. */
 const rowIdBytes = 8;
 
 type IndexWanted = RootFile & {
@@ -26,18 +26,18 @@ type IndexWanted = RootFile & {
   /** Paths of `.k` and `.v`. */
   keys: string;
   values: string;
-  /** First row that the column has a value of, and the partition's rows. */
+  /** The first row that has a value in the column, and the number of rows in the partition. */
   top: number;
   rows: number;
 };
 
 /**
- * `.k` and `.v` of an indexed column, made from the rows of the moment in its `.d`. The server's own are those of no known
- * moment: they tell of rows that came later, and of rows that are being written.
+ * `.k` and `.v` of an indexed column, built from the rows in its `.d` that belong to the backup. The server's own
+ * files also contain later rows, and rows that are being written.
  */
 export async function listIndex(listing: Listing, wanted: IndexWanted): Promise<ListedFile[]> {
   const header = readHeader(listing, {path: wanted.keys, table: wanted.table});
-  // A column that was added after the last row has no index before its first one.
+  // A column that was added after the last row has no index until it gets its first row.
   if (header === undefined && wanted.top >= wanted.rows) return [];
   const blockRows = (header && blockRowsOf(header)) ?? wanted.column.indexBlockRows;
   if (wanted.top >= wanted.rows) return emptyIndex(wanted, blockRows);
@@ -48,7 +48,7 @@ export async function listIndex(listing: Listing, wanted: IndexWanted): Promise<
     zeroTailBytes: 0,
     blockBytes,
     openEnded: false,
-    ...(stamp === undefined ? {} : {stamp}),
+    stamp,
   };
   return [
     {
@@ -67,7 +67,7 @@ export async function listIndex(listing: Listing, wanted: IndexWanted): Promise<
   ];
 }
 
-/** An index without rows: the server fills it. */
+/** An index without rows, which the server fills. */
 export function emptyIndex(
   {keys, values, table}: {keys: string; values: string; table: string},
   blockRows: number,
@@ -80,7 +80,7 @@ export function emptyIndex(
   ];
 }
 
-/** How many rows a block of the server's `.k` has; undefined when there is no such file. */
+/** Rows in a block of the server's `.k`; undefined when there is no such file. */
 export function blockRowsIn(listing: Listing, file: RootFile): number | undefined {
   const header = readHeader(listing, file);
   return header === undefined ? undefined : blockRowsOf(header);
@@ -98,7 +98,7 @@ function shapeOf(listing: Listing, {values, table, top, rows}: IndexWanted, head
   return found === undefined ? undefined : indexShape(header, Number(found.size), rows - top);
 }
 
-/** The same rows make the same index. */
+/** The same rows give the same index. */
 function stampOf(listing: Listing, {path, table, ...wanted}: IndexWanted, shape: IndexShape): string | undefined {
   const validBytes = (wanted.rows - wanted.top) * 4;
   const column = listFile(listing, {path, table, validBytes});

@@ -9,10 +9,10 @@ import type {FileTimes, Stamper} from './stamp.ts';
 
 export type Listing = {
   root: string;
-  /** A server runs, and a restore is followed by its recovery. */
+  /** The server is running, so it recovers the files after a restore. */
   isLive: boolean;
   stamp: Stamper;
-  /** Nobody has written a file with these times since before the moment. */
+  /** Whether a file with these times was last written before the checkpoint. */
   isSettled: (times: FileTimes) => boolean;
 };
 
@@ -21,30 +21,33 @@ export type RootFile = {path: string; table: string};
 
 type FileWanted = {
   path: string;
-  /** Path of the file that has the bytes; absent: `path`. */
-  from?: string;
-  table?: string;
-  optional?: true;
-  /** What the moment has in place of the file's own bytes; such a file is read each time. */
+  /** Path of the file to read; default `path`. */
+  from?: string | undefined;
+  table?: string | undefined;
+  optional?: true | undefined;
+  /** Bytes of the backup that differ from those in the file; such a file is read by every backup. */
   patches?: readonly Patch[];
-  /** Bytes that the moment has; absent: all before the zeros at the end, which then come back as zeros. */
+  /** Length that belongs to the backup; absent: up to the zeros at the end, which a restore recreates. */
   validBytes?: number;
   numberBytes?: number;
 };
 
 /*
- * Files are looked at by calls that wait, one after the other. A look takes some microseconds, and through Node's pool of threads
- * many times that: on a busy machine a root of 20,000 files took minutes to list, most of it in waiting for a turn of the processor.
+ * Files are listed with synchronous calls. Each takes some microseconds, and many times that through Node's thread
+ * pool: on a busy machine, listing a root of 20,000 files that way took minutes, most of them waiting for a
+ * processor.
  */
 
-/** @returns undefined when there is no such file. @throws BkpError `SOURCE_DAMAGED` when it is shorter than `validBytes` */
+/**
+ * @returns undefined when there is no such file.
+ * @throws BkpError `SOURCE_DAMAGED` when it is shorter than `validBytes`
+ */
 export function listFile(listing: Listing, wanted: FileWanted): ListedFile | undefined {
-  const {from, patches, ...file} = wanted;
-  const {validBytes, path, table, optional, numberBytes} = file;
-  const source = {path: from ?? path, ...(table === undefined ? {} : {table})};
-  const look = validBytes === undefined ? looseEnd(listing, source) : fixedEnd(listing, source, validBytes);
-  if (look === undefined) return undefined;
-  const {times, sizeBytes, zeroTailBytes} = look;
+  const {from, patches, validBytes, path, table, optional, numberBytes} = wanted;
+  const source = {path: from ?? path, table};
+  const found = validBytes === undefined ? looseEnd(listing, source) : fixedEnd(listing, source, validBytes);
+  if (found === undefined) return undefined;
+  const {times, sizeBytes, zeroTailBytes} = found;
   const stamp = patches === undefined ? listing.stamp(times, sizeBytes) : undefined;
   return {
     path,
@@ -52,32 +55,32 @@ export function listFile(listing: Listing, wanted: FileWanted): ListedFile | und
     zeroTailBytes,
     blockBytes,
     openEnded: validBytes === undefined,
-    ...(table === undefined ? {} : {table}),
-    ...(optional === undefined ? {} : {optional}),
-    ...(numberBytes === undefined ? {} : {numberBytes}),
-    ...(stamp === undefined ? {} : {stamp}),
-    ...(from === undefined ? {} : {from}),
-    ...(patches === undefined ? {} : {patches}),
+    table,
+    optional,
+    numberBytes,
+    stamp,
+    from,
+    patches,
   };
 }
 
-type Look = {times: FileTimes; sizeBytes: number; zeroTailBytes: number};
+type Extent = {times: FileTimes; sizeBytes: number; zeroTailBytes: number};
 
 /** @returns undefined when there is no such file */
 export function timesOf({root}: Listing, {path, table}: Source): FileTimes | undefined {
-  return lookAt(join(root, path), table, (source) => statSync(source, {bigint: true}));
+  return ifPresent(join(root, path), table, (source) => statSync(source, {bigint: true}));
 }
 
-function fixedEnd(listing: Listing, {path, table}: Source, validBytes: number): Look | undefined {
+function fixedEnd(listing: Listing, {path, table}: Source, validBytes: number): Extent | undefined {
   const times = timesOf(listing, {path, table});
   if (times === undefined) return undefined;
   if (validBytes > Number(times.size)) throw tooShort({path, table}, Number(times.size), validBytes);
   return {times, sizeBytes: validBytes, zeroTailBytes: 0};
 }
 
-function looseEnd(listing: Listing, source: Source): Look | undefined {
+function looseEnd(listing: Listing, source: Source): Extent | undefined {
   return withFile(listing, source, (file) => {
-    // Before the bytes are read: a write between the two must not be hidden by the stamp.
+    // Before the bytes: the stamp must not hide a write that happens between the two reads.
     const times = fstatSync(file, {bigint: true});
     const sizeBytes = bytesBeforeZeros(file, Number(times.size));
     return {times, sizeBytes, zeroTailBytes: Number(times.size) - sizeBytes};
@@ -86,7 +89,7 @@ function looseEnd(listing: Listing, source: Source): Look | undefined {
 
 type Source = {path: string; table?: string | undefined};
 
-/** For files that are read long. @returns undefined when there is no such file */
+/** For files that take long to read. @returns undefined when there is no such file */
 export async function openFile({root}: Listing, {path, table}: Source): Promise<FileHandle | undefined> {
   const source = join(root, path);
   try {
@@ -100,7 +103,7 @@ export async function openFile({root}: Listing, {path, table}: Source): Promise<
 /** @returns undefined when there is no such file */
 export function withFile<T>({root}: Listing, {path, table}: Source, use: (file: number) => T): T | undefined {
   const source = join(root, path);
-  const file = lookAt(source, table, (name) => openSync(name, 'r'));
+  const file = ifPresent(source, table, (name) => openSync(name, 'r'));
   if (file === undefined) return undefined;
   try {
     return use(file);
@@ -111,10 +114,10 @@ export function withFile<T>({root}: Listing, {path, table}: Source, use: (file: 
   }
 }
 
-/** @returns undefined when there is nothing of that name */
-function lookAt<T>(path: string, table: string | undefined, look: (path: string) => T): T | undefined {
+/** @returns undefined when the path does not exist */
+function ifPresent<T>(path: string, table: string | undefined, read: (path: string) => T): T | undefined {
   try {
-    return look(path);
+    return read(path);
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw unreadable(error, path, table);
@@ -122,33 +125,34 @@ function lookAt<T>(path: string, table: string | undefined, look: (path: string)
 }
 
 function tooShort({path, table}: Source, bytes: number, wanted: number): BkpError {
-  return new BkpError('SOURCE_DAMAGED', `${path} of table ${table} has ${bytes} bytes, and its rows need ${wanted}`, {
-    next: 'the table is damaged: compare with what the server says of it',
-    context: {path, ...(table === undefined ? {} : {table})},
+  return new BkpError('SOURCE_DAMAGED', `${path} of table ${table} has ${bytes} bytes, but its rows need ${wanted}`, {
+    next: 'the table is damaged: compare it with what the server returns for it',
+    context: {path, table},
   });
 }
 
-/** What the moment names is not there: a backup without it would have a hole. */
+/** For a file that the checkpoint names: a backup without it would be incomplete. */
 export function missingFile(path: string, table: string): BkpError {
-  return new BkpError('SOURCE_DAMAGED', `table ${table} has lost ${path}, which belongs to its rows`, {
+  return new BkpError('SOURCE_DAMAGED', `table ${table} has lost ${path}, which is part of its rows`, {
     next: 'take the backup again; if it is still missing, the table is damaged: restore it from an earlier backup',
     context: {path, table},
   });
 }
 
-/** Nothing for a folder that is not there. */
+/** Empty for a folder that does not exist. */
 export function readFolder({root}: Listing, folder: string, table?: string): Dirent[] {
-  return lookAt(join(root, folder), table, (path) => readdirSync(path, {withFileTypes: true})) ?? [];
+  return ifPresent(join(root, folder), table, (path) => readdirSync(path, {withFileTypes: true})) ?? [];
 }
 
-/** Nothing for a folder that is not there. */
+/** Empty for a folder that does not exist. */
 export function readNames({root}: Listing, folder: string, table: string): string[] {
-  return lookAt(join(root, folder), table, (path) => readdirSync(path)) ?? [];
+  return ifPresent(join(root, folder), table, (path) => readdirSync(path)) ?? [];
 }
 
 /**
- * The files of one folder but locks, which belong to a running server and say nothing of the data; and its folders' paths.
- * What vanishes between two looks does not belong to the moment: the caller asks for what must be there.
+ * The files of one folder, and the paths of its folders. Lock files are left out: they belong to a running server and
+ * contain no data. A file that vanishes while the folder is listed is not part of the backup; callers check the files
+ * that must exist.
  */
 export function listFolder(
   listing: Listing,
@@ -160,8 +164,8 @@ export function listFolder(
   const isLock = (name: string) => name.endsWith('.lock');
   const files = entries
     .filter((entry) => entry.isFile() && isWanted(entry.name) && !isLock(entry.name))
-    .map(({name}) => listFile(listing, {path: `${folder}/${name}`, ...(table === undefined ? {} : {table})}));
-  // A folder may be a link to another volume.
+    .map(({name}) => listFile(listing, {path: `${folder}/${name}`, table}));
+  // The folder of a table may be a link to another volume.
   const folders = entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink());
   return {files: present(files), folders: folders.map((entry) => `${folder}/${entry.name}`)};
 }

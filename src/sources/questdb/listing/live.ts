@@ -12,17 +12,17 @@ import {type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
 import {listBeside, tableFacts} from './root-files.ts';
-import {bootId, settled, stamper, tellsOfMappedWrites} from './stamp.ts';
+import {bootId, recordsMappedWrites, settled, stamper} from './stamp.ts';
 import {listTable} from './table-files.ts';
 import {Turns} from './turns.ts';
 
-/** Where the server puts what a checkpoint consists of. */
+/** Where the server writes the files of a checkpoint. */
 export const checkpointFolder = '.checkpoint/db';
 
-/** See stamp.ts: a file that was written just now may look so much older. */
+/** See stamp.ts: the times of a new file may be this much in the past. */
 const clockTickMicros = 20_000;
 
-/** Freezes a running server's database with a checkpoint. It is held when this returns, and only then. */
+/** Freezes the database of a running server with a checkpoint. If this throws, no checkpoint stays held. */
 export async function freezeLive(
   http: QuestDbHttp,
   root: string,
@@ -31,14 +31,13 @@ export async function freezeLive(
 ): Promise<Moment> {
   signal.throwIfAborted();
   const version = await serverVersion(http);
-  const certain = await tellsOfMappedWrites(join(root, 'db'));
+  const certain = await recordsMappedWrites(join(root, 'db'));
   const checkpoint = await Checkpoint.create(http, root, {hold, notice, processes});
   try {
     signal.throwIfAborted();
     await requireOwnRoot(http, root, checkpoint.startedAtMicros);
     const tables = await readTables(root);
-    if (!certain)
-      notice('the root lies on a file system that does not tell of all changes: every file is read each time');
+    if (!certain) notice('the file system of the root does not record all changes: every backup reads every file');
     const {startedAtMicros} = checkpoint;
     const listing: Listing = {
       root,
@@ -101,11 +100,11 @@ function readFrozenTable(root: string, folder: string): TableState {
   const table = readTable(join(checkpoint, folder), folder) ?? readView(root, folder);
   if (table === undefined) throw missingFile(`${checkpointFolder}/${folder}/_txn`, folder);
   const sequencer = readControlFile(join(checkpoint, folder, 'txn_seq/_txn'));
-  return {...table, ...(sequencer === undefined ? {} : {lastTxn: sequencer.count(0)})};
+  return {...table, lastTxn: sequencer?.count(0)};
 }
 
 /**
- * The root is the server's when the checkpoint appears in it. Paths cannot tell: inside a container the server has others.
+ * The root belongs to the server if the checkpoint appears in it. Paths do not show it: they differ inside a container.
  * @throws BkpError `SOURCE_UNAVAILABLE`
  */
 async function requireOwnRoot(http: QuestDbHttp, root: string, startedAtMicros: number): Promise<void> {
@@ -116,13 +115,15 @@ async function requireOwnRoot(http: QuestDbHttp, root: string, startedAtMicros: 
   });
   if (found !== undefined && found.mtimeNs >= BigInt(startedAtMicros - clockTickMicros) * 1000n) return;
   throw new BkpError('SOURCE_UNAVAILABLE', `${root} is not the root of the QuestDB at ${http.url}`, {
-    cause: `${await ownRoot(http)}; the checkpoint that it made did not appear in ${join(root, checkpointFolder)}`,
-    next: 'set root= of the source to the folder that holds its conf and db',
+    cause: `${await ownRoot(http)}; the checkpoint that it created did not appear in ${join(root, checkpointFolder)}`,
+    next: 'set root= of the source to the folder that contains its conf and db',
   });
 }
 
-/** What the server says of its root, in words. */
+/** The server's own root, as a sentence. */
 async function ownRoot(http: QuestDbHttp): Promise<string> {
   const folder = await pathOfOwnRoot(http);
-  return folder === undefined ? 'the server does not tell its own root' : `the server's own root seems to be ${folder}`;
+  return folder === undefined
+    ? 'the server does not report its own root'
+    : `the server's own root seems to be ${folder}`;
 }

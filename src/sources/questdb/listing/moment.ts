@@ -7,7 +7,7 @@ import {isAbsent, unreadable} from '../format/bytes.ts';
 import {lineageOf} from '../format/lineage.ts';
 import {type BlockMemory, byPath, type ListedFile, type Patch} from './listed-file.ts';
 
-/** Blocks that one system call reads: with more, memory grows and the call costs nothing any more. */
+/** Blocks that one system call reads. The cost of the call is then negligible; more would only use more memory. */
 const blocksAtOnce = 8;
 
 export type MomentPlan = {
@@ -19,13 +19,13 @@ export type MomentPlan = {
   release: () => Promise<void>;
 };
 
-/** One moment of a root, held by a checkpoint, or because the server is stopped. */
+/** The state of a root at one point in time: under a checkpoint, or of a stopped server. */
 export class Moment implements Frozen {
   readonly takenAtMicros: number;
   readonly facts: DatabaseMoment;
   readonly lineageOf = lineageOf;
   readonly #plan: MomentPlan;
-  /** By path: what of a file only its reader must know. */
+  /** By path; filled by `files()`. */
   readonly #known = new Map<string, ListedFile>();
 
   constructor(plan: MomentPlan) {
@@ -53,7 +53,10 @@ export class Moment implements Frozen {
     known?.check?.();
   }
 
-  /** Of one block, by calls that wait: most files of most roots are, and the pool of threads costs more than they do. */
+  /**
+   * A file of one block, read synchronously: most files are that small, and the thread pool would cost more than the
+   * read.
+   */
   #readBlock(file: FrozenFile, known: ListedFile | undefined, memory: BlockMemory): Buffer {
     const path = join(this.#plan.root, known?.from ?? file.path);
     const block = memory(file.sizeBytes);
@@ -112,7 +115,7 @@ export class Moment implements Frozen {
     return this.#plan.release();
   }
 
-  /** A call may give less than was asked for, and a file may have become shorter. */
+  /** A read may return less than was requested, and the file may have become shorter. */
   async #readRest(
     file: FrozenFile,
     blocks: readonly Buffer[],
@@ -136,7 +139,7 @@ export class Moment implements Frozen {
   }
 }
 
-/** @param start of the blocks in their file */
+/** @param start position of the first block in the file */
 function apply({at, bytes}: Patch, blocks: readonly Buffer[], start: number): void {
   for (const block of blocks) {
     const from = Math.max(at, start);
@@ -148,10 +151,10 @@ function apply({at, bytes}: Patch, blocks: readonly Buffer[], start: number): vo
 
 function vanished({path, table}: FrozenFile): BkpError {
   const owner = table === undefined ? '' : ` of table ${table}`;
-  return new BkpError('SOURCE_UNAVAILABLE', `${path}${owner} is gone, and the checkpoint needs it`, {
-    cause: 'the server removed or cut it while it was copied',
-    next: 'take the backup again; QuestDB after 9.3.4 keeps such files until the checkpoint is released',
-    context: {path, ...(table === undefined ? {} : {table})},
+  return new BkpError('SOURCE_UNAVAILABLE', `${path}${owner} is gone, but the checkpoint needs it`, {
+    cause: 'the server removed or truncated it while it was copied',
+    next: 'take the backup again; versions of QuestDB after 9.3.4 keep such files until the checkpoint is released',
+    context: {path, table},
     retryable: true,
   });
 }

@@ -9,13 +9,13 @@ import type {Listing} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
 import {listBeside, tableFacts} from './root-files.ts';
-import {bootId, stamper, tellsOfMappedWrites} from './stamp.ts';
+import {bootId, recordsMappedWrites, stamper} from './stamp.ts';
 import {listWholeTable} from './table-files.ts';
 import {lastTransaction} from './wal-files.ts';
 
 /**
- * A stopped server's database: its moment is what is on the disk.
- * @param http asked whether the server is away, when it is known
+ * The database of a stopped server, as it is on the disk.
+ * @param http checks that no server answers there; absent when no address is known
  * @throws BkpError `PRECONDITION` when a server is running
  */
 export async function freezeStopped(
@@ -27,7 +27,7 @@ export async function freezeStopped(
   await requireStopped(root, http);
   const takenAtMicros = Math.floor(nowMicros());
   const tables = await readTables(db);
-  const certain = await tellsOfMappedWrites(db);
+  const certain = await recordsMappedWrites(db);
   const stamp = stamper(takenAtMicros, bootId(), certain);
   const listing: Listing = {root, isLive: false, stamp, isSettled: () => true};
   const before = await controlTimes(db, tables);
@@ -58,13 +58,12 @@ async function readTables(db: string): Promise<TableState[]> {
     if (dropped.has(folder)) continue;
     const table = readTable(join(db, folder), folder);
     if (table === undefined) continue;
-    const lastTxn = lastTransaction(join(db, folder));
-    tables.push({...table, ...(lastTxn === undefined ? {} : {lastTxn})});
+    tables.push({...table, lastTxn: lastTransaction(join(db, folder))});
   }
   return tables;
 }
 
-/** A server that was started and stopped again leaves other times in what it opens for writing. */
+/** Changes when a server is started on the root: it opens these files for writing. */
 async function controlTimes(db: string, tables: readonly TableState[]): Promise<string> {
   const paths = ['tables.d.lock', ...tables.flatMap(({folder}) => [`${folder}/_txn`, `${folder}/txn_seq/_txnlog`])];
   const times = paths.map(async (path) => {
@@ -83,15 +82,15 @@ async function requireStopped(root: string, http: QuestDbHttp | undefined): Prom
       () => false,
     ));
   if (holder === undefined && !isAnswering) return;
-  throw new BkpError('PRECONDITION', `the source says offline=true, and a QuestDB runs on ${root}`, {
+  throw new BkpError('PRECONDITION', `the source has offline=true, but a QuestDB server is running on ${root}`, {
     cause: holder === undefined ? `it answers at ${http?.url}` : `process ${holder} holds db/tables.d.lock`,
-    next: 'stop the server, or take offline=true out of the source: a running one is backed up by a checkpoint',
+    next: 'stop the server, or remove offline=true from the source to back up the running server',
   });
 }
 
 /**
- * The server holds an advisory lock on that file while it runs; /proc/locks lists such locks by inode.
- * @returns its process; undefined when there is none, or on a system other than Linux
+ * A running server holds an advisory lock on this file; /proc/locks lists such locks by inode.
+ * @returns the pid of the server; undefined when no process holds the lock, and on systems other than Linux
  */
 async function lockHolder(path: string): Promise<string | undefined> {
   const found = await stat(path, {bigint: true}).catch((error: unknown) => {
@@ -109,7 +108,7 @@ async function lockHolder(path: string): Promise<string | undefined> {
 function startedMeanwhile(): BkpError {
   return new BkpError(
     'SOURCE_UNAVAILABLE',
-    'the server was started while its files were read: what was read is no backup',
+    'the server was started while its files were read, so the backup is not usable',
     {
       next: 'take the backup again while the server is stopped, or without offline=true',
       retryable: true,

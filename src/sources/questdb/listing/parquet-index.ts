@@ -9,9 +9,10 @@ import type {FileTimes} from './stamp.ts';
 type ParquetIndexWanted = {folder: string; partition: Partition; column: Column; names: readonly string[]};
 
 /**
- * An indexed column of a partition in Parquet has its index in files beside it. bkp cannot make these, because the rows are in
- * Parquet; and the server writes them when it converts the partition, and anew when late rows come into it. So they are taken
- * when nobody wrote them since before the moment, until they were read; otherwise there is no backup.
+ * An indexed column of a Parquet partition has its index in files next to `data.parquet`. bkp cannot build them,
+ * because it does not read Parquet. The server writes them when it converts the partition, and rewrites them for late
+ * rows. So they are copied only if they were not written between the checkpoint and the end of reading; otherwise the
+ * backup fails.
  */
 export function listParquetIndex(
   listing: Listing,
@@ -22,7 +23,7 @@ export function listParquetIndex(
   if (place === undefined) return [];
   const suffix = place.nameTxn === -1n ? '' : `.${place.nameTxn}`;
   const files = ['k', 'v'].map((ending) => `${column.name}.${ending}${suffix}`);
-  // Versions that keep no index beside Parquet read the rows.
+  // Versions without these files read the rows instead.
   if (!files.every((name) => names.includes(name))) return [];
   const paths = files.map((name) => `${folder}/${name}`);
   const before = paths.map((path) => timesOf(listing, {path, table}));
@@ -47,8 +48,8 @@ function sameTimes(a: FileTimes | undefined, b: FileTimes | undefined): boolean 
 }
 
 function rewritten(path: string, table: string): BkpError {
-  return new BkpError('SOURCE_UNAVAILABLE', `${path} of table ${table} was written after the checkpoint was made`, {
-    cause: 'late rows come into a partition in Parquet, whose index then is not that of the moment any more',
+  return new BkpError('SOURCE_UNAVAILABLE', `${path} of table ${table} was written after the checkpoint was created`, {
+    cause: 'late rows were added to a Parquet partition, so its index does not belong to the checkpoint any more',
     next: 'take the backup again',
     context: {path, table},
     retryable: true,

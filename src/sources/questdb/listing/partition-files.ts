@@ -1,6 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {ColumnPlace} from '../format/column-versions.ts';
-import {columnFiles, dataBytes, placesBytes} from '../format/lengths.ts';
+import {columnFiles, dataBytes, positionsBytes} from '../format/lengths.ts';
 import type {Column} from '../format/meta.ts';
 import {partitionFolder} from '../format/partition-name.ts';
 import type {TableState} from '../format/table.ts';
@@ -11,17 +11,19 @@ import type {ListedFile} from './listed-file.ts';
 import {listParquetIndex} from './parquet-index.ts';
 
 const parquetName = 'data.parquet';
-/** Files of columns, in any version: what `_meta`, `_cv` and `_txn` do not name is not the moment's. */
+/** Files of columns, in any version; only those that `_meta`, `_cv` and `_txn` name belong to the backup. */
 const columnFile = /\.[dikvr](\.\d+)?$/;
 /**
- * Of the table that a partition was detached from, to compare with when it is attached; when late rows' partitions were last
- * joined, a hint which the server makes anew; what NFS keeps of a file that is removed and still open.
+ * Copies of the table's control files, which a detached partition keeps for ATTACH; `.squash_ts`, when split
+ * partitions were last joined, which the server recreates; files that NFS keeps for a removed file that is still
+ * open.
  */
 const besideColumns = /^(_(meta|txn|cv|name)|\.squash_ts|\.nfs.*)$/;
 
 /**
- * The files of one partition: of each column those that `_cv` names, and nothing that bkp cannot judge.
- * @throws BkpError `SOURCE_DAMAGED` naming the table when one is missing | `UNSUPPORTED` naming a file of an unknown kind
+ * The files of one partition: for each column those that `_cv` names.
+ * @throws BkpError `SOURCE_DAMAGED` naming the table when one is missing | `UNSUPPORTED` naming a file of an unknown
+ * kind
  */
 export async function listPartition(listing: Listing, table: TableState, partition: Partition): Promise<ListedFile[]> {
   const folder = `db/${table.folder}/${partitionFolder(table.meta, partition)}`;
@@ -46,22 +48,22 @@ function requireKnown(path: string, name: string, table: string): void {
   throw unknownFile(path, table);
 }
 
-/** A newer server's: neither leaving it out nor taking it, as it is being written, is certain to be right. */
+/** A file of a newer server: bkp can neither leave it out nor copy it safely while it may be written to. */
 export function unknownFile(path: string, table: string): BkpError {
   return new BkpError('UNSUPPORTED', `${path} of table ${table} is a file that this bkp does not know`, {
-    cause: 'a newer QuestDB may need it, and then a restore without it would not be right',
-    next: 'use a newer bkp; if the file is not from the server, move it out of the folder',
+    cause: 'a newer QuestDB may need it, and a restore without it would then be wrong',
+    next: 'use a newer bkp; if the server did not write the file, move it out of the folder',
     context: {path, table},
   });
 }
 
 function listParquet(listing: Listing, table: TableState, folder: string, bytes: number): ListedFile {
   const wanted = {path: `${folder}/${parquetName}`, table: table.name};
-  const whole = listFile(listing, wanted);
-  if (whole === undefined) throw missingFile(wanted.path, table.name);
-  // Newer versions keep flags in the number's high bits: then it is no length, and the whole file is taken.
-  const isLength = bytes > 0 && bytes <= whole.sizeBytes + whole.zeroTailBytes;
-  return isLength ? (listFile(listing, {...wanted, validBytes: bytes}) ?? whole) : whole;
+  const complete = listFile(listing, wanted);
+  if (complete === undefined) throw missingFile(wanted.path, table.name);
+  // Newer versions keep flags in the high bits. The number is then not a length, and the whole file is copied.
+  const isLength = bytes > 0 && bytes <= complete.sizeBytes + complete.zeroTailBytes;
+  return isLength ? (listFile(listing, {...wanted, validBytes: bytes}) ?? complete) : complete;
 }
 
 type ColumnOf = {folder: string; partition: Partition; column: Column};
@@ -90,19 +92,19 @@ function listColumn(listing: Listing, state: TableState, {folder, partition, col
     );
   }
   if (rows <= 0) {
-    // The column was added after the last row: its files may not have been made yet.
+    // The column was added after the last row: its files may not exist yet.
     return present(columnFiles(shape).map((ending) => listFile(listing, file(ending))));
   }
   if (shape.kind === 'fixed') {
     return [need('d', {validBytes: rows * shape.widthBytes, numberBytes: shape.widthBytes})];
   }
-  const places = need('i', {
-    validBytes: placesBytes(shape.kind, rows),
-    numberBytes: placesBytes(shape.kind, 1),
+  const positions = need('i', {
+    validBytes: positionsBytes(shape.kind, rows),
+    numberBytes: positionsBytes(shape.kind, 1),
   });
   const bytes = withFile(listing, file('i'), (open) => dataBytes(open, shape.kind, rows));
   if (bytes === undefined) throw missingFile(file('i').path, table);
-  return [need('d', {validBytes: bytes}), places];
+  return [need('d', {validBytes: bytes}), positions];
 }
 
 async function listColumnIndex(

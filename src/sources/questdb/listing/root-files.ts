@@ -6,7 +6,7 @@ import type {ListedFile} from './listed-file.ts';
 export const tableFacts = (tables: readonly TableState[]): DatabaseMoment['tables'] =>
   tables.map(({name, txn}) => ({name, rows: txn.rows})).sort((a, b) => (a.name < b.name ? -1 : 1));
 
-/** What belongs to no table: the database's id, the number of the next table; and the configuration, only on demand. */
+/** Files that belong to no table: the database's id, the number of the next table; the configuration is optional. */
 export function listBeside(listing: Listing, isWanted: (name: string) => boolean): ListedFile[] {
   const {files} = listFolder(listing, 'db', undefined, isWanted);
   const conf = listFolder(listing, 'conf').files.map((file): ListedFile => ({...file, optional: true}));

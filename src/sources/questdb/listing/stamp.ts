@@ -2,24 +2,26 @@ import {readFileSync} from 'node:fs';
 import {statfs} from 'node:fs/promises';
 
 /**
- * The rule of skipping, whose argument is in docs/questdb.md. It needs that the first write to a mapped page after a sync sets
- * the file's times, which holds for ext2/3/4, XFS and Btrfs; tmpfs for one never sets them. Numbers: statfs(2).
+ * File systems on which an unchanged file can be recognised; docs/questdb.md has the argument. It requires that the
+ * first write to a mapped page after a sync sets the file's times, as on ext2/3/4, XFS and Btrfs; tmpfs never sets
+ * them. Numbers: statfs(2).
  */
 const fileSystems: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e]);
 
-/** Times of files are taken from the kernel's last tick, up to 10 ms before now (CONFIG_HZ=100). Twice that is allowed. */
+/** The kernel sets file times to its last tick, up to 10 ms in the past (CONFIG_HZ=100). This is twice that. */
 const settleMicros = 20_000;
 
-/** What of a file's status the rule looks at. */
+/** The part of a file's status that a stamp is built from. */
 export type FileTimes = {ino: bigint; size: bigint; mtimeNs: bigint; ctimeNs: bigint};
 
-/** Makes stamps for the files of one reading. */
+/** Returns the stamp of a file; undefined: it must be read. */
 export type Stamper = (times: FileTimes, validBytes: number) => string | undefined;
 
 /**
- * @param settledAtMicros the moment after which every write was preceded by a sync of the whole machine: the checkpoint's
- *   `started_at`. For a stopped server: now, because none of its mappings is left
- * @param boot what tells this start of the machine from others; undefined where nothing does
+ * @param settledAtMicros a time before a sync of the whole machine: the checkpoint's `started_at`. For a stopped
+ * server: now, because it has no mappings any more
+ * @param boot identifies this start of the machine; undefined where the system has no such id
+ * @param certain whether the file system records every write
  */
 export function stamper(settledAtMicros: number, boot: string | undefined, certain: boolean): Stamper {
   if (!certain || boot === undefined) return () => undefined;
@@ -27,24 +29,25 @@ export function stamper(settledAtMicros: number, boot: string | undefined, certa
   return (times, validBytes) => {
     if (!isSettled(times)) return undefined;
     const {ino, size, mtimeNs, ctimeNs} = times;
-    // `validBytes` too: rows that lay there uncommitted become valid without a write to the file.
+    // `validBytes` too: uncommitted rows become valid without a write to the file.
     return [boot, ino, size, mtimeNs, ctimeNs, validBytes].map((part) => part.toString(36)).join('.');
   };
 }
 
-/** Tells files that were not written since before that moment, on a file system for which the rule holds. */
+/** Whether a file was last written before that time; reliable only on file systems that record every write. */
 export function settled(settledAtMicros: number): (times: FileTimes) => boolean {
   const before = BigInt(settledAtMicros - settleMicros) * 1000n;
   return ({mtimeNs, ctimeNs}) => mtimeNs < before && ctimeNs < before;
 }
 
-/** Whether the folder's file system is one for which the rule holds. */
-export async function tellsOfMappedWrites(folder: string): Promise<boolean> {
+/** Whether the file system of the folder sets a file's times at every first write to a mapped page. */
+export async function recordsMappedWrites(folder: string): Promise<boolean> {
   return fileSystems.has((await statfs(folder)).type);
 }
 
 /**
- * After a power cut a page may be newer on the disk than its file's times. So no stamp outlives the machine's start.
+ * After a power failure a page on the disk may be newer than the times of its file, so stamps are valid only until a
+ * reboot.
  * @returns undefined on systems other than Linux
  */
 export function bootId(): string | undefined {

@@ -7,10 +7,11 @@ import {Turns} from './turns.ts';
 import {listLog, listTree} from './wal-files.ts';
 
 /**
- * What of a table's own folder belongs to the moment: the columns of the partitions that `_txn` names, the texts of symbols,
- * the sequencer's files, and the WAL segments of transactions that are committed but not yet in the table.
- * Not: the other files in the table's folder, which the checkpoint has copies of or the server makes again.
- * @throws BkpError `SOURCE_DAMAGED` naming the table when one of them is missing | `UNSUPPORTED` naming what bkp cannot judge
+ * The files in a table's own folder that belong to the backup: the columns of the partitions that `_txn` names, the
+ * texts of symbols, the sequencer's files, and the WAL segments of transactions that are committed but not applied
+ * yet. The checkpoint has copies of the other files, or the server recreates them.
+ * @throws BkpError `SOURCE_DAMAGED` naming the table when one of them is missing | `UNSUPPORTED` naming a file that
+ * bkp does not know
  */
 export async function listTable(listing: Listing, table: TableState): Promise<ListedFile[]> {
   const files = [...listFolderMark(listing, table), ...listSymbols(listing, table)];
@@ -25,15 +26,19 @@ export async function listTable(listing: Listing, table: TableState): Promise<Li
 }
 
 /**
- * Of a table's folder: control files, of which the checkpoint has those of the moment; what the server makes anew; `_convert`,
- * the wish to make it a table with or without WAL at the next start. Symbols' files of any version: `_cv` names the moment's.
+ * Known files of a table's folder: control files, which the checkpoint has copies of; files that the server
+ * recreates; `_convert`, a request to add or remove the WAL at the next start; files of symbols in any version, of
+ * which `_cv` names the valid one.
  */
 const ownFile =
   /^(_(meta|txn|txn_scoreboard|cv|name|todo_|convert|mv|view)(\..*)?|.*\.lock|\.nfs.*|.*\.[cokvr](\.\d+)?)$/;
-/** Partitions of any version, what was detached from them, the WAL. */
+/** Known folders: partitions in any version, detached partitions, the WAL. */
 const ownFolder = /^(\d{4}.*|default(\.\d+)?|.*\.(detached|attachable)|wal\d+|txn_seq|seq)$/;
 
-/** The server recovers a table only into a folder that is there, and a table without rows may have nothing else in it. */
+/**
+ * The server recovers a table only if its folder exists, and the folder of a table without rows may contain no other
+ * file.
+ */
 function listFolderMark(listing: Listing, table: TableState): ListedFile[] {
   const {folder, name} = table;
   const path = `db/${folder}`;
@@ -50,8 +55,8 @@ function listFolderMark(listing: Listing, table: TableState): ListedFile[] {
 }
 
 /**
- * The definition and state of a materialized view, which 9.0.1 to 9.3.0 do not bring back from the checkpoint; the definition
- * of a view in 9.3.0.
+ * The definition and state of a materialized view, which 9.0.1 to 9.3.0 do not recover from the checkpoint; the
+ * definition of a view in 9.3.0.
  */
 function listDefinition(listing: Listing, {folder, name: table, isBareView}: TableState): ListedFile[] {
   const fromCheckpoint = (file: string) =>
@@ -61,7 +66,7 @@ function listDefinition(listing: Listing, {folder, name: table, isBareView}: Tab
 }
 
 function listSymbols(listing: Listing, table: TableState): ListedFile[] {
-  // A view has columns and no files.
+  // A view has columns but no files.
   if (table.meta.partitionBy === 'NOT_APPLICABLE') return [];
   const symbols = table.meta.columns.filter(({isSymbol}) => isSymbol);
   return symbols.flatMap((column) => {
@@ -81,8 +86,8 @@ function listSymbols(listing: Listing, table: TableState): ListedFile[] {
 }
 
 /**
- * `.k` and `.v` of the texts. Recovery makes them again from the texts, but version 8 only where they are and can be opened: so
- * there is one without entries.
+ * `.k` and `.v` of the texts, without entries. Recovery rebuilds them from the texts, but version 8 only if they
+ * exist and can be opened.
  */
 function listSymbolIndex(listing: Listing, file: (ending: string) => {path: string; table: string}): ListedFile[] {
   if (!listing.isLive) return present(['k', 'v'].map((ending) => listFile(listing, file(ending))));
@@ -92,7 +97,8 @@ function listSymbolIndex(listing: Listing, file: (ending: string) => {path: stri
 }
 
 /**
- * All of a table of a stopped server: its own control files are the moment's, and nothing is made again when it starts.
+ * All files of a table of a stopped server: its control files are current, and the server rebuilds nothing when it
+ * starts.
  * @throws BkpError `SOURCE_DAMAGED` naming the table when a file of its rows is missing
  */
 export async function listWholeTable(listing: Listing, table: TableState): Promise<ListedFile[]> {

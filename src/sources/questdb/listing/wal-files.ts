@@ -6,16 +6,17 @@ import {lastTransactionAt, readTransactionLog} from '../format/transaction-log.t
 import {type Listing, listFile, listFolder, missingFile, withFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 
-/** Of `_event`: int32 number of the last transaction, int32 version; then the transactions, and int32 -1. */
+/** `_event`: int32 number of the last transaction, int32 version; then the transactions, and int32 -1. */
 const eventHeaderBytes = 8;
 const endMark = Buffer.alloc(4, 0xff);
 
 /**
- * The sequencer's files, and the WAL segments of the transactions between the table's own last one and the sequencer's.
+ * The sequencer's files, and the WAL segments of the transactions that are committed but not applied to the table
+ * yet.
  *
- * All of them only grow, and a transaction that was committed is not touched any more, so what the moment has stays where it is
- * for as long as the checkpoint keeps the WAL. Only where a file tells how far it goes must that be the moment's: `_txnlog`,
- * and `_event` with `_event.i`, which are cut behind the moment's last transaction and say so.
+ * These files only grow, and a committed transaction does not change, so its bytes stay where they are for as long as
+ * the checkpoint keeps the WAL. Only `_txnlog`, and `_event` with `_event.i`, record where they end. They are
+ * truncated after the last transaction of the backup, and the recorded end is changed to match.
  */
 export function listLog(listing: Listing, table: TableState): ListedFile[] {
   if (table.lastTxn === undefined) return [];
@@ -23,14 +24,14 @@ export function listLog(listing: Listing, table: TableState): ListedFile[] {
   const logPath = `${folder}/txn_seq/_txnlog`;
   const log = readTransactionLog(join(listing.root, folder, 'txn_seq'));
   const range = {after: table.txn.sequencerTxn, last: table.lastTxn};
-  // A view has none: its definition is all there is.
+  // A view has no log.
   if (log === undefined && range.last > range.after) throw missingFile(logPath, table.name);
   const files = listTree(listing, table, `${folder}/txn_seq`).filter(({path}) => path !== logPath);
   if (log === undefined) return files;
   files.push(listTransactionLog(listing, table, {path: logPath, validBytes: log.bytesUpTo(range.last)}));
   const segments = log.segments(range);
   for (const [segment, newest] of segments) files.push(...listSegment(listing, table, segment, newest));
-  // A writer's texts of symbols lie beside its segments.
+  // The texts of a writer's symbols are next to its segments.
   for (const writer of new Set([...segments.keys()].map((segment) => segment.split('/')[0]!))) {
     files.push(...listFolder(listing, `${folder}/${writer}`, table.name).files);
   }
@@ -50,12 +51,12 @@ function listTransactionLog(
   return found;
 }
 
-/** @param newest number in the segment of the last transaction that the moment has in it */
+/** @param newest number in the segment of its last transaction that belongs to the backup */
 function listSegment(listing: Listing, table: TableState, segment: string, newest: number): ListedFile[] {
   const folder = `db/${table.folder}/${segment}`;
   const events = {path: `${folder}/_event`, table: table.name};
-  const places = {path: `${folder}/_event.i`, table: table.name};
-  const end = endOfTransaction(listing, places, newest);
+  const positions = {path: `${folder}/_event.i`, table: table.name};
+  const end = endOfTransaction(listing, positions, newest);
   const header = Buffer.alloc(4);
   header.writeInt32LE(newest);
   const patches = [
@@ -64,32 +65,36 @@ function listSegment(listing: Listing, table: TableState, segment: string, newes
   ];
   const needed = [
     listFile(listing, {...events, validBytes: end + endMark.length, patches}),
-    listFile(listing, {...places, validBytes: placeOfEnd(newest) + 8}),
+    listFile(listing, {...positions, validBytes: positionOfEnd(newest) + 8}),
   ];
   const files = needed.map((found, at) => {
-    if (found === undefined) throw missingFile([events, places][at]!.path, table.name);
+    if (found === undefined) throw missingFile([events, positions][at]!.path, table.name);
     return found;
   });
   const others = listTree(listing, table, folder);
-  return [...files, ...others.filter(({path}) => path !== events.path && path !== places.path)];
+  return [...files, ...others.filter(({path}) => path !== events.path && path !== positions.path)];
 }
 
-/** `_event.i` has for each transaction the place where it begins in `_event`, int64, and one more: where the last ends. */
-const placeOfEnd = (transaction: number) => (transaction + 1) * 8;
+/** `_event.i` has the position of each transaction in `_event`, int64, and then the end of the last one. */
+const positionOfEnd = (transaction: number) => (transaction + 1) * 8;
 
-function endOfTransaction(listing: Listing, places: {path: string; table: string}, transaction: number): number {
+function endOfTransaction(listing: Listing, positions: {path: string; table: string}, transaction: number): number {
   const buffer = Buffer.alloc(8);
-  const bytesRead = withFile(listing, places, (file) =>
-    readSync(file, buffer, 0, buffer.length, placeOfEnd(transaction)),
+  const bytesRead = withFile(listing, positions, (file) =>
+    readSync(file, buffer, 0, buffer.length, positionOfEnd(transaction)),
   );
-  if (bytesRead === undefined) throw missingFile(places.path, places.table);
+  if (bytesRead === undefined) throw missingFile(positions.path, positions.table);
   const end = Number(buffer.readBigInt64LE());
   if (bytesRead === buffer.length && end > eventHeaderBytes && Number.isSafeInteger(end)) return end;
-  throw new BkpError('SOURCE_DAMAGED', `${places.path} of table ${places.table} lacks transaction ${transaction}`, {
-    cause: 'it was acknowledged, and is not in the table yet',
-    next: 'look at the table in the server: SELECT * FROM wal_tables()',
-    context: places,
-  });
+  throw new BkpError(
+    'SOURCE_DAMAGED',
+    `${positions.path} of table ${positions.table} lacks transaction ${transaction}`,
+    {
+      cause: 'it was acknowledged but is not applied to the table yet',
+      next: 'check the table in the server: SELECT * FROM wal_tables()',
+      context: positions,
+    },
+  );
 }
 
 export function listTree(listing: Listing, table: TableState, folder: string): ListedFile[] {
@@ -98,7 +103,7 @@ export function listTree(listing: Listing, table: TableState, folder: string): L
   return files;
 }
 
-/** The number of the last transaction of a stopped server's table; undefined for one without WAL. */
+/** The number of the last transaction of a table; undefined for a table without WAL. */
 export function lastTransaction(tableFolder: string): number | undefined {
   return readTransactionLog(join(tableFolder, 'txn_seq'))?.last;
 }

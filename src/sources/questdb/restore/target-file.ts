@@ -4,23 +4,23 @@ import {systemCode} from '../../../errors/index.ts';
 import {inBlocks} from '../../../lib/blocks.ts';
 import type {FrozenFile} from '../../file-source.ts';
 
-/** Of Node, and not in its types. */
+/** Node has it, but its types do not. */
 declare const WebAssembly: {Memory: new (options: {initial: number}) => {readonly buffer: ArrayBuffer}};
 
-/** What one call writes: a call costs about as much as writing some hundred KiB. */
+/** Bytes that one call writes: the overhead of a call equals writing a few hundred KiB. */
 const slotBytes = 4 * 1024 * 1024;
-/** As many files as a restore writes at once. */
+/** A restore writes this many files concurrently. */
 const slotCount = 4;
-/** Memory, file positions and lengths of writes past the page cache are multiples of this: no disk asks for more. */
+/** Memory, positions and lengths of direct writes are multiples of this; no disk requires more. */
 const alignBytes = 4096;
-/** Below it, the page cache gathers small files better than single writes to the disk do. */
+/** Smaller files go through the page cache, which combines them into fewer writes. */
 const leastDirectBytes = 1024 * 1024;
-/** A file system, or a disk with blocks of another size, that does not do it. */
+/** Errors of file systems, and of disks with other block sizes, that do not support direct writes. */
 const notDirect = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'];
 
 type Writing = {
   sizeBytes: number;
-  /** With the zeros. */
+  /** Including the zeros. */
   endBytes: number;
   bytes: AsyncIterable<Uint8Array>;
   /** Absent: through the page cache. */
@@ -28,15 +28,15 @@ type Writing = {
 };
 
 /**
- * Writes files of a restore, large ones past the page cache (O_DIRECT). What is restored is seldom read again at once, and all of
- * it must be on the disk at the end anyway: in the cache it takes memory that the system has to find and clear page by page, and
- * it pushes out what other programs have there.
+ * Writes the files of a restore, large ones past the page cache (O_DIRECT). Restored files are rarely read again
+ * soon, and all of them must be on the disk in the end: in the cache they would use memory that the system must
+ * allocate page by page, and evict the pages of other programs.
  */
 export class TargetFiles {
   #isDirect = constants.O_DIRECT !== undefined;
   #slots: Buffer[] | undefined;
 
-  /** The bytes, and zeros after them; not synced. The file is made, or emptied first. */
+  /** Writes the bytes, and zeros after them; does not sync. The file is created, or truncated first. */
   async write(path: string, {sizeBytes, zeroTailBytes}: FrozenFile, bytes: AsyncIterable<Uint8Array>): Promise<void> {
     this.#slots ??= alignedSlots();
     const slot = this.#isDirect && sizeBytes >= leastDirectBytes ? this.#slots.pop() : undefined;
@@ -53,17 +53,17 @@ export class TargetFiles {
     try {
       const memory = slot ?? Buffer.allocUnsafeSlow(Math.min(slotBytes, Math.max(alignBytes, sizeBytes)));
       const writtenBytes = await fill(file, bytes, memory);
-      // A hole: it reads as zeros and takes no space. Or the end of the last block, which was filled up.
+      // Extends the file by a hole, which reads as zeros and uses no space; or removes the padding of the last block.
       if (writtenBytes !== endBytes) await file.truncate(endBytes);
     } finally {
       await file.close();
     }
-    // Files of one root lie on one file system: the others need not try.
+    // All files of a root are on one file system, so the others need not try.
     if (isDirect && !file.isDirect) this.#isDirect = false;
   }
 }
 
-/** @returns where the file ends now: past the bytes, when the last block had to be filled up */
+/** @returns the length of the file: past the bytes when the last block was padded */
 async function fill(file: OpenFile, bytes: AsyncIterable<Uint8Array>, slot: Buffer): Promise<number> {
   for await (const {length} of inBlocks(bytes, () => slot)) {
     const end = file.isDirect ? Math.ceil(length / alignBytes) * alignBytes : length;
@@ -72,7 +72,7 @@ async function fill(file: OpenFile, bytes: AsyncIterable<Uint8Array>, slot: Buff
   return file.position;
 }
 
-/** A file that is written from its beginning to its end. */
+/** A file that is written sequentially. */
 class OpenFile {
   readonly #path: string;
   #handle: FileHandle;
@@ -106,12 +106,12 @@ class OpenFile {
         this.position += bytesWritten;
       } catch (error) {
         if (!this.isDirect || !isRefusal(error)) throw error;
-        await this.#goOnThroughCache();
+        await this.#continueThroughCache();
       }
     }
   }
 
-  async #goOnThroughCache(): Promise<void> {
+  async #continueThroughCache(): Promise<void> {
     this.isDirect = false;
     await this.#handle.close();
     this.#handle = await open(this.#path, 'r+');
@@ -128,13 +128,13 @@ class OpenFile {
 
 const isRefusal = (error: unknown) => notDirect.includes(systemCode(error) ?? '');
 
-/** A Buffer begins anywhere; the memory of WebAssembly begins where a page does. */
+/** WebAssembly memory starts at a page boundary; a Buffer starts anywhere. */
 function alignedSlots(): Buffer[] {
   try {
     const {buffer} = new WebAssembly.Memory({initial: (slotCount * slotBytes) / (64 * 1024)});
     return Array.from({length: slotCount}, (_, n) => Buffer.from(buffer, n * slotBytes, slotBytes));
   } catch {
-    // It reserves much address space, which a limit (ulimit -v) may refuse.
+    // WebAssembly reserves a large address range, which a limit (ulimit -v) may not allow.
     return [];
   }
 }

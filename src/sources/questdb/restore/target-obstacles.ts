@@ -3,31 +3,32 @@ import {dirname, join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
 import {isAbsent, unreadable} from '../format/bytes.ts';
 
-/** What a restore that failed leaves, as the original does. */
+/** What a failed restore leaves, as QuestDB Enterprise does. */
 export const failedFolder = '.restore_failed';
 export const failedNote = '_restore_failed';
 
-/** The server recovers from `.checkpoint` when it finds this file, and removes it. */
+/** A server that finds this file recovers from `.checkpoint` and removes the file. */
 export const restoreTrigger = '_restore';
 
 /**
- * Why nothing can be restored into that root; undefined when it is free. It need not exist. Messages are the original's.
- * @param ours what an earlier try that was ended has put in place already
+ * Why bkp cannot restore into this root; undefined when it can. The root need not exist. Messages are those of
+ * QuestDB Enterprise.
+ * @param ours what an interrupted restore has moved into place already
  */
 export async function obstacle(
   root: string,
   {withConf, ours}: {withConf: boolean; ours: ReadonlySet<string>},
 ): Promise<BkpError | undefined> {
-  const file = await fileOnTheWay(root);
+  const file = await blockingFile(root);
   if (file !== undefined) {
-    return new BkpError('PRECONDITION', `${file} is a file, and the root of a QuestDB is a folder`, {
-      next: 'name a folder: it is made when it is not there',
+    return new BkpError('PRECONDITION', `${file} is a file, but the root of a QuestDB is a folder`, {
+      next: 'name a folder; it need not exist',
     });
   }
   if ((await exists(join(root, failedFolder))) || (await exists(join(root, failedNote)))) {
     return new BkpError('PRECONDITION', 'Failed restore directory found', {
       cause: `an earlier restore into ${root} failed; ${failedNote} names its tables`,
-      next: `look at it, then: rm -r '${join(root, failedFolder)}' '${join(root, failedNote)}'`,
+      next: `check the files, then: rm -r '${join(root, failedFolder)}' '${join(root, failedNote)}'`,
     });
   }
   if (await exists(join(root, 'db/.data_id'))) {
@@ -38,11 +39,11 @@ export async function obstacle(
       return notEmpty('The local database is not empty.', root);
   }
   if (!ours.has(restoreTrigger) && (await exists(join(root, restoreTrigger)))) {
-    return notEmpty(`The local database is not empty. ${restoreTrigger} is there.`, root);
+    return notEmpty(`The local database is not empty. It has a file ${restoreTrigger}.`, root);
   }
   if (withConf && !ours.has('conf') && (await hasEntries(join(root, 'conf')))) {
-    return new BkpError('PRECONDITION', `${join(root, 'conf')} holds a configuration already`, {
-      next: 'restore without the configuration, or move that one away',
+    return new BkpError('PRECONDITION', `${join(root, 'conf')} already contains a configuration`, {
+      next: 'restore without the configuration, or move the existing one away',
     });
   }
   return undefined;
@@ -50,33 +51,33 @@ export async function obstacle(
 
 function notEmpty(message: string, root: string): BkpError {
   return new BkpError('TABLE_EXISTS', message, {
-    cause: `${root} holds a database`,
+    cause: `${root} contains a database`,
     next: 'restore into another, empty folder',
     context: {root},
   });
 }
 
-/** The path, or one above it, that is there and is no folder. */
-async function fileOnTheWay(path: string): Promise<string | undefined> {
-  const found = await listed(() => stat(path), path);
+/** The path, or one of its parents, if it exists and is not a folder. */
+async function blockingFile(path: string): Promise<string | undefined> {
+  const found = await ifPresent(() => stat(path), path);
   if (found !== undefined) return found.isDirectory() ? undefined : path;
-  return path === dirname(path) ? undefined : fileOnTheWay(dirname(path));
+  return path === dirname(path) ? undefined : blockingFile(dirname(path));
 }
 
-/** A file in a folder's place counts too. */
+/** True also when the path is a file. */
 async function hasEntries(folder: string): Promise<boolean> {
-  const found = await listed(() => lstat(folder), folder);
+  const found = await ifPresent(() => lstat(folder), folder);
   if (found === undefined) return false;
   return !found.isDirectory() || (await readdir(folder)).length > 0;
 }
 
 export async function exists(path: string): Promise<boolean> {
-  return (await listed(() => lstat(path), path)) !== undefined;
+  return (await ifPresent(() => lstat(path), path)) !== undefined;
 }
 
-async function listed<T>(look: () => Promise<T>, path: string): Promise<T | undefined> {
+async function ifPresent<T>(read: () => Promise<T>, path: string): Promise<T | undefined> {
   try {
-    return await look();
+    return await read();
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw unreadable(error, path);

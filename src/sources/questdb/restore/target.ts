@@ -3,46 +3,50 @@ import {dirname, join, relative} from 'node:path';
 import {assert, BkpError, systemCode} from '../../../errors/index.ts';
 import {forEachConcurrent} from '../../../lib/async.ts';
 import {syncFile, syncFolder} from '../../../lib/files.ts';
-import type {DatabaseMoment, FileTarget, FrozenFile} from '../../file-source.ts';
+import type {DatabaseMoment, FileTarget, FrozenFile, TargetSurvey} from '../../file-source.ts';
 import {isAbsent} from '../format/bytes.ts';
 import {dataIdPaths} from '../format/data-id.ts';
 import {TargetFiles} from './target-file.ts';
 import {exists, failedFolder, failedNote, obstacle, restoreTrigger} from './target-obstacles.ts';
 
 export type QuestDbTargetOptions = {
-  /** Absolute; made when it is not there. */
+  /** Absolute; created if it does not exist. */
   root: string;
-  /** Only these tables; the root then becomes a database of its own, with an id of its own. Absent: all. */
-  tables?: readonly string[];
-  /** Also the server's configuration. Default false: a newer server's keys keep an older one from starting. */
-  withConf?: boolean;
+  /** Only these tables; the root then becomes a separate database with its own id. Absent: all. */
+  tables?: readonly string[] | undefined;
+  /** Also the server's configuration. Default false: an older server does not start with the keys of a newer one. */
+  withConf?: boolean | undefined;
 };
 
 /**
- * Everything is written in here, in the root and so on its file system, and moved into place at the end. A server that is
- * started too early finds an empty root, and what an ended try has written is found by the next one.
+ * Everything is written into this folder of the root, on the same file system, and moved into place at the end. A
+ * server that is started too early finds an empty root, and the next restore finds what an interrupted one has
+ * written.
  */
 const stagingFolder = '.bkp-restore';
-/** In the staging while its folders are moved: their names, a line each. Until `db` is moved, what is missing here is in place. */
+/**
+ * In the staging folder while its folders are moved: their names, one on each line. As long as `db` is in the staging
+ * folder, the named folders that are missing there have been moved into place.
+ */
 const movingNote = 'moving';
-/** Of a file that is not whole yet; no name of QuestDB's ends so. */
+/** Suffix of an incomplete file; no file of QuestDB has it. */
 const partSuffix = '.bkp-part';
-/** In this order, after `_restore`: with that file and without the other two a server does not start. */
+/** Moved in this order, after `_restore`: a server does not start with that file but without the other two. */
 const topFolders = ['conf', '.checkpoint', 'db'];
-/** Files that are brought to the disk at once; most have been written there meanwhile. */
+/** Files that are synced concurrently; the system has written most of them by then. */
 const syncsAtOnce = 16;
 
-/** An empty root, into which a backup of QuestDB comes back. */
+/** An empty root into which a backup of QuestDB is restored. */
 export class QuestDbTarget implements FileTarget {
   readonly #root: string;
   readonly #staging: string;
   readonly #tables: ReadonlySet<string> | undefined;
   readonly #withConf: boolean;
   readonly #files = new TargetFiles();
-  /** What this restore has put into the staging, or found there whole. */
+  /** Files that this restore has written, or found complete in the staging folder. */
   readonly #paths = new Set<string>();
   readonly #folders = new Set<string>();
-  /** Folders below `db` of each table. */
+  /** Folders below `db`, by table. */
   readonly #tableFolders = new Map<string, Set<string>>();
 
   constructor({root, tables, withConf}: QuestDbTargetOptions) {
@@ -52,24 +56,19 @@ export class QuestDbTarget implements FileTarget {
     this.#withConf = withConf === true;
   }
 
-  async survey(): Promise<{freeBytes?: number; inTheWay?: string}> {
-    const inTheWay = (await this.#obstacle())?.message;
-    const freeBytes = await freeBytesOf(this.#root);
-    return {
-      ...(freeBytes === undefined ? {} : {freeBytes}),
-      ...(inTheWay === undefined ? {} : {inTheWay}),
-    };
+  async survey(): Promise<TargetSurvey> {
+    return {inTheWay: (await this.#obstacle())?.message, freeBytes: await freeBytesOf(this.#root)};
   }
 
   async prepare({product}: DatabaseMoment): Promise<void> {
     if (product !== 'questdb') {
       throw new BkpError('BAD_REQUEST', `a backup of ${product} cannot be restored as a QuestDB`, {
-        next: 'name another backup, or another place',
+        next: 'name another backup, or another target',
       });
     }
     const inTheWay = await this.#obstacle();
     if (inTheWay !== undefined) throw inTheWay;
-    await this.#told(this.#root, async () => {
+    await this.#explained(this.#root, async () => {
       for (const name of await this.#movedBefore()) {
         await moveIfThere(join(this.#root, name), join(this.#staging, name));
       }
@@ -83,8 +82,8 @@ export class QuestDbTarget implements FileTarget {
       for await (const _ of bytes);
       return;
     }
-    const path = this.#place(file);
-    await this.#told(path, async () => {
+    const path = this.#stagedPath(file);
+    await this.#explained(path, async () => {
       await this.#makeFolder(dirname(path));
       await this.#files.write(`${path}${partSuffix}`, file, bytes);
       await rename(`${path}${partSuffix}`, path);
@@ -94,16 +93,16 @@ export class QuestDbTarget implements FileTarget {
 
   async finished(file: FrozenFile): Promise<AsyncIterable<Uint8Array> | undefined> {
     if (!this.#isWanted(file)) return undefined;
-    const path = this.#place(file);
+    const path = this.#stagedPath(file);
     const found = await stat(path).catch(() => undefined);
     if (found?.size !== file.sizeBytes + file.zeroTailBytes) return undefined;
-    // The caller looks at the bytes, and writes the file anew when they are wrong.
+    // The caller checks the bytes, and rewrites the file if they are wrong.
     this.#remember(file);
     return readStart(path, file.sizeBytes);
   }
 
   async publish(): Promise<undefined> {
-    await this.#told(this.#root, async () => {
+    await this.#explained(this.#root, async () => {
       await this.#removeOthers(this.#staging);
       await this.#syncAll();
       const folders = topFolders.filter((folder) => [...this.#paths].some((path) => path.startsWith(`${folder}/`)));
@@ -113,7 +112,7 @@ export class QuestDbTarget implements FileTarget {
       await writeFile(join(this.#staging, movingNote), moved.map((name) => `${name}\n`).join(''), {flush: true});
       await syncFolder(this.#staging);
       for (const name of moved) {
-        // An empty folder in the way, as of an installation that was never started.
+        // An empty folder, which an installation has that was never started.
         await rmdir(join(this.#root, name)).catch(() => undefined);
         await rename(join(this.#staging, name), join(this.#root, name));
       }
@@ -125,7 +124,7 @@ export class QuestDbTarget implements FileTarget {
   }
 
   async fail(tables: readonly string[]): Promise<void> {
-    await this.#told(this.#root, async () => {
+    await this.#explained(this.#root, async () => {
       await mkdir(join(this.#root, failedFolder), {recursive: true});
       await writeFile(join(this.#root, failedNote), tables.map((table) => `${table}\n`).join(''));
       const folders = new Set(tables.flatMap((table) => [...(this.#tableFolders.get(table) ?? [])]));
@@ -139,7 +138,7 @@ export class QuestDbTarget implements FileTarget {
     return obstacle(this.#root, {withConf: this.#withConf, ours: new Set(await this.#movedBefore())});
   }
 
-  /** What a try that was ended while it moved its folders has put in place. With `db` it was done. */
+  /** What an interrupted restore has moved into place. If it has moved `db`, it is finished. */
   async #movedBefore(): Promise<string[]> {
     const note = await readFile(join(this.#staging, movingNote), 'utf8').catch(() => '');
     if (note === '' || !(await exists(join(this.#staging, 'db')))) return [];
@@ -151,15 +150,15 @@ export class QuestDbTarget implements FileTarget {
   #isWanted({path, table, optional}: FrozenFile): boolean {
     if (optional && !this.#withConf) return false;
     if (this.#tables === undefined) return true;
-    // A part of a database is another database.
+    // Single tables become a separate database.
     return table === undefined ? !dataIdPaths.has(path) : this.#tables.has(table);
   }
 
-  #place({path}: FrozenFile): string {
-    const place = join(this.#staging, path);
-    const isBelow = topFolders.includes(path.split('/')[0]!) && relative(this.#staging, place) === path;
-    assert(isBelow, `${path} lies in a folder of a root`);
-    return place;
+  #stagedPath({path}: FrozenFile): string {
+    const staged = join(this.#staging, path);
+    const isBelow = topFolders.includes(path.split('/')[0]!) && relative(this.#staging, staged) === path;
+    assert(isBelow, `${path} is in a folder of a root`);
+    return staged;
   }
 
   #remember({path, table}: FrozenFile): void {
@@ -176,7 +175,7 @@ export class QuestDbTarget implements FileTarget {
     this.#folders.add(folder);
   }
 
-  /** What an earlier try of another backup has left, and halves of files. */
+  /** Removes incomplete files, and what an interrupted restore of another backup has left. */
   async #removeOthers(folder: string): Promise<void> {
     let kept = 0;
     const entries = await readdir(folder, {withFileTypes: true});
@@ -186,13 +185,13 @@ export class QuestDbTarget implements FileTarget {
       else if (this.#paths.has(relative(this.#staging, path).replaceAll('\\', '/'))) kept++;
       else await rm(path);
     }
-    const left = kept === 0 && folder !== this.#staging;
-    if (left) await rmdir(folder).catch(() => undefined);
+    const isEmpty = kept === 0 && folder !== this.#staging;
+    if (isEmpty) await rmdir(folder).catch(() => undefined);
   }
 
   /**
-   * At the end and not file by file: the system has written most of it meanwhile, and a try that was ended by a power cut
-   * loses nothing but time, because whole files are compared before they are taken over.
+   * At the end, not after each file: the system has written most of it by then. A power failure before that costs
+   * only time, because the next restore compares complete files before it reuses them.
    */
   async #syncAll(): Promise<void> {
     const paths = [...this.#paths];
@@ -204,7 +203,7 @@ export class QuestDbTarget implements FileTarget {
   }
 
   /** @throws BkpError `SOURCE_FULL` | `PRECONDITION` for what the disk or the rights of the root do not allow */
-  async #told<T>(path: string, work: () => Promise<T>): Promise<T> {
+  async #explained<T>(path: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
@@ -213,15 +212,15 @@ export class QuestDbTarget implements FileTarget {
         case 'EDQUOT':
           throw new BkpError('SOURCE_FULL', `no space is left on the disk of ${this.#root}`, {
             cause: error,
-            next: 'free some space and restore again: what is there already is taken over',
+            next: 'free some space and restore again; the files that are written already are reused',
             context: {path},
           });
         case 'EACCES':
         case 'EPERM':
         case 'EROFS':
-          throw new BkpError('PRECONDITION', `${path} cannot be written`, {
+          throw new BkpError('PRECONDITION', `bkp cannot write ${path}`, {
             cause: error,
-            next: 'give this user the right to write there',
+            next: 'allow this user to write there',
             context: {path},
           });
         default:
@@ -248,7 +247,7 @@ async function* readStart(path: string, sizeBytes: number): AsyncGenerator<Uint8
   }
 }
 
-/** `a/b/c` lies in `a` and `a/b`. */
+/** `a` and `a/b` for `a/b/c`. */
 function ancestors(path: string): string[] {
   const parts = path.split('/').slice(0, -1);
   return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
@@ -262,7 +261,7 @@ async function moveIfThere(from: string, to: string): Promise<void> {
   }
 }
 
-/** Of the nearest folder above that exists. */
+/** Of the nearest existing parent folder. */
 async function freeBytesOf(path: string): Promise<number | undefined> {
   for (let folder = path; ; folder = dirname(folder)) {
     const found = await statfs(folder).catch(() => undefined);

@@ -6,19 +6,26 @@ import {count, parsedJson, text} from '../../../lib/schema.ts';
 import type {Holder} from './holder.ts';
 
 /**
- * A checkpoint is held by the server, not by a connection, and the server does not know whose it is. So bkp notes its own in
- * this file in the root: before CREATE, so that no process that is killed leaves one unnoted, and again with its moment after.
+ * The server holds a checkpoint, not a connection, and does not record who created it. So bkp notes its own
+ * checkpoints in this file in the root: before CREATE, so that a killed process never leaves one unnoted, and again
+ * with its `started_at`.
  */
 const noteName = '.bkp-checkpoint';
 
+/**
+ * How long bkp waits for CREATE, which syncs the whole machine. The server itself gives up after its `query.timeout`, a
+ * minute by default.
+ */
+export const createTimeoutMs = 10 * 60_000;
+
 export type HoldNote = {
-  /** The operation that holds it. */
+  /** The operation that holds the checkpoint. */
   hold: string;
-  /** The process that works on it; absent in notes of earlier versions. */
-  holder?: Holder;
+  /** The process of that operation; absent in notes of earlier versions. */
+  holder?: Holder | undefined;
   /** The server's clock before CREATE, microseconds since 1970. */
   askedAtMicros: number;
-  /** The checkpoint's `started_at`; absent when the process was ended before it knew. */
+  /** The checkpoint's `started_at`; absent when the process ended before it read that. */
   startedAtMicros?: number;
 };
 
@@ -30,7 +37,13 @@ const noteSchema = v.object({
   startedAtMicros: v.exactOptional(count),
 });
 
-/** @returns false when the root may not be written: then only the times tell whose a checkpoint is */
+/** Whether the note is about the checkpoint with this `started_at`. */
+export function isOfNote(startedAtMicros: number, note: HoldNote): boolean {
+  if (note.startedAtMicros !== undefined) return note.startedAtMicros === startedAtMicros;
+  return startedAtMicros >= note.askedAtMicros && startedAtMicros <= note.askedAtMicros + createTimeoutMs * 1000;
+}
+
+/** @returns false when bkp cannot write to the root: then only the times show whether bkp created a checkpoint */
 export async function writeHoldNote(root: string, note: HoldNote): Promise<boolean> {
   const path = join(root, noteName);
   try {

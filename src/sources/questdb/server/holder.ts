@@ -1,16 +1,16 @@
 import {hostname} from 'node:os';
 import type {ProcessIdentity, Processes as SystemProcesses} from '../../../lib/processes.ts';
 
-/** As the note in the server's root records a process. */
+/** A process, as the note in the server's root records it. */
 export type HolderProcess = Pick<ProcessIdentity, 'pid' | 'startedAt' | 'boot' | 'space'>;
 
-/** Handed in, so that tests can pretend other processes. */
+/** Handed in, so that tests can simulate other processes. */
 export type Processes = Pick<SystemProcesses, 'self' | 'fateOf'>;
 
-/** Who holds a checkpoint. */
+/** The process that holds a checkpoint. */
 export type Holder = HolderProcess & {host: string};
 
-/** `unknown`: it runs on another host, or in another container, or nothing is noted of it. */
+/** `unknown`: the process is on another host or in another container, or the note does not name it. */
 export type HolderFate = 'alive' | 'dead' | 'unknown';
 
 export function thisHolder(processes: Processes | undefined): Holder | undefined {
@@ -19,7 +19,10 @@ export function thisHolder(processes: Processes | undefined): Holder | undefined
   return {host: hostname(), pid, startedAt, boot, space};
 }
 
-/** A boot tells machines apart only on one host: another host's is another one, whether that host runs or not. */
+/**
+ * Boot ids are only compared on the same host: another host always has another boot id, whether its process runs or
+ * not.
+ */
 export function fateOf(holder: Holder | undefined, processes: Processes | undefined): HolderFate {
   if (holder === undefined || processes === undefined || holder.host !== hostname() || holder.boot === '')
     return 'unknown';

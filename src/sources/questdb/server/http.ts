@@ -4,7 +4,7 @@ import {text} from '../../../lib/schema.ts';
 import {microsOf} from '../../../lib/time.ts';
 
 export type HttpOptions = {
-  /** `http://127.0.0.1:9000`; may hold user and password, which are taken out of it. */
+  /** `http://127.0.0.1:9000`; a user and a password in it are used and removed from it. */
   http: string;
   user?: string | undefined;
   password?: string | undefined;
@@ -17,20 +17,20 @@ export type Row = Readonly<Record<string, unknown>>;
 /** What a statement returns: its rows, or why the server refuses it, in the server's words. */
 export type Result = {rows: readonly Row[]} | {refusal: string};
 
-/** What to do about a server that lets this user read only. */
+/** The next step for a server that allows this user only to read. */
 export const mayWrite =
-  'take readonly=true or http.security.readonly=true out of the server’s settings, or give its user the right to make checkpoints';
+  'remove readonly=true and http.security.readonly=true from the server’s settings, or let its user create checkpoints';
 
-/** Until any statement but CHECKPOINT CREATE is answered: they read what the server has in memory. */
-const answerMs = 30_000;
+/** For every statement except CHECKPOINT CREATE: they only read what the server has in memory. */
+const timeoutMs = 30_000;
 
 /** One QuestDB server behind its REST interface, `GET /exec`. */
 export class QuestDbHttp {
-  /** Without user and password. */
+  /** Without a user and a password. */
   readonly url: string;
   readonly #headers: Record<string, string>;
 
-  /** @throws BkpError `USAGE` for what is no http(s) URL, or a user without a password */
+  /** @throws BkpError `USAGE` when the address is not an http(s) URL, or a user has no password */
   constructor(options: HttpOptions) {
     const url = parseUrl(options.http);
     const user = options.user ?? (url.username === '' ? undefined : decodeURIComponent(url.username));
@@ -46,12 +46,12 @@ export class QuestDbHttp {
     const result = await this.ask(sql);
     if ('rows' in result) return result.rows;
     throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} refuses ${sql}: ${result.refusal}`, {
-      next: 'look at the version of the server and at the rights of the user',
+      next: 'check the version of the server and the rights of the user',
     });
   }
 
-  /** @throws BkpError `SOURCE_UNAVAILABLE`: away, not QuestDB, or the credentials are not accepted */
-  async ask(sql: string, timeoutMs: number = answerMs): Promise<Result> {
+  /** @throws BkpError `SOURCE_UNAVAILABLE`: no answer, not QuestDB, or the credentials are rejected */
+  async ask(sql: string, limitMs: number = timeoutMs): Promise<Result> {
     let response: Response;
     let body: string;
     try {
@@ -59,20 +59,20 @@ export class QuestDbHttp {
         headers: this.#headers,
         // A redirect could carry the credentials to another server.
         redirect: 'manual',
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.timeout(limitMs),
       });
       body = await response.text();
     } catch (error) {
-      throw this.#away(error, timeoutMs);
+      throw this.#unreachable(error, limitMs);
     }
     const result = parseResult(body);
     if (response.status === 401) {
       throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not accept these credentials`, {
         cause: `HTTP ${response.status}: ${body.slice(0, 200)}`,
-        next: 'set user= and password=, or token=, of the source to what the server has in http.user and http.password',
+        next: 'set user= of the source to http.user of the server and source.password to http.password, or set source.token',
       });
     }
-    // A server that is read-only refuses with 403 what it would refuse with 400 for another reason.
+    // A read-only server refuses with status 403 and the same body that it sends with 400 for other reasons.
     if (result !== undefined) return result;
     if (response.status === 403) {
       throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not allow ${sql}`, {
@@ -80,18 +80,18 @@ export class QuestDbHttp {
         next: mayWrite,
       });
     }
-    throw new BkpError('SOURCE_UNAVAILABLE', `what answers at ${this.url} is not QuestDB`, {
+    throw new BkpError('SOURCE_UNAVAILABLE', `the server at ${this.url} is not QuestDB`, {
       cause: `HTTP ${response.status}: ${body.slice(0, 200)}`,
       next: 'set http= of the source to the address of its web console',
     });
   }
 
-  #away(error: unknown, timeoutMs: number): BkpError {
+  #unreachable(error: unknown, limitMs: number): BkpError {
     const isLate = error instanceof DOMException && error.name === 'TimeoutError';
     const below = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     return new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not answer`, {
-      cause: isLate ? `no answer within ${timeoutMs / 1000} s` : below,
-      next: 'start the server, or look at http= of the source; a stopped server is backed up with offline=true',
+      cause: isLate ? `no answer within ${limitMs / 1000} s` : below,
+      next: 'start the server, or check http= of the source; to back up a stopped server, set offline=true',
       retryable: true,
     });
   }
@@ -101,7 +101,9 @@ function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url !== undefined && ['http:', 'https:'].includes(url.protocol) && url.search === '' && url.hash === '')
     return url;
-  throw new BkpError('USAGE', 'source: http is no address of a server', {next: 'write http=http://127.0.0.1:9000'});
+  throw new BkpError('USAGE', 'source: http is not the address of a server', {
+    next: 'write http=http://127.0.0.1:9000',
+  });
 }
 
 function authorization({token, user, password}: Omit<HttpOptions, 'http'>): Record<string, string> {
@@ -142,7 +144,7 @@ export async function serverVersion(http: QuestDbHttp): Promise<string> {
   return /QuestDB (?:Enterprise )?(\d+(?:\.\d+)+\S*?),/.exec(String(row?.build))?.[1] ?? 'unknown';
 }
 
-/** @returns microseconds since 1970; undefined for anything but a timestamp */
+/** @returns microseconds since 1970; undefined for a value that is not a timestamp */
 export function parseMicros(value: unknown): number | undefined {
   return typeof value === 'string' ? microsOf(value) : undefined;
 }

@@ -4,25 +4,25 @@ import {readTransactionLog} from '../format/transaction-log.ts';
 import type {QuestDbHttp} from './http.ts';
 
 /**
- * Whether a root is the server's, without a checkpoint. Certain is only that it is not: a copy of a root looks like the root
- * itself until one of the two is written to.
- * @returns why the root is another one's; undefined when nothing says so
+ * Checks without a checkpoint whether a root belongs to the server. Only the negative result is certain: a copy of a
+ * root cannot be distinguished from the root itself until one of the two is written to.
+ * @returns why the root does not belong to the server; undefined when nothing contradicts it
  */
 export async function whyNotOwnRoot(http: QuestDbHttp, root: string): Promise<string | undefined> {
   const own = await pathOfOwnRoot(http);
   if (own !== undefined && (await isOther(own, root))) return `the server's own root is ${own}`;
   const tables = await http.rows('SELECT directoryName, table_name AS name FROM tables()');
   for (const {directoryName, name} of tables) {
-    // One that is dropped or made just now.
+    // Asked again, because the table may have been dropped or created a moment ago.
     const isThere = await exists(join(root, 'db', String(directoryName)));
     if (!isThere && (await isStillThere(http, String(name)))) {
-      return `the server has a table ${name}, and there is no db/${directoryName} in it`;
+      return `the server has a table ${name}, and the root has no db/${directoryName}`;
     }
   }
   return whyOtherTransactions(http, root, new Map(tables.map((table) => [table.name, String(table.directoryName)])));
 }
 
-/** The sequencer only counts on, so what the server says lies between two looks at the root's log. */
+/** The sequencer only counts upwards, so the server's number is between those of two reads of the root's log. */
 async function whyOtherTransactions(
   http: QuestDbHttp,
   root: string,
@@ -32,7 +32,7 @@ async function whyOtherTransactions(
     try {
       return readTransactionLog(join(root, 'db', folders.get(name) ?? '', 'txn_seq'))?.last;
     } catch {
-      // A backup tells what is wrong with it.
+      // A backup reports what is wrong with it.
       return undefined;
     }
   };
@@ -49,7 +49,10 @@ async function whyOtherTransactions(
   return undefined;
 }
 
-/** The absolute path shows in a setting only, and there when nobody has set it. In a container it is another one. */
+/**
+ * The server's root, as the server names it; in a container that differs from the path outside. Only the default
+ * value of one setting contains it, so it is undefined when that setting is changed.
+ */
 export async function pathOfOwnRoot(http: QuestDbHttp): Promise<string | undefined> {
   const [row] = await http.rows("(SHOW PARAMETERS) WHERE property_path = 'cairo.sql.copy.work.root'").catch(() => []);
   const isDefault = row?.value_source === undefined || row.value_source === 'default';

@@ -9,7 +9,7 @@ test.each([
   ['db/trades~4/2026-01.34/data.parquet', 'db/trades~4/2026-01/data.parquet'],
   ['db/trades~4/device.c.1', 'db/trades~4/device.c'],
   ['db/tables.d.3', 'db/tables.d'],
-])('%s is a version of %s', (path, lineage) => {
+])('%s has the lineage %s', (path, lineage) => {
   expect(lineageOf(path)).toBe(lineage);
 });
 
@@ -20,6 +20,6 @@ test.each([
   'db/trades~4/wal3/12/price.d',
   '.checkpoint/db/trades~4/_txn',
   'conf/server.conf.1',
-])('%s is its own', (path) => {
+])('%s is its own lineage', (path) => {
   expect(lineageOf(path)).toBe(path);
 });

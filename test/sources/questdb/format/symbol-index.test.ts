@@ -19,7 +19,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, {recursive: true, force: true}));
 
-/** An index that rows are added to one by one, as the server does it. */
+/** An index to which rows are added one by one, as in the server. */
 class ServersIndex {
   readonly #blockRows: number;
   readonly #values: number[] = [];
@@ -71,7 +71,7 @@ class ServersIndex {
 
 const seed = Number(process.env.BKP_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
-/** Numbers from 0 to below 1, the same for a seed. */
+/** Numbers from 0 (inclusive) to 1 (exclusive), determined by the seed. */
 function randomFrom(start: number): () => number {
   let state = start;
   return () => {
@@ -82,7 +82,7 @@ function randomFrom(start: number): () => number {
 
 async function made(column: Int32Array, {top, shape}: {top: number; shape?: IndexShape}, blockRows: number) {
   const path = join(folder, 'sym.d');
-  // Rows behind those of the moment.
+  // With later rows, which do not belong to the backup.
   writeFileSync(path, Buffer.concat([Buffer.from(column.buffer), Buffer.alloc(4096, 3)]));
   const handle = await open(path);
   try {
@@ -97,7 +97,7 @@ async function made(column: Int32Array, {top, shape}: {top: number; shape?: Inde
   }
 }
 
-test('an index made from rows is byte by byte the one that grew with them', async () => {
+test('an index built from rows equals, byte by byte, one that grew row by row', async () => {
   const random = randomFrom(seed);
   for (let round = 0; round < 25; round++) {
     const blockRows = 2 ** (1 + Math.floor(random() * 8));
@@ -114,7 +114,7 @@ test('an index made from rows is byte by byte the one that grew with them', asyn
     expect(exact.keys.equals(wanted.keys), facts).toBe(true);
     expect(exact.values.equals(wanted.values), facts).toBe(true);
     expect(indexShape(wanted.keys, wanted.values.length, column.length), facts).toEqual(exact.shape);
-    // With room for more: the server's index was ahead when its size was looked at.
+    // With room for more: the server's index had more rows when its size was read.
     const shape = {...exact.shape, keys: exact.shape.keys + 3, blocks: exact.shape.blocks + 5};
     const roomy = await made(column, {top, shape}, blockRows);
     expect([roomy.keys.length, roomy.values.length]).toEqual([keyFileBytes(shape), valueFileBytes(shape)]);
@@ -123,7 +123,7 @@ test('an index made from rows is byte by byte the one that grew with them', asyn
   }
 });
 
-test('an index that has become too small for the rows makes no backup', async () => {
+test('building an index fails when its shape is too small for the rows', async () => {
   const column = Int32Array.from({length: 100}, (_, at) => at);
   for (const shape of [
     {blockRows: 4, keys: 50, blocks: 101},
@@ -133,7 +133,7 @@ test('an index that has become too small for the rows makes no backup', async ()
   }
 });
 
-test('what is no symbol is told with its row', async () => {
+test('a value that is not a symbol is reported with its row', async () => {
   await expect(made(Int32Array.from([1, 2, -7]), {top: 0}, 4)).rejects.toMatchObject({
     code: 'SOURCE_DAMAGED',
     message: expect.stringContaining('-7 in row 2'),

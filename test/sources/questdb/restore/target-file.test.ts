@@ -5,7 +5,7 @@ import {afterEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {TargetFiles} from '../../../../src/sources/questdb/restore/target-file.ts';
 import {mayMount, smallDisk} from '../../../helpers/small-disk.ts';
 
-/** What a file system that cannot write past the cache refuses: to open so, or a write from the n-th on; absent: nothing. */
+/** Simulates a file system without direct writes: `open` fails, or the n-th write and all after it; undefined: nothing fails. */
 const refused = vi.hoisted(() => ({from: undefined as 'open' | number | undefined, code: 'EINVAL', times: 0}));
 afterEach(() => {
   refused.from = undefined;
@@ -34,7 +34,7 @@ vi.mock('node:fs/promises', async (original) => {
   return {...real, open};
 });
 
-/** Before a disk is mounted in it: what is done last is undone first. */
+/** Call it before a disk is mounted in the folder: vitest undoes the last step first. */
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-target-file-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
@@ -42,7 +42,7 @@ function temporaryFolder(): string {
 }
 
 const mebi = 1024 * 1024;
-/** Around the ends of a disk's block, of what is written past the cache, and of one call. */
+/** Lengths around a block of the disk, the smallest direct write, and one call. */
 const large = [9 * mebi + 4097, 4 * mebi + 1, 4 * mebi, 4 * mebi - 1];
 const middling = [mebi + 1, mebi, mebi - 1];
 const small = [4096, 4095, 1, 0];
@@ -50,13 +50,13 @@ const sizes = [...large, ...middling, ...small];
 
 const bytesOf = (sizeBytes: number) => Buffer.alloc(sizeBytes, 'what a column holds, and no power of two ');
 
-/** Blocks in memory that is used again, as a restore hands them over. */
+/** Blocks in reused memory, as a restore passes them. */
 async function* blocks(bytes: Buffer, blockBytes: number): AsyncGenerator<Uint8Array> {
-  const lent = Buffer.alloc(blockBytes);
+  const borrowed = Buffer.alloc(blockBytes);
   for (let at = 0; at < bytes.length; at += blockBytes) {
-    const length = bytes.copy(lent, 0, at, at + blockBytes);
-    yield lent.subarray(0, length);
-    lent.fill(0xff);
+    const length = bytes.copy(borrowed, 0, at, at + blockBytes);
+    yield borrowed.subarray(0, length);
+    borrowed.fill(0xff);
   }
 }
 
@@ -65,7 +65,7 @@ async function writeSizes(into: string): Promise<void> {
   for (const zeroTailBytes of [0, 1, 70_000]) {
     const write = async (sizeBytes: number) => {
       const path = join(into, `${sizeBytes}`);
-      // What was there before does not shine through.
+      // The previous content must not remain.
       writeFileSync(path, Buffer.alloc(100, 0xee));
       const file = {path: 'a', sizeBytes, zeroTailBytes, blockBytes: 131072};
       await files.write(path, file, blocks(bytesOf(sizeBytes), sizeBytes % 2 === 0 ? 131072 : 100_003));
@@ -74,13 +74,13 @@ async function writeSizes(into: string): Promise<void> {
     };
     await Promise.all(large.map(write));
     await Promise.all(middling.map(write));
-    // More at once than there is aligned memory for.
+    // More files concurrently than there is aligned memory for.
     await Promise.all(sizes.map(write));
     for (const sizeBytes of sizes) rmSync(join(into, `${sizeBytes}`));
   }
 }
 
-describe('every byte, and zeros after them, whatever the lengths', () => {
+describe('TargetFiles writes every byte, and zeros after them, for all lengths', () => {
   test('on a disk', () => writeSizes(temporaryFolder()));
 
   test.each([
@@ -89,10 +89,10 @@ describe('every byte, and zeros after them, whatever the lengths', () => {
     [1, 'EINVAL'],
     [2, 'EINVAL'],
     [3, 'EOPNOTSUPP'],
-  ] as const)('on one that refuses to write past the cache: %s, %s', async (from, code) => {
+  ] as const)('on a disk without direct writes: %s, %s', async (from, code) => {
     Object.assign(refused, {from, code, times: 0});
     await writeSizes(temporaryFolder());
-    // Those that were begun at once, and then no more.
+    // Only files that were started concurrently; later ones do not try.
     expect(refused.times).toBeGreaterThan(0);
     expect(refused.times).toBeLessThanOrEqual(4);
   });
@@ -102,7 +102,7 @@ describe('every byte, and zeros after them, whatever the lengths', () => {
   });
 });
 
-test.skipIf(!mayMount)('a full disk is told, and the next file finds its memory', async () => {
+test.skipIf(!mayMount)('after ENOSPC, the next file gets its memory', async () => {
   const {folder: disk} = smallDisk(join(temporaryFolder(), 'disk'), 6 * mebi);
   const files = new TargetFiles();
   const file = {path: 'a', sizeBytes: 9 * mebi, zeroTailBytes: 0, blockBytes: 131072};

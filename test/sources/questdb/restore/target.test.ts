@@ -47,14 +47,14 @@ async function writeAll(to: ReturnType<typeof target>): Promise<void> {
   await to.write(conf, stream('a=b'));
 }
 
-test.each(['', '/below'])('a file in the place of the root, or above it, is in the way: FILE%s', async (below) => {
+test.each(['', '/below'])('prepare() refuses a target that is a file, or is below one: FILE%s', async (below) => {
   writeFileSync(root, '');
   const to = openQuestDbTarget({root: `${root}${below}`});
-  expect((await to.survey!(facts)).inTheWay).toBe(`${root} is a file, and the root of a QuestDB is a folder`);
+  expect((await to.survey!(facts)).inTheWay).toBe(`${root} is a file, but the root of a QuestDB is a folder`);
   await expect(to.prepare(facts)).rejects.toMatchObject({code: 'PRECONDITION'});
 });
 
-test('nothing is in place before it is published, and then the server has what it starts from', async () => {
+test('files appear in the root only with publish()', async () => {
   mkdirSync(root);
   writeFileSync(join(root, '_backup_restore'), '');
   const to = target();
@@ -70,7 +70,7 @@ test('nothing is in place before it is published, and then the server has what i
   });
 });
 
-test('a stopped server’s copy starts without recovery', async () => {
+test('a backup of a stopped server is restored without files for a recovery', async () => {
   const to = target();
   await to.prepare(facts);
   await to.write(column, stream('rows'));
@@ -78,7 +78,7 @@ test('a stopped server’s copy starts without recovery', async () => {
   expect(readdirSync(root)).toEqual(['db']);
 });
 
-test('zeros behind a file are made, and take no space', async () => {
+test('zeros after a file are a hole, which uses no space', async () => {
   const to = target();
   await to.prepare(facts);
   const open = {...column, zeroTailBytes: 16 * 1024 * 1024};
@@ -94,7 +94,7 @@ test('zeros behind a file are made, and take no space', async () => {
   ).toBe(true);
 });
 
-test('the configuration comes only when asked for, and not over another', async () => {
+test('the configuration is restored only on request, and never overwrites another', async () => {
   const to = target({withConf: true});
   await to.prepare(facts);
   await writeAll(to);
@@ -111,7 +111,7 @@ test('the configuration comes only when asked for, and not over another', async 
   expect(readFileSync(join(root, 'conf/server.conf'), 'utf8')).toBe('mine');
 });
 
-test('single tables come alone, and the database gets no id of another', async () => {
+test('single tables are restored without the other tables and without the data id', async () => {
   const to = target({tables: ['trades']});
   await to.prepare(facts);
   await writeAll(to);
@@ -119,7 +119,7 @@ test('single tables come alone, and the database gets no id of another', async (
   expect(readdirSync(join(root, 'db'))).toEqual(['trades~1']);
 });
 
-test('a root with a database is left as it is', async () => {
+test('a root that contains a database is refused and not changed', async () => {
   for (const path of ['db/trades~1/_txn', '.checkpoint/db/x', '_restore']) {
     rmSync(root, {recursive: true, force: true});
     mkdirSync(join(root, path, '..'), {recursive: true});
@@ -137,7 +137,7 @@ test('a root with a database is left as it is', async () => {
   expect(existsSync(root)).toBe(false);
 });
 
-test('a try that was ended is gone on with, and what is of another backup goes', async () => {
+test('a restore continues an interrupted one, and removes files of another backup', async () => {
   const first = target();
   await first.prepare(facts);
   await first.write(column, stream('rows'));
@@ -165,11 +165,11 @@ test('a try that was ended is gone on with, and what is of another backup goes',
   ]);
 });
 
-test('a publication that was cut half-way is finished by the next try', async () => {
+test('a restore finishes an interrupted publish()', async () => {
   const first = target();
   await first.prepare(facts);
   await writeAll(first);
-  // As after a kill between two moves.
+  // The state after a kill between two moves.
   writeFileSync(join(root, '_restore'), '');
   writeFileSync(join(root, '.bkp-restore/moving'), '_restore\n.checkpoint\ndb\n');
   renameSync(join(root, '.bkp-restore/.checkpoint'), join(root, '.checkpoint'));
@@ -181,7 +181,7 @@ test('a publication that was cut half-way is finished by the next try', async ()
   expect(readFileSync(join(root, control.path), 'utf8')).toBe('txn!');
 });
 
-test('a root that a server has taken meanwhile is left as it is', async () => {
+test('a root in which a server has started in the meantime is refused', async () => {
   const first = target();
   await first.prepare(facts);
   await writeAll(first);
@@ -189,13 +189,13 @@ test('a root that a server has taken meanwhile is left as it is', async () => {
   writeFileSync(join(root, 'db/.data_id'), 'of a server');
   await expect(target().prepare(facts)).rejects.toMatchObject({code: 'TABLE_EXISTS'});
   rmSync(join(root, '.bkp-restore'), {recursive: true});
-  // As after a kill between the last move and the end.
+  // The state after a kill between the last move and the end.
   mkdirSync(join(root, '.bkp-restore'));
   writeFileSync(join(root, '.bkp-restore/moving'), 'db\n');
   await expect(target().prepare(facts)).rejects.toMatchObject({code: 'TABLE_EXISTS'});
 });
 
-test('a failure leaves what the original leaves, and the next restore refuses until it is removed', async () => {
+test('a failed restore leaves what QuestDB Enterprise leaves, and the next one refuses until that is removed', async () => {
   const to = target();
   await to.prepare(facts);
   await writeAll(to);
@@ -215,7 +215,7 @@ test('a failure leaves what the original leaves, and the next restore refuses un
   expect(await next.finished(other)).toBeDefined();
 });
 
-test('no file leaves the root, and no backup of another product comes', async () => {
+test('paths outside of the root and backups of other products are refused', async () => {
   const to = target();
   await to.prepare(facts);
   for (const path of ['../escaped', 'db/../../escaped', '/etc/escaped', 'public/escaped', 'db/./escaped']) {
