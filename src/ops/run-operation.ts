@@ -30,48 +30,60 @@ export type RunOptions = {
 export type OperationEvent = {operation: Operation; log: (text: string) => void};
 
 /**
- * Carries out one operation in this process: claims it, reports while it works, and writes how it ended.
- * @returns the exit status of the worker: `done` when the journal tells how it ended, whatever that is, or when another
- *   process has it; `failed` when the outcome could not be kept, so that the next one to look finds a dead worker.
- * @throws BkpError `JOURNAL_UNAVAILABLE` when it could not even be claimed
+ * Carries out one operation in this process: claims it, reports while it works, and writes its outcome.
+ * @returns the exit status of the worker: `done` when the journal has the outcome, whatever it is, or when another
+ *   process has the operation; `failed` when the outcome could not be written, so that the next reader finds a dead worker
+ * @throws BkpError `JOURNAL_UNAVAILABLE` when the operation could not even be claimed
  */
 export async function runOperation(options: RunOptions): Promise<ExitStatus> {
-  const {journal, number, work, signals, nowMicros} = options;
-  const operation = await journal.claim(number);
-  if (operation === undefined) return ExitStatus.done;
+  const {journal, number, signals} = options;
+  const abort = new AbortController();
+  const cancel = () => abort.abort(new BkpError('CANCELLED', `operation ${number} was cancelled`));
+  // Before the claim, so that a signal cannot end the process while the claim is being made.
+  const stopListening = listen(signals, cancel);
+  try {
+    const operation = await journal.claim(number);
+    return operation === undefined
+      ? ExitStatus.done
+      : await carryOut(operation, options, {abort, cancel, stopListening});
+  } finally {
+    stopListening();
+  }
+}
+
+type Cancelling = {abort: AbortController; cancel: () => void; stopListening: () => void};
+
+async function carryOut(
+  operation: Operation,
+  {journal, number, work, nowMicros, ...options}: RunOptions,
+  {abort: {signal}, cancel, stopListening}: Cancelling,
+): Promise<ExitStatus> {
   const id = operationId(operation);
   const log = openLog(operation.logFile, nowMicros);
   log.write(`${id} starts in process ${process.pid}: ${operation.statement}`);
-
-  const abort = new AbortController();
-  const cancel = () => {
-    if (abort.signal.aborted) return;
-    log.write('cancel requested');
-    abort.abort(new BkpError('CANCELLED', `${id} was cancelled`));
-  };
+  const logCancel = () => log.write('cancel requested');
+  if (signal.aborted) logCancel();
+  else signal.addEventListener('abort', logCancel, {once: true});
   const heartbeat = (options.heartbeat ?? startHeartbeat)(journal, operation, {log: log.write, cancel});
-  const stopListening = listen(signals, cancel);
   const reportEnd = async () => options.ended?.({operation: await journal.get(number), log: log.write});
   try {
     options.began?.({operation, log: log.write});
     const outcome = await outcomeOf(work, {
       operation,
-      signal: abort.signal,
+      signal,
       progress: (figures) => heartbeat.progress(figures),
       limits: () => heartbeat.limits(),
       log: log.write,
     });
     await heartbeat.stop();
     const kept = await keep(journal, number, outcome, log.write);
-    log.write(
-      kept ? `${id} ended: ${outcome.status}` : `${id} ended: ${outcome.status}, but the journal does not know`,
-    );
+    log.write(`${id} ended: ${outcome.status}${kept ? '' : ', but the journal does not have it'}`);
     // Nothing is left to cancel: a signal may end the process from here on.
     stopListening();
-    if (kept) await reportEnd().catch(logFault(log.write));
+    if (kept) await reportEnd().catch((error) => log.write(renderError(asPlain(error))));
     return kept ? ExitStatus.done : ExitStatus.failed;
   } finally {
-    stopListening();
+    signal.removeEventListener('abort', logCancel);
     log.close();
   }
 }
@@ -112,10 +124,6 @@ async function keep(
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
-}
-
-function logFault(log: (text: string) => void): (error: unknown) => void {
-  return (error) => log(renderError(asPlain(error)));
 }
 
 function listen(signals: SignalSource, cancel: () => void): () => void {

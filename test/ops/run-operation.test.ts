@@ -201,7 +201,7 @@ test('when the outcome cannot be kept the worker fails, and the operation stays 
   await vi.advanceTimersByTimeAsync(120_000);
   expect(await ended).toBe(1);
   expect((await journal.get(number)).state.name).toBe('running');
-  expect(await log()).toContain('the journal does not know');
+  expect(await log()).toContain('the journal does not have it');
 });
 
 test('an operation that others have ended keeps that end; its work is stopped', async () => {
