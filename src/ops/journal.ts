@@ -21,6 +21,7 @@ import {pageWindow} from './paging.ts';
 import {believable, type MeasuredProgress, percentOf} from './progress.ts';
 import {busy, ended, notFound, unfinished} from './refusals.ts';
 import {limitsOf, logFileOf, operationOf, type Row, workerOf} from './row.ts';
+import {subjectText} from './subject.ts';
 
 export type JournalOptions = {
   /** The SQLite file; made, with its folder, when it is not there. */
@@ -135,12 +136,13 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
   return {
     async create(wanted) {
       const {boot, machine} = columnsOf(processes.self());
+      const subject = subjectText(wanted.subject);
       for (;;) {
         reapAll();
         const [created] = operations(
           rows(sql.create, {
             kind: wanted.kind,
-            subject: wanted.subject,
+            subject,
             shared: Number(wanted.shared),
             statement: wanted.statement,
             work: JSON.stringify(wanted.work ?? null),
@@ -152,7 +154,7 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
           }),
         );
         if (created !== undefined) return created;
-        const [holder] = operations(rows(sql.holder, {subject: wanted.subject}));
+        const [holder] = operations(rows(sql.holder, {subject}));
         if (holder !== undefined) throw busy(holder);
         // It has ended in between: the way is free now.
       }

@@ -1,4 +1,5 @@
 import type {PlainError} from '../errors/index.ts';
+import type {Subject} from './subject.ts';
 
 /** In the order `Invalid kind. Use one of: …` prints them. */
 export const operationKinds = [
@@ -56,8 +57,7 @@ export type LimitsChange = {readonly [Direction in keyof Limits]?: number | null
 export type Operation = {
   number: OperationNumber;
   kind: OperationKind;
-  /** `collection shop`: of operations that change one subject, one at a time is open. */
-  subject: string;
+  subject: Subject;
   /** True when it may run beside others on its subject (verify). */
   shared: boolean;
   /** As typed, for people. */

@@ -2,6 +2,7 @@ import {assert, BkpError} from '../errors/index.ts';
 import {secondsText} from '../lib/time.ts';
 import {kindNoun, operationId} from './kinds.ts';
 import type {Operation, OperationKind, OperationNumber} from './operation.ts';
+import {subjectText} from './subject.ts';
 
 export function busy(holder: Operation): BkpError {
   const id = operationId(holder);
@@ -9,7 +10,7 @@ export function busy(holder: Operation): BkpError {
     holder.state.name === 'running'
       ? `runs since ${secondsText(holder.state.startedAtMicros)}`
       : `is queued since ${secondsText(holder.createdAtMicros)}`;
-  return new BkpError('BUSY', `${holder.subject} is busy`, {
+  return new BkpError('BUSY', `${subjectText(holder.subject)} is busy`, {
     cause: `operation ${id} ${since}`,
     next: `bkp operation get ${id} shows how far it is, bkp operation wait ${id} waits for its end`,
     context: {operation: id},

@@ -6,6 +6,7 @@ import {operationId} from './kinds.ts';
 import type {Limits, Operation, OperationKind, OperationNumber, OperationOutcome, OperationState} from './operation.ts';
 import {failure} from './outcome.ts';
 import {anything, limitsSchema, machineSchema, outcomeSchema} from './row-schemas.ts';
+import {parseSubject} from './subject.ts';
 
 /** One row of the journal as SQLite gives it. */
 export type Row = {
@@ -48,7 +49,7 @@ export function operationOf(row: Row, logsDir: string): Operation {
   return {
     number: row.number as OperationNumber,
     kind: row.kind as OperationKind,
-    subject: row.subject,
+    subject: parseSubject(row.subject),
     shared: row.shared === 1,
     statement: row.statement,
     work: parsedOr(undefined, anything, row.work),

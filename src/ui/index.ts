@@ -9,10 +9,8 @@ export {
   machineFormats,
   renderOperationLine,
   renderOperationListLine,
-  subjectName,
 } from './operation-json.ts';
 export {renderOperation, renderOperationList} from './operation-pretty.ts';
-export {backupOf, issuesOf, phaseOf, resultOf, type StatusShown, statusOf} from './operation-words.ts';
 export {type Cell, type RowFormat, renderRows} from './rows.ts';
 export type {Subscribe, ViewEnd} from './subscribe.ts';
 export {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';

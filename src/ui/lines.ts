@@ -1,18 +1,7 @@
 import {printable} from '../lib/text.ts';
 import {secondsText} from '../lib/time.ts';
-import {type Operation, operationId} from '../ops/index.ts';
-import {
-  backupOf,
-  figureWords,
-  issueLines,
-  issuesOf,
-  noticesOf,
-  phaseOf,
-  progressOf,
-  resultOf,
-  resultWords,
-  statusOf,
-} from './operation-words.ts';
+import {backupOf, issuesOf, noticesOf, type Operation, operationId, phaseOf, resultOf, statusOf} from '../ops/index.ts';
+import {figureWords, issueLines, progressOf, resultWords} from './operation-words.ts';
 import type {Subscribe, ViewEnd} from './subscribe.ts';
 
 /** Long enough that a night's log stays short, short enough that nobody thinks it hangs. */

@@ -1,19 +1,9 @@
 import {Box, Text} from 'ink';
 import {formatDuration, formatPercent} from '../lib/figures.ts';
 import {printable, widthOf} from '../lib/text.ts';
-import {type Operation, operationId} from '../ops/index.ts';
+import {backupOf, issuesOf, noticesOf, type Operation, operationId, phaseOf, resultOf, statusOf} from '../ops/index.ts';
 import {statusColors} from './operation-pretty.ts';
-import {
-  backupOf,
-  figureWords,
-  issueLines,
-  issuesOf,
-  noticesOf,
-  phaseOf,
-  resultOf,
-  resultWords,
-  statusOf,
-} from './operation-words.ts';
+import {figureWords, issueLines, resultWords} from './operation-words.ts';
 
 const widestBar = 40;
 const narrowestBar = 6;

@@ -1,6 +1,16 @@
 import {secondsText} from '../lib/time.ts';
-import {type Limits, type Operation, type OperationKind, operationId} from '../ops/index.ts';
-import {backupOf, issuesOf, phaseOf, resultOf, statusOf} from './operation-words.ts';
+import {
+  backupOf,
+  issuesOf,
+  type Limits,
+  type Operation,
+  type OperationKind,
+  operationId,
+  phaseOf,
+  resultOf,
+  statusOf,
+  subjectName,
+} from '../ops/index.ts';
 
 export const machineFormats = ['json', 'proto-json-base64'] as const;
 export type MachineFormat = (typeof machineFormats)[number];
@@ -43,7 +53,7 @@ function ownForm(operation: Operation): object {
       ...(state.name === 'done' ? {} : {bytesPerSecond: progress.bytesPerSecond, secondsLeft: progress.secondsLeft}),
     },
     ...(state.name === 'done' || operation.limits === undefined ? {} : {limits: plainLimits(operation.limits)}),
-    subject: subjectName(operation),
+    subject: subjectName(operation.subject),
     statement: operation.statement,
     issues: issuesOf(operation),
     createdBy: operation.createdBy,
@@ -59,11 +69,6 @@ function plainLimits({uploadBytesPerSecond, downloadBytesPerSecond}: Limits): ob
     uploadBytesPerSecond: uploadBytesPerSecond ?? null,
     downloadBytesPerSecond: downloadBytesPerSecond ?? null,
   };
-}
-
-/** The name alone: the kind says what it names. */
-export function subjectName({subject}: Pick<Operation, 'subject'>): string {
-  return subject.replace(/^(collection|database|target|store) /, '');
 }
 
 const metadataTypes: Readonly<Record<OperationKind, string>> = {

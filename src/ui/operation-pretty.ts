@@ -1,17 +1,15 @@
 import {formatRate} from '../lib/figures.ts';
 import {secondsText} from '../lib/time.ts';
-import {type Operation, operationId} from '../ops/index.ts';
 import {
   backupOf,
-  byteWords,
-  issueLines,
   issuesOf,
-  progressOf,
+  type Operation,
+  type OperationStatus,
+  operationId,
   resultOf,
-  rowWords,
-  type StatusShown,
   statusOf,
-} from './operation-words.ts';
+} from '../ops/index.ts';
+import {byteWords, issueLines, progressOf, rowWords} from './operation-words.ts';
 import {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';
 
 /** One page of operations; with none of them only the line that says where the next page is. */
@@ -32,7 +30,7 @@ function operationTable(operations: readonly Operation[], style: TableStyle): st
   return renderTable(['id', 'ready', 'status', 'progress'], operations.map(rowOf), style);
 }
 
-export const statusColors: Readonly<Record<StatusShown, Color>> = {
+export const statusColors: Readonly<Record<OperationStatus, Color>> = {
   PROGRESS: 'cyan',
   SUCCESS: 'green',
   CANCELLED: 'yellow',

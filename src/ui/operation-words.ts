@@ -1,82 +1,16 @@
-import {unreachable} from '../errors/index.ts';
 import {formatBytes, formatCount, formatDuration, formatPercent, formatRate} from '../lib/figures.ts';
-import {isBackupKind, type Operation, type OperationIssue, type OperationResult} from '../ops/index.ts';
+import {hasPercent, type Operation, type OperationIssue, type OperationResult, phaseOf} from '../ops/index.ts';
 
-/** The words of the operation model, the same in every rendering. */
-export type StatusShown = 'PROGRESS' | 'SUCCESS' | 'CANCELLED' | 'ERROR';
-
-export function statusOf({state}: Operation): StatusShown {
-  switch (state.name) {
-    case 'queued':
-    case 'running':
-      return 'PROGRESS';
-    case 'done':
-      return state.outcome.status;
-    default:
-      return unreachable(state);
-  }
-}
-
-/** Where it stands, as one word: `Preparing`, `TransferData`, another phase's name, `Cancellation`, `Cancelled`, `Done`. */
-export function phaseOf({state, progress}: Operation): string {
-  switch (state.name) {
-    case 'queued':
-      return 'Preparing';
-    case 'running':
-      return state.cancelRequested ? 'Cancellation' : progress.phase || 'Preparing';
-    case 'done':
-      return state.outcome.status === 'CANCELLED' ? 'Cancelled' : 'Done';
-    default:
-      return unreachable(state);
-  }
-}
-
-const phasesWithoutPercent = ['Preparing', 'Cancellation', 'Cancelled', 'Done'];
-
-/** The phase, and how far it is where that says something: `TransferData (12.34%)`. */
+/** @returns the phase, with the percentage where it says something: `TransferData (12.34%)` */
 export function progressOf(operation: Operation): string {
   const phase = phaseOf(operation);
-  if (phasesWithoutPercent.includes(phase)) return phase;
-  return `${phase} (${formatPercent(operation.progress.percent)})`;
-}
-
-/** What is to be said beside how it ended. */
-export function noticesOf({state}: Operation): readonly OperationIssue[] {
-  return state.name === 'done' ? (state.outcome.result.notices ?? []).map((message) => ({message})) : [];
-}
-
-/** What went wrong, and what a success has to add; empty when there is nothing to say. */
-export function issuesOf(operation: Operation): readonly OperationIssue[] {
-  const notices = noticesOf(operation);
-  const {state} = operation;
-  if (state.name !== 'done') return [];
-  const {outcome} = state;
-  if (outcome.status !== 'ERROR') return notices;
-  const {message, code, cause, next} = outcome.error;
-  const own: OperationIssue = {
-    message,
-    code,
-    ...(cause === undefined ? {} : {cause}),
-    ...(next === undefined ? {} : {next}),
-  };
-  return [...(outcome.issues.length > 0 ? outcome.issues : [own]), ...notices];
+  return hasPercent(phase) ? `${phase} (${formatPercent(operation.progress.percent)})` : phase;
 }
 
 /** An issue as lines for people: the message, then its cause and the next step. */
 export function issueLines({message, cause, next}: OperationIssue): string[] {
   const labelled = (label: string, text: string | undefined) => (text === undefined ? [] : [`${label}${text}`]);
   return [...message.split('\n'), ...labelled('cause: ', cause), ...labelled('next:  ', next)];
-}
-
-export function resultOf({state}: Operation): OperationResult {
-  return state.name === 'done' ? state.outcome.result : {};
-}
-
-/** The backup that it made or works on, or that it is about to make. One that was to be made and was not has no name. */
-export function backupOf(operation: Operation): string | undefined {
-  const {kind, state, backup} = operation;
-  const isUnmade = state.name === 'done' && state.outcome.status !== 'SUCCESS' && isBackupKind(kind);
-  return resultOf(operation).backup ?? (isUnmade ? undefined : backup);
 }
 
 /** What a finished operation did to rows: `3`, `1 deleted`. */

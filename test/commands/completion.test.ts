@@ -13,9 +13,9 @@ beforeAll(async () => {
   ({home, remove} = temporaryHome());
   symlinkSync(bkpFile, join(home, 'bkp'));
   const journal = journalAt(home);
-  await addSucceeded(journal, {subject: 'collection shop'});
-  await addSucceeded(journal, {subject: 'collection $(touch broken)', kind: 'incbackup'});
-  await addSucceeded(journal, {subject: 'collection two\nlines', kind: 'restore'});
+  await addSucceeded(journal, {subject: {kind: 'collection', name: 'shop'}});
+  await addSucceeded(journal, {subject: {kind: 'collection', name: '$(touch broken)'}, kind: 'incbackup'});
+  await addSucceeded(journal, {subject: {kind: 'collection', name: 'two\nlines'}, kind: 'restore'});
   journal.close();
   const profiles = await openProfiles(resolveHome({BKP_HOME: home}, process.platform, home));
   await profiles.create('night');

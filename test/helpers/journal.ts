@@ -15,7 +15,7 @@ export function aBackup(changes: Partial<NewOperation> = {}): NewOperation {
   subjects += 1;
   return {
     kind: 'fullbackup',
-    subject: `collection c${subjects}`,
+    subject: {kind: 'collection', name: `c${subjects}`},
     shared: false,
     statement: `BACKUP c${subjects}`,
     work: null,

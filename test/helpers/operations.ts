@@ -10,7 +10,7 @@ export function anOperation(changes: Partial<Omit<Operation, 'number'>> & {numbe
   return {
     number: number as OperationNumber,
     kind: 'fullbackup',
-    subject: 'collection shop',
+    subject: {kind: 'collection', name: 'shop'},
     shared: false,
     statement: 'BACKUP shop',
     work: null,

@@ -40,7 +40,7 @@ export function makeHome(): TestHome {
 export function newOperation(change: Partial<NewOperation> = {}): NewOperation {
   return {
     kind: 'fullbackup',
-    subject: 'collection shop',
+    subject: {kind: 'collection', name: 'shop'},
     shared: false,
     statement: 'BACKUP shop',
     work: {collection: 'shop'},

@@ -76,7 +76,7 @@ test('only one open operation a subject, unless it is shared', async () => {
   await journal.claim(first.number);
   await expect(journal.create(newOperation())).rejects.toThrow(expect.objectContaining({code: 'BUSY'}));
 
-  await journal.create(newOperation({subject: 'collection other'}));
+  await journal.create(newOperation({subject: {kind: 'collection', name: 'other'}}));
   await journal.create(newOperation({kind: 'verify', shared: true}));
   await journal.create(newOperation({kind: 'verify', shared: true}));
   expect((await journal.open()).map(({number}) => number)).toEqual([1, 2, 3, 4]);
@@ -195,8 +195,8 @@ test('a done operation can be forgotten, with its log; its number is not given a
 
 test('an operation is found by what the user typed, and missed in the user’s words', async () => {
   await expect(journal.find({last: true})).rejects.toThrow(expect.objectContaining({code: 'OPERATION_NOT_FOUND'}));
-  const full = await journal.create(newOperation({subject: 'a'}));
-  const incremental = await journal.create(newOperation({subject: 'b', kind: 'incbackup'}));
+  const full = await journal.create(newOperation({subject: {kind: 'collection', name: 'a'}}));
+  const incremental = await journal.create(newOperation({subject: {kind: 'collection', name: 'b'}, kind: 'incbackup'}));
   expect(await journal.find({last: true})).toEqual(incremental);
   expect(await journal.find({number: full.number})).toEqual(full);
   expect(await journal.find({kind: 'fullbackup', number: full.number})).toEqual(full);

@@ -24,7 +24,7 @@ test('of processes that start work on the same subjects, one wins each subject',
 
 test('of workers that claim the same operations, one wins each', async () => {
   const journal = home.open();
-  for (const at of upTo(rounds)) await journal.create(newOperation({subject: `collection ${at}`}));
+  for (const at of upTo(rounds)) await journal.create(newOperation({subject: {kind: 'collection', name: String(at)}}));
   const won = await race(home, {processes: 4, rounds, action: 'claim'});
   expect(sorted(won.flat())).toEqual(upTo(rounds));
 });
@@ -33,7 +33,7 @@ test('of observers of dead workers, one gets each operation', async () => {
   const dead = {pid: 4711, startedAt: 'then', boot: 'before', space: ''};
   const elsewhere = home.open({self: () => dead, identify: () => dead, fateOf: () => 'alive'});
   for (const at of upTo(rounds)) {
-    const {number} = await elsewhere.create(newOperation({subject: `collection ${at}`}));
+    const {number} = await elsewhere.create(newOperation({subject: {kind: 'collection', name: String(at)}}));
     await elsewhere.claim(number as OperationNumber);
   }
   const won = await race(home, {processes: 4, rounds: 1, action: 'reap'});

@@ -66,7 +66,7 @@ test.skipIf(process.platform === 'win32')(
     const entry = join(home.dir, 'idle.js');
     writeFileSync(entry, 'console.log(process.pid); setInterval(() => {}, 1000);');
     const priorityOf = async (kind: 'dbbackup' | 'dbrestore') => {
-      const operation = await journal.create(newOperation({kind, subject: kind}));
+      const operation = await journal.create(newOperation({kind, subject: {kind: 'collection', name: kind}}));
       await spawnWorker({journal, operation, entry, args: [], env: {}, niceness: 10});
       await expect.poll(() => readFileSync(operation.logFile, 'utf8'), {timeout: 20_000}).toMatch(/\d+\n/);
       const pid = Number(readFileSync(operation.logFile, 'utf8'));

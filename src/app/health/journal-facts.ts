@@ -6,6 +6,8 @@ import {
   type OperationKind,
   type OperationResult,
   operationKinds,
+  type Subject,
+  subjectText,
 } from '../../ops/index.ts';
 import {allOperations} from '../orders/all-operations.ts';
 import {orderOf} from '../orders/work-order.ts';
@@ -45,7 +47,7 @@ export async function journalFacts(journal: Journal): Promise<JournalFacts> {
     counts.set(`${kind} ${status}`, (counts.get(`${kind} ${status}`) ?? 0) + 1);
     const subject = labelsOf(operation.subject);
     if (subject !== undefined) {
-      const key = `${operation.subject} ${kind}`;
+      const key = `${subjectText(operation.subject)} ${kind}`;
       const history = histories.get(key) ?? {subject, kind};
       histories.set(key, history);
       addOlder(history, operation);
@@ -65,11 +67,17 @@ export async function journalFacts(journal: Journal): Promise<JournalFacts> {
 }
 
 /** @returns undefined for what is done once and not again and again: a place that was restored into, a store that was cleaned */
-function labelsOf(subject: string): History['subject'] | undefined {
-  // VERIFY DATABASE reads those of every database in the store.
-  if (subject === 'databases') return {};
-  const [, what, name] = /^(collection|database) (.*)$/s.exec(subject) ?? [];
-  return what === undefined || name === undefined ? undefined : {[what]: name};
+function labelsOf(subject: Subject): History['subject'] | undefined {
+  switch (subject.kind) {
+    // VERIFY DATABASE reads those of every database in the store.
+    case 'databases':
+      return {};
+    case 'collection':
+    case 'database':
+      return {[subject.kind]: subject.name};
+    default:
+      return undefined;
+  }
 }
 
 /** Adds an operation to those after it. The one that was given last counts as the newest: two of a kind do not overlap. */

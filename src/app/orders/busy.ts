@@ -1,5 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
-import {type Operation, operationId} from '../../ops/index.ts';
+import {isSameSubject, type Operation, operationId, type Subject} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {collectionSubject} from './start.ts';
 
@@ -24,9 +24,9 @@ export async function refuseDropWhenBusy(deps: Deps, collection: string): Promis
 }
 
 /** The operation that changes the subject now, if one does. */
-export async function openOn(deps: Deps, subject: string): Promise<Operation | undefined> {
+export async function openOn(deps: Deps, subject: Subject): Promise<Operation | undefined> {
   const journal = await deps.journal();
-  return (await journal.open()).find((operation) => !operation.shared && operation.subject === subject);
+  return (await journal.open()).find((operation) => !operation.shared && isSameSubject(operation.subject, subject));
 }
 
 function waitOrCancel(running: Operation): string {

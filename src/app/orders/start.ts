@@ -1,6 +1,6 @@
 import {userInfo} from 'node:os';
 import {profileName} from '../../config/index.ts';
-import {type NewOperation, type Operation, operationId} from '../../ops/index.ts';
+import {type NewOperation, type Operation, operationId, type Subject} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import type {WorkOrder} from './work-order.ts';
 
@@ -39,12 +39,12 @@ export async function startRetention(deps: Deps, order: WorkOrder & {do: 'backup
 }
 
 /** Subject of all operations that change one collection. */
-export function collectionSubject(collection: string): string {
-  return `collection ${collection}`;
+export function collectionSubject(collection: string): Subject {
+  return {kind: 'collection', name: collection};
 }
 
 /** Subject of the backups of a whole database. @param source as the settings hold it */
-export const databaseSubject = (source: string) => `database ${source}`;
+export const databaseSubject = (source: string): Subject => ({kind: 'database', name: source});
 
 /** cron sets LOGNAME, a bare environment nothing: then the system is asked, which may not know a name either. */
 function userName({env}: Deps): string {

@@ -7,7 +7,7 @@ import {
 } from '../../collections/index.ts';
 import {describeStore, sameStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Operation, OperationKind, OperationNumber} from '../../ops/index.ts';
+import {isSameSubject, type Operation, type OperationKind, type OperationNumber, subjectText} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {collectionSubject, databaseSubject} from '../orders/start.ts';
 import {orderOf} from '../orders/work-order.ts';
@@ -26,7 +26,7 @@ const isCollection = (scheduled: Scheduled): scheduled is OfCollection => 'colle
 
 /** What it is called where people read of it. */
 export const nameOf = (scheduled: Scheduled) =>
-  isCollection(scheduled) ? scheduled.collection.name : databaseSubject(requireSource(scheduled.place));
+  isCollection(scheduled) ? scheduled.collection.name : subjectText(databaseSubject(requireSource(scheduled.place)));
 
 /** Absent: it is no collection. */
 export const collectionOf = (scheduled: Scheduled) => (isCollection(scheduled) ? scheduled.collection : undefined);
@@ -91,10 +91,13 @@ async function databaseOf(place: Workplace): Promise<PresentDatabase> {
 }
 
 /** Tells those of one name in several profiles apart. */
-export const keyOf = (scheduled: Scheduled) => `${describeStore(scheduled.place.store)} ${subjectOf(scheduled)}`;
+export const keyOf = (scheduled: Scheduled) =>
+  `${describeStore(scheduled.place.store)} ${subjectText(subjectOf(scheduled))}`;
 
 const subjectOf = (scheduled: Scheduled) =>
-  isCollection(scheduled) ? collectionSubject(scheduled.collection.name) : nameOf(scheduled);
+  isCollection(scheduled)
+    ? collectionSubject(scheduled.collection.name)
+    : databaseSubject(requireSource(scheduled.place));
 
 /** When a scheduler last tried; without an operation the backup was refused at once, and the journal knows nothing of it. */
 export type Try = {atMs: number; operation?: OperationNumber | undefined};
@@ -140,7 +143,7 @@ async function lastBackup(scheduled: Scheduled): Promise<Operation | undefined> 
   const wanted = subjectOf(scheduled);
   const {operations} = await journal.list({kinds, page: 1, pageSize: operationsSeen});
   return operations.find((operation) => {
-    const order = operation.subject === wanted ? orderOf(operation) : undefined;
+    const order = isSameSubject(operation.subject, wanted) ? orderOf(operation) : undefined;
     return order !== undefined && sameStore(order.place.store, place.store);
   });
 }

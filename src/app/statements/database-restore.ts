@@ -47,7 +47,7 @@ export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promis
     {do: 'dbrestore', place, request, product: plan.database.product},
     {
       kind: 'dbrestore',
-      subject: `target ${request.target}`,
+      subject: {kind: 'target', name: request.target},
       shared: false,
       statement: wish.statement,
       backup: `${plan.instance}/${microsText(backupMicros(plan.backup))}`,

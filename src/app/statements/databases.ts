@@ -65,7 +65,7 @@ export async function verifyDatabase(
   const operation = await startOperation(
     deps,
     {do: 'dbverify', place, level, ...chosen},
-    {kind: 'verify', subject: 'databases', shared: true, statement: text},
+    {kind: 'verify', subject: {kind: 'databases'}, shared: true, statement: text},
   );
   return {operation, notices: []};
 }

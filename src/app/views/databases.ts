@@ -1,6 +1,6 @@
 import {listDatabaseBackups} from '../../database/index.ts';
 import {microsText} from '../../lib/time.ts';
-import {type Operation, operationId} from '../../ops/index.ts';
+import {isSameSubject, type Operation, operationId} from '../../ops/index.ts';
 import {defineView, type RowOf, type Scalar, type View} from '../../query/index.ts';
 import {capabilitiesOf, openCheckpointSource, type SourceSpec} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
@@ -44,7 +44,7 @@ export function backupsView(deps: Deps): View {
     }
     // The journal knows more of a backup than its manifest does, and not what became of it since.
     for (const operation of await allOperations(journal, ['dbbackup'])) {
-      if (place.source === undefined || operation.subject === databaseSubject(place.source)) {
+      if (place.source === undefined || isSameSubject(operation.subject, databaseSubject(place.source))) {
         const row = rowOf(operation);
         const {status, backup_error: error} = rows.get(row.start_ts as string) ?? {};
         rows.set(row.start_ts as string, error == null ? row : {...row, status, backup_error: error});

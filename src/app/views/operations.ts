@@ -1,7 +1,15 @@
 import {microsText} from '../../lib/time.ts';
-import {type Operation, operationId} from '../../ops/index.ts';
+import {
+  backupOf,
+  issuesOf,
+  type Operation,
+  operationId,
+  phaseOf,
+  resultOf,
+  statusOf,
+  subjectName,
+} from '../../ops/index.ts';
 import {defineView, type View} from '../../query/index.ts';
-import {backupOf, issuesOf, phaseOf, resultOf, statusOf, subjectName} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
 import {allOperations} from '../orders/all-operations.ts';
 
@@ -42,7 +50,7 @@ export function operationsView(deps: Deps): View {
         return {
           id: operationId(operation),
           kind: operation.kind,
-          subject: subjectName(operation),
+          subject: subjectName(operation.subject),
           status: statusOf(operation),
           state: state.name === 'running' && state.cancelRequested ? 'cancelling' : state.name,
           phase: phaseOf(operation),

@@ -1,7 +1,14 @@
 import {asPlain} from '../../errors/index.ts';
 import type {EndOfOperation, NotifyTargets} from '../../notify/index.ts';
-import {isBackupKind, type Operation, type OperationEvent, operationId} from '../../ops/index.ts';
-import {renderOperationLine, statusOf, subjectName} from '../../ui/index.ts';
+import {
+  isBackupKind,
+  type Operation,
+  type OperationEvent,
+  operationId,
+  statusOf,
+  subjectName,
+} from '../../ops/index.ts';
+import {renderOperationLine} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
 import {targetsOfWorker} from './notify-variables.ts';
 
@@ -59,7 +66,7 @@ function variablesOf(operation: Operation): Record<string, string> {
     BKP_OPERATION_ID: operationId(operation),
     BKP_STATUS: statusOf(operation),
     BKP_KIND: operation.kind,
-    BKP_SUBJECT: subjectName(operation),
+    BKP_SUBJECT: subjectName(operation.subject),
   };
 }
 

@@ -2,6 +2,7 @@ import {startCleanup} from '../../app/orders/start.ts';
 import {placesOf, withVaultIfAny} from '../../app/places/places.ts';
 import {describeStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import type {Subject} from '../../ops/index.ts';
 import {parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
@@ -20,7 +21,8 @@ export async function runCleanup(deps: CommandDeps, {wait, format}: CleanupOptio
     const vault = await withVaultIfAny(deps, place, async ({id}) => id);
     if (vault === undefined) continue;
     cleaned += 1;
-    const about = {subject: `store ${describeStore(place.store)}`, statement: 'bkp collection cleanup'};
+    const subject: Subject = {kind: 'store', name: describeStore(place.store)};
+    const about = {subject, statement: 'bkp collection cleanup'};
     const operation = await startCleanup(deps, {do: 'cleanup', place: {...place, vault}}, about);
     if ((await report(deps, {operation, notices: []}, {wait, format})) === 'left') return;
   }

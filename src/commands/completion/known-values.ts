@@ -26,7 +26,7 @@ async function profileNames({home}: CommandDeps): Promise<readonly string[]> {
  * than one likes to wait for a Tab.
  */
 async function collectionNames(deps: CommandDeps): Promise<string[]> {
-  const names = (await newest(deps)).map(({subject}) => /^collection (.*)$/s.exec(subject)?.[1]);
+  const names = (await newest(deps)).map(({subject}) => (subject.kind === 'collection' ? subject.name : undefined));
   return [...new Set(names.filter((name) => name !== undefined))];
 }
 

@@ -38,7 +38,7 @@ test('the manual describes every view with exactly its columns, their types and 
 test('operations(): every state, the oldest first', async () => {
   const {deps, select} = open();
   const journal = await deps.journal();
-  await addSucceeded(journal, {subject: 'collection shop'});
+  await addSucceeded(journal, {subject: {kind: 'collection', name: 'shop'}});
   await addFailed(journal, {kind: 'incbackup'});
   const {number} = await addRunning(journal, {kind: 'restore', backup: 'c/20261121120000Z_full'});
   await journal.report(number, {phase: 'TransferData', bytesDone: 1999, bytesTotal: 10_000, itemsDone: 1});

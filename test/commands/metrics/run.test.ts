@@ -27,13 +27,13 @@ test('the journal: counts, and what was last of each kind and collection', async
   const journal = await deps.journal();
   const name = 'two\nlines, "quotes" and \\';
   for (let at = 0; at < 120; at++)
-    await addSucceeded(journal, {kind: 'verify', shared: true, subject: 'collection old'});
-  await addSucceeded(journal, {subject: `collection ${name}`});
-  await addFailed(journal, {subject: `collection ${name}`});
-  await addFailed(journal, {kind: 'incbackup', subject: `collection ${name}`});
-  await addSucceeded(journal, {kind: 'incbackup', subject: `collection ${name}`});
-  await addRunning(journal, {kind: 'incbackup', subject: `collection ${name}`});
-  await addSucceeded(journal, {kind: 'cleanup', subject: 'store fs::root=/x'});
+    await addSucceeded(journal, {kind: 'verify', shared: true, subject: {kind: 'collection', name: 'old'}});
+  await addSucceeded(journal, {subject: {kind: 'collection', name: name}});
+  await addFailed(journal, {subject: {kind: 'collection', name: name}});
+  await addFailed(journal, {kind: 'incbackup', subject: {kind: 'collection', name: name}});
+  await addSucceeded(journal, {kind: 'incbackup', subject: {kind: 'collection', name: name}});
+  await addRunning(journal, {kind: 'incbackup', subject: {kind: 'collection', name: name}});
+  await addSucceeded(journal, {kind: 'cleanup', subject: {kind: 'store', name: 'fs::root=/x'}});
   expect(await runMetrics(deps, {})).toBe(ExitStatus.done);
   const read = readMetrics(deps.out());
   const count = (kind: string, status: string) => sampleOf(read, 'bkp_operations', {kind, status});
@@ -59,10 +59,10 @@ test('the journal: counts, and what was last of each kind and collection', async
 test('the journal: backups of databases by their source; a check of them all has neither label', async () => {
   const journal = await deps.journal();
   const database = 'questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000';
-  await addSucceeded(journal, {kind: 'dbbackup', subject: `database ${database}`});
-  await addFailed(journal, {kind: 'dbbackup', subject: `database ${database}`});
-  await addFailed(journal, {kind: 'verify', shared: true, subject: 'databases'});
-  await addSucceeded(journal, {kind: 'dbrestore', subject: 'target /srv/drill'});
+  await addSucceeded(journal, {kind: 'dbbackup', subject: {kind: 'database', name: database}});
+  await addFailed(journal, {kind: 'dbbackup', subject: {kind: 'database', name: database}});
+  await addFailed(journal, {kind: 'verify', shared: true, subject: {kind: 'databases'}});
+  await addSucceeded(journal, {kind: 'dbrestore', subject: {kind: 'target', name: '/srv/drill'}});
   await runMetrics(deps, {});
   const read = readMetrics(deps.out());
   expect(sampleOf(read, 'bkp_operations', {kind: 'dbrestore', status: 'success'})).toBe(1);
@@ -87,7 +87,7 @@ test('a store without a vault is left out; if operations put backups there, it i
 });
 
 test('a store that cannot be reached: all the rest is printed, and why is told', async () => {
-  await addSucceeded(await deps.journal(), {subject: 'collection c'});
+  await addSucceeded(await deps.journal(), {subject: {kind: 'collection', name: 'c'}});
   mkdirSync(deps.home.clusterDir);
   const away: CommandDeps = {
     ...deps,

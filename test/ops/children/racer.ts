@@ -15,7 +15,7 @@ for (let round = 1; round <= Number(rounds); round++) {
   if (action === 'create-shared') won.push((await journal.create(newOperation({shared: true}))).number);
   if (action === 'create') {
     try {
-      won.push((await journal.create(newOperation({subject: `collection ${round}`}))).number);
+      won.push((await journal.create(newOperation({subject: {kind: 'collection', name: String(round)}}))).number);
     } catch (error) {
       if (!(error instanceof BkpError && error.code === 'BUSY')) throw error;
     }
