@@ -8,11 +8,11 @@ export type TableName = string;
 /** What stands in the way of a table's being in a collection, or in one with increments. */
 export type TableFacts =
   /** `reason`: when it is not the table alone that is missing, but its database. */
-  | {name: TableName; state: 'absent'; reason?: string}
+  | {name: TableName; state: 'absent'; reason?: string | undefined}
   /** Cannot be backed up as a table at all (a view, a virtual table); `reason` ends in what to do instead. */
   | {name: TableName; state: 'unsupported'; reason: string}
   /** `fullOnly`: why changes cannot be tracked (no declared primary key); absent when they can. */
-  | {name: TableName; state: 'present'; rows?: number; sizeBytes?: number; fullOnly?: string};
+  | {name: TableName; state: 'present'; fullOnly?: string | undefined};
 
 /**
  * Everything but rows that makes the table again: the database's own statements and counters.
@@ -51,7 +51,7 @@ export type BaseSegment = Segment & {
    * Position of the segment with the same start in the previous base that `rows` was given, if there is one:
    * what it holds probably resembles this one.
    */
-  previous?: number;
+  previous?: number | undefined;
 };
 
 /**
@@ -121,17 +121,17 @@ export type SnapshotOptions = {
    * Track changes for this owner (a collection's id) from this snapshot on; tracking that is there already goes on.
    * Absent: nothing is written to the source.
    */
-  track?: {owner: string};
+  track?: {owner: string} | undefined;
   /** Those of the tables whose changes are not tracked: each backup takes their `rows`. */
-  whole?: readonly TableName[];
+  whole?: readonly TableName[] | undefined;
   /**
    * The snapshot continues from this mark: the source must still know it, with its tracking unbroken, or
    * `CHAIN_BROKEN` says what happened (replaced database, missing trigger, changed schema, lost log).
    */
-  since?: {owner: string; mark: Mark; fingerprints: Readonly<Record<TableName, string>>};
-  signal?: AbortSignal;
+  since?: {owner: string; mark: Mark; fingerprints: Readonly<Record<TableName, string>>} | undefined;
+  signal?: AbortSignal | undefined;
   /** Something the user should know once (for example: writers wait while this runs). */
-  notice?: (text: string) => void;
+  notice?: ((text: string) => void) | undefined;
 };
 
 /** What `publish` says of the tables it made. */
@@ -152,10 +152,10 @@ export interface Staging {
   /** Indexes, the database's own check; the counts of rows. Nothing is visible yet. */
   finish(options: {
     check: 'quick' | 'full';
-    signal?: AbortSignal;
-    progress?: (step: string) => void;
+    signal?: AbortSignal | undefined;
+    progress?: ((step: string) => void) | undefined;
     /** What came back otherwise than the application may expect. */
-    notice?: (text: string) => void;
+    notice?: ((text: string) => void) | undefined;
   }): Promise<readonly PublishedTable[]>;
   /**
    * All tables become visible in one transaction, or none does.
@@ -164,9 +164,9 @@ export interface Staging {
    * @throws BkpError `TABLE_EXISTS` when a target appeared meanwhile
    */
   publish(options: {
-    resume?: {owner: string; mark: Mark};
-    signal?: AbortSignal;
-    notice?: (text: string) => void;
+    resume?: {owner: string; mark: Mark} | undefined;
+    signal?: AbortSignal | undefined;
+    notice?: ((text: string) => void) | undefined;
   }): Promise<void>;
   discard(): Promise<void>;
 }

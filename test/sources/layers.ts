@@ -20,7 +20,7 @@ export type Backup = {
 };
 export type Base = {kind: 'base'; segments: readonly KeptSegment[]; cuts: Cuts};
 export type Layer = Base | {kind: 'delta'; keys: readonly KeptSegment[]; rows: readonly KeptSegment[]};
-export type KeptSegment = {bytes: Uint8Array; rows: number; previous?: number};
+export type KeptSegment = {bytes: Uint8Array; rows: number; previous?: number | undefined};
 
 /** Called between segments: a place to write from another connection. */
 export type Meanwhile = () => void;

@@ -175,17 +175,18 @@ export class SqliteSource implements TableSource {
 function factsOf(connection: Connection, name: TableName, named: boolean): TableFacts {
   const found = findTable(connection, name);
   if (found.kind !== 'table')
-    return {name: found.name, state: found.kind, ...('reason' in found ? {reason: found.reason} : {})} as TableFacts;
+    return found.kind === 'absent'
+      ? {name: found.name, state: 'absent'}
+      : {name: found.name, state: 'unsupported', reason: found.reason};
   const {shadowOf} = found.table;
   if (named && shadowOf !== undefined) {
     const reason = `${name} holds the rows of virtual table ${shadowOf}; only a collection of the whole DATABASE holds those`;
     return {name: found.table.name, state: 'unsupported', reason};
   }
-  const obstacle = trackingObstacle(found.table);
   return {
     name: found.table.name,
     state: 'present',
-    ...(obstacle === undefined ? {} : {fullOnly: obstacle}),
+    fullOnly: trackingObstacle(found.table),
   };
 }
 

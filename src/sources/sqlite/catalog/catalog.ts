@@ -93,10 +93,9 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     generated: column.hidden === 2n || column.hidden === 3n,
     recorded: column.hidden !== 2n,
     collation: scratch.collations.get(String(column.name)) ?? 'BINARY',
-    ...(column.notnull !== 0n && typeof column.dflt_value === 'string'
-      ? {insteadOfNull: defaultExpression(column.dflt_value)}
-      : {}),
-    ...(typeof column.dflt_value === 'string' && callsFunction(column.dflt_value) ? {computedDefault: true} : {}),
+    insteadOfNull:
+      column.notnull !== 0n && typeof column.dflt_value === 'string' ? defaultExpression(column.dflt_value) : undefined,
+    computedDefault: typeof column.dflt_value === 'string' && callsFunction(column.dflt_value),
   }));
   const withoutRowid = row.wr === 1n;
   const shadowOf = virtualTableOf(connection, name, row.type === 'shadow');
@@ -113,7 +112,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     uniques: readUniques(connection, name),
     indexes,
     triggers: schemaSql(connection, 'trigger', name).filter((trigger) => !isReserved(trigger.name)),
-    ...(shadowOf === undefined ? {} : {shadowOf}),
+    shadowOf,
     autoincrement: /\bautoincrement\b/i.test(sql) && hasSequence(connection),
   };
   const odd = oddStatement(table);
@@ -123,7 +122,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     return `the schema of ${name} has bytes that are not text; ${wholeDatabase}`;
   const {copying, tracking} = tryTable(table);
   if (copying !== undefined) return `SQLite cannot copy ${name} by its rows (${copying}); ${wholeDatabase}`;
-  return tracking === undefined ? table : {...table, untrackable: tracking};
+  return {...table, untrackable: tracking};
 }
 
 /**
@@ -178,7 +177,7 @@ function readKey(
       const explicit = foldName(own) !== foldName(collation);
       return {column, collation, explicit, notNull: withoutRowid || notNull.has(column)};
     });
-  return {kind: 'columns', parts, ...(alias === undefined ? {} : {alias})};
+  return {kind: 'columns', parts, alias};
 }
 
 function readUniques(connection: Connection, table: string): UniqueIndex[] {
@@ -201,6 +200,6 @@ function readUniques(connection: Connection, table: string): UniqueIndex[] {
           const column = part.cid === -1n ? 'rowid' : String(part.name);
           return {expression: quoteName(column), collation, column};
         });
-      return {name, terms, ...(written?.where === undefined ? {} : {where: written.where})};
+      return {name, terms, where: written?.where};
     });
 }

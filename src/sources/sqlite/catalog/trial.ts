@@ -16,9 +16,9 @@ const longIndexes = 2000;
 
 export type Trial = {
   /** Why its rows cannot be copied, in SQLite's words. */
-  copying?: string;
+  copying?: string | undefined;
   /** Why its changes cannot be tracked. */
-  tracking?: string;
+  tracking?: string | undefined;
 };
 
 export function tryTable(table: Table): Trial {
@@ -30,8 +30,7 @@ export function tryTable(table: Table): Trial {
     const copying = refusal(() => compileCopying(db, table));
     if (copying !== undefined) return {copying};
     for (const {sql} of table.indexes) db.exec(sql);
-    const tracking = refusal(() => compileTracking(db, table));
-    return tracking === undefined ? {} : {tracking};
+    return {tracking: refusal(() => compileTracking(db, table))};
   } finally {
     db.close();
   }

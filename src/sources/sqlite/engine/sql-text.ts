@@ -21,7 +21,7 @@ export function normalized(sql: string): string {
 }
 
 /** Indexed terms of a CREATE INDEX as written (without COLLATE, ASC, DESC at their end), and its WHERE condition. */
-export function indexTerms(sql: string): {terms: readonly string[]; where?: string} {
+export function indexTerms(sql: string): {terms: readonly string[]; where: string | undefined} {
   const terms: string[] = [];
   let depth = 0;
   let part: Token[] = [];
@@ -40,7 +40,7 @@ export function indexTerms(sql: string): {terms: readonly string[]; where?: stri
     }
     if (token.text === '(') depth++;
   }
-  return {terms, ...(where === undefined ? {} : {where: sql.slice(where).trim()})};
+  return {terms, where: where === undefined ? undefined : sql.slice(where).trim()};
 }
 
 function termText(sql: string, part: Token[]): string {

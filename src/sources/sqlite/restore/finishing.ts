@@ -8,6 +8,6 @@ export type Finishing = {
   /** Of the database that was backed up. */
   facts: KeptFacts;
   /** Where the chain goes on. */
-  resume?: {owner: string; mark: Mark};
+  resume?: {owner: string; mark: Mark} | undefined;
   notice: (text: string) => void;
 };

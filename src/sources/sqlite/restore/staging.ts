@@ -113,9 +113,9 @@ export class SqliteStaging implements Staging {
 
   async finish(options: {
     check: 'quick' | 'full';
-    signal?: AbortSignal;
-    progress?: (step: string) => void;
-    notice?: (text: string) => void;
+    signal?: AbortSignal | undefined;
+    progress?: ((step: string) => void) | undefined;
+    notice?: ((text: string) => void) | undefined;
   }): Promise<readonly PublishedTable[]> {
     const connection = this.#connection;
     const {notice = () => {}} = options;
@@ -177,9 +177,9 @@ export class SqliteStaging implements Staging {
   }
 
   async publish(options: {
-    resume?: {owner: string; mark: Mark};
-    signal?: AbortSignal;
-    notice?: (text: string) => void;
+    resume?: {owner: string; mark: Mark} | undefined;
+    signal?: AbortSignal | undefined;
+    notice?: ((text: string) => void) | undefined;
   }): Promise<void> {
     const plan: PublishPlan = {
       target: this.#target,
@@ -188,7 +188,7 @@ export class SqliteStaging implements Staging {
       objects: this.#objects,
       facts: this.#facts,
       notice: options.notice ?? (() => {}),
-      ...(options.resume === undefined ? {} : {resume: options.resume}),
+      resume: options.resume,
     };
     if (statSync(this.#target, {throwIfNoEntry: false}) === undefined) publishNewFile(this.#connection, plan);
     else {

@@ -108,7 +108,7 @@ export class BaseRows implements BaseStream {
   /** A range ends here. */
   #cut(upTo: Boundary | undefined): void {
     const rows = this.#rows - this.#cutRows;
-    this.#ranges.push({...(upTo === undefined ? {} : {upTo}), segment: this.#cutSegments, rows});
+    this.#ranges.push({upTo, segment: this.#cutSegments, rows});
     this.#cutSegments = this.#segments;
     this.#cutRows = this.#rows;
   }

@@ -27,7 +27,7 @@ const schema = v.object({
 /** A range of keys as the base before had it. */
 export type Range = {
   /** The last key in it; absent: all that follow. */
-  upTo?: Boundary;
+  upTo?: Boundary | undefined;
   /** Which segment of that base began here. */
   segment: number;
   rows: number;

@@ -36,7 +36,7 @@ export type Filling = {
 
 /** Without bytes when no row was found. */
 export type FilledSegment = Segment & {
-  last?: Boundary;
+  last?: Boundary | undefined;
   /** As many rows as the limit: there may be more. */
   full: boolean;
   /** What the limit was in the end. */
@@ -84,7 +84,7 @@ export class SegmentMaker {
         rows,
         limit,
         full: rows === limit,
-        ...(key === undefined ? {} : {last: key}),
+        last: key,
       };
     } finally {
       // Some errors (a disk that cannot be read) end the whole transaction, and theirs is the message to tell.

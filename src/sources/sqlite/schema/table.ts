@@ -18,9 +18,9 @@ export type Table = {
   triggers: readonly NamedSql[];
   autoincrement: boolean;
   /** Why SQLite does not take triggers that track its changes, in its words; absent when it does. */
-  untrackable?: string;
+  untrackable?: string | undefined;
   /** The virtual table whose rows it holds; absent for ordinary ones. */
-  shadowOf?: string;
+  shadowOf?: string | undefined;
 };
 
 export type NamedSql = {name: string; sql: string};
@@ -39,9 +39,9 @@ export type Column = {
    * A NOT NULL column's default as SQL: what `OR REPLACE` puts where a statement says NULL, after the triggers that
    * run before have seen the NULL.
    */
-  insteadOfNull?: string;
+  insteadOfNull?: string | undefined;
   /** Its default calls a function, and can be another value each time. Absent: it does not. */
-  computedDefault?: boolean;
+  computedDefault: boolean;
 };
 
 /** By what rows are told apart, found and put in order. */
@@ -50,12 +50,12 @@ export type Key =
    * A 64-bit integer. `column`: the INTEGER PRIMARY KEY; absent when the table has no declared key, then it is the
    * rowid that SQLite gave.
    */
-  | {kind: 'rowid'; alias: string; column?: string}
+  | {kind: 'rowid'; alias: string; column?: string | undefined}
   | {
       kind: 'columns';
       parts: readonly KeyPart[];
       /** How to say rowid in this table; absent WITHOUT ROWID. */
-      alias?: string;
+      alias?: string | undefined;
     };
 
 export type KeyPart = {
@@ -73,7 +73,7 @@ export type UniqueIndex = {
   /** Its parts as expressions on the table; column names are quoted. */
   terms: readonly {expression: string; collation: string; column?: string}[];
   /** The condition of a partial index. */
-  where?: string;
+  where?: string | undefined;
 };
 
 /** The columns that are copied. */
