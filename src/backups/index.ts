@@ -1,5 +1,5 @@
 export {type Meter, startMeter} from './meter.ts';
-export {tellIfNamedAhead} from './named-ahead.ts';
+export {noticeIfNamedAhead} from './named-ahead.ts';
 export {readDocument, readManifest} from './read-manifest.ts';
 export {newestReadable, unlessDamaged, unlessUnreadable} from './readable.ts';
 export {freeSpace, removeManifests} from './removal.ts';

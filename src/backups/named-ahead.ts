@@ -1,21 +1,21 @@
 import type {WorkTools} from './tools.ts';
 
-/** How far ahead of this machine's clock another one's may be without a word. */
+/** Clocks may differ by this much before a notice is given. */
 const skewMicros = 5 * 60e6;
 
 /**
- * Reports a backup whose name has to follow one of the future: a clock that was ahead gave that name.
- * @param newest the newest name that is taken, and the moment in it, microseconds since 1970
+ * Warns if the newest backup is named after a time in the future, because the next name has to follow it.
+ * @param newest the newest taken name, and the time in it in microseconds since 1970
  */
-export function tellIfNamedAhead(
+export function noticeIfNamedAhead(
   {notice, nowMicros}: Pick<WorkTools, 'notice'> & {nowMicros: () => number},
   newest: {name: string; micros: number} | undefined,
   name: string,
 ): void {
   if (newest === undefined || newest.micros <= nowMicros() + skewMicros) return;
   notice(
-    `the newest backup, ${newest.name}, is named after a moment that is yet to come: the clock that named it was ahead, or ` +
-      `this machine's is behind. This backup is named ${name}, to come after it; the moment that is kept with it is that of ` +
-      'this clock',
+    `the newest backup, ${newest.name}, is named after a time in the future: the clock that named it was ahead, or ` +
+      `this machine's clock is behind. This backup is named ${name}, to follow it; the time that is recorded in it is ` +
+      'that of this clock',
   );
 }

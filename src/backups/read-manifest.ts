@@ -30,7 +30,8 @@ export async function readManifest<T>(
 
 /**
  * Reads a document and checks that it is what its key says.
- * @returns the error if the document is missing, damaged or written by a newer bkp: only what it describes is then unusable
+ * @returns the error if the document is missing, damaged or written by a newer bkp: only what it describes is
+ *   then unusable
  */
 export async function readDocument<T>(
   vault: VaultReader,

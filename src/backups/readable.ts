@@ -1,7 +1,10 @@
 import {BkpError} from '../errors/index.ts';
 import {isDamage} from '../vault/index.ts';
 
-/** True if the object itself is at fault: it is missing, damaged or written by a newer bkp. False if the store failed. */
+/**
+ * True if the object itself is at fault: it is missing, damaged or written by a newer bkp. False if the store
+ * failed.
+ */
 export function isUnreadable(error: unknown): error is BkpError {
   return isDamage(error) || (error instanceof BkpError && error.code === 'STORE_REFUSED');
 }

@@ -44,11 +44,11 @@ export type RetentionVerdict<Name> = {
 };
 
 /**
- * Decides which backups of one collection or database stay, and why. It counts backups, not chains: a manifest names everything
- * that its restore needs, so removing one backup never harms another.
+ * Decides which backups of one collection or database stay, and why. It counts backups, not chains: a manifest
+ * names everything that its restore needs, so removing one backup never harms another.
  *
- * A damaged backup goes like any other once `keepLatest` newer ones count. One of unknown health always stays, because nothing is
- * known of what it needs.
+ * A damaged backup goes like any other once `keepLatest` newer ones count. One of unknown health always stays,
+ * because nothing is known of what it needs.
  * @param newestFirst all backups of the collection or database
  */
 export function decideRetention<Name>(

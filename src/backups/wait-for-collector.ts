@@ -4,7 +4,7 @@ import type {Vault, VaultCollector} from '../vault/index.ts';
 import type {WorkTools} from './tools.ts';
 
 /** Much less than writers wait for a collector. */
-const waitAtOnceMs = 1000;
+const waitMs = 1000;
 const pauseMs = 2000;
 
 const realSleep = async (ms: number, signal: AbortSignal) => {
@@ -12,8 +12,8 @@ const realSleep = async (ms: number, signal: AbortSignal) => {
 };
 
 /**
- * A collector that waits holds new backups up; so it waits briefly, lets them through, and tries again, for as long
- * as it takes.
+ * Waits until no backup runs, however long that takes. A waiting collector blocks new backups, so each try is
+ * short, and new backups can start between two tries.
  */
 export async function waitForCollector(
   {vault, progress, signal, sleep = realSleep}: WorkTools & {vault: Vault},
@@ -22,7 +22,7 @@ export async function waitForCollector(
   for (;;) {
     progress({phase: 'Waiting for running backups', bytesDone: 0, itemsDone: 0});
     try {
-      return await vault.collector({purpose: `operation ${operation}`}, {signal, waitMs: waitAtOnceMs});
+      return await vault.collector({purpose: `operation ${operation}`}, {signal, waitMs});
     } catch (error) {
       if (!(error instanceof BkpError) || error.code !== 'VAULT_LOCKED') throw error;
     }

@@ -16,5 +16,5 @@ export type {CollectionMembers, Storage} from './stored/definition.ts';
 export {type CollectionFolder, hasCollection, readAllFolders} from './stored/folder.ts';
 export type {BackupName, BackupType} from './stored/names.ts';
 export {type BackupSummary, type CollectionSummary, listBackups, listCollections} from './views/overview.ts';
-export {type BackupPlan, listScheduled, nextMoments, type ScheduledCollection} from './views/scheduled.ts';
+export {type BackupPlan, listScheduled, nextTimes, type ScheduledCollection} from './views/scheduled.ts';
 export {type CollectionStanding, collectionStandings} from './views/standing.ts';

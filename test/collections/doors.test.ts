@@ -42,7 +42,10 @@ async function openShop() {
   await create('a');
   await create('b');
   const keyOf = (collection: string, backup: BackupName) => `.backups/collections/${collection}/${backup}/manifest`;
-  /** Writes a whole manifest again whose body is another one: what a program with a fault, or a person, might have written. */
+  /**
+   * Writes a whole manifest again whose body is another one: what a program with a fault, or a person, might
+   * have written.
+   */
   const rewrite = async (backup: BackupName, change: (body: Changed, manifest: Manifest) => unknown) => {
     const key = keyOf('a', backup);
     const manifest = await parseManifest(await store.get(key), key);

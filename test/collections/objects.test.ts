@@ -8,7 +8,10 @@ import {openSource} from '../../src/sources/index.ts';
 import {inProcess} from '../helpers/in-process.ts';
 import {imageOf} from '../helpers/sqlite-compare.ts';
 
-/** Views, virtual tables and triggers: what a database has besides rows, and whether the application can work afterwards. */
+/**
+ * Views, virtual tables and triggers: what a database has besides rows, and whether the application can work
+ * afterwards.
+ */
 
 class Place {
   readonly folder = mkdtempSync(join(tmpdir(), 'bkp-objects-'));

@@ -187,7 +187,7 @@ test('a database that needs its application comes back, and what could not be ch
   const target = await openFileTarget('sqlite', {place: restored});
   await restoreDatabase({...tools, target}, await planDatabaseRestore({vault, target}, {}));
   expect(readFileSync(restored).equals(readFileSync(path))).toBe(true);
-  const unchecked = notices.filter((text) => text.includes('not all could be checked') && text.includes('fold'));
+  const unchecked = notices.filter((text) => text.includes('is incomplete') && text.includes('fold'));
   expect(unchecked).toHaveLength(2);
 });
 

@@ -10,8 +10,8 @@ import type {Workplace} from '../places/workplace.ts';
 export type DatabaseVerdictRow = {backup: string; goes: boolean; why: string};
 
 /**
- * What the cleanup after the next successful BACKUP DATABASE starts from, newest first. Only for the profile's own database: the
- * backups of others that share the store follow the settings of their own profiles.
+ * What the cleanup after the next successful BACKUP DATABASE starts from, newest first. Only for the profile's
+ * own database: the backups of others that share the store follow the settings of their own profiles.
  */
 export async function databaseVerdicts(deps: Deps, place: Workplace, vault: Vault): Promise<DatabaseVerdictRow[]> {
   const instance = await orWarn(deps, () => ownInstance(deps, place, vault));

@@ -1,4 +1,4 @@
-import {type BackupPlan, type BackupType, nextMoments} from '../../collections/index.ts';
+import {type BackupPlan, type BackupType, nextTimes} from '../../collections/index.ts';
 
 /** All that decides whether a backup is due. Times are milliseconds since 1970. */
 export type Situation = {
@@ -31,11 +31,11 @@ export function decide(situation: Situation, nowMs: number): Decision {
   const {plan, chainMs} = situation;
   const sinceMs = lastKnown(situation, nowMs);
   if (sinceMs === undefined) return {take: 'full', dueMs: nowMs, isFirst: true};
-  const {any} = nextMoments(plan, sinceMs);
+  const {any} = nextTimes(plan, sinceMs);
   if (any === undefined) return {take: 'nothing'};
   if (any > nowMs) return {take: 'nothing', nextMs: any};
   if (!plan.incremental || chainMs === undefined || situation.isChainBroken) return {take: 'full', dueMs: any};
-  const {full} = nextMoments(plan, chainMs);
+  const {full} = nextTimes(plan, chainMs);
   return {take: full !== undefined && full <= nowMs ? 'full' : 'incremental', dueMs: any};
 }
 

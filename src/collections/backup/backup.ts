@@ -1,4 +1,4 @@
-import {tellIfNamedAhead, type WorkTools} from '../../backups/index.ts';
+import {noticeIfNamedAhead, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {TableSource} from '../../sources/index.ts';
 import type {Vault, VaultWriter} from '../../vault/index.ts';
@@ -29,8 +29,9 @@ export type BackupReport = {
 };
 
 /**
- * Takes a backup: one snapshot of all members, its layers into the vault, the manifest last. The backup exists once its manifest
- * does. Only then is the source's change log trimmed, so a process that ends in between repeats work and loses nothing.
+ * Takes a backup: one snapshot of all members, its layers into the vault, the manifest last. The backup exists
+ * once its manifest does. Only then is the source's change log trimmed, so a process that ends in between
+ * repeats work and loses nothing.
  */
 export async function takeBackup(
   tools: WorkTools & {vault: Vault; source: TableSource},
@@ -46,7 +47,7 @@ export async function takeBackup(
       ? request.name
       : nextBackupName(request.type, tools.nowMicros(), live.taken);
     const newest = live.taken.toSorted().at(-1);
-    tellIfNamedAhead(tools, newest && {name: newest, micros: nameMs(newest) * 1000}, name);
+    noticeIfNamedAhead(tools, newest && {name: newest, micros: nameMs(newest) * 1000}, name);
     const parent = request.type === 'incremental' ? await requireChain(vault, live) : undefined;
     if (!request.adopt) await requireOwnDatabase(vault, source, live, request.type);
     const copied = await copyTables(tools, writer, {live, name, parent});
@@ -95,7 +96,8 @@ async function trimChangeLog(
 ): Promise<void> {
   try {
     if (mark !== undefined) await source.acknowledge(definition.id, mark);
-    // Increments may have been disabled since the last backup: then the source stops tracking changes for this collection.
+    // Increments may have been disabled since the last backup: then the source stops tracking changes for this
+    // collection.
     else await source.untrack(definition.id);
   } catch (error) {
     notice(`the source's change log was not trimmed: ${(error as Error).message}`);

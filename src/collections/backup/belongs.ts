@@ -6,13 +6,13 @@ import type {VaultReader} from '../../vault/index.ts';
 import {readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 
-// A collection goes on with the database that its newest backup is of. Another one's rows would be its newest backup, and after
-// some time, with KEEP_LATEST, all that is left.
+// A collection continues with the database of its newest backup. Rows of another database would become its
+// newest backup, and with KEEP_LATEST soon the only ones.
 
 /** A database as a manifest names it. */
 export type NamedDatabase = Whereabouts & {identity?: string};
 
-/** The database of a profile. `tracks`: whether it tracks changes for the collection with this id. */
+/** The database of a profile. `tracks`: true if it tracks changes for the collection with this id. */
 export type PresentDatabase = NamedDatabase & {tracks: (owner: string) => Promise<boolean>};
 
 export async function nameDatabase(source: TableSource): Promise<NamedDatabase> {
@@ -30,9 +30,10 @@ export async function presentDatabase(source: TableSource): Promise<PresentDatab
 }
 
 /**
- * Whether a database is the one that a backup was taken of. At the same place it is, unless it has another identity and tracks
- * nothing for this collection: then another database was put there. (A new identity comes with a restore into a new file, and
- * when the last collection that was tracked is dropped.) At another place it is a copy, or was moved: nothing can tell which.
+ * True if a database is the one that a backup was taken of. At the same location it is, unless its identity
+ * differs and it tracks no changes for this collection: then another database has replaced it. (An identity
+ * changes with a restore into a new file, and when the last tracked collection is dropped.) At another location
+ * it is a copy or was moved, which cannot be distinguished.
  * @param owner the collection's id
  */
 export async function isDatabaseOf(known: NamedDatabase, now: PresentDatabase, owner: string): Promise<boolean> {
@@ -45,8 +46,9 @@ export async function isDatabaseOf(known: NamedDatabase, now: PresentDatabase, o
 }
 
 /**
- * Before a backup is taken: the newest backup that can be read says which database the collection is of. Without one, any is.
- * @throws BkpError `PRECONDITION` with the statement that takes the backup all the same
+ * Checks, before a backup, that the source is the database of the newest readable backup. Without such a
+ * backup, any database may be used.
+ * @throws BkpError `PRECONDITION` with the statement that takes the backup nevertheless
  */
 export async function requireDatabase(
   vault: VaultReader,
@@ -63,11 +65,11 @@ export async function requireDatabase(
     cause: isCopy
       ? `${placeText(now)} is a copy of it, or it was moved there`
       : `${placeText(now)} is ${isSamePlace(known, now) ? 'a file with another identity' : 'at another place'}`,
-    next: `name that database with --source; or, when the collection is to go on with this one: ${of.statement}`,
+    next: `name that database with --source; or, if the collection is to continue with this one: ${of.statement}`,
     context: {collection: of.collection},
   });
 }
 
-/** What is typed to take the backup of the database that is there. */
+/** The statement that takes the backup of the present database. */
 export const adoptingStatement = (collection: string, type: 'full' | 'incremental') =>
   `BACKUP ${quoteName(collection)}${type === 'incremental' ? ' INCREMENTAL' : ''} WITH (ADOPT='true')`;

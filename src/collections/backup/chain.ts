@@ -5,13 +5,15 @@ import type {LiveCollection} from '../stored/folder.ts';
 import {type Backup, readBackup} from '../stored/manifest.ts';
 import type {MemberTables} from './members.ts';
 
-/** The backup that an increment builds on. @throws BkpError `BAD_REQUEST` */
+/** The backup that an increment builds on. @throws BkpError `BAD_REQUEST` | `OBJECT_DAMAGED` | `CHAIN_BROKEN` */
 export async function requireChain(vault: VaultReader, live: LiveCollection): Promise<Backup> {
   const {definition, backups} = live;
   const takeFull = `BACKUP ${quoteName(definition.name)} takes a full backup`;
   if (!definition.settings.incremental) {
     throw new BkpError('BAD_REQUEST', 'Incremental backup is disabled on this collection', {
-      next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} SET (INCREMENTAL_BACKUP_ENABLED='true'), then a full backup`,
+      next:
+        `ALTER BACKUP COLLECTION ${quoteName(definition.name)} SET (INCREMENTAL_BACKUP_ENABLED='true'), then a ` +
+        'full backup',
     });
   }
   const newest = backups.at(-1);
@@ -45,7 +47,7 @@ export async function requireChain(vault: VaultReader, live: LiveCollection): Pr
 }
 
 /**
- * Tables that are taken whole need nothing of the backup before, so they may come and go.
+ * Checks that the tables are those of the parent. Tables that every increment copies completely may join and leave.
  * @throws BkpError `CHAIN_BROKEN`
  */
 export function requireSameMembers(parent: Backup, {tables, whole}: MemberTables): void {
@@ -63,7 +65,7 @@ export function requireSameMembers(parent: Backup, {tables, whole}: MemberTables
   );
 }
 
-/** What the source is asked to go on from. */
+/** Where the source's snapshot of changes starts. */
 export function sinceOf(parent: Backup, owner: string) {
   const fingerprints = Object.fromEntries(parent.body.tables.map(({schema}) => [schema.name, schema.fingerprint]));
   return {owner, mark: parent.body.mark!, fingerprints};

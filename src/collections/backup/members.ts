@@ -5,7 +5,7 @@ import type {Definition} from '../stored/definition.ts';
 
 export type MemberTables = {
   tables: readonly TableName[];
-  /** Those whose changes cannot be tracked, with the reason: each increment takes all of their rows. */
+  /** Tables whose changes cannot be tracked, with the reason: each increment copies all of their rows. */
   whole: ReadonlyMap<TableName, string>;
 };
 
@@ -30,13 +30,15 @@ export async function memberTables(definition: Definition, source: TableSource):
     }
     const verb = absent.length === 1 ? 'does' : 'do';
     throw new BkpError('TABLE_NOT_FOUND', `${list(absent)} ${verb} not exist in ${source.description}`, {
-      next: `create it, or ALTER BACKUP COLLECTION ${quoteName(definition.name)} DROP TABLE ${quoteName(absent[0]!.name)}`,
+      next:
+        `create it, or ALTER BACKUP COLLECTION ${quoteName(definition.name)} DROP TABLE ` +
+        `${quoteName(absent[0]!.name)}`,
     });
   }
   for (const table of usable) {
     if (table.state === 'unsupported')
       throw new BkpError('UNSUPPORTED', `${table.name} cannot be in a collection`, {cause: table.reason});
-    // Of a whole database nobody has chosen the tables one by one.
+    // In a collection of the whole database, such tables are copied completely instead.
     const chosen = members.kind === 'tables';
     if (chosen && settings.incremental && table.state === 'present' && table.fullOnly !== undefined) {
       throw new BkpError('UNSUPPORTED', `table ${table.name} cannot have incremental backups`, {
@@ -55,7 +57,9 @@ function requireOneSpelling(collection: string, tables: readonly TableFacts[]): 
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice === undefined) return;
   throw new BkpError('BAD_REQUEST', `table ${twice} is in collection ${collection} twice, in two spellings`, {
-    next: `leave one of them out; of a collection that exists, ALTER BACKUP COLLECTION ${quoteName(collection)} DROP TABLE … takes one out`,
+    next:
+      `leave one of them out; in an existing collection, ALTER BACKUP COLLECTION ${quoteName(collection)} DROP ` +
+      'TABLE … takes one out',
   });
 }
 
@@ -68,7 +72,7 @@ function wholeOf(tables: readonly TableFacts[]): ReadonlyMap<TableName, string> 
 }
 
 /**
- * What a backup of the collection does not hold and its restore may lack, a sentence each.
+ * What a backup of the collection does not contain and a restore may miss, a sentence each.
  * @throws BkpError `BAD_REQUEST` for one table in two spellings
  */
 export async function leftBehind(

@@ -8,12 +8,13 @@ import {nothingGoes, planRetention, type RetentionOptions} from './retention.ts'
 
 export type CleanupReport = {freedBytes: number; backups: number};
 
-/** The collection whose KEEP_LATEST is to be obeyed. */
+/** The collection whose KEEP_LATEST applies. */
 export type CleanupRetention = RetentionOptions & {collection: string};
 
 /**
- * Removes what KEEP_LATEST does not keep of one collection and what DROP has promised to remove, then what no manifest needs any
- * more. Waits for running backups to end; begun anew at any point after a crash, it ends the same.
+ * Removes the backups of one collection that KEEP_LATEST does not keep and those of dropped collections, then
+ * the data that no manifest needs any more. It waits for running backups to end. After a crash at any point, a
+ * second call has the same result.
  */
 export async function cleanUp(
   tools: WorkTools & {vault: Vault},
@@ -24,11 +25,11 @@ export async function cleanUp(
   const collector = await waitForCollector(tools, operation);
   try {
     const expired = retention === undefined ? 0 : await removeOld(tools, collector, retention);
-    const condemned = (await readAllFolders(vault)).map((folder) => folder.condemned);
-    const manifests = condemned.flatMap((keys) => keys.manifests);
-    // Manifests first: a definition that promises their removal may go only when they are gone.
+    const dropped = (await readAllFolders(vault)).map((folder) => folder.toRemove);
+    const manifests = dropped.flatMap((keys) => keys.manifests);
+    // Manifests first: a definition that lists dropped backups may be removed only after them.
     const staying = await removeManifests(tools, collector, manifests);
-    for (const {manifests: promised, definitions} of condemned) {
+    for (const {manifests: promised, definitions} of dropped) {
       if (!promised.some((key) => staying.has(key))) await removeDefinitions(collector, definitions);
     }
     const freedBytes = await freeSpace(tools, collector);
@@ -39,9 +40,9 @@ export async function cleanUp(
 }
 
 /**
- * Looked at again under the exclusive lease: backups may have come or gone, and KEEP_LATEST may have been changed, since the
- * cleanup was asked for.
- * @returns how many went
+ * Plans again under the exclusive lease: since the cleanup was requested, backups may have been taken or
+ * removed, and KEEP_LATEST may have changed.
+ * @returns how many backups were removed
  */
 async function removeOld(
   tools: WorkTools & {vault: Vault},
@@ -49,7 +50,7 @@ async function removeOld(
   {collection, ...options}: CleanupRetention,
 ): Promise<number> {
   const plan = await planRetention(tools.vault, collection, options).catch((error: unknown) => {
-    // Dropped since the backup: the cleanup of the drop has it all.
+    // The collection was dropped meanwhile: its own cleanup removes everything.
     if (error instanceof BkpError && error.code === 'COLLECTION_NOT_FOUND') return undefined;
     throw error;
   });
@@ -71,7 +72,7 @@ async function removeOld(
   return gone.length;
 }
 
-/** The newest last, and only when the older ones are gone: without it, a dropped collection would be there again. */
+/** The newest last, and only after the older ones: without it, a dropped collection would exist again. */
 async function removeDefinitions(collector: VaultCollector, oldestFirst: readonly Key[]): Promise<void> {
   const staying = await collector.remove(oldestFirst.slice(0, -1));
   if (staying.length === 0) await collector.remove(oldestFirst.slice(-1));

@@ -30,9 +30,11 @@ export type RetentionOptions = {
 };
 
 /**
- * Plans what KEEP_LATEST removes. The newest backup, which the next increment builds on, always stays. If one of the newest
- * KEEP_LATEST backups is damaged, no backup goes, because the older ones may be all that can still be restored.
- * @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` if the definition, which contains KEEP_LATEST, cannot be read
+ * Plans what KEEP_LATEST removes. The newest backup, which the next increment builds on, always stays. If one
+ * of the newest KEEP_LATEST backups is damaged, no backup goes, because the older ones may be all that can
+ * still be restored.
+ * @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` if the definition, which contains KEEP_LATEST,
+ *   cannot be read
  */
 export async function planRetention(
   vault: VaultReader,
@@ -108,7 +110,9 @@ export function nothingGoes(
   const damaged = backup === undefined ? newest : `${backup}, ${newest},`;
   return new BkpError('OBJECT_DAMAGED', `no backup of ${collection} was removed: ${damaged} is damaged`, {
     cause,
-    next: `VERIFY ${quoteName(collection)} names the damage; BACKUP ${quoteName(collection)} takes a sound one; the damaged one goes once it is no longer among the newest`,
+    next:
+      `VERIFY ${quoteName(collection)} names the damage; BACKUP ${quoteName(collection)} takes a sound one; ` +
+      'the damaged one goes once it is no longer among the newest',
     context: {collection},
   });
 }

@@ -31,7 +31,8 @@ export async function planVerify(
 
 /**
  * Checks everything that the backups need.
- * @throws BkpError `DAMAGE_FOUND` with one detail for each fault: which tables of which backups, chunk, pack, what is wrong
+ * @throws BkpError `DAMAGE_FOUND` with one detail for each fault: which tables of which backups, chunk, pack,
+ *   what is wrong
  */
 export async function verifyBackups(
   tools: WorkTools & {vault: VaultReader},
@@ -51,7 +52,9 @@ export async function verifyBackups(
       return undefined;
     },
     faults: damage === undefined ? [] : [`the definition of ${collection}: ${damage.message}`],
-    next: 'backups that are not named here are complete; COPY BACKUP COLLECTION into this store, from one that has an intact copy, brings back what is lost; a new full backup stores again what the database still has',
+    next:
+      'backups that are not named here are complete; COPY BACKUP COLLECTION into this store, from one that has ' +
+      'an intact copy, brings back what is lost; a new full backup stores again what the database still has',
   });
   return {
     backups: verified.length,

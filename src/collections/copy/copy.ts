@@ -18,10 +18,12 @@ export type CopyRequest = {
 };
 
 /**
- * Copies the collection's definition and then its backups, oldest first, each completely before the next begins. After an
- * interruption the backups that were copied exist, and the next copy continues behind them. If the target has a backup but lost
- * parts of it, those are copied again. A backup that cannot be copied does not stop the others.
- * @throws BkpError `DAMAGE_FOUND`, when all others are copied, with one detail for each backup that the target does not have complete
+ * Copies the collection's definition and then its backups, oldest first, each completely before the next
+ * begins. After an interruption the backups that were copied exist, and the next copy continues behind them. If
+ * the target has a backup but lost parts of it, those are copied again. A backup that cannot be copied does not
+ * stop the others.
+ * @throws BkpError `DAMAGE_FOUND`, when all others are copied, with one detail for each backup that the target
+ *   does not have complete
  */
 export async function copyCollection(
   tools: WorkTools & {from: Vault; to: Vault},

@@ -34,7 +34,8 @@ export function notAllCopied(
   const complete = wanted - failures.size;
   return new BkpError(
     errors.some(isDamage) ? 'DAMAGE_FOUND' : errors[0]!.code,
-    `${failures.size} of ${wanted} backups of ${collection} are not complete in ${to.location}; the other ${complete} are`,
+    `${failures.size} of ${wanted} backups of ${collection} are not complete in ${to.location}; the other ` +
+      `${complete} are`,
     {
       details: [...failures].map(([name, error]) => `${collection}/${name}: ${error.message}`),
       next: nextStep(errors, {from, collection}),
@@ -50,5 +51,8 @@ function nextStep(errors: readonly BkpError[], {from, collection}: {from: VaultR
   if (errors.every(({next}) => next?.endsWith(copyAgain))) {
     return `what the lines above say, then COPY BACKUP COLLECTION ${quoteName(collection)} again`;
   }
-  return `VERIFY ${quoteName(collection)} names what ${from.location} has lost; a new full backup stores it again, and can be copied`;
+  return (
+    `VERIFY ${quoteName(collection)} names what ${from.location} has lost; a new full backup stores it again, ` +
+    'and can be copied'
+  );
 }

@@ -12,13 +12,13 @@ import {requireSameCollection} from './target.ts';
  * `backup`: the only one to copy; absent: all of them.
  * `nothing`: why there is nothing to copy, as a sentence; absent if there is, or may be.
  */
-export type CopyPlan = {backup?: BackupName; nothing?: string};
+export type CopyPlan = {backup?: BackupName | undefined; nothing?: string};
 
 /**
  * Refuses what can be refused before any work starts.
- * @param request.isHome statements about the collection use the target, and `from` has the collection too: it was copied from one to
- *   the other, and nothing shows in which direction. If the target has everything that `from` has, the plan names the direction
- *   that the copy would have taken.
+ * @param request.isHome statements about the collection use the target, and `from` has the collection too: it
+ *   was copied from one to the other, and nothing shows in which direction. If the target has everything that
+ *   `from` has, the plan names the direction that the copy would have taken.
  */
 export async function planCopy(
   from: VaultReader,
@@ -46,7 +46,7 @@ export async function planCopy(
     const what = backup === undefined ? `every backup of ${collection}` : `backup ${collection}/${backup}`;
     return {nothing: `nothing to copy from ${from.location}: ${to.location} already has ${what}, complete`};
   }
-  return backup === undefined ? {} : {backup};
+  return {backup};
 }
 
 async function hasAll(

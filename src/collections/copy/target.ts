@@ -5,8 +5,8 @@ import type {Definition, Storage} from '../stored/definition.ts';
 import type {CollectionFolder} from '../stored/folder.ts';
 
 /**
- * Collections of the same name can be unrelated, and their chains must not be mixed. If the target's definition is damaged, the id
- * in its backups decides; the copy then writes the definition again.
+ * Collections of the same name can be unrelated, and their chains must not be mixed. If the target's definition
+ * is damaged, the id in its backups decides; the copy then writes the definition again.
  * @param folder of the target
  * @throws BkpError `COLLECTION_EXISTS`, or why the target's definition cannot be judged
  */

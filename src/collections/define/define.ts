@@ -11,12 +11,12 @@ import {applySettings, resetSettings} from './settings.ts';
 export type DefineTools = {vault: Vault; nowMicros: () => number; randomId: () => string};
 
 /**
- * What became of a CREATE.
- * `backups`: those that were there without a definition that can be read, and now belong to the collection again.
+ * The result of CREATE.
+ * `backups`: how many backups existed without a readable definition, and belong to the collection again.
  */
 export type Created = {made: false} | {made: true; backups: number};
 
-/** Makes nothing when the collection is there already and `ifNotExists` allows that. */
+/** Creates nothing if the collection exists and `ifNotExists` is set. */
 export async function createCollection(
   tools: DefineTools,
   request: {name: string; members: CollectionMembers | undefined; settings: readonly Setting[]; ifNotExists: boolean},
@@ -28,12 +28,12 @@ export async function createCollection(
   return change(tools, name, async (writer) => {
     const folder = await readFolder(tools.vault, name);
     const {newest, damage} = folder;
-    // A newer bkp's is not damaged.
+    // What a newer bkp wrote is not damaged, and must not be overwritten.
     if (damage?.code === 'STORE_REFUSED') throw damage;
     if (newest !== undefined && newest.dropped === undefined) {
       if (request.ifNotExists) return {made: false};
       throw new BkpError('COLLECTION_EXISTS', `path exist: collection /Root/.backups/collections/${name}`, {
-        next: `ALTER BACKUP COLLECTION ${quoteName(name)} … changes it; CREATE … IF NOT EXISTS takes it as it is`,
+        next: `ALTER BACKUP COLLECTION ${quoteName(name)} … changes it; CREATE … IF NOT EXISTS leaves it unchanged`,
       });
     }
     const definition: Definition = {
@@ -50,7 +50,7 @@ export async function createCollection(
   });
 }
 
-/** A definition that is written again because the old one was damaged or lost continues what its backups name. */
+/** The id in the newest readable backup, for a definition that replaces a damaged or lost one. */
 export async function lastKnownId(
   vault: VaultReader,
   name: string,
@@ -85,11 +85,11 @@ function applyAction(definition: Definition, action: AlterAction): Definition {
     case 'add-database':
       return {...definition, members: {kind: 'database'}};
     case 'drop-database':
-      if (members.kind !== 'database') throw refuse(`collection ${name} does not hold the whole database`);
+      if (members.kind !== 'database') throw refuse(`collection ${name} is not of the whole database`);
       return {...definition, members: {kind: 'tables', tables: []}};
     case 'add-table': {
       const table = tableName(action.table);
-      if (members.kind === 'database') throw refuse(`collection ${name} holds the whole database, ${table} included`);
+      if (members.kind === 'database') throw refuse(`collection ${name} is of the whole database, ${table} included`);
       requireDistinct([...members.tables, table]);
       return {...definition, members: {kind: 'tables', tables: [...members.tables, table]}};
     }
@@ -105,16 +105,16 @@ function applyAction(definition: Definition, action: AlterAction): Definition {
 export type Dropped = {definition: Definition; backups: readonly BackupName[]};
 
 /**
- * Writes the definition's last generation: with it the collection and its backups are gone for everybody, the name
- * is free again, and a cleanup removes the rest.
- * @returns undefined when there was nothing to drop and `ifExists` allows that
+ * Writes the definition's last generation. From then on the collection and its backups no longer exist for any
+ * reader, and the name is free. A cleanup removes the objects.
+ * @returns undefined if there was nothing to drop and `ifExists` is set
  */
 export async function dropCollection(
   tools: DefineTools,
   request: {name: string; ifExists: boolean},
 ): Promise<Dropped | undefined> {
   const {name} = request;
-  // Looked at before the lease: a vault that has no such collection is not written to.
+  // Checked before taking the lease, so that a vault without this collection is not written to.
   const seen = await readFolder(tools.vault, name);
   if (!isLiving(seen)) {
     if (request.ifExists) return undefined;
@@ -139,14 +139,14 @@ async function change<T>(tools: DefineTools, name: string, act: (writer: VaultWr
 }
 
 /**
- * The first one's number is random: a cleanup that was about to remove the definitions of a dropped collection, and was held up,
- * must not meet those of one that was made again under its name.
+ * The first generation's number is random: a delayed cleanup of a dropped collection must not remove the
+ * definitions of a new collection with the same name.
  */
 export function nextGeneration({generation}: Pick<CollectionFolder, 'generation'>, {id}: VaultWriter): number {
   return generation > 0 ? generation + 1 : 1 + Number.parseInt(id.slice(0, 6), 16);
 }
 
-/** @throws BkpError `BUSY` when another writer was quicker */
+/** @throws BkpError `BUSY` if another writer was faster */
 export async function putDefinition(writer: VaultWriter, definition: Definition): Promise<void> {
   assert(definition.generation < 1e8, 'a generation has eight digits');
   const put = await writer.putDocument(

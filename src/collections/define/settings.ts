@@ -130,6 +130,8 @@ function badValue(key: string, value: string, accepted: string): BkpError {
 
 function unknownKey(key: string): BkpError {
   return new BkpError('BAD_REQUEST', `${key} is not a setting of a backup collection`, {
-    next: 'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED, OMIT_INDEXES, KEEP_LATEST, SCHEDULE, SCHEDULE_FULL and SCHEDULE_TZ',
+    next:
+      'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED, OMIT_INDEXES, KEEP_LATEST, SCHEDULE, ' +
+      'SCHEDULE_FULL and SCHEDULE_TZ',
   });
 }

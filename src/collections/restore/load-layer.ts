@@ -35,7 +35,8 @@ export async function loadLayer(
     await each(layer.data, (segment) => staging.load(table, segment), layer.rows);
     return;
   }
-  // All changed keys are removed before any row is loaded, so no new row conflicts with an old one on another unique index.
+  // All changed keys are removed before any row is loaded, so no new row conflicts with an old one on another
+  // unique index.
   await each(layer.keyData, (segment) => staging.removeKeys(table, segment), layer.keys);
   await each(layer.rowData, (segment) => staging.load(table, segment), layer.rows);
 }

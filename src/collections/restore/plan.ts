@@ -52,6 +52,8 @@ export async function requireFreeTargets(source: TableSource, backup: Backup): P
   const paths = existing.map((table) => `/Root/${table.name}`).join(', ');
   throw new BkpError('TABLE_EXISTS', `path exist: ${paths}`, {
     cause: 'RESTORE creates its tables and changes no existing one; nothing was restored',
-    next: 'restore into another database with --source; or drop the existing tables (if you only rename a table, the names of its indexes and triggers stay taken)',
+    next:
+      'restore into another database with --source; or drop the existing tables (if you only rename a table, ' +
+      'the names of its indexes and triggers stay taken)',
   });
 }

@@ -65,7 +65,10 @@ export async function restoreBackup(
   }
 }
 
-/** The row count of a table without deltas is known. With deltas it is not, and the database's own check must suffice. */
+/**
+ * The row count of a table without deltas is known. With deltas it is not, and the database's own check must
+ * suffice.
+ */
 function requireCounts(backup: Backup, counts: ReadonlyMap<string, number>): void {
   for (const {schema, layers} of backup.body.tables) {
     const base = layers[0];

@@ -5,20 +5,24 @@ import type {VaultReader} from '../../vault/index.ts';
 import {readBackup, takenAtMs} from './manifest.ts';
 import {type BackupName, findByName, nameMs} from './names.ts';
 
-/** A day, or a moment with seconds or parts of them, UTC unless it has an offset: `2026-11-21T12:00:00Z`, as SHOW prints it. */
-const momentPattern = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?))?(Z|[+-]\d\d:\d\d)?$/;
+/**
+ * A day, or a time with optional seconds and fractions; UTC unless it has an offset. SHOW prints
+ * `2026-11-21T12:00:00Z`.
+ */
+const timePattern = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?))?(Z|[+-]\d\d:\d\d)?$/;
 
-export function momentOf(text: string): number | undefined {
-  const [, day, time = '00:00:00', zone = 'Z'] = momentPattern.exec(text.trim()) ?? [];
+/** @returns milliseconds since 1970 */
+export function parseTime(text: string): number | undefined {
+  const [, day, time = '00:00:00', zone = 'Z'] = timePattern.exec(text.trim()) ?? [];
   const ms = day === undefined ? Number.NaN : Date.parse(`${day}T${time}${zone}`);
   return Number.isNaN(ms) ? undefined : ms;
 }
 
 /**
- * The backup that a user means: a directory name, its time part, the newest one taken at or before a moment, or (without a
- * point) the newest.
+ * The backup that a user means: by its name, by the time part of its name, the newest one taken at or before a
+ * time, or (without `point`) the newest.
  * @param backups sorted, oldest first
- * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` when there is no backup at all
+ * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` if there are no backups
  */
 export async function findBackup(
   vault: VaultReader,
@@ -33,11 +37,11 @@ export async function findBackup(
   }
   const found = findByName(backups, point);
   if (found !== undefined) return found;
-  const atMs = momentOf(point);
+  const atMs = parseTime(point);
   if (atMs !== undefined) {
     for (const backup of backups.toReversed()) {
       if (nameMs(backup) <= atMs) return backup;
-      // Its name may be later than its moment: see takenAtMs.
+      // The name may be later than the time at which the backup was taken: see takenAtMs.
       const read = await unlessUnreadable(readBackup(vault, collection, backup));
       if (read !== undefined && takenAtMs(read.body) <= atMs) return backup;
     }

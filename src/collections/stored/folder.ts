@@ -13,28 +13,34 @@ import {
   parseCollectionKey,
 } from './names.ts';
 
-/** How often a folder is listed again when a cleanup removes its definitions under our eyes. */
+/** How many times a folder is listed again if a cleanup removes its definitions meanwhile. */
 const listTries = 5;
 
-/** Everything that lies below one collection's folder. */
+/** Everything below one collection's folder. */
 export type CollectionFolder = {
   /** From the definition; else from the folder's name, where a very long one is cut. */
   name: string;
-  /** The newest generation; undefined when nobody ever created it, its cleanup is through, or it is damaged or lost. */
+  /**
+   * The newest generation. Undefined if the collection was never created, its cleanup is complete, or it is
+   * damaged or lost.
+   */
   newest: Definition | undefined;
-  /** Why the newest generation cannot be read, or that there is none although there are backups. Its backups can: a manifest names all that it needs. */
+  /**
+   * Why the newest generation cannot be read, or that it is missing although there are backups. The backups can
+   * still be restored: a manifest names everything that it needs.
+   */
   damage: BkpError | undefined;
-  /** Number of the newest generation, whatever is known of it; 0 without any. */
+  /** Number of the newest generation, readable or not; 0 if there is none. */
   generation: number;
-  /** Backups of the living collection, oldest first; those of a dropped one are left out. */
+  /** Backups of the living collection, oldest first, without those of a dropped one. */
   backups: readonly BackupName[];
-  /** Names that no new backup may have: of the living collection's backups, and of those that are to be removed. */
+  /** Names that no new backup may have: of the living collection's backups, and of those that a cleanup will remove. */
   taken: readonly BackupName[];
-  /** What a cleanup removes, in the order in which it must go. */
-  condemned: {manifests: readonly Key[]; definitions: readonly Key[]};
+  /** What a cleanup removes, in the order of removal. */
+  toRemove: {manifests: readonly Key[]; definitions: readonly Key[]};
 };
 
-/** A collection that is there to work with. */
+/** A collection with a readable definition. */
 export type LiveCollection = {
   definition: Definition;
   backups: readonly BackupName[];
@@ -42,7 +48,7 @@ export type LiveCollection = {
   taken: readonly BackupName[];
 };
 
-/** A collection whose backups are there to be read, also when its definition is damaged. */
+/** A collection whose backups can be read, even if its definition is damaged. */
 export type ReadableCollection = {
   definition: Definition | undefined;
   damage: BkpError | undefined;
@@ -58,7 +64,9 @@ export async function requireCollection(vault: VaultReader, name: string): Promi
   const collection = quoteName(name);
   throw new BkpError('OBJECT_DAMAGED', `the definition of collection ${name} cannot be read`, {
     cause: damage,
-    next: `CREATE BACKUP COLLECTION ${collection} … writes it again; its backups stay, and can be shown, verified and restored also without it`,
+    next:
+      `CREATE BACKUP COLLECTION ${collection} … writes it again; its backups stay, and can be shown, verified ` +
+      'and restored without it',
     context: {collection: name},
   });
 }
@@ -71,7 +79,7 @@ export async function requireReadable(vault: VaultReader, name: string): Promise
   return {definition: newest, damage, backups, taken};
 }
 
-/** Whether a living collection, or a damaged definition of one, lies there. */
+/** True if the vault has this collection, also if its definition is damaged. */
 export async function hasCollection(vault: VaultReader, name: string): Promise<boolean> {
   return isLiving(await readFolder(vault, name));
 }
@@ -84,7 +92,7 @@ export function readFolder(vault: VaultReader, name: string): Promise<Collection
   return readFolderAt(vault, collectionPrefix(name));
 }
 
-/** Every collection's folder, by one listing of the store. */
+/** The folders of all collections, from one listing of the store. */
 export async function readAllFolders(vault: VaultReader): Promise<readonly CollectionFolder[]> {
   const prefixes = new Set<string>();
   for await (const key of vault.keys(collectionsPrefix)) {
@@ -100,7 +108,7 @@ export async function readAllFolders(vault: VaultReader): Promise<readonly Colle
 
 export function noSuchCollection(name: string): BkpError {
   return new BkpError('COLLECTION_NOT_FOUND', `collection /Root/.backups/collections/${name} does not exist`, {
-    next: `SHOW BACKUP COLLECTIONS lists those that do; CREATE BACKUP COLLECTION ${quoteName(name)} … makes it`,
+    next: `SHOW BACKUP COLLECTIONS lists the existing ones; CREATE BACKUP COLLECTION ${quoteName(name)} … creates it`,
     context: {collection: name},
   });
 }
@@ -116,8 +124,8 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
     }
     const found = await Promise.all(generations.map((key) => readDefinition(vault, key)));
     const last = found.at(-1);
-    // Older generations may go while we read; when the newest went, a cleanup was through and we look again. So we do when
-    // there is none: it may have gone between the pages of the listing.
+    // A cleanup may remove older generations meanwhile. If the newest one is gone, or none was listed, the
+    // cleanup finished during this read, perhaps between two pages of the listing: list again.
     const isLost = last === undefined && backups.length > 0;
     if ((generations.length > 0 || isLost) && last === undefined && left > 0) continue;
     const damage = last instanceof BkpError ? last : isLost ? definitionLost(prefix) : undefined;
@@ -131,9 +139,9 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
       generation: Number(generations.at(-1)?.slice(-8) ?? 0),
       backups: backups.filter((backup) => !dropped.has(backup)),
       taken: [...new Set([...backups, ...dropped])],
-      condemned: {
+      toRemove: {
         manifests: backups.filter((backup) => dropped.has(backup)).map((backup) => `${prefix}${backup}/manifest`),
-        // What is older than a damaged one may be all that is left to tell of it.
+        // If the newest generation is damaged, the older ones may be the only record of the collection.
         definitions:
           damage === undefined ? (newest?.dropped === undefined ? generations.slice(0, -1) : generations) : [],
       },
@@ -141,7 +149,7 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
   }
 }
 
-/** A cleanup removes definitions after the manifests, so backups without any are those of a collection that lost it. */
+/** A cleanup removes definitions after manifests, so backups without a definition have lost it. */
 function definitionLost(prefix: string): BkpError {
   const collection = nameInPrefix(prefix) ?? prefix;
   return new BkpError('OBJECT_MISSING', `the definition of collection ${collection} is missing`, {

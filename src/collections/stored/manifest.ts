@@ -15,44 +15,47 @@ import {type BackupName, type BackupType, backupType, isBackupName, manifestKey,
 /** Position in the manifest's `streams`. */
 export type StreamIndex = number;
 
-/** A stream of segments. A segment too large for one chunk takes several; `wide` says which, by position. */
+/**
+ * A stream of segments. `wide` contains, by position, the number of chunks of each segment that is too large
+ * for one.
+ */
 export type SegmentStream = {stream: StreamIndex; segments: number; wide?: {readonly [segment: string]: number}};
 
 /** One table's part of one backup. */
 export type Layer =
   | {kind: 'base'; backup: BackupName; rows: number; data: SegmentStream; cuts: StreamIndex}
-  /** `keys`: touched keys; `rows`: those of them that have a row. */
+  /** `keys`: changed keys; `rows`: those of them that have a row. */
   | {kind: 'delta'; backup: BackupName; keys: number; rows: number; keyData: SegmentStream; rowData: SegmentStream};
 
 export type TableBackup = {
   schema: TableSchema;
-  /** Base first, then the deltas in time order: all that makes the table. */
+  /** Base first, then the deltas in time order. Together they are the table. */
   layers: readonly Layer[];
   /** Its changes are not tracked: the next increment takes all rows again. */
   whole?: true;
 };
 
-/** What the taking of this one backup cost and brought. */
+/** What this one backup cost and added. */
 export type BackupCost = {
-  /** Rows written: all of them for a full, the changed ones for an incremental. */
+  /** Rows written: all rows for a full backup, the changed ones for an increment. */
   rows: number;
   deletedRows: number;
   /** Plain bytes of this backup's own layers. */
   logicalBytes: number;
-  /** Bytes that came into the store for it. */
+  /** Bytes that it added to the store. */
   storedBytes: number;
 };
 
 /** The body of a manifest of kind {@link manifestKind}; `docs/format.md` describes it. */
 export type BackupBody = {
-  /** 2 with `objects`: a bkp that knows 1 alone would restore half of such a backup. */
+  /** 2 with `objects`: a bkp that knows only version 1 would restore such a backup without them. */
   version: 1 | 2;
   collection: {id: string; name: string};
   backup: BackupName;
   type: BackupType;
-  /** The full backup this chain began with. */
+  /** The full backup that this chain starts with. */
   chain: BackupName;
-  /** The backup before this one in the chain; absent for a full. */
+  /** The backup before this one in the chain; absent for a full backup. */
   parent?: BackupName | undefined;
   takenAt: string;
   source: {
@@ -61,10 +64,10 @@ export type BackupBody = {
     origin?: Origin;
     database: DatabaseFacts;
   };
-  /** Where change tracking stood; absent when increments are not enabled. */
+  /** The position of change tracking; absent if increments are not enabled. */
   mark?: Mark | undefined;
   tables: readonly TableBackup[];
-  /** Views and virtual tables, made again after the tables; absent without any. */
+  /** Views and virtual tables, created after the tables; absent if there are none. */
   objects?: readonly SchemaObject[] | undefined;
   cost: BackupCost;
 };
@@ -125,14 +128,14 @@ export type Backup = {body: BackupBody; streams: readonly Recipe[]};
 
 /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
 export async function readBackup(vault: VaultReader, collection: string, name: BackupName): Promise<Backup> {
-  // What belongs to the source is opaque here: its own door looks into it.
+  // The source's own parts are opaque here: the source parses them.
   const schema = bodySchema as unknown as Schema<BackupBody>;
   return readManifest(vault, manifestKey(collection, name), {
     kind: manifestKind,
     version: newestVersion,
     schema,
     fault: (body, streams) => {
-      // A manifest that was copied to another key would restore what nobody asked for.
+      // Restoring a manifest that was copied to another key would restore the wrong backup.
       if (body.collection.name !== collection) return `it is of collection ${body.collection.name}`;
       if (body.backup !== name) return `it is of backup ${body.backup}`;
       if (body.type !== backupType(name)) return `it is of an ${body.type} backup`;
@@ -143,14 +146,14 @@ export async function readBackup(vault: VaultReader, collection: string, name: B
 }
 
 /**
- * When a backup was taken, ms since 1970, in whole seconds. Its name says so too, but is later where it had to follow the name of a backup
- * that was taken by a clock that was ahead.
+ * When a backup was taken: milliseconds since 1970, in whole seconds. Its name is later than that if it had to
+ * follow the name of a backup taken by a clock that was ahead.
  */
 export function takenAtMs({backup, takenAt}: Pick<BackupBody, 'backup' | 'takenAt'>): number {
   return Math.min(nameMs(backup), Math.floor(Date.parse(takenAt) / 1000) * 1000);
 }
 
-/** Positions of all streams that a layer is made of. */
+/** Positions of all streams of a layer. */
 export function streamsOf(layer: Layer): readonly StreamIndex[] {
   return layer.kind === 'base' ? [layer.data.stream, layer.cuts] : [layer.keyData.stream, layer.rowData.stream];
 }

@@ -13,7 +13,10 @@ export function collectionPrefix(collection: string): string {
   return `${collectionsPrefix}${encodeName(collection)}/`;
 }
 
-/** The collection's name as far as its folder has it: a very long one is cut there. Undefined if bkp made no such folder. */
+/**
+ * The collection's name from its folder, where a very long name is cut. Undefined if bkp creates no folder of
+ * this name.
+ */
 export function nameInPrefix(prefix: string): string | undefined {
   const folder = prefix.slice(collectionsPrefix.length, -1);
   try {
@@ -33,7 +36,7 @@ export function manifestKey(collection: string, backup: BackupName): Key {
   return `${collectionPrefix(collection)}${backup}/manifest`;
 }
 
-/** @returns what lies at a key below a collection's folder; undefined for a key that is none of ours */
+/** @returns what is stored at a key below a collection's folder; undefined for a key that bkp does not use */
 export function parseCollectionKey(
   key: Key,
 ): {kind: 'definition'; generation: number} | {kind: 'manifest'; backup: BackupName} | undefined {
@@ -46,7 +49,7 @@ export function parseCollectionKey(
   return undefined;
 }
 
-/** A folder whose digits are no moment (month 13) is none of ours. */
+/** False for digits that are not a valid time (month 13): bkp creates no such folder. */
 export function isBackupName(text: string): text is BackupName {
   if (!backupPattern.test(text)) return false;
   const ms = nameMs(text as BackupName);
@@ -57,14 +60,14 @@ export function backupType(backup: BackupName): BackupType {
   return backup.endsWith('_full') ? 'full' : 'incremental';
 }
 
-/** The moment in a backup's name, ISO with seconds: `2025-02-15T12:00:00Z`. */
+/** The time in a backup's name, ISO with seconds: `2025-02-15T12:00:00Z`. */
 export function backupTime(backup: BackupName): string {
   return backup.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z_.*$/, '$1-$2-$3T$4:$5:$6Z');
 }
 
 /**
- * A name for a backup taken now: later than every name in `taken`, so that name order stays time order also when
- * the second is used up or the clock went back.
+ * A name for a backup taken now. It is later than every name in `taken`, so name order stays time order even if
+ * the second is already used or the clock was set back.
  */
 export function nextBackupName(type: BackupType, nowMicros: number, taken: readonly BackupName[]): BackupName {
   const newest = taken.reduce((latest, name) => Math.max(latest, nameMs(name) / 1000), 0);
@@ -72,8 +75,8 @@ export function nextBackupName(type: BackupType, nowMicros: number, taken: reado
   const name = `${stampOf(seconds * 1000)}_${type}`;
   if (isBackupName(name)) return name;
   throw new BkpError('PRECONDITION', 'the next backup would have a name past the year 9999', {
-    cause: 'a machine whose clock was wrong took that backup, or the clock of this one is',
-    next: 'set the clock right; a collection that is dropped and created again begins with new names',
+    cause: 'the newest backup was taken with a wrong clock, or this clock is wrong',
+    next: 'set the clock; a collection that is dropped and created again starts with new names',
   });
 }
 
@@ -86,7 +89,7 @@ export function findByName(backups: readonly BackupName[], point: string): Backu
   return backups.find((name) => name === point || name.split('_')[0] === point);
 }
 
-/** The moment in a backup's name, ms since 1970. */
+/** The time in a backup's name, milliseconds since 1970. */
 export function nameMs(backup: BackupName): number {
   return Date.parse(backupTime(backup));
 }

@@ -10,20 +10,20 @@ import {type BackupName, nameMs} from '../stored/names.ts';
 /** When backups are taken, and which are full ones. */
 export type BackupPlan = Pick<CollectionSettings, 'incremental' | 'schedule' | 'scheduleFull' | 'scheduleZone'>;
 
-/** A collection with SCHEDULE or SCHEDULE_FULL, and how far its backups are. Times are milliseconds since 1970. */
+/** A collection with SCHEDULE or SCHEDULE_FULL, and its newest backup. Times are milliseconds since 1970. */
 export type ScheduledCollection = {
   name: string;
   plan: BackupPlan;
   createdAtMs: number;
-  /** Of its newest backup; absent without any. */
+  /** Of its newest backup; absent if there is none. */
   newestMs?: number;
   /**
-   * When the chain of the newest backup began. Absent where an increment has nothing to go on from: no backup yet, one without change
-   * tracking, or one that cannot be read.
+   * When the chain of the newest backup began. Absent if no increment can build on it: there is no backup yet,
+   * it was taken without change tracking, or it cannot be read.
    */
   chainMs?: number;
   id: string;
-  /** Which database the newest backup is of; absent without a readable one. */
+  /** The database of the newest backup; absent if that cannot be read. */
   source?: NamedDatabase;
 };
 
@@ -54,17 +54,17 @@ async function newestFacts(
   const backup = await unlessUnreadable(readBackup(vault, collection, newest));
   if (backup === undefined) return {};
   const {mark, chain, source} = backup.body;
-  return {source, ...(mark === undefined ? {} : {chainMs: nameMs(chain)})};
+  return mark === undefined ? {source} : {source, chainMs: nameMs(chain)};
 }
 
-/** The next moment of either line, and the next of the one for full backups; both are later than `afterMs`. */
-export function nextMoments(
+/** The next time of either line, and the next of the line for full backups; both are later than `afterMs`. */
+export function nextTimes(
   {schedule, scheduleFull, scheduleZone}: BackupPlan,
   afterMs: number,
 ): {any: number | undefined; full: number | undefined} {
   const next = (line: string | undefined) =>
     line === undefined ? undefined : openSchedule(line, scheduleZone).next(afterMs);
   const [any, full] = [next(schedule), next(scheduleFull)];
-  const both = [any, full].filter((moment) => moment !== undefined);
+  const both = [any, full].filter((time) => time !== undefined);
   return {any: both.length === 0 ? undefined : Math.min(...both), full};
 }

@@ -1,8 +1,8 @@
-import {tellIfNamedAhead, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
+import {noticeIfNamedAhead, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {FileSource} from '../../sources/index.ts';
 import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../../vault/index.ts';
-import {type Catalog, readCatalog, storeFileList} from '../stored/catalog.ts';
+import {type Catalog, readCatalog, writeFileList} from '../stored/catalog.ts';
 import {type Instance, listInstances, putInstance} from '../stored/instance.ts';
 import {type DatabaseBackupBody, readDatabaseBackup, toDatabaseManifest} from '../stored/manifest.ts';
 import {backupMicros, type DatabaseBackupName, databaseManifestKey, nextDatabaseBackupName} from '../stored/names.ts';
@@ -18,7 +18,10 @@ export type DatabaseBackupRequest = {
   name?: DatabaseBackupName | undefined;
   /** Id of the operation. It identifies the owner of a checkpoint that a crash leaves held. */
   operation: string;
-  /** Store changed blocks as differences to the parent's: smaller, but each costs a read of the store. Default false. */
+  /**
+   * Store changed blocks as differences to the parent's: smaller, but each costs a read of the store. Default
+   * false.
+   */
   differences?: boolean | undefined;
 };
 
@@ -42,8 +45,9 @@ export type DatabaseBackupTools = WorkTools & {
 };
 
 /**
- * Takes a backup: freezes the database at one point in time, copies its files into the vault, and writes the manifest last. The
- * backup exists, complete, once its manifest does. The database stays frozen only while its files are read.
+ * Takes a backup: freezes the database at one point in time, copies its files into the vault, and writes the
+ * manifest last. The backup exists, complete, once its manifest does. The database stays frozen only while its
+ * files are read.
  */
 export async function takeDatabaseBackup(
   tools: DatabaseBackupTools,
@@ -89,7 +93,7 @@ async function attempt(
   tools.progress({...copied.meter.state(), phase: 'Commit'});
   const bytes = copied.files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const data = await writer.writeIds(copied.ids.bytes(), bytes);
-  const list = await storeFileList(writer, copied.files);
+  const list = await writeFileList(writer, copied.files);
   await writer.flush();
   signal.throwIfAborted();
   if (instance.dataId === undefined) {
@@ -101,7 +105,7 @@ async function attempt(
     request.name !== undefined && (newest === undefined || newest < request.name)
       ? request.name
       : nextDatabaseBackupName(finishedAtMicros, instance.backups);
-  tellIfNamedAhead(tools, newest && {name: newest, micros: backupMicros(newest)}, name);
+  noticeIfNamedAhead(tools, newest && {name: newest, micros: backupMicros(newest)}, name);
   const {filesRead, bytesRead, heldMicros, takenAtMicros, database, damage} = copied;
   const {storedBytes} = writer.stats;
   const body: DatabaseBackupBody = {
@@ -140,7 +144,11 @@ async function attempt(
 /** A copy of a database gets its own instance; a database that was moved can continue the old one. */
 function elsewhereNotice(name: string, elsewhere: readonly string[]): string {
   const all = elsewhere.join(', ');
-  return `the store has backups of a database with the same identity at another place (${all}): this one is a copy, or was moved, and gets its own instance, ${name}; BACKUP DATABASE WITH (ADOPT='${elsewhere[0]}') continues the other`;
+  return (
+    `the store has backups of a database with the same identity at another place (${all}): this one is a copy, ` +
+    `or was moved, and gets its own instance, ${name}; BACKUP DATABASE WITH (ADOPT='${elsewhere[0]}') ` +
+    'continues the other'
+  );
 }
 
 /** The backup whose unchanged files are not read again. If it is damaged, all files are read. */

@@ -1,20 +1,20 @@
-/** Memory for blocks, used again when it was given back: fresh memory costs more than reading a file into it. */
+/** Reuses the memory of blocks: allocating memory costs more than reading a file into it. */
 export class Blocks {
   readonly #free = new Map<number, ArrayBuffer[]>();
-  readonly #lent = new WeakSet<ArrayBuffer>();
+  readonly #taken = new WeakSet<ArrayBuffer>();
 
   take(sizeBytes: number): Buffer {
-    // Ends of files are of any size: so only a few sizes are kept.
-    const roomBytes = 2 ** Math.ceil(Math.log2(Math.max(sizeBytes, 1)));
-    const memory = this.#free.get(roomBytes)?.pop() ?? new ArrayBuffer(roomBytes);
-    this.#lent.add(memory);
+    // The last block of a file can have any size. Rounding up to a power of two keeps the number of sizes small.
+    const capacityBytes = 2 ** Math.ceil(Math.log2(Math.max(sizeBytes, 1)));
+    const memory = this.#free.get(capacityBytes)?.pop() ?? new ArrayBuffer(capacityBytes);
+    this.#taken.add(memory);
     return Buffer.from(memory, 0, sizeBytes);
   }
 
-  /** @param block nobody may look at it any more; memory from elsewhere is left alone */
-  give(block: Uint8Array): void {
+  /** @param block must no longer be used by the caller; memory that is not from `take` is ignored */
+  release(block: Uint8Array): void {
     const memory = block.buffer as ArrayBuffer;
-    if (!this.#lent.delete(memory)) return;
+    if (!this.#taken.delete(memory)) return;
     const free = this.#free.get(memory.byteLength) ?? [];
     free.push(memory);
     this.#free.set(memory.byteLength, free);

@@ -9,7 +9,7 @@ export function noticeCheck(found: FileCheck | undefined, notice: (text: string)
   const {damage, brokenRules, unchecked} = found;
   if (damage.length > 0) notice(`the database's own check finds damage in ${where}: ${shortened(damage)}`);
   if (brokenRules.length > 0) notice(`rows break rules of their own tables in ${where}: ${shortened(brokenRules)}`);
-  if (unchecked.length > 0) notice(`not all could be checked in ${where}: ${shortened(unchecked)}`);
+  if (unchecked.length > 0) notice(`the check of ${where} is incomplete: ${shortened(unchecked)}`);
 }
 
 function shortened(lines: readonly string[]): string {

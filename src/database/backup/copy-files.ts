@@ -3,23 +3,24 @@ import {BkpError} from '../../errors/index.ts';
 import {readAhead} from '../../lib/async.ts';
 import type {Frozen, FrozenFile} from '../../sources/index.ts';
 import {type Column, IdList, type Piece, type VaultWriter} from '../../vault/index.ts';
-import {type Catalog, type CatalogFile, isPossible, placeChunks} from '../stored/catalog.ts';
+import {assignChunks, type Catalog, type CatalogFile, isPossible} from '../stored/catalog.ts';
 import {requirePaths} from '../stored/paths.ts';
 import {Blocks} from './blocks.ts';
 
-/** So that the disk works while blocks are compressed. */
+/** Blocks that are read ahead, so that the disk is busy while blocks are compressed. */
 const blocksAhead = 16;
 
-/** A chunk that a block of a file probably resembles. */
+/** Returns a chunk that a block of a file probably resembles. */
 type Likes = (file: CatalogFile, block: number) => Piece['like'];
 
-/** What one reading of a frozen database brought into the vault. */
+/** What was copied of a frozen database. */
 export type Copied = Catalog & {filesRead: number; bytesRead: number; meter: Meter};
 
 /**
- * Reads the files of one moment into the vault. A file whose stamp is that of the parent's is taken over unread.
- * @param options.differences changed blocks are stored as differences to those that the parent has in their place: less is
- *   stored, and each costs a read of the store
+ * Copies the files of a frozen database into the vault. A file with the same stamp as in the parent is taken
+ * over unread.
+ * @param options.differences stores changed blocks as differences to the parent's blocks at the same position:
+ *   smaller, but each costs a read of the store
  */
 export async function copyFiles(
   tools: WorkTools,
@@ -28,7 +29,7 @@ export async function copyFiles(
   options: {parent: Catalog | undefined; differences: boolean},
 ): Promise<Copied> {
   tools.progress({phase: 'ListFiles', bytesDone: 0, itemsDone: 0});
-  const {files, total} = placeChunks(await listFiles(tools, frozen));
+  const {files, total} = assignChunks(await listFiles(tools, frozen));
   const {parent} = options;
   const before = new Map(parent?.files.map((file) => [file.path, file]));
   const meter = startMeter(tools, {
@@ -48,9 +49,9 @@ export async function copyFiles(
     meter.item();
   }
   const likes = options.differences && parent !== undefined ? likesIn(parent, frozen) : () => undefined;
-  const places = chunkPlaces(toRead);
+  const positions = chunkPositions(toRead);
   for await (const id of writer.writeChunks(readAhead(readFiles(tools, frozen, toRead, meter, likes), blocksAhead))) {
-    ids.set(places.next().value!, id);
+    ids.set(positions.next().value!, id);
   }
   return {
     files,
@@ -81,11 +82,14 @@ function isSame(known: CatalogFile, file: FrozenFile): boolean {
   return file.stamp !== undefined && known.stamp === file.stamp && sameCut;
 }
 
-function* chunkPlaces(files: readonly CatalogFile[]): Generator<number> {
+function* chunkPositions(files: readonly CatalogFile[]): Generator<number> {
   for (const {firstChunk, chunks} of files) for (let block = 0; block < chunks; block++) yield firstChunk + block;
 }
 
-/** For a block, the parent's in the same place of the same file, or of the one that this file was written anew from. */
+/**
+ * For a block, the parent's block at the same position of the same file, or of the file that this one was
+ * rewritten from.
+ */
 function likesIn({files, ids}: Catalog, {lineageOf = (path) => path}: Frozen): Likes {
   const before = new Map(files.map((file) => [lineageOf(file.path), file]));
   return (file, block) => {
@@ -113,8 +117,8 @@ async function* readFiles(
         signal.throwIfAborted();
         if (bytes.length !== Math.min(file.blockBytes, left)) throw wrongLength(file, left);
         const like = likes(file, block++);
-        const release = () => blocks.give(bytes);
-        yield {bytes, release, ...(like === undefined ? {} : {like}), ...(column === undefined ? {} : {column})};
+        const release = () => blocks.release(bytes);
+        yield {bytes, release, like, column};
         left -= bytes.length;
         meter.bytes(bytes.length);
       }
@@ -124,11 +128,15 @@ async function* readFiles(
   }
 }
 
-/** Nothing may be committed: a hole in a file is no backup. */
+/** A file with a hole must not be committed. */
 function wrongLength({path, table, sizeBytes}: FrozenFile, left: number): BkpError {
   const owner = table === undefined ? '' : ` of table ${table}`;
-  return new BkpError('SOURCE_DAMAGED', `${path}${owner} did not give its ${sizeBytes} bytes: ${left} were left`, {
-    next: 'take the backup again; if this comes back, look at the disk',
-    context: {path, ...(table === undefined ? {} : {table})},
-  });
+  return new BkpError(
+    'SOURCE_DAMAGED',
+    `${path}${owner} was read incompletely: ${left} of its ${sizeBytes} bytes are missing`,
+    {
+      next: 'take the backup again; if it happens again, check the disk',
+      context: {path, ...(table === undefined ? {} : {table})},
+    },
+  );
 }

@@ -14,8 +14,8 @@ export type CopiedMoment = Copied & {
 };
 
 /**
- * Copies the files of one point in time into the vault. The database is held at that point only while files are read: lists, packs
- * and the manifest are written after its release.
+ * Copies the files of one point in time into the vault. The database is held at that point only while files are
+ * read: lists, packs and the manifest are written after its release.
  */
 export async function copyMoment(
   tools: WorkTools & {source: FileSource},

@@ -18,16 +18,21 @@ export async function presentDatabase(source: FileSource): Promise<Present> {
     : {description: source.description, dataId, origin};
 }
 
-/** `elsewhere`: instances with the same data id whose newest backup was taken at another place: of a copy, or before a move. */
+/**
+ * `elsewhere`: instances with the same data id whose newest backup was taken at another place: of a copy, or
+ * before a move.
+ */
 export type Found = {instance: Instance | undefined; elsewhere: readonly string[]};
 
 /**
- * Finds the instance that a database's backups belong to: the one with its data id whose newest backup was taken at its place. A copy
- * of a database has the same data id, and its backups must not displace those of the original.
- * @param wanted `instance`: only that one, or a new one of this name. `adopt`: continue that one, wherever its backups were taken
+ * Finds the instance that a database's backups belong to: the one with its data id whose newest backup was
+ * taken at its place. A copy of a database has the same data id, and its backups must not displace those of the
+ * original.
+ * @param wanted `instance`: only that one, or a new one of this name. `adopt`: continue that one, wherever its
+ *   backups were taken
  * @returns no instance if this database has no backup yet and `wanted` names none
- * @throws BkpError `STORE_REFUSED` (ER007: it belongs to another database) | `OBJECT_DAMAGED` (its owner is unknown) |
- *   `BACKUP_NOT_FOUND` (the instance to adopt does not exist) | `BAD_NAME`
+ * @throws BkpError `STORE_REFUSED` (ER007: it belongs to another database) | `OBJECT_DAMAGED` (its owner is
+ *   unknown) | `BACKUP_NOT_FOUND` (the instance to adopt does not exist) | `BAD_NAME`
  */
 export async function findInstance(
   vault: VaultReader,
@@ -62,8 +67,8 @@ function requireOwn(
   if (found === undefined) {
     if (adopt === undefined) return {name: named, dataId: undefined, backups: []};
     const all = instances.map(({name}) => name).join(', ');
-    throw new BkpError('BACKUP_NOT_FOUND', `the store holds no backups of instance ${named}`, {
-      next: all === '' ? 'BACKUP DATABASE takes one' : `it holds backups of ${all}`,
+    throw new BkpError('BACKUP_NOT_FOUND', `the store has no backups of instance ${named}`, {
+      next: all === '' ? 'BACKUP DATABASE takes one' : `it has backups of ${all}`,
     });
   }
   if (found.dataId === dataId) return found;

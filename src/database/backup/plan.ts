@@ -5,8 +5,8 @@ import {findInstance, presentDatabase} from './find-instance.ts';
 
 /**
  * Refuses what can be refused before any work starts; nothing is written.
- * @returns `instance` is absent before the first backup. `name` is the backup_timestamp, unless the clock is set back before the
- *   backup is taken
+ * @returns `instance` is absent before the first backup. `name` is the backup_timestamp, unless the clock is
+ *   set back before the backup is taken
  */
 export async function planDatabaseBackup(
   vault: VaultReader,

@@ -17,15 +17,19 @@ import type {DatabaseBackupSummary} from '../views/list.ts';
 
 export type DatabaseVerdict = RetentionVerdict<DatabaseBackupName> & {instance: string};
 
-/** What stays and what goes of one instance, with the reasons; newest first. A value, made before anything is removed. */
+/**
+ * What stays and what goes of one instance, with the reasons; newest first. A value, made before anything is
+ * removed.
+ */
 export type DatabaseRetentionPlan = {verdicts: readonly DatabaseVerdict[]};
 
 export type RetentionReport = {removed: number; freedBytes: number};
 
 /**
- * The newest `keepLatest` sound backups stay. A damaged one is not counted and stays until that many sound ones are newer; then it
- * goes, because as long as it is stored, nothing is known of what it needs, and no space can be freed. A backup of a database that
- * was damaged itself is not counted either, so it does not push out one from before the damage.
+ * The newest `keepLatest` sound backups stay. A damaged one is not counted and stays until that many sound ones
+ * are newer; then it goes, because as long as it is stored, nothing is known of what it needs, and no space can
+ * be freed. A backup of a database that was damaged itself is not counted either, so it does not push out one
+ * from before the damage.
  * @param backups all of one instance, in any order
  */
 export function planDatabaseRetention(
@@ -69,10 +73,11 @@ function inWords(
 }
 
 /**
- * Removes the backups that a plan removes, then the data that no manifest needs any more. Call it after a successful backup, never
- * after a failed one. It waits for running backups to end. After a crash at any point, a second call has the same result.
- * @throws BkpError `PRECONDITION` if a backup that the plan keeps no longer exists, `OBJECT_DAMAGED` if a counted one is damaged;
- *   nothing is removed then
+ * Removes the backups that a plan removes, then the data that no manifest needs any more. Call it after a
+ * successful backup, never after a failed one. It waits for running backups to end. After a crash at any point,
+ * a second call has the same result.
+ * @throws BkpError `PRECONDITION` if a backup that the plan keeps no longer exists, `OBJECT_DAMAGED` if a
+ *   counted one is damaged; nothing is removed then
  */
 export async function applyRetention(
   tools: WorkTools & {vault: Vault},

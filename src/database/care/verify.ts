@@ -18,8 +18,8 @@ export type DatabaseVerifyReport = {backups: number; logicalBytes: number};
 
 /**
  * Checks everything that the backups need.
- * @throws BkpError `DAMAGE_FOUND` with one detail for each fault: which files of which backups, chunk, pack, what is wrong |
- *   `BACKUP_NOT_FOUND`
+ * @throws BkpError `DAMAGE_FOUND` with one detail for each fault: which files of which backups, chunk, pack,
+ *   what is wrong | `BACKUP_NOT_FOUND`
  */
 export async function verifyDatabaseBackups(
   tools: WorkTools & {vault: VaultReader},
@@ -47,7 +47,7 @@ async function chosen(vault: VaultReader, {instance, backup}: DatabaseVerifyRequ
     (one) => (instance ?? one.instance) === one.instance && (backup ?? one.backup) === one.backup,
   );
   if (found.length > 0) return found;
-  throw new BkpError('BACKUP_NOT_FOUND', `Nothing to verify: ${vault.location} holds no such database backup`, {
+  throw new BkpError('BACKUP_NOT_FOUND', `Nothing to verify: ${vault.location} has no such database backup`, {
     next: 'SELECT * FROM backups() lists them',
   });
 }

@@ -5,7 +5,10 @@ import type {FileTarget} from '../../sources/index.ts';
 import {type ChunkId, chunkId, type IdList, isDamage, type VaultReader} from '../../vault/index.ts';
 import type {CatalogFile} from '../stored/catalog.ts';
 
-/** Limits of a batch. Its files are read as one stream, because neighbours are stored together: that needs few reads of the store. */
+/**
+ * Limits of a batch. Its files are read as one stream, because neighbours are stored together: that needs few
+ * reads of the store.
+ */
 const batchFiles = 256;
 const batchBytes = 16 * 1024 * 1024;
 /** Chunk ids of one read: less than 1 MiB as strings, for half a GiB of a file in blocks of 64 KiB. */

@@ -7,14 +7,14 @@ import type {DatabaseBackup} from '../stored/manifest.ts';
 import type {DatabaseBackupName} from '../stored/names.ts';
 
 export type DatabaseRestoreRequest = {
-  /** May be left away when the store holds one only. */
-  instance?: string;
-  /** The newest backup at or before this moment, microseconds since 1970; absent: the newest. */
-  at?: number;
-  /** Only these tables, with all that belongs to no table; absent: all. */
-  tables?: readonly string[];
-  /** Also files that come back only when asked for: a server's configuration. Default false. */
-  optional?: boolean;
+  /** Optional if the store has only one. */
+  instance?: string | undefined;
+  /** The newest backup at or before this time, microseconds since 1970. Absent: the newest. */
+  at?: number | undefined;
+  /** Only these tables, and the files of no table. Absent: all. */
+  tables?: readonly string[] | undefined;
+  /** Also optional files: a server's configuration. Default false. */
+  optional?: boolean | undefined;
 };
 
 /** What a restore will do; a value, made before anything is written. */
@@ -22,26 +22,27 @@ export type DatabaseRestorePlan = {
   instance: string;
   backup: DatabaseBackupName;
   takenAtMicros: number;
-  /** Its tables are those that come back. */
+  /** `tables` are those that are restored. */
   database: DatabaseMoment;
-  /** Only these tables; absent: all. */
-  tables?: readonly string[];
+  /** Only these tables. Absent: all. */
+  tables?: readonly string[] | undefined;
   optional: boolean;
   files: number;
   /** Plain bytes of the files. */
   logicalBytes: number;
-  /** Bytes to be read from the store, what files share counted once; absent unless it was asked for. */
-  fetchBytes?: number;
-  /** What the restored files take: plain bytes and the zeros that follow them. */
+  /** Bytes to read from the store. What files share is counted once. Absent unless requested. */
+  fetchBytes?: number | undefined;
+  /** Size of the restored files: plain bytes and the zeros that follow them. */
   neededBytes: number;
-  /** What the target's disk has left; absent when there is no target, or nobody can tell. */
+  /** Free space on the target's disk; absent without a target, or if it is unknown. */
   freeBytes?: number | undefined;
-  /** Why nothing can be restored there. */
+  /** Why nothing can be restored to the target. */
   inTheWay?: string | undefined;
 };
 
 /**
- * @param options.fetchBytes also looks up every chunk, to tell how much is fetched and whether all are there. Default true
+ * @param options.fetchBytes also looks up every chunk, to compute how much is fetched and whether any is
+ *   missing. Default true
  * @throws BkpError `BACKUP_NOT_FOUND` | `TABLE_NOT_FOUND` | `BAD_REQUEST` | `OBJECT_MISSING` | `OBJECT_DAMAGED`
  */
 export async function planDatabaseRestore(
@@ -53,24 +54,24 @@ export async function planDatabaseRestore(
   const backup = await findDatabaseBackup(vault, request);
   const catalog = await readCatalog(vault, backup);
   const {tables, optional = false} = request;
-  const {files, database} = choose(backup, catalog, {optional, ...(tables === undefined ? {} : {tables})});
+  const {files, database} = choose(backup, catalog, {optional, tables});
   const logicalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   return {
     instance: backup.body.instance,
     backup: backup.body.backup,
     takenAtMicros: backup.body.takenAtMicros,
     database,
-    ...(tables === undefined ? {} : {tables}),
+    tables,
     optional,
     files: files.length,
     logicalBytes,
-    ...(options.fetchBytes === false ? {} : {fetchBytes: await fetchBytesOf(vault, catalog, files)}),
+    fetchBytes: options.fetchBytes === false ? undefined : await fetchBytesOf(vault, catalog, files),
     neededBytes: logicalBytes + files.reduce((sum, file) => sum + file.zeroTailBytes, 0),
     ...(await target?.survey?.(database)),
   };
 }
 
-/** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` when it is known that not all of it can be fetched */
+/** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` if something of it is known to be missing or damaged */
 async function fetchBytesOf(vault: VaultReader, {ids}: Catalog, files: readonly CatalogFile[]): Promise<number> {
   const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const chunks = files.flatMap((file) => ids.range(file.firstChunk, file.chunks));
@@ -80,11 +81,11 @@ async function fetchBytesOf(vault: VaultReader, {ids}: Catalog, files: readonly 
   return vault.storedBytes(recipes);
 }
 
-/** The files of a backup that come back, and what is told to the target. @throws BkpError `TABLE_NOT_FOUND` */
+/** Chooses the files to restore, and what the target learns of the database. @throws BkpError `TABLE_NOT_FOUND` */
 export function choose(
   {body}: DatabaseBackup,
   {files}: Catalog,
-  {tables, optional}: {tables?: readonly string[]; optional: boolean},
+  {tables, optional}: {tables?: readonly string[] | undefined; optional: boolean},
 ): {files: readonly CatalogFile[]; database: DatabaseMoment} {
   const wanted = tables === undefined ? undefined : new Set(tables);
   if (wanted !== undefined) requireTables(body.database, files, wanted);
@@ -98,16 +99,20 @@ export function choose(
 function requireTables(database: DatabaseMoment, files: readonly CatalogFile[], wanted: ReadonlySet<string>): void {
   const owned = new Set(files.flatMap(({table}) => (table === undefined ? [] : [table])));
   if (owned.size === 0) {
-    throw new BkpError('UNSUPPORTED', `a backup of ${database.product} holds no tables that could come back alone`, {
-      next: 'restore the whole database into another place, and copy the tables from there',
-    });
+    throw new BkpError(
+      'UNSUPPORTED',
+      `a backup of ${database.product} has no tables that could be restored separately`,
+      {
+        next: 'restore the whole database into another place, and copy the tables from there',
+      },
+    );
   }
   const known = [...new Set([...owned, ...database.tables.map(({name}) => name)])];
   for (const table of wanted) {
     if (known.includes(table)) continue;
     const meant = didYouMean(table, known);
-    throw new BkpError('TABLE_NOT_FOUND', `the backup holds no table ${table}`, {
-      next: meant === undefined ? `it holds ${listed(known)}` : `did you mean ${meant}?`,
+    throw new BkpError('TABLE_NOT_FOUND', `the backup has no table ${table}`, {
+      next: meant === undefined ? `it has ${listed(known)}` : `did you mean ${meant}?`,
       context: {table},
     });
   }

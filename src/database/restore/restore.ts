@@ -22,10 +22,11 @@ export type DatabaseRestoreReport = {
 const concurrentBatches = 4;
 
 /**
- * Restores the files of a plan, checking the hash of each chunk. Either all of them are published or none. After an interruption
- * (kill -9, a full disk, a cancellation) the next restore continues: it checks the complete files and keeps them.
- * @throws BkpError `OBJECT_DAMAGED` (`hash mismatch [path=…, expected=…, actual=…]`, after the target recorded the damaged table), and
- *   what the target throws
+ * Restores the files of a plan, checking the hash of each chunk. Either all of them are published or none.
+ * After an interruption (kill -9, a full disk, a cancellation) the next restore continues: it checks the
+ * complete files and keeps them.
+ * @throws BkpError `OBJECT_DAMAGED` (`hash mismatch [path=…, expected=…, actual=…]`, after the target recorded
+ *   the damaged table), and what the target throws
  */
 export async function restoreDatabase(
   tools: WorkTools & {vault: VaultReader; target: FileTarget},

@@ -6,39 +6,45 @@ import {IdList, maxChunkBytes, type Recipe, type VaultReader, type VaultWriter} 
 import type {DatabaseBackup} from './manifest.ts';
 import {requirePaths} from './paths.ts';
 
-/** A file and where its chunks are among those of all files. */
+/** A file, and the position of its chunks among those of all files. */
 export type CatalogFile = FrozenFile & {firstChunk: number; chunks: number};
 
-/** What a backup holds: its files, in the order in which their chunks follow each other. */
+/** The content of a backup: its files, in the order of their chunks. */
 export type Catalog = {files: readonly CatalogFile[]; ids: IdList};
 
-/** Their ids take 32 GiB of memory. With blocks of 64 KiB these are 64 TiB. */
+/** Chunks of a backup. Their ids take 32 GiB of memory; with blocks of 64 KiB they are 64 TiB. */
 const mostChunks = 2 ** 30;
 
-/** Files on one piece of the list, on average and at most: a change of one file writes 2 to 4 KiB anew. */
+/**
+ * Files in one chunk of the list, on average and at most. If one file changes, 2 to 4 KiB of the list are
+ * rewritten.
+ */
 const meanFiles = 16;
 const mostFiles = 256;
 
-/** Gives each file its chunks: one for each block, file after file. */
-export function placeChunks(files: readonly FrozenFile[]): {files: readonly CatalogFile[]; total: number} {
+/** Assigns chunks to each file in turn: one for each block. */
+export function assignChunks(files: readonly FrozenFile[]): {files: readonly CatalogFile[]; total: number} {
   let firstChunk = 0;
-  const placed = files.map((file) => {
+  const assigned = files.map((file) => {
     const chunks = Math.ceil(file.sizeBytes / file.blockBytes);
     const found = {...file, firstChunk, chunks};
     firstChunk += chunks;
     return found;
   });
-  return {files: placed, total: firstChunk};
+  return {files: assigned, total: firstChunk};
 }
 
-/** True when the numbers of a file are such that they can be written and read. */
+/** True if a file's numbers are within the limits of the format. */
 export function isPossible({sizeBytes, zeroTailBytes, blockBytes}: FrozenFile): boolean {
   const counts = [sizeBytes, zeroTailBytes, blockBytes].every((count) => Number.isSafeInteger(count) && count >= 0);
   return counts && blockBytes >= 1 && blockBytes <= maxChunkBytes;
 }
 
-/** Stores the list of files: one line of JSON each, in pieces that are cut by the paths, so that an unchanged list costs nothing. */
-export async function storeFileList(writer: VaultWriter, files: readonly FrozenFile[]): Promise<Recipe> {
+/**
+ * Writes the list of files, one line of JSON each. The list is cut into chunks depending on the paths, so
+ * unchanged parts are in the vault already.
+ */
+export async function writeFileList(writer: VaultWriter, files: readonly FrozenFile[]): Promise<Recipe> {
   const pieces: {bytes: Buffer}[] = [];
   let lines: string[] = [];
   for (const [at, file] of files.entries()) {
@@ -58,7 +64,7 @@ export async function storeFileList(writer: VaultWriter, files: readonly FrozenF
 }
 
 /**
- * Reads what a backup holds, and checks that list, chunks and manifest agree and that no path leads out of the target.
+ * Reads the files of a backup. Checks that list, chunks and manifest agree, and that no path leads out of the target.
  * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
  */
 export async function readCatalog(vault: VaultReader, {body, data, list}: DatabaseBackup): Promise<Catalog> {
@@ -67,14 +73,14 @@ export async function readCatalog(vault: VaultReader, {body, data, list}: Databa
   const lines = Buffer.concat(parts).toString('utf8').split('\n').slice(0, -1);
   const files = lines.map((line) => fromLine(line, body.backup));
   requirePaths(files, (message) => disagreement(body.backup, message));
-  const {files: placed, total} = placeChunks(files);
+  const {files: assigned, total} = assignChunks(files);
   const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const agree = bytes === data.sizeBytes && files.length === body.files && bytes === body.bytes;
   const ids = agree && total <= mostChunks ? await vault.readIds(data, total) : undefined;
   if (ids === undefined) {
-    throw disagreement(body.backup, `${files.length} files with ${bytes} bytes are not what its manifest says`);
+    throw disagreement(body.backup, `${files.length} files with ${bytes} bytes do not match its manifest`);
   }
-  return {files: placed, ids: IdList.over(ids)};
+  return {files: assigned, ids: IdList.over(ids)};
 }
 
 const lineSchema = v.object({
@@ -115,11 +121,11 @@ function fromLine(json: string, backup: string): FrozenFile {
 
 function disagreement(backup: string, message: string): BkpError {
   return new BkpError('OBJECT_DAMAGED', `the file list of backup ${backup} is damaged: ${message}`, {
-    next: 'restore another backup, and report this: the bytes are what was written',
+    next: 'restore another backup, and report this: the bytes are those that were written',
   });
 }
 
-/** FNV-1a, 32 bits: spreads paths, and is the same everywhere. */
+/** FNV-1a, 32 bits: distributes paths evenly, and is the same on every machine. */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;

@@ -12,18 +12,18 @@ export type DatabaseBackupBody = {
   version: 1;
   instance: string;
   backup: DatabaseBackupName;
-  /** Microseconds since 1970: the moment that the backup holds, and when its manifest was about to be written. */
+  /** Microseconds since 1970: when the database was frozen, and just before the manifest was written. */
   takenAtMicros: number;
   finishedAtMicros: number;
   source: {description: string; dataId: string; origin?: Origin};
   database: DatabaseMoment;
   files: number;
-  /** Plain bytes of all files; `zeroBytes` follow them in restored files and are not stored. */
+  /** Plain bytes of all files. `zeroBytes` follow them in the restored files, and are not stored. */
   bytes: number;
   zeroBytes: number;
-  /** How many faults the database's own check found in the source; absent: none, or there is no such check. */
+  /** How many faults the database's own check found in the source. Absent: none, or there is no such check. */
   sourceDamage?: number | undefined;
-  /** What the taking of this one backup cost: files and bytes that were read, bytes that came into the store. */
+  /** What this one backup cost: files and bytes that were read, bytes that it added to the store. */
   cost: {filesRead: number; bytesRead: number; storedBytes: number; heldMicros: number};
 };
 
@@ -64,7 +64,7 @@ export async function readDatabaseBackup(
     fault: (body, streams) => {
       if (body.instance !== instance) return `it is of instance ${body.instance}`;
       if (body.backup !== backup) return `it is of backup ${body.backup}`;
-      return streams.length < 2 ? 'it has not both its streams' : undefined;
+      return streams.length < 2 ? 'it does not have both streams' : undefined;
     },
   });
   return {body, data: streams[0]!, list: streams[1]!};

@@ -13,7 +13,7 @@ export const instanceKey = (instance: string): Key => `${backupPrefix}${instance
 export const databaseManifestKey = (instance: string, backup: DatabaseBackupName): Key =>
   `${backupPrefix}${instance}/${backup}/manifest`;
 
-/** @returns what lies at a key below `backup/`; undefined for a key that is none of ours */
+/** @returns what is stored at a key below `backup/`; undefined for a key that bkp does not use */
 export function parseDatabaseKey(
   key: Key,
 ): {instance: string; kind: 'instance'} | {instance: string; kind: 'manifest'; backup: DatabaseBackupName} | undefined {
@@ -26,7 +26,7 @@ export function parseDatabaseKey(
   return undefined;
 }
 
-/** A folder whose digits are no moment, or one past the last that can be counted in microseconds (2255), is none of ours. */
+/** False for digits that are not a valid time, or a time after 2255, the last that can be counted in microseconds. */
 export function isDatabaseBackupName(text: string): text is DatabaseBackupName {
   if (!namePattern.test(text)) return false;
   const micros = backupMicros(text as DatabaseBackupName);
@@ -39,7 +39,7 @@ export const isInstanceName = (text: string) => text.length <= 100 && instancePa
 export function requireInstanceName(text: string): string {
   if (isInstanceName(text)) return text;
   throw new BkpError('BAD_NAME', `${JSON.stringify(text)} is not the name of a backup instance`, {
-    next: 'it is three lower-case words with dashes, as SELECT backup_instance_name tells it: gentle-forest-orchid',
+    next: 'it is three lower-case words with dashes, as SELECT backup_instance_name returns it: gentle-forest-orchid',
   });
 }
 
@@ -53,13 +53,13 @@ export function backupMicros(backup: DatabaseBackupName): number {
   return Date.UTC(year!, month! - 1, day!, hour!, minute!, second!) * 1000 + micros!;
 }
 
-/** A name for a backup taken now, later than every one in `taken`, also when the clock went back. */
+/** A name for a backup taken now. It is later than every one in `taken`, even if the clock was set back. */
 export function nextDatabaseBackupName(nowMicros: number, taken: readonly DatabaseBackupName[]): DatabaseBackupName {
   const newest = taken.reduce((latest, name) => Math.max(latest, backupMicros(name)), 0);
   const micros = Math.max(Math.floor(nowMicros), newest + 1);
   if (Number.isSafeInteger(micros)) return backupNameAt(micros);
   throw new BkpError('PRECONDITION', 'the next backup would have a name past the year 2255', {
-    cause: 'a machine whose clock was wrong took the newest backup, or the clock of this one is',
-    next: 'set the clock right; a backup into another store begins with new names',
+    cause: 'the newest backup was taken with a wrong clock, or this clock is wrong',
+    next: 'set the clock; a backup into another store starts with new names',
   });
 }

@@ -1,10 +1,10 @@
-/** Longer ones no file system takes; both in bytes of UTF-8. */
+/** Limits of file systems, in bytes of UTF-8. */
 const longestPath = 4096;
 const longestPart = 255;
 
-/** True for what leads to a file below a root on every system: parts joined by single `/`, none of them `.` or `..`. */
+/** True for a path that is below its root on every system: parts joined by single `/`, none of them `.` or `..`. */
 export function isInnerPath(path: string): boolean {
-  // A file list may come from another system than the one it is restored on.
+  // A backup may be restored on another system than the one it was taken on.
   if (path.includes('\0') || path.includes('\\') || /^[A-Za-z]:/.test(path)) return false;
   const parts = path.split('/');
   const isPart = (part: string) =>
@@ -12,17 +12,17 @@ export function isInnerPath(path: string): boolean {
   return Buffer.byteLength(path) <= longestPath && parts.every(isPart);
 }
 
-/** @throws `refuse(…)` for a path that leads out of its root, comes twice, or lies below a file */
+/** @throws `refuse(…)` for a path that leads out of its root, occurs twice, or is below a file */
 export function requirePaths(files: readonly {path: string}[], refuse: (message: string) => Error): void {
   const known = new Set<string>();
   for (const {path} of files) {
-    if (!isInnerPath(path)) throw refuse(`path ${JSON.stringify(path)} does not lie below the root`);
-    if (known.has(path)) throw refuse(`path ${JSON.stringify(path)} is there twice`);
+    if (!isInnerPath(path)) throw refuse(`path ${JSON.stringify(path)} is not below the root`);
+    if (known.has(path)) throw refuse(`path ${JSON.stringify(path)} occurs twice`);
     known.add(path);
   }
   for (const {path} of files) {
     for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
-      if (known.has(path.slice(0, slash))) throw refuse(`path ${JSON.stringify(path)} lies below a file`);
+      if (known.has(path.slice(0, slash))) throw refuse(`path ${JSON.stringify(path)} is below a file`);
     }
   }
 }

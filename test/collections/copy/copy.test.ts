@@ -45,7 +45,10 @@ type Shop = {
   backups: {name: BackupName; pack: string; image: DatabaseImage}[];
 };
 
-/** A collection `c` with three full backups; the two later ones share no more than what lies in the pack of the first. */
+/**
+ * A collection `c` with three full backups; the two later ones share no more than what lies in the pack of the
+ * first.
+ */
 async function openShop(): Promise<Shop> {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-copy-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true}));

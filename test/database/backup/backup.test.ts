@@ -357,7 +357,7 @@ test('a backup of a later moment than was asked for is not found, but by its own
   expect(await found(names[0]!)).toBe(moments[0]);
   await expect(found(moments[0]! - 1)).rejects.toMatchObject({
     code: 'BACKUP_NOT_FOUND',
-    next: expect.stringContaining('holds what was committed until'),
+    next: expect.stringContaining('contains what was committed until'),
   });
 });
 

@@ -4,12 +4,12 @@ import {Blocks} from '../../../src/database/backup/blocks.ts';
 test('memory that was given back is lent again, and to one at a time', () => {
   const blocks = new Blocks();
   const one = blocks.take(1000);
-  blocks.give(one);
+  blocks.release(one);
   const two = blocks.take(900);
   expect(two.buffer).toBe(one.buffer);
   expect(two.length).toBe(900);
-  blocks.give(two);
-  blocks.give(two);
+  blocks.release(two);
+  blocks.release(two);
   expect(blocks.take(1000).buffer).not.toBe(blocks.take(1000).buffer);
 });
 
@@ -17,6 +17,6 @@ test('memory from elsewhere is never lent', () => {
   const blocks = new Blocks();
   // Small buffers are parts of one memory, which others look at.
   const foreign = Buffer.from('foreign');
-  blocks.give(foreign);
+  blocks.release(foreign);
   expect(blocks.take(foreign.buffer.byteLength).buffer).not.toBe(foreign.buffer);
 });

@@ -4,7 +4,10 @@ import {openDirectoryStore} from '../../../src/stores/index.ts';
 import {openVault} from '../../../src/vault/index.ts';
 import {surroundings} from '../fakes.ts';
 
-/** killed-restore.ts STORE ROOT FILE: a restore of a QuestDB that is killed, by itself, within its file number FILE, or before it publishes. */
+/**
+ * killed-restore.ts STORE ROOT FILE: a restore of a QuestDB that is killed, by itself, within its file number
+ * FILE, or before it publishes.
+ */
 const [store, root, file] = process.argv.slice(2);
 const die = () => process.kill(process.pid, 'SIGKILL');
 const vault = await openVault({store: await openDirectoryStore({root: store!, create: false})});

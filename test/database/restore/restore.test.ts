@@ -6,7 +6,7 @@ import {
   restoreDatabase,
   verifyDatabaseBackups,
 } from '../../../src/database/index.ts';
-import {storeFileList} from '../../../src/database/stored/catalog.ts';
+import {writeFileList} from '../../../src/database/stored/catalog.ts';
 import {toDatabaseManifest} from '../../../src/database/stored/manifest.ts';
 import {databaseManifestKey} from '../../../src/database/stored/names.ts';
 import type {Store} from '../../../src/stores/index.ts';
@@ -186,7 +186,7 @@ test('a manifest whose paths lead out of the target is refused before anything i
     const writer = await vault.writer({purpose: 'test'});
     await writer.write([{bytes: Buffer.from('x')}]);
     const evil = backup.replace(/^20\d\d/, '2099') as typeof backup;
-    const list = await storeFileList(writer, [{path, sizeBytes: 1, zeroTailBytes: 0, blockBytes: 64}]);
+    const list = await writeFileList(writer, [{path, sizeBytes: 1, zeroTailBytes: 0, blockBytes: 64}]);
     const data = await writer.writeIds(IdList.of([chunkId(Buffer.from('x'))]).bytes(), 1);
     await writer.commit(
       databaseManifestKey(instance, evil),
@@ -196,7 +196,7 @@ test('a manifest whose paths lead out of the target is refused before anything i
     const target = new FakeTarget();
     await expect(restore(vault, target), path).rejects.toMatchObject({
       code: 'OBJECT_DAMAGED',
-      message: expect.stringContaining('does not lie below the root'),
+      message: expect.stringContaining('is not below the root'),
     });
     expect(target.prepared).toBeUndefined();
     const verify = verifyDatabaseBackups({...surroundings(), vault}, {level: 'structure'});
