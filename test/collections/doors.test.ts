@@ -68,7 +68,7 @@ const request = (name: string) => ({
   ifNotExists: false,
 });
 
-test('a manifest of another collection, or of another backup, is not taken for the one whose key it is at', async () => {
+test('a manifest of another collection or backup is not accepted at a key that is not its own', async () => {
   const {store, bench, folder, keyOf} = await openShop();
   const [a, b] = [await bench.backup('a', 'full'), await bench.backup('b', 'full')];
   await store.delete([keyOf('b', b)]);
@@ -105,7 +105,7 @@ test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
   ['costs nothing that can be counted', (body) => ({...body, cost: null})],
   ['is of another kind', (_, manifest) => set(manifest, {kind: 'database-backup'})],
   ['is of a newer bkp', (body) => ({...body, version: 3})],
-])('a backup whose manifest %s costs itself alone', async (_, change) => {
+])('a backup whose manifest %s affects no other backup', async (_, change) => {
   const {bench, folder, exec, rewrite} = await openShop();
   exec("INSERT INTO ta (at) VALUES ('x')");
   const good = await bench.backup('a', 'full');
@@ -132,7 +132,7 @@ test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
   expect(await bench.backups('a')).toHaveLength(2);
 });
 
-test('a damaged backup among the newest keeps all older ones', async () => {
+test('while one of the newest backups is damaged, all older ones stay', async () => {
   const {bench, rewrite} = await openShop();
   for (let n = 0; n < 3; n++) await bench.backup('a', 'full');
   const odd = await bench.backup('a', 'full');
@@ -141,7 +141,7 @@ test('a damaged backup among the newest keeps all older ones', async () => {
   expect(await bench.backups('a')).toHaveLength(4);
 });
 
-test('cuts that are none cost nothing but a little space', async () => {
+test('invalid cuts cost only a little space', async () => {
   const {bench, folder, exec, rewrite} = await openShop();
   exec("INSERT INTO ta (at) VALUES ('x')");
   const odd = await bench.backup('a', 'full');
@@ -150,7 +150,7 @@ test('cuts that are none cost nothing but a little space', async () => {
   await bench.restore('a', join(folder, 'new.db'));
 });
 
-test('folders that have no name of a backup are nobody’s, whatever lies in them', async () => {
+test("a folder whose name is not a backup's is ignored, whatever it contains", async () => {
   const {store, bench, folder, keyOf} = await openShop();
   const a = await bench.backup('a', 'full');
   for (const odd of ['20261399999999Z_full', '20260230000000Z_full', '20260101240000Z_incremental']) {
@@ -173,34 +173,39 @@ test.each<[string, (definition: Changed) => unknown, boolean]>([
   ['is of another collection', (definition) => ({...definition, name: 'b'}), true],
   ['is of another generation', (definition) => ({...definition, generation: 7}), true],
   ['is of a newer bkp', (definition) => ({...definition, version: 2}), false],
-])('a collection whose definition %s costs itself alone, and its backups come back', async (_, change, mendable) => {
-  const {store, bench, folder, create} = await openShop();
-  await bench.backup('a', 'full');
-  const [key = ''] = [...store.objects.keys()].filter((one) => one.startsWith('.backups/collections/a/definition/'));
-  const definition = (await readDocument(store, key)) as Changed;
-  await store.delete([key]);
-  await store.put(key, await sealDocument(change(definition) as JsonValue));
-  const listed = await bench.vault((vault) => listCollections(vault));
-  expect(listed.map(({name, error}) => [name, error === undefined])).toEqual([
-    ['a', false],
-    ['b', true],
-  ]);
-  expect(await bench.vault((vault) => listScheduled(vault))).toEqual([]);
-  await bench.backup('b', 'full');
-  await expect(bench.backup('a', 'full')).rejects.toMatchObject({code: mendable ? 'OBJECT_DAMAGED' : 'STORE_REFUSED'});
-  await bench.restore('a', join(folder, 'new.db'));
-  await bench.cleanUp('b');
-  if (!mendable) {
-    await expect(create('a')).rejects.toMatchObject({code: 'STORE_REFUSED'});
-    return;
-  }
-  await create('a');
-  await bench.backup('a', 'full');
-  await bench.vault((vault) => dropCollection(tools(vault), {name: 'a', ifExists: false}));
-  await bench.cleanUp();
-});
+])(
+  'a collection whose definition %s affects no other collection, and its backups can be restored',
+  async (_, change, mendable) => {
+    const {store, bench, folder, create} = await openShop();
+    await bench.backup('a', 'full');
+    const [key = ''] = [...store.objects.keys()].filter((one) => one.startsWith('.backups/collections/a/definition/'));
+    const definition = (await readDocument(store, key)) as Changed;
+    await store.delete([key]);
+    await store.put(key, await sealDocument(change(definition) as JsonValue));
+    const listed = await bench.vault((vault) => listCollections(vault));
+    expect(listed.map(({name, error}) => [name, error === undefined])).toEqual([
+      ['a', false],
+      ['b', true],
+    ]);
+    expect(await bench.vault((vault) => listScheduled(vault))).toEqual([]);
+    await bench.backup('b', 'full');
+    await expect(bench.backup('a', 'full')).rejects.toMatchObject({
+      code: mendable ? 'OBJECT_DAMAGED' : 'STORE_REFUSED',
+    });
+    await bench.restore('a', join(folder, 'new.db'));
+    await bench.cleanUp('b');
+    if (!mendable) {
+      await expect(create('a')).rejects.toMatchObject({code: 'STORE_REFUSED'});
+      return;
+    }
+    await create('a');
+    await bench.backup('a', 'full');
+    await bench.vault((vault) => dropCollection(tools(vault), {name: 'a', ifExists: false}));
+    await bench.cleanUp();
+  },
+);
 
-test('a collection that lost its definition stays listed with its backups, and CREATE takes them back by name', async () => {
+test('a collection that lost its definition is still listed, and CREATE gets its backups back by name', async () => {
   const {store, bench, folder, create} = await openShop();
   const full = await bench.backup('a', 'full');
   const keys = [...store.objects.keys()].filter((one) => one.startsWith('.backups/collections/a/definition/'));
@@ -225,7 +230,7 @@ test('a collection that lost its definition stays listed with its backups, and C
   await bench.verify('a');
 });
 
-test('a dropped collection whose cleanup is through is not taken for one that lost its definition', async () => {
+test('after its cleanup, a dropped collection is not mistaken for one that lost its definition', async () => {
   const {bench, create} = await openShop();
   await bench.backup('a', 'full');
   await bench.vault((vault) => dropCollection(tools(vault), {name: 'a', ifExists: false}));

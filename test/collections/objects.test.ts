@@ -137,7 +137,7 @@ describe('a collection of the whole database', () => {
     },
   };
   for (const [name, {schema, query, write, check = 'SELECT 1'}] of Object.entries(kinds)) {
-    test(`brings back ${name}`, async () => {
+    test(`restores ${name}`, async () => {
       const place = new Place(schema);
       const {backup, restore} = await place.around(database);
       expect(backup).toMatch(walNotice);
@@ -164,7 +164,7 @@ describe('a collection of the whole database', () => {
     });
   }
 
-  test('builds a full-text index again whose rows have other rowids', async () => {
+  test('rebuilds a full-text index whose rows have other rowids', async () => {
     const place = new Place(`CREATE TABLE pages (url TEXT PRIMARY KEY, body TEXT);
       CREATE VIRTUAL TABLE pages_ft USING fts5(body, content = 'pages');
       CREATE VIRTUAL TABLE pages_four USING fts4(body, content="pages");
@@ -178,7 +178,7 @@ describe('a collection of the whole database', () => {
     place.exec('new.db', `INSERT INTO pages_ft (pages_ft, rank) VALUES ('integrity-check', 1)`);
   });
 
-  test('reports virtual tables of modules that are not here, which come back with their tables', async () => {
+  test('reports virtual tables whose modules are missing, and restores them with their tables', async () => {
     const place = new Place(`CREATE TABLE vec_chunks (id INTEGER PRIMARY KEY, v BLOB); CREATE TABLE vec_rowids (id);
       INSERT INTO vec_chunks VALUES (1, x'0102'); INSERT INTO vec_rowids VALUES (7); CREATE TABLE items (id INTEGER PRIMARY KEY);
       CREATE TRIGGER tr AFTER INSERT ON items BEGIN INSERT INTO vec VALUES (NEW.id); END;
@@ -192,7 +192,7 @@ describe('a collection of the whole database', () => {
     expect(imageOf(place.path('new.db'), tables).tables).toEqual(imageOf(place.path('app.db'), tables).tables);
   });
 
-  test('leaves out what reads a table that does not exist, and says so each time', async () => {
+  test('leaves out objects that read a missing table, and reports them each time', async () => {
     const place = new Place(`CREATE TABLE t (a); CREATE TABLE gone (x); CREATE VIEW v AS SELECT * FROM gone;
       CREATE VIEW w AS SELECT * FROM v; CREATE VIEW fine AS SELECT mine(a), value FROM t, my_series(1, 3) ORDER BY a COLLATE mine;
       CREATE TRIGGER tr AFTER INSERT ON t BEGIN INSERT INTO gone VALUES (mine(NEW.a)); END;
@@ -208,7 +208,7 @@ describe('a collection of the whole database', () => {
     place.exec('new.db', 'INSERT INTO t VALUES (1)');
   });
 
-  test('names a table whose name only SQLite may give', async () => {
+  test('names a table whose name is reserved for SQLite', async () => {
     const place = new Place(`PRAGMA writable_schema = ON; CREATE TABLE sqlite_mine (x); CREATE TABLE t (x)`);
     expect((await place.around(database)).backup).toMatch(/sqlite_mine .*left out.*BACKUP DATABASE/);
   });
@@ -221,7 +221,7 @@ describe('a collection of tables', () => {
     CREATE TRIGGER notes_own AFTER INSERT ON notes BEGIN UPDATE notes SET title = upper(title) WHERE id = NEW.id; END;
     INSERT INTO notes (title) VALUES ('moor')`;
 
-  test('comes back without a trigger whose table is not there, and can be written', async () => {
+  test('is restored without a trigger whose table is missing, and can be written', async () => {
     const place = new Place(audited);
     const {backup, restore} = await place.around(members);
     expect(backup).toMatch(/trigger notes_log of notes .*audit/);
@@ -234,7 +234,7 @@ describe('a collection of tables', () => {
     expect(place.all('new.db', 'SELECT title FROM n2')).toEqual(['x', 'Y']);
   });
 
-  test('keeps the trigger where its table is', async () => {
+  test('keeps the trigger if its table exists', async () => {
     const place = new Place(audited);
     await place.create(members);
     await place.bench.backup('c', 'full');
@@ -246,7 +246,7 @@ describe('a collection of tables', () => {
     expect(place.all('app.db', 'SELECT what FROM audit').at(-1)).toBe('x');
   });
 
-  test('has a full-text index that was there before built again', async () => {
+  test('rebuilds a full-text index that existed before', async () => {
     const place = new Place(notes);
     await place.create(members);
     await place.bench.backup('c', 'full');
@@ -260,7 +260,7 @@ describe('a collection of tables', () => {
     expect(place.all('app.db', found)).toEqual(['Moor', 'Mire', 'Fen']);
   });
 
-  test('reports an R-Tree that was there before', async () => {
+  test('reports an R-Tree that existed before', async () => {
     const place = new Place(`CREATE TABLE notes (id INTEGER PRIMARY KEY, x);
       CREATE VIRTUAL TABLE tree USING rtree(id, a, b); INSERT INTO notes VALUES (1, 1), (2, 2);
       CREATE TRIGGER ins AFTER INSERT ON notes BEGIN INSERT OR REPLACE INTO tree VALUES (NEW.id, NEW.x, NEW.x); END`);
@@ -275,7 +275,7 @@ describe('a collection of tables', () => {
 });
 
 describe('increments of the whole database', () => {
-  test('report all tables that are taken whole for one reason in one notice', async () => {
+  test('report all tables that are copied completely for one reason in one notice', async () => {
     const place = new Place(
       'PRAGMA journal_mode = WAL; CREATE VIRTUAL TABLE f USING fts5(x); CREATE VIRTUAL TABLE r USING rtree(id, a, b)',
     );
@@ -285,7 +285,7 @@ describe('increments of the whole database', () => {
     expect(whole).toEqual([expect.stringMatching(/ f_config, .*, r_rowid: a virtual table keeps its rows there/)]);
   });
 
-  test('take tables without a key whole, which may come and go', async () => {
+  test('copy tables without a key completely, and such tables may join and leave', async () => {
     const place = new Place(
       'PRAGMA journal_mode = WAL; CREATE TABLE a (id INTEGER PRIMARY KEY, v); INSERT INTO a (v) VALUES (1)',
     );
@@ -321,7 +321,7 @@ describe('increments of the whole database', () => {
     expect(imageOf(place.path('last.db'))).toEqual(imageOf(place.path('app.db')));
   });
 
-  test('hold a full-text index and views as they are at each backup', async () => {
+  test('contain a full-text index and views as they are at each backup', async () => {
     const place = new Place(`PRAGMA journal_mode = WAL; ${notes}`);
     await place.create(database, true);
     await place.bench.backup('c', 'full');
@@ -347,7 +347,7 @@ describe('increments of the whole database', () => {
   });
 });
 
-test('a backup with views is one that an older bkp refuses, and one without is not', async () => {
+test('an older bkp refuses a backup with views and accepts one without', async () => {
   const versionOf = async (schema: string) => {
     const place = new Place(schema);
     await place.create(database);
@@ -360,7 +360,7 @@ test('a backup with views is one that an older bkp refuses, and one without is n
   expect(await versionOf('CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t')).toBe(2);
 });
 
-test('views and virtual tables of a backup make nothing else', async () => {
+test('restoring views and virtual tables creates nothing else', async () => {
   const place = new Place('CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t');
   const source = await openSource({scheme: 'sqlite', path: place.path('app.db')});
   const snapshot = await source.snapshot({tables: ['t'], objects: true});
@@ -396,7 +396,7 @@ test('views and virtual tables of a backup make nothing else', async () => {
   }
 });
 
-test('a trigger on the tables of a full-text index is not run when the index is built again', async () => {
+test('a trigger on the tables of a full-text index does not run when the index is rebuilt', async () => {
   const place =
     new Place(`CREATE TABLE pages (url TEXT PRIMARY KEY, body TEXT); CREATE VIRTUAL TABLE ft USING fts5(body, content = 'pages');
     INSERT INTO pages VALUES ('a', 'wet'); INSERT INTO ft (ft) VALUES ('rebuild');
@@ -408,7 +408,7 @@ test('a trigger on the tables of a full-text index is not run when the index is 
   );
 });
 
-test('a view on a table that cannot be in a collection is named by the backup and by the restore', async () => {
+test('backup and restore name a view on a table that cannot be in a collection', async () => {
   const place = new Place('CREATE TABLE t (a)');
   place.with('app.db', (db) => {
     db.function('mine', {deterministic: true}, (x) => x);
@@ -419,7 +419,7 @@ test('a view on a table that cannot be in a collection is named by the backup an
   expect(restore).toMatch(/view v is left out: it reads needs/);
 });
 
-test('what a collection would leave behind is known before it is made', async () => {
+test('what a collection would leave out is known before it is created', async () => {
   const place = new Place(`CREATE TABLE t (a); CREATE TABLE _bkp_custom (x); CREATE VIEW v AS SELECT a FROM t`);
   const source = await openSource({scheme: 'sqlite', path: place.path('app.db')});
   const of = async (members: CollectionMembers) => (await leftBehind({name: 'c', members}, source)).join('\n');

@@ -36,7 +36,7 @@ const planArbitrary: fc.Arbitrary<Plan> = tableArbitrary.chain((table) =>
   }),
 );
 
-test('every backup of a random history comes back as it was', async () => {
+test('every backup of a random history is restored exactly', async () => {
   await fc.assert(
     fc.asyncProperty(planArbitrary, async (plan) => {
       const folder = mkdtempSync(join(tmpdir(), 'bkp-history-'));

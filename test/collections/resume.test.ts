@@ -57,7 +57,7 @@ for (const place of ['its own database', 'a new file in its place']) {
     else rmSync(chain.database);
   };
 
-  test(`an older backup that came back into ${place} is not tracked, and no increment is taken`, async () => {
+  test(`an older backup that is restored into ${place} is not tracked, and no increment is taken`, async () => {
     const chain = await chainOfThree();
     for (const point of [chain.full, chain.older]) {
       away(chain);
@@ -72,7 +72,7 @@ for (const place of ['its own database', 'a new file in its place']) {
     expect(await chain.last()).toEqual(imageOf(chain.database, ['t']));
   });
 
-  test(`the newest backup that came back into ${place} is tracked, and the chain goes on`, async () => {
+  test(`the newest backup that is restored into ${place} is tracked, and the chain continues`, async () => {
     const chain = await chainOfThree();
     away(chain);
     await chain.bench.restore('c', chain.database, chain.newest);

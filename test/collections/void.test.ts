@@ -34,7 +34,7 @@ async function openShop() {
   return {folder, database, exec, bench, makeVoid, store};
 }
 
-test('a void backup of a collection is in no list, is not restored, and is not counted by KEEP_LATEST', async () => {
+test('a void backup of a collection is not listed, not restored and not counted by KEEP_LATEST', async () => {
   const {folder, exec, bench, makeVoid, store} = await openShop();
   await bench.vault((vault) =>
     createCollection(
@@ -71,7 +71,7 @@ test('a void backup of a collection is in no list, is not restored, and is not c
   expect([...store.objects.keys()].filter((key) => key.includes(late))).toEqual([verdict]);
 });
 
-test('a void backup of a database is in no list, and the next backup is taken', async () => {
+test('a void backup of a database is not listed, and the next backup succeeds', async () => {
   const {bench, makeVoid} = await openShop();
   await bench.vault(async (vault) => {
     const source = new FakeDatabase();

@@ -36,7 +36,7 @@ test.each<[string, (body: Changed) => unknown]>([
   ['counts less than no bytes', (body) => ({...body, bytes: -1})],
   ['costs nothing that can be counted', (body) => ({...body, cost: 7})],
   ['is of another instance', (body) => ({...body, instance: 'one-two-three'})],
-])('a backup whose manifest %s costs itself alone', async (_, change) => {
+])('a backup whose manifest %s affects no other backup', async (_, change) => {
   const store = newStore();
   const vault = await open(store);
   const files = database();
@@ -61,7 +61,7 @@ test.each<[string, (body: Changed) => unknown]>([
   expect((await applyRetention({...surroundings(), vault}, plan, 'cleanup/1')).removed).toBe(2);
 });
 
-test('folders that have no name of a backup are nobody’s', async () => {
+test("a folder whose name is not a backup's is ignored", async () => {
   const store = newStore();
   const vault = await open(store);
   const {instance, backup} = await takeBackup(vault, database());
@@ -73,7 +73,7 @@ test('folders that have no name of a backup are nobody’s', async () => {
   expect((await takeBackup(vault, database())).backup > backup).toBe(true);
 });
 
-test('an instance whose document is not its own costs itself alone', async () => {
+test('an instance whose document belongs to another one affects no other instance', async () => {
   const store = newStore();
   const vault = await open(store);
   const [one, two] = [await takeBackup(vault, database()), await takeBackup(vault, new FakeDatabase('e'.repeat(32)))];
@@ -87,13 +87,13 @@ test('an instance whose document is not its own costs itself alone', async () =>
   await takeBackup(vault, new FakeDatabase('e'.repeat(32)));
 });
 
-test('a clock past what can be counted in microseconds takes no backup that nobody finds', () => {
+test('a clock beyond the range of microseconds takes no backup', () => {
   expect(() => nextDatabaseBackupName(Number.MAX_SAFE_INTEGER + 1e6, [])).toThrow(/2255/);
   const last = backupNameAt(Number.MAX_SAFE_INTEGER);
   expect(() => nextDatabaseBackupName(1, [last])).toThrow(/2255/);
 });
 
-test('a retention that may not remove yet says how much it removed, and what stays until when', async () => {
+test('a cleanup of locked objects reports how much it removed, and what stays until when', async () => {
   const clock = {nowMs: Date.UTC(2026, 0, 1)};
   const store = lockingStore(newStore(), clock, 30);
   const vault = await open(store, {graceMs: 0});
@@ -107,7 +107,7 @@ test('a retention that may not remove yet says how much it removed, and what sta
   expect(await listDatabaseBackups(vault)).toHaveLength(3);
 });
 
-test('a verification reads the store, and no copy of it that this machine keeps', async () => {
+test("VERIFY reads the store, not this machine's copies", async () => {
   const cache = mkdtempSync(join(tmpdir(), 'bkp-doors-'));
   onTestFinished(() => rmSync(cache, {recursive: true, force: true}));
   const store = serverStore();

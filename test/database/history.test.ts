@@ -55,7 +55,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const pathOf = (n: number) => `db/t~${n % 4}/${'day'.repeat(n % 3)}${n}.d`;
 
-test('every backup of a random history comes back as it was', async () => {
+test('every backup of a random history is restored exactly', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, {minLength: 5, maxLength: 40}), async (steps) => {
       const store = newStore();

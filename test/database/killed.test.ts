@@ -17,7 +17,7 @@ function kill(store: string, path: string, what: 'backup' | 'write' | 'publish')
   expect({signal, stderr}).toEqual({signal: 'SIGKILL', stderr: ''});
 }
 
-test('a backup and a restore that were killed are gone on with', async () => {
+test('the next backup and the next restore continue after one that was killed', async () => {
   const place = mkdtempSync(join(tmpdir(), 'bkp-killed-'));
   onTestFinished(() => rmSync(place, {recursive: true, force: true}));
   const [root, path] = [join(place, 'store'), join(place, 'app.db')];
@@ -56,7 +56,7 @@ test('a backup and a restore that were killed are gone on with', async () => {
   expect(readdirSync(place).filter((name) => name.startsWith('restored'))).toEqual(['restored.db']);
 });
 
-test('a restore of a QuestDB that was killed again and again is gone on with, and ends as one that was not', async () => {
+test('a restore of a QuestDB that is killed repeatedly ends like one that is not', async () => {
   const place = mkdtempSync(join(tmpdir(), 'bkp-killed-'));
   onTestFinished(() => rmSync(place, {recursive: true, force: true}));
   const database = new FakeDatabase();

@@ -64,7 +64,7 @@ const statement = fc.oneof(
   fc.constant('CREATE VIRTUAL TABLE IF NOT EXISTS f USING fts5 (a)'),
 );
 
-test('every backup of a random history of an SQLite database comes back byte by byte', async () => {
+test('every backup of a random history of an SQLite database is restored byte by byte', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
@@ -105,7 +105,7 @@ test('every backup of a random history of an SQLite database comes back byte by 
   );
 });
 
-test('backups under a busy writer in another process restore to a sound state each, and store what changed', async () => {
+test('a backup taken while another process writes restores to a consistent state, and stores only changes', async () => {
   const place = folder();
   const path = join(place, 'app.db');
   execute(path, (db) =>
@@ -140,7 +140,7 @@ test('backups under a busy writer in another process restore to a sound state ea
   }
 });
 
-test('a restored database goes on with the instance of the one that it came from at its place, and elsewhere when it is said', async () => {
+test('a restored database continues its instance at the same place, and elsewhere when adopted', async () => {
   const place = folder();
   const path = join(place, 'app.db');
   execute(path, (db) => db.exec('CREATE TABLE t (a)'));
@@ -156,7 +156,7 @@ test('a restored database goes on with the instance of the one that it came from
   expect(await takeBackup(vault, await openFileSource({scheme: 'sqlite', path}))).toMatchObject({instance});
 });
 
-test('a restore over a database is refused, and tables of SQLite do not come back alone', async () => {
+test('a restore over a database is refused, and so is a restore of single SQLite tables', async () => {
   const place = folder();
   const path = join(place, 'app.db');
   execute(path, (db) => db.exec('CREATE TABLE t (a)'));
@@ -171,7 +171,7 @@ test('a restore over a database is refused, and tables of SQLite do not come bac
   await expect(planDatabaseRestore({vault}, {tables: ['t']})).rejects.toMatchObject({code: 'UNSUPPORTED'});
 });
 
-test('a database that needs its application comes back, and what could not be checked is reported', async () => {
+test('a database that needs its application is restored, and what could not be checked is reported', async () => {
   const place = folder();
   const path = join(place, 'app.db');
   execute(path, (db) => {
@@ -191,7 +191,7 @@ test('a database that needs its application comes back, and what could not be ch
   expect(unchecked).toHaveLength(2);
 });
 
-test('damage of the source is reported when it is backed up, and such backups push out no sound one', async () => {
+test('a backup reports damage of its source, and displaces no sound backup', async () => {
   const place = folder();
   const path = join(place, 'app.db');
   execute(path, (db) => db.exec('CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(100000))'));
@@ -212,7 +212,7 @@ test('damage of the source is reported when it is backed up, and such backups pu
   expect(damaged.map(({body}) => body?.sourceDamage)).not.toContain(undefined);
 });
 
-test('a database keeps its line of backups when the last collection that tracked it is gone', async () => {
+test('a database keeps its instance when the last collection that tracked it is dropped', async () => {
   const path = join(folder(), 'app.db');
   execute(path, (db) => db.exec('CREATE TABLE t (a INTEGER PRIMARY KEY)'));
   const vault = await open(newStore());

@@ -43,7 +43,7 @@ async function openShop(incremental: boolean) {
 const refused = {code: 'PRECONDITION', next: expect.stringContaining("BACKUP c WITH (ADOPT='true')")};
 
 test.each([true, false])(
-  'another database is refused until it is adopted, and then the old one is (increments: %s)',
+  'another database is refused until it is adopted; then the old one is refused (increments: %s)',
   async (incremental) => {
     const {on, make} = await openShop(incremental);
     make('other.db');
@@ -55,7 +55,7 @@ test.each([true, false])(
   },
 );
 
-test('a copy is refused, also for an increment, and adopted it goes on with the chain', async () => {
+test('a copy is refused, also for an increment, until it is adopted; then it continues the chain', async () => {
   const {at, on} = await openShop(true);
   copyFileSync(at('app.db'), at('copy.db'));
   await expect(on('copy.db').backup('c', 'incremental')).rejects.toMatchObject({
@@ -68,7 +68,7 @@ test('a copy is refused, also for an increment, and adopted it goes on with the 
 });
 
 test.each([true, false])(
-  'a renamed file, a link to it and a file that took its place are the collection’s (increments: %s)',
+  "a renamed file, a link to it and a file that replaced it are the collection's database (increments: %s)",
   async (incremental) => {
     const {at, on} = await openShop(incremental);
     const next = incremental ? 'incremental' : 'full';
@@ -82,7 +82,7 @@ test.each([true, false])(
   },
 );
 
-test('a database that a restore made again at its place goes on with the chain', async () => {
+test('a database that is restored at its place continues the chain', async () => {
   const {at, on} = await openShop(true);
   await on('app.db').backup('c', 'incremental');
   rmSync(at('app.db'));
@@ -91,7 +91,7 @@ test('a database that a restore made again at its place goes on with the chain',
   await on('app.db').backup('c', 'full');
 });
 
-test('of an older backup too, by a full one', async () => {
+test('a database that an older backup is restored to continues with a full backup', async () => {
   const {at, on, full} = await openShop(true);
   await on('app.db').backup('c', 'incremental');
   rmSync(at('app.db'));
@@ -100,7 +100,7 @@ test('of an older backup too, by a full one', async () => {
   await on('app.db').backup('c', 'full');
 });
 
-test('a database with another identity in its place is refused', async () => {
+test('a database with another identity at the same place is refused', async () => {
   const {at, on, make} = await openShop(true);
   make('other.db');
   const elsewhere = openMemoryStore();
@@ -124,7 +124,7 @@ test('a database with another identity in its place is refused', async () => {
   });
 });
 
-test('backups of an older bkp, which say of no place, are gone on with by identity, and by path without one', async () => {
+test('backups of an older bkp, which recorded no place, are continued by identity, or by path without one', async () => {
   for (const incremental of [true, false]) {
     const {store, at, on, full} = await openShop(incremental);
     const key = `.backups/collections/c/${full}/manifest`;

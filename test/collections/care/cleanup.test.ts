@@ -5,7 +5,7 @@ import {openVault, type Vault} from '../../../src/vault/index.ts';
 
 const tools = {nowMicros: () => 0, signal: new AbortController().signal, progress: () => {}, notice: () => {}};
 
-test('a cleanup waits for a running backup, and other backups begin meanwhile', async () => {
+test('a cleanup waits for a running backup, and other backups can start meanwhile', async () => {
   const store = openMemoryStore();
   const vault = await openVault({store, create: true});
   const other = await openVault({store, lockWaitMs: 100_000});
@@ -23,7 +23,7 @@ test('a cleanup waits for a running backup, and other backups begin meanwhile', 
   other.close();
 });
 
-test('a cleanup that waits can be cancelled', async () => {
+test('a waiting cleanup can be cancelled', async () => {
   const vault = await openVault({store: openMemoryStore(), create: true});
   const running = await vault.writer({purpose: 'a long backup'});
   const cancel = new AbortController();
@@ -69,7 +69,7 @@ async function dropped(store: Store): Promise<Vault> {
   return vault;
 }
 
-test('a cleanup that meets retention says until when, and the collection stays dropped', async () => {
+test('a cleanup of locked objects reports until when they stay, and the collection stays dropped', async () => {
   const {store, state, keys} = locking((key) => key === manifest || key.startsWith('packs/'));
   const vault = await dropped(store);
   const notices: string[] = [];
@@ -86,7 +86,7 @@ test('a cleanup that meets retention says until when, and the collection stays d
   vault.close();
 });
 
-test('a definition that says “dropped” goes after the older ones, whatever stays of them', async () => {
+test('a definition that records the drop is removed only after all older ones', async () => {
   const {store, state, keys} = locking((key) => key === definition(1));
   const vault = await dropped(store);
   await cleanUp({...tools, vault}, 'cleanup/1');

@@ -84,7 +84,7 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
   {minLength: 6, maxLength: 24},
 );
 
-test('of a random history just the newest n stay after each cleanup, and each of them comes back as it was', async () => {
+test('after each cleanup of a random history exactly the newest n backups stay, and each is restored exactly', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({min: 1, max: 4}), steps, async (first, history) => {
       const folder = mkdtempSync(join(tmpdir(), 'bkp-retention-'));
@@ -136,7 +136,7 @@ async function live(shop: Shop, first: number, history: readonly Step[]): Promis
   }
 }
 
-test('what an older backup alone needed gives its space back', async () => {
+test('a cleanup frees the space of data that only a removed backup needed', async () => {
   const shop = await openShop([keep(1)]);
   exec(
     shop.database,
@@ -148,7 +148,7 @@ test('what an older backup alone needed gives its space back', async () => {
   expect(await shop.bench.cleanUp('c')).toBeGreaterThan(400_000);
 });
 
-test('the plan says of each backup what happens to it, and removes nothing', async () => {
+test('a plan contains a verdict for each backup, and removes nothing', async () => {
   const shop = await openShop([incremental, keep(2)]);
   const [a, b, c] = await take(shop, 'full', 'incremental', 'full');
   const plan = await planOf(shop, {readerOf: () => undefined});
@@ -165,7 +165,7 @@ test('the plan says of each backup what happens to it, and removes nothing', asy
   expect(await shop.bench.vault(collectionsWithRetention)).toEqual(['c']);
 });
 
-test('without KEEP_LATEST everything stays, and a plain cleanup removes no backup', async () => {
+test('without KEEP_LATEST all backups stay, and a cleanup without a collection removes none', async () => {
   const shop = await openShop([incremental]);
   const names = await take(shop, 'full', 'incremental', 'full');
   expect((await planOf(shop)).verdicts.map(({goes}) => goes)).toEqual([false, false, false]);
@@ -177,7 +177,7 @@ test('without KEEP_LATEST everything stays, and a plain cleanup removes no backu
   expect(await shop.bench.backups('c')).toEqual(names);
 });
 
-test('the chain goes on from the newest backup when all before it are gone', async () => {
+test('increments continue from the newest backup after all older ones were removed', async () => {
   const shop = await openShop([incremental, keep(1)]);
   for (const type of ['full', 'incremental', 'incremental', 'incremental'] as const) {
     const [name] = await take(shop, type);
@@ -189,7 +189,7 @@ test('the chain goes on from the newest backup when all before it are gone', asy
   expect(imageOf(target)).toEqual(imageOf(shop.database, ['t']));
 });
 
-test('a backup that an operation reads stays until it is done', async () => {
+test('a backup stays while an operation reads it', async () => {
   const shop = await openShop([keep(1)]);
   const [a, b, c] = await take(shop, 'full', 'full', 'full');
   const plan = await planOf(shop, {readerOf: (backup: BackupName) => (backup === a ? 'restore/5' : undefined)});
@@ -200,7 +200,7 @@ test('a backup that an operation reads stays until it is done', async () => {
   expect(c).toBeDefined();
 });
 
-test('as long as one of the newest has a damaged manifest nothing goes; newer ones end that', async () => {
+test('while one of the newest backups has a damaged manifest, no backup is removed; newer ones end that', async () => {
   const shop = await openShop([keep(2)]);
   const [a, b, c] = await take(shop, 'full', 'full', 'full');
   shop.memory.objects.get(manifest(b!))!.bytes[40]! ^= 1;
@@ -219,7 +219,7 @@ test('as long as one of the newest has a damaged manifest nothing goes; newer on
   expect(await shop.bench.backups('c')).toEqual([c, d]);
 });
 
-test('a backup that VERIFY found damaged pushes out no good one; newer ones end that', async () => {
+test('a backup that VERIFY found damaged displaces no sound one; newer ones end that', async () => {
   const shop = await openShop([keep(2)]);
   const [a] = await take(shop, 'full');
   const old = new Set(shop.memory.objects.keys());
@@ -247,7 +247,7 @@ test('a backup that VERIFY found damaged pushes out no good one; newer ones end 
   await shop.bench.verify('c');
 });
 
-test('when a pack that a kept backup needs is gone, no older backup goes', async () => {
+test('no older backup is removed when a kept one has lost a pack', async () => {
   const shop = await openShop([keep(1)]);
   const [a] = await take(shop, 'full');
   const old = new Set(shop.memory.objects.keys());
@@ -260,7 +260,7 @@ test('when a pack that a kept backup needs is gone, no older backup goes', async
   expect(await shop.bench.backups('c')).toEqual([a, b]);
 });
 
-test('what the store protects stays, is told, and goes when it may', async () => {
+test('locked objects stay and are reported, and are removed when their lock ends', async () => {
   const state = {isOver: false};
   const shop = await openShop([keep(1)], (inner) => ({
     ...inner,
@@ -291,7 +291,7 @@ test.each(['0', '-1', '', 'seven', '7.5', '1e3', '1000000'])('KEEP_LATEST cannot
 });
 
 test.each(['end before', 'end after', 'fail'] as const)(
-  'a removal that meets “%s” at any call leaves the newest whole, and the next one completes it',
+  'a removal with the fault “%s” at any call leaves the newest backups intact, and the next removal completes it',
   async (fault) => {
     let at = 0;
     let faulty: FaultyStore | undefined;

@@ -9,7 +9,7 @@ import {type Bench, inProcess} from '../../helpers/in-process.ts';
 import {type DatabaseImage, imageOf} from '../../helpers/sqlite-compare.ts';
 import {changed, keysOf, open} from '../../vault/helpers.ts';
 
-test('a copy onto the store in which the backups are taken brings back what is lost, and else is refused', async () => {
+test('COPY into the store that takes the backups restores what is lost, and is refused if nothing is', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-copy-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
   const database = join(folder, 'app.db');
@@ -103,7 +103,7 @@ async function restores({folder}: Shop, store: Store, {name, image}: Shop['backu
 
 const flip = async (store: Store, key: string) => store.put(key, changed(await store.get(key), 500));
 
-test('a copy that has lost something gets it back, and only that', async () => {
+test('COPY repairs exactly what the target has lost', async () => {
   const shop = await openShop();
   for (const how of [
     'removed',
@@ -136,7 +136,7 @@ test('a copy that has lost something gets it back, and only that', async () => {
   }
 });
 
-test('what is damaged in the source is named, and everything else is copied', async () => {
+test('COPY names what is damaged in the source, and copies everything else', async () => {
   const shop = await openShop();
   const [, damaged] = shop.backups;
   const whole = shop.backups.filter((backup) => backup !== damaged);
@@ -161,7 +161,7 @@ test('what is damaged in the source is named, and everything else is copied', as
   }
 });
 
-test('what the copy has whole is not told as a failure when the source has lost it', async () => {
+test('COPY does not fail for a backup that is complete in the target and damaged in the source', async () => {
   const shop = await openShop();
   const target = openMemoryStore();
   await copy(shop.store, target);
@@ -180,7 +180,7 @@ test('what the copy has whole is not told as a failure when the source has lost 
   for (const backup of shop.backups.slice(0, 2)) await restores(shop, target, backup);
 });
 
-test('the store in which the backups are taken gets back from a copy the data that it has lost', async () => {
+test('the store that takes the backups gets lost data back from a copy', async () => {
   const shop = await openShop();
   const target = openMemoryStore();
   await copy(shop.store, target);
@@ -193,7 +193,7 @@ test('the store in which the backups are taken gets back from a copy the data th
   await restores(shop, shop.store, shop.backups[0]!);
 });
 
-test('a damaged manifest or definition in the copy costs nothing else there', async () => {
+test('a damaged manifest or definition in the target affects nothing else there', async () => {
   const shop = await openShop();
   const target = openMemoryStore();
   await copy(shop.store, target, shop.backups[1]!.name);

@@ -38,7 +38,7 @@ async function backupsAt(moments: readonly string[]) {
   return {bench, notices, at};
 }
 
-test('AT takes a name, its time part, or the newest backup at or before a moment', async () => {
+test('AT finds a backup by name, by the time part of a name, or as the newest at or before a time', async () => {
   const [noon, one, next] = ['20261121120000Z_full', '20261121130000Z_full', '20261122080000Z_full'];
   const {bench, at} = await backupsAt(['2026-11-21T12:00:00Z', '2026-11-21T13:00:00Z', '2026-11-22T08:00:00Z']);
   expect(await bench.backups('c')).toEqual([noon, one, next]);
@@ -58,7 +58,7 @@ test('AT takes a name, its time part, or the newest backup at or before a moment
   }
 });
 
-test('a clock that was ahead once gives no later backup a wrong moment', async () => {
+test('after a clock was ahead once, later backups have correct times', async () => {
   const right = ['2026-12-01T03:00:00Z', '2026-12-02T03:00:00Z'];
   const {bench, at, notices} = await backupsAt(['2026-11-30T03:00:00Z', '2031-01-01T00:00:00Z', ...right]);
   const [before, ahead, first, second] = await bench.backups('c');

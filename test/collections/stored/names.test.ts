@@ -3,7 +3,7 @@ import {type BackupName, isBackupName, nextBackupName} from '../../../src/collec
 
 const backups = ['20261121120000Z_full', '20261121130000Z_incremental', '20261122080000Z_full'] as BackupName[];
 
-test('a name is a moment of the calendar, and the next one always is', () => {
+test('a name is a valid time, and so is the next one', () => {
   expect(backups.every(isBackupName)).toBe(true);
   for (const odd of ['20261399999999Z_full', '20260229000000Z_full', '20261121240000Z_full', '20261121120000Z']) {
     expect(isBackupName(odd)).toBe(false);

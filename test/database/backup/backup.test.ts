@@ -37,7 +37,7 @@ async function restored(vault: Vault, request: Parameters<typeof planDatabaseRes
 }
 
 describe('a backup', () => {
-  test('comes back with every byte, and tells what it is', async () => {
+  test('is restored byte by byte, and its manifest describes it', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     const report = await takeBackup(vault, database);
     expect(report).toMatchObject({files: 5, filesRead: 5, logicalBytes: 1525, bytesRead: 1525});
@@ -66,13 +66,13 @@ describe('a backup', () => {
     expect(target.prepared?.version).toBe('9.3.4');
   });
 
-  test('restores what is optional only when asked', async () => {
+  test('restores optional files only on request', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     await takeBackup(vault, database);
     expect((await restored(vault, {optional: true})).published).toEqual(contentOf(database, () => true));
   });
 
-  test('restores single tables, with what belongs to none', async () => {
+  test('restores single tables, with the files of no table', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     await takeBackup(vault, database);
     const target = await restored(vault, {tables: ['prices']});
@@ -84,7 +84,7 @@ describe('a backup', () => {
     });
   });
 
-  test('of an unchanged database reads no file and stores a manifest alone', async () => {
+  test('of an unchanged database reads no file and stores only a manifest', async () => {
     const store = newStore();
     const [vault, database] = [await open(store), someDatabase()];
     await takeBackup(vault, database);
@@ -98,7 +98,7 @@ describe('a backup', () => {
     expect((await restored(vault)).published).toEqual(contentOf(database));
   });
 
-  test('reads again what has no stamp, and stores nothing for it when it is the same', async () => {
+  test('reads files without a stamp again, and stores nothing for unchanged ones', async () => {
     const store = newStore();
     const [vault, database] = [await open(store), someDatabase()];
     database.set('db/tables.d.0', 'trades, prices', {stamped: false});
@@ -108,7 +108,7 @@ describe('a backup', () => {
     expect(database.reads).toEqual(['db/tables.d.0']);
   });
 
-  test('of five thousand files stores a small manifest, and little when one file changes or comes', async () => {
+  test('of five thousand files stores a small manifest, and little when one file changes or is added', async () => {
     const store = newStore();
     const [vault, database] = [await open(store), new FakeDatabase()];
     for (let n = 0; n < 5000; n++) database.set(`db/t~${n % 100}/${n}.d`, `column ${n}`, {table: `t${n % 100}`});
@@ -125,7 +125,7 @@ describe('a backup', () => {
     expect((await restored(vault)).published).toEqual(contentOf(database));
   });
 
-  test('has the name that its plan gave, and a later one when that is taken', async () => {
+  test('has the planned name, or a later one if that is taken', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     const nowMicros = 1_724_502_896_789_123;
     const plan = await planDatabaseBackup(vault, database, {nowMicros});
@@ -163,7 +163,7 @@ describe('a backup', () => {
     expect(sizes[1]).toBeLessThan(sizes[0]! / 20);
   });
 
-  test('with differences stores a file that was written anew under another name as little more than what is new in it', async () => {
+  test('with differences stores a file rewritten under another name as little more than its changes', async () => {
     const [vault, database] = [await open(newStore()), new FakeDatabase()];
     database.blockBytes = 8192;
     database.lineageOf = (path) => path.replace(/\.\d+$/, '');
@@ -180,8 +180,8 @@ describe('a backup', () => {
   });
 });
 
-describe('a backup that does not succeed', () => {
-  test('when the moment was not held: nothing is committed', async () => {
+describe('a failing backup', () => {
+  test('commits nothing if the database was not held', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     database.voided = true;
     await expect(takeBackup(vault, database)).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
@@ -190,7 +190,7 @@ describe('a backup that does not succeed', () => {
     expect((await findInstance(vault, await presentDatabase(database))).instance).toBeUndefined();
   });
 
-  test('when a file is shorter than it was said to be', async () => {
+  test('fails if a file is shorter than listed', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     const freeze = database.freeze.bind(database);
     database.freeze = async (options) => {
@@ -207,7 +207,7 @@ describe('a backup that does not succeed', () => {
     expect(database.releases).toBe(1);
   });
 
-  test('when it is cancelled: the moment is let go, and the next one works', async () => {
+  test('releases the database when it is cancelled, and the next one succeeds', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     const cancel = new AbortController();
     database.onRead = () => cancel.abort(new Error('cancelled'));
@@ -219,7 +219,7 @@ describe('a backup that does not succeed', () => {
     expect((await restored(vault)).published).toEqual(contentOf(database));
   });
 
-  test('for a path that would lead out of a target', async () => {
+  test('fails for a path that would lead out of a target', async () => {
     for (const path of ['../x', '/etc/passwd', 'a//b', 'a/./b', 'a\\b', 'C:/x', '']) {
       const [vault, database] = [await open(newStore()), new FakeDatabase()];
       database.set(path, 'x');
@@ -230,7 +230,7 @@ describe('a backup that does not succeed', () => {
 });
 
 describe('instances', () => {
-  test('two databases in one store have each their own, and do not see the other’s backups', async () => {
+  test("two databases in one store have separate instances, and do not see each other's backups", async () => {
     const vault = await open(newStore());
     const [one, two] = [someDatabase(), new FakeDatabase('e'.repeat(32))];
     two.set('other', 'of the second');
@@ -250,7 +250,7 @@ describe('instances', () => {
     expect(two.freezes).toBe(1);
   });
 
-  test('a copy of a database at another place has its own, and pushes out none of the original’s', async () => {
+  test('a copy of a database at another place has its own instance, and displaces no backup of the original', async () => {
     const [vault, database, copy] = [await open(newStore()), someDatabase(), someDatabase()];
     copy.place = {host: 'laptop', path: '/home/me/db', file: '2'};
     const {instance, backup} = await takeBackup(vault, database);
@@ -265,7 +265,7 @@ describe('instances', () => {
     expect((await takeBackup(vault, database)).instance).toBe(instance);
   });
 
-  test('a database that was moved goes on with its old one when that is said, and with that from then on', async () => {
+  test('a moved database continues its old instance once that is adopted', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     const {instance} = await takeBackup(vault, database);
     database.place = {host: 'db2', path: '/srv/db', file: '3'};
@@ -284,7 +284,7 @@ describe('instances', () => {
     });
   });
 
-  test('backups of an older bkp, which say of no place, are gone on with wherever the database is', async () => {
+  test('backups of an older bkp, which recorded no place, are continued wherever the database is', async () => {
     const store = newStore();
     const [vault, database] = [await open(store), someDatabase()];
     const {instance, backup} = await takeBackup(vault, database);
@@ -298,13 +298,13 @@ describe('instances', () => {
     expect((await takeBackup(vault, database)).instance).toBe(instance);
   });
 
-  test('an instance of any name may be asked for', async () => {
+  test('a backup can name a new instance', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     expect((await takeBackup(vault, database, {instance: 'a-second-name'})).instance).toBe('a-second-name');
     await expect(takeBackup(vault, database, {instance: 'Not/Such'})).rejects.toMatchObject({code: 'BAD_NAME'});
   });
 
-  test('a name that is taken is not taken again', async () => {
+  test('a taken name is not used again', async () => {
     const vault = await open(newStore());
     const draws = [0, 0, 0, 0, 0, 0, 0, 0, 1];
     const pick = () => draws.shift()!;
@@ -315,7 +315,7 @@ describe('instances', () => {
   });
 });
 
-test('the newest backup at or before a moment is found', async () => {
+test('the newest backup at or before a time is found', async () => {
   const [vault, database] = [await open(newStore()), someDatabase()];
   await expect(findDatabaseBackup(vault, {})).rejects.toMatchObject({code: 'BACKUP_NOT_FOUND'});
   const [micros, moments]: [number[], number[]] = [[], []];
@@ -338,7 +338,7 @@ test('the newest backup at or before a moment is found', async () => {
   });
 });
 
-test('a backup of a later moment than was asked for is not found, but by its own timestamp', async () => {
+test('a backup of a later time than requested is found only by its own timestamp', async () => {
   const [vault, database] = [await open(newStore()), someDatabase()];
   const names: number[] = [];
   const moments: number[] = [];
@@ -361,7 +361,7 @@ test('a backup of a later moment than was asked for is not found, but by its own
   });
 });
 
-test('a clock that was ahead once hides no later backup from a restore to a moment', async () => {
+test('after a clock was ahead once, a restore to a time still finds later backups', async () => {
   const [vault, database] = [await open(newStore()), someDatabase()];
   const notices: string[] = [];
   const take = async (moment: string) => {
@@ -379,7 +379,7 @@ test('a clock that was ahead once hides no later backup from a restore to a mome
   expect(body.backup).toBe(later);
 });
 
-test('a backup that builds on chunks the vault has lost reads all files again', async () => {
+test('a backup that builds on lost chunks reads all files again', async () => {
   const store = newStore();
   const database = someDatabase();
   await takeBackup(await open(store), database);
@@ -399,7 +399,7 @@ describe('a process that ends at any call of the store', () => {
   }
 
   test.each(['end after', 'fail'] as const)(
-    '(%s) leaves older backups whole, and the next one works',
+    '(%s) leaves older backups intact, and the next one succeeds',
     async (fault) => {
       const start = newStore();
       const database = someDatabase();
@@ -430,7 +430,7 @@ describe('a process that ends at any call of the store', () => {
     },
   );
 
-  test('in a first backup leaves at most a name, and the next one has it', async () => {
+  test('in a first backup leaves at most an instance name, which the next one uses', async () => {
     const start = newStore();
     await open(start);
     const database = someDatabase();

@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {Blocks} from '../../../src/database/backup/blocks.ts';
 
-test('memory that was given back is lent again, and to one at a time', () => {
+test('released memory is reused, by one block at a time', () => {
   const blocks = new Blocks();
   const one = blocks.take(1000);
   blocks.release(one);
@@ -13,7 +13,7 @@ test('memory that was given back is lent again, and to one at a time', () => {
   expect(blocks.take(1000).buffer).not.toBe(blocks.take(1000).buffer);
 });
 
-test('memory from elsewhere is never lent', () => {
+test('memory from elsewhere is never reused', () => {
   const blocks = new Blocks();
   // Small buffers are parts of one memory, which others look at.
   const foreign = Buffer.from('foreign');

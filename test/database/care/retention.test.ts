@@ -35,7 +35,7 @@ test('the newest sound backups stay, in whatever order the list is', () => {
   expect(planDatabaseRetention([], {keepLatest: 1})).toEqual({verdicts: []});
 });
 
-test('what is removed is gone with its space, and what stays comes back', async () => {
+test('removed backups free their space, and the others can be restored', async () => {
   const store = newStore();
   const vault = await open(store);
   const database = new FakeDatabase();
@@ -67,7 +67,7 @@ test('what is removed is gone with its space, and what stays comes back', async 
   });
 });
 
-test('a plan that counts on a backup which is gone removes nothing', async () => {
+test('a plan that relies on a backup that no longer exists removes nothing', async () => {
   const store = newStore();
   const vault = await open(store);
   const database = new FakeDatabase();
@@ -96,7 +96,7 @@ async function twoBackups() {
   return {store, vault, database, lost: (await keysOf(store, 'packs/')).filter((key) => !kept.has(key))};
 }
 
-test('nothing goes for the sake of a backup whose data is lost after the plan was made', async () => {
+test('nothing is removed if a counted backup loses data after the plan was made', async () => {
   const {store, vault, lost} = await twoBackups();
   const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1});
   expect(toRemove(plan)).toHaveLength(1);
@@ -105,7 +105,7 @@ test('nothing goes for the sake of a backup whose data is lost after the plan wa
   expect(await listDatabaseBackups(vault)).toHaveLength(2);
 });
 
-test.each(['gone', 'cut off', 'found damaged'])('a backup of which something is %s does not count', async (how) => {
+test.each(['gone', 'cut off', 'found damaged'])('a backup with a pack that is %s does not count', async (how) => {
   const {store, vault, database, lost} = await twoBackups();
   for (const key of lost) {
     const bytes = await store.get(key);

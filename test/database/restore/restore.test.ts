@@ -40,7 +40,7 @@ async function damage(store: Store, bytes: Uint8Array): Promise<void> {
   throw new Error('no pack holds these bytes');
 }
 
-test('a plan says what will come back, and touches nothing', async () => {
+test('a plan describes what will be restored, and writes nothing', async () => {
   const vault = await open(newStore());
   const database = someDatabase();
   database.set('db/trades~1/price.d', noise(1000, 1), {zeroTailBytes: 5000});
@@ -64,8 +64,8 @@ test('a plan says what will come back, and touches nothing', async () => {
   expect(target.prepared).toBeUndefined();
 });
 
-describe('a restore that was ended', () => {
-  test('is gone on with: whole files are checked and kept, others written again', async () => {
+describe('an interrupted restore', () => {
+  test('is continued: complete files are checked and kept, others written again', async () => {
     const [vault, database, target] = [await open(newStore()), someDatabase(), new FakeTarget()];
     await takeBackup(vault, database);
     let left = 12;
@@ -89,7 +89,7 @@ describe('a restore that was ended', () => {
     expect(target.written).toEqual(expect.arrayContaining([first, second, third, fourth]));
   });
 
-  test('by a cancel publishes nothing', async () => {
+  test('publishes nothing if it was cancelled', async () => {
     const [vault, database, target] = [await open(newStore()), someDatabase(), new FakeTarget()];
     await takeBackup(vault, database);
     const cancel = new AbortController();
@@ -129,7 +129,7 @@ describe('damage', () => {
     await verifyDatabaseBackups({...surroundings(), vault: again}, {level: 'data'});
   });
 
-  test('is told as such by a target, too, that has words of its own for every error', async () => {
+  test('is reported as such even by a target that wraps every error', async () => {
     const [store, database] = [newStore(), someDatabase()];
     await takeBackup(await open(store), database);
     await damage(store, database.files.get('db/trades~1/price.d')!.bytes.subarray(640, 704));
@@ -145,7 +145,7 @@ describe('damage', () => {
     expect(target.failed).toEqual(['trades']);
   });
 
-  test('that takes a whole pack away says what is missing', async () => {
+  test('of a whole missing pack is reported with what is missing', async () => {
     const [store, database, target] = [newStore(), someDatabase(), new FakeTarget()];
     await takeBackup(await open(store), database);
     const lists = await findDatabaseBackup(await open(store), {});
@@ -176,7 +176,7 @@ describe('damage', () => {
   });
 });
 
-test('a manifest whose paths lead out of the target is refused before anything is touched', async () => {
+test('a manifest whose paths lead out of the target is refused before anything is written', async () => {
   for (const path of ['../outside', '/etc/cron.d/x', 'a/../../b', 'db/./x', 'db//x', 'a\0b', '..']) {
     const vault = await open(newStore());
     const database = new FakeDatabase();
@@ -204,7 +204,7 @@ test('a manifest whose paths lead out of the target is refused before anything i
   }
 });
 
-test('a manifest copied to another backup’s place is refused', async () => {
+test("a manifest copied to another backup's key is refused", async () => {
   const store = newStore();
   const vault = await open(store);
   const {instance, backup} = await takeBackup(vault, someDatabase());
@@ -216,7 +216,7 @@ test('a manifest copied to another backup’s place is refused', async () => {
   });
 });
 
-test('a verification of nothing says so', async () => {
+test('VERIFY without any backup fails with BACKUP_NOT_FOUND', async () => {
   const vault = await open(newStore());
   await expect(verifyDatabaseBackups({...surroundings(), vault}, {level: 'data'})).rejects.toMatchObject({
     code: 'BACKUP_NOT_FOUND',
