@@ -149,7 +149,8 @@ export class Collector implements VaultCollector {
     await this.#delete(obsolete.map(indexKey));
     await this.#delete([...removed].map(packKey), step);
     this.#forgetMarked();
-    // One listing shows that the packs are gone and that the lease is still ours, so no process relied on them meanwhile.
+    // One listing shows that the packs are gone and that the lease is still ours, so no process has relied on them
+    // meanwhile.
     const observation = await lease.confirmBy(() => index.observe());
     const ended = [...index.removals().packs, ...notes.map((key) => [key, toRemove] as const)]
       .filter(([, packs]) => packs.every((pack) => !observation.listing.packs.has(pack)))

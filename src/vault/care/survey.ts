@@ -45,8 +45,8 @@ function foundDamaged(pack: PackId): BkpError {
 }
 
 /**
- * A fault among the chunks that the recipes name themselves. All packs that the indexes name are in the store, so such a
- * chunk is missing only if its index is.
+ * A fault among the chunks that the recipes name themselves. All packs that the indexes name are in the store, so such
+ * a chunk is missing only if its index is.
  */
 function topFault(index: ChunkIndex, recipes: readonly Recipe[]): BkpError | undefined {
   const chunk = recipes.flatMap(({chunks}) => chunks).find((id) => index.locate(id) === undefined);

@@ -4,12 +4,12 @@ import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Location} from '../indexes/chunk-table.ts';
 import type {PackId} from '../types.ts';
 
-/** Chunks that come one after the other mostly have bases that lie so, too: one read of the store is for all of them. */
+/** Neighbouring chunks usually have neighbouring bases, so one request reads the bases of several chunks. */
 const windowBytes = 1024 * 1024;
 
 type Window = {pack: PackId; start: number; end: number; bytes: Promise<Uint8Array>};
 
-/** Reads the stored forms of chunks that new ones are compared with. */
+/** Reads the stored forms of chunks that new ones are compared with, and keeps the last part of a pack that it read. */
 export class BaseReader {
   readonly #store: Store;
   readonly #index: ChunkIndex;
@@ -20,7 +20,7 @@ export class BaseReader {
     this.#index = index;
   }
 
-  /** What lies there, unchecked. @throws BkpError as the store does */
+  /** The stored bytes at this location, unchecked. @throws BkpError as the store does */
   async stored({pack, offset, storedBytes}: Location): Promise<Uint8Array> {
     const end = offset + storedBytes;
     let window = this.#window;

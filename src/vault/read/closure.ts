@@ -8,12 +8,12 @@ import type {ChunkId, PackId, Recipe} from '../types.ts';
 import {Recovery} from './recovery.ts';
 import type {StreamReader} from './stream-reader.ts';
 
-/** Ids looked up before the event loop gets its turn: a few milliseconds. */
+/** Ids looked up between two turns of the event loop: a few milliseconds. */
 const idsAtOnce = 256;
 
 /**
- * All that some streams need: every chunk once, those of long recipes' lists and the bases included, and for each the one place
- * that is counted on. Kept in a private SQLite table, because a large vault's chunks do not fit into memory.
+ * All that some streams need: every chunk once, including bases and the lists of long recipes, and for each chunk the one
+ * location that is relied on. It is a private SQLite table, because the chunks of a large vault do not fit into memory.
  */
 export class Closure {
   readonly #index: ChunkIndex;
@@ -24,13 +24,13 @@ export class Closure {
   readonly #insert: StatementSync;
   /** Chunks that are in no pack. */
   readonly missing = new Set<ChunkId>();
-  #sinceBreath = 0;
+  #sinceYield = 0;
 
   constructor(index: ChunkIndex, reader: StreamReader) {
     this.#index = index;
     this.#reader = reader;
     this.#recovery = new Recovery(index);
-    // Chunks of one pack are wanted in the order in which they lie there; the id is looked up for every addition.
+    // Chunks of one pack are read in the order of their offsets; every addition looks up an id.
     this.#db.exec(`
       PRAGMA synchronous = OFF;
       CREATE TABLE needed (id BLOB PRIMARY KEY, pack BLOB, offset, stored, plain, encoding, base BLOB) WITHOUT ROWID;
@@ -40,9 +40,7 @@ export class Closure {
     this.#insert = this.#db.prepare('INSERT INTO needed VALUES (?, ?, ?, ?, ?, ?, ?)');
   }
 
-  /**
-   * Adds what one stream needs. A list that cannot be read is told by `onFault`, and what it would have named is left out.
-   */
+  /** Adds what one stream needs. @param onFault gets the error of an unreadable list, whose chunks are then left out */
   async addStream(recipe: Recipe, onFault: (error: unknown) => void, signal?: AbortSignal): Promise<void> {
     try {
       for (let depth = recipe.depth; depth >= 0; depth--) {
@@ -58,8 +56,8 @@ export class Closure {
   }
 
   async #add(id: ChunkId): Promise<void> {
-    if (++this.#sinceBreath >= idsAtOnce) {
-      this.#sinceBreath = 0;
+    if (++this.#sinceYield >= idsAtOnce) {
+      this.#sinceYield = 0;
       await yieldToEventLoop();
     }
     if (this.has(id) || this.missing.has(id)) return;
@@ -72,7 +70,7 @@ export class Closure {
       this.missing.add(id);
       return;
     }
-    // While we waited somebody else may have added it.
+    // A concurrent call may have added it in the meantime.
     if (this.has(id)) return;
     const base = location.base === undefined ? null : toBytes(location.base);
     const {offset, storedBytes, plainBytes, encoding} = location;
@@ -84,13 +82,13 @@ export class Closure {
     return this.#has.get(toBytes(id)) !== undefined;
   }
 
-  /** Packs that are needed, with how much of each. */
+  /** The needed packs, with the stored bytes needed of each. */
   packs(): Map<PackId, number> {
     const rows = this.#db.prepare('SELECT pack, sum(stored) AS stored FROM needed GROUP BY pack').all();
     return new Map(rows.map((row) => [readId<PackId>(row.pack as Uint8Array), row.stored as number]));
   }
 
-  /** Needed chunks of one pack in the order in which they lie there. */
+  /** The needed chunks of one pack in the order of their offsets. */
   chunksOf(pack: PackId): Location[] {
     const rows = this.#db.prepare('SELECT * FROM needed WHERE pack = ? ORDER BY offset').all(toBytes(pack));
     return rows.map((row) => locationOfRow(row, pack));
@@ -105,7 +103,7 @@ export class Closure {
   }
 }
 
-/** A place as a private table of ours has it. */
+/** A location from a row of a private table, such as the closure's. */
 export function locationOfRow(row: Record<string, SQLOutputValue>, pack: PackId): Location {
   return {
     id: readId<ChunkId>(row.id as Uint8Array),

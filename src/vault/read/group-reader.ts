@@ -8,8 +8,8 @@ import type {ChunkReader} from './chunk-reader.ts';
 import type {Recovery} from './recovery.ts';
 
 /**
- * One request to the store reads at most this many plain bytes (a single chunk may be larger). Reading twice as much is no
- * faster from a disk.
+ * One request to the store reads at most this many plain bytes (a single chunk may be larger). From a disk, reading twice
+ * as much is not faster.
  */
 const groupBytes = 2 * 1024 * 1024;
 

@@ -4,11 +4,11 @@ import type {PackId, Recipe} from '../types.ts';
 import {Recovery} from './recovery.ts';
 import type {StreamReader} from './stream-reader.ts';
 
-/** Ids looked up before the event loop gets its turn: a few milliseconds. */
+/** Ids looked up between two turns of the event loop: a few milliseconds. */
 const idsAtOnce = 256;
 
 /**
- * The packs that some streams need: those of their chunks, of long recipes' lists, and of bases.
+ * The packs that some streams need: those of their chunks, of the lists of long recipes, and of bases.
  * @throws BkpError `OBJECT_MISSING` naming a chunk that is in no pack
  */
 export async function neededPacks(
@@ -25,8 +25,9 @@ export async function neededPacks(
         if (++count % idsAtOnce === 0) await yieldToEventLoop();
         const {pack, base} = await recovery.locate(id);
         packs.add(pack);
-        // Only a form that needs no other can be read as a base.
-        if (base !== undefined) packs.add((await recovery.locate(base, (place) => place.base === undefined)).pack);
+        // Only a self-contained form can be read as a base.
+        if (base !== undefined)
+          packs.add((await recovery.locate(base, (location) => location.base === undefined)).pack);
       }
     }
   }

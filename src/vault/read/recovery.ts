@@ -4,8 +4,8 @@ import type {Location} from '../indexes/chunk-table.ts';
 import type {ChunkId} from '../types.ts';
 
 /**
- * Rebuilds the index from the store when something is not where it should be, at most once for one piece of work: what is
- * still wrong afterwards is wrong in the store.
+ * Rebuilds the index from the store when something is not where it should be, at most once for one piece of work: after
+ * that, a fault is a fault of the store.
  */
 export class Recovery {
   readonly #index: ChunkIndex;

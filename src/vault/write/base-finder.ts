@@ -17,8 +17,8 @@ export class BaseFinder {
 
   /**
    * @param like a chunk that probably resembles the new one
-   * @returns `like`, or its own base if it is a difference itself: no chunk is a difference to a difference. undefined if
-   *   neither is usable
+   * @returns `like`, or its own base if it is a difference itself, because no chunk is a difference to a difference;
+   *   undefined if neither is usable
    * @throws BkpError `STORE_UNAVAILABLE`
    */
   async find(id: ChunkId, like: ChunkId): Promise<Base | undefined> {

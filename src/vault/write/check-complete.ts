@@ -8,8 +8,8 @@ import type {StreamReader} from '../read/stream-reader.ts';
 import type {Manifest, PackId} from '../types.ts';
 
 /**
- * Checks that all that the manifest needs is in packs that are in the store with their length. The listing that shows it
- * also confirms the lease, which saves a request.
+ * Checks that all that the manifest needs is in packs that are in the store with their length. The listing that shows
+ * it also confirms the lease, which saves a request.
  * @returns the keys of these packs and of their indexes
  * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
  */

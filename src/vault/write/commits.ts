@@ -26,12 +26,12 @@ export type CommitDeps = {
 };
 
 /**
- * Puts the manifests of one writer. docs/format.md ("What arrives late") says why a manifest that arrives after its lease
- * was lost does no harm.
+ * Puts the manifests of one writer. docs/format.md ("What arrives late") says why a manifest that arrives after its
+ * lease was lost does no harm.
  */
 export class Commits {
   readonly #deps: CommitDeps;
-  /** `pending` objects of finished commits: whoever gives the lease back removes them. */
+  /** `pending` objects of finished commits; they are removed when the lease is released. */
   readonly #finished: Key[] = [];
   /** Manifests that do not count under this lease, even if they arrive. */
   readonly #void = new Set<Key>();
@@ -79,7 +79,7 @@ export class Commits {
     return 'written';
   }
 
-  /** After an error, makes the manifest void, even if it arrives later; unless a collector has decided that it counts. */
+  /** After an error, makes the manifest void, even if it arrives later, unless a collector decided that it counts. */
   async #counts(key: Key, why: BkpError): Promise<boolean> {
     const {store, lease} = this.#deps;
     try {

@@ -9,15 +9,15 @@ import type {Recovery} from '../read/recovery.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {ChunkId, PackId, Recipe} from '../types.ts';
 
-/** The vault that is copied from, as the writer of another one reads it. */
+/** What the writer of another vault reads from the vault that is copied. */
 export type CopySource = {store: Store; index: ChunkIndex; reader: StreamReader};
 
-/** Ids looked up before the event loop gets its turn: a few milliseconds. */
+/** Ids looked up between two turns of the event loop: a few milliseconds. */
 const idsAtOnce = 256;
 
 /**
- * What of some streams of one vault another one lacks: each chunk once, those of long recipes' lists included, and the bases of
- * the differences that are copied, in a self-contained form. Kept in a private SQLite table, as a closure is.
+ * What some streams of the source need, and what of it the target does not have: each chunk once, including the lists of
+ * long recipes, and the bases of the copied differences in a self-contained form. A private SQLite table, like a closure.
  */
 export class CopyPlan {
   readonly #source: CopySource;
@@ -32,7 +32,8 @@ export class CopyPlan {
     this.#source = source;
     this.#target = target;
     this.#recovery = recovery;
-    // Packs are wanted in the order in which the streams need them: so the copy is laid out as a restore reads it.
+    // Packs are copied in the order in which the streams need them, so that the copy has the order in which a restore
+    // reads it.
     this.#db.exec(`
       PRAGMA synchronous = OFF;
       CREATE TABLE chunks (
@@ -44,7 +45,7 @@ export class CopyPlan {
     this.#insert = this.#db.prepare('INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
   }
 
-  /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` when not all can be had that the stream needs */
+  /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` if the source lacks something that the stream needs */
   async addStream(recipe: Recipe, signal?: AbortSignal): Promise<void> {
     for (let depth = recipe.depth; depth >= 0; depth--) {
       const level = {...recipe, depth: recipe.depth - depth};
@@ -57,14 +58,14 @@ export class CopyPlan {
 
   async #add(id: ChunkId): Promise<void> {
     if (this.#find.get(toBytes(id)) !== undefined) return;
-    const place = await this.#recovery.locate(id);
+    const location = await this.#recovery.locate(id);
     const isHeld = this.#target.hasReliable(id);
-    this.#put(place, isHeld);
-    if (!isHeld && place.base !== undefined) await this.#addBase(place.base);
+    this.#put(location, isHeld);
+    if (!isHeld && location.base !== undefined) await this.#addBase(location.base);
     if (this.#added % idsAtOnce === 0) await yieldToEventLoop();
   }
 
-  /** A base is one only with a form of its own. */
+  /** A chunk serves as a base only in a self-contained form. */
   async #addBase(id: ChunkId): Promise<void> {
     const row = this.#find.get(toBytes(id));
     if (row?.held === 0 && row.base === null) return;
@@ -79,20 +80,20 @@ export class CopyPlan {
     this.#insert.run(...common, Number(isHeld), this.#added++);
   }
 
-  /** All chunks, and their stored bytes in the source; `heldBytes` of them the target has. */
+  /** All chunks, and their stored bytes in the source; the target already has `heldBytes` of them. */
   totals(): {chunks: number; bytes: number; heldBytes: number} {
     const sql = 'SELECT count(*) AS n, coalesce(sum(stored), 0) AS b, coalesce(sum(stored * held), 0) AS h FROM chunks';
     const {n, b, h} = this.#db.prepare(sql).get() as {n: number; b: number; h: number};
     return {chunks: n, bytes: b, heldBytes: h};
   }
 
-  /** Packs of the source from which something is copied. */
+  /** The packs of the source from which chunks are copied. */
   packs(): PackId[] {
     const rows = this.#db.prepare('SELECT pack FROM chunks WHERE NOT held GROUP BY pack ORDER BY min(place)').all();
     return rows.map((row) => readId<PackId>(row.pack as Uint8Array));
   }
 
-  /** What is copied from one pack, in the order in which it lies there. */
+  /** The chunks that are copied from one pack, in the order of their offsets. */
   chunksOf(pack: PackId): Location[] {
     const rows = this.#db
       .prepare('SELECT * FROM chunks WHERE pack = ? AND NOT held ORDER BY offset')

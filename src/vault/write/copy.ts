@@ -107,7 +107,8 @@ export class Copy {
     const {id, plainBytes, encoding, base, storedBytes} = location;
     const plain = await this.#source.reader.chunks.decode(location, bytes, from, this.#recovery);
     const {index, chunks} = this.#target;
-    // A lost chunk that the target's indexes still name is stored self-contained, because others there may use it as base.
+    // A lost chunk that the target's indexes still name is stored self-contained, because other chunks there may use it
+    // as their base.
     if (base !== undefined && index.namedLocations(id).length > 0) {
       return {id, plainBytes, ...(await chunks.compress({id, plain}))};
     }

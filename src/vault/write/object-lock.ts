@@ -3,15 +3,16 @@ import type {Key, PutOptions, Store} from '../../stores/index.ts';
 import type {CacheFile} from '../indexes/cache-file.ts';
 
 /**
- * Objects whose lock was set or extended within this time are not extended again. A lock never gets shorter, so this may
- * cost at most as much of its length; nothing on S3, where a lock is set for 1.5 times the requested time, and for
- * whole days.
+ * Objects whose lock was set or extended within this time are not extended again. A lock never gets shorter, so this
+ * costs at most this much of its length; nothing on S3, where a lock is set for 1.5 times the requested time, and
+ * requested for whole days.
  */
 const sureForMs = 12 * 60 * 60 * 1000;
 
 /**
- * Keeps the objects that a new backup shares with older ones locked for as long as its new objects. The cache file records what was
- * put or extended within the last hours; without it, every backup would ask about every pack that it needs.
+ * Keeps the objects that a new backup shares with older ones locked for as long as its new objects. The cache file
+ * records what was put or extended within the last hours; without it, every backup would ask about every pack that it
+ * needs.
  */
 export class ObjectLock {
   /** The store, with every put of a locked object recorded. */

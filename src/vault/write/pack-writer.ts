@@ -10,8 +10,8 @@ import type {ChunkId, PackId} from '../types.ts';
 export type NewChunk = EncodedChunk & {id: ChunkId; plainBytes: number};
 
 /**
- * Fills packs and uploads them while the next one is filled. A pack that is durable goes into the index; an index is
- * written when enough packs wait for one.
+ * Fills packs and uploads them while it fills the next one. A durable pack is added to the index; an index object is
+ * written when enough packs need one.
  */
 export class PackWriter {
   readonly #store: Store;
@@ -19,13 +19,13 @@ export class PackWriter {
   readonly #uploadsAtOnce: number;
   readonly #randomId: () => string;
   readonly #onStored: (bytes: number, pack?: PackId) => void;
-  /** Buffers that are free to be filled; made when first needed. */
+  /** Buffers that can be filled again; created when first needed. */
   readonly #free: PackBuffer[] = [];
   readonly #uploads = new Set<Promise<void>>();
   #current: PackBuffer | undefined;
-  /** Chunks that are in no finished pack yet. */
+  /** Chunks that are not yet in a finished pack. */
   readonly #pending = new Set<ChunkId>();
-  /** The first upload's error; wrapped, because anything can be thrown. */
+  /** The first error of an upload; wrapped, because any value can be thrown. */
   #failure: {error: unknown} | undefined;
 
   constructor(options: {
@@ -42,12 +42,12 @@ export class PackWriter {
     this.#onStored = options.onStored;
   }
 
-  /** Whether the chunk is on its way into a pack. */
+  /** Whether the chunk is in a pack that is not yet uploaded. */
   isPending(id: ChunkId): boolean {
     return this.#pending.has(id);
   }
 
-  /** Waits when all buffers are on their way. */
+  /** Waits while all buffers are being uploaded. */
   async append({id, plainBytes, encoding, base, stored}: NewChunk): Promise<void> {
     if (this.#current !== undefined && !this.#current.hasRoomFor(stored.length)) await this.#close();
     this.#current ??= await this.#freeBuffer();
@@ -56,7 +56,7 @@ export class PackWriter {
     if (this.#current.isFull) await this.#close();
   }
 
-  /** All packs and their index are durable when it resolves. */
+  /** Resolves when all packs and their index are durable. */
   async flush(): Promise<void> {
     await this.#close();
     await this.settle();
@@ -64,7 +64,7 @@ export class PackWriter {
     this.#onStored(await this.#index.flush());
   }
 
-  /** Nothing is on its way to the store any more when it resolves. */
+  /** Resolves when no upload is running. */
   async settle(): Promise<void> {
     while (this.#uploads.size > 0) await Promise.race(this.#uploads);
   }
@@ -83,7 +83,7 @@ export class PackWriter {
     if (this.#index.wantsFlush) this.#onStored(await this.#index.flush());
     const upload: Promise<void> = this.#upload(pack)
       .catch((error: unknown) => {
-        // Told by the next append or flush: after a pack is lost nothing of this writer can be committed.
+        // The next append or flush throws it: after the loss of a pack, this writer can commit nothing.
         this.#failure ??= {error};
       })
       .finally(() => {

@@ -17,13 +17,13 @@ async function collect(vault: Vault, ...names: string[]) {
 
 const pieces = (...seeds: number[]) => seeds.map((seed) => ({bytes: noise(10_000, seed)}));
 
-test('what no backup needs goes, what one needs stays', async () => {
+test('a collector removes what no backup needs and keeps what one needs', async () => {
   const store = newStore();
   const vault = await open(store);
   await backup(vault, 'one', pieces(1, 2, 3));
   const two = await backup(vault, 'two', pieces(3, 4));
   const {plan, freedBytes} = await collect(vault, 'one');
-  // The pack of the first backup is one third needed.
+  // One third of the first backup's pack is needed.
   expect(plan).toMatchObject({deadPacks: [], sparsePacks: {length: 1}});
   expect(plan.freedBytes).toBeGreaterThan(20_000);
   expect(freedBytes).toBeGreaterThan(19_000);
@@ -61,25 +61,25 @@ test('a dry run removes nothing', async () => {
 
 describe('the grace time', () => {
   const hourMs = 60 * 60 * 1000;
-  /** A store with a clock of its own, far from ours. */
+  /** A store whose clock differs from ours by decades. */
   const storeWithClock = () => {
     const clock = {nowMs: 5 * hourMs};
     return {clock, store: openMemoryStore({nowMs: () => clock.nowMs})};
   };
   async function writeWithoutCommit(vault: Vault) {
-    const writer = await vault.writer({purpose: 'ended before its commit'});
+    const writer = await vault.writer({purpose: 'interrupted before its commit'});
     await writer.write(pieces(1, 2));
     await writer.flush();
     await writer.close();
   }
 
-  test('keeps what a backup wrote that was ended, for its next try', async () => {
+  test('keeps what an interrupted backup wrote, for its next attempt', async () => {
     const {store, clock} = storeWithClock();
     const vault = await open(store);
     await writeWithoutCommit(vault);
     clock.nowMs += hourMs - 1;
     expect((await collect(vault)).plan.deadPacks).toEqual([]);
-    const writer = await (await open(store)).writer({purpose: 'next try'});
+    const writer = await (await open(store)).writer({purpose: 'next attempt'});
     await writer.write(pieces(1, 2));
     expect(writer.stats.newChunks).toBe(0);
     await writer.close();
@@ -88,7 +88,7 @@ describe('the grace time', () => {
     expect(await keysOf(store)).toEqual(['bkp.json']);
   });
 
-  test('does not keep what was just dropped', async () => {
+  test('does not apply to what was just dropped', async () => {
     const {store} = storeWithClock();
     const vault = await open(store);
     await backup(vault, 'one', pieces(1, 2));
@@ -98,7 +98,7 @@ describe('the grace time', () => {
   });
 });
 
-describe('nothing is guessed: nothing is removed', () => {
+describe('the collector guesses nothing and removes nothing', () => {
   const setUp = async () => {
     const store = newStore();
     const vault = await open(store, {graceMs: 0});
@@ -118,7 +118,7 @@ describe('nothing is guessed: nothing is removed', () => {
     expect(await keysOf(store, 'packs/')).toEqual(packs);
   });
 
-  test('when a chunk that a backup needs is nowhere', async () => {
+  test('when a chunk that a backup needs is missing', async () => {
     const {store, vault} = await setUp();
     const packs = await keysOf(store, 'packs/');
     for (const key of packs) {
@@ -152,7 +152,7 @@ test('only manifests and documents can be removed by name', async () => {
   await collector.close();
 });
 
-test('a reader that was open before finds what a collector moved', async () => {
+test('a reader that was opened earlier finds chunks that a collector moved', async () => {
   const store = newStore();
   const reader = await open(store);
   const vault = await open(store);
@@ -165,7 +165,7 @@ test('a reader that was open before finds what a collector moved', async () => {
   expect(await reader.storedBytes([two])).toBe(20_000);
 });
 
-test('many small indexes become few', async () => {
+test('many small indexes are merged', async () => {
   const store = newStore();
   const vault = await open(store);
   for (let n = 0; n < 130; n++) await backup(vault, `${n}`, [{bytes: Buffer.from(`row ${n}`)}]);
@@ -175,7 +175,7 @@ test('many small indexes become few', async () => {
   expect(await findings(await open(store))).toEqual([]);
 });
 
-test('whatever is written and dropped in whatever order, what is left is whole', async () => {
+test('after any sequence of backups and drops, the remaining backups are intact', async () => {
   const step = fc.oneof(
     {
       weight: 3,

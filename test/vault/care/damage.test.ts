@@ -17,10 +17,10 @@ import {
 
 type Made = {store: Store; vault: Vault; recipe: Recipe; expected: Buffer; keys: string[]};
 
-/** A vault with whole chunks, differences to them, filtered numbers, a long recipe, and objects of every kind. */
+/** A vault with self-contained chunks, differences to them, filtered numbers, a long recipe, and objects of every kind. */
 async function make(): Promise<Made> {
   const store = newStore();
-  // The same keys each time.
+  // Makes the same keys in each run.
   const vault = await open(store, {randomId: countedIds()});
   const first = Array.from({length: 6}, (_, seed) => noise(20_000, seed));
   const one = await backup(
@@ -45,7 +45,7 @@ const flip = async (store: Store, key: string, at: number, bit = 1) => {
   await store.put(key, bytes);
 };
 
-/** What a fresh process finds out about the damaged store: by opening, by verifying, by reading. */
+/** What a new process finds by opening, verifying and reading the damaged store. */
 async function notice(store: Store, {recipe, expected}: Made) {
   const found: (Finding | Error)[] = [];
   let restored: Buffer | Error;
@@ -56,7 +56,7 @@ async function notice(store: Store, {recipe, expected}: Made) {
     } catch (error) {
       found.push(error as Error);
     }
-    // Whatever is said: bytes are never wrong.
+    // Whatever is reported, a read never returns wrong bytes.
     restored = await readAll(vault, recipe).catch((error: Error) => error);
     if (Buffer.isBuffer(restored)) expect(restored.equals(expected)).toBe(true);
     vault.close();
@@ -70,7 +70,7 @@ async function notice(store: Store, {recipe, expected}: Made) {
 const names = (found: readonly (Finding | Error)[], key: string) =>
   found.some((fault) => JSON.stringify(fault).includes(key) || String((fault as Error).message ?? '').includes(key));
 
-describe('a flipped bit anywhere in any object', async () => {
+describe('a flipped bit anywhere in an object', async () => {
   const {keys} = await make();
   test.each(keys)('in %s is found and named', async (key) => {
     const made = await make();
@@ -110,7 +110,7 @@ describe('a flipped bit anywhere in any object', async () => {
     expect((await notice(made.store, made)).found).toEqual([]);
   });
 
-  test.each(keys)('the loss of %s, or of its end, is found and named', async (key) => {
+  test.each(keys)('the loss of %s, or of its last bytes, is found and named', async (key) => {
     const made = await make();
     const whole = await made.store.get(key);
     for (const lengthBytes of [0, 1, 11, whole.length - 1]) {
@@ -120,16 +120,16 @@ describe('a flipped bit anywhere in any object', async () => {
     }
     await made.store.delete([key]);
     const {found, restored} = await notice(made.store, made);
-    if (key.endsWith('/manifest')) return; // Then there is no such backup.
+    if (key.endsWith('/manifest')) return; // Without its manifest the backup does not exist.
     expect(found).not.toEqual([]);
-    // A pack without an index is found by its own table: nothing is lost with an index.
+    // The own table of a pack replaces its index, so the loss of an index loses no data.
     if (key.startsWith('index/')) expect(Buffer.isBuffer(restored)).toBe(true);
     else expect(restored).toBeInstanceOf(Error);
     if (key.startsWith('packs/')) expect(names(found, key)).toBe(true);
   });
 });
 
-test('a vault object that was open all the while notices too', async () => {
+test('a vault that was opened before the damage finds it too', async () => {
   const store = newStore();
   const vault = await open(store);
   const recipe = await backup(vault, 'one', [{bytes: noise(20_000, 1)}]);
@@ -141,7 +141,7 @@ test('a vault object that was open all the while notices too', async () => {
   await expect(readAll(vault, recipe)).rejects.toMatchObject({code: 'OBJECT_DAMAGED', context});
 });
 
-test('structure looks at no data, and sees what is gone', async () => {
+test('level structure reads no data and reports missing packs', async () => {
   const made = await make();
   const [pack] = await keysOf(made.store, 'packs/');
   await flip(made.store, pack!, 100);
@@ -150,7 +150,7 @@ test('structure looks at no data, and sees what is gone', async () => {
   expect(names(await findings(made.vault, 'structure'), pack!)).toBe(true);
 });
 
-test('progress grows to the total', async () => {
+test('progress rises to the total', async () => {
   const {vault, recipe} = await make();
   const steps: [number, number][] = [];
   await vault.verify([recipe], {level: 'data', progress: (done, total) => steps.push([done, total])});
@@ -159,7 +159,7 @@ test('progress grows to the total', async () => {
   expect(steps.map(([done]) => done)).toEqual(steps.map(([done]) => done).sort((a, b) => a - b));
 });
 
-test('the next backup repairs what was lost: a pack, an index, a damaged index', async () => {
+test('the next backup repairs a lost pack, a lost index and a damaged index', async () => {
   const first = Array.from({length: 4}, (_, seed) => ({bytes: noise(9000, seed)}));
   for (const prefix of ['packs/', 'index/']) {
     for (const how of ['removed', 'cut off', 'flipped']) {
@@ -179,7 +179,7 @@ test('the next backup repairs what was lost: a pack, an index, a damaged index',
   }
 });
 
-test('a difference whose base was lost is written anew', async () => {
+test('a difference whose base was lost is written again', async () => {
   const store = newStore();
   const vault = await open(store);
   const base = noise(50_000, 1);
@@ -195,7 +195,7 @@ test('a difference whose base was lost is written anew', async () => {
   expect((await readAll(vault, one)).equals(base)).toBe(true);
 });
 
-test('bkp.json: a store without one, of something else, of a newer version, is refused; a damaged one is damaged', async () => {
+test('a store whose bkp.json is missing, foreign or damaged is not opened', async () => {
   const empty = newStore();
   await expect(open(empty, {create: false})).rejects.toMatchObject({
     code: 'VAULT_ABSENT',
@@ -213,11 +213,11 @@ test('bkp.json: a store without one, of something else, of a newer version, is r
   const text = Buffer.from(await store.get('bkp.json')).toString();
   await store.put('bkp.json', Buffer.from(text.replace('"version": 1', '"version": 2')));
   await expect(open(store)).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
-  await store.put('bkp.json', Buffer.from('{"format": "somebody else’s"}'));
+  await store.put('bkp.json', Buffer.from('{"format": "another program"}'));
   await expect(open(store)).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
 });
 
-test('what a newer bkp wrote is refused, not called damaged', async () => {
+test('what a newer bkp wrote is refused, and not reported as damaged', async () => {
   const store = newStore();
   const vault = await open(store);
   await backup(vault, 'one', [{bytes: Buffer.from('x')}]);
@@ -249,14 +249,14 @@ test('what a newer bkp wrote is refused, not called damaged', async () => {
   }
 });
 
-test('creators that race get one vault', async () => {
+test('creators that race create one vault', async () => {
   const store = newStore();
   const vaults = await Promise.all(Array.from({length: 8}, () => open(store)));
   expect(new Set(vaults.map(({id}) => id)).size).toBe(1);
   expect(vaults[0]!.id).toMatch(/^[0-9a-f]{32}$/);
 });
 
-test('a manifest’s key must be one', async () => {
+test('a commit requires the key of a manifest', async () => {
   const vault = await open(newStore());
   const writer = await vault.writer({purpose: 'test'});
   for (const key of ['manifest', 'packs/manifest', '.backups/x', manifestKey('../../x')]) {
@@ -265,7 +265,7 @@ test('a manifest’s key must be one', async () => {
   await writer.close();
 });
 
-test('what a verification found damaged is written anew, and no increment counts on it', async () => {
+test('a pack that a verification found damaged is written again, and no increment relies on it', async () => {
   const store = newStore();
   const first = Array.from({length: 4}, (_, seed) => ({bytes: noise(9000, seed)}));
   const whole = Buffer.concat(first.map(({bytes}) => bytes));
@@ -283,18 +283,18 @@ test('what a verification found damaged is written anew, and no increment counts
   });
   await writer.close();
 
-  // Part of it again, and a difference to another part: nothing leans on the damaged pack.
+  // Some of its chunks again, and a difference to another one: neither relies on the damaged pack.
   const like = one.chunks[1]!;
   const some = await backup(await open(store), 'three', [first[0]!, {bytes: changed(first[1]!.bytes, 7), like}]);
   expect(await readAll(await open(store), some)).toHaveLength(18_000);
-  // All of it again makes the same pack: it is written over, and trusted again.
+  // All of its chunks again: then no backup needs the damaged pack.
   const four = await backup(await open(store), 'four', first);
   expect((await readAll(await open(store), four)).equals(whole)).toBe(true);
   expect((await readAll(await open(store), one)).equals(whole)).toBe(true);
   expect(await findings(await open(store))).toEqual([]);
 });
 
-test('a damaged pack that is brought back from a copy is trusted again after a verification', async () => {
+test('a damaged pack that was restored from a copy is trusted again after a verification', async () => {
   const store = newStore();
   const one = await backup(await open(store), 'one', [{bytes: noise(9000, 1)}]);
   const [pack] = await keysOf(store, 'packs/');
@@ -308,7 +308,7 @@ test('a damaged pack that is brought back from a copy is trusted again after a v
   await writer.close();
 });
 
-test('with a damaged pack goes the note about it', async () => {
+test('the damage note of a pack is removed together with the pack', async () => {
   const store = newStore();
   const vault = await open(store);
   await backup(vault, 'one', [{bytes: noise(9000, 1)}]);

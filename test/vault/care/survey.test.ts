@@ -24,7 +24,7 @@ const faults = async (vault: Vault, recipes: readonly Recipe[], options = {}) =>
   return Promise.all(recipes.map(async (recipe) => (await survey.faultOf([recipe], options))?.code));
 };
 
-test('a survey tells which backups need what is gone, cut off, or was found damaged, and reads no data', async () => {
+test('a survey reports backups that need a missing, truncated or damaged pack, and reads no data', async () => {
   for (const skipLists of [false, true]) {
     const {store, one, two, packs} = await make();
     expect(await faults(await open(store), [one, two], {skipLists})).toEqual([undefined, undefined]);
@@ -44,7 +44,7 @@ test('a survey tells which backups need what is gone, cut off, or was found dama
       } else await damaged.put(own, how === 'empty' ? new Uint8Array() : bytes.subarray(0, -10));
       expect(await faults(await open(damaged), [one, two], {skipLists}), how).toEqual([undefined, code]);
     }
-    // The base of the differences too.
+    // The bases of the differences count too.
     await store.delete([packs[0]!]);
     expect(await faults(await open(store), [one, two], {skipLists})).toEqual(['OBJECT_MISSING', 'OBJECT_MISSING']);
     await store.delete([...packs, ...(await keysOf(store, 'index/'))]);
@@ -52,18 +52,18 @@ test('a survey tells which backups need what is gone, cut off, or was found dama
   }
 });
 
-test('a store that cannot be read is no damage', async () => {
+test('an unreadable store is not reported as damage', async () => {
   const {store, one} = await make();
   const vault = await open({
     ...store,
     list: () => {
-      throw new BkpError('STORE_UNAVAILABLE', 'the store is away');
+      throw new BkpError('STORE_UNAVAILABLE', 'the store is unavailable');
     },
   });
   await expect(faults(vault, [one])).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
 });
 
-test('a structure check fails for a pack that was found damaged, until its data are verified as whole', async () => {
+test('level structure reports a pack that was found damaged, until level data verifies it as intact', async () => {
   const {store, packs} = await make();
   const own = packs.at(-1)!;
   const bytes = await store.get(own);
@@ -80,7 +80,7 @@ test('a structure check fails for a pack that was found damaged, until its data 
   expect(await findings(vault, 'structure')).toEqual([]);
 });
 
-test('a backup that needs what was found damaged is not whole to a collector', async () => {
+test('a collector does not accept a backup that needs a damaged pack as intact', async () => {
   const {store, packs} = await make();
   const own = packs.at(-1)!;
   await store.put(own, changed(await store.get(own), 100));

@@ -29,7 +29,7 @@ afterEach(() => rmSync(folder, {recursive: true, force: true}));
 const documentKey = '.backups/collections/shop/definition/00000001';
 const prefix = '.backups/collections/shop/';
 
-/** A vault with a definition and a backup, made by another home. */
+/** A vault with a definition and a backup, created by another home. */
 async function make() {
   const store = serverStore();
   const vault = await open(store);
@@ -40,7 +40,7 @@ async function make() {
   return {store, recipe};
 }
 
-/** One process of a home that lists the folder and reads what is in it. */
+/** A process of one home lists the folder and reads its objects. */
 async function look(store: ReturnType<typeof serverStore>, file = cacheFile) {
   const vault = await open(store, {cacheFile: file, create: false});
   store.reads.length = 0;
@@ -52,7 +52,7 @@ async function look(store: ReturnType<typeof serverStore>, file = cacheFile) {
   return {found, reads: store.reads.filter((key) => key !== 'bkp.json')};
 }
 
-test('what was read once is not fetched again while the store shows the same version', async () => {
+test('an object is not fetched again while the store shows the same version', async () => {
   const {store} = await make();
   const first = await look(store);
   expect(first.reads).toEqual([documentKey, manifestKey('one')]);
@@ -60,7 +60,7 @@ test('what was read once is not fetched again while the store shows the same ver
   expect(await look(store)).toEqual({found: first.found, reads: []});
 });
 
-test('another version is fetched', async () => {
+test('an object with another version is fetched', async () => {
   const {store} = await make();
   await look(store);
   await store.put(documentKey, await sealDocument({name: 'shoq'}));
@@ -69,7 +69,7 @@ test('another version is fetched', async () => {
   expect(again.found).toMatchObject([{name: 'shoq'}, {kind: 'test'}]);
 });
 
-test('what this home wrote is not fetched at all', async () => {
+test('an object that this home wrote is not fetched', async () => {
   const store = serverStore();
   const vault = await open(store, {cacheFile});
   await backup(vault, 'first', [{bytes: noise(5000, 1)}]);
@@ -81,7 +81,7 @@ test('what this home wrote is not fetched at all', async () => {
   expect((await look(store)).reads).toEqual([]);
 });
 
-test('a writer’s listing is as good as one of the folder, for a minute', async () => {
+test('a writer’s listing replaces one of the folder for one minute', async () => {
   const {store} = await make();
   await look(store);
   const clock = fakeClock();
@@ -120,7 +120,7 @@ describe('a copy is not used', () => {
     vault.close();
   });
 
-  test('by who wants to know what lies in the store', async () => {
+  test('by an uncached reader', async () => {
     const {store} = await make();
     await look(store);
     const vault = await open(store, {cacheFile});
@@ -133,7 +133,7 @@ describe('a copy is not used', () => {
     vault.close();
   });
 
-  test('where the store has no versions', async () => {
+  test('if the store has no versions', async () => {
     const store = newStore();
     const vault = await open(store, {cacheFile});
     await backup(vault, 'one', [{bytes: noise(5000, 1)}]);
@@ -159,12 +159,12 @@ describe('a copy is not used', () => {
     db.exec(damage);
     db.close();
     expect((await look(store)).found).toEqual(before.found);
-    // And the copies are right again.
+    // The copies are correct again.
     expect((await look(store)).found).toEqual(before.found);
   });
 });
 
-test('a cache of one vault says nothing of another', async () => {
+test('a cache file is not used for another vault', async () => {
   const one = await make();
   const two = await make();
   await look(one.store);
@@ -173,7 +173,7 @@ test('a cache of one vault says nothing of another', async () => {
   expect((await look(two.store, other)).reads).toEqual([documentKey, manifestKey('one')]);
 });
 
-test('a long recipe’s lists are fetched once, and never by a verification', async () => {
+test('the lists of a long recipe are fetched once; a verification reads them again', async () => {
   const store = serverStore();
   function* pieces() {
     for (let n = 0; n < 300; n++) yield {bytes: Buffer.from(`row ${n}\n`)};

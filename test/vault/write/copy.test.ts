@@ -37,7 +37,7 @@ async function copy(from: Vault, to: Vault, name: string, ...recipes: Recipe[]):
 const rows = (count: number) => Array.from({length: count}, (_, n) => ({bytes: Buffer.from(`row ${n}\n`)}));
 const first = Array.from({length: 5}, (_, seed) => ({bytes: noise(9000, seed)}));
 
-/** A vault with whole chunks, differences to them, and a long recipe. */
+/** A vault with self-contained chunks, differences to them, and a long recipe. */
 async function makeSource() {
   const store = newStore();
   const vault = await open(store);
@@ -53,23 +53,23 @@ const stored = async (store: Store, prefix: string) => {
   return sizeBytes;
 };
 
-test('streams with differences and lists come over whole, in their stored form', async () => {
+test('streams with differences and lists are copied completely, in their stored form', async () => {
   const source = await makeSource();
   const target = newStore();
   await copy(source.vault, await open(target), 'two', source.two);
   const other = await open(target);
   expect(await findings(other)).toEqual([]);
   expect((await readAll(other, source.two)).equals(await readAll(source.vault, source.two))).toBe(true);
-  // The bases are there, by which the differences stay small.
+  // With their bases, the differences stay small.
   expect(await other.storedBytes([source.two])).toBe(await source.vault.storedBytes([source.two]));
   expect(await stored(target, 'packs/')).toBeLessThan(1.1 * (await stored(source.store, 'packs/')));
 });
 
-test('what the target has is not stored again, and counts as done', async () => {
+test('what the target already has is not stored again, and counts as done', async () => {
   const source = await makeSource();
   const target = newStore();
   const vault = await open(target);
-  // By its own writing, not by a copy.
+  // Written by the target's own backup, not by a copy.
   await backup(vault, 'own', first.slice(0, 3));
   const stats = await copy(source.vault, vault, 'one', source.one);
   expect(stats).toMatchObject({newChunks: 2, chunks: 5, newBytes: 18_000, logicalBytes: 45_000});
@@ -81,7 +81,7 @@ test('what the target has is not stored again, and counts as done', async () => 
   await writer.close();
 });
 
-test('progress grows from what is there to the total', async () => {
+test('progress rises from what the target has to the total', async () => {
   const source = await makeSource();
   const vault = await open(newStore());
   await backup(vault, 'own', first.slice(0, 3));
@@ -95,7 +95,7 @@ test('progress grows from what is there to the total', async () => {
   await writer.close();
 });
 
-test('a pack that is mostly needed is read with one request, and neighbours of another together', async () => {
+test('one request reads a pack that is mostly needed, or neighbours of another pack', async () => {
   const store = newStore();
   const vault = await open(store);
   const wide = Array.from({length: 40}, (_, seed) => ({bytes: noise(20_000, seed)}));
@@ -107,16 +107,16 @@ test('a pack that is mostly needed is read with one request, and neighbours of a
     return counting.calls.filter((call) => call.startsWith('get packs/')).length;
   };
   expect(await reads(all)).toBe(1);
-  // Farther apart than what is worth reading and throwing away.
+  // Too far apart to read the gap between them.
   expect(await reads(few)).toBe(2);
 });
 
 describe('the base of a difference', () => {
-  test('that the target has only as a difference comes in a form of its own', async () => {
+  test('is copied self-contained if the target has it only as a difference', async () => {
     const bytes = noise(50_000, 1);
     const middle = changed(bytes, 100);
     const last = changed(middle, 200);
-    // In the source `middle` stands alone, in the target it is a difference.
+    // In the source `middle` is self-contained, in the target it is a difference.
     const source = await open(newStore());
     const base = await backup(source, 'base', [{bytes: middle}]);
     const wanted = await backup(source, 'wanted', [{bytes: last, like: base.chunks[0]!}]);
@@ -128,7 +128,7 @@ describe('the base of a difference', () => {
     expect((await readAll(target, wanted)).equals(last)).toBe(true);
   });
 
-  test('does not come when the target has the chunk already', async () => {
+  test('is not copied if the target already has the chunk', async () => {
     const bytes = noise(50_000, 1);
     const next = changed(bytes, 100);
     const source = await open(newStore());
@@ -139,7 +139,7 @@ describe('the base of a difference', () => {
     expect(await copy(source, target, 'wanted', wanted)).toMatchObject({newChunks: 0});
   });
 
-  test('is not needed for a chunk that the target lost, and that others count on there', async () => {
+  test('is not needed for a chunk that the target has lost and that may be a base there', async () => {
     const bytes = noise(50_000, 1);
     const next = changed(bytes, 100);
     const source = await open(newStore());
@@ -157,7 +157,7 @@ describe('the base of a difference', () => {
 });
 
 test.each<Fault>(['end after', 'fail'])(
-  'a copy that meets “%s” at any store call of the target leaves it sound, and the next one goes on',
+  'a copy that meets “%s” at any store call of the target leaves it intact, and the next copy continues',
   async (fault) => {
     const source = await makeSource();
     const start = newStore();
@@ -181,7 +181,7 @@ test.each<Fault>(['end after', 'fail'])(
       const isCommitted = (await store.stat(manifestKey('two'))) !== undefined;
       if (!isCommitted) {
         const again = await attempt(store, 2, [1]);
-        // A pack that came over the first time does not come again.
+        // A pack that the first attempt copied is not copied again.
         if (packs.length > 1) expect(again.newChunks, call).toBe(0);
       }
       const after = await open(store, {create: false});
@@ -193,7 +193,7 @@ test.each<Fault>(['end after', 'fail'])(
   },
 );
 
-test('a source that fails at any call is told, and nothing is committed', async () => {
+test('a failure of the source at any call is reported, and nothing is committed', async () => {
   const source = await makeSource();
   const counting = faultyStore(source.store, {at: 0, fault: 'fail'});
   await copy(await open(counting, {create: false}), await open(newStore()), 'two', source.two);
@@ -210,8 +210,8 @@ test('a source that fails at any call is told, and nothing is committed', async 
 });
 
 describe('damage in the source', () => {
-  /** The place of a chunk in the source's store. */
-  async function placeOf(store: Store, id: ChunkId) {
+  /** The location of a chunk in the source's store. */
+  async function locationOf(store: Store, id: ChunkId) {
     for await (const {key, sizeBytes} of store.list('packs/')) {
       const pack = key.slice('packs/00/'.length) as PackId;
       const entry = (await readPackTable(store, pack, sizeBytes)).find((one) => one.id === id);
@@ -223,7 +223,7 @@ describe('damage in the source', () => {
   test('of a chunk is named, and nothing is committed', async () => {
     const source = await makeSource();
     const id = source.one.chunks[2]!;
-    const {key, pack, offset} = await placeOf(source.store, id);
+    const {key, pack, offset} = await locationOf(source.store, id);
     await source.store.put(key, changed(await source.store.get(key), offset + 7));
     const target = newStore();
     await expect(copy(source.vault, await open(target), 'one', source.one)).rejects.toMatchObject({
@@ -235,9 +235,9 @@ describe('damage in the source', () => {
     expect(await keysOf(target, 'locks/')).toEqual([]);
   });
 
-  test('of a base hurts the differences to it', async () => {
+  test('of a base affects the differences to it', async () => {
     const source = await makeSource();
-    const {key, offset} = await placeOf(source.store, source.one.chunks[1]!);
+    const {key, offset} = await locationOf(source.store, source.one.chunks[1]!);
     await source.store.put(key, changed(await source.store.get(key), offset + 7));
     const target = newStore();
     await expect(copy(source.vault, await open(target), 'two', source.two)).rejects.toMatchObject({
@@ -247,9 +247,9 @@ describe('damage in the source', () => {
     expect(await keysOf(target, '.backups/')).toEqual([]);
   });
 
-  test('of a pack that is gone is named', async () => {
+  test('of a missing pack is named', async () => {
     const source = await makeSource();
-    const {key} = await placeOf(source.store, source.one.chunks[0]!);
+    const {key} = await locationOf(source.store, source.one.chunks[0]!);
     await source.store.delete([key]);
     const target = newStore();
     await expect(copy(source.vault, await open(target), 'one', source.one)).rejects.toMatchObject({
@@ -258,9 +258,9 @@ describe('damage in the source', () => {
     expect(await keysOf(target, '.backups/')).toEqual([]);
   });
 
-  test('is no harm where the chunk lies in another pack too', async () => {
+  test('does no harm if another pack has the chunk too', async () => {
     const store = newStore();
-    // Two writers that race store the same chunk twice.
+    // Two concurrent writers store the same chunk twice.
     const vaults = [await open(store), await open(store)];
     const writers = await Promise.all(vaults.map((vault) => vault.writer({purpose: 'race'})));
     const recipes = await Promise.all(
@@ -272,22 +272,22 @@ describe('damage in the source', () => {
     }
     const packs = await keysOf(store, 'packs/');
     expect(packs).toHaveLength(2);
-    const {key, offset} = await placeOf(store, recipes[0]!.chunks[0]!);
+    const {key, offset} = await locationOf(store, recipes[0]!.chunks[0]!);
     await store.put(key, changed(await store.get(key), offset + 7));
     const vault = await open(newStore());
-    // Without the chunk of its own, so that the other pack has all of it.
+    // Without its own chunk, so that the other pack has all of it.
     const shared = {sizeBytes: 18_000, depth: 0, chunks: recipes[0]!.chunks.slice(0, 2)};
     await copy(await open(store), vault, 'shared', shared);
     expect((await readAll(vault, shared)).length).toBe(18_000);
   });
 });
 
-test('a source whose packs a collector moves meanwhile', async () => {
+test('a copy finds chunks that a collector of the source moves meanwhile', async () => {
   const store = newStore();
   const old = await open(store);
   await backup(old, 'dropped', first);
   const kept = await backup(old, 'kept', first.slice(3));
-  // It knows where all lies now.
+  // It now knows all locations.
   expect(await readAll(old, kept)).toHaveLength(18_000);
   const elsewhere = await open(store, {graceMs: 0});
   const collector = await elsewhere.collector({purpose: 'cleanup'});
@@ -299,7 +299,7 @@ test('a source whose packs a collector moves meanwhile', async () => {
   expect(await findings(vault)).toEqual([]);
 });
 
-test('it can be told to stop', async () => {
+test('a copy can be cancelled', async () => {
   const source = await makeSource();
   const vault = await open(newStore());
   const writer = await vault.writer({purpose: 'copy'});
@@ -309,7 +309,7 @@ test('it can be told to stop', async () => {
   await writer.close();
 });
 
-test('whatever two vaults hold, a copied stream is whole in both', async () => {
+test('whatever two vaults contain, a copied stream is intact in both', async () => {
   const write = fc.array(fc.record({seed: fc.nat(8), edit: fc.nat(4)}), {minLength: 1, maxLength: 8});
   const step = fc.record({side: fc.nat(1), write, isCopied: fc.boolean()});
   await fc.assert(

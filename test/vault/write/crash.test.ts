@@ -17,7 +17,7 @@ import {
   readAll,
 } from '../helpers.ts';
 
-/** Ending before a call leaves the same store as ending after the one before it. */
+/** A process that ends before a call leaves the same store as one that ends after the previous call. */
 const faults: Fault[] = ['end after', 'fail'];
 
 const first = Array.from({length: 5}, (_, seed) => noise(8000, seed));
@@ -26,7 +26,7 @@ const second = [
   ...Array.from({length: 150}, (_, n) => Buffer.from(`row ${n % 5}`)),
 ];
 
-/** A process of its own on one machine; ones that ended are known to be dead. */
+/** Opens the vault as another process of one machine, which knows which processes have ended. */
 function processes(): (pid: number) => VaultOptions['host'] & object {
   const dead = new Set<number>();
   return (pid) => {
@@ -35,7 +35,7 @@ function processes(): (pid: number) => VaultOptions['host'] & object {
   };
 }
 
-/** The vault opens, the backups named there verify and are read back. */
+/** The vault opens, and the named backups verify and are read back. */
 async function expectSound(
   store: Store,
   host: VaultOptions['host'] & object,
@@ -75,7 +75,7 @@ test.each(faults)(
       const isCommitted = (await store.stat(manifestKey('two'))) !== undefined;
       const recipe = await attempt(store, host(3));
       await expectSound(store, host(4), {...backups, two: {recipe, pieces: second}});
-      // What the first try wrote is used again: after it nothing is left to write.
+      // The second attempt uses what the first one wrote, and has nothing left to write.
       const packsAfter = await keysOf(store, 'packs/');
       expect(packsAfter.length, call).toBe(wholePacks);
       if (isCommitted) expect(packsAfter, call).toEqual(packsBefore);
@@ -89,7 +89,7 @@ test.each(faults)(
   async (fault) => {
     const start = newStore();
     const vault = await open(start);
-    // What is dropped: packs that die, and one of which a third stays.
+    // What is dropped: packs that nothing needs then, and one of which a third is still needed.
     await backup(vault, 'dropped', asPieces([...first, noise(30_000, 50)]));
     const kept = await backup(vault, 'kept', asPieces(first.slice(1, 3)));
     const based = await backup(vault, 'based', asPieces([changed(first[1]!, 5)], [kept.chunks[0]!]));
@@ -125,7 +125,7 @@ test.each(faults)(
       expect(await keysOf(store, 'packs/'), call).toHaveLength(cleanPacks.length);
       expect(await sizeOf(store), call).toBeLessThan(cleanBytes + 1000);
       const after = await expectSound(store, host(4), backups);
-      // And the vault goes on.
+      // The vault can still be written.
       await backup(after, 'next', asPieces(second));
       expect(await findings(after), call).toEqual([]);
     }
@@ -138,7 +138,7 @@ async function sizeOf(store: Store): Promise<number> {
   return sizeBytes;
 }
 
-test('a store that stalls holds the backup up, and nobody else’s reading', async () => {
+test('a store that stalls delays the backup, but no other reader', async () => {
   const start = newStore();
   const one = await backup(await open(start), 'one', asPieces(first));
   const stalled = faultyStore(start, {at: 12, fault: 'stall'});

@@ -20,22 +20,23 @@ import {
   readAll,
 } from '../helpers.ts';
 
-// What reaches a store long after it was sent: by a process that was paused, or on a slow way. docs/format.md has the argument.
+// Requests that reach the store long after they were sent, because a process was paused or the network is slow.
+// docs/format.md has the argument.
 
 const pieces = (...seeds: number[]) => seeds.map((seed) => ({bytes: noise(10_000, seed)}));
 
-/** A process of its own; `dead` are those that it takes for dead. */
+/** Opens the vault as another process, which takes the processes in `dead` for dead. */
 function openOn(store: Store, pid: number, dead: readonly number[] = [], options: Partial<VaultOptions> = {}) {
   const host = fakeHost(pid);
   for (const other of dead) host.dead.add(other);
   return open(store, {clock: fakeClock(), host, graceMs: 0, ...options});
 }
 
-/** A store whose calls of one kind wait until they are let go. */
+/** A store whose calls of one kind wait until they are released. */
 function holding(store: Store, isHeld: (call: string, key: string) => boolean) {
-  let letGo = () => {};
+  let release = () => {};
   const free = new Promise<void>((resolve) => {
-    letGo = resolve;
+    release = resolve;
   });
   let reach = () => {};
   const reached = new Promise<void>((resolve) => {
@@ -58,11 +59,11 @@ function holding(store: Store, isHeld: (call: string, key: string) => boolean) {
       return store.delete(keys);
     },
   };
-  return {held, letGo, reached};
+  return {held, release, reached};
 }
 
-async function waking<Result>(letGo: () => void, ending: Promise<Result>): Promise<Result> {
-  letGo();
+async function waking<Result>(release: () => void, ending: Promise<Result>): Promise<Result> {
+  release();
   return ending;
 }
 
@@ -82,17 +83,17 @@ const counted = async (vault: Vault) => {
   return keys;
 };
 
-describe('a collector that is paused right before it removes packs', () => {
+describe('a collector that is paused just before it removes packs', () => {
   async function pause() {
     const store = newStore();
     await backup(await openOn(store, 1), 'old', pieces(1, 2));
-    const {held, letGo, reached} = holding(store, (call, key) => call === 'delete' && key.startsWith('packs/'));
+    const {held, release, reached} = holding(store, (call, key) => call === 'delete' && key.startsWith('packs/'));
     const ending = cleanUp(await openOn(held, 2), 'old').catch((error: unknown) => error);
     await reached;
-    return {store, wake: () => waking(letGo, ending)};
+    return {store, wake: () => releasing(release, ending)};
   }
 
-  test('takes nothing from a backup of another process that took it for dead', async () => {
+  test('removes nothing that a backup of another process needs which took it for dead', async () => {
     const {store, wake} = await pause();
     const vault = await openOn(store, 3, [2]);
     const recipe = await backup(vault, 'new', pieces(1, 2));
@@ -101,7 +102,7 @@ describe('a collector that is paused right before it removes packs', () => {
     expect(await readAll(await openOn(store, 4), recipe)).toHaveLength(20_000);
   });
 
-  test('and whose work another collector has ended meanwhile, neither', async () => {
+  test('removes nothing that a backup needs after another collector has finished its work', async () => {
     const {store, wake} = await pause();
     const vault = await openOn(store, 3, [2]);
     await cleanUp(vault);
@@ -112,7 +113,7 @@ describe('a collector that is paused right before it removes packs', () => {
     expect(await findings(await openOn(store, 4))).toEqual([]);
   });
 
-  test('leaves nothing behind when it is left alone', async () => {
+  test('leaves nothing behind if no other process interferes', async () => {
     const {store, wake} = await pause();
     expect(await keysOf(store, 'removals/')).toHaveLength(1);
     await wake();
@@ -120,7 +121,7 @@ describe('a collector that is paused right before it removes packs', () => {
   });
 });
 
-test('a collector takes what is needed out of packs that one before it was about to remove', async () => {
+test('a collector copies what is needed from packs that an earlier one was about to remove', async () => {
   const store = newStore();
   const recipe = await backup(await openOn(store, 1), 'one', pieces(1, 2, 3));
   const [pack] = await keysOf(store, 'packs/');
@@ -131,7 +132,7 @@ test('a collector takes what is needed out of packs that one before it was about
   expect(await readAll(await openOn(store, 3), recipe)).toHaveLength(30_000);
 });
 
-test('a note of a removal that cannot be read ends writers and collectors, and no reader', async () => {
+test('an unreadable note of a removal fails writers and collectors, but no reader', async () => {
   const store = newStore();
   const recipe = await backup(await openOn(store, 1), 'one', pieces(1));
   const [key] = await noteRemoval(store, ['a'.repeat(64) as never], () => 'f'.repeat(32));
@@ -147,7 +148,7 @@ test('a note of a removal that cannot be read ends writers and collectors, and n
   await backup(vault, 'two', pieces(2));
 });
 
-test('no pack and no index has the name of one that was there before', async () => {
+test('no pack and no index has the name of an earlier one', async () => {
   const store = newStore();
   const vault = await openOn(store, 1);
   const names = new Set<string>();
@@ -162,20 +163,20 @@ test('no pack and no index has the name of one that was there before', async () 
   expect(names.size).toBe(6);
 });
 
-describe('a manifest that is put and arrives when its lease is over', () => {
-  /** Its writer counts on what an older backup has, and that goes meanwhile. */
+describe('a manifest that arrives when its lease is over', () => {
+  /** Its writer relies on the chunks of an older backup, which is removed meanwhile. */
   async function delay() {
     const store = newStore();
     await backup(await openOn(store, 1), 'old', pieces(1, 2));
-    const {held, letGo, reached} = holding(store, (call, key) => call === 'put' && key === manifestKey('late'));
+    const {held, release, reached} = holding(store, (call, key) => call === 'put' && key === manifestKey('late'));
     const ending = backup(await openOn(held, 2), 'late', pieces(1, 2)).catch((error: unknown) => error);
     await reached;
     const other = await openOn(store, 3, [2]);
     await cleanUp(other, 'old');
-    return {store, other, wake: () => waking(letGo, ending)};
+    return {store, other, wake: () => releasing(release, ending)};
   }
 
-  test('is no backup, and its writer says that it took none', async () => {
+  test('is not a backup, and its writer reports a failure', async () => {
     const {store, other, wake} = await delay();
     expect(await wake()).toMatchObject({code: 'VAULT_LOCKED'});
     expect(await counted(other)).toEqual([]);
@@ -183,9 +184,9 @@ describe('a manifest that is put and arrives when its lease is over', () => {
     expect((await keysOf(store)).filter((key) => !key.includes('/verdict/'))).toEqual(['bkp.json']);
   });
 
-  test('is no backup when its writer was killed right after it was sent, and no cleanup is held up by it', async () => {
+  test('is not a backup if its writer was killed after sending it, and blocks no cleanup', async () => {
     const {store, other, wake} = await delay();
-    // As it was sent: nobody hears of its arrival.
+    // It arrives as it was sent, and no process receives the reply.
     const sealed = await sealedOf(store, wake);
     await store.put(manifestKey('late'), sealed);
     expect(await counted(other)).toEqual([]);
@@ -201,7 +202,7 @@ describe('a manifest that is put and arrives when its lease is over', () => {
     expect(await readAll(other, recipe)).toHaveLength(10_000);
   });
 
-  /** The bytes of the manifest that was held up. */
+  /** The bytes of the delayed manifest. */
   async function sealedOf(store: Store, wake: () => Promise<unknown>): Promise<Uint8Array> {
     const put = store.put.bind(store);
     let sealed: Uint8Array | undefined;
@@ -216,7 +217,7 @@ describe('a manifest that is put and arrives when its lease is over', () => {
   }
 });
 
-test('a backup whose writer was killed right after its manifest was written counts, and goes on counting', async () => {
+test('a backup whose writer was killed after its manifest was written counts, also after cleanups', async () => {
   const store = newStore();
   const {held, reached} = holding(store, (call, key) => call === 'delete' && key.startsWith('locks/'));
   void backup(await openOn(held, 1), 'one', pieces(1));
@@ -226,26 +227,26 @@ test('a backup whose writer was killed right after its manifest was written coun
   await cleanUp(vault);
   expect(await counted(vault)).toEqual([manifestKey('one')]);
   expect(await findings(vault)).toEqual([]);
-  // What was decided about it goes with it.
+  // Its verdict is removed together with it.
   await cleanUp(vault, 'one');
   await cleanUp(vault);
   expect(await keysOf(store)).toEqual(['bkp.json']);
 });
 
-test('of two collectors that decide differently the first one decides', async () => {
+test('if two collectors decide differently, the first decision is final', async () => {
   const store = newStore();
   await open(store);
   const lease = 'a'.repeat(32);
   await store.put(pendingKey(manifestKey('one'), lease), new Uint8Array());
-  const {held, letGo, reached} = holding(store, (call, key) => call === 'put' && key.includes('/verdict/'));
+  const {held, release, reached} = holding(store, (call, key) => call === 'put' && key.includes('/verdict/'));
   const slow = decidePending(held);
   await reached;
   await store.put(manifestKey('one'), await sealManifest({...manifestOf(), lease}));
   await decidePending(store);
-  letGo();
+  release();
   await slow;
   expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one')]);
-  // Its writer too is told so.
+  // Its writer gets the same decision.
   expect(await withdraw(store, manifestKey('one'), lease)).toBe(true);
 });
 
@@ -257,7 +258,7 @@ test('a manifest of an older bkp, which names no lease, counts', async () => {
   expect(await counted(vault)).toEqual([manifestKey('old')]);
 });
 
-test('a writer does not commit under a name again after its commit failed: that one is void', async () => {
+test('a writer whose commit failed cannot commit under the same name again', async () => {
   const store = newStore();
   let isDown = true;
   const failing: Store = {

@@ -27,14 +27,14 @@ const dayMs = 24 * hourMs;
 let folder: string;
 let cacheFile: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'bkp-retention-'));
+  folder = mkdtempSync(join(tmpdir(), 'bkp-object-lock-'));
   cacheFile = join(folder, 'index.db');
 });
 afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 const pieces = (...seeds: number[]) => seeds.map((seed) => ({bytes: noise(10_000, seed)}));
 
-/** A store that keeps objects for thirty days, and one clock for it and for bkp. */
+/** A store that locks objects for 30 days, with the same clock as bkp. */
 function make() {
   const clock = {nowMs: 1_795_000_000_000};
   const inner = newStore();
@@ -52,7 +52,7 @@ async function collect(vault: Vault, ...names: string[]) {
   }
 }
 
-test('all that a backup is made of is retained, and nothing else', async () => {
+test('all objects of a backup are locked, and no others', async () => {
   const {store, options} = make();
   const vault = await open(store, options);
   const writer = await vault.writer({purpose: 'definition'});
@@ -64,7 +64,7 @@ test('all that a backup is made of is retained, and nothing else', async () => {
 });
 
 describe('what a new backup shares with older ones', () => {
-  test('stays as long as what is new of it', async () => {
+  test('is locked as long as its new objects', async () => {
     const {store, options, clock} = make();
     const vault = await open(store, options);
     const one = await backup(vault, 'one', pieces(1));
@@ -78,11 +78,11 @@ describe('what a new backup shares with older ones', () => {
     vault.close();
   });
 
-  test('is not asked about again at once', async () => {
+  test('is not extended again within twelve hours', async () => {
     const {store, options, clock} = make();
     const vault = await open(store, options);
     await backup(vault, 'one', pieces(1));
-    // The rest was just written; the header was before anybody remembered.
+    // The other objects were just written; the header was written before the cache recorded puts.
     expect(store.asked).toEqual(['bkp.json']);
     store.asked.length = 0;
     clock.nowMs += dayMs;
@@ -92,7 +92,7 @@ describe('what a new backup shares with older ones', () => {
     await backup(vault, 'three', pieces(1));
     expect(store.asked).toHaveLength(3);
     vault.close();
-    // Without what was remembered, or with a clock that was put back, all is asked about.
+    // Without the cache file, or after the clock was set back, all locks are extended.
     rmSync(cacheFile);
     const again = await open(store, options);
     await backup(again, 'four', pieces(1));
@@ -103,7 +103,7 @@ describe('what a new backup shares with older ones', () => {
     again.close();
   });
 
-  test('and was left by a backup that ended early is asked about', async () => {
+  test('is extended if an interrupted backup left it', async () => {
     const {store, options, clock} = make();
     const vault = await open(store, options);
     const writer = await vault.writer({purpose: 'ended'});
@@ -119,7 +119,7 @@ describe('what a new backup shares with older ones', () => {
     next.close();
   });
 
-  test('is not committed when it cannot be kept', async () => {
+  test('prevents the commit if its lock cannot be extended', async () => {
     const {store, options, clock} = make();
     const vault = await open(store, options);
     await backup(vault, 'one', pieces(1));
@@ -136,7 +136,7 @@ describe('what a new backup shares with older ones', () => {
 });
 
 describe('a collector', () => {
-  test('leaves a backup under retention whole, says so, and removes it afterwards', async () => {
+  test('keeps a locked backup intact, reports it, and removes it once the lock has ended', async () => {
     const {store, options, clock} = make();
     const vault = await open(store, options);
     const one = await backup(vault, 'one', pieces(1, 2));
@@ -155,7 +155,7 @@ describe('a collector', () => {
     vault.close();
   });
 
-  test('leaves packs that are retained for longer than their manifest, listed in an index', async () => {
+  test('keeps packs that are locked for longer than their manifest, and lists them in an index', async () => {
     const {inner, store, options, clock} = make();
     const vault = await open(store, options);
     await backup(vault, 'one', pieces(1, 2));
@@ -166,7 +166,7 @@ describe('a collector', () => {
     expect(report).toMatchObject({freedBytes: 0, retained: {objects: 1}});
     expect(await keysOf(inner, 'packs/')).toHaveLength(1);
     expect(await keysOf(inner, 'index/')).toHaveLength(1);
-    // A backup counts on nothing that is to be removed as soon as that is allowed.
+    // A backup relies on nothing that is removed as soon as its lock ends.
     const writer = await vault.writer({purpose: 'next'});
     const recipe = await writer.write(pieces(1, 2, 3));
     expect(writer.stats.newChunks).toBe(3);
@@ -179,7 +179,7 @@ describe('a collector', () => {
     vault.close();
   });
 
-  test('copies nothing out of sparse packs, which would stay beside the copy', async () => {
+  test('copies nothing from sparse packs, because they would stay beside the copy', async () => {
     const {store, options} = make();
     const vault = await open(store, options);
     await backup(vault, 'one', pieces(1, 2, 3, 4));
@@ -192,7 +192,7 @@ describe('a collector', () => {
   });
 });
 
-describe('without the right to remove', () => {
+describe('without the permission to remove', () => {
   const denying = (store: Store): Store => ({
     ...store,
     delete: async () => {
@@ -200,7 +200,7 @@ describe('without the right to remove', () => {
     },
   });
 
-  test('a backup that repairs a pack succeeds, and its note stays', async () => {
+  test('a backup that replaces a damaged pack succeeds, and the damage note stays', async () => {
     const store = newStore();
     const vault = await open(store);
     const recipe = await backup(vault, 'one', pieces(1));
@@ -212,7 +212,7 @@ describe('without the right to remove', () => {
     expect(await readAll(appending, recipe)).toHaveLength(10_000);
     expect(await findings(appending)).toEqual([]);
     expect(await keysOf(store, 'damaged/')).toHaveLength(1);
-    // The damaged one is not needed any more. Whoever may remove it does, and the note with it.
+    // The damaged pack is not needed any more. A collector with the permission removes it and its note.
     expect(await findings(vault)).toEqual([]);
     const cleaning = await open(store, {graceMs: 0});
     const collector = await cleaning.collector({purpose: 'cleanup'});
@@ -221,7 +221,7 @@ describe('without the right to remove', () => {
     expect(await keysOf(store, 'damaged/')).toEqual([]);
   });
 
-  test('a manifest whose lease went while it was written does not count, though it cannot be removed', async () => {
+  test('a manifest whose lease was lost while it was written does not count, though it cannot be removed', async () => {
     const store = newStore();
     const slow: Store = {
       ...denying(store),

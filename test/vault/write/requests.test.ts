@@ -7,7 +7,7 @@ import type {Recipe, Vault} from '../../../src/vault/index.ts';
 import {faultyStore} from '../../helpers/faulty-store.ts';
 import {backup, changed, manifestKey, manifestOf, newStore, noise, open, readAll, serverStore} from '../helpers.ts';
 
-// On a server each call is a request, which costs money and time. What a usual piece of work asks for is told here, call by call.
+// On a server each call is a request, which costs money and time. These tests list the calls of common operations.
 
 let folder: string;
 let cacheFile: string;
@@ -29,7 +29,7 @@ const plain = (calls: readonly string[]) =>
       .replaceAll(/[0-9a-f]{32}/g, '…'),
   );
 
-/** What one process of the home asks of the store. */
+/** The calls that one process of the home makes. */
 async function calls(store: Store, work: (vault: Vault) => Promise<unknown>): Promise<string[]> {
   const counting = faultyStore(store, {at: 0, fault: 'fail'});
   const vault = await open(counting, {create: false, cacheFile});
@@ -38,7 +38,7 @@ async function calls(store: Store, work: (vault: Vault) => Promise<unknown>): Pr
   return plain(counting.calls);
 }
 
-/** A collection that this home made, with a backup that has a long recipe. */
+/** A collection that this home created, with a backup that has a long recipe. */
 async function make(): Promise<{store: Store; parent: Recipe}> {
   const store = serverStore(newStore());
   const vault = await open(store, {cacheFile});
@@ -68,12 +68,12 @@ async function increment(vault: Vault, parent: Recipe): Promise<void> {
   await writer.close();
 }
 
-test('a statement that looks at a collection: two', async () => {
+test('a statement that reads a collection makes two requests', async () => {
   const {store} = await make();
   expect(await calls(store, readFolder)).toEqual(['get bkp.json', `list ${prefix}`]);
 });
 
-test('an increment: twelve', async () => {
+test('an increment makes twelve requests', async () => {
   const {store, parent} = await make();
   expect(await calls(store, (vault) => increment(vault, parent))).toEqual([
     'get bkp.json',
@@ -91,7 +91,7 @@ test('an increment: twelve', async () => {
   ]);
 });
 
-test('another one right after it fetches nothing of the first', async () => {
+test('a second increment right after the first fetches nothing that the first wrote', async () => {
   const {store, parent} = await make();
   await calls(store, (vault) => increment(vault, parent));
   const next = async (vault: Vault) => {
@@ -104,7 +104,7 @@ test('another one right after it fetches nothing of the first', async () => {
   expect(await calls(store, next)).toHaveLength(12);
 });
 
-test('a change of a definition: seven', async () => {
+test('a change of a definition makes seven requests', async () => {
   const {store} = await make();
   const change = async (vault: Vault) => {
     const writer = await vault.writer({purpose: 'a change', subject: 'collection shop'});
@@ -122,11 +122,11 @@ test('a change of a definition: seven', async () => {
   ]);
 });
 
-test('a restore: the header, the indexes, and the packs', async () => {
+test('a restore reads the header, the indexes and the packs', async () => {
   const {store, parent} = await make();
   rmSync(cacheFile);
   const restore = async (vault: Vault) => expect(await readAll(vault, parent)).toHaveLength(parent.sizeBytes);
-  // The list of the chunks, and the chunks, which lie one after the other.
+  // One request for the list of chunks, and one for the chunks, which are adjacent.
   expect(await calls(store, restore)).toEqual([
     'get bkp.json',
     'list index/',
@@ -136,7 +136,7 @@ test('a restore: the header, the indexes, and the packs', async () => {
   ]);
 });
 
-test('differences to chunks that lie together: one read for all of them', async () => {
+test('one request reads the adjacent bases of several differences', async () => {
   const store = serverStore(newStore());
   const vault = await open(store, {cacheFile});
   const first = Array.from({length: 20}, (_, seed) => noise(20_000, seed));

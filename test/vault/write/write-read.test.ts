@@ -17,12 +17,12 @@ import {
 
 const mebi = 1024 * 1024;
 
-/** Pieces as a source may cut them: noise, text, zeros, nothing, something seen before. */
+/** Pieces as a source may cut them: noise, text, zeros, empty ones, repeated ones. */
 const pieceBytes = fc.oneof(
   {weight: 4, arbitrary: fc.uint8Array({maxLength: 3000})},
   {weight: 3, arbitrary: fc.integer({min: 0, max: 30}).map((seed) => noise(20_000, seed))},
   {weight: 2, arbitrary: fc.integer({min: 1, max: 200_000}).map((size) => Buffer.alloc(size, 'row '))},
-  // The magic of a trained dictionary, which zstd does not take as raw content.
+  // The magic number of a trained dictionary, which zstd does not accept as raw content.
   {
     weight: 1,
     arbitrary: fc
@@ -31,7 +31,7 @@ const pieceBytes = fc.oneof(
   },
 );
 
-test('what several writers wrote, with any likes, is read back byte for byte', async () => {
+test('what several writers wrote, with any `like`, is read back byte for byte', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
@@ -49,7 +49,7 @@ test('what several writers wrote, with any likes, is read back byte for byte', a
           const pieces: Piece[] = plan.map(({bytes, like, edits}) => {
             const old = known.length === 0 ? undefined : known[like % known.length];
             if (old === undefined) return {bytes};
-            // Half of them resemble the chunk that they say they do; the rest do not.
+            // Half of them resemble the chunk that `like` names; the rest do not.
             return {
               bytes:
                 like % 2 === 0 || old.bytes.length === 0
@@ -79,7 +79,7 @@ test('what several writers wrote, with any likes, is read back byte for byte', a
   );
 });
 
-test('the same chunk is stored once: in a stream, in a vault, by two writers', async () => {
+test('the same chunk is stored once, within a stream, within a vault and by two writers', async () => {
   const store = newStore();
   const vault = await open(store);
   const bytes = noise(100_000, 1);
@@ -112,7 +112,7 @@ test('the same chunk is stored once: in a stream, in a vault, by two writers', a
   await again.close();
 });
 
-test('what compresses is compressed, what does not is stored as it is', async () => {
+test('compressible chunks are compressed, others are stored unchanged', async () => {
   const vault = await open(newStore());
   const text = await backup(vault, 'text', [{bytes: Buffer.alloc(mebi, 'the same words again and again ')}]);
   const random = await backup(vault, 'random', [{bytes: noise(mebi, 7)}]);
@@ -120,19 +120,19 @@ test('what compresses is compressed, what does not is stored as it is', async ()
   expect(await vault.storedBytes([random])).toBe(mebi);
 });
 
-test('a chunk that resembles another costs about what is different', async () => {
+test('a chunk that resembles another one costs about as much as the difference', async () => {
   const store = newStore();
   const vault = await open(store);
   const first = noise(mebi, 1);
   const one = await backup(vault, 'one', [{bytes: first}]);
   const second = changed(first, 1000, 500_000);
   const two = await backup(vault, 'two', [{bytes: second, like: one.chunks[0]!}]);
-  // A difference to a difference becomes one to what that was based on.
+  // Instead of a difference to a difference, it is stored as a difference to the base of that.
   const third = changed(second, 700_000);
   const three = await backup(vault, 'three', [{bytes: third, like: two.chunks[0]!}]);
   const stored = async (...recipes: (typeof one)[]) => vault.storedBytes(recipes);
   expect(await stored(one)).toBe(mebi);
-  // The base is counted: without it there is no reading.
+  // The base counts: the stream cannot be read without it.
   expect((await stored(two)) - mebi).toBeLessThan(1000);
   expect((await stored(one, two, three)) - mebi).toBeLessThan(2000);
   for (const [recipe, bytes] of [
@@ -144,7 +144,7 @@ test('a chunk that resembles another costs about what is different', async () =>
   }
 });
 
-test('a like that does not resemble, is unknown, or cannot be a dictionary does no harm', async () => {
+test('a `like` that is not similar, is unknown, or cannot be a dictionary does no harm', async () => {
   const vault = await open(newStore());
   const magic = Buffer.concat([Buffer.from([0x37, 0xa4, 0x30, 0xec]), noise(5000, 3)]);
   const [other, strange, tiny] = (
@@ -173,11 +173,11 @@ test('a long stream has a list of its chunks, and lists of lists', async () => {
   const expected = Buffer.concat([...pieces()].map(({bytes}) => bytes));
   expect((await readAll(vault, recipe)).equals(expected)).toBe(true);
   expect(await findings(vault)).toEqual([]);
-  // 8192 chunks a pack, and the lists.
+  // Packs of 8192 chunks, and the lists.
   expect(await keysOf(store, 'packs/')).toHaveLength(2);
 });
 
-test('an empty stream, and pieces of nothing', async () => {
+test('an empty stream and empty pieces can be written and read', async () => {
   const vault = await open(newStore());
   for (const pieces of [[], [{bytes: new Uint8Array()}]]) {
     const recipe = await backup(vault, `empty ${pieces.length}`.replace(' ', '-'), pieces);
@@ -186,18 +186,18 @@ test('an empty stream, and pieces of nothing', async () => {
   }
 });
 
-test('large chunks come into packs of at most 24 MiB', async () => {
+test('large chunks are put into packs of at most 24 MiB', async () => {
   const store = newStore();
   const vault = await open(store);
   const pieces = [15, 16, 1, 7, 16].map((size, seed) => ({bytes: Buffer.alloc(size * mebi, noise(512 * 1024, seed))}));
-  // Noise in each half of a chunk that is larger than zstd's window would compress; so it is stored from random bytes.
+  // Equal noise in both halves of a chunk would compress, so the bytes are random.
   for (const {bytes} of pieces) for (let at = 0; at < bytes.length; at += 64) bytes.writeDoubleLE(Math.random(), at);
   const recipe = await backup(vault, 'large', pieces);
   for await (const {sizeBytes} of store.list('packs/')) expect(sizeBytes).toBeLessThanOrEqual(24 * mebi);
   expect((await readAll(vault, recipe)).equals(Buffer.concat(pieces.map(({bytes}) => bytes)))).toBe(true);
 });
 
-test('a piece larger than a chunk may be stops the writer', async () => {
+test('a piece that is larger than the largest chunk fails the writer', async () => {
   const vault = await open(newStore());
   const writer = await vault.writer({purpose: 'test'});
   await expect(writer.write([{bytes: Buffer.alloc(16 * mebi + 1)}])).rejects.toThrow('larger than a chunk');
@@ -222,7 +222,7 @@ test('after an error of the source the same writer can write the stream again', 
   expect(await findings(vault)).toEqual([]);
 });
 
-test('a manifest’s key is given once; documents are read back', async () => {
+test('a manifest’s key can be used once, and documents are read back', async () => {
   const vault = await open(newStore());
   const writer = await vault.writer({purpose: 'test'});
   const recipe = await writer.write([{bytes: Buffer.from('x')}]);
@@ -237,7 +237,7 @@ test('a manifest’s key is given once; documents are read back', async () => {
   await writer.close();
 });
 
-test('a manifest that names a chunk the vault does not have is not committed', async () => {
+test('a manifest that names a missing chunk is not committed', async () => {
   const store = newStore();
   const vault = await open(store);
   const writer = await vault.writer({purpose: 'test'});
@@ -251,7 +251,7 @@ test('a manifest that names a chunk the vault does not have is not committed', a
   await writer.close();
 });
 
-test('reading can be told to stop', async () => {
+test('reading can be cancelled', async () => {
   const vault = await open(newStore());
   const recipe = await backup(
     vault,
