@@ -6,18 +6,18 @@ import {type Simulated, simulate} from './simulate.ts';
 
 type Summary = {events: number; failures: string[]; work: Simulated['work']};
 
-/** Seeds that one process runs: its start is soon made up for, and its memory is given back in between. */
+/** Seeds that one process runs: enough to make its start cheap, and few enough to free its memory regularly. */
 const seedsAProcess = 200;
 
 const {values} = parseArgs({
   options: {
     seeds: {type: 'string', default: '1000'},
     from: {type: 'string', default: '1'},
-    /** Processes that run at the same time. */
+    /** Concurrent processes. */
     jobs: {type: 'string', default: String(availableParallelism())},
-    /** Every event of every seed: for one. */
+    /** Prints every event of every seed; useful for one seed. */
     trace: {type: 'boolean', default: false},
-    /** Prints the summary for the process that started this one. */
+    /** Prints the summary as JSON, for the process that started this one. */
     part: {type: 'boolean', default: false},
   },
 });

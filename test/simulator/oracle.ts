@@ -10,8 +10,8 @@ const tables = new WeakMap<Uint8Array, readonly Entry[]>();
 const manifests = new WeakMap<Uint8Array, Manifest>();
 
 /**
- * What must hold after every change of a store: each manifest that counts has all that it needs. Reads the objects by itself, by
- * the rules of docs/format.md, and knows nothing of indexes, caches and leases.
+ * Checks what must hold after every change of a store: all that a manifest needs exists, if the manifest counts. It
+ * reads the objects on its own, by the rules of docs/format.md, and knows nothing of indexes, caches and leases.
  */
 export class Oracle {
   readonly #disk: Disk;
@@ -21,7 +21,7 @@ export class Oracle {
     this.#disk = disk;
   }
 
-  /** @returns what is wrong */
+  /** @returns what is wrong, undefined if nothing is */
   async check(): Promise<string | undefined> {
     if (this.#disk.version === this.#version) return undefined;
     this.#version = this.#disk.version;
@@ -40,8 +40,9 @@ export class Oracle {
       }
       for (const {id, base} of entries) forms.set(id, [...(forms.get(id) ?? []), base]);
     }
-    const isAlone = (id: string) => forms.get(id)?.includes(undefined) ?? false;
-    const isThere = (id: string) => forms.get(id)?.some((base) => base === undefined || isAlone(base)) ?? false;
+    const isSelfContained = (id: string) => forms.get(id)?.includes(undefined) ?? false;
+    const isReadable = (id: string) =>
+      forms.get(id)?.some((base) => base === undefined || isSelfContained(base)) ?? false;
     for (const [key, {bytes}] of raw.objects) {
       if (!isManifestKey(key)) continue;
       let manifest = manifests.get(bytes);
@@ -51,15 +52,16 @@ export class Oracle {
       }
       if (!counts(key, manifest, raw.objects)) continue;
       for (const {chunks} of manifest.streams) {
-        const missing = chunks.find((id) => !isThere(id));
-        if (missing !== undefined) return `${this.#disk.name}/${key} needs chunk ${missing.slice(0, 8)}, which is gone`;
+        const missing = chunks.find((id) => !isReadable(id));
+        if (missing !== undefined)
+          return `${this.#disk.name}/${key} needs chunk ${missing.slice(0, 8)}, which is missing`;
       }
     }
     return undefined;
   }
 }
 
-/** Void = a verdict says so beside it, for the lease that it names. */
+/** False if a verdict beside the manifest makes it void, for the lease that it names. */
 function counts(key: string, {lease}: Manifest, objects: ReadonlyMap<string, {bytes: Uint8Array}>): boolean {
   const verdict = objects.get(`${key.slice(0, -'manifest'.length)}verdict/${lease}`);
   return verdict === undefined || Buffer.from(verdict.bytes).toString() === 'counts';

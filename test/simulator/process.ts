@@ -1,14 +1,14 @@
 import type {Clock, Host} from '../../src/vault/index.ts';
 import type {World} from './world.ts';
 
-/** A machine: its boot's name, its clock, its processes. */
+/** A machine: the name of its boot, its clock, its processes. */
 export class Machine {
   readonly name: string;
-  /** The same for a machine and its clone, which were both started from one image of a running machine's memory. */
+  /** The same for a machine and its clone, both started from one image of a running machine. */
   readonly space: string | undefined;
-  /** How wrong its wall clock is. */
+  /** How far its wall clock is off. */
   readonly skewMs: number;
-  /** For how long its monotonic clock stood still, because it slept. */
+  /** For how long its monotonic clock was stopped, because the machine slept. */
   sleptMs = 0;
   readonly processes: SimulatedProcess[] = [];
 
@@ -19,7 +19,7 @@ export class Machine {
   }
 }
 
-/** One process. What reaches it while it is paused waits; what reaches it when it is gone is lost. */
+/** One process. Deliveries wait while it is paused, and are lost once it has ended. */
 export class SimulatedProcess {
   readonly world: World;
   readonly machine: Machine;
@@ -28,7 +28,7 @@ export class SimulatedProcess {
   readonly host: Host;
   state: 'runs' | 'paused' | 'gone' = 'runs';
   #waiting: (() => void)[] = [];
-  /** What is left to be delivered before it is killed or paused. */
+  /** How many deliveries are left before it is killed or paused. */
   #fate: {deliveries: number; happens: () => void} | undefined;
   #fateAtCall: {kind: string; calls: number; happens: () => void} | undefined;
 
@@ -74,7 +74,7 @@ export class SimulatedProcess {
     return `${this.machine.name}/${this.pid}`;
   }
 
-  /** Something reaches the process: a reply, a timer. */
+  /** Delivers a reply or a timer to the process. */
   deliver(run: () => void): void {
     if (this.state === 'gone') return;
     if (this.state === 'paused') {
@@ -91,17 +91,17 @@ export class SimulatedProcess {
     run();
   }
 
-  /** After so many deliveries it meets its fate. */
+  /** Calls `happens` before the delivery that follows this many others. */
   meets(deliveries: number, happens: () => void): void {
     this.#fate = {deliveries, happens};
   }
 
-  /** When so many calls of a kind have been made, and the next is about to leave it. */
+  /** Calls `happens` after this many calls of one kind, before the next one is sent. */
   meetsAtCall(kind: string, calls: number, happens: () => void): void {
     this.#fateAtCall = {kind, calls, happens};
   }
 
-  /** A call that is about to leave it. */
+  /** The process is about to send a call. */
   calls(what: string): void {
     if (this.#fateAtCall === undefined || !what.includes(this.#fateAtCall.kind)) return;
     if (this.#fateAtCall.calls-- > 0) return;
@@ -110,7 +110,7 @@ export class SimulatedProcess {
     happens();
   }
 
-  /** SIGSTOP: its clock goes on. */
+  /** As SIGSTOP: its clock continues. */
   pause(ms: number): void {
     if (this.state !== 'runs') return;
     this.world.note(() => `${this.name} is paused for ${ms / 1000} s`);
@@ -120,7 +120,7 @@ export class SimulatedProcess {
 
   resume(): void {
     if (this.state !== 'paused') return;
-    this.world.note(() => `${this.name} goes on`);
+    this.world.note(() => `${this.name} continues`);
     this.state = 'runs';
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -139,12 +139,12 @@ export class SimulatedProcess {
   }
 }
 
-/** A whole machine stands still, and so does its monotonic clock. */
+/** A machine sleeps, and its monotonic clock stops. */
 export function sleep(world: World, machine: Machine, ms: number): void {
   const sleeping = machine.processes.filter((process) => process.state === 'runs');
   for (const process of sleeping) process.pause(ms);
   const startedAtMs = world.nowMs;
-  // Before its processes go on: the events of one moment come in the order in which they were asked for.
+  // Set before its processes continue: events of the same time run in the order in which they were scheduled.
   machine.sleptMs += ms;
   world.note(() => `${machine.name} sleeps from ${startedAtMs / 1000} s on for ${ms / 1000} s`);
 }

@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same for the same seed (sfc32). */
+/** Pseudo-random numbers, the same for the same seed (sfc32). */
 export class Random {
   #a = 0x9e3779b9;
   #b = 0x243f6a88;

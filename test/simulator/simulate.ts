@@ -26,13 +26,13 @@ import {World} from './world.ts';
 const secondMs = 1000;
 const hourMs = 60 * 60 * secondMs;
 
-/** Shorter than in life, so that waiting for a lease to die takes fewer events. */
+/** Shorter than in production, so that waiting for the end of a lease takes fewer events. */
 const ttlMs = 20 * secondMs;
 
 const collections = ['one', 'two'] as const;
 type Collection = (typeof collections)[number];
 
-/** Some more often than others. */
+/** Some are listed several times, because they run more often than others. */
 const kinds = [
   ...(['full', 'full', 'full', 'full', 'incremental', 'incremental', 'drop', 'drop', 'drop'] as const),
   ...(['cleanup', 'cleanup', 'copy', 'verify', 'restore'] as const),
@@ -43,15 +43,15 @@ type Outcome = 'done' | 'refused' | 'killed';
 export type Simulated = {
   seed: number;
   events: number;
-  /** How the pieces of work ended. */
+  /** How many pieces of work of each kind ended in each way. */
   work: Record<string, Partial<Record<Outcome, number>>>;
-  /** What must never be. */
+  /** An invariant that was violated. */
   failure?: string;
-  /** With `traced`. */
+  /** Only with `traced`. */
   log?: readonly string[];
 };
 
-/** One world from one seed: a few machines, two stores, some hours of backups, and whatever can happen to them. */
+/** Simulates the world of one seed: three machines, two stores, some hours of backups, and their failures. */
 export async function simulate(seed: number, options: {traced?: boolean} = {}): Promise<Simulated> {
   const simulation = new Simulation(seed, options);
   const failure = await simulation.run();
@@ -75,9 +75,9 @@ class Simulation {
   readonly #sources: Record<Collection, FakeSource>;
   readonly #faults: StoreFaults;
   readonly #graceMs: number;
-  /** Of some, each machine has a local cache of each store, which its processes share; of the others every process is alone. */
+  /** With it, the processes of a machine share a local cache of each store. Absent: every process has its own. */
   readonly #cacheFolder: string | undefined;
-  /** Backups that were told to be good, in the first store, of collections that nobody drops. */
+  /** Backups that were reported as successful, in the first store, of collections that are never dropped. */
   readonly #good = new Set<string>();
   readonly #open = new Set<Vault>();
   #keptForEver: Collection | undefined;
@@ -99,20 +99,20 @@ class Simulation {
     this.#sources = {one: new FakeSource('one', random), two: new FakeSource('two', random)};
     this.#faults = {percent: random.pick([0, 0, 0.5, 2]), late: random.chance(0.5)};
     this.#graceMs = random.pick([0, hourMs]);
-    // By itself, so that the others' stories stay as they are.
+    // From its own numbers, so that the stories of other seeds do not change.
     if (new Random(seed ^ 0x5eed).chance(0.1)) this.#cacheFolder = mkdtempSync(join(tmpdir(), 'bkp-simulator-'));
   }
 
   async run(): Promise<string | undefined> {
     const {world} = this;
     try {
-      await this.#alone(() => this.#setUp());
+      await this.#undisturbed(() => this.#setUp());
       this.#plan();
       await world.run(
         () => this.#failure !== undefined,
         () => this.#check(),
       );
-      if (this.#failure === undefined) await this.#alone((process) => this.#takeStock(process));
+      if (this.#failure === undefined) await this.#undisturbed((process) => this.#checkEnd(process));
     } catch (error) {
       this.#failure ??= `${(error as Error).stack}`;
     } finally {
@@ -126,8 +126,8 @@ class Simulation {
     for (const oracle of this.#oracles) this.#failure ??= await oracle.check();
   }
 
-  /** Work that nothing disturbs. */
-  async #alone(work: (process: SimulatedProcess) => Promise<void>): Promise<void> {
+  /** Runs work without failures. */
+  async #undisturbed(work: (process: SimulatedProcess) => Promise<void>): Promise<void> {
     const process = new SimulatedProcess(this.world, this.#machines[0]!, ++this.#pids);
     let isOver = false;
     const end = () => {
@@ -187,13 +187,13 @@ class Simulation {
     return vault;
   }
 
-  /** What is begun when, and what happens to it. */
+  /** Schedules pieces of work. */
   #plan(): void {
     const random = this.#random;
     const {world} = this;
     let atMs = 0;
     for (let left = random.between(4, 14); left > 0; left--) {
-      // Some begin at the same time, some when the one before was taken for dead.
+      // Some begin at the same time, others once the previous one has been taken for dead.
       atMs += random.pick([0, 100, 1000, 1000, 10_000, 25_000, 50_000, hourMs]);
       const afterMs = atMs;
       world.after(afterMs, () => this.#begin());
@@ -216,7 +216,7 @@ class Simulation {
       const counts = this.work[kind];
       counts[outcome] = (counts[outcome] ?? 0) + 1;
     };
-    // Counted as killed until it is heard of.
+    // Counted as killed until it ends.
     tally('killed');
     const settle = (outcome: Outcome) => {
       this.work[kind]!.killed! -= 1;
@@ -225,7 +225,7 @@ class Simulation {
     };
     this.#work(process, kind, collection).then(
       () => {
-        this.world.note(() => `${process.name} is done`);
+        this.world.note(() => `${process.name} succeeds`);
         settle('done');
       },
       (error: unknown) => {
@@ -247,7 +247,7 @@ class Simulation {
       () => process.pause(pauseMs),
       () => {
         process.pause(pauseMs);
-        // It wakes, and is killed soon after.
+        // It continues, and is killed soon after.
         world.after(pauseMs, () => process.meets(random.below(3), () => process.kill()));
       },
       () => sleep(world, process.machine, pauseMs),
@@ -336,13 +336,16 @@ class Simulation {
     const wanted = this.#sources[collection].history.get(body.mark)!;
     const found = [...target.restored].sort(([x], [y]) => x - y);
     if (JSON.stringify(found) !== JSON.stringify([...wanted])) {
-      this.#failure ??= `${collection}/${name} holds ${JSON.stringify(found)} instead of ${JSON.stringify([...wanted])}`;
+      this.#failure ??= `${collection}/${name} has ${JSON.stringify(found)} instead of ${JSON.stringify([...wanted])}`;
     }
   }
 
-  /** When all is over: a cleanup works, every backup is whole and comes back, and none that was told to be good is missing. */
-  async #takeStock(process: SimulatedProcess): Promise<void> {
-    this.world.note(() => 'all is over');
+  /**
+   * At the end: a cleanup succeeds, every backup verifies and restores, and no backup that was reported as successful
+   * is missing.
+   */
+  async #checkEnd(process: SimulatedProcess): Promise<void> {
+    this.world.note(() => 'the end');
     for (const disk of this.#disks) {
       const vault = await this.#openVault(process, disk, {percent: 0, late: false});
       await cleanUp(this.#tools(process, vault), 'last');
@@ -352,7 +355,8 @@ class Simulation {
         const backups = await listBackups(vault, collection);
         if (disk === this.#disks[0] && collection === this.#keptForEver) {
           const listed = new Set(backups.map(({name}) => name as string));
-          for (const name of this.#good) if (!listed.has(name)) this.#failure ??= `${name} was good, and is gone`;
+          for (const name of this.#good)
+            if (!listed.has(name)) this.#failure ??= `${name} was reported as successful, and is missing`;
         }
         if (backups.length === 0) continue;
         await verifyBackups(this.#tools(process, vault), {collection, level: 'data'});

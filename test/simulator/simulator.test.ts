@@ -1,10 +1,10 @@
 import {expect, test} from 'vitest';
 import {simulate} from './simulate.ts';
 
-/** Some twenty seconds. `npm run simulate -- --seeds N --from S` runs as many as there is time for. */
+/** They take about twenty seconds. `npm run simulate -- --seeds N --from S` runs more. */
 const seeds = 300;
 
-test('whatever is paused, killed, lost or late, every listed backup can be restored', async () => {
+test('every listed backup can be restored, whatever was paused, killed, lost or late', async () => {
   const failures: string[] = [];
   let done = 0;
   for (let seed = 1; seed <= seeds; seed++) {
@@ -13,12 +13,12 @@ test('whatever is paused, killed, lost or late, every listed backup can be resto
     for (const outcomes of Object.values(work)) done += outcomes.done ?? 0;
   }
   expect(failures).toEqual([]);
-  // It is not that nothing ever succeeds.
+  // Most pieces of work must succeed, or the test would prove nothing.
   expect(done).toBeGreaterThan(seeds);
 });
 
-test('one seed is one story', async () => {
-  // Names that are random in life are random by the seed here.
+test('a seed always gives the same events', async () => {
+  // Names that are random in production come from the seed here.
   const [first, second] = [await simulate(7, {traced: true}), await simulate(7, {traced: true})];
   expect(second.log).toEqual(first.log);
   expect((await simulate(8, {traced: true})).log).not.toEqual(first.log);

@@ -14,7 +14,7 @@ import type {Random} from './random.ts';
 /** The one table of a simulated database. */
 export const table = 't';
 
-/** Few values, so that an old content comes again, and with it the packs that have it. */
+/** Few values, so that old content returns, and with it the chunks of older packs. */
 const keys = 4;
 const values = 2;
 const rowsPerSegment = 2;
@@ -23,14 +23,14 @@ type Rows = ReadonlyMap<number, number>;
 
 const schema: TableSchema = {name: table, fingerprint: 'one', definition: {}};
 
-/** A database in memory: rows with a number, a log of changed keys, marks in it. */
+/** A database in memory: rows of a key and a number, a log of changed keys, and marks in the log. */
 export class FakeSource implements TableSource {
   readonly description: string;
   readonly #random: Random;
   readonly #rows = new Map<number, number>();
   readonly #log: number[] = [];
   #marks = new Map<string, number>();
-  /** What a backup with this mark must hold. */
+  /** The rows that a backup with this mark must contain. */
   readonly history = new Map<string, Rows>();
 
   constructor(name: string, random: Random) {
@@ -93,7 +93,7 @@ export class FakeSource implements TableSource {
   inspect = async () => [];
   close = async () => {};
   stage(): Promise<Staging> {
-    throw new Error('it is restored into another one');
+    throw new Error('backups are restored into another source');
   }
 }
 
@@ -124,7 +124,7 @@ export class FakeTarget extends FakeSource {
 const parse = (segment: Uint8Array) =>
   JSON.parse(Buffer.from(segment).toString().trimEnd().split('\n')[0]!) as readonly number[][];
 
-/** Some bytes that do not compress follow the rows: a pack is more than its table. */
+/** Incompressible bytes follow the rows, so that a pack is larger than its table. */
 function toSegment(rows: readonly (readonly number[])[]): Segment {
   const text = JSON.stringify(rows);
   let state = 1;

@@ -4,25 +4,25 @@ import {openMemoryStore} from '../../src/stores/index.ts';
 import type {SimulatedProcess} from './process.ts';
 import type {World} from './world.ts';
 
-/** A reply that took this long is not waited for any more. */
+/** A caller waits at most this long for a reply. */
 const timeoutMs = 10_000;
 
 export type StoreFaults = {
-  /** How many calls in a hundred meet one of them. */
+  /** How many percent of the calls fail in one of the ways. */
   percent: number;
-  /** Requests that arrive when nobody waits for them any more. */
+  /** Whether requests may arrive after they were reported as failed. */
   late: boolean;
 };
 
-/** What is stored, as a server or a disk has it. */
+/** The content of a server or a disk. */
 export class Disk {
   readonly name: string;
   readonly world: World;
   readonly raw: ReturnType<typeof openMemoryStore>;
-  /** One listing of everything, in pages; else one for each folder. */
+  /** True: vaults list everything at once. False: one listing for each folder. */
   readonly isServer: boolean;
   readonly pageLength: number;
-  /** Grows with every change. */
+  /** Increases with every change. */
   version = 0;
 
   constructor(world: World, name: string, options: {isServer: boolean; pageLength: number}) {
@@ -58,12 +58,12 @@ export class Disk {
 const lost = (what: string) =>
   new BkpError('STORE_UNAVAILABLE', `no reply to ${what}`, {next: 'try again', retryable: true});
 
-/** A disk as one process reaches it: over a way on which requests and replies are late or lost. */
+/** The store of one process, whose requests and replies can be late or lost. */
 export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaults): Store {
   const {world} = disk;
   const {random} = world;
 
-  /** @param act what happens in the store, at once; returns the reply */
+  /** @param act changes the store immediately, and returns the reply */
   function call<Reply>(what: string, act: () => Reply): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const isChange = !what.startsWith('get') && !what.startsWith('list') && !what.startsWith('stat');
@@ -98,7 +98,7 @@ export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaul
         world.after(lateMs, () => ignoringErrors(arrive));
         return fail(fault === 3 ? timeoutMs : random.between(0, 20));
       };
-      // It may be paused or killed before the request has left it.
+      // The process may be paused or killed before the request is sent.
       world.after(random.between(0, 3), () =>
         process.deliver(() => {
           process.calls(what);
@@ -135,7 +135,7 @@ export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaul
       }
     },
     async delete(keys) {
-      // On a disk one after the other; on a server all are on their way at once.
+      // On a disk one after the other, on a server all concurrently.
       const one = (key: Key) => call(`delete ${disk.name}/${key}`, () => disk.delete(key));
       if (disk.isServer) await Promise.all(keys.map(one));
       else for (const key of keys) await one(key);
@@ -154,6 +154,6 @@ function ignoringErrors(act: () => unknown): void {
   try {
     act();
   } catch {
-    // Nobody waits for the reply.
+    // The caller no longer waits for the reply.
   }
 }

@@ -1,16 +1,16 @@
 import type {Random} from './random.ts';
 
-/** Beyond this a run does not end by itself: something waits for ever. */
+/** A run with more events does not end: something waits for ever. */
 const mostEvents = 200_000;
 
 type Event = {atMs: number; number: number; run: () => void};
 
-/** Virtual time: what happens, and when. One event runs at a time, to its end, with all that it wakes. */
+/** Virtual time and its events. One event runs at a time, until all promises that it resolves have been handled. */
 export class World {
   readonly random: Random;
   nowMs = 0;
   events = 0;
-  /** What happened, when it is asked for. */
+  /** The events in words; absent unless `traced`. */
   readonly log: string[] | undefined;
   #queue: Event[] = [];
   #numbers = 0;
@@ -24,7 +24,7 @@ export class World {
     this.log?.push(`${(this.nowMs / 1000).toFixed(3).padStart(10)} ${text()}`);
   }
 
-  /** Of two events of one moment the first that was asked for comes first. */
+  /** Of two events at the same time, the one that was scheduled first runs first. */
   after(ms: number, run: () => void): void {
     const event = {atMs: this.nowMs + ms, number: this.#numbers++, run};
     let at = this.#queue.push(event) - 1;
@@ -37,7 +37,7 @@ export class World {
     this.#queue[at] = event;
   }
 
-  /** Runs until nothing is left to happen, or `isOver`. @param check after each event */
+  /** Runs until no event is left, or until `isOver`. @param check called after each event */
   async run(isOver: () => boolean, check: () => Promise<void>): Promise<void> {
     while (!isOver()) {
       const event = this.#take();
@@ -46,7 +46,7 @@ export class World {
       this.events += 1;
       if (this.events > mostEvents) throw new Error(`it does not end: ${mostEvents} events`);
       event.run();
-      // All promises that it woke have had their turn before the next event.
+      // All promises that it resolved are handled before the next event.
       await new Promise<void>((resolve) => setImmediate(resolve));
       await check();
     }

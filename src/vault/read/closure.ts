@@ -12,8 +12,9 @@ import type {StreamReader} from './stream-reader.ts';
 const idsAtOnce = 256;
 
 /**
- * All that some streams need: every chunk once, including bases and the lists of long recipes, and for each chunk the one
- * location that is relied on. It is a private SQLite table, because the chunks of a large vault do not fit into memory.
+ * All that some streams need: every chunk once, including bases and the lists of long recipes, and for each chunk the
+ * one location that is relied on. It is a private SQLite table, because the chunks of a large vault do not fit into
+ * memory.
  */
 export class Closure {
   readonly #index: ChunkIndex;

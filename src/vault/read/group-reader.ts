@@ -8,8 +8,8 @@ import type {ChunkReader} from './chunk-reader.ts';
 import type {Recovery} from './recovery.ts';
 
 /**
- * One request to the store reads at most this many plain bytes (a single chunk may be larger). From a disk, reading twice
- * as much is not faster.
+ * One request to the store reads at most this many plain bytes (a single chunk may be larger). From a disk, reading
+ * twice as much is not faster.
  */
 const groupBytes = 2 * 1024 * 1024;
 
@@ -84,7 +84,7 @@ export class GroupReader {
       Promise.all(
         locations.map(async ({id, offset, storedBytes, plainBytes, encoding, base}) => ({
           ...{id, storedBytes, plainBytes, encoding, at: offset - from},
-          ...(base === undefined ? {} : {base: await this.#chunks.base(base, recovery)}),
+          base: base === undefined ? undefined : await this.#chunks.base(base, recovery),
         })),
       ),
     ]);

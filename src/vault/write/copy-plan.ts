@@ -16,8 +16,9 @@ export type CopySource = {store: Store; index: ChunkIndex; reader: StreamReader}
 const idsAtOnce = 256;
 
 /**
- * What some streams of the source need, and what of it the target does not have: each chunk once, including the lists of
- * long recipes, and the bases of the copied differences in a self-contained form. A private SQLite table, like a closure.
+ * What some streams of the source need, and what of it the target does not have: each chunk once, including the lists
+ * of long recipes, and the bases of the copied differences in a self-contained form. A private SQLite table, like a
+ * closure.
  */
 export class CopyPlan {
   readonly #source: CopySource;

@@ -52,7 +52,7 @@ export class PackWriter {
     if (this.#current !== undefined && !this.#current.hasRoomFor(stored.length)) await this.#close();
     this.#current ??= await this.#freeBuffer();
     this.#pending.add(id);
-    this.#current.append({id, plainBytes, encoding, ...(base === undefined ? {} : {base})}, stored);
+    this.#current.append({id, plainBytes, encoding, base}, stored);
     if (this.#current.isFull) await this.#close();
   }
 

@@ -17,7 +17,7 @@ import {
 
 type Made = {store: Store; vault: Vault; recipe: Recipe; expected: Buffer; keys: string[]};
 
-/** A vault with self-contained chunks, differences to them, filtered numbers, a long recipe, and objects of every kind. */
+/** A vault with all kinds of chunks (differences and filtered numbers too), a long recipe, and all kinds of objects. */
 async function make(): Promise<Made> {
   const store = newStore();
   // Makes the same keys in each run.

@@ -62,7 +62,7 @@ function holding(store: Store, isHeld: (call: string, key: string) => boolean) {
   return {held, release, reached};
 }
 
-async function waking<Result>(release: () => void, ending: Promise<Result>): Promise<Result> {
+async function releasing<Result>(release: () => void, ending: Promise<Result>): Promise<Result> {
   release();
   return ending;
 }
