@@ -1,9 +1,13 @@
 // The thread of a worker's Keeper; started by its path.
 import {parentPort, workerData} from 'node:worker_threads';
 
-// As in main.ts: what it loads is then in files of its own, and not in this one, which does more than to be loaded.
+// Imported dynamically, like in main.ts, so that the bundler does not put shared code into this file.
 const {keep} = await import('./app/workers/keeping.ts');
-await keep(parentPort!, workerData, async () => {
-  const {openRealDeps} = await import('./compose.ts');
-  return openRealDeps(workerData.flags, () => {});
+await keep(parentPort!, workerData, {
+  nowMicros: () => Date.now() * 1000,
+  env: process.env,
+  openDeps: async () => {
+    const {openRealDeps} = await import('./compose.ts');
+    return openRealDeps(workerData.flags, () => {});
+  },
 });

@@ -22,7 +22,8 @@ import {launchCleaner} from './launch-cleaner.ts';
 
 type OpenDeps = () => Promise<Pick<Deps, 'openStore'>>;
 
-const nowMicros = () => Date.now() * 1000;
+/** What the thread has of its process. */
+export type KeeperContext = Pick<Deps, 'env' | 'nowMicros'> & {openDeps: OpenDeps};
 
 const cancelNotice = 'the worker was in the middle of one long call when it was cancelled, so its process was ended';
 
@@ -33,7 +34,8 @@ const cancelNotice = 'the worker was in the middle of one long call when it was 
  * A cancel is passed on. A thread in the middle of one call of SQLite cannot be stopped: when it does not answer for
  * some seconds, the process ends itself, which is safe at any moment, and another one removes what it leaves behind.
  */
-export async function keep(port: MessagePort, start: KeeperStart, openDeps: OpenDeps): Promise<void> {
+export async function keep(port: MessagePort, start: KeeperStart, context: KeeperContext): Promise<void> {
+  const {nowMicros, env, openDeps} = context;
   const {number, home} = start;
   const journal = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses});
   const operation = await journal.get(number);
@@ -43,7 +45,7 @@ export async function keep(port: MessagePort, start: KeeperStart, openDeps: Open
   const standstill = onceStarted(() =>
     watchForStandstill(
       () => tell({kind: 'ask'}),
-      () => endProcess(start, {journal, operation, log: log.write}),
+      () => endProcess({...start, env}, {journal, operation, log: log.write}),
     ),
   );
   const heartbeat: Heartbeat = startHeartbeat(journal, operation, {
@@ -165,7 +167,7 @@ class KeptRows {
 const pauseMs = 500;
 
 async function endProcess(
-  start: KeeperStart,
+  start: KeeperStart & Pick<Deps, 'env'>,
   {journal, operation, log}: {journal: Journal; operation: Operation; log: (text: string) => void},
 ): Promise<void> {
   const outcome: OperationOutcome = {status: 'CANCELLED', result: {notices: [cancelNotice]}};

@@ -7,13 +7,13 @@ import type {Deps} from '../deps.ts';
  * notifications of the operation.
  */
 export async function launchCleaner(
-  {home, entryFile}: Pick<Deps, 'home' | 'entryFile'>,
+  {home, entryFile, env}: Pick<Deps, 'home' | 'entryFile' | 'env'>,
   {number, logFile}: Operation,
 ): Promise<void> {
   const output = openLogFile(logFile);
   try {
     const args = ['worker', String(number), '--clean-up-after', String(process.pid)];
-    await startDetached({entry: entryFile, args, env: {...process.env, BKP_HOME: home.dir}, cwd: home.dir, output});
+    await startDetached({entry: entryFile, args, env: {...env, BKP_HOME: home.dir}, cwd: home.dir, output});
   } finally {
     closeSync(output);
   }
