@@ -48,6 +48,7 @@ const floors: Record<string, readonly string[]> = {
     ...['profiles', 'settings', 'exposures', 'index'],
   ],
   'sources/questdb': ['format', 'server', 'listing', 'restore', 'source', 'index'],
+  ops: ['journal', 'worker', 'index'],
   vault: ['format', 'codec', 'lease', 'indexes', 'read', 'write', 'care', 'reader', 'vault', 'index'],
   collections: ['stored', 'define', 'backup', 'restore', 'copy', 'views', 'care', 'index'],
   database: ['stored', 'backup', 'restore', 'views', 'care', 'index'],

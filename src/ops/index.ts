@@ -1,20 +1,20 @@
-export {silentElsewhereMinutes} from './dead-workers.ts';
+export {silentElsewhereMinutes} from './journal/dead-workers.ts';
+export {type Journal, type JournalOptions, type OperationPage, openJournal} from './journal/journal.ts';
+export {defaultPageSize, largestPageSize, parsePageToken} from './journal/paging.ts';
+export {type WaitOptions, waitFor} from './journal/wait-for.ts';
+export * from './kinds.ts';
+export {type OperationLog, openLog, openLogFile} from './log-file.ts';
+export * from './operation.ts';
+export {failure} from './outcome.ts';
+export * from './reading.ts';
+export * from './subject.ts';
 export {
   type Heartbeat,
   type HeartbeatEvents,
   type StartHeartbeat,
   startHeartbeat,
   type ThreadHeartbeat,
-} from './heartbeat.ts';
-export {type Journal, type JournalOptions, type OperationPage, openJournal} from './journal.ts';
-export * from './kinds.ts';
-export {type OperationLog, openLog, openLogFile} from './log-file.ts';
-export * from './operation.ts';
-export {failure} from './outcome.ts';
-export {defaultPageSize, largestPageSize, parsePageToken} from './paging.ts';
-export * from './reading.ts';
-export {type OperationEvent, type RunOptions, runOperation, type SignalSource} from './run-operation.ts';
-export {type DetachedOptions, type SpawnOptions, spawnWorker, startDetached} from './spawn-worker.ts';
-export {watchForStandstill} from './standstill.ts';
-export * from './subject.ts';
-export {type WaitOptions, waitFor} from './wait-for.ts';
+} from './worker/heartbeat.ts';
+export {type OperationEvent, type RunOptions, runOperation, type SignalSource} from './worker/run-operation.ts';
+export {type DetachedOptions, type SpawnOptions, spawnWorker, startDetached} from './worker/spawn-worker.ts';
+export {watchForStandstill} from './worker/standstill.ts';

@@ -3,7 +3,7 @@ import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {renderErrorJson} from '../../src/errors/index.ts';
 import {type OperationOutcome, operationKinds} from '../../src/ops/index.ts';
-import {outcomeSchema} from '../../src/ops/row-schemas.ts';
+import {outcomeSchema} from '../../src/ops/journal/row-schemas.ts';
 import {renderOperationLine, renderOperationListLine} from '../../src/ui/operation-json.ts';
 import {renderOperation} from '../../src/ui/operation-pretty.ts';
 import {anOperation, done, running, transfer} from '../helpers/operations.ts';

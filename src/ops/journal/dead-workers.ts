@@ -1,8 +1,8 @@
-import {BkpError, unreachable} from '../errors/index.ts';
-import type {Processes} from '../lib/processes.ts';
-import {secondsText} from '../lib/time.ts';
-import {operationId} from './kinds.ts';
-import type {Operation} from './operation.ts';
+import {BkpError, unreachable} from '../../errors/index.ts';
+import type {Processes} from '../../lib/processes.ts';
+import {secondsText} from '../../lib/time.ts';
+import {operationId} from '../kinds.ts';
+import type {Operation} from '../operation.ts';
 import {machineOf, type Row, workerOf} from './row.ts';
 
 /**

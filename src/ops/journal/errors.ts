@@ -1,4 +1,4 @@
-import {BkpError, systemCode} from '../errors/index.ts';
+import {BkpError, systemCode} from '../../errors/index.ts';
 
 /** SQLite's result codes, without their extended part. Source: https://www.sqlite.org/rescode.html */
 const Result = {busy: 5, locked: 6, readOnly: 8, corrupt: 11, full: 13, cannotOpen: 14, notADatabase: 26} as const;

@@ -1,8 +1,8 @@
 import {closeSync, mkdirSync, openSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import {BkpError} from '../errors/index.ts';
-import {isContention, replaceIt} from './journal-errors.ts';
+import {BkpError} from '../../errors/index.ts';
+import {isContention, replaceIt} from './errors.ts';
 
 /**
  * The steps from an empty file to the present form; `user_version` counts those that were taken. A step that was ever

@@ -1,12 +1,8 @@
 import {rmSync} from 'node:fs';
 import type {SQLInputValue, StatementSync} from 'node:sqlite';
-import {BkpError} from '../errors/index.ts';
-import {isSameMachine, type Processes, type ProcessIdentity} from '../lib/processes.ts';
-import {deadWorkerError, whyDead} from './dead-workers.ts';
-import {guarded} from './journal-errors.ts';
-import {openJournalFile} from './journal-file.ts';
-import {sql} from './journal-sql.ts';
-import {kindsUnder, type OperationRef} from './kinds.ts';
+import {BkpError} from '../../errors/index.ts';
+import {isSameMachine, type Processes, type ProcessIdentity} from '../../lib/processes.ts';
+import {kindsUnder, type OperationRef} from '../kinds.ts';
 import type {
   Limits,
   LimitsChange,
@@ -15,13 +11,17 @@ import type {
   OperationKind,
   OperationNumber,
   OperationOutcome,
-} from './operation.ts';
-import {failure} from './outcome.ts';
+} from '../operation.ts';
+import {failure} from '../outcome.ts';
+import {believable, type MeasuredProgress, percentOf} from '../progress.ts';
+import {subjectText} from '../subject.ts';
+import {deadWorkerError, whyDead} from './dead-workers.ts';
+import {guarded} from './errors.ts';
+import {openJournalFile} from './file.ts';
 import {pageWindow} from './paging.ts';
-import {believable, type MeasuredProgress, percentOf} from './progress.ts';
 import {busy, ended, notFound, unfinished} from './refusals.ts';
 import {limitsOf, logFileOf, operationOf, type Row, workerOf} from './row.ts';
-import {subjectText} from './subject.ts';
+import {sql} from './sql.ts';
 
 export type JournalOptions = {
   /** The SQLite file; made, with its folder, when it is not there. */

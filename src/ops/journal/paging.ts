@@ -1,4 +1,4 @@
-import {BkpError} from '../errors/index.ts';
+import {BkpError} from '../../errors/index.ts';
 
 export const defaultPageSize = 10;
 /** More is cut silently, as the original does. */

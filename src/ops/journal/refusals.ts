@@ -1,8 +1,8 @@
-import {assert, BkpError} from '../errors/index.ts';
-import {secondsText} from '../lib/time.ts';
-import {kindNoun, operationId} from './kinds.ts';
-import type {Operation, OperationKind, OperationNumber} from './operation.ts';
-import {subjectText} from './subject.ts';
+import {assert, BkpError} from '../../errors/index.ts';
+import {secondsText} from '../../lib/time.ts';
+import {kindNoun, operationId} from '../kinds.ts';
+import type {Operation, OperationKind, OperationNumber} from '../operation.ts';
+import {subjectText} from '../subject.ts';
 
 export function busy(holder: Operation): BkpError {
   const id = operationId(holder);

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
-import type {Machine} from '../lib/processes.ts';
-import {count, text} from '../lib/schema.ts';
-import type {Limits, OperationOutcome} from './operation.ts';
+import type {Machine} from '../../lib/processes.ts';
+import {count, text} from '../../lib/schema.ts';
+import type {Limits, OperationOutcome} from '../operation.ts';
 
 // What the journal's columns of JSON hold; the types are in operation.ts and lib/processes.ts.
 

@@ -1,12 +1,19 @@
 import {join} from 'node:path';
-import {BkpError} from '../errors/index.ts';
-import type {Machine, ProcessIdentity} from '../lib/processes.ts';
-import {parsedJson, type Schema} from '../lib/schema.ts';
-import {operationId} from './kinds.ts';
-import type {Limits, Operation, OperationKind, OperationNumber, OperationOutcome, OperationState} from './operation.ts';
-import {failure} from './outcome.ts';
+import {BkpError} from '../../errors/index.ts';
+import type {Machine, ProcessIdentity} from '../../lib/processes.ts';
+import {parsedJson, type Schema} from '../../lib/schema.ts';
+import {operationId} from '../kinds.ts';
+import type {
+  Limits,
+  Operation,
+  OperationKind,
+  OperationNumber,
+  OperationOutcome,
+  OperationState,
+} from '../operation.ts';
+import {failure} from '../outcome.ts';
+import {parseSubject} from '../subject.ts';
 import {anything, limitsSchema, machineSchema, outcomeSchema} from './row-schemas.ts';
-import {parseSubject} from './subject.ts';
 
 /** One row of the journal as SQLite gives it. */
 export type Row = {

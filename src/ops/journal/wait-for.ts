@@ -1,8 +1,8 @@
 import {setTimeout as sleep} from 'node:timers/promises';
-import {BkpError} from '../errors/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {operationId} from '../kinds.ts';
+import type {Operation, OperationNumber} from '../operation.ts';
 import type {Journal} from './journal.ts';
-import {operationId} from './kinds.ts';
-import type {Operation, OperationNumber} from './operation.ts';
 
 export type WaitOptions = {
   /** Aborting it ends the waiting, not the operation. */

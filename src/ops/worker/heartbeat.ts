@@ -1,8 +1,8 @@
-import {asPlain} from '../errors/index.ts';
-import {repeat} from '../lib/repeat.ts';
-import type {Journal} from './journal.ts';
-import type {Limits, Operation, Progress} from './operation.ts';
-import {rateMeter} from './progress.ts';
+import {asPlain} from '../../errors/index.ts';
+import {repeat} from '../../lib/repeat.ts';
+import type {Journal} from '../journal/journal.ts';
+import type {Limits, Operation, Progress} from '../operation.ts';
+import {rateMeter} from '../progress.ts';
 
 /** Often enough to look alive on a terminal and to stop soon after a cancel, too seldom to be felt by the work. */
 const beatEveryMs = 300;

@@ -6,7 +6,7 @@ import {getPriority, setPriority} from 'node:os';
  * Where that cannot be had, it runs like any other.
  * @param niceness 0 to 19, as of nice(1)
  */
-export function giveWay(pid: number, niceness: number): void {
+export function runAtLowPriority(pid: number, niceness: number): void {
   try {
     // Never more than what whoever started us was given.
     const wanted = Math.max(niceness, getPriority());

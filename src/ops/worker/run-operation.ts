@@ -1,10 +1,10 @@
-import {asPlain, BkpError, ExitStatus, renderError} from '../errors/index.ts';
+import {asPlain, BkpError, ExitStatus, renderError} from '../../errors/index.ts';
+import type {Journal} from '../journal/journal.ts';
+import {operationId} from '../kinds.ts';
+import {openLog} from '../log-file.ts';
+import type {Operation, OperationNumber, OperationOutcome, Work, WorkContext} from '../operation.ts';
+import {failure} from '../outcome.ts';
 import {type StartHeartbeat, startHeartbeat} from './heartbeat.ts';
-import type {Journal} from './journal.ts';
-import {operationId} from './kinds.ts';
-import {openLog} from './log-file.ts';
-import type {Operation, OperationNumber, OperationOutcome, Work, WorkContext} from './operation.ts';
-import {failure} from './outcome.ts';
 
 /** `process`, or a test's stand-in. */
 export type SignalSource = {

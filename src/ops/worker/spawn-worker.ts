@@ -1,11 +1,11 @@
 import {closeSync} from 'node:fs';
-import {BkpError} from '../errors/index.ts';
-import {giveWay} from './give-way.ts';
-import type {Journal} from './journal.ts';
-import {isUrgentKind, operationId} from './kinds.ts';
-import {openLogFile} from './log-file.ts';
-import type {Operation} from './operation.ts';
-import {failure} from './outcome.ts';
+import {BkpError} from '../../errors/index.ts';
+import type {Journal} from '../journal/journal.ts';
+import {isUrgentKind, operationId} from '../kinds.ts';
+import {openLogFile} from '../log-file.ts';
+import type {Operation} from '../operation.ts';
+import {failure} from '../outcome.ts';
+import {runAtLowPriority} from './low-priority.ts';
 
 export type SpawnOptions = {
   journal: Journal;
@@ -34,7 +34,7 @@ export async function spawnWorker(options: SpawnOptions): Promise<void> {
   try {
     output = openLogFile(operation.logFile);
     const pid = await startDetached({entry, args, env, cwd, output});
-    if (niceness > 0 && !isUrgentKind(operation.kind)) giveWay(pid, niceness);
+    if (niceness > 0 && !isUrgentKind(operation.kind)) runAtLowPriority(pid, niceness);
     await journal.assign(operation.number, pid);
   } catch (cause) {
     const id = operationId(operation);

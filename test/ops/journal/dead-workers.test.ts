@@ -3,9 +3,9 @@ import {once} from 'node:events';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import type {Fate, Machine, Processes, ProcessIdentity} from '../../src/lib/processes.ts';
-import type {Journal, Operation} from '../../src/ops/index.ts';
-import {makeHome, newOperation, type TestHome} from './home.ts';
+import type {Fate, Machine, Processes, ProcessIdentity} from '../../../src/lib/processes.ts';
+import type {Journal, Operation} from '../../../src/ops/index.ts';
+import {makeHome, newOperation, type TestHome} from '../home.ts';
 
 let home: TestHome;
 
@@ -49,7 +49,7 @@ test('kill -9 of a worker: whoever looks next ends its operation as ABORTED', as
   home.clock.nowMicros = Date.now() * 1000;
   const journal = home.open();
   const {number} = await journal.create(newOperation());
-  const script = join(import.meta.dirname, 'children', 'worker.ts');
+  const script = join(import.meta.dirname, '..', 'children', 'worker.ts');
   const worker = spawn(process.execPath, [script, home.file, home.logsDir, String(number), 'forever'], {
     stdio: 'inherit',
   });

@@ -4,8 +4,8 @@ import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {makeHome, newOperation, type TestHome} from './home.ts';
-import {race} from './race.ts';
+import {makeHome, newOperation, type TestHome} from '../home.ts';
+import {race} from '../race.ts';
 
 let home: TestHome;
 

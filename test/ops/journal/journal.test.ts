@@ -2,9 +2,15 @@ import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {DatabaseSync} from 'node:sqlite';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import type {Processes} from '../../src/lib/processes.ts';
-import {failure, type Journal, type OperationNumber, type OperationOutcome, operationId} from '../../src/ops/index.ts';
-import {makeHome, newOperation, type TestHome} from './home.ts';
+import type {Processes} from '../../../src/lib/processes.ts';
+import {
+  failure,
+  type Journal,
+  type OperationNumber,
+  type OperationOutcome,
+  operationId,
+} from '../../../src/ops/index.ts';
+import {makeHome, newOperation, type TestHome} from '../home.ts';
 
 let home: TestHome;
 let journal: Journal;

@@ -1,7 +1,7 @@
 import {DatabaseSync} from 'node:sqlite';
 import {afterAll, beforeAll, expect, onTestFinished, test, vi} from 'vitest';
-import {type Journal, kindsUnder, parsePageToken} from '../../src/ops/index.ts';
-import {makeHome, newOperation} from './home.ts';
+import {type Journal, kindsUnder, parsePageToken} from '../../../src/ops/index.ts';
+import {makeHome, newOperation} from '../home.ts';
 
 const home = makeHome();
 let journal: Journal;

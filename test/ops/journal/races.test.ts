@@ -1,7 +1,7 @@
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import type {OperationNumber} from '../../src/ops/index.ts';
-import {makeHome, newOperation, type TestHome} from './home.ts';
-import {race} from './race.ts';
+import type {OperationNumber} from '../../../src/ops/index.ts';
+import {makeHome, newOperation, type TestHome} from '../home.ts';
+import {race} from '../race.ts';
 
 let home: TestHome;
 

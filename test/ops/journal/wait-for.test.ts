@@ -1,9 +1,9 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
-import {type Fate, systemProcesses} from '../../src/lib/processes.ts';
-import {type Journal, type Operation, waitFor} from '../../src/ops/index.ts';
-import {eventually} from '../helpers/eventually.ts';
-import {makeHome, newOperation, type TestHome} from './home.ts';
+import {type Fate, systemProcesses} from '../../../src/lib/processes.ts';
+import {type Journal, type Operation, waitFor} from '../../../src/ops/index.ts';
+import {eventually} from '../../helpers/eventually.ts';
+import {makeHome, newOperation, type TestHome} from '../home.ts';
 
 let home: TestHome;
 let journal: Journal;

@@ -2,10 +2,10 @@ import {EventEmitter} from 'node:events';
 import {mkdirSync, readFileSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
-import {BkpError} from '../../src/errors/index.ts';
-import {type Journal, type OperationNumber, runOperation, type Work, type WorkContext} from '../../src/ops/index.ts';
-import {eventually} from '../helpers/eventually.ts';
-import {makeHome, newOperation, type TestHome} from './home.ts';
+import {BkpError} from '../../../src/errors/index.ts';
+import {type Journal, type OperationNumber, runOperation, type Work, type WorkContext} from '../../../src/ops/index.ts';
+import {eventually} from '../../helpers/eventually.ts';
+import {makeHome, newOperation, type TestHome} from '../home.ts';
 
 let home: TestHome;
 let journal: Journal;

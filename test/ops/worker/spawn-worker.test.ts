@@ -5,8 +5,8 @@ import {getPriority} from 'node:os';
 import {join} from 'node:path';
 import {text} from 'node:stream/consumers';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {type Journal, type OperationNumber, spawnWorker, waitFor} from '../../src/ops/index.ts';
-import {makeHome, newOperation, type TestHome} from './home.ts';
+import {type Journal, type OperationNumber, spawnWorker, waitFor} from '../../../src/ops/index.ts';
+import {makeHome, newOperation, type TestHome} from '../home.ts';
 
 let home: TestHome;
 let journal: Journal;
@@ -18,7 +18,7 @@ beforeEach(() => {
 });
 afterEach(() => home.remove());
 
-const starter = join(import.meta.dirname, 'children', 'starter.ts');
+const starter = join(import.meta.dirname, '..', 'children', 'starter.ts');
 const first = 1 as OperationNumber;
 
 test('the worker goes on when the process that started it has ended, and holds none of its files', async () => {

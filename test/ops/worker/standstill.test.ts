@@ -1,5 +1,5 @@
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
-import {watchForStandstill} from '../../src/ops/index.ts';
+import {watchForStandstill} from '../../../src/ops/index.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
