@@ -57,6 +57,11 @@ const floors: Record<string, readonly string[]> = {
     ...['engine', 'schema', 'rows', 'triggers', 'catalog', 'tracking', 'snapshot', 'restore', 'file'],
     'index',
   ],
+  stores: [
+    ...['key', 'object-errors', 'wrap-store', 'put-content', 'remove-if-allowed', 'memory', 'directory', 's3'],
+    'index',
+  ],
+  'stores/s3': ['connection', 'get', 'put', 'object-lock', 'delete', 'list', 'stat', 's3', 'probe'],
 };
 
 /** Rooms whose files are imported one by one, so that a command loads no more than it needs. */

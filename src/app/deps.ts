@@ -23,7 +23,7 @@ export type StoreOptions = {
   create: boolean;
   /** This and what follows is only for object stores. */
   requestsAtOnce?: number;
-  retentionDays?: number;
+  lockDays?: number;
   /** Called for each request: the limits may change while the store is open. */
   limits?: () => Limits;
   signal?: AbortSignal;

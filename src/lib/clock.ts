@@ -6,6 +6,7 @@ export type Clock = {
   wallMs(): number;
   /** Never goes back. Its zero is arbitrary, and the same in all threads. Leases and timeouts are decided on it. */
   monotonicMs(): number;
+  /** Rejects with the signal's reason as soon as it is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Runs `work` every `ms` until the returned function is called; does not keep the process alive. */
   every(ms: number, work: () => void): () => void;
@@ -16,7 +17,12 @@ export const systemClock: Clock = {
   // performance.now() counts from the start of each thread instead.
   monotonicMs: () => Number(process.hrtime.bigint()) / 1e6,
   sleep: async (ms, signal) => {
-    await delay(ms, undefined, signal === undefined ? {} : {signal});
+    try {
+      await delay(ms, undefined, signal === undefined ? {} : {signal});
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    }
   },
   every: (ms, work) => {
     const timer = setInterval(work, ms);
@@ -24,3 +30,6 @@ export const systemClock: Clock = {
     return () => clearInterval(timer);
   },
 };
+
+/** 0 ≤ x < 1 */
+export const systemRandom: () => number = Math.random;

@@ -27,6 +27,7 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): Store & {read
 
   return {
     description: 'memory',
+    properties: {versions: false, flatListing: false, objectLock: false},
     objects,
 
     async put(key, body, {ifAbsent = false} = {}) {

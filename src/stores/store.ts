@@ -28,6 +28,16 @@ export type Traffic = {
   lacking?: readonly string[];
 };
 
+/** What a store can do, so that the rooms above need not know which kind of store it is. */
+export type StoreProperties = {
+  /** `list` and `stat` return a version for every object. */
+  versions: boolean;
+  /** One listing of everything costs less than one for each folder, as on a server that answers in pages of 1000 keys. */
+  flatListing: boolean;
+  /** The store was opened with a lock period: it locks objects that are put as `retained`, and has {@link Store.retain}. */
+  objectLock: boolean;
+};
+
 export type PutOptions = {ifAbsent?: boolean; retained?: boolean};
 
 /**
@@ -37,6 +47,8 @@ export type PutOptions = {ifAbsent?: boolean; retained?: boolean};
 export interface Store {
   /** For people, e.g. `fs::root=/backups`; never holds a secret. */
   readonly description: string;
+
+  readonly properties: StoreProperties;
 
   /**
    * Durable when it resolves.

@@ -93,7 +93,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const {store} = objectLock;
   const index = new ChunkIndex(store, file, randomId);
   const cache = new ObjectCache(file);
-  const versions = new Versions(clock, {areSupported: store.traffic !== undefined});
+  const versions = new Versions(clock, {areSupported: store.properties.versions});
   const strictReader = new StreamReader(store, index);
   return new OpenVault({
     id: header.id,

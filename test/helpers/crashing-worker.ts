@@ -9,7 +9,7 @@ import {execute} from '../../src/app/statements/execute.ts';
 import {runWorker} from '../../src/commands/worker/index.ts';
 import {openRealDeps} from '../../src/compose.ts';
 import {parse} from '../../src/sql/index.ts';
-import type {Store} from '../../src/stores/index.ts';
+import {type Store, wrapStore} from '../../src/stores/index.ts';
 
 const [statement = '', at = '0'] = process.argv.slice(2);
 let calls = 0;
@@ -20,8 +20,8 @@ function beforeEachCall(): void {
 }
 
 function crashing(store: Store): Store {
-  return {
-    description: store.description,
+  const {retain} = store;
+  return wrapStore(store, {
     put: async (key, body, options) => {
       beforeEachCall();
       return store.put(key, body, options);
@@ -42,15 +42,15 @@ function crashing(store: Store): Store {
       beforeEachCall();
       return store.stat(key);
     },
-    ...(store.retain === undefined
+    ...(retain === undefined
       ? {}
       : {
           retain: async (keys) => {
             beforeEachCall();
-            return store.retain!(keys);
+            return retain.call(store, keys);
           },
         }),
-  };
+  });
 }
 
 const deps = await openRealDeps({color: false}, (status) => {

@@ -1,5 +1,5 @@
 import {BkpError} from '../../src/errors/index.ts';
-import type {Store} from '../../src/stores/index.ts';
+import {type Store, wrapStore} from '../../src/stores/index.ts';
 
 /**
  * What happens at the chosen call: `fail`: it throws as a store that is unavailable, later ones work again;
@@ -47,14 +47,11 @@ export function faultyStore(inner: Store, options: {at: number; fault: Fault}): 
     }
   };
 
-  const {retain, traffic} = inner;
-  return {
-    calls,
-    description: inner.description,
+  const {retain} = inner;
+  const own: Partial<Store> = {
     ...(retain === undefined
       ? {}
       : {retain: (keys) => guard(`retain ${keys.join(' ')}`, () => retain.call(inner, keys))}),
-    ...(traffic === undefined ? {} : {traffic: () => traffic.call(inner)}),
     put: (key, body, putOptions) => guard(`put ${key}`, () => inner.put(key, body, putOptions)),
     get: (key, range) => guard(`get ${key}`, () => inner.get(key, range)),
     stat: (key) => guard(`stat ${key}`, () => inner.stat(key)),
@@ -71,4 +68,5 @@ export function faultyStore(inner: Store, options: {at: number; fault: Fault}): 
       }
     },
   };
+  return Object.assign(wrapStore(inner, own), {calls});
 }

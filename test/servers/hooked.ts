@@ -1,4 +1,4 @@
-import type {Store} from '../../src/stores/index.ts';
+import {type Store, wrapStore} from '../../src/stores/index.ts';
 
 /**
  * The store, with something done before some of its calls.
@@ -6,7 +6,7 @@ import type {Store} from '../../src/stores/index.ts';
  */
 export function hooked(store: Store, act: (call: 'put' | 'get', key: string, n: number) => Promise<void>): Store {
   let n = 0;
-  const own: Pick<Store, 'put' | 'get'> = {
+  return wrapStore(store, {
     put: async (key, body, options) => {
       await act('put', key, ++n);
       return store.put(key, body, options);
@@ -14,13 +14,6 @@ export function hooked(store: Store, act: (call: 'put' | 'get', key: string, n: 
     get: async (key, range) => {
       await act('get', key, ++n);
       return store.get(key, range);
-    },
-  };
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (name === 'put' || name === 'get') return own[name];
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
     },
   });
 }

@@ -19,7 +19,7 @@ describe.each([
   afterAll(() => server?.stop());
 
   describe('leaves the contract as it is', () =>
-    storeContract(async () => openStore(server, await server.bucket({objectLock: true}), {retentionDays: 1})));
+    storeContract(async () => openStore(server, await server.bucket({objectLock: true}), {lockDays: 1})));
 
   const untilOf = async (bucket: string, key: string) => {
     const {ObjectLockRetainUntilDate} = await server.client.send(new HeadObjectCommand({Bucket: bucket, Key: key}));
@@ -31,7 +31,7 @@ describe.each([
     const bucket = await server.bucket({objectLock: true});
     const notices: string[] = [];
     const place = shop.at(
-      () => openStore(server, bucket, {retentionDays: 1}),
+      () => openStore(server, bucket, {lockDays: 1}),
       (text) => notices.push(text),
     );
     await place.create();
@@ -61,7 +61,7 @@ describe.each([
   });
 
   test('what lock a key puts on, no key of ours takes off: the store tells what stays, and removes the rest', async () => {
-    const store = await openStore(server, await server.bucket({objectLock: true}), {retentionDays: 1});
+    const store = await openStore(server, await server.bucket({objectLock: true}), {lockDays: 1});
     await store.put('locked', Buffer.from('a'), {retained: true});
     await store.put('free', Buffer.from('b'));
     const kept = await store.delete(['free', 'locked']);
@@ -72,7 +72,7 @@ describe.each([
   });
 
   test('retention without a bucket that has object lock is told', async () => {
-    const store = await openStore(server, await server.bucket(), {retentionDays: 1});
+    const store = await openStore(server, await server.bucket(), {lockDays: 1});
     await expect(store.put('a', Buffer.from('a'), {retained: true})).rejects.toMatchObject({
       name: 'BkpError',
       next: expect.stringMatching(/lock/i),

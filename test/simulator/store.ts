@@ -110,6 +110,7 @@ export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaul
 
   return {
     description: `memory ${disk.name}`,
+    properties: {versions: disk.isServer, flatListing: disk.isServer, objectLock: false},
     async put(key, body, options) {
       const bytes = Uint8Array.from(body);
       return call(`put ${disk.name}/${key}`, () => disk.put(key, bytes, options));
@@ -146,7 +147,6 @@ export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaul
         const object = disk.raw.objects.get(key);
         return object && {key, sizeBytes: object.bytes.length, modifiedAtMs: object.modifiedAtMs};
       }),
-    ...(disk.isServer ? {traffic: () => ({requests: {}, sentBytes: 0, receivedBytes: 0})} : {}),
   };
 }
 

@@ -99,6 +99,7 @@ export function lockingStore(inner: Store, clock: {nowMs: number}, days: number)
   const lock = (key: string) => until.set(key, clock.nowMs + periodMs);
   const store: Store = {
     ...inner,
+    properties: {...inner.properties, objectLock: true},
     put: async (key, body, options) => {
       const outcome = await inner.put(key, body, options);
       if (outcome === 'written' && options?.retained) lock(key);
@@ -129,7 +130,7 @@ export function serverStore(inner: Store = newStore()): Store & {reads: string[]
   return {
     ...inner,
     reads,
-    traffic: () => ({requests: {}, sentBytes: 0, receivedBytes: 0}),
+    properties: {versions: true, flatListing: true, objectLock: false},
     get: async (key, range) => {
       reads.push(key);
       return inner.get(key, range);

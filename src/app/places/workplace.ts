@@ -153,7 +153,7 @@ export async function openStoreAt(deps: Deps, place: Workplace, options: OpenOpt
       create: options.create,
       requestsAtOnce,
       limits: () => options.limits?.() ?? place.limits,
-      ...(retentionDays === undefined ? {} : {retentionDays}),
+      ...(retentionDays === undefined ? {} : {lockDays: retentionDays}),
       ...(options.signal === undefined ? {} : {signal: options.signal}),
     });
   } catch (error) {

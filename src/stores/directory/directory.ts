@@ -2,6 +2,7 @@ import {constants, type Stats} from 'node:fs';
 import {link, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat} from 'node:fs/promises';
 import {dirname, join, resolve, sep} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
+import {type Clock, systemClock} from '../../lib/clock.ts';
 import {readFully, syncFolder} from '../../lib/files.ts';
 import {assertKey, assertPrefix} from '../key.ts';
 import {objectMissing, objectTooShort} from '../object-errors.ts';
@@ -16,6 +17,8 @@ export type DirectoryStoreOptions = {
   create: boolean;
   /** Stands in for `link(2)` in tests of file systems that have none. */
   link?: Link;
+  /** Decides which temporary files are old. Default: the system's. */
+  clock?: Pick<Clock, 'wallMs'>;
 };
 
 /** How many `lstat` calls of a listing are on their way at once: enough to hide a network file system's latency. */
@@ -46,19 +49,22 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
       throw directoryError(Object.assign(new Error(`${root} is a file`), {code: 'ENOTDIR'}), root, 'be opened');
     throw directoryError(error, root, 'be opened');
   }
-  return new DirectoryStore(root, options.link ?? link);
+  return new DirectoryStore(root, options.link ?? link, options.clock ?? systemClock);
 }
 
 class DirectoryStore implements Store {
   readonly description: string;
+  readonly properties = {versions: false, flatListing: false, objectLock: false};
   readonly #root: string;
   readonly #link: Link;
+  readonly #clock: Pick<Clock, 'wallMs'>;
   /** Folders that were looked at: they are there, inside the root, and swept. */
   readonly #ready = new Set<string>();
 
-  constructor(root: string, makeLink: Link) {
+  constructor(root: string, makeLink: Link, clock: Pick<Clock, 'wallMs'>) {
     this.#root = root;
     this.#link = makeLink;
+    this.#clock = clock;
     this.description = `fs::root=${root}`;
   }
 
@@ -104,7 +110,7 @@ class DirectoryStore implements Store {
         next: `remove the link, and name the folder that it leads to as the store`,
       });
     }
-    await removeStaleTemporaries(folder);
+    await removeStaleTemporaries(folder, this.#clock.wallMs());
     this.#ready.add(folder);
   }
 

@@ -2,10 +2,8 @@ import {link, rm, stat, statfs} from 'node:fs/promises';
 import {join} from 'node:path';
 import {systemCode} from '../../errors/index.ts';
 import {syncFolder} from '../../lib/files.ts';
+import type {ProbePoint} from '../probe-point.ts';
 import {writeTemporary} from './put.ts';
-
-/** One point that was looked at. */
-export type ProbePoint = {what: string; ok: boolean; detail: string; next?: string};
 
 /** Less free space than this is told as a fault: the smallest vault does not fit. */
 const tooLittleBytes = 64 * 1024 * 1024;

@@ -127,11 +127,11 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 /** Removes temporary files that a process which has ended left in `folder`. */
-export async function removeStaleTemporaries(folder: string): Promise<void> {
+export async function removeStaleTemporaries(folder: string, wallMs: number): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!isTemporary(name)) continue;
     const path = join(folder, name);
     const facts = await stat(path).catch(() => undefined);
-    if (facts !== undefined && Date.now() - facts.mtimeMs > staleAfterMs) await rm(path, {force: true});
+    if (facts !== undefined && wallMs - facts.mtimeMs > staleAfterMs) await rm(path, {force: true});
   }
 }

@@ -1,10 +1,10 @@
 import type {DeleteObjectsCommandOutput} from '@aws-sdk/client-s3';
 import {forEachConcurrent} from '../../lib/async.ts';
 import type {Key, RetainedObject} from '../store.ts';
-import type {Attempt} from './attempt.ts';
-import {by, ExpectedFailure, type S3Connection} from './connection.ts';
-import {type Failure, failureOf} from './failure.ts';
-import {hasObjectLock, retainedAmong} from './retention.ts';
+import type {Attempt} from './connection/attempt.ts';
+import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
+import {type Failure, failureOf} from './connection/failure.ts';
+import {hasObjectLock, retainedAmong} from './object-lock.ts';
 
 /** The most that S3 takes in one request. */
 const batchKeys = 1000;
@@ -20,11 +20,11 @@ export class S3Remover {
   readonly #pathOf: (key: Key) => string;
   #locks: Promise<boolean> | undefined;
 
-  /** @param retentionUsed we lock objects ourselves, so the bucket need not be asked */
-  constructor(connection: S3Connection, pathOf: (key: Key) => string, retentionUsed: boolean) {
+  /** @param lockUsed we lock objects ourselves, so the bucket need not be asked */
+  constructor(connection: S3Connection, pathOf: (key: Key) => string, lockUsed: boolean) {
     this.#connection = connection;
     this.#pathOf = pathOf;
-    if (retentionUsed) this.#locks = Promise.resolve(true);
+    if (lockUsed) this.#locks = Promise.resolve(true);
   }
 
   async remove(keys: readonly Key[]): Promise<readonly RetainedObject[]> {

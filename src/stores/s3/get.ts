@@ -4,11 +4,11 @@ import type {GetObjectCommandInput, GetObjectCommandOutput} from '@aws-sdk/clien
 import {BkpError} from '../../errors/index.ts';
 import {objectMissing, objectTooShort} from '../object-errors.ts';
 import type {ByteRange, Key} from '../store.ts';
-import type {Attempt} from './attempt.ts';
-import {by, ExpectedFailure, type S3Connection} from './connection.ts';
-import {WrongAnswer} from './failure.ts';
-import type {Feature} from './features.ts';
-import type {Try} from './retry.ts';
+import type {Attempt} from './connection/attempt.ts';
+import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
+import {WrongAnswer} from './connection/failure.ts';
+import type {Feature} from './connection/features.ts';
+import type {Try} from './connection/retry.ts';
 
 /** Coming that far is progress; a line that breaks after every few bytes is given up like one that breaks at once. */
 const progressBytes = 64 * 1024;

@@ -2,8 +2,8 @@ import type {ListObjectsCommandOutput, ListObjectsV2CommandOutput} from '@aws-sd
 import {BkpError} from '../../errors/index.ts';
 import {isKey} from '../key.ts';
 import type {ObjectFacts} from '../store.ts';
-import {by, type S3Connection} from './connection.ts';
-import {WrongAnswer} from './failure.ts';
+import {by, type S3Connection} from './connection/connection.ts';
+import {WrongAnswer} from './connection/failure.ts';
 
 /** The most that any server gives at once. */
 const pageKeys = 1000;

@@ -1,3 +1,5 @@
+import type {Clock} from '../../lib/clock.ts';
+
 /** Who signs; absent = the AWS default chain: environment, profile, role. */
 export type S3Credentials = {accessKeyId: string; secretAccessKey: string; sessionToken?: string};
 
@@ -26,8 +28,8 @@ export type S3StoreOptions = {
   caCertFile?: string;
   /** Trust the roots that come with Node. Default true. */
   caBuiltinRoots?: boolean;
-  /** Objects put as retained may not go for at least that long. */
-  retentionDays?: number;
+  /** Objects put as `retained` are locked for at least this long. Default: no lock. */
+  lockDays?: number;
   /** Default 4: more gains nothing on two cores, and each holds a pack in memory. */
   requestsAtOnce?: number;
   /** Asked again and again, so that a change takes effect at once. */
@@ -35,6 +37,8 @@ export type S3StoreOptions = {
   timeouts?: Partial<S3Timeouts>;
   /** Aborted, every request and every wait ends at once with its reason. */
   signal?: AbortSignal;
+  /** Default: the system's. */
+  clock?: Clock;
 };
 
 export const defaultTimeouts: S3Timeouts = {connectMs: 5000, stallMs: 30_000, patienceMs: 60_000};

@@ -1,9 +1,9 @@
 import {BkpError} from '../../errors/index.ts';
-import type {ProbePoint} from '../directory/probe.ts';
+import type {ProbePoint} from '../probe-point.ts';
 import type {Key, Store} from '../store.ts';
-import {by, ExpectedFailure, S3Connection} from './connection.ts';
-import {rightNeeded} from './errors.ts';
-import {features} from './features.ts';
+import {by, ExpectedFailure, S3Connection} from './connection/connection.ts';
+import {rightNeeded} from './connection/errors.ts';
+import {features} from './connection/features.ts';
 import type {S3StoreOptions} from './options.ts';
 import {openS3Store} from './s3.ts';
 
@@ -53,7 +53,7 @@ export async function probeS3(options: S3StoreOptions): Promise<readonly ProbePo
     );
   }
   points.push(...lacking(store));
-  points.push(await versioning(connection), await objectLock(connection, options.retentionDays));
+  points.push(await versioning(connection), await objectLock(connection, options.lockDays));
   return points;
 }
 
@@ -74,7 +74,7 @@ async function reach(connection: S3Connection, root: string): Promise<[ProbePoin
   const server = {what: 'server', ok: true, detail: 'answers, accepts the access key, and has the bucket'};
   const serverMs = Date.parse(date);
   if (Number.isNaN(serverMs)) return [server];
-  const skewMs = Date.now() - serverMs;
+  const skewMs = connection.clock.wallMs() - serverMs;
   const seconds = Math.round(Math.abs(skewMs) / 1000);
   if (Math.abs(skewMs) <= tolerableSkewMs) {
     // The header knows whole seconds only.
@@ -161,7 +161,7 @@ async function versioning(connection: S3Connection): Promise<ProbePoint> {
   }
 }
 
-async function objectLock(connection: S3Connection, retentionDays: number | undefined): Promise<ProbePoint> {
+async function objectLock(connection: S3Connection, lockDays: number | undefined): Promise<ProbePoint> {
   const what = 'object lock';
   const call = 'GetObjectLockConfiguration';
   const answer = await ask(connection, call, (attempt) =>
@@ -178,7 +178,7 @@ async function objectLock(connection: S3Connection, retentionDays: number | unde
     return {what, ok: true, detail: `on, and every object is kept ${time} by default (${rule.Mode})`};
   }
   const detail = typeof answer === 'string' ? answer : 'off';
-  if (retentionDays === undefined) return {what, ok: true, detail};
+  if (lockDays === undefined) return {what, ok: true, detail};
   return {
     what,
     ok: false,

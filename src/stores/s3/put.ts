@@ -1,47 +1,47 @@
 import type {PutObjectCommandInput} from '@aws-sdk/client-s3';
 import type {Key} from '../store.ts';
-import type {Attempt} from './attempt.ts';
-import {by, ExpectedFailure, type S3Connection} from './connection.ts';
-import {WrongAnswer} from './failure.ts';
+import type {Attempt} from './connection/attempt.ts';
+import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
+import {WrongAnswer} from './connection/failure.ts';
 import {crc32Base64, getObject} from './get.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 
 /**
  * Longer than asked for by that much, so that a backup that uses an object again within the first third of its life need not
- * renew its retention.
+ * extend its lock.
  */
-const retentionReserve = 1.5;
+const lockReserve = 1.5;
 
-/** Until when an object that is written now is retained; S3 knows whole seconds. */
-export const retainUntil = (days: number, nowMs: number) =>
-  new Date(Math.ceil((nowMs + days * retentionReserve * dayMs) / 1000) * 1000);
+/** The end of the lock of an object that is written now; S3 keeps whole seconds. */
+export const lockUntil = (days: number, wallMs: number) =>
+  new Date(Math.ceil((wallMs + days * lockReserve * dayMs) / 1000) * 1000);
 
-export const retentionMs = (days: number) => days * dayMs;
+export const lockMs = (days: number) => days * dayMs;
 
 /**
  * COMPLIANCE rather than GOVERNANCE: the second can be lifted by whoever has the bucket's administrator key, and an attacker
  * who has that one is what the lock is for. Nobody can shorten it, so a number of days that is too large costs until its end.
  */
-export const retentionMode = 'COMPLIANCE';
+export const lockMode = 'COMPLIANCE';
 
 export type PutRequest = {
   key: Key;
   path: string;
   body: Uint8Array;
   ifAbsent: boolean;
-  /** Absent = no retention. */
-  retentionDays?: number;
+  /** Undefined = not locked. */
+  lockDays?: number | undefined;
 };
 
 /** @returns `exists` only with `ifAbsent`; the object is then not ours and untouched */
 export async function putObject(connection: S3Connection, request: PutRequest): Promise<'written' | 'exists'> {
-  const {key, path, body, ifAbsent, retentionDays} = request;
+  const {key, path, body, ifAbsent, lockDays} = request;
   const checksum = crc32Base64(body);
   const input: PutObjectCommandInput = {Bucket: connection.bucket, Key: path, Body: body};
-  if (retentionDays !== undefined) {
-    input.ObjectLockMode = retentionMode;
-    input.ObjectLockRetainUntilDate = retainUntil(retentionDays, Date.now());
+  if (lockDays !== undefined) {
+    input.ObjectLockMode = lockMode;
+    input.ObjectLockRetainUntilDate = lockUntil(lockDays, connection.clock.wallMs());
   }
   const what = {call: 'PutObject', doing: `write ${key}`};
   const attempts: Attempt[] = [];
@@ -66,7 +66,7 @@ export async function putObject(connection: S3Connection, request: PutRequest): 
           throw new WrongAnswer(`the server stored bytes with CRC32 ${output.ChecksumCRC32} for ${checksum}`);
         }
       },
-      [...(ifAbsent ? ['exists' as const] : []), ...(retentionDays === undefined ? [] : ['not supported' as const])],
+      [...(ifAbsent ? ['exists' as const] : []), ...(lockDays === undefined ? [] : ['not supported' as const])],
     );
     return 'written';
   } catch (error) {

@@ -1,13 +1,22 @@
 import {assertKey, assertPrefix} from '../key.ts';
 import {objectMissing, objectTooShort} from '../object-errors.ts';
-import type {ByteRange, Key, ObjectFacts, PutOptions, RetainedObject, Store, Traffic} from '../store.ts';
-import {S3Connection} from './connection.ts';
+import type {
+  ByteRange,
+  Key,
+  ObjectFacts,
+  PutOptions,
+  RetainedObject,
+  Store,
+  StoreProperties,
+  Traffic,
+} from '../store.ts';
+import {S3Connection} from './connection/connection.ts';
 import {S3Remover} from './delete.ts';
 import {getObject} from './get.ts';
 import {listObjects} from './list.ts';
+import {extendLocks} from './object-lock.ts';
 import type {S3StoreOptions} from './options.ts';
 import {putObject} from './put.ts';
-import {extendRetention} from './retention.ts';
 import {statObject} from './stat.ts';
 
 /**
@@ -16,24 +25,26 @@ import {statObject} from './stat.ts';
  */
 export async function openS3Store(options: S3StoreOptions): Promise<Store> {
   const store = new S3Store(await S3Connection.open(options), options);
-  const {retentionDays} = options;
-  if (retentionDays === undefined) return store;
-  return Object.assign(store, {retain: (keys: readonly Key[]) => store.extend(keys, retentionDays)});
+  const {lockDays} = options;
+  if (lockDays === undefined) return store;
+  return Object.assign(store, {retain: (keys: readonly Key[]) => store.extend(keys, lockDays)});
 }
 
 class S3Store implements Store {
   readonly description: string;
+  readonly properties: StoreProperties;
   readonly #connection: S3Connection;
   readonly #rootPrefix: string;
-  readonly #retentionDays: number | undefined;
+  readonly #lockDays: number | undefined;
   readonly #remover: S3Remover;
 
-  constructor(connection: S3Connection, {root, retentionDays}: S3StoreOptions) {
+  constructor(connection: S3Connection, {root, lockDays}: S3StoreOptions) {
     this.#connection = connection;
     this.description = connection.description;
+    this.properties = {versions: true, flatListing: true, objectLock: lockDays !== undefined};
     this.#rootPrefix = root === '' ? '' : `${root}/`;
-    this.#retentionDays = retentionDays;
-    this.#remover = new S3Remover(connection, this.#path, retentionDays !== undefined);
+    this.#lockDays = lockDays;
+    this.#remover = new S3Remover(connection, this.#path, lockDays !== undefined);
   }
 
   readonly #path = (key: Key): string => {
@@ -43,13 +54,12 @@ class S3Store implements Store {
 
   async put(key: Key, body: Uint8Array, {ifAbsent = false, retained = false}: PutOptions = {}) {
     const path = this.#path(key);
-    const days = retained ? this.#retentionDays : undefined;
     return putObject(this.#connection, {
       key,
       path,
       body,
       ifAbsent,
-      ...(days === undefined ? {} : {retentionDays: days}),
+      lockDays: retained ? this.#lockDays : undefined,
     });
   }
 
@@ -78,7 +88,7 @@ class S3Store implements Store {
   }
 
   async extend(keys: readonly Key[], days: number): Promise<void> {
-    await extendRetention(this.#connection, [...new Set(keys)], {
+    await extendLocks(this.#connection, [...new Set(keys)], {
       days,
       pathOf: this.#path,
       missing: (key) => objectMissing(key, this.description),

@@ -1,8 +1,8 @@
 import type {IncomingMessage} from 'node:http';
 import type {HeadObjectCommandOutput} from '@aws-sdk/client-s3';
 import type {Key, ObjectFacts} from '../store.ts';
-import {by, ExpectedFailure, type S3Connection} from './connection.ts';
-import {WrongAnswer} from './failure.ts';
+import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
+import {WrongAnswer} from './connection/failure.ts';
 import {contentRange} from './get.ts';
 import {versionOf} from './list.ts';
 

@@ -61,7 +61,7 @@ export async function listVault(store: Store): Promise<Listing> {
   const removals: Key[] = [];
   const groups = new LeaseGroups();
   const packs = new Map<PackId, {lengthBytes: number; modifiedAtMs: number}>();
-  const prefixes = store.traffic === undefined ? folders : [''];
+  const prefixes = store.properties.flatListing ? [''] : folders;
   for await (const facts of listEach(store, prefixes)) {
     const {key, sizeBytes, modifiedAtMs} = facts;
     if (key.startsWith(packsPrefix)) {

@@ -1,4 +1,4 @@
-import type {Store} from '../../stores/index.ts';
+import {type Store, wrapStore} from '../../stores/index.ts';
 import {locksPrefix} from '../format/key.ts';
 
 /**
@@ -8,20 +8,12 @@ import {locksPrefix} from '../format/key.ts';
  * @param isNeeded called before each put. Default: always
  */
 export function lookBeforePut(store: Store, isNeeded: () => boolean = () => true): Store {
-  const {retain, traffic} = store;
-  return {
-    description: store.description,
+  return wrapStore(store, {
     async put(key, body, options) {
       // The key of a lease is random and used once, so it cannot exist.
       const isChecked = options?.ifAbsent && !key.startsWith(locksPrefix) && isNeeded();
       if (isChecked && (await store.stat(key)) !== undefined) return 'exists';
       return store.put(key, body, options);
     },
-    get: (key, range) => store.get(key, range),
-    list: (prefix) => store.list(prefix),
-    delete: (keys) => store.delete(keys),
-    stat: (key) => store.stat(key),
-    ...(retain === undefined ? {} : {retain: (keys) => retain.call(store, keys)}),
-    ...(traffic === undefined ? {} : {traffic: () => traffic.call(store)}),
-  };
+  });
 }

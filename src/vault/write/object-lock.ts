@@ -1,5 +1,5 @@
 import type {Clock} from '../../lib/clock.ts';
-import type {Key, PutOptions, Store} from '../../stores/index.ts';
+import {type Key, type PutOptions, type Store, wrapStore} from '../../stores/index.ts';
 import type {CacheFile} from '../indexes/cache-file.ts';
 
 /**
@@ -52,9 +52,7 @@ export class ObjectLock {
   }
 
   #recording(store: Store): Store {
-    const {traffic} = store;
-    return {
-      description: store.description,
+    return wrapStore(store, {
       put: async (key: Key, body: Uint8Array, options?: PutOptions) => {
         const startedAtWallMs = this.#clock.wallMs();
         const outcome = await store.put(key, body, options);
@@ -62,12 +60,6 @@ export class ObjectLock {
         if (outcome === 'written' && options?.retained) this.#record([key], startedAtWallMs);
         return outcome;
       },
-      get: (key, range) => store.get(key, range),
-      list: (prefix) => store.list(prefix),
-      delete: (keys) => store.delete(keys),
-      stat: (key) => store.stat(key),
-      retain: (keys) => store.retain!(keys),
-      ...(traffic === undefined ? {} : {traffic: () => traffic.call(store)}),
-    };
+    });
   }
 }

@@ -55,7 +55,7 @@ describe('a removal', () => {
 
 describe('under object lock', () => {
   test('only what is to be retained is, for half as long again as asked for', async () => {
-    const {server, store} = await fakeStore({objectLock: true}, {retentionDays: 30});
+    const {server, store} = await fakeStore({objectLock: true}, {lockDays: 30});
     const before = Date.now();
     await store.put('packs/a', one, {retained: true});
     await store.put('locks/a', one);
@@ -66,10 +66,10 @@ describe('under object lock', () => {
     expect(server.objects.get('locks/a')?.retainUntilMs).toBeUndefined();
   });
 
-  test.each([{retentionDays: 30}, {}])(
+  test.each([{lockDays: 30}, {}])(
     'what may not go yet stays as it is and is told; the rest goes (opened with %j)',
     async (opened) => {
-      const {server, store} = await fakeStore({objectLock: true}, {retentionDays: 30});
+      const {server, store} = await fakeStore({objectLock: true}, {lockDays: 30});
       await store.put('b', one, {retained: true});
       await store.put('a', one, {retained: true});
       await store.put('c', one);
@@ -98,7 +98,7 @@ describe('under object lock', () => {
   });
 
   test('a bucket without lock is told at the first object', async () => {
-    const {store} = await fakeStore({}, {retentionDays: 30});
+    const {store} = await fakeStore({}, {lockDays: 30});
     await expect(store.put('a', one, {retained: true})).rejects.toMatchObject({
       code: 'STORE_REFUSED',
       next: expect.stringContaining('backup.object.store.lock'),
@@ -110,11 +110,11 @@ describe('retain', () => {
   test('is there only with a retention', async () => {
     const {server, store} = await fakeStore({objectLock: true});
     expect(store.retain).toBeUndefined();
-    expect((await storeOn(server, {retentionDays: 1})).retain).toBeTypeOf('function');
+    expect((await storeOn(server, {lockDays: 1})).retain).toBeTypeOf('function');
   });
 
   test('extends what ends too soon, and nothing else', async () => {
-    const {server, store} = await fakeStore({objectLock: true}, {retentionDays: 30});
+    const {server, store} = await fakeStore({objectLock: true}, {lockDays: 30});
     const untilMs = Math.ceil(Date.now() / 1000) * 1000;
     server.objects.put('soon', one, {retainUntilMs: untilMs + 29 * dayMs});
     server.objects.put('late', one, {retainUntilMs: untilMs + 31 * dayMs});
@@ -128,7 +128,7 @@ describe('retain', () => {
   });
 
   test('tells an object that is not there', async () => {
-    const {store} = await fakeStore({objectLock: true}, {retentionDays: 30});
+    const {store} = await fakeStore({objectLock: true}, {lockDays: 30});
     await expect(store.retain?.(['none'])).rejects.toMatchObject({code: 'OBJECT_MISSING', context: {key: 'none'}});
   });
 });

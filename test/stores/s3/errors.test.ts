@@ -2,7 +2,7 @@ import {inspect} from 'node:util';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {asPlain, BkpError} from '../../../src/errors/index.ts';
 import {openS3Store} from '../../../src/stores/index.ts';
-import {failureOf, withoutSecrets} from '../../../src/stores/s3/failure.ts';
+import {failureOf, withoutSecrets} from '../../../src/stores/s3/connection/failure.ts';
 import type {FaultEffect} from '../../helpers/fake-s3.ts';
 import {fakeServer, fakeStore, secrets, storeOn} from './fixture.ts';
 
@@ -79,7 +79,7 @@ describe('facts that the answer tells', () => {
   });
 
   test('which right is missing, for every call', async () => {
-    const {server, store} = await fakeStore({objectLock: true}, {...quick, retentionDays: 1});
+    const {server, store} = await fakeStore({objectLock: true}, {...quick, lockDays: 1});
     await store.put('a', Buffer.from('1'));
     const calls = ['PutObject', 'GetObject', 'ListObjectsV2', 'DeleteObjects', 'PutObjectRetention'];
     for (const call of calls) server.settings.denied.add(call);
@@ -137,10 +137,10 @@ describe('before there is an answer', () => {
     ['EPIPE', /could not/],
     ['ETIMEDOUT', /could not/],
   ])('%s', async (code, message) => {
-    const {s3Error} = await import('../../../src/stores/s3/errors.ts');
+    const {s3Error} = await import('../../../src/stores/s3/connection/errors.ts');
     const failure = failureOf(Object.assign(new Error('words'), {code}));
     const facts = {call: 'GetObject', doing: 'read a', description: 's3::bucket=b;', bucket: 'b', region: 'r'};
-    const error = s3Error(failure, {...facts, endpoint: 'https://host', caCertFile: undefined});
+    const error = s3Error(failure, {...facts, endpoint: 'https://host', caCertFile: undefined, wallMs: 0});
     expect(error.message).toMatch(message);
     if (failure.kind === 'certificate') expect(error.next).toContain('ca_cert_file=');
   });

@@ -55,7 +55,7 @@ test('a server that refuses the call itself is no store, and the error names the
 });
 
 test('a lock that was asked for is no optional feature', async () => {
-  const {store} = await fakeStore({unsupported: new Set(['x-amz-object-lock-mode'])}, {retentionDays: 30});
+  const {store} = await fakeStore({unsupported: new Set(['x-amz-object-lock-mode'])}, {lockDays: 30});
   await expect(store.put('a', Buffer.from('1'), {ifAbsent: true, retained: true})).rejects.toMatchObject({
     code: 'STORE_REFUSED',
     message: expect.stringContaining('no object lock'),

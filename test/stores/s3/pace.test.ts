@@ -1,19 +1,18 @@
 import {expect, test} from 'vitest';
-import type {Clock} from '../../../src/stores/s3/clock.ts';
-import {Pace} from '../../../src/stores/s3/pace.ts';
+import {type Clock, systemClock} from '../../../src/lib/clock.ts';
+import {Pace} from '../../../src/stores/s3/connection/pace.ts';
 import {fakeStore} from './fixture.ts';
 
 /** A clock whose sleepers wake in the order of their time, when everybody sleeps. */
-function fakeClock(): Clock & {run: <T>(work: Promise<T>) => Promise<T>; atMs: number} {
+function fakeClock(): Pick<Clock, 'monotonicMs' | 'sleep'> & {run: <T>(work: Promise<T>) => Promise<T>; atMs: number} {
   let sleepers: {atMs: number; wake: () => void}[] = [];
   const clock = {
     atMs: 0,
-    nowMs: () => clock.atMs,
+    monotonicMs: () => clock.atMs,
     sleep: (durationMs: number) =>
       new Promise<void>((wake) => {
         sleepers.push({atMs: clock.atMs + durationMs, wake});
       }),
-    random: () => 0,
     async run<T>(work: Promise<T>): Promise<T> {
       let done = false;
       void work.finally(() => {
@@ -83,8 +82,7 @@ test('a limit that is lifted frees those who wait, one that is set slows down wh
 });
 
 test('a waiter whose request is cancelled stops waiting', async () => {
-  const {realClock} = await import('../../../src/stores/s3/clock.ts');
-  const pace = new Pace(() => 1, realClock);
+  const pace = new Pace(() => 1, systemClock);
   await pace.take(100);
   const reason = new Error('cancelled');
   await expect(pace.take(1, AbortSignal.abort(reason))).rejects.toBe(reason);

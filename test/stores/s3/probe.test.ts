@@ -61,13 +61,13 @@ test('a key that may not write, or may not ask', async () => {
 
 test('locks and versions are told', async () => {
   const server = await fakeServer({objectLock: true});
-  const {point} = await probe(server, {retentionDays: 30});
+  const {point} = await probe(server, {lockDays: 30});
   expect(point('object lock')).toMatchObject({ok: true, detail: expect.stringContaining('on')});
   expect(point('versioning')).toMatchObject({ok: true, detail: expect.stringContaining('noncurrent')});
 });
 
 test('a lock that was asked for where there is none is a fault', async () => {
-  const {point} = await probe(await fakeServer(), {retentionDays: 30});
+  const {point} = await probe(await fakeServer(), {lockDays: 30});
   expect(point('object lock')).toMatchObject({ok: false, next: expect.stringContaining('backup.object.store.lock')});
 });
 

@@ -1,7 +1,6 @@
 import {expect, test} from 'vitest';
-import type {Clock} from '../../../src/stores/s3/clock.ts';
-import type {Failure, FailureKind} from '../../../src/stores/s3/failure.ts';
-import {type Try, withRetries} from '../../../src/stores/s3/retry.ts';
+import type {Failure, FailureKind} from '../../../src/stores/s3/connection/failure.ts';
+import {type Try, withRetries} from '../../../src/stores/s3/connection/retry.ts';
 import {fakeStore} from './fixture.ts';
 
 class Broken extends Error {
@@ -20,13 +19,12 @@ async function run(
   {random = 0.999, eachTryMs = 0, patienceMs = 60_000, known = true} = {},
 ): Promise<Run> {
   const seen: Run = {tries: 0, waits: [], nowMs: 0};
-  const clock: Clock = {
-    nowMs: () => seen.nowMs,
-    async sleep(durationMs) {
+  const clock = {
+    monotonicMs: () => seen.nowMs,
+    async sleep(durationMs: number) {
       seen.waits.push(durationMs);
       seen.nowMs += durationMs;
     },
-    random: () => random,
   };
   try {
     await withRetries(
@@ -37,6 +35,7 @@ async function run(
       },
       {
         clock,
+        random: () => random,
         patienceMs,
         signal: undefined,
         known: () => known,
@@ -125,7 +124,7 @@ test('what is no failure of the server is thrown as it is, at once', async () =>
 });
 
 test('every call survives a server that fails twice', async () => {
-  const {server, store} = await fakeStore({objectLock: true}, {retentionDays: 1});
+  const {server, store} = await fakeStore({objectLock: true}, {lockDays: 1});
   await store.put('a', Buffer.from('1'));
   for (const call of ['PutObject', 'GetObject', 'ListObjectsV2', 'DeleteObjects', 'HeadObject', 'PutObjectRetention']) {
     server.fault({call}, {kind: 'answer', status: 500, code: 'InternalError'});

@@ -7,7 +7,7 @@ describe('the contract, at the top of a bucket', () => storeContract(async () =>
 describe('the contract, below a root', () => storeContract(async () => open(await fake(), {root: 'team/backups'})));
 
 describe('the contract, in a bucket with versions and object lock, a page of 3 keys, one request at a time', () =>
-  storeContract(async () => open(await fake({objectLock: true, pageKeys: 3}), {requestsAtOnce: 1, retentionDays: 30})));
+  storeContract(async () => open(await fake({objectLock: true, pageKeys: 3}), {requestsAtOnce: 1, lockDays: 30})));
 
 test('more keys than a page holds are listed and removed', async () => {
   const server = await fake();

@@ -1,4 +1,4 @@
-import type {Clock} from './clock.ts';
+import type {Clock} from '../../../lib/clock.ts';
 
 /** So often a waiting request looks whether the limit was changed. */
 const lookAgainMs = 250;
@@ -19,13 +19,13 @@ export class Pace {
   #owedBytes = 0;
   #paidAtMs: number;
   readonly #bytesPerSecond: () => number | undefined;
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
 
   /** @param bytesPerSecond asked again and again; undefined = no limit */
-  constructor(bytesPerSecond: () => number | undefined, clock: Clock) {
+  constructor(bytesPerSecond: () => number | undefined, clock: Pick<Clock, 'monotonicMs' | 'sleep'>) {
     this.#bytesPerSecond = bytesPerSecond;
     this.#clock = clock;
-    this.#paidAtMs = clock.nowMs();
+    this.#paidAtMs = clock.monotonicMs();
   }
 
   /** @returns how many bytes are best moved at once now */
@@ -51,7 +51,7 @@ export class Pace {
 
   /** Pays off what the time since the last look allows; nothing is saved up for later. */
   #pay(): number | undefined {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#clock.monotonicMs();
     const rate = this.#bytesPerSecond();
     const paidBytes = rate === undefined ? Number.POSITIVE_INFINITY : ((nowMs - this.#paidAtMs) * rate) / 1000;
     this.#owedBytes = Math.max(0, this.#owedBytes - paidBytes);

@@ -3,9 +3,9 @@ import http from 'node:http';
 import https from 'node:https';
 import type {Socket} from 'node:net';
 import {getCACertificates} from 'node:tls';
-import {assert, BkpError} from '../../errors/index.ts';
+import {assert, BkpError} from '../../../errors/index.ts';
+import type {S3StoreOptions} from '../options.ts';
 import {type Attempt, AttemptEnded} from './attempt.ts';
-import type {S3StoreOptions} from './options.ts';
 import type {Pace} from './pace.ts';
 
 /** A server that never says `100 Continue` gets the body after this long. */

@@ -1,4 +1,4 @@
-import type {Clock} from './clock.ts';
+import type {Clock} from '../../../lib/clock.ts';
 import type {Failure, FailureKind} from './failure.ts';
 
 /** More tries than that say the same; with the waits below they fit the patience of a minute. */
@@ -16,7 +16,9 @@ const triesBeforeFirstAnswer = 3;
 const brokenTriesBeforeFirstAnswer = 6;
 
 export type RetryRules = {
-  clock: Clock;
+  clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
+  /** 0 ≤ x < 1 */
+  random: () => number;
   patienceMs: number;
   signal: AbortSignal | undefined;
   /** The failure behind what `work` threw; undefined = not the server's, so never again. */
@@ -74,9 +76,9 @@ export async function withRetries<T>(work: (current: Try) => Promise<T>, rules: 
       if (failure === undefined) throw error;
       failures += 1;
       if (failures >= triesWorth(failure.kind, rules.known())) throw error;
-      const nowMs = clock.nowMs();
+      const nowMs = clock.monotonicMs();
       firstFailureMs ??= nowMs;
-      const waitMs = waitBefore(failures, failure, clock.random());
+      const waitMs = waitBefore(failures, failure, rules.random());
       if (nowMs + waitMs - firstFailureMs > rules.patienceMs) throw error;
       await clock.sleep(waitMs, signal);
     }

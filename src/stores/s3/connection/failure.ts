@@ -1,4 +1,4 @@
-import {systemCode} from '../../errors/index.ts';
+import {systemCode} from '../../../errors/index.ts';
 
 /**
  * What can go wrong with one request, by what follows from it. Servers name the same thing differently, so this is decided

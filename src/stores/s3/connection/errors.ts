@@ -1,4 +1,4 @@
-import {BkpError, type ErrorCode, unreachable} from '../../errors/index.ts';
+import {BkpError, type ErrorCode, unreachable} from '../../../errors/index.ts';
 import type {Failure} from './failure.ts';
 
 /** What was tried, for the error's words. */
@@ -12,6 +12,8 @@ export type CallFacts = {
   region: string;
   endpoint: string | undefined;
   caCertFile: string | undefined;
+  /** This machine's clock. */
+  wallMs: number;
 };
 
 /** Rights as AWS policies name them, where they are not `s3:` and the call's name. */
@@ -89,7 +91,7 @@ function words(failure: Failure, facts: CallFacts): Words {
     case 'clock':
       return {
         code: 'STORE_DENIED',
-        what: `the clock of this machine is ${skewText(failure.serverTimeMs)} that of ${where}`,
+        what: `the clock of this machine is ${skewText(facts.wallMs, failure.serverTimeMs)} that of ${where}`,
         next: 'set the clock (timedatectl set-ntp true), then try again',
       };
     case 'denied':
@@ -201,8 +203,8 @@ const hintFor = (call: string) =>
     ? ', and s3:ListBucket (without it an object that is not there is answered as denied)'
     : '';
 
-function skewText(serverTimeMs: number | undefined): string {
+function skewText(wallMs: number, serverTimeMs: number | undefined): string {
   if (serverTimeMs === undefined) return 'too far from';
-  const aheadSeconds = Math.round((Date.now() - serverTimeMs) / 1000);
+  const aheadSeconds = Math.round((wallMs - serverTimeMs) / 1000);
   return `${Math.abs(aheadSeconds)} s ${aheadSeconds < 0 ? 'behind' : 'ahead of'}`;
 }

@@ -1,7 +1,7 @@
 import {forEachConcurrent} from '../../lib/async.ts';
 import type {Key, RetainedObject} from '../store.ts';
-import {by, ExpectedFailure, type S3Connection} from './connection.ts';
-import {retainUntil, retentionMode, retentionMs} from './put.ts';
+import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
+import {lockMode, lockMs, lockUntil} from './put.ts';
 
 /** A legal hold has no end: the last moment that a Date knows. */
 const foreverMs = 8.64e15;
@@ -16,7 +16,7 @@ const foreverMs = 8.64e15;
 export async function retainedUntilMs(connection: S3Connection, key: Key, path: string): Promise<number | undefined> {
   try {
     const output = await connection.call(
-      {call: 'HeadObject', doing: `look at the retention of ${key}`},
+      {call: 'HeadObject', doing: `look at the lock of ${key}`},
       (attempt) =>
         connection.client.send(
           new connection.sdk.HeadObjectCommand({Bucket: connection.bucket, Key: path}),
@@ -60,7 +60,7 @@ export async function retainedAmong(
   const retained: RetainedObject[] = [];
   await forEachConcurrent(keys, connection.requestsAtOnce, async (key) => {
     const untilMs = await retainedUntilMs(connection, key, pathOf(key));
-    if (untilMs !== undefined && untilMs > Date.now()) retained.push({key, untilMs});
+    if (untilMs !== undefined && untilMs > connection.clock.wallMs()) retained.push({key, untilMs});
   });
   return retained;
 }
@@ -69,7 +69,7 @@ export async function retainedAmong(
  * Sees to it that the objects stay for at least `days` from now.
  * @throws BkpError `OBJECT_MISSING` by `missing`
  */
-export async function extendRetention(
+export async function extendLocks(
   connection: S3Connection,
   keys: readonly Key[],
   options: {days: number; pathOf: (key: Key) => string; missing: (key: Key) => Error},
@@ -78,13 +78,13 @@ export async function extendRetention(
   await forEachConcurrent(keys, connection.requestsAtOnce, async (key) => {
     const untilMs = await retainedUntilMs(connection, key, pathOf(key));
     if (untilMs === undefined) throw missing(key);
-    if (untilMs >= Date.now() + retentionMs(days)) return;
+    if (untilMs >= connection.clock.wallMs() + lockMs(days)) return;
     await connection.call({call: 'PutObjectRetention', doing: `keep ${key} for longer`}, (attempt) =>
       connection.client.send(
         new connection.sdk.PutObjectRetentionCommand({
           Bucket: connection.bucket,
           Key: pathOf(key),
-          Retention: {Mode: retentionMode, RetainUntilDate: retainUntil(days, Date.now())},
+          Retention: {Mode: lockMode, RetainUntilDate: lockUntil(days, connection.clock.wallMs())},
         }),
         by(attempt),
       ),

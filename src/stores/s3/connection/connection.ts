@@ -1,14 +1,14 @@
 import type {S3Client} from '@aws-sdk/client-s3';
-import {BkpError} from '../../errors/index.ts';
-import {Slots} from '../../lib/async.ts';
-import type {Traffic} from '../store.ts';
+import {BkpError} from '../../../errors/index.ts';
+import {Slots} from '../../../lib/async.ts';
+import {type Clock, systemClock, systemRandom} from '../../../lib/clock.ts';
+import type {Traffic} from '../../store.ts';
+import {defaultRequestsAtOnce, defaultTimeouts, describeS3, type S3StoreOptions, type S3Timeouts} from '../options.ts';
 import {Attempt} from './attempt.ts';
-import {realClock} from './clock.ts';
 import {type CallFacts, s3Error} from './errors.ts';
 import {type Failure, type FailureKind, failureOf, WrongAnswer, withoutSecrets} from './failure.ts';
 import {type Feature, features, withoutWhich} from './features.ts';
 import {type HandedOn, makeAgents, S3Http} from './http.ts';
-import {defaultRequestsAtOnce, defaultTimeouts, describeS3, type S3StoreOptions, type S3Timeouts} from './options.ts';
 import {Pace} from './pace.ts';
 import {type Try, withRetries} from './retry.ts';
 
@@ -42,12 +42,13 @@ export class S3Connection {
   readonly bucket: string;
   readonly description: string;
   readonly requestsAtOnce: number;
+  readonly clock: Clock;
   /** What the answers to our own writes tell: a bucket without versions has no object lock. */
   keepsVersions: boolean | undefined;
   /** What this server was found not to have. */
   readonly #lacking = new Set<Feature>();
   readonly #clients: Clients;
-  readonly #facts: Omit<CallFacts, 'call' | 'doing'>;
+  readonly #facts: Omit<CallFacts, 'call' | 'doing' | 'wallMs'>;
   readonly #timeouts: S3Timeouts;
   readonly #signal: AbortSignal | undefined;
   readonly #slots: Slots;
@@ -65,6 +66,7 @@ export class S3Connection {
     this.#download = download;
     this.bucket = options.bucket;
     this.description = describeS3(options);
+    this.clock = options.clock ?? systemClock;
     this.requestsAtOnce = options.requestsAtOnce ?? defaultRequestsAtOnce;
     this.#facts = {
       description: this.description,
@@ -88,9 +90,10 @@ export class S3Connection {
   static async open(options: S3StoreOptions): Promise<S3Connection> {
     // Loading it takes 60 ms and 34 MB: only who has a store on S3 pays for that.
     const sdk = await import('@aws-sdk/client-s3');
+    const clock = options.clock ?? systemClock;
     const limits = () => options.limits?.() ?? {};
-    const upload = new Pace(() => limits().uploadBytesPerSecond, realClock);
-    const download = new Pace(() => limits().downloadBytesPerSecond, realClock);
+    const upload = new Pace(() => limits().uploadBytesPerSecond, clock);
+    const download = new Pace(() => limits().downloadBytesPerSecond, clock);
     const connectMs = options.timeouts?.connectMs ?? defaultTimeouts.connectMs;
     const agents = makeAgents(options, options.requestsAtOnce ?? defaultRequestsAtOnce);
     const region = options.region ?? (options.endpoint === undefined ? undefined : 'us-east-1');
@@ -111,7 +114,7 @@ export class S3Connection {
     const told = {description: describeS3(options), bucket: options.bucket, call: '', doing: 'be opened', region: ''};
     const usedRegion = await client.config.region().catch((error: unknown) => {
       const {endpoint, caCertFile} = options;
-      throw s3Error(failureOf(error), {...told, endpoint, caCertFile});
+      throw s3Error(failureOf(error), {...told, endpoint, caCertFile, wallMs: clock.wallMs()});
     });
     return new S3Connection(sdk, clients, usedRegion, download, options);
   }
@@ -151,7 +154,8 @@ export class S3Connection {
             }
           }),
         {
-          clock: realClock,
+          clock: this.clock,
+          random: systemRandom,
           patienceMs,
           signal,
           known: () => this.#known,
@@ -233,7 +237,7 @@ export class S3Connection {
 
   error(failure: Failure, what: Call): BkpError {
     const message = withoutSecrets(failure.message, this.#secrets);
-    return s3Error({...failure, message}, {...this.#facts, ...what});
+    return s3Error({...failure, message}, {...this.#facts, ...what, wallMs: this.clock.wallMs()});
   }
 
   /** Counts a piece of a body that came, and waits as long as the limit asks for. */

@@ -1,0 +1,60 @@
+import {expect, test} from 'vitest';
+import {openMemoryStore, type Store, wrapStore} from '../../src/stores/index.ts';
+import {storeContract} from './contract.ts';
+
+storeContract(async () => wrapStore(openMemoryStore(), {}));
+
+/** Has every member of the interface; the private field fails a call that is forwarded without its object. */
+class FullStore implements Required<Store> {
+  readonly description = 'full';
+  readonly properties = {versions: true, flatListing: true, objectLock: true};
+  readonly #calls: string[] = [];
+  get calls() {
+    return this.#calls;
+  }
+  #note<T>(call: string, result: T): T {
+    this.#calls.push(call);
+    return result;
+  }
+  put = (key: string) => Promise.resolve(this.#note<'written'>(`put ${key}`, 'written'));
+  get = (key: string) => Promise.resolve(this.#note(`get ${key}`, new Uint8Array()));
+  async *list(prefix: string) {
+    yield this.#note(`list ${prefix}`, {key: 'a', sizeBytes: 0, modifiedAtMs: 0});
+  }
+  async delete(keys: readonly string[]) {
+    return this.#note(`delete ${keys}`, []);
+  }
+  async stat(key: string) {
+    return this.#note(`stat ${key}`, undefined);
+  }
+  async retain(keys: readonly string[]) {
+    this.#note(`retain ${keys}`, undefined);
+  }
+  refusesConditions() {
+    return this.#note('refusesConditions', true);
+  }
+  traffic() {
+    return this.#note('traffic', {requests: {}, sentBytes: 0, receivedBytes: 0});
+  }
+}
+
+test('a wrapper forwards every member that it does not replace', async () => {
+  const full = new FullStore();
+  const wrapped = wrapStore(full, {get: async () => Uint8Array.of(1)});
+  expect(wrapped.description).toBe('full');
+  expect(wrapped.properties).toEqual(full.properties);
+  await wrapped.put('a', new Uint8Array());
+  expect(await wrapped.get('a')).toEqual(Uint8Array.of(1));
+  for await (const _ of wrapped.list('p/'));
+  await wrapped.delete(['a']);
+  await wrapped.stat('a');
+  await wrapped.retain?.(['a']);
+  expect(wrapped.refusesConditions?.()).toBe(true);
+  wrapped.traffic?.();
+  expect(full.calls).toEqual(['put a', 'list p/', 'delete a', 'stat a', 'retain a', 'refusesConditions', 'traffic']);
+});
+
+test('a wrapper has no optional member that the store lacks', () => {
+  const wrapped = wrapStore(openMemoryStore(), {});
+  expect([wrapped.retain, wrapped.refusesConditions, wrapped.traffic]).toEqual([undefined, undefined, undefined]);
+});
