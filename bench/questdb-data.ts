@@ -14,21 +14,22 @@ const tables = [
     name: 'trades',
     columns: 'symbol SYMBOL, side SYMBOL, price DOUBLE, amount DOUBLE, id LONG',
     values: (x: string) =>
-      `('s' || (${x} * 7) % 53)::SYMBOL, rnd_symbol('buy', 'sell'), round(100 + 50 * sin(${x} / 5000.0) + rnd_double(), 2),
-       round(rnd_double() * 10, 4), ${x}`,
+      `('s' || (${x} * 7) % 53)::SYMBOL, rnd_symbol('buy', 'sell'),
+       round(100 + 50 * sin(${x} / 5000.0) + rnd_double(), 2), round(rnd_double() * 10, 4), ${x}`,
   },
   {
     name: 'quotes',
     columns: 'symbol SYMBOL, bid DOUBLE, ask DOUBLE, bid_size INT, ask_size INT, source SYMBOL',
     values: (x: string) =>
-      `('s' || (${x} * 11) % 53)::SYMBOL, round(100 + rnd_double(), 2), round(101 + rnd_double(), 2), rnd_int(1, 500, 0),
-       rnd_int(1, 500, 0), rnd_symbol('a', 'b', 'c')`,
+      `('s' || (${x} * 11) % 53)::SYMBOL, round(100 + rnd_double(), 2), round(101 + rnd_double(), 2),
+       rnd_int(1, 500, 0), rnd_int(1, 500, 0), rnd_symbol('a', 'b', 'c')`,
   },
   {
     name: 'readings',
     columns: 'device SYMBOL INDEX, value DOUBLE, counter LONG, note VARCHAR',
     values: (x: string) =>
-      `('d' || ${x} % 211)::SYMBOL, rnd_double() * 40, ${x}, 'batch ' || (${x} / 1000) || ' of line ' || rnd_int(1, 9, 0)`,
+      `('d' || ${x} % 211)::SYMBOL, rnd_double() * 40, ${x}, ` +
+      `'batch ' || (${x} / 1000) || ' of line ' || rnd_int(1, 9, 0)`,
   },
 ] as const;
 
@@ -41,7 +42,8 @@ async function appendDay(server: QuestDbServer, table: (typeof tables)[number], 
   const start = firstDayMicros + day * microsPerDay;
   const x = `(x + ${day * rows})`;
   await server.sql(
-    `INSERT INTO ${table.name} SELECT (${start} + (x - 1) * ${step} + rnd_long(0, ${step - 1}, 0))::TIMESTAMP, ${table.values(x)}
+    `INSERT INTO ${table.name}
+     SELECT (${start} + (x - 1) * ${step} + rnd_long(0, ${step - 1}, 0))::TIMESTAMP, ${table.values(x)}
      FROM long_sequence(${rows})`,
   );
 }
@@ -95,10 +97,14 @@ export async function changeQuestDb(server: QuestDbServer, gib: number): Promise
   // Both sizes are spread evenly over 1 to 500, so this meets about 37 rows of the day.
   const below = Math.ceil((37 * 250_000) / rows) + 1;
   await server.sql(
-    `UPDATE quotes SET bid = bid + 1, bid_size = 7 WHERE ts IN '${dayText(5)}' AND bid_size = 3 AND ask_size < ${below}`,
+    `UPDATE quotes SET bid = bid + 1, bid_size = 7 WHERE ts IN '${dayText(5)}' AND bid_size = 3 ` +
+      `AND ask_size < ${below}`,
   );
   await server.applied();
-  return `${(3 * rows).toLocaleString('en')} rows appended, ${late} late rows into ${dayText(3)}, an update in ${dayText(5)}`;
+  return (
+    `${(3 * rows).toLocaleString('en')} rows appended, ${late} late rows into ${dayText(3)}, ` +
+    `an update in ${dayText(5)}`
+  );
 }
 
 /**

@@ -36,7 +36,8 @@ export function reportQuestDb(rounds: readonly QuestDbRound[]): void {
       const stored = of('storedBytes');
       const cells = [of('wallSeconds')?.toFixed(2), of('cpuSeconds')?.toFixed(1), of('peakMiB')?.toFixed(0)];
       console.log(
-        `| ${step} | ${tool} | ${cells.map((cell) => cell ?? '').join(' | ')} | ${stored === undefined ? '' : mib(stored)} |`,
+        `| ${step} | ${tool} | ${cells.map((cell) => cell ?? '').join(' | ')} | ` +
+          `${stored === undefined ? '' : mib(stored)} |`,
       );
     }
   }

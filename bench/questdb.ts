@@ -86,7 +86,8 @@ const withRestic = !values.alone && has('restic');
 if (!withRestic) console.log('left out: restic');
 const original = await questDbRoot(values.data, gib);
 console.log(
-  `node ${process.versions.node}, ${availableParallelism()} cores (${cpus()[0]?.model}), ${Math.round(totalmem() / 2 ** 30)} GiB memory`,
+  `node ${process.versions.node}, ${availableParallelism()} cores (${cpus()[0]?.model}), ` +
+    `${Math.round(totalmem() / 2 ** 30)} GiB memory`,
 );
 const rounds: QuestDbRound[] = [];
 for (let number = 0; number < Number(values.rounds); number++) {

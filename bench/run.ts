@@ -35,7 +35,8 @@ for (const tool of wanted.filter((tool) => !peers.includes(tool))) {
 
 const database = shopDatabase(values.data, gib);
 console.log(
-  `node ${process.versions.node}, ${availableParallelism()} cores (${cpus()[0]?.model}), ${Math.round(totalmem() / 2 ** 30)} GiB memory`,
+  `node ${process.versions.node}, ${availableParallelism()} cores (${cpus()[0]?.model}), ` +
+    `${Math.round(totalmem() / 2 ** 30)} GiB memory`,
 );
 console.log(`database: ${(statSync(database).size / 2 ** 20).toFixed(0)} MiB\n`);
 

@@ -54,7 +54,8 @@ async function playRound(number: number): Promise<void> {
     targets.push(...targets.splice(0, number % targets.length));
     for (const target of targets) {
       const storage = target === cluster ? 'cluster' : 's3';
-      const create = `CREATE BACKUP COLLECTION shop DATABASE WITH (STORAGE='${storage}', INCREMENTAL_BACKUP_ENABLED='true')`;
+      const create =
+        `CREATE BACKUP COLLECTION shop DATABASE WITH (STORAGE='${storage}', ` + `INCREMENTAL_BACKUP_ENABLED='true')`;
       await bkp(target, shop, ['sql', create]);
     }
     for (const target of targets) await step('full', target, () => sql(target, shop, 'BACKUP shop'));
@@ -88,7 +89,10 @@ async function targetOf(server: S3Server): Promise<Target> {
 function storeText({endpoint, region, keys}: S3Server, bucket: string, port?: number): string {
   const at = port === undefined ? endpoint : `http://127.0.0.1:${port}`;
   const {accessKeyId, secretAccessKey} = keys;
-  return `s3::bucket=${bucket};region=${region};endpoint=${at};access_key_id=${accessKeyId};secret_access_key=${secretAccessKey};`;
+  return (
+    `s3::bucket=${bucket};region=${region};endpoint=${at};access_key_id=${accessKeyId};` +
+    `secret_access_key=${secretAccessKey};`
+  );
 }
 
 /** Copies the directory's backup to each server, with COPY and with rclone: the same bytes. */
@@ -194,7 +198,8 @@ function report(): void {
       const against =
         ratios.length === 0 ? '' : `${median(ratios).toFixed(2)} (${ratios.map((r) => r.toFixed(2)).join(', ')})`;
       console.log(
-        `| ${name} | ${tool} | ${of('wallSeconds', 2)} | ${of('cpuSeconds', 2)} | ${of('serverCpuSeconds', 2)} | ${of('peakMiB', 0)} | ${against} |`,
+        `| ${name} | ${tool} | ${of('wallSeconds', 2)} | ${of('cpuSeconds', 2)} | ` +
+          `${of('serverCpuSeconds', 2)} | ${of('peakMiB', 0)} | ${against} |`,
       );
     }
   }
@@ -206,7 +211,8 @@ function report(): void {
         ?.map((one) => one.cpuSeconds ?? Number.NaN) ?? [Number.NaN],
     );
   console.log(
-    '\n| client CPU, ms a MiB stored | store alone | rclone copy | COPY, which decodes and checks |\n| --- | --- | --- | --- |',
+    '\n| client CPU, ms a MiB stored | store alone | rclone copy | COPY, which decodes and checks |' +
+      '\n| --- | --- | --- | --- |',
   );
   for (const tool of ['minio', 'versitygw']) {
     const perMiB = (name: string) => ((cpu(name, tool) * 1000) / storedMiB).toFixed(2);

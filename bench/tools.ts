@@ -113,7 +113,9 @@ export const sqliteZstd: Tool = {
 
 async function copyAndCompress({folder, database}: Place, name: string): Promise<Run> {
   const copy = join(folder, `${name}.db`);
-  const script = `sqlite3 '${database}' ".backup '${copy}'" && zstd -q -3 -T0 -f '${copy}' -o '${join(folder, 'copies', name)}.zst'`;
+  const script =
+    `sqlite3 '${database}' ".backup '${copy}'" && zstd -q -3 -T0 -f '${copy}' -o ` +
+    `'${join(folder, 'copies', name)}.zst'`;
   try {
     return await run(['sh', '-c', script]);
   } finally {

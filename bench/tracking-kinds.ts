@@ -46,7 +46,9 @@ async function measure({create, values}: (typeof kinds)[string], tracked: boolea
   const db = new DatabaseSync(path);
   db.exec(`PRAGMA synchronous = OFF; CREATE TABLE ${create}`);
   if (tracked) await (await new SqliteSource(path).snapshot({tables: ['t'], track: {owner: 'bench'}})).close();
-  const numbers = `WITH RECURSIVE n (i, text) AS (SELECT 1, hex(zeroblob(40)) UNION ALL SELECT i + 1, text FROM n WHERE i < ${rows})`;
+  const numbers =
+    'WITH RECURSIVE n (i, text) AS (SELECT 1, hex(zeroblob(40)) UNION ALL SELECT i + 1, text FROM n ' +
+    `WHERE i < ${rows})`;
   const insert = cost(db, `${numbers} INSERT INTO t SELECT ${values} FROM n`);
   const update = cost(db, 'UPDATE t SET c = c + 1');
   db.close();

@@ -42,6 +42,7 @@ export async function trackingOverhead(work: string): Promise<void> {
   }
   db.close();
   console.log(
-    `\nchange tracking on a bulk insert of ${rows} rows (one index): ${median(ratios).toFixed(2)} times the time without it`,
+    `\nchange tracking on a bulk insert of ${rows} rows (one index): ${median(ratios).toFixed(2)} ` +
+      'times the time without it',
   );
 }

@@ -30,8 +30,9 @@ function rootPage(groups) {
     section(
       'DESCRIPTION',
       text(
-        'bkp backs up collections of tables: a full backup first, then only what changed. A statement starts the work ' +
-          'and returns at once; the work is an operation with an id, which bkp-operation(1) lists, watches and cancels.',
+        'bkp backs up collections of tables: a full backup first, then only what changed. A statement ' +
+          'starts the work and returns at once; the work is an operation with an id, which ' +
+          'bkp-operation(1) lists, watches and cancels.',
       ),
     ),
     section(
@@ -141,5 +142,8 @@ function tailOf(command) {
 }
 
 function title(name) {
-  return `.\\" Made by npm run man; change the declarations of the command instead.\n.TH ${name.toUpperCase()} 1 "" "bkp ${version}" "bkp"\n`;
+  return (
+    `.\\" Made by npm run man; change the declarations of the command instead.\n.TH ` +
+    `${name.toUpperCase()} 1 "" "bkp ${version}" "bkp"\n`
+  );
 }

@@ -86,7 +86,7 @@ test('a configuration file that other users can read is reported', async () => {
   expect(report.checks.find(({what, ok}) => what === 'secrets' && !ok)?.detail).toContain('chmod 600');
 });
 
-test('a vault without its header is not mistaken for an empty store, and --repair writes the header again', async () => {
+test('a vault without its header is not an empty store, and --repair writes the header again', async () => {
   const desk = openDesk();
   await desk.sql(createC(false));
   await desk.sqlWait('BACKUP c');

@@ -111,7 +111,9 @@ test('YO18: a shell loop forgets every finished operation', async () => {
   const script = `
     bkp() { "${process.execPath}" "${bkp}" "$@"; }
     bkp operation list incbackup --format proto-json-base64 |
-      "${process.execPath}" -e 'for (const o of JSON.parse(fs.readFileSync(0)).operations) if (o.ready === true && o.status === "SUCCESS") console.log(o.id)' |
+      "${process.execPath}" -e '
+        for (const o of JSON.parse(fs.readFileSync(0)).operations)
+          if (o.ready === true && o.status === "SUCCESS") console.log(o.id)' |
       while read -r id; do bkp operation forget "$id"; done`;
   execFileSync('sh', ['-c', script], {env: {BKP_HOME: desk.home, PATH: process.env.PATH}});
   expect((await listed(desk, 'incbackup', '--format', 'json')).operations).toEqual([]);

@@ -10,7 +10,8 @@ test('a schedule is set, shown, altered and removed', async () => {
   const settings = async () => (await run('SHOW BACKUP COLLECTIONS')).table?.rows[0]?.at(-1);
   await run(create("SCHEDULE=' 0  2 * * MON-FRI', SCHEDULE_FULL='0 2 * * 1#1', SCHEDULE_TZ='Europe/Berlin'"));
   expect(await settings()).toBe(
-    "STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='false', SCHEDULE='0 2 * * MON-FRI', SCHEDULE_FULL='0 2 * * 1#1', SCHEDULE_TZ='Europe/Berlin'",
+    "STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='false', SCHEDULE='0 2 * * MON-FRI', " +
+      "SCHEDULE_FULL='0 2 * * 1#1', SCHEDULE_TZ='Europe/Berlin'",
   );
   await run("ALTER BACKUP COLLECTION c SET (SCHEDULE='0 3 * * *'), RESET (SCHEDULE_FULL, SCHEDULE_TZ)");
   expect(await settings()).toBe("STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='false', SCHEDULE='0 3 * * *'");

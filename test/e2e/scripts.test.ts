@@ -15,7 +15,7 @@ const show = 'SHOW BACKUP COLLECTIONS;';
 const fed = (desk: Desk, input: string, ...args: string[]) =>
   runBkp(args, {home: desk.home, env: {BKP_SOURCE: desk.database, BKP_CLUSTER: desk.cluster}, cwd: desk.folder, input});
 
-test('statements are read from the argument, -s, a file and standard input; the first error ends a sequence', async () => {
+test('statements come from an argument, -s, a file or stdin, and the first error ends a sequence', async () => {
   const desk = openDesk();
   writeFileSync(join(desk.folder, 'create.sql'), `-- made by hand\n${createC(false)};\n`);
   expect(await desk.bkp('sql', '-f', 'create.sql')).toMatchObject({status: 0, stdout: '', stderr: ''});
@@ -52,7 +52,8 @@ test('with --format json every result is lines of JSON, and every error is JSON 
   const json = (statement: string) => desk.bkp('sql', '--wait', '--format', 'json', statement);
   await desk.sql(createC(true));
   const done = await json(
-    "BACKUP c; BACKUP c INCREMENTAL; VERIFY c; VERIFY c WITH (LEVEL='structure'); SHOW BACKUPS IN c; SHOW BACKUP COLLECTIONS; DROP BACKUP COLLECTION c",
+    "BACKUP c; BACKUP c INCREMENTAL; VERIFY c; VERIFY c WITH (LEVEL='structure'); SHOW BACKUPS IN " +
+      'c; SHOW BACKUP COLLECTIONS; DROP BACKUP COLLECTION c',
   );
   expect(done.status, done.stderr).toBe(0);
   const objects = lines(done.stdout).map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -78,7 +79,7 @@ test('with --format json every result is lines of JSON, and every error is JSON 
   }
 });
 
-test('under cron, with a bare environment and no terminal, bkp prints plain lines and runs on its own Node', async () => {
+test('under cron, with no terminal, bkp prints plain lines and runs on its own Node', async () => {
   const desk = openDesk();
   const run = (...args: string[]) =>
     promisify(execFile)('env', ['-i', `HOME=${desk.folder}`, 'PATH=/usr/bin:/bin', ...args], {cwd: '/'});

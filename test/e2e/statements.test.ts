@@ -10,7 +10,8 @@ const dropBoth = 'DROP TABLE orders; DROP TABLE products';
 test('YS01: CREATE accepts two tables with full paths', async () => {
   const desk = openDesk();
   await desk.sql(
-    "CREATE BACKUP COLLECTION `shop` ( TABLE `/Root/orders`, TABLE `/Root/products` ) WITH ( STORAGE = 'cluster', INCREMENTAL_BACKUP_ENABLED = 'true' );",
+    'CREATE BACKUP COLLECTION `shop` ( TABLE `/Root/orders`, TABLE `/Root/products` ) WITH ( ' +
+      "STORAGE = 'cluster', INCREMENTAL_BACKUP_ENABLED = 'true' );",
   );
   await desk.sqlWait('BACKUP shop');
   expect(await backupsOf(desk, 'shop')).toHaveLength(1);

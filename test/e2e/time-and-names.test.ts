@@ -73,7 +73,8 @@ test('tables with any name are backed up, changed and restored', async () => {
   const desk = openDesk('CREATE TABLE x (id)');
   for (const name of tables) {
     desk.exec(
-      `CREATE TABLE ${quoted(name)} (id INTEGER PRIMARY KEY, ${quoted(`${name}c`)}); INSERT INTO ${quoted(name)} VALUES (1, 'one')`,
+      `CREATE TABLE ${quoted(name)} (id INTEGER PRIMARY KEY, ${quoted(`${name}c`)}); INSERT INTO ` +
+        `${quoted(name)} VALUES (1, 'one')`,
     );
   }
   const {run} = runDirectly(desk);

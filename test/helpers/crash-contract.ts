@@ -125,7 +125,8 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
       await bench.backup('c', 'full');
       const before = rows(desk);
       desk.exec(
-        "UPDATE notes SET text = 'changed' WHERE id % 30 = 0; DELETE FROM notes WHERE id = 7; INSERT INTO notes (text) VALUES ('new')",
+        "UPDATE notes SET text = 'changed' WHERE id % 30 = 0; DELETE FROM notes WHERE id = 7; " +
+          "INSERT INTO notes (text) VALUES ('new')",
       );
       const after = rows(desk);
       await killAtEachCall(place, 'BACKUP c INCREMENTAL', async () => {

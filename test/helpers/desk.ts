@@ -41,7 +41,8 @@ export const casesSchema = ['orders', 'products']
   .join('\n');
 
 export const createC = (incremental: boolean) =>
-  `CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='${incremental}')`;
+  `CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='cluster', ` +
+  `INCREMENTAL_BACKUP_ENABLED='${incremental}')`;
 
 /** @param env on top of what names the database and the cluster */
 export function openDesk(schema = casesSchema, env: Record<string, string> = {}): Desk {

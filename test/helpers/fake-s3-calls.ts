@@ -197,15 +197,22 @@ function listObjects({query}: FakeRequest, {bucket, settings}: Place): Reply {
   const contents = page.map((key) => {
     const {body, etag, modifiedAtMs} = bucket.get(key)!;
     const modified = new Date(modifiedAtMs).toISOString();
-    return `<Contents><Key>${encode(key)}</Key><LastModified>${modified}</LastModified><ETag>&quot;${etag}&quot;</ETag><Size>${body.length}</Size></Contents>`;
+    return (
+      `<Contents><Key>${encode(key)}</Key><LastModified>${modified}</LastModified><ETag>&quot;` +
+      `${etag}&quot;</ETag><Size>${body.length}</Size></Contents>`
+    );
   });
   const next = Buffer.from(page.at(-1) ?? '').toString('base64');
   const more = matching.length > page.length;
   return xml(
     'ListBucketResult',
-    `<Name>bucket</Name><IsTruncated>${more}</IsTruncated>${more && !isFirstForm ? `<NextContinuationToken>${next}</NextContinuationToken>` : ''}${
-      query.get('encoding-type') === 'url' ? '<EncodingType>url</EncodingType>' : ''
-    }${isFirstForm ? '' : `<KeyCount>${page.length}</KeyCount>`}${contents.join('')}`,
+    [
+      `<Name>bucket</Name><IsTruncated>${more}</IsTruncated>`,
+      more && !isFirstForm ? `<NextContinuationToken>${next}</NextContinuationToken>` : '',
+      query.get('encoding-type') === 'url' ? '<EncodingType>url</EncodingType>' : '',
+      isFirstForm ? '' : `<KeyCount>${page.length}</KeyCount>`,
+      ...contents,
+    ].join(''),
   );
 }
 

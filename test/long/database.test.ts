@@ -46,13 +46,15 @@ test('QS01-QS05: the first backup has a row and a name, and there is nothing to 
   expect(await json('BACKUP ABORT;')).toEqual([{status: 'not running', backup_id: null}]);
 });
 
-test('QS06, QS07: while a backup runs, a second one is refused and the first can be aborted, which leaves no backup', async () => {
+test('QS06, QS07: a second backup is refused while one runs, and an aborted one leaves no backup', async () => {
   // Pages of random bytes, uploaded no faster than this limit.
   const big =
     'CREATE TABLE big (id INTEGER PRIMARY KEY, bytes BLOB); INSERT INTO big (bytes) VALUES (randomblob(4000000));';
   const {startFakeS3} = await import('../helpers/fake-s3.ts');
   const server = await startFakeS3();
-  const store = `s3::bucket=${server.bucket};region=us-east-1;endpoint=${server.endpoint};access_key_id=a;secret_access_key=b;`;
+  const store =
+    `s3::bucket=${server.bucket};region=us-east-1;endpoint=${server.endpoint};access_key_id=a;` +
+    'secret_access_key=b;';
   const {desk, json} = openDatabaseDesk({BKP_STORE: store, BKP_BACKUP_LIMIT_UPLOAD: '100KB'}, big);
   try {
     const [started] = await json('BACKUP DATABASE');
@@ -73,7 +75,7 @@ test('QS08, QS09: when backups are switched off or no store is set, the error na
   expect((await openDesk().refused('BACKUP DATABASE;')).stderr).toContain('backup.object.store');
 });
 
-test('QS10, QS11: each timestamp is restored, the newest n backups are kept, and older ones are not found', async () => {
+test('QS10, QS11: each timestamp is restored, and only the newest n backups are kept', async () => {
   const {desk, json} = openDatabaseDesk({BKP_BACKUP_CLEANUP_KEEP_LATEST_N: '2'});
   const moments: {timestamp: string; rows: unknown}[] = [];
   for (let number = 1; number <= 4; number++) {

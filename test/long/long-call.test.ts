@@ -33,7 +33,8 @@ test('a restore inside CREATE INDEX keeps its heartbeat, and ends soon after a c
     try {
       return db
         .prepare(
-          'SELECT state, phase, heartbeat_at_micros AS heartbeat, outcome, worker_pid AS pid FROM operation ORDER BY number DESC',
+          'SELECT state, phase, heartbeat_at_micros AS heartbeat, outcome, worker_pid AS pid FROM ' +
+            'operation ORDER BY number DESC',
         )
         .get() as Row;
     } finally {

@@ -15,7 +15,7 @@ async function metrics(desk: Desk, status = 0) {
 const takenAt = (backup: string) =>
   Date.parse(backup.replace(/^(....)(..)(..)(..)(..)(..)Z.*$/, '$1-$2-$3T$4:$5:$6Z')) / 1000;
 
-test('metrics show age, size and count of the newest good backup and the journal’s facts; a damaged manifest makes it older', async () => {
+test('metrics show the newest good backup and the journal’s facts; a damaged manifest makes it older', async () => {
   const desk = openDesk();
   await desk.sql(createC(true));
   const labels = {collection: 'c', storage: 'cluster'};
@@ -49,7 +49,9 @@ test('metrics show age, size and count of the newest good backup and the journal
 test('the bucket and the directory have their own metrics, and an unreachable store is reported as such', async () => {
   const server = await startFakeS3({});
   onTestFinished(() => server.close());
-  const address = `s3::bucket=${server.bucket};region=us-east-1;endpoint=${server.endpoint};root=shop;access_key_id=AKIATEST;secret_access_key=S3CRET;`;
+  const address =
+    `s3::bucket=${server.bucket};region=us-east-1;endpoint=${server.endpoint};root=shop;` +
+    'access_key_id=AKIATEST;secret_access_key=S3CRET;';
   const desk = openDesk(undefined, {BKP_STORE: address});
   await desk.sql(createC(false));
   await desk.sql(createC(false).replace("'cluster'", "'s3'").replace('COLLECTION c', 'COLLECTION d'));

@@ -61,7 +61,7 @@ async function operation(desk: Desk, id: string) {
 const noteTo = (file: string) =>
   `{ cat; env | grep -E '^(BKP_|QDB_|AWS_)' | sort; } > ${file}.part && mv ${file}.part ${file} # ${secret}`;
 
-test('after a success the worker calls the webhook and the monitor, in order, with the operation as it is printed', async () => {
+test('after a success the worker calls webhook and monitor, in order, with the printed operation', async () => {
   const desk = openSecretDesk();
   const listener = await startListener();
   await set(desk, 'notify.on_success', `${listener.url}/hook/${secret}`);
@@ -82,7 +82,7 @@ test('after a success the worker calls the webhook and the monitor, in order, wi
   expect(listener.calls[3]).toMatchObject({path: `/hook/${secret}`, body: expect.stringContaining('"kind":"verify"')});
 });
 
-test('after a failure the command gets the operation on stdin and in its environment, and no secret of bkp', async () => {
+test('after a failure the command gets the operation in stdin and environment, and no secret', async () => {
   const desk = openSecretDesk();
   const listener = await startListener();
   const note = join(desk.folder, 'note');
@@ -134,7 +134,7 @@ test('a failed notification is a notice of the operation and a line in its log, 
   expect((await desk.bkp('operation', 'wait', 'last')).status).toBe(0);
 });
 
-test('an operation notifies the targets that were set when its statement was given, whatever the active profile says', async () => {
+test('an operation notifies the targets of its statement’s profile, whatever profile is active', async () => {
   const desk = openSecretDesk();
   const listener = await startListener();
   await desk.bkp('config', 'profile', 'create', 'prod');
@@ -148,7 +148,7 @@ test('an operation notifies the targets that were set when its statement was giv
   expect(listener.paths()).toEqual([`/prod/${secret}`, `/default/${secret}/start`, `/default/${secret}`]);
 });
 
-test('a cancel is notified as a failure; a killed worker is notified once, by the process that finds it dead, as its profile says', async () => {
+test('a cancel is notified as a failure, and a killed worker once, by the process that finds it dead', async () => {
   const desk = openSecretDesk(slowSchema);
   const listener = await startListener();
   await desk.bkp('config', 'profile', 'create', 'prod');

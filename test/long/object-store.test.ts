@@ -13,7 +13,10 @@ const dropBoth = 'DROP TABLE orders; DROP TABLE products';
 const inS3 = (statement: string) => statement.replace("'cluster'", "'s3'");
 
 function storeText({endpoint, bucket}: FakeS3): string {
-  return `s3::bucket=${bucket};region=us-east-1;endpoint=${endpoint};root=team/shop;access_key_id=AKIATEST;secret_access_key=${secret};`;
+  return (
+    `s3::bucket=${bucket};region=us-east-1;endpoint=${endpoint};root=team/shop;` +
+    `access_key_id=AKIATEST;secret_access_key=${secret};`
+  );
 }
 
 /** A desk whose object store is a fresh bucket; at the end of the test the secret is searched for everywhere. */
@@ -39,7 +42,7 @@ async function openDeskWithBucket(
   return {desk: {...desk, bkp}, server, said};
 }
 
-test('a machine that has only the store can restore and verify full backups and increments, and DROP removes them', async () => {
+test('a machine that has only the store can restore, verify and drop full backups and increments', async () => {
   const {desk, server} = await openDeskWithBucket();
   await desk.sql(inS3(createC(true)));
   await desk.sqlWait('BACKUP c');
@@ -90,7 +93,7 @@ test('a name is looked for in the cluster directory, then in the bucket; --store
   expect(missed.stderr).toContain('does not exist');
 });
 
-test('a name exists in one of the two stores only, and STORAGE and --store must not contradict each other', async () => {
+test('a name exists in one store only, and STORAGE and --store must not contradict each other', async () => {
   const {desk} = await openDeskWithBucket();
   await desk.sql(createC(false));
   const twice = await desk.refused(inS3(createC(false)));
@@ -109,7 +112,7 @@ test('without an object store, STORAGE=s3 is refused with the command that sets 
   expect(refused.stderr).toContain('bkp config set backup.object.store');
 });
 
-test('COPY copies all backups to a second store, copies nothing when repeated, and works in the other direction', async () => {
+test('COPY copies all backups, copies nothing when repeated, and works in the other direction', async () => {
   const {desk, server} = await openDeskWithBucket();
   await desk.sql(createC(true));
   await desk.sqlWait('BACKUP c');
@@ -186,7 +189,7 @@ test('keys are read from a file, and a file that other users can read is reporte
   expect(listed.stderr).toContain(`chmod 600 ${file}`);
 });
 
-test('a key that may not remove objects can take backups, and a cleanup reports which permission it needs', async () => {
+test('a key that may not remove objects takes backups, and a cleanup names the permission it needs', async () => {
   const {desk, server} = await openDeskWithBucket();
   for (const call of ['DeleteObject', 'DeleteObjects']) server.settings.denied.add(call);
   await desk.sql(inS3(createC(true)));

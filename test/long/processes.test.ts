@@ -28,7 +28,7 @@ function secondHome(desk: Desk): {home: string; bkp: Desk['bkp']} {
   return {home, bkp: (...args) => runBkp(args, {home, env, cwd: desk.folder})};
 }
 
-test('after a worker is killed, the journal reports it, its leftovers are removed, and the next statement works', async () => {
+test('after a worker is killed, its leftovers are removed, and the next statement works', async () => {
   const desk = openDesk(slowSchema);
   await desk.sql(createBig);
   const kill = async (pid: number) => process.kill(pid, 'SIGKILL');
@@ -73,7 +73,7 @@ test('if two shells give the same statement concurrently, one succeeds', async (
   expect(operationRows(desk.home)).toHaveLength(1);
 });
 
-test('two machines on one cluster share one writer per collection and one chain, and a cleanup waits for writers', async () => {
+test('two machines on one cluster share one chain, and a cleanup waits for writers', async () => {
   const desk = openDesk(slowSchema);
   const other = secondHome(desk);
   await desk.sql(createBig);

@@ -26,7 +26,7 @@ async function cleanups(
   return JSON.parse(stdout).operations;
 }
 
-test('each backup keeps the newest ones, the plan shows which will be removed, and the kept ones can be restored', async () => {
+test('each backup keeps the newest ones, which can be restored, and the plan shows the others', async () => {
   const desk = openDesk();
   await desk.sql(create("INCREMENTAL_BACKUP_ENABLED='true', KEEP_LATEST='2'"));
   expect(await desk.sql('SHOW BACKUP COLLECTIONS')).toContain("KEEP_LATEST='2'");
