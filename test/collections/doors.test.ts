@@ -43,8 +43,8 @@ async function openShop() {
   await create('b');
   const keyOf = (collection: string, backup: BackupName) => `.backups/collections/${collection}/${backup}/manifest`;
   /**
-   * Writes a whole manifest again whose body is another one: what a program with a fault, or a person, might
-   * have written.
+   * Replaces a manifest by a well-formed one with another body, as a faulty program or a person might have
+   * written it.
    */
   const rewrite = async (backup: BackupName, change: (body: Changed, manifest: Manifest) => unknown) => {
     const key = keyOf('a', backup);
@@ -82,7 +82,7 @@ test('a manifest of another collection or backup is not accepted at a key that i
   await bench.restore('a', join(folder, 'new.db'), a);
 });
 
-/** Changes a part of what is then written as a whole. */
+/** Changes a part of a document, which is then written completely. */
 const set = (object: object, members: Changed) => void Object.assign(object, members);
 const base = (body: Changed) => (body.tables as {layers: Changed[]}[])[0]!.layers[0]!;
 test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([

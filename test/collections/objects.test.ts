@@ -9,8 +9,8 @@ import {inProcess} from '../helpers/in-process.ts';
 import {imageOf} from '../helpers/sqlite-compare.ts';
 
 /**
- * Views, virtual tables and triggers: what a database has besides rows, and whether the application can work
- * afterwards.
+ * Views, virtual tables and triggers: what a database contains besides rows, and whether its application works after a
+ * restore.
  */
 
 class Place {
@@ -71,7 +71,7 @@ class Place {
     );
   }
 
-  /** A full backup, restored into new.db. @returns what the backup said and what the restore said */
+  /** Takes a full backup and restores it into new.db. @returns the notices of the backup and of the restore */
   async around(members: CollectionMembers): Promise<{backup: string; restore: string}> {
     await this.create(members);
     await this.bench.backup('c', 'full');
@@ -144,7 +144,7 @@ describe('a collection of the whole database', () => {
       expect(backup.split('\n')).toHaveLength(1);
       expect(restore).toBe('');
       const wanted = place.all('app.db', query);
-      // Into a new file, and into a database that exists.
+      // Into a new file, and into an existing database.
       place.exec('other.db', 'CREATE TABLE before (x)');
       await place.bench.restore('c', place.path('other.db'));
       for (const file of ['new.db', 'other.db']) {
@@ -312,7 +312,7 @@ describe('increments of the whole database', () => {
       await place.bench.restore('c', place.path(`${name}.db`), name);
       expect(imageOf(place.path(`${name}.db`))).toEqual(image);
     }
-    // The chain goes on after a restore into the database itself.
+    // The chain continues after a restore into the database itself.
     place.exec('app.db', 'DROP TABLE a; DROP TABLE other');
     await place.bench.restore('c', place.path('app.db'));
     place.exec('app.db', 'INSERT INTO a (v) VALUES (7)');

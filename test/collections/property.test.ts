@@ -10,15 +10,15 @@ import {inProcess} from '../helpers/in-process.ts';
 import {type DatabaseImage, imageOf} from '../helpers/sqlite-compare.ts';
 import {changeArbitrary, type RandomTable, tableArbitrary} from '../sources/sqlite/random-tables.ts';
 
-// Through the whole of bkp but its processes: random tables, changes and backups into a cluster directory; in the end
-// every backup that was ever taken is restored into a new database and equals what was there when it was taken.
+// All of bkp except its processes: random tables, changes and backups into a cluster directory. At the end,
+// every backup is restored into a new database and equals the database at the time of the backup.
 
 const runs = 12 * Number(process.env.BKP_TEST_RUNS ?? 1);
 
 type Step = {change: string} | 'full' | 'incremental' | 'vacuum' | 'crash and restore';
 type Plan = {table: RandomTable; steps: readonly Step[]};
 
-/** A table with a life of its own beside the random one: one snapshot must hold both. */
+/** A table that changes independently of the random one: one snapshot must contain both. */
 const beside = 'CREATE TABLE beside (id INTEGER PRIMARY KEY, at INTEGER)';
 const both = ['t', 'beside'];
 
@@ -79,7 +79,7 @@ async function live(folder: string, {table, steps}: Plan): Promise<void> {
     else if (step === 'vacuum') attempt(database, 'VACUUM');
     else if (step === 'crash and restore') {
       if (taken.size === 0) continue;
-      // A table may refer to `t`, which else cannot be dropped as long as it has rows.
+      // Another table may refer to `t`, which then cannot be dropped while it has rows.
       attempt(database, 'PRAGMA foreign_keys = OFF; DROP TABLE t; DROP TABLE beside');
       await bench.restore('c', database);
       expect(imageOf(database, both)).toEqual([...taken.values()].at(-1));
@@ -93,7 +93,7 @@ async function live(folder: string, {table, steps}: Plan): Promise<void> {
   }
 }
 
-/** @returns false when this random table cannot be, or cannot have increments */
+/** @returns false if this random table is not possible, or cannot have increments */
 async function begin(database: string, table: RandomTable): Promise<boolean> {
   const db = new DatabaseSync(database, {enableDoubleQuotedStringLiterals: true});
   try {
@@ -107,7 +107,7 @@ async function begin(database: string, table: RandomTable): Promise<boolean> {
   return (await source.describe(both)).every((facts) => facts.state === 'present' && facts.fullOnly === undefined);
 }
 
-/** Many random statements break a constraint; what they then leave is as good as any other state. */
+/** Many random statements violate a constraint. The state that they leave is as good as any other. */
 function attempt(database: string, sql: string): void {
   const db = new DatabaseSync(database, {enableDoubleQuotedStringLiterals: true});
   try {

@@ -7,7 +7,7 @@ import {createCollection} from '../../src/collections/index.ts';
 import {inProcess} from '../helpers/in-process.ts';
 import {imageOf} from '../helpers/sqlite-compare.ts';
 
-// Whether a chain goes on after a restore: only when the newest backup came back into its own database.
+// A chain continues after a restore only if the newest backup was restored into its own database.
 
 async function chainOfThree() {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-resume-'));
@@ -40,7 +40,7 @@ async function chainOfThree() {
   const older = await bench.backup('c', 'incremental');
   exec('DELETE FROM t WHERE id = 1');
   const newest = await bench.backup('c', 'incremental');
-  /** What tracks changes: without these the application's writes cost nothing more. */
+  /** The triggers that track changes: without them, the application's writes cost nothing extra. */
   const triggers = () => use((db) => db.prepare(`SELECT name FROM sqlite_schema WHERE type = 'trigger'`).all().length);
   const last = async () => {
     const copy = join(folder, 'copy.db');

@@ -10,8 +10,8 @@ import type {Vault} from '../../src/vault/index.ts';
 import {FakeDatabase, takeBackup} from '../database/fakes.ts';
 import {inProcess} from '../helpers/in-process.ts';
 
-// A manifest that arrived when its writer's lease was over: a verdict beside it says that it is void. Everybody
-// agrees about it.
+// A manifest that arrived after its writer's lease had ended: a verdict beside it declares it void, and every reader
+// follows the verdict.
 
 async function openShop() {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-void-'));

@@ -53,7 +53,7 @@ test.each<[string, (body: Changed) => unknown]>([
   ]);
   await expect(findDatabaseBackup(vault, {})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   await takeBackup(vault, files);
-  // Not counted, so the first one stays; and gone when enough complete ones are newer.
+  // It is not counted, so the first one stays; it is removed once enough complete ones are newer.
   expect(toRemove(planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2}))).toEqual([]);
   await takeBackup(vault, files);
   const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2});

@@ -6,7 +6,7 @@ import type {Vault} from '../../src/vault/index.ts';
 
 type FakeFile = {bytes: Buffer; table?: string; zeroTailBytes: number; optional?: true; stamped: boolean};
 
-/** A database of files in memory. What is frozen stays as it was; what is read and let go is counted. */
+/** A database of files in memory. Frozen content does not change; reads and releases are counted. */
 export class FakeDatabase implements FileSource {
   readonly description = 'fake::';
   readonly files = new Map<string, FakeFile>();
@@ -15,10 +15,10 @@ export class FakeDatabase implements FileSource {
   freezes = 0;
   releases = 0;
   confirms = 0;
-  /** Called before each block is given. */
+  /** Called before each block is returned. */
   onRead: (path: string) => void = () => {};
   voided = false;
-  /** The moment of the next freezing; absent: long ago. */
+  /** The time of the next freeze; absent: long ago. */
   takenAtMicros: number | undefined;
   /** See {@link Frozen.lineageOf}. */
   lineageOf: (path: string) => string = (path) => path;
@@ -38,7 +38,7 @@ export class FakeDatabase implements FileSource {
     return this.#dataId;
   }
 
-  /** Where it is; a copy of it is elsewhere. */
+  /** Its place; a copy of it is at another one. */
   place = {host: 'db1', path: '/srv/db', file: '1'};
 
   origin() {
@@ -97,14 +97,14 @@ export class FakeDatabase implements FileSource {
   async close(): Promise<void> {}
 }
 
-/** Where files come back to, in memory. */
+/** A restore target in memory. */
 export class FakeTarget implements FileTarget {
   readonly staged = new Map<string, Buffer>();
   published: Map<string, Buffer> | undefined;
   failed: readonly string[] | undefined;
   prepared: DatabaseMoment | undefined;
   readonly written: string[] = [];
-  /** Called when a file is about to be written. */
+  /** Called before a file is written. */
   onWrite: (path: string) => void = () => {};
 
   async prepare(facts: DatabaseMoment): Promise<void> {
@@ -124,7 +124,7 @@ export class FakeTarget implements FileTarget {
     const found = this.staged.get(file.path);
     if (found === undefined) return undefined;
     return (async function* () {
-      // In pieces that are not the blocks.
+      // In pieces that differ from the blocks.
       for (let at = 0; at < found.length; at += 50) yield found.subarray(at, at + 50);
     })();
   }
@@ -140,7 +140,7 @@ export class FakeTarget implements FileTarget {
 
 let clockMicros = 1_750_000_000_000_000;
 
-/** Surroundings of a piece of work. Each look at the clock is 10 µs later. */
+/** The tools of a piece of work. The clock advances by 10 µs at each reading. */
 export const surroundings = (signal = new AbortController().signal) => ({
   nowMicros: () => {
     clockMicros += 10;
@@ -157,7 +157,7 @@ export const takeBackup = (
   options: {instance?: string; adopt?: string; differences?: boolean} = {},
 ) => takeDatabaseBackup({...surroundings(), vault, source}, {operation: 'backup/1', ...options});
 
-/** What the database holds, as {@link FakeTarget} publishes it. */
+/** The content of the database, as {@link FakeTarget} publishes it. */
 export const contentOf = (database: FakeDatabase, which: (file: FakeFile) => boolean = ({optional}) => !optional) =>
   new Map(
     [...database.files]

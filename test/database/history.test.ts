@@ -11,7 +11,7 @@ import {
 import {newStore, noise, open} from '../vault/helpers.ts';
 import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup, toRemove} from './fakes.ts';
 
-// Random histories of a database of files: in the end every backup that is left comes back byte by byte.
+// Random histories of a database of files: at the end, every remaining backup is restored byte by byte.
 
 const runs = 25 * Number(process.env.BKP_TEST_RUNS ?? 1);
 
@@ -32,7 +32,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('write' as const),
       file,
-      // Some files have more chunks than one list, or more than a manifest lists itself.
+      // Some files have more chunks than one list, or more than a manifest lists inline.
       sizeBytes: fc.oneof(fc.nat(300), fc.nat(300), fc.integer({min: 5000, max: 30_000})),
       seed: fc.nat(5),
       stamped: fc.boolean(),

@@ -34,7 +34,7 @@ test('the next backup and the next restore continue after one that was killed', 
   const first = readFileSync(path);
   fill(30);
   kill(root, path, 'backup');
-  // The killed one left a lease and no backup; the older one is whole, and the next one is taken.
+  // The killed process left a lease and no backup. The older backup is intact, and the next one succeeds.
   const vault = await open();
   expect(await listDatabaseBackups(vault)).toHaveLength(1);
   const restored = join(place, 'restored.db');
@@ -82,7 +82,7 @@ test('a restore of a QuestDB that is killed repeatedly ends like one that is not
   const [whole, root] = [join(place, 'whole'), join(place, 'root')];
   await restore(whole);
   const child = join(import.meta.dirname, 'children', 'killed-restore.ts');
-  // What one try has finished, the next one takes over: so each gets further than the one before.
+  // Each try takes over the files that the one before completed, so it gets further.
   for (const file of ['0', '2', '1', '3', 'none']) {
     const {signal, stderr} = spawnSync(process.execPath, [child, storeRoot, root, file], {encoding: 'utf8'});
     expect({signal, stderr}).toEqual({signal: 'SIGKILL', stderr: ''});

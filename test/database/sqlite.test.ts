@@ -27,7 +27,7 @@ function folder(): string {
   return path;
 }
 
-/** Each statement by a connection of its own, closed before anybody reads the files. */
+/** Each statement through its own connection, closed before the files are read. */
 function execute<T>(path: string, use: (db: DatabaseSync) => T): T {
   const db = new DatabaseSync(path, {timeout: 10_000});
   try {

@@ -44,7 +44,7 @@ export async function copyTables(
     objects: definition.members.kind === 'database',
     omitIndexes: definition.settings.omitIndexes,
     ...(definition.settings.incremental ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
-    ...(parent === undefined ? {} : {since: sinceOf(parent, definition.id)}),
+    since: parent && sinceOf(parent, definition.id),
     signal,
     notice: tools.notice,
   });

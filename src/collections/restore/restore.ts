@@ -56,7 +56,7 @@ export async function restoreBackup(
     signal.throwIfAborted();
     tools.progress({...meter.state(), phase: 'Publish'});
     const resume = await resumption(live, backup, source);
-    await staging.publish({...(resume === undefined ? {} : {resume}), signal, notice: tools.notice});
+    await staging.publish({resume, signal, notice: tools.notice});
     const rows = published.reduce((sum, table) => sum + table.rows, 0);
     return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length};
   } finally {

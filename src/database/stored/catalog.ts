@@ -94,15 +94,16 @@ const lineSchema = v.object({
 });
 type Line = v.InferOutput<typeof lineSchema>;
 
-function toLine(file: FrozenFile): Line {
+/** JSON leaves out what is undefined. The order of the keys is part of what makes equal lists equal chunks. */
+function toLine(file: FrozenFile): {[Key in keyof Line]: Line[Key] | undefined} {
   return {
     path: file.path,
     size: file.sizeBytes,
     block: file.blockBytes,
-    ...(file.zeroTailBytes === 0 ? {} : {zeros: file.zeroTailBytes}),
-    ...(file.table === undefined ? {} : {table: file.table}),
-    ...(file.stamp === undefined ? {} : {stamp: file.stamp}),
-    ...(file.optional === undefined ? {} : {optional: true}),
+    zeros: file.zeroTailBytes === 0 ? undefined : file.zeroTailBytes,
+    table: file.table,
+    stamp: file.stamp,
+    optional: file.optional,
   };
 }
 
@@ -113,9 +114,9 @@ function fromLine(json: string, backup: string): FrozenFile {
     sizeBytes: line.size,
     blockBytes: line.block,
     zeroTailBytes: line.zeros ?? 0,
-    ...(line.table === undefined ? {} : {table: line.table}),
-    ...(line.stamp === undefined ? {} : {stamp: line.stamp}),
-    ...(line.optional === undefined ? {} : {optional: true}),
+    table: line.table,
+    stamp: line.stamp,
+    optional: line.optional,
   };
 }
 

@@ -34,7 +34,7 @@ test('a waiting cleanup can be cancelled', async () => {
   vault.close();
 });
 
-/** A store in which `retained` stay until a day in 2030. */
+/** A store in which `retained` objects are locked until a day in 2030. */
 function locking(retained: (key: string) => boolean) {
   const inner = openMemoryStore();
   const untilMs = Date.UTC(2030, 0, 1);
@@ -54,7 +54,7 @@ const folder = '.backups/collections/shop/';
 const definition = (n: number) => `${folder}definition/0000000${n}`;
 const manifest = `${folder}20261121120000Z_full/manifest`;
 
-/** A collection with one backup, dropped. */
+/** A dropped collection with one backup. */
 async function dropped(store: Store): Promise<Vault> {
   const vault = await openVault({store, create: true, graceMs: 0});
   const writer = await vault.writer({purpose: 'a test'});

@@ -34,7 +34,7 @@ type Shop = {
   notices: string[];
 };
 
-/** A collection `c` of one table, in a store in memory. */
+/** A collection `c` of one table, in a memory store. */
 async function openShop(settings: readonly Setting[], wrap: (store: Store) => Store = (store) => store): Promise<Shop> {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-retention-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
@@ -227,7 +227,7 @@ test('a backup that VERIFY found damaged displaces no sound one; newer ones end 
   for (const [key, {bytes}] of shop.memory.objects) if (key.startsWith('packs/') && !old.has(key)) bytes[60]! ^= 1;
   await expect(shop.bench.verify('c')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
   const [c] = await take(shop, 'full');
-  // SHOW BACKUPS and the metrics know of it as long as it is there.
+  // SHOW BACKUPS and the metrics report the damage while the backup exists.
   const shown = await shop.bench.vault((vault) => listBackups(vault, 'c'));
   expect(shown.map(({error}) => error)).toEqual([undefined, expect.stringContaining('found damaged'), undefined]);
   expect(await shop.bench.vault(collectionStandings)).toMatchObject([{backups: 3, unreadable: 1, newest: {name: c}}]);

@@ -41,13 +41,12 @@ type Shop = {
   folder: string;
   store: Store;
   bench: Bench;
-  /** Each backup with a pack of its own, and what it holds. */
+  /** Each backup, its own pack, and its content. */
   backups: {name: BackupName; pack: string; image: DatabaseImage}[];
 };
 
 /**
- * A collection `c` with three full backups; the two later ones share no more than what lies in the pack of the
- * first.
+ * A collection `c` with three full backups. The two later ones share only what is in the pack of the first.
  */
 async function openShop(): Promise<Shop> {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-copy-'));
@@ -76,7 +75,7 @@ async function openShop(): Promise<Shop> {
   return {folder, store, bench, backups};
 }
 
-/** COPY of all backups, by fresh vaults. */
+/** COPY of all backups, through newly opened vaults. */
 async function copy(from: Store, to: Store, backup?: BackupName) {
   const notices: string[] = [];
   const tools = {
@@ -172,7 +171,7 @@ test('COPY does not fail for a backup that is complete in the target and damaged
     mended: 0,
     notices: [expect.stringContaining(shop.backups[1]!.name)],
   });
-  // What neither has cannot be had; what one of them has can.
+  // A backup that both have lost cannot be copied; one that either has can.
   await target.delete(await keysOf(target, 'packs/'));
   await expect(copy(shop.store, target)).rejects.toMatchObject({
     details: [expect.stringContaining(shop.backups[2]!.name)],
@@ -204,7 +203,7 @@ test('a damaged manifest or definition in the target affects nothing else there'
     details: [expect.stringContaining(shop.backups[1]!.name)],
   });
   expect((await benchOf(target).backups('c')).length).toBe(3);
-  // What is told as the next step works.
+  // The reported next step works.
   await target.delete([manifest]);
   expect(await copy(shop.store, target)).toMatchObject({backups: 1});
   for (const key of await keysOf(target, '.backups/collections/c/definition/')) await flip(target, key);

@@ -7,7 +7,7 @@ import {collectionStandings, createCollection, listBackups, planVerify} from '..
 import {openMemoryStore} from '../../../src/stores/index.ts';
 import {inProcess} from '../../helpers/in-process.ts';
 
-/** Takes one backup at each moment that this machine's clock shows; every one is of one table. */
+/** Takes one backup of one table at each given time of this machine's clock. */
 async function backupsAt(moments: readonly string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-find-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
@@ -63,7 +63,7 @@ test('after a clock was ahead once, later backups have correct times', async () 
   const {bench, at, notices} = await backupsAt(['2026-11-30T03:00:00Z', '2031-01-01T00:00:00Z', ...right]);
   const [before, ahead, first, second] = await bench.backups('c');
   expect(ahead).toBe('20310101000000Z_full');
-  // Name order is the order in which they were taken, whatever the clocks say.
+  // Name order is the order in which the backups were taken, whatever the clocks show.
   expect([first, second]).toEqual(['20310101000001Z_full', '20310101000002Z_full']);
   const listed = await bench.vault((vault) => listBackups(vault, 'c'));
   expect(listed.slice(2).map(({takenAt}) => Date.parse(takenAt))).toEqual(right.map((moment) => Date.parse(moment)));

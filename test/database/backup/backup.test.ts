@@ -119,7 +119,7 @@ describe('a backup', () => {
     const second = await takeBackup(vault, database);
     expect(second.filesRead).toBe(1);
     expect(second.storedBytes).toBeLessThan(20_000);
-    // A chunk more near the beginning moves all others on.
+    // One more chunk near the beginning shifts all others.
     database.set('db/t~0/00.d', 'a new column');
     expect((await takeBackup(vault, database)).storedBytes).toBeLessThan(20_000);
     expect((await restored(vault)).published).toEqual(contentOf(database));
@@ -175,7 +175,7 @@ describe('a backup', () => {
     database.set('day.2', Buffer.concat([bytes.subarray(0, 5000), noise(late, 5), bytes.subarray(5000)]));
     const {storedBytes} = await takeBackup(vault, database, {differences: true});
     expect((await restored(vault)).published).toEqual(contentOf(database));
-    // Every block ends with what the next one began with.
+    // Each block now ends with the beginning of the next one.
     expect(storedBytes).toBeLessThan((late + 200) * 20);
   });
 });
@@ -343,7 +343,7 @@ test('a backup of a later time than requested is found only by its own timestamp
   const names: number[] = [];
   const moments: number[] = [];
   for (let n = 0; n < 2; n++) {
-    // The checkpoint was made two seconds after the statement was given.
+    // The checkpoint was made two seconds after the statement.
     database.takenAtMicros = Date.now() * 1000 + 2_000_000;
     await takeBackup(vault, database);
     names.push((await listDatabaseBackups(vault)).at(-1)!.timestampMicros);
@@ -408,7 +408,7 @@ describe('a process that ends at any call of the store', () => {
       database.set('db/prices~2/day/price.d', noise(700, 9));
       database.set('db/new.d', noise(3000, 10));
       const counting = faultyStore(await copyOf(start), {at: 0, fault});
-      // Processes of this one are alive: their leases would be waited for.
+      // A lease of this living process would be waited for.
       const crashed = {name: 'h', pid: 1, started: '1', space: 's', isAlive: (pid: number) => pid !== 1};
       const next = {...crashed, pid: 2};
       await takeBackup(await open(counting, {create: false, host: crashed}), database);

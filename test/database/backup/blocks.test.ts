@@ -15,7 +15,7 @@ test('released memory is reused, by one block at a time', () => {
 
 test('memory from elsewhere is never reused', () => {
   const blocks = new Blocks();
-  // Small buffers are parts of one memory, which others look at.
+  // Small buffers share memory with other buffers.
   const foreign = Buffer.from('foreign');
   blocks.release(foreign);
   expect(blocks.take(foreign.buffer.byteLength).buffer).not.toBe(foreign.buffer);

@@ -90,7 +90,7 @@ async function twoBackups() {
     database.set('file', noise(100_000, seed));
     await takeBackup(vault, database);
     if (seed === 2) continue;
-    // What the first one needs is there from here on.
+    // The packs of the first backup.
     for (const key of await keysOf(store, 'packs/')) kept.add(key);
   }
   return {store, vault, database, lost: (await keysOf(store, 'packs/')).filter((key) => !kept.has(key))};
@@ -113,7 +113,7 @@ test.each(['gone', 'cut off', 'found damaged'])('a backup with a pack that is %s
     else await store.put(key, how === 'cut off' ? bytes.subarray(0, -10) : changed(bytes, 500));
   }
   if (how === 'found damaged') {
-    // Nobody knows yet.
+    // The damage is not known yet.
     expect((await listDatabaseBackups(vault)).map(({error}) => error)).toEqual([undefined, undefined]);
     const verify = (level: 'data' | 'structure') => verifyDatabaseBackups({...surroundings(), vault}, {level});
     await expect(verify('data')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
@@ -123,12 +123,12 @@ test.each(['gone', 'cut off', 'found damaged'])('a backup with a pack that is %s
   const sound = {takenAtMicros: all[0]!.body!.takenAtMicros};
   expect(await databaseStandings(vault)).toMatchObject([{backups: 2, unreadable: 1, newest: sound}]);
   await planDatabaseRestore({vault}, {at: all[0]!.timestampMicros});
-  // A dry run tells it; a restore without one tries what there is.
+  // A dry run reports the damage.
   await expect(planDatabaseRestore({vault}, {})).rejects.toMatchObject({code: expect.stringMatching(/^OBJECT_/)});
   const plan = planDatabaseRetention(all, {keepLatest: 1});
   expect(toRemove(plan)).toEqual([]);
   expect(toKeep(plan).map(({why}) => why)).toEqual([expect.stringMatching(/damaged/), 'number 1 of the 1 newest']);
-  // It goes when enough whole ones are newer.
+  // It is removed once enough sound ones are newer.
   database.set('file', noise(100_000, 3));
   await takeBackup(vault, database);
   const next = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1});

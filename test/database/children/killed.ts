@@ -5,8 +5,8 @@ import {openDirectoryStore} from '../../../src/stores/index.ts';
 import {openVault} from '../../../src/vault/index.ts';
 
 /**
- * killed.ts STORE DATABASE WHAT: a backup or a restore that is killed, by itself, in the middle of the bytes or
- * before it publishes.
+ * killed.ts STORE DATABASE WHAT: a backup or a restore that kills its own process while it copies bytes or before it
+ * publishes.
  */
 const [root, path, what] = process.argv.slice(2);
 const die = () => process.kill(process.pid, 'SIGKILL');

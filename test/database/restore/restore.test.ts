@@ -27,7 +27,7 @@ async function restore(vault: Vault, target: FakeTarget, signal?: AbortSignal) {
   return restoreDatabase({...surroundings(signal), vault, target}, plan);
 }
 
-/** Changes one byte of these bytes, which did not compress, wherever a pack holds them. */
+/** Changes one byte of incompressible content in every pack that contains it. */
 async function damage(store: Store, bytes: Uint8Array): Promise<void> {
   for (const key of await keysOf(store, 'packs/')) {
     const pack = Buffer.from(await store.get(key));
@@ -59,7 +59,7 @@ test('a plan describes what will be restored, and writes nothing', async () => {
     freeBytes: 7,
     inTheWay: 'The local database is not empty.',
   });
-  // One file is there twice, and is fetched once.
+  // Two files have the same content, which is fetched once.
   expect(plan.fetchBytes).toBe(logicalBytes - 500);
   expect(target.prepared).toBeUndefined();
 });
@@ -120,7 +120,7 @@ describe('damage', () => {
     );
     expect(code).toBe('DAMAGE_FOUND');
     expect(details.join()).toMatch(/^db\/prices~2\/13\.d of [a-z-]+\/20\d{6}T/);
-    // What is damaged is written anew by the next backup, although no file has changed.
+    // The next backup writes the damaged data again, although no file has changed.
     await takeBackup(await open(store), database);
     const again = await open(store);
     const whole = new FakeTarget();
@@ -150,7 +150,7 @@ describe('damage', () => {
     await takeBackup(await open(store), database);
     const lists = await findDatabaseBackup(await open(store), {});
     expect(lists.data.depth).toBe(1);
-    // A backup with short lists, so that the manifest has them all and only content is lost.
+    // With short lists, the manifest contains all of them, so only content is lost.
     database.files.clear();
     database.set('file', noise(2000, 50), {table: 't'});
     const vault = await open(store);
@@ -159,12 +159,12 @@ describe('damage', () => {
     const [added] = (await keysOf(store, 'packs/')).filter((key) => !before.includes(key));
     const bytes = await vault.read(list)[Symbol.asyncIterator]().next();
     await store.delete([added!]);
-    // The file list comes back by a backup of something else that has the same one.
+    // A backup of another database with the same file list restores that list.
     const writer = await (await open(store)).writer({purpose: 'test'});
     await writer.write([{bytes: bytes.value}]);
     await writer.flush();
     await writer.close();
-    // A dry run looks for each pack; a restore that was not asked to names the file that it cannot make.
+    // A dry run checks each pack; a restore without one names the file that it cannot restore.
     await expect(planDatabaseRestore({vault: await open(store), target}, {})).rejects.toMatchObject({
       code: 'OBJECT_MISSING',
       context: {key: added},
