@@ -11,7 +11,7 @@ import type {Journal, Operation} from './ops/index.ts';
 
 export type RealDeps = CommandDeps & {close: () => void};
 
-/** The process's own streams, clock, environment and folders. */
+/** Dependencies built from the process's own streams, clock, environment and folders. */
 export async function openRealDeps(
   flags: GlobalFlags,
   exitWith: (status: ExitStatus) => void,
@@ -38,7 +38,7 @@ export async function openRealDeps(
     const onReaped = (operation: Operation) =>
       cleaning.push(cleanAfterDeath(deps, operation), tellOfDeath(deps, operation));
     if (closeUsualHome(home)) {
-      deps.warn(`others could look into ${home.dir}; now it is open to you alone`);
+      deps.warn(`other users could read ${home.dir}; now only you can`);
     }
     const opened = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses, onReaped});
     close = () => opened.close();
@@ -47,7 +47,7 @@ export async function openRealDeps(
     return opened;
   };
 
-  /** Keys that were given for a server are sent to no other. Without any, the client looks where the AWS tools look. */
+  /** Keys are sent only to the server they were given for. Without keys, the client searches where the AWS tools do. */
   const withCredentials = async (address: S3Address) => {
     const {objectStore} = await deps.settings();
     const isSameServer = objectStore?.address.kind === 's3' && objectStore.address.endpoint === address.endpoint;
@@ -68,7 +68,7 @@ export async function openRealDeps(
     get cwd() {
       return process.cwd();
     },
-    // As far away from dist/, where all is bundled, as from src/.
+    // The relative path is the same from dist/, which holds the bundle, as from src/.
     entryFile: fileURLToPath(new URL('../bin/bkp.js', import.meta.url)),
     nowMicros,
     openStore: async (address, options) => {
@@ -87,10 +87,10 @@ export async function openRealDeps(
     startWorker: async (operation) => (await import('./app/workers/launch.ts')).launchWorker(deps, operation),
     startKeeper: (start) => {
       const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-      // Beside this file: as a source here, and built in dist.
+      // Beside this file: a source here, the built file in dist.
       return new Worker(new URL(`keeper-thread.${ending}`, import.meta.url), {
         workerData: {...start, flags},
-        // It holds next to nothing.
+        // It needs little memory.
         resourceLimits: {maxYoungGenerationSizeMb: 2},
       });
     },
@@ -116,19 +116,19 @@ export async function openRealDeps(
   return deps;
 }
 
-/** What cannot be cleaned now only takes up space; the operation's own end was told in the journal. */
+/** What cannot be removed now only takes up space; the journal already has the operation's end. */
 async function cleanAfterDeath(deps: Deps, operation: Operation): Promise<void> {
   const {cleanAfter} = await import('./app/orders/clean-after.ts');
   await cleanAfter(deps, operation).catch(() => {});
 }
 
-/** Whoever is to hear of the end hears of it from a process of its own: this one has other things to do. */
+/** A separate process sends the notifications, so that this command does not wait for them. */
 async function tellOfDeath(deps: Deps, operation: Operation): Promise<void> {
   const {launchTeller} = await import('./app/workers/launch-teller.ts');
   await launchTeller(deps, operation);
 }
 
-/** Listens only once: the second Ctrl-C finds no listener and ends the process, as everywhere. */
+/** Listens only once: the second Ctrl-C finds no listener and ends the process, as in any program. */
 function firstInterrupt(names: readonly NodeJS.Signals[]): {signal: AbortSignal; release: () => void} {
   const interrupt = new AbortController();
   const abort = () => interrupt.abort();

@@ -12,13 +12,13 @@ import {
 } from './errors/index.ts';
 import {printableLines} from './lib/text.ts';
 
-// The only file that reads the arguments and sets the exit status.
+// The only file that reads the command line and sets the exit status.
 
 const args = process.argv.slice(2);
 let deps: RealDeps | undefined;
 
 process.stdout.on('error', (error) => onStreamError(error, 'standard output'));
-// Nothing is left to tell it to.
+// There is no stream left to report it on.
 process.stderr.on('error', () => process.exit(process.exitCode || ExitStatus.failed));
 process.on('uncaughtException', (error) => {
   report(error);
@@ -28,7 +28,7 @@ process.on('uncaughtException', (error) => {
 try {
   await runProgram(args, {
     openDeps: async (flags) => {
-      // Help and version do without.
+      // Help and version need none of this.
       const {openRealDeps} = await import('./compose.ts');
       deps = await openRealDeps(flags, (status) => {
         process.exitCode = status;
@@ -56,7 +56,7 @@ function exitStatusOf(error: PlainError): ExitStatus {
   return error.code in errorCodes ? errorCodes[error.code as keyof typeof errorCodes].exit : ExitStatus.failed;
 }
 
-/** Looked up in the raw arguments, because they may be what is wrong. */
+/** Reads the raw arguments, because parsing them may be what failed. */
 function wantsJson(words: readonly string[]): boolean {
   return words.some((word, at) => {
     const format = word === '--format' ? words[at + 1] : word.startsWith('--format=') ? word.slice(9) : undefined;
@@ -64,13 +64,13 @@ function wantsJson(words: readonly string[]): boolean {
   });
 }
 
-/** `bkp … | head -1`: the reader has what it wanted. */
+/** With `bkp … | head -1` the reader closes the pipe early: that is no error. */
 function onStreamError(error: NodeJS.ErrnoException, name: string): void {
   if (error.code !== 'EPIPE') {
     report(
       new BkpError('FILE_UNAVAILABLE', `${name} cannot be written`, {
         cause: error,
-        next: 'what the command has done or begun stays so: bkp operation list',
+        next: 'what the command did or started remains: bkp operation list',
       }),
     );
   }

@@ -29,7 +29,10 @@ export type StoreOptions = {
   signal?: AbortSignal;
 };
 
-/** All that the application takes from outside; commands/deps.ts adds the streams. compose.ts builds it once, a test its own. */
+/**
+ * All that the application takes from outside; commands/deps.ts adds the streams. compose.ts builds it once, a
+ * test its own.
+ */
 export interface Deps {
   /** With `BKP_HOME` set from `--home`, so that a worker that inherits it finds the same journal. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -58,7 +61,8 @@ export interface Deps {
    */
   again(change?: {profile?: string | undefined; store?: string | undefined}): Promise<Deps>;
   /**
-   * Aborted by the first Ctrl-C or SIGTERM. Until it is read, a signal ends the process as usual; so does every later one.
+   * Aborted by the first Ctrl-C or SIGTERM. Until it is read, a signal ends the process as usual; so does every
+   * later one.
    */
   readonly signal: AbortSignal;
   /** Reports a sentence that is no error to the user. */

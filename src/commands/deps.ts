@@ -12,8 +12,8 @@ export interface CommandDeps extends Deps {
   /** Whether to print colours on stdout. */
   readonly colors: boolean;
   /**
-   * Runs `work` with a `signal` of its own, which the next Ctrl-C aborts, and with settings that are read again. For a prompt,
-   * which continues after a Ctrl-C. A second one during `work` ends the process.
+   * Runs `work` with a `signal` of its own, which the next Ctrl-C aborts, and with settings that are read
+   * again. For a prompt, which continues after a Ctrl-C. A second one during `work` ends the process.
    */
   interruptible<T>(work: (deps: CommandDeps) => Promise<T>): Promise<T>;
   /** Sets the exit status for a command that ends without an error; `done` if it is never called. */

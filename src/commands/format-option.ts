@@ -2,7 +2,10 @@ import {type Command, Option} from 'commander';
 import type {TableStyle} from '../ui/index.ts';
 import type {CommandDeps} from './deps.ts';
 
-/** How operations are printed: for people, in bkp's own JSON, or in the JSON of the system whose statements bkp speaks. */
+/**
+ * How operations are printed: for people, in bkp's own JSON, or in the JSON of the system whose statements bkp
+ * speaks.
+ */
 export const operationFormats = ['pretty', 'json', 'proto-json-base64'] as const;
 export type OperationFormat = (typeof operationFormats)[number];
 

@@ -160,7 +160,10 @@ function commandAt(from: Command, words: readonly string[]): Command {
   }, from);
 }
 
-/** A text of statements may begin with a comment. No option has a blank in its name, and a blank before a comment is nothing. */
+/**
+ * A text of statements may begin with a comment. No option has a blank in its name, and a blank before a
+ * comment is nothing.
+ */
 function withCommentAsText(word: string): string {
   return /^--[^=]*\s/.test(word) ? ` ${word}` : word;
 }

@@ -49,7 +49,7 @@ test('no vault is created inside another one, and no database is stored among it
     const cluster = join(desk.cluster, inside);
     const nested = await desk.bkp('--cluster', cluster, 'sql', createC(false));
     expect(nested).toMatchObject({status: 12, stdout: ''});
-    expect(nested.stderr).toMatch(/lies inside another one, .*cluster \(PRECONDITION_FAILED\)\nnext: /);
+    expect(nested.stderr).toMatch(/is inside another one, .*cluster \(PRECONDITION_FAILED\)\nnext: /);
     expect(existsSync(cluster)).toBe(false);
   }
   const source = join(desk.cluster, 'app.db');
@@ -57,7 +57,7 @@ test('no vault is created inside another one, and no database is stored among it
     if (statement === 'RESTORE c') await desk.sqlWait('BACKUP c');
     const within = await desk.bkp('--source', source, 'sql', '--wait', statement);
     expect(within).toMatchObject({status: 12, stdout: ''});
-    expect(within.stderr).toMatch(/app\.db lies inside the cluster directory/);
+    expect(within.stderr).toMatch(/app\.db is inside the cluster directory/);
   }
   expect(existsSync(source)).toBe(false);
 });
@@ -95,7 +95,7 @@ test('a worker that finds a different vault than its statement did changes nothi
   const context = {operation: operation!, signal, progress: () => {}, limits: () => undefined, log: () => {}};
   await expect(carryOut(here, context)).rejects.toMatchObject({
     code: 'STORE_REFUSED',
-    message: expect.stringContaining('another vault'),
+    message: expect.stringContaining('different vault'),
   });
   deps.close();
 });

@@ -14,7 +14,7 @@ test('doctor finds nothing wrong before and after the first backup', async () =>
   const desk = openDesk();
   const before = await doctor(desk);
   expect(before).toMatchObject({status: 0, report: {ok: true}});
-  expect(before.report.checks.find(({what}) => what === 'cluster: folder')?.detail).toContain('makes it');
+  expect(before.report.checks.find(({what}) => what === 'cluster: folder')?.detail).toContain('creates it');
   await desk.sql(createC(true));
   await desk.sqlWait('BACKUP c');
   const {status, report} = await doctor(desk);

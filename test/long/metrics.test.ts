@@ -68,7 +68,7 @@ test('the bucket and the directory have their own metrics, and an unreachable st
   const {read: emptied, err} = await metrics(desk, 3);
   expect(sampleOf(emptied, 'bkp_store_reachable', {storage: 's3'})).toBe(0);
   expect(sampleOf(emptied, 'bkp_operation_last_succeeded', {collection: 'd', kind: 'fullbackup'})).toBe(1);
-  expect(err).toContain('and there was one before');
+  expect(err).toContain('but there was one before');
 });
 
 test('databases have age, size and count by instance name; a damaged manifest makes the newest older', async () => {

@@ -82,7 +82,7 @@ test('SIGHUP re-reads the schedules; SIGTERM ends the scheduler immediately, and
     return scheduler.seen('c: fullbackup/1 started\n');
   };
   await whileHeld(desk, {give: readAnew}, async () => {
-    expect(scheduler.text()).toMatch(/SIGHUP: settings and schedules are read anew\n.*schedules: c\n.*was missed/);
+    expect(scheduler.text()).toMatch(/SIGHUP: settings and schedules are reloaded\n.*schedules: c\n.*was missed/);
     scheduler.process.kill('SIGTERM');
     const [status] = await once(scheduler.process, 'close');
     expect(status).toBe(0);
@@ -99,7 +99,7 @@ test('settings that become invalid leave the last valid ones in force; at the st
   await scheduler.seen('fullbackup/1 ended: SUCCESS\n');
   writeFileSync(join(desk.home, 'config.json'), '{');
   scheduler.process.kill('SIGHUP');
-  await scheduler.seen('what was known stays: ');
+  await scheduler.seen('the known schedules stay: ');
   scheduler.process.kill('SIGTERM');
   expect((await once(scheduler.process, 'close'))[0]).toBe(0);
   expect((await desk.bkp('scheduler', '--once')).status).not.toBe(0);

@@ -9,7 +9,7 @@ import {withVaultIfAny} from '../places/places.ts';
 import type {Workplace} from '../places/workplace.ts';
 import {type Check, tried} from './check.ts';
 
-/** What the store can do, and the vault in it. `what` begins with `cluster: ` or `s3: `. */
+/** Checks what the store can do, then its vault. `what` begins with `cluster: ` or `s3: `. */
 export function checkPlace(deps: Deps, place: Workplace): Promise<Check[]> {
   const {store, storage} = place;
   return tried(storage, async () => {
@@ -20,7 +20,7 @@ export function checkPlace(deps: Deps, place: Workplace): Promise<Check[]> {
   });
 }
 
-/** The first CREATE makes it; what can be told before is whether it may. */
+/** The first CREATE creates the directory; this checks whether that is possible. */
 async function absentDirectory(deps: Deps, {root}: DirectoryAddress, storage: string): Promise<Check> {
   const what = `${storage}: folder`;
   const away = whyAway(deps, {kind: 'directory', root});
@@ -32,10 +32,10 @@ async function absentDirectory(deps: Deps, {root}: DirectoryAddress, storage: st
     return {
       what,
       ok: true,
-      detail: `${root} is not there yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE makes it`,
+      detail: `${root} does not exist yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE creates it`,
     };
   }
-  return {...fault, what, detail: `${root} cannot be made: ${fault.what} of ${above}: ${fault.detail}`};
+  return {...fault, what, detail: `${root} cannot be created: ${fault.what} of ${above}: ${fault.detail}`};
 }
 
 async function checkVault(deps: Deps, place: Workplace): Promise<Check> {
@@ -48,7 +48,7 @@ async function checkVault(deps: Deps, place: Workplace): Promise<Check> {
         what,
         ok: false,
         detail: damage.message,
-        next: 'SHOW BACKUP COLLECTIONS names the collection; CREATE BACKUP COLLECTION … writes its definition anew',
+        next: 'SHOW BACKUP COLLECTIONS names the collection; CREATE BACKUP COLLECTION … writes its definition again',
       };
     }
     const instances = await listInstances(vault);
@@ -56,5 +56,7 @@ async function checkVault(deps: Deps, place: Workplace): Promise<Check> {
     const counts = `${folders.length} collections, ${instances.length} databases, ${backups} backups`;
     return {what, ok: true, detail: `${vault.id}, ${counts}`};
   });
-  return check ?? {what, ok: true, detail: 'none yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE makes it'};
+  return (
+    check ?? {what, ok: true, detail: 'none yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE creates it'}
+  );
 }

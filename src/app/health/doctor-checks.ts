@@ -71,14 +71,14 @@ function silentElsewhere(operation: Operation, nowMicros: number): Check[] {
   return [{what: 'journal: worker', ok: false, ...found}];
 }
 
-/** What was made by an earlier bkp, or by hand. */
+/** Files of an earlier bkp, or made by hand, that others can read. */
 function openHome(home: Home): Check[] {
   const [first, ...more] = openToOthers(home);
   if (first === undefined) return [];
   const others = more.length === 0 ? '' : ` and ${more.length} more in ${home.dir}`;
   const own = [first, ...more].map((path) => `'${path}'`);
   const close = home.isUsual ? `chmod -R go-rwx '${home.dir}'` : `chmod -R go-rwx ${own.slice(0, 4).join(' ')}`;
-  return [{what: 'home: rights', ok: false, detail: `others than you may get at ${first}${others}`, next: close}];
+  return [{what: 'home: rights', ok: false, detail: `other users can access ${first}${others}`, next: close}];
 }
 
 export function checkProfile(deps: Deps): Promise<Check[]> {
@@ -90,7 +90,7 @@ export function checkProfile(deps: Deps): Promise<Check[]> {
   });
 }
 
-/** Each store that the profile knows. */
+/** Checks each store of the profile. */
 export function checkStores(deps: Deps, {repair}: Options): Promise<Check[]> {
   return tried('store', async () => {
     const checks: Check[] = [];
@@ -103,18 +103,18 @@ export function checkStores(deps: Deps, {repair}: Options): Promise<Check[]> {
   });
 }
 
-/** Writes the vault's header again if that is what is wrong, and looks once more. */
+/** Rewrites the vault's header if that is the fault, then checks again. */
 function withHeader(deps: Deps, place: Workplace, found: readonly Check[]): Promise<Check[]> {
   return tried('vault', async () => {
     const store = await openStoreAt(deps, place, {create: false});
     const id = knownVault(deps.home, place.store) ?? randomBytes(16).toString('hex');
     if (!(await repairHeader(store, id))) return [...found];
-    const detail = `its header was missing or damaged, and is written again in ${store.description}`;
+    const detail = `its header was missing or damaged and was rewritten in ${store.description}`;
     return [{what: 'vault', ok: true, detail}, ...(await checkPlace(deps, place))];
   });
 }
 
-/** Reads the source itself, and holds its change tracking against the collections that need it. */
+/** Checks the source, and compares its change tracking with the collections that need it. */
 export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
   return tried('source', async () => {
     const [place] = await placesOf(deps);
@@ -135,7 +135,7 @@ async function checkTables(deps: Deps, place: Workplace, {repair}: Options): Pro
     const checks = (await source.inspect()).map(ofSource);
     checks.push(...(await checkBrokenTracking(source, repair)));
     const owners = await knownOwners(deps);
-    // Without the cluster nobody can say which tracking is needed, so none is judged, and none removed.
+    // Without the cluster it is unknown which tracking is needed, so none is reported or removed.
     if (owners === undefined) return checks;
     for (const {owner, tables, logRows} of await source.tracking()) {
       const name = owners.get(owner);
@@ -144,13 +144,13 @@ async function checkTables(deps: Deps, place: Workplace, {repair}: Options): Pro
       if (name !== undefined) checks.push({what, ok: true, detail: `for collection ${name}: ${facts}`});
       else if (repair) {
         await source.untrack(owner);
-        checks.push({what, ok: true, detail: `removed, no collection of this cluster needed it: ${facts}`});
+        checks.push({what, ok: true, detail: `removed, because no collection of this cluster needed it: ${facts}`});
       } else {
         checks.push({
           what,
           ok: false,
           detail: `for a collection that this cluster does not have: ${facts}`,
-          next: 'bkp doctor --repair removes it; leave it when the collection lies in another cluster',
+          next: 'bkp doctor --repair removes it; keep it if the collection is in another cluster',
         });
       }
     }
@@ -160,7 +160,7 @@ async function checkTables(deps: Deps, place: Workplace, {repair}: Options): Pro
   }
 }
 
-/** Of no use to any collection, in whatever cluster, so it needs none to be judged. */
+/** Broken tracking is useless to every collection in every cluster, so no cluster is needed to judge it. */
 async function checkBrokenTracking(source: TableSource, repair: boolean): Promise<Check[]> {
   const what = 'source: tracking';
   const broken = await source.brokenTracking();
@@ -168,11 +168,14 @@ async function checkBrokenTracking(source: TableSource, repair: boolean): Promis
   return broken.map(({detail}) =>
     repair
       ? {what, ok: true, detail: `removed: ${detail}`}
-      : {what, ok: false, detail, next: 'bkp doctor --repair takes it out; the next full backup tracks changes again'},
+      : {what, ok: false, detail, next: 'bkp doctor --repair removes it; the next full backup tracks changes again'},
   );
 }
 
-/** The server answers and lets bkp make a checkpoint, its root is the one that was named, and nobody has left one held. */
+/**
+ * The server answers and lets bkp make a checkpoint, its root is the one that was named, and nobody has left
+ * one held.
+ */
 async function checkServer(deps: Deps, spec: SourceSpec, {repair}: Options): Promise<Check[]> {
   const source = await openCheckpointSource(spec, systemProcesses);
   try {
@@ -212,7 +215,10 @@ async function checkCheckpoint(deps: Deps, source: CheckpointSource, {repair}: O
   };
 }
 
-/** Owners of tracking are collection ids. Undefined when not every collection can be read; its own check tells why. */
+/**
+ * Names by collection id, which owns the tracking. Undefined unless every collection can be read; checkStores
+ * reports why.
+ */
 async function knownOwners(deps: Deps): Promise<ReadonlyMap<string, string> | undefined> {
   const owners = new Map<string, string>();
   let vaults = 0;

@@ -15,28 +15,28 @@ import {orderOf} from '../orders/work-order.ts';
 export const statuses = ['queued', 'running', 'success', 'error', 'cancelled'] as const;
 export type Status = (typeof statuses)[number];
 
-/** What the journal knows of one kind of operation on one subject. Times are microseconds since 1970. */
+/** What the journal has about one kind of operation on one subject. Times are microseconds since 1970. */
 export type History = {
   /** Labels that name it: a `collection`, a `database` by its source, or none for the databases of the store. */
   subject: Readonly<Record<string, string>>;
   kind: OperationKind;
-  /** The newest that has ended: whether it succeeded. A cancel is no success. */
+  /** Whether the newest finished operation succeeded. A cancelled one did not. */
   lastSucceeded?: boolean;
   lastSuccess?: {endedAtMicros: number; durationMicros: number; result: OperationResult};
   lastFailureAtMicros?: number;
-  /** When the oldest that is open was given. */
+  /** When the oldest open operation was created. */
   openSinceMicros?: number;
 };
 
 export type JournalFacts = {
-  /** How many there are of each kind in each status, zeros too. */
+  /** The number of operations of each kind in each status, including zeros. */
   counts: readonly {kind: OperationKind; status: Status; count: number}[];
   histories: readonly History[];
-  /** Stores that hold a backup, as far as operations tell. */
+  /** Stores into which operations have written a backup. */
   storesWithBackups: readonly StoreAddress[];
 };
 
-/** Reads every operation that was not forgotten. */
+/** Reads every operation in the journal. */
 export async function journalFacts(journal: Journal): Promise<JournalFacts> {
   const counts = new Map<string, number>();
   const histories = new Map<string, History>();
@@ -66,10 +66,10 @@ export async function journalFacts(journal: Journal): Promise<JournalFacts> {
   };
 }
 
-/** @returns undefined for what is done once and not again and again: a place that was restored into, a store that was cleaned */
+/** @returns undefined for one-time work, which has no history: a restore into a place, the cleanup of a store */
 function labelsOf(subject: Subject): History['subject'] | undefined {
   switch (subject.kind) {
-    // VERIFY DATABASE reads those of every database in the store.
+    // VERIFY DATABASE reads the backups of every database in the store.
     case 'databases':
       return {};
     case 'collection':
@@ -80,7 +80,10 @@ function labelsOf(subject: Subject): History['subject'] | undefined {
   }
 }
 
-/** Adds an operation to those after it. The one that was given last counts as the newest: two of a kind do not overlap. */
+/**
+ * Adds an operation older than those added before. The last one created is the newest: two of a kind do not
+ * overlap.
+ */
 function addOlder(history: History, {state, createdAtMicros}: Operation): void {
   if (state.name !== 'done') {
     history.openSinceMicros = createdAtMicros;

@@ -13,8 +13,9 @@ export type StoreFacts = {storage: Storage} & (
 );
 
 /**
- * Each store that is meant. One without a vault is left out, because nobody need have put backups there; but if operations
- * say that somebody did, the disk is not mounted, or the bucket was emptied: then it is told as one that cannot be reached.
+ * Each store in use. A store without a vault is left out, because it may never have held backups. If operations
+ * have written backups there, its disk is not mounted or the bucket was emptied: then it is reported as
+ * unreachable.
  */
 export async function storeFacts(deps: Deps, storesWithBackups: readonly StoreAddress[]): Promise<StoreFacts[]> {
   const facts: StoreFacts[] = [];

@@ -13,7 +13,7 @@ export function membersText({members}: CollectionSummary): string | null {
   return members.kind === 'database' ? 'DATABASE' : members.tables.join(', ');
 }
 
-/** Of every store that is meant. Throws as {@link ofEveryVault}. */
+/** The collections of every store in use. Throws as {@link ofEveryVault}. */
 export async function allCollections(deps: Deps): Promise<readonly StoredCollection[]> {
   return ofEveryVault(deps, async (vault, place) =>
     (await listCollections(vault)).map((summary) => ({...summary, storage: place.storage})),
@@ -21,8 +21,8 @@ export async function allCollections(deps: Deps): Promise<readonly StoredCollect
 }
 
 /**
- * What each store's vault has, in the order of the stores; a store without a vault has nothing.
- * @throws BkpError `VAULT_ABSENT` | `STORE_UNAVAILABLE` when no store has a vault: it may be a disk that is not mounted
+ * The results for each store's vault, in the order of the stores; a store without a vault has none.
+ * @throws BkpError `VAULT_ABSENT` | `STORE_UNAVAILABLE` when no store has a vault: a disk may not be mounted
  */
 export async function ofEveryVault<T>(
   deps: Deps,
@@ -31,7 +31,7 @@ export async function ofEveryVault<T>(
   const places = await placesOf(deps);
   const found = await Promise.all(places.map((place) => withVaultIfAny(deps, place, (vault) => use(vault, place))));
   if (found.every((answer) => answer === undefined)) {
-    // The first store's own words for it.
+    // Throws the error of the first store.
     (await openVaultAt(deps, places[0], {create: false})).close();
   }
   return found.flatMap((answer) => answer ?? []);

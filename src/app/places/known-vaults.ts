@@ -10,9 +10,9 @@ import type {Deps} from '../deps.ts';
 import {unmountedAbove} from './mounts.ts';
 
 /**
- * Which stores held a vault when bkp last used them, one file a store in the home. A disk that is not mounted looks like an
- * empty folder, and a bucket of another account like a new one: so a store that is known to have held a vault is never taken
- * for a new one.
+ * The stores that held a vault when bkp last used them, one file per store in the home. An unmounted disk looks
+ * like an empty folder, and a bucket of another account like a new one. So bkp never treats a store that once
+ * held a vault as new.
  */
 const knownVaultSchema = v.object({store: text, vault: text});
 type KnownVault = v.InferOutput<typeof knownVaultSchema>;
@@ -30,7 +30,7 @@ export function knownVault(home: Home, store: StoreAddress): string | undefined 
   }
 }
 
-/** A home that cannot be written is no reason not to use the store: what is lost is a warning. */
+/** Ignores a home that cannot be written: the store can still be used, only the later warning is lost. */
 export function rememberVault(home: Home, store: StoreAddress, vault: string): void {
   if (knownVault(home, store) === vault) return;
   const file = fileOf(home, store);
@@ -51,8 +51,8 @@ export function forgetVault(home: Home, store: StoreAddress): void {
 }
 
 /**
- * Why a store in which no vault is found is not a new one.
- * @returns undefined when it may be a new one, as far as is known
+ * The reason why a store without a vault is not a new one.
+ * @returns undefined if it may be new
  */
 export function whyAway({home}: Pick<Deps, 'home'>, store: StoreAddress): BkpError | undefined {
   const known = knownVault(home, store);
@@ -63,21 +63,21 @@ export function whyAway({home}: Pick<Deps, 'home'>, store: StoreAddress): BkpErr
 function vaultGone(store: StoreAddress, vault: string): BkpError {
   const isFolder = store.kind === 'directory';
   const where = isFolder ? 'is its disk mounted?' : 'is it the right bucket and root?';
-  return new BkpError('STORE_UNAVAILABLE', `there is no vault in ${describeStore(store)}, and there was one before`, {
+  return new BkpError('STORE_UNAVAILABLE', `there is no vault in ${describeStore(store)}, but there was one before`, {
     cause: `vault ${vault} was in it when bkp last used it`,
-    next: `${where} If it is gone for good, this lets go of it: bkp ${chosen(store)} store forget`,
+    next: `${where} If the vault is permanently lost, forget it: bkp ${chosen(store)} store forget`,
     context: {missing: 'vault'},
   });
 }
 
-/** The option that names it, whatever the profile says. */
+/** The option that names the store, independent of the profile. */
 const chosen = (store: StoreAddress) => (store.kind === 'directory' ? `--cluster '${store.root}'` : '--store s3');
 
 function notMounted({root}: DirectoryAddress): BkpError | undefined {
   const point = unmountedAbove(root);
   if (point === undefined) return undefined;
   return new BkpError('STORE_UNAVAILABLE', `nothing is mounted at ${point}, where the cluster directory ${root} is`, {
-    cause: `/etc/fstab has ${point} as a mount point`,
+    cause: `/etc/fstab lists ${point} as a mount point`,
     next: `mount ${point} (or choose another folder: --cluster DIR, bkp config set cluster DIR)`,
   });
 }

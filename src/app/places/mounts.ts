@@ -1,12 +1,12 @@
 import {existsSync, readFileSync, realpathSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
 
-/** The texts that Linux has: what is to be mounted, fstab(5), and what is, proc_pid_mounts(5). */
+/** Linux's tables: wanted mounts, fstab(5), and current mounts, proc_pid_mounts(5). */
 export type MountTables = {wanted: string; mounted: string};
 
 /**
- * The mount point at `path` or above it that the system's table names, and at which nothing is mounted now.
- * @returns undefined when there is none, and on systems without these tables
+ * The mount point at or above `path` that fstab lists and where nothing is mounted now.
+ * @returns undefined if there is none, and on systems without these tables
  */
 export function unmountedAbove(path: string, tables: MountTables | undefined = readTables()): string | undefined {
   if (tables === undefined) return undefined;
@@ -17,7 +17,7 @@ export function unmountedAbove(path: string, tables: MountTables | undefined = r
     .find((point) => [...places].some((place) => place === point || place.startsWith(`${point}/`)));
 }
 
-/** The second field of each line; spaces and the like are written in octal. */
+/** The second field of each line; spaces and other special characters are escaped in octal. */
 function mountPoints(table: string): string[] {
   return table
     .split('\n')
@@ -36,7 +36,7 @@ function readTables(): MountTables | undefined {
   }
 }
 
-/** Without links, as far down as the path exists. */
+/** Resolves links in the part of the path that exists. */
 function realPath(path: string): string {
   let existing = path;
   while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);

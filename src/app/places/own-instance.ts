@@ -6,9 +6,11 @@ import {withFileSource} from './source-places.ts';
 import type {Workplace} from './workplace.ts';
 
 /**
- * Whose backups in the vault are those of the place's database. A fresh machine has no source, and may know it all the same.
- * @returns undefined before the database's first backup; without a source, when the store has not exactly one instance
- * @throws BkpError when the database is away, or several instances are of it
+ * The instance in the vault that holds the backups of the place's database. A new machine without a source
+ * still finds it if the store holds only one.
+ * @returns undefined before the database's first backup; without a source, unless the store has exactly one
+ * instance
+ * @throws BkpError when the database is unavailable, or several instances belong to it
  */
 export async function ownInstance(
   deps: Pick<Deps, 'settings'>,
@@ -17,15 +19,16 @@ export async function ownInstance(
 ): Promise<Instance | undefined> {
   const instances = await listInstances(vault);
   if (place.source === undefined) return instances.length === 1 ? instances[0] : undefined;
-  // A database that was never backed up may have no id yet, and would be given one only to be looked up.
+  // A database without a backup may have no id yet; looking it up would create one.
   if (instances.length === 0) return undefined;
   const present = await withFileSource(deps, place, presentDatabase);
   return (await findInstance(vault, present)).instance;
 }
 
 /**
- * Whose backup is meant where none is named and the store has those of several databases: of the profile's own, if it is one of them.
- * @returns undefined where there is nothing to choose, or nobody can tell
+ * The instance to use when none is named and the store has backups of several databases: the profile's own, if
+ * it is one of them.
+ * @returns undefined if there is nothing to choose from or the profile's database cannot be read
  */
 export async function meantInstance(
   deps: Pick<Deps, 'settings'>,
@@ -38,7 +41,7 @@ export async function meantInstance(
     const own = await ownInstance(deps, place, vault);
     return usable.find(({name}) => name === own?.name)?.name;
   } catch (error) {
-    // The database is gone: that is why one restores.
+    // A lost database is a common reason for a restore.
     if (error instanceof BkpError) return undefined;
     throw error;
   }

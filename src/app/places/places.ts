@@ -15,12 +15,12 @@ import {whyAway} from './known-vaults.ts';
 import {openVaultAt, type Workplace} from './workplace.ts';
 
 /**
- * The stores that a command may mean, in the order in which collections are looked for: the cluster directory, then the object
- * store; only one of them when `--store` says which.
+ * The stores that a command uses, in the order in which they are searched for collections: the cluster
+ * directory, then the object store; only one of them if `--store` is given.
  */
 export async function placesOf(deps: Deps): Promise<readonly [Workplace, ...Workplace[]]> {
   const settings = await deps.settings();
-  await tellExposures(deps);
+  await warnOfExposures(deps);
   const chosen = chosenStorage(deps.flags);
   if (chosen === 'cluster') return [placeAt(settings, clusterOf(settings))];
   if (chosen === 's3') return [placeAt(settings, objectStoreOf(settings), 's3')];
@@ -28,12 +28,12 @@ export async function placesOf(deps: Deps): Promise<readonly [Workplace, ...Work
   return settings.objectStore === undefined ? [cluster] : [cluster, placeAt(settings, objectStoreOf(settings), 's3')];
 }
 
-const told = new WeakSet<Deps>();
+const warned = new WeakSet<Deps>();
 
-/** Each command says once what lets others read its keys; it works all the same. */
-async function tellExposures(deps: Deps): Promise<void> {
-  if (told.has(deps)) return;
-  told.add(deps);
+/** Each command warns once about keys that other users can read, and continues. */
+async function warnOfExposures(deps: Deps): Promise<void> {
+  if (warned.has(deps)) return;
+  warned.add(deps);
   for (const text of await exposures(deps)) deps.warn(text);
 }
 
@@ -64,19 +64,24 @@ function placeAt(settings: Settings, store: StoreAddress, storage: Storage = 'cl
   };
 }
 
-/** Backups of whole databases lie in the object store. @throws BkpError `USAGE` naming `backup.object.store` when there is none */
+/**
+ * The object store, which holds the backups of whole databases.
+ * @throws BkpError `USAGE` if `backup.object.store` is not set
+ */
 export async function objectPlace(deps: Deps): Promise<Workplace> {
   const settings = await deps.settings();
-  await tellExposures(deps);
+  await warnOfExposures(deps);
   return placeAt(settings, objectStoreOf(settings), 's3');
 }
 
 /**
- * Where the collection lies: the first store that has it. The last one is taken unseen: a statement finds out by itself
- * that it has no such collection, and each look at a server costs.
+ * The first store that has the collection. The last store is not checked: the statement itself reports a
+ * missing collection, and each request to a server costs.
  *
- * A store that is away may have it. Then the next one is used, and that is told: a backup there is better than none. What
- * defines or drops the collection is refused: it would have to be done in both.
+ * A store that is unavailable may have the collection. Then the next store is used, with a warning: a backup
+ * there is better than none. Statements that define or drop a collection are refused, because both stores would
+ * need the change.
+ * @param options.defines whether the statement defines or drops the collection
  * @throws BkpError `STORE_UNAVAILABLE`
  */
 export async function placeOfCollection(
@@ -102,12 +107,13 @@ export async function placeOfCollection(
     }
     return place;
   }
-  throw away ?? new Error('there is always a last store');
+  throw away ?? new Error('the list of stores is empty');
 }
 
 /**
- * Where `CREATE … WITH (STORAGE=…)` puts the collection.
- * @throws BkpError `COLLECTION_EXISTS` when the profile's other store has one of that name: nobody could tell them apart
+ * The store in which `CREATE … WITH (STORAGE=…)` creates the collection.
+ * @throws BkpError `COLLECTION_EXISTS` when the profile's other store has a collection of that name: a
+ * statement could not tell them apart
  */
 export async function placeForNew(deps: Deps, storage: Storage, collection: string): Promise<Workplace> {
   const places = await placesOf(deps);
@@ -126,7 +132,7 @@ export async function placeForNew(deps: Deps, storage: Storage, collection: stri
     const taken = await withVaultIfAny(deps, other, (vault) => hasCollection(vault, collection));
     if (taken !== true) continue;
     throw new BkpError('COLLECTION_EXISTS', `path exist: collection /Root/.backups/collections/${collection}`, {
-      cause: `it lies in ${describeStore(other.store)}`,
+      cause: `it is in ${describeStore(other.store)}`,
       next: `choose another name; COPY BACKUP COLLECTION … TO '${storage}' copies its backups`,
     });
   }
@@ -141,17 +147,17 @@ export async function placeNamed(deps: Deps, target: string): Promise<Workplace>
   if (word === 's3') return placeAt(settings, objectStoreOf(settings), 's3');
   const {address, credentials} = parseStore(target, deps.cwd);
   if (credentials !== undefined) {
-    // The statement's text goes into the journal.
-    throw new BkpError('BAD_REQUEST', 'a statement may not hold keys', {
-      next: 'put them into BKP_STORE_FILE, the profile, or where the AWS tools look, and only the address into the statement',
+    // The journal stores the statement's text.
+    throw new BkpError('BAD_REQUEST', 'a statement must not contain keys', {
+      next: 'put them into BKP_STORE_FILE, the profile, or where the AWS tools find them; the statement takes only the address',
     });
   }
   return placeAt(settings, address, address.kind === 'directory' ? 'cluster' : 's3');
 }
 
 /**
- * @returns undefined when there is no vault, or no directory that could hold one
- * @throws BkpError `STORE_UNAVAILABLE` when one was there before, or its disk is not mounted
+ * @returns undefined if there is no vault, or no directory that could hold one
+ * @throws BkpError `STORE_UNAVAILABLE` when the store held a vault before, or its disk is not mounted
  */
 export async function withVaultIfAny<T>(
   deps: Deps,

@@ -6,7 +6,7 @@ import {requireSource, type Workplace} from './workplace.ts';
 
 type SourcePlace = Pick<Workplace, 'source' | 'store'>;
 
-/** The source with the secrets that the settings have for it. */
+/** The source, with its secrets from the settings. */
 export async function sourceSpecOf(deps: Pick<Deps, 'settings'>, place: SourcePlace): Promise<SourceSpec> {
   const address = parseSource(requireSource(place), '/');
   if (address.scheme === 'sqlite') return address;
@@ -14,7 +14,10 @@ export async function sourceSpecOf(deps: Pick<Deps, 'settings'>, place: SourcePl
   return {...address, password, token};
 }
 
-/** The source is closed again, whatever happens. @throws BkpError `USAGE` when none is set | `BAD_REQUEST` when it lies in the store */
+/**
+ * The source is always closed again.
+ * @throws BkpError `USAGE` when none is set | `BAD_REQUEST` when it is inside the store
+ */
 export async function withFileSource<T>(
   deps: Pick<Deps, 'settings'>,
   place: SourcePlace,

@@ -1,13 +1,13 @@
 import {describeStore, type StoreAddress} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 
-/** For a home that does not remember the vault, whose operations say that there was one. */
+/** For a home without a record of the vault, whose operations have written backups there. */
 export function vanished(store: StoreAddress): BkpError {
   return new BkpError(
     'STORE_UNAVAILABLE',
-    `there is no vault in ${describeStore(store)}, and operations have put backups there`,
+    `there is no vault in ${describeStore(store)}, but operations have written backups there`,
     {
-      next: 'is its disk mounted? If it was removed for good, bkp operation forget lets go of them',
+      next: 'is its disk mounted? If it was removed permanently, bkp operation forget removes these operations',
     },
   );
 }

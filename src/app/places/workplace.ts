@@ -12,40 +12,41 @@ import type {Deps} from '../deps.ts';
 import {rememberVault, whyAway} from './known-vaults.ts';
 
 /**
- * Where work is done: which database, which store, how. Goes with an operation into the journal, so that a worker does
- * what was meant when the statement was typed, whatever the profile says later. Never holds a secret.
+ * Where work is done: which database, which store, with which parameters. The journal stores it with the
+ * operation, so that the worker uses the settings of the moment when the statement was given, even if the
+ * profile changes later. Contains no secret.
  */
 export type Workplace = {
-  /** Absolute; absent when the statement needs none or none is set. */
+  /** Absolute; absent if the statement needs none or none is set. */
   source?: string;
-  /** Which of the profile's two stores `store` is, or stands in for. */
+  /** Which of the profile's two stores `store` is or replaces. */
   storage: Storage;
   store: StoreAddress;
-  /** Id of the vault that was there when the statement was given: the worker accepts no other. */
+  /** Id of the vault in the store when the statement was given: the worker accepts no other. */
   vault?: string;
   compressionLevel: number;
   compressionThreads: number;
-  /** Of an object store's server; as many packs are on their way at once. */
+  /** Concurrent requests to an object store; as many packs are uploaded concurrently. */
   requestsAtOnce: number;
-  /** How long an object store keeps what is written from being removed; absent: it does not. */
+  /** How many days object lock protects what is written; absent: not at all. */
   retentionDays?: number;
-  /** What the operation began with; a throttle may change them. */
+  /** Initial limits; `operation throttle` may change them. */
   limits: Limits;
 };
 
 export type OpenOptions = {
-  /** Make the vault when the store has none yet. */
+  /** Create the vault if the store has none yet. */
   create: boolean;
-  /** Ends requests that are on their way. */
+  /** Aborts running requests. */
   signal?: AbortSignal;
-  /** What holds now; default: what the place says. */
+  /** Current limits; default: those of the place. */
   limits?: () => Limits | undefined;
-  /** Renews leases whatever this thread does; default: this thread. */
+  /** Renews leases even while this thread is blocked; default: this thread renews them. */
   keeper?: {keepRow(store: StoreAddress): KeepRow};
 };
 
 /**
- * Where a vault was, or where a disk is to be mounted, none is made, whatever `options.create` says.
+ * Never creates a vault where one was before or where a disk should be mounted, even with `options.create`.
  * @throws BkpError `STORE_REFUSED` | `STORE_UNAVAILABLE` | `STORE_DENIED` | `VAULT_ABSENT` | `OBJECT_DAMAGED`
  */
 export async function openVaultAt(deps: Deps, place: Workplace, options: OpenOptions): Promise<Vault> {
@@ -56,10 +57,10 @@ export async function openVaultAt(deps: Deps, place: Workplace, options: OpenOpt
   vault.close();
   throw new BkpError(
     'STORE_REFUSED',
-    `${describeStore(place.store)} holds another vault than when the statement was given`,
+    `${describeStore(place.store)} holds a different vault than when the statement was given`,
     {
       cause: `it was ${place.vault}, it is ${vault.id}`,
-      next: 'see which directory, disk or bucket belongs there, then give the statement again',
+      next: 'check which directory, disk or bucket belongs there, then give the statement again',
     },
   );
 }
@@ -77,12 +78,12 @@ async function openKnown(
     if (store.kind === 'directory' && isEmptyFolder(store.root)) throw away;
     if (error.code !== 'VAULT_ABSENT') throw error;
     if (store.kind === 's3') throw away;
-    // Only its header is lost: that is damage, which is told in other words.
+    // Only the header is lost: opening it again reports that as damage.
     return openOrMake(deps, place, options);
   }
 }
 
-/** Also when there is none. */
+/** True also for a folder that does not exist. */
 function isEmptyFolder(folder: string): boolean {
   try {
     return readdirSync(folder).every(
@@ -105,7 +106,7 @@ async function openOrMake(deps: Deps, place: Workplace, options: OpenOptions): P
     ),
     compressionLevel: place.compressionLevel,
     compressionThreads: place.compressionThreads,
-    // A disk is as busy with two packs as with four; a server far away is not.
+    // More concurrent uploads help only with a remote server: two packs already keep a disk busy.
     ...(options.keeper === undefined ? {} : {keepLeases: options.keeper.keepRow(place.store)}),
     ...(place.store.kind === 's3' ? {uploadsAtOnce: place.requestsAtOnce} : {}),
   });
@@ -116,9 +117,8 @@ export type AtPlace = {deps: Deps; place: Workplace};
 
 /**
  * The vault is always closed again.
- * @param use is also given the place bound to this vault: an operation that starts there refuses any other vault that the
- * store may hold by then
- * Throws as {@link openVaultAt}.
+ * @param use is also given the place bound to this vault: an operation that starts there refuses any other
+ * vault that the store may hold by then Throws as {@link openVaultAt}.
  */
 export async function withVault<T>(
   {deps, place}: AtPlace,
@@ -133,12 +133,12 @@ export async function withVault<T>(
   }
 }
 
-/** A new vault inside an old one would be backed up, copied and removed with it. */
+/** A vault inside another one would be copied and removed together with it. */
 function refuseNested(cluster: string): void {
   if (existsSync(join(cluster, headerKey))) return;
   for (let folder = dirname(cluster); ; folder = dirname(folder)) {
     if (existsSync(join(folder, headerKey))) {
-      throw new BkpError('STORE_REFUSED', `the cluster directory ${cluster} lies inside another one, ${folder}`, {
+      throw new BkpError('STORE_REFUSED', `the cluster directory ${cluster} is inside another one, ${folder}`, {
         next: `choose a folder outside of it, or use it: --cluster ${folder}`,
       });
     }
@@ -165,21 +165,21 @@ export async function openStoreAt(deps: Deps, place: Workplace, options: OpenOpt
 }
 
 /**
- * The text of the source that is meant.
- * @throws BkpError `USAGE` when no source is set | `BAD_REQUEST` when it lies among its own backups
+ * The text of the source in use.
+ * @throws BkpError `USAGE` when no source is set | `BAD_REQUEST` when it is inside the directory of its backups
  */
 export function requireSource({source, store}: Pick<Workplace, 'source' | 'store'>): string {
   if (source === undefined) {
-    throw new BkpError('USAGE', 'no source is set: bkp does not know which database is meant', {
+    throw new BkpError('USAGE', 'no source is set: bkp does not know which database to use', {
       next: 'bkp config set source sqlite::path=./app.db (or --source, or BKP_SOURCE)',
     });
   }
   const address = parseSource(source, '/');
   const path = address.scheme === 'sqlite' ? address.path : address.root;
   if (store.kind === 'directory' && path.startsWith(join(store.root, sep))) {
-    throw new BkpError('BAD_REQUEST', `the database ${path} lies inside the cluster directory`, {
-      cause: `who loses ${store.root} loses the database and its backups at once`,
-      next: 'keep the two apart: --cluster or --source names another place',
+    throw new BkpError('BAD_REQUEST', `the database ${path} is inside the cluster directory`, {
+      cause: `losing ${store.root} would lose the database together with its backups`,
+      next: 'keep them apart: choose another place with --cluster or --source',
     });
   }
   return source;
@@ -192,7 +192,7 @@ export async function openSourceAt(place: Pick<Workplace, 'source' | 'store'>): 
   return openSource(parseSource(source, '/'));
 }
 
-/** The source is closed again, whatever happens. Throws as {@link openSourceAt}. */
+/** The source is always closed again. Throws as {@link openSourceAt}. */
 export async function withSource<T>(
   place: Pick<Workplace, 'source' | 'store'>,
   use: (source: TableSource) => Promise<T>,

@@ -25,7 +25,7 @@ export async function databaseVerdicts(deps: Deps, place: Workplace, vault: Vaul
   }));
 }
 
-/** A database that is away is in the way of its own plan, and of no collection's. */
+/** An unavailable database blocks only its own plan, not those of collections. */
 async function orWarn<T>({warn}: Deps, find: () => Promise<T>): Promise<T | undefined> {
   try {
     return await find();

@@ -18,13 +18,13 @@ import {
 import {databasePlan} from '../schedules/known-database.ts';
 import {reloadStamp} from '../schedules/reload-signal.ts';
 
-/** How long a collection that was made, altered or dropped may stay unnoticed. */
+/** How long a created, altered or dropped collection may remain unnoticed. */
 const lookEveryMs = 5 * 60_000;
-/** A clock that was set, or a machine that slept, is noticed that soon. */
+/** The longest sleep: a changed clock or a resumed machine is noticed within this time. */
 const longestPauseMs = 30_000;
-/** While an operation runs, so that its end is told soon. */
+/** The sleep while an operation runs, so that its end is reported soon. */
 const pauseAtWorkMs = 1000;
-/** A backup that begins later than this after its moment was missed, and that is told. */
+/** A backup that starts later than this after its scheduled time is reported as missed. */
 const lateMs = 60_000;
 
 export type SchedulerOptions = {
@@ -33,13 +33,16 @@ export type SchedulerOptions = {
   start: (deps: Deps, statement: Statement) => Promise<{operation?: Operation}>;
   /** Empty: the profile in use. */
   profiles: readonly string[];
-  /** One line for each thing that happens. */
+  /** Reports one event as a line. */
   tell: (line: string) => void;
-  /** Only what is done or goes wrong is told, not what is found: for one that looks every five minutes. */
+  /** Report only actions and errors, not the schedules found: for a timer that runs every five minutes. */
   isTerse?: boolean;
 };
 
-/** Knows the schedules and starts what is due. It keeps nothing that a new one would miss: what was done tell store and journal. */
+/**
+ * Reads the schedules and starts what is due. It can be replaced at any time: store and journal record what was
+ * done.
+ */
 export class Scheduler {
   readonly #options: SchedulerOptions;
   #known = new Map<string, readonly Scheduled[]>();
@@ -55,20 +58,20 @@ export class Scheduler {
     this.#options = options;
   }
 
-  /** Operations that it started and that are not done. */
+  /** Operations that it started and that have not ended. */
   get running(): readonly string[] {
     return [...this.#running.values()];
   }
 
-  /** Whether something could not be read, or was refused for another reason than that the collection is at work. */
+  /** Whether something could not be read, or was refused for another reason than a running operation. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
 
-  /** Reads settings anew, and every schedule. @throws BkpError when the settings are wrong; what was known then stays */
+  /** Reloads settings and schedules. @throws BkpError when the settings are wrong; the known schedules then stay */
   async reload(): Promise<void> {
     const {deps, profiles} = this.#options;
-    // Before anything is read: what changes meanwhile is read again.
+    // Taken before reading, so that a change during the reload causes another one.
     this.#stamp = reloadStamp(deps.home);
     const wanted = profiles.length === 0 ? [undefined] : profiles;
     const opened: {name: string; deps: Deps}[] = [];
@@ -88,25 +91,25 @@ export class Scheduler {
     );
   }
 
-  /** The same for one that runs. Settings that have become wrong are told. @param why a line that says it */
+  /** Reloads while running, and reports wrong settings instead of throwing. @param why the line to report first */
   async reloadOrKeep(why: string): Promise<void> {
     this.#options.tell(why);
     await this.reload().catch((error: unknown) => {
       if (!(error instanceof BkpError)) throw error;
-      this.#options.tell(`what was known stays: ${textOf(error)}`);
+      this.#options.tell(`the known schedules stay: ${textOf(error)}`);
     });
   }
 
   /**
    * Starts what is due.
-   * @returns how long nothing is due, at most; milliseconds
+   * @returns milliseconds until the next round is needed
    */
   async round(): Promise<number> {
     await (await this.#options.deps.journal()).reap();
     await this.#tellEnds();
     if (this.#stamp !== undefined && this.#stamp !== reloadStamp(this.#options.deps.home)) {
       await this.reloadOrKeep(
-        'settings and schedules are read anew: the configuration was changed, or reload_config() asked',
+        'settings and schedules are reloaded: the configuration changed, or reload_config() was called',
       );
     }
     if (this.#nowMs() - this.#lookedMs >= lookEveryMs || (await this.#isAnyDue())) {
@@ -146,7 +149,7 @@ export class Scheduler {
     return false;
   }
 
-  /** Of a store that cannot be read now, what was known stays: the source may be backed up all the same when it is back. */
+  /** Keeps the known schedules of a store that cannot be read now, so that they run when it is back. */
   async #look(): Promise<void> {
     this.#lookedMs = this.#nowMs();
     const known = new Map<string, readonly Scheduled[]>();
@@ -167,9 +170,9 @@ export class Scheduler {
   async #run(scheduled: Scheduled, {take, dueMs, isFirst}: Exclude<Decision, {take: 'nothing'}>): Promise<void> {
     const name = nameOf(scheduled);
     const nowMs = this.#nowMs();
-    if (isFirst) this.#options.tell(`${name}: no backup of it is known: one is taken now`);
+    if (isFirst) this.#options.tell(`${name}: no backup of it is known; taking one now`);
     if (nowMs - dueMs > lateMs)
-      this.#options.tell(`${name}: the run of ${secondsText(dueMs * 1000)} was missed and is made up now`);
+      this.#options.tell(`${name}: the run of ${secondsText(dueMs * 1000)} was missed and is made up for now`);
     const tried: Try = {atMs: nowMs};
     this.#tries.set(keyOf(scheduled), tried);
     try {
@@ -177,7 +180,7 @@ export class Scheduler {
     } catch (error) {
       const {code} = asPlain(error);
       if (take === 'incremental' && needsFull(code)) {
-        this.#options.tell(`${name}: ${textOf(error)}; a full backup is taken instead`);
+        this.#options.tell(`${name}: ${textOf(error)}; taking a full backup instead`);
         return this.#run(scheduled, {take: 'full', dueMs: nowMs});
       }
       if (code !== 'BUSY') this.#hasFailed = true;
@@ -216,7 +219,7 @@ export class Scheduler {
     }
   }
 
-  /** A store that is not there (a disk that is not mounted) looks like one that was never made: then this is all that tells. */
+  /** An unavailable store (an unmounted disk) looks like one that was never created: then only this report shows it. */
   #tellChanges(before: readonly Scheduled[], after: readonly Scheduled[]): void {
     const names = (some: readonly Scheduled[], others: readonly Scheduled[]) => {
       const known = new Set(others.map(keyOf));
@@ -224,7 +227,7 @@ export class Scheduler {
     };
     for (const name of names(after, before)) this.#options.tell(`${name} is scheduled now`);
     for (const name of names(before, after)) {
-      this.#options.tell(`${name} is not scheduled any more: it was dropped or altered, or its store is away`);
+      this.#options.tell(`${name} is not scheduled any more: it was dropped or altered, or its store is unavailable`);
     }
   }
 
@@ -234,7 +237,7 @@ export class Scheduler {
     if (this.#options.isTerse || this.#toldOthers.has(key)) return;
     this.#toldOthers.add(key);
     const {name, source} = other.collection;
-    this.#tell(profile, `${name} is left alone: its backups are of ${source?.description}, another database`);
+    this.#tell(profile, `${name} is skipped: its backups are of ${source?.description}, another database`);
   }
 
   #tell(profile: string, line: string): void {
@@ -242,7 +245,7 @@ export class Scheduler {
   }
 }
 
-/** @returns undefined for an operation that somebody has forgotten */
+/** @returns undefined for an operation that was forgotten */
 async function stateOf(found: Promise<Operation>): Promise<Operation['state'] | undefined> {
   try {
     return (await found).state;
@@ -252,7 +255,7 @@ async function stateOf(found: Promise<Operation>): Promise<Operation['state'] | 
   }
 }
 
-/** Whatever it is: what is wrong with one collection must not keep the others from being backed up. */
+/** For any error: a fault of one collection must not prevent the backups of others. */
 function textOf(error: unknown): string {
   const {message, cause} = asPlain(error);
   return cause === undefined ? message : `${message} (${cause})`;

@@ -3,29 +3,31 @@ import {type BackupPlan, type BackupType, nextTimes} from '../../collections/ind
 /** All that decides whether a backup is due. Times are milliseconds since 1970. */
 export type Situation = {
   plan: BackupPlan;
-  /** Since when there is something to back up; absent: for ever. */
+  /** When the collection was created; absent: unknown. */
   createdAtMs?: number;
   newestMs?: number;
   chainMs?: number;
-  /** When backups were tried lately, whatever came of it; in any order. */
+  /** When backups were recently attempted, successful or not; in any order. */
   attemptsMs?: readonly number[];
-  /** The last try found that the chain cannot go on. */
+  /** The last attempt found that the chain cannot be continued. */
   isChainBroken?: boolean;
 };
 
 export type Decision =
-  /** `dueMs`: the moment that it is for; later ones that have passed too are made up with it. */
+  /** `dueMs`: the scheduled time; later scheduled times that have also passed are made up for by the same backup. */
   | {take: BackupType; dueMs: number; isFirst?: true}
-  /** `nextMs` absent: never again. */
+  /** `nextMs` absent: never. */
   | {take: 'nothing'; nextMs?: number};
 
 /**
- * A backup is due when a moment of the schedule has passed since the last one, or since the last try: what was missed, once or
- * ten times, is made up once, and what failed is tried again at the next moment. Of what was there for ever the first one is due
- * at once: nothing tells which moments have passed since its schedule was set.
+ * A backup is due when a scheduled time has passed since the last backup or attempt. So any number of missed
+ * runs is made up for once, and a failed one is retried at the next scheduled time. Without a known creation
+ * time the first backup is due immediately: nothing records which scheduled times have passed since the
+ * schedule was set.
  *
- * It is a full one where increments are off or have nothing to go on from, and when a moment of SCHEDULE_FULL has passed since the
- * chain began: so a full backup that was missed or failed is taken at the next moment of either line.
+ * The backup is full if increments are off or have no chain to continue, and if a time of SCHEDULE_FULL has
+ * passed since the chain began: so a full backup that was missed or failed is taken at the next time of either
+ * line.
  */
 export function decide(situation: Situation, nowMs: number): Decision {
   const {plan, chainMs} = situation;
@@ -39,7 +41,7 @@ export function decide(situation: Situation, nowMs: number): Decision {
   return {take: full !== undefined && full <= nowMs ? 'full' : 'incremental', dueMs: any};
 }
 
-/** A time to come was written when the clock was wrong: waiting for it could take years. */
+/** Ignores times in the future: they were recorded with a wrong clock, and waiting for them could take years. */
 function lastKnown({createdAtMs, newestMs, attemptsMs = []}: Situation, nowMs: number): number | undefined {
   const times = [createdAtMs, newestMs, ...attemptsMs];
   const known = times.filter((time) => time !== undefined && time <= nowMs) as number[];
@@ -50,13 +52,13 @@ function lastKnown({createdAtMs, newestMs, attemptsMs = []}: Situation, nowMs: n
 export type Moment = {
   atMs: number;
   take: BackupType;
-  /** It has passed already: the scheduler takes it as soon as it runs. */
+  /** It has already passed: the scheduler takes this backup as soon as it runs. */
   isMissed: boolean;
   /** No backup is known yet. */
   isFirst?: true;
 };
 
-/** What comes when every backup succeeds, the next first. */
+/** The next `count` backups if every one succeeds, in order. */
 export function upcoming(situation: Situation, nowMs: number, count: number): readonly Moment[] {
   const moments: Moment[] = [];
   let current = situation;

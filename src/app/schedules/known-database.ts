@@ -7,13 +7,16 @@ import {ownInstance} from '../places/own-instance.ts';
 import {objectPlace, withVaultIfAny} from '../places/places.ts';
 import {requireSource, type Workplace} from '../places/workplace.ts';
 
-/** A profile's database, which `backup.schedule.cron` has backed up whole. `newestMs`: its newest backup; absent: none is known. */
+/**
+ * A profile's database, which `backup.schedule.cron` backs up as a whole. `newestMs`: its newest backup;
+ * absent: none is known.
+ */
 export type ScheduledDatabase = {deps: Deps; place: Workplace; plan: BackupPlan; newestMs?: number};
 
 /**
- * What the settings say of it, without a look into any store.
+ * The plan from the settings alone, without reading a store.
  * @returns undefined when the profile has no such line
- * @throws BkpError `BAD_REQUEST` for a line or a zone that is none | `USAGE` when source or object store are not set
+ * @throws BkpError `BAD_REQUEST` for an invalid line or zone | `USAGE` when source or object store are not set
  */
 export async function databasePlan(deps: Deps): Promise<ScheduledDatabase | undefined> {
   const {scheduleLine, scheduleZone} = await deps.settings();
@@ -33,7 +36,7 @@ export async function scheduledDatabase(deps: Deps): Promise<ScheduledDatabase |
     try {
       return (await ownInstance(deps, place, vault))?.backups.at(-1);
     } catch (error) {
-      // A database that is away for the moment keeps its schedule: the backup will tell.
+      // A database that is temporarily unavailable keeps its schedule; its backup will report the error.
       if (error instanceof BkpError) return undefined;
       throw error;
     }

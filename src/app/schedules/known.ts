@@ -16,7 +16,7 @@ import {requireSource, type Workplace, withSource} from '../places/workplace.ts'
 import type {Situation} from './decide.ts';
 import {type ScheduledDatabase, scheduledDatabase} from './known-database.ts';
 
-/** A collection with a schedule, and where it lies. */
+/** A collection with a schedule, and where it is stored. */
 type OfCollection = {deps: Deps; place: Workplace; collection: ScheduledCollection};
 
 /** All that has a schedule. */
@@ -24,11 +24,11 @@ export type Scheduled = OfCollection | ScheduledDatabase;
 
 const isCollection = (scheduled: Scheduled): scheduled is OfCollection => 'collection' in scheduled;
 
-/** What it is called where people read of it. */
+/** Its name in messages. */
 export const nameOf = (scheduled: Scheduled) =>
   isCollection(scheduled) ? scheduled.collection.name : subjectText(databaseSubject(requireSource(scheduled.place)));
 
-/** Absent: it is no collection. */
+/** Undefined for a whole database. */
 export const collectionOf = (scheduled: Scheduled) => (isCollection(scheduled) ? scheduled.collection : undefined);
 
 export const planOf = (scheduled: Scheduled) => (isCollection(scheduled) ? scheduled.collection.plan : scheduled.plan);
@@ -47,8 +47,9 @@ export async function scheduledOf(deps: Deps): Promise<Found> {
 }
 
 /**
- * Those of every store of the profile. A collection that an earlier store has too is a copy here, and left alone. So is one of
- * another database: several machines may share a store, and each has a scheduler of its own.
+ * The collections of every store of the profile. Skips a collection that an earlier store also has, because it
+ * is a copy here, and one of another database: several machines may share a store, and each has its own
+ * scheduler.
  */
 async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; others: OfCollection[]}> {
   const seen: OfCollection[] = [];
@@ -61,7 +62,8 @@ async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; ot
         }
       });
     } catch (error) {
-      // It has none just now, and what was missed is made up when it is back; the other store's go on.
+      // Its vault is missing for now; missed runs are made up for when it is back. The other store's schedules
+      // continue.
       if (!(error instanceof BkpError) || error.context.missing !== 'vault') throw error;
       deps.warn(`its schedules are left out: ${error.message}`);
     }
@@ -84,13 +86,14 @@ async function databaseOf(place: Workplace): Promise<PresentDatabase> {
   try {
     return await withSource(place, async (source) => presentDatabase(source));
   } catch (error) {
-    // One that is away for the moment keeps its schedules: the backup will tell. And not every database has collections.
+    // A source that is temporarily unavailable keeps its schedules; the backup will report the error. Not every
+    // kind of source has collections.
     if (error instanceof BkpError) return {description: address, tracks: async () => false};
     throw error;
   }
 }
 
-/** Tells those of one name in several profiles apart. */
+/** Distinguishes equal names in several profiles. */
 export const keyOf = (scheduled: Scheduled) =>
   `${describeStore(scheduled.place.store)} ${subjectText(subjectOf(scheduled))}`;
 
@@ -99,10 +102,10 @@ const subjectOf = (scheduled: Scheduled) =>
     ? collectionSubject(scheduled.collection.name)
     : databaseSubject(requireSource(scheduled.place));
 
-/** When a scheduler last tried; without an operation the backup was refused at once, and the journal knows nothing of it. */
+/** A scheduler's last attempt; without an operation the backup was refused immediately and is not in the journal. */
 export type Try = {atMs: number; operation?: OperationNumber | undefined};
 
-/** What an increment fails with again and again, until a full backup begins a new chain. */
+/** Whether every increment fails with this code until a full backup starts a new chain. */
 export function needsFull(code: string): boolean {
   return code === 'CHAIN_BROKEN' || code === 'OBJECT_DAMAGED' || code === 'OBJECT_MISSING';
 }
@@ -115,7 +118,7 @@ export async function situationOf(scheduled: Scheduled, tried?: Try): Promise<Si
     last.state.name === 'done' &&
     last.state.outcome.status === 'ERROR' &&
     needsFull(last.state.outcome.error.code);
-  // A broken chain does not wait for the next moment: the full backup that is needed makes up for it.
+  // After a broken chain the full backup is due immediately, not at the next scheduled time.
   const attemptsMs: number[] = [];
   if (last !== undefined && !isChainBroken) attemptsMs.push(last.createdAtMicros / 1000);
   if (tried !== undefined && !(isChainBroken && tried.operation === last.number)) attemptsMs.push(tried.atMs);
@@ -135,7 +138,7 @@ function factsOf(scheduled: Scheduled): Pick<Situation, 'plan' | 'createdAtMs' |
   return newestMs === undefined ? {plan} : {plan, newestMs};
 }
 
-/** The newest operation of this home that backs it up. */
+/** The newest backup operation of this home for it. */
 async function lastBackup(scheduled: Scheduled): Promise<Operation | undefined> {
   const {deps, place} = scheduled;
   const journal = await deps.journal();

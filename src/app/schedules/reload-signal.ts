@@ -6,8 +6,8 @@ import {BkpError} from '../../errors/index.ts';
 type Files = Pick<Home, 'configFile' | 'reloadFile'>;
 
 /**
- * Has every scheduler of this home read settings and schedules anew at its next look. A file and no signal: it reaches one in
- * another container that shares the home, and Windows has no SIGHUP.
+ * Makes every scheduler of this home reload settings and schedules at its next round. A file rather than a
+ * signal: it reaches a scheduler in another container that shares the home, and Windows has no SIGHUP.
  * @throws BkpError `CONFIG_UNAVAILABLE`
  */
 export function askForReload({reloadFile}: Files, nowMicros: number): void {
@@ -15,14 +15,14 @@ export function askForReload({reloadFile}: Files, nowMicros: number): void {
     mkdirSync(dirname(reloadFile), {recursive: true, mode: 0o700});
     writeFileSync(reloadFile, `${new Date(nowMicros / 1000).toISOString()}\n`, {mode: 0o600});
   } catch (cause) {
-    throw new BkpError('CONFIG_UNAVAILABLE', `a running scheduler cannot be told: ${reloadFile} cannot be written`, {
+    throw new BkpError('CONFIG_UNAVAILABLE', `cannot notify a running scheduler: ${reloadFile} cannot be written`, {
       cause,
       next: 'send the scheduler a SIGHUP',
     });
   }
 }
 
-/** Another text as soon as somebody has asked, or has changed the configuration. */
+/** Changes when a reload is requested or the configuration file changes. */
 export function reloadStamp({configFile, reloadFile}: Files): string {
   return [configFile, reloadFile]
     .map((file) => {

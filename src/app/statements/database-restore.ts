@@ -40,7 +40,8 @@ export function restoreDatabaseStatement(
 export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promise<StatementResult> {
   const {place, request, plan} = await planRestoreInto(deps, wish, {fetchBytes: false});
   if (plan.inTheWay !== undefined) throw new BkpError('TABLE_EXISTS', plan.inTheWay, {next: 'name an empty place'});
-  // Asked before the operation exists: a server that hangs delays the statement, not a restore that the user cannot see.
+  // Asked before the operation exists: a server that hangs delays the statement, not a restore that the user
+  // cannot see.
   const notice = await versionNotice(deps, place, plan.database);
   const operation = await startOperation(
     deps,
@@ -57,8 +58,8 @@ export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promis
 }
 
 /**
- * A server opens what its own major version wrote. The server that will open the target is not known here; the source's server is
- * most probably of the same kind.
+ * A server opens what its own major version wrote. The server that will open the target is not known here; the
+ * source's server is most probably of the same kind.
  */
 export async function versionNotice(
   deps: Deps,

@@ -3,8 +3,8 @@ import type {Setting} from '../../sql/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 
 /**
- * The value of ADOPT, the only setting of BACKUP: continue with this database although the earlier backups are of another
- * place.
+ * The value of ADOPT, the only setting of BACKUP: continue with this database although the earlier backups are
+ * of another place.
  * @throws BkpError `BAD_REQUEST` for any other setting
  */
 export function adoptValue(settings: readonly Setting[], statement: string, example: string): string | undefined {

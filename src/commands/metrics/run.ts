@@ -13,8 +13,8 @@ export type MetricsOptions = {
 };
 
 /**
- * A store that cannot be reached is a fact among the others: all the rest is measured and printed, stderr tells why, and the
- * exit status is `partial`.
+ * A store that cannot be reached is a fact among the others: all the rest is measured and printed, stderr tells
+ * why, and the exit status is `partial`.
  */
 export async function runMetrics(deps: CommandDeps, {textfile}: MetricsOptions): Promise<ExitStatus> {
   const journal = await journalFacts(await deps.journal());

@@ -7,8 +7,8 @@ import {replaceFile} from '../../lib/files.ts';
 const mode = 0o644;
 
 /**
- * Writes a file that its readers see whole, the old one or the new one. The temporary file lies beside it, and its name does
- * not end in `.prom`, so node_exporter does not read it.
+ * Writes a file that its readers see whole, the old one or the new one. The temporary file lies beside it, and
+ * its name does not end in `.prom`, so node_exporter does not read it.
  * @throws BkpError `FILE_UNAVAILABLE`
  */
 export async function writeTextfile(file: string, text: string): Promise<void> {

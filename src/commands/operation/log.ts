@@ -4,7 +4,10 @@ import {BkpError, systemCode} from '../../errors/index.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
-/** Copies the log file to stdout as it is. An operation that no worker has begun has none yet: that is said on stderr. */
+/**
+ * Copies the log file to stdout as it is. An operation that no worker has begun has none yet: that is said on
+ * stderr.
+ */
 export async function printLog({stdout, stderr}: CommandDeps, operation: Operation): Promise<void> {
   try {
     await pipeline(createReadStream(operation.logFile), stdout, {end: false});

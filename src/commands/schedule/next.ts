@@ -20,7 +20,7 @@ export async function runScheduleNext(
     deps.stderr.write('bkp: no collection has a SCHEDULE, and backup.schedule.cron is not set\n');
   for (const {collection: other} of collection === undefined ? others : []) {
     deps.stderr.write(
-      `bkp: ${other.name} is left alone: its backups are of ${other.source?.description}, another database\n`,
+      `bkp: ${other.name} is skipped: its backups are of ${other.source?.description}, another database\n`,
     );
   }
   const rows: Cell[][] = [];
@@ -52,8 +52,8 @@ async function rowsOf(deps: CommandDeps, scheduled: Scheduled, count: number): P
 }
 
 function noteOf({isMissed, isFirst}: Moment): string {
-  if (isFirst) return 'no backup of it is known: taken when the scheduler runs';
-  return isMissed ? 'missed: made up when the scheduler runs' : '';
+  if (isFirst) return 'no backup of it is known; taken when the scheduler runs';
+  return isMissed ? 'missed: made up for when the scheduler runs' : '';
 }
 
 /** `Sun 2026-11-22 02:00`. */

@@ -7,7 +7,10 @@ export type Invocation = {
 
 export const unitName = 'bkp-scheduler';
 
-/** systemd takes `%` and `$` as its own in every word, and a backslash and a double quote in a quoted one: systemd.service(5). */
+/**
+ * systemd takes `%` and `$` as its own in every word, and a backslash and a double quote in a quoted one:
+ * systemd.service(5).
+ */
 function systemdWord(word: string): string {
   const escaped = word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%').replaceAll('$', '$$$$');
   return `"${escaped}"`;

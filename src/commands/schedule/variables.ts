@@ -16,8 +16,8 @@ const awsVariables = [
 const awsSecret = 'AWS_SECRET_ACCESS_KEY';
 
 /**
- * The environment in which cron or systemd finds what this process finds: its home, and the settings that only its flags and
- * its environment have. Files and the usual folders they find by themselves.
+ * The environment in which cron or systemd finds what this process finds: its home, and the settings that only
+ * its flags and its environment have. Files and the usual folders they find by themselves.
  * @throws BkpError `PRECONDITION` when a secret is among them: a unit and a crontab are no place for it
  */
 export async function variablesOf(deps: CommandDeps): Promise<Readonly<Record<string, string>>> {

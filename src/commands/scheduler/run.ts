@@ -9,7 +9,7 @@ import type {CommandDeps} from '../deps.ts';
 
 export type SchedulerFlags = {profiles: readonly string[]; once: boolean};
 
-/** Runs until SIGTERM or Ctrl-C; operations that it started go on. */
+/** Runs until SIGTERM or Ctrl-C; the operations that it started continue. */
 export async function runScheduler(
   deps: CommandDeps,
   {profiles, once}: SchedulerFlags,
@@ -35,7 +35,7 @@ export async function runScheduler(
     while (!signal.aborted) {
       if (isReloadWanted) {
         isReloadWanted = false;
-        await scheduler.reloadOrKeep('SIGHUP: settings and schedules are read anew');
+        await scheduler.reloadOrKeep('SIGHUP: settings and schedules are reloaded');
       }
       const pauseMs = await scheduler.round();
       wake = new AbortController();
@@ -43,7 +43,11 @@ export async function runScheduler(
       await sleep(pauseMs, undefined, {signal: AbortSignal.any([signal, wake.signal])}).catch(() => {});
     }
     const {running} = scheduler;
-    tell(running.length === 0 ? 'ended' : `ended; ${running.join(', ')} ${running.length === 1 ? 'goes' : 'go'} on`);
+    tell(
+      running.length === 0
+        ? 'ended'
+        : `ended; ${running.join(', ')} ${running.length === 1 ? 'continues' : 'continue'}`,
+    );
   } finally {
     signals.off('SIGHUP', reload);
   }

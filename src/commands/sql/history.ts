@@ -4,7 +4,10 @@ import {type Lexeme, lexemes} from '../../sql/index.ts';
 
 export const historyLines = 1000;
 
-/** The statements typed at the prompt, here and earlier; one a line in the file. A convenience: its faults are no errors. */
+/**
+ * The statements typed at the prompt, here and earlier; one a line in the file. A convenience: its faults are
+ * no errors.
+ */
 export class History {
   readonly #file: string;
   #entries: string[];

@@ -12,11 +12,12 @@ type Options = Pick<CommandDeps, 'stdin' | 'stdout' | 'stderr' | 'env'> & {
 };
 
 /**
- * Lines from a person. Between two calls of `next` the terminal stays with readline, so that a pasted text of many lines
- * arrives whole; `release` gives it to somebody else, a live view or the shell, until the next `next`.
+ * Lines from a person. Between two calls of `next` the terminal stays with readline, so that a pasted text of
+ * many lines arrives whole; `release` gives it to somebody else, a live view or the shell, until the next
+ * `next`.
  *
- * A terminal that can move its cursor is read key by key. Any other one (TERM=dumb, output into a pipe) edits lines by
- * itself, and its Ctrl-C is a signal.
+ * A terminal that can move its cursor is read key by key. Any other one (TERM=dumb, output into a pipe) edits
+ * lines by itself, and its Ctrl-C is a signal.
  */
 export class TypedLines {
   readonly #options: Options;

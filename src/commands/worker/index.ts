@@ -66,7 +66,10 @@ export async function runWorker(deps: CommandDeps, {number, tellEnd, cleanUpAfte
   deps.exitWith(await runOperation({journal, number, work, signals: process, nowMicros, ...beating, ...notifier}));
 }
 
-/** It was sent a signal that no process survives; one that is still being ended after that long is stuck in its disk. */
+/**
+ * It was sent a signal that no process survives; one that is still being ended after that long is stuck in its
+ * disk.
+ */
 const goneWithinMs = 60_000;
 
 async function untilGone(pid: number): Promise<void> {

@@ -36,7 +36,7 @@ function at(desk: Desk, objectStore?: string) {
 
 const gone = {
   code: 'STORE_UNAVAILABLE',
-  message: expect.stringMatching(/^there is no vault in fs::root=.*cluster, and there was one before$/),
+  message: expect.stringMatching(/^there is no vault in fs::root=.*cluster, but there was one before$/),
   next: expect.stringMatching(/mounted.*bkp --cluster '.*cluster' store forget$/),
 };
 const statements = [

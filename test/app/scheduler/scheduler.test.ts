@@ -118,7 +118,7 @@ test('what was missed is made up once, and said', async () => {
   await at('02T02:00:00');
   expect(await at('10T08:30:00')).toEqual([
     'fullbackup/1 ended: SUCCESS',
-    'c: the run of 2026-01-03T02:00:00Z was missed and is made up now',
+    'c: the run of 2026-01-03T02:00:00Z was missed and is made up for now',
     'c: fullbackup/2 started',
   ]);
   expect(await at('10T08:30:10')).toEqual(['fullbackup/2 ended: SUCCESS']);
@@ -165,7 +165,7 @@ test('a chain that cannot go on begins anew at once', async () => {
   await sql('ALTER BACKUP COLLECTION c DROP TABLE products');
   expect(await at('03T02:00:00')).toEqual([
     'fullbackup/1 ended: SUCCESS',
-    expect.stringMatching(/^c: the collection's tables changed .*; a full backup is taken instead$/),
+    expect.stringMatching(/^c: the collection's tables changed .*; taking a full backup instead$/),
     'c: fullbackup/2 started',
   ]);
   desk.exec('ALTER TABLE orders ADD COLUMN more');
@@ -212,12 +212,12 @@ test('a store that is away is told, and what was missed is made up when it is ba
   await scheduler.reload();
   renameSync(desk.cluster, join(desk.folder, 'away'));
   expect(await at('02T02:00:00')).toEqual([
-    'c is not scheduled any more: it was dropped or altered, or its store is away',
+    'c is not scheduled any more: it was dropped or altered, or its store is unavailable',
   ]);
   renameSync(join(desk.folder, 'away'), desk.cluster);
   expect(await at('02T02:06:00')).toEqual([
     'c is scheduled now',
-    'c: the run of 2026-01-02T02:00:00Z was missed and is made up now',
+    'c: the run of 2026-01-02T02:00:00Z was missed and is made up for now',
     'c: fullbackup/1 started',
   ]);
 });
@@ -241,7 +241,7 @@ test('collections of another database in the same store are left alone, and that
   await other.round();
   expect(lines).toEqual(['nothing is scheduled: no collection has a SCHEDULE, and backup.schedule.cron is not set']);
   await runScheduleNext(elsewhere, {count: 1, format: 'json'});
-  expect(deps.err()).toContain(`c is left alone: its backups are of sqlite::path=${desk.database}, another database`);
+  expect(deps.err()).toContain(`c is skipped: its backups are of sqlite::path=${desk.database}, another database`);
 });
 
 test('schedule next prints what the scheduler will do', async () => {
@@ -280,14 +280,14 @@ test('the database: the first backup at once, then by the line; what was missed 
   await scheduler.reload();
   expect(lines).toEqual([`schedules: ${name}`]);
   expect(await at('01T12:00:00')).toEqual([
-    `${name}: no backup of it is known: one is taken now`,
+    `${name}: no backup of it is known; taking one now`,
     `${name}: dbbackup/1 started`,
   ]);
   expect(await at('02T01:59:00')).toEqual(['dbbackup/1 ended: SUCCESS']);
   expect(await at('02T02:00:00')).toEqual([`${name}: dbbackup/2 started`]);
   expect(await at('09T07:30:00')).toEqual([
     'dbbackup/2 ended: SUCCESS',
-    `${name}: the run of 2026-01-03T02:00:00Z was missed and is made up now`,
+    `${name}: the run of 2026-01-03T02:00:00Z was missed and is made up for now`,
     `${name}: dbbackup/3 started`,
   ]);
   expect(await at('09T20:00:00')).toEqual(['dbbackup/3 ended: SUCCESS']);
@@ -337,9 +337,9 @@ test('a changed configuration and reload_config() are noticed at the next look; 
   expect(await at('01T12:00:00')).toEqual([]);
   await sql('SELECT reload_config()');
   expect(await at('01T12:00:30')).toEqual([
-    expect.stringMatching(/^settings and schedules are read anew: /),
+    expect.stringMatching(/^settings and schedules are reloaded: /),
     `schedules: ${name}`,
-    `${name}: no backup of it is known: one is taken now`,
+    `${name}: no backup of it is known; taking one now`,
     `${name}: dbbackup/1 started`,
   ]);
   profile.scheduleLine = '0 25 * * *';
@@ -347,8 +347,8 @@ test('a changed configuration and reload_config() are noticed at the next look; 
   expect(await at('01T12:01:00')).toEqual(['dbbackup/1 ended: SUCCESS']);
   writeFileSync(deps.home.configFile, '{"version": 1, "active": "default", "profiles": {"default": {}}}');
   expect(await at('01T12:01:30')).toEqual([
-    expect.stringMatching(/^settings and schedules are read anew: /),
-    expect.stringMatching(/^what was known stays: '0 25 \* \* \*' is not a cron line/),
+    expect.stringMatching(/^settings and schedules are reloaded: /),
+    expect.stringMatching(/^the known schedules stay: '0 25 \* \* \*' is not a cron line/),
   ]);
   expect(await at('02T02:00:00')).toContain(`${name}: dbbackup/2 started`);
 });
@@ -368,7 +368,7 @@ test('schedule next prints the moments of the database after those of collection
   await runScheduleNext(deps, {count: 1, format: 'json'});
   expect(JSON.parse(deps.out())).toMatchObject({
     at: '2026-01-01T12:00:00Z',
-    note: 'no backup of it is known: taken when the scheduler runs',
+    note: 'no backup of it is known; taken when the scheduler runs',
   });
   await sql(nightly);
   await scheduler.reload();
@@ -402,7 +402,7 @@ test('a QuestDB: it has no collections, and those of others in its store do not 
   profile.source = `questdb::root=${root};http=${server.url}`;
   await scheduler.reload();
   expect(lines).toEqual([
-    expect.stringMatching(/^c is left alone: its backups are of sqlite::path=.*, another database$/),
+    expect.stringMatching(/^c is skipped: its backups are of sqlite::path=.*, another database$/),
     `schedules: database ${profile.source}`,
   ]);
   expect(await at('01T12:00:00')).toContain(`database ${profile.source}: dbbackup/2 started`);
