@@ -25,7 +25,7 @@ const below: Record<string, readonly string[]> = {
   database: ['backups', 'sources', 'vault', 'stores', 'sql'],
   ui: ['ops'],
   app: [
-    ...['notify', 'ui', 'ops', 'collections', 'database', 'backups', 'sources', 'vault', 'stores', 'query', 'sql'],
+    ...['notify', 'ops', 'collections', 'database', 'backups', 'sources', 'vault', 'stores', 'query', 'sql'],
     ...['config', 'schedule'],
   ],
   commands: [

@@ -8,7 +8,6 @@ import {
   statusOf,
   subjectName,
 } from '../../ops/index.ts';
-import {renderOperationLine} from '../../ui/index.ts';
 import type {Deps} from '../deps.ts';
 import {targetsOfWorker} from './notify-variables.ts';
 
@@ -18,8 +17,11 @@ export type Notifier = {
   ended: (event: OperationEvent) => Promise<void>;
 };
 
-/** What cannot be told is told in the operation's log, and as a notice of the operation; it changes nothing else. */
-export function notifierOf(deps: Deps): Notifier {
+/**
+ * A notification that fails is logged and added to the operation as a notice; it changes nothing else.
+ * @param json the operation as `bkp operation get --format json` prints it
+ */
+export function notifierOf(deps: Deps, json: (operation: Operation) => string): Notifier {
   let beginning: Promise<string | undefined> | undefined;
 
   return {
@@ -49,15 +51,15 @@ export function notifierOf(deps: Deps): Notifier {
     const targets = await targetsOfWorker(deps);
     if (Object.keys(targets).length === 0) return [];
     const {commandEnvironment, tellEnd} = await import('../../notify/index.ts');
-    return tellEnd(targets, {...factsOf(operation), env: {...commandEnvironment(deps.env), ...variablesOf(operation)}});
+    const env = {...commandEnvironment(deps.env), ...variablesOf(operation)};
+    return tellEnd(targets, {...factsOf(operation), json: json(operation), env});
   }
 }
 
-function factsOf(operation: Operation): Omit<EndOfOperation, 'env'> {
+function factsOf(operation: Operation): Pick<EndOfOperation, 'succeeded' | 'isBackup'> {
   return {
     succeeded: statusOf(operation) === 'SUCCESS',
     isBackup: isBackupKind(operation.kind),
-    json: renderOperationLine(operation, 'json'),
   };
 }
 

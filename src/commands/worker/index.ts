@@ -14,6 +14,7 @@ import {
   type StartHeartbeat,
   type WorkContext,
 } from '../../ops/index.ts';
+import {renderOperationLine} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
 export type WorkerOptions = {
@@ -41,7 +42,7 @@ export function command(deps: CommandDeps, run = runWorker): Command {
 }
 
 export async function runWorker(deps: CommandDeps, {number, tellEnd, cleanUpAfter}: WorkerOptions): Promise<void> {
-  const notifier = notifierOf(deps);
+  const notifier = notifierOf(deps, (operation) => renderOperationLine(operation, 'json'));
   if (cleanUpAfter !== undefined) await untilGone(cleanUpAfter);
   const journal = await deps.journal();
   if (cleanUpAfter !== undefined) await cleanUp(deps, await journal.get(number));
