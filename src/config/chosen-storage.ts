@@ -1,9 +1,9 @@
-/** What STORAGE = … and `--store` call the two stores of a profile. */
+/** The words for the two stores of a profile, in STORAGE = … and in `--store`. */
 export const storageWords = ['cluster', 's3'] as const;
 
 /**
- * Which of a profile's stores `--store` means: the one of the word, or for an address the object store, which then lies
- * there. Undefined without the option: the command may mean either.
+ * Which of the profile's stores `--store` means: the store of that word, or for an address the object store, whose
+ * address it replaces. Undefined without the option: the command may use either.
  */
 export function chosenStorage({store}: {readonly store?: string}): 'cluster' | 's3' | undefined {
   if (store === undefined) return undefined;

@@ -3,10 +3,10 @@ import * as v from 'valibot';
 import {BkpError, systemCode} from '../errors/index.ts';
 import {opaque, parsed, parsedJson, text} from '../lib/schema.ts';
 
-/** What the configuration file holds, version 1. Values are text, as {@link readValue} takes them. */
+/** Content of the configuration file, version 1. Values are text, as {@link readValue} reads them. */
 export type ConfigFile = {
   version: number;
-  /** Name of the profile that is used when none is named. */
+  /** Name of the profile that is used by default. */
   active: string;
   profiles: Record<string, Record<string, string>>;
 };
@@ -14,7 +14,7 @@ export type ConfigFile = {
 export const firstProfile = 'default';
 const knownVersion = 1;
 
-/** A person who edits the file writes numbers and booleans without quotes. */
+/** People who edit the file write numbers and booleans without quotes. */
 const plainValue = v.union([v.string(), v.number(), v.boolean()]);
 const fileSchema = v.object({
   version: v.literal(knownVersion),
@@ -24,8 +24,8 @@ const fileSchema = v.object({
 type FileOnDisk = v.InferOutput<typeof fileSchema>;
 
 /**
- * The file's content, or what stands for an absent file: one empty profile.
- * Read without the `conf` package, which takes longer to load (110 ms) than a whole command may take.
+ * The content of the file; without a file, one empty profile.
+ * Does not use the `conf` package, whose loading (110 ms) would take longer than most commands.
  * @throws BkpError `USAGE` (damaged) | `NEWER_VERSION` | `CONFIG_UNAVAILABLE`
  */
 export function readConfigFile(file: string): ConfigFile {
@@ -37,13 +37,13 @@ export function readConfigFile(file: string): ConfigFile {
       return {version: knownVersion, active: firstProfile, profiles: {[firstProfile]: {}}};
     throw new BkpError('CONFIG_UNAVAILABLE', `cannot read the configuration ${file}`, {
       cause: error,
-      next: 'make it readable for you, or choose another home with --home or BKP_HOME',
+      next: 'make it readable for this user, or choose another home with --home or BKP_HOME',
     });
   }
   return parseConfigFile(text, file);
 }
 
-/** @throws BkpError `USAGE` (damaged) | `NEWER_VERSION`; never guesses, so that nothing is overwritten by a guess */
+/** @throws BkpError `USAGE` (damaged) | `NEWER_VERSION`; it never guesses, because the result may overwrite the file */
 export function parseConfigFile(json: string, file: string): ConfigFile {
   const content = parsedJson(opaque, json, (why) => damaged(file, why));
   const {version} = content;
@@ -64,10 +64,10 @@ export function parseConfigFile(json: string, file: string): ConfigFile {
   };
 }
 
-/** @returns why the file tells too much, when others than its owner may read it */
+/** @returns a message when users other than the owner may read the file */
 export function exposure(file: string): string | undefined {
   const mode = statSync(file, {throwIfNoEntry: false})?.mode ?? 0;
-  // Windows has no such bits; there Node shows every file as readable by all.
+  // Windows has no such bits, and Node reports every file there as readable by all users.
   if (process.platform === 'win32' || (mode & 0o077) === 0) return undefined;
   return `other users may read ${file} (mode ${(mode & 0o777).toString(8)})`;
 }

@@ -2,30 +2,30 @@ import {chmodSync, type Dirent, mkdirSync, readdirSync, statSync} from 'node:fs'
 import {join, posix, relative, sep, win32} from 'node:path';
 import {BkpError} from '../errors/index.ts';
 
-/** The folder where one user's journal, configuration, logs and caches lie; every path is absolute. */
+/** The folder of one user's journal, configuration, logs and caches; every path is absolute. */
 export type Home = {
   dir: string;
-  /** False when `BKP_HOME` or `--home` names it: then it may be a folder that holds other things too. */
+  /** False when `BKP_HOME` or `--home` names the folder: it may then contain other files too. */
   isUsual: boolean;
   configFile: string;
   journalFile: string;
   logsDir: string;
   cacheDir: string;
-  /** Which stores held a vault. */
+  /** Records the stores that contained a vault. */
   vaultsDir: string;
   /** Statements typed at the prompt. */
   historyFile: string;
-  /** Its change tells a running scheduler to read everything anew. */
+  /** A change of this file makes a running scheduler reload everything. */
   reloadFile: string;
-  /** What `STORAGE = 'cluster'` means as long as no other directory is set. */
+  /** The default directory of `STORAGE = 'cluster'`. */
   clusterDir: string;
 };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * `BKP_HOME`, else the platform's usual folder for a program's data. Nothing is made and nothing is looked at.
- * @param homedir the user's own folder
+ * `BKP_HOME`, or else the platform's usual folder for the data of programs. Does not access the file system.
+ * @param homedir the user's home directory
  */
 export function resolveHome(env: Environment, platform: NodeJS.Platform, homedir: string): Home {
   const path = platform === 'win32' ? win32 : posix;
@@ -46,7 +46,8 @@ export function resolveHome(env: Environment, platform: NodeJS.Platform, homedir
   function dataFolder(): string {
     if (platform === 'win32') return env.LOCALAPPDATA || path.join(homedir, 'AppData', 'Local');
     if (platform === 'darwin') return path.join(homedir, 'Library', 'Application Support');
-    // A relative one is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
+    // The specification requires programs to ignore a relative path:
+    // https://specifications.freedesktop.org/basedir-spec/latest/
     const xdg = env.XDG_DATA_HOME;
     return xdg && path.isAbsolute(xdg) ? xdg : path.join(homedir, '.local', 'share');
   }
@@ -55,8 +56,8 @@ export function resolveHome(env: Environment, platform: NodeJS.Platform, homedir
 const othersMay = 0o077;
 
 /**
- * Makes a folder in the home, and the home itself, for their owner alone. What is there stays as it is, and so does
- * what lies elsewhere.
+ * Creates a folder in the home, and the home itself, accessible only to their owner. Existing folders, and folders
+ * outside of the home, are not changed.
  * @throws BkpError `CONFIG_UNAVAILABLE`
  */
 export function makeInHome({dir}: Pick<Home, 'dir'>, folder: string): void {
@@ -65,17 +66,17 @@ export function makeInHome({dir}: Pick<Home, 'dir'>, folder: string): void {
   try {
     mkdirSync(folder, {recursive: true, mode: 0o700});
   } catch (cause) {
-    throw new BkpError('CONFIG_UNAVAILABLE', `the folder ${folder} of bkp's home cannot be made`, {
+    throw new BkpError('CONFIG_UNAVAILABLE', `cannot create the folder ${folder} in bkp's home`, {
       cause,
-      next: 'make it writable for you, or choose another home with --home or BKP_HOME',
+      next: 'make it writable for this user, or choose another home with --home or BKP_HOME',
     });
   }
 }
 
 /**
- * Takes the rights of others from the usual home, which earlier versions made with them. A home that was named is
- * left: it may hold other things, which others are to read.
- * @returns whether anything was changed
+ * Removes the rights of other users from the default home, which earlier versions created with them. A home that the
+ * user named is not changed: it may contain files that others should read.
+ * @returns whether the rights were changed
  */
 export function closeUsualHome({dir, isUsual}: Home): boolean {
   if (!isUsual || !isOpen(dir)) return false;
@@ -83,17 +84,17 @@ export function closeUsualHome({dir, isUsual}: Home): boolean {
     chmodSync(dir, 0o700);
     return true;
   } catch {
-    // Somebody else's: bkp doctor tells.
+    // Another user owns it; bkp doctor reports that.
     return false;
   }
 }
 
-/** What others than its owner may get at, of all that bkp keeps in its home: paths, the home itself first. */
+/** Paths in bkp's home that users other than the owner can access; the home itself first. */
 export function openToOthers(home: Home): string[] {
   const {dir, configFile, journalFile, historyFile, reloadFile, logsDir, cacheDir, vaultsDir, clusterDir} = home;
   const files = [configFile, journalFile, `${journalFile}-wal`, `${journalFile}-shm`, historyFile, reloadFile];
   const inside = [logsDir, cacheDir, vaultsDir].flatMap((folder) => [folder, ...entriesOf(folder)]);
-  // What lies in the cluster is as closed as its folder.
+  // The rights of the cluster folder also protect the files in it.
   const found = [...files, ...inside, clusterDir].filter(isOpen);
   return isOpen(dir) ? [dir, ...found] : found;
 }
@@ -106,7 +107,7 @@ function entriesOf(folder: string): string[] {
   }
 }
 
-/** Windows has rights of another kind, and a user's folder there is closed to others. */
+/** False on Windows, which has other kinds of rights, and where a user's folder is closed to other users. */
 function isOpen(path: string): boolean {
   if (process.platform === 'win32') return false;
   return ((statSync(path, {throwIfNoEntry: false})?.mode ?? 0) & othersMay) !== 0;

@@ -22,9 +22,9 @@ export {describeRate, parseRate} from './rate.ts';
 export type {ExplainedSetting, SettingsInput} from './settings.ts';
 export type {Setting, SettingField, Settings} from './table.ts';
 
-// Every command resolves the home, few need more: the rest is loaded when it is first asked for.
+// Every command resolves the home, but few need more: the rest is loaded on demand.
 
-/** The name of bkp's own under which the environment has a setting. */
+/** The name of a setting's environment variable, as bkp spells it. */
 export function environmentNameOf(key: string): string {
   return `BKP_${key.toUpperCase().replaceAll('.', '_')}`;
 }
@@ -37,17 +37,17 @@ export async function loadSettings(input: SettingsInput): Promise<Settings> {
   return (await import('./settings.ts')).loadSettings(input);
 }
 
-/** The same with the origin of each value, in the order of the table. */
+/** Every setting with the origin of its value, in the order of the table. */
 export async function explainSettings(input: SettingsInput): Promise<ExplainedSetting[]> {
   return (await import('./settings.ts')).explainSettings(input);
 }
 
-/** The profile in use: the flag's, the environment's, or the active one. It need not exist. */
+/** The profile in use: of the flag, of the environment, or the active one. It need not exist. */
 export async function profileName(input: Pick<SettingsInput, 'home' | 'env' | 'flags'>): Promise<string> {
   return (await import('./settings.ts')).profileName(input);
 }
 
-/** The flag or the environment variable that wins over what a profile says; undefined: none does. */
+/** The flag or the environment variable that overrides the profile's value; undefined: nothing overrides it. */
 export async function overrideOf(
   setting: Setting,
   input: Pick<SettingsInput, 'env' | 'flags'>,
@@ -55,7 +55,7 @@ export async function overrideOf(
   return (await import('./settings.ts')).overrideOf(setting, input);
 }
 
-/** The settings there are: keys for completion, meanings for help. */
+/** All settings: keys for completion, meanings for help. */
 export async function knownSettings(): Promise<readonly Setting[]> {
   return (await import('./table.ts')).settings;
 }
@@ -69,20 +69,20 @@ export async function openProfiles(home: Pick<Home, 'configFile'>): Promise<Prof
   return (await import('./profiles.ts')).openProfiles(home);
 }
 
-/** Why the configuration file tells too much, when others than its owner may read it. */
+/** A message when users other than the owner may read the configuration file. */
 export async function exposure(home: Pick<Home, 'configFile'>): Promise<string | undefined> {
   return (await import('./file.ts')).exposure(home.configFile);
 }
 
 /**
- * What lets others read a secret that the settings hold: files that are too open, a secret in an argument.
- * One sentence each, with what to do about it: for stderr, once.
+ * Every way in which other users can read a secret of the settings: the rights of a file, a secret in an argument.
+ * One sentence each, with the next step; print them once, on stderr.
  */
 export async function exposures(input: Pick<SettingsInput, 'home' | 'env' | 'flags'>): Promise<string[]> {
   return (await import('./exposures.ts')).exposures(input);
 }
 
-/** The same for a value that was typed as an argument; undefined when it holds no secret. */
+/** The same for a value that was typed as an argument; undefined when it contains no secret. */
 export async function argumentExposure(what: string, text: string): Promise<string | undefined> {
   return (await import('./exposures.ts')).argumentExposure(what, text);
 }

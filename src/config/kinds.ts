@@ -7,19 +7,19 @@ import {describeRate, readRate} from './rate.ts';
 
 export type Value = string | number | boolean | ObjectStore | NotifyTarget;
 
-/** What values a setting takes. `write` and `show` are methods, so that a kind of some values is a `Kind<Value>`. */
+/** The values that a setting accepts. `write` and `show` are methods, so that every kind is a `Kind<Value>`. */
 export type Kind<Of extends Value> = {
   /** In words, to follow "accepted: ". */
   accepts: string;
   /**
-   * @param cwd what a relative path starts from
-   * @returns undefined when the text is not acceptable
-   * @throws BkpError `USAGE` | `UNSUPPORTED` when more can be said than what is accepted
+   * @param cwd the directory that a relative path starts from
+   * @returns undefined when the text is not accepted
+   * @throws BkpError `USAGE` | `UNSUPPORTED` when there is a more specific message than what is accepted
    */
   read: (text: string, cwd: string) => Of | undefined;
-  /** The text that a profile keeps, secrets included, which reads back as the same value. Absent: `String(value)`. */
+  /** The text that a profile stores, secrets included; it reads back as the same value. Absent: `String(value)`. */
   write?(value: Of): string;
-  /** For people and programs, without secrets. Absent: the value itself, or what `write` gives. */
+  /** For people and programs, without secrets. Absent: the text of `write`, or the value itself. */
   show?(value: Of): string;
 };
 
@@ -43,17 +43,14 @@ export const objectStore: Kind<ObjectStore> = {
   show: showObjectStore,
 };
 
-/** Kept as it is, and shown to nobody. */
+/** Stored as it is, and never shown. */
 export const secretText: Kind<string> = {
-  accepts: 'a text that is not empty',
+  accepts: 'a non-empty text',
   read: (text) => (text.trim() === '' ? undefined : text.trimEnd()),
   show: () => hidden,
 };
 
-/**
- * A text whose grammar another room knows, and checks when it is used: what is wrong with it is in nobody's way
- * before.
- */
+/** A text whose syntax is checked by the code that uses it: an invalid value does not block other commands. */
 export function wording(accepts: string): Kind<string> {
   return {accepts, read: (text) => (text.trim() === '' ? undefined : text.trim())};
 }
@@ -71,9 +68,9 @@ export const notifyTarget: Kind<NotifyTarget> = {
 
 export const url: Kind<NotifyTarget> = {accepts: 'an http or https URL', read: readUrl, ...revealed};
 
-/** Bytes a second. */
+/** Bytes per second. */
 export const rate: Kind<number> = {
-  accepts: 'bytes a second, such as 10MB, 512KiB or 10000000',
+  accepts: 'bytes per second, such as 10MB, 512KiB or 10000000',
   read: readRate,
   write: describeRate,
 };
@@ -91,7 +88,7 @@ export const yesNo: Kind<boolean> = {
   read: (text) => (/^(true|false)$/i.test(text) ? text.toLowerCase() === 'true' : undefined),
 };
 
-/** What bkp does in any case. `false` would be a wish that nobody fulfils, so it is an error. */
+/** Something that bkp always does: `false` is an error, because it would have no effect. */
 export const alwaysOn: Kind<true> = {
   accepts: 'true: hashes cannot be switched off',
   read: (text) => (text.toLowerCase() === 'true' ? true : undefined),

@@ -3,12 +3,12 @@ import {BkpError} from '../errors/index.ts';
 import {hidden} from './addresses/credentials.ts';
 
 /**
- * Who is told how an operation ended. Both forms may hold a token, so no log, JSON, error or `console.log` shows one by
- * accident: only who asks with `reveal()` gets the text.
+ * What is notified when an operation ends. Both kinds may contain a token, so logs, JSON, errors and `console.log` do
+ * not show the text: only `reveal()` returns it.
  */
 export type NotifyTarget = {
   readonly kind: 'webhook' | 'command';
-  /** What may be shown: `https://hooks.example.org/***`, `/usr/local/bin/tell ***`. */
+  /** Without secrets: `https://hooks.example.org/***`, `/usr/local/bin/tell ***`. */
   readonly shown: string;
   /** The text as it was typed: an http(s) URL, or a command line for the shell. */
   reveal(): string;
@@ -45,7 +45,7 @@ class HiddenTarget implements NotifyTarget {
 /**
  * An http(s) URL is a webhook, anything else a command line.
  * @returns undefined for a blank text
- * @throws BkpError `USAGE` for what begins as a URL and is none; its message repeats nothing of the text
+ * @throws BkpError `USAGE` for an invalid text that begins like a URL; its message does not repeat the text
  */
 export function readTarget(text: string): NotifyTarget | undefined {
   const typed = text.trim();
@@ -53,7 +53,7 @@ export function readTarget(text: string): NotifyTarget | undefined {
   return /^https?:/i.test(typed) ? webhook(typed) : new HiddenTarget('command', shownCommand(typed), typed);
 }
 
-/** As {@link readTarget}, and a URL alone will do. */
+/** Like {@link readTarget}, but accepts only a URL. */
 export function readUrl(text: string): NotifyTarget | undefined {
   return /^https?:/i.test(text.trim()) ? webhook(text.trim()) : undefined;
 }
@@ -61,8 +61,8 @@ export function readUrl(text: string): NotifyTarget | undefined {
 function webhook(text: string): NotifyTarget {
   const url = /\s/.test(text) || !/^https?:\/\//i.test(text) ? null : URL.parse(text);
   if (url === null) {
-    throw new BkpError('USAGE', 'a URL to be called begins with http:// or https:// and is not a whole URL', {
-      next: 'write it as https://host/path, without blanks; a blank in it is %20',
+    throw new BkpError('USAGE', 'the text begins like a URL, but is not a valid http or https URL', {
+      next: 'write it as https://host/path, without spaces; write a space in it as %20',
     });
   }
   const {protocol, host, pathname, search, username, password} = url;
@@ -70,7 +70,10 @@ function webhook(text: string): NotifyTarget {
   return new HiddenTarget('webhook', `${protocol}//${host}${hides ? `/${hidden}` : ''}`, text);
 }
 
-/** The program, if the line begins with a plain one; whatever follows may be a secret, as may `TOKEN=… program`. */
+/**
+ * The program, if the line begins with a plain name. The rest may be a secret, and so may the start of `TOKEN=…
+ * program`.
+ */
 function shownCommand(line: string): string {
   const [, program, rest] = /^([\w./+-]+)(?:\s+(.*))?$/s.exec(line) ?? [];
   if (program === undefined) return hidden;

@@ -5,23 +5,23 @@ import {type ConfigFile, parseConfigFile, readConfigFile} from './file.ts';
 import type {Home} from './home.ts';
 import {readValue, settingOf, showValue, writeValue} from './table.ts';
 
-/** The profiles of a home. Each call reads the file anew; a change is written whole, by rename, with mode 0600. */
+/** The profiles of a home. Each call reads the file again; a change replaces the file atomically, with mode 0600. */
 export interface Profiles {
-  /** The profile that is used when none is named. */
+  /** The profile that is used by default. */
   active(): string;
   /** Sorted. */
   list(): string[];
   /** The profile's own values, by key. @throws BkpError `USAGE` when there is no such profile */
   values(profile: string): Readonly<Record<string, string>>;
   /**
-   * @param cwd what a relative path starts from; it is stored absolute
-   * @returns the value as stored, with `***` for a secret
+   * @param cwd the directory that a relative path starts from; the absolute path is stored
+   * @returns the stored value, with `***` for a secret
    * @throws BkpError `USAGE` | `UNSUPPORTED` for an unknown key, an unacceptable value, or an unknown profile
    */
   set(profile: string, key: string, text: string, cwd: string): Promise<string>;
-  /** Also removes a key that no version knows. @returns false when the profile had no value of its own for it */
+  /** Also removes an unknown key. @returns false when the profile had no value for the key */
   unset(profile: string, key: string): Promise<boolean>;
-  /** @throws BkpError `USAGE` (not a name) | `PRECONDITION` (there is one) */
+  /** @throws BkpError `USAGE` (not a valid name) | `PRECONDITION` (the profile exists) */
   create(profile: string): Promise<void>;
   activate(profile: string): Promise<void>;
   /** @throws BkpError `PRECONDITION` for the active one */
@@ -66,7 +66,7 @@ export function openProfiles({configFile}: Pick<Home, 'configFile'>): Profiles {
     create: (profile) =>
       change((config) => {
         if (!namePattern.test(profile)) {
-          throw new BkpError('USAGE', `${JSON.stringify(profile)} cannot be the name of a profile`, {
+          throw new BkpError('USAGE', `${JSON.stringify(profile)} is not a valid name of a profile`, {
             next: 'use up to 64 letters, digits, dots, - and _, beginning with a letter or a digit',
           });
         }
@@ -106,7 +106,7 @@ export function profileOf(config: ConfigFile, profile: string): Record<string, s
   throw new BkpError('USAGE', `there is no profile ${JSON.stringify(profile)}`, {
     next:
       near === undefined
-        ? `the profiles are ${names.sort().join(', ')}; make one with bkp config profile create NAME`
+        ? `the profiles are ${names.sort().join(', ')}; create one with bkp config profile create NAME`
         : `did you mean ${near}?`,
   });
 }
@@ -120,10 +120,10 @@ async function writeConfigFile(file: string, config: ConfigFile): Promise<void> 
       configName: basename(file, '.json'),
       fileExtension: 'json',
       configFileMode: 0o600,
-      // Keys hold dots: `backup.enabled` is one key, not a path.
+      // Keys contain dots: `backup.enabled` is one key, not a path.
       accessPropertiesByDotNotation: false,
       clearInvalidConfig: false,
-      // A file that became unreadable since it was read must stop the write.
+      // If the file has become invalid since it was read, the write must fail.
       deserialize: (text) => parseConfigFile(text, file),
     });
     conf.store = config;

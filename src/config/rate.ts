@@ -10,12 +10,12 @@ const units = [
   ['KB', 1e3],
 ] as const;
 
-/** A whole pack is one request of 16 MiB. At this rate it takes 17 minutes; servers and proxies cut off slower ones. */
+/** A request carries up to 16 MiB. At this rate it takes 17 minutes; servers and proxies abort slower ones. */
 const leastBytesPerSecond = 16 * 1024;
 
 /**
- * @returns bytes a second, undefined for a text that is no rate
- * @throws BkpError `USAGE` for a rate that no request would survive
+ * @returns bytes per second; undefined for a text that is not a rate
+ * @throws BkpError `USAGE` for a rate at which requests would fail
  */
 export function readRate(text: string): number | undefined {
   const parts = /^(\d{1,16}(?:\.\d{1,6})?)\s*([a-z]*)$/i.exec(text.trim().replace(/\/s$/i, ''));
@@ -26,28 +26,28 @@ export function readRate(text: string): number | undefined {
   const bytesPerSecond = Math.round(Number(parts[1]) * factor);
   if (!Number.isSafeInteger(bytesPerSecond)) return undefined;
   if (bytesPerSecond >= leastBytesPerSecond) return bytesPerSecond;
-  throw new BkpError('USAGE', `a bound of ${bytesPerSecond} bytes a second is too low: the least is 16KiB`, {
-    cause: 'a server gives up a request that takes longer than some minutes, and one request carries up to 16 MiB',
-    next: 'write 16KiB or more, or off for no bound',
+  throw new BkpError('USAGE', `a limit of ${bytesPerSecond} bytes per second is too low: the minimum is 16KiB`, {
+    cause: 'servers abort requests that take longer than some minutes, and one request carries up to 16 MiB',
+    next: 'write 16KiB or more, or off for no limit',
   });
 }
 
-/** `10MB`: in the largest unit that says it exactly; else the number of bytes. {@link readRate} reads it back. */
+/** `10MB`: in the largest unit without a remainder, or the number of bytes. {@link readRate} reads it back. */
 export function describeRate(bytesPerSecond: number): string {
   const unit = units.find(([, factor]) => bytesPerSecond % factor === 0);
   return unit === undefined ? String(bytesPerSecond) : `${bytesPerSecond / unit[1]}${unit[0]}`;
 }
 
 /**
- * A bound as a user types it: `10MB`, `512KiB`, `10000000`, each a second, or `off`.
- * @returns bytes a second; undefined for `off`
+ * A limit as a user types it: `10MB`, `512KiB`, `10000000`, each per second, or `off`.
+ * @returns bytes per second; undefined for `off`
  * @throws BkpError `USAGE`
  */
 export function parseRate(text: string): number | undefined {
   if (text.trim().toLowerCase() === 'off') return undefined;
   const rate = readRate(text);
   if (rate !== undefined) return rate;
-  throw new BkpError('USAGE', `${JSON.stringify(text)} is no rate`, {
-    next: 'write bytes a second, such as 10MB, 512KiB or 10000000; or off',
+  throw new BkpError('USAGE', `${JSON.stringify(text)} is not a rate`, {
+    next: 'write bytes per second, such as 10MB, 512KiB or 10000000; or off',
   });
 }

@@ -22,7 +22,7 @@ export type SettingsInput = {
   flags: {
     readonly source?: string;
     readonly cluster?: string;
-    /** An address; or `cluster` or `s3`, which name one of the stores that are set elsewhere. */
+    /** An address, or `cluster` or `s3` for one of the profile's stores. */
     readonly store?: string;
     readonly limitUpload?: string;
     readonly limitDownload?: string;
@@ -32,13 +32,13 @@ export type SettingsInput = {
   cwd: string;
 };
 
-/** One setting, and where its value comes from. */
+/** One setting, its value, and the origin of the value. */
 export type ExplainedSetting = {
   key: string;
   field: SettingField;
-  /** Absent: not set, and without default; or off. */
+  /** Absent: off, or not set and without a default. */
   value?: Value;
-  /** The value as it may be shown: `***` for a secret, `off`. Absent: not set. */
+  /** The value without secrets: `***` for a secret, `off`. Absent: not set. */
   shown?: string | number | boolean;
   /**
    * `flag --source`, `environment BKP_SOURCE`, `profile default (/home/ann/…/config.json)`, `default`, or `not set`.
@@ -62,7 +62,7 @@ export function explainSettings(input: SettingsInput): ExplainedSetting[] {
     within(origin, () => settingOf(key), `bkp --profile ${profile} config unset ${key}`);
   }
   return settings.map((setting) =>
-    // A path that somebody wrote into the file by hand starts from the file.
+    // A relative path that was written into the file by hand starts from the file's folder.
     explain(setting, home, given(setting, input, cwd) ?? {read: () => values[setting.key], origin, cwd: home.dir}),
   );
 }
@@ -84,12 +84,12 @@ function shownAs(setting: Setting, value: Value | undefined): Pick<ExplainedSett
   return value === undefined ? {shown} : {value, shown};
 }
 
-/** The profile that is used: the flag's, the environment's, or the active one. It need not exist. */
+/** The profile in use: of the flag, of the environment, or the active one. It need not exist. */
 export function profileName({home, env, flags}: Pick<SettingsInput, 'home' | 'env' | 'flags'>): string {
   return flags.profile ?? (env.BKP_PROFILE || readConfigFile(home.configFile).active);
 }
 
-/** The flag or the environment variable that wins over what a profile says; undefined: none does. */
+/** The flag or the environment variable that overrides the profile's value; undefined: nothing overrides it. */
 export function overrideOf(setting: Setting, input: Pick<SettingsInput, 'env' | 'flags'>): string | undefined {
   return given(setting, input, '')?.origin;
 }
@@ -99,7 +99,7 @@ export function fileVariables(setting: Setting, env: Environment): string[] {
   return namesIn(setting).flatMap(({name, isFile}) => (isFile && env[name] ? [env[name]] : []));
 }
 
-/** Where a value was found; a file is opened when it is read. */
+/** Where a value was found; `read` opens a file. */
 type Given = {read: () => string | undefined; origin: string; cwd: string};
 
 function given(setting: Setting, {flags, env}: Pick<SettingsInput, 'env' | 'flags'>, cwd: string): Given | undefined {
@@ -108,14 +108,14 @@ function given(setting: Setting, {flags, env}: Pick<SettingsInput, 'env' | 'flag
   if (flag !== undefined && flagText !== undefined && !flagWords.includes(flagText.toLowerCase())) {
     return {read: () => flagText, origin: `flag ${optionName(flag)}`, cwd};
   }
-  // An empty variable counts as absent: `BKP_SOURCE= bkp …` is how a shell takes one away for one command.
+  // An empty variable counts as absent: `BKP_SOURCE= bkp …` is how a shell unsets a variable for one command.
   const found = namesIn(setting).find(({name}) => env[name]);
   if (found === undefined) return undefined;
   const {name, isFile} = found;
   const text = env[name]!;
   if (!isFile) return {read: () => text, origin: `environment ${name}`, cwd};
   const file = resolve(cwd, text);
-  // A path in the file starts from the file, wherever bkp is called.
+  // A relative path in the file starts from the file's folder, not from the working directory.
   return {read: () => readValueFile(file, name), origin: `environment ${name} (${file})`, cwd: dirname(file)};
 }
 
@@ -126,12 +126,12 @@ function namesIn(setting: Setting): {name: string; isFile: boolean}[] {
   ]);
 }
 
-/** `--limit-upload` of `limitUpload`. */
+/** `--limit-upload` for `limitUpload`. */
 export function optionName(flag: NonNullable<Setting['flag']>): string {
   return `--${flag.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}`;
 }
 
-/** Adds to an error where the value that it complains of came from. */
+/** Adds the origin of the value to an error about it. */
 function within<T>(origin: string, read: () => T, next?: string): T {
   try {
     return read();

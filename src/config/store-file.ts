@@ -1,11 +1,11 @@
 import {readFileSync} from 'node:fs';
 import {BkpError, systemCode} from '../errors/index.ts';
 
-/** Far more than the longest session token; a file of another kind is noticed before all of it is taken for a value. */
+/** Far more than the longest session token. A larger file is not a file with a setting. */
 const mostBytes = 64 * 1024;
 
 /**
- * The text that a file holds for a setting, without white space around it.
+ * The value of a setting from a file, trimmed.
  * @param name the variable that names the file, for messages
  * @throws BkpError `USAGE` (missing, a folder, empty, too large) | `CONFIG_UNAVAILABLE`
  */
@@ -15,19 +15,19 @@ export function readValueFile(file: string, name: string): string {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw wrong(`the file ${file} is not there`);
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw wrong(`the file ${file} does not exist`);
     if (code === 'EISDIR') throw wrong(`${file} is a folder, not a file`);
-    throw new BkpError('CONFIG_UNAVAILABLE', `the file ${file} cannot be read`, {
+    throw new BkpError('CONFIG_UNAVAILABLE', `cannot read the file ${file}`, {
       cause: error,
-      next: `let the user who runs bkp read it: chmod 600, and chown; or unset ${name}`,
+      next: `make it readable for the user who runs bkp (chown, chmod 600), or unset ${name}`,
     });
   }
   const value = text.trim();
   if (value === '') throw wrong(`the file ${file} is empty`);
-  if (Buffer.byteLength(text) > mostBytes) throw wrong(`the file ${file} is too large to hold a setting`);
+  if (Buffer.byteLength(text) > mostBytes) throw wrong(`the file ${file} is too large for a setting`);
   return value;
 
   function wrong(message: string): BkpError {
-    return new BkpError('USAGE', message, {next: `name a file that holds the value, or unset ${name}`});
+    return new BkpError('USAGE', message, {next: `name a file that contains the value, or unset ${name}`});
   }
 }

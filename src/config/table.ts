@@ -23,22 +23,19 @@ import {
 type Row<Of extends Value> = {
   key: string;
   kind: Kind<Of>;
-  /** Absent: there is no default, and the setting may be absent. */
+  /** Absent: there is no default, and the setting may be unset. */
   default?: (home: Home) => Of;
-  /** True: the word `off` is accepted, is the default, and means that the setting is absent. */
+  /** True: the word `off` is accepted, is the default, and means that the setting is unset. */
   canBeOff?: true;
-  /** The global option that sets it; absent: none does. */
+  /** The global option for the setting, if there is one. */
   flag?: 'source' | 'cluster' | 'store' | 'limitUpload' | 'limitDownload';
-  /**
-   * Words in the place of a value that the flag takes, and that say something else: then the flag does not count
-   * here.
-   */
+  /** Words of the flag that are not values of this setting: the flag is then ignored here. */
   flagWords?: readonly string[];
-  /** A name in the environment beside those made of the key; it comes before them. */
+  /** An additional environment variable, which takes precedence over those derived from the key. */
   environment?: string;
   /**
-   * True: the value may hold a secret. Each name in the environment with `_FILE` added names a file that holds the
-   * value.
+   * True: the value may contain a secret. Each of its environment variables has a counterpart with `_FILE` added, which
+   * names a file that contains the value.
    */
   secret?: true;
   meaning: string;
@@ -46,7 +43,7 @@ type Row<Of extends Value> = {
 
 const maxThreads = 256;
 
-/** Every setting of bkp, by its name in the code. Keys that QuestDB has too are spelled as there. */
+/** Every setting, by its name in the code. Keys that QuestDB also has are spelled as in QuestDB. */
 const rows = {
   source: {key: 'source', kind: source, flag: 'source', meaning: 'database to back up and to restore into'},
   sourcePassword: {
@@ -59,7 +56,7 @@ const rows = {
     key: 'source.token',
     kind: secretText,
     secret: true,
-    meaning: 'token of a source that asks for one instead of a password',
+    meaning: 'token of a source that requires one instead of a password',
   },
   cluster: {
     key: 'cluster',
@@ -87,27 +84,27 @@ const rows = {
     key: 'backup.object.store.lock',
     kind: days,
     canBeOff: true,
-    meaning: 'how long the server is asked to protect what a backup needs, in days: 30d',
+    meaning: 'how long the object store must protect the objects of a backup, in days: 30d',
   },
   requestsAtOnce: {
     key: 'backup.object.store.requests',
     kind: integer(1, 64),
     default: () => 4,
-    meaning: 'requests to the object store at once',
+    meaning: 'number of concurrent requests to the object store',
   },
   limitUpload: {
     key: 'backup.limit.upload',
     kind: rate,
     canBeOff: true,
     flag: 'limitUpload',
-    meaning: 'most that is sent to the object store a second: 10MB',
+    meaning: 'maximum upload to the object store per second: 10MB',
   },
   limitDownload: {
     key: 'backup.limit.download',
     kind: rate,
     canBeOff: true,
     flag: 'limitDownload',
-    meaning: 'most that is fetched from the object store a second: 10MB',
+    meaning: 'maximum download from the object store per second: 10MB',
   },
   enabled: {key: 'backup.enabled', kind: yesNo, default: () => true, meaning: 'false refuses every statement'},
   scheduleLine: {
@@ -119,75 +116,75 @@ const rows = {
     key: 'backup.schedule.tz',
     kind: wording('UTC, or an IANA name such as Europe/Berlin'),
     default: () => 'UTC',
-    meaning: 'time zone of that line',
+    meaning: 'time zone of that cron line',
   },
   keepLatest: {
     key: 'backup.cleanup.keep.latest.n',
     kind: integer(1, 1_000_000),
     default: () => 5,
-    meaning: 'backups of a database that stay; older ones go after a good one',
+    meaning: 'number of backups of a database to keep; a good backup removes older ones',
   },
   partitionHashes: {
     key: 'backup.enable.partition.hashes',
     kind: alwaysOn,
     default: () => true as const,
-    meaning: "QuestDB's setting; blocks are named by their hashes always, so true is all it can be",
+    meaning: "QuestDB's setting; must be true, because bkp always stores blocks by their hashes",
   },
   verifyHashes: {
     key: 'backup.verify.partition.hashes',
     kind: alwaysOn,
     default: () => true as const,
-    meaning: "QuestDB's setting; a restore compares every block with its hash always, so true is all it can be",
+    meaning: "QuestDB's setting; must be true, because a restore always checks the hash of every block",
   },
   compressionLevel: {
     key: 'backup.compression.level',
     kind: integer(1, 22),
     default: () => 1,
-    meaning: 'zstd level: a higher one stores less and takes longer',
+    meaning: 'zstd level: a higher level stores less and takes longer',
   },
   compressionThreads: {
     key: 'backup.compression.threads',
     kind: integer(1, maxThreads),
     default: () => Math.min(availableParallelism(), maxThreads),
-    meaning: 'threads that compress; the default is one a processor',
+    meaning: 'number of compression threads; the default is one per processor',
   },
   niceness: {
     key: 'backup.niceness',
     kind: integer(0, 19),
     default: () => 10,
-    meaning: 'how far a worker gives way to other programs, restores excepted; 0: not at all',
+    meaning: 'niceness of workers, except for restores; 0: normal priority',
   },
   selectRows: {
     key: 'select.limit.rows',
     kind: integer(1, 100_000_000),
     default: () => 100_000,
-    meaning: 'rows that a SELECT may answer',
+    meaning: 'maximum number of rows of a SELECT',
   },
   selectSeconds: {
     key: 'select.limit.seconds',
     kind: integer(1, 1_000_000),
     default: () => 30,
-    meaning: 'seconds that a SELECT may take, without what its views take',
+    meaning: 'maximum duration of a SELECT in seconds, without reading its views',
   },
   selectMebibytes: {
     key: 'select.limit.mebibytes',
     kind: integer(16, 1_000_000),
     default: () => 256,
-    meaning: 'MiB of memory that a SELECT may take for its joins and sorting, and for its answer',
+    meaning: 'maximum memory of a SELECT in MiB, for joins and sorting, and again for its result',
   },
   notifyOnFailure: {
     key: 'notify.on_failure',
     kind: notifyTarget,
     canBeOff: true,
     secret: true,
-    meaning: 'command line or URL that is told of an operation that failed or was cancelled',
+    meaning: 'command line or URL to notify when an operation fails or is cancelled',
   },
   notifyOnSuccess: {
     key: 'notify.on_success',
     kind: notifyTarget,
     canBeOff: true,
     secret: true,
-    meaning: 'command line or URL that is told of an operation that succeeded',
+    meaning: 'command line or URL to notify when an operation succeeds',
   },
   notifyHeartbeat: {
     key: 'notify.heartbeat',
@@ -202,7 +199,7 @@ type Table = typeof rows;
 export type SettingField = keyof Table;
 type ValueOf<R> = R extends {kind: Kind<infer Of>} ? (R extends {default: unknown} ? Of : Of | undefined) : never;
 
-/** Every setting with its value; paths are absolute, bounds are bytes a second. */
+/** Every setting with its value; paths are absolute, limits are bytes per second. */
 export type Settings = {readonly [Field in SettingField]: ValueOf<Table[Field]>};
 
 export type Setting = Row<Value> & {field: SettingField};
@@ -223,7 +220,7 @@ export function settingOf(key: string): Setting {
   });
 }
 
-/** In order of precedence: a name of its own, then bkp's for the key, then for `backup.…` QuestDB's. */
+/** In order of precedence: the additional variable, bkp's name of the key, and for `backup.…` QuestDB's name. */
 export function environmentNames({key, environment}: Pick<Setting, 'key' | 'environment'>): string[] {
   const name = key.toUpperCase().replaceAll('.', '_');
   return [
@@ -235,25 +232,25 @@ export function environmentNames({key, environment}: Pick<Setting, 'key' | 'envi
 
 /**
  * @returns undefined: off
- * @throws BkpError `USAGE` | `UNSUPPORTED` saying what is accepted
+ * @throws BkpError `USAGE` | `UNSUPPORTED` with what is accepted
  */
 export function readValue({key, kind, canBeOff, secret}: Setting, text: string, cwd: string): Value | undefined {
   if (canBeOff && text.toLowerCase() === 'off') return undefined;
   const value = kind.read(text, cwd);
   if (value !== undefined) return value;
   const accepted = canBeOff ? `${kind.accepts}; or off` : kind.accepts;
-  // What was meant as a secret is one also when it is written wrongly.
+  // An invalid value may still be a secret.
   const given = secret ? 'this' : JSON.stringify(text);
   throw new BkpError('USAGE', `${key} cannot be ${given}`, {next: `accepted: ${accepted}`});
 }
 
-/** The text that a profile or a worker's environment keeps; {@link readValue} reads it back. Secrets are in it. */
+/** The text for a profile or a worker's environment; {@link readValue} reads it back. It contains secrets. */
 export function writeValue({kind}: Setting, value: Value | undefined): string {
   if (value === undefined) return 'off';
   return kind.write === undefined ? String(value) : kind.write(value);
 }
 
-/** What may be shown of a value; `***` stands where a secret is. */
+/** The value for people and programs; `***` replaces a secret. */
 export function showValue({kind}: Setting, value: Value | undefined): string | number | boolean {
   if (value === undefined) return 'off';
   if (kind.show !== undefined) return kind.show(value);

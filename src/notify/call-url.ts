@@ -1,22 +1,22 @@
 import {systemCode} from '../errors/index.ts';
 
 export type CallOptions = {
-  /** Of one try, from the first byte sent to the last one received. */
+  /** Limit for one try, from the first byte sent to the last byte received. */
   timeoutMs?: number;
-  /** Tries in all. Only what may be different the next time is tried again: no answer, 429, 5xx. */
+  /** Total number of tries. Only failures that may pass are retried: no response, 429, 5xx. */
   tries?: number;
   pauseMs?: number;
 };
 
-/** A monitor that takes longer than this is as good as away, and the one who waits holds a finished worker. */
+/** A finished worker waits for this call, so a slower server counts as not reachable. */
 const callTimeoutMs = 10_000;
 const callTries = 3;
-/** Long enough for a server that is being restarted behind a proxy to lose no call of three. */
+/** Three tries then outlast the restart of a server behind a proxy. */
 const callPauseMs = 2_000;
 
 /**
  * POSTs `body` as JSON; without a body the request is empty.
- * @returns what went wrong in words, undefined when the server answered with a 2xx. Neither the URL nor what the server said is in it.
+ * @returns undefined after a 2xx response, otherwise a message without the URL and without the body of the response
  */
 export async function callUrl(
   address: string,
@@ -44,7 +44,7 @@ async function callOnce(
         ...authorization(address),
       },
       ...(body === undefined ? {} : {body}),
-      // The body goes to the server that was named, and to no other.
+      // Only the named server may receive the body.
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMs),
     });
@@ -52,14 +52,14 @@ async function callOnce(
     const {status} = response;
     if (response.ok) return {};
     if (status >= 300 && status < 400)
-      return {fault: `the server answered ${status}, a redirect, which is not followed`};
-    return {fault: `the server answered ${status}`, mayPass: status === 429 || status >= 500};
+      return {fault: `the server responded with ${status}, a redirect, which bkp does not follow`};
+    return {fault: `the server responded with ${status}`, mayPass: status === 429 || status >= 500};
   } catch (error) {
     return {fault: reason(error, timeoutMs), mayPass: true};
   }
 }
 
-/** fetch refuses a URL with a user in it. */
+/** fetch does not accept a URL that contains a user. */
 function withoutUser(address: string): URL {
   const url = new URL(address);
   url.username = '';
@@ -82,9 +82,9 @@ function decoded(text: string): string {
   }
 }
 
-/** Messages of the layers below may hold the URL; their codes (`ECONNREFUSED`, `CERT_HAS_EXPIRED`) hold nothing. */
+/** Messages of lower layers may contain the URL; their codes (`ECONNREFUSED`, `CERT_HAS_EXPIRED`) do not. */
 function reason(error: unknown, timeoutMs: number): string {
-  if ((error as Error).name === 'TimeoutError') return `no answer within ${timeoutMs / 1000} s`;
+  if ((error as Error).name === 'TimeoutError') return `no response within ${timeoutMs / 1000} s`;
   const code = systemCode((error as Error).cause) ?? systemCode(error);
   return `the server cannot be reached${code === undefined ? '' : ` (${code})`}`;
 }

@@ -1,5 +1,5 @@
 /**
- * The URLs that cron monitors take: `URL` for a success, `URL/start`, `URL/fail`. A query stays where it is.
+ * The URLs of cron monitors: `URL` for a success, `URL/start`, `URL/fail`. A query stays at the end.
  * Source: https://healthchecks.io/docs/http_api/
  */
 export function heartbeatUrl(address: string, event: 'start' | 'success' | 'fail'): string {

@@ -1,21 +1,21 @@
 import type {Environment} from '../config/index.ts';
 import {systemCode} from '../errors/index.ts';
 
-/** Mail takes seconds, a slow chat a little longer; what hangs must not hold a finished worker for ever. */
+/** Mail takes seconds, a slow chat a little longer; a hanging command must not keep a finished worker alive. */
 const commandTimeoutMs = 60_000;
-/** Between the polite signal and the one that nothing can ignore. */
+/** Time between SIGTERM and SIGKILL. */
 const killAfterMs = 2_000;
 
 export type CommandOptions = {
-  /** Its whole environment. */
+  /** The complete environment of the command. */
   env: Environment;
   timeoutMs?: number;
 };
 
 /**
- * Runs a command line through the shell with `input` on its stdin. What it prints is thrown away: tools print the URL they
- * call, token and all, and bkp's log holds no secret.
- * @returns what went wrong in words, undefined when it ended with exit status 0; the command line is not in it
+ * Runs a command line through the shell with `input` on its stdin. Its output is discarded, because tools print the
+ * URL that they call, with its token, and bkp's log must not contain secrets.
+ * @returns undefined after exit status 0, otherwise a message without the command line
  */
 export async function runCommand(
   line: string,
@@ -31,7 +31,7 @@ export async function runCommand(
     env: {...env},
     extendEnv: false,
     reject: false,
-    // A group of its own, so that what the shell has started ends with it.
+    // Its own process group, so that the processes of the shell end with it.
     detached: true,
     cleanup: false,
   });
@@ -45,15 +45,15 @@ export async function runCommand(
   ];
   const {exitCode, signal, cause} = await command;
   for (const timer of timers) clearTimeout(timer);
-  // The shell heeds the first signal; what it had started may not.
+  // The shell ends on SIGTERM; processes that it started may ignore it.
   if (timedOut) end(command.pid, 'SIGKILL');
-  if (timedOut) return `the command was ended after ${timeoutMs / 1000} s`;
-  if (signal !== undefined) return `the command was ended by ${signal}`;
+  if (timedOut) return `the command was killed after ${timeoutMs / 1000} s`;
+  if (signal !== undefined) return `the command was killed by ${signal}`;
   if (exitCode === undefined) return `the shell cannot be started (${systemCode(cause) ?? 'unknown reason'})`;
   return exitCode === 0 ? undefined : `the command ended with exit status ${exitCode}`;
 }
 
-/** Ends a whole group; who is gone already need not be ended. */
+/** Sends the signal to the process group; does nothing when it has ended already. */
 function end(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined) return;
   try {

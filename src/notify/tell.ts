@@ -3,7 +3,7 @@ import {type CallOptions, callUrl} from './call-url.ts';
 import {heartbeatUrl} from './heartbeat-url.ts';
 import {type CommandOptions, runCommand} from './run-command.ts';
 
-/** Who is to be told; absent: nobody. */
+/** What to notify; absent: no notification. */
 export type NotifyTargets = {
   onFailure?: NotifyTarget;
   onSuccess?: NotifyTarget;
@@ -12,9 +12,9 @@ export type NotifyTargets = {
 };
 
 export type EndOfOperation = {
-  /** False for a failure and for a cancel: what was wanted is not there. */
+  /** False for a failure and for a cancel: there is no result. */
   succeeded: boolean;
-  /** True: it made a backup, or was to make one. A heartbeat tells of backups alone. */
+  /** The operation is a backup. Heartbeats are sent only for backups. */
   isBackup: boolean;
   /** The operation, as `operation get --format json` prints it. */
   json: string;
@@ -25,8 +25,9 @@ export type EndOfOperation = {
 export type TellOptions = {call?: CallOptions; command?: Pick<CommandOptions, 'timeoutMs'>};
 
 /**
- * Tells the monitor that a backup begins. Once: the end is told in any case, and a beginning that comes late is none.
- * @returns what went wrong, as a sentence without a secret
+ * Reports the start of a backup to the monitor. Tries once: a late start is useless, and the end is reported in any
+ * case.
+ * @returns undefined, or a message without secrets when it failed
  */
 export async function tellStart({heartbeat}: NotifyTargets, {call}: TellOptions = {}): Promise<string | undefined> {
   if (heartbeat === undefined) return undefined;
@@ -35,8 +36,8 @@ export async function tellStart({heartbeat}: NotifyTargets, {call}: TellOptions 
 }
 
 /**
- * Tells everybody of an end, all at once, so that a slow one delays no other. Never throws.
- * @returns what went wrong, one sentence each, without secrets
+ * Sends all notifications about the end of an operation concurrently. Never throws.
+ * @returns a message without secrets for each that failed
  */
 export async function tellEnd(
   {onFailure, onSuccess, heartbeat}: NotifyTargets,
@@ -45,23 +46,23 @@ export async function tellEnd(
 ): Promise<string[]> {
   const {succeeded, json} = end;
   const notified = succeeded ? onSuccess : onFailure;
-  const told: Promise<string | undefined>[] = [];
+  const sent: Promise<string | undefined>[] = [];
   if (notified !== undefined) {
-    const way =
+    const sending =
       notified.kind === 'webhook'
         ? callUrl(notified.reveal(), json, options.call)
         : runCommand(notified.reveal(), json, {env: end.env, ...options.command});
-    told.push(named(`notify.${succeeded ? 'on_success' : 'on_failure'} ${notified.shown}`, way));
+    sent.push(named(`notify.${succeeded ? 'on_success' : 'on_failure'} ${notified.shown}`, sending));
   }
   if (heartbeat !== undefined && end.isBackup) {
     const url = heartbeatUrl(heartbeat.reveal(), succeeded ? 'success' : 'fail');
-    told.push(named(`notify.heartbeat ${heartbeat.shown}`, callUrl(url, json, options.call)));
+    sent.push(named(`notify.heartbeat ${heartbeat.shown}`, callUrl(url, json, options.call)));
   }
-  return (await Promise.all(told)).filter((fault) => fault !== undefined);
+  return (await Promise.all(sent)).filter((fault) => fault !== undefined);
 }
 
-/** Whatever is thrown may hold what must not be shown, so only its kind is told. */
-async function named(who: string, way: Promise<string | undefined>): Promise<string | undefined> {
-  const fault = await way.catch((error: Error) => `it could not be told (${error.name})`);
+/** A thrown error may contain secrets, so the message contains only its name. */
+async function named(who: string, sending: Promise<string | undefined>): Promise<string | undefined> {
+  const fault = await sending.catch((error: Error) => `the notification failed (${error.name})`);
   return fault === undefined ? undefined : `${who}: ${fault}`;
 }

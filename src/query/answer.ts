@@ -6,7 +6,7 @@ export type Answer = {columns: readonly string[]; rows: readonly (readonly Value
 
 type Shape = {name: string; isBoolean: boolean};
 
-/** The columns of a prepared statement: their names, each once, and how their values are shown. */
+/** The columns of a prepared statement: unique names, and whether their values are booleans. */
 export function shapeOf(statement: StatementSync, {views, scalars}: Catalogue): Shape[] {
   const booleans = new Set(
     Object.entries(views).flatMap(([view, {columns}]) =>
@@ -15,7 +15,7 @@ export function shapeOf(statement: StatementSync, {views, scalars}: Catalogue): 
   );
   const taken = new Set<string>();
   return statement.columns().map(({name: written, table, column}) => {
-    // QuestDB calls the column of `SELECT reload_config()` reload_config.
+    // In QuestDB, the column of `SELECT reload_config()` is called reload_config.
     const scalar = /^([^\s()]+)\(\)$/.exec(written)?.[1];
     return {
       name: unique(scalar ?? written, taken),
@@ -24,7 +24,7 @@ export function shapeOf(statement: StatementSync, {views, scalars}: Catalogue): 
   });
 }
 
-/** An object a row can hold each name once: `SELECT a.id, b.id` has the columns `id` and `id1`, as in QuestDB. */
+/** A row is an object, so names must be unique: `SELECT a.id, b.id` has the columns `id` and `id1`, as in QuestDB. */
 function unique(name: string, taken: Set<string>): string {
   let free = name;
   for (let at = 1; taken.has(free); at++) free = `${name}${at}`;

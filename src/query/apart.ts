@@ -5,27 +5,27 @@ import type {Value} from './catalogue.ts';
 import {type Collected, withinLimits} from './collect.ts';
 import type {SelectLimits} from './limits.ts';
 
-/** All that the other process is told. */
+/** The request to the other process. */
 export type Question = {
   /** The database with the rows of the views, as SQLite serializes it. */
   database: Uint8Array;
   query: string;
-  /** Names of what may be read. */
+  /** Names of the tables and views that may be read. */
   tables: ReadonlySet<string>;
   scalars: ReadonlyMap<string, Value>;
   limits: SelectLimits;
 };
 
-/** Who asks, by number: the other process may begin when this one has ended already. */
+/** With the pid of the parent: the child may start after the parent has ended. */
 export type Asked = Question & {parent: number};
 
-/** What it answers: rows, which limit it met, or SQLite's error. */
+/** The response: rows, the limit that was exceeded, or SQLite's error. */
 export type Reply = Collected | {error: {message: string; code: string | undefined}};
 
 /**
- * The rows of a statement that may take for ever, and any memory: SQLite runs it in another process, which is ended when
- * it has taken enough. node:sqlite has no way to end a statement, and a thread that is in one cannot be ended either.
- * @param signal ends it too
+ * The rows of a statement that may need unlimited time and memory. SQLite runs it in another process, which is killed
+ * at the limits: node:sqlite cannot interrupt a statement, and a thread inside of one cannot be terminated either.
+ * @param signal also kills it
  * @throws a limit's error | `INTERRUPTED` | SQLite's error
  */
 export async function runApart(question: Question, signal?: AbortSignal): Promise<readonly SQLOutputValue[][]> {
@@ -46,21 +46,21 @@ export async function runApart(question: Question, signal?: AbortSignal): Promis
   }, limits.seconds * 1000);
   try {
     const reply = await new Promise<Reply>((resolve, fail) => {
-      let word = '';
+      let printed = '';
       child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-        word += text;
+        printed += text;
       });
       child.on('message', (message) => resolve(message as Reply));
       child.on('error', fail);
       child.on('close', (status, by) => {
         if (signal?.aborted) fail(interrupted());
         else if (isLate) resolve({exceeded: 'seconds'});
-        // Its last word before it ended itself; a system that is out of memory kills without one.
-        else if (word === outOfMemory || by === 'SIGKILL') resolve({exceeded: 'mebibytes'});
+        // The child prints this before it kills itself; a system that is out of memory kills it without a word.
+        else if (printed === outOfMemory || by === 'SIGKILL') resolve({exceeded: 'mebibytes'});
         else fail(new Error(`the process of the SELECT ended with ${by ?? status}`));
       });
       child.send({...question, parent: process.pid} satisfies Asked, (error) => {
-        // Then it has ended, and that is told above.
+        // If the child has ended, the `close` handler reports it.
         if (error !== null && child.exitCode === null && child.signalCode === null) kill();
       });
     });

@@ -1,40 +1,43 @@
-/** QuestDB's names. A `TIMESTAMP` is text as {@link timestamp} makes it: it sorts as time does. */
+/** QuestDB's type names. A `TIMESTAMP` is text in a format that sorts by time. */
 export type ColumnType = 'VARCHAR' | 'INT' | 'LONG' | 'DOUBLE' | 'BOOLEAN' | 'TIMESTAMP';
 
 export type Value = string | number | bigint | boolean | null;
 
-/** A table that can be read and not changed. */
+/** A read-only table. */
 export type View = {
-  /** Names, in lower case, with their types; in the order in which `*` gives them. */
+  /** Names in lower case with their types, in the order of `SELECT *`. */
   columns: Readonly<Record<string, ColumnType>>;
   /**
-   * In the order in which they come without ORDER BY: the oldest first, since `LIMIT -1` means the newest then.
-   * Asked for once a statement, and only when the statement is sound and names the view.
+   * In the order without ORDER BY: the oldest first, so that `LIMIT -1` means the newest.
+   * Called at most once per statement, and only when the statement is valid and uses the view.
    */
   rows: () => Promise<readonly RowOf<Readonly<Record<string, ColumnType>>>[]> | readonly RowOf[];
 };
 
-/** A value a column; undefined is NULL. */
+/** A value for each column; undefined is NULL. */
 export type RowOf<Columns = Readonly<Record<string, ColumnType>>> = {
   readonly [Name in keyof Columns]: Value | undefined;
 };
 
-/** One value that a statement can ask for: a function without arguments. */
+/** A single value: a function without arguments. */
 export type Scalar = {
   type: ColumnType;
-  /** Asked for once a statement, before its first row, and only when the statement is sound and names it. */
+  /** Called at most once per statement, before its first row, and only when the statement is valid and uses it. */
   value: () => Promise<Value> | Value;
-  /** It may also be written without parentheses: `SELECT backup_instance_name`. No view may then have such a column. */
+  /**
+   * It may also be written without parentheses: `SELECT backup_instance_name`. No view may have a column of this
+   * name.
+   */
   bare?: true;
 };
 
-/** What there is to be selected; the keys are names in lower case. */
+/** Everything that a SELECT can read; the keys are names in lower case. */
 export type Catalogue = {
   views: Readonly<Record<string, View>>;
   scalars: Readonly<Record<string, Scalar>>;
 };
 
-/** A view whose rows are checked, where they are made, to have exactly its columns. */
+/** A view; the type checker verifies that its rows have exactly its columns. */
 export function defineView<const Columns extends Readonly<Record<string, ColumnType>>>(
   columns: Columns,
   rows: () => Promise<readonly RowOf<Columns>[]> | readonly RowOf<Columns>[],

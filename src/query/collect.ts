@@ -3,10 +3,10 @@ import {type Exceeded, type SelectLimits, tooMuch} from './limits.ts';
 
 export type Collected = {rows: readonly SQLOutputValue[][]} | {exceeded: Exceeded};
 
-/** What a value takes beside its text, roughly. */
+/** Approximate overhead of a value beyond its text. */
 const bytesPerCell = 24;
 
-/** The rows of a prepared statement, as long as they keep to the limits. Time is not looked at here: one step may last for ever. */
+/** The rows of a prepared statement, up to the limits. It does not check the time: a single step may never end. */
 export function collect(statement: StatementSync, limits: Pick<SelectLimits, 'rows' | 'mebibytes'>): Collected {
   statement.setReadBigInts(true);
   statement.setReturnArrays(true);
@@ -29,6 +29,6 @@ export function withinLimits(collected: Collected, limits: SelectLimits): readon
 
 function sizeOf(value: SQLOutputValue): number {
   if (typeof value === 'string') return 2 * value.length;
-  // Shown as two digits a byte.
+  // Printed as two hex digits per byte.
   return value instanceof Uint8Array ? 5 * value.length : 0;
 }

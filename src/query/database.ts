@@ -11,12 +11,15 @@ const affinities: Readonly<Record<ColumnType, string>> = {
 };
 
 /**
- * `length`: bytes of one value, and so of what `printf('%1000000000d', 1)` may cost. The others are far above what anybody
- * types. `attach`: no file is ever opened.
+ * `length` limits the bytes of one value, and so the cost of `printf('%1000000000d', 1)`. `attach`: no file can be
+ * opened. The others are far above what people type.
  */
 const limits = {length: 16 * 2 ** 20, sqlLength: 2 ** 20, exprDepth: 200, compoundSelect: 100, attach: 0};
 
-/** Where the rows of a view lie. Nobody types this: a view stands in front of it, so that nothing else has its columns. */
+/**
+ * The table that contains the rows of a view. The view hides it, so that `rowid` and the like are not columns; users
+ * do not type its name.
+ */
 export const tableOf = (view: string) => `rows of ${view}`;
 export const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
@@ -38,8 +41,8 @@ export function openDatabase(catalogue: Catalogue, scalar: (name: string) => Val
 }
 
 /**
- * The database that another process serialized, with nothing of it on disk: what is sorted and kept in between counts as
- * memory, where there is a limit to it.
+ * The database that another process serialized. Temporary data of sorting stays in memory, where the limit applies,
+ * not on disk.
  */
 export function reopenDatabase(serialized: Uint8Array, scalars: ReadonlyMap<string, Value>): DatabaseSync {
   const database = new DatabaseSync(':memory:', {defensive: true, limits});
@@ -63,8 +66,8 @@ export async function fill(database: DatabaseSync, name: string, view: View): Pr
 }
 
 /**
- * SQLite has no booleans; the answer makes them of numbers again where a column says so. A whole number becomes a bigint
- * because node:sqlite makes a REAL of every other.
+ * SQLite has no booleans: they are stored as integers, and columns of type BOOLEAN are converted back in the result.
+ * Integers become bigints, because node:sqlite binds every JavaScript number as REAL.
  */
 function stored(value: Value | undefined): SQLInputValue {
   if (value === undefined) return null;

@@ -2,17 +2,17 @@ import {BkpError, didYouMean} from '../errors/index.ts';
 import {tokensOf} from '../lib/sqlite-tokens.ts';
 import type {Catalogue} from './catalogue.ts';
 import {tableOf} from './database.ts';
-import type {Heard} from './guard.ts';
+import type {Accesses} from './guard.ts';
 
 /**
- * SQLite's error as one of ours, with what there is to choose from. What is not SQLite's stays as it is.
- * @param text what SQLite was given
+ * Turns an error of SQLite into one of bkp's that lists the available views. Other errors stay as they are.
+ * @param text the statement as SQLite received it
  */
-export function asFault(error: unknown, text: string, heard: Heard, catalogue: Catalogue): unknown {
+export function asFault(error: unknown, text: string, accesses: Accesses, catalogue: Catalogue): unknown {
   if (!isSqliteError(error)) return error;
-  if (heard.refused !== undefined) return refusal(heard.refused, catalogue);
+  if (accesses.refused !== undefined) return refusal(accesses.refused, catalogue);
   return new BkpError('SYNTAX', `the SELECT cannot be run: ${error.message}`, {
-    next: hint(error.message, text, heard, catalogue),
+    next: hint(error.message, text, accesses, catalogue),
   });
 }
 
@@ -26,7 +26,7 @@ function isSqliteError(error: unknown): error is Error {
   return error instanceof Error && (error as {code?: unknown}).code === 'ERR_SQLITE_ERROR';
 }
 
-/** The clauses of a SELECT: one of these is what a word stands for where SQLite expects another. */
+/** The clauses of a SELECT: candidates for a mistyped word that SQLite reports as a syntax error. */
 const clauses = [
   'FROM',
   'WHERE',
@@ -41,7 +41,7 @@ const clauses = [
   'DISTINCT',
 ];
 
-function hint(message: string, text: string, heard: Heard, catalogue: Catalogue): string {
+function hint(message: string, text: string, accesses: Accesses, catalogue: Catalogue): string {
   const near = /^near "(.*)": syntax error$/s.exec(message)?.[1];
   if (near !== undefined) {
     const clause = meantClause(near, text);
@@ -52,7 +52,7 @@ function hint(message: string, text: string, heard: Heard, catalogue: Catalogue)
   if (kind !== 'table' && Object.hasOwn(catalogue.views, wanted.toLowerCase()))
     return `${wanted}() is a view: SELECT … FROM ${wanted}()`;
 
-  const read = Object.keys(catalogue.views).filter((view) => heard.tables.has(tableOf(view)));
+  const read = Object.keys(catalogue.views).filter((view) => accesses.tables.has(tableOf(view)));
   if (kind === 'column' && read.length > 0) {
     const columns = read.flatMap((view) => Object.keys(catalogue.views[view]!.columns));
     return question(didYouMean(wanted, columns)) + columnsText(read, catalogue);
@@ -62,7 +62,7 @@ function hint(message: string, text: string, heard: Heard, catalogue: Catalogue)
   return question(meant === undefined ? undefined : asWritten(meant, catalogue)) + viewsText(catalogue);
 }
 
-/** A mistyped clause is taken for an alias: SQLite stumbles over it, or over the word behind it. */
+/** SQLite takes a mistyped clause for an alias, and reports the syntax error at it or at the next word. */
 function meantClause(near: string, text: string): string | undefined {
   const code = tokensOf(text, {foreignBlanks: true}).filter(({kind}) => kind !== 'blank');
   const at = code.findIndex((token) => token.text === near);

@@ -1,11 +1,11 @@
 import {constants, type DatabaseSync} from 'node:sqlite';
 
-/** What a statement has asked of the database, as its authorizer heard it. */
-export type Heard = {
-  /** Tables and functions that it reads and calls; in lower case. */
+/** What a statement accesses, as recorded by the database's authorizer. */
+export type Accesses = {
+  /** Tables that it reads and functions that it calls; in lower case. */
   tables: Set<string>;
   functions: Set<string>;
-  /** What it was refused, in words. */
+  /** The first access that was refused, as a noun phrase. */
   refused?: string;
 };
 
@@ -13,22 +13,22 @@ const {SQLITE_OK, SQLITE_DENY, SQLITE_SELECT, SQLITE_READ, SQLITE_FUNCTION, SQLI
 
 export const moreThanSelect = 'a statement that is more than a SELECT';
 
-/** Neither does anything without rights that this database never has; a refusal says it more plainly. */
+/** This database never grants the rights that these need; refusing them gives a clearer message. */
 const forbiddenFunctions = new Set(['load_extension', 'fts3_tokenizer']);
 
 /**
- * From now on the database compiles SELECTs on these tables, and nothing else: whatever is not known to be harmless
- * (PRAGMA, ATTACH, a table of SQLite's own, whatever a later SQLite adds) is refused.
- * @param heard goes on to be filled when the database is guarded again
- * Source: https://www.sqlite.org/c3ref/c_alter_table.html for what each code is given.
+ * From now on the database compiles only SELECTs on these tables. Everything not known to be harmless is refused:
+ * PRAGMA, ATTACH, SQLite's own tables, and what later versions of SQLite add.
+ * @param accesses collects further accesses when the database is guarded again Source:
+ * https://www.sqlite.org/c3ref/c_alter_table.html for what each code is given.
  */
 export function guard(
   database: DatabaseSync,
   tables: ReadonlySet<string>,
-  heard: Heard = {tables: new Set(), functions: new Set()},
-): Heard {
+  accesses: Accesses = {tables: new Set(), functions: new Set()},
+): Accesses {
   const refuse = (what: string) => {
-    heard.refused ??= what;
+    accesses.refused ??= what;
     return SQLITE_DENY;
   };
   database.setAuthorizer((action, first, second) => {
@@ -38,21 +38,21 @@ export function guard(
       case SQLITE_READ: {
         const table = (first ?? '').toLowerCase();
         if (!tables.has(table)) return refuse(`the table ${first}`);
-        heard.tables.add(table);
+        accesses.tables.add(table);
         return SQLITE_OK;
       }
       case SQLITE_FUNCTION: {
         const name = (second ?? '').toLowerCase();
         if (forbiddenFunctions.has(name)) return refuse(`the function ${name}()`);
-        heard.functions.add(name);
+        accesses.functions.add(name);
         return SQLITE_OK;
       }
-      // It may go on for ever within one step, where no clock stops it.
+      // It may run forever within one step, which no timeout can interrupt.
       case SQLITE_RECURSIVE:
         return refuse('WITH RECURSIVE');
       default:
         return refuse(moreThanSelect);
     }
   });
-  return heard;
+  return accesses;
 }

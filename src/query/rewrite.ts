@@ -8,24 +8,24 @@ export type Names = {
 };
 
 export type Rewritten = {
-  /** What SQLite is given. */
+  /** The statement for SQLite. */
   text: string;
   /** Whether it begins with SELECT. */
   isSelect: boolean;
-  /** So many rows from the end are the answer; absent: all. */
+  /** Only this many rows from the end are the result; absent: all. */
   last?: number;
-  /** The first thing that would be given a value from outside (`?`, `:name`): there is none. */
+  /** The first parameter (`?`, `:name`), for which there is no value. */
   parameter?: string;
-  /** A `;` with something behind it: SQLite would read the first of the two statements, and drop the other. */
+  /** Something follows a `;`: SQLite would run the first statement and ignore the rest. */
   several: boolean;
 };
 
 /**
- * The few things that people write and SQLite does not take. All else is left to it, exactly as it stands: strings, comments
- * and quoted names are never looked into.
+ * Rewrites the few forms that bkp accepts and SQLite does not. Everything else stays the same, including the content
+ * of strings, comments and quoted names.
  * - `operations()` loses its parentheses, and is then the name of a view.
- * - A bare scalar (`backup_instance_name`) gets some, and is then a call.
- * - `LIMIT -n` at the very end means the last n rows, as in QuestDB; to SQLite a negative limit is none.
+ * - A bare scalar (`backup_instance_name`) gets parentheses, and is then a call.
+ * - `LIMIT -n` at the very end means the last n rows, as in QuestDB; for SQLite a negative limit means no limit.
  */
 export function rewrite(text: string, {views, bare}: Names): Rewritten {
   const tokens = tokensOf(text, {foreignBlanks: true});
@@ -63,7 +63,7 @@ function parameterIn(code: readonly Token[]): {parameter?: string} {
   return {parameter: code[at]!.text + (next?.kind === 'word' ? next.text : '')};
 }
 
-/** Takes the limit out of the text. */
+/** Removes the limit from the text. */
 function lastRows(code: readonly Token[]): {last?: number} {
   const [limit, minus, count] = code.slice(-3);
   if (!isWord(limit, 'limit') || minus?.text !== '-' || !/^\d+$/.test(count?.text ?? '')) return {};

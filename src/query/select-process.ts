@@ -5,17 +5,17 @@ import {collect} from './collect.ts';
 import {reopenDatabase} from './database.ts';
 import {guard} from './guard.ts';
 
-// The process that runs one SELECT, and a thread in it that ends it: the statement lets nothing else of its own thread run.
+// The process that runs one SELECT, and a thread that kills it at its limits: the statement blocks its own thread.
 
 type Bounds = {
-  /** Who asked. When it has ended, nobody wants the answer. */
+  /** Pid of the parent. When that has ended, no process needs the result. */
   parent: number;
   mostRssBytes: number;
   endsInMs: number;
 };
 
-const lookEveryMs = 50;
-/** The other process looks at the clock. This one only does when that one cannot. */
+const checkEveryMs = 50;
+/** The parent enforces the time limit. This process does so only if the parent does not, this much later. */
 const graceMs = 5000;
 
 if (isMainThread) process.once('message', (question) => answer(question as Asked));
@@ -48,11 +48,11 @@ function watch({parent, mostRssBytes, endsInMs}: Bounds): void {
     if (process.ppid !== parent) end();
     if (process.memoryUsage.rss() <= mostRssBytes) return;
     try {
-      // Not by process.stdout: that is written by the thread which does not get to it.
+      // Not process.stdout, which the blocked main thread writes.
       writeSync(1, outOfMemory);
     } finally {
       end();
     }
-  }, lookEveryMs);
+  }, checkEveryMs);
   setTimeout(end, endsInMs);
 }

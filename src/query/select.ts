@@ -12,16 +12,16 @@ import {type Rewritten, rewrite} from './rewrite.ts';
 
 export type SelectOptions = {
   limits?: Partial<SelectLimits>;
-  /** Asked for when the rows of the views are there, and the statement may take its time. Ends it. */
+  /** Aborts the statement. Called after the rows of the views are read, and only for a statement that may take long. */
   signal?: () => AbortSignal;
 };
 
 /**
- * Runs one SELECT on views, by SQLite itself in a database in memory: what SQLite's SELECT can, this can
- * (https://www.sqlite.org/lang_select.html). Nothing but the views can be read, and nothing written.
+ * Runs one SELECT on views with SQLite, in a database in memory: everything that SQLite's SELECT supports works
+ * (https://www.sqlite.org/lang_select.html). It can read only the views, and cannot write.
  * @param text with or without a final `;`
- * @throws BkpError `SYNTAX` SQLite's own words, with what there is | `UNSUPPORTED` what is more than reading views |
- *   `BAD_REQUEST` too many rows, or too much memory | `TIMEOUT` | `INTERRUPTED`; and whatever a view throws
+ * @throws BkpError `SYNTAX` with SQLite's message and the available views | `UNSUPPORTED` for more than reading views |
+ *   `BAD_REQUEST` for too many rows or too much memory | `TIMEOUT` | `INTERRUPTED`; and the errors of the views
  */
 export async function runSelect(text: string, catalogue: Catalogue, options: SelectOptions = {}): Promise<Answer> {
   const limits = {...defaultLimits, ...options.limits};
@@ -29,8 +29,8 @@ export async function runSelect(text: string, catalogue: Catalogue, options: Sel
   const scalars = new Map<string, Value>();
   const database = openDatabase(catalogue, (name) => scalars.get(name) ?? null);
   const tables = new Set(Object.keys(catalogue.views).flatMap((name) => [name, tableOf(name)]));
-  const heard = guard(database, tables);
-  const fault = (error: unknown) => asFault(error, query, heard, catalogue);
+  const accesses = guard(database, tables);
+  const fault = (error: unknown) => asFault(error, query, accesses, catalogue);
   const orFault = <T>(work: () => T): T => {
     try {
       return work();
@@ -40,23 +40,23 @@ export async function runSelect(text: string, catalogue: Catalogue, options: Sel
   };
   try {
     const statement = orFault(() => database.prepare(query));
-    // Compiled, so it is known what it reads; whoever mistyped a column has waited for no store.
+    // The statement is compiled, so bkp knows what it reads; a mistyped column fails before a store is opened.
     database.setAuthorizer(null);
     for (const [name, view] of Object.entries(catalogue.views))
-      if (heard.tables.has(tableOf(name))) await fill(database, name, view);
+      if (accesses.tables.has(tableOf(name))) await fill(database, name, view);
     for (const [name, scalar] of Object.entries(catalogue.scalars))
-      if (heard.functions.has(name)) scalars.set(name, await scalar.value());
+      if (accesses.functions.has(name)) scalars.set(name, await scalar.value());
 
     const shape = shapeOf(statement, catalogue);
     const runHere = () => {
-      guard(database, tables, heard);
+      guard(database, tables, accesses);
       return orFault(() => collect(statement, limits));
     };
     const runElsewhere = () =>
       runApart({database: database.serialize(), query, tables, scalars, limits}, options.signal?.()).catch((error) => {
         throw fault(error);
       });
-    const rows = isQuick(query, tables, heard, catalogue) ? withinLimits(runHere(), limits) : await runElsewhere();
+    const rows = isQuick(query, tables, accesses, catalogue) ? withinLimits(runHere(), limits) : await runElsewhere();
     const from = last === undefined ? 0 : Math.max(0, rows.length - last);
     return {
       columns: shape.map(({name}) => name),
@@ -67,19 +67,18 @@ export async function runSelect(text: string, catalogue: Catalogue, options: Sel
   }
 }
 
-/** What SQLite would not refuse by itself: it stops at a NUL and after the first `;`, and takes a parameter for NULL. */
+/** Checks what SQLite does not: it stops at a NUL and after the first `;`, and treats a parameter as NULL. */
 function sound(text: string, catalogue: Catalogue): Rewritten {
   const rewritten = rewrite(text, namesOf(catalogue));
   const {isSelect, several, parameter} = rewritten;
   if (!isSelect) throw refusal(moreThanSelect, catalogue);
-  const fault = (what: string, next?: string) =>
-    new BkpError('SYNTAX', `the SELECT cannot be run: ${what}`, next === undefined ? {} : {next});
-  if (text.includes('\0')) throw fault('it holds a NUL character');
+  const fault = (what: string, next?: string) => new BkpError('SYNTAX', `the SELECT cannot be run: ${what}`, {next});
+  if (text.includes('\0')) throw fault('it contains a NUL character');
   if (several) throw fault('something follows its ;');
   if (parameter === undefined) return rewritten;
   throw fault(
-    `${parameter} stands for a value that nothing gives`,
-    'write the value itself; text stands in single quotes',
+    `${parameter} is a parameter, and there is no value for it`,
+    'write the value itself; put text in single quotes',
   );
 }
 

@@ -1,9 +1,9 @@
 import {Cron} from 'croner';
 import {BkpError} from '../errors/index.ts';
 
-// croner reads the five fields and finds the days; measured with its version 11. It knows more than we promise (?, +, LW, @daily,
-// a single date, seconds), which is refused here so that a line means one thing only. Its time zones are not used: around a
-// change of the clock it treats lines with a * in minute or hour differently, and skips or repeats them.
+// croner parses the five fields and finds the days; tested with its version 11. It accepts more than bkp documents
+// (?, +, LW, @daily, a single date, seconds); that is refused here. Its time zones are not used: around a clock
+// change it treats lines with a * in minute or hour differently, and skips or repeats runs.
 
 const monthNames = 'JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC';
 const dayNames = 'SUN|MON|TUE|WED|THU|FRI|SAT';
@@ -30,13 +30,13 @@ const fields: readonly Field[] = [
   },
 ];
 
-/** The moments of a cron line on the wall of whatever zone. */
+/** The times of a cron line in local time, independent of a zone. */
 export type CronLine = {
-  /** The first moment that is later, milliseconds as if UTC; undefined: there is none in this century or so. */
+  /** The first later time, in milliseconds as if it were UTC; undefined: there is none within about a century. */
   nextWall(afterWallMs: number): number | undefined;
 };
 
-/** @throws BkpError `BAD_REQUEST` saying which field is wrong, or that no day fits */
+/** @throws BkpError `BAD_REQUEST` that names the invalid field, or when no day matches */
 export function parseCronLine(text: string): CronLine {
   const words = text.trim().split(/\s+/);
   if (words.length !== fields.length) {
@@ -53,7 +53,7 @@ export function parseCronLine(text: string): CronLine {
   const cron = read(text, words.join(' '));
   const nextWall = (afterWallMs: number) => cron.nextRun(new Date(afterWallMs))?.getTime();
   if (nextWall(Date.UTC(2000, 0, 1)) === undefined)
-    throw refusal(text, 'no year has such a day', 'look at the day and the month');
+    throw refusal(text, 'no year has such a day', 'check the day and the month');
   return {nextWall};
 }
 

@@ -1,13 +1,15 @@
 import {BkpError} from '../errors/index.ts';
 
-// A time on the wall of a zone is kept as if it were UTC: 02:30 in Berlin is the number that Date.UTC gives for 02:30.
+// Local (wall) time is represented as if it were UTC: 02:30 in Berlin is the number that Date.UTC returns for 02:30.
 
 const dayMs = 86_400_000;
 
-/** What the clocks of one time zone show. Milliseconds since 1970 throughout. */
+/** Conversion between instants and the local time of a zone. All values are milliseconds since 1970. */
 export type Zone = {
   wallOf(instantMs: number): number;
-  /** A time that does not exist: the first instant after the gap. One that exists twice: the first of the two. */
+  /**
+   * For a time that does not exist, the first instant after the gap; for one that occurs twice, the first of the two.
+   */
   instantOf(wallMs: number): number;
 };
 
@@ -36,7 +38,7 @@ export function openZone(name: string): Zone {
   };
 }
 
-/** The first instant at which the offset is another one. */
+/** The first instant with a different offset. */
 function changeBetween(fromMs: number, toMs: number, offsetAt: (instantMs: number) => number): number {
   const old = offsetAt(fromMs);
   let [low, high] = [fromMs, toMs];
@@ -50,7 +52,7 @@ function changeBetween(fromMs: number, toMs: number, offsetAt: (instantMs: numbe
 
 function formatFor(name: string): Intl.DateTimeFormat {
   try {
-    // Intl takes +02:00 too, which knows no summer time and is hardly what anybody means.
+    // Intl also accepts +02:00, which has no daylight saving time and is rarely what the user means.
     if (!/^[a-z]/i.test(name)) throw new RangeError(`${name} is not the name of a zone`);
     return new Intl.DateTimeFormat('en-US', {
       timeZone: name,

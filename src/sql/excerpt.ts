@@ -1,15 +1,17 @@
 import {printable, widthOf} from '../lib/text.ts';
 
-/** Fits, with a label in front, a terminal of 80 columns. */
+/** With a label in front, fits into a terminal of 80 columns. */
 const widthColumns = 72;
-/** Of a long line, so much is kept before the mark. */
+/** Columns of a long line that are kept before the mark. */
 const leadColumns = 40;
-/** A line of a generated script may hold a megabyte; no more than this around the mark can be seen anyway. */
+/** A line of a generated script may have a megabyte; only this much around the mark is processed. */
 const reachUnits = 400;
 
 type Cell = {text: string; columns: number};
 
-/** One line of `text`, and a second one with `^` under `offset`. A long line is cut on both sides of the mark. */
+/**
+ * One line of `text`, and a second line with `^` under `offset`. A long line is truncated on both sides of the mark.
+ */
 export function excerpt(text: string, offset: number): string {
   const lineStart = text.lastIndexOf('\n', offset - 1) + 1;
   const lineEnd = text.indexOf('\n', offset);

@@ -1,4 +1,4 @@
-/** Every word that statements know, in upper case and sorted: for completion. Any of them may also be a name. */
+/** Every keyword of the statements, in upper case and sorted, for completion. Each may also be a name. */
 export const keywords: readonly string[] = [
   'ABORT',
   'ADD',

@@ -1,9 +1,9 @@
 import {parse} from './grammar.js';
 
-/** One piece of a text, comments and blanks left out. `unclosed`: a string, name or comment without its end. */
+/** A token of a text; comments and white space are left out. `unclosed`: a string, name or comment without its end. */
 export type Lexeme = {kind: 'word' | 'name' | 'string' | 'end' | 'unclosed' | 'other'; start: number; end: number};
 
-/** Never throws: every text has lexemes. */
+/** Never throws: every text can be divided into lexemes. */
 export function lexemes(text: string): Lexeme[] {
   return parse(text, {startRule: 'Lexemes'}) as Lexeme[];
 }

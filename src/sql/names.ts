@@ -6,20 +6,24 @@ const root = '/Root/';
 const folder = '.backups/collections/';
 /** A collection's name becomes the name of a folder in a store. */
 const nameLimitCharacters = 200;
-/** File systems take 255 bytes; in a store's key a byte that is no ASCII letter, digit or `._-` takes three. */
+/**
+ * File systems allow 255 bytes; a byte other than an ASCII letter, digit or `._-` takes three bytes in a store's key.
+ */
 const encodedLimitBytes = 250;
 
 /**
- * The plain name of a collection: `/Root/.backups/collections/shop`, `.backups/collections/shop` and `shop` are one.
- * @throws BkpError `BAD_REQUEST` for the empty name, `BAD_NAME` for one that is elsewhere or cannot be a folder's name
+ * The plain name of a collection: `/Root/.backups/collections/shop`, `.backups/collections/shop` and `shop` mean the
+ * same.
+ * @throws BkpError `BAD_REQUEST` for the empty name, `BAD_NAME` for another folder or a name that cannot be a
+ * folder's
  */
 export function collectionName(name: Name): string {
   return checkedCollection(name.text, withoutFolder(name.text));
 }
 
 /**
- * The plain name of a table: `/Root/orders` and `orders` are one, and a path below `/Root` is part of the name.
- * A qualified name (`main.orders`) stays as it is: only its database knows what qualifies.
+ * The plain name of a table: `/Root/orders` and `orders` mean the same; a path below `/Root` is part of the name.
+ * A qualified name (`main.orders`) stays as it is: only the database knows its qualifiers.
  * @throws BkpError `BAD_NAME` for the empty name
  */
 export function tableName(name: Name): string {
@@ -29,10 +33,10 @@ export function tableName(name: Name): string {
 }
 
 /**
- * Which backup of which collection a statement means. The point stands after AT or in the name (`shop/<point>`); it is
- * a directory name (`20250215120000Z_full`) or its time part, and absent when the statement names none.
- * Whether there is such a backup is not looked at.
- * @throws BkpError as {@link collectionName}; `BAD_REQUEST` when both places name a point
+ * The collection and backup that a statement names. The point follows AT or is part of the name (`shop/<point>`); it
+ * is a directory name (`20250215120000Z_full`) or its time part, and absent when the statement names no backup. The
+ * backup need not exist.
+ * @throws BkpError as {@link collectionName}; `BAD_REQUEST` when the point is given twice
  */
 export function backupRef(ref: BackupRef): {collection: string; point?: string} {
   const path = withoutFolder(ref.collection.text);
@@ -54,7 +58,7 @@ export function backupRef(ref: BackupRef): {collection: string; point?: string} 
   return {collection, point: withZone(path.slice(slash + 1))};
 }
 
-/** A name as it is typed in a statement, in backticks where it needs them. */
+/** A name as it is typed in a statement, in backticks if it needs them. */
 export function quoteName(name: string, {always = false} = {}): string {
   const bare = /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !/^(database|abort)$/i.test(name);
   return bare && !always ? name : `\`${name.replaceAll('`', '``')}\``;
@@ -69,13 +73,12 @@ function checkedCollection(written: string, name: string): string {
   if (name === '') throw new BkpError('BAD_REQUEST', 'Backup collection name cannot be empty');
   const quoted = quoteName(shown(name));
   if (name.includes('/')) {
+    const lastPart = name.split('/').findLast((part) => part !== '') ?? 'shop';
     const where = name.startsWith('/') ? 'placed in' : 'placed directly in';
     throw new BkpError(
       'BAD_NAME',
       `Backup collections must be ${where} ${root}.backups/collections, not at ${quoted}`,
-      {
-        next: `use a name without a slash, e.g. ${quoteName(shown(name.split('/').findLast((part) => part !== '') ?? 'shop'))}`,
-      },
+      {next: `use a name without a slash, e.g. ${quoteName(shown(lastPart))}`},
     );
   }
   const fault = faultOf(name);
@@ -90,8 +93,8 @@ function checkedCollection(written: string, name: string): string {
 }
 
 function faultOf(name: string): string | undefined {
-  if (name === '.' || name === '..') return 'it means a folder';
-  if (/\p{Cc}/u.test(name)) return 'it holds a control character';
+  if (name === '.' || name === '..') return 'it has a special meaning for folders';
+  if (/\p{Cc}/u.test(name)) return 'it contains a control character';
   if (!name.isWellFormed()) return 'it is not valid Unicode';
   const characters = [...name].length;
   if (characters > nameLimitCharacters)
@@ -111,7 +114,7 @@ function shown(name: string): string {
   return name.length > 60 ? `${printable(name.slice(0, 60))}…` : printable(name);
 }
 
-/** `20250215120000` is short for `20250215120000Z`: names are in UTC. */
+/** `20250215120000` means `20250215120000Z`: names are in UTC. */
 function withZone(point: string): string {
   return /^\d{14}$/.test(point) ? `${point}Z` : point;
 }

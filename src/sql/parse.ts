@@ -3,8 +3,8 @@ import type {Statement} from './statement.ts';
 import {type Expectation, type Refusal, refusal, unexpected} from './syntax-error.ts';
 
 /**
- * The statements of a text, separated by `;`, in order; none for a text of blanks and comments.
- * @throws BkpError `SYNTAX` (the first place that does not fit) | `UNSUPPORTED` (BACKUP DATABASE, BACKUP ABORT)
+ * The statements of a text, separated by `;`, in order; empty for a text of white space and comments.
+ * @throws BkpError `SYNTAX` for the first syntax error
  */
 export function parse(text: string): Statement[] {
   const refuse = (kind: Refusal, offset: number, detail: string) => {

@@ -1,7 +1,10 @@
-/** Where something stands in the text, both 1-based; columns count UTF-16 units. */
+/** A position in the text, both numbers 1-based; columns count UTF-16 units. */
 export type Place = {line: number; column: number};
 
-/** A name as written, without its backticks: `shop`, `/Root/shop/orders`, `main.orders`; see names.ts for what it means. */
+/**
+ * A name as written, without its backticks: `shop`, `/Root/shop/orders`, `main.orders`; see names.ts for what it
+ * means.
+ */
 export type Name = {text: string; place: Place};
 
 /** `key` in upper case. Known keys are checked when the statement is executed, not here. */
@@ -9,7 +12,7 @@ export type Setting = {key: string; value: string};
 
 export type Members = {kind: 'tables'; tables: readonly Name[]} | {kind: 'database'};
 
-/** A backup of a collection as written: the point may also hide in the name (`shop/<point>`), see `backupRef`. */
+/** A backup of a collection as written: the point may also be part of the name (`shop/<point>`), see `backupRef`. */
 export type BackupRef = {collection: Name; point?: string};
 
 export type AlterAction =
@@ -18,7 +21,7 @@ export type AlterAction =
   | {kind: 'add-table' | 'drop-table'; table: Name}
   | {kind: 'add-database' | 'drop-database'};
 
-/** What a statement asks for. */
+/** The content of a statement, by kind. */
 export type StatementBody =
   | {kind: 'create-collection'; name: Name; ifNotExists: boolean; members?: Members; settings: readonly Setting[]}
   | {kind: 'alter-collection'; name: Name; actions: readonly AlterAction[]}
@@ -36,7 +39,7 @@ export type StatementBody =
   | {kind: 'copy'; backup: BackupRef; target: string}
   | {kind: 'show-collections'}
   | {kind: 'show-backups'; collection: Name}
-  /** Its `text` is all that is known of it: SQLite reads the rest. */
+  /** Not parsed further: SQLite reads its `text`. */
   | {kind: 'select'};
 
 /** One statement, typed. `text` is as written, without the final `;`. */

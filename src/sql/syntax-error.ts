@@ -6,36 +6,38 @@ import {type Lexeme, lexemes} from './lexemes.ts';
 import {quoteName} from './names.ts';
 import type {Place} from './statement.ts';
 
-/** What the grammar's expectations look like; descriptions are the names of its rules. */
+/** An expectation of the generated parser; descriptions are the names of rules in the grammar. */
 export type Expectation = {type: string; description?: string; text?: string};
 
-/** What the grammar refuses by itself, although it is well-formed; `detail` is a setting's key or a word. */
+/** What the grammar refuses although it is well-formed; `detail` is the key of a setting. */
 export type Refusal = 'duplicate-key' | 'not-a-string';
 
 const end = 'the end of the statement';
-/** A found word longer than this is cut: the excerpt shows where it stands. */
+/** A longer word is truncated in the message; the excerpt shows where it is. */
 const foundLimit = 40;
 
-/** A statement that does not parse: what was found at `offset`, what was expected there, and what was probably meant. */
+/**
+ * The error for text that does not parse: what was found at `offset`, what was expected, and what was probably meant.
+ */
 export function unexpected(text: string, offset: number, expectations: readonly Expectation[]): BkpError {
   const all = lexemes(text);
   const index = all.findIndex((lexeme) => lexeme.start >= offset);
   const lexeme = all[index];
   const previous = index === -1 ? all.at(-1) : all[index - 1];
-  // Where a statement begins, it may as well end (empty statements are allowed), but that is no help to anybody.
+  // An empty statement is allowed, so the end is possible at the start of a statement; mentioning it does not help.
   const atStart = previous === undefined || previous.kind === 'end';
   const expected = humanNames(expectations).filter((name) => !(atStart && name === end));
   const word = lexeme === undefined ? '' : text.slice(lexeme.start, lexeme.end);
   const expectedKeywords = expected.filter((name) => keywords.includes(name));
   const meant = lexeme?.kind === 'word' ? didYouMean(word, expectedKeywords) : undefined;
-  // A missing rest is missed right after the last word, not below the blank lines and comments after it.
+  // If the text ends too early, mark the end of the last word, not the end of white space and comments after it.
   const place = lexeme === undefined ? (previous?.end ?? offset) : offset;
   return syntaxError(text, place, `found ${describe(word, lexeme)}, expected ${anyOf(expected)}`, {
     next: meant === undefined ? nameHint(text, lexeme, previous, expected) : `did you mean ${meant}?`,
   });
 }
 
-/** The error of what the grammar refuses by itself. */
+/** The error for what the grammar refuses although it is well-formed. */
 export function refusal(text: string, kind: Refusal, offset: number, detail: string): BkpError {
   switch (kind) {
     case 'duplicate-key':
@@ -53,7 +55,7 @@ function syntaxError(text: string, offset: number, what: string, {next}: {next: 
   const {line, column} = placeOf(text, offset);
   return new BkpError('SYNTAX', `syntax error at line ${line}, column ${column}: ${what}`, {
     cause: excerpt(text, offset),
-    ...(next === undefined ? {} : {next}),
+    next,
     context: {line, column},
   });
 }
@@ -63,7 +65,7 @@ function placeOf(text: string, offset: number): Place {
   return {line: lines.length, column: lines.at(-1)!.length + 1};
 }
 
-/** Symbols, then keywords, then kinds of things, the end last; each once. */
+/** Without duplicates: symbols, then keywords, then kinds of tokens, then the end of the statement. */
 function humanNames(expectations: readonly Expectation[]): string[] {
   const names = new Set<string>();
   for (const {type, description, text} of expectations) {
@@ -89,7 +91,7 @@ function describe(word: string, lexeme: Lexeme | undefined): string {
   return `\`${shown.length > foundLimit ? `${shown.slice(0, foundLimit)}…` : shown}\``;
 }
 
-/** The two things that go wrong with names: they need backticks, or a shell has eaten those. */
+/** The hint for the two common errors with names: the backticks are missing, or the shell has removed them. */
 function nameHint(
   text: string,
   lexeme: Lexeme | undefined,
@@ -99,13 +101,14 @@ function nameHint(
   if (lexeme?.kind === 'unclosed') return undefined;
   const expectsName = expected.includes('a name');
   if (expectsName && lexeme?.kind === 'string') {
-    return `names stand in backticks: ${quoteName(text.slice(lexeme.start + 1, lexeme.end - 1), {always: true})}`;
+    return `put names in backticks: ${quoteName(text.slice(lexeme.start + 1, lexeme.end - 1), {always: true})}`;
   }
   const continuesName = lexeme?.kind === 'other' && previous?.kind === 'word' && previous.end === lexeme.start;
   const start = continuesName ? previous.start : lexeme?.start;
   const odd = start === undefined ? '' : /^[^\s;,()=`'"]*/.exec(text.slice(start))![0];
   if ((expectsName || continuesName) && odd !== '') {
-    return `names with other characters than letters, digits and _ stand in backticks: ${quoteName(printable(odd), {always: true})}`;
+    const quoted = quoteName(printable(odd), {always: true});
+    return `put names with characters other than letters, digits and _ in backticks: ${quoted}`;
   }
-  return expectsName ? "within a shell's double quotes, write \\` for a backtick" : undefined;
+  return expectsName ? "inside a shell's double quotes, write \\` for a backtick" : undefined;
 }

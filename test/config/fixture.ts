@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {onTestFinished} from 'vitest';
 import {type Home, resolveHome} from '../../src/config/index.ts';
 
-/** A home in a folder of its own, which is removed when the test ends. */
+/** A home in its own folder, which is removed when the test ends. */
 export function temporaryHome(): Home {
   const dir = mkdtempSync(join(tmpdir(), 'bkp-config-'));
   onTestFinished(() => rmSync(dir, {recursive: true, force: true}));

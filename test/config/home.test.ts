@@ -22,11 +22,11 @@ test('on Windows', () => {
   );
 });
 
-test('a relative home is made absolute, so that a worker elsewhere finds it', () => {
+test('a relative home becomes absolute, so that a worker in another directory finds it', () => {
   expect(resolveHome({BKP_HOME: 'here'}, 'linux', '/home/ann').dir).toBe(`${process.cwd()}/here`);
 });
 
-test('everything lies inside it', () => {
+test('all paths are inside the home', () => {
   expect(resolveHome({BKP_HOME: '/b'}, 'linux', '/home/ann')).toEqual({
     dir: '/b',
     isUsual: false,
@@ -41,7 +41,7 @@ test('everything lies inside it', () => {
   });
 });
 
-describe.skipIf(process.platform === 'win32')('for its owner alone', () => {
+describe.skipIf(process.platform === 'win32')('access for the owner only', () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'bkp-home-'));
@@ -51,7 +51,7 @@ describe.skipIf(process.platform === 'win32')('for its owner alone', () => {
   const modeOf = (path: string) => statSync(path).mode & 0o777;
   const usual = () => resolveHome({XDG_DATA_HOME: folder}, 'linux', '/home/ann');
 
-  test('what is made in it; what lies elsewhere is not made', () => {
+  test('makeInHome() creates folders in the home, and none elsewhere', () => {
     const home = usual();
     makeInHome(home, home.clusterDir);
     expect([home.dir, home.clusterDir].map(modeOf)).toEqual([0o700, 0o700]);
@@ -62,7 +62,7 @@ describe.skipIf(process.platform === 'win32')('for its owner alone', () => {
     expect(() => makeInHome(below, below.dir)).toThrow(expect.objectContaining({code: 'CONFIG_UNAVAILABLE'}));
   });
 
-  test('the usual one is closed where an earlier version left it open; one that was named stays', () => {
+  test('closeUsualHome() closes the default home, and does not change a named one', () => {
     const home = usual();
     expect(closeUsualHome(home)).toBe(false);
     mkdirSync(home.dir, {mode: 0o755});
@@ -71,7 +71,7 @@ describe.skipIf(process.platform === 'win32')('for its owner alone', () => {
     expect([closeUsualHome(named), modeOf(folder)]).toEqual([false, 0o755]);
   });
 
-  test('what others may get at is named, and nothing else', () => {
+  test('openToOthers() lists exactly what other users can access', () => {
     const home = usual();
     expect(openToOthers(home)).toEqual([]);
     for (const made of [home.cacheDir, home.logsDir]) mkdirSync(made, {recursive: true, mode: 0o700});

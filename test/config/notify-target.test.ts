@@ -38,13 +38,13 @@ test.each(['https:/s3cret', 'https://', 'https://host/a s3cret', 'http:s3cret', 
   },
 );
 
-test('a blank text names nobody, and a monitor is no command', () => {
+test('a blank text is not a target, and a monitor must be a URL', () => {
   expect(readTarget('  ')).toBeUndefined();
   expect(readTarget('a\0b')).toBeUndefined();
   expect(readUrl('tell')).toBeUndefined();
 });
 
-test('profile, environment, off, and a file that holds it', async () => {
+test('a target comes from the profile, the environment, a file, or is off', async () => {
   const home = temporaryHome();
   const profiles = await openProfiles(home);
   const kept = await profiles.set('default', 'notify.on_failure', 'https://hooks.example.org/s3cret', '/');
@@ -76,7 +76,7 @@ test('profile, environment, off, and a file that holds it', async () => {
   ]);
 });
 
-test('what cannot be a value is not repeated', async () => {
+test('the error for an invalid value does not repeat it', async () => {
   const profiles = await openProfiles(temporaryHome());
   const refused = profiles.set('default', 'notify.heartbeat', 'hc.example.org/s3cret', '/');
   await expect(refused).rejects.toMatchObject({

@@ -24,7 +24,7 @@ function world(flags: {store?: string; limitUpload?: string} = {}, env: Record<s
   return {home, env, flags, cwd: '/srv'};
 }
 
-test('the store is that of the flag, of the environment, of a file, of the profile, in this order', async () => {
+test('the flag takes precedence, then the environment, a file, and the profile', async () => {
   const input = world();
   const file = join(input.home.dir, 'store.txt');
   writeFileSync(file, 'fs::root=in-file\n\n', {mode: 0o600});
@@ -50,11 +50,11 @@ test('the store is that of the flag, of the environment, of a file, of the profi
   }
   const [last] = (await explainSettings({...input, env})).filter(({field}) => field === 'objectStore');
   places.push([last!.origin, last!.shown]);
-  // A relative path in the file starts from the file.
+  // A relative path in the file starts from the file's folder.
   const inFile = `fs::root=${home.dir}/in-file`;
   expect(places).toEqual([
     ['flag --store', 'fs::root=/srv/x'],
-    // A word only says which store a command means.
+    // A word only selects one of the stores of the profile.
     ['environment BKP_STORE', 'fs::root=/1'],
     ['environment BKP_STORE', 'fs::root=/1'],
     ['environment BKP_STORE', 'fs::root=/1'],
@@ -67,7 +67,7 @@ test('the store is that of the flag, of the environment, of a file, of the profi
   ]);
 });
 
-test('settings hold the credentials for who asks, and show them to nobody else', async () => {
+test('settings contain the credentials, and JSON and inspect do not show them', async () => {
   const settings = await loadSettings(world({store: `s3::bucket=shop;${secrets}`}));
   expect(settings.objectStore?.address).toEqual({kind: 's3', bucket: 'shop', root: '', caBuiltinRoots: true});
   expect(settings.objectStore?.credentials?.secretAccessKey).toBe('S3CRET');
@@ -79,17 +79,12 @@ test('settings hold the credentials for who asks, and show them to nobody else',
 });
 
 test.each<[string, (file: string) => void, RegExp, string]>([
-  ['missing', () => {}, /^the file .*store\.txt is not there$/, 'USAGE'],
+  ['missing', () => {}, /^the file .*store\.txt does not exist$/, 'USAGE'],
   ['a folder', (file) => mkdirSync(file), /store\.txt is a folder, not a file$/, 'USAGE'],
   ['empty', (file) => writeFileSync(file, ' \n'), /store\.txt is empty$/, 'USAGE'],
-  [
-    'too large',
-    (file) => writeFileSync(file, 'x'.repeat(70_000)),
-    /store\.txt is too large to hold a setting$/,
-    'USAGE',
-  ],
+  ['too large', (file) => writeFileSync(file, 'x'.repeat(70_000)), /store\.txt is too large for a setting$/, 'USAGE'],
   ['wrong', (file) => writeFileSync(file, `s3::${secrets}`), /^store: the bucket is missing$/, 'USAGE'],
-])('a file of the store that is %s is told', async (_, make, message, code) => {
+])('loadSettings reports a store file that is %s', async (_, make, message, code) => {
   const input = world();
   const file = join(input.home.dir, 'store.txt');
   make(file);
@@ -102,7 +97,7 @@ test.each<[string, (file: string) => void, RegExp, string]>([
 });
 
 test.skipIf(process.platform === 'win32' || process.getuid?.() === 0)(
-  'a file that may not be read is told',
+  'loadSettings reports a store file that it may not read',
   async () => {
     const input = world();
     const file = join(input.home.dir, 'store.txt');
@@ -114,7 +109,7 @@ test.skipIf(process.platform === 'win32' || process.getuid?.() === 0)(
   },
 );
 
-test.skipIf(process.platform === 'win32')('what lets others read a secret is told, each once', async () => {
+test.skipIf(process.platform === 'win32')('exposures() lists every way to read a secret once', async () => {
   const input = world();
   const file = join(input.home.dir, 'store.txt');
   writeFileSync(file, 'fs::root=/x', {mode: 0o600});
@@ -154,19 +149,19 @@ test.each([
   ['2GiB', 2_147_483_648],
   ['1MiB', 1_048_576],
   ['512KB', 512_000],
-])('%s is %s bytes a second', (text, bytesPerSecond) => {
+])('%s is %s bytes per second', (text, bytesPerSecond) => {
   expect(parseRate(text)).toBe(bytesPerSecond);
 });
 
 test.each(['', '10', '10M', '-1MB', '10 Mbit', '1e9', 'fast', '16383', '9999999999GB', '0', 'Infinity'])(
-  '%j is no rate',
+  '%j is not a rate',
   (text) => {
     expect(() => parseRate(text)).toThrow(expect.objectContaining({code: 'USAGE', next: expect.any(String)}));
   },
 );
 
 // A failing run prints its seed.
-test('a rate reads back from its description', () => {
+test('describeRate gives a text that parseRate reads back', () => {
   fc.assert(
     fc.property(fc.integer({min: 16_384, max: 2 ** 45}), (rate) => {
       expect(parseRate(describeRate(rate))).toBe(rate);
@@ -174,7 +169,7 @@ test('a rate reads back from its description', () => {
   );
 });
 
-test('a bound, a lock, and the word that takes them away', async () => {
+test('limits and a lock are read and checked, and off removes them', async () => {
   const input = world();
   const profiles = await openProfiles(input.home);
   expect(await profiles.set('default', 'backup.limit.upload', '2048kib', '/')).toBe('2MiB');
@@ -200,7 +195,7 @@ test('a bound, a lock, and the word that takes them away', async () => {
     });
   }
   await expect(loadSettings({...input, flags: {limitUpload: '1KB'}})).rejects.toMatchObject({
-    message: 'a bound of 1000 bytes a second is too low: the least is 16KiB',
-    cause: expect.stringMatching(/^a server gives up .*; it comes from flag --limit-upload$/),
+    message: 'a limit of 1000 bytes per second is too low: the minimum is 16KiB',
+    cause: expect.stringMatching(/^servers abort .*; it comes from flag --limit-upload$/),
   });
 });

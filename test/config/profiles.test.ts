@@ -3,14 +3,14 @@ import {expect, test} from 'vitest';
 import {exposure, openProfiles} from '../../src/config/index.ts';
 import {readConfig, temporaryHome, writeConfig} from './fixture.ts';
 
-test('reading a home without configuration makes nothing', async () => {
+test('reading a home without a configuration creates no file', async () => {
   const home = temporaryHome();
   const profiles = await openProfiles(home);
   expect([profiles.active(), profiles.list(), profiles.values('default')]).toEqual(['default', ['default'], {}]);
   expect(readConfig(home)).toBeUndefined();
 });
 
-test('a value is checked, made absolute and kept in a file for the owner alone', async () => {
+test('set() checks a value, makes paths absolute, and writes a file that only its owner can read', async () => {
   const home = temporaryHome();
   const profiles = await openProfiles(home);
   expect(await profiles.set('default', 'source', './app.db', '/srv')).toBe('sqlite::path=/srv/app.db');
@@ -68,14 +68,14 @@ test.each([
     'source: the path of the database is missing',
     'write sqlite::path=./app.db, or simply ./app.db',
   ],
-])('%s = %j is refused, and nothing is written', async (key, text, message, next) => {
+])('set() refuses %s = %j and writes nothing', async (key, text, message, next) => {
   const home = temporaryHome();
   const profiles = await openProfiles(home);
   await expect(profiles.set('default', key, text, '/')).rejects.toMatchObject({code: 'USAGE', message, next});
   expect(readConfig(home)).toBeUndefined();
 });
 
-test('unset takes a value away, also one that no version knows', async () => {
+test('unset() removes a value, also of an unknown key', async () => {
   const home = temporaryHome();
   const profiles = await openProfiles(home);
   await profiles.set('default', 'check', 'full', '/');
@@ -87,7 +87,7 @@ test('unset takes a value away, also one that no version knows', async () => {
   expect(profiles.values('default')).toEqual({});
 });
 
-test('profiles are made, activated and deleted', async () => {
+test('profiles can be created, activated and deleted', async () => {
   const home = temporaryHome();
   const profiles = await openProfiles(home);
   await profiles.create('prod');
@@ -99,7 +99,7 @@ test('profiles are made, activated and deleted', async () => {
   expect(profiles.list()).toEqual(['prod']);
 });
 
-test('what cannot be done with profiles says why', async () => {
+test('invalid changes of profiles fail with a reason', async () => {
   const profiles = await openProfiles(temporaryHome());
   await profiles.create('prod');
   await expect(profiles.create('prod')).rejects.toMatchObject({
@@ -112,7 +112,7 @@ test('what cannot be done with profiles says why', async () => {
   await expect(profiles.activate('pord')).rejects.toMatchObject({code: 'USAGE', next: 'did you mean prod?'});
   await expect(profiles.set('constructor', 'check', 'full', '/')).rejects.toMatchObject({
     message: 'there is no profile "constructor"',
-    next: 'the profiles are default, prod; make one with bkp config profile create NAME',
+    next: 'the profiles are default, prod; create one with bkp config profile create NAME',
   });
 });
 
@@ -131,7 +131,7 @@ test.each([
     'NEWER_VERSION',
     /^a newer bkp wrote the configuration .* \(version 2, known: 1\)$/,
   ],
-])('the file %j is refused and stays as it is', async (text, code, message) => {
+])('the file %j is refused and not changed', async (text, code, message) => {
   const home = temporaryHome();
   mkdirSync(home.dir);
   writeConfig(home, text);
@@ -141,7 +141,7 @@ test.each([
   expect(readFileSync(home.configFile, 'utf8')).toBe(text);
 });
 
-test('a file that cannot be read or written is told as such', async () => {
+test('a file that cannot be read or written fails with CONFIG_UNAVAILABLE', async () => {
   const home = temporaryHome();
   mkdirSync(home.configFile, {recursive: true});
   const profiles = await openProfiles(home);
@@ -150,7 +150,7 @@ test('a file that cannot be read or written is told as such', async () => {
   await expect(inside.set('default', 'check', 'full', '/')).rejects.toMatchObject({code: 'CONFIG_UNAVAILABLE'});
 });
 
-test.skipIf(process.platform === 'win32')('a file that others may read is told', async () => {
+test.skipIf(process.platform === 'win32')('exposure() reports a file that other users may read', async () => {
   const home = temporaryHome();
   expect(await exposure(home)).toBeUndefined();
   await (await openProfiles(home)).set('default', 'check', 'full', '/');

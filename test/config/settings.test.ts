@@ -6,7 +6,7 @@ import {temporaryHome, writeConfig} from './fixture.ts';
 
 const cwd = '/srv';
 
-test('without anything there are the defaults', async () => {
+test('without any setting, the defaults apply', async () => {
   const home = temporaryHome();
   expect(await loadSettings({home, env: {}, flags: {}, cwd: '/work'})).toEqual({
     source: undefined,
@@ -37,7 +37,7 @@ test('without anything there are the defaults', async () => {
   });
 });
 
-test('flag, environment, profile, default: in this order, and the origin is told', async () => {
+test('flag, environment, profile, default take precedence in this order, and the origin is reported', async () => {
   const home = temporaryHome();
   const profiles = await openProfiles(home);
   await profiles.set('default', 'source', 'profile.db', cwd);
@@ -51,7 +51,7 @@ test('flag, environment, profile, default: in this order, and the origin is told
     ['source', 'sqlite::path=/srv/flag.db', 'flag --source'],
     ['source.password', undefined, 'not set'],
     ['source.token', undefined, 'not set'],
-    // An empty variable is none.
+    // An empty variable counts as absent.
     ['cluster', home.clusterDir, 'default'],
     ['check', 'full', inProfile],
     ['backup.object.store', undefined, 'not set'],
@@ -84,13 +84,13 @@ test('flag, environment, profile, default: in this order, and the origin is told
   ]);
 });
 
-test('what is not set says so', async () => {
+test('the origin of an unset setting is `not set`', async () => {
   const [source] = await explainSettings({home: temporaryHome(), env: {}, flags: {}, cwd: '/work'});
   expect(source).toMatchObject({key: 'source', origin: 'not set'});
   expect(source).not.toHaveProperty('value');
 });
 
-test('the profile is the one of the flag, of the environment, or the active one', async () => {
+test('the profile is that of the flag, else of the environment, else the active one', async () => {
   const home = temporaryHome();
   const profiles = await openProfiles(home);
   for (const name of ['active', 'env', 'flag']) {
@@ -107,7 +107,7 @@ test('the profile is the one of the flag, of the environment, or the active one'
   await expect(sourceWith({}, {profile: 'flg'})).rejects.toMatchObject({code: 'USAGE', next: 'did you mean flag?'});
 });
 
-test('a file edited by hand: plain values, and paths relative to it', async () => {
+test('a file edited by hand may contain plain values, and paths relative to the file', async () => {
   const home = temporaryHome();
   mkdirSync(home.dir);
   const values = {source: 'app.db', 'backup.enabled': false, 'backup.compression.level': 9};
@@ -119,7 +119,7 @@ test('a file edited by hand: plain values, and paths relative to it', async () =
   });
 });
 
-test('a wrong value names where it comes from', async () => {
+test('the error for an invalid value contains its origin', async () => {
   const home = temporaryHome();
   mkdirSync(home.dir);
   writeConfig(home, {version: 1, active: 'default', profiles: {default: {check: 'fast'}, typo: {chek: 'full'}}});
@@ -145,7 +145,7 @@ test('a wrong value names where it comes from', async () => {
   });
 });
 
-test('each key stands in the table once', async () => {
+test('every key is in the table once', async () => {
   const keys = (await knownSettings()).map(({key}) => key);
   expect(new Set(keys).size).toBe(keys.length);
 });

@@ -11,7 +11,7 @@ test.each([
   ['BACKUPP', 'BACKUP'],
   ['set', 'SET'],
   ['SAT', 'SET'],
-  // Two slips in six letters are still near, three are not.
+  // Two typos in six letters are close enough, three are not.
   ['BCAKPU', 'BACKUP'],
   ['BXXXUP', undefined],
   ['x', undefined],
@@ -21,12 +21,12 @@ test.each([
   expect(didYouMean(typed, words)).toBe(meant);
 });
 
-test('the nearest candidate wins, whatever the order', () => {
+test('the closest candidate wins, in any order', () => {
   expect(didYouMean('RESSET', ['SET', 'RESET'])).toBe('RESET');
   expect(didYouMean('RESSET', ['RESET', 'SET'])).toBe('RESET');
 });
 
-test('one slip in a word of three letters or more is always found', () => {
+test('one typo in a word of three letters or more is always found', () => {
   const letters = fc.string({unit: fc.constantFrom(...'abcdef'), minLength: 3, maxLength: 12});
   fc.assert(
     fc.property(letters, fc.nat(), fc.constantFrom(...'xyz'), (word, at, letter) => {

@@ -120,9 +120,9 @@ test('a failed notification is a notice of the operation and a line in its log, 
   await desk.sql(createC(false));
   await desk.sqlWait('BACKUP c');
   const faults = [
-    `notify.heartbeat (start) ${listener.url}/***: the server answered 404`,
+    `notify.heartbeat (start) ${listener.url}/***: the server responded with 404`,
     'notify.on_success exit ***: the command ended with exit status 3',
-    `notify.heartbeat ${listener.url}/***: the server answered 404`,
+    `notify.heartbeat ${listener.url}/***: the server responded with 404`,
   ];
   await eventually(async () => expect((await operation(desk, 'last')).issues).toHaveLength(3));
   expect(await operation(desk, 'last')).toMatchObject({

@@ -14,7 +14,7 @@ function folder(): string {
   return dir;
 }
 
-test('the shell runs it, with the JSON on stdin and the environment as given', async () => {
+test('the shell runs the command with the JSON on stdin and the given environment', async () => {
   const out = join(folder(), 'out');
   const line = 'cat > "$OUT"; env | sort >> "$OUT"';
   expect(await runCommand(line, '{"id":1}\n', {env: {...env, OUT: out, BKP_STATUS: 'ERROR'}})).toBeUndefined();
@@ -30,26 +30,26 @@ test('the shell runs it, with the JSON on stdin and the environment as given', a
 test.each([
   ['exit 3', 'the command ended with exit status 3'],
   ['no-such-program-anywhere --token=t0ken', 'the command ended with exit status 127'],
-  ['kill -9 $$', 'the command was ended by SIGKILL'],
+  ['kill -9 $$', 'the command was killed by SIGKILL'],
 ])('%s', async (line, fault) => {
   expect(await runCommand(line, '{}', {env})).toBe(fault);
 });
 
-test('who does not read stdin is no fault, however long it is', async () => {
+test('a command need not read stdin, however long the input is', async () => {
   expect(await runCommand('true', 'x'.repeat(1_000_000), {env})).toBeUndefined();
 });
 
-test('a command that hangs is ended, and what it has started too', async () => {
+test('a command that hangs is killed together with the processes that it started', async () => {
   const pidFile = join(folder(), 'pid');
   const line = `sh -c 'trap "" TERM; echo $$ > "$PIDFILE"; while :; do sleep 0.1; done' | cat`;
   expect(await runCommand(line, '{}', {env: {...env, PIDFILE: pidFile}, timeoutMs: 3000})).toBe(
-    'the command was ended after 3 s',
+    'the command was killed after 3 s',
   );
   const pid = Number(readFileSync(pidFile, 'utf8'));
   await eventually(() => expect(isRunning(pid)).toBe(false));
 });
 
-/** One that ended and that nobody has waited for yet does not run any more. */
+/** A zombie does not count as running. */
 function isRunning(pid: number): boolean {
   try {
     return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
@@ -58,7 +58,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-test('the environment of a command holds no store, no source, no webhook and no key', () => {
+test('the environment of a command contains no store, source, webhook or key', () => {
   const secrets = {
     BKP_STORE: 's3::secret_access_key=x',
     BKP_STORE_FILE: '/x',

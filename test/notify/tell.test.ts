@@ -16,17 +16,17 @@ const targets = (url: string) => ({
 test.each([
   [{succeeded: true, isBackup: true}, ['/ping/t0ken', '/success/t0ken']],
   [{succeeded: false, isBackup: true}, ['/failure/t0ken', '/ping/t0ken/fail']],
-  // A verification that runs says nothing of the backup that does not.
+  // A verification that succeeds must not hide a backup that did not run.
   [{succeeded: true, isBackup: false}, ['/success/t0ken']],
   [{succeeded: false, isBackup: false}, ['/failure/t0ken']],
-])('%j tells %j', async (end, paths) => {
+])('%j calls %j', async (end, paths) => {
   const listener = await startListener();
   expect(await tellEnd(targets(listener.url), {...anEnd, ...end}, options)).toEqual([]);
   expect(listener.paths().sort()).toEqual(paths);
   expect(new Set(listener.calls.map(({body}) => body))).toEqual(new Set([anEnd.json]));
 });
 
-test('who is not named is not told', async () => {
+test('without targets nothing is called', async () => {
   const listener = await startListener();
   const {onFailure} = targets(listener.url);
   expect(await tellEnd({onFailure}, anEnd, options)).toEqual([]);
@@ -34,15 +34,15 @@ test('who is not named is not told', async () => {
   expect(listener.calls).toEqual([]);
 });
 
-test('the start is told to the monitor alone, and once', async () => {
+test('tellStart calls only the monitor, and only once', async () => {
   const listener = await startListener(() => 500);
   expect(await tellStart(targets(listener.url), {call: {pauseMs: 1}})).toBe(
-    `notify.heartbeat (start) ${listener.url}/***: the server answered 500`,
+    `notify.heartbeat (start) ${listener.url}/***: the server responded with 500`,
   );
   expect(listener.paths()).toEqual(['/ping/t0ken/start']);
 });
 
-test('each that fails is told by itself, without a secret, and the others hear all the same', async () => {
+test('each failure is reported without its secret, and does not affect the others', async () => {
   const listener = await startListener(({path}) => (path.startsWith('/ping') ? 200 : 404));
   const {heartbeat} = targets(listener.url);
   const failing = {...targets(listener.url), onSuccess: readTarget('exit-with 3 --token=t0ken')!};
@@ -51,10 +51,10 @@ test('each that fails is told by itself, without a secret, and the others hear a
   ]);
   expect(listener.paths()).toEqual(['/ping/t0ken']);
   const faults = await tellEnd({...failing, heartbeat}, {...anEnd, succeeded: false}, options);
-  expect(faults).toEqual([`notify.on_failure ${listener.url}/***: the server answered 404`]);
+  expect(faults).toEqual([`notify.on_failure ${listener.url}/***: the server responded with 404`]);
 });
 
-test('an environment that no process can have is a fault like any other', async () => {
+test('an invalid environment is reported as a failure', async () => {
   const faults = await tellEnd({onSuccess: readTarget('true')!}, {...anEnd, env: {NAME: 'a\0b'}}, options);
   expect(faults).toEqual([expect.stringMatching(/^notify\.on_success true: /)]);
 });

@@ -6,7 +6,7 @@ import {eventually} from '../helpers/eventually.ts';
 
 const child = join(import.meta.dirname, 'children/asks.ts');
 
-test.skipIf(process.platform === 'win32')('the process of a SELECT ends with the one that asked', async () => {
+test.skipIf(process.platform === 'win32')('the process of a SELECT ends with its parent', async () => {
   const asking = spawn(process.execPath, [child], {stdio: 'ignore'});
   const children = () => execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], {encoding: 'utf8'}).split('\n');
   const working = await eventually(() => {
@@ -17,6 +17,6 @@ test.skipIf(process.platform === 'win32')('the process of a SELECT ends with the
     return Number(line.trim().split(/\s+/)[0]);
   });
   asking.kill('SIGKILL');
-  // Nobody may come for its remains: a zombie does nothing any more.
+  // A zombie counts as ended.
   await eventually(() => expect(systemProcesses.identify(working)).toBeUndefined());
 });

@@ -9,7 +9,7 @@ function guarded() {
   return {database, heard: guard(database, new Set(['t']))};
 }
 
-// Here the authorizer stands alone: nothing looks at the text first.
+// Tests only the authorizer: nothing checks the text first.
 test.each([
   'PRAGMA user_version',
   'PRAGMA writable_schema = ON',
@@ -50,7 +50,7 @@ test.each([
   expect(heard.refused).toBeDefined();
 });
 
-test('it lets SELECT on its tables through, and tells what was read and called', () => {
+test('the authorizer allows SELECT on its tables, and records what was read and called', () => {
   const {database, heard} = guarded();
   database
     .prepare('SELECT upper(max(a.x)) FROM T a JOIN (SELECT 2 AS y) ON y = 2 WHERE a.x IN (SELECT x FROM t)')

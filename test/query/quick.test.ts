@@ -11,7 +11,7 @@ const catalogue: Catalogue = {
 };
 const views = Object.keys(catalogue.views);
 
-/** Whether the statement is run where it was given, without another process that can be ended. */
+/** Whether the statement runs in this process, not in one that can be killed. */
 function quick(written: string): boolean {
   const {text} = rewrite(written, {views: new Set(views), bare: new Set(['name'])});
   const database = openDatabase(catalogue, () => null);
@@ -28,7 +28,7 @@ test.each([
   'SELECT x FROM a() ORDER BY x DESC LIMIT 1;',
   "SELECT count(*), max(x) FROM a WHERE x > 1 AND datetime(x) > datetime('now', '-1 day') GROUP BY x HAVING count(*) > 1",
   "SELECT 'select' AS s, x || '/' || x -- SELECT\nFROM a() LIMIT -3",
-])('one view, once: %s', (text) => {
+])('a quick statement: %s', (text) => {
   expect(quick(text)).toBe(true);
 });
 
@@ -51,6 +51,6 @@ test.each([
   'SELECT group_concat(x) FROM a',
   `SELECT x FROM a ORDER BY ${Array(20).fill('x').join(' || ')}`,
   `SELECT x FROM a WHERE x <> '${'x'.repeat(5000)}'`,
-])('not plainly so: %s', (text) => {
+])('a statement that may take long: %s', (text) => {
   expect(quick(text)).toBe(false);
 });

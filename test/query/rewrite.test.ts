@@ -6,7 +6,7 @@ import {rewrite} from '../../src/query/rewrite.ts';
 
 const names = {views: new Set(['backups', 'operations']), bare: new Set(['backup_instance_name'])};
 
-// Pieces that stay as they are, although what is looked for stands in them: `written` is also what SQLite is given.
+// Pieces that must not change although they contain names of views: `written` is also the text for SQLite.
 const kept = fc.constantFrom(
   "'backups()'",
   "'it''s backups() LIMIT -1'",
@@ -62,10 +62,10 @@ const piece = fc.oneof(
   blank,
 );
 
-test('calls of views lose their parentheses, bare values get some, and nothing else changes', () => {
+test('calls of views lose their parentheses, bare scalars get parentheses, and nothing else changes', () => {
   fc.assert(
     fc.property(fc.array(piece, {maxLength: 8}), (pieces) => {
-      // The commas keep a piece from being read together with its neighbours.
+      // The commas separate a piece from its neighbours.
       const text = pieces.map(({written}) => written).join(' , ');
       expect(rewrite(`SELECT ${text} , 1`, names).text).toBe(
         `SELECT ${pieces.map(({given}) => given).join(' , ')} , 1`,
@@ -75,7 +75,7 @@ test('calls of views lose their parentheses, bare values get some, and nothing e
   );
 });
 
-test('whatever the text: its tokens put together are the text, and a second rewriting changes nothing', () => {
+test('the tokens of every text joined are the text, and rewriting twice changes nothing more', () => {
   const sign = fc.constantFrom("'", '"', '`', '[', ']', '--', '/*', '*/', '\n', '(', ')', '.', ';', '-', '1');
   const word = fc.constantFrom('backups', 'limit', 'as', 'backup_instance_name', 'SELECT');
   const text = fc
@@ -96,7 +96,7 @@ test('whatever the text: its tokens put together are the text, and a second rewr
   );
 });
 
-test('SQLite itself divides a text where we do: what we take for a literal is one value to it', () => {
+test('SQLite divides a text in the same way: a literal for bkp is one value for SQLite', () => {
   const database = new DatabaseSync(':memory:');
   const literal = fc.string({
     unit: fc.constantFrom("'", '"', '`', '[', ']', '-', '/', '*', ';', ' ', 'backups()', 'ü'),
@@ -134,7 +134,7 @@ test.each<[string, object]>([
   expect(rewrite(text, names)).toEqual({isSelect: true, several: false, ...expected});
 });
 
-test('a long text is read in a time that grows with its length only', () => {
+test('a long text takes time proportional to its length', () => {
   const text = `SELECT '${"''".repeat(200_000)}' ${'/* - */'.repeat(50_000)} ${'backups() , '.repeat(50_000)} "`;
   expect(rewrite(text, names).text).toHaveLength(text.length);
 });

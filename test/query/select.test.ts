@@ -45,7 +45,7 @@ async function told(text: string, options?: SelectOptions): Promise<string> {
   throw new Error(`no error: ${text}`);
 }
 
-describe('what SELECT can', () => {
+describe('SELECT supports', () => {
   test.each<[string, readonly string[], readonly unknown[][]]>([
     [
       'SELECT status, percent FROM backups() ORDER BY start_ts DESC LIMIT 1',
@@ -94,7 +94,7 @@ describe('what SELECT can', () => {
       [['GENTLE-FOREST-ORCHID']],
     ],
     ['SELECT reload_config()', ['reload_config'], [[true]]],
-    // Names in the way of those of the database's own.
+    // Names that SQLite itself uses.
     ['SELECT backups.percent FROM backups() AS backups LIMIT 1', ['percent'], [[100]]],
     ['SELECT percent FROM main.backups LIMIT 1', ['percent'], [[100]]],
   ])('%s', async (text, columns, rows) => {
@@ -107,12 +107,12 @@ describe('what SELECT can', () => {
     [3, [100, 35, 10]],
     [4, [100, 35, 10]],
     [0, []],
-  ])('LIMIT -%i at the end: the last rows', async (count, percents) => {
+  ])('LIMIT -%i at the end returns the last rows', async (count, percents) => {
     const {rows} = await select(`SELECT percent FROM backups() LIMIT - /* the last */ ${count};`);
     expect(rows.flat()).toEqual(percents);
   });
 
-  test('only what is named is asked for, once, and not when the statement has a fault', async () => {
+  test('only views that the statement uses are read, once, and none for an invalid statement', async () => {
     const {all, asked} = catalogue();
     await runSelect("SELECT count(*), 'stores()' FROM backups() a, backups() b", all);
     expect(asked.backups).toHaveBeenCalledTimes(1);
@@ -130,7 +130,7 @@ describe('what SELECT can', () => {
     expect(asked.name).not.toHaveBeenCalled();
   });
 
-  test("a view's own error comes out as it is", async () => {
+  test("a view's own error is passed on unchanged", async () => {
     const {all, asked} = catalogue();
     const away = new Error('the store is away');
     asked.stores.mockRejectedValue(away);
@@ -138,7 +138,7 @@ describe('what SELECT can', () => {
   });
 });
 
-describe('what a statement may not', () => {
+describe('SELECT refuses', () => {
   const next = 'the views are backups(), numbers(), stores(); the values are backup_instance_name, reload_config()';
 
   test.each([
@@ -167,26 +167,26 @@ describe('what a statement may not', () => {
     },
   );
 
-  test('two statements at once: the second would be dropped silently', async () => {
+  test('two statements, because SQLite would ignore the second', async () => {
     expect(await told('SELECT 1; SELECT 2')).toContain('something follows its ;');
     expect(await told('SELECT 1;;')).toContain('something follows its ;');
     expect(await told('SELECT 1\0, 2')).toContain('NUL');
     expect((await select('SELECT \';\' AS s, ";" FROM (SELECT 1 AS [;], 2 AS `;;`); -- ;')).rows).toEqual([[';', 1]]);
   });
 
-  test.each(['?', '?1', ':name', '@name', '$name'])('a value from outside: %s', async (parameter) => {
+  test.each(['?', '?1', ':name', '@name', '$name'])('a parameter: %s', async (parameter) => {
     await expect(select(`SELECT ${parameter}`)).rejects.toMatchObject({code: 'SYNTAX'});
     expect((await select(`SELECT '${parameter}' AS p -- ${parameter}`)).rows).toEqual([[parameter]]);
   });
 
   test.each(['SELECT number FROM numbers()', 'SELECT a.number FROM numbers() a JOIN numbers() b USING (number)'])(
-    'more rows than may be are refused, not cut: %s',
+    'more rows than the limit, instead of truncating: %s',
     async (text) => {
       expect((await select(text, {limits: {rows: 2000}})).rows).toHaveLength(2000);
       await expect(select(text, {limits: {rows: 1999}})).rejects.toMatchObject({
         code: 'BAD_REQUEST',
         message: 'the SELECT has more than 1999 rows',
-        next: 'end it with LIMIT; bkp config set select.limit.rows 3998 allows more',
+        next: 'add LIMIT; bkp config set select.limit.rows 3998 allows more',
       });
     },
   );
@@ -198,7 +198,7 @@ describe('what a statement may not', () => {
     `SELECT count(*) FROM (${hundred}) a, (${hundred}) b, (${hundred}) c, (${hundred}) d, (${hundred}) e`,
     'SELECT (SELECT count(*) FROM numbers() a, numbers() b, numbers() c, numbers() d)',
     'SELECT number FROM numbers() ORDER BY (SELECT count(*) FROM numbers() a, numbers() b, numbers() c)',
-  ])('what takes too long ends: %s', async (text) => {
+  ])('a statement that takes too long: %s', async (text) => {
     const error = await select(text, {limits: {seconds: 0.3}}).catch((caught) => caught);
     expect(error).toMatchObject({code: 'TIMEOUT', message: 'the SELECT did not end within 0.3 seconds'});
   });
@@ -207,12 +207,12 @@ describe('what a statement may not', () => {
     'SELECT a.number + b.number AS n, hex(zeroblob(5000)) AS t FROM numbers() a, numbers() b ORDER BY n, t',
     "SELECT length(group_concat(printf('%.*c', 4000, 'x')) OVER (ORDER BY a.number)) FROM numbers() a, numbers() b",
     'SELECT hex(zeroblob(8000000)) FROM numbers()',
-  ])('what takes too much memory ends: %s', async (text) => {
+  ])('a statement that takes too much memory: %s', async (text) => {
     const error = await select(text, {limits: {mebibytes: 64}}).catch((caught) => caught);
     expect(error).toMatchObject({code: 'BAD_REQUEST', message: 'the SELECT needs more than 64 MiB of memory'});
   });
 
-  test('an answer of long texts is too much, too, where the statement is quick', async () => {
+  test('a quick statement whose result is too large', async () => {
     const {all} = catalogue();
     const views = {wide: defineView({text: 'VARCHAR'}, () => Array(2000).fill({text: 'x'.repeat(10_000)}))};
     const run = (limits: SelectOptions['limits']) =>
@@ -221,7 +221,7 @@ describe('what a statement may not', () => {
     expect((await run({mebibytes: 64})).rows).toHaveLength(2000);
   });
 
-  test('whoever waits for it may end it', async () => {
+  test('to continue after its signal is aborted', async () => {
     const own = new AbortController();
     const waiting = select('SELECT count(*) FROM numbers() a, numbers() b, numbers() c, numbers() d', {
       signal: () => own.signal,
@@ -230,7 +230,7 @@ describe('what a statement may not', () => {
     await expect(waiting).rejects.toMatchObject({code: 'INTERRUPTED'});
   });
 
-  test('a value is of bounded size', async () => {
+  test('a value that is too large', async () => {
     await expect(select('SELECT length(zeroblob(1000000000))')).rejects.toMatchObject({code: 'SYNTAX'});
   });
 });
@@ -251,6 +251,6 @@ test.each([
   'SELECT (1',
   "SELECT 'open",
   'SELECT stores.percent FROM stores() JOIN backups() WHERE status = 1',
-])('what a user sees: %s', async (text) => {
+])('the text for users: %s', async (text) => {
   expect(`\n> ${text}\n${await told(text)}`).toMatchSnapshot();
 });

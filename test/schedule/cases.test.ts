@@ -4,7 +4,7 @@ import {openSchedule} from '../../src/schedule/index.ts';
 
 const newYear = '2026-01-01T00:00:00Z';
 
-/** The next moments, as UTC without seconds. */
+/** The next times, in UTC without seconds. */
 function next(line: string, {count = 3, from = newYear, zone}: {count?: number; from?: string; zone?: string} = {}) {
   const schedule = openSchedule(line, zone);
   const moments: string[] = [];
@@ -79,13 +79,13 @@ test.each([
   '0 0 * * FOO',
   '0 0 1-5W * *',
   "0 0 * * '",
-])('refused: %j', (line) => {
+])('the line %j is refused', (line) => {
   expect(() => openSchedule(line)).toThrow(
     expect.objectContaining({code: 'BAD_REQUEST', next: expect.stringContaining('five fields')}),
   );
 });
 
-test.each(['Nowhere/Land', '', '+02:00', '0'])('no time zone: %j', (zone) => {
+test.each(['Nowhere/Land', '', '+02:00', '0'])('%j is not a time zone', (zone) => {
   expect(() => openSchedule('0 0 * * *', zone)).toThrow(expect.objectContaining({code: 'BAD_REQUEST'}));
 });
 
@@ -178,12 +178,12 @@ test.each([
   expect(next(line, {from, zone, count: moments.length})).toEqual(moments);
 });
 
-test('seconds of the moment that is asked from do not matter', () => {
+test('the seconds of the start time do not matter', () => {
   expect(next('* * * * *', {from: '2026-01-01T00:00:59.999Z', count: 1})).toEqual(['2026-01-01 00:01']);
   expect(next('* * * * *', {from: '2026-01-01T00:01:00.000Z', count: 1})).toEqual(['2026-01-01 00:02']);
 });
 
-// The same rules a second time, slow and simple: every minute is asked whether it fits.
+// A second, slow and simple implementation of the same rules: it checks every minute.
 
 type Plain = {minutes: number[]; hours: number[]; days: string[]; months: number[]; weekdays: string[]};
 
@@ -239,7 +239,7 @@ function fitsDay({days, months, weekdays}: Plain, date: Date): boolean {
   return (days.length > 0 && byDay) || (weekdays.length > 0 && byWeekday);
 }
 
-test('a random line comes on just the days and at just the minutes that fit', () => {
+test('a random line runs on exactly the days and minutes that match', () => {
   fc.assert(
     fc.property(lineArbitrary, fc.integer({min: 0, max: 3650}), (plain, startDay) => {
       const from = Date.UTC(2024, 0, 1) + startDay * 86_400_000;

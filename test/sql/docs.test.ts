@@ -6,7 +6,7 @@ import {keywords, parse} from '../../src/sql/index.ts';
 const manual = readFileSync(join(import.meta.dirname, '../../docs/sql.md'), 'utf8');
 const examples = [...manual.matchAll(/^```sql\n(.*?)^```$/gms)].map((match) => match[1]!);
 
-test('the manual has an example of every kind of statement, and each parses', () => {
+test('the manual has an example of every kind of statement, and all examples parse', () => {
   const kinds = new Set(examples.flatMap((example) => parse(example)).map((statement) => statement.kind));
   expect([...kinds].sort()).toEqual([
     'alter-collection',
@@ -31,7 +31,7 @@ test('every keyword is in the manual', () => {
   expect(keywords.filter((keyword) => !new RegExp(`\\b${keyword}\\b`).test(manual))).toEqual([]);
 });
 
-test('the error that the manual shows is the one that is made', () => {
+test('the error in the manual is the actual one', () => {
   const [, message] = /^bkp: (syntax error .*) \(GENERIC_ERROR\)$/m.exec(manual)!;
   expect(() => parse('BACKUP shop INCREMENTL')).toThrow(expect.objectContaining({message}));
 });

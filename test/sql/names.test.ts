@@ -35,13 +35,13 @@ test.each([
   ],
   ['/Root/shop', 'BAD_NAME', 'Backup collections must be placed in /Root/.backups/collections, not at `/Root/shop`'],
   ['/', 'BAD_NAME', 'Backup collections must be placed in /Root/.backups/collections, not at `/`'],
-  ['..', 'BAD_NAME', '`..` cannot be the name of a backup collection: it means a folder'],
+  ['..', 'BAD_NAME', '`..` cannot be the name of a backup collection: it has a special meaning for folders'],
   [
     '.backups/collections/.',
     'BAD_NAME',
-    '`.` cannot be the name of a backup collection: it means a folder (written `.backups/collections/.`)',
+    '`.` cannot be the name of a backup collection: it has a special meaning for folders (written `.backups/collections/.`)',
   ],
-  ['a\nb', 'BAD_NAME', '`a\\nb` cannot be the name of a backup collection: it holds a control character'],
+  ['a\nb', 'BAD_NAME', '`a\\nb` cannot be the name of a backup collection: it contains a control character'],
   ['a\u{d800}', 'BAD_NAME', '`a\\ud800` cannot be the name of a backup collection: it is not valid Unicode'],
   [
     'x'.repeat(201),
@@ -53,11 +53,11 @@ test.each([
     'BAD_NAME',
     `\`${'店'.repeat(28)}\` cannot be the name of a backup collection: it is too long for the name of a folder (252 bytes of 250)`,
   ],
-])('%j cannot', (text, code, message) => {
+])('%j is refused as the name of a collection', (text, code, message) => {
   expect(() => collectionName(name(text))).toThrow(expect.objectContaining({code, message}));
 });
 
-test('the way out of a name with a slash is its last part', () => {
+test('the hint for a name with a slash suggests its last part', () => {
   expect(() => collectionName(name('a/b/c d/'))).toThrow(
     expect.objectContaining({next: 'use a name without a slash, e.g. `c d`'}),
   );
@@ -90,7 +90,7 @@ test.each([
     {collection: 'shop', point: '20250215120000Z_incremental'},
   ],
   [at('/Root/.backups/collections/shop'), {collection: 'shop'}],
-])('a backup is taken apart: %#', (found, expected) => {
+])('backupRef finds the collection and the point (%#)', (found, expected) => {
   expect(found).toEqual(expected);
 });
 
@@ -114,6 +114,6 @@ test.each([
   ['1a', '`1a`'],
   ['a`b', '`a``b`'],
   ['', '``'],
-])('%s is typed %s', (text, typed) => {
+])('quoteName writes %s as %s', (text, typed) => {
   expect(quoteName(text)).toBe(typed);
 });

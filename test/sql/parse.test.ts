@@ -32,7 +32,7 @@ test.each<[string, object]>([
     {...create, name: n('c'), ifNotExists: true, members: {kind: 'database'}},
   ],
   ["CREATE BACKUP COLLECTION c WITH (STORAGE='cluster')", {...create, name: n('c')}],
-  // Keywords are names too.
+  // Keywords may be names.
   ["CREATE BACKUP COLLECTION if WITH (STORAGE='cluster')", {...create, name: n('if')}],
   ["CREATE BACKUP COLLECTION with WITH (STORAGE='cluster')", {...create, name: n('with')}],
   [
@@ -113,7 +113,7 @@ test.each<[string, object]>([
   expect(parse(text)).toEqual([{...expected, text: text.replace(/;$/, ''), place: {line: 1, column: 1}}]);
 });
 
-test('a script: several statements, comments, empty statements, and where each stands', () => {
+test('parse() splits a script with comments and empty statements, and records positions', () => {
   const script =
     ';; -- BACKUP no;\nBACKUP a; /* ; BACKUP no */ BACKUP /* inside */ b\n  ;;\r\n\tSHOW BACKUP COLLECTIONS -- the end';
   expect(parse(script).map(({text, place}) => ({text, place}))).toEqual([
@@ -123,7 +123,7 @@ test('a script: several statements, comments, empty statements, and where each s
   ]);
 });
 
-test('a SELECT ends where its last word does, at the first ; that is code', () => {
+test('a SELECT ends at the first ; outside of strings, names and comments, without trailing white space', () => {
   const script = 'SELECT \';\' -- ; no\n, ";" /* ; */ FROM `;` -- the end\n; BACKUP a;SELECT 1/2;';
   expect(parse(script).map(({text}) => text)).toEqual([
     'SELECT \';\' -- ; no\n, ";" /* ; */ FROM `;`',
@@ -139,7 +139,7 @@ test.each(['', ' \n\t', ';', ' ; ;; ', '-- only a comment', '/* only a comment *
   },
 );
 
-test('names know where they stand', () => {
+test('names have positions', () => {
   expect(parse('BACKUP\n  shop')[0]).toMatchObject({collection: {text: 'shop', place: {line: 2, column: 3}}});
 });
 
@@ -158,18 +158,18 @@ test.each([
   ['BACKUP c -- ;', false],
   ['BACKUP c /* ;', false],
   ['BACKUP a; BACKUP b', false],
-])('the prompt takes %j as complete: %s', (text, complete) => {
+])('isComplete(%j) is %s', (text, complete) => {
   expect(isComplete(text)).toBe(complete);
 });
 
-test('the words for completion are the keywords of the grammar', () => {
+test('keywords for completion are the keywords of the grammar', () => {
   const grammar = readFileSync(join(import.meta.dirname, '../../src/sql/grammar.peggy'), 'utf8');
   const rules = [...grammar.matchAll(/^([A-Z]+) "\1" = "\1"i !WordPart$/gm)].map((match) => match[1]);
   expect(keywords).toEqual(rules);
   expect(keywords).toEqual([...keywords].sort());
 });
 
-test('a long script is parsed in a time that grows with its length only', () => {
+test('a long script takes time proportional to its length', () => {
   const script = 'BACKUP a_collection INCREMENTAL;\n'.repeat(20_000);
   expect(parse(script)).toHaveLength(20_000);
   expect(parse(`SELECT ${"a, 'b', ".repeat(100_000)} 1`)).toHaveLength(1);

@@ -7,10 +7,10 @@ import {
   type StatementBody,
 } from '../../src/sql/index.ts';
 
-/** All but SELECT, of which nothing is known but its text. */
+/** All kinds except SELECT, which is only known as text. */
 export type Printable = Exclude<StatementBody, {kind: 'select'}>;
 
-/** A statement as text that parses to it again. */
+/** A statement as text that parses to the same statement. */
 export function print(statement: Printable): string {
   switch (statement.kind) {
     case 'create-collection': {

@@ -5,7 +5,7 @@ import {backupRef, isComplete, keywords, type Name, parse} from '../../src/sql/i
 import {type Printable, print} from './print.ts';
 
 const anyText = fc.string({unit: 'binary', maxLength: 12});
-// The place is not compared: it depends on how the printer lays the text out.
+// Positions are not compared: they depend on the layout of the printer.
 const name = fc.oneof(anyText, fc.constantFrom('shop', 'main.orders', ...keywords)).map((text) => ({text}) as Name);
 const key = fc.string({unit: fc.constantFrom(...'ABC_`'), minLength: 1, maxLength: 8});
 const setting = fc.record({key, value: anyText});
@@ -81,7 +81,7 @@ const printed = fc.oneof(
 const withoutPlaces = (value: unknown) =>
   JSON.parse(JSON.stringify(value, (field, inner) => (field === 'place' ? undefined : inner)));
 
-test('a printed script parses to the statements it was printed from', () => {
+test('a printed script parses to the original statements', () => {
   fc.assert(
     fc.property(
       fc.array(printed, {maxLength: 3}),
@@ -96,7 +96,7 @@ test('a printed script parses to the statements it was printed from', () => {
   );
 });
 
-test('a text either parses or is refused with a place and a reason', () => {
+test('every text either parses or fails with a position and a reason', () => {
   const word = fc.oneof(
     fc.constantFrom(
       ...keywords,
@@ -136,7 +136,7 @@ test('a text either parses or is refused with a place and a reason', () => {
   );
 });
 
-test('names of any kind are taken apart or refused, never anything else', () => {
+test('every name is either resolved or refused with a BkpError', () => {
   const path = fc.array(fc.oneof(anyText, fc.constantFrom('/Root', '.backups/collections', 'shop')), {maxLength: 4});
   fc.assert(
     fc.property(path, (parts) => {

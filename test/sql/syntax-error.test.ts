@@ -40,7 +40,7 @@ const texts: readonly string[] = [
   'RESTORE 1shop',
   'BACKUP a b; RESTORE c',
   "CREATE BACKUP COLLECTION (TABLE a) WITH (STORAGE='cluster')",
-  // What is not closed
+  // Unclosed strings, names and comments
   "RESTORE shop AT 'x; BACKUP shop",
   'BACKUP `shop',
   'BACKUP shop /* because',
@@ -61,17 +61,17 @@ const texts: readonly string[] = [
   "VERIFY DATABASE AT 'x'",
 ];
 
-test.each(texts)('what a user sees: %s', (text) => {
+test.each(texts)('the text for users: %s', (text) => {
   expect(`\n> ${text.replace('\u001b', 'ESC')}\n${renderError(errorOf(text))}`).toMatchSnapshot();
 });
 
-test('the status and the exit status are those of the table', () => {
+test('a syntax error has its status and exit status from the table', () => {
   expect(() => parse('BAKCUP')).toThrow(
     expect.objectContaining({code: 'SYNTAX', exitStatus: 2, context: {line: 1, column: 1}}),
   );
 });
 
-test('the mark of a long line stands under the place, and both fit a terminal', () => {
+test('the mark of a long line is below the error, and both fit into a terminal', () => {
   const tables = Array.from({length: 200}, (_, index) => `TABLE table_${index}`);
   tables[100] = 'TABEL wrong';
   const {cause} = errorOf(`CREATE BACKUP COLLECTION c (${tables.join(', ')}) WITH (STORAGE='cluster')`);
@@ -81,7 +81,7 @@ test('the mark of a long line stands under the place, and both fit a terminal', 
   expect(line.length).toBeLessThanOrEqual(74);
 });
 
-test('a word without end is cut', () => {
+test('a very long word is truncated', () => {
   expect(errorOf(`BACKUP c ${'x'.repeat(1_000_000)}`).message).toBe(
     `syntax error at line 1, column 10: found \`${'x'.repeat(40)}…\`, expected INCREMENTAL, WITH or the end of the statement`,
   );

@@ -174,7 +174,7 @@ test('what a user sees of a wrong key, value or profile', async () => {
   );
   expect((await type(['list'], {flags: {profile: 'nosuch'}})).err).toBe(
     'bkp: there is no profile "nosuch" (BAD_REQUEST)\n' +
-      'next:  the profiles are default; make one with bkp config profile create NAME\n',
+      'next:  the profiles are default; create one with bkp config profile create NAME\n',
   );
 });
 
@@ -186,8 +186,8 @@ test('the keys of a store are kept in the profile, and shown nowhere', async () 
   const typed = await type(['set', 'backup.object.store', store]);
   expect(typed.err).toBe(
     `bkp: backup.object.store is ${shown} in profile default\n` +
-      "bkp: the secret in this command stands in the shell's history and in the list of processes; " +
-      'a file that BKP_STORE_FILE names, or what the AWS tools read, keeps it out of both\n',
+      "bkp: the secret in this command is visible in the shell's history and in the list of processes; " +
+      'put it into a file that BKP_STORE_FILE names, or where the AWS tools look for it\n',
   );
   expect(readConfig(home).profiles.default).toEqual({'backup.object.store': store});
   expect(statSync(home.configFile).mode & 0o777).toBe(0o600);
@@ -231,7 +231,7 @@ test('a store that is refused is not repeated, wherever it comes from', async ()
 test('list tells of a secret in --store', async () => {
   const {type} = terminal();
   expect((await type(['list'], {flags: {store}})).err).toMatch(
-    /^bkp: the secret in --store stands in the shell's history/,
+    /^bkp: the secret in --store is visible in the shell's history/,
   );
   expect((await type(['list'], {flags: {store: 's3://shop'}})).err).toBe('');
 });

@@ -37,8 +37,8 @@ test.each([
   [operationGet, ['notanid'], 'USAGE', 'Invalid operation ID'],
   [operationForget, ['ydb://fullbackup/14'], 'USAGE', 'Invalid operation ID'],
   [operationWait, ['1', '--timeout', '5'], 'USAGE', 'Invalid duration: "5"'],
-  [operationThrottle, ['1', 'fast'], 'USAGE', '"fast" is no rate'],
-  [operationThrottle, ['1', '1KB'], 'USAGE', 'a bound of 1000 bytes a second is too low'],
+  [operationThrottle, ['1', 'fast'], 'USAGE', '"fast" is not a rate'],
+  [operationThrottle, ['1', '1KB'], 'USAGE', 'a limit of 1000 bytes per second is too low'],
   [operationWatch, ['1', 'x'], 'USAGE', 'Invalid operation ID'],
 ])('%o %j is refused', async (declare, words, code, message) => {
   await expect(parsed(declare, words as string[])).rejects.toMatchObject({

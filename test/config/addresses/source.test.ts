@@ -78,7 +78,7 @@ test.each([
     'leave out ? and what follows it',
   ],
   ['file:%zz', 'USAGE', 'source: file:%zz is not a valid address', writeSqlite],
-])('%s is refused', (text, code, message, next) => {
+])('parseSource refuses %s', (text, code, message, next) => {
   expect(() => parseSource(text, '/')).toThrow(expect.objectContaining({code, message, next}));
 });
 
@@ -89,13 +89,13 @@ test.each([
     {root: '/work/q', http: 'http://127.0.0.1:9000', user: 'ann'},
   ],
   ['questdb::root=/q;offline=true;', {root: '/q', offline: true}],
-])('%s is a QuestDB server, and reads back as the same', (text, address) => {
+])('%s is the address of a QuestDB server, and describeSource gives it back', (text, address) => {
   const parsed = parseSource(text, '/work');
   expect(parsed).toEqual({scheme: 'questdb', offline: false, ...address});
   expect(parseSource(describeSource(parsed), '/elsewhere')).toEqual(parsed);
 });
 
-test('the text of an address reads back as the same address, wherever it is read', () => {
+test('describeSource gives a text that parseSource reads back as the same address, in any directory', () => {
   const path = fc.string({minLength: 1}).map((name) => `/${name.replaceAll('/', '_')}`);
   fc.assert(
     fc.property(path, (file) => {
