@@ -54,8 +54,8 @@ async function playRound(number: number): Promise<void> {
     targets.push(...targets.splice(0, number % targets.length));
     for (const target of targets) {
       const storage = target === cluster ? 'cluster' : 's3';
-      const create =
-        `CREATE BACKUP COLLECTION shop DATABASE WITH (STORAGE='${storage}', ` + `INCREMENTAL_BACKUP_ENABLED='true')`;
+      const settings = `STORAGE='${storage}', INCREMENTAL_BACKUP_ENABLED='true'`;
+      const create = `CREATE BACKUP COLLECTION shop DATABASE WITH (${settings})`;
       await bkp(target, shop, ['sql', create]);
     }
     for (const target of targets) await step('full', target, () => sql(target, shop, 'BACKUP shop'));

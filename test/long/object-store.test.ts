@@ -242,7 +242,10 @@ test('operation list and help do not load the S3 client', async () => {
   writeFileSync(
     hook,
     `import {registerHooks} from 'node:module'; import {appendFileSync} from 'node:fs';
-     registerHooks({load(url, context, next) { appendFileSync(${JSON.stringify(report)}, url + '\\n'); return next(url, context); }});`,
+     registerHooks({load(url, context, next) {
+        appendFileSync(${JSON.stringify(report)}, url + '\\n');
+        return next(url, context);
+     }});`,
   );
   const loads = async (...args: string[]) => {
     rmSync(report, {force: true});
