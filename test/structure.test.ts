@@ -172,3 +172,37 @@ test('the table of rooms names every room, and no other', () => {
   const rooms = new Set(files.map(roomOf).filter((room) => room !== ''));
   expect([...rooms].sort()).toEqual(Object.keys(below).sort());
 });
+
+test('no file imports itself through others', () => {
+  const done = new Set<string>();
+  const cycles: string[] = [];
+  const visit = (file: string, path: readonly string[]) => {
+    if (path.includes(file)) cycles.push([...path.slice(path.indexOf(file)), file].map(nameOf).join(' -> '));
+    if (path.includes(file) || done.has(file)) return;
+    for (const target of imports.get(file) ?? []) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  expect(cycles).toEqual([]);
+});
+
+/** Files that start a process or a thread, and the clock. Callers hand the clock and the environment to all other files. */
+const entries = ['main.ts', 'compose.ts', 'keeper-thread.ts', 'query/select-process.ts', 'lib/clock.ts'];
+
+test('only entry files read the clock, the environment and randomness', () => {
+  const found = files
+    .filter((file) => !entries.includes(nameOf(file)))
+    .filter((file) =>
+      /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bprocess\.(env|cwd|exit)\b/.test(readFileSync(file, 'utf8')),
+    )
+    .map(nameOf);
+  expect(found).toEqual([]);
+});
+
+test('no folder of the vault or the commands has more than 15 files', () => {
+  const counts = Map.groupBy(
+    files.filter((file) => ['vault', 'commands'].includes(roomOf(file))),
+    (file) => dirname(file),
+  );
+  expect([...counts].filter(([, inside]) => inside.length > 15).map(([folder]) => nameOf(folder))).toEqual([]);
+});
