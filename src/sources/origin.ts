@@ -5,35 +5,38 @@ import * as v from 'valibot';
 import {text} from '../lib/schema.ts';
 
 /**
- * Which file or folder on which machine a database is. A copy of a database has its identity, and is another one: this tells
- * the two apart.
+ * The file or folder of a database, and its machine. A copy of a database has the same identity and is another
+ * database: this distinguishes the two.
  */
 export type Origin = {
   host: string;
-  /** Tells machines of one name apart; absent where the system has no id, as in most containers. */
+  /** Distinguishes machines of the same name; absent where the system has no id, as in most containers. */
   machine?: string;
-  /** Without links. */
+  /** With links resolved. */
   path: string;
-  /** `<inode>` or `<inode>-<birth, ns>`: stays when the file is renamed or mounted elsewhere, and is another one for a copy. */
+  /**
+   * `<inode>` or `<inode>-<birth, ns>`: unchanged when the file is renamed or mounted elsewhere; different for
+   * a copy.
+   */
   file: string;
 };
 
 export const originSchema = v.object({host: text, machine: v.exactOptional(text), path: text, file: text});
 
-/** What is known of a database. */
+/** What is known about the location of a database. */
 export type Whereabouts = {
   /** As the user wrote it: `sqlite::path=/srv/app.db`. */
   description: string;
-  /** Absent: an older bkp wrote it down, or there is nothing at that place. */
+  /** Absent: an older bkp recorded it, or nothing exists at that path. */
   origin?: Origin;
 };
 
-/** @returns undefined when nothing is there */
+/** @returns undefined when nothing exists at the path */
 export function originOf(path: string): Origin | undefined {
   const found = statSync(path, {bigint: true, throwIfNoEntry: false});
   if (found === undefined) return undefined;
   const {ino, birthtimeNs, ctimeNs} = found;
-  // Where a file system keeps no birth, the system may give the time of the last change instead.
+  // Where a file system stores no birth time, the system may return the time of the last change instead.
   const isBorn = birthtimeNs > 0n && birthtimeNs !== ctimeNs;
   const machine = machineId();
   return {
@@ -45,8 +48,9 @@ export function originOf(path: string): Origin | undefined {
 }
 
 /**
- * Whether both are one database's place: the same file, wherever it is mounted or moved within its disk, or the same path on the
- * same machine, whatever file is there by now (VACUUM INTO and rename, a restore after a crash).
+ * Whether both are the location of one database: the same file, wherever it is mounted or moved on its disk, or
+ * the same path on the same machine, even if the file there has been replaced (VACUUM INTO and rename, a
+ * restore after a crash).
  */
 export function isSamePlace(known: Whereabouts, now: Whereabouts): boolean {
   const [before, after] = [known.origin, now.origin];
@@ -62,7 +66,7 @@ export function isSameFile(before: Origin, after: Origin): boolean {
   const [inodeNow, birthNow] = after.file.split('-');
   if (inode !== inodeNow) return false;
   if (birth !== undefined && birthNow !== undefined) return birth === birthNow;
-  // Without births an inode is a small number that many disks have.
+  // Without birth times an inode is a small number that occurs on many disks.
   return before.path === after.path;
 }
 
@@ -71,7 +75,7 @@ export function placeText({description, origin}: Whereabouts): string {
   return origin === undefined ? description : `${origin.path} on ${origin.host}`;
 }
 
-/** The id itself is not to be given away (machine-id(5)). */
+/** Hashed, because the id itself should be kept confidential (machine-id(5)). */
 function machineId(): string | undefined {
   try {
     const id = readFileSync('/etc/machine-id', 'utf8').trim();

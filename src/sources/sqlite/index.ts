@@ -27,7 +27,7 @@ import {dropMarks} from './tracking/drop-marks.ts';
 import {identityOf} from './tracking/identity.ts';
 import {listTracking} from './tracking/tracking.ts';
 
-/** An SQLite database file. Every call opens the file for itself; only a snapshot and a staging keep it open. */
+/** An SQLite database file. Every call opens and closes the file; only a snapshot and a staging keep it open. */
 export class SqliteSource implements TableSource {
   readonly description: string;
   readonly #path: string;
@@ -132,12 +132,12 @@ export class SqliteSource implements TableSource {
       return [
         {what: 'database', ok: true, detail: `${this.#path}, ${tables.length} tables`},
         mode === 'wal'
-          ? {what: 'journal mode', ok: true, detail: 'WAL: writers go on while a backup reads'}
+          ? {what: 'journal mode', ok: true, detail: 'WAL: writers continue while a backup reads'}
           : {
               what: 'journal mode',
               ok: true,
               detail: `${mode}: writers wait while a backup reads`,
-              next: `sqlite3 '${this.#path}' 'PRAGMA journal_mode = WAL' lets them go on`,
+              next: `sqlite3 '${this.#path}' 'PRAGMA journal_mode = WAL' lets them continue`,
             },
         writable
           ? {what: 'writable', ok: true, detail: 'change tracking and restores are possible'}
@@ -171,7 +171,7 @@ export class SqliteSource implements TableSource {
   }
 }
 
-/** @param named one by one, by somebody who may not know what it is */
+/** @param named a user named the table explicitly, perhaps without knowing that it is a shadow table */
 function factsOf(connection: Connection, name: TableName, named: boolean): TableFacts {
   const found = findTable(connection, name);
   if (found.kind !== 'table')
@@ -202,5 +202,7 @@ function mayWrite(path: string): boolean {
 
 function requireFolder(path: string): void {
   if (statSync(dirname(path), {throwIfNoEntry: false})?.isDirectory()) return;
-  throw new BkpError('SOURCE_UNAVAILABLE', `the folder of ${path} is not there`, {next: `mkdir -p '${dirname(path)}'`});
+  throw new BkpError('SOURCE_UNAVAILABLE', `the folder of ${path} does not exist`, {
+    next: `mkdir -p '${dirname(path)}'`,
+  });
 }

@@ -206,7 +206,7 @@ test('a log with one wrong byte within the moment is told, and nothing is read f
   closeSync(wal);
   await expect(imageOf(path)).rejects.toMatchObject({
     code: 'SOURCE_DAMAGED',
-    message: expect.stringContaining('frame 1 is not what was written'),
+    message: expect.stringContaining('frame 1 has a wrong checksum'),
   });
 });
 

@@ -17,12 +17,12 @@ export type Found =
 
 const wholeDatabase = 'only a copy of the whole file holds it, which BACKUP DATABASE makes';
 
-/** Every table with rows, sorted by name, those that hold a virtual table's included: none of SQLite's or of bkp's own. */
+/** Every table with rows, sorted by name; includes shadow tables, excludes tables of SQLite and of bkp. */
 export function tableNames(connection: Connection): readonly string[] {
   return namesOf(connection, `'table', 'shadow'`);
 }
 
-/** Every table as a user knows them: virtual ones, and not what holds their rows. */
+/** Every table as a user knows them: includes virtual tables, excludes their shadow tables. */
 export function knownTableNames(connection: Connection): readonly string[] {
   return namesOf(connection, `'table', 'virtual'`);
 }
@@ -35,7 +35,7 @@ function namesOf(connection: Connection, types: string): readonly string[] {
     .sort((a, b) => (a < b ? -1 : 1));
 }
 
-/** Resolves a name as SQLite does: the case of ASCII letters does not matter, `main.` may stand before it. */
+/** Resolves a name as SQLite does: the case of ASCII letters does not matter, `main.` may precede it. */
 export function findTable(connection: Connection, asked: string): Found {
   const row = lookUp(connection, asked) ?? (/^main\./i.test(asked) ? lookUp(connection, asked.slice(5)) : undefined);
   if (row === undefined) return {kind: 'absent', name: asked};
@@ -51,10 +51,10 @@ export function findTable(connection: Connection, asked: string): Found {
   return typeof table === 'string' ? unsupported(table) : {kind: 'table', table};
 }
 
-/** What was found a moment ago, or was just made. */
+/** A table that was found or created immediately before. */
 export function requireTable(connection: Connection, name: string): Table {
   const found = findTable(connection, name);
-  if (found.kind !== 'table') throw new Error(`table ${name} was made and is not there`);
+  if (found.kind !== 'table') throw new Error(`table ${name} was created and does not exist`);
   return found.table;
 }
 
@@ -85,7 +85,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     info.map((column) => String(column.name)),
   );
   if (scratch.refusal !== undefined) {
-    return `SQLite could not make ${name} again outside of its application (${scratch.refusal}); ${wholeDatabase}`;
+    return `SQLite cannot recreate ${name} outside its application (${scratch.refusal}); ${wholeDatabase}`;
   }
   const columns: Column[] = info.map((column) => ({
     name: String(column.name),
@@ -101,7 +101,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
   const shadowOf = virtualTableOf(connection, name, row.type === 'shadow');
   const key = readKey(connection, name, withoutRowid, info, columns);
   if (key === undefined)
-    return `the columns rowid, _rowid_ and oid of ${name} hide what tells its rows apart; ${wholeDatabase}`;
+    return `the columns rowid, _rowid_ and oid of ${name} hide its rowid, which identifies its rows; ${wholeDatabase}`;
   const table: Table = {
     name,
     sql,
@@ -117,7 +117,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
   };
   const odd = oddStatement(table);
   if (odd !== undefined)
-    return `an edit of the schema made a statement of ${name} that no restore takes (${odd}); ${wholeDatabase}`;
+    return `a statement of ${name}, the result of an edit of the schema, would be refused by a restore (${odd}); ${wholeDatabase}`;
   if (!isText(connection, [sql, ...table.indexes.map((one) => one.sql), ...table.triggers.map((one) => one.sql)]))
     return `the schema of ${name} has bytes that are not text; ${wholeDatabase}`;
   const {copying, tracking} = tryTable(table);
@@ -126,8 +126,8 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
 }
 
 /**
- * A module tells which tables are its own; of one that is not loaded, every table may be that begins with the name of
- * the virtual table and `_`.
+ * A loaded module reports its shadow tables. For a module that is not loaded, every table whose name begins
+ * with the virtual table's name and `_` may be one.
  */
 function virtualTableOf(connection: Connection, name: string, shadow: boolean): string | undefined {
   const found = virtualTables(connection, name);
@@ -159,7 +159,8 @@ function readKey(
   const index = connection.value(`SELECT name FROM pragma_index_list(?, 'main') WHERE origin = 'pk'`, name);
   const declared = info.find((column) => column.pk !== 0n);
   if (index === undefined && declared !== undefined) {
-    // A primary key without an index is the rowid itself. (INTEGER PRIMARY KEY DESC has one, by an old quirk.)
+    // A primary key without an index is the rowid itself. (INTEGER PRIMARY KEY DESC has an index, for
+    // historical reasons.)
     const column = String(declared.name);
     return {kind: 'rowid', alias: quoteName(column), column};
   }
@@ -194,7 +195,7 @@ function readUniques(connection: Connection, table: string): UniqueIndex[] {
         .all(`SELECT name, coll, cid FROM pragma_index_xinfo(?, 'main') WHERE key = 1 ORDER BY seqno`, name)
         .map((part, position) => {
           const collation = String(part.coll);
-          // Only an expression has no column; its text stands in the statement alone.
+          // An expression has no column; its text is only in the statement.
           if (part.cid === -2n) return {expression: written!.terms[position]!, collation};
           // -1 is the rowid.
           const column = part.cid === -1n ? 'rowid' : String(part.name);

@@ -7,17 +7,18 @@ import {logTable, rowTable} from '../triggers/helper-tables.ts';
 import {trackingTriggers} from '../triggers/triggers.ts';
 
 /**
- * Statements of bkp's own are longer than those of the application: a key's columns come in them twice, or the rowid besides
- * all columns. SQLite limits columns, terms and the depth of expressions (https://www.sqlite.org/limits.html), so a table
- * near these limits is tried, empty and in memory, before it is backed up.
+ * bkp's statements are longer than those of the application: they contain a key's columns twice, or the rowid
+ * in addition to all columns. SQLite limits columns, terms and the depth of expressions
+ * (https://www.sqlite.org/limits.html), so bkp tries a table near these limits, empty and in memory, before it
+ * is backed up.
  */
 const wideColumns = 200;
 const longIndexes = 2000;
 
 export type Trial = {
-  /** Why its rows cannot be copied, in SQLite's words. */
+  /** SQLite's message when its rows cannot be copied. */
   copying?: string | undefined;
-  /** Why its changes cannot be tracked. */
+  /** SQLite's message when its changes cannot be tracked. */
   tracking?: string | undefined;
 };
 

@@ -2,7 +2,7 @@ import {accessSync, closeSync, constants, openSync, readSync, statSync} from 'no
 import {BkpError, systemCode} from '../../../errors/index.ts';
 
 /**
- * Tells apart what SQLite reports as one "unable to open database file".
+ * Distinguishes the causes that SQLite reports as one "unable to open database file".
  * @throws BkpError `SOURCE_UNAVAILABLE`
  */
 export function checkFile(path: string): void {
@@ -30,20 +30,20 @@ export function checkFile(path: string): void {
         next: `give the user the right: chmod u+r '${path}', and the right to enter its folders`,
       });
     }
-    throw new BkpError('SOURCE_UNAVAILABLE', `${path} cannot be looked at`, {
+    throw new BkpError('SOURCE_UNAVAILABLE', `${path} cannot be examined`, {
       cause: error,
       next: 'check the path and its disk',
     });
   }
 }
 
-/** By the file's header, where SQLite itself cannot open it; https://www.sqlite.org/fileformat2.html, 1.3. */
+/** Read from the file's header, for a file that SQLite cannot open; https://www.sqlite.org/fileformat2.html, 1.3. */
 export function isInWalMode(path: string): boolean {
   const header = headerOf(path);
   return header !== undefined && header[18] === 2 && header[19] === 2;
 }
 
-/** The version of SQLite that wrote the file last, as 3053004 for 3.53.4; undefined when the header does not tell. */
+/** The version of SQLite that wrote the file last, 3053004 for 3.53.4; undefined when the header does not have it. */
 export function lastWriter(path: string): number | undefined {
   const version = headerOf(path)?.readUInt32BE(96);
   return version === 0 ? undefined : version;

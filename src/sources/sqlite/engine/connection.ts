@@ -3,7 +3,7 @@ import {pathToFileURL} from 'node:url';
 import {checkFile, isInWalMode} from './check-file.ts';
 import {ResultCode, resultCode, translated, walFolderError} from './errors.ts';
 
-/** A value as SQLite has it: integers are always bigint, so that no digit is lost. */
+/** A value as SQLite stores it: integers are always bigint, so that no digit is lost. */
 export type Value = null | bigint | number | string | Uint8Array;
 export type Row = Readonly<Record<string, Value>>;
 
@@ -16,14 +16,14 @@ export type Authorizer = (
   inside: string | null,
 ) => number;
 
-/** Long enough for a writer's transaction to end, short enough for somebody who waits at a prompt. */
+/** Long enough for a writer's transaction to end, short enough for a user who waits at a prompt. */
 export const busyTimeoutMs = 5000;
 
 /** SQLite's own limit, https://www.sqlite.org/limits.html. */
 const mostBytes = 1_000_000_000;
 
 export type ConnectOptions = {
-  /** Make the file when there is none. Default false. */
+  /** Create the file if it does not exist. Default false. */
   create?: boolean;
   busyTimeoutMs?: number;
 };
@@ -43,7 +43,7 @@ export class Connection {
     if (options.create !== true) checkFile(path);
     this.#db = open(path, options);
     try {
-      // The header is read by the first look into the schema; only then SQLite knows whether it is a database.
+      // The first read of the schema reads the header; only then does SQLite know whether it is a database.
       this.#db.prepare('SELECT count(*) FROM main.sqlite_schema').get();
     } catch (error) {
       this.#db.close();
@@ -86,15 +86,16 @@ export class Connection {
   }
 
   /**
-   * Compiles one statement, which is run once by what this returns; `authorize` is asked of everything that it would
-   * do. It gets what SQLite's authorizer gets, and answers as that does.
+   * Compiles one statement; SQLite calls `authorize` for every action in it, with the arguments and results of an
+   * authorizer callback.
+   * @returns runs the statement once
    */
   prepareAuthorized(sql: string, authorize: Authorizer): () => void {
     const statement = this.#try(() => this.authorized(authorize, () => this.#db.prepare(sql)));
     return () => void this.#try(() => statement.run());
   }
 
-  /** Compiles in `body` what `authorize` allows. */
+  /** Runs `body`, which may compile only what `authorize` allows. */
   authorized<T>(authorize: Authorizer, body: () => T): T {
     this.#db.setAuthorizer(authorize);
     try {
@@ -104,19 +105,19 @@ export class Connection {
     }
   }
 
-  /** Attached databases are named; the image is a copy. */
+  /** @param schema `main` or the name of an attached database @returns a copy */
   serialize(schema: string): Uint8Array {
     return this.#try(() => this.#db.serialize(schema));
   }
 
-  /** Replaces an attached database by an image; not within a transaction. */
+  /** Replaces an attached database by an image; not inside a transaction. */
   deserialize(schema: string, image: Uint8Array): void {
     // Node finalizes all statements of the connection here.
     this.#statements.clear();
     this.#try(() => this.#db.deserialize(image, {dbName: schema}));
   }
 
-  /** All or nothing, under the write lock from the start. */
+  /** One transaction, which holds the write lock from the start. */
   write<T>(body: () => T): T {
     this.exec('BEGIN IMMEDIATE');
     try {
@@ -129,12 +130,15 @@ export class Connection {
     }
   }
 
-  /** Lets statements that use a function of the application compile; they must not be run. */
+  /**
+   * Registers a placeholder for a function of the application, so that statements with it compile; they must
+   * not run.
+   */
   standIn(name: string): void {
     this.#db.function(name, {varargs: true}, () => null);
   }
 
-  /** No text, blob or row gets longer; what would is an error (`tooBig`). */
+  /** The maximum length of a text, blob or row; a longer one is an error (`tooBig`). */
   limitLength(bytes: number): void {
     this.#db.limits.length = Math.min(bytes, mostBytes);
   }
@@ -171,7 +175,7 @@ export class Connection {
   }
 }
 
-/** Runs `body` with a connection of its own. */
+/** Runs `body` with a new connection, and closes it. */
 export function withConnection<T>(path: string, options: ConnectOptions, body: (connection: Connection) => T): T {
   const connection = new Connection(path, options);
   try {
@@ -182,17 +186,18 @@ export function withConnection<T>(path: string, options: ConnectOptions, body: (
 }
 
 function open(path: string, options: ConnectOptions): DatabaseSync {
-  // mode=rw: a file that went away meanwhile is not made anew; SQLite itself falls back to reading a read-only file.
+  // mode=rw: a file that was removed meanwhile is not recreated; SQLite itself falls back to reading a read-only file.
   const url = pathToFileURL(path);
   url.searchParams.set('mode', options.create === true ? 'rwc' : 'rw');
   try {
     return new DatabaseSync(url, {
       timeout: options.busyTimeoutMs ?? busyTimeoutMs,
-      // Foreign keys may point to tables that are not here (yet).
+      // Foreign keys may refer to tables that do not exist (yet).
       enableForeignKeyConstraints: false,
-      // SQLite would take a schema with a trigger on a shadow table for a malformed one, and edits none.
+      // In defensive mode SQLite considers a schema with a trigger on a shadow table malformed, and allows no
+      // edit of it.
       defensive: false,
-      // Older schemas hold string literals in double quotes; they must come back as they were.
+      // Older schemas have string literals in double quotes, which must be restored unchanged.
       enableDoubleQuotedStringLiterals: true,
     });
   } catch (error) {

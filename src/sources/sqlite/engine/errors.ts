@@ -23,7 +23,7 @@ export function resultCode(error: unknown): number | undefined {
   return typeof code === 'number' ? code & 0xff : undefined;
 }
 
-/** What the system says of a file, in SQLite's words. */
+/** Error codes of the operating system as SQLite's result codes. */
 const systemResult: Readonly<Record<string, number>> = {
   ENOSPC: ResultCode.full,
   EDQUOT: ResultCode.full,
@@ -33,7 +33,10 @@ const systemResult: Readonly<Record<string, number>> = {
   EPERM: ResultCode.readOnly,
 };
 
-/** What SQLite or the system threw, as the error of bkp that says what to do; anything without a known cause stays as it is. */
+/**
+ * An error of SQLite or the operating system as a BkpError with a next step; an unknown error is returned
+ * unchanged.
+ */
 export function translated(error: unknown, path: string): unknown {
   if (error instanceof BkpError) return error;
   const because = {cause: error, context: {path}};
@@ -48,7 +51,7 @@ export function translated(error: unknown, path: string): unknown {
     case ResultCode.corrupt:
       return new BkpError('SOURCE_DAMAGED', `the database ${path} is damaged`, {
         ...because,
-        next: `look at it with: sqlite3 '${path}' 'PRAGMA integrity_check'`,
+        next: `check it with: sqlite3 '${path}' 'PRAGMA integrity_check'`,
       });
     case ResultCode.notADatabase:
       return new BkpError('SOURCE_UNAVAILABLE', `${path} is not an SQLite database, or it is an encrypted one`, {
@@ -58,7 +61,7 @@ export function translated(error: unknown, path: string): unknown {
     case ResultCode.full:
       return new BkpError('SOURCE_FULL', `no space is left on the disk of ${path}`, {
         ...because,
-        next: 'free some space there (or where temporary files lie), then try again',
+        next: 'free some space there (or where temporary files are stored), then try again',
       });
     case ResultCode.readOnly:
       return new BkpError(
@@ -77,12 +80,12 @@ export function translated(error: unknown, path: string): unknown {
     case ResultCode.ioError:
       return new BkpError('SOURCE_UNAVAILABLE', `reading or writing ${path} failed`, {
         ...because,
-        next: 'look at the disk and at the system log',
+        next: 'check the disk and the system log',
       });
     case ResultCode.noMemory:
       return new BkpError('SOURCE_UNAVAILABLE', `not enough memory to work on ${path}`, {
         ...because,
-        next: 'a single row has to fit into memory a few times; free some memory',
+        next: 'free some memory: it must hold a single row several times',
         retryable: true,
       });
     default:
@@ -91,8 +94,8 @@ export function translated(error: unknown, path: string): unknown {
 }
 
 /**
- * Readers and writers in WAL mode find each other through files beside the database. Whoever may not make them could
- * only read as if nobody wrote, and would get a torn copy when somebody does.
+ * Readers and writers in WAL mode coordinate through files next to the database. A user who may not create them
+ * could only read as if no process wrote, and would get a torn copy when one does.
  */
 export function walFolderError(cause: unknown, path: string): BkpError {
   return new BkpError('SOURCE_UNAVAILABLE', `${path} is in WAL mode, and this user may not write its folder`, {

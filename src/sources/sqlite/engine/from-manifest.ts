@@ -4,7 +4,7 @@ import type {Connection} from './connection.ts';
 import {ResultCode, resultCode} from './errors.ts';
 import {foldName} from './quote.ts';
 
-/** What a statement of a manifest may make: one object, on the table or view that is being restored. */
+/** What a statement of a manifest may create: one object, on the table or view that is being restored. */
 export type Making =
   | {what: 'table'; table: string}
   | {what: 'index'; table: string}
@@ -26,17 +26,17 @@ const {
 } = constants;
 
 /**
- * Runs a statement that came with a manifest, which anybody may have written. SQLite reports all that a statement does
- * while it compiles it (https://www.sqlite.org/c3ref/set_authorizer.html), so one that does more than make the expected
- * object is refused before it has done anything: CREATE TABLE … AS SELECT, a trigger on a table that exists, a second
- * statement.
- * @throws BkpError `OBJECT_DAMAGED`; what SQLite reports when the rows do not let it make an index
+ * Runs a statement of a manifest, which an attacker may have written. While SQLite compiles a statement it
+ * reports all of its actions (https://www.sqlite.org/c3ref/set_authorizer.html), so a statement that does more
+ * than create the expected object is refused before it runs: CREATE TABLE … AS SELECT, a trigger on an existing
+ * table, a second statement.
+ * @throws BkpError `OBJECT_DAMAGED`; SQLite's own error when the rows do not allow the index
  */
 export function runFromManifest(connection: Connection, making: Making, sql: string): void {
   compiled(connection, making, sql)();
 }
 
-/** The same look at it, and nothing is run. */
+/** The same check without running the statement. */
 export function requireOneIndex(connection: Connection, table: string, sql: string): void {
   compiled(connection, {what: 'index', table}, sql);
 }
@@ -66,18 +66,19 @@ function allows(
   second: string | null,
   schema: string | null,
 ): boolean {
-  // Functions in a schema are only compiled here, and those of bkp's own SQLite are all there are.
+  // Functions in a schema are only compiled here, and only those of bkp's own SQLite exist.
   if (action === SQLITE_FUNCTION) return true;
   if (schema !== 'main') return false;
   const same = (name: string | null, wanted: string) => name !== null && foldName(name) === foldName(wanted);
-  // Making anything writes its row into the schema.
+  // Creating an object writes its row into the schema.
   const ofSchema = first === 'sqlite_master';
   if (action === SQLITE_INSERT) return ofSchema;
   if (action === SQLITE_UPDATE) return ofSchema;
   switch (making.what) {
     case 'table':
       if (action === SQLITE_READ) return ofSchema || same(first, making.table);
-      // The indexes of its constraints come with it, and AUTOINCREMENT's counters with the first such table.
+      // The statement also creates the indexes of constraints, and AUTOINCREMENT's table of counters if it is
+      // the first.
       if (action === SQLITE_CREATE_INDEX) return same(second, making.table);
       return action === SQLITE_CREATE_TABLE && (same(first, making.table) || first === 'sqlite_sequence');
     case 'index':

@@ -1,2 +1,2 @@
-/** Names of bkp's own tables and triggers in a source begin so. */
+/** The prefix of the tables and triggers that bkp creates in a source. */
 export const ownPrefix = '_bkp_';

@@ -1,4 +1,4 @@
-/** A name as SQL writes it, whatever characters are in it. */
+/** A quoted identifier; the name may contain any character. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
@@ -8,7 +8,7 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Names compare in SQLite without regard to the case of ASCII letters, and of no others. */
+/** SQLite ignores the case of ASCII letters in names, and of no others. */
 export function foldName(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }

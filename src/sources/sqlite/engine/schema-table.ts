@@ -2,7 +2,7 @@ import type {Connection} from './connection.ts';
 import {ResultCode, resultCode} from './errors.ts';
 
 /**
- * Edits sqlite_schema, in files that nobody else has open or within a write transaction. SQLite itself documents it
+ * Edits sqlite_schema, in a file that no other process has open or within a write transaction. SQLite documents this
  * (https://www.sqlite.org/pragma.html#pragma_writable_schema), and its shell's `.dump` and VACUUM do it.
  */
 export function editSchema(connection: Connection, edit: () => void): void {
@@ -10,15 +10,15 @@ export function editSchema(connection: Connection, edit: () => void): void {
     connection.exec('PRAGMA writable_schema = ON');
     edit();
   } finally {
-    // SQLite reads the schema again, and takes no more edits.
+    // SQLite reads the schema again, and allows no more edits.
     connection.exec('PRAGMA writable_schema = RESET');
   }
 }
 
-// A trigger may have the name of a table.
+// A trigger may have the same name as a table.
 const named = `name = ? COLLATE NOCASE AND type IN ('table', 'index')`;
 
-/** Two tables, or two indexes, get each other's trees. */
+/** Exchanges the trees of two tables, or of two indexes. */
 export function exchangeRoots(connection: Connection, one: string, other: string): void {
   const root = (name: string) => connection.value(`SELECT rootpage FROM main.sqlite_schema WHERE ${named}`, name)!;
   const roots = [root(one), root(other)];
@@ -33,7 +33,7 @@ export function isConstraint(error: unknown): boolean {
   return resultCode(error) === ResultCode.constraint;
 }
 
-/** The statements are in the schema byte by byte: what is not UTF-8 was replaced when it was read. */
+/** Whether the statements are in the schema byte by byte: reading replaced bytes that are not UTF-8. */
 export function isText(connection: Connection, statements: readonly string[]): boolean {
   return statements
     .filter((sql) => sql.includes('\uFFFD') || sql.includes('\0'))

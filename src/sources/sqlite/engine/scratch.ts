@@ -2,15 +2,15 @@ import {DatabaseSync} from 'node:sqlite';
 import {quoteName} from './quote.ts';
 
 export type ScratchFacts = {
-  /** Why SQLite as bkp has it cannot make the table; absent when it can. */
+  /** Why bkp's SQLite cannot create the table; absent when it can. */
   refusal?: string;
   /** A column's own collation, by name. */
   collations: ReadonlyMap<string, string>;
 };
 
 /**
- * Makes the table in memory, empty: what fails here would fail in a restore (an application's own function or
- * collation in the schema), and here SQLite tells the collation of a column, which no pragma does.
+ * Creates the table in memory, empty: a statement that fails here would fail in a restore (an application's own
+ * function or collation in the schema). An index on each column shows its collation, which no pragma reports.
  */
 export function tryInScratch(
   table: string,

@@ -13,14 +13,14 @@ function tokens(sql: string): Token[] {
   });
 }
 
-/** The statement without what does not matter: comments, spaces, and the case of words outside of quotes. */
+/** The statement without insignificant differences: comments, blanks, and the case of words outside quotes. */
 export function normalized(sql: string): string {
   return tokens(sql)
     .map(({text}) => (/^['"`[]/.test(text) ? text : text.toLowerCase()))
     .join(' ');
 }
 
-/** Indexed terms of a CREATE INDEX as written (without COLLATE, ASC, DESC at their end), and its WHERE condition. */
+/** The indexed terms of a CREATE INDEX as written (without a final COLLATE, ASC, DESC), and its WHERE condition. */
 export function indexTerms(sql: string): {terms: readonly string[]; where: string | undefined} {
   const terms: string[] = [];
   let depth = 0;
@@ -51,7 +51,7 @@ function termText(sql: string, part: Token[]): string {
   return sql.slice(kept[0]!.start, kept.at(-1)!.end);
 }
 
-/** A column's default as pragma_table_xinfo tells it, as an expression: a bare or quoted name there is a text. */
+/** A column's default as pragma_table_xinfo reports it, as an expression: a bare or quoted name there is a text. */
 export function defaultExpression(written: string): string {
   if (/^(?:true|false|null|current_(?:date|time|timestamp))$/i.test(written)) return written;
   const [first, ...more] = tokens(written);
@@ -60,18 +60,21 @@ export function defaultExpression(written: string): string {
     : `(${written})`;
 }
 
-/** A name stands before a bracket. */
+/** Whether a name precedes an opening parenthesis. */
 export function callsFunction(expression: string): boolean {
   const texts = tokens(expression).map(({text}) => text);
   return texts.some((text, at) => text === '(' && /^[\p{L}_"`[]/u.test(texts[at - 1] ?? ''));
 }
 
-/** Every name and word in the text, folded: what is not among them is not used there. */
+/** Every name and word in the text, folded: a name that is missing here is not used there. */
 export function wordsIn(sql: string): ReadonlySet<string> {
   return new Set(tokens(sql).map(({text}) => foldName(unquoted(text))));
 }
 
-/** A double-quoted text that is no name of these is a string literal, by an old habit of SQLite's that not every program has. */
+/**
+ * Replaces double-quoted texts that are not among the names by string literals, as which SQLite builds may or
+ * may not read them.
+ */
 export function withTextLiterals(sql: string, names: Iterable<string>): string {
   const known = new Set([...names].map(foldName));
   let result = '';
@@ -102,14 +105,14 @@ export function generatedExpressions(sql: string): string {
   return parts.join(' , ');
 }
 
-/** A name as it is written, without its quotes. */
+/** A name without its quotes. */
 export function unquoted(text: string): string {
   const quote = text[0]!;
   if (quote === '[') return text.slice(1, -1);
   return text.length > 1 && '"`\''.includes(quote) ? text.slice(1, -1).replaceAll(quote + quote, quote) : text;
 }
 
-/** Of a CREATE VIRTUAL TABLE: the table's name, its module, and the module's arguments as written. */
+/** The table's name, module and module arguments (as written) of a CREATE VIRTUAL TABLE. */
 export function virtualTable(sql: string): {name: string; module: string; args: readonly string[]} | undefined {
   const all = tokens(sql);
   const using = all.findIndex(({text}) => /^using$/i.test(text));
@@ -123,13 +126,16 @@ export function isOneStatement(sql: string): boolean {
   return tokens(sql).every(({kind, text}) => kind !== 'unclosed' && text !== ';');
 }
 
-/** The statement names the table itself. A name that is called, FROM name(…), is a table-valued function of the application's. */
+/** Whether the statement names the table itself. In FROM name(…) it is a table-valued function of the application. */
 export function namesTable(sql: string, table: string): boolean {
   const all = tokens(sql).map(({text}) => foldName(unquoted(text)));
   return all.some((word, at) => word === foldName(table) && (all[at + 1] !== '(' || all[at - 1] === 'into'));
 }
 
-/** Of a CREATE TRIGGER as sqlite_schema keeps it: CREATE TRIGGER name [BEFORE | AFTER | INSTEAD OF] event … */
+/**
+ * The event of a CREATE TRIGGER as sqlite_schema stores it: CREATE TRIGGER name [BEFORE | AFTER | INSTEAD OF]
+ * event …
+ */
 export function triggerEvent(sql: string): 'insert' | 'update' | 'delete' {
   for (const {text} of tokens(sql).slice(3)) {
     const word = text.toLowerCase();
@@ -138,7 +144,7 @@ export function triggerEvent(sql: string): 'insert' | 'update' | 'delete' {
   return 'insert';
 }
 
-/** The name in a CREATE [UNIQUE] INDEX, TRIGGER or VIEW as sqlite_schema keeps it. */
+/** The name in a CREATE [UNIQUE] INDEX, TRIGGER or VIEW as sqlite_schema stores it. */
 export function objectName(sql: string): string {
   const [, second, third, fourth] = tokens(sql);
   const name = /^unique$/i.test(second?.text ?? '') ? fourth : third;

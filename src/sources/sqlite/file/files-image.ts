@@ -7,22 +7,25 @@ import {Connection} from '../engine/connection.ts';
 import {pageOffset, readFrames, walHeader} from './files-wal.ts';
 
 /**
- * The pages of a database at one moment, as they lie in its files, while others write.
+ * The pages of a database at one point in time, read from its files while other processes write.
  *
- * A read transaction of SQLite holds the moment. What it sees follows from two facts about it:
- * - Without a write-ahead log nobody writes into the file while it is open.
- * - With one, writers append frames behind those that belong to the moment, and a checkpoint copies into the file none that are
- *   newer (https://www.sqlite.org/wal.html#ckpt). So a page is its newest frame among the first n, n frames being the log's
- *   length at that moment, and else what is in the file; whatever a checkpoint is writing there meanwhile is in those n frames too.
- *   The log is not begun anew while a reader needs it. A reader needs none of it when all n frames were in the file already:
- *   then the file alone is the moment, nobody writes into it as long as the transaction is open, and the log may be begun anew.
+ * A read transaction of SQLite holds that point. Two facts decide what it sees:
+ * - Without a write-ahead log, no process writes into the file while the transaction is open.
+ * - With a log, writers append frames after those of that point, and a checkpoint copies no newer frame into
+ *   the file (https://www.sqlite.org/wal.html#ckpt). Let n be the number of frames in the log at that point. A
+ *   page is then its newest frame among the first n, or what is in the file when it has none; what a checkpoint
+ *   writes there meanwhile is in those n frames too. The log is not restarted while a reader needs it. A reader
+ *   does not need it when the file already held all n frames: then the file alone has the content, no process
+ *   writes into it while the transaction is open, and the log may restart.
  *
- * n and how many frames are in the file already (k) are SQLite's own answer, asked before and after the transaction began; equal n
- * and the same log mean that nobody committed in between. k may have grown: then it became n at a time when this reader
- * was there already or came right after, and in both cases the file holds all n frames and no newer one.
+ * SQLite itself reports n and the number k of frames already in the file, before and after the transaction
+ * begins. Equal n and the same log mean that no process committed in between. k may have grown: then it reached
+ * n when this reader existed or just before it began, and in both cases the file holds all n frames and no
+ * newer one.
  *
- * Closing a file drops all locks that this process has on it (https://www.sqlite.org/howtocorrupt.html, 2.2). So the transaction ends
- * before the files are closed, and nothing else in this process may hold the same database open meanwhile.
+ * Closing a file drops all locks that this process has on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+ * So the transaction ends before the files are closed, and nothing else in this process may have the same
+ * database open meanwhile.
  */
 export type Image = {
   connection: Connection;
@@ -31,18 +34,18 @@ export type Image = {
   mode: string;
   /** Blocks of `blockBytes`, the last one shorter. @param blockBytes a multiple of the largest page size, 64 KiB */
   read: (blockBytes: number) => AsyncGenerator<Buffer>;
-  /** @throws BkpError `SOURCE_UNAVAILABLE` when the moment was not held all the time */
+  /** @throws BkpError `SOURCE_UNAVAILABLE` when the transaction did not hold throughout */
   confirm: () => Promise<void>;
   close: () => Promise<void>;
 };
 
-/** A writer that commits every millisecond is met between two commits by one of a few tries. */
+/** Even with a writer that commits every millisecond, one of a few tries falls between two commits. */
 const triesBeforeLock = 30;
 
 const readAtOnceBytes = 1024 * 1024;
 
 /**
- * @param options.tries how often the moment is looked for between two commits before writers are made to wait for it. Default 30
+ * @param options.tries how many times it tries to begin between two commits before it makes writers wait. Default 30
  * @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` | `SOURCE_LOCKED`
  */
 export async function openImage(
@@ -50,7 +53,7 @@ export async function openImage(
   {signal, tries = triesBeforeLock}: {signal: AbortSignal; tries?: number},
 ): Promise<Image> {
   checkFile(path);
-  // SQLite follows links, and the log lies beside the file itself.
+  // SQLite follows links, and the log is next to the file itself.
   const real = realpathSync(path);
   const opened = new Opened();
   try {
@@ -77,8 +80,8 @@ export async function openImage(
       confirm: async () => {
         const same = wal === undefined || (await walHeader(wal.file)).equals(wal.header);
         if (connection.inTransaction && same) return;
-        throw new BkpError('SOURCE_UNAVAILABLE', `${path} was not held as it was while it was read`, {
-          cause: same ? undefined : 'its write-ahead log was begun anew by something that does not keep to its locks',
+        throw new BkpError('SOURCE_UNAVAILABLE', `${path} changed while it was read`, {
+          cause: same ? undefined : 'a program that ignores its locks restarted its write-ahead log',
           next: 'take the backup again; no program may remove the files beside a database that is in use',
         });
       },
@@ -90,7 +93,7 @@ export async function openImage(
   }
 }
 
-/** What is open, closed in the only right order: connections first. */
+/** Open connections and files, closed in the only correct order: connections first. */
 class Opened {
   readonly #connections: Connection[] = [];
   readonly #files: FileHandle[] = [];
@@ -115,7 +118,10 @@ class Opened {
 
 type Log = {file: FileHandle; header: Buffer; frames: number};
 
-/** Begins the transaction that holds the moment. @returns the log, when some of it is needed; undefined: the file alone is the moment */
+/**
+ * Begins the transaction.
+ * @returns the log if part of it is needed; undefined when the file alone has the content
+ */
 async function beginTransaction(
   opened: Opened,
   connection: Connection,
@@ -137,9 +143,9 @@ async function beginTransaction(
     const isLog = begin();
     const after = logState(observer);
     const header = await walHeader(file);
-    // Somebody left WAL mode, which takes the database for itself: there is no log any more.
+    // Another process left WAL mode, which needs exclusive access: there is no log any more.
     if (!isLog) return {log: undefined};
-    // No answer (somebody recovers the log just now) is no two equal answers.
+    // -1: another process is recovering the log. That is no pair of equal results.
     if (before.frames < 0 || before.frames !== after.frames || !header.equals(headerBefore)) return undefined;
     return {log: after.inFile === after.frames ? undefined : {file, header, frames: after.frames}};
   };
@@ -147,7 +153,7 @@ async function beginTransaction(
     const found = await attempt();
     if (found !== undefined) return found.log;
   }
-  // Writers wait for the time of two questions.
+  // Writers wait only while the log's state is read twice.
   const writer = opened.connect(path);
   connection.rollback();
   writer.exec('BEGIN IMMEDIATE');
@@ -155,14 +161,14 @@ async function beginTransaction(
   writer.rollback();
   if (found !== undefined) return found.log;
   throw new BkpError('SOURCE_LOCKED', `${path} changes all the time, although it is locked`, {
-    next: 'some program writes it without keeping to its locks: stop it, then try again',
+    next: 'a program writes it and ignores its locks: stop that program, then try again',
   });
 }
 
 /**
- * The log's length and how much of it is in the file, by a checkpoint that copies nothing
- * (https://www.sqlite.org/pragma.html#pragma_wal_checkpoint). SQLite before 3.51 does not know NOOP and checkpoints what can be
- * without waiting; the answer is the same.
+ * The log's length and how much of it is in the file, from a checkpoint that copies nothing
+ * (https://www.sqlite.org/pragma.html#pragma_wal_checkpoint). SQLite before 3.51 does not know NOOP and
+ * checkpoints what it can without waiting; the result is the same.
  */
 function logState(connection: Connection): {frames: number; inFile: number} {
   const row = connection.get('PRAGMA main.wal_checkpoint(NOOP)');
@@ -184,7 +190,7 @@ async function* readPages(
   const readBytes = Math.max(blockBytes, readAtOnceBytes - (readAtOnceBytes % blockBytes));
   for (let start = 0; start < sizeBytes; start += readBytes) {
     const bytes = Buffer.alloc(Math.min(readBytes, sizeBytes - start));
-    // Where the file ends before the database does, the pages are in the log, or are free ones that nobody wrote: zeros.
+    // Pages beyond the end of the file are in the log, or are free pages that were never written: zeros.
     await readFully(file, bytes, start);
     if (frames !== undefined && wal !== undefined && frames.size > 0) {
       for (let at = 0; at < bytes.length; at += pageBytes) {

@@ -3,16 +3,17 @@ import {BkpError} from '../../../errors/index.ts';
 import {readFully} from '../../../lib/files.ts';
 
 /**
- * The write-ahead log as a file, https://www.sqlite.org/fileformat2.html#the_write_ahead_log: a header of 32 bytes, then frames
- * of 24 bytes and one page each. Numbers are big-endian; checksums run from the header on over all frames before.
+ * The write-ahead log as a file, https://www.sqlite.org/fileformat2.html#the_write_ahead_log: a header of 32
+ * bytes, then frames of 24 bytes and one page each. Numbers are big-endian; each checksum covers the header and
+ * all frames up to its own.
  */
 const headerBytes = 32;
 const frameHeaderBytes = 24;
 const magic = 0x377f0682;
-/** Read at once while the log is looked through. */
+/** Bytes per read while all frames are read. */
 const readBytes = 1024 * 1024;
 
-/** Tells one log from the next in the same file: its salts change each time it is begun anew. Empty for an empty file. */
+/** Distinguishes one log from the next in the same file: the salts change at each restart. Empty for an empty file. */
 export async function walHeader(wal: FileHandle): Promise<Buffer> {
   const {bytesRead, buffer} = await wal.read(Buffer.alloc(headerBytes), 0, headerBytes, 0);
   return buffer.subarray(0, bytesRead);
@@ -49,7 +50,7 @@ export async function readFrames(
       sums.add(bytes, at, 8);
       sums.add(bytes, at + frameHeaderBytes, pageBytes);
       const salted = bytes.compare(header, 16, 24, at + 8, at + 16) === 0;
-      if (!salted || !sums.equal(bytes, at + 16)) throw damaged(path, `frame ${first + n} is not what was written`);
+      if (!salted || !sums.equal(bytes, at + 16)) throw damaged(path, `frame ${first + n} has a wrong checksum`);
       newest.set(bytes.readUInt32BE(at), first + n);
     }
   }
@@ -84,7 +85,7 @@ class Checksum {
 
 function damaged(path: string, why: string): BkpError {
   return new BkpError('SOURCE_DAMAGED', `the write-ahead log ${path}-wal is damaged: ${why}`, {
-    next: `look at the database with: sqlite3 '${path}' 'PRAGMA integrity_check'`,
+    next: `check the database with: sqlite3 '${path}' 'PRAGMA integrity_check'`,
     context: {path},
   });
 }

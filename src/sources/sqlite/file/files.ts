@@ -7,13 +7,13 @@ import {identityOf, isIdentityKept, keepIdentity} from '../tracking/identity.ts'
 import {type Image, openImage} from './files-image.ts';
 import {checkDatabase, quickCheck} from './quick-check.ts';
 
-/** The one file of a backup: wherever the database lies, it is the same. */
+/** The one file of a backup, whatever the path of the database. */
 export const sqliteFilePath = 'main.db';
 
-/** The largest page size, so every page is whole in one block. */
+/** The largest page size, so no page is split between blocks. */
 const blockBytes = 64 * 1024;
 
-/** An SQLite database as one file of pages, consistent while others write, log included. */
+/** An SQLite database as one file of pages, including its log, consistent while other processes write. */
 export class SqliteFileSource implements FileSource {
   readonly description: string;
   readonly #path: string;
@@ -23,7 +23,7 @@ export class SqliteFileSource implements FileSource {
     this.description = `sqlite::path=${path}`;
   }
 
-  /** The identity beside the tracking tables; made, and made to stay, with a write into the database. */
+  /** The identity next to the tracking tables; the first call writes it into the database, where it is kept. */
   async dataId(): Promise<string> {
     return withConnection(this.#path, {}, (connection) => {
       const known = identityOf(connection);
@@ -31,7 +31,7 @@ export class SqliteFileSource implements FileSource {
       try {
         connection.write(() => keepIdentity(connection));
       } catch (error) {
-        // An older bkp made it, and this user may only read.
+        // An older bkp created it, and this user may only read.
         if (known === undefined) throw error;
         return known;
       }
@@ -71,7 +71,7 @@ function frozen(image: Image, path: string, nowMicros: () => number): Frozen {
     path: sqliteFilePath,
     sizeBytes: image.pages * image.pageBytes,
     zeroTailBytes: 0,
-    // No stamp: neither time nor size nor the header of a database tells for certain that its pages are the same.
+    // No stamp: neither the time nor the size nor the header of a database proves that its pages are unchanged.
     blockBytes,
   };
   return {

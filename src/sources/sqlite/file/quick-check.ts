@@ -8,16 +8,25 @@ import type {FileCheck} from '../../file-source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {quoteName} from '../engine/quote.ts';
 
-/** More faults than this are not listed: SQLite stops looking for them. */
+/** SQLite stops the check after this many faults. */
 const listedFaults = 20;
 
-/** SQLite checks about 1 GiB a second. A larger file is checked by another process: a cancel can end that one at once. */
+/**
+ * SQLite checks about 1 GiB a second. Larger files are checked in another process, which a cancel can kill
+ * immediately.
+ */
 const checkedHereBytes = 128 * 1024 * 1024;
 
-/** What SQLite says of rows that a living database may hold: they were written before the rule, or past it. */
+/**
+ * SQLite's messages about rows that a healthy database may hold: they were written before the rule existed, or
+ * around it.
+ */
 const brokenRule = /^(NULL value in|CHECK constraint failed in|(non-\w+|NUMERIC|TEXT) value in) /;
 
-/** SQLite's `quick_check`: as a whole, or table by table where some of them need functions or collations of the application. */
+/**
+ * SQLite's `quick_check` of the whole file, or table by table where some need functions or collations of the
+ * application.
+ */
 export function quickCheck(connection: Connection): FileCheck {
   const whole = ask(connection, `PRAGMA main.quick_check(${listedFaults})`);
   if (Array.isArray(whole)) return sorted(whole, []);
@@ -32,7 +41,7 @@ export function quickCheck(connection: Connection): FileCheck {
   return sorted(faults, unchecked);
 }
 
-/** @returns the faults, or why SQLite cannot look for them */
+/** @returns the faults, or why SQLite cannot search for them */
 function ask(connection: Connection, pragma: string): string[] | string {
   try {
     const lines = connection.all(pragma).map((row) => String(Object.values(row)[0]));
@@ -61,8 +70,8 @@ const lines = v.array(text);
 const checkSchema = v.object({damage: lines, brokenRules: lines, unchecked: lines});
 
 /**
- * Checks a database file. @param small makes the check of a file that is small
- * @returns what kept the check from being made is one of the things that are not checked
+ * Checks a database file. A check that could not run is reported under `unchecked`.
+ * @param small checks a file that is small enough for this process
  */
 export async function checkDatabase(
   path: string,

@@ -7,13 +7,14 @@ import {ResultCode, resultCode, translated} from '../engine/errors.ts';
 import {requireNoStrayJournal} from '../restore/publish.ts';
 
 /**
- * Puts a checked file where no database is.
- * @throws BkpError `TABLE_EXISTS` (one appeared meanwhile) | `PRECONDITION` (a log without its database) | `SOURCE_LOCKED`
+ * Moves a checked file to a path without a database.
+ * @throws BkpError `TABLE_EXISTS` (one appeared meanwhile) | `PRECONDITION` (a log without its database) |
+ *   `SOURCE_LOCKED`
  */
 export function placeNewDatabase(staged: string, wanted: string): void {
   const path = join(realpathSync(dirname(wanted)), basename(wanted));
   requireNoStrayJournal(path);
-  // A program that still has a removed database open shares the files beside it with whoever comes to lie there.
+  // A program that still has a removed database open would share the files next to it with the new database.
   requireNotOpen(path, [`${path}-wal`, `${path}-shm`]);
   removeEmptyLog(path);
   try {
@@ -22,7 +23,7 @@ export function placeNewDatabase(staged: string, wanted: string): void {
       rmSync(staged);
     } catch (error) {
       if (systemCode(error) === 'EEXIST') throw error;
-      // Not every file system has links. There an empty file keeps the name free of others until it is replaced.
+      // Not every file system has links. There an empty file reserves the name until it is replaced.
       closeSync(openSync(path, 'wx'));
       renameSync(staged, path);
     }
@@ -30,17 +31,18 @@ export function placeNewDatabase(staged: string, wanted: string): void {
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw translated(error, path);
     throw new BkpError('TABLE_EXISTS', `path exist: ${path} appeared while its backup was restored`, {
-      next: 'look at what made it; then restore again',
+      next: 'find out which program created it; then restore again',
     });
   }
 }
 
 /**
- * Puts a checked file in the place of a database that holds nothing, while nobody can use that.
+ * Replaces an empty database by a checked file while no other process can use it.
  *
- * SQLite's exclusive lock keeps everybody out who is in a transaction, or in WAL mode has the file open at all. A program that has it
- * open without WAL and does nothing just now holds no lock; it is found among the open files of this machine's processes, as
- * far as this user may see them, and elsewhere SQLite itself refuses its next write (SQLITE_READONLY_DBMOVED).
+ * SQLite's exclusive lock excludes every process that is in a transaction, or in WAL mode has the file open at
+ * all. An idle program that has it open without WAL holds no lock; it is found among the open files of this
+ * machine's processes, as far as this user may see them. Elsewhere SQLite itself refuses its next write
+ * (SQLITE_READONLY_DBMOVED).
  * @throws BkpError `SOURCE_LOCKED` | `TABLE_EXISTS` (it is not empty any more)
  */
 export function replaceEmptyDatabase(staged: string, link: string): void {
@@ -49,8 +51,8 @@ export function replaceEmptyDatabase(staged: string, link: string): void {
   requireNotOpen(path, [path, `${path}-wal`, `${path}-shm`]);
   const connection = new Connection(path, {busyTimeoutMs: 0});
   try {
-    // Leaving WAL mode needs the file alone, and takes the log and its index away. No journal on disk: a crash would leave it beside
-    // the restored file, and the next opener would play it into that.
+    // Leaving WAL mode needs exclusive access, and removes the log and its index. No journal on disk: a crash
+    // would leave it next to the restored file, and the next process to open that would roll it back into it.
     connection.value('PRAGMA main.journal_mode = MEMORY');
     connection.exec('BEGIN EXCLUSIVE');
     if (!isEmpty(connection)) {
@@ -72,20 +74,20 @@ export function replaceEmptyDatabase(staged: string, link: string): void {
   }
 }
 
-/** What is left of a log that holds nothing; a program that lost its database keeps the removed files to itself. */
+/** Removes an empty log; a program whose database was removed keeps its own removed files. */
 function removeEmptyLog(path: string): void {
   requireNoStrayJournal(path);
   for (const end of ['-wal', '-shm', '-journal']) rmSync(path + end, {force: true});
 }
 
-/** Open files as Linux shows them; on other systems, and for other users' processes, nothing is seen. */
+/** Reads Linux's list of open files; on other systems, and for other users' processes, it finds nothing. */
 function requireNotOpen(database: string, paths: readonly string[]): void {
   const wanted = new Set(paths);
   for (const pid of list('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
     const folder = join('/proc', pid, 'fd');
     for (const file of list(folder)) {
       const opened = target(join(folder, file));
-      // Of a removed file the name has ` (deleted)` behind it: who has that open shares nothing with a new one.
+      // A removed file's name ends in ` (deleted)`: a process that has it open shares nothing with a new file.
       if (opened !== undefined && wanted.has(opened)) {
         throw openElsewhere(database, `process ${pid} has it open`);
       }

@@ -14,12 +14,12 @@ import {isEmpty, placeNewDatabase, replaceEmptyDatabase} from './target-swap.ts'
 const readBytes = 1024 * 1024;
 
 /**
- * An SQLite database file to be: written beside its place, checked, and put there in one step. Until then nothing at that place
- * has changed.
+ * A restored SQLite database file: written next to its target, checked, and moved there in one step. Until then
+ * the target is unchanged.
  */
 export class SqliteFileTarget implements FileTarget {
   readonly #path: string;
-  /** Whole, of this or an earlier try. */
+  /** The complete file, of this or an earlier attempt. */
   readonly #staged: string;
   readonly #part: string;
   readonly #failed: string;
@@ -43,7 +43,7 @@ export class SqliteFileTarget implements FileTarget {
     };
   }
 
-  /** Only looks: what an earlier try left is checked by whoever takes it over. */
+  /** Changes nothing: what an earlier attempt left is checked when it is taken over. */
   async prepare({product}: DatabaseMoment): Promise<void> {
     if (product !== 'sqlite') {
       throw new BkpError(
@@ -55,13 +55,13 @@ export class SqliteFileTarget implements FileTarget {
       );
     }
     if (!statSync(dirname(this.#path), {throwIfNoEntry: false})?.isDirectory()) {
-      throw new BkpError('SOURCE_UNAVAILABLE', `the folder of ${this.#path} is not there`, {
+      throw new BkpError('SOURCE_UNAVAILABLE', `the folder of ${this.#path} does not exist`, {
         next: `mkdir -p '${dirname(this.#path)}'`,
       });
     }
     if (exists(this.#failed)) {
       throw new BkpError('PRECONDITION', `Failed restore directory found: ${this.#failed}`, {
-        cause: 'an earlier restore found damage; what it left is for you to look at',
+        cause: 'an earlier restore found damage, and left its files there for you to examine',
         next: `remove it, then restore again: rm -r '${this.#failed}'`,
       });
     }
@@ -98,7 +98,10 @@ export class SqliteFileTarget implements FileTarget {
     return found;
   }
 
-  /** For information only: the bytes are those of the backup, and what SQLite finds in them, the source had too. */
+  /**
+   * For information only: the bytes are those of the backup, so the source had every fault that SQLite finds in
+   * them.
+   */
   async #check(signal: AbortSignal): Promise<FileCheck> {
     try {
       return await checkDatabase(this.#staged, {
@@ -114,7 +117,7 @@ export class SqliteFileTarget implements FileTarget {
         unchecked: [],
       };
     } finally {
-      // Nobody else knows this file: what reading it in WAL mode made beside it holds nothing.
+      // No other process uses this file, so the files that reading in WAL mode created next to it hold nothing.
       for (const end of ['-wal', '-shm', '-journal']) rmSync(this.#staged + end, {force: true});
     }
   }

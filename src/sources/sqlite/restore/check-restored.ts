@@ -22,5 +22,5 @@ export function checkRestored(connection: Connection, check: 'quick' | 'full', n
     });
   }
   for (const message of new Set(messages))
-    notice(`rows came back as they were, and break their table's own schema: ${message}`);
+    notice(`rows came back unchanged, and violate their table's own schema: ${message}`);
 }

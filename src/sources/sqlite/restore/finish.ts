@@ -14,8 +14,9 @@ import type {Finishing} from './finishing.ts';
 import {rebuildTextIndexes} from './text-index.ts';
 
 /**
- * What comes after the rows: counters, virtual tables and views, triggers, and tracking. A trigger whose tables are not
- * here would make every write to its table fail, and every ALTER TABLE … RENAME in the database: so it is left out.
+ * Restores what follows the rows: counters, virtual tables and views, triggers, and tracking. A trigger whose
+ * tables are missing would make every write to its table fail, and every ALTER TABLE … RENAME in the database:
+ * so it is left out.
  */
 export function finishTables(connection: Connection, finishing: Finishing): void {
   const {schemas, objects, resume, notice} = finishing;
@@ -24,7 +25,7 @@ export function finishTables(connection: Connection, finishing: Finishing): void
   for (const schema of schemas) restoreSequence(connection, schema);
   for (const object of objects) makeObject(connection, object);
   const gone = dropViewsWithoutTables(connection, finishing);
-  // Before there are triggers: a manifest may put one on the tables of an index, and nothing of a manifest is run.
+  // Before triggers are created: a manifest may contain one on the tables of an index, and it must not fire.
   const rebuilt = rebuildTextIndexes(connection, finishing, before);
   const used = new Set<string>();
   const makeTriggers = (on: string, triggers: readonly string[]) => {
@@ -37,7 +38,7 @@ export function finishTables(connection: Connection, finishing: Finishing): void
   for (const {name} of before) {
     if (!used.has(foldName(name)) || rebuilt.has(name)) continue;
     notice(
-      `virtual table ${name} was here before, and triggers of restored tables write to it: what it holds may be of older rows, so build it again`,
+      `virtual table ${name} existed before, and triggers of restored tables write to it: its content may match older rows, so rebuild it`,
     );
   }
   if (resume === undefined) return;
@@ -48,8 +49,9 @@ export function finishTables(connection: Connection, finishing: Finishing): void
 }
 
 /**
- * What an index computes from a row depends on the version of SQLite: how a real number becomes text, for example, changed
- * several times. Indexes are built here by bkp's own version, and searched by the application's.
+ * What an index computes from a row depends on the version of SQLite: the conversion of real numbers to text,
+ * for example, changed several times. bkp's version builds the indexes here, and the application's version
+ * searches them.
  */
 function reportComputedIndexes(connection: Connection, {schemas, facts, notice}: Finishing): void {
   const own = String(connection.value('SELECT sqlite_version()'));
@@ -60,7 +62,7 @@ function reportComputedIndexes(connection: Connection, {schemas, facts, notice}:
   if (names.length === 0) return;
   const theirs = `${Math.floor(writer / 1_000_000)}.${Math.floor(writer / 1000) % 1000}.${writer % 1000}`;
   notice(
-    `${names.join(', ')} index what is computed, and were built by SQLite ${own}; the application's is ${theirs}: run REINDEX there if its PRAGMA integrity_check names them`,
+    `${names.join(', ')} index computed values and were built by SQLite ${own}; the application has ${theirs}: run REINDEX there if its PRAGMA integrity_check names them`,
   );
 }
 
@@ -77,7 +79,7 @@ function computedIndexes(connection: Connection, table: string): readonly string
 
 function restoreSequence(connection: Connection, schema: TableSchema): void {
   const {sequence, sequenceRows} = definitionOf(schema);
-  // Copying the rows made a counter, also where the source had none (any more).
+  // Copying the rows created a counter, even if the source has none (any more).
   if (!requireTable(connection, schema.name).autoincrement) return;
   connection.run('DELETE FROM main.sqlite_sequence WHERE name = ?', schema.name);
   const rows = sequenceRows ?? (sequence === null ? [] : [`integer:${sequence}`]);
@@ -104,7 +106,7 @@ function sequenceValue(type: string, value: string): Value {
   }
 }
 
-/** A view that was dropped takes others with it, which read it. @returns the names of those that are gone */
+/** Dropping a view also drops the views that read it. @returns the names of the dropped views */
 function dropViewsWithoutTables(connection: Connection, {objects, notice}: Finishing): ReadonlySet<string> {
   const views = new Map(
     objects.flatMap((object) => {
@@ -119,7 +121,7 @@ function dropViewsWithoutTables(connection: Connection, {objects, notice}: Finis
       const {missing} = reachOfView(connection, {name: view, sql});
       if (missing === undefined) continue;
       dropView(connection, view);
-      notice(`view ${view} is left out: it reads ${missing}, which is not here`);
+      notice(`view ${view} is left out: it reads ${missing}, which does not exist here`);
       views.delete(view);
       gone.add(view);
       more = true;
@@ -128,7 +130,7 @@ function dropViewsWithoutTables(connection: Connection, {objects, notice}: Finis
   return gone;
 }
 
-/** @returns the tables that it uses, folded; none when it was left out */
+/** @returns the tables that it uses, folded; empty when the trigger was left out */
 function makeTrigger(
   connection: Connection,
   on: string,
@@ -141,7 +143,7 @@ function makeTrigger(
   if (missing === undefined) return used;
   connection.exec(`DROP TRIGGER main.${quoteName(name)}`);
   notice(
-    `trigger ${name} of ${on} is left out: it needs ${missing}, which is not here; make both again, or restore them together`,
+    `trigger ${name} of ${on} is left out: it needs ${missing}, which does not exist here; create both again, or restore them together`,
   );
   return new Set();
 }

@@ -1,13 +1,13 @@
 import type {Mark, SchemaObject, TableSchema} from '../../source.ts';
 import type {KeptFacts} from '../schema/schema.ts';
 
-/** What a restore still does when the rows are in place. */
+/** Input of the steps that follow the rows. */
 export type Finishing = {
   schemas: readonly TableSchema[];
   objects: readonly SchemaObject[];
   /** Of the database that was backed up. */
   facts: KeptFacts;
-  /** Where the chain goes on. */
+  /** Where the chain continues. */
   resume?: {owner: string; mark: Mark} | undefined;
   notice: (text: string) => void;
 };

@@ -8,12 +8,13 @@ import {keyColumns} from '../rows/boundary.ts';
 import {affinity, type Column, loadedNames, recordedColumns, type Table} from '../schema/table.ts';
 
 /**
- * Where the rows of one table come down. What a database holds is not always what its schema would take today: a column
- * may have become NOT NULL, STRICT or INTEGER by an edit of the schema, a CHECK or UNIQUE may have come later, a stored
- * generated column may have been computed by another SQLite. A row that is inserted would then be refused, or changed.
+ * The table that the rows of a restored table are loaded into. A database can hold rows that its schema would
+ * not accept today: an edit of the schema may have made a column NOT NULL, STRICT or INTEGER, a CHECK or UNIQUE
+ * may have been added later, another SQLite may have computed a stored generated column. Inserting such a row
+ * would fail or change it.
  *
- * So rows are loaded into a table of the same record format whose columns have no type and no constraint. In the end the
- * real table, which is still empty, takes over its tree, and its indexes are built from the rows.
+ * So rows are loaded into a table of the same record format whose columns have no type and no constraint. At
+ * the end the real table, which is still empty, takes over its tree, and its indexes are built from the rows.
  */
 export class Landing {
   readonly #connection: Connection;
@@ -23,7 +24,7 @@ export class Landing {
   readonly #keys: string;
   #indexed = false;
 
-  /** @param id tells the landings of one staging apart */
+  /** @param id distinguishes the landings of one staging */
   constructor(connection: Connection, table: Table, id: number) {
     this.#connection = connection;
     this.#table = table;
@@ -33,17 +34,17 @@ export class Landing {
     connection.exec(landingTable(connection, table, this.#name));
   }
 
-  /** Rows of a table with the same schema in another file, as SQL names it. @returns how many */
+  /** Rows of a table with the same schema in another file, as SQL names it. @returns their number */
   loadFrom(table: string): number {
     const {columns, rowid} = loadedNames(this.#table);
     const names = [...rowid, ...columns].join(', ');
     return this.#connection.run(`INSERT INTO main.${this.#name} (${names}) SELECT ${names} FROM ${table}`);
   }
 
-  /** Rows of the attached `seg`. @returns how many */
+  /** Rows of the attached `seg`. @returns their number */
   load(): number {
     if (this.#hasAllColumns()) return this.loadFrom('seg.rows');
-    // An older bkp left stored generated columns to the table; it computes them while it is still empty.
+    // An older bkp did not copy stored generated columns; the real table, still empty, computes them.
     const table = quoteName(this.#table.name);
     const given = loadedNames(this.#table, {generated: false});
     const list = [...given.rowid, ...given.columns].join(', ');
@@ -61,7 +62,7 @@ export class Landing {
     return generated.every(({name}) => names.has(foldName(name)));
   }
 
-  /** Rows with one of the keys in the attached `seg` go. @returns how many keys there were */
+  /** Deletes rows with one of the keys in the attached `seg`. @returns the number of keys */
   removeKeys(): number {
     const {key} = this.#table;
     const connection = this.#connection;
@@ -91,7 +92,7 @@ export class Landing {
   /**
    * A key may have been logged in another type than the row has: a trigger's OLD can be converted already. In a
    * comparison with the real column SQLite would convert it back.
-   * @returns whether that makes another key of any
+   * @returns whether the conversion changes any key
    */
   #convertKeys(count: number): boolean {
     const {key} = this.#table;
@@ -123,7 +124,7 @@ export class Landing {
     this.#indexed = true;
   }
 
-  /** The rows become those of the real table, whose constraints have empty indexes then. */
+  /** Moves the rows into the real table, whose constraints still have empty indexes then. */
   land(): void {
     this.#connection.exec(`DROP INDEX IF EXISTS main.${this.#keyIndex}`);
     exchangeRoots(this.#connection, this.#table.name, this.#name);
@@ -142,7 +143,7 @@ export function constraintIndexes(connection: Connection, table: Table): readonl
     .map((row) => String(row.name));
 }
 
-/** A record is the recorded columns in their order; WITHOUT ROWID the key's come first, and make the order of rows. */
+/** A record has the recorded columns in order; WITHOUT ROWID, the key's columns come first and order the rows. */
 function landingTable(connection: Connection, table: Table, name: string): string {
   const {key} = table;
   const rowidColumn = key.kind === 'rowid' ? key.column : undefined;
@@ -165,7 +166,7 @@ function landingTable(connection: Connection, table: Table, name: string): strin
 
 /**
  * Builds the index of a constraint from the table's rows.
- * @returns false when the rows do not meet the constraint; the index then holds them all the same, as it did in the source
+ * @returns false when the rows violate the constraint; the index then contains them anyway, as in the source
  */
 export function buildConstraintIndex(connection: Connection, table: Table, index: string): boolean {
   try {
@@ -188,9 +189,9 @@ export function buildConstraintIndex(connection: Connection, table: Table, index
 }
 
 /**
- * Makes an index by its own statement.
- * @param make runs the statement that it is given
- * @returns false when the rows are not as unique as the index says; it then holds them all the same, as it did in the source
+ * Creates an index by its own statement.
+ * @param make runs a statement
+ * @returns false when the rows violate a UNIQUE index; it then contains them anyway, as in the source
  */
 export function buildIndex(connection: Connection, sql: string, make: (sql: string) => void): boolean {
   try {
@@ -210,15 +211,16 @@ export function buildIndex(connection: Connection, sql: string, make: (sql: stri
 }
 
 /**
- * Bytes that an index computes from the table's rows; 0 for one that only holds columns as the rows do.
- * @throws BkpError `OBJECT_DAMAGED` when the statement does something else; what SQLite reports when it cannot compute it
+ * Bytes that an index computes from the table's rows; 0 for an index of plain columns.
+ * @throws BkpError `OBJECT_DAMAGED` when the statement does something else; what SQLite reports when it cannot
+ *   compute it
  */
 export function computedBytes(connection: Connection, table: Table, sql: string): number {
   const {terms, where} = indexTerms(sql);
   const recorded = new Set(recordedColumns(table).map(({name}) => foldName(name)));
   const computed = terms.filter((term) => !recorded.has(foldName(unquoted(term))));
   if (computed.length === 0) return 0;
-  // SQLite takes no query within an index: what compiles there holds none here either.
+  // SQLite accepts no subquery in an index: an expression that compiles there contains none here either.
   requireOneIndex(connection, table.name, sql);
   const lengths = computed.map((term) => `ifnull(length(CAST((${term}) AS BLOB)), 0)`);
   const condition = where === undefined ? '' : ` WHERE ${where}`;

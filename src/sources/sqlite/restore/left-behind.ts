@@ -8,9 +8,9 @@ import {objectDefinitionOf, oddObjects, readObjects, virtualTables} from '../sch
 import {reachOfTrigger, reachOfView} from '../schema/reach.ts';
 import type {Table} from '../schema/table.ts';
 
-const restoreLeavesOut = 'a restore leaves it out where that is not there';
+const restoreLeavesOut = 'a restore leaves it out where that does not exist';
 
-/** What a backup of these tables does not hold, and its restore may lack; a sentence each. */
+/** What a backup of these tables does not contain and its restore may lack, one sentence each. */
 export function leftBehind(connection: Connection, asked: readonly TableName[] | 'all'): readonly string[] {
   const whole = asked === 'all';
   const found = (whole ? tableNames(connection) : asked).map((name) => findTable(connection, name));
@@ -40,11 +40,11 @@ function unnamed(found: readonly Found[]): readonly string[] {
 function odd(connection: Connection): readonly string[] {
   return oddObjects(connection).map(
     (name) =>
-      `${name} is left out: an edit of the schema made its statement, which no restore takes; only BACKUP DATABASE holds it`,
+      `${name} is left out: an edit of the schema changed its statement, which a restore would refuse; only BACKUP DATABASE holds it`,
   );
 }
 
-/** Views that read what does not exist, those that read such a view, and what the triggers of the others use. */
+/** Views that read missing tables, views that read such a view, and what the triggers of the others use. */
 function ofViews(
   connection: Connection,
   objects: readonly SchemaObject[],
@@ -82,7 +82,7 @@ function outsiders(used: ReadonlySet<string>, members: ReadonlySet<string>): rea
   return [...used].filter((name) => !members.has(name) && !name.startsWith('sqlite_'));
 }
 
-/** A trigger that uses what is not in the collection, or nowhere. */
+/** A trigger that uses tables outside the collection, or missing ones. */
 function outside(
   connection: Connection,
   on: string,
@@ -99,7 +99,7 @@ function outside(
     : [`trigger ${trigger.name} of ${on} needs ${missing}, which does not exist: a restore leaves it out`];
 }
 
-/** Tables whose names SQLite keeps to itself, made by an edit of the schema; and those that look like bkp's own. */
+/** Tables with names that SQLite reserves, created by an edit of the schema; and tables that look like bkp's own. */
 function unreachable(connection: Connection): readonly string[] {
   const named = (prefix: string) =>
     connection
@@ -112,7 +112,7 @@ function unreachable(connection: Connection): readonly string[] {
   return [
     ...named('sqlite_')
       .filter((name) => !/^sqlite_(?:sequence|stat[1-4])$/i.test(name))
-      .map((name) => `${name} has a name that SQLite keeps to itself, and is left out: only BACKUP DATABASE holds it`),
+      .map((name) => `${name} has a name that SQLite reserves, and is left out: only BACKUP DATABASE holds it`),
     ...named(ownPrefix)
       .filter((name) => !ownTable.test(name))
       .map(
@@ -131,7 +131,7 @@ function ofVirtualTables(connection: Connection, tables: readonly Table[], whole
     const rows = held.length === 0 ? '' : `, with the rows of ${held.join(', ')}`;
     return whole
       ? [
-          `virtual table ${name} comes back by its statement${rows}: its module ${module} is the application's, and bkp cannot look into it`,
+          `virtual table ${name} comes back by its statement${rows}: its module ${module} belongs to the application, and bkp cannot check its content`,
         ]
       : [
           `${held.join(', ')} hold the rows of virtual table ${name} (module ${module}), which only a collection of the whole DATABASE holds`,

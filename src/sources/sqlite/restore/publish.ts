@@ -24,16 +24,16 @@ export type PublishPlan = Finishing & {
   staged: string;
 };
 
-/** Writers of the target may wait for this long before we have the lock. */
+/** How long to wait for the lock of the target while other processes write. */
 const lockTimeoutMs = 30_000;
 
-/** SQLite would play a left-over journal or WAL into whatever database comes to lie beside it. */
+/** SQLite would apply a left-over journal or WAL to any database that is created next to it. */
 export function requireNoStrayJournal(target: string): void {
   for (const end of ['-wal', '-journal']) {
     const stray = statSync(target + end, {throwIfNoEntry: false});
     if (stray === undefined || stray.size === 0) continue;
-    throw new BkpError('PRECONDITION', `${target + end} lies there without its database`, {
-      cause: 'SQLite would play it into the restored file and damage it',
+    throw new BkpError('PRECONDITION', `${target + end} exists without its database`, {
+      cause: 'SQLite would apply it to the restored file and damage it',
       next: `move it away: mv '${target}${end}' '${target}${end}.old'`,
     });
   }
@@ -47,7 +47,7 @@ export function publishNewFile(connection: Connection, plan: PublishPlan): void 
     `PRAGMA user_version = ${Number(facts.user_version ?? 0)}; PRAGMA application_id = ${Number(facts.application_id ?? 0)}`,
   );
   finishTables(connection, plan);
-  // The mode is kept in the file. Changing it needs the file alone, so it comes last.
+  // The file stores the mode. Changing it needs exclusive access, so it comes last.
   if (facts.journal_mode === 'wal') connection.exec('PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL');
   connection.close();
   sync(staged, syncFileSync);
@@ -62,28 +62,28 @@ function place(staged: string, target: string): void {
       linkSync(staged, target);
     } catch (error) {
       if (systemCode(error) === 'EEXIST') throw error;
-      // Not every file system has links. There an empty file keeps the name free of others until it is replaced.
+      // Not every file system has links. There an empty file reserves the name until it is replaced.
       closeSync(openSync(target, 'wx'));
       renameSync(staged, target);
     }
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw translated(error, target);
     throw new BkpError('TABLE_EXISTS', `path exist: ${target} appeared while its tables were restored`, {
-      next: 'look at what made it; then restore again',
+      next: 'find out which program created it; then restore again',
     });
   }
 }
 
 /**
- * All tables in one transaction. SQLite copies rows and index entries as they are (its transfer optimization,
+ * All tables in one transaction. SQLite copies rows and index entries unchanged (its transfer optimization,
  * https://www.sqlite.org/src/file/src/insert.c, xferOptimization) when both sides have the very same schema and the
- * new one is empty and has no triggers yet; so indexes are made before the rows, and triggers after them.
+ * new one is empty and has no triggers yet; so indexes are created before the rows, and triggers after them.
  */
 export function publishIntoDatabase(plan: PublishPlan): void {
   const {target, staged, schemas, objects, facts} = plan;
   withConnection(target, {busyTimeoutMs: lockTimeoutMs}, (connection) => {
     connection.exec('PRAGMA ignore_check_constraints = ON');
-    // A database without anything in it (an empty file, say) still takes the page size and the encoding of the backup.
+    // An empty database (for example, an empty file) can still get the page size and the encoding of the backup.
     if (isEmpty(connection)) {
       connection.exec(fileSettings(facts));
       if (facts.journal_mode === 'wal') connection.exec('PRAGMA main.journal_mode = WAL');
@@ -125,8 +125,8 @@ function isEmpty(connection: Connection): boolean {
 }
 
 /**
- * Rows and entries of indexes as they are, whatever the schema says of them today. SQLite gives the rows of a table
- * without a key new rowids, unless it has an index: so it gets one that holds nothing.
+ * Copies rows and index entries unchanged, even if the schema would refuse them today. SQLite gives the rows of
+ * a table without a key new rowids unless it has an index: so it gets an index without entries.
  */
 function copyRows(connection: Connection, {name, key, columns}: Table): void {
   const quoted = quoteName(name);
@@ -142,7 +142,7 @@ function copyRows(connection: Connection, {name, key, columns}: Table): void {
   requireAllRows(connection, name);
 }
 
-/** SQLite does not copy generated columns in that way: indexes are built from the rows then. */
+/** SQLite does not transfer generated columns in that way, so indexes are built from the rows. */
 function landRows(connection: Connection, table: Table): void {
   const landing = new Landing(connection, table, 0);
   landing.loadFrom(`staged.${quoteName(table.name)}`);
@@ -161,11 +161,11 @@ function requireAllRows(connection: Connection, name: TableName): void {
 
 const keepRowids = `${ownPrefix}keep_rowids`;
 
-/** Any other way of copying would convert or refuse values. SQLite uses this one when it finds the new table empty. */
+/** Only the transfer optimization neither converts nor refuses values. SQLite uses it when the new table is empty. */
 function requireTransfer(connection: Connection, copy: string, name: TableName): void {
   const steps = connection.all(`EXPLAIN ${copy}`).map((row) => row.opcode);
   if (!steps.includes('RowData') && !steps.includes('RowCell'))
-    throw new Error(`SQLite does not copy the rows of ${name} as they are`);
+    throw new Error(`SQLite does not copy the rows of ${name} unchanged`);
 }
 
 /** @throws BkpError `TABLE_EXISTS` naming what is in the way: tables, and names of indexes and triggers */

@@ -13,22 +13,22 @@ import {checkRestored} from './check-restored.ts';
 import {buildConstraintIndex, buildIndex, computedBytes, constraintIndexes, Landing} from './landing.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
 
-/** The trees of UNIQUE constraints stay in memory while rows come in; more would show in bkp's peak. */
+/** Keeps the trees of UNIQUE constraints in memory while rows are loaded; more would raise bkp's peak. */
 const loadCacheKib = 40 * 1024;
 /**
  * CREATE INDEX sorts in runs of this size, one more for each thread. Measured on 9 million keys: 8 to 16 MiB and two
- * threads are the fastest, 128 MiB take the same time and five times the memory.
+ * threads are the fastest; 128 MiB take the same time and five times the memory.
  */
 const sortCacheKib = 8 * 1024;
 
-/** An index that is computed may hold this many bytes, and so many times those of the backup's rows. */
+/** A computed index may have this many bytes, plus this many times the bytes of the backup's rows. */
 const leastIndex = 64 * 1024 * 1024;
 const mostGrowth = 16;
-/** What is computed for one row may get this long, or a few times as long as the longest row can be. */
+/** A computed value may be this long, or four times as long as the largest segment. */
 const leastLength = 16 * 1024 * 1024;
 
 function brokenUnique(table: TableName): string {
-  return `rows of ${table} came back as they were, and break its own UNIQUE or PRIMARY KEY`;
+  return `rows of ${table} came back unchanged, and violate its own UNIQUE or PRIMARY KEY`;
 }
 
 export function stagingPath(database: string, id: string): string {
@@ -41,8 +41,8 @@ export function removeDatabase(path: string): void {
 }
 
 /**
- * Tables in a file of their own beside the database. Nobody knows the file, and it is thrown away after a crash: so
- * nothing of it is synced before the end.
+ * Tables in a separate file next to the database. No other process uses the file, and after a crash it is
+ * removed: so nothing is synced before the end.
  */
 export class SqliteStaging implements Staging {
   readonly #target: string;
@@ -92,7 +92,7 @@ export class SqliteStaging implements Staging {
   }
 
   #prepare(): void {
-    // The page size and the encoding of the source, because a table is copied page by page in the end.
+    // The page size and the encoding of the source, because its records are copied unchanged at the end.
     this.#connection.exec(`${fileSettings(this.#facts)}
       PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
       PRAGMA cache_size = -${loadCacheKib}; PRAGMA threads = 2;
@@ -119,13 +119,13 @@ export class SqliteStaging implements Staging {
   }): Promise<readonly PublishedTable[]> {
     const connection = this.#connection;
     const {notice = () => {}} = options;
-    // Lets cancel and progress through between steps that each take their time.
+    // Lets cancellation and progress run between long steps.
     const step = async (name: string) => {
       options.progress?.(name);
       await new Promise(setImmediate);
       options.signal?.throwIfAborted();
     };
-    // An index that cannot be built is taken back, which needs a journal.
+    // An index that cannot be built is rolled back, which needs a journal.
     connection.exec(`DETACH seg; PRAGMA cache_size = -${sortCacheKib}; PRAGMA journal_mode = MEMORY`);
     for (const schema of this.#schemas) {
       const table = this.#tables.get(schema.name)!;
@@ -151,7 +151,7 @@ export class SqliteStaging implements Staging {
     return counts;
   }
 
-  /** Without the index the rows are there all the same: the restore goes on, and reports it. */
+  /** The rows exist without the index too, so the restore continues and reports it. */
   #buildIndex(table: TableName, sql: string, notice: (text: string) => void): void {
     const make = (text: string) => runFromManifest(this.#connection, {what: 'index', table}, text);
     const leaveOut = (why: string) => {
@@ -159,7 +159,7 @@ export class SqliteStaging implements Staging {
       notice(`an index of ${table} is left out, ${why}: ${sql}`);
     };
     try {
-      // An expression can make a gigabyte of a row of few bytes, and the sorting writes all of it to the disk.
+      // An expression can compute a gigabyte from a row of few bytes, and sorting writes all of it to disk.
       this.#connection.limitLength(Math.max(leastLength, 4 * this.#largestBytes));
       const bytes = computedBytes(this.#connection, this.#tables.get(table)!, sql);
       if (bytes > leastIndex + mostGrowth * this.#loadedBytes) {
@@ -217,12 +217,12 @@ export class SqliteStaging implements Staging {
   }
 }
 
-/** Triggers come last of all, so that no row fires them. */
+/** Without triggers, which are created last so that no row fires them. */
 function makeTable(connection: Connection, schema: TableSchema): Table {
   runFromManifest(connection, {what: 'table', table: schema.name}, definitionOf(schema).table);
   const found = findTable(connection, schema.name);
   if (found.kind === 'table') return found.table;
-  throw new BkpError('OBJECT_DAMAGED', `the statement that makes table ${schema.name} makes none that can be loaded`, {
+  throw new BkpError('OBJECT_DAMAGED', `the statement for table ${schema.name} creates none that can be loaded`, {
     next: 'restore another backup, and report this',
   });
 }

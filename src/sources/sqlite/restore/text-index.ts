@@ -6,9 +6,10 @@ import {type VirtualTable, virtualTables} from '../schema/objects.ts';
 import type {Finishing} from './finishing.ts';
 
 /**
- * A full-text index over another table (content='…') finds that table's rows by their rowids. Its own tables come back
- * as they were, so it needs nothing where the rowids came back too. It is built again where they did not, beside a key
- * that is not INTEGER PRIMARY KEY, and where it was in the target before its table was restored.
+ * A full-text index over another table (content='…') finds that table's rows by their rowids. Its own tables
+ * are restored unchanged, so it is valid if the rowids were restored too. It is rebuilt where they were not
+ * (next to a key that is not INTEGER PRIMARY KEY), and where it existed in the target before its table was
+ * restored.
  * @param before virtual tables of the target before the restore
  * @returns the names of those that now match their tables
  */
@@ -27,10 +28,10 @@ export function rebuildTextIndexes(
     try {
       connection.exec(`INSERT INTO main.${quoteName(name)} (${quoteName(name)}) VALUES ('rebuild')`);
       fresh.add(name);
-      if (older.has(name)) notice(`full-text index ${name} was built again, over the restored rows of ${content}`);
+      if (older.has(name)) notice(`full-text index ${name} was rebuilt over the restored rows of ${content}`);
     } catch (error) {
       notice(
-        `full-text index ${name} does not match the restored rows of ${content}, and cannot be built again here: ${(error as Error).message}`,
+        `full-text index ${name} does not match the restored rows of ${content}, and cannot be rebuilt here: ${(error as Error).message}`,
       );
     }
   }

@@ -7,11 +7,11 @@ import {type Boundary, keyOrder, keyRange} from './boundary.ts';
 import {cutsOf, type Range, usableCuts} from './cuts.ts';
 import {type FilledSegment, type RowShape, rowShape, type SegmentMaker, targetBytes} from './segment.ts';
 
-/** Rows of the first segment; those after it get as many as make about the target size. */
+/** Rows of the first segment; later segments get as many as make about the target size. */
 const firstRows = 1000;
-/** A range that an earlier base had may grow to this many times its rows before it is cut. */
+/** A range of the previous base may grow to this many times its rows before it is cut. */
 const growth = 2;
-/** A segment with less than this part of the target goes together with its neighbour in the next base. */
+/** A segment below 1/8 of the target is merged with its neighbour in the next base. */
 const tooSmall = 8;
 
 export type BaseRowsOptions = {
@@ -19,7 +19,7 @@ export type BaseRowsOptions = {
   maker: SegmentMaker;
   table: Table;
   previous: string | undefined;
-  /** Rows that have no place in the order of the key, given how many have one; they come last. */
+  /** Rows without a place in the key's order, which come last; `ordered` is the number of the others. */
   rest: (ordered: number) => AsyncIterable<Segment>;
   /** Rows of the table. */
   total: () => number;
@@ -28,15 +28,15 @@ export type BaseRowsOptions = {
 function outOfOrder(table: string): BkpError {
   return new BkpError('SOURCE_DAMAGED', `more rows of table ${table} were read than it has`, {
     cause: 'the index of its key is not in the order in which the columns of the key compare',
-    next: `REINDEX ${table} by the application's SQLite, and look at PRAGMA integrity_check; BACKUP DATABASE copies the file as it is`,
+    next: `REINDEX ${table} by the application's SQLite, then run PRAGMA integrity_check; BACKUP DATABASE copies the file unchanged`,
     context: {table},
   });
 }
 
 /**
- * All rows in the order of the key, range by range. The ranges of the base before are kept, so that those without a
- * change become the same bytes again; a range that has grown too large is cut, one that is nearly empty is left out
- * of the ranges for the next base.
+ * All rows in the order of the key, range by range. The ranges of the previous base are kept, so that unchanged
+ * ranges become the same bytes again. A range that has grown too large is cut; a nearly empty one is merged in
+ * the next base.
  */
 export class BaseRows implements BaseStream {
   readonly #maker: SegmentMaker;
@@ -46,13 +46,13 @@ export class BaseRows implements BaseStream {
   readonly #total: BaseRowsOptions['total'];
   readonly #before: readonly Range[];
   readonly #ranges: Range[] = [];
-  /** Rows that a segment gets where no range of the base before limits it. */
+  /** Rows of a segment where no range of the previous base limits it. */
   #limit: number;
-  /** What was read so far. */
+  /** Read so far. */
   #segments = 0;
   #rows = 0;
   #bytesOfLast = 0;
-  /** What of it lies in ranges that have an end. */
+  /** Of these, in ranges that have an end. */
   #cutSegments = 0;
   #cutRows = 0;
 
@@ -76,7 +76,7 @@ export class BaseRows implements BaseStream {
     for (const range of this.#before) {
       yield* this.#range(after, range);
       after = range.upTo;
-      // What is small or empty keeps no end of its own: the next base reads it together with what follows.
+      // A small or empty range gets no end: the next base reads it together with the next one.
       const large = this.#segments > this.#cutSegments && this.#bytesOfLast * tooSmall >= targetBytes;
       if (after === undefined || large) this.#cut(after);
     }
@@ -94,7 +94,7 @@ export class BaseRows implements BaseStream {
       this.#segments++;
       this.#rows += segment.rows;
       this.#bytesOfLast = segment.bytes.byteLength;
-      // Where the index of the key is not in the order in which its columns compare, ranges may begin again and again.
+      // If the key's index is not in the order in which its columns compare, this loop might never end.
       if (this.#rows > this.#total()) throw outOfOrder(this.#table.name);
       yield {bytes: segment.bytes, rows: segment.rows, ...(like === undefined ? {} : {previous: like})};
       if (upTo === undefined) limit = this.#adapt(segment);
@@ -105,7 +105,7 @@ export class BaseRows implements BaseStream {
     }
   }
 
-  /** A range ends here. */
+  /** Ends a range here. */
   #cut(upTo: Boundary | undefined): void {
     const rows = this.#rows - this.#cutRows;
     this.#ranges.push({upTo, segment: this.#cutSegments, rows});
@@ -113,7 +113,7 @@ export class BaseRows implements BaseStream {
     this.#cutRows = this.#rows;
   }
 
-  /** Doubling and halving only: the same rows give the same cuts. */
+  /** Only doubles and halves, so the same rows give the same cuts. */
   #adapt({bytes, full, limit}: FilledSegment): number {
     this.#limit = Math.min(this.#limit, limit);
     if (full && bytes.byteLength * 2 <= targetBytes) this.#limit *= 2;

@@ -3,8 +3,8 @@ import {quoteName} from '../engine/quote.ts';
 import type {Key, KeyPart} from '../schema/table.ts';
 
 /**
- * A key between two segments, exact: each part with its storage class, because JSON has neither 64-bit integers nor
- * bytes, and a text of SQLite's can be any bytes in the database's encoding (hexadecimal here).
+ * The exact key between two segments: each part with its storage class, because JSON has neither 64-bit
+ * integers nor bytes, and an SQLite text can be any bytes in the database's encoding (hexadecimal here).
  */
 export type Boundary = readonly BoundaryPart[];
 type BoundaryPart = readonly ['integer' | 'real' | 'text' | 'blob', string];
@@ -32,7 +32,7 @@ export function boundaryOf(row: Readonly<Record<string, Value>>): Boundary {
   return parts;
 }
 
-/** A part as a value in SQL. */
+/** A part as an SQL value. */
 export function bound([type, text]: BoundaryPart): Fragment {
   switch (type) {
     case 'integer':
@@ -42,13 +42,13 @@ export function bound([type, text]: BoundaryPart): Fragment {
     case 'blob':
       return {sql: '?', params: [Buffer.from(text, 'hex')]};
     case 'text':
-      // The CASE takes the affinity away that CAST would bring into the comparison: a column without a type
-      // must not see its integers turned into text.
+      // The CASE removes the affinity that CAST would bring into the comparison: it would convert the integers
+      // of a column without a type to text.
       return {sql: 'CASE WHEN 1 THEN CAST(? AS TEXT) END', params: [Buffer.from(text, 'hex')]};
   }
 }
 
-/** Keys after `after` up to and including `upTo`, in the order of the key; rows with a NULL in the key are left out. */
+/** Keys after `after` up to and including `upTo`, in the order of the key; without rows that have a NULL in the key. */
 export function keyRange(key: Key, after: Boundary | undefined, upTo: Boundary | undefined): Fragment {
   const terms: string[] = [];
   const params: Value[] = [];
@@ -59,7 +59,7 @@ export function keyRange(key: Key, after: Boundary | undefined, upTo: Boundary |
   };
   const row = rowValue(keyExpressions(key));
   const first = key.kind === 'columns' ? key.parts[0]! : undefined;
-  // A row value with COLLATE in it uses no index; its first column alone does.
+  // SQLite uses no index for a row value with COLLATE, but does for its first column alone.
   const lead =
     key.kind === 'columns' && key.parts.length > 1 && key.parts.some((part) => part.explicit)
       ? comparable(first!)
@@ -78,12 +78,12 @@ export function keyRange(key: Key, after: Boundary | undefined, upTo: Boundary |
   return {sql: terms.length === 0 ? '1' : terms.join(' AND '), params};
 }
 
-/** Which parts of the key may be NULL: SQLite's old primary keys allow it, and as many such rows as one likes. */
+/** Which parts of the key may be NULL: SQLite's primary keys allow it for historical reasons, in any number of rows. */
 export function nullable(key: Key): readonly number[] {
   return key.kind === 'rowid' ? [] : [...key.parts.keys()].filter((part) => !key.parts[part]!.notNull);
 }
 
-/** Rows with a NULL in their key; undefined when there can be none. */
+/** The condition for rows with a NULL in their key; undefined when there cannot be any. */
 export function nullKeys(key: Key): string | undefined {
   const names = keyExpressions(key);
   const nulls = nullable(key).map((part) => `${names[part]} IS NULL`);
@@ -109,7 +109,7 @@ export function keyMatches(key: Key): string {
   return key.parts.map((part, i) => `${comparable(part)} IS k.k${i}`).join(' AND ');
 }
 
-/** k0, k1, … as many as the key has parts. */
+/** k0, k1, …, one for each part of the key. */
 export function keyColumns(key: Key): readonly string[] {
   return key.kind === 'rowid' ? ['k0'] : key.parts.map((_, i) => `k${i}`);
 }

@@ -5,7 +5,7 @@ import {quoteName} from '../engine/quote.ts';
 import {keyAffinity, type Table} from '../schema/table.ts';
 import {type Boundary, bound, keyColumns, rowValue} from './boundary.ts';
 
-/** Where a base was cut, as docs/format.md describes it. */
+/** Where a base was cut; described in docs/format.md. */
 const schema = v.object({
   version: v.literal(1),
   keyParts: v.number(),
@@ -24,11 +24,11 @@ const schema = v.object({
   ),
 });
 
-/** A range of keys as the base before had it. */
+/** A range of keys in the previous base. */
 export type Range = {
-  /** The last key in it; absent: all that follow. */
+  /** The last key in it; absent: no upper limit. */
   upTo?: Boundary | undefined;
-  /** Which segment of that base began here. */
+  /** The segment of that base that began here. */
   segment: number;
   rows: number;
 };
@@ -41,8 +41,8 @@ export function cutsOf(table: Table, {rowsPerSegment, ranges}: Cuts): string {
 }
 
 /**
- * @returns undefined when the cuts are of no use: the key was another one, they are those of a newer bkp, or none. Then the
- * base is cut as a first one is.
+ * @returns undefined when the cuts are unusable: there are none, the key has changed, or a newer bkp wrote
+ *   them. The base is then cut like a first one.
  */
 export function usableCuts(connection: Connection, table: Table, previous: string | undefined): Cuts | undefined {
   if (previous === undefined) return undefined;
@@ -71,7 +71,7 @@ function keyFingerprint(table: Table): readonly string[] {
     : table.key.parts.map(({collation}, part) => `${keyAffinity(table, part)} ${collation.toUpperCase()}`);
 }
 
-/** As the key's index compares them; only then each row is in one range, and in no other. */
+/** Whether the ends ascend as the key's index compares them; only then is each row in exactly one range. */
 function ascend(connection: Connection, table: Table, ends: readonly Boundary[]): boolean {
   const {key} = table;
   const columns = keyColumns(key);

@@ -6,8 +6,8 @@ import {nullKeys} from './boundary.ts';
 import {rowShape, type SegmentMaker} from './segment.ts';
 
 /**
- * Rows with a NULL in their key, in the order of their rowid: SQLite's old primary keys may hold NULL, in any number
- * of rows, and have no order of their own there.
+ * Rows with a NULL in their key, in the order of their rowid: SQLite's primary keys may hold NULL, for
+ * historical reasons, in any number of rows, which the key does not order.
  * @param only a further condition on the table `t`
  */
 export async function* rowsWithNullKey(
@@ -35,5 +35,5 @@ export async function* rowsWithNullKey(
   }
 }
 
-/** They are few, where there are any at all. */
+/** Such rows are rare. */
 const rowsAtOnce = 5_000;

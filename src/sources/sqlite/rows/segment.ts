@@ -6,40 +6,40 @@ import {keyNames, loadedNames, type Table} from '../schema/table.ts';
 import {type Boundary, boundaryColumns, boundaryOf} from './boundary.ts';
 
 /**
- * A segment is a small SQLite database with one table: `rows` (a table's rows in the order of its key) or `keys`.
- * Its columns have no type, so that values come and go bit for bit, without a conversion.
+ * A segment is a small SQLite database with one table: `rows` (a table's rows in the order of its key) or
+ * `keys`. Its columns have no type, so values are copied bit for bit, without a conversion.
  *
- * It is made in a database in memory, inside of the transaction that reads the source, and rolled back once it is
- * serialized: nothing is ever freed in it, so the same rows give the same bytes.
+ * It is built in an in-memory database, inside the transaction that reads the source, and rolled back after it
+ * is serialized: nothing is ever freed in it, so the same rows give the same bytes.
  */
 
-/** Measured: below 16 KiB pages the reading is slower by a third, above it the images only grow. */
+/** Measured: with smaller pages reading is a third slower, with larger ones the images only grow. */
 const pageBytes = 16 * 1024;
 /** Segments get about this size: large enough for compression to work, small enough for a difference to be small. */
 export const targetBytes = 1024 * 1024;
-/** No segment but one of a single row gets larger: this bounds memory, whatever the rows are like. */
+/** Only a segment of a single row may be larger: this limits memory for any rows. */
 const mostBytes = 4 * targetBytes;
 const mostPages = mostBytes / pageBytes;
 /** The largest that PRAGMA max_page_count takes. */
 const unlimitedPages = 4294967294;
 
-/** What one segment is made of. */
+/** The statements that fill one segment. */
 export type Filling = {
   /** `rows` or `keys`, with its columns. */
   create: string;
   /** INSERT … SELECT … LIMIT ?; its last parameter is the limit. */
   insert: string;
   params: readonly Value[];
-  /** SELECT that tells the last row's key (columns of {@link boundaryColumns}); absent when nobody asks. */
+  /** SELECT of the last row's key (columns of {@link boundaryColumns}); absent when it is not needed. */
   last?: string;
 };
 
 /** Without bytes when no row was found. */
 export type FilledSegment = Segment & {
   last?: Boundary | undefined;
-  /** As many rows as the limit: there may be more. */
+  /** It has as many rows as the limit, so there may be more. */
   full: boolean;
-  /** What the limit was in the end. */
+  /** The limit that was used in the end. */
   limit: number;
 };
 
@@ -87,7 +87,8 @@ export class SegmentMaker {
         last: key,
       };
     } finally {
-      // Some errors (a disk that cannot be read) end the whole transaction, and theirs is the message to tell.
+      // Some errors (a disk that cannot be read) end the whole transaction; a failing ROLLBACK would hide their
+      // message.
       if (connection.inTransaction) connection.exec('ROLLBACK TO seg; RELEASE seg');
     }
   }
@@ -98,8 +99,8 @@ export class SegmentMaker {
 }
 
 /**
- * The CHECK never fails. With it a statement that finds no more pages is undone alone; without any constraint
- * SQLite ends the whole transaction, and the snapshot with it.
+ * The CHECK never fails. With it, only the statement that runs out of pages is undone; without any constraint
+ * SQLite would end the whole transaction, and the snapshot with it.
  */
 const statementJournal = 'CHECK (1)';
 
@@ -128,7 +129,10 @@ export function rowShape(table: Table): RowShape {
   };
 }
 
-/** Rows lie in the order of the segment's own rowid, unless the table's columns hide every name of it. */
+/**
+ * Rows are in the order of the segment's own rowid, which cannot be named if the table's columns hide all of
+ * its names.
+ */
 function lastRow(table: Table): string {
   const taken = new Set(table.columns.map((column) => foldName(column.name)));
   const alias = table.key.alias ?? ['rowid', '_rowid_', 'oid'].find((word) => !taken.has(word));

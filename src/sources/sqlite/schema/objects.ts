@@ -9,25 +9,25 @@ import {editSchema, isText} from '../engine/schema-table.ts';
 import {isOneStatement, virtualTable} from '../engine/sql-text.ts';
 
 /**
- * Views and virtual tables: what a database has besides tables. They come back by their statements. What a virtual table
- * holds lies in ordinary tables whose names begin with its own (its shadow tables), which are copied like all others; so
- * its module is not asked for anything, and need not be there.
+ * Views and virtual tables. A restore runs their statements again. A virtual table stores its content in
+ * ordinary tables whose names begin with its own (its shadow tables), which are copied like all others; so its
+ * module is not used and may be missing.
  */
 
 /** What the `definition` of a {@link SchemaObject} holds. */
 export type ObjectDefinition = {kind: 'view' | 'virtual'; sql: string; triggers: readonly string[]};
 
-/** Modules that SQLite as bkp has it can open; all others belong to the application. */
+/** Whether bkp's SQLite has the module; all others belong to the application. */
 export function hasModule(connection: Connection, module: string): boolean {
   return connection.get('SELECT 1 FROM pragma_module_list WHERE name = ? COLLATE NOCASE', module) !== undefined;
 }
 
-/** In the order in which they were made. */
+/** In the order in which they were created. */
 export function readObjects(connection: Connection): readonly SchemaObject[] {
   return allObjects(connection).filter((object) => isSound(connection, object));
 }
 
-/** Names of those whose statement no restore would take: an edit of the schema made it. */
+/** Names of those whose statement, the result of an edit of the schema, a restore would refuse. */
 export function oddObjects(connection: Connection): readonly string[] {
   return allObjects(connection).flatMap((object) => (isSound(connection, object) ? [] : [object.name]));
 }
@@ -57,12 +57,12 @@ const isObject = `type = 'view' OR (type = 'table' AND rootpage = 0)`;
 export type VirtualTable = {
   name: string;
   module: string;
-  /** SQLite as bkp has it has the module. */
+  /** bkp's SQLite has the module. */
   known: boolean;
   sql: string;
 };
 
-/** In the order in which they were made. @param shadow only those that a table of this name could belong to */
+/** In the order in which they were created. @param shadow only those that a table of this name could belong to */
 export function virtualTables(connection: Connection, shadow?: string): readonly VirtualTable[] {
   return connection
     .all(
@@ -98,7 +98,7 @@ function hasForm({name, definition}: SchemaObject): boolean {
   );
 }
 
-/** Within a write transaction, or in a file that nobody else has open. */
+/** Within a write transaction, or in a file that no other process has open. */
 export function makeObject(connection: Connection, object: SchemaObject): void {
   const {kind, sql} = objectDefinitionOf(object);
   if (kind === 'view') runFromManifest(connection, {what: 'view', view: object.name}, sql);
@@ -106,8 +106,8 @@ export function makeObject(connection: Connection, object: SchemaObject): void {
 }
 
 /**
- * The row in the schema is all that a virtual table is; VACUUM copies it in this way too. CREATE VIRTUAL TABLE would run
- * the module, which makes its shadow tables and fails where they are.
+ * A virtual table is only its row in the schema; VACUUM copies it in this way too. CREATE VIRTUAL TABLE would
+ * run the module, which creates its shadow tables and fails where they exist.
  */
 function makeVirtualTable(connection: Connection, name: string, sql: string): void {
   requireStatementAlone(connection, name, sql);
@@ -120,7 +120,7 @@ function makeVirtualTable(connection: Connection, name: string, sql: string): vo
   );
 }
 
-/** SQLite's own parser looks at it; nothing is run. */
+/** SQLite's own parser checks it; nothing runs. */
 function requireStatementAlone(connection: Connection, name: string, sql: string): void {
   let made: string | null = null;
   try {

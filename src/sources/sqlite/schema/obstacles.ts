@@ -9,19 +9,19 @@ export function trackingObstacle(table: Table): string | undefined {
     return 'a virtual table keeps its rows there, and SQLite allows no triggers on such tables';
   }
   if (key.kind === 'rowid' && key.column === undefined) {
-    return 'it has no declared primary key: its rows are told apart by rowids, and VACUUM gives them new ones';
+    return 'it has no declared primary key: its rows are identified by rowids, and VACUUM changes these';
   }
   if (table.untrackable !== undefined) {
     return `it is too wide for the triggers that would track its changes: ${table.untrackable}`;
   }
   const late = key.kind === 'rowid' ? table.uniques.find((unique) => dependsOn(table, unique, key.column!)) : undefined;
   if (late !== undefined) {
-    return `its unique index ${late.name} computes with ${(key as {column: string}).column}, which SQLite gives to a row only after triggers could look which row goes for it`;
+    return `its unique index ${late.name} computes with ${(key as {column: string}).column}, which SQLite chooses for a row only after triggers could find the row that it replaces`;
   }
   return undefined;
 }
 
-/** One of the index's terms is computed, and may be computed from the column. */
+/** Whether one of the index's terms is computed, possibly from the column. */
 export function dependsOn(table: Table, unique: UniqueIndex, column: string): boolean {
   const name = foldName(column);
   const generated = new Set(table.columns.filter((other) => other.generated).map((other) => foldName(other.name)));

@@ -5,22 +5,23 @@ import {namesTable, triggerEvent} from '../engine/sql-text.ts';
 import type {NamedSql} from './table.ts';
 
 /**
- * What a trigger or a view leads to, as SQLite itself sees it: the statement that would fire or read it is compiled, and
- * never run. A function that only the application has is stood in for, because what it computes does not matter here.
+ * What a trigger or a view uses, as SQLite itself resolves it: the statement that would fire or read it is
+ * compiled and never runs. A function that only the application has gets a placeholder, because its result does
+ * not matter here.
  */
 export type Reach = {
   /** Tables and views that the trigger itself or the view itself names, folded. */
   used: ReadonlySet<string>;
   /**
-   * A table that it names and that is not there, in SQLite's words; absent when all are, or when something else cannot be
-   * compiled: another trigger on the way, a function or module that only the application has.
+   * A missing table that it names, in SQLite's words; absent when all exist, or when something else cannot be compiled:
+   * another trigger on the way, a function or module that only the application has.
    */
   missing?: string;
 };
 
-/** No sound schema needs as many; views upon views can double with each. */
+/** A limit that no valid schema reaches; nested views can double the steps at each level. */
 const mostSteps = 200_000;
-/** Functions of the application that are stood in for, one by one. */
+/** At most this many functions of the application get a placeholder, one by one. */
 const mostFunctions = 200;
 
 export function reachOfView(connection: Connection, view: NamedSql): Reach {

@@ -5,30 +5,31 @@ import type {Connection} from '../engine/connection.ts';
 import {normalized} from '../engine/sql-text.ts';
 import type {Table} from './table.ts';
 
-/** What a {@link TableSchema} of this source holds: the database's own statements, to be run again as they are. */
+/** What a {@link TableSchema} of this source holds: the database's own statements, which a restore runs unchanged. */
 export type Definition = {
   table: string;
   indexes: readonly string[];
   triggers: readonly string[];
-  /** AUTOINCREMENT's counter as text (it has 64 bits); null when the table has none or it has not begun. */
+  /** AUTOINCREMENT's counter as text (it has 64 bits); null when the table has none or was never inserted into. */
   sequence: string | null;
   /**
-   * All of the table's rows in sqlite_sequence, where they are not one integer: anybody may write to that table. Each is a
-   * storage class and the value, in hexadecimal for text and blobs: `integer:5`, `text:3961`, `null:`.
+   * All of the table's rows in sqlite_sequence, where they are not one integer: applications may write to that
+   * table. Each is a storage class and the value, in hexadecimal for text and blobs: `integer:5`, `text:3961`,
+   * `null:`.
    */
   sequenceRows?: readonly string[];
 };
 
 const sequenceRow = /^(?:null:|integer:-?\d+|real:[-+.\dA-Za-z]+|(?:text|blob):(?:[\da-f]{2})*)$/;
 
-/** How the statements of a table begin, as SQLite keeps them; an edit of the schema can begin otherwise. */
+/** How SQLite stores the beginning of a table's statements; after an edit of the schema it can be different. */
 const forms = {
   table: /^CREATE\s+TABLE\b/i,
   index: /^CREATE\s+(?:UNIQUE\s+)?INDEX\b/i,
   trigger: /^CREATE\s+TRIGGER\b/i,
 };
 
-/** @returns a statement that a restore would not take */
+/** @returns a statement that a restore would refuse */
 export function oddStatement({
   sql,
   indexes,
@@ -53,7 +54,7 @@ export function tableSchema(connection: Connection, table: Table, {omitIndexes}:
 }
 
 /**
- * From a manifest: these statements are the only ones that are ever run from it, one each.
+ * Parses a manifest's definition: only these statements of a manifest ever run, one at a time.
  * @throws BkpError `OBJECT_DAMAGED`
  */
 export function definitionOf(schema: TableSchema): Definition {
@@ -87,7 +88,7 @@ export function definitionOf(schema: TableSchema): Definition {
   );
 }
 
-/** Changes with the CREATE TABLE statement; an index or a trigger more or less loads the same rows. */
+/** Changes with the CREATE TABLE statement, not with indexes and triggers, which do not affect how rows load. */
 export function fingerprintOf(table: Table): string {
   return createHash('sha256').update(normalized(table.sql)).digest('hex').slice(0, 32);
 }
@@ -106,7 +107,7 @@ function sequenceOf(connection: Connection, table: string): Pick<Definition, 'se
   return {sequence, ...(plain ? {} : {sequenceRows: rows.map(({type, value}) => `${type}:${value}`)})};
 }
 
-/** Pragmas that a new file takes over from the database that was backed up. */
+/** Pragmas whose values a new file gets from the database that was backed up. */
 const kept = ['page_size', 'encoding', 'auto_vacuum', 'journal_mode', 'application_id', 'user_version'] as const;
 export type KeptFacts = {readonly [Name in (typeof kept)[number] | 'written_by']?: string};
 
@@ -118,7 +119,7 @@ export function databaseFacts(connection: Connection, writtenBy: number | undefi
   };
 }
 
-/** What a file takes only before its first table is made. */
+/** Settings that take effect only before a file's first table is created. */
 export function fileSettings(facts: KeptFacts): string {
   const encoding = /^UTF-16(le|be)$/.test(facts.encoding ?? '') ? facts.encoding : 'UTF-8';
   return `

@@ -1,9 +1,9 @@
 import {quoteName} from '../engine/quote.ts';
 
-/** What bkp knows of one table of an SQLite database; read by catalog.ts. */
+/** What bkp knows about one table of an SQLite database; read by catalog.ts. */
 export type Table = {
   name: string;
-  /** CREATE TABLE, as sqlite_schema has it. */
+  /** CREATE TABLE, as sqlite_schema stores it. */
   sql: string;
   withoutRowid: boolean;
   strict: boolean;
@@ -14,12 +14,12 @@ export type Table = {
   uniques: readonly UniqueIndex[];
   /** CREATE INDEX statements. */
   indexes: readonly NamedSql[];
-  /** CREATE TRIGGER statements, those of bkp left out. */
+  /** CREATE TRIGGER statements, without those of bkp. */
   triggers: readonly NamedSql[];
   autoincrement: boolean;
-  /** Why SQLite does not take triggers that track its changes, in its words; absent when it does. */
+  /** SQLite's message when it does not accept triggers that track the table's changes; absent when it does. */
   untrackable?: string | undefined;
-  /** The virtual table whose rows it holds; absent for ordinary ones. */
+  /** The virtual table whose rows it holds; absent for ordinary tables. */
   shadowOf?: string | undefined;
 };
 
@@ -27,42 +27,42 @@ export type NamedSql = {name: string; sql: string};
 
 export type Column = {
   name: string;
-  /** As declared, empty when it is not. */
+  /** As declared; empty without a declaration. */
   type: string;
   /** Computed by SQLite. */
   generated: boolean;
-  /** A row's record holds a value of it; of generated columns only those that are STORED. */
+  /** Whether a row's record holds its value; false for generated columns that are not STORED. */
   recorded: boolean;
-  /** The one that `COLLATE` (or BINARY) gave it. */
+  /** From its `COLLATE`, else BINARY. */
   collation: string;
   /**
-   * A NOT NULL column's default as SQL: what `OR REPLACE` puts where a statement says NULL, after the triggers that
-   * run before have seen the NULL.
+   * A NOT NULL column's default as SQL: `OR REPLACE` stores it where a statement gives NULL, after BEFORE triggers have
+   * seen the NULL.
    */
   insteadOfNull?: string | undefined;
-  /** Its default calls a function, and can be another value each time. Absent: it does not. */
+  /** Its default calls a function, so its value can differ each time. */
   computedDefault: boolean;
 };
 
-/** By what rows are told apart, found and put in order. */
+/** What identifies and orders rows. */
 export type Key =
   /**
-   * A 64-bit integer. `column`: the INTEGER PRIMARY KEY; absent when the table has no declared key, then it is the
-   * rowid that SQLite gave.
+   * A 64-bit integer. `column`: the INTEGER PRIMARY KEY; absent when the table has no declared key, then the
+   * key is the rowid that SQLite chose.
    */
   | {kind: 'rowid'; alias: string; column?: string | undefined}
   | {
       kind: 'columns';
       parts: readonly KeyPart[];
-      /** How to say rowid in this table; absent WITHOUT ROWID. */
+      /** A name for the rowid in this table; absent WITHOUT ROWID. */
       alias?: string | undefined;
     };
 
 export type KeyPart = {
   column: string;
-  /** Of the key's index: two keys are the same when it says so. */
+  /** Of the key's index, which decides whether two keys are equal. */
   collation: string;
-  /** The column compares in another way than the key's index: every comparison has to say COLLATE. */
+  /** The column's own collation differs from that of the key's index: every comparison needs COLLATE. */
   explicit: boolean;
   /** NULL never occurs in it. */
   notNull: boolean;
@@ -82,8 +82,8 @@ export function recordedColumns(table: Table): readonly Column[] {
 }
 
 /**
- * What a segment of rows has under its names, quoted. A rowid is copied only where the table has no declared key: beside
- * another key it is nothing that lasts (VACUUM changes it).
+ * The quoted column names of a segment of rows. A rowid is copied only where the table has no declared key:
+ * next to another key it is not stable (VACUUM changes it).
  */
 export function loadedNames(
   table: Table,

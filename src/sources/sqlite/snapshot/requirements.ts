@@ -36,8 +36,8 @@ export function requireTrackable(table: Table): void {
 }
 
 /**
- * Two rows of a table WITHOUT ROWID have equal keys only when an edit of the schema gave the key a coarser collation; no new
- * table could hold both. The query sorts all rows, so it runs only where this is possible.
+ * Two rows of a table WITHOUT ROWID have equal keys only when an edit of the schema gave the key a coarser
+ * collation; no new table could hold both. The query sorts all rows, so it runs only where this is possible.
  * @throws BkpError `UNSUPPORTED`
  */
 export function requireDistinctKeys(connection: Connection, {name, key, withoutRowid}: Table): void {
@@ -55,8 +55,8 @@ export function requireDistinctKeys(connection: Connection, {name, key, withoutR
 }
 
 /**
- * A key is logged, compared and found as its column would store it. A column whose type was changed by an edit of the schema can
- * hold values that it would store differently today: '5' in an INTEGER, 5 in a TEXT.
+ * A key is logged, compared and found as its column would store it. A column whose type was changed by an edit
+ * of the schema can hold values that it would store differently today: '5' in an INTEGER, 5 in a TEXT.
  * @throws BkpError `UNSUPPORTED`
  */
 export function requireKeyTypes(connection: Connection, table: Table): void {

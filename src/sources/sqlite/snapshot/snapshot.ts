@@ -36,8 +36,8 @@ import {
 const sampleRows = 5000;
 
 /**
- * Marks the log if changes are to be tracked, then opens one read transaction, whose view is the backup's content, and checks
- * again: so a schema that changed in between is detected.
+ * Marks the log if changes are to be tracked, then opens one read transaction, whose view is the backup's
+ * content, and checks again: so a schema that changed in between is detected.
  */
 export function openSnapshot(connection: Connection, options: SnapshotOptions): Snapshot {
   const {track, since, notice, whole = []} = options;

@@ -13,8 +13,8 @@ import {trackingFault} from './tracking.ts';
 export type BrokenTracking = {table: TableName; detail: string};
 
 /**
- * Checks each kind of object on its own, because any of them may have been removed. (Schema tools drop tables that they do not
- * know, and dropping a log does not drop the triggers that write to it.)
+ * Checks each kind of object on its own, because any of them may have been removed. (Schema tools drop tables
+ * that they do not know, and dropping a log does not drop the triggers that write to it.)
  */
 export function brokenTracking(connection: Connection): readonly BrokenTracking[] {
   const broken: BrokenTracking[] = [];

@@ -8,15 +8,15 @@ import {keyAffinity, type Table} from '../schema/table.ts';
 import {logName} from '../triggers/names.ts';
 import {keysAtMark, largestRowid} from './marks.ts';
 
-/** Keys in one segment, and those that rows are looked up for at once: a delta is small, and they are found one by one. */
+/** Keys in one segment, and keys whose rows are looked up per segment of rows; each row is found by its key. */
 const keysAtOnce = 50_000;
 const rowsAtOnce = 5_000;
 /** A real number below every rowid. */
 const belowAll = -1e19;
 
 /**
- * Every key in the log after `since`, each once, and the rows they have now. The work grows with the log, not with
- * the table.
+ * Every key in the log after `since`, each once, and the rows that these keys have now. The cost depends on the
+ * size of the log, not of the table.
  */
 export function deltaOf(connection: Connection, maker: SegmentMaker, table: Table, since: bigint): DeltaStream {
   const {key} = table;
@@ -25,8 +25,9 @@ export function deltaOf(connection: Connection, maker: SegmentMaker, table: Tabl
   let count = 0;
 
   function collect(): void {
-    // Keys that the primary key's index takes for one are one here too, else their row would come twice: as the key's
-    // columns store them, because triggers can see a key in another form, and as its collations compare them.
+    // Keys that are equal to the primary key's index are one key here too, else their row would appear twice.
+    // They are converted as the key's columns store them, because triggers can see a key in another form, and
+    // compared by its collations.
     const typed = columns.map((column, part) => `${column} ${keyAffinity(table, part)}`);
     const groups = columns.map((column, part) => collated(key, part, column)).join(', ');
     connection.exec(
@@ -38,7 +39,7 @@ export function deltaOf(connection: Connection, maker: SegmentMaker, table: Tabl
       count = connection.run(`${into} ${logged} GROUP BY ${groups} ORDER BY ${groups}`, since);
       return;
     }
-    // A new row with the key -1 looks to the triggers like one whose key SQLite has yet to choose.
+    // To the triggers, a new row with the key -1 looks like a row whose key SQLite has yet to choose.
     const top = lowestTop(connection, table, since);
     const others = `SELECT ${key.alias} FROM main.${quoteName(table.name)} WHERE ${key.alias}`;
     count = connection.run(
@@ -82,9 +83,9 @@ export function deltaOf(connection: Connection, maker: SegmentMaker, table: Tabl
 }
 
 /**
- * @returns why the log may lack keys, in words; undefined when it has them all. While a row has the largest rowid, SQLite
- * gives new ones random rowids, and these need not be above the others.
- * https://www.sqlite.org/autoinc.html, "Background"
+ * @returns why the log may lack keys, in words; undefined when it is complete. While a row has the largest
+ *   rowid, SQLite gives new rows random rowids, which need not be above the others.
+ *   https://www.sqlite.org/autoinc.html, "Background"
  */
 export function unknownKeys(connection: Connection, table: Table, since: bigint): string | undefined {
   const {key} = table;
@@ -103,12 +104,12 @@ export function unknownKeys(connection: Connection, table: Table, since: bigint)
   const nulls = key.parts.flatMap(({notNull}, part) => (notNull ? [`k${part} IS NULL`] : []));
   if (nulls.length === 0) return undefined;
   const found = connection.get(`SELECT 1 FROM ${log} WHERE seq > ? AND (${nulls.join(' OR ')}) LIMIT 1`, since);
-  return found && 'a NULL in a key may have given way to a default that is another value each time';
+  return found && 'a NULL in a key may have been replaced by a default whose value differs each time';
 }
 
 /**
- * A value that the table's largest key has never been below since the mark; every row above it may have come since.
- * While a row stays that was there at the mark, the largest key is no smaller than its key.
+ * A value that the table's largest key was never below since the mark; every row above it may be new since then.
+ * While a row of the time of the mark exists, the largest key is not smaller than its key.
  */
 function lowestTop(connection: Connection, table: Table, since: bigint): Value {
   const keys = keysAtMark(connection, table.name, since);

@@ -37,8 +37,8 @@ export function trackedTables(connection: Connection): readonly Tracked[] {
 }
 
 /**
- * Removes triggers, log and every mark of the table; within a write transaction. Triggers are found by their names, because they
- * move along when their table is renamed.
+ * Removes triggers, log and every mark of the table; within a write transaction. Triggers are found by their
+ * names, because they move along when their table is renamed.
  */
 export function removeTracking(connection: Connection, name: TableName): void {
   for (const row of connection.all(`SELECT name FROM main.sqlite_schema WHERE type = 'trigger'`)) {

@@ -30,8 +30,8 @@ export function setMark(
 }
 
 /**
- * The largest key, and the largest keys that are at least 1, 2, 4, 8, … below it: when rows at the top are deleted, one of
- * these keys remains that is not far below them.
+ * The largest key, and the largest keys that are at least 1, 2, 4, 8, … below it: when rows at the top are
+ * deleted, one of these keys remains that is not far below them.
  */
 function largestKeys(connection: Connection, {key, name}: Table): readonly bigint[] {
   const below = `SELECT max(${key.alias}) FROM main.${quoteName(name)} WHERE ${key.alias} <= ?`;

@@ -6,14 +6,15 @@ import {ownPrefix} from '../engine/own-prefix.ts';
  * Change tracking in the source, in tables that bkp creates there:
  *
  * - `_bkp_meta`: the database's identity, and whether backups of the whole file rely on it.
- * - `_bkp_log_<table>`: one row for each key that may have changed, appended by triggers. It can hold keys that did not change,
- *   and never lacks one that did. `seq` starts at a random number and grows by one; the row that a mark points to and all later
- *   rows are kept. So a log that was emptied or thinned out can be told from a complete one.
- *   Where the key is an INTEGER PRIMARY KEY, `gone` = 1 says that the row is deleted or gets another key; a mark's own row has
- *   some of the largest keys of the table at that time there, as JSON. From them a delta derives above which key every row may
- *   be new.
- * - `_bkp_marks`: the position of the log when an owner's backup began. An existing mark has been valid since it was set:
- *   code that finds a log or a trigger missing removes all marks of the table before it creates them again.
+ * - `_bkp_log_<table>`: one row for each key that may have changed, appended by triggers. It can hold keys that
+ *   did not change, and never lacks one that did. `seq` starts at a random number and grows by one; the row
+ *   that a mark points to and all later rows are kept. So a log that was emptied or thinned out can be told
+ *   from a complete one. Where the key is an INTEGER PRIMARY KEY, `gone` = 1 says that the row is deleted or
+ *   gets another key; a mark's own row has some of the largest keys of the table at that time there, as JSON.
+ *   From them a delta derives above which key every row may be new.
+ * - `_bkp_marks`: the position of the log when an owner's backup began. An existing mark has been valid since
+ *   it was set: code that finds a log or a trigger missing removes all marks of the table before it creates
+ *   them again.
  */
 export const meta = `${ownPrefix}meta`;
 export const marks = `${ownPrefix}marks`;

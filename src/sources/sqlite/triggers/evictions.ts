@@ -10,8 +10,9 @@ import {logName, rowName} from './names.ts';
 export type Evictions = {byInsert: readonly string[]; byUpdate: readonly string[]; ofColumns: string};
 
 /**
- * REPLACE removes rows that conflict with the new row on another unique index, and fires no delete trigger for them (unless the
- * application has set recursive_triggers). So before each insert and update the rows that could be removed are logged.
+ * REPLACE removes rows that conflict with the new row on another unique index, and fires no delete trigger for
+ * them (unless the application has set recursive_triggers). So before each insert and update the rows that
+ * could be removed are logged.
  * @returns undefined when only the key is unique
  */
 export function evictions(table: Table): Evictions | undefined {
@@ -43,9 +44,9 @@ function rowidMeets({key, name}: Table): readonly string[] {
 }
 
 /**
- * The condition that a row in the table and the new row are equal to the index. The index's WHERE is tested on the row in the
- * table, so that SQLite can use the index, and not on the new row: that finds more rows, never fewer.
- * A second condition selects all rows, in the rare case that no better one is known.
+ * The condition that a row in the table and the new row are equal to the index. The index's WHERE is tested on
+ * the row in the table, so that SQLite can use the index, and not on the new row: that finds more rows, never
+ * fewer. A second condition selects all rows, in the rare case that no better one is known.
  */
 function meets(table: Table, unique: UniqueIndex): readonly string[] {
   const on = quoteName(table.name);
@@ -66,7 +67,10 @@ function meets(table: Table, unique: UniqueIndex): readonly string[] {
   return unforeseen.length === 0 ? [same] : [same, `(${unforeseen.join(' OR ')})`];
 }
 
-/** An expression of the schema with one meaning, whatever the program that fires the trigger takes double quotes for. */
+/**
+ * An expression of the schema with one meaning, whatever the program that fires the trigger takes double quotes
+ * for.
+ */
 function portable(table: Table, expression: string): string {
   return withTextLiterals(expression, [table.name, ...table.columns.map(({name}) => name)]);
 }

@@ -4,7 +4,10 @@ import {keyColumns} from '../rows/boundary.ts';
 import {affinity, type Column, type NamedSql, type Table} from '../schema/table.ts';
 import {logName, rowName} from './names.ts';
 
-/** The log has a row for each changed key; see tracking/own-tables.ts for `gone`. Its first row and the marks have no key. */
+/**
+ * The log has a row for each changed key; see tracking/own-tables.ts for `gone`. Its first row and the marks
+ * have no key.
+ */
 export function logTable(table: Table): NamedSql {
   const name = logName(table.name);
   const columns = [...keyColumns(table.key), ...(table.key.kind === 'rowid' ? ['gone'] : [])];
@@ -12,8 +15,8 @@ export function logTable(table: Table): NamedSql {
 }
 
 /**
- * A table that holds the new row while its index expressions are computed: in a comparison NEW.a lacks the affinity of the
- * column and would give another value. Undefined when no index computes anything.
+ * A table that holds the new row while its index expressions are computed: in a comparison NEW.a lacks the
+ * affinity of the column and would give another value. Undefined when no index computes anything.
  */
 export function rowTable(table: Table): NamedSql | undefined {
   const columns = computedFrom(table);

@@ -5,32 +5,35 @@ import {type Evictions, evictions, newValue} from './evictions.ts';
 import {logName, type TriggerEvent, triggerName} from './names.ts';
 
 /**
- * The triggers that append changed keys to a table's log. Their texts are as sqlite_schema stores them, so that an existing
- * trigger can be compared.
+ * The triggers that append changed keys to a table's log. Their texts are as sqlite_schema stores them, so that
+ * an existing trigger can be compared.
  *
- * They run BEFORE the change, for two reasons. A foreign key's check converts the values of OLD and NEW in place, to the
- * child column's affinity, before AFTER triggers see them. And another AFTER trigger (a TEMP trigger of the application,
- * which no other connection sees) can end the work on a row with RAISE(IGNORE): the change is made, and later triggers do
- * not run. A BEFORE trigger that does so prevents the change itself.
+ * They run BEFORE the change, for two reasons. A foreign key's check converts the values of OLD and NEW in
+ * place, to the child column's affinity, before AFTER triggers see them. And another AFTER trigger (a TEMP
+ * trigger of the application, which no other connection sees) can end the work on a row with RAISE(IGNORE): the
+ * change is made, and later triggers do not run. A BEFORE trigger that does so prevents the change itself.
  *
- * AFTER triggers only check again, where a BEFORE trigger can see another key than the stored one. SQLite before 3.31
- * computes twice, once for either trigger, what an INSERT gives for an INTEGER PRIMARY KEY (`abs(random())`), and each
- * default (measured with 3.22 and 3.28); and where OR REPLACE replaces a NULL by a default, every version does.
+ * AFTER triggers only check again, where a BEFORE trigger can see another key than the stored one. SQLite
+ * before 3.31 computes twice, once for either trigger, what an INSERT gives for an INTEGER PRIMARY KEY
+ * (`abs(random())`), and each default (measured with 3.22 and 3.28); and where OR REPLACE replaces a NULL by a
+ * default, every version does.
  *
  * They have no conflict clause: the one of the user's statement would replace it
- * (https://www.sqlite.org/lang_createtrigger.html, "Syntax Restrictions"). The log has no constraint that could fail.
+ * (https://www.sqlite.org/lang_createtrigger.html, "Syntax Restrictions"). The log has no constraint that could
+ * fail.
  */
 export function trackingTriggers(table: Table): readonly NamedSql[] {
   return table.key.kind === 'rowid' ? rowidTriggers(table) : keyTriggers(table);
 }
 
 /**
- * An INTEGER PRIMARY KEY. BEFORE INSERT does not know the key that SQLite will choose (NEW has -1 then); the AFTER
- * trigger logs it. If that does not run, the key is still above all others: a delta takes every row above the lowest value
- * that the table's largest key can have had, and `gone` names the rows that no longer keep that value up.
+ * An INTEGER PRIMARY KEY. BEFORE INSERT does not know the key that SQLite will choose (NEW has -1 then); the
+ * AFTER trigger logs it. If that does not run, the key is still above all others: a delta takes every row above
+ * the lowest value that the table's largest key can have had, and `gone` names the rows that no longer keep
+ * that value up.
  *
- * Where nothing else is unique, the triggers name no table but the log: an application that renames the table and leaves the
- * bodies of triggers as they are (PRAGMA legacy_alter_table) can continue to write.
+ * Where nothing else is unique, the triggers name no table but the log: an application that renames the table
+ * and leaves the bodies of triggers as they are (PRAGMA legacy_alter_table) can continue to write.
  */
 function rowidTriggers(table: Table): readonly NamedSql[] {
   const on = quoteName(table.name);
