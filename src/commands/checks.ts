@@ -6,7 +6,7 @@ import type {CommandDeps} from './deps.ts';
 
 export type CheckFormat = 'pretty' | 'json';
 
-/** Prints the checks; the exit status is `failed` when one of them is a fault. */
+/** Prints the checks; the exit status is `failed` if one of them failed. */
 export function printChecks(deps: CommandDeps, checks: readonly Check[], format: CheckFormat): void {
   const ok = checks.every((check) => check.ok);
   deps.stdout.write(

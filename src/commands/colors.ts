@@ -1,5 +1,5 @@
 /**
- * `--no-color` beats `FORCE_COLOR` beats `NO_COLOR` beats what the stream is.
+ * Precedence: `--no-color`, `FORCE_COLOR`, `NO_COLOR`, then whether the stream is a terminal.
  * An empty variable counts as absent (https://no-color.org); `FORCE_COLOR=0` or `false` means no colours.
  */
 export function colorsWanted(ask: {

@@ -4,23 +4,23 @@ import type {Journal, Operation, OperationNumber} from '../ops/index.ts';
 import {leaveNote, type Subscribe, showLines, showLive, type ViewEnd} from '../ui/index.ts';
 import type {CommandDeps} from './deps.ts';
 
-/** Often enough that a bar moves smoothly; a look costs well under a millisecond. */
+/** Short enough for a smooth progress bar; a poll takes well under a millisecond. */
 const pollMs = 250;
-/** How often to look whether workers still live, in polls. */
+/** Polls between two checks whether workers are still alive. */
 const pollsPerReap = 4;
 
 export type FollowOptions = {
-  /** Absent: all that are open, and those that start meanwhile. */
+  /** Default: all open operations, and those that start in the meantime. */
   numbers?: readonly OperationNumber[];
-  /** Where the lines go when there is no terminal: they are the result, or they are talk. */
+  /** The stream for lines when there is no terminal: stdout if they are the result, else stderr. */
   linesTo: 'stdout' | 'stderr';
-  /** True: why an operation failed is told by the caller. */
+  /** True: the caller reports why an operation failed. */
   withoutErrors?: boolean;
 };
 
 /**
- * Shows operations until they are done or until somebody leaves: live on a terminal, else as lines.
- * Says on stderr what goes on when it was left.
+ * Shows operations until they are done or the user leaves: live on a terminal, else as lines.
+ * After leaving, prints on stderr which operations continue.
  */
 export async function follow(
   deps: CommandDeps,
@@ -30,7 +30,7 @@ export async function follow(
   const subscribe = subscribeTo(journal, numbers);
   const {signal, stdin, stdout, colors, env} = deps;
   const nowMicros = neverBack(deps.nowMicros);
-  // A live view moves the cursor.
+  // A live view needs a terminal that can move the cursor.
   const end =
     stdout.isTTY && env.TERM !== 'dumb'
       ? await showLive({
@@ -42,7 +42,7 @@ export async function follow(
   return end;
 }
 
-/** A clock that somebody sets back stands still here: nobody has waited for less time than a moment ago. */
+/** A clock that never runs backwards, even if the wall clock is set back: waiting times must not shrink. */
 function neverBack(now: () => number): () => number {
   let latest = Number.NEGATIVE_INFINITY;
   return () => {
@@ -51,7 +51,7 @@ function neverBack(now: () => number): () => number {
   };
 }
 
-/** Looks into the journal a few times a second. */
+/** Polls the journal a few times a second. */
 function subscribeTo(journal: Journal, numbers: readonly OperationNumber[] | undefined): Subscribe {
   return (listener) => {
     const seen = new Set<OperationNumber>(numbers);
@@ -74,7 +74,7 @@ function subscribeTo(journal: Journal, numbers: readonly OperationNumber[] | und
   };
 }
 
-/** Empty for one that somebody forgets while it is watched. */
+/** Empty for an operation that was forgotten while it was watched. */
 async function stillThere(journal: Journal, number: OperationNumber): Promise<Operation[]> {
   try {
     return [await journal.get(number)];

@@ -3,8 +3,7 @@ import type {TableStyle} from '../ui/index.ts';
 import type {CommandDeps} from './deps.ts';
 
 /**
- * How operations are printed: for people, in bkp's own JSON, or in the JSON of the system whose statements bkp
- * speaks.
+ * Output formats for operations: text, bkp's own JSON, or the JSON of YDB, whose statements bkp uses.
  */
 export const operationFormats = ['pretty', 'json', 'proto-json-base64'] as const;
 export type OperationFormat = (typeof operationFormats)[number];
@@ -22,7 +21,7 @@ export function formatOf({format, json}: FormatFlags): OperationFormat {
   return json ? 'json' : format;
 }
 
-/** Tables fit the terminal; where stdout is none, nothing wraps. */
+/** Tables fit the terminal; if stdout is not a terminal, nothing wraps. */
 export function tableStyle({stdout, colors}: Pick<CommandDeps, 'stdout' | 'colors'>): TableStyle {
   return {terminalColumns: stdout.isTTY ? stdout.columns : undefined, colors};
 }

@@ -1,6 +1,6 @@
 import {ExitStatus} from '../errors/index.ts';
 
-/** What each exit status tells a script; in the order of the numbers. */
+/** The meaning of each exit status, in the order of the numbers. */
 export const exitStatusMeanings: Readonly<Record<keyof typeof ExitStatus, string>> = {
   done: 'done',
   failed: 'failed',
@@ -17,8 +17,8 @@ type StatusName = keyof typeof ExitStatus;
 const everyStatus = Object.keys(ExitStatus) as StatusName[];
 
 /**
- * The end of every help text: examples, and the exit statuses the command may end with.
- * @param statuses absent: all of them
+ * The end of every help text: the exit statuses that the command may return, and examples.
+ * @param statuses default: all of them
  */
 export function helpTail(examples: readonly string[], statuses: readonly StatusName[] = everyStatus): string {
   const exits = statuses.map((name) => `  ${String(ExitStatus[name]).padEnd(4)} ${exitStatusMeanings[name]}`);

@@ -5,11 +5,11 @@ import type {Grammar} from './completion/candidates.ts';
 import type {CommandDeps} from './deps.ts';
 import {helpTail} from './help.ts';
 
-/** One first word of the command line. Its code is loaded only when the word is typed. */
+/** A first word of the command line. Its code is loaded only when it is used. */
 export type CommandGroup = {
   name: string;
   summary: string;
-  /** Not in the help: for shells and other machines. */
+  /** Not in the help: only programs call it. */
   hidden?: boolean;
   load: () => Promise<{command: (deps: CommandDeps) => Command}>;
 };
@@ -97,7 +97,7 @@ export const commandGroups: readonly CommandGroup[] = [
   },
 ];
 
-/** What completion offers: the groups that the help shows. */
+/** What completion offers: the groups that appear in the help. */
 function grammar(): Grammar {
   const shown = commandGroups.filter(({hidden}) => !hidden);
   return {
@@ -109,17 +109,17 @@ function grammar(): Grammar {
 
 export type ProgramParts = {
   groups?: readonly CommandGroup[];
-  /** Called once, when the global options are known. */
+  /** Called once, after the global options are parsed. */
   openDeps: (flags: GlobalFlags) => Promise<CommandDeps>;
   write: (text: string) => void;
-  /** Width for help; undefined: 80. */
+  /** Width of the help; default: 80. */
   columns: number | undefined;
   version: () => string;
 };
 
 /**
- * Finds the group that the arguments name, loads it alone, and runs its command.
- * @throws BkpError `USAGE` for arguments that make no sense, and whatever the command throws.
+ * Loads only the group that the arguments name, and runs its command.
+ * @throws BkpError `USAGE` for wrong arguments, and whatever the command throws
  */
 export async function runProgram(given: readonly string[], parts: ProgramParts): Promise<void> {
   const args = given.map(withCommentAsText);
@@ -128,7 +128,7 @@ export async function runProgram(given: readonly string[], parts: ProgramParts):
     const program = rootCommand();
     govern(program, parts);
     const asked = program.parseOptions([...args]).operands;
-    // An option that is true unless it is negated has no value before `parse`.
+    // Commander gives a negatable option its default only in `parse`.
     const flags = {...program.opts<GlobalFlags & {version?: boolean}>()};
     flags.color ??= true;
     if (flags.version) return parts.write(`${parts.version()}\n`);
@@ -161,14 +161,14 @@ function commandAt(from: Command, words: readonly string[]): Command {
 }
 
 /**
- * A text of statements may begin with a comment. No option has a blank in its name, and a blank before a
- * comment is nothing.
+ * Statements may begin with a `--` comment, which looks like an option. Option names contain no blank, and a
+ * blank before a comment has no meaning.
  */
 function withCommentAsText(word: string): string {
   return /^--[^=]*\s/.test(word) ? ` ${word}` : word;
 }
 
-/** The command above all groups: only the global options. */
+/** The root command: only the global options. */
 export function rootCommand(): Command {
   return new Command('bkp')
     .usage('[options] <command>')
@@ -186,7 +186,7 @@ export function rootCommand(): Command {
     .addHelpText('after', helpTail(['bkp sql "BACKUP shop"', 'bkp operation list']));
 }
 
-/** Commander may neither write errors nor end the process: errors become ours, help goes to stdout. */
+/** Keeps commander from printing errors and ending the process: errors become BkpErrors, help goes to stdout. */
 function govern(command: Command, {write, columns}: ProgramParts): void {
   command
     .helpOption('-h, --help', 'show this help')
@@ -211,12 +211,12 @@ function isHelp(error: unknown): boolean {
   return helpCodes.includes((error as CommanderError).code);
 }
 
-/** Commander's message is `error: what`, and in a last line, in parentheses, what was probably meant. */
+/** Commander's message is `error: what`, with a suggestion in parentheses on the last line. */
 function usageError(command: Command, error: CommanderError): BkpError {
   const [, what = '', meant] = /^(?:error: )?(.*?)(?:\n\(Did you mean ([^\n]*)\?\))?$/s.exec(error.message) ?? [];
   const help = `${pathOf(command)} --help`;
   if (error.code === 'commander.unknownOption' && what.includes('\n')) {
-    return new BkpError('USAGE', what, {next: `a text that begins with -- stands behind another --: bkp sql -- '…'`});
+    return new BkpError('USAGE', what, {next: `put a text that begins with -- after another --: bkp sql -- '…'`});
   }
   return new BkpError('USAGE', what, {next: meant === undefined ? help : `did you mean ${meant}? See ${help}`});
 }

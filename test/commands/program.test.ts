@@ -126,7 +126,7 @@ test.each([
   [
     ['first', 'say', '--a=b\nBACKUP x'],
     "unknown option '--a=b\nBACKUP x'",
-    "a text that begins with -- stands behind another --: bkp sql -- '…'",
+    "put a text that begins with -- after another --: bkp sql -- '…'",
   ],
   [['help', 'zzz'], "unknown command 'zzz'", 'bkp --help'],
   [['help', 'first', 'zzz'], "unknown command 'zzz'", 'bkp first --help'],

@@ -61,7 +61,7 @@ test.skipIf(process.platform === 'win32')('all that bkp makes in its home is for
     return result;
   };
   const first = await run('sql', '--wait', `${createC(false)}; BACKUP c`);
-  expect(first.stderr).toContain(`others could look into ${home}; now it is open to you alone`);
+  expect(first.stderr).toContain(`other users could read ${home}; now only you can`);
   expect((await run('sql', 'SELECT reload_config()')).stderr).toBe('');
   await run('config', 'set', 'check', 'full');
   const cluster = join(home, 'cluster');
@@ -76,7 +76,7 @@ test.skipIf(process.platform === 'win32')('all that bkp makes in its home is for
   chmodSync(join(home, 'logs'), 0o755);
   const doctor = await runBkp(['doctor'], {home: desk.folder, env});
   expect(doctor.stdout).toContain(
-    `FAIL  home: rights: others than you may get at ${join(home, 'logs')}\n      next: chmod -R go-rwx '${home}'`,
+    `FAIL  home: rights: other users can access ${join(home, 'logs')}\n      next: chmod -R go-rwx '${home}'`,
   );
 });
 

@@ -86,7 +86,7 @@ test('SIGHUP re-reads the schedules; SIGTERM ends the scheduler immediately, and
     scheduler.process.kill('SIGTERM');
     const [status] = await once(scheduler.process, 'close');
     expect(status).toBe(0);
-    expect(scheduler.text()).toMatch(/ended; fullbackup\/1 goes on\n$/);
+    expect(scheduler.text()).toMatch(/ended; fullbackup\/1 continues\n$/);
   });
   expect((await desk.bkp('operation', 'wait', 'fullbackup/1')).status).toBe(0);
   expect(await backupsOf(desk)).toHaveLength(1);

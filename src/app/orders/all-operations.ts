@@ -1,6 +1,6 @@
 import {type Journal, largestPageSize, type Operation, type OperationKind} from '../../ops/index.ts';
 
-/** Oldest first; each once, also when somebody adds one between two pages. */
+/** Oldest first; each once, even if an operation is added between two pages. */
 export async function allOperations(journal: Journal, kinds?: readonly OperationKind[]): Promise<Operation[]> {
   const found = new Map<number, Operation>();
   for (let page = 1; page > 0; ) {

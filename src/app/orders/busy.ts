@@ -3,7 +3,7 @@ import {isSameSubject, type Operation, operationId, type Subject} from '../../op
 import type {Deps} from '../deps.ts';
 import {collectionSubject} from './start.ts';
 
-/** Before source and vault are looked at: the answer of a collection at work is that it is at work. */
+/** Called before source and vault are opened: a running operation is reported before any other fault. */
 export async function refuseWhenBusy(deps: Deps, collection: string): Promise<void> {
   const running = await openOn(deps, collectionSubject(collection));
   if (running === undefined) return;
@@ -23,7 +23,7 @@ export async function refuseDropWhenBusy(deps: Deps, collection: string): Promis
   );
 }
 
-/** The operation that changes the subject now, if one does. */
+/** The open operation that changes the subject, if there is one. */
 export async function openOn(deps: Deps, subject: Subject): Promise<Operation | undefined> {
   const journal = await deps.journal();
   return (await journal.open()).find((operation) => !operation.shared && isSameSubject(operation.subject, subject));

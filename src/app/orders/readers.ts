@@ -4,8 +4,9 @@ import type {Deps} from '../deps.ts';
 import {orderOf} from './work-order.ts';
 
 /**
- * Which open operation of this home reads a backup of the collection: readers hold no lease, so a removal would take their
- * backup from under them. Those of other homes are not seen; their operation then fails, and tells what is missing.
+ * Finds the open operation of this home that reads a backup of the collection. Readers hold no lease, so a
+ * removal could delete a backup while it is read. Readers of other homes are not seen; their operation then
+ * fails and reports the missing backup.
  */
 export async function readersIn(
   deps: Pick<Deps, 'journal'>,
@@ -16,7 +17,7 @@ export async function readersIn(
     const order = orderOf(operation);
     const reads = order?.do === 'restore' || order?.do === 'verify' || order?.do === 'copy';
     if (!reads || order.collection !== at.collection || order.place.vault !== at.vault) return [];
-    // Without a backup: all of them.
+    // An order without a backup reads all of them.
     return [{id: operationId(operation), backup: order.backup}];
   });
   return (backup) => readers.find((reader) => reader.backup === undefined || reader.backup === backup)?.id;

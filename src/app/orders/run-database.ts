@@ -31,7 +31,7 @@ export const verifyDatabase: Run<'dbverify'> = async (work, order) => {
 /** A cleanup that fails does not undo a good backup: the result reports both. */
 export const backUpDatabase: Run<'dbbackup'> = async (work, {place, name, keepLatest, adopt}) => {
   const id = operationId(work.operation);
-  // Differences cost a read of the store for each changed block: next to nothing from a disk, a request from a server.
+  // A difference costs one read of the store per changed block: cheap on a disk, a request on a server.
   const differences = place.store.kind === 'directory';
   const {
     instance,

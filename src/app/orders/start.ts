@@ -4,12 +4,12 @@ import {type NewOperation, type Operation, operationId, type Subject} from '../.
 import type {Deps} from '../deps.ts';
 import type {WorkOrder} from './work-order.ts';
 
-/** What people see of an operation before it has done anything. */
+/** What the journal shows of an operation before it starts. */
 export type About = Pick<NewOperation, 'kind' | 'subject' | 'shared' | 'statement' | 'backup'>;
 
 /**
  * Writes the operation into the journal and starts its worker.
- * @throws BkpError `BUSY` when another operation on the subject was quicker
+ * @throws BkpError `BUSY` when another operation on the subject was created first
  */
 export async function startOperation(deps: Deps, order: WorkOrder, about: About): Promise<Operation> {
   const work: WorkOrder = {...order, profile: await profileName(deps)};
@@ -19,7 +19,7 @@ export async function startOperation(deps: Deps, order: WorkOrder, about: About)
   return operation;
 }
 
-/** A cleanup is shared: the name of a dropped collection is free at once, whatever its cleanup still does. */
+/** A cleanup is shared: the name of a dropped collection is free immediately, while its cleanup still runs. */
 export function startCleanup(
   deps: Deps,
   order: WorkOrder & {do: 'cleanup'},
@@ -29,8 +29,8 @@ export function startCleanup(
 }
 
 /**
- * The cleanup that KEEP_LATEST asks for after a backup. The backup is whole whether or not it can be started: the next backup
- * starts one again.
+ * The cleanup that KEEP_LATEST requires after a backup. The backup is complete even if the cleanup cannot be
+ * started: the next backup starts one again.
  */
 export async function startRetention(deps: Deps, order: WorkOrder & {do: 'backup'}, after: Operation): Promise<void> {
   const {place, collection} = order;
@@ -46,10 +46,10 @@ export function collectionSubject(collection: string): Subject {
 /** Subject of the backups of a whole database. @param source as the settings hold it */
 export const databaseSubject = (source: string): Subject => ({kind: 'database', name: source});
 
-/** cron sets LOGNAME, a bare environment nothing: then the system is asked, which may not know a name either. */
+/** cron sets LOGNAME; in an empty environment the system is asked, which may not know the name either. */
 function userName({env}: Deps): string {
-  const told = env.USER ?? env.LOGNAME ?? env.USERNAME;
-  if (told !== undefined) return told;
+  const named = env.USER ?? env.LOGNAME ?? env.USERNAME;
+  if (named !== undefined) return named;
   try {
     return userInfo().username;
   } catch {

@@ -17,7 +17,7 @@ export type RestoreWish = {
   instance?: string | undefined;
   timestamp?: string | undefined;
   tables?: readonly string[] | undefined;
-  /** As typed; relative to the working directory. */
+  /** As typed; a relative path is resolved against the working directory. */
   target: string;
   /** Also the server's configuration. */
   withConf?: boolean | undefined;
@@ -94,7 +94,12 @@ export async function planRestoreInto(deps: Deps, wish: RestoreWish, options: {f
     const wanted = {...asked, ...(meant === undefined ? {} : {instance: meant})};
     const {body} = await findDatabaseBackup(vault, wanted);
     // The worker restores exactly this backup, also when a newer one exists by then.
-    const request = {...wanted, instance: body.instance, at: backupMicros(body.backup), target: resolve(wish.target)};
+    const request = {
+      ...wanted,
+      instance: body.instance,
+      at: backupMicros(body.backup),
+      target: resolve(deps.cwd, wish.target),
+    };
     const plan = await planDatabaseRestore(
       {vault, target: await openFileTarget(body.database.product, targetOf(request))},
       request,

@@ -5,7 +5,7 @@ import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {allCollections, membersText, ofEveryVault} from '../places/all-collections.ts';
 
-/** What SHOW BACKUP COLLECTIONS shows. */
+/** The rows of SHOW BACKUP COLLECTIONS. */
 export function collectionsView(deps: Deps): View {
   return defineView(
     {
@@ -32,7 +32,7 @@ export function collectionsView(deps: Deps): View {
   );
 }
 
-/** What SHOW BACKUPS shows, of all collections. */
+/** The rows of SHOW BACKUPS for all collections. */
 export function collectionBackupsView(deps: Deps): View {
   return defineView(
     {
@@ -71,7 +71,7 @@ export function collectionBackupsView(deps: Deps): View {
 
 type Found = {collection: string; backup?: BackupSummary; error?: string | undefined};
 
-/** A collection that cannot be read is there with its error and without a backup: nothing is left out silently. */
+/** An unreadable collection has a row with its error and without a backup, so that nothing is missing silently. */
 async function backupsOfAll(vault: Vault): Promise<Found[]> {
   const found: Found[] = [];
   for (const {name: collection, error} of await listCollections(vault)) {

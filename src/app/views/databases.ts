@@ -24,7 +24,7 @@ const columns = {
 
 type Row = RowOf<typeof columns>;
 
-/** Backups of the database that is meant: those of this machine's journal, and of the store what others took. */
+/** Backups of the database in use: those in this machine's journal, and those in the store that others took. */
 export function backupsView(deps: Deps): View {
   return defineView(columns, async () => {
     const journal = await deps.journal();
@@ -42,7 +42,7 @@ export function backupsView(deps: Deps): View {
         cleanup_error: undefined,
       });
     }
-    // The journal knows more of a backup than its manifest does, and not what became of it since.
+    // The journal has more details of a backup than its manifest, but not its later damage.
     for (const operation of await allOperations(journal, ['dbbackup'])) {
       if (place.source === undefined || isSameSubject(operation.subject, databaseSubject(place.source))) {
         const row = rowOf(operation);
@@ -54,7 +54,7 @@ export function backupsView(deps: Deps): View {
   });
 }
 
-/** A fresh machine has no source, and may know whose backups there are all the same. */
+/** A new machine has no source and may still find the backups, see ownInstance. */
 async function storedBackups(deps: Deps, place: Workplace) {
   return (
     (await withVaultIfAny(deps, place, async (vault) => {
@@ -100,7 +100,7 @@ export function backupInstanceName(deps: Deps): Scalar {
   };
 }
 
-/** Every command reads the configuration anew, so it is the scheduler that is told; what is wrong is told here. */
+/** Commands read the configuration each time, so only the scheduler is notified. Wrong settings are reported here. */
 export function reloadConfig(deps: Deps): Scalar {
   return {
     type: 'BOOLEAN',
@@ -112,7 +112,7 @@ export function reloadConfig(deps: Deps): Scalar {
   };
 }
 
-/** Where the database has no checkpoints, none is in progress. */
+/** For a database without checkpoints, none is in progress. */
 export function checkpointStatusView(deps: Deps): View {
   return defineView({in_progress: 'BOOLEAN', started_at: 'TIMESTAMP'}, async () => {
     const spec = await sourceSpecOf(deps, await objectPlace(deps));

@@ -40,7 +40,7 @@ export function operationsView(deps: Deps): View {
     },
     async () => {
       const journal = await deps.journal();
-      // In a prompt the journal has been open for long, and workers may have died since.
+      // In a prompt the journal stays open, and workers may have died since.
       await journal.reap();
       const operations = await allOperations(journal);
       return operations.map((operation) => {
@@ -75,7 +75,7 @@ export function operationsView(deps: Deps): View {
   );
 }
 
-/** All that went wrong, a line each; undefined when nothing did. */
+/** Every issue, one per line; undefined if there is none. */
 function errorOf(operation: Operation): string | undefined {
   if (statusOf(operation) !== 'ERROR') return undefined;
   return issuesOf(operation)

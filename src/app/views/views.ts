@@ -5,8 +5,8 @@ import {backupInstanceName, backupsView, checkpointStatusView, reloadConfig} fro
 import {operationsView} from './operations.ts';
 
 /**
- * All that a SELECT can ask for; docs/sql.md describes every column. What an entry needs (a vault, a server) it opens when it
- * is asked, and it is asked only when the statement names it.
+ * Everything that a SELECT can read; docs/sql.md describes every column. An entry opens what it needs (a vault,
+ * a server) only when the statement names it.
  */
 export function selectable(deps: Deps): Catalogue {
   return {

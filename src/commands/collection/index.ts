@@ -5,7 +5,7 @@ import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {type CleanupOptions, runCleanup, runStatement} from './run.ts';
 
-/** The same as statements: each verb ends in the statement that it stands for. */
+/** Each verb runs the statement that it stands for. */
 export function command(deps: CommandDeps, run = runStatement, cleanup = runCleanup): Command {
   const group = new Command('collection')
     .description('List backup collections, and free the space of dropped ones.')

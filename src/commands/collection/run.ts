@@ -14,7 +14,7 @@ export function runStatement(deps: CommandDeps, statement: string, {format}: {fo
 
 export type CleanupOptions = {wait: boolean; format: RowFormat};
 
-/** One operation for each store that has a vault: what is dead in one says nothing of the other. */
+/** Starts one operation for each store that has a vault: garbage is per vault. */
 export async function runCleanup(deps: CommandDeps, {wait, format}: CleanupOptions): Promise<void> {
   let cleaned = 0;
   for (const place of await placesOf(deps)) {

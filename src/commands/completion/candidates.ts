@@ -4,19 +4,19 @@ import type {CommandDeps} from '../deps.ts';
 import {knownValues} from './known-values.ts';
 
 export type Grammar = {
-  /** Holds the options that may stand anywhere. */
+  /** Has the global options. */
   root: Command;
   groupNames: readonly string[];
-  /** Absent when there is no such group. */
+  /** @returns undefined if there is no such group */
   loadGroup: (deps: CommandDeps, name: string) => Promise<Command | undefined>;
 };
 
 /**
- * What may stand in the place of the last word, by the same declarations that make the help.
- * Empty when bkp knows nothing better than a file name.
+ * Candidates for the last word, from the same declarations as the help.
+ * Empty where only a file name fits.
  */
 export async function candidatesFor(deps: CommandDeps, words: readonly string[], grammar: Grammar): Promise<string[]> {
-  // bash takes `--format=json` apart into three words.
+  // bash splits `--format=json` into three words.
   const plain = words.filter((word, at) => word !== '=' || at === words.length - 1);
   const current = plain.at(-1) === '=' ? '' : (plain.at(-1) ?? '');
   const {root, groupNames} = grammar;
@@ -40,11 +40,11 @@ export async function candidatesFor(deps: CommandDeps, words: readonly string[],
 }
 
 type Place = {
-  /** The command that the words have reached. */
+  /** The command that the words so far select. */
   command: Command;
-  /** How many of its arguments are typed already. */
+  /** How many of its arguments have been typed. */
   operands: number;
-  /** The option that the next word is the value of. */
+  /** The option whose value the next word is. */
   valueOf: Option | undefined;
 };
 
@@ -57,7 +57,7 @@ async function placeAfter(deps: CommandDeps, words: readonly string[], {root, lo
       const option = optionNamed(word, place.command, root);
       if (option?.required) place.valueOf = option;
     } else if (!(place.command === root && word === 'help')) {
-      // After `help` the words go on as without it.
+      // `help` is skipped: the words after it select commands as without it.
       const next = place.command === root ? await loadGroup(deps, word) : childNamed(place.command, word);
       if (next === undefined) place.operands += 1;
       else Object.assign(place, {command: next, operands: 0});
@@ -79,13 +79,13 @@ function longOptions(command: Command, root: Command): string[] {
   return [...options.flatMap(({long}) => long ?? []), '--help'];
 }
 
-/** The last argument may be one of those that repeat. */
+/** The last argument may be variadic. */
 function argumentAt(command: Command, position: number): Argument | undefined {
   const all = command.registeredArguments;
   return all[position] ?? (all.at(-1)?.variadic ? all.at(-1) : undefined);
 }
 
-/** By its choices where it declares them, else by its name. */
+/** From the declared choices if there are any, else by the name. */
 async function valuesOf(taker: Option | Argument, deps: CommandDeps): Promise<readonly string[]> {
   if (taker.argChoices !== undefined) return taker.argChoices;
   const find = knownValues[taker.name()];

@@ -4,7 +4,7 @@ import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {completionScripts, type Shell, shells} from './scripts.ts';
 
-/** `bkp completion SHELL`: prints the script that makes a shell complete bkp's words. */
+/** `bkp completion SHELL`: prints the completion script for a shell. */
 export function command(deps: CommandDeps, run = runCompletion): Command {
   return new Command('completion')
     .description('Print a shell script that completes commands, options, operations, collections and profiles.')

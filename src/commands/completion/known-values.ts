@@ -3,7 +3,7 @@ import {knownSettings, openProfiles} from '../../config/index.ts';
 import {type Operation, operationId, operationKinds} from '../../ops/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
-/** Nobody reads more candidates, and the newest are those one types. */
+/** More candidates are unreadable, and users mostly type the newest. */
 const mostOperations = 50;
 
 /** Values by the name of the argument or option that takes them. */
@@ -22,15 +22,15 @@ async function profileNames({home}: CommandDeps): Promise<readonly string[]> {
 }
 
 /**
- * The collections that lately had an operation. The vault knows all of them, but a look there takes longer
- * than one likes to wait for a Tab.
+ * The collections with a recent operation. The vault has all collections, but reading it takes too long for a
+ * Tab key.
  */
 async function collectionNames(deps: CommandDeps): Promise<string[]> {
   const names = (await newest(deps)).map(({subject}) => (subject.kind === 'collection' ? subject.name : undefined));
   return [...new Set(names.filter((name) => name !== undefined))];
 }
 
-/** Pressing Tab makes no journal where there is none. */
+/** Does not create a journal if there is none. */
 async function newest(deps: CommandDeps): Promise<readonly Operation[]> {
   if (!existsSync(deps.home.journalFile)) return [];
   const journal = await deps.journal();

@@ -16,7 +16,7 @@ export function configGet(deps: CommandDeps, run = runConfigGet): Command {
 
 export async function runConfigGet(deps: CommandDeps, {key}: ConfigGetOptions): Promise<ExitStatus> {
   const {key: known} = await knownSetting(key);
-  // As it may be shown: `***` stands where a secret is.
+  // `shown` has `***` in place of secrets.
   const shown = (await explainSettings(deps)).find((setting) => setting.key === known)?.shown;
   if (shown === undefined) {
     throw new BkpError('BAD_REQUEST', `${known} is not set`, {next: `bkp config set ${known} VALUE`});

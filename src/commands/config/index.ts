@@ -8,7 +8,7 @@ import {configProfile} from './profile.ts';
 import {configSet} from './set.ts';
 import {configUnset} from './unset.ts';
 
-/** `bkp config …`: the settings of a profile, and the profiles. */
+/** `bkp config …`: settings and profiles. */
 export function command(deps: CommandDeps): Command {
   const group = new Command('config')
     .summary('show and change settings and profiles')

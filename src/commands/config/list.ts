@@ -22,13 +22,13 @@ export function configList(deps: CommandDeps, run = runConfigList): Command {
     .action(async (options: ConfigListOptions) => deps.exitWith(await run(deps, options)));
 }
 
-/** JSON always has the origin: a program does not mind the width. */
+/** JSON always contains the origin. */
 export async function runConfigList(deps: CommandDeps, {showOrigin, format}: ConfigListOptions): Promise<ExitStatus> {
   const settings = await explainSettings(deps);
   const withOrigin = showOrigin || format === 'json';
   const columns = ['key', 'value', ...(withOrigin ? ['origin'] : [])];
   const absent = format === 'json' ? null : '-';
-  // As text, because numbers among paths would otherwise be set to the right of a wide column.
+  // As text: numbers would be aligned to the right of a column that is as wide as a path.
   const cell = (shown: string | number | boolean) => (format === 'json' ? shown : String(shown));
   const rows = settings.map(({key, shown, origin}) => [
     key,

@@ -8,7 +8,7 @@ import {helpTail} from '../help.ts';
 export type ConfigProfileChange = {verb: 'create' | 'activate' | 'delete'; name: string};
 export type ConfigProfileListOptions = {format: RowFormat};
 
-/** `bkp config profile …`: named sets of settings, of which one is active. */
+/** `bkp config profile …`: profiles are named sets of settings; one of them is active. */
 export function configProfile(deps: CommandDeps): Command {
   return new Command('profile')
     .description('Create, list, activate and delete profiles, which are named sets of settings.')

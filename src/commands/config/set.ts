@@ -33,7 +33,7 @@ export function configSet(deps: CommandDeps, run = runConfigSet): Command {
     .action(async (key: string, value: string) => deps.exitWith(await run(deps, {key, value})));
 }
 
-/** Says what was kept, because it may differ from what was typed, and whether something else wins over it. */
+/** Prints the stored value, which may differ from the typed one, and whether a flag or variable overrides it. */
 export async function runConfigSet(deps: CommandDeps, {key, value}: ConfigSetOptions): Promise<ExitStatus> {
   const setting = await knownSetting(key);
   const profile = await profileName(deps);
@@ -59,7 +59,7 @@ async function checkSchedule({field}: Setting, text: string): Promise<void> {
 /** Far more than the longest session token. */
 const mostBytes = 64 * 1024;
 
-/** All of stdin, without the white space around it. */
+/** All of stdin, trimmed. */
 async function readStdin({stdin, stderr}: CommandDeps): Promise<string> {
   if (stdin.isTTY) stderr.write('bkp: type the value, then Enter and Ctrl-D\n');
   const parts: Buffer[] = [];

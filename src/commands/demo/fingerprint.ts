@@ -3,7 +3,7 @@ import {DatabaseSync} from 'node:sqlite';
 
 export type Fingerprint = {rows: number; digest: string; integrity: string};
 
-/** Every row of the tables, column by column with its type, in the order of their keys, and the schema's text. */
+/** A digest of every row of the tables, column by column with its type, in key order, and of the schema's text. */
 export function fingerprint(file: string, tables: readonly string[]): Fingerprint {
   const db = new DatabaseSync(file, {readOnly: true});
   try {

@@ -10,21 +10,21 @@ import {openStage, type Stage} from './stage.ts';
 
 export type DemoOptions = {
   customers: number;
-  /** Leave the folder there when the demo is through. */
+  /** Keep the folder after the demo. */
   keep: boolean;
 };
 
 const createShop =
   "CREATE BACKUP COLLECTION shop (TABLE customers, TABLE products, TABLE orders, TABLE order_items) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";
 
-/** @throws BkpError when any step of the demo does not do what it says: then it has found a fault */
+/** @throws BkpError when a step of the demo does not do what it announces: then the demo has found a fault */
 export async function runDemo(deps: CommandDeps, {customers, keep}: DemoOptions): Promise<void> {
   if (!Number.isInteger(customers) || customers < 1)
     throw new BkpError('USAGE', '--customers takes a whole number above 0');
   const folder = mkdtempSync(join(tmpdir(), 'bkp-demo-'));
   try {
     await play(openStage(deps, folder), join(folder, 'shop.db'), customers);
-    if (keep) deps.stdout.write(`Everything lies in ${folder}\n`);
+    if (keep) deps.stdout.write(`Everything is in ${folder}\n`);
   } finally {
     if (!keep) rmSync(folder, {recursive: true, force: true, maxRetries: 3});
   }

@@ -1,6 +1,6 @@
 import {DatabaseSync} from 'node:sqlite';
 
-/** Tables of the shop, in the order in which they refer to each other. */
+/** Tables of the shop, referenced tables first. */
 export const shopTables = ['customers', 'products', 'orders', 'order_items'] as const;
 
 const schema = `
@@ -57,7 +57,7 @@ const cities = ['Lisbon', 'Łódź', 'Kyoto', 'Quito', 'Turin', 'Malmö', 'Accra
 const statuses = ['open', 'paid', 'sent', 'sent', 'sent', 'back'];
 const rowsInOneTransaction = 200_000;
 
-/** A generator of numbers below n that gives the same sequence each time (xorshift, 32 bits). */
+/** A generator of numbers below n with a fixed sequence (xorshift, 32 bits). */
 export function numbers(seed: number): (below: number) => number {
   let state = seed | 1;
   return (below) => {
@@ -69,8 +69,8 @@ export function numbers(seed: number): (below: number) => number {
 }
 
 /**
- * A small realistic shop, the same rows each time: for each customer about 5 orders of about 1.5 items.
- * @returns rows in all
+ * A small realistic shop with the same rows in every run: for each customer about 5 orders of about 1.5 items.
+ * @returns number of rows in all tables
  */
 export function makeShop(file: string, customers: number): number {
   const db = new DatabaseSync(file);
@@ -152,8 +152,8 @@ function fillShop(db: DatabaseSync, customers: number): number {
 export type Changes = {updated: number; deleted: number; inserted: number};
 
 /**
- * A day at the shop, scattered over all of it: 1 % of the rows of orders and order_items updated, 0.2 % deleted,
- * 1 % inserted.
+ * The changes of a day, scattered over all tables: 1 % of the rows of orders and order_items updated, 0.2 %
+ * deleted, 1 % inserted.
  */
 export function changeShop(file: string): Changes {
   const db = new DatabaseSync(file);
@@ -163,7 +163,7 @@ export function changeShop(file: string): Changes {
     const run = (kind: keyof Changes, sql: string) => {
       changes[kind] += Number(db.prepare(sql).run().changes);
     };
-    // A multiplicative hash of the key picks rows all over the table, the same ones each time.
+    // A multiplicative hash of the key selects rows all over the table, the same ones in every run.
     run('updated', "UPDATE orders SET status = 'paid', note = 'paid late, ' || id WHERE (id * 2654435761) % 100 = 7");
     run(
       'updated',
@@ -174,7 +174,7 @@ export function changeShop(file: string): Changes {
       'deleted',
       'DELETE FROM orders WHERE (id * 2654435761) % 500 = 11 AND NOT EXISTS (SELECT 1 FROM order_items WHERE order_id = orders.id)',
     );
-    // New lines of old orders lie scattered too; new orders come at the end, as they do.
+    // New lines of old orders are scattered too; new orders come last, as in a real shop.
     run(
       'inserted',
       'INSERT INTO order_items (order_id, line, sku, title, quantity, price_cents) SELECT order_id, 100 + line, sku, title, 1, 999 FROM order_items WHERE (order_id * 2654435761 + line * 40503) % 100 = 13',

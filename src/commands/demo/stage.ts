@@ -3,20 +3,20 @@ import {styleText} from 'node:util';
 import {BkpError} from '../../errors/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
-/** Where the demo plays: it runs bkp as a user does and shows what was typed and what came back. */
+/** Runs bkp as a user does, and prints each command with its output. */
 export type Stage = {
   title: (text: string) => void;
   say: (text: string) => void;
   good: (text: string) => string;
-  /** Shows a command that is not bkp's. */
+  /** Prints a command of another program. */
   command: (text: string) => void;
-  /** Runs bkp and shows it. @throws BkpError when it does not end with 0 */
+  /** Runs bkp and prints it. @throws BkpError when it does not exit with 0 */
   bkp: (...args: string[]) => Promise<void>;
-  /** Runs bkp without showing it. @returns its standard output */
+  /** Runs bkp without printing it. @returns its standard output */
   quietly: (...args: string[]) => Promise<string>;
 };
 
-/** A home of its own: the user's profiles and journal are not touched. */
+/** Uses its own home, so the user's profiles and journal are not touched. */
 export function openStage(deps: CommandDeps, folder: string): Stage {
   const paint = (style: Parameters<typeof styleText>[0], text: string) =>
     deps.colors ? styleText(style, text, {validateStream: false}) : text;

@@ -4,12 +4,12 @@ import {type CheckFormat, printChecks} from '../checks.ts';
 import type {CommandDeps} from '../deps.ts';
 
 export type DoctorOptions = {
-  /** Remove change tracking that no collection needs any more, and write a vault's lost header again. */
+  /** Remove change tracking that no collection needs any more, and rewrite a vault's lost header. */
   repair: boolean;
   format: CheckFormat;
 };
 
-/** Runs every check, also after one that failed: a person wants to see all that is wrong at once. */
+/** Runs every check, also after a failed one, to report all faults in one run. */
 export async function runDoctor(deps: CommandDeps, {repair, format}: DoctorOptions): Promise<void> {
   const checks: Check[] = [];
   for (const group of [checkNode, checkHome, checkProfile, checkStores, checkSource]) {

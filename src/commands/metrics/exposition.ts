@@ -1,7 +1,7 @@
-/** One measured value. Labels in the order in which they are written. */
+/** One measured value. Labels are printed in this order. */
 export type Sample = {labels: Readonly<Record<string, string>>; value: number};
 
-/** All samples of one name. Every metric of bkp is a gauge: whatever is counted here may also become less. */
+/** All samples of one name. Every metric of bkp is a gauge, because each value can also decrease. */
 export type Family = {name: string; help: string; samples: readonly Sample[]};
 
 /**

@@ -40,7 +40,7 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
       {
         name: 'bkp_collection_newest_backup_age_seconds',
         help: 'Age of the newest good backup when these metrics were made.',
-        // The clock may have been set back since.
+        // The clock may have been set back in the meantime.
         of: ({newest}) => newest && Math.max(0, nowMicros / 1e6 - newest.takenAtMs / 1000),
       },
       {
@@ -54,7 +54,7 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
         of: ({newest}) => newest?.cost.storedBytes,
       },
     ]),
-    // Prometheus itself sets the label instance: that of what it asked.
+    // Prometheus reserves the label instance for the scraped target.
     ...measured(databases, ({instance, storage}) => ({database_instance: instance, storage}), [
       {name: 'bkp_database_backups', help: 'Backups of the database in the store.', of: ({backups}) => backups},
       {

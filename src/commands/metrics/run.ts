@@ -13,8 +13,8 @@ export type MetricsOptions = {
 };
 
 /**
- * A store that cannot be reached is a fact among the others: all the rest is measured and printed, stderr tells
- * why, and the exit status is `partial`.
+ * An unreachable store is a metric like the others: everything else is still measured and printed, stderr has
+ * the reason, and the exit status is `partial`.
  */
 export async function runMetrics(deps: CommandDeps, {textfile}: MetricsOptions): Promise<ExitStatus> {
   const journal = await journalFacts(await deps.journal());

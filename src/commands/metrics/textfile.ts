@@ -3,12 +3,12 @@ import {basename, dirname, join, resolve} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import {replaceFile} from '../../lib/files.ts';
 
-/** Others run node_exporter, and it must read the file. There is no secret in it. */
+/** node_exporter runs as another user and must read the file, which contains no secret. */
 const mode = 0o644;
 
 /**
- * Writes a file that its readers see whole, the old one or the new one. The temporary file lies beside it, and
- * its name does not end in `.prom`, so node_exporter does not read it.
+ * Replaces a file atomically: readers see the old or the new one. The temporary file is in the same folder, and
+ * its name does not end in `.prom`, so node_exporter ignores it.
  * @throws BkpError `FILE_UNAVAILABLE`
  */
 export async function writeTextfile(file: string, text: string): Promise<void> {
@@ -19,7 +19,7 @@ export async function writeTextfile(file: string, text: string): Promise<void> {
   } catch (error) {
     throw new BkpError('FILE_UNAVAILABLE', `cannot write ${target}`, {
       cause: error,
-      next: 'name a file in a folder that is there and that you may write to',
+      next: 'name a file in an existing folder that you can write to',
     });
   }
 }

@@ -19,7 +19,7 @@ export function operationCancel(deps: CommandDeps, run = runOperationCancel): Co
     .action(async (id: string) => deps.exitWith(await run(deps, {ref: parseOperationId(id)})));
 }
 
-/** Returns when the wish is noted, not when the operation has stopped: `wait` tells that. */
+/** Returns when the request is in the journal, before the operation has stopped: use `wait` for that. */
 export async function runOperationCancel(deps: CommandDeps, {ref}: OperationCancelOptions): Promise<ExitStatus> {
   const journal = await deps.journal();
   const {number} = await journal.find(ref);

@@ -31,7 +31,7 @@ export function operationGet(deps: CommandDeps, run = runOperationGet): Command 
   return addFormatOption(command);
 }
 
-/** A failed operation is printed like any other; that it failed is told by the exit status. */
+/** Prints a failed operation like any other; only the exit status differs. */
 export async function runOperationGet(deps: CommandDeps, {ref, format, log}: OperationGetOptions): Promise<ExitStatus> {
   const journal = await deps.journal();
   const operation = await journal.find(ref);

@@ -1,2 +1,2 @@
-/** What every command says about the ids that it takes. */
+/** Help for every argument that takes an operation id. */
 export const idHelp = 'fullbackup/1, or its number alone, or last';

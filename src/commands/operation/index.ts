@@ -9,7 +9,7 @@ import {operationThrottle} from './throttle.ts';
 import {operationWait} from './wait.ts';
 import {operationWatch} from './watch.ts';
 
-/** `bkp operation …`: what runs, what ran, and how it went. */
+/** `bkp operation …`: running and finished operations. */
 export function command(deps: CommandDeps): Command {
   const group = new Command('operation')
     .summary('list, watch, wait for, cancel, throttle and forget operations')

@@ -57,7 +57,7 @@ export async function runOperationList(deps: CommandDeps, options: OperationList
   return ExitStatus.done;
 }
 
-/** Any whole number; the journal cuts it to what a page may hold. */
+/** Any whole number; the journal limits it to the largest page size. */
 function parsePageSize(text: string): number {
   if (!/^\d+$/.test(text)) {
     throw new BkpError('USAGE', `Invalid page size: ${JSON.stringify(text)}`, {next: 'type a number from 1 to 100'});

@@ -5,8 +5,8 @@ import {type Operation, operationId} from '../../ops/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
 /**
- * Copies the log file to stdout as it is. An operation that no worker has begun has none yet: that is said on
- * stderr.
+ * Copies the log file to stdout unchanged. If no worker has started the operation yet, there is no file: reports that
+ * on stderr.
  */
 export async function printLog({stdout, stderr}: CommandDeps, operation: Operation): Promise<void> {
   try {

@@ -10,7 +10,7 @@ export function printOperation(deps: CommandDeps, operation: Operation, format: 
   deps.stdout.write(text);
 }
 
-/** `failed` when one of them was cancelled or failed; what still runs has not failed. */
+/** `failed` if one of them was cancelled or failed; running operations have not failed. */
 export function exitStatusOf(operations: readonly Operation[]): ExitStatus {
   const bad = operations.some(({state}) => state.name === 'done' && state.outcome.status !== 'SUCCESS');
   return bad ? ExitStatus.failed : ExitStatus.done;

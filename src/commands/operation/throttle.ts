@@ -31,7 +31,7 @@ export function operationThrottle(deps: CommandDeps, run = runOperationThrottle)
     });
 }
 
-/** Returns when the journal has it; the worker hears of it a few times a second. */
+/** Returns when the journal has the change; the worker reads the limits a few times a second. */
 export async function runOperationThrottle(deps: CommandDeps, options: OperationThrottleOptions): Promise<ExitStatus> {
   const {ref, change} = options;
   const journal = await deps.journal();
@@ -40,7 +40,7 @@ export async function runOperationThrottle(deps: CommandDeps, options: Operation
   return ExitStatus.done;
 }
 
-/** Without either option, or with both: both directions. */
+/** Without options, or with both, the rate applies to both directions. */
 function changeOf(text: string, {upload = false, download = false}: Flags): LimitsChange {
   const rate = parseRate(text) ?? null;
   return {
@@ -50,8 +50,8 @@ function changeOf(text: string, {upload = false, download = false}: Flags): Limi
 }
 
 /**
- * A place with an object store, or undefined for a done operation, which is refused for being that.
- * @throws BkpError `PRECONDITION` when all its stores are directories: a bound would be kept, and hold nothing back
+ * The place with an object store. Undefined for a finished operation without one: the journal refuses it as finished.
+ * @throws BkpError `PRECONDITION` when all its stores are directories, on which a limit has no effect
  */
 function placeOf(operation: Operation): Workplace | undefined {
   const order = requireOrder(operation);

@@ -10,7 +10,7 @@ import {exitStatusOf, printOperation} from './print.ts';
 
 export type OperationWaitOptions = {
   refs: readonly OperationRef[];
-  /** For all of them together; absent: as long as it takes. */
+  /** For all operations together; absent: no timeout. */
   timeoutMs?: number;
   format: OperationFormat;
 };
@@ -41,7 +41,7 @@ export function operationWait(deps: CommandDeps, run = runOperationWait): Comman
   return addFormatOption(command);
 }
 
-/** They are waited for together, so a timeout counts once; all that ended are printed, in the order they were named. */
+/** Waits for all concurrently, so the timeout applies once; prints those that ended, in the order of the arguments. */
 export async function runOperationWait(deps: CommandDeps, options: OperationWaitOptions): Promise<ExitStatus> {
   const {refs, timeoutMs, format} = options;
   const journal = await deps.journal();

@@ -7,7 +7,7 @@ import {helpTail} from '../help.ts';
 import {exitStatusOf} from './print.ts';
 
 export type OperationWatchOptions = {
-  /** Empty: all that run. */
+  /** Empty: all running operations. */
   refs: readonly OperationRef[];
 };
 

@@ -3,7 +3,7 @@ import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
 import {type RestoreOptions, runRestore} from './run.ts';
 
-/** The same as RESTORE DATABASE, with what a file `_backup_restore` in the root says. */
+/** Like RESTORE DATABASE, and reads a file `_backup_restore` in the root. */
 export function command(deps: CommandDeps, run = runRestore): Command {
   return new Command('restore')
     .description('Restore a backup of a whole database into an empty place (RESTORE DATABASE … INTO).')

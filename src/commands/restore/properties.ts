@@ -2,9 +2,9 @@ import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {BkpError, didYouMean, systemCode} from '../../errors/index.ts';
 
-/** What a file `_backup_restore` in the target says, as QuestDB reads it. */
+/** The settings of a file `_backup_restore` in the target, parsed as QuestDB does. */
 export type RestoreFile = {
-  /** A store with its keys, if it holds some: never to be shown. */
+  /** A store, which may contain keys: never print it. */
   store?: string;
   instance?: string;
   timestamp?: string;
@@ -35,7 +35,7 @@ export function readRestoreFile(root: string): RestoreFile | undefined {
     const field = keys[key as keyof typeof keys];
     if (field === undefined) {
       const meant = didYouMean(key, Object.keys(keys));
-      throw new BkpError('USAGE', `${file}, line ${at + 1}: this is none of ${Object.keys(keys).join(', ')}`, {
+      throw new BkpError('USAGE', `${file}, line ${at + 1}: the key is not one of ${Object.keys(keys).join(', ')}`, {
         next: meant === undefined ? 'correct the line, or put # in front of it' : `did you mean ${meant}?`,
       });
     }

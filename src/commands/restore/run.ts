@@ -51,7 +51,7 @@ export async function runRestore(deps: CommandDeps, options: RestoreOptions): Pr
   deps.exitWith(plan.inTheWay === undefined && isRoom ? ExitStatus.done : ExitStatus.refused);
 }
 
-/** One row: what a restore would do, and why it would not. */
+/** One row: what a restore would do, and what blocks it. */
 function planRows(plan: DatabaseRestorePlan): Table {
   const cells = {
     instance: plan.instance,

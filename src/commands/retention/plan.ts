@@ -12,7 +12,7 @@ import {printedTable, type Table} from '../tables.ts';
 
 export type RetentionPlanOptions = {collection?: string | undefined; format: RowFormat};
 
-/** Makes the plans that a cleanup would make, and prints them. */
+/** Computes the plans that a cleanup would compute, and prints them. */
 export async function runRetentionPlan(deps: CommandDeps, {collection, format}: RetentionPlanOptions): Promise<void> {
   const {plans, databases} =
     collection === undefined
@@ -47,7 +47,7 @@ async function everyPlan(deps: CommandDeps): Promise<Plans> {
     await withVaultIfAny(deps, place, async (vault) => {
       vaults += 1;
       for (const collection of await collectionsWithRetention(vault)) {
-        // One that lies in an earlier store too is a copy here: no backup comes into it, so no cleanup follows one.
+        // A collection that an earlier store also has is a copy here: it gets no backups, so no cleanup runs.
         if (plans.every((plan) => plan.collection !== collection)) plans.push(await planIn(deps, vault, collection));
       }
       if (place.storage === 's3') databases.push(...(await databaseVerdicts(deps, place, vault)));

@@ -31,23 +31,23 @@ export async function runScheduleInstall(deps: CommandDeps, options: ScheduleIns
   for (const name of units.keys()) deps.stdout.write(`${join(folder, name)}\n`);
   deps.stderr.write(
     `bkp: systemctl --user daemon-reload && systemctl --user enable --now ${unitName}.timer starts it;\n` +
-      '     loginctl enable-linger lets it run while nobody is logged in\n',
+      '     loginctl enable-linger lets it run while you are not logged in\n',
   );
 }
 
-/** cron and systemd know nothing of the PATH and the directory in which this was typed. */
+/** cron and systemd use neither the PATH nor the directory of this shell. */
 async function invocationOf(deps: CommandDeps, profiles: readonly string[]): Promise<Invocation> {
   for (const profile of profiles) await (await deps.again({profile})).settings();
   const profile = deps.flags.profile ?? (deps.env.BKP_PROFILE || undefined);
   const named = profiles.length > 0 || profile === undefined ? profiles : [profile];
-  // A word says which of the profile's two stores is meant; an address is a setting.
+  // A word selects one of the profile's two stores; an address is a setting.
   const {store} = deps.flags;
   const chosen = store === undefined || store.includes(':') ? [] : ['--store', store];
   const words = [process.execPath, deps.entryFile, 'scheduler', '--once', ...chosen, ...named];
   return {words, variables: await variablesOf(deps)};
 }
 
-/** Where systemd looks for a user's own units: systemd.unit(5). */
+/** The folder of a user's own systemd units: systemd.unit(5). */
 function unitFolder({env}: CommandDeps): string {
   const base = env.XDG_CONFIG_HOME;
   if (base && isAbsolute(base)) return join(base, 'systemd', 'user');
@@ -57,7 +57,7 @@ function unitFolder({env}: CommandDeps): string {
   });
 }
 
-/** All or none: what is there is looked at before the first is written. */
+/** Writes all files or none: checks for existing ones before writing the first. */
 function write(folder: string, units: ReadonlyMap<string, string>, force: boolean): void {
   const there = [...units.keys()].map((name) => join(folder, name)).filter((file) => existsSync(file));
   if (there.length > 0 && !force) {

@@ -9,7 +9,7 @@ import {printedTable} from '../tables.ts';
 
 export type ScheduleNextOptions = {collection?: string | undefined; count: number; format: RowFormat};
 
-/** Asks the very decision that the scheduler makes. */
+/** Uses the scheduler's own decision. */
 export async function runScheduleNext(
   deps: CommandDeps,
   {collection, count, format}: ScheduleNextOptions,
@@ -59,7 +59,7 @@ function noteOf({isMissed, isFirst}: Moment): string {
 /** `Sun 2026-11-22 02:00`. */
 export function localTime(atMs: number, timeZone: string): string {
   const day = new Intl.DateTimeFormat('en-US', {timeZone, weekday: 'short'}).format(atMs);
-  // Swedish writes times as ISO does.
+  // The Swedish format is that of ISO 8601.
   const time = new Intl.DateTimeFormat('sv-SE', {timeZone, dateStyle: 'short', timeStyle: 'short'}).format(atMs);
   return `${day} ${time}`;
 }

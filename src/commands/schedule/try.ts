@@ -14,7 +14,7 @@ export type ScheduleTryOptions = {
   format: RowFormat;
 };
 
-/** What a line means, before it is set anywhere. */
+/** Shows the times of a cron line that is not set anywhere. */
 export async function runScheduleTry(
   deps: CommandDeps,
   {cron, tz = 'UTC', from, ...options}: ScheduleTryOptions,

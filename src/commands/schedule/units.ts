@@ -1,14 +1,14 @@
-/** What is to be run, word by word. */
+/** The command to run, word by word. */
 export type Invocation = {
   words: readonly string[];
-  /** What it needs in its environment. */
+  /** The environment that it needs. */
   variables: Readonly<Record<string, string>>;
 };
 
 export const unitName = 'bkp-scheduler';
 
 /**
- * systemd takes `%` and `$` as its own in every word, and a backslash and a double quote in a quoted one:
+ * systemd interprets `%` and `$` in every word, and a backslash and a double quote in a quoted one:
  * systemd.service(5).
  */
 function systemdWord(word: string): string {
@@ -16,12 +16,12 @@ function systemdWord(word: string): string {
   return `"${escaped}"`;
 }
 
-/** An environment assignment knows `%`, but no `$`: systemd.exec(5). */
+/** An environment assignment expands `%`, but not `$`: systemd.exec(5). */
 function systemdVariable(name: string, value: string): string {
   return `"${name}=${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')}"`;
 }
 
-/** The files of a user's unit, by name. Persistent=true is not needed: bkp itself knows what was missed. */
+/** The files of a user's unit, by name. Persistent=true is not needed: bkp itself makes up for missed runs. */
 export function systemdUnits({words, variables}: Invocation): ReadonlyMap<string, string> {
   const service = [
     '[Unit]',
@@ -31,7 +31,7 @@ export function systemdUnits({words, variables}: Invocation): ReadonlyMap<string
     'Type=oneshot',
     ...Object.entries(variables).map(([name, value]) => `Environment=${systemdVariable(name, value)}`),
     `ExecStart=${words.map(systemdWord).join(' ')}`,
-    // The workers go on when the command that has started them is done.
+    // The workers continue after the command that started them has ended.
     'KillMode=process',
   ];
   const timer = [
@@ -50,7 +50,7 @@ export function systemdUnits({words, variables}: Invocation): ReadonlyMap<string
   ]);
 }
 
-/** cron ends the command at a `%` that no backslash precedes, whatever quotes stand around it: crontab(5). */
+/** cron ends the command at a `%` without a backslash before it, even inside quotes: crontab(5). */
 export function crontabLine({words, variables}: Invocation): string {
   const set = Object.entries(variables).map(([name, value]) => `${name}=${shellWord(value)}`);
   const shell = [...set, ...words.map(shellWord)].join(' ');

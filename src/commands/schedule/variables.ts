@@ -3,7 +3,7 @@ import {type ExplainedSetting, environmentNameOf, explainSettings, hidden, resol
 import {BkpError} from '../../errors/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
-/** What the tools of AWS look at, and is no secret itself. */
+/** Variables that the AWS tools read and that are no secrets. */
 const awsVariables = [
   'AWS_PROFILE',
   'AWS_REGION',
@@ -16,9 +16,9 @@ const awsVariables = [
 const awsSecret = 'AWS_SECRET_ACCESS_KEY';
 
 /**
- * The environment in which cron or systemd finds what this process finds: its home, and the settings that only
- * its flags and its environment have. Files and the usual folders they find by themselves.
- * @throws BkpError `PRECONDITION` when a secret is among them: a unit and a crontab are no place for it
+ * The environment that cron or systemd needs to use the same home and settings as this process: those that only
+ * its flags and its environment have. Configuration files and default folders are found without it.
+ * @throws BkpError `PRECONDITION` when one of them is a secret, which must not be in a unit or a crontab
  */
 export async function variablesOf(deps: CommandDeps): Promise<Readonly<Record<string, string>>> {
   const variables: Record<string, string> = {};
@@ -42,7 +42,7 @@ export async function variablesOf(deps: CommandDeps): Promise<Readonly<Record<st
   return variables;
 }
 
-/** Undefined when the setting comes from the profile, or has its default. */
+/** Undefined if the setting comes from the profile or has its default. */
 function variableOf({key, origin, shown}: ExplainedSetting): [name: string, value: string] | undefined {
   const file = /^environment (\S+) \((.*)\)$/s.exec(origin);
   if (file !== null) return [file[1]!, file[2]!];

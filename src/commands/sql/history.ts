@@ -5,8 +5,8 @@ import {type Lexeme, lexemes} from '../../sql/index.ts';
 export const historyLines = 1000;
 
 /**
- * The statements typed at the prompt, here and earlier; one a line in the file. A convenience: its faults are
- * no errors.
+ * The statements typed at the prompt, now and in earlier sessions, one per line in the file. The history is a
+ * convenience, so its failures are ignored.
  */
 export class History {
   readonly #file: string;
@@ -17,13 +17,13 @@ export class History {
     this.#entries = readEntries(file);
   }
 
-  /** As readline wants them. */
+  /** In the order that readline expects. */
   newestFirst(): string[] {
     return [...this.#entries].reverse();
   }
 
   remember(text: string): void {
-    // A statement with keys in it is refused; the history must not keep them.
+    // A statement that contains keys is refused; the history must not store it.
     if (/secret_access_key|session_token/i.test(text)) return;
     const added = asEntries(text);
     this.#entries = [...this.#entries.filter((entry) => !added.includes(entry)), ...added].slice(-historyLines);
@@ -31,7 +31,7 @@ export class History {
       mkdirSync(dirname(this.#file), {recursive: true, mode: 0o700});
       appendFileSync(this.#file, added.map((entry) => `${entry}\n`).join(''), {mode: 0o600});
     } catch {
-      // See above.
+      // Ignored: see the class.
     }
   }
 }
@@ -45,9 +45,9 @@ function readEntries(file: string): string[] {
 }
 
 /**
- * A statement of many lines as one line that means the same. What stands between its words, blanks and comments, is one
- * blank then: a `--` comment would swallow all that followed it. A string or a name that holds a line break itself has
- * no such line; then the lines are entries of their own, as they were typed.
+ * Joins a statement of several lines into one line with the same meaning. Blanks and comments between its words
+ * become one blank, because a `--` comment would comment out the rest of the line. If a string or name contains
+ * a line break, this is impossible; then each line becomes an entry, as it was typed.
  */
 export function asEntries(text: string): string[] {
   if (!text.includes('\n')) return [text];

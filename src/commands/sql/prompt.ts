@@ -8,14 +8,14 @@ import {runStatements} from './run.ts';
 import {TypedLines} from './typed-lines.ts';
 
 const firstPrompt = 'bkp> ';
-/** A statement goes on until its `;`. */
+/** Continues a statement until its `;`. */
 const nextPrompt = '  -> ';
-/** What listens to Ctrl-C has ended by then; what does not is worth a word. */
+/** Code that reacts to Ctrl-C has ended by then; otherwise the prompt reports that the statement still runs. */
 const patienceMs = 1000;
 
 /**
  * Reads statements from a person, one after the other, with history and completion, until Ctrl-D or `exit`.
- * Ctrl-C drops all that was typed and not yet run; while a statement runs, it comes back to the prompt.
+ * Ctrl-C drops all input that has not run yet; while a statement runs, it returns to the prompt.
  */
 export async function promptForStatements(
   deps: CommandDeps,
@@ -50,7 +50,7 @@ function typedFrom({stdin, stdout, stderr, env}: CommandDeps) {
   return {stdin, stdout, stderr, env};
 }
 
-/** An error is told, and the prompt goes on. */
+/** Reports an error and returns, so that the prompt continues. */
 function runOne(
   deps: CommandDeps,
   text: string,
@@ -59,18 +59,18 @@ function runOne(
   return deps.interruptible(async (own) => {
     const {signal} = own;
     const settled = new AbortController();
-    signal.addEventListener('abort', () => void tellOfWaiting(deps, settled.signal), {once: true});
+    signal.addEventListener('abort', () => void reportWaiting(deps, settled.signal), {once: true});
     try {
-      // Its own settings, because they may have been changed meanwhile; how a wait ended is no status of the prompt's.
-      const surroundings: CommandDeps = {
+      // Settings are read again, because they may have changed. The result of a wait does not set the exit status.
+      const statementDeps: CommandDeps = {
         ...own,
         exitWith: () => {},
         openStore: (address, open) => own.openStore(address, {signal, ...open}),
       };
-      await runStatements(surroundings, parse(text), options);
+      await runStatements(statementDeps, parse(text), options);
     } catch (error) {
-      const told = signal.aborted && error === signal.reason ? new BkpError('INTERRUPTED', 'interrupted') : error;
-      deps.stderr.write(renderError(asPlain(told)));
+      const shown = signal.aborted && error === signal.reason ? new BkpError('INTERRUPTED', 'interrupted') : error;
+      deps.stderr.write(renderError(asPlain(shown)));
     } finally {
       settled.abort();
     }
@@ -78,10 +78,10 @@ function runOne(
   });
 }
 
-/** Half a statement is worse than a late one, so most are not given up in the middle. */
-async function tellOfWaiting({stderr}: CommandDeps, settled: AbortSignal): Promise<void> {
+/** Most statements do not stop halfway, because half a statement is worse than a late one. */
+async function reportWaiting({stderr}: CommandDeps, settled: AbortSignal): Promise<void> {
   await sleep(patienceMs, undefined, {signal: settled}).then(
-    () => stderr.write('bkp: the statement is still at work; Ctrl-C again ends bkp\n'),
+    () => stderr.write('bkp: the statement is still running; Ctrl-C again ends bkp\n'),
     () => {},
   );
 }

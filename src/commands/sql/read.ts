@@ -3,12 +3,12 @@ import {text as readAll} from 'node:stream/consumers';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
-/** At most one of these is given. */
+/** At most one of these is set. */
 export type TextSource = {statement?: string; script?: string; file?: string};
 
 /**
- * The statements as text.
- * @returns undefined when nothing names a text and a person sits at the terminal: they are to be asked
+ * Reads the text of the statements.
+ * @returns undefined if no source is given and stdin is a terminal: then a prompt reads them
  * @throws BkpError `USAGE`
  */
 export async function readText(deps: CommandDeps, {statement, script, file}: TextSource): Promise<string | undefined> {

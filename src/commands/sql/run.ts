@@ -10,8 +10,8 @@ import {waitForOperation} from './wait.ts';
 export type ReportOptions = {wait: boolean; format: RowFormat};
 
 /**
- * Runs statements one after the other. The first error ends the row; those after it are not run.
- * @param options.wait each operation is waited for before the next statement begins
+ * Runs statements one after the other; stops at the first error.
+ * @param options.wait wait for each operation before the next statement starts
  */
 export async function runStatements(
   deps: CommandDeps,
@@ -24,7 +24,7 @@ export async function runStatements(
       if ((await report(deps, await execute(deps, statement), options)) === 'left') return;
     } catch (error) {
       const left = statements.length - at - 1;
-      // A program reads the error itself, and nothing beside it.
+      // With --format json stderr holds only the error.
       if (left > 0 && options.format === 'pretty')
         deps.stderr.write(`bkp: statement ${at + 1} of ${statements.length} failed, ${left} not run\n`);
       throw error;
@@ -33,8 +33,8 @@ export async function runStatements(
 }
 
 /**
- * Prints what a statement answered and, when asked, waits for its operation.
- * @returns `left` when somebody did not want to wait any longer: what follows is not begun
+ * Prints the result of a statement and, if asked, waits for its operation.
+ * @returns `left` after a Ctrl-C during the wait: later statements are not run
  */
 export async function report(
   deps: CommandDeps,

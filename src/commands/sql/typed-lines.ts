@@ -1,32 +1,32 @@
 import {createInterface, type Interface} from 'node:readline';
 import type {CommandDeps} from '../deps.ts';
 
-/** What a person did at the prompt: typed a line, pressed Ctrl-C, or ended their input (Ctrl-D, a closed terminal). */
+/** One input at the prompt: a line, Ctrl-C, or the end of input (Ctrl-D, a closed terminal). */
 export type Typed = {kind: 'line'; text: string} | {kind: 'interrupt'} | {kind: 'end'};
 
 type Options = Pick<CommandDeps, 'stdin' | 'stdout' | 'stderr' | 'env'> & {
-  /** Newest first; read whenever a prompt appears. */
+  /** Newest first; called for every prompt. */
   history: () => string[];
   historyLines: number;
   complete: (line: string) => [string[], string];
 };
 
 /**
- * Lines from a person. Between two calls of `next` the terminal stays with readline, so that a pasted text of
- * many lines arrives whole; `release` gives it to somebody else, a live view or the shell, until the next
- * `next`.
+ * Reads lines that a user types. Between two calls of `next` readline keeps the terminal, so that a pasted text
+ * of many lines arrives complete. `release` hands the terminal to a live view or the shell until the next call
+ * of `next`.
  *
- * A terminal that can move its cursor is read key by key. Any other one (TERM=dumb, output into a pipe) edits
- * lines by itself, and its Ctrl-C is a signal.
+ * A terminal that can move its cursor is read key by key. Any other terminal (TERM=dumb, output into a pipe)
+ * edits lines itself, and its Ctrl-C is a signal.
  */
 export class TypedLines {
   readonly #options: Options;
   readonly #output: NodeJS.WriteStream;
   readonly #byKey: boolean;
   #interface: Interface | undefined;
-  /** Lines that nobody has asked for yet. */
+  /** Lines that `next` has not returned yet. */
   #waiting: string[] = [];
-  /** The beginning of a line that was typed before `release`. */
+  /** The unfinished line that was typed before `release`. */
   #begun = '';
   #isInterrupted = false;
   #isEnded = false;
@@ -35,7 +35,7 @@ export class TypedLines {
   constructor(options: Options) {
     this.#options = options;
     const {stdin, stdout, stderr, env} = options;
-    // Rows go where they are sent, and a prompt among them would be read as one of them.
+    // When stdout is redirected, a prompt among the rows would be read as a row.
     this.#output = stdout.isTTY ? stdout : stderr;
     this.#byKey = Boolean(stdin.isTTY && this.#output.isTTY) && env.TERM !== 'dumb';
   }
@@ -43,7 +43,7 @@ export class TypedLines {
   /** @param signal Ctrl-C of a terminal that is not read key by key */
   async next(prompt: string, signal: AbortSignal): Promise<Typed> {
     if (this.#typed() === undefined) await this.#ask(prompt, signal);
-    // Looked at when all of one piece has been read: a Ctrl-C in it drops the lines before it.
+    // Checked after one chunk of input has been read completely: a Ctrl-C in it drops the lines before it.
     return this.#typed(true) ?? {kind: 'end'};
   }
 
@@ -73,27 +73,27 @@ export class TypedLines {
     signal.removeEventListener('abort', interrupt);
   }
 
-  /** Gives the terminal away. What was typed ahead stays for the next prompt. */
+  /** Releases the terminal. What was typed ahead stays for the next prompt. */
   release(): void {
     const reader = this.#interface;
     if (reader === undefined) return;
     this.#begun = reader.line ?? '';
-    // It is shown again behind its prompt.
+    // The next prompt shows it again.
     if (this.#begun !== '' && this.#byKey) reader.write(null, {ctrl: true, name: 'u'});
     this.#close();
   }
 
-  /** Nothing that was typed before a Ctrl-C counts after it. */
+  /** Drops all input from before a Ctrl-C. */
   forget(): void {
     this.#waiting = [];
     this.#begun = '';
-    // Not while readline reads it: that one has taken all there is.
+    // While readline is reading, it has already consumed the whole input.
     if (this.#interface === undefined) while (this.#options.stdin.read() !== null);
   }
 
   #open(): Interface {
     const {stdin, history, historyLines, complete} = this.#options;
-    // A live view lets go of it with unref: then nothing would keep the process.
+    // A live view leaves stdin with unref; without ref the process would exit.
     stdin.ref?.();
     const reader = createInterface({
       input: stdin,
@@ -109,7 +109,7 @@ export class TypedLines {
       this.#wake();
     });
     reader.on('SIGINT', () => {
-      // To the end of what was typed, which stays readable above.
+      // Moves the cursor to the end of the input, so that ^C does not overwrite it.
       reader.write(null, {ctrl: true, name: 'e'});
       this.#interrupt();
     });
@@ -122,7 +122,7 @@ export class TypedLines {
     return reader;
   }
 
-  /** Closing drops the line that was being typed: only a new reader is certain to know nothing of it. */
+  /** Closes the reader to drop the unfinished line: only a new reader is certain to have no trace of it. */
   #interrupt(): void {
     this.#output.write('^C\n');
     this.#close();

@@ -5,9 +5,9 @@ import type {CommandDeps} from '../deps.ts';
 import {follow} from '../follow.ts';
 
 /**
- * Shows the operation until it is done. Its answer for programs is the operation itself, as `operation get` prints it.
- * @returns `left` when somebody pressed Ctrl-C: the work goes on
- * @throws BkpError what the operation failed with, so that the exit status is the one of the failure
+ * Shows the operation until it is done. With `json` it prints the operation, as `operation get` does.
+ * @returns `left` after a Ctrl-C: the operation continues
+ * @throws BkpError the error of the operation, which then determines the exit status
  */
 export async function waitForOperation(
   deps: CommandDeps,

@@ -5,21 +5,21 @@ import {describeStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
-/** A vault that can be opened is not forgotten: nothing would come of it. */
+/** Forgets no vault that can be opened. */
 export async function runStoreForget(deps: CommandDeps): Promise<void> {
   for (const place of await placesOf(deps)) {
     const {store} = place;
     const vault = knownVault(deps.home, store);
     if (vault === undefined) {
-      deps.stdout.write(`${describeStore(store)}: no vault is known that could be missing\n`);
+      deps.stdout.write(`${describeStore(store)}: no vault is recorded\n`);
       continue;
     }
     if (await isThere(deps, place)) {
-      deps.stdout.write(`${describeStore(store)}: vault ${vault} is there\n`);
+      deps.stdout.write(`${describeStore(store)}: vault ${vault} exists\n`);
       continue;
     }
     forgetVault(deps.home, store);
-    deps.stdout.write(`${describeStore(store)}: vault ${vault} is forgotten; the next CREATE makes a new one\n`);
+    deps.stdout.write(`${describeStore(store)}: vault ${vault} is forgotten; the next CREATE creates a new one\n`);
   }
 }
 
@@ -28,7 +28,7 @@ async function isThere(deps: CommandDeps, place: Parameters<typeof openVaultAt>[
     (await openVaultAt(deps, place, {create: false})).close();
     return true;
   } catch (error) {
-    // Whatever else keeps it from being opened (a network, a key, damage) says nothing of its being gone.
+    // Any other failure (a network, a key, damage) does not prove that the vault is gone.
     if (error instanceof BkpError && error.context.missing === 'vault') return false;
     throw error;
   }

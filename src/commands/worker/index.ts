@@ -19,13 +19,13 @@ import type {CommandDeps} from '../deps.ts';
 
 export type WorkerOptions = {
   number: OperationNumber;
-  /** Its worker is dead, and the journal says so: only tell those who want to hear of it. */
+  /** The worker is dead and the journal records that: only send the notifications. */
   tellEnd?: boolean;
-  /** The same, after this process has ended and what it left is removed. */
+  /** The same, after this process has ended and its leftovers are removed. */
   cleanUpAfter?: number;
 };
 
-/** Hidden: what a detached process runs. It says nothing on the terminal; the journal and the log file have it all. */
+/** Hidden: the command of a detached process. It prints nothing; journal and log file have everything. */
 export function command(deps: CommandDeps, run = runWorker): Command {
   return new Command('worker')
     .description('Run one queued operation; bkp starts this automatically.')
@@ -46,7 +46,7 @@ export async function runWorker(deps: CommandDeps, {number, tellEnd, cleanUpAfte
   if (cleanUpAfter !== undefined) await untilGone(cleanUpAfter);
   const journal = await deps.journal();
   if (cleanUpAfter !== undefined) await cleanUp(deps, await journal.get(number));
-  if (tellEnd || cleanUpAfter !== undefined) return tellOfEnded(deps, await journal.get(number), notifier);
+  if (tellEnd || cleanUpAfter !== undefined) return notifyOfEnd(deps, await journal.get(number), notifier);
   let keeper: Keeper | undefined;
   const heartbeat: StartHeartbeat | undefined =
     deps.startKeeper &&
@@ -68,8 +68,7 @@ export async function runWorker(deps: CommandDeps, {number, tellEnd, cleanUpAfte
 }
 
 /**
- * It was sent a signal that no process survives; one that is still being ended after that long is stuck in its
- * disk.
+ * The process got a SIGKILL. If it still exists after this time, it is blocked in disk I/O.
  */
 const goneWithinMs = 60_000;
 
@@ -91,7 +90,7 @@ async function cleanUp(deps: CommandDeps, operation: Operation): Promise<void> {
   }
 }
 
-async function tellOfEnded(deps: CommandDeps, operation: Operation, {ended}: Notifier): Promise<void> {
+async function notifyOfEnd(deps: CommandDeps, operation: Operation, {ended}: Notifier): Promise<void> {
   const {write, close} = openLog(operation.logFile, deps.nowMicros);
   try {
     await ended({operation, log: write});
@@ -100,7 +99,7 @@ async function tellOfEnded(deps: CommandDeps, operation: Operation, {ended}: Not
   }
 }
 
-/** What the work took of the machine; `maxRSS` is in KiB (Node's manual, process.resourceUsage). */
+/** CPU time and memory used; `maxRSS` is in KiB (Node's manual, process.resourceUsage). */
 function usage({userCPUTime, systemCPUTime, maxRSS}: NodeJS.ResourceUsage): string {
   const cpuSeconds = (userCPUTime + systemCPUTime) / 1e6;
   return `used ${cpuSeconds.toFixed(2)} s of CPU, at most ${Math.ceil(maxRSS / 1024)} MiB of memory`;

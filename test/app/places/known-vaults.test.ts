@@ -72,7 +72,7 @@ test.each(['an empty folder', 'no folder'])(
     renameSync(disk, desk.cluster);
     await run('VERIFY c');
     await forget();
-    expect(deps.out()).toMatch(/vault [0-9a-f]{32} is there\n$/);
+    expect(deps.out()).toMatch(/vault [0-9a-f]{32} exists\n$/);
 
     rmSync(desk.cluster, {recursive: true});
     await forget();
@@ -89,7 +89,7 @@ test('a new home knows of no vault, and another disk in the same place is known 
     message: expect.stringContaining('there is no cluster directory'),
   });
   await forget();
-  expect(deps.out()).toContain('no vault is known');
+  expect(deps.out()).toContain('no vault is recorded');
   await run(createC(false));
   const [known] = readdirSync(deps.home.vaultsDir);
   expect(readdirSync(deps.home.vaultsDir)).toEqual([known]);
