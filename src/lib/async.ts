@@ -1,6 +1,6 @@
 /**
- * Runs `work` on every item, at most `limit` at a time. After the first error no further item is started, and the error is
- * thrown once all running work has ended: nothing continues after this returns or throws.
+ * Runs `work` on every item, at most `limit` at a time. After the first error no further item is started, and the
+ * error is thrown once all running work has ended: nothing continues after this returns or throws.
  */
 export async function forEachConcurrent<Item>(
   items: AsyncIterable<Item> | Iterable<Item>,
@@ -31,9 +31,9 @@ export async function forEachConcurrent<Item>(
 }
 
 /**
- * Runs `work` on at most `limit` items at a time and yields the results in the order of the items. The first error ends the
- * iteration; work that is still running then continues, and its results and errors are dropped. Reads at most `limit` items
- * ahead of the consumer.
+ * Runs `work` on at most `limit` items at a time and yields the results in the order of the items. The first error
+ * ends the iteration; work that is still running then continues, and its results and errors are dropped. Reads at
+ * most `limit` items ahead of the consumer.
  * @param weigh how much of `limit` an item uses; default 1
  */
 export async function* mapConcurrent<Item, Result>(
@@ -61,8 +61,8 @@ export async function* mapConcurrent<Item, Result>(
 }
 
 /**
- * Yields the same items in the same order, with `count` of them requested ahead of the consumer. When the consumer stops early,
- * this waits until the generator has ended.
+ * Yields the same items in the same order, with `count` of them requested ahead of the consumer. When the consumer
+ * stops early, this waits until the generator has ended.
  */
 export async function* readAhead<Item>(items: AsyncGenerator<Item>, count: number): AsyncGenerator<Item> {
   const pending: Promise<IteratorResult<Item, unknown>>[] = [];

@@ -1,7 +1,8 @@
 /**
- * The bytes of `parts` in blocks: each is filled to its end before it is yielded, and only the last one may be shorter.
- * @param memory memory for the next block, not empty. It may return the same memory each time: a block is in use only until the
- *   consumer requests the next one
+ * The bytes of `parts` in blocks: each is filled to its end before it is yielded, and only the last one may be
+ * shorter.
+ * @param memory memory for the next block, not empty. It may return the same memory each time: a block is in use
+ *   only until the consumer requests the next one
  */
 export async function* inBlocks(
   parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,

@@ -65,7 +65,10 @@ export const systemProcesses: Processes = {
   },
 };
 
-/** Names change with a network, cards with their plugs: one of both is enough for machines that share a boot or an id. */
+/**
+ * Names change with a network, cards with their plugs: one of both is enough for machines that share a boot or an
+ * id.
+ */
 export function isSameMachine(one: Machine, other: Machine): boolean {
   return one.name === other.name || (one.cards !== '' && one.cards === other.cards);
 }

@@ -1,7 +1,7 @@
 /**
- * A piece of a statement as SQLite divides it (https://www.sqlite.org/lang_keywords.html, tokenize.c), as far as needed to
- * find the code in it. `blank`: white space and comments. `name`: a quoted one. `unclosed`: from a quote without its end to the
- * end of the text. `other`: a number, or a single character.
+ * A piece of a statement as SQLite divides it (https://www.sqlite.org/lang_keywords.html, tokenize.c), as far as
+ * needed to find the code in it. `blank`: white space and comments. `name`: a quoted one. `unclosed`: from a quote
+ * without its end to the end of the text. `other`: a number, or a single character.
  */
 export type Token = {kind: 'blank' | 'word' | 'name' | 'string' | 'unclosed' | 'other'; text: string};
 
@@ -27,8 +27,8 @@ const withForeignBlanks = pattern(
 
 /**
  * Every text has tokens; joined they are the text.
- * @param options.foreignBlanks a statement typed by a user, where {@link foreignBlanks} count as blanks. Default: SQL as SQLite
- *   has accepted it
+ * @param options.foreignBlanks a statement typed by a user, where {@link foreignBlanks} count as blanks. Default:
+ *   SQL as SQLite has accepted it
  */
 export function tokensOf(text: string, options: {foreignBlanks?: boolean} = {}): Token[] {
   const token = options.foreignBlanks === true ? withForeignBlanks : ofSqlite;

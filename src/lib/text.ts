@@ -2,8 +2,8 @@ import {createRequire} from 'node:module';
 
 // Everything that is not plain printable ASCII.
 const unusual = /[^\x20-\x7e]/;
-// Control characters, line and paragraph separators, lone surrogates, and the marks that change the direction of text: in a name
-// they could move the cursor, forge a line or hide what follows.
+// Control characters, line and paragraph separators, lone surrogates, and the marks that change the direction of
+// text: in a name they could move the cursor, forge a line or hide what follows.
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Cs}]/gu;
 
 const short: Readonly<Record<string, string>> = {'\n': '\\n', '\r': '\\r', '\t': '\\t', '\0': '\\0'};

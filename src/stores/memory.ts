@@ -6,13 +6,13 @@ import type {ByteRange, Key, ObjectFacts, Store} from './store.ts';
 type StoredObject = {bytes: Uint8Array; modifiedAtMs: number};
 
 export type MemoryStoreOptions = {
-  /** The store's clock, milliseconds since 1970. Default: one more for every object written. */
+  /** The store's clock, milliseconds since 1970. Default: the number of objects written so far. */
   nowMs?: () => number;
-  /** What may be held at most; more is `STORE_FULL`. Default no limit. */
+  /** A put beyond this throws `STORE_FULL`. Default: no limit. */
   capacityBytes?: number;
 };
 
-/** A store that is gone when the process ends: for tests. */
+/** A store in the memory of this process, for tests. */
 export function openMemoryStore(options: MemoryStoreOptions = {}): Store & {readonly objects: Map<Key, StoredObject>} {
   const objects = new Map<Key, StoredObject>();
   let writes = 0;
@@ -44,7 +44,7 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): Store & {read
     async get(key: Key, range?: ByteRange) {
       const {bytes} = find(key);
       if (range !== undefined && range.end > bytes.length) throw objectTooShort(key, bytes.length, range);
-      // A copy, as from a disk: what the caller does with it must not reach the store.
+      // A copy, as from a disk: the caller's changes to it must not reach the store.
       return Uint8Array.from(range === undefined ? bytes : bytes.subarray(range.start, range.end));
     },
 

@@ -10,7 +10,7 @@ export function objectMissing(key: Key, description: string, cause?: unknown): B
 
 export function objectTooShort(key: Key, sizeBytes: number, range: ByteRange): BkpError {
   return new BkpError('OBJECT_DAMAGED', `${key} is too short`, {
-    cause: `it has ${sizeBytes} bytes, and bytes ${range.start} to ${range.end} were asked for`,
+    cause: `it has ${sizeBytes} bytes, but bytes ${range.start} to ${range.end} were requested`,
     context: {key},
   });
 }

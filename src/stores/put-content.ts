@@ -1,8 +1,8 @@
 import type {Key, Store} from './store.ts';
 
 /**
- * Puts an object that is named by its content. One that is there already is the same, or damaged: then it is written
- * over, which repairs it.
+ * Puts an object that is named by its content. An existing one is equal or damaged; a damaged one is overwritten, which
+ * repairs it.
  */
 export async function putContent(store: Store, key: Key, bytes: Uint8Array): Promise<void> {
   if ((await store.put(key, bytes, {ifAbsent: true, retained: true})) === 'written') return;

@@ -2,8 +2,8 @@ import {BkpError} from '../errors/index.ts';
 import type {Key, Store} from './store.ts';
 
 /**
- * Removes what is better gone and does no harm where it lies.
- * @returns false when these credentials may not remove objects, or something of it must stay for its retention
+ * Removes objects that are no longer needed but do no harm if they stay.
+ * @returns false if these credentials may not remove objects, or a lock still protects one of them
  */
 export async function removeIfAllowed(store: Pick<Store, 'delete'>, keys: readonly Key[]): Promise<boolean> {
   if (keys.length === 0) return true;

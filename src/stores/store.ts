@@ -1,6 +1,6 @@
 /**
- * Where an object lies in a store: parts of `[A-Za-z0-9._~%-]` joined by single `/`, no part `.` or `..`.
- * No key is a folder of another one (some S3 servers and every file system refuse that).
+ * The name of an object in a store: parts of `[A-Za-z0-9._~%-]` joined by single `/`, no part `.` or `..`.
+ * No key is a folder of another key: some S3 servers and every file system refuse that.
  */
 export type Key = string;
 
@@ -11,20 +11,20 @@ export type ObjectFacts = {
   key: Key;
   sizeBytes: number;
   modifiedAtMs: number;
-  /** Of one key: the same version is the same bytes. Absent where the store has no such thing (a folder). */
+  /** For one key, equal versions mean equal bytes. Absent if the store has no versions (a directory). */
   version?: string;
 };
 
-/** An object that its store's retention still protects. */
+/** An object that its store's object lock still protects. */
 export type RetainedObject = {key: Key; untilMs: number};
 
-/** What went to a server and came from it since the store was opened. */
+/** Requests and bytes exchanged with a server since the store was opened. */
 export type Traffic = {
-  /** Requests by the name of the server's call (`GetObject`), retries included. */
+  /** Number of requests by the name of the server's call (`GetObject`), including retries. */
   requests: Readonly<Record<string, number>>;
   sentBytes: number;
   receivedBytes: number;
-  /** Optional features that the server was found not to have, in words; absent without any. */
+  /** Optional features that the server turned out to lack, in words; absent if there are none. */
   lacking?: readonly string[];
 };
 
@@ -32,30 +32,36 @@ export type Traffic = {
 export type StoreProperties = {
   /** `list` and `stat` return a version for every object. */
   versions: boolean;
-  /** One listing of everything costs less than one for each folder, as on a server that answers in pages of 1000 keys. */
+  /**
+   * One listing of everything costs less than one for each folder, as on a server that answers in pages of 1000
+   * keys.
+   */
   flatListing: boolean;
-  /** The store was opened with a lock period: it locks objects that are put as `retained`, and has {@link Store.retain}. */
+  /**
+   * The store was opened with a lock period: it locks objects that are put as `retained`, and has {@link
+   * Store.retain}.
+   */
   objectLock: boolean;
 };
 
 export type PutOptions = {ifAbsent?: boolean; retained?: boolean};
 
 /**
- * Named bytes: whole objects, visible whole or not at all.
- * Retries belong to the store, so every call may run twice and must then end the same.
+ * Named bytes: an object is visible as a whole or not at all.
+ * The store retries requests itself, so every call may run twice and must then have the same result.
  */
 export interface Store {
-  /** For people, e.g. `fs::root=/backups`; never holds a secret. */
+  /** For people, e.g. `fs::root=/backups`; never contains a secret. */
   readonly description: string;
 
   readonly properties: StoreProperties;
 
   /**
-   * Durable when it resolves.
-   * @param options.ifAbsent atomic: of several writers of one key exactly one gets `written`. Some S3 servers ignore it and
-   *   write over what is there; who needs more than that looks first
-   * @param options.retained the store's retention, if it has one, applies to this object
-   * @returns `exists` only with `ifAbsent`, when the key is there already; the object is then untouched
+   * The object is durable when the promise resolves.
+   * @param options.ifAbsent atomic: of several concurrent writers of one key exactly one gets `written`. Some S3
+   *   servers ignore it and overwrite the object; callers that must not overwrite have to check first
+   * @param options.retained lock this object, if the store was opened with a lock period
+   * @returns `exists` only with `ifAbsent`, if the key exists already; the object is then unchanged
    * @throws BkpError `STORE_FULL` | `STORE_UNAVAILABLE` | `STORE_DENIED`
    */
   put(key: Key, body: Uint8Array, options?: PutOptions): Promise<'written' | 'exists'>;
@@ -70,27 +76,27 @@ export interface Store {
   list(prefix: string): AsyncIterable<ObjectFacts>;
 
   /**
-   * Absent keys are no error.
-   * @returns objects that may not go yet: they stay as they are
-   * @throws BkpError `STORE_UNAVAILABLE` | `STORE_DENIED` (these credentials may not remove anything)
+   * Absent keys are not an error.
+   * @returns objects that may not be removed yet; they stay unchanged
+   * @throws BkpError `STORE_UNAVAILABLE` | `STORE_DENIED` (these credentials may not remove objects)
    */
   delete(keys: readonly Key[]): Promise<readonly RetainedObject[]>;
 
-  /** @returns undefined when there is no such object */
+  /** @returns undefined if there is no such object */
   stat(key: Key): Promise<ObjectFacts | undefined>;
 
   /**
-   * Present when the store was opened with a retention: sees to it that these objects stay for at least that long from now.
-   * For objects that a new backup shares with older ones.
+   * Present if the store was opened with a lock period: extends the locks of these objects to at least that period
+   * from now. For objects that a new backup shares with older ones.
    */
   retain?(keys: readonly Key[]): Promise<void>;
 
   /**
-   * True once the server has refused a conditional put instead of ignoring the condition. From then on `ifAbsent` is
-   * ignored, as by servers that do not know it: who needs more than that looks first.
+   * True once the server has refused a conditional put instead of ignoring the condition. From then on `ifAbsent`
+   * has no effect, as on servers that ignore it, and callers have to check first.
    */
   refusesConditions?(): boolean;
 
-  /** Present when the store is a server's. */
+  /** Present if the store exchanges requests with a server. */
   traffic?(): Traffic;
 }

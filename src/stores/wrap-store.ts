@@ -1,8 +1,8 @@
 import type {Store} from './store.ts';
 
 /**
- * The same store with some members replaced by `own`. Wrappers are built with this one function, so that a member that is added to
- * the interface is forwarded by all of them.
+ * The same store with some members replaced by `own`. Wrappers are built with this one function, so that a member
+ * that is added to the interface is forwarded by all of them.
  */
 export function wrapStore(store: Store, own: Partial<Store>): Store {
   const {retain, refusesConditions, traffic} = store;

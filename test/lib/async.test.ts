@@ -63,7 +63,7 @@ test('forEachConcurrent throws the first of several errors', async () => {
   await expect(forEachConcurrent(range(3), 3, work)).rejects.toThrow('broken 1');
 });
 
-test('forEachConcurrent passes on an error of the items when the running work has ended, and ends the items', async () => {
+test('forEachConcurrent throws an error of the items once the running work has ended, and ends the items', async () => {
   const made: number[] = [];
   const {seen, run} = counted();
   await expect(forEachConcurrent(numbers(made, {count: 9, failAt: 3}), 8, run)).rejects.toThrow('broken');

@@ -8,7 +8,8 @@ import {type Keys, type S3Server, startMinio} from './s3-server.ts';
 import {filesIn, leaksIn, objectsOf, watchCommandLines} from './secrets.ts';
 import {appendOnly, sessionKeys} from './session-keys.ts';
 
-// The real bkp as users start it, on MinIO. After each test every place that others can read is searched for the secret key.
+// The real bkp as users start it, on MinIO. After each test every place that others can read is searched for the
+// secret key.
 
 const create =
   "CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='s3', INCREMENTAL_BACKUP_ENABLED='true')";

@@ -8,8 +8,8 @@ import {openStore} from './open.ts';
 import {type S3Server, startMinio} from './s3-server.ts';
 import {type FaultyLine, startToxiproxy, type Toxic, type ToxicOptions, type Toxiproxy} from './toxiproxy.ts';
 
-// Faults of the line between the store and a real server. What must hold for each call: the right result or a clear error,
-// never wrong bytes, never a hang.
+// Faults of the line between the store and a real server. What must hold for each call: the right result or a clear
+// error, never wrong bytes, never a hang.
 
 const megabyte = 1_000_000;
 const body = randomBytes(4 * megabyte);

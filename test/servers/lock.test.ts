@@ -26,7 +26,7 @@ describe.each([
     return ObjectLockRetainUntilDate?.getTime();
   };
 
-  test('what a backup needs is under retention, what holds no data is not, and a cleanup tells what must stay', async () => {
+  test('objects of a backup are locked, leases are not, and a cleanup reports the objects that must stay', async () => {
     const shop = openShop(3);
     const bucket = await server.bucket({objectLock: true});
     const notices: string[] = [];
@@ -60,7 +60,7 @@ describe.each([
     expect(full).toMatch(/_full$/);
   });
 
-  test('what lock a key puts on, no key of ours takes off: the store tells what stays, and removes the rest', async () => {
+  test('no key removes a lock: the store reports locked objects, and removes the others', async () => {
     const store = await openStore(server, await server.bucket({objectLock: true}), {lockDays: 1});
     await store.put('locked', Buffer.from('a'), {retained: true});
     await store.put('free', Buffer.from('b'));

@@ -12,7 +12,8 @@ import {type S3Server, startMinio, startVersitygw} from './s3-server.ts';
 import {everythingIn} from './secrets.ts';
 import {openShop, someChanges} from './shop.ts';
 
-// Faults of the server itself. What must hold: a clear error or the right rows, never a hang, and what was whole before stays.
+// Faults of the server itself. What must hold: a clear error or the right rows, never a hang, and what was whole
+// before stays.
 
 const mebi = 1024 * 1024;
 const changeAll = 'UPDATE orders SET scan = randomblob(16 * 1024)';

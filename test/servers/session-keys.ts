@@ -5,8 +5,8 @@ import type {Keys, S3Server} from './s3-server.ts';
 export const appendOnly = ['s3:PutObject', 's3:GetObject', 's3:ListBucket'];
 
 /**
- * Temporary keys of MinIO's owner that may do these things only, in every bucket. MinIO's users need encrypted requests of a
- * form of its own; STS with a policy for the session needs a signature.
+ * Temporary keys of MinIO's owner that may do these things only, in every bucket. MinIO's users need encrypted
+ * requests of a form of its own; STS with a policy for the session needs a signature.
  * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
  */
 export async function sessionKeys(minio: S3Server, actions: readonly string[]): Promise<Required<Keys>> {

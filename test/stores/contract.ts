@@ -11,9 +11,9 @@ async function keys(store: Store, prefix: string): Promise<string[]> {
   return found;
 }
 
-/** What every store does. `open` gives an empty store; what it makes is removed by its caller. */
+/** What every store must do. `open` returns an empty store; the caller removes it. */
 export function storeContract(open: () => Promise<Store>): void {
-  test('what was put is read back, whole and in ranges', async () => {
+  test('a put object reads back, as a whole and in ranges', async () => {
     const store = await open();
     expect(await store.put('a/b.json', bytes('0123456789'))).toBe('written');
     expect(await text(store, 'a/b.json')).toBe('0123456789');
@@ -24,7 +24,7 @@ export function storeContract(open: () => Promise<Store>): void {
     expect(await text(store, 'empty')).toBe('');
   });
 
-  test('what is read is a copy', async () => {
+  test('put and get copy the bytes', async () => {
     const store = await open();
     const body = bytes('hello');
     await store.put('key', body);
@@ -33,14 +33,14 @@ export function storeContract(open: () => Promise<Store>): void {
     expect(await text(store, 'key')).toBe('hello');
   });
 
-  test('put without ifAbsent replaces', async () => {
+  test('put without ifAbsent replaces the object', async () => {
     const store = await open();
     await store.put('key', bytes('a long first value'));
     expect(await store.put('key', bytes('second'))).toBe('written');
     expect(await text(store, 'key')).toBe('second');
   });
 
-  test('of many writers of one absent key exactly one wins', async () => {
+  test('of many concurrent writers of one absent key exactly one succeeds', async () => {
     const store = await open();
     const values = Array.from({length: 16}, (_, n) => `value ${n}`);
     const outcomes = await Promise.all(values.map((value) => store.put('deep/er/key', bytes(value), {ifAbsent: true})));
@@ -50,7 +50,7 @@ export function storeContract(open: () => Promise<Store>): void {
     expect(await keys(store, '')).toEqual(['deep/er/key']);
   });
 
-  test('an absent object is OBJECT_MISSING, a range past the end OBJECT_DAMAGED', async () => {
+  test('get throws OBJECT_MISSING for an absent object and OBJECT_DAMAGED for a range past the end', async () => {
     const store = await open();
     await store.put('a/b', bytes('12345'));
     await expect(store.get('nothing')).rejects.toMatchObject({code: 'OBJECT_MISSING', context: {key: 'nothing'}});
@@ -59,7 +59,7 @@ export function storeContract(open: () => Promise<Store>): void {
     await expect(store.get('a/b', {start: 2, end: 6})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   });
 
-  test('stat tells size and time, and undefined for what is not there', async () => {
+  test('stat returns size and time, and undefined for an absent object', async () => {
     const store = await open();
     await store.put('a/b', bytes('12345'));
     expect(await store.stat('a/b')).toMatchObject({key: 'a/b', sizeBytes: 5, modifiedAtMs: expect.any(Number)});
@@ -75,7 +75,7 @@ export function storeContract(open: () => Promise<Store>): void {
     expect(store.retain !== undefined).toBe(objectLock);
   });
 
-  test('a version is the same in stat and list, and another one for other bytes', async () => {
+  test('stat and list return the same version, and a different one for different bytes', async () => {
     const store = await open();
     if (!store.properties.versions) return;
     const versions = async () => {
@@ -91,7 +91,7 @@ export function storeContract(open: () => Promise<Store>): void {
     expect(second).not.toBe(first);
   });
 
-  test('bytes are kept as they are, whatever they are and however many', async () => {
+  test('objects of any bytes and size read back unchanged', async () => {
     const store = await open();
     for (const size of [1, 255, 64 * 1024, 3_000_001]) {
       const body = Buffer.alloc(size, Buffer.from(Array.from({length: 256}, (_, n) => n)));
@@ -102,7 +102,7 @@ export function storeContract(open: () => Promise<Store>): void {
     }
   });
 
-  test('a listing while objects are written and removed tells those that stay, once', async () => {
+  test('a listing during writes and removals lists every object that stays exactly once', async () => {
     const store = await open();
     const staying = ['b', 'd', 'f'];
     for (const key of ['a', 'c', 'e', ...staying]) await store.put(key, bytes(key));
@@ -116,7 +116,7 @@ export function storeContract(open: () => Promise<Store>): void {
     expect(new Set(found).size).toBe(found.length);
   });
 
-  test('list is sorted by key over folders, and keeps to its prefix', async () => {
+  test('list sorts by key across folders, and lists only its prefix', async () => {
     const store = await open();
     const all = ['a', 'b-c', 'b.d', 'b/1', 'b/10', 'b/2/x', 'b/2-', 'b0', '.hidden/x', 'Z', 'b~', 'b%41'];
     for (const key of all) await store.put(key, bytes(key));
@@ -127,7 +127,7 @@ export function storeContract(open: () => Promise<Store>): void {
     for await (const facts of store.list('b/2/')) expect(facts.sizeBytes).toBe(5);
   });
 
-  test('delete removes what is there and does not mind what is not', async () => {
+  test('delete removes existing objects and ignores absent keys', async () => {
     const store = await open();
     for (const key of ['a/1', 'a/2', 'b']) await store.put(key, bytes(key));
     expect(await store.delete(['a/1', 'a/none', 'none/at/all', 'b'])).toEqual([]);

@@ -13,28 +13,28 @@ import {exists, isTemporary, type Link, publishIfAbsent, removeStaleTemporaries,
 export type DirectoryStoreOptions = {
   /** The folder; made absolute. */
   root: string;
-  /** Make the folder when it is not there. */
+  /** Create the folder if it is missing. */
   create: boolean;
-  /** Stands in for `link(2)` in tests of file systems that have none. */
+  /** Replaces `link(2)` in tests of file systems without hard links. */
   link?: Link;
   /** Decides which temporary files are old. Default: the system's. */
   clock?: Pick<Clock, 'wallMs'>;
 };
 
-/** How many `lstat` calls of a listing are on their way at once: enough to hide a network file system's latency. */
+/** Concurrent `lstat` calls of a listing: enough to hide the latency of a network file system. */
 const statsAtOnce = 32;
 
-/** What file systems and file managers put into a folder by themselves. */
+/** Names that file systems and file managers create in a folder. */
 const foreign = (name: string, atRoot: boolean) => name === '.DS_Store' || (atRoot && name === 'lost+found');
 
-/** Folders come and go beside us (another process removes an empty one): that often an object is tried again. */
+/** How often a write is tried when its folder vanishes: other processes remove empty folders. */
 const vanishedFolderTries = 5;
 
 /**
  * A store in a local folder.
  *
- * What holds: an object's name appears when its bytes are durable, by link or rename of a finished temporary file in the same
- * folder; and the call that made it returns when the name is durable too.
+ * Invariants: an object's name appears once its bytes are durable, by a link or rename of a finished temporary file
+ * in the same folder. The call that created it returns once the name is durable too.
  *
  * @throws BkpError `STORE_UNAVAILABLE` (no such folder, no rights) | `STORE_REFUSED` (a file)
  */
@@ -58,7 +58,7 @@ class DirectoryStore implements Store {
   readonly #root: string;
   readonly #link: Link;
   readonly #clock: Pick<Clock, 'wallMs'>;
-  /** Folders that were looked at: they are there, inside the root, and swept. */
+  /** Folders that were checked: they exist, are inside the root, and have no stale temporary files. */
   readonly #ready = new Set<string>();
 
   constructor(root: string, makeLink: Link, clock: Pick<Clock, 'wallMs'>) {
@@ -91,23 +91,23 @@ class DirectoryStore implements Store {
       if (ifAbsent) outcome = await publishIfAbsent(temporary, target, this.#link);
       else await rename(temporary, target);
     } finally {
-      // Gone already when it was renamed.
+      // A rename has removed it already.
       await rm(temporary, {force: true});
     }
-    // Also when the name was there: the one who made it may not have come to this point yet.
+    // Also if the name existed: its writer may not have reached this point yet.
     await syncFolder(folder);
     return outcome;
   }
 
   async #prepare(folder: string): Promise<void> {
-    // A root that is gone is a disk that was taken away: making it anew would write to the wrong disk.
+    // A missing root means that its disk was unmounted: creating it would write to the wrong disk.
     await stat(this.#root);
     await makeFolder(folder);
     const [root, real] = await Promise.all([realpath(this.#root), realpath(folder)]);
     if (real !== root && !real.startsWith(root.endsWith(sep) ? root : root + sep)) {
       throw new BkpError('STORE_REFUSED', `${folder} leads out of the store, to ${real}`, {
         cause: 'a symbolic link inside the store',
-        next: `remove the link, and name the folder that it leads to as the store`,
+        next: 'remove the link, and use the folder that it leads to as the store',
       });
     }
     await removeStaleTemporaries(folder, this.#clock.wallMs());
@@ -136,7 +136,7 @@ class DirectoryStore implements Store {
     }
   }
 
-  /** A missing object and a missing disk are not the same: the second is no damage. */
+  /** Tells a missing object from a missing disk, which is no damage. */
   async #absence(key: Key, error: unknown): Promise<unknown> {
     try {
       await stat(this.#root);
@@ -162,7 +162,7 @@ class DirectoryStore implements Store {
       if (isAbsence(error)) return [];
       throw error;
     });
-    // A folder sorts with its slash: `a-b` comes before `a/b`, as their keys do.
+    // A folder sorts with its slash, as its keys do: `a-b` comes before `a/b`.
     const names = entries
       .filter((entry) => !isTemporary(entry.name) && !foreign(entry.name, prefix === ''))
       .filter((entry) => entry.isDirectory() || entry.isFile())
@@ -188,7 +188,7 @@ class DirectoryStore implements Store {
     const paths = keys.map((key) => this.#path(key));
     try {
       for (const path of paths) await rm(path, {force: true});
-      // Durable before anything else is removed: a manifest must not come back after a power cut without its packs.
+      // Durable before anything else is removed: after a power cut, a manifest must not reappear without its packs.
       for (const folder of new Set(paths.map((path) => dirname(path)))) await this.#tidy(folder);
       return [];
     } catch (error) {
@@ -196,7 +196,7 @@ class DirectoryStore implements Store {
     }
   }
 
-  /** Makes removals in `folder` durable; folders that are empty now go, up to the root. */
+  /** Makes removals in `folder` durable, and removes folders that are now empty, up to the root. */
   async #tidy(folder: string): Promise<void> {
     for (let at = folder; at.length >= this.#root.length; at = dirname(at)) {
       try {
@@ -218,7 +218,7 @@ class DirectoryStore implements Store {
       if (facts === undefined) await stat(this.#root);
       return facts?.isFile() ? {key, sizeBytes: facts.size, modifiedAtMs: facts.mtimeMs} : undefined;
     } catch (error) {
-      throw directoryError(error, this.#root, `look at ${key}`);
+      throw directoryError(error, this.#root, `read the facts of ${key}`);
     }
   }
 
@@ -228,7 +228,7 @@ class DirectoryStore implements Store {
   }
 }
 
-/** `ENOTDIR`: a part of the key is an object, so the key is not. */
+/** `ENOTDIR`: a leading part of the key is an object, so the key itself does not exist. */
 const isAbsence = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '');
 
 async function statOrAbsent(path: string): Promise<Stats | undefined> {
@@ -240,10 +240,11 @@ async function statOrAbsent(path: string): Promise<Stats | undefined> {
   }
 }
 
-/** Makes `folder` and what is missing above it, durably. */
+/** Creates `folder` and its missing parents, durably. */
 async function makeFolder(folder: string): Promise<void> {
   const first = await mkdir(folder, {recursive: true}).catch(async (error: unknown) => {
-    // Of several missing levels on a read-only disk Node tells ENOENT; the topmost one alone tells why.
+    // If several levels are missing on a read-only disk, Node reports ENOENT; creating only the topmost one reports
+    // the cause.
     if (systemCode(error) === 'ENOENT') await mkdir(await topmostMissing(folder));
     throw error;
   });

@@ -1,6 +1,6 @@
 import {BkpError, systemCode} from '../../errors/index.ts';
 
-/** An error of the file system below `root` as one of ours, with what to do about it. */
+/** Turns an error of the file system below `root` into a BkpError with a next step. */
 export function directoryError(error: unknown, root: string, doing: string): unknown {
   if (error instanceof BkpError) return error;
   const code = systemCode(error);
@@ -12,28 +12,28 @@ export function directoryError(error: unknown, root: string, doing: string): unk
     case 'EDQUOT':
       return new BkpError('STORE_FULL', `the store fs::root=${root} is full`, {
         cause: error,
-        next: `free space there (df -h ${root}), then try again: what is written already is used again`,
+        next: `free space there (df -h ${root}), then try again: data that is already written is reused`,
       });
     case 'EROFS':
-      return unavailable(`${root} is mounted read-only: mount it for writing, or choose another folder`);
+      return unavailable(`${root} is mounted read-only: remount it writable, or choose another folder`);
     case 'EACCES':
     case 'EPERM':
-      return unavailable(`give this user the right to read and write ${root} (ls -ld ${root})`);
+      return unavailable(`let this user read and write ${root} (ls -ld ${root})`);
     case 'ENOTDIR':
       return new BkpError(
         'STORE_REFUSED',
-        `the store fs::root=${root} is not a folder, or holds a file where a folder belongs`,
+        `the store fs::root=${root} is not a folder, or contains a file in place of a folder`,
         {
           cause: error,
-          next: 'choose a folder of its own for the store',
+          next: 'choose a folder that only the store uses',
         },
       );
     case 'ENOENT':
-      return unavailable(`${root} is gone: is its disk mounted? (ls -ld ${root})`);
+      return unavailable(`${root} does not exist: check that its disk is mounted (ls -ld ${root})`);
     case 'EMFILE':
     case 'ENFILE':
       return unavailable('too many files are open: raise the limit (ulimit -n), or try again later', true);
     default:
-      return unavailable(`look at the disk that holds ${root} (dmesg, df ${root})`);
+      return unavailable(`check the disk that holds ${root} (dmesg, df ${root})`);
   }
 }

@@ -5,15 +5,15 @@ import {syncFolder} from '../../lib/files.ts';
 import type {ProbePoint} from '../probe-point.ts';
 import {writeTemporary} from './put.ts';
 
-/** Less free space than this is told as a fault: the smallest vault does not fit. */
+/** Less free space than this is reported as a fault: the smallest vault does not fit. */
 const tooLittleBytes = 64 * 1024 * 1024;
 
 /**
- * What a folder can do as a store: is there, writable, links atomically, syncs, has free space. Leaves nothing behind.
- * A point is left out when an earlier one makes it meaningless.
+ * Checks a folder as a store: that it exists and is writable, links atomically, syncs and has free space. Leaves no
+ * file behind. Skips checks that an earlier failure makes meaningless.
  */
 export async function probeDirectory(root: string): Promise<readonly ProbePoint[]> {
-  const there = await attempt('folder', 'is there', `mkdir -p ${root}`, async () => {
+  const there = await attempt('folder', 'exists', `mkdir -p ${root}`, async () => {
     if (!(await stat(root)).isDirectory()) throw new Error(`${root} is not a folder`);
   });
   if (!there.ok) return [there];
@@ -41,18 +41,18 @@ async function atomicLink(root: string, temporary: string): Promise<ProbePoint> 
   try {
     await link(temporary, name);
     const second = await link(temporary, name).then(() => undefined, systemCode);
-    if (second === 'EEXIST') return {what, ok: true, detail: 'a name is taken by one writer only'};
+    if (second === 'EEXIST') return {what, ok: true, detail: 'only one writer can create a name'};
     return {
       what,
       ok: false,
-      detail: 'the same name can be taken twice',
+      detail: 'two writers can create the same name',
       next: 'choose a folder on another file system',
     };
   } catch (error) {
     return {
       what,
       ok: true,
-      detail: `no hard links here (${systemCode(error) ?? error}): claim files are used instead, which is slower`,
+      detail: `no hard links here (${systemCode(error) ?? error}): bkp uses claim files, which are slower`,
     };
   } finally {
     await rm(name, {force: true});

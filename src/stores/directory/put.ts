@@ -5,13 +5,13 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {writeFully} from '../../lib/files.ts';
 
-/** `#` is in no key, so no object ever has such a name. */
+/** No key contains `#`, so no object has such a name. */
 const temporaryPrefix = '.bkp#';
 
-/** A temporary file as old as this belongs to a process that has ended: no single object takes a day to write. */
+/** The process that wrote an older temporary file has ended: no single object takes a day to write. */
 const staleAfterMs = 24 * 60 * 60 * 1000;
 
-/** A claim is held for two system calls; after this long its process is gone. */
+/** A claim is held for two system calls; after this time its process has ended. */
 const claimStaleAfterMs = 60_000;
 
 export const isTemporary = (name: string) => name.startsWith(temporaryPrefix);
@@ -21,7 +21,7 @@ const temporaryName = (folder: string) =>
 
 /**
  * Writes `body` under a temporary name in `folder` and makes it durable.
- * @returns its path; nothing is left behind when this throws
+ * @returns its path; leaves no file behind when it throws
  */
 export async function writeTemporary(folder: string, body: Uint8Array): Promise<string> {
   const path = temporaryName(folder);
@@ -42,7 +42,7 @@ export async function writeTemporary(folder: string, body: Uint8Array): Promise<
 
 export type Link = typeof link;
 
-/** Gives the finished file its name if no object has it. The name is taken by exactly one of several callers. */
+/** Gives the finished file its name unless an object has it. Of several concurrent callers exactly one succeeds. */
 export async function publishIfAbsent(
   temporary: string,
   target: string,
@@ -54,7 +54,7 @@ export async function publishIfAbsent(
   } catch (error) {
     switch (systemCode(error)) {
       case 'EEXIST':
-        // Over NFS a link that was made may be reported as failed when the answer was lost.
+        // NFS may report a link that was created as failed, if the reply was lost.
         return (await isSameFile(temporary, target)) ? 'written' : 'exists';
       // FAT, exFAT and some network file systems have no hard links (EPERM: link(2)).
       case 'EPERM':
@@ -74,8 +74,8 @@ async function isSameFile(one: string, other: string): Promise<boolean> {
 }
 
 /**
- * Without hard links: whoever creates the claim file (exclusive on every file system) may look and rename; the others
- * wait for it to go.
+ * Without hard links: the process that creates the claim file (exclusive on every file system) checks and renames;
+ * others wait until the claim file is removed.
  */
 async function publishUnderClaim(temporary: string, target: string): Promise<'written' | 'exists'> {
   const claim = join(dirname(target), `${temporaryPrefix}claim#${target.slice(dirname(target).length + 1)}`);
@@ -87,7 +87,7 @@ async function publishUnderClaim(temporary: string, target: string): Promise<'wr
       if (systemCode(error) !== 'EEXIST') throw error;
     }
     if (waitedMs > 2 * claimStaleAfterMs) {
-      throw new BkpError('STORE_UNAVAILABLE', `${claim} stays in the way`, {next: `remove ${claim}`, retryable: true});
+      throw new BkpError('STORE_UNAVAILABLE', `${claim} blocks the write`, {next: `remove ${claim}`, retryable: true});
     }
     await removeStaleClaim(claim, temporary);
     await sleep(50);
@@ -101,13 +101,16 @@ async function publishUnderClaim(temporary: string, target: string): Promise<'wr
   }
 }
 
-/** The claim's age is told by our own fresh file in the same folder: one clock, the file system's. */
+/**
+ * Compares the claim's age with a fresh file in the same folder, so that both times come from the file system's
+ * clock.
+ */
 async function removeStaleClaim(claim: string, temporary: string): Promise<void> {
   const fresh = temporaryName(dirname(temporary));
   try {
     await (await open(fresh, 'wx', 0o600)).close();
     const [held, now] = await Promise.all([stat(claim), stat(fresh)]);
-    // Renaming is won by one: two waiters never both take the same claim away.
+    // Only one rename succeeds: two waiters never both remove the same claim.
     if (now.mtimeMs - held.mtimeMs > claimStaleAfterMs) await rename(claim, fresh);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
@@ -126,7 +129,7 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Removes temporary files that a process which has ended left in `folder`. */
+/** Removes temporary files in `folder` that ended processes left behind. */
 export async function removeStaleTemporaries(folder: string, wallMs: number): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!isTemporary(name)) continue;

@@ -6,21 +6,22 @@ import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts
 import {type Failure, failureOf} from './connection/failure.ts';
 import {hasObjectLock, retainedAmong} from './object-lock.ts';
 
-/** The most that S3 takes in one request. */
+/** S3's limit for one request. */
 const batchKeys = 1000;
 
 /**
- * Removes objects, and leaves those alone that are under retention.
+ * Removes objects, except those that are locked.
  *
- * A bucket with object lock keeps versions, and there a delete without a version's id always succeeds: it hides the object
- * behind a marker, locked or not. So there we look first. Elsewhere nothing is asked.
+ * A bucket with object lock keeps versions, and there a delete without a version id always succeeds: it hides the
+ * object behind a marker, locked or not. So there bkp checks the locks first. In other buckets it sends no
+ * additional request.
  */
 export class S3Remover {
   readonly #connection: S3Connection;
   readonly #pathOf: (key: Key) => string;
   #locks: Promise<boolean> | undefined;
 
-  /** @param lockUsed we lock objects ourselves, so the bucket need not be asked */
+  /** @param lockUsed bkp locks objects itself, so the bucket has object lock */
   constructor(connection: S3Connection, pathOf: (key: Key) => string, lockUsed: boolean) {
     this.#connection = connection;
     this.#pathOf = pathOf;
@@ -29,7 +30,7 @@ export class S3Remover {
 
   async remove(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
     if (keys.length === 0) return [];
-    const locks = await this.#asked();
+    const locks = await this.#hasLocks();
     const retained = locks ? await retainedAmong(this.#connection, keys, this.#pathOf) : [];
     const staying = new Set(retained.map(({key}) => key));
     const going = keys.filter((key) => !staying.has(key));
@@ -39,8 +40,8 @@ export class S3Remover {
     return retained.sort((one, other) => (one.key < other.key ? -1 : 1));
   }
 
-  /** Once, and not at all when a write has told already; a question that failed is asked again. */
-  async #asked(): Promise<boolean> {
+  /** Asks the server once, and not at all if a response to a write has shown it; asks again after an error. */
+  async #hasLocks(): Promise<boolean> {
     if (this.#locks === undefined && this.#connection.keepsVersions === false) return false;
     this.#locks ??= hasObjectLock(this.#connection);
     try {
@@ -51,9 +52,11 @@ export class S3Remover {
     }
   }
 
-  /** @returns what the server would not remove because of a retention that it did not tell before */
+  /** @returns objects that the server refused to remove because of a lock that it had not reported before */
   async #removeBatch(keys: readonly Key[]): Promise<RetainedObject[]> {
-    const refused = this.#connection.has('multiDelete') ? await this.#removeAtOnce(keys) : await this.#removeEach(keys);
+    const refused = this.#connection.has('multiDelete')
+      ? await this.#removeTogether(keys)
+      : await this.#removeEach(keys);
     if (refused.size === 0) return [];
     const retained = await retainedAmong(this.#connection, [...refused.keys()], this.#pathOf);
     for (const {key} of retained) refused.delete(key);
@@ -61,8 +64,8 @@ export class S3Remover {
     return retained;
   }
 
-  /** @returns those that the server would not remove, and why */
-  async #removeAtOnce(keys: readonly Key[]): Promise<Map<Key, {error: Error}>> {
+  /** @returns the objects that the server refused to remove, with its errors */
+  async #removeTogether(keys: readonly Key[]): Promise<Map<Key, {error: Error}>> {
     const connection = this.#connection;
     const what = {
       call: 'DeleteObjects',
@@ -85,7 +88,8 @@ export class S3Remover {
       throw again[0]!.error;
     };
     try {
-      // What is no answer to this call is one of a server that does not have it: each alone does the same.
+      // A response that does not fit this call comes from a server that lacks it: remove each object with its own
+      // request.
       await connection.call(what, send, ['not supported', 'refused', 'wrong answer']);
     } catch (error) {
       if (!(error instanceof ExpectedFailure)) throw error;
@@ -125,7 +129,7 @@ export class S3Remover {
 
 type ItemError = {key: Key; error: Error; passing: boolean};
 
-/** What one answer says of single objects, as the errors that a request of their own would have ended with. */
+/** Errors of single objects in one response, in the form that their own requests would have thrown. */
 function itemErrors(
   output: DeleteObjectsCommandOutput,
   keys: readonly Key[],
@@ -135,7 +139,7 @@ function itemErrors(
   const errors: ItemError[] = [];
   for (const {Key: path = '', Code: code = 'Error', Message: message = ''} of output.Errors ?? []) {
     const key = keyOf.get(path);
-    // Some servers count what is not there as an error.
+    // Some servers report an absent object as an error.
     if (key === undefined || code === 'NoSuchKey') continue;
     const error = Object.assign(new Error(message), {name: code, $metadata: {httpStatusCode: statusOf(code)}});
     const {kind} = failureOf(error);
@@ -144,7 +148,7 @@ function itemErrors(
   return errors;
 }
 
-/** The status that S3 gives these codes when they stand alone. */
+/** The status of a response of S3 with this code. */
 function statusOf(code: string): number {
   if (/^(InternalError|SlowDown|ServiceUnavailable)/.test(code)) return code === 'InternalError' ? 500 : 503;
   return /Denied|Locked/.test(code) ? 403 : 400;

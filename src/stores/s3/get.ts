@@ -10,22 +10,25 @@ import {WrongAnswer} from './connection/failure.ts';
 import type {Feature} from './connection/features.ts';
 import type {Try} from './connection/retry.ts';
 
-/** Coming that far is progress; a line that breaks after every few bytes is given up like one that breaks at once. */
+/**
+ * Fewer bytes in one try are no progress: a connection that breaks after a few bytes is given up like one that
+ * breaks immediately.
+ */
 const progressBytes = 64 * 1024;
 
-/** What was read so far, over all tries of one call. */
+/** The bytes read so far, over all tries of one call. */
 type Reading = {
   bytes: Buffer;
   filledBytes: number;
-  /** Of the object that the first bytes are of: later ones must be of the same. */
+  /** The object that the first bytes came from; later bytes must come from the same. */
   etag: string | undefined;
-  /** Base64, of the whole object; undefined where the server has none. */
+  /** Base64, of the whole object; undefined if the server stores none. */
   crc32: string | undefined;
 };
 
 /**
- * The bytes of an object, or of a range of it that is not empty.
- * @param path where it lies in the bucket
+ * Reads an object, or a range of it that is not empty.
+ * @param path its name in the bucket
  * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_UNAVAILABLE` | `STORE_DENIED`
  */
 export async function getObject(
@@ -56,11 +59,11 @@ const damaged = (key: Key, cause: string) =>
   new BkpError('OBJECT_DAMAGED', `${key} is damaged`, {cause, context: {key}});
 
 /**
- * Reads one object over as many requests as it takes. A body that was cut is asked for again from where it stopped, and
- * only of the object that it began with: bytes of two objects are never joined.
+ * Reads one object with as many requests as needed. After an interruption it requests the rest of the body, and
+ * only of the same object: bytes of two objects are never joined.
  */
 class Reader {
-  /** Why the bytes that came are not those that were stored; undefined = they are, as far as is known. */
+  /** How the received bytes differ from those that were stored; undefined = no difference is known. */
   damage: string | undefined;
   #reading: Reading | undefined;
   readonly #connection: S3Connection;
@@ -83,7 +86,7 @@ class Reader {
       const output = await this.#connection.client.send(this.#command(from, uses), by(attempt));
       const body = output.Body as unknown as IncomingMessage;
       try {
-        // A try that was ended leaves no trace: the next one reads on from what is filled.
+        // An aborted try must not write to the buffer: the next one continues after the filled part.
         attempt.signal.throwIfAborted();
         await this.#fill(this.#begin(output, from), body, attempt);
       } catch (error) {
@@ -95,15 +98,15 @@ class Reader {
       if (filled - filledBefore >= progressBytes) current.progressed();
       if (filledBefore > 0 && isChanged(error)) {
         this.#reading = undefined;
-        throw new WrongAnswer('it was written anew while it was read');
+        throw new WrongAnswer('it was overwritten while it was read');
       }
       throw error;
     }
     const {bytes, crc32: stored} = this.#reading!;
-    // Ranges are checked by who asked for them: their hash is known there.
+    // The caller checks ranges, because it knows their hashes.
     if (this.#range === undefined && stored !== undefined && crc32Base64(bytes) !== stored) {
       this.#reading = undefined;
-      this.damage = `its CRC32 is ${crc32Base64(bytes)}, and ${stored} was stored with it`;
+      this.damage = `its CRC32 is ${crc32Base64(bytes)}, but ${stored} was stored with it`;
       throw new WrongAnswer(this.damage);
     }
     return bytes;
@@ -118,7 +121,8 @@ class Reader {
     if (uses('ifMatch') && this.#reading?.etag !== undefined) input.IfMatch = this.#reading.etag;
     const command = new this.#connection.sdk.GetObjectCommand(input);
     if (this.#range !== undefined || !uses('checksums')) return command;
-    // Asked for behind the SDK's back: told of it, the SDK would check each body by itself, also one that is only the rest.
+    // Set without the SDK's option, because the SDK would then check each body by itself, also one that is only the
+    // rest.
     command.middlewareStack.add(
       (next) => (args) => {
         (args.request as {headers: Record<string, string>}).headers['x-amz-checksum-mode'] = 'ENABLED';
@@ -129,17 +133,17 @@ class Reader {
     return command;
   }
 
-  /** @returns how many bytes of the body come before those that are wanted */
+  /** @returns the number of bytes in the body before the wanted ones */
   #begin(output: GetObjectCommandOutput, from: number): number {
     const lengthBytes = output.ContentLength;
     if (lengthBytes === undefined || output.ETag === undefined) {
-      throw new WrongAnswer('the answer has no length or no ETag: is a proxy or a login page in between?');
+      throw new WrongAnswer('the response has no length or no ETag: a proxy or a login page may have sent it');
     }
     if (this.#reading !== undefined && this.#reading.etag !== output.ETag) {
       this.#reading = undefined;
-      throw new WrongAnswer('it was written anew while it was read');
+      throw new WrongAnswer('it was overwritten while it was read');
     }
-    // A server that knows no ranges sends it all.
+    // A server without ranged reads sends the whole object.
     const [start, total] = contentRange(output.ContentRange) ?? [0, lengthBytes];
     const range = this.#range ?? {start: 0, end: total};
     if (range.end > total) throw objectTooShort(this.#key, total, range);
@@ -147,11 +151,13 @@ class Reader {
       bytes: Buffer.allocUnsafeSlow(range.end - range.start),
       filledBytes: 0,
       etag: output.ETag,
-      // Of an object that was written in parts it is a checksum of checksums: `…-3`.
+      // For an object that was written in parts it is a checksum of checksums: `…-3`.
       crc32: output.ChecksumCRC32?.includes('-') ? undefined : output.ChecksumCRC32,
     };
     if (start > from || start + lengthBytes < range.end) {
-      throw new WrongAnswer(`bytes ${start} to ${start + lengthBytes} came, from ${from} on was asked for`);
+      throw new WrongAnswer(
+        `bytes ${start} to ${start + lengthBytes} arrived, but those from ${from} on were requested`,
+      );
     }
     return from - start;
   }
@@ -176,19 +182,19 @@ class Reader {
   }
 }
 
-/** @returns first byte and size of the whole object */
+/** @returns the first byte, and the size of the whole object */
 export function contentRange(header: string | undefined): [start: number, totalBytes: number] | undefined {
   const parts = /^bytes (\d+)-\d+\/(\d+)$/.exec(header ?? '');
   return parts === null ? undefined : [Number(parts[1]), Number(parts[2])];
 }
 
-/** As `x-amz-checksum-crc32` has it: big-endian, base64. */
+/** The format of `x-amz-checksum-crc32`: big-endian, base64. */
 export function crc32Base64(bytes: Uint8Array): string {
   const sum = Buffer.alloc(4);
   sum.writeUInt32BE(crc32(bytes));
   return sum.toString('base64');
 }
 
-/** The answer to `If-Match` when the object is another one now, or gone. */
+/** The response to `If-Match` after the object was overwritten or removed. */
 const isChanged = (error: unknown) =>
   [404, 412].includes((error as {$metadata?: {httpStatusCode?: number}}).$metadata?.httpStatusCode ?? 0);

@@ -5,12 +5,12 @@ import type {ObjectFacts} from '../store.ts';
 import {by, type S3Connection} from './connection/connection.ts';
 import {WrongAnswer} from './connection/failure.ts';
 
-/** The most that any server gives at once. */
+/** The largest page that servers return. */
 const pageKeys = 1000;
 
 /**
- * Every object of ours below `prefix`, sorted by key.
- * @param rootPrefix where the store lies in the bucket: empty, or ending in `/`
+ * Every object of the store below `prefix`, sorted by key.
+ * @param rootPrefix the store's prefix in the bucket: empty, or ending in `/`
  */
 export async function* listObjects(
   connection: S3Connection,
@@ -25,7 +25,7 @@ export async function* listObjects(
     for (const {Key: path, Size: sizeBytes, LastModified: modified, ETag: etag} of page.Contents ?? []) {
       const key = keyOf(path ?? '', rootPrefix, page.EncodingType === 'url');
       if (key === undefined || sizeBytes === undefined) continue;
-      // Merging and looking for what is missing rest on the order; S3 promises it, but for directory buckets.
+      // Merging and the search for missing objects rely on the order; S3 guarantees it, except for directory buckets.
       if (key <= last) throw notSorted(connection, last, key);
       last = key;
       yield {
@@ -41,7 +41,7 @@ export async function* listObjects(
   } while (next.token !== undefined || next.marker !== undefined);
 }
 
-/** Where the next page begins: a token in the second form of listings, a name in the first. Empty = there is none. */
+/** The start of the next page: a token in version 2 of listings, a name in version 1. Empty = there is no next page. */
 type Next = {token?: string; marker?: string};
 
 type Page = ListObjectsV2CommandOutput | ListObjectsCommandOutput;
@@ -52,7 +52,7 @@ function pageOf(connection: S3Connection, path: string, doing: string, {token, m
       Bucket: connection.bucket,
       Prefix: path,
       MaxKeys: pageKeys,
-      // A foreign object's name may hold what XML cannot.
+      // The name of a foreign object may contain characters that XML cannot.
       ...(uses('urlEncoding') ? {EncodingType: 'url' as const} : {}),
     };
     const {sdk, client} = connection;
@@ -65,15 +65,15 @@ function pageOf(connection: S3Connection, path: string, doing: string, {token, m
   });
 }
 
-/** An empty answer would read as an empty store. */
+/** An empty response would look like an empty store. */
 function requireListing<P extends Page>(page: P): P {
   if (!('KeyCount' in page && page.KeyCount !== undefined) && page.Name === undefined) {
-    throw new WrongAnswer('the answer is no listing');
+    throw new WrongAnswer('the response is not a listing');
   }
   return page;
 }
 
-/** A server that does not know the second form answers in the first, which has no token. */
+/** A server that lacks version 2 responds with version 1, which has no token. */
 function after(page: Page): Next {
   if (!page.IsTruncated) return {};
   if ('NextContinuationToken' in page && page.NextContinuationToken !== undefined)
@@ -88,7 +88,7 @@ const isSame = (one: Next, other: Next) => one.token === other.token && one.mark
 /** An ETag without its quotes. */
 export const versionOf = (etag: string) => etag.replaceAll('"', '');
 
-/** @returns undefined for an object that is none of ours */
+/** @returns undefined for an object that does not belong to the store */
 function keyOf(path: string, rootPrefix: string, encoded: boolean): string | undefined {
   let plain = path;
   try {
@@ -104,5 +104,5 @@ function keyOf(path: string, rootPrefix: string, encoded: boolean): string | und
 const notSorted = (connection: S3Connection, before: string, after: string) =>
   new BkpError('STORE_UNAVAILABLE', `the store ${connection.description} does not list its objects in order`, {
     cause: `${after} came after ${before}`,
-    next: 'use a general purpose bucket: directory buckets list without order',
+    next: 'use a general purpose bucket: directory buckets list objects without order',
   });

@@ -3,15 +3,15 @@ import type {Key, RetainedObject} from '../store.ts';
 import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
 import {lockMode, lockMs, lockUntil} from './put.ts';
 
-/** A legal hold has no end: the last moment that a Date knows. */
+/** A legal hold has no end: the latest time of a Date. */
 const foreverMs = 8.64e15;
 
 /**
- * Until when the object may not go.
+ * The end of the object's lock.
  *
- * AWS tells it only to keys with s3:GetObjectRetention; without that right nothing is known, and nothing is lost either: a
- * delete then only hides the object, its locked version stays.
- * @returns 0 when it may go, undefined when there is no such object
+ * AWS returns it only to keys with s3:GetObjectRetention. Without that permission it is unknown, which does no
+ * harm: a delete then only hides the object, and its locked version stays.
+ * @returns 0 if the object is not locked, undefined if there is no such object
  */
 export async function retainedUntilMs(connection: S3Connection, key: Key, path: string): Promise<number | undefined> {
   try {
@@ -32,11 +32,11 @@ export async function retainedUntilMs(connection: S3Connection, key: Key, path: 
   }
 }
 
-/** True when the bucket has object lock; also false when the access key has no right to know, or the server knows no such thing. */
+/** False also if the access key may not read the setting, or the server lacks object lock. */
 export async function hasObjectLock(connection: S3Connection): Promise<boolean> {
   try {
     const output = await connection.call(
-      {call: 'GetObjectLockConfiguration', doing: 'tell whether it has object lock'},
+      {call: 'GetObjectLockConfiguration', doing: 'check whether it has object lock'},
       (attempt) =>
         connection.client.send(
           new connection.sdk.GetObjectLockConfigurationCommand({Bucket: connection.bucket}),
@@ -51,7 +51,7 @@ export async function hasObjectLock(connection: S3Connection): Promise<boolean> 
   }
 }
 
-/** Those of the objects that are under retention now. */
+/** The objects that are locked now. */
 export async function retainedAmong(
   connection: S3Connection,
   keys: readonly Key[],
@@ -66,8 +66,8 @@ export async function retainedAmong(
 }
 
 /**
- * Sees to it that the objects stay for at least `days` from now.
- * @throws BkpError `OBJECT_MISSING` by `missing`
+ * Extends the locks of the objects to at least `days` from now.
+ * @throws the error of `missing` for an object that does not exist
  */
 export async function extendLocks(
   connection: S3Connection,

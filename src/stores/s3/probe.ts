@@ -7,22 +7,25 @@ import {features} from './connection/features.ts';
 import type {S3StoreOptions} from './options.ts';
 import {openS3Store} from './s3.ts';
 
-/** Always the same name and the same bytes: a key that may not remove it leaves one small object behind, however often. */
+/**
+ * Always the same name and bytes: with a key that may not remove it, repeated probes leave only one small object
+ * behind.
+ */
 export const probeKey: Key = 'probe/object';
 const probeBytes = Buffer.from('bkp store check wrote this, and may not remove it. It is not needed.\n');
 
-/** Leases and retention compare clocks; more than this is more than a slow answer explains. */
+/** Leases and locks compare clocks; a slow reply does not explain more than this. */
 const tolerableSkewMs = 60_000;
 
-/** Somebody sits and waits for the answer. */
+/** Short, because a user waits for the result. */
 const probePatienceMs = 10_000;
 
 /**
- * What a bucket can do as a store: answers and accepts the key, writes, lists and reads what was just written, honours
- * conditional writes, lets objects be removed, keeps versions, locks objects, has the same clock.
+ * Checks a bucket as a store: that it responds and accepts the key, writes, lists and reads what was just written,
+ * honours conditional writes, removes objects, keeps versions, locks objects, and has the same clock.
  *
- * What a server lacks and bkp does without is told and is no fault. A point is left out when an earlier one makes it
- * meaningless. Leaves nothing behind where it may remove.
+ * A missing feature that bkp can do without is reported, and is not a fault. Skips checks that an earlier failure
+ * makes meaningless. Leaves no object behind if it may remove objects.
  */
 export async function probeS3(options: S3StoreOptions): Promise<readonly ProbePoint[]> {
   const patient = {
@@ -46,7 +49,7 @@ export async function probeS3(options: S3StoreOptions): Promise<readonly ProbePo
   if (written.ok) {
     points.push(
       await attempt('list after write', 'an object is listed as soon as it is written', () => listsIt(store)),
-      await attempt('read', 'the same bytes come back', () => readsIt(store)),
+      await attempt('read', 'the bytes read back as written', () => readsIt(store)),
       await attempt('ranged read', 'parts of objects can be read', () => readsPart(store)),
       await conditionalPut(store),
       await removal(store),
@@ -57,7 +60,10 @@ export async function probeS3(options: S3StoreOptions): Promise<readonly ProbePo
   return points;
 }
 
-/** The first request tells most: name, certificate, key, region, bucket, right to list; and the server's clock. */
+/**
+ * The first request checks most: name, certificate, key, region, bucket, permission to list; and the server's
+ * clock.
+ */
 async function reach(connection: S3Connection, root: string): Promise<[ProbePoint, ProbePoint?]> {
   let date = '';
   try {
@@ -71,13 +77,13 @@ async function reach(connection: S3Connection, root: string): Promise<[ProbePoin
   } catch (error) {
     return [fault('server', error)];
   }
-  const server = {what: 'server', ok: true, detail: 'answers, accepts the access key, and has the bucket'};
+  const server = {what: 'server', ok: true, detail: 'responds, accepts the access key, and has the bucket'};
   const serverMs = Date.parse(date);
   if (Number.isNaN(serverMs)) return [server];
   const skewMs = connection.clock.wallMs() - serverMs;
   const seconds = Math.round(Math.abs(skewMs) / 1000);
   if (Math.abs(skewMs) <= tolerableSkewMs) {
-    // The header knows whole seconds only.
+    // The header has whole seconds only.
     return [server, {what: 'clock', ok: true, detail: `within ${Math.max(1, seconds)} s of the server's`}];
   }
   const detail = `this machine's clock is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} the server's`;
@@ -92,31 +98,31 @@ async function listsIt(store: Store): Promise<void> {
 }
 
 async function readsIt(store: Store): Promise<void> {
-  if (!probeBytes.equals(await store.get(probeKey))) throw new Error('other bytes come back than were written');
+  if (!probeBytes.equals(await store.get(probeKey))) throw new Error('the bytes read differ from those written');
 }
 
 async function readsPart(store: Store): Promise<void> {
   const part = await store.get(probeKey, {start: 4, end: 9});
-  if (!probeBytes.subarray(4, 9).equals(part)) throw new Error('other bytes come back than were asked for');
+  if (!probeBytes.subarray(4, 9).equals(part)) throw new Error('the bytes read differ from those requested');
 }
 
-/** Ignored, it writes the same bytes again: harmless. */
+/** If the server ignores the condition, it writes the same bytes again, which is harmless. */
 async function conditionalPut(store: Store): Promise<ProbePoint> {
   const what = 'conditional put';
   try {
     const outcome = await store.put(probeKey, probeBytes, {ifAbsent: true});
-    if (outcome === 'exists') return {what, ok: true, detail: 'a name is taken by one writer only'};
+    if (outcome === 'exists') return {what, ok: true, detail: 'only one writer can create a name'};
     const how = store.refusesConditions?.() ? 'refused' : 'ignored';
-    return {what, ok: true, detail: `${how} by this server: bkp looks first, and its leases settle who writes`};
+    return {what, ok: true, detail: `${how} by this server: bkp checks first, and its leases decide who writes`};
   } catch (error) {
     return fault(what, error);
   }
 }
 
-/** But for conditional puts, which have a point of their own. */
+/** Without conditional puts, which have their own point. */
 function lacking(store: Store): ProbePoint[] {
   const left = (store.traffic?.().lacking ?? []).filter((what) => what !== features.conditions);
-  return left.map((what) => ({what, ok: true, detail: 'refused by this server: bkp does without'}));
+  return left.map((what) => ({what, ok: true, detail: 'refused by this server: bkp works without it'}));
 }
 
 async function removal(store: Store): Promise<ProbePoint> {
@@ -124,18 +130,23 @@ async function removal(store: Store): Promise<ProbePoint> {
   try {
     const [retained] = await store.delete([probeKey]);
     if (retained === undefined) return {what, ok: true, detail: 'objects can be removed'};
+    const untilText = new Date(retained.untilMs).toISOString();
     return {
       what,
       ok: false,
-      detail: `the bucket puts every object under retention, leases too (until ${new Date(retained.untilMs).toISOString()})`,
-      next: 'take the default retention off the bucket, and set backup.object.store.lock: bkp then locks what must stay',
+      detail: `the bucket locks every object by default, also leases (until ${untilText})`,
+      next:
+        'remove the default retention from the bucket, and set backup.object.store.lock: ' +
+        'bkp then locks the objects of backups',
     };
   } catch (error) {
     if (!(error instanceof BkpError) || error.code !== 'STORE_DENIED') return fault(what, error);
     return {
       what,
       ok: true,
-      detail: `this key may not remove objects, so backups are append-only; cleanup needs a key with ${rightNeeded('DeleteObjects')}`,
+      detail:
+        'this key may not remove objects, so backups are append-only; ' +
+        `cleanup needs a key with ${rightNeeded('DeleteObjects')}`,
     };
   }
 }
@@ -152,12 +163,12 @@ async function versioning(connection: S3Connection): Promise<ProbePoint> {
       return {
         what,
         ok: true,
-        detail: 'on: what is removed takes up space until a lifecycle rule expires noncurrent versions',
+        detail: 'on: removed objects take up space until a lifecycle rule expires noncurrent versions',
       };
     case 'Suspended':
       return {what, ok: true, detail: 'suspended: older versions may still take up space'};
     default:
-      return {what, ok: true, detail: 'off: what is removed is gone'};
+      return {what, ok: true, detail: 'off: removed objects are deleted for good'};
   }
 }
 
@@ -183,11 +194,11 @@ async function objectLock(connection: S3Connection, lockDays: number | undefined
     what,
     ok: false,
     detail: `backup.object.store.lock is set; ${detail}`,
-    next: 'make a bucket with object lock, or unset backup.object.store.lock',
+    next: 'create a bucket with object lock, or unset backup.object.store.lock',
   };
 }
 
-/** @returns the answer, or why there is none, in words: neither is a fault */
+/** @returns the reply, or in words why there is none; neither is a fault */
 async function ask<T>(
   connection: S3Connection,
   call: string,
@@ -206,8 +217,8 @@ async function ask<T>(
   } catch (error) {
     if (error instanceof BkpError) return error.message;
     if (!(error instanceof ExpectedFailure)) throw error;
-    if (error.failure.kind === 'denied') return `not known: this key has no ${rightNeeded(call)}`;
-    return error.failure.status === 404 ? 'off' : 'this server has no such thing';
+    if (error.failure.kind === 'denied') return `unknown: this key has no ${rightNeeded(call)}`;
+    return error.failure.status === 404 ? 'off' : 'not supported by this server';
   }
 }
 

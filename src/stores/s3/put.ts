@@ -8,8 +8,8 @@ import {crc32Base64, getObject} from './get.ts';
 const dayMs = 24 * 60 * 60 * 1000;
 
 /**
- * Longer than asked for by that much, so that a backup that uses an object again within the first third of its life need not
- * extend its lock.
+ * Locks are longer than requested by this factor, so that a backup that uses an object again within the first third
+ * of its lock need not extend it.
  */
 const lockReserve = 1.5;
 
@@ -20,8 +20,9 @@ export const lockUntil = (days: number, wallMs: number) =>
 export const lockMs = (days: number) => days * dayMs;
 
 /**
- * COMPLIANCE rather than GOVERNANCE: the second can be lifted by whoever has the bucket's administrator key, and an attacker
- * who has that one is what the lock is for. Nobody can shorten it, so a number of days that is too large costs until its end.
+ * COMPLIANCE rather than GOVERNANCE, which the bucket's administrator key can lift: the lock is meant to stop an
+ * attacker who has that key. Not even the owner can shorten it, so a lock that is too long costs storage until its
+ * end.
  */
 export const lockMode = 'COMPLIANCE';
 
@@ -34,7 +35,7 @@ export type PutRequest = {
   lockDays?: number | undefined;
 };
 
-/** @returns `exists` only with `ifAbsent`; the object is then not ours and untouched */
+/** @returns `exists` only with `ifAbsent`; the object is then another writer's, and unchanged */
 export async function putObject(connection: S3Connection, request: PutRequest): Promise<'written' | 'exists'> {
   const {key, path, body, ifAbsent, lockDays} = request;
   const checksum = crc32Base64(body);
@@ -59,11 +60,11 @@ export async function putObject(connection: S3Connection, request: PutRequest): 
         const client = uses('checksums') ? connection.client : connection.plainClient;
         const output = await client.send(command, by(attempt));
         if (output.ETag === undefined) {
-          throw new WrongAnswer('the answer has no ETag: is a proxy or a login page in between?');
+          throw new WrongAnswer('the response has no ETag: a proxy or a login page may have sent it');
         }
         connection.keepsVersions = output.VersionId !== undefined;
         if (output.ChecksumCRC32 !== undefined && output.ChecksumCRC32 !== checksum) {
-          throw new WrongAnswer(`the server stored bytes with CRC32 ${output.ChecksumCRC32} for ${checksum}`);
+          throw new WrongAnswer(`the server stored bytes with CRC32 ${output.ChecksumCRC32} instead of ${checksum}`);
         }
       },
       [...(ifAbsent ? ['exists' as const] : []), ...(lockDays === undefined ? [] : ['not supported' as const])],
@@ -71,15 +72,18 @@ export async function putObject(connection: S3Connection, request: PutRequest): 
     return 'written';
   } catch (error) {
     if (!(error instanceof ExpectedFailure)) throw error;
-    // A lock is no optional feature for who has asked for it.
+    // A lock that the user asked for is not optional.
     if (error.failure.kind === 'not supported') throw connection.error({...error.failure, kind: 'no lock'}, what);
-    // The object that is in the way may be ours: written by a try whose answer was lost.
+    // The existing object may be ours: written by a try whose response was lost.
     const mayBeOurs = attempts.slice(0, -1).some(({mayHaveArrived}) => mayHaveArrived);
     return mayBeOurs && (await holds(connection, request)) ? 'written' : 'exists';
   }
 }
 
-/** Compared byte by byte: it is rare, and a lease that two believe to hold would be worse than any traffic. */
+/**
+ * Compares every byte: this is rare, and a lease that two processes believe to hold would be worse than any
+ * traffic.
+ */
 async function holds(connection: S3Connection, {key, path, body}: PutRequest): Promise<boolean> {
   return Buffer.from(body).equals(await getObject(connection, key, path));
 }

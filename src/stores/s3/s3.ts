@@ -21,7 +21,7 @@ import {statObject} from './stat.ts';
 
 /**
  * A store in a bucket of an S3 server. Nothing is sent before the first call.
- * @throws BkpError `STORE_UNAVAILABLE` (no region is known, the certificate file cannot be read)
+ * @throws BkpError `STORE_UNAVAILABLE` if no region is known or the certificate file cannot be read
  */
 export async function openS3Store(options: S3StoreOptions): Promise<Store> {
   const store = new S3Store(await S3Connection.open(options), options);

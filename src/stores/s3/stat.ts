@@ -7,13 +7,13 @@ import {contentRange} from './get.ts';
 import {versionOf} from './list.ts';
 
 /**
- * Facts of one object, by a GET of its first byte: the answer to a HEAD has no words, so that it cannot tell a missing bucket
- * from a missing object, nor a wrong key from a missing right.
- * @returns undefined when there is no such object
+ * Facts of one object, by a GET of its first byte: the response to a HEAD has no body, so it cannot tell a missing
+ * bucket from a missing object, nor a wrong key from a missing permission.
+ * @returns undefined if there is no such object
  */
 export async function statObject(connection: S3Connection, key: Key, path: string): Promise<ObjectFacts | undefined> {
   const input = {Bucket: connection.bucket, Key: path};
-  const doing = `look at ${key}`;
+  const doing = `read the facts of ${key}`;
   try {
     return await connection.callWith(
       {call: 'GetObject', doing},
@@ -26,9 +26,9 @@ export async function statObject(connection: S3Connection, key: Key, path: strin
         const range = contentRange(output.ContentRange);
         if (output.ETag === undefined) {
           body.destroy();
-          throw new WrongAnswer('the answer has no ETag: is a proxy or a login page in between?');
+          throw new WrongAnswer('the response has no ETag: a proxy or a login page may have sent it');
         }
-        // A server that knows no ranges sends it all: not wanted.
+        // A server without ranged reads sends the whole object, which is not needed.
         if (range === undefined) body.destroy();
         else for await (const piece of body) await connection.received(piece.length, attempt);
         return facts(key, range?.[1] ?? output.ContentLength, output);
@@ -39,7 +39,7 @@ export async function statObject(connection: S3Connection, key: Key, path: strin
     if (!(error instanceof ExpectedFailure)) throw error;
     if (error.failure.kind === 'missing') return undefined;
   }
-  // There is no first byte in an empty object.
+  // An empty object has no first byte.
   try {
     return await connection.call(
       {call: 'HeadObject', doing},

@@ -37,7 +37,7 @@ describe('the contract', () =>
 describe('the contract, on a file system without hard links', () =>
   storeContract(() => openDirectoryStore({root: join(folder, `${opened++}`), create: true, link: noLinks})));
 
-test('nothing but the objects is left in the folder, and folders that are empty go', async () => {
+test('only the objects stay in the folder, and empty folders are removed', async () => {
   for (const link of [undefined, noLinks]) {
     const root = join(folder, `${opened++}`);
     const store = await openDirectoryStore({root, create: true, ...(link === undefined ? {} : {link})});
@@ -52,7 +52,7 @@ test('nothing but the objects is left in the folder, and folders that are empty 
   }
 });
 
-test('a claim of a process that ended holds nobody up for ever', async () => {
+test('a claim of an ended process does not block writers forever', async () => {
   const store = await openDirectoryStore({root: folder, create: false, link: noLinks});
   const claim = join(folder, '.bkp#claim#key');
   writeFileSync(claim, '');
@@ -61,7 +61,7 @@ test('a claim of a process that ended holds nobody up for ever', async () => {
   expect(files(folder)).toEqual(['key']);
 });
 
-test('temporary files are never listed; old ones are removed when their folder is written to', async () => {
+test('temporary files are never listed, and a write removes old ones from its folder', async () => {
   mkdirSync(join(folder, 'a'));
   const old = join(folder, 'a', '.bkp#1.00');
   const young = join(folder, 'a', '.bkp#2.00');
@@ -75,7 +75,7 @@ test('temporary files are never listed; old ones are removed when their folder i
   expect(files(folder)).toEqual(['a', 'a/.bkp#2.00', 'a/b']);
 });
 
-test('what file systems and file managers leave lying about is not listed', async () => {
+test('files that file systems and file managers create are not listed', async () => {
   mkdirSync(join(folder, 'lost+found'));
   writeFileSync(join(folder, 'lost+found', 'x'), '');
   writeFileSync(join(folder, '.DS_Store'), '');
@@ -86,14 +86,14 @@ test('what file systems and file managers leave lying about is not listed', asyn
   expect(listed).toEqual(['my photo.jpg']);
 });
 
-test('a root that is not there is made only when asked for', async () => {
+test('a missing root is created only on request', async () => {
   const root = join(folder, 'x', 'y');
   await expect(openDirectoryStore({root, create: false})).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
   const store = await openDirectoryStore({root, create: true});
   expect(store.description).toBe(`fs::root=${root}`);
 });
 
-test('a root that is a file, or lies below one, is refused', async () => {
+test('a root that is a file, or is below a file, is refused', async () => {
   writeFileSync(join(folder, 'file'), '');
   for (const root of [join(folder, 'file'), join(folder, 'file', 'below')]) {
     for (const create of [true, false]) {
@@ -102,7 +102,7 @@ test('a root that is a file, or lies below one, is refused', async () => {
   }
 });
 
-test('a root that goes away while in use is not made anew, and nothing is called missing', async () => {
+test('a root that disappears is not created again, and no object is reported as missing', async () => {
   const root = join(folder, 'disk');
   const store = await openDirectoryStore({root, create: true});
   await store.put('a/b', Buffer.from('1'));
@@ -140,7 +140,7 @@ test.skipIf(process.getuid?.() === 0)('a folder without the right to write is to
   }
 });
 
-test('a full disk is STORE_FULL and leaves nothing behind; a read-only one is STORE_UNAVAILABLE', async (context) => {
+test('a full disk is STORE_FULL and leaves no file behind; a read-only disk is STORE_UNAVAILABLE', async (context) => {
   const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', folder]).then(
     () => true,
     () => false,
@@ -167,7 +167,7 @@ test('a full disk is STORE_FULL and leaves nothing behind; a read-only one is ST
   }
 });
 
-test('another process that takes an empty folder away does not disturb a writer', async () => {
+test('a write succeeds although another process removes its empty folder', async () => {
   const [one, two] = await Promise.all([1, 2].map(() => openDirectoryStore({root: folder, create: false})));
   const writing = (async () => {
     for (let n = 0; n < 40; n++) await one!.put(`a/b/${n % 2}`, Buffer.from(`${n}`));
@@ -181,14 +181,14 @@ test('another process that takes an empty folder away does not disturb a writer'
 });
 
 describe('the probe', () => {
-  test('finds a good folder good, and leaves nothing behind', async () => {
+  test('passes every check for a good folder, and leaves no file behind', async () => {
     const points = await probeDirectory(folder);
     expect(points.map(({what}) => what)).toEqual(['folder', 'writable', 'atomic link', 'folder sync', 'free space']);
     expect(points.filter(({ok}) => !ok)).toEqual([]);
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('tells of a folder that is not there, and what to do', async () => {
+  test('reports a missing folder with a next step', async () => {
     const root = join(folder, 'none');
     expect(await probeDirectory(root)).toEqual([
       {what: 'folder', ok: false, detail: expect.stringContaining('ENOENT'), next: `mkdir -p ${root}`},

@@ -5,8 +5,8 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {openDirectoryStore, type Store} from '../../../src/stores/index.ts';
 
-// A put is durable when it resolves: its bytes, its name, and the names of the folders above it. What is asked of the system is
-// counted, because nothing else tells before a power cut.
+// A put is durable when it resolves: its bytes, its name, and the names of the folders above it. What is asked of
+// the system is counted, because nothing else tells before a power cut.
 
 let root: string;
 let store: Store;
@@ -53,7 +53,7 @@ test.each([true, false])(
   },
 );
 
-test('a put into new folders syncs each folder that got one', async () => {
+test('a put into new folders syncs the parent of each new folder', async () => {
   await store.put('a/b/c', Buffer.from('1'), {ifAbsent: true});
   expect(synced).toEqual([
     {call: 'sync', inode: inodeOf('a'), isThere: false},
@@ -63,14 +63,14 @@ test('a put into new folders syncs each folder that got one', async () => {
   ]);
 });
 
-test('a put that finds the name taken syncs the folder too: who took it may not have come to that yet', async () => {
+test('a put that finds the name taken syncs the folder, because the other writer may not have yet', async () => {
   await store.put('a/b/c', Buffer.from('1'), {ifAbsent: true});
   synced = [];
   expect(await store.put('a/b/c', Buffer.from('1'), {ifAbsent: true})).toBe('exists');
   expect(synced.at(-1)).toEqual({call: 'sync', inode: inodeOf('a/b'), isThere: true});
 });
 
-test('a removal syncs each folder once, and those above that lose a folder', async () => {
+test('a removal syncs each folder once, and the parents of removed folders', async () => {
   await store.put('a/b/c', Buffer.from('1'));
   await store.put('a/b/d', Buffer.from('1'));
   await store.put('a/e', Buffer.from('1'));

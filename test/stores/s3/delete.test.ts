@@ -5,7 +5,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 const one = Buffer.from('1');
 
 describe('a removal', () => {
-  test('takes a thousand keys a request, and asks about locks once', async () => {
+  test('sends 1000 keys a request, and asks about locks once', async () => {
     const {server, store} = await fakeStore();
     const all = Array.from({length: 2001}, (_, n) => `k/${n}`);
     for (const key of all) server.objects.put(key, one);
@@ -17,14 +17,14 @@ describe('a removal', () => {
     ]);
   });
 
-  test('asks nothing when an own write has told that no versions are kept', async () => {
+  test('does not ask about locks after a write has shown that the bucket keeps no versions', async () => {
     const {server, store} = await fakeStore();
     await store.put('locks/a', one, {ifAbsent: true});
     await store.delete(['locks/a']);
     expect(server.requests.map(({name}) => name)).toEqual(['PutObject', 'DeleteObjects']);
   });
 
-  test('finds the errors of single objects inside a good answer', async () => {
+  test('finds the errors of single objects in a successful response', async () => {
     const {server, store} = await fakeStore({}, {timeouts: {patienceMs: 0}});
     for (const key of ['a', 'b']) await store.put(key, one);
     server.fault({call: 'DeleteObjects'}, {kind: 'itemError', code: 'AccessDenied', message: 'Access Denied.'});
@@ -37,7 +37,7 @@ describe('a removal', () => {
     await expect(store.delete(['a', 'b'])).rejects.toMatchObject({code: 'STORE_UNAVAILABLE', retryable: true});
   });
 
-  test('tries those again that the server was too busy for', async () => {
+  test('retries objects that the server was too busy for', async () => {
     const {server, store} = await fakeStore();
     for (const key of ['a', 'b']) await store.put(key, one);
     server.fault({call: 'DeleteObjects'}, {kind: 'itemError', code: 'SlowDown'});
@@ -45,7 +45,7 @@ describe('a removal', () => {
     expect(await store.delete(['a', 'b'])).toEqual([]);
   });
 
-  test('by a key that may not remove is denied', async () => {
+  test('with a key that may not remove is STORE_DENIED', async () => {
     const {server, store} = await fakeStore({denied: new Set(['DeleteObjects'])});
     await store.put('a', one);
     await expect(store.delete(['a'])).rejects.toMatchObject({code: 'STORE_DENIED'});
@@ -53,8 +53,8 @@ describe('a removal', () => {
   });
 });
 
-describe('under object lock', () => {
-  test('only what is to be retained is, for half as long again as asked for', async () => {
+describe('with object lock', () => {
+  test('only objects put as retained are locked, for 1.5 times the requested period', async () => {
     const {server, store} = await fakeStore({objectLock: true}, {lockDays: 30});
     const before = Date.now();
     await store.put('packs/a', one, {retained: true});
@@ -83,7 +83,7 @@ describe('under object lock', () => {
     },
   );
 
-  test('a key that may not ask about locks removes as if there were none, and believes a refusal', async () => {
+  test('a key that may not read locks removes as if there were none, and accepts a refusal', async () => {
     const {server, store} = await fakeStore({objectLock: true, denied: new Set(['GetObjectLockConfiguration'])});
     const untilMs = Date.now() + dayMs;
     server.objects.put('a', one, {retainUntilMs: untilMs - (untilMs % 1000)});
@@ -97,7 +97,7 @@ describe('under object lock', () => {
     expect(await store.delete(['none'])).toEqual([]);
   });
 
-  test('a bucket without lock is told at the first object', async () => {
+  test('a bucket without object lock is reported at the first object', async () => {
     const {store} = await fakeStore({}, {lockDays: 30});
     await expect(store.put('a', one, {retained: true})).rejects.toMatchObject({
       code: 'STORE_REFUSED',
@@ -107,13 +107,13 @@ describe('under object lock', () => {
 });
 
 describe('retain', () => {
-  test('is there only with a retention', async () => {
+  test('exists only with a lock period', async () => {
     const {server, store} = await fakeStore({objectLock: true});
     expect(store.retain).toBeUndefined();
     expect((await storeOn(server, {lockDays: 1})).retain).toBeTypeOf('function');
   });
 
-  test('extends what ends too soon, and nothing else', async () => {
+  test('extends only locks that end too soon', async () => {
     const {server, store} = await fakeStore({objectLock: true}, {lockDays: 30});
     const untilMs = Math.ceil(Date.now() / 1000) * 1000;
     server.objects.put('soon', one, {retainUntilMs: untilMs + 29 * dayMs});
@@ -127,7 +127,7 @@ describe('retain', () => {
     expect(server.requests.filter(({name}) => name === 'PutObjectRetention')).toHaveLength(2);
   });
 
-  test('tells an object that is not there', async () => {
+  test('is OBJECT_MISSING for an absent object', async () => {
     const {store} = await fakeStore({objectLock: true}, {lockDays: 30});
     await expect(store.retain?.(['none'])).rejects.toMatchObject({code: 'OBJECT_MISSING', context: {key: 'none'}});
   });

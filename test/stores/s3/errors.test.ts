@@ -18,16 +18,16 @@ const table: [status: number, code: string, told: {code: string; message: RegExp
   [403, 'ExpiredToken', {code: 'STORE_DENIED', message: /token/, next: /credentials/}],
   [400, 'AuthorizationHeaderMalformed', {code: 'STORE_UNAVAILABLE', message: /region/, next: /region=/}],
   [301, 'PermanentRedirect', {code: 'STORE_UNAVAILABLE', message: /region/, next: /region=/}],
-  [404, 'NoSuchBucket', {code: 'STORE_UNAVAILABLE', message: /no bucket bucket/, next: /make the bucket/}],
-  [400, 'InvalidBucketName', {code: 'STORE_UNAVAILABLE', message: /no bucket bucket/, next: /make the bucket/}],
-  [403, 'AccessDenied', {code: 'STORE_DENIED', message: /no right/, next: /s3:PutObject on the bucket bucket/}],
-  [403, 'Forbidden', {code: 'STORE_DENIED', message: /no right/, next: /s3:PutObject/}],
+  [404, 'NoSuchBucket', {code: 'STORE_UNAVAILABLE', message: /no bucket bucket/, next: /create the bucket/}],
+  [400, 'InvalidBucketName', {code: 'STORE_UNAVAILABLE', message: /no bucket bucket/, next: /create the bucket/}],
+  [403, 'AccessDenied', {code: 'STORE_DENIED', message: /not allowed to/, next: /s3:PutObject on the bucket bucket/}],
+  [403, 'Forbidden', {code: 'STORE_DENIED', message: /not allowed to/, next: /s3:PutObject/}],
   [403, 'RequestTimeTooSkewed', {code: 'STORE_DENIED', message: /clock/, next: /clock/}],
   [507, 'InsufficientStorage', {code: 'STORE_FULL', message: /full/, next: /free space/}],
   [507, 'Whatever', {code: 'STORE_FULL', message: /full/, next: /free space/}],
   [403, 'QuotaExceeded', {code: 'STORE_FULL', message: /full/, next: /quota/}],
-  [503, 'SlowDown', {code: 'STORE_UNAVAILABLE', message: /fewer requests/, next: /later/}],
-  [429, 'Anything', {code: 'STORE_UNAVAILABLE', message: /fewer requests/, next: /later/}],
+  [503, 'SlowDown', {code: 'STORE_UNAVAILABLE', message: /limits the request rate/, next: /later/}],
+  [429, 'Anything', {code: 'STORE_UNAVAILABLE', message: /limits the request rate/, next: /later/}],
   [500, 'InternalError', {code: 'STORE_UNAVAILABLE', message: /could not write a/, next: /again/}],
   [502, 'BadGateway', {code: 'STORE_UNAVAILABLE', message: /could not write a/, next: /again/}],
   [501, 'NotImplemented', {code: 'STORE_REFUSED', message: /could not write a.*not support/, next: /store check/}],
@@ -36,7 +36,7 @@ const table: [status: number, code: string, told: {code: string; message: RegExp
   [403, 'InvalidObjectState', {code: 'STORE_UNAVAILABLE', message: /archive/, next: /restore-object/}],
 ];
 
-test.each(table)('%i %s', async (status, code, told) => {
+test.each(table)('%i %s is reported with its code, cause and next step', async (status, code, expected) => {
   const {server, store} = await fakeStore({}, quick);
   server.fault({times: 10}, {kind: 'answer', status, code, message: 'words of the server'});
   const error = await store.put('a', Buffer.from('1')).then(
@@ -44,13 +44,13 @@ test.each(table)('%i %s', async (status, code, told) => {
     (thrown: unknown) => thrown,
   );
   expect(error).toBeInstanceOf(BkpError);
-  expect(error).toMatchObject({code: told.code, message: expect.stringMatching(told.message)});
-  expect((error as BkpError).next).toMatch(told.next);
+  expect(error).toMatchObject({code: expected.code, message: expect.stringMatching(expected.message)});
+  expect((error as BkpError).next).toMatch(expected.next);
   expect(asPlain(error).cause).toContain(`${code}: words of the server (HTTP ${status}, request fake)`);
 });
 
-describe('facts that the answer tells', () => {
-  test('words that say the disk is full, under a status that does not', async () => {
+describe('facts in the response', () => {
+  test('a message that says the disk is full counts under any status', async () => {
     for (const message of ['Storage backend has reached its minimum free drive threshold', 'no space left on device']) {
       const {server, store} = await fakeStore({}, quick);
       server.fault({times: 10}, {kind: 'answer', status: 500, code: 'XMinioStorageFull', message});
@@ -58,19 +58,19 @@ describe('facts that the answer tells', () => {
     }
   });
 
-  test('the right region is named', async () => {
+  test('the next step names the correct region', async () => {
     const {store} = await fakeStore({region: 'eu-central-1'}, {...quick, region: 'eu-west-1'});
     await expect(store.get('a')).rejects.toMatchObject({
       message: expect.stringContaining('eu-west-1'),
-      next: 'put region=eu-central-1 into the store',
+      next: 'add region=eu-central-1 to the store',
     });
     const {server, store: moved} = await fakeStore({}, quick);
     const headers = {'x-amz-bucket-region': 'ap-south-1'};
     server.fault({times: 9}, {kind: 'answer', status: 301, code: 'PermanentRedirect', headers});
-    await expect(moved.get('a')).rejects.toMatchObject({next: 'put region=ap-south-1 into the store'});
+    await expect(moved.get('a')).rejects.toMatchObject({next: 'add region=ap-south-1 to the store'});
   });
 
-  test('how far off the clock is, and in which direction', async () => {
+  test('the message says how far the clock is off, and in which direction', async () => {
     const {store} = await fakeStore({clockOffsetMs: 3_600_000}, quick);
     const error = await store.get('a').catch((thrown: unknown) => thrown as BkpError);
     expect((error as BkpError).message).toMatch(/clock of this machine is 3(599|600|601) s behind/);
@@ -78,12 +78,12 @@ describe('facts that the answer tells', () => {
     await expect(ahead.get('a')).rejects.toMatchObject({message: expect.stringMatching(/7(199|200|201) s ahead of/)});
   });
 
-  test('which right is missing, for every call', async () => {
+  test('the next step names the missing permission, for every call', async () => {
     const {server, store} = await fakeStore({objectLock: true}, {...quick, lockDays: 1});
     await store.put('a', Buffer.from('1'));
     const calls = ['PutObject', 'GetObject', 'ListObjectsV2', 'DeleteObjects', 'PutObjectRetention'];
     for (const call of calls) server.settings.denied.add(call);
-    const next = (action: string) => ({code: 'STORE_DENIED', next: expect.stringContaining(`give it ${action} `)});
+    const next = (action: string) => ({code: 'STORE_DENIED', next: expect.stringContaining(`grant it ${action} `)});
     await expect(store.put('a', Buffer.from('1'))).rejects.toMatchObject(next('s3:PutObject'));
     await expect(store.get('a')).rejects.toMatchObject(next('s3:GetObject'));
     await expect(store.stat('a')).rejects.toMatchObject({code: 'STORE_DENIED'});
@@ -94,7 +94,7 @@ describe('facts that the answer tells', () => {
     await expect(store.retain?.(['a'])).rejects.toMatchObject(next('s3:GetObject'));
   });
 
-  test('another access key id', async () => {
+  test('an unknown access key id is STORE_DENIED', async () => {
     const {store} = await fakeStore({accessKeyId: 'another'}, quick);
     await expect(store.get('a')).rejects.toMatchObject({
       code: 'STORE_DENIED',
@@ -103,20 +103,20 @@ describe('facts that the answer tells', () => {
   });
 });
 
-describe('before there is an answer', () => {
-  test('nobody listens', async () => {
+describe('without a response', () => {
+  test('a port without a server is STORE_UNAVAILABLE', async () => {
     const server = await fakeServer();
     const store = await storeOn(server);
     await server.close();
     await expect(store.get('a')).rejects.toMatchObject({
       code: 'STORE_UNAVAILABLE',
-      message: expect.stringContaining('nothing answers at http://127.0.0.1:'),
+      message: expect.stringContaining('no server responds at http://127.0.0.1:'),
     });
     // It is closed already.
     server.close = async () => {};
   });
 
-  test('the server speaks no TLS', async () => {
+  test('a server without TLS is STORE_UNAVAILABLE, and the next step names http://', async () => {
     const {server} = await fakeStore();
     const store = await storeOn(server, {...quick, endpoint: server.endpoint.replace('http:', 'https:')});
     const error = await store.get('a').catch((thrown: unknown) => thrown as BkpError);
@@ -125,9 +125,9 @@ describe('before there is an answer', () => {
   });
 
   test.each([
-    ['ENOTFOUND', /not known/],
-    ['EAI_AGAIN', /not known/],
-    ['ECONNREFUSED', /nothing answers/],
+    ['ENOTFOUND', /cannot be resolved/],
+    ['EAI_AGAIN', /cannot be resolved/],
+    ['ECONNREFUSED', /no server responds/],
     ['DEPTH_ZERO_SELF_SIGNED_CERT', /certificate/],
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /certificate/],
     ['SELF_SIGNED_CERT_IN_CHAIN', /certificate/],
@@ -145,7 +145,7 @@ describe('before there is an answer', () => {
     if (failure.kind === 'certificate') expect(error.next).toContain('ca_cert_file=');
   });
 
-  test('a certificate file that is not there', async () => {
+  test('a missing certificate file is named', async () => {
     const server = await fakeServer();
     await expect(storeOn(server, {caCertFile: '/nowhere/ca.pem'})).rejects.toMatchObject({
       code: 'STORE_UNAVAILABLE',
@@ -167,7 +167,7 @@ describe('before there is an answer', () => {
       process.env = before;
     });
 
-    test('no credentials', async () => {
+    test('missing credentials are STORE_DENIED', async () => {
       const server = await fakeServer();
       const store = await openS3Store({bucket: 'bucket', root: '', endpoint: server.endpoint});
       await expect(store.get('a')).rejects.toMatchObject({
@@ -177,7 +177,7 @@ describe('before there is an answer', () => {
       expect(server.requests).toEqual([]);
     });
 
-    test('no region', async () => {
+    test('a missing region is STORE_UNAVAILABLE', async () => {
       await expect(openS3Store({bucket: 'bucket', root: ''})).rejects.toMatchObject({
         code: 'STORE_UNAVAILABLE',
         next: expect.stringContaining('region='),
@@ -201,7 +201,7 @@ describe('no secret', () => {
     {kind: 'hang'},
   ];
 
-  test.each(effects)('is in any error, whatever the server says (%#)', async (effect) => {
+  test.each(effects)('is in any error, whatever the server sends (%#)', async (effect) => {
     // Inherited fields: as with credentials that hide theirs, nobody finds them who does not ask by name.
     const credentials = Object.create(secrets) as typeof secrets;
     const {server, store} = await fakeStore({}, {credentials, timeouts: {patienceMs: 0, stallMs: 100}});
@@ -221,7 +221,7 @@ describe('no secret', () => {
     for (const secret of [...Object.values(secrets), signature]) expect(printed).not.toContain(secret);
   });
 
-  test('is left by the rules of the words alone', () => {
+  test('remains after the textual rules alone', () => {
     expect(withoutSecrets(`key ${secrets.accessKeyId}.`)).toBe('key ….');
     expect(withoutSecrets('Credential=abc/def, Signature=0123, X-Amz-Signature=ff&a=b')).toBe(
       'Credential=…, Signature=…, X-Amz-Signature=…&a=b',

@@ -4,7 +4,7 @@ import {openVault} from '../../../src/vault/index.ts';
 import {storeContract} from '../contract.ts';
 import {fakeServer, fakeStore, secrets, storeOn} from './fixture.ts';
 
-/** All that a server may lack and bkp does without, but for conditional puts, which the contract asks for. */
+/** The features that bkp can do without, except conditional puts, which the contract requires. */
 const optional = ['x-amz-checksum', 'DeleteObjects', 'range', 'if-match', 'encoding-type', 'list-type'];
 
 describe('the contract, on a server that refuses', () => {
@@ -23,7 +23,7 @@ const listed = async (store: Awaited<ReturnType<typeof storeOn>>) => {
   return keys;
 };
 
-test('what a server refuses is asked for once, and named', async () => {
+test('a refused feature is requested once, and named', async () => {
   const {server, store} = await fakeStore({unsupported: new Set(['if-none-match', 'DeleteObjects'])});
   expect(store.refusesConditions?.()).toBe(false);
   for (const key of ['a', 'b', 'c']) expect(await store.put(key, Buffer.from(key), {ifAbsent: true})).toBe('written');
@@ -36,7 +36,7 @@ test('what a server refuses is asked for once, and named', async () => {
   expect(lacking).toEqual([expect.stringContaining('If-None-Match'), expect.stringContaining('DeleteObjects')]);
 });
 
-test('only what is refused is left out', async () => {
+test('only refused features are left out', async () => {
   const {server, store} = await fakeStore({unsupported: new Set(['x-amz-checksum'])});
   await store.put('a', Buffer.from('1'), {ifAbsent: true});
   expect(await store.put('a', Buffer.from('2'), {ifAbsent: true})).toBe('exists');
@@ -45,7 +45,7 @@ test('only what is refused is left out', async () => {
   expect(store.traffic!().lacking).toEqual([expect.stringContaining('checksums')]);
 });
 
-test('a server that refuses the call itself is no store, and the error names the call', async () => {
+test('a server that refuses a required call is STORE_REFUSED, and the error names the call', async () => {
   const {store} = await fakeStore({unsupported: new Set(['PutObject'])});
   await expect(store.put('a', Buffer.from('1'), {ifAbsent: true})).rejects.toMatchObject({
     code: 'STORE_REFUSED',
@@ -54,7 +54,7 @@ test('a server that refuses the call itself is no store, and the error names the
   expect(store.traffic!().lacking).toBeUndefined();
 });
 
-test('a lock that was asked for is no optional feature', async () => {
+test('a configured lock is not an optional feature', async () => {
   const {store} = await fakeStore({unsupported: new Set(['x-amz-object-lock-mode'])}, {lockDays: 30});
   await expect(store.put('a', Buffer.from('1'), {ifAbsent: true, retained: true})).rejects.toMatchObject({
     code: 'STORE_REFUSED',
@@ -62,14 +62,14 @@ test('a lock that was asked for is no optional feature', async () => {
   });
 });
 
-test('removal asks nothing of a server that does not know object lock', async () => {
+test('removal works on a server without object lock', async () => {
   const {server, store} = await fakeStore({unsupported: new Set(['GetObjectLockConfiguration'])});
   server.objects.put('a', Buffer.from('1'));
   expect(await store.delete(['a'])).toEqual([]);
   expect(store.traffic!().requests).toEqual({GetObjectLockConfiguration: 1, DeleteObjects: 1});
 });
 
-test('an object that may not be removed alone is one, and the error names the right', async () => {
+test('a refused removal of a single object is STORE_DENIED, and the error names the permission', async () => {
   const {store} = await fakeStore({unsupported: new Set(['DeleteObjects']), denied: new Set(['DeleteObject'])});
   await store.put('a', Buffer.from('1'));
   await expect(store.delete(['a'])).rejects.toMatchObject({
@@ -78,7 +78,7 @@ test('an object that may not be removed alone is one, and the error names the ri
   });
 });
 
-test('the first form of listings is read to its end, also where the second is answered by it', async () => {
+test('version 1 of listings is read to its end, also as the response to version 2', async () => {
   const keys = Array.from({length: 10}, (_, n) => `k${n}`);
   for (const unsupported of [['list-type'], ['list-type', 'encoding-type']]) {
     const {server, store} = await fakeStore({unsupported: new Set(unsupported), pageKeys: 3});
@@ -90,7 +90,7 @@ test('the first form of listings is read to its end, also where the second is an
   expect(await listed(store)).toEqual(keys);
 });
 
-test('a vault on a server that refuses conditional puts says so in its header, and takes no name twice', async () => {
+test('a vault on a server that refuses conditional puts says so in its header, and creates no name twice', async () => {
   const {server, store} = await fakeStore({unsupported: new Set(['if-none-match'])});
   const instant = {
     wallMs: () => Date.now(),
@@ -107,7 +107,7 @@ test('a vault on a server that refuses conditional puts says so in its header, a
   await writer.close();
 });
 
-test('a vault that was copied to such a server takes no name twice either', async () => {
+test('a vault that was copied to such a server creates no name twice either', async () => {
   const server = await fakeServer();
   await openVault({store: await storeOn(server), create: true});
   expect(JSON.parse(server.objects.get('bkp.json')!.body.toString())).not.toHaveProperty('conditionalWrites');
@@ -119,7 +119,7 @@ test('a vault that was copied to such a server takes no name twice either', asyn
   await writer.close();
 });
 
-test('store check names what is refused, as no fault', async () => {
+test('store check names refused features, but not as a fault', async () => {
   const server = await fakeServer({
     unsupported: new Set(['if-none-match', ...optional, 'GetBucketVersioning', 'GetObjectLockConfiguration']),
   });
@@ -132,7 +132,7 @@ test('store check names what is refused, as no fault', async () => {
   expect(server.objects.keys()).toEqual([]);
 });
 
-test('what store check had to leave behind is no reason to refuse a new vault', async () => {
+test('an object that store check could not remove does not prevent a new vault', async () => {
   const server = await fakeServer({denied: new Set(['DeleteObjects'])});
   const {bucket, endpoint} = server;
   await probeS3({bucket, endpoint, root: 'r', credentials: secrets, timeouts: {patienceMs: 0}});

@@ -16,7 +16,7 @@ function seeded(seed: number): () => number {
   };
 }
 
-test('through a line that breaks at every few hundred kilobytes, every byte arrives and every name has one owner', async () => {
+test('over a connection that breaks often, every byte arrives and every name has one writer', async () => {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`seed ${seed}`);
   const random = seeded(seed);
@@ -53,7 +53,7 @@ test('through a line that breaks at every few hundred kilobytes, every byte arri
   expect(proxy.resets).toBeGreaterThan(0);
 });
 
-test('a line that goes silent in the middle ends every call as an error, and works again when it is back', async () => {
+test('a connection that goes silent ends every call as an error, and calls succeed once it is back', async () => {
   const server = await fakeServer();
   proxy = await startFaultProxy(server.endpoint);
   const timeouts = {stallMs: 100, patienceMs: 50};

@@ -4,21 +4,21 @@ import {fakeStore} from './fixture.ts';
 const ours = Buffer.from('ours');
 const theirs = Buffer.from('theirs');
 
-test('a conditional write whose answer was lost is ours when it is tried again', async () => {
+test('a conditional write whose response was lost counts as written when it is retried', async () => {
   const {server, store} = await fakeStore();
   server.fault({call: 'PutObject'}, {kind: 'loseReply'});
   expect(await store.put('lease', ours, {ifAbsent: true})).toBe('written');
   expect(server.requests.map(({name}) => name)).toEqual(['PutObject', 'PutObject', 'GetObject']);
 });
 
-test('and stays ours when the server said 500 after it had written', async () => {
+test('a conditional write counts as written if the server responded with 500 after writing', async () => {
   const {server, store} = await fakeStore();
   server.fault({call: 'PutObject'}, {kind: 'answer', status: 500, code: 'InternalError', headers: {}});
   server.objects.put('lease', ours);
   expect(await store.put('lease', ours, {ifAbsent: true})).toBe('written');
 });
 
-test('another’s object is not ours, though our first answer was lost', async () => {
+test('another writer’s object counts as existing although our first response was lost', async () => {
   const {server, store} = await fakeStore();
   server.fault({call: 'PutObject'}, {kind: 'reset'});
   server.fault({call: 'PutObject'}, {kind: 'run', action: () => void server.objects.put('lease', theirs)});
@@ -26,7 +26,7 @@ test('another’s object is not ours, though our first answer was lost', async (
   expect(server.objects.get('lease')?.body).toEqual(theirs);
 });
 
-test('the same bytes are not ours when no try of this call can have written them', async () => {
+test('equal bytes count as existing if no try of this call can have written them', async () => {
   const {server, store} = await fakeStore();
   await store.put('lease', ours);
   expect(await store.put('lease', ours, {ifAbsent: true})).toBe('exists');
@@ -38,7 +38,7 @@ test('the same bytes are not ours when no try of this call can have written them
   expect(server.requests.filter(({name}) => name === 'GetObject')).toEqual([]);
 });
 
-test('a plain write and a removal whose answers were lost are done again and end the same', async () => {
+test('a plain write and a removal whose responses were lost are repeated with the same result', async () => {
   const {server, store} = await fakeStore();
   server.fault({call: 'PutObject'}, {kind: 'loseReply'});
   expect(await store.put('a', ours)).toBe('written');
@@ -47,7 +47,7 @@ test('a plain write and a removal whose answers were lost are done again and end
   expect(server.objects.keys()).toEqual([]);
 });
 
-test('of many writers with lost answers still exactly one wins', async () => {
+test('of many writers with lost responses exactly one succeeds', async () => {
   const {server, store} = await fakeStore();
   server.fault({call: 'PutObject', times: 6}, {kind: 'loseReply'});
   const values = Array.from({length: 12}, (_, n) => Buffer.from(`value ${n}`));

@@ -3,7 +3,7 @@ import {type Clock, systemClock} from '../../../src/lib/clock.ts';
 import {Pace} from '../../../src/stores/s3/connection/pace.ts';
 import {fakeStore} from './fixture.ts';
 
-/** A clock whose sleepers wake in the order of their time, when everybody sleeps. */
+/** A clock whose sleepers wake in the order of their time, once all of them sleep. */
 function fakeClock(): Pick<Clock, 'monotonicMs' | 'sleep'> & {run: <T>(work: Promise<T>) => Promise<T>; atMs: number} {
   let sleepers: {atMs: number; wake: () => void}[] = [];
   const clock = {
@@ -40,24 +40,27 @@ async function move(pace: Pace, bytes: number): Promise<void> {
   }
 }
 
-test.each([1000, 50_000, 1_000_000, 30_000_000])('%i bytes a second, one alone or four together', async (rate) => {
-  for (const requests of [1, 4]) {
-    const clock = fakeClock();
-    const pace = new Pace(() => rate, clock);
-    await clock.run(Promise.all(Array.from({length: requests}, () => move(pace, (rate * 4) / requests))));
-    // Four seconds' worth, the last piece not waited for: it was let go when the one before it was paid off.
-    expect(clock.atMs).toBeGreaterThan(2900);
-    expect(clock.atMs).toBeLessThanOrEqual(4001);
-  }
-});
+test.each([1000, 50_000, 1_000_000, 30_000_000])(
+  '%i bytes a second are kept, by one request or four together',
+  async (rate) => {
+    for (const requests of [1, 4]) {
+      const clock = fakeClock();
+      const pace = new Pace(() => rate, clock);
+      await clock.run(Promise.all(Array.from({length: requests}, () => move(pace, (rate * 4) / requests))));
+      // Four seconds' worth, the last piece not waited for: it was let go when the one before it was paid off.
+      expect(clock.atMs).toBeGreaterThan(2900);
+      expect(clock.atMs).toBeLessThanOrEqual(4001);
+    }
+  },
+);
 
-test('without a limit nobody waits', async () => {
+test('without a limit no request waits', async () => {
   const clock = fakeClock();
   await clock.run(move(new Pace(() => undefined, clock), 1_000_000_000));
   expect(clock.atMs).toBe(0);
 });
 
-test('time in which nothing was moved is not saved up', async () => {
+test('unused time is not saved up', async () => {
   const clock = fakeClock();
   const pace = new Pace(() => 1000, clock);
   clock.atMs = 3_600_000;
@@ -65,7 +68,7 @@ test('time in which nothing was moved is not saved up', async () => {
   expect(clock.atMs - 3_600_000).toBeGreaterThan(8000);
 });
 
-test('a limit that is lifted frees those who wait, one that is set slows down what runs', async () => {
+test('a raised limit releases waiting requests, and a new one slows down running requests', async () => {
   const clock = fakeClock();
   let rate: number | undefined = 10;
   const pace = new Pace(() => rate, clock);
@@ -81,14 +84,14 @@ test('a limit that is lifted frees those who wait, one that is set slows down wh
   expect(clock.atMs - before).toBeGreaterThanOrEqual(3900);
 });
 
-test('a waiter whose request is cancelled stops waiting', async () => {
+test('a cancelled request stops waiting', async () => {
   const pace = new Pace(() => 1, systemClock);
   await pace.take(100);
   const reason = new Error('cancelled');
   await expect(pace.take(1, AbortSignal.abort(reason))).rejects.toBe(reason);
 });
 
-test('paced bytes arrive as they are, and a limit is asked for while it runs', async () => {
+test('limited transfers arrive unchanged, and the limit is re-read while they run', async () => {
   let asked = 0;
   const limits = () => {
     asked += 1;

@@ -15,7 +15,7 @@ const probe = async (server: FakeS3, more: Partial<S3StoreOptions> = {}) => {
   return {points, point: (what: string) => points.find((point) => point.what === what)};
 };
 
-test('a good bucket is good in every point, and nothing is left behind', async () => {
+test('a good bucket passes every check, and no object is left behind', async () => {
   const server = await fakeServer();
   const {points} = await probe(server);
   expect(points.map(({what}) => what)).toEqual([
@@ -34,12 +34,12 @@ test('a good bucket is good in every point, and nothing is left behind', async (
   expect(server.objects.keys()).toEqual([]);
 });
 
-test('a server that ignores conditions is told, and is no fault', async () => {
+test('a server that ignores conditions is reported, but not as a fault', async () => {
   const {point} = await probe(await fakeServer({ignoreConditions: true}));
-  expect(point('conditional put')).toMatchObject({ok: true, detail: expect.stringContaining('looks first')});
+  expect(point('conditional put')).toMatchObject({ok: true, detail: expect.stringContaining('checks first')});
 });
 
-test('a key that may not remove is append-only, and leaves one small object however often it asks', async () => {
+test('a key that may not remove is append-only, and repeated probes leave only one small object', async () => {
   const server = await fakeServer({denied: new Set(['DeleteObjects'])});
   for (const _ of [1, 2]) {
     const {point} = await probe(server);
@@ -48,7 +48,7 @@ test('a key that may not remove is append-only, and leaves one small object howe
   expect(server.objects.keys()).toEqual(['r/probe/object']);
 });
 
-test('a key that may not write, or may not ask', async () => {
+test('missing permissions to write and to read settings are named', async () => {
   const server = await fakeServer({
     denied: new Set(['PutObject', 'GetBucketVersioning', 'GetObjectLockConfiguration']),
   });
@@ -59,19 +59,19 @@ test('a key that may not write, or may not ask', async () => {
   expect(point('object lock')).toMatchObject({ok: true, detail: expect.stringContaining('s3:GetBucketObjectLock')});
 });
 
-test('locks and versions are told', async () => {
+test('object lock and versioning are reported', async () => {
   const server = await fakeServer({objectLock: true});
   const {point} = await probe(server, {lockDays: 30});
   expect(point('object lock')).toMatchObject({ok: true, detail: expect.stringContaining('on')});
   expect(point('versioning')).toMatchObject({ok: true, detail: expect.stringContaining('noncurrent')});
 });
 
-test('a lock that was asked for where there is none is a fault', async () => {
+test('a configured lock is a fault if the bucket has no object lock', async () => {
   const {point} = await probe(await fakeServer(), {lockDays: 30});
   expect(point('object lock')).toMatchObject({ok: false, next: expect.stringContaining('backup.object.store.lock')});
 });
 
-test('a bucket that locks everything by default is told: leases could not go', async () => {
+test('a bucket that locks everything by default is a fault: leases could not be removed', async () => {
   const server = await fakeServer({objectLock: true});
   server.fault(
     {call: 'PutObject', skip: 1},
@@ -88,16 +88,16 @@ test('a bucket that locks everything by default is told: leases could not go', a
   expect(point('remove')).toMatchObject({ok: false, next: expect.stringContaining('default retention')});
 });
 
-test('a clock that differs is told with its seconds', async () => {
+test('a clock difference is reported in seconds', async () => {
   const {point} = await probe(await fakeServer({clockOffsetMs: 120_000}));
   expect(point('clock')).toMatchObject({ok: false, detail: expect.stringMatching(/1(19|20|21) s behind/)});
 });
 
 test.each([
   ['no such bucket', {bucket: 'none'}, 'no bucket none'],
-  ['no server', {endpoint: 'http://127.0.0.1:1'}, 'nothing answers'],
+  ['no server', {endpoint: 'http://127.0.0.1:1'}, 'no server responds'],
   ['no certificate file', {caCertFile: '/nowhere'}, '/nowhere'],
-])('%s is one point with what to do', async (_, more, detail) => {
+])('%s is reported as one point with a next step', async (_, more, detail) => {
   const {points} = await probe(await fakeServer(), more);
   expect(points).toEqual([
     {what: 'server', ok: false, detail: expect.stringContaining(detail), next: expect.any(String)},

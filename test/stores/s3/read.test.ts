@@ -4,8 +4,8 @@ import {fakeStore} from './fixture.ts';
 const large = Buffer.alloc(1_000_000, Buffer.from(Array.from({length: 251}, (_, n) => n)));
 const quick = {timeouts: {patienceMs: 0}};
 
-describe('a body that was cut', () => {
-  test('is asked for again from where it stopped', async () => {
+describe('an interrupted body', () => {
+  test('continues with a request for the rest', async () => {
     const {server, store} = await fakeStore();
     await store.put('a', large);
     for (const afterBytes of [300_000, 100_000, 50_000])
@@ -16,7 +16,7 @@ describe('a body that was cut', () => {
     expect(store.traffic?.().receivedBytes).toBe(large.length);
   });
 
-  test('of a range too, and never past its end', async () => {
+  test('of a range continues too, and never past its end', async () => {
     const {server, store} = await fakeStore();
     await store.put('a', large);
     server.fault({call: 'GetObject'}, {kind: 'cutBody', afterBytes: 70_000});
@@ -38,7 +38,7 @@ describe('a body that was cut', () => {
     expect(asked[1]?.headers['if-match']).toMatch(/^"[0-9a-f]+"$/);
   });
 
-  test('and whose object is gone meanwhile is missing', async () => {
+  test('is OBJECT_MISSING if the object has been removed meanwhile', async () => {
     const {server, store} = await fakeStore();
     await store.put('a', large);
     server.fault({call: 'GetObject'}, {kind: 'cutBody', afterBytes: 300_000});
@@ -46,7 +46,7 @@ describe('a body that was cut', () => {
     await expect(store.get('a')).rejects.toMatchObject({code: 'OBJECT_MISSING'});
   });
 
-  test('again and again without coming forward is an error', async () => {
+  test('that makes no progress over several tries is an error', async () => {
     const {server, store} = await fakeStore({}, {timeouts: {patienceMs: 300}});
     await store.put('a', large);
     server.fault({call: 'GetObject', times: 100}, {kind: 'cutBody', afterBytes: 10});
@@ -54,15 +54,15 @@ describe('a body that was cut', () => {
   });
 });
 
-describe('bytes that are not those that were stored', () => {
-  test('on the way are fetched again', async () => {
+describe('bytes that differ from the stored ones', () => {
+  test('are read again if they changed on the way', async () => {
     const {server, store} = await fakeStore();
     await store.put('a', large);
     server.fault({call: 'GetObject'}, {kind: 'flipBit', atByte: 500_000});
     expect(large.equals(await store.get('a'))).toBe(true);
   });
 
-  test('in the store are damage', async () => {
+  test('are damage if they changed in the store', async () => {
     const {server, store} = await fakeStore();
     await store.put('a', large);
     server.fault({call: 'GetObject', times: 100}, {kind: 'flipBit', atByte: 500_000});
@@ -73,7 +73,7 @@ describe('bytes that are not those that were stored', () => {
     });
   });
 
-  test('are found too when the body came in two pieces', async () => {
+  test('are also found if the body arrived in two pieces', async () => {
     const {server, store} = await fakeStore();
     await store.put('a', large);
     server.fault({call: 'GetObject'}, {kind: 'cutBody', afterBytes: 300_000});
@@ -82,7 +82,7 @@ describe('bytes that are not those that were stored', () => {
     expect(server.requests.filter(({name}) => name === 'GetObject')).toHaveLength(3);
   });
 
-  test('another range than was asked for is never returned', async () => {
+  test('are never returned from a range that was not requested', async () => {
     const {server, store} = await fakeStore();
     await store.put('a', large);
     const headers = {'content-range': `bytes 5-9/${large.length}`, etag: '"x"'};
@@ -90,7 +90,7 @@ describe('bytes that are not those that were stored', () => {
     await expect(store.get('a', {start: 0, end: 5})).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
   });
 
-  test('a server that knows no ranges still gives the right bytes', async () => {
+  test('do not come from a server that ignores ranges: the right part is returned', async () => {
     const {server, store} = await fakeStore();
     const headers = {etag: '"x"', 'content-length': '10'};
     server.fault({call: 'GetObject', times: 9}, {kind: 'answer', status: 200, code: '', body: '0123456789', headers});
@@ -101,7 +101,7 @@ describe('bytes that are not those that were stored', () => {
   });
 });
 
-describe('answers that are not S3’s', () => {
+describe('responses that are not S3’s', () => {
   const page = '<html><body>404<br>Not here</body></html>';
   test.each([
     [404, page],
@@ -110,7 +110,7 @@ describe('answers that are not S3’s', () => {
     [200, page],
     [200, ''],
     [302, ''],
-  ])('%i %j is neither a missing object nor an empty store nor bytes', async (status, body) => {
+  ])('%i %j counts neither as a missing object nor as an empty store nor as bytes', async (status, body) => {
     const {server, store} = await fakeStore({}, quick);
     server.fault({times: 1000}, {kind: 'answer', status, code: '', body});
     const unavailable = {code: 'STORE_UNAVAILABLE', next: expect.any(String)};
@@ -120,7 +120,7 @@ describe('answers that are not S3’s', () => {
     await expect(store.stat('a')).rejects.toMatchObject(unavailable);
   });
 
-  test('a bucket that is gone is told by every call, and nothing is called missing', async () => {
+  test('every call reports a missing bucket, and none a missing object', async () => {
     const {server, store} = await fakeStore();
     await store.put('a', Buffer.from('1'));
     server.settings.gone = true;
@@ -132,7 +132,7 @@ describe('answers that are not S3’s', () => {
     await expect(store.list('')[Symbol.asyncIterator]().next()).rejects.toMatchObject(gone);
   });
 
-  test('a listing that does not grow ends as an error', async () => {
+  test('a listing that repeats its page ends as an error', async () => {
     const {server, store} = await fakeStore({pageKeys: 2}, quick);
     for (const key of ['a', 'b', 'c', 'd']) server.objects.put(key, Buffer.from(key));
     const body = `<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken><Contents><Key>a</Key><Size>1</Size></Contents></ListBucketResult>`;

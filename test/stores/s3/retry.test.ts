@@ -52,7 +52,7 @@ const always = (kind: FailureKind, more?: Partial<Failure>) => () => {
   throw new Broken(kind, more);
 };
 
-test('waits double up to a bound, and are drawn between nothing and that', async () => {
+test('waits double up to a limit, and are random between 0 and that', async () => {
   const longest = await run(always('connection'));
   expect(longest.tries).toBe(10);
   expect(longest.waits.map((wait) => Math.round(wait / 0.999))).toEqual([
@@ -62,7 +62,7 @@ test('waits double up to a bound, and are drawn between nothing and that', async
   expect(shortest.waits).toEqual(Array(9).fill(0));
 });
 
-test('patience ends it when tries are slow, counted from the first failure', async () => {
+test('slow tries end with the patience, counted from the first failure', async () => {
   // Three tries of 30 s: after the third a minute has passed since the first failed.
   const slow = await run(always('connection'), {eachTryMs: 30_000, random: 0.5});
   expect(slow.tries).toBe(3);
@@ -91,20 +91,20 @@ test.each([
   expect((await run(always(kind), {random: 0})).tries).toBe(tries);
 });
 
-test('a server that never answered is given up soon', async () => {
+test('a server that has never responded is given up after few tries', async () => {
   for (const kind of ['refused connection', 'unknown host'] as const) {
     expect((await run(always(kind), {known: false})).tries).toBe(3);
   }
   expect((await run(always('connection'), {known: false})).tries).toBe(6);
 });
 
-test('a pause that the server asks for is kept, within bounds', async () => {
+test('a pause that the server requests is kept, up to a limit', async () => {
   const asked = await run(always('throttled', {retryAfterMs: 7000}), {random: 0});
   expect(new Set(asked.waits)).toEqual(new Set([7000]));
   expect((await run(always('throttled', {retryAfterMs: 3_600_000}), {random: 0})).waits).toEqual([30_000, 30_000]);
 });
 
-test('progress starts tries and patience anew', async () => {
+test('progress resets tries and patience', async () => {
   const end = await run(
     (current) => {
       if (current.number <= 40) current.progressed();
@@ -115,7 +115,7 @@ test('progress starts tries and patience anew', async () => {
   expect(end.tries).toBe(40 + 3);
 });
 
-test('what is no failure of the server is thrown as it is, at once', async () => {
+test('an error that the server did not cause is thrown unchanged, without a retry', async () => {
   const fault = new TypeError('ours');
   const end = await run(() => {
     throw fault;
@@ -145,7 +145,7 @@ test('every call survives a server that fails twice', async () => {
   });
 });
 
-test('throttling and a busy conditional write are waited for', async () => {
+test('throttling and a conflicting conditional write are retried', async () => {
   const {server, store} = await fakeStore();
   server.fault({}, {kind: 'answer', status: 503, code: 'SlowDown', headers: {'retry-after': '0'}});
   server.fault({}, {kind: 'answer', status: 409, code: 'ConditionalRequestConflict'});
@@ -153,7 +153,7 @@ test('throttling and a busy conditional write are waited for', async () => {
   expect(server.requests).toHaveLength(3);
 });
 
-test('never more requests at once than were asked for', async () => {
+test('requests never exceed the concurrency limit', async () => {
   const {server, store} = await fakeStore({}, {requestsAtOnce: 2});
   let now = 0;
   let most = 0;

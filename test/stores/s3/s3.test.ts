@@ -22,7 +22,7 @@ test('more keys than a page holds are listed and removed', async () => {
   expect(store.traffic?.().requests).toEqual({ListObjectsV2: 3, GetObjectLockConfiguration: 1, DeleteObjects: 3});
 });
 
-test('what others put into the bucket is not listed', async () => {
+test('foreign objects in the bucket are not listed', async () => {
   const server = await fake();
   const store = await open(server, {root: 'r'});
   for (const key of ['r/a', 'r/my photo.jpg', 'r/ä', 'r/x//y', 'r/folder/', 'r2/b', 'c', 'r/100%'])
@@ -32,7 +32,7 @@ test('what others put into the bucket is not listed', async () => {
   expect(listed).toEqual(['100%', 'a']);
 });
 
-test('the description reads back as a store and holds no secret', async () => {
+test('the description can be parsed as an address and contains no secret', async () => {
   const store = await open(await fake(), {root: 'r', endpoint: 'http://127.0.0.1:9', region: 'eu-west-1'});
   expect(store.description).toBe('s3::bucket=bucket;region=eu-west-1;endpoint=http://127.0.0.1:9;root=r;');
 });

@@ -12,7 +12,7 @@ const soon = {timeouts: {stallMs: 100, patienceMs: 0}};
 const later = {stallMs: 1000};
 const unavailable = {code: 'STORE_UNAVAILABLE', retryable: true, cause: expect.stringContaining('nothing moved')};
 
-test('a server that never answers ends every call as an error', async () => {
+test('every call to a server that never responds ends as an error', async () => {
   const {server, store} = await fakeStore({}, soon);
   server.fault({times: 100}, {kind: 'hang'});
   await expect(store.get('a')).rejects.toMatchObject(unavailable);
@@ -22,7 +22,7 @@ test('a server that never answers ends every call as an error', async () => {
   await expect(store.list('')[Symbol.asyncIterator]().next()).rejects.toMatchObject(unavailable);
 });
 
-test('a body that stands still is asked for again from where it stopped', async () => {
+test('a stalled body continues with a request for the rest', async () => {
   const {server, store} = await fakeStore({}, {timeouts: later});
   const body = Buffer.alloc(500_000, 3);
   await store.put('a', body);
@@ -31,7 +31,7 @@ test('a body that stands still is asked for again from where it stopped', async 
   expect(server.requests.at(-1)?.range).toBe('bytes=200000-');
 });
 
-test('a listing that stands still is asked for again', async () => {
+test('a stalled listing is requested again', async () => {
   const {server, store} = await fakeStore({}, {timeouts: {stallMs: 100}});
   await store.put('a', Buffer.from('1'));
   server.fault({call: 'ListObjectsV2'}, {kind: 'stallBody', afterBytes: 100});
@@ -40,7 +40,7 @@ test('a listing that stands still is asked for again', async () => {
   expect(listed).toEqual(['a']);
 });
 
-test('a connection that swallows everything ends as an error', async () => {
+test('a connection that drops all data ends as an error', async () => {
   const hole = createServer(() => {}).listen(0, '127.0.0.1');
   await once(hole, 'listening');
   try {
@@ -66,7 +66,7 @@ test('a connection that swallows everything ends as an error', async () => {
   }
 });
 
-test('a search for credentials that never ends ends every call', async () => {
+test('a search for credentials that never ends ends every call as an error', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-credentials-'));
   const before = {...process.env};
   try {
@@ -83,7 +83,7 @@ test('a search for credentials that never ends ends every call', async () => {
   }
 });
 
-test('waiting for the limit is no standing still', async () => {
+test('waiting for the limit does not count as a stall', async () => {
   const {server, store} = await fakeStore(
     {},
     {
@@ -99,7 +99,7 @@ test('waiting for the limit is no standing still', async () => {
   expect((await store.get('b')).length).toBe(30_000);
 });
 
-test('a signal ends requests and waits at once, with its reason', async () => {
+test('a signal ends requests and waits immediately, with its reason', async () => {
   for (const fault of ['hang', 'reset'] as const) {
     const controller = new AbortController();
     const {server, store} = await fakeStore({}, {signal: controller.signal});

@@ -42,14 +42,14 @@ const get = async (host: string, more: Partial<S3StoreOptions>) => {
   return Buffer.from(await store.get('a')).toString();
 };
 
-test('a certificate is trusted when its authority is named, with the built-in ones or alone', async (context) => {
+test('a certificate is trusted if its authority is configured, with the built-in roots or without', async (context) => {
   if (server === undefined) context.skip('no openssl here to make a certificate with');
   const caCertFile = join(folder, 'ca.pem');
   expect(await get('localhost', {caCertFile})).toBe('ok');
   expect(await get('localhost', {caCertFile, caBuiltinRoots: false})).toBe('ok');
 });
 
-test('else it is not, and what to do is told', async (context) => {
+test('any other certificate is refused with a next step', async (context) => {
   if (server === undefined) context.skip('no openssl here to make a certificate with');
   const untrusted = {code: 'STORE_UNAVAILABLE', message: expect.stringContaining('certificate')};
   const next = expect.stringContaining('ca_cert_file=');

@@ -1,35 +1,38 @@
 import type {Socket} from 'node:net';
 
-/** Slower than this for a whole request is as good as standing still. */
+/** A request that is slower than this on average counts as stalled. */
 const slowestBytesPerSecond = 16 * 1024;
 
-/** Any request may take that long, however small. */
+/** Even the smallest request may take this long. */
 const shortestDeadlineMs = 60_000;
 
-/** What the kernel may still hold of an upload when our last write came back (Linux: net.ipv4.tcp_wmem, 4 MiB at most). */
+/**
+ * Bytes of an upload that the kernel may still buffer when our last write returns (Linux: net.ipv4.tcp_wmem, at
+ * most 4 MiB).
+ */
 const kernelBufferBytes = 4 * 1024 * 1024;
 
 export type AttemptFacts = {stallMs: number; signal: AbortSignal | undefined};
 
-/** Why we ended a request ourselves; `code` is read where errors are told by class. */
+/** The reason of a request that bkp ended itself; `code` is read where failures are classified. */
 export class AttemptEnded extends Error {
   readonly code = 'ETIMEDOUT';
 }
 
 /**
- * One request, sent once: counts its bytes and ends it when it stands still.
+ * One request, sent once: counts its bytes and ends it when it stalls.
  *
- * A look at the counters every now and then costs less than a timer that each piece of a body winds up anew.
+ * Reading the counters at intervals costs less than a timer that every piece of a body restarts.
  */
 export class Attempt {
   sentBytes = 0;
   receivedBytes = 0;
-  /** Bytes of this request left for the server, and no answer said that it did nothing with them. */
+  /** Bytes of this request were sent, and no response said that the server ignored them. */
   mayHaveArrived = false;
-  /** The answer's headers, lower case; undefined until there is an answer. */
+  /** Headers of the response, in lower case; undefined before it arrives. */
   headers: Readonly<Record<string, string>> | undefined;
 
-  /** What the request carried that no error may repeat: key id and session token. */
+  /** Parts of the request that no error may repeat: key id and session token. */
   readonly secrets: string[] = [];
 
   readonly #controller = new AbortController();
@@ -42,21 +45,21 @@ export class Attempt {
   #uploaded = false;
   #resting = 0;
   #restedMs = 0;
-  #lookedAtMs = this.#startedAtMs;
+  #checkedAtMs = this.#startedAtMs;
   #activeAtMs = this.#startedAtMs;
   #activity = -1;
 
   constructor({stallMs, signal}: AttemptFacts) {
     this.#stallMs = stallMs;
     this.#outer = signal;
-    this.#timer = setInterval(() => this.#look(), Math.min(1000, stallMs / 4));
+    this.#timer = setInterval(() => this.#check(), Math.min(1000, stallMs / 4));
     if (signal?.aborted) this.#follow();
     else signal?.addEventListener('abort', this.#follow);
   }
 
   /**
-   * Runs `work`, and ends when this attempt must end though `work` does not: what looks for credentials before anything is
-   * sent (a program, a role's server) knows no signal.
+   * Runs `work`, and ends when this attempt must end even if `work` does not: the search for credentials before a
+   * request is sent (a program, the server of a role) takes no signal.
    */
   async run<T>(work: () => Promise<T>): Promise<T> {
     const {promise, reject} = Promise.withResolvers<never>();
@@ -76,7 +79,7 @@ export class Attempt {
     return this.#controller.signal;
   }
 
-  /** Bytes that will go or come: the time a request may take grows with them. */
+  /** Announces bytes that will be sent or received; they extend the time that the request may take. */
   expect(bytes: number): void {
     this.#expectedBytes += bytes;
   }
@@ -89,7 +92,7 @@ export class Attempt {
     this.#uploaded = true;
   }
 
-  /** While `wait` runs, standing still is our own wish. */
+  /** While `wait` runs, the request is paused on purpose and does not count as stalled. */
   async rest(wait: Promise<void>): Promise<void> {
     this.#resting += 1;
     try {
@@ -102,12 +105,12 @@ export class Attempt {
 
   readonly #follow = () => this.#controller.abort(this.#outer?.reason);
 
-  #look(): void {
+  #check(): void {
     const nowMs = performance.now();
     const activity = this.sentBytes + this.receivedBytes + (this.#socket?.bytesRead ?? 0);
-    if (this.#resting > 0) this.#restedMs += nowMs - this.#lookedAtMs;
+    if (this.#resting > 0) this.#restedMs += nowMs - this.#checkedAtMs;
     if (this.#resting > 0 || activity !== this.#activity) this.#activeAtMs = nowMs;
-    this.#lookedAtMs = nowMs;
+    this.#checkedAtMs = nowMs;
     this.#activity = activity;
 
     const quietMs = nowMs - this.#activeAtMs;
@@ -121,7 +124,7 @@ export class Attempt {
     }
   }
 
-  /** After an upload the kernel sends on unseen: as long as it took to hand over that many bytes is no stall. */
+  /** After an upload the kernel still sends its buffer: the time that many bytes took to hand over is not a stall. */
   #quietAllowedMs(): number {
     if (!this.#uploaded || this.sentBytes === 0) return this.#stallMs;
     const uploadMs = this.#activeAtMs - this.#startedAtMs - this.#restedMs;

@@ -14,10 +14,10 @@ import {type Try, withRetries} from './retry.ts';
 
 export type Sdk = typeof import('@aws-sdk/client-s3');
 
-/** A call's name as the SDK has it, and what it does for people: `PutObject`, `write packs/…`. */
+/** The SDK's name of a call, and what it does in words: `PutObject`, `write packs/…`. */
 export type Call = {call: string; doing: string};
 
-/** A failure that the caller named as one it can deal with. */
+/** A failure of a kind that the caller handles itself. */
 export class ExpectedFailure extends Error {
   readonly failure: Failure;
 
@@ -27,25 +27,28 @@ export class ExpectedFailure extends Error {
   }
 }
 
-/** What was thrown, and what that means. */
-type Told = {error: unknown; failure: Failure};
+/** A thrown error, classified. */
+type Classified = {error: unknown; failure: Failure};
 
-/** `plain` makes the one that sends no checksums, which few servers need. */
+/** `plain` creates the client that sends no checksums, which few servers need. */
 type Clients = {client: S3Client; plain: () => S3Client; plainMade?: S3Client};
 
 const isRefusal = (error: unknown): error is ExpectedFailure =>
   error instanceof ExpectedFailure && error.failure.kind === 'not supported';
 
-/** One bucket at one server: sends calls, so many at once, again where that helps, and counts them. */
+/**
+ * One bucket at one server: sends calls, a limited number concurrently, retries them where that helps, and counts
+ * them.
+ */
 export class S3Connection {
   readonly sdk: Sdk;
   readonly bucket: string;
   readonly description: string;
   readonly requestsAtOnce: number;
   readonly clock: Clock;
-  /** What the answers to our own writes tell: a bucket without versions has no object lock. */
+  /** Known from the responses to our own writes: a bucket without versions has no object lock. */
   keepsVersions: boolean | undefined;
-  /** What this server was found not to have. */
+  /** Features that this server turned out to lack. */
   readonly #lacking = new Set<Feature>();
   readonly #clients: Clients;
   readonly #facts: Omit<CallFacts, 'call' | 'doing' | 'wallMs'>;
@@ -54,7 +57,7 @@ export class S3Connection {
   readonly #slots: Slots;
   readonly #download: Pace;
   readonly #requests: Record<string, number> = {};
-  /** No error repeats them. */
+  /** Never repeated in an error. */
   readonly #secrets: Set<string>;
   #sentBytes = 0;
   #receivedBytes = 0;
@@ -75,7 +78,7 @@ export class S3Connection {
       endpoint: options.endpoint,
       caCertFile: options.caCertFile,
     };
-    // By name: an object that hides its fields from logs hides them from Object.values too.
+    // By name, because an object that hides its fields from logs hides them from Object.values too.
     const {accessKeyId, secretAccessKey, sessionToken} = options.credentials ?? {};
     this.#secrets = new Set([accessKeyId, secretAccessKey, sessionToken].filter((secret) => secret !== undefined));
     this.#timeouts = {...defaultTimeouts, ...options.timeouts};
@@ -84,11 +87,11 @@ export class S3Connection {
   }
 
   /**
-   * Sends nothing yet.
-   * @throws BkpError when no region is known, or the certificate file cannot be read
+   * Sends no request yet.
+   * @throws BkpError if no region is known, or the certificate file cannot be read
    */
   static async open(options: S3StoreOptions): Promise<S3Connection> {
-    // Loading it takes 60 ms and 34 MB: only who has a store on S3 pays for that.
+    // Loading it takes 60 ms and 34 MB, so it is loaded only for a store on S3.
     const sdk = await import('@aws-sdk/client-s3');
     const clock = options.clock ?? systemClock;
     const limits = () => options.limits?.() ?? {};
@@ -99,11 +102,12 @@ export class S3Connection {
     const region = options.region ?? (options.endpoint === undefined ? undefined : 'us-east-1');
     const makeClient = (checksums: 'WHEN_SUPPORTED' | 'WHEN_REQUIRED') =>
       new sdk.S3Client({
-        // The retries are ours: the SDK's would be hidden, and a 412 that answers our own lost write is one of them.
+        // bkp retries itself: the SDK's retries would be hidden, and a 412 after our own write, whose response was
+        // lost, is one of the cases.
         maxAttempts: 1,
         requestHandler: new S3Http({agents, connectMs, upload}),
         requestChecksumCalculation: checksums,
-        // Ours too, because a body that was resumed is checked as one.
+        // bkp checks this itself, because a resumed body is checked as a whole.
         responseChecksumValidation: 'WHEN_REQUIRED',
         ...(region === undefined ? {} : {region}),
         ...(options.endpoint === undefined ? {} : {endpoint: options.endpoint, forcePathStyle: true}),
@@ -111,26 +115,26 @@ export class S3Connection {
       });
     const client = makeClient('WHEN_SUPPORTED');
     const clients = {client, plain: () => makeClient('WHEN_REQUIRED')};
-    const told = {description: describeS3(options), bucket: options.bucket, call: '', doing: 'be opened', region: ''};
+    const facts = {description: describeS3(options), bucket: options.bucket, call: '', doing: 'be opened', region: ''};
     const usedRegion = await client.config.region().catch((error: unknown) => {
       const {endpoint, caCertFile} = options;
-      throw s3Error(failureOf(error), {...told, endpoint, caCertFile, wallMs: clock.wallMs()});
+      throw s3Error(failureOf(error), {...facts, endpoint, caCertFile, wallMs: clock.wallMs()});
     });
     return new S3Connection(sdk, clients, usedRegion, download, options);
   }
 
   /**
-   * One call, sent again where that helps.
-   * @param once sends it with {@link send}; may run several times
-   * @param expected what the caller deals with itself
-   * @throws ExpectedFailure of these kinds, else BkpError, or the signal's reason
+   * Makes one call, and retries it where that helps.
+   * @param once sends the request; may run several times
+   * @param expected kinds of failure that the caller handles itself
+   * @throws ExpectedFailure of these kinds, otherwise BkpError, or the signal's reason
    */
   async call<T>(
     what: Call,
     once: (attempt: Attempt, current: Try) => Promise<T>,
     expected: readonly FailureKind[] = [],
   ): Promise<T> {
-    const seen: {last?: Told} = {};
+    const seen: {last?: Classified} = {};
     const {stallMs, patienceMs} = this.#timeouts;
     const signal = this.#signal;
     try {
@@ -143,8 +147,8 @@ export class S3Connection {
             try {
               return await attempt.run(() => once(attempt, current));
             } catch (error) {
-              const told = failureIn(error, attempt);
-              if (told !== undefined) seen.last = told;
+              const classified = failureIn(error, attempt);
+              if (classified !== undefined) seen.last = classified;
               throw error;
             } finally {
               for (const secret of attempt.secrets) this.#secrets.add(secret);
@@ -163,18 +167,18 @@ export class S3Connection {
         },
       );
     } catch (error) {
-      const told = seen.last;
-      if (told === undefined || told.error !== error) throw error;
-      const {failure} = told;
+      const {last} = seen;
+      if (last === undefined || last.error !== error) throw error;
+      const {failure} = last;
       if (expected.includes(failure.kind)) throw new ExpectedFailure(failure);
       throw this.error(failure, what);
     }
   }
 
   /**
-   * One call that uses `wanted` where the server has it. What the server refuses it is taken not to have: the call is sent again
-   * without, and so are all later ones.
-   * @param once as in {@link call}; sends what `uses` says
+   * Makes one call that uses the features `wanted` if the server has them. If the server refuses a feature, this
+   * call is sent again without it, and so are all later calls.
+   * @param once as in {@link call}; uses the features that `uses` names
    */
   async callWith<T>(
     what: Call,
@@ -203,7 +207,7 @@ export class S3Connection {
         return result;
       } catch (error) {
         if (isRefusal(error)) continue;
-        // It was understood without them, whatever came of it.
+        // The server understood the call without them, whatever its result.
         if (error instanceof ExpectedFailure) for (const feature of left) this.lack(feature);
         throw error;
       }
@@ -220,7 +224,7 @@ export class S3Connection {
     this.#lacking.add(feature);
   }
 
-  /** In words. */
+  /** The missing features, in words. */
   get lacking(): readonly string[] {
     return [...this.#lacking].map((feature) => features[feature]);
   }
@@ -229,7 +233,7 @@ export class S3Connection {
     return this.has('checksums') ? this.#clients.client : this.plainClient;
   }
 
-  /** Adds no checksum to what it sends. */
+  /** The client that sends no checksums. */
   get plainClient(): S3Client {
     this.#clients.plainMade ??= this.#clients.plain();
     return this.#clients.plainMade;
@@ -240,7 +244,7 @@ export class S3Connection {
     return s3Error({...failure, message}, {...this.#facts, ...what, wallMs: this.clock.wallMs()});
   }
 
-  /** Counts a piece of a body that came, and waits as long as the limit asks for. */
+  /** Counts a received piece of a body, and waits as long as the limit requires. */
   async received(bytes: number, attempt: Attempt): Promise<void> {
     attempt.receivedBytes += bytes;
     await attempt.rest(this.#download.take(bytes, attempt.signal));
@@ -256,17 +260,17 @@ export class S3Connection {
   }
 }
 
-/** The attempt as the SDK hands it on to {@link S3Http.handle}. */
+/** The attempt in the form in which the SDK passes it to {@link S3Http.handle}. */
 export const by = (attempt: Attempt): HandedOn => ({attempt});
 
-/** @returns undefined for what no server said: a fault of ours, or an error that is one of ours already */
-function failureIn(error: unknown, attempt: Attempt): Told | undefined {
+/** @returns undefined if no server caused the error: for a bug in bkp, and for a BkpError */
+function failureIn(error: unknown, attempt: Attempt): Classified | undefined {
   if (error instanceof BkpError) return undefined;
   const cause: unknown = attempt.signal.aborted ? attempt.signal.reason : error;
   const failure = failureOf(cause, attempt.headers);
   const unexplained = failure.kind === 'wrong answer' && !(cause instanceof WrongAnswer);
   if (unexplained && attempt.headers === undefined) return undefined;
-  // A refusal says that nothing was done; a 500 says nothing.
+  // A refusal means that the server did nothing; after a 500 that is unknown.
   if (failure.status !== undefined && failure.status < 500) attempt.mayHaveArrived = false;
   if (failure.kind === 'throttled') attempt.mayHaveArrived = false;
   return {error, failure};

@@ -1,12 +1,12 @@
 import {systemCode} from '../../../errors/index.ts';
 
 /**
- * What can go wrong with one request, by what follows from it. Servers name the same thing differently, so this is decided
- * by name, then status, then words.
+ * Kinds of failure of one request, by their consequence. Servers name the same failure differently, so the kind is
+ * decided by the error's name, then the status, then the words of the message.
  */
 export type FailureKind =
   | 'missing'
-  /** 404 without a word: an object that is not there, when it was asked for by HEAD. */
+  /** 404 without a body: the object of a HEAD request is missing. */
   | 'not found'
   | 'exists'
   | 'conflict'
@@ -31,27 +31,30 @@ export type FailureKind =
   | 'no lock'
   | 'archived'
   | 'wrong answer'
-  /** The server does not have the call, or something that the request used of it. */
+  /** The server lacks the call, or a feature that the request used. */
   | 'not supported'
   | 'refused';
 
-/** Facts of a failed request; no header, no signature, no key. */
+/** Facts of a failed request, without headers, signatures and keys. */
 export type Failure = {
   kind: FailureKind;
-  /** The server's name for it, or the system's error code. */
+  /** The server's name for the error, or the system's error code. */
   name: string;
   message: string;
   status?: number;
   requestId?: string;
-  /** The server asks for that long a pause. */
+  /** The pause that the server requested. */
   retryAfterMs?: number;
-  /** The region that the bucket is in, where the answer names it. */
+  /** The region of the bucket, if the response names it. */
   region?: string;
-  /** The server's clock, where the answer names it. */
+  /** The server's clock, if the response names it. */
   serverTimeMs?: number;
 };
 
-/** The answer was not what was asked for: a fault between us and the bytes, worth a second look. */
+/**
+ * The response does not match the request. Something between bkp and the server may have altered it, so it is worth
+ * a retry.
+ */
 export class WrongAnswer extends Error {}
 
 const kindOfName: Record<string, FailureKind> = {
@@ -126,16 +129,19 @@ const certificateCode = /CERT|SSL|TLS|SIGNATURE/;
 const fullWords = /no space|disk.{0,10}full|storage.{0,20}(full|limit|insufficient)|insufficient storage|quota/i;
 const retainedWords = /WORM|object.?lock|retention|legal.?hold/i;
 
-/** Backblaze B2: `Unsupported header 'x-amz-sdk-checksum-algorithm'`; older servers want a Content-MD5 for DeleteObjects. */
+/**
+ * Backblaze B2: `Unsupported header 'x-amz-sdk-checksum-algorithm'`; older servers want a Content-MD5 for
+ * DeleteObjects.
+ */
 const unsupportedWords = /not (yet )?(implemented|supported)|unsupported|functionality that is not|content-?md5/i;
 
-/** How the SDK says that an answer is no XML of S3's. */
+/** The SDK's words for a response that is not S3's XML. */
 const unparsed = /XML parse error|Deserialization error/;
 
-/** Anything else in the place of a name is text of whoever answered. */
+/** Anything else in place of a name is text from an unknown server. */
 const isName = /^[A-Za-z0-9_.-]{1,64}$/;
 
-const foreignAnswer = 'not an answer of S3';
+const foreignAnswer = 'not a response of S3';
 
 type ThrownFacts = {
   name?: unknown;
@@ -145,16 +151,16 @@ type ThrownFacts = {
   errors?: unknown;
 };
 
-/** @param headers of the answer, when there was one */
+/** @param headers of the response, if there was one */
 export function failureOf(error: unknown, headers: Readonly<Record<string, string>> = {}): Failure {
   const thrown = (error ?? {}) as ThrownFacts;
-  // Node joins the failures of all addresses of a host.
+  // Node joins the errors of all addresses of a host.
   const code = systemCode(error) ?? (Array.isArray(thrown.errors) ? systemCode(thrown.errors[0]) : undefined);
   const {httpStatusCode: status, requestId} = thrown.$metadata ?? {};
   const isForeign = status !== undefined && unparsed.test(String(thrown.message));
   const given = String(status === undefined ? (code ?? thrown.name) : thrown.name);
   const name = isForeign ? foreignAnswer : isName.test(given) ? given : 'Error';
-  const message = isForeign ? 'is a proxy or a login page in between?' : messageOf(thrown, name);
+  const message = isForeign ? 'a proxy or a login page may have responded' : messageOf(thrown, name);
   const serverTimeMs = Date.parse(headers.date ?? '');
   const retryAfterMs = Number(headers['retry-after']) * 1000;
   const region = headers['x-amz-bucket-region'] ?? (typeof thrown.Region === 'string' ? thrown.Region : undefined);
@@ -163,7 +169,7 @@ export function failureOf(error: unknown, headers: Readonly<Record<string, strin
     name,
     message,
     ...(status === undefined ? {} : {status}),
-    // Some servers name it twice.
+    // Some servers send it twice.
     ...(requestId === undefined ? {} : {requestId: requestId.split(',')[0]!}),
     ...(retryAfterMs > 0 ? {retryAfterMs} : {}),
     ...((region ?? expectedRegion(message)) === undefined ? {} : {region: (region ?? expectedRegion(message))!}),
@@ -199,7 +205,7 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
     case 403:
       return 'denied';
     case 404:
-      // Only who says that it is the key which is missing is believed: any web server answers 404.
+      // Any web server responds with 404: only an error that names the key as missing counts as that.
       return 'refused';
     case 405:
     case 501:
@@ -223,7 +229,7 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
   }
 }
 
-/** One line, without the addresses and file names of OpenSSL's. */
+/** One line, without the addresses and file names of OpenSSL. */
 function messageOf({message}: ThrownFacts, name: string): string {
   const text = String(message ?? '') || name;
   return withoutSecrets(
@@ -231,12 +237,12 @@ function messageOf({message}: ThrownFacts, name: string): string {
   );
 }
 
-/** `the region 'eu' is wrong; expecting 'us-east-1'`, in any server's quotes. */
+/** `the region 'eu' is wrong; expecting 'us-east-1'`, in the quotes of any server. */
 const expectedRegion = (message: string) => /expecting ['"‘]?([a-z0-9-]+)/i.exec(message)?.[1];
 
 /**
- * Key ids, signatures and tokens that a server may repeat in its message are taken out.
- * @param known those of this connection, however they look
+ * Removes key ids, signatures and tokens, which a server may repeat in its message.
+ * @param known the secrets of this connection, whatever their form
  */
 export function withoutSecrets(text: string, known: Iterable<string> = []): string {
   let left = text;

@@ -1,29 +1,32 @@
 import type {Failure} from './failure.ts';
 
 /**
- * What bkp uses of S3 where a server has it, and does without where it has not: most servers that speak S3 lack something.
- * By the words that `store check` and the logs use for it.
+ * Features of S3 that bkp uses if the server has them and can do without otherwise: most servers that speak S3 lack
+ * some. The values are the words of `store check` and the logs.
  */
 export const features = {
-  /** Of a put. Without it bkp looks first. */
+  /** For puts. Without it bkp checks whether the object exists first. */
   conditions: 'conditional put (If-None-Match)',
-  /** Stored with an object, and compared by the server and when it is read. Without it the hashes of the content remain. */
+  /**
+   * Stored with an object; the server compares it, and bkp does when it reads. Without it the hashes of the content
+   * remain.
+   */
   checksums: 'checksums (x-amz-checksum)',
-  /** Without it each object is removed by a request of its own. */
-  multiDelete: 'removal of many objects at once (DeleteObjects)',
+  /** Without it each object is removed with its own request. */
+  multiDelete: 'removal of many objects in one request (DeleteObjects)',
   /** Without it the whole object is fetched. */
   ranges: 'ranged reads',
-  /** That what is read on is of the same object. Without it the ETag of the answer tells. */
+  /** Ensures that a resumed read is of the same object. Without it bkp compares the ETag of the response. */
   ifMatch: 'conditional reads (If-Match)',
-  /** Names in a listing that XML cannot hold. Without it only foreign objects have such names. */
+  /** For names in a listing that XML cannot contain. Only foreign objects have such names. */
   urlEncoding: 'listings with encoded names (encoding-type)',
-  /** The second form of listings. Without it the first is used. */
+  /** Version 2 of listings. Without it version 1 is used. */
   listV2: 'ListObjectsV2',
 } as const;
 
 export type Feature = keyof typeof features;
 
-/** How servers name in a refusal what they refuse. */
+/** The words that servers use for a feature when they refuse it. */
 const wordsOf: Record<Feature, RegExp> = {
   conditions: /if-none-match|precondition|conditional/i,
   checksums: /checksum|trailer|aws-chunked|content-md5/i,
@@ -35,8 +38,8 @@ const wordsOf: Record<Feature, RegExp> = {
 };
 
 /**
- * Which of the features that a refused request used it is worth trying without, one set after the other: what the server
- * names, then each alone, then all.
+ * Sets of features to leave out of a refused request, to be tried in turn: first those that the server names, then
+ * each alone, then all.
  */
 export function withoutWhich(used: readonly Feature[], {name, message}: Failure): readonly (readonly Feature[])[] {
   if (used.length === 0) return [];

@@ -8,10 +8,10 @@ import type {S3StoreOptions} from '../options.ts';
 import {type Attempt, AttemptEnded} from './attempt.ts';
 import type {Pace} from './pace.ts';
 
-/** A server that never says `100 Continue` gets the body after this long. */
+/** The body is sent after this time even if the server does not respond with `100 Continue`. */
 const continueWithinMs = 1000;
 
-/** The SDK's request as far as it is used here: signed already. */
+/** The fields of the SDK's signed request that are used here. */
 export type SignedRequest = {
   method: string;
   protocol: string;
@@ -23,7 +23,7 @@ export type SignedRequest = {
   body?: unknown;
 };
 
-/** What rides along with a request through the SDK, which knows of the time-out only. */
+/** Options that pass through the SDK with a request; the SDK itself knows only the time-out. */
 export type HandedOn = {attempt?: Attempt; requestTimeout?: number};
 
 type Answer = {
@@ -33,9 +33,9 @@ type Answer = {
 /**
  * Sends the requests that the SDK has signed.
  *
- * Instead of the SDK's own sender, because that one has no time-out for a connection that went silent unless told in four
- * options, opens a connection of its own for each large upload, and can neither be paced nor count bytes. A body is sent in
- * pieces below the signature, so length and hash stay what was signed.
+ * Replaces the SDK's own handler, which needs four options to time out on a silent connection, opens a new
+ * connection for each large upload, and can neither limit its rate nor count bytes. A body is split into pieces
+ * after it is signed, so length and hash stay as signed.
  */
 export class S3Http {
   readonly metadata = {handlerProtocol: 'http/1.1'};
@@ -49,7 +49,7 @@ export class S3Http {
     this.#upload = options.upload;
   }
 
-  /** @param options.attempt handed through by the SDK as it is */
+  /** @param options.attempt passed through the SDK unchanged */
   handle(request: SignedRequest, {attempt}: HandedOn = {}): Promise<Answer> {
     assert(attempt !== undefined, 'a request is sent by an attempt');
     attempt.secrets.push(...secretsIn(request.headers));
@@ -72,7 +72,7 @@ export class S3Http {
     });
     sender.once('response', (incoming) => {
       attempt.headers = plainHeaders(incoming.headers);
-      // An answer in the middle of an upload is a refusal; what was not sent would be read as the next request.
+      // A response during an upload is a refusal; the server would read the unsent rest as the next request.
       incoming.once('end', () => sender.writableEnded || sender.destroy());
       resolve({
         response: {
@@ -83,7 +83,7 @@ export class S3Http {
         },
       });
     });
-    // Stays for good: a connection may fail again after its answer came, and nobody listens any more.
+    // Never removed: a connection may fail again after its response, and an error without a listener ends the process.
     sender.on('error', reject);
     if (attempt.signal.aborted) abort();
     else this.#send(sender, request, attempt).catch(reject);
@@ -121,12 +121,12 @@ export class S3Http {
   }
 }
 
-/** Credentials of the AWS default chain are seen here first. */
+/** Credentials of the AWS default chain are first visible here. */
 function secretsIn({authorization = '', 'x-amz-security-token': token = ''}: Record<string, string>): string[] {
   return [/Credential=([^/]+)\//.exec(authorization)?.[1] ?? '', token].filter((secret) => secret !== '');
 }
 
-/** @returns false when there is an answer already, so that the body is not wanted */
+/** @returns false if a response has arrived already, so the server does not want the body */
 function mayContinue(sender: http.ClientRequest): Promise<boolean> {
   const {promise, resolve} = Promise.withResolvers<boolean>();
   const timer = {at: undefined as NodeJS.Timeout | undefined};
@@ -137,7 +137,7 @@ function mayContinue(sender: http.ClientRequest): Promise<boolean> {
   const start = () => {
     timer.at = setTimeout(() => resolve(true), continueWithinMs);
   };
-  // Not counted while there is no connection: the body would only pile up.
+  // The time starts once there is a connection: before, the body would only be buffered.
   sender.once('socket', (socket) => (socket.connecting ? socket.once('connect', start) : start()));
   return promise.finally(() => clearTimeout(timer.at));
 }
@@ -157,7 +157,7 @@ function plainHeaders(headers: http.IncomingHttpHeaders): Record<string, string>
   return plain;
 }
 
-/** As the signature has it: every byte escaped that RFC 3986 does not call unreserved. */
+/** As in the signature: escapes every byte that is not unreserved in RFC 3986. */
 function queryText(query: SignedRequest['query']): string {
   const parts: string[] = [];
   for (const name of Object.keys(query ?? {}).sort()) {
@@ -172,7 +172,7 @@ function queryText(query: SignedRequest['query']): string {
 const escapeUri = (text: string) =>
   encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** Connections are kept and bounded; certificates are checked against the roots that the options name. */
+/** Agents that keep a limited number of connections open and check certificates against the roots in the options. */
 export function makeAgents(
   options: Pick<S3StoreOptions, 'caCertFile' | 'caBuiltinRoots'>,
   sockets: number,

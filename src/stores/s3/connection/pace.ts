@@ -1,9 +1,9 @@
 import type {Clock} from '../../../lib/clock.ts';
 
-/** So often a waiting request looks whether the limit was changed. */
-const lookAgainMs = 250;
+/** How often a waiting request re-reads the limit. */
+const recheckMs = 250;
 
-/** A piece is at most what the limit allows in this time, so that the line is used evenly. */
+/** A piece has at most the bytes that the limit allows in this time, so that the connection is used evenly. */
 const pieceMs = 100;
 
 const smallestPiece = 1024;
@@ -12,8 +12,9 @@ const largestPiece = 256 * 1024;
 /**
  * One direction's limit, shared by all requests.
  *
- * What was moved is owed and paid off at the limit; while something is owed, nobody moves the next piece. A debt in bytes
- * rather than a time to wake at, because a limit that is lifted meanwhile frees those who wait already.
+ * Moved bytes are a debt that shrinks at the rate of the limit; while there is a debt, no request moves its next
+ * piece. It is kept in bytes rather than as a time to wake up at, so that a raised limit also releases requests
+ * that already wait.
  */
 export class Pace {
   #owedBytes = 0;
@@ -21,14 +22,14 @@ export class Pace {
   readonly #bytesPerSecond: () => number | undefined;
   readonly #clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
 
-  /** @param bytesPerSecond asked again and again; undefined = no limit */
+  /** @param bytesPerSecond re-read for every piece; undefined = no limit */
   constructor(bytesPerSecond: () => number | undefined, clock: Pick<Clock, 'monotonicMs' | 'sleep'>) {
     this.#bytesPerSecond = bytesPerSecond;
     this.#clock = clock;
     this.#paidAtMs = clock.monotonicMs();
   }
 
-  /** @returns how many bytes are best moved at once now */
+  /** @returns the best size of the next piece, in bytes */
   pieceBytes(): number {
     const rate = this.#bytesPerSecond();
     if (rate === undefined) return largestPiece;
@@ -40,16 +41,16 @@ export class Pace {
     for (;;) {
       const rate = this.#pay();
       if (rate === undefined) return;
-      // A rest below one byte is the rounding of fractions.
+      // A debt below one byte is a rounding error.
       if (this.#owedBytes < 1) {
         this.#owedBytes += bytes;
         return;
       }
-      await this.#clock.sleep(Math.min(lookAgainMs, (this.#owedBytes * 1000) / rate), signal);
+      await this.#clock.sleep(Math.min(recheckMs, (this.#owedBytes * 1000) / rate), signal);
     }
   }
 
-  /** Pays off what the time since the last look allows; nothing is saved up for later. */
+  /** Reduces the debt by the bytes that the time since the last call allows; unused time is not saved up. */
   #pay(): number | undefined {
     const nowMs = this.#clock.monotonicMs();
     const rate = this.#bytesPerSecond();

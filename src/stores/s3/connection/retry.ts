@@ -1,18 +1,20 @@
 import type {Clock} from '../../../lib/clock.ts';
 import type {Failure, FailureKind} from './failure.ts';
 
-/** More tries than that say the same; with the waits below they fit the patience of a minute. */
+/** Further tries would fail too; with the waits below these fit into the patience of a minute. */
 const triesAtMost = 10;
 const firstWaitMs = 100;
-/** A server that asks for less needs longer to recover than a connection that broke. */
+/** A server that limits requests needs longer to recover than a broken connection. */
 const firstWaitThrottledMs = 500;
 const longestWaitMs = 10_000;
-/** What a server may ask us to wait; more would be standing still. */
+/** The longest pause that a server may request; more would stall the operation. */
 const longestAskedWaitMs = 30_000;
-/** A server that never answered is more often a wrong address than one that starts just now. */
+/** A server that has never responded more often has a wrong address than is just starting. */
 const triesBeforeFirstAnswer = 3;
-/** And one that drops every connection more often speaks TLS where we do not than has a line that bad: six tries get through one
- * that breaks every third connection in all but one of a thousand starts. */
+/**
+ * A server that drops every connection more often expects TLS than has such a bad connection. Six tries fail once
+ * in a thousand times if every third connection breaks.
+ */
 const brokenTriesBeforeFirstAnswer = 6;
 
 export type RetryRules = {
@@ -21,20 +23,20 @@ export type RetryRules = {
   random: () => number;
   patienceMs: number;
   signal: AbortSignal | undefined;
-  /** The failure behind what `work` threw; undefined = not the server's, so never again. */
+  /** The failure behind an error of `work`; undefined = not caused by the server, so it is not retried. */
   failureOf: (error: unknown) => Failure | undefined;
-  /** True when this server answered before. */
+  /** True if this server has responded before. */
   known: () => boolean;
 };
 
 export type Try = {
-  /** From 1. */
+  /** Starts at 1. */
   number: number;
-  /** Tells that this try came forward: patience and tries start anew. */
+  /** Reports progress of this try, which resets the patience and the number of tries. */
   progressed: () => void;
 };
 
-/** @returns how many tries such a failure is worth; 1 = never again */
+/** @returns the number of tries for such a failure; 1 = no retry */
 function triesWorth(kind: FailureKind, known: boolean): number {
   switch (kind) {
     case 'throttled':
@@ -46,7 +48,7 @@ function triesWorth(kind: FailureKind, known: boolean): number {
     case 'refused connection':
     case 'unknown host':
       return known ? triesAtMost : triesBeforeFirstAnswer;
-    // Bytes that are wrong twice are wrong in the store.
+    // Bytes that are wrong again after a retry are wrong in the store.
     case 'wrong answer':
       return 3;
     default:
@@ -55,8 +57,8 @@ function triesWorth(kind: FailureKind, known: boolean): number {
 }
 
 /**
- * The one retry loop for all calls: exponential waits with full jitter, bounded by tries and by patience.
- * @throws what the last try threw, or the signal's reason
+ * The retry loop of all calls: exponential waits with full jitter, limited by the number of tries and by the patience.
+ * @throws the error of the last try, or the signal's reason
  */
 export async function withRetries<T>(work: (current: Try) => Promise<T>, rules: RetryRules): Promise<T> {
   const {clock, signal} = rules;
