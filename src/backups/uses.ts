@@ -15,13 +15,16 @@ export class ChunkUses {
     this.wanted = new Set(findings.flatMap(chunksOf));
   }
 
-  note(chunk: ChunkId, part: string, backup: string): void {
-    if (!this.wanted.has(chunk)) return;
-    const parts = this.#uses.get(chunk) ?? new Map<string, string[]>();
-    this.#uses.set(chunk, parts);
-    const backups = parts.get(part) ?? [];
-    parts.set(part, backups);
-    if (backups.at(-1) !== backup) backups.push(backup);
+  /** @returns a function that notes a chunk as used by a part (a table, a file) of a backup */
+  noterOf({part, backup}: {part: string; backup: string}): (chunk: ChunkId) => void {
+    return (chunk) => {
+      if (!this.wanted.has(chunk)) return;
+      const parts = this.#uses.get(chunk) ?? new Map<string, string[]>();
+      this.#uses.set(chunk, parts);
+      const backups = parts.get(part) ?? [];
+      parts.set(part, backups);
+      if (backups.at(-1) !== backup) backups.push(backup);
+    };
   }
 
   /** `orders, products of shop/20250215120000Z_full: …`, or the finding's own text if no part is known to use it. */

@@ -14,18 +14,18 @@ const damaged = (...chunks: string[]): Finding => ({
 test('a finding names the parts that use its chunks, grouped by their backups', () => {
   const finding = damaged('1', '2');
   const uses = new ChunkUses([finding]);
-  for (const backup of ['b/1', 'b/2']) for (const part of ['orders', 'products']) uses.note(id('1'), part, backup);
-  uses.note(id('1'), 'orders', 'b/2');
-  uses.note(id('2'), 'users', 'b/2');
-  uses.note(id('3'), 'unrelated', 'b/2');
+  for (const backup of ['b/1', 'b/2']) for (const part of ['orders', 'products']) uses.noterOf({part, backup})(id('1'));
+  uses.noterOf({part: 'orders', backup: 'b/2'})(id('1'));
+  uses.noterOf({part: 'users', backup: 'b/2'})(id('2'));
+  uses.noterOf({part: 'unrelated', backup: 'b/2'})(id('3'));
   expect(uses.describe(finding)).toBe('orders, products of b/1, b/2 and users of b/2: pack p is damaged');
 });
 
 test('a finding about one chunk names only the parts that use this chunk', () => {
   const one: Finding = {what: 'missing', chunk: id('1'), needed: [id('2')], detail: 'chunk 1 is missing'};
   const uses = new ChunkUses([one, damaged('2')]);
-  uses.note(id('1'), 'a', 'b/1');
-  uses.note(id('2'), 'c', 'b/1');
+  uses.noterOf({part: 'a', backup: 'b/1'})(id('1'));
+  uses.noterOf({part: 'c', backup: 'b/1'})(id('2'));
   expect(uses.describe(one)).toBe('a of b/1: chunk 1 is missing');
   expect(uses.describe({what: 'damaged', detail: 'index i is damaged'})).toBe('index i is damaged');
 });
@@ -33,7 +33,7 @@ test('a finding about one chunk names only the parts that use this chunk', () =>
 test('a finding lists at most 20 parts of a backup', () => {
   const finding = damaged('1');
   const uses = new ChunkUses([finding]);
-  for (let n = 0; n < 25; n++) uses.note(id('1'), `f${n}`, 'b/1');
+  for (let n = 0; n < 25; n++) uses.noterOf({part: `f${n}`, backup: 'b/1'})(id('1'));
   expect(uses.describe(finding)).toMatch(/f19 and 5 more of b\/1: /);
 });
 

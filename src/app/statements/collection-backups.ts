@@ -92,7 +92,7 @@ export async function copyStatement(deps: Deps, statement: StatementOf<'copy'>):
   const isHome = sameStore((await placeOfCollection(deps, collection, {defines: false})).store, target.store);
   const {plan, place, to} = await withVault({deps, place: origin}, {create: false}, (from, place) =>
     withVault({deps, place: target}, {create: true}, async (vault, to) => ({
-      plan: await planCopy(from, vault, {collection, point, isHome}),
+      plan: await planCopy({from, to: vault}, {collection, point, isHome}),
       place,
       to,
     })),

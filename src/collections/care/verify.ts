@@ -65,8 +65,9 @@ export async function verifyBackups(
 async function noteTables(vault: VaultReader, {body, streams}: Backup, uses: ChunkUses, label: string): Promise<void> {
   if (uses.wanted.size === 0) return;
   for (const {schema, layers} of body.tables) {
+    const note = uses.noterOf({part: schema.name, backup: label});
     for (const stream of layers.flatMap(streamsOf)) {
-      for (const chunk of await readableChunkIds(vault, streams[stream]!)) uses.note(chunk, schema.name, label);
+      for (const chunk of await readableChunkIds(vault, streams[stream]!)) note(chunk);
     }
   }
 }

@@ -21,8 +21,7 @@ export type CopyPlan = {backup?: BackupName | undefined; nothing?: string};
  *   `from` has, the plan names the direction that the copy would have taken.
  */
 export async function planCopy(
-  from: VaultReader,
-  to: VaultReader,
+  {from, to}: {from: VaultReader; to: VaultReader},
   request: {collection: string; point: string | undefined; isHome?: boolean | undefined},
 ): Promise<CopyPlan> {
   const {collection, point, isHome = false} = request;

@@ -64,7 +64,8 @@ async function noteFiles(
     const {files, ids} = await readCatalog(vault, backup);
     if (uses.wanted.size === 0) return undefined;
     for (const {path, firstChunk, chunks} of files) {
-      for (let n = 0; n < chunks; n++) uses.note(ids.at(firstChunk + n), path, label);
+      const note = uses.noterOf({part: path, backup: label});
+      for (let n = 0; n < chunks; n++) note(ids.at(firstChunk + n));
     }
     return undefined;
   } catch (error) {
@@ -78,7 +79,8 @@ async function noteLists(vault: VaultReader, {list, data}: DatabaseBackup, uses:
     [list, 'the file list'],
     [data, 'the list of chunks'],
   ] as const) {
+    const note = uses.noterOf({part, backup: label});
     // Not down to the chunks of the stream: millions of ids do not fit into memory as strings.
-    for (const chunk of await readableChunkIds(vault, recipe, recipe.depth - 1)) uses.note(chunk, part, label);
+    for (const chunk of await readableChunkIds(vault, recipe, recipe.depth - 1)) note(chunk);
   }
 }

@@ -28,11 +28,11 @@ test('COPY into the store that takes the backups restores what is lost, and is r
   expect(await copyCollection({...work, from: home, to: copy}, into)).toMatchObject({backups: 2});
   const back = {collection: 'c', point: undefined, isHome: true};
   const nothing = expect.stringContaining('nothing to copy');
-  expect(await planCopy(copy, home, back)).toEqual({nothing});
-  await expect(planCopy(home, home, back)).rejects.toMatchObject({code: 'BAD_REQUEST'});
+  expect(await planCopy({from: copy, to: home}, back)).toEqual({nothing});
+  await expect(planCopy({from: home, to: home}, back)).rejects.toMatchObject({code: 'BAD_REQUEST'});
   await store.delete([`.backups/collections/c/${names[0]}/manifest`]);
-  expect(await planCopy(copy, home, back)).toEqual({});
-  expect(await planCopy(copy, home, {...back, point: names[1]})).toEqual({nothing});
+  expect(await planCopy({from: copy, to: home}, back)).toEqual({});
+  expect(await planCopy({from: copy, to: home}, {...back, point: names[1]})).toEqual({nothing});
   expect(await copyCollection({...work, from: copy, to: home}, into)).toMatchObject({backups: 1});
   await bench.restore('c', join(folder, 'new.db'), names[0]);
 });
@@ -184,7 +184,7 @@ test('the store that takes the backups gets lost data back from a copy', async (
   const target = openMemoryStore();
   await copy(shop.store, target);
   const back = {collection: 'c', point: undefined, isHome: true};
-  const plan = async () => planCopy(await open(target), await open(shop.store), back);
+  const plan = async () => planCopy({from: await open(target), to: await open(shop.store)}, back);
   expect(await plan()).toHaveProperty('nothing');
   await shop.store.delete([shop.backups[0]!.pack]);
   expect(await plan()).toEqual({});
@@ -209,5 +209,7 @@ test('a damaged manifest or definition in the target affects nothing else there'
   for (const key of await keysOf(target, '.backups/collections/c/definition/')) await flip(target, key);
   expect(await copy(shop.store, target)).toMatchObject({backups: 0, mended: 0});
   for (const backup of shop.backups) await restores(shop, target, backup);
-  expect(await planCopy(await open(shop.store), await open(target), {collection: 'c', point: undefined})).toEqual({});
+  expect(
+    await planCopy({from: await open(shop.store), to: await open(target)}, {collection: 'c', point: undefined}),
+  ).toEqual({});
 });
