@@ -12,7 +12,7 @@ const nouns: Record<OperationKind, string> = {
   verify: 'Verification',
 };
 
-/** @returns what people call an operation of this kind, with a capital: `Full backup`. Without a kind: `Operation`. */
+/** @returns the kind in words, capitalised: `Full backup`; without a kind `Operation` */
 export function kindNoun(kind: OperationKind | undefined): string {
   return kind === undefined ? 'Operation' : nouns[kind];
 }
@@ -33,19 +33,19 @@ export function isBackupKind(kind: OperationKind): boolean {
   return makesBackup[kind];
 }
 
-/** Whether somebody waits for an operation of this kind, because a database is not there or not right. */
+/** Whether users wait for an operation of this kind, because a database is missing or wrong. */
 export function isUrgentKind(kind: OperationKind): boolean {
   return kind === 'restore' || kind === 'dbrestore';
 }
 
-/** @returns the id that people see and type: `fullbackup/1`. */
+/** @returns the id that users see and type: `fullbackup/1` */
 export function operationId(operation: Pick<Operation, 'kind' | 'number'>): string {
   return `${operation.kind}/${operation.number}`;
 }
 
 /**
- * @returns the kinds that a kind word stands for: `incbackup` means every backup of a collection, since users of the
- *   original are told to look there for the full ones too; every other word means itself.
+ * @returns the kinds that a kind word stands for: `incbackup` means every backup of a collection, because YDB lists
+ *   full backups under that word too; every other word means itself
  */
 export function kindsUnder(word: OperationKind): readonly OperationKind[] {
   return word === 'incbackup' ? ['fullbackup', 'incbackup'] : [word];
@@ -58,10 +58,10 @@ export function parseKind(text: string): OperationKind {
   return kind;
 }
 
-/** What a user typed to name an operation. Without `kind` when only a number was given. */
+/** What a user typed to name an operation; without `kind` if only a number was given. */
 export type OperationRef = {number: OperationNumber; kind?: OperationKind} | {last: true};
 
-/** The original's ids carry its kind as a number. Source: YDB's public operation ids, `ydb://<word>/<kind>?id=<number>`. */
+/** YDB's ids contain the kind as a number. Source: YDB's public operation ids, `ydb://<word>/<kind>?id=<number>`. */
 const kindsByForeignNumber: Readonly<Record<string, OperationKind>> = {
   '11': 'incbackup',
   '12': 'restore',
@@ -69,8 +69,8 @@ const kindsByForeignNumber: Readonly<Record<string, OperationKind>> = {
 };
 
 /**
- * Reads `fullbackup/1`, `1`, `last`, and the original's `ydb://fullbackup/14?id=1` (the number after the slash is the
- * kind, the word before it is not looked at), percent-encoded or not.
+ * Reads `fullbackup/1`, `1`, `last`, and YDB's `ydb://fullbackup/14?id=1` (the number after the slash is the kind, the
+ * word before it is ignored), percent-encoded or not.
  * @throws BkpError `USAGE` with the accepted forms
  */
 export function parseOperationId(text: string): OperationRef {
@@ -104,7 +104,7 @@ function numberIn(text: string): OperationNumber | undefined {
   return /^\d+$/.test(text) && Number.isSafeInteger(number) ? (number as OperationNumber) : undefined;
 }
 
-/** A text that is no valid percent-encoding is taken as it is, and then fits no form. */
+/** A text that is not valid percent-encoding is returned unchanged, and then matches no form. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

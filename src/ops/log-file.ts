@@ -1,14 +1,14 @@
 import {closeSync, mkdirSync, openSync, writeSync} from 'node:fs';
 import {dirname} from 'node:path';
 
-/** Opens an operation's log for appending; folder and file are the user's own. */
+/** Opens an operation's log for appending; only the user can read folder and file. */
 export function openLogFile(file: string): number {
   mkdirSync(dirname(file), {recursive: true, mode: 0o700});
   return openSync(file, 'a', 0o600);
 }
 
 export type OperationLog = {
-  /** One line, or several, each with the time in front. Never fails: a full disk must not end a backup to another one. */
+  /** Writes lines, each with the time. Never fails: a full disk here must not end a backup to another disk. */
   write(text: string): void;
   close(): void;
 };

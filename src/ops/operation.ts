@@ -14,12 +14,12 @@ export const operationKinds = [
 ] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
-/** Number of an operation: grows with time, unique over all kinds of one journal. */
+/** Increases over time, and is unique across all kinds of one journal. */
 export type OperationNumber = number & {readonly brand: 'OperationNumber'};
 
-/** Figures of a running piece of work. Totals are fixed at plan time as far as they are known. */
+/** Figures of running work. Totals are set when the work is planned, where they are known. */
 export type Progress = {
-  /** A word for people: `Preparing`, `TransferData`, `Indexes`, `Check`, `Publish`, … */
+  /** One word for users: `Preparing`, `TransferData`, `Indexes`, `Check`, `Publish`, … */
   phase: string;
   bytesDone: number;
   bytesTotal?: number;
@@ -27,7 +27,7 @@ export type Progress = {
   itemsTotal?: number;
 };
 
-/** What a finished operation has to say; every field is absent when it does not apply. */
+/** The result of a done operation; a field that does not apply is absent. */
 export type OperationResult = {
   /** `shop/20261121120000Z_full` */
   backup?: string;
@@ -36,21 +36,21 @@ export type OperationResult = {
   logicalBytes?: number;
   storedBytes?: number;
   freedBytes?: number;
-  /** Of a database backup: whose it is, and how its retention ended; absent when there was nothing to remove. */
+  /** Of a database backup. `cleanup` is how its retention ended; absent if there was nothing to remove. */
   instance?: string;
   files?: number;
   cleanup?: 'complete' | 'failed';
   cleanupError?: string;
-  /** Faults that a verification found, or things the user should know; told in `issues` with the status SUCCESS too. */
+  /** Faults that a verification found, and other notices for the user; shown as `issues`, also of a success. */
   notices?: readonly string[];
 };
 
 export type OperationIssue = {message: string; code?: string; cause?: string; next?: string};
 
-/** The most that may go to object stores and come from them; absent: no bound. */
+/** Rate limits for traffic to and from object stores; absent: no limit. */
 export type Limits = {uploadBytesPerSecond?: number; downloadBytesPerSecond?: number};
 
-/** A direction that is absent stays as it was; null takes its bound away. */
+/** An absent direction stays as it is; null removes its limit. */
 export type LimitsChange = {readonly [Direction in keyof Limits]?: number | null};
 
 /** One row of the journal. Times are microseconds since 1970, UTC. */
@@ -58,19 +58,19 @@ export type Operation = {
   number: OperationNumber;
   kind: OperationKind;
   subject: Subject;
-  /** True when it may run beside others on its subject (verify). */
+  /** Whether it may run at the same time as others on its subject (verify). */
   shared: boolean;
-  /** As typed, for people. */
+  /** As typed, for users. */
   statement: string;
-  /** What the worker needs to do it; belongs to the room that does it. Never a secret. */
+  /** The work order; parsed by the code that carries it out. Contains no secret. */
   work: unknown;
   createdBy: string;
   createdAtMicros: number;
-  /** What it is making (`shop/20261121120000Z_full`), as long as there is no result; absent when it makes nothing. */
+  /** The backup that it makes (`shop/20261121120000Z_full`), before there is a result; absent if it makes none. */
   backup?: string;
-  /** Percent never falls; it is 100 only when done. */
+  /** The percentage never decreases, and is 100 only after success. */
   progress: Progress & {percent: number; bytesPerSecond?: number; secondsLeft?: number};
-  /** What a throttle said, instead of the bounds that the work began with; absent when nobody throttled it. */
+  /** Replace the limits that the work started with; absent until the operation is throttled. */
   limits?: Limits;
   /** Absolute path of the log file. */
   logFile: string;
@@ -78,9 +78,9 @@ export type Operation = {
 };
 
 export type OperationState =
-  /** No worker has claimed it yet. A cancel ends it at once. */
+  /** No worker has claimed it yet. A cancel ends it immediately. */
   | {name: 'queued'}
-  /** A heartbeat tells a hung worker from a working one; whether it is alive is told by its process alone. */
+  /** The heartbeat shows whether a worker hangs; on this host, only its process shows whether it lives. */
   | {
       name: 'running';
       startedAtMicros: number;
@@ -102,13 +102,13 @@ export type NewOperation = Pick<
   'kind' | 'subject' | 'shared' | 'statement' | 'work' | 'createdBy' | 'backup'
 >;
 
-/** What the work is given, and all it is given. */
+/** Everything that the work of an operation gets. */
 export type WorkContext = {
   operation: Operation;
   signal: AbortSignal;
-  /** Cheap: may be called for every segment; written to the journal a few times a second. */
+  /** Cheap, may be called for every segment; written to the journal a few times a second. */
   progress: (progress: Progress) => void;
-  /** What a throttle said, soon after it did; undefined as long as nobody throttled the operation. */
+  /** The limits of a throttle, with a delay below a second; undefined until the operation is throttled. */
   limits: () => Limits | undefined;
   /** One line into the operation's log file; never a secret. */
   log: (line: string) => void;

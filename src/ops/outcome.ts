@@ -1,10 +1,10 @@
 import {asPlain, type PlainError} from '../errors/index.ts';
 import type {OperationIssue, OperationOutcome} from './operation.ts';
 
-/** An operation's row stays small, however much a verification finds; the log file has everything. */
+/** Keeps an operation's row small, however much a verification finds; the log file has everything. */
 const mostDetails = 100;
 
-/** @returns the outcome of work that threw: the first issue is the error itself, then one for each of its details. */
+/** @returns the outcome of work that threw: the first issue is the error, followed by one for each of its details */
 export function failure(thrown: unknown): OperationOutcome {
   const error = shortened(asPlain(thrown));
   const details = (error.details ?? []).map((message) => ({message}));

@@ -1,16 +1,16 @@
 import type {Progress} from './operation.ts';
 
-/** Progress with what a person wants to know of it. */
+/** Progress with rate and remaining time. */
 export type MeasuredProgress = Progress & {bytesPerSecond?: number; secondsLeft?: number};
 
-/** 100 is for what is done: the commit after the last byte can take its time, or fail. */
+/** 100 means done: the commit after the last byte takes time, and can fail. */
 const mostBeforeDone = 99.99;
-/** Rates are averages over about this time: a stall shows soon, a single slow segment does not make the figure jump. */
+/** Rates are averages over about this time: a stall shows soon, and a single slow segment hardly changes the figure. */
 const smoothOverMs = 5_000;
-/** Times that were looked at, as far ahead as a guess goes. */
+/** An estimate reaches at most this many times as far ahead as the time that was measured. */
 const mostGuessed = 60;
 
-/** @returns 0 … 99.99: of the bytes where their total is known, else of the items, else 0. */
+/** @returns 0 … 99.99: of the bytes if their total is known, otherwise of the items, otherwise 0 */
 export function percentOf(progress: Progress): number {
   const share =
     shareOf(progress.bytesDone, progress.bytesTotal) ?? shareOf(progress.itemsDone, progress.itemsTotal) ?? 0;
@@ -22,8 +22,8 @@ function shareOf(done: number, total: number | undefined): number | undefined {
 }
 
 /**
- * Totals are set when the work is planned, and some of them are estimates. One that was passed was wrong: without it, a
- * figure never says more than all.
+ * Totals are set when the work is planned, and some are estimates. Removes a total that was exceeded, so that no figure
+ * is larger than its total.
  */
 export function believable<P extends Progress>(progress: P): P {
   const {bytesDone, bytesTotal = bytesDone, itemsDone, itemsTotal = itemsDone} = progress;
@@ -34,8 +34,8 @@ export function believable<P extends Progress>(progress: P): P {
 }
 
 /**
- * @returns a function that adds rate and time left to the progress it is given, from this and the earlier calls.
- *   `atMs` is of a clock that never goes back.
+ * @returns a function that adds rate and remaining time to a progress, from this call and the earlier ones. `atMs` is
+ *   monotonic time.
  */
 export function rateMeter(): (progress: Progress, atMs: number) => MeasuredProgress {
   let first: {bytesDone: number; atMs: number} = {bytesDone: 0, atMs: 0};
@@ -43,7 +43,7 @@ export function rateMeter(): (progress: Progress, atMs: number) => MeasuredProgr
   let rate: number | undefined;
   return (given, atMs) => {
     const progress = believable(given);
-    // Each phase counts for itself, at its own speed.
+    // Each phase has its own speed.
     if (before === undefined || before.phase !== progress.phase || progress.bytesDone < before.bytesDone) {
       before = {phase: progress.phase, bytesDone: progress.bytesDone, atMs};
       first = before;
@@ -53,7 +53,7 @@ export function rateMeter(): (progress: Progress, atMs: number) => MeasuredProgr
     const passedMs = atMs - before.atMs;
     if (passedMs > 0) {
       const now = ((progress.bytesDone - before.bytesDone) / passedMs) * 1000;
-      // Weighing by time makes the average the same however often this is called.
+      // Weighted by time, so that the average does not depend on how often this is called.
       const weight = rate === undefined ? 1 : 1 - Math.exp(-passedMs / smoothOverMs);
       rate = (rate ?? 0) * (1 - weight) + now * weight;
       before = {phase: progress.phase, bytesDone: progress.bytesDone, atMs};
@@ -74,8 +74,9 @@ function withRate(
 }
 
 /**
- * A guess from the rate of now and the rate of the whole phase, so that neither a slow beginning nor a stall becomes days.
- * @returns undefined as long as too little is known: a guess about an hour takes a minute to look at
+ * An estimate from the current rate and the rate of the whole phase, so that neither a slow start nor a stall shows as
+ * days.
+ * @returns undefined while too little was measured: an estimate of one hour needs one minute
  */
 function secondsLeftOf(
   {bytesTotal, bytesDone}: Progress,

@@ -60,7 +60,7 @@ function whyNeverClaimed(row: Row, processes: Processes, nowMicros: number): str
   return isLate ? 'no worker has taken it up in time' : undefined;
 }
 
-/** A process that runs for as long as its machine is up, in place of the one that created the operation and has ended since. */
+/** Only boot and machine of the process that created the operation count: it may have ended since. */
 function fateOfCreation(row: Row, processes: Processes): ReturnType<Processes['fateOf']> {
   return processes.fateOf({...processes.self(), boot: row.created_in, machine: machineOf(row.created_on)});
 }

@@ -9,16 +9,13 @@ export function resultCode(error: unknown): number | undefined {
   return (error as {errcode: number}).errcode & 0xff;
 }
 
-/** True when another process held the journal longer than this one was ready to wait. */
+/** Whether another process held the journal longer than the busy timeout. */
 export function isContention(error: unknown): boolean {
   const code = resultCode(error);
   return code === Result.busy || code === Result.locked;
 }
 
-/**
- * Calls `work`; whatever SQLite, the file system or a damaged row says against it becomes `JOURNAL_UNAVAILABLE`.
- * Other errors pass unchanged.
- */
+/** Calls `work`; turns errors of SQLite, the file system or a damaged row into `JOURNAL_UNAVAILABLE`. */
 export function guarded<T>(file: string, work: () => T): T {
   try {
     return work();
@@ -50,10 +47,10 @@ function nextStep(file: string, cause: unknown): string {
     return `make ${file} and its folder writable for you, or choose another home with --home or BKP_HOME`;
   }
   if (code === Result.corrupt || code === Result.notADatabase || cause instanceof SyntaxError) return replaceIt(file);
-  return 'bkp doctor looks at the home and says more';
+  return 'bkp doctor checks the home and prints details';
 }
 
-/** Only the list of operations is lost with a journal: the backups lie in their store. */
+/** Only the list of operations is lost with a journal: backups are in their store. */
 export function replaceIt(file: string): string {
   return `move it away (mv '${file}' '${file}.damaged'): bkp starts a new one, and no backup is lost with it`;
 }

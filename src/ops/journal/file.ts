@@ -5,12 +5,12 @@ import {BkpError} from '../../errors/index.ts';
 import {isContention, replaceIt} from './errors.ts';
 
 /**
- * The steps from an empty file to the present form; `user_version` counts those that were taken. A step that was ever
- * released is never changed: a new form is a new step.
+ * The migrations from an empty file to the current schema; `user_version` counts those that were applied. A released
+ * migration never changes: a change of the schema is a new one.
  *
- * - Numbers are never given twice, also not after the newest operation was forgotten (AUTOINCREMENT).
- * - `one_open` lets two processes that start work on one subject at the same moment not both win.
- * - Of a queued operation, worker_… is the process that was started for it, as far as that is known.
+ * - Numbers are never reused, not even when the newest operation was forgotten (AUTOINCREMENT).
+ * - `one_open` lets only one of two processes win that start work on one subject at the same time.
+ * - Of a queued operation, worker_… is the process that was started for it, where that is known.
  */
 const steps: readonly string[] = [
   `CREATE TABLE operation (
@@ -46,7 +46,7 @@ const steps: readonly string[] = [
   CREATE UNIQUE INDEX one_open ON operation (subject) WHERE state <> 'done' AND shared = 0;
   CREATE INDEX open_ones ON operation (number) WHERE state <> 'done';
   CREATE INDEX by_kind ON operation (kind, number);`,
-  // JSON of the type Limits; NULL as long as nobody has throttled it.
+  // JSON of the type Limits; NULL until the operation is throttled.
   'ALTER TABLE operation ADD COLUMN limits TEXT',
   // JSON of the type Machine: where the worker runs, and where the operation was created. NULL in older rows.
   'ALTER TABLE operation ADD COLUMN worker_machine TEXT; ALTER TABLE operation ADD COLUMN created_on TEXT',
@@ -54,11 +54,11 @@ const steps: readonly string[] = [
 
 /** How long one statement waits for other processes; they hold the journal for milliseconds. */
 const busyTimeoutMs = 5_000;
-/** Switching a fresh file to WAL does not wait by itself; a handful of processes may meet there. */
+/** Switching a new file to WAL ignores the busy timeout; several processes may do it at the same time. */
 const wal = {tries: 100, pauseMs: 20};
 
 /**
- * Opens the journal, making folder (mode 0700), file (mode 0600) and tables as needed.
+ * Opens the journal. Creates the folder (mode 0700), the file (mode 0600) and the tables where they are missing.
  * @throws BkpError `NEWER_VERSION` | `JOURNAL_UNAVAILABLE`; and what SQLite or the file system throws
  */
 export function openJournalFile(file: string): DatabaseSync {
@@ -80,7 +80,7 @@ function prepareSchema(database: DatabaseSync, file: string): void {
   enterWal(database);
   database.exec('BEGIN IMMEDIATE');
   try {
-    // Another process may have taken the steps while this one waited for its turn.
+    // Another process may have migrated while this one waited for the lock.
     for (const step of steps.slice(checkedVersion(database, file))) database.exec(step);
     database.exec(`PRAGMA user_version = ${steps.length}`);
     database.exec('COMMIT');
@@ -91,7 +91,7 @@ function prepareSchema(database: DatabaseSync, file: string): void {
 }
 
 function checkedVersion(database: DatabaseSync, file: string): number {
-  // One statement, so one moment: another process may be taking the steps just now.
+  // One statement, because another process may be migrating at the same time.
   const facts = database.prepare(
     'SELECT user_version, (SELECT count(*) FROM sqlite_schema) AS things FROM pragma_user_version',
   );

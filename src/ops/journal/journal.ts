@@ -24,15 +24,15 @@ import {limitsOf, logFileOf, operationOf, type Row, workerOf} from './row.ts';
 import {sql} from './sql.ts';
 
 export type JournalOptions = {
-  /** The SQLite file; made, with its folder, when it is not there. */
+  /** The SQLite file; created with its folder if missing. */
   file: string;
-  /** Folder of the operations' log files; made by who writes one. */
+  /** Folder of the log files; created by the process that writes one. */
   logsDir: string;
   nowMicros: () => number;
   processes: Processes;
   /**
-   * Called once for every operation that this journal has ended because its worker is dead, whichever call noticed it:
-   * the place to note what is to be cleaned up. Of all processes that look, one gets each operation.
+   * Called for every operation that this journal ends because its worker is dead, whichever call finds it. Each
+   * operation is reported to exactly one process, which cleans up after it.
    */
   onReaped?: (operation: Operation) => void;
 };
@@ -40,7 +40,7 @@ export type JournalOptions = {
 export type OperationPage = {
   /** Newest first. */
   operations: readonly Operation[];
-  /** 0 when nothing follows. */
+  /** 0 on the last page. */
   nextPage: number;
 };
 
@@ -53,59 +53,63 @@ export type OperationPage = {
  */
 export type Journal = {
   /**
-   * Adds a queued operation. At most one that is not `shared` is open on a subject, also when processes race.
+   * Adds a queued operation. At most one operation that is not `shared` is open on a subject, also when processes race.
    * Operations of dead workers do not count: they are ended first.
-   * @throws BkpError `BUSY` naming the operation in the way (context `operation`)
+   * @throws BkpError `BUSY` naming the open operation (context `operation`)
    */
   create(wanted: NewOperation): Promise<Operation>;
   /** @throws BkpError `OPERATION_NOT_FOUND` */
   get(number: OperationNumber): Promise<Operation>;
   /**
-   * Finds what a user named. A kind in `ref` must fit as in a listing of that kind: `incbackup/1` finds a full backup
-   * with number 1 too, `restore/1` does not.
+   * Finds the operation that a user named. A kind in `ref` must match as in a listing of that kind: `incbackup/1` also
+   * finds a full backup with number 1, `restore/1` does not.
    * @throws BkpError `OPERATION_NOT_FOUND` with the noun of the kind that the user gave
    */
   find(ref: OperationRef): Promise<Operation>;
-  /** @param page counted from 1. `pageSize` is cut to 1 … 100. Without `kinds`: all. */
+  /** @param page counted from 1. `pageSize` is limited to 1 … 100. Without `kinds`: all. */
   list(options: {kinds?: readonly OperationKind[] | undefined; page: number; pageSize: number}): Promise<OperationPage>;
-  /** All that are not done, oldest first. */
+  /** All operations that are not done, oldest first. */
   open(): Promise<Operation[]>;
-  /** Number of the newest operation; absent when there is none. */
+  /** Number of the newest operation; undefined if there is none. */
   lastNumber(): Promise<OperationNumber | undefined>;
   /**
-   * A queued operation ends CANCELLED at once, a running one is asked to stop, a done one stays as it is.
+   * Ends a queued operation as CANCELLED immediately, asks a running one to stop, and does nothing to a done one.
    * @throws BkpError `OPERATION_NOT_FOUND`
    */
   requestCancel(number: OperationNumber): Promise<void>;
   /**
-   * Bounds what an open operation sends to object stores and fetches from them. Its worker hears of it with its next report.
-   * @param options.before the bounds that the operation began with: they stay where `change` names nothing, as long as
-   *   nobody has throttled it
-   * @returns the operation with the bounds that hold now
+   * Limits what an open operation sends to object stores and fetches from them. Its worker reads the limits with its
+   * next report.
+   * @param options.before the limits that the operation started with; until the first throttle they apply to a
+   *   direction that `change` does not name
+   * @returns the operation with its new limits
    * @throws BkpError `PRECONDITION` when it is done | `OPERATION_NOT_FOUND`
    */
   throttle(number: OperationNumber, options: {change: LimitsChange; before: Limits}): Promise<Operation>;
   /**
-   * Removes a done operation and its log file. Its number is not given again.
+   * Removes a done operation and its log file. Its number is not reused.
    * @throws BkpError `PRECONDITION` while it is open | `OPERATION_NOT_FOUND`
    */
   forget(number: OperationNumber): Promise<void>;
-  /** Notes which process was started for a queued operation, so that its death is noticed before it claims. */
+  /** Records the process that was started for a queued operation, so that its death is noticed before it claims. */
   assign(number: OperationNumber, pid: number): Promise<void>;
-  /** @returns the operation, running in this process from now on; absent when another has it, or it is done or forgotten */
+  /**
+   * @returns the operation, which runs in this process from now on; undefined if another process has it, or it is done
+   *   or forgotten
+   */
   claim(number: OperationNumber): Promise<Operation | undefined>;
   /**
-   * Heartbeat and progress in one. A lower percent than before is ignored.
-   * @returns whether the work must stop (cancelled, or no longer running as far as others know), and what a throttle said
+   * Writes heartbeat and progress. The percentage never decreases.
+   * @returns whether the work must stop (it was cancelled, or another process has ended the operation), and its limits
    */
   report(number: OperationNumber, progress: MeasuredProgress): Promise<{cancelRequested: boolean; limits?: Limits}>;
-  /** @returns false when it was done already, is forgotten, or another process has claimed it: that one's outcome stays */
+  /** @returns false if the operation is done already, is forgotten, or was claimed by another process */
   finish(number: OperationNumber, outcome: OperationOutcome): Promise<boolean>;
-  /** Adds to a done operation what came to light after its end; its status stays. One that was forgotten needs none. */
+  /** Adds a notice to a done operation; its status does not change. Does nothing for a forgotten one. */
   addNotice(number: OperationNumber, notice: string): Promise<void>;
   /**
-   * Ends the operations whose worker is dead, or never came, with an error.
-   * @returns those that this very call has ended
+   * Ends operations whose worker is dead, or never claimed them, with an error.
+   * @returns the operations that this call has ended
    */
   reap(): Promise<Operation[]>;
   /** Synchronous, because the process may be about to exit. */
@@ -121,12 +125,12 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
   const database = guard(() => openJournalFile(file));
   const prepared = new Map<string, StatementSync>();
 
-  /** Runs one statement, which is prepared when it is first needed. */
+  /** Runs one statement; prepares it on first use. */
   const rows = (text: string, values: Record<string, SQLInputValue> = {}): Row[] =>
     guard(() => {
       const statement = prepared.get(text) ?? database.prepare(text);
       prepared.set(text, statement);
-      // Else one row that was written while the clock was past 2255 (2^53 µs) would keep all others from being read.
+      // Otherwise one row that was written while the clock was past 2255 (2^53 µs) would make all others unreadable.
       statement.setReadBigInts(true);
       return (statement.all(values) as Record<string, unknown>[]).map(withNumbers);
     });
@@ -156,7 +160,7 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
         if (created !== undefined) return created;
         const [holder] = operations(rows(sql.holder, {subject}));
         if (holder !== undefined) throw busy(holder);
-        // It has ended in between: the way is free now.
+        // It has ended in between: try again.
       }
     },
 
@@ -233,7 +237,7 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
 
     async finish(number, outcome) {
       const row = rowOf(number);
-      // What another process has claimed meanwhile is that process's to end.
+      // Only the process that has claimed an operation ends it.
       const isOurs = row?.state === 'queued' || (row !== undefined && isSame(workerOf(row), processes.self()));
       return isOurs && end(row, outcome) !== undefined;
     },
@@ -261,7 +265,7 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
     throw notFound(number, kind, found);
   }
 
-  /** Wins only if the row is still in the state, and with the worker, that was seen. */
+  /** Has no effect if the state or the worker of the row has changed since it was read. */
   function end(row: Row, outcome: OperationOutcome): Operation | undefined {
     const {number, state, worker_pid: worker} = row;
     const done = outcome.status === 'SUCCESS' ? 100 : 0;
@@ -280,7 +284,7 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
     });
   }
 
-  /** A lost heartbeat does no harm after a power failure, so it is not worth a wait for the disk. */
+  /** Does not wait for the disk: a heartbeat that is lost in a power failure does no harm. */
   function withoutSync<T>(work: () => T): T {
     guard(() => database.exec('PRAGMA synchronous = NORMAL'));
     try {

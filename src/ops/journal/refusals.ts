@@ -12,7 +12,7 @@ export function busy(holder: Operation): BkpError {
       : `is queued since ${secondsText(holder.createdAtMicros)}`;
   return new BkpError('BUSY', `${subjectText(holder.subject)} is busy`, {
     cause: `operation ${id} ${since}`,
-    next: `bkp operation get ${id} shows how far it is, bkp operation wait ${id} waits for its end`,
+    next: `bkp operation get ${id} shows its progress, bkp operation wait ${id} waits for its end`,
     context: {operation: id},
     retryable: true,
   });
@@ -25,22 +25,22 @@ export function notFound(
 ): BkpError {
   return new BkpError('OPERATION_NOT_FOUND', `${kindNoun(kind)} with id ${number} is not found`, {
     ...(found === undefined ? {} : {cause: `the operation with this number is ${operationId(found)}`}),
-    next: found === undefined ? 'bkp operation list shows what there is' : `bkp operation get ${operationId(found)}`,
+    next: found === undefined ? 'bkp operation list shows all operations' : `bkp operation get ${operationId(found)}`,
   });
 }
 
 export function ended(operation: Operation): BkpError {
   const id = operationId(operation);
-  assert(operation.state.name === 'done', `${id} is not done, and yet could not be throttled`);
+  assert(operation.state.name === 'done', `${id} is not done, but could not be throttled`);
   return new BkpError('PRECONDITION', `${kindNoun(operation.kind)} with id ${operation.number} is done already`, {
-    cause: 'only what waits or runs has bounds',
-    next: 'bkp config set backup.limit.upload 10MB holds for operations that are started later',
+    cause: 'only a queued or running operation has limits',
+    next: 'bkp config set backup.limit.upload 10MB applies to operations that are started later',
   });
 }
 
 export function unfinished(operation: Operation): BkpError {
   const id = operationId(operation);
-  assert(operation.state.name !== 'done', `${id} is done, and yet could not be forgotten`);
+  assert(operation.state.name !== 'done', `${id} is done, but could not be forgotten`);
   return new BkpError(
     'PRECONDITION',
     `${kindNoun(operation.kind)} with id ${operation.number} hasn't been finished yet`,

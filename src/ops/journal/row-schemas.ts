@@ -3,7 +3,7 @@ import type {Machine} from '../../lib/processes.ts';
 import {count, text} from '../../lib/schema.ts';
 import type {Limits, OperationOutcome} from '../operation.ts';
 
-// What the journal's columns of JSON hold; the types are in operation.ts and lib/processes.ts.
+// The JSON columns of the journal; the types are in operation.ts and lib/processes.ts.
 
 const texts = v.pipe(v.array(text), v.readonly());
 const error = v.object({
@@ -48,7 +48,7 @@ export const limitsSchema = v.object({
 
 export const machineSchema = v.object({name: text, id: text, cards: text});
 
-/** Does not compile when a type holds what its schema would refuse. */
+/** Fails to compile if a type allows a value that its schema refuses. */
 export type AllTaken = [
   Taken<OperationOutcome, v.InferOutput<typeof outcomeSchema>>,
   Taken<Limits, v.InferOutput<typeof limitsSchema>>,
@@ -56,5 +56,5 @@ export type AllTaken = [
 ];
 type Taken<T extends Known, Known> = T;
 
-/** A work order belongs to the room that carries it out. */
+/** Parsed by the code that carries out the work order. */
 export const anything = v.unknown();

@@ -25,7 +25,7 @@ export type Row = {
   work: string;
   created_by: string;
   created_at_micros: number;
-  /** The boot in which it was made. */
+  /** The boot of the machine that created it. */
   created_in: string;
   backup: string | null;
   state: 'queued' | 'running' | 'done';
@@ -84,7 +84,7 @@ export function limitsOf({limits}: Pick<Row, 'limits'>): {limits?: Limits} {
   return known === undefined ? {} : {limits: known};
 }
 
-/** A row that is not what bkp wrote costs itself alone: the list of operations is there as long as the file is. */
+/** A column that does not parse affects only its own row, so that other operations can still be listed. */
 function parsedOr<T>(instead: T | undefined, schema: Schema<T>, text: string): T | undefined {
   try {
     return parsedJson(schema, text, (why) => new Error(why));
@@ -93,12 +93,12 @@ function parsedOr<T>(instead: T | undefined, schema: Schema<T>, text: string): T
   }
 }
 
-/** Not a column, so that a home can be moved. */
+/** Computed rather than stored, so that a home can be moved. */
 export function logFileOf(row: Pick<Row, 'kind' | 'number'>, logsDir: string): string {
   return join(logsDir, `${row.kind}-${row.number}.log`);
 }
 
-/** @returns the process that does the work, or was started to do it; absent when that is not known */
+/** @returns the process that does the work, or was started to do it; undefined if not known */
 export function workerOf(row: Row): ProcessIdentity | undefined {
   if (row.worker_pid === null) return undefined;
   return {
@@ -141,9 +141,11 @@ function stateOf(row: Row): OperationState {
 function outcomeOf({number, kind, outcome}: Row): OperationOutcome {
   const id = operationId({number: number as OperationNumber, kind: kind as OperationKind});
   const damaged = (why: string) =>
-    new BkpError('JOURNAL_UNAVAILABLE', `the journal does not tell how ${id} ended`, {
+    new BkpError('JOURNAL_UNAVAILABLE', `the outcome of ${id} in the journal is not readable`, {
       cause: why,
-      next: `its log may: bkp operation get ${id} --log; bkp operation forget ${id} removes it from the list`,
+      next:
+        `its log may show the outcome: bkp operation get ${id} --log; ` +
+        `bkp operation forget ${id} removes it from the list`,
     });
   try {
     return parsedJson<OperationOutcome>(outcomeSchema, outcome ?? '', damaged);

@@ -1,9 +1,10 @@
-// Every statement of the journal, by the call that runs it. Each is a transaction of its own.
+// Every statement of the journal, by the call that runs it. Each one is its own transaction.
 
-/** The clock may go back while an operation runs; it still never ends before it has started. */
+/** The clock may be set back while an operation runs; max() keeps it from ending before it started. */
 export const sql = {
-  // An INSERT looks under its own write lock, so the index one_open is never met here; meeting it would use up a number.
-  create: `INSERT INTO operation (kind, subject, shared, statement, work, created_by, created_at_micros, created_in, created_on, backup)
+  // The SELECT runs under the write lock, so the index one_open is never violated; a violation would use up a number.
+  create: `INSERT INTO operation
+      (kind, subject, shared, statement, work, created_by, created_at_micros, created_in, created_on, backup)
     SELECT :kind, :subject, :shared, :statement, :work, :createdBy, :now, :boot, :machine, :backup
     WHERE :shared = 1 OR NOT EXISTS (
       SELECT 1 FROM operation WHERE subject = :subject AND state <> 'done' AND shared = 0)
@@ -23,16 +24,18 @@ export const sql = {
       outcome = iif(state = 'queued', :outcome, NULL),
       state = iif(state = 'queued', 'done', state)
     WHERE number = :number AND state <> 'done' RETURNING *`,
-  // json_patch as of RFC 7396: a null in the change takes that bound away, what the change does not name stays.
+  // json_patch follows RFC 7396: a null in the change removes that limit, a limit that the change does not name stays.
   throttle: `UPDATE operation SET limits = json_patch(coalesce(limits, :before), :change)
     WHERE number = :number AND state <> 'done' RETURNING *`,
   forget: "DELETE FROM operation WHERE number = :number AND state = 'done' RETURNING *",
   assign: `UPDATE operation SET
-      worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space, worker_machine = :machine
+      worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space,
+      worker_machine = :machine
     WHERE number = :number AND state = 'queued'`,
   claim: `UPDATE operation SET
       state = 'running',
-      worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space, worker_machine = :machine,
+      worker_pid = :pid, worker_started_at = :startedAt, worker_boot = :boot, worker_space = :space,
+      worker_machine = :machine,
       started_at_micros = max(:now, created_at_micros), heartbeat_at_micros = :now
     WHERE number = :number AND state = 'queued' RETURNING *`,
   report: `UPDATE operation SET
@@ -40,7 +43,7 @@ export const sql = {
       items_total = :itemsTotal, percent = max(percent, :percent), bytes_per_second = :bytesPerSecond,
       seconds_left = :secondsLeft, heartbeat_at_micros = :now
     WHERE number = :number AND state = 'running' RETURNING *`,
-  // An argument of json_set is taken as JSON when it comes straight from a function that makes JSON.
+  // json_set takes an argument as JSON only if it is the direct result of a JSON function.
   addNotice: `UPDATE operation SET outcome = json_set(outcome, '$.result.notices',
       json_insert(coalesce(json_extract(outcome, '$.result.notices'), '[]'), '$[#]', :notice))
     WHERE number = :number AND state = 'done' RETURNING *`,

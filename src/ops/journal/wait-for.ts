@@ -5,21 +5,22 @@ import type {Operation, OperationNumber} from '../operation.ts';
 import type {Journal} from './journal.ts';
 
 export type WaitOptions = {
-  /** Aborting it ends the waiting, not the operation. */
+  /** Aborting it ends the wait, not the operation. */
   signal?: AbortSignal;
-  /** Default: as long as it takes. */
+  /** Default: no limit. */
   timeoutMs?: number;
   pollMs?: number;
-  /** Called with the operation as it is at first, and after every change, the last one included. */
+  /** Called with the operation as first read, and after every change, including the last. */
   onChange?: (operation: Operation) => void;
 };
 
-/** Looking for dead workers costs more than reading a row, on some systems a process. */
+/** Checking for dead workers costs more than reading a row; on macOS it starts a process. */
 const reapEveryMs = 1_000;
 
 /**
- * @returns the operation when it is done, however it ended
- * @throws BkpError `TIMEOUT` | `INTERRUPTED`, and the work goes on; `OPERATION_NOT_FOUND` also when it was forgotten meanwhile
+ * @returns the operation when it is done, whatever its outcome
+ * @throws BkpError `TIMEOUT` | `INTERRUPTED`, while the work continues; `OPERATION_NOT_FOUND`, also when the operation
+ *   was forgotten meanwhile
  */
 export async function waitFor(
   journal: Journal,
@@ -44,13 +45,13 @@ export async function waitFor(
     const leftMs = timeoutMs - (nowMs - startedAtMs);
     if (leftMs <= 0) throw stopped('TIMEOUT', operation, `is not done after ${timeoutMs / 1000} s`);
     await sleep(Math.min(pollMs, leftMs), undefined, signal === undefined ? {} : {signal}).catch(() => {});
-    if (signal?.aborted) throw stopped('INTERRUPTED', operation, 'is no longer waited for');
+    if (signal?.aborted) throw stopped('INTERRUPTED', operation, 'is not waited for any longer');
   }
 }
 
 function stopped(code: 'TIMEOUT' | 'INTERRUPTED', operation: Operation, what: string): BkpError {
   const id = operationId(operation);
-  return new BkpError(code, `${id} ${what}; the work goes on`, {
+  return new BkpError(code, `${id} ${what}; the work continues`, {
     next: `bkp operation wait ${id} waits again, bkp operation cancel ${id} ends it`,
     context: {operation: id},
   });

@@ -4,23 +4,23 @@ import type {Journal} from '../journal/journal.ts';
 import type {Limits, Operation, Progress} from '../operation.ts';
 import {rateMeter} from '../progress.ts';
 
-/** Often enough to look alive on a terminal and to stop soon after a cancel, too seldom to be felt by the work. */
+/** Frequent enough to look alive on a terminal and to stop soon after a cancel, too rare to slow the work down. */
 const beatEveryMs = 300;
 
 export type Heartbeat = {
-  /** Keeps the figures for the next beat; costs nothing. */
+  /** Keeps the figures for the next beat; cheap. */
   progress(progress: Progress): void;
-  /** What the last beat heard of a throttle. */
+  /** The limits that the last beat read; undefined if the operation was never throttled. */
   limits(): Limits | undefined;
-  /** Writes the last figures and ends. */
+  /** Reports the last figures and ends the heartbeat. */
   stop(): Promise<void>;
 };
 
 export type HeartbeatEvents = {
   log: (text: string) => void;
-  /** Called with every beat from the one that heard of a cancel on. */
+  /** Called by every beat once a cancel was requested. */
   cancel: () => void;
-  /** What a throttle said, with every beat as long as it holds. */
+  /** Called by every beat of a throttled operation. */
   limited?: (limits: Limits) => void;
 };
 
@@ -33,8 +33,8 @@ export type ThreadHeartbeat = Heartbeat & {
 export type StartHeartbeat = (journal: Journal, operation: Operation, events: HeartbeatEvents) => Heartbeat;
 
 /**
- * Writes progress into the journal a few times a second, and looks for a cancel and a throttle there. A journal that cannot be written
- * is no reason to stop the work; it is tried again with the next beat.
+ * Writes progress into the journal a few times a second, and reads there whether the operation was cancelled or
+ * throttled. If the journal cannot be written, the work continues and the next beat tries again.
  */
 export function startHeartbeat(
   journal: Pick<Journal, 'report'>,
@@ -48,15 +48,15 @@ export function startHeartbeat(
 
   const beat = async () => {
     try {
-      const heard = await journal.report(operation.number, measure(latest, performance.now()));
-      limits = heard.limits ?? limits;
-      if (heard.limits !== undefined) limited?.(heard.limits);
-      if (heard.cancelRequested) cancel();
+      const state = await journal.report(operation.number, measure(latest, performance.now()));
+      limits = state.limits ?? limits;
+      if (state.limits !== undefined) limited?.(state.limits);
+      if (state.cancelRequested) cancel();
       if (failing) log('the journal can be written again');
       failing = false;
     } catch (error) {
       const {message, cause} = asPlain(error);
-      if (!failing) log(`progress is not visible for now: ${message}${cause === undefined ? '' : `: ${cause}`}`);
+      if (!failing) log(`progress cannot be written for now: ${message}${cause === undefined ? '' : `: ${cause}`}`);
       failing = true;
     }
   };

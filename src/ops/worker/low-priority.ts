@@ -2,19 +2,19 @@ import {existsSync, writeFileSync} from 'node:fs';
 import {getPriority, setPriority} from 'node:os';
 
 /**
- * Lets a process that was just started, and all its threads to come, run when the database's server leaves a processor free.
- * Where that cannot be had, it runs like any other.
+ * Makes a newly started process, with all its later threads, use the processor time that other programs leave, above
+ * all a database server. If the system refuses, the process runs at normal priority.
  * @param niceness 0 to 19, as of nice(1)
  */
 export function runAtLowPriority(pid: number, niceness: number): void {
   try {
-    // Never more than what whoever started us was given.
+    // Never a higher priority than this process has itself.
     const wanted = Math.max(niceness, getPriority());
     setPriority(pid, wanted);
-    // Linux shares processors out among sessions first, and a worker has one of its own: sched(7), autogroup.
+    // Linux divides processor time among sessions first, and a worker has its own session: sched(7), autogroup.
     const group = `/proc/${pid}/autogroup`;
     if (existsSync(group)) writeFileSync(group, String(wanted));
   } catch {
-    // It has ended already, or the system does not let us.
+    // It has ended already, or the system does not allow it.
   }
 }

@@ -16,14 +16,14 @@ export type RunOptions = {
   journal: Journal;
   number: OperationNumber;
   work: Work;
-  /** SIGTERM and SIGINT cancel the operation; SIGHUP, sent when a terminal closes, is nothing to a worker. */
+  /** SIGTERM and SIGINT cancel the operation; SIGHUP, sent when a terminal closes, is ignored. */
   signals: SignalSource;
   nowMicros: () => number;
-  /** Default: by a timer of this thread, which stands still while one call of the work keeps the thread busy. */
+  /** Default: a timer of this thread, which cannot run while one call of the work blocks the thread. */
   heartbeat?: StartHeartbeat;
-  /** The work is about to begin; it waits for nobody. */
+  /** Called before the work begins; the work does not wait for what this starts. */
   began?: (event: OperationEvent) => void;
-  /** The journal tells how it ended. What happens here changes neither outcome nor exit status. */
+  /** Called when the journal has the outcome. Its failure changes neither the outcome nor the exit status. */
   ended?: (event: OperationEvent) => Promise<void>;
 };
 
@@ -32,7 +32,7 @@ export type OperationEvent = {operation: Operation; log: (text: string) => void}
 /**
  * Carries out one operation in this process: claims it, reports while it works, and writes its outcome.
  * @returns the exit status of the worker: `done` when the journal has the outcome, whatever it is, or when another
- *   process has the operation; `failed` when the outcome could not be written, so that the next reader finds a dead worker
+ *   process has the operation; `failed` when the outcome could not be written: the next reader then finds a dead worker
  * @throws BkpError `JOURNAL_UNAVAILABLE` when the operation could not even be claimed
  */
 export async function runOperation(options: RunOptions): Promise<ExitStatus> {
@@ -88,7 +88,7 @@ async function carryOut(
   }
 }
 
-/** Work that got through in spite of a cancel is a success: what it made is there. */
+/** Work that finishes in spite of a cancel is a success: its result exists. */
 async function outcomeOf(work: Work, context: WorkContext): Promise<OperationOutcome> {
   try {
     return {status: 'SUCCESS', result: await work(context)};
@@ -102,11 +102,11 @@ async function outcomeOf(work: Work, context: WorkContext): Promise<OperationOut
   }
 }
 
-/** Space may be freed, or a lock be released; after that long, a dead worker is the better answer than one that waits. */
+/** Space may be freed or a lock released; after this time a dead worker is better than one that keeps waiting. */
 const keepTryingForMs = 60_000;
 const pauseMs = 500;
 
-/** @returns whether the journal has this outcome now */
+/** @returns whether the journal has this outcome */
 async function keep(
   journal: Journal,
   number: OperationNumber,
@@ -116,7 +116,7 @@ async function keep(
   for (let left = keepTryingForMs / pauseMs; ; left--) {
     try {
       const first = await journal.finish(number, outcome);
-      if (!first) log('the journal had an end for this operation before the worker came to it');
+      if (!first) log('the journal already had another outcome for this operation');
       return first;
     } catch (error) {
       if (left === keepTryingForMs / pauseMs || left <= 0) log(renderError(asPlain(error)));

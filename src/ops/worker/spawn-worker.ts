@@ -9,23 +9,23 @@ import {runAtLowPriority} from './low-priority.ts';
 
 export type SpawnOptions = {
   journal: Journal;
-  /** Queued; the worker is to claim it. */
+  /** Queued; the worker claims it. */
   operation: Operation;
   /** The JavaScript file that Node runs, and its arguments. */
   entry: string;
   args: readonly string[];
   /** The worker's whole environment. */
   env: Readonly<Record<string, string | undefined>>;
-  /** How far the worker gives way to other programs: 0 to 19. Default 0. An urgent operation's never does. */
+  /** How low the worker's priority is: 0 to 19. Default 0; ignored for an urgent operation. */
   niceness?: number;
   /** Default `/`, so that no mounted disk is kept busy. */
   cwd?: string;
 };
 
 /**
- * Starts the worker of an operation and does not wait for it. It has a session of its own, so it outlives the terminal
- * and its Ctrl-C; it holds none of this process's files, so a pipe behind this process ends with it; what it prints
- * goes to the operation's log.
+ * Starts the worker of an operation and does not wait for it. The worker has its own session, so it survives the end of
+ * the terminal and its Ctrl-C. It inherits no file of this process, so a pipe that reads from this process ends with
+ * it. Its output goes to the operation's log.
  * @throws BkpError `WORKER_DEAD` when no process could be started; the operation has ended with this error then
  */
 export async function spawnWorker(options: SpawnOptions): Promise<void> {
@@ -40,7 +40,7 @@ export async function spawnWorker(options: SpawnOptions): Promise<void> {
     const id = operationId(operation);
     const error = new BkpError('WORKER_DEAD', `no worker could be started for ${id}`, {
       cause,
-      next: 'nothing was done; remove the cause, then give the statement again',
+      next: 'nothing was done; fix the cause, then give the statement again',
       context: {operation: id},
     });
     await journal.finish(operation.number, failure(error));
@@ -55,11 +55,11 @@ export type DetachedOptions = Required<Pick<SpawnOptions, 'entry' | 'args' | 'en
   output: number;
 };
 
-/** Starts a process that nobody waits for. @returns its number; throws when there is none */
+/** Starts a process in the background. @returns its pid; throws if it could not be started */
 export async function startDetached({entry, args, env, cwd, output}: DetachedOptions): Promise<number> {
-  // Only the statements that start work need execa, and it takes longer to load than the rest of them.
+  // Loaded here, because it takes longer to load than the rest of bkp, and only statements that start work need it.
   const {execa} = await import('execa');
-  // Its types name the descriptors up to 9 only; it passes on any other one just the same.
+  // execa's types only know descriptors up to 9; it accepts others as well.
   const log = output as 3;
   const worker = execa(process.execPath, [entry, ...args], {
     detached: true,

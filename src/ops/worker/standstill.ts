@@ -1,22 +1,22 @@
-/** How often the work's thread is asked for an answer. */
+/** How often the work's thread is asked to reply. */
 const askEveryMs = 500;
 
 /**
- * How many questions in a row may stay without one. They are counted and not timed: while a process is stopped, or its
- * machine sleeps, none is asked.
+ * How many requests in a row may stay unanswered. They are counted rather than timed: while the process is stopped, or
+ * its machine sleeps, no request is sent.
  */
 const unansweredAtMost = 6;
 
 export type Standstill = {
-  /** The thread that was asked has answered. */
+  /** To be called for each reply of the thread. */
   answered(): void;
   stop(): void;
 };
 
 /**
- * Finds out whether a thread is in the middle of one long call: then nothing reaches it, a cancel neither.
- * @param ask sends the thread a question; it answers as soon as it handles any event
- * @param stuck called once, after about three seconds without an answer
+ * Detects a thread that is blocked in one long call: no message reaches it, not even a cancel.
+ * @param ask sends the thread a request; the thread replies as soon as it handles events
+ * @param stuck called once, after about three seconds without a reply
  */
 export function watchForStandstill(ask: () => void, stuck: () => void): Standstill {
   let unanswered = 0;

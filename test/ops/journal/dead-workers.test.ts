@@ -32,7 +32,7 @@ async function running(journal: Journal): Promise<Operation> {
   return (await journal.claim((await journal.create(newOperation())).number))!;
 }
 
-function expectBrokenOff(operation: Operation | undefined, why: RegExp): void {
+function expectInterrupted(operation: Operation | undefined, why: RegExp): void {
   expect(operation?.state).toMatchObject({
     name: 'done',
     outcome: {
@@ -45,7 +45,7 @@ function expectBrokenOff(operation: Operation | undefined, why: RegExp): void {
   });
 }
 
-test('kill -9 of a worker: whoever looks next ends its operation as ABORTED', async () => {
+test('after kill -9 of a worker the next reap ends its operation as ABORTED', async () => {
   home.clock.nowMicros = Date.now() * 1000;
   const journal = home.open();
   const {number} = await journal.create(newOperation());
@@ -59,7 +59,7 @@ test('kill -9 of a worker: whoever looks next ends its operation as ABORTED', as
   worker.kill('SIGKILL');
   await once(worker, 'exit');
   const [ended] = await journal.reap();
-  expectBrokenOff(ended, new RegExp(`process ${worker.pid}, is gone; its last report was at \\d{4}-`));
+  expectInterrupted(ended, new RegExp(`process ${worker.pid}, is gone; its last report was at \\d{4}-`));
   expect(await journal.get(number)).toEqual(ended);
   expect(await journal.reap()).toEqual([]);
   expect((await journal.create(newOperation())).number).toBe(2);
@@ -75,7 +75,7 @@ test.each([
   const operation = await running(journal);
   expect(await journal.reap()).toEqual([]);
   processes.fate = fate;
-  expectBrokenOff((await journal.reap())[0], why);
+  expectInterrupted((await journal.reap())[0], why);
   expect((await journal.get(operation.number)).progress.percent).toBeLessThan(100);
 });
 
@@ -95,7 +95,7 @@ test('a worker in another container is judged by its heartbeat', async () => {
   home.clock.nowMicros += 200 * second;
   expect(await journal.reap()).toEqual([]);
   home.clock.nowMicros += 200 * second;
-  expectBrokenOff((await journal.reap())[0], /another container/);
+  expectInterrupted((await journal.reap())[0], /another container/);
 });
 
 const otherHost: Machine = {name: 'db2', id: 'machine of db2', cards: '00:00:5e:00:53:02'};
@@ -115,7 +115,7 @@ test('a worker of another host is not taken for dead by its pid or its boot, and
   home.clock.nowMicros += 14 * 60 * second;
   expect(await here.reap()).toEqual([]);
   home.clock.nowMicros += 2 * 60 * second;
-  expectBrokenOff((await here.reap())[0], /runs on the host db2, and has not reported for 15 minutes/);
+  expectInterrupted((await here.reap())[0], /runs on the host db2, and has not reported for 15 minutes/);
 });
 
 test('a report from another host whose clock is ahead is a fresh one', async () => {
@@ -130,7 +130,7 @@ test('an operation queued on another host waits for its worker as long as a work
   home.clock.nowMicros += 14 * 60 * second;
   expect(await home.open().reap()).toEqual([]);
   home.clock.nowMicros += 2 * 60 * second;
-  expectBrokenOff((await home.open().reap())[0], /no worker has taken it up in time/);
+  expectInterrupted((await home.open().reap())[0], /no worker has taken it up in time/);
 });
 
 test('a row of an earlier bkp, which recorded no host, is read as one of this host', async () => {
@@ -141,10 +141,10 @@ test('a row of an earlier bkp, which recorded no host, is read as one of this ho
   db.close();
   const here = home.open();
   expect((await here.open())[0]).not.toHaveProperty('state.workerHost', 'db2');
-  expectBrokenOff((await here.reap())[0], /ended with a restart of the machine/);
+  expectInterrupted((await here.reap())[0], /ended with a restart of the machine/);
 });
 
-test('a queued operation that no worker takes up is ended after a time, also when the clock goes back', async () => {
+test('a queued operation that no worker claims ends after a minute, also when the clock is set back', async () => {
   for (const direction of [1, -1]) {
     const journal = home.open(pretend());
     const {number} = await journal.create(newOperation());
@@ -158,13 +158,13 @@ test('a queued operation that no worker takes up is ended after a time, also whe
 
 test('a queued operation does not outlive a restart', async () => {
   await home.open(pretend()).create(newOperation());
-  expectBrokenOff(
+  expectInterrupted(
     (await home.open(pretend({boot: 'tomorrow'}, 'rebooted')).reap())[0],
     /restarted before a worker took it up/,
   );
 });
 
-test('a worker that dies before its claim is noticed at once; one that is slow is waited for', async () => {
+test('a worker that dies before its claim is noticed immediately; a slow one is not ended', async () => {
   const processes = pretend();
   const journal = home.open(processes);
   const {number} = await journal.create(newOperation());
@@ -172,11 +172,11 @@ test('a worker that dies before its claim is noticed at once; one that is slow i
   home.clock.nowMicros += 3600 * second;
   expect(await journal.reap()).toEqual([]);
   processes.fate = 'gone';
-  expectBrokenOff((await journal.reap())[0], /process 4712, is gone/);
+  expectInterrupted((await journal.reap())[0], /process 4712, is gone/);
 });
 
 test.each(['create', 'requestCancel', 'forget', 'reap'] as const)(
-  '%s sees a dead worker, and tells of it once',
+  '%s ends the operation of a dead worker, and reports it once',
   async (call) => {
     const processes = pretend();
     const reaped: Operation[] = [];
@@ -187,7 +187,7 @@ test.each(['create', 'requestCancel', 'forget', 'reap'] as const)(
     else if (call === 'reap') expect(await journal.reap()).toHaveLength(1);
     else journal[call](number);
 
-    expectBrokenOff(reaped[0], /is gone/);
+    expectInterrupted(reaped[0], /is gone/);
     if (call === 'forget') expect(await journal.lastNumber()).toBeUndefined();
     else expect(await journal.get(number)).toEqual(reaped[0]);
     await journal.reap();

@@ -24,7 +24,7 @@ afterEach(() => home.remove());
 const success: OperationOutcome = {status: 'SUCCESS', result: {backup: 'shop/1_full', rows: 3}};
 const second = 1_000_000;
 
-test('an operation goes from queued over running to done, and keeps what it was told', async () => {
+test('an operation is queued, then running, then done, and keeps everything that was reported', async () => {
   const createdAtMicros = home.clock.nowMicros;
   const created = await journal.create(newOperation({backup: 'shop/1_full'}));
   expect(created).toMatchObject({
@@ -124,7 +124,7 @@ test('a cancel asks a running operation to stop, and leaves the end to its worke
   expect((await journal.get(number)).state).toMatchObject({name: 'done', outcome: {status: 'CANCELLED'}});
 });
 
-test('a throttle bounds a queued or a running operation, and its worker hears of it', async () => {
+test('a throttle limits a queued or a running operation, and its worker gets the limits', async () => {
   const {number} = await journal.create(newOperation());
   const before = {uploadBytesPerSecond: 5, downloadBytesPerSecond: 7};
   const figures = {phase: 'TransferData', bytesDone: 1, itemsDone: 0};
@@ -168,7 +168,7 @@ test('a cancel of a done operation changes nothing; one of an unknown operation 
   );
 });
 
-test('the first end stays, and a worker that comes after it is told to stop', async () => {
+test('the first outcome stays, and a later report of a worker returns that it must stop', async () => {
   const {number} = await journal.create(newOperation());
   await journal.claim(number);
   expect(await journal.finish(number, failure(new Error('first')))).toBe(true);
@@ -180,7 +180,7 @@ test('the first end stays, and a worker that comes after it is told to stop', as
   expect(await journal.finish(9999 as OperationNumber, success)).toBe(false);
 });
 
-test('a done operation can be forgotten, with its log; its number is not given again', async () => {
+test('a done operation can be forgotten, with its log; its number is not reused', async () => {
   const {number, logFile} = await journal.create(newOperation());
   mkdirSync(home.logsDir, {recursive: true});
   writeFileSync(logFile, 'a line\n');
@@ -199,7 +199,7 @@ test('a done operation can be forgotten, with its log; its number is not given a
   expect((await journal.create(newOperation())).number).toBe(2);
 });
 
-test('an operation is found by what the user typed, and missed in the user’s words', async () => {
+test('find accepts every form of an id, and its error repeats the kind that the user typed', async () => {
   await expect(journal.find({last: true})).rejects.toThrow(expect.objectContaining({code: 'OPERATION_NOT_FOUND'}));
   const full = await journal.create(newOperation({subject: {kind: 'collection', name: 'a'}}));
   const incremental = await journal.create(newOperation({subject: {kind: 'collection', name: 'b'}, kind: 'incbackup'}));
@@ -226,7 +226,7 @@ test('an operation is found by what the user typed, and missed in the user’s w
   }
 });
 
-test('a clock that goes back changes no order, and nothing ends before it starts', async () => {
+test('a clock that is set back changes no order, and no operation ends before it starts', async () => {
   const old = await journal.create(newOperation());
   const createdAtMicros = home.clock.nowMicros;
   home.clock.nowMicros -= 30 * second;
@@ -249,14 +249,14 @@ test('a clock that goes back changes no order, and nothing ends before it starts
   expect((await journal.get(young.number)).state).toMatchObject({endedAtMicros: young.createdAtMicros});
 });
 
-test('what happened between two openings is there', async () => {
+test('operations survive closing and opening the journal', async () => {
   await journal.create(newOperation({work: {nested: ['ü', null, 1.5]}}));
   journal.close();
   journal.close();
   expect((await home.open().get(1 as OperationNumber)).work).toEqual({nested: ['ü', null, 1.5]});
 });
 
-test('a notice is added to what has ended, after those that are there, whatever it says', async () => {
+test('addNotice appends any text to the notices of a done operation', async () => {
   const text = 'quotes \' " and\nlines, ü';
   const endings: OperationOutcome[] = [
     {status: 'SUCCESS', result: {rows: 1, notices: ['first']}},
@@ -278,13 +278,13 @@ test('a notice is added to what has ended, after those that are there, whatever 
   }
 });
 
-/** A process that lives, and is none of this test's. */
+/** Another process, which is alive. */
 const another = (pid: number): Processes => {
   const identity = {pid, startedAt: `start of ${pid}`, boot: 'boot', space: 'space'};
   return {self: () => identity, identify: (of) => ({...identity, pid: of}), fateOf: () => 'alive'};
 };
 
-test('what another process has claimed only that one ends', async () => {
+test('only the process that has claimed an operation can end it', async () => {
   const [mine, others] = [home.open(another(1)), home.open(another(2))];
   const {number} = await mine.create(newOperation());
   await others.claim(number);
@@ -295,14 +295,14 @@ test('what another process has claimed only that one ends', async () => {
   expect((await mine.get(number)).state).toMatchObject({outcome: success});
 });
 
-test('who finds a worker dead does not end what has another worker by then', async () => {
+test('reap does not end an operation that got another worker meanwhile', async () => {
   const starter = home.open(another(1));
   const {number} = await starter.create(newOperation());
   await starter.assign(number, 77);
   let looks = 0;
   const observer = home.open({
     ...another(3),
-    // Between the look and the end, the operation gets another worker: still queued, and no longer that of the dead one.
+    // Between the check and the end, another worker is assigned: the operation is still queued.
     fateOf: ({pid}) => {
       if (++looks === 1) void starter.assign(number, 88);
       return pid === 77 ? 'gone' : 'alive';
@@ -312,7 +312,7 @@ test('who finds a worker dead does not end what has another worker by then', asy
   expect((await observer.get(number)).state.name).toBe('queued');
 });
 
-test('a row that is odd costs itself alone', async () => {
+test('a row that cannot be parsed does not affect other rows', async () => {
   const numbers: OperationNumber[] = [];
   for (let at = 0; at < 5; at++) {
     const {number} = await journal.create(newOperation({shared: true}));
@@ -336,7 +336,7 @@ test('a row that is odd costs itself alone', async () => {
   expect((await journal.list({page: 1, pageSize: 10})).operations).toEqual([]);
 });
 
-test('what was written while the clock was past 2255 is read, and the clock can be set back', async () => {
+test('rows that were written while the clock was past 2255 can be read after the clock is set back', async () => {
   const now = home.clock.nowMicros;
   home.clock.nowMicros = Date.UTC(2300, 0, 1) * 1000;
   const {number} = await journal.create(newOperation());

@@ -3,8 +3,8 @@ import {afterEach, beforeEach, expect, test} from 'vitest';
 import type {OperationNumber} from '../../../src/ops/index.ts';
 import {makeHome, newOperation, type TestHome} from '../home.ts';
 
-// What the journal says must be there after a power cut. With a write-ahead log SQLite syncs each commit only at `synchronous` 2
-// (FULL); at 1 the last ones may be lost, and only a heartbeat is worth as little as that.
+// What the journal confirmed must survive a power failure. With a write-ahead log, SQLite syncs each commit only at
+// `synchronous` 2 (FULL); at 1 the last commits may be lost, which is acceptable only for a heartbeat.
 
 const full = 2;
 const normal = 1;

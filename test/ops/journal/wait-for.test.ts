@@ -51,10 +51,10 @@ test('it does not wait for the dead', async () => {
   expect((await done).state).toMatchObject({outcome: {status: 'ERROR', error: {code: 'WORKER_DEAD'}}});
 });
 
-test('it gives up after its time, and the operation goes on', async () => {
+test('waiting fails with TIMEOUT after the given time, and the operation continues', async () => {
   await expect(waitFor(journal, operation.number, {timeoutMs: 50, pollMs: 20})).rejects.toMatchObject({
     code: 'TIMEOUT',
-    message: expect.stringContaining('fullbackup/1 is not done after 0.05 s; the work goes on'),
+    message: expect.stringContaining('fullbackup/1 is not done after 0.05 s; the work continues'),
     next: expect.stringContaining('bkp operation cancel fullbackup/1'),
   });
   expect((await journal.get(operation.number)).state.name).toBe('queued');
@@ -68,7 +68,7 @@ test('it stops when it is told to, and the operation goes on', async () => {
   expect((await journal.get(operation.number)).state.name).toBe('queued');
 });
 
-test('it says so when the operation is forgotten meanwhile', async () => {
+test('waiting fails with OPERATION_NOT_FOUND when the operation is forgotten meanwhile', async () => {
   const onChange = vi.fn();
   const waiting = expect(waitFor(journal, operation.number, {pollMs: 500, onChange})).rejects.toMatchObject({
     code: 'OPERATION_NOT_FOUND',

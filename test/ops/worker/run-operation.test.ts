@@ -68,7 +68,7 @@ test('work that throws anything else ends with a fault of ours; the log has the 
   expect(await log()).toContain('run-operation.test.ts');
 });
 
-test('a lost claim ends quietly, without the work', async () => {
+test('a worker that loses the claim exits with status 0 and does no work', async () => {
   await home.open().claim(number);
   const work = vi.fn<Work>();
   expect(await run(work)).toBe(0);
@@ -83,7 +83,7 @@ test('a cancel from another process aborts the work', async () => {
   expect(await outcome()).toEqual({status: 'CANCELLED', result: {}});
 });
 
-test('the work hears of a throttle of another process, and of one before it began', async () => {
+test('the work gets the limits of a throttle from before its start, and of one while it runs', async () => {
   const throttle = (uploadBytesPerSecond: number | null) =>
     home.open().throttle(number, {change: {uploadBytesPerSecond}, before: {downloadBytesPerSecond: 9}});
   await throttle(5);
@@ -98,7 +98,7 @@ test('the work hears of a throttle of another process, and of one before it bega
   expect(await outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
 });
 
-test('without a throttle the work hears of no bounds', async () => {
+test('the limits of an operation that was not throttled are undefined', async () => {
   await run(async ({limits}) => {
     expect(limits()).toBeUndefined();
     await sleep(400);
@@ -108,7 +108,7 @@ test('without a throttle the work hears of no bounds', async () => {
   expect(await outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
 });
 
-test('anything thrown after a cancel is a cancel, and the log tells what it was', async () => {
+test('work that throws any error after a cancel ends as CANCELLED, and the log has the error', async () => {
   const ended = run(async (context) => {
     await untilAborted(context).catch(() => {});
     throw new Error('a stream was destroyed');
@@ -119,7 +119,7 @@ test('anything thrown after a cancel is a cancel, and the log tells what it was'
   expect(await log()).toContain('a stream was destroyed');
 });
 
-test('work that gets through in spite of a cancel is a success', async () => {
+test('work that finishes in spite of a cancel is a success', async () => {
   const ended = run(async (context) => {
     await untilAborted(context).catch(() => {});
     return {rows: 1};
@@ -129,7 +129,7 @@ test('work that gets through in spite of a cancel is a success', async () => {
   expect(await outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
 });
 
-test('the end of the terminal is nothing to a worker, and afterwards nobody listens', async () => {
+test('SIGHUP does not stop the work, and no signal listener stays after its end', async () => {
   await run(async ({signal}) => {
     expect(signals.emit('SIGHUP')).toBe(true);
     expect(signal.aborted).toBe(false);
@@ -139,7 +139,7 @@ test('the end of the terminal is nothing to a worker, and afterwards nobody list
   expect(signals.eventNames()).toEqual([]);
 });
 
-test('progress may be told for every segment: it is written a few times a second', async () => {
+test('progress that is reported for every segment is written a few times a second', async () => {
   vi.useFakeTimers();
   const report = vi.fn(journal.report);
   await run(
@@ -170,7 +170,7 @@ const full = async () => {
   throw new BkpError('JOURNAL_UNAVAILABLE', 'the journal cannot be used', {cause: 'disk full'});
 };
 
-test('a journal that cannot be written for a while stops no work', async () => {
+test('the work continues while the journal cannot be written', async () => {
   vi.useFakeTimers();
   const report = vi.fn(journal.report).mockImplementationOnce(full).mockImplementationOnce(full);
   await run(
@@ -181,11 +181,11 @@ test('a journal that cannot be written for a while stops no work', async () => {
     {...journal, report},
   );
   expect(await outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
-  expect((await log()).match(/not visible for now: the journal cannot be used: disk full/g)).toHaveLength(1);
+  expect((await log()).match(/cannot be written for now: the journal cannot be used: disk full/g)).toHaveLength(1);
   expect(await log()).toContain('the journal can be written again');
 });
 
-test('an outcome is tried again until the journal takes it', async () => {
+test('the worker retries to write the outcome until the journal accepts it', async () => {
   vi.useFakeTimers();
   const finish = vi.fn(journal.finish).mockImplementationOnce(full).mockImplementationOnce(full);
   const ended = run(async () => ({rows: 1}), {...journal, finish});
@@ -195,7 +195,7 @@ test('an outcome is tried again until the journal takes it', async () => {
   expect(await outcome()).toEqual({status: 'SUCCESS', result: {rows: 1}});
 });
 
-test('when the outcome cannot be kept the worker fails, and the operation stays open for the next one to look', async () => {
+test('a worker that cannot write the outcome fails, and leaves the operation open for the next reader', async () => {
   vi.useFakeTimers();
   const ended = run(async () => ({}), {...journal, finish: full});
   await vi.advanceTimersByTimeAsync(120_000);
@@ -204,7 +204,7 @@ test('when the outcome cannot be kept the worker fails, and the operation stays 
   expect(await log()).toContain('the journal does not have it');
 });
 
-test('an operation that others have ended keeps that end; its work is stopped', async () => {
+test('an operation that another process has ended keeps its outcome, and its work is stopped', async () => {
   const ended = run(untilAborted);
   await journal.finish(number, {
     status: 'ERROR',
@@ -216,13 +216,13 @@ test('an operation that others have ended keeps that end; its work is stopped', 
   expect(await outcome()).toMatchObject({status: 'ERROR'});
 });
 
-test('no log is no reason not to work', async () => {
+test('an operation whose log cannot be opened is carried out', async () => {
   mkdirSync((await journal.get(number)).logFile, {recursive: true});
   expect(await run(async () => ({rows: 1}))).toBe(0);
   expect(await outcome()).toMatchObject({status: 'SUCCESS'});
 });
 
-test('who wants to know hears of the beginning before the work, and of the end when the journal has it', async () => {
+test('began is called before the work, and ended when the journal has the outcome', async () => {
   const heard: unknown[] = [];
   const {nowMicros} = home.clock;
   const status = await runOperation({
@@ -257,7 +257,7 @@ test('who wants to know hears of the beginning before the work, and of the end w
   expect(await log()).toMatch(/of the beginning.*ended: ERROR\n.*of the end\n.*that somebody is ill/s);
 });
 
-test('of an end that the journal does not have, nobody is told', async () => {
+test('ended is not called for an outcome that the journal did not accept', async () => {
   const ended = vi.fn(async () => {});
   const finish = async () => false;
   await runOperation({
