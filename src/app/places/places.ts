@@ -149,7 +149,9 @@ export async function placeNamed(deps: Deps, target: string): Promise<Workplace>
   if (credentials !== undefined) {
     // The journal stores the statement's text.
     throw new BkpError('BAD_REQUEST', 'a statement must not contain keys', {
-      next: 'put them into BKP_STORE_FILE, the profile, or where the AWS tools find them; the statement takes only the address',
+      next:
+        'put them into BKP_STORE_FILE, the profile, or where the AWS tools find them; the statement takes ' +
+        'only the address',
     });
   }
   return placeAt(settings, address, address.kind === 'directory' ? 'cluster' : 's3');

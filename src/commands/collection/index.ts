@@ -32,7 +32,8 @@ export function command(deps: CommandDeps, run = runStatement, cleanup = runClea
   group
     .command('cleanup')
     .description(
-      'Remove data that no backup needs, left by an interrupted cleanup or backup. DROP starts this cleanup automatically.',
+      'Remove data that no backup needs, left by an interrupted cleanup or backup. DROP starts this cleanup ' +
+        'automatically.',
     )
     .option('-w, --wait', 'wait for the operation to end', false)
     .addOption(format())

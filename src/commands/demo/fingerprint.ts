@@ -24,7 +24,8 @@ export function fingerprint(file: string, tables: readonly string[]): Fingerprin
     }
     const schema = db
       .prepare(
-        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name IN (SELECT value FROM json_each(?)) AND name NOT LIKE '\\_bkp\\_%' ESCAPE '\\' ORDER BY type, name",
+        'SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name IN (SELECT value FROM json_each(?)) ' +
+          "AND name NOT LIKE '\\_bkp\\_%' ESCAPE '\\' ORDER BY type, name",
       )
       .all(JSON.stringify(tables));
     hash.update(JSON.stringify(schema));

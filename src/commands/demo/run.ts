@@ -15,7 +15,8 @@ export type DemoOptions = {
 };
 
 const createShop =
-  "CREATE BACKUP COLLECTION shop (TABLE customers, TABLE products, TABLE orders, TABLE order_items) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";
+  'CREATE BACKUP COLLECTION shop (TABLE customers, TABLE products, TABLE orders, TABLE order_items) WITH ' +
+  "(STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";
 
 /** @throws BkpError when a step of the demo does not do what it announces: then the demo has found a fault */
 export async function runDemo(deps: CommandDeps, {customers, keep}: DemoOptions): Promise<void> {
@@ -33,7 +34,8 @@ export async function runDemo(deps: CommandDeps, {customers, keep}: DemoOptions)
 async function play(stage: Stage, shop: string, customers: number): Promise<void> {
   stage.title('A shop database');
   stage.say(
-    `${makeShop(shop, customers).toLocaleString('en')} rows in ${shopTables.join(', ')}; indexes, a trigger, foreign keys.`,
+    `${makeShop(shop, customers).toLocaleString('en')} rows in ${shopTables.join(', ')}; indexes, a trigger, ` +
+      `foreign keys.`,
   );
   await stage.bkp('config', 'set', 'source', 'sqlite::path=./shop.db');
   await stage.bkp('sql', createShop);

@@ -172,16 +172,19 @@ export function changeShop(file: string): Changes {
     run('deleted', 'DELETE FROM order_items WHERE (order_id * 2654435761 + line * 40503) % 500 = 11');
     run(
       'deleted',
-      'DELETE FROM orders WHERE (id * 2654435761) % 500 = 11 AND NOT EXISTS (SELECT 1 FROM order_items WHERE order_id = orders.id)',
+      'DELETE FROM orders WHERE (id * 2654435761) % 500 = 11 AND NOT EXISTS (SELECT 1 FROM order_items WHERE ' +
+        'order_id = orders.id)',
     );
     // New lines of old orders are scattered too; new orders come last, as in a real shop.
     run(
       'inserted',
-      'INSERT INTO order_items (order_id, line, sku, title, quantity, price_cents) SELECT order_id, 100 + line, sku, title, 1, 999 FROM order_items WHERE (order_id * 2654435761 + line * 40503) % 100 = 13',
+      'INSERT INTO order_items (order_id, line, sku, title, quantity, price_cents) SELECT order_id, 100 + line, ' +
+        'sku, title, 1, 999 FROM order_items WHERE (order_id * 2654435761 + line * 40503) % 100 = 13',
     );
     run(
       'inserted',
-      "INSERT INTO orders (customer_id, status, deliver_to, note, placed_at) SELECT customer_id, 'open', deliver_to, note, placed_at FROM orders WHERE (id * 2654435761) % 100 = 13",
+      "INSERT INTO orders (customer_id, status, deliver_to, note, placed_at) SELECT customer_id, 'open', " +
+        'deliver_to, note, placed_at FROM orders WHERE (id * 2654435761) % 100 = 13',
     );
     db.exec('COMMIT');
     db.exec('PRAGMA wal_checkpoint(TRUNCATE)');

@@ -18,7 +18,8 @@ export function command(
 ): Command {
   const group = new Command('schedule')
     .description(
-      'Show the schedules of collections and of the database (backup.schedule.cron), and install a timer that runs them ' +
+      'Show the schedules of collections and of the database (backup.schedule.cron), and install a timer that ' +
+        'runs them ' +
         'without a permanent scheduler process.',
     )
     .addHelpText('after', helpTail(['bkp schedule next', 'bkp schedule install --systemd --print']));
@@ -54,7 +55,8 @@ export function command(
   group
     .command('install')
     .description(
-      'Run bkp scheduler --once every five minutes: --systemd writes user units for systemd, --crontab prints a line for ' +
+      'Run bkp scheduler --once every five minutes: --systemd writes user units for systemd, --crontab prints a ' +
+        'line for ' +
         'crontab.',
     )
     .argument('[profile...]', 'profiles to use; default: the current profile')

@@ -57,6 +57,7 @@ function secretsOnlyHere(secrets: readonly string[]): BkpError {
     cause: 'cron and systemd do not know what stands in it, and a secret is not written into a unit or a crontab',
     next: isAws
       ? 'aws configure keeps the keys where cron finds them; or bkp config set backup.object.store - < FILE'
-      : `bkp config set ${key} - < FILE keeps it in the profile; or ${environmentNameOf(key!)}_FILE names a file with it`,
+      : `bkp config set ${key} - < FILE keeps it in the profile; or ${environmentNameOf(key!)}_FILE names a ` +
+        `file with it`,
   });
 }

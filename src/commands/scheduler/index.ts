@@ -7,7 +7,8 @@ export function command(deps: CommandDeps, run = runScheduler): Command {
   return new Command('scheduler')
     .description(
       'Run the backups of collections that have a SCHEDULE, and BACKUP DATABASE as backup.schedule.cron says, until ' +
-        'stopped. Each backup runs as with bkp sql, in a worker of its own, which continues when the scheduler ends. A ' +
+        'stopped. Each backup runs as with bkp sql, in a worker of its own, which continues when the scheduler ' +
+        'ends. A ' +
         'missed run is made up for once; a run that would overlap another is skipped. SIGHUP and SELECT ' +
         'reload_config() reload settings and schedules. Events are printed on standard output, one per line.',
     )

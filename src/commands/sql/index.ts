@@ -13,7 +13,8 @@ export function command(deps: CommandDeps, run = runSql): Command {
   return new Command('sql')
     .description(
       'Run statements: CREATE, ALTER, DROP BACKUP COLLECTION, BACKUP, RESTORE, VERIFY, SHOW BACKUPS, SELECT. ' +
-        'bkp reads them from the argument, -s, -f, or standard input; without any of these, on a terminal, from a prompt.',
+        'bkp reads them from the argument, -s, -f, or standard input; without any of these, on a terminal, from ' +
+        'a prompt.',
     )
     .argument('[statement]', 'one statement, or several separated by ;')
     .option('-s, --script <text>', 'the same as the argument')

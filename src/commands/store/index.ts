@@ -17,7 +17,8 @@ export function command(deps: CommandDeps, run = runStoreCheck, forget = runStor
     .command('check')
     .description(
       'Show what each store supports and what it lacks. For a directory: links, syncs and space. For an S3 server: ' +
-        'conditional writes, listing after writing, ranged reads, permission to remove, versioning, object lock and its ' +
+        'conditional writes, listing after writing, ranged reads, permission to remove, versioning, object lock ' +
+        'and its ' +
         'clock.',
     )
     .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))
@@ -30,7 +31,8 @@ export function command(deps: CommandDeps, run = runStoreCheck, forget = runStor
     .command('forget')
     .description(
       'Forget vaults that are permanently lost. bkp remembers which stores held a vault, so that it does not mistake ' +
-        'an unmounted disk for a new store. Afterwards CREATE BACKUP COLLECTION or BACKUP DATABASE creates a new vault ' +
+        'an unmounted disk for a new store. Afterwards CREATE BACKUP COLLECTION or BACKUP DATABASE creates a ' +
+        'new vault ' +
         'there. An existing vault is not forgotten, and nothing is removed from any store.',
     )
     .addHelpText('after', helpTail(['bkp --store cluster store forget'], ['done', 'failed', 'usage']))

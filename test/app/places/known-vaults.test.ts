@@ -76,7 +76,7 @@ test.each(['an empty folder', 'no folder'])(
 
     rmSync(desk.cluster, {recursive: true});
     await forget();
-    expect(deps.out()).toMatch(/is forgotten; the next CREATE makes a new one\n$/);
+    expect(deps.out()).toMatch(/is forgotten; the next CREATE creates a new one\n$/);
     await run(createC(false));
     expect(existsSync(join(desk.cluster, 'bkp.json'))).toBe(true);
   },
