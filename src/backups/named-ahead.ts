@@ -15,7 +15,7 @@ export function noticeIfNamedAhead(
   if (newest === undefined || newest.micros <= nowMicros() + skewMicros) return;
   notice(
     `the newest backup, ${newest.name}, is named after a time in the future: the clock that named it was ahead, or ` +
-      `this machine's clock is behind. This backup is named ${name}, to follow it; the time that is recorded in it is ` +
-      'that of this clock',
+      `this machine's clock is behind. This backup is named ${name}, to follow it; the time recorded in it is that ` +
+      'of this clock',
   );
 }

@@ -7,7 +7,7 @@ const failing = (code: ErrorCode) => async () => {
   throw new BkpError(code, 'why');
 };
 
-test('a backup with a readable manifest is sound when the survey knows of no fault, and damaged when it does', async () => {
+test('a backup with a readable manifest is damaged if the survey knows of a fault, and sound if not', async () => {
   const read = async () => ({backup: 'b', streams: []});
   expect(await standingOf(survey, read)).toEqual({state: 'sound', backup: 'b'});
   const fault = new BkpError('OBJECT_MISSING', 'a pack is missing');

@@ -34,7 +34,8 @@ async function openShop() {
     }
   };
   exec(
-    'PRAGMA journal_mode = WAL; CREATE TABLE ta (id INTEGER PRIMARY KEY, at TEXT); CREATE TABLE tb (id INTEGER PRIMARY KEY)',
+    `PRAGMA journal_mode = WAL; CREATE TABLE ta (id INTEGER PRIMARY KEY, at TEXT);
+    CREATE TABLE tb (id INTEGER PRIMARY KEY)`,
   );
   const store = openMemoryStore();
   const bench = inProcess({database, openStore: async () => store});

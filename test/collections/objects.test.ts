@@ -85,7 +85,8 @@ const database: CollectionMembers = {kind: 'database'};
 const walNotice = /WAL/;
 
 /** Every object of the schema, with its statement. */
-const schemaOf = `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE '\\_bkp\\_%' ESCAPE '\\' ORDER BY 1, 2`;
+const schemaOf = `SELECT type, name, tbl_name, sql FROM sqlite_schema
+  WHERE name NOT LIKE '\\_bkp\\_%' ESCAPE '\\' ORDER BY 1, 2`;
 
 const notes = `
   CREATE TABLE notes (id INTEGER PRIMARY KEY, title TEXT, body TEXT);
@@ -99,8 +100,10 @@ const notes = `
 describe('a collection of the whole database', () => {
   const kinds: Record<string, {schema: string; query: string; write: string; check?: string}> = {
     views: {
-      schema: `CREATE TABLE hosts (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO hosts (name) VALUES ('alder'), ('birch');
-        CREATE VIEW "open ""hosts""" (n) AS SELECT name FROM hosts WHERE id > 0; CREATE VIEW longer AS SELECT n FROM "open ""hosts""";
+      schema: `CREATE TABLE hosts (id INTEGER PRIMARY KEY, name TEXT);
+        INSERT INTO hosts (name) VALUES ('alder'), ('birch');
+        CREATE VIEW "open ""hosts""" (n) AS SELECT name FROM hosts WHERE id > 0;
+        CREATE VIEW longer AS SELECT n FROM "open ""hosts""";
         CREATE TRIGGER oh INSTEAD OF INSERT ON "open ""hosts""" BEGIN INSERT INTO hosts (name) VALUES (NEW.n); END;`,
       query: 'SELECT * FROM longer',
       write: `INSERT INTO "open ""hosts""" VALUES ('cedar')`,
@@ -112,27 +115,37 @@ describe('a collection of the whole database', () => {
       check: `INSERT INTO notes_ft (notes_ft, rank) VALUES ('integrity-check', 1)`,
     },
     'FTS5 with content of its own, without, and its vocabulary': {
-      schema: `CREATE TABLE other (x); CREATE VIRTUAL TABLE own USING fts5(a, b UNINDEXED, tokenize = 'porter ascii', prefix = '2 3');
-        CREATE VIRTUAL TABLE none USING fts5(a, content = '', contentless_delete = 1); CREATE VIRTUAL TABLE terms USING fts5vocab(own, row);
-        INSERT INTO own VALUES ('running water', 1), ('runs dry', 2); INSERT INTO none VALUES ('water'), ('fire'); DELETE FROM none WHERE rowid = 2`,
-      query: `SELECT a FROM own WHERE own MATCH 'run' UNION ALL SELECT rowid FROM none WHERE none MATCH 'water' UNION ALL SELECT term FROM terms`,
-      write: `INSERT INTO own VALUES ('run', 3); DELETE FROM own WHERE b = 1; INSERT INTO none VALUES ('water'); DELETE FROM none WHERE rowid = 1`,
+      schema: `CREATE TABLE other (x);
+        CREATE VIRTUAL TABLE own USING fts5(a, b UNINDEXED, tokenize = 'porter ascii', prefix = '2 3');
+        CREATE VIRTUAL TABLE none USING fts5(a, content = '', contentless_delete = 1);
+        CREATE VIRTUAL TABLE terms USING fts5vocab(own, row);
+        INSERT INTO own VALUES ('running water', 1), ('runs dry', 2); INSERT INTO none VALUES ('water'), ('fire');
+        DELETE FROM none WHERE rowid = 2`,
+      query: `SELECT a FROM own WHERE own MATCH 'run'
+        UNION ALL SELECT rowid FROM none WHERE none MATCH 'water' UNION ALL SELECT term FROM terms`,
+      write: `INSERT INTO own VALUES ('run', 3); DELETE FROM own WHERE b = 1; INSERT INTO none VALUES ('water');
+        DELETE FROM none WHERE rowid = 1`,
       check: `INSERT INTO own (own) VALUES ('integrity-check')`,
     },
     'FTS4 and FTS3': {
       schema: `CREATE VIRTUAL TABLE four USING fts4(a, b, tokenize = porter); CREATE VIRTUAL TABLE three USING fts3(a);
-        INSERT INTO four VALUES ('running water', 'x'), ('runs dry', 'y'); INSERT INTO three VALUES ('one two'), ('two')`,
+        INSERT INTO four VALUES ('running water', 'x'), ('runs dry', 'y');
+        INSERT INTO three VALUES ('one two'), ('two')`,
       query: `SELECT b FROM four WHERE a MATCH 'run' UNION ALL SELECT a FROM three WHERE three MATCH 'two'`,
       write: `INSERT INTO four VALUES ('run', 'z'); DELETE FROM four WHERE b = 'x'; INSERT INTO three VALUES ('two')`,
       check: `INSERT INTO four (four) VALUES ('integrity-check')`,
     },
     'R-Tree and geopoly': {
-      schema: `CREATE VIRTUAL TABLE places USING rtree(id, x1, x2, y1, y2, +name); CREATE VIRTUAL TABLE shapes USING geopoly(n);
+      schema: `CREATE VIRTUAL TABLE places USING rtree(id, x1, x2, y1, y2, +name);
+        CREATE VIRTUAL TABLE shapes USING geopoly(n);
         CREATE VIRTUAL TABLE whole USING rtree_i32(id, a, b);
         INSERT INTO places SELECT value, value, value + 1, 0, 1, 'p' || value FROM json_each('[1,2,3,4,5]');
-        INSERT INTO whole VALUES (1, 2, 3); INSERT INTO shapes (_shape, n) VALUES ('[[0,0],[1,0],[0,1],[0,0]]', 'triangle')`,
-      query: `SELECT name FROM places WHERE x1 >= 2 AND x2 <= 4 UNION ALL SELECT n FROM shapes WHERE geopoly_within(_shape, '[[-1,-1],[2,-1],[2,2],[-1,2],[-1,-1]]')`,
-      write: `INSERT INTO places VALUES (9, 2, 3, 0, 1, 'p9'); DELETE FROM places WHERE id = 2; INSERT INTO whole VALUES (2, 3, 4)`,
+        INSERT INTO whole VALUES (1, 2, 3);
+        INSERT INTO shapes (_shape, n) VALUES ('[[0,0],[1,0],[0,1],[0,0]]', 'triangle')`,
+      query: `SELECT name FROM places WHERE x1 >= 2 AND x2 <= 4 UNION ALL
+        SELECT n FROM shapes WHERE geopoly_within(_shape, '[[-1,-1],[2,-1],[2,2],[-1,2],[-1,-1]]')`,
+      write: `INSERT INTO places VALUES (9, 2, 3, 0, 1, 'p9'); DELETE FROM places WHERE id = 2;
+        INSERT INTO whole VALUES (2, 3, 4)`,
       check: `SELECT rtreecheck('places')`,
     },
   };
@@ -180,7 +193,8 @@ describe('a collection of the whole database', () => {
 
   test('reports virtual tables whose modules are missing, and restores them with their tables', async () => {
     const place = new Place(`CREATE TABLE vec_chunks (id INTEGER PRIMARY KEY, v BLOB); CREATE TABLE vec_rowids (id);
-      INSERT INTO vec_chunks VALUES (1, x'0102'); INSERT INTO vec_rowids VALUES (7); CREATE TABLE items (id INTEGER PRIMARY KEY);
+      INSERT INTO vec_chunks VALUES (1, x'0102'); INSERT INTO vec_rowids VALUES (7);
+      CREATE TABLE items (id INTEGER PRIMARY KEY);
       CREATE TRIGGER tr AFTER INSERT ON items BEGIN INSERT INTO vec VALUES (NEW.id); END;
       PRAGMA writable_schema = ON;
       INSERT INTO sqlite_schema VALUES ('table', 'vec', 'vec', 0, 'CREATE VIRTUAL TABLE vec USING vec0(v float[2])')`);
@@ -194,7 +208,8 @@ describe('a collection of the whole database', () => {
 
   test('leaves out objects that read a missing table, and reports them each time', async () => {
     const place = new Place(`CREATE TABLE t (a); CREATE TABLE gone (x); CREATE VIEW v AS SELECT * FROM gone;
-      CREATE VIEW w AS SELECT * FROM v; CREATE VIEW fine AS SELECT mine(a), value FROM t, my_series(1, 3) ORDER BY a COLLATE mine;
+      CREATE VIEW w AS SELECT * FROM v;
+      CREATE VIEW fine AS SELECT mine(a), value FROM t, my_series(1, 3) ORDER BY a COLLATE mine;
       CREATE TRIGGER tr AFTER INSERT ON t BEGIN INSERT INTO gone VALUES (mine(NEW.a)); END;
       CREATE TRIGGER up AFTER UPDATE ON t BEGIN SELECT mine(NEW.a, 2); END; DROP TABLE gone`);
     const {backup, restore} = await place.around(database);
@@ -327,7 +342,8 @@ describe('increments of the whole database', () => {
     await place.bench.backup('c', 'full');
     place.exec(
       'app.db',
-      `INSERT INTO notes (title, body) VALUES ('Fen', 'wet'); DELETE FROM notes WHERE id = 1; CREATE VIEW v AS SELECT title FROM notes;
+      `INSERT INTO notes (title, body) VALUES ('Fen', 'wet'); DELETE FROM notes WHERE id = 1;
+        CREATE VIEW v AS SELECT title FROM notes;
        CREATE VIRTUAL TABLE tree USING rtree(id, a, b); INSERT INTO tree VALUES (1, 2, 3)`,
     );
     const name = await place.bench.backup('c', 'incremental');
@@ -397,10 +413,11 @@ test('restoring views and virtual tables creates nothing else', async () => {
 });
 
 test('a trigger on the tables of a full-text index does not run when the index is rebuilt', async () => {
-  const place =
-    new Place(`CREATE TABLE pages (url TEXT PRIMARY KEY, body TEXT); CREATE VIRTUAL TABLE ft USING fts5(body, content = 'pages');
+  const place = new Place(`CREATE TABLE pages (url TEXT PRIMARY KEY, body TEXT);
+      CREATE VIRTUAL TABLE ft USING fts5(body, content = 'pages');
     INSERT INTO pages VALUES ('a', 'wet'); INSERT INTO ft (ft) VALUES ('rebuild');
-    CREATE TABLE precious (x); CREATE TRIGGER evil AFTER INSERT ON ft_docsize BEGIN INSERT INTO precious VALUES (1); END`);
+    CREATE TABLE precious (x); CREATE TRIGGER evil AFTER INSERT ON ft_docsize BEGIN INSERT INTO precious VALUES (1);
+    END`);
   expect((await place.around(database)).restore).toBe('');
   expect(place.all('new.db', `SELECT rowid FROM ft WHERE ft MATCH 'wet'`)).toEqual(['1']);
   expect(place.all('new.db', 'SELECT count(*) FROM precious')).toEqual(

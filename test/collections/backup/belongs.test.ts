@@ -124,7 +124,7 @@ test('a database with another identity at the same place is refused', async () =
   });
 });
 
-test('backups of an older bkp, which recorded no place, are continued by identity, or by path without one', async () => {
+test('backups of an older bkp without a recorded place are continued by identity, else by path', async () => {
   for (const incremental of [true, false]) {
     const {store, at, on, full} = await openShop(incremental);
     const key = `.backups/collections/c/${full}/manifest`;

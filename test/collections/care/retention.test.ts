@@ -84,7 +84,7 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
   {minLength: 6, maxLength: 24},
 );
 
-test('after each cleanup of a random history exactly the newest n backups stay, and each is restored exactly', async () => {
+test('after each cleanup of a random history the newest n backups stay, and each is restored exactly', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({min: 1, max: 4}), steps, async (first, history) => {
       const folder = mkdtempSync(join(tmpdir(), 'bkp-retention-'));
@@ -140,7 +140,8 @@ test('a cleanup frees the space of data that only a removed backup needed', asyn
   const shop = await openShop([keep(1)]);
   exec(
     shop.database,
-    'WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t SELECT i, hex(randomblob(20)) FROM n',
+    `WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+    INSERT INTO t SELECT i, hex(randomblob(20)) FROM n`,
   );
   await take(shop, 'full');
   exec(shop.database, 'DELETE FROM t');

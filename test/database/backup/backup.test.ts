@@ -250,7 +250,7 @@ describe('instances', () => {
     expect(two.freezes).toBe(1);
   });
 
-  test('a copy of a database at another place has its own instance, and displaces no backup of the original', async () => {
+  test('a copy of a database has its own instance, and displaces no backup of the original', async () => {
     const [vault, database, copy] = [await open(newStore()), someDatabase(), someDatabase()];
     copy.place = {host: 'laptop', path: '/home/me/db', file: '2'};
     const {instance, backup} = await takeBackup(vault, database);

@@ -5,8 +5,8 @@ import {openVault} from '../../../src/vault/index.ts';
 import {surroundings} from '../fakes.ts';
 
 /**
- * killed-restore.ts STORE ROOT FILE: a restore of a QuestDB that kills its own process within file number FILE, or before
- * it publishes.
+ * killed-restore.ts STORE ROOT FILE: a restore of a QuestDB that kills its own process within file number FILE,
+ * or before it publishes.
  */
 const [store, root, file] = process.argv.slice(2);
 const die = () => process.kill(process.pid, 'SIGKILL');
