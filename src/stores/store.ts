@@ -12,7 +12,7 @@ export type ObjectFacts = {
   sizeBytes: number;
   modifiedAtMs: number;
   /** For one key, equal versions mean equal bytes. Absent if the store has no versions (a directory). */
-  version?: string;
+  version?: string | undefined;
 };
 
 /** An object that its store's object lock still protects. */

@@ -1,19 +1,19 @@
 import {createHash} from 'node:crypto';
 
-/** One version of one object, or the marker that a delete left. */
+/** One version of an object, or a delete marker. */
 export type FakeVersion = {
   body: Buffer;
   etag: string;
   modifiedAtMs: number;
   versionId: string;
   marker: boolean;
-  /** Base64, as it was sent. */
+  /** Base64, as sent by the client. */
   crc32?: string;
   lockMode?: string;
   retainUntilMs?: number;
 };
 
-/** What a bucket holds: per key its versions, newest last; without versioning there is one. */
+/** The content of a bucket: for each key its versions, newest last; only one without versioning. */
 export class FakeBucket {
   readonly #versions = new Map<string, FakeVersion[]>();
   readonly #versioned: boolean;
@@ -23,7 +23,7 @@ export class FakeBucket {
     this.#versioned = versioned;
   }
 
-  /** The object as it is now. */
+  /** The current version of the object. */
   get(key: string): FakeVersion | undefined {
     const newest = this.versions(key).at(-1);
     return newest?.marker ? undefined : newest;
@@ -33,7 +33,7 @@ export class FakeBucket {
     return this.#versions.get(key) ?? [];
   }
 
-  /** Sorted as S3 does, by the bytes of their UTF-8. */
+  /** Sorted as in S3, by the bytes of their UTF-8. */
   keys(): string[] {
     const present = [...this.#versions.keys()].filter((key) => this.get(key) !== undefined);
     return present.sort((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)));
@@ -43,7 +43,7 @@ export class FakeBucket {
     return this.#add(key, {body, etag: createHash('md5').update(body).digest('hex'), ...more});
   }
 
-  /** Hides the object where versions are kept, else removes it. */
+  /** Hides the object behind a marker in a bucket with versions, otherwise removes it. */
   delete(key: string): void {
     if (!this.#versioned) this.#versions.delete(key);
     else if (this.get(key) !== undefined) this.#add(key, {marker: true});

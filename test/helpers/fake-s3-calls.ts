@@ -5,9 +5,9 @@ import type {FakeBucket, FakeVersion} from './fake-bucket.ts';
 
 export type Reply = {status: number; headers?: Record<string, string>; body?: Buffer | string};
 
-/** One request, read to its end. */
+/** A request with its body. */
 export type FakeRequest = {
-  /** As the SDK calls it: `PutObject`. */
+  /** The SDK's name of the call: `PutObject`. */
   name: string;
   bucket: string;
   key: string;
@@ -16,21 +16,21 @@ export type FakeRequest = {
   body: Buffer;
 };
 
-/** What can be changed while the server runs. */
+/** Settings that can change while the server runs. */
 export type FakeSettings = {
-  /** Conditional writes are ignored, as by Garage and rclone. */
+  /** Ignore conditional writes, as Garage and rclone do. */
   ignoreConditions: boolean;
-  /** What the server refuses as not implemented, by headers, parameters of the query, and calls. */
+  /** Headers, query parameters and calls that the server refuses as not implemented. */
   unsupported: Set<string>;
-  /** Listings are answered in their first form, whatever was asked for. */
+  /** Respond to every listing with version 1. */
   ignoresListType: boolean;
-  /** Calls that the key has no right to. */
+  /** Calls that the key is not allowed to make. */
   denied: Set<string>;
-  /** Keys in one page of a listing at most. */
+  /** Maximum number of keys in a page of a listing. */
   pageKeys: number;
-  /** The server's clock is that much ahead. */
+  /** How far the server's clock is ahead. */
   clockOffsetMs: number;
-  /** The bucket vanished. */
+  /** The bucket no longer exists. */
   gone: boolean;
 };
 

@@ -18,38 +18,37 @@ export type FakeS3Options = Partial<FakeSettings> & {
   bucket?: string;
   /** Keeps old versions; a delete leaves a marker. */
   versioning?: boolean;
-  /** Objects can be put under retention; implies versioning. */
+  /** Objects can be locked; implies versioning. */
   objectLock?: boolean;
-  /** Another access key id is not accepted. Signatures are not checked. Default: any. */
+  /** The only accepted access key id; signatures are not checked. Default: any. */
   accessKeyId?: string;
-  /** Another region in the signature is not accepted. Default: any. */
+  /** The only accepted region in a signature. Default: any. */
   region?: string;
 };
 
 /**
- * Which requests a fault meets: those with this call's name and this key, after the first `skip` ones, `times`
- * of them.
+ * The requests that a fault affects: those of this call and key, without the first `skip`, and at most `times` of them.
  */
 export type FaultAt = {call?: string; key?: string | RegExp; skip?: number; times?: number};
 
 export type FaultEffect =
-  /** Not carried out; this is answered, an error in XML unless `body` is given. */
+  /** Not executed; the response is this, an error in XML unless `body` is given. */
   | {kind: 'answer'; status: number; code: string; message?: string; headers?: Record<string, string>; body?: string}
-  /** DeleteObjects answers 200 and tells this error for these keys, which stay. */
+  /** DeleteObjects responds with 200 and this error for these keys, which stay. */
   | {kind: 'itemError'; code: string; message?: string}
-  /** Carried out, and the connection is cut instead of an answer. */
+  /** Executed, and the connection is closed without a response. */
   | {kind: 'loseReply'}
-  /** Not carried out, and the connection is cut. */
+  /** Not executed, and the connection is closed. */
   | {kind: 'reset'}
-  /** Not carried out, and never answered. */
+  /** Not executed, and there is never a response. */
   | {kind: 'hang'}
-  /** The answer's body stops after so many bytes, and the connection is cut. */
+  /** The body of the response stops after this number of bytes, and the connection is closed. */
   | {kind: 'cutBody'; afterBytes: number}
-  /** The answer's body stops after so many bytes, and nothing more comes. */
+  /** The body of the response stops after this number of bytes, and the connection stays open. */
   | {kind: 'stallBody'; afterBytes: number}
-  /** One bit of the answer's body is wrong. */
+  /** One bit of the body of the response is wrong. */
   | {kind: 'flipBit'; atByte: number}
-  /** Runs first, then the request is carried out: to change the server's state in between. */
+  /** Runs the action before the request is executed, to change the server's state in between. */
   | {kind: 'run'; action: () => void};
 
 /** One line of the request log. */
@@ -58,11 +57,11 @@ export type LoggedRequest = {name: string; key: string; range?: string; headers:
 export type FakeS3 = {
   endpoint: string;
   bucket: string;
-  /** Every request so far, in order, retries included. */
+  /** Every request so far, in order, including retries. */
   requests: LoggedRequest[];
   objects: FakeBucket;
   settings: FakeSettings;
-  /** Faults are used up in the order they were given; each request meets one at most. */
+  /** Faults apply in the order in which they were added; a request is affected by at most one. */
   fault(at: FaultAt, effect: FaultEffect): void;
   close(): Promise<void>;
 };
@@ -72,8 +71,8 @@ type Fault = {at: FaultAt; effect: FaultEffect; met: number};
 const tooSkewedMs = 15 * 60 * 1000;
 
 /**
- * An S3 server in this process, on 127.0.0.1: one bucket, path style, whatever bkp uses of the protocol, and faults on
- * demand. It behaves as MinIO and versitygw do, which the same contract suite is run against.
+ * An S3 server in this process, on 127.0.0.1: one bucket, path style, the part of the protocol that bkp uses, and
+ * faults on demand. It behaves like MinIO and versitygw, which run the same contract suite.
  */
 export async function startFakeS3(options: FakeS3Options = {}): Promise<FakeS3> {
   const {bucket = 'bucket', objectLock = false, versioning = objectLock, accessKeyId, region, ...changed} = options;
@@ -207,7 +206,7 @@ function answer(outgoing: ServerResponse, incoming: IncomingMessage, {reply, eff
     'content-length': String(body.length),
     ...reply.headers,
   });
-  // The answer to a HEAD tells a length and has no body.
+  // The response to a HEAD has a length but no body.
   if (incoming.method === 'HEAD') outgoing.end();
   else if (effect?.kind === 'cutBody' || effect?.kind === 'stallBody') {
     outgoing.write(body.subarray(0, effect.afterBytes), () => {

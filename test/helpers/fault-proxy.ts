@@ -2,28 +2,28 @@ import {once} from 'node:events';
 import {type AddressInfo, connect, createServer, type Socket} from 'node:net';
 
 /**
- * What happens to connections from now on; those that stand meet it too, but for `reset`, which is drawn when
+ * The fault of connections from now on. It also affects open connections, except `reset`, which is decided when
  * they open.
  */
 export type ProxyFault =
   | {kind: 'none'}
-  /** They stand, and nothing gets through in either direction. */
+  /** They stay open, and no byte passes in either direction. */
   | {kind: 'black hole'}
-  /** They are reset as soon as they are made. */
+  /** They are reset as soon as they are opened. */
   | {kind: 'refuse'}
-  /** This share of them is reset after a number of bytes below `withinBytes`, both directions counted together. */
+  /** This share of them is reset after a random number of bytes below `withinBytes`, counting both directions. */
   | {kind: 'reset'; share: number; withinBytes: number; random: () => number};
 
 export type FaultProxy = {
-  /** Stands for the server's own. */
+  /** Used instead of the server's own. */
   endpoint: string;
   fault: ProxyFault;
-  /** Connections that were reset so far. */
+  /** Number of connections reset so far. */
   resets: number;
   close(): Promise<void>;
 };
 
-/** A TCP proxy in this process, on 127.0.0.1, in front of a server that is there too, which breaks connections. */
+/** A TCP proxy in this process that breaks connections to a server; both are on 127.0.0.1. */
 export async function startFaultProxy(endpoint: string): Promise<FaultProxy> {
   const upstreamPort = Number(new URL(endpoint).port);
   const sockets = new Set<Socket>();

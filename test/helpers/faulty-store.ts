@@ -2,18 +2,18 @@ import {BkpError} from '../../src/errors/index.ts';
 import {type Store, wrapStore} from '../../src/stores/index.ts';
 
 /**
- * What happens at the chosen call: `fail`: it throws as a store that is unavailable, later ones work again;
- * `stall`: it never ends, later ones work; `end before`, `end after`: the process ends there, before or after
- * the call had its effect: it and every later call throw, and nothing reaches the store any more.
+ * What happens at the chosen call. `fail`: it throws STORE_UNAVAILABLE, and later calls work. `stall`: it never
+ * ends, and later calls work. `end before`, `end after`: the process ends there, before or after the effect of the
+ * call; it and every later call throw, and none reaches the store.
  */
 export type Fault = 'fail' | 'stall' | 'end before' | 'end after';
 
 export type FaultyStore = Store & {
-  /** Calls so far, `put packs/…` and so on: their number bounds the calls worth trying. */
+  /** The calls so far, as `put packs/…`; their number is the limit of `at`. */
   readonly calls: string[];
 };
 
-/** Thrown by every call after the process "ended". */
+/** Thrown by every call after the simulated end of the process. */
 export class ProcessEnded extends Error {
   constructor() {
     super('the process ended here');
@@ -21,8 +21,8 @@ export class ProcessEnded extends Error {
 }
 
 /**
- * A store that misbehaves at its n-th call.
- * @param options.at number of the call, from 1; 0 for never. A listing is one call.
+ * A store that fails at its n-th call.
+ * @param options.at number of the call, from 1; 0 = never. A listing is one call.
  */
 export function faultyStore(inner: Store, options: {at: number; fault: Fault}): FaultyStore {
   const calls: string[] = [];

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => minio?.stop());
 
-describe('over a bad line', () => {
+describe('over a bad connection', () => {
   let proxy: Toxiproxy;
   let line: FaultyLine;
   beforeAll(async () => {
@@ -23,13 +23,13 @@ describe('over a bad line', () => {
   });
   afterAll(() => proxy?.stop());
 
-  test('30 % resets and cuts during whole backups and restores: the same rows come back', async () => {
+  test('backups and restores with 30 % resets and cuts return the same rows', async () => {
     const shop = openShop(40);
     const bucket = await minio.bucket();
     const clean = shop.at(() => openStore(minio, bucket));
     const bad = shop.at(() => openStore(minio, bucket, {endpoint: line.endpoint, timeouts: {patienceMs: 60_000}}));
     await line.add({type: 'reset_peer', attributes: {timeout: 0}}, {toxicity: 0.3});
-    // Connections are kept, and a kept one was spared; cut after so many bytes, new ones are needed again and again.
+    // A kept connection may be one that is spared; a cut after a number of bytes forces new connections.
     await line.add({type: 'limit_data', attributes: {bytes: 5_000_000}}, {stream: 'upstream', toxicity: 0.5});
     await line.add({type: 'limit_data', attributes: {bytes: 2_000_000}}, {toxicity: 0.7});
     await bad.create();
@@ -44,7 +44,7 @@ describe('over a bad line', () => {
     await clean.expectRestored();
   });
 
-  test('a line that is cut for good: a clear error, and the backup before it still restores', async () => {
+  test('a permanent cut is a clear error, and the previous backup still restores', async () => {
     const shop = openShop(4);
     const bucket = await minio.bucket();
     const clean = shop.at(() => openStore(minio, bucket));
@@ -68,9 +68,9 @@ describe('over a bad line', () => {
 });
 
 describe('a key that may neither remove nor overwrite', () => {
-  test('is enough for backups and restores; removing needs another', async () => {
+  test('suffices for backups and restores, but not for removals', async () => {
     const shop = openShop(8);
-    // Keeps versions, and so remembers whatever is written over or removed.
+    // Versions reveal every overwritten or removed object.
     const bucket = await minio.bucket({objectLock: true});
     const keys = await sessionKeys(minio, appendOnly);
     const careful = shop.at(() => openStore(minio, bucket, {credentials: keys}));
@@ -98,7 +98,7 @@ describe('a key that may neither remove nor overwrite', () => {
     await owner.verify('shop');
   });
 
-  /** Of all objects, those that have more than one version, or a marker that hides them. */
+  /** All objects with more than one version, or with a delete marker. */
   async function changedKeys(bucket: string): Promise<string[]> {
     const {Versions = [], DeleteMarkers = []} = await minio.client.send(
       new ListObjectVersionsCommand({Bucket: bucket}),

@@ -8,7 +8,7 @@ import {type Keys, type S3Server, startMinio} from './s3-server.ts';
 import {filesIn, leaksIn, objectsOf, watchCommandLines} from './secrets.ts';
 import {appendOnly, sessionKeys} from './session-keys.ts';
 
-// The real bkp as users start it, on MinIO. After each test every place that others can read is searched for the
+// The real bkp as users start it, on MinIO. After each test, everything that others can read is searched for the
 // secret key.
 
 const create =
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => minio?.stop());
 
-/** A desk whose bkp knows the bucket by its environment; whatever it says is kept. */
+/** A desk whose bkp gets the bucket from its environment; all output is kept. */
 async function deskAt(env: (bucket: string) => Record<string, string>, keys: Keys = minio.keys) {
   const bucket = await minio.bucket();
   const secrets = [keys.secretAccessKey, ...(keys.sessionToken === undefined ? [] : [keys.sessionToken])];
@@ -42,7 +42,7 @@ async function deskAt(env: (bucket: string) => Record<string, string>, keys: Key
     expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
     return result.stdout;
   };
-  /** At the end of a test, while the files are still there. */
+  /** To be called at the end of a test, while the files still exist. */
   const expectNoLeak = async ({workers = true} = {}) => {
     const {leaks, workersSeen} = commandLines.stop();
     expect(leaks).toEqual([]);
@@ -57,7 +57,7 @@ async function deskAt(env: (bucket: string) => Record<string, string>, keys: Key
   return {desk, bucket, secrets, bkp, done, heard, expectNoLeak};
 }
 
-test('full, incremental, verify, restore on a machine that has only the store, drop', async () => {
+test('full and incremental backup, verify, restore on a machine that has only the store, and drop succeed', async () => {
   const {desk, bucket, secrets, done, heard, expectNoLeak} = await deskAt((name) => ({
     BKP_STORE: storeText(minio, name, {root}),
   }));
@@ -95,7 +95,7 @@ test('full, incremental, verify, restore on a machine that has only the store, d
   await expectNoLeak();
 });
 
-test('the store in a file, with temporary keys that may neither remove nor overwrite', async () => {
+test('an address in a file works, with temporary keys that may neither remove nor overwrite', async () => {
   const keys = await sessionKeys(minio, appendOnly);
   const {desk, bucket, bkp, done, expectNoLeak} = await deskAt(() => ({BKP_STORE_FILE: 'store-file'}), keys);
   writeFileSync(join(desk.folder, 'store-file'), storeText(minio, bucket, {root, keys}), {mode: 0o600});
@@ -119,7 +119,7 @@ test.each([
 ])('%s is told in the foreground, with what to do', async (_, wrong) => {
   const keys = wrong(minio.keys);
   const {bkp, done, expectNoLeak} = await deskAt((name) => ({BKP_STORE: storeText(minio, name, {root, keys})}), keys);
-  // So that there is a journal to look through.
+  // Creates a journal to search.
   await done('operation', 'list');
   const refused = await bkp('sql', create);
   expect(refused, refused.stderr).toMatchObject({status: 12, stdout: ''});

@@ -8,8 +8,8 @@ import {openStore} from './open.ts';
 import {type S3Server, startMinio} from './s3-server.ts';
 import {type FaultyLine, startToxiproxy, type Toxic, type ToxicOptions, type Toxiproxy} from './toxiproxy.ts';
 
-// Faults of the line between the store and a real server. What must hold for each call: the right result or a clear
-// error, never wrong bytes, never a hang.
+// Faults of the connection between the store and a real server. Each call must return the correct result or a clear
+// error; it must never return wrong bytes or hang.
 
 const megabyte = 1_000_000;
 const body = randomBytes(4 * megabyte);
@@ -28,7 +28,10 @@ beforeAll(async () => {
 afterEach(() => line.heal());
 afterAll(() => Promise.all([minio?.stop(), proxy?.stop()]));
 
-/** Where calls must come through: what was written may lie in the proxy for longer than a dead line is waited for. */
+/**
+ * For calls that must succeed: written data may stay in the proxy for longer than the time-out of a dead
+ * connection.
+ */
 const patient = {connectMs: 1000, stallMs: 3000, patienceMs: 60_000};
 
 const open = (given = timeouts) => openStore(minio, bucket, {endpoint: line.endpoint, timeouts: given});
@@ -61,12 +64,12 @@ const calls: Record<string, (store: Store) => Promise<void>> = {
 
 type Fault = {toxic: Toxic; options?: ToxicOptions};
 
-/** All calls at once, each by a client of its own, so that none is helped by another's connection. */
+/** All calls concurrently, each with its own client, so that none uses the connection of another. */
 async function outcomes(given = timeouts): Promise<Record<string, unknown>> {
   return outcomesOf(await Promise.all(Object.values(calls).map(() => open(given))));
 }
 
-/** They had an answer before: a server that never gave one is more likely a wrong address. All connect anew. */
+/** Stores that had a response before, because a server that never responds counts as a wrong address. All reconnect. */
 async function knownStores(): Promise<Store[]> {
   const stores = await Promise.all(Object.values(calls).map(() => open(patient)));
   for (const store of stores) await store.stat('there');
@@ -97,14 +100,16 @@ function expectUnavailable(outcome: unknown): void {
   });
 }
 
-describe('a bad line over which all calls come through', () => {
+describe('all calls succeed over a bad connection', () => {
   const slow: Record<string, Fault[]> = {
     latency: [{toxic: {type: 'latency', attributes: {latency: 200, jitter: 100}}}],
-    'slow answers': [{toxic: {type: 'bandwidth', attributes: {rate: 3000}}}],
+    'slow responses': [{toxic: {type: 'bandwidth', attributes: {rate: 3000}}}],
     'slow uploads': [{toxic: {type: 'bandwidth', attributes: {rate: 3000}}, options: {stream: 'upstream'}}],
-    'answers in crumbs': [{toxic: {type: 'slicer', attributes: {average_size: 500, size_variation: 400, delay: 10}}}],
+    'responses in small pieces': [
+      {toxic: {type: 'slicer', attributes: {average_size: 500, size_variation: 400, delay: 10}}},
+    ],
     'slow ends': [{toxic: {type: 'slow_close', attributes: {delay: 500}}}],
-    'answers cut after 200 KB, each time': [{toxic: {type: 'limit_data', attributes: {bytes: 200_000}}}],
+    'responses always cut after 200 KB': [{toxic: {type: 'limit_data', attributes: {bytes: 200_000}}}],
     'half of the connections reset': [
       {toxic: {type: 'reset_peer', attributes: {timeout: 0}}, options: {toxicity: 0.5}},
     ],
@@ -123,14 +128,14 @@ describe('a bad line over which all calls come through', () => {
   });
 });
 
-describe('a line that is broken for good ends every call with an error', () => {
+describe('every call over a permanently broken connection ends as an error', () => {
   const broken: Record<string, Fault> = {
     reset: {toxic: {type: 'reset_peer', attributes: {timeout: 0}}},
-    'silent to us': {toxic: {type: 'timeout', attributes: {timeout: 0}}},
+    'silent to the client': {toxic: {type: 'timeout', attributes: {timeout: 0}}},
     'silent to the server': {toxic: {type: 'timeout', attributes: {timeout: 0}}, options: {stream: 'upstream'}},
-    'closed in silence': {toxic: {type: 'timeout', attributes: {timeout: 100}}},
-    'no answer ever comes': {toxic: {type: 'limit_data', attributes: {bytes: 0}}},
-    'answers cut after 100 bytes': {toxic: {type: 'limit_data', attributes: {bytes: 100}}},
+    'closed without a byte': {toxic: {type: 'timeout', attributes: {timeout: 100}}},
+    'never a response': {toxic: {type: 'limit_data', attributes: {bytes: 0}}},
+    'responses cut after 100 bytes': {toxic: {type: 'limit_data', attributes: {bytes: 100}}},
     'requests cut after 100 bytes': {
       toxic: {type: 'limit_data', attributes: {bytes: 100}},
       options: {stream: 'upstream'},
@@ -147,16 +152,16 @@ describe('a line that is broken for good ends every call with an error', () => {
   });
 });
 
-describe('a line that breaks in the middle of a call and heals', () => {
+describe('calls survive a connection that breaks in the middle and recovers', () => {
   const breaks: Record<string, Fault | 'off'> = {
     reset: {toxic: {type: 'reset_peer', attributes: {timeout: 0}}},
-    'silent to us': {toxic: {type: 'timeout', attributes: {timeout: 0}}},
+    'silent to the client': {toxic: {type: 'timeout', attributes: {timeout: 0}}},
     'silent to the server': {toxic: {type: 'timeout', attributes: {timeout: 0}}, options: {stream: 'upstream'}},
     'switched off': 'off',
   };
   test.each(Object.entries(breaks))('%s', async (_, fault) => {
     const stores = await knownStores();
-    // Slow first, so that the break falls into the middle of the bodies.
+    // Slow first, so that the break happens in the middle of the bodies.
     for (const stream of ['upstream', 'downstream'] as const)
       await line.add({type: 'bandwidth', attributes: {rate: 4000}}, {stream});
     const ended = outcomesOf(stores);
@@ -169,7 +174,7 @@ describe('a line that breaks in the middle of a call and heals', () => {
   });
 });
 
-describe('an answer that is lost after the server did what was asked', () => {
+describe('a response that is lost after the server has executed the request', () => {
   const isThere = (key: string) =>
     expect
       .poll(() =>
@@ -180,7 +185,7 @@ describe('an answer that is lost after the server did what was asked', () => {
       )
       .toBe(true);
 
-  // Before a large body the server says `100 Continue`, which is 25 bytes.
+  // Before a large body the server sends `100 Continue`, which has 25 bytes.
   test.each([
     [3, 0],
     [4 * megabyte, 30],
@@ -193,7 +198,7 @@ describe('an answer that is lost after the server did what was asked', () => {
     expect(await put).toBe('written');
   });
 
-  test("another's object of that name is not taken for ours", async () => {
+  test("another writer's object of the same key counts as existing", async () => {
     await line.add({type: 'limit_data', attributes: {bytes: 0}});
     const put = (await open(patient)).put('lost/race', Buffer.from('ours'), {ifAbsent: true});
     await isThere('lost/race');
@@ -202,7 +207,7 @@ describe('an answer that is lost after the server did what was asked', () => {
     expect(await put).toBe('exists');
   });
 
-  test('a removal is done, once or twice', async () => {
+  test('a removal succeeds, executed once or twice', async () => {
     await (await openStore(minio, bucket)).put('lost/gone', body);
     const store = await open(patient);
     await store.delete(['not/there']);
@@ -215,7 +220,7 @@ describe('an answer that is lost after the server did what was asked', () => {
   });
 });
 
-test('an aborted signal ends every call on a silent line at once', async () => {
+test('an aborted signal immediately ends every call on a silent connection', async () => {
   await line.add({type: 'timeout', attributes: {timeout: 0}});
   for (const [name, call] of Object.entries(calls)) {
     const interrupt = new AbortController();

@@ -1,8 +1,8 @@
 import {type Store, wrapStore} from '../../src/stores/index.ts';
 
 /**
- * The store, with something done before some of its calls.
- * @param act of the n-th call (from 1) that touches an object of that key
+ * The same store, with an action before puts and gets.
+ * @param act called before the n-th of them (from 1) with its key
  */
 export function hooked(store: Store, act: (call: 'put' | 'get', key: string, n: number) => Promise<void>): Store {
   let n = 0;
@@ -18,7 +18,7 @@ export function hooked(store: Store, act: (call: 'put' | 'get', key: string, n: 
   });
 }
 
-/** Once, before the n-th call of that kind to an object below `prefix`. All calls that come meanwhile wait for it. */
+/** Runs `act` once, before the n-th call of that kind to an object below `prefix`. Calls during `act` wait for it. */
 export function once(
   wanted: {call: 'put' | 'get'; prefix: string; at: number},
   act: () => Promise<void>,

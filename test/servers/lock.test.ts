@@ -18,7 +18,7 @@ describe.each([
   });
   afterAll(() => server?.stop());
 
-  describe('leaves the contract as it is', () =>
+  describe('does not change the contract', () =>
     storeContract(async () => openStore(server, await server.bucket({objectLock: true}), {lockDays: 1})));
 
   const untilOf = async (bucket: string, key: string) => {
@@ -71,7 +71,7 @@ describe.each([
     expect(Buffer.from(await store.get('locked')).toString()).toBe('a');
   });
 
-  test('retention without a bucket that has object lock is told', async () => {
+  test('a lock period in a bucket without object lock is an error', async () => {
     const store = await openStore(server, await server.bucket(), {lockDays: 1});
     await expect(store.put('a', Buffer.from('a'), {retained: true})).rejects.toMatchObject({
       name: 'BkpError',

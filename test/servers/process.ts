@@ -6,25 +6,25 @@ import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {type ServerName, serverFile} from '../../scripts/servers.js';
 
-/** Until a server answers; half a second is usual, but the machine may be busy with everything else. */
+/** Until a server responds: usually half a second, but the machine may be busy. */
 const readyMs = 120_000;
 
-/** Of the log, in the message of a failure. */
+/** Bytes of the log in the message of a failure. */
 const logTail = 4000;
 
 export type ServerProcess = {
   port: number;
   pid: () => number;
-  /** What it said last. */
+  /** The end of its output. */
   log: () => string;
-  /** Ends the process by SIGKILL, as a power cut would, and waits until it is gone. */
+  /** Ends the process with SIGKILL, like a power cut, and waits for its end. */
   kill: () => Promise<void>;
   /** Starts it again on the same port with the same data. */
   start: (env?: Record<string, string>) => Promise<void>;
-  /** A server that takes connections and never answers. */
+  /** Suspends it: it accepts connections and never responds. */
   freeze: () => void;
   thaw: () => void;
-  /** Ends it, and removes what it kept. */
+  /** Ends it and removes its data. */
   stop: () => Promise<void>;
 };
 
@@ -32,11 +32,11 @@ export type ServerPlan = {
   name: ServerName;
   args: (port: number, folder: string) => readonly string[];
   env?: Record<string, string>;
-  /** Asked again until it is true. */
+  /** Called repeatedly until it returns true. */
   isReady: (port: number) => Promise<boolean>;
 };
 
-/** Starts a server on a free port of the loopback interface, with an empty folder of its own. */
+/** Starts a server on a free port of the loopback interface, with its own empty folder. */
 export async function startServer(plan: ServerPlan): Promise<ServerProcess> {
   const file = serverFile(plan.name);
   try {
@@ -105,8 +105,8 @@ export async function startServer(plan: ServerPlan): Promise<ServerProcess> {
 }
 
 /**
- * Ends the server when this process ends in whatever way, SIGKILL included: the pipe between them closes then.
- * In a session of its own, so that Ctrl-C in a terminal does not end it before its work is done.
+ * Ends the server when this process ends in any way, including SIGKILL, because the pipe between them closes. It
+ * has its own session, so that Ctrl-C in a terminal does not end it before its work is done.
  */
 function watch(server: ChildProcess, folder: string): ChildProcess {
   const script = 'cat >/dev/null; kill -KILL "$1"; rm -rf "$2"';
@@ -115,7 +115,7 @@ function watch(server: ChildProcess, folder: string): ChildProcess {
     detached: true,
   });
   watchdog.unref();
-  // Its number may soon be another's.
+  // Another process may soon have its pid.
   server.once('exit', () => watchdog.kill('SIGKILL'));
   return watchdog;
 }

@@ -10,22 +10,22 @@ export type S3Server = ServerProcess & {
   name: 'minio' | 'versitygw';
   endpoint: string;
   region: string;
-  /** Of the server's owner, who may do everything. */
+  /** The keys of the server's owner, who may do everything. */
   keys: Keys;
-  /** An SDK client of the owner, for what the store under test cannot or must not do. */
+  /** An SDK client of the owner, for calls that the store under test cannot or must not make. */
   client: S3Client;
-  /** Makes an empty bucket and gives its name. */
+  /** Creates an empty bucket and returns its name. */
   bucket: (options?: {objectLock?: boolean}) => Promise<string>;
-  /** Where objects lie as plain files, `<folder>/<bucket>/<key>`; versitygw only. */
+  /** The folder with objects as plain files, `<folder>/<bucket>/<key>`; versitygw only. */
   objects: string;
 };
 
-/** A word that no other text holds, so that a test can look for it everywhere. */
+/** A word that occurs in no other text, so that a test can search for it. */
 const secret = () => `secret-${randomBytes(12).toString('hex')}`;
 
 /**
- * @param options.data absent: a temporary folder
- * @param options.env on top of what the server needs
+ * @param options.data default: a temporary folder
+ * @param options.env variables besides those that the server needs
  */
 export async function startMinio(options: {data?: string; env?: Record<string, string>} = {}): Promise<S3Server> {
   const keys = {accessKeyId: 'minio-owner', secretAccessKey: secret()};
@@ -46,7 +46,7 @@ export async function startMinio(options: {data?: string; env?: Record<string, s
   return s3Server('minio', server, keys, '');
 }
 
-/** @param options.data absent: a temporary folder */
+/** @param options.data default: a temporary folder */
 export async function startVersitygw(options: {data?: string} = {}): Promise<S3Server> {
   const keys = {accessKeyId: 'versity-owner', secretAccessKey: secret()};
   let objects = '';
@@ -56,7 +56,7 @@ export async function startVersitygw(options: {data?: string} = {}): Promise<S3S
       objects = options.data ?? join(folder, 'objects');
       const places = [objects, join(folder, 'versions'), join(folder, 'attributes')];
       for (const place of places) mkdirSync(place, {recursive: true});
-      // Attributes beside the objects: not every file system that tests run on has user attributes.
+      // Attributes in separate files, because not every file system has user attributes.
       const posix = ['posix', '--versioning-dir', places[1]!, '--sidecar', places[2]!, objects];
       return ['--port', `127.0.0.1:${port}`, '--quiet', '--keep-alive', ...posix];
     },

@@ -5,7 +5,7 @@ import {GetObjectCommand, ListObjectsV2Command} from '@aws-sdk/client-s3';
 import {expect} from 'vitest';
 import type {S3Server} from './s3-server.ts';
 
-/** All that a value holds, however deep: causes, stacks, hidden and inherited fields. */
+/** Everything in a value at any depth: causes, stacks, hidden and inherited fields. */
 export const everythingIn = (value: unknown): string =>
   inspect(value, {depth: null, showHidden: true, maxArrayLength: null, maxStringLength: null, getters: true});
 
@@ -21,7 +21,7 @@ export async function objectsOf({client}: S3Server, bucket: string): Promise<Map
   return objects;
 }
 
-/** Where a secret was seen, in plain or in base64. */
+/** The places that contain a secret, in plain text or in base64. */
 export function leaksIn(secrets: readonly string[], places: Iterable<[string, Buffer]>): string[] {
   const forms = secrets.flatMap((secret) => [secret, Buffer.from(secret).toString('base64').replace(/=+$/, '')]);
   return [...places].filter(([, bytes]) => forms.some((form) => bytes.includes(form))).map(([name]) => name);
@@ -36,8 +36,8 @@ export function filesIn(folder: string): [string, Buffer][] {
 }
 
 /**
- * Reads the command lines of all processes, again and again, until `stop`: everybody on a machine can do that.
- * @param home whose workers are counted: tests run beside each other
+ * Reads the command lines of all processes repeatedly until `stop`, as every user of a machine can.
+ * @param home counts only the workers of this home, because tests run concurrently
  */
 export function watchCommandLines(
   secrets: readonly string[],
@@ -53,7 +53,7 @@ export function watchCommandLines(
         if (!/bkp\.js.*worker/s.test(line.toString())) continue;
         if (readFileSync(`/proc/${pid}/environ`).includes(`BKP_HOME=${home}\0`)) workers.add(pid);
       } catch {
-        // It ended meanwhile.
+        // The process has ended.
       }
     }
   };

@@ -12,8 +12,8 @@ import {type S3Server, startMinio, startVersitygw} from './s3-server.ts';
 import {everythingIn} from './secrets.ts';
 import {openShop, someChanges} from './shop.ts';
 
-// Faults of the server itself. What must hold: a clear error or the right rows, never a hang, and what was whole
-// before stays.
+// Faults of the server itself. Every operation must end with a clear error or the correct rows, never hang, and
+// keep earlier backups intact.
 
 const mebi = 1024 * 1024;
 const changeAll = 'UPDATE orders SET scan = randomblob(16 * 1024)';
@@ -31,7 +31,7 @@ const thrownBy = (work: Promise<unknown>) =>
     (error: unknown) => error,
   );
 
-/** What is on its way may arrive between the emptying and the removal: then once more. */
+/** Requests in flight may arrive between emptying and removal: then it tries again. */
 async function removeBucket(client: S3Client, bucket: string): Promise<void> {
   for (;;) {
     const {Contents = []} = await client.send(new ListObjectsV2Command({Bucket: bucket}));
@@ -49,7 +49,7 @@ async function removeBucket(client: S3Client, bucket: string): Promise<void> {
 function expectTold(error: unknown, code: string | RegExp, server: S3Server): void {
   expect(error).toBeInstanceOf(BkpError);
   expect(error).toMatchObject({code: expect.stringMatching(code)});
-  // What to do about damage depends on the statement, and is said there.
+  // The next step after damage depends on the statement, which adds it.
   if (!/OBJECT/.test((error as BkpError).code)) expect(error).toMatchObject({next: expect.any(String)});
   expect(everythingIn(error)).not.toContain(server.keys.secretAccessKey);
 }
@@ -58,52 +58,55 @@ describe.each([
   ['MinIO', startMinio],
   ['versitygw', startVersitygw],
 ])('%s', (_, start) => {
-  test.skipIf(!mayMount)('that is full: told as such, nothing half, and the next backup works', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'bkp-full-'));
-    onTestFinished(() => rm(folder, {recursive: true, force: true}));
-    const disk = smallDisk(join(folder, 'disk'), 96 * mebi);
-    const server = await start({data: disk.folder});
-    // Before the disk goes.
-    onTestFinished(() => server.stop());
-    const bucket = await server.bucket();
-    const shop = openShop(6);
-    const place = shop.at(() => openStore(server, bucket));
-    await place.create();
-    await place.backup('shop', 'full');
-    let before = shop.keepCopy();
-    let failures = 0;
-    // Nothing fits; a small object does; a pack does, and then no more.
-    for (const leftBytes of [0, 64 * 1024, 3 * mebi, 5 * mebi]) {
-      shop.exec(changeAll);
-      disk.leave(leftBytes);
-      const error = await thrownBy(place.backup('shop', 'full'));
-      disk.leave(undefined);
-      if (error === undefined) before = shop.keepCopy();
-      else {
-        failures++;
-        expectTold(error, 'STORE_FULL', server);
+  test.skipIf(!mayMount)(
+    'a full disk is reported as such, leaves no partial backup, and the next backup succeeds',
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'bkp-full-'));
+      onTestFinished(() => rm(folder, {recursive: true, force: true}));
+      const disk = smallDisk(join(folder, 'disk'), 96 * mebi);
+      const server = await start({data: disk.folder});
+      // Before the disk is unmounted.
+      onTestFinished(() => server.stop());
+      const bucket = await server.bucket();
+      const shop = openShop(6);
+      const place = shop.at(() => openStore(server, bucket));
+      await place.create();
+      await place.backup('shop', 'full');
+      let before = shop.keepCopy();
+      let failures = 0;
+      // Room for nothing; for a small object; for one pack and no more.
+      for (const leftBytes of [0, 64 * 1024, 3 * mebi, 5 * mebi]) {
+        shop.exec(changeAll);
+        disk.leave(leftBytes);
+        const error = await thrownBy(place.backup('shop', 'full'));
+        disk.leave(undefined);
+        if (error === undefined) before = shop.keepCopy();
+        else {
+          failures++;
+          expectTold(error, 'STORE_FULL', server);
+        }
+        await place.verify('shop');
+        await place.expectRestored({copy: before});
       }
-      await place.verify('shop');
-      await place.expectRestored({copy: before});
-    }
-    expect(failures).toBeGreaterThan(1);
-    // MinIO looks at the disk's room only now and then.
-    await expect.poll(() => place.backup('shop', 'full').catch(() => undefined)).toBeDefined();
-    await place.expectRestored();
-  });
+      expect(failures).toBeGreaterThan(1);
+      // MinIO checks the free space only at intervals.
+      await expect.poll(() => place.backup('shop', 'full').catch(() => undefined)).toBeDefined();
+      await place.expectRestored();
+    },
+  );
 
   describe('in the middle of a backup and of a restore', () => {
     let server: S3Server;
     beforeAll(async () => {
       server = keep(await start());
     });
-    // The next test finds it as if nothing had been.
+    // The next test finds the server in its initial state.
     afterEach(async () => {
       await server.kill();
       await server.start();
     });
 
-    /** A shop with a full backup; then `act` happens half-way through the next backup. */
+    /** A shop with a full backup; `act` runs in the middle of the next backup. */
     async function interrupted(act: (bucket: string) => Promise<void>) {
       const bucket = await server.bucket();
       const shop = openShop(60);
@@ -117,18 +120,18 @@ describe.each([
       return {bucket, shop, clean, hurt, before, done};
     }
 
-    test('a bucket that vanishes', async () => {
+    test('a removed bucket ends as an error', async () => {
       const {hurt, done} = await interrupted((bucket) => removeBucket(server.client, bucket));
       expectTold(await thrownBy(hurt.backup('shop', 'full')), 'STORE_UNAVAILABLE', server);
       expect(done()).toBe(true);
       expectTold(await thrownBy(hurt.backups('shop')), 'STORE_UNAVAILABLE|VAULT_ABSENT', server);
     });
 
-    test('a server that stands still for good, and later goes on', async () => {
+    test('a suspended server ends as an error, and backups succeed once it resumes', async () => {
       const {hurt, clean, before, shop, done} = await interrupted(async () => server.freeze());
       const error = await thrownBy(hurt.backup('shop', 'full'));
       expectTold(error, 'STORE_UNAVAILABLE', server);
-      // Not what came of it later, when the lease was given back.
+      // The first error, not one from the later release of the lease.
       expect((error as BkpError).message).toMatch(/could not (read|write) packs/);
       expect(done()).toBe(true);
       server.thaw();
@@ -139,7 +142,7 @@ describe.each([
       expect(shop.database).not.toBe(before);
     });
 
-    test('a server that is killed and comes back is waited for', async () => {
+    test('a killed server that starts again in time is waited for', async () => {
       const {bucket, clean, shop, done} = await interrupted(async () => {});
       expect(done()).toBe(false);
       const restart = async () => {
@@ -159,7 +162,7 @@ describe.each([
       await clean.expectRestored();
     });
 
-    test('a server that is killed and stays away', async () => {
+    test('a killed server that does not start again ends as an error', async () => {
       const {hurt, clean, before, done} = await interrupted(() => server.kill());
       expectTold(await thrownBy(hurt.backup('shop', 'full')), 'STORE_UNAVAILABLE', server);
       expect(done()).toBe(true);
@@ -170,7 +173,7 @@ describe.each([
   });
 });
 
-test('keys that are revoked half-way', async () => {
+test('keys revoked during a backup end as an error', async () => {
   const server = keep(await startMinio());
   const bucket = await server.bucket();
   const shop = openShop(60);
@@ -188,7 +191,7 @@ test('keys that are revoked half-way', async () => {
   };
   const halfWay = (call: 'put' | 'get') => {
     const {hook} = once({call, prefix: 'packs/', at: 2}, revoke);
-    // Requests that were on their way are repeated until the server is back, however long its start takes.
+    // Interrupted requests are retried until the server has started again, however long that takes.
     const timeouts = {...shortTimeouts, patienceMs: 60_000};
     return shop.at(async () => hooked(await openStore(server, bucket, {timeouts}), hook));
   };
@@ -203,7 +206,7 @@ test('keys that are revoked half-way', async () => {
   await place.expectRestored();
 });
 
-describe('objects that were hurt where they lie', () => {
+describe('objects damaged in the store', () => {
   let server: S3Server;
   beforeAll(async () => {
     server = keep(await startVersitygw());
@@ -236,7 +239,7 @@ describe('objects that were hurt where they lie', () => {
     },
   );
 
-  test('a manifest with a flipped bit is told, and the backup before it restores', async () => {
+  test('a manifest with a flipped bit is reported, and the previous backup restores', async () => {
     const {place, shop, folder} = await withPack();
     const [full] = await place.backups('shop');
     const before = shop.keepCopy();

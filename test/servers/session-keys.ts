@@ -1,12 +1,12 @@
 import {createHash, createHmac} from 'node:crypto';
 import type {Keys, S3Server} from './s3-server.ts';
 
-/** What a backup and a restore need at most, and nothing that could harm what is there. */
+/** The permissions that a backup and a restore need, without those that could harm existing objects. */
 export const appendOnly = ['s3:PutObject', 's3:GetObject', 's3:ListBucket'];
 
 /**
- * Temporary keys of MinIO's owner that may do these things only, in every bucket. MinIO's users need encrypted
- * requests of a form of its own; STS with a policy for the session needs a signature.
+ * Temporary keys of MinIO's owner with only these permissions, in every bucket. The creation of users in MinIO
+ * needs requests in its own encrypted format; STS with a session policy needs only a signature.
  * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
  */
 export async function sessionKeys(minio: S3Server, actions: readonly string[]): Promise<Required<Keys>> {

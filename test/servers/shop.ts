@@ -10,21 +10,21 @@ import type {Vault} from '../../src/vault/index.ts';
 import {type Bench, inProcess} from '../helpers/in-process.ts';
 import {expectSame} from '../helpers/sqlite-compare.ts';
 
-/** A database to back up, and the collection `shop` of its tables. */
+/** A database, and the collection `shop` of its tables. */
 export type Shop = {
   database: string;
   exec: (sql: string) => void;
-  /** Backups of it in that store; opened anew for each piece of work, as each of bkp's processes does. */
+  /** Its backups in that store; every operation opens the vault again, as each process of bkp does. */
   at: (
     openStore: () => Promise<Store>,
     notice?: (text: string) => void,
   ) => Bench & {
     create: () => Promise<void>;
     drop: () => Promise<void>;
-    /** Restores into a new database and compares every value with the shop's, or with a copy's from `keepCopy`. */
+    /** Restores into a new database and compares every value with the shop, or with a copy from `keepCopy`. */
     expectRestored: (wanted?: {copy?: string; point?: string}) => Promise<void>;
   };
-  /** The database as it is now, in a file of its own. */
+  /** A copy of the database as it is now. */
   keepCopy: () => string;
 };
 
@@ -36,7 +36,7 @@ const toolsFor = (vault: Vault) => ({
   randomId: () => randomBytes(16).toString('hex'),
 });
 
-/** @param mebibytes of rows that do not compress, in two tables */
+/** @param mebibytes size of rows that do not compress, in two tables */
 export function openShop(mebibytes: number): Shop {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-shop-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true, maxRetries: 20, retryDelay: 100}));
@@ -91,7 +91,7 @@ export function openShop(mebibytes: number): Shop {
   return {database, exec, at, keepCopy};
 }
 
-/** About a hundredth of the rows, and rows that come and go. */
+/** Changes about 1 % of the rows, and inserts and deletes some. */
 export const someChanges = `
   UPDATE orders SET scan = randomblob(16 * 1024) WHERE id % 100 = 7;
   DELETE FROM orders WHERE id % 500 = 11;

@@ -27,7 +27,7 @@ describe.each([
   describe('below a root', () => storeContract(() => open()));
   describe('in a bucket of its own', () => storeContract(async () => openStore(server, await server.bucket())));
 
-  test('more objects than a page of a listing and a batch of a removal hold', async () => {
+  test('more objects than one page of a listing and one removal request are listed and removed', async () => {
     const store = await open();
     const keys = Array.from({length: 1005}, (_, n) => `packs/${(n % 256).toString(16).padStart(2, '0')}/${n}`);
     for (let at = 0; at < keys.length; at += 50)
@@ -38,7 +38,7 @@ describe.each([
     expect(store.traffic!().requests).toMatchObject({ListObjectsV2: 3, DeleteObjects: 2});
   });
 
-  test('a pack, whole and in ranges, to a reader of its own', async () => {
+  test('another reader gets a pack as a whole and in ranges', async () => {
     const root = 'packs';
     const body = randomBytes(24 * 1024 * 1024);
     await (await open({root})).put('packs/00/pack', body, {ifAbsent: true});
@@ -52,7 +52,7 @@ describe.each([
     });
   });
 
-  test('of two processes that put one key if absent, one wins, every time', async () => {
+  test('of two processes that put one key if absent, exactly one succeeds every time', async () => {
     const root = 'race';
     const stores = await Promise.all(Array.from({length: 4}, () => open({root})));
     for (let round = 0; round < 20; round++) {
@@ -65,7 +65,7 @@ describe.each([
     }
   });
 
-  test('the versions in a listing and of a single look are the same, and change with the bytes', async () => {
+  test('list and stat return the same version, which changes with the bytes', async () => {
     const store = await open();
     await store.put('a', Buffer.from('one'));
     const first = await store.stat('a');
@@ -74,7 +74,7 @@ describe.each([
     expect((await store.stat('a'))?.version).not.toBe(first?.version);
   });
 
-  describe('tells what is wrong, and what to do', () => {
+  describe('errors have a cause and a next step', () => {
     const wrong: Record<string, {options: () => Parameters<typeof openStore>[2]; code: string; words: RegExp}> = {
       'a wrong secret': {
         options: () => ({credentials: {...server.keys, secretAccessKey: 'not-the-secret'}}),
@@ -117,7 +117,7 @@ describe.each([
       });
     }
 
-    test('nobody listens there', async () => {
+    test('a port without a server is STORE_UNAVAILABLE', async () => {
       const endpoint = `http://127.0.0.1:${await freePort()}`;
       const store = await open({endpoint});
       await expect(store.get('a')).rejects.toMatchObject({code: 'STORE_UNAVAILABLE', next: expect.any(String)});

@@ -1,32 +1,32 @@
 import {freePort, type ServerProcess, startServer} from './process.ts';
 import type {S3Server} from './s3-server.ts';
 
-/** What stands between client and server; times in milliseconds, sizes in bytes, rates in KB/s. */
+/** Faults between client and server; times in milliseconds, sizes in bytes, rates in KB/s. */
 export type Toxic =
   | {type: 'latency'; attributes: {latency: number; jitter?: number}}
   | {type: 'bandwidth'; attributes: {rate: number}}
   | {type: 'slicer'; attributes: {average_size: number; size_variation?: number; delay: number /* µs */}}
   | {type: 'slow_close'; attributes: {delay: number}}
-  /** 0: nothing passes, and nobody is told. */
+  /** 0: no data passes, and the connection stays open. */
   | {type: 'timeout'; attributes: {timeout: number}}
   | {type: 'reset_peer'; attributes: {timeout: number}}
-  /** The connection ends after so many bytes. */
+  /** The connection ends after this number of bytes. */
   | {type: 'limit_data'; attributes: {bytes: number}};
 
 export type ToxicOptions = {
-  /** `upstream`: what the client sends. Default `downstream`. */
+  /** `upstream`: data from the client. Default `downstream`. */
   stream?: 'upstream' | 'downstream';
-  /** How many of the connections it meets, 0 to 1. Default 1. */
+  /** The affected share of connections, 0 to 1. Default 1. */
   toxicity?: number;
 };
 
 export type FaultyLine = {
-  /** To be used in place of the server's. */
+  /** Used instead of the server's. */
   endpoint: string;
   add: (toxic: Toxic, options?: ToxicOptions) => Promise<void>;
-  /** Off: connections are refused, and those that stand are cut. */
+  /** Off: new connections are refused, and open ones are closed. */
   enabled: (on: boolean) => Promise<void>;
-  /** A good line again; what was cut stays cut. */
+  /** Removes all faults; closed connections stay closed. */
   heal: () => Promise<void>;
 };
 

@@ -32,7 +32,7 @@ export async function* listObjects(
         key,
         sizeBytes,
         modifiedAtMs: modified?.getTime() ?? 0,
-        ...(etag === undefined ? {} : {version: versionOf(etag)}),
+        version: etag && versionOf(etag),
       };
     }
     const before = next;

@@ -64,6 +64,6 @@ function facts(
     key,
     sizeBytes: sizeBytes ?? 0,
     modifiedAtMs: output.LastModified?.getTime() ?? 0,
-    ...(output.ETag === undefined ? {} : {version: versionOf(output.ETag)}),
+    version: output.ETag && versionOf(output.ETag),
   };
 }

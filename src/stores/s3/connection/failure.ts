@@ -41,12 +41,12 @@ export type Failure = {
   /** The server's name for the error, or the system's error code. */
   name: string;
   message: string;
-  status?: number;
-  requestId?: string;
+  status?: number | undefined;
+  requestId?: string | undefined;
   /** The pause that the server requested. */
   retryAfterMs?: number;
   /** The region of the bucket, if the response names it. */
-  region?: string;
+  region?: string | undefined;
   /** The server's clock, if the response names it. */
   serverTimeMs?: number;
 };
@@ -168,11 +168,11 @@ export function failureOf(error: unknown, headers: Readonly<Record<string, strin
     kind: kindOf(error, {name, code, status, message}),
     name,
     message,
-    ...(status === undefined ? {} : {status}),
+    status,
     // Some servers send it twice.
-    ...(requestId === undefined ? {} : {requestId: requestId.split(',')[0]!}),
+    requestId: requestId?.split(',')[0],
     ...(retryAfterMs > 0 ? {retryAfterMs} : {}),
-    ...((region ?? expectedRegion(message)) === undefined ? {} : {region: (region ?? expectedRegion(message))!}),
+    region: region ?? expectedRegion(message),
     ...(Number.isNaN(serverTimeMs) ? {} : {serverTimeMs}),
   };
 }
