@@ -124,8 +124,8 @@ async function cleanAfterDeath(deps: Deps, operation: Operation): Promise<void> 
 
 /** A separate process sends the notifications, so that this command does not wait for them. */
 async function tellOfDeath(deps: Deps, operation: Operation): Promise<void> {
-  const {launchTeller} = await import('./app/workers/launch-teller.ts');
-  await launchTeller(deps, operation);
+  const {launchNotifier} = await import('./app/workers/launch-notifier.ts');
+  await launchNotifier(deps, operation);
 }
 
 /** Listens only once: the second Ctrl-C finds no listener and ends the process, as in any program. */

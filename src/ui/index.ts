@@ -16,7 +16,7 @@ export type {Subscribe, ViewEnd} from './subscribe.ts';
 export {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';
 export {padTo, shorten, wrap} from './text.ts';
 
-/** The view for a terminal. Ink and React are loaded here, for those who look at it, and for nobody else. */
+/** The view for a terminal. Loads Ink and React only here, because no other command needs them. */
 export async function showLive(options: LiveOptions): Promise<ViewEnd> {
   const live = await import('./live.tsx');
   return live.showLive(options);

@@ -4,20 +4,20 @@ import {backupOf, issuesOf, noticesOf, type Operation, operationId, phaseOf, res
 import {figureWords, issueLines, progressOf, resultWords} from './operation-words.ts';
 import type {Subscribe, ViewEnd} from './subscribe.ts';
 
-/** Long enough that a night's log stays short, short enough that nobody thinks it hangs. */
+/** Long enough to keep the log of a night short, short enough that the command does not seem to hang. */
 const quietSeconds = 10;
 
 export type LinesOptions = {
   subscribe: Subscribe;
   write: (text: string) => void;
   nowMicros: () => number;
-  /** Aborted: stop watching; the work goes on. */
+  /** Aborted: stop watching; the work continues. */
   signal: AbortSignal;
-  /** Why an operation failed is told by whoever waits for it, and not here. */
+  /** The caller prints why an operation failed. */
   withoutErrors?: boolean;
 };
 
-/** The view for a pipe or a log: a line with the time when a phase changes, when an operation ends, and every ten seconds. */
+/** The view for a pipe or a log: a line when a phase changes, when an operation ends, and every ten seconds. */
 export function showLines({
   subscribe,
   write,
@@ -25,15 +25,15 @@ export function showLines({
   signal,
   withoutErrors = false,
 }: LinesOptions): Promise<ViewEnd> {
-  const told = new Map<number, {phase: string; atMicros: number}>();
+  const printed = new Map<number, {phase: string; atMicros: number}>();
 
-  const tell = (operation: Operation) => {
+  const printIfDue = (operation: Operation) => {
     const phase = phaseOf(operation);
-    const before = told.get(operation.number);
+    const before = printed.get(operation.number);
     const now = nowMicros();
     const running = operation.state.name !== 'done';
     if (before?.phase === phase && !(running && now - before.atMicros >= quietSeconds * 1_000_000)) return;
-    told.set(operation.number, {phase, atMicros: now});
+    printed.set(operation.number, {phase, atMicros: now});
     write(linesOf(operation, now, withoutErrors));
   };
 
@@ -52,7 +52,7 @@ export function showLines({
     stop = subscribe((seen) => {
       if (ended) return;
       operations = seen;
-      for (const operation of seen) tell(operation);
+      for (const operation of seen) printIfDue(operation);
       if (seen.every(({state}) => state.name === 'done')) end('finished');
     });
     if (ended) stop();

@@ -13,7 +13,7 @@ type RunningProps = {
   columns: number;
   colors: boolean;
   nowMicros: number;
-  /** The one that `c` would cancel. */
+  /** Whether `c` would cancel this one. */
   marked: boolean;
 };
 
@@ -31,14 +31,14 @@ function textsOf({operation, columns, nowMicros, marked}: Omit<RunningProps, 'co
   };
 }
 
-/** How many columns each of its lines takes. */
+/** @returns the width of each line in columns */
 export function runningWidths(props: Omit<RunningProps, 'colors'>): number[] {
   const {mark, id, statement, barWidth, tail, figures} = textsOf(props);
   const widths = [widthOf(`${mark}${id} ${statement}`), barWidth + 1 + widthOf(tail), widthOf(figures), 0];
   return widths.map((width) => Math.min(width, props.columns));
 }
 
-/** Three lines and an empty one: what it is, how far, and the figures. */
+/** Three lines and an empty one: the statement, the progress bar, and the figures. */
 export function RunningBlock({colors, ...props}: RunningProps) {
   const {mark, id, statement, barWidth, tail, figures} = textsOf(props);
   const filled = Math.floor((barWidth * props.operation.progress.percent) / 100);
@@ -62,11 +62,11 @@ const signs = {PROGRESS: '·', SUCCESS: '✓', CANCELLED: '–', ERROR: '✗'} a
 type FinishedProps = {
   operation: Operation;
   colors: boolean;
-  /** Why it failed is told by whoever waits for it. */
+  /** The caller prints why it failed. */
   withoutErrors: boolean;
 };
 
-/** How it ended; long texts wrap, because this is what stays on the screen. */
+/** A done operation; long texts wrap, because this stays on the screen. */
 export function FinishedBlock({operation, colors, withoutErrors}: FinishedProps) {
   const status = statusOf(operation);
   const color = statusColors[status];
@@ -91,7 +91,7 @@ export function FinishedBlock({operation, colors, withoutErrors}: FinishedProps)
   );
 }
 
-/** Since the statement was given: what began with its worker would begin again when that one starts. */
+/** Since the statement was given: a time since the start of the worker would jump back when the worker starts. */
 function elapsedSeconds({createdAtMicros}: Operation, nowMicros: number): number {
   return (nowMicros - createdAtMicros) / 1_000_000;
 }

@@ -10,17 +10,17 @@ export type LiveOptions = {
   colors: boolean;
   subscribe: Subscribe;
   nowMicros: () => number;
-  /** Asked for by `c` and `y`; the view learns of the effect as of any other change. */
+  /** Called for `c` and `y`; the view shows the effect like any other change. */
   cancel: (operation: Operation) => void;
-  /** Aborted: leave; the work goes on. */
+  /** Aborted: leave; the work continues. */
   signal: AbortSignal;
-  /** Why an operation failed is told by whoever waits for it, and not here. */
+  /** The caller prints why an operation failed. */
   withoutErrors?: boolean;
 };
 
 /**
- * The view for a terminal. Ends when all operations are done, or when somebody leaves; what it last showed stays.
- * It draws and asks; the work runs elsewhere and does not notice.
+ * The view for a terminal. Ends when all operations are done, or when the user leaves; its last frame stays. The work
+ * runs in other processes and does not depend on it.
  */
 export async function showLive(options: LiveOptions): Promise<ViewEnd> {
   const end: ViewEnd = {why: 'left', operations: []};
@@ -33,29 +33,29 @@ export async function showLive(options: LiveOptions): Promise<ViewEnd> {
     stdout: options.stdout,
     exitOnCtrlC: false,
     patchConsole: false,
-    // Whoever calls has seen a terminal; Ink would not believe it on a machine with CI set.
+    // The caller has checked for a terminal; Ink would ignore it on a machine with CI set.
     interactive: true,
-    // Only changed lines are written, so that a bar can grow without flicker.
+    // Writes only changed lines, so that a bar grows without flicker.
     incrementalRendering: true,
   });
-  // Before Ink hears of it: a terminal that becomes narrower breaks the lines that are too long, and Ink takes away as many
-  // rows as it has written.
+  // Before Ink's own listener: a terminal that becomes narrower wraps lines that are too long, and Ink erases only as
+  // many rows as it has written.
   const {stdout} = options;
-  const takeBroken = () => stdout.write(eraseLine.repeat(brokenRows(widths, stdout.columns)));
-  stdout.prependListener('resize', takeBroken);
+  const eraseWrapped = () => stdout.write(eraseLine.repeat(wrappedRows(widths, stdout.columns)));
+  stdout.prependListener('resize', eraseWrapped);
   try {
     await app.waitUntilExit();
   } finally {
-    stdout.off('resize', takeBroken);
+    stdout.off('resize', eraseWrapped);
   }
   return end;
 }
 
-/** Empties the line of the cursor, and goes up to the one above. */
+/** Erases the cursor's line and moves the cursor up. */
 const eraseLine = '\u001b[2K\u001b[1A';
 
-/** Rows that lines of these widths take beyond one each. */
-export function brokenRows(widths: readonly number[], columns: number): number {
+/** How many extra rows lines of these widths take when the terminal wraps them. */
+export function wrappedRows(widths: readonly number[], columns: number): number {
   return widths.reduce((rows, width) => rows + Math.max(0, Math.ceil(width / columns) - 1), 0);
 }
 
@@ -92,16 +92,15 @@ export function Live({
   const {operations, finished} = seen ?? {operations: [], finished: []};
   const running = operations.filter(({state}) => state.name !== 'done');
   const chosen = running.find(({number}) => number === selected) ?? running[0];
-  // The question is void when its operation ends meanwhile: `y` must not reach another one.
+  // Dropped when its operation ends meanwhile: `y` must not cancel another one.
   const asked = running.find(({number}) => number === asking);
   const over = left || (seen !== undefined && running.length === 0);
 
-  // After the frame without the footer has been drawn: it is the one that stays.
+  // After the frame without the footer was drawn, because the last frame stays.
   useEffect(() => {
     if (!over) return;
     onEnd({why: left ? 'left' : 'finished', operations});
-    // Ink draws once more when it ends; in this very turn <Static> has not let go of its last items yet,
-    // and they would be printed twice.
+    // Ink draws once more when it exits; in this turn <Static> still has its last items, which would be printed twice.
     const turn = setImmediate(exit);
     return () => clearImmediate(turn);
   }, [over, left, operations, onEnd, exit]);
@@ -121,7 +120,7 @@ export function Live({
     {isActive: isRawModeSupported && !over},
   );
 
-  // More blocks than fit would make every frame repaint the whole terminal.
+  // With more blocks than fit, every frame would repaint the whole terminal.
   const room = Math.max(1, Math.floor((rows - linesForFooter) / linesPerBlock));
   const first = Math.max(0, Math.min(chosen ? running.indexOf(chosen) : 0, running.length - room));
   const shown = running.slice(first, first + room);
@@ -143,7 +142,7 @@ export function Live({
       <Static items={[...finished]}>
         {(operation) => <FinishedBlock key={operation.number} {...{operation, colors, withoutErrors}} />}
       </Static>
-      {/* No width of ours: after a resize Ink first redraws what it has, and cuts it to its own new width. */}
+      {/* No explicit width: after a resize Ink first redraws its current content, cut to its own new width. */}
       <Box flexDirection="column">
         {blocks.map((block) => (
           <RunningBlock key={block.operation.number} colors={colors} {...block} />
@@ -161,7 +160,7 @@ export function Live({
 
 type Seen = {
   operations: readonly Operation[];
-  /** Those that are done, in the order in which they were seen to end: what stands above the frame only grows. */
+  /** Done operations in the order in which they ended: the text above the frame only grows. */
   finished: readonly Operation[];
 };
 

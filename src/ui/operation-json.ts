@@ -34,7 +34,7 @@ function plainOf(operation: Operation, format: MachineFormat): object {
 }
 
 /**
- * bkp's own form: a contract, described in docs/operations.md; fields are only ever added.
+ * bkp's own form: a contract, described in docs/operations.md; fields are only added.
  * What is undefined is left out of the JSON.
  */
 function ownForm(operation: Operation): object {
@@ -63,7 +63,7 @@ function ownForm(operation: Operation): object {
   };
 }
 
-/** Null says that there is no bound: a throttle has spoken of both directions. */
+/** Null means no limit: a throttle has set both directions. */
 function plainLimits({uploadBytesPerSecond, downloadBytesPerSecond}: Limits): object {
   return {
     uploadBytesPerSecond: uploadBytesPerSecond ?? null,
@@ -82,7 +82,7 @@ const metadataTypes: Readonly<Record<OperationKind, string>> = {
   dbrestore: 'Bkp.DatabaseRestoreMetadata',
 };
 
-/** The original's form, which its monitoring scripts read; `id`, `ready`, `status` and `metadata` are always there. */
+/** YDB's form, which its monitoring scripts read; `id`, `ready`, `status` and `metadata` are always present. */
 function protoForm(operation: Operation): object {
   const {state} = operation;
   const issues = issuesOf(operation).map(({message}) => ({message, severity: 1}));
@@ -102,7 +102,7 @@ function protoForm(operation: Operation): object {
   };
 }
 
-/** The original calls what runs a SUCCESS, and a failure by its status word. */
+/** YDB reports a running operation as SUCCESS, and a failed one by its status word. */
 function protoStatus({state}: Operation): string {
   if (state.name !== 'done') return 'SUCCESS';
   return state.outcome.status === 'ERROR' ? state.outcome.error.status : state.outcome.status;
@@ -116,6 +116,6 @@ const protoPhases: Readonly<Record<string, string>> = {
 };
 
 function protoProgress(operation: Operation): string {
-  // Phases that only bkp has are parts of what the original calls the transfer.
+  // Phases that only bkp has are parts of YDB's transfer.
   return protoPhases[phaseOf(operation)] ?? 'PROGRESS_TRANSFER_DATA';
 }

@@ -12,7 +12,7 @@ import {
 import {byteWords, issueLines, progressOf, rowWords} from './operation-words.ts';
 import {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';
 
-/** One page of operations; with none of them only the line that says where the next page is. */
+/** One page of operations; an empty page is only the line with the next page token. */
 export function renderOperationList(
   page: {operations: readonly Operation[]; nextPage: number},
   style: TableStyle,
@@ -21,7 +21,7 @@ export function renderOperationList(
   return `${table}\nNext page token: ${page.nextPage}\n`;
 }
 
-/** One operation: its table and an empty line. */
+/** One operation as a table, followed by an empty line. */
 export function renderOperation(operation: Operation, style: TableStyle): string {
   return `${operationTable([operation], style)}\n`;
 }
@@ -50,7 +50,7 @@ function notesOf(operation: Operation): string[] {
   const notes: string[] = [];
   const backup = backupOf(operation);
   if (backup !== undefined) notes.push(`Backup: ${backup}`);
-  // Two lines, because one is often wider than the table, and in a pipe nothing wraps.
+  // Two lines, because one would often be wider than the table, and a pipe does not wrap.
   const [rows, bytes] = [rowWords(resultOf(operation)), byteWords(resultOf(operation))];
   if (rows.length > 0) notes.push(`Rows: ${rows.join(', ')}`);
   if (bytes.length > 0) notes.push(`Bytes: ${bytes.join(', ')}`);

@@ -7,13 +7,13 @@ export function progressOf(operation: Operation): string {
   return hasPercent(phase) ? `${phase} (${formatPercent(operation.progress.percent)})` : phase;
 }
 
-/** An issue as lines for people: the message, then its cause and the next step. */
+/** @returns the lines of an issue: the message, then its cause and the next step */
 export function issueLines({message, cause, next}: OperationIssue): string[] {
   const labelled = (label: string, text: string | undefined) => (text === undefined ? [] : [`${label}${text}`]);
   return [...message.split('\n'), ...labelled('cause: ', cause), ...labelled('next:  ', next)];
 }
 
-/** What a finished operation did to rows: `3`, `1 deleted`. */
+/** @returns the row counts of a result: `3`, `1 deleted` */
 export function rowWords(result: OperationResult): string[] {
   const words: string[] = [];
   if (result.rows !== undefined) words.push(formatCount(result.rows));
@@ -21,7 +21,7 @@ export function rowWords(result: OperationResult): string[] {
   return words;
 }
 
-/** And to bytes: `1.2 MiB`, `300 KiB stored`. */
+/** @returns the sizes of a result: `1.2 MiB`, `300 KiB stored` */
 export function byteWords(result: OperationResult): string[] {
   const words: string[] = [];
   if (result.logicalBytes !== undefined) words.push(formatBytes(result.logicalBytes));
@@ -30,14 +30,14 @@ export function byteWords(result: OperationResult): string[] {
   return words;
 }
 
-/** Both in one line: `3 rows, 1 deleted, 1.2 MiB, 300 KiB stored`. */
+/** @returns rows and sizes for one line: `3 rows`, `1 deleted`, `1.2 MiB`, `300 KiB stored` */
 export function resultWords(result: OperationResult): string[] {
   if (result.rows === undefined) return byteWords(result);
   const [, ...deleted] = rowWords(result);
   return [formatCount(result.rows, 'row'), ...deleted, ...byteWords(result)];
 }
 
-/** What a running operation's figures say: `12.3 MiB of 27 MiB`, `5.1 MiB/s`, `3 s left`. */
+/** @returns the figures of a running operation: `12.3 MiB of 27 MiB`, `5.1 MiB/s`, `3 s left` */
 export function figureWords({progress}: Operation): string[] {
   const words: string[] = [];
   const {bytesDone, bytesTotal, itemsDone, itemsTotal, bytesPerSecond, secondsLeft} = progress;

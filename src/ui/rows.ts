@@ -7,9 +7,9 @@ export type RowFormat = 'pretty' | 'json';
 const mostAlignedCharacters = 64 * 2 ** 20;
 
 /**
- * The rows that a statement answers.
+ * Renders the rows that a statement returns.
  * `pretty`: a header and aligned columns, two spaces apart; numbers on the right. Empty text without columns.
- * `json`: an object a line, keys are the columns; integers that a double cannot hold become text.
+ * `json`: one object a line, with the columns as keys; integers that a double cannot represent become text.
  */
 export function renderRows(columns: readonly string[], rows: readonly (readonly Cell[])[], format: RowFormat): string {
   const lines = format === 'json' ? rows.map((row) => jsonLine(columns, row)) : alignedLines(columns, rows);
@@ -44,7 +44,10 @@ function alignedLines(columns: readonly string[], rows: readonly (readonly Cell[
   );
 }
 
-/** One long text among many rows would make blanks of gigabytes: then it sticks out, and only shorter ones are aligned. */
+/**
+ * Limits the widths: padding many rows to one very long text would take gigabytes. Longer texts then stick out, and
+ * shorter ones stay aligned.
+ */
 function bounded(widths: readonly number[], rows: number): number[] {
   const sum = (most: number) => widths.reduce((total, width) => total + Math.min(width, most), 0);
   let most = Math.max(0, ...widths);

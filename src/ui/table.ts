@@ -7,26 +7,26 @@ export type Color = 'green' | 'yellow' | 'red' | 'cyan';
 export type TableRow = {
   /** One for each column. */
   cells: readonly string[];
-  /** Colours of single columns, by position; used only where colours are wanted. */
+  /** Colours of single columns, by position; ignored without colours. */
   colors?: Readonly<Record<number, Color>>;
-  /** Lines below the cells, over the whole width of the table. */
+  /** Lines below the cells, across the whole width of the table. */
   notes?: readonly string[];
 };
 
 export type TableStyle = {
   /**
-   * The table shrinks and wraps to fit. Undefined (a pipe): nothing wraps, so that whoever searches for a text finds it
-   * whole; the last column becomes as wide as the longest note needs.
+   * The table shrinks and wraps to fit. Undefined (a pipe): nothing wraps, so that a search finds a text in one piece;
+   * the last column becomes as wide as the longest note needs.
    */
   terminalColumns: number | undefined;
   colors: boolean;
 };
 
-/** Below this no column shrinks: a word a line is still readable, a letter a line is not. */
+/** No column shrinks below this: one word a line is readable, one letter a line is not. */
 const narrowestColumn = 4;
 
 /**
- * A table in YDB's form: columns as wide as their widest cell, rows divided by lines, notes under their row.
+ * Renders a table in YDB's form: columns as wide as their widest cell, lines between rows, notes below their row.
  */
 export function renderTable(
   columns: readonly string[],
@@ -80,7 +80,7 @@ function painted(text: string, color: Color | undefined): string {
   return color === undefined ? text : styleText(color, text, {validateStream: false});
 }
 
-/** Takes columns from the widest, one at a time, until the table fits or all are as narrow as they may be. */
+/** Narrows the widest column by one until the table fits, or until every column has the smallest width. */
 function shrink(widths: number[], terminalColumns: number): void {
   let excess = widths.reduce((sum, width) => sum + width + 3, 1) - terminalColumns;
   for (; excess > 0; excess -= 1) {

@@ -1,13 +1,13 @@
 import {widthOf} from '../lib/text.ts';
 
-/** @returns the text with spaces behind it up to `width` columns; longer text stays as it is. */
+/** @returns the text padded with spaces to `width` columns; a longer text unchanged */
 export function padTo(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - widthOf(text)));
 }
 
 /**
- * Lines of at most `width` columns, broken between words where there is room, else within one.
- * A character wider than `width` gets a line of its own.
+ * @returns lines of at most `width` columns, wrapped between words where possible, otherwise within a word. A character
+ *   wider than `width` gets its own line.
  */
 export function wrap(text: string, width: number): string[] {
   if (widthOf(text) <= width) return [text];
@@ -28,14 +28,14 @@ export function wrap(text: string, width: number): string[] {
   if (line.trim() !== '') lines.push(line.trimEnd());
   return lines;
 
-  /** Wrapped lines stay under the text they belong to, if that leaves room for words. */
+  /** Indents continuation lines like the first line, if that leaves room for words. */
   function continuation(whole: string): string {
     const indent = /^\s*(?:- )?/.exec(whole)![0].length;
     return ' '.repeat(indent * 2 < width ? indent : 0);
   }
 }
 
-/** The first characters that fit into `width` columns; at least one. Characters as people see them, not halves of them. */
+/** @returns the first characters (grapheme clusters) that fit into `width` columns; at least one */
 export function startOf(text: string, width: number): string {
   let head = '';
   for (const {segment} of new Intl.Segmenter().segment(text)) {
@@ -45,7 +45,7 @@ export function startOf(text: string, width: number): string {
   return head;
 }
 
-/** The text in at most `width` columns; `…` stands for what was left out. */
+/** @returns the text in at most `width` columns; `…` marks a cut */
 export function shorten(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   return width < 2 ? startOf(text, width) : `${startOf(text, width - 1)}…`;

@@ -1,7 +1,7 @@
 import {existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
-import {launchTeller} from '../../src/app/workers/launch-teller.ts';
+import {launchNotifier} from '../../src/app/workers/launch-notifier.ts';
 import {bareEnv, runBkp} from '../helpers/bkp.ts';
 import {testDeps} from '../helpers/deps.ts';
 import {createC, type Desk, openDesk} from '../helpers/desk.ts';
@@ -197,7 +197,7 @@ test('a worker that finds another one dead notifies the targets of that one’s 
   onTestFinished(() => deps.close());
   const ownNames = JSON.stringify({BKP_NOTIFY_ON_FAILURE: `${listener.url}/own/${secret}`});
   const env = {...bareEnv(desk), BKP_WORKER_NOTIFY: ownNames};
-  await launchTeller(
+  await launchNotifier(
     {...deps, env},
     await addFailed(await deps.journal(), {work: {...orderAt(placeIn('s3')), profile: 'prod'}}),
   );
@@ -210,6 +210,6 @@ test('if the profile was removed, the operation’s log says that no notificatio
   const deps = testDeps(desk.home);
   onTestFinished(() => deps.close());
   const operation = await addFailed(await deps.journal(), {work: {...orderAt(placeIn('s3')), profile: 'gone'}});
-  await launchTeller(deps, operation);
+  await launchNotifier(deps, operation);
   expect(readFileSync(operation.logFile, 'utf8')).toMatch(/could not be sent: .*there is no profile "gone"/);
 });

@@ -4,7 +4,7 @@ import {afterEach, expect, test} from 'vitest';
 import {widthOf} from '../../src/lib/text.ts';
 import type {Operation} from '../../src/ops/index.ts';
 import {leaveNote, type ViewEnd} from '../../src/ui/index.ts';
-import {brokenRows, Live} from '../../src/ui/live.tsx';
+import {Live, wrappedRows} from '../../src/ui/live.tsx';
 import {eventually} from '../helpers/eventually.ts';
 import {feed} from '../helpers/feed.ts';
 import {anOperation, createdAtMicros, done, running, second, transfer} from '../helpers/operations.ts';
@@ -76,9 +76,9 @@ test('it knows how wide its lines are: a narrower terminal breaks them, and all 
   await eventually(() => expect(frame()).toContain('q leave'));
   const lines = stripVTControlCharacters(frame()).split('\n');
   expect(lines.map((line) => widthOf(line))).toEqual(widths);
-  expect(brokenRows(widths, 100)).toBe(0);
-  expect(brokenRows([100, 60, 0, 61], 60)).toBe(2);
-  expect(brokenRows([100, 60, 0, 61], 20)).toBe(4 + 2 + 3);
+  expect(wrappedRows(widths, 100)).toBe(0);
+  expect(wrappedRows([100, 60, 0, 61], 60)).toBe(2);
+  expect(wrappedRows([100, 60, 0, 61], 20)).toBe(4 + 2 + 3);
 });
 
 test('it ends by itself when all are done, and how they ended stays', async () => {
@@ -169,10 +169,10 @@ test('a signal from outside leaves too', async () => {
 
 test('the note for who left says what goes on and how to end it', () => {
   expect(leaveNote([succeeded(1), active(2)])).toBe(
-    'fullbackup/2 goes on without you.\nwatch:  bkp operation watch fullbackup/2\ncancel: bkp operation cancel fullbackup/2\n',
+    'fullbackup/2 continues in the background.\nwatch:  bkp operation watch fullbackup/2\ncancel: bkp operation cancel fullbackup/2\n',
   );
   expect(leaveNote([active(1), active(2)])).toBe(
-    'fullbackup/1, fullbackup/2 go on without you.\nwatch:  bkp operation watch fullbackup/1 fullbackup/2\ncancel: bkp operation cancel <id>\n',
+    'fullbackup/1, fullbackup/2 continue in the background.\nwatch:  bkp operation watch fullbackup/1 fullbackup/2\ncancel: bkp operation cancel <id>\n',
   );
   expect(leaveNote([succeeded()])).toBe('');
 });

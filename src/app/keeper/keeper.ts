@@ -20,29 +20,29 @@ import {
 } from '../../vault/index.ts';
 import type {FromKeeper, KeeperCall, ToKeeper} from './messages.ts';
 
-/** Figures go to the keeper at most so often: it writes them down less often still. */
-const tellEveryMs = 50;
+/** At most this often figures are sent to the keeper's thread, which writes them still less often. */
+const sendEveryMs = 50;
 
 type Waiter = {resolve: (state: RowState | undefined) => void; reject: (error: unknown) => void};
 
-/** A thread takes some 60 ms of CPU to start and 14 MiB: most of what is done in less than this is done without one. */
+/** Starting a thread costs some 60 ms of CPU and 14 MiB; most operations that take less time than this do without. */
 const startAfterMs = 1_000;
 
-/** An index computes what its expressions say, however few rows there are. */
+/** An index on expressions can take long to build, however few rows there are. */
 const phaseOfIndexes = 'Indexes';
 
-/** SQLite counts, sorts and checks so much within a second or two; beyond it one call may last for minutes. */
+/** SQLite counts, sorts and checks this much in a second or two; with more, one call may take minutes. */
 export const muchBytes = 64 * 1024 * 1024;
 
 type KeptWork = {journal: Journal; operation: Operation; startThread: () => Worker};
 
 /**
- * The work's side of a thread that keeps alive what must be seen to live: the heartbeat in the journal, and leases.
- * One call of a database (a count, an index, a check) can keep the work's own thread busy for many minutes; its timers
- * stand still meanwhile. See keeping.ts for the other side.
+ * The work's side of a thread that writes the heartbeat into the journal and renews leases. One database call (a count,
+ * an index, a check) can block the work's own thread for many minutes, and its timers with it. The thread's side is in
+ * workers/keeping.ts.
  *
- * The thread is started when the work lasts, or is about to make a call that may last. Before, and when the thread ends too
- * early, this one does it all.
+ * The thread is started once the work takes longer, or before a call that may take long. Until then, and if the thread
+ * ends too early, the work's own thread does both.
  */
 export class Keeper implements Heartbeat {
   readonly #events: HeartbeatEvents;
@@ -55,25 +55,25 @@ export class Keeper implements Heartbeat {
   #isUp = false;
   #calls = 0;
   #progress: Progress;
-  #told: Progress;
+  #sent: Progress;
   #timer: NodeJS.Timeout | undefined;
   #limits: Operation['limits'];
   #ended = false;
-  /** While there is no thread. */
+  /** The heartbeat of this thread, while the other one does not run. */
   #own: ThreadHeartbeat | undefined;
 
   constructor({journal, operation, startThread}: KeptWork, events: HeartbeatEvents) {
     this.#events = events;
     this.#startThread = startThread;
     this.#progress = operation.progress;
-    this.#told = this.#progress;
+    this.#sent = this.#progress;
     this.#limits = operation.limits;
     this.#beatHere = () => startHeartbeat(journal, operation, events);
     this.#own = this.#beatHere();
     this.#startTimer = setTimeout(() => this.start(), startAfterMs).unref();
   }
 
-  /** Before a call that may last; nothing that comes after it in this thread is needed for the other one to take over. */
+  /** To be called before a call that may take long: the thread takes over even if this one is blocked from here on. */
   start(): void {
     if (this.#thread !== undefined || this.#ended) return;
     clearTimeout(this.#startTimer);
@@ -82,22 +82,22 @@ export class Keeper implements Heartbeat {
     this.#limits = this.#own?.limits();
     this.#own?.release();
     this.#own = undefined;
-    thread.on('message', (message: FromKeeper) => this.#hear(message));
-    thread.on('error', (error) => this.#gone(asPlain(error).message));
-    thread.on('exit', () => this.#gone('it ended'));
-    // After the listeners, which would keep the process.
+    thread.on('message', (message: FromKeeper) => this.#receive(message));
+    thread.on('error', (error) => this.#threadEnded(asPlain(error).message));
+    thread.on('exit', () => this.#threadEnded('it ended'));
+    // After adding the listeners, because they keep the process alive.
     thread.unref();
-    this.#tell();
-    for (const row of this.#rows) row.hand();
+    this.#sendProgress();
+    for (const row of this.#rows) row.handOver();
   }
 
   progress(progress: Progress): void {
     this.#progress = progress;
     if (progress.phase === phaseOfIndexes || (progress.bytesTotal ?? 0) >= muchBytes) this.start();
     if (this.#own !== undefined) this.#own.progress(progress);
-    // A new phase may begin with a long call: it must be visible before.
-    else if (progress.phase !== this.#told.phase) this.#tell();
-    else this.#timer ??= setTimeout(() => this.#tell(), tellEveryMs).unref();
+    // Sent immediately, because a new phase may start with a long call.
+    else if (progress.phase !== this.#sent.phase) this.#sendProgress();
+    else this.#timer ??= setTimeout(() => this.#sendProgress(), sendEveryMs).unref();
   }
 
   limits(): Operation['limits'] {
@@ -111,7 +111,7 @@ export class Keeper implements Heartbeat {
     if (this.#own !== undefined) return this.#own.stop();
     if (this.#isUp) await this.#call({do: 'end', progress: this.#progress}).catch(() => {});
     else {
-      // It was all done before the thread was up.
+      // The work ended before the thread was up.
       const last = this.#beatHere();
       last.progress(this.#progress);
       await last.stop();
@@ -119,26 +119,26 @@ export class Keeper implements Heartbeat {
     void this.#thread?.terminate();
   }
 
-  /** For the leases of a vault in that store. */
+  /** Renews the leases of a vault in that store. */
   keepRow(store: StoreAddress): KeepRow {
     return (state, here) => {
       const forget = () => this.#rows.delete(row);
       const row = new KeptRow(here(state), {store, here, forget, call: (call) => this.#call(call)});
       this.#rows.add(row);
-      if (this.#own === undefined) row.hand();
+      if (this.#own === undefined) row.handOver();
       return row;
     };
   }
 
-  #tell(): void {
+  #sendProgress(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#ended || this.#own !== undefined) return;
-    this.#told = this.#progress;
+    this.#sent = this.#progress;
     this.#send({kind: 'progress', progress: this.#progress});
   }
 
-  #hear(message: FromKeeper): void {
+  #receive(message: FromKeeper): void {
     switch (message.kind) {
       case 'up':
         this.#isUp = true;
@@ -152,11 +152,11 @@ export class Keeper implements Heartbeat {
       case 'ask':
         this.#send({kind: 'here'});
         break;
-      case 'answer':
-        this.#taken(message.id)?.resolve(message.state);
+      case 'reply':
+        this.#takeWaiter(message.id)?.resolve(message.state);
         break;
-      case 'refusal':
-        this.#taken(message.id)?.reject(revived(message.error));
+      case 'failure':
+        this.#takeWaiter(message.id)?.reject(revived(message.error));
         break;
       default:
         unreachable(message);
@@ -165,17 +165,17 @@ export class Keeper implements Heartbeat {
 
   #call(call: KeeperCall): Promise<RowState | undefined> {
     const thread = this.#thread;
-    if (this.#own !== undefined || thread === undefined) return Promise.reject(new ThreadGone('it ended before'));
+    if (this.#own !== undefined || thread === undefined) return Promise.reject(new ThreadEnded('it had ended already'));
     const id = ++this.#calls;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, {resolve, reject});
-      // Whoever waits for an answer keeps the process.
+      // A pending call keeps the process alive.
       thread.ref();
       this.#send({kind: 'call', id, call});
     });
   }
 
-  #taken(id: number): Waiter | undefined {
+  #takeWaiter(id: number): Waiter | undefined {
     const waiter = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) this.#thread?.unref();
@@ -186,35 +186,35 @@ export class Keeper implements Heartbeat {
     this.#thread?.postMessage(message);
   }
 
-  #gone(why: string): void {
+  #threadEnded(why: string): void {
     if (this.#own === undefined && !this.#ended) {
-      this.#events.log(`the thread that keeps leases and heartbeats is gone: ${why}`);
+      this.#events.log(`the thread that renews leases and writes heartbeats has ended: ${why}`);
       this.#own = this.#beatHere();
       this.#own.progress(this.#progress);
     }
-    for (const {reject} of this.#waiting.values()) reject(new ThreadGone(why));
+    for (const {reject} of this.#waiting.values()) reject(new ThreadEnded(why));
     this.#waiting.clear();
   }
 }
 
-class ThreadGone extends Error {}
+class ThreadEnded extends Error {}
 
 type KeptRowDeps = {
   store: StoreAddress;
   here: Parameters<KeepRow>[1];
-  /** It needs no more keeping. */
+  /** Called when the row needs no more renewals. */
   forget: () => void;
   call: (call: KeeperCall) => Promise<RowState | undefined>;
 };
 
-/** A row that this thread renews, and from {@link hand} on the keeper's. */
+/** A row that this thread renews; after {@link handOver}, the keeper's thread does. */
 class KeptRow implements RenewedRow {
   readonly #deps: KeptRowDeps;
-  /** While this thread renews it. */
+  /** Set while this thread renews the row. */
   #own: LeaseRow | undefined;
-  /** As it was handed over. */
+  /** The state that was handed over. */
   #first!: RowState;
-  /** When the other thread may renew it for the first time: until then all about it is known here, without a question. */
+  /** The other thread renews the row after this time at the earliest; until then `#first` is its state. */
   #untouchedUntilMs = 0;
 
   constructor(own: LeaseRow, deps: KeptRowDeps) {
@@ -222,8 +222,8 @@ class KeptRow implements RenewedRow {
     this.#deps = deps;
   }
 
-  /** The other thread reads it as soon as it is up, whatever this one does meanwhile. */
-  hand(): void {
+  /** The other thread receives the row as soon as it is up, even if this one is blocked. */
+  handOver(): void {
     const {store, here, call} = this.#deps;
     const state = this.#own!.handOver();
     this.#own = undefined;
@@ -239,7 +239,7 @@ class KeptRow implements RenewedRow {
     const {id: lease, renewedAtMs, content} = this.#first;
     const isYoung = systemClock.monotonicMs() - renewedAtMs < renewEveryMs(content);
     if (this.#isUntouched() && (isYoung || !young)) return Promise.resolve(this.#first);
-    // From now on it may be renewed at any time.
+    // From now on the other thread may renew it at any time.
     this.#untouchedUntilMs = 0;
     return this.#ask({do: 'state', lease, young});
   }
@@ -261,17 +261,17 @@ class KeptRow implements RenewedRow {
     try {
       return (await this.#deps.call(call))!;
     } catch (error) {
-      if (!(error instanceof ThreadGone)) throw error;
+      if (!(error instanceof ThreadEnded)) throw error;
       throw new BkpError('VAULT_LOCKED', `the lease for ${this.#first.content.purpose} was lost`, {
-        cause: `the thread that renewed it is gone: ${error.message}`,
-        next: 'start it again; what was written already is found and used again',
+        cause: `the thread that renewed it has ended: ${error.message}`,
+        next: 'give the statement again; data that was written already is reused',
         retryable: true,
       });
     }
   }
 }
 
-/** An error of the other thread: a copy of it is a plain object, or an error of no class of ours. */
+/** Restores an error of the other thread: errors lose their class when they are copied between threads. */
 function revived(error: unknown): unknown {
   const {code, message, ...rest} = error as BkpError;
   return code === undefined ? new Error(message) : new BkpError(code, message, rest as object);

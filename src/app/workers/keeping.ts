@@ -25,14 +25,14 @@ type OpenDeps = () => Promise<Pick<Deps, 'openStore'>>;
 /** What the thread has of its process. */
 export type KeeperContext = Pick<Deps, 'env' | 'nowMicros'> & {openDeps: OpenDeps};
 
-const cancelNotice = 'the worker was in the middle of one long call when it was cancelled, so its process was ended';
+const cancelNotice = 'one long call blocked the worker when it was cancelled, so its process was ended';
 
 /**
- * What the thread of a Keeper does: heartbeats with the last figures it was told, and renewals of leases, whatever the
- * work's own thread is doing.
+ * The thread of a Keeper: writes heartbeats with the last figures that it received, and renews leases, also while the
+ * work's own thread is blocked.
  *
- * A cancel is passed on. A thread in the middle of one call of SQLite cannot be stopped: when it does not answer for
- * some seconds, the process ends itself, which is safe at any moment, and another one removes what it leaves behind.
+ * It forwards a cancel. A thread that is blocked in a call of SQLite cannot be stopped: when it does not reply for some
+ * seconds, the process ends itself, which is safe at any time, and a new process removes what it leaves behind.
  */
 export async function keep(port: MessagePort, start: KeeperStart, context: KeeperContext): Promise<void> {
   const {nowMicros, env, openDeps} = context;
@@ -41,20 +41,20 @@ export async function keep(port: MessagePort, start: KeeperStart, context: Keepe
   const operation = await journal.get(number);
   const log = openLog(operation.logFile, nowMicros);
   const rows = new KeptRows(openDeps);
-  const tell = (message: FromKeeper) => port.postMessage(message);
+  const send = (message: FromKeeper) => port.postMessage(message);
   const standstill = onceStarted(() =>
     watchForStandstill(
-      () => tell({kind: 'ask'}),
+      () => send({kind: 'ask'}),
       () => endProcess({...start, env}, {journal, operation, log: log.write}),
     ),
   );
   const heartbeat: Heartbeat = startHeartbeat(journal, operation, {
     log: log.write,
-    limited: (limits) => tell({kind: 'limits', limits}),
+    limited: (limits) => send({kind: 'limits', limits}),
     cancel() {
       if (standstill.isStarted()) return;
       standstill.start();
-      tell({kind: 'cancel'});
+      send({kind: 'cancel'});
     },
   });
 
@@ -87,8 +87,8 @@ export async function keep(port: MessagePort, start: KeeperStart, context: Keepe
       case 'call': {
         const {id, call} = message;
         carryOut(call).then(
-          (state) => tell({kind: 'answer', id, ...(state === undefined ? {} : {state})}),
-          (error) => tell({kind: 'refusal', id, error: copyable(error)}),
+          (state) => send({kind: 'reply', id, state}),
+          (error) => send({kind: 'failure', id, error: copyable(error)}),
         );
         break;
       }
@@ -96,15 +96,15 @@ export async function keep(port: MessagePort, start: KeeperStart, context: Keepe
         unreachable(message);
     }
   });
-  tell({kind: 'up'});
+  send({kind: 'up'});
 }
 
 type Kept = {address: StoreAddress; first: RowState; timer: NodeJS.Timeout; row?: Promise<LeaseRow>};
 
-/** What renews leases is loaded later: most operations have ended by then. */
+/** The code that renews leases is loaded after this time: most operations have ended by then. */
 const loadAfterMs = 5_000;
 
-/** The rows that are renewed here, each in a store of this thread's own, which is opened when it is first needed. */
+/** The rows that this thread renews, in stores of its own, which are opened on first use. */
 class KeptRows {
   readonly #openDeps: OpenDeps;
   readonly #rows = new Map<string, Kept>();
@@ -136,7 +136,7 @@ class KeptRows {
 
   #kept(lease: string): Kept {
     const kept = this.#rows.get(lease);
-    if (kept === undefined) throw new Error(`no lease ${lease} is kept here`);
+    if (kept === undefined) throw new Error(`this thread does not renew the lease ${lease}`);
     return kept;
   }
 
@@ -157,13 +157,13 @@ class KeptRows {
     const name = JSON.stringify(address);
     const opened = this.#stores.get(name) ?? this.#openDeps().then((deps) => deps.openStore(address, {create: false}));
     this.#stores.set(name, opened);
-    // One that could not be opened is tried again by the next renewal.
+    // If it could not be opened, the next renewal tries again.
     opened.catch(() => this.#stores.delete(name));
     return opened;
   }
 }
 
-/** Between two tries to write the end into the journal. */
+/** Between two attempts to write the outcome into the journal. */
 const pauseMs = 500;
 
 async function endProcess(
@@ -173,11 +173,11 @@ async function endProcess(
   const outcome: OperationOutcome = {status: 'CANCELLED', result: {notices: [cancelNotice]}};
   for (;;) {
     try {
-      // False: the work came to its end meanwhile, and that is what counts.
+      // False: the work has ended meanwhile, and its outcome counts.
       if (!(await journal.finish(operation.number, outcome))) return;
       break;
     } catch (error) {
-      log(`the cancel cannot be written down for now: ${asPlain(error).message}`);
+      log(`the cancel cannot be written into the journal for now: ${asPlain(error).message}`);
       await sleep(pauseMs);
     }
   }
@@ -185,7 +185,7 @@ async function endProcess(
   try {
     await launchCleaner(start, operation);
   } catch (error) {
-    log(`what it leaves will not be removed by itself: ${asPlain(error).message}`);
+    log(`what the process leaves behind will not be removed automatically: ${asPlain(error).message}`);
   }
   process.kill(process.pid, 'SIGKILL');
 }
@@ -202,7 +202,7 @@ function onceStarted(start: () => ReturnType<typeof watchForStandstill>) {
   };
 }
 
-/** Errors lose their own fields on the way to another thread. */
+/** Errors lose their own fields when they are copied to another thread. */
 function copyable(error: unknown): unknown {
   if (!(error instanceof BkpError)) return {message: String(error)};
   const {code, message, details, next, context, retryable} = error;

@@ -3,8 +3,8 @@ import {type Operation, openLogFile, startDetached} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 
 /**
- * Starts the process that waits for the end of this one, removes what it left outside of the vault, and sends the
- * notifications of the operation.
+ * Starts a process that waits for this one to end, removes what it left outside the vault, and sends the notifications
+ * of the operation.
  */
 export async function launchCleaner(
   {home, entryFile, env}: Pick<Deps, 'home' | 'entryFile' | 'env'>,

@@ -5,9 +5,9 @@ import {requireOrder, type WorkOrder} from '../orders/work-order.ts';
 import {notifyVariable} from './notify-variables.ts';
 
 /**
- * glibc gives blocks of 128 KiB back to the system when they are freed, and a chunk is about as large: each one then meets pages
- * that are new and must be zeroed first. So what is freed is kept, up to 128 MiB; but not what is larger by far, like the
- * segments of tables: that cost 100 MiB more and saved little. Only glibc reads these (mallopt(3)).
+ * glibc returns freed blocks of 128 KiB to the system, and a chunk is about that large: each new chunk then gets new
+ * pages, which the kernel must zero. So the worker keeps up to 128 MiB of freed memory; but not much larger blocks, such
+ * as the segments of tables: that cost 100 MiB more and saved little. Only glibc reads these variables (mallopt(3)).
  */
 const keepFreedMemory = {
   MALLOC_MMAP_THRESHOLD_: String(256 * 1024),
@@ -15,7 +15,7 @@ const keepFreedMemory = {
   MALLOC_TOP_PAD_: String(8 * 1024 * 1024),
 };
 
-/** Starts the detached process that carries the operation out; returns without waiting for it to come up. */
+/** Starts the detached process that carries out the operation, and does not wait until it is up. */
 export async function launchWorker(
   deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile' | 'settings'>,
   operation: Operation,
@@ -32,7 +32,7 @@ export async function launchWorker(
       ...deps.env,
       BKP_HOME: deps.home.dir,
       UV_THREADPOOL_SIZE: String(poolThreads(requireOrder(operation))),
-      // The keys as they were when the statement was given, from wherever; only this user's processes can read them there.
+      // The keys that applied when the statement was given; only processes of this user can read an environment.
       ...(objectStore === undefined ? {} : {BKP_STORE: storeText(objectStore)}),
       ...(sourcePassword === undefined ? {} : {BKP_SOURCE_PASSWORD: sourcePassword}),
       ...(sourceToken === undefined ? {} : {BKP_SOURCE_TOKEN: sourceToken}),
@@ -43,7 +43,7 @@ export async function launchWorker(
   });
 }
 
-/** Node's default is 4; what VERIFY decodes runs there, and one thread is left for files. */
+/** Node's default is 4. VERIFY decodes in this pool, and one thread is left for files. */
 function poolThreads({place}: WorkOrder): number {
   return Math.max(4, place.compressionThreads + 1);
 }

@@ -11,7 +11,7 @@ import {
 import type {Deps} from '../deps.ts';
 import {targetsOfWorker} from './notify-variables.ts';
 
-/** The two moments of an operation at which somebody may want to hear of it. */
+/** Sends notifications at the start and at the end of an operation. */
 export type Notifier = {
   began: (event: OperationEvent) => void;
   ended: (event: OperationEvent) => Promise<void>;
@@ -29,7 +29,7 @@ export function notifierOf(deps: Deps, json: (operation: Operation) => string): 
       if (isBackupKind(operation.kind)) beginning = begin().catch(inWords);
     },
     async ended({operation, log}) {
-      // A monitor takes the time between the two, so they must come in order.
+      // A monitor measures the time between the two, so they must arrive in order.
       const faults = [await beginning, ...(await end(operation).catch((error) => [inWords(error)]))];
       for (const fault of faults.filter((text) => text !== undefined)) {
         log(fault);
@@ -41,7 +41,7 @@ export function notifierOf(deps: Deps, json: (operation: Operation) => string): 
 
   async function begin(): Promise<string | undefined> {
     const targets = await targetsOfWorker(deps);
-    // The code behind it, and fetch, are loaded by those who have somebody to tell.
+    // Loaded here, with fetch, because most workers have no target to notify.
     if (targets.heartbeat === undefined) return undefined;
     const {tellStart} = await import('../../notify/index.ts');
     return tellStart(targets);
@@ -77,7 +77,7 @@ function inWords(error: unknown): string {
   return `the notifications could not be sent: ${message}${cause === undefined ? '' : `: ${cause}`}`;
 }
 
-/** Whether there is anybody to tell of this end. */
+/** Whether a target wants to know this outcome. */
 export function hasListener(targets: NotifyTargets, operation: Operation): boolean {
   const {succeeded, isBackup} = factsOf(operation);
   return (

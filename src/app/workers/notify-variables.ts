@@ -2,13 +2,13 @@ import {type Environment, loadSettings, type Settings, type SettingsInput} from 
 import type {NotifyTargets} from '../../notify/index.ts';
 
 /**
- * How a worker hears whom it is to tell: those who were named when the statement was given, by a variable, a file, or the profile
- * of that moment. Not by the variables that a user sets: a worker that finds another one dead must see those as they are, since
- * that one's operation may have another profile.
+ * Passes a worker the targets that applied when the statement was given, whether from a variable, a file or the profile.
+ * A variable of its own, so that the user's variables stay as they are: a worker that finds another worker dead needs
+ * them, because the other operation may have another profile.
  */
 const variable = 'BKP_WORKER_NOTIFY';
 
-/** Whom the settings name. */
+/** @returns the targets that the settings name */
 export function notifyTargets(settings: Settings): NotifyTargets {
   const {notifyOnFailure: onFailure, notifyOnSuccess: onSuccess, notifyHeartbeat: heartbeat} = settings;
   return {
@@ -18,7 +18,7 @@ export function notifyTargets(settings: Settings): NotifyTargets {
   };
 }
 
-/** For the environment of a worker, which only its owner may read. */
+/** @returns a variable for the environment of a worker, which only its owner can read */
 export function notifyVariable(settings: Settings): Record<string, string> {
   const {onFailure, onSuccess, heartbeat} = notifyTargets(settings);
   return {
@@ -30,7 +30,7 @@ export function notifyVariable(settings: Settings): Record<string, string> {
   };
 }
 
-/** Whom this worker is to tell. */
+/** @returns the targets of this worker */
 export async function targetsOfWorker(input: SettingsInput): Promise<NotifyTargets> {
   const {env} = input;
   const given = env[variable];

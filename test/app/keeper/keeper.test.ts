@@ -110,7 +110,7 @@ const vaultAt = async (keeper: Keeper, root: string): Promise<Vault> =>
     keepLeases: keeper.keepRow({kind: 'directory', root}),
   });
 
-test('a heartbeat and a lease go on while one call keeps the thread of the work busy', async () => {
+test('heartbeat and lease renewals continue while one call blocks the thread of the work', async () => {
   const root = join(dir, 'cluster');
   const outcome = await run(async (keeper, {progress}) => {
     // From here on the thread is up, however long a busy machine took to start it.
@@ -149,7 +149,7 @@ test('a throttle and a cancel of another process reach the work', async () => {
   expect(outcome).toEqual({status: 'CANCELLED', result: {}});
 });
 
-test('the last figures are those of the end, also of work that was done before the thread was up', async () => {
+test('the journal has the last figures, also of work that ended before the thread was up', async () => {
   await run(async (_, {progress}) => {
     for (let at = 0; at <= 1_000; at++) progress({phase: 'Commit', bytesDone: at, bytesTotal: 1_000, itemsDone: at});
     return {};
@@ -162,7 +162,7 @@ test('the last figures are those of the end, also of work that was done before t
   });
 });
 
-test('what is done at once needs no thread', async () => {
+test('short work starts no thread', async () => {
   const root = join(dir, 'cluster');
   const outcome = await run(async (keeper, {progress}) => {
     const vault = await vaultAt(keeper, root);
@@ -178,7 +178,7 @@ test('what is done at once needs no thread', async () => {
 test.each([
   ['the first index', {phase: 'Indexes', bytesDone: 1, itemsDone: 1}],
   ['much data', {phase: 'TransferData', bytesDone: 0, bytesTotal: 2 ** 30, itemsDone: 0}],
-])('before %s the thread is started, and it keeps a lease that was there already', async (_, figures) => {
+])('before %s the thread is started, and it renews an existing lease', async (_, figures) => {
   const root = join(dir, 'cluster');
   const outcome = await run(async (keeper, {progress}) => {
     const vault = await vaultAt(keeper, root);
@@ -195,7 +195,7 @@ test.each([
   expect(existsSync(join(root, 'locks'))).toBe(false);
 });
 
-test('when the thread ends too early, its work is done by that of the work', async () => {
+test('when the thread ends too early, the thread of the work takes over', async () => {
   const root = join(dir, 'cluster');
   const outcome = await run(async (keeper, {progress, limits}) => {
     const vault = await vaultAt(keeper, root);
@@ -213,6 +213,6 @@ test('when the thread ends too early, its work is done by that of the work', asy
   }, threadThatEnds);
   expect(outcome).toEqual({status: 'SUCCESS', result: {rows: 1}});
   expect(readFileSync((await journal.get(number)).logFile, 'utf8')).toContain(
-    'the thread that keeps leases and heartbeats is gone',
+    'the thread that renews leases and writes heartbeats has ended',
   );
 });

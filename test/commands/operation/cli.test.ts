@@ -131,7 +131,7 @@ test.skipIf(!existsSync(oldNode) || !isOld())('what an old Node is sent, the new
     });
     child.stdout.once('data', () => child.kill('SIGTERM'));
     expect(await ended).toEqual([0, null]);
-    expect(talk).toContain('fullbackup/1 goes on without you.');
+    expect(talk).toContain('fullbackup/1 continues in the background.');
   } finally {
     journal.close();
     remove();

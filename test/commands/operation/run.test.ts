@@ -203,7 +203,7 @@ test('watch: leaving says on stderr what goes on; nothing to watch is said too',
   await eventually(() => expect(deps.out()).toContain('fullbackup/1'));
   deps.interrupt();
   expect(await watching).toBe(0);
-  expect(deps.err()).toContain('fullbackup/1 goes on without you.\n');
+  expect(deps.err()).toContain('fullbackup/1 continues in the background.\n');
 });
 
 test('an operation whose order is none says so where the order is needed, and is listed and forgotten as any other', async () => {

@@ -51,7 +51,7 @@ test('q leaves the view, says what goes on, and the work does go on', async () =
   await screen.sees('q leave · c cancel');
   screen.child.write('q');
   expect(await screen.ended).toBe(0);
-  await screen.sees('fullbackup/1 goes on without you.');
+  await screen.sees('fullbackup/1 continues in the background.');
   expect((await journal.get(number)).state).toMatchObject({name: 'running', cancelRequested: false});
   // The cursor is shown again, whatever the view did with it.
   expect(screen.raw.lastIndexOf('\u001b[?25h')).toBeGreaterThan(screen.raw.lastIndexOf('\u001b[?25l'));

@@ -8,11 +8,11 @@ import {hasListener} from './notifier.ts';
 import {notifyTargets, notifyVariable} from './notify-variables.ts';
 
 /**
- * Of an operation whose worker is dead: starts a process that tells those who want to hear of it. They are those whom the
- * operation's profile names now, as this process's environment sees it; the journal cannot hold their names, which are secrets.
- * Never throws: what goes wrong is told in the operation's log.
+ * Starts a process that sends the notifications of an operation whose worker is dead. The targets are those of the
+ * operation's profile as it is now, read with this process's environment: they are secrets, so the journal cannot keep
+ * them. Never throws: errors are written to the operation's log.
  */
-export async function launchTeller(
+export async function launchNotifier(
   deps: Pick<Deps, 'env' | 'flags' | 'home' | 'cwd' | 'entryFile' | 'nowMicros'>,
   operation: Operation,
 ): Promise<void> {
