@@ -73,7 +73,7 @@ test('hidden commands and options are not offered', async () => {
   expect(await complete('operation', 'list', '--j')).toEqual([]);
 });
 
-test('a Tab where there is no journal makes none', async () => {
+test('completion creates no journal', async () => {
   const other = temporaryHome();
   try {
     const {stdout} = await runBkp(['__complete', '--', 'operation', 'get', ''], {home: other.home});
@@ -84,7 +84,7 @@ test('a Tab where there is no journal makes none', async () => {
   }
 });
 
-/** What a shell has to answer, with `bkp` first on its path. */
+/** The completions of a shell that has `bkp` first on its path. */
 function shell(program: string, args: string[]): string {
   const env = bareEnv({home, env: {TERM: 'dumb'}});
   return execFileSync(program, args, {
@@ -108,7 +108,7 @@ const inBash = (...words: string[]) =>
 test('bash', () => {
   expect(inBash('operation', 'g')).toBe('get\n');
   expect(inBash('operation', 'get', '')).toBe('restore/3\nincbackup/2\nfullbackup/1\nlast\n');
-  // Quoted as it must stand on the command line, and nothing in it was run.
+  // The candidate is quoted for the command line, and no part of it was executed.
   expect(inBash('collection', 'show', '')).toBe('\\$\\(touch\\ broken\\)\nshop\n');
   expect(existsSync(join(home, 'broken'))).toBe(false);
 });
@@ -123,7 +123,7 @@ const has = (program: string) => {
 };
 
 test.skipIf(!has('zsh'))('zsh', () => {
-  // The completion system runs only in an interactive line editor; here a stand-in shows what it is handed.
+  // zsh completes only in an interactive line editor; a stand-in prints the arguments that it gets.
   const inZsh = (...words: string[]) =>
     shell('zsh', [
       '-fc',

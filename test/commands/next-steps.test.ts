@@ -10,8 +10,8 @@ import {readValue, settingOf, settings} from '../../src/config/table.ts';
 import {parse} from '../../src/sql/index.ts';
 import {hole, sourceTexts} from '../helpers/texts.ts';
 
-// What a message, a help text or the manual says to type can be typed: commands and options are those of the program,
-// settings those of the table, statements parse, and addresses are addresses.
+// Everything that a message, a help text or the manual tells users to type is valid: commands, options and
+// settings exist, statements and addresses parse.
 
 let program: Command;
 beforeAll(async () => {
@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 const texts = sourceTexts();
 
-/** In a sentence, bkp does something itself. */
+/** Words after `bkp` in a sentence in which bkp itself is the subject. */
 const prose = new Set(
   (
     'and can could does did expects finds forgets has is keeps knows lists looks may must needs never or reads says ' +
@@ -35,7 +35,7 @@ const words = (text: string) => text.match(/"[^"]*"|'[^']*'|`[^`]*`|\S+/g) ?? []
 const bare = (word: string) => word.replace(/^[('"‘“]+|[.,;:)'"’”]+$/g, '');
 const endsPhrase = (word: string) => /[,;:)]$|\.$/.test(word);
 
-/** What is wrong with the command that follows the word `bkp`; undefined: nothing, or it is no command. */
+/** The fault of the command after the word `bkp`; undefined if there is none or it is not a command. */
 function faultOfCommand(text: string, isExample: boolean): string | undefined {
   let command = program;
   const operands: string[] = [];
@@ -61,7 +61,7 @@ function faultOfCommand(text: string, isExample: boolean): string | undefined {
       const {registeredArguments: wanted} = command;
       const isVariadic = wanted.at(-1)?.variadic ?? false;
       const isWanted = operands.length < wanted.length || isVariadic;
-      // In a sentence, an argument that may be left out is not told from the next word.
+      // In a sentence, an optional argument cannot be distinguished from the next word.
       if (!isWanted || (!isExample && !wanted[operands.length]?.required && !/["'A-Z…⟨]/.test(token)))
         return isExample && !isWanted ? `too many arguments: ${token}` : faultOfOperands(command, operands, isExample);
       operands.push(word);
@@ -97,7 +97,7 @@ function faultOfSetting(key: string, value: string | undefined): string | undefi
   }
 }
 
-/** Elided parts of a statement, and what is put into it, get something that fits. */
+/** Replaces elided and inserted parts of a statement by something that fits. */
 function filled(statement: string): string {
   return statement
     .replaceAll('‘', "'")
@@ -123,10 +123,10 @@ function faultOfStatements(text: string): string | undefined {
 }
 
 const statementStart = /\b(?:(?:CREATE|ALTER|DROP|COPY) BACKUP|BACKUP|RESTORE|VERIFY|SHOW) /g;
-/** Words that statements of databases begin with, and bkp's do not. */
+/** First words of statements of databases that bkp does not have. */
 const others = /^(?:CREATE|ALTER|DROP) (?!BACKUP)/;
 
-/** What is wrong with the statements in a sentence: of each, some beginning of it must be one, up to its last keyword. */
+/** The faults of the statements in a sentence: of each, a beginning up to its last keyword must be a statement. */
 function faultsOfPhrases(text: string): string[] {
   const faults: string[] = [];
   for (const {index} of text.matchAll(statementStart)) {
@@ -171,7 +171,7 @@ function faultsOfAddresses(text: string): string[] {
       .replace('region=…', 'region=eu-west-1')
       .replaceAll('=…', '=xxx')
       .replaceAll(/;…|\/…/g, '');
-    // Its name alone, or a form that names no setting.
+    // Only its name, or a form that names no setting.
     if (/^[a-z0-9]+:(?::|\/\/)(?:xxx)?$/.test(written) || written.includes('key=value')) return [];
     const known = written
       .replace(/\bURL\b/, 'http://127.0.0.1:9000')
@@ -191,16 +191,16 @@ function faultsOfAddresses(text: string): string[] {
 /** Options that programs other than bkp have. */
 const foreignOptions = new Set(['--user', '--repair', '--help']);
 
-test('the commands in texts exist, with their options, arguments and settings', () => {
+test('every command in a text exists, with its options, arguments and settings', () => {
   const faults: string[] = [];
   for (const {text, where, isNext} of texts) {
     for (const {index} of text.matchAll(/(?<![\w-])bkp (?=[a-z-])/g)) {
       const rest = text.slice(index + 4);
       const [first = ''] = rest.split(/[\s,;:.)]/);
       const isKnown = program.commands.some((command) => command.name() === first);
-      // Elsewhere than in a next step, bkp is most often the one that does something.
+      // Outside next steps, bkp is mostly the subject of a sentence.
       if (!isNext && !isKnown) continue;
-      // A text may be a line to type, or a sentence.
+      // A text is a line to type or a sentence.
       const fault = faultOfCommand(rest, true) && faultOfCommand(rest, false);
       if (fault !== undefined) faults.push(`${where}: ${fault} in: ${text}`);
     }
@@ -208,7 +208,7 @@ test('the commands in texts exist, with their options, arguments and settings', 
   expect(faults).toEqual([]);
 });
 
-test('the options, settings and statements of next steps are those of bkp', () => {
+test('the options, settings and statements in next steps exist', () => {
   const optionNames = new Set(
     [program, ...program.commands, ...program.commands.flatMap(({commands}) => commands)].flatMap(({options}) =>
       options.map(({long}) => long),
@@ -228,7 +228,7 @@ test('the options, settings and statements of next steps are those of bkp', () =
   expect(faults).toEqual([]);
 });
 
-test('the addresses in texts are addresses', () => {
+test('the addresses in texts are valid', () => {
   const faults = texts.flatMap(({text, where}) => faultsOfAddresses(text).map((fault) => `${where}: ${fault}`));
   expect(faults).toEqual([]);
 });

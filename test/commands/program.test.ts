@@ -44,7 +44,7 @@ function program() {
   return Object.assign(it, {run});
 }
 
-test('only the group that is named is loaded, and global options may stand anywhere', async () => {
+test('only the named group is loaded, and global options may be anywhere', async () => {
   const it = program();
   await it.run('--source', 'a.db', 'first', 'list', '-s', '2', '--home=h', '--no-color');
   expect(it.loaded).toEqual(['first']);
@@ -52,7 +52,7 @@ test('only the group that is named is loaded, and global options may stand anywh
   expect(it.ran).toHaveBeenCalledExactlyOnceWith('first', {size: '2'});
 });
 
-test('colours are wanted unless --no-color says otherwise', async () => {
+test('colours are on unless --no-color is given', async () => {
   const it = program();
   await it.run('first', 'list');
   expect(it.flags).toEqual({color: true});
@@ -105,7 +105,7 @@ test.each([
   expect(it.ran).not.toHaveBeenCalled();
 });
 
-test('--version prints it and does nothing else', async () => {
+test('--version prints the version and does nothing else', async () => {
   const it = program();
   await it.run('--version', 'first', 'list');
   expect(it.text).toBe('1.2.3\n');
@@ -136,11 +136,11 @@ test.each([
   expect(it.text).toBe('');
 });
 
-test('an error of a command passes as it is', async () => {
+test('an error of a command is passed on unchanged', async () => {
   await expect(program().run('first', 'fail')).rejects.toThrow('inside');
 });
 
-test('every group of the table is what its name says, and its help ends with exit statuses and an example', async () => {
+test('every group has the command of its name, and help that ends with exit statuses and examples', async () => {
   for (const {name, hidden, load} of commandGroups) {
     const command = (await load()).command({} as CommandDeps);
     expect(command.name()).toBe(name);

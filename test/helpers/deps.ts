@@ -9,7 +9,7 @@ import {bkpFile} from './bkp.ts';
 import {journalAt} from './journal.ts';
 
 export type TestDeps = CommandDeps & {
-  /** What was written so far. */
+  /** The text written so far. */
   out: () => string;
   err: () => string;
   /** The last status that a command set. */
@@ -72,7 +72,7 @@ function collector() {
   stream.on('data', (chunk: string) => {
     text += chunk;
   });
-  // What a command has written is there at once, before any event could tell of it.
+  // Reads what a command has just written, before the data event.
   const drained = () => {
     text += stream.read() ?? '';
     return text;

@@ -5,7 +5,7 @@ import {DatabaseSync} from 'node:sqlite';
 import {onTestFinished} from 'vitest';
 import {type RunResult, runBkp} from './bkp.ts';
 
-/** A user's place of work: a folder with a database, a home and a cluster; everything in it goes with the test. */
+/** A folder with a database, a home and a cluster, which is removed after the test. */
 export type Desk = {
   folder: string;
   home: string;
@@ -13,7 +13,7 @@ export type Desk = {
   database: string;
   /** Runs the real bkp. */
   bkp: (...args: string[]) => Promise<RunResult>;
-  /** `bkp sql`; expects exit status 0 and gives what it printed. */
+  /** `bkp sql`; expects exit status 0 and returns its output. */
   sql: (statement: string) => Promise<string>;
   /** `bkp sql --wait`; expects exit status 0. */
   sqlWait: (statement: string) => Promise<string>;
@@ -24,7 +24,7 @@ export type Desk = {
   all: (query: string, file?: string) => Record<string, unknown>[];
   /** The first column of each row. */
   column: (query: string, file?: string) => unknown[];
-  /** Whether there is such a file or folder at the desk. */
+  /** Whether the folder has this file or folder. */
   has: (name: string) => boolean;
   remove: (...names: string[]) => void;
   /** Keys of all objects in the cluster. */
@@ -44,10 +44,10 @@ export const createC = (incremental: boolean) =>
   `CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='cluster', ` +
   `INCREMENTAL_BACKUP_ENABLED='${incremental}')`;
 
-/** @param env on top of what names the database and the cluster */
+/** @param env in addition to the variables for database and cluster */
 export function openDesk(schema = casesSchema, env: Record<string, string> = {}): Desk {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-desk-'));
-  // A worker of a test that failed half-way may still write: try again instead of failing for that.
+  // A worker of a failed test may still be writing, so the removal is retried.
   onTestFinished(() => rmSync(folder, {recursive: true, force: true, maxRetries: 20, retryDelay: 100}));
   const home = join(folder, 'home');
   const cluster = join(folder, 'cluster');

@@ -15,24 +15,23 @@ import {openDirectoryStore, type Store} from '../../src/stores/index.ts';
 import {type Host, openVault, thisHost, type Vault} from '../../src/vault/index.ts';
 
 /**
- * The work of bkp's statements without its processes: quick enough to be done after every crash of a long row
- * of them.
+ * The work of bkp's statements without its processes: fast enough to run after each of many simulated crashes.
  */
 export type Bench = {
   backups: (collection: string) => Promise<BackupName[]>;
   backup: (collection: string, type: BackupType, options?: {adopt?: boolean}) => Promise<BackupName>;
-  /** Throws what VERIFY would tell. */
+  /** Throws the findings of VERIFY. */
   verify: (collection: string) => Promise<void>;
-  /** @param point absent: the newest backup */
+  /** @param point default: the newest backup */
   restore: (collection: string, database: string, point?: string) => Promise<void>;
-  /** With a collection: what its KEEP_LATEST does not keep goes too. */
+  /** With a collection: also removes what its KEEP_LATEST does not keep. */
   cleanUp: (collection?: string) => Promise<number>;
   vault: <T>(use: (vault: Vault) => Promise<T>) => Promise<T>;
 };
 
 export function inProcess(place: {
   database: string;
-  /** A directory; or whatever `openStore` opens. */
+  /** A directory; alternatively `openStore`. */
   cluster?: string;
   openStore?: () => Promise<Store>;
   store?: (store: Store) => Store;
@@ -95,8 +94,8 @@ let pieces = 0;
 const running = new Set<string | undefined>();
 
 /**
- * To the others each piece of work is a process of its own, as it is when bkp runs: what one that failed could
- * not give back is a dead one's.
+ * Each piece of work appears as a separate process to the others, as with real workers: what a failed one could
+ * not release belongs to a dead process.
  */
 function pieceOfWork(): {host: Host; end: () => void} {
   const here = thisHost();

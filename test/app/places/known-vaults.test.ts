@@ -13,7 +13,7 @@ beforeEach(() => {
   mounts.unmounted = undefined;
 });
 
-/** Statements of a desk whose profile has a cluster, and an object store when it is named. */
+/** Runs statements on a desk whose profile has a cluster, and an object store if one is given. */
 function at(desk: Desk, objectStore?: string) {
   const base = testDeps(desk.home);
   onTestFinished(() => base.close());
@@ -82,7 +82,7 @@ test.each(['an empty folder', 'no folder'])(
   },
 );
 
-test('a new home knows of no vault, and another disk in the same place is known from then on', async () => {
+test('a new home has no recorded vault, and records the one it uses', async () => {
   const desk = openDesk();
   const {run, forget, deps} = at(desk);
   await expect(run('SHOW BACKUP COLLECTIONS')).rejects.toMatchObject({
@@ -101,7 +101,7 @@ test('a new home knows of no vault, and another disk in the same place is known 
   await expect(run('SHOW BACKUP COLLECTIONS')).rejects.toMatchObject(gone);
 });
 
-test('what another store has is used from there, and that is told; what would have to be done in both is refused', async () => {
+test('a collection is used from the other store with a warning; changes to its definition are refused', async () => {
   const desk = openDesk();
   const {run, deps} = at(desk, 'bucket');
   await run(createC(false));
@@ -122,7 +122,7 @@ test('what another store has is used from there, and that is told; what would ha
   expect(existsSync(desk.cluster)).toBe(false);
 });
 
-test('no vault is made where a disk is to be mounted', async () => {
+test('no vault is created where a disk should be mounted', async () => {
   const desk = openDesk();
   const {run} = at(desk);
   mkdirSync(desk.cluster);
@@ -133,7 +133,7 @@ test('no vault is made where a disk is to be mounted', async () => {
   expect(readdirSync(desk.cluster)).toEqual([]);
   mounts.unmounted = undefined;
   await run(createC(false));
-  // What is there is there, whatever the tables say.
+  // An existing vault is used even if the tables list its mount point as unmounted.
   mounts.unmounted = desk.folder;
   await run('BACKUP c');
 });

@@ -29,14 +29,14 @@ test.each([
   expect(unmountedAbove(path, tables())).toBe(point);
 });
 
-test('what is mounted is there', () => {
+test('a mounted mount point is not reported', () => {
   expect(unmountedAbove('/mnt/backups/shop', tables('/mnt/backups'))).toBeUndefined();
   expect(unmountedAbove('/media/my disk/bkp', tables('/media/my\\040disk'))).toBeUndefined();
-  // systemd's automount is one, too.
+  // A systemd automount counts as mounted.
   expect(unmountedAbove('/srv/nfs/a', tables('/srv/nfs'))).toBeUndefined();
 });
 
-test('a link leads to where it leads', () => {
+test('links are resolved before mount points are compared', () => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'bkp-mounts-')));
   onTestFinished(() => rmSync(folder, {recursive: true}));
   mkdirSync(join(folder, 'disk'));
@@ -45,6 +45,6 @@ test('a link leads to where it leads', () => {
   expect(unmountedAbove(join(folder, 'link', 'not', 'yet'), own)).toBe(`${folder}/disk`);
 });
 
-test('a system without these tables knows nothing', () => {
+test('a system without these tables reports no missing mount', () => {
   expect(unmountedAbove('/mnt/backups', undefined)).toBeUndefined();
 });

@@ -9,7 +9,7 @@ import {temporaryHome} from '../../helpers/bkp.ts';
 import {testDeps} from '../../helpers/deps.ts';
 import {inProcess} from '../../helpers/in-process.ts';
 
-test('of several databases in a store the profile’s own is restored; when it is gone, one has to be named', async () => {
+test('of several databases the profile’s own is restored; if it is gone, the instance must be named', async () => {
   const {home, remove} = temporaryHome();
   onTestFinished(remove);
   const [cluster, path, copy] = [join(home, 'store'), join(home, 'app.db'), join(home, 'copy.db')];

@@ -14,21 +14,21 @@ import {backupsOf, type Desk, openDesk} from '../../helpers/desk.ts';
 import {ExecStandIn} from '../../sources/questdb/exec-stand-in.ts';
 import {writeRecordedRoot} from '../../sources/questdb/recorded-root.ts';
 
-// The scheduler itself, with a clock that the test sets, and workers that are done at once.
+// The scheduler with a clock that the test sets and workers that end immediately.
 
 type Changeable = {-readonly [Field in keyof Settings]?: Settings[Field]};
 
 type Bench = {
   desk: Desk;
-  /** What the profile says beside source and cluster; changed here, it holds from the next reload on. */
+  /** Settings of the profile besides source and cluster; changes take effect at the next reload. */
   profile: Changeable;
   deps: TestDeps;
   scheduler: Scheduler;
   lines: string[];
   sql: (statement: string) => Promise<void>;
-  /** Sets the clock and lets the scheduler look; gives the lines it told since. */
+  /** Sets the clock and runs a round; returns the lines that the scheduler has printed since. */
   at: (time: string) => Promise<string[]>;
-  /** What workers do; by default their work. */
+  /** What workers do; default: their work. */
   worker: {start: (operation: Operation) => Promise<void>};
 };
 
@@ -80,7 +80,7 @@ const create = (settings: string) =>
   `CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true', ${settings})`;
 const nightly = create("SCHEDULE='0 2 * * *', SCHEDULE_FULL='0 2 * * 0'");
 
-test('a full backup, then increments, and a full one on Sunday; each end is told', async () => {
+test('the scheduler takes a full backup, increments, and a full one on Sunday, and reports each end', async () => {
   const {desk, scheduler, lines, sql, at} = await openBench();
   await scheduler.reload();
   expect(lines).toEqual(['nothing is scheduled: no collection has a SCHEDULE, and backup.schedule.cron is not set']);
@@ -100,7 +100,7 @@ test('a full backup, then increments, and a full one on Sunday; each end is told
   ]);
 });
 
-test('a round says how long nothing is due', async () => {
+test('a round returns how long nothing is due', async () => {
   const {scheduler, sql, at, deps} = await openBench();
   await sql(nightly);
   await scheduler.reload();
@@ -111,7 +111,7 @@ test('a round says how long nothing is due', async () => {
   expect(deps.err()).toBe('');
 });
 
-test('what was missed is made up once, and said', async () => {
+test('a missed run is made up for once and reported', async () => {
   const {scheduler, sql, at} = await openBench();
   await sql(nightly);
   await scheduler.reload();
@@ -125,7 +125,7 @@ test('what was missed is made up once, and said', async () => {
   expect(await at('10T20:00:00')).toEqual([]);
 });
 
-test('a new scheduler knows from store and journal what was done', async () => {
+test('a new scheduler finds in store and journal what was done', async () => {
   const {deps, scheduler, sql, at} = await openBench();
   await sql(nightly);
   await scheduler.reload();
@@ -137,7 +137,7 @@ test('a new scheduler knows from store and journal what was done', async () => {
   expect(lines).toEqual(['schedules: c']);
 });
 
-test('a run that would overlap is skipped and told, and not taken later', async () => {
+test('a run that would overlap is skipped, reported, and not taken later', async () => {
   const {scheduler, sql, at, worker} = await openBench();
   await sql(nightly);
   await scheduler.reload();
@@ -157,7 +157,7 @@ test('a run that would overlap is skipped and told, and not taken later', async 
   expect(await at('04T02:00:00')).toEqual(['c: fullbackup/3 started']);
 });
 
-test('a chain that cannot go on begins anew at once', async () => {
+test('after a broken chain a full backup is taken immediately', async () => {
   const {desk, scheduler, sql, at} = await openBench();
   await sql(nightly);
   await scheduler.reload();
@@ -169,7 +169,7 @@ test('a chain that cannot go on begins anew at once', async () => {
     'c: fullbackup/2 started',
   ]);
   desk.exec('ALTER TABLE orders ADD COLUMN more');
-  // Only the worker finds that the table is another one.
+  // Only the worker can detect that the table was replaced.
   expect(await at('05T02:00:00')).toContain('c: fullbackup/3 started');
   desk.exec('ALTER TABLE orders ADD COLUMN still_more');
   expect(await at('06T02:00:00')).toContain('c: incbackup/4 started');
@@ -190,7 +190,7 @@ test('an increment whose base is damaged is followed by a full backup', async ()
   expect(await at('03T02:00:04')).toEqual(['fullbackup/3 ended: SUCCESS']);
 });
 
-test('what is refused is told and tried again at the next moment; other collections are not held up', async () => {
+test('a refused run is reported and retried at the next time; other collections are not delayed', async () => {
   const {desk, scheduler, sql, at} = await openBench();
   await sql(nightly);
   await sql("CREATE BACKUP COLLECTION d (TABLE absent) WITH (SCHEDULE='0 2 * * *')");
@@ -206,7 +206,7 @@ test('what is refused is told and tried again at the next moment; other collecti
   expect(await at('03T02:00:00')).toContain('d: fullbackup/4 started');
 });
 
-test('a store that is away is told, and what was missed is made up when it is back', async () => {
+test('an unavailable store is reported, and missed runs are made up for when it is back', async () => {
   const {desk, scheduler, sql, at} = await openBench();
   await sql(nightly);
   await scheduler.reload();
@@ -222,7 +222,7 @@ test('a store that is away is told, and what was missed is made up when it is ba
   ]);
 });
 
-test('collections of another database in the same store are left alone, and that is said once', async () => {
+test('collections of another database in the same store are skipped, which is reported once', async () => {
   const {desk, scheduler, sql, at, deps} = await openBench();
   await sql(nightly);
   await scheduler.reload();
@@ -273,7 +273,7 @@ function nightlyDatabase({desk, profile}: Bench): string {
   return `database sqlite::path=${desk.database}`;
 }
 
-test('the database: the first backup at once, then by the line; what was missed is made up once', async () => {
+test('a database’s first backup is immediate, later ones follow the line; missed runs are made up for', async () => {
   const bench = await openBench();
   const {scheduler, lines, at, deps} = bench;
   const name = nightlyDatabase(bench);
@@ -291,7 +291,7 @@ test('the database: the first backup at once, then by the line; what was missed 
     `${name}: dbbackup/3 started`,
   ]);
   expect(await at('09T20:00:00')).toEqual(['dbbackup/3 ended: SUCCESS']);
-  // One that has only the store: another home, or this one with its journal lost.
+  // A scheduler that has only the store: another home, or this one without its journal.
   const lost = testDeps(join(bench.desk.folder, 'other'));
   onTestFinished(() => lost.close());
   const fresh: TestDeps = {...deps, journal: () => lost.journal(), again: async () => fresh};
@@ -303,7 +303,7 @@ test('the database: the first backup at once, then by the line; what was missed 
   expect(deps.err()).toBe('');
 });
 
-test('the database: a run that would overlap is skipped and told; one that was refused is tried at the next moment', async () => {
+test('a database’s overlapping run is skipped and reported; a refused one is retried at the next time', async () => {
   const bench = await openBench();
   const {scheduler, at, sql, worker, profile} = bench;
   const name = nightlyDatabase(bench);
@@ -329,7 +329,7 @@ test('the database: a run that would overlap is skipped and told; one that was r
   expect(await at('04T02:00:00')).toEqual([`${name}: dbbackup/3 started`]);
 });
 
-test('a changed configuration and reload_config() are noticed at the next look; what is wrong leaves what was known', async () => {
+test('changed settings and reload_config() take effect in the next round; wrong ones change nothing', async () => {
   const bench = await openBench();
   const {scheduler, at, sql, profile, deps} = bench;
   await scheduler.reload();
@@ -353,14 +353,14 @@ test('a changed configuration and reload_config() are noticed at the next look; 
   expect(await at('02T02:00:00')).toContain(`${name}: dbbackup/2 started`);
 });
 
-test('a line without an object store is an error when the scheduler starts', async () => {
+test('a cron line without an object store is an error when the scheduler starts', async () => {
   const bench = await openBench();
   nightlyDatabase(bench);
   bench.profile.objectStore = undefined;
   await expect(bench.scheduler.reload()).rejects.toMatchObject({message: /backup\.object\.store/});
 });
 
-test('schedule next prints the moments of the database after those of collections', async () => {
+test('schedule next prints the database’s times after those of collections', async () => {
   const bench = await openBench();
   const {scheduler, sql, at, deps, profile} = bench;
   nightlyDatabase(bench);
@@ -389,7 +389,7 @@ test('schedule next prints the moments of the database after those of collection
   );
 });
 
-test('a QuestDB: it has no collections, and those of others in its store do not hinder it', async () => {
+test('a QuestDB source has no collections, and those of others in its store do not affect it', async () => {
   const bench = await openBench();
   const {desk, scheduler, lines, sql, at, profile} = bench;
   nightlyDatabase(bench);

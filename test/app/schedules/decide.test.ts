@@ -8,13 +8,13 @@ const sundays = {...nightly, scheduleFull: '0 2 * * 0'};
 const old = {createdAtMs: at('01T12:00:00')};
 const iso = (timeMs: number) => new Date(timeMs).toISOString().slice(5, 16);
 
-test('a new collection waits for its first moment, and that backup is a full one', () => {
+test('the first backup of a new collection is taken at its first scheduled time and is full', () => {
   const situation = {plan: nightly, ...old};
   expect(decide(situation, at('02T01:59:59'))).toEqual({take: 'nothing', nextMs: at('02T02:00:00')});
   expect(decide(situation, at('02T02:00:00'))).toEqual({take: 'full', dueMs: at('02T02:00:00')});
 });
 
-test('then increments where they are enabled, else full ones', () => {
+test('later backups are increments if they are enabled, else full', () => {
   const situation = {plan: nightly, ...old, newestMs: at('02T02:00:01'), chainMs: at('02T02:00:01')};
   expect(decide(situation, at('02T02:00:30'))).toEqual({take: 'nothing', nextMs: at('03T02:00:00')});
   expect(decide(situation, at('03T02:00:00'))).toMatchObject({take: 'incremental'});
@@ -23,19 +23,19 @@ test('then increments where they are enabled, else full ones', () => {
   });
 });
 
-test('a backup that was taken in the very second of its moment is that moment’s', () => {
+test('a backup taken in the same second as its scheduled time counts for that time', () => {
   const situation = {plan: nightly, ...old, newestMs: at('02T02:00:00'), chainMs: at('02T02:00:00')};
   expect(decide(situation, at('02T02:00:00.900'))).toMatchObject({take: 'nothing', nextMs: at('03T02:00:00')});
 });
 
-test('what was missed for days is made up once', () => {
+test('runs that were missed for days are made up for once', () => {
   const situation = {plan: nightly, ...old, newestMs: at('02T02:00:01'), chainMs: at('02T02:00:01')};
   const now = at('09T07:30:00');
   expect(decide(situation, now)).toEqual({take: 'incremental', dueMs: at('03T02:00:00')});
   expect(decide({...situation, newestMs: now}, now)).toEqual({take: 'nothing', nextMs: at('10T02:00:00')});
 });
 
-test('a try counts, whatever came of it: the next one is at the next moment', () => {
+test('an attempt counts even if it failed: the next one is at the next scheduled time', () => {
   const situation = {plan: nightly, ...old, newestMs: at('02T02:00:01'), chainMs: at('02T02:00:01')};
   expect(decide({...situation, attemptsMs: [at('03T02:00:01')]}, at('03T09:00:00'))).toEqual({
     take: 'nothing',
@@ -43,9 +43,9 @@ test('a try counts, whatever came of it: the next one is at the next moment', ()
   });
 });
 
-test('SCHEDULE_FULL: full on Sundays, and later when the Sunday was missed or failed', () => {
+test('SCHEDULE_FULL: full on Sundays, or later when Sunday was missed or failed', () => {
   const situation = {plan: sundays, ...old, newestMs: at('03T02:00:01'), chainMs: at('01T13:00:00')};
-  // The 4th of January 2026 is a Sunday.
+  // 4 January 2026 is a Sunday.
   expect(decide(situation, at('04T02:00:00'))).toEqual({take: 'full', dueMs: at('04T02:00:00')});
   const failed = {...situation, attemptsMs: [at('04T02:00:01')]};
   expect(decide(failed, at('04T12:00:00'))).toMatchObject({take: 'nothing', nextMs: at('05T02:00:00')});
@@ -54,7 +54,7 @@ test('SCHEDULE_FULL: full on Sundays, and later when the Sunday was missed or fa
   expect(decide(done, at('06T02:00:00'))).toMatchObject({take: 'incremental'});
 });
 
-test('SCHEDULE_FULL has moments of its own, and may stand alone', () => {
+test('SCHEDULE_FULL has its own times and works without SCHEDULE', () => {
   const known = {...old, newestMs: at('02T02:00:01'), chainMs: at('02T02:00:01')};
   const own = {plan: {...nightly, scheduleFull: '30 5 * * *'}, ...known};
   expect(decide(own, at('02T05:30:00'))).toEqual({take: 'full', dueMs: at('02T05:30:00')});
@@ -64,7 +64,7 @@ test('SCHEDULE_FULL has moments of its own, and may stand alone', () => {
   });
 });
 
-test('a chain that cannot go on begins anew', () => {
+test('a broken chain is followed by a full backup', () => {
   const situation = {plan: nightly, ...old, newestMs: at('02T02:00:01')};
   expect(decide({...situation, chainMs: at('02T02:00:01'), isChainBroken: true}, at('03T02:00:05'))).toMatchObject({
     take: 'full',
@@ -72,7 +72,7 @@ test('a chain that cannot go on begins anew', () => {
   expect(decide(situation, at('03T02:00:05'))).toMatchObject({take: 'full'});
 });
 
-test('of what was there for ever the first backup is due at once, and a try that failed waits for the next moment', () => {
+test('without a creation time the first backup is due immediately; after a failure the next time counts', () => {
   const plan = {...nightly, incremental: false};
   const now = at('05T12:00:00');
   expect(decide({plan}, now)).toEqual({take: 'full', dueMs: now, isFirst: true});
@@ -85,18 +85,18 @@ test('of what was there for ever the first backup is due at once, and a try that
   ]);
 });
 
-test('a clock that was wrong for a while stops no schedule', () => {
+test('a clock that was wrong for a while does not stop a schedule', () => {
   const situation = {plan: nightly, ...old, newestMs: Date.parse('2031-01-01T00:00:00Z'), chainMs: at('01T13:00:00')};
   expect(decide(situation, at('03T03:00:00'))).toMatchObject({take: 'incremental'});
   expect(decide({...situation, attemptsMs: [at('03T03:00:00')]}, at('03T03:00:01'))).toMatchObject({take: 'nothing'});
 });
 
-test('the zone counts', () => {
+test('scheduled times are in the schedule’s time zone', () => {
   const plan = {...nightly, scheduleZone: 'America/New_York'};
   expect(decide({plan, ...old}, at('02T02:00:00'))).toEqual({take: 'nothing', nextMs: at('02T07:00:00')});
 });
 
-test('what comes: the missed one first, full ones where they belong', () => {
+test('the list of next backups begins with the missed one and marks full ones', () => {
   const situation: Situation = {plan: sundays, ...old, newestMs: at('02T02:00:01'), chainMs: at('02T02:00:01')};
   const moments = upcoming(situation, at('03T12:00:00'), 4);
   expect(moments.map(({atMs, take, isMissed}) => [iso(atMs), take, isMissed])).toEqual([
@@ -108,7 +108,7 @@ test('what comes: the missed one first, full ones where they belong', () => {
 });
 
 // A machine that is on and off at random, with backups that fail at random.
-test('whatever happens: never twice for one moment, and never a moment passed over while the machine is on', () => {
+test('under random events no scheduled time gets two backups, and none is skipped while the machine is on', () => {
   const life = fc.array(fc.record({minutes: fc.integer({min: 1, max: 3000}), fails: fc.boolean()}), {
     minLength: 1,
     maxLength: 40,

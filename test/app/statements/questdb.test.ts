@@ -30,7 +30,7 @@ afterEach(async () => {
 
 const sql = (text: string) => execute(deps, parse(text)[0]!);
 
-test('CHECKPOINT CREATE and RELEASE are carried out by the server', async () => {
+test('CHECKPOINT CREATE and RELEASE are executed by the server', async () => {
   expect((await sql('CHECKPOINT CREATE')).notices).toEqual([expect.stringContaining('held until CHECKPOINT RELEASE')]);
   expect(server.held).toBeDefined();
   await expect(sql('checkpoint create')).rejects.toMatchObject({code: 'SOURCE_LOCKED'});
@@ -39,7 +39,7 @@ test('CHECKPOINT CREATE and RELEASE are carried out by the server', async () => 
   await sql('CHECKPOINT RELEASE');
 });
 
-test('CHECKPOINT is refused where there is none: an SQLite file, a stopped server', async () => {
+test('CHECKPOINT is refused for an SQLite file and for a stopped server', async () => {
   Object.assign(deps.env, {BKP_SOURCE: join(folder, 'app.db')});
   await expect(sql('CHECKPOINT CREATE')).rejects.toMatchObject({code: 'UNSUPPORTED'});
   Object.assign(deps.env, {BKP_SOURCE: `questdb::root=${root};offline=true`});
@@ -53,7 +53,7 @@ const options = {
   nowMicros: () => Date.now() * 1000,
 };
 
-test('a doctor tells of another root, of a server that is read-only, and releases what a dead process left', async () => {
+test('doctor reports a wrong root and a read-only server, and releases a dead process’s checkpoint', async () => {
   const wrong = async (repair = false) => (await checkSource(deps, {repair})).filter(({ok}) => !ok);
   expect(await wrong()).toEqual([]);
   server.ownRoot = join(folder, 'other');
@@ -65,7 +65,7 @@ test('a doctor tells of another root, of a server that is read-only, and release
   ]);
   server.ownRoot = root;
   server.isReadOnly = false;
-  // A process of this machine that has ended; another home's journal knew of it.
+  // A dead process of this machine whose operation was in another home's journal.
   const {systemProcesses} = await import('../../../src/lib/processes.ts');
   const dead = {...systemProcesses, self: () => ({...systemProcesses.self(), pid: 2 ** 22 + 1, startedAt: '1'})};
   await openQuestDbSource({root, http: server.url}, dead).freeze(options);

@@ -3,7 +3,7 @@ import {adoptValue, isAdopting} from '../../../src/app/statements/settings.ts';
 
 const adopt = (value: string) => ({key: 'ADOPT', value});
 
-test('ADOPT is the only setting of BACKUP, and takes what it can mean', () => {
+test('ADOPT is the only setting of BACKUP and accepts only its values', () => {
   expect(isAdopting([])).toBe(false);
   expect(isAdopting([adopt('TRUE')])).toBe(true);
   expect(isAdopting([adopt('false')])).toBe(false);

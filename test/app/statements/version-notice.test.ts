@@ -8,7 +8,7 @@ import {inProcess} from '../../helpers/in-process.ts';
 import {ExecStandIn} from '../../sources/questdb/exec-stand-in.ts';
 import {writeRecordedRoot} from '../../sources/questdb/recorded-root.ts';
 
-test('a backup of another major version than the source’s server is told; the same one, or nobody there, is not', async () => {
+test('a restore warns if the source’s server runs another major version than the backup’s', async () => {
   const {home, remove} = temporaryHome();
   onTestFinished(remove);
   const root = `${home}/root`;
@@ -27,7 +27,7 @@ test('a backup of another major version than the source’s server is told; the 
   expect(await told('8.2.0')).toBeUndefined();
 });
 
-test('a restore has asked the source’s server before there is an operation', async () => {
+test('a restore asks the source’s server before it creates the operation', async () => {
   const {home, remove} = temporaryHome();
   onTestFinished(remove);
   const [root, cluster] = [`${home}/root`, `${home}/store`];
@@ -43,7 +43,7 @@ test('a restore has asked the source’s server before there is an operation', a
     BKP_SOURCE: `questdb::root=${root};http=${server.url}`,
     BKP_STORE: `fs::root=${cluster}`,
   });
-  // The journal is asked for when the operation is to be written into it.
+  // The journal is opened when the operation is written.
   let askedBefore: string[] | undefined;
   const {journal} = deps;
   deps.journal = () => {

@@ -35,7 +35,7 @@ test('the manual describes every view with exactly its columns, their types and 
   expect(described).toEqual(Object.fromEntries(declared));
 });
 
-test('operations(): every state, the oldest first', async () => {
+test('operations() has every state, oldest first', async () => {
   const {deps, select} = open();
   const journal = await deps.journal();
   await addSucceeded(journal, {subject: {kind: 'collection', name: 'shop'}});
@@ -71,7 +71,7 @@ test('operations(): every state, the oldest first', async () => {
   expect(times.rows[0]).toEqual([1, expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)]);
 });
 
-test('operations() are all there, however many pages the journal has', async () => {
+test('operations() returns all operations of a journal with many pages', async () => {
   const {deps, select} = open();
   const journal = await deps.journal();
   for (let at = 0; at < 205; at++) await journal.create(aBackup());

@@ -14,7 +14,7 @@ import {readConfig, temporaryHome} from '../../config/fixture.ts';
 
 type World = {env?: Record<string, string>; flags?: Partial<GlobalFlags>; stdin?: string};
 
-/** A home, and a function that types `bkp config …` in it. */
+/** A home, and a function that runs `bkp config …` in it. */
 function terminal() {
   const home = temporaryHome();
   return {
@@ -45,7 +45,7 @@ function terminal() {
   };
 }
 
-test('a value is set, got, listed and unset', async () => {
+test('config sets, gets, lists and unsets a value', async () => {
   const {type, home} = terminal();
   const database = resolve('app.db');
   expect(await type(['set', 'Source', './app.db'])).toEqual({
@@ -64,7 +64,7 @@ test('a value is set, got, listed and unset', async () => {
   });
 });
 
-test('list for people and for programs', async () => {
+test('config list prints text and JSON', async () => {
   const {type, home} = terminal();
   const env = {BKP_BACKUP_COMPRESSION_THREADS: '2', BKP_BACKUP_LIMIT_UPLOAD: '10000kb'};
   expect(`\n${(await type(['list'], {env})).out.replaceAll(home.dir, '/home')}`).toBe(`
@@ -125,14 +125,14 @@ notify.heartbeat                off
   ]);
 });
 
-test('a set value that something else wins over is told', async () => {
+test('config set reports a flag or variable that overrides the value', async () => {
   const {type} = terminal();
   expect((await type(['set', 'check', 'full'], {env: {BKP_CHECK: 'quick'}})).err).toBe(
     'bkp: check is full in profile default\nbkp: it has no effect while environment BKP_CHECK is set\n',
   );
 });
 
-test('a cron line and a time zone that the scheduler would refuse are not kept', async () => {
+test('config set refuses a cron line or time zone that the scheduler would refuse', async () => {
   const {type, home} = terminal();
   expect((await type(['set', 'backup.schedule.cron', '60 2 * * *'])).err).toContain("'60 2 * * *' is not a cron line");
   expect((await type(['set', 'backup.schedule.tz', 'Europe/Berlim'])).err).toContain("no time zone 'Europe/Berlim'");
@@ -161,7 +161,7 @@ test('profiles', async () => {
   expect((await type(['profile', 'list', '--format', 'json'])).out).toBe('{"profile":"prod","active":true}\n');
 });
 
-test('what a user sees of a wrong key, value or profile', async () => {
+test('the messages for a wrong key, value or profile', async () => {
   const {type} = terminal();
   expect((await type(['set', 'sorce', 'x'])).err).toBe(
     'bkp: unknown setting "sorce" (BAD_REQUEST)\nnext:  did you mean source?\n',
@@ -180,7 +180,7 @@ test('what a user sees of a wrong key, value or profile', async () => {
 
 const store = 's3::bucket=shop;region=eu;access_key_id=AKID7;secret_access_key=S3CRET;';
 
-test('the keys of a store are kept in the profile, and shown nowhere', async () => {
+test('the keys of a store are in the profile and printed nowhere', async () => {
   const {type, home} = terminal();
   const shown = 's3::bucket=shop;region=eu;access_key_id=***;secret_access_key=***;';
   const typed = await type(['set', 'backup.object.store', store]);
@@ -202,7 +202,7 @@ test('the keys of a store are kept in the profile, and shown nowhere', async () 
   expect(JSON.stringify([typed, got, listed, json])).not.toMatch(/AKID7|S3CRET/);
 });
 
-test('a store is read from stdin, and then nothing is to be warned of', async () => {
+test('a store read from stdin causes no warning', async () => {
   const {type, home} = terminal();
   const said = await type(['set', 'backup.object.store', '-'], {stdin: `${store}\n`});
   expect(said.err.split('\n')).toEqual([expect.stringContaining('secret_access_key=***; in profile default'), '']);
@@ -210,11 +210,11 @@ test('a store is read from stdin, and then nothing is to be warned of', async ()
   const refused = await type(['set', 'backup.object.store', '-'], {stdin: 'x'.repeat(70_000)});
   expect(refused.err).toMatch(/too large/);
   expect((await type(['set', 'backup.object.store', '-'])).err).toMatch(/store: the text is empty/);
-  // For other settings it is a value as any other.
+  // For other settings `-` is a value like any other.
   expect((await type(['set', 'check', '-'], {stdin: 'full'})).err).toMatch(/check cannot be "-"/);
 });
 
-test('a store that is refused is not repeated, wherever it comes from', async () => {
+test('an error about a store does not repeat its text, wherever it comes from', async () => {
   const {type} = terminal();
   const broken = store.replace('region=eu;', 'regoin=eu;');
   const errors = [
@@ -228,7 +228,7 @@ test('a store that is refused is not repeated, wherever it comes from', async ()
   expect(errors.join()).not.toMatch(/AKID7|S3CRET/);
 });
 
-test('list tells of a secret in --store', async () => {
+test('config list warns of a secret in --store', async () => {
   const {type} = terminal();
   expect((await type(['list'], {flags: {store}})).err).toMatch(
     /^bkp: the secret in --store is visible in the shell's history/,
@@ -236,7 +236,7 @@ test('list tells of a secret in --store', async () => {
   expect((await type(['list'], {flags: {store: 's3://shop'}})).err).toBe('');
 });
 
-test('a URL to be called is kept in the profile, and shown without what makes it a secret', async () => {
+test('a URL to call is stored in the profile and printed without its secret parts', async () => {
   const {type, home} = terminal();
   const typed = await type(['set', 'notify.heartbeat', '-'], {stdin: 'https://hc.example.org/t0ken\n'});
   expect(typed.err).toBe('bkp: notify.heartbeat is https://hc.example.org/*** in profile default\n');
@@ -256,7 +256,7 @@ test('a URL to be called is kept in the profile, and shown without what makes it
   expect(JSON.stringify(shown)).not.toContain('t0ken');
 });
 
-test('path prints where the file will be', async () => {
+test('config path prints where the file will be created', async () => {
   const {type, home} = terminal();
   expect((await type(['path'])).out).toBe(`${home.configFile}\n`);
 });
@@ -271,7 +271,7 @@ test.skipIf(process.platform === 'win32')('list tells that others may read the f
   );
 });
 
-test('arguments become options, without any work', async () => {
+test('arguments are parsed into options without running anything', async () => {
   const seen: unknown[] = [];
   const deps = {exitWith: () => {}} as unknown as CommandDeps;
   const run = async (_: CommandDeps, options: unknown) => {

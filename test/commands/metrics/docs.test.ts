@@ -11,13 +11,13 @@ test('the manual has a row for every metric, in the order in which they are prin
   expect([...manual.matchAll(/^\| `(bkp_\w+)` \|/gm)].map(([, name]) => name)).toEqual(names);
 });
 
-test('every metric that the manual speaks of is there, and its statuses are those that are printed', () => {
+test('every metric in the manual exists, with the statuses that are printed', () => {
   const spoken = [...manual.matchAll(/\bbkp_[a-z_]+\w/g)].map(([name]) => name);
   expect(spoken.filter((name) => !names.includes(name))).toEqual([]);
   expect(manual).toContain(`(${statuses.map((status) => `\`${status}\``).join(', ')})`);
 });
 
-test('units are in the names, as Prometheus wants them: base units, at the end', () => {
+test('metric names end in base units, as Prometheus requires', () => {
   for (const name of names) {
     expect(name).toMatch(/^bkp_[a-z]+(_[a-z]+)*$/);
     expect(name).not.toMatch(/milli|micros|_ms$|kilo|mib|_total$|_count$/);
@@ -25,7 +25,7 @@ test('units are in the names, as Prometheus wants them: base units, at the end',
   }
 });
 
-test('the operation in the manual has fields of the contract alone', () => {
+test('the operation in the manual has only fields of the contract', () => {
   const [, json = ''] = /```json\n(.*)\n```/.exec(manual) ?? [];
   const operations = readFileSync(join(import.meta.dirname, '../../../docs/operations.md'), 'utf8');
   for (const field of Object.keys(JSON.parse(json) as object)) expect(operations).toContain(`\`${field}`);

@@ -3,7 +3,7 @@ import {expect, test} from 'vitest';
 import {renderFamilies} from '../../../src/commands/metrics/exposition.ts';
 import {readMetrics} from '../../helpers/prometheus.ts';
 
-test('the text, byte by byte', () => {
+test('the exposition format, byte by byte', () => {
   const families = [
     {
       name: 'bkp_a_seconds',
@@ -28,12 +28,12 @@ test('the text, byte by byte', () => {
   expect(renderFamilies(families, {profile: 'p'})).toContain('{profile="p",collection="a');
 });
 
-test('whatever stands in a label or is measured comes back as it was', () => {
+test('labels and values of any kind survive a round trip', () => {
   fc.assert(
     fc.property(
       fc.string({unit: 'binary'}),
       fc.string({unit: fc.constantFrom('\\', '"', '\n', 'n', '{', '}', ',', '#', ' ', '\r', 'ü')}),
-      // There is but one zero.
+      // -0 is written as 0.
       fc.oneof(fc.double({noNaN: true, noDefaultInfinity: true}), fc.nat()).map((number) => number + 0),
       (profile, collection, value) => {
         const family = {
@@ -52,7 +52,7 @@ test('whatever stands in a label or is measured comes back as it was', () => {
   );
 });
 
-test('the reader is strict', () => {
+test('the test’s reader is strict', () => {
   const good = '# HELP a A.\n# TYPE a gauge\na{b="c"} 1\n';
   expect(readMetrics(good).size).toBe(1);
   for (const bad of [

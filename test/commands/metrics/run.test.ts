@@ -23,7 +23,7 @@ afterEach(() => {
   remove();
 });
 
-test('the journal: counts, and what was last of each kind and collection', async () => {
+test('metrics have the journal’s counts and the last operation of each kind and collection', async () => {
   const journal = await deps.journal();
   const name = 'two\nlines, "quotes" and \\';
   for (let at = 0; at < 120; at++)
@@ -52,11 +52,11 @@ test('the journal: counts, and what was last of each kind and collection', async
     1.7e9,
   );
   expect(sampleOf(read, 'bkp_operation_open_seconds', collection('incbackup'))).toBeGreaterThanOrEqual(0);
-  // A store is no collection.
+  // A cleanup of a store has no collection.
   expect(read.get('bkp_operation_last_succeeded')!.samples).toHaveLength(3);
 });
 
-test('the journal: backups of databases by their source; a check of them all has neither label', async () => {
+test('metrics of database backups have the source as a label; VERIFY DATABASE has none', async () => {
   const journal = await deps.journal();
   const database = 'questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000';
   await addSucceeded(journal, {kind: 'dbbackup', subject: {kind: 'database', name: database}});
@@ -74,7 +74,7 @@ test('the journal: backups of databases by their source; a check of them all has
   expect(samples.map(({labels}) => labels)).toEqual([ofIt, {profile: 'default', kind: 'verify'}]);
 });
 
-test('a store without a vault is left out; if operations put backups there, it is one that cannot be reached', async () => {
+test('a store without a vault is left out, or unreachable if operations wrote backups there', async () => {
   const journal = await deps.journal();
   const {number} = await addSucceeded(journal, {work: orderAt(placeIn({kind: 'directory', root: '/elsewhere'}))});
   expect(await runMetrics(deps, {})).toBe(ExitStatus.done);
@@ -86,7 +86,7 @@ test('a store without a vault is left out; if operations put backups there, it i
   expect(deps.err()).toMatch(/^bkp: there is no vault in fs::root=.*\nnext: .*mounted/);
 });
 
-test('a store that cannot be reached: all the rest is printed, and why is told', async () => {
+test('with an unreachable store all other metrics are printed, and stderr has the reason', async () => {
   await addSucceeded(await deps.journal(), {subject: {kind: 'collection', name: 'c'}});
   mkdirSync(deps.home.clusterDir);
   const away: CommandDeps = {
@@ -128,7 +128,7 @@ test.skipIf(process.platform === 'win32')('--textfile: whole, readable by all, a
   });
 });
 
-test('arguments become options, without any work', async () => {
+test('arguments are parsed into options without running anything', async () => {
   const seen: unknown[] = [];
   const run = async (_: CommandDeps, options: unknown) => {
     seen.push(options);

@@ -15,7 +15,7 @@ afterAll(() => empty.remove());
 
 const bkp = (...args: string[]) => runBkp(args, {home: empty.home});
 
-test('YO01: no operations are an empty line and a token', async () => {
+test('YO01: an empty list prints an empty line and a token', async () => {
   expect(await bkp('operation', 'list', 'incbackup')).toEqual({
     status: 0,
     stdout: '\nNext page token: 0\n',
@@ -23,7 +23,7 @@ test('YO01: no operations are an empty line and a token', async () => {
   });
 });
 
-test('YO02: and an empty page in JSON', async () => {
+test('YO02: an empty list is an empty page in JSON', async () => {
   expect(await bkp('operation', 'list', 'fullbackup', '--format', 'proto-json-base64')).toEqual({
     status: 0,
     stdout: '{"operations":[],"nextPageToken":"0"}\n',
@@ -55,7 +55,7 @@ test.each([
   expect(result.stderr).toContain(message);
 });
 
-test('an error is one JSON line where JSON was asked for', async () => {
+test('with --format json an error is one JSON line', async () => {
   const {status, stdout, stderr} = await bkp('operation', 'get', '9999', '--format', 'json');
   expect([status, stdout]).toEqual([10, '']);
   expect(JSON.parse(stderr)).toMatchObject({
@@ -64,7 +64,7 @@ test('an error is one JSON line where JSON was asked for', async () => {
   });
 });
 
-test('a reader that has seen enough is no error', async () => {
+test('a reader that closes the pipe early is no error', async () => {
   const {home, remove} = temporaryHome();
   try {
     const journal = journalAt(home);
@@ -104,7 +104,7 @@ const oldNode = '/usr/bin/node';
 const isOld = () =>
   Number.parseInt(execFileSync(oldNode, ['-p', 'process.versions.node'], {encoding: 'utf8'}), 10) < 24;
 
-// Only a machine with an old Node beside ours can show it.
+// Needs an old Node beside the current one.
 test.skipIf(!existsSync(oldNode) || !isOld())(
   'an old Node goes on with the one in node_modules, status and all',
   () => {
@@ -151,7 +151,7 @@ test.skipIf(!existsSync(oldNode) || !isOld())('an old Node alone says in one lin
   }
 });
 
-test('a name in an error cannot draw on the terminal', async () => {
+test('a name in an error cannot control the terminal', async () => {
   const {stderr} = await bkp('operation', 'get\u001b[2J\u202e');
   expect(stderr).toContain("unknown command 'get\\x1b[2J\\u202e'");
 });

@@ -36,7 +36,7 @@ const list = async (options: Partial<Parameters<typeof runOperationList>[1]> = {
   return {ids: operations.map(({id}: {id: string}) => id), nextPageToken};
 };
 
-test('list: the newest first, page after page, then a token of 0', async () => {
+test('list prints newest first, page after page; the last token is 0', async () => {
   for (let at = 0; at < 3; at += 1) await addSucceeded(journal);
   expect(await list({pageSize: 2})).toEqual({ids: ['fullbackup/3', 'fullbackup/2'], nextPageToken: '2'});
   expect(await list({pageSize: 2, page: 2})).toEqual({ids: ['fullbackup/1'], nextPageToken: '0'});
@@ -44,7 +44,7 @@ test('list: the newest first, page after page, then a token of 0', async () => {
   expect(await list({pageSize: 0})).toEqual({ids: ['fullbackup/3'], nextPageToken: '2'});
 });
 
-test('list: incbackup means all backups, other kinds only themselves, no kind all', async () => {
+test('list incbackup means all backups, other kinds only themselves, no kind all operations', async () => {
   await addSucceeded(journal);
   await addSucceeded(journal, {kind: 'incbackup'});
   await addSucceeded(journal, {kind: 'restore'});
@@ -53,7 +53,7 @@ test('list: incbackup means all backups, other kinds only themselves, no kind al
   expect((await list()).ids).toEqual(['restore/3', 'incbackup/2', 'fullbackup/1']);
 });
 
-test('get: the status of the operation is that of the command, and it is printed either way', async () => {
+test('get prints the operation and exits with its status', async () => {
   const get = (number: number) => runOperationGet(deps, {ref: {number} as never, format: 'pretty', log: false});
   await addSucceeded(journal);
   await addFailed(journal);
@@ -65,7 +65,7 @@ test('get: the status of the operation is that of the command, and it is printed
   await expect(get(9999)).rejects.toMatchObject({code: 'OPERATION_NOT_FOUND'});
 });
 
-test('get --log prints the file as it is; before there is one, that is said on stderr', async () => {
+test('get --log prints the file unchanged; before it exists, stderr says so', async () => {
   const {logFile} = await addRunning(journal);
   const log = () => runOperationGet(deps, {ref: {last: true}, format: 'pretty', log: true});
   expect(await log()).toBe(0);
@@ -76,7 +76,7 @@ test('get --log prints the file as it is; before there is one, that is said on s
   expect(deps.out()).toBe('one\ntwo\n');
 });
 
-test('wait: prints what ended, in the order named, and fails when one of them failed', async () => {
+test('wait prints the operations that ended, in the order of the arguments, and fails if one failed', async () => {
   const first = await addRunning(journal);
   await addFailed(journal);
   setTimeout(() => journal.finish(first.number, {status: 'SUCCESS', result: {}}), 50);
@@ -86,7 +86,7 @@ test('wait: prints what ended, in the order named, and fails when one of them fa
   expect(lines.map((line) => JSON.parse(line).id)).toEqual(['fullbackup/1', 'fullbackup/2']);
 });
 
-test('wait: gives up after the timeout, or on Ctrl-C, and the work goes on', async () => {
+test('wait ends after the timeout or on Ctrl-C, and the operation continues', async () => {
   await addRunning(journal);
   const wait = (timeoutMs: number) => runOperationWait(deps, {refs: [{last: true}], timeoutMs, format: 'json'});
   await expect(wait(20)).rejects.toMatchObject({code: 'TIMEOUT'});
@@ -126,7 +126,7 @@ test('cancel of an operation on another host prints how it ends if its worker is
 
 const bucket = placeIn('s3', {limits: {uploadBytesPerSecond: 1_000_000, downloadBytesPerSecond: 2_000_000}});
 
-test('throttle: prints nothing; get shows the bounds for as long as it runs', async () => {
+test('throttle prints nothing; get shows the limits while the operation runs', async () => {
   const {number} = await addRunning(journal, {work: orderAt(bucket)});
   const ref = {last: true} as const;
   const get = async (format: 'json' | 'pretty') => {
@@ -152,7 +152,7 @@ test('throttle: prints nothing; get shows the bounds for as long as it runs', as
   });
 });
 
-test('throttle: what works in directories alone is refused, a copy out of one is not', async () => {
+test('throttle is refused for an operation on directories, but not for a copy to an object store', async () => {
   const directory = placeIn({kind: 'directory', root: '/r'});
   const change = {uploadBytesPerSecond: 20_000};
   await addRunning(journal, {work: orderAt(directory)});
@@ -171,7 +171,7 @@ test('throttle: what works in directories alone is refused, a copy out of one is
   });
 });
 
-test('watch without a terminal: lines until all is done, and those that start meanwhile join', async () => {
+test('watch without a terminal prints lines until all is done, including operations that start later', async () => {
   const first = await addRunning(journal);
   const watching = runOperationWatch(deps, {refs: []});
   await eventually(() => expect(deps.out()).toContain('fullbackup/1 Preparing\n'));
@@ -185,7 +185,7 @@ test('watch without a terminal: lines until all is done, and those that start me
   expect(deps.out()).toMatch(/incbackup\/2 CANCELLED\n/);
 });
 
-test('watch: one that is forgotten meanwhile is no longer waited for', async () => {
+test('watch stops waiting for an operation that is forgotten', async () => {
   await addRunning(journal);
   const {number} = await addRunning(journal);
   const watching = runOperationWatch(deps, {refs: [{number}]});
@@ -195,7 +195,7 @@ test('watch: one that is forgotten meanwhile is no longer waited for', async () 
   expect(await watching).toBe(0);
 });
 
-test('watch: leaving says on stderr what goes on; nothing to watch is said too', async () => {
+test('leaving watch prints on stderr what continues, or that nothing is running', async () => {
   expect(await runOperationWatch(deps, {refs: []})).toBe(0);
   expect(deps.err()).toBe('no operation is running\n');
   const {number} = await journal.create(aBackup());
@@ -206,7 +206,7 @@ test('watch: leaving says on stderr what goes on; nothing to watch is said too',
   expect(deps.err()).toContain('fullbackup/1 continues in the background.\n');
 });
 
-test('an operation whose order is none says so where the order is needed, and is listed and forgotten as any other', async () => {
+test('an invalid order is an error where it is needed; the operation can still be listed and forgotten', async () => {
   const {number} = await addRunning(journal, {work: orderAt({...bucket, store: {kind: 'tape'}})});
   await expect(runOperationThrottle(deps, {ref: {number}, change: {}})).rejects.toMatchObject({
     code: 'JOURNAL_UNAVAILABLE',

@@ -45,7 +45,7 @@ function terminalOf({cols = 80, env = {}}: {cols?: number; env?: Record<string, 
   return Object.assign(it, {ended, sees});
 }
 
-test('q leaves the view, says what goes on, and the work does go on', async () => {
+test('q leaves the view and prints what continues, and the work does continue', async () => {
   const screen = terminal(80, 'operation', 'watch');
   await screen.sees('25.00%  TransferData');
   await screen.sees('q leave · c cancel');
@@ -53,11 +53,11 @@ test('q leaves the view, says what goes on, and the work does go on', async () =
   expect(await screen.ended).toBe(0);
   await screen.sees('fullbackup/1 continues in the background.');
   expect((await journal.get(number)).state).toMatchObject({name: 'running', cancelRequested: false});
-  // The cursor is shown again, whatever the view did with it.
+  // The view shows the cursor again at its end.
   expect(screen.raw.lastIndexOf('\u001b[?25h')).toBeGreaterThan(screen.raw.lastIndexOf('\u001b[?25l'));
 });
 
-test('c and y cancel; when the work has stopped, the view ends with what became of it', async () => {
+test('c and y cancel; when the work has stopped, the view ends with the result', async () => {
   const screen = terminal(80, 'operation', 'watch', 'last');
   await screen.sees('q leave · c cancel');
   screen.child.write('c');
@@ -75,7 +75,7 @@ test('at 40 columns, and after a resize to 40, no line is wider than the termina
   await screen.sees('q leave · c cancel');
   screen.raw = '';
   screen.child.resize(40, 24);
-  // All of it is drawn again when it hears of the new size.
+  // A resize redraws the whole view.
   await screen.sees('q leave · c cancel');
   await journal.report(number, {phase: 'TransferData', bytesDone: 50, bytesTotal: 100, itemsDone: 0});
   await screen.sees('50.00%');
@@ -84,7 +84,7 @@ test('at 40 columns, and after a resize to 40, no line is wider than the termina
   expect(await screen.ended).toBe(0);
 });
 
-test('a terminal that is dumb, whatever else it says, gets lines and no codes', async () => {
+test('TERM=dumb gets lines and no codes', async () => {
   const screen = terminalOf({env: {TERM: 'dumb', CI: '1'}}, 'operation', 'watch');
   await screen.sees('TransferData (25.00%)');
   await journal.finish(number, {status: 'SUCCESS', result: {}});
@@ -92,7 +92,7 @@ test('a terminal that is dumb, whatever else it says, gets lines and no codes', 
   expect(screen.raw).not.toContain('\u001b');
 });
 
-test('colours on a terminal; none with NO_COLOR or --no-color', async () => {
+test('a terminal gets colours, unless NO_COLOR or --no-color is set', async () => {
   await journal.finish(number, {status: 'SUCCESS', result: {}});
   const seen = async (env: Record<string, string>, ...flags: string[]) => {
     const screen = terminalOf({env}, 'operation', 'list', ...flags);

@@ -17,7 +17,7 @@ function openDeps(): TestDeps {
 
 const next = (deps: TestDeps, ...args: string[]) => command(deps).parseAsync(['next', ...args], {from: 'user'});
 
-test('a line is tried in its zone, from a moment on, without any profile', async () => {
+test('--cron shows the times of a line in its zone from a given time, without a profile', async () => {
   const deps = openDeps();
   await next(deps, '--cron', '0 6 31W * *', '--tz', 'Europe/Berlin', '--from', '2026-01-01', '--count', '3');
   expect(deps.out()).toBe(
@@ -31,13 +31,13 @@ test('a line is tried in its zone, from a moment on, without any profile', async
   );
 });
 
-test('without a zone it is UTC, and without a moment now', async () => {
+test('--cron defaults to UTC and to now', async () => {
   const deps = {...openDeps(), nowMicros: () => Date.UTC(2026, 0, 1, 5) * 1000};
   await next(deps, '--cron', '0 6 * * *', '--count', '1', '--format', 'json');
   expect(JSON.parse(deps.out())).toEqual({at: '2026-01-01T06:00:00Z', local_time: 'Thu 2026-01-01 06:00 UTC'});
 });
 
-test('what is no line, zone or moment is refused, and what belongs to no line too', async () => {
+test('--cron refuses an invalid line, zone or time, and --tz and --from need --cron', async () => {
   const deps = openDeps();
   await expect(next(deps, '--cron', '0 6 32W * *')).rejects.toMatchObject({code: 'BAD_REQUEST'});
   await expect(next(deps, '--cron', '0 6 * * *', '--tz', 'Mars/Base')).rejects.toMatchObject({code: 'BAD_REQUEST'});

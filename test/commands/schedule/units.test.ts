@@ -18,7 +18,7 @@ function openHome() {
   return {home, deps, folder: join(home, '.config/systemd/user')};
 }
 
-test('the units as they are written', async () => {
+test('the text of the units', async () => {
   const {home, deps, folder} = openHome();
   await runScheduleInstall(deps, {...nothing, systemd: true, profiles: []});
   expect(readdirSync(folder).sort()).toEqual(['bkp-scheduler.service', 'bkp-scheduler.timer']);
@@ -30,7 +30,7 @@ test('the units as they are written', async () => {
   expect(deps.out()).toBe(`${join(folder, 'bkp-scheduler.service')}\n${join(folder, 'bkp-scheduler.timer')}\n`);
 });
 
-test('units that are there stay without --force, and all of them', async () => {
+test('without --force existing units are kept, and none is written', async () => {
   const {deps, folder} = openHome();
   await runScheduleInstall(deps, {...nothing, systemd: true});
   rmSync(join(folder, 'bkp-scheduler.service'));
@@ -42,7 +42,7 @@ test('units that are there stay without --force, and all of them', async () => {
   expect(readFileSync(join(folder, 'bkp-scheduler.timer'), 'utf8')).toContain('[Timer]');
 });
 
-test('--print writes nothing; without a way to look at the clock nothing is done', async () => {
+test('--print writes nothing; without --systemd or --crontab nothing is done', async () => {
   const {home, deps} = openHome();
   await runScheduleInstall(deps, {...nothing, systemd: true, print: true, profiles: ['default']});
   expect(deps.out()).toContain('"scheduler" "--once" "default"');
@@ -50,7 +50,7 @@ test('--print writes nothing; without a way to look at the clock nothing is done
   expect(readdirSync(home)).not.toContain('.config');
 });
 
-test('words that systemd would take for its own', () => {
+test('words with characters that systemd interprets are escaped', () => {
   const text = systemdUnits({words: ['/o p/"n"', '100%$HOME\\'], variables: {BKP_HOME: '/a %h'}}).get(
     'bkp-scheduler.service',
   );
@@ -58,7 +58,7 @@ test('words that systemd would take for its own', () => {
   expect(text).toContain('Environment="BKP_HOME=/a %%h"\n');
 });
 
-test('the crontab line says to a shell just the words, and cron finds no bare %', () => {
+test('a shell parses the crontab line into exactly the words, and cron finds no bare %', () => {
   const words = ['/bin/echo', "it's", 'a b', '100%', '$HOME', '-n'];
   const line = crontabLine({words, variables: {}});
   expect(line).toMatch(/^\*\/5 \* \* \* \* \/bin\/echo /);
@@ -68,7 +68,7 @@ test('the crontab line says to a shell just the words, and cron finds no bare %'
   expect(crontabLine({words: ['/bin/bkp'], variables: {BKP_HOME: '/h'}})).toBe('*/5 * * * * BKP_HOME=/h /bin/bkp\n');
 });
 
-test('what only the shell has goes with it: the home, and the settings of its environment and flags', async () => {
+test('the unit gets the home and the settings of the shell’s environment and flags', async () => {
   const {home, deps} = openHome();
   const usual = join(userInfo().homedir, '.local/share/bkp');
   const printed = async (env: Record<string, string>, flags: Partial<GlobalFlags> = {}) => {

@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 afterEach(() => home.remove());
 
-/** A prompt on a terminal that is read key by key (raw), or on one that edits lines by itself. */
+/** A prompt on a terminal that is read key by key (raw), or on one that edits lines itself. */
 function prompt({byKey = true, changes = {}}: {byKey?: boolean; changes?: Partial<TestDeps>} = {}) {
   const base = testDeps(home.home);
   const raw: boolean[] = [];
@@ -44,7 +44,7 @@ function prompt({byKey = true, changes = {}}: {byKey?: boolean; changes?: Partia
   const ended = promptForStatements(deps, {wait: false, format: 'json'});
   return {
     raw,
-    /** As one piece, which is how a pasted text comes. */
+    /** As one chunk, as a pasted text arrives. */
     type: (text: string) => stdin.write(text),
     /** Ctrl-C of a terminal that is not raw. */
     signal: () => own.abort(),
@@ -53,7 +53,7 @@ function prompt({byKey = true, changes = {}}: {byKey?: boolean; changes?: Partia
     out: base.out,
     err: base.err,
     sees: (text: string) => eventually(() => expect(base.out() + base.err()).toContain(text)),
-    /** The rows that statements gave. */
+    /** The rows that statements printed. */
     rows: () => stripVTControlCharacters(base.out()).match(/\{"\w+":.*\}$/gm) ?? [],
     end: async () => {
       stdin.write(byKey ? ctrlD : '');
@@ -83,7 +83,7 @@ test.each([
   expect(it.rows()).toEqual(['{"next":2}']);
 });
 
-test('what stands before and behind a Ctrl-C in one piece is dropped with it', async () => {
+test('a Ctrl-C in a chunk of input drops all input in that chunk', async () => {
   const it = prompt();
   await it.sees('bkp> ');
   it.type(`SELECT 1 AS ran;${ctrlC}SELECT 3 AS behind;\r`);
@@ -94,7 +94,7 @@ test('what stands before and behind a Ctrl-C in one piece is dropped with it', a
   expect(it.rows()).toEqual(['{"next":2}']);
 });
 
-test('on a terminal that edits lines by itself Ctrl-C is a signal, and drops the lines above', async () => {
+test('on a terminal that edits lines itself Ctrl-C is a signal and drops the lines above', async () => {
   const it = prompt({byKey: false});
   await it.sees('bkp> ');
   it.type('SELECT 1 AS ran\n');
@@ -105,7 +105,7 @@ test('on a terminal that edits lines by itself Ctrl-C is a signal, and drops the
   await it.sees('{"next":2}');
   await it.end();
   expect(it.rows()).toEqual(['{"next":2}']);
-  // No key is read singly there, no cursor is moved, and the prompt is no part of the rows.
+  // Keys are not read one by one, the cursor is not moved, and the prompt is not among the rows.
   expect([it.raw, it.out()]).toEqual([[], '{"next":2}\n']);
   expect(it.err()).not.toContain('\x1b');
 });
@@ -120,7 +120,7 @@ test('TERM=dumb: no cursor codes', async () => {
   expect(it.out() + it.err()).not.toContain('\x1b');
 });
 
-test('pasted statements run one after the other; the beginning of one more waits for its end', async () => {
+test('pasted statements run one after the other; an incomplete one waits for its end', async () => {
   const it = prompt();
   await it.sees('bkp> ');
   it.type('SELECT 1 AS a;\rSELECT 2 AS b\r; SELECT 3 AS c;\rSELECT 4');
@@ -131,11 +131,11 @@ test('pasted statements run one after the other; the beginning of one more waits
   expect(it.rows()).toEqual(['{"a":1}', '{"b":2}', '{"c":3}', '{"d":4}']);
 });
 
-test('while a statement runs it has the terminal; Ctrl-C comes back to the prompt and drops what was typed ahead', async () => {
+test('a running statement has the terminal; Ctrl-C returns to the prompt and drops what was typed ahead', async () => {
   let begun = false;
   const it = prompt({
     changes: {
-      // SHOW asks for the settings first: there it waits for a server, as long as nobody interrupts it.
+      // SHOW reads the settings first, which here waits for a server until it is interrupted.
       settings: () => {
         if (begun) return testDeps(home.home).settings();
         begun = true;
@@ -156,7 +156,7 @@ test('while a statement runs it has the terminal; Ctrl-C comes back to the promp
   expect(it.rows()).toEqual(['{"next":2}']);
 });
 
-test('a statement that does not hear of Ctrl-C is not given up in the middle, and that is told', async () => {
+test('a statement that ignores Ctrl-C is not interrupted, and the prompt reports that', async () => {
   let release = () => {};
   let begun = false;
   const it = prompt({
@@ -180,7 +180,7 @@ test('a statement that does not hear of Ctrl-C is not given up in the middle, an
   await it.end();
 });
 
-test('Ctrl-D in the middle of a statement ends the prompt and runs nothing', async () => {
+test('Ctrl-D within a statement ends the prompt and runs nothing', async () => {
   const it = prompt();
   await it.sees('bkp> ');
   it.type('SELECT 1 AS ran\r');
@@ -189,7 +189,7 @@ test('Ctrl-D in the middle of a statement ends the prompt and runs nothing', asy
   expect(it.rows()).toEqual([]);
 });
 
-test('an error is told, and the prompt goes on', async () => {
+test('an error is printed, and the prompt continues', async () => {
   const it = prompt();
   await it.sees('bkp> ');
   it.type('SELEC 1;\r');
@@ -199,7 +199,7 @@ test('an error is told, and the prompt goes on', async () => {
   await it.end();
 });
 
-test('a statement of many lines comes back from the history as it was meant, here and later', async () => {
+test('the history keeps the meaning of a statement of many lines, in this session and the next', async () => {
   const it = prompt();
   await it.sees('bkp> ');
   it.type('SELECT 1 AS a, -- the first\r 2 AS b /* and\r the second */\r;\r');
@@ -217,7 +217,7 @@ test('a statement of many lines comes back from the history as it was meant, her
   await later.end();
 });
 
-test('keys are not kept in the history', async () => {
+test('keys are not stored in the history', async () => {
   const it = prompt();
   await it.sees('bkp> ');
   it.type("COPY BACKUP COLLECTION c TO 's3::bucket=b;secret_access_key=hush;';\rSELECT 1 AS a;\r");
@@ -241,7 +241,7 @@ test.each([
   expect(meant(entries[0]!)).toEqual(meant(text));
 });
 
-/** All of a statement but where its parts stand. */
+/** A statement without the positions of its parts. */
 function kindsOf(body: unknown): unknown {
   return JSON.parse(JSON.stringify(body, (key, value) => (key === 'place' ? undefined : value)));
 }
