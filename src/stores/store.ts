@@ -33,7 +33,7 @@ export type StoreProperties = {
   /** `list` and `stat` return a version for every object. */
   versions: boolean;
   /**
-   * One listing of everything costs less than one for each folder, as on a server that answers in pages of 1000
+   * One listing of everything costs less than one for each folder, as on a server that responds in pages of 1000
    * keys.
    */
   flatListing: boolean;

@@ -136,7 +136,7 @@ class DirectoryStore implements Store {
     }
   }
 
-  /** Tells a missing object from a missing disk, which is no damage. */
+  /** Distinguishes a missing object from a missing disk, which is not damage. */
   async #absence(key: Key, error: unknown): Promise<unknown> {
     try {
       await stat(this.#root);

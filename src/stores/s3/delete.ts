@@ -90,7 +90,7 @@ export class S3Remover {
     try {
       // A response that does not fit this call comes from a server that lacks it: remove each object with its own
       // request.
-      await connection.call(what, send, ['not supported', 'refused', 'wrong answer']);
+      await connection.call(what, send, ['not supported', 'refused', 'unexpected response']);
     } catch (error) {
       if (!(error instanceof ExpectedFailure)) throw error;
       const one = await this.#removeEach(left);

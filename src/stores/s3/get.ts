@@ -6,7 +6,7 @@ import {objectMissing, objectTooShort} from '../object-errors.ts';
 import type {ByteRange, Key} from '../store.ts';
 import type {Attempt} from './connection/attempt.ts';
 import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
-import {WrongAnswer} from './connection/failure.ts';
+import {UnexpectedResponse} from './connection/failure.ts';
 import type {Feature} from './connection/features.ts';
 import type {Try} from './connection/retry.ts';
 
@@ -44,7 +44,7 @@ export async function getObject(
       what,
       ['ranges', 'ifMatch', 'checksums'],
       (uses, attempt, current) => reader.readOn(uses, attempt, current),
-      ['missing', 'range', 'wrong answer'],
+      ['missing', 'range', 'unexpected response'],
     );
   } catch (error) {
     if (!(error instanceof ExpectedFailure)) throw error;
@@ -98,7 +98,7 @@ class Reader {
       if (filled - filledBefore >= progressBytes) current.progressed();
       if (filledBefore > 0 && isChanged(error)) {
         this.#reading = undefined;
-        throw new WrongAnswer('it was overwritten while it was read');
+        throw new UnexpectedResponse('it was overwritten while it was read');
       }
       throw error;
     }
@@ -107,7 +107,7 @@ class Reader {
     if (this.#range === undefined && stored !== undefined && crc32Base64(bytes) !== stored) {
       this.#reading = undefined;
       this.damage = `its CRC32 is ${crc32Base64(bytes)}, but ${stored} was stored with it`;
-      throw new WrongAnswer(this.damage);
+      throw new UnexpectedResponse(this.damage);
     }
     return bytes;
   }
@@ -137,11 +137,11 @@ class Reader {
   #begin(output: GetObjectCommandOutput, from: number): number {
     const lengthBytes = output.ContentLength;
     if (lengthBytes === undefined || output.ETag === undefined) {
-      throw new WrongAnswer('the response has no length or no ETag: a proxy or a login page may have sent it');
+      throw new UnexpectedResponse('the response has no length or no ETag: a proxy or a login page may have sent it');
     }
     if (this.#reading !== undefined && this.#reading.etag !== output.ETag) {
       this.#reading = undefined;
-      throw new WrongAnswer('it was overwritten while it was read');
+      throw new UnexpectedResponse('it was overwritten while it was read');
     }
     // A server without ranged reads sends the whole object.
     const [start, total] = contentRange(output.ContentRange) ?? [0, lengthBytes];
@@ -155,7 +155,7 @@ class Reader {
       crc32: output.ChecksumCRC32?.includes('-') ? undefined : output.ChecksumCRC32,
     };
     if (start > from || start + lengthBytes < range.end) {
-      throw new WrongAnswer(
+      throw new UnexpectedResponse(
         `bytes ${start} to ${start + lengthBytes} arrived, but those from ${from} on were requested`,
       );
     }

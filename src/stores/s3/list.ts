@@ -3,7 +3,7 @@ import {BkpError} from '../../errors/index.ts';
 import {isKey} from '../key.ts';
 import type {ObjectFacts} from '../store.ts';
 import {by, type S3Connection} from './connection/connection.ts';
-import {WrongAnswer} from './connection/failure.ts';
+import {UnexpectedResponse} from './connection/failure.ts';
 
 /** The largest page that servers return. */
 const pageKeys = 1000;
@@ -68,7 +68,7 @@ function pageOf(connection: S3Connection, path: string, doing: string, {token, m
 /** An empty response would look like an empty store. */
 function requireListing<P extends Page>(page: P): P {
   if (!('KeyCount' in page && page.KeyCount !== undefined) && page.Name === undefined) {
-    throw new WrongAnswer('the response is not a listing');
+    throw new UnexpectedResponse('the response is not a listing');
   }
   return page;
 }

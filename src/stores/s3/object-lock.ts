@@ -16,7 +16,7 @@ const foreverMs = 8.64e15;
 export async function retainedUntilMs(connection: S3Connection, key: Key, path: string): Promise<number | undefined> {
   try {
     const output = await connection.call(
-      {call: 'HeadObject', doing: `look at the lock of ${key}`},
+      {call: 'HeadObject', doing: `read the lock of ${key}`},
       (attempt) =>
         connection.client.send(
           new connection.sdk.HeadObjectCommand({Bucket: connection.bucket, Key: path}),

@@ -154,11 +154,11 @@ async function removal(store: Store): Promise<ProbePoint> {
 async function versioning(connection: S3Connection): Promise<ProbePoint> {
   const what = 'versioning';
   const call = 'GetBucketVersioning';
-  const answer = await ask(connection, call, (attempt) =>
+  const reply = await ask(connection, call, (attempt) =>
     connection.client.send(new connection.sdk.GetBucketVersioningCommand({Bucket: connection.bucket}), by(attempt)),
   );
-  if (typeof answer === 'string') return {what, ok: true, detail: answer};
-  switch (answer.Status) {
+  if (typeof reply === 'string') return {what, ok: true, detail: reply};
+  switch (reply.Status) {
     case 'Enabled':
       return {
         what,
@@ -175,20 +175,20 @@ async function versioning(connection: S3Connection): Promise<ProbePoint> {
 async function objectLock(connection: S3Connection, lockDays: number | undefined): Promise<ProbePoint> {
   const what = 'object lock';
   const call = 'GetObjectLockConfiguration';
-  const answer = await ask(connection, call, (attempt) =>
+  const reply = await ask(connection, call, (attempt) =>
     connection.client.send(
       new connection.sdk.GetObjectLockConfigurationCommand({Bucket: connection.bucket}),
       by(attempt),
     ),
   );
-  const lock = typeof answer === 'string' ? undefined : answer.ObjectLockConfiguration;
+  const lock = typeof reply === 'string' ? undefined : reply.ObjectLockConfiguration;
   if (lock?.ObjectLockEnabled === 'Enabled') {
     const rule = lock.Rule?.DefaultRetention;
     if (rule === undefined) return {what, ok: true, detail: 'on: backup.object.store.lock=30d can be used'};
     const time = rule.Days === undefined ? `${rule.Years} years` : `${rule.Days} days`;
     return {what, ok: true, detail: `on, and every object is kept ${time} by default (${rule.Mode})`};
   }
-  const detail = typeof answer === 'string' ? answer : 'off';
+  const detail = typeof reply === 'string' ? reply : 'off';
   if (lockDays === undefined) return {what, ok: true, detail};
   return {
     what,

@@ -2,7 +2,7 @@ import type {PutObjectCommandInput} from '@aws-sdk/client-s3';
 import type {Key} from '../store.ts';
 import type {Attempt} from './connection/attempt.ts';
 import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
-import {WrongAnswer} from './connection/failure.ts';
+import {UnexpectedResponse} from './connection/failure.ts';
 import {crc32Base64, getObject} from './get.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -60,11 +60,13 @@ export async function putObject(connection: S3Connection, request: PutRequest): 
         const client = uses('checksums') ? connection.client : connection.plainClient;
         const output = await client.send(command, by(attempt));
         if (output.ETag === undefined) {
-          throw new WrongAnswer('the response has no ETag: a proxy or a login page may have sent it');
+          throw new UnexpectedResponse('the response has no ETag: a proxy or a login page may have sent it');
         }
         connection.keepsVersions = output.VersionId !== undefined;
         if (output.ChecksumCRC32 !== undefined && output.ChecksumCRC32 !== checksum) {
-          throw new WrongAnswer(`the server stored bytes with CRC32 ${output.ChecksumCRC32} instead of ${checksum}`);
+          throw new UnexpectedResponse(
+            `the server stored bytes with CRC32 ${output.ChecksumCRC32} instead of ${checksum}`,
+          );
         }
       },
       [...(ifAbsent ? ['exists' as const] : []), ...(lockDays === undefined ? [] : ['not supported' as const])],

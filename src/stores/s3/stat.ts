@@ -2,7 +2,7 @@ import type {IncomingMessage} from 'node:http';
 import type {HeadObjectCommandOutput} from '@aws-sdk/client-s3';
 import type {Key, ObjectFacts} from '../store.ts';
 import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
-import {WrongAnswer} from './connection/failure.ts';
+import {UnexpectedResponse} from './connection/failure.ts';
 import {contentRange} from './get.ts';
 import {versionOf} from './list.ts';
 
@@ -26,7 +26,7 @@ export async function statObject(connection: S3Connection, key: Key, path: strin
         const range = contentRange(output.ContentRange);
         if (output.ETag === undefined) {
           body.destroy();
-          throw new WrongAnswer('the response has no ETag: a proxy or a login page may have sent it');
+          throw new UnexpectedResponse('the response has no ETag: a proxy or a login page may have sent it');
         }
         // A server without ranged reads sends the whole object, which is not needed.
         if (range === undefined) body.destroy();

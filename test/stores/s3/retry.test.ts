@@ -76,7 +76,7 @@ test.each([
   ['conflict', 10],
   ['refused connection', 10],
   ['unknown host', 10],
-  ['wrong answer', 3],
+  ['unexpected response', 3],
   ['denied', 1],
   ['wrong key', 1],
   ['no bucket', 1],

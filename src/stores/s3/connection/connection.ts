@@ -6,9 +6,9 @@ import type {Traffic} from '../../store.ts';
 import {defaultRequestsAtOnce, defaultTimeouts, describeS3, type S3StoreOptions, type S3Timeouts} from '../options.ts';
 import {Attempt} from './attempt.ts';
 import {type CallFacts, s3Error} from './errors.ts';
-import {type Failure, type FailureKind, failureOf, WrongAnswer, withoutSecrets} from './failure.ts';
+import {type Failure, type FailureKind, failureOf, UnexpectedResponse, withoutSecrets} from './failure.ts';
 import {type Feature, features, withoutWhich} from './features.ts';
-import {type HandedOn, makeAgents, S3Http} from './http.ts';
+import {type HandlerOptions, makeAgents, S3Http} from './http.ts';
 import {Pace} from './pace.ts';
 import {type Try, withRetries} from './retry.ts';
 
@@ -261,14 +261,14 @@ export class S3Connection {
 }
 
 /** The attempt in the form in which the SDK passes it to {@link S3Http.handle}. */
-export const by = (attempt: Attempt): HandedOn => ({attempt});
+export const by = (attempt: Attempt): HandlerOptions => ({attempt});
 
 /** @returns undefined if no server caused the error: for a bug in bkp, and for a BkpError */
 function failureIn(error: unknown, attempt: Attempt): Classified | undefined {
   if (error instanceof BkpError) return undefined;
   const cause: unknown = attempt.signal.aborted ? attempt.signal.reason : error;
   const failure = failureOf(cause, attempt.headers);
-  const unexplained = failure.kind === 'wrong answer' && !(cause instanceof WrongAnswer);
+  const unexplained = failure.kind === 'unexpected response' && !(cause instanceof UnexpectedResponse);
   if (unexplained && attempt.headers === undefined) return undefined;
   // A refusal means that the server did nothing; after a 500 that is unknown.
   if (failure.status !== undefined && failure.status < 500) attempt.mayHaveArrived = false;

@@ -191,7 +191,7 @@ function words(failure: Failure, facts: CallFacts): Words {
         what: couldNot,
         next: `${where} sent an unexpected response: bkp store check shows what this server can do`,
       };
-    case 'wrong answer':
+    case 'unexpected response':
       return {
         code: 'STORE_UNAVAILABLE',
         what: couldNot,

@@ -30,7 +30,7 @@ export type FailureKind =
   | 'retained'
   | 'no lock'
   | 'archived'
-  | 'wrong answer'
+  | 'unexpected response'
   /** The server lacks the call, or a feature that the request used. */
   | 'not supported'
   | 'refused';
@@ -55,7 +55,7 @@ export type Failure = {
  * The response does not match the request. Something between bkp and the server may have altered it, so it is worth
  * a retry.
  */
-export class WrongAnswer extends Error {}
+export class UnexpectedResponse extends Error {}
 
 const kindOfName: Record<string, FailureKind> = {
   NoSuchKey: 'missing',
@@ -141,7 +141,7 @@ const unparsed = /XML parse error|Deserialization error/;
 /** Anything else in place of a name is text from an unknown server. */
 const isName = /^[A-Za-z0-9_.-]{1,64}$/;
 
-const foreignAnswer = 'not a response of S3';
+const foreignResponse = 'not a response of S3';
 
 type ThrownFacts = {
   name?: unknown;
@@ -159,7 +159,7 @@ export function failureOf(error: unknown, headers: Readonly<Record<string, strin
   const {httpStatusCode: status, requestId} = thrown.$metadata ?? {};
   const isForeign = status !== undefined && unparsed.test(String(thrown.message));
   const given = String(status === undefined ? (code ?? thrown.name) : thrown.name);
-  const name = isForeign ? foreignAnswer : isName.test(given) ? given : 'Error';
+  const name = isForeign ? foreignResponse : isName.test(given) ? given : 'Error';
   const message = isForeign ? 'a proxy or a login page may have responded' : messageOf(thrown, name);
   const serverTimeMs = Date.parse(headers.date ?? '');
   const retryAfterMs = Number(headers['retry-after']) * 1000;
@@ -180,7 +180,7 @@ export function failureOf(error: unknown, headers: Readonly<Record<string, strin
 type Signs = {name: string; code: string | undefined; status: number | undefined; message: string};
 
 function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKind {
-  if (error instanceof WrongAnswer) return 'wrong answer';
+  if (error instanceof UnexpectedResponse) return 'unexpected response';
   if (status !== undefined) {
     if (status >= 500 && fullWords.test(message)) return 'full';
     if ((status === 403 || status === 400) && retainedWords.test(message)) {
@@ -191,12 +191,12 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
   const named = kindOfName[name];
   if (named !== undefined) return named;
   if (status === 400 && unsupportedWords.test(message)) return 'not supported';
-  if (name === foreignAnswer && status !== undefined && status < 500) return 'wrong answer';
+  if (name === foreignResponse && status !== undefined && status < 500) return 'unexpected response';
   switch (status) {
     case undefined:
       if (/region is missing/i.test(message)) return 'no region';
       if (/credential/i.test(name)) return 'no credentials';
-      if (code === undefined) return 'wrong answer';
+      if (code === undefined) return 'unexpected response';
       return kindOfSystemCode[code] ?? (certificateCode.test(code) ? 'certificate' : 'connection');
     case 301:
     case 307:
@@ -224,7 +224,7 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
     case 507:
       return 'full';
     default:
-      if (status < 300) return 'wrong answer';
+      if (status < 300) return 'unexpected response';
       return status >= 500 ? 'server' : 'refused';
   }
 }

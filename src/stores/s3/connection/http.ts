@@ -24,9 +24,9 @@ export type SignedRequest = {
 };
 
 /** Options that pass through the SDK with a request; the SDK itself knows only the time-out. */
-export type HandedOn = {attempt?: Attempt; requestTimeout?: number};
+export type HandlerOptions = {attempt?: Attempt; requestTimeout?: number};
 
-type Answer = {
+type HandlerOutput = {
   response: {statusCode: number; reason: string; headers: Record<string, string>; body: http.IncomingMessage};
 };
 
@@ -50,10 +50,10 @@ export class S3Http {
   }
 
   /** @param options.attempt passed through the SDK unchanged */
-  handle(request: SignedRequest, {attempt}: HandedOn = {}): Promise<Answer> {
+  handle(request: SignedRequest, {attempt}: HandlerOptions = {}): Promise<HandlerOutput> {
     assert(attempt !== undefined, 'a request is sent by an attempt');
     attempt.secrets.push(...secretsIn(request.headers));
-    const {promise, resolve, reject} = Promise.withResolvers<Answer>();
+    const {promise, resolve, reject} = Promise.withResolvers<HandlerOutput>();
     const secure = request.protocol === 'https:';
     const sender = (secure ? https : http).request({
       agent: secure ? this.#agents.https : this.#agents.http,

@@ -49,7 +49,7 @@ function triesWorth(kind: FailureKind, known: boolean): number {
     case 'unknown host':
       return known ? triesAtMost : triesBeforeFirstAnswer;
     // Bytes that are wrong again after a retry are wrong in the store.
-    case 'wrong answer':
+    case 'unexpected response':
       return 3;
     default:
       return 1;
