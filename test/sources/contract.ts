@@ -12,7 +12,7 @@ import {
   takeIncrement,
 } from './layers.ts';
 
-/** One database of a test's own. What it is asked to execute is SQL that all of them understand. */
+/** A test's own database. It executes SQL that every database system understands. */
 export type ContractDatabase = {
   source: TableSource;
   exec(sql: string): Promise<void>;
@@ -22,7 +22,7 @@ export type ContractDatabase = {
 
 export type ContractOptions = {
   name: string;
-  /** @returns a database without tables, gone after the test */
+  /** @returns a database without tables, removed after the test */
   make: () => Promise<ContractDatabase>;
 };
 
@@ -36,7 +36,7 @@ const tables = ['customers', 'orders'];
 const owner = 'collection-1';
 const track = {owner};
 
-/** What every source of tables holds to, whatever the database. */
+/** The contract that every source of tables keeps. */
 export function describeTableSource({name, make}: ContractOptions): void {
   const filled = async () => {
     const database = await make();
@@ -53,7 +53,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
   }
 
   describe(`a ${name} source describes`, () => {
-    test('tables by name, those that are absent, and all of them in order', async () => {
+    test('tables by name, absent tables, and all tables in order', async () => {
       const {source} = await filled();
       expect(await source.describe(['orders', 'nothing'])).toMatchObject([
         {name: 'orders', state: 'present'},
@@ -64,7 +64,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
       expect(await source.describe(['orders'])).toEqual([{name: 'orders', state: 'present'}]);
     });
 
-    test('itself, without having to be there', async () => {
+    test('itself, even before the database exists', async () => {
       const {source} = await make();
       expect(source.description).toContain('::');
       expect(await source.tracking()).toEqual([]);
@@ -96,7 +96,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
       expect(await database.source.tracking()).toEqual([]);
     });
 
-    test('says which table is not there', async () => {
+    test('names the missing table', async () => {
       const {source} = await filled();
       await expect(source.snapshot({tables: ['orders', 'nothing']})).rejects.toMatchObject({code: 'TABLE_NOT_FOUND'});
     });
@@ -109,7 +109,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
       expect(second.schemas).toEqual(first.schemas);
     });
 
-    test('leaves indexes out of the schema when it is asked to', async () => {
+    test('leaves indexes out of the schema on request', async () => {
       const database = await filled();
       await database.exec('CREATE INDEX by_customer ON orders (customer)');
       const schemaOf = async (omitIndexes: boolean) => {
@@ -152,7 +152,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
       await expectComesBack(database, kept);
     });
 
-    test('do not reach behind what was acknowledged', async () => {
+    test('cannot start from a mark before the acknowledged one', async () => {
       const database = await filled();
       const base = await fullOf(database);
       await database.exec('DELETE FROM orders WHERE id = 2');
@@ -197,7 +197,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
   });
 
   describe(`staging in a ${name} source`, () => {
-    test('shows nothing before it is published, and all tables then', async () => {
+    test('shows no table before it is published, and all tables after', async () => {
       const target = await make();
       await target.exec('CREATE TABLE mine (id INTEGER PRIMARY KEY)');
       const staging = await loadStaging(target.source, await fullOf(await filled()));
@@ -220,7 +220,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
       await restore(target.source, backup);
     });
 
-    test('names every table in the way, at first and at last', async () => {
+    test('names every conflicting table, before loading and at publishing', async () => {
       const target = await filled();
       const backup = await fullOf(target);
       await expect(restore(target.source, backup)).rejects.toMatchObject({
@@ -236,7 +236,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
       expect((await late.source.describe('all')).map((table) => table.name)).toEqual(['mine', 'orders']);
     });
 
-    test('lets the chain go on when it is published with its mark', async () => {
+    test('continues the chain when it is published with its mark', async () => {
       const database = await filled();
       const base = await fullOf(database);
       await database.exec('DROP TABLE orders; DROP TABLE customers');
@@ -247,7 +247,7 @@ export function describeTableSource({name, make}: ContractOptions): void {
       await expectComesBack(database, next);
     });
 
-    test('ends where it is told to', async () => {
+    test('stops when its signal aborts', async () => {
       const target = await make();
       const backup = await fullOf(await filled());
       const staging = await loadStaging(target.source, backup);

@@ -11,7 +11,7 @@ import type {
   TableSource,
 } from '../../src/sources/index.ts';
 
-/** A backup as a test keeps it: in memory, with all that the real one has. */
+/** A backup in memory, with everything that a real one has. */
 export type Backup = {
   mark: Mark | undefined;
   schemas: readonly TableSchema[];
@@ -22,7 +22,7 @@ export type Base = {kind: 'base'; segments: readonly KeptSegment[]; cuts: Cuts};
 export type Layer = Base | {kind: 'delta'; keys: readonly KeptSegment[]; rows: readonly KeptSegment[]};
 export type KeptSegment = {bytes: Uint8Array; rows: number; previous?: number | undefined};
 
-/** Called between segments: a place to write from another connection. */
+/** Called between segments, to write from another connection. */
 export type Meanwhile = () => void;
 
 export async function takeFull(

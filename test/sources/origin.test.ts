@@ -6,7 +6,7 @@ import {isSameFile, isSamePlace, type Origin, originOf} from '../../src/sources/
 
 const at = (path: string) => ({description: `sqlite::path=${path}`, origin: originOf(path)!});
 
-test('a file is the same by a link and under a new name; a copy is another one, also at the old path', () => {
+test('a file is the same through a link and under a new name; a copy is another file, even at the old path', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-origin-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
   const [path, copy, link, hard] = ['app.db', 'copy.db', 'link.db', 'hard.db'].map((name) => join(folder, name)) as [
@@ -47,7 +47,7 @@ test.each<[string, Partial<Origin>, boolean]>([
   expect(isSamePlace({description, origin}, {description: `sqlite::path=${now.path}`, origin: now})).toBe(same);
 });
 
-test('without an origin the description decides, and with one a link that leads elsewhere is still the place', () => {
+test('without an origin the description decides; with one, a link that leads elsewhere is still the same location', () => {
   const [a, b] = [{description: 'a'}, {description: 'b'}];
   expect(isSamePlace(a, {...a, origin})).toBe(true);
   expect(isSamePlace(a, {...b, origin})).toBe(false);

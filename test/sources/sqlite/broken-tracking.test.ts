@@ -2,7 +2,7 @@ import {describe, expect, test} from 'vitest';
 import {takeFull, takeIncrement} from '../layers.ts';
 import {Database, expectComesBack, full, increment, owner} from './database.ts';
 
-// What somebody took out of a database by hand, or a schema tool that drops the tables it does not know.
+// Objects that a user removed by hand, or a schema tool that drops unknown tables.
 
 const schema = `CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT UNIQUE); CREATE UNIQUE INDEX u ON t (lower(a));
   CREATE TABLE other (k TEXT PRIMARY KEY, v); INSERT INTO t VALUES (1, 'x'), (2, 'y');`;
@@ -20,14 +20,14 @@ async function tracked(): Promise<Database> {
   return database;
 }
 
-/** A connection that meets the missing table has the old schema in its memory until it reads something. */
+/** A connection keeps the old schema in memory until it reads something; then it meets the missing table. */
 function write(database: Database): void {
   database.value('SELECT count(*) FROM t');
   database.exec(`INSERT INTO t (a) VALUES (hex(randomblob(8))); UPDATE t SET a = a || '!'; DELETE FROM t WHERE k = 1;
     INSERT INTO other VALUES (hex(randomblob(8)), 1)`);
 }
 
-/** Each kind of object alone, and what tools and hands leave. */
+/** Each kind of object alone, and combinations that tools and users leave. */
 const damages: Record<string, (name: string, type: string) => boolean> = {
   'every table is gone': (_, type) => type === 'table',
   'the logs are gone': (name) => name.startsWith('_bkp_log_'),
@@ -44,7 +44,7 @@ const damages: Record<string, (name: string, type: string) => boolean> = {
   'only the marks are left': (name) => name !== '_bkp_marks',
 };
 
-describe('tracking of which a part is gone', () => {
+describe('broken tracking', () => {
   for (const [name, goes] of Object.entries(damages)) {
     const damaged = async () => {
       const database = await tracked();
@@ -53,7 +53,7 @@ describe('tracking of which a part is gone', () => {
       return database;
     };
 
-    test(`${name}: is found, and can be taken out`, async () => {
+    test(`${name}: is found and can be removed`, async () => {
       const database = await damaged();
       const broken = await database.source.brokenTracking();
       if (name !== 'only the marks are left') expect(broken).not.toEqual([]);
@@ -65,7 +65,7 @@ describe('tracking of which a part is gone', () => {
       await expectComesBack(database, await increment(database, base));
     });
 
-    test(`${name}: goes when nothing is tracked any more`, async () => {
+    test(`${name}: is removed when the last owner is untracked`, async () => {
       const database = await damaged();
       await database.source.untrack(owner);
       write(database);
@@ -73,7 +73,7 @@ describe('tracking of which a part is gone', () => {
     });
   }
 
-  test('says when the application cannot write', async () => {
+  test('says that the application cannot write', async () => {
     const database = await tracked();
     database.exec('DROP TABLE _bkp_log_t');
     expect(() => write(database)).toThrow('_bkp_log_t');
@@ -85,7 +85,7 @@ describe('tracking of which a part is gone', () => {
     ]);
   });
 
-  test('another owner keeps what is whole', async () => {
+  test('the intact tracking of another owner stays', async () => {
     const database = await tracked();
     const base = await takeFull(database.source, {tables: ['other'], track: {owner: 'two'}});
     database.exec('DROP TABLE _bkp_log_t');
@@ -96,7 +96,7 @@ describe('tracking of which a part is gone', () => {
     expect(await database.source.brokenTracking()).toEqual([]);
   });
 
-  test('a rename that leaves the bodies of triggers as they are stops no writer of a table with one key alone', async () => {
+  test('a rename that does not rewrite trigger bodies breaks no writes when only the key is unique', async () => {
     const database = new Database(
       'CREATE TABLE p (k INTEGER PRIMARY KEY, a); CREATE TABLE q (k TEXT, m, a, PRIMARY KEY (k, m)) WITHOUT ROWID',
     );
@@ -106,7 +106,7 @@ describe('tracking of which a part is gone', () => {
     expect(await database.source.brokenTracking()).toEqual([]);
   });
 
-  test('where something else is unique too, such a rename is found, and the triggers can be taken out', async () => {
+  test('when another column is unique, such a rename is reported and the triggers can be removed', async () => {
     const database = await tracked();
     database.exec('PRAGMA legacy_alter_table = ON; ALTER TABLE t RENAME TO t2');
     const insert = `INSERT INTO t2 (a) VALUES ('new')`;
@@ -119,7 +119,7 @@ describe('tracking of which a part is gone', () => {
     database.exec(insert);
   });
 
-  test('a column that once was unique can be dropped when what is broken was taken out', async () => {
+  test('a formerly unique column can be dropped after broken tracking is removed', async () => {
     const database = new Database('CREATE TABLE s (k INTEGER PRIMARY KEY, a, b); CREATE UNIQUE INDEX ui ON s (a)');
     await full(database, ['s']);
     database.exec('DROP INDEX ui');
@@ -131,7 +131,7 @@ describe('tracking of which a part is gone', () => {
     database.exec('ALTER TABLE s DROP COLUMN a');
   });
 
-  test('a renamed table is not taken for broken', async () => {
+  test('the tracking of a renamed table is not reported as broken', async () => {
     const database = await tracked();
     database.exec('ALTER TABLE other RENAME TO "the other"');
     expect(await database.source.brokenTracking()).toEqual([]);

@@ -29,9 +29,9 @@ async function expectBroken(database: Database, parent: Backup, message: RegExp)
     message: expect.stringMatching(message),
     next: expect.stringContaining('full backup'),
   });
-  // And a full backup does start a chain that can be continued.
+  // A full backup starts a chain that can be continued.
   const fresh = await full(database, ['t']);
-  // Some cases leave triggers and log at odds, and then a connection keeps that schema until it reads something.
+  // Some cases leave triggers without their log, and a connection keeps the old schema until it reads something.
   database.value('SELECT count(*) FROM t');
   database.exec('DELETE FROM t WHERE rowid = 2');
   await expectComesBack(database, await increment(database, fresh));
@@ -46,7 +46,7 @@ describe('a chain is not continued after', () => {
       'ALTER TABLE t RENAME TO old; CREATE TABLE t (k INTEGER PRIMARY KEY, a, b UNIQUE)',
       /not tracked all the time/,
     ],
-    'the table was dropped and made again': [
+    'the table was dropped and recreated': [
       'DROP TABLE t; CREATE TABLE t (k INTEGER PRIMARY KEY, a, b UNIQUE); INSERT INTO t VALUES (1, 1, 1)',
       /not tracked all the time.*trigger/,
     ],
@@ -59,16 +59,16 @@ describe('a chain is not continued after', () => {
       'DROP TRIGGER _bkp_delete_t; CREATE TRIGGER _bkp_delete_t AFTER DELETE ON t BEGIN SELECT 1; END',
       /trigger _bkp_delete_t is not as this bkp makes it/,
     ],
-    'an older bkp made the log': [
+    'an older bkp created the log': [
       'DROP TABLE _bkp_log_t; CREATE TABLE "_bkp_log_t" (seq INTEGER PRIMARY KEY, k0); INSERT INTO _bkp_log_t VALUES (1, 1)',
       /change log _bkp_log_t is not as this bkp makes it.*older bkp/,
     ],
-    'an older bkp made the triggers': [
+    'an older bkp created the triggers': [
       `DROP TRIGGER _bkp_update_t;
        CREATE TRIGGER "_bkp_update_t" AFTER UPDATE ON "t" BEGIN INSERT INTO "_bkp_log_t" (k0) VALUES (OLD."k"); END`,
       /trigger _bkp_update_t is not as this bkp makes it.*older bkp/,
     ],
-    'a unique index came': ['CREATE UNIQUE INDEX u ON t (a)', /trigger _bkp_insert_t is not as this bkp makes it/],
+    'a unique index was added': ['CREATE UNIQUE INDEX u ON t (a)', /trigger _bkp_insert_t is not as this bkp makes it/],
     'the log was dropped': [
       'DROP TRIGGER _bkp_delete_t; DROP TRIGGER _bkp_update_t; DROP TRIGGER _bkp_insert_t; DROP TRIGGER _bkp_evict_t; DROP TRIGGER _bkp_move_t; DROP TRIGGER _bkp_inserted_t; DROP TABLE _bkp_log_t',
       /change log _bkp_log_t is missing/,
@@ -83,7 +83,7 @@ describe('a chain is not continued after', () => {
       /change log _bkp_log_t has lost rows/,
     ],
     'the marks were lost': ['DELETE FROM _bkp_marks', /does not know the backup before/],
-    'tracking was taken away': [`DROP TABLE _bkp_marks; DROP TABLE _bkp_meta`, /does not know the backup before/],
+    'tracking was removed': [`DROP TABLE _bkp_marks; DROP TABLE _bkp_meta`, /does not know the backup before/],
   };
   for (const [name, [sql, message]] of Object.entries(cases)) {
     test(name, async () => {
@@ -116,7 +116,7 @@ describe('a chain is not continued after', () => {
     await expectBroken(older, last, /does not know the backup before.*older copy/);
   });
 
-  test('the table is gone', async () => {
+  test('the table was dropped', async () => {
     const database = new Database(schema);
     const base = await full(database, ['t']);
     database.exec('DROP TABLE t');
@@ -124,8 +124,8 @@ describe('a chain is not continued after', () => {
   });
 });
 
-describe('a chain goes on', () => {
-  test('in a copy that was made after the last backup, with what was changed in it', async () => {
+describe('a chain continues', () => {
+  test('in a copy made after the last backup, with the changes made in it', async () => {
     const database = new Database(schema);
     const base = await full(database, ['t']);
     database.exec('UPDATE t SET a = 7 WHERE k = 1');
@@ -143,7 +143,7 @@ describe('a chain goes on', () => {
     await expectComesBack(database, await increment(database, base));
   });
 
-  test('when a backup was not finished: the one before is still known', async () => {
+  test('after an unfinished backup, from the backup before it', async () => {
     const database = new Database(schema);
     const base = await full(database, ['t']);
     database.exec('UPDATE t SET a = 7 WHERE k = 1');
@@ -154,7 +154,7 @@ describe('a chain goes on', () => {
     await expectComesBack(database, second);
   });
 
-  test('when the newest backup came back into its own database', async () => {
+  test('when the newest backup is restored into its own database', async () => {
     const database = new Database(schema);
     const base = await full(database, ['t', 'other']);
     await database.source.acknowledge(owner, base.mark!);
@@ -168,7 +168,7 @@ describe('a chain goes on', () => {
     expect(own(database)).toEqual([]);
   });
 
-  test('when the newest backup came back into a new file', async () => {
+  test('when the newest backup is restored into a new file', async () => {
     const database = new Database(schema);
     const base = await full(database, ['t']);
     const path = join(folder(), 'new.db');
@@ -203,7 +203,7 @@ describe('owners', () => {
     expect(own(database)).toEqual([]);
   });
 
-  test('that are not known change nothing', async () => {
+  test('that are unknown change nothing', async () => {
     const database = new Database(schema);
     await database.source.untrack('nobody');
     expect(own(database)).toEqual([]);
@@ -215,7 +215,7 @@ describe('owners', () => {
   });
 });
 
-test('acknowledging trims the log, and no number is given twice', async () => {
+test('acknowledging trims the log, and no number is reused', async () => {
   const database = new Database(schema);
   let last = await full(database, ['t']);
   await database.source.acknowledge(owner, last.mark!);

@@ -15,7 +15,7 @@ async function bothWays(schema: string, tables: readonly string[]): Promise<void
   expect(other.value('SELECT count(*) FROM other')).toBe(1);
 }
 
-describe('comes back as it was', () => {
+describe('is restored unchanged', () => {
   const cases: Record<string, string> = {
     'values of all kinds, in columns of all kinds': `
       CREATE TABLE t (k INTEGER PRIMARY KEY, n, t TEXT, i INTEGER, r REAL, d DECIMAL(10, 2), b BLOB);
@@ -100,7 +100,7 @@ describe('comes back as it was', () => {
     expect(database.value(`SELECT count(*) FROM sqlite_schema WHERE name GLOB '_bkp_*'`)).toBe(0);
   });
 
-  test("AUTOINCREMENT's counter: ahead of the rows, at the end of all numbers, not begun, taken back", async () => {
+  test("AUTOINCREMENT's counter: ahead of the rows, at its maximum, unused, set back", async () => {
     const schema = 'CREATE TABLE t (k INTEGER PRIMARY KEY AUTOINCREMENT, a)';
     const rows = 'INSERT INTO t (a) VALUES (1), (2), (3); DELETE FROM t WHERE k > 1';
     for (const sql of [
@@ -142,7 +142,7 @@ describe('a new file', () => {
     }
   }
 
-  test('of another page size than the database that takes the tables', async () => {
+  test('with another page size than the target database', async () => {
     const database = new Database(
       'PRAGMA page_size = 512; CREATE TABLE t (k TEXT PRIMARY KEY, a UNIQUE); INSERT INTO t VALUES (1, randomblob(9000))',
     );
@@ -153,7 +153,7 @@ describe('a new file', () => {
 });
 
 describe('what cannot be a member', () => {
-  test("views, virtual tables, their shadows, SQLite's own and bkp's own are refused with a pointer", async () => {
+  test('views, virtual tables, shadow tables, and tables of SQLite and bkp are refused with a hint', async () => {
     const database =
       new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY AUTOINCREMENT, a); CREATE VIEW v AS SELECT * FROM t;
       CREATE VIRTUAL TABLE f USING fts5 (x); INSERT INTO t (a) VALUES (1)`);
@@ -190,7 +190,7 @@ describe('what cannot be a member', () => {
     ]);
   });
 
-  test('a schema that needs the application is refused', async () => {
+  test('a schema that needs functions or collations of the application is refused', async () => {
     const database = new Database();
     database.db.enableDefensive(false);
     database.db.function('mine', {deterministic: true}, (x) => x);

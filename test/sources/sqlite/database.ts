@@ -8,14 +8,14 @@ import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 import {expectSame} from '../../helpers/sqlite-compare.ts';
 import {type Backup, restore, takeFull, takeIncrement} from '../layers.ts';
 
-/** A folder that is gone after the test. */
+/** A folder that is removed after the test. */
 export function folder(parent = tmpdir()): string {
   const path = mkdtempSync(join(parent, 'bkp-sqlite-'));
   onTestFinished(() => rmSync(path, {recursive: true, force: true}));
   return path;
 }
 
-/** A database of the test's own, with a connection as an application would have one. */
+/** A test's own database, with a connection like an application's. */
 export class Database {
   readonly path: string;
   readonly db: DatabaseSync;
@@ -29,7 +29,7 @@ export class Database {
       enableDoubleQuotedStringLiterals: true,
     });
     onTestFinished(() => this.close());
-    // The tests end processes, not machines: nothing is lost without a sync, but time.
+    // The tests kill processes, not machines: syncing would only cost time.
     this.db.exec(`PRAGMA synchronous = OFF; ${schema}`);
     this.source = new SqliteSource(path);
   }
@@ -57,7 +57,7 @@ export function increment(database: Database, parent: Backup): Promise<Backup> {
   return takeIncrement(database.source, owner, parent);
 }
 
-/** Restores into a new file and compares every bit; only the backup's tables, because only they come back. */
+/** Restores into a new file and compares every bit of the backup's tables. */
 export async function expectComesBack(database: Database, backup: Backup): Promise<string> {
   const path = join(folder(), 'restored.db');
   await restore(new SqliteSource(path), backup);
@@ -69,7 +69,7 @@ export async function expectComesBack(database: Database, backup: Backup): Promi
   return path;
 }
 
-/** A full backup, the changes, an increment: what comes back is what is there now. */
+/** Takes a full backup, makes the changes, takes an increment: restored, it equals the current database. */
 export async function expectTracked(schema: string, changes: string, tables: readonly string[] = ['t']): Promise<void> {
   const database = new Database(schema);
   const base = await full(database, tables);
@@ -81,7 +81,7 @@ export function filesIn(path: string): string[] {
   return readdirSync(path).sort();
 }
 
-/** What a source says to another user: in a process of its own, because root may do everything. */
+/** What a source reports to another user; in a separate process, because root may do everything. */
 export function asUser(uid: number, path: string, what: 'describe' | 'full' | 'track' | 'stage') {
   const child = join(import.meta.dirname, 'children', 'as-user.ts');
   const output = execFileSync(process.execPath, [child, String(uid), path, what], {encoding: 'utf8'});

@@ -9,7 +9,7 @@ function sizes(layer: Layer | undefined): number[] {
   return layer?.kind === 'delta' ? layer.rows.map(({bytes}) => bytes.byteLength) : [];
 }
 
-test('keys that are gone stand before keys with wide rows', async () => {
+test('segments keep their size limit when deleted keys precede keys with wide rows', async () => {
   const database = new Database(
     `CREATE TABLE t (k INTEGER PRIMARY KEY, a);
      WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) INSERT INTO t SELECT i, i FROM n`,
@@ -22,7 +22,7 @@ test('keys that are gone stand before keys with wide rows', async () => {
   await expectComesBack(database, delta);
 });
 
-test('one key of NULL can have more rows than fit into a segment', async () => {
+test('a NULL key can have more rows than fit into one segment', async () => {
   const database = new Database(
     `CREATE TABLE t (k TEXT PRIMARY KEY, a);
      WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) INSERT INTO t SELECT NULL, zeroblob(9000) FROM n;
@@ -38,7 +38,7 @@ test('one key of NULL can have more rows than fit into a segment', async () => {
   await expectComesBack(database, delta);
 });
 
-test('two tables can be read in turns', async () => {
+test('the changes of two tables can be read alternately', async () => {
   const database = new Database(
     'CREATE TABLE a (k INTEGER PRIMARY KEY, v); CREATE TABLE b (k TEXT PRIMARY KEY, v); CREATE TABLE "a""\'b" (k, l, PRIMARY KEY (k, l))',
   );
@@ -71,7 +71,7 @@ test('two tables can be read in turns', async () => {
   expect(counts).toEqual([2, 1, 3, 2, 1, 3]);
 });
 
-test('every table has its own changes, and only those', async () => {
+test("each table's delta contains exactly its own changes", async () => {
   const database = new Database('CREATE TABLE a (k INTEGER PRIMARY KEY, v); CREATE TABLE b (k INTEGER PRIMARY KEY, v)');
   const base = await full(database, ['a', 'b']);
   database.exec('INSERT INTO a VALUES (1, 1), (2, 2)');

@@ -9,7 +9,7 @@ import {asUser, Database, folder, full, owner} from './database.ts';
 
 const t = 'CREATE TABLE t (k INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 1)';
 
-/** The error of every way in. Each has a next step, and none is a fault of ours. */
+/** The error of every entry point. Each has a next step, and none is an internal error. */
 async function refusals(path: string): Promise<BkpError[]> {
   const source = new SqliteSource(path);
   const errors: BkpError[] = [];
@@ -38,8 +38,8 @@ async function expectRefused(path: string, code: string, message: RegExp): Promi
   }
 }
 
-describe('what is no database', () => {
-  test('nothing there, or a folder that is not', async () => {
+describe('a path that is not a database', () => {
+  test('a missing file or folder', async () => {
     const path = join(folder(), 'none.db');
     await expectRefused(path, 'SOURCE_UNAVAILABLE', /there is no database/);
     await expectRefused(join(path, 'deeper.db'), 'SOURCE_UNAVAILABLE', /there is no database/);
@@ -63,7 +63,7 @@ describe('what is no database', () => {
     await expectRefused(link, 'SOURCE_UNAVAILABLE', /there is no database/);
   });
 
-  test('another kind of file', async () => {
+  test('a file of another kind', async () => {
     const path = join(folder(), 'text.db');
     writeFileSync(path, 'this is a text file, and long enough for a header of 100 bytes. '.repeat(50));
     await expectRefused(path, 'SOURCE_UNAVAILABLE', /not an SQLite database, or it is an encrypted one/);
@@ -89,7 +89,7 @@ describe('a damaged database', () => {
     return database.path;
   }
 
-  test('is said to be damaged when a page is read that is', async () => {
+  test('is reported as damaged when a damaged page is read', async () => {
     const path = broken((bytes) => bytes.fill(0xa5, 40 * 4096, 60 * 4096));
     const source = new SqliteSource(path);
     await expect(takeFull(source, {tables: ['t']})).rejects.toMatchObject({
@@ -98,19 +98,19 @@ describe('a damaged database', () => {
     });
   });
 
-  test('is said to be damaged when its end is missing', async () => {
+  test('is reported as damaged when its end is missing', async () => {
     const path = broken((bytes) => bytes.subarray(0, bytes.length / 2));
     await expect(takeFull(new SqliteSource(path), {tables: ['t']})).rejects.toMatchObject({code: 'SOURCE_DAMAGED'});
   });
 
-  test('is said to be damaged when its schema is', async () => {
+  test('is reported as damaged when its schema is damaged', async () => {
     const path = broken((bytes) => bytes.fill(0xff, 100, 4096));
     await expectRefused(path, 'SOURCE_DAMAGED', /is damaged/);
   });
 });
 
-describe('a database that somebody else holds', () => {
-  test('is locked after a while, and free again later', async () => {
+describe('a database that another process has locked', () => {
+  test('is reported as locked after the timeout, and usable later', async () => {
     const database = new Database(t);
     database.exec('BEGIN EXCLUSIVE');
     const started = performance.now();
@@ -120,7 +120,7 @@ describe('a database that somebody else holds', () => {
     await full(database, ['t']);
   });
 
-  test('can be read while somebody holds the write lock, in WAL mode', async () => {
+  test('can be read in WAL mode while another process holds the write lock', async () => {
     const database = new Database(`PRAGMA journal_mode = WAL; ${t}`);
     database.exec('BEGIN IMMEDIATE; UPDATE t SET a = 2');
     const backup = await takeFull(database.source, {tables: ['t']});
@@ -128,7 +128,7 @@ describe('a database that somebody else holds', () => {
   });
 });
 
-describe('a database that this user may not', () => {
+describe('a database that this user is not allowed to', () => {
   const user = 65534;
 
   function place(mode: number, folderMode: number, journal = 'DELETE'): {path: string; tidy: () => void} {

@@ -39,7 +39,7 @@ async function restore(path: string, bytes: Buffer): Promise<FileCheck> {
 
 const quiet = () => ({signal: new AbortController().signal});
 
-/** Another process that has the database open: in a transaction, or doing nothing. */
+/** Another process that has the database open, in a transaction or idle. */
 async function holder(path: string, sql: string): Promise<ChildProcess> {
   const code = `const {DatabaseSync} = require('node:sqlite'); const db = new DatabaseSync(process.argv[1]);
     db.exec(process.argv[2]); console.log('ready'); setInterval(() => db.isOpen, 1000)`;
@@ -53,7 +53,7 @@ async function holder(path: string, sql: string): Promise<ChildProcess> {
 }
 
 describe('a restored database', () => {
-  test.each(['WAL', 'DELETE'])('in %s mode is the image, byte by byte, and nothing else is left', async (mode) => {
+  test.each(['WAL', 'DELETE'])('in %s mode is the image byte by byte, and no other file is left', async (mode) => {
     const [bytes, place] = [image(mode), folder()];
     await restore(join(place, 'app.db'), bytes);
     expect(filesIn(place)).toEqual(['app.db']);
@@ -79,7 +79,7 @@ describe('a restored database', () => {
     expect(readFileSync(path).equals(bytes)).toBe(true);
   });
 
-  test('is not played a log into that holds nothing', async () => {
+  test('does not get an empty log applied', async () => {
     const [bytes, place] = [image(), folder()];
     writeFileSync(join(place, 'app.db-wal'), '');
     writeFileSync(join(place, 'app.db-shm'), Buffer.alloc(32_768, 7));
@@ -89,7 +89,7 @@ describe('a restored database', () => {
 });
 
 describe('a restore is refused, and nothing is touched', () => {
-  test('where a database is', async () => {
+  test('when the target is a database', async () => {
     const path = join(folder(), 'app.db');
     const there = image();
     writeFileSync(path, there);
@@ -105,7 +105,7 @@ describe('a restore is refused, and nothing is touched', () => {
     expect(readFileSync(path).equals(there)).toBe(true);
   });
 
-  test('where a database appears, or is filled, before the end', async () => {
+  test('when a database appears or gets content before the end', async () => {
     for (const before of [undefined, '']) {
       const path = join(folder(), 'app.db');
       if (before !== undefined) writeFileSync(path, before);
@@ -132,7 +132,7 @@ describe('a restore is refused, and nothing is touched', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  test('where the files of a removed database are still in use', async () => {
+  test('when the files of a removed database are still in use', async () => {
     const place = folder();
     const path = join(place, 'app.db');
     await holder(path, 'PRAGMA journal_mode = WAL; CREATE TABLE t (a)');
@@ -142,13 +142,13 @@ describe('a restore is refused, and nothing is touched', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test('beside a log that is not empty', async () => {
+  test('next to a log that is not empty', async () => {
     const path = join(folder(), 'app.db');
     writeFileSync(`${path}-wal`, 'frames of another database');
     await expect(restore(path, image())).rejects.toMatchObject({code: 'PRECONDITION'});
   });
 
-  test('for the backup of another product, into no folder, and for a path that is not its own', async () => {
+  test('for a backup of another product, into a missing folder, and for an unexpected file name', async () => {
     const path = join(folder(), 'app.db');
     const target = new SqliteFileTarget(path);
     await expect(target.prepare({...facts, product: 'questdb'})).rejects.toMatchObject({code: 'UNSUPPORTED'});
@@ -173,7 +173,7 @@ test.each([
   expect(readFileSync(join(place, 'app.db')).equals(bytes)).toBe(true);
 });
 
-test('a whole file of an earlier try is found, half of one is not', async () => {
+test('a complete file of an earlier attempt is reused, a partial one is not', async () => {
   const [bytes, path] = [image(), join(folder(), 'app.db')];
   const target = new SqliteFileTarget(path);
   const half = (async function* () {
@@ -190,7 +190,7 @@ test('a whole file of an earlier try is found, half of one is not', async () => 
   expect(readFileSync(path).equals(bytes)).toBe(true);
 });
 
-test('a failed restore says so, and keeps the next one from beginning', async () => {
+test('a failed restore leaves a marker that blocks the next one', async () => {
   const place = folder();
   const bytes = image();
   const target = new SqliteFileTarget(join(place, 'app.db'));

@@ -39,7 +39,7 @@ async function imageOf(path: string): Promise<Buffer> {
   }
 }
 
-/** What a database file holds, in a process that has it to itself. */
+/** The content of a database file that no other process uses. */
 function check(image: Buffer): {rows: number; sum: number} {
   const path = join(folder(), 'image.db');
   writeFileSync(path, image);
@@ -81,7 +81,7 @@ function hasWritten(path: string): Promise<void> {
 }
 
 describe('under a busy writer in another process', () => {
-  // Few frames before a checkpoint, the usual number, none by itself; small and large pages.
+  // Automatic checkpoints after few frames, after the usual number, never; small and large pages.
   test.each([
     ['WAL', 4096, 10],
     ['WAL', 4096, 1000],
@@ -95,12 +95,12 @@ describe('under a busy writer in another process', () => {
       const path = newDatabase(`PRAGMA page_size = ${page}; PRAGMA journal_mode = ${mode}`);
       const writer = await startWriter(path, autocheckpoint);
       const seen = new Set<string>();
-      // More rounds only where the writer did not get to a commit between those that were looked into.
+      // More rounds only if the writer did not commit between the snapshots so far.
       for (let round = 0; round < 12 || (seen.size < 2 && round < 200); round++) {
         const image = await openImage(path, {...quiet, ...(round % 3 === 0 ? {tries: 0} : {})});
         const wanted = Buffer.from(image.connection.serialize('main'));
         const parts: Buffer[] = [];
-        // The writer has time to commit, to checkpoint and to begin the log anew between the pages.
+        // The writer has time to commit, to checkpoint and to restart the log between the pages.
         for await (const block of image.read(65_536)) {
           parts.push(block);
           if (parts.length % 4 === 1) await sleep(3);
@@ -119,7 +119,7 @@ describe('under a busy writer in another process', () => {
     },
   );
 
-  test('every backup through the source is a whole database', async () => {
+  test('every backup is a complete database', async () => {
     const path = newDatabase('PRAGMA journal_mode = WAL');
     await startWriter(path, 20);
     for (let round = 0; round < 3; round++) check(await imageOf(path));
@@ -135,7 +135,7 @@ describe('the image of a database at rest', () => {
     expect((await imageOf(database.path)).equals(readFileSync(database.path))).toBe(true);
   });
 
-  test('is what SQLite would make of it when a log is left by a process that was killed', async () => {
+  test("equals SQLite's recovery of a log that a killed process left", async () => {
     const path = newDatabase('PRAGMA journal_mode = WAL');
     const writer = await startWriter(path, 0);
     await hasWritten(path);
@@ -151,7 +151,7 @@ describe('the image of a database at rest', () => {
     expect((await imageOf(path)).length).toBe(0);
   });
 
-  test('is what SQLite reads where the file is shorter than the database, and the rest is in the log or was never written', async () => {
+  test('equals what SQLite reads when the file is shorter than the database and the rest is in the log or was never written', async () => {
     const path = newDatabase('PRAGMA journal_mode = WAL');
     const db = new DatabaseSync(path);
     onTestFinished(() => db.close());
@@ -167,7 +167,7 @@ describe('the image of a database at rest', () => {
   });
 });
 
-test('a database is known again by its data id, and an unused one gets one', async () => {
+test('a database keeps its data id, and gets one at first use', async () => {
   const path = newDatabase('PRAGMA journal_mode = WAL');
   const source = new SqliteFileSource(path);
   const id = await source.dataId();
@@ -177,7 +177,7 @@ test('a database is known again by its data id, and an unused one gets one', asy
   expect(await new SqliteFileSource(moved).dataId()).toBe(id);
 });
 
-test('its facts name the tables, and nothing of bkp’s own', async () => {
+test('its facts name the tables except those of bkp', async () => {
   const path = newDatabase('PRAGMA journal_mode = WAL');
   const source = new SqliteFileSource(path);
   await source.dataId();
@@ -187,7 +187,7 @@ test('its facts name the tables, and nothing of bkp’s own', async () => {
   await frozen.release();
 });
 
-test('a database that is not in WAL mode is told of, once', async () => {
+test('one notice reports that the database is not in WAL mode', async () => {
   const path = newDatabase('PRAGMA journal_mode = DELETE');
   const notices: string[] = [];
   const frozen = await new SqliteFileSource(path).freeze({...quiet, notice: (text) => notices.push(text)});
@@ -195,9 +195,9 @@ test('a database that is not in WAL mode is told of, once', async () => {
   expect(notices).toEqual([expect.stringContaining('writers wait')]);
 });
 
-test('a log with one wrong byte within the moment is told, and nothing is read from it', async () => {
+test("a log with one wrong byte in the snapshot's frames is refused, and nothing is read from it", async () => {
   const path = newDatabase('PRAGMA journal_mode = WAL');
-  // Not closed: whoever opens the log anew would see where it breaks off, and take what is before.
+  // Not closed: a connection that reopens the log would recover the frames before the damage.
   const db = new DatabaseSync(path);
   onTestFinished(() => db.close());
   db.exec('INSERT INTO row (filler) VALUES (randomblob(200000))');
@@ -210,7 +210,7 @@ test('a log with one wrong byte within the moment is told, and nothing is read f
   });
 });
 
-test('what is no database, or is damaged, is told', async () => {
+test('a damaged file, or one that is not a database, is reported', async () => {
   const path = join(folder(), 'none.db');
   await expect(imageOf(path)).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
   expect(existsSync(path)).toBe(false);

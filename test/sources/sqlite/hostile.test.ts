@@ -5,7 +5,7 @@ import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 import {type Backup, fillStaging, restore, takeFull} from '../layers.ts';
 import {Database, filesIn, folder} from './database.ts';
 
-/** A manifest is written by whoever may write to the store: what a restore runs of it must be harmless. */
+/** Anyone who may write to the store can write a manifest: a restore must run nothing harmful from it. */
 
 const endless = 'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n';
 
@@ -41,7 +41,7 @@ for (const [name, definition] of Object.entries(hostile)) {
   });
 }
 
-test('a second statement behind the first is not run', async () => {
+test('a second statement after the first does not run', async () => {
   const evil = await backup({
     triggers: [
       "CREATE TRIGGER tr AFTER INSERT ON t BEGIN SELECT 1; END; ATTACH 'evil.db' AS evil; DROP TABLE precious",

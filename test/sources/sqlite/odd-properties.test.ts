@@ -7,8 +7,8 @@ import {type Backup, restore, takeFull} from '../layers.ts';
 import {Database, folder, full, increment} from './database.ts';
 import {changeArbitrary, tableArbitrary} from './random-tables.ts';
 
-// Random tables whose schema is edited in the middle of their lives: rows are then not as the schema would take them. Each
-// backup brings them back as they are, into a new file and into a database that exists.
+// Random tables whose schema is edited after rows exist, so that the schema would refuse some rows. Each backup
+// restores them unchanged, into a new file and into an existing database.
 
 const runs = 15 * Number(process.env.BKP_TEST_RUNS ?? 1);
 
@@ -69,7 +69,7 @@ function edit(database: Database, types: readonly string[], generated: string | 
   put.run(edited(sql, types, generated), 't');
   if (unique) put.run('CREATE UNIQUE INDEX plain ON t (b, c)', 'plain');
   db.exec('PRAGMA writable_schema = RESET');
-  // Else an index would hold what its column's new type does not find there.
+  // Otherwise an index would hold values that a search by the column's new type does not find.
   attempt(database, 'REINDEX t');
 }
 
@@ -84,7 +84,7 @@ async function expectBack(database: Database, backup: Backup): Promise<void> {
   }
 }
 
-test('whatever an edit of the schema leaves in a table, each backup brings it back as it was', async () => {
+test('whatever an edit of the schema leaves in a table, each backup restores it unchanged', async () => {
   await fc.assert(
     fc.asyncProperty(planArbitrary, async ({table, before, types, generated, unique, after, later}) => {
       let database: Database;
@@ -97,7 +97,7 @@ test('whatever an edit of the schema leaves in a table, each backup brings it ba
       try {
         edit(database, types, generated, unique);
       } catch {
-        // Not every random edit makes a schema.
+        // Not every random edit gives a valid schema.
         return;
       }
       for (const change of after) attempt(database, change);

@@ -7,9 +7,9 @@ import {type Backup, fillStaging, takeFull} from '../layers.ts';
 import {Database, folder, full, increment} from './database.ts';
 
 /**
- * What a living database can hold and its own schema would refuse or change today. One entry a way: the database comes back
- * bit for bit, from a full backup and from an increment, into a new file and into a database that exists; or it is refused
- * when it is backed up, with the reason.
+ * Content that a database can hold although its own schema would refuse or change it today. For each entry, the
+ * database is restored bit for bit, from a full backup and from an increment, into a new file and into an existing
+ * database; or its backup is refused, with the reason.
  */
 type Way = {
   schema: string;
@@ -19,9 +19,9 @@ type Way = {
   after?: string;
   /** Between the full backup and the increment. */
   changes?: string;
-  /** What the restore reports. */
+  /** Reports of the restore. */
   told?: RegExp;
-  /** Objects that do not come back, as the restore reports them. */
+  /** Objects that are not restored, as the restore reports them. */
   without?: readonly string[];
 };
 
@@ -79,27 +79,27 @@ const ways: Record<string, Way> = {
     edit: {t: 'CREATE TABLE t (k NUMERIC PRIMARY KEY, a)'},
     told: /TEXT value in t\.k/,
   },
-  'a unique index came later': {
+  'a unique index was added later': {
     schema:
       'CREATE TABLE t (k INTEGER PRIMARY KEY, a); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1, 1), (2, 1), (3, 2)',
     edit: {i: 'CREATE UNIQUE INDEX i ON t (a)'},
     changes: 'INSERT INTO t VALUES (4, 4)',
     told: /violate its own UNIQUE/,
   },
-  'a unique index on an expression came later': {
+  'a unique index on an expression was added later': {
     schema: `CREATE TABLE t (k INTEGER PRIMARY KEY, a); CREATE INDEX i ON t (lower(a)) WHERE k > 0; INSERT INTO t VALUES (1, 'x'), (2, 'X')`,
     edit: {i: 'CREATE UNIQUE INDEX i ON t (lower(a)) WHERE k > 0'},
     changes: `INSERT INTO t VALUES (4, 'y')`,
     told: /violate its own UNIQUE/,
   },
-  'UNIQUE that replaces rows came later': {
+  'UNIQUE that replaces rows was added later': {
     schema:
       'CREATE TABLE t (k INTEGER PRIMARY KEY, a); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1, 1), (2, 1), (3, 2)',
     edit: {i: 'sqlite_autoindex_t_1', t: 'CREATE TABLE t (k INTEGER PRIMARY KEY, a UNIQUE ON CONFLICT REPLACE)'},
     changes: 'INSERT INTO t VALUES (4, 4); DELETE FROM t WHERE k = 3',
     told: /violate its own UNIQUE/,
   },
-  'UNIQUE that skips rows came later, WITHOUT ROWID': {
+  'UNIQUE that skips rows was added later, WITHOUT ROWID': {
     schema: `CREATE TABLE t (k TEXT, a, PRIMARY KEY (k DESC)) WITHOUT ROWID; CREATE INDEX i ON t (a DESC);
       INSERT INTO t VALUES ('x', 1), ('y', 1), ('z', 2)`,
     edit: {
@@ -224,7 +224,7 @@ describe('is refused when it is backed up', () => {
   }
 });
 
-test('a key that its own collation takes for another one is refused, WITHOUT ROWID', async () => {
+test('two keys that are equal by their own collation are refused, WITHOUT ROWID', async () => {
   const database = build({
     schema: `CREATE TABLE t (k TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO t VALUES ('a'), ('A'), ('b')`,
     edit: {t: 'CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY) WITHOUT ROWID'},
@@ -260,7 +260,7 @@ test.each([
   await snapshot.close();
 });
 
-test('an index that cannot be built for its rows is left out, and named', async () => {
+test('an index that cannot be built from its rows is left out and named', async () => {
   const database = build({
     schema: `CREATE TABLE t (k INTEGER PRIMARY KEY, a); CREATE INDEX i ON t (k, a); INSERT INTO t VALUES (1, '{'), (2, '{}')`,
     edit: {i: `CREATE INDEX i ON t (json_extract(a, '$.x'))`},
@@ -293,7 +293,7 @@ function build({schema, edit = {}, after = ''}: Way): Database {
   return database;
 }
 
-/** The source, and what came back, as far as it should have come. */
+/** The source, and the part of the restored database that must equal it. */
 async function expectBack(database: Database, backup: Backup, way: Way): Promise<void> {
   const encoding = String(database.value('PRAGMA encoding'));
   const targets = [
@@ -311,7 +311,7 @@ async function expectBack(database: Database, backup: Backup, way: Way): Promise
   }
 }
 
-describe('comes back bit for bit', () => {
+describe('is restored bit for bit', () => {
   for (const [name, way] of Object.entries(ways)) {
     test(name, async () => {
       const database = build(way);
@@ -328,13 +328,13 @@ describe('comes back bit for bit', () => {
       await expectBack(database, base, way);
       database.exec(way.changes!);
       await expectBack(database, await increment(database, base), way);
-      // And once more in full, like the one before.
+      // Another full backup, based on the previous one.
       await expectBack(database, await full(database, tables, base), way);
     });
   }
 });
 
-test('segments of an older bkp hold no stored generated columns, and come back', async () => {
+test('segments of an older bkp, without stored generated columns, can be restored', async () => {
   const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a INT, g AS (a + 1) STORED UNIQUE);
     INSERT INTO t (a) VALUES (1), (2)`);
   const base = await full(database, ['t']);
@@ -344,7 +344,7 @@ test('segments of an older bkp hold no stored generated columns, and come back',
   await expectBack(database, {...base, layers: {t: [{kind: 'base', segments, cuts: ''}]}}, {schema: ''});
 });
 
-test('indexes of what is computed are named where another SQLite wrote the database', async () => {
+test('indexes on computed values are named when another SQLite version wrote the database', async () => {
   const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, v AS (a || 'x'), s AS (a || 'y') STORED);
     CREATE INDEX i ON t (lower(a)); CREATE INDEX j ON t (v); CREATE INDEX plain ON t (a, s)`);
   const backup = await takeFull(database.source, {tables: ['t']});

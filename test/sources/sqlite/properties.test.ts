@@ -22,7 +22,7 @@ const planArbitrary: fc.Arbitrary<Plan> = tableArbitrary.chain((table) => {
   });
 });
 
-/** Many random statements break a constraint; what they then leave is as good as any other state. */
+/** Many random statements violate a constraint; the state after that is as good as any other. */
 function attempt(database: Database, sql: string): void {
   try {
     database.exec(sql);
@@ -47,7 +47,7 @@ async function refused(database: Database, {table}: Plan): Promise<boolean> {
   );
 }
 
-test('whatever happens to a table, each backup brings it back as it was', async () => {
+test('whatever happens to a table, each backup restores it unchanged', async () => {
   await fc.assert(
     fc.asyncProperty(planArbitrary, async (plan) => {
       const database = fresh(plan);
@@ -70,7 +70,7 @@ test('whatever happens to a table, each backup brings it back as it was', async 
   );
 }, 600_000);
 
-test('what another connection writes while a backup reads is in the next increment', async () => {
+test('writes of another connection during a backup are in the next increment', async () => {
   await fc.assert(
     fc.asyncProperty(planArbitrary, async (plan) => {
       const database = fresh(plan);

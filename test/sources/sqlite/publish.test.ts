@@ -16,7 +16,7 @@ const otherSchema = 'CREATE TABLE other (k INTEGER PRIMARY KEY, a); INSERT INTO 
 const backupOf = (database: Database) => takeFull(database.source, {tables: ['t']});
 const children = join(import.meta.dirname, 'children');
 
-describe('what stands in the way is said, and stays', () => {
+describe('a conflict is reported, and the conflicting object stays', () => {
   test('a table, an index, a trigger or a view of the name, before anything is written', async () => {
     const backup = await backupOf(new Database(schema));
     for (const [sql, name] of [
@@ -53,7 +53,7 @@ describe('what stands in the way is said, and stays', () => {
       const staging = await fillStaging(new SqliteSource(path), backup);
       const mine = 'not a database, and not to be lost';
       const {openSync} = fs;
-      // At the last moment: after bkp has looked.
+      // At the last moment, after bkp's check.
       fs.openSync = (name, ...rest) => {
         if (!existsSync(path) && String(name).includes('bkp-stage')) writeFileSync(path, mine);
         return openSync(name, ...rest);
@@ -71,7 +71,7 @@ describe('what stands in the way is said, and stays', () => {
     }
   });
 
-  test('a journal or a WAL that lies there without its database', async () => {
+  test('a journal or a WAL without its database', async () => {
     const backup = await backupOf(new Database(schema));
     for (const end of ['-wal', '-journal']) {
       const path = join(folder(), 'new.db');
@@ -101,7 +101,7 @@ describe('what stands in the way is said, and stays', () => {
     expect(filesIn(join(target.path, '..'))).toEqual(['app.db']);
   });
 
-  test('a folder that is not there', async () => {
+  test('a missing folder', async () => {
     const path = join(folder(), 'none', 'new.db');
     await expect(restore(new SqliteSource(path), await backupOf(new Database(schema)))).rejects.toMatchObject({
       code: 'SOURCE_UNAVAILABLE',
@@ -110,7 +110,7 @@ describe('what stands in the way is said, and stays', () => {
   });
 });
 
-test('a staging is discarded without a trace, also one of a process that is gone', async () => {
+test('a staging is discarded without a trace, even when its process has ended', async () => {
   const database = new Database(schema);
   const backup = await backupOf(database);
   const path = join(folder(), 'new.db');
@@ -127,7 +127,7 @@ test('a staging is discarded without a trace, also one of a process that is gone
   expect(filesIn(join(path, '..'))).toEqual(['new.db']);
 });
 
-/** A file system without links, as far as Node tells. */
+/** A file system without links, simulated in Node's fs. */
 function withoutLinks(): void {
   const {linkSync} = fs;
   const restoreLinks = () => {
@@ -141,7 +141,7 @@ function withoutLinks(): void {
   syncBuiltinESMExports();
 }
 
-test('a file system without links gets its database too', async () => {
+test('a database can be published on a file system without links', async () => {
   const database = new Database(schema);
   const backup = await backupOf(database);
   withoutLinks();
@@ -166,10 +166,10 @@ describe('beside others in the same database', () => {
   }
 
   for (const journal of ['WAL', 'DELETE']) {
-    test(`a reader sees its own state to its end, ${journal}`, async () => {
+    test(`a reader keeps its view until it ends, ${journal}`, async () => {
       const target = new Database(`PRAGMA journal_mode = ${journal}; ${otherSchema}`);
       const database = new Database(schema);
-      // In WAL mode a restore waits for no reader: this one stays until it is told to go.
+      // In WAL mode a restore does not wait for readers: this one stays until its input ends.
       const reader = await holder(target.path, journal === 'WAL' ? 'read-on' : 'read');
       await restore(target.source, await backupOf(database));
       reader.child.stdin.end();
@@ -177,7 +177,7 @@ describe('beside others in the same database', () => {
       expectSame(target.path, database.path, ['t']);
     });
 
-    test(`a busy writer goes on, ${journal}`, async () => {
+    test(`a busy writer continues, ${journal}`, async () => {
       const target = new Database(`PRAGMA journal_mode = ${journal}; PRAGMA synchronous = OFF; ${otherSchema}`);
       const database = new Database(schema);
       const writer = await holder(target.path, 'write');
@@ -215,7 +215,7 @@ describe('a process that is killed', () => {
   }
 
   for (const journal of ['WAL', 'DELETE']) {
-    test(`while it publishes into a database leaves that as it was, ${journal}`, async () => {
+    test(`while it publishes into a database leaves that unchanged, ${journal}`, async () => {
       const target = new Database(`PRAGMA journal_mode = ${journal}; ${otherSchema}`);
       const database = new Database(schema);
       for (const where of ['load', 'commit']) {
@@ -234,7 +234,7 @@ describe('a process that is killed', () => {
     });
   }
 
-  test('before or after a new file gets its name leaves none, or a whole one', async () => {
+  test('before or after a new file gets its name leaves no file or a complete one', async () => {
     const database = new Database(schema);
     const path = join(folder(), 'new.db');
     crash('restore', 'link', database.path, path);
@@ -247,7 +247,7 @@ describe('a process that is killed', () => {
     expectSame(path, database.path);
   });
 
-  test('while it begins a backup tracks all or nothing', async () => {
+  test('while it begins a backup tracks all tables or none', async () => {
     const database = new Database(schema);
     crash('backup', 'commit', database.path);
     expect(database.value(`SELECT count(*) FROM sqlite_schema WHERE name GLOB '_bkp_*'`)).toBe(0);
@@ -262,7 +262,7 @@ describe('a process that is killed', () => {
 });
 
 describe.skipIf(process.getuid?.() !== 0)('a disk that is full', () => {
-  /** A file system of a few MiB, of this test's own. */
+  /** This test's own file system of a few MiB. */
   function smallDisk(sizeKib: number): string {
     const path = join(folder(), 'disk');
     mkdirSync(path);

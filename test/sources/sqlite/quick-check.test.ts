@@ -6,7 +6,7 @@ import {withConnection} from '../../../src/sources/sqlite/engine/connection.ts';
 import {checkDatabase, quickCheck} from '../../../src/sources/sqlite/file/quick-check.ts';
 import {folder} from './database.ts';
 
-/** A collation that SQLite as bkp has it lacks: made by its name in the schema, which SQLite looks up when it is used. */
+/** A collation that bkp's SQLite lacks: the schema names it, and SQLite resolves it only when it is used. */
 function odd(): string {
   const path = join(folder(), 'app.db');
   const db = new DatabaseSync(path);
@@ -28,11 +28,11 @@ const expected = {
   unchecked: ['table checked (unknown function: fold())', 'table sorted (no such collation sequence: wordsort)'],
 };
 
-test('tables that need the application are named, and all others are checked', () => {
+test('tables that need the application are named, and all other tables are checked', () => {
   expect(withConnection(odd(), {}, quickCheck)).toEqual(expected);
 });
 
-test('the process that checks large files finds the same', async () => {
+test('the process that checks large files reports the same faults', async () => {
   const path = odd();
   const script = join(import.meta.dirname, '../../../src/sources/sqlite/file/quick-check-process.ts');
   expect(JSON.parse(execFileSync(process.execPath, [script, path], {encoding: 'utf8'}))).toEqual(expected);

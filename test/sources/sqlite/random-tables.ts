@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Random tables and random statements on them; most statements collide with something, which is the point. */
+/** Random tables and random statements on them; most statements conflict with something, on purpose. */
 
 const keys = [
   {columns: 'k INTEGER PRIMARY KEY', end: ''},
@@ -79,12 +79,12 @@ const values = [
   `x'00'`,
 ];
 
-/** Children of `t`: their columns' affinities are what SQLite converts the parent's key to while it checks them. */
+/** Children of `t`: SQLite converts the parent's key to the affinities of their columns while it checks them. */
 const childTypes = ['TEXT', 'INTEGER', 'REAL', 'NUMERIC', 'BLOB', '', 'TEXT COLLATE NOCASE'];
 const actions = ['CASCADE', 'CASCADE', 'SET NULL', 'SET DEFAULT', 'NO ACTION', 'RESTRICT'];
 const parents = ['k', 'k', 'k', 'a', 'c, b', 'k, m'];
 
-/** Triggers of the application's own, which write to the table while it is being written to. */
+/** Triggers of the application that write to the table during a write to it. */
 const userTriggers = [
   'AFTER UPDATE OF a ON t BEGIN UPDATE t SET b = NEW.a WHERE k IS NEW.k; END',
   'AFTER INSERT ON t BEGIN UPDATE OR IGNORE t SET c = NEW.a WHERE k IS NOT NEW.k AND b IS NEW.b; END',
@@ -99,7 +99,7 @@ const userTriggers = [
   'BEFORE UPDATE OF b ON t BEGIN DELETE FROM t WHERE c IS OLD.c AND k IS NOT OLD.k; END',
 ];
 
-/** `schema` makes `t`, and `tables` around it. */
+/** `schema` creates `t`, and the other `tables`. */
 export type RandomTable = {schema: string; columns: readonly string[]; tables: readonly string[]};
 
 const childArbitrary = fc
@@ -137,7 +137,7 @@ export const tableArbitrary: fc.Arbitrary<RandomTable> = fc
     const reference =
       self === undefined || key.columns.includes('m') ? '' : ` REFERENCES t (k) ON DELETE ${self} ON UPDATE ${self}`;
     const table = `CREATE TABLE t (${key.columns}, a ${a}${reference}, b ${b}, c ${c}${g}${inline ? ', UNIQUE (c, b)' : ''}${key.end}\n)`;
-    // A table option after the closing bracket hides the last one in a comment.
+    // A table option after the closing parenthesis hides the last one in a comment.
     const ending = key.end.includes('--') ? table.slice(0, table.indexOf(' --')) : table;
     const indexes = [...new Set(chosen.map((n) => list[n % list.length]!))].map(
       (terms, n) => `CREATE UNIQUE INDEX u${n} ON t ${terms}`,
@@ -219,7 +219,7 @@ export function changeArbitrary({columns, tables}: RandomTable): fc.Arbitrary<st
     'PRAGMA foreign_keys = OFF',
     'VACUUM',
   );
-  // Of this connection alone, so bkp never sees it; it ends the work on a row before bkp's AFTER triggers.
+  // A TEMP trigger, so bkp never sees it; it ends the work on a row before bkp's AFTER triggers.
   const hidden = fc
     .tuple(fc.constantFrom('INSERT', 'UPDATE', 'DELETE'), fc.constantFrom('t', ...tables))
     .map(

@@ -6,7 +6,7 @@ import {expect, onTestFinished, test} from 'vitest';
 import type {DatabaseFacts, TableSchema} from '../../../src/sources/source.ts';
 import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 
-/** Where a restore goes, and what the backup may bring along: an empty file, a keyless table, a schema that lies. */
+/** Targets of a restore, and unusual backups: an empty file, a table without a key, a wrong schema. */
 
 type Copy = {schema: TableSchema; database: DatabaseFacts; segments: Uint8Array[]};
 
@@ -56,7 +56,7 @@ async function restore(path: string, copy: Copy): Promise<void> {
   }
 }
 
-test('a table without a key keeps its rowids in a database that is there', async () => {
+test('a table without a key keeps its rowids in an existing database', async () => {
   const folder = place();
   database(join(folder, 'a.db'), 'CREATE TABLE n (x); INSERT INTO n (rowid, x) VALUES (10, 1), (-7, 2)');
   database(join(folder, 'b.db'), 'CREATE TABLE other (x)');
@@ -64,7 +64,7 @@ test('a table without a key keeps its rowids in a database that is there', async
   expect(rowsOf(join(folder, 'b.db'), 'SELECT rowid, x FROM n')).toEqual(['-7|2', '10|1']);
 });
 
-test('an empty file takes encoding, page size and journal mode of the backup', async () => {
+test('an empty file gets the encoding, page size and journal mode of the backup', async () => {
   const folder = place();
   const pragmas = `PRAGMA encoding = 'UTF-16le'; PRAGMA page_size = 8192; PRAGMA journal_mode = WAL;`;
   database(
@@ -100,7 +100,7 @@ test('a table whose columns hide every name of the rowid is read to its end', as
   expect(rowsOf(join(folder, 'b.db'), query)).toEqual(rowsOf(join(folder, 'a.db'), query));
 });
 
-test('of a schema in a backup nothing but its one CREATE statement is run', async () => {
+test('only the one CREATE statement of a schema in a backup runs', async () => {
   const folder = place();
   database(join(folder, 'a.db'), 'CREATE TABLE t (id INTEGER PRIMARY KEY)');
   const copy = await copyOf(join(folder, 'a.db'), 't');

@@ -6,7 +6,7 @@ import {Database, expectComesBack, full, increment} from './database.ts';
 
 const MiB = 1024 * 1024;
 
-/** `count` rows of about `width` bytes that do not depend on each other. */
+/** `count` independent rows of about `width` bytes. */
 function fill(count: number, width: number, first = 1): string {
   return `WITH RECURSIVE n (i) AS (SELECT ${first} UNION ALL SELECT i + 1 FROM n WHERE i < ${first + count - 1})
     INSERT INTO t SELECT i, substr(hex(zeroblob(${width})), 1, ${width} - length(i)) || i FROM n`;
@@ -22,7 +22,7 @@ const hashes = (backup: Backup) => baseOf(backup, 't').segments.map(({bytes}) =>
 const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex').slice(0, 16);
 const sizes = (segments: readonly KeptSegment[]) => segments.map(({bytes}) => bytes.byteLength);
 
-/** Positions of segments that are not, byte for byte, among those of the base before. */
+/** Positions of segments that are not byte for byte in the previous base. */
 function changed(before: Backup, after: Backup): number[] {
   const known = new Set(hashes(before));
   return hashes(after).flatMap((id, at) => (known.has(id) ? [] : [at]));
@@ -43,7 +43,7 @@ describe('the size of segments', () => {
     }
   });
 
-  test('has a bound that only a single row can pass', async () => {
+  test('has a limit that only a segment of a single row exceeds', async () => {
     const database = table(fill(3000, 20), fill(60, 700_000, 3001), fill(3000, 20, 3061));
     database.exec('INSERT INTO t VALUES (-1, zeroblob(50000000)), (10000, randomblob(5000000))');
     const backup = await full(database, ['t']);
@@ -70,7 +70,7 @@ describe('the size of segments', () => {
 });
 
 describe('the next base', () => {
-  test('has the same bytes where nothing changed, also after VACUUM', async () => {
+  test('has the same bytes where nothing changed, even after VACUUM', async () => {
     const database = table(fill(30_000, 200));
     const first = await full(database, ['t']);
     const {segments} = baseOf(first, 't');
@@ -84,7 +84,7 @@ describe('the next base', () => {
     await expectComesBack(database, third);
   });
 
-  test('has the same bytes where wide and narrow rows follow each other', async () => {
+  test('has the same bytes where wide and narrow rows alternate', async () => {
     const database = table(fill(20_000, 30), fill(200, 100_000, 20_001), fill(20_000, 30, 20_201));
     const first = await full(database, ['t']);
     expect(hashes(await full(database, ['t'], first))).toEqual(hashes(first));
@@ -115,7 +115,7 @@ describe('the next base', () => {
     await expectComesBack(database, second);
   });
 
-  test('puts small ranges together', async () => {
+  test('merges small ranges', async () => {
     const database = table(fill(60_000, 200));
     const first = await full(database, ['t']);
     database.exec('DELETE FROM t WHERE k % 50 > 0');
@@ -136,7 +136,7 @@ describe('the next base', () => {
     await expectComesBack(database, await full(database, ['t'], second));
   });
 
-  test('takes no cuts of another key', async () => {
+  test('ignores cuts of another key', async () => {
     const database = table(fill(5000, 200));
     const first = await full(database, ['t']);
     database.exec('DROP TABLE t; CREATE TABLE t (k, a, PRIMARY KEY (a, k))');
@@ -145,8 +145,8 @@ describe('the next base', () => {
   });
 });
 
-describe('the next base after the key has become another one', () => {
-  // Each with values as the one after it can take over: what a migration does.
+describe('the next base after a change of the key', () => {
+  // Each with values that the next one accepts, as in a migration.
   const kinds: Record<string, string> = {
     'no key': 'k, m, a',
     integer: 'k INTEGER PRIMARY KEY, m, a',
@@ -163,7 +163,7 @@ describe('the next base after the key has become another one', () => {
   };
   const numbers = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) INSERT INTO t`;
   const keys: Record<string, string> = {
-    // The ends of the first ranges are 8500 and 10500, which texts order the other way round.
+    // The ends of the first ranges are 8500 and 10500, which have the opposite order as texts.
     integers: 'i * 37 % 4001 + 7500',
     texts: `iif(i % 2, 'k', 'K') || (i * 37 % 4001)`,
     'both, and blobs': `CASE i % 3 WHEN 0 THEN i WHEN 1 THEN 'x' || i ELSE CAST(i AS BLOB) END`,
@@ -213,14 +213,14 @@ describe('the next base after the key has become another one', () => {
     });
   }
 
-  test('cuts of older versions are of use while the key is the same', async () => {
+  test('cuts of older versions are used while the key is the same', async () => {
     const database = table(fill(30_000, 200));
     const first = await full(database, ['t']);
     database.exec('DELETE FROM t WHERE k < 3');
     expect(changed(first, await full(database, ['t'], withoutKey(first)))).toEqual([0]);
   });
 
-  test('cuts that make no sense are of no use', async () => {
+  test('invalid cuts are ignored', async () => {
     const database = table(fill(5000, 200));
     const first = await full(database, ['t']);
     const cuts = JSON.parse(baseOf(first, 't').cuts);
@@ -253,7 +253,7 @@ describe('keys of all kinds are read to their end, in several segments', () => {
     `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT ${values} FROM n`;
   const cases: Record<string, [string, string]> = {
     'text, case ignored': ['k TEXT COLLATE NOCASE PRIMARY KEY, a', `iif(i % 2, 'k', 'K') || i, ${wide}`],
-    'a collation of its own': ['k TEXT, a, PRIMARY KEY (k COLLATE NOCASE)', `iif(i % 2, 'k', 'K') || i, ${wide}`],
+    'its own collation': ['k TEXT, a, PRIMARY KEY (k COLLATE NOCASE)', `iif(i % 2, 'k', 'K') || i, ${wide}`],
     'two columns, two directions': ['k, m, a, PRIMARY KEY (k DESC, m)', `i % 7, i, ${wide}`],
     'two columns, a collation of its own': [
       'k, m, a, PRIMARY KEY (k COLLATE NOCASE, m COLLATE RTRIM)',
@@ -267,7 +267,7 @@ describe('keys of all kinds are read to their end, in several segments', () => {
     'only NULL': ['k TEXT PRIMARY KEY, a', `NULL, ${wide}`],
     'text with NUL and invalid bytes': ['k TEXT PRIMARY KEY, a', `CAST(x'ff00' || i || x'80' AS TEXT), ${wide}`],
     'no key': ['k, a', `i, ${wide}`],
-    'reals without a type of their own': ['k PRIMARY KEY, a', `1.0 / i, ${wide}`],
+    'reals in a column without a type': ['k PRIMARY KEY, a', `1.0 / i, ${wide}`],
     'without rowid': ['k BLOB, m, a, PRIMARY KEY (m, k)) WITHOUT ROWID; --', `randomblob(8), i % 9, ${wide}`],
   };
   for (const [name, [columns, values]] of Object.entries(cases)) {

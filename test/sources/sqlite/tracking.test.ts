@@ -61,7 +61,7 @@ describe('rows that REPLACE evicts through another unique index', () => {
     await expectTracked(`${schema} CREATE UNIQUE INDEX u ON t (a)`, `UPDATE OR REPLACE t SET rowid = 3 WHERE k = '1'`);
   });
 
-  test('a NULL that gives way to the default of its column', async () => {
+  test('a NULL that is replaced by the default of its column', async () => {
     for (const [type, fallback] of [
       ['TEXT', `'it''s'`],
       ['INTEGER', `'7'`],
@@ -109,7 +109,7 @@ describe('keys', () => {
     });
   }
 
-  test('two keys that the column takes for one and the key does not', async () => {
+  test("two keys that are equal to the column and different to the key's index", async () => {
     await expectTracked(
       `CREATE TABLE t (k TEXT COLLATE NOCASE, m, a, PRIMARY KEY (k COLLATE BINARY, m)) WITHOUT ROWID;
        INSERT INTO t VALUES ('a', 1, 'one'), ('A', 1, 'two'), ('b', 1, 'three');`,
@@ -117,7 +117,7 @@ describe('keys', () => {
     );
   });
 
-  test('NULL in a key, in as many rows as one likes', async () => {
+  test('NULL in a key, in any number of rows', async () => {
     await expectTracked(
       `CREATE TABLE t (k TEXT, m INTEGER, a, PRIMARY KEY (k, m));
        INSERT INTO t VALUES (NULL, 1, 'a'), (NULL, 1, 'b'), ('x', NULL, 'c'), (NULL, NULL, 'd'), (NULL, NULL, 'e'), ('x', 1, 'f');`,
@@ -144,7 +144,7 @@ describe('keys', () => {
   });
 });
 
-describe('what else fires or does not fire triggers', () => {
+describe('other changes that fire or do not fire triggers', () => {
   test("the user's triggers, that write to other tables and to the same one", async () => {
     const schema = `CREATE TABLE t (k INTEGER PRIMARY KEY, a UNIQUE, n DEFAULT 0);
       CREATE TABLE other (k INTEGER PRIMARY KEY, a);
@@ -180,7 +180,7 @@ describe('what else fires or does not fire triggers', () => {
     );
   });
 
-  test('an index that computes with the id which SQLite gives late rules increments out', async () => {
+  test('an index on an expression of the rowid, which SQLite chooses after BEFORE triggers, rules increments out', async () => {
     const {source} = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, g AS (k % 5));
       CREATE TABLE fine (k INTEGER PRIMARY KEY, a, g AS (a % 5)); CREATE UNIQUE INDEX f ON fine (g, lower(a), k);
       CREATE TABLE s (K INTEGER PRIMARY KEY, a);
@@ -202,7 +202,7 @@ describe('what else fires or does not fire triggers', () => {
     expect(deltaSize(await increment(database, nothing), 't')).toEqual({keys: 3, rows: 2});
   });
 
-  test('what is rolled back was never there', async () => {
+  test('changes that are rolled back leave no trace in the delta', async () => {
     const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, b); ${rows}`);
     const base = await full(database, ['t']);
     database.exec('BEGIN; UPDATE t SET b = 7; SAVEPOINT s; DELETE FROM t; ROLLBACK TO s; ROLLBACK');
@@ -244,7 +244,7 @@ describe("a trigger's OLD and NEW that are not the stored row", () => {
     }
   }
 
-  test('a default that is another value each time', async () => {
+  test('a default whose value differs each time', async () => {
     for (const table of [
       'k TEXT NOT NULL DEFAULT (hex(randomblob(8))) PRIMARY KEY, v',
       'k INTEGER DEFAULT (random()), v, PRIMARY KEY (k)) WITHOUT ROWID; --',
@@ -257,8 +257,8 @@ describe("a trigger's OLD and NEW that are not the stored row", () => {
     }
   });
 
-  test('a program with an older SQLite, that computes an inserted key twice', async () => {
-    // What SQLite 3.22 and 3.28 do: NEW is one row to BEFORE triggers and another to AFTER triggers.
+  test('a program with an older SQLite, which computes an inserted key twice', async () => {
+    // In SQLite 3.22 and 3.28, NEW has different values in BEFORE and AFTER triggers.
     for (const [table, row] of [
       ['k INTEGER PRIMARY KEY, v', '50'],
       ['k TEXT DEFAULT (hex(randomblob(8))) PRIMARY KEY, v', `'50'`],
@@ -307,7 +307,7 @@ describe('triggers that end the work on a row with RAISE(IGNORE)', () => {
       .join('');
   const dropped = 'DROP TRIGGER iINSERT; DROP TRIGGER iUPDATE; DROP TRIGGER iDELETE';
   for (const [name, table] of Object.entries(tables)) {
-    test(`${name}: a TEMP trigger of another connection, or one that is gone before the backup`, async () => {
+    test(`${name}: a TEMP trigger of another connection, or a trigger dropped before the backup`, async () => {
       for (const change of changes) {
         const schema = `CREATE TABLE t (${table});\n ${rows};`;
         await expectTracked(schema, `${ignoring('TEMP')} ${change}`);
@@ -316,7 +316,7 @@ describe('triggers that end the work on a row with RAISE(IGNORE)', () => {
     });
   }
 
-  test('the top goes while a trigger of the user takes the row below it', async () => {
+  test("the row with the largest key is deleted while a user's trigger deletes the row below it", async () => {
     await expectTracked(
       `CREATE TABLE t (k INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 1), (50, 2), (60, 3), (100, 4);
        CREATE TRIGGER more BEFORE DELETE ON t WHEN OLD.k > 50 BEGIN DELETE FROM t WHERE k = OLD.k - 40 OR k = OLD.k - 10; END`,
@@ -324,12 +324,12 @@ describe('triggers that end the work on a row with RAISE(IGNORE)', () => {
     );
   });
 
-  test('a trigger that stays rules increments out no more', async () => {
+  test('a permanent user trigger no longer rules increments out', async () => {
     for (const change of changes)
       await expectTracked(`CREATE TABLE t (${tables['TEXT PRIMARY KEY']}); ${rows}; ${ignoring('')}`, change);
   });
 
-  test('a NULL that gives way to a default which is another value each time: all rows are taken', async () => {
+  test('a NULL that is replaced by a default whose value differs each time: all rows are taken', async () => {
     const schema = `CREATE TABLE t (k TEXT NOT NULL DEFAULT (hex(randomblob(8))) PRIMARY KEY, a); INSERT INTO t VALUES ('x', 1), ('y', 2)`;
     for (const change of [
       'INSERT OR REPLACE INTO t VALUES (NULL, 3)',
@@ -375,7 +375,7 @@ describe('triggers that end the work on a row with RAISE(IGNORE)', () => {
     }
   });
 
-  test('an increment after rows at the top have gone takes few that did not change', async () => {
+  test('an increment after deletes of the largest keys takes few unchanged rows', async () => {
     const database = new Database(
       `CREATE TABLE t (k INTEGER PRIMARY KEY, a);
        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t SELECT i * 3, i FROM n`,
@@ -391,7 +391,7 @@ describe('triggers that end the work on a row with RAISE(IGNORE)', () => {
   });
 });
 
-test("tracking stays out of the way of the user's ALTER TABLE", async () => {
+test("tracking does not block the user's ALTER TABLE", async () => {
   const database = new Database(`CREATE TABLE t (k TEXT PRIMARY KEY, a, b, c NOT NULL DEFAULT 1, g AS (a + 1));
     CREATE UNIQUE INDEX u ON t (lower(a)); CREATE UNIQUE INDEX v ON t (g)`);
   await full(database, ['t']);

@@ -2,7 +2,7 @@ import {DatabaseSync} from 'node:sqlite';
 import {expect, test} from 'vitest';
 import {Database, expectComesBack, expectTracked, full, increment, owner} from './database.ts';
 
-/** What tracking makes of UNIQUE indexes that compute something, and what it costs the application. */
+/** How tracking treats UNIQUE indexes on computed values, and what it costs the application. */
 
 test('an index expression is computed with the affinities of the columns', async () => {
   // As texts both are greater than '5'; compared without affinity they would not be the same to the index.
@@ -13,7 +13,7 @@ test('an index expression is computed with the affinities of the columns', async
   );
 });
 
-test('ANY converts nothing in a STRICT table, and does elsewhere', async () => {
+test('ANY converts nothing in a STRICT table, but does elsewhere', async () => {
   for (const strict of ['', 'STRICT']) {
     await expectTracked(
       `CREATE TABLE t (id INTEGER PRIMARY KEY, a ANY) ${strict};
@@ -36,7 +36,7 @@ test('rows that a partial index could evict are found by that index', async () =
   expect(plan.map((step) => step.detail)).not.toContainEqual(expect.stringContaining('SCAN'));
 });
 
-test('a text in double quotes in an index is a text for programs too that take it for a name', async () => {
+test('a double-quoted text in an index stays a text for programs that would read it as a name', async () => {
   const database = new Database(
     `CREATE TABLE t (id INTEGER PRIMARY KEY, email TEXT, "st""ate" TEXT);
      CREATE UNIQUE INDEX u ON t (email) WHERE "st""ate" = "act""ive";
@@ -72,7 +72,7 @@ test('the end of tracking leaves nothing behind', async () => {
   ).toEqual(['t', 'u']);
 });
 
-test('tracking of a table whose changes triggers cannot see is refused, with the reason', async () => {
+test('a table whose changes triggers cannot see is refused tracking, with the reason', async () => {
   const database = new Database('CREATE TABLE t (id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX u ON t (id % 10)');
   await expect(full(database, ['t'])).rejects.toMatchObject({
     code: 'UNSUPPORTED',
@@ -81,7 +81,7 @@ test('tracking of a table whose changes triggers cannot see is refused, with the
   expect(database.value("SELECT count(*) FROM sqlite_schema WHERE name LIKE '_bkp_%'")).toBe(0);
 });
 
-test('to acknowledge a mark that the database does not know changes nothing', async () => {
+test('acknowledging a mark that the database does not know changes nothing', async () => {
   const database = new Database('CREATE TABLE t (id INTEGER PRIMARY KEY, a)');
   const base = await full(database, ['t']);
   await database.source.acknowledge(owner, 'a mark of another database');
@@ -89,7 +89,7 @@ test('to acknowledge a mark that the database does not know changes nothing', as
   await expectComesBack(database, await increment(database, base));
 });
 
-test('an update of columns that no unique index depends on looks for no rows', async () => {
+test('an update of columns that no unique index depends on searches for no rows', async () => {
   const database = new Database(
     `CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c, d, e, g AS (lower(d) || d));
      CREATE UNIQUE INDEX u ON t (lower(a)) WHERE B > 0; CREATE UNIQUE INDEX v ON t (g)`,

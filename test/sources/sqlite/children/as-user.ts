@@ -1,6 +1,6 @@
 import {SqliteSource} from '../../../../src/sources/sqlite/index.ts';
 
-/** as-user.ts UID PATH WHAT: prints what came of it, or the error, as JSON. */
+/** as-user.ts UID PATH WHAT: prints the result or the error as JSON. */
 const [uid, path, what] = process.argv.slice(2);
 const source = new SqliteSource(path!);
 process.setuid!(Number(uid));

@@ -1,8 +1,9 @@
 import {DatabaseSync} from 'node:sqlite';
 
 /**
- * busy-writer.ts PATH AUTOCHECKPOINT [stay]: writes on and on until it is ended. In every committed state `total.rows` counts the rows of
- * `row` and `total.sum` adds up their `n`. The database grows, shrinks and is vacuumed (not with `stay`: a VACUUM moves all pages); the log is checkpointed in every way.
+ * busy-writer.ts PATH AUTOCHECKPOINT [stay]: writes until it is killed. In every committed state
+ * `total.rows` counts the rows of `row` and `total.sum` adds up their `n`. The database grows, shrinks and is
+ * vacuumed (not with `stay`: a VACUUM moves all pages); the log is checkpointed in every way.
  */
 const [path, autocheckpoint, stay] = process.argv.slice(2);
 const db = new DatabaseSync(path!, {timeout: 20_000});
@@ -15,7 +16,7 @@ const attempt = (sql: string) => {
   try {
     db.exec(sql);
   } catch {
-    // A checkpoint or a VACUUM that readers stand in the way of.
+    // A checkpoint or a VACUUM that readers block.
   }
 };
 console.log('ready');
@@ -35,6 +36,6 @@ for (;;) {
     attempt('VACUUM');
     db.exec('PRAGMA busy_timeout = 20000');
   }
-  // SQLite's lock goes to whoever happens to ask when it is free: without a pause others may not get it in all their time.
+  // SQLite's lock has no queue: without a pause, other processes might never get it before their timeout.
   if (random(4) === 0) pause(1);
 }

@@ -3,7 +3,7 @@ import {syncBuiltinESMExports} from 'node:module';
 import {DatabaseSync} from 'node:sqlite';
 
 /**
- * crash.ts WHAT WHERE SOURCE TARGET: does the work and is killed, by itself, at the moment that it names.
+ * crash.ts WHAT WHERE SOURCE TARGET: does the work and kills itself at the named point.
  * `commit` of the source's database or of the target's, `link` and `linked` of a new file, `load` in the middle of it.
  */
 const [what, where, sourcePath, targetPath] = process.argv.slice(2);

@@ -2,9 +2,8 @@ import {readFileSync} from 'node:fs';
 import {DatabaseSync} from 'node:sqlite';
 
 /**
- * holder.ts PATH HOW: `read` keeps a read transaction open for a while, `read-on` until its standard input ends, `write` writes
- * on and on until it is ended.
- * Says `ready` when it has begun.
+ * holder.ts PATH HOW: `read` keeps a read transaction open for a limited time, `read-on` until its standard input
+ * ends, `write` writes until it is killed. Prints `ready` when it has begun.
  */
 const [path, how] = process.argv.slice(2);
 const db = new DatabaseSync(path!, {timeout: 20_000});
