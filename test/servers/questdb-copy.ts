@@ -10,7 +10,7 @@ export const freezeOptions = {
   nowMicros: () => Date.now() * 1000,
 };
 
-/** What a backup and a restore do with the files, without a vault between. */
+/** Copies files as a backup and a restore do, without a vault. */
 export async function copyDatabase(
   source: FileSource,
   root: string,

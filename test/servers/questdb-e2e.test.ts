@@ -7,7 +7,7 @@ import {runBkp} from '../helpers/bkp.ts';
 import {startFakeS3} from '../helpers/fake-s3.ts';
 import {QuestDbServer} from './questdb-server.ts';
 
-// The real bkp on a real QuestDB: what a user types, from the first backup to a server that starts on the restored root.
+// bkp as a process with a real QuestDB: from the first backup to a server that starts on the restored root.
 
 let server: QuestDbServer;
 beforeAll(async () => {
@@ -41,7 +41,7 @@ function openDesk(env: Record<string, string> = {}) {
 }
 
 let rows = 0;
-/** Rows numbered on, a few of them days late. */
+/** Adds consecutively numbered rows, a few of them days late. */
 async function append(count: number): Promise<void> {
   await server.sql(
     `INSERT INTO trades SELECT (1767225600000000L + (x + ${rows}) * 60000000L - CASE WHEN x % 50 = 0 THEN 90000000000L ELSE 0L END)::TIMESTAMP,
@@ -60,7 +60,7 @@ async function startOn(root: string): Promise<QuestDbServer> {
   return started;
 }
 
-test('five backups, each with its own rows; every one of them starts a server with just those', async () => {
+test('each of five backups restores to a server with exactly the rows of that backup', async () => {
   const desk = openDesk();
   expect(await desk.select('SELECT backup_instance_name')).toEqual([{backup_instance_name: null}]);
   const moments: {timestamp: string; content: unknown}[] = [];
@@ -91,7 +91,7 @@ test('a worker that is killed leaves a checkpoint, and the next command releases
     BKP_STORE: `s3::bucket=${slow.bucket};region=us-east-1;endpoint=${slow.endpoint};access_key_id=a;secret_access_key=b;`,
   });
   await append(20_000);
-  // The first pack is never taken, so the worker stands with the checkpoint held or just after it.
+  // The upload of the first pack hangs, so the worker stops while it holds the checkpoint or just after.
   slow.fault({call: 'PutObject', key: /packs\//, times: 100}, {kind: 'hang'});
   await desk.select('BACKUP DATABASE');
   const pid = await workerPid(desk);
@@ -105,7 +105,7 @@ test('a worker that is killed leaves a checkpoint, and the next command releases
   expect((await desk.select('SELECT status FROM backups()')).at(-1)).toEqual({status: 'backup failed'});
 });
 
-/** As the worker's own log tells it. */
+/** From the log of the worker. */
 async function workerPid(desk: ReturnType<typeof openDesk>): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const {stdout} = await desk.any('operation', 'get', 'last', '--log');
@@ -116,7 +116,7 @@ async function workerPid(desk: ReturnType<typeof openDesk>): Promise<number> {
   throw new Error('the worker did not start');
 }
 
-test('a checkpoint of somebody else is told and left alone', async () => {
+test('the checkpoint of another program is reported and stays', async () => {
   const desk = openDesk();
   await server.sql('CHECKPOINT CREATE');
   try {
@@ -131,7 +131,7 @@ test('a checkpoint of somebody else is told and left alone', async () => {
   }
 });
 
-test('one table alone comes back, and a target with data is refused', async () => {
+test('a single table can be restored, and a target with data is refused', async () => {
   const desk = openDesk();
   await server.sql('CREATE TABLE notes (ts TIMESTAMP, text VARCHAR) TIMESTAMP(ts) PARTITION BY MONTH WAL');
   await server.sql("INSERT INTO notes VALUES ('2026-01-01', 'one'), ('2026-02-01', 'two')");
@@ -150,7 +150,7 @@ test('one table alone comes back, and a target with data is refused', async () =
   expect(refused.stderr).toContain('The local database is not empty.');
 });
 
-test('a table in another volume and a partition that is a link come back, as ordinary folders', async () => {
+test('a table in another volume and a partition that is a link are restored as ordinary folders', async () => {
   const volume = mkdtempSync(join(tmpdir(), 'bkp-questdb-volume-'));
   onTestFinished(() => rmSync(volume, {recursive: true, force: true, maxRetries: 3}));
   const own = await QuestDbServer.start({env: {QDB_CAIRO_VOLUMES: `other -> ${volume}`}});

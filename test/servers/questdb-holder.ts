@@ -1,4 +1,4 @@
-/** node questdb-holder.ts ROOT URL: freezes the database, says so, and waits to be killed. */
+/** node questdb-holder.ts ROOT URL: freezes the database, reports that, and waits to be killed. */
 import {openQuestDbSource} from '../../src/sources/questdb/index.ts';
 
 const [root, http] = process.argv.slice(2) as [string, string];

@@ -12,11 +12,11 @@ const logTail = 6000;
 
 export type Cell = string | number | boolean | null;
 
-/** A QuestDB of its own on a free port of the loopback interface. */
+/** A QuestDB server on a free port of the loopback interface. */
 export class QuestDbServer {
   readonly root: string;
   readonly url: string;
-  /** What `remove` removes: the folder that was made for the root, or the root that was given. */
+  /** The folder that `remove` removes: the one created for the root, or the given root. */
   readonly #folder: string;
   readonly #port: number;
   readonly #env: Record<string, string>;
@@ -88,7 +88,7 @@ export class QuestDbServer {
     }
   }
 
-  /** Rows as arrays. @throws Error with the server's words */
+  /** Rows as arrays. @throws Error with the message of the server */
   async sql(query: string, headers: Record<string, string> = {}): Promise<Cell[][]> {
     const response = await fetch(`${this.url}/exec?${new URLSearchParams({query})}`, {headers});
     const body = (await response.json()) as {error?: string; dataset?: Cell[][]};
@@ -96,7 +96,7 @@ export class QuestDbServer {
     return body.dataset ?? [];
   }
 
-  /** A whole table as CSV: all of its values as text. */
+  /** A complete table as CSV. */
   async csv(query: string): Promise<string> {
     const response = await fetch(`${this.url}/exp?${new URLSearchParams({query})}`);
     const text = await response.text();
@@ -104,7 +104,7 @@ export class QuestDbServer {
     return text;
   }
 
-  /** Until the tables have all that their logs have. @throws Error when one is suspended */
+  /** Waits until all logged transactions are applied. @throws Error when a table is suspended */
   async applied(): Promise<void> {
     for (;;) {
       const tables = await this.sql('SELECT name, suspended, writerTxn, sequencerTxn FROM wal_tables()');
@@ -116,17 +116,17 @@ export class QuestDbServer {
     }
   }
 
-  /** As an administrator ends it. */
+  /** A normal shutdown. */
   async end(): Promise<void> {
     await this.#signal('SIGTERM');
   }
 
-  /** As a power cut ends it. */
+  /** Like a power failure. */
   async kill(): Promise<void> {
     await this.#signal('SIGKILL');
   }
 
-  /** Ends it, and removes its root. */
+  /** Stops the server and removes its root. */
   async remove(): Promise<void> {
     await this.kill();
     rmSync(this.#folder, {recursive: true, force: true, maxRetries: 3});
@@ -153,14 +153,14 @@ export class QuestDbServer {
   }
 }
 
-/** Ends the server when this process ends in whatever way: the pipe between them closes then. */
+/** Stops the server when this process ends for any reason, because the pipe between them then closes. */
 function watch(server: ChildProcess): ChildProcess {
   const watchdog = spawn('sh', ['-c', 'cat >/dev/null; kill -KILL "$1"', 'watchdog', String(server.pid)], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
   watchdog.unref();
-  // Its number may soon be another's.
+  // The pid may be reused soon.
   server.once('exit', () => watchdog.kill('SIGKILL'));
   return watchdog;
 }

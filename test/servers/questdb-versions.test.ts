@@ -7,8 +7,9 @@ import {openQuestDbSource} from '../../src/sources/questdb/index.ts';
 import {copyDatabase} from './questdb-copy.ts';
 import {type Cell, QuestDbServer} from './questdb-server.ts';
 
-// What lies beside the data, in versions that differ in it: materialized views that 9.0.1 and 9.3.0 do not bring back from the
-// checkpoint, views of which 9.3.0 has the definition alone there, indexes beside Parquet, and a sequencer's log in parts.
+// Files besides the data, in versions that differ in them: materialized views that 9.0.1 and 9.3.0 do not recover
+// from the checkpoint, views whose checkpoint in 9.3.0 has only the definition, indexes next to Parquet, a
+// sequencer's log in parts.
 
 type Version = {
   name: string;
@@ -22,11 +23,11 @@ const versions: readonly Version[] = [
   {name: '9.3.4, its log in parts', version: '9.3.4', env: {QDB_CAIRO_DEFAULT_SEQ_PART_TXN_COUNT: '3'}},
   {name: '9.3.0', version: '9.3.0'},
   {name: '9.0.1', version: '9.0.1', lacks: ['views']},
-  // Its partitions in Parquet cannot be read by itself.
+  // This version cannot read its own Parquet partitions.
   {name: '8.2.0', version: '8.2.0', lacks: ['views', 'mat views', 'parquet']},
 ];
 
-test.each(versions)('a copy from $name and its restore', async ({version, env = {}, lacks = []}) => {
+test.each(versions)('a copy from $name can be restored', async ({version, env = {}, lacks = []}) => {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-questdb-version-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true, maxRetries: 5}));
   const server = await QuestDbServer.start({version, env});
@@ -58,7 +59,7 @@ test.each(versions)('a copy from $name and its restore', async ({version, env = 
   if (!lacks.includes('views')) await server.sql('CREATE VIEW few AS (SELECT * FROM logged WHERE n < 10)');
   if (!lacks.includes('parquet')) await server.sql("ALTER TABLE direct CONVERT PARTITION TO PARQUET LIST '2024-01-01'");
   await server.applied();
-  // What was written just now may be written on: see docs/questdb.md on indexes beside Parquet.
+  // Files written a moment ago may still change: see docs/questdb.md about indexes next to Parquet.
   await pause(100);
   const questions = [
     ...['logged', 'direct'].flatMap((table) => [

@@ -8,8 +8,8 @@ import {runBkp} from '../helpers/bkp.ts';
 import {freezeOptions, noSignal} from './questdb-copy.ts';
 import {QuestDbServer} from './questdb-server.ts';
 
-// A writer that does not stop while a backup is taken: whatever it writes between two steps of the backup, the restored server
-// has all rows of the moment, by scan and by index, and goes on.
+// A writer that does not stop during a backup: whatever it writes between two steps, the restored server has all rows
+// of the checkpoint, by scan and by index, and accepts new ones.
 
 let folder: string;
 beforeEach(() => {
@@ -25,7 +25,7 @@ async function start(env: Record<string, string> = {}, root?: string): Promise<Q
 
 type Step = 'frozen' | 'listed' | 'file' | 'read';
 
-/** A backup and its restore; `between` is what happens after each step, for however long. */
+/** A backup and its restore; `between` runs after each step. */
 async function copySlowly(server: QuestDbServer, between: (step: Step) => Promise<void>): Promise<string> {
   const root = join(folder, 'restored');
   const frozen = await openQuestDbSource({root: server.root, http: server.url}).freeze(freezeOptions);
@@ -52,8 +52,8 @@ async function copySlowly(server: QuestDbServer, between: (step: Step) => Promis
 const numbers = (server: QuestDbServer, table: string) =>
   server.sql(`SELECT count(), count_distinct(n), min(n), max(n) FROM ${table}`);
 
-describe('what is written between two steps of a backup', () => {
-  test('are transactions into the same WAL segment as those that are not applied', async () => {
+describe('a restore is complete if between two steps of its backup the server writes', () => {
+  test('transactions into the WAL segment of transactions that are not applied', async () => {
     const server = await start({QDB_CAIRO_WAL_APPLY_ENABLED: 'false'});
     await server.sql('CREATE TABLE t (ts TIMESTAMP, n LONG, s SYMBOL, v VARCHAR) TIMESTAMP(ts) PARTITION BY DAY WAL');
     const insert = async (from: number, to: number) => {
@@ -70,7 +70,7 @@ describe('what is written between two steps of a backup', () => {
     expect(await numbers(restored, 't')).toEqual([[11, 11, 1, 11]]);
   });
 
-  test('are rows of an indexed symbol', async () => {
+  test('rows of an indexed symbol', async () => {
     const server = await start();
     for (const kind of ['WAL', 'BYPASS WAL']) {
       const table = kind === 'WAL' ? 'logged' : 'direct';
@@ -107,7 +107,7 @@ const columns =
   '(ts TIMESTAMP, w INT, n LONG, s SYMBOL INDEX CAPACITY 64, rare SYMBOL INDEX, note VARCHAR, price DOUBLE)';
 const tables = ['storm', 'storm_direct'] as const;
 
-/** Each writer numbers its rows from 1, and is told of each transaction before it goes on with the next. */
+/** Each writer numbers its rows from 1, and waits for the acknowledgement of each transaction. */
 class Storm {
   readonly #server: QuestDbServer;
   readonly #acknowledged = new Map<string, number>();
@@ -129,7 +129,7 @@ class Storm {
     ]);
   }
 
-  /** Rows of each table and writer that are acknowledged by now. */
+  /** Number of acknowledged rows, by table and writer. */
   acknowledged(): Map<string, number> {
     return new Map(this.#acknowledged);
   }
@@ -143,7 +143,7 @@ class Storm {
     const key = `${table} ${writer}`;
     for (let done = 0; !this.#isStopped; done += rows) {
       const n = `(x + ${done})`;
-      // Most of one batch in order, a part of it late by anything up to a few days.
+      // Most rows of a batch are in order; some are up to a few days late.
       const late =
         lateMicros === 0 ? '0L' : `CASE WHEN x % 3 = 0 THEN (x * 7919 * 1000003 % ${lateMicros}) ELSE 0L END`;
       await this.#server.sql(
@@ -166,7 +166,7 @@ class Storm {
   }
 }
 
-/** All rows of each writer up to its largest, by scan and by index; and the server goes on with them. */
+/** Checks all rows of each writer up to its largest, by scan and by index, and that the server accepts new ones. */
 async function expectWhole(server: QuestDbServer, before: Map<string, number>): Promise<void> {
   for (const [key, acknowledged] of before) {
     const [table, writer] = key.split(' ');
@@ -239,7 +239,7 @@ test.each([
   await expectWhole(restored, before);
 });
 
-test('a storm of writers while the worker of a backup is stopped again and again', async () => {
+test('a backup under many writers whose worker is paused repeatedly restores completely', async () => {
   const server = await stormed();
   const storm = new Storm(server);
   storm.start();
@@ -275,7 +275,7 @@ test('a storm of writers while the worker of a backup is stopped again and again
   await expectWhole(restored, before);
 });
 
-/** @returns false when there is no such process any more */
+/** @returns false when the process has ended */
 function signal(pid: number, name: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, name);

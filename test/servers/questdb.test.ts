@@ -37,7 +37,7 @@ async function startRestored(root: string): Promise<QuestDbServer> {
   return started;
 }
 
-/** Writes rows 1, 2, 3, … in both tables until it is stopped, each batch acknowledged before the next. */
+/** Writes rows 1, 2, 3, … to both tables until it is stopped; each batch is acknowledged before the next. */
 function startWriter(tables: {wal: string; plain: string}) {
   let isStopped = false;
   const acknowledged = {wal: 0, plain: 0};
@@ -45,7 +45,7 @@ function startWriter(tables: {wal: string; plain: string}) {
   const insert = async (kind: 'wal' | 'plain') => {
     while (!isStopped) {
       const first = acknowledged[kind];
-      // A fifth of the rows comes hours late: into partitions that are closed.
+      // A fifth of the rows is hours late, and goes into closed partitions.
       const late = kind === 'wal' ? `CASE WHEN (x + ${first}) % 5 = 0 THEN 50000000000L ELSE 0L END` : '0L';
       await server.sql(
         `INSERT INTO ${tables[kind]} SELECT (1704067200000000L + (x + ${first}) * 30000000L - ${late})::TIMESTAMP,
@@ -71,7 +71,7 @@ function startWriter(tables: {wal: string; plain: string}) {
   };
 }
 
-/** All numbers from 1 on, by reading and by the index. @returns the largest */
+/** Checks that all numbers from 1 on exist, by scan and by index. @returns the largest */
 async function expectNoHole(database: QuestDbServer, table: string): Promise<number> {
   const [row] = await database.sql(
     `SELECT count(), count_distinct(n), min(n), max(n), sum(length(note)), sum(CASE WHEN note = 'note ' || n THEN 0 ELSE 1 END) FROM ${table}`,
@@ -86,8 +86,8 @@ async function expectNoHole(database: QuestDbServer, table: string): Promise<num
   return largest!;
 }
 
-describe('a copy under a busy writer', () => {
-  test('has every row up to its moment and no hole, round after round', async () => {
+describe('a copy while rows are written', () => {
+  test('has every row up to its point in time, in every round', async () => {
     const columns = 'ts TIMESTAMP, n LONG, s SYMBOL INDEX, note VARCHAR, price DOUBLE';
     await server.sql(`CREATE TABLE busy (${columns}) TIMESTAMP(ts) PARTITION BY DAY WAL`);
     await server.sql(`CREATE TABLE direct (${columns}) TIMESTAMP(ts) PARTITION BY HOUR BYPASS WAL`);
@@ -120,7 +120,7 @@ describe('a copy under a busy writer', () => {
     }
   });
 
-  test('skips no file that has changed, by the stamp', async () => {
+  test('does not skip a changed file because of its stamp', async () => {
     await server.sql(
       'CREATE TABLE slow (ts TIMESTAMP, n LONG, note VARCHAR, s SYMBOL) TIMESTAMP(ts) PARTITION BY DAY WAL',
     );
@@ -137,11 +137,11 @@ describe('a copy under a busy writer', () => {
       await server.applied();
     };
     for (let round = 0; round < 12; round++) {
-      // Into pages that are dirty since the last reading, of which the file's times tell nothing.
+      // Into pages that are dirty since the last read, so the file's times do not change.
       await insert();
       const frozen = await source.freeze(freezeOptions);
       try {
-        // After the checkpoint's sync, before the copy: this dirties pages, and the next rows come into the same ones.
+        // After the sync of the checkpoint and before the copy: dirties pages into which the next rows are written.
         if (round % 2 === 0) await insert();
         for await (const file of frozen.files()) {
           const {size, mtimeMs, ino} = statSync(join(server.root, file.path));
@@ -160,13 +160,14 @@ describe('a copy under a busy writer', () => {
       }
     }
     expect(found.skipped).toBeGreaterThan(0);
-    // What rsync's rule would have lost. It depends on the moments at which the kernel writes pages back: no test can ask for it.
+    // Files that rsync's rule would have skipped. The number depends on when the kernel writes pages back, so it is
+    // not asserted.
     console.info(`files that changed with size, mtime and inode the same: ${found.changedBehindTheSameTimes}`);
   });
 });
 
 describe('a checkpoint', () => {
-  test('that a killed process held is released, and told of before', async () => {
+  test('of a killed process is reported, and released', async () => {
     const startedAtMicros = Date.now() * 1000 - 1_000_000;
     const holder = spawn(process.execPath, [join(import.meta.dirname, 'questdb-holder.ts'), server.root, server.url], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -186,7 +187,7 @@ describe('a checkpoint', () => {
     await source.releaseLeftover(startedAtMicros);
   });
 
-  test('of somebody else is told and left alone', async () => {
+  test('of another program is reported, and stays', async () => {
     await server.sql('CHECKPOINT CREATE');
     await expect(source.freeze(freezeOptions)).rejects.toMatchObject({
       code: 'SOURCE_LOCKED',
@@ -199,7 +200,7 @@ describe('a checkpoint', () => {
     await server.sql('CHECKPOINT RELEASE');
   });
 
-  test('that was not held all the time makes no backup, and its successor stays', async () => {
+  test('that was not held all the time is not confirmed, and its successor stays', async () => {
     const frozen = await source.freeze(freezeOptions);
     await frozen.confirm();
     await server.sql('CHECKPOINT RELEASE');
@@ -212,7 +213,7 @@ describe('a checkpoint', () => {
     await server.sql('CHECKPOINT RELEASE');
   });
 
-  test('is not held when the root is not the server’s', async () => {
+  test('is released when the root belongs to another server', async () => {
     const other = await QuestDbServer.start();
     restored.push(other);
     await expect(openQuestDbSource({root: other.root, http: server.url}).freeze(freezeOptions)).rejects.toMatchObject({
@@ -222,7 +223,7 @@ describe('a checkpoint', () => {
     });
   });
 
-  test('is gone with a server that was killed, and the next one is made', async () => {
+  test('is gone with a killed server, and a new one can be created', async () => {
     const frozen = await source.freeze(freezeOptions);
     await server.kill();
     await server.start();
@@ -232,8 +233,8 @@ describe('a checkpoint', () => {
   });
 });
 
-describe('what comes back', () => {
-  test('is the same, in every kind of table and of column', async () => {
+describe('a restored database', () => {
+  test('has the same values, in every kind of table and column', async () => {
     for (const statement of variety) await server.sql(statement);
     await server.applied();
     await server.sql(
@@ -259,7 +260,7 @@ describe('what comes back', () => {
     expect(await id).toBe(await source.dataId());
   });
 
-  test('is one table only when that is asked', async () => {
+  test('has a single table if only that was restored', async () => {
     const root = emptyRoot();
     await copyDatabase(source, root, ['kinds']);
     const copy = await startRestored(root);
@@ -267,14 +268,14 @@ describe('what comes back', () => {
     const names = (await copy.sql('SELECT table_name FROM tables()')).flat();
     expect(names).toContain('kinds');
     expect(names).not.toContain('flat');
-    // It is another database.
+    // It is a separate database.
     expect(await openQuestDbSource({root}).dataId()).not.toBe(await source.dataId());
   });
 
-  test('comes from a stopped server too, and not from one that runs', async () => {
+  test('can come from a stopped server, and offline=true refuses a running one', async () => {
     const stopped = openQuestDbSource({root: server.root, offline: true});
     await expect(stopped.freeze(freezeOptions)).rejects.toMatchObject({code: 'PRECONDITION'});
-    // One after the other: the server lets two exports run at once.
+    // Sequentially: the server allows at most two concurrent exports.
     const before: string[] = [];
     for (const table of compared) before.push(await server.csv(table));
     await server.end();
@@ -292,7 +293,7 @@ describe('what comes back', () => {
     for (const [at, table] of compared.entries()) expect(await copy.csv(table), table).toBe(before[at]);
   });
 
-  test('is asked for with credentials where the server wants them', async () => {
+  test('can come from a server that requires credentials', async () => {
     const locked = await QuestDbServer.start({env: {QDB_HTTP_USER: 'joe', QDB_HTTP_PASSWORD: 'secret-word'}});
     restored.push(locked);
     const at = {root: locked.root, http: locked.url, user: 'joe'};

@@ -5,9 +5,9 @@ import {gunzipSync} from 'node:zlib';
 type Recorded = Record<string, {base64: string; zeros?: number}>;
 
 /**
- * A root as QuestDB 9.3.4 wrote it under a checkpoint, reduced to what a copy needs: `trades` (WAL, three days, one of them
- * rewritten by late rows, one column updated, one added; all kinds of columns), `flat` (no WAL, no partitions), `weekly`
- * (nanoseconds, one partition in Parquet), the view `few`, and the server's own empty tables.
+ * A root as QuestDB 9.3.4 wrote it under a checkpoint, reduced to what a copy needs: `trades` (WAL, three days, one
+ * of them rewritten by late rows, one column updated, one added; all kinds of columns), `flat` (no WAL, no
+ * partitions), `weekly` (nanoseconds, one partition in Parquet), the view `few`, and the server's own empty tables.
  */
 const recorded: Recorded = JSON.parse(
   gunzipSync(readFileSync(join(import.meta.dirname, 'recorded-root.json.gz'))).toString('utf8'),

@@ -51,8 +51,8 @@ async function withFrozen<T>(use: (frozen: Frozen) => Promise<T>): Promise<T> {
 }
 
 /**
- * Removes differences without a meaning: zeros at the end of an index or a log; in the header of an index, the number of
- * writes, and the largest row, which is one too large after late rows.
+ * Removes differences without a meaning: zeros at the end of an index or a log; in the header of an index, the number
+ * of writes, and the largest row, which is one too large after late rows.
  */
 function plain(path: string, bytes: Buffer): Buffer {
   if (!/(\.[kv](\.\d+)?|_txnlog)$/.test(path)) return bytes;

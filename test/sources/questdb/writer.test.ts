@@ -17,7 +17,7 @@ import type {ExecStandIn} from './exec-stand-in.ts';
 import {recordedPaths} from './recorded-root.ts';
 import {withStandInRoot} from './stand-in-root.ts';
 
-// A server that writes on between any two steps of a backup: what is read must be the moment's nevertheless.
+// A server that writes between any two steps of a backup: the bytes that are read must still belong to the checkpoint.
 
 let root: string;
 let server: ExecStandIn;
@@ -35,7 +35,7 @@ const trades = 'db/trades~4';
 
 type Hooks = {frozen?: () => void; listed?: () => void};
 
-/** Path and bytes of all files, with what the server does after two of the steps. */
+/** Path and bytes of all files; the callbacks simulate writes of the server after two of the steps. */
 async function backup(hooks: Hooks = {}): Promise<Map<string, Buffer>> {
   const frozen = await openQuestDbSource({root, http: server.url}).freeze(options);
   try {
@@ -66,7 +66,9 @@ const write = (path: string, bytes: Uint8Array) => {
 const int32 = (...values: number[]) => Buffer.from(new Int32Array(values).buffer);
 const int64 = (...values: number[]) => Buffer.from(new BigInt64Array(values.map(BigInt)).buffer);
 
-/** The sequencer and one segment of a WAL, written as QuestDB does it: records first, then the number of the last one. */
+/**
+ * The sequencer and one segment of a WAL, written in QuestDB's order: records first, then the number of the last one.
+ */
 class Wal {
   readonly #version: 0 | 1;
   #events = Buffer.concat([int32(0, 0), int32(-1)]);
@@ -97,7 +99,7 @@ class Wal {
     return this.#records.length;
   }
 
-  /** The files as they are now. */
+  /** The current files. */
   files(): Map<string, Buffer> {
     const found = new Map<string, Buffer>([
       [`${trades}/wal2/0/_event`, Buffer.from(this.#events)],
@@ -122,7 +124,7 @@ class Wal {
     write(`${trades}/wal2/0/id.d`, Buffer.alloc(this.last * 8, 5));
   }
 
-  /** As CHECKPOINT CREATE leaves it, with all transactions of the segment not applied yet. */
+  /** Simulates CHECKPOINT CREATE; no transaction of the segment is applied yet. */
   freeze(): void {
     write('.checkpoint/db/trades~4/txn_seq/_txn', int64(this.last));
     const txn = readFileSync(inRoot('.checkpoint/db/trades~4/_txn'));
@@ -132,17 +134,17 @@ class Wal {
   }
 }
 
-describe('a WAL that grows', () => {
+describe('a growing WAL', () => {
   for (const version of [0, 1] as const) {
     for (const step of ['frozen', 'listed'] as const) {
-      test(`after it was ${step} is read as of the moment, with a log of version ${version}`, async () => {
+      test(`is read as of the checkpoint if it grows after it was ${step}, with a log of version ${version}`, async () => {
         const wal = new Wal(version, 4);
         wal.commit(12);
         wal.freeze();
         const wanted = wal.files();
         const found = await backup({[step]: () => wal.commit(500)});
         for (const [path, bytes] of wanted) {
-          // Its end is not its own: the log says where that is.
+          // The segment's own end is not used: the log determines it.
           if (path.includes('_txn_parts')) expect(found.get(path)?.subarray(0, bytes.length), path).toEqual(bytes);
           else expect(found.get(path), path).toEqual(bytes);
         }
@@ -151,7 +153,7 @@ describe('a WAL that grows', () => {
     }
   }
 
-  test('is refused when it lacks a transaction', async () => {
+  test('is refused when a transaction is missing', async () => {
     const wal = new Wal(0, 4);
     wal.commit(12);
     wal.freeze();
@@ -163,18 +165,18 @@ describe('a WAL that grows', () => {
   });
 });
 
-/** The column's index, in a partition where rows are late (its folder has a number) and in one that is open. */
+/** The index of the column in a partition with late rows (its folder has a number), and in an open partition. */
 const partitions = ['2024-01-01.1', '2024-01-02', '2024-01-03'];
 
-describe('a column with an index', () => {
-  test('comes with that of its own rows, whatever the server does to the index', async () => {
+describe('the index of a column', () => {
+  test('covers exactly the rows of the checkpoint, whatever the server writes to its own index', async () => {
     const wanted = await backup();
     const spoil = () => {
       for (const partition of partitions) {
         const keys = `${trades}/${partition}/sym.k`;
         const bytes = readFileSync(inRoot(keys));
         const sizes = bytes.readBigInt64LE(9);
-        // Rows came in: more keys, more blocks, and a writer in the middle of it.
+        // New rows: more keys, more blocks, and an unfinished write.
         bytes.writeBigInt64LE(sizes * 3n, 9);
         bytes.writeInt32LE(bytes.readInt32LE(21) + 9, 21);
         bytes.writeBigInt64LE(77n, 64);
@@ -189,7 +191,7 @@ describe('a column with an index', () => {
         ['k', 'v'].map((end) => `${trades}/${partition}/sym.${end}`),
       )) {
         const bytes = wanted.get(path)!;
-        // Room for the keys and blocks that the server's index has by now.
+        // Space for the keys and blocks that the server's index has now.
         expect(found.get(path)!.subarray(0, bytes.length), path).toEqual(bytes);
         expect(
           found
@@ -202,7 +204,7 @@ describe('a column with an index', () => {
     }
   });
 
-  test('comes with an index that the server is making anew, or has lost', async () => {
+  test('is built also while the server is rebuilding its own, or has lost it', async () => {
     const wanted = await backup();
     for (const spoil of [
       () => truncateSync(inRoot(`${trades}/2024-01-02/sym.k`), 0),
@@ -218,7 +220,7 @@ describe('a column with an index', () => {
     }
   });
 
-  test('is not read again while its rows stay the same', async () => {
+  test('keeps its stamp while its rows stay the same', async () => {
     const old = new Date(Date.now() - 60_000);
     for (const path of recordedPaths) utimesSync(inRoot(path), old, old);
     await new Promise((done) => setTimeout(done, 60));
@@ -250,7 +252,7 @@ test.each([`${trades}/2024-01-02/_pm`, `${trades}/2024-01-02/sym.pk`, `${trades}
   },
 );
 
-test('files that say nothing of the rows are no reason to refuse, and are left out', async () => {
+test('known files without data of the backup are ignored', async () => {
   const beside = [
     ...['_meta', '_cv', '_txn', '.squash_ts', 'sym.d.77', 'dropped.k', 'data.parquet'].map(
       (name) => `2024-01-02/${name}`,
@@ -263,7 +265,7 @@ test('files that say nothing of the rows are no reason to refuse, and are left o
   expect(beside.filter((path) => found.has(path))).toEqual([]);
 });
 
-test('a view of which the checkpoint has the definition alone comes back', async () => {
+test('a view is restored when the checkpoint has only its definition', async () => {
   const view = 'few~7';
   for (const name of ['_txn', '_meta', '_name']) rmSync(inRoot(`.checkpoint/db/${view}/${name}`));
   write(`db/${view}/_txn`, Buffer.from('number'));
@@ -273,7 +275,7 @@ test('a view of which the checkpoint has the definition alone comes back', async
   expect([...found.keys()]).toEqual(expect.arrayContaining([`db/${view}/_name`, `db/${view}/txn_seq/_txnlog`]));
 });
 
-test('the index of a partition in Parquet is taken, and none that was written after the moment', async () => {
+test('the index of a Parquet partition is copied unless it was written after the checkpoint', async () => {
   const partition = 'db/weekly~6/2024-W51.1';
   makeIndexed('weekly~6', 'id');
   const [keys, values] = ['k', 'v'].map((ending) => `${partition}/id.${ending}`) as [string, string];
@@ -293,7 +295,7 @@ test('the index of a partition in Parquet is taken, and none that was written af
   }
 });
 
-/** Gives a column of a recorded table an index, by its metadata. */
+/** Marks a column of a recorded table as indexed in its metadata. */
 function makeIndexed(table: string, column: string): void {
   const path = `.checkpoint/db/${table}/_meta`;
   const meta = readFileSync(inRoot(path));
@@ -313,7 +315,7 @@ function makeIndexed(table: string, column: string): void {
   throw new Error(`${table} has no column ${column}`);
 }
 
-test('a materialized view comes with its definition, which is the checkpoint’s', async () => {
+test('the definition of a materialized view is that of the checkpoint', async () => {
   for (const [name, text] of [
     ['_mv', 'definition'],
     ['_mv.s', 'state'],
@@ -326,7 +328,7 @@ test('a materialized view comes with its definition, which is the checkpoint’s
   expect(found.get(`${trades}/_mv.s`)?.toString()).toBe('state');
 });
 
-test('whatever is appended after the listing is in no file', async () => {
+test('bytes that are appended after the listing are not read', async () => {
   const wanted = await backup();
   const found = await backup({
     listed: () => {

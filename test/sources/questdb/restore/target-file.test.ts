@@ -5,7 +5,10 @@ import {afterEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {TargetFiles} from '../../../../src/sources/questdb/restore/target-file.ts';
 import {mayMount, smallDisk} from '../../../helpers/small-disk.ts';
 
-/** Simulates a file system without direct writes: `open` fails, or the n-th write and all after it; undefined: nothing fails. */
+/**
+ * Simulates a file system without direct writes: `open` fails, or the n-th write and all after it; undefined: nothing
+ * fails.
+ */
 const refused = vi.hoisted(() => ({from: undefined as 'open' | number | undefined, code: 'EINVAL', times: 0}));
 afterEach(() => {
   refused.from = undefined;
