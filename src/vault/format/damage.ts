@@ -6,8 +6,8 @@ export function damaged(key: Key, why: string, cause?: unknown): BkpError {
   return new BkpError('OBJECT_DAMAGED', `${key} is damaged: ${why}`, {
     cause,
     next:
-      'VERIFY the collection to see what else is damaged; then restore the object from a copy of the store, or take a ' +
-      'new full backup',
+      'VERIFY the collection to see what else is damaged; then restore the object from a copy of the store, ' +
+      'or take a new full backup',
     context: {key},
   });
 }

@@ -7,11 +7,11 @@ export type Host = {
   /** For people. */
   name: string;
   /**
-   * The boot, the process-id space and the network cards: within one space, a pid means one process. Absent where the
-   * system does not report them. Machines that were all started from one memory image of a running machine have the same
-   * boot and process ids; their cards' addresses are the only difference that can be read everywhere without rights. Where
-   * the cards are the same too, a running process may be taken for dead: it finds out, and only its work is lost
-   * (docs/format.md).
+   * The boot, the process-id space and the network cards: within one space, a pid means one process. Absent
+   * where the system does not report them. Machines that were all started from one memory image of a running
+   * machine have the same boot and process ids; their cards' addresses are the only difference that can be read
+   * everywhere without rights. Where the cards are the same too, a running process may be taken for dead: it
+   * finds out, and only its work is lost (docs/format.md).
    */
   space?: string | undefined;
   pid: number;

@@ -99,7 +99,8 @@ describe('the bytes of an object', () => {
     const text = Buffer.from(await unseal('manifest', manifest.bytes, manifest.key)).toString();
     expect(text).toMatch(
       new RegExp(
-        '^\\{"kind":"test","streams":\\[\\{"sizeBytes":300,"depth":0,"chunks":\\["[0-9a-f]{64}","[0-9a-f]{64}"\\]\\}\\],' +
+        '^\\{"kind":"test","streams":\\[\\{"sizeBytes":300,"depth":0,' +
+          '"chunks":\\["[0-9a-f]{64}","[0-9a-f]{64}"\\]\\}\\],' +
           '"lease":"[0-9a-f]{32}","body":\\{"note":"a test"\\}\\}$',
       ),
     );
