@@ -5,8 +5,8 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import type {Desk} from './desk.ts';
 import {eventually} from './eventually.ts';
 
-// Work meets the processes of a test at a moment that the machine would choose: a busy one may have it done before they
-// have even started. So the worker is stopped (SIGSTOP) as soon as it runs, and goes on when the test has looked.
+// On a busy machine an operation may end before the other processes of a test have started. So the worker is stopped
+// (SIGSTOP) as soon as it runs, and continued when the test has made its checks.
 
 export type OperationRow = {number: number; state: string; pid: number | null; bytes: number};
 
@@ -39,13 +39,13 @@ export async function meet(home: string, after: number): Promise<number> {
 }
 
 export type Hold = {
-  /** Starts the operation; resolves when the worker may be looked at. */
+  /** Starts the operation. */
   give: () => Promise<unknown>;
   /** Default `begun`; `moving`: some of the data has been moved. */
   at?: 'begun' | 'moving';
 };
 
-/** Lets an operation begin and holds its worker still while `meanwhile` goes on. */
+/** Starts an operation, and keeps its worker stopped while `meanwhile` runs. */
 export async function whileHeld<T>(
   {home}: Pick<Desk, 'home'>,
   {give, at = 'begun'}: Hold,
@@ -58,12 +58,12 @@ export async function whileHeld<T>(
     if (at === 'moving') await untilMoving(home, pid);
     return pid;
   };
-  // Beside it, not after it: when the statement comes back, the work may be done.
+  // Concurrently: when the statement returns, the work may be done.
   const [pid] = await Promise.all([hold(), give()]);
   try {
     return await meanwhile(pid);
   } finally {
-    goOn(pid);
+    continueWorker(pid);
   }
 }
 
@@ -74,13 +74,13 @@ export async function whileHeld<T>(
 async function untilMoving(home: string, pid: number): Promise<void> {
   while (operationRows(home).at(-1)!.bytes === 0) {
     await sleep(300);
-    goOn(pid);
+    continueWorker(pid);
     await sleep(10);
     await stop(home, pid);
   }
 }
 
-/** Not in the middle of a write to the journal: all others would wait for it. */
+/** Stops the worker, but not during a write to the journal: all other processes would wait for it. */
 async function stop(home: string, pid: number): Promise<void> {
   await eventually(() => {
     process.kill(pid, 'SIGSTOP');
@@ -88,7 +88,7 @@ async function stop(home: string, pid: number): Promise<void> {
     try {
       db.exec('BEGIN IMMEDIATE; ROLLBACK');
     } catch (error) {
-      goOn(pid);
+      continueWorker(pid);
       throw error;
     } finally {
       db.close();
@@ -96,11 +96,11 @@ async function stop(home: string, pid: number): Promise<void> {
   });
 }
 
-function goOn(pid: number): void {
+function continueWorker(pid: number): void {
   try {
     process.kill(pid, 'SIGCONT');
   } catch (error) {
-    // The test has ended it.
+    // The test has ended the worker.
     if ((error as {code?: string}).code !== 'ESRCH') throw error;
   }
 }

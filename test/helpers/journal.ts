@@ -10,7 +10,7 @@ export function journalAt(home: string): Journal {
 
 let subjects = 0;
 
-/** A full backup of a collection of its own, so that none is in another's way. */
+/** A full backup of a new collection, so that operations do not block each other. */
 export function aBackup(changes: Partial<NewOperation> = {}): NewOperation {
   subjects += 1;
   return {
@@ -24,7 +24,7 @@ export function aBackup(changes: Partial<NewOperation> = {}): NewOperation {
   };
 }
 
-/** Adds an operation that this very process works on: it runs for as long as the test does. */
+/** Adds an operation whose worker is this process: it runs as long as the test. */
 export async function addRunning(journal: Journal, changes: Partial<NewOperation> = {}) {
   const {number} = await journal.create(aBackup(changes));
   await journal.claim(number);
@@ -46,14 +46,14 @@ export async function addFailed(journal: Journal, changes: Partial<NewOperation>
 
 const anywhere = {storage: 'cluster', compressionLevel: 1, compressionThreads: 1, requestsAtOnce: 1, limits: {}};
 
-/** Where work is done, as far as a test cares. */
+/** The place of a work order, with the fields that tests need. */
 export const placeIn = (store: {kind: 'directory'; root: string} | 's3', changes: object = {}) => ({
   ...anywhere,
   store: store === 's3' ? {kind: 's3', bucket: 'b', root: '', caBuiltinRoots: true} : store,
   ...changes,
 });
 
-/** What a worker is to do there: a full backup of `c`. */
+/** A work order: a full backup of `c` at the place. */
 export const orderAt = (place: object, changes: object = {}) => ({
   do: 'backup',
   collection: 'c',

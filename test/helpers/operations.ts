@@ -4,7 +4,7 @@ import type {Operation, OperationNumber, OperationOutcome, OperationState} from 
 export const createdAtMicros = 1_766_754_324_000_000;
 export const second = 1_000_000;
 
-/** A queued full backup of the collection `shop`, with what a test wants different. */
+/** A queued full backup of the collection `shop`, with the changes of a test. */
 export function anOperation(changes: Partial<Omit<Operation, 'number'>> & {number?: number} = {}): Operation {
   const {number = 12, ...rest} = changes;
   return {
@@ -34,7 +34,7 @@ export function running(changes: {cancelRequested?: boolean} = {}): OperationSta
   };
 }
 
-/** Done one second after it was created. */
+/** Ended one second after it was created. */
 export function done(outcome: OperationOutcome): OperationState {
   return {name: 'done', startedAtMicros: createdAtMicros, endedAtMicros: createdAtMicros + second, outcome};
 }

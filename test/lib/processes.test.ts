@@ -5,7 +5,7 @@ import {systemProcesses} from '../../src/lib/processes.ts';
 
 const {self, identify, fateOf} = systemProcesses;
 
-test('this process is alive, and is told apart from another one with its number', () => {
+test('this process is alive, and another process with its number is not taken for it', () => {
   const me = self();
   expect(me.pid).toBe(process.pid);
   expect(fateOf(me)).toBe('alive');
@@ -49,8 +49,8 @@ test('a process is alive until it ends', async () => {
   expect(identify(child.pid!)).toBeUndefined();
 });
 
-test.skipIf(process.platform !== 'linux')('a zombie is gone, although it has a number', async () => {
-  // The shell becomes `sleep`, which never asks for the end of the shell's child.
+test.skipIf(process.platform !== 'linux')('a zombie is gone, although its number still exists', async () => {
+  // The shell becomes `sleep`, which never waits for the shell's child.
   const parent = spawn('sh', ['-c', 'sleep 0.01 & echo $!; exec sleep 30'], {stdio: ['ignore', 'pipe', 'ignore']});
   try {
     const [line] = await once(parent.stdout!, 'data');

@@ -66,7 +66,7 @@ test('a restore inside CREATE INDEX keeps its heartbeat, and ends soon after a c
   expect((await desk.bkp('operation', 'cancel', 'last')).status).toBe(0);
   const {status, stdout} = await desk.bkp('operation', 'wait', 'last');
   expect(stdout).toContain('CANCELLED');
-  expect(stdout).toContain('in the middle of one long call');
+  expect(stdout).toContain('one long call blocked the worker');
   expect(status).not.toBe(0);
   await eventually(() => expect(existsSync(`/proc/${begun.pid}`)).toBe(false));
   await eventually(() => expect(staged()).toEqual([]));

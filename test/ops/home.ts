@@ -8,10 +8,10 @@ export type TestHome = {
   dir: string;
   file: string;
   logsDir: string;
-  /** Of every journal opened through this home; tests move it. */
+  /** The clock of every journal opened through this home; tests change it. */
   clock: {nowMicros: number};
   open(processes?: Processes, onReaped?: JournalOptions['onReaped']): Journal;
-  /** Closes what was opened, and removes the folder. */
+  /** Closes the journals, and removes the folder. */
   remove(): void;
 };
 

@@ -6,14 +6,14 @@ import type {TestHome} from './home.ts';
 export type RaceAction = 'create' | 'create-shared' | 'claim' | 'reap';
 
 /**
- * Lets real processes do the same to one journal at the same moments.
- * @returns for each process the numbers of the operations that it got
+ * Runs the same action in several real processes on one journal at the same time.
+ * @returns for each process the numbers of the operations that it won
  */
 export async function race(
   home: TestHome,
   {processes, rounds, action}: {processes: number; rounds: number; action: RaceAction},
 ): Promise<number[][]> {
-  // All have started by then, and wait for this moment with open eyes.
+  // All have started by then, and busy-wait for this time.
   const startAtMs = Date.now() + 1_000;
   const script = join(import.meta.dirname, 'children', 'racer.ts');
   const args = [script, home.file, home.logsDir, action, String(rounds), String(startAtMs)];

@@ -321,8 +321,10 @@ test('a row that cannot be parsed does not affect other rows', async () => {
     numbers.push(number);
   }
   const db = new DatabaseSync(home.file);
-  db.exec(`UPDATE operation SET outcome = '{' WHERE number = 1; UPDATE operation SET outcome = '{"status":"SUCCESS"}'
-    WHERE number = 2; UPDATE operation SET outcome = NULL WHERE number = 3; UPDATE operation SET work = 'x', limits = '[' WHERE number = 4`);
+  db.exec(`UPDATE operation SET outcome = '{' WHERE number = 1;
+    UPDATE operation SET outcome = '{"status":"SUCCESS"}' WHERE number = 2;
+    UPDATE operation SET outcome = NULL WHERE number = 3;
+    UPDATE operation SET work = 'x', limits = '[' WHERE number = 4`);
   db.close();
   const {operations} = await journal.list({page: 1, pageSize: 10});
   const statuses = operations.map(({state}) => state.name === 'done' && state.outcome.status);
