@@ -12,10 +12,13 @@ const comment = String.raw`--[^\n]*|/\*[^]*?(?:\*/|$)`;
 const string = "'[^']*(?:''[^']*)*'";
 const name = String.raw`"[^"]*(?:""[^"]*)*"|${'`'}[^${'`'}]*(?:${'``'}[^${'`'}]*)*${'`'}|\[[^\]]*\]`;
 
+/** In the order of the pattern's groups, of which one matches the whole token. */
+const kinds = ['blank', 'string', 'name', 'unclosed', 'word', 'other'] as const satisfies readonly Token['kind'][];
+
 const pattern = (blanks: string, letters: string) =>
   new RegExp(
-    `(?<blank>[${blanks}]+|${comment})|(?<string>${string})|(?<name>${name})|(?<unclosed>['"${'`'}[][^]*)` +
-      `|(?<word>[${letters}][$0-9${letters}]*)|(?<other>[0-9][$0-9${letters}]*|[^])`,
+    `([${blanks}]+|${comment})|(${string})|(${name})|(['"${'`'}[][^]*)` +
+      `|([${letters}][$0-9${letters}]*)|([0-9][$0-9${letters}]*|[^])`,
     'uyg',
   );
 
@@ -32,8 +35,5 @@ const withForeignBlanks = pattern(
  */
 export function tokensOf(text: string, options: {foreignBlanks?: boolean} = {}): Token[] {
   const token = options.foreignBlanks === true ? withForeignBlanks : ofSqlite;
-  return Array.from(text.matchAll(token), ({0: piece, groups}) => ({
-    kind: Object.entries(groups!).find(([, found]) => found !== undefined)![0] as Token['kind'],
-    text: piece,
-  }));
+  return Array.from(text.matchAll(token), (match) => ({kind: kinds[match.indexOf(match[0], 1) - 1]!, text: match[0]}));
 }
