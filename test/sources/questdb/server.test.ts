@@ -34,7 +34,7 @@ const options = (hold: string) => ({
 const note = () => JSON.parse(readFileSync(join(root, '.bkp-checkpoint'), 'utf8'));
 
 describe('a checkpoint that a process of another home holds', () => {
-  test('is released by the next backup when that process has ended, and heldCheckpoint() reports it as dead', async () => {
+  test('is reported as dead and released by the next backup when that process has ended', async () => {
     for (const fate of ['gone', 'replaced', 'rebooted'] as const) {
       await home(1).freeze(options('dbbackup/1'));
       const other = home(2, {1: fate});

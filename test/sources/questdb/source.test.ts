@@ -325,7 +325,7 @@ describe('a server', () => {
     server = await ExecStandIn.start(root);
   });
 
-  test('has a data id; bkp writes one if the server has none, and an update of the server does not change it', async () => {
+  test('has a data id, which bkp writes if the server has none, and an update does not change', async () => {
     const id = await open().dataId();
     expect(id).toMatch(/^[0-9a-f]{32}$/);
     rmSync(join(root, 'db/.data_id'));

@@ -137,7 +137,7 @@ class Wal {
 describe('a growing WAL', () => {
   for (const version of [0, 1] as const) {
     for (const step of ['frozen', 'listed'] as const) {
-      test(`is read as of the checkpoint if it grows after it was ${step}, with a log of version ${version}`, async () => {
+      test(`is read as of the checkpoint if it grows after it is ${step}, log version ${version}`, async () => {
         const wal = new Wal(version, 4);
         wal.commit(12);
         wal.freeze();

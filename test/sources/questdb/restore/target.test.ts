@@ -195,7 +195,7 @@ test('a root in which a server has started in the meantime is refused', async ()
   await expect(target().prepare(facts)).rejects.toMatchObject({code: 'TABLE_EXISTS'});
 });
 
-test('a failed restore leaves what QuestDB Enterprise leaves, and the next one refuses until that is removed', async () => {
+test('a failed restore leaves what QuestDB Enterprise leaves, which blocks the next restore', async () => {
   const to = target();
   await to.prepare(facts);
   await writeAll(to);
