@@ -15,7 +15,7 @@ import {helpTail} from '../help.ts';
 
 export type OperationListOptions = {
   /** Absent: all kinds. */
-  kind?: OperationKind;
+  kind?: OperationKind | undefined;
   pageSize: number;
   /** Counted from 1. */
   page: number;
@@ -37,7 +37,7 @@ export function operationList(deps: CommandDeps, run = runOperationList): Comman
     .action(async (kind: string | undefined, flags: Flags) => {
       deps.exitWith(
         await run(deps, {
-          ...(kind === undefined ? {} : {kind: parseKind(kind)}),
+          kind: kind === undefined ? undefined : parseKind(kind),
           pageSize: parsePageSize(flags.pageSize),
           page: parsePageToken(flags.pageToken),
           format: formatOf(flags),

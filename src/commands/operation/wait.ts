@@ -11,7 +11,7 @@ import {exitStatusOf, printOperation} from './print.ts';
 export type OperationWaitOptions = {
   refs: readonly OperationRef[];
   /** For all operations together; absent: no timeout. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   format: OperationFormat;
 };
 
@@ -33,7 +33,7 @@ export function operationWait(deps: CommandDeps, run = runOperationWait): Comman
       deps.exitWith(
         await run(deps, {
           refs: ids.map(parseOperationId),
-          ...(flags.timeout === undefined ? {} : {timeoutMs: parseDuration(flags.timeout)}),
+          timeoutMs: flags.timeout === undefined ? undefined : parseDuration(flags.timeout),
           format: formatOf(flags),
         }),
       );

@@ -32,7 +32,7 @@ export function command(deps: CommandDeps, run = runSql): Command {
       ]),
     )
     .action((statement: string | undefined, options: Omit<SqlOptions, 'statement'>) =>
-      run(deps, {...options, ...(statement === undefined ? {} : {statement})}),
+      run(deps, {...options, statement}),
     );
 }
 

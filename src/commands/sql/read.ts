@@ -4,7 +4,7 @@ import {BkpError, systemCode} from '../../errors/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
 /** At most one of these is set. */
-export type TextSource = {statement?: string; script?: string; file?: string};
+export type TextSource = {statement?: string | undefined; script?: string; file?: string};
 
 /**
  * Reads the text of the statements.

@@ -22,7 +22,7 @@ export type WorkerOptions = {
   /** The worker is dead and the journal records that: only send the notifications. */
   tellEnd?: boolean;
   /** The same, after this process has ended and its leftovers are removed. */
-  cleanUpAfter?: number;
+  cleanUpAfter?: number | undefined;
 };
 
 /** Hidden: the command of a detached process. It prints nothing; journal and log file have everything. */
@@ -36,7 +36,7 @@ export function command(deps: CommandDeps, run = runWorker): Command {
       run(deps, {
         number: Number(number) as OperationNumber,
         tellEnd,
-        ...(cleanUpAfter === undefined ? {} : {cleanUpAfter: Number(cleanUpAfter)}),
+        cleanUpAfter: cleanUpAfter === undefined ? undefined : Number(cleanUpAfter),
       }),
     );
 }
