@@ -1,8 +1,10 @@
+import {execFileSync} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join, relative, resolve, sep} from 'node:path';
 import {expect, test} from 'vitest';
 
-const src = resolve(import.meta.dirname, '../src');
+const root = resolve(import.meta.dirname, '..');
+const src = join(root, 'src');
 
 /** Every room may import these. */
 const leaves = ['errors', 'lib'];
@@ -35,8 +37,8 @@ const below: Record<string, readonly string[]> = {
 };
 
 /**
- * The folders and files of a folder, lowest first: each may import only what is before it. Files are named without their
- * ending; those that are not named are contracts, below all others.
+ * The folders and files of a folder, lowest first: each may import only what is before it. Files are named
+ * without their ending; those that are not named are contracts, below all others.
  */
 const floors: Record<string, readonly string[]> = {
   app: [
@@ -186,7 +188,10 @@ test('no file imports itself through others', () => {
   expect(cycles).toEqual([]);
 });
 
-/** Files that start a process or a thread, and the clock. Callers hand the clock and the environment to all other files. */
+/**
+ * Files that start a process or a thread, and the clock. Callers hand the clock and the environment to all
+ * other files.
+ */
 const entries = ['main.ts', 'compose.ts', 'keeper-thread.ts', 'query/select-process.ts', 'lib/clock.ts'];
 
 test('only entry files read the clock, the environment and randomness', () => {
@@ -205,4 +210,17 @@ test('no folder of the vault or the commands has more than 15 files', () => {
     (file) => dirname(file),
   );
   expect([...counts].filter(([, inside]) => inside.length > 15).map(([folder]) => nameOf(folder))).toEqual([]);
+});
+
+const tracked = execFileSync('git', ['ls-files'], {cwd: root, encoding: 'utf8'}).trim().split('\n');
+
+test('no line of code is longer than 120 columns, comments included', () => {
+  const long = tracked
+    .filter((file) => /\.(ts|tsx|js)$/.test(file) && !file.startsWith('src/sql/grammar.'))
+    .flatMap((file) =>
+      readFileSync(join(root, file), 'utf8')
+        .split('\n')
+        .flatMap((line, at) => (line.length > 120 ? [`${file}:${at + 1}`] : [])),
+    );
+  expect(long).toEqual([]);
 });

@@ -31,10 +31,12 @@ test.each([
     'colour',
     'x',
     'unknown setting "colour"',
-    'the settings are source, source.password, source.token, cluster, check, backup.object.store, backup.object.store.lock, ' +
+    'the settings are source, source.password, source.token, cluster, check, backup.object.store, ' +
+      'backup.object.store.lock, ' +
       'backup.object.store.requests, backup.limit.upload, backup.limit.download, backup.enabled, ' +
       'backup.schedule.cron, backup.schedule.tz, ' +
-      'backup.cleanup.keep.latest.n, backup.enable.partition.hashes, backup.verify.partition.hashes, backup.compression.level, backup.compression.threads, backup.niceness, ' +
+      'backup.cleanup.keep.latest.n, backup.enable.partition.hashes, ' +
+      'backup.verify.partition.hashes, backup.compression.level, backup.compression.threads, backup.niceness, ' +
       'select.limit.rows, select.limit.seconds, select.limit.mebibytes, ' +
       'notify.on_failure, notify.on_success, notify.heartbeat',
   ],

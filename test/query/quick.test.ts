@@ -26,7 +26,8 @@ test.each([
   'SELECT 1',
   'SELECT name',
   'SELECT x FROM a() ORDER BY x DESC LIMIT 1;',
-  "SELECT count(*), max(x) FROM a WHERE x > 1 AND datetime(x) > datetime('now', '-1 day') GROUP BY x HAVING count(*) > 1",
+  "SELECT count(*), max(x) FROM a WHERE x > 1 AND datetime(x) > datetime('now', '-1 day') GROUP BY " +
+    'x HAVING count(*) > 1',
   "SELECT 'select' AS s, x || '/' || x -- SELECT\nFROM a() LIMIT -3",
 ])('a quick statement: %s', (text) => {
   expect(quick(text)).toBe(true);

@@ -108,7 +108,8 @@ test('SQLite divides a text in the same way: a literal for bkp is one value for 
         double: `"${content.replaceAll('"', '""')}"`,
         back: `\`${content.replaceAll('`', '``')}\``,
       };
-      const text = `SELECT ${quoted.string} AS ${quoted.double}, 2 AS ${quoted.back}/*${content.replaceAll('/', '')} */`;
+      const text =
+        `SELECT ${quoted.string} AS ${quoted.double}, 2 AS ` + `${quoted.back}/*${content.replaceAll('/', '')} */`;
       const {text: given, several} = rewrite(text, names);
       expect(given).toBe(text);
       expect(several).toBe(false);

@@ -57,14 +57,15 @@ async function deskAt(env: (bucket: string) => Record<string, string>, keys: Key
   return {desk, bucket, secrets, bkp, done, heard, expectNoLeak};
 }
 
-test('full and incremental backup, verify, restore on a machine that has only the store, and drop succeed', async () => {
+test('a machine that has only the store backs up, verifies, restores and drops a collection', async () => {
   const {desk, bucket, secrets, done, heard, expectNoLeak} = await deskAt((name) => ({
     BKP_STORE: storeText(minio, name, {root}),
   }));
   await done('sql', create);
   await done('sql', '--wait', 'BACKUP c');
   desk.exec(
-    "UPDATE orders SET number = 11 WHERE id = 1; DELETE FROM products WHERE id = 2; INSERT INTO orders VALUES (4, 40, 'four')",
+    'UPDATE orders SET number = 11 WHERE id = 1; DELETE FROM products WHERE id = 2; INSERT INTO ' +
+      "orders VALUES (4, 40, 'four')",
   );
   await done('sql', '--wait', 'BACKUP c INCREMENTAL');
   await done('sql', '--wait', 'VERIFY c');

@@ -44,7 +44,8 @@ let rows = 0;
 /** Adds consecutively numbered rows, a few of them days late. */
 async function append(count: number): Promise<void> {
   await server.sql(
-    `INSERT INTO trades SELECT (1767225600000000L + (x + ${rows}) * 60000000L - CASE WHEN x % 50 = 0 THEN 90000000000L ELSE 0L END)::TIMESTAMP,
+    `INSERT INTO trades SELECT (1767225600000000L + (x + ${rows}) * 60000000L
+       - CASE WHEN x % 50 = 0 THEN 90000000000L ELSE 0L END)::TIMESTAMP,
        rnd_symbol('A', 'B', 'C'), rnd_double(), x + ${rows} FROM long_sequence(${count})`,
   );
   rows += count;
@@ -87,8 +88,9 @@ test('each of five backups restores to a server with exactly the rows of that ba
 test('a worker that is killed leaves a checkpoint, and the next command releases it', async () => {
   const slow = await startFakeS3();
   onTestFinished(() => slow.close());
+  const keys = 'region=us-east-1;access_key_id=a;secret_access_key=b;';
   const desk = openDesk({
-    BKP_STORE: `s3::bucket=${slow.bucket};region=us-east-1;endpoint=${slow.endpoint};access_key_id=a;secret_access_key=b;`,
+    BKP_STORE: `s3::bucket=${slow.bucket};endpoint=${slow.endpoint};${keys}`,
   });
   await append(20_000);
   // The upload of the first pack hangs, so the worker stops while it holds the checkpoint or just after.

@@ -35,7 +35,8 @@ test.each(versions)('a copy from $name can be restored', async ({version, env = 
   const columns = '(ts TIMESTAMP, n LONG, s SYMBOL INDEX, v VARCHAR) TIMESTAMP(ts) PARTITION BY DAY';
   const insert = (table: string, from: string, first: number, rows: number) =>
     server.sql(
-      `INSERT INTO ${table} (ts, n, s, v) SELECT timestamp_sequence('${from}', 60000000L), x + ${first}, 's' || (x % 50), 'text ' || x
+      `INSERT INTO ${table} (ts, n, s, v)
+       SELECT timestamp_sequence('${from}', 60000000L), x + ${first}, 's' || (x % 50), 'text ' || x
        FROM long_sequence(${rows})`,
     );
   for (const [table, kind] of [

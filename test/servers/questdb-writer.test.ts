@@ -149,7 +149,8 @@ class Storm {
       await this.#server.sql(
         `INSERT INTO ${table} (ts, w, n, s, rare, note, price)
          SELECT (1704067200000000L + ${n} * ${Math.ceil(40_000_000 / rows)}L - ${late})::TIMESTAMP, ${writer}, ${n},
-           CASE WHEN ${n} % 11 = 0 THEN NULL ELSE 's' || (${n} % 37) END, 'r${writer}-' || (${n} / 5), 'note ' || ${n}, ${n} * 0.5
+           CASE WHEN ${n} % 11 = 0 THEN
+             NULL ELSE 's' || (${n} % 37) END, 'r${writer}-' || (${n} / 5), 'note ' || ${n}, ${n} * 0.5
          FROM long_sequence(${rows})`,
       );
       this.#acknowledged.set(key, done + rows);
@@ -197,7 +198,8 @@ async function expectWhole(server: QuestDbServer, before: Map<string, number>): 
         ]);
       }
       const latest = await server.sql(
-        `SELECT count(), max(ts), min(ts) FROM (SELECT ts, ${column} FROM ${table} LATEST ON ts PARTITION BY ${column})`,
+        `SELECT count(), max(ts), min(ts) FROM (SELECT ts, ${column} FROM ${table} LATEST ON ts ` +
+          `PARTITION BY ${column})`,
       );
       const newest = `SELECT ${column}::VARCHAR v, max(ts) ts FROM ${table} GROUP BY v`;
       expect(latest, `${table} ${column}`).toEqual(

@@ -74,7 +74,8 @@ function startWriter(tables: {wal: string; plain: string}) {
 /** Checks that all numbers from 1 on exist, by scan and by index. @returns the largest */
 async function expectNoHole(database: QuestDbServer, table: string): Promise<number> {
   const [row] = await database.sql(
-    `SELECT count(), count_distinct(n), min(n), max(n), sum(length(note)), sum(CASE WHEN note = 'note ' || n THEN 0 ELSE 1 END) FROM ${table}`,
+    'SELECT count(), count_distinct(n), min(n), max(n), sum(length(note)), sum(CASE WHEN note = ' +
+      `'note ' || n THEN 0 ELSE 1 END) FROM ${table}`,
   );
   const [count, distinct, smallest, largest, , wrong] = row as number[];
   expect({distinct, smallest, largest, wrong}).toEqual({distinct: count, smallest: 1, largest: count, wrong: 0});
@@ -238,7 +239,8 @@ describe('a restored database', () => {
     for (const statement of variety) await server.sql(statement);
     await server.applied();
     await server.sql(
-      "INSERT INTO kinds (ts, id, note) SELECT timestamp_sequence('2024-01-01T05:00:30', 60000000L), x + 10000, 'late' FROM long_sequence(40)",
+      "INSERT INTO kinds (ts, id, note) SELECT timestamp_sequence('2024-01-01T05:00:30', " +
+        "60000000L), x + 10000, 'late' FROM long_sequence(40)",
     );
     await server.sql('UPDATE kinds SET d = 0 WHERE id = 5');
     await server.sql('ALTER TABLE kinds ADD COLUMN added INT');
@@ -314,18 +316,26 @@ describe('a restored database', () => {
 
 const compared = ['kinds', 'direct_kinds', 'flat', 'hourly', 'weekly', 'monthly', 'yearly', 'nanos', 'by_hour', 'few'];
 const values = `x id, rnd_symbol('A','B','C') s, rnd_double() d, rnd_varchar(1,40,1) note, rnd_str(3,8,1) text,
-  rnd_boolean() b, rnd_byte() by, rnd_short() sh, rnd_char() ch, rnd_int() i, rnd_float() f, rnd_date() dt, rnd_uuid4() u,
+  rnd_boolean() b, rnd_byte() by, rnd_short() sh, rnd_char() ch, rnd_int() i, rnd_float() f, rnd_date() dt,
+    rnd_uuid4() u,
   rnd_ipv4() ip, rnd_long256() l, rnd_bin(10,20,1) bin, rnd_geohash(20) g, 1.25m m`;
 const times = (step: string) => `timestamp_sequence('2024-01-01', ${step}) ts`;
 const variety = [
-  `CREATE TABLE kinds AS (SELECT ${times('60000000L')}, ${values} FROM long_sequence(4000)) TIMESTAMP(ts) PARTITION BY DAY WAL`,
-  `CREATE TABLE direct_kinds AS (SELECT ${times('60000000L')}, ${values} FROM long_sequence(2000)) TIMESTAMP(ts) PARTITION BY DAY BYPASS WAL`,
+  `CREATE TABLE kinds AS (SELECT ${times('60000000L')}, ${values} FROM long_sequence(4000)) ` +
+    'TIMESTAMP(ts) PARTITION BY DAY WAL',
+  `CREATE TABLE direct_kinds AS (SELECT ${times('60000000L')}, ${values} FROM long_sequence(2000)) ` +
+    'TIMESTAMP(ts) PARTITION BY DAY BYPASS WAL',
   'CREATE TABLE flat AS (SELECT x, rnd_str(3,8,1) text FROM long_sequence(100))',
-  `CREATE TABLE hourly AS (SELECT ${times('60000000L')}, x FROM long_sequence(300)) TIMESTAMP(ts) PARTITION BY HOUR WAL`,
-  `CREATE TABLE weekly AS (SELECT ${times('3600000000L')}, x, ARRAY[1.0, x] a FROM long_sequence(600)) TIMESTAMP(ts) PARTITION BY WEEK WAL`,
-  `CREATE TABLE monthly AS (SELECT ${times('3600000000L')}, x FROM long_sequence(1600)) TIMESTAMP(ts) PARTITION BY MONTH WAL`,
-  `CREATE TABLE yearly AS (SELECT ${times('36000000000L')}, x FROM long_sequence(1600)) TIMESTAMP(ts) PARTITION BY YEAR WAL`,
-  `CREATE TABLE nanos AS (SELECT timestamp_sequence('2024-01-01', 1000000L)::TIMESTAMP_NS ts, x FROM long_sequence(30)) TIMESTAMP(ts) PARTITION BY HOUR WAL`,
+  `CREATE TABLE hourly AS (SELECT ${times('60000000L')}, x FROM long_sequence(300)) TIMESTAMP(ts) ` +
+    'PARTITION BY HOUR WAL',
+  `CREATE TABLE weekly AS (SELECT ${times('3600000000L')}, x, ARRAY[1.0, x] a FROM ` +
+    'long_sequence(600)) TIMESTAMP(ts) PARTITION BY WEEK WAL',
+  `CREATE TABLE monthly AS (SELECT ${times('3600000000L')}, x FROM long_sequence(1600)) ` +
+    'TIMESTAMP(ts) PARTITION BY MONTH WAL',
+  `CREATE TABLE yearly AS (SELECT ${times('36000000000L')}, x FROM long_sequence(1600)) ` +
+    'TIMESTAMP(ts) PARTITION BY YEAR WAL',
+  `CREATE TABLE nanos AS (SELECT timestamp_sequence('2024-01-01', 1000000L)::TIMESTAMP_NS ts, x ` +
+    'FROM long_sequence(30)) TIMESTAMP(ts) PARTITION BY HOUR WAL',
   'CREATE MATERIALIZED VIEW by_hour AS (SELECT ts, s, max(d) d FROM kinds SAMPLE BY 1h) PARTITION BY DAY',
   'CREATE VIEW few AS (SELECT * FROM kinds WHERE id < 10)',
   'CREATE TABLE no_rows (ts TIMESTAMP, s SYMBOL) TIMESTAMP(ts) PARTITION BY DAY WAL',

@@ -49,6 +49,7 @@ function signed({endpoint, region, keys}: S3Server, body: string): Record<string
   return {
     'content-type': 'application/x-www-form-urlencoded',
     'x-amz-date': at,
-    authorization: `AWS4-HMAC-SHA256 ${credential}, SignedHeaders=${names}, Signature=${mac(key, toSign).toString('hex')}`,
+    authorization:
+      `AWS4-HMAC-SHA256 ${credential}, SignedHeaders=${names}, ` + `Signature=${mac(key, toSign).toString('hex')}`,
   };
 }

@@ -130,7 +130,8 @@ export function describeTableSource({name, make}: ContractOptions): void {
       const base = await fullOf(database);
       await database.exec(`
         INSERT INTO orders VALUES (4, 2, 'fourth'); UPDATE orders SET note = 'changed' WHERE id = 1;
-        UPDATE orders SET note = 'again' WHERE id = 1; DELETE FROM orders WHERE id = 2; UPDATE orders SET id = 30 WHERE id = 3`);
+        UPDATE orders SET note = 'again' WHERE id = 1; DELETE FROM orders WHERE id = 2;
+        UPDATE orders SET id = 30 WHERE id = 3`);
       const first = await takeIncrement(database.source, owner, base);
       expect(deltaSize(first, 'orders')).toEqual({keys: 5, rows: 3});
       expect(first.layers.customers).toHaveLength(1);

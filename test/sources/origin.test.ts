@@ -47,7 +47,7 @@ test.each<[string, Partial<Origin>, boolean]>([
   expect(isSamePlace({description, origin}, {description: `sqlite::path=${now.path}`, origin: now})).toBe(same);
 });
 
-test('without an origin the description decides; with one, a link that leads elsewhere is still the same location', () => {
+test('the description decides without an origin; with one, a moved link is still the same location', () => {
   const [a, b] = [{description: 'a'}, {description: 'b'}];
   expect(isSamePlace(a, {...a, origin})).toBe(true);
   expect(isSamePlace(a, {...b, origin})).toBe(false);

@@ -39,7 +39,8 @@ test.each([
   [
     '.backups/collections/.',
     'BAD_NAME',
-    '`.` cannot be the name of a backup collection: it has a special meaning for folders (written `.backups/collections/.`)',
+    '`.` cannot be the name of a backup collection: it has a special meaning for folders (written ' +
+      '`.backups/collections/.`)',
   ],
   ['a\nb', 'BAD_NAME', '`a\\nb` cannot be the name of a backup collection: it contains a control character'],
   ['a\u{d800}', 'BAD_NAME', '`a\\ud800` cannot be the name of a backup collection: it is not valid Unicode'],
@@ -51,7 +52,8 @@ test.each([
   [
     '店'.repeat(28),
     'BAD_NAME',
-    `\`${'店'.repeat(28)}\` cannot be the name of a backup collection: it is too long for the name of a folder (252 bytes of 250)`,
+    `\`${'店'.repeat(28)}\` cannot be the name of a backup collection: it is too long for the name ` +
+      'of a folder (252 bytes of 250)',
   ],
 ])('%j is refused as the name of a collection', (text, code, message) => {
   expect(() => collectionName(name(text))).toThrow(expect.objectContaining({code, message}));

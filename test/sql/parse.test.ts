@@ -11,7 +11,8 @@ const alter = {kind: 'alter-collection', name: n('c')};
 test.each<[string, object]>([
   // YS01, YS02, YS07
   [
-    "CREATE BACKUP COLLECTION `shop` ( TABLE `/Root/orders`, TABLE `/Root/products` ) WITH ( STORAGE = 'cluster', INCREMENTAL_BACKUP_ENABLED = 'true' );",
+    'CREATE BACKUP COLLECTION `shop` ( TABLE `/Root/orders`, TABLE `/Root/products` ) WITH ( ' +
+      "STORAGE = 'cluster', INCREMENTAL_BACKUP_ENABLED = 'true' );",
     {
       ...create,
       name: n('shop'),

@@ -15,18 +15,25 @@ export function print(statement: Printable): string {
   switch (statement.kind) {
     case 'create-collection': {
       const exists = statement.ifNotExists ? 'IF NOT EXISTS ' : '';
-      return `CREATE BACKUP COLLECTION ${exists}${name(statement.name)} ${members(statement.members)}WITH ${settings(statement.settings)}`;
+      return (
+        `CREATE BACKUP COLLECTION ${exists}${name(statement.name)} ${members(statement.members)}WITH ` +
+        `${settings(statement.settings)}`
+      );
     }
     case 'alter-collection':
       return `ALTER BACKUP COLLECTION ${name(statement.name)} ${statement.actions.map(action).join(', ')}`;
     case 'drop-collection':
       return `DROP BACKUP COLLECTION ${statement.ifExists ? 'IF EXISTS ' : ''}${name(statement.name)}`;
     case 'backup':
-      return `BACKUP ${name(statement.collection)}${statement.incremental ? ' INCREMENTAL' : ''}${options(statement.settings)}`;
+      return [
+        `BACKUP ${name(statement.collection)}`,
+        statement.incremental ? ' INCREMENTAL' : '',
+        options(statement.settings),
+      ].join('');
     case 'restore':
       return `RESTORE ${ref(statement.backup)}`;
     case 'verify':
-      return `VERIFY ${ref(statement.backup)}${statement.settings.length === 0 ? '' : ` WITH ${settings(statement.settings)}`}`;
+      return `VERIFY ${ref(statement.backup)}${options(statement.settings)}`;
     case 'backup-database':
       return `BACKUP DATABASE${options(statement.settings)}`;
     case 'backup-abort':
@@ -39,7 +46,7 @@ export function print(statement: Printable): string {
       return `RESTORE DATABASE${only}${moment(timestamp)} INTO ${literal(target)}`;
     }
     case 'verify-database':
-      return `VERIFY DATABASE${moment(statement.timestamp)}${statement.settings.length === 0 ? '' : ` WITH ${settings(statement.settings)}`}`;
+      return `VERIFY DATABASE${moment(statement.timestamp)}${options(statement.settings)}`;
     case 'copy':
       return `COPY BACKUP COLLECTION ${ref(statement.backup)} TO ${literal(statement.target)}`;
     case 'show-collections':

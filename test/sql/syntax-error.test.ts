@@ -83,6 +83,7 @@ test('the mark of a long line is below the error, and both fit into a terminal',
 
 test('a very long word is truncated', () => {
   expect(errorOf(`BACKUP c ${'x'.repeat(1_000_000)}`).message).toBe(
-    `syntax error at line 1, column 10: found \`${'x'.repeat(40)}…\`, expected INCREMENTAL, WITH or the end of the statement`,
+    `syntax error at line 1, column 10: found \`${'x'.repeat(40)}…\`, expected INCREMENTAL, WITH ` +
+      'or the end of the statement',
   );
 });

@@ -169,10 +169,12 @@ test('a signal from outside leaves too', async () => {
 
 test('the note for who left says what goes on and how to end it', () => {
   expect(leaveNote([succeeded(1), active(2)])).toBe(
-    'fullbackup/2 continues in the background.\nwatch:  bkp operation watch fullbackup/2\ncancel: bkp operation cancel fullbackup/2\n',
+    'fullbackup/2 continues in the background.\nwatch:  bkp operation watch fullbackup/2\ncancel: ' +
+      'bkp operation cancel fullbackup/2\n',
   );
   expect(leaveNote([active(1), active(2)])).toBe(
-    'fullbackup/1, fullbackup/2 continue in the background.\nwatch:  bkp operation watch fullbackup/1 fullbackup/2\ncancel: bkp operation cancel <id>\n',
+    'fullbackup/1, fullbackup/2 continue in the background.\nwatch:  bkp operation watch ' +
+      'fullbackup/1 fullbackup/2\ncancel: bkp operation cancel <id>\n',
   );
   expect(leaveNote([succeeded()])).toBe('');
 });

@@ -5,9 +5,10 @@ import {requireOrder, type WorkOrder} from '../orders/work-order.ts';
 import {notifyVariable} from './notify-variables.ts';
 
 /**
- * glibc returns freed blocks of 128 KiB to the system, and a chunk is about that large: each new chunk then gets new
- * pages, which the kernel must zero. So the worker keeps up to 128 MiB of freed memory; but not much larger blocks, such
- * as the segments of tables: that cost 100 MiB more and saved little. Only glibc reads these variables (mallopt(3)).
+ * glibc returns freed blocks of 128 KiB to the system, and a chunk is about that large: each new chunk then
+ * gets new pages, which the kernel must zero. So the worker keeps up to 128 MiB of freed memory; but not much
+ * larger blocks, such as the segments of tables: that cost 100 MiB more and saved little. Only glibc reads
+ * these variables (mallopt(3)).
  */
 const keepFreedMemory = {
   MALLOC_MMAP_THRESHOLD_: String(256 * 1024),

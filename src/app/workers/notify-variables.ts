@@ -2,9 +2,9 @@ import {type Environment, loadSettings, type Settings, type SettingsInput} from 
 import type {NotifyTargets} from '../../notify/index.ts';
 
 /**
- * Passes a worker the targets that applied when the statement was given, whether from a variable, a file or the profile.
- * A variable of its own, so that the user's variables stay as they are: a worker that finds another worker dead needs
- * them, because the other operation may have another profile.
+ * Passes a worker the targets that applied when the statement was given, whether from a variable, a file or the
+ * profile. A variable of its own, so that the user's variables stay as they are: a worker that finds another
+ * worker dead needs them, because the other operation may have another profile.
  */
 const variable = 'BKP_WORKER_NOTIFY';
 

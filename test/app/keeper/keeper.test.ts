@@ -83,7 +83,8 @@ function callUntil(isSeen: () => boolean): void {
     return 0;
   });
   db.prepare(
-    'WITH RECURSIVE look(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM look WHERE NOT is_seen()) SELECT count(*) FROM look',
+    'WITH RECURSIVE look(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM look WHERE NOT is_seen()) ' +
+      'SELECT count(*) FROM look',
   ).get();
   db.close();
 }

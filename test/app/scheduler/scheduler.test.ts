@@ -77,7 +77,8 @@ async function openBench({database}: {database?: string} = {}): Promise<Bench> {
 }
 
 const create = (settings: string) =>
-  `CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true', ${settings})`;
+  `CREATE BACKUP COLLECTION c (TABLE orders, TABLE products) WITH (STORAGE='cluster', ` +
+  `INCREMENTAL_BACKUP_ENABLED='true', ${settings})`;
 const nightly = create("SCHEDULE='0 2 * * *', SCHEDULE_FULL='0 2 * * 0'");
 
 test('the scheduler takes a full backup, increments, and a full one on Sunday, and reports each end', async () => {

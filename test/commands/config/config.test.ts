@@ -155,7 +155,8 @@ test('profiles', async () => {
   expect((await type(['get', 'check'])).out).toBe('full\n');
   expect((await type(['profile', 'list'])).out).toBe('profile  active\ndefault  false\nprod     true\n');
   expect((await type(['profile', 'delete', 'prod'])).err).toBe(
-    'bkp: profile prod is the active one (PRECONDITION_FAILED)\nnext:  activate another one first: bkp config profile activate NAME\n',
+    'bkp: profile prod is the active one (PRECONDITION_FAILED)\nnext:  activate another one first: ' +
+      'bkp config profile activate NAME\n',
   );
   await type(['profile', 'delete', 'default']);
   expect((await type(['profile', 'list', '--format', 'json'])).out).toBe('{"profile":"prod","active":true}\n');

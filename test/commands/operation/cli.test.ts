@@ -70,7 +70,8 @@ test('a reader that closes the pipe early is no error', async () => {
     const journal = journalAt(home);
     for (let at = 0; at < 100; at += 1) await addSucceeded(journal, {statement: `BACKUP ${'x'.repeat(4000)}`});
     journal.close();
-    const line = `"${process.execPath}" "${bkpFile}" operation list -s 100 --json | head -c 10; echo " \${PIPESTATUS[0]}"`;
+    const list = `"${process.execPath}" "${bkpFile}" operation list -s 100 --json`;
+    const line = `${list} | head -c 10; echo " \${PIPESTATUS[0]}"`;
     const out = execFileSync('bash', ['-c', line], {
       env: bareEnv({home}),
       encoding: 'utf8',

@@ -60,7 +60,8 @@ test.each([
   [
     's3::bucket=shop;acl=x',
     'setting 2 of the text after s3:: has a key that s3 does not have',
-    'its settings are bucket, region, endpoint, root, access_key_id, secret_access_key, session_token, ca_cert_file, ca_builtin_roots',
+    'its settings are bucket, region, endpoint, root, access_key_id, secret_access_key, ' +
+      'session_token, ca_cert_file, ca_builtin_roots',
   ],
   ['s3::bucket=shop;bucket=shop', 'bucket is set twice', 'keep one of the two'],
   [

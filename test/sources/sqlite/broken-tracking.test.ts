@@ -102,7 +102,8 @@ describe('broken tracking', () => {
     );
     await full(database, ['p', 'q']);
     database.exec(`PRAGMA legacy_alter_table = ON; ALTER TABLE p RENAME TO p2; ALTER TABLE q RENAME TO q2;
-      INSERT INTO p2 (a) VALUES (1); UPDATE p2 SET k = 7, a = 2; INSERT INTO q2 VALUES ('x', 1, 2); UPDATE q2 SET m = 3; DELETE FROM q2`);
+      INSERT INTO p2 (a) VALUES (1); UPDATE p2 SET k = 7, a = 2; INSERT INTO q2 VALUES ('x', 1, 2);
+      UPDATE q2 SET m = 3; DELETE FROM q2`);
     expect(await database.source.brokenTracking()).toEqual([]);
   });
 

@@ -51,7 +51,8 @@ describe('a chain is not continued after', () => {
       /not tracked all the time.*trigger/,
     ],
     'the table was rebuilt': [
-      'CREATE TABLE n (k INTEGER PRIMARY KEY, a, b UNIQUE); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t',
+      'CREATE TABLE n (k INTEGER PRIMARY KEY, a, b UNIQUE); INSERT INTO n SELECT * FROM t; DROP ' +
+        'TABLE t; ALTER TABLE n RENAME TO t',
       /table t/,
     ],
     'a trigger was dropped': ['DROP TRIGGER _bkp_update_t', /trigger _bkp_update_t is missing/],
@@ -60,7 +61,8 @@ describe('a chain is not continued after', () => {
       /trigger _bkp_delete_t is not as this bkp makes it/,
     ],
     'an older bkp created the log': [
-      'DROP TABLE _bkp_log_t; CREATE TABLE "_bkp_log_t" (seq INTEGER PRIMARY KEY, k0); INSERT INTO _bkp_log_t VALUES (1, 1)',
+      'DROP TABLE _bkp_log_t; CREATE TABLE "_bkp_log_t" (seq INTEGER PRIMARY KEY, k0); INSERT INTO ' +
+        '_bkp_log_t VALUES (1, 1)',
       /change log _bkp_log_t is not as this bkp makes it.*older bkp/,
     ],
     'an older bkp created the triggers': [
@@ -70,7 +72,8 @@ describe('a chain is not continued after', () => {
     ],
     'a unique index was added': ['CREATE UNIQUE INDEX u ON t (a)', /trigger _bkp_insert_t is not as this bkp makes it/],
     'the log was dropped': [
-      'DROP TRIGGER _bkp_delete_t; DROP TRIGGER _bkp_update_t; DROP TRIGGER _bkp_insert_t; DROP TRIGGER _bkp_evict_t; DROP TRIGGER _bkp_move_t; DROP TRIGGER _bkp_inserted_t; DROP TABLE _bkp_log_t',
+      'DROP TRIGGER _bkp_delete_t; DROP TRIGGER _bkp_update_t; DROP TRIGGER _bkp_insert_t; DROP ' +
+        'TRIGGER _bkp_evict_t; DROP TRIGGER _bkp_move_t; DROP TRIGGER _bkp_inserted_t; DROP TABLE _bkp_log_t',
       /change log _bkp_log_t is missing/,
     ],
     'the log was emptied': ['DELETE FROM _bkp_log_t', /change log _bkp_log_t was emptied/],
@@ -138,7 +141,8 @@ describe('a chain continues', () => {
   test('after DDL that changes no row of it', async () => {
     const database = new Database(schema);
     const base = await full(database, ['t']);
-    database.exec(`CREATE INDEX i ON t (a); CREATE VIEW v AS SELECT * FROM t; CREATE TRIGGER mine AFTER INSERT ON t BEGIN SELECT 1; END;
+    database.exec(`CREATE INDEX i ON t (a); CREATE VIEW v AS SELECT * FROM t;
+      CREATE TRIGGER mine AFTER INSERT ON t BEGIN SELECT 1; END;
       DROP TABLE other; UPDATE t SET a = 7; VACUUM; ANALYZE; REINDEX`);
     await expectComesBack(database, await increment(database, base));
   });

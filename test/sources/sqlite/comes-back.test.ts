@@ -26,31 +26,48 @@ describe('is restored unchanged', () => {
       INSERT INTO t (n, t, i, r, d, b) SELECT x, x, x, x, x, x FROM v`,
     STRICT: `CREATE TABLE t (k INTEGER PRIMARY KEY, i INT, r REAL, t TEXT, b BLOB, a ANY) STRICT;
       INSERT INTO t VALUES (1, 2, 3, '4', x'05', '006'), (2, NULL, 1e300, '', x'', 6.0)`,
-    'WITHOUT ROWID, STRICT': `CREATE TABLE t (k TEXT, a ANY, PRIMARY KEY (a DESC, k)) STRICT, WITHOUT ROWID; INSERT INTO t VALUES ('x', 1), ('x', '1')`,
-    'generated columns': `CREATE TABLE t (v AS (a * 2), k INTEGER PRIMARY KEY, a, s TEXT AS (a || 'x') STORED UNIQUE, w AS (s || v) CHECK (w <> ''));
+    'WITHOUT ROWID, STRICT': `CREATE TABLE t (k TEXT, a ANY, PRIMARY KEY (a DESC, k)) STRICT, WITHOUT ROWID;
+      INSERT INTO t VALUES ('x', 1), ('x', '1')`,
+    'generated columns': `CREATE TABLE t (v AS (a * 2), k INTEGER PRIMARY KEY, a, s TEXT AS (a || 'x') STORED UNIQUE,
+      w AS (s || v) CHECK (w <> ''));
       CREATE INDEX i ON t (w, v); INSERT INTO t (k, a) VALUES (1, 2), (2, 3)`,
     'defaults, checks, collations, conflict clauses': `
-      CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY ON CONFLICT REPLACE, a DEFAULT (abs(-5)) CHECK (a > 0), b TEXT DEFAULT "quoted" COLLATE RTRIM NOT NULL, c DEFAULT CURRENT_TIMESTAMP, UNIQUE (a, b) ON CONFLICT IGNORE);
+      CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY ON CONFLICT REPLACE, a DEFAULT (abs(-5)) CHECK (a > 0),
+        b TEXT DEFAULT "quoted" COLLATE RTRIM NOT NULL, c DEFAULT CURRENT_TIMESTAMP, UNIQUE (a, b) ON CONFLICT IGNORE);
       INSERT INTO t (k) VALUES ('x'), ('X'), ('y')`,
-    'rows that violate a CHECK': `CREATE TABLE t (k INTEGER PRIMARY KEY, a CHECK (a > 0)); PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES (1, -1), (2, 1)`,
-    'rows that violate a foreign key': `CREATE TABLE t (k INTEGER PRIMARY KEY, p REFERENCES absent (x) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED); INSERT INTO t VALUES (1, 99)`,
+    'rows that violate a CHECK': `CREATE TABLE t (k INTEGER PRIMARY KEY, a CHECK (a > 0));
+      PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES (1, -1), (2, 1)`,
+    'rows that violate a foreign key': `CREATE TABLE t (k INTEGER PRIMARY KEY, p REFERENCES absent (x)
+      ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED);
+      INSERT INTO t VALUES (1, 99)`,
     'indexes of all kinds': `CREATE TABLE t (k INTEGER PRIMARY KEY, a, b);
-      CREATE INDEX i1 ON t (a DESC, b COLLATE NOCASE); CREATE UNIQUE INDEX i2 ON t (lower(a)) WHERE b > 1; CREATE INDEX "i ""3""" ON t (a + b);
+      CREATE INDEX i1 ON t (a DESC, b COLLATE NOCASE); CREATE UNIQUE INDEX i2 ON t (lower(a)) WHERE b > 1;
+      CREATE INDEX "i ""3""" ON t (a + b);
       CREATE INDEX [i 4] ON t (b) WHERE a LIKE 'x%'; CREATE INDEX 'i5' ON t (b);
       INSERT INTO t VALUES (1, 'x', 1), (2, 'X', 2), (3, 'y', 3)`,
     triggers: `CREATE TABLE t (k INTEGER PRIMARY KEY, a);
-      CREATE TRIGGER tr AFTER INSERT ON t WHEN NEW.a > 0 BEGIN UPDATE t SET a = NEW.a || ';' WHERE k = NEW.k + 100; UPDATE t SET a = 0 WHERE k = NEW.k; END;
-      CREATE TRIGGER "quoted ""name""" BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'no'); END; INSERT INTO t VALUES (1, 5), (2, -5)`,
-    'columns named like what a segment calls its own': `CREATE TABLE t ("rowid" TEXT, _rowid_, k0 INTEGER PRIMARY KEY, n, t, seg, "rows", k, "select", "a ""b""", 'c', [d e], "é");
+      CREATE TRIGGER tr AFTER INSERT ON t WHEN NEW.a > 0 BEGIN UPDATE t SET a = NEW.a || ';' WHERE k = NEW.k + 100;
+      UPDATE t SET a = 0 WHERE k = NEW.k; END;
+      CREATE TRIGGER "quoted ""name""" BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'no'); END;
+      INSERT INTO t VALUES (1, 5), (2, -5)`,
+    'columns named like what a segment calls its own': `CREATE TABLE t ("rowid" TEXT, _rowid_,
+      k0 INTEGER PRIMARY KEY, n, t, seg, "rows", k, "select", "a ""b""", 'c', [d e], "é");
       INSERT INTO t VALUES (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)`,
     'a key named oid': `CREATE TABLE t (oid TEXT PRIMARY KEY, rowid); INSERT INTO t VALUES ('x', 5), ('y', 4)`,
-    'no key, with gaps in the rowids': `CREATE TABLE t (a); INSERT INTO t (rowid, a) VALUES (-5, 1), (7, 2), (9223372036854775807, 3)`,
-    'no key, an index, generated columns': `CREATE TABLE t (a, g AS (a + 1)); CREATE INDEX i ON t (g); INSERT INTO t (rowid, a) VALUES (5, 1), (7, 2)`,
+    'no key, with gaps in the rowids': `CREATE TABLE t (a);
+      INSERT INTO t (rowid, a) VALUES (-5, 1), (7, 2), (9223372036854775807, 3)`,
+    'no key, an index, generated columns': `CREATE TABLE t (a, g AS (a + 1)); CREATE INDEX i ON t (g);
+      INSERT INTO t (rowid, a) VALUES (5, 1), (7, 2)`,
     'columns added later': `CREATE TABLE t (k INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2);
-      ALTER TABLE t ADD COLUMN i INTEGER DEFAULT 3.0; ALTER TABLE t ADD COLUMN r REAL DEFAULT 5; ALTER TABLE t ADD COLUMN x TEXT DEFAULT 7;
-      ALTER TABLE t ADD COLUMN nn NOT NULL DEFAULT x'00'; ALTER TABLE t ADD COLUMN g AS (i + r); INSERT INTO t (k) VALUES (3)`,
-    'comments and odd spaces in the schema': `CREATE TABLE\nt /* c */ ( k INTEGER\tPRIMARY KEY, -- the key\n a )\n; CREATE  INDEX  i ON t -- x\n (a); INSERT INTO t VALUES (1, 2)`,
-    'INTEGER PRIMARY KEY DESC, which is no rowid': `CREATE TABLE t (k INTEGER PRIMARY KEY DESC, a); INSERT INTO t VALUES (5, 1), (3, 2), (NULL, 3)`,
+      ALTER TABLE t ADD COLUMN i INTEGER DEFAULT 3.0; ALTER TABLE t ADD COLUMN r REAL DEFAULT 5;
+      ALTER TABLE t ADD COLUMN x TEXT DEFAULT 7;
+      ALTER TABLE t ADD COLUMN nn NOT NULL DEFAULT x'00'; ALTER TABLE t ADD COLUMN g AS (i + r);
+      INSERT INTO t (k) VALUES (3)`,
+    'comments and odd spaces in the schema': `
+      CREATE TABLE\nt /* c */ ( k INTEGER\tPRIMARY KEY, -- the key\n a )\n; CREATE  INDEX  i ON t -- x\n (a);
+      INSERT INTO t VALUES (1, 2)`,
+    'INTEGER PRIMARY KEY DESC, which is no rowid': `CREATE TABLE t (k INTEGER PRIMARY KEY DESC, a);
+      INSERT INTO t VALUES (5, 1), (3, 2), (NULL, 3)`,
     'no row': 'CREATE TABLE t (k INTEGER PRIMARY KEY, a UNIQUE)',
   };
   for (const [name, schema] of Object.entries(cases)) {
@@ -144,7 +161,8 @@ describe('a new file', () => {
 
   test('with another page size than the target database', async () => {
     const database = new Database(
-      'PRAGMA page_size = 512; CREATE TABLE t (k TEXT PRIMARY KEY, a UNIQUE); INSERT INTO t VALUES (1, randomblob(9000))',
+      'PRAGMA page_size = 512; CREATE TABLE t (k TEXT PRIMARY KEY, a UNIQUE); ' +
+        'INSERT INTO t VALUES (1, randomblob(9000))',
     );
     const target = new Database('PRAGMA page_size = 8192; CREATE TABLE other (x)');
     await restore(target.source, await full(database, ['t']));
@@ -194,7 +212,8 @@ describe('what cannot be a member', () => {
     const database = new Database();
     database.db.enableDefensive(false);
     database.db.function('mine', {deterministic: true}, (x) => x);
-    database.exec(`CREATE TABLE f (k INTEGER PRIMARY KEY, a CHECK (mine(a) IS NOT 3)); CREATE TABLE g (k INTEGER PRIMARY KEY, a);
+    database.exec(`CREATE TABLE f (k INTEGER PRIMARY KEY, a CHECK (mine(a) IS NOT 3));
+      CREATE TABLE g (k INTEGER PRIMARY KEY, a);
       CREATE INDEX i ON g (mine(a)); CREATE TABLE h (k INTEGER PRIMARY KEY, a AS (mine(k)));
       CREATE TABLE c (k TEXT COLLATE NOCASE PRIMARY KEY); PRAGMA writable_schema = ON;
       UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'mine') WHERE name = 'c'; PRAGMA writable_schema = OFF`);

@@ -25,7 +25,8 @@ test('segments keep their size limit when deleted keys precede keys with wide ro
 test('a NULL key can have more rows than fit into one segment', async () => {
   const database = new Database(
     `CREATE TABLE t (k TEXT PRIMARY KEY, a);
-     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) INSERT INTO t SELECT NULL, zeroblob(9000) FROM n;
+     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) INSERT INTO t
+       SELECT NULL, zeroblob(9000) FROM n;
      INSERT INTO t VALUES ('x', 1), ('y', 2)`,
   );
   const base = await full(database, ['t']);
@@ -40,12 +41,14 @@ test('a NULL key can have more rows than fit into one segment', async () => {
 
 test('the changes of two tables can be read alternately', async () => {
   const database = new Database(
-    'CREATE TABLE a (k INTEGER PRIMARY KEY, v); CREATE TABLE b (k TEXT PRIMARY KEY, v); CREATE TABLE "a""\'b" (k, l, PRIMARY KEY (k, l))',
+    'CREATE TABLE a (k INTEGER PRIMARY KEY, v); CREATE TABLE b (k TEXT PRIMARY KEY, v); CREATE ' +
+      'TABLE "a""\'b" (k, l, PRIMARY KEY (k, l))',
   );
   const names = ['a', 'b', `a"'b`];
   const base = await full(database, names);
   database.exec(
-    `INSERT INTO a VALUES (1, 1), (2, 2); INSERT INTO b VALUES ('x', 1); INSERT INTO "a""'b" VALUES (1, NULL), (NULL, 2), (3, 4)`,
+    `INSERT INTO a VALUES (1, 1), (2, 2); INSERT INTO b VALUES ('x', 1); INSERT INTO "a""'b" ` +
+      'VALUES (1, NULL), (NULL, 2), (3, 4)',
   );
   const snapshot = await database.source.snapshot({
     tables: names,

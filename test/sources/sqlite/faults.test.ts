@@ -80,7 +80,9 @@ describe('a path that is not a database', () => {
 });
 
 describe('a damaged database', () => {
-  const rows = `${t}; WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, hex(randomblob(100)) FROM n`;
+  const rows =
+    `${t}; WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT ` +
+    'INTO t SELECT i, hex(randomblob(100)) FROM n';
 
   function broken(change: (bytes: Buffer) => Buffer): string {
     const database = new Database(rows);

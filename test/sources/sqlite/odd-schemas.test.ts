@@ -62,7 +62,9 @@ const ways: Record<string, Way> = {
     told: /value in t\.a/,
   },
   'the type of a column changed, TEXT to INTEGER': {
-    schema: `CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES (1, '05'), (2, '5'), (3, '1e1'), (4, 'x')`,
+    schema:
+      `CREATE TABLE t (k INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES (1, '05'), (2, '5'), (3, ` +
+      `'1e1'), (4, 'x')`,
     edit: {t: 'CREATE TABLE t (k INTEGER PRIMARY KEY, a INTEGER)'},
     changes: `INSERT INTO t VALUES (5, '06'); UPDATE t SET k = 6 WHERE k = 1`,
     told: /TEXT value in t\.a/,
@@ -75,7 +77,9 @@ const ways: Record<string, Way> = {
     told: /NUMERIC value in t\.a/,
   },
   'the type of the key changed': {
-    schema: `CREATE TABLE t (k BLOB PRIMARY KEY, a); INSERT INTO t VALUES (5, 'integer'), ('5', 'text'), (x'35', 'blob')`,
+    schema:
+      `CREATE TABLE t (k BLOB PRIMARY KEY, a); INSERT INTO t VALUES (5, 'integer'), ('5', 'text'), ` +
+      `(x'35', 'blob')`,
     edit: {t: 'CREATE TABLE t (k NUMERIC PRIMARY KEY, a)'},
     told: /TEXT value in t\.k/,
   },
@@ -87,7 +91,9 @@ const ways: Record<string, Way> = {
     told: /violate its own UNIQUE/,
   },
   'a unique index on an expression was added later': {
-    schema: `CREATE TABLE t (k INTEGER PRIMARY KEY, a); CREATE INDEX i ON t (lower(a)) WHERE k > 0; INSERT INTO t VALUES (1, 'x'), (2, 'X')`,
+    schema:
+      'CREATE TABLE t (k INTEGER PRIMARY KEY, a); CREATE INDEX i ON t (lower(a)) WHERE k > 0; INSERT ' +
+      `INTO t VALUES (1, 'x'), (2, 'X')`,
     edit: {i: 'CREATE UNIQUE INDEX i ON t (lower(a)) WHERE k > 0'},
     changes: `INSERT INTO t VALUES (4, 'y')`,
     told: /violate its own UNIQUE/,
@@ -133,25 +139,33 @@ const ways: Record<string, Way> = {
     changes: 'INSERT INTO t VALUES (2, 2); DELETE FROM t WHERE b = 3',
   },
   'a key whose conflicts replace rows': {
-    schema: `CREATE TABLE t (k TEXT PRIMARY KEY ON CONFLICT REPLACE, a UNIQUE ON CONFLICT REPLACE); INSERT INTO t VALUES ('x', 1), (NULL, NULL), (NULL, 2)`,
+    schema:
+      'CREATE TABLE t (k TEXT PRIMARY KEY ON CONFLICT REPLACE, a UNIQUE ON CONFLICT REPLACE); INSERT ' +
+      `INTO t VALUES ('x', 1), (NULL, NULL), (NULL, 2)`,
     changes: `INSERT INTO t VALUES ('y', 1), (NULL, 5)`,
   },
   'literals in double quotes': {
-    schema: `CREATE TABLE t (k INTEGER PRIMARY KEY, a DEFAULT "x" CHECK (a <> "y"), g AS (a || "z")); CREATE INDEX i ON t (a || "w") WHERE a <> "v";
+    schema: `CREATE TABLE t (k INTEGER PRIMARY KEY, a DEFAULT "x" CHECK (a <> "y"), g AS (a || "z"));
+      CREATE INDEX i ON t (a || "w") WHERE a <> "v";
       INSERT INTO t DEFAULT VALUES`,
     changes: 'INSERT INTO t DEFAULT VALUES',
   },
   'counters of AUTOINCREMENT that are not one integer': {
     schema: `CREATE TABLE t (k INTEGER PRIMARY KEY AUTOINCREMENT, a); INSERT INTO t (a) VALUES (1), (2);
-      UPDATE sqlite_sequence SET seq = '9a'; INSERT INTO sqlite_sequence VALUES ('t', 1.5), ('t', NULL), ('t', x'00'), ('t', 7)`,
+      UPDATE sqlite_sequence SET seq = '9a';
+      INSERT INTO sqlite_sequence VALUES ('t', 1.5), ('t', NULL), ('t', x'00'), ('t', 7)`,
     changes: `UPDATE sqlite_sequence SET seq = 12.5 WHERE seq = 7; INSERT INTO t (a) VALUES (3)`,
   },
   'rowids at both ends': {
-    schema: `CREATE TABLE t (k INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (9223372036854775807, 1), (-9223372036854775808, 2), (0, 3)`,
+    schema:
+      'CREATE TABLE t (k INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (9223372036854775807, 1), ' +
+      '(-9223372036854775808, 2), (0, 3)',
     changes: 'DELETE FROM t WHERE k > 0; INSERT INTO t VALUES (-1, 1)',
   },
   'a foreign key to a table that is gone, of a type that differs': {
-    schema: `CREATE TABLE t (k TEXT PRIMARY KEY, p INTEGER REFERENCES gone (x) ON DELETE CASCADE); INSERT INTO t VALUES ('05', 1)`,
+    schema:
+      'CREATE TABLE t (k TEXT PRIMARY KEY, p INTEGER REFERENCES gone (x) ON DELETE CASCADE); INSERT ' +
+      `INTO t VALUES ('05', 1)`,
     changes: `INSERT INTO t VALUES ('5', 1)`,
   },
 };
@@ -246,7 +260,8 @@ test.each([
 ])('reading the keys of a table in another order than its index has ends: %s, edited to %s', async (schema, sql) => {
   const database = build({
     schema: `${schema}; WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
-      INSERT OR IGNORE INTO t SELECT CASE i % 4 WHEN 0 THEN i WHEN 1 THEN CAST(i - 1 AS TEXT) WHEN 2 THEN 'a' || i ELSE 'A' || i END, zeroblob(500) FROM n`,
+      INSERT OR IGNORE INTO t SELECT CASE i % 4 WHEN 0 THEN i WHEN 1 THEN CAST(i - 1 AS TEXT) WHEN 2 THEN
+        'a' || i ELSE 'A' || i END, zeroblob(500) FROM n`,
     edit: {t: sql},
   });
   const snapshot = await database.source.snapshot({tables: ['t']});
@@ -262,7 +277,9 @@ test.each([
 
 test('an index that cannot be built from its rows is left out and named', async () => {
   const database = build({
-    schema: `CREATE TABLE t (k INTEGER PRIMARY KEY, a); CREATE INDEX i ON t (k, a); INSERT INTO t VALUES (1, '{'), (2, '{}')`,
+    schema:
+      'CREATE TABLE t (k INTEGER PRIMARY KEY, a); CREATE INDEX i ON t (k, a); INSERT INTO t VALUES ' +
+      `(1, '{'), (2, '{}')`,
     edit: {i: `CREATE INDEX i ON t (json_extract(a, '$.x'))`},
   });
   const backup = await takeFull(database.source, {tables: ['t']});

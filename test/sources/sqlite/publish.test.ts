@@ -11,7 +11,8 @@ import {Database, expectComesBack, filesIn, folder, full} from './database.ts';
 
 const schema = `CREATE TABLE t (k INTEGER PRIMARY KEY, a, b UNIQUE); CREATE INDEX i ON t (a);
   CREATE TRIGGER tr AFTER INSERT ON t BEGIN SELECT 1; END;
-  WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) INSERT INTO t SELECT i, hex(randomblob(200)), i FROM n`;
+  WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) INSERT INTO t
+    SELECT i, hex(randomblob(200)), i FROM n`;
 const otherSchema = 'CREATE TABLE other (k INTEGER PRIMARY KEY, a); INSERT INTO other VALUES (1, 1)';
 const backupOf = (database: Database) => takeFull(database.source, {tables: ['t']});
 const children = join(import.meta.dirname, 'children');

@@ -17,7 +17,8 @@ function odd(): string {
     CREATE TABLE sorted (a NOT NULL COLLATE NOCASE, UNIQUE (a)); INSERT INTO sorted VALUES ('x')`);
   db.enableDefensive(false);
   db.exec(`PRAGMA writable_schema = ON;
-    UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'wordsort') WHERE name = 'sorted'; PRAGMA writable_schema = OFF`);
+    UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'wordsort') WHERE name = 'sorted';
+    PRAGMA writable_schema = OFF`);
   db.close();
   return path;
 }

@@ -115,9 +115,12 @@ const childArbitrary = fc
   .map(({parent, types, onDelete, onUpdate, deferred, indexed, isKey}) => {
     const up = parent.split(', ').map((_, at) => `u${at}`);
     const columns = up.map((name, at) => `${name} ${types[at]} DEFAULT ${at + 1}`).join(', ');
-    const reference = `FOREIGN KEY (${up.join(', ')}) REFERENCES t (${parent}) ON DELETE ${onDelete} ON UPDATE ${onUpdate}`;
+    const reference =
+      `FOREIGN KEY (${up.join(', ')}) REFERENCES t ` + `(${parent}) ON DELETE ${onDelete} ON UPDATE ${onUpdate}`;
     const key = isKey ? `PRIMARY KEY (${up.join(', ')})` : 'PRIMARY KEY (n)';
-    const table = `CREATE TABLE child (n INTEGER, ${columns}, ${key}, ${reference}${deferred ? ' DEFERRABLE INITIALLY DEFERRED' : ''})`;
+    const table =
+      `CREATE TABLE child (n INTEGER, ${columns}, ${key}, ` +
+      `${reference}${deferred ? ' DEFERRABLE INITIALLY DEFERRED' : ''})`;
     return indexed ? `${table}; CREATE INDEX child_up ON child (${up.join(', ')})` : table;
   });
 
@@ -136,7 +139,9 @@ export const tableArbitrary: fc.Arbitrary<RandomTable> = fc
     const list = [...uniques, ...(g === '' ? [] : generatedUniques)];
     const reference =
       self === undefined || key.columns.includes('m') ? '' : ` REFERENCES t (k) ON DELETE ${self} ON UPDATE ${self}`;
-    const table = `CREATE TABLE t (${key.columns}, a ${a}${reference}, b ${b}, c ${c}${g}${inline ? ', UNIQUE (c, b)' : ''}${key.end}\n)`;
+    const table =
+      `CREATE TABLE t (${key.columns}, a ${a}${reference}, b ${b}, c ` +
+      `${c}${g}${inline ? ', UNIQUE (c, b)' : ''}${key.end}\n)`;
     // A table option after the closing parenthesis hides the last one in a comment.
     const ending = key.end.includes('--') ? table.slice(0, table.indexOf(' --')) : table;
     const indexes = [...new Set(chosen.map((n) => list[n % list.length]!))].map(
@@ -188,13 +193,15 @@ export function changeArbitrary({columns, tables}: RandomTable): fc.Arbitrary<st
   const many = fc.nat(1000).map(
     (seed) =>
       `WITH RECURSIVE n (i) AS (SELECT ${seed} UNION ALL SELECT i + 1 FROM n WHERE i < ${seed} + 1500)
-         INSERT OR IGNORE INTO t (${columns.join(', ')}) SELECT ${columns.map((_, at) => `i * ${2 * at + 7} % 9973`).join(', ')} FROM n`,
+         INSERT OR IGNORE INTO t (${columns.join(', ')})
+           SELECT ${columns.map((_, at) => `i * ${2 * at + 7} % 9973`).join(', ')} FROM n`,
   );
   const child = fc
     .tuple(conflict, value, value, column)
     .map(([or, one, other, name]) =>
       tables.includes('child')
-        ? `INSERT ${or} INTO child (u0) VALUES (${one}); INSERT ${or} INTO child (u0) SELECT ${name} FROM t WHERE ${name} IS ${other}`
+        ? `INSERT ${or} INTO child (u0) VALUES (${one}); INSERT ${or} INTO child (u0) SELECT ${name} ` +
+          `FROM t WHERE ${name} IS ${other}`
         : '',
     );
   const single = fc.oneof(
@@ -224,7 +231,8 @@ export function changeArbitrary({columns, tables}: RandomTable): fc.Arbitrary<st
     .tuple(fc.constantFrom('INSERT', 'UPDATE', 'DELETE'), fc.constantFrom('t', ...tables))
     .map(
       ([event, table]) =>
-        `DROP TRIGGER IF EXISTS temp.hide_${event}; CREATE TEMP TRIGGER hide_${event} AFTER ${event} ON main.${table} BEGIN SELECT RAISE(IGNORE); END`,
+        `DROP TRIGGER IF EXISTS temp.hide_${event}; CREATE TEMP TRIGGER hide_${event} AFTER ` +
+        `${event} ON main.${table} BEGIN SELECT RAISE(IGNORE); END`,
     );
   const shown = fc
     .constantFrom('INSERT', 'UPDATE', 'DELETE')

@@ -91,7 +91,8 @@ test('a table whose columns hide every name of the rowid is read to its end', as
     join(folder, 'a.db'),
     `CREATE TABLE t (${columns}) WITHOUT ROWID;
      INSERT INTO t SELECT value, hex(randomblob(600)), 'k' || value FROM (
-       WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 4000) SELECT value FROM n)`,
+       WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 4000)
+         SELECT value FROM n)`,
   );
   const copy = await copyOf(join(folder, 'a.db'), 't');
   expect(copy.segments.length).toBeGreaterThan(2);

@@ -250,7 +250,8 @@ describe('the next base after a change of the key', () => {
 describe('keys of all kinds are read to their end, in several segments', () => {
   const wide = 'hex(zeroblob(450)) || i';
   const fillAs = (values: string) =>
-    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT ${values} FROM n`;
+    'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t ' +
+    `SELECT ${values} FROM n`;
   const cases: Record<string, [string, string]> = {
     'text, case ignored': ['k TEXT COLLATE NOCASE PRIMARY KEY, a', `iif(i % 2, 'k', 'K') || i, ${wide}`],
     'its own collation': ['k TEXT, a, PRIMARY KEY (k COLLATE NOCASE)', `iif(i % 2, 'k', 'K') || i, ${wide}`],
@@ -261,7 +262,8 @@ describe('keys of all kinds are read to their end, in several segments', () => {
     ],
     'no type, all storage classes': [
       'k PRIMARY KEY, a',
-      `CASE i % 5 WHEN 0 THEN i WHEN 1 THEN i + 0.5 WHEN 2 THEN CAST(i AS TEXT) WHEN 3 THEN CAST('x' || i AS BLOB) END, ${wide}`,
+      'CASE i % 5 WHEN 0 THEN i WHEN 1 THEN i + 0.5 WHEN 2 THEN CAST(i AS TEXT) WHEN 3 THEN ' +
+        `CAST('x' || i AS BLOB) END, ${wide}`,
     ],
     'NULL in parts': ['k, m INTEGER, a, PRIMARY KEY (k, m)', `iif(i % 3, i % 3, NULL), iif(i % 100, i, NULL), ${wide}`],
     'only NULL': ['k TEXT PRIMARY KEY, a', `NULL, ${wide}`],

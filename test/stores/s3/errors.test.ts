@@ -188,7 +188,9 @@ describe('without a response', () => {
 
 describe('no secret', () => {
   const signature = 'a'.repeat(64);
-  const leaky = `StringToSign ${secrets.accessKeyId}/20260101 Signature=${signature} X-Amz-Security-Token=${secrets.sessionToken}&x secret ${secrets.secretAccessKey}`;
+  const leaky =
+    `StringToSign ${secrets.accessKeyId}/20260101 Signature=${signature} ` +
+    `X-Amz-Security-Token=${secrets.sessionToken}&x secret ${secrets.secretAccessKey}`;
   const effects: FaultEffect[] = [
     {kind: 'answer', status: 403, code: 'SignatureDoesNotMatch', message: leaky},
     {kind: 'answer', status: 400, code: 'AuthorizationHeaderMalformed', message: leaky},

@@ -135,7 +135,10 @@ describe('responses that are not S3’s', () => {
   test('a listing that repeats its page ends as an error', async () => {
     const {server, store} = await fakeStore({pageKeys: 2}, quick);
     for (const key of ['a', 'b', 'c', 'd']) server.objects.put(key, Buffer.from(key));
-    const body = `<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken><Contents><Key>a</Key><Size>1</Size></Contents></ListBucketResult>`;
+    const body =
+      `<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated>` +
+      '<NextContinuationToken>t</NextContinuationToken><Contents><Key>a</Key><Size>1</Size></Contents>' +
+      '</ListBucketResult>';
     server.fault({call: 'ListObjectsV2', times: 100}, {kind: 'answer', status: 200, code: '', body});
     const listed = (async () => {
       for await (const facts of store.list('')) expect(facts.key).toBe('a');

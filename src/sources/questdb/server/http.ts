@@ -69,7 +69,9 @@ export class QuestDbHttp {
     if (response.status === 401) {
       throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not accept these credentials`, {
         cause: `HTTP ${response.status}: ${body.slice(0, 200)}`,
-        next: 'set user= of the source to http.user of the server and source.password to http.password, or set source.token',
+        next:
+          'set user= of the source to http.user of the server and source.password to http.password, ' +
+          'or set source.token',
       });
     }
     // A read-only server refuses with status 403 and the same body that it sends with 400 for other reasons.

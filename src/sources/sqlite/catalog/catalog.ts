@@ -117,7 +117,10 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
   };
   const odd = oddStatement(table);
   if (odd !== undefined)
-    return `a statement of ${name}, the result of an edit of the schema, would be refused by a restore (${odd}); ${wholeDatabase}`;
+    return (
+      `a statement of ${name}, the result of an edit of the schema, would be refused by a restore ` +
+      `(${odd}); ${wholeDatabase}`
+    );
   if (!isText(connection, [sql, ...table.indexes.map((one) => one.sql), ...table.triggers.map((one) => one.sql)]))
     return `the schema of ${name} has bytes that are not text; ${wholeDatabase}`;
   const {copying, tracking} = tryTable(table);

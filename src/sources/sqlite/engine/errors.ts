@@ -101,6 +101,8 @@ export function walFolderError(cause: unknown, path: string): BkpError {
   return new BkpError('SOURCE_UNAVAILABLE', `${path} is in WAL mode, and this user may not write its folder`, {
     cause,
     context: {path},
-    next: `give this user the right to write the folder, or leave WAL mode: sqlite3 '${path}' 'PRAGMA journal_mode = DELETE'`,
+    next:
+      `give this user the right to write the folder, or leave WAL mode: ` +
+      `sqlite3 '${path}' 'PRAGMA journal_mode = DELETE'`,
   });
 }

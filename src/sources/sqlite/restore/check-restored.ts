@@ -2,8 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../engine/connection.ts';
 
 /** Messages of SQLite's check about rows that the schema would refuse today; every other message is damage. */
-const refusesRows =
-  /^(?:NULL value in|NUMERIC value in|TEXT value in|non-\w+ value in|CHECK constraint failed in|non-unique entry in index) /;
+const refusesRows = /^(?:(?:NULL|NUMERIC|TEXT|non-\w+) value in|CHECK constraint failed in|non-unique entry in index) /;
 /** The check reports damaged pages before anything about rows, so a limit hides no damage. */
 const mostMessages = 1000;
 

@@ -38,7 +38,8 @@ export function finishTables(connection: Connection, finishing: Finishing): void
   for (const {name} of before) {
     if (!used.has(foldName(name)) || rebuilt.has(name)) continue;
     notice(
-      `virtual table ${name} existed before, and triggers of restored tables write to it: its content may match older rows, so rebuild it`,
+      `virtual table ${name} existed before, and triggers of restored tables write to it: its ` +
+        'content may match older rows, so rebuild it',
     );
   }
   if (resume === undefined) return;
@@ -62,7 +63,8 @@ function reportComputedIndexes(connection: Connection, {schemas, facts, notice}:
   if (names.length === 0) return;
   const theirs = `${Math.floor(writer / 1_000_000)}.${Math.floor(writer / 1000) % 1000}.${writer % 1000}`;
   notice(
-    `${names.join(', ')} index computed values and were built by SQLite ${own}; the application has ${theirs}: run REINDEX there if its PRAGMA integrity_check names them`,
+    `${names.join(', ')} index computed values and were built by SQLite ${own}; the application ` +
+      `has ${theirs}: run REINDEX there if its PRAGMA integrity_check names them`,
   );
 }
 
@@ -143,7 +145,8 @@ function makeTrigger(
   if (missing === undefined) return used;
   connection.exec(`DROP TRIGGER main.${quoteName(name)}`);
   notice(
-    `trigger ${name} of ${on} is left out: it needs ${missing}, which does not exist here; create both again, or restore them together`,
+    `trigger ${name} of ${on} is left out: it needs ${missing}, which does not exist here; create ` +
+      'both again, or restore them together',
   );
   return new Set();
 }

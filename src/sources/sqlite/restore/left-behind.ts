@@ -40,7 +40,8 @@ function unnamed(found: readonly Found[]): readonly string[] {
 function odd(connection: Connection): readonly string[] {
   return oddObjects(connection).map(
     (name) =>
-      `${name} is left out: an edit of the schema changed its statement, which a restore would refuse; only BACKUP DATABASE holds it`,
+      `${name} is left out: an edit of the schema changed its statement, which a restore would ` +
+      'refuse; only BACKUP DATABASE holds it',
   );
 }
 
@@ -131,10 +132,12 @@ function ofVirtualTables(connection: Connection, tables: readonly Table[], whole
     const rows = held.length === 0 ? '' : `, with the rows of ${held.join(', ')}`;
     return whole
       ? [
-          `virtual table ${name} comes back by its statement${rows}: its module ${module} belongs to the application, and bkp cannot check its content`,
+          `virtual table ${name} comes back by its statement${rows}: its module ${module} belongs ` +
+            'to the application, and bkp cannot check its content',
         ]
       : [
-          `${held.join(', ')} hold the rows of virtual table ${name} (module ${module}), which only a collection of the whole DATABASE holds`,
+          `${held.join(', ')} hold the rows of virtual table ${name} (module ${module}), which ` +
+            'only a collection of the whole DATABASE holds',
         ];
   });
 }

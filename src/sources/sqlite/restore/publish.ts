@@ -44,7 +44,8 @@ export function publishNewFile(connection: Connection, plan: PublishPlan): void 
   const {target, staged, facts} = plan;
   requireNoStrayJournal(target);
   connection.exec(
-    `PRAGMA user_version = ${Number(facts.user_version ?? 0)}; PRAGMA application_id = ${Number(facts.application_id ?? 0)}`,
+    `PRAGMA user_version = ${Number(facts.user_version ?? 0)}; ` +
+      `PRAGMA application_id = ${Number(facts.application_id ?? 0)}`,
   );
   finishTables(connection, plan);
   // The file stores the mode. Changing it needs exclusive access, so it comes last.

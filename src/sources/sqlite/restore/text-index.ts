@@ -31,7 +31,8 @@ export function rebuildTextIndexes(
       if (older.has(name)) notice(`full-text index ${name} was rebuilt over the restored rows of ${content}`);
     } catch (error) {
       notice(
-        `full-text index ${name} does not match the restored rows of ${content}, and cannot be rebuilt here: ${(error as Error).message}`,
+        `full-text index ${name} does not match the restored rows of ${content}, and cannot be ` +
+          `rebuilt here: ${(error as Error).message}`,
       );
     }
   }

@@ -28,7 +28,9 @@ export type BaseRowsOptions = {
 function outOfOrder(table: string): BkpError {
   return new BkpError('SOURCE_DAMAGED', `more rows of table ${table} were read than it has`, {
     cause: 'the index of its key is not in the order in which the columns of the key compare',
-    next: `REINDEX ${table} by the application's SQLite, then run PRAGMA integrity_check; BACKUP DATABASE copies the file unchanged`,
+    next:
+      `REINDEX ${table} by the application's SQLite, then run PRAGMA integrity_check; ` +
+      'BACKUP DATABASE copies the file unchanged',
     context: {table},
   });
 }
@@ -124,7 +126,9 @@ export class BaseRows implements BaseStream {
   #make(after: Boundary | undefined, upTo: Boundary | undefined, limit: number): FilledSegment {
     const {key, name} = this.#table;
     const range = keyRange(key, after, upTo);
-    const insert = `${this.#shape.insert} FROM main.${quoteName(name)} AS t WHERE ${range.sql} ORDER BY ${keyOrder(key)} LIMIT ?`;
+    const insert =
+      `${this.#shape.insert} FROM main.${quoteName(name)} AS t WHERE ${range.sql} ` +
+      `ORDER BY ${keyOrder(key)} LIMIT ?`;
     return this.#maker.make({create: this.#shape.create, insert, params: range.params, last: this.#shape.last}, limit);
   }
 }

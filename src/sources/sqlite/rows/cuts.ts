@@ -75,10 +75,10 @@ function keyFingerprint(table: Table): readonly string[] {
 function ascend(connection: Connection, table: Table, ends: readonly Boundary[]): boolean {
   const {key} = table;
   const columns = keyColumns(key);
-  const typed = columns.map(
-    (column, part) =>
-      `${column} ${keyAffinity(table, part)}${key.kind === 'rowid' ? '' : ` COLLATE ${quoteName(key.parts[part]!.collation)}`}`,
-  );
+  const typed = columns.map((column, part) => {
+    const collation = key.kind === 'rowid' ? '' : ` COLLATE ${quoteName(key.parts[part]!.collation)}`;
+    return `${column} ${keyAffinity(table, part)}${collation}`;
+  });
   connection.exec(
     `DROP TABLE IF EXISTS temp._bkp_cuts; CREATE TABLE temp._bkp_cuts (n INTEGER PRIMARY KEY, ${typed.join(', ')})`,
   );

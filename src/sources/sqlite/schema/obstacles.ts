@@ -16,7 +16,10 @@ export function trackingObstacle(table: Table): string | undefined {
   }
   const late = key.kind === 'rowid' ? table.uniques.find((unique) => dependsOn(table, unique, key.column!)) : undefined;
   if (late !== undefined) {
-    return `its unique index ${late.name} computes with ${(key as {column: string}).column}, which SQLite chooses for a row only after triggers could find the row that it replaces`;
+    return (
+      `its unique index ${late.name} computes with ${(key as {column: string}).column}, which SQLite ` +
+      'chooses for a row only after triggers could find the row that it replaces'
+    );
   }
   return undefined;
 }

@@ -97,7 +97,8 @@ function sequenceOf(connection: Connection, table: string): Pick<Definition, 'se
   const rows = connection
     .all(
       `SELECT typeof(seq) AS type, CASE WHEN typeof(seq) IN ('text', 'blob') THEN lower(hex(CAST(seq AS BLOB)))
-         WHEN typeof(seq) = 'null' THEN '' WHEN typeof(seq) = 'real' THEN format('%!.17g', seq) ELSE CAST(seq AS TEXT) END AS value
+         WHEN typeof(seq) = 'null' THEN ''
+          WHEN typeof(seq) = 'real' THEN format('%!.17g', seq) ELSE CAST(seq AS TEXT) END AS value
        FROM main.sqlite_sequence WHERE name = ? ORDER BY rowid`,
       table,
     )

@@ -79,7 +79,9 @@ export function requireKeyTypes(connection: Connection, table: Table): void {
   if (connection.get(query) === undefined) return;
   throw new BkpError('UNSUPPORTED', `table ${table.name} cannot have incremental backups`, {
     cause: 'its primary key holds values of another type than its columns store, from before an edit of the schema',
-    next: 'back it up in a collection without INCREMENTAL_BACKUP_ENABLED, or rewrite these keys: UPDATE … SET key = key',
+    next:
+      'back it up in a collection without INCREMENTAL_BACKUP_ENABLED, or rewrite these keys: ' +
+      'UPDATE … SET key = key',
     context: {table: table.name},
   });
 }
@@ -115,7 +117,8 @@ export function requireTracked(connection: Connection, tables: readonly Table[],
 
 export function unknownMark(table: TableName): BkpError {
   return broken(
-    `this database does not know the backup before: it was replaced by another one or an older copy, or table ${table} was recreated`,
+    'this database does not know the backup before: it was replaced by another one or an older ' +
+      `copy, or table ${table} was recreated`,
     table,
   );
 }

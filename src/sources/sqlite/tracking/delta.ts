@@ -31,7 +31,8 @@ export function deltaOf(connection: Connection, maker: SegmentMaker, table: Tabl
     const typed = columns.map((column, part) => `${column} ${keyAffinity(table, part)}`);
     const groups = columns.map((column, part) => collated(key, part, column)).join(', ');
     connection.exec(
-      `DROP TABLE IF EXISTS ${touched}; CREATE TABLE ${touched} (n INTEGER PRIMARY KEY, ${typed.join(', ')}, UNIQUE (${groups}))`,
+      `DROP TABLE IF EXISTS ${touched}; CREATE TABLE ${touched} (n INTEGER PRIMARY KEY, ` +
+        `${typed.join(', ')}, UNIQUE (${groups}))`,
     );
     const logged = `SELECT ${columns.join(', ')} FROM main.${quoteName(logName(table.name))} WHERE seq > ?1`;
     const into = `INSERT OR IGNORE INTO ${touched} (${columns.join(', ')})`;
