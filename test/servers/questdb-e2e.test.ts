@@ -127,7 +127,7 @@ test('the checkpoint of another program is reported and stays', async () => {
     expect(refused.stderr).toMatch(/checkpoint/i);
     expect(await server.sql('SELECT in_progress FROM checkpoint_status()')).toEqual([[true]]);
     const {stdout} = await desk.any('doctor', '--format', 'json');
-    expect(stdout).toContain('somebody else');
+    expect(stdout).toContain('another program');
   } finally {
     await server.sql('CHECKPOINT RELEASE');
   }

@@ -172,10 +172,7 @@ async function checkBrokenTracking(source: TableSource, repair: boolean): Promis
   );
 }
 
-/**
- * The server answers and lets bkp make a checkpoint, its root is the one that was named, and nobody has left
- * one held.
- */
+/** The server responds, lets bkp create checkpoints, has the configured root, and holds no abandoned checkpoint. */
 async function checkServer(deps: Deps, spec: SourceSpec, {repair}: Options): Promise<Check[]> {
   const source = await openCheckpointSource(spec, systemProcesses);
   try {
@@ -190,7 +187,7 @@ async function checkCheckpoint(deps: Deps, source: CheckpointSource, {repair}: O
   const released = repair ? await source.releaseDead() : undefined;
   if (released !== undefined) return {what, ok: true, detail: `released: ${released}, which held it, has ended`};
   const held = await source.heldCheckpoint();
-  if (held === undefined) return {what, ok: true, detail: 'none is held'};
+  if (held === undefined) return {what, ok: true, detail: 'no checkpoint is held'};
   const since = microsText(held.startedAtMicros);
   const journal = await deps.journal();
   const isOpenHere = (await journal.open()).some((operation) => operationId(operation) === held.hold);
@@ -200,7 +197,7 @@ async function checkCheckpoint(deps: Deps, source: CheckpointSource, {repair}: O
   const where = held.host === undefined ? '' : ` on ${held.host}`;
   const whose =
     held.hold === undefined
-      ? 'somebody else'
+      ? 'another program'
       : held.fate === 'dead'
         ? `${held.hold}, whose process has ended,`
         : `${held.hold}${where}, which may have ended,`;
@@ -211,7 +208,7 @@ async function checkCheckpoint(deps: Deps, source: CheckpointSource, {repair}: O
     next:
       held.fate === 'dead'
         ? 'bkp doctor --repair releases it, and so does the next BACKUP DATABASE'
-        : 'when nobody copies its files: bkp sql "CHECKPOINT RELEASE"',
+        : 'when no program copies its files: bkp sql "CHECKPOINT RELEASE"',
   };
 }
 

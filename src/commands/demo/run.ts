@@ -59,7 +59,7 @@ async function play(stage: Stage, shop: string, customers: number): Promise<void
   await stage.bkp('sql', '--wait', 'RESTORE shop');
   compare(stage, 'after the restore', second, fingerprint(shop, shopTables));
 
-  stage.title('The chain goes on after the restore');
+  stage.title('The chain continues after the restore');
   const db = new DatabaseSync(shop);
   db.exec("UPDATE products SET price_cents = price_cents + 1 WHERE sku LIKE 'ka-%'");
   db.close();

@@ -180,8 +180,8 @@ function factsOf(connection: Connection, name: TableName, named: boolean): Table
       : {name: found.name, state: 'unsupported', reason: found.reason};
   const {shadowOf} = found.table;
   if (named && shadowOf !== undefined) {
-    const reason =
-      `${name} holds the rows of virtual table ${shadowOf}; only a collection of the whole DATABASE ` + 'holds those';
+    const remedy = 'only a collection of the whole DATABASE holds those';
+    const reason = `${name} holds the rows of virtual table ${shadowOf}; ${remedy}`;
     return {name: found.table.name, state: 'unsupported', reason};
   }
   return {
