@@ -49,7 +49,7 @@ test.each([
   );
 });
 
-test('an unknown kind is answered with all kinds, sorted', () => {
+test('the error for an unknown kind lists all kinds, sorted', () => {
   expect(() => parseKind('nosuch')).toThrow(
     expect.objectContaining({
       code: 'USAGE',
@@ -59,13 +59,13 @@ test('an unknown kind is answered with all kinds, sorted', () => {
   for (const kind of operationKinds) expect(parseKind(kind)).toBe(kind);
 });
 
-test('incbackup lists every backup; the other kinds list themselves', () => {
+test('incbackup lists all backups; every other kind lists only itself', () => {
   expect([...kindsUnder('incbackup')].sort()).toEqual(['fullbackup', 'incbackup']);
   expect(kindsUnder('fullbackup')).toEqual(['fullbackup']);
   expect(kindsUnder('restore')).toEqual(['restore']);
 });
 
-test('an operation of no known kind is called an operation', () => {
+test('an operation of an unknown kind is called “operation”', () => {
   expect(kindNoun('incbackup')).toBe('Incremental backup');
   expect(kindNoun(undefined)).toBe('Operation');
 });

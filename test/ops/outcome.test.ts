@@ -2,7 +2,7 @@ import {expect, test} from 'vitest';
 import {BkpError} from '../../src/errors/index.ts';
 import {failure} from '../../src/ops/index.ts';
 
-test('an error becomes the first issue, its details the others', () => {
+test('the error is the first issue, and its details are the others', () => {
   const error = new BkpError('DAMAGE_FOUND', '2 objects are damaged', {details: ['pack a', 'pack b'], next: 'look'});
   expect(failure(error)).toMatchObject({
     status: 'ERROR',
@@ -16,7 +16,7 @@ test('an error becomes the first issue, its details the others', () => {
   });
 });
 
-test('of very many details a hundred are kept, and the rest are counted', () => {
+test('at most a hundred details are kept, and the rest are counted', () => {
   const details = Array.from({length: 250}, (_, at) => `fault ${at}`);
   const outcome = failure(new BkpError('DAMAGE_FOUND', '250 objects are damaged', {details}));
   if (outcome.status !== 'ERROR') throw new Error(outcome.status);
@@ -25,7 +25,7 @@ test('of very many details a hundred are kept, and the rest are counted', () => 
   expect(outcome.error.details).toHaveLength(101);
 });
 
-test('what nobody foresaw is a fault of ours, with its stack', () => {
+test('an unforeseen error is a bug in bkp, with its stack', () => {
   expect(failure(new TypeError('x is undefined'))).toMatchObject({
     error: {code: 'INTERNAL', stack: expect.stringContaining('TypeError')},
     issues: [{message: expect.stringContaining('x is undefined')}],

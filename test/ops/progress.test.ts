@@ -32,7 +32,7 @@ const anyProgress: fc.Arbitrary<Progress> = fc.record(
   {requiredKeys: ['phase', 'bytesDone', 'itemsDone']},
 );
 
-test('whatever the work reports, the percent never falls, and is 100 only when it is done', async () => {
+test('the percentage never decreases, and is 100 only at the end, whatever the work reports', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anyProgress, {maxLength: 10}), fc.boolean(), async (reports, succeeds) => {
       const {number} = await journal.create(newOperation());
@@ -56,7 +56,7 @@ test('whatever the work reports, the percent never falls, and is 100 only when i
   );
 });
 
-test('a steady rate is told as it is, with the time left', () => {
+test('a steady rate is shown unchanged, with the time left', () => {
   const measure = rateMeter();
   let measured = measure(figures({bytesTotal: 10_000}), 0);
   expect(measured).not.toHaveProperty('bytesPerSecond');
@@ -64,13 +64,13 @@ test('a steady rate is told as it is, with the time left', () => {
   expect(measured).toMatchObject({bytesPerSecond: 1000, secondsLeft: 7});
 });
 
-test('a slow beginning and a stall do not make days of an hour', () => {
+test('a slow start and a stall do not turn an hour into days', () => {
   const measure = rateMeter();
   const bytesTotal = 3600 * 1_000_000;
   let bytesDone = 0;
   const told: number[] = [];
   for (let at = 0; at <= 600; at++) {
-    // Two seconds that find their way, and two minutes in which the disk does something else; else 1 MB/s.
+    // Two slow seconds at the start and two minutes of a busy disk; otherwise 1 MB/s.
     bytesDone += at < 2 ? 100 : at >= 300 && at < 420 ? (at % 10 === 0 ? 1000 : 0) : 1_000_000;
     const {secondsLeft} = measure(figures({bytesDone, bytesTotal}), at * 1000);
     if (secondsLeft !== undefined) told.push(secondsLeft);
@@ -80,14 +80,14 @@ test('a slow beginning and a stall do not make days of an hour', () => {
   expect(told.at(-1)).toBeGreaterThan(2000);
 });
 
-test('a total that was passed is not told any more', () => {
+test('a total that was exceeded is no longer shown', () => {
   const measure = rateMeter();
   measure(figures({bytesDone: 0, bytesTotal: 1000, itemsTotal: 2}), 0);
   const passed = measure(figures({bytesDone: 1500, bytesTotal: 1000, itemsDone: 1, itemsTotal: 2}), 1000);
   expect(passed).toEqual({phase: 'x', bytesDone: 1500, itemsDone: 1, itemsTotal: 2, bytesPerSecond: 1500});
 });
 
-test('a single slow moment changes the rate little, a stall ends it', () => {
+test('one slow second hardly changes the rate, and a stall removes it', () => {
   const measure = rateMeter();
   for (let at = 0; at <= 10; at++) measure(figures({bytesDone: at * 1000}), at * 1000);
   const stalled = (atMs: number) => measure(figures({bytesDone: 10_000}), atMs).bytesPerSecond ?? 0;
@@ -96,7 +96,7 @@ test('a single slow moment changes the rate little, a stall ends it', () => {
   expect(stalled(100_000)).toBe(0);
 });
 
-test('the rate does not depend on how often it is looked at', () => {
+test('the rate does not depend on how often it is read', () => {
   const rateAfter = (everyMs: number) => {
     const measure = rateMeter();
     let bytesPerSecond: number | undefined;
@@ -110,7 +110,7 @@ test('the rate does not depend on how often it is looked at', () => {
   expect(Math.abs(rateAfter(100) - rateAfter(1000))).toBeLessThan(5);
 });
 
-test('each phase has its own rate', () => {
+test('every phase has its own rate', () => {
   const measure = rateMeter();
   measure(figures({phase: 'a'}), 0);
   expect(measure(figures({phase: 'a', bytesDone: 5_000}), 1_000).bytesPerSecond).toBe(5_000);

@@ -17,7 +17,7 @@ function start(from: ReturnType<typeof feed>, withoutErrors = false) {
   return Object.assign(view, {end});
 }
 
-test('a line for each change of phase, one every ten seconds, and one for the end', async () => {
+test('a line is printed for each change of phase, every ten seconds, and at the end', async () => {
   const from = feed(anOperation());
   const view = start(from);
   const steps = [1, 2, 5, 11.5, 12];
@@ -38,7 +38,7 @@ test('a line for each change of phase, one every ten seconds, and one for the en
   expect(from.listeners.size).toBe(0);
 });
 
-test('a failure tells its issues, each line with its id', async () => {
+test('a failure prints its issues, each line with the operation id', async () => {
   const error = {code: 'STORE_FULL', status: 'UNAVAILABLE', message: 'the store\nis full', next: 'free some'};
   const view = start(feed(anOperation({state: done({status: 'ERROR', error, issues: [], result: {}})})));
   await view.end;
@@ -50,7 +50,7 @@ test('a failure tells its issues, each line with its id', async () => {
 `);
 });
 
-test('whoever tells the failure himself gets no second one here, and what is worth knowing all the same', async () => {
+test('without errors, lines still print notices, but not the failure', async () => {
   const error = {code: 'STORE_FULL', status: 'UNAVAILABLE', message: 'the store is full', next: 'free some'};
   const outcome = {status: 'ERROR', error, issues: [], result: {notices: ['no mail was sent']}} as const;
   const view = start(feed(anOperation({state: done(outcome)})), true);
@@ -61,7 +61,7 @@ test('whoever tells the failure himself gets no second one here, and what is wor
 `);
 });
 
-test('who leaves gets what was last seen, and nothing listens any more', async () => {
+test('leaving returns the last state and ends the subscription', async () => {
   const from = feed(anOperation({state: running()}));
   const view = start(from);
   view.leave.abort();

@@ -32,7 +32,7 @@ function watch(from: ReturnType<typeof feed>, onDraw?: (widths: readonly number[
     />,
   );
   open.push(app);
-  // Ending writes an empty frame of its own; what counts is what stands above it.
+  // Ending writes an empty frame; only the frame above it counts.
   const frame = () => app.frames.findLast((drawn) => drawn.trim() !== '') ?? '';
   const press = async (keys: string, until: () => boolean) => {
     app.stdin.write(keys);
@@ -45,7 +45,7 @@ const active = (number = 12) => anOperation({number, state: running(), progress:
 const succeeded = (number = 12) =>
   anOperation({number, state: done({status: 'SUCCESS', result: {backup: 'shop/20251226130524Z_full', rows: 3}})});
 
-test('a running operation: what, how far, how fast, how long, and the keys', async () => {
+test('a running operation shows its statement, progress, rate, time left, and the keys', async () => {
   const {frame} = watch(feed(active()));
   await eventually(() =>
     expect(frame()).toBe(`\
@@ -57,7 +57,7 @@ q leave · c cancel`),
   );
 });
 
-test('what has elapsed counts from the statement, and does not begin again with the worker', async () => {
+test('elapsed time counts from the statement, not from the start of the worker', async () => {
   const from = feed(anOperation());
   const {frame} = watch(from);
   await eventually(() => expect(frame()).toContain('elapsed 4 s'));
@@ -66,7 +66,7 @@ test('what has elapsed counts from the statement, and does not begin again with 
   await eventually(() => expect(frame()).toContain('18 s left · elapsed 4 s'));
 });
 
-test('it knows how wide its lines are: a narrower terminal breaks them, and all their rows go', async () => {
+test('after the terminal got narrower, all rows of broken lines are erased', async () => {
   let widths: readonly number[] = [];
   const statement = `BACKUP ${'long_'.repeat(40)}`;
   const from = feed(active(1), {...active(2), statement});
@@ -81,7 +81,7 @@ test('it knows how wide its lines are: a narrower terminal breaks them, and all 
   expect(wrappedRows([100, 60, 0, 61], 20)).toBe(4 + 2 + 3);
 });
 
-test('it ends by itself when all are done, and how they ended stays', async () => {
+test('the view ends when all operations are done, and keeps their outcome on screen', async () => {
   const from = feed(active(1), active(2));
   const {frame, ends} = watch(from);
   await eventually(() => expect(frame()).toContain('fullbackup/2'));
@@ -117,7 +117,7 @@ test.each([
   await eventually(() => expect(from.listeners.size).toBe(0));
 });
 
-test('c asks first; only y cancels', async () => {
+test('c asks for confirmation, and only y cancels', async () => {
   const {frame, press, cancelled} = watch(feed(active()));
   await eventually(() => expect(frame()).toContain('q leave'));
   await press('c', () => frame().includes('Cancel fullbackup/12? y/n'));
@@ -128,7 +128,7 @@ test('c asks first; only y cancels', async () => {
   expect(cancelled).toMatchObject([{number: 12}]);
 });
 
-test('an answer never reaches another operation than the one asked about', async () => {
+test('a confirmation cancels only the operation that it names', async () => {
   const from = feed(active(1), active(2));
   const {frame, press, cancelled} = watch(from);
   await eventually(() => expect(frame()).toContain('choose'));
@@ -140,14 +140,14 @@ test('an answer never reaches another operation than the one asked about', async
   expect(cancelled).toEqual([]);
 });
 
-test('the arrows choose whom c cancels', async () => {
+test('the arrow keys select the operation that c cancels', async () => {
   const {frame, press} = watch(feed(active(1), active(2)));
   await eventually(() => expect(frame()).toContain('› fullbackup/1'));
   await press('\u001b[B', () => frame().includes('› fullbackup/2'));
   await press('c', () => frame().includes('Cancel fullbackup/2? y/n'));
 });
 
-test('more operations than fit are counted, and the chosen one is among those shown', async () => {
+test('operations that do not fit are counted, and the selected one is always shown', async () => {
   const many = Array.from({length: 20}, (_, at) => active(at + 1));
   const {frame, press} = watch(feed(...many));
   await eventually(() => expect(frame()).toMatch(/and \d+ more/));
@@ -155,19 +155,19 @@ test('more operations than fit are counted, and the chosen one is among those sh
   for (let at = 2; at <= 12; at += 1) await press('\u001b[B', () => frame().includes(`› fullbackup/${at} `));
 });
 
-test('a statement cannot draw on the terminal', async () => {
+test('control sequences in a statement do not reach the terminal', async () => {
   const {frame} = watch(feed(anOperation({statement: 'BACKUP `a\u001b[2Jb\n`', state: running()})));
   await eventually(() => expect(frame()).toContain('BACKUP `a\\x1b[2Jb\\n`'));
 });
 
-test('a signal from outside leaves too', async () => {
+test('an outside signal leaves the view too', async () => {
   const {frame, leave, ends} = watch(feed(active()));
   await eventually(() => expect(frame()).toContain('q leave'));
   leave.abort();
   await eventually(() => expect(ends).toMatchObject([{why: 'left'}]));
 });
 
-test('the note for who left says what goes on and how to end it', () => {
+test('the note after leaving names what continues and how to cancel it', () => {
   expect(leaveNote([succeeded(1), active(2)])).toBe(
     'fullbackup/2 continues in the background.\nwatch:  bkp operation watch fullbackup/2\ncancel: ' +
       'bkp operation cancel fullbackup/2\n',

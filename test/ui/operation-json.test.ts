@@ -22,7 +22,7 @@ const active = anOperation({state: running(), progress: transfer, backup: 'shop/
 const own = (operation: typeof active) => JSON.parse(renderOperationLine(operation, 'json'));
 const proto = (operation: typeof active) => JSON.parse(renderOperationLine(operation, 'proto-json-base64'));
 
-test('json: a running operation', () => {
+test('json has the progress of a running operation', () => {
   expect(own(active)).toEqual({
     id: 'fullbackup/12',
     kind: 'fullbackup',
@@ -45,7 +45,7 @@ test('json: a running operation', () => {
   });
 });
 
-test('json: what finished has an end and a result, what failed has an issue', () => {
+test('json has end and result of a finished operation, and an issue of a failed one', () => {
   expect(own(finished)).toMatchObject({
     ready: true,
     status: 'SUCCESS',
@@ -64,7 +64,7 @@ test('json: what finished has an end and a result, what failed has an issue', ()
   ]);
 });
 
-test('proto-json-base64: the words of the original', () => {
+test('proto-json-base64 uses YDB’s words', () => {
   expect(proto(active)).toEqual({
     id: 'fullbackup/12',
     ready: false,
@@ -102,7 +102,7 @@ test.each([
   });
 });
 
-test('a page is one line, and its token is text', () => {
+test('a page is one line, and its token is a string', () => {
   expect(renderOperationListLine({operations: [], nextPage: 0}, 'json')).toBe(
     '{"operations":[],"nextPageToken":"0"}\n',
   );
@@ -114,7 +114,7 @@ test('a page is one line, and its token is text', () => {
   });
 });
 
-test('a backup that failed or was cancelled has no name anywhere; what reads one keeps the name of that', () => {
+test('a failed or cancelled backup has no name in any format; operations that read a backup keep its name', () => {
   const backup = 'shop/20251226130524Z_full';
   const outcomes: OperationOutcome[] = [
     {status: 'CANCELLED', result: {}},
@@ -133,14 +133,14 @@ test('a backup that failed or was cancelled has no name anywhere; what reads one
 
 const manual = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
 
-/** The names in the first column of the table that follows `after`. */
+/** Names in the first column of the table after `after`. */
 function documented(after: string): string[] {
   const table = /^\| field \|[^\n]*\n\|[^\n]*\n((?:\|[^\n]*\n)+)/m.exec(manual.slice(manual.indexOf(after)))![1]!;
   const cells = table.split('\n').map((line) => line.split('|')[1] ?? '');
   return cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)).sort();
 }
 
-/** The paths of all fields of some objects; of a list, those of its members. */
+/** Paths of all fields of some objects; for a list, those of its members. */
 function fieldsOf(...objects: object[]): string[] {
   const found = new Set<string>();
   const visit = (value: unknown, path: string) => {
@@ -155,7 +155,7 @@ function fieldsOf(...objects: object[]): string[] {
   return [...found].sort();
 }
 
-/** With every field that a result can have. */
+/** An operation with every field that a result can have. */
 const result = Object.fromEntries(
   Object.keys(outcomeSchema.options[0].entries.result.entries).map((name) => [name, name === 'notices' ? ['n'] : 1]),
 ) as unknown as OperationOutcome['result'];
@@ -166,12 +166,12 @@ const everything = [
   anOperation(),
 ];
 
-test('every field of an operation in JSON is documented, and every documented one is there', () => {
+test('the documented fields of an operation in JSON are exactly those that exist', () => {
   expect(fieldsOf(...everything.map(own))).toEqual(documented('## JSON'));
   expect(fieldsOf(...everything.map(proto))).toEqual(documented('`--format proto-json-base64` is'));
 });
 
-test('and those of an error', () => {
+test('the documented fields of an error in JSON are exactly those that exist', () => {
   const full = {code: 'USAGE', status: 'BAD_REQUEST', message: 'm', details: ['d'], cause: 'c', next: 'n', stack: 's'};
   expect(fieldsOf(JSON.parse(renderErrorJson(full)))).toEqual(documented('### Other JSON'));
 });

@@ -2,13 +2,13 @@ import {expect, test} from 'vitest';
 import {renderOperation, renderOperationList} from '../../src/ui/operation-pretty.ts';
 import {anOperation, done, running, transfer} from '../helpers/operations.ts';
 
-test('no operations: an empty line and where the next page is', () => {
+test('an empty list is an empty line and the page token', () => {
   expect(renderOperationList({operations: [], nextPage: 0}, {terminalColumns: undefined, colors: false})).toBe(
     '\nNext page token: 0\n',
   );
 });
 
-test('a list of one of each state', () => {
+test('a list shows each state', () => {
   const error = {
     code: 'STORE_FULL',
     status: 'UNAVAILABLE',
@@ -64,7 +64,7 @@ Next page token: 2
 `);
 });
 
-test('one finished operation: its table, what it amounts to, an empty line, no page token', () => {
+test('a finished operation is a table, its result, an empty line, and no page token', () => {
   const result = {
     backup: 'shop/20251226130524Z_full',
     rows: 7_500_000,

@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {renderRows} from '../../src/ui/rows.ts';
 
-test('pretty: columns are aligned, numbers stand on the right, no line ends in spaces', () => {
+test('pretty aligns columns, numbers to the right, and no line ends in spaces', () => {
   const rows = [
     ['shop', 3, null],
     ['注文', 1_000_000, 'x'],
@@ -13,13 +13,13 @@ shop        3  NULL
 `);
 });
 
-test('pretty: the header is there without rows, and a value cannot break a line', () => {
+test('pretty prints the header without rows, and a value cannot break a line', () => {
   expect(renderRows(['a', 'b'], [], 'pretty')).toBe('a  b\n');
   expect(renderRows(['a'], [['x\ny\u001b']], 'pretty')).toBe('a\nx\\ny\\x1b\n');
   expect(renderRows([], [], 'pretty')).toBe('');
 });
 
-test('json: an object a line; an integer that a double cannot hold stays exact as text', () => {
+test('json prints one object per line, and integers beyond a double as exact text', () => {
   const rows = [
     ['fullbackup/1', 2n, true],
     [null, 9_007_199_254_740_993n, false],
@@ -29,13 +29,13 @@ test('json: an object a line; an integer that a double cannot hold stays exact a
   );
 });
 
-test('a long text among many rows is not paid for by each of them', () => {
+test('one long value does not make every row as wide as itself', () => {
   const rows = Array.from({length: 20_000}, (_, at) => [at === 7 ? 'x'.repeat(1_000_000) : 'y', at]);
   const text = renderRows(['a', 'b'], rows, 'pretty');
   expect(text.length).toBeLessThan(70 * 2 ** 20);
   expect(text).toContain(`\n${'x'.repeat(1_000_000)}      7\n`);
 });
 
-test('more rows than a call takes arguments', () => {
+test('there may be more rows than a function call has arguments', () => {
   expect(renderRows(['a'], Array(300_000).fill([1]), 'pretty')).toHaveLength(600_002);
 });

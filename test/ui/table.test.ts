@@ -7,7 +7,7 @@ const columns = ['id', 'ready', 'status', 'progress'];
 const done = ['incbackup/12', 'true', 'SUCCESS', 'Done'];
 const notes = ['Created by: root', 'Create time: 2025-12-26T13:05:24Z', 'End time: 2025-12-26T13:05:25Z'];
 
-test('one row with notes is drawn as the original draws it', () => {
+test('one row with notes looks like YDB’s', () => {
   expect(renderTable(columns, [{cells: done, notes}], {terminalColumns: undefined, colors: false})).toBe(`\
 ┌──────────────┬───────┬─────────┬──────────┐
 │ id           │ ready │ status  │ progress │
@@ -21,7 +21,7 @@ test('one row with notes is drawn as the original draws it', () => {
 `);
 });
 
-test('the divider after notes opens the columns again, and without notes they stay open to the bottom', () => {
+test('the divider after notes opens the columns again; without notes they stay open to the bottom', () => {
   const rows = [{cells: ['a', 'b'], notes: ['n']}, {cells: ['c', 'd']}, {cells: ['e', 'f']}];
   expect(renderTable(['x', 'y'], rows, {terminalColumns: undefined, colors: false})).toBe(`\
 ┌───┬───┐
@@ -38,7 +38,7 @@ test('the divider after notes opens the columns again, and without notes they st
 `);
 });
 
-test('wide characters count as the two columns that they take', () => {
+test('wide characters count as two columns', () => {
   expect(
     renderTable(['名前'], [{cells: ['注文']}, {cells: ['a']}], {terminalColumns: undefined, colors: false}),
   ).toBe(`\
@@ -52,7 +52,7 @@ test('wide characters count as the two columns that they take', () => {
 `);
 });
 
-test('a narrow terminal takes from the widest column first, and its cells wrap', () => {
+test('on a narrow terminal the widest column shrinks first, and its cells wrap', () => {
   const rows = [{cells: ['fullbackup/12', 'TransferData (12.34%)']}];
   expect(renderTable(['id', 'progress'], rows, {terminalColumns: 34, colors: false})).toBe(`\
 ┌───────────────┬────────────────┐
@@ -73,14 +73,14 @@ test('at 40 columns no line is longer than the terminal', () => {
   expect(lines.join('').match(/x/g)).toHaveLength(100);
 });
 
-test('a table never gets narrower than a few letters a column, whatever the terminal says', () => {
+test('a column is never narrower than a few letters, however narrow the terminal', () => {
   const lines = renderTable(columns, [{cells: done, notes}], {terminalColumns: 1, colors: false})
     .trimEnd()
     .split('\n');
   expect(new Set(lines.map((line) => line.length))).toEqual(new Set([4 * 7 + 1]));
 });
 
-test('on a terminal a long note wraps under its own beginning; in a pipe it stays whole', () => {
+test('a long note wraps under its start on a terminal, and is one line in a pipe', () => {
   const rows = [{cells: ['fullbackup/1'], notes: ['Issues: ', '  - no space left on the device']}];
   expect(renderTable(['id'], rows, {terminalColumns: 80, colors: false})).toContain(
     '│   - no space │\n│     left on  │\n│     the      │',
@@ -90,7 +90,7 @@ test('on a terminal a long note wraps under its own beginning; in a pipe it stay
   );
 });
 
-test('in a pipe the box holds, however long a note is', () => {
+test('in a pipe the box encloses even a long note', () => {
   const rows = [{cells: done, notes: ['x'.repeat(300), '文'.repeat(100)]}, {cells: done}];
   const lines = renderTable(columns, rows, {terminalColumns: undefined, colors: false}).trimEnd().split('\n');
   expect(new Set(lines.map((line) => widthOf(line)))).toEqual(new Set([304]));
@@ -107,7 +107,7 @@ test('a name cannot move the cursor, forge a line or turn the text around', () =
   expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
 });
 
-test('colours lie around whole cells, so that widths stay what they are', () => {
+test('colours enclose complete cells and do not change widths', () => {
   const rows = [{cells: ['1', 'ERROR'], colors: {1: 'red'}}] as const;
   const plain = renderTable(['id', 'status'], rows, {terminalColumns: undefined, colors: false});
   const colored = renderTable(['id', 'status'], rows, {terminalColumns: undefined, colors: true});

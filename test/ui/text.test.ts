@@ -3,12 +3,12 @@ import {expect, test} from 'vitest';
 import {widthOf} from '../../src/lib/text.ts';
 import {padTo, shorten, wrap} from '../../src/ui/text.ts';
 
-test('padding counts columns, not characters', () => {
+test('padding counts terminal columns, not characters', () => {
   expect(padTo('注', 4)).toBe('注  ');
   expect(padTo('long', 2)).toBe('long');
 });
 
-test('what is cut shows that it was cut', () => {
+test('shortened text ends with an ellipsis', () => {
   expect(shorten('BACKUP shop', 11)).toBe('BACKUP shop');
   expect(shorten('BACKUP shop', 8)).toBe('BACKUP …');
   expect(shorten('注文注文', 4)).toBe('注…');
@@ -17,7 +17,7 @@ test('what is cut shows that it was cut', () => {
 
 const graphemes = (text: string) => [...new Intl.Segmenter().segment(text)].length;
 
-test('wrapping keeps every word and its order, and no line is too wide', () => {
+test('wrapping keeps all words in order, and no line is too wide', () => {
   const text = fc.array(
     fc.string({unit: 'grapheme', minLength: 1, maxLength: 12}).filter((word) => !/\s/.test(word)),
     {minLength: 1},
@@ -32,6 +32,6 @@ test('wrapping keeps every word and its order, and no line is too wide', () => {
   );
 });
 
-test('a character wider than the line gets one of its own', () => {
+test('a character wider than the line gets a line of its own', () => {
   expect(wrap('注文', 1)).toEqual(['注', '文']);
 });

@@ -1,4 +1,6 @@
-import {type Environment, loadSettings, type Settings, type SettingsInput} from '../../config/index.ts';
+import * as v from 'valibot';
+import {loadSettings, type Settings, type SettingsInput} from '../../config/index.ts';
+import {parsedJson} from '../../lib/schema.ts';
 import type {NotifyTargets} from '../../notify/index.ts';
 
 /**
@@ -7,6 +9,7 @@ import type {NotifyTargets} from '../../notify/index.ts';
  * worker dead needs them, because the other operation may have another profile.
  */
 const variable = 'BKP_WORKER_NOTIFY';
+const variables = v.record(v.string(), v.string());
 
 /** @returns the targets that the settings name */
 export function notifyTargets(settings: Settings): NotifyTargets {
@@ -34,6 +37,6 @@ export function notifyVariable(settings: Settings): Record<string, string> {
 export async function targetsOfWorker(input: SettingsInput): Promise<NotifyTargets> {
   const {env} = input;
   const given = env[variable];
-  const named = given === undefined ? {} : (JSON.parse(given) as Environment);
+  const named = given === undefined ? {} : parsedJson(variables, given, (why) => new Error(`${variable}: ${why}`));
   return notifyTargets(await loadSettings({...input, env: {...env, ...named}}));
 }

@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto';
-import {basename, dirname, join, resolve} from 'node:path';
+import {basename, dirname, join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import {replaceFile} from '../../lib/files.ts';
 
@@ -9,10 +9,10 @@ const mode = 0o644;
 /**
  * Replaces a file atomically: readers see the old or the new one. The temporary file is in the same folder, and
  * its name does not end in `.prom`, so node_exporter ignores it.
+ * @param target absolute path
  * @throws BkpError `FILE_UNAVAILABLE`
  */
-export async function writeTextfile(file: string, text: string): Promise<void> {
-  const target = resolve(file);
+export async function writeTextfile(target: string, text: string): Promise<void> {
   const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     await replaceFile(target, text, {temporary, mode, durable: true});

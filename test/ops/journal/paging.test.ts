@@ -60,7 +60,7 @@ test('no call reads all operations to find a few', async () => {
   }
 });
 
-/** As often as asked, each copy with numbers of its own; the journal itself would take seconds for so many. */
+/** Copies a row `count` times with new numbers; the journal itself would take seconds. */
 function copyAllRows(times: number): void {
   const database = new DatabaseSync(home.file);
   database.exec('BEGIN; CREATE TEMP TABLE pattern AS SELECT * FROM operation; UPDATE pattern SET number = NULL');
@@ -70,7 +70,7 @@ function copyAllRows(times: number): void {
   database.close();
 }
 
-test('a listing of kinds has these kinds only', async () => {
+test('a list of kinds contains only these kinds', async () => {
   const restores = await journal.list({kinds: ['restore'], page: 1, pageSize: 3});
   expect(numbers(restores)).toEqual([10_000, 9_996, 9_992]);
   expect(restores.nextPage).toBe(2);
@@ -80,7 +80,7 @@ test('a listing of kinds has these kinds only', async () => {
   expect(await journal.list({kinds: ['verify'], page: 1, pageSize: 3})).toEqual({operations: [], nextPage: 0});
 });
 
-test('page and size are brought into their bounds, and past the end there is nothing', async () => {
+test('page and size are clamped, and a page past the end is empty', async () => {
   expect(numbers(await journal.list({page: 0, pageSize: 2}))).toEqual([10_000, 9_999]);
   expect((await journal.list({page: 0, pageSize: 2})).nextPage).toBe(2);
   expect((await journal.list({page: 1, pageSize: 1_000})).operations).toHaveLength(100);
@@ -91,7 +91,7 @@ test('page and size are brought into their bounds, and past the end there is not
   }
 });
 
-test('a page token is a number as text', () => {
+test('a page token is a number in text form', () => {
   expect(parsePageToken()).toBe(1);
   expect(parsePageToken('')).toBe(1);
   expect(parsePageToken('0')).toBe(1);

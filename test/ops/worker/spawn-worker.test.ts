@@ -21,16 +21,16 @@ afterEach(() => home.remove());
 const starter = join(import.meta.dirname, '..', 'children', 'starter.ts');
 const first = 1 as OperationNumber;
 
-test('the worker goes on when the process that started it has ended, and holds none of its files', async () => {
+test('the worker outlives the process that started it, and keeps none of its files open', async () => {
   const args = [starter, home.file, home.logsDir, 'until-released'];
-  // The fourth descriptor stands for what a shell hands down by accident.
+  // The fourth descriptor imitates one that a shell passes down by accident.
   const parent = spawn(process.execPath, args, {stdio: ['ignore', 'pipe', 'pipe', 'pipe'], cwd: home.dir});
   const [out, err, extra] = await Promise.all([
     text(parent.stdout!),
     text(parent.stderr!),
     text(parent.stdio[3] as NodeJS.ReadableStream),
   ]);
-  // All three ends came while the worker still works: it waits for this file.
+  // All three streams ended while the worker still runs: it waits for this file.
   expect((await journal.get(first)).state.name).not.toBe('done');
   writeFileSync(`${home.file}.released`, '');
   expect([out, err, extra]).toEqual(['started\n', '', '']);
@@ -85,7 +85,7 @@ test.skipIf(process.platform === 'win32')(
   },
 );
 
-test('a worker that cannot even load is noticed without waiting, and its log tells why', async () => {
+test('a worker that fails to load is noticed immediately, and its log has the reason', async () => {
   const operation = await journal.create(newOperation());
   const entry = join(home.dir, 'broken.js');
   writeFileSync(entry, 'this is no JavaScript');

@@ -8,7 +8,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('a thread that never answers is stuck, once, and is not asked any more', () => {
+test('a thread that never replies is reported stuck once, and is not asked again', () => {
   const [ask, stuck] = [vi.fn(), vi.fn()];
   watchForStandstill(ask, stuck);
   expect(ask).toHaveBeenCalledOnce();
@@ -19,7 +19,7 @@ test('a thread that never answers is stuck, once, and is not asked any more', ()
   expect(ask).toHaveBeenCalledTimes(7);
 });
 
-test('a thread that answers now and then is not, however long it takes to stop', () => {
+test('a thread that replies now and then is not stuck, however long it takes to stop', () => {
   const stuck = vi.fn();
   const standstill = watchForStandstill(vi.fn(), stuck);
   for (let n = 0; n < 100; n++) {
@@ -31,7 +31,7 @@ test('a thread that answers now and then is not, however long it takes to stop',
   expect(stuck).toHaveBeenCalledOnce();
 });
 
-test('nothing is found stuck that has ended', () => {
+test('a finished thread is never reported stuck', () => {
   const stuck = vi.fn();
   watchForStandstill(vi.fn(), stuck).stop();
   vi.advanceTimersByTime(60_000);
