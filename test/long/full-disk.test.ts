@@ -87,7 +87,7 @@ test.skipIf(!mayMount)('a full or read-only cluster as a user meets it', async (
   expect(await bkp('sql', '--wait', 'BACKUP c')).toMatchObject({status: 0});
 });
 
-test.skipIf(!mayMount)('a full or read-only home: told as such, or done without', async () => {
+test.skipIf(!mayMount)('bkp reports a full or read-only home, or works without it', async () => {
   const desk = openDesk(schema);
   await desk.sqlWait(`${create}; BACKUP c`);
   const disk = smallDisk(join(desk.folder, 'disk'), 1024 * kibi);

@@ -117,7 +117,7 @@ test('an address in a file works, with temporary keys that may neither remove no
 test.each([
   ['a wrong secret', (keys: Keys) => ({...keys, secretAccessKey: 'quite-wrong-secret'})],
   ['an unknown key', () => ({accessKeyId: 'nobody', secretAccessKey: 'quite-wrong-secret'})],
-])('%s is told in the foreground, with what to do', async (_, wrong) => {
+])('%s is reported in the foreground, with the next step', async (_, wrong) => {
   const keys = wrong(minio.keys);
   const {bkp, done, expectNoLeak} = await deskAt((name) => ({BKP_STORE: storeText(minio, name, {root, keys})}), keys);
   // Creates a journal to search.

@@ -219,7 +219,7 @@ async function expectWhole(server: QuestDbServer, before: Map<string, number>): 
 test.each([
   ['', {}],
   [', with partitions that late rows split', {QDB_CAIRO_O3_PARTITION_SPLIT_MIN_SIZE: '8192'}],
-])('a storm of writers during the whole of a slow backup%s', async (_, env) => {
+])('a slow backup during a storm of writers is consistent%s', async (_, env) => {
   const server = await stormed(env);
   const storm = new Storm(server);
   storm.start();

@@ -107,7 +107,7 @@ const isOld = () =>
 
 // Needs an old Node beside the current one.
 test.skipIf(!existsSync(oldNode) || !isOld())(
-  'an old Node goes on with the one in node_modules, status and all',
+  'an old Node starts the one in node_modules and returns its status',
   () => {
     const run = (...args: string[]) =>
       execFileSync(oldNode, [bkpFile, ...args], {env: bareEnv(empty), encoding: 'utf8', stdio: 'pipe'});

@@ -120,7 +120,7 @@ describe.skipIf(!canMount)('on a small disk (needs the right to mount one)', () 
     unmountDisk();
   });
 
-  test('a full disk is told as such, and what was written before can be read', async () => {
+  test('a full disk is reported as such, and earlier rows can be read', async () => {
     home.file = join(disk, 'journal.sqlite');
     const journal = home.open();
     await journal.create(newOperation());
@@ -131,7 +131,7 @@ describe.skipIf(!canMount)('on a small disk (needs the right to mount one)', () 
     expect((await journal.open()).length).toBeGreaterThan(1);
   });
 
-  test('a read-only disk is told as such', () => {
+  test('a read-only disk is reported as such', () => {
     home.file = join(disk, 'journal.sqlite');
     home.open().close();
     execFileSync('mount', ['-o', 'remount,ro', disk]);

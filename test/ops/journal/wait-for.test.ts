@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => home.remove());
 
-test('it ends when the operation is done, and tells every change once', async () => {
+test('it ends when the operation is done, and reports every change once', async () => {
   const seen: string[] = [];
   const isTold = (text: string) => eventually(() => expect(seen.at(-1)).toBe(text));
   const done = waitFor(journal, operation.number, {
@@ -29,7 +29,7 @@ test('it ends when the operation is done, and tells every change once', async ()
   await isTold('running Preparing');
   await other.report(operation.number, {phase: 'TransferData', bytesDone: 1, itemsDone: 0});
   await isTold('running TransferData');
-  // Nothing changes for some looks, and nothing is told.
+  // Nothing changes for some polls, and nothing is reported.
   await sleep(50);
   await other.finish(operation.number, {status: 'SUCCESS', result: {}});
   expect(await done).toEqual(await journal.get(operation.number));
@@ -60,7 +60,7 @@ test('waiting fails with TIMEOUT after the given time, and the operation continu
   expect((await journal.get(operation.number)).state.name).toBe('queued');
 });
 
-test('it stops when it is told to, and the operation goes on', async () => {
+test('it stops on its signal, and the operation continues', async () => {
   const interrupt = new AbortController();
   const waiting = waitFor(journal, operation.number, {signal: interrupt.signal});
   setTimeout(() => interrupt.abort(), 20);

@@ -8,7 +8,7 @@ import {fakeServer, fakeStore, secrets, storeOn} from './fixture.ts';
 
 const quick = {timeouts: {patienceMs: 0}};
 
-/** What servers answer, by status and name, and what a person is told. */
+/** Responses of servers, by status and name, and the messages for users. */
 const table: [status: number, code: string, told: {code: string; message: RegExp; next: RegExp}][] = [
   [403, 'SignatureDoesNotMatch', {code: 'STORE_DENIED', message: /access key/, next: /secret_access_key/}],
   [403, 'InvalidAccessKeyId', {code: 'STORE_DENIED', message: /access key/, next: /access_key_id/}],
@@ -204,7 +204,7 @@ describe('no secret', () => {
   ];
 
   test.each(effects)('is in any error, whatever the server sends (%#)', async (effect) => {
-    // Inherited fields: as with credentials that hide theirs, nobody finds them who does not ask by name.
+    // Inherited fields, which an enumeration does not find; credentials hide theirs in the same way.
     const credentials = Object.create(secrets) as typeof secrets;
     const {server, store} = await fakeStore({}, {credentials, timeouts: {patienceMs: 0, stallMs: 100}});
     server.fault({times: 100}, effect);

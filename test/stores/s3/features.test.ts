@@ -140,7 +140,7 @@ test('an object that store check could not remove does not prevent a new vault',
   const store = await storeOn(server, {root: 'r'});
   const vault = await openVault({store, create: true});
   expect(vault.id).toMatch(/^[0-9a-f]{32}$/);
-  // But what lies beside it is.
+  // Any other object prevents it.
   const other = await fakeServer({denied: new Set(['DeleteObjects'])});
   await probeS3({bucket, endpoint: other.endpoint, root: '', credentials: secrets, timeouts: {patienceMs: 0}});
   other.objects.put('zebra.txt', Buffer.from('1'));

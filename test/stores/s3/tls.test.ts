@@ -15,7 +15,7 @@ let server: Server | undefined;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'bkp-tls-'));
-  // Made anew for each run: a certificate in the repository would be out of date one day.
+  // Generated for each run: a certificate in the repository would expire.
   const made = await promisify(execFile)('openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
     ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
