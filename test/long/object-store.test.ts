@@ -97,7 +97,7 @@ test('a name exists in one store only, and STORAGE and --store must not contradi
   const {desk} = await openDeskWithBucket();
   await desk.sql(createC(false));
   const twice = await desk.refused(inS3(createC(false)));
-  expect(twice.stderr).toMatch(/path exist: collection .*c[\s\S]*it lies in fs::root=/);
+  expect(twice.stderr).toMatch(/path exist: collection .*c[\s\S]*it is in fs::root=/);
   const contradiction = await desk.bkp('--store', 's3', 'sql', createC(false).replace('COLLECTION c', 'COLLECTION d'));
   expect(contradiction.status).toBe(12);
   expect(contradiction.stderr).toContain('contradict');
