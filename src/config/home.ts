@@ -1,6 +1,7 @@
-import {chmodSync, type Dirent, mkdirSync, readdirSync, statSync} from 'node:fs';
+import {chmodSync, type Dirent, readdirSync, statSync} from 'node:fs';
 import {join, posix, relative, sep, win32} from 'node:path';
 import {BkpError} from '../errors/index.ts';
+import {makeFolderSync} from '../lib/files.ts';
 
 /** The folder of one user's journal, configuration, logs and caches; every path is absolute. */
 export type Home = {
@@ -64,7 +65,7 @@ export function makeInHome({dir}: Pick<Home, 'dir'>, folder: string): void {
   const below = relative(dir, folder);
   if (below === '..' || below.startsWith(`..${sep}`) || win32.isAbsolute(below)) return;
   try {
-    mkdirSync(folder, {recursive: true, mode: 0o700});
+    makeFolderSync(folder, 0o700);
   } catch (cause) {
     throw new BkpError('CONFIG_UNAVAILABLE', `cannot create the folder ${folder} in bkp's home`, {
       cause,

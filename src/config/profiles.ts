@@ -1,6 +1,6 @@
-import {mkdirSync} from 'node:fs';
 import {basename, dirname} from 'node:path';
 import {BkpError, didYouMean} from '../errors/index.ts';
+import {makeFolderSync} from '../lib/files.ts';
 import {type ConfigFile, parseConfigFile, readConfigFile} from './file.ts';
 import type {Home} from './home.ts';
 import {readValue, settingOf, showValue, writeValue} from './table.ts';
@@ -113,7 +113,7 @@ export function profileOf(config: ConfigFile, profile: string): Record<string, s
 
 async function writeConfigFile(file: string, config: ConfigFile): Promise<void> {
   try {
-    mkdirSync(dirname(file), {recursive: true, mode: 0o700});
+    makeFolderSync(dirname(file), 0o700);
     const {default: Conf} = await import('conf');
     const conf = new Conf<ConfigFile>({
       cwd: dirname(file),

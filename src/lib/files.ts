@@ -1,5 +1,7 @@
-import {closeSync, fsyncSync, openSync} from 'node:fs';
-import {type FileHandle, open, rename, rm} from 'node:fs/promises';
+import {closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync} from 'node:fs';
+import {type FileHandle, mkdir, open, rename, rm} from 'node:fs/promises';
+import {dirname} from 'node:path';
+import {systemCode} from '../errors/index.ts';
 
 /** Makes the content of a file, or the names in a folder, durable. */
 export async function syncFile(path: string): Promise<void> {
@@ -79,4 +81,50 @@ export async function replaceFile(path: string, content: string, options: Replac
     await rm(temporary, {force: true}).catch(() => {});
     throw error;
   }
+}
+
+/**
+ * Creates a folder and its missing parents. Node's own `recursive` option never returns where a folder exists and
+ * mkdir(2) in it fails with ENOENT, as in /proc.
+ * @param mode of the folders that are created
+ * @returns the topmost folder that was created; undefined if the folder existed
+ */
+export function makeFolderSync(folder: string, mode = 0o777): string | undefined {
+  const missing = missingFolders(folder);
+  let first: string | undefined;
+  for (const path of missing) {
+    try {
+      mkdirSync(path, mode);
+      first ??= path;
+    } catch (error) {
+      if (!isFolder(path, error)) throw error;
+    }
+  }
+  return first;
+}
+
+/** {@link makeFolderSync} without blocking the thread while folders are created. */
+export async function makeFolder(folder: string, mode = 0o777): Promise<string | undefined> {
+  let first: string | undefined;
+  for (const path of missingFolders(folder)) {
+    try {
+      await mkdir(path, mode);
+      first ??= path;
+    } catch (error) {
+      if (!isFolder(path, error)) throw error;
+    }
+  }
+  return first;
+}
+
+/** `folder` and those of its parents that do not exist, topmost first. */
+function missingFolders(folder: string): string[] {
+  const missing = [folder];
+  for (let at = dirname(folder); !existsSync(at) && at !== dirname(at); at = dirname(at)) missing.unshift(at);
+  return missing;
+}
+
+/** Another process may have created the folder meanwhile. */
+function isFolder(path: string, error: unknown): boolean {
+  return systemCode(error) === 'EEXIST' && statSync(path, {throwIfNoEntry: false})?.isDirectory() === true;
 }

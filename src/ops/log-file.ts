@@ -1,9 +1,10 @@
-import {closeSync, mkdirSync, openSync, writeSync} from 'node:fs';
+import {closeSync, openSync, writeSync} from 'node:fs';
 import {dirname} from 'node:path';
+import {makeFolderSync} from '../lib/files.ts';
 
 /** Opens an operation's log for appending; only the user can read folder and file. */
 export function openLogFile(file: string): number {
-  mkdirSync(dirname(file), {recursive: true, mode: 0o700});
+  makeFolderSync(dirname(file), 0o700);
   return openSync(file, 'a', 0o600);
 }
 

@@ -1,7 +1,8 @@
-import {mkdirSync, statSync, writeFileSync} from 'node:fs';
+import {statSync, writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import type {Home} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {makeFolderSync} from '../../lib/files.ts';
 
 type Files = Pick<Home, 'configFile' | 'reloadFile'>;
 
@@ -12,7 +13,7 @@ type Files = Pick<Home, 'configFile' | 'reloadFile'>;
  */
 export function askForReload({reloadFile}: Files, nowMicros: number): void {
   try {
-    mkdirSync(dirname(reloadFile), {recursive: true, mode: 0o700});
+    makeFolderSync(dirname(reloadFile), 0o700);
     writeFileSync(reloadFile, `${new Date(nowMicros / 1000).toISOString()}\n`, {mode: 0o600});
   } catch (cause) {
     throw new BkpError('CONFIG_UNAVAILABLE', `cannot notify a running scheduler: ${reloadFile} cannot be written`, {

@@ -1,6 +1,7 @@
-import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
+import {existsSync, writeFileSync} from 'node:fs';
 import {isAbsolute, join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
+import {makeFolderSync} from '../../lib/files.ts';
 import type {CommandDeps} from '../deps.ts';
 import {crontabLine, type Invocation, systemdUnits, unitName} from './units.ts';
 import {variablesOf} from './variables.ts';
@@ -66,7 +67,7 @@ function write(folder: string, units: ReadonlyMap<string, string>, force: boolea
     });
   }
   try {
-    mkdirSync(folder, {recursive: true});
+    makeFolderSync(folder);
     for (const [name, text] of units) writeFileSync(join(folder, name), text);
   } catch (cause) {
     throw new BkpError('CONFIG_UNAVAILABLE', `the units cannot be written into ${folder}`, {cause});

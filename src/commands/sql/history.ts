@@ -1,5 +1,6 @@
-import {appendFileSync, mkdirSync, readFileSync} from 'node:fs';
+import {appendFileSync, readFileSync} from 'node:fs';
 import {dirname} from 'node:path';
+import {makeFolderSync} from '../../lib/files.ts';
 import {type Lexeme, lexemes} from '../../sql/index.ts';
 
 export const historyLines = 1000;
@@ -28,7 +29,7 @@ export class History {
     const added = asEntries(text);
     this.#entries = [...this.#entries.filter((entry) => !added.includes(entry)), ...added].slice(-historyLines);
     try {
-      mkdirSync(dirname(this.#file), {recursive: true, mode: 0o700});
+      makeFolderSync(dirname(this.#file), 0o700);
       appendFileSync(this.#file, added.map((entry) => `${entry}\n`).join(''), {mode: 0o600});
     } catch {
       // Ignored: see the class.

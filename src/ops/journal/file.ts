@@ -1,7 +1,8 @@
-import {closeSync, mkdirSync, openSync} from 'node:fs';
+import {closeSync, openSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {BkpError} from '../../errors/index.ts';
+import {makeFolderSync} from '../../lib/files.ts';
 import {isContention, replaceIt} from './errors.ts';
 
 /**
@@ -62,7 +63,7 @@ const wal = {tries: 100, pauseMs: 20};
  * @throws BkpError `NEWER_VERSION` | `JOURNAL_UNAVAILABLE`; and what SQLite or the file system throws
  */
 export function openJournalFile(file: string): DatabaseSync {
-  mkdirSync(dirname(file), {recursive: true, mode: 0o700});
+  makeFolderSync(dirname(file), 0o700);
   // SQLite gives its -wal and -shm files the mode of the file itself.
   closeSync(openSync(file, 'a', 0o600));
   const database = new DatabaseSync(file, {timeout: busyTimeoutMs});

@@ -1,14 +1,14 @@
 import {constants, type Stats} from 'node:fs';
-import {link, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat} from 'node:fs/promises';
+import {link, lstat, open, readdir, realpath, rename, rm, rmdir, stat} from 'node:fs/promises';
 import {dirname, join, resolve, sep} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {type Clock, systemClock} from '../../lib/clock.ts';
-import {readFully, syncFolder} from '../../lib/files.ts';
+import {makeFolder, readFully, syncFolder} from '../../lib/files.ts';
 import {assertKey, assertPrefix} from '../key.ts';
 import {objectMissing, objectTooShort} from '../object-errors.ts';
 import type {ByteRange, Key, ObjectFacts, RetainedObject, Store} from '../store.ts';
 import {directoryError} from './errors.ts';
-import {exists, isTemporary, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
+import {isTemporary, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
 
 export type DirectoryStoreOptions = {
   /** The folder; made absolute. */
@@ -41,7 +41,7 @@ const vanishedFolderTries = 5;
 export async function openDirectoryStore(options: DirectoryStoreOptions): Promise<Store> {
   const root = resolve(options.root);
   try {
-    if (options.create) await makeFolder(root);
+    if (options.create) await makeFolderDurably(root);
     const facts = await stat(root);
     if (!facts.isDirectory()) throw Object.assign(new Error(`${root} is a file`), {code: 'ENOTDIR'});
   } catch (error) {
@@ -102,7 +102,7 @@ class DirectoryStore implements Store {
   async #prepare(folder: string): Promise<void> {
     // A missing root means that its disk was unmounted: creating it would write to the wrong disk.
     await stat(this.#root);
-    await makeFolder(folder);
+    await makeFolderDurably(folder);
     const [root, real] = await Promise.all([realpath(this.#root), realpath(folder)]);
     if (real !== root && !real.startsWith(root.endsWith(sep) ? root : root + sep)) {
       throw new BkpError('STORE_REFUSED', `${folder} leads out of the store, to ${real}`, {
@@ -241,20 +241,11 @@ async function statOrAbsent(path: string): Promise<Stats | undefined> {
 }
 
 /** Creates `folder` and its missing parents, durably. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, {recursive: true}).catch(async (error: unknown) => {
-    // If several levels are missing on a read-only disk, Node reports ENOENT; creating only the topmost one reports
-    // the cause.
-    if (systemCode(error) === 'ENOENT') await mkdir(await topmostMissing(folder));
-    throw error;
-  });
+async function makeFolderDurably(folder: string): Promise<void> {
+  const first = await makeFolder(folder);
   if (first === undefined) return;
   for (let at = folder; ; at = dirname(at)) {
     await syncFolder(dirname(at));
     if (at === first || at === dirname(at)) return;
   }
-}
-
-async function topmostMissing(folder: string): Promise<string> {
-  for (let at = folder; ; at = dirname(at)) if (at === dirname(at) || (await exists(dirname(at)))) return at;
 }

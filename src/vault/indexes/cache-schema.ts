@@ -1,6 +1,7 @@
-import {closeSync, fchmodSync, mkdirSync, openSync, rmSync} from 'node:fs';
+import {closeSync, fchmodSync, openSync, rmSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
+import {makeFolderSync} from '../../lib/files.ts';
 
 const schemaVersion = 3;
 
@@ -35,7 +36,7 @@ export function openPrivate(): DatabaseSync {
 
 /** Opens the cache in `file`, or creates it. @throws if the file is not the cache of this vault */
 export function openFile(file: string, vaultId: string): DatabaseSync {
-  mkdirSync(dirname(file), {recursive: true, mode: 0o700});
+  makeFolderSync(dirname(file), 0o700);
   makePrivate(file);
   const db = new DatabaseSync(file, {timeout: busyTimeoutMs});
   try {

@@ -2,7 +2,7 @@ import {mkdir, open, readdir, readFile, rename, rm, rmdir, stat, statfs, writeFi
 import {dirname, join, relative} from 'node:path';
 import {assert, BkpError, systemCode} from '../../../errors/index.ts';
 import {forEachConcurrent} from '../../../lib/async.ts';
-import {syncFile, syncFolder} from '../../../lib/files.ts';
+import {makeFolder, syncFile, syncFolder} from '../../../lib/files.ts';
 import type {DatabaseMoment, FileTarget, FrozenFile, TargetSurvey} from '../../file-source.ts';
 import {isAbsent} from '../format/bytes.ts';
 import {dataIdPaths} from '../format/data-id.ts';
@@ -73,7 +73,7 @@ export class QuestDbTarget implements FileTarget {
         await moveIfThere(join(this.#root, name), join(this.#staging, name));
       }
       await rm(join(this.#staging, movingNote), {force: true});
-      await mkdir(this.#staging, {recursive: true});
+      await makeFolder(this.#staging);
     });
   }
 
