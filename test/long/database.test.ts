@@ -142,7 +142,7 @@ test('a machine that has only the store lists its history, and restores as _back
   const store = `fs::root=${join(desk.folder, 'store')}`;
   const other = (args: string[], env = {}) => runBkp(args, {home: join(desk.folder, 'other'), cwd: desk.folder, env});
   const checked = await other(['--store', store, 'store', 'check']);
-  expect(checked.stdout).toContain('0 collections, 1 databases, 1 backups');
+  expect(checked.stdout).toContain('0 collections, 1 database, 1 backup');
   const history = await other(['--store', store, 'sql', '--format', 'json', 'SELECT status FROM backups()']);
   expect(history.stdout).toBe('{"status":"backup complete"}\n');
   const {mkdirSync} = await import('node:fs');

@@ -3,6 +3,7 @@ import {dirname} from 'node:path';
 import {readAllFolders} from '../../collections/index.ts';
 import type {DirectoryAddress} from '../../config/index.ts';
 import {listInstances} from '../../database/index.ts';
+import {formatCount} from '../../lib/figures.ts';
 import type {Deps} from '../deps.ts';
 import {whyAway} from '../places/known-vaults.ts';
 import {withVaultIfAny} from '../places/places.ts';
@@ -53,7 +54,11 @@ async function checkVault(deps: Deps, place: Workplace): Promise<Check> {
     }
     const instances = await listInstances(vault);
     const backups = [...folders, ...instances].reduce((sum, one) => sum + one.backups.length, 0);
-    const counts = `${folders.length} collections, ${instances.length} databases, ${backups} backups`;
+    const counts = [
+      formatCount(folders.length, 'collection'),
+      formatCount(instances.length, 'database'),
+      formatCount(backups, 'backup'),
+    ].join(', ');
     return {what, ok: true, detail: `${vault.id}, ${counts}`};
   });
   return (

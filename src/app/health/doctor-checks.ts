@@ -3,6 +3,7 @@ import {accessSync, constants} from 'node:fs';
 import {hostname} from 'node:os';
 import {readAllFolders} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
+import {formatCount} from '../../lib/figures.ts';
 import {systemProcesses} from '../../lib/processes.ts';
 import {microsText} from '../../lib/time.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
@@ -54,7 +55,7 @@ export function checkHome(deps: Deps): Promise<Check[]> {
       {
         what: 'journal',
         ok: true,
-        detail: `${(await journal.lastNumber()) ?? 0} operations so far, ${open.length} open`,
+        detail: `${formatCount((await journal.lastNumber()) ?? 0, 'operation')} so far, ${open.length} open`,
       },
       ...open.flatMap((operation) => silentElsewhere(operation, deps.nowMicros())),
     ];
