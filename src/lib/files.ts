@@ -1,5 +1,5 @@
 import {closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync} from 'node:fs';
-import {type FileHandle, mkdir, open, rename, rm} from 'node:fs/promises';
+import {type FileHandle, open, rename, rm, stat} from 'node:fs/promises';
 import {dirname} from 'node:path';
 import {systemCode} from '../errors/index.ts';
 
@@ -90,41 +90,26 @@ export async function replaceFile(path: string, content: string, options: Replac
  * @returns the topmost folder that was created; undefined if the folder existed
  */
 export function makeFolderSync(folder: string, mode = 0o777): string | undefined {
-  const missing = missingFolders(folder);
+  if (isFolder(folder)) return undefined;
+  const missing = [folder];
+  for (let at = dirname(folder); !existsSync(at) && at !== dirname(at); at = dirname(at)) missing.unshift(at);
   let first: string | undefined;
   for (const path of missing) {
     try {
       mkdirSync(path, mode);
       first ??= path;
     } catch (error) {
-      if (!isFolder(path, error)) throw error;
+      // Another process may have created it meanwhile.
+      if (systemCode(error) !== 'EEXIST' || !isFolder(path)) throw error;
     }
   }
   return first;
 }
 
-/** {@link makeFolderSync} without blocking the thread while folders are created. */
-export async function makeFolder(folder: string, mode = 0o777): Promise<string | undefined> {
-  let first: string | undefined;
-  for (const path of missingFolders(folder)) {
-    try {
-      await mkdir(path, mode);
-      first ??= path;
-    } catch (error) {
-      if (!isFolder(path, error)) throw error;
-    }
-  }
-  return first;
+/** {@link makeFolderSync} that blocks the thread only if something is missing. */
+export async function makeFolder(folder: string, mode?: number): Promise<string | undefined> {
+  const facts = await stat(folder).catch(() => undefined);
+  return facts?.isDirectory() ? undefined : makeFolderSync(folder, mode);
 }
 
-/** `folder` and those of its parents that do not exist, topmost first. */
-function missingFolders(folder: string): string[] {
-  const missing = [folder];
-  for (let at = dirname(folder); !existsSync(at) && at !== dirname(at); at = dirname(at)) missing.unshift(at);
-  return missing;
-}
-
-/** Another process may have created the folder meanwhile. */
-function isFolder(path: string, error: unknown): boolean {
-  return systemCode(error) === 'EEXIST' && statSync(path, {throwIfNoEntry: false})?.isDirectory() === true;
-}
+const isFolder = (path: string) => existsSync(path) && statSync(path).isDirectory();
