@@ -18,7 +18,8 @@ import type {
 import {findTable, tableNames} from './catalog/catalog.ts';
 import {Connection, withConnection} from './engine/connection.ts';
 import {leftBehind} from './restore/left-behind.ts';
-import {requireFreeNames, requireNoStrayJournal, requireSameEncoding} from './restore/publish.ts';
+import {requireNoStrayJournal} from './restore/place-new-file.ts';
+import {requireFreeNames, requireSameEncoding} from './restore/publish.ts';
 import {removeDatabase, SqliteStaging, stagingPath} from './restore/staging.ts';
 import {trackingObstacle} from './schema/obstacles.ts';
 import {openSnapshot} from './snapshot/snapshot.ts';

@@ -1,10 +1,10 @@
-import {closeSync, linkSync, openSync, readdirSync, readlinkSync, realpathSync, renameSync, rmSync} from 'node:fs';
+import {readdirSync, readlinkSync, realpathSync, renameSync, rmSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
-import {BkpError, systemCode} from '../../../errors/index.ts';
+import {BkpError} from '../../../errors/index.ts';
 import {syncFolderSync} from '../../../lib/files.ts';
 import {Connection} from '../engine/connection.ts';
 import {ResultCode, resultCode, translated} from '../engine/errors.ts';
-import {requireNoStrayJournal} from '../restore/publish.ts';
+import {placeNewFile, requireNoStrayJournal} from '../restore/place-new-file.ts';
 
 /**
  * Moves a checked file to a path without a database.
@@ -17,22 +17,12 @@ export function placeNewDatabase(staged: string, wanted: string): void {
   // A program that still has a removed database open would share the files next to it with the new database.
   requireNotOpen(path, [`${path}-wal`, `${path}-shm`]);
   removeEmptyLog(path);
+  placeNewFile(staged, path, 'its backup was');
   try {
-    try {
-      linkSync(staged, path);
-      rmSync(staged);
-    } catch (error) {
-      if (systemCode(error) === 'EEXIST') throw error;
-      // Not every file system has links. There an empty file reserves the name until it is replaced.
-      closeSync(openSync(path, 'wx'));
-      renameSync(staged, path);
-    }
+    rmSync(staged, {force: true});
     syncFolderSync(dirname(path));
   } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw translated(error, path);
-    throw new BkpError('TABLE_EXISTS', `path exist: ${path} appeared while its backup was restored`, {
-      next: 'find out which program created it; then restore again',
-    });
+    throw translated(error, path);
   }
 }
 

@@ -6,7 +6,7 @@ import {syncFolderSync, writeFully} from '../../../lib/files.ts';
 import type {DatabaseMoment, FileCheck, FileTarget, FrozenFile} from '../../file-source.ts';
 import {withConnection} from '../engine/connection.ts';
 import {translated} from '../engine/errors.ts';
-import {requireNoStrayJournal} from '../restore/publish.ts';
+import {requireNoStrayJournal} from '../restore/place-new-file.ts';
 import {sqliteFilePath} from './files.ts';
 import {checkDatabase, quickCheck} from './quick-check.ts';
 import {isEmpty, placeNewDatabase, replaceEmptyDatabase} from './target-swap.ts';

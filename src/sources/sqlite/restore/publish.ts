@@ -1,6 +1,5 @@
-import {closeSync, linkSync, openSync, renameSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
-import {BkpError, systemCode} from '../../../errors/index.ts';
+import {BkpError} from '../../../errors/index.ts';
 import {syncFileSync, syncFolderSync} from '../../../lib/files.ts';
 import type {SchemaObject, TableName, TableSchema} from '../../source.ts';
 import {requireTable} from '../catalog/catalog.ts';
@@ -16,6 +15,7 @@ import type {Table} from '../schema/table.ts';
 import {finishTables} from './finish.ts';
 import type {Finishing} from './finishing.ts';
 import {buildConstraintIndex, buildIndex, constraintIndexes, Landing} from './landing.ts';
+import {placeNewFile, requireNoStrayJournal} from './place-new-file.ts';
 
 export type PublishPlan = Finishing & {
   /** The database that gets the tables. */
@@ -26,18 +26,6 @@ export type PublishPlan = Finishing & {
 
 /** How long to wait for the lock of the target while other processes write. */
 const lockTimeoutMs = 30_000;
-
-/** SQLite would apply a left-over journal or WAL to any database that is created next to it. */
-export function requireNoStrayJournal(target: string): void {
-  for (const end of ['-wal', '-journal']) {
-    const stray = statSync(target + end, {throwIfNoEntry: false});
-    if (stray === undefined || stray.size === 0) continue;
-    throw new BkpError('PRECONDITION', `${target + end} exists without its database`, {
-      cause: 'SQLite would apply it to the restored file and damage it',
-      next: `move it away: mv '${target}${end}' '${target}${end}.old'`,
-    });
-  }
-}
 
 /** The staging file becomes the database: by a link, which never replaces a file that appeared meanwhile. */
 export function publishNewFile(connection: Connection, plan: PublishPlan): void {
@@ -52,27 +40,8 @@ export function publishNewFile(connection: Connection, plan: PublishPlan): void 
   if (facts.journal_mode === 'wal') connection.exec('PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL');
   connection.close();
   sync(staged, syncFileSync);
-  place(staged, target);
+  placeNewFile(staged, target, 'its tables were');
   sync(dirname(target), syncFolderSync);
-}
-
-/** @throws BkpError `TABLE_EXISTS` when there is a file by now */
-function place(staged: string, target: string): void {
-  try {
-    try {
-      linkSync(staged, target);
-    } catch (error) {
-      if (systemCode(error) === 'EEXIST') throw error;
-      // Not every file system has links. There an empty file reserves the name until it is replaced.
-      closeSync(openSync(target, 'wx'));
-      renameSync(staged, target);
-    }
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw translated(error, target);
-    throw new BkpError('TABLE_EXISTS', `path exist: ${target} appeared while its tables were restored`, {
-      next: 'find out which program created it; then restore again',
-    });
-  }
 }
 
 /**
