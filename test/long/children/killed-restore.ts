@@ -2,7 +2,7 @@ import {planDatabaseRestore, restoreDatabase} from '../../../src/database/index.
 import {openFileTarget} from '../../../src/sources/index.ts';
 import {openDirectoryStore} from '../../../src/stores/index.ts';
 import {openVault} from '../../../src/vault/index.ts';
-import {surroundings} from '../fakes.ts';
+import {surroundings} from '../../database/fakes.ts';
 
 /**
  * killed-restore.ts STORE ROOT FILE: a restore of a QuestDB that kills its own process within file number FILE,

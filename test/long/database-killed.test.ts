@@ -8,8 +8,8 @@ import {listDatabaseBackups, planDatabaseRestore, restoreDatabase} from '../../s
 import {openFileSource, openFileTarget} from '../../src/sources/index.ts';
 import {openDirectoryStore} from '../../src/stores/index.ts';
 import {chunkId, openVault} from '../../src/vault/index.ts';
+import {FakeDatabase, surroundings, takeBackup} from '../database/fakes.ts';
 import {noise} from '../vault/helpers.ts';
-import {FakeDatabase, surroundings, takeBackup} from './fakes.ts';
 
 function kill(store: string, path: string, what: 'backup' | 'write' | 'publish'): void {
   const child = join(import.meta.dirname, 'children', 'killed.ts');
