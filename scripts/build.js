@@ -1,10 +1,11 @@
-// Builds dist/ from src/: first the grammar, because the sources import the generated parser, then one file for
-// each part that is loaded separately. Loading many small source files one by one took longer than starting
-// Node. `npm run typecheck` checks the types.
+// Builds dist/ from src/: first the grammar and the WebAssembly, because the sources import what is generated from
+// them; then one file for each part that is loaded separately. Loading many small source files one by one took
+// longer than starting Node. `npm run typecheck` checks the types.
 import {execFileSync} from 'node:child_process';
 import {existsSync, readFileSync, rmSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {buildWasm} from './wasm.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const tool = (name) => join(root, 'node_modules', '.bin', name);
@@ -22,6 +23,7 @@ if (existsSync(join(root, 'src'))) {
     'src/sql/grammar.js',
     'src/sql/grammar.peggy',
   ]);
+  await buildWasm(root);
   rmSync(join(root, 'dist'), {recursive: true, force: true});
   const {build} = await import('rolldown');
   const {dependencies} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));

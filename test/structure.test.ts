@@ -54,10 +54,10 @@ const floors: Record<string, readonly string[]> = {
   vault: ['format', 'codec', 'lease', 'indexes', 'read', 'write', 'care', 'reader', 'vault', 'index'],
   collections: ['stored', 'define', 'backup', 'restore', 'copy', 'views', 'care', 'index'],
   database: ['stored', 'backup', 'restore', 'views', 'care', 'index'],
-  sources: ['origin', 'source', 'file-source', 'questdb', 'sqlite', 'products', 'index'],
+  sources: ['origin', 'source', 'take-rows', 'file-source', 'questdb', 'sqlite', 'products', 'index'],
   'sources/sqlite': [
-    ...['engine', 'schema', 'rows', 'triggers', 'catalog', 'tracking', 'snapshot', 'restore', 'file'],
-    'index',
+    ...['engine', 'schema', 'image', 'pages', 'rows', 'triggers', 'catalog', 'tracking', 'snapshot', 'layout'],
+    ...['restore', 'file', 'index'],
   ],
   stores: [
     ...['key', 'object-errors', 'wrap-store', 'put-content', 'remove-if-allowed', 'memory', 'directory', 's3'],

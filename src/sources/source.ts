@@ -48,26 +48,55 @@ export type Segment = {
   rows: number;
 };
 
-/** A segment of a base, with where it begins in the order of the primary key. */
+/** A segment of a base, with where it begins in the order of its rows. */
 export type BaseSegment = Segment & {
   /**
-   * Position of the segment with the same start in the previous base that `rows` was given, if there is one:
+   * Position of the segment with the same start in the previous base whose cuts were given, if there is one:
    * what it holds probably resembles this one.
    */
   previous?: number | undefined;
+  /** To be called when the bytes are no longer needed, if it is present: their memory is used again. */
+  release?: (() => void) | undefined;
 };
 
 /**
- * Where a base's segments were cut, opaque JSON text; given to the next `rows` of the same table so that
+ * Where a base's segments were cut, opaque JSON text; given to the next base of the same table or tree so that
  * unchanged ranges become the same bytes again.
  */
 export type Cuts = string;
 
-/** All rows of one table, cut into segments by primary-key range. */
+/** All rows of one table, or all records of one tree, in their order. */
 export interface BaseStream extends AsyncIterable<BaseSegment> {
   /** Known when the iteration has ended. */
   cuts(): Cuts;
 }
+
+/**
+ * One b-tree of a table. `rowid`: the table's rows in the order of their rowid. `key`: an index, or the rows of a
+ * table without rowid, in the order of the key.
+ */
+export type Tree = {
+  /** Of the table or of the index. */
+  name: string;
+  kind: 'rowid' | 'key';
+};
+
+/**
+ * All rows of one table. As `records`, its trees are streams of b-tree records in the database's own format, the
+ * table's own tree first; a segment's `rows` are its records. Iterating over a tree fails with {@link TakeRows} when
+ * the records turn out not to serve.
+ */
+export type TableBase =
+  /** `reason`: why this table is not taken as records; absent if nothing can be done about it or nobody asked. */
+  | {form: 'rows'; rows: BaseStream; reason?: string | undefined}
+  | {form: 'records'; trees: readonly (Tree & {records: BaseStream})[]};
+
+export type BaseOptions = {
+  /** The cuts of the previous base by the name of their tree; those of rows by the name of the table. */
+  previous?: ReadonlyMap<string, Cuts> | undefined;
+  /** Take rows even if records would serve. Default: the source chooses. */
+  form?: 'rows' | undefined;
+};
 
 /**
  * What changed in one table since a mark: first every changed key, then the rows that those keys have now. A
@@ -109,13 +138,22 @@ export interface Snapshot {
   estimatedBytes(table: TableName): Promise<number>;
   /** The exact number of rows; may need a scan. */
   countRows(table: TableName): Promise<number>;
-  rows(table: TableName, previous?: Cuts): BaseStream;
   /**
-   * @returns `rebase` when the log cannot name every changed key: the increment takes all `rows` of this table
-   *   instead, as a new base; the next increment may take its changes again
+   * All rows of the table. Its streams are read one after the other, in the order of the tables and trees.
+   * @throws BkpError `SOURCE_DAMAGED`, also while a stream is read
+   */
+  base(table: TableName, options?: BaseOptions): Promise<TableBase>;
+  /**
+   * @returns `rebase` when the log cannot name every changed key: the increment takes a new `base` of this table
+   *   instead; the next increment may take its changes again
    * @throws BkpError `CHAIN_BROKEN` when the log no longer reaches back to `since`
    */
   changes(table: TableName, since: Mark): Promise<DeltaStream | 'rebase'>;
+  /**
+   * To be called when everything has been read, before the backup is committed.
+   * @throws BkpError `SOURCE_UNAVAILABLE` when the view did not hold throughout
+   */
+  confirm(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -142,6 +180,12 @@ export type SnapshotOptions = {
   notice?: ((text: string) => void) | undefined;
 };
 
+/** A tree of a base in a backup. */
+export type StoredTree = Tree & {records: number};
+
+/** The base of a table, of records, and how many keys all later deltas of it name. */
+export type StoredBase = {trees: readonly StoredTree[]; changedKeys: number};
+
 /** A restored table, as `finish` reports it. */
 export type PublishedTable = {name: TableName; rows: number};
 
@@ -150,6 +194,15 @@ export type PublishedTable = {name: TableName; rows: number};
  * Ends with `publish` or `discard`; after a crash the next `discardStaging` of the source removes the rest.
  */
 export interface Staging {
+  /** The trees of this table's base that `loadTree` is to bring; the others are rebuilt from the rows. */
+  wanted(table: TableName): readonly Tree[];
+  /**
+   * Loads all records of a tree. All trees come before the first `load` and `removeKeys`, those of a table in the order
+   * of its base. Resolves when all chunks have been taken over.
+   * @param chunks the segments of the tree; each one's memory belongs to the caller again when it is asked for the next
+   * @throws BkpError `OBJECT_DAMAGED` when they are not the tree's records; then, or in a later call
+   */
+  loadTree(table: TableName, tree: StoredTree, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Loads a segment of rows. @returns the rows in the segment */
   load(table: TableName, segment: Uint8Array): Promise<number>;
   /**
@@ -222,11 +275,17 @@ export interface TableSource {
   /**
    * @param options.id identifies what is left after a crash
    * @param options.objects created after the tables
+   * @param options.bases the bases that consist of records; the rows of all other tables come by `load`
    * @throws BkpError `TABLE_EXISTS` naming every table in the way
    */
   stage(
     schemas: readonly TableSchema[],
-    options: {id: string; database: DatabaseFacts; objects?: readonly SchemaObject[]},
+    options: {
+      id: string;
+      database: DatabaseFacts;
+      objects?: readonly SchemaObject[];
+      bases?: ReadonlyMap<TableName, StoredBase>;
+    },
   ): Promise<Staging>;
   /** Removes what a staging with this id left behind. */
   discardStaging(id: string): Promise<void>;

@@ -18,6 +18,8 @@ export type Piece = {
   like?: ChunkId | undefined;
   /** The column that the bytes belong to: one object for all pieces of a column, which are consecutive. */
   column?: Column | undefined;
+  /** The bytes are records of SQLite's b-trees, each with a rowid in front of it or (`key`) without. */
+  records?: 'rowid' | 'key' | undefined;
   /** Called when the vault no longer needs the bytes; not called after an error. */
   release?: (() => void) | undefined;
 };

@@ -73,7 +73,8 @@ export class FakeSource implements TableSource {
       database: {},
       estimatedBytes: async () => 1000,
       countRows: async () => rows.size,
-      rows: (_, previous) => baseOf(rows, previous),
+      base: async (_, {previous} = {}) => ({form: 'rows', rows: baseOf(rows, previous?.get(table))}),
+      confirm: async () => {},
       changes: async (): Promise<DeltaStream> => ({
         keys: segments(touched.map((key) => [key])),
         rows: segments(touched.flatMap((key) => (rows.has(key) ? [[key, rows.get(key)!]] : []))),
@@ -104,6 +105,8 @@ export class FakeTarget extends FakeSource {
 
   override async stage(): Promise<Staging> {
     return {
+      wanted: () => [],
+      loadTree: async () => {},
       load: async (_, segment) => {
         const rows = parse(segment);
         for (const [key, value] of rows) this.restored.set(key!, value!);

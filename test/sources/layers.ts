@@ -10,6 +10,7 @@ import type {
   TableSchema,
   TableSource,
 } from '../../src/sources/index.ts';
+import {rowStream} from './row-stream.ts';
 
 /** A backup in memory, with everything that a real one has. */
 export type Backup = {
@@ -49,7 +50,7 @@ async function keptBase(
   meanwhile?: Meanwhile,
 ): Promise<Base> {
   const before = previous?.layers[name]?.[0];
-  const stream = snapshot.rows(name, before?.kind === 'base' ? before.cuts : undefined);
+  const stream = await rowStream(snapshot, name, before?.kind === 'base' ? before.cuts : undefined);
   const segments = await kept(stream, meanwhile);
   expect(rowsIn(segments), `rows of ${name}`).toBe(await snapshot.countRows(name));
   return {kind: 'base', segments, cuts: stream.cuts()};

@@ -1,4 +1,4 @@
-import {BkpError} from '../../errors/index.ts';
+import {assert, BkpError} from '../../errors/index.ts';
 import type {BaseSegment, DeltaStream, Segment, Snapshot, TableName} from '../../sources/index.ts';
 import type {ChunkId, Piece, VaultReader, VaultWriter} from '../../vault/index.ts';
 import type {Backup, Layer, SegmentStream} from '../stored/manifest.ts';
@@ -45,7 +45,9 @@ export async function writeBase(
   table: TableName,
   previous: PreviousBase | undefined,
 ): Promise<Layer> {
-  const base = snapshot.rows(table, previous?.cuts);
+  const taken = await snapshot.base(table, {form: 'rows', previous: previous && new Map([[table, previous.cuts]])});
+  assert(taken.form === 'rows', 'rows were asked for');
+  const {rows: base} = taken;
   const data = await writeSegments(sink, base, (segment: BaseSegment, piece) =>
     segment.previous === undefined ? undefined : previous?.chunksOf[segment.previous]?.[piece],
   );

@@ -1,6 +1,6 @@
 import {availableParallelism} from 'node:os';
+import {ThreadPool} from '../../lib/thread-pool.ts';
 import type {Decodable} from './decode.ts';
-import {ThreadPool} from './thread-pool.ts';
 
 /** Chunks that one read of the store returned, to be decoded together. */
 export type DecodeJob = {
@@ -26,7 +26,9 @@ export class DecodeThreads {
    *   succeeds or throws what is wrong
    */
   async decode(job: DecodeJob): Promise<boolean> {
-    this.#pool ??= new ThreadPool('decode-thread', Math.min(mostThreads, availableParallelism()));
+    this.#pool ??= new ThreadPool('decode-thread', import.meta.url, {
+      threads: Math.min(mostThreads, availableParallelism()),
+    });
     const {buffer} = job.stored;
     // Moved instead of copied where possible: bytes that a store returned belong to the caller.
     const transfer = buffer.byteLength === job.stored.length ? [buffer as ArrayBuffer] : [];

@@ -1,7 +1,7 @@
 import {assert} from '../../errors/index.ts';
+import {ThreadPool} from '../../lib/thread-pool.ts';
 import type {EncodedChunk, PlainChunk} from './encode.ts';
 import {type Batch, BatchMemory, type BatchResult} from './encoder-batch.ts';
-import {ThreadPool} from './thread-pool.ts';
 
 /**
  * Encodes on threads of its own. Chunks are sent in batches and in memory that is reused, because waking a thread and
@@ -19,7 +19,7 @@ export class EncoderThreads {
   #failure: Error | undefined;
 
   constructor({threads, level}: {threads: number; level: number}) {
-    this.#pool = new ThreadPool('encoder-thread', threads, {level});
+    this.#pool = new ThreadPool('encoder-thread', import.meta.url, {threads, workerData: {level}});
     // One more than threads: it is filled while they work.
     this.#free = Array.from({length: threads + 1}, () => new BatchMemory());
   }

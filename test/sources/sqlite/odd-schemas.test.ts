@@ -4,6 +4,7 @@ import {describe, expect, test} from 'vitest';
 import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 import {imageOf} from '../../helpers/sqlite-compare.ts';
 import {type Backup, fillStaging, takeFull} from '../layers.ts';
+import {rowStream} from '../row-stream.ts';
 import {Database, folder, full, increment} from './database.ts';
 
 /**
@@ -267,7 +268,7 @@ test.each([
   const snapshot = await database.source.snapshot({tables: ['t']});
   let rows = 0;
   const reading = async () => {
-    for await (const segment of snapshot.rows('t')) rows += segment.rows;
+    for await (const segment of await rowStream(snapshot, 't')) rows += segment.rows;
   };
   // Collections refuse the backup when the count is not that of the table.
   await reading().catch((error: unknown) => expect(error).toMatchObject({code: 'SOURCE_DAMAGED'}));

@@ -5,6 +5,7 @@ import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
 import type {DatabaseFacts, TableSchema} from '../../../src/sources/source.ts';
 import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
+import {rowStream} from '../row-stream.ts';
 
 /** Targets of a restore, and unusual backups: an empty file, a table without a key, a wrong schema. */
 
@@ -38,7 +39,7 @@ async function copyOf(path: string, table: string): Promise<Copy> {
   const snapshot = await new SqliteSource(path).snapshot({tables: [table]});
   try {
     const segments: Uint8Array[] = [];
-    for await (const segment of snapshot.rows(table)) segments.push(segment.bytes);
+    for await (const segment of await rowStream(snapshot, table)) segments.push(segment.bytes);
     return {schema: snapshot.schemas[0]!, database: snapshot.database, segments};
   } finally {
     await snapshot.close();

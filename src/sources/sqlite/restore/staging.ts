@@ -1,7 +1,16 @@
 import {rmSync, statSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
-import type {DatabaseFacts, Mark, PublishedTable, SchemaObject, Staging, TableName, TableSchema} from '../../source.ts';
+import type {
+  DatabaseFacts,
+  Mark,
+  PublishedTable,
+  SchemaObject,
+  Staging,
+  TableName,
+  TableSchema,
+  Tree,
+} from '../../source.ts';
 import {findTable} from '../catalog/catalog.ts';
 import {Connection} from '../engine/connection.ts';
 import {ResultCode, resultCode} from '../engine/errors.ts';
@@ -98,6 +107,12 @@ export class SqliteStaging implements Staging {
       PRAGMA cache_size = -${loadCacheKib}; PRAGMA threads = 2;
       PRAGMA ignore_check_constraints = ON;`);
   }
+
+  wanted(): readonly Tree[] {
+    return [];
+  }
+
+  async loadTree(): Promise<void> {}
 
   async load(name: TableName, segment: Uint8Array): Promise<number> {
     this.#loadedBytes += segment.byteLength;

@@ -1,4 +1,5 @@
 import type {
+  BaseOptions,
   BaseStream,
   DatabaseFacts,
   DeltaStream,
@@ -6,6 +7,7 @@ import type {
   SchemaObject,
   Snapshot,
   SnapshotOptions,
+  TableBase,
   TableName,
   TableSchema,
 } from '../../source.ts';
@@ -121,7 +123,11 @@ class SqliteSnapshot implements Snapshot {
     return count;
   }
 
-  rows(table: TableName, previous?: string): BaseStream {
+  async base(table: TableName, {previous}: BaseOptions = {}): Promise<TableBase> {
+    return {form: 'rows', rows: this.#rows(table, previous?.get(table))};
+  }
+
+  #rows(table: TableName, previous: string | undefined): BaseStream {
     const [connection, maker, found] = [this.#connection, this.#maker, this.#table(table)];
     const none = (async function* () {})();
     // Counting is cheaper than searching for rows with a NULL in their key, which most tables do not have.
@@ -140,6 +146,8 @@ class SqliteSnapshot implements Snapshot {
     }
     return deltaOf(this.#connection, this.#maker, this.#table(table), seq);
   }
+
+  async confirm(): Promise<void> {}
 
   async close(): Promise<void> {
     this.#connection.close();

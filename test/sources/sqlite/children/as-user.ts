@@ -1,4 +1,5 @@
 import {SqliteSource} from '../../../../src/sources/sqlite/index.ts';
+import {rowStream} from '../../row-stream.ts';
 
 /** as-user.ts UID PATH WHAT: prints the result or the error as JSON. */
 const [uid, path, what] = process.argv.slice(2);
@@ -10,7 +11,7 @@ try {
   let rows = 0;
   if (what === 'full' || what === 'track') {
     const snapshot = await source.snapshot({tables: ['t'], ...(what === 'track' ? {track: {owner: 'somebody'}} : {})});
-    for await (const segment of snapshot.rows('t')) rows += segment.rows;
+    for await (const segment of await rowStream(snapshot, 't')) rows += segment.rows;
     await snapshot.close();
   }
   console.log(JSON.stringify({rows}));

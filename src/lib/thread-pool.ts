@@ -19,11 +19,12 @@ export class ThreadPool<Job, Result> {
   readonly #threads: PoolThread<Job, Result>[];
 
   /**
-   * @param file a file beside this one, without its ending: a source file here, or built into dist by
+   * @param file a file beside the caller's, without its ending: a source file, or built into dist by
    *   scripts/build.js
+   * @param callerUrl `import.meta.url` of the caller
    */
-  constructor(file: 'encoder-thread' | 'decode-thread', threads: number, workerData?: unknown) {
-    this.#threads = Array.from({length: threads}, () => new PoolThread(startThread(file, workerData)));
+  constructor(file: string, callerUrl: string, {threads, workerData}: {threads: number; workerData?: unknown}) {
+    this.#threads = Array.from({length: threads}, () => new PoolThread(startThread(file, callerUrl, workerData)));
   }
 
   /** Whether every thread has started; jobs sent earlier wait for that. */
@@ -93,7 +94,7 @@ class PoolThread<Job, Result> {
   }
 }
 
-function startThread(file: string, workerData: unknown): Worker {
-  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return new Worker(new URL(`${file}.${ending}`, import.meta.url), {workerData, resourceLimits});
+function startThread(file: string, callerUrl: string, workerData: unknown): Worker {
+  const ending = callerUrl.endsWith('.ts') ? 'ts' : 'js';
+  return new Worker(new URL(`${file}.${ending}`, callerUrl), {workerData, resourceLimits});
 }

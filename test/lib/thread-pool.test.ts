@@ -1,14 +1,18 @@
 import {spawnSync} from 'node:child_process';
 import {resolve} from 'node:path';
+import {pathToFileURL} from 'node:url';
 import {afterEach, expect, test} from 'vitest';
-import type {DecodeJob} from '../../../src/vault/codec/decode-threads.ts';
-import {ThreadPool} from '../../../src/vault/codec/thread-pool.ts';
+import {ThreadPool} from '../../src/lib/thread-pool.ts';
+import type {DecodeJob} from '../../src/vault/codec/decode-threads.ts';
+
+/** A thread answers a job of this kind with true. */
+const codec = pathToFileURL(resolve(import.meta.dirname, '../../src/vault/codec/decode-threads.ts')).href;
 
 let pool: ThreadPool<DecodeJob, boolean> | undefined;
 afterEach(() => pool?.terminate());
 
 const start = (threads: number) => {
-  pool = new ThreadPool('decode-thread', threads);
+  pool = new ThreadPool('decode-thread', codec, {threads});
   return pool;
 };
 
@@ -50,10 +54,10 @@ test('terminate rejects unfinished and later jobs', async () => {
 });
 
 test('idle threads do not keep the process alive, busy ones do', () => {
-  const file = resolve(import.meta.dirname, '../../../src/vault/codec/thread-pool.ts');
+  const file = resolve(import.meta.dirname, '../../src/lib/thread-pool.ts');
   const script = `
     import(${JSON.stringify(file)}).then(async ({ThreadPool}) => {
-      const pool = new ThreadPool('decode-thread', 2);
+      const pool = new ThreadPool('decode-thread', ${JSON.stringify(codec)}, {threads: 2});
       console.log(await pool.run({stored: new Uint8Array(0), chunks: [], into: new SharedArrayBuffer(8)}));
     });
   `;
