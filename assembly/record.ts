@@ -1,4 +1,6 @@
-/** SQLite's record format (https://www.sqlite.org/fileformat2.html#record_format) and how much of a record a page holds. */
+/**
+ * SQLite's record format (https://www.sqlite.org/fileformat2.html#record_format) and how much of a record a page holds.
+ */
 import {readVarint, varintEnd} from './varint';
 
 /** Bytes of a value by its serial type, for the types below 12; 10 and 11 are reserved, and never occur. */

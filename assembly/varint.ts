@@ -1,8 +1,9 @@
 /**
- * SQLite's variable-length integers (https://www.sqlite.org/fileformat2.html#varint): one to nine bytes, seven bits each,
- * the most significant ones first; the ninth byte holds eight bits.
+ * SQLite's variable-length integers (https://www.sqlite.org/fileformat2.html#varint): one to nine bytes, seven bits
+ * each, the most significant ones first; the ninth byte holds eight bits.
  *
- * Nothing here checks a limit: a caller reads and writes memory of its own, which continues at least nine bytes further.
+ * Nothing here checks a limit: a caller reads and writes memory of its own, which continues at least nine bytes
+ * further.
  */
 
 /** The end of the integer that {@link readVarint} read last. */

@@ -1,8 +1,8 @@
-// Compiles the modules in assembly/ to WebAssembly. Each becomes a JavaScript module with its bytes in base64, so that a
-// bundle contains them. All of them use memory that their caller creates and shares with other threads.
-import {readFileSync, rmSync, writeFileSync} from 'node:fs';
+// Compiles the modules in assembly/ to WebAssembly. Each becomes a JavaScript module with its bytes in base64, so that
+// a bundle contains them. All of them use memory that their caller creates and shares with other threads.
+import {mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
-import {join} from 'node:path';
+import {dirname, join} from 'node:path';
 
 const modules = {
   'assembly/pages.ts': 'src/sources/sqlite/pages/wasm.js',
@@ -23,6 +23,7 @@ export async function buildWasm(root) {
     if (error) throw new Error(`${source} does not compile:\n${stderr}`);
     const base64 = readFileSync(out).toString('base64');
     rmSync(out);
+    mkdirSync(dirname(join(root, target)), {recursive: true});
     writeFileSync(join(root, target), `export const wasm = '${base64}';\n`);
     writeFileSync(join(root, target.replace(/\.js$/, '.d.ts')), 'export declare const wasm: string;\n');
   }
