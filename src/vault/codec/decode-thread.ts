@@ -1,8 +1,8 @@
 // A thread of DecodeThreads: decodes one job after the other.
 import {parentPort} from 'node:worker_threads';
+import {free} from '../../lib/memory.ts';
 import {decodeChunkInto} from './decode.ts';
 import type {DecodeJob} from './decode-threads.ts';
-import {free} from './scratch.ts';
 
 const port = parentPort!;
 

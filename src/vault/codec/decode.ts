@@ -1,10 +1,10 @@
 import {assert, unreachable} from '../../errors/index.ts';
+import {free} from '../../lib/memory.ts';
 import {type ChunkEncoding, chunkEncodings} from '../format/entry.ts';
 import {chunkId} from '../format/hash.ts';
 import {decompress, decompressNow} from '../format/zstd.ts';
 import type {ChunkId} from '../types.ts';
 import {filterBytes, readFilterHeader, undoFilter} from './filter.ts';
-import {free} from './scratch.ts';
 
 export type Decodable = {id: ChunkId; plainBytes: number; encoding: ChunkEncoding};
 

@@ -1,10 +1,11 @@
 import {BkpError} from '../../errors/index.ts';
+import {free} from '../../lib/memory.ts';
 import {type ChunkEncoding, chunkEncodings} from '../format/entry.ts';
 import {canBeDictionary, compressNow} from '../format/zstd.ts';
 import type {ChunkId} from '../types.ts';
 import {type Decodable, decodeChunkInto} from './decode.ts';
 import {applyFilter, type Filter, filterHeader, filtersFor} from './filter.ts';
-import {free, Scratch} from './scratch.ts';
+import {Scratch} from './scratch.ts';
 
 /** Compression that saves less than this part of a chunk is not worth the time at every read. */
 const worthSaving = 0.03;

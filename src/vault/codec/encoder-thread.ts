@@ -1,10 +1,10 @@
 // A thread of EncoderThreads: encodes one batch after the other.
 import {parentPort, workerData} from 'node:worker_threads';
+import {free} from '../../lib/memory.ts';
 import {chunkEncodings} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
 import {ChunkEncoder} from './encode.ts';
 import type {Batch, BatchResult, Part} from './encoder-batch.ts';
-import {free} from './scratch.ts';
 
 const port = parentPort!;
 const encoder = new ChunkEncoder((workerData as {level: number}).level);

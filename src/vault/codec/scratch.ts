@@ -1,5 +1,3 @@
-import {isMarkedAsUntransferable} from 'node:worker_threads';
-
 /** Memory for intermediate results, reused by the next call: fresh pages cost more than most work on them. */
 export class Scratch {
   #bytes = new Uint8Array(0);
@@ -14,14 +12,4 @@ export class Scratch {
   words(count: number): Int32Array {
     return new Int32Array(this.of(4 * count).buffer, 0, count);
   }
-}
-
-/**
- * Frees the memory of bytes that are no longer used. Left to the garbage collector it accumulates to about 60
- * MiB on each thread.
- */
-export function free({buffer}: Uint8Array): void {
-  // Small results share a buffer that Node marks as untransferable. Of several views of a buffer the first call
-  // frees it.
-  if (buffer instanceof ArrayBuffer && !buffer.detached && !isMarkedAsUntransferable(buffer)) buffer.transfer(0);
 }

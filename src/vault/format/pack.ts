@@ -17,8 +17,8 @@ const tailGuessBytes = 64 * 1024;
 const firstBufferBytes = 512 * 1024;
 
 /**
- * A pack that is being filled, in a buffer that is reused for the next pack. Chunks are copied into it, because
- * zlib returns small views of large allocations, and keeping those would take three times the memory.
+ * A pack that is being filled, in a buffer that is reused for the next pack. Chunks are copied into it, so that the
+ * memory of each can be used again or freed.
  */
 export class PackBuffer {
   #bytes = Buffer.allocUnsafeSlow(firstBufferBytes);

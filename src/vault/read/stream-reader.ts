@@ -1,7 +1,7 @@
 import {BkpError} from '../../errors/index.ts';
 import {mapConcurrent} from '../../lib/async.ts';
+import {free} from '../../lib/memory.ts';
 import type {Store} from '../../stores/index.ts';
-import {free} from '../codec/scratch.ts';
 import {idBytes} from '../format/hash.ts';
 import {idsOfList} from '../format/recipe.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
