@@ -1,6 +1,8 @@
 import {readFileSync} from 'node:fs';
-import {runProgram} from './commands/program.ts';
+import {homedir} from 'node:os';
+import {join} from 'node:path';
 import type {RealDeps} from './compose.ts';
+import {resolveHome} from './config/index.ts';
 import {
   asPlain,
   BkpError,
@@ -10,6 +12,7 @@ import {
   renderError,
   renderErrorJson,
 } from './errors/index.ts';
+import {keepCompiledCode} from './lib/code-cache.ts';
 import {printableLines} from './lib/text.ts';
 
 // The only file that reads the command line and sets the exit status.
@@ -26,6 +29,11 @@ process.on('uncaughtException', (error) => {
 });
 
 try {
+  const version = () => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+  const home = resolveHome({...process.env, ...givenHome(args)}, process.platform, homedir());
+  keepCompiledCode({home: home.dir, folder: join(home.codeCacheDir, version())});
+  // Loaded from here on, so that their compiled code is kept: this file imports as little as it can.
+  const {runProgram} = await import('./commands/program.ts');
   await runProgram(args, {
     openDeps: async (flags) => {
       // Help and version need none of this.
@@ -37,7 +45,7 @@ try {
     },
     write: (text) => process.stdout.write(text),
     columns: process.stdout.columns,
-    version: () => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version,
+    version,
   });
 } catch (error) {
   report(error);
@@ -58,9 +66,20 @@ function exitStatusOf(error: PlainError): ExitStatus {
 
 /** Reads the raw arguments, because parsing them may be what failed. */
 function wantsJson(words: readonly string[]): boolean {
-  return words.some((word, at) => {
-    const format = word === '--format' ? words[at + 1] : word.startsWith('--format=') ? word.slice(9) : undefined;
-    return word === '--json' || format === 'json' || format === 'proto-json-base64';
+  const formats = valuesOf('--format', words);
+  return words.includes('--json') || formats.includes('json') || formats.includes('proto-json-base64');
+}
+
+/** Reads the raw arguments, because the code that parses them is not loaded yet. */
+function givenHome(words: readonly string[]): {BKP_HOME?: string | undefined} {
+  const [home] = valuesOf('--home', words);
+  return home === undefined ? {} : {BKP_HOME: home};
+}
+
+function valuesOf(option: string, words: readonly string[]): (string | undefined)[] {
+  return words.flatMap((word, at) => {
+    if (word === option) return [words[at + 1]];
+    return word.startsWith(`${option}=`) ? [word.slice(option.length + 1)] : [];
   });
 }
 

@@ -12,6 +12,8 @@ export type Home = {
   journalFile: string;
   logsDir: string;
   cacheDir: string;
+  /** Compiled code, a folder for each version of bkp. */
+  codeCacheDir: string;
   /** Records the stores that contained a vault. */
   vaultsDir: string;
   /** Statements typed at the prompt. */
@@ -38,6 +40,7 @@ export function resolveHome(env: Environment, platform: NodeJS.Platform, homedir
     journalFile: path.join(dir, 'journal.db'),
     logsDir: path.join(dir, 'logs'),
     cacheDir: path.join(dir, 'cache'),
+    codeCacheDir: path.join(dir, 'cache', 'code'),
     vaultsDir: path.join(dir, 'vaults'),
     historyFile: path.join(dir, 'history'),
     reloadFile: path.join(dir, 'reload'),

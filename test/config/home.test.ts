@@ -34,6 +34,7 @@ test('all paths are inside the home', () => {
     journalFile: '/b/journal.db',
     logsDir: '/b/logs',
     cacheDir: '/b/cache',
+    codeCacheDir: '/b/cache/code',
     vaultsDir: '/b/vaults',
     historyFile: '/b/history',
     reloadFile: '/b/reload',

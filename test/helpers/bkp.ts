@@ -33,6 +33,8 @@ export function bareEnv({home, env}: Pick<RunOptions, 'home' | 'env'>): Record<s
     USER: 'tester',
     // Tests run concurrently and wait for their workers.
     BKP_BACKUP_NICENESS: '0',
+    // Each test has a home of its own, where there would be no compiled code yet.
+    NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/bkp-tests'),
     ...env,
   };
 }
