@@ -1,17 +1,12 @@
 import {BkpError} from '../../errors/index.ts';
-import type {ProbePoint} from '../probe-point.ts';
-import type {Key, Store} from '../store.ts';
+import {type ProbePoint, probeKey} from '../probe-point.ts';
+import type {Store} from '../store.ts';
 import {by, ExpectedFailure, S3Connection} from './connection/connection.ts';
 import {rightNeeded} from './connection/errors.ts';
 import {features} from './connection/features.ts';
 import type {S3StoreOptions} from './options.ts';
 import {openS3Store} from './s3.ts';
 
-/**
- * Always the same name and bytes: with a key that may not remove it, repeated probes leave only one small object
- * behind.
- */
-export const probeKey: Key = 'probe/object';
 const probeBytes = Buffer.from('bkp store check wrote this, and may not remove it. It is not needed.\n');
 
 /** Leases and locks compare clocks; a slow reply does not explain more than this. */

@@ -1,12 +1,16 @@
 import {readFileSync} from 'node:fs';
-import http from 'node:http';
-import https from 'node:https';
+import type {Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage} from 'node:http';
+import type {Agent as TlsAgent} from 'node:https';
 import type {Socket} from 'node:net';
 import {getCACertificates} from 'node:tls';
 import {assert, BkpError} from '../../../errors/index.ts';
 import type {S3StoreOptions} from '../options.ts';
 import {type Attempt, AttemptEnded} from './attempt.ts';
 import type {Pace} from './pace.ts';
+
+// `import` would read every export of node:http, and one of them loads the client of `fetch`: as long as starting Node.
+const http = process.getBuiltinModule('node:http');
+const https = process.getBuiltinModule('node:https');
 
 /** The body is sent after this time even if the server does not respond with `100 Continue`. */
 const continueWithinMs = 1000;
@@ -26,8 +30,10 @@ export type SignedRequest = {
 /** Options that pass through the SDK with a request; the SDK itself knows only the time-out. */
 export type HandlerOptions = {attempt?: Attempt; requestTimeout?: number};
 
+type Agents = {http: Agent; https: TlsAgent};
+
 type HandlerOutput = {
-  response: {statusCode: number; reason: string; headers: Record<string, string>; body: http.IncomingMessage};
+  response: {statusCode: number; reason: string; headers: Record<string, string>; body: IncomingMessage};
 };
 
 /**
@@ -39,11 +45,11 @@ type HandlerOutput = {
  */
 export class S3Http {
   readonly metadata = {handlerProtocol: 'http/1.1'};
-  readonly #agents: {http: http.Agent; https: https.Agent};
+  readonly #agents: Agents;
   readonly #connectMs: number;
   readonly #upload: Pace;
 
-  constructor(options: {agents: {http: http.Agent; https: https.Agent}; connectMs: number; upload: Pace}) {
+  constructor(options: {agents: Agents; connectMs: number; upload: Pace}) {
     this.#agents = options.agents;
     this.#connectMs = options.connectMs;
     this.#upload = options.upload;
@@ -90,7 +96,7 @@ export class S3Http {
     return promise;
   }
 
-  #limitConnecting(sender: http.ClientRequest, socket: Socket, secure: boolean): void {
+  #limitConnecting(sender: ClientRequest, socket: Socket, secure: boolean): void {
     if (!socket.connecting) return;
     const timer = setTimeout(
       () => sender.destroy(new AttemptEnded(`no connection within ${this.#connectMs / 1000} s`)),
@@ -100,7 +106,7 @@ export class S3Http {
     socket.once('close', () => clearTimeout(timer));
   }
 
-  async #send(sender: http.ClientRequest, request: SignedRequest, attempt: Attempt): Promise<void> {
+  async #send(sender: ClientRequest, request: SignedRequest, attempt: Attempt): Promise<void> {
     const body = bodyBytes(request.body);
     attempt.expect(body.length);
     if (request.headers.Expect !== undefined && !(await mayContinue(sender))) return;
@@ -127,7 +133,7 @@ function secretsIn({authorization = '', 'x-amz-security-token': token = ''}: Rec
 }
 
 /** @returns false if a response has arrived already, so the server does not want the body */
-function mayContinue(sender: http.ClientRequest): Promise<boolean> {
+function mayContinue(sender: ClientRequest): Promise<boolean> {
   const {promise, resolve} = Promise.withResolvers<boolean>();
   const timer = {at: undefined as NodeJS.Timeout | undefined};
   sender.flushHeaders();
@@ -149,7 +155,7 @@ function bodyBytes(body: unknown): Uint8Array {
   throw new Error('a request body that is neither text nor bytes');
 }
 
-function plainHeaders(headers: http.IncomingHttpHeaders): Record<string, string> {
+function plainHeaders(headers: IncomingHttpHeaders): Record<string, string> {
   const plain: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined) plain[name] = Array.isArray(value) ? value.join(', ') : value;
@@ -173,10 +179,7 @@ const escapeUri = (text: string) =>
   encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** Agents that keep a limited number of connections open and check certificates against the roots in the options. */
-export function makeAgents(
-  options: Pick<S3StoreOptions, 'caCertFile' | 'caBuiltinRoots'>,
-  sockets: number,
-): {http: http.Agent; https: https.Agent} {
+export function makeAgents(options: Pick<S3StoreOptions, 'caCertFile' | 'caBuiltinRoots'>, sockets: number): Agents {
   const kept = {keepAlive: true, maxSockets: sockets, maxFreeSockets: sockets};
   return {http: new http.Agent(kept), https: new https.Agent({...kept, ...trustedRoots(options)})};
 }
