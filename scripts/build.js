@@ -39,9 +39,8 @@ if (existsSync(join(root, 'src'))) {
       'quick-check-process': join(root, 'src', 'sources', 'sqlite', 'file', 'quick-check-process.ts'),
     },
     platform: 'node',
-    // Packages are not bundled, with two exceptions. Every statement that starts work loads execa and two dozen
-    // small packages behind it; loaded one by one, they take longer than the rest of the statement. Of valibot,
-    // bundling keeps only the twentieth that is used.
+    // Packages are not bundled, with two exceptions. A notification loads execa and two dozen small packages behind
+    // it, which takes long one by one. Of valibot, bundling keeps only the twentieth that is used.
     external: (id) => packages.some((name) => id === name || id.startsWith(`${name}/`)),
     output: {dir: join(root, 'dist'), format: 'esm'},
     logLevel: 'warn',

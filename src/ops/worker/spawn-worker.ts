@@ -1,3 +1,4 @@
+import {once} from 'node:events';
 import {closeSync} from 'node:fs';
 import {BkpError} from '../../errors/index.ts';
 import type {Journal} from '../journal/journal.ts';
@@ -57,21 +58,19 @@ export type DetachedOptions = Required<Pick<SpawnOptions, 'entry' | 'args' | 'en
 
 /** Starts a process in the background. @returns its pid; throws if it could not be started */
 export async function startDetached({entry, args, env, cwd, output}: DetachedOptions): Promise<number> {
-  // Loaded here, because it takes longer to load than the rest of bkp, and only statements that start work need it.
-  const {execa} = await import('execa');
-  // execa's types only know descriptors up to 9; it accepts others as well.
-  const log = output as 3;
-  const worker = execa(process.execPath, [entry, ...args], {
+  // Loaded here, because most commands start no process.
+  const {spawn} = await import('node:child_process');
+  const worker = spawn(process.execPath, [entry, ...args], {
     detached: true,
-    cleanup: false,
-    reject: false,
-    buffer: false,
-    extendEnv: false,
     env,
     cwd,
-    stdio: ['ignore', log, log],
+    stdio: ['ignore', output, output],
+    windowsHide: true,
   });
-  if (worker.pid === undefined) throw (await worker).cause;
-  worker.nodeChildProcess.unref();
+  if (worker.pid === undefined) {
+    const [error] = await once(worker, 'error');
+    throw error;
+  }
+  worker.unref();
   return worker.pid;
 }
