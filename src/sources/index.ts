@@ -8,6 +8,7 @@ export type * from './file-source.ts';
 export {isSameFile, isSamePlace, type Origin, originSchema, placeText, type Whereabouts} from './origin.ts';
 export {type Capabilities, capabilitiesOf, productNames, type SourceSpec, type TargetWish} from './products.ts';
 export type * from './source.ts';
+export {TakeRows} from './take-rows.ts';
 
 /**
  * A database as tables. Opens nothing yet: a missing or damaged database is reported by the first call that needs it.

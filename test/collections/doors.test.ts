@@ -85,6 +85,7 @@ test('a manifest of another collection or backup is not accepted at a key that i
 
 /** Changes a part of a document, which is then written completely. */
 const set = (object: object, members: Changed) => void Object.assign(object, members);
+const treeOf = ({rows, data, cuts}: Changed) => ({name: 'ta', kind: 'rowid', records: rows, data, cuts});
 const base = (body: Changed) => (body.tables as {layers: Changed[]}[])[0]!.layers[0]!;
 test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
   ['is nothing', () => 'null'],
@@ -102,10 +103,11 @@ test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
   ['counts less than no rows', (body) => set(base(body), {rows: -1})],
   ['counts half a row', (body) => set(base(body), {rows: 0.5})],
   ['has wide segments of one chunk', (body) => set(base(body).data as Changed, {wide: {'0': 1}})],
+  ['has records in an old version', (body) => set(base(body), {form: 'records', trees: [treeOf(base(body))]})],
   ['was taken at no time', (body) => ({...body, takenAt: 'yesterday'})],
   ['costs nothing that can be counted', (body) => ({...body, cost: null})],
   ['is of another kind', (_, manifest) => set(manifest, {kind: 'database-backup'})],
-  ['is of a newer bkp', (body) => ({...body, version: 3})],
+  ['is of a newer bkp', (body) => ({...body, version: 4})],
 ])('a backup whose manifest %s affects no other backup', async (_, change) => {
   const {bench, folder, exec, rewrite} = await openShop();
   exec("INSERT INTO ta (at) VALUES ('x')");

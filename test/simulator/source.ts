@@ -1,18 +1,25 @@
 import {BkpError} from '../../src/errors/index.ts';
-import type {
-  BaseStream,
-  DeltaStream,
-  Segment,
-  Snapshot,
-  SnapshotOptions,
-  Staging,
-  TableSchema,
-  TableSource,
+import {
+  type BaseOptions,
+  type BaseStream,
+  type DeltaStream,
+  type Segment,
+  type Snapshot,
+  type SnapshotOptions,
+  type Staging,
+  type StoredBase,
+  type TableBase,
+  type TableName,
+  type TableSchema,
+  type TableSource,
+  TakeRows,
 } from '../../src/sources/index.ts';
 import type {Random} from './random.ts';
 
 /** The one table of a simulated database. */
 export const table = 't';
+/** Its index, by value. */
+const index = 'i';
 
 /** Few values, so that old content returns, and with it the chunks of older packs. */
 const keys = 4;
@@ -73,13 +80,28 @@ export class FakeSource implements TableSource {
       database: {},
       estimatedBytes: async () => 1000,
       countRows: async () => rows.size,
-      base: async (_, {previous} = {}) => ({form: 'rows', rows: baseOf(rows, previous?.get(table))}),
+      base: async (_, options) => this.#base(rows, options),
       confirm: async () => {},
       changes: async (): Promise<DeltaStream> => ({
         keys: segments(touched.map((key) => [key])),
         rows: segments(touched.flatMap((key) => (rows.has(key) ? [[key, rows.get(key)!]] : []))),
       }),
       close: async () => {},
+    };
+  }
+
+  /** Rows, records, or records that turn out not to serve. */
+  #base(rows: Rows, {previous, form = this.#random.pick([undefined, 'rows'])}: BaseOptions = {}): TableBase {
+    const own = () => baseOf([...rows], keys, previous?.get(table));
+    if (form === 'rows') return {form, rows: own()};
+    const entries = baseOf(indexEntries(rows), keys * values, previous?.get(index));
+    const records = this.#random.chance(0.1) ? failing(entries) : entries;
+    return {
+      form: 'records',
+      trees: [
+        {name: table, kind: 'rowid', records: own()},
+        {name: index, kind: 'key', records},
+      ],
     };
   }
 
@@ -93,7 +115,7 @@ export class FakeSource implements TableSource {
   discardStaging = async () => {};
   inspect = async () => [];
   close = async () => {};
-  stage(): Promise<Staging> {
+  stage(..._: unknown[]): Promise<Staging> {
     throw new Error('backups are restored into another source');
   }
 }
@@ -101,17 +123,35 @@ export class FakeSource implements TableSource {
 /** Where a backup is restored to. */
 export class FakeTarget extends FakeSource {
   readonly restored = new Map<number, number>();
+  readonly #wantsIndex: boolean;
+
+  constructor(name: string, random: Random) {
+    super(name, random);
+    this.#wantsIndex = random.chance(0.5);
+  }
+
   override describe = async () => [{name: table, state: 'absent' as const}] as never;
 
-  override async stage(): Promise<Staging> {
+  override async stage(_: unknown, {bases}: {bases?: ReadonlyMap<TableName, StoredBase>}): Promise<Staging> {
+    const trees = bases?.get(table)?.trees ?? [];
+    const put = (segment: Uint8Array) => {
+      const rows = parse(segment);
+      for (const [key, value] of rows) this.restored.set(key!, value!);
+      return rows.length;
+    };
     return {
-      wanted: () => [],
-      loadTree: async () => {},
-      load: async (_, segment) => {
-        const rows = parse(segment);
-        for (const [key, value] of rows) this.restored.set(key!, value!);
-        return rows.length;
+      wanted: () => trees.filter(({name}) => name === table || this.#wantsIndex),
+      loadTree: async (_, {name, records}, chunks) => {
+        const found: (readonly number[])[] = [];
+        for await (const chunk of chunks) {
+          if (name === table) put(chunk);
+          found.push(...parse(chunk));
+        }
+        const expected = name === table ? [...this.restored] : indexEntries(this.restored);
+        if (found.length === records && JSON.stringify(found) === JSON.stringify(expected)) return;
+        throw new BkpError('OBJECT_DAMAGED', `${name} has ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`);
       },
+      load: async (_, segment) => put(segment),
       removeKeys: async (_, segment) => {
         const gone = parse(segment);
         for (const [key] of gone) this.restored.delete(key!);
@@ -146,18 +186,34 @@ async function* segments(rows: readonly (readonly number[])[]): AsyncGenerator<S
   if (rows.length > 0) yield toSegment(rows);
 }
 
-function baseOf(rows: Rows, previousCuts: string | undefined): BaseStream {
+const indexEntries = (rows: Rows) => [...rows].map(([key, value]) => [value * keys + key]).sort(([a], [b]) => a! - b!);
+
+/** @param end above the first number of every entry; entries ascend by it */
+function baseOf(entries: readonly (readonly number[])[], end: number, previousCuts: string | undefined): BaseStream {
   const previous = previousCuts === undefined ? [] : (JSON.parse(previousCuts) as number[]);
   const starts: number[] = [];
   return {
     cuts: () => JSON.stringify(starts),
     async *[Symbol.asyncIterator]() {
-      for (let start = 0; start < keys; start += rowsPerSegment) {
-        const some = [...rows].filter(([key]) => key >= start && key < start + rowsPerSegment);
+      for (let start = 0; start < end; start += rowsPerSegment) {
+        const some = entries.filter(([first]) => first! >= start && first! < start + rowsPerSegment);
         if (some.length === 0) continue;
         const position = previous.indexOf(start);
         starts.push(start);
         yield {...toSegment(some), ...(position < 0 ? {} : {previous: position})};
+      }
+    },
+  };
+}
+
+/** Fails after its first segment. */
+function failing(stream: BaseStream): BaseStream {
+  return {
+    cuts: stream.cuts,
+    async *[Symbol.asyncIterator]() {
+      for await (const segment of stream) {
+        yield segment;
+        throw new TakeRows('one record is odd');
       }
     },
   };

@@ -3,7 +3,7 @@ import {BkpError} from '../../errors/index.ts';
 import type {TableSource} from '../../sources/index.ts';
 import type {Vault, VaultWriter} from '../../vault/index.ts';
 import {type LiveCollection, requireCollection} from '../stored/folder.ts';
-import {type BackupBody, toManifest} from '../stored/manifest.ts';
+import {type BackupBody, toManifest, versionFor} from '../stored/manifest.ts';
 import {type BackupName, type BackupType, manifestKey, nameMs, nextBackupName} from '../stored/names.ts';
 import {requireChain} from './chain.ts';
 import {type CopiedTables, copyTables} from './copy-tables.ts';
@@ -54,10 +54,10 @@ export async function takeBackup(
     signal.throwIfAborted();
     tools.progress({...copied.meter.state(), phase: 'Commit'});
     await writer.flush();
-    const {logicalBytes, storedBytes} = writer.stats;
-    const {tables, objects, takenAt, mark, rows, deletedRows} = copied;
+    const {storedBytes} = writer.stats;
+    const {tables, objects, takenAt, mark, rows, deletedRows, logicalBytes} = copied;
     await commit(writer, copied, {
-      version: objects.length === 0 ? 1 : 2,
+      version: versionFor({tables, objects}),
       collection: {id: live.definition.id, name: live.definition.name},
       backup: name,
       type: request.type,

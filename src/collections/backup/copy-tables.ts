@@ -2,13 +2,16 @@ import {type Meter, startMeter, unlessDamaged, unlessUnreadable, type WorkTools}
 import type {SchemaObject, Snapshot, TableName, TableSource} from '../../sources/index.ts';
 import type {Recipe, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
 import type {LiveCollection} from '../stored/folder.ts';
-import {type Backup, type BackupBody, type Layer, readBackup, type TableBackup} from '../stored/manifest.ts';
+import {type Layer, streamsOf} from '../stored/layers.ts';
+import {type Backup, type BackupBody, readBackup, type TableBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {nameDatabase} from './belongs.ts';
 import {requireSameMembers, sinceOf} from './chain.ts';
 import {leftBehind, memberTables} from './members.ts';
+import {readPreviousBase} from './previous-base.ts';
 import {StreamTable} from './stream-table.ts';
-import {type LayerSink, readPreviousBase, writeBase, writeDelta} from './write-layers.ts';
+import {writeBase} from './write-base.ts';
+import {type LayerSink, writeDelta} from './write-segments.ts';
 
 /** What one snapshot brought into the vault. */
 export type CopiedTables = {
@@ -20,10 +23,20 @@ export type CopiedTables = {
   mark: string | undefined;
   rows: number;
   deletedRows: number;
+  /** Plain bytes of the layers that this backup adds. */
+  logicalBytes: number;
   meter: Meter;
 };
 
 type BackupLine = {live: LiveCollection; name: BackupName; parent: Backup | undefined};
+
+type Reading = {
+  vault: VaultReader;
+  sink: LayerSink;
+  snapshot: Snapshot;
+  /** Tables that were not taken as records, with the reason. */
+  asRows: Map<TableName, string>;
+};
 
 /** Reads one snapshot into the vault. The snapshot is closed when this returns. */
 export async function copyTables(
@@ -36,7 +49,9 @@ export async function copyTables(
   const members = await memberTables(definition, source);
   const {tables, whole} = members;
   for (const sentence of await leftBehind(definition, source)) tools.notice(sentence);
-  for (const notice of wholeNotices(whole)) tools.notice(notice);
+  for (const [reason, names] of byReason(whole)) {
+    tools.notice(`each increment takes all rows of ${names.join(', ')}: ${reason}`);
+  }
   if (parent !== undefined) requireSameMembers(parent, members);
   const earlier = parent ?? (await readEarlier(vault, live));
   const snapshot = await source.snapshot({
@@ -56,15 +71,20 @@ export async function copyTables(
     });
     const streams = new StreamTable();
     const sink: LayerSink = {writer, streams, backup: name, observe: meter.bytes};
+    const reading: Reading = {vault, sink, snapshot, asRows: new Map()};
     const copied: TableBackup[] = [];
     for (const schema of snapshot.schemas) {
       signal.throwIfAborted();
       const layers =
         parent === undefined || whole.has(schema.name)
-          ? [await baseLayer(vault, sink, snapshot, schema.name, earlier)]
-          : await deltaLayers(vault, sink, snapshot, schema.name, parent);
+          ? [await baseLayer(reading, schema.name, earlier)]
+          : await deltaLayers(reading, schema.name, parent);
       copied.push(whole.has(schema.name) ? {schema, layers, whole: true} : {schema, layers});
       meter.item();
+    }
+    await snapshot.confirm();
+    for (const [reason, names] of byReason(reading.asRows)) {
+      tools.notice(`${names.join(', ')}: backed up row by row, which is slower: ${reason}`);
     }
     const own = copied.flatMap((table) => table.layers).filter((layer) => layer.backup === name);
     return {
@@ -76,6 +96,7 @@ export async function copyTables(
       mark: snapshot.mark,
       rows: own.reduce((sum, layer) => sum + layer.rows, 0),
       deletedRows: own.reduce((sum, layer) => sum + deletedRowsOf(layer), 0),
+      logicalBytes: own.flatMap(streamsOf).reduce((sum, stream) => sum + streams.streams[stream]!.sizeBytes, 0),
       meter,
     };
   } finally {
@@ -86,11 +107,11 @@ export async function copyTables(
 /** A key that contains NULL can have several rows, so a delta can have more rows than keys. */
 const deletedRowsOf = (layer: Layer) => (layer.kind === 'delta' ? Math.max(0, layer.keys - layer.rows) : 0);
 
-/** One notice for each reason: in a database with virtual tables, many tables have the same one. */
-function wholeNotices(whole: ReadonlyMap<TableName, string>): string[] {
+/** Tables by their reason: in a database with virtual tables, many tables have the same one. */
+function byReason(reasons: ReadonlyMap<TableName, string>): ReadonlyMap<string, readonly TableName[]> {
   const tablesOf = new Map<string, TableName[]>();
-  for (const [table, reason] of whole) tablesOf.set(reason, [...(tablesOf.get(reason) ?? []), table]);
-  return [...tablesOf].map(([reason, tables]) => `each increment takes all rows of ${tables.join(', ')}: ${reason}`);
+  for (const [table, reason] of reasons) tablesOf.set(reason, [...(tablesOf.get(reason) ?? []), table]);
+  return tablesOf;
 }
 
 async function estimatedBytes(snapshot: Snapshot, tables: readonly TableName[]): Promise<number> {
@@ -106,25 +127,18 @@ async function readEarlier(vault: VaultReader, {definition, backups}: LiveCollec
 }
 
 async function baseLayer(
-  vault: VaultReader,
-  sink: LayerSink,
-  snapshot: Snapshot,
+  {vault, sink, snapshot, asRows}: Reading,
   table: TableName,
   earlier: Backup | undefined,
-) {
+): Promise<Layer> {
   const previous = earlier === undefined ? undefined : await unlessDamaged(readPreviousBase(vault, earlier, table));
-  return writeBase(sink, snapshot, table, previous);
+  return writeBase(sink, {snapshot, takenAsRows: (name, reason) => asRows.set(name, reason)}, table, previous);
 }
 
-async function deltaLayers(
-  vault: VaultReader,
-  sink: LayerSink,
-  snapshot: Snapshot,
-  table: TableName,
-  parent: Backup,
-): Promise<readonly Layer[]> {
+async function deltaLayers(reading: Reading, table: TableName, parent: Backup): Promise<readonly Layer[]> {
+  const {sink, snapshot} = reading;
   const changes = await snapshot.changes(table, parent.body.mark!);
-  if (changes === 'rebase') return [await baseLayer(vault, sink, snapshot, table, parent)];
+  if (changes === 'rebase') return [await baseLayer(reading, table, parent)];
   const before = parent.body.tables.find((entry) => entry.schema.name === table)!;
   const adopted = before.layers.map((layer) => sink.streams.adopt(layer, parent.streams));
   const delta = await writeDelta(sink, changes);

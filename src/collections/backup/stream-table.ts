@@ -1,5 +1,5 @@
 import type {Recipe} from '../../vault/index.ts';
-import type {Layer, SegmentStream, StreamIndex} from '../stored/manifest.ts';
+import {type Layer, type StreamIndex, withStreams} from '../stored/layers.ts';
 
 /** Collects the streams of a manifest while the manifest is built. */
 export class StreamTable {
@@ -18,10 +18,6 @@ export class StreamTable {
 
   /** Takes over a layer of another manifest. @returns the layer with its positions in this table */
   adopt(layer: Layer, from: readonly Recipe[]): Layer {
-    const move = (stream: StreamIndex) => this.add(from[stream]!);
-    const moveSegments = (data: SegmentStream) => ({...data, stream: move(data.stream)});
-    return layer.kind === 'base'
-      ? {...layer, data: moveSegments(layer.data), cuts: move(layer.cuts)}
-      : {...layer, keyData: moveSegments(layer.keyData), rowData: moveSegments(layer.rowData)};
+    return withStreams(layer, (stream) => this.add(from[stream]!));
   }
 }

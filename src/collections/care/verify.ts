@@ -4,7 +4,8 @@ import {quoteName} from '../../sql/index.ts';
 import type {VaultReader, VerifyLevel} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {requireReadable} from '../stored/folder.ts';
-import {type Backup, readBackup, streamsOf} from '../stored/manifest.ts';
+import {streamsOf} from '../stored/layers.ts';
+import {type Backup, readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 
 export type VerifyRequest = {

@@ -1,22 +1,47 @@
 import type {Meter} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Staging} from '../../sources/index.ts';
+import type {Staging, TableName} from '../../sources/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
-import type {Backup, Layer, SegmentStream} from '../stored/manifest.ts';
+import {type Layer, recordsBaseOf, type SegmentStream, type TreeRecords} from '../stored/layers.ts';
+import type {Backup, TableBackup} from '../stored/manifest.ts';
 import {readSegments} from '../stored/segments.ts';
 
 export type LayerTarget = {vault: VaultReader; staging: Staging; meter: Meter; signal: AbortSignal};
 
-/** @throws BkpError `OBJECT_DAMAGED` also if the layer does not contain as many rows as its manifest says */
+/** Loads the trees of a base of records that the staging wants. */
+export async function loadTrees(
+  {vault, staging, meter, signal}: LayerTarget,
+  {streams}: Backup,
+  table: TableBackup,
+): Promise<void> {
+  async function* chunksOf({data}: TreeRecords) {
+    for await (const chunk of readSegments(vault, streams, data, {signal, borrowed: true})) {
+      signal.throwIfAborted();
+      const {byteLength} = chunk;
+      yield chunk;
+      meter.bytes(byteLength);
+    }
+  }
+  for (const tree of wantedTrees(staging, table)) {
+    signal.throwIfAborted();
+    const {name, kind, records} = tree;
+    await staging.loadTree(table.schema.name, {name, kind, records}, chunksOf(tree));
+  }
+}
+
+/**
+ * Loads a layer, except for a base of records, which {@link loadTrees} loads.
+ * @throws BkpError `OBJECT_DAMAGED` also if the layer does not contain as many rows as its manifest says
+ */
 export async function loadLayer(
   {vault, staging, meter, signal}: LayerTarget,
   {streams}: Backup,
-  table: string,
+  table: TableName,
   layer: Layer,
 ): Promise<void> {
   const each = async (data: SegmentStream, put: (segment: Uint8Array) => Promise<number>, rows: number) => {
     let loaded = 0;
-    for await (const segment of readSegments(vault, streams, data, signal)) {
+    for await (const segment of readSegments(vault, streams, data, {signal})) {
       signal.throwIfAborted();
       loaded += await put(segment);
       meter.bytes(segment.byteLength);
@@ -32,6 +57,7 @@ export async function loadLayer(
     );
   };
   if (layer.kind === 'base') {
+    if (layer.form === 'records') return;
     await each(layer.data, (segment) => staging.load(table, segment), layer.rows);
     return;
   }
@@ -41,8 +67,20 @@ export async function loadLayer(
   await each(layer.rowData, (segment) => staging.load(table, segment), layer.rows);
 }
 
-/** Plain bytes that {@link loadLayer} reads. */
-export function bytesOfLayer({streams}: Backup, layer: Layer): number {
-  const data = layer.kind === 'base' ? [layer.data] : [layer.keyData, layer.rowData];
+/** Plain bytes that {@link loadTrees} and {@link loadLayer} read of a table. */
+export function bytesToLoad(staging: Staging, {streams}: Backup, table: TableBackup): number {
+  const layers = table.layers.flatMap((layer) => {
+    if (layer.kind === 'delta') return [layer.keyData, layer.rowData];
+    return layer.form === 'records' ? [] : [layer.data];
+  });
+  const data = [...wantedTrees(staging, table).map((tree) => tree.data), ...layers];
   return data.reduce((sum, {stream}) => sum + streams[stream]!.sizeBytes, 0);
+}
+
+/** In the order of the base. */
+function wantedTrees(staging: Staging, {schema, layers}: TableBackup): readonly TreeRecords[] {
+  const base = recordsBaseOf(layers);
+  if (base === undefined) return [];
+  const wanted = new Set(staging.wanted(schema.name).map(({name}) => name));
+  return base.trees.filter(({name}) => wanted.has(name));
 }

@@ -1,12 +1,13 @@
 import {startMeter, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {TableSource} from '../../sources/index.ts';
+import type {StoredBase, TableName, TableSource} from '../../sources/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {type ReadableCollection, requireReadable} from '../stored/folder.ts';
+import {storedBaseOf} from '../stored/layers.ts';
 import {type Backup, readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
-import {bytesOfLayer, loadLayer} from './load-layer.ts';
+import {bytesToLoad, loadLayer, loadTrees} from './load-layer.ts';
 import {requireFreeTargets} from './plan.ts';
 
 export type RestoreRequest = {
@@ -33,17 +34,22 @@ export async function restoreBackup(
   );
   await requireFreeTargets(source, backup);
   const {tables} = backup.body;
-  const logicalBytes = tables
-    .flatMap((table) => table.layers)
-    .reduce((sum, layer) => sum + bytesOfLayer(backup, layer), 0);
-  const meter = startMeter(tools, {bytesTotal: logicalBytes, itemsTotal: tables.length});
+  const bases = new Map<TableName, StoredBase>();
+  for (const {schema, layers} of tables) {
+    const base = storedBaseOf(layers);
+    if (base !== undefined) bases.set(schema.name, base);
+  }
   const staging = await source.stage(
     tables.map((table) => table.schema),
-    {id: request.stagingId, database: backup.body.source.database, objects: backup.body.objects ?? []},
+    {id: request.stagingId, database: backup.body.source.database, objects: backup.body.objects ?? [], bases},
   );
   try {
+    const logicalBytes = tables.reduce((sum, table) => sum + bytesToLoad(staging, backup, table), 0);
+    const meter = startMeter(tools, {bytesTotal: logicalBytes, itemsTotal: tables.length});
+    const target = {vault, staging, meter, signal};
+    for (const table of tables) await loadTrees(target, backup, table);
     for (const {schema, layers} of tables) {
-      for (const layer of layers) await loadLayer({vault, staging, meter, signal}, backup, schema.name, layer);
+      for (const layer of layers) await loadLayer(target, backup, schema.name, layer);
       meter.item();
     }
     const published = await staging.finish({

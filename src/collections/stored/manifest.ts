@@ -10,22 +10,8 @@ import {
   type TableSchema,
 } from '../../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../../vault/index.ts';
-import {type BackupName, type BackupType, backupType, isBackupName, manifestKey, nameMs} from './names.ts';
-
-/** Position in the manifest's `streams`. */
-export type StreamIndex = number;
-
-/**
- * A stream of segments. `wide` contains, by position, the number of chunks of each segment that is too large
- * for one.
- */
-export type SegmentStream = {stream: StreamIndex; segments: number; wide?: {readonly [segment: string]: number}};
-
-/** One table's part of one backup. */
-export type Layer =
-  | {kind: 'base'; backup: BackupName; rows: number; data: SegmentStream; cuts: StreamIndex}
-  /** `keys`: changed keys; `rows`: those of them that have a row. */
-  | {kind: 'delta'; backup: BackupName; keys: number; rows: number; keyData: SegmentStream; rowData: SegmentStream};
+import {backupName, faultOfLayers, type Layer, layersSchema, recordsBaseOf, streamsOf} from './layers.ts';
+import {type BackupName, type BackupType, backupType, manifestKey, nameMs} from './names.ts';
 
 export type TableBackup = {
   schema: TableSchema;
@@ -46,10 +32,15 @@ export type BackupCost = {
   storedBytes: number;
 };
 
+/**
+ * The lowest version whose readers restore the backup completely: 2 with `objects`, 3 with a base of records. Older
+ * readers refuse it.
+ */
+export type BodyVersion = 1 | 2 | 3;
+
 /** The body of a manifest of kind {@link manifestKind}; `docs/format.md` describes it. */
 export type BackupBody = {
-  /** 2 with `objects`: a bkp that knows only version 1 would restore such a backup without them. */
-  version: 1 | 2;
+  version: BodyVersion;
   collection: {id: string; name: string};
   backup: BackupName;
   type: BackupType;
@@ -72,32 +63,13 @@ export type BackupBody = {
   cost: BackupCost;
 };
 
-const newestVersion = 2;
+const newestVersion = 3;
 
 export const manifestKind = 'collection-backup';
 
-const backupName = v.custom<BackupName>((value) => typeof value === 'string' && isBackupName(value), 'Invalid name');
-const widePieces = v.record(v.pipe(v.string(), v.regex(/^\d+$/)), v.pipe(count, v.minValue(2)));
-const segments = v.pipe(
-  v.object({stream: count, segments: count, wide: v.exactOptional(widePieces)}),
-  v.check(({segments, wide = {}}) => Object.keys(wide).every((at) => Number(at) < segments), 'Invalid wide segment'),
-);
-const base = v.object({kind: v.literal('base'), backup: backupName, rows: count, data: segments, cuts: count});
-const delta = v.object({
-  kind: v.literal('delta'),
-  backup: backupName,
-  keys: count,
-  rows: count,
-  keyData: segments,
-  rowData: segments,
-});
-const layers = v.pipe(
-  v.array(v.variant('kind', [base, delta])),
-  v.check((layers) => layers.findLastIndex(({kind}) => kind === 'base') === 0, 'Invalid layers: not one base, first'),
-);
 const tableSchema = v.object({name, fingerprint: text, definition: opaque});
 const bodySchema = v.object({
-  version: v.picklist([1, 2]),
+  version: v.picklist([1, 2, 3]),
   collection: v.object({id: name, name}),
   backup: backupName,
   type: v.picklist(['full', 'incremental']),
@@ -112,7 +84,7 @@ const bodySchema = v.object({
   }),
   mark: v.exactOptional(text),
   tables: v.pipe(
-    v.array(v.object({schema: tableSchema, layers, whole: v.exactOptional(v.literal(true))})),
+    v.array(v.object({schema: tableSchema, layers: layersSchema, whole: v.exactOptional(v.literal(true))})),
     v.nonEmpty(),
     v.check(
       (tables) => new Set(tables.map(({schema}) => schema.name)).size === tables.length,
@@ -122,6 +94,12 @@ const bodySchema = v.object({
   objects: v.exactOptional(v.array(v.object({name, definition: opaque}))),
   cost: v.object({rows: count, deletedRows: count, logicalBytes: count, storedBytes: count}),
 });
+
+/** The version that a body with these members must have. */
+export function versionFor({tables, objects = []}: Pick<BackupBody, 'tables' | 'objects'>): BodyVersion {
+  if (tables.some(({layers}) => recordsBaseOf(layers) !== undefined)) return 3;
+  return objects.length > 0 ? 2 : 1;
+}
 
 /** A backup of a collection, read from its manifest. */
 export type Backup = {body: BackupBody; streams: readonly Recipe[]};
@@ -140,7 +118,9 @@ export async function readBackup(vault: VaultReader, collection: string, name: B
       if (body.backup !== name) return `it is of backup ${body.backup}`;
       if (body.type !== backupType(name)) return `it is of an ${body.type} backup`;
       const used = body.tables.flatMap(({layers}) => layers.flatMap(streamsOf));
-      return used.some((stream) => stream >= streams.length) ? 'it names a stream that it does not have' : undefined;
+      if (used.some((stream) => stream >= streams.length)) return 'it names a stream that it does not have';
+      if (body.version < 3 && versionFor(body) === 3) return `it has version ${body.version} and records`;
+      return body.tables.map(({schema, layers}) => faultOfLayers(schema.name, layers)).find(Boolean);
     },
   });
 }
@@ -151,11 +131,6 @@ export async function readBackup(vault: VaultReader, collection: string, name: B
  */
 export function takenAtMs({backup, takenAt}: Pick<BackupBody, 'backup' | 'takenAt'>): number {
   return Math.min(nameMs(backup), Math.floor(Date.parse(takenAt) / 1000) * 1000);
-}
-
-/** Positions of all streams of a layer. */
-export function streamsOf(layer: Layer): readonly StreamIndex[] {
-  return layer.kind === 'base' ? [layer.data.stream, layer.cuts] : [layer.keyData.stream, layer.rowData.stream];
 }
 
 export function toManifest(body: BackupBody, streams: readonly Recipe[]): Manifest {

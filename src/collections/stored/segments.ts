@@ -1,6 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import type {Recipe, VaultReader} from '../../vault/index.ts';
-import type {SegmentStream} from './manifest.ts';
+import type {SegmentStream} from './layers.ts';
 
 /** How many chunks hold a segment. */
 export function chunksOfSegment(data: SegmentStream, segment: number): number {
@@ -10,17 +10,18 @@ export function chunksOfSegment(data: SegmentStream, segment: number): number {
 /**
  * Reads the segments of a stream, in order.
  * @param streams of the manifest that `data` is from
+ * @param options.borrowed reuse the memory of a segment of one chunk when the next segment is requested. Default false
  * @throws BkpError `OBJECT_DAMAGED` | `OBJECT_MISSING`
  */
 export async function* readSegments(
   vault: VaultReader,
   streams: readonly Recipe[],
   data: SegmentStream,
-  signal: AbortSignal,
+  options: {signal: AbortSignal; borrowed?: boolean},
 ): AsyncGenerator<Uint8Array> {
   let segment = 0;
   let chunks: Uint8Array[] = [];
-  for await (const chunk of vault.read(streams[data.stream]!, {signal})) {
+  for await (const chunk of vault.read(streams[data.stream]!, options)) {
     chunks.push(chunk);
     if (chunks.length < chunksOfSegment(data, segment)) continue;
     yield chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
