@@ -36,6 +36,7 @@ if (existsSync(join(root, 'src'))) {
       'encoder-thread': join(root, 'src', 'vault', 'codec', 'encoder-thread.ts'),
       'select-process': join(root, 'src', 'query', 'select-process.ts'),
       'keeper-thread': join(root, 'src', 'keeper-thread.ts'),
+      'check-thread': join(root, 'src', 'sources', 'sqlite', 'restore', 'check-thread.ts'),
       'quick-check-process': join(root, 'src', 'sources', 'sqlite', 'file', 'quick-check-process.ts'),
     },
     platform: 'node',

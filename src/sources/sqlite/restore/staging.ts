@@ -1,4 +1,4 @@
-import {rmSync, statSync} from 'node:fs';
+import {statSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
 import type {
@@ -12,23 +12,15 @@ import type {
   Tree,
 } from '../../source.ts';
 import {findTable} from '../catalog/catalog.ts';
-import {Connection} from '../engine/connection.ts';
+import type {Connection} from '../engine/connection.ts';
 import {ResultCode, resultCode} from '../engine/errors.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
-import {quoteName} from '../engine/quote.ts';
-import {definitionOf, fileSettings, type KeptFacts} from '../schema/schema.ts';
+import {definitionOf, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
 import {checkRestored} from './check-restored.ts';
 import {buildConstraintIndex, buildIndex, computedBytes, constraintIndexes, Landing} from './landing.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
-
-/** Keeps the trees of UNIQUE constraints in memory while rows are loaded; more would raise bkp's peak. */
-const loadCacheKib = 40 * 1024;
-/**
- * CREATE INDEX sorts in runs of this size. Measured on 9 million keys: 8 to 16 MiB are the fastest; 128 MiB take the
- * same time and five times the memory. Threads of SQLite's (`PRAGMA threads`) took a fifth more CPU in the same time.
- */
-const sortCacheKib = 8 * 1024;
+import {StagingFile} from './staging-file.ts';
 
 /** A computed index may have this many bytes, plus this many times the bytes of the backup's rows. */
 const leastIndex = 64 * 1024 * 1024;
@@ -44,27 +36,21 @@ export function stagingPath(database: string, id: string): string {
   return join(dirname(database), `${basename(database)}.bkp-stage-${id}`);
 }
 
-/** A database file and everything SQLite may have put beside it. */
-export function removeDatabase(path: string): void {
-  for (const end of ['', '-journal', '-wal', '-shm']) rmSync(path + end, {force: true});
-}
-
 /**
  * Tables in a separate file next to the database. No other process uses the file, and after a crash it is
  * removed: so nothing is synced before the end.
  */
 export class SqliteStaging implements Staging {
   readonly #target: string;
-  readonly #path: string;
   readonly #schemas: readonly TableSchema[];
   readonly #objects: readonly SchemaObject[];
   readonly #facts: KeptFacts;
-  readonly #connection: Connection;
+  readonly #file: StagingFile;
   readonly #tables: ReadonlyMap<TableName, Table>;
   readonly #landings: ReadonlyMap<TableName, Landing>;
-  /** Bytes of all segments, and of the largest. */
-  #loadedBytes = 0;
-  #largestBytes = 0;
+  /** Bytes of each table's segments. */
+  readonly #loadedBytes: Map<TableName, number>;
+  #largestSegment = 0;
   /** Indexes that could not be built. */
   readonly #lost = new Set<string>();
 
@@ -82,30 +68,22 @@ export class SqliteStaging implements Staging {
     },
   ) {
     this.#target = target;
-    this.#path = path;
     this.#schemas = schemas;
     this.#objects = objects;
     this.#facts = facts as KeptFacts;
-    this.#connection = new Connection(path, {create: true});
+    this.#loadedBytes = new Map(schemas.map(({name}) => [name, 0]));
+    this.#file = new StagingFile(path, this.#facts);
     try {
-      this.#prepare();
-      this.#tables = new Map(schemas.map((schema) => [schema.name, makeTable(this.#connection, schema)]));
+      const {connection} = this.#file;
+      this.#tables = new Map(schemas.map((schema) => [schema.name, makeTable(connection, schema)]));
       this.#landings = new Map(
-        [...this.#tables.values()].map((table, id) => [table.name, new Landing(this.#connection, table, id)]),
+        [...this.#tables.values()].map((table, id) => [table.name, new Landing(connection, table, id)]),
       );
-      this.#connection.exec(`ATTACH ':memory:' AS seg`);
+      connection.exec(`ATTACH ':memory:' AS seg`);
     } catch (error) {
-      this.#remove();
+      this.#file.remove();
       throw error;
     }
-  }
-
-  #prepare(): void {
-    // The page size and the encoding of the source, because its records are copied unchanged at the end.
-    this.#connection.exec(`${fileSettings(this.#facts)}
-      PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
-      PRAGMA cache_size = -${loadCacheKib};
-      PRAGMA ignore_check_constraints = ON;`);
   }
 
   wanted(): readonly Tree[] {
@@ -115,14 +93,14 @@ export class SqliteStaging implements Staging {
   async loadTree(): Promise<void> {}
 
   async load(name: TableName, segment: Uint8Array): Promise<number> {
-    this.#loadedBytes += segment.byteLength;
-    this.#largestBytes = Math.max(this.#largestBytes, segment.byteLength);
-    this.#connection.deserialize('seg', segment);
+    this.#loadedBytes.set(name, this.#loadedBytes.get(name)! + segment.byteLength);
+    this.#largestSegment = Math.max(this.#largestSegment, segment.byteLength);
+    this.#file.connection.deserialize('seg', segment);
     return this.#landings.get(name)!.load();
   }
 
   async removeKeys(name: TableName, segment: Uint8Array): Promise<number> {
-    this.#connection.deserialize('seg', segment);
+    this.#file.connection.deserialize('seg', segment);
     return this.#landings.get(name)!.removeKeys();
   }
 
@@ -132,7 +110,7 @@ export class SqliteStaging implements Staging {
     progress?: ((step: string) => void) | undefined;
     notice?: ((text: string) => void) | undefined;
   }): Promise<readonly PublishedTable[]> {
-    const connection = this.#connection;
+    const {connection} = this.#file;
     const {notice = () => {}} = options;
     // Lets cancellation and progress run between long steps.
     const step = async (name: string) => {
@@ -140,8 +118,8 @@ export class SqliteStaging implements Staging {
       await new Promise(setImmediate);
       options.signal?.throwIfAborted();
     };
-    // An index that cannot be built is rolled back, which needs a journal.
-    connection.exec(`DETACH seg; PRAGMA cache_size = -${sortCacheKib}; PRAGMA journal_mode = MEMORY`);
+    connection.exec('DETACH seg');
+    this.#file.beginIndexes();
     for (const schema of this.#schemas) {
       const table = this.#tables.get(schema.name)!;
       const landing = this.#landings.get(schema.name)!;
@@ -157,37 +135,36 @@ export class SqliteStaging implements Staging {
       }
     }
     await step('Check');
-    checkRestored(connection, options.check, notice);
-    const counts: PublishedTable[] = [];
-    for (const {name} of this.#schemas) {
-      await step('Check');
-      counts.push({name, rows: connection.number(`SELECT count(*) FROM main.${quoteName(name)}`)});
-    }
-    return counts;
+    const {check, signal} = options;
+    const sizes = new Map([...this.#tables].map(([name, table]) => [table.name, this.#loadedBytes.get(name)!]));
+    const counts = await checkRestored(this.#file, {check, sizes, signal, notice});
+    return [...this.#tables].map(([name, table]) => ({name, rows: counts.get(table.name)!}));
   }
 
   /** The rows exist without the index too, so the restore continues and reports it. */
   #buildIndex(table: TableName, sql: string, notice: (text: string) => void): void {
-    const make = (text: string) => runFromManifest(this.#connection, {what: 'index', table}, text);
+    const {connection} = this.#file;
+    const make = (text: string) => runFromManifest(connection, {what: 'index', table}, text);
     const leaveOut = (why: string) => {
       this.#lost.add(sql);
       notice(`an index of ${table} is left out, ${why}: ${sql}`);
     };
     try {
       // An expression can compute a gigabyte from a row of few bytes, and sorting writes all of it to disk.
-      this.#connection.limitLength(Math.max(leastLength, 4 * this.#largestBytes));
-      const bytes = computedBytes(this.#connection, this.#tables.get(table)!, sql);
-      if (bytes > leastIndex + mostGrowth * this.#loadedBytes) {
-        leaveOut(`it would hold ${bytes} bytes, computed from rows of ${this.#loadedBytes}`);
+      connection.limitLength(Math.max(leastLength, 4 * this.#largestSegment));
+      const bytes = computedBytes(connection, this.#tables.get(table)!, sql);
+      const loaded = [...this.#loadedBytes.values()].reduce((sum, size) => sum + size, 0);
+      if (bytes > leastIndex + mostGrowth * loaded) {
+        leaveOut(`it would hold ${bytes} bytes, computed from rows of ${loaded}`);
         return;
       }
-      if (!buildIndex(this.#connection, sql, make)) notice(brokenUnique(table));
+      if (!buildIndex(connection, sql, make)) notice(brokenUnique(table));
     } catch (error) {
       const code = resultCode(error);
       if (code !== ResultCode.error && code !== ResultCode.tooBig) throw error;
       leaveOut(`its rows do not let SQLite compute it: ${(error as Error).message}`);
     } finally {
-      this.#connection.limitLength(Number.MAX_SAFE_INTEGER);
+      connection.limitLength(Number.MAX_SAFE_INTEGER);
     }
   }
 
@@ -198,19 +175,19 @@ export class SqliteStaging implements Staging {
   }): Promise<void> {
     const plan: PublishPlan = {
       target: this.#target,
-      staged: this.#path,
+      staged: this.#file.path,
       schemas: this.#publishable(),
       objects: this.#objects,
       facts: this.#facts,
       notice: options.notice ?? (() => {}),
       resume: options.resume,
     };
-    if (statSync(this.#target, {throwIfNoEntry: false}) === undefined) publishNewFile(this.#connection, plan);
+    if (statSync(this.#target, {throwIfNoEntry: false}) === undefined) publishNewFile(this.#file.connection, plan);
     else {
-      this.#connection.close();
+      this.#file.close();
       publishIntoDatabase(plan);
     }
-    this.#remove();
+    this.#file.remove();
   }
 
   /** The schemas without what could not be built. */
@@ -223,12 +200,7 @@ export class SqliteStaging implements Staging {
   }
 
   async discard(): Promise<void> {
-    this.#remove();
-  }
-
-  #remove(): void {
-    this.#connection.close();
-    removeDatabase(this.#path);
+    this.#file.remove();
   }
 }
 
