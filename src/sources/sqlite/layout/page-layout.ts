@@ -1,12 +1,19 @@
-/** A tree to be written: how many records it has, and where SQLite put its empty root. */
-export type LayoutTree = {
-  /** Of the table or of the index. */
-  name: string;
-  kind: 'rowid' | 'key';
-  /** Its root page. */
-  root: number;
-  records: number;
-};
+import {closeSync, fstatSync, openSync, readSync} from 'node:fs';
+import {assert} from '../../../errors/index.ts';
+import {ThreadPool} from '../../../lib/thread-pool.ts';
+import {type DatabaseHeader, readHeader, writePageCount} from './database-header.ts';
+import {EarlySync} from './early-sync.ts';
+import type {InnerPageWriter} from './inner-levels.ts';
+import type {LayoutJob, LayoutResult, LayoutThreadData} from './layout-job.ts';
+import {LayoutMemory} from './layout-memory.ts';
+import {NotRecords} from './not-records.ts';
+import {PageGaps} from './page-gaps.ts';
+import {PageNumbers} from './page-numbers.ts';
+import {Piece} from './piece.ts';
+import {mapInnerPage, PointerMap} from './pointer-map.ts';
+import {Slots} from './slots.ts';
+import {type LayoutTree, TreeWriter} from './tree-writer.ts';
+import {writeAt} from './write-at.ts';
 
 export type LayoutOptions = {
   /** That fill and write leaves. */
@@ -15,14 +22,64 @@ export type LayoutOptions = {
   syncEarly?: boolean | undefined;
 };
 
+/** Each thread works on one slot and finds the next one ready; a third is filled meanwhile. */
+const slotsPerThread = 3;
+
+/** The first byte of an empty root, and its number of cells. */
+const emptyRoots = {rowid: 13, key: 10} as const;
+
 /**
  * Writes trees into a database file that SQLite created, with their empty roots, and has closed. SQLite must not open
  * the file before `finish` has resolved.
+ *
+ * - Threads fill leaves and overflow pages and write them; this thread builds the inner pages in the order of the tree.
+ * - All take page numbers from one counter, so each page is used once.
+ * - Page 1 and all other pages that SQLite wrote stay as they are, except the roots and the header's counts.
  */
 export class PageLayout {
+  readonly #file: number;
+  readonly #header: DatabaseHeader;
+  readonly #numbers: PageNumbers;
+  readonly #memory: LayoutMemory;
+  readonly #slots: Slots;
+  readonly #pool: ThreadPool<LayoutJob, LayoutResult>;
+  readonly #pointerMap: PointerMap | undefined;
+  readonly #sync: EarlySync | undefined;
+  readonly #trees: Promise<void>[] = [];
+  readonly #roots = new Set<number>();
+  #fault: Error | undefined;
+  #closed: Promise<void> | undefined;
+
   /** @throws Error of the file system */
-  static async open(_path: string, _options: LayoutOptions): Promise<PageLayout> {
-    return new PageLayout();
+  static async open(path: string, options: LayoutOptions): Promise<PageLayout> {
+    const file = openSync(path, 'r+');
+    try {
+      const header = readHeader(file);
+      assert(fstatSync(file).size === header.pages * header.pageSize, 'the file has the pages that its header names');
+      return new PageLayout(file, header, options);
+    } catch (error) {
+      closeSync(file);
+      throw error;
+    }
+  }
+
+  private constructor(file: number, header: DatabaseHeader, {threads, syncEarly = true}: LayoutOptions) {
+    const {pageSize, usableBytes, hasMaps} = header;
+    this.#file = file;
+    this.#header = header;
+    const gaps = new PageGaps(header);
+    const counter = new SharedArrayBuffer(4);
+    new Uint32Array(counter)[0] = header.pages;
+    this.#numbers = new PageNumbers(counter, gaps);
+    this.#memory = new LayoutMemory({pageSize, threads, slots: slotsPerThread * threads + 1});
+    this.#slots = new Slots(this.#memory.slots);
+    this.#pointerMap = hasMaps ? new PointerMap(file, header, gaps) : undefined;
+    const workerData: LayoutThreadData = {
+      ...{file, pageSize, usableBytes, hasMaps, counter},
+      ...{memory: this.#memory.memory, areas: this.#memory.areas, areasTaken: new SharedArrayBuffer(4)},
+    };
+    this.#pool = new ThreadPool('layout-thread', import.meta.url, {threads, workerData});
+    this.#sync = syncEarly ? new EarlySync(file, (error) => this.#fail(error)) : undefined;
   }
 
   /**
@@ -30,8 +87,41 @@ export class PageLayout {
    * @param chunks the tree's records in order; a chunk's memory is read only until the next one is asked for
    * @throws NotRecords or an error of the file system, maybe about an earlier tree
    */
-  async addTree(_tree: LayoutTree, _chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    throw new Error('not implemented');
+  async addTree(tree: LayoutTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    if (this.#fault !== undefined) throw this.#fault;
+    this.#assertEmptyRoot(tree);
+    const writer = new TreeWriter(tree, this.#memory, this.#header, this.#innerPages);
+    let placed: Promise<void> = Promise.resolve();
+    try {
+      for await (const {piece, isLast} of this.#pieces(tree, chunks)) {
+        const result = this.#layOut(tree, piece, isLast);
+        placed = placed.then(async () => this.#place(writer, piece, await result, isLast));
+      }
+      placed = placed.then(() => writer.end());
+    } catch (error) {
+      this.#fail(error as Error);
+      throw this.#fault;
+    } finally {
+      this.#trees.push(placed.catch((error: Error) => this.#fail(error)));
+    }
+  }
+
+  /** The chunks in slots. A piece is complete when it is known whether another one follows. */
+  async *#pieces(
+    {kind}: LayoutTree,
+    chunks: AsyncIterable<Uint8Array>,
+  ): AsyncGenerator<{piece: Piece; isLast: boolean}> {
+    let pending: Piece | undefined;
+    for await (const chunk of chunks) {
+      if (chunk.length === 0) continue;
+      if (pending === undefined || kind === 'rowid' || !pending.isOneRecord) {
+        const next: Piece = new Piece(this.#memory, await this.#slots.take(), {isFirst: pending === undefined});
+        if (pending !== undefined) yield {piece: pending, isLast: false};
+        pending = next;
+      }
+      pending.append(chunk);
+    }
+    if (pending !== undefined) yield {piece: pending, isLast: true};
   }
 
   /**
@@ -40,9 +130,70 @@ export class PageLayout {
    * @throws NotRecords or an error of the file system
    */
   async finish(): Promise<{pages: number}> {
-    throw new Error('not implemented');
+    await Promise.all(this.#trees);
+    await this.#sync?.stop();
+    if (this.#fault !== undefined) throw this.#fault;
+    this.#pointerMap?.finish();
+    const pages = this.#numbers.last;
+    const {pageSize} = this.#header;
+    assert(fstatSync(this.#file).size === pages * pageSize, 'the last page was written');
+    writePageCount(this.#file, pages);
+    return {pages};
   }
 
   /** Ends the threads and closes the file. Safe to call at any time, and more than once. */
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#fail(new Error('the layout was closed'));
+    // Only then may another file get the number of this one.
+    await this.#pool.terminate();
+    await Promise.all(this.#trees);
+    await this.#sync?.stop();
+    closeSync(this.#file);
+  }
+
+  #layOut(tree: LayoutTree, piece: Piece, isLast: boolean): Promise<LayoutResult> {
+    const {at, marks} = piece.slot;
+    const result = this.#pool.run({
+      ...{isTable: tree.kind === 'rowid', at, bytes: piece.bytes, marks, isLast},
+      root: piece.isFirst && isLast ? tree.root : undefined,
+    });
+    // After a fault of the piece before, nothing waits for it.
+    result.catch(() => {});
+    return result;
+  }
+
+  #place(writer: TreeWriter, piece: Piece, result: LayoutResult, isLast: boolean): void {
+    if (this.#fault !== undefined) throw this.#fault;
+    if ('notRecords' in result) throw new NotRecords(result.notRecords);
+    if ('failed' in result) throw Object.assign(new Error(result.failed.message), result.failed);
+    if (result.overflow !== undefined) this.#pointerMap?.setAll(result.overflow);
+    writer.add(result, piece.slot, {isLast});
+    this.#slots.release(piece.slot);
+  }
+
+  #fail(fault: Error): void {
+    this.#fault ??= fault;
+    this.#slots.fail(this.#fault);
+  }
+
+  readonly #innerPages: InnerPageWriter = {
+    takePage: () => this.#numbers.take(1).at(0),
+    writePage: (number, bytes) => {
+      writeAt(this.#file, bytes, (number - 1) * this.#header.pageSize);
+      if (this.#pointerMap !== undefined) mapInnerPage(this.#pointerMap, number, bytes, this.#header.usableBytes);
+    },
+  };
+
+  #assertEmptyRoot({name, kind, root}: LayoutTree): void {
+    assert(root > 1 && root <= this.#header.pages && !this.#roots.has(root), `${name} has a root of its own`);
+    this.#roots.add(root);
+    const page = Buffer.alloc(5);
+    readSync(this.#file, page, 0, page.length, (root - 1) * this.#header.pageSize);
+    assert(page[0] === emptyRoots[kind] && page.readUInt16BE(3) === 0, `the root of ${name} is empty`);
+  }
 }

@@ -1,13 +1,10 @@
-/** A page is not what SQLite writes. The message is the end of a sentence: `page 7 is not …`. */
+/** A page is not what SQLite writes. The message is the end of a sentence: `page 7 …`. */
 export class PageFault extends Error {
   readonly page: number;
-  /** The message after `page 7`. */
-  readonly what: string;
 
-  /** @param what as in `is not a leaf of a table` */
+  /** @param what continues `page 7`, as in `is not a leaf of a table` */
   constructor(page: number, what: string) {
     super(`page ${page} ${what}`);
     this.page = page;
-    this.what = what;
   }
 }

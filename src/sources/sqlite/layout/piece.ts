@@ -1,0 +1,40 @@
+import {type LayoutMemory, mostChunkBytes, type Slot} from './layout-memory.ts';
+import {NotRecords} from './not-records.ts';
+
+/** Chunks of one tree in a slot, which a thread lays out together. */
+export class Piece {
+  readonly slot: Slot;
+  readonly isFirst: boolean;
+  readonly #memory: LayoutMemory;
+  #bytes = 0;
+
+  constructor(memory: LayoutMemory, slot: Slot, {isFirst}: {isFirst: boolean}) {
+    this.#memory = memory;
+    this.slot = slot;
+    this.isFirst = isFirst;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The slot has room for two chunks. @throws NotRecords if a backup has no chunks like these */
+  append(chunk: Uint8Array): void {
+    if (chunk.length > mostChunkBytes) throw new NotRecords(`a chunk of ${chunk.length} bytes is too large`);
+    if (this.#bytes + chunk.length > this.slot.bytes) throw new NotRecords('a record is longer than its chunk');
+    this.#memory.bytes.set(chunk, this.slot.at + this.#bytes);
+    this.#bytes += chunk.length;
+  }
+
+  /** Whether a key tree's records are a single one: it cannot both fill a leaf and separate it from the next one. */
+  get isOneRecord(): boolean {
+    const {bytes} = this.#memory;
+    let payloadBytes = 0;
+    let head = 0;
+    for (let byte = 0x80; byte >= 0x80 && head < 9; head++) {
+      byte = bytes[this.slot.at + head]!;
+      payloadBytes = payloadBytes * 128 + (byte & 0x7f);
+    }
+    return head + payloadBytes >= this.#bytes;
+  }
+}
