@@ -1,5 +1,8 @@
 import {median, type Run} from './measure.ts';
 
+/** What a statement is compared with: the start of a process that does nothing. */
+export const bareNode = 'node -e 0';
+
 export type Figure = Run & {storedBytes: number};
 /** step -> tool -> figure */
 export type Round = Map<string, Map<string, Figure>>;
@@ -34,6 +37,7 @@ export function report(rounds: readonly Round[], tools: readonly string[]): void
       console.log(`| ${step} | ${tool} | ${cells.map((cell, at) => cell?.toFixed(digits[at]) ?? '').join(' | ')} |`);
     }
   }
+  console.log('\nThe faster: of restic and borg, in the same round.');
   console.log('\n| figure | ratio (median of rounds) | each round |\n| --- | --- | --- |');
   const ratio = (name: string, step: string, field: Field, against: (round: Round) => number | undefined) => {
     const values = rounds.map((round) => {
@@ -50,25 +54,41 @@ export function report(rounds: readonly Round[], tools: readonly string[]): void
       .filter((value) => value !== undefined);
     return found.length === 0 ? undefined : found.reduce((a, b) => pick(a, b));
   };
-  ratio('full: wall, against the faster of restic and borg', 'full', 'wallSeconds', both('full', Math.min));
-  ratio('full: stored bytes, against restic', 'full', 'storedBytes', peer('full', 'restic', 'storedBytes'));
-  ratio(
-    'incremental: wall, against the faster of restic and borg',
-    'next after 1 %',
-    'wallSeconds',
-    both('next after 1 %', Math.min),
-  );
-  ratio(
-    'incremental: stored bytes, against restic',
-    'next after 1 %',
-    'storedBytes',
-    peer('next after 1 %', 'restic', 'storedBytes'),
-  );
-  ratio(
-    'second full: stored bytes, against the first full',
-    'second full',
-    'storedBytes',
-    peer('full', 'bkp', 'storedBytes'),
-  );
-  ratio('restore: wall, against the slower of restic and borg', 'restore', 'wallSeconds', both('restore', Math.max));
+  const faster = (step: string) => both(step, Math.min);
+  const ratios: [name: string, step: string, field: Field, against: (round: Round) => number | undefined][] = [
+    ['full: wall, against the faster', 'full', 'wallSeconds', faster('full')],
+    ['full, tables only: wall, against the faster', 'full, tables only', 'wallSeconds', faster('full')],
+    ['full: stored bytes, against restic', 'full', 'storedBytes', peer('full', 'restic', 'storedBytes')],
+    ['full: stored bytes, against borg', 'full', 'storedBytes', peer('full', 'borg', 'storedBytes')],
+    ['increment: wall, against the faster', 'next after 1 %', 'wallSeconds', faster('next after 1 %')],
+    [
+      'increment: stored bytes, against restic',
+      'next after 1 %',
+      'storedBytes',
+      peer('next after 1 %', 'restic', 'storedBytes'),
+    ],
+    ['second full: wall, against the faster', 'second full', 'wallSeconds', faster('next after 1 %')],
+    ['second full: stored bytes, against the first', 'second full', 'storedBytes', peer('full', 'bkp', 'storedBytes')],
+    ['restore into a new file: wall, against borg', 'restore', 'wallSeconds', peer('restore', 'borg', 'wallSeconds')],
+    [
+      'restore of base and increment: wall, against borg',
+      'restore base and increment',
+      'wallSeconds',
+      peer('restore', 'borg', 'wallSeconds'),
+    ],
+    [
+      'restore into an existing database: wall, against borg',
+      'restore into an existing database',
+      'wallSeconds',
+      peer('restore', 'borg', 'wallSeconds'),
+    ],
+    ['verify all data: wall, against the faster', 'verify all data', 'wallSeconds', faster('verify all data')],
+    [
+      'increment without changes: wall, against node -e 0',
+      'increment without changes',
+      'wallSeconds',
+      peer('increment without changes', bareNode, 'wallSeconds'),
+    ],
+  ];
+  for (const entry of ratios) ratio(...entry);
 }

@@ -1,18 +1,20 @@
 /**
- * npm run bench -- [--gib 1] [--rounds 3] [--data FOLDER]
+ * npm run bench -- [--gib 1] [--rounds 5] [--data FOLDER]
  *
  * Backs up the same database with bkp and with the tools that a user would choose instead, in one run: a first
- * backup, a second one after 1 % of scattered changes, another full one, a restore, a verification. Prints
+ * backup, a second one after 1 % of scattered changes, another full one, restores, a verification. Prints
  * medians and ratios by round.
  */
+import {execFileSync} from 'node:child_process';
 import {mkdirSync, rmSync, statSync} from 'node:fs';
 import {availableParallelism, cpus, totalmem} from 'node:os';
 import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
 import {parseArgs} from 'node:util';
 import {changeShop} from '../src/commands/demo/shop.ts';
 import {shopDatabase} from './data.ts';
-import {has, type Run} from './measure.ts';
-import {figure, type Round, report} from './report.ts';
+import {has, type Run, run} from './measure.ts';
+import {bareNode, figure, type Round, report} from './report.ts';
 import {startup} from './startup.ts';
 import {bkp, borg, copyDatabase, type Place, restic, sqliteZstd, type Tool} from './tools.ts';
 import {trackingOverhead} from './tracking.ts';
@@ -20,7 +22,7 @@ import {trackingOverhead} from './tracking.ts';
 const {values} = parseArgs({
   options: {
     gib: {type: 'string', default: '1'},
-    rounds: {type: 'string', default: '3'},
+    rounds: {type: 'string', default: '5'},
     data: {type: 'string', default: join(import.meta.dirname, 'data')},
   },
 });
@@ -45,7 +47,7 @@ for (let round = 0; round < Number(values.rounds); round++) {
   console.error(`round ${round + 1} of ${values.rounds}`);
   rounds.push(await playRound(round));
 }
-report(rounds, ['bkp', ...peers.map((tool) => tool.name)]);
+report(rounds, ['bkp', ...peers.map((tool) => tool.name), bareNode]);
 await trackingOverhead(work);
 await startup(work);
 
@@ -70,16 +72,47 @@ async function playRound(number: number): Promise<Round> {
     for (const tool of tools) {
       const place = places.get(tool)!;
       const before = tool.stored(place);
+      settle();
       const running = act(tool, place);
       if (running !== undefined)
         figure(round, name, tool.name, {...(await running), storedBytes: tool.stored(place) - before});
     }
   };
+  const bkpAlone = async (name: string, act: () => Promise<Run>, place = places.get(bkp)!) => {
+    const before = bkp.stored(place);
+    settle();
+    figure(round, name, bkp.name, {...(await act()), storedBytes: bkp.stored(place) - before});
+  };
   await step('full', (tool, place) => tool.full(place));
+  const tables = {folder: join(work, 'bkp-tables-only'), database: shop};
+  mkdirSync(tables.folder);
+  await bkp.prepare(tables, {omitIndexes: true});
+  await bkpAlone('full, tables only', () => bkp.full(tables), tables);
   console.error(changeShop(shop));
+  const changed = places.get(bkp)!;
   await step('next after 1 %', (tool, place) => tool.next(place));
-  await step('second full', (tool, place) => (tool === bkp ? bkp.secondFull(place) : undefined));
+  await bkpAlone('restore base and increment', () => bkp.restore(changed, join(work, 'restored-chain')));
+  rmSync(join(work, 'restored-chain'));
+  await bkpAlone('second full', () => bkp.full(changed));
+  await bkpAlone('increment without changes', () => bkp.next(changed));
+  const bare = await run([process.execPath, '-e', '0']);
+  figure(round, 'increment without changes', bareNode, {...bare, storedBytes: 0});
   await step('restore', (tool, place) => tool.restore(place, join(work, `restored-${tool.needs[0] ?? 'bkp'}`)));
+  const existing = join(work, 'existing.db');
+  otherDatabase(existing);
+  await bkpAlone('restore into an existing database', () => bkp.restore(changed, existing));
   await step('verify all data', (tool, place) => tool.verify?.(place));
   return round;
+}
+
+/** What one tool left to be written is not for the next one to wait for. */
+function settle(): void {
+  execFileSync('sync');
+}
+
+/** A database of an application that stays in it: one table, in WAL mode. */
+function otherDatabase(path: string): void {
+  const db = new DatabaseSync(path);
+  db.exec('PRAGMA journal_mode = WAL; CREATE TABLE other (id INTEGER PRIMARY KEY); INSERT INTO other VALUES (1)');
+  db.close();
 }

@@ -18,6 +18,10 @@ export async function startup(work: string): Promise<void> {
   const bare = () => run([process.execPath, '-e', '0']);
   const commands: [string, () => ReturnType<typeof run>][] = [
     ['bkp operation list', () => bkpCommand(place, ['operation', 'list'])],
+    [
+      'bkp sql --wait "BACKUP shop INCREMENTAL" without changes',
+      () => bkpCommand(place, ['sql', '--wait', 'BACKUP shop INCREMENTAL']),
+    ],
     ['bkp sql "BACKUP shop" until the prompt is back', () => bkpCommand(place, ['sql', 'BACKUP shop'])],
   ];
   console.log('\n| command | ms | against node -e 0 (pairs) |\n| --- | --- | --- |');
@@ -26,7 +30,7 @@ export async function startup(work: string): Promise<void> {
     const ratios: number[] = [];
     for (let pair = 0; pair < pairs; pair++) {
       const wall = (await command()).wallSeconds;
-      if (name.includes('BACKUP')) await bkpCommand(place, ['operation', 'wait', 'last']);
+      if (name.includes('prompt')) await bkpCommand(place, ['operation', 'wait', 'last']);
       walls.push(wall);
       ratios.push(wall / (await bare()).wallSeconds);
     }

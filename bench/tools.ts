@@ -22,19 +22,19 @@ export type Place = {folder: string; database: string};
 const entry = join(import.meta.dirname, '..', 'bin', 'bkp.js');
 
 /** bkp, with one `bkp sql --wait` per step; CPU and memory are the worker's, from the operation's log. */
-export const bkp: Tool & {secondFull: (place: Place) => Promise<Run>} = {
+export const bkp: Tool & {prepare: (place: Place, options?: {omitIndexes: boolean}) => Promise<void>} = {
   name: 'bkp',
   needs: [],
-  prepare: async (place) => {
+  prepare: async (place, {omitIndexes} = {omitIndexes: false}) => {
     await bkpCommand(place, ['config', 'set', 'source', `sqlite::path=${place.database}`]);
     await sql(
       place,
-      "CREATE BACKUP COLLECTION shop DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')",
+      "CREATE BACKUP COLLECTION shop DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true', " +
+        `OMIT_INDEXES='${omitIndexes}')`,
     );
   },
   full: (place) => sql(place, 'BACKUP shop'),
   next: (place) => sql(place, 'BACKUP shop INCREMENTAL'),
-  secondFull: (place) => sql(place, 'BACKUP shop'),
   restore: (place, target) => sql(place, 'RESTORE shop', ['--source', target]),
   verify: (place) => sql(place, 'VERIFY shop'),
   stored: ({folder}) => folderBytes(join(folder, 'cluster')),
