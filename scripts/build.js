@@ -34,6 +34,7 @@ if (existsSync(join(root, 'src'))) {
       // Threads and processes, which are started by path.
       'decode-thread': join(root, 'src', 'vault', 'codec', 'decode-thread.ts'),
       'encoder-thread': join(root, 'src', 'vault', 'codec', 'encoder-thread.ts'),
+      'page-thread': join(root, 'src', 'sources', 'sqlite', 'pages', 'page-thread.ts'),
       'layout-thread': join(root, 'src', 'sources', 'sqlite', 'layout', 'layout-thread.ts'),
       'select-process': join(root, 'src', 'query', 'select-process.ts'),
       'keeper-thread': join(root, 'src', 'keeper-thread.ts'),

@@ -1,3 +1,5 @@
+import {once} from 'node:events';
+import type {IncomingMessage} from 'node:http';
 import * as v from 'valibot';
 import {BkpError} from '../../../errors/index.ts';
 import {text} from '../../../lib/schema.ts';
@@ -52,23 +54,11 @@ export class QuestDbHttp {
 
   /** @throws BkpError `SOURCE_UNAVAILABLE`: no answer, not QuestDB, or the credentials are rejected */
   async ask(sql: string, limitMs: number = timeoutMs): Promise<Result> {
-    let response: Response;
-    let body: string;
-    try {
-      response = await fetch(`${this.url}/exec?${new URLSearchParams({query: sql})}`, {
-        headers: this.#headers,
-        // A redirect could carry the credentials to another server.
-        redirect: 'manual',
-        signal: AbortSignal.timeout(limitMs),
-      });
-      body = await response.text();
-    } catch (error) {
-      throw this.#unreachable(error, limitMs);
-    }
+    const {status, body} = await this.#get(`${this.url}/exec?${new URLSearchParams({query: sql})}`, limitMs);
     const result = parseResult(body);
-    if (response.status === 401) {
+    if (status === 401) {
       throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not accept these credentials`, {
-        cause: `HTTP ${response.status}: ${body.slice(0, 200)}`,
+        cause: `HTTP ${status}: ${body.slice(0, 200)}`,
         next:
           'set user= of the source to http.user of the server and source.password to http.password, ' +
           'or set source.token',
@@ -76,28 +66,47 @@ export class QuestDbHttp {
     }
     // A read-only server refuses with status 403 and the same body that it sends with 400 for other reasons.
     if (result !== undefined) return result;
-    if (response.status === 403) {
+    if (status === 403) {
       throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not allow ${sql}`, {
-        cause: `HTTP ${response.status}: ${body.slice(0, 200)}`,
+        cause: `HTTP ${status}: ${body.slice(0, 200)}`,
         next: mayWrite,
       });
     }
     throw new BkpError('SOURCE_UNAVAILABLE', `the server at ${this.url} is not QuestDB`, {
-      cause: `HTTP ${response.status}: ${body.slice(0, 200)}`,
+      cause: `HTTP ${status}: ${body.slice(0, 200)}`,
       next: 'set http= of the source to the address of its web console',
     });
   }
 
-  #unreachable(error: unknown, limitMs: number): BkpError {
-    const isLate = error instanceof DOMException && error.name === 'TimeoutError';
-    const below = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  /** Without following redirects, which could carry the credentials to another server. */
+  async #get(url: string, limitMs: number): Promise<{status: number; body: string}> {
+    const signal = AbortSignal.timeout(limitMs);
+    try {
+      // A connection of its own: the server may have closed one that was kept since the last statement, hours ago.
+      const request = clientOf(url).get(url, {headers: this.#headers, agent: false, signal});
+      const [response] = (await once(request, 'response', {signal})) as [IncomingMessage];
+      const parts: Buffer[] = [];
+      for await (const part of response) parts.push(part as Buffer);
+      return {status: response.statusCode ?? 0, body: Buffer.concat(parts).toString('utf8')};
+    } catch (error) {
+      throw this.#unreachable(signal.aborted ? `no answer within ${limitMs / 1000} s` : error);
+    }
+  }
+
+  #unreachable(cause: unknown): BkpError {
     return new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not answer`, {
-      cause: isLate ? `no answer within ${limitMs / 1000} s` : below,
+      cause,
       next: 'start the server, or check http= of the source; to back up a stopped server, set offline=true',
       retryable: true,
     });
   }
 }
+
+/**
+ * Node's own client: loading the one of `fetch` takes as long as half the start of Node, and so does `import` of
+ * node:http, which reads each of its exports.
+ */
+const clientOf = (url: string) => process.getBuiltinModule(url.startsWith('https:') ? 'node:https' : 'node:http');
 
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
