@@ -4,10 +4,13 @@ import type {Journal, Operation, OperationNumber} from '../ops/index.ts';
 import {leaveNote, type Subscribe, showLines, showLive, type ViewEnd} from '../ui/index.ts';
 import type {CommandDeps} from './deps.ts';
 
-/** Short enough for a smooth progress bar; a poll takes well under a millisecond. */
-const pollMs = 250;
-/** Polls between two checks whether workers are still alive. */
-const pollsPerReap = 4;
+/**
+ * The pause between two polls: at first as short as makes no difference to a small increment, which ends within half a
+ * second; later short enough for a smooth progress bar. A poll takes well under a millisecond.
+ */
+const pollMs = {first: 20, later: 250, laterAfter: 1_000};
+/** Between two checks whether workers are still alive. */
+const reapEveryMs = 1_000;
 
 export type FollowOptions = {
   /** Default: all open operations, and those that start in the meantime. */
@@ -51,22 +54,26 @@ function neverBack(now: () => number): () => number {
   };
 }
 
-/** Polls the journal a few times a second. */
+/** Polls the journal. */
 function subscribeTo(journal: Journal, numbers: readonly OperationNumber[] | undefined): Subscribe {
   return (listener) => {
     const seen = new Set<OperationNumber>(numbers);
-    let polls = 0;
+    const startedAtMs = performance.now();
+    let reapedAtMs = startedAtMs;
     let stopped = false;
+    const pauseMs = () => (performance.now() - startedAtMs < pollMs.laterAfter ? pollMs.first : pollMs.later);
     const poll = async () => {
-      polls += 1;
-      if (polls % pollsPerReap === 0) await journal.reap();
+      if (performance.now() - reapedAtMs >= reapEveryMs) {
+        reapedAtMs = performance.now();
+        await journal.reap();
+      }
       if (numbers === undefined) for (const {number} of await journal.open()) seen.add(number);
       const found = await Promise.all([...seen].map((number) => stillThere(journal, number)));
       if (!stopped) listener(found.flat());
     };
     // A poll that fails ends the process with its error, like any rejection that no code handles.
     void poll();
-    const polling = repeat(poll, pollMs);
+    const polling = repeat(poll, pauseMs);
     return () => {
       stopped = true;
       void polling.stop();

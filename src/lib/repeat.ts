@@ -3,17 +3,22 @@ export type Repeated = {
   stop(): Promise<void>;
 };
 
-/** Runs `work` every `everyMs`, one run at a time: while a run is in progress, the timer skips its turns. */
-export function repeat(work: () => Promise<void>, everyMs: number): Repeated {
+/**
+ * Runs `work` again and again, one run at a time: while a run is in progress, the timer skips its turns.
+ * @param pauseMs the time to the next turn; asked before each one
+ */
+export function repeat(work: () => Promise<void>, pauseMs: () => number): Repeated {
   let running: Promise<void> | undefined;
-  const timer = setInterval(() => {
+  let timer = setTimeout(turn, pauseMs());
+  function turn() {
+    timer = setTimeout(turn, pauseMs());
     running ??= work().finally(() => {
       running = undefined;
     });
-  }, everyMs);
+  }
   return {
     async stop() {
-      clearInterval(timer);
+      clearTimeout(timer);
       await running;
     },
   };

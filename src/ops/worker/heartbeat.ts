@@ -61,7 +61,7 @@ export function startHeartbeat(
     }
   };
   // One report at a time, so that none overtakes a newer one.
-  const beats = repeat(beat, beatEveryMs);
+  const beats = repeat(beat, () => beatEveryMs);
   return {
     progress(progress) {
       latest = progress;
