@@ -79,6 +79,12 @@ export type Tree = {
   /** Of the table or of the index. */
   name: string;
   kind: 'rowid' | 'key';
+  /**
+   * What an index that has its own statement indexes: it can be dropped, and created again with other columns, between
+   * the backups of a chain. Absent for the table's own tree and the indexes of its constraints, which follow from the
+   * table's fingerprint.
+   */
+  fingerprint?: string | undefined;
 };
 
 /**

@@ -70,9 +70,10 @@ export class RecordsSource implements TableSource {
     const found = this.tables.get(table)!;
     if ('reason' in found) return {form: 'rows', rows: this.#stream(['r1', 'r2'], 'rows'), reason: found.reason};
     if (form === 'rows') return {form, rows: this.#stream(['r1', 'r2'], 'rows')};
-    const trees = found.map(({name, kind, chunks, failsAfter}) => ({
+    const trees = found.map(({name, kind, fingerprint, chunks, failsAfter}) => ({
       name,
       kind,
+      fingerprint,
       records: this.#stream(chunks, name, failsAfter),
     }));
     return {form: 'records', trees};

@@ -23,7 +23,7 @@ async function openPlace() {
   const source = new RecordsSource();
   source.tables.set('t', [
     {name: 't', kind: 'rowid', chunks: ['t1', 't2']},
-    {name: 'i', kind: 'key', chunks: ['i1', 'i2', 'i3']},
+    {name: 'i', kind: 'key', fingerprint: 'f', chunks: ['i1', 'i2', 'i3']},
   ]);
   source.tables.set('u', [{name: 'u', kind: 'key', chunks: []}]);
   const store = openMemoryStore();
@@ -159,7 +159,7 @@ test('a restore reads the trees of all tables that its staging wants, then the c
   const {source, store, vault, seen, backup, restore, bodyOf} = await openPlace();
   source.tables.set('t', [
     {name: 't', kind: 'rowid', chunks: ['t1']},
-    {name: 'i', kind: 'key', chunks: [noise(100_000, 1)]},
+    {name: 'i', kind: 'key', fingerprint: 'f', chunks: [noise(100_000, 1)]},
   ]);
   await backup();
   source.changed = ['key 1', 'key 2'];
@@ -167,7 +167,10 @@ test('a restore reads the trees of all tables that its staging wants, then the c
   expect((await bodyOf(name)).version).toBe(3);
   seen.length = 0;
   const {target, report} = await restore(['t', 'u']);
-  expect(target.staged?.get('t')).toMatchObject({changedKeys: 2, trees: [{name: 't'}, {name: 'i', records: 1}]});
+  expect(target.staged?.get('t')).toMatchObject({
+    changedKeys: 2,
+    trees: [{name: 't'}, {name: 'i', fingerprint: 'f', records: 1}],
+  });
   expect(target.restored).toEqual(['rowid t: t1', 'keys t: key 1', 'keys t: key 2', 'keys u: key 1', 'keys u: key 2']);
   expect(report.logicalBytes).toBe('t1'.length + 4 * 'key 1'.length);
   expect(seen[0]).toMatchObject({bytesDone: 0, bytesTotal: report.logicalBytes, itemsDone: 0, itemsTotal: 2});

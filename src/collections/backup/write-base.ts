@@ -45,11 +45,12 @@ async function writeRecords(
   previous: PreviousBase | undefined,
 ): Promise<RecordsBase> {
   const written: TreeRecords[] = [];
-  for (const {name, kind, records} of trees) {
+  for (const {name, kind, fingerprint, records} of trees) {
     const likeOf = likeOfPrevious(previous, 'records', name);
     const {data, rows} = await writeSegments(sink, records, {likeOf, records: kind});
     const {stream, segments} = data;
-    written.push({name, kind, records: rows, data: {stream, segments}, cuts: await writeCuts(sink, records)});
+    const cuts = await writeCuts(sink, records);
+    written.push({name, kind, fingerprint, records: rows, data: {stream, segments}, cuts});
   }
   const [own] = written;
   assert(own !== undefined, 'a base of records has a tree');

@@ -67,6 +67,7 @@ const rowsBase = v.object({
 const tree = v.object({
   name,
   kind: v.picklist(['rowid', 'key']),
+  fingerprint: v.exactOptional(v.string()),
   records: count,
   data: v.object({stream: count, segments: count}),
   cuts: count,
@@ -116,7 +117,7 @@ export function storedBaseOf(layers: readonly Layer[]): StoredBase | undefined {
   const base = recordsBaseOf(layers);
   if (base === undefined) return undefined;
   return {
-    trees: base.trees.map(({name, kind, records}) => ({name, kind, records})),
+    trees: base.trees.map(({name, kind, fingerprint, records}) => ({name, kind, fingerprint, records})),
     changedKeys: layers.reduce((sum, layer) => sum + (layer.kind === 'delta' ? layer.keys : 0), 0),
   };
 }

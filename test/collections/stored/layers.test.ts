@@ -69,10 +69,11 @@ test('every stream of a layer is named and moves with it', () => {
 });
 
 test('a stored base names its trees and counts the keys that changed after it', () => {
-  expect(storedBaseOf([records, delta, delta])).toEqual({
+  const withFingerprint = {...records, trees: [own, {...index, fingerprint: 'f'}]};
+  expect(storedBaseOf([withFingerprint, delta, delta])).toEqual({
     trees: [
       {name: 't', kind: 'rowid', records: 5},
-      {name: 'i', kind: 'key', records: 5},
+      {name: 'i', kind: 'key', fingerprint: 'f', records: 5},
     ],
     changedKeys: 6,
   });

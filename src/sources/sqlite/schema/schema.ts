@@ -93,6 +93,11 @@ export function fingerprintOf(table: Table): string {
   return createHash('sha256').update(normalized(table.sql)).digest('hex').slice(0, 32);
 }
 
+/** Of a CREATE INDEX statement, see {@link Tree}. */
+export function indexFingerprint(sql: string): string {
+  return createHash('sha256').update(normalized(sql)).digest('hex').slice(0, 32);
+}
+
 function sequenceOf(connection: Connection, table: string): Pick<Definition, 'sequence' | 'sequenceRows'> {
   const rows = connection
     .all(
