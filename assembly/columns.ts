@@ -1,2 +1,3 @@
 /** The module of src/vault/codec/columns: records arranged by column, and back. */
-export {isRecord} from './record';
+export {join} from './columns/join';
+export {split} from './columns/split';

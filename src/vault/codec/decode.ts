@@ -4,9 +4,23 @@ import {type ChunkEncoding, chunkEncodings} from '../format/entry.ts';
 import {chunkId} from '../format/hash.ts';
 import {decompress, decompressNow} from '../format/zstd.ts';
 import type {ChunkId} from '../types.ts';
-import {filterBytes, readFilterHeader, undoFilter} from './filter.ts';
+import {joinRecords, mostColumnBytes, type RecordKind, splitRecords} from './columns/columns.ts';
+import {readColumnsHeader} from './columns/header.ts';
+import {type Filter, filterBytes, readFilterHeader, undoFilter} from './filter.ts';
+import {Scratch} from './scratch.ts';
 
 export type Decodable = {id: ChunkId; plainBytes: number; encoding: ChunkEncoding};
+
+/** A zstd frame, and how the plain bytes are arranged in it; as they are if there is neither `filter` nor `records`. */
+type Frame = {
+  bytes: Uint8Array;
+  /** Perhaps in memory that is used again when other records are split or joined. */
+  dictionary?: Uint8Array;
+  filter?: Filter | undefined;
+  records?: RecordKind | undefined;
+};
+
+const scratch = new Scratch();
 
 /**
  * The plain bytes of a chunk, checked against its id.
@@ -14,17 +28,18 @@ export type Decodable = {id: ChunkId; plainBytes: number; encoding: ChunkEncodin
  * @throws Error with a cause in words if the stored bytes are not this chunk's; the caller knows where they came from
  */
 export async function decodeChunk(chunk: Decodable, stored: Uint8Array, base?: Uint8Array): Promise<Uint8Array> {
-  const {frame, dictionary} = frameOf(chunk, stored, base);
-  let plain = stored;
-  if (frame !== undefined) plain = await decompress(frame, chunk.plainBytes, dictionary);
-  if (chunk.encoding === chunkEncodings.zstdOfFiltered) {
-    const filtered = plain;
-    plain = Buffer.allocUnsafeSlow(filtered.length);
-    undoFilter(filtered, readFilterHeader(stored), plain);
-    free(filtered);
+  const frame = frameOf(chunk, stored, base);
+  if (frame === undefined) {
+    requireChunk(chunk, stored);
+    return stored;
   }
+  const {bytes, dictionary, records} = frame;
+  const content = await decompress(bytes, mostContentBytes(chunk, frame), dictionary && Buffer.from(dictionary));
+  const plain = plainOf(chunk, frame, content, () => Buffer.allocUnsafeSlow(chunk.plainBytes));
   requireChunk(chunk, plain);
-  return plain;
+  if (plain === content) return content;
+  free(content);
+  return records === undefined ? plain : Buffer.from(plain);
 }
 
 /**
@@ -32,34 +47,77 @@ export async function decodeChunk(chunk: Decodable, stored: Uint8Array, base?: U
  * @param out exactly `chunk.plainBytes` long
  */
 export function decodeChunkInto(out: Uint8Array, chunk: Decodable, stored: Uint8Array, base?: Uint8Array): void {
-  const {frame, dictionary} = frameOf(chunk, stored, base);
-  const content = frame === undefined ? stored : decompressNow(frame, chunk.plainBytes, dictionary);
-  if (content.length !== out.length) throw wrongLength(chunk, content);
-  if (chunk.encoding === chunkEncodings.zstdOfFiltered) undoFilter(content, readFilterHeader(stored), out);
-  else out.set(content);
-  if (frame !== undefined) free(content);
-  requireChunk(chunk, out);
+  const take = (plain: Uint8Array) => {
+    if (plain.length !== out.length) throw wrongLength(chunk, plain);
+    if (plain !== out) out.set(plain);
+    requireChunk(chunk, out);
+  };
+  decodeNow(chunk, stored, base, {room: () => out, take});
 }
 
-/** The zstd frame to decompress, with its dictionary; no frame if the bytes are stored uncompressed. */
-function frameOf(
-  {encoding}: Decodable,
+/** As {@link decodeChunk}, on the calling thread and for nothing but the check. */
+export function checkChunk(chunk: Decodable, stored: Uint8Array, base?: Uint8Array): void {
+  const take = (plain: Uint8Array) => requireChunk(chunk, plain);
+  decodeNow(chunk, stored, base, {room: () => scratch.of(chunk.plainBytes), take});
+}
+
+/**
+ * @param out.room memory for plain bytes that need some
+ * @param out.take receives the plain bytes, which are gone afterwards
+ */
+function decodeNow(
+  chunk: Decodable,
   stored: Uint8Array,
   base: Uint8Array | undefined,
-): {frame?: Uint8Array; dictionary?: Uint8Array} {
+  {room, take}: {room: () => Uint8Array; take: (plain: Uint8Array) => void},
+): void {
+  const frame = frameOf(chunk, stored, base);
+  if (frame === undefined) {
+    take(stored);
+    return;
+  }
+  const content = decompressNow(frame.bytes, mostContentBytes(chunk, frame), frame.dictionary);
+  take(plainOf(chunk, frame, content, room));
+  free(content);
+}
+
+/** The zstd frame to decompress; undefined if the bytes are stored uncompressed. */
+function frameOf({encoding}: Decodable, stored: Uint8Array, base: Uint8Array | undefined): Frame | undefined {
   switch (encoding) {
     case chunkEncodings.plain:
-      return {};
+      return undefined;
     case chunkEncodings.zstd:
-      return {frame: stored};
-    case chunkEncodings.zstdWithBase:
+      return {bytes: stored};
+    case chunkEncodings.zstdWithBase: {
       assert(base !== undefined, 'a difference is decoded with its base');
-      return {frame: stored, dictionary: base};
-    case chunkEncodings.zstdOfFiltered:
-      return {frame: stored.subarray(filterBytes)};
+      const records = readColumnsHeader(stored);
+      if (records === undefined) return {bytes: stored, dictionary: base};
+      const dictionary = splitRecords(base, records);
+      if (dictionary === undefined) throw new Error('its base cannot be arranged by column');
+      return {bytes: stored.subarray(filterBytes), dictionary, records};
+    }
+    case chunkEncodings.zstdOfFiltered: {
+      const bytes = stored.subarray(filterBytes);
+      const records = readColumnsHeader(stored);
+      return records === undefined ? {bytes, filter: readFilterHeader(stored)} : {bytes, records};
+    }
     default:
       return unreachable(encoding);
   }
+}
+
+const mostContentBytes = ({plainBytes}: Decodable, {records}: Frame) =>
+  records === undefined ? plainBytes : mostColumnBytes(plainBytes);
+
+/** @returns `content`, or memory from `room`, or memory that is used again when other records are split or joined */
+function plainOf(chunk: Decodable, {filter, records}: Frame, content: Uint8Array, room: () => Uint8Array): Uint8Array {
+  const {plainBytes} = chunk;
+  if (records !== undefined) return joinRecords(content, records, plainBytes);
+  if (filter === undefined) return content;
+  if (content.length !== plainBytes) throw wrongLength(chunk, content);
+  const plain = room();
+  undoFilter(content, filter, plain);
+  return plain;
 }
 
 function requireChunk(chunk: Decodable, plain: Uint8Array): void {

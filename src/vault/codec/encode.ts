@@ -3,7 +3,9 @@ import {free} from '../../lib/memory.ts';
 import {type ChunkEncoding, chunkEncodings} from '../format/entry.ts';
 import {canBeDictionary, compressNow} from '../format/zstd.ts';
 import type {ChunkId} from '../types.ts';
-import {type Decodable, decodeChunkInto} from './decode.ts';
+import {type RecordKind, splitRecords} from './columns/columns.ts';
+import {columnsHeader} from './columns/header.ts';
+import {checkChunk, type Decodable, decodeChunkInto} from './decode.ts';
 import {applyFilter, type Filter, filterHeader, filtersFor} from './filter.ts';
 import {Scratch} from './scratch.ts';
 
@@ -22,6 +24,9 @@ const leastLevelWithBase = 3;
 /** Enough of a column to choose its filter. */
 const sampleBytes = 32 * 1024;
 
+/** Of fewer records, columns may take more than they save: both forms are tried. */
+const fewRecordsBytes = 32 * 1024;
+
 export type EncodedChunk = {encoding: ChunkEncoding; stored: Uint8Array; base?: ChunkId | undefined};
 
 /** A chunk of the vault that a new one probably resembles, in a stored form that needs no other chunk; unchecked. */
@@ -34,6 +39,7 @@ export type PlainChunk = {
   id: ChunkId;
   plain: Uint8Array;
   column?: ColumnPart | undefined;
+  records?: RecordKind | undefined;
   base?: Base | undefined;
 };
 
@@ -61,7 +67,7 @@ export class ChunkEncoder {
     const base = this.#decodeBase(chunk.base);
     const encoded = this.#smallest(chunk, base);
     const decodable = {id, plainBytes: plain.length, encoding: encoded.encoding};
-    decodeChunkInto(this.#scratch.of(plain.length), decodable, encoded.stored, base?.plain);
+    checkChunk(decodable, encoded.stored, base?.plain);
     return encoded;
   }
 
@@ -77,23 +83,52 @@ export class ChunkEncoder {
     return canBeDictionary(plain) ? {id: base.id, plain, ratio: base.stored.length / base.plainBytes} : undefined;
   }
 
-  #smallest({plain, column}: PlainChunk, base: OpenBase | undefined): EncodedChunk {
-    if (base === undefined) return this.#alone(plain, column);
-    const level = Math.max(this.#level, leastLevelWithBase);
-    const stored = compressNow(plain, {level, dictionary: base.plain});
+  #smallest(chunk: PlainChunk, base: OpenBase | undefined): EncodedChunk {
+    if (base === undefined) return this.#alone(chunk);
+    const {plain, records} = chunk;
+    const byColumn = records === 'key' ? this.#differenceByColumn(plain, records, base) : undefined;
+    const stored = byColumn ?? compressNow(plain, {level: this.#levelWithBase, dictionary: base.plain});
     const difference: EncodedChunk = {encoding: chunkEncodings.zstdWithBase, stored, base: base.id};
     // A similar chunk compresses about as well as its base did, so a small enough difference needs no second
     // compression.
     if (stored.length < worthABase * base.ratio * plain.length) return difference;
-    const alone = this.#alone(plain, column);
+    const alone = this.#alone(chunk);
     return stored.length < worthABase * alone.stored.length ? difference : alone;
   }
 
-  #alone(plain: Uint8Array, column: ColumnPart | undefined): EncodedChunk {
-    const filtered = column === undefined ? undefined : this.#filtered(plain, column);
-    const stored = filtered ?? compressNow(plain, {level: this.#level});
-    if (stored.length >= plain.length * (1 - worthSaving)) return {encoding: chunkEncodings.plain, stored: plain};
-    return {encoding: filtered === undefined ? chunkEncodings.zstd : chunkEncodings.zstdOfFiltered, stored};
+  get #levelWithBase(): number {
+    return Math.max(this.#level, leastLevelWithBase);
+  }
+
+  /** @returns undefined if one of the two cannot be arranged by column */
+  #differenceByColumn(plain: Uint8Array, records: RecordKind, base: OpenBase): Uint8Array | undefined {
+    const ofBase = splitRecords(base.plain, records);
+    if (ofBase === undefined) return undefined;
+    // A copy, because the columns of the chunk take the same memory.
+    const dictionary = this.#scratch.of(ofBase.length);
+    dictionary.set(ofBase);
+    const columns = splitRecords(plain, records);
+    if (columns === undefined) return undefined;
+    return withHeader(columnsHeader(records), compressNow(columns, {level: this.#levelWithBase, dictionary}));
+  }
+
+  #alone({plain, column, records}: PlainChunk): EncodedChunk {
+    let stored = this.#arranged(plain, column, records);
+    let encoding: ChunkEncoding = chunkEncodings.zstdOfFiltered;
+    if (stored === undefined || (records !== undefined && plain.length < fewRecordsBytes)) {
+      const frame = compressNow(plain, {level: this.#level});
+      if (stored === undefined || frame.length < stored.length) [stored, encoding] = [frame, chunkEncodings.zstd];
+    }
+    const isWorthIt = stored.length < plain.length * (1 - worthSaving);
+    return isWorthIt ? {encoding, stored} : {encoding: chunkEncodings.plain, stored: plain};
+  }
+
+  /** Behind a filter's header; undefined if no filter is good for these bytes. */
+  #arranged(plain: Uint8Array, column?: ColumnPart, records?: RecordKind): Uint8Array | undefined {
+    if (column !== undefined) return this.#filtered(plain, column);
+    const columns = records === undefined ? undefined : splitRecords(plain, records);
+    if (columns === undefined) return undefined;
+    return withHeader(columnsHeader(records!), compressNow(columns, {level: this.#level}));
   }
 
   #filtered(plain: Uint8Array, column: ColumnPart): Uint8Array | undefined {
@@ -124,11 +159,14 @@ export class ChunkEncoder {
   #compressFiltered(plain: Uint8Array, filter: Filter): Uint8Array | undefined {
     const filtered = this.#scratch.of(plain.length);
     if (!applyFilter(plain, filter, filtered)) return undefined;
-    const frame = compressNow(filtered, {level: this.#level});
-    const stored = Buffer.concat([filterHeader(filter), frame]);
-    free(frame);
-    return stored;
+    return withHeader(filterHeader(filter), compressNow(filtered, {level: this.#level}));
   }
+}
+
+function withHeader(header: Uint8Array, frame: Uint8Array): Uint8Array {
+  const stored = Buffer.concat([header, frame]);
+  free(frame);
+  return stored;
 }
 
 /** For callers of an encoder. @param cause what the encoder threw */

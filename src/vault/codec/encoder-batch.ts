@@ -1,6 +1,7 @@
 import type {ChunkEncoding} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
 import type {ChunkId} from '../types.ts';
+import type {RecordKind} from './columns/columns.ts';
 import {type Base, type ColumnPart, type EncodedChunk, type PlainChunk, roundTripFailed} from './encode.ts';
 
 /** A range of bytes in the memory that a batch shares with its thread. */
@@ -10,6 +11,7 @@ export type BatchJob = {
   id: ChunkId;
   plain: Part;
   column?: ColumnPart | undefined;
+  records?: RecordKind | undefined;
   base?: (Omit<Base, 'stored'> & {stored: Part}) | undefined;
   /** Where the stored form may be written; it is never longer than the plain one. */
   out: number;
@@ -57,10 +59,10 @@ export class BatchMemory {
   }
 
   /** @returns what the thread makes of the chunk; settled by `settle` or `fail` */
-  add({id, plain, column, base}: PlainChunk): Promise<EncodedChunk> {
+  add({id, plain, column, records, base}: PlainChunk): Promise<EncodedChunk> {
     const part = this.#put(plain);
     const basePart = base && {...base, stored: this.#put(base.stored)};
-    this.#jobs.push({id, plain: part, out: batchBytes + part.at, column, base: basePart});
+    this.#jobs.push({id, plain: part, out: batchBytes + part.at, column, records, base: basePart});
     return new Promise((resolve, reject) => this.#waiters.push({id, resolve, reject}));
   }
 

@@ -13,9 +13,10 @@ port.on('message', ({memory, jobs}: Batch) => {
   const bytes = new Uint8Array(memory);
   const bytesOf = ({at, length}: Part) => bytes.subarray(at, at + length);
   const results: BatchResult = [];
-  for (const {id, plain, column, base, out} of jobs) {
+  for (const {id, plain, column, records, base, out} of jobs) {
     try {
-      const chunk = {id, plain: bytesOf(plain), column, base: base && {...base, stored: bytesOf(base.stored)}};
+      const openBase = base && {...base, stored: bytesOf(base.stored)};
+      const chunk = {id, plain: bytesOf(plain), column, records, base: openBase};
       const {encoding, stored, base: used} = encoder.encode(chunk);
       // What is stored uncompressed is in the memory already.
       const part = encoding === chunkEncodings.plain ? plain : {at: out, length: stored.length};

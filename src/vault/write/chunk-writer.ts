@@ -84,7 +84,7 @@ export class ChunkWriter {
     this.#encoding.delete(id);
   }
 
-  async #encode({bytes, like, column}: Piece): Promise<Encoded> {
+  async #encode({bytes, like, column, records}: Piece): Promise<Encoded> {
     assert(bytes.length <= maxChunkBytes, `a piece of ${bytes.length} bytes is larger than a chunk may be`);
     const id = chunkId(bytes);
     const plainBytes = bytes.length;
@@ -95,6 +95,7 @@ export class ChunkWriter {
       plain: bytes,
       base: like === undefined ? undefined : await this.#bases.find(id, like),
       column: column === undefined ? undefined : this.#columns.of(column),
+      records,
     };
     return {id, plainBytes, chunk: {id, plainBytes, ...(await this.compress(chunk))}};
   }

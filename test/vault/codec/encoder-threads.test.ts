@@ -6,6 +6,7 @@ import {chunkEncodings} from '../../../src/vault/format/entry.ts';
 import {chunkId} from '../../../src/vault/format/hash.ts';
 import type {Piece} from '../../../src/vault/index.ts';
 import {backup, changed, findings, newStore, noise, open, readAll} from '../helpers.ts';
+import {recordsOf, shopRows} from './records.ts';
 
 const mebi = 1024 * 1024;
 
@@ -54,6 +55,7 @@ test('every stored form that the threads return decodes to the chunk', async () 
       column: {number: 1, widthBytes: 8},
     })),
     ...Array.from({length: 9}, (_, at) => ({plain: Buffer.alloc(150_000 * (at + 1), `row ${at} `)})),
+    {plain: recordsOf(shopRows(1000), 'key'), records: 'key'},
   ];
   const found = new Set<string>();
   await Promise.all(

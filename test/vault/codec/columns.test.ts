@@ -1,0 +1,200 @@
+import fc from 'fast-check';
+import {expect, test} from 'vitest';
+import {joinRecords, mostColumnBytes, type RecordKind, splitRecords} from '../../../src/vault/codec/columns/columns.ts';
+import {wasm} from '../../../src/vault/codec/columns/wasm.js';
+import {anyRows, columnsOf, hasLongHeader, recordsOf, shopRows} from './records.ts';
+
+/** For a change of the code: `BKP_PROPERTY_RUNS=100000 npx vitest run test/vault/codec/columns.test.ts`. */
+const numRuns = Number(process.env.BKP_PROPERTY_RUNS ?? 100);
+
+const kinds: readonly RecordKind[] = ['rowid', 'key'];
+const anyKind = fc.constantFrom(...kinds);
+
+/** Columns, and what joining them restores; undefined if the bytes are not split. */
+function thereAndBack(plain: Uint8Array, kind: RecordKind): {columns: Buffer; back: Buffer} | undefined {
+  const split = splitRecords(plain, kind);
+  if (split === undefined) return undefined;
+  const columns = Buffer.from(split);
+  return {columns, back: Buffer.from(joinRecords(columns, kind, plain.length))};
+}
+
+test('records of any shape are the same after they were split and joined', () => {
+  fc.assert(
+    fc.property(anyRows, anyKind, (rows, kind) => {
+      const plain = recordsOf(rows, kind);
+      const result = thereAndBack(plain, kind);
+      expect(result === undefined).toBe(rows.some(({values}) => hasLongHeader(values)));
+      if (result === undefined) return;
+      expect(result.back.equals(plain)).toBe(true);
+      expect(result.columns.equals(columnsOf(rows, kind))).toBe(true);
+      expect(result.columns.length).toBeLessThanOrEqual(mostColumnBytes(plain.length));
+    }),
+    {numRuns},
+  );
+});
+
+/** Bytes with some of them replaced, or cut off, or with others after them. */
+const damage = fc.record({
+  changes: fc.array(fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 0x7f, 0x80, 0x81, 0xff))), {
+    maxLength: 6,
+  }),
+  cut: fc.oneof({weight: 3, arbitrary: fc.constant(0)}, fc.nat(40)),
+  more: fc.oneof({weight: 3, arbitrary: fc.constant(new Uint8Array())}, fc.uint8Array({maxLength: 40})),
+});
+
+function damagedBytes(
+  bytes: Uint8Array,
+  {changes, cut, more}: {changes: [number, number][]; cut: number; more: Uint8Array},
+) {
+  const wrong = Buffer.concat([bytes.subarray(0, bytes.length - cut), more]);
+  for (const [at, value] of changes) if (wrong.length > 0) wrong[at % wrong.length] = value;
+  return wrong;
+}
+
+test('bytes that are not quite records are restored exactly, or not split', () => {
+  fc.assert(
+    fc.property(anyRows, anyKind, anyKind, damage, (rows, written, read, damage) => {
+      const plain = damagedBytes(recordsOf(rows, written), damage);
+      const result = thereAndBack(plain, read);
+      return result === undefined || result.back.equals(plain);
+    }),
+    {numRuns},
+  );
+  fc.assert(
+    fc.property(fc.uint8Array({maxLength: 300}), anyKind, (plain, kind) => {
+      const result = thereAndBack(plain, kind);
+      return result === undefined || result.back.equals(plain);
+    }),
+    {numRuns},
+  );
+});
+
+test.each([
+  ['a length', [0x80, 0x03, 0x02, 0x01, 0x07], 'key'],
+  ['a rowid', [0x03, 0x80, 0x05, 0x02, 0x01, 0x07], 'rowid'],
+  ['a rowid of nine bytes', [0x03, ...Array(7).fill(0x80), 0x81, 0x05, 0x02, 0x01, 0x07], 'rowid'],
+  ['a serial type', [0x04, 0x03, 0x80, 0x01, 0x07], 'key'],
+] as const)('%s that is longer than it need be is not split', (_, bytes, kind) => {
+  expect(splitRecords(Buffer.from(bytes), kind)).toBeUndefined();
+});
+
+test.each(kinds)('columns of %s records of the largest chunk come back, and so do those of one record', (kind) => {
+  const rows = shopRows(1000);
+  const many = recordsOf(rows, kind);
+  const large = Buffer.alloc(16 * 1024 * 1024 - ((16 * 1024 * 1024) % many.length));
+  for (let at = 0; at < large.length; at += many.length) large.set(many, at);
+  for (const plain of [large, recordsOf([{rowid: 5n, values: [Buffer.alloc(8 * 1024 * 1024, 7)]}], kind), many]) {
+    expect(thereAndBack(plain, kind)?.back.equals(plain)).toBe(true);
+  }
+});
+
+test('rowids that jump so much that columns need more room are not split', () => {
+  const rows = Array.from({length: 5000}, (_, at) => ({rowid: at % 2 === 0 ? 1n : 2n ** 62n, values: []}));
+  expect(splitRecords(recordsOf(rows, 'rowid'), 'rowid')).toBeUndefined();
+  expect(splitRecords(recordsOf(rows.slice(0, 100), 'rowid'), 'rowid')).toBeDefined();
+});
+
+test('columns are the bytes of docs/format.md', () => {
+  const rows = [
+    {rowid: 7n, values: [null, 'ab']},
+    {rowid: 5n, values: [258n]},
+  ];
+  const [gap, head] = ['00'.repeat(16), '0200000002000000'];
+  const streams = (rowids: string) =>
+    ['0201', rowids, '0002', '11', '0102', '6162'].map((stream) => stream + gap).join('');
+  const lengths = '02000000' + '01000000' + '02000000' + '02000000';
+  const expected = {
+    rowid: `${head}02000000${lengths}${streams('0e03')}`,
+    key: `${head}00000000${lengths}${streams('')}`,
+  };
+  for (const kind of kinds) {
+    const plain = recordsOf(rows, kind);
+    expect(Buffer.from(splitRecords(plain, kind)!).toString('hex')).toBe(expected[kind]);
+    expect(joinRecords(Buffer.from(expected[kind], 'hex'), kind, plain.length).toString()).toBe(plain.toString());
+  }
+});
+
+const fillers = {zeros: Buffer.alloc(192 * 1024), ones: Buffer.alloc(192 * 1024, 0xff)};
+type Filler = keyof typeof fillers;
+
+/** The module in memory of its own, with `filler` in all bytes that a call must not read or write. */
+class Guarded {
+  readonly #memory = new WebAssembly.Memory({initial: 4, maximum: 4, shared: true});
+  readonly #bytes = new Uint8Array(this.#memory.buffer);
+  // biome-ignore lint/suspicious/noExplicitAny: of two functions of numbers
+  readonly #exports: any;
+  readonly #input = 70_000;
+  readonly #output = 160_000;
+
+  constructor() {
+    const module = new WebAssembly.Module(Buffer.from(wasm, 'base64'));
+    this.#exports = new WebAssembly.Instance(module, {env: {memory: this.#memory}}).exports;
+  }
+
+  /** @returns the result and the output; fails if bytes outside of the output were written */
+  call(name: 'split' | 'join', input: Uint8Array, kind: RecordKind, room: number, filler: Filler) {
+    this.#bytes.set(fillers[filler], 64 * 1024);
+    this.#bytes.set(input, this.#input);
+    const [from, to] = [this.#input, this.#output];
+    const length = name === 'split' ? from + input.length : input.length;
+    const result = Number(this.#exports[name](from, length, kind === 'rowid', to, room));
+    const outside = [
+      this.#bytes.subarray(64 * 1024, from),
+      this.#bytes.subarray(from + input.length, to),
+      this.#bytes.subarray(to + room + 16),
+    ];
+    for (const bytes of outside) expect(Buffer.compare(bytes, fillers[filler]!.subarray(0, bytes.length))).toBe(0);
+    expect(Buffer.from(input).equals(this.#bytes.subarray(from, from + input.length))).toBe(true);
+    return {result, output: result === 0 ? '' : Buffer.from(this.#bytes.subarray(to, to + room)).toString('hex')};
+  }
+}
+
+const guarded = new Guarded();
+
+/** The result does not depend on bytes around input and output, and none of them is written. */
+function staysInside(name: 'split' | 'join', input: Uint8Array, kind: RecordKind, room: number): void {
+  const zeros = guarded.call(name, input, kind, room, 'zeros');
+  const ones = guarded.call(name, input, kind, room, 'ones');
+  expect(zeros.result).toBe(ones.result);
+  // Of columns, only as many bytes are written as there are.
+  if (name === 'join') expect(zeros.output).toBe(ones.output);
+}
+
+const extremes = fc.constantFrom(0, 1, 16, 125, 126, 127, 0x7fff_ffff, 0x8000_0000, 0xffff_ffef, 0xffff_ffff);
+
+test('joining crafted columns reads and writes nothing outside of its input and output', () => {
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.record({rowid: fc.bigInt(-5n, 2n ** 62n), values: fc.array(fc.oneof(fc.string(), fc.bigInt(-9n, 9n)))}),
+      ),
+      anyKind,
+      damage,
+      fc.array(fc.tuple(fc.nat(12), extremes), {maxLength: 2}),
+      fc.integer({min: -40, max: 40}),
+      (rows, kind, damage, lengths, moreRoom) => {
+        const plain = recordsOf(rows, kind);
+        const columns = damagedBytes(splitRecords(plain, kind)!, damage);
+        for (const [at, value] of lengths) if (columns.length >= 4 * at + 4) columns.writeUInt32LE(value, 4 * at);
+        staysInside('join', columns, kind, Math.max(0, plain.length + moreRoom));
+      },
+    ),
+    {numRuns},
+  );
+  fc.assert(
+    fc.property(fc.uint8Array({maxLength: 200}), anyKind, fc.nat(200), (columns, kind, room) =>
+      staysInside('join', columns, kind, room),
+    ),
+    {numRuns},
+  );
+});
+
+test('splitting crafted records reads and writes nothing outside of its input and output', () => {
+  fc.assert(
+    fc.property(anyRows, anyKind, damage, (rows, kind, damage) => {
+      const plain = damagedBytes(recordsOf(rows, kind), damage);
+      if (plain.length < 70_000) staysInside('split', plain, kind, mostColumnBytes(plain.length));
+    }),
+    {numRuns},
+  );
+});
