@@ -1,16 +1,21 @@
 import {expect} from 'vitest';
-import type {
-  Cuts,
-  DatabaseFacts,
-  Mark,
-  Segment,
-  Snapshot,
-  SnapshotOptions,
-  Staging,
-  TableSchema,
-  TableSource,
+import {
+  type BaseSegment,
+  type BaseStream,
+  type Cuts,
+  type DatabaseFacts,
+  type Mark,
+  type Segment,
+  type Snapshot,
+  type SnapshotOptions,
+  type Staging,
+  type StoredBase,
+  type TableBase,
+  type TableSchema,
+  type TableSource,
+  TakeRows,
+  type Tree,
 } from '../../src/sources/index.ts';
-import {rowStream} from './row-stream.ts';
 
 /** A backup in memory, with everything that a real one has. */
 export type Backup = {
@@ -19,48 +24,77 @@ export type Backup = {
   database: DatabaseFacts;
   layers: Readonly<Record<string, readonly Layer[]>>;
 };
-export type Base = {kind: 'base'; segments: readonly KeptSegment[]; cuts: Cuts};
+export type KeptStream = {segments: readonly KeptSegment[]; cuts: Cuts};
+export type RowsBase = KeptStream & {kind: 'base'; form?: 'rows'};
+export type RecordsBase = {kind: 'base'; form: 'records'; trees: readonly (Tree & KeptStream)[]};
+export type Base = RowsBase | RecordsBase;
 export type Layer = Base | {kind: 'delta'; keys: readonly KeptSegment[]; rows: readonly KeptSegment[]};
 export type KeptSegment = {bytes: Uint8Array; rows: number; previous?: number | undefined};
+
+/** In which form bases are taken; default: as the source chooses. */
+export type Form = 'rows' | undefined;
 
 /** Called between segments, to write from another connection. */
 export type Meanwhile = () => void;
 
 export async function takeFull(
   source: TableSource,
-  options: SnapshotOptions & {previous?: Backup; meanwhile?: Meanwhile},
+  options: SnapshotOptions & {previous?: Backup; meanwhile?: Meanwhile; form?: Form},
 ): Promise<Backup> {
-  const {previous, meanwhile, ...asked} = options;
+  const {previous, meanwhile, form, ...asked} = options;
   const snapshot = await source.snapshot(asked);
   try {
     const layers: Record<string, Layer[]> = {};
     for (const {name} of snapshot.schemas) {
-      layers[name] = [await keptBase(snapshot, name, previous, meanwhile)];
+      layers[name] = [await keptBase(snapshot, name, {previous, meanwhile, form})];
     }
+    await snapshot.confirm();
     return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers};
   } finally {
     await snapshot.close();
   }
 }
 
-async function keptBase(
-  snapshot: Snapshot,
-  name: string,
-  previous: Backup | undefined,
-  meanwhile?: Meanwhile,
-): Promise<Base> {
-  const before = previous?.layers[name]?.[0];
-  const stream = await rowStream(snapshot, name, before?.kind === 'base' ? before.cuts : undefined);
-  const segments = await kept(stream, meanwhile);
-  expect(rowsIn(segments), `rows of ${name}`).toBe(await snapshot.countRows(name));
-  return {kind: 'base', segments, cuts: stream.cuts()};
+type KeepOptions = {previous: Backup | undefined; meanwhile?: Meanwhile | undefined; form: Form};
+
+async function keptBase(snapshot: Snapshot, name: string, options: KeepOptions): Promise<Base> {
+  const {meanwhile, form} = options;
+  const previous = cutsOf(options.previous?.layers[name]?.[0], name);
+  let taken = await snapshot.base(name, {previous, form});
+  try {
+    if (taken.form === 'records') return await keptRecords(taken, meanwhile);
+  } catch (error) {
+    if (!(error instanceof TakeRows)) throw error;
+    taken = await snapshot.base(name, {previous, form: 'rows'});
+  }
+  if (taken.form === 'records') throw new Error(`${name} was not taken as rows`);
+  const rows = await keptStream(taken.rows, meanwhile);
+  expect(rowsIn(rows.segments), `rows of ${name}`).toBe(await snapshot.countRows(name));
+  return {kind: 'base', form: 'rows', ...rows};
+}
+
+async function keptRecords({trees}: TableBase & {form: 'records'}, meanwhile?: Meanwhile): Promise<RecordsBase> {
+  const all: (Tree & KeptStream)[] = [];
+  for (const {name, kind, records} of trees) all.push({name, kind, ...(await keptStream(records, meanwhile))});
+  return {kind: 'base', form: 'records', trees: all};
+}
+
+async function keptStream(stream: BaseStream, meanwhile?: Meanwhile): Promise<KeptStream> {
+  return {segments: await kept(stream, meanwhile), cuts: stream.cuts()};
+}
+
+function cutsOf(layer: Layer | undefined, table: string): ReadonlyMap<string, Cuts> | undefined {
+  if (layer?.kind !== 'base') return undefined;
+  return layer.form === 'records'
+    ? new Map(layer.trees.map(({name, cuts}) => [name, cuts]))
+    : new Map([[table, layer.cuts]]);
 }
 
 export async function takeIncrement(
   source: TableSource,
   owner: string,
   parent: Backup,
-  meanwhile?: Meanwhile,
+  {meanwhile, form}: {meanwhile?: Meanwhile | undefined; form?: Form} = {},
 ): Promise<Backup> {
   const fingerprints = Object.fromEntries(parent.schemas.map((schema) => [schema.name, schema.fingerprint]));
   const snapshot = await source.snapshot({
@@ -73,7 +107,7 @@ export async function takeIncrement(
     for (const {name} of snapshot.schemas) {
       const delta = await snapshot.changes(name, parent.mark!);
       if (delta === 'rebase') {
-        layers[name] = [await keptBase(snapshot, name, parent, meanwhile)];
+        layers[name] = [await keptBase(snapshot, name, {previous: parent, meanwhile, form})];
         continue;
       }
       const keys = await kept(delta.keys, meanwhile);
@@ -81,6 +115,7 @@ export async function takeIncrement(
       const touched = keys.length > 0;
       layers[name] = [...parent.layers[name]!, ...(touched ? [{kind: 'delta', keys, rows} as const] : [])];
     }
+    await snapshot.confirm();
     return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers};
   } finally {
     await snapshot.close();
@@ -105,12 +140,17 @@ export async function fillStaging(
 }
 
 export async function loadStaging(target: TableSource, backup: Backup, id = 'test'): Promise<Staging> {
-  const staging = await target.stage(backup.schemas, {id, database: backup.database});
+  const bases = basesOf(backup);
+  const staging = await target.stage(backup.schemas, {id, database: backup.database, bases});
   try {
+    for (const [name, [base]] of Object.entries(backup.layers)) {
+      if (base?.kind === 'base' && base.form === 'records') await loadTrees(staging, name, base);
+    }
     for (const [name, layers] of Object.entries(backup.layers)) {
       for (const layer of layers) {
-        if (layer.kind === 'base') await load(staging, name, layer.segments);
-        else {
+        if (layer.kind === 'base') {
+          if (layer.form !== 'records') await load(staging, name, layer.segments);
+        } else {
           for (const {bytes, rows} of layer.keys) expect(await staging.removeKeys(name, bytes)).toBe(rows);
           await load(staging, name, layer.rows);
         }
@@ -120,6 +160,36 @@ export async function loadStaging(target: TableSource, backup: Backup, id = 'tes
   } catch (error) {
     await staging.discard();
     throw error;
+  }
+}
+
+function basesOf({layers}: Backup): ReadonlyMap<string, StoredBase> {
+  const bases = new Map<string, StoredBase>();
+  for (const [table, [base, ...deltas]] of Object.entries(layers)) {
+    if (base?.kind !== 'base' || base.form !== 'records') continue;
+    const trees = base.trees.map(({name, kind, segments}) => ({name, kind, records: rowsIn(segments)}));
+    bases.set(table, {trees, changedKeys: deltas.reduce((sum, delta) => sum + keysIn(delta), 0)});
+  }
+  return bases;
+}
+
+const keysIn = (layer: Layer) => (layer.kind === 'delta' ? rowsIn(layer.keys) : 0);
+
+async function loadTrees(staging: Staging, table: string, {trees}: RecordsBase): Promise<void> {
+  const wanted = new Set(staging.wanted(table).map(({name}) => name));
+  for (const {name, kind, segments} of trees) {
+    if (!wanted.has(name)) continue;
+    await staging.loadTree(table, {name, kind, records: rowsIn(segments)}, lent(segments));
+  }
+}
+
+/** Memory that is used again when the next chunk is requested, as a vault does. */
+async function* lent(segments: readonly KeptSegment[]): AsyncGenerator<Uint8Array> {
+  const memory = Buffer.alloc(Math.max(0, ...segments.map(({bytes}) => bytes.length)));
+  for (const {bytes} of segments) {
+    memory.set(bytes);
+    yield memory.subarray(0, bytes.length);
+    memory.fill(0xa5);
   }
 }
 
@@ -136,10 +206,18 @@ export async function restore(
   }
 }
 
-export function baseOf(backup: Backup, table: string): Base {
+/** The base of a table that was taken as rows. */
+export function baseOf(backup: Backup, table: string): RowsBase {
+  const layer = backup.layers[table]?.[0];
+  if (layer?.kind !== 'base' || layer.form === 'records') throw new Error(`${table} has no base of rows`);
+  return layer;
+}
+
+/** The rows of a table's base, or its trees, the table's own first. */
+export function streamsOf(backup: Backup, table: string): readonly KeptStream[] {
   const layer = backup.layers[table]?.[0];
   if (layer?.kind !== 'base') throw new Error(`${table} has no base`);
-  return layer;
+  return layer.form === 'records' ? layer.trees : [layer];
 }
 
 /** Keys and rows of the newest delta. */
@@ -158,10 +236,11 @@ async function load(staging: Staging, name: string, segments: readonly KeptSegme
   expect(rows).toBe(rowsIn(segments));
 }
 
-async function kept<S extends Segment>(stream: AsyncIterable<S>, meanwhile?: Meanwhile): Promise<S[]> {
-  const all: S[] = [];
-  for await (const segment of stream) {
-    all.push(segment);
+async function kept(stream: AsyncIterable<BaseSegment>, meanwhile?: Meanwhile): Promise<KeptSegment[]> {
+  const all: KeptSegment[] = [];
+  for await (const {release, ...segment} of stream) {
+    all.push(release === undefined ? segment : {...segment, bytes: Buffer.from(segment.bytes)});
+    release?.();
     meanwhile?.();
   }
   return all;

@@ -6,7 +6,7 @@ import {DatabaseSync} from 'node:sqlite';
 import {onTestFinished} from 'vitest';
 import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 import {expectSame} from '../../helpers/sqlite-compare.ts';
-import {type Backup, restore, takeFull, takeIncrement} from '../layers.ts';
+import {type Backup, type Form, restore, takeFull, takeIncrement} from '../layers.ts';
 
 /** A folder that is removed after the test. */
 export function folder(parent = tmpdir()): string {
@@ -49,12 +49,21 @@ export class Database {
 
 export const owner = 'collection-1';
 
-export function full(database: Database, tables: readonly string[], previous?: Backup): Promise<Backup> {
-  return takeFull(database.source, {tables, track: {owner}, ...(previous === undefined ? {} : {previous})});
+export function full(
+  database: Database,
+  tables: readonly string[],
+  previous?: Backup | undefined,
+  form?: Form,
+): Promise<Backup> {
+  return takeFull(database.source, {tables, track: {owner}, form, ...(previous === undefined ? {} : {previous})});
 }
 
-export function increment(database: Database, parent: Backup): Promise<Backup> {
-  return takeIncrement(database.source, owner, parent);
+export function fullOfRows(database: Database, tables: readonly string[], previous?: Backup): Promise<Backup> {
+  return full(database, tables, previous, 'rows');
+}
+
+export function increment(database: Database, parent: Backup, form?: Form): Promise<Backup> {
+  return takeIncrement(database.source, owner, parent, {form});
 }
 
 /** Restores into a new file and compares every bit of the backup's tables. */

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 import {imageOf} from '../../helpers/sqlite-compare.ts';
-import {type Backup, restore, takeFull} from '../layers.ts';
+import {type Backup, type Form, restore, takeFull} from '../layers.ts';
 import {Database, folder, full, increment} from './database.ts';
 import {changeArbitrary, tableArbitrary} from './random-tables.ts';
 
@@ -29,6 +29,7 @@ const planArbitrary = tableArbitrary.chain((table) => {
   const changes = fc.array(changeArbitrary(table), {minLength: 3, maxLength: 15});
   return fc.record({
     table: fc.constant(table),
+    form: fc.constantFrom<Form>('rows', undefined, undefined),
     before: changes,
     types: fc.tuple(...[1, 2, 3].map(() => fc.constantFrom(...laterTypes))),
     generated: fc.constantFrom('AS (b || a)', 'AS (b || a) STORED', undefined),
@@ -86,7 +87,7 @@ async function expectBack(database: Database, backup: Backup): Promise<void> {
 
 test('whatever an edit of the schema leaves in a table, each backup restores it unchanged', async () => {
   await fc.assert(
-    fc.asyncProperty(planArbitrary, async ({table, before, types, generated, unique, after, later}) => {
+    fc.asyncProperty(planArbitrary, async ({table, form, before, types, generated, unique, after, later}) => {
       let database: Database;
       try {
         database = new Database(`PRAGMA synchronous = OFF; ${table.schema}`);
@@ -104,13 +105,13 @@ test('whatever an edit of the schema leaves in a table, each backup restores it 
       const facts = await database.source.describe(table.tables);
       if (facts.some(({state}) => state !== 'present')) return;
       if (facts.some((fact) => fact.state === 'present' && fact.fullOnly !== undefined)) {
-        await expectBack(database, await takeFull(database.source, {tables: table.tables}));
+        await expectBack(database, await takeFull(database.source, {tables: table.tables, form}));
         return;
       }
-      const base = await full(database, table.tables);
+      const base = await full(database, table.tables, undefined, form);
       await expectBack(database, base);
       for (const change of later) attempt(database, change);
-      await expectBack(database, await increment(database, base));
+      await expectBack(database, await increment(database, base, form));
       database.close();
     }),
     {numRuns: runs},

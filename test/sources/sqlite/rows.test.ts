@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {type Backup, baseOf, type KeptSegment, rowsIn, takeFull} from '../layers.ts';
-import {Database, expectComesBack, full, increment} from './database.ts';
+import {Database, expectComesBack, fullOfRows as full, increment} from './database.ts';
 
 const MiB = 1024 * 1024;
 
@@ -180,12 +180,12 @@ describe('the next base after a change of the key', () => {
       fc.asyncProperty(kind, kind, fc.constantFrom(...Object.keys(keys)), fc.boolean(), async (from, to, key, old) => {
         const values = [from, to].includes('integer') ? keys.integers : keys[key];
         const database = new Database(become(kinds[from]!, `${numbers} SELECT ${values}, i % 11, i FROM n`));
-        const first = await takeFull(database.source, {tables: ['t']});
+        const first = await takeFull(database.source, {form: 'rows', tables: ['t']});
         database.exec(
           `ALTER TABLE t RENAME TO old; ${become(kinds[to]!, 'INSERT INTO t SELECT k, m, a FROM old; DROP TABLE old')}`,
         );
         const previous = old ? withoutKey(first) : first;
-        await expectComesBack(database, await takeFull(database.source, {tables: ['t'], previous}));
+        await expectComesBack(database, await takeFull(database.source, {form: 'rows', tables: ['t'], previous}));
         database.close();
       }),
       {numRuns: 20 * Number(process.env.BKP_TEST_RUNS ?? 1)},
@@ -204,12 +204,12 @@ describe('the next base after a change of the key', () => {
   for (const [from, to, key] of migrations) {
     test(`${from} to ${to}`, async () => {
       const database = new Database(become(kinds[from]!, `${numbers} SELECT ${keys[key]}, i % 11, i FROM n`));
-      const first = await takeFull(database.source, {tables: ['t']});
+      const first = await takeFull(database.source, {form: 'rows', tables: ['t']});
       database.exec(
         `ALTER TABLE t RENAME TO old; ${become(kinds[to]!, 'INSERT INTO t SELECT k, m, a FROM old; DROP TABLE old')}`,
       );
       for (const previous of [first, withoutKey(first)])
-        await expectComesBack(database, await takeFull(database.source, {tables: ['t'], previous}));
+        await expectComesBack(database, await takeFull(database.source, {form: 'rows', tables: ['t'], previous}));
     });
   }
 
@@ -278,7 +278,7 @@ describe('keys of all kinds are read to their end, in several segments', () => {
         const database = new Database(
           `PRAGMA encoding = '${encoding}'; PRAGMA synchronous = OFF; CREATE TABLE t (${columns});\n${fillAs(values)}`,
         );
-        const backup = await takeFull(database.source, {tables: ['t']});
+        const backup = await takeFull(database.source, {form: 'rows', tables: ['t']});
         const {segments} = baseOf(backup, 't');
         expect(segments.length).toBeGreaterThan(1);
         expect(rowsIn(segments)).toBe(5000);
