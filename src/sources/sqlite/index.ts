@@ -16,7 +16,7 @@ import type {
   TableSource,
 } from '../source.ts';
 import {findTable, tableNames} from './catalog/catalog.ts';
-import {Connection, withConnection} from './engine/connection.ts';
+import {type Connection, withConnection} from './engine/connection.ts';
 import {leftBehind} from './restore/left-behind.ts';
 import {requireNoStrayJournal} from './restore/place-new-file.ts';
 import {requireFreeNames, requireSameEncoding} from './restore/publish.ts';
@@ -61,13 +61,7 @@ export class SqliteSource implements TableSource {
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
-    const connection = new Connection(this.#path);
-    try {
-      return openSnapshot(connection, options);
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
+    return openSnapshot(this.#path, options);
   }
 
   async acknowledge(owner: string, mark: Mark): Promise<void> {

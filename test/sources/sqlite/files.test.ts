@@ -16,7 +16,7 @@ import {DatabaseSync} from 'node:sqlite';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {describe, expect, onTestFinished, test} from 'vitest';
 import {SqliteFileSource} from '../../../src/sources/sqlite/file/files.ts';
-import {openImage} from '../../../src/sources/sqlite/file/files-image.ts';
+import {openImage} from '../../../src/sources/sqlite/image/image.ts';
 import {eventually} from '../../helpers/eventually.ts';
 import {Database, folder} from './database.ts';
 
@@ -97,17 +97,17 @@ describe('under a busy writer in another process', () => {
       const seen = new Set<string>();
       // More rounds only if the writer did not commit between the snapshots so far.
       for (let round = 0; round < 12 || (seen.size < 2 && round < 200); round++) {
-        const image = await openImage(path, {...quiet, ...(round % 3 === 0 ? {tries: 0} : {})});
-        const wanted = Buffer.from(image.connection.serialize('main'));
+        const reading = await openImage(path, {...quiet, ...(round % 3 === 0 ? {tries: 0} : {})});
+        const wanted = Buffer.from(reading.connection.serialize('main'));
         const parts: Buffer[] = [];
         // The writer has time to commit, to checkpoint and to restart the log between the pages.
-        for await (const block of image.read(65_536)) {
+        for await (const block of reading.image.read(65_536)) {
           parts.push(block);
           if (parts.length % 4 === 1) await sleep(3);
         }
-        const held = Buffer.from(image.connection.serialize('main'));
-        await image.confirm();
-        await image.close();
+        const held = Buffer.from(reading.connection.serialize('main'));
+        await reading.confirm();
+        reading.close();
         const found = Buffer.concat(parts);
         expect(held.equals(wanted)).toBe(true);
         expect(found.equals(wanted), `round ${round}`).toBe(true);
@@ -157,11 +157,11 @@ describe('the image of a database at rest', () => {
     onTestFinished(() => db.close());
     db.exec(`PRAGMA wal_autocheckpoint = 0;
       BEGIN; INSERT INTO row (filler) VALUES (randomblob(200000)); DELETE FROM row; COMMIT`);
-    const image = await openImage(path, quiet);
+    const reading = await openImage(path, quiet);
     const parts: Buffer[] = [];
-    for await (const block of image.read(65_536)) parts.push(block);
-    const wanted = Buffer.from(image.connection.serialize('main'));
-    await image.close();
+    for await (const block of reading.image.read(65_536)) parts.push(block);
+    const wanted = Buffer.from(reading.connection.serialize('main'));
+    reading.close();
     expect(wanted.length).toBeGreaterThan(statSync(path).size + 100_000);
     expect(Buffer.concat(parts).equals(wanted)).toBe(true);
   });

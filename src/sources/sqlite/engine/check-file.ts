@@ -1,5 +1,6 @@
-import {accessSync, closeSync, constants, openSync, readSync, statSync} from 'node:fs';
+import {accessSync, constants, readSync, statSync} from 'node:fs';
 import {BkpError, systemCode} from '../../../errors/index.ts';
+import {RawFile} from './raw-file.ts';
 
 /**
  * Distinguishes the causes that SQLite reports as one "unable to open database file".
@@ -52,11 +53,13 @@ export function lastWriter(path: string): number | undefined {
 function headerOf(path: string): Buffer | undefined {
   const header = Buffer.alloc(100);
   try {
-    const file = openSync(path, 'r');
+    // Opening a pipe would wait for its other end.
+    if (!statSync(path).isFile()) return undefined;
+    const file = new RawFile(path);
     try {
-      return readSync(file, header) === header.length ? header : undefined;
+      return readSync(file.descriptor, header, 0, header.length, 0) === header.length ? header : undefined;
     } finally {
-      closeSync(file);
+      file.close();
     }
   } catch {
     return undefined;

@@ -3,8 +3,8 @@ import {type Origin, originOf} from '../../origin.ts';
 import {knownTableNames} from '../catalog/catalog.ts';
 import {withConnection} from '../engine/connection.ts';
 import {writersWait} from '../engine/writers-wait.ts';
+import {type Image, openImage, type Reading} from '../image/image.ts';
 import {identityOf, isIdentityKept, keepIdentity} from '../tracking/identity.ts';
-import {type Image, openImage} from './files-image.ts';
 import {checkDatabase, quickCheck} from './quick-check.ts';
 
 /** The one file of a backup, whatever the path of the database. */
@@ -44,12 +44,13 @@ export class SqliteFileSource implements FileSource {
   }
 
   async freeze(options: FreezeOptions): Promise<Frozen> {
-    const image = await openImage(this.#path, options);
+    const reading = await openImage(this.#path, options);
     try {
-      if (image.mode !== 'wal') options.notice(writersWait);
-      return frozen(image, this.#path, options.nowMicros);
+      if (reading.mode !== 'wal') options.notice(writersWait);
+      await reading.image.files();
+      return frozen(reading, this.#path, options.nowMicros);
     } catch (error) {
-      await image.close();
+      reading.close();
       throw error;
     }
   }
@@ -60,8 +61,8 @@ export class SqliteFileSource implements FileSource {
   async close(): Promise<void> {}
 }
 
-function frozen(image: Image, path: string, nowMicros: () => number): Frozen {
-  const {connection} = image;
+function frozen(reading: Reading & {image: Image}, path: string, nowMicros: () => number): Frozen {
+  const {connection, image} = reading;
   const facts: DatabaseMoment = {
     product: 'sqlite',
     version: String(connection.value('SELECT sqlite_version()')),
@@ -82,7 +83,7 @@ function frozen(image: Image, path: string, nowMicros: () => number): Frozen {
     },
     read: () => image.read(blockBytes),
     check: ({signal}) => checkDatabase(path, {sizeBytes: file.sizeBytes, signal, small: () => quickCheck(connection)}),
-    confirm: image.confirm,
-    release: image.close,
+    confirm: reading.confirm,
+    release: async () => reading.close(),
   };
 }

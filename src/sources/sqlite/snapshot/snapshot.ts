@@ -15,6 +15,7 @@ import {lastWriter} from '../engine/check-file.ts';
 import {type Connection, withConnection} from '../engine/connection.ts';
 import {quoteName} from '../engine/quote.ts';
 import {writersWait} from '../engine/writers-wait.ts';
+import {openReading, type Reading} from '../image/image.ts';
 import {BaseRows} from '../rows/base-rows.ts';
 import {rowsWithNullKey} from '../rows/null-keys.ts';
 import {rowShape, SegmentMaker} from '../rows/segment.ts';
@@ -41,13 +42,13 @@ const sampleRows = 5000;
  * Marks the log if changes are to be tracked, then opens one read transaction, whose view is the backup's
  * content, and checks again: so a schema that changed in between is detected.
  */
-export function openSnapshot(connection: Connection, options: SnapshotOptions): Snapshot {
+export async function openSnapshot(path: string, options: SnapshotOptions): Promise<Snapshot> {
   const {track, since, notice, whole = []} = options;
   const tracked = (tables: readonly Table[]) => tables.filter(({name}) => !whole.includes(name));
   let mark: Mark | undefined;
-  const writtenBy = lastWriter(connection.path);
+  const writtenBy = lastWriter(path);
   if (track !== undefined) {
-    mark = withConnection(connection.path, {}, (writer) =>
+    mark = withConnection(path, {}, (writer) =>
       writer.write(() => {
         const tables = tracked(readTables(writer, options.tables));
         if (since !== undefined) requireUnbroken(writer, tables, since);
@@ -59,18 +60,17 @@ export function openSnapshot(connection: Connection, options: SnapshotOptions): 
       }),
     );
   }
-  if (connection.value('PRAGMA main.journal_mode') !== 'wal') {
-    notice?.(writersWait);
-  }
-  connection.exec('BEGIN');
+  const reading = await openReading(path, {signal: options.signal});
   try {
+    const {connection} = reading;
+    if (reading.mode !== 'wal') notice?.(writersWait);
     const tables = readTables(connection, options.tables);
     if (since !== undefined) requireUnbroken(connection, tracked(tables), since);
     else for (const table of tables) requireDistinctKeys(connection, table);
     if (track !== undefined) requireTracked(connection, tracked(tables), track.owner, mark!);
-    return new SqliteSnapshot(connection, tables, mark, {...options, writtenBy});
+    return new SqliteSnapshot(reading, tables, mark, {...options, writtenBy});
   } catch (error) {
-    connection.rollback();
+    reading.close();
     throw error;
   }
 }
@@ -80,6 +80,7 @@ class SqliteSnapshot implements Snapshot {
   readonly schemas: readonly TableSchema[];
   readonly objects: readonly SchemaObject[];
   readonly database: DatabaseFacts;
+  readonly #reading: Reading;
   readonly #connection: Connection;
   readonly #tables: ReadonlyMap<TableName, Table>;
   readonly #owner: string | undefined;
@@ -88,12 +89,14 @@ class SqliteSnapshot implements Snapshot {
   readonly #maker: SegmentMaker;
 
   constructor(
-    connection: Connection,
+    reading: Reading,
     tables: readonly Table[],
     mark: Mark | undefined,
     options: SnapshotOptions & {writtenBy: number | undefined},
   ) {
+    const {connection} = reading;
     this.mark = mark;
+    this.#reading = reading;
     this.#connection = connection;
     this.#owner = options.since?.owner;
     this.#notice = options.notice;
@@ -147,10 +150,12 @@ class SqliteSnapshot implements Snapshot {
     return deltaOf(this.#connection, this.#maker, this.#table(table), seq);
   }
 
-  async confirm(): Promise<void> {}
+  async confirm(): Promise<void> {
+    await this.#reading.confirm();
+  }
 
   async close(): Promise<void> {
-    this.#connection.close();
+    this.#reading.close();
   }
 
   #table(name: TableName): Table {

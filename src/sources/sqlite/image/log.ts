@@ -1,6 +1,5 @@
-import type {FileHandle} from 'node:fs/promises';
 import {BkpError} from '../../../errors/index.ts';
-import {readFully} from '../../../lib/files.ts';
+import {readAt} from './read-at.ts';
 
 /**
  * The write-ahead log as a file, https://www.sqlite.org/fileformat2.html#the_write_ahead_log: a header of 32
@@ -14,9 +13,9 @@ const magic = 0x377f0682;
 const readBytes = 1024 * 1024;
 
 /** Distinguishes one log from the next in the same file: the salts change at each restart. Empty for an empty file. */
-export async function walHeader(wal: FileHandle): Promise<Buffer> {
-  const {bytesRead, buffer} = await wal.read(Buffer.alloc(headerBytes), 0, headerBytes, 0);
-  return buffer.subarray(0, bytesRead);
+export async function logHeader(log: number): Promise<Buffer> {
+  const header = Buffer.alloc(headerBytes);
+  return header.subarray(0, await readAt(log, header, 0));
 }
 
 /** Where a frame's page begins in the file. @param frame from 1 */
@@ -25,36 +24,47 @@ export const pageOffset = (frame: number, pageBytes: number) =>
 
 /**
  * The newest frame of each page among the first `frames` ones, every checksum verified.
+ * @param log its descriptor
+ * @returns Uint32 by page number up to `pages`: the page's frame, from 1; 0 when it has none
  * @throws BkpError `SOURCE_DAMAGED`
  */
 export async function readFrames(
-  wal: FileHandle,
+  log: number,
   path: string,
-  {frames, pageBytes, signal}: {frames: number; pageBytes: number; signal: AbortSignal},
-): Promise<Map<number, number>> {
-  const header = await walHeader(wal);
+  {
+    frames,
+    pageBytes,
+    pages,
+    signal,
+  }: {frames: number; pageBytes: number; pages: number; signal?: AbortSignal | undefined},
+): Promise<SharedArrayBuffer> {
+  const header = await logHeader(log);
+  if (header.length < headerBytes) throw damaged(path, 'it has no header');
   const sums = new Checksum(header.readUInt32BE(0) === magic + 1);
   sums.add(header, 0, 24);
   const isLog = (header.readUInt32BE(0) & ~1) === magic && header.readUInt32BE(8) === pageBytes;
   if (!isLog || !sums.equal(header, 24)) throw damaged(path, 'its header is not that of this database');
-  const newest = new Map<number, number>();
+  const newest = new Uint32Array(new SharedArrayBuffer((pages + 1) * 4));
   const frameBytes = frameHeaderBytes + pageBytes;
   const atOnce = Math.max(1, Math.floor(readBytes / frameBytes));
   for (let first = 1; first <= frames; first += atOnce) {
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     const count = Math.min(atOnce, frames - first + 1);
     const bytes = Buffer.alloc(count * frameBytes);
-    await readFully(wal, bytes, headerBytes + (first - 1) * frameBytes);
+    const read = await readAt(log, bytes, headerBytes + (first - 1) * frameBytes);
     for (let n = 0; n < count; n++) {
       const at = n * frameBytes;
+      if (at + frameBytes > read) throw damaged(path, `it ends before frame ${first + n}`);
       sums.add(bytes, at, 8);
       sums.add(bytes, at + frameHeaderBytes, pageBytes);
       const salted = bytes.compare(header, 16, 24, at + 8, at + 16) === 0;
       if (!salted || !sums.equal(bytes, at + 16)) throw damaged(path, `frame ${first + n} has a wrong checksum`);
-      newest.set(bytes.readUInt32BE(at), first + n);
+      // A transaction that made the database shorter leaves frames of pages that it no longer has.
+      const page = bytes.readUInt32BE(at);
+      if (page <= pages) newest[page] = first + n;
     }
   }
-  return newest;
+  return newest.buffer as SharedArrayBuffer;
 }
 
 /** The log's own checksum: two sums over words, in the byte order that its magic names. */
