@@ -47,17 +47,18 @@ export function beginKeys(output: usize, marks: usize, mask: u32, hashesHead: bo
 }
 
 /**
- * @param bounds two rowids: those of the page are greater than the first, and not greater than the second
- * @param isFirst the tree's first leaf: nothing limits its first rowid
+ * @param bounds two rowids: those of the page are greater than the first, and not greater than the second. The least
+ *   rowid of all as the first is no limit: it may itself be in the tree's first leaf
  * @param from the first cell of which the record is written
  */
-export function takeRowidLeaf(page: usize, bounds: usize, isFirst: bool, from: u32): Outcome {
+export function takeRowidLeaf(page: usize, bounds: usize, from: u32): Outcome {
   if (load<u8>(page) != tableLeaf) return damaged(Fault.notTableLeaf);
   if (!leaf.openLeaf(page)) return Outcome.fault;
   const usable = leaf.usableBytes;
   const cells = leaf.leafCells;
   const most = load<i64>(bounds, 8);
   let last = load<i64>(bounds);
+  const isUnlimited = last == i64.MIN_VALUE;
   let cellBytes: u32 = 0;
   for (let index: u32 = 0; index < cells; index++) {
     const offset = load16(page + 8 + 2 * index);
@@ -66,7 +67,9 @@ export function takeRowidLeaf(page: usize, bounds: usize, isFirst: bool, from: u
     const payloadBytes = readVarint(cell);
     const rowid = readVarint(varintEnd) as i64;
     const payload = varintEnd;
-    if (rowid <= last && (index != 0 || !isFirst)) return damaged(index == 0 ? Fault.rowidBounds : Fault.rowidOrder);
+    if (rowid <= last && (index != 0 || !isUnlimited)) {
+      return damaged(index == 0 ? Fault.rowidBounds : Fault.rowidOrder);
+    }
     if (rowid > most) return damaged(Fault.rowidBounds);
     last = rowid;
     if (payloadBytes > leaf.mostPayloadBytes) return damaged(Fault.payload);

@@ -76,10 +76,8 @@ export class Extractor {
     const boundsInMemory = new BigInt64Array(this.#memory.buffer, areas.bounds.at, areas.bounds.bytes / 8);
     return this.#takeLeaves(leaves, from, {
       read: (first, end) => boundsInMemory.set(bounds.subarray(first, end + 1)),
-      take: (address, leaf, {first, fromCell}) => {
-        const isFirst = leaf === 0 && after === undefined;
-        return this.#module.takeRowidLeaf(address, areas.bounds.at + 8 * (leaf - first), isFirst, fromCell);
-      },
+      take: (address, leaf, {first, fromCell}) =>
+        this.#module.takeRowidLeaf(address, areas.bounds.at + 8 * (leaf - first), fromCell),
     });
   }
 

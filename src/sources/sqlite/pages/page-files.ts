@@ -27,10 +27,10 @@ export type RowidRun = {
   leaves: Uint32Array;
   /**
    * One more than the leaves: the rowids of leaf i are > bounds[i] and <= bounds[i + 1], else the tree is damaged.
-   * -2^63 before the tree's first leaf, 2^63 - 1 after its last one.
+   * -2^63 before the tree's first leaf, where it does not exclude itself; 2^63 - 1 after its last one.
    */
   bounds: BigInt64Array;
-  /** Undefined: no lower limit; the run then begins with the tree's first leaf. */
+  /** Undefined: no lower limit. */
   after: bigint | undefined;
   upTo: bigint;
   from?: Position | undefined;

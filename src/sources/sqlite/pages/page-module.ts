@@ -5,7 +5,7 @@ export type PageModule = {
   setFile(usableBytes: number, mostPayloadBytes: bigint, scratch: number): void;
   beginRowids(output: number, after: bigint, isOpen: boolean, upTo: bigint): void;
   beginKeys(output: number, marks: number, mask: number, hashesHead: boolean): void;
-  takeRowidLeaf(page: number, bounds: number, isFirst: boolean, fromCell: number): number;
+  takeRowidLeaf(page: number, bounds: number, fromCell: number): number;
   takeKeyLeaf(page: number, fromCell: number): number;
   takeSeparator(page: number, cell: number): number;
   readonly stoppedAt: {value: number};
