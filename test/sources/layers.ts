@@ -75,7 +75,7 @@ async function keptBase(snapshot: Snapshot, name: string, options: KeepOptions):
 
 async function keptRecords({trees}: TableBase & {form: 'records'}, meanwhile?: Meanwhile): Promise<RecordsBase> {
   const all: (Tree & KeptStream)[] = [];
-  for (const {name, kind, records} of trees) all.push({name, kind, ...(await keptStream(records, meanwhile))});
+  for (const {records, ...tree} of trees) all.push({...tree, ...(await keptStream(records, meanwhile))});
   return {kind: 'base', form: 'records', trees: all};
 }
 
@@ -167,7 +167,7 @@ function basesOf({layers}: Backup): ReadonlyMap<string, StoredBase> {
   const bases = new Map<string, StoredBase>();
   for (const [table, [base, ...deltas]] of Object.entries(layers)) {
     if (base?.kind !== 'base' || base.form !== 'records') continue;
-    const trees = base.trees.map(({name, kind, segments}) => ({name, kind, records: rowsIn(segments)}));
+    const trees = base.trees.map(({segments, cuts: _, ...tree}) => ({...tree, records: rowsIn(segments)}));
     bases.set(table, {trees, changedKeys: deltas.reduce((sum, delta) => sum + keysIn(delta), 0)});
   }
   return bases;
@@ -177,9 +177,9 @@ const keysIn = (layer: Layer) => (layer.kind === 'delta' ? rowsIn(layer.keys) : 
 
 async function loadTrees(staging: Staging, table: string, {trees}: RecordsBase): Promise<void> {
   const wanted = new Set(staging.wanted(table).map(({name}) => name));
-  for (const {name, kind, segments} of trees) {
-    if (!wanted.has(name)) continue;
-    await staging.loadTree(table, {name, kind, records: rowsIn(segments)}, lent(segments));
+  for (const {segments, cuts: _, ...tree} of trees) {
+    if (!wanted.has(tree.name)) continue;
+    await staging.loadTree(table, {...tree, records: rowsIn(segments)}, lent(segments));
   }
 }
 

@@ -24,8 +24,8 @@ export async function loadTrees(
   }
   for (const tree of wantedTrees(staging, table)) {
     signal.throwIfAborted();
-    const {name, kind, records} = tree;
-    await staging.loadTree(table.schema.name, {name, kind, records}, chunksOf(tree));
+    const {name, kind, fingerprint, records} = tree;
+    await staging.loadTree(table.schema.name, {name, kind, fingerprint, records}, chunksOf(tree));
   }
 }
 
