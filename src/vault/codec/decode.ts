@@ -7,7 +7,6 @@ import type {ChunkId} from '../types.ts';
 import {joinRecords, mostColumnBytes, type RecordKind, splitRecords} from './columns/columns.ts';
 import {readColumnsHeader} from './columns/header.ts';
 import {type Filter, filterBytes, readFilterHeader, undoFilter} from './filter.ts';
-import {Scratch} from './scratch.ts';
 
 export type Decodable = {id: ChunkId; plainBytes: number; encoding: ChunkEncoding};
 
@@ -20,8 +19,6 @@ type Frame = {
   records?: RecordKind | undefined;
 };
 
-const scratch = new Scratch();
-
 /**
  * The plain bytes of a chunk, checked against its id.
  * @param base plain bytes of the base; required with `zstdWithBase`
@@ -33,13 +30,13 @@ export async function decodeChunk(chunk: Decodable, stored: Uint8Array, base?: U
     requireChunk(chunk, stored);
     return stored;
   }
-  const {bytes, dictionary, records} = frame;
+  const {bytes, dictionary} = frame;
   const content = await decompress(bytes, mostContentBytes(chunk, frame), dictionary && Buffer.from(dictionary));
-  const plain = plainOf(chunk, frame, content, () => Buffer.allocUnsafeSlow(chunk.plainBytes));
+  const plain = plainOf(chunk, frame, content);
   requireChunk(chunk, plain);
   if (plain === content) return content;
   free(content);
-  return records === undefined ? plain : Buffer.from(plain);
+  return Buffer.from(plain);
 }
 
 /**
@@ -47,29 +44,24 @@ export async function decodeChunk(chunk: Decodable, stored: Uint8Array, base?: U
  * @param out exactly `chunk.plainBytes` long
  */
 export function decodeChunkInto(out: Uint8Array, chunk: Decodable, stored: Uint8Array, base?: Uint8Array): void {
-  const take = (plain: Uint8Array) => {
+  decodeNow(chunk, stored, base, (plain) => {
     if (plain.length !== out.length) throw wrongLength(chunk, plain);
-    if (plain !== out) out.set(plain);
+    out.set(plain);
     requireChunk(chunk, out);
-  };
-  decodeNow(chunk, stored, base, {room: () => out, take});
+  });
 }
 
 /** As {@link decodeChunk}, on the calling thread and for nothing but the check. */
 export function checkChunk(chunk: Decodable, stored: Uint8Array, base?: Uint8Array): void {
-  const take = (plain: Uint8Array) => requireChunk(chunk, plain);
-  decodeNow(chunk, stored, base, {room: () => scratch.of(chunk.plainBytes), take});
+  decodeNow(chunk, stored, base, (plain) => requireChunk(chunk, plain));
 }
 
-/**
- * @param out.room memory for plain bytes that need some
- * @param out.take receives the plain bytes, which are gone afterwards
- */
+/** @param take receives the plain bytes, which are gone afterwards */
 function decodeNow(
   chunk: Decodable,
   stored: Uint8Array,
   base: Uint8Array | undefined,
-  {room, take}: {room: () => Uint8Array; take: (plain: Uint8Array) => void},
+  take: (plain: Uint8Array) => void,
 ): void {
   const frame = frameOf(chunk, stored, base);
   if (frame === undefined) {
@@ -77,7 +69,7 @@ function decodeNow(
     return;
   }
   const content = decompressNow(frame.bytes, mostContentBytes(chunk, frame), frame.dictionary);
-  take(plainOf(chunk, frame, content, room));
+  take(plainOf(chunk, frame, content));
   free(content);
 }
 
@@ -110,14 +102,12 @@ const mostContentBytes = ({plainBytes}: Decodable, {records}: Frame) =>
   records === undefined ? plainBytes : mostColumnBytes(plainBytes);
 
 /** @returns `content`, or memory from `room`, or memory that is used again when other records are split or joined */
-function plainOf(chunk: Decodable, {filter, records}: Frame, content: Uint8Array, room: () => Uint8Array): Uint8Array {
+function plainOf(chunk: Decodable, {filter, records}: Frame, content: Uint8Array): Uint8Array {
   const {plainBytes} = chunk;
   if (records !== undefined) return joinRecords(content, records, plainBytes);
   if (filter === undefined) return content;
   if (content.length !== plainBytes) throw wrongLength(chunk, content);
-  const plain = room();
-  undoFilter(content, filter, plain);
-  return plain;
+  return undoFilter(content, filter);
 }
 
 function requireChunk(chunk: Decodable, plain: Uint8Array): void {

@@ -157,8 +157,8 @@ export class ChunkEncoder {
   }
 
   #compressFiltered(plain: Uint8Array, filter: Filter): Uint8Array | undefined {
-    const filtered = this.#scratch.of(plain.length);
-    if (!applyFilter(plain, filter, filtered)) return undefined;
+    const filtered = applyFilter(plain, filter);
+    if (filtered === undefined) return undefined;
     return withHeader(filterHeader(filter), compressNow(filtered, {level: this.#level}));
   }
 }
