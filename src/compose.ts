@@ -7,7 +7,8 @@ import {colorsWanted} from './commands/colors.ts';
 import type {CommandDeps} from './commands/deps.ts';
 import {closeUsualHome, loadSettings, makeInHome, resolveHome, type S3Address, type Settings} from './config/index.ts';
 import type {ExitStatus} from './errors/index.ts';
-import type {Journal, Operation} from './ops/index.ts';
+import {systemProcesses} from './lib/processes.ts';
+import {type Journal, type Operation, openJournal} from './ops/index.ts';
 
 export type RealDeps = CommandDeps & {close: () => void};
 
@@ -30,10 +31,6 @@ export async function openRealDeps(
   let close = () => {};
 
   const openJournalOnce = async () => {
-    const [{openJournal}, {systemProcesses}] = await Promise.all([
-      import('./ops/index.ts'),
-      import('./lib/processes.ts'),
-    ]);
     const cleaning: Promise<void>[] = [];
     const onReaped = (operation: Operation) =>
       cleaning.push(cleanAfterDeath(deps, operation), tellOfDeath(deps, operation));

@@ -20,7 +20,7 @@ export class ThreadPool<Job, Result> {
 
   /**
    * @param file a file beside the caller's, without its ending: a source file, or built into dist by
-   *   scripts/build.js
+   *   scripts/bundle.js
    * @param callerUrl `import.meta.url` of the caller
    */
   constructor(file: string, callerUrl: string, {threads, workerData}: {threads: number; workerData?: unknown}) {
