@@ -11,11 +11,16 @@ import {type DatabaseImage, imageOf} from '../helpers/sqlite-compare.ts';
 import {changeArbitrary, type RandomTable, tableArbitrary} from '../sources/sqlite/random-tables.ts';
 
 // All of bkp except its processes: random tables, changes and backups into a cluster directory. At the end,
-// every backup is restored into a new database and equals the database at the time of the backup.
+// every backup is restored into a new database and equals the database at the time of the backup. Some backups take all
+// rows as rows, the others as the source chooses.
 
 const runs = 12 * Number(process.env.BKP_TEST_RUNS ?? 1);
 
-type Step = {change: string} | 'full' | 'incremental' | 'vacuum' | 'crash and restore';
+type Step =
+  | {change: string}
+  | {backup: 'full' | 'incremental'; form?: 'rows' | undefined}
+  | 'vacuum'
+  | 'crash and restore';
 type Plan = {table: RandomTable; steps: readonly Step[]};
 
 /** A table that changes independently of the random one: one snapshot must contain both. */
@@ -28,7 +33,13 @@ const planArbitrary: fc.Arbitrary<Plan> = tableArbitrary.chain((table) =>
     steps: fc.array(
       fc.oneof(
         {weight: 20, arbitrary: changeArbitrary(table).map((change): Step => ({change}))},
-        {weight: 4, arbitrary: fc.constantFrom<Step>('full', 'incremental', 'incremental', 'incremental')},
+        {
+          weight: 4,
+          arbitrary: fc.record({
+            backup: fc.constantFrom('full', 'incremental', 'incremental'),
+            form: fc.constantFrom('rows', undefined, undefined),
+          }),
+        },
         {weight: 1, arbitrary: fc.constantFrom<Step>('vacuum', 'crash and restore')},
       ),
       {minLength: 10, maxLength: 60},
@@ -70,12 +81,14 @@ async function live(folder: string, {table, steps}: Plan): Promise<void> {
     ),
   );
   const taken = new Map<BackupName, DatabaseImage>();
-  const backup = async (type: 'full' | 'incremental') => {
-    const name = await bench.backup('c', taken.size === 0 ? 'full' : type);
+  const backup = async (type: 'full' | 'incremental', form?: 'rows' | undefined) => {
+    const name = await bench.backup('c', taken.size === 0 ? 'full' : type, {form});
     taken.set(name, imageOf(database, both));
   };
-  for (const step of [...steps, 'incremental' as const]) {
-    if (typeof step === 'object') attempt(database, `${step.change}; INSERT INTO beside (at) VALUES (1)`);
+  const last: Step = {backup: 'incremental'};
+  for (const step of [...steps, last]) {
+    if (typeof step === 'object' && 'backup' in step) await backup(step.backup, step.form);
+    else if (typeof step === 'object') attempt(database, `${step.change}; INSERT INTO beside (at) VALUES (1)`);
     else if (step === 'vacuum') attempt(database, 'VACUUM');
     else if (step === 'crash and restore') {
       if (taken.size === 0) continue;
@@ -83,7 +96,7 @@ async function live(folder: string, {table, steps}: Plan): Promise<void> {
       attempt(database, 'PRAGMA foreign_keys = OFF; DROP TABLE t; DROP TABLE beside');
       await bench.restore('c', database);
       expect(imageOf(database, both)).toEqual([...taken.values()].at(-1));
-    } else await backup(step);
+    }
   }
   await bench.verify('c');
   for (const [name, image] of taken) {

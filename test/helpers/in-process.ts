@@ -13,13 +13,14 @@ import {
 import {openSource} from '../../src/sources/index.ts';
 import {openDirectoryStore, type Store} from '../../src/stores/index.ts';
 import {type Host, openVault, thisHost, type Vault} from '../../src/vault/index.ts';
+import {asRows} from './as-rows.ts';
 
 /**
  * The work of bkp's statements without its processes: fast enough to run after each of many simulated crashes.
  */
 export type Bench = {
   backups: (collection: string) => Promise<BackupName[]>;
-  backup: (collection: string, type: BackupType, options?: {adopt?: boolean}) => Promise<BackupName>;
+  backup: (collection: string, type: BackupType, options?: BackupOptions) => Promise<BackupName>;
   /** Throws the findings of VERIFY. */
   verify: (collection: string) => Promise<void>;
   /** @param point default: the newest backup */
@@ -28,6 +29,9 @@ export type Bench = {
   cleanUp: (collection?: string) => Promise<number>;
   vault: <T>(use: (vault: Vault) => Promise<T>) => Promise<T>;
 };
+
+/** `form`: take bases as rows; default: as the source chooses. */
+export type BackupOptions = {adopt?: boolean; form?: 'rows' | undefined};
 
 export function inProcess(place: {
   database: string;
@@ -65,9 +69,10 @@ export function inProcess(place: {
   return {
     vault,
     backups: (collection) => vault(async (at) => (await listBackups(at, collection)).map(({name}) => name)),
-    backup: (collection, type, options = {}) =>
+    backup: (collection, type, {form, ...options} = {}) =>
       vault(async (at) => {
-        const source = await openSource({scheme: 'sqlite', path: place.database});
+        const opened = await openSource({scheme: 'sqlite', path: place.database});
+        const source = form === 'rows' ? asRows(opened) : opened;
         const name = await planBackup(at, source, {collection, type, ...options, nowMicros: nowMicros()});
         return (
           await takeBackup({...tools(), vault: at, source}, {collection, type, name, operation: 'test', ...options})
