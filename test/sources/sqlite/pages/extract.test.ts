@@ -12,7 +12,7 @@ import {addedColumns, contents, makeDatabase, Random, type Shape, shapeArbitrary
 import {keyRuns, mostRowid, openFiles, type RowidTree, readTree, rowidRuns} from './extract-trees.ts';
 
 /** BKP_TEST_RUNS multiplies the cases. */
-const runs = 8 * Number(process.env.BKP_TEST_RUNS ?? 1);
+const runs = 6 * Number(process.env.BKP_TEST_RUNS ?? 1);
 
 test('the records of every tree are those of SQLite, however the tree is divided into runs', () => {
   fc.assert(
