@@ -101,7 +101,7 @@ function frameOf({encoding}: Decodable, stored: Uint8Array, base: Uint8Array | u
 const mostContentBytes = ({plainBytes}: Decodable, {records}: Frame) =>
   records === undefined ? plainBytes : mostColumnBytes(plainBytes);
 
-/** @returns `content`, or memory from `room`, or memory that is used again when other records are split or joined */
+/** @returns `content`, or memory that is used again when the next chunk is rearranged */
 function plainOf(chunk: Decodable, {filter, records}: Frame, content: Uint8Array): Uint8Array {
   const {plainBytes} = chunk;
   if (records !== undefined) return joinRecords(content, records, plainBytes);

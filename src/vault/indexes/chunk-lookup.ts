@@ -1,7 +1,7 @@
 import type {PackListing} from '../format/entry.ts';
 import type {IndexId} from '../format/key.ts';
 import type {ChunkId, PackId} from '../types.ts';
-import type {Location} from './chunk-table.ts';
+import type {Location, Place} from './chunk-table.ts';
 import type {ChunkTables} from './chunk-tables.ts';
 import type {PackTrust} from './pack-trust.ts';
 import type {Removals} from './removals.ts';
@@ -22,15 +22,28 @@ export abstract class ChunkLookup {
     return this.locations(chunk)[0];
   }
 
-  /** Every location that an index or pack table names, in packs that are gone too; the best first. */
-  namedLocations(chunk: ChunkId): Location[] {
-    const locations = this.tables.locations(chunk);
-    if (locations.length < 2) return locations;
-    const rank = ({pack, base}: Location) => 2 * this.trust.rank(pack) + Number(base !== undefined);
-    return locations.sort((a, b) => rank(a) - rank(b));
+  /**
+   * The places of several chunks, one list for each: those of `locations`, in the same order. Faster than that for many
+   * chunks; give it a few hundred at a time.
+   */
+  places(chunks: readonly ChunkId[]): Place[][] {
+    const all = this.tables.places(chunks).map((places) => this.#ranked(places));
+    if (this.trust.absent.size === 0) return all;
+    return all.map((places) => places.filter((place) => this.#isReadable(place)));
   }
 
-  #isReadable({pack, base}: Location): boolean {
+  /** Every location that an index or pack table names, in packs that are gone too; the best first. */
+  namedLocations(chunk: ChunkId): Location[] {
+    return this.#ranked(this.tables.locations(chunk));
+  }
+
+  #ranked<P extends Place>(places: P[]): P[] {
+    if (places.length < 2) return places;
+    const rank = ({pack, base}: Place) => 2 * this.trust.rank(pack) + Number(base !== undefined);
+    return places.sort((a, b) => rank(a) - rank(b));
+  }
+
+  #isReadable({pack, base}: Place): boolean {
     const {absent} = this.trust;
     if (absent.has(pack)) return false;
     if (base === undefined) return true;

@@ -10,6 +10,9 @@ import {countIn, entryIn, idIn} from './chunk-rows.ts';
 /** Where one stored form of a chunk is. */
 export type Location = Entry & {pack: PackId};
 
+/** The pack of one stored form of a chunk, and the chunk that it is a difference to. */
+export type Place = Pick<Location, 'pack' | 'base'>;
+
 /** Rows inserted between two turns of the event loop: a few milliseconds. */
 const rowsAtOnce = 2000;
 
@@ -109,6 +112,37 @@ export class ChunkTable {
       [toBytes(chunk)],
       (row) => ({...entryIn(row), pack: idIn<PackId>(row.pack_id)}),
     );
+  }
+
+  /**
+   * The places of several chunks, one list for each, ordered as `locations`. For a few hundred chunks, a quarter of the
+   * time that as many calls of `locations` take.
+   */
+  places(chunks: readonly ChunkId[]): Place[][] {
+    const rows = this.#all(
+      // CROSS JOIN: SQLite looks up each id, and does not read the table instead.
+      `SELECT j.key AS number, c.pack, c.base FROM json_each(?) j CROSS JOIN chunks c ON c.id = unhex(j.value)
+       ORDER BY j.key, c.base IS NOT NULL, c.pack`,
+      [JSON.stringify(chunks)],
+      ({number, pack, base}) => ({
+        number: countIn(number),
+        pack: countIn(pack),
+        base: base === null ? undefined : idIn<ChunkId>(base),
+      }),
+    );
+    const packs = new Map<number, PackId>();
+    const places = chunks.map((): Place[] => []);
+    for (const {number, pack: packNumber, base} of rows) {
+      const pack = packs.get(packNumber) ?? this.#packId(packNumber);
+      if (pack === undefined) continue;
+      packs.set(packNumber, pack);
+      places[number]!.push({pack, base});
+    }
+    return places;
+  }
+
+  #packId(number: number): PackId | undefined {
+    return this.#all('SELECT id FROM packs WHERE number = ?', [number], (row) => idIn<PackId>(row.id))[0];
   }
 
   packLength(pack: PackId): number | undefined {

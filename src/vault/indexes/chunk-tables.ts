@@ -3,7 +3,7 @@ import type {IndexId} from '../format/key.ts';
 import {indexFlushEntries, indexFlushPacks} from '../format/limits.ts';
 import type {ChunkId, PackId} from '../types.ts';
 import type {CacheFile} from './cache-file.ts';
-import {ChunkTable, type Location} from './chunk-table.ts';
+import {ChunkTable, type Location, type Place} from './chunk-table.ts';
 
 /** A pack that no index lists is kept as if an index of the same id listed it alone. */
 const indexOfOne = (pack: PackId) => pack as string as IndexId;
@@ -18,6 +18,8 @@ export type Pack = {id: PackId; lengthBytes: number};
 export class ChunkTables {
   readonly listed: ChunkTable;
   readonly #unlisted = ChunkTable.private();
+  /** False as long as no pack was added to `#unlisted`; most look-ups need only one table then. */
+  #hasUnlisted = false;
 
   /** @param cache holds the copy; closed with this object */
   constructor(cache: CacheFile) {
@@ -26,7 +28,16 @@ export class ChunkTables {
 
   /** Where any index or pack table says that the chunk is, in packs that are gone too. */
   locations(chunk: ChunkId): Location[] {
-    return [...this.listed.locations(chunk), ...this.#unlisted.locations(chunk)];
+    const listed = this.listed.locations(chunk);
+    return this.#hasUnlisted ? [...listed, ...this.#unlisted.locations(chunk)] : listed;
+  }
+
+  /** The places of several chunks, one list for each, as `locations` of each would give them. */
+  places(chunks: readonly ChunkId[]): Place[][] {
+    const listed = this.listed.places(chunks);
+    if (!this.#hasUnlisted) return listed;
+    const unlisted = this.#unlisted.places(chunks);
+    return listed.map((places, at) => [...places, ...unlisted[at]!]);
   }
 
   packLength(pack: PackId): number | undefined {
@@ -48,6 +59,7 @@ export class ChunkTables {
   }
 
   async addUnlisted(pack: PackListing): Promise<void> {
+    this.#hasUnlisted = true;
     await this.#unlisted.add(indexOfOne(pack.id), [pack]);
   }
 
