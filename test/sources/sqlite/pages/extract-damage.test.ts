@@ -342,10 +342,12 @@ test('a file that ends before a page of the tree', () => {
 });
 
 /** BKP_TEST_RUNS multiplies the cases, BKP_TEST_SEED repeats them. */
-const runs = 60 * Number(process.env.BKP_TEST_RUNS ?? 1);
+const scale = Number(process.env.BKP_TEST_RUNS ?? 1);
+const runs = 60 * scale;
 const seed = Number(process.env.BKP_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
-test(`a page with changed bytes is a fault, or holds what SQLite reads from it (seed ${seed})`, () => {
+const title = `a page with changed bytes is a fault, or holds what SQLite reads from it (seed ${seed})`;
+test(title, {timeout: 120_000 * scale}, () => {
   const random = new Random(seed);
   const trees = new Trees();
   const original = readFileSync(trees.path);

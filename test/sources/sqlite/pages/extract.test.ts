@@ -3,18 +3,22 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {DatabaseSync} from 'node:sqlite';
 import fc from 'fast-check';
-import {expect, test} from 'vitest';
-import type {KeyRun, RowidRun} from '../../../../src/sources/sqlite/pages/page-files.ts';
+import {expect, onTestFinished, test} from 'vitest';
+import {PageReader} from '../../../../src/sources/sqlite/pages/page-reader.ts';
 import {noPageVisited} from '../../../../src/sources/sqlite/pages/visited-pages.ts';
+import {Database} from '../database.ts';
 import {LocalExtractor} from './extract-all.ts';
 import {type DecodedRecord, decodeRecords, type Value} from './extract-records.ts';
 import {addedColumns, contents, makeDatabase, Random, type Shape, shapeArbitrary} from './extract-tables.ts';
-import {keyRuns, mostRowid, openFiles, type RowidTree, readTree, rowidRuns} from './extract-trees.ts';
+import {type KeyTree, keyRuns, mostRowid, openFiles, type RowidTree, readTree, rowidRuns} from './extract-trees.ts';
+
+const mostBytes = 4 * 1024 * 1024;
 
 /** BKP_TEST_RUNS multiplies the cases. */
-const runs = 6 * Number(process.env.BKP_TEST_RUNS ?? 1);
+const scale = Number(process.env.BKP_TEST_RUNS ?? 1);
 
-test('the records of every tree are those of SQLite, however the tree is divided into runs', () => {
+const title = 'the records of every tree are those of SQLite, however the tree is divided into runs';
+test(title, {timeout: 120_000 * scale}, () => {
   fc.assert(
     fc.property(shapeArbitrary, (shape) => {
       const folder = mkdtempSync(join(tmpdir(), 'bkp-extract-'));
@@ -34,8 +38,12 @@ test('the records of every tree are those of SQLite, however the tree is divided
           }
           const hash = {hashed: name === 'w' ? 'head' : 'tail', mask: 7} as const;
           const ends = randomEnds(tree.leaves.length, new Random(shape.seed + 1));
-          const divided = joined(extractor(), keyRuns(tree, ends, hash));
-          const whole = joined(extractor(), keyRuns(tree, [tree.leaves.length], hash));
+          const of = (ends: readonly number[]) => {
+            const local = extractor();
+            return joined(keyRuns(tree, ends, hash).flatMap((run) => local.parts(run)));
+          };
+          const divided = of(ends);
+          const whole = of([tree.leaves.length]);
           expectRecords(decodeRecords(divided.bytes, 'key', shape.encoding), name, db);
           expect(divided.bytes.equals(whole.bytes), 'the bytes').toBe(true);
           expect(divided.starts).toEqual(whole.starts);
@@ -46,8 +54,49 @@ test('the records of every tree are those of SQLite, however the tree is divided
         rmSync(folder, {recursive: true});
       }
     }),
-    {numRuns: runs},
+    {numRuns: 6 * scale},
   );
+});
+
+test('an output ends before the record that would bring it beyond 4 MiB, also at a separator', () => {
+  const database = new Database('CREATE TABLE w (k PRIMARY KEY, a) WITHOUT ROWID; CREATE TABLE t (a)');
+  // Three records a page, so that every fourth is a separator; some of them have overflow.
+  database.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000)
+    INSERT INTO w SELECT i, randomblob(900 + i % 300) FROM n; INSERT INTO t SELECT a FROM w`);
+  const {files, close} = openFiles(database.path);
+  onTestFinished(close);
+  const [w, t] = ['w', 't'].map((name) => {
+    const {root} = database.db.prepare('SELECT rootpage AS root FROM sqlite_schema WHERE name = ?').get(name)!;
+    return readTree(files, Number(root));
+  }) as [KeyTree, RowidTree];
+  const ofKeys = (seed: number) =>
+    keyRuns(w, randomEnds(w.leaves.length, new Random(seed)), {hashed: 'head', mask: 15});
+  const extractor = () => new LocalExtractor({...files, visited: noPageVisited(files.pages)});
+  const starts: number[][] = [];
+  let stopsAtSeparators = 0;
+  for (const runs of [rowidRuns(t, [mostRowid]), ...[1, 2, 3, 4, 5, 6].map(ofKeys)]) {
+    const kind = runs[0]!.kind;
+    const together = extractor();
+    const parts = runs.map((run) => together.parts(run));
+    for (const [run, ofRun] of parts.entries()) {
+      for (const [n, {bytes, next}] of ofRun.entries()) {
+        expect(bytes.length).toBeLessThanOrEqual(mostBytes);
+        if (next === undefined) continue;
+        const leaf = Buffer.alloc(files.pageBytes);
+        new PageReader(files).read(runs[run]!.leaves[next.leaf]!, leaf);
+        if (next.cell === leaf.readUInt16BE(3)) stopsAtSeparators++;
+        const [first, second] = decodeRecords(ofRun[n + 1]!.bytes, kind, 'UTF-8');
+        expect(bytes.length + second!.at - first!.at).toBeGreaterThan(mostBytes);
+      }
+    }
+    const all = parts.flat();
+    expect(all.reduce((sum, {records}) => sum + records, 0)).toBe(8000);
+    expect(decodeRecords(Buffer.concat(all.map(({bytes}) => bytes)), kind, 'UTF-8').length).toBe(8000);
+    if (kind === 'key') starts.push(joined(all).starts);
+  }
+  for (const other of starts) expect(other).toEqual(starts[0]);
+  expect(starts[0]!.length).toBeGreaterThan(100);
+  expect(stopsAtSeparators).toBeGreaterThan(0);
 });
 
 /** Upper ends of ranges: some of them rowids that exist or separate leaves. */
@@ -67,9 +116,10 @@ function randomEnds(count: number, random: Random): number[] {
   return [...new Set(some)].sort((a, b) => a - b).concat(count);
 }
 
-/** The bytes of all runs, and where chunks begin in them. */
-function joined(extractor: LocalExtractor, runs: readonly (RowidRun | KeyRun)[]): {bytes: Buffer; starts: number[]} {
-  const parts = runs.flatMap((run) => extractor.parts(run));
+type Part = ReturnType<LocalExtractor['part']>;
+
+/** The bytes of all runs of a key tree, and where chunks begin in them. */
+function joined(parts: readonly Part[]): {bytes: Buffer; starts: number[]} {
   const starts: number[] = [];
   let at = 0;
   let beforeQualifies = false;
