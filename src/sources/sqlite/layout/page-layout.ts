@@ -92,17 +92,22 @@ export class PageLayout {
     this.#assertEmptyRoot(tree);
     const writer = new TreeWriter(tree, this.#memory, this.#header, this.#innerPages);
     let placed: Promise<void> = Promise.resolve();
+    // A fault wakes what waits for a slot, here too.
+    const then = (step: () => Promise<void> | void) => {
+      placed = placed.then(step);
+      placed.catch((error: Error) => this.#fail(error));
+    };
     try {
       for await (const {piece, isLast} of this.#pieces(tree, chunks)) {
         const result = this.#layOut(tree, piece, isLast);
-        placed = placed.then(async () => this.#place(writer, piece, await result, isLast));
+        then(async () => this.#place(writer, piece, await result, isLast));
       }
-      placed = placed.then(() => writer.end());
+      then(() => writer.end());
     } catch (error) {
       this.#fail(error as Error);
       throw this.#fault;
     } finally {
-      this.#trees.push(placed.catch((error: Error) => this.#fail(error)));
+      this.#trees.push(placed);
     }
   }
 
@@ -130,7 +135,7 @@ export class PageLayout {
    * @throws NotRecords or an error of the file system
    */
   async finish(): Promise<{pages: number}> {
-    await Promise.all(this.#trees);
+    await Promise.allSettled(this.#trees);
     await this.#sync?.stop();
     if (this.#fault !== undefined) throw this.#fault;
     this.#pointerMap?.finish();
@@ -151,7 +156,7 @@ export class PageLayout {
     this.#fail(new Error('the layout was closed'));
     // Only then may another file get the number of this one.
     await this.#pool.terminate();
-    await Promise.all(this.#trees);
+    await Promise.allSettled(this.#trees);
     await this.#sync?.stop();
     closeSync(this.#file);
   }

@@ -78,7 +78,7 @@ export async function layOut(
   {cut = chunksOf(1024 * 1024), threads = 2}: {cut?: Cut; threads?: number} = {},
 ): Promise<{pages: number}> {
   const targets = new Map(roots(path).map((tree) => [tree.name, tree]));
-  const layout = await PageLayout.open(path, {threads});
+  const layout = await PageLayout.open(path, {threads, syncEarly: false});
   try {
     for (const {name, kind, records, content} of trees) {
       await layout.addTree({name, kind, records, root: targets.get(name)!.root}, streamOf(cut(content)));

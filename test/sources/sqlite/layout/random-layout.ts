@@ -1,0 +1,60 @@
+import {mkdtempSync, rmSync, statSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import fc from 'fast-check';
+import {afterAll, expect} from 'vitest';
+import {expectSame} from '../../../helpers/sqlite-compare.ts';
+import {fillDatabase, generator, pageSizes, randomTable} from './random-database.ts';
+import {type Cut, createDatabase, layOut, statementsOf} from './target.ts';
+import {readTrees} from './trees.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'bkp-layout-'));
+afterAll(() => rmSync(folder, {recursive: true, force: true}));
+
+const file = fc.record({
+  pageSize: fc.constantFrom(...pageSizes),
+  autoVacuum: fc.constantFrom(0, 0, 1, 2),
+  reserved: fc.constantFrom(0, 0, 0, 8, 32),
+});
+
+/** Chunks of random lengths, some of them with a single record. */
+function randomCut(cutSeed: number, mean: number): Cut {
+  const random = generator(cutSeed);
+  return (records) => {
+    const chunks: Buffer[] = [];
+    for (let at = 0; at < records.length; ) {
+      const count = random(3) === 0 ? 1 : 1 + random(2 * mean);
+      chunks.push(Buffer.concat(records.slice(at, at + count)));
+      at += count;
+    }
+    return chunks;
+  };
+}
+
+/** Lays out random databases, and compares what SQLite reads. */
+export async function checkRandomDatabases({seed, numRuns}: {seed: number; numRuns: number}): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(
+      file,
+      file,
+      fc.constantFrom('UTF-8', 'UTF-16le', 'UTF-16be'),
+      fc.array(randomTable, {minLength: 1, maxLength: 4}),
+      fc.record({seed: fc.integer({min: 1, max: 0x7fffffff}), mean: fc.constantFrom(1, 3, 30, 500)}),
+      async (original, target, encoding, content, cut) => {
+        const source = join(folder, 'source.db');
+        const restored = join(folder, 'restored.db');
+        fillDatabase(source, {...original, encoding}, content);
+        {
+          using from = new DatabaseSync(source);
+          using to = createDatabase(restored, {...target, encoding});
+          for (const sql of statementsOf(from)) to.exec(sql);
+        }
+        const {pages} = await layOut(restored, readTrees(source), {cut: randomCut(cut.seed, cut.mean)});
+        expect(statSync(restored).size).toBe(pages * target.pageSize);
+        expectSame(restored, source);
+      },
+    ),
+    {numRuns, seed},
+  );
+}
