@@ -1,21 +1,28 @@
 /** Columns become records. */
-import {smallValueBytes, valueBytes} from '../record';
+import {valueBytes} from '../record';
 import {readVarint, varintEnd, varintSize, writeVarint} from '../varint';
 import {
+  before,
   columnBytes,
   columnTable,
   copyValue,
+  differencesFlag,
   fixedBytes,
   gap,
+  hasDifferences,
+  isInteger,
   mostColumns,
   mostHeaderBytes,
+  shortSize,
+  types,
   typesEnd,
   unzigzag,
   values,
   valuesEnd,
+  writeInteger,
 } from './streams';
 
-/** The serial types of one record, and the lengths of its values: as many as a table of columns has. */
+/** The serial types of one record, and the lengths of its values, with the flag of integers that are differences. */
 const header: usize = memory.data(126 * 9 + 16, 16);
 const lengths: usize = memory.data(126 * 4, 16);
 
@@ -66,10 +73,20 @@ export function join(input: usize, inputBytes: u32, hasRowids: bool, out: usize,
     for (let column = columnTable; column < end; column += columnBytes, length += 4) {
       const bytes = load<u32>(length);
       const from: usize = load<u32>(column, values);
-      if (bytes > load<u32>(column, valuesEnd) - (from as u32)) return false;
-      copyValue(out, from, bytes);
-      store<u32>(column, (from + bytes) as u32, values);
-      out += bytes;
+      const fromEnd: usize = load<u32>(column, valuesEnd);
+      if (bytes < differencesFlag) {
+        if ((bytes as usize) > fromEnd - from) return false;
+        copyValue(out, from, bytes);
+        store<u32>(column, (from + bytes) as u32, values);
+        out += bytes;
+      } else {
+        const value = load<i64>(column, before) + unzigzag(readVarint(from));
+        if (varintEnd > fromEnd) return false;
+        store<u32>(column, varintEnd as u32, values);
+        store<i64>(column, value, before);
+        writeInteger(out, bytes ^ differencesFlag, value);
+        out += bytes ^ differencesFlag;
+      }
     }
   }
   return out == outEnd && rowids == rowidsEnd && areAllRead(columns);
@@ -78,13 +95,17 @@ export function join(input: usize, inputBytes: u32, hasRowids: bool, out: usize,
 /** Fills the table of columns. @returns where the last stream ends, counted from the input's beginning */
 function findStreams(input: usize, columns: u32, from: u64): u64 {
   let at = from;
-  for (let side: usize = 0; side <= values; side += values) {
+  for (let side: usize = types; side <= values; side += values - types) {
     for (let i: u32 = 0; i < columns; i++) {
-      const bytes = load<u32>(input + fixedBytes + (side >> 1) * columns + 4 * i);
-      const column = columnTable + i * columnBytes + side;
+      const length = load<u32>(input + fixedBytes + (side == types ? 0 : 4 * columns) + 4 * i);
+      const differences = side == values ? length & differencesFlag : 0;
+      const bytes = length ^ differences;
+      const column = columnTable + i * columnBytes;
       // Wrong if it is beyond the input: then nothing is read from it.
-      store<u32>(column, (input + (at as usize)) as u32);
-      store<u32>(column, (input + (at as usize)) as u32 + bytes, typesEnd);
+      store<u32>(column + side, (input + (at as usize)) as u32);
+      store<u32>(column + side, (input + (at as usize)) as u32 + bytes, typesEnd - types);
+      store<u32>(column, differences, hasDifferences);
+      store<i64>(column, 0, before);
       at += (bytes as u64) + gap;
     }
   }
@@ -107,7 +128,7 @@ function readTypes(end: usize, most: u32): u64 {
     const at: usize = load<u32>(column);
     if ((at as u32) >= load<u32>(column, typesEnd)) return u64.MAX_VALUE;
     const type: u32 = load<u8>(at);
-    let bytes: u32 = smallValueBytes(type & 0x7f);
+    let bytes: u32 = shortSize(type & 0x7f);
     if (type < 0x80) {
       store<u8>(typeTo, type);
       typeTo++;
@@ -119,7 +140,7 @@ function readTypes(end: usize, most: u32): u64 {
       if (valueBytes(long) > (most as u64)) return u64.MAX_VALUE;
       bytes = valueBytes(long) as u32;
     }
-    store<u32>(length, bytes);
+    store<u32>(length, isInteger(type) ? bytes | load<u32>(column, hasDifferences) : bytes);
     sum += bytes;
   }
   headerEnd = typeTo;

@@ -1,14 +1,23 @@
 /** Records become columns. */
-import {smallValueBytes, valueBytes} from '../record';
+import {valueBytes} from '../record';
 import {readVarint, varintEnd, varintSize, writeVarint} from '../varint';
 import {
+  before,
   columnBytes,
   columnTable,
   copyValue,
+  differenceBytes,
+  differencesFlag,
   fixedBytes,
   gap,
+  hasDifferences,
+  integerBytes,
+  isInteger,
   mostColumns,
   mostHeaderBytes,
+  readInteger,
+  shortSize,
+  types,
   values,
   zigzag,
 } from './streams';
@@ -17,30 +26,46 @@ let records: u32 = 0;
 let columns: u32 = 0;
 let rowidBytes: u32 = 0;
 
+/** So many records decide which columns' integers are differences. */
+const sampleRecords: u32 = 512;
+
 /**
  * @param plain records, each with its length and perhaps a rowid in front; 16 readable bytes follow `plainEnd`
- * @param most bytes that may be written at `out`
+ * @param most bytes that may be written at `out`, not fewer than 2048
  * @returns how many bytes were written; 0 if joining them would not restore every byte, or they would be more
  */
 export function split(plain: usize, plainEnd: usize, hasRowids: bool, out: usize, most: u32): u32 {
-  if (!measure(plain, plainEnd, hasRowids)) return 0;
+  memory.fill(columnTable, 0, mostColumns * columnBytes);
+  for (let i: u32 = 0; i < mostColumns; i++) store<u32>(columnTable + i * columnBytes, 1, hasDifferences);
+  if (!measure(plain, plainEnd, hasRowids, sampleRecords)) return 0;
+  chooseDifferences();
+  if (!measure(plain, plainEnd, hasRowids, u32.MAX_VALUE)) return 0;
   const bytes = place(out);
   if (bytes > (most as u64)) return 0;
   write(plain, plainEnd, hasRowids, out);
   return bytes as u32;
 }
 
+/** Starts the table of columns again. Differences of integers without an order compress worse than the integers. */
+function chooseDifferences(): void {
+  for (let i: u32 = 0; i < mostColumns; i++) {
+    const column = columnTable + i * columnBytes;
+    const isWorthIt = 4 * load<u32>(column, differenceBytes) < 3 * load<u32>(column, integerBytes);
+    memory.fill(column, 0, columnBytes);
+    store<u32>(column, isWorthIt, hasDifferences);
+  }
+}
+
 /**
  * Leaves the lengths of all streams in the table of columns. Nothing that it accepts can make {@link write} leave the
  * records or the streams.
  */
-function measure(plain: usize, plainEnd: usize, hasRowids: bool): bool {
+function measure(plain: usize, plainEnd: usize, hasRowids: bool, mostRecords: u32): bool {
   records = 0;
   columns = 0;
   rowidBytes = 0;
-  memory.fill(columnTable, 0, mostColumns * columnBytes);
-  let before: i64 = 0;
-  for (let at = plain; at < plainEnd; records++) {
+  let rowidBefore: i64 = 0;
+  for (let at = plain; at < plainEnd && records < mostRecords; records++) {
     const payloadBytes = readVarint(at);
     if (!isShortest(at, payloadBytes)) return false;
     at = varintEnd;
@@ -48,33 +73,35 @@ function measure(plain: usize, plainEnd: usize, hasRowids: bool): bool {
       const rowid = readVarint(at) as i64;
       if (!isShortest(at, rowid)) return false;
       at = varintEnd;
-      rowidBytes += varintSize(zigzag(rowid - before));
-      before = rowid;
+      rowidBytes += varintSize(zigzag(rowid - rowidBefore));
+      rowidBefore = rowid;
     }
     if (at >= plainEnd || payloadBytes > ((plainEnd - at) as u64)) return false;
     const end = at + (payloadBytes as usize);
     const headerBytes: u32 = load<u8>(at);
     if (headerBytes > mostHeaderBytes || (headerBytes as u64) > payloadBytes) return false;
     const headerEnd = at + headerBytes;
-    let valuesEnd: u64 = headerEnd;
+    let valueAt = headerEnd;
     let column = columnTable;
     let typeAt = at + 1;
     for (; typeAt < headerEnd; column += columnBytes) {
       const type: u32 = load<u8>(typeAt);
       let typeBytes: u32 = 1;
-      let bytes: u32 = smallValueBytes(type & 0x7f);
+      let bytes: u32 = shortSize(type & 0x7f);
       if (type >= 0x80) {
         const long = readVarint(typeAt);
         typeBytes = (varintEnd - typeAt) as u32;
         if (typeBytes != varintSize(long) || valueBytes(long) > payloadBytes) return false;
         bytes = valueBytes(long) as u32;
       }
+      if (valueAt + bytes > end) return false;
+      if (isInteger(type) && load<u32>(column, hasDifferences) != 0) measureInteger(column, valueAt, bytes);
       typeAt += typeBytes;
-      valuesEnd += bytes;
-      store<u32>(column, load<u32>(column) + typeBytes);
+      valueAt += bytes;
+      store<u32>(column, load<u32>(column, types) + typeBytes, types);
       store<u32>(column, load<u32>(column, values) + bytes, values);
     }
-    if (typeAt != headerEnd || valuesEnd != (end as u64)) return false;
+    if (typeAt != headerEnd || valueAt != end) return false;
     const count = ((column - columnTable) as u32) / columnBytes;
     if (count > columns) columns = count;
     at = end;
@@ -88,6 +115,26 @@ function isShortest(at: usize, value: u64): bool {
   return value < 0x80 ? varintEnd == at + 1 : ((varintEnd - at) as u32) == varintSize(value);
 }
 
+// @ts-ignore: decorator
+@inline
+function measureInteger(column: usize, at: usize, bytes: u32): void {
+  const value = readInteger(at, bytes);
+  const difference = zigzag(value - load<i64>(column, before));
+  store<i64>(column, value, before);
+  // Both sums in one step.
+  const sums = ((varintSizeOf(difference) as u64) << 32) | bytes;
+  store<u64>(column, load<u64>(column, integerBytes) + sums, integerBytes);
+}
+
+/** As `varintSize`, without branches: the lengths of differences are hard to predict. */
+// @ts-ignore: decorator
+@inline
+function varintSizeOf(value: u64): u32 {
+  const bits = 64 - (clz<u64>(value | 1) as u32);
+  const size = (9 * bits + 64) >> 6;
+  return size > 9 ? 9 : size;
+}
+
 /**
  * Writes the lengths, and replaces them in the table by the positions of their streams.
  * @returns bytes of everything
@@ -96,16 +143,24 @@ function place(out: usize): u64 {
   store<u32>(out, records);
   store<u32>(out, columns, 4);
   store<u32>(out, rowidBytes, 8);
-  const lengths = out + fixedBytes;
+  const typeLengths = out + fixedBytes;
+  const valueLengths = typeLengths + 4 * columns;
   let at: u64 = fixedBytes + 8 * columns + (records + gap) + (rowidBytes + gap);
-  for (let side: usize = 0; side <= values; side += values) {
-    for (let i: u32 = 0; i < columns; i++) {
-      const column = columnTable + i * columnBytes + side;
-      const bytes = load<u32>(column);
-      store<u32>(lengths + (side >> 1) * columns + 4 * i, bytes);
-      store<u32>(column, (out + (at as usize)) as u32);
-      at += bytes + gap;
-    }
+  for (let i: u32 = 0; i < columns; i++) {
+    const column = columnTable + i * columnBytes;
+    const bytes = load<u32>(column, types);
+    store<u32>(typeLengths + 4 * i, bytes);
+    store<u32>(column, (out + (at as usize)) as u32, types);
+    at += bytes + gap;
+  }
+  for (let i: u32 = 0; i < columns; i++) {
+    const column = columnTable + i * columnBytes;
+    const bytes = load<u32>(column, values) - load<u32>(column, integerBytes) + load<u32>(column, differenceBytes);
+    const flag = load<u32>(column, hasDifferences) != 0 ? differencesFlag : 0;
+    store<u32>(valueLengths + 4 * i, bytes | flag);
+    store<i64>(column, 0, before);
+    store<u32>(column, (out + (at as usize)) as u32, values);
+    at += bytes + gap;
   }
   return at;
 }
@@ -113,36 +168,42 @@ function place(out: usize): u64 {
 function write(plain: usize, plainEnd: usize, hasRowids: bool, out: usize): void {
   let counts = out + fixedBytes + 8 * columns;
   let rowids = counts + records + gap;
-  let before: i64 = 0;
+  let rowidBefore: i64 = 0;
   for (let at = plain; at < plainEnd; ) {
     readVarint(at);
     at = varintEnd;
     if (hasRowids) {
       const rowid = readVarint(at) as i64;
       at = varintEnd;
-      rowids = writeVarint(rowids, zigzag(rowid - before));
-      before = rowid;
+      rowids = writeVarint(rowids, zigzag(rowid - rowidBefore));
+      rowidBefore = rowid;
     }
     const headerEnd = at + load<u8>(at);
     let valueAt = headerEnd;
     let column = columnTable;
     for (let typeAt = at + 1; typeAt < headerEnd; column += columnBytes) {
       const type: u32 = load<u8>(typeAt);
-      const types: usize = load<u32>(column);
-      let bytes: u32 = smallValueBytes(type & 0x7f);
+      const typeTo: usize = load<u32>(column, types);
+      let bytes: u32 = shortSize(type & 0x7f);
       if (type < 0x80) {
-        store<u8>(types, type);
-        store<u32>(column, (types + 1) as u32);
+        store<u8>(typeTo, type);
+        store<u32>(column, (typeTo + 1) as u32, types);
         typeAt++;
       } else {
         const long = readVarint(typeAt);
         typeAt = varintEnd;
-        store<u32>(column, writeVarint(types, long) as u32);
+        store<u32>(column, writeVarint(typeTo, long) as u32, types);
         bytes = valueBytes(long) as u32;
       }
-      const to: usize = load<u32>(column, values);
-      copyValue(to, valueAt, bytes);
-      store<u32>(column, (to + bytes) as u32, values);
+      const valueTo: usize = load<u32>(column, values);
+      if (isInteger(type) && load<u32>(column, hasDifferences) != 0) {
+        const value = readInteger(valueAt, bytes);
+        store<u32>(column, writeVarint(valueTo, zigzag(value - load<i64>(column, before))) as u32, values);
+        store<i64>(column, value, before);
+      } else {
+        copyValue(valueTo, valueAt, bytes);
+        store<u32>(column, (valueTo + bytes) as u32, values);
+      }
       valueAt += bytes;
     }
     store<u8>(counts, ((column - columnTable) as u32) / columnBytes);
@@ -152,7 +213,7 @@ function write(plain: usize, plainEnd: usize, hasRowids: bool, out: usize): void
   endStream(counts);
   endStream(rowids);
   for (let i: u32 = 0; i < columns; i++) {
-    endStream(load<u32>(columnTable + i * columnBytes));
+    endStream(load<u32>(columnTable + i * columnBytes, types));
     endStream(load<u32>(columnTable + i * columnBytes, values));
   }
 }
