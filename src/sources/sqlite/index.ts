@@ -33,9 +33,12 @@ import {listTracking} from './tracking/tracking.ts';
 export class SqliteSource implements TableSource {
   readonly description: string;
   readonly #path: string;
+  readonly #takesRecords: boolean;
 
-  constructor(path: string) {
+  /** @param options.records take bases as records where they serve; default false until every restore can load them */
+  constructor(path: string, {records = false} = {}) {
     this.#path = path;
+    this.#takesRecords = records;
     this.description = `sqlite::path=${path}`;
   }
 
@@ -61,7 +64,7 @@ export class SqliteSource implements TableSource {
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
-    return openSnapshot(this.#path, options);
+    return openSnapshot(this.#path, {...options, takesRecords: this.#takesRecords});
   }
 
   async acknowledge(owner: string, mark: Mark): Promise<void> {

@@ -25,6 +25,7 @@ import type {Table} from '../schema/table.ts';
 import {deltaOf, unknownKeys} from '../tracking/delta.ts';
 import {markedAt, setMark} from '../tracking/marks.ts';
 import {ensureTracking} from '../tracking/tracking.ts';
+import {PageRecords} from './page-records.ts';
 import {
   readTables,
   requireDistinctKeys,
@@ -42,7 +43,10 @@ const sampleRows = 5000;
  * Marks the log if changes are to be tracked, then opens one read transaction, whose view is the backup's
  * content, and checks again: so a schema that changed in between is detected.
  */
-export async function openSnapshot(path: string, options: SnapshotOptions): Promise<Snapshot> {
+export async function openSnapshot(
+  path: string,
+  options: SnapshotOptions & {takesRecords: boolean},
+): Promise<Snapshot> {
   const {track, since, notice, whole = []} = options;
   const tracked = (tables: readonly Table[]) => tables.filter(({name}) => !whole.includes(name));
   let mark: Mark | undefined;
@@ -87,12 +91,14 @@ class SqliteSnapshot implements Snapshot {
   readonly #notice: SnapshotOptions['notice'];
   readonly #counts = new Map<TableName, number>();
   readonly #maker: SegmentMaker;
+  readonly #records: PageRecords;
+  readonly #takesRecords: boolean;
 
   constructor(
     reading: Reading,
     tables: readonly Table[],
     mark: Mark | undefined,
-    options: SnapshotOptions & {writtenBy: number | undefined},
+    options: SnapshotOptions & {writtenBy: number | undefined; takesRecords: boolean},
   ) {
     const {connection} = reading;
     this.mark = mark;
@@ -105,9 +111,13 @@ class SqliteSnapshot implements Snapshot {
     this.database = databaseFacts(connection, options.writtenBy);
     this.schemas = tables.map((table) => tableSchema(connection, table, {omitIndexes: options.omitIndexes ?? false}));
     this.#maker = new SegmentMaker(connection);
+    this.#takesRecords = options.takesRecords;
+    this.#records = new PageRecords(reading, {path: connection.path, omitIndexes: options.omitIndexes ?? false});
   }
 
   async estimatedBytes(table: TableName): Promise<number> {
+    const records = this.#takesRecords ? await this.#records.estimatedBytes(this.#table(table)) : undefined;
+    if (records !== undefined) return records;
     const shape = rowShape(this.#table(table));
     const insert = `${shape.insert} FROM main.${quoteName(table)} AS t LIMIT ?`;
     const sample = this.#maker.make({create: shape.create, insert, params: []}, sampleRows);
@@ -126,8 +136,11 @@ class SqliteSnapshot implements Snapshot {
     return count;
   }
 
-  async base(table: TableName, {previous}: BaseOptions = {}): Promise<TableBase> {
-    return {form: 'rows', rows: this.#rows(table, previous?.get(table))};
+  async base(table: TableName, {previous, form}: BaseOptions = {}): Promise<TableBase> {
+    const records =
+      form === 'rows' || !this.#takesRecords ? undefined : await this.#records.base(this.#table(table), previous);
+    if (records !== undefined && 'trees' in records) return records;
+    return {form: 'rows', rows: this.#rows(table, previous?.get(table)), reason: records?.reason};
   }
 
   #rows(table: TableName, previous: string | undefined): BaseStream {
@@ -155,6 +168,7 @@ class SqliteSnapshot implements Snapshot {
   }
 
   async close(): Promise<void> {
+    await this.#records.close();
     this.#reading.close();
   }
 

@@ -1,0 +1,80 @@
+import type {BaseSegment, BaseStream, Cuts, Tree} from '../../source.ts';
+import {countError, readingError} from './damage.ts';
+import {KeyStream} from './key-stream.ts';
+import type {PageExtractor, PageFiles} from './page-files.ts';
+import {RowidStream} from './rowid-stream.ts';
+import type {TreeStream} from './tree-stream.ts';
+import type {TableTree} from './trees.ts';
+
+export type TableRecordsOptions = {
+  path: string;
+  table: string;
+  files: PageFiles;
+  extractor: PageExtractor;
+  trees: readonly TableTree[];
+  /** Cuts by the name of the tree. */
+  previous: ReadonlyMap<string, Cuts> | undefined;
+  /** Runs of a tree that are requested ahead of the consumer. */
+  ahead: number;
+  /** The rows of the table by SQLite's own count; may need a scan. */
+  countRows: () => number;
+};
+
+/** The records of a table's trees, which are read one after the other. */
+export class TableRecords {
+  readonly #options: TableRecordsOptions;
+  readonly #streams: readonly TreeStream[];
+
+  constructor(options: TableRecordsOptions) {
+    this.#options = options;
+    const {files, extractor, previous, ahead, trees} = options;
+    this.#streams = trees.map((tree, at) => {
+      // The threads begin with the next tree while the consumer takes what is left of this one.
+      const onAllRequested = () => this.#streams[at + 1]?.start();
+      const own = {files, extractor, tree, previous: previous?.get(tree.name), ahead, onAllRequested};
+      return tree.kind === 'rowid' ? new RowidStream(own) : new KeyStream(own);
+    });
+  }
+
+  trees(): (Tree & {records: BaseStream})[] {
+    return this.#streams.map((stream) => {
+      const {name, kind, fingerprint} = stream.tree;
+      const records: BaseStream = {
+        cuts: () => stream.cuts(),
+        [Symbol.asyncIterator]: () => this.#read(stream),
+      };
+      return {name, kind, ...(fingerprint === undefined ? {} : {fingerprint}), records};
+    });
+  }
+
+  async *#read(stream: TreeStream): AsyncGenerator<BaseSegment> {
+    let isDone = false;
+    try {
+      yield* stream;
+      if (stream === this.#streams.at(-1)) this.#compareCounts();
+      isDone = true;
+    } catch (error) {
+      throw readingError(error, this.#place(stream));
+    } finally {
+      // The caller takes no tree of this table any more.
+      if (!isDone) await Promise.all(this.#streams.map((one) => one.abandon()));
+    }
+  }
+
+  /** A leaf that was left out, or read twice, shows in the number of records. */
+  #compareCounts(): void {
+    const [own, ...indexes] = this.#streams;
+    const complete = indexes.filter(({tree}) => tree.isComplete);
+    for (const index of complete) {
+      if (index.records !== own!.records) throw countError(this.#place(index), index.records, own!.records);
+    }
+    if (complete.length > 0) return;
+    const rows = this.#options.countRows();
+    if (own!.records !== rows) throw countError(this.#place(own!), own!.records, rows);
+  }
+
+  #place({tree}: TreeStream) {
+    const {path, table} = this.#options;
+    return {path, table, tree};
+  }
+}

@@ -1,0 +1,54 @@
+import type {Tree} from '../../source.ts';
+import type {Connection} from '../engine/connection.ts';
+import {foldName} from '../engine/quote.ts';
+import {wordsIn} from '../engine/sql-text.ts';
+import {indexFingerprint} from '../schema/schema.ts';
+import type {Table} from '../schema/table.ts';
+
+/** A tree of a table in its file. */
+export type TableTree = Tree & {
+  root: number;
+  /** Whether it has a record for each row of the table; false for a partial index. */
+  isComplete: boolean;
+  /** An index; false for the table's own tree. */
+  isIndex: boolean;
+};
+
+/**
+ * The trees of a table: its own, then its indexes in the order of sqlite_schema, which is that of a restore.
+ * @param omitIndexes leaves out the indexes that have a statement of their own; those of constraints stay
+ */
+export function treesOf(connection: Connection, table: Table, {omitIndexes}: {omitIndexes: boolean}): TableTree[] {
+  const partial = new Set(
+    connection
+      .all(`SELECT name FROM pragma_index_list(?, 'main') WHERE partial = 1`, table.name)
+      .map(({name}) => String(name)),
+  );
+  const entries = connection.all(
+    `SELECT type, name, rootpage, sql FROM main.sqlite_schema
+     WHERE tbl_name = ? COLLATE NOCASE AND type IN ('table', 'index') ORDER BY type = 'index', rowid`,
+    table.name,
+  );
+  return entries
+    .filter(({type, sql}) => type === 'table' || sql === null || !omitIndexes)
+    .map(({type, name, rootpage, sql}) => ({
+      name: String(name),
+      kind: type === 'table' && !table.withoutRowid ? 'rowid' : 'key',
+      fingerprint: type === 'index' && typeof sql === 'string' ? indexFingerprint(sql) : undefined,
+      root: Number(rootpage),
+      isComplete: !partial.has(String(name)),
+      isIndex: type === 'index',
+    }));
+}
+
+/**
+ * Why the records of a table's trees would be wrong in a new file; undefined when they would not.
+ * @param schemaFormat of the file's header (https://www.sqlite.org/fileformat2.html#schema_format_number): before 4
+ *   SQLite ignores DESC, and a new file has 4
+ */
+export function recordsObstacle(table: Table, schemaFormat: number): string | undefined {
+  if (schemaFormat >= 4) return undefined;
+  const descends = [table.sql, ...table.indexes.map(({sql}) => sql)].some((sql) => wordsIn(sql).has(foldName('DESC')));
+  if (!descends) return undefined;
+  return `the file has schema format ${schemaFormat}, in which an index with DESC is in ascending order`;
+}

@@ -1,0 +1,109 @@
+import {availableParallelism} from 'node:os';
+import type {Cuts, TableBase} from '../../source.ts';
+import {quoteName} from '../engine/quote.ts';
+import type {Reading} from '../image/image.ts';
+import {PageFault} from '../pages/page-fault.ts';
+import type {PageExtractor, PageFiles} from '../pages/page-files.ts';
+import {PageReader} from '../pages/page-reader.ts';
+import {PageThreads} from '../pages/page-threads.ts';
+import {TableRecords} from '../pages/table-records.ts';
+import {sampleTree} from '../pages/tree-sample.ts';
+import {recordsObstacle, type TableTree, treesOf} from '../pages/trees.ts';
+import {noPageVisited} from '../pages/visited-pages.ts';
+import type {Table} from '../schema/table.ts';
+
+/**
+ * Reading takes a fifth of the time of compressing what was read, so half of the cores are more than enough. Beyond
+ * four, memory for records on their way costs more than it brings.
+ */
+const mostThreads = 4;
+/** A thread works on one run while the next one waits, and one is on its way to the writer. */
+const aheadPerThread = 3;
+
+type Records = TableBase & {form: 'records'};
+
+/** The records of a snapshot's tables, from the pages of its files. */
+export class PageRecords {
+  readonly #reading: Reading;
+  readonly #path: string;
+  readonly #omitIndexes: boolean;
+  readonly #threads = Math.min(mostThreads, Math.max(1, availableParallelism() >> 1));
+  #opened: Promise<Opened> | undefined;
+  #extractor: PageExtractor | undefined;
+  /** A page is visited once, so a table is taken once. */
+  readonly #taken = new Set<string>();
+
+  constructor(reading: Reading, {path, omitIndexes}: {path: string; omitIndexes: boolean}) {
+    this.#reading = reading;
+    this.#path = path;
+    this.#omitIndexes = omitIndexes;
+  }
+
+  /**
+   * @returns why the table's records cannot be taken, if so: the end of a sentence
+   * @throws BkpError `SOURCE_DAMAGED`
+   */
+  async base(table: Table, previous: ReadonlyMap<string, Cuts> | undefined): Promise<Records | {reason: string}> {
+    const trees = await this.#trees(table);
+    if ('reason' in trees) return trees;
+    if (this.#taken.has(table.name)) return {reason: 'its records were taken from this snapshot already'};
+    this.#taken.add(table.name);
+    const {files} = await this.#files();
+    this.#extractor ??= new PageThreads(files, {threads: this.#threads});
+    const records = new TableRecords({
+      path: this.#path,
+      table: table.name,
+      files,
+      extractor: this.#extractor,
+      trees,
+      previous,
+      ahead: this.#threads * aheadPerThread,
+      countRows: () => this.#reading.connection.number(`SELECT count(*) FROM main.${quoteName(table.name)}`),
+    });
+    return {form: 'records', trees: records.trees()};
+  }
+
+  /** About the bytes of the table's records, from a few pages; undefined if its rows are to be taken. */
+  async estimatedBytes(table: Table): Promise<number | undefined> {
+    const trees = await this.#trees(table);
+    if ('reason' in trees) return undefined;
+    const {files} = await this.#files();
+    try {
+      return trees.reduce((sum, tree) => sum + sampleTree(files, tree).bytes, 0);
+    } catch (error) {
+      // It is reported when the tree is read.
+      if (error instanceof PageFault) return 0;
+      throw error;
+    }
+  }
+
+  /** The files may be closed after this. */
+  async close(): Promise<void> {
+    await this.#extractor?.close();
+  }
+
+  async #trees(table: Table): Promise<readonly TableTree[] | {reason: string}> {
+    const {image, obstacle, connection} = this.#reading;
+    if (image === undefined) return {reason: `its pages cannot be read (${messageOf(obstacle)})`};
+    const {schemaFormat} = await this.#files();
+    const reason = recordsObstacle(table, schemaFormat);
+    return reason === undefined ? treesOf(connection, table, {omitIndexes: this.#omitIndexes}) : {reason};
+  }
+
+  #files(): Promise<Opened> {
+    this.#opened ??= open(this.#reading);
+    return this.#opened;
+  }
+}
+
+type Opened = {files: PageFiles; schemaFormat: number};
+
+/** Reads the header, https://www.sqlite.org/fileformat2.html#the_database_header. */
+async function open({image}: Reading): Promise<Opened> {
+  const files = {...(await image!.files()), usableBytes: 0, visited: noPageVisited(image!.pages)};
+  const first = Buffer.alloc(files.pageBytes);
+  new PageReader(files).read(1, first);
+  return {files: {...files, usableBytes: files.pageBytes - first[20]!}, schemaFormat: first.readUInt32BE(44)};
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
