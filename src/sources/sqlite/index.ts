@@ -10,6 +10,7 @@ import type {
   SnapshotOptions,
   SourceCheck,
   Staging,
+  StoredBase,
   TableFacts,
   TableName,
   TableSchema,
@@ -95,9 +96,14 @@ export class SqliteSource implements TableSource {
 
   async stage(
     schemas: readonly TableSchema[],
-    options: {id: string; database: DatabaseFacts; objects?: readonly SchemaObject[]},
+    options: {
+      id: string;
+      database: DatabaseFacts;
+      objects?: readonly SchemaObject[];
+      bases?: ReadonlyMap<TableName, StoredBase>;
+    },
   ): Promise<Staging> {
-    const {objects = []} = options;
+    const {objects = [], bases = new Map()} = options;
     if (this.#absent()) {
       requireFolder(this.#path);
       requireNoStrayJournal(this.#path);
@@ -112,6 +118,7 @@ export class SqliteSource implements TableSource {
       schemas,
       objects,
       facts: options.database,
+      bases,
     });
   }
 

@@ -2,7 +2,7 @@ import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
-import {checkRestored} from '../../../src/sources/sqlite/restore/check-restored.ts';
+import {checkRestored, requireSound} from '../../../src/sources/sqlite/restore/check-restored.ts';
 import {StagingFile} from '../../../src/sources/sqlite/restore/staging-file.ts';
 import {folder} from './database.ts';
 
@@ -35,12 +35,13 @@ function staged(sql: string, damage: (file: Buffer, db: DatabaseSync) => void = 
 
 async function checked(file: StagingFile, {check = 'quick', threads}: {check?: 'quick' | 'full'; threads: boolean}) {
   const notices: string[] = [];
-  const rows = await checkRestored(file, {
+  const found = await checkRestored(file, {
     check,
     sizes: new Map(names.map((name) => [name, 1])),
-    notice: (text) => notices.push(text),
     threadsFromBytes: threads ? 0 : Number.POSITIVE_INFINITY,
   });
+  requireSound(found, (text) => notices.push(text));
+  const {rows} = found;
   return {notices, rows: Object.fromEntries(names.map((name) => [name, rows.get(name)]))};
 }
 
@@ -90,7 +91,7 @@ test('the file can be written to after a check on threads', async () => {
 
 test('a cancelled check ends with the reason', async () => {
   const signal = AbortSignal.abort(new Error('enough'));
-  const options = {check: 'quick', sizes: new Map(), signal, notice: () => {}} as const;
+  const options = {check: 'quick', sizes: new Map(), signal} as const;
   for (const threadsFromBytes of [0, Number.POSITIVE_INFINITY])
     await expect(
       checkRestored(staged(schema), {...options, sizes: new Map([['a', 1]]), threadsFromBytes}),

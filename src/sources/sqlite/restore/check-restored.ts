@@ -7,6 +7,8 @@ import type {StagingFile} from './staging-file.ts';
 
 /** Messages of SQLite's check about rows that the schema would refuse today; every other message is damage. */
 const refusesRows = /^(?:(?:NULL|NUMERIC|TEXT|non-\w+) value in|CHECK constraint failed in|non-unique entry in index) /;
+/** Messages about an index that does not match its table. */
+const ofIndex = /^(?:wrong # of entries in|row \d+ (?:missing from|values differ from)|.* for row \d+ of) index (.+)$/s;
 /** The check reports damaged pages before anything about rows, so a limit hides no damage. */
 const mostMessages = 1000;
 /** Starting threads takes as long as checking this much on one. */
@@ -17,35 +19,72 @@ export type RestoredCheck = {
   /** The restored tables with the approximate sizes of their rows. */
   sizes: ReadonlyMap<string, number>;
   signal?: AbortSignal | undefined;
-  notice: (text: string) => void;
   /** Smaller files are checked on this thread. Default 64 MiB. */
   threadsFromBytes?: number;
+};
+
+export type Checked = {
+  /** What the check is called. */
+  pragma: string;
+  faults: readonly string[];
+  /** Messages about rows that are as they were in the source, and that the schema would refuse today. */
+  refused: readonly string[];
+  /** The rows of each table. */
+  rows: ReadonlyMap<string, number>;
 };
 
 /**
  * Runs the requested check. `full` checks the whole file, and so does `quick` where it is small; `quick` checks larger
  * files table by table, and closes the file's connection for that.
- * @returns the rows of each table
- * @throws BkpError `SOURCE_DAMAGED` when pages, rows or indexes are damaged
+ * @throws BkpError `SOURCE_DAMAGED` when SQLite cannot run it
  */
-export async function checkRestored(file: StagingFile, options: RestoredCheck): Promise<ReadonlyMap<string, number>> {
-  const {check, sizes, signal, notice, threadsFromBytes = checkedHereBytes} = options;
+export async function checkRestored(file: StagingFile, options: RestoredCheck): Promise<Checked> {
+  const {check, sizes, signal, threadsFromBytes = checkedHereBytes} = options;
   const pragma = check === 'full' ? 'integrity_check' : 'quick_check';
   if (check === 'full' || statSync(file.path).size < threadsFromBytes) {
-    judge(pragma, findings(file.connection, `${pragma}(${mostMessages})`), notice);
-    return countRows(file, [...sizes.keys()], signal);
+    const messages = findings(file.connection, `${pragma}(${mostMessages})`);
+    return sorted(pragma, messages, await countRows(file, [...sizes.keys()], signal));
   }
   const all = file.connection.all(`SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage > 0`);
   const tables = ['sqlite_schema', ...all.map(({name}) => String(name))];
   file.close();
   const size = (table: string) => sizes.get(table) ?? 0;
-  const {findings: found, rows} = await checkOnThreads(
+  const checked = await checkOnThreads(
     file.path,
     tables.sort((one, other) => size(other) - size(one)),
     signal,
   );
-  judge(pragma, found, notice);
-  return rows;
+  return sorted(pragma, checked.findings, checked.rows);
+}
+
+/**
+ * The names of the indexes that do not match their tables, if the check found nothing worse: then they can be built
+ * from the rows. Empty otherwise.
+ */
+export function indexesAtFault({faults}: Checked): ReadonlySet<string> {
+  const names = faults.map((fault) => ofIndex.exec(fault)?.[1]);
+  return new Set(names.every((name) => name !== undefined) ? names : []);
+}
+
+/** @throws BkpError `SOURCE_DAMAGED` when pages, rows or indexes are damaged */
+export function requireSound({pragma, faults, refused}: Checked, notice: (text: string) => void): void {
+  if (faults.length > 0) {
+    throw new BkpError('SOURCE_DAMAGED', `the restored tables do not pass SQLite's ${pragma}; nothing was published`, {
+      details: faults.slice(0, 20),
+      next: 'the source was probably damaged when this backup was taken: restore an earlier one',
+    });
+  }
+  for (const message of new Set(refused))
+    notice(`rows came back unchanged, and violate their table's own schema: ${message}`);
+}
+
+function sorted(pragma: string, messages: readonly string[], rows: ReadonlyMap<string, number>): Checked {
+  return {
+    pragma,
+    faults: messages.filter((message) => !refusesRows.test(message)),
+    refused: messages.filter((message) => refusesRows.test(message)),
+    rows,
+  };
 }
 
 async function countRows(
@@ -60,16 +99,4 @@ async function countRows(
     rows.set(table, file.connection.number(`SELECT count(*) FROM main.${quoteName(table)}`));
   }
   return rows;
-}
-
-function judge(pragma: string, messages: readonly string[], notice: (text: string) => void): void {
-  const faults = messages.filter((message) => !refusesRows.test(message));
-  if (faults.length > 0) {
-    throw new BkpError('SOURCE_DAMAGED', `the restored tables do not pass SQLite's ${pragma}; nothing was published`, {
-      details: faults.slice(0, 20),
-      next: 'the source was probably damaged when this backup was taken: restore an earlier one',
-    });
-  }
-  for (const message of new Set(messages))
-    notice(`rows came back unchanged, and violate their table's own schema: ${message}`);
 }

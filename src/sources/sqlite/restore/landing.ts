@@ -1,11 +1,15 @@
 import type {Connection} from '../engine/connection.ts';
-import {requireOneIndex} from '../engine/from-manifest.ts';
+import {ResultCode, resultCode} from '../engine/errors.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
-import {editSchema, exchangeRoots, isConstraint} from '../engine/schema-table.ts';
-import {indexTerms, unquoted} from '../engine/sql-text.ts';
+import {exchangeRoots} from '../engine/schema-table.ts';
+import {defaultExpression} from '../engine/sql-text.ts';
 import {keyColumns} from '../rows/boundary.ts';
 import {affinity, type Column, loadedNames, recordedColumns, type Table} from '../schema/table.ts';
+import {indexedColumns} from './build-index.ts';
+
+/** The database that the landing is in; the staging file closes its connection and opens another. */
+type Place = {readonly connection: Connection};
 
 /**
  * The table that the rows of a restored table are loaded into. A database can hold rows that its schema would
@@ -15,23 +19,69 @@ import {affinity, type Column, loadedNames, recordedColumns, type Table} from '.
  *
  * So rows are loaded into a table of the same record format whose columns have no type and no constraint. At
  * the end the real table, which is still empty, takes over its tree, and its indexes are built from the rows.
+ *
+ * If the real table's trees were laid out from records, the landing takes them over first and gives them back at the
+ * end. SQLite maintains the indexes that the landing has twins of while rows are deleted and inserted.
  */
 export class Landing {
-  readonly #connection: Connection;
+  readonly #place: Place;
   readonly #table: Table;
   readonly #name: string;
   readonly #keyIndex: string;
   readonly #keys: string;
+  readonly #id: number;
+  /** Of the real table's indexes, by their names. */
+  readonly #twins = new Map<string, string>();
   #indexed = false;
 
   /** @param id distinguishes the landings of one staging */
-  constructor(connection: Connection, table: Table, id: number) {
-    this.#connection = connection;
+  constructor(place: Place, table: Table, id: number) {
+    this.#place = place;
     this.#table = table;
+    this.#id = id;
     this.#name = `${ownPrefix}landing_${id}`;
     this.#keyIndex = `${ownPrefix}landing_key_${id}`;
     this.#keys = `${ownPrefix}keys_${id}`;
-    connection.exec(landingTable(connection, table, this.#name));
+    place.connection.exec(landingTable(place.connection, table, this.#name));
+  }
+
+  get #connection(): Connection {
+    return this.#place.connection;
+  }
+
+  /**
+   * Creates a twin of an index, whose entries have the same form: the same columns, collations and directions.
+   * @returns false if there can be none
+   */
+  follow(index: string): boolean {
+    const connection = this.#connection;
+    const twin = `${ownPrefix}twin_${this.#id}_${this.#twins.size}`;
+    connection.exec(`CREATE INDEX main.${twin} ON ${this.#name} (${indexedColumns(connection, index)})`);
+    if (entryForm(connection, twin) !== entryForm(connection, index)) {
+      connection.exec(`DROP INDEX main.${twin}`);
+      return false;
+    }
+    this.#twins.set(index, twin);
+    return true;
+  }
+
+  /** Takes over the trees of the real table and of the followed indexes. */
+  adopt(): void {
+    this.#exchange();
+    this.#indexed = this.#table.key.kind === 'columns' && this.#followsKey();
+  }
+
+  #followsKey(): boolean {
+    const key = this.#connection.value(
+      `SELECT name FROM pragma_index_list(?, 'main') WHERE origin = 'pk'`,
+      this.#table.name,
+    );
+    return this.#twins.has(String(key));
+  }
+
+  #exchange(): void {
+    exchangeRoots(this.#connection, this.#table.name, this.#name);
+    for (const [index, twin] of this.#twins) exchangeRoots(this.#connection, index, twin);
   }
 
   /** Rows of a table with the same schema in another file, as SQL names it. @returns their number */
@@ -66,6 +116,8 @@ export class Landing {
   removeKeys(): number {
     const {key} = this.#table;
     const connection = this.#connection;
+    // Else SQLite refuses to delete a row that an index lacks. The check at the end finds such an index.
+    if (this.#twins.size > 0) connection.exec('PRAGMA writable_schema = ON');
     const count = connection.number('SELECT count(*) FROM seg.keys');
     const parts = key.kind === 'rowid' ? [] : key.parts;
     if (key.kind === 'rowid') this.#remove(`t.${key.alias} = k.k0`, [`t.${key.alias}`], 'seg.keys');
@@ -127,20 +179,18 @@ export class Landing {
   /** Moves the rows into the real table, whose constraints still have empty indexes then. */
   land(): void {
     this.#connection.exec(`DROP INDEX IF EXISTS main.${this.#keyIndex}`);
-    exchangeRoots(this.#connection, this.#table.name, this.#name);
+    this.#exchange();
     this.#connection.exec(`DROP TABLE main.${this.#name}; DROP TABLE IF EXISTS temp.${this.#keys}`);
   }
 }
 
-/** The indexes that a table's own constraints have, by name. */
-export function constraintIndexes(connection: Connection, table: Table): readonly string[] {
-  return connection
-    .all(
-      `SELECT name FROM main.sqlite_schema
-       WHERE type = 'index' AND tbl_name = ? COLLATE NOCASE AND sql IS NULL ORDER BY rowid`,
-      table.name,
-    )
-    .map((row) => String(row.name));
+/** Columns, collations and directions of an index, those included that SQLite appends to find the row. */
+function entryForm(connection: Connection, index: string): string {
+  const parts = connection.all(
+    `SELECT name, cid = -1 AS "rowid", coll, "desc", key FROM pragma_index_xinfo(?, 'main') ORDER BY seqno`,
+    index,
+  );
+  return parts.map((part) => Object.values(part).join()).join('\n');
 }
 
 /** A record has the recorded columns in order; WITHOUT ROWID, the key's columns come first and order the rows. */
@@ -148,7 +198,9 @@ function landingTable(connection: Connection, table: Table, name: string): strin
   const {key} = table;
   const rowidColumn = key.kind === 'rowid' ? key.column : undefined;
   const columns = recordedColumns(table).map((column: Column) =>
-    column.name === rowidColumn ? `${quoteName(column.name)} INTEGER PRIMARY KEY` : quoteName(column.name),
+    column.name === rowidColumn
+      ? `${quoteName(column.name)} INTEGER PRIMARY KEY`
+      : `${quoteName(column.name)}${defaultClause(connection, table, column)}`,
   );
   if (!table.withoutRowid) return `CREATE TABLE main.${name} (${columns.join(', ')})`;
   const parts = connection
@@ -165,64 +217,27 @@ function landingTable(connection: Connection, table: Table, name: string): strin
 }
 
 /**
- * Builds the index of a constraint from the table's rows.
- * @returns false when the rows violate the constraint; the index then contains them anyway, as in the source
+ * A row that is older than an added column has a record without it, and the column's default as its value. The landing
+ * must see the same value, which may be part of an index.
  */
-export function buildConstraintIndex(connection: Connection, table: Table, index: string): boolean {
+function defaultClause(connection: Connection, table: Table, column: Column): string {
+  const written = connection.value(
+    `SELECT dflt_value FROM pragma_table_xinfo(?, 'main') WHERE name = ?`,
+    table.name,
+    column.name,
+  );
+  if (typeof written !== 'string') return '';
+  const name = `temp.${ownPrefix}added`;
+  connection.exec(`CREATE TABLE ${name} (a); INSERT INTO ${name} VALUES (NULL)`);
   try {
-    connection.exec(`REINDEX main.${quoteName(index)}`);
-    return true;
+    const type = affinity(table, column);
+    connection.exec(`ALTER TABLE ${name} ADD COLUMN b ${type} DEFAULT (${defaultExpression(written)}\n)`);
+    return ` DEFAULT ${connection.value(`SELECT quote(b) FROM ${name}`)}`;
   } catch (error) {
-    if (!isConstraint(error)) throw error;
+    // A column with such a default can only be added to an empty table.
+    if (resultCode(error) === ResultCode.error) return '';
+    throw error;
+  } finally {
+    connection.exec(`DROP TABLE ${name}`);
   }
-  const twin = `${ownPrefix}twin`;
-  const parts = connection
-    .all(`SELECT name, coll, "desc" FROM pragma_index_xinfo(?, 'main') WHERE key = 1 ORDER BY seqno`, index)
-    .map(
-      (part) =>
-        `${quoteName(String(part.name))} COLLATE ${quoteName(String(part.coll))}${part.desc === 1n ? ' DESC' : ''}`,
-    );
-  connection.exec(`CREATE INDEX main.${twin} ON ${quoteName(table.name)} (${parts.join(', ')})`);
-  exchangeRoots(connection, index, twin);
-  connection.exec(`DROP INDEX main.${twin}`);
-  return false;
-}
-
-/**
- * Creates an index by its own statement.
- * @param make runs a statement
- * @returns false when the rows violate a UNIQUE index; it then contains them anyway, as in the source
- */
-export function buildIndex(connection: Connection, sql: string, make: (sql: string) => void): boolean {
-  try {
-    make(sql);
-    return true;
-  } catch (error) {
-    if (!isConstraint(error)) throw error;
-  }
-  make(sql.replace(/^CREATE\s+UNIQUE\s+INDEX/i, 'CREATE INDEX'));
-  editSchema(connection, () => {
-    connection.run(
-      `UPDATE main.sqlite_schema SET sql = ? WHERE rowid = (SELECT max(rowid) FROM main.sqlite_schema)`,
-      sql,
-    );
-  });
-  return false;
-}
-
-/**
- * Bytes that an index computes from the table's rows; 0 for an index of plain columns.
- * @throws BkpError `OBJECT_DAMAGED` when the statement does something else; what SQLite reports when it cannot
- *   compute it
- */
-export function computedBytes(connection: Connection, table: Table, sql: string): number {
-  const {terms, where} = indexTerms(sql);
-  const recorded = new Set(recordedColumns(table).map(({name}) => foldName(name)));
-  const computed = terms.filter((term) => !recorded.has(foldName(unquoted(term))));
-  if (computed.length === 0) return 0;
-  // SQLite accepts no subquery in an index: an expression that compiles there contains none here either.
-  requireOneIndex(connection, table.name, sql);
-  const lengths = computed.map((term) => `ifnull(length(CAST((${term}) AS BLOB)), 0)`);
-  const condition = where === undefined ? '' : ` WHERE ${where}`;
-  return connection.number(`SELECT total(${lengths.join(' + ')}) FROM main.${quoteName(table.name)}${condition}`);
 }

@@ -12,9 +12,10 @@ import {objectName} from '../engine/sql-text.ts';
 import {objectDefinitionOf} from '../schema/objects.ts';
 import {definitionOf, fileSettings, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
+import {buildConstraintIndex, buildIndex, constraintIndexes} from './build-index.ts';
 import {finishTables} from './finish.ts';
 import type {Finishing} from './finishing.ts';
-import {buildConstraintIndex, buildIndex, constraintIndexes, Landing} from './landing.ts';
+import {Landing} from './landing.ts';
 import {placeNewFile, requireNoStrayJournal} from './place-new-file.ts';
 
 export type PublishPlan = Finishing & {
@@ -114,7 +115,7 @@ function copyRows(connection: Connection, {name, key, columns}: Table): void {
 
 /** SQLite does not transfer generated columns in that way, so indexes are built from the rows. */
 function landRows(connection: Connection, table: Table): void {
-  const landing = new Landing(connection, table, 0);
+  const landing = new Landing({connection}, table, 0);
   landing.loadFrom(`staged.${quoteName(table.name)}`);
   landing.land();
   for (const index of constraintIndexes(connection, table)) buildConstraintIndex(connection, table, index);

@@ -1,116 +1,139 @@
 import {statSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
-import {BkpError} from '../../../errors/index.ts';
+import {assert, BkpError} from '../../../errors/index.ts';
 import type {
   DatabaseFacts,
   Mark,
   PublishedTable,
   SchemaObject,
   Staging,
+  StoredBase,
+  StoredTree,
   TableName,
   TableSchema,
   Tree,
 } from '../../source.ts';
 import {findTable} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
-import {ResultCode, resultCode} from '../engine/errors.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
 import {definitionOf, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
-import {checkRestored} from './check-restored.ts';
-import {buildConstraintIndex, buildIndex, computedBytes, constraintIndexes, Landing} from './landing.ts';
+import {type Checked, checkRestored, indexesAtFault, requireSound} from './check-restored.ts';
+import {IndexBuilder, indexesOf, type RestoredIndex} from './index-builder.ts';
+import {Landing} from './landing.ts';
+import {LoadedBytes} from './loaded-bytes.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
 import {StagingFile} from './staging-file.ts';
-
-/** A computed index may have this many bytes, plus this many times the bytes of the backup's rows. */
-const leastIndex = 64 * 1024 * 1024;
-const mostGrowth = 16;
-/** A computed value may be this long, or four times as long as the largest segment. */
-const leastLength = 16 * 1024 * 1024;
-
-function brokenUnique(table: TableName): string {
-  return `rows of ${table} came back unchanged, and violate its own UNIQUE or PRIMARY KEY`;
-}
+import {TreeLoading} from './tree-loading.ts';
+import {planTrees, type TreePlan} from './tree-plan.ts';
 
 export function stagingPath(database: string, id: string): string {
   return join(dirname(database), `${basename(database)}.bkp-stage-${id}`);
 }
 
+type StagingInput = {
+  schemas: readonly TableSchema[];
+  objects: readonly SchemaObject[];
+  facts: DatabaseFacts;
+  bases: ReadonlyMap<TableName, StoredBase>;
+};
+
+/** A table that is being restored. */
+type StagedTable = {
+  schema: TableSchema;
+  table: Table;
+  /** Present if its base consists of records. */
+  plan?: TreePlan | undefined;
+  /** Where its rows are loaded; absent if they all are records. */
+  landing?: Landing | undefined;
+};
+
+type FinishOptions = Parameters<Staging['finish']>[0];
+
 /**
- * Tables in a separate file next to the database. No other process uses the file, and after a crash it is
- * removed: so nothing is synced before the end.
+ * Tables in a separate file next to the database. First the trees of bases of records are laid out in it; then SQLite
+ * opens it, applies rows and deltas, builds the other indexes and checks the result.
  */
 export class SqliteStaging implements Staging {
   readonly #target: string;
-  readonly #schemas: readonly TableSchema[];
-  readonly #objects: readonly SchemaObject[];
-  readonly #facts: KeptFacts;
+  readonly #input: StagingInput;
   readonly #file: StagingFile;
-  readonly #tables: ReadonlyMap<TableName, Table>;
-  readonly #landings: ReadonlyMap<TableName, Landing>;
-  /** Bytes of each table's segments. */
-  readonly #loadedBytes: Map<TableName, number>;
-  #largestSegment = 0;
-  /** Indexes that could not be built. */
-  readonly #lost = new Set<string>();
+  readonly #tables: ReadonlyMap<TableName, StagedTable>;
+  readonly #trees: TreeLoading;
+  readonly #loaded = new LoadedBytes();
+  #areTreesLaid = false;
+  /** Statements of indexes that could not be built. */
+  #lost: ReadonlySet<string> = new Set();
 
-  constructor(
-    target: string,
-    path: string,
-    {
-      schemas,
-      objects,
-      facts,
-    }: {
-      schemas: readonly TableSchema[];
-      objects: readonly SchemaObject[];
-      facts: DatabaseFacts;
-    },
-  ) {
+  constructor(target: string, path: string, input: StagingInput) {
     this.#target = target;
-    this.#schemas = schemas;
-    this.#objects = objects;
-    this.#facts = facts as KeptFacts;
-    this.#loadedBytes = new Map(schemas.map(({name}) => [name, 0]));
-    this.#file = new StagingFile(path, this.#facts);
+    this.#input = input;
+    this.#file = new StagingFile(path, input.facts as KeptFacts);
     try {
-      const {connection} = this.#file;
-      this.#tables = new Map(schemas.map((schema) => [schema.name, makeTable(connection, schema)]));
-      this.#landings = new Map(
-        [...this.#tables.values()].map((table, id) => [table.name, new Landing(connection, table, id)]),
+      const {schemas, bases} = input;
+      this.#tables = new Map(
+        schemas.map((schema, id) => [schema.name, stageTable(this.#file, {schema, base: bases.get(schema.name), id})]),
       );
-      connection.exec(`ATTACH ':memory:' AS seg`);
+      this.#trees = new TreeLoading(this.#file, {
+        wanted: schemas.flatMap(({name}) => this.wanted(name).map((tree) => tree.name)),
+        syncEarly: this.#isNewFile(),
+      });
     } catch (error) {
       this.#file.remove();
       throw error;
     }
   }
 
-  wanted(): readonly Tree[] {
-    return [];
+  #isNewFile(): boolean {
+    return statSync(this.#target, {throwIfNoEntry: false}) === undefined;
   }
 
-  async loadTree(): Promise<void> {}
+  wanted(table: TableName): readonly Tree[] {
+    return this.#tables.get(table)!.plan?.trees ?? [];
+  }
+
+  async loadTree(table: TableName, tree: StoredTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    assert(!this.#areTreesLaid, 'all trees come before rows and keys');
+    await this.#trees.load(tree, this.#counted(table, tree, chunks));
+  }
+
+  async *#counted(table: TableName, tree: StoredTree, chunks: AsyncIterable<Uint8Array>) {
+    for await (const chunk of chunks) {
+      if (tree.name === table) this.#loaded.add(table, chunk.byteLength);
+      yield chunk;
+    }
+  }
 
   async load(name: TableName, segment: Uint8Array): Promise<number> {
-    this.#loadedBytes.set(name, this.#loadedBytes.get(name)! + segment.byteLength);
-    this.#largestSegment = Math.max(this.#largestSegment, segment.byteLength);
-    this.#file.connection.deserialize('seg', segment);
-    return this.#landings.get(name)!.load();
+    const {connection, landing} = await this.#rowsOf(name);
+    this.#loaded.add(name, segment.byteLength);
+    connection.deserialize('seg', segment);
+    return landing.load();
   }
 
   async removeKeys(name: TableName, segment: Uint8Array): Promise<number> {
-    this.#file.connection.deserialize('seg', segment);
-    return this.#landings.get(name)!.removeKeys();
+    const {connection, landing} = await this.#rowsOf(name);
+    connection.deserialize('seg', segment);
+    return landing.removeKeys();
   }
 
-  async finish(options: {
-    check: 'quick' | 'full';
-    signal?: AbortSignal | undefined;
-    progress?: ((step: string) => void) | undefined;
-    notice?: ((text: string) => void) | undefined;
-  }): Promise<readonly PublishedTable[]> {
-    const {connection} = this.#file;
+  async #rowsOf(name: TableName): Promise<{connection: Connection; landing: Landing}> {
+    await this.#endTrees();
+    const {landing} = this.#tables.get(name)!;
+    assert(landing !== undefined, `the base of ${name} has deltas`);
+    return {connection: this.#file.connection, landing};
+  }
+
+  /** From now on SQLite has the file. */
+  async #endTrees(): Promise<void> {
+    if (this.#areTreesLaid) return;
+    this.#areTreesLaid = true;
+    await this.#trees.finish();
+    for (const {plan, landing} of this.#tables.values()) if (plan !== undefined) landing?.adopt();
+    this.#file.connection.exec(`ATTACH ':memory:' AS seg`);
+  }
+
+  async finish(options: FinishOptions): Promise<readonly PublishedTable[]> {
     const {notice = () => {}} = options;
     // Lets cancellation and progress run between long steps.
     const step = async (name: string) => {
@@ -118,54 +141,46 @@ export class SqliteStaging implements Staging {
       await new Promise(setImmediate);
       options.signal?.throwIfAborted();
     };
-    connection.exec('DETACH seg');
+    await step('Indexes');
+    await this.#endTrees();
+    this.#file.connection.exec('DETACH seg');
     this.#file.beginIndexes();
-    for (const schema of this.#schemas) {
-      const table = this.#tables.get(schema.name)!;
-      const landing = this.#landings.get(schema.name)!;
+    const builder = new IndexBuilder(this.#file, this.#loaded, notice);
+    const laid: RestoredIndex[] = [];
+    for (const {schema, table, plan, landing} of this.#tables.values()) {
       await step('Indexes');
-      landing.land();
-      for (const index of constraintIndexes(connection, table)) {
+      landing?.land();
+      for (const index of indexesOf(this.#file.connection, table, schema)) {
         await step('Indexes');
-        if (!buildConstraintIndex(connection, table, index)) notice(brokenUnique(table.name));
-      }
-      for (const index of definitionOf(schema).indexes) {
-        await step('Indexes');
-        this.#buildIndex(schema.name, index, notice);
+        if (plan?.indexes.has(index.name)) laid.push(index);
+        else builder.build(index);
       }
     }
     await step('Check');
-    const {check, signal} = options;
-    const sizes = new Map([...this.#tables].map(([name, table]) => [table.name, this.#loadedBytes.get(name)!]));
-    const counts = await checkRestored(this.#file, {check, sizes, signal, notice});
-    return [...this.#tables].map(([name, table]) => ({name, rows: counts.get(table.name)!}));
+    const checked = await this.#checked(options, async (found) => {
+      const names = indexesAtFault(found);
+      for (const index of laid.filter(({name}) => names.has(name))) {
+        await step('Indexes');
+        notice(`index ${index.name} did not match the rows of ${index.table.name} in the backup, and was rebuilt`);
+        builder.rebuild(index);
+      }
+    });
+    this.#lost = builder.lost;
+    requireSound(checked, notice);
+    return [...this.#tables.values()].map(({schema, table}) => ({
+      name: schema.name,
+      rows: checked.rows.get(table.name)!,
+    }));
   }
 
-  /** The rows exist without the index too, so the restore continues and reports it. */
-  #buildIndex(table: TableName, sql: string, notice: (text: string) => void): void {
-    const {connection} = this.#file;
-    const make = (text: string) => runFromManifest(connection, {what: 'index', table}, text);
-    const leaveOut = (why: string) => {
-      this.#lost.add(sql);
-      notice(`an index of ${table} is left out, ${why}: ${sql}`);
-    };
-    try {
-      // An expression can compute a gigabyte from a row of few bytes, and sorting writes all of it to disk.
-      connection.limitLength(Math.max(leastLength, 4 * this.#largestSegment));
-      const bytes = computedBytes(connection, this.#tables.get(table)!, sql);
-      const loaded = [...this.#loadedBytes.values()].reduce((sum, size) => sum + size, 0);
-      if (bytes > leastIndex + mostGrowth * loaded) {
-        leaveOut(`it would hold ${bytes} bytes, computed from rows of ${loaded}`);
-        return;
-      }
-      if (!buildIndex(connection, sql, make)) notice(brokenUnique(table));
-    } catch (error) {
-      const code = resultCode(error);
-      if (code !== ResultCode.error && code !== ResultCode.tooBig) throw error;
-      leaveOut(`its rows do not let SQLite compute it: ${(error as Error).message}`);
-    } finally {
-      connection.limitLength(Number.MAX_SAFE_INTEGER);
-    }
+  /** @param repair is called with the faults, if there are any; then the check is repeated */
+  async #checked({check, signal}: FinishOptions, repair: (found: Checked) => Promise<void>): Promise<Checked> {
+    const tables = [...this.#tables.values()];
+    const sizes = new Map(tables.map(({schema, table}) => [table.name, this.#loaded.of(schema.name)]));
+    const found = await checkRestored(this.#file, {check, sizes, signal});
+    if (indexesAtFault(found).size === 0) return found;
+    await repair(found);
+    return checkRestored(this.#file, {check, sizes, signal});
   }
 
   async publish(options: {
@@ -177,31 +192,44 @@ export class SqliteStaging implements Staging {
       target: this.#target,
       staged: this.#file.path,
       schemas: this.#publishable(),
-      objects: this.#objects,
-      facts: this.#facts,
+      objects: this.#input.objects,
+      facts: this.#input.facts as KeptFacts,
       notice: options.notice ?? (() => {}),
       resume: options.resume,
     };
-    if (statSync(this.#target, {throwIfNoEntry: false}) === undefined) publishNewFile(this.#file.connection, plan);
+    if (this.#isNewFile()) publishNewFile(this.#file.connection, plan);
     else {
       this.#file.close();
       publishIntoDatabase(plan);
     }
-    this.#file.remove();
+    await this.discard();
   }
 
   /** The schemas without what could not be built. */
   #publishable(): readonly TableSchema[] {
-    if (this.#lost.size === 0) return this.#schemas;
-    return this.#schemas.map((schema) => {
+    const {schemas} = this.#input;
+    if (this.#lost.size === 0) return schemas;
+    return schemas.map((schema) => {
       const {indexes} = definitionOf(schema);
       return {...schema, definition: {...schema.definition, indexes: indexes.filter((sql) => !this.#lost.has(sql))}};
     });
   }
 
   async discard(): Promise<void> {
+    // It writes to the file.
+    await this.#trees.close();
     this.#file.remove();
   }
+}
+
+function stageTable(
+  file: StagingFile,
+  {schema, base, id}: {schema: TableSchema; base: StoredBase | undefined; id: number},
+): StagedTable {
+  const table = makeTable(file.connection, schema);
+  const landing = base === undefined || base.changedKeys > 0 ? new Landing(file, table, id) : undefined;
+  const plan = base && planTrees(file.connection, {table, schema, base, landing});
+  return {schema, table, plan, landing};
 }
 
 /** Without triggers, which are created last so that no row fires them. */

@@ -1,0 +1,28 @@
+import type {TableName} from '../../source.ts';
+
+/** Bytes of the rows that were loaded; they limit what an index may compute from them. */
+export class LoadedBytes {
+  readonly #tables = new Map<TableName, number>();
+  #total = 0;
+  #largest = 0;
+
+  /** @param bytes of one segment */
+  add(table: TableName, bytes: number): void {
+    this.#tables.set(table, this.of(table) + bytes);
+    this.#total += bytes;
+    this.#largest = Math.max(this.#largest, bytes);
+  }
+
+  of(table: TableName): number {
+    return this.#tables.get(table) ?? 0;
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Of a single segment. */
+  get largest(): number {
+    return this.#largest;
+  }
+}

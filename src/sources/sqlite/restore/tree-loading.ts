@@ -1,0 +1,74 @@
+import {assert, BkpError} from '../../../errors/index.ts';
+import type {StoredTree} from '../../source.ts';
+import {translated} from '../engine/errors.ts';
+import {NotRecords} from '../layout/not-records.ts';
+import {PageLayout} from '../layout/page-layout.ts';
+import type {StagingFile} from './staging-file.ts';
+
+/** Two fill pages as fast as a disk takes them. */
+const threads = 2;
+
+/** Lays out trees in the staging file, which SQLite has closed meanwhile. */
+export class TreeLoading {
+  readonly #file: StagingFile;
+  readonly #syncEarly: boolean;
+  readonly #missing: Set<string>;
+  #roots = new Map<string, number>();
+  #layout: PageLayout | undefined;
+
+  /**
+   * @param options.wanted the names of all trees; they exist, empty
+   * @param options.syncEarly whether the file will be synced
+   */
+  constructor(file: StagingFile, {wanted, syncEarly}: {wanted: readonly string[]; syncEarly: boolean}) {
+    this.#file = file;
+    this.#syncEarly = syncEarly;
+    this.#missing = new Set(wanted);
+  }
+
+  /** @throws BkpError `OBJECT_DAMAGED` when they are not the tree's records, or an earlier tree's were not */
+  async load(tree: StoredTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const {name, kind, records} = tree;
+    assert(this.#missing.delete(name), `${name} was wanted, and comes once`);
+    await this.#explained(async () => {
+      const layout = await this.#begin();
+      await layout.addTree({name, kind, records, root: this.#roots.get(name)!}, chunks);
+    });
+  }
+
+  /** SQLite can open the file then. */
+  async finish(): Promise<void> {
+    assert(this.#missing.size === 0, `the trees ${[...this.#missing].join(', ')} were wanted`);
+    if (this.#layout === undefined) return;
+    await this.#explained(() => this.#layout!.finish());
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#layout?.close();
+    this.#layout = undefined;
+  }
+
+  async #begin(): Promise<PageLayout> {
+    if (this.#layout !== undefined) return this.#layout;
+    const rows = this.#file.connection.all(
+      `SELECT name, rootpage FROM main.sqlite_schema WHERE type IN ('table', 'index')`,
+    );
+    this.#roots = new Map(rows.map(({name, rootpage}) => [String(name), Number(rootpage)]));
+    this.#file.close();
+    this.#layout = await PageLayout.open(this.#file.path, {threads, syncEarly: this.#syncEarly});
+    return this.#layout;
+  }
+
+  async #explained<T>(body: () => Promise<T>): Promise<T> {
+    try {
+      return await body();
+    } catch (error) {
+      if (!(error instanceof NotRecords)) throw translated(error, this.#file.path);
+      throw new BkpError('OBJECT_DAMAGED', `what the backup holds as records of a table is none: ${error.message}`, {
+        cause: error,
+        next: 'restore another backup, and report this: the bytes are those that were written',
+      });
+    }
+  }
+}
