@@ -1,10 +1,7 @@
 import {readSync} from 'node:fs';
+import {pageOffset} from '../image/log.ts';
 import {PageFault} from './page-fault.ts';
 import type {PageFiles} from './page-files.ts';
-
-/** Sizes of https://www.sqlite.org/fileformat2.html#the_write_ahead_log. */
-const logHeaderBytes = 32;
-const frameHeaderBytes = 24;
 
 /** Reads single pages and runs of neighbouring ones, each in one call of the system. */
 export class PageReader {
@@ -26,7 +23,7 @@ export class PageReader {
     const read =
       frame === 0
         ? readFully(file, into, at, pageBytes, (page - 1) * pageBytes)
-        : readFully(wal!, into, at, pageBytes, frameOffset(frame, pageBytes));
+        : readFully(wal!, into, at, pageBytes, pageOffset(frame, pageBytes));
     if (read === pageBytes) return;
     throw new PageFault(page, `is missing: ${frame === 0 ? 'the file' : 'the write-ahead log'} is too short`);
   }
@@ -44,10 +41,6 @@ export class PageReader {
     return this.#frames === undefined || this.#frames[page] === 0;
   }
 }
-
-/** Where a frame's page begins in the log. @param frame from 1 */
-const frameOffset = (frame: number, pageBytes: number) =>
-  logHeaderBytes + (frame - 1) * (frameHeaderBytes + pageBytes) + frameHeaderBytes;
 
 /** @returns fewer than `length` bytes only at the end of the file */
 function readFully(file: number, into: Uint8Array, at: number, length: number, position: number): number {
