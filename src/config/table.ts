@@ -151,8 +151,8 @@ const rows = {
   niceness: {
     key: 'backup.niceness',
     kind: integer(0, 19),
-    default: () => 10,
-    meaning: 'niceness of workers, except for restores; 0: normal priority',
+    default: () => 5,
+    meaning: 'niceness of workers after their first second, except for restores; 0: normal priority',
   },
   selectRows: {
     key: 'select.limit.rows',

@@ -3,7 +3,13 @@ import type {Limits, OperationNumber, Progress} from '../../ops/index.ts';
 import type {RowState} from '../../vault/index.ts';
 
 /** Passed to a keeper's thread at its start. */
-export type KeeperStart = {number: OperationNumber; home: Home; entryFile: string};
+export type KeeperStart = {
+  number: OperationNumber;
+  home: Home;
+  entryFile: string;
+  /** The priority of the process from its second second on; absent: that of the system. */
+  niceness?: number | undefined;
+};
 
 /** A call of the keeper's thread; each gets a reply. */
 export type KeeperCall =

@@ -11,6 +11,7 @@ import {
   openJournal,
   openLog,
   type Progress,
+  runAtLowPriority,
   startHeartbeat,
   watchForStandstill,
 } from '../../ops/index.ts';
@@ -24,6 +25,12 @@ type OpenDeps = () => Promise<Pick<Deps, 'openStore'>>;
 
 /** What the thread has of its process. */
 export type KeeperContext = Pick<Deps, 'env' | 'nowMicros'> & {openDeps: OpenDeps};
+
+/**
+ * An operation that ends within this time runs at normal priority: beside a busy program, its start alone would take
+ * seconds otherwise, and it does not use enough of the processors to be in the way.
+ */
+const fullSpeedMs = 1_000;
 
 const cancelNotice = 'one long call blocked the worker when it was cancelled, so its process was ended';
 
@@ -57,6 +64,12 @@ export async function keep(port: MessagePort, start: KeeperStart, context: Keepe
       send({kind: 'cancel'});
     },
   });
+
+  // Not in the work's thread, which one call of SQLite may block.
+  const {niceness} = start;
+  if (niceness !== undefined) {
+    setTimeout(() => runAtLowPriority(niceness), fullSpeedMs - process.uptime() * 1_000).unref();
+  }
 
   const carryOut = async (call: KeeperCall): Promise<RowState | undefined> => {
     switch (call.do) {

@@ -1,5 +1,5 @@
-import {storeText} from '../../config/index.ts';
-import {type Operation, spawnWorker} from '../../ops/index.ts';
+import {type Settings, storeText} from '../../config/index.ts';
+import {isUrgentKind, type Operation, spawnWorker} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {requireOrder, type WorkOrder} from '../orders/work-order.ts';
 import {notifyVariable} from './notify-variables.ts';
@@ -27,7 +27,7 @@ export async function launchWorker(
     journal: await deps.journal(),
     operation,
     entry: deps.entryFile,
-    args: ['worker', String(operation.number)],
+    args: ['worker', String(operation.number), ...(isUrgentKind(operation.kind) ? [] : lowPriority(settings))],
     env: {
       ...keepFreedMemory,
       ...deps.env,
@@ -39,10 +39,11 @@ export async function launchWorker(
       ...(sourceToken === undefined ? {} : {BKP_SOURCE_TOKEN: sourceToken}),
       ...notifyVariable(settings),
     },
-    niceness: settings.niceness,
     cwd: deps.home.dir,
   });
 }
+
+const lowPriority = ({niceness}: Settings) => (niceness === 0 ? [] : ['--niceness', String(niceness)]);
 
 /** Node's default is 4. VERIFY decodes in this pool, and one thread is left for files. */
 function poolThreads({place}: WorkOrder): number {

@@ -19,29 +19,36 @@ import type {CommandDeps} from '../deps.ts';
 
 export type WorkerOptions = {
   number: OperationNumber;
+  /** How low the priority of a longer operation is: 1 to 19. Absent: normal. */
+  niceness?: number | undefined;
   /** The worker is dead and the journal records that: only send the notifications. */
   tellEnd?: boolean;
   /** The same, after this process has ended and its leftovers are removed. */
   cleanUpAfter?: number | undefined;
 };
 
+type Given = {tellEnd: boolean; niceness?: string; cleanUpAfter?: string};
+
 /** Hidden: the command of a detached process. It prints nothing; journal and log file have everything. */
 export function command(deps: CommandDeps, run = runWorker): Command {
   return new Command('worker')
     .description('Run one queued operation; bkp starts this automatically.')
     .argument('<number>', 'number of the operation')
+    .option('--niceness <1-19>', 'run at this priority when it takes longer')
     .option('--tell-end', 'it has ended: only send its notifications', false)
     .option('--clean-up-after <pid>', 'it was cancelled: wait for the end of its process, and remove what that left')
-    .action((number: string, {tellEnd, cleanUpAfter}: {tellEnd: boolean; cleanUpAfter?: string}) =>
+    .action((number: string, {tellEnd, niceness, cleanUpAfter}: Given) =>
       run(deps, {
         number: Number(number) as OperationNumber,
         tellEnd,
+        niceness: niceness === undefined ? undefined : Number(niceness),
         cleanUpAfter: cleanUpAfter === undefined ? undefined : Number(cleanUpAfter),
       }),
     );
 }
 
-export async function runWorker(deps: CommandDeps, {number, tellEnd, cleanUpAfter}: WorkerOptions): Promise<void> {
+export async function runWorker(deps: CommandDeps, options: WorkerOptions): Promise<void> {
+  const {number, niceness, tellEnd, cleanUpAfter} = options;
   const notifier = notifierOf(deps, (operation) => renderOperationLine(operation, 'json'));
   if (cleanUpAfter !== undefined) await untilGone(cleanUpAfter);
   const journal = await deps.journal();
@@ -51,7 +58,7 @@ export async function runWorker(deps: CommandDeps, {number, tellEnd, cleanUpAfte
   const heartbeat: StartHeartbeat | undefined =
     deps.startKeeper &&
     ((journal, operation, events) => {
-      const startThread = () => deps.startKeeper!({number, home: deps.home, entryFile: deps.entryFile});
+      const startThread = () => deps.startKeeper!({number, niceness, home: deps.home, entryFile: deps.entryFile});
       keeper = new Keeper({journal, operation, startThread}, events);
       return keeper;
     });

@@ -2,11 +2,10 @@ import {once} from 'node:events';
 import {closeSync} from 'node:fs';
 import {BkpError} from '../../errors/index.ts';
 import type {Journal} from '../journal/journal.ts';
-import {isUrgentKind, operationId} from '../kinds.ts';
+import {operationId} from '../kinds.ts';
 import {openLogFile} from '../log-file.ts';
 import type {Operation} from '../operation.ts';
 import {failure} from '../outcome.ts';
-import {runAtLowPriority} from './low-priority.ts';
 
 export type SpawnOptions = {
   journal: Journal;
@@ -17,8 +16,6 @@ export type SpawnOptions = {
   args: readonly string[];
   /** The worker's whole environment. */
   env: Readonly<Record<string, string | undefined>>;
-  /** How low the worker's priority is: 0 to 19. Default 0; ignored for an urgent operation. */
-  niceness?: number;
   /** Default `/`, so that no mounted disk is kept busy. */
   cwd?: string;
 };
@@ -30,12 +27,11 @@ export type SpawnOptions = {
  * @throws BkpError `WORKER_DEAD` when no process could be started; the operation has ended with this error then
  */
 export async function spawnWorker(options: SpawnOptions): Promise<void> {
-  const {journal, operation, entry, args, env, niceness = 0, cwd = '/'} = options;
+  const {journal, operation, entry, args, env, cwd = '/'} = options;
   let output: number | undefined;
   try {
     output = openLogFile(operation.logFile);
     const pid = await startDetached({entry, args, env, cwd, output});
-    if (niceness > 0 && !isUrgentKind(operation.kind)) runAtLowPriority(pid, niceness);
     await journal.assign(operation.number, pid);
   } catch (cause) {
     const id = operationId(operation);

@@ -1,7 +1,6 @@
 import {execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
-import {getPriority} from 'node:os';
+import {mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {text} from 'node:stream/consumers';
 import {afterEach, beforeEach, expect, test} from 'vitest';
@@ -59,28 +58,6 @@ test.skipIf(process.platform === 'win32')(
     expect(ended.state).toMatchObject({outcome: {status: 'CANCELLED'}});
   },
 );
-
-test.skipIf(process.platform === 'win32')('a worker runs at low priority, unless a user waits for it', async () => {
-  const entry = join(home.dir, 'idle.js');
-  writeFileSync(entry, 'console.log(process.pid); setInterval(() => {}, 1000);');
-  const priorityOf = async (kind: 'dbbackup' | 'dbrestore') => {
-    const operation = await journal.create(newOperation({kind, subject: {kind: 'collection', name: kind}}));
-    await spawnWorker({journal, operation, entry, args: [], env: {}, niceness: 10});
-    await expect.poll(() => readFileSync(operation.logFile, 'utf8'), {timeout: 20_000}).toMatch(/\d+\n/);
-    const pid = Number(readFileSync(operation.logFile, 'utf8'));
-    const group = `/proc/${pid}/autogroup`;
-    const found = [
-      getPriority(pid),
-      existsSync(group) ? / nice (\d+)/.exec(readFileSync(group, 'utf8'))?.[1] : undefined,
-    ];
-    process.kill(pid, 'SIGKILL');
-    return found;
-  };
-  const [gives, own] = [await priorityOf('dbbackup'), await priorityOf('dbrestore')];
-  expect(gives[0]).toBe(Math.max(10, getPriority()));
-  expect(own[0]).toBe(getPriority());
-  if (own[1] !== undefined) expect(gives[1]).toBe('10');
-});
 
 test('a worker that fails to load is noticed immediately, and its log has the reason', async () => {
   const operation = await journal.create(newOperation());
