@@ -46,6 +46,8 @@ export class PageLayout {
   readonly #pointerMap: PointerMap | undefined;
   readonly #sync: EarlySync | undefined;
   readonly #trees: Promise<void>[] = [];
+  /** Trees whose chunks have not all been taken over. */
+  #unfinished = 0;
   readonly #roots = new Set<number>();
   #fault: Error | undefined;
   #closed: Promise<void> | undefined;
@@ -89,7 +91,6 @@ export class PageLayout {
    */
   async addTree(tree: LayoutTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     if (this.#fault !== undefined) throw this.#fault;
-    this.#assertEmptyRoot(tree);
     const writer = new TreeWriter(tree, this.#memory, this.#header, this.#innerPages);
     let placed: Promise<void> = Promise.resolve();
     // A fault wakes what waits for a slot, here too.
@@ -97,7 +98,9 @@ export class PageLayout {
       placed = placed.then(step);
       placed.catch((error: Error) => this.#fail(error));
     };
+    this.#unfinished++;
     try {
+      this.#assertEmptyRoot(tree);
       for await (const {piece, isLast} of this.#pieces(tree, chunks)) {
         const result = this.#layOut(tree, piece, isLast);
         then(async () => this.#place(writer, piece, await result, isLast));
@@ -108,6 +111,7 @@ export class PageLayout {
       throw this.#fault;
     } finally {
       this.#trees.push(placed);
+      this.#unfinished--;
     }
   }
 
@@ -135,6 +139,7 @@ export class PageLayout {
    * @throws NotRecords or an error of the file system
    */
   async finish(): Promise<{pages: number}> {
+    assert(this.#unfinished === 0, 'all trees have been added');
     await Promise.allSettled(this.#trees);
     await this.#sync?.stop();
     if (this.#fault !== undefined) throw this.#fault;
