@@ -163,7 +163,8 @@ export async function loadStaging(target: TableSource, backup: Backup, id = 'tes
   }
 }
 
-function basesOf({layers}: Backup): ReadonlyMap<string, StoredBase> {
+/** What a staging must know about bases of records. */
+export function basesOf({layers}: Backup): ReadonlyMap<string, StoredBase> {
   const bases = new Map<string, StoredBase>();
   for (const [table, [base, ...deltas]] of Object.entries(layers)) {
     if (base?.kind !== 'base' || base.form !== 'records') continue;

@@ -51,15 +51,17 @@ export function finishTables(connection: Connection, finishing: Finishing): void
 
 /**
  * What an index computes from a row depends on the version of SQLite: the conversion of real numbers to text,
- * for example, changed several times. bkp's version builds the indexes here, and the application's version
- * searches them.
+ * for example, changed several times. bkp's version builds indexes here, and the application's version searches
+ * them.
  */
-function reportComputedIndexes(connection: Connection, {schemas, facts, notice}: Finishing): void {
+function reportComputedIndexes(connection: Connection, finishing: Finishing): void {
+  const {schemas, facts, copiedIndexes, notice} = finishing;
   const own = String(connection.value('SELECT sqlite_version()'));
   const [major = 0, minor = 0, patch = 0] = own.split('.').map(Number);
   const writer = Number(facts.written_by ?? 0);
   if (writer === 0 || writer === major * 1_000_000 + minor * 1000 + patch) return;
-  const names = schemas.flatMap((schema) => computedIndexes(connection, schema.name));
+  const computed = schemas.flatMap((schema) => computedIndexes(connection, schema.name));
+  const names = computed.filter((name) => !copiedIndexes.has(name));
   if (names.length === 0) return;
   const theirs = `${Math.floor(writer / 1_000_000)}.${Math.floor(writer / 1000) % 1000}.${writer % 1000}`;
   notice(

@@ -7,6 +7,8 @@ export type Finishing = {
   objects: readonly SchemaObject[];
   /** Of the database that was backed up. */
   facts: KeptFacts;
+  /** Indexes whose entries are those of the source; bkp's SQLite built the others. */
+  copiedIndexes: ReadonlySet<string>;
   /** Where the chain continues. */
   resume?: {owner: string; mark: Mark} | undefined;
   notice: (text: string) => void;

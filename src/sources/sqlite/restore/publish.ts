@@ -61,6 +61,7 @@ export function publishIntoDatabase(plan: PublishPlan): void {
     }
     requireSameEncoding(connection, facts);
     connection.exec(`ATTACH ${quoteText(staged)} AS staged`);
+    const copiedIndexes = new Set(plan.copiedIndexes);
     connection.write(() => {
       requireFreeNames(connection, schemas, objects);
       for (const schema of schemas) {
@@ -70,13 +71,16 @@ export function publishIntoDatabase(plan: PublishPlan): void {
         const makeIndex = (sql: string) => runFromManifest(connection, {what: 'index', table: schema.name}, sql);
         if (made.columns.some((column) => column.generated)) {
           landRows(connection, made);
-          for (const index of indexes) buildIndex(connection, index, makeIndex);
+          for (const index of indexes) {
+            buildIndex(connection, index, makeIndex);
+            copiedIndexes.delete(objectName(index));
+          }
         } else {
           for (const index of indexes) makeIndex(index);
           copyRows(connection, made);
         }
       }
-      finishTables(connection, plan);
+      finishTables(connection, {...plan, copiedIndexes});
     });
   });
 }

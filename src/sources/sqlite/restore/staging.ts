@@ -64,6 +64,8 @@ export class SqliteStaging implements Staging {
   #areTreesLaid = false;
   /** Statements of indexes that could not be built. */
   #lost: ReadonlySet<string> = new Set();
+  /** Indexes with the entries of the source. */
+  #laid: ReadonlySet<string> = new Set();
 
   constructor(target: string, path: string, input: StagingInput) {
     this.#target = target;
@@ -146,26 +148,29 @@ export class SqliteStaging implements Staging {
     this.#file.connection.exec('DETACH seg');
     this.#file.beginIndexes();
     const builder = new IndexBuilder(this.#file, this.#loaded, notice);
-    const laid: RestoredIndex[] = [];
+    const laid = new Map<string, RestoredIndex>();
     for (const {schema, table, plan, landing} of this.#tables.values()) {
       await step('Indexes');
       landing?.land();
       for (const index of indexesOf(this.#file.connection, table, schema)) {
         await step('Indexes');
-        if (plan?.indexes.has(index.name)) laid.push(index);
+        if (plan?.indexes.has(index.name)) laid.set(index.name, index);
         else builder.build(index);
       }
     }
     await step('Check');
     const checked = await this.#checked(options, async (found) => {
-      const names = indexesAtFault(found);
-      for (const index of laid.filter(({name}) => names.has(name))) {
+      for (const name of indexesAtFault(found)) {
+        const index = laid.get(name);
+        if (index === undefined) continue;
         await step('Indexes');
         notice(`index ${index.name} did not match the rows of ${index.table.name} in the backup, and was rebuilt`);
         builder.rebuild(index);
+        laid.delete(name);
       }
     });
     this.#lost = builder.lost;
+    this.#laid = new Set(laid.keys());
     requireSound(checked, notice);
     return [...this.#tables.values()].map(({schema, table}) => ({
       name: schema.name,
@@ -194,6 +199,7 @@ export class SqliteStaging implements Staging {
       schemas: this.#publishable(),
       objects: this.#input.objects,
       facts: this.#input.facts as KeptFacts,
+      copiedIndexes: this.#laid,
       notice: options.notice ?? (() => {}),
       resume: options.resume,
     };
