@@ -58,7 +58,7 @@ export class Extractor {
    */
   extract(run: RowidRun | KeyRun, slot: number): Extraction {
     // Memory that was grown for another slot is in another view.
-    if (this.#bytes.length < marksOf(slot + 1)) this.#bytes = new Uint8Array(this.#memory.buffer);
+    if (this.#bytes.length < outputOf(slot + 1)) this.#bytes = new Uint8Array(this.#memory.buffer);
     const next = run.kind === 'rowid' ? this.#rowids(run, slot) : this.#keys(run, slot);
     const {outputEnd, records, marksEnd, lastQualifies, lastAt} = this.#module;
     return {

@@ -58,6 +58,23 @@ test(title, {timeout: 120_000 * scale}, () => {
   );
 });
 
+test('a record belongs to the run whose range holds its rowid, up to the limits of all rowids', () => {
+  const rowids = [-(2n ** 63n), -(2n ** 63n) + 1n, -2n, -1n, 0n, 1n, 2n, 1000n, mostRowid - 1n, mostRowid];
+  const database = new Database('CREATE TABLE t (id INTEGER PRIMARY KEY)');
+  const insert = database.db.prepare('INSERT INTO t VALUES (?)');
+  for (const rowid of rowids) insert.run(rowid);
+  const {files, close} = openFiles(database.path);
+  onTestFinished(close);
+  const {root} = database.db.prepare(`SELECT rootpage AS root FROM sqlite_schema WHERE name = 't'`).get()!;
+  const tree = readTree(files, Number(root)) as RowidTree;
+  const extractor = new LocalExtractor(files);
+  for (const ends of [rowids, rowids.slice(1), [-1n, 500n, mostRowid], [mostRowid]]) {
+    const ranges = rowidRuns(tree, ends).map((run) => decodeRecords(extractor.part(run).bytes, 'rowid', 'UTF-8'));
+    const before = (end: bigint, n: number) => rowids.filter((rowid) => rowid <= end && !(rowid <= ends[n - 1]!));
+    expect(ranges.map((records) => records.map(({rowid}) => rowid))).toEqual(ends.map(before));
+  }
+});
+
 test('an output ends before the record that would bring it beyond 4 MiB, also at a separator', () => {
   const database = new Database('CREATE TABLE w (k PRIMARY KEY, a) WITHOUT ROWID; CREATE TABLE t (a)');
   // Three records a page, so that every fourth is a separator; some of them have overflow.
