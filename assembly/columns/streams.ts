@@ -31,7 +31,6 @@ export const integerBytes: usize = 32;
 export const differenceBytes: usize = 36;
 
 /** Bytes of a value by its serial type, for the types of one byte. */
-// biome-ignore format: 24 in a line
 const sizes: usize = memory.data<u8>([
   0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5,
   6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15, 16, 16, 17, 17,

@@ -11,7 +11,7 @@ const encoder = new ChunkEncoder((workerData as {level: number}).level);
 
 port.on('message', ({memory, jobs}: Batch) => {
   const bytes = new Uint8Array(memory);
-  const bytesOf = ({at, length}: Part) => bytes.subarray(at, at + length);
+  const bytesOf = ({memory: other, at, length}: Part) => new Uint8Array(other ?? memory, at, length);
   const results: BatchResult = [];
   for (const {id, plain, column, records, base, out} of jobs) {
     try {

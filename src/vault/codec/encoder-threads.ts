@@ -33,7 +33,10 @@ export class EncoderThreads {
     return BatchMemory.fits(chunk);
   }
 
-  /** @throws BkpError `OBJECT_DAMAGED` if it does not decode to what was passed in */
+  /**
+   * @param chunk its bytes must stay the same until this returns; bytes in shared memory are not copied
+   * @throws BkpError `OBJECT_DAMAGED` if it does not decode to what was passed in
+   */
   async encode(chunk: PlainChunk): Promise<EncodedChunk> {
     assert(EncoderThreads.fits(chunk), 'a chunk fits into a batch');
     let batch = this.#roomFor(chunk);

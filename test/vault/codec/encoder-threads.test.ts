@@ -96,6 +96,28 @@ test('a chunk that does not match its id is refused, and the other chunks of its
   expect(encoded[1]).toMatchObject({reason: {code: 'OBJECT_DAMAGED'}});
 });
 
+test('a chunk in shared memory is read where it is, and refused if that memory is used again too early', async () => {
+  threads = new EncoderThreads({threads: 1, level: 1});
+  const memory = new SharedArrayBuffer(4 * mebi);
+  const [one, two, three] = [recordsOf(shopRows(2000), 'rowid'), Buffer.alloc(300_000, 'row '), noise(300_000, 3)];
+  const shared = [one, two, three].map((bytes, at) => {
+    const view = Buffer.from(memory, at * mebi + 5, bytes.length);
+    view.set(bytes);
+    return view;
+  });
+  const encode = (plain: Uint8Array) => threads!.encode({id: chunkId(plain), plain, records: 'rowid'});
+  for (const [at, {encoding, stored}] of (await Promise.all(shared.map(encode))).entries()) {
+    const plain = shared[at]!;
+    const chunk = {id: chunkId(plain), plainBytes: plain.length, encoding};
+    expect(Buffer.compare(await decodeChunk(chunk, stored), plain)).toBe(0);
+  }
+  for (const plain of shared) {
+    const early = encode(plain);
+    plain[plain.length >> 1]! ^= 1;
+    await expect(early).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+  }
+});
+
 test('a result that arrives after close is ignored', async () => {
   threads = new EncoderThreads({threads: 1, level: 1});
   const plain = noise(9000, 1);
