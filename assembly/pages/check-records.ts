@@ -1,4 +1,4 @@
-/** Checks of a chunk: whoever lays out its records, or walks through them, need not check a length again. */
+/** Checks of a chunk. Code that walks through its records afterwards need not check a length again. */
 import {isRecord} from '../record';
 import {readVarint, varintEnd} from '../varint';
 
@@ -19,6 +19,11 @@ export const cutShort: u32 = 1;
 export const notARecord: u32 = 2;
 /** A rowid is not above the one before. */
 export const outOfOrder: u32 = 3;
+/**
+ * A payload's length has more bytes than it needs. SQLite reads only seven bits of the ninth byte there, and so another
+ * length (`btreeParseCellPtr` in its src/btree.c).
+ */
+export const notMinimal: u32 = 4;
 
 /**
  * Memory continues at least 32 bytes beyond `end`.
@@ -40,6 +45,7 @@ export function checkRecords(at: usize, end: usize, isTable: bool): u32 {
       else if (rowid <= lastRowid) return outOfOrder;
       lastRowid = rowid;
     }
+    if (load<u8>(record) == 0x80) return notMinimal;
     if (payload > end || payloadBytes > ((end - payload) as u64)) return cutShort;
     if (!isRecord(payload, payloadBytes as u32)) return notARecord;
     beforeLast = last;

@@ -15,8 +15,8 @@ export class EarlySync {
   #running: Promise<void> | undefined;
 
   /**
-   * @param failed is called with an error of the disk. It must fail the whole: the system reports it once, and a later
-   *   sync would succeed
+   * @param failed is called with an error of the disk. The layout must fail with it: the system reports it once, and a
+   *   later sync would succeed
    */
   constructor(file: number, failed: (error: Error) => void) {
     this.#file = file;
@@ -34,7 +34,7 @@ export class EarlySync {
   #sync(): void {
     this.#running ??= sync(this.#file)
       .catch((error: Error) => {
-        // This file system cannot sync, which whoever syncs at the end will notice.
+        // This file system cannot sync; the sync at the end reports that.
         if (systemCode(error) === 'EINVAL') clearInterval(this.#timer);
         else this.#failed(error);
       })

@@ -22,6 +22,7 @@ const faults: Readonly<Record<number, string>> = {
   1: 'a record continues beyond the end of its chunk',
   2: 'a record is not as long as its header says',
   3: 'rowids are not in order',
+  4: 'the length of a record has more bytes than it needs',
 };
 
 port.on('message', (job: LayoutJob) => {

@@ -1,5 +1,6 @@
 import {type LayoutMemory, mostChunkBytes, type Slot} from './layout-memory.ts';
 import {NotRecords} from './not-records.ts';
+import {readVarint} from './varint.ts';
 
 /** Chunks of one tree in a slot, which a thread lays out together. */
 export class Piece {
@@ -28,13 +29,7 @@ export class Piece {
 
   /** Whether a key tree's records are a single one: it cannot both fill a leaf and separate it from the next one. */
   get isOneRecord(): boolean {
-    const {bytes} = this.#memory;
-    let payloadBytes = 0;
-    let head = 0;
-    for (let byte = 0x80; byte >= 0x80 && head < 9; head++) {
-      byte = bytes[this.slot.at + head]!;
-      payloadBytes = payloadBytes * 128 + (byte & 0x7f);
-    }
-    return head + payloadBytes >= this.#bytes;
+    const payload = readVarint(this.#memory.bytes, this.slot.at);
+    return payload.end + payload.value >= this.slot.at + this.#bytes;
   }
 }

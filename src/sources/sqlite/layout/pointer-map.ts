@@ -2,6 +2,7 @@ import {readSync} from 'node:fs';
 import type {DatabaseHeader} from './database-header.ts';
 import type {PageGaps} from './page-gaps.ts';
 import {pointerTypes} from './pointer-types.ts';
+import {readVarint} from './varint.ts';
 import {writeAt} from './write-at.ts';
 
 const entryBytes = 5;
@@ -91,14 +92,9 @@ export function mapInnerPage(map: PointerMap, number: number, page: Buffer, usab
 
 /** The first overflow page of a key; undefined if it has none. */
 function overflowOf(page: Buffer, key: number, usableBytes: number): number | undefined {
-  let payloadBytes = 0;
-  let payload = key;
-  for (let byte = 0x80; byte >= 0x80; payload++) {
-    byte = page[payload]!;
-    payloadBytes = payloadBytes * 128 + (byte & 0x7f);
-  }
-  const local = localKeyBytes(payloadBytes, usableBytes);
-  return local === payloadBytes ? undefined : page.readUInt32BE(payload + local);
+  const payload = readVarint(page, key);
+  const local = localKeyBytes(payload.value, usableBytes);
+  return local === payload.value ? undefined : page.readUInt32BE(payload.end + local);
 }
 
 /** Bytes of a key that are in its cell: `localBytes` in assembly/record.ts. */

@@ -1,6 +1,6 @@
 import type {Slot} from './layout-memory.ts';
 
-/** Hands out slots; whoever finds none waits for one. */
+/** Hands out slots; callers wait while none is free. */
 export class Slots {
   readonly #free: Slot[];
   readonly #waiting: (() => void)[] = [];

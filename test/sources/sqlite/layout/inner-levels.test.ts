@@ -43,7 +43,7 @@ function* walk(pages: Map<number, Buffer>, number: number, isTable: boolean): Ge
     return;
   }
   const cells = page.readUInt16BE(3);
-  if (page[0] !== (isTable ? 5 : 2) || cells === 0) yield `page ${number} is none`;
+  if (page[0] !== (isTable ? 5 : 2) || cells === 0) yield `page ${number} is not an inner page`;
   let used = 0;
   for (let i = 0; i < cells; i++) {
     const cell = page.readUInt16BE(12 + 2 * i);

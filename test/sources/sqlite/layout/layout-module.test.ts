@@ -91,14 +91,16 @@ test('the last record stays in a leaf, and a separator needs a leaf before and a
 });
 
 /** What `checkRecords` of assembly/pages/check-records.ts returns. */
-const faults = {cutShort: 1, notARecord: 2, outOfOrder: 3};
+const faults = {cutShort: 1, notARecord: 2, outOfOrder: 3, notMinimal: 4};
 
 test.each([
   ['a length beyond the chunk', faults.cutShort, [0x7f]],
   ['a length of two bytes beyond the chunk', faults.cutShort, [0xff, 0x7f]],
   ['a length beyond the memory', faults.cutShort, [0x8f, 0xff, 0xff, 0xff, 0x7f]],
   ['the largest of all lengths', faults.cutShort, Array(9).fill(0xff)],
-  ['a length that continues beyond the chunk', faults.cutShort, [0x80]],
+  ['a length that continues beyond the chunk', faults.cutShort, [0x81]],
+  ['a length of two bytes that fits one', faults.notMinimal, [0x80, 3, 2, 1, 7]],
+  ['a length of nine bytes that fits one', faults.notMinimal, [...Array(8).fill(0x80), 3, 2, 1, 7]],
   ['a payload of nothing', faults.notARecord, [0]],
   ['a header longer than the payload', faults.notARecord, [2, 3, 1]],
   ['a header of no bytes', faults.notARecord, [1, 0]],

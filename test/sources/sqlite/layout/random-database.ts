@@ -34,6 +34,9 @@ export const randomTable: fc.Arbitrary<RandomTable> = fc.record({
   seed: fc.integer({min: 1, max: 0x7fffffff}),
 });
 
+/** Of a table, about: large pages have few long values. */
+const mostLongBytes = 4 * 1024 * 1024;
+
 /** Creates and fills a database, and closes it. */
 export function fillDatabase(path: string, options: FileOptions, content: readonly RandomTable[]): void {
   using database = createDatabase(path, options);
@@ -43,7 +46,8 @@ export function fillDatabase(path: string, options: FileOptions, content: readon
     database.exec('BEGIN');
     const insert = database.prepare(`INSERT OR IGNORE INTO t${i} (id, a, b, c) VALUES (?, ?, ?, ?)`);
     const random = generator(table.seed);
-    const value = () => randomValue(random, table.long, options.pageSize);
+    const long = Math.min(table.long, mostLongBytes / (6 * options.pageSize * table.rows));
+    const value = () => randomValue(random, long, options.pageSize);
     for (let row = 0; row < table.rows; row++) {
       const id = table.columns.startsWith('(id INTEGER') ? rowid(table, row, random) : `k${random(1e6)} ${row}`;
       insert.run(id, value(), String(value() ?? 'none'), random(100));

@@ -18,15 +18,21 @@ const file = fc.record({
   reserved: fc.constantFrom(0, 0, 0, 8, 32),
 });
 
+const mostChunkBytes = 4 * 1024 * 1024;
+
 /** Chunks of random lengths, some of them with a single record. */
 function randomCut(cutSeed: number, mean: number): Cut {
   const random = generator(cutSeed);
   return (records) => {
     const chunks: Buffer[] = [];
     for (let at = 0; at < records.length; ) {
+      const first = at;
       const count = random(3) === 0 ? 1 : 1 + random(2 * mean);
-      chunks.push(Buffer.concat(records.slice(at, at + count)));
-      at += count;
+      for (let bytes = 0; at < records.length && at - first < count; at++) {
+        bytes += records[at]!.length;
+        if (at > first && bytes > mostChunkBytes) break;
+      }
+      chunks.push(Buffer.concat(records.slice(first, at)));
     }
     return chunks;
   };
