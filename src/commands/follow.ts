@@ -5,10 +5,11 @@ import {leaveNote, type Subscribe, showLines, showLive, type ViewEnd} from '../u
 import type {CommandDeps} from './deps.ts';
 
 /**
- * The pause between two polls: at first as short as makes no difference to a small increment, which ends within half a
- * second; later short enough for a smooth progress bar. A poll takes well under a millisecond.
+ * The pause between two polls. It grows with the wait, so that the end of an operation is noticed at most a twentieth
+ * of its time too late; the most is still short enough for a smooth progress bar. A poll takes well under a
+ * millisecond.
  */
-const pollMs = {first: 20, later: 250, laterAfter: 1_000};
+const pollMs = {least: 20, most: 250, part: 1 / 20};
 /** Between two checks whether workers are still alive. */
 const reapEveryMs = 1_000;
 
@@ -61,7 +62,10 @@ function subscribeTo(journal: Journal, numbers: readonly OperationNumber[] | und
     const startedAtMs = performance.now();
     let reapedAtMs = startedAtMs;
     let stopped = false;
-    const pauseMs = () => (performance.now() - startedAtMs < pollMs.laterAfter ? pollMs.first : pollMs.later);
+    const pauseMs = () => {
+      const waitedMs = performance.now() - startedAtMs;
+      return Math.min(Math.max(waitedMs * pollMs.part, pollMs.least), pollMs.most);
+    };
     const poll = async () => {
       if (performance.now() - reapedAtMs >= reapEveryMs) {
         reapedAtMs = performance.now();
