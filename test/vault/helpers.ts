@@ -150,7 +150,11 @@ export const manifestKey = (name: string) => `.backups/collections/shop/${name}/
 export const manifestOf = (...streams: Recipe[]): Manifest => ({kind: 'test', streams, body: {note: 'a test'}});
 
 /** Commits a backup of one stream. */
-export async function backup(vault: Vault, name: string, pieces: Iterable<Piece>): Promise<Recipe> {
+export async function backup(
+  vault: Vault,
+  name: string,
+  pieces: AsyncIterable<Piece> | Iterable<Piece>,
+): Promise<Recipe> {
   const writer = await vault.writer({purpose: `backup ${name}`});
   try {
     const recipe = await writer.write(pieces);

@@ -68,7 +68,8 @@ export async function keep(port: MessagePort, start: KeeperStart, context: Keepe
   // Not in the work's thread, which one call of SQLite may block.
   const {niceness} = start;
   if (niceness !== undefined) {
-    setTimeout(() => runAtLowPriority(niceness), fullSpeedMs - process.uptime() * 1_000).unref();
+    const leftMs = Math.max(0, fullSpeedMs - process.uptime() * 1_000);
+    setTimeout(() => runAtLowPriority(niceness), leftMs).unref();
   }
 
   const carryOut = async (call: KeeperCall): Promise<RowState | undefined> => {

@@ -52,18 +52,32 @@ export class ChunkWriter {
 
   /** The chunks of the pieces, in order. An empty piece has the id of no bytes and is not stored. */
   async *write(pieces: AsyncIterable<Piece> | Iterable<Piece>): AsyncGenerator<{id: ChunkId; plainBytes: number}> {
-    const encode = async (piece: Piece) => ({encoded: await this.#encode(piece), release: piece.release});
+    const encode = (piece: Piece) => this.#encodeAndRelease(piece);
     try {
-      for await (const {encoded, release} of mapConcurrent(pieces, aheadBytes, encode, ({bytes}) => bytes.length)) {
+      for await (const encoded of mapConcurrent(pieces, aheadBytes, encode, ({bytes}) => bytes.length)) {
         this.#deps.stats.logicalBytes += encoded.plainBytes;
         if (encoded.plainBytes > 0) await this.#append(encoded);
-        release?.();
         yield encoded;
       }
     } finally {
       // After an error, the chunks that were being compressed never get into a pack.
       this.#encoding.clear();
     }
+  }
+
+  /**
+   * Releases a piece as soon as it is encoded, not when its turn to be appended comes: a source with little memory
+   * would wait for that forever, because this writer waits for its next piece first.
+   */
+  async #encodeAndRelease(piece: Piece): Promise<Encoded> {
+    const encoded = await this.#encode(piece);
+    if (piece.release === undefined) return encoded;
+    const {chunk} = encoded;
+    // What is stored as it is may be the piece's own memory.
+    const isOwn = chunk !== undefined && chunk.stored.buffer !== piece.bytes.buffer;
+    const kept = chunk === undefined || isOwn ? chunk : {...chunk, stored: Buffer.from(chunk.stored)};
+    piece.release();
+    return {...encoded, ...(kept === undefined ? {} : {chunk: kept})};
   }
 
   /** One list of chunk ids, not counted as the user's bytes. */

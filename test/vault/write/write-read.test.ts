@@ -264,3 +264,26 @@ test('reading can be cancelled', async () => {
   })();
   await expect(reading).rejects.toMatchObject({name: 'AbortError'});
 });
+
+test.each([
+  ['that compress', (number: number) => Buffer.alloc(300_000, `row ${number} `)],
+  ['that do not', (number: number) => noise(300_000, number)],
+])('a source with memory for one piece can write any number of pieces %s', async (_, content) => {
+  const vault = await open(newStore());
+  const memory = new Uint8Array(new SharedArrayBuffer(300_000));
+  const numbers = Array.from({length: 12}, (_, number) => number);
+  async function* pieces(): AsyncGenerator<Piece> {
+    for (const number of numbers) {
+      memory.set(content(number));
+      let release = () => {};
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      yield {bytes: memory, release};
+      await released;
+      memory.fill(0);
+    }
+  }
+  const recipe = await backup(vault, 'one', pieces());
+  expect((await readAll(vault, recipe)).equals(Buffer.concat(numbers.map(content)))).toBe(true);
+});
