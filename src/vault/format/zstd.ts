@@ -39,7 +39,8 @@ function compression(plain: Uint8Array, {level, dictionary}: CompressOptions): Z
   };
   if (dictionary === undefined) return options;
   params[constants.ZSTD_c_windowLog] = windowLogFor(plain.length + dictionary.length);
-  return {...options, dictionary};
+  // In one shot zstd finds less in a dictionary: a chunk with two changed bytes took 1,098 bytes instead of 191.
+  return {...options, chunkSize: Math.max(1024, Math.ceil(plain.length / 2)), dictionary};
 }
 
 /** Smaller inputs take less time than the way to the thread pool and back. */
