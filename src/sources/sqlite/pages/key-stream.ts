@@ -4,7 +4,7 @@ import {KeyChunks} from './key-chunks.ts';
 import type {KeyRun} from './page-files.ts';
 import {keyRuns} from './runs.ts';
 import {RunsAhead} from './runs-ahead.ts';
-import {sampleTree, type TreeSample} from './tree-sample.ts';
+import {sampleLeaves, type TreeSample} from './tree-sample.ts';
 import {type TreeOptions, TreeStream} from './tree-stream.ts';
 import {type KeyLeaves, walkTree} from './walk.ts';
 
@@ -47,8 +47,8 @@ export class KeyStream extends TreeStream<KeyRun> {
 
   protected async open(): Promise<RunsAhead<KeyRun>> {
     const {files, extractor, tree} = this.options;
-    this.#bits = bitsOf(this.#before, () => sampleTree(files, tree));
     const leaves = (await walkTree(files, {root: tree.root, kind: 'key'})) as KeyLeaves;
+    this.#bits = bitsOf(this.#before, () => sampleLeaves(files, leaves));
     const {pageBytes} = files;
     const runs = keyRuns(leaves, {pageBytes, hashed: this.#hashed, bits: this.#bits});
     return new RunsAhead(extractor, runs, this.options);
@@ -57,11 +57,11 @@ export class KeyStream extends TreeStream<KeyRun> {
 
 const mebibyte = 1024 * 1024;
 /** With other bits all cuts move. They stay until chunks have become this many times too large or too small. */
-const tolerance = 4;
+const tolerance = 8;
 
 /** b: about every 2^b-th record begins a chunk, so that chunks have a mebibyte on average. */
 function bitsOf(before: KeyCuts | undefined, sample: () => TreeSample): number {
-  // A page decides only the first time: later it is the same number for the same records.
+  // Pages decide only the first time: later it is the same number for the same records.
   const known = before !== undefined && before.records > 0;
   const {records, bytes} = known ? before : sample();
   const recordBytes = records === 0 ? 64 : bytes / records;

@@ -27,6 +27,25 @@ export function sampleTree(files: PageFiles, {root, kind}: {root: number; kind: 
   return {records: 0, bytes: 0};
 }
 
+/** Leaves that are read to learn how large the records of a tree are. */
+const sampledLeaves = 8;
+
+/** The records of some leaves, evenly spread. Pages that are no leaves count nothing: they are found when all are read. */
+export function sampleLeaves(files: PageFiles, {kind, pages}: {kind: 'rowid' | 'key'; pages: Uint32Array}): TreeSample {
+  const reader = new PageReader(files);
+  const bytes = Buffer.alloc(files.pageBytes);
+  const sample = {records: 0, bytes: 0};
+  const count = Math.min(sampledLeaves, pages.length);
+  for (let leaf = 0; leaf < count; leaf++) {
+    reader.read(pages[Math.floor(((leaf + 0.5) * pages.length) / count)]!, bytes);
+    if (bytes[0] !== leafType[kind]) continue;
+    const one = leafSample(bytes, kind);
+    sample.records += one.records;
+    sample.bytes += one.bytes;
+  }
+  return sample;
+}
+
 function leafSample(bytes: Buffer, kind: 'rowid' | 'key'): TreeSample {
   const records = Math.min(bytes.readUInt16BE(3), Math.floor((bytes.length - 8) / 2));
   let sum = 0;

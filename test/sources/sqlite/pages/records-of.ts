@@ -1,5 +1,5 @@
 import {DatabaseSync} from 'node:sqlite';
-import type {BaseStream, Cuts, Snapshot, TableSource} from '../../../../src/sources/index.ts';
+import type {BaseStream, Cuts, Snapshot, TableSource, Tree} from '../../../../src/sources/index.ts';
 
 /** A tree of a base of records, in memory. */
 export type TakenTree = {
@@ -28,16 +28,25 @@ export async function recordsOf(
       previous: previous && new Map([...previous].map(([name, {cuts}]) => [name, cuts])),
     });
     if (base.form !== 'records') throw new Error(`${table} was taken as rows: ${base.reason}`);
-    const taken = new Map<string, TakenTree>();
-    for (const {name, kind, records} of base.trees) {
-      const chunks = await chunksOf(records, async () => meanwhile?.(snapshot));
-      taken.set(name, {kind, chunks, cuts: records.cuts()});
-    }
+    const taken = await takeTrees(base.trees, async () => meanwhile?.(snapshot));
     await snapshot.confirm();
     return taken;
   } finally {
     await snapshot.close();
   }
+}
+
+/** @param meanwhile called while a chunk is held */
+export async function takeTrees(
+  trees: readonly (Tree & {records: BaseStream})[],
+  meanwhile: () => Promise<void> = async () => {},
+): Promise<ReadonlyMap<string, TakenTree>> {
+  const taken = new Map<string, TakenTree>();
+  for (const {name, kind, records} of trees) {
+    const chunks = await chunksOf(records, meanwhile);
+    taken.set(name, {kind, chunks, cuts: records.cuts()});
+  }
+  return taken;
 }
 
 async function chunksOf(stream: BaseStream, meanwhile: () => Promise<void>): Promise<TakenTree['chunks']> {

@@ -1,0 +1,31 @@
+import {requireTable} from '../../../../src/sources/sqlite/catalog/catalog.ts';
+import {withConnection} from '../../../../src/sources/sqlite/engine/connection.ts';
+import type {PageExtractor} from '../../../../src/sources/sqlite/pages/page-files.ts';
+import {TableRecords} from '../../../../src/sources/sqlite/pages/table-records.ts';
+import {treesOf} from '../../../../src/sources/sqlite/pages/trees.ts';
+import {LocalExtractor} from './extract-all.ts';
+import {openFiles} from './extract-trees.ts';
+import {type TakenTree, takeTrees} from './records-of.ts';
+
+/** `recordsOf` without threads and without a snapshot, for many small files. No process may write to them. */
+export async function localRecords(path: string, table: string): Promise<ReadonlyMap<string, TakenTree>> {
+  const {files, close} = openFiles(path);
+  const local = new LocalExtractor(files);
+  const extractor: PageExtractor = {
+    async extract(run) {
+      const {marks, ...part} = local.part(run);
+      return {...part, marks: Uint32Array.from(marks), release: () => {}};
+    },
+    async close() {},
+  };
+  try {
+    const records = withConnection(path, {}, (connection) => {
+      const trees = treesOf(connection, requireTable(connection, table), {omitIndexes: false});
+      const options = {path, table, files, extractor, trees, previous: undefined, ahead: 2};
+      return new TableRecords({...options, countRows: () => 0});
+    });
+    return await takeTrees(records.trees());
+  } finally {
+    close();
+  }
+}
