@@ -17,7 +17,7 @@ const withoutRowid = `CREATE TABLE t (id INTEGER, k TEXT, filler BLOB, PRIMARY K
 function newDatabase(sql: string, pragmas = ''): {path: string; source: SqliteSource} {
   const path = join(folder(), 'app.db');
   execute(path, `${pragmas}; ${sql}`);
-  return {path, source: new SqliteSource(path, {records: true})};
+  return {path, source: new SqliteSource(path)};
 }
 
 describe.each([
@@ -36,7 +36,7 @@ describe.each([
     const grown = await recordsOf(source, 't', {previous: first});
     execute(path, 'VACUUM');
     const packed = await recordsOf(source, 't', {previous: grown});
-    const copied = await recordsOf(new SqliteSource(copy, {records: true}), 't', {previous: first});
+    const copied = await recordsOf(new SqliteSource(copy), 't', {previous: first});
     for (const name of ['t', 't_k']) {
       expect(packed.get(name)).toEqual({...packed.get(name), cuts: grown.get(name)!.cuts});
       expect(newChunks(packed.get(name)!, grown.get(name)!)).toBe(0);

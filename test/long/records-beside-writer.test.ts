@@ -61,7 +61,7 @@ describe('records taken beside a busy writer in another process are those of one
   ] as const)('%s, pages of %d bytes, checkpoints after %d', {timeout: 120_000}, async (mode, page, autocheckpoint) => {
     const path = newDatabase(`PRAGMA page_size = ${page}; PRAGMA journal_mode = ${mode}`);
     const writer = await startWriter(path, autocheckpoint);
-    const source = new SqliteSource(path, {records: true});
+    const source = new SqliteSource(path);
     const seen = new Set<string>();
     for (let round = 0; round < 8 || (seen.size < 2 && round < 100); round++) {
       const snapshot = await source.snapshot({tables: ['row', 'total']});
@@ -98,7 +98,7 @@ test.each(['WAL', 'DELETE'])('VACUUM and DROP TABLE meanwhile change nothing tha
   const fill = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
     INSERT INTO row SELECT i * 2, i, zeroblob(i % 400) FROM n; DELETE FROM row WHERE id % 3 = 0`;
   execute(path, fill);
-  const source = new SqliteSource(path, {records: true});
+  const source = new SqliteSource(path);
   const wanted = await recordsOf(source, 'row');
   const other = new DatabaseSync(path, {timeout: 50});
   onTestFinished(() => other.close());
@@ -131,7 +131,7 @@ test('a hot journal that a killed writer left is rolled back before pages are re
     `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
     INSERT INTO row SELECT i, i, zeroblob(300) FROM n`,
   );
-  const source = new SqliteSource(path, {records: true});
+  const source = new SqliteSource(path);
   const wanted = await recordsOf(source, 'row');
   const size = statSync(path).size;
   const program = `
@@ -157,7 +157,7 @@ test('a log that a killed writer left is read over the file', async () => {
   writer.kill('SIGKILL');
   await once(writer, 'exit');
   expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
-  const source = new SqliteSource(path, {records: true});
+  const source = new SqliteSource(path);
   const [row, total] = [await recordsOf(source, 'row'), await recordsOf(source, 'total')];
   const [first] = decodeRecords(bytesOf(total.get('total')), 'rowid', 'UTF-8');
   expect(decodeRecords(bytesOf(row.get('row')), 'rowid', 'UTF-8').length).toBe(Number(first!.values[0]));

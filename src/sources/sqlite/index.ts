@@ -34,12 +34,9 @@ import {listTracking} from './tracking/tracking.ts';
 export class SqliteSource implements TableSource {
   readonly description: string;
   readonly #path: string;
-  readonly #takesRecords: boolean;
 
-  /** @param options.records take bases as records where they serve; default false until every restore can load them */
-  constructor(path: string, {records = false} = {}) {
+  constructor(path: string) {
     this.#path = path;
-    this.#takesRecords = records;
     this.description = `sqlite::path=${path}`;
   }
 
@@ -65,7 +62,7 @@ export class SqliteSource implements TableSource {
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
-    return openSnapshot(this.#path, {...options, takesRecords: this.#takesRecords});
+    return openSnapshot(this.#path, options);
   }
 
   async acknowledge(owner: string, mark: Mark): Promise<void> {

@@ -30,7 +30,7 @@ export function sampleTree(files: PageFiles, {root, kind}: {root: number; kind: 
 /** Leaves that are read to learn how large the records of a tree are. */
 const sampledLeaves = 8;
 
-/** The records of some leaves, evenly spread. Pages that are no leaves count nothing: they are found when all are read. */
+/** The records of some leaves, evenly spread. Pages that are no leaves are left out: reading the tree reports them. */
 export function sampleLeaves(files: PageFiles, {kind, pages}: {kind: 'rowid' | 'key'; pages: Uint32Array}): TreeSample {
   const reader = new PageReader(files);
   const bytes = Buffer.alloc(files.pageBytes);

@@ -2,6 +2,7 @@ import {availableParallelism} from 'node:os';
 import type {Cuts, TableBase} from '../../source.ts';
 import {quoteName} from '../engine/quote.ts';
 import type {Reading} from '../image/image.ts';
+import {NearExtractor} from '../pages/near-extractor.ts';
 import {PageFault} from '../pages/page-fault.ts';
 import type {PageExtractor, PageFiles} from '../pages/page-files.ts';
 import {PageReader} from '../pages/page-reader.ts';
@@ -17,6 +18,8 @@ import type {Table} from '../schema/table.ts';
  * four, memory for records on their way costs more than it brings.
  */
 const mostThreads = 4;
+/** The pages of a smaller database are read before a thread has started. */
+const leastBytesForThreads = 4 * 1024 * 1024;
 /** A thread works on one run while the next one waits, and one is on its way to the writer. */
 const aheadPerThread = 3;
 
@@ -49,7 +52,8 @@ export class PageRecords {
     if (this.#taken.has(table.name)) return {reason: 'its records were taken from this snapshot already'};
     this.#taken.add(table.name);
     const {files} = await this.#files();
-    this.#extractor ??= new PageThreads(files, {threads: this.#threads});
+    const isSmall = files.pages * files.pageBytes < leastBytesForThreads;
+    this.#extractor ??= isSmall ? new NearExtractor(files) : new PageThreads(files, {threads: this.#threads});
     const records = new TableRecords({
       path: this.#path,
       table: table.name,

@@ -43,10 +43,7 @@ const sampleRows = 5000;
  * Marks the log if changes are to be tracked, then opens one read transaction, whose view is the backup's
  * content, and checks again: so a schema that changed in between is detected.
  */
-export async function openSnapshot(
-  path: string,
-  options: SnapshotOptions & {takesRecords: boolean},
-): Promise<Snapshot> {
+export async function openSnapshot(path: string, options: SnapshotOptions): Promise<Snapshot> {
   const {track, since, notice, whole = []} = options;
   const tracked = (tables: readonly Table[]) => tables.filter(({name}) => !whole.includes(name));
   let mark: Mark | undefined;
@@ -92,13 +89,12 @@ class SqliteSnapshot implements Snapshot {
   readonly #counts = new Map<TableName, number>();
   readonly #maker: SegmentMaker;
   readonly #records: PageRecords;
-  readonly #takesRecords: boolean;
 
   constructor(
     reading: Reading,
     tables: readonly Table[],
     mark: Mark | undefined,
-    options: SnapshotOptions & {writtenBy: number | undefined; takesRecords: boolean},
+    options: SnapshotOptions & {writtenBy: number | undefined},
   ) {
     const {connection} = reading;
     this.mark = mark;
@@ -111,12 +107,11 @@ class SqliteSnapshot implements Snapshot {
     this.database = databaseFacts(connection, options.writtenBy);
     this.schemas = tables.map((table) => tableSchema(connection, table, {omitIndexes: options.omitIndexes ?? false}));
     this.#maker = new SegmentMaker(connection);
-    this.#takesRecords = options.takesRecords;
     this.#records = new PageRecords(reading, {path: connection.path, omitIndexes: options.omitIndexes ?? false});
   }
 
   async estimatedBytes(table: TableName): Promise<number> {
-    const records = this.#takesRecords ? await this.#records.estimatedBytes(this.#table(table)) : undefined;
+    const records = await this.#records.estimatedBytes(this.#table(table));
     if (records !== undefined) return records;
     const shape = rowShape(this.#table(table));
     const insert = `${shape.insert} FROM main.${quoteName(table)} AS t LIMIT ?`;
@@ -137,8 +132,7 @@ class SqliteSnapshot implements Snapshot {
   }
 
   async base(table: TableName, {previous, form}: BaseOptions = {}): Promise<TableBase> {
-    const records =
-      form === 'rows' || !this.#takesRecords ? undefined : await this.#records.base(this.#table(table), previous);
+    const records = form === 'rows' ? undefined : await this.#records.base(this.#table(table), previous);
     if (records !== undefined && 'trees' in records) return records;
     return {form: 'rows', rows: this.#rows(table, previous?.get(table)), reason: records?.reason};
   }

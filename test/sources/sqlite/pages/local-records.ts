@@ -1,23 +1,15 @@
 import {requireTable} from '../../../../src/sources/sqlite/catalog/catalog.ts';
 import {withConnection} from '../../../../src/sources/sqlite/engine/connection.ts';
-import type {PageExtractor} from '../../../../src/sources/sqlite/pages/page-files.ts';
+import {NearExtractor} from '../../../../src/sources/sqlite/pages/near-extractor.ts';
 import {TableRecords} from '../../../../src/sources/sqlite/pages/table-records.ts';
 import {treesOf} from '../../../../src/sources/sqlite/pages/trees.ts';
-import {LocalExtractor} from './extract-all.ts';
 import {openFiles} from './extract-trees.ts';
 import {type TakenTree, takeTrees} from './records-of.ts';
 
-/** `recordsOf` without threads and without a snapshot, for many small files. No process may write to them. */
+/** `recordsOf` without a snapshot, for damaged files. No process may write to them. */
 export async function localRecords(path: string, table: string): Promise<ReadonlyMap<string, TakenTree>> {
   const {files, close} = openFiles(path);
-  const local = new LocalExtractor(files);
-  const extractor: PageExtractor = {
-    async extract(run) {
-      const {marks, ...part} = local.part(run);
-      return {...part, marks: Uint32Array.from(marks), release: () => {}};
-    },
-    async close() {},
-  };
+  const extractor = new NearExtractor(files);
   try {
     const records = withConnection(path, {}, (connection) => {
       const trees = treesOf(connection, requireTable(connection, table), {omitIndexes: false});

@@ -25,7 +25,7 @@ test('a walk finds the leaves of every tree, and a snapshot takes their records'
       const db = makeDatabase(path, shape);
       const {files, close} = openFiles(path);
       try {
-        const source = new SqliteSource(path, {records: true});
+        const source = new SqliteSource(path);
         const [t, w] = [await recordsOf(source, 't'), await recordsOf(source, 'w')];
         const taken = new Map([...t, ...w]);
         expect([...taken.keys()].sort()).toEqual(Object.keys(contents).sort());
