@@ -111,7 +111,7 @@ test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
 ])('a backup whose manifest %s affects no other backup', async (_, change) => {
   const {bench, folder, exec, rewrite} = await openShop();
   exec("INSERT INTO ta (at) VALUES ('x')");
-  const good = await bench.backup('a', 'full');
+  const good = await bench.backup('a', 'full', {form: 'rows'});
   const odd = await bench.backup('a', 'incremental');
   await rewrite(odd, change);
   const listed = await bench.vault((vault) => listBackups(vault, 'a'));
@@ -147,9 +147,9 @@ test('while one of the newest backups is damaged, all older ones stay', async ()
 test('invalid cuts cost only a little space', async () => {
   const {bench, folder, exec, rewrite} = await openShop();
   exec("INSERT INTO ta (at) VALUES ('x')");
-  const odd = await bench.backup('a', 'full');
+  const odd = await bench.backup('a', 'full', {form: 'rows'});
   await rewrite(odd, (body) => set(base(body), {cuts: (base(body).data as {stream: number}).stream}));
-  await bench.backup('a', 'full');
+  await bench.backup('a', 'full', {form: 'rows'});
   await bench.restore('a', join(folder, 'new.db'));
 });
 

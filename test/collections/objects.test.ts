@@ -363,17 +363,18 @@ describe('increments of the whole database', () => {
   });
 });
 
-test('an older bkp refuses a backup with views and accepts one without', async () => {
-  const versionOf = async (schema: string) => {
+test('an older bkp refuses a backup with views or records and accepts one without', async () => {
+  const versionOf = async (schema: string, form?: 'rows') => {
     const place = new Place(schema);
     await place.create(database);
-    const name = await place.bench.backup('c', 'full');
+    const name = await place.bench.backup('c', 'full', {form});
     const key = `.backups/collections/c/${name}/manifest`;
     const {body} = await place.bench.vault((vault) => vault.manifest(key));
     return (body as {version: number}).version;
   };
-  expect(await versionOf('CREATE TABLE t (a)')).toBe(1);
-  expect(await versionOf('CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t')).toBe(2);
+  expect(await versionOf('CREATE TABLE t (a)', 'rows')).toBe(1);
+  expect(await versionOf('CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t', 'rows')).toBe(2);
+  expect(await versionOf('CREATE TABLE t (a)')).toBe(3);
 });
 
 test('restoring views and virtual tables creates nothing else', async () => {
