@@ -6,6 +6,7 @@ import {EarlySync} from './early-sync.ts';
 import type {InnerPageWriter} from './inner-levels.ts';
 import type {LayoutJob, LayoutResult, LayoutThreadData} from './layout-job.ts';
 import {LayoutMemory} from './layout-memory.ts';
+import {LeafLayout} from './leaf-layout.ts';
 import {NotRecords} from './not-records.ts';
 import {PageGaps} from './page-gaps.ts';
 import {PageNumbers} from './page-numbers.ts';
@@ -18,6 +19,11 @@ import {writeAt} from './write-at.ts';
 export type LayoutOptions = {
   /** That fill and write leaves. */
   threads: number;
+  /**
+   * Records that are laid out on this thread before the others are started, which takes longer than a few pages do.
+   * Default 0.
+   */
+  hereUpToBytes?: number | undefined;
   /** Let the disk work while pages are written, so that the sync at the end is short. Default true. */
   syncEarly?: boolean | undefined;
 };
@@ -42,7 +48,12 @@ export class PageLayout {
   readonly #numbers: PageNumbers;
   readonly #memory: LayoutMemory;
   readonly #slots: Slots;
-  readonly #pool: ThreadPool<LayoutJob, LayoutResult>;
+  readonly #threads: number;
+  readonly #threadData: LayoutThreadData;
+  /** What may still be laid out on this thread; the others, of which one uses the same memory, start later. */
+  #hereBytes: number;
+  #here: LeafLayout | undefined;
+  #pool: ThreadPool<LayoutJob, LayoutResult> | undefined;
   readonly #pointerMap: PointerMap | undefined;
   readonly #sync: EarlySync | undefined;
   readonly #trees: Promise<void>[] = [];
@@ -65,7 +76,11 @@ export class PageLayout {
     }
   }
 
-  private constructor(file: number, header: DatabaseHeader, {threads, syncEarly = true}: LayoutOptions) {
+  private constructor(
+    file: number,
+    header: DatabaseHeader,
+    {threads, hereUpToBytes = 0, syncEarly = true}: LayoutOptions,
+  ) {
     const {pageSize, usableBytes, hasMaps} = header;
     this.#file = file;
     this.#header = header;
@@ -76,11 +91,12 @@ export class PageLayout {
     this.#memory = new LayoutMemory({pageSize, threads, slots: slotsPerThread * threads + 1});
     this.#slots = new Slots(this.#memory.slots);
     this.#pointerMap = hasMaps ? new PointerMap(file, header, gaps) : undefined;
-    const workerData: LayoutThreadData = {
+    this.#threads = threads;
+    this.#hereBytes = hereUpToBytes;
+    this.#threadData = {
       ...{file, pageSize, usableBytes, hasMaps, counter},
       ...{memory: this.#memory.memory, areas: this.#memory.areas, areasTaken: new SharedArrayBuffer(4)},
     };
-    this.#pool = new ThreadPool('layout-thread', import.meta.url, {threads, workerData});
     this.#sync = syncEarly ? new EarlySync(file, (error) => this.#fail(error)) : undefined;
   }
 
@@ -160,7 +176,7 @@ export class PageLayout {
   async #close(): Promise<void> {
     this.#fail(new Error('the layout was closed'));
     // Only then may another file get the number of this one.
-    await this.#pool.terminate();
+    await this.#pool?.terminate();
     await Promise.allSettled(this.#trees);
     await this.#sync?.stop();
     closeSync(this.#file);
@@ -168,13 +184,26 @@ export class PageLayout {
 
   #layOut(tree: LayoutTree, piece: Piece, isLast: boolean): Promise<LayoutResult> {
     const {at, marks} = piece.slot;
-    const result = this.#pool.run({
+    const result = this.#run({
       ...{isTable: tree.kind === 'rowid', at, bytes: piece.bytes, marks, isLast},
       root: piece.isFirst && isLast ? tree.root : undefined,
     });
     // After a fault of the piece before, nothing waits for it.
     result.catch(() => {});
     return result;
+  }
+
+  async #run(job: LayoutJob): Promise<LayoutResult> {
+    this.#hereBytes -= job.bytes;
+    if (this.#pool === undefined && this.#hereBytes >= 0) {
+      this.#here ??= new LeafLayout(this.#threadData, 0);
+      return this.#here.layOut(job);
+    }
+    this.#pool ??= new ThreadPool('layout-thread', import.meta.url, {
+      threads: this.#threads,
+      workerData: this.#threadData,
+    });
+    return this.#pool.run(job);
   }
 
   #place(writer: TreeWriter, piece: Piece, result: LayoutResult, isLast: boolean): void {

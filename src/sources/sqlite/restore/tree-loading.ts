@@ -7,6 +7,8 @@ import type {StagingFile} from './staging-file.ts';
 
 /** Two fill pages as fast as a disk takes them. */
 const threads = 2;
+/** They take 50 ms to start, in which this thread lays out more than this. */
+const hereUpToBytes = 2 * 1024 * 1024;
 
 /** Lays out trees in the staging file, which SQLite has closed meanwhile. */
 export class TreeLoading {
@@ -56,7 +58,7 @@ export class TreeLoading {
     );
     this.#roots = new Map(rows.map(({name, rootpage}) => [String(name), Number(rootpage)]));
     this.#file.close();
-    this.#layout = await PageLayout.open(this.#file.path, {threads, syncEarly: this.#syncEarly});
+    this.#layout = await PageLayout.open(this.#file.path, {threads, hereUpToBytes, syncEarly: this.#syncEarly});
     return this.#layout;
   }
 
