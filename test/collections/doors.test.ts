@@ -85,8 +85,16 @@ test('a manifest of another collection or backup is not accepted at a key that i
 
 /** Changes a part of a document, which is then written completely. */
 const set = (object: object, members: Changed) => void Object.assign(object, members);
-const treeOf = ({rows, data, cuts}: Changed) => ({name: 'ta', kind: 'rowid', records: rows, data, cuts});
 const base = (body: Changed) => (body.tables as {layers: Changed[]}[])[0]!.layers[0]!;
+const tree = (body: Changed) => (base(body).trees as Changed[])[0]!;
+/** The rows as if they had been taken one by one. */
+const asRows = (body: Changed) => {
+  const {data, cuts} = tree(body);
+  const {kind, backup, rows} = base(body);
+  const layers = (body.tables as {layers: Changed[]}[])[0]!.layers;
+  layers[0] = {kind, backup, rows, data: {...(data as Changed)}, cuts};
+  return layers[0];
+};
 test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
   ['is nothing', () => 'null'],
   ['is a text', () => 'x'],
@@ -98,12 +106,13 @@ test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
   ['has a table without layers', (body) => set((body.tables as Changed[])[0]!, {layers: []})],
   ['has a delta without a base', (body) => set(base(body), {kind: 'delta'})],
   ['has two bases', (body) => void (body.tables as {layers: Changed[]}[])[0]!.layers.push(base(body))],
-  ['names a stream that is not there', (body) => set(base(body), {cuts: 99})],
-  ['names a stream before the first', (body) => set(base(body), {cuts: -1})],
+  ['names a stream that is not there', (body) => set(tree(body), {cuts: 99})],
+  ['names a stream before the first', (body) => set(tree(body), {cuts: -1})],
+  ['names a stream of rows that is not there', (body) => set(asRows(body), {cuts: 99})],
   ['counts less than no rows', (body) => set(base(body), {rows: -1})],
   ['counts half a row', (body) => set(base(body), {rows: 0.5})],
-  ['has wide segments of one chunk', (body) => set(base(body).data as Changed, {wide: {'0': 1}})],
-  ['has records in an old version', (body) => set(base(body), {form: 'records', trees: [treeOf(base(body))]})],
+  ['has wide segments of one chunk', (body) => set(asRows(body).data as Changed, {wide: {'0': 1}})],
+  ['has records in an old version', (body) => ({...body, version: 2})],
   ['was taken at no time', (body) => ({...body, takenAt: 'yesterday'})],
   ['costs nothing that can be counted', (body) => ({...body, cost: null})],
   ['is of another kind', (_, manifest) => set(manifest, {kind: 'database-backup'})],
@@ -111,7 +120,7 @@ test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
 ])('a backup whose manifest %s affects no other backup', async (_, change) => {
   const {bench, folder, exec, rewrite} = await openShop();
   exec("INSERT INTO ta (at) VALUES ('x')");
-  const good = await bench.backup('a', 'full', {form: 'rows'});
+  const good = await bench.backup('a', 'full');
   const odd = await bench.backup('a', 'incremental');
   await rewrite(odd, change);
   const listed = await bench.vault((vault) => listBackups(vault, 'a'));
@@ -147,9 +156,9 @@ test('while one of the newest backups is damaged, all older ones stay', async ()
 test('invalid cuts cost only a little space', async () => {
   const {bench, folder, exec, rewrite} = await openShop();
   exec("INSERT INTO ta (at) VALUES ('x')");
-  const odd = await bench.backup('a', 'full', {form: 'rows'});
-  await rewrite(odd, (body) => set(base(body), {cuts: (base(body).data as {stream: number}).stream}));
-  await bench.backup('a', 'full', {form: 'rows'});
+  const odd = await bench.backup('a', 'full');
+  await rewrite(odd, (body) => set(tree(body), {cuts: (tree(body).data as {stream: number}).stream}));
+  await bench.backup('a', 'full');
   await bench.restore('a', join(folder, 'new.db'));
 });
 

@@ -30,10 +30,13 @@ const schema = `
   CREATE INDEX notes_by_text ON notes (text);
   WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
   INSERT INTO notes SELECT i, 'note ' || i, randomblob(4000) FROM n;
+  CREATE TABLE tags (name TEXT PRIMARY KEY, note INTEGER) WITHOUT ROWID;
+  CREATE INDEX tags_by_note ON tags (note DESC);
+  INSERT INTO tags SELECT 'tag ' || id, id FROM notes;
 `;
 
 const createIn = (storage: CrashPlace['storage']) =>
-  `CREATE BACKUP COLLECTION c (TABLE notes) WITH (STORAGE='${storage}', INCREMENTAL_BACKUP_ENABLED='true')`;
+  `CREATE BACKUP COLLECTION c (TABLE notes, TABLE tags) WITH (STORAGE='${storage}', INCREMENTAL_BACKUP_ENABLED='true')`;
 
 /** Long enough for about thirty kills on two busy cores. */
 const timeoutMs = 600_000;
@@ -103,7 +106,9 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
       await desk.sql(createIn(place.storage));
       await bench.backup('c', 'full');
       const before = rows(desk);
-      desk.exec("UPDATE notes SET text = 'changed', bytes = randomblob(4000) WHERE id % 3 = 0");
+      desk.exec(
+        "UPDATE notes SET text = 'changed', bytes = randomblob(4000) WHERE id % 3 = 0; DELETE FROM tags WHERE note = 5",
+      );
       const after = rows(desk);
       await killAtEachCall(place, 'BACKUP c', async () => {
         // Killed after the manifest was written, the backup exists and is complete; before that, it does not exist.
@@ -126,6 +131,7 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
       const before = rows(desk);
       desk.exec(
         "UPDATE notes SET text = 'changed' WHERE id % 30 = 0; DELETE FROM notes WHERE id = 7; " +
+          'UPDATE tags SET note = 0 WHERE note = 7; ' +
           "INSERT INTO notes (text) VALUES ('new')",
       );
       const after = rows(desk);
@@ -147,9 +153,10 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
       await desk.sql(createIn(place.storage));
       await bench.backup('c', 'full');
       const before = rows(desk);
-      desk.exec('DROP TABLE notes; CREATE TABLE other (x)');
+      desk.exec('DROP TABLE notes; DROP TABLE tags; CREATE TABLE other (x)');
       await killAtEachCall(place, 'RESTORE c', async (at) => {
-        expect(desk.column("SELECT name FROM sqlite_schema WHERE name = 'notes'"), `killed at call ${at}`).toEqual([]);
+        const left = desk.column("SELECT name FROM sqlite_schema WHERE name IN ('notes', 'tags')");
+        expect(left, `killed at call ${at}`).toEqual([]);
         await bench.restore('c', desk.database);
         expect(rows(desk)).toEqual(before);
       });
@@ -228,8 +235,10 @@ function keepDesk(desk: Desk): () => void {
   };
 }
 
-const rows = (desk: Desk, file?: string) =>
-  desk.all('SELECT id, text, hex(bytes) AS bytes FROM notes ORDER BY id', file);
+const rows = (desk: Desk, file?: string) => [
+  ...desk.all('SELECT id, text, hex(bytes) AS bytes FROM notes ORDER BY id', file),
+  ...desk.all('SELECT name, note FROM tags ORDER BY name', file),
+];
 
 async function expectWhole({desk, bench}: Pick<CrashPlace, 'desk' | 'bench'>, expected: unknown[]): Promise<void> {
   await bench.verify('c');

@@ -3,7 +3,7 @@ import {DatabaseSync} from 'node:sqlite';
 import {describe, expect, test} from 'vitest';
 import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 import {imageOf} from '../../helpers/sqlite-compare.ts';
-import {type Backup, fillStaging, takeFull} from '../layers.ts';
+import {type Backup, type Form, fillStaging, takeFull} from '../layers.ts';
 import {rowStream} from '../row-stream.ts';
 import {Database, folder, full, increment} from './database.ts';
 
@@ -283,7 +283,7 @@ test('an index that cannot be built from its rows is left out and named', async 
       `(1, '{'), (2, '{}')`,
     edit: {i: `CREATE INDEX i ON t (json_extract(a, '$.x'))`},
   });
-  const backup = await takeFull(database.source, {tables: ['t']});
+  const backup = await takeFull(database.source, {tables: ['t'], form: 'rows'});
   const notices: string[] = [];
   const target = new Database('');
   const staging = await fillStaging(target.source, backup, 'test', (text) => notices.push(text));
@@ -329,25 +329,30 @@ async function expectBack(database: Database, backup: Backup, way: Way): Promise
   }
 }
 
-describe('is restored bit for bit', () => {
-  for (const [name, way] of Object.entries(ways)) {
+/** Duplicates in the entries of an index that comes back as it was are only seen by integrity_check. */
+const ofDuplicates = /violate its own UNIQUE/;
+
+describe.each<Form>([undefined, 'rows'])('is restored bit for bit (%s)', (form) => {
+  for (const [name, odd] of Object.entries(ways)) {
+    const isSilent = form !== 'rows' && odd.told?.source === ofDuplicates.source;
+    const way = isSilent ? {...odd, told: new RegExp(`^$|${ofDuplicates.source}`)} : odd;
     test(name, async () => {
       const database = build(way);
       const tables = (await database.source.describe('all')).flatMap((fact) =>
         fact.state === 'present' ? [fact.name] : [],
       );
-      const base = await full(database, tables).catch((error: Error) => error);
+      const base = await full(database, tables, undefined, form).catch((error: Error) => error);
       if (base instanceof Error) {
         // Only the untracked kind is possible.
         expect(way.changes).toBeUndefined();
-        await expectBack(database, await takeFull(database.source, {tables}), way);
+        await expectBack(database, await takeFull(database.source, {tables, form}), way);
         return;
       }
       await expectBack(database, base, way);
       database.exec(way.changes!);
-      await expectBack(database, await increment(database, base), way);
+      await expectBack(database, await increment(database, base, form), way);
       // Another full backup, based on the previous one.
-      await expectBack(database, await full(database, tables, base), way);
+      await expectBack(database, await full(database, tables, base, form), way);
     });
   }
 });
