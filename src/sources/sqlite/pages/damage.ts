@@ -1,5 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import {translated} from '../engine/errors.ts';
+import {OutOfOrder} from './key-order.ts';
 import {PageFault} from './page-fault.ts';
 import type {TableTree} from './trees.ts';
 
@@ -13,6 +14,12 @@ const treeName = ({table, tree}: TreePlace) =>
 /** What reading a tree failed with, as a user sees it. */
 export function readingError(error: unknown, place: TreePlace): unknown {
   const {path, table} = place;
+  if (error instanceof OutOfOrder) {
+    return new BkpError('SOURCE_DAMAGED', `${treeName(place)} is damaged: its rows are not in the order of its key`, {
+      next: check(path),
+      context: {path, table},
+    });
+  }
   if (!(error instanceof PageFault)) return translated(error, path);
   return new BkpError('SOURCE_DAMAGED', `${treeName(place)} is damaged: ${error.message}`, {
     cause: error,

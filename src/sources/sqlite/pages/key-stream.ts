@@ -1,6 +1,7 @@
 import type {BaseSegment, Cuts} from '../../source.ts';
 import {type KeyCuts, keyCuts, readKeyCuts} from './cuts.ts';
 import {KeyChunks} from './key-chunks.ts';
+import {KeyOrder} from './key-order.ts';
 import type {KeyRun} from './page-files.ts';
 import {keyRuns} from './runs.ts';
 import {RunsAhead} from './runs-ahead.ts';
@@ -32,7 +33,10 @@ export class KeyStream extends TreeStream<KeyRun> {
   async *[Symbol.asyncIterator](): AsyncGenerator<BaseSegment> {
     const before = this.#before?.firsts ?? [];
     const previousOf = new Map(before.map((first, segment) => [first, segment]));
+    const {key} = this.options.tree;
+    const order = key && new KeyOrder(key);
     for await (const chunk of this.#all()) {
+      order?.check(chunk.bytes);
       // The first chunk begins with whatever record is the first one.
       const previous = this.#firsts.length === 0 && before.length > 0 ? 0 : previousOf.get(chunk.first);
       this.#firsts.push(chunk.first);

@@ -4,6 +4,7 @@ import {foldName} from '../engine/quote.ts';
 import {wordsIn} from '../engine/sql-text.ts';
 import {indexFingerprint} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
+import type {Collation, KeyColumn} from './key-order.ts';
 
 /** A tree of a table in its file. */
 export type TableTree = Tree & {
@@ -12,6 +13,8 @@ export type TableTree = Tree & {
   isComplete: boolean;
   /** An index; false for the table's own tree. */
   isIndex: boolean;
+  /** The key of a table without rowid, in whose order its rows must be; absent if bkp cannot compare its values. */
+  key?: readonly KeyColumn[] | undefined;
 };
 
 /**
@@ -38,7 +41,21 @@ export function treesOf(connection: Connection, table: Table, {omitIndexes}: {om
       root: Number(rootpage),
       isComplete: !partial.has(String(name)),
       isIndex: type === 'index',
+      key: type === 'table' && table.withoutRowid ? keyOf(connection, table) : undefined,
     }));
+}
+
+function keyOf(connection: Connection, {name}: Table): readonly KeyColumn[] | undefined {
+  const columns = connection.all(
+    `SELECT x.desc, x.coll FROM pragma_index_list(?, 'main') AS l, pragma_index_xinfo(l.name, 'main') AS x
+     WHERE l.origin = 'pk' AND x.key = 1 ORDER BY x.seqno`,
+    name,
+  );
+  const isUtf8 = connection.get('PRAGMA encoding')!.encoding === 'UTF-8';
+  const key = columns.map(({desc, coll}) => ({descends: Number(desc) === 1, collation: String(coll).toUpperCase()}));
+  const isKnown = ({collation}: {collation: string}) =>
+    collation === 'BINARY' || (isUtf8 && (collation === 'NOCASE' || collation === 'RTRIM'));
+  return key.every(isKnown) ? (key as {descends: boolean; collation: Collation}[]) : undefined;
 }
 
 /**
