@@ -11,7 +11,7 @@ import {load16, load32} from './big-endian';
 import * as leaf from './leaf';
 import {beginMarks, markRecord} from './marks';
 import {damaged, Fault, Outcome} from './outcome';
-import {beginOutput, copyLoosely, endOutput, outputAt, outputEnd, roomFor} from './output';
+import {beginOutput, copyLoosely, endOutput, outputAt, outputEnd, records, roomFor} from './output';
 
 /** Writes the bytes of an overflow chain; throws through this module when the chain is damaged. */
 // @ts-ignore: decorator
@@ -175,7 +175,7 @@ function takeKeyRecord(at: usize): Outcome {
   const bytes = payloadBytes as u32;
   if (local < bytes) readOverflow(load32(payload + local), out + local, bytes - local);
   if (!isRecord(out, bytes)) return damaged(Fault.record);
-  markRecord((start - outputAt) as u32, out, bytes);
+  markRecord((start - outputAt) as u32, records, out, bytes);
   endOutput(out + bytes);
   return Outcome.done;
 }

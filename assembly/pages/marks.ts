@@ -14,7 +14,7 @@ let hashesHead: bool = false;
 /** Bytes that are hashed of a record; the key of a table without rowid is usually within the first ones. */
 const headBytes: u32 = 64;
 
-/** @param at receives one u32 for every second record at most */
+/** @param at receives two u32 for every second record at most: its offset, and how many records are before it */
 export function beginMarks(at: usize, qualifyingMask: u32, hashHead: bool): void {
   marksEnd = at;
   mask = qualifyingMask;
@@ -22,14 +22,18 @@ export function beginMarks(at: usize, qualifyingMask: u32, hashHead: bool): void
   lastQualifies = false;
 }
 
-/** @param offset of the record in the output */
+/**
+ * @param offset of the record in the output
+ * @param ordinal how many records are before it there
+ */
 // @ts-ignore: decorator
 @inline
-export function markRecord(offset: u32, payload: usize, bytes: u32): void {
+export function markRecord(offset: u32, ordinal: u32, payload: usize, bytes: u32): void {
   const qualifies = ((hashesHead ? hashOfHead(payload, bytes) : hashOfTail(payload, bytes)) & mask) == 0;
   if (qualifies && !lastQualifies) {
     store<u32>(marksEnd, offset);
-    marksEnd += 4;
+    store<u32>(marksEnd, ordinal, 4);
+    marksEnd += 8;
   }
   lastQualifies = qualifies;
   lastAt = offset;

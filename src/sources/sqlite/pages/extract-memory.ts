@@ -26,8 +26,8 @@ export const areas = {scratch, bounds, leaves, inner, overflow};
 const firstSlot = 2 * MiB;
 /** The largest output: a record of 8 MiB. */
 const outputBytes = 8 * MiB + 64 * KiB;
-/** Offsets of 4 bytes, of every second record at most; a record takes at least 2 bytes, and an output 4 MiB. */
-const marksBytes = 4 * MiB;
+/** Two numbers of 4 bytes for every second record at most; a record takes at least 2 bytes, and an output 4 MiB. */
+const marksBytes = 8 * MiB;
 const slotBytes = outputBytes + marksBytes;
 
 export const outputOf = (slot: number): number => firstSlot + slot * slotBytes;

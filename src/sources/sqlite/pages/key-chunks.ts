@@ -38,37 +38,30 @@ export class KeyChunks {
   }
 
   /** @throws TakeRows */
-  *add({bytes, records, marks, lastQualifies, lastAt, release}: Extracted): Generator<KeyChunk> {
+  *add(extracted: Extracted): Generator<KeyChunk> {
+    const {bytes, records, lastQualifies, lastAt, release} = extracted;
     if (records === 0) {
       release();
       return;
     }
     if (this.#undecided !== undefined) yield this.#take(this.#undecided.at, this.#undecided.records);
     this.#undecided = undefined;
-    let [start, chunkRecords, mark] = [0, 0, 0];
-    // The part of the chunk that is held already.
-    let before = this.#held.bytes.length;
-    for (let at = 0; at < bytes.length; ) {
-      const end = keyRecordEnd(bytes, at);
-      if (end - at > mostRecordBytes) throw new TakeRows('a key has more than 1 MiB');
-      let isCut = before + end - start > mostBytes;
-      if (marks?.[mark] === at) {
-        mark++;
-        // A mark at 0 is only known to qualify.
-        if (at > 0 || !this.#lastQualifies) isCut = true;
+    // The chunk's first byte and record here; `before`: the part of the chunk that is held already.
+    let [start, first, before] = [0, 0, this.#held.bytes.length];
+    const mayBeTooLarge = before + bytes.length > mostBytes || bytes.length > mostRecordBytes;
+    for (const {at, end, record, isMark} of mayBeTooLarge ? everyRecord(extracted) : markedRecords(extracted)) {
+      // A mark at 0 is only known to qualify.
+      const mayBegin = isMark && (at > 0 || !this.#lastQualifies);
+      if (!mayBegin && before + end - start <= mostBytes) continue;
+      const count = this.#held.records + record - first;
+      if (count < (this.#isFirst ? 1 : 2)) continue;
+      if (at === lastAt) this.#undecided = {at: before + at - start, records: count};
+      else {
+        yield this.#chunk(bytes.subarray(start, at), record - first);
+        [start, first, before] = [at, record, 0];
       }
-      const count = this.#held.records + chunkRecords;
-      if (isCut && count >= (this.#isFirst ? 1 : 2)) {
-        if (at === lastAt) this.#undecided = {at: before + at - start, records: count};
-        else {
-          yield this.#chunk(bytes.subarray(start, at), chunkRecords);
-          [start, chunkRecords, before] = [at, 0, 0];
-        }
-      }
-      chunkRecords++;
-      at = end;
     }
-    this.#held.add(bytes.subarray(start), chunkRecords);
+    this.#held.add(bytes.subarray(start), records - first);
     this.#lastQualifies = lastQualifies ?? false;
     release();
   }
@@ -91,6 +84,29 @@ export class KeyChunks {
     this.bytes += length;
     this.records += records;
     return {bytes, records, first: identityOf(bytes, this.#hashed), release: releaseOf(bytes)};
+  }
+}
+
+/** A record before which a chunk may end: its bytes, and how many records are before it. */
+type Candidate = {at: number; end: number; record: number; isMark: boolean};
+
+/** Few of the records. No record makes a chunk too large, so it does not matter where these ones end. */
+function* markedRecords({marks = new Uint32Array()}: Extracted): Generator<Candidate> {
+  for (let mark = 0; mark < marks.length; mark += 2) {
+    yield {at: marks[mark]!, end: marks[mark]!, record: marks[mark + 1]!, isMark: true};
+  }
+}
+
+/** @throws TakeRows */
+function* everyRecord({bytes, marks = new Uint32Array()}: Extracted): Generator<Candidate> {
+  let mark = 0;
+  for (let [at, record] = [0, 0]; at < bytes.length; record++) {
+    const end = keyRecordEnd(bytes, at);
+    if (end - at > mostRecordBytes) throw new TakeRows('a key has more than 1 MiB');
+    const isMark = marks[mark] === at;
+    if (isMark) mark += 2;
+    yield {at, end, record, isMark};
+    at = end;
   }
 }
 

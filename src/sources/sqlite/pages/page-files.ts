@@ -65,8 +65,9 @@ export type Extracted = {
   /** Set when the limit was reached: the run continues with this record. */
   next?: Position | undefined;
   /**
-   * Key runs: the offsets at which a chunk may begin, ascending. They are the records that qualify while the record
-   * before, in these bytes, does not; so 0 is in it if the first one qualifies.
+   * Key runs: where a chunk may begin, ascending, in pairs: the offset of a record, and how many records are before it.
+   * They are the records that qualify while the record before, in these bytes, does not; so 0 is in it if the first one
+   * qualifies.
    */
   marks?: Uint32Array | undefined;
   /** Key runs: whether the last record qualifies; undefined if there is none. */

@@ -142,7 +142,7 @@ function keyChunks(keys: readonly Key[], random: Random): Buffer[] {
     const marks: number[] = [];
     let [offset, lastAt] = [0, 0];
     for (const [n, {bytes, qualifies}] of piece.entries()) {
-      if (qualifies && !(n > 0 && piece[n - 1]!.qualifies)) marks.push(offset);
+      if (qualifies && !(n > 0 && piece[n - 1]!.qualifies)) marks.push(offset, n);
       lastAt = offset;
       offset += bytes.length;
     }

@@ -135,13 +135,20 @@ function randomEnds(count: number, random: Random): number[] {
 
 type Part = ReturnType<LocalExtractor['part']>;
 
+/** Marks are pairs of an offset and the number of records before it. */
+const offsetsOf = (marks: readonly number[]) => marks.filter((_, n) => n % 2 === 0);
+
 /** The bytes of all runs of a key tree, and where chunks begin in them. */
 function joined(parts: readonly Part[]): {bytes: Buffer; starts: number[]} {
   const starts: number[] = [];
   let at = 0;
   let beforeQualifies = false;
   for (const {bytes, marks, lastQualifies} of parts) {
-    starts.push(...marks.filter((mark) => mark > 0 || !beforeQualifies).map((mark) => at + mark));
+    starts.push(
+      ...offsetsOf(marks)
+        .filter((mark) => mark > 0 || !beforeQualifies)
+        .map((mark) => at + mark),
+    );
     if (bytes.length > 0) beforeQualifies = lastQualifies;
     at += bytes.length;
   }
