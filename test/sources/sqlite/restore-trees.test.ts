@@ -136,6 +136,23 @@ describe('an index that does not match its table in the backup is built from the
   });
 });
 
+test('an index that is not in the order of its statement is built from the rows where it is to be copied', async () => {
+  const database = new Database(schema);
+  database.db.enableDefensive(false);
+  database.exec(`PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t (b DESC)' WHERE name = 'i'; PRAGMA writable_schema = RESET`);
+  const base = await full(database, ['t']);
+  const backup = withBases(base, recordsOf(database, base));
+  const other = new Database('CREATE TABLE other (x)');
+  const staging = await loadStaging(other.source, backup);
+  await staging.finish({check: 'quick'});
+  const notices: string[] = [];
+  await staging.publish({notice: (text) => notices.push(text)});
+  expect(notices).toEqual([expect.stringContaining('were built from the rows')]);
+  database.exec('REINDEX');
+  expectSame(other.path, database.path, ['t']);
+});
+
 test('the deltas of rows that are older than a column keep the indexes of that column', async () => {
   const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a);
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO t SELECT i, i FROM n;

@@ -65,7 +65,7 @@ export class SqliteStaging implements Staging {
   /** Statements of indexes that could not be built. */
   #lost: ReadonlySet<string> = new Set();
   /** Indexes with the entries of the source. */
-  #laid: ReadonlySet<string> = new Set();
+  #laid: ReadonlyMap<string, RestoredIndex> = new Map();
 
   constructor(target: string, path: string, input: StagingInput) {
     this.#target = target;
@@ -170,7 +170,7 @@ export class SqliteStaging implements Staging {
       }
     });
     this.#lost = builder.lost;
-    this.#laid = new Set(laid.keys());
+    this.#laid = laid;
     requireSound(checked, notice);
     return [...this.#tables.values()].map(({schema, table}) => ({
       name: schema.name,
@@ -193,22 +193,39 @@ export class SqliteStaging implements Staging {
     signal?: AbortSignal | undefined;
     notice?: ((text: string) => void) | undefined;
   }): Promise<void> {
-    const plan: PublishPlan = {
+    const {notice = () => {}, resume} = options;
+    const plan = (): PublishPlan => ({
       target: this.#target,
       staged: this.#file.path,
       schemas: this.#publishable(),
       objects: this.#input.objects,
       facts: this.#input.facts as KeptFacts,
-      copiedIndexes: this.#laid,
-      notice: options.notice ?? (() => {}),
-      resume: options.resume,
-    };
-    if (this.#isNewFile()) publishNewFile(this.#file.connection, plan);
+      copiedIndexes: new Set(this.#laid.keys()),
+      notice,
+      resume,
+    });
+    if (this.#isNewFile()) publishNewFile(this.#file.connection, plan());
     else {
       this.#file.close();
-      publishIntoDatabase(plan);
+      try {
+        publishIntoDatabase(plan());
+      } catch (error) {
+        if (this.#laid.size === 0 || !(error instanceof BkpError) || error.code !== 'SOURCE_DAMAGED') throw error;
+        // SQLite copies no index whose entries are not in its order.
+        this.#rebuildLaidIndexes(notice);
+        publishIntoDatabase(plan());
+      }
     }
     await this.discard();
+  }
+
+  #rebuildLaidIndexes(notice: (text: string) => void): void {
+    const builder = new IndexBuilder(this.#file, this.#loaded, notice);
+    for (const index of this.#laid.values()) builder.rebuild(index);
+    this.#laid = new Map();
+    this.#lost = new Set([...this.#lost, ...builder.lost]);
+    this.#file.close();
+    notice('indexes of the backup cannot be copied: their entries are not in order, so they were built from the rows');
   }
 
   /** The schemas without what could not be built. */
