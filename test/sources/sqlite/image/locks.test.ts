@@ -1,5 +1,5 @@
 import {execFileSync} from 'node:child_process';
-import {closeSync, openSync, symlinkSync, writeFileSync} from 'node:fs';
+import {closeSync, openSync, readdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test, vi} from 'vitest';
@@ -102,4 +102,21 @@ test('an ended transaction is not confirmed', async () => {
   const empty = await openImage(path);
   expect(empty.image.pages).toBe(0);
   empty.close();
+});
+
+test('only RawFile opens a source beside SQLite; other files that open any write the target of a restore', () => {
+  const src = join(import.meta.dirname, '../../../../src/sources/sqlite');
+  const opening = readdirSync(src, {recursive: true, encoding: 'utf8'})
+    .filter((file) => file.endsWith('.ts'))
+    .filter((file) =>
+      [...readFileSync(join(src, file), 'utf8').matchAll(/import \{([^}]*)\} from 'node:fs(?:\/promises)?'/g)].some(
+        ([, names]) => /\b(?:open|openSync|readFile|readFileSync|createReadStream)\b/.test(names!),
+      ),
+    );
+  expect(opening.sort()).toEqual([
+    'engine/raw-file.ts',
+    'file/target.ts',
+    'layout/page-layout.ts',
+    'restore/place-new-file.ts',
+  ]);
 });
