@@ -121,6 +121,7 @@ export class PageLayout {
         const result = this.#layOut(tree, piece, isLast);
         then(async () => this.#place(writer, piece, await result, isLast));
       }
+      if (this.#fault !== undefined) throw this.#fault;
       then(() => writer.end());
     } catch (error) {
       this.#fail(error as Error);
@@ -194,6 +195,8 @@ export class PageLayout {
   }
 
   async #run(job: LayoutJob): Promise<LayoutResult> {
+    // After `close`, the descriptor may belong to another file.
+    if (this.#fault !== undefined) throw this.#fault;
     this.#hereBytes -= job.bytes;
     if (this.#pool === undefined && this.#hereBytes >= 0) {
       this.#here ??= new LeafLayout(this.#threadData, 0);

@@ -1,4 +1,14 @@
-import {copyFileSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync} from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
@@ -161,6 +171,32 @@ test('close ends what is going on at any moment, and leaves no file open', async
     expect(openFiles()).toEqual([]);
   }
   expect(readFileSync(target).equals(empty)).toBe(true);
+});
+
+test.each([0, 1024 * 1024])('what comes after close is not written, with %i bytes for this thread', async (bytes) => {
+  prepare(table);
+  const {root} = roots(target).find(({name}) => name === 't')!;
+  const taken = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  const chunks = async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.of(3, 1, 3, 0, 13);
+    taken.resolve();
+    await closed.promise;
+  };
+  const layout = await PageLayout.open(target, {threads: 1, hereUpToBytes: bytes});
+  const adding = layout.addTree({name: 't', kind: 'rowid', root, records: 1}, chunks()).catch(String);
+  await taken.promise;
+  await layout.close();
+  // It gets the number of the descriptor that was closed.
+  const other = openSync(join(folder, 'other'), 'w+');
+  try {
+    closed.resolve();
+    const error = await adding;
+    expect(fstatSync(other).size).toBe(0);
+    expect(error).toMatch(/closed/);
+  } finally {
+    closeSync(other);
+  }
 });
 
 test('two trees cannot have the same root, and no tree has one that is not empty', async () => {

@@ -47,7 +47,8 @@ export async function checkRandomDatabases({seed, numRuns}: {seed: number; numRu
       fc.constantFrom('UTF-8', 'UTF-16le', 'UTF-16be'),
       fc.array(randomTable, {minLength: 1, maxLength: 4}),
       fc.record({seed: fc.integer({min: 1, max: 0x7fffffff}), mean: fc.constantFrom(1, 3, 30, 500)}),
-      async (original, target, encoding, content, cut) => {
+      fc.constantFrom(0, 5000, 1024 * 1024),
+      async (original, target, encoding, content, cut, hereUpToBytes) => {
         const source = join(folder, 'source.db');
         const restored = join(folder, 'restored.db');
         fillDatabase(source, {...original, encoding}, content);
@@ -56,7 +57,10 @@ export async function checkRandomDatabases({seed, numRuns}: {seed: number; numRu
           using to = createDatabase(restored, {...target, encoding});
           for (const sql of statementsOf(from)) to.exec(sql);
         }
-        const {pages} = await layOut(restored, readTrees(source), {cut: randomCut(cut.seed, cut.mean)});
+        const {pages} = await layOut(restored, readTrees(source), {
+          cut: randomCut(cut.seed, cut.mean),
+          hereUpToBytes,
+        });
         expect(statSync(restored).size).toBe(pages * target.pageSize);
         expectSame(restored, source);
       },

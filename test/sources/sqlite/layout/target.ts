@@ -75,10 +75,10 @@ export async function* streamOf(chunks: readonly Buffer[]): AsyncGenerator<Uint8
 export async function layOut(
   path: string,
   trees: readonly ReadTree[],
-  {cut = chunksOf(1024 * 1024), threads = 2}: {cut?: Cut; threads?: number} = {},
+  {cut = chunksOf(1024 * 1024), hereUpToBytes}: {cut?: Cut; hereUpToBytes?: number} = {},
 ): Promise<{pages: number}> {
   const targets = new Map(roots(path).map((tree) => [tree.name, tree]));
-  const layout = await PageLayout.open(path, {threads, syncEarly: false});
+  const layout = await PageLayout.open(path, {threads: 2, hereUpToBytes, syncEarly: false});
   try {
     for (const {name, kind, records, content} of trees) {
       await layout.addTree({name, kind, records, root: targets.get(name)!.root}, streamOf(cut(content)));
