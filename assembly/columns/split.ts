@@ -30,7 +30,7 @@ let rowidBytes: u32 = 0;
 const sampleRecords: u32 = 512;
 
 /**
- * @param plain records, each with its length and perhaps a rowid in front; 16 readable bytes follow `plainEnd`
+ * @param plain records, each with its length and perhaps a rowid in front; 32 readable bytes follow `plainEnd`
  * @param most bytes that may be written at `out`, not fewer than 2048
  * @returns how many bytes were written; 0 if joining them would not restore every byte, or they would be more
  */
