@@ -202,6 +202,15 @@ test('chunks of keys follow the rule, however their records are delivered', () =
   }
 });
 
+test('a chunk of keys that begins because of its size has two records as well', () => {
+  // Three records make the first chunk full; the fifth one qualifies, and would leave the fourth alone.
+  const keys = [false, false, false, false, true, false].map((qualifies) => ({bytes: record(1_000_000), qualifies}));
+  const chunks = keyChunks(keys, new Random(1));
+  expect(chunks.map(({length}) => Math.round(length / 1e6))).toEqual([3, 3]);
+  // Nor does the last record begin one.
+  expect(keyChunks(keys.slice(0, 4), new Random(1)).map(({length}) => Math.round(length / 1e6))).toEqual([4]);
+});
+
 test('a key of more than a mebibyte means rows', () => {
   const keys = [record(10), record(mebibyte + 1), record(10)].map((bytes) => ({bytes, qualifies: false}));
   expect(() => keyChunks(keys, new Random(2))).toThrow(TakeRows);
