@@ -1,10 +1,10 @@
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
-import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
-import {expectSame} from '../../helpers/sqlite-compare.ts';
-import {type Backup, loadStaging} from '../layers.ts';
-import {Database, filesIn, folder, full, increment} from './database.ts';
-import {recordsOf, withBases} from './records.ts';
+import {SqliteSource} from '../../src/sources/sqlite/index.ts';
+import {expectSame} from '../helpers/sqlite-compare.ts';
+import {type Backup, loadStaging} from '../sources/layers.ts';
+import {Database, filesIn, folder, full, increment} from '../sources/sqlite/database.ts';
+import {recordsOf, withBases} from '../sources/sqlite/records.ts';
 
 /** Restores into a new file and into an existing database, and compares every bit. @returns the notices */
 async function expectBack(database: Database, backup: Backup, tables: readonly string[]): Promise<string[]> {
