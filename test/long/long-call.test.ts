@@ -9,11 +9,12 @@ const endless = `instr(printf('%8000000d', id), printf('%4000000d', -1))`;
 
 /**
  * One row, and an index whose creation never ends, because SQLite evaluates its expression. The index was created for
- * a cheap expression, so that the database itself stays fast.
+ * a cheap expression, so that the database itself stays fast. A table with a record of more than 8 MiB is backed up row
+ * by row, so a restore creates its indexes.
  */
-const schema = `CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);
+const schema = `CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, large BLOB);
   CREATE INDEX slow ON t (v);
-  INSERT INTO t VALUES (1, 'a');`;
+  INSERT INTO t VALUES (1, 'a', zeroblob(9000000));`;
 
 function makeEndless(path: string): void {
   const db = new DatabaseSync(path);
