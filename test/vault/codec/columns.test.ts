@@ -221,17 +221,31 @@ test('splitting crafted records reads and writes nothing outside of its input an
   );
 });
 
-test('a record with more columns than there are is refused, whatever was joined before', () => {
-  const row = (...values: bigint[]) => ({rowid: 1n, values});
-  const wide = columnsOf([row(2n, 3n, 4n), row(5n, 6n, 7n)], 'key');
-  const joined = recordsOf([row(2n, 3n, 4n)], 'key');
-  // Fails after the first record, so that the third column has something left.
-  expect(guarded.call('join', wide, 'key', joined.length, 'zeros').result).toBe(0);
-  const narrow = columnsOf([row(2n, 3n)], 'key');
-  const countAt = 12 + 2 * 8;
-  expect(narrow[countAt]).toBe(2);
-  for (const count of [3, 126, 127, 255]) {
-    narrow[countAt] = count;
-    expect(guarded.call('join', narrow, 'key', joined.length, 'zeros').result).toBe(0);
-  }
+test.each([
+  ['rowids', 'rowid', {records: 200, rowids: [0]}],
+  ['serial types', 'key', {records: 60, types: [8]}],
+  ['values', 'key', {records: 1, types: [0x81, 0x55]}],
+  ['a difference', 'key', {records: 2, types: [1, 0x81, 0x55], values: [0x80], flag: 0x80000000}],
+] as const)('%s that end too early are refused, and nothing behind them is read', (_, kind, crafted) => {
+  const {
+    records,
+    rowids = [],
+    types = [],
+    values = [],
+    flag = 0,
+  } = {flag: 0, ...crafted} as {
+    records: number;
+    rowids?: readonly number[];
+    types?: readonly number[];
+    values?: readonly number[];
+    flag?: number;
+  };
+  const columns = types.length > 0 ? 1 : 0;
+  const lengths = [records, columns, rowids.length, ...(columns === 1 ? [types.length, values.length + flag] : [])];
+  const streams = [Buffer.alloc(records, columns), rowids, ...(columns === 1 ? [types, values] : [])];
+  const input = Buffer.concat([
+    Buffer.from(Uint32Array.from(lengths).buffer),
+    ...streams.flatMap((stream) => [Buffer.from(stream), Buffer.alloc(16)]),
+  ]);
+  expect(guarded.call('join', input, kind, 5000, 'zeros').result).toBe(0);
 });
