@@ -10,6 +10,9 @@ const loadCacheKib = 40 * 1024;
  */
 const sortCacheKib = 8 * 1024;
 
+/** For deltas of laid trees: they touch few pages, and the memory of the layout may not be free yet. */
+const deltaCacheKib = 8 * 1024;
+
 const whileLoading = `PRAGMA journal_mode = OFF; PRAGMA cache_size = -${loadCacheKib}`;
 // An index that cannot be built is rolled back, which needs a journal.
 const whileIndexing = `PRAGMA journal_mode = MEMORY; PRAGMA cache_size = -${sortCacheKib}`;
@@ -43,6 +46,12 @@ export class StagingFile {
       this.#connection.exec(`${this.#settings}; ${always}`);
     }
     return this.#connection;
+  }
+
+  /** To be called when trees have been laid out. */
+  beginDeltas(): void {
+    this.#settings = `PRAGMA journal_mode = OFF; PRAGMA cache_size = -${deltaCacheKib}`;
+    this.connection.exec(this.#settings);
   }
 
   /** To be called before indexes are built. */

@@ -44,6 +44,7 @@ export class TreeLoading {
     if (this.#layout === undefined) return;
     await this.#explained(() => this.#layout!.finish());
     await this.close();
+    this.#file.beginDeltas();
   }
 
   async close(): Promise<void> {
