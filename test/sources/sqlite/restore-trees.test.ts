@@ -223,6 +223,28 @@ test('the indexes of the base stay away if the backup leaves indexes out', async
   expect(imageOf(path).tables).toEqual(imageOf(database.path).tables);
 });
 
+test('a backup and its restore report the indexes that were left out on request', async () => {
+  const statements = ['CREATE INDEX i ON t (a)', 'CREATE UNIQUE INDEX u ON t (b)'];
+  const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a, b UNIQUE); ${statements.join(';')}`);
+  const told: string[] = [];
+  const snapshot = await database.source.snapshot({
+    tables: ['t'],
+    omitIndexes: true,
+    notice: (text) => told.push(text),
+  });
+  await snapshot.close();
+  expect(told.filter((text) => text.includes('OMIT_INDEXES'))).toEqual([
+    expect.stringMatching(/duplicates.*: u of t$/),
+  ]);
+  const base = await takeFull(database.source, {tables: ['t'], omitIndexes: true});
+  const {notices} = await restored(withBases(base, recordsOf(database, base)), 'quick');
+  expect(notices).toEqual(
+    statements.map((sql) => expect.stringMatching(new RegExp(`OMIT_INDEXES.*${literally(sql)}$`))),
+  );
+});
+
+const literally = (sql: string) => sql.replace(/[()]/g, '\\$&');
+
 test('duplicates in a unique index come back, and a full check reports them', async () => {
   const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a); CREATE INDEX i ON t (a);
     INSERT INTO t VALUES (1, 1), (2, 1), (3, 2)`);

@@ -22,6 +22,7 @@ export function finishTables(connection: Connection, finishing: Finishing): void
   const {schemas, objects, resume, notice} = finishing;
   const before = virtualTables(connection);
   reportComputedIndexes(connection, finishing);
+  reportOmittedIndexes(finishing);
   for (const schema of schemas) restoreSequence(connection, schema);
   for (const object of objects) makeObject(connection, object);
   const gone = dropViewsWithoutTables(connection, finishing);
@@ -47,6 +48,16 @@ export function finishTables(connection: Connection, finishing: Finishing): void
   const tracked = tables.filter((table) => trackingObstacle(table) === undefined);
   ensureTracking(connection, tracked);
   setMark(connection, resume.owner, tracked, resume.mark);
+}
+
+/** Without a UNIQUE index the application's ON CONFLICT clauses and foreign keys may fail, and duplicates do not. */
+function reportOmittedIndexes({schemas, notice}: Finishing): void {
+  for (const schema of schemas) {
+    const {omittedIndexes = []} = definitionOf(schema);
+    for (const sql of omittedIndexes) {
+      notice(`an index of ${schema.name} is not in the backup (OMIT_INDEXES); create it again: ${sql}`);
+    }
+  }
 }
 
 /**

@@ -10,6 +10,8 @@ export type Definition = {
   table: string;
   indexes: readonly string[];
   triggers: readonly string[];
+  /** Statements of the indexes that the backup leaves out on request; a restore reports them. */
+  omittedIndexes?: readonly string[];
   /** AUTOINCREMENT's counter as text (it has 64 bits); null when the table has none or was never inserted into. */
   sequence: string | null;
   /**
@@ -44,9 +46,11 @@ export function oddStatement({
 }
 
 export function tableSchema(connection: Connection, table: Table, {omitIndexes}: {omitIndexes: boolean}): TableSchema {
+  const indexes = table.indexes.map((index) => index.sql);
   const definition: Definition = {
     table: table.sql,
-    indexes: omitIndexes ? [] : table.indexes.map((index) => index.sql),
+    indexes: omitIndexes ? [] : indexes,
+    ...(omitIndexes && indexes.length > 0 ? {omittedIndexes: indexes} : {}),
     triggers: table.triggers.map((trigger) => trigger.sql),
     ...(table.autoincrement ? sequenceOf(connection, table.name) : {sequence: null}),
   };
@@ -58,12 +62,21 @@ export function tableSchema(connection: Connection, table: Table, {omitIndexes}:
  * @throws BkpError `OBJECT_DAMAGED`
  */
 export function definitionOf(schema: TableSchema): Definition {
-  const {table, indexes, triggers, sequence, sequenceRows = []} = schema.definition as Partial<Definition>;
+  const {
+    table,
+    indexes,
+    omittedIndexes = [],
+    triggers,
+    sequence,
+    sequenceRows = [],
+  } = schema.definition as Partial<Definition>;
   const creates = (what: RegExp) => (sql: unknown) => typeof sql === 'string' && what.test(sql);
   if (
     creates(forms.table)(table) &&
     Array.isArray(indexes) &&
     indexes.every(creates(forms.index)) &&
+    Array.isArray(omittedIndexes) &&
+    omittedIndexes.every(creates(forms.index)) &&
     Array.isArray(triggers) &&
     triggers.every(creates(forms.trigger)) &&
     (sequence === null || /^-?\d+$/.test(String(sequence))) &&
@@ -73,6 +86,7 @@ export function definitionOf(schema: TableSchema): Definition {
     return {
       table: table as string,
       indexes,
+      ...(omittedIndexes.length === 0 ? {} : {omittedIndexes}),
       triggers,
       sequence: sequence as string | null,
       ...(sequenceRows.length === 0 ? {} : {sequenceRows}),

@@ -69,11 +69,23 @@ export async function openSnapshot(path: string, options: SnapshotOptions): Prom
     if (since !== undefined) requireUnbroken(connection, tracked(tables), since);
     else for (const table of tables) requireDistinctKeys(connection, table);
     if (track !== undefined) requireTracked(connection, tracked(tables), track.owner, mark!);
+    if (options.omitIndexes) reportOmitted(tables, notice);
     return new SqliteSnapshot(reading, tables, mark, {...options, writtenBy});
   } catch (error) {
     reading.close();
     throw error;
   }
+}
+
+function reportOmitted(tables: readonly Table[], notice: SnapshotOptions['notice']): void {
+  const unique = tables.flatMap(({name, indexes}) =>
+    indexes.filter(({sql}) => /^CREATE\s+UNIQUE\b/i.test(sql)).map((index) => `${index.name} of ${name}`),
+  );
+  if (unique.length === 0) return;
+  notice?.(
+    `OMIT_INDEXES leaves out UNIQUE indexes too: a restored copy accepts duplicates until they are created again: ` +
+      unique.join(', '),
+  );
 }
 
 class SqliteSnapshot implements Snapshot {
