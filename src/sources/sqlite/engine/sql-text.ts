@@ -16,7 +16,7 @@ function tokens(sql: string): Token[] {
 /** The statement without insignificant differences: comments, blanks, and the case of words outside quotes. */
 export function normalized(sql: string): string {
   return tokens(sql)
-    .map(({text}) => (/^['"`[]/.test(text) ? text : text.toLowerCase()))
+    .map(({text}) => (/^['"`[]/.test(text) ? text : foldName(text)))
     .join(' ');
 }
 
@@ -100,7 +100,7 @@ export function generatedExpressions(sql: string): string {
       parts.push(sql.slice(begin, token.start));
       begin = undefined;
     }
-    before = token.text.toLowerCase();
+    before = foldName(token.text);
   }
   return parts.join(' , ');
 }
@@ -138,7 +138,7 @@ export function namesTable(sql: string, table: string): boolean {
  */
 export function triggerEvent(sql: string): 'insert' | 'update' | 'delete' {
   for (const {text} of tokens(sql).slice(3)) {
-    const word = text.toLowerCase();
+    const word = foldName(text);
     if (word === 'insert' || word === 'update' || word === 'delete') return word;
   }
   return 'insert';

@@ -55,6 +55,7 @@ export class Landing {
    */
   follow(index: string): boolean {
     const connection = this.#connection;
+    if (!this.#findsRows()) return false;
     const twin = `${ownPrefix}twin_${this.#id}_${this.#twins.size}`;
     connection.exec(`CREATE INDEX main.${twin} ON ${this.#name} (${indexedColumns(connection, index)})`);
     if (entryForm(connection, twin) !== entryForm(connection, index)) {
@@ -65,18 +66,18 @@ export class Landing {
     return true;
   }
 
+  /**
+   * Whether rows with a key are found by their rowid or by {@link Landing.#keyIndex}. Otherwise SQLite might search for
+   * them in a twin, whose entries nothing has compared with the rows.
+   */
+  #findsRows(): boolean {
+    const {key, withoutRowid} = this.#table;
+    return key.kind === 'rowid' || (!withoutRowid && key.alias !== undefined);
+  }
+
   /** Takes over the trees of the real table and of the followed indexes. */
   adopt(): void {
     this.#exchange();
-    this.#indexed = this.#table.key.kind === 'columns' && this.#followsKey();
-  }
-
-  #followsKey(): boolean {
-    const key = this.#connection.value(
-      `SELECT name FROM pragma_index_list(?, 'main') WHERE origin = 'pk'`,
-      this.#table.name,
-    );
-    return this.#twins.has(String(key));
   }
 
   #exchange(): void {
@@ -135,9 +136,10 @@ export class Landing {
   #remove(matches: string, found: readonly string[], keys: string): void {
     const name = `main.${this.#name}`;
     const row = found.length === 1 ? found[0]! : `(${found.join(', ')})`;
+    const by = this.#indexed ? ` INDEXED BY ${this.#keyIndex}` : '';
     this.#connection.run(
       `DELETE FROM ${name} AS t WHERE ${row} IN
-       (SELECT ${found.join(', ')} FROM ${keys} AS k CROSS JOIN ${name} AS t ON ${matches})`,
+       (SELECT ${found.join(', ')} FROM ${keys} AS k CROSS JOIN ${name} AS t${by} ON ${matches})`,
     );
   }
 

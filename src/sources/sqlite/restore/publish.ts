@@ -69,16 +69,18 @@ export function publishIntoDatabase(plan: PublishPlan): void {
         runFromManifest(connection, {what: 'table', table: schema.name}, table);
         const made = requireTable(connection, schema.name);
         const makeIndex = (sql: string) => runFromManifest(connection, {what: 'index', table: schema.name}, sql);
+        for (const index of indexes) makeIndex(index);
+        // Whether SQLite transfers generated columns depends on the indexes too.
         const hasGenerated = made.columns.some((column) => column.generated);
-        if (hasGenerated && (isKeyless(made) || !transfers(connection, made.name))) {
-          landRows(connection, made);
-          for (const index of indexes) {
-            buildIndex(connection, index, makeIndex);
-            copiedIndexes.delete(objectName(index));
-          }
-        } else {
-          for (const index of indexes) makeIndex(index);
+        if (!hasGenerated || (!isKeyless(made) && transfers(connection, made.name))) {
           copyRows(connection, made);
+          continue;
+        }
+        for (const index of indexes) connection.exec(`DROP INDEX main.${quoteName(objectName(index))}`);
+        landRows(connection, made);
+        for (const index of indexes) {
+          buildIndex(connection, index, makeIndex);
+          copiedIndexes.delete(objectName(index));
         }
       }
       finishTables(connection, {...plan, copiedIndexes});

@@ -40,7 +40,7 @@ export function planTrees(
     if (tree.kind !== 'key') throw damaged(schema, tree.name);
     if (tree.fingerprint === undefined) {
       if (!constraints.includes(tree.name)) throw damaged(schema, tree.name);
-      return landing === undefined || ((isSmall || isKey(connection, table, tree)) && landing.follow(tree.name));
+      return landing === undefined || (isSmall && !isKey(connection, table, tree) && landing.follow(tree.name));
     }
     const sql = statements.get(tree.name);
     if (sql === undefined || indexFingerprint(sql) !== tree.fingerprint) return false;
@@ -53,7 +53,10 @@ export function planTrees(
   return {trees: [own, ...indexes], indexes: new Set(indexes.map(({name}) => name))};
 }
 
-/** The landing searches for changed keys in it, however many there are. */
+/**
+ * The landing deletes the rows that this index leads to. Nothing has compared its entries with the rows, and a wrong
+ * one would delete another row: so it is always built from the rows.
+ */
 function isKey(connection: Connection, {name}: Table, tree: Tree): boolean {
   const index = connection.value(`SELECT name FROM pragma_index_list(?, 'main') WHERE origin = 'pk'`, name);
   return index === tree.name;

@@ -99,7 +99,8 @@ export function loadedNames(
 
 /** https://www.sqlite.org/datatype3.html, 3.1; in a STRICT table ANY converts nothing. */
 export function affinity({strict}: Table, {type}: Column): string {
-  const word = type.toUpperCase();
+  // SQLite folds the letters of ASCII only.
+  const word = type.replace(/[a-z]/g, (letter) => letter.toUpperCase());
   if (word === '' || (strict && word === 'ANY')) return 'BLOB';
   if (word.includes('INT')) return 'INTEGER';
   if (/CHAR|CLOB|TEXT/.test(word)) return 'TEXT';
