@@ -40,7 +40,13 @@ const systemResult: Readonly<Record<string, number>> = {
 export function translated(error: unknown, path: string): unknown {
   if (error instanceof BkpError) return error;
   const because = {cause: error, context: {path}};
-  switch (resultCode(error) ?? systemResult[systemCode(error) ?? '']) {
+  if (systemCode(error) === 'EFBIG') {
+    return new BkpError('SOURCE_FULL', `${path} would be larger than a file may be`, {
+      ...because,
+      next: 'raise the limit of this user (ulimit -f), or use another file system',
+    });
+  }
+  switch (isOutOfMemory(error) ? ResultCode.noMemory : (resultCode(error) ?? systemResult[systemCode(error) ?? ''])) {
     case ResultCode.busy:
     case ResultCode.locked:
       return new BkpError('SOURCE_LOCKED', `the database ${path} stays locked by another process`, {
@@ -85,13 +91,16 @@ export function translated(error: unknown, path: string): unknown {
     case ResultCode.noMemory:
       return new BkpError('SOURCE_UNAVAILABLE', `not enough memory to work on ${path}`, {
         ...because,
-        next: 'free some memory: it must hold a single row several times',
+        next: 'free some memory, or raise the limit of this user (ulimit -v); it must hold a single row several times',
         retryable: true,
       });
     default:
       return error;
   }
 }
+
+/** Node throws this for memory that threads share. */
+const isOutOfMemory = (error: unknown) => error instanceof RangeError && error.message.includes('WebAssembly.Memory');
 
 /**
  * Readers and writers in WAL mode coordinate through files next to the database. A user who may not create them

@@ -1,5 +1,6 @@
 import {availableParallelism} from 'node:os';
 import type {Cuts, TableBase} from '../../source.ts';
+import {translated} from '../engine/errors.ts';
 import {quoteName} from '../engine/quote.ts';
 import type {Reading} from '../image/image.ts';
 import {NearExtractor} from '../pages/near-extractor.ts';
@@ -52,8 +53,7 @@ export class PageRecords {
     if (this.#taken.has(table.name)) return {reason: 'its records were taken from this snapshot already'};
     this.#taken.add(table.name);
     const {files} = await this.#files();
-    const isSmall = files.pages * files.pageBytes < leastBytesForThreads;
-    this.#extractor ??= isSmall ? new NearExtractor(files) : new PageThreads(files, {threads: this.#threads});
+    this.#extractor ??= this.#openExtractor(files);
     const records = new TableRecords({
       path: this.#path,
       table: table.name,
@@ -65,6 +65,16 @@ export class PageRecords {
       countRows: () => this.#reading.connection.number(`SELECT count(*) FROM main.${quoteName(table.name)}`),
     });
     return {form: 'records', trees: records.trees()};
+  }
+
+  /** @throws BkpError `SOURCE_UNAVAILABLE` when there is not enough memory */
+  #openExtractor(files: PageFiles): PageExtractor {
+    const isSmall = files.pages * files.pageBytes < leastBytesForThreads;
+    try {
+      return isSmall ? new NearExtractor(files) : new PageThreads(files, {threads: this.#threads});
+    } catch (error) {
+      throw translated(error, this.#path);
+    }
   }
 
   /** About the bytes of the table's records, from a few pages; undefined if its rows are to be taken. */
@@ -91,7 +101,11 @@ export class PageRecords {
     if (image === undefined) return {reason: `its pages cannot be read (${messageOf(obstacle)})`};
     const {schemaFormat} = await this.#files();
     const reason = recordsObstacle(table, schemaFormat);
-    return reason === undefined ? treesOf(connection, table, {omitIndexes: this.#omitIndexes}) : {reason};
+    if (reason !== undefined) return {reason};
+    const trees = treesOf(connection, table, {omitIndexes: this.#omitIndexes});
+    // An increment would not find rows that are in the wrong place.
+    if (!table.withoutRowid || trees[0]?.key !== undefined) return trees;
+    return {reason: 'bkp cannot check the order of a key with this collation in this encoding'};
   }
 
   #files(): Promise<Opened> {
