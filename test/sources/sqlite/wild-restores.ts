@@ -20,12 +20,16 @@ export async function tryWildDatabases(count: number, firstSeed: number): Promis
     try {
       await live(wild);
     } catch (error) {
+      // SQLite damages some of these databases itself (indexes of schema format 1), and the backup must say so.
+      if ((error as {code?: string}).code === 'SOURCE_DAMAGED' && !isSound(wild.db)) continue;
       throw new Error(`BKP_TEST_SEED=${seed}: ${wild.note}`, {cause: error});
     } finally {
       wild.db.close();
     }
   }
 }
+
+const isSound = (db: DatabaseSync) => Object.values(db.prepare('PRAGMA integrity_check(1)').get()!)[0] === 'ok';
 
 /** Two collections of the same tables: each takes full backups and increments at its own time. */
 async function live(wild: WildDatabase): Promise<void> {
