@@ -76,14 +76,21 @@ function edit(database: Database, types: readonly string[], generated: string | 
 
 async function expectBack(database: Database, backup: Backup): Promise<void> {
   const tables = backup.schemas.map(({name}) => name);
-  const {integrity: _, ...wanted} = imageOf(database.path, tables);
+  const {integrity: own, ...wanted} = imageOf(database.path, tables);
   for (const path of [join(folder(), 'new.db'), new Database('CREATE TABLE other (x)').path]) {
     await restore(new SqliteSource(path), backup);
     const {integrity, ...actual} = imageOf(path, tables);
     expect(actual).toEqual(wanted);
-    expect(integrity.filter((line) => /missing|wrong #|out of order|malformed/.test(line))).toEqual([]);
+    // An index that does not match its rows in the database itself is restored as it is there, or built from the rows.
+    expect(faultsIn(integrity).filter((fault) => !faultsIn(own).includes(fault))).toEqual([]);
   }
 }
+
+/** Without the numbers of rows. */
+const faultsIn = (integrity: readonly string[]) =>
+  integrity
+    .filter((line) => /missing|wrong #|out of order|malformed/.test(line))
+    .map((line) => line.replace(/\brow \d+/, 'row'));
 
 test('whatever an edit of the schema leaves in a table, each backup restores it unchanged', async () => {
   await fc.assert(
