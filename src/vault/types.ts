@@ -20,7 +20,7 @@ export type Piece = {
   column?: Column | undefined;
   /** The bytes are records of SQLite's b-trees, each with a rowid in front of it or (`key`) without. */
   records?: 'rowid' | 'key' | undefined;
-  /** Called when the vault no longer needs the bytes; not called after an error. */
+  /** Called when the vault no longer needs the bytes, also if they could not be stored. */
   release?: (() => void) | undefined;
 };
 

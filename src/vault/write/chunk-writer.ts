@@ -67,17 +67,20 @@ export class ChunkWriter {
 
   /**
    * Releases a piece as soon as it is encoded, not when its turn to be appended comes: a source with little memory
-   * would wait for that forever, because this writer waits for its next piece first.
+   * would wait for that forever, because this writer waits for its next piece first. After an error too: the source
+   * ends only when it has got the memory that it waits for.
    */
   async #encodeAndRelease(piece: Piece): Promise<Encoded> {
-    const encoded = await this.#encode(piece);
-    if (piece.release === undefined) return encoded;
-    const {chunk} = encoded;
-    // What is stored as it is may be the piece's own memory.
-    const isOwn = chunk !== undefined && chunk.stored.buffer !== piece.bytes.buffer;
-    const kept = chunk === undefined || isOwn ? chunk : {...chunk, stored: Buffer.from(chunk.stored)};
-    piece.release();
-    return {...encoded, ...(kept === undefined ? {} : {chunk: kept})};
+    try {
+      const encoded = await this.#encode(piece);
+      const {chunk} = encoded;
+      if (chunk === undefined || piece.release === undefined) return encoded;
+      // What is stored as it is may be the piece's own memory.
+      const isOwn = chunk.stored.buffer !== piece.bytes.buffer;
+      return isOwn ? encoded : {...encoded, chunk: {...chunk, stored: Buffer.from(chunk.stored)}};
+    } finally {
+      piece.release?.();
+    }
   }
 
   /** One list of chunk ids, not counted as the user's bytes. */

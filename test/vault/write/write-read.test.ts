@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
+import {BkpError} from '../../../src/errors/index.ts';
+import {wrapStore} from '../../../src/stores/index.ts';
 import type {ChunkId, Piece} from '../../../src/vault/index.ts';
 import {
   backup,
@@ -263,6 +265,37 @@ test('reading can be cancelled', async () => {
     for await (const _ of vault.read(recipe, {signal: stop.signal})) stop.abort();
   })();
   await expect(reading).rejects.toMatchObject({name: 'AbortError'});
+});
+
+test('a source that waits for the memory of a piece ends when that piece cannot be encoded', async () => {
+  const store = newStore();
+  const first = noise(300_000, 1);
+  const recipe = await backup(await open(store), 'one', [{bytes: first}]);
+  // The base of a difference cannot be read.
+  const vault = await open(
+    wrapStore(store, {
+      get: async (key, range) => {
+        if (key.startsWith('packs/')) throw new BkpError('STORE_UNAVAILABLE', 'no answer');
+        return store.get(key, range);
+      },
+    }),
+  );
+  let hasEnded = false;
+  async function* pieces(): AsyncGenerator<Piece> {
+    try {
+      let release = () => {};
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      yield {bytes: changed(first, 7), like: recipe.chunks[0]!, release};
+      await released;
+      yield {bytes: noise(1000, 2)};
+    } finally {
+      hasEnded = true;
+    }
+  }
+  await expect(backup(vault, 'two', pieces())).rejects.toThrow('no answer');
+  expect(hasEnded).toBe(true);
 });
 
 test.each([
