@@ -26,9 +26,8 @@ export async function verifyAllBytes(
       end = run.at(-1)!.offset + run.at(-1)!.storedBytes;
       const bytes = await store.get(key, {start, end});
       hasher.update(bytes);
-      for (const {offset} of run) {
-        const chunk = needed.get(offset);
-        if (chunk === undefined) continue;
+      const here = run.flatMap(({offset}) => needed.get(offset) ?? []);
+      for (const chunk of await reader.chunks.notIntact(here, bytes, start, recovery)) {
         const where = {key, pack, chunk: chunk.id};
         await reader.chunks
           .decode(chunk, bytes, start, recovery)

@@ -1,6 +1,7 @@
 import {BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {decodeChunk} from '../codec/decode.ts';
+import {GroupDecoder} from '../codec/group-decoder.ts';
 import {damaged, isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
@@ -9,11 +10,19 @@ import type {ChunkId} from '../types.ts';
 import {RecentBases} from './recent-bases.ts';
 import {chunkMissing, type Recovery} from './recovery.ts';
 
+/** Plain bytes that threads decode at a time. */
+const groupBytes = 4 * 1024 * 1024;
+/** Threads take about as long to start as this thread takes to decode this much. */
+const threadsFromBytes = 32 * 1024 * 1024;
+
 /** Reads and decodes chunks. Every chunk is checked against its id. */
 export class ChunkReader {
   readonly #store: Store;
   readonly #index: ChunkIndex;
   readonly #bases = new RecentBases();
+  readonly #decoder = new GroupDecoder(groupBytes);
+  /** Plain bytes that were checked so far. */
+  #checkedBytes = 0;
 
   constructor(store: Store, index: ChunkIndex) {
     this.#store = store;
@@ -40,6 +49,46 @@ export class ChunkReader {
   async checkRange(locations: readonly Location[], recovery: Recovery): Promise<void> {
     const stored = await this.getRange(locations);
     for (const location of locations) await this.decode(location, stored, locations[0]!.offset, recovery);
+  }
+
+  /**
+   * Checks chunks of one pack on threads.
+   * @param stored a part of the pack that has all of them, from the byte `from` on
+   * @returns the chunks that were not found intact: {@link ChunkReader.decode} says what is wrong, if anything
+   */
+  async notIntact(
+    locations: readonly Location[],
+    stored: Uint8Array,
+    from: number,
+    recovery: Recovery,
+  ): Promise<readonly Location[]> {
+    this.#checkedBytes += locations.reduce((sum, {plainBytes}) => sum + plainBytes, 0);
+    if (this.#checkedBytes < threadsFromBytes) return locations;
+    const left: Location[] = [];
+    for (const group of groupsOf(locations)) {
+      if (!(await this.#areIntact(group, stored, from, recovery))) left.push(...group);
+    }
+    return left;
+  }
+
+  async #areIntact(group: readonly Location[], stored: Uint8Array, from: number, recovery: Recovery): Promise<boolean> {
+    const [first, last] = [group[0]!, group.at(-1)!];
+    try {
+      const chunks = await Promise.all(
+        group.map(async ({id, offset, storedBytes, plainBytes, encoding, base}) => ({
+          ...{id, storedBytes, plainBytes, encoding, at: offset - first.offset},
+          base: base === undefined ? undefined : await this.base(base, recovery),
+        })),
+      );
+      // A copy, which the thread takes over.
+      const bytes = new Uint8Array(stored.subarray(first.offset - from, last.offset + last.storedBytes - from));
+      const decoded = await this.#decoder.decode({stored: bytes, chunks});
+      decoded?.release?.();
+      return decoded !== undefined;
+    } catch (error) {
+      if (isDamage(error)) return false;
+      throw error;
+    }
   }
 
   /**
@@ -97,6 +146,21 @@ export class ChunkReader {
     // Only a self-contained form: a damaged table could name two chunks as each other's bases.
     return this.#bases.get(id, () => this.load(id, recovery, (location) => location.base === undefined));
   }
+}
+
+/** In order, of at most {@link groupBytes} plain bytes; a larger chunk is alone. */
+function* groupsOf(locations: readonly Location[]): Generator<readonly Location[]> {
+  let group: Location[] = [];
+  let bytes = 0;
+  for (const location of locations) {
+    if (group.length > 0 && bytes + location.plainBytes > groupBytes) {
+      yield group;
+      [group, bytes] = [[], 0];
+    }
+    group.push(location);
+    bytes += location.plainBytes;
+  }
+  if (group.length > 0) yield group;
 }
 
 function chunkDamaged({id, pack, offset}: Location, cause: unknown): BkpError {
