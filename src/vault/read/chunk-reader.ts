@@ -1,7 +1,7 @@
 import {BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {decodeChunk} from '../codec/decode.ts';
-import {GroupDecoder} from '../codec/group-decoder.ts';
+import {type Borrowed, GroupDecoder} from '../codec/group-decoder.ts';
 import {damaged, isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
@@ -10,9 +10,13 @@ import type {ChunkId} from '../types.ts';
 import {RecentBases} from './recent-bases.ts';
 import {chunkMissing, type Recovery} from './recovery.ts';
 
-/** Plain bytes that threads decode at a time. */
-const groupBytes = 4 * 1024 * 1024;
-/** Threads take about as long to start as this thread takes to decode this much. */
+/**
+ * One request to the store reads at most this many plain bytes, and a thread decodes as many at a time (a single
+ * chunk may be larger). From a disk, reading twice as much is not faster.
+ */
+export const groupBytes = 2 * 1024 * 1024;
+
+/** Threads take about as long to start as this thread takes to decode this much, so less is decoded here. */
 const threadsFromBytes = 32 * 1024 * 1024;
 
 /** Reads and decodes chunks. Every chunk is checked against its id. */
@@ -21,8 +25,8 @@ export class ChunkReader {
   readonly #index: ChunkIndex;
   readonly #bases = new RecentBases();
   readonly #decoder = new GroupDecoder(groupBytes);
-  /** Plain bytes that were checked so far. */
-  #checkedBytes = 0;
+  /** Plain bytes of the groups so far. */
+  #groupedBytes = 0;
 
   constructor(store: Store, index: ChunkIndex) {
     this.#store = store;
@@ -45,14 +49,17 @@ export class ChunkReader {
     return Promise.all(locations.map((location) => this.decode(location, stored, locations[0]!.offset, recovery)));
   }
 
-  /** Reads adjacent chunks of one pack and checks them. It decodes one at a time, to save memory. */
+  /** Reads adjacent chunks of one pack and checks them. It decodes few at a time, to save memory. */
   async checkRange(locations: readonly Location[], recovery: Recovery): Promise<void> {
     const stored = await this.getRange(locations);
-    for (const location of locations) await this.decode(location, stored, locations[0]!.offset, recovery);
+    const from = locations[0]!.offset;
+    for (const location of await this.notIntact(locations, stored, from, recovery)) {
+      await this.decode(location, stored, from, recovery);
+    }
   }
 
   /**
-   * Checks chunks of one pack on threads.
+   * Checks chunks of one pack on threads, if they are worth it.
    * @param stored a part of the pack that has all of them, from the byte `from` on
    * @returns the chunks that were not found intact: {@link ChunkReader.decode} says what is wrong, if anything
    */
@@ -62,33 +69,45 @@ export class ChunkReader {
     from: number,
     recovery: Recovery,
   ): Promise<readonly Location[]> {
-    this.#checkedBytes += locations.reduce((sum, {plainBytes}) => sum + plainBytes, 0);
-    if (this.#checkedBytes < threadsFromBytes) return locations;
     const left: Location[] = [];
     for (const group of groupsOf(locations)) {
-      if (!(await this.#areIntact(group, stored, from, recovery))) left.push(...group);
+      const [first, last] = [group[0]!, group.at(-1)!];
+      // A copy, which the thread takes over.
+      const copy = async () =>
+        new Uint8Array(stored.subarray(first.offset - from, last.offset + last.storedBytes - from));
+      const decoded = await this.decodeGroup(group, copy, recovery).catch((error: unknown) => {
+        if (!isDamage(error)) throw error;
+      });
+      decoded?.release?.();
+      if (decoded === undefined) left.push(...group);
     }
     return left;
   }
 
-  async #areIntact(group: readonly Location[], stored: Uint8Array, from: number, recovery: Recovery): Promise<boolean> {
-    const [first, last] = [group[0]!, group.at(-1)!];
-    try {
-      const chunks = await Promise.all(
+  /**
+   * Decodes chunks of one pack on threads. These do not report what is wrong: {@link ChunkReader.decode} does.
+   * @param read the stored bytes from the first chunk's beginning to the last one's end; the thread takes them over
+   * @returns undefined when a chunk is not what was written, or so little was decoded so far that no thread was asked
+   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` about a base
+   */
+  async decodeGroup(
+    group: readonly Location[],
+    read: () => Promise<Uint8Array>,
+    recovery: Recovery,
+  ): Promise<Borrowed | undefined> {
+    this.#groupedBytes += group.reduce((sum, {plainBytes}) => sum + plainBytes, 0);
+    if (this.#groupedBytes < threadsFromBytes) return undefined;
+    const from = group[0]!.offset;
+    const [stored, chunks] = await Promise.all([
+      read(),
+      Promise.all(
         group.map(async ({id, offset, storedBytes, plainBytes, encoding, base}) => ({
-          ...{id, storedBytes, plainBytes, encoding, at: offset - first.offset},
+          ...{id, storedBytes, plainBytes, encoding, at: offset - from},
           base: base === undefined ? undefined : await this.base(base, recovery),
         })),
-      );
-      // A copy, which the thread takes over.
-      const bytes = new Uint8Array(stored.subarray(first.offset - from, last.offset + last.storedBytes - from));
-      const decoded = await this.#decoder.decode({stored: bytes, chunks});
-      decoded?.release?.();
-      return decoded !== undefined;
-    } catch (error) {
-      if (isDamage(error)) return false;
-      throw error;
-    }
+      ),
+    ]);
+    return this.#decoder.decode({stored, chunks});
   }
 
   /**

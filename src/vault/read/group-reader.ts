@@ -1,23 +1,14 @@
 import {mapConcurrent} from '../../lib/async.ts';
-import {type Borrowed, GroupDecoder} from '../codec/group-decoder.ts';
+import type {Borrowed} from '../codec/group-decoder.ts';
 import {isDamage} from '../format/damage.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Location} from '../indexes/chunk-table.ts';
 import type {ChunkId} from '../types.ts';
-import type {ChunkReader} from './chunk-reader.ts';
+import {type ChunkReader, groupBytes} from './chunk-reader.ts';
 import type {Recovery} from './recovery.ts';
-
-/**
- * One request to the store reads at most this many plain bytes (a single chunk may be larger). From a disk, reading
- * twice as much is not faster.
- */
-const groupBytes = 2 * 1024 * 1024;
 
 /** Groups read ahead: at most about 6 MiB of chunks of usual size wait for the caller, and as much of their bases. */
 export const groupsAtOnce = 3;
-
-/** Threads take about as long to start as this thread takes to decode this much, so less is decoded here. */
-const threadsFromBytes = 32 * 1024 * 1024;
 
 /** Adjacent chunks of one pack, or one chunk that the index does not know (then `locations` is empty). */
 type Group = {ids: ChunkId[]; locations: Location[]};
@@ -26,9 +17,6 @@ type Group = {ids: ChunkId[]; locations: Location[]};
 export class GroupReader {
   readonly #index: ChunkIndex;
   readonly #chunks: ChunkReader;
-  readonly #decoder = new GroupDecoder(groupBytes);
-  /** Plain bytes of the groups read so far. */
-  #readBytes = 0;
 
   constructor(index: ChunkIndex, chunks: ChunkReader) {
     this.#index = index;
@@ -76,21 +64,8 @@ export class GroupReader {
   }
 
   async #read(locations: readonly Location[], recovery: Recovery): Promise<Borrowed> {
-    this.#readBytes += locations.reduce((sum, {plainBytes}) => sum + plainBytes, 0);
-    if (this.#readBytes < threadsFromBytes) return {chunks: await this.#chunks.readRange(locations, recovery)};
-    const from = locations[0]!.offset;
-    const [stored, chunks] = await Promise.all([
-      this.#chunks.getRange(locations),
-      Promise.all(
-        locations.map(async ({id, offset, storedBytes, plainBytes, encoding, base}) => ({
-          ...{id, storedBytes, plainBytes, encoding, at: offset - from},
-          base: base === undefined ? undefined : await this.#chunks.base(base, recovery),
-        })),
-      ),
-    ]);
-    // The threads do not report what is wrong: decoding again on this thread does.
-    return (
-      (await this.#decoder.decode({stored, chunks})) ?? {chunks: await this.#chunks.readRange(locations, recovery)}
-    );
+    const read = () => this.#chunks.getRange(locations);
+    const decoded = await this.#chunks.decodeGroup(locations, read, recovery);
+    return decoded ?? {chunks: await this.#chunks.readRange(locations, recovery)};
   }
 }
