@@ -1,6 +1,5 @@
-/** Page types, https://www.sqlite.org/fileformat2.html#b_tree_pages. */
-const innerOfKeys = 2;
-const innerOfTable = 5;
+import {innerType} from '../pages/page-types.ts';
+
 const headerBytes = 12;
 const pointerBytes = 2;
 const childBytes = 4;
@@ -24,7 +23,7 @@ export class InnerPage {
 
   constructor({pageSize, usableBytes}: PageFormat, {isTable}: {isTable: boolean}) {
     this.bytes = Buffer.alloc(pageSize);
-    this.bytes[0] = isTable ? innerOfTable : innerOfKeys;
+    this.bytes[0] = isTable ? innerType.rowid : innerType.key;
     this.#top = usableBytes;
   }
 

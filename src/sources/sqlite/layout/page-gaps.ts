@@ -1,5 +1,4 @@
-/** The page with the bytes that SQLite locks, https://www.sqlite.org/fileformat2.html#the_lock_byte_page. */
-const lockedByte = 0x40000000;
+import {lockBytePage} from '../pages/page-types.ts';
 
 /**
  * The pages of a database that belong to no tree and never contain anything of one: the page with the bytes that SQLite
@@ -11,7 +10,7 @@ export class PageGaps {
   readonly mapInterval: number | undefined;
 
   constructor({pageSize, usableBytes, hasMaps}: {pageSize: number; usableBytes: number; hasMaps: boolean}) {
-    this.lockPage = lockedByte / pageSize + 1;
+    this.lockPage = lockBytePage(pageSize);
     this.mapInterval = hasMaps ? Math.floor(usableBytes / 5) + 1 : undefined;
   }
 

@@ -1,6 +1,7 @@
 import {closeSync, fstatSync, openSync, readSync} from 'node:fs';
 import {assert} from '../../../errors/index.ts';
 import {ThreadPool} from '../../../lib/thread-pool.ts';
+import {leafType} from '../pages/page-types.ts';
 import {type DatabaseHeader, readHeader, writePageCount} from './database-header.ts';
 import {EarlySync} from './early-sync.ts';
 import type {InnerPageWriter} from './inner-levels.ts';
@@ -30,9 +31,6 @@ export type LayoutOptions = {
 
 /** Each thread works on one slot and finds the next one ready; a third is filled meanwhile. */
 const slotsPerThread = 3;
-
-/** The first byte of an empty root, and its number of cells. */
-const emptyRoots = {rowid: 13, key: 10} as const;
 
 /**
  * Writes trees into a database file that SQLite created, with their empty roots, and has closed. SQLite must not open
@@ -236,6 +234,6 @@ export class PageLayout {
     this.#roots.add(root);
     const page = Buffer.alloc(5);
     readSync(this.#file, page, 0, page.length, (root - 1) * this.#header.pageSize);
-    assert(page[0] === emptyRoots[kind] && page.readUInt16BE(3) === 0, `the root of ${name} is empty`);
+    assert(page[0] === leafType[kind] && page.readUInt16BE(3) === 0, `the root of ${name} is empty`);
   }
 }

@@ -1,6 +1,6 @@
+import {varintAt, varintEnd} from '../pages/big-endian.ts';
 import {type LayoutMemory, mostChunkBytes, type Slot} from './layout-memory.ts';
 import {NotRecords} from './not-records.ts';
-import {readVarint} from './varint.ts';
 
 /** Chunks of one tree in a slot, which a thread lays out together. */
 export class Piece {
@@ -29,7 +29,7 @@ export class Piece {
 
   /** Whether a key tree's records are a single one: it cannot both fill a leaf and separate it from the next one. */
   get isOneRecord(): boolean {
-    const payload = readVarint(this.#memory.bytes, this.slot.at);
-    return payload.end + payload.value >= this.slot.at + this.#bytes;
+    const payload = varintAt(this.#memory.bytes, this.slot.at);
+    return varintEnd + payload >= this.slot.at + this.#bytes;
   }
 }

@@ -1,8 +1,9 @@
 import {readSync} from 'node:fs';
+import {varintAt, varintEnd} from '../pages/big-endian.ts';
+import {innerType, localBytes} from '../pages/page-types.ts';
 import type {DatabaseHeader} from './database-header.ts';
 import type {PageGaps} from './page-gaps.ts';
 import {pointerTypes} from './pointer-types.ts';
-import {readVarint} from './varint.ts';
 import {writeAt} from './write-at.ts';
 
 const entryBytes = 5;
@@ -79,7 +80,7 @@ export class PointerMap {
 
 /** Sets the entries of the pages that an inner page points to: children, and the first overflow pages of its keys. */
 export function mapInnerPage(map: PointerMap, number: number, page: Buffer, usableBytes: number): void {
-  const isTable = page[0] === 5;
+  const isTable = page[0] === innerType.rowid;
   const cells = page.readUInt16BE(3);
   map.set(page.readUInt32BE(8), pointerTypes.child, number);
   for (let i = 0; i < cells; i++) {
@@ -92,16 +93,7 @@ export function mapInnerPage(map: PointerMap, number: number, page: Buffer, usab
 
 /** The first overflow page of a key; undefined if it has none. */
 function overflowOf(page: Buffer, key: number, usableBytes: number): number | undefined {
-  const payload = readVarint(page, key);
-  const local = localKeyBytes(payload.value, usableBytes);
-  return local === payload.value ? undefined : page.readUInt32BE(payload.end + local);
-}
-
-/** Bytes of a key that are in its cell: `localBytes` in assembly/record.ts. */
-function localKeyBytes(payloadBytes: number, usableBytes: number): number {
-  const most = Math.floor(((usableBytes - 12) * 64) / 255) - 23;
-  if (payloadBytes <= most) return payloadBytes;
-  const least = Math.floor(((usableBytes - 12) * 32) / 255) - 23;
-  const fitting = least + ((payloadBytes - least) % (usableBytes - 4));
-  return fitting <= most ? fitting : least;
+  const payload = varintAt(page, key);
+  const local = localBytes(payload, usableBytes, 'key');
+  return local === payload ? undefined : page.readUInt32BE(varintEnd + local);
 }

@@ -2,6 +2,9 @@
 export const leafType = {rowid: 13, key: 10} as const;
 export const innerType = {rowid: 5, key: 2} as const;
 
+/** The page that SQLite locks bytes of, and never uses: https://www.sqlite.org/fileformat2.html#the_lock_byte_page. */
+export const lockBytePage = (pageBytes: number): number => 0x40000000 / pageBytes + 1;
+
 /**
  * Bytes of a payload that are in its cell; an overflow chain holds the rest
  * (https://www.sqlite.org/fileformat2.html#cell_payload_overflow_pages).

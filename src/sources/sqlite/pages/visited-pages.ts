@@ -1,8 +1,6 @@
 import {PageFault} from './page-fault.ts';
 import type {PageFiles} from './page-files.ts';
-
-/** SQLite locks this byte and never uses its page (https://www.sqlite.org/fileformat2.html#the_lock_byte_page). */
-const lockByteOffset = 0x40000000;
+import {lockBytePage} from './page-types.ts';
 
 /** No page visited: one bit a page, in words of 32 bits. */
 export function noPageVisited(pages: number): SharedArrayBuffer {
@@ -21,7 +19,7 @@ export class VisitedPages {
   constructor({visited, pages, pageBytes}: Pick<PageFiles, 'visited' | 'pages' | 'pageBytes'>) {
     this.#words = new Int32Array(visited);
     this.#pages = pages;
-    this.#lockBytePage = lockByteOffset / pageBytes + 1;
+    this.#lockBytePage = lockBytePage(pageBytes);
   }
 
   /**
