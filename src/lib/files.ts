@@ -1,7 +1,10 @@
-import {closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync} from 'node:fs';
+import {closeSync, existsSync, fsyncSync, mkdirSync, openSync, read, statSync} from 'node:fs';
 import {type FileHandle, open, rename, rm, stat} from 'node:fs/promises';
 import {dirname} from 'node:path';
+import {promisify} from 'node:util';
 import {systemCode} from '../errors/index.ts';
+
+const readOnce = promisify(read);
 
 /** Makes the content of a file, or the names in a folder, durable. */
 export async function syncFile(path: string): Promise<void> {
@@ -44,10 +47,10 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<v
  * Reads from `position` until `into` is full or the file ends.
  * @returns the number of bytes read
  */
-export async function readFully(file: FileHandle, into: Uint8Array, position: number): Promise<number> {
+export async function readFully(descriptor: number, into: Uint8Array, position: number): Promise<number> {
   let done = 0;
   while (done < into.length) {
-    const {bytesRead} = await file.read(into, done, into.length - done, position + done);
+    const {bytesRead} = await readOnce(descriptor, into, done, into.length - done, position + done);
     if (bytesRead === 0) break;
     done += bytesRead;
   }

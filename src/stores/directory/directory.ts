@@ -124,7 +124,7 @@ class DirectoryStore implements Store {
         const {start, end} = range ?? {start: 0, end: facts.size};
         if (end > facts.size) throw objectTooShort(key, facts.size, {start, end});
         const bytes = Buffer.allocUnsafeSlow(end - start);
-        const readBytes = await readFully(handle, bytes, start);
+        const readBytes = await readFully(handle.fd, bytes, start);
         if (readBytes < bytes.length) throw objectTooShort(key, start + readBytes, {start, end});
         return bytes;
       } finally {

@@ -198,7 +198,7 @@ async function eachKey(rows: IndexedRows, use: (key: number, row: number) => voi
 }
 
 async function readColumn({column, path}: IndexedRows, into: Buffer, position: number): Promise<void> {
-  if ((await readFully(column, into, position)) === into.length) return;
+  if ((await readFully(column.fd, into, position)) === into.length) return;
   throw new BkpError('SOURCE_UNAVAILABLE', `${path} was truncated while it was read, and the checkpoint needs it`, {
     next: 'take the backup again',
     context: {path},

@@ -1,5 +1,5 @@
 import {BkpError} from '../../../errors/index.ts';
-import {readAt} from './read-at.ts';
+import {readFully} from '../../../lib/files.ts';
 
 /**
  * The write-ahead log as a file, https://www.sqlite.org/fileformat2.html#the_write_ahead_log: a header of 32
@@ -15,7 +15,7 @@ const readBytes = 1024 * 1024;
 /** Distinguishes one log from the next in the same file: the salts change at each restart. Empty for an empty file. */
 export async function logHeader(log: number): Promise<Buffer> {
   const header = Buffer.alloc(headerBytes);
-  return header.subarray(0, await readAt(log, header, 0));
+  return header.subarray(0, await readFully(log, header, 0));
 }
 
 /** Where a frame's page begins in the file. @param frame from 1 */
@@ -51,7 +51,7 @@ export async function readFrames(
     signal?.throwIfAborted();
     const count = Math.min(atOnce, frames - first + 1);
     const bytes = Buffer.alloc(count * frameBytes);
-    const read = await readAt(log, bytes, headerBytes + (first - 1) * frameBytes);
+    const read = await readFully(log, bytes, headerBytes + (first - 1) * frameBytes);
     for (let n = 0; n < count; n++) {
       const at = n * frameBytes;
       if (at + frameBytes > read) throw damaged(path, `it ends before frame ${first + n}`);

@@ -1,6 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
+import {readFully} from '../../../lib/files.ts';
 import {pageOffset} from './log.ts';
-import {readAt} from './read-at.ts';
 
 /** Open files of a database; the descriptors belong to the image. */
 export type ImageFiles = {
@@ -26,12 +26,12 @@ export async function* readBlocks(
   for (let start = 0; start < sizeBytes; start += readBytes) {
     const bytes = Buffer.alloc(Math.min(readBytes, sizeBytes - start));
     // Pages beyond the end of the file are in the log, or are free pages that were never written: zeros.
-    await readAt(file, bytes, start);
+    await readFully(file, bytes, start);
     for (let at = 0; frames !== undefined && at < bytes.length; at += pageBytes) {
       const frame = frames[(start + at) / pageBytes + 1]!;
       if (frame === 0) continue;
       const page = bytes.subarray(at, at + pageBytes);
-      if ((await readAt(wal!, page, pageOffset(frame, pageBytes))) === page.length) continue;
+      if ((await readFully(wal!, page, pageOffset(frame, pageBytes))) === page.length) continue;
       throw new BkpError('SOURCE_DAMAGED', 'the write-ahead log became shorter while it was read', {
         next: 'take the backup again; no program may touch the files beside a database that is in use',
       });
