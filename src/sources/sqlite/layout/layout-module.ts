@@ -1,4 +1,4 @@
-import {wasm} from '../pages/wasm.js';
+import {pageModule, startPageModule} from '../pages/page-module.ts';
 
 /** What assembly/pages/lay-out.ts exports. */
 export type LayoutModule = {
@@ -12,16 +12,7 @@ export type LayoutModule = {
   readonly linkCount: {readonly value: number};
 };
 
+/** The layout is a part of the module that reads pages. */
 export function instantiate(memory: WebAssembly.Memory): LayoutModule {
-  const module = new WebAssembly.Module(Buffer.from(wasm, 'base64'));
-  const env: Record<string, WebAssembly.ImportValue> = {memory};
-  // Other parts of the module may call back; the layout does not.
-  for (const {name, kind} of WebAssembly.Module.imports(module)) {
-    if (kind === 'function') env[name] = unexpectedCall;
-  }
-  return new WebAssembly.Instance(module, {env}).exports as LayoutModule;
-}
-
-function unexpectedCall(): never {
-  throw new Error('the layout of pages calls no function');
+  return startPageModule(pageModule(), memory) as unknown as LayoutModule;
 }
