@@ -7,9 +7,4 @@ export class Scratch {
     if (this.#bytes.length < sizeBytes) this.#bytes = new Uint8Array(sizeBytes);
     return this.#bytes.subarray(0, sizeBytes);
   }
-
-  /** The same memory as 32-bit words. */
-  words(count: number): Int32Array {
-    return new Int32Array(this.of(4 * count).buffer, 0, count);
-  }
 }

@@ -46,7 +46,7 @@ export function translated(error: unknown, path: string): unknown {
       next: 'raise the limit of this user (ulimit -f), or use another file system',
     });
   }
-  switch (isOutOfMemory(error) ? ResultCode.noMemory : (resultCode(error) ?? systemResult[systemCode(error) ?? ''])) {
+  switch (codeOf(error)) {
     case ResultCode.busy:
     case ResultCode.locked:
       return new BkpError('SOURCE_LOCKED', `the database ${path} stays locked by another process`, {
@@ -99,8 +99,12 @@ export function translated(error: unknown, path: string): unknown {
   }
 }
 
-/** Node throws this for memory that threads share. */
-const isOutOfMemory = (error: unknown) => error instanceof RangeError && error.message.includes('WebAssembly.Memory');
+/** SQLite's result code, or the one for an error of the system or of Node. */
+function codeOf(error: unknown): number | undefined {
+  // Node throws this for memory that threads share.
+  if (error instanceof RangeError && error.message.includes('WebAssembly.Memory')) return ResultCode.noMemory;
+  return resultCode(error) ?? systemResult[systemCode(error) ?? ''];
+}
 
 /**
  * Readers and writers in WAL mode coordinate through files next to the database. A user who may not create them

@@ -104,13 +104,15 @@ export function definitionOf(schema: TableSchema): Definition {
 
 /** Changes with the CREATE TABLE statement, not with indexes and triggers, which do not affect how rows load. */
 export function fingerprintOf(table: Table): string {
-  return createHash('sha256').update(normalized(table.sql)).digest('hex').slice(0, 32);
+  return hashOf(table.sql);
 }
 
 /** Of a CREATE INDEX statement, see {@link Tree}. */
 export function indexFingerprint(sql: string): string {
-  return createHash('sha256').update(normalized(sql)).digest('hex').slice(0, 32);
+  return hashOf(sql);
 }
+
+const hashOf = (sql: string) => createHash('sha256').update(normalized(sql)).digest('hex').slice(0, 32);
 
 function sequenceOf(connection: Connection, table: string): Pick<Definition, 'sequence' | 'sequenceRows'> {
   const rows = connection
