@@ -4,10 +4,10 @@ import fs, {copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync} fr
 import {syncBuiltinESMExports} from 'node:module';
 import {join} from 'node:path';
 import {describe, expect, onTestFinished, test} from 'vitest';
-import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
-import {expectSame, imageOf} from '../../helpers/sqlite-compare.ts';
-import {fillStaging, restore, takeFull} from '../layers.ts';
-import {Database, expectComesBack, filesIn, folder, full} from './database.ts';
+import {SqliteSource} from '../../src/sources/sqlite/index.ts';
+import {expectSame, imageOf} from '../helpers/sqlite-compare.ts';
+import {fillStaging, restore, takeFull} from '../sources/layers.ts';
+import {Database, expectComesBack, filesIn, folder, full} from '../sources/sqlite/database.ts';
 
 const schema = `CREATE TABLE t (k INTEGER PRIMARY KEY, a, b UNIQUE); CREATE INDEX i ON t (a);
   CREATE TRIGGER tr AFTER INSERT ON t BEGIN SELECT 1; END;
@@ -15,7 +15,7 @@ const schema = `CREATE TABLE t (k INTEGER PRIMARY KEY, a, b UNIQUE); CREATE INDE
     SELECT i, hex(randomblob(200)), i FROM n`;
 const otherSchema = 'CREATE TABLE other (k INTEGER PRIMARY KEY, a); INSERT INTO other VALUES (1, 1)';
 const backupOf = (database: Database) => takeFull(database.source, {tables: ['t']});
-const children = join(import.meta.dirname, 'children');
+const children = join(import.meta.dirname, '../sources/sqlite/children');
 
 describe('a conflict is reported, and the conflicting object stays', () => {
   test('a table, an index, a trigger or a view of the name, before anything is written', async () => {

@@ -2,10 +2,10 @@ import {execFileSync} from 'node:child_process';
 import {chmodSync, existsSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
-import type {BkpError} from '../../../src/errors/index.ts';
-import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
-import {takeFull} from '../layers.ts';
-import {asUser, Database, folder, full, owner} from './database.ts';
+import type {BkpError} from '../../src/errors/index.ts';
+import {SqliteSource} from '../../src/sources/sqlite/index.ts';
+import {takeFull} from '../sources/layers.ts';
+import {asUser, Database, folder, full, owner} from '../sources/sqlite/database.ts';
 
 const t = 'CREATE TABLE t (k INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 1)';
 
