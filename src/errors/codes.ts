@@ -79,6 +79,8 @@ export const errorCodes = {
   JOURNAL_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
   /** A newer bkp wrote the journal or the configuration. */
   NEWER_VERSION: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
+  /** An operation delivered a part of what was asked for, and named what is missing. */
+  PARTIAL: {exit: ExitStatus.partial, status: 'GENERIC_ERROR'},
   WORKER_DEAD: {exit: ExitStatus.failed, status: 'ABORTED'},
   CANCELLED: {exit: ExitStatus.failed, status: 'CANCELLED'},
   TIMEOUT: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},

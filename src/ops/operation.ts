@@ -41,9 +41,14 @@ export type OperationResult = {
   files?: number;
   cleanup?: 'complete' | 'failed';
   cleanupError?: string;
+  /** What was asked for and is not delivered, each with the reason; never empty. Work that returns it ends PARTIAL. */
+  missing?: readonly MissingPart[];
   /** Faults that a verification found, and other notices for the user; shown as `issues`, also of a success. */
   notices?: readonly string[];
 };
+
+/** `name`: a table, a view; `why`: one sentence. */
+export type MissingPart = {name: string; why: string};
 
 export type OperationIssue = {message: string; code?: string; cause?: string; next?: string};
 
@@ -94,6 +99,8 @@ export type OperationState =
 
 export type OperationOutcome =
   | {status: 'SUCCESS'; result: OperationResult}
+  /** Something was delivered, and something is missing: the result names both. */
+  | {status: 'PARTIAL'; result: OperationResult & {missing: readonly MissingPart[]}}
   | {status: 'CANCELLED'; result: OperationResult}
   | {status: 'ERROR'; error: PlainError; issues: readonly OperationIssue[]; result: OperationResult};
 

@@ -1,8 +1,14 @@
 import {asPlain, type PlainError} from '../errors/index.ts';
-import type {OperationIssue, OperationOutcome} from './operation.ts';
+import type {OperationIssue, OperationOutcome, OperationResult} from './operation.ts';
 
 /** Keeps an operation's row small, however much a verification finds; the log file has everything. */
 const mostDetails = 100;
+
+/** @returns the outcome of work that returned: PARTIAL if its result names something that is missing */
+export function delivered(result: OperationResult): OperationOutcome {
+  const {missing} = result;
+  return missing === undefined ? {status: 'SUCCESS', result} : {status: 'PARTIAL', result: {...result, missing}};
+}
 
 /** @returns the outcome of work that threw: the first issue is the error, followed by one for each of its details */
 export function failure(thrown: unknown): OperationOutcome {

@@ -1,10 +1,10 @@
 import {unreachable} from '../errors/index.ts';
 import {isBackupKind} from './kinds.ts';
-import type {Operation, OperationIssue, OperationResult} from './operation.ts';
+import type {MissingPart, Operation, OperationIssue, OperationResult} from './operation.ts';
 
 // What an operation is, for every rendering: its status, phase, issues and result.
 
-export type OperationStatus = 'PROGRESS' | 'SUCCESS' | 'CANCELLED' | 'ERROR';
+export type OperationStatus = 'PROGRESS' | 'SUCCESS' | 'PARTIAL' | 'CANCELLED' | 'ERROR';
 
 export function statusOf({state}: Operation): OperationStatus {
   switch (state.name) {
@@ -16,6 +16,12 @@ export function statusOf({state}: Operation): OperationStatus {
     default:
       return unreachable(state);
   }
+}
+
+/** Whether it ended with a result: all that was asked for, or a part of it. */
+export function hasResult(operation: Operation): boolean {
+  const status = statusOf(operation);
+  return status === 'SUCCESS' || status === 'PARTIAL';
 }
 
 /** @returns one word: `Preparing`, `TransferData`, another phase of the work, `Cancellation`, `Cancelled`, `Done` */
@@ -44,12 +50,13 @@ export function noticesOf({state}: Operation): readonly OperationIssue[] {
   return state.name === 'done' ? (state.outcome.result.notices ?? []).map((message) => ({message})) : [];
 }
 
-/** @returns the errors of a failed operation, then the notices; empty if there are none */
+/** @returns the errors of a failed operation or what a partial one lacks, then the notices; empty if there are none */
 export function issuesOf(operation: Operation): readonly OperationIssue[] {
   const notices = noticesOf(operation);
   const {state} = operation;
   if (state.name !== 'done') return [];
   const {outcome} = state;
+  if (outcome.status === 'PARTIAL') return [...outcome.result.missing.map(missingIssue), ...notices];
   if (outcome.status !== 'ERROR') return notices;
   const {message, code, cause, next} = outcome.error;
   const own: OperationIssue = {
@@ -60,6 +67,8 @@ export function issuesOf(operation: Operation): readonly OperationIssue[] {
   };
   return [...(outcome.issues.length > 0 ? outcome.issues : [own]), ...notices];
 }
+
+const missingIssue = ({name, why}: MissingPart): OperationIssue => ({message: `${name} is missing: ${why}`});
 
 /** @returns `{}` until the operation is done */
 export function resultOf({state}: Operation): OperationResult {

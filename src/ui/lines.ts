@@ -1,6 +1,16 @@
 import {printable} from '../lib/text.ts';
 import {secondsText} from '../lib/time.ts';
-import {backupOf, issuesOf, noticesOf, type Operation, operationId, phaseOf, resultOf, statusOf} from '../ops/index.ts';
+import {
+  backupOf,
+  hasResult,
+  issuesOf,
+  noticesOf,
+  type Operation,
+  operationId,
+  phaseOf,
+  resultOf,
+  statusOf,
+} from '../ops/index.ts';
 import {figureWords, issueLines, progressOf, resultWords} from './operation-words.ts';
 import type {Subscribe, ViewEnd} from './subscribe.ts';
 
@@ -66,7 +76,7 @@ function linesOf(operation: Operation, nowMicros: number, withoutErrors: boolean
   const backup = backupOf(operation);
   const summary = line([
     `${head} ${statusOf(operation)}`,
-    ...(backup === undefined || statusOf(operation) !== 'SUCCESS' ? [] : [backup]),
+    ...(backup === undefined || !hasResult(operation) ? [] : [backup]),
     ...resultWords(resultOf(operation)),
   ]);
   const issues = (withoutErrors ? noticesOf(operation) : issuesOf(operation)).flatMap(issueLines);

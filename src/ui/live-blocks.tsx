@@ -1,7 +1,17 @@
 import {Box, Text} from 'ink';
 import {formatDuration, formatPercent} from '../lib/figures.ts';
 import {printable, widthOf} from '../lib/text.ts';
-import {backupOf, issuesOf, noticesOf, type Operation, operationId, phaseOf, resultOf, statusOf} from '../ops/index.ts';
+import {
+  backupOf,
+  hasResult,
+  issuesOf,
+  noticesOf,
+  type Operation,
+  operationId,
+  phaseOf,
+  resultOf,
+  statusOf,
+} from '../ops/index.ts';
 import {statusColors} from './operation-pretty.ts';
 import {figureWords, issueLines, resultWords} from './operation-words.ts';
 
@@ -57,7 +67,7 @@ export function RunningBlock({colors, ...props}: RunningProps) {
   );
 }
 
-const signs = {PROGRESS: '·', SUCCESS: '✓', CANCELLED: '–', ERROR: '✗'} as const;
+const signs = {PROGRESS: '·', SUCCESS: '✓', PARTIAL: '!', CANCELLED: '–', ERROR: '✗'} as const;
 
 type FinishedProps = {
   operation: Operation;
@@ -70,7 +80,7 @@ type FinishedProps = {
 export function FinishedBlock({operation, colors, withoutErrors}: FinishedProps) {
   const status = statusOf(operation);
   const color = statusColors[status];
-  const backup = status === 'SUCCESS' ? backupOf(operation) : undefined;
+  const backup = hasResult(operation) ? backupOf(operation) : undefined;
   const {state} = operation;
   const took = state.name === 'done' ? [`in ${formatDuration(elapsedSeconds(operation, state.endedAtMicros))}`] : [];
   const words = [...resultWords(resultOf(operation)), ...took];

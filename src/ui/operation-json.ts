@@ -102,10 +102,15 @@ function protoForm(operation: Operation): object {
   };
 }
 
-/** YDB reports a running operation as SUCCESS, and a failed one by its status word. */
+/**
+ * YDB reports a running operation as SUCCESS, and a failed one by its status word. It knows no partial success: what
+ * reads SUCCESS must not take a part for the whole.
+ */
 function protoStatus({state}: Operation): string {
   if (state.name !== 'done') return 'SUCCESS';
-  return state.outcome.status === 'ERROR' ? state.outcome.error.status : state.outcome.status;
+  const {outcome} = state;
+  if (outcome.status === 'PARTIAL') return 'GENERIC_ERROR';
+  return outcome.status === 'ERROR' ? outcome.error.status : outcome.status;
 }
 
 const protoPhases: Readonly<Record<string, string>> = {

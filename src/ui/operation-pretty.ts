@@ -33,6 +33,7 @@ function operationTable(operations: readonly Operation[], style: TableStyle): st
 export const statusColors: Readonly<Record<OperationStatus, Color>> = {
   PROGRESS: 'cyan',
   SUCCESS: 'green',
+  PARTIAL: 'yellow',
   CANCELLED: 'yellow',
   ERROR: 'red',
 };

@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest';
 import {BkpError} from '../../src/errors/index.ts';
 import {failure} from '../../src/ops/index.ts';
+import {delivered} from '../../src/ops/outcome.ts';
 
 test('the error is the first issue, and its details are the others', () => {
   const error = new BkpError('DAMAGE_FOUND', '2 objects are damaged', {details: ['pack a', 'pack b'], next: 'look'});
@@ -14,6 +15,12 @@ test('the error is the first issue, and its details are the others', () => {
     ],
     result: {},
   });
+});
+
+test('work that delivers all succeeds, and work that names something missing ends PARTIAL', () => {
+  const missing = [{name: 'orders', why: 'a chunk is damaged'}];
+  expect(delivered({rows: 3})).toEqual({status: 'SUCCESS', result: {rows: 3}});
+  expect(delivered({rows: 3, missing})).toEqual({status: 'PARTIAL', result: {rows: 3, missing}});
 });
 
 test('at most a hundred details are kept, and the rest are counted', () => {

@@ -19,6 +19,14 @@ const finished = anOperation({
 });
 const active = anOperation({state: running(), progress: transfer, backup: 'shop/20251226130524Z_full'});
 
+const inPart = anOperation({
+  kind: 'restore',
+  state: done({
+    status: 'PARTIAL',
+    result: {rows: 3, missing: [{name: 'orders', why: 'a chunk is damaged'}], notices: ['an index was built']},
+  }),
+});
+
 const own = (operation: typeof active) => JSON.parse(renderOperationLine(operation, 'json'));
 const proto = (operation: typeof active) => JSON.parse(renderOperationLine(operation, 'proto-json-base64'));
 
@@ -43,6 +51,16 @@ test('json has the progress of a running operation', () => {
     createTime: '2025-12-26T13:05:24Z',
     result: {backup: 'shop/20251226130524Z_full'},
   });
+});
+
+test('a partial operation names what is missing and why, and is no success for scripts that read YDB’s form', () => {
+  expect(own(inPart)).toMatchObject({
+    ready: true,
+    status: 'PARTIAL',
+    issues: [{message: 'orders is missing: a chunk is damaged'}, {message: 'an index was built'}],
+    result: {rows: 3, missing: [{name: 'orders', why: 'a chunk is damaged'}]},
+  });
+  expect(proto(inPart)).toMatchObject({ready: true, status: 'GENERIC_ERROR'});
 });
 
 test('json has end and result of a finished operation, and an issue of a failed one', () => {
@@ -157,7 +175,10 @@ function fieldsOf(...objects: object[]): string[] {
 
 /** An operation with every field that a result can have. */
 const result = Object.fromEntries(
-  Object.keys(outcomeSchema.options[0].entries.result.entries).map((name) => [name, name === 'notices' ? ['n'] : 1]),
+  Object.keys(outcomeSchema.options[0].entries.result.entries).map((name) => [
+    name,
+    name === 'notices' ? ['n'] : name === 'missing' ? [{name: 't', why: 'w'}] : 1,
+  ]),
 ) as unknown as OperationOutcome['result'];
 const issue = {message: 'm', code: 'c', cause: 'w', next: 'n'};
 const everything = [

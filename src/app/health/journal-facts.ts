@@ -12,7 +12,7 @@ import {
 import {allOperations} from '../orders/all-operations.ts';
 import {orderOf} from '../orders/work-order.ts';
 
-export const statuses = ['queued', 'running', 'success', 'error', 'cancelled'] as const;
+export const statuses = ['queued', 'running', 'success', 'partial', 'error', 'cancelled'] as const;
 export type Status = (typeof statuses)[number];
 
 /** What the journal has about one kind of operation on one subject. Times are microseconds since 1970. */

@@ -79,7 +79,8 @@ function rowOf(operation: Operation): Row {
     return {...known, status: 'backup in progress'};
   }
   const {outcome} = state;
-  if (outcome.status === 'SUCCESS') {
+  // A backup is never partial.
+  if (outcome.status === 'SUCCESS' || outcome.status === 'PARTIAL') {
     const {cleanup, cleanupError} = outcome.result;
     if (cleanup === undefined) return {...known, status: 'backup complete'};
     return {...known, status: `cleanup ${cleanup}`, cleanup_error: cleanupError};

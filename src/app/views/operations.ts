@@ -75,9 +75,10 @@ export function operationsView(deps: Deps): View {
   );
 }
 
-/** Every issue, one per line; undefined if there is none. */
+/** Every issue of an operation that did not do all of its work, one per line. */
 function errorOf(operation: Operation): string | undefined {
-  if (statusOf(operation) !== 'ERROR') return undefined;
+  const status = statusOf(operation);
+  if (status !== 'ERROR' && status !== 'PARTIAL') return undefined;
   return issuesOf(operation)
     .map(({message, cause}) => (cause === undefined ? message : `${message}: ${cause}`))
     .join('\n');

@@ -96,7 +96,7 @@ function historyMetrics(nowMicros: number): Measured<History>[] {
   return [
     {
       name: 'bkp_operation_last_succeeded',
-      help: 'Whether the newest ended operation of the kind succeeded: 1, or 0 when it failed or was cancelled.',
+      help: 'Whether the newest ended operation of the kind succeeded: 1, or 0 for any other end.',
       of: ({lastSucceeded}) => (lastSucceeded === undefined ? undefined : Number(lastSucceeded)),
     },
     {
@@ -106,7 +106,7 @@ function historyMetrics(nowMicros: number): Measured<History>[] {
     },
     {
       name: 'bkp_operation_last_failure_timestamp_seconds',
-      help: 'When the newest operation of the kind that failed or was cancelled ended, in seconds since 1970.',
+      help: 'When the newest operation of the kind ended that did not succeed, in seconds since 1970.',
       of: ({lastFailureAtMicros}) => lastFailureAtMicros && lastFailureAtMicros / 1e6,
     },
     {

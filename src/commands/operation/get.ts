@@ -21,7 +21,7 @@ export function operationGet(deps: CommandDeps, run = runOperationGet): Command 
       'after',
       helpTail(
         ['bkp operation get last', 'bkp operation get fullbackup/1 --log'],
-        ['done', 'failed', 'usage', 'notFound'],
+        ['done', 'failed', 'usage', 'partial', 'notFound'],
       ),
     )
     .action(async (id: string, flags: Flags) => {

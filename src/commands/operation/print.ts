@@ -1,5 +1,5 @@
 import {ExitStatus} from '../../errors/index.ts';
-import type {Operation} from '../../ops/index.ts';
+import {type Operation, statusOf} from '../../ops/index.ts';
 import {renderOperation, renderOperationLine} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {type OperationFormat, tableStyle} from '../format-option.ts';
@@ -10,8 +10,9 @@ export function printOperation(deps: CommandDeps, operation: Operation, format: 
   deps.stdout.write(text);
 }
 
-/** `failed` if one of them was cancelled or failed; running operations have not failed. */
+/** The gravest of them: `failed` for one that was cancelled or failed, then `partial`; running ones have not failed. */
 export function exitStatusOf(operations: readonly Operation[]): ExitStatus {
-  const bad = operations.some(({state}) => state.name === 'done' && state.outcome.status !== 'SUCCESS');
-  return bad ? ExitStatus.failed : ExitStatus.done;
+  const statuses = new Set(operations.map(statusOf));
+  if (statuses.has('ERROR') || statuses.has('CANCELLED')) return ExitStatus.failed;
+  return statuses.has('PARTIAL') ? ExitStatus.partial : ExitStatus.done;
 }

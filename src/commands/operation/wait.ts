@@ -26,7 +26,7 @@ export function operationWait(deps: CommandDeps, run = runOperationWait): Comman
       'after',
       helpTail(
         ['bkp operation wait last --timeout 1h && echo "backup done"'],
-        ['done', 'failed', 'usage', 'notFound', 'interrupted'],
+        ['done', 'failed', 'usage', 'partial', 'notFound', 'interrupted'],
       ),
     )
     .action(async (ids: string[], flags: Flags) => {

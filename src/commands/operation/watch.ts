@@ -21,7 +21,7 @@ export function operationWatch(deps: CommandDeps, run = runOperationWatch): Comm
       'after',
       helpTail(
         ['bkp operation watch', 'bkp operation watch last | tee backup.log'],
-        ['done', 'failed', 'usage', 'notFound'],
+        ['done', 'failed', 'usage', 'partial', 'notFound'],
       ),
     )
     .action(async (ids: string[]) => deps.exitWith(await run(deps, {refs: ids.map(parseOperationId)})));

@@ -24,6 +24,11 @@ export async function waitForOperation(
   switch (outcome.status) {
     case 'SUCCESS':
       return 'done';
+    case 'PARTIAL':
+      throw new BkpError('PARTIAL', `${operationId(operation)} delivered a part of what was asked for`, {
+        details: outcome.result.missing.map(({name, why}) => `${name} is missing: ${why}`),
+        next: `bkp operation get ${operationId(operation)} prints what was restored`,
+      });
     case 'CANCELLED':
       throw new BkpError('CANCELLED', `${operationId(operation)} was cancelled`);
     case 'ERROR':

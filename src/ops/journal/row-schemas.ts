@@ -21,7 +21,9 @@ const issue = v.object({
   cause: v.exactOptional(text),
   next: v.exactOptional(text),
 });
-const result = v.object({
+const part = v.object({name: text, why: text});
+const parts = v.pipe(v.array(part), v.readonly());
+const resultEntries = {
   backup: v.exactOptional(text),
   rows: v.exactOptional(count),
   deletedRows: v.exactOptional(count),
@@ -33,10 +35,12 @@ const result = v.object({
   cleanup: v.exactOptional(v.picklist(['complete', 'failed'])),
   cleanupError: v.exactOptional(text),
   notices: v.exactOptional(texts),
-});
+};
+const result = v.object({...resultEntries, missing: v.exactOptional(parts)});
 
 export const outcomeSchema = v.variant('status', [
   v.object({status: v.literal('SUCCESS'), result}),
+  v.object({status: v.literal('PARTIAL'), result: v.object({...resultEntries, missing: parts})}),
   v.object({status: v.literal('CANCELLED'), result}),
   v.object({status: v.literal('ERROR'), error, issues: v.pipe(v.array(issue), v.readonly()), result}),
 ]);

@@ -3,7 +3,7 @@ import type {Journal} from '../journal/journal.ts';
 import {operationId} from '../kinds.ts';
 import {openLog} from '../log-file.ts';
 import type {Operation, OperationNumber, OperationOutcome, Work, WorkContext} from '../operation.ts';
-import {failure} from '../outcome.ts';
+import {delivered, failure} from '../outcome.ts';
 import {type StartHeartbeat, startHeartbeat} from './heartbeat.ts';
 
 /** `process`, or a test's stand-in. */
@@ -91,7 +91,7 @@ async function carryOut(
 /** Work that finishes in spite of a cancel is a success: its result exists. */
 async function outcomeOf(work: Work, context: WorkContext): Promise<OperationOutcome> {
   try {
-    return {status: 'SUCCESS', result: await work(context)};
+    return delivered(await work(context));
   } catch (error) {
     if (context.signal.aborted) {
       if (error !== context.signal.reason) context.log(`stopped: ${asPlain(error).message}`);

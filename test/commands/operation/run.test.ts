@@ -86,6 +86,18 @@ test('wait prints the operations that ended, in the order of the arguments, and 
   expect(lines.map((line) => JSON.parse(line).id)).toEqual(['fullbackup/1', 'fullbackup/2']);
 });
 
+test('a partial operation is kept as such, and its exit status is 3 unless another one failed', async () => {
+  const {number} = await addRunning(journal);
+  const missing = [{name: 'orders', why: 'a chunk is damaged'}];
+  await journal.finish(number, {status: 'PARTIAL', result: {rows: 3, missing}});
+  await addFailed(journal);
+  const waitFor = (...numbers: number[]) =>
+    runOperationWait(deps, {refs: numbers.map((number) => ({number})) as never, format: 'pretty'});
+  expect([await waitFor(1), await waitFor(2), await waitFor(1, 2)]).toEqual([3, 1, 1]);
+  expect(deps.out()).toMatch(/fullbackup\/1 .*PARTIAL.*orders is missing: a chunk is damaged/s);
+  expect((await journal.get(number)).state).toMatchObject({outcome: {status: 'PARTIAL', result: {missing}}});
+});
+
 test('wait ends after the timeout or on Ctrl-C, and the operation continues', async () => {
   await addRunning(journal);
   const wait = (timeoutMs: number) => runOperationWait(deps, {refs: [{last: true}], timeoutMs, format: 'json'});
