@@ -1,5 +1,6 @@
 import {assert} from '../../errors/index.ts';
 import {mapConcurrent} from '../../lib/async.ts';
+import {free} from '../../lib/memory.ts';
 import type {Store} from '../../stores/index.ts';
 import {ChunkEncoder, type EncodedChunk, type PlainChunk, roundTripFailed} from '../codec/encode.ts';
 import {EncoderThreads} from '../codec/encoder-threads.ts';
@@ -29,8 +30,8 @@ const threadsFromBytes = 1024 * 1024;
 /** At most this many plain bytes are on their way into packs before reading further pieces waits. */
 const aheadBytes = 6 * 1024 * 1024;
 
-/** `chunk` is absent if the vault already has it. */
-type Encoded = {id: ChunkId; plainBytes: number; chunk?: NewChunk};
+/** `chunk` is absent if the vault already has it. `isOwn`: nothing else uses the memory of its stored form. */
+type Encoded = {id: ChunkId; plainBytes: number; chunk?: NewChunk; isOwn?: boolean};
 
 /** Makes chunks of pieces, and appends the ones that the vault does not have to packs. */
 export class ChunkWriter {
@@ -74,10 +75,11 @@ export class ChunkWriter {
     try {
       const encoded = await this.#encode(piece);
       const {chunk} = encoded;
-      if (chunk === undefined || piece.release === undefined) return encoded;
+      if (chunk === undefined) return encoded;
       // What is stored as it is may be the piece's own memory.
       const isOwn = chunk.stored.buffer !== piece.bytes.buffer;
-      return isOwn ? encoded : {...encoded, chunk: {...chunk, stored: Buffer.from(chunk.stored)}};
+      if (isOwn || piece.release === undefined) return {...encoded, isOwn};
+      return {...encoded, chunk: {...chunk, stored: Buffer.from(chunk.stored)}, isOwn: true};
     } finally {
       piece.release?.();
     }
@@ -91,13 +93,15 @@ export class ChunkWriter {
     return encoded.id;
   }
 
-  async #append({id, plainBytes, chunk}: Encoded): Promise<void> {
+  async #append({id, plainBytes, chunk, isOwn = false}: Encoded): Promise<void> {
     const {stats, packs} = this.#deps;
     stats.chunks += 1;
     if (chunk === undefined) return;
     stats.newChunks += 1;
     stats.newBytes += plainBytes;
     await packs.append(chunk);
+    // V8 collects garbage for each 10 MiB of it, which took more CPU than hashing all chunks.
+    if (isOwn) free(chunk.stored);
     this.#encoding.delete(id);
   }
 
