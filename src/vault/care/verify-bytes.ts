@@ -1,3 +1,4 @@
+import {free} from '../../lib/memory.ts';
 import {isDamage} from '../format/damage.ts';
 import {Hasher} from '../format/hash.ts';
 import {packKey} from '../format/key.ts';
@@ -33,6 +34,7 @@ export async function verifyAllBytes(
           .decode(chunk, bytes, start, recovery)
           .catch((error: unknown) => findings.addError(error, where));
       }
+      free(bytes);
     }
     hasher.update(await store.get(key, {start: end, end: lengthBytes}));
     // If a chunk was found damaged, the finding already says where the pack is wrong.

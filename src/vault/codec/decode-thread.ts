@@ -1,7 +1,7 @@
 // A thread of DecodeThreads: decodes one job after the other.
 import {parentPort} from 'node:worker_threads';
 import {free} from '../../lib/memory.ts';
-import {decodeChunkInto} from './decode.ts';
+import {checkChunk, decodeChunkInto} from './decode.ts';
 import type {DecodeJob} from './decode-threads.ts';
 
 const port = parentPort!;
@@ -18,8 +18,10 @@ function decodeAll({stored, chunks, into}: DecodeJob): boolean {
   let end = 0;
   for (const chunk of chunks) {
     const {at, storedBytes, plainBytes, base} = chunk;
+    const bytes = stored.subarray(at, at + storedBytes);
     try {
-      decodeChunkInto(new Uint8Array(into, end, plainBytes), chunk, stored.subarray(at, at + storedBytes), base);
+      if (into === undefined) checkChunk(chunk, bytes, base);
+      else decodeChunkInto(new Uint8Array(into, end, plainBytes), chunk, bytes, base);
     } catch {
       return false;
     }

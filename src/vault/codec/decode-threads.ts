@@ -7,8 +7,8 @@ export type DecodeJob = {
   stored: Uint8Array;
   /** `at`: byte of `stored` at which the chunk begins. */
   chunks: readonly (Decodable & {at: number; storedBytes: number; base?: Uint8Array | undefined})[];
-  /** Receives the plain bytes of all chunks, one after the other. */
-  into: SharedArrayBuffer;
+  /** Receives the plain bytes of all chunks, one after the other. Absent: they are only checked. */
+  into?: SharedArrayBuffer | undefined;
 };
 
 /** More threads than this outrun a disk, and each needs about 15 MiB of memory. */

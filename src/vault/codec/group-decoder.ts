@@ -19,6 +19,11 @@ export class GroupDecoder {
     this.#slabBytes = slabBytes;
   }
 
+  /** Decodes for nothing but the check. @returns false as `DecodeThreads.decode` does */
+  check(job: Omit<DecodeJob, 'into'>): Promise<boolean> {
+    return threads.decode(job);
+  }
+
   /** @returns undefined when a chunk is not what was written, or no thread could decode it */
   async decode(job: Omit<DecodeJob, 'into'>): Promise<Borrowed | undefined> {
     const sizeBytes = job.chunks.reduce((sum, {plainBytes}) => sum + plainBytes, 0);

@@ -1,6 +1,7 @@
 import {BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {decodeChunk} from '../codec/decode.ts';
+import type {DecodeJob} from '../codec/decode-threads.ts';
 import {type Borrowed, GroupDecoder} from '../codec/group-decoder.ts';
 import {damaged, isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
@@ -75,11 +76,11 @@ export class ChunkReader {
       // A copy, which the thread takes over.
       const copy = async () =>
         new Uint8Array(stored.subarray(first.offset - from, last.offset + last.storedBytes - from));
-      const decoded = await this.decodeGroup(group, copy, recovery).catch((error: unknown) => {
+      const isIntact = await this.#checkGroup(group, copy, recovery).catch((error: unknown) => {
         if (!isDamage(error)) throw error;
+        return false;
       });
-      decoded?.release?.();
-      if (decoded === undefined) left.push(...group);
+      if (!isIntact) left.push(...group);
     }
     return left;
   }
@@ -95,6 +96,21 @@ export class ChunkReader {
     read: () => Promise<Uint8Array>,
     recovery: Recovery,
   ): Promise<Borrowed | undefined> {
+    const job = await this.#job(group, read, recovery);
+    return job && this.#decoder.decode(job);
+  }
+
+  async #checkGroup(group: readonly Location[], read: () => Promise<Uint8Array>, recovery: Recovery): Promise<boolean> {
+    const job = await this.#job(group, read, recovery);
+    return job !== undefined && this.#decoder.check(job);
+  }
+
+  /** @returns undefined while so little was decoded that threads are not worth it */
+  async #job(
+    group: readonly Location[],
+    read: () => Promise<Uint8Array>,
+    recovery: Recovery,
+  ): Promise<Omit<DecodeJob, 'into'> | undefined> {
     this.#groupedBytes += group.reduce((sum, {plainBytes}) => sum + plainBytes, 0);
     if (this.#groupedBytes < threadsFromBytes) return undefined;
     const from = group[0]!.offset;
@@ -107,7 +123,7 @@ export class ChunkReader {
         })),
       ),
     ]);
-    return this.#decoder.decode({stored, chunks});
+    return {stored, chunks};
   }
 
   /**

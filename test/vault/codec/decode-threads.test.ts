@@ -57,6 +57,10 @@ test.each([0, 1, 2])('a job whose chunk %i is damaged fails, and the thread hand
   expect(await threads.decode(jobOf(damaged))).toBe(false);
   expect(await threads.decode(jobOf(foreign))).toBe(false);
   expect(await threads.decode(jobOf(await parts()))).toBe(true);
+  // Without memory for the result.
+  expect(await threads.decode({...jobOf(damaged), into: undefined})).toBe(false);
+  expect(await threads.decode({...jobOf(foreign), into: undefined})).toBe(false);
+  expect(await threads.decode({...jobOf(await parts()), into: undefined})).toBe(true);
 });
 
 test('the built thread decodes too', async () => {
