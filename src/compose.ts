@@ -33,7 +33,7 @@ export async function openRealDeps(
   const openJournalOnce = async () => {
     const cleaning: Promise<void>[] = [];
     const onReaped = (operation: Operation) =>
-      cleaning.push(cleanAfterDeath(deps, operation), tellOfDeath(deps, operation));
+      cleaning.push(cleanAfterDeath(deps, operation), tellOfEnd(deps, operation));
     if (closeUsualHome(home)) {
       deps.warn(`other users could read ${home.dir}; now only you can`);
     }
@@ -82,6 +82,7 @@ export async function openRealDeps(
       return stores.probeS3(await withCredentials(address));
     },
     startWorker: async (operation) => (await import('./app/workers/launch.ts')).launchWorker(deps, operation),
+    tellEnd: (operation) => tellOfEnd(deps, operation),
     startKeeper: (start) => {
       const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
       // Beside this file: a source here, the built file in dist.
@@ -120,7 +121,7 @@ async function cleanAfterDeath(deps: Deps, operation: Operation): Promise<void> 
 }
 
 /** A separate process sends the notifications, so that this command does not wait for them. */
-async function tellOfDeath(deps: Deps, operation: Operation): Promise<void> {
+async function tellOfEnd(deps: Deps, operation: Operation): Promise<void> {
   const {launchNotifier} = await import('./app/workers/launch-notifier.ts');
   await launchNotifier(deps, operation);
 }

@@ -51,6 +51,11 @@ export interface Deps {
   journal(): Promise<Journal>;
   /** Starts the process that runs a queued operation, and does not wait for it. */
   startWorker(operation: Operation): Promise<void>;
+  /**
+   * Sends the notifications of an operation that has ended without a worker, in a process of its own; absent in most
+   * tests.
+   */
+  tellEnd?(operation: Operation): Promise<void>;
   /** Starts the thread of a `Keeper`; absent where there is none, as in most tests. */
   startKeeper?(start: KeeperStart): Worker;
   /** Read at the first call: flags, environment, profile, defaults, in this order. */

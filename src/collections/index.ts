@@ -1,7 +1,8 @@
 export {type BackupReport, type BackupRequest, takeBackup} from './backup/backup.ts';
 export {isDatabaseOf, type NamedDatabase, type PresentDatabase, presentDatabase} from './backup/belongs.ts';
+export {needsFull} from './backup/chain.ts';
 export {leftBehind} from './backup/members.ts';
-export {planBackup} from './backup/plan.ts';
+export {type PlannedBackup, planBackup, planWantedBackup, whyFull} from './backup/plan.ts';
 export {type CleanupReport, type CleanupRetention, cleanUp} from './care/cleanup.ts';
 export {collectionsWithRetention, planRetention, type RetentionPlan} from './care/retention.ts';
 export {planVerify, type VerifyReport, type VerifyRequest, verifyBackups} from './care/verify.ts';
@@ -14,7 +15,7 @@ export {planRestore} from './restore/plan.ts';
 export {type RestoreReport, type RestoreRequest, restoreBackup} from './restore/restore.ts';
 export type {CollectionMembers, Storage} from './stored/definition.ts';
 export {type CollectionFolder, hasCollection, readAllFolders} from './stored/folder.ts';
-export type {BackupName, BackupType} from './stored/names.ts';
+export {asFull, type BackupName, type BackupType} from './stored/names.ts';
 export {type BackupSummary, type CollectionSummary, listBackups, listCollections} from './views/overview.ts';
 export {type BackupPlan, listScheduled, nextTimes, type ScheduledCollection} from './views/scheduled.ts';
 export {type CollectionStanding, collectionStandings} from './views/standing.ts';

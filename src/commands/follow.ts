@@ -20,6 +20,8 @@ export type FollowOptions = {
   linesTo: 'stdout' | 'stderr';
   /** True: the caller reports why an operation failed. */
   withoutErrors?: boolean;
+  /** Show nothing while it waits. Default false. */
+  quiet?: boolean;
 };
 
 /**
@@ -28,7 +30,7 @@ export type FollowOptions = {
  */
 export async function follow(
   deps: CommandDeps,
-  {numbers, linesTo, withoutErrors = false}: FollowOptions,
+  {numbers, linesTo, withoutErrors = false, quiet = false}: FollowOptions,
 ): Promise<ViewEnd> {
   const journal = await deps.journal();
   const subscribe = subscribeTo(journal, numbers);
@@ -36,12 +38,18 @@ export async function follow(
   const nowMicros = neverBack(deps.nowMicros);
   // A live view needs a terminal that can move the cursor.
   const end =
-    stdout.isTTY && env.TERM !== 'dumb'
+    !quiet && stdout.isTTY && env.TERM !== 'dumb'
       ? await showLive({
           ...{stdin, stdout, colors, subscribe, nowMicros, signal, withoutErrors},
           cancel: ({number}) => void journal.requestCancel(number),
         })
-      : await showLines({subscribe, nowMicros, signal, withoutErrors, write: (text) => deps[linesTo].write(text)});
+      : await showLines({
+          subscribe,
+          nowMicros,
+          signal,
+          withoutErrors,
+          write: (text) => void (quiet || deps[linesTo].write(text)),
+        });
   if (end.why === 'left') deps.stderr.write(leaveNote(end.operations));
   return end;
 }

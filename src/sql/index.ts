@@ -2,5 +2,15 @@ export {keywords} from './keywords.ts';
 export {isComplete, type Lexeme, lexemes} from './lexemes.ts';
 export {backupRef, collectionName, quoteName, tableName} from './names.ts';
 export {parse} from './parse.ts';
-export type {AlterAction, BackupRef, Members, Name, Place, Setting, Statement, StatementBody} from './statement.ts';
-export {backupCollection, backupDatabase} from './write.ts';
+export type {
+  AlterAction,
+  BackupRef,
+  Members,
+  Name,
+  Place,
+  Setting,
+  Statement,
+  StatementBody,
+  WantedBackup,
+} from './statement.ts';
+export {backupCollection, backupDatabase, typeWords} from './write.ts';

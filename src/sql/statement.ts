@@ -10,6 +10,9 @@ export type Name = {text: string; place: Place};
 /** `key` in upper case. Known keys are checked when the statement is executed, not here. */
 export type Setting = {key: string; value: string};
 
+/** `incremental-or-full`: an increment if the chain can be continued, else a full backup. */
+export type WantedBackup = 'full' | 'incremental' | 'incremental-or-full';
+
 export type Members = {kind: 'tables'; tables: readonly Name[]} | {kind: 'database'};
 
 /** A backup of a collection as written: the point may also be part of the name (`shop/<point>`), see `backupRef`. */
@@ -26,7 +29,7 @@ export type StatementBody =
   | {kind: 'create-collection'; name: Name; ifNotExists: boolean; members?: Members; settings: readonly Setting[]}
   | {kind: 'alter-collection'; name: Name; actions: readonly AlterAction[]}
   | {kind: 'drop-collection'; name: Name; ifExists: boolean}
-  | {kind: 'backup'; collection: Name; incremental: boolean; settings: readonly Setting[]}
+  | {kind: 'backup'; collection: Name; type: WantedBackup; settings: readonly Setting[]}
   | {kind: 'restore'; backup: BackupRef}
   | {kind: 'verify'; backup: BackupRef; settings: readonly Setting[]}
   | {kind: 'backup-database'; settings: readonly Setting[]}

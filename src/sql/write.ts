@@ -1,17 +1,24 @@
 import {quoteName} from './names.ts';
-import type {Statement} from './statement.ts';
+import type {Statement, WantedBackup} from './statement.ts';
 
 /** Where a name stands that was not typed in a text. */
 const start = {line: 1, column: 1};
 
-/** `BACKUP c`, or `BACKUP c INCREMENTAL`, as a typed statement. @param name plain name of the collection */
-export function backupCollection(name: string, {incremental}: {incremental: boolean}): Statement {
+/** What follows the name of the collection in a BACKUP. */
+export const typeWords: Readonly<Record<WantedBackup, string>> = {
+  full: '',
+  incremental: ' INCREMENTAL',
+  'incremental-or-full': ' INCREMENTAL OR FULL',
+};
+
+/** `BACKUP c`, `BACKUP c INCREMENTAL …`, as a typed statement. @param name plain name of the collection */
+export function backupCollection(name: string, type: WantedBackup): Statement {
   return {
     kind: 'backup',
-    text: `BACKUP ${quoteName(name, {always: true})}${incremental ? ' INCREMENTAL' : ''}`,
+    text: `BACKUP ${quoteName(name, {always: true})}${typeWords[type]}`,
     place: start,
     collection: {text: name, place: start},
-    incremental,
+    type,
     settings: [],
   };
 }

@@ -27,7 +27,7 @@ export function print(statement: Printable): string {
     case 'backup':
       return [
         `BACKUP ${name(statement.collection)}`,
-        statement.incremental ? ' INCREMENTAL' : '',
+        {full: '', incremental: ' INCREMENTAL', 'incremental-or-full': ' INCREMENTAL OR FULL'}[statement.type],
         options(statement.settings),
       ].join('');
     case 'restore':

@@ -41,7 +41,7 @@ const statement: fc.Arbitrary<Printable> = fc.oneof(
   fc.record({
     kind: is('backup'),
     collection: name,
-    incremental: fc.boolean(),
+    type: fc.constantFrom('full' as const, 'incremental' as const, 'incremental-or-full' as const),
     settings: fc.oneof(settings, fc.constant([])),
   }),
   fc.record({kind: is('restore'), backup}),

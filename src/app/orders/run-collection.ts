@@ -1,7 +1,18 @@
 import {statSync} from 'node:fs';
-import {cleanUp, copyCollection, restoreBackup, takeBackup, verifyBackups} from '../../collections/index.ts';
+import {
+  asFull,
+  cleanUp,
+  copyCollection,
+  needsFull,
+  restoreBackup,
+  takeBackup,
+  verifyBackups,
+  whyFull,
+} from '../../collections/index.ts';
 import {parseSource} from '../../config/index.ts';
+import {BkpError} from '../../errors/index.ts';
 import {operationId} from '../../ops/index.ts';
+import type {TableSource} from '../../sources/index.ts';
 import {muchBytes} from '../keeper/keeper.ts';
 import {openVaultAt, requireSource, withSource} from '../places/workplace.ts';
 import {readersIn} from './readers.ts';
@@ -11,12 +22,25 @@ import type {OrderOf, Run, Work} from './work.ts';
 export const backUpCollection: Run<'backup'> = async (work, order) => {
   // The backup begins by counting rows, which can take long: the keeper must run before that.
   if (sourceBytes(order.place) >= muchBytes) work.keeper?.start();
-  const {backup, beyondKept, ...figures} = await withSource(order.place, (source) =>
-    takeBackup({...work, source}, {...order, operation: operationId(work.operation)}),
-  );
+  if (order.fullInstead !== undefined) work.notice(fullInstead(order.fullInstead));
+  const {backup, beyondKept, ...figures} = await withSource(order.place, (source) => takeOrdered(work, source, order));
   if (beyondKept > 0) await startCleanupOfOld(work, order);
   return {...figures, backup: `${order.collection}/${backup}`};
 };
+
+/** Only the snapshot shows whether the log of changes is complete and the schemas are the same. */
+async function takeOrdered(work: Work, source: TableSource, order: OrderOf<'backup'>) {
+  const request = {...order, operation: operationId(work.operation)};
+  try {
+    return await takeBackup({...work, source}, request);
+  } catch (error) {
+    if (!order.orFull || !(error instanceof BkpError && needsFull(error.code))) throw error;
+    work.notice(fullInstead(whyFull(error)));
+    return takeBackup({...work, source}, {...request, type: 'full', name: asFull(order.name)});
+  }
+}
+
+const fullInstead = (why: string) => `a full backup was taken instead of an increment: ${why}`;
 
 /** The cleanup is an operation of its own: if it fails, the backup does not look failed. */
 async function startCleanupOfOld({deps, operation, notice}: Work, order: OrderOf<'backup'>): Promise<void> {

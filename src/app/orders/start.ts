@@ -47,7 +47,7 @@ export function collectionSubject(collection: string): Subject {
 export const databaseSubject = (source: string): Subject => ({kind: 'database', name: source});
 
 /** cron sets LOGNAME; in an empty environment the system is asked, which may not know the name either. */
-function userName({env}: Deps): string {
+export function userName({env}: Deps): string {
   const named = env.USER ?? env.LOGNAME ?? env.USERNAME;
   if (named !== undefined) return named;
   try {

@@ -14,8 +14,18 @@ export type WorkOrder = {
   profile?: string;
 } & (DatabaseOrder | CollectionOrder);
 
-type CollectionOrder = {place: Workplace} & (
-  | {do: 'backup'; collection: string; type: BackupType; name: BackupName; adopt?: boolean}
+type CollectionOrder = {
+  place: Workplace;
+} /** `orFull`: a full backup if the chain cannot be continued; `fullInstead`: why this one is full already. */ & (
+  | {
+      do: 'backup';
+      collection: string;
+      type: BackupType;
+      name: BackupName;
+      adopt?: boolean;
+      orFull?: boolean;
+      fullInstead?: string;
+    }
   | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
@@ -89,6 +99,8 @@ const orderSchema = v.variant('do', [
     type: v.picklist(['full', 'incremental']),
     name: backup,
     adopt: maybe(v.boolean()),
+    orFull: maybe(v.boolean()),
+    fullInstead: maybe(text),
   }),
   v.object({
     ...common,

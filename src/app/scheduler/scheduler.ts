@@ -1,3 +1,4 @@
+import type {BackupType} from '../../collections/index.ts';
 import {asPlain, BkpError} from '../../errors/index.ts';
 import {secondsText} from '../../lib/time.ts';
 import {type Operation, type OperationNumber, operationId} from '../../ops/index.ts';
@@ -9,7 +10,6 @@ import {
   type Found,
   keyOf,
   nameOf,
-  needsFull,
   type Scheduled,
   scheduledOf,
   situationOf,
@@ -26,11 +26,17 @@ const longestPauseMs = 30_000;
 const pauseAtWorkMs = 1000;
 /** A backup that starts later than this after its scheduled time is reported as missed. */
 const lateMs = 60_000;
+/** `scheduler --once` tries a refused run again each time; the journal gets one refusal of it in this time. */
+const recordEveryMs = 24 * 60 * 60_000;
 
 export type SchedulerOptions = {
   deps: Deps;
   /** Executes a statement with a profile's dependencies, as `bkp sql` does. */
-  start: (deps: Deps, statement: Statement) => Promise<{operation?: Operation}>;
+  start: (
+    deps: Deps,
+    statement: Statement,
+    options: {refusedSinceMs: number},
+  ) => Promise<{operation?: Operation; notices: readonly string[]}>;
   /** Empty: the profile in use. */
   profiles: readonly string[];
   /** Reports one event as a line. */
@@ -176,13 +182,10 @@ export class Scheduler {
     const tried: Try = {atMs: nowMs};
     this.#tries.set(keyOf(scheduled), tried);
     try {
-      tried.operation = await this.#start(scheduled, take);
+      const refusedSinceMs = Math.max(isFirst ? 0 : dueMs, nowMs - recordEveryMs);
+      tried.operation = await this.#start(scheduled, {take, refusedSinceMs});
     } catch (error) {
       const {code} = asPlain(error);
-      if (take === 'incremental' && needsFull(code)) {
-        this.#options.tell(`${name}: ${textOf(error)}; taking a full backup instead`);
-        return this.#run(scheduled, {take: 'full', dueMs: nowMs});
-      }
       if (code !== 'BUSY') this.#hasFailed = true;
       this.#options.tell(
         code === 'BUSY'
@@ -192,13 +195,15 @@ export class Scheduler {
     }
   }
 
-  async #start(scheduled: Scheduled, take: 'full' | 'incremental'): Promise<OperationNumber | undefined> {
+  async #start(
+    scheduled: Scheduled,
+    {take, refusedSinceMs}: {take: BackupType; refusedSinceMs: number},
+  ): Promise<OperationNumber | undefined> {
     const collection = collectionOf(scheduled);
-    const statement =
-      collection === undefined
-        ? backupDatabase
-        : backupCollection(collection.name, {incremental: take === 'incremental'});
-    const {operation} = await this.#options.start(scheduled.deps, statement);
+    const type = take === 'full' ? 'full' : 'incremental-or-full';
+    const statement = collection === undefined ? backupDatabase : backupCollection(collection.name, type);
+    const {operation, notices} = await this.#options.start(scheduled.deps, statement, {refusedSinceMs});
+    for (const notice of notices) this.#options.tell(`${nameOf(scheduled)}: ${notice}`);
     if (operation === undefined) return undefined;
     this.#running.set(operation.number, operationId(operation));
     this.#options.tell(`${nameOf(scheduled)}: ${operationId(operation)} started`);
@@ -216,6 +221,7 @@ export class Scheduler {
       this.#options.tell(
         outcome.status === 'ERROR' ? `${id} failed: ${outcome.error.message}` : `${id} ended: ${outcome.status}`,
       );
+      for (const notice of outcome.result.notices ?? []) this.#options.tell(`${id}: ${notice}`);
     }
   }
 

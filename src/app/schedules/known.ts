@@ -1,6 +1,7 @@
 import {
   isDatabaseOf,
   listScheduled,
+  needsFull,
   type PresentDatabase,
   presentDatabase,
   type ScheduledCollection,
@@ -104,11 +105,6 @@ const subjectOf = (scheduled: Scheduled) =>
 
 /** A scheduler's last attempt; without an operation the backup was refused immediately and is not in the journal. */
 export type Try = {atMs: number; operation?: OperationNumber | undefined};
-
-/** Whether every increment fails with this code until a full backup starts a new chain. */
-export function needsFull(code: string): boolean {
-  return code === 'CHAIN_BROKEN' || code === 'OBJECT_DAMAGED' || code === 'OBJECT_MISSING';
-}
 
 export async function situationOf(scheduled: Scheduled, tried?: Try): Promise<Situation> {
   const {plan, createdAtMs, newestMs, chainMs} = factsOf(scheduled);

@@ -1,39 +1,59 @@
 import {randomBytes} from 'node:crypto';
-import {hasCollection, planBackup, planCopy, planRestore, planVerify} from '../../collections/index.ts';
+import {hasCollection, planCopy, planRestore, planVerify, planWantedBackup} from '../../collections/index.ts';
 import {sameStore} from '../../config/index.ts';
-import {backupRef, collectionName} from '../../sql/index.ts';
+import {backupRef, collectionName, type WantedBackup} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {refuseWhenBusy} from '../orders/busy.ts';
 import {collectionSubject, startOperation} from '../orders/start.ts';
 import {placeNamed, placeOfCollection, placesOf, withVaultIfAny} from '../places/places.ts';
 import {type Workplace, withSource, withVault} from '../places/workplace.ts';
-import type {StatementOf, StatementResult} from './result.ts';
+import {attempted} from './attempts.ts';
+import {type ExecuteOptions, noticesOf, type StatementOf, type StatementResult} from './result.ts';
 import {isAdopting, verifyLevel} from './settings.ts';
 
-export async function backupStatement(deps: Deps, statement: StatementOf<'backup'>): Promise<StatementResult> {
+export async function backupStatement(
+  deps: Deps,
+  statement: StatementOf<'backup'>,
+  {refusedSinceMs}: ExecuteOptions = {},
+): Promise<StatementResult> {
   const collection = collectionName(statement.collection);
-  const type = statement.incremental ? 'incremental' : 'full';
   const adopt = isAdopting(statement.settings);
+  const {type, text} = statement;
+  const kind = type === 'full' ? 'fullbackup' : 'incbackup';
+  const about = {kind, subject: collectionSubject(collection), statement: text} as const;
+  return attempted(deps, {...about, refusedSinceMs}, () => startBackup(deps, {collection, adopt, type, text}));
+}
+
+type WishedBackup = {collection: string; adopt: boolean; type: WantedBackup; text: string};
+
+async function startBackup(
+  deps: Deps,
+  {collection, adopt, type: wanted, text}: WishedBackup,
+): Promise<StatementResult> {
   await refuseWhenBusy(deps, collection);
   const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
-  const {name, place} = await withVault(at, {create: false}, async (vault, place) => ({
-    name: await withSource(place, (source) =>
-      planBackup(vault, source, {collection, type, adopt, nowMicros: deps.nowMicros()}),
-    ),
+  const request = {collection, type: wanted, adopt, nowMicros: deps.nowMicros()};
+  const {planned, place} = await withVault(at, {create: false}, async (vault, place) => ({
+    planned: await withSource(place, (source) => planWantedBackup(vault, source, request)),
     place,
   }));
+  const orFull = wanted === 'incremental-or-full';
+  const {name, type, fullInstead} = planned;
   const operation = await startOperation(
     deps,
-    {do: 'backup', place, collection, type, name, ...(adopt ? {adopt} : {})},
+    {do: 'backup', place, collection, ...planned, ...(adopt ? {adopt} : {}), ...(orFull ? {orFull} : {})},
     {
-      kind: statement.incremental ? 'incbackup' : 'fullbackup',
+      kind: type === 'incremental' ? 'incbackup' : 'fullbackup',
       subject: collectionSubject(collection),
       shared: false,
-      statement: statement.text,
+      statement: text,
       backup: `${collection}/${name}`,
     },
   );
-  return {operation, notices: []};
+  return {
+    operation,
+    notices: noticesOf(fullInstead && `a full backup is taken instead of an increment: ${fullInstead}`),
+  };
 }
 
 export async function restoreStatement(deps: Deps, statement: StatementOf<'restore'>): Promise<StatementResult> {

@@ -8,14 +8,30 @@ import {databaseSubject, startOperation} from '../orders/start.ts';
 import {meantInstance} from '../places/own-instance.ts';
 import {objectPlace} from '../places/places.ts';
 import {withFileSource} from '../places/source-places.ts';
-import {requireSource, withVault} from '../places/workplace.ts';
-import type {StatementOf, StatementResult} from './result.ts';
+import {requireSource, type Workplace, withVault} from '../places/workplace.ts';
+import {attempted} from './attempts.ts';
+import type {ExecuteOptions, StatementOf, StatementResult} from './result.ts';
 import {adoptValue, verifyLevel} from './settings.ts';
 
-export async function backupDatabase(deps: Deps, statement: StatementOf<'backup-database'>): Promise<StatementResult> {
+export async function backupDatabase(
+  deps: Deps,
+  statement: StatementOf<'backup-database'>,
+  {refusedSinceMs}: ExecuteOptions = {},
+): Promise<StatementResult> {
   const adopt = adoptValue(statement.settings, 'BACKUP DATABASE', 'gentle-forest-orchid');
-  const adopting = adopt === undefined ? {} : {adopt};
   const objectStore = await objectPlace(deps);
+  const subject = databaseSubject(requireSource(objectStore));
+  const {text} = statement;
+  const about = {kind: 'dbbackup', subject, statement: text} as const;
+  return attempted(deps, {...about, refusedSinceMs}, () => startDatabaseBackup(deps, objectStore, {adopt, text}));
+}
+
+async function startDatabaseBackup(
+  deps: Deps,
+  objectStore: Workplace,
+  {adopt, text}: {adopt: string | undefined; text: string},
+): Promise<StatementResult> {
+  const adopting = adopt === undefined ? {} : {adopt};
   const subject = databaseSubject(requireSource(objectStore));
   const running = await openOn(deps, subject);
   if (running !== undefined) {
@@ -34,7 +50,7 @@ export async function backupDatabase(deps: Deps, statement: StatementOf<'backup-
   const operation = await startOperation(
     deps,
     {do: 'dbbackup', place, name, keepLatest, ...adopting},
-    {kind: 'dbbackup', subject, shared: false, statement: statement.text, backup: microsText(backupMicros(name))},
+    {kind: 'dbbackup', subject, shared: false, statement: text, backup: microsText(backupMicros(name))},
   );
   return {operation, notices: []};
 }

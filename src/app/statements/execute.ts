@@ -6,11 +6,15 @@ import {backupStatement, copyStatement, restoreStatement, verifyStatement} from 
 import {alterStatement, createStatement, dropStatement, showBackups, showCollections} from './collections.ts';
 import {restoreDatabaseStatement} from './database-restore.ts';
 import {abortBackup, backupDatabase, verifyDatabase} from './databases.ts';
-import type {StatementResult} from './result.ts';
+import type {ExecuteOptions, StatementResult} from './result.ts';
 import {select} from './selects.ts';
 
 /** Does what can be done immediately and starts an operation for the rest. */
-export async function execute(deps: Deps, statement: Statement): Promise<StatementResult> {
+export async function execute(
+  deps: Deps,
+  statement: Statement,
+  options: ExecuteOptions = {},
+): Promise<StatementResult> {
   // A SELECT changes nothing, so it also works where backup.enabled is false.
   if (statement.kind === 'select') return select(deps, statement);
   const {enabled} = await deps.settings();
@@ -32,7 +36,7 @@ export async function execute(deps: Deps, statement: Statement): Promise<Stateme
     case 'show-backups':
       return showBackups(deps, statement);
     case 'backup':
-      return backupStatement(deps, statement);
+      return backupStatement(deps, statement, options);
     case 'restore':
       return restoreStatement(deps, statement);
     case 'verify':
@@ -40,7 +44,7 @@ export async function execute(deps: Deps, statement: Statement): Promise<Stateme
     case 'copy':
       return copyStatement(deps, statement);
     case 'backup-database':
-      return backupDatabase(deps, statement);
+      return backupDatabase(deps, statement, options);
     case 'backup-abort':
       return abortBackup(deps);
     case 'restore-database':

@@ -19,6 +19,14 @@ export type StatementRows =
   | {kind: 'selection'; selection: Selection}
   | {kind: 'abort'; status: 'aborted' | 'not running'; backup?: string | undefined};
 
+export type ExecuteOptions = {
+  /**
+   * A refused BACKUP is not recorded in the journal if one was recorded since this time, in milliseconds since 1970:
+   * the same run was refused before.
+   */
+  refusedSinceMs?: number | undefined;
+};
+
 export type StatementOf<K extends Statement['kind']> = Extract<Statement, {kind: K}>;
 
 /** A notice that may be absent. */

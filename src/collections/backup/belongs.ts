@@ -1,7 +1,7 @@
 import {newestReadable} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {isSameFile, isSamePlace, placeText, type TableSource, type Whereabouts} from '../../sources/index.ts';
-import {quoteName} from '../../sql/index.ts';
+import {quoteName, typeWords, type WantedBackup} from '../../sql/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
@@ -71,5 +71,5 @@ export async function requireDatabase(
 }
 
 /** The statement that takes the backup of the present database. */
-export const adoptingStatement = (collection: string, type: 'full' | 'incremental') =>
-  `BACKUP ${quoteName(collection)}${type === 'incremental' ? ' INCREMENTAL' : ''} WITH (ADOPT='true')`;
+export const adoptingStatement = (collection: string, type: WantedBackup) =>
+  `BACKUP ${quoteName(collection)}${typeWords[type]} WITH (ADOPT='true')`;

@@ -5,6 +5,11 @@ import type {LiveCollection} from '../stored/folder.ts';
 import {type Backup, readBackup} from '../stored/manifest.ts';
 import type {MemberTables} from './members.ts';
 
+/** Whether every increment fails with this code until a full backup starts a new chain. */
+export function needsFull(code: string): boolean {
+  return code === 'CHAIN_BROKEN' || code === 'OBJECT_DAMAGED' || code === 'OBJECT_MISSING';
+}
+
 /** The backup that an increment builds on. @throws BkpError `BAD_REQUEST` | `OBJECT_DAMAGED` | `CHAIN_BROKEN` */
 export async function requireChain(vault: VaultReader, live: LiveCollection): Promise<Backup> {
   const {definition, backups} = live;

@@ -1,10 +1,17 @@
+import {BkpError} from '../../errors/index.ts';
 import type {TableSource} from '../../sources/index.ts';
+import type {WantedBackup} from '../../sql/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {type LiveCollection, requireCollection} from '../stored/folder.ts';
 import {type BackupName, type BackupType, nextBackupName} from '../stored/names.ts';
 import {adoptingStatement, requireDatabase} from './belongs.ts';
-import {requireChain, requireSameMembers} from './chain.ts';
-import {memberTables} from './members.ts';
+import {needsFull, requireChain, requireSameMembers} from './chain.ts';
+import {type MemberTables, memberTables} from './members.ts';
+
+export type PlanRequest = {collection: string; adopt?: boolean | undefined; nowMicros: number};
+
+/** `fullInstead`: why no increment is possible; present if one was asked for and a full backup is planned. */
+export type PlannedBackup = {name: BackupName; type: BackupType; fullInstead?: string};
 
 /**
  * Refuses what can be refused before any work starts; nothing is written.
@@ -13,13 +20,45 @@ import {memberTables} from './members.ts';
 export async function planBackup(
   vault: VaultReader,
   source: TableSource,
-  request: {collection: string; type: BackupType; adopt?: boolean | undefined; nowMicros: number},
+  request: PlanRequest & {type: BackupType},
 ): Promise<BackupName> {
-  const live = await requireCollection(vault, request.collection);
+  return (await planWantedBackup(vault, source, request)).name;
+}
+
+/** As {@link planBackup}; also decides whether `INCREMENTAL OR FULL` becomes an increment. */
+export async function planWantedBackup(
+  vault: VaultReader,
+  source: TableSource,
+  {collection, type: wanted, adopt, nowMicros}: PlanRequest & {type: WantedBackup},
+): Promise<PlannedBackup> {
+  const live = await requireCollection(vault, collection);
   const members = await memberTables(live.definition, source);
-  if (!request.adopt) await requireOwnDatabase(vault, source, live, request.type);
-  if (request.type === 'incremental') requireSameMembers(await requireChain(vault, live), members);
-  return nextBackupName(request.type, request.nowMicros, live.taken);
+  if (!adopt) await requireOwnDatabase(vault, source, live, wanted);
+  const end = wanted === 'full' ? undefined : await endOfChain(vault, live, members);
+  if (end !== undefined && wanted === 'incremental') throw end;
+  const type = wanted === 'full' || end !== undefined ? 'full' : 'incremental';
+  const name = nextBackupName(type, nowMicros, live.taken);
+  return end === undefined ? {name, type} : {name, type, fullInstead: whyFull(end)};
+}
+
+/** Why no increment can continue the chain. @returns undefined if one can, as far as the store and the tables show */
+async function endOfChain(
+  vault: VaultReader,
+  live: LiveCollection,
+  members: MemberTables,
+): Promise<BkpError | undefined> {
+  try {
+    requireSameMembers(await requireChain(vault, live), members);
+    return undefined;
+  } catch (error) {
+    if (error instanceof BkpError && (error.code === 'BAD_REQUEST' || needsFull(error.code))) return error;
+    throw error;
+  }
+}
+
+/** The reason as a part of a sentence. */
+export function whyFull({message, cause}: BkpError): string {
+  return cause instanceof Error ? `${message} (${cause.message})` : message;
 }
 
 /** @throws BkpError `PRECONDITION` if the collection's backups are of another database */
@@ -27,7 +66,7 @@ export function requireOwnDatabase(
   vault: VaultReader,
   source: TableSource,
   {definition, backups}: LiveCollection,
-  type: BackupType,
+  type: WantedBackup,
 ): Promise<void> {
   const {id: owner, name: collection} = definition;
   return requireDatabase(vault, source, {collection, owner, backups, statement: adoptingStatement(collection, type)});

@@ -60,6 +60,11 @@ export function backupType(backup: BackupName): BackupType {
   return backup.endsWith('_full') ? 'full' : 'incremental';
 }
 
+/** The name of a full backup of the same time. */
+export function asFull(backup: BackupName): BackupName {
+  return backup.replace(/_.*$/, '_full') as BackupName;
+}
+
 /** The time in a backup's name, ISO with seconds: `2025-02-15T12:00:00Z`. */
 export function backupTime(backup: BackupName): string {
   return backup.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z_.*$/, '$1-$2-$3T$4:$5:$6Z');

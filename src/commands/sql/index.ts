@@ -7,7 +7,7 @@ import {promptForStatements} from './prompt.ts';
 import {readText, type TextSource} from './read.ts';
 import {runStatements} from './run.ts';
 
-export type SqlOptions = TextSource & {wait: boolean; format: RowFormat};
+export type SqlOptions = TextSource & {wait: boolean; quiet: boolean; format: RowFormat};
 
 export function command(deps: CommandDeps, run = runSql): Command {
   return new Command('sql')
@@ -20,6 +20,11 @@ export function command(deps: CommandDeps, run = runSql): Command {
     .option('-s, --script <text>', 'the same as the argument')
     .option('-f, --file <file>', 'read statements from a file (- is standard input)')
     .option('-w, --wait', 'wait for each operation to end; the exit status is its result', false)
+    .option(
+      '-q, --quiet',
+      'print nothing about operations that succeed, for cron; not for what SELECT and SHOW return',
+      false,
+    )
     .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))
     .addHelpText(
       'after',
@@ -27,6 +32,7 @@ export function command(deps: CommandDeps, run = runSql): Command {
         'bkp sql "CREATE BACKUP COLLECTION shop (TABLE orders) WITH (STORAGE=\'cluster\')"',
         'bkp sql "BACKUP shop"',
         'bkp sql --wait "BACKUP shop INCREMENTAL"',
+        'bkp sql --wait --quiet "BACKUP shop INCREMENTAL OR FULL"',
         'bkp sql --wait "RESTORE shop"',
         'bkp sql "SELECT id, status, progress_percent FROM operations() ORDER BY create_ts DESC LIMIT 1"',
       ]),

@@ -1,13 +1,19 @@
 import {execute} from '../../app/statements/execute.ts';
 import type {StatementResult} from '../../app/statements/result.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
+import type {Operation} from '../../ops/index.ts';
 import type {Statement} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {printedTable, tableOf} from '../tables.ts';
 import {waitForOperation} from './wait.ts';
 
-export type ReportOptions = {wait: boolean; format: RowFormat};
+export type ReportOptions = {
+  wait: boolean;
+  /** Print nothing about an operation that was started, unless it fails. Default false. */
+  quiet?: boolean;
+  format: RowFormat;
+};
 
 /**
  * Runs statements one after the other; stops at the first error.
@@ -39,13 +45,23 @@ export async function runStatements(
 export async function report(
   deps: CommandDeps,
   result: StatementResult,
-  {wait, format}: ReportOptions,
+  {wait, quiet = false, format}: ReportOptions,
 ): Promise<'done' | 'left'> {
+  // The operation has the notices as well.
+  if (quiet && result.operation !== undefined) return wait ? waited(deps, result.operation, {quiet, format}) : 'done';
   for (const notice of result.notices) deps.stderr.write(`bkp: ${notice}\n`);
   const table = tableOf(result);
   if (table !== undefined) deps.stdout.write(printedTable(table, format));
   if (result.operation === undefined || !wait) return 'done';
-  const end = await waitForOperation(deps, result.operation, format);
+  return waited(deps, result.operation, {quiet, format});
+}
+
+async function waited(
+  deps: CommandDeps,
+  operation: Operation,
+  options: {quiet: boolean; format: RowFormat},
+): Promise<'done' | 'left'> {
+  const end = await waitForOperation(deps, operation, options);
   if (end === 'left') deps.exitWith(ExitStatus.interrupted);
   return end;
 }

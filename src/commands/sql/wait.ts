@@ -12,13 +12,13 @@ import {follow} from '../follow.ts';
 export async function waitForOperation(
   deps: CommandDeps,
   {number}: Operation,
-  format: RowFormat,
+  {quiet, format}: {quiet: boolean; format: RowFormat},
 ): Promise<'done' | 'left'> {
-  const end = await follow(deps, {numbers: [number], linesTo: 'stderr', withoutErrors: true});
+  const end = await follow(deps, {numbers: [number], linesTo: 'stderr', withoutErrors: true, quiet});
   if (end.why === 'left') return 'left';
   const journal = await deps.journal();
   const operation = await journal.get(number);
-  if (format === 'json') deps.stdout.write(renderOperationLine(operation, 'json'));
+  if (format === 'json' && !quiet) deps.stdout.write(renderOperationLine(operation, 'json'));
   if (operation.state.name !== 'done') return 'left';
   const {outcome} = operation.state;
   switch (outcome.status) {
