@@ -150,9 +150,9 @@ export interface Snapshot {
    */
   base(table: TableName, options?: BaseOptions): Promise<TableBase>;
   /**
-   * @returns `rebase` when the log cannot name every changed key: the increment takes a new `base` of this table
-   *   instead; the next increment may take its changes again
-   * @throws BkpError `CHAIN_BROKEN` when the log no longer reaches back to `since`
+   * @returns `rebase` when the log cannot name every changed key of the table, which may be another one of the same
+   *   name by now: the increment takes a new `base` of it instead; the next increment may take its changes again. A
+   *   notice says why.
    */
   changes(table: TableName, since: Mark): Promise<DeltaStream | 'rebase'>;
   /**
@@ -177,8 +177,10 @@ export type SnapshotOptions = {
   /** Tables whose changes are not tracked: each backup takes their `rows`. */
   whole?: readonly TableName[] | undefined;
   /**
-   * The snapshot continues from this mark: the source must still know it, and its tracking must be intact. Otherwise
-   * `CHAIN_BROKEN` reports what happened (replaced database, missing trigger, changed schema, lost log).
+   * The snapshot continues from this mark, which the source must still know: otherwise the database was replaced by
+   * another one or by an older copy, and the snapshot fails with `CHAIN_BROKEN`. `fingerprints`: of the tables whose
+   * changes were tracked until then. A table that changed its schema, or whose log has a gap, begins again alone: its
+   * `changes` are `rebase`. Tables without a fingerprint join.
    */
   since?: {owner: string; mark: Mark; fingerprints: Readonly<Record<TableName, string>>} | undefined;
   signal?: AbortSignal | undefined;

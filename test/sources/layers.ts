@@ -94,13 +94,14 @@ export async function takeIncrement(
   source: TableSource,
   owner: string,
   parent: Backup,
-  {meanwhile, form}: {meanwhile?: Meanwhile | undefined; form?: Form} = {},
+  {meanwhile, form, notice}: {meanwhile?: Meanwhile | undefined; form?: Form; notice?: (text: string) => void} = {},
 ): Promise<Backup> {
   const fingerprints = Object.fromEntries(parent.schemas.map((schema) => [schema.name, schema.fingerprint]));
   const snapshot = await source.snapshot({
     tables: parent.schemas.map((schema) => schema.name),
     track: {owner},
     since: {owner, mark: parent.mark!, fingerprints},
+    notice,
   });
   try {
     const layers: Record<string, readonly Layer[]> = {};

@@ -169,7 +169,7 @@ async function checkBrokenTracking(source: TableSource, repair: boolean): Promis
   return broken.map(({detail}) =>
     repair
       ? {what, ok: true, detail: `removed: ${detail}`}
-      : {what, ok: false, detail, next: 'bkp doctor --repair removes it; the next full backup tracks changes again'},
+      : {what, ok: false, detail, next: 'bkp doctor --repair removes it; the next backup tracks changes again'},
   );
 }
 

@@ -51,27 +51,20 @@ export async function requireChain(vault: VaultReader, live: LiveCollection): Pr
   return parent;
 }
 
-/**
- * Checks that the tables are those of the parent. Tables that every increment copies completely may join and leave.
- * @throws BkpError `CHAIN_BROKEN`
- */
-export function requireSameMembers(parent: Backup, {tables, whole}: MemberTables): void {
-  const before = parent.body.tables.filter((table) => table.whole !== true).map((table) => table.schema.name);
-  const added = tables.filter((table) => !whole.has(table) && !before.includes(table));
-  const removed = before.filter((table) => !tables.includes(table));
-  if (added.length + removed.length === 0) return;
-  const changes = [...added.map((table) => `${table} joined`), ...removed.map((table) => `${table} left`)];
-  throw new BkpError(
-    'CHAIN_BROKEN',
-    `the collection's tables changed since ${parent.body.backup}: ${changes.join(', ')}`,
-    {
-      next: `BACKUP ${quoteName(parent.body.collection.name)} takes a new full backup`,
-    },
-  );
-}
-
 /** Where the source's snapshot of changes starts. */
 export function sinceOf(parent: Backup, owner: string) {
-  const fingerprints = Object.fromEntries(parent.body.tables.map(({schema}) => [schema.name, schema.fingerprint]));
+  const tracked = parent.body.tables.filter(({whole}) => whole !== true);
+  const fingerprints = Object.fromEntries(tracked.map(({schema}) => [schema.name, schema.fingerprint]));
   return {owner, mark: parent.body.mark!, fingerprints};
+}
+
+/** What an increment has more and less than its parent, a sentence each. */
+export function memberChanges(parent: Backup, {tables}: MemberTables): readonly string[] {
+  const before = parent.body.tables.map(({schema}) => schema.name);
+  const joined = tables.filter((table) => !before.includes(table));
+  const left = before.filter((table) => !tables.includes(table));
+  return [
+    ...(joined.length > 0 ? [`new since ${parent.body.backup}, with all rows: ${joined.join(', ')}`] : []),
+    ...(left.length > 0 ? [`in ${parent.body.backup}, and no longer in the collection: ${left.join(', ')}`] : []),
+  ];
 }

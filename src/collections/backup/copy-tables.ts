@@ -6,7 +6,7 @@ import {type Layer, streamsOf} from '../stored/layers.ts';
 import {type Backup, type BackupBody, readBackup, type TableBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {nameDatabase} from './belongs.ts';
-import {requireSameMembers, sinceOf} from './chain.ts';
+import {memberChanges, sinceOf} from './chain.ts';
 import {leftBehind, memberTables} from './members.ts';
 import {readPreviousBase} from './previous-base.ts';
 import {StreamTable} from './stream-table.ts';
@@ -52,7 +52,7 @@ export async function copyTables(
   for (const [reason, names] of byReason(whole)) {
     tools.notice(`each increment takes all rows of ${names.join(', ')}: ${reason}`);
   }
-  if (parent !== undefined) requireSameMembers(parent, members);
+  if (parent !== undefined) for (const sentence of memberChanges(parent, members)) tools.notice(sentence);
   const earlier = parent ?? (await readEarlier(vault, live));
   const snapshot = await source.snapshot({
     tables,
@@ -137,9 +137,11 @@ async function baseLayer(
 
 async function deltaLayers(reading: Reading, table: TableName, parent: Backup): Promise<readonly Layer[]> {
   const {sink, snapshot} = reading;
+  const before = parent.body.tables.find((entry) => entry.schema.name === table);
+  // A table that joined, and one whose changes are tracked from this backup on.
+  if (before === undefined || before.whole) return [await baseLayer(reading, table, parent)];
   const changes = await snapshot.changes(table, parent.body.mark!);
   if (changes === 'rebase') return [await baseLayer(reading, table, parent)];
-  const before = parent.body.tables.find((entry) => entry.schema.name === table)!;
   const adopted = before.layers.map((layer) => sink.streams.adopt(layer, parent.streams));
   const delta = await writeDelta(sink, changes);
   return delta === undefined ? adopted : [...adopted, delta];

@@ -5,8 +5,8 @@ import type {VaultReader} from '../../vault/index.ts';
 import {type LiveCollection, requireCollection} from '../stored/folder.ts';
 import {type BackupName, type BackupType, nextBackupName} from '../stored/names.ts';
 import {adoptingStatement, requireDatabase} from './belongs.ts';
-import {needsFull, requireChain, requireSameMembers} from './chain.ts';
-import {type MemberTables, memberTables} from './members.ts';
+import {needsFull, requireChain} from './chain.ts';
+import {memberTables} from './members.ts';
 
 export type PlanRequest = {collection: string; adopt?: boolean | undefined; nowMicros: number};
 
@@ -32,9 +32,9 @@ export async function planWantedBackup(
   {collection, type: wanted, adopt, nowMicros}: PlanRequest & {type: WantedBackup},
 ): Promise<PlannedBackup> {
   const live = await requireCollection(vault, collection);
-  const members = await memberTables(live.definition, source);
+  await memberTables(live.definition, source);
   if (!adopt) await requireOwnDatabase(vault, source, live, wanted);
-  const end = wanted === 'full' ? undefined : await endOfChain(vault, live, members);
+  const end = wanted === 'full' ? undefined : await endOfChain(vault, live);
   if (end !== undefined && wanted === 'incremental') throw end;
   const type = wanted === 'full' || end !== undefined ? 'full' : 'incremental';
   const name = nextBackupName(type, nowMicros, live.taken);
@@ -42,13 +42,9 @@ export async function planWantedBackup(
 }
 
 /** Why no increment can continue the chain. @returns undefined if one can, as far as the store and the tables show */
-async function endOfChain(
-  vault: VaultReader,
-  live: LiveCollection,
-  members: MemberTables,
-): Promise<BkpError | undefined> {
+async function endOfChain(vault: VaultReader, live: LiveCollection): Promise<BkpError | undefined> {
   try {
-    requireSameMembers(await requireChain(vault, live), members);
+    await requireChain(vault, live);
     return undefined;
   } catch (error) {
     if (error instanceof BkpError && (error.code === 'BAD_REQUEST' || needsFull(error.code))) return error;

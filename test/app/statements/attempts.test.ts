@@ -130,7 +130,7 @@ test('INCREMENTAL OR FULL takes a full backup where no increment is possible, an
   });
   expect(await run('BACKUP c INCREMENTAL OR FULL')).toMatchObject({notices: []});
   // Only the snapshot shows it, in the worker.
-  desk.exec('ALTER TABLE orders RENAME COLUMN txt TO text');
+  desk.exec('DROP TABLE _bkp_marks');
   await run('BACKUP c INCREMENTAL OR FULL');
   const [broken, increment, full] = await operations();
   expect([full, increment, broken].map((operation) => statusOf(operation!))).toEqual(Array(3).fill('SUCCESS'));
@@ -139,6 +139,8 @@ test('INCREMENTAL OR FULL takes a full backup where no increment is possible, an
   expect(increment!.kind).toBe('incbackup');
   expect(issuesOf(increment!)).toEqual([]);
   expect(broken!.kind).toBe('incbackup');
-  expect(issuesOf(broken!)[0]!.message).toMatch(/^a full backup was taken instead of an increment: .*orders/);
+  expect(issuesOf(broken!)[0]!.message).toMatch(
+    /^a full backup was taken instead of an increment: .*does not know the backup before/,
+  );
   expect(JSON.stringify(broken)).toMatch(/c\/\d+Z_full/);
 });

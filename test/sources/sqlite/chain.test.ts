@@ -30,18 +30,28 @@ async function expectBroken(database: Database, parent: Backup, message: RegExp)
     next: expect.stringContaining('full backup'),
   });
   // A full backup starts a chain that can be continued.
-  const fresh = await full(database, ['t']);
-  // Some cases leave triggers without their log, and a connection keeps the old schema until it reads something.
-  database.value('SELECT count(*) FROM t');
-  database.exec('DELETE FROM t WHERE rowid = 2');
-  await expectComesBack(database, await increment(database, fresh));
+  await expectContinues(database, await full(database, ['t']));
 }
 
-describe('a chain is not continued after', () => {
+async function expectContinues(database: Database, backup: Backup): Promise<void> {
+  // Some cases leave triggers without their log, and a connection keeps the old schema until it reads something.
+  database.value('SELECT count(*) FROM t');
+  database.exec('INSERT INTO t (k, b) VALUES (77, 77)');
+  const next = await increment(database, backup);
+  expect(kindsOf(next, 't')).toEqual([...kindsOf(backup, 't'), 'delta']);
+  await expectComesBack(database, next);
+}
+
+const kindsOf = (backup: Backup, table: string) => backup.layers[table]!.map(({kind}) => kind);
+
+describe('a table begins again, and the others continue, after', () => {
   const cases: Record<string, [string, RegExp]> = {
-    'ADD COLUMN': ['ALTER TABLE t ADD COLUMN c', /columns of table t/],
-    'DROP COLUMN': ['ALTER TABLE t DROP COLUMN a', /columns of table t/],
-    'RENAME COLUMN': ['ALTER TABLE t RENAME COLUMN a TO c', /columns of table t/],
+    'ADD COLUMN': ['ALTER TABLE t ADD COLUMN c', /its CREATE TABLE statement is not that of the backup before/],
+    'DROP COLUMN': ['ALTER TABLE t DROP COLUMN a', /its CREATE TABLE statement is not that of the backup before/],
+    'RENAME COLUMN': [
+      'ALTER TABLE t RENAME COLUMN a TO c',
+      /its CREATE TABLE statement is not that of the backup before/,
+    ],
     'RENAME TO, and another table of its name': [
       'ALTER TABLE t RENAME TO old; CREATE TABLE t (k INTEGER PRIMARY KEY, a, b UNIQUE)',
       /not tracked all the time/,
@@ -53,7 +63,7 @@ describe('a chain is not continued after', () => {
     'the table was rebuilt': [
       'CREATE TABLE n (k INTEGER PRIMARY KEY, a, b UNIQUE); INSERT INTO n SELECT * FROM t; DROP ' +
         'TABLE t; ALTER TABLE n RENAME TO t',
-      /table t/,
+      /its CREATE TABLE statement/,
     ],
     'a trigger was dropped': ['DROP TRIGGER _bkp_update_t', /trigger _bkp_update_t is missing/],
     'a trigger was changed': [
@@ -85,17 +95,40 @@ describe('a chain is not continued after', () => {
       'UPDATE t SET a = 5; DELETE FROM _bkp_log_t WHERE seq = (SELECT max(seq) - 1 FROM _bkp_log_t)',
       /change log _bkp_log_t has lost rows/,
     ],
-    'the marks were lost': ['DELETE FROM _bkp_marks', /does not know the backup before/],
-    'tracking was removed': [`DROP TABLE _bkp_marks; DROP TABLE _bkp_meta`, /does not know the backup before/],
+    'its mark was lost': [`DELETE FROM _bkp_marks WHERE name = 't'`, /its change log _bkp_log_t began after/],
   };
   for (const [name, [sql, message]] of Object.entries(cases)) {
     test(name, async () => {
       const database = new Database(schema);
-      const base = await full(database, ['t']);
+      const base = await full(database, ['t', 'other']);
       database.exec('UPDATE t SET a = 7 WHERE k = 1');
       const last = await increment(database, base);
+      await database.source.acknowledge(owner, last.mark!);
+      database.exec(`UPDATE t SET a = 6 WHERE k = 1; UPDATE other SET v = 2; ${sql}`);
+      // The first one is not committed: its tracking stays, and the next one takes all rows too.
+      for (const expected of [message, /all rows of t are taken/]) {
+        const notices: string[] = [];
+        const next = await takeIncrement(database.source, owner, last, {notice: (text) => notices.push(text)});
+        expect(notices).toContainEqual(expect.stringMatching(expected));
+        expect(kindsOf(next, 't')).toEqual(['base']);
+        expect(kindsOf(next, 'other')).toEqual(['base', 'delta']);
+        await expectComesBack(database, next);
+        if (expected !== message) await expectContinues(database, next);
+      }
+    });
+  }
+});
+
+describe('a chain is not continued after', () => {
+  for (const [what, sql] of Object.entries({
+    'the marks were lost': 'DELETE FROM _bkp_marks',
+    'tracking was removed': 'DROP TABLE _bkp_marks; DROP TABLE _bkp_meta',
+  })) {
+    test(what, async () => {
+      const database = new Database(schema);
+      const base = await full(database, ['t']);
       database.exec(`UPDATE t SET a = 6 WHERE k = 1; ${sql}`);
-      await expectBroken(database, last, message);
+      await expectBroken(database, base, /does not know the backup before/);
     });
   }
 
@@ -103,7 +136,7 @@ describe('a chain is not continued after', () => {
     const database = new Database(schema);
     const base = await full(database, ['t']);
     const another = new Database(schema);
-    await expectBroken(another, base, /not tracked all the time/);
+    await expectBroken(another, base, /does not know the backup before/);
     const third = new Database(schema);
     await takeFull(third.source, {tables: ['t'], track: {owner}});
     await expectBroken(third, base, /does not know the backup before/);

@@ -6,11 +6,13 @@ import {foldName, quoteName} from '../engine/quote.ts';
 import {trackingObstacle} from '../schema/obstacles.ts';
 import {fingerprintOf} from '../schema/schema.ts';
 import {affinity, type Table} from '../schema/table.ts';
-import {logReachesTo, markedAt} from '../tracking/marks.ts';
+import {isMarkKnown, logReachesTo, markedAt} from '../tracking/marks.ts';
 import {trackingFault} from '../tracking/tracking.ts';
 import {logName} from '../triggers/names.ts';
 
 // What must hold before a snapshot is given out.
+
+type Since = NonNullable<SnapshotOptions['since']>;
 
 /** @throws BkpError `TABLE_NOT_FOUND` */
 export function readTables(connection: Connection, names: readonly TableName[]): readonly Table[] {
@@ -86,46 +88,47 @@ export function requireKeyTypes(connection: Connection, table: Table): void {
   });
 }
 
-/** @throws BkpError `CHAIN_BROKEN` */
-export function requireUnbroken(
-  connection: Connection,
-  tables: readonly Table[],
-  since: NonNullable<SnapshotOptions['since']>,
-): void {
-  for (const table of tables) {
-    if (fingerprintOf(table) !== since.fingerprints[table.name])
-      throw broken(`the columns of table ${table.name} are not those of the backup before`, table.name);
-    const fault = trackingFault(connection, table);
-    if (fault !== undefined)
-      throw broken(`changes of table ${table.name} were not tracked all the time: ${fault}`, table.name);
-    const seq = markedAt(connection, since.owner, since.mark, table.name);
-    if (seq === undefined) throw unknownMark(table.name);
-    if (!logReachesTo(connection, table.name, seq))
-      throw broken(`the change log ${logName(table.name)} has lost rows`, table.name);
-  }
-}
-
-/** The schema may have changed between the mark and the snapshot. @throws BkpError `CHAIN_BROKEN` */
-export function requireTracked(connection: Connection, tables: readonly Table[], owner: string, mark: Mark): void {
-  for (const table of tables) {
-    const isTracked =
-      trackingFault(connection, table) === undefined && markedAt(connection, owner, mark, table.name) !== undefined;
-    if (!isTracked)
-      throw broken(`table ${table.name} was changed (ALTER, DROP, CREATE) while its backup began`, table.name);
-  }
-}
-
-export function unknownMark(table: TableName): BkpError {
-  return broken(
-    'this database does not know the backup before: it was replaced by another one or an older ' +
-      `copy, or table ${table} was recreated`,
-    table,
+/**
+ * A mark of any table shows that the database is the one of the backup, or a later copy of it. Tables that begin again
+ * one by one do not need it, but a backup of another database must not continue the chain.
+ * @throws BkpError `CHAIN_BROKEN`
+ */
+export function requireKnownMark(connection: Connection, {owner, mark, fingerprints}: Since): void {
+  const [table] = Object.keys(fingerprints);
+  // A backup without tracked tables left no mark.
+  if (table === undefined || isMarkKnown(connection, owner, mark)) return;
+  throw new BkpError(
+    'CHAIN_BROKEN',
+    'this database does not know the backup before: it was replaced by another one or an older copy, or its change ' +
+      'tracking was removed',
+    {next: 'take a new full backup: it starts a new chain', context: {table}},
   );
 }
 
-function broken(message: string, table: TableName): BkpError {
-  return new BkpError('CHAIN_BROKEN', message, {
-    next: 'take a new full backup: it starts a new chain',
-    context: {table},
-  });
+/**
+ * Why the log cannot name every key of a table that changed since the mark; undefined when it can. The clause follows
+ * "all rows of … are taken:".
+ */
+export function whyAllRows(connection: Connection, table: Table, since: Since): string | undefined {
+  if (fingerprintOf(table) !== since.fingerprints[table.name])
+    return 'its CREATE TABLE statement is not that of the backup before';
+  const fault = trackingFault(connection, table);
+  if (fault !== undefined) return `its changes were not tracked all the time: ${fault}`;
+  const seq = markedAt(connection, since.owner, since.mark, table.name);
+  if (seq === undefined) return `its change log ${logName(table.name)} began after the backup before`;
+  if (!logReachesTo(connection, table.name, seq)) return `its change log ${logName(table.name)} has lost rows`;
+  return undefined;
+}
+
+/** A table whose schema changed between the mark and the snapshot, so that later changes may be missing in its log. */
+export function untrackedTable(
+  connection: Connection,
+  tables: readonly Table[],
+  owner: string,
+  mark: Mark,
+): TableName | undefined {
+  return tables.find(
+    (table) =>
+      trackingFault(connection, table) !== undefined || markedAt(connection, owner, mark, table.name) === undefined,
+  )?.name;
 }

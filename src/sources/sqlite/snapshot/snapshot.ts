@@ -1,3 +1,4 @@
+import {BkpError} from '../../../errors/index.ts';
 import type {
   BaseOptions,
   BaseStream,
@@ -30,51 +31,96 @@ import {
   readTables,
   requireDistinctKeys,
   requireKeyTypes,
+  requireKnownMark,
   requireTrackable,
-  requireTracked,
-  requireUnbroken,
-  unknownMark,
+  untrackedTable,
+  whyAllRows,
 } from './requirements.ts';
 
 /** Size of the sample that `estimatedBytes` is computed from. */
 const sampleRows = 5000;
+
+/** How often a snapshot is tried when another connection changes the schema of its tables meanwhile. */
+const tries = 5;
 
 /**
  * Marks the log if changes are to be tracked, then opens one read transaction, whose view is the backup's
  * content, and checks again: so a schema that changed in between is detected.
  */
 export async function openSnapshot(path: string, options: SnapshotOptions): Promise<Snapshot> {
-  const {track, since, notice, whole = []} = options;
-  const tracked = (tables: readonly Table[]) => tables.filter(({name}) => !whole.includes(name));
-  let mark: Mark | undefined;
-  const writtenBy = lastWriter(path);
-  if (track !== undefined) {
-    mark = withConnection(path, {}, (writer) =>
-      writer.write(() => {
-        const tables = tracked(readTables(writer, options.tables));
-        if (since !== undefined) requireUnbroken(writer, tables, since);
-        for (const table of tables) requireTrackable(table);
-        // For an increment this was checked when the chain began, and the schema is still the same.
-        if (since === undefined) for (const table of tables) requireKeyTypes(writer, table);
-        ensureTracking(writer, tables);
-        return setMark(writer, track.owner, tables);
-      }),
-    );
+  for (let left = tries; left > 0; left--) {
+    const snapshot = await tryToOpen(path, options);
+    if (snapshot !== undefined) return snapshot;
   }
+  throw new BkpError('BUSY', 'the schema of the database changes (ALTER, DROP, CREATE) while the backup begins', {
+    next: 'give the statement again when the migration is over',
+    retryable: true,
+  });
+}
+
+/** @returns undefined if the schema changed meanwhile */
+async function tryToOpen(path: string, options: SnapshotOptions): Promise<Snapshot | undefined> {
+  const {track, notice, omitIndexes = false} = options;
+  const writtenBy = lastWriter(path);
+  const marked = track && withConnection(path, {}, (writer) => writer.write(() => markTables(writer, options, track)));
   const reading = await openReading(path, {signal: options.signal});
   try {
     const {connection} = reading;
-    if (reading.mode !== 'wal') notice?.(writersWait);
     const tables = readTables(connection, options.tables);
-    if (since !== undefined) requireUnbroken(connection, tracked(tables), since);
-    else for (const table of tables) requireDistinctKeys(connection, table);
-    if (track !== undefined) requireTracked(connection, tracked(tables), track.owner, mark!);
-    if (options.omitIndexes) reportOmitted(tables, notice);
-    return new SqliteSnapshot(reading, tables, mark, {...options, writtenBy});
+    const tracked = tables.filter(isTracked(options));
+    if (marked !== undefined && untrackedTable(connection, tracked, track!.owner, marked.mark) !== undefined) {
+      reading.close();
+      return undefined;
+    }
+    if (reading.mode !== 'wal') notice?.(writersWait);
+    const allRows = new Map([...whyTablesBegin(connection, tracked, options), ...(marked?.allRows ?? [])]);
+    for (const table of tables) {
+      if (options.since === undefined || !tracked.includes(table) || allRows.has(table.name))
+        requireDistinctKeys(connection, table);
+    }
+    if (omitIndexes) reportOmitted(tables, notice);
+    return new SqliteSnapshot(reading, tables, {...options, writtenBy, mark: marked?.mark, allRows});
   } catch (error) {
     reading.close();
     throw error;
   }
+}
+
+const isTracked =
+  ({whole = []}: SnapshotOptions) =>
+  ({name}: Table) =>
+    !whole.includes(name);
+
+type AllRows = ReadonlyMap<TableName, string>;
+
+/** Starts tracking where it is missing, and sets the mark of the next increment; within a write transaction. */
+function markTables(
+  writer: Connection,
+  options: SnapshotOptions,
+  {owner}: NonNullable<SnapshotOptions['track']>,
+): {mark: Mark; allRows: AllRows} {
+  const tables = readTables(writer, options.tables).filter(isTracked(options));
+  if (options.since !== undefined) requireKnownMark(writer, options.since);
+  for (const table of tables) requireTrackable(table);
+  // Before tracking is repaired: what was missing until now is why all rows are taken.
+  const allRows = whyTablesBegin(writer, tables, options);
+  for (const table of tables) {
+    // A table that continues had these keys when it began, and its columns are still the same.
+    if (options.since === undefined || allRows.has(table.name)) requireKeyTypes(writer, table);
+  }
+  ensureTracking(writer, tables);
+  return {mark: setMark(writer, owner, tables), allRows};
+}
+
+/** The tables of an increment that the change log does not serve, with the reason. */
+function whyTablesBegin(connection: Connection, tracked: readonly Table[], {since}: SnapshotOptions): AllRows {
+  const reasons = new Map<TableName, string>();
+  if (since === undefined) return reasons;
+  for (const table of tracked) {
+    const reason = whyAllRows(connection, table, since);
+    if (reason !== undefined) reasons.set(table.name, reason);
+  }
+  return reasons;
 }
 
 function reportOmitted(tables: readonly Table[], notice: SnapshotOptions['notice']): void {
@@ -101,15 +147,16 @@ class SqliteSnapshot implements Snapshot {
   readonly #counts = new Map<TableName, number>();
   readonly #maker: SegmentMaker;
   readonly #records: PageRecords;
+  readonly #allRows: AllRows;
 
   constructor(
     reading: Reading,
     tables: readonly Table[],
-    mark: Mark | undefined,
-    options: SnapshotOptions & {writtenBy: number | undefined},
+    options: SnapshotOptions & {writtenBy: number | undefined; mark: Mark | undefined; allRows: AllRows},
   ) {
     const {connection} = reading;
-    this.mark = mark;
+    this.mark = options.mark;
+    this.#allRows = options.allRows;
     this.#reading = reading;
     this.#connection = connection;
     this.#owner = options.since?.owner;
@@ -160,13 +207,13 @@ class SqliteSnapshot implements Snapshot {
 
   async changes(table: TableName, since: Mark): Promise<DeltaStream | 'rebase'> {
     const seq = this.#owner === undefined ? undefined : markedAt(this.#connection, this.#owner, since, table);
-    if (seq === undefined) throw unknownMark(table);
-    const unknown = unknownKeys(this.#connection, this.#table(table), seq);
+    const reason = this.#allRows.get(table) ?? (seq === undefined ? 'its changes since then are not known' : undefined);
+    const unknown = reason ?? unknownKeys(this.#connection, this.#table(table), seq!);
     if (unknown !== undefined) {
       this.#notice?.(`all rows of ${table} are taken: ${unknown}`);
       return 'rebase';
     }
-    return deltaOf(this.#connection, this.#maker, this.#table(table), seq);
+    return deltaOf(this.#connection, this.#maker, this.#table(table), seq!);
   }
 
   async confirm(): Promise<void> {

@@ -9,7 +9,7 @@ import {removeTracking, type Tracked, trackedTables} from './inventory.ts';
 import {hasTable, marks, meta} from './own-tables.ts';
 import {trackingFault} from './tracking.ts';
 
-/** Tracking that does not work: each increment of the table is refused, and its triggers can make writes fail. */
+/** Tracking that does not work: the next increment takes all rows, and its triggers can make writes fail. */
 export type BrokenTracking = {table: TableName; detail: string};
 
 /**
@@ -53,10 +53,10 @@ function whatIsBroken(connection: Connection, {name, log, row, triggers}: Tracke
   if (!marked) return `changes of table ${name} are logged, and no backup is known that needs them`;
   const found = findTable(connection, name);
   const fault = found.kind === 'table' ? trackingFault(connection, found.table) : undefined;
-  return fault === undefined ? undefined : `increments of table ${name} are refused: ${fault}`;
+  return fault === undefined ? undefined : `the next increment takes all rows of table ${name}: ${fault}`;
 }
 
-/** Removes what {@link brokenTracking} finds; within a write transaction. The next full backup tracks again. */
+/** Removes what {@link brokenTracking} finds; within a write transaction. The next backup tracks again. */
 export function removeBrokenTracking(connection: Connection): void {
   for (const {table} of brokenTracking(connection)) removeTracking(connection, table);
   dropUnusedMarks(connection);

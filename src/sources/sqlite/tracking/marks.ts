@@ -8,6 +8,12 @@ import {hasTable, marks} from './own-tables.ts';
 
 export const largestRowid = 2n ** 63n - 1n;
 
+/**
+ * The name under which the database as a whole has a mark: no table of a user is called so. Marks of tables go with
+ * their logs; this one stays until the owner's next backup, so that the database still knows the backup.
+ */
+export const wholeDatabase = marks;
+
 /** Within a write transaction. @param mark default: a new one */
 export function setMark(
   connection: Connection,
@@ -15,6 +21,7 @@ export function setMark(
   tables: readonly Table[],
   mark: Mark = randomBytes(12).toString('hex'),
 ): Mark {
+  connection.run(`INSERT OR REPLACE INTO main.${marks} VALUES (?, ?, ?, 0)`, owner, mark, wholeDatabase);
   for (const table of tables) {
     const log = `main.${quoteName(logName(table.name))}`;
     if (table.key.kind === 'rowid')
@@ -67,6 +74,12 @@ export function markedAt(connection: Connection, owner: string, mark: Mark, tabl
     table,
   );
   return seq as bigint | undefined;
+}
+
+/** Whether the mark was set in this database. An older bkp set it for tables only. */
+export function isMarkKnown(connection: Connection, owner: string, mark: Mark): boolean {
+  if (!hasTable(connection, marks)) return false;
+  return connection.get(`SELECT 1 FROM main.${marks} WHERE owner = ? AND mark = ? LIMIT 1`, owner, mark) !== undefined;
 }
 
 /** The log still has every row that was appended since the mark. */

@@ -8,6 +8,7 @@ import {logTable, rowTable} from '../triggers/helper-tables.ts';
 import {logName} from '../triggers/names.ts';
 import {trackingTriggers} from '../triggers/triggers.ts';
 import {removeTracking} from './inventory.ts';
+import {wholeDatabase} from './marks.ts';
 import {createOwnTables, hasTable, marks} from './own-tables.ts';
 
 /** Far above what a log that lost its rows would count to, far below the largest rowid. */
@@ -60,7 +61,7 @@ export function listTracking(connection: Connection): {owner: string; tables: Ta
   const owners = new Map<string, TableName[]>();
   for (const row of connection.all(`SELECT DISTINCT owner, name FROM main.${marks} ORDER BY owner, name`)) {
     const tables = owners.get(String(row.owner)) ?? [];
-    owners.set(String(row.owner), [...tables, String(row.name)]);
+    owners.set(String(row.owner), row.name === wholeDatabase ? tables : [...tables, String(row.name)]);
   }
   return [...owners].map(([owner, tables]) => ({
     owner,
