@@ -1,8 +1,20 @@
+export {isoText, type KeptReport, keepReport} from './keep-report.ts';
 export {type Meter, startMeter} from './meter.ts';
 export {noticeIfNamedAhead} from './named-ahead.ts';
 export {readDocument, readManifest} from './read-manifest.ts';
 export {newestReadable, unlessDamaged, unlessUnreadable} from './readable.ts';
 export {freeSpace, removeManifests} from './removal.ts';
+export {
+  type DraftReport,
+  type Report,
+  type ReportAuthor,
+  type ReportFacts,
+  type ReportId,
+  type ReportLevel,
+  readReport,
+  reportFacts,
+  reportsPrefix,
+} from './report.ts';
 export {
   decideRetention,
   type RetentionCandidate,

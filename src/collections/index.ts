@@ -4,6 +4,8 @@ export {needsFull} from './backup/chain.ts';
 export {leftBehind} from './backup/members.ts';
 export {type PlannedBackup, planBackup, planWantedBackup, whyFull} from './backup/plan.ts';
 export {type CleanupReport, type CleanupRetention, cleanUp} from './care/cleanup.ts';
+export {type DrillRequest, drill, drillBytes, planDrill} from './care/drill.ts';
+export {listReports, type StoredReport} from './care/reports.ts';
 export {collectionsWithRetention, planRetention, type RetentionPlan} from './care/retention.ts';
 export {planVerify, type VerifyReport, type VerifyRequest, verifyBackups} from './care/verify.ts';
 export {type CopyRequest, copyCollection} from './copy/copy.ts';

@@ -70,6 +70,11 @@ export const commandGroups: readonly CommandGroup[] = [
     load: () => import('./restore/index.ts'),
   },
   {
+    name: 'report',
+    summary: 'print the report of a restore drill',
+    load: () => import('./report/index.ts'),
+  },
+  {
     name: 'store',
     summary: 'check the stores that hold backups',
     load: () => import('./store/index.ts'),

@@ -154,6 +154,11 @@ const rows = {
     default: () => 5,
     meaning: 'niceness of workers after their first second, except for restores; 0: normal priority',
   },
+  scratch: {
+    key: 'verify.scratch',
+    kind: directory('verify.scratch'),
+    meaning: "folder in which VERIFY restores backups for a while; the default is in bkp's home",
+  },
   selectRows: {
     key: 'select.limit.rows',
     kind: integer(1, 100_000_000),

@@ -7,11 +7,11 @@ import type {SelectLimits} from './limits.ts';
 
 /** The request to the other process. */
 export type Question = {
-  /** The database with the rows of the views, as SQLite serializes it. */
-  database: Uint8Array;
+  /** The database with the rows of the views, as SQLite serializes it; or the path of a database file. */
+  database: Uint8Array | string;
   query: string;
-  /** Names of the tables and views that may be read. */
-  tables: ReadonlySet<string>;
+  /** Names of the tables and views that may be read; undefined: all of them. */
+  tables: ReadonlySet<string> | undefined;
   scalars: ReadonlyMap<string, Value>;
   limits: SelectLimits;
 };

@@ -41,12 +41,17 @@ export function openDatabase(catalogue: Catalogue, scalar: (name: string) => Val
 }
 
 /**
- * The database that another process serialized. Temporary data of sorting stays in memory, where the limit applies,
- * not on disk.
+ * The database that another process serialized, or a file, read-only. Temporary data of sorting stays in memory, where
+ * the limit applies, not on disk.
  */
-export function reopenDatabase(serialized: Uint8Array, scalars: ReadonlyMap<string, Value>): DatabaseSync {
-  const database = new DatabaseSync(':memory:', {defensive: true, limits});
-  database.deserialize(serialized);
+export function reopenDatabase(from: Uint8Array | string, scalars: ReadonlyMap<string, Value>): DatabaseSync {
+  const isFile = typeof from === 'string';
+  // A row of a file may have a value of any size.
+  const {length: _, ...others} = limits;
+  const database = isFile
+    ? new DatabaseSync(from, {defensive: true, readOnly: true, limits: others})
+    : new DatabaseSync(':memory:', {defensive: true, limits});
+  if (!isFile) database.deserialize(from);
   database.exec('PRAGMA temp_store = MEMORY');
   addScalars(database, [...scalars.keys()], (name) => scalars.get(name) ?? null);
   return database;

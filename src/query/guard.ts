@@ -9,22 +9,28 @@ export type Accesses = {
   refused?: string;
 };
 
-const {SQLITE_OK, SQLITE_DENY, SQLITE_SELECT, SQLITE_READ, SQLITE_FUNCTION, SQLITE_RECURSIVE} = constants;
+const {SQLITE_OK, SQLITE_DENY, SQLITE_SELECT, SQLITE_READ, SQLITE_FUNCTION, SQLITE_RECURSIVE, SQLITE_PRAGMA} =
+  constants;
 
 export const moreThanSelect = 'a statement that is more than a SELECT';
 
 /** This database never grants the rights that these need; refusing them gives a clearer message. */
 const forbiddenFunctions = new Set(['load_extension', 'fts3_tokenizer']);
 
+/** The table-valued functions of these read the database and change nothing. */
+const harmlessPragmas = new Set(['foreign_key_check', 'foreign_key_list', 'table_info', 'table_xinfo', 'index_list']);
+
 /**
  * From now on the database compiles only SELECTs on these tables. Everything not known to be harmless is refused:
  * PRAGMA, ATTACH, SQLite's own tables, and what later versions of SQLite add.
+ * @param tables undefined: all tables of the database, some pragmas' functions, and WITH RECURSIVE, which the caller
+ *   must be able to end
  * @param accesses collects further accesses when the database is guarded again Source:
  * https://www.sqlite.org/c3ref/c_alter_table.html for what each code is given.
  */
 export function guard(
   database: DatabaseSync,
-  tables: ReadonlySet<string>,
+  tables: ReadonlySet<string> | undefined,
   accesses: Accesses = {tables: new Set(), functions: new Set()},
 ): Accesses {
   const refuse = (what: string) => {
@@ -37,7 +43,7 @@ export function guard(
         return SQLITE_OK;
       case SQLITE_READ: {
         const table = (first ?? '').toLowerCase();
-        if (!tables.has(table)) return refuse(`the table ${first}`);
+        if (tables !== undefined && !tables.has(table)) return refuse(`the table ${first}`);
         accesses.tables.add(table);
         return SQLITE_OK;
       }
@@ -49,7 +55,11 @@ export function guard(
       }
       // It may run forever within one step, which no timeout can interrupt.
       case SQLITE_RECURSIVE:
-        return refuse('WITH RECURSIVE');
+        return tables === undefined ? SQLITE_OK : refuse('WITH RECURSIVE');
+      case SQLITE_PRAGMA:
+        return tables === undefined && harmlessPragmas.has((first ?? '').toLowerCase())
+          ? SQLITE_OK
+          : refuse(moreThanSelect);
       default:
         return refuse(moreThanSelect);
     }

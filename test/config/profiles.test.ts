@@ -37,7 +37,7 @@ test.each([
       'backup.schedule.cron, backup.schedule.tz, ' +
       'backup.cleanup.keep.latest.n, backup.enable.partition.hashes, ' +
       'backup.verify.partition.hashes, backup.compression.level, backup.compression.threads, backup.niceness, ' +
-      'select.limit.rows, select.limit.seconds, select.limit.mebibytes, ' +
+      'verify.scratch, select.limit.rows, select.limit.seconds, select.limit.mebibytes, ' +
       'notify.on_failure, notify.on_success, notify.heartbeat',
   ],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],

@@ -68,6 +68,7 @@ test('flag, environment, profile, default take precedence in this order, and the
     ['backup.compression.level', 5, 'environment QDB_BACKUP_COMPRESSION_LEVEL'],
     ['backup.compression.threads', availableParallelism(), 'default'],
     ['backup.niceness', 5, 'default'],
+    ['verify.scratch', undefined, 'not set'],
     ['select.limit.rows', 100_000, 'default'],
     ['select.limit.seconds', 30, 'default'],
     ['select.limit.mebibytes', 256, 'default'],

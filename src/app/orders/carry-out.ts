@@ -11,6 +11,7 @@ import {
   verifyCollection,
 } from './run-collection.ts';
 import {backUpDatabase, restoreDatabaseOrder, verifyDatabase} from './run-database.ts';
+import {drillCollection} from './run-drill.ts';
 import {trafficText} from './traffic.ts';
 import type {OrderKind, OrderOf, Run, Work} from './work.ts';
 import {requireOrder} from './work-order.ts';
@@ -20,6 +21,7 @@ const runs: {[K in OrderKind]: Run<K>} = {
   backup: backUpCollection,
   restore: restoreCollection,
   verify: verifyCollection,
+  drill: drillCollection,
   copy: copyCollectionOrder,
   cleanup: cleanUpStore,
   dbbackup: backUpDatabase,

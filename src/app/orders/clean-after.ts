@@ -2,6 +2,7 @@ import {type Operation, operationId} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {withFileSource} from '../places/source-places.ts';
 import {withSource} from '../places/workplace.ts';
+import {removeScratch} from './scratch.ts';
 import {orderOf} from './work-order.ts';
 
 /**
@@ -15,6 +16,7 @@ export async function cleanAfter(deps: Pick<Deps, 'settings'>, operation: Operat
     await withFileSource(deps, order.place, (source) =>
       source.releaseLeftover(createdAtMicros, operationId(operation)),
     );
+  if (order?.do === 'drill') removeScratch(order.folder);
   if (order?.do === 'restore') {
     await withSource(order.place, async (source) => {
       await source.discardStaging(order.stagingId);

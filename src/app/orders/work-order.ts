@@ -28,6 +28,8 @@ type CollectionOrder = {
     }
   | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
+  /** `folder`: where the backup is restored; it is removed at the end. */
+  | {do: 'drill'; collection: string; backup: BackupName; queries: readonly string[]; folder: string}
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
   /** With `collection`: also removes what its KEEP_LATEST does not keep. */
   | {do: 'cleanup'; collection?: string}
@@ -111,6 +113,14 @@ const orderSchema = v.variant('do', [
     check: v.picklist(['quick', 'full']),
   }),
   v.object({...common, do: v.literal('verify'), collection: name, backup: maybe(backup), level}),
+  v.object({
+    ...common,
+    do: v.literal('drill'),
+    collection: name,
+    backup,
+    queries: v.pipe(v.array(text), v.readonly()),
+    folder: name,
+  }),
   v.object({...common, do: v.literal('copy'), collection: name, backup: maybe(backup), to: place}),
   v.object({...common, do: v.literal('cleanup'), collection: maybe(name)}),
   v.object({

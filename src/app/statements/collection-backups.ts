@@ -8,8 +8,9 @@ import {collectionSubject, startOperation} from '../orders/start.ts';
 import {placeNamed, placeOfCollection, placesOf, withVaultIfAny} from '../places/places.ts';
 import {type Workplace, withSource, withVault} from '../places/workplace.ts';
 import {attempted} from './attempts.ts';
+import {drillStatement} from './drills.ts';
 import {type ExecuteOptions, noticesOf, type StatementOf, type StatementResult} from './result.ts';
-import {isAdopting, verifyLevel} from './settings.ts';
+import {isAdopting, verifyWish} from './settings.ts';
 
 export async function backupStatement(
   deps: Deps,
@@ -83,8 +84,9 @@ export async function restoreStatement(deps: Deps, statement: StatementOf<'resto
 
 export async function verifyStatement(deps: Deps, statement: StatementOf<'verify'>): Promise<StatementResult> {
   const {collection, point} = backupRef(statement.backup);
-  const level = verifyLevel(statement.settings);
+  const {level, queries} = verifyWish(statement.settings);
   const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
+  if (level === 'restore') return drillStatement(at, statement, queries);
   const {backup, place} = await withVault(at, {create: false}, async (vault, place) => ({
     backup: await planVerify(vault, {collection, point}),
     place,

@@ -11,7 +11,7 @@ import {withFileSource} from '../places/source-places.ts';
 import {requireSource, type Workplace, withVault} from '../places/workplace.ts';
 import {attempted} from './attempts.ts';
 import type {ExecuteOptions, StatementOf, StatementResult} from './result.ts';
-import {adoptValue, verifyLevel} from './settings.ts';
+import {adoptValue, storedLevel} from './settings.ts';
 
 export async function backupDatabase(
   deps: Deps,
@@ -69,7 +69,7 @@ export async function verifyDatabase(
   deps: Deps,
   {timestamp, settings, text}: StatementOf<'verify-database'>,
 ): Promise<StatementResult> {
-  const level = verifyLevel(settings);
+  const level = storedLevel(settings);
   const objectStore = await objectPlace(deps);
   const {chosen, place} = await withVault({deps, place: objectStore}, {create: false}, async (vault, place) => {
     if (timestamp === undefined) return {chosen: {}, place};

@@ -1,4 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
+import {splitChecks} from '../../query/index.ts';
 import type {Setting} from '../../sql/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 
@@ -25,19 +26,43 @@ export function isAdopting(settings: readonly Setting[]): boolean {
   throw new BkpError('BAD_REQUEST', `ADOPT cannot be '${value}'`, {next: "write ADOPT='true', or leave it out"});
 }
 
-/** LEVEL, the only setting of VERIFY; `data` by default. @throws BkpError `BAD_REQUEST` */
-export function verifyLevel(settings: readonly Setting[]): VerifyLevel {
-  let level: VerifyLevel = 'data';
+/** What VERIFY does: the vault checks the store for the first two levels; the others also restore the backup. */
+export type VerifyWish = {level: VerifyLevel | 'restore'; queries: readonly string[]};
+
+const levels = ['structure', 'data', 'restore'] as const;
+
+/** The settings of VERIFY; `data` by default. @throws BkpError `BAD_REQUEST` | `SYNTAX` */
+export function verifyWish(settings: readonly Setting[]): VerifyWish {
+  const wish: {-readonly [Field in keyof VerifyWish]: VerifyWish[Field]} = {level: 'data', queries: []};
   for (const {key, value} of settings) {
-    if (key !== 'LEVEL')
-      throw new BkpError('BAD_REQUEST', `${key} is not a setting of VERIFY`, {next: "write WITH (LEVEL='structure')"});
-    const wanted = value.toLowerCase();
-    if (wanted !== 'structure' && wanted !== 'data') {
-      throw new BkpError('BAD_REQUEST', `LEVEL cannot be '${value}'`, {
-        next: "write LEVEL='structure' or LEVEL='data'",
+    if (key === 'LEVEL') wish.level = levelValue(value);
+    else if (key === 'CHECK_SQL') wish.queries = splitChecks(value);
+    else {
+      throw new BkpError('BAD_REQUEST', `${key} is not a setting of VERIFY`, {
+        next: "the settings are LEVEL and CHECK_SQL: WITH (LEVEL='structure')",
       });
     }
-    level = wanted;
   }
-  return level;
+  if (wish.queries.length === 0 || wish.level === 'restore') return wish;
+  throw new BkpError('BAD_REQUEST', "CHECK_SQL needs LEVEL='restore'", {
+    cause: 'its queries run in the restored database',
+    next: "write WITH (LEVEL='restore', CHECK_SQL='…')",
+  });
+}
+
+/** LEVEL of VERIFY DATABASE, its only setting. @throws BkpError `BAD_REQUEST` */
+export function storedLevel(settings: readonly Setting[]): VerifyLevel {
+  const {level, queries} = verifyWish(settings);
+  if (level !== 'restore' && queries.length === 0) return level;
+  throw new BkpError('BAD_REQUEST', `LEVEL='${level}' is for collections`, {
+    next: "write LEVEL='structure' or LEVEL='data'; bkp restore --root tries a restore in an empty place",
+  });
+}
+
+function levelValue(value: string): VerifyWish['level'] {
+  const level = levels.find((word) => word === value.toLowerCase());
+  if (level !== undefined) return level;
+  throw new BkpError('BAD_REQUEST', `LEVEL cannot be '${value}'`, {
+    next: "write LEVEL='structure', LEVEL='data' or LEVEL='restore'",
+  });
 }

@@ -3,6 +3,7 @@ import type {Deps} from '../deps.ts';
 import {collectionBackupsView, collectionsView} from './collections.ts';
 import {backupInstanceName, backupsView, checkpointStatusView, reloadConfig} from './databases.ts';
 import {operationsView} from './operations.ts';
+import {verificationsView} from './verifications.ts';
 
 /**
  * Everything that a SELECT can read; docs/sql.md describes every column. An entry opens what it needs (a vault,
@@ -14,6 +15,7 @@ export function selectable(deps: Deps): Catalogue {
       operations: operationsView(deps),
       collections: collectionsView(deps),
       collection_backups: collectionBackupsView(deps),
+      verifications: verificationsView(deps),
       backups: backupsView(deps),
       checkpoint_status: checkpointStatusView(deps),
     },

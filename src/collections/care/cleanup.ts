@@ -1,4 +1,4 @@
-import {freeSpace, removeManifests, type WorkTools, waitForCollector} from '../../backups/index.ts';
+import {freeSpace, removeManifests, reportsPrefix, type WorkTools, waitForCollector} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Key} from '../../stores/index.ts';
 import {isDamage, type Vault, type VaultCollector} from '../../vault/index.ts';
@@ -29,6 +29,9 @@ export async function cleanUp(
     const manifests = dropped.flatMap((keys) => keys.manifests);
     // Manifests first: a definition that lists dropped backups may be removed only after them.
     const staying = await removeManifests(tools, collector, manifests);
+    const reports = dropped.flatMap((keys) => keys.reports);
+    const remain = [...staying].map((key) => reportsPrefix(key));
+    await collector.remove(reports.filter((key) => !remain.some((prefix) => key.startsWith(prefix))));
     for (const {manifests: promised, definitions} of dropped) {
       if (!promised.some((key) => staying.has(key))) await removeDefinitions(collector, definitions);
     }

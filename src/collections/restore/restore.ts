@@ -1,6 +1,6 @@
 import {startMeter, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {StoredBase, TableName, TableSource} from '../../sources/index.ts';
+import type {PublishedTable, StoredBase, TableName, TableSource} from '../../sources/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {type ReadableCollection, requireReadable} from '../stored/folder.ts';
@@ -18,7 +18,13 @@ export type RestoreRequest = {
   check: 'quick' | 'full';
 };
 
-export type RestoreReport = {backup: BackupName; rows: number; logicalBytes: number; tables: number};
+export type RestoreReport = {
+  backup: BackupName;
+  rows: number;
+  logicalBytes: number;
+  tables: number;
+  published: readonly PublishedTable[];
+};
 
 /** Loads the base and the deltas of every table into staging, then publishes all tables together, or none. */
 export async function restoreBackup(
@@ -64,7 +70,7 @@ export async function restoreBackup(
     const resume = await resumption(live, backup, source);
     await staging.publish({resume, signal, notice: tools.notice});
     const rows = published.reduce((sum, table) => sum + table.rows, 0);
-    return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length};
+    return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length, published};
   } finally {
     // After a publish, nothing is left to discard.
     await staging.discard();

@@ -1,4 +1,4 @@
-import {readDocument} from '../../backups/index.ts';
+import {type ReportFacts, readDocument} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Key} from '../../stores/index.ts';
@@ -37,8 +37,12 @@ export type CollectionFolder = {
   /** Names that no new backup may have: of the living collection's backups, and of those that a cleanup will remove. */
   taken: readonly BackupName[];
   /** What a cleanup removes, in the order of removal. */
-  toRemove: {manifests: readonly Key[]; definitions: readonly Key[]};
+  toRemove: {manifests: readonly Key[]; definitions: readonly Key[]; reports: readonly Key[]};
+  /** Of its living backups, oldest first. */
+  reports: readonly FoundReport[];
 };
+
+export type FoundReport = ReportFacts & {key: Key; backup: BackupName};
 
 /** A collection with a readable definition. */
 export type LiveCollection = {
@@ -117,10 +121,12 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
   for (let left = listTries; ; left--) {
     const generations: Key[] = [];
     const backups: BackupName[] = [];
+    const reports: FoundReport[] = [];
     for await (const key of vault.keys(prefix)) {
       const parsed = parseCollectionKey(key);
       if (parsed?.kind === 'definition') generations.push(key);
       if (parsed?.kind === 'manifest') backups.push(parsed.backup);
+      if (parsed?.kind === 'report') reports.push({...parsed.report, key, backup: parsed.backup});
     }
     const found = await Promise.all(generations.map((key) => readDefinition(vault, key)));
     const last = found.at(-1);
@@ -132,18 +138,22 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
     const newest = last instanceof BkpError ? undefined : last;
     const definitions = found.filter((one): one is Definition => one !== undefined && !(one instanceof BkpError));
     const dropped = new Set(definitions.flatMap(({dropped}) => dropped?.backups ?? []));
+    const living = backups.filter((backup) => !dropped.has(backup));
     return {
       name: newest?.name ?? nameInPrefix(prefix) ?? prefix,
       newest,
       damage,
       generation: Number(generations.at(-1)?.slice(-8) ?? 0),
-      backups: backups.filter((backup) => !dropped.has(backup)),
+      backups: living,
+      reports: reports.filter(({backup}) => living.includes(backup)),
       taken: [...new Set([...backups, ...dropped])],
       toRemove: {
         manifests: backups.filter((backup) => dropped.has(backup)).map((backup) => `${prefix}${backup}/manifest`),
         // If the newest generation is damaged, the older ones may be the only record of the collection.
         definitions:
           damage === undefined ? (newest?.dropped === undefined ? generations.slice(0, -1) : generations) : [],
+        // A report goes with its backup, which a cleanup may have removed before it ended.
+        reports: reports.filter(({backup}) => !living.includes(backup)).map(({key}) => key),
       },
     };
   }

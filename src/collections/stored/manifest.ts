@@ -104,6 +104,12 @@ export function versionFor({tables, objects = []}: Pick<BackupBody, 'tables' | '
 /** A backup of a collection, read from its manifest. */
 export type Backup = {body: BackupBody; streams: readonly Recipe[]};
 
+/** The rows of a table at the time of the backup, if it recorded them. */
+export function expectedRows({layers}: TableBackup): number | undefined {
+  const [base, ...deltas] = layers;
+  return base?.kind === 'base' && deltas.length === 0 ? base.rows : undefined;
+}
+
 /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
 export async function readBackup(vault: VaultReader, collection: string, name: BackupName): Promise<Backup> {
   // The source's own parts are opaque here: the source parses them.

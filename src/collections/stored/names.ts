@@ -1,3 +1,4 @@
+import {type ReportFacts, reportFacts} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Key} from '../../stores/index.ts';
 import {encodeName} from '../../vault/index.ts';
@@ -39,9 +40,18 @@ export function manifestKey(collection: string, backup: BackupName): Key {
 /** @returns what is stored at a key below a collection's folder; undefined for a key that bkp does not use */
 export function parseCollectionKey(
   key: Key,
-): {kind: 'definition'; generation: number} | {kind: 'manifest'; backup: BackupName} | undefined {
-  const [, , , folder, last, ...more] = key.split('/');
+):
+  | {kind: 'definition'; generation: number}
+  | {kind: 'manifest'; backup: BackupName}
+  | {kind: 'report'; backup: BackupName; report: ReportFacts}
+  | undefined {
+  const [, , , folder, last, below, ...more] = key.split('/');
   if (more.length > 0) return undefined;
+  if (below !== undefined) {
+    const report = last === 'reports' ? reportFacts(below) : undefined;
+    if (report === undefined || folder === undefined || !isBackupName(folder)) return undefined;
+    return {kind: 'report', backup: folder, report};
+  }
   if (folder === 'definition' && last !== undefined && /^\d{8}$/.test(last)) {
     return {kind: 'definition', generation: Number(last)};
   }

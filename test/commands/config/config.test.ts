@@ -88,6 +88,7 @@ backup.verify.partition.hashes  true
 backup.compression.level        1
 backup.compression.threads      2
 backup.niceness                 5
+verify.scratch                  -
 select.limit.rows               100000
 select.limit.seconds            30
 select.limit.mebibytes          256
@@ -116,6 +117,7 @@ notify.heartbeat                off
     {key: 'backup.compression.level', value: 1, origin: 'default'},
     {key: 'backup.compression.threads', value: 2, origin: 'environment BKP_BACKUP_COMPRESSION_THREADS'},
     {key: 'backup.niceness', value: 5, origin: 'default'},
+    {key: 'verify.scratch', value: null, origin: 'not set'},
     {key: 'select.limit.rows', value: 100_000, origin: 'default'},
     {key: 'select.limit.seconds', value: 30, origin: 'default'},
     {key: 'select.limit.mebibytes', value: 256, origin: 'default'},

@@ -1,0 +1,167 @@
+import {
+  type DraftReport,
+  isoText,
+  type KeptReport,
+  keepReport,
+  type Report,
+  type ReportAuthor,
+  type WorkTools,
+} from '../../backups/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import type {TableSource} from '../../sources/index.ts';
+import {quoteName} from '../../sql/index.ts';
+import {isDamage, type Vault, type VaultReader} from '../../vault/index.ts';
+import {type RestoreReport, restoreBackup} from '../restore/restore.ts';
+import {findBackup} from '../stored/find.ts';
+import {requireReadable} from '../stored/folder.ts';
+import {type Backup, expectedRows, readBackup} from '../stored/manifest.ts';
+import {type BackupName, manifestKey} from '../stored/names.ts';
+import {planVerify} from './verify.ts';
+
+export type DrillRequest = {
+  collection: string;
+  backup: BackupName;
+  /** SELECTs that must hold in the restored database. */
+  queries: readonly string[];
+};
+
+export type DrillTools = WorkTools & {
+  vault: Vault;
+  /** An empty place, which the caller removes. */
+  scratch: TableSource;
+  /** Runs a query in the restored database. */
+  check: (sql: string) => Promise<Report['queries'][number]>;
+  author: ReportAuthor;
+  /** 8 random hex digits. */
+  random: string;
+};
+
+export type DrillReport = KeptReport & {rows: number; logicalBytes: number};
+
+/**
+ * Restores a backup into a scratch database as RESTORE does, with the database's own full check, compares it with what
+ * the backup recorded, and leaves a report beside the backup, whether it passed or not. What only keeps the drill from
+ * running (a full disk, a store out of reach) is an error without a report: nothing was proved.
+ * @throws BkpError `DAMAGE_FOUND` with one detail for each fault
+ */
+export async function drill(tools: DrillTools, request: DrillRequest): Promise<DrillReport> {
+  const {nowMicros, author, signal} = tools;
+  const {collection, backup: name} = request;
+  // Copies on this machine prove nothing about the store.
+  const vault = tools.vault.uncached();
+  const startedAtMicros = nowMicros();
+  const backup = await readBackup(vault, collection, name);
+  const notices: string[] = [];
+  const notice = (text: string) => {
+    notices.push(text);
+    tools.notice(text);
+  };
+  const {restored, fault} = await attempt(() =>
+    restoreBackup(
+      {...tools, vault, source: tools.scratch, notice},
+      {collection, backup: name, stagingId: 'drill', check: 'full'},
+    ),
+  );
+  const restoredAtMicros = nowMicros();
+  const queries: Report['queries'][number][] = [];
+  if (restored !== undefined) {
+    for (const sql of request.queries) {
+      signal.throwIfAborted();
+      tools.progress({phase: 'Queries', bytesDone: restored.logicalBytes, itemsDone: queries.length});
+      queries.push(await tools.check(sql));
+    }
+  }
+  const faults = [
+    ...(fault === undefined ? [] : faultsOf(fault)),
+    ...queries
+      .filter(({held}) => !held)
+      .map(({sql, found}) => `the query does not hold: ${sql} (it returned ${found})`),
+  ];
+  const draft: DraftReport = {
+    level: 'restore',
+    collection,
+    backup: name,
+    takenAt: backup.body.takenAt,
+    startedAt: isoText(startedAtMicros),
+    endedAt: isoText(nowMicros()),
+    ...(restored === undefined ? {} : {restoreSeconds: (restoredAtMicros - startedAtMicros) / 1e6}),
+    ...statementsOf(backup, restored, queries.length),
+    tables: restored === undefined ? [] : comparedTables(backup, restored),
+    queries,
+    faults,
+    by: author,
+  };
+  const kept = await keepReport(tools, manifestKey(collection, name), draft);
+  if (restored !== undefined && faults.length === 0) {
+    return {...kept, rows: restored.rows, logicalBytes: restored.logicalBytes};
+  }
+  throw new BkpError('DAMAGE_FOUND', `the drill of ${collection}/${name} failed`, {
+    details: faults,
+    next: `bkp report ${quoteName(collection)} shows the report; an earlier backup may pass: VERIFY … AT '…'`,
+  });
+}
+
+/** @returns the backup that is meant: the newest without `point` */
+export async function planDrill(
+  vault: VaultReader,
+  {collection, point}: {collection: string; point: string | undefined},
+): Promise<BackupName> {
+  const named = await planVerify(vault, {collection, point});
+  if (named !== undefined) return named;
+  const {backups} = await requireReadable(vault, collection);
+  return findBackup(vault, {collection, backups, point});
+}
+
+/** About how many bytes the restored database has, its indexes and free space in pages included. */
+export async function drillBytes(vault: VaultReader, of: Pick<DrillRequest, 'collection' | 'backup'>): Promise<number> {
+  const {streams} = await readBackup(vault, of.collection, of.backup);
+  return Math.ceil(streams.reduce((sum, {sizeBytes}) => sum + sizeBytes, 0) * pagesPerByte);
+}
+
+const pagesPerByte = 1.3;
+
+/** Runs a restore. Damage is a result; everything else is an error of this machine or of the way to the store. */
+async function attempt(run: () => Promise<RestoreReport>): Promise<{restored?: RestoreReport; fault?: BkpError}> {
+  try {
+    return {restored: await run()};
+  } catch (error) {
+    if (error instanceof BkpError && isFault(error)) return {fault: error};
+    throw error;
+  }
+}
+
+const isFault = (error: BkpError): boolean => error.code === 'SOURCE_DAMAGED' || isDamage(error);
+
+const faultsOf = ({message, details = []}: BkpError) => [message, ...details];
+
+function statementsOf(
+  {body}: Backup,
+  restored: RestoreReport | undefined,
+  queries: number,
+): Pick<DraftReport, 'checked' | 'notChecked'> {
+  if (restored === undefined) {
+    return {checked: [], notChecked: ['The backup could not be restored, so nothing else was checked.']};
+  }
+  const uncounted = body.tables.filter((table) => expectedRows(table) === undefined).map(({schema}) => schema.name);
+  return {
+    checked: [
+      'Every byte that the restore read had the hash that the backup names.',
+      `All ${body.tables.length} tables were restored into an empty database, with indexes, triggers and views.`,
+      "SQLite's integrity_check found no fault in it.",
+      ...(uncounted.length < body.tables.length ? ['The numbers of rows were compared with those of the backup.'] : []),
+      ...(queries > 0 ? [`${queries} of the user's queries ran in it.`] : []),
+    ],
+    notChecked: [
+      ...(uncounted.length > 0 ? [`The backup did not record the number of rows of ${uncounted.join(', ')}.`] : []),
+      "Whether the backup is what the database contained: LEVEL='source' compares them.",
+    ],
+  };
+}
+
+function comparedTables({body}: Backup, {published}: RestoreReport): Report['tables'] {
+  return body.tables.map((table) => {
+    const rows = published.find(({name}) => name === table.schema.name)?.rows ?? 0;
+    const expected = expectedRows(table);
+    return {name: table.schema.name, rows, ...(expected === undefined ? {} : {expected}), content: 'unknown'};
+  });
+}

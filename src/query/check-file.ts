@@ -1,0 +1,78 @@
+import type {SQLOutputValue} from 'node:sqlite';
+import {BkpError} from '../errors/index.ts';
+import {tokensOf} from '../lib/sqlite-tokens.ts';
+import {runApart} from './apart.ts';
+import type {SelectLimits} from './limits.ts';
+
+/** What became of a check. `found` is what the query returned, or why it could not be run: the end of a sentence. */
+export type CheckResult = {sql: string; held: boolean; found: string};
+
+const mostShown = 200;
+
+/**
+ * The checks of a setting, which `;;` separates: a `;` alone may be part of one.
+ * @throws BkpError `SYNTAX` for what is not one SELECT
+ */
+export function splitChecks(text: string): readonly string[] {
+  const checks = text.split(';;').map((sql) => sql.trim().replace(/;$/, '').trim());
+  for (const sql of checks) requireSelect(sql);
+  return checks;
+}
+
+/** SQLite would run the first of several statements and ignore the others, and take a parameter for NULL. */
+function requireSelect(sql: string): void {
+  const code = tokensOf(sql, {foreignBlanks: true}).filter(({kind}) => kind !== 'blank');
+  const first = code[0]?.text.toLowerCase() ?? '';
+  const fault = !['select', 'with', 'values'].includes(first)
+    ? 'it is not a SELECT'
+    : code.some(({kind, text}) => kind === 'other' && text === ';')
+      ? 'something follows its ;'
+      : code.some(({kind, text}) => kind === 'other' && /^[?:@$]$/.test(text))
+        ? 'it has a parameter'
+        : undefined;
+  if (fault === undefined) return;
+  throw new BkpError('SYNTAX', `CHECK_SQL cannot be run: ${fault}: ${shortened(sql) || 'nothing'}`, {
+    next: "write CHECK_SQL='SELECT count(*) > 0 FROM orders'; ;; separates several queries",
+  });
+}
+
+/**
+ * Runs a check on a database file, in a process of its own that can only read. It holds if the query returns exactly
+ * one row whose first column is true for SQLite.
+ * @throws BkpError `INTERRUPTED`, and when a limit was exceeded
+ */
+export async function checkFile(
+  path: string,
+  sql: string,
+  {limits, signal}: {limits: Omit<SelectLimits, 'rows'>; signal?: AbortSignal | undefined},
+): Promise<CheckResult> {
+  const question = {database: path, query: sql, tables: undefined, scalars: new Map()};
+  const asked = {...question, limits: {...limits, rows: 1}};
+  try {
+    const [row] = await runApart(asked, signal);
+    if (row === undefined) return {sql, held: false, found: 'no row'};
+    return {sql, held: isTrue(row[0] ?? null), found: shownValue(row[0] ?? null)};
+  } catch (error) {
+    const {code, message} = error as Error & {code?: string};
+    if (code === 'ERR_SQLITE_ERROR') return {sql, held: false, found: `an error: ${message}`};
+    if (error instanceof BkpError && error.code === 'BAD_REQUEST' && message.includes('rows')) {
+      return {sql, held: false, found: 'more than one row'};
+    }
+    throw error;
+  }
+}
+
+/** As `IS TRUE`: a text or a blob counts as the number that it begins with. */
+function isTrue(value: SQLOutputValue): boolean {
+  if (value === null) return false;
+  if (typeof value === 'number' || typeof value === 'bigint') return Number(value) !== 0;
+  const text = typeof value === 'string' ? value : Buffer.from(value).toString('utf8');
+  return (Number.parseFloat(text) || 0) !== 0;
+}
+
+function shownValue(value: SQLOutputValue): string {
+  if (value === null) return 'NULL';
+  return value instanceof Uint8Array ? `a blob of ${value.length} bytes` : shortened(String(value));
+}
+
+const shortened = (text: string) => (text.length > mostShown ? `${text.slice(0, mostShown)}…` : text);
