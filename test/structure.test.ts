@@ -22,9 +22,9 @@ const below: Record<string, readonly string[]> = {
   vault: ['stores'],
   sources: [],
   ops: [],
-  backups: ['vault', 'stores'],
+  backups: ['vault', 'stores', 'schedule'],
   collections: ['backups', 'sources', 'vault', 'stores', 'sql', 'schedule'],
-  database: ['backups', 'sources', 'vault', 'stores', 'sql'],
+  database: ['backups', 'sources', 'vault', 'stores', 'sql', 'schedule'],
   ui: ['ops'],
   app: [
     ...['notify', 'ops', 'collections', 'database', 'backups', 'sources', 'vault', 'stores', 'query', 'sql'],

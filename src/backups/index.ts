@@ -1,3 +1,14 @@
+export {
+  hasRules,
+  type KeepMatch,
+  type KeepRules,
+  type KeepSettings,
+  keepWords,
+  matchWords,
+  rulesOf,
+  type StoredKeep,
+  storedKeepSchema,
+} from './keep/index.ts';
 export {isoText, type KeptReport, keepReport} from './keep-report.ts';
 export {type Meter, startMeter} from './meter.ts';
 export {noticeIfNamedAhead} from './named-ahead.ts';
@@ -17,9 +28,12 @@ export {
 } from './report.ts';
 export {
   decideRetention,
+  keptByRules,
   type RetentionCandidate,
   type RetentionDecision,
+  type RetentionHealth,
   type RetentionReason,
+  type RetentionRule,
   type RetentionVerdict,
   toVerdict,
 } from './retention.ts';

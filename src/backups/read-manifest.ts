@@ -36,7 +36,12 @@ export async function readManifest<T>(
 export async function readDocument<T>(
   vault: VaultReader,
   key: string,
-  expected: {schema: Schema<T>; fault: (document: T) => string | undefined},
+  expected: {
+    /** The newest version that this bkp knows. Default 1. */
+    version?: number;
+    schema: Schema<T>;
+    fault: (document: T) => string | undefined;
+  },
 ): Promise<T | BkpError> {
   try {
     return parsedAs(key, await vault.document(key), {version: firstVersion, ...expected});

@@ -1,35 +1,45 @@
 import {assert} from '../errors/index.ts';
+import type {Calendar} from '../schedule/index.ts';
+import {hasRules, type KeepMatch, type KeepRules, matchRules} from './keep/index.ts';
 
 /** What retention must know of a backup. `of-damaged-source`: it is complete, but its database was damaged. */
 export type RetentionHealth = 'sound' | 'damaged' | 'unknown' | 'of-damaged-source';
 
 export type RetentionCandidate<Name> = {
   backup: Name;
-  /** Default `sound`: callers need not examine backups beyond the newest `keepLatest`. */
+  /** When it was taken, milliseconds since 1970. */
+  takenMs: number;
+  /** Default `sound`: under `keep-all`, callers need not examine backups that {@link keptByRules} leaves out. */
   health?: RetentionHealth | undefined;
   /** The operation that is reading the backup now. */
   reader?: string | undefined;
+  /** It is pinned. */
+  pinned?: boolean | undefined;
 };
 
 export type RetentionRule = {
-  /** How many backups stay, 1 or more. */
-  keepLatest: number;
+  /** At least one is set. */
+  rules: KeepRules;
+  calendar: Calendar;
+  nowMs: number;
   /**
-   * What a backup that is not sound means among the newest.
-   * `keep-all`: it counts, and as long as it is among the newest, no backup goes.
-   * `do-not-count`: it stays, and so does one more of the older backups.
+   * What a backup that is not sound means.
+   * `keep-all`: the rules count it, and as long as they keep it, no backup goes.
+   * `do-not-count`: the rules do not see it. It stays until as many sound ones are newer as the newest that the rules
+   * keep, or one.
    */
   unsound: 'keep-all' | 'do-not-count';
 };
 
 export type RetentionReason<Name> =
-  /** One of the newest `keepLatest`: number `position`, from 1. Older backups go because this one stays. */
-  | {kind: 'counted'; position: number}
+  /** The rules keep it. Older backups go because this one stays. */
+  | {kind: 'counted'; matches: readonly KeepMatch[]}
   | {kind: 'unsound'; health: Exclude<RetentionHealth, 'sound'>}
-  /** Under `keep-all`: the newer backup `by` is not sound. */
+  | {kind: 'pinned'}
+  /** Under `keep-all`: the backup `by`, which the rules keep, is not sound. */
   | {kind: 'blocked'; by: Name}
   | {kind: 'in-use'; reader: string}
-  /** The only reason to go: `newer` complete backups are newer. */
+  /** The only reason to go: no rule keeps it. `newer` complete backups are newer. */
   | {kind: 'outdated'; newer: number};
 
 export type RetentionDecision<Name> = {backup: Name; goes: boolean; reason: RetentionReason<Name>};
@@ -43,42 +53,58 @@ export type RetentionVerdict<Name> = {
   counts: boolean;
 };
 
+type WithTime = {takenMs: number};
+
+/** The backups that the rules would keep if all were sound. @param newestFirst all of the collection or database */
+export function keptByRules<Candidate extends WithTime>(
+  newestFirst: readonly Candidate[],
+  rule: RetentionRule,
+): readonly Candidate[] {
+  const matches = matchRules(timesOf(newestFirst), rule.rules, rule);
+  return newestFirst.filter((_, at) => matches[at]!.length > 0);
+}
+
 /**
  * Decides which backups of one collection or database stay, and why. It counts backups, not chains: a manifest
  * names everything that its restore needs, so removing one backup never harms another.
  *
- * A damaged backup goes like any other once `keepLatest` newer ones count. One of unknown health always stays,
- * because nothing is known of what it needs.
+ * A damaged backup goes like any other once the rules do not keep it. One of unknown health always stays, because
+ * nothing is known of what it needs.
  * @param newestFirst all backups of the collection or database
  */
 export function decideRetention<Name>(
   newestFirst: readonly RetentionCandidate<Name>[],
-  {keepLatest, unsound}: RetentionRule,
+  rule: RetentionRule,
 ): readonly RetentionDecision<Name>[] {
-  assert(Number.isSafeInteger(keepLatest) && keepLatest >= 1, 'at least one backup is kept');
+  const {rules, unsound} = rule;
+  assert(hasRules(rules), 'without a rule every backup stays');
+  const counting = newestFirst.filter((one) => unsound === 'keep-all' || isSound(one));
+  const found = matchRules(timesOf(counting), rules, rule);
+  const matchesOf = new Map(counting.map((one, at) => [one, found[at]!]));
+  const blocker = counting.find((one) => matchesOf.get(one)!.length > 0 && !isSound(one));
+  let newerSound = 0;
   let newer = 0;
-  let blocker: {by: Name} | undefined;
-  const reasonFor = ({backup, health = 'sound', reader}: RetentionCandidate<Name>): RetentionReason<Name> => {
-    if (newer < keepLatest) {
-      if (health === 'sound') return {kind: 'counted', position: ++newer};
-      if (unsound === 'keep-all') {
-        newer++;
-        blocker ??= {by: backup};
-      }
-      return {kind: 'unsound', health};
-    }
-    if (health === 'unknown') return {kind: 'unsound', health};
-    if (blocker !== undefined) return {kind: 'blocked', ...blocker};
-    if (reader !== undefined) return {kind: 'in-use', reader};
-    const reason = {kind: 'outdated' as const, newer};
-    if (health !== 'damaged') newer++;
-    return reason;
+  const reasonFor = (candidate: RetentionCandidate<Name>): RetentionReason<Name> => {
+    const {backup, health = 'sound', reader, pinned} = candidate;
+    const matches = matchesOf.get(candidate) ?? [];
+    const isKept =
+      matches.length > 0 || (unsound === 'do-not-count' && health !== 'sound' && newerSound < (rules.last ?? 1));
+    if (health !== 'sound' && (isKept || health === 'unknown')) return {kind: 'unsound', health};
+    if (isKept) return {kind: 'counted', matches};
+    if (pinned) return {kind: 'pinned'};
+    if (blocker !== undefined && blocker.backup !== backup) return {kind: 'blocked', by: blocker.backup};
+    return reader === undefined ? {kind: 'outdated', newer} : {kind: 'in-use', reader};
   };
   return newestFirst.map((candidate) => {
     const reason = reasonFor(candidate);
+    if (isSound(candidate)) newerSound += 1;
+    if (isSound(candidate) || candidate.health === 'of-damaged-source') newer += 1;
     return {backup: candidate.backup, goes: reason.kind === 'outdated', reason};
   });
 }
+
+const isSound = ({health = 'sound'}: RetentionCandidate<unknown>) => health === 'sound';
+const timesOf = (candidates: readonly WithTime[]) => candidates.map(({takenMs}) => takenMs);
 
 /** @param why puts a reason into words */
 export function toVerdict<Name>(

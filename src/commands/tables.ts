@@ -5,22 +5,40 @@ import {unreachable} from '../errors/index.ts';
 import {formatBytes} from '../lib/figures.ts';
 import {type Operation, operationId} from '../ops/index.ts';
 import {type Cell, type RowFormat, renderRows} from '../ui/index.ts';
+import type {CommandDeps} from './deps.ts';
 
-/** Columns in order; `bytes` are shown with a unit to people and as numbers to programs. */
+/**
+ * Columns in order; `bytes` are shown with a unit to people and as numbers to programs. A narrow terminal lacks those
+ * with `spare`, the lowest first. Only programs get those `forPrograms`.
+ */
 export type Table = {
-  columns: readonly {name: string; bytes?: true}[];
+  columns: readonly {name: string; bytes?: true; spare?: number; forPrograms?: true}[];
   rows: readonly (readonly Cell[])[];
 };
 
-export function printedTable({columns, rows}: Table, format: RowFormat): string {
+/** @param stdout the terminal that the table has to fit, if it is one */
+export function printedTable(
+  {columns: all, rows: allRows}: Table,
+  format: RowFormat,
+  stdout?: Pick<CommandDeps['stdout'], 'isTTY' | 'columns'>,
+): string {
+  const kept = [...all.keys()].filter((at) => format === 'json' || !all[at]!.forPrograms);
+  const columns = kept.map((at) => all[at]!);
+  const rows = allRows.map((row) => kept.map((at) => row[at] ?? null));
   const shown = (cell: Cell, at: number) =>
     format === 'pretty' && columns[at]!.bytes && typeof cell === 'number' ? formatBytes(cell) : cell;
   return renderRows(
     columns.map((column) => column.name),
     rows.map((row) => row.map(shown)),
     format,
+    {terminalColumns: stdout?.isTTY ? stdout.columns : undefined, spare: spareIn(columns)},
   );
 }
+
+const spareIn = (columns: Table['columns']) =>
+  [...columns.keys()]
+    .filter((at) => columns[at]!.spare !== undefined)
+    .sort((a, b) => columns[a]!.spare! - columns[b]!.spare!);
 
 /** What a statement prints: its rows, else the operation that it started. */
 export function tableOf({rows, operation}: StatementResult): Table | undefined {
@@ -87,14 +105,15 @@ function backupTable(backups: readonly BackupSummary[]): Table {
   return {
     columns: [
       {name: 'backup'},
-      {name: 'kind'},
-      {name: 'taken_at'},
-      {name: 'tables'},
+      // The name has the kind and, nearly always, the time.
+      {name: 'kind', spare: 1},
+      {name: 'taken_at', spare: 2},
+      {name: 'tables', spare: 4},
       {name: 'rows'},
-      {name: 'deleted'},
-      {name: 'logical_bytes', bytes: true},
+      {name: 'deleted', spare: 5},
+      {name: 'logical_bytes', bytes: true, spare: 3},
       {name: 'added_bytes', bytes: true},
-      {name: 'restore_bytes', bytes: true},
+      {name: 'restore_bytes', bytes: true, spare: 6},
       ...(withError ? [{name: 'error'}] : []),
     ],
     rows: backups.map((backup) => [

@@ -1,3 +1,4 @@
+import {periodText, readPeriod} from '../lib/period.ts';
 import {absolutePath} from './addresses/absolute-path.ts';
 import {hidden} from './addresses/credentials.ts';
 import {type ObjectStore, readObjectStore, showObjectStore, storeText} from './addresses/object-store.ts';
@@ -100,6 +101,15 @@ export function integer(from: number, to: number): Kind<number> {
     read: (text) => (/^\d{1,9}$/.test(text) && Number(text) >= from && Number(text) <= to ? Number(text) : undefined),
   };
 }
+
+/** Stored as it is read back: `3 days`. */
+export const period: Kind<string> = {
+  accepts: '3 days, or another sum of hours, days, weeks, months and years',
+  read: (text) => {
+    const found = readPeriod(text.trim());
+    return found && periodText(found);
+  },
+};
 
 export function oneOf<const Word extends string>(...words: readonly Word[]): Kind<Word> {
   return {

@@ -8,6 +8,7 @@ export {findInstance, presentDatabase} from './backup/find-instance.ts';
 export {planDatabaseBackup} from './backup/plan.ts';
 export {
   applyRetention,
+  type DatabaseKeep,
   type DatabaseRetentionPlan,
   type DatabaseVerdict,
   planDatabaseRetention,

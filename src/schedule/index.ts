@@ -1,6 +1,8 @@
 import {parseCronLine} from './cron-line.ts';
 import {openZone} from './zone.ts';
 
+export {type Calendar, type CalendarUnit, openCalendar} from './calendar.ts';
+
 /** A cron line in a time zone. */
 export type Schedule = {
   /** The first time after `afterMs`, both in milliseconds since 1970. Undefined: there is none. */

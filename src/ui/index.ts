@@ -11,7 +11,7 @@ export {
   renderOperationListLine,
 } from './operation-json.ts';
 export {renderOperation, renderOperationList} from './operation-pretty.ts';
-export {type Cell, type RowFormat, renderRows} from './rows.ts';
+export {type Cell, type RowFit, type RowFormat, renderRows} from './rows.ts';
 export type {Subscribe, ViewEnd} from './subscribe.ts';
 export {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';
 export {padTo, shorten, wrap} from './text.ts';

@@ -1,19 +1,75 @@
 import {printable, widthOf} from '../lib/text.ts';
-import {padTo} from './text.ts';
+import {padTo, wrap} from './text.ts';
 
 export type Cell = string | number | bigint | boolean | null;
 export type RowFormat = 'pretty' | 'json';
 
 const mostAlignedCharacters = 64 * 2 ** 20;
 
+/** How to make `pretty` fit a terminal. */
+export type RowFit = {
+  /** Absent: not a terminal. All columns are printed, and nothing wraps. */
+  terminalColumns?: number | undefined;
+  /** Positions of columns that may be left out, the first one first: other columns have most of what they show. */
+  spare?: readonly number[] | undefined;
+};
+
+/** Below this width, a text is not wrapped: it would have one word a line. */
+const narrowestText = 16;
+
 /**
  * Renders the rows that a statement returns.
- * `pretty`: a header and aligned columns, two spaces apart; numbers on the right. Empty text without columns.
+ * `pretty`: a header and aligned columns, two spaces apart; numbers on the right. Empty text without columns. On a
+ * terminal that is too narrow, spare columns are left out, then a text in the last column wraps.
  * `json`: one object a line, with the columns as keys; integers that a double cannot represent become text.
  */
-export function renderRows(columns: readonly string[], rows: readonly (readonly Cell[])[], format: RowFormat): string {
-  const lines = format === 'json' ? rows.map((row) => jsonLine(columns, row)) : alignedLines(columns, rows);
+export function renderRows(
+  columns: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  format: RowFormat,
+  fit: RowFit = {},
+): string {
+  const lines = format === 'json' ? rows.map((row) => jsonLine(columns, row)) : fittedLines(columns, rows, fit);
   return lines.map((line) => `${line}\n`).join('');
+}
+
+function fittedLines(
+  columns: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  {terminalColumns = Number.POSITIVE_INFINITY, spare = []}: RowFit,
+): string[] {
+  const left = new Set(columns.keys());
+  for (const at of spare) if (widthWith(columns, rows, left) > terminalColumns) left.delete(at);
+  const kept = [...left];
+  const shown = rows.map((row) => kept.map((at) => row[at] ?? null));
+  const names = kept.map((at) => columns[at]!);
+  return alignedLines(names, shown, wrapLast(names, shown, terminalColumns));
+}
+
+const widthOfColumn = (columns: readonly string[], rows: readonly (readonly Cell[])[], at: number) =>
+  rows.reduce((widest, row) => Math.max(widest, widthOf(printable(textOf(row[at] ?? null)))), widthOf(columns[at]!));
+
+const widthWith = (columns: readonly string[], rows: readonly (readonly Cell[])[], left: ReadonlySet<number>) =>
+  [...left].reduce((sum, at) => sum + 2 + widthOfColumn(columns, rows, at), -2);
+
+/** Rows whose last cell is too wide become several. */
+function wrapLast(
+  columns: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  terminalColumns: number,
+): readonly (readonly Cell[])[] {
+  const last = columns.length - 1;
+  if (last < 0 || terminalColumns === Number.POSITIVE_INFINITY) return rows;
+  const others = new Set(columns.keys());
+  others.delete(last);
+  const room = terminalColumns - widthWith(columns, rows, others) - 2;
+  if (room < narrowestText) return rows;
+  return rows.flatMap((row) => {
+    const text = row[last];
+    if (typeof text !== 'string' || widthOf(printable(text)) <= room) return [row];
+    const [first = '', ...more] = wrap(printable(text), room);
+    return [[...row.slice(0, last), first], ...more.map((line) => [...row.slice(0, last).map(() => ''), line])];
+  });
 }
 
 function jsonLine(columns: readonly string[], row: readonly Cell[]): string {
@@ -25,9 +81,14 @@ function isSafe(value: bigint): boolean {
   return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER);
 }
 
-function alignedLines(columns: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
+/** @param lines the rows as they are printed: some may continue on the next line */
+function alignedLines(
+  columns: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  lines: readonly (readonly Cell[])[],
+): string[] {
   if (columns.length === 0) return [];
-  const body = rows.map((row) => columns.map((_, at) => printable(textOf(row[at] ?? null))));
+  const body = lines.map((row) => columns.map((_, at) => printable(textOf(row[at] ?? null))));
   const table = [columns.map(printable), ...body];
   const widths = bounded(
     columns.map((_, at) => table.reduce((widest, cells) => Math.max(widest, widthOf(cells[at]!)), 0)),

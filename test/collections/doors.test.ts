@@ -139,7 +139,7 @@ test.each<[string, (body: Changed, manifest: Manifest) => unknown]>([
   const after = await bench.backup('a', 'full');
   await bench.backup('a', 'incremental');
   await bench.restore('a', join(folder, 'after.db'), after);
-  expect((await bench.vault((vault) => planRetention(vault, 'a'))).damage).toBeUndefined();
+  expect((await bench.vault((vault) => planRetention(vault, 'a', {nowMs: Date.now()}))).damage).toBeUndefined();
   await bench.cleanUp('a');
   expect(await bench.backups('a')).toHaveLength(2);
 });

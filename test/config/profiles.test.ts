@@ -35,7 +35,9 @@ test.each([
       'backup.object.store.lock, ' +
       'backup.object.store.requests, backup.limit.upload, backup.limit.download, backup.enabled, ' +
       'backup.schedule.cron, backup.schedule.tz, ' +
-      'backup.cleanup.keep.latest.n, backup.enable.partition.hashes, ' +
+      'backup.cleanup.keep.latest.n, backup.cleanup.keep.hourly, backup.cleanup.keep.daily, ' +
+      'backup.cleanup.keep.weekly, backup.cleanup.keep.monthly, backup.cleanup.keep.yearly, ' +
+      'backup.cleanup.keep.within, backup.enable.partition.hashes, ' +
       'backup.verify.partition.hashes, backup.compression.level, backup.compression.threads, backup.niceness, ' +
       'verify.scratch, select.limit.rows, select.limit.seconds, select.limit.mebibytes, ' +
       'notify.on_failure, notify.on_success, notify.heartbeat',

@@ -63,6 +63,12 @@ test('flag, environment, profile, default take precedence in this order, and the
     ['backup.schedule.cron', undefined, 'not set'],
     ['backup.schedule.tz', 'UTC', 'default'],
     ['backup.cleanup.keep.latest.n', 5, 'default'],
+    ['backup.cleanup.keep.hourly', undefined, 'default'],
+    ['backup.cleanup.keep.daily', undefined, 'default'],
+    ['backup.cleanup.keep.weekly', undefined, 'default'],
+    ['backup.cleanup.keep.monthly', undefined, 'default'],
+    ['backup.cleanup.keep.yearly', undefined, 'default'],
+    ['backup.cleanup.keep.within', undefined, 'default'],
     ['backup.enable.partition.hashes', true, 'default'],
     ['backup.verify.partition.hashes', true, 'default'],
     ['backup.compression.level', 5, 'environment QDB_BACKUP_COMPRESSION_LEVEL'],
@@ -78,7 +84,7 @@ test('flag, environment, profile, default take precedence in this order, and the
   ]);
   expect((await origins({}, env))[0]).toEqual(['source', 'sqlite::path=/srv/environment.db', 'environment BKP_SOURCE']);
   expect((await origins({}, {}))[0]).toEqual(['source', 'sqlite::path=/srv/profile.db', inProfile]);
-  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[16]).toEqual([
+  expect((await origins({}, {...env, BKP_BACKUP_COMPRESSION_LEVEL: '7'}))[22]).toEqual([
     'backup.compression.level',
     7,
     'environment BKP_BACKUP_COMPRESSION_LEVEL',

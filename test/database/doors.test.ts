@@ -54,9 +54,9 @@ test.each<[string, (body: Changed) => unknown]>([
   await expect(findDatabaseBackup(vault, {})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   await takeBackup(vault, files);
   // It is not counted, so the first one stays; it is removed once enough complete ones are newer.
-  expect(toRemove(planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2}))).toEqual([]);
+  expect(toRemove(planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2}, Date.now()))).toEqual([]);
   await takeBackup(vault, files);
-  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2});
+  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2}, Date.now());
   expect(toRemove(plan).map(({backup}) => backup)).toEqual([odd.backup, first.backup]);
   expect((await applyRetention({...surroundings(), vault}, plan, 'cleanup/1')).removed).toBe(2);
 });
@@ -101,7 +101,7 @@ test('a cleanup of locked objects reports how much it removed, and what stays un
   for (let n = 0; n < 3; n++) await takeBackup(vault, files);
   const notices: string[] = [];
   const tools = {...surroundings(), notice: (text: string) => notices.push(text), vault};
-  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1}, Date.now());
   expect(await applyRetention(tools, plan, 'cleanup/1')).toEqual({removed: 0, freedBytes: 0});
   expect(notices).toEqual([expect.stringContaining('2 objects are under retention until 2026-01-31')]);
   expect(await listDatabaseBackups(vault)).toHaveLength(3);

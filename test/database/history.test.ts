@@ -107,7 +107,7 @@ test('every backup of a random history is restored exactly', async () => {
             vault = await open(store);
             break;
           case 'retention': {
-            const plan = planDatabaseRetention(await listDatabaseBackups(vault), one);
+            const plan = planDatabaseRetention(await listDatabaseBackups(vault), one, Date.now());
             await applyRetention({...surroundings(), vault}, plan, '1');
             for (const {backup} of toRemove(plan)) taken.delete(backup);
             break;

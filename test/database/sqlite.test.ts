@@ -205,7 +205,7 @@ test('a backup reports damage of its source, and displaces no sound backup', asy
   for (let n = 0; n < 3; n++) await takeDatabaseBackup(tools, {operation: `backup/${n}`});
   expect(notices.filter((text) => text.includes('finds damage'))).toHaveLength(3);
   const backups = await listDatabaseBackups(vault);
-  expect(toRemove(planDatabaseRetention(backups, {keepLatest: 1}))).toEqual([]);
+  expect(toRemove(planDatabaseRetention(backups, {keepLatest: 1}, Date.now()))).toEqual([]);
   const [sound, ...damaged] = backups;
   expect(sound?.body?.sourceDamage).toBeUndefined();
   expect(damaged.map(({body}) => body?.sourceDamage)).not.toContain(undefined);

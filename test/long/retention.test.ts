@@ -42,7 +42,7 @@ test('each backup keeps the newest ones, which can be restored, and the plan sho
   desk.exec("UPDATE orders SET txt = 'third' WHERE id = 1");
   await desk.sqlWait('BACKUP c INCREMENTAL');
   const [cleanup] = await cleanups(desk);
-  expect(cleanup).toMatchObject({statement: 'KEEP_LATEST after incbackup/3'});
+  expect(cleanup).toMatchObject({statement: 'cleanup after incbackup/3'});
   expect((await desk.bkp('operation', 'wait', cleanup!.id)).status).toBe(0);
   const third = (await backupsOf(desk)).at(-1)!;
   expect(await backupsOf(desk)).toEqual([second, third]);

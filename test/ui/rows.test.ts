@@ -39,3 +39,23 @@ test('one long value does not make every row as wide as itself', () => {
 test('there may be more rows than a function call has arguments', () => {
   expect(renderRows(['a'], Array(300_000).fill([1]), 'pretty')).toHaveLength(600_002);
 });
+
+test('on a narrow terminal spare columns are left out one by one, then the last text wraps', () => {
+  const columns = ['name', 'kind', 'rows', 'why'];
+  const rows = [
+    ['20261121120000Z_full', 'full', 12, 'the newest of its day and the oldest of its week'],
+    ['20261120120000Z_full', 'full', 9, 'short'],
+  ] as const;
+  const at = (terminalColumns: number) => renderRows(columns, rows, 'pretty', {terminalColumns, spare: [1]});
+  expect(at(82)).toBe(renderRows(columns, rows, 'pretty'));
+  expect(at(76)).not.toContain('kind');
+  expect(at(50)).toBe(`\
+name                  rows  why
+20261121120000Z_full    12  the newest of its day
+                            and the oldest of its
+                            week
+20261120120000Z_full     9  short
+`);
+  // One word a line would be no help.
+  expect(at(30)).toContain('the newest of its day and');
+});

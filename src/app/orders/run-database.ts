@@ -29,7 +29,8 @@ export const verifyDatabase: Run<'dbverify'> = async (work, order) => {
 };
 
 /** A cleanup that fails does not undo a good backup: the result reports both. */
-export const backUpDatabase: Run<'dbbackup'> = async (work, {place, name, keepLatest, adopt}) => {
+export const backUpDatabase: Run<'dbbackup'> = async (work, order) => {
+  const {place, name, adopt, keepLatest, keep, zone} = order;
   const id = operationId(work.operation);
   // A difference costs one read of the store per changed block: cheap on a disk, a request on a server.
   const differences = place.store.kind === 'directory';
@@ -43,7 +44,9 @@ export const backUpDatabase: Run<'dbbackup'> = async (work, {place, name, keepLa
   const {logicalBytes, storedBytes, files} = figures;
   const result: OperationResult = {instance, files, logicalBytes, storedBytes};
   try {
-    const plan = planDatabaseRetention(await listDatabaseBackups(work.vault.uncached(), {instance}), {keepLatest});
+    const backups = await listDatabaseBackups(work.vault.uncached(), {instance});
+    const rules = {keepLatest, ...(keep === undefined ? {} : {keep}), ...(zone === undefined ? {} : {zone})};
+    const plan = planDatabaseRetention(backups, rules, work.nowMicros() / 1000);
     if (!plan.verdicts.some(({goes}) => goes)) return result;
     work.progress({phase: 'Cleanup', bytesDone: logicalBytes, itemsDone: files, itemsTotal: files});
     const {freedBytes} = await applyRetention(work, plan, id);

@@ -29,12 +29,12 @@ export function startCleanup(
 }
 
 /**
- * The cleanup that KEEP_LATEST requires after a backup. The backup is complete even if the cleanup cannot be
+ * The cleanup that KEEP_… settings require after a backup. The backup is complete even if the cleanup cannot be
  * started: the next backup starts one again.
  */
 export async function startRetention(deps: Deps, order: WorkOrder & {do: 'backup'}, after: Operation): Promise<void> {
   const {place, collection} = order;
-  const about = {subject: collectionSubject(collection), statement: `KEEP_LATEST after ${operationId(after)}`};
+  const about = {subject: collectionSubject(collection), statement: `cleanup after ${operationId(after)}`};
   await startCleanup(deps, {do: 'cleanup', place, collection}, about);
 }
 

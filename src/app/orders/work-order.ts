@@ -1,6 +1,7 @@
 import * as v from 'valibot';
+import {storedKeepSchema} from '../../backups/index.ts';
 import type {BackupName, BackupType} from '../../collections/index.ts';
-import type {DatabaseBackupName} from '../../database/index.ts';
+import type {DatabaseBackupName, DatabaseKeep} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {count, name, parsed, text} from '../../lib/schema.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
@@ -31,12 +32,12 @@ type CollectionOrder = {
   /** `folder`: where the backup is restored; it is removed at the end. */
   | {do: 'drill'; collection: string; backup: BackupName; queries: readonly string[]; folder: string}
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
-  /** With `collection`: also removes what its KEEP_LATEST does not keep. */
+  /** With `collection`: also removes what its KEEP_… settings do not keep. */
   | {do: 'cleanup'; collection?: string}
 );
 
 type DatabaseOrder = {place: Workplace} /** `adopt`: the instance to continue, wherever its backups were taken. */ & (
-  | {do: 'dbbackup'; name: DatabaseBackupName; keepLatest: number; adopt?: string}
+  | ({do: 'dbbackup'; name: DatabaseBackupName; adopt?: string} & DatabaseKeep)
   | {do: 'dbrestore'; request: DatabaseRestoreOrder; product: DatabaseMoment['product']}
   | {do: 'dbverify'; level: VerifyLevel; instance?: string; backup?: DatabaseBackupName}
 );
@@ -128,6 +129,8 @@ const orderSchema = v.variant('do', [
     do: v.literal('dbbackup'),
     name: databaseBackup,
     keepLatest: v.pipe(count, v.minValue(1)),
+    keep: maybe(storedKeepSchema),
+    zone: maybe(name),
     adopt: maybe(name),
   }),
   v.object({...common, do: v.literal('dbrestore'), request, product: v.picklist(['questdb', 'sqlite'])}),

@@ -1,4 +1,5 @@
-import {backupMicros, listDatabaseBackups, planDatabaseRetention} from '../../database/index.ts';
+import type {Settings} from '../../config/index.ts';
+import {backupMicros, type DatabaseKeep, listDatabaseBackups, planDatabaseRetention} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {microsText} from '../../lib/time.ts';
 import type {Vault} from '../../vault/index.ts';
@@ -7,7 +8,7 @@ import {ownInstance} from '../places/own-instance.ts';
 import type {Workplace} from '../places/workplace.ts';
 
 /** `backup`: `gentle-forest-orchid/2024-08-24T12:34:56.789123Z`. */
-export type DatabaseVerdictRow = {backup: string; goes: boolean; why: string};
+export type DatabaseVerdictRow = {backup: string; goes: boolean; why: string; rules: readonly string[]};
 
 /**
  * What the cleanup after the next successful BACKUP DATABASE starts from, newest first. Only for the profile's
@@ -16,13 +17,27 @@ export type DatabaseVerdictRow = {backup: string; goes: boolean; why: string};
 export async function databaseVerdicts(deps: Deps, place: Workplace, vault: Vault): Promise<DatabaseVerdictRow[]> {
   const instance = await orWarn(deps, () => ownInstance(deps, place, vault));
   if (instance === undefined) return [];
-  const {keepLatest} = await deps.settings();
   const backups = await listDatabaseBackups(vault, {instance: instance.name});
-  return planDatabaseRetention(backups, {keepLatest}).verdicts.map(({instance, backup, goes, why}) => ({
+  const plan = planDatabaseRetention(backups, keepOf(await deps.settings()), deps.nowMicros() / 1000);
+  return plan.verdicts.map(({instance, backup, ...verdict}) => ({
+    ...verdict,
     backup: `${instance}/${microsText(backupMicros(backup))}`,
-    goes,
-    why,
   }));
+}
+
+/** The rules of the profile for the backups of whole databases. */
+export function keepOf(settings: Settings): DatabaseKeep {
+  const {keepLatest, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly, keepWithin, scheduleZone} = settings;
+  const keep = {
+    ...(keepHourly === undefined ? {} : {hourly: keepHourly}),
+    ...(keepDaily === undefined ? {} : {daily: keepDaily}),
+    ...(keepWeekly === undefined ? {} : {weekly: keepWeekly}),
+    ...(keepMonthly === undefined ? {} : {monthly: keepMonthly}),
+    ...(keepYearly === undefined ? {} : {yearly: keepYearly}),
+    ...(keepWithin === undefined ? {} : {within: keepWithin}),
+  };
+  if (Object.keys(keep).length === 0) return {keepLatest};
+  return {keepLatest, keep, zone: scheduleZone};
 }
 
 /** An unavailable database blocks only its own plan, not those of collections. */

@@ -2,6 +2,7 @@ import {backupMicros, findDatabaseBackup, planDatabaseBackup} from '../../databa
 import {BkpError} from '../../errors/index.ts';
 import {microsText, parseTimestamp} from '../../lib/time.ts';
 import {operationId} from '../../ops/index.ts';
+import {openCalendar} from '../../schedule/index.ts';
 import type {Deps} from '../deps.ts';
 import {openOn} from '../orders/busy.ts';
 import {databaseSubject, startOperation} from '../orders/start.ts';
@@ -9,6 +10,7 @@ import {meantInstance} from '../places/own-instance.ts';
 import {objectPlace} from '../places/places.ts';
 import {withFileSource} from '../places/source-places.ts';
 import {requireSource, type Workplace, withVault} from '../places/workplace.ts';
+import {keepOf} from '../retention/databases.ts';
 import {attempted} from './attempts.ts';
 import type {ExecuteOptions, StatementOf, StatementResult} from './result.ts';
 import {adoptValue, storedLevel} from './settings.ts';
@@ -40,7 +42,8 @@ async function startDatabaseBackup(
       next: 'BACKUP ABORT ends it; SELECT * FROM backups() shows how far it is',
     });
   }
-  const {keepLatest} = await deps.settings();
+  const keep = keepOf(await deps.settings());
+  openCalendar(keep.zone);
   const {name, place} = await withVault({deps, place: objectStore}, {create: true}, (vault, place) =>
     withFileSource(deps, place, async (source) => {
       const {name} = await planDatabaseBackup(vault, source, {...adopting, nowMicros: deps.nowMicros()});
@@ -49,7 +52,7 @@ async function startDatabaseBackup(
   );
   const operation = await startOperation(
     deps,
-    {do: 'dbbackup', place, name, keepLatest, ...adopting},
+    {do: 'dbbackup', place, name, ...keep, ...adopting},
     {kind: 'dbbackup', subject, shared: false, statement: text, backup: microsText(backupMicros(name))},
   );
   return {operation, notices: []};

@@ -1,7 +1,9 @@
-import {noticeIfNamedAhead, type WorkTools} from '../../backups/index.ts';
+import {hasRules, keptByRules, noticeIfNamedAhead, rulesOf, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {openCalendar} from '../../schedule/index.ts';
 import type {TableSource} from '../../sources/index.ts';
 import type {Vault, VaultWriter} from '../../vault/index.ts';
+import type {CollectionSettings} from '../stored/definition.ts';
 import {type LiveCollection, requireCollection} from '../stored/folder.ts';
 import {type BackupBody, toManifest, versionFor} from '../stored/manifest.ts';
 import {type BackupName, type BackupType, manifestKey, nameMs, nextBackupName} from '../stored/names.ts';
@@ -24,7 +26,10 @@ export type BackupReport = {
   deletedRows: number;
   logicalBytes: number;
   storedBytes: number;
-  /** How many older backups exceed KEEP_LATEST now. They have not been removed yet. */
+  /**
+   * How many older backups the KEEP_… settings do not keep now, judged by the names. They have not been removed yet: a
+   * cleanup makes its own plan.
+   */
   beyondKept: number;
 };
 
@@ -71,8 +76,7 @@ export async function takeBackup(
       cost: {rows, deletedRows, logicalBytes, storedBytes},
     });
     await trimChangeLog(tools, live, mark);
-    const {keepLatest = Number.POSITIVE_INFINITY} = live.definition.settings;
-    const beyondKept = Math.max(0, live.backups.length + 1 - keepLatest);
+    const beyondKept = countBeyondKept(live.definition.settings, [...live.backups, name], tools);
     return {backup: name, rows, deletedRows, logicalBytes, storedBytes, beyondKept};
   } finally {
     await writer.close();
@@ -102,6 +106,19 @@ async function trimChangeLog(
   } catch (error) {
     notice(`the source's change log was not trimmed: ${(error as Error).message}`);
   }
+}
+
+function countBeyondKept(
+  settings: CollectionSettings,
+  backups: readonly BackupName[],
+  {nowMicros}: Pick<WorkTools, 'nowMicros'>,
+): number {
+  const rules = rulesOf(settings);
+  if (!hasRules(rules)) return 0;
+  const newestFirst = backups.map((backup) => ({takenMs: nameMs(backup)})).toReversed();
+  const calendar = openCalendar(settings.scheduleZone);
+  const rule = {rules, calendar, nowMs: nowMicros() / 1000, unsound: 'keep-all' as const};
+  return newestFirst.length - keptByRules(newestFirst, rule).length;
 }
 
 function isStillFree({name}: BackupRequest, taken: readonly BackupName[]): boolean {

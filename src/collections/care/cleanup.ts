@@ -8,11 +8,11 @@ import {nothingGoes, planRetention, type RetentionOptions} from './retention.ts'
 
 export type CleanupReport = {freedBytes: number; backups: number};
 
-/** The collection whose KEEP_LATEST applies. */
-export type CleanupRetention = RetentionOptions & {collection: string};
+/** The collection whose KEEP_… settings apply. */
+export type CleanupRetention = Pick<RetentionOptions, 'readerOf'> & {collection: string};
 
 /**
- * Removes the backups of one collection that KEEP_LATEST does not keep and those of dropped collections, then
+ * Removes the backups of one collection that its KEEP_… settings do not keep and those of dropped collections, then
  * the data that no manifest needs any more. It waits for running backups to end. After a crash at any point, a
  * second call has the same result.
  */
@@ -44,7 +44,7 @@ export async function cleanUp(
 
 /**
  * Plans again under the exclusive lease: since the cleanup was requested, backups may have been taken or
- * removed, and KEEP_LATEST may have changed.
+ * removed, and the settings may have changed.
  * @returns how many backups were removed
  */
 async function removeOld(
@@ -52,11 +52,13 @@ async function removeOld(
   collector: VaultCollector,
   {collection, ...options}: CleanupRetention,
 ): Promise<number> {
-  const plan = await planRetention(tools.vault, collection, options).catch((error: unknown) => {
-    // The collection was dropped meanwhile: its own cleanup removes everything.
-    if (error instanceof BkpError && error.code === 'COLLECTION_NOT_FOUND') return undefined;
-    throw error;
-  });
+  const plan = await planRetention(tools.vault, collection, {...options, nowMs: tools.nowMicros() / 1000}).catch(
+    (error: unknown) => {
+      // The collection was dropped meanwhile: its own cleanup removes everything.
+      if (error instanceof BkpError && error.code === 'COLLECTION_NOT_FOUND') return undefined;
+      throw error;
+    },
+  );
   if (plan === undefined) return 0;
   if (plan.damage !== undefined) throw plan.damage;
   const keyOf = ({backup}: {backup: BackupName}) => manifestKey(collection, backup);
@@ -71,7 +73,7 @@ async function removeOld(
   tools.signal.throwIfAborted();
   const staying = await removeManifests(tools, collector, toRemove.map(keyOf));
   const gone = toRemove.filter((verdict) => !staying.has(keyOf(verdict))).map(({backup}) => backup);
-  if (gone.length > 0) tools.notice(`removed by KEEP_LATEST='${plan.keepLatest}': ${gone.join(', ')}`);
+  if (gone.length > 0) tools.notice(`removed by ${plan.settings.join(', ')}: ${gone.join(', ')}`);
   return gone.length;
 }
 

@@ -1,70 +1,114 @@
 import {
   decideRetention,
+  hasRules,
+  type KeepMatch,
+  type KeepRules,
+  keepWords,
+  keptByRules,
+  matchWords,
   type RetentionReason,
+  type RetentionRule,
   type RetentionVerdict,
+  rulesOf,
   type Standing,
   toVerdict,
+  unlessUnreadable,
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {openCalendar} from '../../schedule/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {examineBackup} from '../stored/examine.ts';
 import {isLiving, readAllFolders, requireCollection} from '../stored/folder.ts';
-import type {Backup} from '../stored/manifest.ts';
-import type {BackupName} from '../stored/names.ts';
+import {keepTexts} from '../stored/keep.ts';
+import {type Backup, readBackup, takenAtMs} from '../stored/manifest.ts';
+import {type BackupName, nameMs} from '../stored/names.ts';
 
 /** A value, made before anything is removed. */
 export type RetentionPlan = {
   collection: string;
-  /** Absent: every backup stays. */
-  keepLatest?: number;
+  /** The settings that keep backups: `KEEP_LATEST='7'`. Empty: every backup stays. */
+  settings: readonly string[];
   /** Newest first. */
-  verdicts: readonly RetentionVerdict<BackupName>[];
-  /** Why no backup goes: one of the newest is damaged. */
+  verdicts: readonly CollectionVerdict[];
+  /** Why no backup goes: one that would stay is damaged. */
   damage?: BkpError;
 };
 
+/** `rules`: those that keep the backup, as `last` and `daily`. */
+export type CollectionVerdict = RetentionVerdict<BackupName> & {rules: readonly string[]};
+
 export type RetentionOptions = {
+  nowMs: number;
   /** @returns the id of an operation that is reading the backup */
   readerOf?: ((backup: BackupName) => string | undefined) | undefined;
 };
 
 /**
- * Plans what KEEP_LATEST removes. The newest backup, which the next increment builds on, always stays. If one
- * of the newest KEEP_LATEST backups is damaged, no backup goes, because the older ones may be all that can
- * still be restored.
- * @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` if the definition, which contains KEEP_LATEST,
- *   cannot be read
+ * Plans what the KEEP_… settings remove. The newest backup, which the next increment builds on, always stays. If one of
+ * the backups to keep is damaged, no backup goes, because the others may be all that can still be restored.
+ * @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` if the definition, which contains the settings, cannot be
+ *   read
  */
 export async function planRetention(
   vault: VaultReader,
   collection: string,
-  {readerOf = () => undefined}: RetentionOptions = {},
+  {nowMs, readerOf = () => undefined}: RetentionOptions,
 ): Promise<RetentionPlan> {
   const {definition, backups} = await requireCollection(vault, collection);
-  const {keepLatest} = definition.settings;
+  const {settings} = definition;
+  const rules = rulesOf(settings);
   const newestFirst = backups.toReversed();
-  if (keepLatest === undefined) {
-    const why = 'the collection has no KEEP_LATEST';
-    return {collection, verdicts: newestFirst.map((backup) => ({backup, goes: false, why, counts: false}))};
+  const plan = {collection, settings: keepTexts(settings)};
+  if (!hasRules(rules)) {
+    const why = 'the collection has no KEEP_… setting';
+    return {...plan, verdicts: newestFirst.map((backup) => ({backup, goes: false, why, counts: false, rules: []}))};
   }
+  const rule: RetentionRule = {rules, calendar: openCalendar(settings.scheduleZone), nowMs, unsound: 'keep-all'};
+  const times = await takenTimes(vault, collection, newestFirst, rules);
+  const candidates = newestFirst.map((backup, at) => ({backup, takenMs: times[at]!}));
+  const kept = keptByRules(candidates, rule);
   const damaged =
-    newestFirst.length > keepLatest
-      ? await damagedOf(vault, collection, newestFirst.slice(0, keepLatest))
+    kept.length < candidates.length
+      ? await damagedOf(
+          vault,
+          collection,
+          kept.map(({backup}) => backup),
+        )
       : new Map<BackupName, BkpError>();
   const decisions = decideRetention(
-    newestFirst.map((backup) => ({
+    candidates.map(({backup, takenMs}) => ({
       backup,
+      takenMs,
       health: damaged.has(backup) ? ('damaged' as const) : undefined,
       reader: readerOf(backup),
     })),
-    {keepLatest, unsound: 'keep-all'},
+    rule,
   );
-  const verdicts = decisions.map((decision) => toVerdict(decision, (reason) => inWords(reason, keepLatest)));
+  const verdicts = decisions.map((decision) => ({
+    ...toVerdict(decision, (reason) => inWords(reason, rules)),
+    rules: decision.reason.kind === 'counted' ? keepWords(decision.reason.matches) : [],
+  }));
   const [first] = damaged;
-  if (first === undefined) return {collection, keepLatest, verdicts};
+  if (first === undefined) return {...plan, verdicts};
   const [backup, cause] = first;
-  return {collection, keepLatest, verdicts, damage: nothingGoes({collection, keepLatest}, cause, backup)};
+  return {...plan, verdicts, damage: nothingGoes(plan, cause, backup)};
+}
+
+/** Only the rules of the calendar need the manifests: the order of the names is the order in time. */
+async function takenTimes(
+  vault: VaultReader,
+  collection: string,
+  backups: readonly BackupName[],
+  {last: _, ...ofCalendar}: KeepRules,
+): Promise<readonly number[]> {
+  if (!hasRules(ofCalendar)) return backups.map(nameMs);
+  const times: number[] = [];
+  for (const backup of backups) {
+    const read = await unlessUnreadable(readBackup(vault, collection, backup));
+    times.push(read === undefined ? nameMs(backup) : takenAtMs(read.body));
+  }
+  return times;
 }
 
 /** @param backups newest first @throws what keeps a backup from being judged */
@@ -83,42 +127,50 @@ async function damagedOf(
   return damaged;
 }
 
-function inWords(reason: RetentionReason<BackupName>, keepLatest: number): string {
+function inWords(reason: RetentionReason<BackupName>, rules: KeepRules): string {
   switch (reason.kind) {
-    case 'counted': {
-      const newest = `one of the newest ${keepLatest}`;
-      return reason.position === keepLatest ? `${newest}, until the next backup` : newest;
-    }
+    case 'counted':
+      return keptWords(reason.matches, rules);
     case 'unsound':
       return 'it is damaged: see VERIFY';
+    case 'pinned':
+      return 'it is pinned';
     case 'blocked':
-      return `${reason.by}, which is newer, is damaged`;
+      return `${reason.by}, which ${isLatestOnly(rules) ? 'is newer' : 'the rules keep'}, is damaged`;
     case 'in-use':
       return `${reason.reader} reads it`;
     case 'outdated':
-      return `not one of the newest ${keepLatest}`;
+      return isLatestOnly(rules) ? `not one of the newest ${rules.last}` : 'no rule keeps it';
   }
+}
+
+const isLatestOnly = ({last, ...others}: KeepRules) => last !== undefined && !hasRules(others);
+
+function keptWords(matches: readonly KeepMatch[], rules: KeepRules): string {
+  const [match] = matches;
+  if (!isLatestOnly(rules) || match === undefined || match.rule === 'within') return matchWords(matches);
+  const newest = `one of the newest ${match.of}`;
+  return match.position === match.of ? `${newest}, until the next backup` : newest;
 }
 
 /** Why nothing is removed when something that stays is damaged. */
 export function nothingGoes(
-  {collection, keepLatest}: Pick<RetentionPlan, 'collection' | 'keepLatest'>,
+  {collection, settings}: Pick<RetentionPlan, 'collection' | 'settings'>,
   cause: BkpError,
   backup?: BackupName,
 ) {
-  const newest = `one of the newest ${keepLatest}`;
-  const damaged = backup === undefined ? newest : `${backup}, ${newest},`;
-  return new BkpError('OBJECT_DAMAGED', `no backup of ${collection} was removed: ${damaged} is damaged`, {
+  const which = `${backup === undefined ? 'a backup' : backup} that ${settings.join(', ')} keeps`;
+  return new BkpError('OBJECT_DAMAGED', `no backup of ${collection} was removed: ${which} is damaged`, {
     cause,
     next:
-      `VERIFY ${quoteName(collection)} names the damage; BACKUP ${quoteName(collection)} takes a sound one; ` +
-      'the damaged one goes once it is no longer among the newest',
+      `VERIFY ${quoteName(collection)} names the damage; BACKUP ${quoteName(collection)} takes a sound backup; ` +
+      'the damaged one goes once the settings no longer keep it',
     context: {collection},
   });
 }
 
-/** Names of the living collections that have KEEP_LATEST. */
+/** Names of the living collections that have a setting that keeps backups. */
 export async function collectionsWithRetention(vault: VaultReader): Promise<readonly string[]> {
   const folders = (await readAllFolders(vault)).filter(isLiving);
-  return folders.filter(({newest}) => newest?.settings.keepLatest !== undefined).map(({name}) => name);
+  return folders.filter(({newest}) => newest !== undefined && hasRules(rulesOf(newest.settings))).map(({name}) => name);
 }

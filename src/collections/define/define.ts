@@ -2,7 +2,7 @@ import {newestReadable} from '../../backups/index.ts';
 import {assert, BkpError} from '../../errors/index.ts';
 import {type AlterAction, quoteName, type Setting, tableName} from '../../sql/index.ts';
 import type {JsonValue, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
-import type {CollectionMembers, Definition} from '../stored/definition.ts';
+import {type CollectionMembers, type Definition, definitionVersion} from '../stored/definition.ts';
 import {type CollectionFolder, isLiving, noSuchCollection, readFolder, requireCollection} from '../stored/folder.ts';
 import {readBackup} from '../stored/manifest.ts';
 import {type BackupName, definitionKey} from '../stored/names.ts';
@@ -149,10 +149,10 @@ export function nextGeneration({generation}: Pick<CollectionFolder, 'generation'
 /** @throws BkpError `BUSY` if another writer was faster */
 export async function putDefinition(writer: VaultWriter, definition: Definition): Promise<void> {
   assert(definition.generation < 1e8, 'a generation has eight digits');
-  const put = await writer.putDocument(
-    definitionKey(definition.name, definition.generation),
-    definition as unknown as JsonValue,
-  );
+  const put = await writer.putDocument(definitionKey(definition.name, definition.generation), {
+    ...definition,
+    version: definitionVersion(definition),
+  } as unknown as JsonValue);
   if (put === 'exists') {
     throw new BkpError('BUSY', `another operation is already in progress for collection ${definition.name}`, {
       next: 'try again',

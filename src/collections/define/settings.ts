@@ -2,6 +2,8 @@ import {BkpError} from '../../errors/index.ts';
 import {openSchedule} from '../../schedule/index.ts';
 import type {Setting} from '../../sql/index.ts';
 import type {CollectionSettings, Storage} from '../stored/definition.ts';
+import {isKeepKey, keepSettingRules, keepTexts} from '../stored/keep.ts';
+import {withKeepRule} from './keep-settings.ts';
 
 /**
  * Checks `settings` and applies them to `current`.
@@ -11,8 +13,13 @@ export function applySettings(
   current: CollectionSettings | undefined,
   settings: readonly Setting[],
 ): CollectionSettings {
-  const result: CollectionSettings = {...(current ?? {storage: 'cluster', incremental: false, omitIndexes: false})};
+  requireOneLatest(settings.map(({key}) => key));
+  let result: CollectionSettings = {...(current ?? {storage: 'cluster', incremental: false, omitIndexes: false})};
   for (const {key, value} of settings) {
+    if (isKeepKey(key)) {
+      result = withKeepRule(result, key, value);
+      continue;
+    }
     switch (key) {
       case 'STORAGE':
         result.storage = storageValue(key, value, current);
@@ -22,9 +29,6 @@ export function applySettings(
         break;
       case 'OMIT_INDEXES':
         result.omitIndexes = booleanValue(key, value);
-        break;
-      case 'KEEP_LATEST':
-        result.keepLatest = countValue(key, value);
         break;
       case 'SCHEDULE':
         result.schedule = lineValue(value);
@@ -44,8 +48,12 @@ export function applySettings(
 
 /** RESET restores the values that CREATE uses by default. */
 export function resetSettings(current: CollectionSettings, keys: readonly string[]): CollectionSettings {
-  const result = {...current};
+  let result = {...current};
   for (const key of keys) {
+    if (isKeepKey(key)) {
+      result = withKeepRule(result, key, undefined);
+      continue;
+    }
     switch (key) {
       case 'STORAGE':
         result.storage = storageValue(key, 'cluster', current);
@@ -55,9 +63,6 @@ export function resetSettings(current: CollectionSettings, keys: readonly string
         break;
       case 'OMIT_INDEXES':
         result.omitIndexes = false;
-        break;
-      case 'KEEP_LATEST':
-        delete result.keepLatest;
         break;
       case 'SCHEDULE':
         delete result.schedule;
@@ -79,11 +84,16 @@ export function resetSettings(current: CollectionSettings, keys: readonly string
 export function settingsText(settings: CollectionSettings): string {
   const pairs = [`STORAGE='${settings.storage}'`, `INCREMENTAL_BACKUP_ENABLED='${settings.incremental}'`];
   if (settings.omitIndexes) pairs.push("OMIT_INDEXES='true'");
-  if (settings.keepLatest !== undefined) pairs.push(`KEEP_LATEST='${settings.keepLatest}'`);
+  pairs.push(...keepTexts(settings));
   if (settings.schedule !== undefined) pairs.push(`SCHEDULE='${settings.schedule}'`);
   if (settings.scheduleFull !== undefined) pairs.push(`SCHEDULE_FULL='${settings.scheduleFull}'`);
   if (settings.scheduleZone !== undefined) pairs.push(`SCHEDULE_TZ='${settings.scheduleZone}'`);
   return pairs.join(', ');
+}
+
+function requireOneLatest(keys: readonly string[]): void {
+  if (!keys.includes('KEEP_LATEST') || !keys.includes('KEEP_LAST')) return;
+  throw new BkpError('BAD_REQUEST', 'KEEP_LAST and KEEP_LATEST are the same setting', {next: 'write one of them'});
 }
 
 /** @returns where CREATE with these settings stores the collection. @throws BkpError `BAD_REQUEST` */
@@ -107,12 +117,6 @@ function booleanValue(key: string, value: string): boolean {
   return value.toLowerCase() === 'true';
 }
 
-/** Zero is not allowed: DROP removes every backup. */
-function countValue(key: string, value: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(value)) throw badValue(key, value, "'7' or another whole number from 1 to 999999");
-  return Number(value);
-}
-
 /** The line as written, with single blanks. */
 function lineValue(value: string): string {
   openSchedule(value);
@@ -131,7 +135,7 @@ function badValue(key: string, value: string, accepted: string): BkpError {
 function unknownKey(key: string): BkpError {
   return new BkpError('BAD_REQUEST', `${key} is not a setting of a backup collection`, {
     next:
-      'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED, OMIT_INDEXES, KEEP_LATEST, SCHEDULE, ' +
-      'SCHEDULE_FULL and SCHEDULE_TZ',
+      'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED, OMIT_INDEXES, ' +
+      `${Object.keys(keepSettingRules).join(', ')}, SCHEDULE, SCHEDULE_FULL and SCHEDULE_TZ`,
   });
 }

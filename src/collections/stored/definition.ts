@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import {type KeepSettings, storedKeepSchema} from '../../backups/index.ts';
 import {count, name, text, time} from '../../lib/schema.ts';
 import {openSchedule} from '../../schedule/index.ts';
 import type {BackupName} from './names.ts';
@@ -6,25 +7,31 @@ import type {BackupName} from './names.ts';
 /** Which of the two stores of a profile holds the backups: the cluster directory, or the object store. */
 export type Storage = 'cluster' | 's3';
 
-export type CollectionSettings = {
+/** Without a rule that keeps backups (`keepLatest`, `keep`), all stay. */
+export type CollectionSettings = KeepSettings & {
   storage: Storage;
   incremental: boolean;
   omitIndexes: boolean;
-  /** After each backup, only this many of the newest stay. Absent: all stay. */
-  keepLatest?: number;
   /** Cron line: when `bkp scheduler` takes a backup. */
   schedule?: string;
   /** Cron line: when that backup is a full one. */
   scheduleFull?: string;
-  /** Time zone of both lines; absent: UTC. */
+  /** Time zone of both lines, and of the days, weeks and months of `keep`; absent: UTC. */
   scheduleZone?: string;
 };
 
 export type CollectionMembers = {kind: 'tables'; tables: readonly string[]} | {kind: 'database'};
 
+/**
+ * The lowest version whose readers remove no more than the definition allows: 2 with `keep`. Older readers refuse
+ * it, so that they do not clean up by KEEP_LATEST alone.
+ */
+export type DefinitionVersion = 1 | 2;
+export const newestDefinition: DefinitionVersion = 2;
+
 /** One generation of a collection's definition, as the vault stores it. */
 export type Definition = {
-  version: 1;
+  version: DefinitionVersion;
   /** Random, chosen by CREATE: a collection that is created again under an old name is a different one. */
   id: string;
   name: string;
@@ -41,7 +48,7 @@ const isZone = (zone: string) => isAccepted(() => openSchedule('0 0 * * *', zone
 const cronLine = v.pipe(text, v.check(isCronLine, 'Invalid cron line'));
 
 export const definitionSchema = v.object({
-  version: v.literal(1),
+  version: v.picklist([1, 2]),
   id: name,
   name,
   generation: v.pipe(count, v.minValue(1)),
@@ -55,6 +62,7 @@ export const definitionSchema = v.object({
     incremental: v.boolean(),
     omitIndexes: v.boolean(),
     keepLatest: v.exactOptional(v.pipe(count, v.minValue(1))),
+    keep: v.exactOptional(storedKeepSchema),
     schedule: v.exactOptional(cronLine),
     scheduleFull: v.exactOptional(cronLine),
     scheduleZone: v.exactOptional(v.pipe(text, v.check(isZone, 'Invalid time zone'))),
@@ -64,6 +72,11 @@ export const definitionSchema = v.object({
     v.object({at: time, backups: v.array(v.custom<BackupName>((value) => typeof value === 'string'))}),
   ),
 });
+
+/** The version that a definition with these members must have. The rules of a dropped collection do not matter. */
+export function definitionVersion({settings, dropped}: Pick<Definition, 'settings' | 'dropped'>): DefinitionVersion {
+  return settings.keep === undefined || dropped !== undefined ? 1 : 2;
+}
 
 function isAccepted(use: () => unknown): boolean {
   try {

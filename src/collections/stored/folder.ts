@@ -3,7 +3,7 @@ import {BkpError} from '../../errors/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Key} from '../../stores/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
-import {type Definition, definitionSchema} from './definition.ts';
+import {type Definition, definitionSchema, newestDefinition} from './definition.ts';
 import {
   type BackupName,
   collectionPrefix,
@@ -171,6 +171,7 @@ function definitionLost(prefix: string): BkpError {
 /** @returns undefined if it was removed; the error if it is damaged or a newer bkp wrote it */
 async function readDefinition(vault: VaultReader, key: Key): Promise<Definition | BkpError | undefined> {
   const found = await readDocument<Definition>(vault, key, {
+    version: newestDefinition,
     schema: definitionSchema,
     fault: ({name, generation}) =>
       definitionKey(name, generation) === key ? undefined : `it is generation ${generation} of collection ${name}`,

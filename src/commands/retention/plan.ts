@@ -21,8 +21,8 @@ export async function runRetentionPlan(deps: CommandDeps, {collection, format}: 
   for (const {damage} of plans) {
     if (damage !== undefined) deps.stderr.write(`bkp: ${damage.message}\n`);
   }
-  if (plans.length === 0) deps.stderr.write('bkp: no collection has KEEP_LATEST: every backup of them stays\n');
-  deps.stdout.write(printedTable(planRows(plans, databases), format));
+  if (plans.length === 0) deps.stderr.write('bkp: no collection has a KEEP_… setting: every backup of them stays\n');
+  deps.stdout.write(printedTable(planRows(plans, databases), format, deps.stdout));
 }
 
 const nameIn = (text: string) => collectionName({text, place: {line: 1, column: 1}});
@@ -60,7 +60,10 @@ async function everyPlan(deps: CommandDeps): Promise<Plans> {
 }
 
 async function planIn(deps: CommandDeps, vault: Vault, collection: string): Promise<RetentionPlan> {
-  return planRetention(vault, collection, {readerOf: await readersIn(deps, {collection, vault: vault.id})});
+  return planRetention(vault, collection, {
+    nowMs: deps.nowMicros() / 1000,
+    readerOf: await readersIn(deps, {collection, vault: vault.id}),
+  });
 }
 
 /** A whole database is no collection. */
@@ -70,7 +73,19 @@ function planRows(plans: readonly RetentionPlan[], databases: readonly DatabaseV
     ...databases.map((verdict) => ({collection: null, ...verdict})),
   ];
   return {
-    columns: [{name: 'collection'}, {name: 'backup'}, {name: 'action'}, {name: 'why'}],
-    rows: verdicts.map(({collection, backup, goes, why}) => [collection, backup, goes ? 'goes' : 'stays', why]),
+    columns: [
+      {name: 'collection'},
+      {name: 'backup'},
+      {name: 'action'},
+      {name: 'rules', forPrograms: true},
+      {name: 'why'},
+    ],
+    rows: verdicts.map(({collection, backup, goes, rules, why}) => [
+      collection,
+      backup,
+      goes ? 'goes' : 'stays',
+      rules.join(' '),
+      why,
+    ]),
   };
 }

@@ -51,7 +51,7 @@ export async function report(
   if (quiet && result.operation !== undefined) return wait ? waited(deps, result.operation, {quiet, format}) : 'done';
   for (const notice of result.notices) deps.stderr.write(`bkp: ${notice}\n`);
   const table = tableOf(result);
-  if (table !== undefined) deps.stdout.write(printedTable(table, format));
+  if (table !== undefined) deps.stdout.write(printedTable(table, format, deps.stdout));
   if (result.operation === undefined || !wait) return 'done';
   return waited(deps, result.operation, {quiet, format});
 }

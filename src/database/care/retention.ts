@@ -1,21 +1,33 @@
 import {
   decideRetention,
   freeSpace,
+  hasRules,
+  type KeepRules,
+  type KeepSettings,
+  keepWords,
+  matchWords,
   type RetentionCandidate,
+  type RetentionHealth,
   type RetentionReason,
   type RetentionVerdict,
   removeManifests,
+  rulesOf,
   toVerdict,
   type WorkTools,
   waitForCollector,
 } from '../../backups/index.ts';
 import {assert, BkpError} from '../../errors/index.ts';
+import {openCalendar} from '../../schedule/index.ts';
 import {isDamage, type Vault, type VaultCollector} from '../../vault/index.ts';
 import {listInstances} from '../stored/instance.ts';
 import {type DatabaseBackupName, databaseManifestKey} from '../stored/names.ts';
 import type {DatabaseBackupSummary} from '../views/list.ts';
 
-export type DatabaseVerdict = RetentionVerdict<DatabaseBackupName> & {instance: string};
+/** `rules`: those that keep the backup, as `last` and `daily`. */
+export type DatabaseVerdict = RetentionVerdict<DatabaseBackupName> & {instance: string; rules: readonly string[]};
+
+/** `zone`: of the days, weeks and months; absent: UTC. */
+export type DatabaseKeep = KeepSettings & {keepLatest: number; zone?: string};
 
 /**
  * What stays and what goes of one instance, with the reasons; newest first. A value, made before anything is
@@ -26,45 +38,67 @@ export type DatabaseRetentionPlan = {verdicts: readonly DatabaseVerdict[]};
 export type RetentionReport = {removed: number; freedBytes: number};
 
 /**
- * The newest `keepLatest` sound backups stay. A damaged one is not counted and stays until that many sound ones
- * are newer; then it goes, because as long as it is stored, nothing is known of what it needs, and no space can
+ * The sound backups that the rules keep stay. A damaged one is not counted and stays until `keepLatest` sound ones are
+ * newer; then it goes, because as long as it is stored, nothing is known of what it needs, and no space can
  * be freed. A backup of a database that was damaged itself is not counted either, so it does not push out one
  * from before the damage.
  * @param backups all of one instance, in any order
  */
 export function planDatabaseRetention(
   backups: readonly DatabaseBackupSummary[],
-  {keepLatest}: {keepLatest: number},
+  {zone, ...keep}: DatabaseKeep,
+  nowMs: number,
 ): DatabaseRetentionPlan {
   const newestFirst = [...backups].sort((a, b) => (a.backup < b.backup ? 1 : -1));
   assert(new Set(newestFirst.map(({instance}) => instance)).size <= 1, 'a plan is about one instance');
-  const decisions = decideRetention(newestFirst.map(candidateOf), {keepLatest, unsound: 'do-not-count'});
-  const verdicts = newestFirst.map(({instance, body}, at) => ({
-    instance,
-    ...toVerdict(decisions[at]!, (reason) => inWords(reason, {keepLatest, isReadable: body !== undefined})),
-  }));
+  assert(keep.keepLatest >= 1, 'at least one backup is kept');
+  const rules = rulesOf(keep);
+  const rule = {rules, calendar: openCalendar(zone), nowMs, unsound: 'do-not-count' as const};
+  const decisions = decideRetention(newestFirst.map(candidateOf), rule);
+  const verdicts = newestFirst.map(({instance, body}, at) => {
+    const {reason} = decisions[at]!;
+    return {
+      instance,
+      rules: reason.kind === 'counted' ? keepWords(reason.matches) : [],
+      ...toVerdict(decisions[at]!, (reason) => inWords(reason, {rules, isReadable: body !== undefined})),
+    };
+  });
   return {verdicts};
 }
 
-function candidateOf({backup, state, body}: DatabaseBackupSummary): RetentionCandidate<DatabaseBackupName> {
-  if (state === 'damaged') return {backup, health: 'damaged'};
-  if (state !== 'sound') return {backup, health: 'unknown'};
-  return {backup, health: body?.sourceDamage === undefined ? 'sound' : 'of-damaged-source'};
+function candidateOf(summary: DatabaseBackupSummary): RetentionCandidate<DatabaseBackupName> {
+  const {backup, body, timestampMicros} = summary;
+  // The name may be later than the time at which the backup was taken, if it had to follow another one.
+  const takenMs = Math.min(timestampMicros, body?.takenAtMicros ?? timestampMicros) / 1000;
+  return {backup, takenMs, health: healthOf(summary)};
+}
+
+function healthOf({state, body}: DatabaseBackupSummary): RetentionHealth {
+  if (state === 'damaged') return 'damaged';
+  if (state !== 'sound') return 'unknown';
+  return body?.sourceDamage === undefined ? 'sound' : 'of-damaged-source';
 }
 
 function inWords(
   reason: RetentionReason<DatabaseBackupName>,
-  {keepLatest, isReadable}: {keepLatest: number; isReadable: boolean},
+  {rules: {last, ...others}, isReadable}: {rules: KeepRules; isReadable: boolean},
 ): string {
   switch (reason.kind) {
-    case 'counted':
-      return `number ${reason.position} of the ${keepLatest} newest`;
+    case 'counted': {
+      const [match] = reason.matches;
+      const isOnlyLast = !hasRules(others) && match !== undefined && match.rule !== 'within';
+      return isOnlyLast ? `number ${match.position} of the ${last} newest` : matchWords(reason.matches);
+    }
     case 'unsound':
       if (reason.health === 'of-damaged-source')
         return 'the database was damaged when the backup was taken: it is not counted';
       return `${isReadable ? 'it is damaged, see VERIFY DATABASE' : 'its manifest cannot be read'}: it is not counted`;
-    case 'outdated':
-      return `${reason.newer} complete ${reason.newer === 1 ? 'backup is' : 'backups are'} newer`;
+    case 'outdated': {
+      const newer = `${reason.newer} complete ${reason.newer === 1 ? 'backup is' : 'backups are'} newer`;
+      return hasRules(others) ? `no rule keeps it; ${newer}` : newer;
+    }
+    case 'pinned':
+      return 'it is pinned';
     case 'blocked':
       return `${reason.by}, which is newer, is damaged`;
     case 'in-use':

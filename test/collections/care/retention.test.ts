@@ -14,7 +14,7 @@ import {
   listBackups,
   planRetention,
 } from '../../../src/collections/index.ts';
-import type {Setting} from '../../../src/sql/index.ts';
+import type {AlterAction, Setting} from '../../../src/sql/index.ts';
 import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
 import type {Vault} from '../../../src/vault/index.ts';
 import {type FaultyStore, faultyStore} from '../../helpers/faulty-store.ts';
@@ -32,6 +32,8 @@ type Shop = {
   folder: string;
   memory: ReturnType<typeof openMemoryStore>;
   notices: string[];
+  /** Unset: the clock of this machine. */
+  clock: {ms?: number};
 };
 
 /** A collection `c` of one table, in a memory store. */
@@ -46,10 +48,16 @@ async function openShopIn(folder: string, settings: readonly Setting[], wrap = (
   exec(database, 'PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, at TEXT)');
   const memory = openMemoryStore();
   const notices: string[] = [];
-  const bench = inProcess({database, openStore: async () => wrap(memory), notice: (text) => notices.push(text)});
+  const clock: Shop['clock'] = {};
+  const bench = inProcess({
+    database,
+    openStore: async () => wrap(memory),
+    notice: (text) => notices.push(text),
+    nowMicros: () => (clock.ms ?? Date.now()) * 1000,
+  });
   const request = {name: 'c', members: {kind: 'database' as const}, settings, ifNotExists: false};
   await bench.vault((vault) => createCollection(tools(vault), request));
-  return {bench, database, folder, memory, notices};
+  return {bench, database, folder, memory, notices, clock};
 }
 
 function exec(database: string, sql: string): void {
@@ -70,7 +78,18 @@ async function take({bench, database}: Shop, ...types: BackupType[]): Promise<Ba
   return names;
 }
 
-const planOf = ({bench}: Shop, options = {}) => bench.vault((vault) => planRetention(vault, 'c', options));
+/** Takes full backups at these times. */
+async function takeAt(shop: Shop, ...times: readonly string[]): Promise<BackupName[]> {
+  const names: BackupName[] = [];
+  for (const time of times) {
+    shop.clock.ms = Date.parse(time);
+    names.push(...(await take(shop, 'full')));
+  }
+  return names;
+}
+
+const planOf = ({bench}: Shop, options = {}) =>
+  bench.vault((vault) => planRetention(vault, 'c', {nowMs: Date.now(), ...options}));
 
 type Step = BackupType | 'change' | 'forget to clean up' | {keepLatest: number};
 
@@ -155,11 +174,11 @@ test('a plan contains a verdict for each backup, and removes nothing', async () 
   const plan = await planOf(shop, {readerOf: () => undefined});
   expect(plan).toEqual({
     collection: 'c',
-    keepLatest: 2,
+    settings: ["KEEP_LATEST='2'"],
     verdicts: [
-      {backup: c, goes: false, why: 'one of the newest 2', counts: true},
-      {backup: b, goes: false, why: 'one of the newest 2, until the next backup', counts: true},
-      {backup: a, goes: true, why: 'not one of the newest 2', counts: false},
+      {backup: c, goes: false, why: 'one of the newest 2', counts: true, rules: ['last']},
+      {backup: b, goes: false, why: 'one of the newest 2, until the next backup', counts: true, rules: ['last']},
+      {backup: a, goes: true, why: 'not one of the newest 2', counts: false, rules: []},
     ],
   });
   expect(await shop.bench.backups('c')).toEqual([a, b, c]);
@@ -176,6 +195,90 @@ test('without KEEP_LATEST all backups stay, and a cleanup without a collection r
   await shop.bench.vault((vault) => alterCollection(tools(vault), 'c', [{kind: 'set', settings: [keep(1)]}]));
   await shop.bench.cleanUp();
   expect(await shop.bench.backups('c')).toEqual(names);
+});
+
+test('a backup stays if any rule keeps it, and the plan names the rules', async () => {
+  const shop = await openShop([keep(1), {key: 'KEEP_DAILY', value: '2'}, {key: 'KEEP_WITHIN', value: '2 Hours'}]);
+  const [a, b, c, d, e] = await takeAt(
+    shop,
+    ...['2026-07-01T08:00:00Z', '2026-07-01T12:00:00Z', '2026-07-02T08:00:00Z', '2026-07-02T11:00:00Z'],
+    '2026-07-02T12:00:00Z',
+  );
+  expect(await planOf(shop)).toEqual({
+    collection: 'c',
+    settings: ["KEEP_LATEST='1'", "KEEP_DAILY='2'", "KEEP_WITHIN='2 hours'"],
+    verdicts: [
+      {
+        ...{backup: e, goes: false, counts: true, rules: ['last', 'daily', 'within']},
+        why: 'newest 1 of 1, day 1 of 2, within 2 hours',
+      },
+      {backup: d, goes: false, why: 'within 2 hours', counts: true, rules: ['within']},
+      {backup: c, goes: true, why: 'no rule keeps it', counts: false, rules: []},
+      {backup: b, goes: false, why: 'day 2 of 2', counts: true, rules: ['daily']},
+      {backup: a, goes: true, why: 'no rule keeps it', counts: false, rules: []},
+    ],
+  });
+  await shop.bench.cleanUp('c');
+  expect(await shop.bench.backups('c')).toEqual([b, d, e]);
+  expect(shop.notices.at(-1)).toBe(`removed by KEEP_LATEST='1', KEEP_DAILY='2', KEEP_WITHIN='2 hours': ${c}, ${a}`);
+});
+
+test('a day is one of SCHEDULE_TZ', async () => {
+  const shop = await openShop([
+    {key: 'KEEP_DAILY', value: '2'},
+    {key: 'SCHEDULE_TZ', value: 'Europe/Berlin'},
+  ]);
+  // In Berlin, the first two are of 1 July, the last one of 2 July.
+  const [, b, c] = await takeAt(shop, '2026-06-30T22:30:00Z', '2026-07-01T21:30:00Z', '2026-07-01T22:30:00Z');
+  await shop.bench.cleanUp('c');
+  expect(await shop.bench.backups('c')).toEqual([b, c]);
+});
+
+test('while a backup that a rule keeps is damaged, no backup is removed', async () => {
+  const shop = await openShop([{key: 'KEEP_YEARLY', value: '2'}]);
+  const names = await takeAt(shop, '2025-01-01T00:00:00Z', '2025-02-01T00:00:00Z', '2026-01-01T00:00:00Z');
+  shop.memory.objects.get(manifest(names[1]!))!.bytes[40]! ^= 1;
+  await expect(shop.bench.cleanUp('c')).rejects.toMatchObject({
+    code: 'OBJECT_DAMAGED',
+    message: `no backup of c was removed: ${names[1]} that KEEP_YEARLY='2' keeps is damaged`,
+  });
+  expect(await shop.bench.backups('c')).toEqual(names);
+});
+
+test('a definition with rules that an older bkp does not know has a version that it refuses', async () => {
+  const shop = await openShop([keep(3)]);
+  const newestVersion = async () => ((await shop.bench.vault(newestDefinition)) as {version: number}).version;
+  const alter = (action: AlterAction) => shop.bench.vault((vault) => alterCollection(tools(vault), 'c', [action]));
+  expect(await newestVersion()).toBe(1);
+  await alter({kind: 'set', settings: [{key: 'KEEP_MONTHLY', value: '12'}]});
+  expect(await newestVersion()).toBe(2);
+  await alter({kind: 'reset', keys: ['KEEP_MONTHLY']});
+  expect(await newestVersion()).toBe(1);
+});
+
+async function newestDefinition(vault: Vault) {
+  const keys: string[] = [];
+  for await (const key of vault.keys('.backups/collections/c/definition/')) keys.push(key);
+  return vault.document(keys.at(-1)!);
+}
+
+test('KEEP_LAST is KEEP_LATEST, and a statement cannot set both', async () => {
+  const shop = await openShop([{key: 'KEEP_LAST', value: '2'}]);
+  expect((await planOf(shop)).settings).toEqual(["KEEP_LATEST='2'"]);
+  const action = (...keys: string[]) => ({kind: 'set' as const, settings: keys.map((key) => ({key, value: '3'}))});
+  const alter = (change: AlterAction) => shop.bench.vault((vault) => alterCollection(tools(vault), 'c', [change]));
+  await alter(action('KEEP_LATEST'));
+  expect((await planOf(shop)).settings).toEqual(["KEEP_LATEST='3'"]);
+  await expect(alter(action('KEEP_LATEST', 'KEEP_LAST'))).rejects.toMatchObject({code: 'BAD_REQUEST'});
+  await alter({kind: 'reset', keys: ['KEEP_LAST']});
+  expect((await planOf(shop)).settings).toEqual([]);
+});
+
+test.each(['3', 'days', '0 days', ''])('KEEP_WITHIN cannot be %j', async (value) => {
+  await expect(openShop([{key: 'KEEP_WITHIN', value}])).rejects.toMatchObject({
+    code: 'BAD_REQUEST',
+    next: expect.stringContaining("KEEP_WITHIN='3 days'"),
+  });
 });
 
 test('increments continue from the newest backup after all older ones were removed', async () => {
@@ -195,8 +298,8 @@ test('a backup stays while an operation reads it', async () => {
   const [a, b, c] = await take(shop, 'full', 'full', 'full');
   const plan = await planOf(shop, {readerOf: (backup: BackupName) => (backup === a ? 'restore/5' : undefined)});
   expect(plan.verdicts.slice(1)).toEqual([
-    {backup: b, goes: true, why: 'not one of the newest 1', counts: false},
-    {backup: a, goes: false, why: 'restore/5 reads it', counts: false},
+    {backup: b, goes: true, why: 'not one of the newest 1', counts: false, rules: []},
+    {backup: a, goes: false, why: 'restore/5 reads it', counts: false, rules: []},
   ]);
   expect(c).toBeDefined();
 });
@@ -207,12 +310,12 @@ test('while one of the newest backups has a damaged manifest, no backup is remov
   shop.memory.objects.get(manifest(b!))!.bytes[40]! ^= 1;
   await expect(shop.bench.cleanUp('c')).rejects.toMatchObject({
     code: 'OBJECT_DAMAGED',
-    message: `no backup of c was removed: ${b}, one of the newest 2, is damaged`,
+    message: `no backup of c was removed: ${b} that KEEP_LATEST='2' keeps is damaged`,
   });
   expect((await planOf(shop)).verdicts).toEqual([
-    {backup: c, goes: false, why: 'one of the newest 2', counts: true},
-    {backup: b, goes: false, why: 'it is damaged: see VERIFY', counts: false},
-    {backup: a, goes: false, why: `${b}, which is newer, is damaged`, counts: false},
+    {backup: c, goes: false, why: 'one of the newest 2', counts: true, rules: ['last']},
+    {backup: b, goes: false, why: 'it is damaged: see VERIFY', counts: false, rules: []},
+    {backup: a, goes: false, why: `${b}, which is newer, is damaged`, counts: false, rules: []},
   ]);
   expect(await shop.bench.backups('c')).toEqual([a, b, c]);
   const [d] = await take(shop, 'full');
@@ -234,12 +337,12 @@ test('a backup that VERIFY found damaged displaces no sound one; newer ones end 
   expect(await shop.bench.vault(collectionStandings)).toMatchObject([{backups: 3, unreadable: 1, newest: {name: c}}]);
   await expect(shop.bench.cleanUp('c')).rejects.toMatchObject({
     code: 'OBJECT_DAMAGED',
-    message: `no backup of c was removed: ${b}, one of the newest 2, is damaged`,
+    message: `no backup of c was removed: ${b} that KEEP_LATEST='2' keeps is damaged`,
   });
   expect((await planOf(shop)).verdicts).toEqual([
-    {backup: c, goes: false, why: 'one of the newest 2', counts: true},
-    {backup: b, goes: false, why: 'it is damaged: see VERIFY', counts: false},
-    {backup: a, goes: false, why: `${b}, which is newer, is damaged`, counts: false},
+    {backup: c, goes: false, why: 'one of the newest 2', counts: true, rules: ['last']},
+    {backup: b, goes: false, why: 'it is damaged: see VERIFY', counts: false, rules: []},
+    {backup: a, goes: false, why: `${b}, which is newer, is damaged`, counts: false, rules: []},
   ]);
   await shop.bench.restore('c', join(shop.folder, 'a.db'), a);
   const [d] = await take(shop, 'full');

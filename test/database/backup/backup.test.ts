@@ -260,7 +260,7 @@ describe('instances', () => {
     expect(others.instance).not.toBe(instance);
     expect(notices).toEqual([expect.stringContaining(`BACKUP DATABASE WITH (ADOPT='${instance}')`)]);
     for (let n = 0; n < 5; n++) expect((await takeBackup(vault, copy)).instance).toBe(others.instance);
-    const plan = planDatabaseRetention(await listDatabaseBackups(vault, {instance}), {keepLatest: 1});
+    const plan = planDatabaseRetention(await listDatabaseBackups(vault, {instance}), {keepLatest: 1}, Date.now());
     expect(toKeep(plan).map((kept) => kept.backup)).toEqual([backup]);
     expect((await takeBackup(vault, database)).instance).toBe(instance);
   });

@@ -23,16 +23,36 @@ function summary(day: number): DatabaseBackupSummary {
 test('the newest sound backups stay, in whatever order the list is', () => {
   const [a, b, c, d] = [1, 2, 3, 4].map((day) => summary(day)) as Summaries;
   const unreadable = {...d, state: 'future' as const, error: 'a newer bkp wrote it'};
-  const plan = planDatabaseRetention([c, a, unreadable, b], {keepLatest: 2});
+  const plan = planDatabaseRetention([c, a, unreadable, b], {keepLatest: 2}, Date.now());
   expect(plan.verdicts.map(({backup, goes, why}) => [backup, goes, why])).toEqual([
     [d.backup, false, 'its manifest cannot be read: it is not counted'],
     [c.backup, false, 'number 1 of the 2 newest'],
     [b.backup, false, 'number 2 of the 2 newest'],
     [a.backup, true, '2 complete backups are newer'],
   ]);
-  expect(() => planDatabaseRetention([a], {keepLatest: 0})).toThrow();
-  expect(() => planDatabaseRetention([a, {...b, instance: 'b-b-b'}], {keepLatest: 1})).toThrow();
-  expect(planDatabaseRetention([], {keepLatest: 1})).toEqual({verdicts: []});
+  expect(() => planDatabaseRetention([a], {keepLatest: 0}, Date.now())).toThrow();
+  expect(() => planDatabaseRetention([a, {...b, instance: 'b-b-b'}], {keepLatest: 1}, Date.now())).toThrow();
+  expect(planDatabaseRetention([], {keepLatest: 1}, Date.now())).toEqual({verdicts: []});
+});
+
+test('the rules of the calendar keep more than the newest n, and see only sound backups', () => {
+  const [a, b, c, d] = [1, 2, 3, 40].map((day) => summary(day)) as Summaries;
+  const rules = {keepLatest: 1, keep: {monthly: 2, within: '1 day'}, zone: 'UTC'};
+  const decide = (...backups: DatabaseBackupSummary[]) =>
+    planDatabaseRetention(backups, rules, Date.UTC(2026, 5, 1)).verdicts.map(({goes, why, rules}) => [
+      goes,
+      why,
+      rules,
+    ]);
+  expect(decide(a, b, c, d)).toEqual([
+    [false, 'newest 1 of 1, month 1 of 2, within 1 day', ['last', 'monthly', 'within']],
+    [false, 'month 2 of 2', ['monthly']],
+    [true, 'no rule keeps it; 2 complete backups are newer', []],
+    [true, 'no rule keeps it; 3 complete backups are newer', []],
+  ]);
+  // The damaged one of January goes, as the newest sound one of January stays.
+  const damaged = {...c, state: 'damaged' as const, error: 'x'};
+  expect(decide(a, b, damaged, d).map(([goes]) => goes)).toEqual([false, true, false, true]);
 });
 
 test('removed backups free their space, and the others can be restored', async () => {
@@ -46,7 +66,7 @@ test('removed backups free their space, and the others can be restored', async (
     await takeBackup(vault, database);
     contents.push(contentOf(database));
   }
-  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2});
+  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 2}, Date.now());
   const report = await applyRetention({...surroundings(), vault}, plan, 'cleanup/1');
   expect(report.removed).toBe(2);
   expect(report.freedBytes).toBeGreaterThan(9000);
@@ -61,7 +81,9 @@ test('removed backups free their space, and the others can be restored', async (
   await expect(planDatabaseRestore({vault}, {at: left[0]!.body!.takenAtMicros - 1})).rejects.toMatchObject({
     message: expect.stringContaining('No backup timestamp found that is <='),
   });
-  expect(await applyRetention({...surroundings(), vault}, planDatabaseRetention(left, {keepLatest: 2}), '2')).toEqual({
+  expect(
+    await applyRetention({...surroundings(), vault}, planDatabaseRetention(left, {keepLatest: 2}, Date.now()), '2'),
+  ).toEqual({
     removed: 0,
     freedBytes: 0,
   });
@@ -74,7 +96,7 @@ test('a plan that relies on a backup that no longer exists removes nothing', asy
   database.set('file', 'x');
   await takeBackup(vault, database);
   await takeBackup(vault, database);
-  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1}, Date.now());
   await store.delete((await keysOf(store, 'backup/')).filter((key) => key.includes(toKeep(plan)[0]!.backup)));
   await expect(applyRetention({...surroundings(), vault}, plan, '1')).rejects.toMatchObject({code: 'PRECONDITION'});
   expect(await listDatabaseBackups(vault)).toHaveLength(1);
@@ -98,7 +120,7 @@ async function twoBackups() {
 
 test('nothing is removed if a counted backup loses data after the plan was made', async () => {
   const {store, vault, lost} = await twoBackups();
-  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  const plan = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1}, Date.now());
   expect(toRemove(plan)).toHaveLength(1);
   await store.delete(lost);
   await expect(applyRetention({...surroundings(), vault}, plan, '1')).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
@@ -125,13 +147,13 @@ test.each(['gone', 'cut off', 'found damaged'])('a backup with a pack that is %s
   await planDatabaseRestore({vault}, {at: all[0]!.timestampMicros});
   // A dry run reports the damage.
   await expect(planDatabaseRestore({vault}, {})).rejects.toMatchObject({code: expect.stringMatching(/^OBJECT_/)});
-  const plan = planDatabaseRetention(all, {keepLatest: 1});
+  const plan = planDatabaseRetention(all, {keepLatest: 1}, Date.now());
   expect(toRemove(plan)).toEqual([]);
   expect(toKeep(plan).map(({why}) => why)).toEqual([expect.stringMatching(/damaged/), 'number 1 of the 1 newest']);
   // It is removed once enough sound ones are newer.
   database.set('file', noise(100_000, 3));
   await takeBackup(vault, database);
-  const next = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1});
+  const next = planDatabaseRetention(await listDatabaseBackups(vault), {keepLatest: 1}, Date.now());
   expect(toRemove(next)).toHaveLength(2);
   expect(await applyRetention({...surroundings(), vault}, next, '1')).toMatchObject({removed: 2});
   expect((await listDatabaseBackups(vault)).map(({error}) => error)).toEqual([undefined]);

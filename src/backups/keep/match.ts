@@ -1,0 +1,50 @@
+import type {Calendar} from '../../schedule/index.ts';
+import {type CountingRule, countingRules, type KeepMatch, type KeepRules} from './rules.ts';
+
+/**
+ * Which rules keep which backups, with the meaning that restic gives to these words
+ * (https://restic.readthedocs.io/en/stable/060_forget.html):
+ * - hours, days, weeks, months and years are those of the calendar; only those with a backup count; the newest backup
+ *   of each is kept;
+ * - as long as a rule has found fewer than it may keep, it also keeps the oldest backup of all, so that the history
+ *   does not get shorter before the rule is satisfied;
+ * - `within` goes back from the newest backup that is not in the future; backups in the future are kept.
+ * @param newestFirst when each backup was taken, in milliseconds since 1970
+ * @returns for each backup the rules that keep it; empty: none does
+ */
+export function matchRules(
+  newestFirst: readonly number[],
+  rules: KeepRules,
+  {calendar, nowMs}: {calendar: Calendar; nowMs: number},
+): readonly (readonly KeepMatch[])[] {
+  const matches: KeepMatch[][] = newestFirst.map(() => []);
+  for (const {rule, unit} of countingRules) {
+    const limit = rules[rule];
+    if (limit === undefined) continue;
+    const spans = newestFirst.map((ms, at) => (unit === undefined ? String(at) : calendar.spanOf(unit, ms)));
+    count(spans, {rule, limit}, matches);
+  }
+  const {within} = rules;
+  if (within !== undefined) {
+    const latestMs = newestFirst.find((ms) => ms <= nowMs);
+    const sinceMs = latestMs === undefined ? Number.NEGATIVE_INFINITY : calendar.before(latestMs, within);
+    for (const [at, ms] of newestFirst.entries()) if (ms > sinceMs) matches[at]!.push({rule: 'within', period: within});
+  }
+  return matches;
+}
+
+function count(
+  spans: readonly string[],
+  {rule, limit}: {rule: CountingRule; limit: number},
+  matches: readonly KeepMatch[][],
+): void {
+  let position = 0;
+  let previous: string | undefined;
+  for (const [at, span] of spans.entries()) {
+    const isNew = span !== previous;
+    if (!isNew && at < spans.length - 1) continue;
+    previous = span;
+    matches[at]!.push({rule, position: ++position, of: limit, isOldest: !isNew});
+    if (position === limit) return;
+  }
+}
