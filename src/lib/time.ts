@@ -34,6 +34,40 @@ export function parseTimestamp(text: string): number {
   const micros = /\.\d{7}/.test(text) ? undefined : microsOf(text.trim());
   if (micros !== undefined) return micros;
   throw new BkpError('USAGE', `${JSON.stringify(text)} is not a timestamp`, {
-    next: 'write it as 2026-11-21T12:00:00Z, with at most six digits after the seconds',
+    next: 'write it as 2026-11-21T12:00:00Z, with at most six digits after the seconds, or as -1 day',
   });
+}
+
+const daysOf: Readonly<Record<string, number>> = {second: 1 / 86_400, minute: 1 / 1440, hour: 1 / 24, day: 1, week: 7};
+const relative = /^-\s*(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week|month|year)s?$/i;
+
+/**
+ * Reads `-1 day`, `-2 hours`, `-30 minutes`, `-1 month` as that long before now. Months and years are those of the UTC
+ * calendar: a month before 31 March is the last day of February.
+ * @returns microseconds since 1970; undefined for any other text
+ */
+export function relativeMicros(text: string, nowMicros: number): number | undefined {
+  const [, written, word] = relative.exec(text.trim()) ?? [];
+  if (written === undefined || word === undefined) return undefined;
+  const [count, unit] = [Number(written), word.toLowerCase()];
+  const days = daysOf[unit];
+  if (days !== undefined) return nowMicros - Math.round(count * days * 86_400e6);
+  if (!Number.isInteger(count)) return undefined;
+  const now = new Date(nowMicros / 1000);
+  const months = count * (unit === 'year' ? 12 : 1);
+  const wanted = new Date(now);
+  wanted.setUTCMonth(now.getUTCMonth() - months);
+  // The day does not exist in that month: the date moved into the next one.
+  if (wanted.getUTCDate() !== now.getUTCDate()) wanted.setUTCDate(0);
+  return wanted.getTime() * 1000;
+}
+
+/**
+ * The point in time of a database's backup as the user types it: a timestamp, a time relative to now, or `latest`.
+ * @returns microseconds since 1970; undefined for `latest`
+ * @throws BkpError `USAGE`
+ */
+export function parseMoment(text: string, nowMicros: number): number | undefined {
+  if (text.trim().toLowerCase() === 'latest') return undefined;
+  return relativeMicros(text, nowMicros) ?? parseTimestamp(text);
 }

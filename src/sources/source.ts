@@ -240,6 +240,26 @@ export interface Staging {
   discard(): Promise<void>;
 }
 
+/** The tables, views and virtual tables of a backup. */
+export type BackupParts = {schemas: readonly TableSchema[]; objects: readonly SchemaObject[]};
+
+/** A table, view or virtual table of a backup that a restore is to bring; the name as the user wrote it. */
+export type WantedTable = {name: string};
+
+/** What of a backup a restore brings. JSON: it is part of a work order. */
+export type Choice = {
+  tables: readonly ChosenTable[];
+  /** Names of views and virtual tables. */
+  objects: readonly string[];
+  /** What the backup has and the restore leaves out although the user may expect it, one sentence each. */
+  leftOut: readonly string[];
+};
+
+export type ChosenTable = {
+  /** Its name in the backup. */
+  name: TableName;
+};
+
 /** One point that `bkp doctor` reports; `next`: what to do when it is not well. */
 export type SourceCheck = {what: string; ok: boolean; detail: string; next?: string};
 
@@ -280,6 +300,12 @@ export interface TableSource {
   brokenTracking(): Promise<readonly {table: TableName; detail: string}[]>;
   /** Removes what `brokenTracking` names; a full backup tracks again. */
   removeBrokenTracking(): Promise<void>;
+  /**
+   * Finds the tables that a user names among those of a backup, with what belongs to them: the tables in which a
+   * virtual table keeps its rows.
+   * @throws BkpError `TABLE_NOT_FOUND` | `UNSUPPORTED` | `BAD_REQUEST` (one table twice)
+   */
+  choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice>;
   /**
    * @param options.id identifies what is left after a crash
    * @param options.objects created after the tables

@@ -5,6 +5,7 @@ export {parse} from './parse.ts';
 export type {
   AlterAction,
   BackupRef,
+  ChosenTable,
   Members,
   Name,
   Place,

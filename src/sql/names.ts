@@ -1,5 +1,6 @@
 import {BkpError} from '../errors/index.ts';
 import {printable} from '../lib/text.ts';
+import {relativeMicros, secondsText} from '../lib/time.ts';
 import type {BackupRef, Name} from './statement.ts';
 
 const root = '/Root/';
@@ -34,16 +35,16 @@ export function tableName(name: Name): string {
 
 /**
  * The collection and backup that a statement names. The point follows AT or is part of the name (`shop/<point>`); it
- * is a directory name (`20250215120000Z_full`) or its time part, and absent when the statement names no backup. The
- * backup need not exist.
+ * is a directory name (`20250215120000Z_full`) or its time part, a time, or `latest`, and absent when the statement
+ * names no backup. A time relative to now (`-1 day`) becomes the time that it means. The backup need not exist.
  * @throws BkpError as {@link collectionName}; `BAD_REQUEST` when the point is given twice
  */
-export function backupRef(ref: BackupRef): {collection: string; point?: string} {
+export function backupRef(ref: BackupRef, nowMicros: number): {collection: string; point?: string} {
   const path = withoutFolder(ref.collection.text);
   const slash = path.indexOf('/');
   if (slash <= 0 || path.indexOf('/', slash + 1) !== -1) {
     const collection = checkedCollection(ref.collection.text, path);
-    return ref.point === undefined ? {collection} : {collection, point: withZone(ref.point)};
+    return ref.point === undefined ? {collection} : {collection, point: absolute(ref.point, nowMicros)};
   }
   const collection = checkedCollection(ref.collection.text, path.slice(0, slash));
   if (ref.point !== undefined) {
@@ -55,7 +56,7 @@ export function backupRef(ref: BackupRef): {collection: string; point?: string} 
       },
     );
   }
-  return {collection, point: withZone(path.slice(slash + 1))};
+  return {collection, point: absolute(path.slice(slash + 1), nowMicros)};
 }
 
 /** A name as it is typed in a statement, in backticks if it needs them. */
@@ -115,6 +116,8 @@ function shown(name: string): string {
 }
 
 /** `20250215120000` means `20250215120000Z`: names are in UTC. */
-function withZone(point: string): string {
+function absolute(point: string, nowMicros: number): string {
+  const micros = relativeMicros(point, nowMicros);
+  if (micros !== undefined) return secondsText(micros);
   return /^\d{14}$/.test(point) ? `${point}Z` : point;
 }

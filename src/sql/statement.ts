@@ -18,6 +18,9 @@ export type Members = {kind: 'tables'; tables: readonly Name[]} | {kind: 'databa
 /** A backup of a collection as written: the point may also be part of the name (`shop/<point>`), see `backupRef`. */
 export type BackupRef = {collection: Name; point?: string};
 
+/** A table that RESTORE names. */
+export type ChosenTable = {table: Name};
+
 export type AlterAction =
   | {kind: 'set'; settings: readonly Setting[]}
   | {kind: 'reset'; keys: readonly string[]}
@@ -30,13 +33,20 @@ export type StatementBody =
   | {kind: 'alter-collection'; name: Name; actions: readonly AlterAction[]}
   | {kind: 'drop-collection'; name: Name; ifExists: boolean}
   | {kind: 'backup'; collection: Name; type: WantedBackup; settings: readonly Setting[]}
-  | {kind: 'restore'; backup: BackupRef}
+  /** `tables`: only these; `target`: the database that gets them, as a source is written. */
+  | {kind: 'restore'; backup: BackupRef; tables?: readonly ChosenTable[]; target?: string; settings: readonly Setting[]}
   | {kind: 'verify'; backup: BackupRef; settings: readonly Setting[]}
   | {kind: 'backup-database'; settings: readonly Setting[]}
   | {kind: 'backup-abort'}
   | {kind: 'checkpoint'; action: 'create' | 'release'}
   /** `timestamp`: the newest backup at or before it; `target`: a folder or a file. */
-  | {kind: 'restore-database'; tables?: readonly Name[]; timestamp?: string; target: string}
+  | {
+      kind: 'restore-database';
+      tables?: readonly Name[];
+      timestamp?: string;
+      target: string;
+      settings: readonly Setting[];
+    }
   | {kind: 'verify-database'; timestamp?: string; settings: readonly Setting[]}
   /** `target`: a word for a store, or its address; see the statement's execution. */
   | {kind: 'copy'; backup: BackupRef; target: string}

@@ -34,6 +34,7 @@ export class RecordsSource implements TableSource {
   identity = async () => 'fake';
   origin = async () => undefined;
   leftBehind = async () => [];
+  choose: TableSource['choose'] = async (_, wanted) => ({tables: [...wanted], objects: [], leftOut: []});
   brokenTracking = async () => [];
   removeBrokenTracking = async () => {};
   acknowledge = async () => {};

@@ -6,11 +6,12 @@ import {
   listBackups,
   planBackup,
   planRestore,
+  requirePossible,
   restoreBackup,
   takeBackup,
   verifyBackups,
 } from '../../src/collections/index.ts';
-import {openSource} from '../../src/sources/index.ts';
+import {openSource, type WantedTable} from '../../src/sources/index.ts';
 import {openDirectoryStore, type Store} from '../../src/stores/index.ts';
 import {type Host, openVault, thisHost, type Vault} from '../../src/vault/index.ts';
 import {asRows} from './as-rows.ts';
@@ -24,7 +25,7 @@ export type Bench = {
   /** Throws the findings of VERIFY. */
   verify: (collection: string) => Promise<void>;
   /** @param point default: the newest backup */
-  restore: (collection: string, database: string, point?: string) => Promise<void>;
+  restore: (collection: string, database: string, point?: string, tables?: readonly WantedTable[]) => Promise<void>;
   /** With a collection: also removes what its KEEP_LATEST does not keep. */
   cleanUp: (collection?: string) => Promise<number>;
   vault: <T>(use: (vault: Vault) => Promise<T>) => Promise<T>;
@@ -80,12 +81,13 @@ export function inProcess(place: {
       }),
     verify: (collection) =>
       vault(async (at) => void (await verifyBackups({...tools(), vault: at}, {collection, level: 'data'}))),
-    restore: (collection, database, point) =>
+    restore: (collection, database, point, tables) =>
       vault(async (at) => {
         const source = await openSource({scheme: 'sqlite', path: database});
-        const backup = await planRestore(at, source, {collection, point});
+        const plan = await planRestore(at, source, {collection, point, tables});
+        requirePossible(plan);
         const stagingId = randomBytes(4).toString('hex');
-        await restoreBackup({...tools(), vault: at, source}, {collection, backup, stagingId, check: 'full'});
+        await restoreBackup({...tools(), vault: at, source}, {...plan, stagingId, check: 'full'});
       }),
     cleanUp: (collection) =>
       vault(async (at) => {

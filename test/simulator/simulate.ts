@@ -327,11 +327,9 @@ class Simulation {
 
   async #restore(process: SimulatedProcess, vault: Vault, collection: Collection, point?: string): Promise<void> {
     const target = new FakeTarget(`of ${process.name}`, this.#random);
-    const name = await planRestore(vault, target, {collection, point});
-    await restoreBackup(
-      {...this.#tools(process, vault), source: target},
-      {collection, backup: name, stagingId: 'x', check: 'quick'},
-    );
+    const plan = await planRestore(vault, target, {collection, point});
+    await restoreBackup({...this.#tools(process, vault), source: target}, {...plan, stagingId: 'x', check: 'quick'});
+    const name = plan.backup;
     const body = (await vault.manifest(`.backups/collections/${collection}/${name}/manifest`)).body as {mark: string};
     const wanted = this.#sources[collection].history.get(body.mark)!;
     const found = [...target.restored].sort(([x], [y]) => x - y);

@@ -3,7 +3,7 @@ import {backupRef, collectionName, quoteName, tableName} from '../../src/sql/ind
 
 const name = (text: string) => ({text, place: {line: 1, column: 1}});
 const at = (text: string, point?: string) =>
-  backupRef({collection: name(text), ...(point === undefined ? {} : {point})});
+  backupRef({collection: name(text), ...(point === undefined ? {} : {point})}, Date.UTC(2026, 2, 31, 12) * 1000);
 
 test.each(['shop', '.backups/collections/shop', '/Root/.backups/collections/shop'])(
   '%s is the collection shop',
@@ -92,6 +92,10 @@ test.each([
     {collection: 'shop', point: '20250215120000Z_incremental'},
   ],
   [at('/Root/.backups/collections/shop'), {collection: 'shop'}],
+  [at('shop', 'latest'), {collection: 'shop', point: 'latest'}],
+  [at('shop', '-1 day'), {collection: 'shop', point: '2026-03-30T12:00:00Z'}],
+  [at('shop', ' - 2 HOURS '), {collection: 'shop', point: '2026-03-31T10:00:00Z'}],
+  [at('shop/-1 month'), {collection: 'shop', point: '2026-02-28T12:00:00Z'}],
 ])('backupRef finds the collection and the point (%#)', (found, expected) => {
   expect(found).toEqual(expected);
 });

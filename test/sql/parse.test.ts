@@ -94,9 +94,25 @@ test.each<[string, object]>([
   ['BACKUP`database`', {kind: 'backup', collection: n('database'), type: 'full', settings: []}],
   ['BACKUP databases', {kind: 'backup', collection: n('databases'), type: 'full', settings: []}],
   ['BACKUP größe_1', {kind: 'backup', collection: n('größe_1'), type: 'full', settings: []}],
-  ['RESTORE c', {kind: 'restore', backup: {collection: n('c')}}],
-  ["RESTORE c AT '20250215120000Z'", {kind: 'restore', backup: {collection: n('c'), point: '20250215120000Z'}}],
-  ['RESTORE `c/20250215120000Z_full`', {kind: 'restore', backup: {collection: n('c/20250215120000Z_full')}}],
+  ['RESTORE c', {kind: 'restore', backup: {collection: n('c')}, settings: []}],
+  [
+    "RESTORE c AT '20250215120000Z'",
+    {kind: 'restore', backup: {collection: n('c'), point: '20250215120000Z'}, settings: []},
+  ],
+  [
+    'RESTORE `c/20250215120000Z_full`',
+    {kind: 'restore', backup: {collection: n('c/20250215120000Z_full')}, settings: []},
+  ],
+  [
+    "RESTORE c TABLE orders, TABLE table, main.x AT '-1 day' INTO './new.db' WITH (CHECK='full')",
+    {
+      kind: 'restore',
+      backup: {collection: n('c'), point: '-1 day'},
+      tables: [{table: n('orders')}, {table: n('table')}, {table: n('main.x')}],
+      target: './new.db',
+      settings: [{key: 'CHECK', value: 'full'}],
+    },
+  ],
   ["COPY BACKUP COLLECTION c TO 's3'", {kind: 'copy', backup: {collection: n('c')}, target: 's3'}],
   [
     "copy backup collection c AT 'x' TO 'cluster'",

@@ -1,6 +1,7 @@
 import {
   type AlterAction,
   type BackupRef,
+  type ChosenTable,
   type Members,
   quoteName,
   type Setting,
@@ -31,7 +32,13 @@ export function print(statement: Printable): string {
         options(statement.settings),
       ].join('');
     case 'restore':
-      return `RESTORE ${ref(statement.backup)}`;
+      return [
+        `RESTORE ${name(statement.backup.collection)}`,
+        chosen(statement.tables),
+        at(statement.backup.point),
+        statement.target === undefined ? '' : ` INTO ${literal(statement.target)}`,
+        options(statement.settings),
+      ].join('');
     case 'verify':
       return `VERIFY ${ref(statement.backup)}${options(statement.settings)}`;
     case 'backup-database':
@@ -43,7 +50,7 @@ export function print(statement: Printable): string {
     case 'restore-database': {
       const {tables, timestamp, target} = statement;
       const only = tables === undefined ? '' : ` TABLE ${tables.map(name).join(', ')}`;
-      return `RESTORE DATABASE${only}${moment(timestamp)} INTO ${literal(target)}`;
+      return `RESTORE DATABASE${only}${moment(timestamp)} INTO ${literal(target)}${options(statement.settings)}`;
     }
     case 'verify-database':
       return `VERIFY DATABASE${moment(statement.timestamp)}${options(statement.settings)}`;
@@ -60,7 +67,10 @@ const name = ({text}: {text: string}) => quoteName(text);
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const moment = (timestamp: string | undefined) =>
   timestamp === undefined ? '' : ` TO TIMESTAMP ${literal(timestamp)}`;
-const ref = ({collection, point}: BackupRef) => name(collection) + (point === undefined ? '' : ` AT ${literal(point)}`);
+const at = (point: string | undefined) => (point === undefined ? '' : ` AT ${literal(point)}`);
+const ref = ({collection, point}: BackupRef) => name(collection) + at(point);
+const chosen = (tables: readonly ChosenTable[] | undefined) =>
+  tables === undefined ? '' : ` ${tables.map(({table}) => `TABLE ${name(table)}`).join(', ')}`;
 const options = (all: readonly Setting[]) => (all.length === 0 ? '' : ` WITH ${settings(all)}`);
 const settings = (all: readonly Setting[]) =>
   `(${all.map(({key, value}) => `${quoteName(key)} = ${literal(value)}`).join(', ')})`;

@@ -44,13 +44,28 @@ const statement: fc.Arbitrary<Printable> = fc.oneof(
     type: fc.constantFrom('full' as const, 'incremental' as const, 'incremental-or-full' as const),
     settings: fc.oneof(settings, fc.constant([])),
   }),
-  fc.record({kind: is('restore'), backup}),
+  fc.record(
+    {
+      kind: is('restore'),
+      backup,
+      tables: fc.array(fc.record({table: name}), {minLength: 1, maxLength: 3}),
+      target: anyText,
+      settings: fc.oneof(settings, fc.constant([])),
+    },
+    {requiredKeys: ['kind', 'backup', 'settings']},
+  ),
   fc.record({kind: is('backup-database'), settings: fc.oneof(settings, fc.constant([]))}),
   fc.record({kind: is('backup-abort')}),
   fc.record({kind: is('checkpoint'), action: fc.constantFrom('create', 'release')}),
   fc.record(
-    {kind: is('restore-database'), tables, timestamp: anyText, target: anyText},
-    {requiredKeys: ['kind', 'target']},
+    {
+      kind: is('restore-database'),
+      tables,
+      timestamp: anyText,
+      target: anyText,
+      settings: fc.oneof(settings, fc.constant([])),
+    },
+    {requiredKeys: ['kind', 'target', 'settings']},
   ),
   fc.record(
     {kind: is('verify-database'), timestamp: anyText, settings: fc.oneof(settings, fc.constant([]))},
@@ -141,7 +156,7 @@ test('every name is either resolved or refused with a BkpError', () => {
   fc.assert(
     fc.property(path, (parts) => {
       try {
-        const {collection} = backupRef({collection: {text: parts.join('/'), place: {line: 1, column: 1}}});
+        const {collection} = backupRef({collection: {text: parts.join('/'), place: {line: 1, column: 1}}}, 0);
         expect(collection).not.toMatch(/[/\p{Cc}]|^\.{0,2}$/u);
       } catch (error) {
         if (!(error instanceof BkpError)) throw error;

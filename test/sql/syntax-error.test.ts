@@ -58,7 +58,7 @@ const texts: readonly string[] = [
   'BACKUP \u001b[31mshop',
   // The other dialect
   'RESTORE DATABASE',
-  "VERIFY DATABASE AT 'x'",
+  "VERIFY DATABASE FROM 'x'",
 ];
 
 test.each(texts)('the text for users: %s', (text) => {

@@ -5,7 +5,7 @@ import type {DatabaseBackupName, DatabaseKeep} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {count, name, parsed, text} from '../../lib/schema.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
-import type {DatabaseMoment, TargetWish} from '../../sources/index.ts';
+import type {Choice, DatabaseMoment, TargetWish} from '../../sources/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 import type {Workplace} from '../places/workplace.ts';
 
@@ -27,7 +27,15 @@ type CollectionOrder = {
       orFull?: boolean;
       fullInstead?: string;
     }
-  | {do: 'restore'; collection: string; backup: BackupName; stagingId: string; check: 'quick' | 'full'}
+  /** `choice`: what of the backup; absent: everything. */
+  | {
+      do: 'restore';
+      collection: string;
+      backup: BackupName;
+      stagingId: string;
+      check: 'quick' | 'full';
+      choice?: Choice;
+    }
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
   /** `folder`: where the backup is restored; it is removed at the end. */
   | {do: 'drill'; collection: string; backup: BackupName; queries: readonly string[]; folder: string}
@@ -94,6 +102,11 @@ const request = v.object({
   optional: maybe(v.boolean()),
   target: name,
 });
+const choice = v.object({
+  tables: v.pipe(v.array(v.object({name})), v.readonly()),
+  objects: v.pipe(v.array(name), v.readonly()),
+  leftOut: v.pipe(v.array(text), v.readonly()),
+});
 const orderSchema = v.variant('do', [
   v.object({
     ...common,
@@ -112,6 +125,7 @@ const orderSchema = v.variant('do', [
     backup,
     stagingId: name,
     check: v.picklist(['quick', 'full']),
+    choice: maybe(choice),
   }),
   v.object({...common, do: v.literal('verify'), collection: name, backup: maybe(backup), level}),
   v.object({

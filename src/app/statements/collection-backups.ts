@@ -1,5 +1,4 @@
-import {randomBytes} from 'node:crypto';
-import {hasCollection, planCopy, planRestore, planVerify, planWantedBackup} from '../../collections/index.ts';
+import {hasCollection, planCopy, planVerify, planWantedBackup} from '../../collections/index.ts';
 import {sameStore} from '../../config/index.ts';
 import {backupRef, collectionName, type WantedBackup} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
@@ -57,33 +56,8 @@ async function startBackup(
   };
 }
 
-export async function restoreStatement(deps: Deps, statement: StatementOf<'restore'>): Promise<StatementResult> {
-  const {collection, point} = backupRef(statement.backup);
-  await refuseWhenBusy(deps, collection);
-  const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
-  const {backup, place} = await withVault(at, {create: false}, async (vault, place) => ({
-    backup: await withSource(place, (source) => planRestore(vault, source, {collection, point})),
-    place,
-  }));
-  const {check} = await deps.settings();
-  // Random, because two homes may restore into one database and both count their operations from 1.
-  const stagingId = randomBytes(6).toString('hex');
-  const operation = await startOperation(
-    deps,
-    {do: 'restore', place, collection, backup, stagingId, check},
-    {
-      kind: 'restore',
-      subject: collectionSubject(collection),
-      shared: false,
-      statement: statement.text,
-      backup: `${collection}/${backup}`,
-    },
-  );
-  return {operation, notices: []};
-}
-
 export async function verifyStatement(deps: Deps, statement: StatementOf<'verify'>): Promise<StatementResult> {
-  const {collection, point} = backupRef(statement.backup);
+  const {collection, point} = backupRef(statement.backup, deps.nowMicros());
   const {level, queries} = verifyWish(statement.settings);
   const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
   if (level === 'restore') return drillStatement(at, statement, queries);
@@ -107,7 +81,7 @@ export async function verifyStatement(deps: Deps, statement: StatementOf<'verify
 
 /** Checks both stores before it starts anything. The target's vault is created if it has none. */
 export async function copyStatement(deps: Deps, statement: StatementOf<'copy'>): Promise<StatementResult> {
-  const {collection, point} = backupRef(statement.backup);
+  const {collection, point} = backupRef(statement.backup, deps.nowMicros());
   await refuseWhenBusy(deps, collection);
   const target = await placeNamed(deps, statement.target);
   const origin = await placeOfOriginal(deps, collection, target);

@@ -1,7 +1,7 @@
 import {resolve} from 'node:path';
 import {backupMicros, findDatabaseBackup, planDatabaseRestore} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {microsText, parseTimestamp} from '../../lib/time.ts';
+import {microsText, parseMoment} from '../../lib/time.ts';
 import {capabilitiesOf, type DatabaseMoment, openCheckpointSource, openFileTarget} from '../../sources/index.ts';
 import {tableName} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
@@ -24,10 +24,13 @@ export type RestoreWish = {
   statement: string;
 };
 
-export function restoreDatabaseStatement(
+export async function restoreDatabaseStatement(
   deps: Deps,
-  {tables, timestamp, target, text}: StatementOf<'restore-database'>,
+  {tables, timestamp, target, settings, text}: StatementOf<'restore-database'>,
 ): Promise<StatementResult> {
+  for (const {key} of settings) {
+    throw new BkpError('BAD_REQUEST', `${key} is not a setting of RESTORE DATABASE`, {next: 'leave it out'});
+  }
   return restoreDatabaseInto(deps, {
     target,
     timestamp,
@@ -84,8 +87,9 @@ export async function planRestoreInto(deps: Deps, wish: RestoreWish, options: {f
   const {instance, tables, timestamp, withConf} = wish;
   if (wish.target.trim() === '')
     throw new BkpError('USAGE', 'the place to restore into is empty', {next: "INTO './new.db'"});
+  const at = timestamp === undefined ? undefined : parseMoment(timestamp, deps.nowMicros());
   const asked = {
-    ...(timestamp === undefined ? {} : {at: parseTimestamp(timestamp)}),
+    ...(at === undefined ? {} : {at}),
     ...(tables === undefined ? {} : {tables}),
     ...(withConf === undefined ? {} : {optional: withConf}),
   };

@@ -1,6 +1,6 @@
 import {backupMicros, findDatabaseBackup, planDatabaseBackup} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {microsText, parseTimestamp} from '../../lib/time.ts';
+import {microsText, parseMoment} from '../../lib/time.ts';
 import {operationId} from '../../ops/index.ts';
 import {openCalendar} from '../../schedule/index.ts';
 import type {Deps} from '../deps.ts';
@@ -78,7 +78,8 @@ export async function verifyDatabase(
     if (timestamp === undefined) return {chosen: {}, place};
     const meant = await meantInstance(deps, place, vault);
     const whose = meant === undefined ? {} : {instance: meant};
-    const {body} = await findDatabaseBackup(vault, {...whose, at: parseTimestamp(timestamp)});
+    const at = parseMoment(timestamp, deps.nowMicros());
+    const {body} = await findDatabaseBackup(vault, {...whose, at});
     return {chosen: {instance: body.instance, backup: body.backup}, place};
   });
   const operation = await startOperation(

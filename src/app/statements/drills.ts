@@ -12,7 +12,7 @@ export async function drillStatement(
   queries: readonly string[],
 ): Promise<StatementResult> {
   const {deps} = at;
-  const {collection, point} = backupRef(statement.backup);
+  const {collection, point} = backupRef(statement.backup, deps.nowMicros());
   const {backup, place} = await withVault(at, {create: false}, async (vault, place) => ({
     backup: await planDrill(vault, {collection, point}),
     place,

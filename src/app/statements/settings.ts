@@ -66,3 +66,24 @@ function levelValue(value: string): VerifyWish['level'] {
     next: "write LEVEL='structure', LEVEL='data' or LEVEL='restore'",
   });
 }
+
+/** What WITH of RESTORE sets; absent: as the configuration has it. */
+export type RestoreSettings = {check?: 'quick' | 'full'};
+
+/** @throws BkpError `BAD_REQUEST` */
+export function restoreSettings(settings: readonly Setting[]): RestoreSettings {
+  const found: RestoreSettings = {};
+  for (const {key, value} of settings) {
+    if (key === 'CHECK') found.check = oneOf(key, value, ['quick', 'full']);
+    else throw new BkpError('BAD_REQUEST', `${key} is not a setting of RESTORE`, {next: "write WITH (CHECK='full')"});
+  }
+  return found;
+}
+
+function oneOf<Value extends string>(key: string, written: string, values: readonly Value[]): Value {
+  const value = values.find((each) => each === written.toLowerCase());
+  if (value !== undefined) return value;
+  throw new BkpError('BAD_REQUEST', `${key} cannot be '${written}'`, {
+    next: `write ${values.map((each) => `${key}='${each}'`).join(' or ')}`,
+  });
+}

@@ -1,18 +1,20 @@
 import {startMeter, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {PublishedTable, StoredBase, TableName, TableSource} from '../../sources/index.ts';
+import type {Choice, PublishedTable, StoredBase, TableName, TableSource} from '../../sources/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {type ReadableCollection, requireReadable} from '../stored/folder.ts';
 import {storedBaseOf} from '../stored/layers.ts';
-import {type Backup, readBackup} from '../stored/manifest.ts';
+import {type Backup, readBackup, type TableBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
+import {restoredParts} from './choice.ts';
 import {bytesToLoad, loadLayer, loadTrees} from './load-layer.ts';
-import {requireFreeTargets} from './plan.ts';
 
 export type RestoreRequest = {
   collection: string;
   backup: BackupName;
+  /** What of the backup; absent: everything. */
+  choice?: Choice | undefined;
   /** Names the staging tables, which a crash leaves in the source. */
   stagingId: string;
   check: 'quick' | 'full';
@@ -26,7 +28,10 @@ export type RestoreReport = {
   published: readonly PublishedTable[];
 };
 
-/** Loads the base and the deltas of every table into staging, then publishes all tables together, or none. */
+/**
+ * Executes a plan: loads the base and the deltas of every table into staging, then publishes all tables together, or
+ * none.
+ */
 export async function restoreBackup(
   tools: WorkTools & {vault: VaultReader; source: TableSource},
   request: RestoreRequest,
@@ -38,8 +43,9 @@ export async function restoreBackup(
     request.collection,
     await findBackup(vault, {collection: request.collection, backups: live.backups, point: request.backup}),
   );
-  await requireFreeTargets(source, backup);
-  const {tables} = backup.body;
+  const parts = restoredParts(backup, request.choice);
+  const tables = parts.tables.map((table) => table.backup);
+  for (const sentence of request.choice?.leftOut ?? []) tools.notice(sentence);
   const bases = new Map<TableName, StoredBase>();
   for (const {schema, layers} of tables) {
     const base = storedBaseOf(layers);
@@ -47,7 +53,7 @@ export async function restoreBackup(
   }
   const staging = await source.stage(
     tables.map((table) => table.schema),
-    {id: request.stagingId, database: backup.body.source.database, objects: backup.body.objects ?? [], bases},
+    {id: request.stagingId, database: backup.body.source.database, objects: parts.objects, bases},
   );
   try {
     const logicalBytes = tables.reduce((sum, table) => sum + bytesToLoad(staging, backup, table), 0);
@@ -64,10 +70,10 @@ export async function restoreBackup(
       progress: (phase) => tools.progress({...meter.state(), phase}),
       notice: tools.notice,
     });
-    requireCounts(backup, new Map(published.map((table) => [table.name, table.rows])));
+    requireCounts(tables, new Map(published.map((table) => [table.name, table.rows])));
     signal.throwIfAborted();
     tools.progress({...meter.state(), phase: 'Publish'});
-    const resume = await resumption(live, backup, source);
+    const resume = request.choice === undefined ? await resumption(live, backup, source) : undefined;
     await staging.publish({resume, signal, notice: tools.notice});
     const rows = published.reduce((sum, table) => sum + table.rows, 0);
     return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length, published};
@@ -81,8 +87,8 @@ export async function restoreBackup(
  * The row count of a table without deltas is known. With deltas it is not, and the database's own check must
  * suffice.
  */
-function requireCounts(backup: Backup, counts: ReadonlyMap<string, number>): void {
-  for (const {schema, layers} of backup.body.tables) {
+function requireCounts(tables: readonly TableBackup[], counts: ReadonlyMap<string, number>): void {
+  for (const {schema, layers} of tables) {
     const base = layers[0];
     if (layers.length !== 1 || base?.kind !== 'base' || counts.get(schema.name) === base.rows) continue;
     throw new BkpError(

@@ -20,7 +20,7 @@ export function parseTime(text: string): number | undefined {
 
 /**
  * The backup that a user means: by its name, by the time part of its name, the newest one taken at or before a
- * time, or (without `point`) the newest.
+ * time, or (without `point`, or with `latest`) the newest.
  * @param backups sorted, oldest first
  * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` if there are no backups
  */
@@ -28,7 +28,7 @@ export async function findBackup(
   vault: VaultReader,
   {collection, backups, point}: {collection: string; backups: readonly BackupName[]; point: string | undefined},
 ): Promise<BackupName> {
-  if (point === undefined) {
+  if (point === undefined || point.trim().toLowerCase() === 'latest') {
     const newest = backups.at(-1);
     if (newest !== undefined) return newest;
     throw new BkpError('BAD_REQUEST', `Nothing to restore: collection ${collection} has no backups`, {

@@ -3,6 +3,8 @@ import {dirname} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import {type Origin, originOf} from '../origin.ts';
 import type {
+  BackupParts,
+  Choice,
   DatabaseFacts,
   Mark,
   SchemaObject,
@@ -15,8 +17,10 @@ import type {
   TableName,
   TableSchema,
   TableSource,
+  WantedTable,
 } from '../source.ts';
 import {findTable, tableNames} from './catalog/catalog.ts';
+import {chooseTables} from './choice/choose.ts';
 import {type Connection, withConnection} from './engine/connection.ts';
 import {leftBehind} from './restore/left-behind.ts';
 import {requireNoStrayJournal} from './restore/place-new-file.ts';
@@ -89,6 +93,10 @@ export class SqliteSource implements TableSource {
   async removeBrokenTracking(): Promise<void> {
     if ((await this.brokenTracking()).length === 0) return;
     withConnection(this.#path, {}, (connection) => connection.write(() => removeBrokenTracking(connection)));
+  }
+
+  async choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice> {
+    return chooseTables(parts, wanted);
   }
 
   async stage(

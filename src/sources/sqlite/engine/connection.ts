@@ -25,6 +25,8 @@ const mostBytes = 1_000_000_000;
 export type ConnectOptions = {
   /** Create the file if it does not exist. Default false. */
   create?: boolean;
+  /** A new database in memory, without a file; the path is only used in messages. Default false. */
+  memory?: boolean;
   busyTimeoutMs?: number;
 };
 
@@ -40,7 +42,7 @@ export class Connection {
   /** @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` | `SOURCE_LOCKED` */
   constructor(path: string, options: ConnectOptions = {}) {
     this.path = path;
-    if (options.create !== true) checkFile(path);
+    if (options.create !== true && options.memory !== true) checkFile(path);
     this.#db = open(path, options);
     try {
       // The first read of the schema reads the header; only then does SQLite know whether it is a database.
@@ -190,7 +192,7 @@ function open(path: string, options: ConnectOptions): DatabaseSync {
   const url = pathToFileURL(path);
   url.searchParams.set('mode', options.create === true ? 'rwc' : 'rw');
   try {
-    return new DatabaseSync(url, {
+    return new DatabaseSync(options.memory === true ? ':memory:' : url, {
       timeout: options.busyTimeoutMs ?? busyTimeoutMs,
       // Foreign keys may refer to tables that do not exist (yet).
       enableForeignKeyConstraints: false,

@@ -179,7 +179,7 @@ export function requireFreeNames(
     .map((row) => (row.type === 'table' ? `/Root/${row.name}` : `${row.type} ${row.name}`));
   if (taken.length === 0) return;
   throw new BkpError('TABLE_EXISTS', `path exist: ${taken.join(', ')}`, {
-    next: 'restore into another database with --source, or drop what is in the way',
+    next: "restore into another database: the same statement with INTO './restored.db'",
   });
 }
 

@@ -1,0 +1,43 @@
+import {randomBytes} from 'node:crypto';
+import {planRestore, requirePossible} from '../../collections/index.ts';
+import {describeSource, parseSource} from '../../config/index.ts';
+import {backupRef, tableName} from '../../sql/index.ts';
+import type {Deps} from '../deps.ts';
+import {refuseWhenBusy} from '../orders/busy.ts';
+import {collectionSubject, startOperation} from '../orders/start.ts';
+import {placeOfCollection} from '../places/places.ts';
+import {withSource, withVault} from '../places/workplace.ts';
+import type {StatementOf, StatementResult} from './result.ts';
+import {restoreSettings} from './settings.ts';
+
+/** Plans the restore, and starts the operation that executes the plan. */
+export async function restoreStatement(deps: Deps, statement: StatementOf<'restore'>): Promise<StatementResult> {
+  const {collection, point} = backupRef(statement.backup, deps.nowMicros());
+  const tables = statement.tables?.map(({table}) => ({name: tableName(table)}));
+  const {check = (await deps.settings()).check} = restoreSettings(statement.settings);
+  await refuseWhenBusy(deps, collection);
+  const found = await placeOfCollection(deps, collection, {defines: false});
+  const {target} = statement;
+  const into = target === undefined ? {} : {source: describeSource(parseSource(target, deps.cwd))};
+  const at = {deps, place: {...found, ...into}};
+  const {plan, place} = await withVault(at, {create: false}, async (vault, place) => ({
+    plan: await withSource(place, (source) => planRestore(vault, source, {collection, point, tables})),
+    place,
+  }));
+  requirePossible(plan);
+  const {backup, choice} = plan;
+  // Random, because two homes may restore into one database and both count their operations from 1.
+  const stagingId = randomBytes(6).toString('hex');
+  const operation = await startOperation(
+    deps,
+    {do: 'restore', place, collection, backup, stagingId, check, ...(choice === undefined ? {} : {choice})},
+    {
+      kind: 'restore',
+      subject: collectionSubject(collection),
+      shared: false,
+      statement: statement.text,
+      backup: `${collection}/${backup}`,
+    },
+  );
+  return {operation, notices: []};
+}

@@ -1,0 +1,92 @@
+import {describe, expect, test} from 'vitest';
+import {placeWith} from './place.ts';
+
+// RESTORE … TABLE: some tables of a backup, with everything that belongs to them, and nothing else.
+
+const shop = `
+  CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT);
+  CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, customer INTEGER REFERENCES customers, total REAL);
+  CREATE INDEX orders_by_customer ON orders (customer);
+  CREATE TABLE changes (what TEXT);
+  CREATE TRIGGER orders_ai AFTER INSERT ON orders BEGIN INSERT INTO changes VALUES ('order ' || NEW.id); END;
+  CREATE VIEW large AS SELECT * FROM orders WHERE total > 10;
+  INSERT INTO customers VALUES (1, 'Ada'), (2, 'Bo');
+  INSERT INTO orders (customer, total) VALUES (1, 5), (2, 50);
+  DELETE FROM orders WHERE id = 1;`;
+const namesIn = `SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY name`;
+
+describe('RESTORE … TABLE', () => {
+  test('brings a lost table back beside the living ones, with its index, trigger and counter', async () => {
+    const place = await placeWith(shop);
+    await place.bench.backup('c', 'full');
+    const before = place.all(namesIn);
+    place.exec(`DROP TABLE orders; INSERT INTO customers VALUES (3, 'Cy')`);
+    await place.restore(['orders']);
+    expect(place.all(namesIn)).toEqual(before);
+    expect(place.all('SELECT * FROM orders')).toEqual(['2|2|50']);
+    expect(place.all('SELECT count(*) FROM customers')).toEqual(['3']);
+    place.exec('INSERT INTO orders (customer, total) VALUES (1, 7)');
+    expect(place.all('SELECT max(id) FROM orders')).toEqual(['3']);
+    expect(place.all('SELECT what FROM changes')).toEqual(['order 1', 'order 2', 'order 3']);
+  });
+
+  test('into a new database brings the named tables only, in any case of their names', async () => {
+    const place = await placeWith(shop);
+    await place.bench.backup('c', 'full');
+    place.notices();
+    await place.restore(['main.ORDERS', 'customers'], 'new.db');
+    expect(place.all(namesIn, 'new.db')).toEqual(['customers', 'orders', 'orders_by_customer']);
+    expect(place.notices()).toMatch(/view large uses orders, and only comes if it is named too/);
+  });
+
+  test('brings a named view', async () => {
+    const place = await placeWith(shop);
+    await place.bench.backup('c', 'full');
+    await place.restore(['orders', 'large'], 'new.db');
+    expect(place.all('SELECT id FROM large', 'new.db')).toEqual(['2']);
+  });
+
+  test('brings the tables of a full-text index with it, and refuses one of them alone', async () => {
+    const place = await placeWith(`
+      CREATE TABLE other (id INTEGER PRIMARY KEY);
+      CREATE VIRTUAL TABLE notes USING fts5(body);
+      CREATE TABLE notes_of_mine (id INTEGER PRIMARY KEY);
+      INSERT INTO notes VALUES ('moor is wet'), ('heath is dry');`);
+    await place.bench.backup('c', 'full');
+    await expect(place.restore(['notes_data'], 'new.db')).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      next: expect.stringContaining('TABLE notes'),
+    });
+    await place.restore(['notes'], 'new.db');
+    expect(place.all(`SELECT body FROM notes WHERE notes MATCH 'wet'`, 'new.db')).toEqual(['moor is wet']);
+    expect(place.all(namesIn, 'new.db')).not.toContain('notes_of_mine');
+  });
+
+  test.each([
+    [['order'], {code: 'TABLE_NOT_FOUND', next: 'did you mean orders?'}],
+    [['orders', 'Orders'], {code: 'BAD_REQUEST', message: 'table orders is named twice'}],
+    [
+      ['orders'],
+      {
+        code: 'TABLE_EXISTS',
+        message: 'path exist: /Root/orders',
+        next: expect.stringMatching(/into a new file.*: RESTORE c AT '\d{14}Z_full' INTO '.\/restored.db'$/),
+      },
+    ],
+  ])('refuses %j', async (names, error) => {
+    const place = await placeWith(shop);
+    await place.bench.backup('c', 'full');
+    await expect(place.restore(names)).rejects.toMatchObject(error);
+  });
+});
+
+test('a restore of everything that meets some of its tables names those that are missing', async () => {
+  const place = await placeWith('CREATE TABLE a (x); CREATE TABLE "b c" (x); CREATE TABLE d (x)');
+  await place.bench.backup('c', 'full');
+  place.exec('DROP TABLE "b c"');
+  const failure = await place.bench.restore('c', place.path('app.db')).catch((error) => error);
+  expect(failure).toMatchObject({
+    code: 'TABLE_EXISTS',
+    next: expect.stringMatching(/^restore only what is missing: RESTORE c TABLE `b c` AT '\d{14}Z_full'; or /),
+  });
+});
