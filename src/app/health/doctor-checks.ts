@@ -19,8 +19,8 @@ import {repairHeader} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {knownVault} from '../places/known-vaults.ts';
 import {placesOf, withVaultIfAny} from '../places/places.ts';
-import {sourceSpecOf} from '../places/source-places.ts';
-import {openSourceAt, openStoreAt, type Workplace} from '../places/workplace.ts';
+import {openSourceAt, sourceSpecOf} from '../places/source-places.ts';
+import {openStoreAt, type Workplace} from '../places/workplace.ts';
 import {elsewhere} from '../workers/elsewhere.ts';
 import {type Check, tried} from './check.ts';
 import {checkPlace} from './check-place.ts';
@@ -131,7 +131,7 @@ export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
 const ofSource = (check: SourceCheck): Check => ({...check, what: `source: ${check.what}`});
 
 async function checkTables(deps: Deps, place: Workplace, {repair}: Options): Promise<Check[]> {
-  const source = await openSourceAt(place);
+  const source = await openSourceAt(deps, place);
   try {
     const checks = (await source.inspect()).map(ofSource);
     checks.push(...(await checkBrokenTracking(source, repair)));

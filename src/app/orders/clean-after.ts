@@ -1,7 +1,7 @@
 import {type Operation, operationId} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
-import {withFileSource} from '../places/source-places.ts';
-import {withSource} from '../places/workplace.ts';
+import {withFileSource, withSource} from '../places/source-places.ts';
+
 import {removeScratch} from './scratch.ts';
 import {orderOf} from './work-order.ts';
 
@@ -18,7 +18,7 @@ export async function cleanAfter(deps: Pick<Deps, 'settings'>, operation: Operat
     );
   if (order?.do === 'drill') removeScratch(order.folder);
   if (order?.do === 'restore') {
-    await withSource(order.place, async (source) => {
+    await withSource(deps, order.place, async (source) => {
       await source.discardStaging(order.stagingId);
       // Opening the database rolls back a publication that was interrupted, so that the application need not do it.
       await source.identity();

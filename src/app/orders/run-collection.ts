@@ -14,7 +14,8 @@ import {BkpError} from '../../errors/index.ts';
 import {operationId} from '../../ops/index.ts';
 import type {TableSource} from '../../sources/index.ts';
 import {muchBytes} from '../keeper/keeper.ts';
-import {openVaultAt, requireSource, withSource} from '../places/workplace.ts';
+import {withSource} from '../places/source-places.ts';
+import {openVaultAt, requireSource} from '../places/workplace.ts';
 import {readersIn} from './readers.ts';
 import {startRetention} from './start.ts';
 import type {OrderOf, Run, Work} from './work.ts';
@@ -23,7 +24,9 @@ export const backUpCollection: Run<'backup'> = async (work, order) => {
   // The backup begins by counting rows, which can take long: the keeper must run before that.
   if (sourceBytes(order.place) >= muchBytes) work.keeper?.start();
   if (order.fullInstead !== undefined) work.notice(fullInstead(order.fullInstead));
-  const {backup, beyondKept, ...figures} = await withSource(order.place, (source) => takeOrdered(work, source, order));
+  const {backup, beyondKept, ...figures} = await withSource(work.deps, order.place, (source) =>
+    takeOrdered(work, source, order),
+  );
   if (beyondKept > 0) await startCleanupOfOld(work, order);
   return {...figures, backup: `${order.collection}/${backup}`};
 };
@@ -58,7 +61,7 @@ function sourceBytes(place: Parameters<typeof requireSource>[0]): number {
 }
 
 export const restoreCollection: Run<'restore'> = async (work, order) => {
-  const {backup, rows, logicalBytes} = await withSource(order.place, (source) =>
+  const {backup, rows, logicalBytes} = await withSource(work.deps, order.place, (source) =>
     restoreBackup({...work, source}, order),
   );
   return {backup: `${order.collection}/${backup}`, rows, logicalBytes};

@@ -1,6 +1,6 @@
 import {parseSource} from '../../config/index.ts';
 import {systemProcesses} from '../../lib/processes.ts';
-import {type FileSource, openFileSource, type SourceSpec} from '../../sources/index.ts';
+import type {FileSource, SourceSpec, TableSource} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {requireSource, type Workplace} from './workplace.ts';
 
@@ -23,7 +23,29 @@ export async function withFileSource<T>(
   place: SourcePlace,
   use: (source: FileSource) => Promise<T>,
 ): Promise<T> {
+  const {openFileSource} = await import('../../sources/index.ts');
   const source = await openFileSource(await sourceSpecOf(deps, place), systemProcesses);
+  try {
+    return await use(source);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Throws as {@link requireSource}. */
+export async function openSourceAt(deps: Pick<Deps, 'settings'>, place: SourcePlace): Promise<TableSource> {
+  const spec = await sourceSpecOf(deps, place);
+  const {openSource} = await import('../../sources/index.ts');
+  return openSource(spec);
+}
+
+/** The source is always closed again. Throws as {@link openSourceAt}. */
+export async function withSource<T>(
+  deps: Pick<Deps, 'settings'>,
+  place: SourcePlace,
+  use: (source: TableSource) => Promise<T>,
+): Promise<T> {
+  const source = await openSourceAt(deps, place);
   try {
     return await use(source);
   } finally {

@@ -5,7 +5,6 @@ import type {Storage} from '../../collections/index.ts';
 import {describeStore, parseSource, type StoreAddress} from '../../config/index.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import type {Limits} from '../../ops/index.ts';
-import type {TableSource} from '../../sources/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {headerKey, type KeepRow, openVault, type Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
@@ -183,24 +182,4 @@ export function requireSource({source, store}: Pick<Workplace, 'source' | 'store
     });
   }
   return source;
-}
-
-/** Throws as {@link requireSource}. */
-export async function openSourceAt(place: Pick<Workplace, 'source' | 'store'>): Promise<TableSource> {
-  const source = requireSource(place);
-  const {openSource} = await import('../../sources/index.ts');
-  return openSource(parseSource(source, '/'));
-}
-
-/** The source is always closed again. Throws as {@link openSourceAt}. */
-export async function withSource<T>(
-  place: Pick<Workplace, 'source' | 'store'>,
-  use: (source: TableSource) => Promise<T>,
-): Promise<T> {
-  const source = await openSourceAt(place);
-  try {
-    return await use(source);
-  } finally {
-    await source.close();
-  }
 }

@@ -13,7 +13,8 @@ import type {Deps} from '../deps.ts';
 import {collectionSubject, databaseSubject} from '../orders/start.ts';
 import {orderOf} from '../orders/work-order.ts';
 import {placesOf, withVaultIfAny} from '../places/places.ts';
-import {requireSource, type Workplace, withSource} from '../places/workplace.ts';
+import {withSource} from '../places/source-places.ts';
+import {requireSource, type Workplace} from '../places/workplace.ts';
 import type {Situation} from './decide.ts';
 import {type ScheduledDatabase, scheduledDatabase} from './known-database.ts';
 
@@ -70,7 +71,7 @@ async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; ot
     }
   }
   if (seen.length === 0) return {scheduled: [], others: []};
-  const own = await databaseOf(places[0]);
+  const own = await databaseOf(deps, places[0]);
   const scheduled: OfCollection[] = [];
   const others: OfCollection[] = [];
   for (const one of seen) {
@@ -82,10 +83,10 @@ async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; ot
 }
 
 /** @throws BkpError `USAGE` when the profile has no source */
-async function databaseOf(place: Workplace): Promise<PresentDatabase> {
+async function databaseOf(deps: Deps, place: Workplace): Promise<PresentDatabase> {
   const address = requireSource(place);
   try {
-    return await withSource(place, async (source) => presentDatabase(source));
+    return await withSource(deps, place, async (source) => presentDatabase(source));
   } catch (error) {
     // A source that is temporarily unavailable keeps its schedules; the backup will report the error. Not every
     // kind of source has collections.

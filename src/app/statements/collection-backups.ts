@@ -5,7 +5,8 @@ import type {Deps} from '../deps.ts';
 import {refuseWhenBusy} from '../orders/busy.ts';
 import {collectionSubject, startOperation} from '../orders/start.ts';
 import {placeNamed, placeOfCollection, placesOf, withVaultIfAny} from '../places/places.ts';
-import {type Workplace, withSource, withVault} from '../places/workplace.ts';
+import {withSource} from '../places/source-places.ts';
+import {type Workplace, withVault} from '../places/workplace.ts';
 import {attempted} from './attempts.ts';
 import {drillStatement} from './drills.ts';
 import {type ExecuteOptions, noticesOf, type StatementOf, type StatementResult} from './result.ts';
@@ -34,7 +35,7 @@ async function startBackup(
   const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
   const request = {collection, type: wanted, adopt, nowMicros: deps.nowMicros()};
   const {planned, place} = await withVault(at, {create: false}, async (vault, place) => ({
-    planned: await withSource(place, (source) => planWantedBackup(vault, source, request)),
+    planned: await withSource(deps, place, (source) => planWantedBackup(vault, source, request)),
     place,
   }));
   const orFull = wanted === 'incremental-or-full';

@@ -6,7 +6,8 @@ import type {Deps} from '../deps.ts';
 import {refuseWhenBusy} from '../orders/busy.ts';
 import {collectionSubject, startOperation} from '../orders/start.ts';
 import {placeOfCollection} from '../places/places.ts';
-import {withSource, withVault} from '../places/workplace.ts';
+import {withSource} from '../places/source-places.ts';
+import {withVault} from '../places/workplace.ts';
 import type {StatementOf, StatementResult} from './result.ts';
 import {restoreSettings} from './settings.ts';
 
@@ -21,7 +22,7 @@ export async function restoreStatement(deps: Deps, statement: StatementOf<'resto
   const into = target === undefined ? {} : {source: describeSource(parseSource(target, deps.cwd))};
   const at = {deps, place: {...found, ...into}};
   const {plan, place} = await withVault(at, {create: false}, async (vault, place) => ({
-    plan: await withSource(place, (source) => planRestore(vault, source, {collection, point, tables})),
+    plan: await withSource(deps, place, (source) => planRestore(vault, source, {collection, point, tables})),
     place,
   }));
   requirePossible(plan);

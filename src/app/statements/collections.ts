@@ -16,7 +16,8 @@ import {refuseDropWhenBusy} from '../orders/busy.ts';
 import {collectionSubject, startCleanup} from '../orders/start.ts';
 import {allCollections} from '../places/all-collections.ts';
 import {placeForNew, placeOfCollection, placesOf} from '../places/places.ts';
-import {type AtPlace, withSource, withVault} from '../places/workplace.ts';
+import {withSource} from '../places/source-places.ts';
+import {type AtPlace, withVault} from '../places/workplace.ts';
 import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
 
 export async function createStatement(
@@ -40,7 +41,9 @@ export async function createStatement(
 async function staysBehind(at: AtPlace, name: string, chosen: CollectionMembers | undefined): Promise<string[]> {
   if (chosen === undefined) return [];
   try {
-    return await withSource(at.place, async (source) => [...(await leftBehind({name, members: chosen}, source))]);
+    return await withSource(at.deps, at.place, async (source) => [
+      ...(await leftBehind({name, members: chosen}, source)),
+    ]);
   } catch (error) {
     if (error instanceof BkpError && error.code !== 'BAD_REQUEST') return [];
     throw error;
@@ -93,10 +96,10 @@ export async function showBackups(deps: Deps, {collection}: StatementOf<'show-ba
 }
 
 /** @returns what the user should know when the change tracking could not be removed */
-async function untrack({place}: AtPlace, owner: string): Promise<string | undefined> {
+async function untrack({deps, place}: AtPlace, owner: string): Promise<string | undefined> {
   if (place.source === undefined) return undefined;
   try {
-    await withSource(place, async (source) => source.untrack(owner));
+    await withSource(deps, place, async (source) => source.untrack(owner));
     return undefined;
   } catch (error) {
     const why = (error as Error).message;
