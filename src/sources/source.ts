@@ -243,21 +243,27 @@ export interface Staging {
 /** The tables, views and virtual tables of a backup. */
 export type BackupParts = {schemas: readonly TableSchema[]; objects: readonly SchemaObject[]};
 
-/** A table, view or virtual table of a backup that a restore is to bring; the name as the user wrote it. */
-export type WantedTable = {name: string};
+/** A table, view or virtual table of a backup that a restore is to bring; names as the user wrote them. */
+export type WantedTable = {
+  name: string;
+  /** Its name in the target. Absent: the same. */
+  as?: string | undefined;
+};
 
 /** What of a backup a restore brings. JSON: it is part of a work order. */
 export type Choice = {
   tables: readonly ChosenTable[];
   /** Names of views and virtual tables. */
   objects: readonly string[];
-  /** What the backup has and the restore leaves out although the user may expect it, one sentence each. */
-  leftOut: readonly string[];
+  /** What does not come although the user may expect it, and what gets another name; one sentence each. */
+  notices: readonly string[];
 };
 
 export type ChosenTable = {
   /** Its name in the backup. */
   name: TableName;
+  /** The table under another name, with what refers to it. Absent: it keeps its name and its schema. */
+  as?: TableSchema;
 };
 
 /** One point that `bkp doctor` reports; `next`: what to do when it is not well. */
@@ -302,14 +308,16 @@ export interface TableSource {
   removeBrokenTracking(): Promise<void>;
   /**
    * Finds the tables that a user names among those of a backup, with what belongs to them: the tables in which a
-   * virtual table keeps its rows.
-   * @throws BkpError `TABLE_NOT_FOUND` | `UNSUPPORTED` | `BAD_REQUEST` (one table twice)
+   * virtual table keeps its rows. Names of indexes and triggers that the target has already are replaced where a table
+   * gets another name.
+   * @throws BkpError `TABLE_NOT_FOUND` | `UNSUPPORTED` | `BAD_NAME` | `BAD_REQUEST` (one table or name twice)
    */
   choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice>;
   /**
    * @param options.id identifies what is left after a crash
    * @param options.objects created after the tables
    * @param options.bases the bases that consist of records; the rows of all other tables come by `load`
+   * @param options.published by the names in `schemas`: the schemas under which tables are published instead
    * @throws BkpError `TABLE_EXISTS` naming every table in the way
    */
   stage(
@@ -319,6 +327,7 @@ export interface TableSource {
       database: DatabaseFacts;
       objects?: readonly SchemaObject[];
       bases?: ReadonlyMap<TableName, StoredBase>;
+      published?: ReadonlyMap<TableName, TableSchema>;
     },
   ): Promise<Staging>;
   /** Removes what a staging with this id left behind. */

@@ -3,6 +3,7 @@ export const keywords: readonly string[] = [
   'ABORT',
   'ADD',
   'ALTER',
+  'AS',
   'AT',
   'BACKUP',
   'BACKUPS',

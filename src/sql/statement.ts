@@ -18,8 +18,8 @@ export type Members = {kind: 'tables'; tables: readonly Name[]} | {kind: 'databa
 /** A backup of a collection as written: the point may also be part of the name (`shop/<point>`), see `backupRef`. */
 export type BackupRef = {collection: Name; point?: string};
 
-/** A table that RESTORE names. */
-export type ChosenTable = {table: Name};
+/** A table that RESTORE names, and its name in the target. */
+export type ChosenTable = {table: Name; as?: Name};
 
 export type AlterAction =
   | {kind: 'set'; settings: readonly Setting[]}

@@ -34,7 +34,11 @@ export class RecordsSource implements TableSource {
   identity = async () => 'fake';
   origin = async () => undefined;
   leftBehind = async () => [];
-  choose: TableSource['choose'] = async (_, wanted) => ({tables: [...wanted], objects: [], leftOut: []});
+  choose: TableSource['choose'] = async (_, wanted) => ({
+    tables: wanted.map(({name}) => ({name})),
+    objects: [],
+    notices: [],
+  });
   brokenTracking = async () => [];
   removeBrokenTracking = async () => {};
   acknowledge = async () => {};

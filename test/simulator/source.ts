@@ -58,7 +58,7 @@ export class FakeSource implements TableSource {
   identity = async () => this.description;
   origin = async () => undefined;
   leftBehind = async () => [];
-  choose = async () => ({tables: [{name: table}], objects: [], leftOut: []});
+  choose = async () => ({tables: [{name: table}], objects: [], notices: []});
   brokenTracking = async () => [];
   removeBrokenTracking = async () => {};
   describe = async () => [{name: table, state: 'present' as const}];

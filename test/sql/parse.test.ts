@@ -104,11 +104,11 @@ test.each<[string, object]>([
     {kind: 'restore', backup: {collection: n('c/20250215120000Z_full')}, settings: []},
   ],
   [
-    "RESTORE c TABLE orders, TABLE table, main.x AT '-1 day' INTO './new.db' WITH (CHECK='full')",
+    "RESTORE c TABLE orders AS as, TABLE table, main.x AT '-1 day' INTO './new.db' WITH (CHECK='full')",
     {
       kind: 'restore',
       backup: {collection: n('c'), point: '-1 day'},
-      tables: [{table: n('orders')}, {table: n('table')}, {table: n('main.x')}],
+      tables: [{table: n('orders'), as: n('as')}, {table: n('table')}, {table: n('main.x')}],
       target: './new.db',
       settings: [{key: 'CHECK', value: 'full'}],
     },

@@ -70,7 +70,9 @@ const moment = (timestamp: string | undefined) =>
 const at = (point: string | undefined) => (point === undefined ? '' : ` AT ${literal(point)}`);
 const ref = ({collection, point}: BackupRef) => name(collection) + at(point);
 const chosen = (tables: readonly ChosenTable[] | undefined) =>
-  tables === undefined ? '' : ` ${tables.map(({table}) => `TABLE ${name(table)}`).join(', ')}`;
+  tables === undefined
+    ? ''
+    : ` ${tables.map(({table, as}) => `TABLE ${name(table)}${as === undefined ? '' : ` AS ${name(as)}`}`).join(', ')}`;
 const options = (all: readonly Setting[]) => (all.length === 0 ? '' : ` WITH ${settings(all)}`);
 const settings = (all: readonly Setting[]) =>
   `(${all.map(({key, value}) => `${quoteName(key)} = ${literal(value)}`).join(', ')})`;

@@ -48,7 +48,7 @@ const statement: fc.Arbitrary<Printable> = fc.oneof(
     {
       kind: is('restore'),
       backup,
-      tables: fc.array(fc.record({table: name}), {minLength: 1, maxLength: 3}),
+      tables: fc.array(fc.record({table: name, as: name}, {requiredKeys: ['table']}), {minLength: 1, maxLength: 3}),
       target: anyText,
       settings: fc.oneof(settings, fc.constant([])),
     },

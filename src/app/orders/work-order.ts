@@ -3,9 +3,9 @@ import {storedKeepSchema} from '../../backups/index.ts';
 import type {BackupName, BackupType} from '../../collections/index.ts';
 import type {DatabaseBackupName, DatabaseKeep} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {count, name, parsed, text} from '../../lib/schema.ts';
+import {count, name, opaque, parsed, text} from '../../lib/schema.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
-import type {Choice, DatabaseMoment, TargetWish} from '../../sources/index.ts';
+import type {Choice, DatabaseMoment, TableSchema, TargetWish} from '../../sources/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 import type {Workplace} from '../places/workplace.ts';
 
@@ -102,10 +102,13 @@ const request = v.object({
   optional: maybe(v.boolean()),
   target: name,
 });
+const schemaParts = v.object({name, fingerprint: text, definition: opaque});
+/** Its definition is the source's own, which parses it. */
+const schema = v.custom<TableSchema>((value) => v.is(schemaParts, value));
 const choice = v.object({
-  tables: v.pipe(v.array(v.object({name})), v.readonly()),
+  tables: v.pipe(v.array(v.object({name, as: maybe(schema)})), v.readonly()),
   objects: v.pipe(v.array(name), v.readonly()),
-  leftOut: v.pipe(v.array(text), v.readonly()),
+  notices: v.pipe(v.array(text), v.readonly()),
 });
 const orderSchema = v.variant('do', [
   v.object({

@@ -14,7 +14,7 @@ import {restoreSettings} from './settings.ts';
 /** Plans the restore, and starts the operation that executes the plan. */
 export async function restoreStatement(deps: Deps, statement: StatementOf<'restore'>): Promise<StatementResult> {
   const {collection, point} = backupRef(statement.backup, deps.nowMicros());
-  const tables = statement.tables?.map(({table}) => ({name: tableName(table)}));
+  const tables = statement.tables?.map(({table, as}) => ({name: tableName(table), as: as && tableName(as)}));
   const {check = (await deps.settings()).check} = restoreSettings(statement.settings);
   await refuseWhenBusy(deps, collection);
   const found = await placeOfCollection(deps, collection, {defines: false});

@@ -13,7 +13,10 @@ export async function obstacleOf(
   parts: RestoredParts,
   {collection, backup}: {collection: string; backup: BackupName},
 ): Promise<BkpError | undefined> {
-  const names = [...parts.tables.map(({chosen}) => chosen.name), ...parts.objects.map(({name}) => name)];
+  const names = [
+    ...parts.tables.map(({chosen}) => chosen.as?.name ?? chosen.name),
+    ...parts.objects.map(({name}) => name),
+  ];
   const facts = await source.describe(names);
   const existing = facts.filter(({state}) => state !== 'absent').map(({name}) => name);
   if (existing.length === 0) return undefined;

@@ -45,15 +45,18 @@ export async function restoreBackup(
   );
   const parts = restoredParts(backup, request.choice);
   const tables = parts.tables.map((table) => table.backup);
-  for (const sentence of request.choice?.leftOut ?? []) tools.notice(sentence);
+  for (const sentence of request.choice?.notices ?? []) tools.notice(sentence);
   const bases = new Map<TableName, StoredBase>();
   for (const {schema, layers} of tables) {
     const base = storedBaseOf(layers);
     if (base !== undefined) bases.set(schema.name, base);
   }
+  const renamed = new Map(
+    parts.tables.flatMap(({chosen}) => (chosen.as === undefined ? [] : [[chosen.name, chosen.as] as const])),
+  );
   const staging = await source.stage(
     tables.map((table) => table.schema),
-    {id: request.stagingId, database: backup.body.source.database, objects: parts.objects, bases},
+    {id: request.stagingId, database: backup.body.source.database, objects: parts.objects, bases, published: renamed},
   );
   try {
     const logicalBytes = tables.reduce((sum, table) => sum + bytesToLoad(staging, backup, table), 0);

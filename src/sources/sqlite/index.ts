@@ -21,6 +21,7 @@ import type {
 } from '../source.ts';
 import {findTable, tableNames} from './catalog/catalog.ts';
 import {chooseTables} from './choice/choose.ts';
+import {readExisting} from './choice/existing.ts';
 import {type Connection, withConnection} from './engine/connection.ts';
 import {leftBehind} from './restore/left-behind.ts';
 import {requireNoStrayJournal} from './restore/place-new-file.ts';
@@ -96,7 +97,10 @@ export class SqliteSource implements TableSource {
   }
 
   async choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice> {
-    return chooseTables(parts, wanted);
+    const existing = this.#absent()
+      ? {names: new Set<string>(), statements: []}
+      : withConnection(this.#path, {}, readExisting);
+    return chooseTables(parts, wanted, existing);
   }
 
   async stage(
@@ -106,15 +110,20 @@ export class SqliteSource implements TableSource {
       database: DatabaseFacts;
       objects?: readonly SchemaObject[];
       bases?: ReadonlyMap<TableName, StoredBase>;
+      published?: ReadonlyMap<TableName, TableSchema>;
     },
   ): Promise<Staging> {
-    const {objects = [], bases = new Map()} = options;
+    const {objects = [], bases = new Map(), published = new Map()} = options;
     if (this.#absent()) {
       requireFolder(this.#path);
       requireNoStrayJournal(this.#path);
     } else {
       withConnection(this.#path, {}, (connection) => {
-        requireFreeNames(connection, schemas, objects);
+        requireFreeNames(
+          connection,
+          schemas.map((schema) => published.get(schema.name) ?? schema),
+          objects,
+        );
         requireSameEncoding(connection, options.database);
       });
     }
@@ -124,6 +133,7 @@ export class SqliteSource implements TableSource {
       objects,
       facts: options.database,
       bases,
+      published,
     });
   }
 

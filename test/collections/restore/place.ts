@@ -58,12 +58,16 @@ export async function placeWith(
     all,
     /** Those since the last call. */
     notices: () => notices.splice(0).join('\n'),
+    /** @param tables `name` or `name AS new name` */
     restore: (tables: readonly string[], database = 'app.db', point?: string) =>
       bench.restore(
         'c',
         path(database),
         point,
-        tables.map((name) => ({name})),
+        tables.map((table) => {
+          const [name = '', as] = table.split(' AS ');
+          return {name, as};
+        }),
       ),
   };
 }

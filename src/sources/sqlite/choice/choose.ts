@@ -1,52 +1,129 @@
 import {BkpError, didYouMean} from '../../../errors/index.ts';
-import type {BackupParts, Choice, SchemaObject, TableName, WantedTable} from '../../source.ts';
+import type {BackupParts, Choice, SchemaObject, TableName, TableSchema, WantedTable} from '../../source.ts';
 import {findTable} from '../catalog/catalog.ts';
-import type {Connection} from '../engine/connection.ts';
 import {foldName} from '../engine/quote.ts';
-import {namesTable} from '../engine/sql-text.ts';
+import {namesTable, objectName} from '../engine/sql-text.ts';
 import {objectDefinitionOf} from '../schema/objects.ts';
+import {definitionOf} from '../schema/schema.ts';
+import {newTableName} from './new-name.ts';
+import {type Existing, renameTables} from './rename.ts';
 import {scratchSchema} from './scratch-schema.ts';
+import type {TakenNames} from './taken-names.ts';
 
 /** See {@link TableSource.choose}. */
-export function chooseTables(parts: BackupParts, wanted: readonly WantedTable[]): Choice {
-  const scratch = scratchSchema(parts);
-  try {
-    const owners = shadowOwners(scratch, parts);
-    const tables = new Map<TableName, {name: TableName}>();
-    const objects = new Set<string>();
-    const add = (name: string, isTable: boolean) => {
-      if (tables.has(name) || objects.has(name)) {
-        throw new BkpError('BAD_REQUEST', `table ${name} is named twice`, {next: 'name it once'});
-      }
-      if (isTable) tables.set(name, {name});
-      else objects.add(name);
-    };
-    for (const {name: written} of wanted) {
-      const found = findPart(parts, written);
-      const owner = owners.get(found.name);
-      if (owner !== undefined) throw shadowTable(found.name, owner);
-      add(found.name, found.isTable);
-      for (const [table, virtual] of owners) if (virtual === found.name) add(table, true);
+export function chooseTables(parts: BackupParts, wanted: readonly WantedTable[], existing: Existing): Choice {
+  const {tables, objects, names} = findWanted(parts, wanted);
+  const chosen = new Set([...tables, ...objects]);
+  const schemas = parts.schemas.filter(({name}) => tables.has(name));
+  const found = {schemas, objects: parts.objects.filter(({name}) => objects.has(name))};
+  for (const object of found.objects) refuseRenamedContent(object, names);
+  const renaming =
+    names.size === 0
+      ? {schemas: new Map<string, TableSchema>(), notices: []}
+      : renameTables(parts, {
+          names,
+          restored: new Set([...chosen].map(foldName)),
+          taken: takenNames(found, names, existing),
+          existing,
+        });
+  return {
+    tables: schemas.map(({name}) => {
+      const as = renaming.schemas.get(name);
+      return as === undefined ? {name} : {name, as};
+    }),
+    objects: found.objects.map(({name}) => name),
+    notices: [...renaming.notices, ...parts.objects.flatMap((object) => leftOut(object, chosen))],
+  };
+}
+
+type Found = {
+  tables: ReadonlySet<TableName>;
+  objects: ReadonlySet<string>;
+  /** New names by the names in the backup. */
+  names: ReadonlyMap<TableName, string>;
+};
+
+function findWanted(parts: BackupParts, wanted: readonly WantedTable[]): Found {
+  const owners = shadowOwners(parts);
+  const tables = new Set<TableName>();
+  const objects = new Set<string>();
+  const names = new Map<TableName, string>();
+  for (const {name: written, as} of wanted) {
+    const {name, isTable} = findPart(parts, written);
+    const owner = owners.get(name);
+    if (owner !== undefined) throw shadowTable(name, owner);
+    if (tables.has(name) || objects.has(name)) {
+      throw new BkpError('BAD_REQUEST', `table ${name} is named twice`, {next: 'name it once'});
     }
-    const chosen = new Set([...tables.keys(), ...objects]);
-    return {
-      tables: parts.schemas.flatMap(({name}) => tables.get(name) ?? []),
-      objects: parts.objects.map(({name}) => name).filter((name) => objects.has(name)),
-      leftOut: parts.objects.flatMap((object) => leftOut(object, chosen)),
-    };
-  } finally {
-    scratch.close();
+    (isTable ? tables : objects).add(name);
+    for (const [table, virtual] of owners) if (virtual === name) tables.add(table);
+    const newName = as === undefined ? name : newTableName(as);
+    if (newName === name) continue;
+    if (!isTable) throw keepsName(name);
+    names.set(name, newName);
+  }
+  requireDistinct([...tables, ...objects].map((name) => names.get(name) ?? name));
+  return {tables, objects, names};
+}
+
+function requireDistinct(names: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(foldName(name))) {
+      throw new BkpError('BAD_REQUEST', `two restored tables would have the name ${name}`, {
+        next: 'choose another name after AS',
+      });
+    }
+    seen.add(foldName(name));
   }
 }
 
+function keepsName(name: string): BkpError {
+  return new BkpError('UNSUPPORTED', `${name} is a view or a virtual table, and keeps its name`, {
+    cause: 'other objects, or the tables that hold its rows, find it by this name',
+    next: "leave out AS; INTO './restored.db' restores it into another database",
+  });
+}
+
+/** A full-text index over another table finds its rows by the name of that table. */
+function refuseRenamedContent(object: SchemaObject, names: ReadonlyMap<TableName, string>): void {
+  const {kind, sql} = objectDefinitionOf(object);
+  const over = [...names.keys()].find((name) => kind === 'virtual' && namesTable(sql, name));
+  if (over === undefined) return;
+  throw new BkpError('UNSUPPORTED', `${object.name} is over ${over}, and would not find it under another name`, {
+    next: `restore ${over} without AS, or without ${object.name}`,
+  });
+}
+
+function takenNames(
+  {schemas, objects}: BackupParts,
+  names: ReadonlyMap<TableName, string>,
+  existing: Existing,
+): TakenNames {
+  const kept = schemas
+    .filter(({name}) => !names.has(name))
+    .flatMap((schema) => {
+      const {indexes, triggers} = definitionOf(schema);
+      return [schema.name, ...[...indexes, ...triggers].map(objectName)];
+    });
+  const ofObjects = objects.flatMap((object) => [object.name, ...objectDefinitionOf(object).triggers.map(objectName)]);
+  return new Set([...existing.names, ...[...kept, ...ofObjects, ...names.values()].map(foldName)]);
+}
+
 /** Of each table that holds rows of a virtual table: which one. */
-function shadowOwners(scratch: Connection, {schemas}: BackupParts): ReadonlyMap<TableName, string> {
-  return new Map(
-    schemas.flatMap(({name}) => {
-      const found = findTable(scratch, name);
-      return found.kind === 'table' && found.table.shadowOf !== undefined ? [[name, found.table.shadowOf]] : [];
-    }),
-  );
+function shadowOwners(parts: BackupParts): ReadonlyMap<TableName, string> {
+  if (parts.objects.every((object) => objectDefinitionOf(object).kind === 'view')) return new Map();
+  const scratch = scratchSchema(parts);
+  try {
+    return new Map(
+      parts.schemas.flatMap(({name}) => {
+        const found = findTable(scratch, name);
+        return found.kind === 'table' && found.table.shadowOf !== undefined ? [[name, found.table.shadowOf]] : [];
+      }),
+    );
+  } finally {
+    scratch.close();
+  }
 }
 
 /** As SQLite finds a name: the case of ASCII letters does not matter, `main.` may precede it. */

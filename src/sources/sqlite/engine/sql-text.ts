@@ -1,5 +1,5 @@
 import {type Token as SqliteToken, tokensOf} from '../../../lib/sqlite-tokens.ts';
-import {foldName, quoteText} from './quote.ts';
+import {foldName, quoteName, quoteText} from './quote.ts';
 
 /** A token of SQL that SQLite itself has accepted; blanks and comments are left out. */
 type Token = {kind: SqliteToken['kind']; text: string; start: number; end: number};
@@ -146,9 +146,19 @@ export function triggerEvent(sql: string): 'insert' | 'update' | 'delete' {
 
 /** The name in a CREATE [UNIQUE] INDEX, TRIGGER or VIEW as sqlite_schema stores it. */
 export function objectName(sql: string): string {
-  const [, second, third, fourth] = tokens(sql);
-  const name = /^unique$/i.test(second?.text ?? '') ? fourth : third;
+  const name = nameToken(sql);
   return name === undefined ? '' : unquoted(name.text);
+}
+
+/** The same statement for an object of another name. */
+export function withObjectName(sql: string, name: string): string {
+  const old = nameToken(sql);
+  return old === undefined ? sql : sql.slice(0, old.start) + quoteName(name) + sql.slice(old.end);
+}
+
+function nameToken(sql: string): Token | undefined {
+  const [, second, third, fourth] = tokens(sql);
+  return /^unique$/i.test(second?.text ?? '') ? fourth : third;
 }
 
 /** The value of `name = value` among the arguments of a CREATE VIRTUAL TABLE; undefined when it is absent or empty. */

@@ -23,6 +23,7 @@ import {IndexBuilder, indexesOf, type RestoredIndex} from './index-builder.ts';
 import {Landing} from './landing.ts';
 import {LoadedBytes} from './loaded-bytes.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
+import {renameStaged} from './rename-staged.ts';
 import {StagingFile} from './staging-file.ts';
 import {TreeLoading} from './tree-loading.ts';
 import {planTrees, type TreePlan} from './tree-plan.ts';
@@ -36,6 +37,8 @@ type StagingInput = {
   objects: readonly SchemaObject[];
   facts: DatabaseFacts;
   bases: ReadonlyMap<TableName, StoredBase>;
+  /** By the names in `schemas`: the schemas under which tables are published instead. */
+  published: ReadonlyMap<TableName, TableSchema>;
 };
 
 /** A table that is being restored. */
@@ -169,9 +172,10 @@ export class SqliteStaging implements Staging {
         laid.delete(name);
       }
     });
-    this.#lost = builder.lost;
-    this.#laid = laid;
     requireSound(checked, notice);
+    const names = renameStaged(this.#file.connection, this.#input);
+    this.#lost = new Set([...builder.lost].map(names.statement));
+    this.#laid = new Map([...laid.values()].map((index) => names.index(index)).map((index) => [index.name, index]));
     return [...this.#tables.values()].map(({schema, table}) => ({
       name: schema.name,
       rows: checked.rows.get(table.name)!,
@@ -228,9 +232,9 @@ export class SqliteStaging implements Staging {
     notice('indexes of the backup cannot be copied: their entries are not in order, so they were built from the rows');
   }
 
-  /** The schemas without what could not be built. */
+  /** The schemas that are published, without what could not be built. */
   #publishable(): readonly TableSchema[] {
-    const {schemas} = this.#input;
+    const schemas = this.#input.schemas.map((schema) => this.#input.published.get(schema.name) ?? schema);
     if (this.#lost.size === 0) return schemas;
     return schemas.map((schema) => {
       const {indexes} = definitionOf(schema);

@@ -12,6 +12,8 @@ import type {NamedSql} from './table.ts';
 export type Reach = {
   /** Tables and views that the trigger itself or the view itself names, folded. */
   used: ReadonlySet<string>;
+  /** Those of them whose rows it inserts, updates or deletes. */
+  written: ReadonlySet<string>;
   /**
    * A missing table that it names, in SQLite's words; absent when all exist, or when something else cannot be compiled:
    * another trigger on the way, a function or module that only the application has.
@@ -48,23 +50,24 @@ export function reachOfTrigger(connection: Connection, table: string, trigger: N
 
 function compile(connection: Connection, sql: string, object: NamedSql): Reach {
   const used = new Set<string>();
+  const written = new Set<string>();
   let steps = 0;
   const note: Authorizer = (action, first, _second, schema, inside) => {
     if (++steps > mostSteps) return constants.SQLITE_DENY;
-    const touches =
-      action === constants.SQLITE_READ ||
-      action === constants.SQLITE_INSERT ||
-      action === constants.SQLITE_UPDATE ||
-      action === constants.SQLITE_DELETE;
+    const writes =
+      action === constants.SQLITE_INSERT || action === constants.SQLITE_UPDATE || action === constants.SQLITE_DELETE;
+    const touches = writes || action === constants.SQLITE_READ;
     // A table of which no column is read is reported without the view that names it.
     const own = inside === object.name || inside === null;
     if (touches && first !== null && schema === 'main' && own) used.add(foldName(first));
+    // The statement that fires it writes too, outside of it.
+    if (writes && first !== null && inside === object.name) written.add(foldName(first));
     return constants.SQLITE_OK;
   };
   for (let functions = 0; ; functions++) {
     try {
       connection.prepareAuthorized(sql, note);
-      return {used};
+      return {used, written};
     } catch (error) {
       const {message} = error as Error;
       const unknown = /^no such function: (.+)$/.exec(message)?.[1];
@@ -73,7 +76,7 @@ function compile(connection: Connection, sql: string, object: NamedSql): Reach {
         continue;
       }
       const missing = /^no such table: (?:main\.)?(.+)$/.exec(message)?.[1];
-      return missing === undefined || !namesTable(object.sql, missing) ? {used} : {used, missing};
+      return missing === undefined || !namesTable(object.sql, missing) ? {used, written} : {used, written, missing};
     }
   }
 }
