@@ -3,4 +3,6 @@
  */
 export class NotRecords extends Error {
   override readonly name = 'NotRecords';
+  /** The tree's name, if the layout knows it. */
+  tree?: string;
 }

@@ -110,7 +110,11 @@ export class PageLayout {
     // A fault wakes what waits for a slot, here too.
     const then = (step: () => Promise<void> | void) => {
       placed = placed.then(step);
-      placed.catch((error: Error) => this.#fail(error));
+      placed.catch((error: Error) => {
+        // Callers learn of it while they add a later tree.
+        if (error instanceof NotRecords) error.tree ??= tree.name;
+        this.#fail(error);
+      });
     };
     this.#unfinished++;
     try {
@@ -122,6 +126,7 @@ export class PageLayout {
       if (this.#fault !== undefined) throw this.#fault;
       then(() => writer.end());
     } catch (error) {
+      if (error instanceof NotRecords) error.tree ??= tree.name;
       this.#fail(error as Error);
       throw this.#fault;
     } finally {

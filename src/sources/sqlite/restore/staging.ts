@@ -99,7 +99,7 @@ export class SqliteStaging implements Staging {
 
   async loadTree(table: TableName, tree: StoredTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     assert(!this.#areTreesLaid, 'all trees come before rows and keys');
-    await this.#trees.load(tree, this.#counted(table, tree, chunks));
+    await this.#trees.load(table, tree, this.#counted(table, tree, chunks));
   }
 
   async *#counted(table: TableName, tree: StoredTree, chunks: AsyncIterable<Uint8Array>) {

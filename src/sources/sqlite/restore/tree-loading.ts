@@ -1,5 +1,5 @@
 import {assert, BkpError} from '../../../errors/index.ts';
-import type {StoredTree} from '../../source.ts';
+import type {StoredTree, TableName} from '../../source.ts';
 import {translated} from '../engine/errors.ts';
 import {NotRecords} from '../layout/not-records.ts';
 import {PageLayout} from '../layout/page-layout.ts';
@@ -15,6 +15,8 @@ export class TreeLoading {
   readonly #file: StagingFile;
   readonly #syncEarly: boolean;
   readonly #missing: Set<string>;
+  /** The tables that the trees belong to. */
+  readonly #tables = new Map<string, TableName>();
   #roots = new Map<string, number>();
   #layout: PageLayout | undefined;
 
@@ -29,9 +31,10 @@ export class TreeLoading {
   }
 
   /** @throws BkpError `OBJECT_DAMAGED` when they are not the tree's records, or an earlier tree's were not */
-  async load(tree: StoredTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  async load(table: TableName, tree: StoredTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const {name, kind, records} = tree;
     assert(this.#missing.delete(name), `${name} was wanted, and comes once`);
+    this.#tables.set(name, table);
     await this.#explained(async () => {
       const layout = await this.#begin();
       await layout.addTree({name, kind, records, root: this.#roots.get(name)!}, chunks);
@@ -71,6 +74,7 @@ export class TreeLoading {
       throw new BkpError('OBJECT_DAMAGED', `what the backup holds as records of a table is none: ${error.message}`, {
         cause: error,
         next: 'restore another backup, and report this: the bytes are those that were written',
+        context: {table: error.tree === undefined ? undefined : this.#tables.get(error.tree)},
       });
     }
   }
