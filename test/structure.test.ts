@@ -57,7 +57,7 @@ const floors: Record<string, readonly string[]> = {
   sources: ['origin', 'source', 'take-rows', 'file-source', 'questdb', 'sqlite', 'products', 'index'],
   'sources/sqlite': [
     ...['engine', 'schema', 'image', 'pages', 'rows', 'triggers', 'catalog', 'tracking', 'snapshot', 'layout'],
-    ...['restore', 'choice', 'file', 'index'],
+    ...['merge', 'restore', 'choice', 'file', 'index'],
   ],
   stores: [
     ...['key', 'object-errors', 'wrap-store', 'put-content', 'remove-if-allowed', 'memory', 'directory', 's3'],

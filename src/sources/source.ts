@@ -194,6 +194,15 @@ export type StoredTree = Tree & {records: number};
 /** The base of a table, of records, and how many keys all later deltas of it name. */
 export type StoredBase = {trees: readonly StoredTree[]; changedKeys: number};
 
+/**
+ * How rows of a backup go into the table that has the name now: `merge` brings back rows that were changed or deleted,
+ * and keeps those that only the table has; `replace` also removes these.
+ */
+export type MergeMode = 'merge' | 'replace';
+
+/** What a merge did with the rows of a table, or would do. `kept`: those that only the table has. */
+export type MergedTable = {name: TableName; inserted: number; updated: number; deleted: number; kept: number};
+
 /** A restored table, as `finish` reports it. */
 export type PublishedTable = {name: TableName; rows: number};
 
@@ -237,6 +246,15 @@ export interface Staging {
     signal?: AbortSignal | undefined;
     notice?: ((text: string) => void) | undefined;
   }): Promise<void>;
+  /**
+   * Instead of `publish`, for tables that were staged with a `mode`: brings the living tables to their state in
+   * the backup, all in one transaction. Their own triggers do not fire; change tracking sees every changed row.
+   * @param options.dryRun count, and change nothing
+   * @param options.notice receives what the application has to see to
+   * @throws BkpError `PRECONDITION` naming the difference of columns, or rows that cannot come back or would refer to
+   *   nothing; `UNSUPPORTED` to merge a table without a primary key; `TABLE_NOT_FOUND`. Nothing is changed then
+   */
+  merge(options: {dryRun: boolean; notice?: ((text: string) => void) | undefined}): Promise<readonly MergedTable[]>;
   discard(): Promise<void>;
 }
 
@@ -318,7 +336,9 @@ export interface TableSource {
    * @param options.objects created after the tables
    * @param options.bases the bases that consist of records; the rows of all other tables come by `load`
    * @param options.published by the names in `schemas`: the schemas under which tables are published instead
-   * @throws BkpError `TABLE_EXISTS` naming every table in the way
+   * @param options.mode the tables exist, and `merge` changes their rows; indexes, objects and triggers do not come.
+   *   Absent: the tables are new, and `publish` creates them
+   * @throws BkpError `TABLE_EXISTS` naming every table in the way; with a mode what `merge` throws for such tables
    */
   stage(
     schemas: readonly TableSchema[],
@@ -328,6 +348,7 @@ export interface TableSource {
       objects?: readonly SchemaObject[];
       bases?: ReadonlyMap<TableName, StoredBase>;
       published?: ReadonlyMap<TableName, TableSchema>;
+      mode?: MergeMode | undefined;
     },
   ): Promise<Staging>;
   /** Removes what a staging with this id left behind. */

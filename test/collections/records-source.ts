@@ -123,6 +123,7 @@ export class RecordsSource implements TableSource {
       removeKeys: async (table, segment) => put('keys', table, segment),
       finish: async () => schemas.map(({name}) => ({name, rows: bases?.get(name)?.trees[0]?.records ?? 2})),
       publish: async () => {},
+      merge: async () => [],
       discard: async () => {},
     };
     return staging;

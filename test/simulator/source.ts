@@ -160,6 +160,7 @@ export class FakeTarget extends FakeSource {
       },
       finish: async () => [{name: table, rows: this.restored.size}],
       publish: async () => {},
+      merge: async () => [],
       discard: async () => {},
     };
   }

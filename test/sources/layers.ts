@@ -5,6 +5,8 @@ import {
   type Cuts,
   type DatabaseFacts,
   type Mark,
+  type MergedTable,
+  type MergeMode,
   type Segment,
   type Snapshot,
   type SnapshotOptions,
@@ -140,9 +142,14 @@ export async function fillStaging(
   }
 }
 
-export async function loadStaging(target: TableSource, backup: Backup, id = 'test'): Promise<Staging> {
+export async function loadStaging(
+  target: TableSource,
+  backup: Backup,
+  id = 'test',
+  mode?: MergeMode,
+): Promise<Staging> {
   const bases = basesOf(backup);
-  const staging = await target.stage(backup.schemas, {id, database: backup.database, bases});
+  const staging = await target.stage(backup.schemas, {id, database: backup.database, bases, mode});
   try {
     for (const [name, [base]] of Object.entries(backup.layers)) {
       if (base?.kind === 'base' && base.form === 'records') await loadTrees(staging, name, base);
@@ -192,6 +199,22 @@ async function* lent(segments: readonly KeptSegment[]): AsyncGenerator<Uint8Arra
     memory.set(bytes);
     yield memory.subarray(0, bytes.length);
     memory.fill(0xa5);
+  }
+}
+
+/** Brings the living tables to their state in the backup. */
+export async function merge(
+  target: TableSource,
+  backup: Backup,
+  mode: MergeMode,
+  {dryRun = false, notice}: {dryRun?: boolean; notice?: (text: string) => void} = {},
+): Promise<readonly MergedTable[]> {
+  const staging = await loadStaging(target, backup, 'merge', mode);
+  try {
+    await staging.finish({check: 'quick'});
+    return await staging.merge({dryRun, notice});
+  } finally {
+    await staging.discard();
   }
 }
 

@@ -7,6 +7,7 @@ import type {
   Choice,
   DatabaseFacts,
   Mark,
+  MergeMode,
   SchemaObject,
   Snapshot,
   SnapshotOptions,
@@ -29,6 +30,7 @@ import {requireFreeNames, requireSameEncoding} from './restore/publish.ts';
 import {SqliteStaging, stagingPath} from './restore/staging.ts';
 import {removeDatabase} from './restore/staging-file.ts';
 import {trackingObstacle} from './schema/obstacles.ts';
+import {withoutIndexes} from './schema/schema.ts';
 import {openSnapshot} from './snapshot/snapshot.ts';
 import {brokenTracking, removeBrokenTracking} from './tracking/broken.ts';
 import {dropMarks} from './tracking/drop-marks.ts';
@@ -111,9 +113,11 @@ export class SqliteSource implements TableSource {
       objects?: readonly SchemaObject[];
       bases?: ReadonlyMap<TableName, StoredBase>;
       published?: ReadonlyMap<TableName, TableSchema>;
+      mode?: MergeMode | undefined;
     },
   ): Promise<Staging> {
-    const {objects = [], bases = new Map(), published = new Map()} = options;
+    const {objects = [], bases = new Map(), published = new Map(), mode} = options;
+    if (mode !== undefined) return this.#stageForMerge(schemas, {...options, bases, mode});
     if (this.#absent()) {
       requireFolder(this.#path);
       requireNoStrayJournal(this.#path);
@@ -135,6 +139,34 @@ export class SqliteSource implements TableSource {
       bases,
       published,
     });
+  }
+
+  async #stageForMerge(
+    schemas: readonly TableSchema[],
+    {
+      id,
+      database,
+      bases,
+      mode,
+    }: {
+      id: string;
+      database: DatabaseFacts;
+      bases: ReadonlyMap<TableName, StoredBase>;
+      mode: MergeMode;
+    },
+  ): Promise<Staging> {
+    withConnection(this.#path, {}, (connection) => requireSameEncoding(connection, database));
+    await this.discardStaging(id);
+    const staging = new SqliteStaging(this.#path, stagingPath(this.#path, id), {
+      ...{schemas: schemas.map(withoutIndexes), objects: [], facts: database, bases, mode, published: new Map()},
+    });
+    try {
+      withConnection(this.#path, {}, (connection) => staging.requireLiving(connection));
+      return staging;
+    } catch (error) {
+      await staging.discard();
+      throw error;
+    }
   }
 
   async discardStaging(id: string): Promise<void> {

@@ -27,7 +27,7 @@ export function finishTables(connection: Connection, finishing: Finishing): void
   for (const object of objects) makeObject(connection, object);
   const gone = dropViewsWithoutTables(connection, finishing);
   // Before triggers are created: a manifest may contain one on the tables of an index, and it must not fire.
-  const rebuilt = rebuildTextIndexes(connection, finishing, before);
+  const rebuilt = rebuildTextIndexes(connection, {tables: schemas.map(({name}) => name), notice}, before);
   const used = new Set<string>();
   const makeTriggers = (on: string, triggers: readonly string[]) => {
     for (const sql of triggers) for (const name of makeTrigger(connection, on, sql, notice)) used.add(name);

@@ -26,7 +26,7 @@ export type PublishPlan = Finishing & {
 };
 
 /** How long to wait for the lock of the target while other processes write. */
-const lockTimeoutMs = 30_000;
+export const lockTimeoutMs = 30_000;
 
 /** The staging file becomes the database: by a link, which never replaces a file that appeared meanwhile. */
 export function publishNewFile(connection: Connection, plan: PublishPlan): void {

@@ -4,6 +4,8 @@ import {assert, BkpError} from '../../../errors/index.ts';
 import type {
   DatabaseFacts,
   Mark,
+  MergedTable,
+  MergeMode,
   PublishedTable,
   SchemaObject,
   Staging,
@@ -16,12 +18,14 @@ import type {
 import {findTable} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
+import {requireLiving} from '../merge/merge.ts';
 import {definitionOf, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
 import {type Checked, checkRestored, indexesAtFault, requireSound} from './check-restored.ts';
 import {IndexBuilder, indexesOf, type RestoredIndex} from './index-builder.ts';
 import {Landing} from './landing.ts';
 import {LoadedBytes} from './loaded-bytes.ts';
+import {mergeIntoLiving} from './merge-living.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
 import {renameStaged} from './rename-staged.ts';
 import {StagingFile} from './staging-file.ts';
@@ -39,6 +43,8 @@ type StagingInput = {
   bases: ReadonlyMap<TableName, StoredBase>;
   /** By the names in `schemas`: the schemas under which tables are published instead. */
   published: ReadonlyMap<TableName, TableSchema>;
+  /** Present if the tables exist, and their rows are to be changed. */
+  mode?: MergeMode | undefined;
 };
 
 /** A table that is being restored. */
@@ -221,6 +227,38 @@ export class SqliteStaging implements Staging {
       }
     }
     await this.discard();
+  }
+
+  /** @throws BkpError if the living tables do not have the columns and the key of those in the backup */
+  requireLiving(target: Connection): void {
+    requireLiving(target, this.#storedTables(), this.#mode());
+  }
+
+  async merge(options: {
+    dryRun: boolean;
+    notice?: ((text: string) => void) | undefined;
+  }): Promise<readonly MergedTable[]> {
+    const {dryRun, notice = () => {}} = options;
+    this.#file.close();
+    return mergeIntoLiving({
+      target: this.#target,
+      staged: this.#file.path,
+      tables: this.#storedTables(),
+      facts: this.#input.facts as KeptFacts,
+      mode: this.#mode(),
+      dryRun,
+      notice,
+    });
+  }
+
+  #storedTables(): readonly Table[] {
+    return [...this.#tables.values()].map(({table}) => table);
+  }
+
+  #mode(): MergeMode {
+    const {mode} = this.#input;
+    assert(mode !== undefined, 'the tables were staged for a merge');
+    return mode;
   }
 
   #rebuildLaidIndexes(notice: (text: string) => void): void {

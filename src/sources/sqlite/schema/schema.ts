@@ -102,6 +102,11 @@ export function definitionOf(schema: TableSchema): Definition {
   );
 }
 
+/** The table alone: with its constraints, without its own indexes and triggers. */
+export function withoutIndexes(schema: TableSchema): TableSchema {
+  return {...schema, definition: {...schema.definition, indexes: [], triggers: []}};
+}
+
 /** Changes with the CREATE TABLE statement, not with indexes and triggers, which do not affect how rows load. */
 export function fingerprintOf(table: Table): string {
   return hashOf(table.sql);

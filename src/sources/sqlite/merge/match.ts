@@ -1,0 +1,64 @@
+import {quoteName} from '../engine/quote.ts';
+import {loadedNames, type Table} from '../schema/table.ts';
+
+/** The living table and its state in the backup, as statements name them. */
+export const [living, stored] = ['m', 's'] as const;
+export const livingTable = (table: Table) => `main.${quoteName(table.name)}`;
+export const storedTable = (table: Table) => `staged.${quoteName(table.name)}`;
+
+/** Whether rows are identified by something that the application knows; rowids change with VACUUM. */
+export function hasKey({key}: Table): boolean {
+  return key.kind === 'columns' || key.column !== undefined;
+}
+
+type Side = typeof living | typeof stored;
+
+/**
+ * The condition that a living row and a stored one have the same key, as the table's own key compares.
+ * @param operator `=` matches no NULL; `IS` does
+ */
+export function sameKey({key}: Table, operator: '=' | 'IS'): string {
+  if (key.kind === 'rowid') return `${living}.${key.alias} ${operator} ${stored}.${key.alias}`;
+  return key.parts
+    .map(({column, collation}) => {
+      const side = (name: Side) => `${name}.${quoteName(column)}`;
+      return `${side(living)} ${operator} ${side(stored)} COLLATE ${quoteName(collation)}`;
+    })
+    .join(' AND ');
+}
+
+/**
+ * The condition that a living row has the values of a stored one: the same bytes in the same storage class. Generated
+ * columns follow from the others. Comparisons of row values, because a long AND exceeds SQLite's depth.
+ */
+export function sameValues(table: Table): string {
+  const {columns} = loadedNames(table, {generated: false});
+  const row = (side: Side, of: (column: string) => string) =>
+    columns.map((column) => of(`${side}.${column}`)).join(', ');
+  const equal = (of: (column: string) => string) => {
+    const [left, right] = [row(living, of), row(stored, of)];
+    return columns.length === 1 ? `${left} IS ${right}` : `(${left}) IS (${right})`;
+  };
+  // SQLite stores -0.0, and considers it equal to 0.0.
+  const sign = (column: string) => `iif(${column} IS 0.0, format('%g', ${column}), 0)`;
+  return [(column: string) => `${column} COLLATE BINARY`, (column: string) => `typeof(${column})`, sign]
+    .map(equal)
+    .join(' AND ');
+}
+
+/** The condition that a living row has a NULL in its key. */
+export function nullInKey({key}: Table, side: Side): string | undefined {
+  if (key.kind === 'rowid') return undefined;
+  const parts = key.parts.filter(({notNull}) => !notNull);
+  if (parts.length === 0) return undefined;
+  return parts.map(({column}) => `${side}.${quoteName(column)} IS NULL`).join(' OR ');
+}
+
+/** The key of a row as text for people: `id 5`, `shop 'a', id 5`. */
+export function keyText({key}: Table, side: Side): string {
+  const parts = key.kind === 'rowid' ? [[key.column ?? 'rowid', key.alias] as const] : key.parts.map(named);
+  return parts.map(([name, column]) => `${quoted(name)} || quote(${side}.${column})`).join(` || ', ' || `);
+}
+
+const named = ({column}: {column: string}) => [column, quoteName(column)] as const;
+const quoted = (name: string) => `'${name.replaceAll("'", "''")} '`;
