@@ -41,11 +41,16 @@ export type OperationResult = {
   files?: number;
   cleanup?: 'complete' | 'failed';
   cleanupError?: string;
+  /** Of a restore into tables that exist: what it did with the rows of each, or in a dry run would do. */
+  merged?: readonly MergedRows[];
   /** What was asked for and is not delivered, each with the reason; never empty. Work that returns it ends PARTIAL. */
   missing?: readonly MissingPart[];
   /** Faults that a verification found, and other notices for the user; shown as `issues`, also of a success. */
   notices?: readonly string[];
 };
+
+/** Rows of a table that came back, were set back, or were removed; `kept`: those that the backup does not have. */
+export type MergedRows = {name: string; inserted: number; updated: number; deleted: number; kept: number};
 
 /** `name`: a table, a view; `why`: one sentence. */
 export type MissingPart = {name: string; why: string};

@@ -9,7 +9,7 @@ import {
   resultOf,
   statusOf,
 } from '../ops/index.ts';
-import {byteWords, issueLines, progressOf, rowWords} from './operation-words.ts';
+import {byteWords, issueLines, mergedLines, progressOf, rowWords} from './operation-words.ts';
 import {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';
 
 /** One page of operations; an empty page is only the line with the next page token. */
@@ -54,6 +54,7 @@ function notesOf(operation: Operation): string[] {
   // Two lines, because one would often be wider than the table, and a pipe does not wrap.
   const [rows, bytes] = [rowWords(resultOf(operation)), byteWords(resultOf(operation))];
   if (rows.length > 0) notes.push(`Rows: ${rows.join(', ')}`);
+  for (const text of mergedLines(resultOf(operation))) notes.push(`Table: ${text}`);
   if (bytes.length > 0) notes.push(`Bytes: ${bytes.join(', ')}`);
   if (operation.state.name !== 'done' && operation.limits !== undefined) {
     const {uploadBytesPerSecond: up, downloadBytesPerSecond: down} = operation.limits;

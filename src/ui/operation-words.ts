@@ -21,6 +21,14 @@ export function rowWords(result: OperationResult): string[] {
   return words;
 }
 
+/** @returns a line for each table into which rows were restored: `orders: 3 inserted, 1 updated, 7 kept` */
+export function mergedLines({merged = []}: OperationResult): string[] {
+  return merged.map(({name, ...counts}) => {
+    const words = Object.entries(counts).filter(([, count]) => count > 0);
+    return `${name}: ${words.map(([word, count]) => `${formatCount(count)} ${word}`).join(', ') || 'nothing to do'}`;
+  });
+}
+
 /** @returns the sizes of a result: `1.2 MiB`, `300 KiB stored` */
 export function byteWords(result: OperationResult): string[] {
   const words: string[] = [];
@@ -30,8 +38,12 @@ export function byteWords(result: OperationResult): string[] {
   return words;
 }
 
-/** @returns rows and sizes for one line: `3 rows`, `1 deleted`, `1.2 MiB`, `300 KiB stored` */
+/**
+ * @returns rows and sizes for one line: `3 rows`, `1 deleted`, `1.2 MiB`, `300 KiB stored`; with rows that came into
+ *   tables that exist, these tables instead
+ */
 export function resultWords(result: OperationResult): string[] {
+  if (result.merged !== undefined) return mergedLines(result);
   if (result.rows === undefined) return byteWords(result);
   const [, ...deleted] = rowWords(result);
   return [formatCount(result.rows, 'row'), ...deleted, ...byteWords(result)];

@@ -6,12 +6,13 @@ import {
   listBackups,
   planBackup,
   planRestore,
+  type RestoreReport,
   requirePossible,
   restoreBackup,
   takeBackup,
   verifyBackups,
 } from '../../src/collections/index.ts';
-import {openSource, type WantedTable} from '../../src/sources/index.ts';
+import {type MergeMode, openSource, type WantedTable} from '../../src/sources/index.ts';
 import {openDirectoryStore, type Store} from '../../src/stores/index.ts';
 import {type Host, openVault, thisHost, type Vault} from '../../src/vault/index.ts';
 import {asRows} from './as-rows.ts';
@@ -25,7 +26,13 @@ export type Bench = {
   /** Throws the findings of VERIFY. */
   verify: (collection: string) => Promise<void>;
   /** @param point default: the newest backup */
-  restore: (collection: string, database: string, point?: string, tables?: readonly WantedTable[]) => Promise<void>;
+  restore: (
+    collection: string,
+    database: string,
+    point?: string,
+    tables?: readonly WantedTable[],
+    options?: {partial?: boolean; mode?: MergeMode; dryRun?: boolean},
+  ) => Promise<RestoreReport>;
   /** With a collection: also removes what its KEEP_LATEST does not keep. */
   cleanUp: (collection?: string) => Promise<number>;
   vault: <T>(use: (vault: Vault) => Promise<T>) => Promise<T>;
@@ -81,13 +88,13 @@ export function inProcess(place: {
       }),
     verify: (collection) =>
       vault(async (at) => void (await verifyBackups({...tools(), vault: at}, {collection, level: 'data'}))),
-    restore: (collection, database, point, tables) =>
+    restore: (collection, database, point, tables, options = {}) =>
       vault(async (at) => {
         const source = await openSource({scheme: 'sqlite', path: database});
-        const plan = await planRestore(at, source, {collection, point, tables});
+        const plan = await planRestore(at, source, {collection, point, tables, ...options});
         requirePossible(plan);
         const stagingId = randomBytes(4).toString('hex');
-        await restoreBackup({...tools(), vault: at, source}, {...plan, stagingId, check: 'full'});
+        return restoreBackup({...tools(), vault: at, source}, {...plan, ...options, stagingId, check: 'full'});
       }),
     cleanUp: (collection) =>
       vault(async (at) => {

@@ -173,12 +173,15 @@ function fieldsOf(...objects: object[]): string[] {
   return [...found].sort();
 }
 
+const lists: Readonly<Record<string, unknown>> = {
+  notices: ['n'],
+  missing: [{name: 't', why: 'w'}],
+  merged: [{name: 't', inserted: 1, updated: 1, deleted: 1, kept: 1}],
+};
+
 /** An operation with every field that a result can have. */
 const result = Object.fromEntries(
-  Object.keys(outcomeSchema.options[0].entries.result.entries).map((name) => [
-    name,
-    name === 'notices' ? ['n'] : name === 'missing' ? [{name: 't', why: 'w'}] : 1,
-  ]),
+  Object.keys(outcomeSchema.options[0].entries.result.entries).map((name) => [name, lists[name] ?? 1]),
 ) as unknown as OperationOutcome['result'];
 const issue = {message: 'm', code: 'c', cause: 'w', next: 'n'};
 const everything = [

@@ -61,10 +61,16 @@ function sourceBytes(place: Parameters<typeof requireSource>[0]): number {
 }
 
 export const restoreCollection: Run<'restore'> = async (work, order) => {
-  const {backup, rows, logicalBytes} = await withSource(work.deps, order.place, (source) =>
+  const {backup, rows, logicalBytes, merged, missing} = await withSource(work.deps, order.place, (source) =>
     restoreBackup({...work, source}, order),
   );
-  return {backup: `${order.collection}/${backup}`, rows, logicalBytes};
+  if (order.dryRun) work.notice('this was a dry run: no row was changed');
+  return {
+    ...{backup: `${order.collection}/${backup}`, logicalBytes},
+    ...(order.dryRun ? {} : {rows}),
+    ...(merged === undefined ? {} : {merged}),
+    ...(missing === undefined ? {} : {missing}),
+  };
 };
 
 export const verifyCollection: Run<'verify'> = async (work, order) => {

@@ -5,7 +5,7 @@ import type {DatabaseBackupName, DatabaseKeep} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {count, name, opaque, parsed, text} from '../../lib/schema.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
-import type {Choice, DatabaseMoment, TableSchema, TargetWish} from '../../sources/index.ts';
+import type {Choice, DatabaseMoment, MergeMode, TableSchema, TargetWish} from '../../sources/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 import type {Workplace} from '../places/workplace.ts';
 
@@ -27,7 +27,10 @@ type CollectionOrder = {
       orFull?: boolean;
       fullInstead?: string;
     }
-  /** `choice`: what of the backup; absent: everything. */
+  /**
+   * `choice`: what of the backup; absent: everything. `mode`: change the rows of tables that exist. `dryRun`: only
+   * count what a mode would change. `partial`: without what is damaged.
+   */
   | {
       do: 'restore';
       collection: string;
@@ -35,6 +38,9 @@ type CollectionOrder = {
       stagingId: string;
       check: 'quick' | 'full';
       choice?: Choice;
+      mode?: MergeMode;
+      dryRun?: true;
+      partial?: true;
     }
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
   /** `folder`: where the backup is restored; it is removed at the end. */
@@ -129,6 +135,9 @@ const orderSchema = v.variant('do', [
     stagingId: name,
     check: v.picklist(['quick', 'full']),
     choice: maybe(choice),
+    mode: maybe(v.picklist(['merge', 'replace'])),
+    dryRun: maybe(v.literal(true)),
+    partial: maybe(v.literal(true)),
   }),
   v.object({...common, do: v.literal('verify'), collection: name, backup: maybe(backup), level}),
   v.object({

@@ -15,14 +15,16 @@ import {restoreSettings} from './settings.ts';
 export async function restoreStatement(deps: Deps, statement: StatementOf<'restore'>): Promise<StatementResult> {
   const {collection, point} = backupRef(statement.backup, deps.nowMicros());
   const tables = statement.tables?.map(({table, as}) => ({name: tableName(table), as: as && tableName(as)}));
-  const {check = (await deps.settings()).check} = restoreSettings(statement.settings);
+  const {check = (await deps.settings()).check, mode, dryRun, partial} = restoreSettings(statement.settings);
   await refuseWhenBusy(deps, collection);
   const found = await placeOfCollection(deps, collection, {defines: false});
   const {target} = statement;
   const into = target === undefined ? {} : {source: describeSource(parseSource(target, deps.cwd))};
   const at = {deps, place: {...found, ...into}};
   const {plan, place} = await withVault(at, {create: false}, async (vault, place) => ({
-    plan: await withSource(deps, place, (source) => planRestore(vault, source, {collection, point, tables})),
+    plan: await withSource(deps, place, (source) =>
+      planRestore(vault, source, {collection, point, tables, mode, partial}),
+    ),
     place,
   }));
   requirePossible(plan);
@@ -31,7 +33,13 @@ export async function restoreStatement(deps: Deps, statement: StatementOf<'resto
   const stagingId = randomBytes(6).toString('hex');
   const operation = await startOperation(
     deps,
-    {do: 'restore', place, collection, backup, stagingId, check, ...(choice === undefined ? {} : {choice})},
+    {
+      ...{do: 'restore', place, collection, backup, stagingId, check},
+      ...(choice === undefined ? {} : {choice}),
+      ...(plan.mode === undefined ? {} : {mode: plan.mode}),
+      ...(plan.partial === undefined ? {} : {partial: plan.partial}),
+      ...(dryRun ? {dryRun: true} : {}),
+    },
     {
       kind: 'restore',
       subject: collectionSubject(collection),

@@ -1,5 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import {splitChecks} from '../../query/index.ts';
+import type {MergeMode} from '../../sources/index.ts';
 import type {Setting} from '../../sql/index.ts';
 import type {VerifyLevel} from '../../vault/index.ts';
 
@@ -68,16 +69,32 @@ function levelValue(value: string): VerifyWish['level'] {
 }
 
 /** What WITH of RESTORE sets; absent: as the configuration has it. */
-export type RestoreSettings = {check?: 'quick' | 'full'};
+export type RestoreSettings = {
+  check?: 'quick' | 'full';
+  /** Change the rows of tables that exist. */
+  mode?: MergeMode;
+  dryRun?: boolean;
+  partial?: boolean;
+};
 
 /** @throws BkpError `BAD_REQUEST` */
 export function restoreSettings(settings: readonly Setting[]): RestoreSettings {
   const found: RestoreSettings = {};
   for (const {key, value} of settings) {
     if (key === 'CHECK') found.check = oneOf(key, value, ['quick', 'full']);
-    else throw new BkpError('BAD_REQUEST', `${key} is not a setting of RESTORE`, {next: "write WITH (CHECK='full')"});
+    else if (key === 'MODE') found.mode = oneOf(key, value, ['merge', 'replace']);
+    else if (key === 'PARTIAL') found.partial = oneOf(key, value, ['true', 'false']) === 'true';
+    else if (key === 'DRY_RUN') found.dryRun = oneOf(key, value, ['true', 'false']) === 'true';
+    else {
+      throw new BkpError('BAD_REQUEST', `${key} is not a setting of RESTORE`, {
+        next: "the settings are CHECK, MODE, DRY_RUN and PARTIAL: WITH (MODE='merge')",
+      });
+    }
   }
-  return found;
+  if (!found.dryRun || found.mode !== undefined) return found;
+  throw new BkpError('BAD_REQUEST', "DRY_RUN needs a MODE: MODE='merge' or MODE='replace'", {
+    next: "write WITH (MODE='merge', DRY_RUN='true')",
+  });
 }
 
 function oneOf<Value extends string>(key: string, written: string, values: readonly Value[]): Value {

@@ -34,3 +34,24 @@ export async function obstacleOf(
     next: `${only} into a new file, to compare or copy rows from: ${statement([])} INTO './restored.db'`,
   });
 }
+
+/** @returns `TABLE_NOT_FOUND` if the target lacks a table whose rows are to be changed, undefined if it has them all */
+export async function mergeObstacle(
+  source: TableSource,
+  parts: RestoredParts,
+  {collection, backup}: {collection: string; backup: BackupName},
+): Promise<BkpError | undefined> {
+  const facts = await source.describe(parts.tables.map(({chosen}) => chosen.name));
+  const missing = facts.filter(({state}) => state === 'absent').map(({name}) => name);
+  if (missing.length === 0) return undefined;
+  const named = missing
+    .slice(0, mostNamed)
+    .map((name) => quoteName(name))
+    .join(', ');
+  return new BkpError('TABLE_NOT_FOUND', `path does not exist: ${missing.map((name) => `/Root/${name}`).join(', ')}`, {
+    cause: 'MODE changes the rows of tables that exist',
+    next:
+      'without MODE a restore creates what is missing: ' +
+      `RESTORE ${quoteName(collection)} TABLE ${named} AT '${backup}'`,
+  });
+}

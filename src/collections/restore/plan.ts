@@ -1,6 +1,6 @@
 import {newestReadable} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Choice, TableName, TableSource, WantedTable} from '../../sources/index.ts';
+import type {Choice, MergeMode, TableName, TableSource, WantedTable} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
@@ -8,7 +8,7 @@ import {requireReadable} from '../stored/folder.ts';
 import {type Backup, readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {type RestoredParts, restoredParts} from './choice.ts';
-import {obstacleOf} from './obstacle.ts';
+import {mergeObstacle, obstacleOf} from './obstacle.ts';
 
 export type RestoreWish = {
   collection: string;
@@ -16,6 +16,10 @@ export type RestoreWish = {
   point?: string | undefined;
   /** Only these tables. Absent: everything in the backup. */
   tables?: readonly WantedTable[] | undefined;
+  /** Change the rows of tables that exist. Absent: create the tables. */
+  mode?: MergeMode | undefined;
+  /** Restore what is not damaged. Default false. */
+  partial?: boolean | undefined;
 };
 
 /** What a restore will do: a value, made before anything is written, which the worker executes. */
@@ -28,6 +32,10 @@ export type RestorePlan = {
   target: string;
   /** Absent: everything in the backup. */
   choice?: Choice;
+  /** Absent: the tables are created. */
+  mode?: MergeMode;
+  /** What is damaged is left out, and named at the end. */
+  partial?: true;
   tables: readonly PlannedTable[];
   /** Views and virtual tables that come. */
   objects: readonly string[];
@@ -65,22 +73,47 @@ export function requirePossible({obstacle}: RestorePlan): void {
   if (obstacle !== undefined) throw obstacle;
 }
 
-async function planOf(source: TableSource, backup: Backup, {collection, tables}: RestoreWish): Promise<RestorePlan> {
+async function planOf(
+  source: TableSource,
+  backup: Backup,
+  {collection, tables, mode, partial = false}: RestoreWish,
+): Promise<RestorePlan> {
   const {body} = backup;
   const schemas = body.tables.map(({schema}) => schema);
   const choice = tables && (await source.choose({schemas, objects: body.objects ?? []}, tables));
   const parts = restoredParts(backup, choice);
-  const obstacle = await obstacleOf(source, parts, {collection, backup: body.backup});
+  if (mode !== undefined) requireTablesOnly(choice);
+  const obstacle =
+    mode === undefined
+      ? await obstacleOf(source, parts, {collection, backup: body.backup})
+      : await mergeObstacle(source, parts, {collection, backup: body.backup});
   return {
     collection,
     backup: body.backup,
     takenAt: body.takenAt,
     target: source.description,
     ...(choice === undefined ? {} : {choice}),
+    ...(mode === undefined ? {} : {mode}),
+    ...(partial ? {partial} : {}),
     tables: parts.tables.map(planned),
-    objects: parts.objects.map(({name}) => name),
+    objects: mode === undefined ? parts.objects.map(({name}) => name) : [],
     ...(obstacle === undefined ? {} : {obstacle}),
   };
+}
+
+/** @throws BkpError `BAD_REQUEST` */
+function requireTablesOnly(choice: Choice | undefined): void {
+  const renamed = choice?.tables.find(({as}) => as !== undefined);
+  if (renamed !== undefined) {
+    throw new BkpError('BAD_REQUEST', `MODE changes ${renamed.name} itself, so it cannot come AS ${renamed.as?.name}`, {
+      next: 'leave out AS to change the table, or MODE to restore it under another name',
+    });
+  }
+  const [object] = choice?.objects ?? [];
+  if (object === undefined) return;
+  throw new BkpError('BAD_REQUEST', `${object} is a view or a virtual table, and MODE changes the rows of tables`, {
+    next: 'leave it out, or restore it without MODE',
+  });
 }
 
 function planned({backup: {schema, layers}}: RestoredParts['tables'][number]): PlannedTable {

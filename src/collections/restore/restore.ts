@@ -1,20 +1,36 @@
 import {startMeter, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Choice, PublishedTable, StoredBase, TableName, TableSource} from '../../sources/index.ts';
+import type {
+  Choice,
+  MergedTable,
+  MergeMode,
+  PublishedTable,
+  StoredBase,
+  TableName,
+  TableSource,
+} from '../../sources/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {type ReadableCollection, requireReadable} from '../stored/folder.ts';
 import {storedBaseOf} from '../stored/layers.ts';
 import {type Backup, readBackup, type TableBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
-import {restoredParts} from './choice.ts';
+import {type RestoredParts, restoredParts} from './choice.ts';
+import type {MissingPart} from './damage.ts';
 import {bytesToLoad, loadLayer, loadTrees} from './load-layer.ts';
+import {restoreIntact} from './partial.ts';
 
 export type RestoreRequest = {
   collection: string;
   backup: BackupName;
   /** What of the backup; absent: everything. */
   choice?: Choice | undefined;
+  /** Change the rows of tables that exist. Absent: create the tables. */
+  mode?: MergeMode | undefined;
+  /** With a mode: count what it would do, and change nothing. */
+  dryRun?: boolean | undefined;
+  /** Restore what is not damaged, and name the rest. Default false. */
+  partial?: boolean | undefined;
   /** Names the staging tables, which a crash leaves in the source. */
   stagingId: string;
   check: 'quick' | 'full';
@@ -26,17 +42,23 @@ export type RestoreReport = {
   logicalBytes: number;
   tables: number;
   published: readonly PublishedTable[];
+  /** With a mode: what was done with the rows of each table. */
+  merged?: readonly MergedTable[];
+  /** What the backup has and cannot bring; only of a partial restore, and never empty. */
+  missing?: readonly MissingPart[];
 };
+
+type RestoreTools = WorkTools & {vault: VaultReader; source: TableSource};
 
 /**
  * Executes a plan: loads the base and the deltas of every table into staging, then publishes all tables together, or
  * none.
+ *
+ * A partial restore begins like any other. Only when something turns out to be damaged, it reads all that is left, so
+ * that it knows every table that cannot come, and begins again without them: a table is restored whole or not at all.
  */
-export async function restoreBackup(
-  tools: WorkTools & {vault: VaultReader; source: TableSource},
-  request: RestoreRequest,
-): Promise<RestoreReport> {
-  const {vault, source, signal} = tools;
+export async function restoreBackup(tools: RestoreTools, request: RestoreRequest): Promise<RestoreReport> {
+  const {vault} = tools;
   const live = await requireReadable(vault, request.collection);
   const backup = await readBackup(
     vault,
@@ -44,8 +66,26 @@ export async function restoreBackup(
     await findBackup(vault, {collection: request.collection, backups: live.backups, point: request.backup}),
   );
   const parts = restoredParts(backup, request.choice);
+  if (request.mode === undefined) for (const sentence of request.choice?.notices ?? []) tools.notice(sentence);
+  const restore = (some: RestoredParts, isWhole: boolean) =>
+    restoreParts(tools, {live, backup, parts: some, isWhole}, request);
+  const isWhole = request.choice === undefined;
+  if (!request.partial) return restore(parts, isWhole);
+  return restoreIntact(tools, backup, parts, (intact) =>
+    restore(intact, isWhole && intact.tables.length === parts.tables.length),
+  );
+}
+
+/** @param what.isWhole everything in the backup comes */
+async function restoreParts(
+  tools: RestoreTools,
+  what: {live: ReadableCollection; backup: Backup; parts: RestoredParts; isWhole: boolean},
+  request: RestoreRequest,
+): Promise<RestoreReport> {
+  const {vault, source, signal} = tools;
+  const {live, backup, parts, isWhole} = what;
+  const {mode, dryRun = false} = request;
   const tables = parts.tables.map((table) => table.backup);
-  for (const sentence of request.choice?.notices ?? []) tools.notice(sentence);
   const bases = new Map<TableName, StoredBase>();
   for (const {schema, layers} of tables) {
     const base = storedBaseOf(layers);
@@ -56,7 +96,10 @@ export async function restoreBackup(
   );
   const staging = await source.stage(
     tables.map((table) => table.schema),
-    {id: request.stagingId, database: backup.body.source.database, objects: parts.objects, bases, published: renamed},
+    {
+      ...{id: request.stagingId, database: backup.body.source.database, objects: parts.objects},
+      ...{bases, published: renamed, mode},
+    },
   );
   try {
     const logicalBytes = tables.reduce((sum, table) => sum + bytesToLoad(staging, backup, table), 0);
@@ -75,8 +118,14 @@ export async function restoreBackup(
     });
     requireCounts(tables, new Map(published.map((table) => [table.name, table.rows])));
     signal.throwIfAborted();
+    if (mode !== undefined) {
+      tools.progress({...meter.state(), phase: 'Merge'});
+      const merged = await staging.merge({dryRun, notice: tools.notice});
+      const rows = merged.reduce((sum, {inserted, updated}) => sum + inserted + updated, 0);
+      return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length, published, merged};
+    }
     tools.progress({...meter.state(), phase: 'Publish'});
-    const resume = request.choice === undefined ? await resumption(live, backup, source) : undefined;
+    const resume = isWhole ? await resumption(live, backup, source) : undefined;
     await staging.publish({resume, signal, notice: tools.notice});
     const rows = published.reduce((sum, table) => sum + table.rows, 0);
     return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length, published};

@@ -21,6 +21,7 @@ const issue = v.object({
   cause: v.exactOptional(text),
   next: v.exactOptional(text),
 });
+const mergedRows = v.object({name: text, inserted: count, updated: count, deleted: count, kept: count});
 const part = v.object({name: text, why: text});
 const parts = v.pipe(v.array(part), v.readonly());
 const resultEntries = {
@@ -34,6 +35,7 @@ const resultEntries = {
   files: v.exactOptional(count),
   cleanup: v.exactOptional(v.picklist(['complete', 'failed'])),
   cleanupError: v.exactOptional(text),
+  merged: v.exactOptional(v.pipe(v.array(mergedRows), v.readonly())),
   notices: v.exactOptional(texts),
 };
 const result = v.object({...resultEntries, missing: v.exactOptional(parts)});

@@ -10,6 +10,13 @@ import {hasKey} from './match.ts';
  * @throws BkpError `PRECONDITION` naming each difference; `UNSUPPORTED` for a table without a key
  */
 export function requireFit(table: Table, stored: Table, mode: MergeMode): void {
+  if (table.shadowOf !== undefined) {
+    throw new BkpError('UNSUPPORTED', `${table.name} holds the rows of the virtual table ${table.shadowOf}`, {
+      cause: 'its rows make sense only together, so they are not changed one by one',
+      next: 'name the tables that are to be changed, without it',
+      context: {table: table.name},
+    });
+  }
   if (mode === 'merge' && !hasKey(table)) {
     throw new BkpError('UNSUPPORTED', `table ${table.name} has no primary key, so its rows cannot be merged`, {
       cause: 'VACUUM and a dump give such rows other rowids: nothing says which row of the backup is which living row',
@@ -19,11 +26,20 @@ export function requireFit(table: Table, stored: Table, mode: MergeMode): void {
   }
   const differences = [...columnDifferences(table, stored), ...formDifferences(table, stored)];
   if (differences.length === 0) return;
-  throw new BkpError('PRECONDITION', `table ${table.name} has not the columns and the key that it had in the backup`, {
-    details: differences,
-    next: `restore it under another name, and copy what you need: RESTORE … TABLE ${table.name} AS ${table.name}_before`,
-    context: {table: table.name},
-  });
+  throw new BkpError(
+    'PRECONDITION',
+    `table ${table.name} does not have the columns and the key that it had in the backup`,
+    {
+      details: differences,
+      next: underAnotherName(table),
+      context: {table: table.name},
+    },
+  );
+}
+
+/** The next step where the rows of the backup cannot go into the table. */
+export function underAnotherName({name}: Table): string {
+  return `restore it under another name (TABLE ${name} AS ${name}_before), and copy what you need`;
 }
 
 function columnDifferences(table: Table, stored: Table): string[] {

@@ -7,7 +7,7 @@ import {ResultCode, resultCode} from '../engine/errors.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {reachOfTrigger} from '../schema/reach.ts';
 import {loadedNames, type Table} from '../schema/table.ts';
-import {requireFit} from './fit.ts';
+import {requireFit, underAnotherName} from './fit.ts';
 import {hasKey, keyText, living, livingTable, nullInKey, sameKey, sameValues, stored, storedTable} from './match.ts';
 
 const mostNamed = 10;
@@ -56,7 +56,8 @@ const isStored = (table: Table) =>
 const isLiving = (table: Table) =>
   `EXISTS (SELECT 1 FROM ${livingTable(table)} AS ${living} WHERE ${sameKey(table, '=')})`;
 const isChanged = (table: Table) =>
-  `EXISTS (SELECT 1 FROM ${storedTable(table)} AS ${stored} WHERE ${sameKey(table, '=')} AND NOT (${sameValues(table)}))`;
+  `EXISTS (SELECT 1 FROM ${storedTable(table)} AS ${stored}
+     WHERE ${sameKey(table, '=')} AND NOT (${sameValues(table)}))`;
 
 /** What a merge would do now. */
 export function countMerge(connection: Connection, table: Table, mode: MergeMode): MergedTable {
@@ -151,9 +152,7 @@ function refusedRows(connection: Connection, table: Table, {message}: Error): Bk
     {
       cause: message,
       details: rows.map((key) => `the row with ${key}`),
-      next:
-        'change or delete the living rows that have the same unique values, then restore again; or restore the ' +
-        `table under another name: RESTORE … TABLE ${table.name} AS ${table.name}_before`,
+      next: `change or delete rows that have the same unique values, and try again; or ${underAnotherName(table)}`,
       context: {table: table.name},
     },
   );
@@ -174,7 +173,7 @@ function requireEqual(connection: Connection, table: Table, mode: MergeMode): vo
   throw new BkpError('PRECONDITION', `rows of ${table.name} would come back changed; nothing was changed`, {
     cause: 'SQLite converts their values to the types of the columns, as it did not when they were written',
     details: different.map(({key}) => `the row with ${key}`),
-    next: `restore it under another name: RESTORE … TABLE ${table.name} AS ${table.name}_before`,
+    next: underAnotherName(table),
     context: {table: table.name},
   });
 }
