@@ -1,34 +1,34 @@
 /** Columns become records. */
-import {valueBytes} from '../record';
-import {readVarint, varintEnd, varintSize, writeVarint} from '../varint';
+import {readMixedVarint, varintEnd, varintSize, writeVarint} from '../varint';
+import {blockSize} from './blocks';
+import {beginBlock, extraTypeBytes, headAts, readTypes} from './join-types';
+import {uniformSum, valueAts, valueSums, writeTypes} from './join-types';
+import {writeValues} from './join-values';
 import {
   before,
   columnBytes,
   columnTable,
-  copyValue,
   differencesFlag,
   fixedBytes,
   gap,
   hasDifferences,
-  isInteger,
   mostColumns,
-  mostHeaderBytes,
-  shortSize,
   types,
   typesEnd,
   unzigzag,
   values,
   valuesEnd,
-  writeInteger,
 } from './streams';
 
-/** The serial types of one record, and the lengths of its values, with the flag of integers that are differences. */
-const header: usize = memory.data(126 * 9 + 16, 16);
-const lengths: usize = memory.data(126 * 4, 16);
+let rowids: usize = 0;
+let rowid: i64 = 0;
 
 /**
  * The input may be anything. Everything is checked before it is read or written: no byte outside of the input, of the
- * output, and of 16 bytes after each of them is touched.
+ * output, and of 16 bytes after the output is touched.
+ *
+ * Blocks of records are joined column by column. What a column needs stays in registers then, and many columns of a
+ * block have one serial type.
  * @param input arranged records
  * @param outBytes the length of the records
  * @returns false if these are not arranged records of that length
@@ -43,51 +43,21 @@ export function join(input: usize, inputBytes: u32, hasRowids: bool, out: usize,
   const counts = input + fixedBytes + 8 * columns;
   const fixedEnd: u64 = (fixedBytes as u64) + 8 * columns + (records as u64) + gap + (rowidBytes as u64) + gap;
   if (findStreams(input, columns, fixedEnd) != (inputBytes as u64)) return false;
-  let rowids = counts + records + gap;
+  rowids = counts + records + gap;
+  rowid = 0;
   const rowidsEnd = rowids + rowidBytes;
   const outEnd = out + outBytes;
-  let rowid: i64 = 0;
-  for (let record: u32 = 0; record < records; record++) {
+  for (let record: u32 = 0; record < records; ) {
+    const size = blockSize(counts + record, records - record);
     const count: u32 = load<u8>(counts + record);
     if (count > columns) return false;
-    const end = columnTable + count * columnBytes;
-    const valueSum = readTypes(end, outBytes);
-    if (valueSum > (outBytes as u64)) return false;
-    const headerBytes = ((headerEnd - header) as u32) + 1;
-    if (headerBytes > mostHeaderBytes) return false;
-    const payloadBytes = headerBytes + (valueSum as u32);
-    let recordBytes = varintSize(payloadBytes) + payloadBytes;
-    if (hasRowids) {
-      if (rowids >= rowidsEnd) return false;
-      rowid += unzigzag(readVarint(rowids));
-      rowids = varintEnd;
-      recordBytes += varintSize(rowid);
-    }
-    if (recordBytes > ((outEnd - out) as u32)) return false;
-    out = writeVarint(out, payloadBytes);
-    if (hasRowids) out = writeVarint(out, rowid);
-    store<u8>(out, headerBytes);
-    copyValue(out + 1, header, headerBytes - 1);
-    out += headerBytes;
-    let length = lengths;
-    for (let column = columnTable; column < end; column += columnBytes, length += 4) {
-      const bytes = load<u32>(length);
-      const from: usize = load<u32>(column, values);
-      const fromEnd: usize = load<u32>(column, valuesEnd);
-      if (bytes < differencesFlag) {
-        if ((bytes as usize) > fromEnd - from) return false;
-        copyValue(out, from, bytes);
-        store<u32>(column, (from + bytes) as u32, values);
-        out += bytes;
-      } else {
-        const value = load<i64>(column, before) + unzigzag(readVarint(from));
-        if (varintEnd > fromEnd) return false;
-        store<u32>(column, varintEnd as u32, values);
-        store<i64>(column, value, before);
-        writeInteger(out, bytes ^ differencesFlag, value);
-        out += bytes ^ differencesFlag;
-      }
-    }
+    beginBlock();
+    for (let c: u32 = 0; c < count; c++) if (!readTypes(c, count, size, outBytes)) return false;
+    out = writeHeads(count, size, hasRowids, rowidsEnd, out, outEnd);
+    if (out == 0) return false;
+    writeTypes(count, size);
+    for (let c: u32 = 0; c < count; c++) if (!writeValues(c, size)) return false;
+    record += size;
   }
   return out == outEnd && rowids == rowidsEnd && areAllRead(columns);
 }
@@ -112,39 +82,33 @@ function findStreams(input: usize, columns: u32, from: u64): u64 {
   return at;
 }
 
-let headerEnd: usize = 0;
-
 /**
- * Reads one serial type of each column up to `end`; the header is then in `header` up to `headerEnd`.
- * @returns the length of all values, or more than `most` if there is one that is not there or is longer
+ * Writes the lengths and rowids of a block of records, and leaves room for their types and values.
+ * @returns where they end; 0 if they would not have room
  */
-// @ts-ignore: decorator
-@inline
-function readTypes(end: usize, most: u32): u64 {
-  let typeTo = header;
-  let sum: u64 = 0;
-  let length = lengths;
-  for (let column = columnTable; column < end; column += columnBytes, length += 4) {
-    const at: usize = load<u32>(column);
-    if ((at as u32) >= load<u32>(column, typesEnd)) return u64.MAX_VALUE;
-    const type: u32 = load<u8>(at);
-    let bytes: u32 = shortSize(type & 0x7f);
-    if (type < 0x80) {
-      store<u8>(typeTo, type);
-      typeTo++;
-      store<u32>(column, (at + 1) as u32);
-    } else {
-      const long = readVarint(at);
-      store<u32>(column, varintEnd as u32);
-      typeTo = writeVarint(typeTo, long);
-      if (valueBytes(long) > (most as u64)) return u64.MAX_VALUE;
-      bytes = valueBytes(long) as u32;
+function writeHeads(count: u32, size: u32, hasRowids: bool, rowidsEnd: usize, at: usize, outEnd: usize): usize {
+  let out = at;
+  for (let i: u32 = 0; i < size; i++) {
+    const headerBytes = 1 + count + load<u32>(extraTypeBytes + 4 * i);
+    const valueSum = uniformSum + load<u64>(valueSums + 8 * i);
+    if (valueSum > ((outEnd - out) as u64)) return 0;
+    const payloadBytes = headerBytes + (valueSum as u32);
+    let recordBytes = varintSize(payloadBytes) + payloadBytes;
+    if (hasRowids) {
+      if (rowids >= rowidsEnd) return 0;
+      rowid += unzigzag(readMixedVarint(rowids));
+      rowids = varintEnd;
+      recordBytes += varintSize(rowid);
     }
-    store<u32>(length, isInteger(type) ? bytes | load<u32>(column, hasDifferences) : bytes);
-    sum += bytes;
+    if (recordBytes > ((outEnd - out) as u32)) return 0;
+    out = writeVarint(out, payloadBytes);
+    if (hasRowids) out = writeVarint(out, rowid);
+    store<u8>(out, headerBytes);
+    store<u32>(headAts + 4 * i, (out + 1) as u32);
+    store<u32>(valueAts + 4 * i, (out + headerBytes) as u32);
+    out += payloadBytes;
   }
-  headerEnd = typeTo;
-  return sum;
+  return out;
 }
 
 function areAllRead(columns: u32): bool {

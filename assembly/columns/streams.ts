@@ -1,5 +1,5 @@
 /** The streams of arranged records: docs/format.md, "Records by column". */
-import {varintSize} from '../varint';
+import {swap64} from '../swap';
 
 /** Longer headers are not arranged. Each column has a serial type of at least one byte, after one for the length. */
 export const mostHeaderBytes: u32 = 127;
@@ -26,7 +26,11 @@ export const valuesEnd: usize = 12;
 export const before: usize = 16;
 /** Whether integers are differences. */
 export const hasDifferences: usize = 24;
-/** Bytes of all integers, as they are and as differences. */
+/** While records are joined: the length of all values of a block, else one that none exceeds; where its types begin. */
+export const lengthOfAll: usize = 28;
+export const mostLength: usize = 32;
+export const typesAt: usize = 36;
+/** While they are split: bytes of all integers, as they are and as differences. */
 export const integerBytes: usize = 32;
 export const differenceBytes: usize = 36;
 
@@ -57,14 +61,7 @@ export function isInteger(type: u32): bool {
 // @ts-ignore: decorator
 @inline
 export function readInteger(at: usize, bytes: u32): i64 {
-  return (bswap<u64>(load<u64>(at)) as i64) >> (64 - 8 * bytes);
-}
-
-/** Writes eight bytes, of which the first `bytes` are the integer. */
-// @ts-ignore: decorator
-@inline
-export function writeInteger(at: usize, bytes: u32, value: i64): void {
-  store<u64>(at, bswap<u64>((value << (64 - 8 * bytes)) as u64));
+  return (swap64(load<u64>(at)) as i64) >> (64 - 8 * bytes);
 }
 
 /** Maps numbers of small absolute value to small numbers, whatever their sign. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {joinRecords, mostColumnBytes, type RecordKind, splitRecords} from '../../../src/vault/codec/columns/columns.ts';
 import {wasm} from '../../../src/vault/codec/columns/wasm.js';
-import {anyRows, columnsOf, hasLongHeader, recordsOf, shopRows} from './records.ts';
+import {anyRows, columnsOf, hasLongHeader, recordsOf, shopRows, tableRows} from './records.ts';
 
 /** For a change of the code: `BKP_PROPERTY_RUNS=100000 npx vitest run test/vault/codec/columns.test.ts`. */
 const numRuns = Number(process.env.BKP_PROPERTY_RUNS ?? 100);
@@ -184,11 +184,14 @@ const extremes = fc.constantFrom(0, 1, 16, 125, 126, 127, 0x7fff_ffff, 0x8000_00
 test('joining crafted columns reads and writes nothing outside of its input and output', () => {
   fc.assert(
     fc.property(
-      fc.array(
-        fc.record({
-          rowid: fc.bigInt(-5n, 2n ** 62n),
-          values: fc.array(fc.oneof(fc.string(), fc.bigInt(-9n, 9n), fc.bigInt(100_000n, 100_100n))),
-        }),
+      fc.oneof(
+        tableRows.filter((rows) => recordsOf(rows, 'rowid').length < 60_000),
+        fc.array(
+          fc.record({
+            rowid: fc.bigInt(-5n, 2n ** 62n),
+            values: fc.array(fc.oneof(fc.string(), fc.bigInt(-9n, 9n), fc.bigInt(100_000n, 100_100n))),
+          }),
+        ),
       ),
       anyKind,
       damage,
@@ -221,11 +224,33 @@ test('splitting crafted records reads and writes nothing outside of its input an
   );
 });
 
+test('columns of records with a longer header than is split are refused', () => {
+  const ofTwoBytes = Buffer.alloc(58);
+  for (const count of [63, 64, 70]) {
+    const rows = [{rowid: 1n, values: Array(count).fill(ofTwoBytes)}];
+    const plain = recordsOf(rows, 'key');
+    const columns = columnsOf(rows, 'key');
+    if (count === 63) expect(Buffer.from(joinRecords(columns, 'key', plain.length)).equals(plain)).toBe(true);
+    else for (const less of [0, 1]) expect(() => joinRecords(columns, 'key', plain.length - less)).toThrow();
+  }
+});
+
 test.each([
   ['rowids', 'rowid', {records: 200, rowids: [0]}],
   ['serial types', 'key', {records: 60, types: [8]}],
   ['values', 'key', {records: 1, types: [0x81, 0x55]}],
   ['a difference', 'key', {records: 2, types: [1, 0x81, 0x55], values: [0x80], flag: 0x80000000}],
+  ['serial types of one byte', 'key', {records: 60, types: Array(59).fill(8)}],
+  ['values of one length', 'key', {records: 60, types: Array(60).fill(17), values: [1, 2, 3]}],
+  ['short values of several lengths', 'key', {records: 60, types: Array(30).fill([41, 43]).flat(), values: [1, 2]}],
+  ['values of several lengths', 'key', {records: 3, types: [13, 113, 111], values: [1, 2]}],
+  ['serial types of two bytes', 'key', {records: 60, types: Array(30).fill([0x81, 0x55]).flat()}],
+  [
+    'differences of one byte',
+    'key',
+    {records: 60, types: Array(60).fill(1), values: Array(59).fill(2), flag: 0x80000000},
+  ],
+  ['values beside differences', 'key', {records: 2, types: [1, 23], values: [2, 1, 1], flag: 0x80000000}],
 ] as const)('%s that end too early are refused, and nothing behind them is read', (_, kind, crafted) => {
   const {
     records,

@@ -149,9 +149,32 @@ const orderedRows = fc
     }),
   );
 
+/** What the columns of a table have in common: their types, or their lengths, or that their integers are near. */
+const likeValues: readonly fc.Arbitrary<Value>[] = [
+  fc.constant(null),
+  fc.constant('2026-11-27 04:10:00'),
+  fc.constantFrom('open', 'paid'),
+  fc.double(),
+  fc.string({maxLength: 16}),
+  fc.nat(33).map((length) => Buffer.alloc(length, 'of a medium length ')),
+  fc.nat(70).map((length) => Buffer.alloc(length, 'sometimes of more than a byte ')),
+  fc.bigInt(100_000n, 100_030n),
+  fc.bigInt(100_000n, 100_300n),
+  fc.bigInt(-40_000n, 40_000n),
+  value,
+];
+
+/** Rows with equally many columns, whose values resemble those above them. */
+export const tableRows: fc.Arbitrary<RecordValues[]> = fc
+  .array(fc.constantFrom(...likeValues), {minLength: 1, maxLength: 5})
+  .chain((columns) =>
+    fc.array(fc.record({rowid: integer, values: fc.tuple(...columns)}), {maxLength: 150, size: 'max'}),
+  );
+
 /** Rows of any shape; columns and serial types differ from row to row. */
 export const anyRows: fc.Arbitrary<RecordValues[]> = fc.oneof(
   orderedRows,
+  tableRows,
   fc.array(row, {maxLength: 30}),
   // A record with as many columns as a short header has, and some more.
   fc
