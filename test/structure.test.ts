@@ -51,7 +51,7 @@ const floors: Record<string, readonly string[]> = {
   ],
   'sources/questdb': ['format', 'server', 'listing', 'restore', 'source', 'index'],
   ops: ['journal', 'worker', 'index'],
-  vault: ['format', 'codec', 'lease', 'indexes', 'read', 'write', 'care', 'reader', 'vault', 'index'],
+  vault: ['format', 'codec', 'lease', 'indexes', 'ledger', 'read', 'write', 'care', 'reader', 'vault', 'index'],
   collections: ['stored', 'define', 'backup', 'restore', 'copy', 'views', 'care', 'index'],
   database: ['stored', 'backup', 'restore', 'views', 'care', 'index'],
   sources: ['origin', 'source', 'take-rows', 'file-source', 'questdb', 'sqlite', 'products', 'index'],

@@ -15,7 +15,7 @@ export type Standing<Backup> =
 
 /** @param read reads the manifest and names the streams that a restore needs */
 export async function standingOf<Backup>(
-  survey: Survey,
+  survey: Pick<Survey, 'faultOf'>,
   read: () => Promise<{backup: Backup; streams: readonly Recipe[]}>,
   options: SurveyOptions = {},
 ): Promise<Standing<Backup>> {

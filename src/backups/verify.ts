@@ -47,7 +47,7 @@ export async function verifyEach<Name, Backup>(
       faults.push(`${labelOf(name)}: ${error.message}`);
     }
   }
-  const findings = await vault.verify(
+  const {findings} = await vault.verify(
     backups.flatMap(({backup}) => streamsOf(backup)),
     {
       level,

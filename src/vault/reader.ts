@@ -1,7 +1,8 @@
 import {assert} from '../errors/index.ts';
+import type {Clock} from '../lib/clock.ts';
 import type {Key, Store} from '../stores/index.ts';
 import {survey} from './care/survey.ts';
-import {type VerifyOptions, verify} from './care/verify.ts';
+import {verify} from './care/verify.ts';
 import {readDocument, readManifest} from './format/manifest.ts';
 import type {ChunkIndex} from './indexes/chunk-index.ts';
 import type {ObjectReader} from './indexes/object-reader.ts';
@@ -10,7 +11,17 @@ import {listCounted} from './lease/verdict.ts';
 import {Closure} from './read/closure.ts';
 import {readIds} from './read/read-ids.ts';
 import type {ReadOptions, StreamReader} from './read/stream-reader.ts';
-import type {ChunkId, Finding, IdBytes, JsonValue, Manifest, Recipe, Survey, VaultReader} from './types.ts';
+import type {
+  ChunkId,
+  IdBytes,
+  JsonValue,
+  Manifest,
+  Recipe,
+  Survey,
+  VaultReader,
+  Verification,
+  VerifyOptions,
+} from './types.ts';
 import type {CopySource} from './write/copy-plan.ts';
 
 /** Reads manifests and documents, from the local cache or from the store. */
@@ -26,6 +37,10 @@ export type ReaderParts = {
   reader: StreamReader;
   /** Reads everything from the store; used by VERIFY, the collector and copies to another vault. */
   strictReader: StreamReader;
+  clock: Clock;
+  randomId: () => string;
+  /** Bytes read from the store so far. */
+  readBytes: () => number;
 };
 
 /** See {@link VaultReader}. */
@@ -59,6 +74,10 @@ export class Reader implements VaultReader {
       yield facts.key;
     }
     versions.forgetUnseen(prefix, seen);
+  }
+
+  get readBytes(): number {
+    return this.#parts.readBytes();
   }
 
   document(key: Key): Promise<JsonValue> {
@@ -108,12 +127,12 @@ export class Reader implements VaultReader {
   }
 
   survey(): Promise<Survey> {
-    const {index, reader} = this.#parts;
-    return survey({index, reader});
+    const {index, reader, store, clock, randomId} = this.#parts;
+    return survey({index, reader, store, clock, randomId});
   }
 
-  verify(recipes: readonly Recipe[], options: VerifyOptions): Promise<readonly Finding[]> {
-    const {store, index, strictReader} = this.#parts;
-    return verify({store, index, reader: strictReader}, recipes, options);
+  verify(recipes: readonly Recipe[], options: VerifyOptions): Promise<Verification> {
+    const {strictReader: reader, ...parts} = this.#parts;
+    return verify({...parts, reader}, recipes, options);
   }
 }

@@ -78,6 +78,50 @@ export type Finding = {
 
 export type VerifyLevel = 'structure' | 'data';
 
+/** Where a verification of data stops; it then has read the least recently verified packs. */
+export type VerifyBudget = {
+  /** Bytes read from the store, lists included. At least one pack is read. */
+  bytes?: number | undefined;
+  /** No pack is begun after this time. */
+  ms?: number | undefined;
+};
+
+export type VerifyOptions = {
+  level: VerifyLevel;
+  /** Absent: everything is read. Only with the level `data`. */
+  budget?: VerifyBudget | undefined;
+  signal?: AbortSignal | undefined;
+  progress?: ((bytesDone: number, bytesTotal: number) => void) | undefined;
+};
+
+/** When the needed bytes were last read intact, by the ledger of the vault. Times are milliseconds since 1970. */
+export type Coverage = {
+  /** Stored bytes that the streams need. */
+  neededBytes: number;
+  /** Those of them that were never read intact. */
+  neverBytes: number;
+  /** When the others were, the least recent ones. Absent if there are none. */
+  oldestMs?: number;
+};
+
+export type Verification = {
+  /** One for each fault. */
+  findings: readonly Finding[];
+  /** Bytes read from the store. */
+  readBytes: number;
+  coverage: Coverage;
+  /** Why what was verified could not be recorded in the store. */
+  unrecorded?: BkpError;
+};
+
+/** What streams need of the vault. */
+export type Needs = {
+  /** Bytes in packs, each chunk counted once. */
+  storedBytes: number;
+  /** When the least recently verified of these bytes was last read intact; absent: one of them never was. */
+  verifiedMs?: number;
+};
+
 export type SurveyOptions = {
   signal?: AbortSignal | undefined;
   /**
@@ -94,6 +138,13 @@ export interface Survey {
    *   found one of them damaged; otherwise `OBJECT_MISSING` | `OBJECT_DAMAGED` naming a fault
    */
   faultOf(recipes: readonly Recipe[], options?: SurveyOptions): Promise<BkpError | undefined>;
+  /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` if a list cannot be read */
+  needsOf(recipes: readonly Recipe[]): Promise<Needs>;
+  /**
+   * As {@link Needs}, for callers that need only this: most backups that were never verified are recognized without
+   * reading a list.
+   */
+  verifiedMs(recipes: readonly Recipe[]): Promise<number | undefined>;
 }
 
 /** Read-only access, as RESTORE, VERIFY and every list get it. */
@@ -102,6 +153,8 @@ export interface VaultReader {
   readonly id: string;
   /** The store, as shown to users. */
   readonly location: string;
+  /** Bytes read from the store since the vault was opened. */
+  readonly readBytes: number;
 
   /** Keys below `prefix` (ends in `/`), sorted. */
   keys(prefix: string): AsyncIterable<Key>;
@@ -141,13 +194,9 @@ export interface VaultReader {
   /**
    * Checks that everything that these streams need is in the store and is what was written.
    * `structure` checks indexes, pack tables, lengths and damage notes, `data` also every byte.
-   * Damaged packs are noted in the store, so that no later backup relies on them.
-   * @returns one finding for each fault
+   * Damaged packs are noted in the store, so that no later backup relies on them; intact ones in its ledger.
    */
-  verify(
-    recipes: readonly Recipe[],
-    options: {level: VerifyLevel; signal?: AbortSignal; progress?: (bytesDone: number, bytesTotal: number) => void},
-  ): Promise<readonly Finding[]>;
+  verify(recipes: readonly Recipe[], options: VerifyOptions): Promise<Verification>;
 }
 
 /** A writing session under a lease. Always end it with `close()`. */

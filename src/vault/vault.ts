@@ -1,6 +1,6 @@
 import {randomBytes} from 'node:crypto';
 import {type Clock, systemClock} from '../lib/clock.ts';
-import type {Store, Traffic} from '../stores/index.ts';
+import {type Store, type Traffic, wrapStore} from '../stores/index.ts';
 import {Collector} from './care/collector.ts';
 import {createHeader} from './format/create-header.ts';
 import {headerMissing, holdsBackups, noVault, readHeader} from './format/header.ts';
@@ -90,7 +90,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const checked = mayIgnore ? lookBeforePut(options.store, ignoresConditions) : options.store;
   const file = options.cacheFile === undefined ? CacheFile.private() : CacheFile.open(options.cacheFile, header.id);
   const objectLock = new ObjectLock(checked, file, clock);
-  const {store} = objectLock;
+  const {store, readBytes} = countReads(objectLock.store);
   const index = new ChunkIndex(store, file, randomId);
   const cache = new ObjectCache(file);
   const versions = new Versions(clock, {areSupported: store.properties.versions});
@@ -104,6 +104,9 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     objects: new ObjectReader(store, cache, versions),
     reader: versions.areSupported ? new StreamReader(store, index, cache) : strictReader,
     strictReader,
+    clock,
+    randomId,
+    readBytes,
     leases: {
       store,
       clock,
@@ -115,6 +118,19 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     objectLock,
     settings: settingsOf(options),
   });
+}
+
+/** Counts what is read, whichever part of the vault reads it. */
+function countReads(inner: Store): {store: Store; readBytes: () => number} {
+  let bytes = 0;
+  const store = wrapStore(inner, {
+    async get(key, range) {
+      const body = await inner.get(key, range);
+      bytes += body.length;
+      return body;
+    },
+  });
+  return {store, readBytes: () => bytes};
 }
 
 type VaultParts = ReaderParts & {
@@ -167,7 +183,7 @@ class OpenVault extends Reader implements Vault {
     subject: LeaseSubject,
     {signal, waitMs}: {signal?: AbortSignal; waitMs?: number} = {},
   ): Promise<VaultCollector> {
-    const {store, index, strictReader, leases, settings} = this.#parts;
+    const {store, index, strictReader, leases, settings, clock} = this.#parts;
     const acquisition = this.#acquisition('collector', subject, {signal, waitMs});
     const {lease} = await acquireLease(leases, acquisition, async () => ({leases: await listLeases(store)}));
     try {
@@ -177,7 +193,7 @@ class OpenVault extends Reader implements Vault {
       throw error;
     }
     const {graceMs} = settings;
-    return new Collector({store, index, reader: strictReader, lease, graceMs, randomId: leases.randomId});
+    return new Collector({store, index, reader: strictReader, lease, graceMs, randomId: leases.randomId, clock});
   }
 
   #acquisition(

@@ -38,7 +38,8 @@ test('a finding lists at most 20 parts of a backup', () => {
 });
 
 const quiet = {signal: new AbortController().signal, progress: () => {}};
-const vaultWith = (findings: readonly Finding[]) => ({verify: async () => findings}) as unknown as VaultReader;
+const vaultWith = (findings: readonly Finding[]) =>
+  ({verify: async () => ({findings}), readBytes: 0}) as unknown as VaultReader;
 const verifiable = {
   subject: 'shop',
   names: ['1', '2'],

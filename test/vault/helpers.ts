@@ -191,7 +191,8 @@ export function countedIds(): () => string {
 export async function findings(vault: Vault, level: 'structure' | 'data' = 'data') {
   const found = [];
   for await (const key of vault.keys('.backups/')) {
-    if (key.endsWith('/manifest')) found.push(...(await vault.verify((await vault.manifest(key)).streams, {level})));
+    if (key.endsWith('/manifest'))
+      found.push(...(await vault.verify((await vault.manifest(key)).streams, {level})).findings);
   }
   return found;
 }

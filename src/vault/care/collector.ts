@@ -1,4 +1,5 @@
 import {assert, BkpError} from '../../errors/index.ts';
+import type {Clock} from '../../lib/clock.ts';
 import type {Key, RetainedObject, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
 import {isDamage} from '../format/damage.ts';
@@ -8,6 +9,7 @@ import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteRemoval} from '../indexes/removals.ts';
 import type {Lease} from '../lease/lease.ts';
 import {listCounted} from '../lease/verdict.ts';
+import {StoredLedger} from '../ledger/stored-ledger.ts';
 import {Closure} from '../read/closure.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {Collected, CollectPlan, PackId, Retained, VaultCollector} from '../types.ts';
@@ -28,6 +30,7 @@ export type CollectorDeps = {
   /** Minimum age of unneeded packs before they are removed. */
   graceMs: number;
   randomId: () => string;
+  clock: Clock;
 };
 
 /** What was marked for a plan, kept for its execution. */
@@ -160,6 +163,8 @@ export class Collector implements VaultCollector {
     // No index lists the packs that had to stay. Without one, every writer would read their tables.
     if ([...removed].some((pack) => left.has(pack))) await index.flush();
     await index.clearDamage([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
+    const ledger = await StoredLedger.read(this.#deps);
+    await ledger.removeOutdated((pack) => left.has(pack));
     let freedBytes = -addedBytes;
     for (const pack of removed) if (!left.has(pack)) freedBytes += marked.lengths.get(pack) ?? 0;
     const retained = this.#retainedObjects();

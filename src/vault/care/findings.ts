@@ -18,6 +18,10 @@ export class Findings {
     this.add({what, ...context, ...where, detail: error.message});
   }
 
+  isAbout(pack: PackId): boolean {
+    return this.all().some((finding) => finding.pack === pack);
+  }
+
   /** Packs that are in the store with other content than was written. */
   damagedPacks(): ReadonlySet<PackId> {
     const damaged = this.all().filter((finding) => finding.what === 'damaged');

@@ -2,18 +2,47 @@ import {BkpError} from '../../errors/index.ts';
 import {isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
+import {coverageOf} from '../ledger/coverage.ts';
+import type {Ledger} from '../ledger/ledger.ts';
+import {type LedgerDeps, StoredLedger} from '../ledger/stored-ledger.ts';
+import {Closure} from '../read/closure.ts';
 import {neededPacks} from '../read/needed-packs.ts';
 import {chunkMissing, Recovery} from '../read/recovery.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
-import type {ChunkId, PackId, Recipe, Survey, SurveyOptions} from '../types.ts';
+import type {ChunkId, Needs, PackId, Recipe, Survey, SurveyOptions} from '../types.ts';
 import {lost} from './lost.ts';
 
+export type SurveyDeps = LedgerDeps & {index: ChunkIndex; reader: StreamReader};
+
 /** Lists the store once and judges backups by it: see {@link Survey}. */
-export async function survey({index, reader}: {index: ChunkIndex; reader: StreamReader}): Promise<Survey> {
+export async function survey({index, reader, ...deps}: SurveyDeps): Promise<Survey> {
   await index.apply(await index.observe());
   // Shared by all backups, so that missing chunks cause one rebuild of the index only.
   const recovery = new Recovery(index);
+  let read: Promise<Ledger> | undefined;
+  const ledger = () => (read ??= StoredLedger.read(deps).then((stored) => stored.ledger));
+  const needsOf = async (recipes: readonly Recipe[]): Promise<Needs> => {
+    const closure = new Closure(index, reader);
+    try {
+      for (const recipe of recipes) await closure.addStream(recipe, rethrow);
+      const {neededBytes, neverBytes, oldestMs} = coverageOf(closure, await ledger(), (pack) => isSound(index, pack));
+      const isVerified = neverBytes === 0 && closure.missing.size === 0 && oldestMs !== undefined;
+      return {storedBytes: neededBytes, ...(isVerified ? {verifiedMs: oldestMs} : {})};
+    } finally {
+      closure.close();
+    }
+  };
   return {
+    needsOf,
+    verifiedMs: async (recipes) => {
+      const known = await ledger();
+      const isKnown = (id: ChunkId) => {
+        const place = index.locate(id);
+        return place !== undefined && isSound(index, place.pack) && known.has(place.pack);
+      };
+      if (known.isEmpty || !recipes.every(({chunks}) => chunks.every(isKnown))) return undefined;
+      return (await needsOf(recipes)).verifiedMs;
+    },
     faultOf: async (recipes, {signal, skipLists = false}: SurveyOptions = {}) => {
       if (skipLists && index.absentPacks().size === 0 && index.distrustedPacks().size === 0)
         return topFault(index, recipes);
@@ -28,6 +57,12 @@ export async function survey({index, reader}: {index: ChunkIndex; reader: Stream
     },
   };
 }
+
+const isSound = (index: ChunkIndex, pack: PackId) => !index.isDistrusted(pack) && !index.absentPacks().has(pack);
+
+const rethrow = (error: unknown) => {
+  throw error;
+};
 
 /** The first of these packs that an earlier verification found damaged. */
 export function faultIn(index: ChunkIndex, packs: Iterable<PackId>): BkpError | undefined {

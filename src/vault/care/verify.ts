@@ -1,37 +1,43 @@
 import {BkpError} from '../../errors/index.ts';
-import {forEachConcurrent} from '../../lib/async.ts';
+import type {Clock} from '../../lib/clock.ts';
 import type {Store} from '../../stores/index.ts';
 import {damagedPackKey, indexPrefix, packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteDamage} from '../indexes/damage-notes.ts';
+import {coverageOf} from '../ledger/coverage.ts';
+import {Recorder} from '../ledger/recorder.ts';
+import {type LedgerDeps, StoredLedger} from '../ledger/stored-ledger.ts';
 import {Closure} from '../read/closure.ts';
 import {Recovery} from '../read/recovery.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
-import type {ChunkId, Finding, PackId, Recipe, VerifyLevel} from '../types.ts';
+import type {ChunkId, Finding, PackId, Recipe, Verification, VerifyOptions} from '../types.ts';
 import {Findings} from './findings.ts';
 import {lost} from './lost.ts';
 import type {PackCheck} from './pack-check.ts';
 import {verifyIndexes} from './verify-indexes.ts';
-import {verifyPack} from './verify-pack.ts';
+import {type PacksRead, verifyPacks} from './verify-packs.ts';
 
-/** Packs read concurrently, a few MiB of each in memory: enough to keep the disk and the processors busy. */
-const packsAtOnce = 4;
-
-export type VerifyOptions = {
-  level: VerifyLevel;
-  signal?: AbortSignal;
-  progress?: (bytesDone: number, bytesTotal: number) => void;
+export type VerifyDeps = Pick<LedgerDeps, 'randomId'> & {
+  clock: Clock;
+  store: Store;
+  index: ChunkIndex;
+  reader: StreamReader;
+  /** Bytes read from the store so far. */
+  readBytes: () => number;
 };
 
 /** See `VaultReader.verify`. */
 export async function verify(
-  {store, index, reader}: {store: Store; index: ChunkIndex; reader: StreamReader},
+  {store, index, reader, clock, randomId, readBytes}: VerifyDeps,
   recipes: readonly Recipe[],
-  {level, signal, progress}: VerifyOptions,
-): Promise<readonly Finding[]> {
+  options: VerifyOptions,
+): Promise<Verification> {
+  const {level, budget, signal} = options;
+  const [startBytes, startMs] = [readBytes(), clock.monotonicMs()];
   const findings = new Findings();
-  const ofIndexes = await verifyIndexes({store, index}, signal);
-  await index.apply(await index.observe());
+  // Nothing that a restore needs is in an index alone, so a budget is not spent on them.
+  const ofIndexes = budget === undefined ? await verifyIndexes({store, index}, signal) : new Findings();
+  const inStore = await index.apply(await index.observe());
   const closure = new Closure(index, reader);
   try {
     for (const recipe of recipes) await closure.addStream(recipe, (error) => addUnlessMissing(error), signal);
@@ -47,18 +53,32 @@ export async function verify(
       findings.add({what: 'missing', key: packKey(pack), pack, detail: `no index lists pack ${pack}, which is needed`});
     }
     const check: PackCheck = {store, index, reader, recovery: new Recovery(index), findings, level, signal};
-    const bytesTotal = closure.storedBytes();
-    let bytesDone = 0;
-    await forEachConcurrent(packs, packsAtOnce, async ([pack, neededBytes]) => {
-      signal?.throwIfAborted();
-      await verifyPack(check, pack, closure.chunksOf(pack));
-      bytesDone += neededBytes;
-      progress?.(bytesDone, bytesTotal);
-    });
+    const stored = await StoredLedger.read({store, clock, randomId});
+    const recorder = new Recorder(stored, {clock, exists: (pack) => inStore.has(pack)});
+    const left = {
+      bytes: budget?.bytes && budget.bytes - (readBytes() - startBytes),
+      untilMs: budget?.ms && startMs + budget.ms,
+    };
+    let read: PacksRead;
+    try {
+      read = await verifyPacks(
+        {...check, closure, inStore, clock},
+        {...options, left, ledger: stored.ledger, recorder},
+      );
+    } finally {
+      await recorder.flush();
+    }
     await noteFindings(store, findings, index.distrustedPacks());
     const damaged = findings.damagedPacks();
-    if (level === 'data') await index.clearDamage([...packs.keys()].filter((pack) => !damaged.has(pack)));
-    return findings.all();
+    if (level === 'data') await index.clearDamage([...read].filter((pack) => !damaged.has(pack)));
+    const coverage = coverageOf(closure, stored.ledger, (pack) => !damaged.has(pack) && !index.isDistrusted(pack));
+    const {fault: unrecorded} = recorder;
+    return {
+      findings: findings.all(),
+      readBytes: readBytes() - startBytes,
+      coverage,
+      ...(unrecorded === undefined ? {} : {unrecorded}),
+    };
   } finally {
     closure.close();
   }

@@ -12,6 +12,8 @@ export const locksPrefix = 'locks/';
 export const damagedPrefix = 'damaged/';
 /** Sorts after `locks/` and `packs/`, as the order of a listing requires. */
 export const removalsPrefix = 'removals/';
+/** What verifications have read intact. */
+export const verifiedPrefix = 'verified/';
 /** Prefixes of manifests and documents; a key that ends in `/manifest` is a manifest. */
 export const manifestPrefixes = ['.backups/', 'backup/'] as const;
 

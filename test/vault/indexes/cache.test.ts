@@ -181,7 +181,7 @@ test('two machines use one directory store concurrently', async () => {
   for (const vault of machines) expect(await findings(vault)).toEqual([]);
   const store = await openDirectoryStore({root, create: false});
   expect((await keysOf(store)).filter((key) => key.endsWith('/manifest'))).toHaveLength(3);
-  expect(readdirSync(root).sort()).toEqual(['.backups', 'bkp.json', 'index', 'packs']);
+  expect(readdirSync(root).sort()).toEqual(['.backups', 'bkp.json', 'index', 'packs', 'verified']);
   for (const vault of machines) vault.close();
   expect(existsSync(join(folder, 'a', 'index.db'))).toBe(true);
 });
