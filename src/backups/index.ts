@@ -1,3 +1,5 @@
+export {leastBudgetBytes, parseBudget} from './budget.ts';
+export {type CoverageFigures, coverageFigures} from './coverage.ts';
 export {
   hasRules,
   type KeepMatch,
@@ -40,5 +42,5 @@ export {
 export {type LineStanding, lineStanding, type Standing, standingOf} from './standing.ts';
 export type {WorkProgress, WorkTools} from './tools.ts';
 export {type ChunkUses, readableChunkIds} from './uses.ts';
-export {verifyEach} from './verify.ts';
+export {type Verified, type VerifyExtent, verifyEach} from './verify.ts';
 export {waitForCollector} from './wait-for-collector.ts';

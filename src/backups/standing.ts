@@ -37,15 +37,19 @@ export type LineStanding<Backup> = {
   unreadable: number;
   /** The newest sound one; absent if there is none. */
   newest?: Backup;
+  /** The newest sound one of which everything was read intact, the least recent byte at `verifiedMs`. */
+  newestVerified?: {backup: Backup; verifiedMs: number};
 };
 
 /**
  * @param names oldest first
+ * @param verifiedMs when everything that a backup needs was last read intact; undefined: never
  * @throws what made the standing of a backup unknown
  */
 export async function lineStanding<Name, Backup>(
   names: readonly Name[],
   examine: (name: Name) => Promise<Standing<Backup>>,
+  verifiedMs: (backup: Backup) => Promise<number | undefined>,
 ): Promise<LineStanding<Backup>> {
   const line: LineStanding<Backup> = {backups: names.length, unreadable: 0};
   for (const name of names.toReversed()) {
@@ -53,6 +57,10 @@ export async function lineStanding<Name, Backup>(
     switch (standing.state) {
       case 'sound':
         line.newest ??= standing.backup;
+        if (line.newestVerified === undefined) {
+          const atMs = await verifiedMs(standing.backup);
+          if (atMs !== undefined) line.newestVerified = {backup: standing.backup, verifiedMs: atMs};
+        }
         break;
       case 'damaged':
       case 'future':

@@ -1,5 +1,5 @@
 import {BkpError} from '../errors/index.ts';
-import type {Recipe, VaultReader, VerifyLevel} from '../vault/index.ts';
+import type {Coverage, Recipe, VaultReader, VerifyBudget, VerifyLevel} from '../vault/index.ts';
 import type {WorkTools} from './tools.ts';
 import {ChunkUses} from './uses.ts';
 
@@ -26,16 +26,22 @@ export type Verifiable<Name, Backup> = {
   next: string;
 };
 
+/** How much is verified. `budget`: absent: everything. */
+export type VerifyExtent = {level: VerifyLevel; budget?: VerifyBudget | undefined};
+
+export type Verified<Backup> = {backups: readonly Backup[]; readBytes: number; coverage: Coverage};
+
 /**
- * Reads the manifests and checks everything that the backups need.
+ * Reads the manifests and checks everything that the backups need, or as much of it as the budget allows.
  * @param vault must not answer from copies
  * @throws BkpError `DAMAGE_FOUND` with one detail for each fault: parts and backups, chunk, pack, what is wrong
  */
 export async function verifyEach<Name, Backup>(
-  {vault, signal, progress}: Pick<WorkTools, 'signal' | 'progress'> & {vault: VaultReader},
-  level: VerifyLevel,
+  {vault, signal, progress, notice}: Pick<WorkTools, 'signal' | 'progress' | 'notice'> & {vault: VaultReader},
+  {level, budget}: VerifyExtent,
   verifiable: Verifiable<Name, Backup>,
-): Promise<readonly Backup[]> {
+): Promise<Verified<Backup>> {
+  const startBytes = vault.readBytes;
   const {subject, names, labelOf, read, streamsOf, noteUses, next} = verifiable;
   const faults = [...(verifiable.faults ?? [])];
   const backups: {label: string; backup: Backup}[] = [];
@@ -47,25 +53,34 @@ export async function verifyEach<Name, Backup>(
       faults.push(`${labelOf(name)}: ${error.message}`);
     }
   }
-  const {findings} = await vault.verify(
+  const left = budget?.bytes && Math.max(budget.bytes - (vault.readBytes - startBytes), 0);
+  const {findings, coverage, unrecorded} = await vault.verify(
     backups.flatMap(({backup}) => streamsOf(backup)),
     {
       level,
+      budget: budget && {...budget, bytes: left},
       signal,
       progress: (bytesDone, bytesTotal) =>
         progress({phase: 'Check', bytesDone, bytesTotal, itemsDone: 0, itemsTotal: backups.length}),
     },
   );
+  if (unrecorded !== undefined) notice(`what was verified is not recorded in the store: ${unrecorded.message}`);
   const uses = new ChunkUses(findings);
   for (const {label, backup} of backups) {
     signal.throwIfAborted();
+    // Reads the lists of each backup, which a budget does not include.
+    if (budget !== undefined && findings.length === 0) break;
     const fault = await noteUses(backup, uses, label);
     // If there are findings, the fault may be no more than their effect.
     if (fault !== undefined && findings.length === 0) faults.push(`${label}: ${fault}`);
   }
   faults.push(...findings.map((finding) => uses.describe(finding)));
   if (faults.length > 0) throw damageFound(subject, faults, next);
-  return backups.map(({backup}) => backup);
+  return {
+    backups: backups.map(({backup}) => backup),
+    readBytes: vault.readBytes - startBytes,
+    coverage,
+  };
 }
 
 function damageFound(subject: string, faults: readonly string[], next: string): BkpError {

@@ -114,6 +114,7 @@ function backupTable(backups: readonly BackupSummary[]): Table {
       {name: 'logical_bytes', bytes: true, spare: 3},
       {name: 'added_bytes', bytes: true},
       {name: 'restore_bytes', bytes: true, spare: 6},
+      {name: 'verified', spare: 7},
       ...(withError ? [{name: 'error'}] : []),
     ],
     rows: backups.map((backup) => [
@@ -126,6 +127,7 @@ function backupTable(backups: readonly BackupSummary[]): Table {
       backup.logicalBytes ?? null,
       backup.addedBytes ?? null,
       backup.restoreBytes ?? null,
+      backup.verifiedAt ?? null,
       ...(withError ? [backup.error ?? null] : []),
     ]),
   };

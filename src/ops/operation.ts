@@ -36,6 +36,12 @@ export type OperationResult = {
   logicalBytes?: number;
   storedBytes?: number;
   freedBytes?: number;
+  /** Of a verification: bytes read from the store, and how far all needed bytes were verified at its end. */
+  readBytes?: number;
+  neededBytes?: number;
+  neverVerifiedBytes?: number;
+  /** When the least recent of the bytes that were verified was; ISO, UTC. */
+  oldestVerifiedAt?: string;
   /** Of a database backup. `cleanup` is how its retention ended; absent if there was nothing to remove. */
   instance?: string;
   files?: number;

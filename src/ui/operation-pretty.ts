@@ -9,7 +9,7 @@ import {
   resultOf,
   statusOf,
 } from '../ops/index.ts';
-import {byteWords, issueLines, mergedLines, progressOf, rowWords} from './operation-words.ts';
+import {byteWords, coverageWords, issueLines, mergedLines, progressOf, rowWords} from './operation-words.ts';
 import {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';
 
 /** One page of operations; an empty page is only the line with the next page token. */
@@ -56,6 +56,8 @@ function notesOf(operation: Operation): string[] {
   if (rows.length > 0) notes.push(`Rows: ${rows.join(', ')}`);
   for (const text of mergedLines(resultOf(operation))) notes.push(`Table: ${text}`);
   if (bytes.length > 0) notes.push(`Bytes: ${bytes.join(', ')}`);
+  const coverage = coverageWords(resultOf(operation));
+  if (coverage.length > 0) notes.push(`Verified: ${coverage.join(', ')}`);
   if (operation.state.name !== 'done' && operation.limits !== undefined) {
     const {uploadBytesPerSecond: up, downloadBytesPerSecond: down} = operation.limits;
     notes.push(`Bounds: ${boundWords('upload', up)}, ${boundWords('download', down)}`);

@@ -35,7 +35,16 @@ export function byteWords(result: OperationResult): string[] {
   if (result.logicalBytes !== undefined) words.push(formatBytes(result.logicalBytes));
   if (result.storedBytes !== undefined) words.push(`${formatBytes(result.storedBytes)} stored`);
   if (result.freedBytes !== undefined) words.push(`${formatBytes(result.freedBytes)} freed`);
+  if (result.readBytes !== undefined) words.push(`${formatBytes(result.readBytes)} read`);
   return words;
+}
+
+/** @returns how far the needed bytes are verified: `97.12% of 120 GiB`, `the oldest at 2026-11-10T02:00:00Z` */
+export function coverageWords({neededBytes, neverVerifiedBytes = 0, oldestVerifiedAt}: OperationResult): string[] {
+  if (neededBytes === undefined) return [];
+  const percent = neededBytes === 0 ? 100 : (1 - neverVerifiedBytes / neededBytes) * 100;
+  const share = `${formatPercent(percent)} of ${formatBytes(neededBytes)}`;
+  return oldestVerifiedAt === undefined ? [share] : [share, `the oldest at ${oldestVerifiedAt.replace(/\.\d+/, '')}`];
 }
 
 /**

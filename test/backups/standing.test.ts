@@ -32,19 +32,20 @@ test('an error of our own is thrown, not taken for a fault of the backup', async
 
 const fault = new BkpError('OBJECT_DAMAGED', 'why');
 
-test('a line counts damaged and future backups, and names the newest sound one', async () => {
+test('a line counts damaged and future backups, and names the newest sound and the newest verified one', async () => {
   const states: Record<string, Standing<string>> = {
     a: {state: 'sound', backup: 'a'},
     b: {state: 'sound', backup: 'b'},
     c: {state: 'future', fault},
     d: {state: 'damaged', backup: 'd', fault},
   };
-  const line = await lineStanding(Object.keys(states), async (name) => states[name]!);
-  expect(line).toEqual({backups: 4, unreadable: 2, newest: 'b'});
-  expect(await lineStanding([], async () => states.a!)).toEqual({backups: 0, unreadable: 0});
+  const verifiedMs = async (backup: string) => (backup === 'b' ? undefined : 7);
+  const line = await lineStanding(Object.keys(states), async (name) => states[name]!, verifiedMs);
+  expect(line).toEqual({backups: 4, unreadable: 2, newest: 'b', newestVerified: {backup: 'a', verifiedMs: 7}});
+  expect(await lineStanding([], async () => states.a!, verifiedMs)).toEqual({backups: 0, unreadable: 0});
 });
 
 test('a line with a backup of unknown standing has no standing', async () => {
   const examine = async (): Promise<Standing<string>> => ({state: 'unknown', fault});
-  await expect(lineStanding(['a'], examine)).rejects.toBe(fault);
+  await expect(lineStanding(['a'], examine, async () => 1)).rejects.toBe(fault);
 });

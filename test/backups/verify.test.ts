@@ -37,7 +37,7 @@ test('a finding lists at most 20 parts of a backup', () => {
   expect(uses.describe(finding)).toMatch(/f19 and 5 more of b\/1: /);
 });
 
-const quiet = {signal: new AbortController().signal, progress: () => {}};
+const quiet = {signal: new AbortController().signal, progress: () => {}, notice: () => {}};
 const vaultWith = (findings: readonly Finding[]) =>
   ({verify: async () => ({findings}), readBytes: 0}) as unknown as VaultReader;
 const verifiable = {
@@ -51,13 +51,13 @@ const verifiable = {
 };
 
 test('VERIFY reports unreadable manifests, findings, and faults of a backup itself only without findings', async () => {
-  const alone = verifyEach({...quiet, vault: vaultWith([])}, 'data', verifiable);
+  const alone = verifyEach({...quiet, vault: vaultWith([])}, {level: 'data'}, verifiable);
   await expect(alone).rejects.toMatchObject({message: 'shop: 1 fault found', details: ['shop/2: its list disagrees']});
   const read = async (name: string) => {
     if (name === '1') throw new BkpError('OBJECT_MISSING', 'its manifest is missing');
     return name;
   };
-  const both = verifyEach({...quiet, vault: vaultWith([damaged('1')])}, 'data', {...verifiable, read});
+  const both = verifyEach({...quiet, vault: vaultWith([damaged('1')])}, {level: 'data'}, {...verifiable, read});
   await expect(both).rejects.toMatchObject({
     code: 'DAMAGE_FOUND',
     details: ['shop/1: its manifest is missing', 'pack p is damaged'],
@@ -66,9 +66,11 @@ test('VERIFY reports unreadable manifests, findings, and faults of a backup itse
 
 test('VERIFY lists at most 50 faults and counts the others', async () => {
   const findings = Array.from({length: 60}, (_, n) => damaged(String(n)));
-  const {message, details} = (await verifyEach({...quiet, vault: vaultWith(findings)}, 'data', verifiable).catch(
-    (error: BkpError) => error as BkpError,
-  )) as BkpError;
+  const {message, details} = (await verifyEach(
+    {...quiet, vault: vaultWith(findings)},
+    {level: 'data'},
+    verifiable,
+  ).catch((error: BkpError) => error as BkpError)) as BkpError;
   expect(message).toBe('shop: 60 faults found');
   expect(details).toHaveLength(51);
   expect(details.at(-1)).toBe('… and 10 more');

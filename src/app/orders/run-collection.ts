@@ -74,8 +74,8 @@ export const restoreCollection: Run<'restore'> = async (work, order) => {
 };
 
 export const verifyCollection: Run<'verify'> = async (work, order) => {
-  const {logicalBytes} = await verifyBackups(work, order);
-  return {...backupIn(order), logicalBytes};
+  const {backups: _, ...figures} = await verifyBackups(work, order);
+  return {...backupIn(order), ...figures};
 };
 
 export const copyCollectionOrder: Run<'copy'> = async ({deps, vault, open, logTraffic, ...tools}, order) => {

@@ -24,8 +24,8 @@ export const restoreDatabaseOrder: Run<'dbrestore'> = async (work, {request, pro
 };
 
 export const verifyDatabase: Run<'dbverify'> = async (work, order) => {
-  const {logicalBytes} = await verifyDatabaseBackups(work, order);
-  return {logicalBytes};
+  const {backups: _, ...figures} = await verifyDatabaseBackups(work, order);
+  return figures;
 };
 
 /** A cleanup that fails does not undo a good backup: the result reports both. */

@@ -6,7 +6,7 @@ import {BkpError} from '../../errors/index.ts';
 import {count, name, opaque, parsed, text} from '../../lib/schema.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
 import type {Choice, DatabaseMoment, MergeMode, TableSchema, TargetWish} from '../../sources/index.ts';
-import type {VerifyLevel} from '../../vault/index.ts';
+import type {VerifyBudget, VerifyLevel} from '../../vault/index.ts';
 import type {Workplace} from '../places/workplace.ts';
 
 /** What a worker runs: the `work` of an operation. */
@@ -42,7 +42,7 @@ type CollectionOrder = {
       dryRun?: true;
       partial?: true;
     }
-  | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel}
+  | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel; budget?: VerifyBudget}
   /** `folder`: where the backup is restored; it is removed at the end. */
   | {do: 'drill'; collection: string; backup: BackupName; queries: readonly string[]; folder: string}
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
@@ -53,7 +53,7 @@ type CollectionOrder = {
 type DatabaseOrder = {place: Workplace} /** `adopt`: the instance to continue, wherever its backups were taken. */ & (
   | ({do: 'dbbackup'; name: DatabaseBackupName; adopt?: string} & DatabaseKeep)
   | {do: 'dbrestore'; request: DatabaseRestoreOrder; product: DatabaseMoment['product']}
-  | {do: 'dbverify'; level: VerifyLevel; instance?: string; backup?: DatabaseBackupName}
+  | {do: 'dbverify'; level: VerifyLevel; budget?: VerifyBudget; instance?: string; backup?: DatabaseBackupName}
 );
 
 export type DatabaseRestoreOrder = {
@@ -100,6 +100,7 @@ const place = v.object({
 const backup = v.custom<BackupName>((value) => typeof value === 'string' && value !== '');
 const databaseBackup = v.custom<DatabaseBackupName>((value) => typeof value === 'string' && value !== '');
 const level = v.picklist(['structure', 'data']);
+const budget = maybe(v.object({bytes: v.optional(count), ms: v.optional(count)}));
 const common = {profile: maybe(text), place};
 const request = v.object({
   instance: name,
@@ -139,7 +140,7 @@ const orderSchema = v.variant('do', [
     dryRun: maybe(v.literal(true)),
     partial: maybe(v.literal(true)),
   }),
-  v.object({...common, do: v.literal('verify'), collection: name, backup: maybe(backup), level}),
+  v.object({...common, do: v.literal('verify'), collection: name, backup: maybe(backup), level, budget}),
   v.object({
     ...common,
     do: v.literal('drill'),
@@ -160,7 +161,7 @@ const orderSchema = v.variant('do', [
     adopt: maybe(name),
   }),
   v.object({...common, do: v.literal('dbrestore'), request, product: v.picklist(['questdb', 'sqlite'])}),
-  v.object({...common, do: v.literal('dbverify'), level, instance: maybe(name), backup: maybe(databaseBackup)}),
+  v.object({...common, do: v.literal('dbverify'), level, budget, instance: maybe(name), backup: maybe(databaseBackup)}),
 ]);
 
 /** Does not compile when the type allows an order that the schema refuses. */

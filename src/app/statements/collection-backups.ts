@@ -59,7 +59,7 @@ async function startBackup(
 
 export async function verifyStatement(deps: Deps, statement: StatementOf<'verify'>): Promise<StatementResult> {
   const {collection, point} = backupRef(statement.backup, deps.nowMicros());
-  const {level, queries} = verifyWish(statement.settings);
+  const {level, queries, ...budget} = verifyWish(statement.settings);
   const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
   if (level === 'restore') return drillStatement(at, statement, queries);
   const {backup, place} = await withVault(at, {create: false}, async (vault, place) => ({
@@ -68,7 +68,7 @@ export async function verifyStatement(deps: Deps, statement: StatementOf<'verify
   }));
   const operation = await startOperation(
     deps,
-    {do: 'verify', place, collection, level, ...(backup === undefined ? {} : {backup})},
+    {do: 'verify', place, collection, level, ...budget, ...(backup === undefined ? {} : {backup})},
     {
       kind: 'verify',
       subject: collectionSubject(collection),

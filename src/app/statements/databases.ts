@@ -13,7 +13,7 @@ import {requireSource, type Workplace, withVault} from '../places/workplace.ts';
 import {keepOf} from '../retention/databases.ts';
 import {attempted} from './attempts.ts';
 import type {ExecuteOptions, StatementOf, StatementResult} from './result.ts';
-import {adoptValue, storedLevel} from './settings.ts';
+import {adoptValue, storedExtent} from './settings.ts';
 
 export async function backupDatabase(
   deps: Deps,
@@ -72,7 +72,7 @@ export async function verifyDatabase(
   deps: Deps,
   {timestamp, settings, text}: StatementOf<'verify-database'>,
 ): Promise<StatementResult> {
-  const level = storedLevel(settings);
+  const extent = storedExtent(settings);
   const objectStore = await objectPlace(deps);
   const {chosen, place} = await withVault({deps, place: objectStore}, {create: false}, async (vault, place) => {
     if (timestamp === undefined) return {chosen: {}, place};
@@ -84,7 +84,7 @@ export async function verifyDatabase(
   });
   const operation = await startOperation(
     deps,
-    {do: 'dbverify', place, level, ...chosen},
+    {do: 'dbverify', place, ...extent, ...chosen},
     {kind: 'verify', subject: {kind: 'databases'}, shared: true, statement: text},
   );
   return {operation, notices: []};

@@ -1,8 +1,9 @@
+import {parseBudget} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {splitChecks} from '../../query/index.ts';
 import type {MergeMode} from '../../sources/index.ts';
 import type {Setting} from '../../sql/index.ts';
-import type {VerifyLevel} from '../../vault/index.ts';
+import type {VerifyBudget, VerifyLevel} from '../../vault/index.ts';
 
 /**
  * The value of ADOPT, the only setting of BACKUP: continue with this database although the earlier backups are
@@ -28,7 +29,12 @@ export function isAdopting(settings: readonly Setting[]): boolean {
 }
 
 /** What VERIFY does: the vault checks the store for the first two levels; the others also restore the backup. */
-export type VerifyWish = {level: VerifyLevel | 'restore'; queries: readonly string[]};
+export type VerifyWish = {
+  level: VerifyLevel | 'restore';
+  queries: readonly string[];
+  /** Absent: everything is read. */
+  budget?: VerifyBudget;
+};
 
 const levels = ['structure', 'data', 'restore'] as const;
 
@@ -38,11 +44,18 @@ export function verifyWish(settings: readonly Setting[]): VerifyWish {
   for (const {key, value} of settings) {
     if (key === 'LEVEL') wish.level = levelValue(value);
     else if (key === 'CHECK_SQL') wish.queries = splitChecks(value);
+    else if (key === 'BUDGET') wish.budget = parseBudget(key, value);
     else {
       throw new BkpError('BAD_REQUEST', `${key} is not a setting of VERIFY`, {
-        next: "the settings are LEVEL and CHECK_SQL: WITH (LEVEL='structure')",
+        next: "the settings are LEVEL, BUDGET and CHECK_SQL: WITH (LEVEL='structure')",
       });
     }
+  }
+  if (wish.budget !== undefined && wish.level !== 'data') {
+    throw new BkpError('BAD_REQUEST', "BUDGET needs LEVEL='data'", {
+      cause: 'it limits how much of the data is read',
+      next: "write WITH (BUDGET='10 GiB'), or leave BUDGET out",
+    });
   }
   if (wish.queries.length === 0 || wish.level === 'restore') return wish;
   throw new BkpError('BAD_REQUEST', "CHECK_SQL needs LEVEL='restore'", {
@@ -51,10 +64,10 @@ export function verifyWish(settings: readonly Setting[]): VerifyWish {
   });
 }
 
-/** LEVEL of VERIFY DATABASE, its only setting. @throws BkpError `BAD_REQUEST` */
-export function storedLevel(settings: readonly Setting[]): VerifyLevel {
-  const {level, queries} = verifyWish(settings);
-  if (level !== 'restore' && queries.length === 0) return level;
+/** LEVEL and BUDGET of VERIFY DATABASE, its only settings. @throws BkpError `BAD_REQUEST` */
+export function storedExtent(settings: readonly Setting[]): {level: VerifyLevel; budget?: VerifyBudget} {
+  const {level, queries, ...budget} = verifyWish(settings);
+  if (level !== 'restore' && queries.length === 0) return {level, ...budget};
   throw new BkpError('BAD_REQUEST', `LEVEL='${level}' is for collections`, {
     next: "write LEVEL='structure' or LEVEL='data'; bkp restore --root tries a restore in an empty place",
   });

@@ -47,6 +47,7 @@ export function collectionBackupsView(deps: Deps): View {
       logical_bytes: 'LONG',
       added_bytes: 'LONG',
       restore_bytes: 'LONG',
+      verified: 'TIMESTAMP',
       error: 'VARCHAR',
     },
     () =>
@@ -63,6 +64,7 @@ export function collectionBackupsView(deps: Deps): View {
           logical_bytes: backup?.logicalBytes,
           added_bytes: backup?.addedBytes,
           restore_bytes: backup?.restoreBytes,
+          verified: backup?.verifiedAt === undefined ? undefined : microsText(Date.parse(backup.verifiedAt) * 1000),
           error,
         })),
       ),

@@ -20,6 +20,7 @@ const columns = {
   end_ts: 'TIMESTAMP',
   backup_error: 'VARCHAR',
   cleanup_error: 'VARCHAR',
+  verified: 'TIMESTAMP',
 } as const;
 
 type Row = RowOf<typeof columns>;
@@ -31,7 +32,7 @@ export function backupsView(deps: Deps): View {
     await journal.reap();
     const place = await objectPlace(deps);
     const rows = new Map<string, Row>();
-    for (const {timestampMicros, body, error} of await storedBackups(deps, place)) {
+    for (const {timestampMicros, body, verifiedMs, error} of await storedBackups(deps, place)) {
       const start = microsText(timestampMicros);
       rows.set(start, {
         status: error === undefined ? 'backup complete' : 'backup failed',
@@ -40,14 +41,15 @@ export function backupsView(deps: Deps): View {
         end_ts: body === undefined ? undefined : microsText(body.finishedAtMicros),
         backup_error: error,
         cleanup_error: undefined,
+        verified: verifiedMs === undefined ? undefined : microsText(verifiedMs * 1000),
       });
     }
     // The journal has more details of a backup than its manifest, but not its later damage.
     for (const operation of await allOperations(journal, ['dbbackup'])) {
       if (place.source === undefined || isSameSubject(operation.subject, databaseSubject(place.source))) {
         const row = rowOf(operation);
-        const {status, backup_error: error} = rows.get(row.start_ts as string) ?? {};
-        rows.set(row.start_ts as string, error == null ? row : {...row, status, backup_error: error});
+        const {status, backup_error: error, verified} = rows.get(row.start_ts as string) ?? {};
+        rows.set(row.start_ts as string, {...row, verified, ...(error == null ? {} : {status, backup_error: error})});
       }
     }
     return [...rows.values()].sort((a, b) => ((a.start_ts as string) < (b.start_ts as string) ? -1 : 1));
@@ -60,7 +62,7 @@ async function storedBackups(deps: Deps, place: Workplace) {
     (await withVaultIfAny(deps, place, async (vault) => {
       const name = (await ownInstance(deps, place, vault))?.name;
       if (name === undefined && place.source !== undefined) return [];
-      return listDatabaseBackups(vault, name === undefined ? {} : {instance: name});
+      return listDatabaseBackups(vault, {verified: true, ...(name === undefined ? {} : {instance: name})});
     })) ?? []
   );
 }
@@ -73,6 +75,7 @@ function rowOf(operation: Operation): Row {
     end_ts: state.name === 'done' ? microsText(state.endedAtMicros) : undefined,
     backup_error: undefined,
     cleanup_error: undefined,
+    verified: undefined,
   };
   if (state.name !== 'done') {
     if (progress.phase === 'Cleanup') return {...known, status: 'cleanup in progress', progress_percent: 100};

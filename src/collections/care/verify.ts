@@ -1,7 +1,15 @@
-import {type ChunkUses, readableChunkIds, verifyEach, type WorkTools} from '../../backups/index.ts';
+import {
+  type ChunkUses,
+  type CoverageFigures,
+  coverageFigures,
+  readableChunkIds,
+  type VerifyExtent,
+  verifyEach,
+  type WorkTools,
+} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {quoteName} from '../../sql/index.ts';
-import type {VaultReader, VerifyLevel} from '../../vault/index.ts';
+import type {VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {requireReadable} from '../stored/folder.ts';
 import {streamsOf} from '../stored/layers.ts';
@@ -12,10 +20,10 @@ export type VerifyRequest = {
   collection: string;
   /** Absent: every backup of the collection. */
   backup?: BackupName;
-  level: VerifyLevel;
-};
+} & VerifyExtent;
 
-export type VerifyReport = {backups: number; logicalBytes: number};
+/** `logicalBytes` is absent if only a part was read. */
+export type VerifyReport = CoverageFigures & {backups: number; logicalBytes?: number};
 
 export async function planVerify(
   vault: VaultReader,
@@ -37,12 +45,12 @@ export async function planVerify(
  */
 export async function verifyBackups(
   tools: WorkTools & {vault: VaultReader},
-  {collection, backup, level}: VerifyRequest,
+  {collection, backup, ...extent}: VerifyRequest,
 ): Promise<VerifyReport> {
   // Copies on this machine prove nothing about the store.
   const vault = tools.vault.uncached();
   const {backups, damage} = await requireReadable(vault, collection);
-  const verified = await verifyEach({...tools, vault}, level, {
+  const verified = await verifyEach({...tools, vault}, extent, {
     subject: collection,
     names: backup === undefined ? backups : [await findBackup(vault, {collection, backups, point: backup})],
     labelOf: (name) => `${collection}/${name}`,
@@ -57,9 +65,13 @@ export async function verifyBackups(
       'backups that are not named here are complete; COPY BACKUP COLLECTION into this store, from one that has ' +
       'an intact copy, brings back what is lost; a new full backup stores again what the database still has',
   });
+  const logicalBytes = verified.backups
+    .flatMap(({streams}) => streams)
+    .reduce((sum, {sizeBytes}) => sum + sizeBytes, 0);
   return {
-    backups: verified.length,
-    logicalBytes: verified.flatMap(({streams}) => streams).reduce((sum, {sizeBytes}) => sum + sizeBytes, 0),
+    backups: verified.backups.length,
+    ...(extent.budget === undefined ? {logicalBytes} : {}),
+    ...coverageFigures(verified),
   };
 }
 

@@ -25,7 +25,7 @@ export async function intactParts(
   options: {signal: AbortSignal; progress: (bytesDone: number, bytesTotal: number) => void},
 ): Promise<Intact> {
   // Copies on this machine prove nothing about the store.
-  const findings = await vault.uncached().verify(
+  const {findings} = await vault.uncached().verify(
     parts.tables.flatMap(({backup}) => dataOf(backup).map(({stream}) => streams[stream]!)),
     {level: 'data', ...options},
   );

@@ -38,6 +38,8 @@ export type BackupSummary = {
   addedBytes?: number;
   /** Bytes that a restore of it reads: base and all deltas. */
   restoreBytes?: number;
+  /** When all that the backup needs was last read intact; absent: never. ISO, UTC. */
+  verifiedAt?: string | undefined;
   /** Why the manifest cannot be read, or what is missing or damaged of the backup. */
   error?: string | undefined;
 };
@@ -73,6 +75,7 @@ export async function listBackups(vault: VaultReader, collection: string): Promi
     const {body, streams} = backup;
     const {rows, deletedRows, logicalBytes, storedBytes: addedBytes} = body.cost;
     try {
+      const {storedBytes: restoreBytes, verifiedMs} = await survey.needsOf(streams);
       summaries.push({
         ...known,
         takenAt: secondsText(takenAtMs(body) * 1000),
@@ -82,7 +85,8 @@ export async function listBackups(vault: VaultReader, collection: string): Promi
         deletedRows,
         logicalBytes,
         addedBytes,
-        restoreBytes: await vault.storedBytes(streams),
+        restoreBytes,
+        verifiedAt: verifiedMs === undefined ? undefined : secondsText(verifiedMs * 1000),
         error: fault?.message,
       });
     } catch (error) {

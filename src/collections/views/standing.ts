@@ -2,11 +2,20 @@ import {type LineStanding, lineStanding} from '../../backups/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {examineBackup} from '../stored/examine.ts';
 import {isLiving, readAllFolders} from '../stored/folder.ts';
-import {type BackupCost, takenAtMs} from '../stored/manifest.ts';
+import {type Backup, type BackupCost, takenAtMs} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 
-/** How a living collection's backups stand, by listings, its definition and its manifests alone: no data is read. */
-export type CollectionStanding = LineStanding<{name: BackupName; takenAtMs: number; cost: BackupCost}> & {name: string};
+type Known = {name: BackupName; takenAtMs: number; cost: BackupCost};
+
+/**
+ * How a living collection's backups stand, by listings, its definition, its manifests and the ledger alone: no data is
+ * read.
+ */
+export type CollectionStanding = LineStanding<Known> & {
+  name: string;
+  /** When a restore on trial of one of its backups last passed; absent: no report says so. */
+  newestDrillMs?: number;
+};
 
 /** Sorted by name. */
 export async function collectionStandings(vault: VaultReader): Promise<readonly CollectionStanding[]> {
@@ -14,15 +23,24 @@ export async function collectionStandings(vault: VaultReader): Promise<readonly 
   if (folders.length === 0) return [];
   const survey = await vault.survey();
   const standings: CollectionStanding[] = [];
-  for (const {name, backups} of folders) {
-    const {newest, ...line} = await lineStanding(backups, (backup) =>
-      examineBackup(vault, survey, {collection: name, backup, skipLists: true}),
+  for (const {name, backups, reports} of folders) {
+    const {newest, newestVerified, ...line} = await lineStanding(
+      backups,
+      (backup) => examineBackup(vault, survey, {collection: name, backup, skipLists: true}),
+      ({streams}) => survey.verifiedMs(streams),
     );
-    if (newest === undefined) standings.push({name, ...line});
-    else {
-      const {body} = newest;
-      standings.push({name, ...line, newest: {name: body.backup, takenAtMs: takenAtMs(body), cost: body.cost}});
-    }
+    const drills = reports.filter(({level, outcome}) => level === 'restore' && outcome === 'passed');
+    standings.push({
+      name,
+      ...line,
+      ...(newest === undefined ? {} : {newest: knownOf(newest)}),
+      ...(newestVerified === undefined
+        ? {}
+        : {newestVerified: {...newestVerified, backup: knownOf(newestVerified.backup)}}),
+      ...(drills.length === 0 ? {} : {newestDrillMs: Math.max(...drills.map(({atMs}) => atMs))}),
+    });
   }
   return standings.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
+
+const knownOf = ({body}: Backup): Known => ({name: body.backup, takenAtMs: takenAtMs(body), cost: body.cost});

@@ -43,6 +43,22 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
         // The clock may have been set back in the meantime.
         of: ({newest}) => newest && Math.max(0, nowMicros / 1e6 - newest.takenAtMs / 1000),
       },
+      ...verifiedMetrics<(typeof collections)[number]>(
+        'bkp_collection',
+        nowMicros,
+        ({newestVerified}) =>
+          newestVerified && {takenAtMs: newestVerified.backup.takenAtMs, verifiedMs: newestVerified.verifiedMs},
+      ),
+      {
+        name: 'bkp_collection_newest_drill_timestamp_seconds',
+        help: "When VERIFY with LEVEL='restore' last passed, in seconds since 1970.",
+        of: ({newestDrillMs}) => newestDrillMs && newestDrillMs / 1000,
+      },
+      {
+        name: 'bkp_collection_newest_drill_age_seconds',
+        help: 'How long ago that was when these metrics were made.',
+        of: ({newestDrillMs}) => newestDrillMs && Math.max(0, nowMicros / 1e6 - newestDrillMs / 1000),
+      },
       {
         name: 'bkp_collection_newest_backup_logical_bytes',
         help: 'Plain bytes of what the newest good backup wrote.',
@@ -72,6 +88,15 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
         help: 'Age of the newest good backup when these metrics were made.',
         of: ({newest}) => newest && Math.max(0, (nowMicros - newest.takenAtMicros) / 1e6),
       },
+      ...verifiedMetrics<(typeof databases)[number]>(
+        'bkp_database',
+        nowMicros,
+        ({newestVerified}) =>
+          newestVerified && {
+            takenAtMs: newestVerified.backup.takenAtMicros / 1000,
+            verifiedMs: newestVerified.verifiedMs,
+          },
+      ),
       {
         name: 'bkp_database_newest_backup_logical_bytes',
         help: 'Plain bytes of the whole database in the newest good backup.',
@@ -89,6 +114,33 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
       samples: journal.counts.map(({kind, status, count}) => ({labels: {kind, status}, value: count})),
     },
     ...measured(journal.histories, ({subject, kind}) => ({...subject, kind}), historyMetrics(nowMicros)),
+  ];
+}
+
+/** Of the newest backup of which every byte was read intact. */
+function verifiedMetrics<Of>(
+  prefix: string,
+  nowMicros: number,
+  verified: (of: Of) => {takenAtMs: number; verifiedMs: number} | undefined,
+): Measured<Of>[] {
+  const seconds = (ms: number | undefined) => (ms === undefined ? undefined : ms / 1000);
+  const age = (ms: number | undefined) => (ms === undefined ? undefined : Math.max(0, (nowMicros / 1000 - ms) / 1000));
+  return [
+    {
+      name: `${prefix}_newest_verified_backup_timestamp_seconds`,
+      help: 'When the newest good backup was taken of which VERIFY has read every byte, in seconds since 1970.',
+      of: (from) => seconds(verified(from)?.takenAtMs),
+    },
+    {
+      name: `${prefix}_newest_verified_backup_age_seconds`,
+      help: 'Age of that backup when these metrics were made.',
+      of: (from) => age(verified(from)?.takenAtMs),
+    },
+    {
+      name: `${prefix}_newest_verified_backup_verified_timestamp_seconds`,
+      help: 'When the least recently verified byte of that backup was read, in seconds since 1970.',
+      of: (from) => seconds(verified(from)?.verifiedMs),
+    },
   ];
 }
 

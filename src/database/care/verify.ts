@@ -1,6 +1,14 @@
-import {type ChunkUses, readableChunkIds, verifyEach, type WorkTools} from '../../backups/index.ts';
+import {
+  type ChunkUses,
+  type CoverageFigures,
+  coverageFigures,
+  readableChunkIds,
+  type VerifyExtent,
+  verifyEach,
+  type WorkTools,
+} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {VaultReader, VerifyLevel} from '../../vault/index.ts';
+import type {VaultReader} from '../../vault/index.ts';
 import {readCatalog} from '../stored/catalog.ts';
 import {listInstances} from '../stored/instance.ts';
 import {type DatabaseBackup, readDatabaseBackup} from '../stored/manifest.ts';
@@ -11,10 +19,10 @@ export type DatabaseVerifyRequest = {
   instance?: string;
   /** Absent: every backup. */
   backup?: DatabaseBackupName;
-  level: VerifyLevel;
-};
+} & VerifyExtent;
 
-export type DatabaseVerifyReport = {backups: number; logicalBytes: number};
+/** `logicalBytes` is absent if only a part was read. */
+export type DatabaseVerifyReport = CoverageFigures & {backups: number; logicalBytes?: number};
 
 /**
  * Checks everything that the backups need.
@@ -27,7 +35,7 @@ export async function verifyDatabaseBackups(
 ): Promise<DatabaseVerifyReport> {
   // Copies on this machine prove nothing about the store.
   const vault = tools.vault.uncached();
-  const verified = await verifyEach({...tools, vault}, request.level, {
+  const verified = await verifyEach({...tools, vault}, request, {
     subject: vault.location,
     names: await chosen(vault, request),
     labelOf: ({instance, backup}) => `${instance}/${backup}`,
@@ -36,7 +44,12 @@ export async function verifyDatabaseBackups(
     noteUses: (backup, uses, label) => noteFiles(vault, backup, uses, label),
     next: 'backups that are not named here are complete; the next backup stores again what is missing',
   });
-  return {backups: verified.length, logicalBytes: verified.reduce((sum, {body}) => sum + body.bytes, 0)};
+  const logicalBytes = verified.backups.reduce((sum, {body}) => sum + body.bytes, 0);
+  return {
+    backups: verified.backups.length,
+    ...(request.budget === undefined ? {logicalBytes} : {}),
+    ...coverageFigures(verified),
+  };
 }
 
 async function chosen(vault: VaultReader, {instance, backup}: DatabaseVerifyRequest) {

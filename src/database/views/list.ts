@@ -1,5 +1,5 @@
 import type {Standing} from '../../backups/index.ts';
-import type {VaultReader} from '../../vault/index.ts';
+import {isDamage, type VaultReader} from '../../vault/index.ts';
 import {examineDatabaseBackup} from '../stored/examine.ts';
 import {listInstances} from '../stored/instance.ts';
 import type {DatabaseBackupBody} from '../stored/manifest.ts';
@@ -14,14 +14,20 @@ export type DatabaseBackupSummary = {
   state: Standing<unknown>['state'];
   /** Absent if the manifest cannot be read. */
   body?: DatabaseBackupBody | undefined;
+  /** When all that the backup needs was last read intact; absent: never, or this was not asked for. */
+  verifiedMs?: number | undefined;
   /** Why the backup is not sound. */
   error?: string | undefined;
 };
 
-/** Oldest first, instance by instance. @param options.instance absent: of all */
+/**
+ * Oldest first, instance by instance.
+ * @param options.instance absent: of all
+ * @param options.verified find out when each was verified
+ */
 export async function listDatabaseBackups(
   vault: VaultReader,
-  options: {instance?: string | undefined} = {},
+  options: {instance?: string | undefined; verified?: boolean} = {},
 ): Promise<readonly DatabaseBackupSummary[]> {
   const wanted = (await listInstances(vault)).filter(({name}) => (options.instance ?? name) === name);
   const all = wanted.flatMap(({name, backups}) => backups.map((backup) => ({instance: name, backup})));
@@ -31,7 +37,21 @@ export async function listDatabaseBackups(
   return Promise.all(
     all.map(async (one): Promise<DatabaseBackupSummary> => {
       const {state, backup, fault} = await examineDatabaseBackup(vault, survey, one);
-      return {...one, timestampMicros: backupMicros(one.backup), state, body: backup?.body, error: fault?.message};
+      const streams = options.verified && backup !== undefined ? [backup.data, backup.list] : undefined;
+      const verifiedMs = streams && (await survey.verifiedMs(streams).catch(unlessReadable));
+      return {
+        ...one,
+        timestampMicros: backupMicros(one.backup),
+        state,
+        body: backup?.body,
+        verifiedMs,
+        error: fault?.message,
+      };
     }),
   );
+}
+
+/** What cannot be read was not verified since. */
+function unlessReadable(error: unknown): undefined {
+  if (!isDamage(error)) throw error;
 }

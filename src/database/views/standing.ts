@@ -2,11 +2,12 @@ import {type LineStanding, lineStanding} from '../../backups/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {examineDatabaseBackup} from '../stored/examine.ts';
 import {listInstances} from '../stored/instance.ts';
+import type {DatabaseBackup} from '../stored/manifest.ts';
 
-/** How one database's backups stand, by listings and manifests alone: no data is read. */
-export type DatabaseStanding = LineStanding<{takenAtMicros: number; logicalBytes: number; storedBytes: number}> & {
-  instance: string;
-};
+type Known = {takenAtMicros: number; logicalBytes: number; storedBytes: number};
+
+/** How one database's backups stand, by listings, manifests and the ledger alone: no data is read. */
+export type DatabaseStanding = LineStanding<Known> & {instance: string};
 
 /** Sorted by instance. */
 export async function databaseStandings(vault: VaultReader): Promise<readonly DatabaseStanding[]> {
@@ -15,13 +16,25 @@ export async function databaseStandings(vault: VaultReader): Promise<readonly Da
   const survey = await vault.survey();
   const standings = await Promise.all(
     instances.map(async ({name: instance, backups}): Promise<DatabaseStanding> => {
-      const {newest, ...line} = await lineStanding(backups, (backup) =>
-        examineDatabaseBackup(vault, survey, {instance, backup}),
+      const {newest, newestVerified, ...line} = await lineStanding(
+        backups,
+        (backup) => examineDatabaseBackup(vault, survey, {instance, backup}),
+        ({data, list}) => survey.verifiedMs([data, list]),
       );
-      if (newest === undefined) return {instance, ...line};
-      const {takenAtMicros, bytes, cost} = newest.body;
-      return {instance, ...line, newest: {takenAtMicros, logicalBytes: bytes, storedBytes: cost.storedBytes}};
+      return {
+        instance,
+        ...line,
+        ...(newest === undefined ? {} : {newest: knownOf(newest)}),
+        ...(newestVerified === undefined
+          ? {}
+          : {newestVerified: {...newestVerified, backup: knownOf(newestVerified.backup)}}),
+      };
     }),
   );
   return standings.sort((a, b) => (a.instance < b.instance ? -1 : 1));
+}
+
+function knownOf({body}: DatabaseBackup): Known {
+  const {takenAtMicros, bytes, cost} = body;
+  return {takenAtMicros, logicalBytes: bytes, storedBytes: cost.storedBytes};
 }

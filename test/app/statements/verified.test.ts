@@ -1,0 +1,108 @@
+import {rmSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, onTestFinished, test} from 'vitest';
+import {execute} from '../../../src/app/statements/execute.ts';
+import {runMetrics} from '../../../src/commands/metrics/run.ts';
+import {runWorker} from '../../../src/commands/worker/index.ts';
+import {resultOf, statusOf} from '../../../src/ops/index.ts';
+import {parse} from '../../../src/sql/index.ts';
+import {type TestDeps, testDeps} from '../../helpers/deps.ts';
+import {createC, openDesk} from '../../helpers/desk.ts';
+
+// What statements and metrics show of the ledger.
+
+function openBench() {
+  const desk = openDesk();
+  const base = testDeps(desk.home);
+  onTestFinished(() => base.close());
+  const deps: TestDeps = {
+    ...base,
+    settings: async () => ({
+      ...(await base.settings()),
+      source: `sqlite::path=${desk.database}`,
+      cluster: desk.cluster,
+      objectStore: {address: {kind: 'directory', root: `${desk.folder}/backups`}},
+    }),
+    again: async () => deps,
+    startWorker: ({number}) => runWorker(deps, {number}),
+  };
+  const run = async (statement: string) => {
+    const {rows, operation} = await execute(deps, parse(statement)[0]!);
+    const ended = operation && (await (await deps.journal()).get(operation.number));
+    if (ended !== undefined) expect(statusOf(ended)).toBe('SUCCESS');
+    return {rows, result: ended === undefined ? {} : resultOf(ended)};
+  };
+  const column = async (select: string) => {
+    const {rows} = await run(select);
+    if (rows?.kind !== 'selection') throw new Error('not a selection');
+    return rows.selection.rows.map(([value]) => value);
+  };
+  const metric = async (name: string) => {
+    const before = deps.out().length;
+    await runMetrics(deps, {});
+    return deps
+      .out()
+      .slice(before)
+      .match(new RegExp(`^${name}\\{.*? (.*)$`, 'm'))?.[1];
+  };
+  return {desk, deps, run, column, metric};
+}
+
+test('VERIFY with a budget reports the coverage; SHOW BACKUPS and metrics show what is verified', async () => {
+  const {desk, run, column, metric} = openBench();
+  const verified = 'SELECT verified FROM collection_backups()';
+  const newest = 'bkp_collection_newest_verified_backup_timestamp_seconds';
+  await run(createC(true));
+  await run('BACKUP c');
+  expect(await column(verified)).toEqual([null]);
+  expect(await metric(newest)).toBeUndefined();
+  const {result} = await run("VERIFY c WITH (BUDGET = '1 GiB')");
+  expect(result).toMatchObject({neverVerifiedBytes: 0, oldestVerifiedAt: expect.stringMatching(/^20/)});
+  expect(result.readBytes).toBeGreaterThan(result.neededBytes!);
+  expect(result).not.toHaveProperty('logicalBytes');
+  const [first] = await column(verified);
+  expect(first).toMatch(/^20/);
+  const taken = await metric(newest);
+  desk.exec("UPDATE orders SET txt = 'new'");
+  await run('BACKUP c INCREMENTAL');
+  expect(await column(verified)).toEqual([first, null]);
+  expect(await metric(newest)).toBe(taken);
+  await run('VERIFY c');
+  const both = (await column(verified)) as string[];
+  expect(both.every((time) => time >= (first as string))).toBe(true);
+  expect(Number(await metric(newest))).toBeGreaterThan(Number(taken));
+  // The ledger is lost: nothing else is.
+  rmSync(join(desk.cluster, 'verified'), {recursive: true});
+  expect(await column(verified)).toEqual([null, null]);
+  await run("VERIFY c WITH (LEVEL = 'structure')");
+  expect(await column(verified)).toEqual([null, null]);
+});
+
+test('VERIFY DATABASE with a budget, and the column verified of backups()', async () => {
+  const {run, column, metric} = openBench();
+  const newest = 'bkp_database_newest_verified_backup_timestamp_seconds';
+  await run('BACKUP DATABASE');
+  expect(await column('SELECT verified FROM backups()')).toEqual([null]);
+  expect(await metric(newest)).toBeUndefined();
+  const {result} = await run("VERIFY DATABASE WITH (BUDGET = '5 min')");
+  expect(result).toMatchObject({neverVerifiedBytes: 0});
+  expect(await column('SELECT verified FROM backups()')).toEqual([expect.stringMatching(/^20/)]);
+  expect(Number(await metric(newest))).toBeGreaterThan(1e9);
+});
+
+test('a drill that passed is in the metrics', async () => {
+  const {run, metric} = openBench();
+  await run(createC(false));
+  await run('BACKUP c');
+  expect(await metric('bkp_collection_newest_drill_timestamp_seconds')).toBeUndefined();
+  await run("VERIFY c WITH (LEVEL = 'restore')");
+  expect(Number(await metric('bkp_collection_newest_drill_timestamp_seconds'))).toBeGreaterThan(1e9);
+});
+
+test.each([
+  "VERIFY c WITH (LEVEL = 'structure', BUDGET = '1 GiB')",
+  "VERIFY c WITH (BUDGET = '1 MiB')",
+  "VERIFY DATABASE WITH (LEVEL = 'restore', BUDGET = '1 GiB')",
+])('%s is refused', async (statement) => {
+  await expect(openBench().run(statement)).rejects.toMatchObject({code: 'BAD_REQUEST'});
+});
