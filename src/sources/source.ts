@@ -113,6 +113,19 @@ export type DeltaStream = {
   keys: AsyncIterable<Segment>;
   /** To be read after `keys`. */
   rows: AsyncIterable<Segment>;
+  /** Known when both have been read: how many keys changed since the mark, and how many rows they have. */
+  changed(): {keys: number; rows: number};
+};
+
+export type Changes = {
+  /** Changes in the log, where a key may be several times; 0 if nothing changed. */
+  logged: number;
+  /**
+   * To be called once.
+   * @param earlier segments of keys of earlier deltas. The delta names them too and so replaces those deltas: the rows
+   *   of a key that has not changed since are still those of the newest delta that names it.
+   */
+  read(earlier?: AsyncIterable<Uint8Array>): DeltaStream;
 };
 
 /**
@@ -154,7 +167,7 @@ export interface Snapshot {
    *   name by now: the increment takes a new `base` of it instead; the next increment may take its changes again. A
    *   notice says why.
    */
-  changes(table: TableName, since: Mark): Promise<DeltaStream | 'rebase'>;
+  changes(table: TableName, since: Mark): Promise<Changes | 'rebase'>;
   /**
    * To be called when everything has been read, before the backup is committed.
    * @throws BkpError `SOURCE_UNAVAILABLE` when the view did not hold throughout

@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {type BackupName, createCollection} from '../../src/collections/index.ts';
+import {type BackupName, createCollection, type FoldLimits} from '../../src/collections/index.ts';
 import {openSource} from '../../src/sources/index.ts';
 import {inProcess} from '../helpers/in-process.ts';
 import {type DatabaseImage, imageOf} from '../helpers/sqlite-compare.ts';
@@ -21,7 +21,17 @@ type Step =
   | {backup: 'full' | 'incremental'; form?: 'rows' | undefined}
   | 'vacuum'
   | 'crash and restore';
-type Plan = {table: RandomTable; steps: readonly Step[]};
+/** `fold`: when deltas are merged; absent: never. A merged chain restores the same as one that is not. */
+type Plan = {table: RandomTable; fold: FoldLimits | undefined; steps: readonly Step[]};
+
+const never: FoldLimits = {deltas: 1000, growth: 0, basePart: 1, leastKeys: 1e9};
+
+const foldArbitrary: fc.Arbitrary<FoldLimits> = fc.record({
+  deltas: fc.nat(2),
+  growth: fc.constantFrom(0.5, 2, 1e9),
+  basePart: fc.constantFrom(0.25, 1),
+  leastKeys: fc.constantFrom(2, 5, 1000),
+});
 
 /** A table that changes independently of the random one: one snapshot must contain both. */
 const beside = 'CREATE TABLE beside (id INTEGER PRIMARY KEY, at INTEGER)';
@@ -30,6 +40,7 @@ const both = ['t', 'beside'];
 const planArbitrary: fc.Arbitrary<Plan> = tableArbitrary.chain((table) =>
   fc.record({
     table: fc.constant(table),
+    fold: fc.option(foldArbitrary, {nil: undefined, freq: 4}),
     steps: fc.array(
       fc.oneof(
         {weight: 20, arbitrary: changeArbitrary(table).map((change): Step => ({change}))},
@@ -65,7 +76,7 @@ test('every backup of a random history is restored exactly', async () => {
   );
 }, 1_000_000);
 
-async function live(folder: string, {table, steps}: Plan): Promise<void> {
+async function live(folder: string, {table, fold = never, steps}: Plan): Promise<void> {
   const database = join(folder, 'app.db');
   const bench = inProcess({cluster: join(folder, 'cluster'), database});
   if (!(await begin(database, table))) return;
@@ -82,7 +93,7 @@ async function live(folder: string, {table, steps}: Plan): Promise<void> {
   );
   const taken = new Map<BackupName, DatabaseImage>();
   const backup = async (type: 'full' | 'incremental', form?: 'rows' | undefined) => {
-    const name = await bench.backup('c', taken.size === 0 ? 'full' : type, {form});
+    const name = await bench.backup('c', taken.size === 0 ? 'full' : type, {form, fold});
     taken.set(name, imageOf(database, both));
   };
   const last: Step = {backup: 'incremental'};

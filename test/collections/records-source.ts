@@ -62,7 +62,10 @@ export class RecordsSource implements TableSource {
       estimatedBytes: async () => 1,
       countRows: async () => 2,
       base: async (table, options) => this.#base(table, options),
-      changes: async () => ({keys: plain(this.changed), rows: plain([])}),
+      changes: async () => ({
+        logged: this.changed.length,
+        read: () => ({keys: plain(this.changed), rows: plain([]), changed: () => ({keys: 0, rows: 0})}),
+      }),
       confirm: async () => {
         if (this.voided !== undefined) throw this.voided;
       },

@@ -52,7 +52,13 @@ async function live(folder: string, random: Random, log: string[]): Promise<void
     change(database, ['CREATE TABLE IF NOT EXISTS always (id INTEGER PRIMARY KEY)'], log);
     failing = random.chance(0.2);
     log.push(failing ? '-- an increment that fails' : '-- an increment');
-    const done = bench.backup('c', 'incremental');
+    const fold = {
+      deltas: random.below(3),
+      growth: random.pick([1, 1e9]),
+      basePart: 0.5,
+      leastKeys: random.pick([3, 1000]),
+    };
+    const done = bench.backup('c', 'incremental', {fold});
     if (failing) await expect(done).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
     else {
       const name = await done;

@@ -3,6 +3,7 @@ import {
   type BackupName,
   type BackupType,
   cleanUp,
+  type FoldLimits,
   listBackups,
   planBackup,
   planRestore,
@@ -39,7 +40,7 @@ export type Bench = {
 };
 
 /** `form`: take bases as rows; default: as the source chooses. */
-export type BackupOptions = {adopt?: boolean; form?: 'rows' | undefined};
+export type BackupOptions = {adopt?: boolean; form?: 'rows' | undefined; fold?: FoldLimits | undefined};
 
 export function inProcess(place: {
   database: string;

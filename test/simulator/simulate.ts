@@ -6,6 +6,7 @@ import {
   copyCollection,
   createCollection,
   dropCollection,
+  type FoldLimits,
   listBackups,
   planBackup,
   planRestore,
@@ -75,6 +76,8 @@ class Simulation {
   readonly #sources: Record<Collection, FakeSource>;
   readonly #faults: StoreFaults;
   readonly #graceMs: number;
+  /** When increments merge deltas, and take a new base. */
+  readonly #fold: FoldLimits;
   /** With it, the processes of a machine share a local cache of each store. Absent: every process has its own. */
   readonly #cacheFolder: string | undefined;
   /** Backups that were reported as successful, in the first store, of collections that are never dropped. */
@@ -99,6 +102,12 @@ class Simulation {
     this.#sources = {one: new FakeSource('one', random), two: new FakeSource('two', random)};
     this.#faults = {percent: random.pick([0, 0, 0.5, 2]), late: random.chance(0.5)};
     this.#graceMs = random.pick([0, hourMs]);
+    this.#fold = {
+      deltas: random.below(3),
+      growth: random.pick([2, 1e9]),
+      basePart: random.pick([0.25, 1]),
+      leastKeys: random.pick([3, 1000]),
+    };
     // From its own numbers, so that the stories of other seeds do not change.
     if (new Random(seed ^ 0x5eed).chance(0.1)) this.#cacheFolder = mkdtempSync(join(tmpdir(), 'bkp-simulator-'));
   }
@@ -308,7 +317,8 @@ class Simulation {
     const source = this.#sources[collection];
     const tools = this.#tools(process, vault);
     const name = await planBackup(vault, source, {collection, type, nowMicros: tools.nowMicros()});
-    const request = {collection, type, name, operation: `${type}/${process.pid}`};
+    const fold = this.#fold;
+    const request = {collection, type, name, operation: `${type}/${process.pid}`, fold};
     const {backup, beyondKept} = await takeBackup({...tools, source}, request);
     if (collection === this.#keptForEver && collection === 'one') this.#good.add(backup);
     return beyondKept;

@@ -2,6 +2,7 @@ import {BkpError} from '../../src/errors/index.ts';
 import {
   type BaseOptions,
   type BaseStream,
+  type Changes,
   type DeltaStream,
   type Segment,
   type Snapshot,
@@ -83,9 +84,9 @@ export class FakeSource implements TableSource {
       countRows: async () => rows.size,
       base: async (_, options) => this.#base(rows, options),
       confirm: async () => {},
-      changes: async (): Promise<DeltaStream> => ({
-        keys: segments(touched.map((key) => [key])),
-        rows: segments(touched.flatMap((key) => (rows.has(key) ? [[key, rows.get(key)!]] : []))),
+      changes: async (): Promise<Changes> => ({
+        logged: touched.length,
+        read: (earlier) => deltaOf(touched, rows, earlier),
       }),
       close: async () => {},
     };
@@ -206,6 +207,19 @@ function baseOf(entries: readonly (readonly number[])[], end: number, previousCu
       }
     },
   };
+}
+
+/** The keys, those of earlier deltas included, and their rows. */
+function deltaOf(touched: readonly number[], rows: Rows, earlier?: AsyncIterable<Uint8Array>): DeltaStream {
+  const named = new Set(touched);
+  async function* namedKeys() {
+    for await (const segment of earlier ?? []) for (const [key] of parse(segment)) named.add(key!);
+    yield* segments([...named].map((key) => [key]));
+  }
+  async function* namedRows() {
+    yield* segments([...named].flatMap((key) => (rows.has(key) ? [[key, rows.get(key)!]] : [])));
+  }
+  return {keys: namedKeys(), rows: namedRows(), changed: () => ({keys: touched.length, rows: touched.length})};
 }
 
 /** Fails after its first segment. */

@@ -108,11 +108,12 @@ export async function takeIncrement(
   try {
     const layers: Record<string, readonly Layer[]> = {};
     for (const {name} of snapshot.schemas) {
-      const delta = await snapshot.changes(name, parent.mark!);
-      if (delta === 'rebase') {
+      const changes = await snapshot.changes(name, parent.mark!);
+      if (changes === 'rebase') {
         layers[name] = [await keptBase(snapshot, name, {previous: parent, meanwhile, form})];
         continue;
       }
+      const delta = changes.read();
       const keys = await kept(delta.keys, meanwhile);
       const rows = await kept(delta.rows, meanwhile);
       const touched = keys.length > 0;

@@ -9,6 +9,7 @@ import {type BackupBody, toManifest, versionFor} from '../stored/manifest.ts';
 import {type BackupName, type BackupType, manifestKey, nameMs, nextBackupName} from '../stored/names.ts';
 import {requireChain} from './chain.ts';
 import {type CopiedTables, copyTables} from './copy-tables.ts';
+import type {FoldLimits} from './fold.ts';
 import {requireOwnDatabase} from './plan.ts';
 
 export type BackupRequest = {
@@ -18,6 +19,8 @@ export type BackupRequest = {
   operation: string;
   /** The collection continues with this database from now on, whichever it was before. Default false. */
   adopt?: boolean | undefined;
+  /** When deltas are merged. */
+  fold?: FoldLimits | undefined;
 };
 
 export type BackupReport = {
@@ -55,7 +58,7 @@ export async function takeBackup(
     noticeIfNamedAhead(tools, newest && {name: newest, micros: nameMs(newest) * 1000}, name);
     const parent = request.type === 'incremental' ? await requireChain(vault, live) : undefined;
     if (!request.adopt) await requireOwnDatabase(vault, source, live, request.type);
-    const copied = await copyTables(tools, writer, {live, name, parent});
+    const copied = await copyTables(tools, writer, {live, name, parent, fold: request.fold});
     signal.throwIfAborted();
     tools.progress({...copied.meter.state(), phase: 'Commit'});
     await writer.flush();

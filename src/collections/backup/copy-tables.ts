@@ -1,17 +1,17 @@
-import {type Meter, startMeter, unlessDamaged, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
+import {type Meter, startMeter, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
 import type {SchemaObject, Snapshot, TableName, TableSource} from '../../sources/index.ts';
 import type {Recipe, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
 import type {LiveCollection} from '../stored/folder.ts';
-import {type Layer, streamsOf} from '../stored/layers.ts';
+import {streamsOf} from '../stored/layers.ts';
 import {type Backup, type BackupBody, readBackup, type TableBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {nameDatabase} from './belongs.ts';
 import {memberChanges, sinceOf} from './chain.ts';
+import {type FoldLimits, foldLimits} from './fold.ts';
 import {leftBehind, memberTables} from './members.ts';
-import {readPreviousBase} from './previous-base.ts';
 import {StreamTable} from './stream-table.ts';
-import {writeBase} from './write-base.ts';
-import {type LayerSink, writeDelta} from './write-segments.ts';
+import {baseLayers, nextLayers, type Reading} from './table-layers.ts';
+import type {LayerSink} from './write-segments.ts';
 
 /** What one snapshot brought into the vault. */
 export type CopiedTables = {
@@ -28,21 +28,18 @@ export type CopiedTables = {
   meter: Meter;
 };
 
-type BackupLine = {live: LiveCollection; name: BackupName; parent: Backup | undefined};
-
-type Reading = {
-  vault: VaultReader;
-  sink: LayerSink;
-  snapshot: Snapshot;
-  /** Tables that were not taken as records, with the reason. */
-  asRows: Map<TableName, string>;
+type BackupLine = {
+  live: LiveCollection;
+  name: BackupName;
+  parent: Backup | undefined;
+  fold: FoldLimits | undefined;
 };
 
 /** Reads one snapshot into the vault. The snapshot is closed when this returns. */
 export async function copyTables(
   tools: WorkTools & {vault: Vault; source: TableSource},
   writer: VaultWriter,
-  {live, name, parent}: BackupLine,
+  {live, name, parent, fold = foldLimits}: BackupLine,
 ): Promise<CopiedTables> {
   const {vault, source, signal} = tools;
   const {definition} = live;
@@ -71,14 +68,19 @@ export async function copyTables(
     });
     const streams = new StreamTable();
     const sink: LayerSink = {writer, streams, backup: name, observe: meter.bytes};
-    const reading: Reading = {vault, sink, snapshot, asRows: new Map()};
+    const {notice} = tools;
+    const reading: Reading = {vault, sink, snapshot, fold, signal, notice, asRows: new Map()};
     const copied: TableBackup[] = [];
+    const added = {rows: 0, deletedRows: 0};
     for (const schema of snapshot.schemas) {
       signal.throwIfAborted();
-      const layers =
+      const {layers, changed} =
         parent === undefined || whole.has(schema.name)
-          ? [await baseLayer(reading, schema.name, earlier)]
-          : await deltaLayers(reading, schema.name, parent);
+          ? await baseLayers(reading, schema.name, earlier)
+          : await nextLayers(reading, schema.name, parent);
+      added.rows += changed.rows;
+      // A key that contains NULL can have several rows, so a delta can have more rows than keys.
+      added.deletedRows += Math.max(0, changed.keys - changed.rows);
       copied.push(whole.has(schema.name) ? {schema, layers, whole: true} : {schema, layers});
       meter.item();
     }
@@ -94,8 +96,7 @@ export async function copyTables(
       takenAt,
       source: {...(await nameDatabase(source)), database: snapshot.database},
       mark: snapshot.mark,
-      rows: own.reduce((sum, layer) => sum + layer.rows, 0),
-      deletedRows: own.reduce((sum, layer) => sum + deletedRowsOf(layer), 0),
+      ...added,
       logicalBytes: own.flatMap(streamsOf).reduce((sum, stream) => sum + streams.streams[stream]!.sizeBytes, 0),
       meter,
     };
@@ -103,9 +104,6 @@ export async function copyTables(
     await snapshot.close();
   }
 }
-
-/** A key that contains NULL can have several rows, so a delta can have more rows than keys. */
-const deletedRowsOf = (layer: Layer) => (layer.kind === 'delta' ? Math.max(0, layer.keys - layer.rows) : 0);
 
 /** Tables by their reason: in a database with virtual tables, many tables have the same one. */
 function byReason(reasons: ReadonlyMap<TableName, string>): ReadonlyMap<string, readonly TableName[]> {
@@ -124,25 +122,4 @@ async function estimatedBytes(snapshot: Snapshot, tables: readonly TableName[]):
 async function readEarlier(vault: VaultReader, {definition, backups}: LiveCollection): Promise<Backup | undefined> {
   const newest = backups.at(-1);
   return newest === undefined ? undefined : unlessUnreadable(readBackup(vault, definition.name, newest));
-}
-
-async function baseLayer(
-  {vault, sink, snapshot, asRows}: Reading,
-  table: TableName,
-  earlier: Backup | undefined,
-): Promise<Layer> {
-  const previous = earlier === undefined ? undefined : await unlessDamaged(readPreviousBase(vault, earlier, table));
-  return writeBase(sink, {snapshot, takenAsRows: (name, reason) => asRows.set(name, reason)}, table, previous);
-}
-
-async function deltaLayers(reading: Reading, table: TableName, parent: Backup): Promise<readonly Layer[]> {
-  const {sink, snapshot} = reading;
-  const before = parent.body.tables.find((entry) => entry.schema.name === table);
-  // A table that joined, and one whose changes are tracked from this backup on.
-  if (before === undefined || before.whole) return [await baseLayer(reading, table, parent)];
-  const changes = await snapshot.changes(table, parent.body.mark!);
-  if (changes === 'rebase') return [await baseLayer(reading, table, parent)];
-  const adopted = before.layers.map((layer) => sink.streams.adopt(layer, parent.streams));
-  const delta = await writeDelta(sink, changes);
-  return delta === undefined ? adopted : [...adopted, delta];
 }

@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import type {DeltaStream} from '../../../src/sources/index.ts';
+import type {Changes} from '../../../src/sources/index.ts';
 import {deltaSize, type Layer, takeIncrement} from '../layers.ts';
 import {Database, expectComesBack, full, increment, owner} from './database.ts';
 
@@ -60,7 +60,7 @@ test('the changes of two tables can be read alternately', async () => {
     },
   });
   const deltas = await Promise.all(
-    names.map(async (name) => (await snapshot.changes(name, base.mark!)) as DeltaStream),
+    names.map(async (name) => ((await snapshot.changes(name, base.mark!)) as Changes).read()),
   );
   const count = async (segments: AsyncIterable<{rows: number}>) => {
     let rows = 0;

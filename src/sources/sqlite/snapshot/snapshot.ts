@@ -2,8 +2,8 @@ import {BkpError} from '../../../errors/index.ts';
 import type {
   BaseOptions,
   BaseStream,
+  Changes,
   DatabaseFacts,
-  DeltaStream,
   Mark,
   SchemaObject,
   Snapshot,
@@ -23,7 +23,7 @@ import {rowShape, SegmentMaker} from '../rows/segment.ts';
 import {readObjects} from '../schema/objects.ts';
 import {databaseFacts, tableSchema} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
-import {deltaOf, unknownKeys} from '../tracking/delta.ts';
+import {changesOf, unknownKeys} from '../tracking/delta.ts';
 import {markedAt, setMark} from '../tracking/marks.ts';
 import {ensureTracking} from '../tracking/tracking.ts';
 import {PageRecords} from './page-records.ts';
@@ -205,7 +205,7 @@ class SqliteSnapshot implements Snapshot {
     return new BaseRows({connection, maker, table: found, previous, rest, total: () => this.#count(table)});
   }
 
-  async changes(table: TableName, since: Mark): Promise<DeltaStream | 'rebase'> {
+  async changes(table: TableName, since: Mark): Promise<Changes | 'rebase'> {
     const seq = this.#owner === undefined ? undefined : markedAt(this.#connection, this.#owner, since, table);
     const reason = this.#allRows.get(table) ?? (seq === undefined ? 'its changes since then are not known' : undefined);
     const unknown = reason ?? unknownKeys(this.#connection, this.#table(table), seq!);
@@ -213,7 +213,7 @@ class SqliteSnapshot implements Snapshot {
       this.#notice?.(`all rows of ${table} are taken: ${unknown}`);
       return 'rebase';
     }
-    return deltaOf(this.#connection, this.#maker, this.#table(table), seq!);
+    return changesOf(this.#connection, this.#maker, this.#table(table), seq!);
   }
 
   async confirm(): Promise<void> {

@@ -1,0 +1,129 @@
+import {mkdirSync, readdirSync, rmSync, statSync} from 'node:fs';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {createCollection, planBackup, planRestore, restoreBackup, takeBackup} from '../src/collections/index.ts';
+import {openSource} from '../src/sources/index.ts';
+import {openDirectoryStore} from '../src/stores/index.ts';
+import {openVault, type Vault} from '../src/vault/index.ts';
+import {median} from './measure.ts';
+
+/**
+ * A chain of many small increments: what each one costs, and what a restore of the last one does. Run it with
+ * `node bench/chains.ts <folder> [increments] [rows]`. One process takes all backups; each opens the vault again, with
+ * the cache file of those before, as workers do.
+ */
+const [folder, increments = '2000', rows = '100000'] = process.argv.slice(2);
+if (folder === undefined) throw new Error('node bench/chains.ts <folder> [increments] [rows]');
+const [total, tableRows] = [Number(increments), Number(rows)];
+
+rmSync(folder, {recursive: true, force: true});
+mkdirSync(folder, {recursive: true});
+const database = join(folder, 'app.db');
+const store = join(folder, 'cluster');
+const tools = {
+  nowMicros: () => Date.now() * 1000,
+  signal: new AbortController().signal,
+  progress: () => {},
+  notice: () => {},
+};
+
+const db = new DatabaseSync(database);
+db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
+  CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, note TEXT, at TEXT);
+  CREATE INDEX by_customer ON orders (customer);
+  CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT);
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${tableRows})
+  INSERT INTO orders SELECT i, i * 7919 % 10007, 'a note of some length for each row ' || i, '2026-11-21' FROM n;
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+  INSERT INTO settings SELECT 'setting ' || i, i FROM n;`);
+const add = db.prepare('INSERT INTO orders (customer, note, at) VALUES (?, ?, ?)');
+const change = db.prepare('UPDATE orders SET customer = customer + 1 WHERE id = ?');
+
+async function withVault<T>(use: (vault: Vault) => Promise<T>): Promise<T> {
+  const opened = await openVault({
+    store: await openDirectoryStore({root: store, create: true}),
+    create: true,
+    cacheFile: join(folder!, 'cache.db'),
+  });
+  try {
+    return await use(opened);
+  } finally {
+    opened.close();
+  }
+}
+
+type Cost = {wallMs: number; cpuMs: number};
+
+async function timed(work: () => Promise<unknown>): Promise<Cost> {
+  const [cpu, wall] = [process.cpuUsage(), performance.now()];
+  await work();
+  const used = process.cpuUsage(cpu);
+  return {wallMs: performance.now() - wall, cpuMs: (used.user + used.system) / 1000};
+}
+
+const backup = (type: 'full' | 'incremental') =>
+  withVault(async (vault) => {
+    const source = await openSource({scheme: 'sqlite', path: database});
+    const name = await planBackup(vault, source, {collection: 'shop', type, nowMicros: tools.nowMicros()});
+    return takeBackup({...tools, vault, source}, {collection: 'shop', type, name, operation: 'bench'});
+  });
+
+const restore = (target: string) =>
+  withVault(async (vault) => {
+    rmSync(target, {force: true});
+    const source = await openSource({scheme: 'sqlite', path: target});
+    const plan = await planRestore(vault, source, {collection: 'shop'});
+    await restoreBackup({...tools, vault, source}, {...plan, stagingId: 'bench', check: 'quick'});
+  });
+
+function stored(): {objects: number; bytes: number; manifestBytes: number} {
+  const sum = {objects: 0, bytes: 0, manifestBytes: 0};
+  for (const entry of readdirSync(store, {recursive: true, withFileTypes: true})) {
+    if (!entry.isFile()) continue;
+    const {size} = statSync(join(entry.parentPath, entry.name));
+    sum.objects++;
+    sum.bytes += size;
+    if (entry.name === 'manifest') sum.manifestBytes += size;
+  }
+  return sum;
+}
+
+const kib = (bytes: number) => `${(bytes / 1024).toFixed(0)} KiB`;
+
+const print = (label: string, costs: readonly Cost[]) => {
+  const {objects, bytes, manifestBytes} = stored();
+  const [wall, cpu] = [median(costs.map(({wallMs}) => wallMs)), median(costs.map(({cpuMs}) => cpuMs))];
+  const mean = costs.reduce((all, {cpuMs}) => all + cpuMs, 0) / costs.length;
+  console.log(
+    `${label}: wall ${wall.toFixed(1)} ms, CPU ${cpu.toFixed(1)} ms (mean ${mean.toFixed(1)}); ` +
+      `${objects} objects, ${kib(bytes)}, of them manifests ${kib(manifestBytes)}`,
+  );
+};
+
+await withVault((vault) =>
+  createCollection(
+    {vault, nowMicros: tools.nowMicros, randomId: () => 'c'.repeat(32)},
+    {
+      name: 'shop',
+      members: {kind: 'database'},
+      settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
+      ifNotExists: false,
+    },
+  ),
+);
+print('full', [await timed(() => backup('full'))]);
+print('restore of the full', [await timed(() => restore(join(folder, 'first.db')))]);
+let costs: Cost[] = [];
+for (let n = 1; n <= total; n++) {
+  add.run(n, `a new row ${n}`, '2026-11-22');
+  change.run(((n * 7919) % tableRows) + 1);
+  costs.push(await timed(() => backup('incremental')));
+  if (n % Math.max(1, total / 20) === 0 || n === 100) {
+    print(`increment ${n}`, costs.slice(-100));
+    costs = costs.slice(-100);
+  }
+}
+print('restore of the last', [await timed(() => restore(join(folder, 'last.db')))]);
+print('a fresh full', [await timed(() => backup('full'))]);
+print('restore of the fresh full', [await timed(() => restore(join(folder, 'fresh.db')))]);
+db.close();

@@ -1,0 +1,75 @@
+import {unlessDamaged} from '../../backups/index.ts';
+import type {Changes, Snapshot, TableName} from '../../sources/index.ts';
+import {isDamage, type VaultReader} from '../../vault/index.ts';
+import type {Delta, Layer} from '../stored/layers.ts';
+import type {Backup, TableBackup} from '../stored/manifest.ts';
+import {readSegments} from '../stored/segments.ts';
+import {type FoldLimits, planFold} from './fold.ts';
+import {readPreviousBase} from './previous-base.ts';
+import {writeBase} from './write-base.ts';
+import {type LayerSink, writeDelta} from './write-segments.ts';
+
+export type Reading = {
+  vault: VaultReader;
+  sink: LayerSink;
+  snapshot: Snapshot;
+  fold: FoldLimits;
+  signal: AbortSignal;
+  notice: (text: string) => void;
+  /** Tables that were not taken as records, with the reason. */
+  asRows: Map<TableName, string>;
+};
+
+/** `changed`: what this backup adds, without what it repeats of merged deltas. */
+export type TableLayers = {layers: readonly Layer[]; changed: {keys: number; rows: number}};
+
+/** @param earlier the backup that the base may share chunks with */
+export async function baseLayers(
+  {vault, sink, snapshot, asRows}: Reading,
+  table: TableName,
+  earlier: Backup | undefined,
+): Promise<TableLayers> {
+  const previous = earlier === undefined ? undefined : await unlessDamaged(readPreviousBase(vault, earlier, table));
+  const takenAsRows = (name: TableName, reason: string) => void asRows.set(name, reason);
+  const base = await writeBase(sink, {snapshot, takenAsRows}, table, previous);
+  return {layers: [base], changed: {keys: base.rows, rows: base.rows}};
+}
+
+/** The layers of a table in an increment: those of the parent and a delta, or a new base. */
+export async function nextLayers(reading: Reading, table: TableName, parent: Backup): Promise<TableLayers> {
+  const {snapshot, notice} = reading;
+  const before = parent.body.tables.find(({schema}) => schema.name === table);
+  // A table that joined, and one whose changes are tracked from this backup on.
+  if (before === undefined || before.whole) return baseLayers(reading, table, parent);
+  const changes = await snapshot.changes(table, parent.body.mark!);
+  if (changes === 'rebase') return baseLayers(reading, table, parent);
+  try {
+    return (await deltaLayers(reading, before, changes, parent)) ?? (await baseLayers(reading, table, parent));
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    notice(`all rows of ${table} are taken: its earlier changes cannot be read: ${error.message}`);
+    return baseLayers(reading, table, parent);
+  }
+}
+
+/** @returns undefined if the table should get a new base */
+async function deltaLayers(
+  {vault, sink, fold, signal, notice}: Reading,
+  {schema, layers}: TableBackup,
+  changes: Changes,
+  parent: Backup,
+): Promise<TableLayers | undefined> {
+  const plan = planFold(layers, changes.logged, fold);
+  if (plan.rebase !== undefined) {
+    notice(`all rows of ${schema.name} are taken: ${plan.rebase}`);
+    return undefined;
+  }
+  const {kept, merged} = plan;
+  async function* keysOfMerged() {
+    for (const {keyData} of merged) yield* readSegments(vault, parent.streams, keyData, {signal});
+  }
+  const stream = changes.read(merged.length === 0 ? undefined : keysOfMerged());
+  const delta: Delta | undefined = await writeDelta(sink, stream);
+  const adopted = kept.map((layer) => sink.streams.adopt(layer, parent.streams));
+  return {layers: delta === undefined ? adopted : [...adopted, delta], changed: stream.changed()};
+}
