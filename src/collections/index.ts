@@ -14,7 +14,14 @@ export type {CopyReport} from './copy/one-backup.ts';
 export {planCopy} from './copy/plan.ts';
 export {alterCollection, createCollection, type DefineTools, type Dropped, dropCollection} from './define/define.ts';
 export {storageOf} from './define/settings.ts';
-export {type PlannedTable, planRestore, type RestorePlan, type RestoreWish, requirePossible} from './restore/plan.ts';
+export {
+  type PlanDetails,
+  type PlannedTable,
+  planRestore,
+  type RestorePlan,
+  type RestoreWish,
+  requirePossible,
+} from './restore/plan.ts';
 export {type RestoreReport, type RestoreRequest, restoreBackup} from './restore/restore.ts';
 export type {CollectionMembers, Storage} from './stored/definition.ts';
 export {type CollectionFolder, hasCollection, readAllFolders} from './stored/folder.ts';

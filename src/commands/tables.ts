@@ -1,8 +1,10 @@
 import {membersText, type StoredCollection} from '../app/places/all-collections.ts';
 import type {StatementResult} from '../app/statements/result.ts';
 import type {BackupSummary} from '../collections/index.ts';
+import {backupMicros, type DatabaseRestorePlan} from '../database/index.ts';
 import {unreachable} from '../errors/index.ts';
 import {formatBytes} from '../lib/figures.ts';
+import {microsText} from '../lib/time.ts';
 import {type Operation, operationId} from '../ops/index.ts';
 import {type Cell, type RowFormat, renderRows} from '../ui/index.ts';
 import type {CommandDeps} from './deps.ts';
@@ -40,7 +42,7 @@ const spareIn = (columns: Table['columns']) =>
     .filter((at) => columns[at]!.spare !== undefined)
     .sort((a, b) => columns[a]!.spare! - columns[b]!.spare!);
 
-/** What a statement prints: its rows, else the operation that it started. */
+/** What a statement prints: its rows, else the operation that it started. A plan of a restore is no table. */
 export function tableOf({rows, operation}: StatementResult): Table | undefined {
   switch (rows?.kind) {
     case undefined:
@@ -49,6 +51,10 @@ export function tableOf({rows, operation}: StatementResult): Table | undefined {
       return collectionTable(rows.collections);
     case 'backups':
       return backupTable(rows.backups);
+    case 'restore-plan':
+      return undefined;
+    case 'database-restore-plan':
+      return databasePlanTable(rows.plan);
     case 'abort':
       return {columns: [{name: 'status'}, {name: 'backup_id'}], rows: [[rows.status, rows.backup ?? null]]};
     case 'selection': {
@@ -130,5 +136,26 @@ function backupTable(backups: readonly BackupSummary[]): Table {
       backup.verifiedAt ?? null,
       ...(withError ? [backup.error ?? null] : []),
     ]),
+  };
+}
+
+/** One row: what a restore would do, and what blocks it. */
+function databasePlanTable(plan: DatabaseRestorePlan): Table {
+  const cells = {
+    instance: plan.instance,
+    backup_timestamp: microsText(backupMicros(plan.backup)),
+    moment: microsText(plan.takenAtMicros),
+    product: `${plan.database.product} ${plan.database.version}`,
+    tables: plan.database.tables.length,
+    files: plan.files,
+    restore_bytes: plan.logicalBytes,
+    fetch_bytes: plan.fetchBytes ?? null,
+    needed_bytes: plan.neededBytes,
+    free_bytes: plan.freeBytes ?? null,
+    in_the_way: plan.inTheWay ?? null,
+  };
+  return {
+    columns: Object.keys(cells).map((name) => (name.endsWith('_bytes') ? {name, bytes: true as const} : {name})),
+    rows: [Object.values(cells)],
   };
 }

@@ -1,3 +1,4 @@
+import type {BkpError} from '../errors/index.ts';
 import type {Origin} from './origin.ts';
 
 /**
@@ -297,6 +298,31 @@ export type ChosenTable = {
   as?: TableSchema;
 };
 
+/** What is restored, as a plan knows it before anything is loaded. */
+export type Incoming = BackupParts & {
+  database: DatabaseFacts;
+  /** About how many bytes of rows, keys and index entries are loaded. */
+  bytes: number;
+};
+
+/** What a restore would meet in a database. */
+export type TargetFindings = {
+  /** The error that `stage` would fail with. */
+  obstacle?: BkpError;
+  /** What comes with each table, in words: `2 indexes, 1 trigger`; empty where only the table comes. */
+  brings: ReadonlyMap<TableName, string>;
+  /** Triggers and views that cannot come, foreign keys to tables that are not restored; one sentence each. */
+  notices: readonly string[];
+  /** On the disk where the restore writes. Absent where this is not known. */
+  space?: {
+    /** A folder on that disk. */
+    place: string;
+    /** About how much the restore needs at most, while it runs. */
+    neededBytes: number;
+    freeBytes: number;
+  };
+};
+
 /** One point that `bkp doctor` reports; `next`: what to do when it is not well. */
 export type SourceCheck = {what: string; ok: boolean; detail: string; next?: string};
 
@@ -344,6 +370,8 @@ export interface TableSource {
    * @throws BkpError `TABLE_NOT_FOUND` | `UNSUPPORTED` | `BAD_NAME` | `BAD_REQUEST` (one table or name twice)
    */
   choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice>;
+  /** Finds out what a restore would meet; nothing is written. */
+  survey(incoming: Incoming): Promise<TargetFindings>;
   /**
    * @param options.id identifies what is left after a crash
    * @param options.objects created after the tables

@@ -34,6 +34,7 @@ export class RecordsSource implements TableSource {
   identity = async () => 'fake';
   origin = async () => undefined;
   leftBehind = async () => [];
+  survey = async () => ({brings: new Map(), notices: []});
   choose: TableSource['choose'] = async (_, wanted) => ({
     tables: wanted.map(({name}) => ({name})),
     objects: [],

@@ -59,6 +59,7 @@ export class FakeSource implements TableSource {
   identity = async () => this.description;
   origin = async () => undefined;
   leftBehind = async () => [];
+  survey = async () => ({brings: new Map(), notices: []});
   choose = async () => ({tables: [{name: table}], objects: [], notices: []});
   brokenTracking = async () => [];
   removeBrokenTracking = async () => {};

@@ -49,7 +49,7 @@ export function print(statement: Printable): string {
       return `CHECKPOINT ${statement.action.toUpperCase()}`;
     case 'restore-database': {
       const {tables, timestamp, target} = statement;
-      const only = tables === undefined ? '' : ` TABLE ${tables.map(name).join(', ')}`;
+      const only = tables === undefined ? '' : ` ${tables.map((table) => `TABLE ${name(table)}`).join(', ')}`;
       return `RESTORE DATABASE${only}${moment(timestamp)} INTO ${literal(target)}${options(statement.settings)}`;
     }
     case 'verify-database':

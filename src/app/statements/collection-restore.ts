@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto';
-import {planRestore, requirePossible} from '../../collections/index.ts';
+import {planRestore, type RestorePlan, requirePossible} from '../../collections/index.ts';
 import {describeSource, parseSource} from '../../config/index.ts';
 import {backupRef, tableName} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
@@ -7,28 +7,24 @@ import {refuseWhenBusy} from '../orders/busy.ts';
 import {collectionSubject, startOperation} from '../orders/start.ts';
 import {placeOfCollection} from '../places/places.ts';
 import {withSource} from '../places/source-places.ts';
-import {withVault} from '../places/workplace.ts';
+import {type Workplace, withVault} from '../places/workplace.ts';
+import {estimateRestore} from './restore-time.ts';
 import type {StatementOf, StatementResult} from './result.ts';
 import {restoreSettings} from './settings.ts';
 
-/** Plans the restore, and starts the operation that executes the plan. */
+/** Plans the restore, and starts the operation that executes the plan; a dry run returns the plan. */
 export async function restoreStatement(deps: Deps, statement: StatementOf<'restore'>): Promise<StatementResult> {
-  const {collection, point} = backupRef(statement.backup, deps.nowMicros());
-  const tables = statement.tables?.map(({table, as}) => ({name: tableName(table), as: as && tableName(as)}));
-  const {check = (await deps.settings()).check, mode, dryRun, partial} = restoreSettings(statement.settings);
-  await refuseWhenBusy(deps, collection);
-  const found = await placeOfCollection(deps, collection, {defines: false});
-  const {target} = statement;
-  const into = target === undefined ? {} : {source: describeSource(parseSource(target, deps.cwd))};
-  const at = {deps, place: {...found, ...into}};
-  const {plan, place} = await withVault(at, {create: false}, async (vault, place) => ({
-    plan: await withSource(deps, place, (source) =>
-      planRestore(vault, source, {collection, point, tables, mode, partial}),
-    ),
-    place,
-  }));
+  const {check = (await deps.settings()).check, mode, dryRun} = restoreSettings(statement.settings);
+  // What a MODE would change, only the comparison of all rows finds out: an operation.
+  if (dryRun && mode === undefined) {
+    const {plan} = await planStatement(deps, statement, {details: true});
+    const estimate = await estimateRestore(deps, plan.bytes);
+    return {rows: {kind: 'restore-plan', plan, ...(estimate === undefined ? {} : {estimate})}, notices: []};
+  }
+  await refuseWhenBusy(deps, backupRef(statement.backup, deps.nowMicros()).collection);
+  const {plan, place} = await planStatement(deps, statement, {details: false});
   requirePossible(plan);
-  const {backup, choice} = plan;
+  const {collection, backup, choice} = plan;
   // Random, because two homes may restore into one database and both count their operations from 1.
   const stagingId = randomBytes(6).toString('hex');
   const operation = await startOperation(
@@ -49,4 +45,22 @@ export async function restoreStatement(deps: Deps, statement: StatementOf<'resto
     },
   );
   return {operation, notices: []};
+}
+
+async function planStatement(
+  deps: Deps,
+  statement: StatementOf<'restore'>,
+  options: {details: boolean},
+): Promise<{plan: RestorePlan; place: Workplace}> {
+  const {collection, point} = backupRef(statement.backup, deps.nowMicros());
+  const tables = statement.tables?.map(({table, as}) => ({name: tableName(table), as: as && tableName(as)}));
+  const {mode, partial} = restoreSettings(statement.settings);
+  const wish = {collection, point, tables, mode, partial};
+  const found = await placeOfCollection(deps, collection, {defines: false});
+  const {target} = statement;
+  const into = target === undefined ? {} : {source: describeSource(parseSource(target, deps.cwd))};
+  return withVault({deps, place: {...found, ...into}}, {create: false}, async (vault, place) => ({
+    plan: await withSource(deps, place, (source) => planRestore(vault, source, wish, options)),
+    place,
+  }));
 }

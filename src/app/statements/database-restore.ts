@@ -12,6 +12,7 @@ import {objectPlace} from '../places/places.ts';
 import {sourceSpecOf} from '../places/source-places.ts';
 import {type Workplace, withVault} from '../places/workplace.ts';
 import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
+import {isDryRun} from './settings.ts';
 
 export type RestoreWish = {
   instance?: string | undefined;
@@ -28,15 +29,15 @@ export async function restoreDatabaseStatement(
   deps: Deps,
   {tables, timestamp, target, settings, text}: StatementOf<'restore-database'>,
 ): Promise<StatementResult> {
-  for (const {key} of settings) {
-    throw new BkpError('BAD_REQUEST', `${key} is not a setting of RESTORE DATABASE`, {next: 'leave it out'});
-  }
-  return restoreDatabaseInto(deps, {
-    target,
-    timestamp,
-    tables: tables?.map((table) => tableName(table)),
-    statement: text,
-  });
+  const wish = {target, timestamp, tables: tables?.map((table) => tableName(table)), statement: text};
+  return isDryRun(settings) ? databasePlan(deps, wish) : restoreDatabaseInto(deps, wish);
+}
+
+/** What a restore would do, and what blocks it. */
+export async function databasePlan(deps: Deps, wish: RestoreWish): Promise<StatementResult> {
+  const {place, plan} = await planRestoreInto(deps, wish, {fetchBytes: true});
+  const notice = await versionNotice(deps, place, plan.database);
+  return {rows: {kind: 'database-restore-plan', plan}, notices: noticesOf(notice)};
 }
 
 /** @throws BkpError `TABLE_EXISTS` before anything is started when the target is not empty */

@@ -1,8 +1,10 @@
-import type {BackupSummary} from '../../collections/index.ts';
+import type {BackupSummary, RestorePlan} from '../../collections/index.ts';
+import type {DatabaseRestorePlan} from '../../database/index.ts';
 import type {Operation} from '../../ops/index.ts';
 import type {Answer as Selection} from '../../query/index.ts';
 import type {Statement} from '../../sql/index.ts';
 import type {StoredCollection} from '../places/all-collections.ts';
+import type {TimeEstimate} from './restore-time.ts';
 
 /** What a statement returns: values, or the operation that now runs, or only its effect. */
 export type StatementResult = {
@@ -17,6 +19,8 @@ export type StatementRows =
   | {kind: 'collections'; collections: readonly StoredCollection[]}
   | {kind: 'backups'; backups: readonly BackupSummary[]}
   | {kind: 'selection'; selection: Selection}
+  | {kind: 'restore-plan'; plan: RestorePlan; estimate?: TimeEstimate}
+  | {kind: 'database-restore-plan'; plan: DatabaseRestorePlan}
   | {kind: 'abort'; status: 'aborted' | 'not running'; backup?: string | undefined};
 
 export type ExecuteOptions = {

@@ -100,14 +100,25 @@ export function restoreSettings(settings: readonly Setting[]): RestoreSettings {
     else if (key === 'DRY_RUN') found.dryRun = oneOf(key, value, ['true', 'false']) === 'true';
     else {
       throw new BkpError('BAD_REQUEST', `${key} is not a setting of RESTORE`, {
-        next: "the settings are CHECK, MODE, DRY_RUN and PARTIAL: WITH (MODE='merge')",
+        next: "the settings are CHECK, MODE, DRY_RUN and PARTIAL: WITH (DRY_RUN='true')",
       });
     }
   }
-  if (!found.dryRun || found.mode !== undefined) return found;
-  throw new BkpError('BAD_REQUEST', "DRY_RUN needs a MODE: MODE='merge' or MODE='replace'", {
-    next: "write WITH (MODE='merge', DRY_RUN='true')",
-  });
+  return found;
+}
+
+/** DRY_RUN, the only setting of RESTORE DATABASE. @throws BkpError `BAD_REQUEST` */
+export function isDryRun(settings: readonly Setting[]): boolean {
+  let dryRun = false;
+  for (const {key, value} of settings) {
+    if (key !== 'DRY_RUN') {
+      throw new BkpError('BAD_REQUEST', `${key} is not a setting of RESTORE DATABASE`, {
+        next: "write WITH (DRY_RUN='true')",
+      });
+    }
+    dryRun = oneOf(key, value, ['true', 'false']) === 'true';
+  }
+  return dryRun;
 }
 
 function oneOf<Value extends string>(key: string, written: string, values: readonly Value[]): Value {

@@ -7,32 +7,50 @@ import type {RestoredParts} from './choice.ts';
 /** Statements that people type name no more tables than this. */
 const mostNamed = 5;
 
+type Of = {
+  collection: string;
+  backup: BackupName;
+  /** Whether the user named the tables. */
+  isChosen: boolean;
+};
+
 /** @returns `TABLE_EXISTS` if the target has a table with one of the names, undefined if it has none */
-export async function obstacleOf(
-  source: TableSource,
-  parts: RestoredParts,
-  {collection, backup}: {collection: string; backup: BackupName},
-): Promise<BkpError | undefined> {
-  const names = [
-    ...parts.tables.map(({chosen}) => chosen.as?.name ?? chosen.name),
-    ...parts.objects.map(({name}) => name),
-  ];
+export async function obstacleOf(source: TableSource, parts: RestoredParts, of: Of): Promise<BkpError | undefined> {
+  const names = [...parts.tables.map(({chosen}) => chosen.as?.name ?? chosen.name), ...parts.objects.map(nameOf)];
   const facts = await source.describe(names);
-  const existing = facts.filter(({state}) => state !== 'absent').map(({name}) => name);
+  const existing = facts.filter(({state}) => state !== 'absent').map(nameOf);
   if (existing.length === 0) return undefined;
   const missing = names.filter((_, at) => facts[at]?.state === 'absent');
-  const statement = (tables: readonly string[]) => {
-    const named = tables.map((name) => `TABLE ${quoteName(name)}`).join(', ');
-    return `RESTORE ${quoteName(collection)}${named === '' ? '' : ` ${named}`} AT '${backup}'`;
-  };
-  const only =
-    missing.length > 0 && missing.length <= mostNamed
-      ? `restore only what is missing: ${statement(missing)}; or everything`
-      : 'restore everything';
   return new BkpError('TABLE_EXISTS', `path exist: ${existing.map((name) => `/Root/${name}`).join(', ')}`, {
     cause: 'RESTORE creates its tables and changes no existing one; nothing was restored',
-    next: `${only} into a new file, to compare or copy rows from: ${statement([])} INTO './restored.db'`,
+    next: nextSteps(parts, {...of, existing, missing}).join('; or '),
   });
+}
+
+/** None of them removes anything. */
+function nextSteps(
+  {tables, objects}: RestoredParts,
+  {collection, backup, isChosen, existing, missing}: Of & {existing: readonly string[]; missing: readonly string[]},
+): string[] {
+  const statement = (named: readonly string[]) => {
+    const list = named.map((name) => `TABLE ${name}`).join(', ');
+    return `RESTORE ${quoteName(collection)} ${list === '' ? '' : `${list} `}AT '${backup}'`;
+  };
+  const steps: string[] = [];
+  if (!isChosen && missing.length > 0 && missing.length <= mostNamed) {
+    steps.push(`restore only what is missing: ${statement(missing.map((name) => quoteName(name)))}`);
+  }
+  const [only] = existing.length === 1 ? tables.map(({chosen}) => chosen.name) : [];
+  if (isChosen && only !== undefined && tables.length === 1) {
+    steps.push(`restore a copy beside it: ${statement([`${quoteName(only)} AS ${quoteName(`${only}_restored`)}`])}`);
+  }
+  if (isChosen && only !== undefined && tables.length === 1) {
+    steps.push(`bring its lost and changed rows back: ${statement([quoteName(only)])} WITH (MODE='merge')`);
+  }
+  const again = isChosen && tables.length + objects.length <= mostNamed;
+  const named = [...tables.map(({chosen}) => chosen.name), ...objects.map(nameOf)].map((name) => quoteName(name));
+  steps.push(`restore into a new file: ${statement(again ? named : [])} INTO './restored.db'`);
+  return steps;
 }
 
 /** @returns `TABLE_NOT_FOUND` if the target lacks a table whose rows are to be changed, undefined if it has them all */
@@ -55,3 +73,5 @@ export async function mergeObstacle(
       `RESTORE ${quoteName(collection)} TABLE ${named} AT '${backup}'`,
   });
 }
+
+const nameOf = ({name}: {name: string}) => name;

@@ -1,10 +1,11 @@
 import {newestReadable} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Choice, MergeMode, TableName, TableSource, WantedTable} from '../../sources/index.ts';
+import type {Choice, MergeMode, TableName, TableSource, TargetFindings, WantedTable} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {requireReadable} from '../stored/folder.ts';
+import {dataStreamsOf} from '../stored/layers.ts';
 import {type Backup, readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {type RestoredParts, restoredParts} from './choice.ts';
@@ -39,55 +40,76 @@ export type RestorePlan = {
   tables: readonly PlannedTable[];
   /** Views and virtual tables that come. */
   objects: readonly string[];
+  /** Plain bytes of rows, keys and index entries that are loaded. */
+  bytes: number;
   /** Why nothing can be restored to the target. */
   obstacle?: BkpError;
+  /** Absent unless requested. */
+  details?: PlanDetails;
 };
 
 export type PlannedTable = {
-  /** Its name in the backup. */
+  /** Its name in the backup, and in the target. */
   name: TableName;
-  /** Rows that its layers hold: those of the table, and no more than this if it has changes after its base. */
+  as: TableName;
+  /** Rows that its layers hold: those of the table, and no fewer if it has changes after its base. */
   rows: number;
   /** Whether the table has exactly so many rows. */
   isExact: boolean;
+  bytes: number;
 };
+
+export type PlanDetails = {
+  /** Bytes to read from the store. What tables share counts once. */
+  fetchBytes: number;
+  /** What does not come, what gets another name, what the target lacks; one sentence each. */
+  notices: readonly string[];
+} & Pick<TargetFindings, 'brings' | 'space'>;
 
 /**
  * Finds out what a restore would do; nothing is written.
- * @throws BkpError for what is wrong with the request or the backup. What is wrong with the target is the plan's
- *   obstacle, see {@link requirePossible}
+ * @param options.details for people who decide: looks up every chunk, and rehearses the schema. Default false
+ * @throws BkpError for what is wrong with the request or the backup; with details also `OBJECT_MISSING` |
+ *   `OBJECT_DAMAGED` for a known loss. What is wrong with the target is the plan's obstacle, see
+ *   {@link requirePossible}
  */
-export async function planRestore(vault: VaultReader, source: TableSource, wish: RestoreWish): Promise<RestorePlan> {
+export async function planRestore(
+  vault: VaultReader,
+  source: TableSource,
+  wish: RestoreWish,
+  options: {details?: boolean} = {},
+): Promise<RestorePlan> {
   const {collection} = wish;
   const live = await requireReadable(vault, collection);
   const backup = await findBackup(vault, {collection, point: wish.point, backups: live.backups});
   try {
-    return await planOf(source, await readBackup(vault, collection, backup), wish);
+    const read = await readBackup(vault, collection, backup);
+    const {plan, parts} = await planOf(source, read, wish);
+    return options.details === true ? await withDetails({vault, source}, {plan, parts, backup: read}) : plan;
   } catch (error) {
     throw isDamage(error) ? await withReadable(vault, collection, live.backups, error) : error;
   }
 }
 
 /** @throws BkpError the obstacle of the plan, `TABLE_EXISTS` for example */
-export function requirePossible({obstacle}: RestorePlan): void {
+export function requirePossible({obstacle}: Pick<RestorePlan, 'obstacle'>): void {
   if (obstacle !== undefined) throw obstacle;
 }
 
 async function planOf(
   source: TableSource,
   backup: Backup,
-  {collection, tables, mode, partial = false}: RestoreWish,
-): Promise<RestorePlan> {
+  {collection, tables: wanted, mode, partial = false}: RestoreWish,
+): Promise<{plan: RestorePlan; parts: RestoredParts}> {
   const {body} = backup;
   const schemas = body.tables.map(({schema}) => schema);
-  const choice = tables && (await source.choose({schemas, objects: body.objects ?? []}, tables));
+  const choice = wanted && (await source.choose({schemas, objects: body.objects ?? []}, wanted));
   const parts = restoredParts(backup, choice);
   if (mode !== undefined) requireTablesOnly(choice);
-  const obstacle =
-    mode === undefined
-      ? await obstacleOf(source, parts, {collection, backup: body.backup})
-      : await mergeObstacle(source, parts, {collection, backup: body.backup});
-  return {
+  const of = {collection, backup: body.backup, isChosen: choice !== undefined};
+  const obstacle = await (mode === undefined ? obstacleOf : mergeObstacle)(source, parts, of);
+  const tables = parts.tables.map((table) => planned(backup, table));
+  const plan: RestorePlan = {
     collection,
     backup: body.backup,
     takenAt: body.takenAt,
@@ -95,9 +117,21 @@ async function planOf(
     ...(choice === undefined ? {} : {choice}),
     ...(mode === undefined ? {} : {mode}),
     ...(partial ? {partial} : {}),
-    tables: parts.tables.map(planned),
+    tables,
     objects: mode === undefined ? parts.objects.map(({name}) => name) : [],
+    bytes: tables.reduce((sum, {bytes}) => sum + bytes, 0),
     ...(obstacle === undefined ? {} : {obstacle}),
+  };
+  return {plan, parts};
+}
+
+function planned({streams}: Backup, {backup: {schema, layers}, chosen}: RestoredParts['tables'][number]): PlannedTable {
+  return {
+    name: schema.name,
+    as: chosen.as?.name ?? schema.name,
+    rows: layers.reduce((sum, {rows}) => sum + rows, 0),
+    isExact: layers.length === 1,
+    bytes: layers.flatMap(dataStreamsOf).reduce((sum, stream) => sum + streams[stream]!.sizeBytes, 0),
   };
 }
 
@@ -116,11 +150,32 @@ function requireTablesOnly(choice: Choice | undefined): void {
   });
 }
 
-function planned({backup: {schema, layers}}: RestoredParts['tables'][number]): PlannedTable {
+async function withDetails(
+  {vault, source}: {vault: VaultReader; source: TableSource},
+  {plan, parts, backup}: {plan: RestorePlan; parts: RestoredParts; backup: Backup},
+): Promise<RestorePlan> {
+  const data = parts.tables.flatMap((table) => table.backup.layers.flatMap(dataStreamsOf));
+  const recipes = data.map((stream) => backup.streams[stream]!);
+  const fault = await (await vault.survey()).faultOf(recipes);
+  if (fault !== undefined && plan.partial === undefined) throw fault;
+  const {obstacle = plan.obstacle, ...findings} = await source.survey({
+    schemas: parts.tables.map((table) => table.chosen.as ?? table.backup.schema),
+    objects: parts.objects,
+    database: backup.body.source.database,
+    bytes: plan.bytes,
+  });
   return {
-    name: schema.name,
-    rows: layers.reduce((sum, {rows}) => sum + rows, 0),
-    isExact: layers.length === 1,
+    ...plan,
+    ...(obstacle === undefined ? {} : {obstacle: plan.obstacle ?? obstacle}),
+    details: {
+      ...findings,
+      fetchBytes: await vault.storedBytes(recipes),
+      notices: [
+        ...(fault === undefined ? [] : [`not everything can come: ${fault.message}`]),
+        ...(plan.choice?.notices ?? []),
+        ...findings.notices,
+      ],
+    },
   };
 }
 

@@ -129,6 +129,12 @@ export function streamsOf(layer: Layer): readonly StreamIndex[] {
   return [layer.data.stream, layer.cuts];
 }
 
+/** Positions of the streams of a layer that a restore loads. */
+export function dataStreamsOf(layer: Layer): readonly StreamIndex[] {
+  if (layer.kind === 'delta') return [layer.keyData.stream, layer.rowData.stream];
+  return layer.form === 'records' ? layer.trees.map(({data}) => data.stream) : [layer.data.stream];
+}
+
 /** The same layer with other positions of its streams. */
 export function withStreams(layer: Layer, move: (stream: StreamIndex) => StreamIndex): Layer {
   const moved = <D extends {stream: StreamIndex}>(data: D): D => ({...data, stream: move(data.stream)});

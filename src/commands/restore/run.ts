@@ -1,16 +1,7 @@
-import {
-  planRestoreInto,
-  type RestoreWish,
-  restoreDatabaseInto,
-  versionNotice,
-} from '../../app/statements/database-restore.ts';
-import {backupMicros, type DatabaseRestorePlan} from '../../database/index.ts';
-import {ExitStatus} from '../../errors/index.ts';
-import {microsText} from '../../lib/time.ts';
+import {databasePlan, type RestoreWish, restoreDatabaseInto} from '../../app/statements/database-restore.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {report} from '../sql/run.ts';
-import {printedTable, type Table} from '../tables.ts';
 import {readRestoreFile} from './properties.ts';
 
 export type RestoreOptions = {
@@ -43,31 +34,5 @@ export async function runRestore(deps: CommandDeps, options: RestoreOptions): Pr
     await report(deps, await restoreDatabaseInto(own, wish), {wait, format});
     return;
   }
-  const {place, plan} = await planRestoreInto(own, wish, {fetchBytes: true});
-  const notice = await versionNotice(own, place, plan.database);
-  if (notice !== undefined) deps.warn(notice);
-  deps.stdout.write(printedTable(planRows(plan), format));
-  const isRoom = plan.freeBytes === undefined || plan.freeBytes >= plan.neededBytes;
-  deps.exitWith(plan.inTheWay === undefined && isRoom ? ExitStatus.done : ExitStatus.refused);
-}
-
-/** One row: what a restore would do, and what blocks it. */
-function planRows(plan: DatabaseRestorePlan): Table {
-  const cells = {
-    instance: plan.instance,
-    backup_timestamp: microsText(backupMicros(plan.backup)),
-    moment: microsText(plan.takenAtMicros),
-    product: `${plan.database.product} ${plan.database.version}`,
-    tables: plan.database.tables.length,
-    files: plan.files,
-    restore_bytes: plan.logicalBytes,
-    fetch_bytes: plan.fetchBytes ?? null,
-    needed_bytes: plan.neededBytes,
-    free_bytes: plan.freeBytes ?? null,
-    in_the_way: plan.inTheWay ?? null,
-  };
-  return {
-    columns: Object.keys(cells).map((name) => (name.endsWith('_bytes') ? {name, bytes: true as const} : {name})),
-    rows: [Object.values(cells)],
-  };
+  await report(deps, await databasePlan(own, wish), {wait, format});
 }

@@ -5,6 +5,7 @@ import type {Operation} from '../../ops/index.ts';
 import type {Statement} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
+import {isDatabasePossible, isPossible, renderRestorePlan} from '../restore-plans.ts';
 import {printedTable, tableOf} from '../tables.ts';
 import {waitForOperation} from './wait.ts';
 
@@ -50,8 +51,10 @@ export async function report(
   // The operation has the notices as well.
   if (quiet && result.operation !== undefined) return wait ? waited(deps, result.operation, {quiet, format}) : 'done';
   for (const notice of result.notices) deps.stderr.write(`bkp: ${notice}\n`);
+  if (result.rows?.kind === 'restore-plan') deps.stdout.write(renderRestorePlan(result.rows, format));
   const table = tableOf(result);
   if (table !== undefined) deps.stdout.write(printedTable(table, format, deps.stdout));
+  if (isBlockedPlan(result)) deps.exitWith(ExitStatus.refused);
   if (result.operation === undefined || !wait) return 'done';
   return waited(deps, result.operation, {quiet, format});
 }
@@ -64,4 +67,10 @@ async function waited(
   const end = await waitForOperation(deps, operation, options);
   if (end === 'left') deps.exitWith(ExitStatus.interrupted);
   return end;
+}
+
+/** Whether it is a dry run of a restore that would fail. */
+function isBlockedPlan({rows}: StatementResult): boolean {
+  if (rows?.kind === 'restore-plan') return !isPossible(rows.plan);
+  return rows?.kind === 'database-restore-plan' && !isDatabasePossible(rows.plan);
 }

@@ -6,6 +6,7 @@ import type {
   BackupParts,
   Choice,
   DatabaseFacts,
+  Incoming,
   Mark,
   MergeMode,
   SchemaObject,
@@ -18,11 +19,13 @@ import type {
   TableName,
   TableSchema,
   TableSource,
+  TargetFindings,
   WantedTable,
 } from '../source.ts';
 import {findTable, tableNames} from './catalog/catalog.ts';
 import {chooseTables} from './choice/choose.ts';
-import {readExisting} from './choice/existing.ts';
+import {nothingExists, readExisting} from './choice/existing.ts';
+import {surveyTarget} from './choice/survey.ts';
 import {type Connection, withConnection} from './engine/connection.ts';
 import {leftBehind} from './restore/left-behind.ts';
 import {requireNoStrayJournal} from './restore/place-new-file.ts';
@@ -99,10 +102,24 @@ export class SqliteSource implements TableSource {
   }
 
   async choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice> {
-    const existing = this.#absent()
-      ? {names: new Set<string>(), statements: []}
-      : withConnection(this.#path, {}, readExisting);
+    const existing = this.#absent() ? nothingExists : withConnection(this.#path, {}, readExisting);
     return chooseTables(parts, wanted, existing);
+  }
+
+  async survey(incoming: Incoming): Promise<TargetFindings> {
+    return surveyTarget(this.#path, incoming, () => this.#requirePossible(incoming, incoming.database));
+  }
+
+  #requirePossible({schemas, objects}: BackupParts, database: DatabaseFacts): void {
+    if (this.#absent()) {
+      requireFolder(this.#path);
+      requireNoStrayJournal(this.#path);
+      return;
+    }
+    withConnection(this.#path, {}, (connection) => {
+      requireFreeNames(connection, schemas, objects);
+      requireSameEncoding(connection, database);
+    });
   }
 
   async stage(
@@ -118,19 +135,8 @@ export class SqliteSource implements TableSource {
   ): Promise<Staging> {
     const {objects = [], bases = new Map(), published = new Map(), mode} = options;
     if (mode !== undefined) return this.#stageForMerge(schemas, {...options, bases, mode});
-    if (this.#absent()) {
-      requireFolder(this.#path);
-      requireNoStrayJournal(this.#path);
-    } else {
-      withConnection(this.#path, {}, (connection) => {
-        requireFreeNames(
-          connection,
-          schemas.map((schema) => published.get(schema.name) ?? schema),
-          objects,
-        );
-        requireSameEncoding(connection, options.database);
-      });
-    }
+    const asPublished = schemas.map((schema) => published.get(schema.name) ?? schema);
+    this.#requirePossible({schemas: asPublished, objects}, options.database);
     await this.discardStaging(options.id);
     return new SqliteStaging(this.#path, stagingPath(this.#path, options.id), {
       schemas,

@@ -5,8 +5,9 @@ import {foldName} from '../engine/quote.ts';
 import {namesTable, objectName} from '../engine/sql-text.ts';
 import {objectDefinitionOf} from '../schema/objects.ts';
 import {definitionOf} from '../schema/schema.ts';
+import type {Existing} from './existing.ts';
 import {newTableName} from './new-name.ts';
-import {type Existing, renameTables} from './rename.ts';
+import {renameTables} from './rename.ts';
 import {scratchSchema} from './scratch-schema.ts';
 import type {TakenNames} from './taken-names.ts';
 

@@ -8,15 +8,8 @@ import {objectName, withObjectName} from '../engine/sql-text.ts';
 import {makeObject, objectDefinitionOf} from '../schema/objects.ts';
 import {reachOfTrigger} from '../schema/reach.ts';
 import {type Definition, definitionOf, fingerprintOf} from '../schema/schema.ts';
+import {type Existing, makeExisting} from './existing.ts';
 import {freeName, type TakenNames} from './taken-names.ts';
-
-/** What the target of a restore has already. */
-export type Existing = {
-  /** Names of tables, views, indexes and triggers, folded. */
-  names: ReadonlySet<string>;
-  /** Statements of its tables and views, which triggers may use. */
-  statements: readonly {name: string; sql: string}[];
-};
 
 export type Renaming = {
   /** By the name in the backup. */
@@ -109,15 +102,7 @@ function fill(
     makeObject(scratch, object);
     present.add(foldName(object.name));
   }
-  for (const {name, sql} of existing.statements) {
-    if (!isFree(name)) continue;
-    try {
-      scratch.exec(sql);
-      present.add(foldName(name));
-    } catch {
-      // A trigger that needs it is left out.
-    }
-  }
+  makeExisting(scratch, existing, isFree);
 }
 
 /** @returns why the trigger must not come, undefined if it can */

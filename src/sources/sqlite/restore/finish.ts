@@ -11,6 +11,7 @@ import {definitionOf} from '../schema/schema.ts';
 import {setMark} from '../tracking/marks.ts';
 import {ensureTracking} from '../tracking/tracking.ts';
 import type {Finishing} from './finishing.ts';
+import {reportDangling} from './foreign-keys.ts';
 import {rebuildTextIndexes} from './text-index.ts';
 
 /**
@@ -19,23 +20,15 @@ import {rebuildTextIndexes} from './text-index.ts';
  * so it is left out.
  */
 export function finishTables(connection: Connection, finishing: Finishing): void {
-  const {schemas, objects, resume, notice} = finishing;
+  const {schemas, resume, notice} = finishing;
   const before = virtualTables(connection);
   reportComputedIndexes(connection, finishing);
   reportOmittedIndexes(finishing);
   for (const schema of schemas) restoreSequence(connection, schema);
-  for (const object of objects) makeObject(connection, object);
-  const gone = dropViewsWithoutTables(connection, finishing);
+  const gone = makeObjects(connection, finishing);
   // Before triggers are created: a manifest may contain one on the tables of an index, and it must not fire.
   const rebuilt = rebuildTextIndexes(connection, {tables: schemas.map(({name}) => name), notice}, before);
-  const used = new Set<string>();
-  const makeTriggers = (on: string, triggers: readonly string[]) => {
-    for (const sql of triggers) for (const name of makeTrigger(connection, on, sql, notice)) used.add(name);
-  };
-  for (const schema of schemas) makeTriggers(schema.name, definitionOf(schema).triggers);
-  for (const object of objects) {
-    if (!gone.has(object.name)) makeTriggers(object.name, objectDefinitionOf(object).triggers);
-  }
+  const used = makeTriggers(connection, finishing, gone);
   for (const {name} of before) {
     if (!used.has(foldName(name)) || rebuilt.has(name)) continue;
     notice(
@@ -43,11 +36,38 @@ export function finishTables(connection: Connection, finishing: Finishing): void
         'content may match older rows, so rebuild it',
     );
   }
+  reportDangling(connection, finishing);
   if (resume === undefined) return;
   const tables = schemas.map((schema) => requireTable(connection, schema.name));
   const tracked = tables.filter((table) => trackingObstacle(table) === undefined);
   ensureTracking(connection, tracked);
   setMark(connection, resume.owner, tracked, resume.mark);
+}
+
+/** What decides which views and triggers come. */
+export type Attaching = Pick<Finishing, 'schemas' | 'objects' | 'notice'>;
+
+/** @returns the names of the views that were left out */
+export function makeObjects(connection: Connection, attaching: Attaching): ReadonlySet<string> {
+  for (const object of attaching.objects) makeObject(connection, object);
+  return dropViewsWithoutTables(connection, attaching);
+}
+
+/** @param gone the views that were left out @returns the tables that the triggers use, folded */
+export function makeTriggers(
+  connection: Connection,
+  {schemas, objects, notice}: Attaching,
+  gone: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const used = new Set<string>();
+  const make = (on: string, triggers: readonly string[]) => {
+    for (const sql of triggers) for (const name of makeTrigger(connection, on, sql, notice)) used.add(name);
+  };
+  for (const schema of schemas) make(schema.name, definitionOf(schema).triggers);
+  for (const object of objects) {
+    if (!gone.has(object.name)) make(object.name, objectDefinitionOf(object).triggers);
+  }
+  return used;
 }
 
 /** Without a UNIQUE index the application's ON CONFLICT clauses and foreign keys may fail, and duplicates do not. */
@@ -122,7 +142,7 @@ function sequenceValue(type: string, value: string): Value {
 }
 
 /** Dropping a view also drops the views that read it. @returns the names of the dropped views */
-function dropViewsWithoutTables(connection: Connection, {objects, notice}: Finishing): ReadonlySet<string> {
+function dropViewsWithoutTables(connection: Connection, {objects, notice}: Attaching): ReadonlySet<string> {
   const views = new Map(
     objects.flatMap((object) => {
       const {kind, sql} = objectDefinitionOf(object);

@@ -1,0 +1,93 @@
+import {expect, test} from 'vitest';
+import {planRestore, type RestoreWish} from '../../../src/collections/index.ts';
+import {renderRestorePlan} from '../../../src/commands/restore-plans.ts';
+import {openSource} from '../../../src/sources/index.ts';
+import {placeWith} from './place.ts';
+
+// A plan names everything that the restore then does.
+
+const shop = `
+  CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT);
+  CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER REFERENCES customers, total REAL);
+  CREATE INDEX orders_by_customer ON orders (customer);
+  CREATE TABLE changes (id INTEGER PRIMARY KEY, what TEXT);
+  CREATE TRIGGER orders_ai AFTER INSERT ON orders BEGIN INSERT INTO changes (what) VALUES (NEW.id); END;
+  CREATE VIEW large AS SELECT * FROM orders JOIN changes ON changes.what = orders.id;
+  INSERT INTO customers VALUES (1, 'Ada'), (2, 'Bo');
+  INSERT INTO orders (customer, total) VALUES (1, 5), (2, 50);`;
+
+async function plannedFor(wish: Omit<RestoreWish, 'collection'>, target = 'app.db') {
+  const place = await placeWith(shop, {incremental: true});
+  await place.bench.backup('c', 'full');
+  place.exec('UPDATE orders SET total = 7 WHERE id = 1');
+  await place.bench.backup('c', 'incremental');
+  place.notices();
+  const source = await openSource({scheme: 'sqlite', path: place.path(target)});
+  const plan = await place.bench.vault((vault) =>
+    planRestore(vault, source, {collection: 'c', ...wish}, {details: true}),
+  );
+  return {place, plan};
+}
+
+test('the notices of a plan are those of the restore', async () => {
+  const tables = [{name: 'orders', as: 'orders_before'}];
+  const {place, plan} = await plannedFor({tables});
+  expect(plan.obstacle).toBeUndefined();
+  await place.restore(['orders AS orders_before']);
+  const reported = place.notices();
+  for (const notice of plan.details!.notices.filter((text) => !/compared at the end/.test(text))) {
+    expect(reported).toContain(notice);
+  }
+  expect(plan.details!.notices).toHaveLength(4);
+});
+
+test('a plan for a new database names the triggers and views that cannot come', async () => {
+  const tables = [{name: 'orders'}, {name: 'large'}];
+  const {place, plan} = await plannedFor({tables}, 'new.db');
+  await place.restore(['orders', 'large'], 'new.db');
+  expect(plan.details!.notices.join('\n')).toBe(place.notices());
+  expect(plan.details!.notices.join('\n')).toMatch(/trigger orders_ai .*\n.*|view large/);
+});
+
+test('a plan tells rows and bytes of each table, and what is in the way', async () => {
+  const {plan} = await plannedFor({});
+  expect(plan.tables).toMatchObject([
+    {name: 'changes', rows: 2, isExact: true},
+    {name: 'customers', rows: 2, isExact: true},
+    {name: 'orders', rows: 3, isExact: false},
+  ]);
+  expect(plan.bytes).toBe(plan.tables.reduce((sum, {bytes}) => sum + bytes, 0));
+  expect(plan.details).toMatchObject({
+    fetchBytes: expect.any(Number),
+    space: {neededBytes: expect.any(Number), freeBytes: expect.any(Number)},
+  });
+  expect(plan.obstacle).toMatchObject({code: 'TABLE_EXISTS', message: expect.stringContaining('/Root/orders')});
+});
+
+test('the name of an index that another table has is in the way too', async () => {
+  const place = await placeWith(shop);
+  await place.bench.backup('c', 'full');
+  place.exec('DROP TABLE orders; CREATE INDEX orders_by_customer ON customers (name)');
+  const source = await openSource({scheme: 'sqlite', path: place.path('app.db')});
+  const plan = await place.bench.vault((vault) =>
+    planRestore(vault, source, {collection: 'c', tables: [{name: 'orders'}]}, {details: true}),
+  );
+  expect(plan.obstacle?.message).toBe('path exist: index orders_by_customer');
+});
+
+test('no line of a plan but those with names is wider than a terminal of 80 columns', async () => {
+  const {plan} = await plannedFor({tables: [{name: 'orders', as: 'orders_before'}]});
+  const text = renderRestorePlan(
+    {plan: {...plan, target: 'sqlite::path=app.db'}, estimate: {seconds: 70, restores: 3}},
+    'pretty',
+  );
+  expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  expect(text).toMatch(/^time +about 1 min 10 s, judged by the last 3 restores$/m);
+  expect(text).toMatch(/^orders +orders_before +≤ 3 +64.0 KiB +1 index$/m);
+  expect(JSON.parse(renderRestorePlan({plan}, 'json'))).toMatchObject({
+    collection: 'c',
+    tables: [{table: 'orders', as: 'orders_before', rows: 3, rows_exact: false}],
+    possible: true,
+    seconds: null,
+  });
+});
