@@ -8,6 +8,7 @@
 import {isRecord, localBytes} from '../record';
 import {readVarint, varintEnd, varintSize, writeVarint} from '../varint';
 import {load16, load32} from './big-endian';
+import {addContent} from './content';
 import * as leaf from './leaf';
 import {beginMarks, markRecord} from './marks';
 import {damaged, Fault, Outcome} from './outcome';
@@ -94,6 +95,7 @@ export function takeRowidLeaf(page: usize, bounds: usize, from: u32): Outcome {
     }
     if (spills) readOverflow(load32(payload + local), out + local, (payloadBytes as u32) - local);
     if (!isRecord(out, payloadBytes as u32)) return damaged(Fault.record);
+    addContent(out, rowid);
     endOutput(out + (payloadBytes as usize));
   }
   return leaf.closeLeaf(cellBytes) ? Outcome.done : Outcome.fault;
@@ -175,6 +177,7 @@ function takeKeyRecord(at: usize): Outcome {
   const bytes = payloadBytes as u32;
   if (local < bytes) readOverflow(load32(payload + local), out + local, bytes - local);
   if (!isRecord(out, bytes)) return damaged(Fault.record);
+  addContent(out, 0);
   markRecord((start - outputAt) as u32, records, out, bytes);
   endOutput(out + bytes);
   return Outcome.done;

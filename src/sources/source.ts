@@ -138,6 +138,12 @@ export type Changes = {
 export type Mark = string;
 
 /**
+ * What a table contains, whatever the order of its rows: how many there are, and a hash of all their values, which is
+ * the same for equal rows in any file. It protects against accidents, not against a person who constructs rows.
+ */
+export type TableContent = {rows: number; hash: string};
+
+/**
  * One consistent view over the requested tables. Callers must always close it: it may hold a lock.
  *
  * Methods that may have to ask a server return promises. A caller awaits one per table or per segment (about 1
@@ -163,6 +169,16 @@ export interface Snapshot {
    * @throws BkpError `SOURCE_DAMAGED`, also while a stream is read
    */
   base(table: TableName, options?: BaseOptions): Promise<TableBase>;
+  /**
+   * What the table contains. It is known once a `base` of records was read. Otherwise the table is read, unless that
+   * takes more than `mostBytes`.
+   * @returns undefined if it is not known; `readBytes`: about how much was read for it
+   * @throws BkpError `SOURCE_DAMAGED`
+   */
+  content(
+    table: TableName,
+    options: {mostBytes: number},
+  ): Promise<{content: TableContent; readBytes: number} | undefined>;
   /**
    * @returns `rebase` when the log cannot name every changed key of the table, which may be another one of the same
    *   name by now: the increment takes a new `base` of it instead; the next increment may take its changes again. A
@@ -218,7 +234,7 @@ export type MergeMode = 'merge' | 'replace';
 export type MergedTable = {name: TableName; inserted: number; updated: number; deleted: number; kept: number};
 
 /** A restored table, as `finish` reports it. */
-export type PublishedTable = {name: TableName; rows: number};
+export type PublishedTable = {name: TableName; rows: number; content?: TableContent | undefined};
 
 /**
  * Tables that are being restored, invisible to other connections until `publish`.
@@ -244,6 +260,8 @@ export interface Staging {
   /** Builds indexes, runs the database's own check and counts rows. Nothing is visible yet. */
   finish(options: {
     check: 'quick' | 'full';
+    /** Tables of which the content is wanted; default: none. */
+    contentOf?: ReadonlySet<TableName>;
     signal?: AbortSignal | undefined;
     progress?: ((step: string) => void) | undefined;
     /** Receives what differs from what the application may expect. */

@@ -67,6 +67,7 @@ export class RecordsSource implements TableSource {
         logged: this.changed.length,
         read: () => ({keys: plain(this.changed), rows: plain([]), changed: () => ({keys: 0, rows: 0})}),
       }),
+      content: async () => undefined,
       confirm: async () => {
         if (this.voided !== undefined) throw this.voided;
       },

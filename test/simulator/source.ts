@@ -84,6 +84,7 @@ export class FakeSource implements TableSource {
       estimatedBytes: async () => 1000,
       countRows: async () => rows.size,
       base: async (_, options) => this.#base(rows, options),
+      content: async () => undefined,
       confirm: async () => {},
       changes: async (): Promise<Changes> => ({
         logged: touched.length,

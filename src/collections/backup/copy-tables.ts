@@ -7,6 +7,7 @@ import {type Backup, type BackupBody, readBackup, type TableBackup} from '../sto
 import type {BackupName} from '../stored/names.ts';
 import {nameDatabase} from './belongs.ts';
 import {memberChanges, sinceOf} from './chain.ts';
+import {withContents} from './contents.ts';
 import {type FoldLimits, foldLimits} from './fold.ts';
 import {leftBehind, memberTables} from './members.ts';
 import {StreamTable} from './stream-table.ts';
@@ -84,13 +85,14 @@ export async function copyTables(
       copied.push(whole.has(schema.name) ? {schema, layers, whole: true} : {schema, layers});
       meter.item();
     }
+    const tablesNow = await withContents({snapshot, collection: definition.name, name, parent, signal}, copied);
     await snapshot.confirm();
     for (const [reason, names] of byReason(reading.asRows)) {
       tools.notice(`${names.join(', ')}: backed up row by row, which is slower: ${reason}`);
     }
     const own = copied.flatMap((table) => table.layers).filter((layer) => layer.backup === name);
     return {
-      tables: copied,
+      tables: tablesNow,
       objects: snapshot.objects,
       streams: streams.streams,
       takenAt,

@@ -142,17 +142,26 @@ function statementsOf(
   if (restored === undefined) {
     return {checked: [], notChecked: ['The backup could not be restored, so nothing else was checked.']};
   }
-  const uncounted = body.tables.filter((table) => expectedRows(table) === undefined).map(({schema}) => schema.name);
+  const compared = new Set(restored.published.filter(({content}) => content !== undefined).map(({name}) => name));
+  const unknown = body.tables.filter(({schema}) => !compared.has(schema.name));
+  const uncounted = unknown.filter((table) => expectedRows(table) === undefined);
+  const namesOf = (tables: typeof unknown) => tables.map(({schema}) => schema.name).join(', ');
   return {
     checked: [
       'Every byte that the restore read had the hash that the backup names.',
       `All ${body.tables.length} tables were restored into an empty database, with indexes, triggers and views.`,
       "SQLite's integrity_check found no fault in it.",
-      ...(uncounted.length < body.tables.length ? ['The numbers of rows were compared with those of the backup.'] : []),
+      ...(compared.size > 0
+        ? [`The rows of ${compared.size} tables are, in number and in every value, those that the backup recorded.`]
+        : []),
+      ...(unknown.length > uncounted.length
+        ? [`The numbers of rows of ${unknown.length - uncounted.length} more tables are those that it recorded.`]
+        : []),
       ...(queries > 0 ? [`${queries} of the user's queries ran in it.`] : []),
     ],
     notChecked: [
-      ...(uncounted.length > 0 ? [`The backup did not record the number of rows of ${uncounted.join(', ')}.`] : []),
+      ...(unknown.length > 0 ? [`The backup recorded no hash of the values of ${namesOf(unknown)}.`] : []),
+      ...(uncounted.length > 0 ? [`It recorded no number of rows of ${namesOf(uncounted)}.`] : []),
       "Whether the backup is what the database contained: LEVEL='source' compares them.",
     ],
   };
@@ -160,8 +169,11 @@ function statementsOf(
 
 function comparedTables({body}: Backup, {published}: RestoreReport): Report['tables'] {
   return body.tables.map((table) => {
-    const rows = published.find(({name}) => name === table.schema.name)?.rows ?? 0;
+    const {name} = table.schema;
+    const found = published.find((one) => one.name === name);
     const expected = expectedRows(table);
-    return {name: table.schema.name, rows, ...(expected === undefined ? {} : {expected}), content: 'unknown'};
+    // A restore whose contents differ fails.
+    const content = found?.content === undefined ? 'unknown' : 'equal';
+    return {name, rows: found?.rows ?? 0, ...(expected === undefined ? {} : {expected}), content};
   });
 }

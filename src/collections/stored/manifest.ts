@@ -7,6 +7,7 @@ import {
   type Origin,
   originSchema,
   type SchemaObject,
+  type TableContent,
   type TableSchema,
 } from '../../sources/index.ts';
 import type {JsonValue, Manifest, Recipe, VaultReader} from '../../vault/index.ts';
@@ -17,6 +18,8 @@ export type TableBackup = {
   schema: TableSchema;
   /** Base first, then the deltas in time order. Together they are the table. */
   layers: readonly Layer[];
+  /** What the layers together contain; absent if the backup does not know it, and in those of older versions. */
+  content?: TableContent;
   /** Its changes are not tracked: the next increment takes all rows again. */
   whole?: true;
 };
@@ -84,7 +87,14 @@ const bodySchema = v.object({
   }),
   mark: v.exactOptional(text),
   tables: v.pipe(
-    v.array(v.object({schema: tableSchema, layers: layersSchema, whole: v.exactOptional(v.literal(true))})),
+    v.array(
+      v.object({
+        schema: tableSchema,
+        layers: layersSchema,
+        content: v.exactOptional(v.object({rows: count, hash: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))})),
+        whole: v.exactOptional(v.literal(true)),
+      }),
+    ),
     v.nonEmpty(),
     v.check(
       (tables) => new Set(tables.map(({schema}) => schema.name)).size === tables.length,
@@ -105,7 +115,8 @@ export function versionFor({tables, objects = []}: Pick<BackupBody, 'tables' | '
 export type Backup = {body: BackupBody; streams: readonly Recipe[]};
 
 /** The rows of a table at the time of the backup, if it recorded them. */
-export function expectedRows({layers}: TableBackup): number | undefined {
+export function expectedRows({layers, content}: TableBackup): number | undefined {
+  if (content !== undefined) return content.rows;
   const [base, ...deltas] = layers;
   return base?.kind === 'base' && deltas.length === 0 ? base.rows : undefined;
 }

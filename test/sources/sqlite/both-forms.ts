@@ -5,6 +5,7 @@ import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 import {imageOf} from '../../helpers/sqlite-compare.ts';
 import {Random} from '../../simulator/random.ts';
 import {type Backup, type Form, restore, takeFull, takeIncrement} from '../layers.ts';
+import {contentsBySql, contentsOf, isQuickBySql} from './contents.ts';
 import {folder} from './database.ts';
 import {changeRandomDatabase, makeRandomDatabase, type RandomDatabase} from './random-database.ts';
 
@@ -70,6 +71,7 @@ async function expectBack(backup: Backup, image: unknown, random: Random): Promi
   const fresh = join(folder(), 'new.db');
   await restore(new SqliteSource(fresh), backup);
   expect(imageOf(fresh, tables)).toEqual(image);
+  if (isQuickBySql(fresh)) expect(await contentsOf(fresh, tables)).toEqual(contentsBySql(fresh, tables));
   const existing = join(folder(), 'existing.db');
   const other = new DatabaseSync(existing);
   const encoding = String(backup.database.encoding ?? 'UTF-8');

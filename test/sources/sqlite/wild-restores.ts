@@ -6,6 +6,7 @@ import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 import {imageOf} from '../../helpers/sqlite-compare.ts';
 import {Random} from '../../simulator/random.ts';
 import {type Backup, restore, takeFull, takeIncrement} from '../layers.ts';
+import {contentsBySql, contentsOf, isQuickBySql} from './contents.ts';
 import {folder} from './database.ts';
 import {changeRows, changeSchema, makeWildDatabase, quoted, tablesOf, type WildDatabase} from './wild-database.ts';
 
@@ -68,6 +69,9 @@ async function expectBack({path, random}: WildDatabase, backup: Backup, tables: 
   if (random.chance(0.3)) writeFileSync(fresh, '');
   await restore(new SqliteSource(fresh), backup);
   expect(imageOf(fresh, tables)).toEqual(wanted);
+  const contents = await contentsOf(path, tables);
+  if (isQuickBySql(path)) expect(contents).toEqual(contentsBySql(path, tables));
+  expect(await contentsOf(fresh, tables)).toEqual(contents);
   expectUsable(fresh, random);
   if (random.chance(0.5)) return;
   const existing = join(folder(), 'existing.db');

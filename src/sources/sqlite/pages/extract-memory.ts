@@ -1,3 +1,5 @@
+import {mostPlanBytes} from '../schema/content-plan.ts';
+
 /**
  * The memory of a page thread, in bytes. What is never written takes no memory of the machine: a slot costs as much as
  * the largest output that it received.
@@ -20,7 +22,10 @@ const inner = {at: after(leaves), bytes: 8 * 64 * KiB};
 /** Overflow pages that were read together. */
 const overflow = {at: after(inner), bytes: 256 * KiB};
 
-export const areas = {scratch, bounds, leaves, inner, overflow};
+/** The plan of the content of the table that is read. */
+const content = {at: after(overflow), bytes: mostPlanBytes};
+
+export const areas = {scratch, bounds, leaves, inner, overflow, content};
 
 /** Where slots begin. */
 const firstSlot = 2 * MiB;

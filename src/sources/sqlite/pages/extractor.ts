@@ -1,4 +1,6 @@
 import {TakeRows} from '../../take-rows.ts';
+import type {ContentPlan} from '../schema/content-plan.ts';
+import type {ContentSum} from '../schema/content-sum.ts';
 import {areas, marksOf, outputOf} from './extract-memory.ts';
 import {faultText} from './faults.ts';
 import {InnerPages} from './inner-pages.ts';
@@ -21,6 +23,7 @@ export type Extraction = {
   marks: number;
   lastQualifies: boolean;
   lastAt: number;
+  content: ContentSum | undefined;
 };
 
 /** Extracts the records of runs into slots of its memory, one run at a time. */
@@ -59,8 +62,9 @@ export class Extractor {
   extract(run: RowidRun | KeyRun, slot: number): Extraction {
     // Memory that was grown for another slot is in another view.
     if (this.#bytes.length < outputOf(slot + 1)) this.#bytes = new Uint8Array(this.#memory.buffer);
+    this.#beginContent(run.content);
     const next = run.kind === 'rowid' ? this.#rowids(run, slot) : this.#keys(run, slot);
-    const {outputEnd, records, marksEnd, lastQualifies, lastAt} = this.#module;
+    const {outputEnd, records, marksEnd, lastQualifies, lastAt, contentLow, contentHigh} = this.#module;
     return {
       bytes: (outputEnd.value >>> 0) - outputOf(slot),
       records: records.value,
@@ -68,7 +72,17 @@ export class Extractor {
       marks: run.kind === 'rowid' ? 0 : ((marksEnd.value >>> 0) - marksOf(slot)) / 4,
       lastQualifies: lastQualifies.value === 1,
       lastAt: lastAt.value,
+      content: run.content && {low: BigInt.asUintN(64, contentLow.value), high: BigInt.asUintN(64, contentHigh.value)},
     };
+  }
+
+  #beginContent(plan: ContentPlan | undefined): void {
+    if (plan === undefined) {
+      this.#module.beginContent(0, 0, false);
+      return;
+    }
+    this.#bytes.set(plan.bytes, areas.content.at);
+    this.#module.beginContent(areas.content.at, plan.columns, plan.withRowid);
   }
 
   #rowids({leaves, bounds, after, upTo, from}: RowidRun, slot: number): Position | undefined {

@@ -45,16 +45,19 @@ export class KeyStream extends TreeStream<KeyRun> {
   }
 
   async *#all() {
-    for await (const {extracted} of await this.runs()) yield* this.#chunks.add(extracted);
+    for await (const {extracted} of await this.runs()) {
+      this.take(extracted);
+      yield* this.#chunks.add(extracted);
+    }
     yield* this.#chunks.end();
   }
 
   protected async open(): Promise<RunsAhead<KeyRun>> {
-    const {files, extractor, tree} = this.options;
+    const {files, extractor, tree, content} = this.options;
     const leaves = (await walkTree(files, {root: tree.root, kind: 'key'})) as KeyLeaves;
     this.#bits = bitsOf(this.#before, () => sampleLeaves(files, leaves));
     const {pageBytes} = files;
-    const runs = keyRuns(leaves, {pageBytes, hashed: this.#hashed, bits: this.#bits});
+    const runs = keyRuns(leaves, {pageBytes, hashed: this.#hashed, bits: this.#bits, content});
     return new RunsAhead(extractor, runs, this.options);
   }
 }

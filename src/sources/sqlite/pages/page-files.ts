@@ -1,3 +1,6 @@
+import type {ContentPlan} from '../schema/content-plan.ts';
+import type {ContentSum} from '../schema/content-sum.ts';
+
 /**
  * The files of a database at one point in time, and what is read from them. All of it can be sent to a thread: the
  * descriptors are numbers. Only their owner closes them, after the threads have ended and the transaction too, because
@@ -33,6 +36,8 @@ export type RowidRun = {
   /** Undefined: no lower limit. */
   after: bigint | undefined;
   upTo: bigint;
+  /** Hash the rows. */
+  content?: ContentPlan | undefined;
   from?: Position | undefined;
 };
 
@@ -51,6 +56,8 @@ export type KeyRun = {
   hashed: 'tail' | 'head';
   /** 2^b - 1: a record qualifies if the low b bits of its hash are 0. */
   mask: number;
+  /** Hash the rows: only for a table without rowid. */
+  content?: ContentPlan | undefined;
   from?: Position | undefined;
 };
 
@@ -74,6 +81,8 @@ export type Extracted = {
   lastQualifies?: boolean | undefined;
   /** Key runs: the offset of the last record; undefined if there is none. */
   lastAt?: number | undefined;
+  /** Of the records here; undefined if the run has no plan of it. */
+  content?: ContentSum | undefined;
   /** To be called once, when the bytes are no longer needed: their memory is used again. */
   release(): void;
 };

@@ -8,6 +8,12 @@ export type PageModule = {
   takeRowidLeaf(page: number, bounds: number, fromCell: number): number;
   takeKeyLeaf(page: number, fromCell: number): number;
   takeSeparator(page: number, cell: number): number;
+  /** @param plan 0: no content */
+  beginContent(plan: number, columns: number, withRowid: boolean): void;
+  addContent(payload: number, rowid: bigint): void;
+  /** Signed, as WebAssembly passes numbers of 64 bits. */
+  readonly contentLow: {value: bigint};
+  readonly contentHigh: {value: bigint};
   readonly stoppedAt: {value: number};
   readonly fault: {value: number};
   readonly outputEnd: {value: number};

@@ -96,8 +96,8 @@ class PageThread {
   }
 
   #extracted(run: RowidRun | KeyRun, slot: number, extraction: Extraction): Omit<Extracted, 'release'> {
-    const {bytes, records, next, marks, lastQualifies, lastAt} = extraction;
-    const output = {bytes: new Uint8Array(this.#memory.buffer, outputOf(slot), bytes), records, next};
+    const {bytes, records, next, marks, lastQualifies, lastAt, content} = extraction;
+    const output = {bytes: new Uint8Array(this.#memory.buffer, outputOf(slot), bytes), records, next, content};
     if (run.kind === 'rowid') return output;
     return {
       ...output,

@@ -22,6 +22,7 @@ export class RowidStream extends TreeStream<RangeRun> {
     const previousAfter = before && segmentsByStart(before);
     const chunks = new RowidChunks();
     for await (const {run, extracted} of await this.runs()) {
+      this.take(extracted);
       const upTo = extracted.next === undefined ? run.upTo : undefined;
       for (const chunk of chunks.add(extracted, {upTo, isLast: run.isLast})) {
         const previous = previousAfter?.get(this.#ends.at(-1));
@@ -32,10 +33,10 @@ export class RowidStream extends TreeStream<RangeRun> {
   }
 
   protected async open(): Promise<RunsAhead<RangeRun>> {
-    const {files, extractor, tree, previous} = this.options;
+    const {files, extractor, tree, previous, content} = this.options;
     const leaves = (await walkTree(files, {root: tree.root, kind: 'rowid'})) as RowidLeaves;
     const ranges = rowidRanges(leaves, readRowidCuts(previous)?.ends, files.pageBytes);
-    return new RunsAhead(extractor, rowidRuns(leaves, ranges), this.options);
+    return new RunsAhead(extractor, rowidRuns(leaves, ranges, content), this.options);
   }
 }
 

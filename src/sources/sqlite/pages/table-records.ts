@@ -1,4 +1,6 @@
-import type {BaseSegment, BaseStream, Cuts, Tree} from '../../source.ts';
+import type {BaseSegment, BaseStream, Cuts, TableContent, Tree} from '../../source.ts';
+import type {ContentPlan} from '../schema/content-plan.ts';
+import {hashText} from '../schema/content-sum.ts';
 import {countError, readingError} from './damage.ts';
 import {KeyStream} from './key-stream.ts';
 import type {PageExtractor, PageFiles} from './page-files.ts';
@@ -14,6 +16,8 @@ export type TableRecordsOptions = {
   trees: readonly TableTree[];
   /** Cuts by the name of the tree. */
   previous: ReadonlyMap<string, Cuts> | undefined;
+  /** Hash the rows. */
+  content?: ContentPlan | undefined;
   /** Runs of a tree that are requested ahead of the consumer. */
   ahead: number;
   /** The rows of the table by SQLite's own count; may need a scan. */
@@ -27,13 +31,20 @@ export class TableRecords {
 
   constructor(options: TableRecordsOptions) {
     this.#options = options;
-    const {files, extractor, previous, ahead, trees} = options;
+    const {files, extractor, previous, ahead, trees, content} = options;
     this.#streams = trees.map((tree, at) => {
       // The threads begin with the next tree while the consumer takes what is left of this one.
       const onAllRequested = () => this.#streams[at + 1]?.start();
-      const own = {files, extractor, tree, previous: previous?.get(tree.name), ahead, onAllRequested};
+      const hashed = at === 0 ? content : undefined;
+      const own = {files, extractor, tree, previous: previous?.get(tree.name), content: hashed, ahead, onAllRequested};
       return tree.kind === 'rowid' ? new RowidStream(own) : new KeyStream(own);
     });
+  }
+
+  /** Known when the first tree was read; undefined if it was not asked for. */
+  content(): TableContent | undefined {
+    const [own] = this.#streams;
+    return own?.content && {rows: own.records, hash: hashText(own.content)};
   }
 
   trees(): (Tree & {records: BaseStream})[] {

@@ -1,5 +1,7 @@
 import type {BaseSegment, BaseStream, Cuts} from '../../source.ts';
-import type {KeyRun, PageExtractor, PageFiles, RowidRun} from './page-files.ts';
+import type {ContentPlan} from '../schema/content-plan.ts';
+import {type ContentSum, noRows, sumOf} from '../schema/content-sum.ts';
+import type {Extracted, KeyRun, PageExtractor, PageFiles, RowidRun} from './page-files.ts';
 import type {RunsAhead} from './runs-ahead.ts';
 import type {TableTree} from './trees.ts';
 
@@ -9,6 +11,8 @@ export type TreeOptions = {
   tree: TableTree;
   /** Of the base before, by any bkp. */
   previous: Cuts | undefined;
+  /** Hash the rows: only for a table's own tree. */
+  content?: ContentPlan | undefined;
   /** Runs that are requested ahead of the consumer. */
   ahead: number;
   /** Called when all runs have been requested. */
@@ -21,11 +25,14 @@ export abstract class TreeStream<Run extends RowidRun | KeyRun = RowidRun | KeyR
   protected readonly options: TreeOptions;
   /** Known when the iteration has ended. */
   records = 0;
+  /** Likewise; undefined if it was not asked for. */
+  content: ContentSum | undefined;
   #runs: Promise<RunsAhead<Run>> | undefined;
 
   constructor(options: TreeOptions) {
     this.options = options;
     this.tree = options.tree;
+    this.content = options.content && noRows;
   }
 
   abstract cuts(): Cuts;
@@ -50,6 +57,11 @@ export abstract class TreeStream<Run extends RowidRun | KeyRun = RowidRun | KeyR
   protected runs(): Promise<RunsAhead<Run>> {
     this.#runs ??= this.open();
     return this.#runs;
+  }
+
+  /** To be called for each extraction. */
+  protected take({content}: Extracted): void {
+    if (content !== undefined) this.content = sumOf(this.content!, content);
   }
 
   protected segment(chunk: {bytes: Uint8Array; records: number; release: () => void}, previous?: number): BaseSegment {

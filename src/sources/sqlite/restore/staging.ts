@@ -11,6 +11,7 @@ import type {
   Staging,
   StoredBase,
   StoredTree,
+  TableContent,
   TableName,
   TableSchema,
   Tree,
@@ -28,6 +29,7 @@ import {LoadedBytes} from './loaded-bytes.ts';
 import {mergeIntoLiving} from './merge-living.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
 import {renameStaged} from './rename-staged.ts';
+import {restoredContent} from './restored-content.ts';
 import {StagingFile} from './staging-file.ts';
 import {TreeLoading} from './tree-loading.ts';
 import {planTrees, type TreePlan} from './tree-plan.ts';
@@ -179,13 +181,21 @@ export class SqliteStaging implements Staging {
       }
     });
     requireSound(checked, notice);
+    const contents = await this.#contents(options);
     const names = renameStaged(this.#file.connection, this.#input);
     this.#lost = new Set([...builder.lost].map(names.statement));
     this.#laid = new Map([...laid.values()].map((index) => names.index(index)).map((index) => [index.name, index]));
     return [...this.#tables.values()].map(({schema, table}) => ({
       name: schema.name,
       rows: checked.rows.get(table.name)!,
+      content: contents.get(schema.name),
     }));
+  }
+
+  async #contents({contentOf = new Set(), signal}: FinishOptions): Promise<ReadonlyMap<TableName, TableContent>> {
+    const wanted = [...this.#tables.values()].filter(({schema}) => contentOf.has(schema.name));
+    const tables = wanted.map(({schema, table}) => ({name: schema.name, table, bytes: this.#loaded.of(schema.name)}));
+    return tables.length === 0 ? new Map() : restoredContent(this.#file, tables, signal);
   }
 
   /** @param repair is called with the faults, if there are any; then the check is repeated */

@@ -1,8 +1,11 @@
 import {availableParallelism} from 'node:os';
-import type {Cuts, TableBase} from '../../source.ts';
+import type {Cuts, TableBase, TableContent} from '../../source.ts';
+import {TakeRows} from '../../take-rows.ts';
 import {translated} from '../engine/errors.ts';
 import {quoteName} from '../engine/quote.ts';
 import type {Reading} from '../image/image.ts';
+import {ContentScan} from '../pages/content-scan.ts';
+import {readingError} from '../pages/damage.ts';
 import {NearExtractor} from '../pages/near-extractor.ts';
 import {PageFault} from '../pages/page-fault.ts';
 import type {PageExtractor, PageFiles} from '../pages/page-files.ts';
@@ -12,6 +15,7 @@ import {TableRecords} from '../pages/table-records.ts';
 import {sampleTree} from '../pages/tree-sample.ts';
 import {recordsObstacle, type TableTree, treesOf} from '../pages/trees.ts';
 import {noPageVisited} from '../pages/visited-pages.ts';
+import {contentPlan} from '../schema/content-plan.ts';
 import type {Table} from '../schema/table.ts';
 
 /**
@@ -35,7 +39,8 @@ export class PageRecords {
   #opened: Promise<Opened> | undefined;
   #extractor: PageExtractor | undefined;
   /** A page is visited once, so a table is taken once. */
-  readonly #taken = new Set<string>();
+  readonly #taken = new Map<string, TableRecords>();
+  #scan: ContentScan | undefined;
 
   constructor(reading: Reading, {path, omitIndexes}: {path: string; omitIndexes: boolean}) {
     this.#reading = reading;
@@ -51,7 +56,6 @@ export class PageRecords {
     const trees = await this.#trees(table);
     if ('reason' in trees) return trees;
     if (this.#taken.has(table.name)) return {reason: 'its records were taken from this snapshot already'};
-    this.#taken.add(table.name);
     const {files} = await this.#files();
     this.#extractor ??= this.#openExtractor(files);
     const records = new TableRecords({
@@ -62,9 +66,34 @@ export class PageRecords {
       trees,
       previous,
       ahead: this.#threads * aheadPerThread,
+      content: contentPlan(this.#reading.connection, table),
       countRows: () => this.#reading.connection.number(`SELECT count(*) FROM main.${quoteName(table.name)}`),
     });
+    this.#taken.set(table.name, records);
     return {form: 'records', trees: records.trees()};
+  }
+
+  /** See `Snapshot.content`. */
+  async content(table: Table, mostBytes: number): Promise<{content: TableContent; readBytes: number} | undefined> {
+    const taken = this.#taken.get(table.name);
+    if (taken !== undefined) {
+      const content = taken.content();
+      return content && {content, readBytes: 0};
+    }
+    const {image, connection} = this.#reading;
+    const plan = image && contentPlan(connection, table);
+    const own = treesOf(connection, table, {omitIndexes: true})[0];
+    if (plan === undefined || own === undefined) return undefined;
+    const {files} = await this.#files();
+    this.#scan ??= new ContentScan(files, this.#threads);
+    try {
+      const readBytes = sampleTree(files, own).bytes;
+      if (readBytes > mostBytes) return undefined;
+      return {content: await this.#scan.of(own, plan, readBytes), readBytes};
+    } catch (error) {
+      if (error instanceof TakeRows) return undefined;
+      throw readingError(error, {path: this.#path, table: table.name, tree: own});
+    }
   }
 
   /** @throws BkpError `SOURCE_UNAVAILABLE` when there is not enough memory */
@@ -94,6 +123,7 @@ export class PageRecords {
   /** The files may be closed after this. */
   async close(): Promise<void> {
     await this.#extractor?.close();
+    await this.#scan?.close();
   }
 
   async #trees(table: Table): Promise<readonly TableTree[] | {reason: string}> {

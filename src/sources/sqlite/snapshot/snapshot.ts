@@ -205,6 +205,10 @@ class SqliteSnapshot implements Snapshot {
     return new BaseRows({connection, maker, table: found, previous, rest, total: () => this.#count(table)});
   }
 
+  async content(table: TableName, {mostBytes}: {mostBytes: number}) {
+    return this.#records.content(this.#table(table), mostBytes);
+  }
+
   async changes(table: TableName, since: Mark): Promise<Changes | 'rebase'> {
     const seq = this.#owner === undefined ? undefined : markedAt(this.#connection, this.#owner, since, table);
     const reason = this.#allRows.get(table) ?? (seq === undefined ? 'its changes since then are not known' : undefined);
