@@ -58,6 +58,8 @@ export async function openRealDeps(
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
+    // A terminal has a cursor that returns to the beginning of the line.
+    showProgress: process.stderr.isTTY ? (line = '') => void process.stderr.write(`\r\x1b[K${line}`) : undefined,
     warn: (text) => void process.stderr.write(`bkp: ${text}\n`),
     flags,
     colors: colorsWanted({flags, env, isTTY: process.stdout.isTTY}),

@@ -42,8 +42,8 @@ const below: Record<string, readonly string[]> = {
  */
 const floors: Record<string, readonly string[]> = {
   app: [
-    ...['keeper', 'deps', 'places', 'orders', 'workers', 'retention', 'health', 'schedules', 'views', 'statements'],
-    'scheduler',
+    ...['keeper', 'deps', 'places', 'orders', 'workers', 'retention', 'health', 'schedules', 'looking', 'views'],
+    ...['statements', 'scheduler'],
   ],
   config: [
     ...['addresses', 'rate', 'notify-target', 'chosen-storage', 'home', 'kinds', 'table', 'file', 'store-file'],
@@ -52,12 +52,12 @@ const floors: Record<string, readonly string[]> = {
   'sources/questdb': ['format', 'server', 'listing', 'restore', 'source', 'index'],
   ops: ['journal', 'worker', 'index'],
   vault: ['format', 'codec', 'lease', 'indexes', 'ledger', 'read', 'write', 'care', 'reader', 'vault', 'index'],
-  collections: ['stored', 'define', 'backup', 'restore', 'copy', 'views', 'care', 'index'],
+  collections: ['stored', 'define', 'backup', 'restore', 'read', 'diff', 'copy', 'views', 'care', 'index'],
   database: ['stored', 'backup', 'restore', 'views', 'care', 'index'],
-  sources: ['origin', 'source', 'take-rows', 'file-source', 'questdb', 'sqlite', 'products', 'index'],
+  sources: ['origin', 'source', 'scratch', 'take-rows', 'file-source', 'questdb', 'sqlite', 'products', 'index'],
   'sources/sqlite': [
     ...['engine', 'schema', 'image', 'pages', 'rows', 'triggers', 'catalog', 'tracking', 'snapshot', 'layout'],
-    ...['merge', 'restore', 'choice', 'file', 'index'],
+    ...['merge', 'restore', 'scratch', 'choice', 'file', 'index'],
   ],
   stores: [
     ...['key', 'object-errors', 'wrap-store', 'put-content', 'remove-if-allowed', 'memory', 'directory', 's3'],

@@ -70,6 +70,8 @@ export interface Deps {
    * later one.
    */
   readonly signal: AbortSignal;
+  /** Shows how far a command is that the user waits for; undefined ends that. Absent where nobody watches. */
+  readonly showProgress?: ((line: string | undefined) => void) | undefined;
   /** Reports a sentence that is no error to the user. */
   warn(text: string): void;
 }

@@ -14,6 +14,12 @@ export type {CopyReport} from './copy/one-backup.ts';
 export {planCopy} from './copy/plan.ts';
 export {alterCollection, createCollection, type DefineTools, type Dropped, dropCollection} from './define/define.ts';
 export {storageOf} from './define/settings.ts';
+export {type DiffTools, diffTables, type TableDifference} from './diff/diff.ts';
+export {liveAfter} from './diff/live.ts';
+export type {After} from './diff/side.ts';
+export {storedAfter} from './diff/stored.ts';
+export {bytesOf, createScratch, loadTables, segmentsFor, type TableToRead} from './read/load.ts';
+export {findTable, labelOf, type OpenedBackup, openBackup, requireTable} from './read/opened.ts';
 export {
   type PlanDetails,
   type PlannedTable,

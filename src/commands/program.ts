@@ -26,6 +26,16 @@ export const commandGroups: readonly CommandGroup[] = [
     load: () => import('./collection/index.ts'),
   },
   {
+    name: 'diff',
+    summary: 'compare two backups of a collection, or a backup with the database',
+    load: () => import('./diff/index.ts'),
+  },
+  {
+    name: 'export',
+    summary: 'write a backup to a plain file: SQLite, CSV or JSON lines',
+    load: () => import('./export/index.ts'),
+  },
+  {
     name: 'retention',
     summary: 'show which backups the next cleanup removes, and why',
     load: () => import('./retention/index.ts'),
@@ -127,7 +137,7 @@ export type ProgramParts = {
  * @throws BkpError `USAGE` for wrong arguments, and whatever the command throws
  */
 export async function runProgram(given: readonly string[], parts: ProgramParts): Promise<void> {
-  const args = given.map(withCommentAsText);
+  const args = given.map(notAnOption);
   const groups = parts.groups ?? commandGroups;
   try {
     const program = rootCommand();
@@ -166,11 +176,11 @@ function commandAt(from: Command, words: readonly string[]): Command {
 }
 
 /**
- * Statements may begin with a `--` comment, which looks like an option. Option names contain no blank, and a
- * blank before a comment has no meaning.
+ * Statements may begin with a `--` comment, and a time may be `-1 day`: both look like options. Option names contain no
+ * blank, and a blank before a comment or a time has no meaning.
  */
-function withCommentAsText(word: string): string {
-  return /^--[^=]*\s/.test(word) ? ` ${word}` : word;
+function notAnOption(word: string): string {
+  return /^--[^=]*\s|^-\d+(\.\d+)?\s/.test(word) ? ` ${word}` : word;
 }
 
 /** The root command: only the global options. */

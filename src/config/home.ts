@@ -12,6 +12,8 @@ export type Home = {
   journalFile: string;
   logsDir: string;
   cacheDir: string;
+  /** Tables of backups while a command reads them; a folder for each command. */
+  scratchDir: string;
   /** Compiled code, a folder for each version of bkp. */
   codeCacheDir: string;
   /** Records the stores that contained a vault. */
@@ -40,6 +42,7 @@ export function resolveHome(env: Environment, platform: NodeJS.Platform, homedir
     journalFile: path.join(dir, 'journal.db'),
     logsDir: path.join(dir, 'logs'),
     cacheDir: path.join(dir, 'cache'),
+    scratchDir: path.join(dir, 'scratch'),
     codeCacheDir: path.join(dir, 'cache', 'code'),
     vaultsDir: path.join(dir, 'vaults'),
     historyFile: path.join(dir, 'history'),

@@ -214,6 +214,12 @@ const rows = {
     default: () => 256,
     meaning: 'maximum memory of a SELECT in MiB, for joins and sorting, and again for its result',
   },
+  selectDisk: {
+    key: 'select.limit.disk',
+    kind: integer(1, 1_000_000_000),
+    default: () => 16_384,
+    meaning: 'maximum disk space in MiB for the tables of backups that a SELECT reads',
+  },
   notifyOnFailure: {
     key: 'notify.on_failure',
     kind: notifyTarget,

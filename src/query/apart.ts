@@ -1,6 +1,7 @@
 import {fork} from 'node:child_process';
 import type {SQLOutputValue} from 'node:sqlite';
 import {BkpError} from '../errors/index.ts';
+import type {AttachedFile} from './attached.ts';
 import type {Value} from './catalogue.ts';
 import {type Collected, withinLimits} from './collect.ts';
 import type {SelectLimits} from './limits.ts';
@@ -14,6 +15,9 @@ export type Question = {
   tables: ReadonlySet<string> | undefined;
   scalars: ReadonlyMap<string, Value>;
   limits: SelectLimits;
+  /** Files with tables of backups, by the names that the query uses. */
+  files?: readonly AttachedFile[];
+  oldTexts?: boolean;
 };
 
 /** With the pid of the parent: the child may start after the parent has ended. */

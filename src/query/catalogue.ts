@@ -1,3 +1,5 @@
+import type {BackupTable} from './backup-tables.ts';
+
 /** QuestDB's type names. A `TIMESTAMP` is text in a format that sorts by time. */
 export type ColumnType = 'VARCHAR' | 'INT' | 'LONG' | 'DOUBLE' | 'BOOLEAN' | 'TIMESTAMP';
 
@@ -31,8 +33,29 @@ export type Scalar = {
   bare?: true;
 };
 
+/** Tables of backups that a statement names, without rows at first. Always to be closed. */
+export type OpenedTables = {
+  /** For each table asked for, in the same order. */
+  tables: readonly {
+    /** Position in `databases`. */
+    database: number;
+    /** In the backup's own spelling. */
+    name: string;
+    columns: readonly string[];
+  }[];
+  databases: readonly {
+    /** The tables without rows, as SQLite serializes a database. */
+    empty: Uint8Array;
+    /** Loads the rows into a database file. Called when the statement is known to be valid. */
+    load(): Promise<{path: string; bytes: number}>;
+  }[];
+  close(): Promise<void>;
+};
+
 /** Everything that a SELECT can read; the keys are names in lower case. */
 export type Catalogue = {
+  /** Opens the tables of backups that a statement names. Absent: there are none. */
+  backups?: (tables: readonly BackupTable[]) => Promise<OpenedTables>;
   views: Readonly<Record<string, View>>;
   scalars: Readonly<Record<string, Scalar>>;
 };

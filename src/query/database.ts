@@ -11,10 +11,10 @@ const affinities: Readonly<Record<ColumnType, string>> = {
 };
 
 /**
- * `length` limits the bytes of one value, and so the cost of `printf('%1000000000d', 1)`. `attach`: no file can be
- * opened. The others are far above what people type.
+ * `length` limits the bytes of one value, and so the cost of `printf('%1000000000d', 1)`. The others are far above what
+ * people type.
  */
-const limits = {length: 16 * 2 ** 20, sqlLength: 2 ** 20, exprDepth: 200, compoundSelect: 100, attach: 0};
+const limits = {length: 16 * 2 ** 20, sqlLength: 2 ** 20, exprDepth: 200, compoundSelect: 100};
 
 /**
  * The table that contains the rows of a view. The view hides it, so that `rowid` and the like are not columns; users
@@ -23,12 +23,30 @@ const limits = {length: 16 * 2 ** 20, sqlLength: 2 ** 20, exprDepth: 200, compou
 export const tableOf = (view: string) => `rows of ${view}`;
 export const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
+export type DatabaseOptions = {
+  /** How many databases of backups can be attached. */
+  attached: number;
+  /** Their schemas have texts in double quotes, which SQLite accepts on request only. */
+  oldTexts?: boolean | undefined;
+};
+
+const open = ({attached, oldTexts = false}: DatabaseOptions) =>
+  new DatabaseSync(':memory:', {
+    defensive: true,
+    limits: {...limits, attach: attached},
+    enableDoubleQuotedStringLiterals: oldTexts,
+  });
+
 /**
  * An empty database in memory with the catalogue's views and functions.
  * @param scalar the value of a scalar while the statement runs
  */
-export function openDatabase(catalogue: Catalogue, scalar: (name: string) => Value): DatabaseSync {
-  const database = new DatabaseSync(':memory:', {defensive: true, limits});
+export function openDatabase(
+  catalogue: Catalogue,
+  scalar: (name: string) => Value,
+  options: DatabaseOptions,
+): DatabaseSync {
+  const database = open(options);
   for (const [name, view] of Object.entries(catalogue.views)) {
     const columns = Object.entries(view.columns);
     const typed = columns.map(([column, type]) => `${quoted(column)} ${affinities[type]}`).join(', ');
@@ -44,13 +62,17 @@ export function openDatabase(catalogue: Catalogue, scalar: (name: string) => Val
  * The database that another process serialized, or a file, read-only. Temporary data of sorting stays in memory, where
  * the limit applies, not on disk.
  */
-export function reopenDatabase(from: Uint8Array | string, scalars: ReadonlyMap<string, Value>): DatabaseSync {
+export function reopenDatabase(
+  from: Uint8Array | string,
+  scalars: ReadonlyMap<string, Value>,
+  options: DatabaseOptions = {attached: 0},
+): DatabaseSync {
   const isFile = typeof from === 'string';
   // A row of a file may have a value of any size.
   const {length: _, ...others} = limits;
   const database = isFile
-    ? new DatabaseSync(from, {defensive: true, readOnly: true, limits: others})
-    : new DatabaseSync(':memory:', {defensive: true, limits});
+    ? new DatabaseSync(from, {defensive: true, readOnly: true, limits: {...others, attach: 0}})
+    : open(options);
   if (!isFile) database.deserialize(from);
   database.exec('PRAGMA temp_store = MEMORY');
   addScalars(database, [...scalars.keys()], (name) => scalars.get(name) ?? null);

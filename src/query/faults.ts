@@ -1,8 +1,11 @@
 import {BkpError, didYouMean} from '../errors/index.ts';
 import {tokensOf} from '../lib/sqlite-tokens.ts';
-import type {Catalogue} from './catalogue.ts';
+import type {Catalogue as OfViews, OpenedTables} from './catalogue.ts';
 import {tableOf} from './database.ts';
 import type {Accesses} from './guard.ts';
+
+/** `opened`: the tables of backups that the statement names. */
+type Catalogue = OfViews & {opened?: OpenedTables['tables'] | undefined};
 
 /**
  * Turns an error of SQLite into one of bkp's that lists the available views. Other errors stay as they are.
@@ -53,8 +56,12 @@ function hint(message: string, text: string, accesses: Accesses, catalogue: Cata
     return `${wanted}() is a view: SELECT … FROM ${wanted}()`;
 
   const read = Object.keys(catalogue.views).filter((view) => accesses.tables.has(tableOf(view)));
-  if (kind === 'column' && read.length > 0) {
-    const columns = read.flatMap((view) => Object.keys(catalogue.views[view]!.columns));
+  const {opened = []} = catalogue;
+  if (kind === 'column' && read.length + opened.length > 0) {
+    const columns = [
+      ...read.flatMap((view) => Object.keys(catalogue.views[view]!.columns)),
+      ...opened.flatMap((table) => table.columns),
+    ];
     return question(didYouMean(wanted, columns)) + columnsText(read, catalogue);
   }
   const names = [...Object.keys(catalogue.views), ...(kind === 'table' ? [] : Object.keys(catalogue.scalars))];
@@ -89,9 +96,14 @@ function viewsText(catalogue: Catalogue): string {
       .map((name) => asWritten(name, catalogue))
       .join(', ');
   const values = listed(catalogue.scalars);
-  return `the views are ${listed(catalogue.views)}${values === '' ? '' : `; the values are ${values}`}`;
+  const tables = catalogue.backups === undefined ? '' : "; a table of a backup is backup('collection').table";
+  return `the views are ${listed(catalogue.views)}${values === '' ? '' : `; the values are ${values}`}${tables}`;
 }
 
-function columnsText(read: readonly string[], {views}: Catalogue): string {
-  return read.map((name) => `${name}() has ${Object.keys(views[name]!.columns).join(', ')}`).join('; ');
+function columnsText(read: readonly string[], {views, opened = []}: Catalogue): string {
+  const tables = new Map(opened.map(({name, columns}) => [name, columns]));
+  return [
+    ...read.map((name) => `${name}() has ${Object.keys(views[name]!.columns).join(', ')}`),
+    ...[...tables].map(([name, columns]) => `${name} has ${columns.join(', ')}`),
+  ].join('; ');
 }

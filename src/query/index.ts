@@ -1,8 +1,10 @@
 export type {Answer} from './answer.ts';
+export type {BackupTable} from './backup-tables.ts';
 export {
   type Catalogue,
   type ColumnType,
   defineView,
+  type OpenedTables,
   type RowOf,
   type Scalar,
   type Value,

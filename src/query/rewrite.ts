@@ -1,4 +1,6 @@
 import {foreignBlanks, type Token, tokensOf} from '../lib/sqlite-tokens.ts';
+import {findBackupTables, withoutRoot} from './backup-tables.ts';
+import {quoted} from './database.ts';
 
 export type Names = {
   /** In lower case. */
@@ -25,9 +27,10 @@ export type Rewritten = {
  * of strings, comments and quoted names.
  * - `operations()` loses its parentheses, and is then the name of a view.
  * - A bare scalar (`backup_instance_name`) gets parentheses, and is then a call.
+ * - `backup('shop').orders` becomes the table that holds its rows, under the name that the statement gives it.
  * - `LIMIT -n` at the very end means the last n rows, as in QuestDB; for SQLite a negative limit means no limit.
  */
-export function rewrite(text: string, {views, bare}: Names): Rewritten {
+export function rewrite(text: string, {views, bare}: Names, tables: readonly string[] = []): Rewritten {
   const tokens = tokensOf(text, {foreignBlanks: true});
   const code = tokens.filter(({kind}) => kind !== 'blank');
   for (const found of tokens) if (found.kind === 'blank') found.text = found.text.replaceAll(foreignBlanks, ' ');
@@ -39,6 +42,10 @@ export function rewrite(text: string, {views, bare}: Names): Rewritten {
     ...parameterIn(code),
     ...lastRows(code),
   };
+  for (const [n, {start, end, hasAlias, from}] of (tables.length === 0 ? [] : findBackupTables(code)).entries()) {
+    code[start]!.text = hasAlias ? tables[n]! : `${tables[n]} AS ${quoted(withoutRoot(from.table))}`;
+    for (const token of code.slice(start + 1, end)) token.text = '';
+  }
   for (const [at, {kind, text: word}] of code.entries()) {
     if (kind !== 'word' || code[at - 1]?.text === '.') continue;
     const called = code[at + 1]?.text === '(';

@@ -1,6 +1,7 @@
 import {writeSync} from 'node:fs';
 import {isMainThread, Worker, workerData} from 'node:worker_threads';
 import {type Asked, outOfMemory, type Reply} from './apart.ts';
+import {attachFiles} from './attached.ts';
 import {collect} from './collect.ts';
 import {reopenDatabase} from './database.ts';
 import {guard} from './guard.ts';
@@ -21,7 +22,7 @@ const graceMs = 5000;
 if (isMainThread) process.once('message', (question) => answer(question as Asked));
 else watch(workerData as Bounds);
 
-function answer({database: serialized, query, tables, scalars, limits, parent}: Asked): void {
+function answer({database: serialized, query, tables, scalars, limits, parent, files = [], oldTexts}: Asked): void {
   const bounds: Bounds = {
     parent,
     mostRssBytes: process.memoryUsage.rss() + limits.mebibytes * 2 ** 20,
@@ -32,7 +33,8 @@ function answer({database: serialized, query, tables, scalars, limits, parent}: 
 
   function rowsOf(): Reply {
     try {
-      const database = reopenDatabase(serialized, scalars);
+      const database = reopenDatabase(serialized, scalars, {attached: files.length, oldTexts});
+      attachFiles(database, files);
       guard(database, tables);
       return collect(database.prepare(query), limits);
     } catch (error) {

@@ -1,7 +1,10 @@
+import type {DatabaseSync} from 'node:sqlite';
 import {BkpError} from '../errors/index.ts';
 import {type Answer, shapeOf, shown} from './answer.ts';
 import {runApart} from './apart.ts';
-import type {Catalogue, Value} from './catalogue.ts';
+import {type Attached, type AttachedFile, attachEmpty, attachLoaded} from './attached.ts';
+import {backupTablesIn} from './backup-tables.ts';
+import type {Catalogue, OpenedTables, Value} from './catalogue.ts';
 import {collect, withinLimits} from './collect.ts';
 import {fill, openDatabase, tableOf} from './database.ts';
 import {asFault, refusal} from './faults.ts';
@@ -24,13 +27,32 @@ export type SelectOptions = {
  *   `BAD_REQUEST` for too many rows or too much memory | `TIMEOUT` | `INTERRUPTED`; and the errors of the views
  */
 export async function runSelect(text: string, catalogue: Catalogue, options: SelectOptions = {}): Promise<Answer> {
+  sound(text, catalogue);
+  const wanted = backupTablesIn(text);
+  if (wanted.length === 0) return runOn(text, catalogue, options);
+  if (catalogue.backups === undefined) throw refusal('a table of a backup', catalogue);
+  const opened = await catalogue.backups(wanted);
+  try {
+    return await runOn(text, catalogue, {...options, opened});
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Above this, reading the tables of backups may take long, and is done in another process. */
+const quickBytes = 64 * 2 ** 20;
+
+type RunOptions = SelectOptions & {opened?: OpenedTables};
+
+async function runOn(text: string, catalogue: Catalogue, {opened, ...options}: RunOptions): Promise<Answer> {
   const limits = {...defaultLimits, ...options.limits};
-  const {text: query, last} = sound(text, catalogue);
   const scalars = new Map<string, Value>();
-  const database = openDatabase(catalogue, (name) => scalars.get(name) ?? null);
-  const tables = new Set(Object.keys(catalogue.views).flatMap((name) => [name, tableOf(name)]));
+  const {database, attached, oldTexts} = openWith(catalogue, opened, (name) => scalars.get(name) ?? null);
+  const {text: query, last} = sound(text, catalogue, attached?.written);
+  const own = Object.keys(catalogue.views).flatMap((name) => [name, tableOf(name)]);
+  const tables = new Set([...own, ...(attached?.names ?? [])]);
   const accesses = guard(database, tables);
-  const fault = (error: unknown) => asFault(error, query, accesses, catalogue);
+  const fault = (error: unknown) => asFault(error, query, accesses, {...catalogue, opened: opened?.tables});
   const orFault = <T>(work: () => T): T => {
     try {
       return work();
@@ -39,24 +61,37 @@ export async function runSelect(text: string, catalogue: Catalogue, options: Sel
     }
   };
   try {
-    const statement = orFault(() => database.prepare(query));
+    let statement = orFault(() => database.prepare(query));
     // The statement is compiled, so bkp knows what it reads; a mistyped column fails before a store is opened.
     database.setAuthorizer(null);
     for (const [name, view] of Object.entries(catalogue.views))
       if (accesses.tables.has(tableOf(name))) await fill(database, name, view);
     for (const [name, scalar] of Object.entries(catalogue.scalars))
       if (accesses.functions.has(name)) scalars.set(name, await scalar.value());
+    let files: readonly AttachedFile[] = [];
+    let bytes = 0;
+    if (opened !== undefined) {
+      const loaded = [];
+      for (const one of opened.databases) loaded.push(await one.load());
+      bytes = loaded.reduce((sum, one) => sum + one.bytes, 0);
+      const paths = loaded.map(({path}) => path);
+      files = attachLoaded(database, {opened, names: attached!.names, paths});
+      statement = orFault(() => database.prepare(query));
+    }
 
     const shape = shapeOf(statement, catalogue);
     const runHere = () => {
       guard(database, tables, accesses);
       return orFault(() => collect(statement, limits));
     };
-    const runElsewhere = () =>
-      runApart({database: database.serialize(), query, tables, scalars, limits}, options.signal?.()).catch((error) => {
+    const runElsewhere = () => {
+      const question = {database: database.serialize(), query, tables, scalars, limits, files, oldTexts};
+      return runApart(question, options.signal?.()).catch((error) => {
         throw fault(error);
       });
-    const rows = isQuick(query, tables, accesses, catalogue) ? withinLimits(runHere(), limits) : await runElsewhere();
+    };
+    const isHere = bytes <= quickBytes && isQuick(query, tables, accesses, catalogue);
+    const rows = isHere ? withinLimits(runHere(), limits) : await runElsewhere();
     const from = last === undefined ? 0 : Math.max(0, rows.length - last);
     return {
       columns: shape.map(({name}) => name),
@@ -67,9 +102,39 @@ export async function runSelect(text: string, catalogue: Catalogue, options: Sel
   }
 }
 
+/** The database of the statement; with texts in double quotes only if a schema of a backup needs them. */
+function openWith(
+  catalogue: Catalogue,
+  opened: OpenedTables | undefined,
+  scalar: (name: string) => Value,
+): {database: DatabaseSync; attached: Attached | undefined; oldTexts: boolean} {
+  const attempt = (oldTexts: boolean) => {
+    const database = openDatabase(catalogue, scalar, {attached: opened?.databases.length ?? 0, oldTexts});
+    try {
+      return {database, attached: opened && attachEmpty(database, opened), oldTexts};
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  };
+  try {
+    return attempt(false);
+  } catch (error) {
+    if (opened === undefined) throw error;
+  }
+  try {
+    return attempt(true);
+  } catch (error) {
+    throw new BkpError('UNSUPPORTED', 'a SELECT cannot read the schema of this table', {
+      cause: error,
+      next: 'bkp export writes the backup to a database file',
+    });
+  }
+}
+
 /** Checks what SQLite does not: it stops at a NUL and after the first `;`, and treats a parameter as NULL. */
-function sound(text: string, catalogue: Catalogue): Rewritten {
-  const rewritten = rewrite(text, namesOf(catalogue));
+function sound(text: string, catalogue: Catalogue, tables?: readonly string[]): Rewritten {
+  const rewritten = rewrite(text, namesOf(catalogue), tables);
   const {isSelect, several, parameter} = rewritten;
   if (!isSelect) throw refusal(moreThanSelect, catalogue);
   const fault = (what: string, next?: string) => new BkpError('SYNTAX', `the SELECT cannot be run: ${what}`, {next});

@@ -1,12 +1,14 @@
 import {BkpError} from '../errors/index.ts';
 import type {CheckpointSource, DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
-import {productOf, type SourceSpec, type TargetWish} from './products.ts';
+import {productNames, productOf, type SourceSpec, type TargetWish} from './products.ts';
 import type {Processes} from './questdb/index.ts';
+import type {ScratchOptions, ScratchTables} from './scratch.ts';
 import type {TableSource} from './source.ts';
 
 export type * from './file-source.ts';
 export {isSameFile, isSamePlace, type Origin, originSchema, placeText, type Whereabouts} from './origin.ts';
 export {type Capabilities, capabilitiesOf, productNames, type SourceSpec, type TargetWish} from './products.ts';
+export type * from './scratch.ts';
 export type * from './source.ts';
 export {TakeRows} from './take-rows.ts';
 
@@ -21,6 +23,38 @@ export async function openSource(spec: SourceSpec): Promise<TableSource> {
     next: 'BACKUP DATABASE backs it up whole; single tables come back with RESTORE DATABASE TABLE …',
   });
 }
+
+/**
+ * Creates tables of a backup, to be looked into.
+ * @param description of the source that the backup was taken from
+ * @throws BkpError `UNSUPPORTED` for a database system whose tables this bkp does not know
+ */
+export async function openScratch(description: string, options: ScratchOptions): Promise<ScratchTables> {
+  const open = productNamed(description)?.openScratch;
+  if (open === undefined) throw unknownTables(description);
+  return open(options);
+}
+
+/**
+ * A database of the system that a backup was taken from, in a file that may not exist yet.
+ * @param description of the source of the backup
+ * @throws BkpError `UNSUPPORTED`
+ */
+export async function openTablesIn(description: string, path: string): Promise<TableSource> {
+  const open = productNamed(description)?.openTablesIn;
+  if (open === undefined) throw unknownTables(description);
+  return open(path);
+}
+
+function productNamed(description: string) {
+  const scheme = productNames.find((name) => description.startsWith(`${name}::`));
+  return scheme === undefined ? undefined : productOf(scheme);
+}
+
+const unknownTables = (description: string) =>
+  new BkpError('UNSUPPORTED', `this bkp cannot read tables of backups of ${description}`, {
+    next: 'use the bkp that took the backup',
+  });
 
 /**
  * The same database as files. Opens nothing yet.

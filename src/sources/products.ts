@@ -1,5 +1,6 @@
 import type {CheckpointSource, DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
 import type {Processes, QuestDbSourceOptions} from './questdb/index.ts';
+import type {ScratchOptions, ScratchTables} from './scratch.ts';
 import type {TableSource} from './source.ts';
 
 /** Where a source is; one member for each database system. */
@@ -34,6 +35,10 @@ type Product = {
   readonly title: string;
   readonly needsSameMajor: boolean;
   openTables?(spec: SourceSpec): Promise<TableSource>;
+  /** A database in a file that may not exist yet. Present if `openTables` is. */
+  openTablesIn?(path: string): Promise<TableSource>;
+  /** Present if `openTables` is. */
+  openScratch?(options: ScratchOptions): Promise<ScratchTables>;
   openFiles(spec: SourceSpec, processes?: Processes): Promise<FileSource>;
   openCheckpoints?(spec: SourceSpec, processes?: Processes): Promise<CheckpointSource>;
   openTarget(wish: TargetWish): Promise<FileTarget>;
@@ -61,6 +66,12 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
     needsSameMajor: false,
     async openTables({path}: SpecOf<'sqlite'>) {
       return new (await import('./sqlite/index.ts')).SqliteSource(path);
+    },
+    async openTablesIn(path) {
+      return new (await import('./sqlite/index.ts')).SqliteSource(path);
+    },
+    async openScratch(options) {
+      return new (await import('./sqlite/scratch/scratch.ts')).SqliteScratch(options);
     },
     async openFiles({path}: SpecOf<'sqlite'>) {
       return new (await import('./sqlite/file/files.ts')).SqliteFileSource(path);

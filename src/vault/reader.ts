@@ -101,6 +101,10 @@ export class Reader implements VaultReader {
     return this.#parts.reader.read(recipe, options);
   }
 
+  readChunks(ids: Iterable<ChunkId>, options?: ReadOptions): AsyncIterable<Uint8Array> {
+    return this.#parts.reader.readChunks(ids, options);
+  }
+
   async chunkIds(recipe: Recipe): Promise<readonly ChunkId[]> {
     const ids: ChunkId[] = [];
     for await (const id of this.#parts.reader.ids(recipe)) ids.push(id);

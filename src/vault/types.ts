@@ -177,6 +177,8 @@ export interface VaultReader {
    *   Default false
    */
   read(recipe: Recipe, options?: {signal?: AbortSignal; borrowed?: boolean}): AsyncIterable<Uint8Array>;
+  /** As `read`, of some chunks of streams, in the given order. */
+  readChunks(ids: Iterable<ChunkId>, options?: {signal?: AbortSignal; borrowed?: boolean}): AsyncIterable<Uint8Array>;
   /** Chunk ids of the stream, in order; resolves long recipes. */
   chunkIds(recipe: Recipe): Promise<readonly ChunkId[]>;
   /**

@@ -14,7 +14,7 @@ const views = Object.keys(catalogue.views);
 /** Whether the statement runs in this process, not in one that can be killed. */
 function quick(written: string): boolean {
   const {text} = rewrite(written, {views: new Set(views), bare: new Set(['name'])});
-  const database = openDatabase(catalogue, () => null);
+  const database = openDatabase(catalogue, () => null, {attached: 0});
   const tables = new Set(views.flatMap((view) => [view, tableOf(view)]));
   const heard = guard(database, tables);
   database.prepare(text);

@@ -1,5 +1,6 @@
 import type {Catalogue} from '../../query/index.ts';
 import type {Deps} from '../deps.ts';
+import {openBackupTables} from '../looking/backup-tables.ts';
 import {collectionBackupsView, collectionsView} from './collections.ts';
 import {backupInstanceName, backupsView, checkpointStatusView, reloadConfig} from './databases.ts';
 import {operationsView} from './operations.ts';
@@ -11,6 +12,7 @@ import {verificationsView} from './verifications.ts';
  */
 export function selectable(deps: Deps): Catalogue {
   return {
+    backups: (tables) => openBackupTables(deps, tables),
     views: {
       operations: operationsView(deps),
       collections: collectionsView(deps),

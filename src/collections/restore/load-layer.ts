@@ -34,7 +34,7 @@ export async function loadTrees(
  * @throws BkpError `OBJECT_DAMAGED` also if the layer does not contain as many rows as its manifest says
  */
 export async function loadLayer(
-  {vault, staging, meter, signal}: LayerTarget,
+  {vault, staging, meter, signal}: Omit<LayerTarget, 'staging'> & {staging: Pick<Staging, 'load' | 'removeKeys'>},
   {streams}: Backup,
   table: TableName,
   layer: Layer,

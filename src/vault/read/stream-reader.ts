@@ -35,14 +35,35 @@ export class StreamReader {
   }
 
   /** The stream's bytes, chunk by chunk. @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` */
-  async *read(recipe: Recipe, {signal, borrowed = false}: ReadOptions = {}): AsyncGenerator<Uint8Array> {
+  async *read(recipe: Recipe, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
     const recovery = new Recovery(this.#index);
     let sizeBytes = 0;
-    for await (const {chunks, release} of this.#groups.read(this.#ids(recipe, recovery, signal), recovery)) {
+    for await (const chunk of this.#chunksOf(this.#ids(recipe, recovery, options.signal), recovery, options)) {
+      sizeBytes += chunk.length;
+      yield chunk;
+    }
+    if (sizeBytes !== recipe.sizeBytes) {
+      throw new BkpError('OBJECT_DAMAGED', `a stream has ${sizeBytes} bytes instead of ${recipe.sizeBytes}`, {
+        cause: 'its recipe and its chunks do not agree',
+      });
+    }
+  }
+
+  /** Some chunks, in the given order. @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` */
+  async *readChunks(ids: Iterable<ChunkId>, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
+    await this.#index.ready();
+    yield* this.#chunksOf(asAsync(ids), new Recovery(this.#index), options);
+  }
+
+  async *#chunksOf(
+    ids: AsyncIterable<ChunkId>,
+    recovery: Recovery,
+    {signal, borrowed = false}: ReadOptions,
+  ): AsyncGenerator<Uint8Array> {
+    for await (const {chunks, release} of this.#groups.read(ids, recovery)) {
       try {
         for (const chunk of chunks) {
           signal?.throwIfAborted();
-          sizeBytes += chunk.length;
           yield borrowed || release === undefined ? chunk : new Uint8Array(chunk);
         }
       } finally {
@@ -50,11 +71,6 @@ export class StreamReader {
         // V8 would free this memory late, because later chunks go into reused memory and cause no garbage collection.
         if (borrowed && release === undefined) for (const chunk of chunks) free(chunk);
       }
-    }
-    if (sizeBytes !== recipe.sizeBytes) {
-      throw new BkpError('OBJECT_DAMAGED', `a stream has ${sizeBytes} bytes instead of ${recipe.sizeBytes}`, {
-        cause: 'its recipe and its chunks do not agree',
-      });
     }
   }
 
@@ -98,4 +114,8 @@ export class StreamReader {
       }
     }
   }
+}
+
+async function* asAsync<T>(values: Iterable<T>): AsyncGenerator<T> {
+  yield* values;
 }

@@ -92,6 +92,7 @@ verify.scratch                  -
 select.limit.rows               100000
 select.limit.seconds            30
 select.limit.mebibytes          256
+select.limit.disk               16384
 notify.on_failure               off
 notify.on_success               off
 notify.heartbeat                off
@@ -121,6 +122,7 @@ notify.heartbeat                off
     {key: 'select.limit.rows', value: 100_000, origin: 'default'},
     {key: 'select.limit.seconds', value: 30, origin: 'default'},
     {key: 'select.limit.mebibytes', value: 256, origin: 'default'},
+    {key: 'select.limit.disk', value: 16_384, origin: 'default'},
     {key: 'notify.on_failure', value: 'off', origin: 'default'},
     {key: 'notify.on_success', value: 'off', origin: 'default'},
     {key: 'notify.heartbeat', value: 'off', origin: 'default'},

@@ -72,6 +72,24 @@ export class Connection {
     return this.#try(() => this.#statement(sql).all(...params) as Row[]);
   }
 
+  /** Rows as arrays, one at a time: several columns can have one name. Nothing else may use the statement meanwhile. */
+  *iterate(sql: string, ...params: Value[]): Generator<readonly Value[]> {
+    const statement = this.#try(() => this.#db.prepare(sql));
+    statement.setReadBigInts(true);
+    statement.setReturnArrays(true);
+    // The types of node:sqlite do not follow setReturnArrays.
+    const rows = statement.iterate(...params) as Iterator<unknown> as Iterator<Value[]>;
+    try {
+      for (;;) {
+        const next = this.#try(() => rows.next());
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      rows.return?.();
+    }
+  }
+
   /** The first column of the first row; undefined without a row. */
   value(sql: string, ...params: Value[]): Value | undefined {
     const row = this.get(sql, ...params);

@@ -11,7 +11,8 @@ export type LayoutTree = {
   kind: 'rowid' | 'key';
   /** Its root page. */
   root: number;
-  records: number;
+  /** Absent for a part of a tree, whose number of records is not known. */
+  records?: number | undefined;
 };
 
 /** Builds the inner pages of a tree over the leaves of its pieces, which come in order. */
@@ -43,7 +44,8 @@ export class TreeWriter {
   /** Checks that all records came. @throws NotRecords */
   end(): void {
     const {records} = this.#tree;
-    if (this.#records !== records) throw new NotRecords(`it has ${this.#records} records instead of ${records}`);
+    if (records !== undefined && this.#records !== records)
+      throw new NotRecords(`it has ${this.#records} records instead of ${records}`);
   }
 
   #checkOrder({firstRowid, lastRowid}: LaidOut): void {

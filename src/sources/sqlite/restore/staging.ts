@@ -10,7 +10,6 @@ import type {
   SchemaObject,
   Staging,
   StoredBase,
-  StoredTree,
   TableContent,
   TableName,
   TableSchema,
@@ -31,7 +30,7 @@ import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.t
 import {renameStaged} from './rename-staged.ts';
 import {restoredContent} from './restored-content.ts';
 import {StagingFile} from './staging-file.ts';
-import {TreeLoading} from './tree-loading.ts';
+import {type LoadedTree, TreeLoading} from './tree-loading.ts';
 import {planTrees, type TreePlan} from './tree-plan.ts';
 
 export function stagingPath(database: string, id: string): string {
@@ -105,12 +104,12 @@ export class SqliteStaging implements Staging {
     return this.#tables.get(table)!.plan?.trees ?? [];
   }
 
-  async loadTree(table: TableName, tree: StoredTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  async loadTree(table: TableName, tree: LoadedTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     assert(!this.#areTreesLaid, 'all trees come before rows and keys');
     await this.#trees.load(table, tree, this.#counted(table, tree, chunks));
   }
 
-  async *#counted(table: TableName, tree: StoredTree, chunks: AsyncIterable<Uint8Array>) {
+  async *#counted(table: TableName, tree: LoadedTree, chunks: AsyncIterable<Uint8Array>) {
     for await (const chunk of chunks) {
       if (tree.name === table) this.#loaded.add(table, chunk.byteLength);
       yield chunk;
@@ -137,6 +136,11 @@ export class SqliteStaging implements Staging {
     return {connection: this.#file.connection, landing};
   }
 
+  /** Closes the file, which stays. */
+  closeFile(): void {
+    this.#file.close();
+  }
+
   /** From now on SQLite has the file. */
   async #endTrees(): Promise<void> {
     if (this.#areTreesLaid) return;
@@ -146,29 +150,20 @@ export class SqliteStaging implements Staging {
     this.#file.connection.exec(`ATTACH ':memory:' AS seg`);
   }
 
+  /** What SQLite knows about a table. */
+  tableOf(name: TableName): Table {
+    return this.#tables.get(name)!.table;
+  }
+
+  /** The connection to the file; not while trees are loaded. */
+  get connection(): Connection {
+    return this.#file.connection;
+  }
+
   async finish(options: FinishOptions): Promise<readonly PublishedTable[]> {
     const {notice = () => {}} = options;
-    // Lets cancellation and progress run between long steps.
-    const step = async (name: string) => {
-      options.progress?.(name);
-      await new Promise(setImmediate);
-      options.signal?.throwIfAborted();
-    };
-    await step('Indexes');
-    await this.#endTrees();
-    this.#file.connection.exec('DETACH seg');
-    this.#file.beginIndexes();
-    const builder = new IndexBuilder(this.#file, this.#loaded, notice);
-    const laid = new Map<string, RestoredIndex>();
-    for (const {schema, table, plan, landing} of this.#tables.values()) {
-      await step('Indexes');
-      landing?.land();
-      for (const index of indexesOf(this.#file.connection, table, schema)) {
-        await step('Indexes');
-        if (plan?.indexes.has(index.name)) laid.set(index.name, index);
-        else builder.build(index);
-      }
-    }
+    const step = stepper(options);
+    const {builder, laid} = await this.build({...options, notice});
     await step('Check');
     const checked = await this.#checked(options, async (found) => {
       for (const name of indexesAtFault(found)) {
@@ -196,6 +191,29 @@ export class SqliteStaging implements Staging {
     const wanted = [...this.#tables.values()].filter(({schema}) => contentOf.has(schema.name));
     const tables = wanted.map(({schema, table}) => ({name: schema.name, table, bytes: this.#loaded.of(schema.name)}));
     return tables.length === 0 ? new Map() : restoredContent(this.#file, tables, signal);
+  }
+
+  /** Moves all rows into their tables and builds the indexes that were not laid out. */
+  async build(
+    options: Pick<FinishOptions, 'signal' | 'progress'> & {notice: (text: string) => void},
+  ): Promise<{builder: IndexBuilder; laid: Map<string, RestoredIndex>}> {
+    const step = stepper(options);
+    await step('Indexes');
+    await this.#endTrees();
+    this.#file.connection.exec('DETACH seg');
+    this.#file.beginIndexes();
+    const builder = new IndexBuilder(this.#file, this.#loaded, options.notice);
+    const laid = new Map<string, RestoredIndex>();
+    for (const {schema, table, plan, landing} of this.#tables.values()) {
+      await step('Indexes');
+      landing?.land();
+      for (const index of indexesOf(this.#file.connection, table, schema)) {
+        await step('Indexes');
+        if (plan?.indexes.has(index.name)) laid.set(index.name, index);
+        else builder.build(index);
+      }
+    }
+    return {builder, laid};
   }
 
   /** @param repair is called with the faults, if there are any; then the check is repeated */
@@ -295,6 +313,15 @@ export class SqliteStaging implements Staging {
     await this.#trees.close();
     this.#file.remove();
   }
+}
+
+/** Lets cancellation and progress run between long steps. */
+function stepper({progress, signal}: Pick<FinishOptions, 'progress' | 'signal'>): (name: string) => Promise<void> {
+  return async (name) => {
+    progress?.(name);
+    await new Promise(setImmediate);
+    signal?.throwIfAborted();
+  };
 }
 
 function stageTable(

@@ -1,5 +1,5 @@
 import {assert, BkpError} from '../../../errors/index.ts';
-import type {StoredTree, TableName} from '../../source.ts';
+import type {TableName, Tree} from '../../source.ts';
 import {translated} from '../engine/errors.ts';
 import {NotRecords} from '../layout/not-records.ts';
 import {PageLayout} from '../layout/page-layout.ts';
@@ -9,6 +9,9 @@ import type {StagingFile} from './staging-file.ts';
 const threads = 2;
 /** They take 50 ms to start, in which this thread lays out more than this. */
 const hereUpToBytes = 2 * 1024 * 1024;
+
+/** `records`: to be checked; absent for a part of a tree. */
+export type LoadedTree = Tree & {records?: number | undefined};
 
 /** Lays out trees in the staging file, which SQLite has closed meanwhile. */
 export class TreeLoading {
@@ -31,7 +34,7 @@ export class TreeLoading {
   }
 
   /** @throws BkpError `OBJECT_DAMAGED` when they are not the tree's records, or an earlier tree's were not */
-  async load(table: TableName, tree: StoredTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  async load(table: TableName, tree: LoadedTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const {name, kind, records} = tree;
     assert(this.#missing.delete(name), `${name} was wanted, and comes once`);
     this.#tables.set(name, table);

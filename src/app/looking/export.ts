@@ -1,0 +1,205 @@
+import {randomBytes} from 'node:crypto';
+import {createWriteStream, existsSync} from 'node:fs';
+import {resolve} from 'node:path';
+import {Readable, type Writable} from 'node:stream';
+import {pipeline} from 'node:stream/promises';
+import {startMeter} from '../../backups/index.ts';
+import {
+  bytesOf,
+  createScratch,
+  loadTables,
+  type OpenedBackup,
+  planRestore,
+  requirePossible,
+  requireTable,
+  restoreBackup,
+} from '../../collections/index.ts';
+import {BkpError, systemCode} from '../../errors/index.ts';
+import {beginNewFile, type NewFile} from '../../lib/new-file.ts';
+import {openTablesIn} from '../../sources/index.ts';
+import type {Deps} from '../deps.ts';
+import {openScratchFolder} from '../places/scratch-folder.ts';
+import {interruptible, type NamedBackup, plainTable, withBackup} from './opening.ts';
+import {shownBy} from './progress.ts';
+import {rowWriters, type TextFormat} from './text-rows.ts';
+
+export type ExportRequest = {
+  from: NamedBackup;
+  /** As typed. */
+  file: string;
+  /** `database`: a database of the kind that was backed up. */
+  format: TextFormat | 'database';
+  /** Empty: all. A text file has one. */
+  tables: readonly string[];
+};
+
+export type Exported = {backup: string; tables: number; rows: number};
+
+/** Writes a file that appears when it is complete. @throws BkpError `PRECONDITION` if there is one already */
+export function exportToFile(deps: Deps, request: ExportRequest): Promise<Exported> {
+  const target = resolve(deps.cwd, request.file);
+  return interruptible(deps, 'the export', () =>
+    withBackup(deps, request.from, async (opened) => {
+      requireFree(target, request.file);
+      const place = begin(deps, target, request.file);
+      try {
+        const {format} = request;
+        const exported =
+          format === 'database'
+            ? await writeDatabase(deps, opened, {path: place.path, tables: request.tables})
+            : await writeText(deps, opened, {
+                format,
+                table: onlyTable(opened, request),
+                to: () => createWriteStream(place.path, {flags: 'wx'}),
+                end: true,
+              });
+        put(place, request.file);
+        return exported;
+      } finally {
+        place.discard();
+      }
+    }),
+  );
+}
+
+/** Writes rows to a stream, which stays open. */
+export function exportToStream(
+  deps: Deps,
+  request: Omit<ExportRequest, 'format'> & {format: TextFormat},
+  stream: Writable,
+): Promise<Exported> {
+  return interruptible(deps, 'the export', () =>
+    withBackup(deps, request.from, (opened) =>
+      writeText(deps, opened, {
+        format: request.format,
+        table: onlyTable(opened, request),
+        to: () => stream,
+        end: false,
+      }),
+    ),
+  );
+}
+
+function begin({nowMicros}: Deps, target: string, written: string): NewFile {
+  try {
+    return beginNewFile(target, {pid: process.pid, id: randomBytes(4).toString('hex'), nowMs: nowMicros() / 1000});
+  } catch (error) {
+    throw unwritable(written, error);
+  }
+}
+
+function put(place: NewFile, written: string): void {
+  try {
+    place.place();
+  } catch (error) {
+    throw systemCode(error) === 'EEXIST' ? exists(written) : unwritable(written, error);
+  }
+}
+
+function requireFree(target: string, written: string): void {
+  if (existsSync(target)) throw exists(written);
+}
+
+const exists = (written: string) =>
+  new BkpError('PRECONDITION', `${written} exists already, and is not overwritten`, {
+    next: `choose another name, or remove it first: rm '${written}'`,
+  });
+
+const unwritable = (written: string, cause: unknown) =>
+  new BkpError('FILE_UNAVAILABLE', `${written} cannot be written`, {
+    cause,
+    next: 'check that its folder exists, that this user may write there, and that the disk has room',
+  });
+
+/** A restore into a new file. */
+async function writeDatabase(
+  deps: Deps,
+  {vault, collection, backup}: OpenedBackup,
+  {path, tables}: {path: string; tables: readonly string[]},
+): Promise<Exported> {
+  const source = await openTablesIn(backup.body.source.description, path);
+  try {
+    const point = backup.body.backup;
+    const wanted = tables.length === 0 ? undefined : tables.map((table) => ({name: plainTable(table)}));
+    const plan = await planRestore(vault, source, {collection, point, tables: wanted});
+    requirePossible(plan);
+    const {check} = await deps.settings();
+    const progress = shownBy(deps);
+    const report = await restoreBackup(
+      {vault, source, signal: deps.signal, nowMicros: deps.nowMicros, notice: deps.warn, progress},
+      {collection, backup: point, choice: plan.choice, stagingId: randomBytes(6).toString('hex'), check},
+    );
+    return {backup: `${collection}/${point}`, tables: report.tables, rows: report.rows};
+  } finally {
+    await source.close();
+  }
+}
+
+/** `end`: whether the stream ends after the rows. */
+type TextOptions = {format: TextFormat; table: string; to: () => Writable; end: boolean};
+
+async function writeText(deps: Deps, opened: OpenedBackup, {format, table, to, end}: TextOptions): Promise<Exported> {
+  const {signal} = deps;
+  const found = requireTable(opened, table);
+  const {name} = found.schema;
+  const folder = openScratchFolder(deps);
+  const scratch = await createScratch(opened, [found], {path: folder.file()});
+  try {
+    const bytes = bytesOf(opened, [{table: found}]);
+    folder.requireRoom(bytes);
+    const meter = startMeter({progress: shownBy(deps)}, {bytesTotal: bytes, itemsTotal: 1});
+    await loadTables(opened, {scratch, meter, signal}, [{table: found}]);
+    deps.showProgress?.(undefined);
+    const writer = rowWriters[format];
+    const columns = scratch.columns(name);
+    let rows = 0;
+    let replaced = 0;
+    const lines = function* () {
+      yield writer.head(columns);
+      for (const values of scratch.rows(name)) {
+        if (values.some((value) => typeof value === 'string' && value.includes('\ufffd'))) replaced++;
+        rows++;
+        yield writer.line(columns, values);
+      }
+    };
+    await pipeline(Readable.from(inPieces(lines())), to(), {signal, end});
+    if (replaced > 0) deps.warn(replacedText(replaced));
+    return {backup: `${opened.collection}/${opened.backup.body.backup}`, tables: 1, rows};
+  } finally {
+    await scratch.discard();
+    folder.remove();
+  }
+}
+
+const replacedText = (rows: number) =>
+  `${rows} ${rows === 1 ? 'row has' : 'rows have'} texts with the character U+FFFD, which also stands for bytes that ` +
+  'are not valid text; an export to a database file has them exactly';
+
+/** Characters that are written together. */
+const pieceLength = 64 * 1024;
+
+function* inPieces(lines: Iterable<string>): Generator<string> {
+  let piece = '';
+  for (const line of lines) {
+    piece += line;
+    if (piece.length < pieceLength) continue;
+    yield piece;
+    piece = '';
+  }
+  if (piece !== '') yield piece;
+}
+
+/** The table of a text file: the one that was named, the one that the file is called after, or the only one. */
+function onlyTable(opened: OpenedBackup, {tables, file}: Pick<ExportRequest, 'tables' | 'file'>): string {
+  if (tables.length === 1) return plainTable(tables[0]!);
+  const {tables: all} = opened.backup.body;
+  if (tables.length === 0) {
+    if (all.length === 1) return all[0]!.schema.name;
+    const stem = /([^/\\]+)\.[^.]+$/.exec(file)?.[1]?.toLowerCase();
+    const same = all.find(({schema}) => schema.name.toLowerCase() === stem);
+    if (same !== undefined) return same.schema.name;
+  }
+  throw new BkpError('USAGE', `${file} can hold the rows of one table`, {
+    next: `name it with --table, one of ${all.map(({schema}) => schema.name).join(', ')}; or export to a .db file`,
+  });
+}

@@ -1,0 +1,51 @@
+import {extname} from 'node:path';
+import {type Exported, exportToFile, exportToStream} from '../../app/looking/export.ts';
+import {BkpError} from '../../errors/index.ts';
+import {formatCount} from '../../lib/figures.ts';
+import type {CommandDeps} from '../deps.ts';
+
+export const exportFormats = ['database', 'csv', 'jsonl'] as const;
+
+export type ExportOptions = {
+  collection: string;
+  file: string;
+  at?: string;
+  table: readonly string[];
+  format?: (typeof exportFormats)[number];
+};
+
+type Format = NonNullable<ExportOptions['format']>;
+
+const byEnding: Readonly<Record<string, Format>> = {
+  '.db': 'database',
+  '.sqlite': 'database',
+  '.sqlite3': 'database',
+  '.csv': 'csv',
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
+};
+
+export async function runExport(deps: CommandDeps, options: ExportOptions): Promise<void> {
+  const {collection, file, at, table: tables} = options;
+  const request = {from: {collection, point: at}, file, tables};
+  const format = formatOf(options);
+  if (file === '-') {
+    if (format === 'database') throw needsFile();
+    deps.stderr.write(summary(await exportToStream(deps, {...request, format}, deps.stdout), 'standard output'));
+  } else deps.stderr.write(summary(await exportToFile(deps, {...request, format}), file));
+}
+
+function formatOf({file, format}: ExportOptions): Format {
+  const known = format ?? byEnding[extname(file).toLowerCase()];
+  if (known !== undefined) return known;
+  const what = file === '-' ? 'standard output needs a format' : `the name ${file} does not say what to write`;
+  throw new BkpError('USAGE', what, {next: 'add --format csv, --format jsonl or --format database'});
+}
+
+const needsFile = () =>
+  new BkpError('USAGE', 'a database needs a file', {next: 'bkp export shop copy.db; or --format csv or jsonl'});
+
+function summary({backup, tables, rows}: Exported, where: string): string {
+  const of = tables === 1 ? '' : ` of ${tables} tables`;
+  return `${formatCount(rows)} rows${of} from ${backup} are in ${where}\n`;
+}

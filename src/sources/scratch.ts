@@ -1,0 +1,95 @@
+import type {Cuts, DatabaseFacts, StoredBase, TableName, TableSchema, Tree} from './source.ts';
+
+/** A value as a statement writes it. */
+export type Literal = {kind: 'integer'; value: bigint} | {kind: 'text'; value: string};
+
+/**
+ * A comparison that holds for every wanted row of a table: `column operator value`, with the database's own rules for
+ * comparing. `=` holds if one of several values is equal.
+ */
+export type KeyCondition = {
+  /** As written in a statement; not necessarily a column of the table. */
+  column: string;
+  operator: '=' | '<' | '<=' | '>' | '>=';
+  values: readonly Literal[];
+};
+
+/** How the base of a table is divided into segments: its rows, or the records of the table's own tree. */
+export type BaseCuts = {form: 'rows' | 'records'; cuts: Cuts; segments: number};
+
+/** A stored value; integers are always bigint, so that no digit is lost. */
+export type StoredValue = null | bigint | number | string | Uint8Array;
+
+/** How many rows a table of one scratch file has that another one has not. */
+export type RowCounts = {added: number; changed: number; deleted: number};
+
+/** A row that two tables do not have in common, with the names of its columns. */
+export type RowChange =
+  | {kind: 'added'; row: Readonly<Record<string, StoredValue>>}
+  | {kind: 'deleted'; row: Readonly<Record<string, StoredValue>>}
+  | {
+      kind: 'changed';
+      row: Readonly<Record<string, StoredValue>>;
+      before: Readonly<Record<string, StoredValue>>;
+    };
+
+/**
+ * Tables of a backup in an SQLite file of their own, with all of their rows or some: to be read, and thrown away. They
+ * have their columns and constraints, and no other indexes, no triggers. Nothing but the owner's process writes
+ * the file, and nothing is synced.
+ *
+ * First `empty`, `segmentsWhere` and `segmentsOf` are asked; then the base of each table is loaded, `loadTree` before
+ * `load`, then its deltas; then `finish`. What follows may be asked after that.
+ */
+export interface ScratchTables {
+  readonly path: string;
+  /** The tables without their rows, as SQLite serializes a database. */
+  empty(): Uint8Array;
+  /**
+   * The segments of the base that can hold a row for which all conditions hold.
+   * @returns their positions, ascending; undefined when the conditions or the cuts do not say which, so all are needed
+   */
+  segmentsWhere(table: TableName, base: BaseCuts, conditions: readonly KeyCondition[]): readonly number[] | undefined;
+  /**
+   * The segments of the base that can hold a row with one of the keys.
+   * @param keys a segment of keys of a delta
+   * @returns as `segmentsWhere`
+   */
+  segmentsOf(table: TableName, base: BaseCuts, keys: Uint8Array): readonly number[] | undefined;
+  /**
+   * Loads records of the table's own tree, in their order.
+   * @param tree.records their number, to be checked; absent for a part of the tree
+   * @throws BkpError `OBJECT_DAMAGED` when they are not such records; then, or in a later call
+   */
+  loadTree(table: TableName, tree: Tree & {records?: number}, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  /** As in `Staging`. */
+  load(table: TableName, segment: Uint8Array): Promise<number>;
+  /** As in `Staging`. */
+  removeKeys(table: TableName, segment: Uint8Array): Promise<number>;
+  /** Builds the indexes of constraints. The file can be read then. */
+  finish(options: {signal: AbortSignal}): Promise<void>;
+  /** The columns of the table as `rows` returns them, in order. */
+  columns(table: TableName): readonly string[];
+  /** All rows in the order of their key. */
+  rows(table: TableName): Iterable<readonly StoredValue[]>;
+  countRows(table: TableName): number;
+  /** Whether rows of both are told apart by the same key, so that they can be compared one by one. */
+  hasSameKey(other: ScratchTables, table: TableName): boolean;
+  /** How the table's schema in `other` differs: one phrase each. */
+  schemaChanges(other: ScratchTables, table: TableName): readonly string[];
+  /** @returns what `other` has and this one has not (added), and the reverse */
+  differences(other: ScratchTables, table: TableName): RowCounts;
+  /** The same differences, row by row, in no particular order. */
+  changes(other: ScratchTables, table: TableName): Iterable<RowChange>;
+  /** Removes the file. */
+  discard(): Promise<void>;
+}
+
+export type ScratchOptions = {
+  /** The file to be created; its folder exists. */
+  path: string;
+  schemas: readonly TableSchema[];
+  database: DatabaseFacts;
+  /** The bases that consist of records, with the table's own tree alone. */
+  bases: ReadonlyMap<TableName, StoredBase>;
+};

@@ -1,0 +1,239 @@
+import {appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {expect, onTestFinished, test} from 'vitest';
+import {
+  createCollection,
+  createScratch,
+  diffTables,
+  liveAfter,
+  loadTables,
+  openBackup,
+  requireTable,
+  segmentsFor,
+  storedAfter,
+  type TableDifference,
+} from '../../src/collections/index.ts';
+import {type KeyCondition, openSource, type RowChange, type StoredValue} from '../../src/sources/index.ts';
+import type {Store} from '../../src/stores/index.ts';
+import {wrapStore} from '../../src/stores/wrap-store.ts';
+import type {Vault} from '../../src/vault/index.ts';
+import {inProcess} from '../helpers/in-process.ts';
+
+const never = new AbortController().signal;
+const meter = {bytes: () => {}, item: () => {}, state: () => ({phase: '', bytesDone: 0, itemsDone: 0})};
+
+/** Four tables of several segments each, and one without a key. */
+const schema = `PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
+  CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT, twice INT AS (id * 2));
+  CREATE TABLE named (name TEXT PRIMARY KEY COLLATE NOCASE, note TEXT) WITHOUT ROWID;
+  CREATE TABLE items (a INT, b INT, note TEXT, PRIMARY KEY (a, b));
+  CREATE TABLE loose (x);
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+  INSERT INTO orders (id, note) SELECT i * 10, hex(randomblob(4000)) FROM n;
+  INSERT INTO named SELECT 'k' || id, note FROM orders; INSERT INTO items SELECT id / 20, id % 20, note FROM orders;
+  INSERT INTO loose SELECT id FROM orders LIMIT 5`;
+
+async function begin({form}: {form?: 'rows' | undefined} = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-read-'));
+  onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
+  const database = join(folder, 'app.db');
+  const cluster = join(folder, 'cluster');
+  let fetched = 0;
+  const counting = (store: Store): Store =>
+    wrapStore(store, {
+      get: async (key, range) => {
+        const bytes = await store.get(key, range);
+        if (key.startsWith('packs/')) fetched += bytes.byteLength;
+        return bytes;
+      },
+    });
+  const bench = inProcess({cluster, database, store: counting});
+  const exec = (sql: string) => {
+    const db = new DatabaseSync(database);
+    db.exec(sql);
+    db.close();
+  };
+  exec(schema);
+  await bench.vault((vault) =>
+    createCollection(
+      {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
+      {
+        name: 'c',
+        members: {kind: 'database'},
+        settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
+        ifNotExists: false,
+      },
+    ),
+  );
+  let files = 0;
+  const file = () => join(folder, `scratch-${files++}.db`);
+  return {
+    ...{folder, database, cluster, exec, bench, file},
+    backup: (type: 'full' | 'incremental') => bench.backup('c', type, {form}),
+    fetchedBy: async (work: () => Promise<unknown>) => {
+      fetched = 0;
+      await work();
+      return fetched;
+    },
+    /** The rows of a table for which conditions hold, as a statement's WHERE would find them in what was loaded. */
+    read: (point: string | undefined, table: string, conditions: readonly KeyCondition[], where: string) =>
+      bench.vault((vault) => readTable(vault, {point, table, conditions, where, path: file()})),
+    diff: (from: string, to: string | undefined, only?: ReadonlySet<string>) =>
+      bench.vault((vault) => diffOf(vault, {from, to, database, file, only})),
+  };
+}
+
+type Reading = {
+  point: string | undefined;
+  table: string;
+  conditions: readonly KeyCondition[];
+  where: string;
+  path: string;
+};
+
+async function readTable(vault: Vault, {point, table: name, conditions, where, path}: Reading): Promise<unknown[]> {
+  const opened = await openBackup(vault, {collection: 'c', point});
+  const table = requireTable(opened, name);
+  const scratch = await createScratch(opened, [table], {path});
+  try {
+    const segments = await segmentsFor(opened, {scratch, table, signal: never}, [conditions]);
+    await loadTables(opened, {scratch, meter, signal: never}, [{table, segments}]);
+    const db = new DatabaseSync(path, {readOnly: true});
+    const rows = db.prepare(`SELECT * FROM ${name} WHERE ${where}`).all();
+    expect(db.prepare('PRAGMA integrity_check').all()).toEqual([{integrity_check: 'ok'}]);
+    db.close();
+    return rows;
+  } finally {
+    await scratch.discard();
+  }
+}
+
+async function diffOf(
+  vault: Vault,
+  {
+    from,
+    to,
+    database,
+    file,
+    only,
+  }: {
+    from: string;
+    to: string | undefined;
+    database: string;
+    file: () => string;
+    only?: ReadonlySet<string> | undefined;
+  },
+): Promise<{tables: Record<string, string>; rows: RowChange[]}> {
+  const before = await openBackup(vault, {collection: 'c', point: from});
+  const source = await openSource({scheme: 'sqlite', path: database});
+  const after =
+    to === undefined
+      ? await liveAfter(before, {source, signal: never, notice: () => {}})
+      : storedAfter(await openBackup(vault, {collection: 'c', point: to}), before, never);
+  const tables: Record<string, string> = {};
+  const rows: RowChange[] = [];
+  try {
+    const tools = {file, requireRoom: () => {}, signal: never, progress: () => {}};
+    for await (const found of diffTables(
+      tools,
+      {before, after, tables: only},
+      (_, changes) => void rows.push(...changes),
+    ))
+      if (text(found) !== '') tables[found.table] = text(found);
+    return {tables, rows};
+  } finally {
+    await after.close();
+  }
+}
+
+const text = ({state, added, changed, deleted, schema: phrases}: TableDifference) =>
+  [
+    ...(state === 'kept' ? [] : [state]),
+    ...(added + changed + deleted === 0 ? [] : [`+${added} ~${changed} -${deleted}`]),
+    ...phrases,
+  ].join('; ');
+
+const equal = (column: string, value: bigint): KeyCondition => ({
+  column,
+  operator: '=',
+  values: [{kind: 'integer', value}],
+});
+
+test.each([{form: undefined}, {form: 'rows' as const}])(
+  'a row by its key is read from one segment, with the changes of the increments ($form)',
+  async ({form}) => {
+    const {exec, backup, read, fetchedBy, database} = await begin({form});
+    const full = await backup('full');
+    exec(`UPDATE orders SET note = 'changed' WHERE id = 5990; DELETE FROM orders WHERE id = 5980`);
+    await backup('incremental');
+    const all = await fetchedBy(() => read(undefined, 'orders', [], 'id = 5990'));
+    const one = await fetchedBy(async () => {
+      expect(await read(undefined, 'orders', [equal('ID', 5990n)], 'id = 5990')).toMatchObject([{note: 'changed'}]);
+    });
+    expect(one).toBeLessThan(all / 2);
+    expect(await read(undefined, 'orders', [equal('id', 5980n)], 'id = 5980')).toEqual([]);
+    expect(await read(full, 'orders', [equal('rowid', 5980n)], 'id = 5980')).toMatchObject([{id: 5980, twice: 11960}]);
+    const db = new DatabaseSync(database, {readOnly: true});
+    expect(await read(undefined, 'items', [], '1')).toEqual(db.prepare('SELECT * FROM items').all());
+    db.close();
+  },
+);
+
+test('a difference reads what changed, and names rows, tables and schemas', async () => {
+  const {exec, backup, diff, read, fetchedBy} = await begin();
+  const full = await backup('full');
+  exec(`UPDATE orders SET note = 'changed' WHERE id = 3000; DELETE FROM orders WHERE id = 3010;
+    INSERT INTO orders (id, note) VALUES (15, 'new'); UPDATE named SET name = 'K20' WHERE name = 'k20';
+    INSERT INTO loose VALUES ('6')`);
+  const expected = {orders: '+1 ~1 -1', named: '+0 ~1 -0', loose: '+1 ~0 -0'};
+  const live = await diff(full, undefined);
+  expect(live.tables).toEqual(expected);
+  const increment = await backup('incremental');
+  const stored = await diff(full, increment);
+  expect(stored.tables).toEqual(expected);
+  expect(stored.rows.filter(({row}) => row.id !== undefined)).toMatchObject([
+    {kind: 'deleted', row: {id: 3010n}},
+    {kind: 'changed', row: {id: 3000n, note: 'changed'}, before: {id: 3000n}},
+    {kind: 'added', row: {id: 15n, note: 'new', twice: 30n} satisfies Record<string, StoredValue>},
+  ]);
+  expect((await diff(increment, full)).tables).toEqual({orders: '+1 ~1 -1', named: '+0 ~1 -0', loose: '+0 ~0 -1'});
+  exec(`UPDATE orders SET note = 'again' WHERE id = 3000`);
+  const next = await backup('incremental');
+  const whole = await fetchedBy(() => read(full, 'orders', [], '1'));
+  const orders = new Set(['orders']);
+  expect(await fetchedBy(() => diff(increment, next, orders))).toBeLessThan(whole);
+  expect(await fetchedBy(() => diff(full, full, orders))).toBe(0);
+  const again = await backup('full');
+  expect((await diff(full, again)).tables).toEqual(expected);
+  expect((await diff(again, undefined)).tables).toEqual({});
+  exec(`ALTER TABLE orders ADD COLUMN paid INT; CREATE INDEX by_note ON items (note); DROP TABLE loose;
+    CREATE TABLE fresh (x); INSERT INTO fresh VALUES (1), (2)`);
+  expect((await diff(again, undefined)).tables).toEqual({
+    orders: 'column paid added',
+    items: 'index by_note added',
+    loose: 'dropped; +0 ~0 -6',
+    fresh: 'created; +2 ~0 -0',
+  });
+});
+
+test('damage is an error that names backup and table, never fewer rows', async () => {
+  const {backup, read, diff, cluster, exec} = await begin();
+  const full = await backup('full');
+  exec('DELETE FROM orders WHERE id = 20');
+  const increment = await backup('incremental');
+  for (const entry of readdirSync(join(cluster, 'packs'), {recursive: true, withFileTypes: true})) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const bytes = readFileSync(path);
+    for (let at = 1000; at < bytes.length - 5000; at += 5000) bytes[at]! ^= 0xff;
+    rmSync(path);
+    writeFileSync(path, bytes);
+    appendFileSync(path, '');
+  }
+  const names = new RegExp(`table orders of c/${full} cannot be read`);
+  await expect(read(full, 'orders', [equal('id', 10n)], 'id = 10')).rejects.toThrow(names);
+  await expect(read(full, 'orders', [], '1')).rejects.toThrow(names);
+  await expect(diff(full, increment)).rejects.toThrow(/table \w+ of c\/\d+Z_\w+ cannot be read/);
+});

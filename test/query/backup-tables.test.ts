@@ -1,0 +1,119 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
+import {expect, onTestFinished, test, vi} from 'vitest';
+import {asPlain, renderError} from '../../src/errors/index.ts';
+import {type BackupTable, type Catalogue, defineView, runSelect} from '../../src/query/index.ts';
+
+const schema = `CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT CHECK (note <> "none"), raw BLOB);
+  CREATE TABLE "odd ""table" ("a b" TEXT PRIMARY KEY, "select" INT AS (1)) WITHOUT ROWID;`;
+const rows = `INSERT INTO orders VALUES (1, 'one', x'00ff'), (2, NULL, x''), (9223372036854775807, '', NULL);
+  INSERT INTO "odd ""table" VALUES ('x')`;
+
+/** A catalogue whose backups all have the same tables. */
+function catalogue() {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-select-'));
+  onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
+  const close = vi.fn(async () => {});
+  const opened = vi.fn();
+  const all: Catalogue = {
+    views: {taken: defineView({backup: 'VARCHAR'}, () => [{backup: 'A'}, {backup: 'B'}])},
+    scalars: {},
+    backups: async (tables: readonly BackupTable[]) => {
+      opened(tables.map(({collection, point, table}) => [collection, point, table]));
+      const points = [...new Set(tables.map(({point}) => point))];
+      return {
+        close,
+        tables: tables.map(({point, table}) => ({
+          database: points.indexOf(point),
+          name: table.replace('/Root/', '').toLowerCase(),
+          columns: table === 'orders' ? ['id', 'note', 'raw'] : ['a b', 'select'],
+        })),
+        databases: points.map((_, n) => ({
+          empty: imageOf(schema),
+          load: async () => {
+            const path = join(folder, `${n}.db`);
+            const db = new DatabaseSync(path, {enableDoubleQuotedStringLiterals: true});
+            db.exec(`${schema} ${rows}; UPDATE orders SET note = 'backup ${n}' WHERE id = 1`);
+            db.close();
+            return {path, bytes: 1};
+          },
+        })),
+      };
+    },
+  };
+  return {all, close, opened};
+}
+
+function imageOf(sql: string): Uint8Array {
+  const db = new DatabaseSync(':memory:', {enableDoubleQuotedStringLiterals: true});
+  db.exec(sql);
+  return db.serialize();
+}
+
+async function told(text: string): Promise<string> {
+  try {
+    await runSelect(text, catalogue().all);
+  } catch (error) {
+    return renderError(asPlain(error));
+  }
+  throw new Error(`no error: ${text}`);
+}
+
+test.each<[string, readonly string[], readonly unknown[][]]>([
+  ["SELECT * FROM backup('shop').orders WHERE id = 2", ['id', 'note', 'raw'], [[2, null, '']]],
+  ['SELECT orders.raw FROM BACKUP ( `shop` , "A" ) . orders WHERE orders.id = 1;', ['raw'], [['00ff']]],
+  ['SELECT max(id) FROM backup(shop).`/Root/orders` AS o', ['max(id)'], [[2n ** 63n - 1n]]],
+  ['SELECT "a b", "select" FROM backup(\'shop\')."odd ""table"', ['a b', 'select'], [['x', 1]]],
+  [
+    "SELECT a.note, b.note FROM backup('shop', 'A').orders a JOIN backup('shop', 'B').orders b USING (id) WHERE id = 1",
+    ['note', 'note1'],
+    [['backup 0', 'backup 1']],
+  ],
+  [
+    "SELECT t.backup, count(*) AS n FROM taken() t, backup('shop', 'A').orders WHERE t.backup = 'B' GROUP BY 1",
+    ['backup', 'n'],
+    [['B', 3]],
+  ],
+  ["SELECT id FROM backup('shop').orders EXCEPT SELECT id FROM backup('shop').orders WHERE id > 1", ['id'], [[1]]],
+  ["SELECT id FROM backup('shop').orders ORDER BY id LIMIT -1", ['id'], [[2n ** 63n - 1n]]],
+])('tables of backups are tables of a SELECT: %s', async (text, columns, expected) => {
+  const {all, close} = catalogue();
+  expect(await runSelect(text, all)).toEqual({columns, rows: expected});
+  expect(close).toHaveBeenCalledOnce();
+});
+
+test('a join of tables of backups runs in a process of its own', async () => {
+  const {all} = catalogue();
+  const text = "SELECT count(*) FROM backup('c', 'A').orders a, backup('c', 'B').orders b, backup('c', 'A').orders c";
+  expect((await runSelect(text, all)).rows).toEqual([[27]]);
+});
+
+test('a statement reads no table that it does not name with its backup', async () => {
+  const names = ['orders', '"backup 0".orders', 'sqlite_schema', '"backup 0".sqlite_schema'];
+  for (const name of names) {
+    const text = await told(`SELECT 1 FROM backup('shop').orders AS o, ${name}`);
+    expect(text).toMatch(/no such table|is refused/);
+  }
+});
+
+test.each([
+  ["SELECT nte FROM backup('shop').orders", 'no such column: nte', 'did you mean note? orders has id, note, raw'],
+  ["SELECT * FROM backup('shop')", 'the table is missing', "write backup('shop').orders"],
+  ['SELECT * FROM backup().orders', 'its first argument', "write backup('shop').orders"],
+  ["SELECT * FROM backup('shop', 5).orders", 'its second argument', "write backup('shop').orders"],
+  ["SELECT * FROM backup('shop', 'A', 'B').orders", 'it takes a collection', "write backup('shop').orders"],
+  ['SELECT * FROM orders', 'no such table: orders', "a table of a backup is backup('collection').table"],
+])('a wrong statement gets what is wrong and what to write: %s', async (text, what, next) => {
+  const shown = await told(text);
+  expect(shown).toContain(what);
+  expect(shown).toContain(next);
+});
+
+test('tables are opened with what the statement says, and not loaded for one that is not valid', async () => {
+  const {all, close, opened} = catalogue();
+  await expect(runSelect("SELECT x FROM backup('a/b', '-1 day').orders", all)).rejects.toThrow('no such column');
+  expect(opened).toHaveBeenCalledWith([['a/b', '-1 day', 'orders']]);
+  expect(close).toHaveBeenCalledOnce();
+});
