@@ -1,5 +1,5 @@
-import {constants, type Stats} from 'node:fs';
-import {link, lstat, open, readdir, realpath, rename, rm, rmdir, stat} from 'node:fs/promises';
+import {constants} from 'node:fs';
+import {link, open, realpath, rename, rm, rmdir, stat} from 'node:fs/promises';
 import {dirname, join, resolve, sep} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {type Clock, systemClock} from '../../lib/clock.ts';
@@ -8,6 +8,7 @@ import {assertKey, assertPrefix} from '../key.ts';
 import {objectMissing, objectTooShort} from '../object-errors.ts';
 import type {ByteRange, Key, ObjectFacts, RetainedObject, Store} from '../store.ts';
 import {directoryError} from './errors.ts';
+import {isAbsence, ListingCalls, statOrAbsent} from './listing-calls.ts';
 import {isTemporary, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
 
 export type DirectoryStoreOptions = {
@@ -20,9 +21,6 @@ export type DirectoryStoreOptions = {
   /** Decides which temporary files are old. Default: the system's. */
   clock?: Pick<Clock, 'wallMs'>;
 };
-
-/** Concurrent `lstat` calls of a listing: enough to hide the latency of a network file system. */
-const statsAtOnce = 32;
 
 /** Names that file systems and file managers create in a folder. */
 const foreign = (name: string, atRoot: boolean) => name === '.DS_Store' || (atRoot && name === 'lost+found');
@@ -150,37 +148,34 @@ class DirectoryStore implements Store {
     assertPrefix(prefix);
     try {
       await stat(this.#root);
-      yield* this.#listFolder(prefix);
+      yield* this.#listFolder(prefix, new ListingCalls());
     } catch (error) {
       throw directoryError(error, this.#root, `list ${prefix}`);
     }
   }
 
-  async *#listFolder(prefix: string): AsyncIterable<ObjectFacts> {
+  async *#listFolder(prefix: string, calls: ListingCalls): AsyncIterable<ObjectFacts> {
     const folder = join(this.#root, prefix);
-    const entries = await readdir(folder, {withFileTypes: true}).catch((error: unknown) => {
-      if (isAbsence(error)) return [];
-      throw error;
-    });
     // A folder sorts with its slash, as its keys do: `a-b` comes before `a/b`.
-    const names = entries
+    const names = (await calls.entries(folder))
       .filter((entry) => !isTemporary(entry.name) && !foreign(entry.name, prefix === ''))
       .filter((entry) => entry.isDirectory() || entry.isFile())
       .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
       .sort();
     for (let at = 0; at < names.length; ) {
       if (names[at]!.endsWith('/')) {
-        yield* this.#listFolder(prefix + names[at]);
+        yield* this.#listFolder(prefix + names[at], calls);
         at += 1;
         continue;
       }
-      const files: string[] = [];
-      while (at < names.length && files.length < statsAtOnce && !names[at]!.endsWith('/')) files.push(names[at++]!);
-      const facts = await Promise.all(files.map((name) => statOrAbsent(join(folder, name))));
-      for (const [position, name] of files.entries()) {
-        const found = facts[position];
-        if (found !== undefined) yield {key: prefix + name, sizeBytes: found.size, modifiedAtMs: found.mtimeMs};
+      const end = names.findIndex((name, position) => position >= at && name.endsWith('/'));
+      const files = names.slice(at, end < 0 ? names.length : end);
+      let position = at;
+      for await (const found of calls.facts(files.map((name) => join(folder, name)))) {
+        const key = prefix + names[position++];
+        if (found !== undefined) yield {key, sizeBytes: found.size, modifiedAtMs: found.mtimeMs};
       }
+      at += files.length;
     }
   }
 
@@ -225,18 +220,6 @@ class DirectoryStore implements Store {
   #path(key: Key): string {
     assertKey(key);
     return join(this.#root, ...key.split('/'));
-  }
-}
-
-/** `ENOTDIR`: a leading part of the key is an object, so the key itself does not exist. */
-const isAbsence = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '');
-
-async function statOrAbsent(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path);
-  } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
   }
 }
 
