@@ -76,7 +76,7 @@ export const commandGroups: readonly CommandGroup[] = [
   },
   {
     name: 'restore',
-    summary: 'restore a backup of a whole database into an empty place',
+    summary: 'restore tables of a collection, or a whole database',
     load: () => import('./restore/index.ts'),
   },
   {

@@ -1,6 +1,6 @@
 export {keywords} from './keywords.ts';
 export {isComplete, type Lexeme, lexemes} from './lexemes.ts';
-export {backupRef, collectionName, quoteName, tableName} from './names.ts';
+export {backupRef, collectionName, quoteName, quoteText, tableName} from './names.ts';
 export {parse} from './parse.ts';
 export type {
   AlterAction,

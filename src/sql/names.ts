@@ -65,6 +65,11 @@ export function quoteName(name: string, {always = false} = {}): string {
   return bare && !always ? name : `\`${name.replaceAll('`', '``')}\``;
 }
 
+/** A string as it is typed in a statement. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
 function withoutFolder(path: string): string {
   for (const prefix of [root + folder, folder]) if (path.startsWith(prefix)) return path.slice(prefix.length);
   return path;
