@@ -266,6 +266,8 @@ export type CollectPlan = {
    * lock.
    */
   sparsePacks: readonly PackId[];
+  /** Small packs, if there are many: what is needed of them moves to a few larger ones; none with object lock. */
+  smallPacks: readonly PackId[];
   /** Store bytes that would become free, unless an object lock protects some of them. */
   freedBytes: number;
 };

@@ -128,14 +128,15 @@ export class Collector implements VaultCollector {
     const marked = this.#marked;
     assert(marked?.plan === plan, 'a plan is executed by the collector that made it, and once');
     const {store, index, lease, randomId} = this.#deps;
-    const total = plan.sparsePacks.length + plan.deadPacks.length;
+    const toRewrite = [...plan.sparsePacks, ...plan.smallPacks];
+    const total = toRewrite.length + plan.deadPacks.length;
     let done = 0;
     const step = (count: number) => {
       done += count;
       progress?.(done, total);
     };
     const {closure} = marked;
-    const rewritten = await rewritePacks(this.#deps, plan.sparsePacks, closure, {signal, onPack: () => step(1)});
+    const rewritten = await rewritePacks(this.#deps, toRewrite, closure, {signal, onPack: () => step(1)});
     const removed = new Set([...plan.deadPacks, ...rewritten.packs]);
     this.#assertKept(closure, removed);
     // The new indexes do not list packs that are missing already, either.

@@ -5,6 +5,13 @@ import type {CollectPlan, PackId} from '../types.ts';
 /** A pack is rewritten without its unneeded chunks if less than this part of its chunk bytes is needed. */
 const sparseBelow = 0.5;
 
+/**
+ * Packs of less than this are merged once there are this many. Each costs a request or a system call whenever the store
+ * is listed, and backups with few changes write one each. What is merged is small again, until it has this size.
+ */
+const smallBelowBytes = 1024 * 1024;
+const smallAtLeast = 64;
+
 export type PlanRequest = {
   index: ChunkIndex;
   packs: PacksInStore;
@@ -22,6 +29,7 @@ export type PlanRequest = {
 export function planRemoval({index, packs, needed, released, youngAfterMs, locksObjects}: PlanRequest): CollectPlan {
   const deadPacks: PackId[] = [];
   const sparsePacks: PackId[] = [];
+  const smallPacks: PackId[] = [];
   let freedBytes = 0;
   for (const [pack, {lengthBytes, modifiedAtMs}] of packs) {
     const neededBytes = needed.get(pack) ?? 0;
@@ -30,6 +38,7 @@ export function planRemoval({index, packs, needed, released, youngAfterMs, locks
     if (neededBytes > 0 && !isToBeRemoved) {
       // Compared with the chunks alone: a small pack is mostly its table, and would be rewritten again and again.
       const isSparse = neededBytes < index.chunkBytes(pack) * sparseBelow;
+      if (!isSparse && !locksObjects && lengthBytes < smallBelowBytes) smallPacks.push(pack);
       if (!isSparse || locksObjects) continue;
     }
     const isYoung = modifiedAtMs > youngAfterMs;
@@ -38,5 +47,5 @@ export function planRemoval({index, packs, needed, released, youngAfterMs, locks
     else continue;
     freedBytes += lengthBytes - neededBytes;
   }
-  return {deadPacks, sparsePacks, freedBytes};
+  return {deadPacks, sparsePacks, smallPacks: smallPacks.length < smallAtLeast ? [] : smallPacks, freedBytes};
 }

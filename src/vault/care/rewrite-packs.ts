@@ -5,9 +5,13 @@ import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Lease} from '../lease/lease.ts';
 import type {Closure} from '../read/closure.ts';
 import {Recovery} from '../read/recovery.ts';
+import {runs} from '../read/runs.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {PackId} from '../types.ts';
 import {PackWriter} from '../write/pack-writer.ts';
+
+/** Adjacent chunks that one request reads. */
+const limits = {gapBytes: 0, readBytes: 1024 * 1024};
 
 export type RewriteDeps = {
   store: Store;
@@ -18,13 +22,13 @@ export type RewriteDeps = {
 };
 
 /**
- * Copies the needed chunks of sparse packs into new packs. A pack with damage stays as it is.
+ * Copies the needed chunks of packs into new packs, each complete. A pack with damage stays as it is.
  * @param onPack called after each pack
  * @returns the packs that nothing needs any more
  */
 export async function rewritePacks(
   {store, index, reader, lease, randomId}: RewriteDeps,
-  sparse: readonly PackId[],
+  toRewrite: readonly PackId[],
   closure: Closure,
   {signal, onPack}: {signal: AbortSignal | undefined; onPack: () => void},
 ): Promise<{packs: readonly PackId[]; storedBytes: number}> {
@@ -35,20 +39,24 @@ export async function rewritePacks(
   const writer = new PackWriter({store, index, uploadsAtOnce: 1, randomId, onStored});
   const recovery = new Recovery(index);
   const packs: PackId[] = [];
-  for (const pack of sparse) {
+  for (const pack of toRewrite) {
     signal?.throwIfAborted();
     await lease.confirm();
     const chunks = closure.chunksOf(pack);
     try {
       // All are checked before the first one is copied: moving half a pack would free nothing.
-      for (const chunk of chunks) await reader.chunks.checkRange([chunk], recovery);
+      for (const run of runs(chunks, limits)) await reader.chunks.checkRange(run, recovery);
     } catch (error) {
       if (!isDamage(error)) throw error;
       continue;
     }
-    for (const {id, offset, storedBytes: length, plainBytes, encoding, base} of chunks) {
-      const stored = await store.get(packKey(pack), {start: offset, end: offset + length});
-      await writer.append({id, plainBytes, encoding, stored, base});
+    for (const run of runs(chunks, limits)) {
+      const [first, last] = [run[0]!, run.at(-1)!];
+      const bytes = await store.get(packKey(pack), {start: first.offset, end: last.offset + last.storedBytes});
+      for (const {id, offset, storedBytes: length, plainBytes, encoding, base} of run) {
+        const stored = bytes.subarray(offset - first.offset, offset - first.offset + length);
+        await writer.append({id, plainBytes, encoding, stored, base});
+      }
     }
     packs.push(pack);
     onPack();

@@ -45,6 +45,26 @@ test('a base stays as long as a difference to it does', async () => {
   expect(await vault.storedBytes([two])).toBeGreaterThan(50_000);
 });
 
+test('many small packs are merged, and so are their indexes', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const recipes: Recipe[] = [];
+  for (let seed = 0; seed < 70; seed++) recipes.push(await backup(vault, `${seed}`, pieces(seed, 1000 + seed)));
+  const packs = async () => (await keysOf(store)).filter((key) => key.startsWith('packs/')).length;
+  const indexes = async () => (await keysOf(store)).filter((key) => key.startsWith('index/')).length;
+  expect([await packs(), await indexes()]).toEqual([70, 70]);
+  const {plan, freedBytes} = await collect(vault, '69');
+  expect(plan).toMatchObject({deadPacks: {length: 1}, sparsePacks: [], smallPacks: {length: 69}});
+  expect(freedBytes).toBeGreaterThan(20_000);
+  expect([await packs(), await indexes()]).toEqual([1, 1]);
+  expect(await findings(vault)).toEqual([]);
+  for (const recipe of recipes.slice(0, 69)) expect(await readAll(await open(store), recipe)).toHaveLength(20_000);
+  // Few small packs stay as they are.
+  await backup(vault, 'another', pieces(7000));
+  expect((await collect(vault)).plan.smallPacks).toEqual([]);
+  expect(await packs()).toBe(2);
+});
+
 test('a dry run removes nothing', async () => {
   const store = newStore();
   const vault = await open(store, {graceMs: 0});
