@@ -1,5 +1,6 @@
 export {leastBudgetBytes, parseBudget} from './budget.ts';
 export {type CoverageFigures, coverageFigures} from './coverage.ts';
+export {freedBytes, type Removal, removeBackup, requireUnread} from './drop.ts';
 export {
   hasRules,
   type KeepMatch,
@@ -14,7 +15,19 @@ export {
 export {isoText, type KeptReport, keepReport} from './keep-report.ts';
 export {type Meter, startMeter} from './meter.ts';
 export {noticeIfNamedAhead} from './named-ahead.ts';
-export {readDocument, readManifest} from './read-manifest.ts';
+export {
+  commitPin,
+  isInForce,
+  nextPinGeneration,
+  type Pin,
+  type PinObject,
+  parsePinKey,
+  pinUntil,
+  putUnpinned,
+  readPins,
+  removeEndedPins,
+} from './pins/index.ts';
+export {manifestOrPinned, readDocument, readManifest} from './read-manifest.ts';
 export {newestReadable, unlessDamaged, unlessUnreadable} from './readable.ts';
 export {freeSpace, removeManifests} from './removal.ts';
 export {

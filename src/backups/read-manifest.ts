@@ -1,6 +1,8 @@
 import {BkpError} from '../errors/index.ts';
 import {parsed, type Schema} from '../lib/schema.ts';
-import {damaged, type JsonValue, type Recipe, type VaultReader} from '../vault/index.ts';
+import type {Key} from '../stores/index.ts';
+import {damaged, type JsonValue, type Manifest, type Recipe, type VaultReader} from '../vault/index.ts';
+import {foldersOfManifest, type PinObject, parsePinKey, pinnedManifest, pinsPrefix} from './pins/index.ts';
 import {isUnreadable} from './readable.ts';
 
 /** The version of documents, and of manifest bodies unless the caller knows a newer one. */
@@ -22,10 +24,28 @@ export async function readManifest<T>(
     fault: (body: T, streams: readonly Recipe[]) => string | undefined;
   },
 ): Promise<{body: T; streams: readonly Recipe[]}> {
-  const {kind, streams, body} = await vault.manifest(key);
+  const {kind, streams, body} = await manifestOrPinned(vault, key);
   if (kind !== expected.kind) throw damaged(key, `it is a manifest of kind ${kind}, not ${expected.kind}`);
   const {version = firstVersion, schema, fault} = expected;
   return {body: parsedAs(key, body, {version, schema, fault: (known) => fault(known, streams)}), streams};
+}
+
+/** A pinned backup that has lost its manifest is read from the pin. */
+export async function manifestOrPinned(vault: VaultReader, key: Key): Promise<Manifest> {
+  try {
+    return await vault.manifest(key);
+  } catch (error) {
+    if (!(error instanceof BkpError) || error.code !== 'OBJECT_MISSING') throw error;
+    const {folder, backup} = foldersOfManifest(key);
+    const objects: PinObject[] = [];
+    for await (const found of vault.keys(pinsPrefix(folder, backup))) {
+      const object = parsePinKey(folder, found);
+      if (object !== undefined) objects.push(object);
+    }
+    const pinned = await pinnedManifest(vault, objects);
+    if (pinned === undefined) throw error;
+    return pinned;
+  }
 }
 
 /**

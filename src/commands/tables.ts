@@ -1,5 +1,6 @@
 import {membersText, type StoredCollection} from '../app/places/all-collections.ts';
 import type {StatementResult} from '../app/statements/result.ts';
+import {pinUntil} from '../backups/index.ts';
 import type {BackupSummary} from '../collections/index.ts';
 import {backupMicros, type DatabaseRestorePlan} from '../database/index.ts';
 import {unreachable} from '../errors/index.ts';
@@ -55,6 +56,16 @@ export function tableOf({rows, operation}: StatementResult): Table | undefined {
       return undefined;
     case 'database-restore-plan':
       return databasePlanTable(rows.plan);
+    case 'pin':
+      return {
+        columns: [{name: 'backup'}, {name: 'pinned_until'}, {name: 'reason'}],
+        rows: [[rows.backup, rows.until ?? null, rows.reason ?? null]],
+      };
+    case 'removal':
+      return {
+        columns: [{name: 'backup'}, {name: 'freed_bytes', bytes: true}],
+        rows: rows.rows.map(({backup, freedBytes}) => [backup, freedBytes ?? null]),
+      };
     case 'abort':
       return {columns: [{name: 'status'}, {name: 'backup_id'}], rows: [[rows.status, rows.backup ?? null]]};
     case 'selection': {
@@ -108,6 +119,7 @@ function collectionTable(collections: readonly StoredCollection[]): Table {
  */
 function backupTable(backups: readonly BackupSummary[]): Table {
   const withError = backups.some((backup) => backup.error !== undefined);
+  const withPin = backups.some((backup) => backup.pin !== undefined);
   return {
     columns: [
       {name: 'backup'},
@@ -121,6 +133,7 @@ function backupTable(backups: readonly BackupSummary[]): Table {
       {name: 'added_bytes', bytes: true},
       {name: 'restore_bytes', bytes: true, spare: 6},
       {name: 'verified', spare: 7},
+      ...(withPin ? [{name: 'pin'}] : []),
       ...(withError ? [{name: 'error'}] : []),
     ],
     rows: backups.map((backup) => [
@@ -134,6 +147,7 @@ function backupTable(backups: readonly BackupSummary[]): Table {
       backup.addedBytes ?? null,
       backup.restoreBytes ?? null,
       backup.verifiedAt ?? null,
+      ...(withPin ? [backup.pin === undefined ? null : pinUntil(backup.pin)] : []),
       ...(withError ? [backup.error ?? null] : []),
     ]),
   };

@@ -6,6 +6,8 @@ export {
 } from './backup/backup.ts';
 export {findInstance, presentDatabase} from './backup/find-instance.ts';
 export {planDatabaseBackup} from './backup/plan.ts';
+export {dropDatabaseBackup, planDropDatabaseBackup} from './care/drop.ts';
+export {type DatabasePinTools, pinDatabaseBackup, unpinDatabaseBackup} from './care/pin.ts';
 export {
   applyRetention,
   type DatabaseKeep,
@@ -21,7 +23,7 @@ export {
 } from './care/verify.ts';
 export {type DatabaseRestorePlan, type DatabaseRestoreRequest, planDatabaseRestore} from './restore/plan.ts';
 export {type DatabaseRestoreReport, restoreDatabase} from './restore/restore.ts';
-export {findDatabaseBackup} from './stored/find.ts';
+export {findDatabaseBackup, pickInstance} from './stored/find.ts';
 export {type Instance, listInstances} from './stored/instance.ts';
 export type {DatabaseBackup, DatabaseBackupBody} from './stored/manifest.ts';
 export {backupMicros, type DatabaseBackupName, isInstanceName} from './stored/names.ts';

@@ -10,6 +10,8 @@ export type Calendar = {
   spanOf(unit: CalendarUnit, instantMs: number): string;
   /** The same local time that much earlier: of 31 March, one month earlier is 3 March, because February is shorter. */
   before(instantMs: number, period: Period): number;
+  /** The same local time that much later; of 31 January, one month later is 3 March, or 2 March in a leap year. */
+  after(instantMs: number, period: Period): number;
 };
 
 export type CalendarUnit = 'hour' | 'day' | 'week' | 'month' | 'year';
@@ -22,7 +24,8 @@ export function openCalendar(zone = 'UTC'): Calendar {
   const opened = openZone(zone);
   return {
     spanOf: (unit, instantMs) => spanOf(unit, opened.wallOf(instantMs)),
-    before: (instantMs, period) => before(opened, instantMs, period),
+    before: (instantMs, period) => shifted(opened, instantMs, {period, sign: -1}),
+    after: (instantMs, period) => shifted(opened, instantMs, {period, sign: 1}),
   };
 }
 
@@ -45,8 +48,16 @@ function spanOf(unit: CalendarUnit, wallMs: number): string {
   }
 }
 
-function before({wallOf, instantOf}: Zone, instantMs: number, {years, months, days, hours}: Period): number {
+function shifted(
+  {wallOf, instantOf}: Zone,
+  instantMs: number,
+  {period: {years, months, days, hours}, sign}: {period: Period; sign: 1 | -1},
+): number {
   const wall = new Date(wallOf(instantMs));
-  const day = Date.UTC(wall.getUTCFullYear() - years, wall.getUTCMonth() - months, wall.getUTCDate() - days);
-  return instantOf(day + (wall.getTime() % dayMs)) - hours * hourMs;
+  const day = Date.UTC(
+    wall.getUTCFullYear() + sign * years,
+    wall.getUTCMonth() + sign * months,
+    wall.getUTCDate() + sign * days,
+  );
+  return instantOf(day + (wall.getTime() % dayMs)) + sign * hours * hourMs;
 }

@@ -22,6 +22,7 @@ export const keywords: readonly string[] = [
   'INTO',
   'NOT',
   'OR',
+  'PIN',
   'RELEASE',
   'RESET',
   'RESTORE',
@@ -31,6 +32,8 @@ export const keywords: readonly string[] = [
   'TABLE',
   'TIMESTAMP',
   'TO',
+  'UNPIN',
+  'UNTIL',
   'VERIFY',
   'WITH',
 ];

@@ -61,7 +61,7 @@ export function backupRef(ref: BackupRef, nowMicros: number): {collection: strin
 
 /** A name as it is typed in a statement, in backticks if it needs them. */
 export function quoteName(name: string, {always = false} = {}): string {
-  const bare = /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !/^(database|abort)$/i.test(name);
+  const bare = /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !/^(database|abort|collection)$/i.test(name);
   return bare && !always ? name : `\`${name.replaceAll('`', '``')}\``;
 }
 

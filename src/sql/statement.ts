@@ -31,7 +31,13 @@ export type AlterAction =
 export type StatementBody =
   | {kind: 'create-collection'; name: Name; ifNotExists: boolean; members?: Members; settings: readonly Setting[]}
   | {kind: 'alter-collection'; name: Name; actions: readonly AlterAction[]}
-  | {kind: 'drop-collection'; name: Name; ifExists: boolean}
+  | {kind: 'drop-collection'; name: Name; ifExists: boolean; settings: readonly Setting[]}
+  | {kind: 'drop-backup'; backup: BackupRef; settings: readonly Setting[]}
+  | {kind: 'pin'; backup: BackupRef; until?: string; settings: readonly Setting[]}
+  | {kind: 'unpin'; backup: BackupRef}
+  | {kind: 'drop-database-backup'; timestamp: string; settings: readonly Setting[]}
+  | {kind: 'pin-database'; timestamp: string; until?: string; settings: readonly Setting[]}
+  | {kind: 'unpin-database'; timestamp: string}
   | {kind: 'backup'; collection: Name; type: WantedBackup; settings: readonly Setting[]}
   /** `tables`: only these; `target`: the database that gets them, as a source is written. */
   | {kind: 'restore'; backup: BackupRef; tables?: readonly ChosenTable[]; target?: string; settings: readonly Setting[]}

@@ -116,15 +116,27 @@ export class Reader implements VaultReader {
   }
 
   async storedBytes(recipes: readonly Recipe[]): Promise<number> {
+    const [bytes] = await this.addedBytes([recipes]);
+    return bytes!;
+  }
+
+  async addedBytes(groups: readonly (readonly Recipe[])[]): Promise<readonly number[]> {
     const {index, reader} = this.#parts;
     const closure = new Closure(index, reader);
+    const added: number[] = [];
     try {
-      for (const recipe of recipes) {
-        await closure.addStream(recipe, (error) => {
-          throw error;
-        });
+      let before = 0;
+      for (const recipes of groups) {
+        for (const recipe of recipes) {
+          await closure.addStream(recipe, (error) => {
+            throw error;
+          });
+        }
+        const bytes = closure.storedBytes();
+        added.push(bytes - before);
+        before = bytes;
       }
-      return closure.storedBytes();
+      return added;
     } finally {
       closure.close();
     }

@@ -190,6 +190,12 @@ export interface VaultReader {
   /** Bytes in packs that these streams need, each chunk counted once. */
   storedBytes(recipes: readonly Recipe[]): Promise<number>;
 
+  /**
+   * For each group of streams, the bytes in packs that it needs and the groups before it do not.
+   * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` if a list of chunks cannot be read
+   */
+  addedBytes(groups: readonly (readonly Recipe[])[]): Promise<readonly number[]>;
+
   /** Lists the store once. Every decision that relies on a backup asks the result about the packs that it needs. */
   survey(): Promise<Survey>;
 

@@ -24,7 +24,25 @@ export function print(statement: Printable): string {
     case 'alter-collection':
       return `ALTER BACKUP COLLECTION ${name(statement.name)} ${statement.actions.map(action).join(', ')}`;
     case 'drop-collection':
-      return `DROP BACKUP COLLECTION ${statement.ifExists ? 'IF EXISTS ' : ''}${name(statement.name)}`;
+      return [
+        `DROP BACKUP COLLECTION ${statement.ifExists ? 'IF EXISTS ' : ''}`,
+        `${name(statement.name)}${options(statement.settings)}`,
+      ].join('');
+    case 'drop-backup':
+      return `DROP BACKUP ${ref(statement.backup)}${options(statement.settings)}`;
+    case 'drop-database-backup':
+      return `DROP DATABASE BACKUP ${literal(statement.timestamp)}${options(statement.settings)}`;
+    case 'pin':
+      return `PIN BACKUP ${ref(statement.backup)}${until(statement.until)}${options(statement.settings)}`;
+    case 'unpin':
+      return `UNPIN BACKUP ${ref(statement.backup)}`;
+    case 'pin-database':
+      return [
+        `PIN DATABASE BACKUP ${literal(statement.timestamp)}`,
+        `${until(statement.until)}${options(statement.settings)}`,
+      ].join('');
+    case 'unpin-database':
+      return `UNPIN DATABASE BACKUP ${literal(statement.timestamp)}`;
     case 'backup':
       return [
         `BACKUP ${name(statement.collection)}`,
@@ -68,6 +86,7 @@ const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const moment = (timestamp: string | undefined) =>
   timestamp === undefined ? '' : ` TO TIMESTAMP ${literal(timestamp)}`;
 const at = (point: string | undefined) => (point === undefined ? '' : ` AT ${literal(point)}`);
+const until = (time: string | undefined) => (time === undefined ? '' : ` UNTIL ${literal(time)}`);
 const ref = ({collection, point}: BackupRef) => name(collection) + at(point);
 const chosen = (tables: readonly ChosenTable[] | undefined) =>
   tables === undefined

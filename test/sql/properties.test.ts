@@ -25,6 +25,7 @@ const memberAction = fc.oneof(
   fc.record({kind: fc.constantFrom('add-table' as const, 'drop-table' as const), table: name}),
   fc.record({kind: fc.constantFrom('add-database' as const, 'drop-database' as const)}),
 );
+const maybeSettings = fc.oneof(settings, fc.constant([]));
 const is = <Kind extends string>(kind: Kind) => fc.constant(kind);
 
 const statement: fc.Arbitrary<Printable> = fc.oneof(
@@ -37,7 +38,19 @@ const statement: fc.Arbitrary<Printable> = fc.oneof(
     name,
     actions: fc.oneof(settingActions, fc.array(memberAction, {minLength: 1, maxLength: 3})),
   }),
-  fc.record({kind: is('drop-collection'), name, ifExists: fc.boolean()}),
+  fc.record({kind: is('drop-collection'), name, ifExists: fc.boolean(), settings: maybeSettings}),
+  fc.record({kind: is('drop-backup'), backup, settings: maybeSettings}),
+  fc.record({kind: is('drop-database-backup'), timestamp: anyText, settings: maybeSettings}),
+  fc.record(
+    {kind: is('pin'), backup, until: anyText, settings: maybeSettings},
+    {requiredKeys: ['kind', 'backup', 'settings']},
+  ),
+  fc.record({kind: is('unpin'), backup}),
+  fc.record(
+    {kind: is('pin-database'), timestamp: anyText, until: anyText, settings: maybeSettings},
+    {requiredKeys: ['kind', 'timestamp', 'settings']},
+  ),
+  fc.record({kind: is('unpin-database'), timestamp: anyText}),
   fc.record({
     kind: is('backup'),
     collection: name,

@@ -10,7 +10,7 @@ import {
   restoreCollection,
   verifyCollection,
 } from './run-collection.ts';
-import {backUpDatabase, restoreDatabaseOrder, verifyDatabase} from './run-database.ts';
+import {backUpDatabase, dropDatabase, restoreDatabaseOrder, verifyDatabase} from './run-database.ts';
 import {drillCollection} from './run-drill.ts';
 import {trafficText} from './traffic.ts';
 import type {OrderKind, OrderOf, Run, Work} from './work.ts';
@@ -27,6 +27,7 @@ const runs: {[K in OrderKind]: Run<K>} = {
   dbbackup: backUpDatabase,
   dbrestore: restoreDatabaseOrder,
   dbverify: verifyDatabase,
+  dbdrop: dropDatabase,
 };
 
 function runOrder<K extends OrderKind>(work: Work, order: OrderOf<K> & {do: K}): Promise<OperationResult> {

@@ -1,4 +1,5 @@
 import type {BackupName} from '../../collections/index.ts';
+import {backupMicros, type DatabaseBackupName} from '../../database/index.ts';
 import {operationId} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {orderOf} from './work-order.ts';
@@ -21,4 +22,21 @@ export async function readersIn(
     return [{id: operationId(operation), backup: order.backup}];
   });
   return (backup) => readers.find((reader) => reader.backup === undefined || reader.backup === backup)?.id;
+}
+
+/** The same for a backup of a whole database. */
+export async function databaseReaderIn(
+  deps: Pick<Deps, 'journal'>,
+  {instance, backup, vault}: {instance: string; backup: DatabaseBackupName; vault: string | undefined},
+): Promise<string | undefined> {
+  const journal = await deps.journal();
+  const reader = (await journal.open()).find((operation) => {
+    const order = orderOf(operation);
+    if (order?.place.vault !== vault) return false;
+    if (order?.do === 'dbrestore')
+      return order.request.instance === instance && order.request.at === backupMicros(backup);
+    if (order?.do !== 'dbverify') return false;
+    return (order.instance ?? instance) === instance && (order.backup ?? backup) === backup;
+  });
+  return reader && operationId(reader);
 }

@@ -96,10 +96,12 @@ export const copyCollectionOrder: Run<'copy'> = async ({deps, vault, open, logTr
 const backupIn = ({collection, backup}: OrderOf<'verify' | 'copy'>) =>
   backup === undefined ? {} : {backup: `${collection}/${backup}`};
 
-export const cleanUpStore: Run<'cleanup'> = async (work, {collection, place}) => {
-  const retention =
-    collection === undefined
-      ? undefined
-      : {collection, readerOf: await readersIn(work.deps, {collection, vault: place.vault})};
-  return {freedBytes: (await cleanUp(work, operationId(work.operation), retention)).freedBytes};
+export const cleanUpStore: Run<'cleanup'> = async (work, {collection, drop, place}) => {
+  const wanted = collection && {collection, readerOf: await readersIn(work.deps, {collection, vault: place.vault})};
+  const {freedBytes} = await cleanUp(
+    work,
+    operationId(work.operation),
+    wanted === undefined || wanted === '' ? undefined : drop === undefined ? wanted : {...wanted, drop},
+  );
+  return {freedBytes};
 };

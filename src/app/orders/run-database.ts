@@ -1,5 +1,7 @@
+import {requireUnread} from '../../backups/index.ts';
 import {
   applyRetention,
+  dropDatabaseBackup,
   findDatabaseBackup,
   listDatabaseBackups,
   planDatabaseRetention,
@@ -10,6 +12,7 @@ import {
 import {type OperationResult, operationId} from '../../ops/index.ts';
 import {openFileTarget} from '../../sources/index.ts';
 import {withFileSource} from '../places/source-places.ts';
+import {databaseReaderIn} from './readers.ts';
 import type {Run} from './work.ts';
 import {targetOf} from './work-order.ts';
 
@@ -26,6 +29,12 @@ export const restoreDatabaseOrder: Run<'dbrestore'> = async (work, {request, pro
 export const verifyDatabase: Run<'dbverify'> = async (work, order) => {
   const {backups: _, ...figures} = await verifyDatabaseBackups(work, order);
   return figures;
+};
+
+/** The operation may have waited: a restore may have begun to read the backup. */
+export const dropDatabase: Run<'dbdrop'> = async (work, {instance, backup, place}) => {
+  requireUnread(`${instance}/${backup}`, await databaseReaderIn(work.deps, {instance, backup, vault: place.vault}));
+  return dropDatabaseBackup(work, {instance, backup}, operationId(work.operation));
 };
 
 /** A cleanup that fails does not undo a good backup: the result reports both. */

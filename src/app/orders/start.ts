@@ -23,7 +23,7 @@ export async function startOperation(deps: Deps, order: WorkOrder, about: About)
 export function startCleanup(
   deps: Deps,
   order: WorkOrder & {do: 'cleanup'},
-  about: Pick<About, 'subject' | 'statement'>,
+  about: Pick<About, 'subject' | 'statement' | 'backup'>,
 ) {
   return startOperation(deps, order, {kind: 'cleanup', shared: true, ...about});
 }

@@ -46,13 +46,14 @@ type CollectionOrder = {
   /** `folder`: where the backup is restored; it is removed at the end. */
   | {do: 'drill'; collection: string; backup: BackupName; queries: readonly string[]; folder: string}
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
-  /** With `collection`: also removes what its KEEP_… settings do not keep. */
-  | {do: 'cleanup'; collection?: string}
+  /** With `collection`: also removes what its KEEP_… settings do not keep; with `drop`, that backup instead. */
+  | {do: 'cleanup'; collection?: string; drop?: BackupName}
 );
 
 type DatabaseOrder = {place: Workplace} /** `adopt`: the instance to continue, wherever its backups were taken. */ & (
   | ({do: 'dbbackup'; name: DatabaseBackupName; adopt?: string} & DatabaseKeep)
   | {do: 'dbrestore'; request: DatabaseRestoreOrder; product: DatabaseMoment['product']}
+  | {do: 'dbdrop'; instance: string; backup: DatabaseBackupName}
   | {do: 'dbverify'; level: VerifyLevel; budget?: VerifyBudget; instance?: string; backup?: DatabaseBackupName}
 );
 
@@ -150,7 +151,8 @@ const orderSchema = v.variant('do', [
     folder: name,
   }),
   v.object({...common, do: v.literal('copy'), collection: name, backup: maybe(backup), to: place}),
-  v.object({...common, do: v.literal('cleanup'), collection: maybe(name)}),
+  v.object({...common, do: v.literal('cleanup'), collection: maybe(name), drop: maybe(backup)}),
+  v.object({...common, do: v.literal('dbdrop'), instance: name, backup: databaseBackup}),
   v.object({
     ...common,
     do: v.literal('dbbackup'),

@@ -1,6 +1,8 @@
 import {randomBytes} from 'node:crypto';
+import {isInForce} from '../../backups/index.ts';
 import {
   alterCollection,
+  type BackupSummary,
   type CollectionMembers,
   createCollection,
   dropCollection,
@@ -18,7 +20,9 @@ import {allCollections} from '../places/all-collections.ts';
 import {placeForNew, placeOfCollection, placesOf} from '../places/places.ts';
 import {withSource} from '../places/source-places.ts';
 import {type AtPlace, withVault} from '../places/workplace.ts';
+import {dropCollectionTrial} from './drops.ts';
 import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
+import {isDryRun} from './settings.ts';
 
 export async function createStatement(
   deps: Deps,
@@ -70,6 +74,7 @@ export async function alterStatement(deps: Deps, statement: StatementOf<'alter-c
 /** The collection is gone when this returns; the cleanup that it starts removes its backups. */
 export async function dropStatement(deps: Deps, statement: StatementOf<'drop-collection'>): Promise<StatementResult> {
   const name = collectionName(statement.name);
+  if (isDryRun(statement.settings, 'DROP BACKUP COLLECTION')) return dropCollectionTrial(deps, statement);
   await refuseDropWhenBusy(deps, name);
   const at = {deps, place: await placeOfCollection(deps, name, {defines: true})};
   const {dropped, place} = await withVault(at, {create: false}, async (vault, place) => ({
@@ -92,7 +97,12 @@ export async function showBackups(deps: Deps, {collection}: StatementOf<'show-ba
   const name = collectionName(collection);
   const at = {deps, place: await placeOfCollection(deps, name, {defines: false})};
   const backups = await withVault(at, {create: false}, (vault) => listBackups(vault, name));
-  return {rows: {kind: 'backups', backups}, notices: []};
+  return {rows: {kind: 'backups', backups: backups.map((backup) => inForceNow(deps, backup))}, notices: []};
+}
+
+/** Without a pin that is over. */
+function inForceNow({nowMicros}: Deps, {pin, ...backup}: BackupSummary): BackupSummary {
+  return pin !== undefined && isInForce(pin, nowMicros() / 1000) ? {...backup, pin} : backup;
 }
 
 /** @returns what the user should know when the change tracking could not be removed */

@@ -30,7 +30,7 @@ export async function restoreDatabaseStatement(
   {tables, timestamp, target, settings, text}: StatementOf<'restore-database'>,
 ): Promise<StatementResult> {
   const wish = {target, timestamp, tables: tables?.map((table) => tableName(table)), statement: text};
-  return isDryRun(settings) ? databasePlan(deps, wish) : restoreDatabaseInto(deps, wish);
+  return isDryRun(settings, 'RESTORE DATABASE') ? databasePlan(deps, wish) : restoreDatabaseInto(deps, wish);
 }
 
 /** What a restore would do, and what blocks it. */

@@ -7,6 +7,8 @@ import {restoreStatement} from './collection-restore.ts';
 import {alterStatement, createStatement, dropStatement, showBackups, showCollections} from './collections.ts';
 import {restoreDatabaseStatement} from './database-restore.ts';
 import {abortBackup, backupDatabase, verifyDatabase} from './databases.ts';
+import {dropBackupStatement, dropDatabaseBackupStatement} from './drops.ts';
+import {pinDatabase, pinStatement, unpinDatabase, unpinStatement} from './pins.ts';
 import type {ExecuteOptions, StatementResult} from './result.ts';
 import {select} from './selects.ts';
 
@@ -32,6 +34,18 @@ export async function execute(
       return alterStatement(deps, statement);
     case 'drop-collection':
       return dropStatement(deps, statement);
+    case 'drop-backup':
+      return dropBackupStatement(deps, statement);
+    case 'drop-database-backup':
+      return dropDatabaseBackupStatement(deps, statement);
+    case 'pin':
+      return pinStatement(deps, statement);
+    case 'unpin':
+      return unpinStatement(deps, statement);
+    case 'pin-database':
+      return pinDatabase(deps, statement);
+    case 'unpin-database':
+      return unpinDatabase(deps, statement);
     case 'show-collections':
       return showCollections(deps);
     case 'show-backups':

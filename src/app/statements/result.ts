@@ -18,6 +18,9 @@ export type StatementResult = {
 export type StatementRows =
   | {kind: 'collections'; collections: readonly StoredCollection[]}
   | {kind: 'backups'; backups: readonly BackupSummary[]}
+  | {kind: 'pin'; backup: string; until?: string | undefined; reason?: string | undefined}
+  /** What a dry run would remove, in the order of removal; `freedBytes` is absent if nothing could be freed. */
+  | {kind: 'removal'; rows: readonly {backup: string; freedBytes?: number | undefined}[]}
   | {kind: 'selection'; selection: Selection}
   | {kind: 'restore-plan'; plan: RestorePlan; estimate?: TimeEstimate}
   | {kind: 'database-restore-plan'; plan: DatabaseRestorePlan}

@@ -107,12 +107,12 @@ export function restoreSettings(settings: readonly Setting[]): RestoreSettings {
   return found;
 }
 
-/** DRY_RUN, the only setting of RESTORE DATABASE. @throws BkpError `BAD_REQUEST` */
-export function isDryRun(settings: readonly Setting[]): boolean {
+/** DRY_RUN, the only setting of RESTORE DATABASE and of DROP. @throws BkpError `BAD_REQUEST` */
+export function isDryRun(settings: readonly Setting[], statement: string): boolean {
   let dryRun = false;
   for (const {key, value} of settings) {
     if (key !== 'DRY_RUN') {
-      throw new BkpError('BAD_REQUEST', `${key} is not a setting of RESTORE DATABASE`, {
+      throw new BkpError('BAD_REQUEST', `${key} is not a setting of ${statement}`, {
         next: "write WITH (DRY_RUN='true')",
       });
     }

@@ -1,3 +1,4 @@
+import {isInForce, type Pin} from '../../backups/index.ts';
 import {type BackupSummary, listBackups, listCollections} from '../../collections/index.ts';
 import {microsText} from '../../lib/time.ts';
 import {defineView, type View} from '../../query/index.ts';
@@ -48,6 +49,9 @@ export function collectionBackupsView(deps: Deps): View {
       added_bytes: 'LONG',
       restore_bytes: 'LONG',
       verified: 'TIMESTAMP',
+      pinned: 'BOOLEAN',
+      pinned_until: 'TIMESTAMP',
+      pin_reason: 'VARCHAR',
       error: 'VARCHAR',
     },
     () =>
@@ -65,10 +69,19 @@ export function collectionBackupsView(deps: Deps): View {
           added_bytes: backup?.addedBytes,
           restore_bytes: backup?.restoreBytes,
           verified: backup?.verifiedAt === undefined ? undefined : microsText(Date.parse(backup.verifiedAt) * 1000),
+          ...pinColumns(backup?.pin, deps.nowMicros() / 1000),
           error,
         })),
       ),
   );
+}
+
+function pinColumns(pin: Pin | undefined, nowMs: number) {
+  if (pin === undefined || !isInForce(pin, nowMs))
+    return {pinned: false, pinned_until: undefined, pin_reason: undefined};
+  const {until, reason} = pin;
+  const ends = until === undefined ? undefined : microsText(Date.parse(until) * 1000);
+  return {pinned: true, pinned_until: ends, pin_reason: reason};
 }
 
 type Found = {collection: string; backup?: BackupSummary; error?: string | undefined};

@@ -10,13 +10,13 @@ const nouns: Readonly<Record<CountingRule, string>> = {
   yearly: 'year',
 };
 
-/** `newest 1 of 7, day 1 of 14, oldest of 8 weeks, within 3 days`: how the rules count the backup. */
+/** `newest 1 of 7, day 1 of 14, oldest, as week 3 of 8, within 3 days`: how the rules count the backup. */
 export function matchWords(matches: readonly KeepMatch[]): string {
   return matches
     .map((match) => {
       if (match.rule === 'within') return `within ${periodText(match.period)}`;
       const {rule, position, of, isOldest} = match;
-      return isOldest ? `oldest, ${position} of ${of} ${nouns[rule]}s` : `${nouns[rule]} ${position} of ${of}`;
+      return isOldest ? `oldest, as ${nouns[rule]} ${position} of ${of}` : `${nouns[rule]} ${position} of ${of}`;
     })
     .join(', ');
 }

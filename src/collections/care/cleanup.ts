@@ -1,15 +1,26 @@
-import {freeSpace, removeManifests, reportsPrefix, type WorkTools, waitForCollector} from '../../backups/index.ts';
+import {
+  freeSpace,
+  removeEndedPins,
+  removeManifests,
+  reportsPrefix,
+  type WorkTools,
+  waitForCollector,
+} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Key} from '../../stores/index.ts';
 import {isDamage, type Vault, type VaultCollector} from '../../vault/index.ts';
 import {readAllFolders} from '../stored/folder.ts';
 import {type BackupName, manifestKey} from '../stored/names.ts';
+import {type DropBackupOptions, dropBackup} from './drop-backup.ts';
 import {nothingGoes, planRetention, type RetentionOptions} from './retention.ts';
 
 export type CleanupReport = {freedBytes: number; backups: number};
 
 /** The collection whose KEEP_… settings apply. */
-export type CleanupRetention = Pick<RetentionOptions, 'readerOf'> & {collection: string};
+export type CleanupRetention = Pick<RetentionOptions, 'readerOf'> & {collection: string; drop?: undefined};
+
+/** The backup that DROP BACKUP removes. */
+export type CleanupDrop = Omit<DropBackupOptions, 'nowMs'> & {collection: string; drop: BackupName};
 
 /**
  * Removes the backups of one collection that its KEEP_… settings do not keep and those of dropped collections, then
@@ -19,13 +30,15 @@ export type CleanupRetention = Pick<RetentionOptions, 'readerOf'> & {collection:
 export async function cleanUp(
   tools: WorkTools & {vault: Vault},
   operation: string,
-  retention?: CleanupRetention,
+  wanted?: CleanupRetention | CleanupDrop,
 ): Promise<CleanupReport> {
   const {vault} = tools;
   const collector = await waitForCollector(tools, operation);
   try {
-    const expired = retention === undefined ? 0 : await removeOld(tools, collector, retention);
-    const dropped = (await readAllFolders(vault)).map((folder) => folder.toRemove);
+    const expired = wanted === undefined ? 0 : await removeWanted(tools, collector, wanted);
+    const folders = await readAllFolders(vault);
+    for (const folder of folders) await removeEndedPins(collector, folder, tools.nowMicros() / 1000);
+    const dropped = folders.map((folder) => folder.toRemove);
     const manifests = dropped.flatMap((keys) => keys.manifests);
     // Manifests first: a definition that lists dropped backups may be removed only after them.
     const staying = await removeManifests(tools, collector, manifests);
@@ -40,6 +53,17 @@ export async function cleanUp(
   } finally {
     await collector.close();
   }
+}
+
+async function removeWanted(
+  tools: WorkTools & {vault: Vault},
+  collector: VaultCollector,
+  wanted: CleanupRetention | CleanupDrop,
+): Promise<number> {
+  if (wanted.drop === undefined) return removeOld(tools, collector, wanted);
+  const {drop, ...options} = wanted;
+  await dropBackup(tools.vault, collector, {...options, backup: drop, nowMs: tools.nowMicros() / 1000});
+  return 1;
 }
 
 /**
@@ -62,10 +86,12 @@ async function removeOld(
   if (plan === undefined) return 0;
   if (plan.damage !== undefined) throw plan.damage;
   const keyOf = ({backup}: {backup: BackupName}) => manifestKey(collection, backup);
+  // Another bkp may have removed the manifest of a pinned backup; the pin is a second one.
+  const keptKeyOf = ({backup}: {backup: BackupName}) => plan.pins.get(backup)?.key ?? keyOf({backup});
   const toRemove = plan.verdicts.filter(({goes}) => goes);
   if (toRemove.length === 0) return 0;
   try {
-    await collector.requireIntact(plan.verdicts.filter(({counts}) => counts).map(keyOf), {signal: tools.signal});
+    await collector.requireIntact(plan.verdicts.filter(({counts}) => counts).map(keptKeyOf), {signal: tools.signal});
   } catch (error) {
     if (isDamage(error)) throw nothingGoes(plan, error);
     throw error;

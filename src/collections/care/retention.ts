@@ -1,11 +1,14 @@
 import {
   decideRetention,
   hasRules,
+  isInForce,
   type KeepMatch,
   type KeepRules,
   keepWords,
   keptByRules,
   matchWords,
+  type Pin,
+  pinUntil,
   type RetentionReason,
   type RetentionRule,
   type RetentionVerdict,
@@ -29,13 +32,15 @@ export type RetentionPlan = {
   collection: string;
   /** The settings that keep backups: `KEEP_LATEST='7'`. Empty: every backup stays. */
   settings: readonly string[];
+  /** Of its backups; the time of some may be over. */
+  pins: ReadonlyMap<BackupName, Pin>;
   /** Newest first. */
   verdicts: readonly CollectionVerdict[];
   /** Why no backup goes: one that would stay is damaged. */
   damage?: BkpError;
 };
 
-/** `rules`: those that keep the backup, as `last` and `daily`. */
+/** `rules`: those that keep the backup, as `last` and `daily`, and `pin`. */
 export type CollectionVerdict = RetentionVerdict<BackupName> & {rules: readonly string[]};
 
 export type RetentionOptions = {
@@ -55,14 +60,27 @@ export async function planRetention(
   collection: string,
   {nowMs, readerOf = () => undefined}: RetentionOptions,
 ): Promise<RetentionPlan> {
-  const {definition, backups} = await requireCollection(vault, collection);
+  const {definition, backups, pins} = await requireCollection(vault, collection);
   const {settings} = definition;
   const rules = rulesOf(settings);
   const newestFirst = backups.toReversed();
-  const plan = {collection, settings: keepTexts(settings)};
+  const plan = {collection, settings: keepTexts(settings), pins};
+  const pinOf = (backup: BackupName) => {
+    const pin = pins.get(backup);
+    return pin !== undefined && isInForce(pin, nowMs) ? pin : undefined;
+  };
   if (!hasRules(rules)) {
     const why = 'the collection has no KEEP_… setting';
-    return {...plan, verdicts: newestFirst.map((backup) => ({backup, goes: false, why, counts: false, rules: []}))};
+    return {
+      ...plan,
+      verdicts: newestFirst.map((backup) => {
+        const pin = pinOf(backup);
+        return {
+          ...{backup, goes: false, counts: false},
+          ...(pin === undefined ? {why, rules: []} : {why: pinUntil(pin), rules: ['pin']}),
+        };
+      }),
+    };
   }
   const rule: RetentionRule = {rules, calendar: openCalendar(settings.scheduleZone), nowMs, unsound: 'keep-all'};
   const times = await takenTimes(vault, collection, newestFirst, rules);
@@ -82,13 +100,20 @@ export async function planRetention(
       takenMs,
       health: damaged.has(backup) ? ('damaged' as const) : undefined,
       reader: readerOf(backup),
+      pinned: pinOf(backup) !== undefined,
     })),
     rule,
   );
-  const verdicts = decisions.map((decision) => ({
-    ...toVerdict(decision, (reason) => inWords(reason, rules)),
-    rules: decision.reason.kind === 'counted' ? keepWords(decision.reason.matches) : [],
-  }));
+  const verdicts = decisions.map((decision) => {
+    const pin = pinOf(decision.backup);
+    return {
+      ...toVerdict(decision, (reason) => inWords(reason, {rules, pin})),
+      rules: [
+        ...(decision.reason.kind === 'counted' ? keepWords(decision.reason.matches) : []),
+        ...(pin === undefined ? [] : ['pin']),
+      ],
+    };
+  });
   const [first] = damaged;
   if (first === undefined) return {...plan, verdicts};
   const [backup, cause] = first;
@@ -127,14 +152,14 @@ async function damagedOf(
   return damaged;
 }
 
-function inWords(reason: RetentionReason<BackupName>, rules: KeepRules): string {
+function inWords(reason: RetentionReason<BackupName>, {rules, pin}: {rules: KeepRules; pin: Pin | undefined}): string {
   switch (reason.kind) {
     case 'counted':
-      return keptWords(reason.matches, rules);
+      return [keptWords(reason.matches, rules), ...(pin === undefined ? [] : [pinUntil(pin)])].join('; ');
     case 'unsound':
       return 'it is damaged: see VERIFY';
     case 'pinned':
-      return 'it is pinned';
+      return pinUntil(pin!);
     case 'blocked':
       return `${reason.by}, which ${isLatestOnly(rules) ? 'is newer' : 'the rules keep'}, is damaged`;
     case 'in-use':

@@ -3,9 +3,17 @@ import {assert, BkpError} from '../../errors/index.ts';
 import {type AlterAction, quoteName, type Setting, tableName} from '../../sql/index.ts';
 import type {JsonValue, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
 import {type CollectionMembers, type Definition, definitionVersion} from '../stored/definition.ts';
-import {type CollectionFolder, isLiving, noSuchCollection, readFolder, requireCollection} from '../stored/folder.ts';
+import {
+  type CollectionFolder,
+  isLiving,
+  type LiveCollection,
+  noSuchCollection,
+  readFolder,
+  requireCollection,
+} from '../stored/folder.ts';
 import {readBackup} from '../stored/manifest.ts';
 import {type BackupName, definitionKey} from '../stored/names.ts';
+import {pinSubject, requireUnpinned} from '../stored/pinned.ts';
 import {applySettings, resetSettings} from './settings.ts';
 
 export type DefineTools = {vault: Vault; nowMicros: () => number; randomId: () => string};
@@ -105,8 +113,8 @@ function applyAction(definition: Definition, action: AlterAction): Definition {
 export type Dropped = {definition: Definition; backups: readonly BackupName[]};
 
 /**
- * Writes the definition's last generation. From then on the collection and its backups no longer exist for any
- * reader, and the name is free. A cleanup removes the objects.
+ * Writes the definition's last generation, unless a backup is pinned. From then on the collection and its backups no
+ * longer exist for any reader, and the name is free. A cleanup removes the objects.
  * @returns undefined if there was nothing to drop and `ifExists` is set
  */
 export async function dropCollection(
@@ -120,11 +128,22 @@ export async function dropCollection(
     if (request.ifExists) return undefined;
     throw noSuchCollection(name);
   }
+  const refuseIfPinned = ({pins}: Pick<LiveCollection, 'pins'>) =>
+    requireUnpinned(pins, {collection: name, what: `${name} was not dropped`, nowMs: tools.nowMicros() / 1000});
+  refuseIfPinned(seen);
   return change(tools, name, async (writer) => {
-    const {definition, backups} = await requireCollection(tools.vault, name);
-    const dropped = {at: isoNow(tools), backups};
-    await putDefinition(writer, {...definition, generation: definition.generation + 1, dropped});
-    return {definition, backups};
+    // Without this lease, another process could pin a backup after the check.
+    const pins = await tools.vault.writer({purpose: `DROP of collection ${name}`, subject: pinSubject(name)});
+    try {
+      const live = await requireCollection(tools.vault, name);
+      refuseIfPinned(live);
+      const {definition, backups} = live;
+      const dropped = {at: isoNow(tools), backups};
+      await putDefinition(writer, {...definition, generation: definition.generation + 1, dropped});
+      return {definition, backups};
+    } finally {
+      await pins.close();
+    }
   });
 }
 

@@ -51,3 +51,31 @@ export async function findBackup(
     next: `SHOW BACKUPS IN ${quoteName(collection)}`,
   });
 }
+
+/**
+ * The backup that a user names exactly: by its name, by the time part of it, or by the time as SHOW prints it. For
+ * statements that remove something, where "the newest before that time" would be too easy to get wrong.
+ * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` if no backup is named
+ */
+export function findExactly({
+  collection,
+  backups,
+  point,
+}: {
+  collection: string;
+  backups: readonly BackupName[];
+  point: string | undefined;
+}): BackupName {
+  const name = quoteName(collection);
+  if (point === undefined) {
+    throw new BkpError('BAD_REQUEST', `the statement names no backup of ${collection}`, {
+      next: `add AT '…'; SHOW BACKUPS IN ${name} lists the backups`,
+    });
+  }
+  const atMs = parseTime(point);
+  const found = findByName(backups, point) ?? backups.find((backup) => nameMs(backup) === atMs);
+  if (found !== undefined) return found;
+  throw new BkpError('BACKUP_NOT_FOUND', `collection ${collection} has no backup with exactly this name: ${point}`, {
+    next: `SHOW BACKUPS IN ${name}`,
+  });
+}

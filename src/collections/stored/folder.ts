@@ -1,4 +1,4 @@
-import {type ReportFacts, readDocument} from '../../backups/index.ts';
+import {type Pin, type PinObject, parsePinKey, type ReportFacts, readDocument, readPins} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Key} from '../../stores/index.ts';
@@ -9,6 +9,7 @@ import {
   collectionPrefix,
   collectionsPrefix,
   definitionKey,
+  isBackupName,
   nameInPrefix,
   parseCollectionKey,
 } from './names.ts';
@@ -36,6 +37,10 @@ export type CollectionFolder = {
   backups: readonly BackupName[];
   /** Names that no new backup may have: of the living collection's backups, and of those that a cleanup will remove. */
   taken: readonly BackupName[];
+  /** Pins that were not ended by UNPIN, by their backups; the time of some may be over. */
+  pins: ReadonlyMap<BackupName, Pin>;
+  /** Everything below `pins/`. */
+  pinObjects: readonly PinObject[];
   /** What a cleanup removes, in the order of removal. */
   toRemove: {manifests: readonly Key[]; definitions: readonly Key[]; reports: readonly Key[]};
   /** Of its living backups, oldest first. */
@@ -44,26 +49,21 @@ export type CollectionFolder = {
 
 export type FoundReport = ReportFacts & {key: Key; backup: BackupName};
 
-/** A collection with a readable definition. */
-export type LiveCollection = {
+/** A collection with a readable definition. The other members are those of `CollectionFolder`. */
+export type LiveCollection = Pick<CollectionFolder, 'backups' | 'taken' | 'pins' | 'pinObjects'> & {
   definition: Definition;
-  backups: readonly BackupName[];
-  /** See `CollectionFolder`. */
-  taken: readonly BackupName[];
 };
 
 /** A collection whose backups can be read, even if its definition is damaged. */
 export type ReadableCollection = {
   definition: Definition | undefined;
   damage: BkpError | undefined;
-  backups: readonly BackupName[];
-  taken: readonly BackupName[];
-};
+} & Pick<CollectionFolder, 'backups' | 'taken' | 'pins' | 'pinObjects'>;
 
 /** @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` */
 export async function requireCollection(vault: VaultReader, name: string): Promise<LiveCollection> {
-  const {definition, damage, backups, taken} = await requireReadable(vault, name);
-  if (definition !== undefined) return {definition, backups, taken};
+  const {definition, damage, ...folder} = await requireReadable(vault, name);
+  if (definition !== undefined) return {definition, ...folder};
   if (damage?.code === 'STORE_REFUSED') throw damage;
   const collection = quoteName(name);
   throw new BkpError('OBJECT_DAMAGED', `the definition of collection ${name} cannot be read`, {
@@ -78,9 +78,9 @@ export async function requireCollection(vault: VaultReader, name: string): Promi
 /** @throws BkpError `COLLECTION_NOT_FOUND` */
 export async function requireReadable(vault: VaultReader, name: string): Promise<ReadableCollection> {
   const folder = await readFolder(vault, name);
-  const {newest, damage, backups, taken} = folder;
+  const {newest, damage, backups, taken, pins, pinObjects} = folder;
   if (!isLiving(folder)) throw noSuchCollection(name);
-  return {definition: newest, damage, backups, taken};
+  return {definition: newest, damage, backups, taken, pins, pinObjects};
 }
 
 /** True if the vault has this collection, also if its definition is damaged. */
@@ -100,8 +100,8 @@ export function readFolder(vault: VaultReader, name: string): Promise<Collection
 export async function readAllFolders(vault: VaultReader): Promise<readonly CollectionFolder[]> {
   const prefixes = new Set<string>();
   for await (const key of vault.keys(collectionsPrefix)) {
-    if (parseCollectionKey(key) !== undefined)
-      prefixes.add(key.slice(0, key.indexOf('/', collectionsPrefix.length) + 1));
+    const prefix = key.slice(0, key.indexOf('/', collectionsPrefix.length) + 1);
+    if (parseCollectionKey(key) !== undefined || parsePinKey(prefix, key) !== undefined) prefixes.add(prefix);
   }
   const folders: CollectionFolder[] = [];
   for (const prefix of prefixes) {
@@ -120,14 +120,20 @@ export function noSuchCollection(name: string): BkpError {
 async function readFolderAt(vault: VaultReader, prefix: string): Promise<CollectionFolder> {
   for (let left = listTries; ; left--) {
     const generations: Key[] = [];
-    const backups: BackupName[] = [];
+    const manifests: BackupName[] = [];
     const reports: FoundReport[] = [];
+    const pinObjects: PinObject[] = [];
     for await (const key of vault.keys(prefix)) {
       const parsed = parseCollectionKey(key);
       if (parsed?.kind === 'definition') generations.push(key);
-      if (parsed?.kind === 'manifest') backups.push(parsed.backup);
+      if (parsed?.kind === 'manifest') manifests.push(parsed.backup);
+      const pin = parsePinKey(prefix, key);
+      if (pin !== undefined && isBackupName(pin.backup)) pinObjects.push(pin);
       if (parsed?.kind === 'report') reports.push({...parsed.report, key, backup: parsed.backup});
     }
+    const pins = (await readPins(vault, pinObjects)) as ReadonlyMap<BackupName, Pin>;
+    // A backup exists also if only its pin does: another bkp removed its manifest.
+    const backups = [...new Set([...manifests, ...pins.keys()])].sort();
     const found = await Promise.all(generations.map((key) => readDefinition(vault, key)));
     const last = found.at(-1);
     // A cleanup may remove older generations meanwhile. If the newest one is gone, or none was listed, the
@@ -147,8 +153,10 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
       backups: living,
       reports: reports.filter(({backup}) => living.includes(backup)),
       taken: [...new Set([...backups, ...dropped])],
+      pins,
+      pinObjects,
       toRemove: {
-        manifests: backups.filter((backup) => dropped.has(backup)).map((backup) => `${prefix}${backup}/manifest`),
+        manifests: manifests.filter((backup) => dropped.has(backup)).map((backup) => `${prefix}${backup}/manifest`),
         // If the newest generation is damaged, the older ones may be the only record of the collection.
         definitions:
           damage === undefined ? (newest?.dropped === undefined ? generations.slice(0, -1) : generations) : [],

@@ -1,3 +1,4 @@
+import type {Pin} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {secondsText} from '../../lib/time.ts';
 import type {Recipe, VaultReader} from '../../vault/index.ts';
@@ -40,6 +41,8 @@ export type BackupSummary = {
   restoreBytes?: number;
   /** When all that the backup needs was last read intact; absent: never. ISO, UTC. */
   verifiedAt?: string | undefined;
+  /** Its time may be over. */
+  pin?: Pin | undefined;
   /** Why the manifest cannot be read, or what is missing or damaged of the backup. */
   error?: string | undefined;
 };
@@ -62,11 +65,11 @@ export async function listCollections(vault: VaultReader): Promise<readonly Coll
 
 /** Oldest first. */
 export async function listBackups(vault: VaultReader, collection: string): Promise<readonly BackupSummary[]> {
-  const {backups} = await requireReadable(vault, collection);
+  const {backups, pins} = await requireReadable(vault, collection);
   const summaries: BackupSummary[] = [];
   const survey = await vault.survey();
   for (const name of backups) {
-    const known = {name, type: backupType(name), takenAt: backupTime(name)};
+    const known = {name, type: backupType(name), takenAt: backupTime(name), pin: pins.get(name)};
     const {backup, fault} = await examineBackup(vault, survey, {collection, backup: name, skipLists: true});
     if (backup === undefined) {
       summaries.push({...known, error: fault.message});

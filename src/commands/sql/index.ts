@@ -12,7 +12,7 @@ export type SqlOptions = TextSource & {wait: boolean; quiet: boolean; format: Ro
 export function command(deps: CommandDeps, run = runSql): Command {
   return new Command('sql')
     .description(
-      'Run statements: CREATE, ALTER, DROP BACKUP COLLECTION, BACKUP, RESTORE, VERIFY, SHOW BACKUPS, SELECT. ' +
+      'Run statements: CREATE, ALTER, DROP BACKUP COLLECTION, BACKUP, RESTORE, VERIFY, PIN, SHOW BACKUPS, SELECT. ' +
         'bkp reads them from the argument, -s, -f, or standard input; without any of these, on a terminal, from ' +
         'a prompt.',
     )

@@ -3,7 +3,7 @@ import {BkpError} from '../../errors/index.ts';
 import type {FileSource} from '../../sources/index.ts';
 import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../../vault/index.ts';
 import {type Catalog, readCatalog, writeFileList} from '../stored/catalog.ts';
-import {type Instance, listInstances, putInstance} from '../stored/instance.ts';
+import {type Instance, listInstances, putInstance, withoutBackups} from '../stored/instance.ts';
 import {type DatabaseBackupBody, readDatabaseBackup, toDatabaseManifest} from '../stored/manifest.ts';
 import {backupMicros, type DatabaseBackupName, databaseManifestKey, nextDatabaseBackupName} from '../stored/names.ts';
 import {copyMoment} from './copy-moment.ts';
@@ -63,7 +63,7 @@ export async function takeDatabaseBackup(
     const instance: Instance = known ?? {
       name: newInstanceName(await listInstances(vault), tools.pick),
       dataId: undefined,
-      backups: [],
+      ...withoutBackups,
     };
     if (elsewhere.length > 0) tools.notice(elsewhereNotice(instance.name, elsewhere));
     const parent = await readParent(vault, instance);

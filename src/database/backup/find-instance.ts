@@ -3,7 +3,7 @@ import {newestReadable} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {type FileSource, isSamePlace, type Whereabouts} from '../../sources/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
-import {type Instance, listInstances} from '../stored/instance.ts';
+import {type Instance, listInstances, withoutBackups} from '../stored/instance.ts';
 import {readDatabaseBackup} from '../stored/manifest.ts';
 import {backupMicros, requireInstanceName} from '../stored/names.ts';
 import {words} from './words.ts';
@@ -65,7 +65,7 @@ function requireOwn(
   requireInstanceName(named);
   const found = instances.find(({name}) => name === named);
   if (found === undefined) {
-    if (adopt === undefined) return {name: named, dataId: undefined, backups: []};
+    if (adopt === undefined) return {name: named, dataId: undefined, ...withoutBackups};
     const all = instances.map(({name}) => name).join(', ');
     throw new BkpError('BACKUP_NOT_FOUND', `the store has no backups of instance ${named}`, {
       next: all === '' ? 'BACKUP DATABASE takes one' : `it has backups of ${all}`,

@@ -2,14 +2,18 @@ import {
   decideRetention,
   freeSpace,
   hasRules,
+  isInForce,
   type KeepRules,
   type KeepSettings,
   keepWords,
   matchWords,
+  type Pin,
+  pinUntil,
   type RetentionCandidate,
   type RetentionHealth,
   type RetentionReason,
   type RetentionVerdict,
+  removeEndedPins,
   removeManifests,
   rulesOf,
   toVerdict,
@@ -18,13 +22,19 @@ import {
 } from '../../backups/index.ts';
 import {assert, BkpError} from '../../errors/index.ts';
 import {openCalendar} from '../../schedule/index.ts';
+import type {Key} from '../../stores/index.ts';
 import {isDamage, type Vault, type VaultCollector} from '../../vault/index.ts';
 import {listInstances} from '../stored/instance.ts';
 import {type DatabaseBackupName, databaseManifestKey} from '../stored/names.ts';
 import type {DatabaseBackupSummary} from '../views/list.ts';
 
-/** `rules`: those that keep the backup, as `last` and `daily`. */
-export type DatabaseVerdict = RetentionVerdict<DatabaseBackupName> & {instance: string; rules: readonly string[]};
+export type DatabaseVerdict = RetentionVerdict<DatabaseBackupName> & {
+  instance: string;
+  /** Those that keep the backup, as `last` and `daily`, and `pin`. */
+  rules: readonly string[];
+  /** Of a manifest of the backup: its own, or its pin. */
+  key: Key;
+};
 
 /** `zone`: of the days, weeks and months; absent: UTC. */
 export type DatabaseKeep = KeepSettings & {keepLatest: number; zone?: string};
@@ -54,23 +64,32 @@ export function planDatabaseRetention(
   assert(keep.keepLatest >= 1, 'at least one backup is kept');
   const rules = rulesOf(keep);
   const rule = {rules, calendar: openCalendar(zone), nowMs, unsound: 'do-not-count' as const};
-  const decisions = decideRetention(newestFirst.map(candidateOf), rule);
-  const verdicts = newestFirst.map(({instance, body}, at) => {
+  const decisions = decideRetention(
+    newestFirst.map((summary) => candidateOf(summary, nowMs)),
+    rule,
+  );
+  const verdicts = newestFirst.map(({instance, body, pin}, at) => {
     const {reason} = decisions[at]!;
+    const inForce = pin !== undefined && isInForce(pin, nowMs) ? pin : undefined;
+    const isReadable = body !== undefined;
     return {
       instance,
-      rules: reason.kind === 'counted' ? keepWords(reason.matches) : [],
-      ...toVerdict(decisions[at]!, (reason) => inWords(reason, {rules, isReadable: body !== undefined})),
+      key: pin?.key ?? databaseManifestKey(instance, decisions[at]!.backup),
+      rules: [
+        ...(reason.kind === 'counted' ? keepWords(reason.matches) : []),
+        ...(inForce === undefined ? [] : ['pin']),
+      ],
+      ...toVerdict(decisions[at]!, (reason) => inWords(reason, {rules, isReadable, pin: inForce})),
     };
   });
   return {verdicts};
 }
 
-function candidateOf(summary: DatabaseBackupSummary): RetentionCandidate<DatabaseBackupName> {
-  const {backup, body, timestampMicros} = summary;
+function candidateOf(summary: DatabaseBackupSummary, nowMs: number): RetentionCandidate<DatabaseBackupName> {
+  const {backup, body, timestampMicros, pin} = summary;
   // The name may be later than the time at which the backup was taken, if it had to follow another one.
   const takenMs = Math.min(timestampMicros, body?.takenAtMicros ?? timestampMicros) / 1000;
-  return {backup, takenMs, health: healthOf(summary)};
+  return {backup, takenMs, health: healthOf(summary), pinned: pin !== undefined && isInForce(pin, nowMs)};
 }
 
 function healthOf({state, body}: DatabaseBackupSummary): RetentionHealth {
@@ -81,13 +100,14 @@ function healthOf({state, body}: DatabaseBackupSummary): RetentionHealth {
 
 function inWords(
   reason: RetentionReason<DatabaseBackupName>,
-  {rules: {last, ...others}, isReadable}: {rules: KeepRules; isReadable: boolean},
+  {rules: {last, ...others}, isReadable, pin}: {rules: KeepRules; isReadable: boolean; pin: Pin | undefined},
 ): string {
   switch (reason.kind) {
     case 'counted': {
       const [match] = reason.matches;
       const isOnlyLast = !hasRules(others) && match !== undefined && match.rule !== 'within';
-      return isOnlyLast ? `number ${match.position} of the ${last} newest` : matchWords(reason.matches);
+      const why = isOnlyLast ? `number ${match.position} of the ${last} newest` : matchWords(reason.matches);
+      return pin === undefined ? why : `${why}; ${pinUntil(pin)}`;
     }
     case 'unsound':
       if (reason.health === 'of-damaged-source')
@@ -98,7 +118,7 @@ function inWords(
       return hasRules(others) ? `no rule keeps it; ${newer}` : newer;
     }
     case 'pinned':
-      return 'it is pinned';
+      return pinUntil(pin!);
     case 'blocked':
       return `${reason.by}, which is newer, is damaged`;
     case 'in-use':
@@ -123,9 +143,11 @@ export async function applyRetention(
   const {vault, signal} = tools;
   const collector = await waitForCollector(tools, operation);
   try {
-    await requireKept(vault, verdicts);
+    await requireKept(vault, verdicts, tools.nowMicros() / 1000);
     await requireCounted(collector, verdicts, signal);
     const staying = await removeManifests(tools, collector, toRemove);
+    for (const instance of await listInstances(vault))
+      await removeEndedPins(collector, instance, tools.nowMicros() / 1000);
     return {removed: toRemove.length - staying.size, freedBytes: await freeSpace(tools, collector)};
   } finally {
     await collector.close();
@@ -135,10 +157,16 @@ export async function applyRetention(
 const keyOf = ({instance, backup}: DatabaseVerdict) => databaseManifestKey(instance, backup);
 
 /** The plan may be stale: refuse it unless every backup that it keeps still exists, or it could remove the last one. */
-async function requireKept(vault: Vault, verdicts: readonly DatabaseVerdict[]): Promise<void> {
-  const existing = new Map((await listInstances(vault)).map(({name, backups}) => [name, backups]));
+async function requireKept(vault: Vault, verdicts: readonly DatabaseVerdict[], nowMs: number): Promise<void> {
+  const existing = new Map((await listInstances(vault)).map((instance) => [instance.name, instance]));
   for (const {instance, backup, goes} of verdicts) {
-    if (goes || existing.get(instance)?.includes(backup)) continue;
+    const pin = existing.get(instance)?.pins.get(backup);
+    if (goes && pin !== undefined && isInForce(pin, nowMs)) {
+      throw new BkpError('PRECONDITION', `nothing was removed: backup ${instance}/${backup} was pinned meanwhile`, {
+        next: 'the cleanup after the next backup makes a new plan',
+      });
+    }
+    if (goes || existing.get(instance)?.backups.includes(backup)) continue;
     throw new BkpError('PRECONDITION', `nothing was removed: backup ${instance}/${backup} no longer exists`, {
       cause: 'the plan keeps it, and removes older ones because it stays',
       next: 'make a new plan',
@@ -153,7 +181,10 @@ async function requireCounted(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await collector.requireIntact(verdicts.filter(({counts}) => counts).map(keyOf), {signal});
+    await collector.requireIntact(
+      verdicts.filter(({counts}) => counts).map(({key}) => key),
+      {signal},
+    );
   } catch (error) {
     if (!isDamage(error)) throw error;
     throw new BkpError('OBJECT_DAMAGED', 'no backup was removed: one of those that stay is damaged', {

@@ -16,7 +16,9 @@ export async function findDatabaseBackup(
   vault: VaultReader,
   wanted: {instance?: string | undefined; at?: number | undefined},
 ): Promise<DatabaseBackup> {
-  const instance = chooseInstance(vault, await listInstances(vault), wanted.instance);
+  const instance = pickInstance(vault, await listInstances(vault), wanted.instance, {
+    severalNext: (first) => `name the one to restore: bkp restore --root PLACE --instance ${first}`,
+  });
   const {name, backups} = instance;
   const {at} = wanted;
   const named = at === undefined ? backups.at(-1) : backups.find((backup) => backupMicros(backup) === at);
@@ -52,7 +54,17 @@ function notFound(
   );
 }
 
-function chooseInstance(vault: VaultReader, instances: readonly Instance[], wanted: string | undefined): Instance {
+/**
+ * @param wanted absent: the only one with backups
+ * @param words.severalNext the next step if there are several
+ * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST`
+ */
+export function pickInstance(
+  vault: VaultReader,
+  instances: readonly Instance[],
+  wanted: string | undefined,
+  {severalNext}: {severalNext: (first: string) => string},
+): Instance {
   // An instance without backups cannot be restored: its first backup has not ended, or all were removed.
   const usable = instances.filter(({backups}) => backups.length > 0);
   const names = usable.map(({name}) => name).join(', ');
@@ -71,6 +83,6 @@ function chooseInstance(vault: VaultReader, instances: readonly Instance[], want
     });
   }
   throw new BkpError('BAD_REQUEST', `${vault.location} has backups of several databases: ${names}`, {
-    next: `name the one to restore: bkp restore --root PLACE --instance ${usable[0]!.name}`,
+    next: severalNext(usable[0]!.name),
   });
 }

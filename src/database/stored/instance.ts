@@ -1,11 +1,20 @@
 import * as v from 'valibot';
-import {readDocument} from '../../backups/index.ts';
+import {type Pin, type PinObject, parsePinKey, readDocument, readPins} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {name, text, time} from '../../lib/schema.ts';
 import {microsText} from '../../lib/time.ts';
 import {originSchema, type Whereabouts} from '../../sources/index.ts';
+import type {Key} from '../../stores/index.ts';
 import type {JsonValue, VaultReader, VaultWriter} from '../../vault/index.ts';
-import {backupPrefix, type DatabaseBackupName, instanceKey, parseDatabaseKey} from './names.ts';
+import {
+  backupPrefix,
+  type DatabaseBackupName,
+  instanceKey,
+  instancePrefix,
+  isDatabaseBackupName,
+  isInstanceName,
+  parseDatabaseKey,
+} from './names.ts';
 
 /** The backups of one database in a store. */
 export type Instance = {
@@ -18,6 +27,17 @@ export type Instance = {
   taken?: Whereabouts | undefined;
   /** Oldest first. */
   backups: readonly DatabaseBackupName[];
+  /** Pins that were not ended by UNPIN, by their backups; the time of some may be over. */
+  pins: ReadonlyMap<DatabaseBackupName, Pin>;
+  /** Everything below `pins/`. */
+  pinObjects: readonly PinObject[];
+};
+
+/** What a new instance has. */
+export const withoutBackups: Pick<Instance, 'backups' | 'pins' | 'pinObjects'> = {
+  backups: [],
+  pins: new Map(),
+  pinObjects: [],
 };
 
 const documentSchema = v.object({
@@ -31,22 +51,37 @@ type InstanceDocument = v.InferOutput<typeof documentSchema>;
 
 /** All instances of a store, sorted by name: one listing, and one small document for each. */
 export async function listInstances(vault: VaultReader): Promise<readonly Instance[]> {
-  const found = new Map<string, DatabaseBackupName[]>();
+  const found = new Map<string, {manifests: DatabaseBackupName[]; pinObjects: PinObject[]}>();
+  const of = (instance: string) => {
+    const objects = found.get(instance) ?? {manifests: [], pinObjects: []};
+    found.set(instance, objects);
+    return objects;
+  };
   for await (const key of vault.keys(backupPrefix)) {
+    const pin = pinOfKey(key);
+    if (pin !== undefined) of(pin.instance).pinObjects.push(pin);
     const parsed = parseDatabaseKey(key);
-    if (parsed === undefined) continue;
-    const backups = found.get(parsed.instance) ?? [];
-    found.set(parsed.instance, backups);
-    if (parsed.kind === 'manifest') backups.push(parsed.backup);
+    if (parsed?.kind === 'instance') of(parsed.instance);
+    if (parsed?.kind === 'manifest') of(parsed.instance).manifests.push(parsed.backup);
   }
   return Promise.all(
-    [...found].map(async ([name, backups]) => {
+    [...found].map(async ([name, {manifests, pinObjects}]) => {
+      const pins = (await readPins(vault, pinObjects)) as ReadonlyMap<DatabaseBackupName, Pin>;
+      // A backup exists also if only its pin does: another bkp removed its manifest.
+      const backups = [...new Set([...manifests, ...pins.keys()])].sort();
       const document = await readInstance(vault, name);
-      if (document instanceof BkpError) return {name, backups, dataId: undefined, fault: document};
+      const known = {name, backups, pins, pinObjects};
+      if (document instanceof BkpError) return {...known, dataId: undefined, fault: document};
       const {dataId, source} = document;
-      return {name, backups, dataId, taken: source};
+      return {...known, dataId, taken: source};
     }),
   );
+}
+
+function pinOfKey(key: Key): (PinObject & {instance: string}) | undefined {
+  const instance = key.slice(backupPrefix.length, key.indexOf('/', backupPrefix.length));
+  const pin = isInstanceName(instance) ? parsePinKey(instancePrefix(instance), key) : undefined;
+  return pin !== undefined && isDatabaseBackupName(pin.backup) ? {...pin, instance} : undefined;
 }
 
 function readInstance(vault: VaultReader, instance: string): Promise<InstanceDocument | BkpError> {

@@ -9,6 +9,7 @@ export const backupPrefix = 'backup/';
 const namePattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)\.(\d{6})Z$/;
 const instancePattern = /^[a-z]+-[a-z]+-[a-z]+$/;
 
+export const instancePrefix = (instance: string) => `${backupPrefix}${instance}/`;
 export const instanceKey = (instance: string): Key => `${backupPrefix}${instance}/instance`;
 export const databaseManifestKey = (instance: string, backup: DatabaseBackupName): Key =>
   `${backupPrefix}${instance}/${backup}/manifest`;

@@ -1,4 +1,4 @@
-import type {Standing} from '../../backups/index.ts';
+import type {Pin, Standing} from '../../backups/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
 import {examineDatabaseBackup} from '../stored/examine.ts';
 import {listInstances} from '../stored/instance.ts';
@@ -16,6 +16,8 @@ export type DatabaseBackupSummary = {
   body?: DatabaseBackupBody | undefined;
   /** When all that the backup needs was last read intact; absent: never, or this was not asked for. */
   verifiedMs?: number | undefined;
+  /** Its time may be over. */
+  pin?: Pin | undefined;
   /** Why the backup is not sound. */
   error?: string | undefined;
 };
@@ -30,7 +32,9 @@ export async function listDatabaseBackups(
   options: {instance?: string | undefined; verified?: boolean} = {},
 ): Promise<readonly DatabaseBackupSummary[]> {
   const wanted = (await listInstances(vault)).filter(({name}) => (options.instance ?? name) === name);
-  const all = wanted.flatMap(({name, backups}) => backups.map((backup) => ({instance: name, backup})));
+  const all = wanted.flatMap(({name, backups, pins}) =>
+    backups.map((backup) => ({instance: name, backup, pin: pins.get(backup)})),
+  );
   if (all.length === 0) return [];
   const survey = await vault.survey();
   // All concurrently: the store itself limits the number of its requests.

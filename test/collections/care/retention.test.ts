@@ -174,6 +174,7 @@ test('a plan contains a verdict for each backup, and removes nothing', async () 
   const plan = await planOf(shop, {readerOf: () => undefined});
   expect(plan).toEqual({
     collection: 'c',
+    pins: new Map(),
     settings: ["KEEP_LATEST='2'"],
     verdicts: [
       {backup: c, goes: false, why: 'one of the newest 2', counts: true, rules: ['last']},
@@ -206,6 +207,7 @@ test('a backup stays if any rule keeps it, and the plan names the rules', async 
   );
   expect(await planOf(shop)).toEqual({
     collection: 'c',
+    pins: new Map(),
     settings: ["KEEP_LATEST='1'", "KEEP_DAILY='2'", "KEEP_WITHIN='2 hours'"],
     verdicts: [
       {

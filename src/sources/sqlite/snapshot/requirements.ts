@@ -99,8 +99,8 @@ export function requireKnownMark(connection: Connection, {owner, mark, fingerpri
   if (table === undefined || isMarkKnown(connection, owner, mark)) return;
   throw new BkpError(
     'CHAIN_BROKEN',
-    'this database does not know the backup before: it was replaced by another one or an older copy, or its change ' +
-      'tracking was removed',
+    'this database does not know the backup before: it was replaced by another one or an older copy, its change ' +
+      'tracking was removed, or a later backup was dropped',
     {next: 'take a new full backup: it starts a new chain', context: {table}},
   );
 }
