@@ -1,6 +1,7 @@
 export {leastBudgetBytes, parseBudget} from './budget.ts';
 export {type CoverageFigures, coverageFigures} from './coverage.ts';
 export {freedBytes, type Removal, removeBackup, requireUnread} from './drop.ts';
+export {type HealTools, heal} from './heal.ts';
 export {
   hasRules,
   type KeepMatch,
@@ -55,5 +56,5 @@ export {
 export {type LineStanding, lineStanding, type Standing, standingOf} from './standing.ts';
 export type {WorkProgress, WorkTools} from './tools.ts';
 export {type ChunkUses, readableChunkIds} from './uses.ts';
-export {type Verified, type VerifyExtent, verifyEach} from './verify.ts';
+export {type Heal, type Verified, type VerifyExtent, verifyEach} from './verify.ts';
 export {waitForCollector} from './wait-for-collector.ts';

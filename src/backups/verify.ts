@@ -1,5 +1,13 @@
 import {BkpError} from '../errors/index.ts';
-import type {Coverage, Recipe, VaultReader, VerifyBudget, VerifyLevel} from '../vault/index.ts';
+import type {
+  Coverage,
+  Recipe,
+  VaultReader,
+  Verification,
+  VerifyBudget,
+  VerifyLevel,
+  VerifyOptions,
+} from '../vault/index.ts';
 import type {WorkTools} from './tools.ts';
 import {ChunkUses} from './uses.ts';
 
@@ -24,7 +32,15 @@ export type Verifiable<Name, Backup> = {
   faults?: readonly string[];
   /** The next step of the error. */
   next: string;
+  /** Repairs what was found; absent: damage is only reported. */
+  heal?: Heal | undefined;
 };
+
+/** @returns the verification after healing */
+export type Heal = (
+  recipes: readonly Recipe[],
+  verification: {found: Verification; options: VerifyOptions},
+) => Promise<Verification>;
 
 /** How much is verified. `budget`: absent: everything. */
 export type VerifyExtent = {level: VerifyLevel; budget?: VerifyBudget | undefined};
@@ -42,7 +58,7 @@ export async function verifyEach<Name, Backup>(
   verifiable: Verifiable<Name, Backup>,
 ): Promise<Verified<Backup>> {
   const startBytes = vault.readBytes;
-  const {subject, names, labelOf, read, streamsOf, noteUses, next} = verifiable;
+  const {subject, names, labelOf, read, streamsOf, noteUses, next, heal} = verifiable;
   const faults = [...(verifiable.faults ?? [])];
   const backups: {label: string; backup: Backup}[] = [];
   for (const name of names) {
@@ -54,16 +70,17 @@ export async function verifyEach<Name, Backup>(
     }
   }
   const left = budget?.bytes && Math.max(budget.bytes - (vault.readBytes - startBytes), 0);
-  const {findings, coverage, unrecorded} = await vault.verify(
-    backups.flatMap(({backup}) => streamsOf(backup)),
-    {
-      level,
-      budget: budget && {...budget, bytes: left},
-      signal,
-      progress: (bytesDone, bytesTotal) =>
-        progress({phase: 'Check', bytesDone, bytesTotal, itemsDone: 0, itemsTotal: backups.length}),
-    },
-  );
+  const recipes = backups.flatMap(({backup}) => streamsOf(backup));
+  const options: VerifyOptions = {
+    level,
+    budget: budget && {...budget, bytes: left},
+    signal,
+    progress: (bytesDone, bytesTotal) =>
+      progress({phase: 'Check', bytesDone, bytesTotal, itemsDone: 0, itemsTotal: backups.length}),
+  };
+  const found = await vault.verify(recipes, options);
+  const isHealed = heal !== undefined && found.findings.length > 0;
+  const {findings, coverage, unrecorded} = isHealed ? await heal(recipes, {found, options}) : found;
   if (unrecorded !== undefined) notice(`what was verified is not recorded in the store: ${unrecorded.message}`);
   const uses = new ChunkUses(findings);
   for (const {label, backup} of backups) {

@@ -110,9 +110,16 @@ export type Verification = {
   /** Bytes read from the store. */
   readBytes: number;
   coverage: Coverage;
+  /** Needed chunks that no pack has on which a backup may rely. */
+  unreliable: readonly ChunkId[];
+  /** False if a list of chunks could not be read: what it names was not checked. */
+  areListsRead: boolean;
   /** Why what was verified could not be recorded in the store. */
   unrecorded?: BkpError;
 };
+
+/** What was healed of some chunks; `lost` are those that no source has. */
+export type HealedChunks = {healed: number; lost: readonly ChunkId[]};
 
 /** What streams need of the vault. */
 export type Needs = {
@@ -238,6 +245,11 @@ export interface VaultWriter {
     recipes: readonly Recipe[],
     options?: {signal?: AbortSignal; progress?: (bytesDone: number, bytesTotal: number) => void},
   ): Promise<void>;
+  /**
+   * Writes chunks again that no reliable pack of this vault has, from other vaults or from damaged packs of this one.
+   * Each is compared with its id first, and durable when this resolves.
+   */
+  heal(chunks: readonly ChunkId[], sources: readonly VaultReader[]): Promise<HealedChunks>;
   /**
    * Packs and index are in the store when it resolves; `stats.storedBytes` then includes everything but the
    * manifest.

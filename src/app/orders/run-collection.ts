@@ -16,6 +16,7 @@ import type {TableSource} from '../../sources/index.ts';
 import {muchBytes} from '../keeper/keeper.ts';
 import {withSource} from '../places/source-places.ts';
 import {openVaultAt, requireSource} from '../places/workplace.ts';
+import {withHealing} from './healing.ts';
 import {readersIn} from './readers.ts';
 import {startRetention} from './start.ts';
 import type {OrderOf, Run, Work} from './work.ts';
@@ -74,7 +75,7 @@ export const restoreCollection: Run<'restore'> = async (work, order) => {
 };
 
 export const verifyCollection: Run<'verify'> = async (work, order) => {
-  const {backups: _, ...figures} = await verifyBackups(work, order);
+  const {backups: _, ...figures} = await withHealing(work, order.heal, (heal) => verifyBackups({...work, heal}, order));
   return {...backupIn(order), ...figures};
 };
 

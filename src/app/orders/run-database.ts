@@ -12,6 +12,7 @@ import {
 import {type OperationResult, operationId} from '../../ops/index.ts';
 import {openFileTarget} from '../../sources/index.ts';
 import {withFileSource} from '../places/source-places.ts';
+import {withHealing} from './healing.ts';
 import {databaseReaderIn} from './readers.ts';
 import type {Run} from './work.ts';
 import {targetOf} from './work-order.ts';
@@ -27,7 +28,9 @@ export const restoreDatabaseOrder: Run<'dbrestore'> = async (work, {request, pro
 };
 
 export const verifyDatabase: Run<'dbverify'> = async (work, order) => {
-  const {backups: _, ...figures} = await verifyDatabaseBackups(work, order);
+  const {backups: _, ...figures} = await withHealing(work, order.heal, (heal) =>
+    verifyDatabaseBackups({...work, heal}, order),
+  );
   return figures;
 };
 

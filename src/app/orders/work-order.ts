@@ -42,7 +42,7 @@ type CollectionOrder = {
       dryRun?: true;
       partial?: true;
     }
-  | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel; budget?: VerifyBudget}
+  | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel; budget?: VerifyBudget; heal?: Workplace}
   /** `folder`: where the backup is restored; it is removed at the end. */
   | {do: 'drill'; collection: string; backup: BackupName; queries: readonly string[]; folder: string}
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
@@ -54,7 +54,14 @@ type DatabaseOrder = {place: Workplace} /** `adopt`: the instance to continue, w
   | ({do: 'dbbackup'; name: DatabaseBackupName; adopt?: string} & DatabaseKeep)
   | {do: 'dbrestore'; request: DatabaseRestoreOrder; product: DatabaseMoment['product']}
   | {do: 'dbdrop'; instance: string; backup: DatabaseBackupName}
-  | {do: 'dbverify'; level: VerifyLevel; budget?: VerifyBudget; instance?: string; backup?: DatabaseBackupName}
+  | {
+      do: 'dbverify';
+      level: VerifyLevel;
+      budget?: VerifyBudget;
+      heal?: Workplace;
+      instance?: string;
+      backup?: DatabaseBackupName;
+    }
 );
 
 export type DatabaseRestoreOrder = {
@@ -141,7 +148,15 @@ const orderSchema = v.variant('do', [
     dryRun: maybe(v.literal(true)),
     partial: maybe(v.literal(true)),
   }),
-  v.object({...common, do: v.literal('verify'), collection: name, backup: maybe(backup), level, budget}),
+  v.object({
+    ...common,
+    do: v.literal('verify'),
+    collection: name,
+    backup: maybe(backup),
+    level,
+    budget,
+    heal: maybe(place),
+  }),
   v.object({
     ...common,
     do: v.literal('drill'),
@@ -163,7 +178,15 @@ const orderSchema = v.variant('do', [
     adopt: maybe(name),
   }),
   v.object({...common, do: v.literal('dbrestore'), request, product: v.picklist(['questdb', 'sqlite'])}),
-  v.object({...common, do: v.literal('dbverify'), level, budget, instance: maybe(name), backup: maybe(databaseBackup)}),
+  v.object({
+    ...common,
+    do: v.literal('dbverify'),
+    level,
+    budget,
+    heal: maybe(place),
+    instance: maybe(name),
+    backup: maybe(databaseBackup),
+  }),
 ]);
 
 /** Does not compile when the type allows an order that the schema refuses. */

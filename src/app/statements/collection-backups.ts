@@ -9,6 +9,7 @@ import {withSource} from '../places/source-places.ts';
 import {type Workplace, withVault} from '../places/workplace.ts';
 import {attempted} from './attempts.ts';
 import {drillStatement} from './drills.ts';
+import {placeToHealFrom} from './heal-from.ts';
 import {type ExecuteOptions, noticesOf, type StatementOf, type StatementResult} from './result.ts';
 import {isAdopting, verifyWish} from './settings.ts';
 
@@ -59,16 +60,17 @@ async function startBackup(
 
 export async function verifyStatement(deps: Deps, statement: StatementOf<'verify'>): Promise<StatementResult> {
   const {collection, point} = backupRef(statement.backup, deps.nowMicros());
-  const {level, queries, ...budget} = verifyWish(statement.settings);
+  const {level, queries, heal, ...budget} = verifyWish(statement.settings);
   const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
   if (level === 'restore') return drillStatement(at, statement, queries);
   const {backup, place} = await withVault(at, {create: false}, async (vault, place) => ({
     backup: await planVerify(vault, {collection, point}),
     place,
   }));
+  const healing = heal === undefined ? {} : {heal: await placeToHealFrom(deps, heal, place)};
   const operation = await startOperation(
     deps,
-    {do: 'verify', place, collection, level, ...budget, ...(backup === undefined ? {} : {backup})},
+    {do: 'verify', place, collection, level, ...budget, ...healing, ...(backup === undefined ? {} : {backup})},
     {
       kind: 'verify',
       subject: collectionSubject(collection),

@@ -12,6 +12,7 @@ import {withFileSource} from '../places/source-places.ts';
 import {requireSource, type Workplace, withVault} from '../places/workplace.ts';
 import {keepOf} from '../retention/databases.ts';
 import {attempted} from './attempts.ts';
+import {placeToHealFrom} from './heal-from.ts';
 import type {ExecuteOptions, StatementOf, StatementResult} from './result.ts';
 import {adoptValue, storedExtent} from './settings.ts';
 
@@ -72,7 +73,7 @@ export async function verifyDatabase(
   deps: Deps,
   {timestamp, settings, text}: StatementOf<'verify-database'>,
 ): Promise<StatementResult> {
-  const extent = storedExtent(settings);
+  const {heal, ...extent} = storedExtent(settings);
   const objectStore = await objectPlace(deps);
   const {chosen, place} = await withVault({deps, place: objectStore}, {create: false}, async (vault, place) => {
     if (timestamp === undefined) return {chosen: {}, place};
@@ -82,9 +83,10 @@ export async function verifyDatabase(
     const {body} = await findDatabaseBackup(vault, {...whose, at});
     return {chosen: {instance: body.instance, backup: body.backup}, place};
   });
+  const healing = heal === undefined ? {} : {heal: await placeToHealFrom(deps, heal, place)};
   const operation = await startOperation(
     deps,
-    {do: 'dbverify', place, ...extent, ...chosen},
+    {do: 'dbverify', place, ...extent, ...healing, ...chosen},
     {kind: 'verify', subject: {kind: 'databases'}, shared: true, statement: text},
   );
   return {operation, notices: []};

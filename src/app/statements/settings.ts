@@ -34,6 +34,8 @@ export type VerifyWish = {
   queries: readonly string[];
   /** Absent: everything is read. */
   budget?: VerifyBudget;
+  /** The store that has intact copies: `true` is the profile's other store. Absent: damage is only reported. */
+  heal?: string;
 };
 
 const levels = ['structure', 'data', 'restore'] as const;
@@ -45,9 +47,11 @@ export function verifyWish(settings: readonly Setting[]): VerifyWish {
     if (key === 'LEVEL') wish.level = levelValue(value);
     else if (key === 'CHECK_SQL') wish.queries = splitChecks(value);
     else if (key === 'BUDGET') wish.budget = parseBudget(key, value);
+    else if (key === 'HEAL' && value.toLowerCase() !== 'false') wish.heal = value;
+    else if (key === 'HEAL') continue;
     else {
       throw new BkpError('BAD_REQUEST', `${key} is not a setting of VERIFY`, {
-        next: "the settings are LEVEL, BUDGET and CHECK_SQL: WITH (LEVEL='structure')",
+        next: "the settings are LEVEL, BUDGET, HEAL and CHECK_SQL: WITH (LEVEL='structure')",
       });
     }
   }
@@ -57,6 +61,11 @@ export function verifyWish(settings: readonly Setting[]): VerifyWish {
       next: "write WITH (BUDGET='10 GiB'), or leave BUDGET out",
     });
   }
+  if (wish.heal !== undefined && wish.level !== 'data' && wish.level !== 'structure') {
+    throw new BkpError('BAD_REQUEST', `HEAL does not go with LEVEL='${wish.level}'`, {
+      next: "write WITH (HEAL='true'): it verifies the data, and repairs it",
+    });
+  }
   if (wish.queries.length === 0 || wish.level === 'restore') return wish;
   throw new BkpError('BAD_REQUEST', "CHECK_SQL needs LEVEL='restore'", {
     cause: 'its queries run in the restored database',
@@ -64,10 +73,12 @@ export function verifyWish(settings: readonly Setting[]): VerifyWish {
   });
 }
 
-/** LEVEL and BUDGET of VERIFY DATABASE, its only settings. @throws BkpError `BAD_REQUEST` */
-export function storedExtent(settings: readonly Setting[]): {level: VerifyLevel; budget?: VerifyBudget} {
-  const {level, queries, ...budget} = verifyWish(settings);
-  if (level !== 'restore' && queries.length === 0) return {level, ...budget};
+/** LEVEL, BUDGET and HEAL of VERIFY DATABASE, its only settings. @throws BkpError `BAD_REQUEST` */
+export function storedExtent(
+  settings: readonly Setting[],
+): Omit<VerifyWish, 'level' | 'queries'> & {level: VerifyLevel} {
+  const {level, queries, ...extent} = verifyWish(settings);
+  if (level !== 'restore' && queries.length === 0) return {level, ...extent};
   throw new BkpError('BAD_REQUEST', `LEVEL='${level}' is for collections`, {
     next: "write LEVEL='structure' or LEVEL='data'; bkp restore --root tries a restore in an empty place",
   });

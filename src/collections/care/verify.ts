@@ -2,6 +2,7 @@ import {
   type ChunkUses,
   type CoverageFigures,
   coverageFigures,
+  type Heal,
   readableChunkIds,
   type VerifyExtent,
   verifyEach,
@@ -44,7 +45,7 @@ export async function planVerify(
  *   what is wrong
  */
 export async function verifyBackups(
-  tools: WorkTools & {vault: VaultReader},
+  tools: WorkTools & {vault: VaultReader; heal?: Heal | undefined},
   {collection, backup, ...extent}: VerifyRequest,
 ): Promise<VerifyReport> {
   // Copies on this machine prove nothing about the store.
@@ -52,6 +53,7 @@ export async function verifyBackups(
   const {backups, damage} = await requireReadable(vault, collection);
   const verified = await verifyEach({...tools, vault}, extent, {
     subject: collection,
+    heal: tools.heal,
     names: backup === undefined ? backups : [await findBackup(vault, {collection, backups, point: backup})],
     labelOf: (name) => `${collection}/${name}`,
     read: (name) => readBackup(vault, collection, name),
@@ -62,8 +64,9 @@ export async function verifyBackups(
     },
     faults: damage === undefined ? [] : [`the definition of ${collection}: ${damage.message}`],
     next:
-      'backups that are not named here are complete; COPY BACKUP COLLECTION into this store, from one that has ' +
-      'an intact copy, brings back what is lost; a new full backup stores again what the database still has',
+      `backups that are not named here are complete; VERIFY ${quoteName(collection)} WITH (HEAL='true') brings back ` +
+      "what the profile's other store has, and HEAL='fs::root=…' what another one has; a new full backup stores " +
+      'again what the database still has',
   });
   const logicalBytes = verified.backups
     .flatMap(({streams}) => streams)

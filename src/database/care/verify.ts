@@ -2,6 +2,7 @@ import {
   type ChunkUses,
   type CoverageFigures,
   coverageFigures,
+  type Heal,
   readableChunkIds,
   type VerifyExtent,
   verifyEach,
@@ -30,19 +31,22 @@ export type DatabaseVerifyReport = CoverageFigures & {backups: number; logicalBy
  *   what is wrong | `BACKUP_NOT_FOUND`
  */
 export async function verifyDatabaseBackups(
-  tools: WorkTools & {vault: VaultReader},
+  tools: WorkTools & {vault: VaultReader; heal?: Heal | undefined},
   request: DatabaseVerifyRequest,
 ): Promise<DatabaseVerifyReport> {
   // Copies on this machine prove nothing about the store.
   const vault = tools.vault.uncached();
   const verified = await verifyEach({...tools, vault}, request, {
     subject: vault.location,
+    heal: tools.heal,
     names: await chosen(vault, request),
     labelOf: ({instance, backup}) => `${instance}/${backup}`,
     read: ({instance, backup}) => readDatabaseBackup(vault, instance, backup),
     streamsOf: ({data, list}) => [data, list],
     noteUses: (backup, uses, label) => noteFiles(vault, backup, uses, label),
-    next: 'backups that are not named here are complete; the next backup stores again what is missing',
+    next:
+      'backups that are not named here are complete; the next backup stores again what is missing; ' +
+      "HEAL='fs::root=…' brings back what a copy of the store still has",
   });
   const logicalBytes = verified.backups.reduce((sum, {body}) => sum + body.bytes, 0);
   return {

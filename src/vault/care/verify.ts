@@ -40,7 +40,12 @@ export async function verify(
   const inStore = await index.apply(await index.observe());
   const closure = new Closure(index, reader);
   try {
-    for (const recipe of recipes) await closure.addStream(recipe, (error) => addUnlessMissing(error), signal);
+    let areListsRead = true;
+    const onFault = (error: unknown) => {
+      areListsRead = false;
+      addUnlessMissing(error);
+    };
+    for (const recipe of recipes) await closure.addStream(recipe, onFault, signal);
     for (const fault of index.faults.values()) (isOfIndex(fault) ? ofIndexes : findings).add(fault);
     const {fault} = index.removals();
     if (fault !== undefined) findings.addError(fault);
@@ -77,6 +82,8 @@ export async function verify(
       findings: findings.all(),
       readBytes: readBytes() - startBytes,
       coverage,
+      unreliable: unreliableIn(closure, findings),
+      areListsRead,
       ...(unrecorded === undefined ? {} : {unrecorded}),
     };
   } finally {
@@ -88,6 +95,12 @@ export async function verify(
     const chunk = error instanceof BkpError ? error.context.chunk : undefined;
     if (!(typeof chunk === 'string' && closure.missing.has(chunk as ChunkId))) findings.addError(error);
   }
+}
+
+/** The needed chunks of packs with findings, and those that are nowhere. Some may be in another, reliable pack too. */
+function unreliableIn(closure: Closure, findings: Findings): readonly ChunkId[] {
+  const packs = new Set(findings.all().flatMap(({pack}) => pack ?? []));
+  return [...closure.missing, ...[...packs].flatMap((pack) => closure.chunksOf(pack).map(({id}) => id))];
 }
 
 const isOfIndex = ({key}: Finding) => key?.startsWith(indexPrefix) ?? false;

@@ -9,6 +9,7 @@ import type {Lease} from '../lease/lease.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {
   ChunkId,
+  HealedChunks,
   IdBytes,
   JsonValue,
   Manifest,
@@ -22,6 +23,7 @@ import {ChunkWriter} from './chunk-writer.ts';
 import {Commits} from './commits.ts';
 import {Copy, type CopyOptions} from './copy.ts';
 import type {CopySource} from './copy-plan.ts';
+import {healChunks} from './heal.ts';
 import {writeIdLists} from './id-lists.ts';
 import type {ObjectLock} from './object-lock.ts';
 import {PackWriter} from './pack-writer.ts';
@@ -101,6 +103,15 @@ export class Writer implements VaultWriter {
     });
     this.stats.chunks += chunks;
     this.stats.logicalBytes += recipes.reduce((sum, {sizeBytes}) => sum + sizeBytes, 0);
+  }
+
+  heal(chunks: readonly ChunkId[], sources: readonly VaultReader[]): Promise<HealedChunks> {
+    const {index, copySource} = this.#deps;
+    const from = sources.map((vault) => ({
+      source: copySource(vault),
+      copy: (recipe: Recipe) => this.copyFrom(vault, [recipe]),
+    }));
+    return healChunks({index, flush: () => this.flush()}, chunks, from);
   }
 
   async flush(): Promise<void> {

@@ -1,4 +1,4 @@
-import {rmSync} from 'node:fs';
+import {readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {execute} from '../../../src/app/statements/execute.ts';
@@ -99,7 +99,36 @@ test('a drill that passed is in the metrics', async () => {
   expect(Number(await metric('bkp_collection_newest_drill_timestamp_seconds'))).toBeGreaterThan(1e9);
 });
 
+test('VERIFY with HEAL repairs a damaged store from a copy, and its backups restore', async () => {
+  const {desk, deps, run} = openBench();
+  await run(createC(true));
+  await run('BACKUP c');
+  desk.exec("UPDATE orders SET txt = 'changed' WHERE id = 2");
+  await run('BACKUP c INCREMENTAL');
+  await run(`COPY BACKUP COLLECTION c TO 'fs::root=${desk.folder}/copy'`);
+  for (const key of desk.storedKeys().filter((one) => one.startsWith('packs/'))) {
+    const file = join(desk.cluster, key);
+    const bytes = readFileSync(file);
+    bytes[10]! ^= 1;
+    writeFileSync(file, bytes);
+  }
+  await expect(run('VERIFY c')).rejects.toThrow();
+  // The copy is in neither store of the profile.
+  await expect(run("VERIFY c WITH (HEAL = 'true')")).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
+  await expect(run("VERIFY c WITH (HEAL = 'cluster')")).rejects.toMatchObject({code: 'BAD_REQUEST'});
+  const {result} = await run(`VERIFY c WITH (HEAL = 'fs::root=${desk.folder}/copy')`);
+  expect(result.notices).toEqual([expect.stringMatching(/^healed: \d+ chunks, .*; read from fs::root=.*copy$/)]);
+  expect(result).toMatchObject({neverVerifiedBytes: 0});
+  await run('VERIFY c');
+  const before = desk.all('SELECT * FROM orders');
+  desk.exec('DROP TABLE orders; DROP TABLE products');
+  await run('RESTORE c');
+  expect(desk.all('SELECT * FROM orders')).toEqual(before);
+  expect(deps.err()).toBe('');
+});
+
 test.each([
+  "VERIFY c WITH (LEVEL = 'restore', HEAL = 'true')",
   "VERIFY c WITH (LEVEL = 'structure', BUDGET = '1 GiB')",
   "VERIFY c WITH (BUDGET = '1 MiB')",
   "VERIFY DATABASE WITH (LEVEL = 'restore', BUDGET = '1 GiB')",
