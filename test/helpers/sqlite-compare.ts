@@ -63,7 +63,7 @@ function rowsOf(db: DatabaseSync, table: string): readonly string[] {
 }
 
 /** The storage class and every bit of the value. */
-function bits(column: string): string {
+export function bits(column: string): string {
   return `typeof(${column}) || ' ' || CASE typeof(${column})
     WHEN 'text' THEN hex(CAST(${column} AS BLOB))
     WHEN 'blob' THEN hex(${column})
