@@ -136,22 +136,28 @@ describe('an index that does not match its table in the backup is built from the
   });
 });
 
-test('an index that is not in the order of its statement is built from the rows where it is to be copied', async () => {
-  const database = new Database(schema);
-  database.db.enableDefensive(false);
-  database.exec(`PRAGMA writable_schema = ON;
+test.each([
+  ['', schema],
+  [', of a table with a generated column', schema.replace('c UNIQUE)', 'c UNIQUE, g AS (a + 1))')],
+])(
+  'an index that is not in the order of its statement is built from the rows where it is to be copied%s',
+  async (_, sql) => {
+    const database = new Database(sql);
+    database.db.enableDefensive(false);
+    database.exec(`PRAGMA writable_schema = ON;
     UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t (b DESC)' WHERE name = 'i'; PRAGMA writable_schema = RESET`);
-  const base = await full(database, ['t']);
-  const backup = withBases(base, recordsOf(database, base));
-  const other = new Database('CREATE TABLE other (x)');
-  const staging = await loadStaging(other.source, backup);
-  await staging.finish({check: 'quick'});
-  const notices: string[] = [];
-  await staging.publish({notice: (text) => notices.push(text)});
-  expect(notices).toEqual([expect.stringContaining('were built from the rows')]);
-  database.exec('REINDEX');
-  expectSame(other.path, database.path, ['t']);
-});
+    const base = await full(database, ['t']);
+    const backup = withBases(base, recordsOf(database, base));
+    const other = new Database('CREATE TABLE other (x)');
+    const staging = await loadStaging(other.source, backup);
+    await staging.finish({check: 'quick'});
+    const notices: string[] = [];
+    await staging.publish({notice: (text) => notices.push(text)});
+    expect(notices).toEqual([expect.stringContaining('were built from the rows')]);
+    database.exec('REINDEX');
+    expectSame(other.path, database.path, ['t']);
+  },
+);
 
 test('the deltas of rows that are older than a column keep the indexes of that column', async () => {
   const database = new Database(`CREATE TABLE t (k INTEGER PRIMARY KEY, a);
@@ -217,6 +223,35 @@ test('generated columns come back, and the indexes on them', async () => {
   await staging.finish({check: 'quick'});
   await staging.publish({});
   expectSame(other.path, database.path, ['t']);
+});
+
+test('tables with generated columns are copied into a database with their indexes', async () => {
+  const tables: Record<string, string> = {
+    't, PRIMARY KEY': `(b, g AS (a + b), a NOT NULL, PRIMARY KEY (a, b)); CREATE INDEX i ON t (b COLLATE NOCASE, g);
+      CREATE INDEX j ON t (b DESC); CREATE INDEX k ON t (a) WHERE b > 5; CREATE UNIQUE INDEX u ON t (b, a)`,
+    'WITHOUT ROWID': `(a, b, g AS (a + b) STORED, PRIMARY KEY (b, a)) WITHOUT ROWID; CREATE INDEX i ON t (g)`,
+    'a rowid as key':
+      '(k INTEGER PRIMARY KEY, a UNIQUE, g AS (a * 2) UNIQUE, b); CREATE INDEX i ON t (g); CREATE INDEX j ON t (b)',
+    'no key': '(g AS (a || b), a, b); CREATE INDEX i ON t (a, b)',
+    'no key, no index of plain columns': '(a, g AS (a || b), b); CREATE INDEX i ON t (g)',
+    'no key, no index': '(a, g AS (a || b), b)',
+  };
+  for (const [name, definition] of Object.entries(tables)) {
+    const database = new Database(`CREATE TABLE t ${definition};
+      WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+        INSERT INTO t (a, b) SELECT i, i % 7 || 'x' FROM n;
+      ALTER TABLE t ADD COLUMN later INTEGER DEFAULT 7; DELETE FROM t WHERE a < 20;
+      INSERT INTO t (a, b) VALUES (9999, x'00')`);
+    const base = await takeFull(database.source, {tables: ['t']});
+    const other = new Database('PRAGMA page_size = 1024; CREATE TABLE other (x)');
+    const staging = await loadStaging(other.source, withBases(base, recordsOf(database, base)));
+    await staging.finish({check: 'quick'});
+    await staging.publish({});
+    expectSame(other.path, database.path, ['t']);
+    expect([name, other.value('PRAGMA integrity_check')]).toEqual([name, 'ok']);
+    if (name.startsWith('no key'))
+      expect(other.value('SELECT max(rowid) FROM t')).toBe(database.value('SELECT max(rowid) FROM t'));
+  }
 });
 
 test('a table without a key keeps its rowids, in a new file and in a database', async () => {

@@ -26,7 +26,8 @@ type Place = {readonly connection: Connection};
 export class Landing {
   readonly #place: Place;
   readonly #table: Table;
-  readonly #name: string;
+  /** Of the table that the rows are loaded into. */
+  readonly name: string;
   readonly #keyIndex: string;
   readonly #keys: string;
   readonly #id: number;
@@ -39,10 +40,10 @@ export class Landing {
     this.#place = place;
     this.#table = table;
     this.#id = id;
-    this.#name = `${ownPrefix}landing_${id}`;
+    this.name = `${ownPrefix}landing_${id}`;
     this.#keyIndex = `${ownPrefix}landing_key_${id}`;
     this.#keys = `${ownPrefix}keys_${id}`;
-    place.connection.exec(landingTable(place.connection, table, this.#name));
+    place.connection.exec(landingTable(place.connection, table, this.name));
   }
 
   get #connection(): Connection {
@@ -57,7 +58,7 @@ export class Landing {
     const connection = this.#connection;
     if (!this.#findsRows()) return false;
     const twin = `${ownPrefix}twin_${this.#id}_${this.#twins.size}`;
-    connection.exec(`CREATE INDEX main.${twin} ON ${this.#name} (${indexedColumns(connection, index)})`);
+    connection.exec(`CREATE INDEX main.${twin} ON ${this.name} (${indexedColumns(connection, index)})`);
     if (entryForm(connection, twin) !== entryForm(connection, index)) {
       connection.exec(`DROP INDEX main.${twin}`);
       return false;
@@ -81,7 +82,7 @@ export class Landing {
   }
 
   #exchange(): void {
-    exchangeRoots(this.#connection, this.#table.name, this.#name);
+    exchangeRoots(this.#connection, this.#table.name, this.name);
     for (const [index, twin] of this.#twins) exchangeRoots(this.#connection, index, twin);
   }
 
@@ -89,7 +90,7 @@ export class Landing {
   loadFrom(table: string): number {
     const {columns, rowid} = loadedNames(this.#table);
     const names = [...rowid, ...columns].join(', ');
-    return this.#connection.run(`INSERT INTO main.${this.#name} (${names}) SELECT ${names} FROM ${table}`);
+    return this.#connection.run(`INSERT INTO main.${this.name} (${names}) SELECT ${names} FROM ${table}`);
   }
 
   /** Rows of the attached `seg`. @returns their number */
@@ -134,7 +135,7 @@ export class Landing {
   }
 
   #remove(matches: string, found: readonly string[], keys: string): void {
-    const name = `main.${this.#name}`;
+    const name = `main.${this.name}`;
     const row = found.length === 1 ? found[0]! : `(${found.join(', ')})`;
     const by = this.#indexed ? ` INDEXED BY ${this.#keyIndex}` : '';
     this.#connection.run(
@@ -174,7 +175,7 @@ export class Landing {
     const {key} = this.#table;
     if (this.#indexed || key.kind === 'rowid' || key.alias === undefined) return;
     const parts = key.parts.map((part) => `${quoteName(part.column)} COLLATE ${quoteName(part.collation)}`);
-    this.#connection.exec(`CREATE INDEX main.${this.#keyIndex} ON ${this.#name} (${parts.join(', ')})`);
+    this.#connection.exec(`CREATE INDEX main.${this.#keyIndex} ON ${this.name} (${parts.join(', ')})`);
     this.#indexed = true;
   }
 
@@ -182,7 +183,7 @@ export class Landing {
   land(): void {
     this.#connection.exec(`DROP INDEX IF EXISTS main.${this.#keyIndex}`);
     this.#exchange();
-    this.#connection.exec(`DROP TABLE main.${this.#name}; DROP TABLE IF EXISTS temp.${this.#keys}`);
+    this.#connection.exec(`DROP TABLE main.${this.name}; DROP TABLE IF EXISTS temp.${this.#keys}`);
   }
 }
 

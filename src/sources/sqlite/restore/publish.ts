@@ -4,7 +4,7 @@ import {syncFileSync, syncFolderSync} from '../../../lib/files.ts';
 import type {SchemaObject, TableName, TableSchema} from '../../source.ts';
 import {requireTable} from '../catalog/catalog.ts';
 import {type Connection, withConnection} from '../engine/connection.ts';
-import {ResultCode, resultCode, translated} from '../engine/errors.ts';
+import {translated} from '../engine/errors.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {quoteName, quoteText} from '../engine/quote.ts';
@@ -15,8 +15,8 @@ import type {Table} from '../schema/table.ts';
 import {buildConstraintIndex, buildIndex, constraintIndexes} from './build-index.ts';
 import {finishTables} from './finish.ts';
 import type {Finishing} from './finishing.ts';
-import {Landing} from './landing.ts';
 import {placeNewFile, requireNoStrayJournal} from './place-new-file.ts';
+import {type StagedLanding, transferLanding} from './transfer-landing.ts';
 
 export type PublishPlan = Finishing & {
   /** The database that gets the tables. */
@@ -49,8 +49,9 @@ export function publishNewFile(connection: Connection, plan: PublishPlan): void 
  * All tables in one transaction. SQLite copies rows and index entries unchanged (its transfer optimization,
  * https://www.sqlite.org/src/file/src/insert.c, xferOptimization) when both sides have the very same schema and the
  * new one is empty and has no triggers yet; so indexes are created before the rows, and triggers after them.
+ * @param landings of the staging file
  */
-export function publishIntoDatabase(plan: PublishPlan): void {
+export function publishIntoDatabase(plan: PublishPlan, landings: ReadonlyMap<TableName, StagedLanding>): void {
   const {target, staged, schemas, objects, facts} = plan;
   withConnection(target, {busyTimeoutMs: lockTimeoutMs}, (connection) => {
     connection.exec('PRAGMA ignore_check_constraints = ON');
@@ -70,18 +71,9 @@ export function publishIntoDatabase(plan: PublishPlan): void {
         const made = requireTable(connection, schema.name);
         const makeIndex = (sql: string) => runFromManifest(connection, {what: 'index', table: schema.name}, sql);
         for (const index of indexes) makeIndex(index);
-        // Whether SQLite transfers generated columns depends on the indexes too.
-        const hasGenerated = made.columns.some((column) => column.generated);
-        if (!hasGenerated || (!isKeyless(made) && transfers(connection, made.name))) {
-          copyRows(connection, made);
-          continue;
-        }
-        for (const index of indexes) connection.exec(`DROP INDEX main.${quoteName(objectName(index))}`);
-        landRows(connection, made);
-        for (const index of indexes) {
-          buildIndex(connection, index, makeIndex);
-          copiedIndexes.delete(objectName(index));
-        }
+        const staged = landings.get(schema.name);
+        if (staged === undefined) copyRows(connection, made);
+        else for (const name of landRows(connection, made, staged, {indexes, makeIndex})) copiedIndexes.delete(name);
       }
       finishTables(connection, {...plan, copiedIndexes});
     });
@@ -122,20 +114,29 @@ function copyRows(connection: Connection, table: Table): void {
 
 const isKeyless = ({key}: Table) => key.kind === 'rowid' && key.column === undefined;
 
-/** For what SQLite does not transfer; so indexes are built from the rows. */
-function landRows(connection: Connection, table: Table): void {
-  const landing = new Landing({connection}, table, 0);
-  landing.loadFrom(`staged.${quoteName(table.name)}`);
-  landing.land();
-  for (const index of constraintIndexes(connection, table)) buildConstraintIndex(connection, table, index);
-  requireAllRows(connection, table.name);
+/** A table that SQLite transfers only without its generated columns. @returns the indexes that were not copied */
+function landRows(
+  connection: Connection,
+  table: Table,
+  staged: StagedLanding,
+  {indexes, makeIndex}: {indexes: readonly string[]; makeIndex: (sql: string) => void},
+): readonly string[] {
+  const others = indexes.filter((sql) => !staged.indexes.includes(objectName(sql)));
+  for (const sql of others) connection.exec(`DROP INDEX main.${quoteName(objectName(sql))}`);
+  transferLanding(connection, table, staged, {
+    transfers: (name) => transfers(connection, name),
+    copy: (name) => connection.exec(copyStatement(name)),
+  });
+  const constraints = constraintIndexes(connection, table).filter((name) => !staged.indexes.includes(name));
+  for (const name of constraints) buildConstraintIndex(connection, table, name);
+  for (const sql of others) buildIndex(connection, sql, makeIndex);
+  requireAllRows(connection, table.name, staged.landing.name);
+  return [...constraints, ...others.map(objectName)];
 }
 
-function requireAllRows(connection: Connection, name: TableName): void {
-  const quoted = quoteName(name);
-  const [copied, wanted] = ['main', 'staged'].map((schema) =>
-    connection.number(`SELECT count(*) FROM ${schema}.${quoted}`),
-  );
+function requireAllRows(connection: Connection, name: TableName, stagedName = name): void {
+  const copied = connection.number(`SELECT count(*) FROM main.${quoteName(name)}`);
+  const wanted = connection.number(`SELECT count(*) FROM staged.${quoteName(stagedName)}`);
   if (copied !== wanted) throw new Error(`${copied} of ${wanted} rows of ${name} were copied`);
 }
 
@@ -146,17 +147,11 @@ const copyStatement = (name: TableName) =>
 
 /**
  * Whether SQLite copies the rows by its transfer optimization, the only way that neither converts nor refuses values.
- * It does if the new table is empty, except for some tables with generated columns: the statement does not compile
- * then.
+ * It does if the new table is empty.
  */
 function transfers(connection: Connection, name: TableName): boolean {
-  try {
-    const steps = connection.all(`EXPLAIN ${copyStatement(name)}`).map((row) => row.opcode);
-    return steps.includes('RowData') || steps.includes('RowCell');
-  } catch (error) {
-    if (resultCode(error) === ResultCode.error) return false;
-    throw error;
-  }
+  const steps = connection.all(`EXPLAIN ${copyStatement(name)}`).map((row) => row.opcode);
+  return steps.includes('RowData') || steps.includes('RowCell');
 }
 
 /** @throws BkpError `TABLE_EXISTS` naming what is in the way: tables, and names of indexes and triggers */

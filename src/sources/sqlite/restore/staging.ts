@@ -30,6 +30,7 @@ import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.t
 import {renameStaged} from './rename-staged.ts';
 import {restoredContent} from './restored-content.ts';
 import {StagingFile} from './staging-file.ts';
+import {stageLandings} from './transfer-landing.ts';
 import {type LoadedTree, TreeLoading} from './tree-loading.ts';
 import {planTrees, type TreePlan} from './tree-plan.ts';
 
@@ -244,17 +245,24 @@ export class SqliteStaging implements Staging {
     });
     if (this.#isNewFile()) publishNewFile(this.#file.connection, plan());
     else {
-      this.#file.close();
+      const landings = this.#stageLandings();
       try {
-        publishIntoDatabase(plan());
+        publishIntoDatabase(plan(), landings);
       } catch (error) {
         if (this.#laid.size === 0 || !(error instanceof BkpError) || error.code !== 'SOURCE_DAMAGED') throw error;
         // SQLite copies no index whose entries are not in its order.
+        for (const {landing} of landings.values()) landing.land();
         this.#rebuildLaidIndexes(notice);
-        publishIntoDatabase(plan());
+        publishIntoDatabase(plan(), this.#stageLandings());
       }
     }
     await this.discard();
+  }
+
+  #stageLandings(): ReturnType<typeof stageLandings> {
+    const landings = stageLandings(this.#file, this.#publishable());
+    this.#file.close();
+    return landings;
   }
 
   /** @throws BkpError if the living tables do not have the columns and the key of those in the backup */
