@@ -1,4 +1,5 @@
 import type {BackupType} from '../../collections/index.ts';
+import {profileName} from '../../config/index.ts';
 import {asPlain, BkpError} from '../../errors/index.ts';
 import {secondsText} from '../../lib/time.ts';
 import {type Operation, type OperationNumber, operationId} from '../../ops/index.ts';
@@ -17,6 +18,7 @@ import {
 } from '../schedules/known.ts';
 import {databasePlan} from '../schedules/known-database.ts';
 import {reloadStamp} from '../schedules/reload-signal.ts';
+import {forgetRunner, reportRunner} from '../schedules/runner.ts';
 
 /** How long a created, altered or dropped collection may remain unnoticed. */
 const lookEveryMs = 5 * 60_000;
@@ -111,6 +113,7 @@ export class Scheduler {
    * @returns milliseconds until the next round is needed
    */
   async round(): Promise<number> {
+    await this.#reportRunner();
     await (await this.#options.deps.journal()).reap();
     await this.#tellEnds();
     if (this.#stamp !== undefined && this.#stamp !== reloadStamp(this.#options.deps.home)) {
@@ -136,6 +139,19 @@ export class Scheduler {
       }
     }
     return Math.max(0, pauseMs);
+  }
+
+  /** Other commands warn when nothing runs the schedules. */
+  async #reportRunner(): Promise<void> {
+    const kind = this.#options.isTerse ? 'timer' : 'service';
+    for (const {deps} of this.#profiles) {
+      reportRunner(deps.home, await profileName(deps), {kind, nowMs: this.#nowMs()});
+    }
+  }
+
+  /** Call this when no round follows. */
+  async leave(): Promise<void> {
+    for (const {deps} of this.#profiles) forgetRunner(deps.home, await profileName(deps));
   }
 
   #nowMs(): number {

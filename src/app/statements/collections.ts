@@ -20,6 +20,7 @@ import {allCollections} from '../places/all-collections.ts';
 import {placeForNew, placeOfCollection, placesOf} from '../places/places.ts';
 import {withSource} from '../places/source-places.ts';
 import {type AtPlace, withVault} from '../places/workplace.ts';
+import {nothingRuns} from '../schedules/runner.ts';
 import {dropCollectionTrial} from './drops.ts';
 import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
 import {isDryRun} from './settings.ts';
@@ -38,7 +39,14 @@ export async function createStatement(
   );
   if (!created.made) return {notices: [`collection ${name} exists already and stays as it is`]};
   if (created.backups > 0) notices.unshift(`${created.backups} backups in the store belong to ${name} again`);
-  return {notices};
+  return {notices: [...notices, ...(await unlessRun(deps, settings))]};
+}
+
+/** A schedule alone runs nothing. */
+async function unlessRun(deps: Deps, settings: readonly Setting[]): Promise<string[]> {
+  if (!settings.some(({key}) => key.startsWith('SCHEDULE') && key !== 'SCHEDULE_TZ')) return [];
+  const idle = await nothingRuns(deps);
+  return idle === undefined ? [] : [`${idle.detail}. To run them: ${idle.next}`];
 }
 
 /** Defining a collection needs no database: BACKUP reports one that cannot be read. */
@@ -67,8 +75,10 @@ export async function alterStatement(deps: Deps, statement: StatementOf<'alter-c
   const {before, after} = await withVault(at, {create: false}, (vault) =>
     alterCollection(defineTools(deps, vault), name, statement.actions),
   );
-  if (!before.settings.incremental || after.settings.incremental) return {notices: []};
-  return {notices: noticesOf(await untrack(at, after.id))};
+  const set = statement.actions.flatMap((action) => (action.kind === 'set' ? action.settings : []));
+  const notices = await unlessRun(deps, set);
+  if (!before.settings.incremental || after.settings.incremental) return {notices};
+  return {notices: [...noticesOf(await untrack(at, after.id)), ...notices]};
 }
 
 /** The collection is gone when this returns; the cleanup that it starts removes its backups. */

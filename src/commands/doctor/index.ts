@@ -5,7 +5,7 @@ import {type DoctorOptions, runDoctor} from './run.ts';
 
 export function command(deps: CommandDeps, run = runDoctor): Command {
   return new Command('doctor')
-    .description('Check Node, home, profile, source and stores, and suggest a fix for each fault.')
+    .description('Check Node, home, profile, source, stores, schedules and chains, and suggest a fix for each fault.')
     .option(
       '--repair',
       'remove change tracking that is broken or belongs to no collection; rewrite the lost header of a vault',

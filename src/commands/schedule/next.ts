@@ -1,5 +1,6 @@
 import {type Moment, upcoming} from '../../app/schedules/decide.ts';
 import {collectionOf, type Found, planOf, type Scheduled, scheduledOf, situationOf} from '../../app/schedules/known.ts';
+import {nothingRuns} from '../../app/schedules/runner.ts';
 import {BkpError} from '../../errors/index.ts';
 import {secondsText} from '../../lib/time.ts';
 import {collectionName} from '../../sql/index.ts';
@@ -23,6 +24,8 @@ export async function runScheduleNext(
       `bkp: ${other.name} is skipped: its backups are of ${other.source?.description}, another database\n`,
     );
   }
+  const idle = wanted.length === 0 ? undefined : await nothingRuns(deps);
+  if (idle !== undefined) deps.stderr.write(`bkp: ${idle.detail}. To run them: ${idle.next}\n`);
   const rows: Cell[][] = [];
   for (const one of wanted) rows.push(...(await rowsOf(deps, one, count)));
   const columns = ['collection', 'at', 'local_time', 'kind', 'note'].map((name) => ({name}));

@@ -1,0 +1,117 @@
+import {planBackup, readAllFolders} from '../../collections/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import {secondsText} from '../../lib/time.ts';
+import {isBackupKind, type Operation, operationId, subjectText} from '../../ops/index.ts';
+import type {Deps} from '../deps.ts';
+import {type Check, tried} from '../health/check.ts';
+import {allOperations} from '../orders/all-operations.ts';
+import {collectionSubject, databaseSubject} from '../orders/start.ts';
+import {placesOf, withVaultIfAny} from '../places/places.ts';
+import {withSource} from '../places/source-places.ts';
+import type {Workplace} from '../places/workplace.ts';
+import {decide} from './decide.ts';
+import {nameOf, type Scheduled, scheduledOf, situationOf} from './known.ts';
+import {nothingRuns} from './runner.ts';
+
+/** A timer starts what is due within five minutes, and a backup takes its time. */
+const overdueMs = 15 * 60_000;
+
+/** Whether backups are taken: the schedules, the chains, and how the last attempts ended. */
+export async function checkBackups(deps: Deps): Promise<Check[]> {
+  return [...(await checkSchedules(deps)), ...(await checkChains(deps)), ...(await checkLastBackups(deps))];
+}
+
+function checkSchedules(deps: Deps): Promise<Check[]> {
+  return tried('schedules', async () => {
+    if ((await deps.settings()).source === undefined) return [];
+    const {scheduled} = await scheduledOf(deps);
+    if (scheduled.length === 0) return [];
+    const late = (await Promise.all(scheduled.map((one) => overdue(deps, one)))).flat();
+    const idle = await nothingRuns(deps);
+    const what = 'schedules';
+    return [
+      ...(idle === undefined ? [] : [{what, ok: false, ...idle}]),
+      ...late,
+      ...(idle === undefined && late.length === 0
+        ? [{what, ok: true, detail: `${scheduled.map(nameOf).join(', ')}: nothing is overdue`}]
+        : []),
+    ];
+  });
+}
+
+async function overdue(deps: Deps, scheduled: Scheduled): Promise<Check[]> {
+  const nowMs = deps.nowMicros() / 1000;
+  const decision = decide(await situationOf(scheduled), nowMs);
+  if (decision.take === 'nothing' || nowMs - decision.dueMs < overdueMs) return [];
+  const detail = `${nameOf(scheduled)}: the backup of ${secondsText(decision.dueMs * 1000)} was not taken`;
+  return [{what: 'schedules', ok: false, detail, next: 'bkp schedule next; bkp operation list shows failed attempts'}];
+}
+
+/** What the next increment of each collection would be refused for. */
+function checkChains(deps: Deps): Promise<Check[]> {
+  return tried('chains', async () => {
+    const [first, ...others] = await placesOf(deps);
+    if (first.source === undefined) return [];
+    const checks: Check[] = [];
+    for (const place of [first, ...others]) checks.push(...(await chainsIn(deps, place)));
+    return checks;
+  });
+}
+
+async function chainsIn(deps: Deps, place: Workplace): Promise<Check[]> {
+  const checks = await withVaultIfAny(deps, place, async (vault) => {
+    const found: Check[] = [];
+    for (const {newest, backups} of await readAllFolders(vault)) {
+      if (newest === undefined || newest.dropped !== undefined || !newest.settings.incremental) continue;
+      if (backups.length === 0) continue;
+      const {name: collection} = newest;
+      const request = {collection, type: 'incremental', nowMicros: deps.nowMicros()} as const;
+      try {
+        await withSource(deps, place, (source) => planBackup(vault, source, request));
+      } catch (error) {
+        // Its backups are of another database, whose own machine checks it.
+        if (!(error instanceof BkpError) || error.code === 'PRECONDITION') continue;
+        const what = `chain: ${collection}`;
+        found.push({what, ok: false, detail: `no increment is possible: ${error.message}`, next: error.next});
+      }
+    }
+    return found;
+  });
+  return checks ?? [];
+}
+
+/** Backups whose newest attempt failed, of what still exists. */
+function checkLastBackups(deps: Deps): Promise<Check[]> {
+  return tried('backups', async () => {
+    const subjects = await presentSubjects(deps);
+    const newest = new Map<string, Operation>();
+    for (const operation of await allOperations(await deps.journal())) {
+      const subject = subjectText(operation.subject);
+      const counts = isBackupKind(operation.kind) && operation.state.name === 'done' && subjects.has(subject);
+      if (counts) newest.set(subject, operation);
+    }
+    return [...newest].flatMap(([subject, operation]): Check[] => {
+      const {state} = operation;
+      if (state.name !== 'done' || state.outcome.status !== 'ERROR') return [];
+      const {error} = state.outcome;
+      const id = operationId(operation);
+      const detail = `the last backup of ${subject} failed (${id}): ${error.message}`;
+      return [{what: 'backups', ok: false, detail, next: `bkp operation get ${id}`}];
+    });
+  });
+}
+
+/** Collections and the database that the profile has now, as the journal names them. */
+async function presentSubjects(deps: Deps): Promise<ReadonlySet<string>> {
+  const subjects = new Set<string>();
+  const {source} = await deps.settings();
+  if (source !== undefined) subjects.add(subjectText(databaseSubject(source)));
+  for (const place of await placesOf(deps)) {
+    const folders = (await withVaultIfAny(deps, place, readAllFolders).catch(() => undefined)) ?? [];
+    for (const {newest} of folders) {
+      if (newest !== undefined && newest.dropped === undefined)
+        subjects.add(subjectText(collectionSubject(newest.name)));
+    }
+  }
+  return subjects;
+}
