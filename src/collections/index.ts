@@ -23,7 +23,6 @@ export {storedAfter} from './diff/stored.ts';
 export {bytesOf, createScratch, loadTables, segmentsFor, type TableToRead} from './read/load.ts';
 export {findTable, labelOf, type OpenedBackup, openBackup, requireTable} from './read/opened.ts';
 export {
-  type PlanDetails,
   type PlannedTable,
   planRestore,
   type RestorePlan,

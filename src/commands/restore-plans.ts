@@ -12,8 +12,7 @@ const mostTables = 40;
 export type ShownPlan = {plan: RestorePlan; estimate?: TimeEstimate | undefined};
 
 /** Whether nothing prevents the restore, as far as is known. */
-export function isPossible({obstacle, details}: RestorePlan): boolean {
-  const space = details?.space;
+export function isPossible({obstacle, space}: RestorePlan): boolean {
   return obstacle === undefined && (space === undefined || space.freeBytes >= space.neededBytes);
 }
 
@@ -26,21 +25,21 @@ export function renderRestorePlan(shown: ShownPlan, format: RowFormat): string {
 }
 
 function planJson({plan, estimate}: ShownPlan) {
-  const {collection, backup, takenAt, target, tables, objects, bytes, obstacle, details} = plan;
+  const {collection, backup, takenAt, target, tables, objects, bytes, space, obstacle, details} = plan;
   return {
     collection,
     backup,
     taken_at: takenAt,
     target,
-    tables: tables.map(({name, as, rows, isExact, bytes}) => {
-      return {table: name, as, rows, rows_exact: isExact, bytes, brings: details?.brings.get(as) ?? ''};
+    tables: tables.map(({name, as, rows, isExact, bytes, brings}) => {
+      return {table: name, as, rows, rows_exact: isExact, bytes, brings};
     }),
     objects,
     bytes,
     fetch_bytes: details?.fetchBytes ?? null,
-    needed_bytes: details?.space?.neededBytes ?? null,
-    free_bytes: details?.space?.freeBytes ?? null,
-    space_at: details?.space?.place ?? null,
+    needed_bytes: space?.neededBytes ?? null,
+    free_bytes: space?.freeBytes ?? null,
+    space_at: space?.place ?? null,
     notices: details?.notices ?? [],
     in_the_way: obstacle === undefined ? null : {message: obstacle.message, next: obstacle.next ?? null},
     seconds: estimate?.seconds ?? null,
@@ -78,9 +77,9 @@ function planText({plan, estimate}: ShownPlan): string {
   return [...lines, '', tablesText(plan).trimEnd(), ...(notices.length === 0 ? [] : ['', ...notices]), ''].join('\n');
 }
 
-function spaceText({details}: RestorePlan): string {
-  if (details?.space === undefined) return 'unknown';
-  const {neededBytes, freeBytes, place} = details.space;
+function spaceText({space}: RestorePlan): string {
+  if (space === undefined) return 'unknown';
+  const {neededBytes, freeBytes, place} = space;
   const verdict = freeBytes < neededBytes ? ': not enough' : '';
   return `about ${formatBytes(neededBytes)} needed, ${formatBytes(freeBytes)} free in ${place}${verdict}`;
 }
@@ -91,17 +90,17 @@ function timeText(estimate: TimeEstimate | undefined): string {
   return `about ${formatDuration(estimate.seconds)}, judged by ${by}`;
 }
 
-function tablesText({tables, details}: RestorePlan): string {
+function tablesText({tables}: RestorePlan): string {
   const isRenamed = tables.some(({name, as}) => name !== as);
   const shown = tables.slice(0, mostTables);
   const text = renderRows(
     ['table', ...(isRenamed ? ['as'] : []), 'rows', 'size', 'with'],
-    shown.map(({name, as, rows, isExact, bytes}) => [
+    shown.map(({name, as, rows, isExact, bytes, brings}) => [
       name,
       ...(isRenamed ? [as] : []),
       `${isExact ? '' : '≤ '}${formatCount(rows)}`,
       formatBytes(bytes),
-      details?.brings.get(as) ?? '',
+      brings,
     ]),
     'pretty',
   );

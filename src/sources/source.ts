@@ -388,8 +388,11 @@ export interface TableSource {
    * @throws BkpError `TABLE_NOT_FOUND` | `UNSUPPORTED` | `BAD_NAME` | `BAD_REQUEST` (one table or name twice)
    */
   choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice>;
-  /** Finds out what a restore would meet; nothing is written. */
-  survey(incoming: Incoming): Promise<TargetFindings>;
+  /**
+   * Finds out what a restore would meet; nothing is written.
+   * @param options.rehearse also find out what cannot come, which takes longer. Without it, `notices` is empty
+   */
+  survey(incoming: Incoming, options: {rehearse: boolean}): Promise<TargetFindings>;
   /**
    * @param options.id identifies what is left after a crash
    * @param options.objects created after the tables

@@ -5,11 +5,11 @@ import {quoteName} from '../../sql/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {requireReadable} from '../stored/folder.ts';
-import {dataStreamsOf} from '../stored/layers.ts';
-import {type Backup, readBackup} from '../stored/manifest.ts';
+import {type Backup, expectedRows, readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {type RestoredParts, restoredParts} from './choice.ts';
 import {mergeObstacle, obstacleOf} from './obstacle.ts';
+import {bytesOf, detailsOf, incomingOf, type PlanDetails} from './plan-details.ts';
 
 export type RestoreWish = {
   collection: string;
@@ -42,6 +42,8 @@ export type RestorePlan = {
   objects: readonly string[];
   /** Plain bytes of rows, keys and index entries that are loaded. */
   bytes: number;
+  /** See {@link TargetFindings}. Absent: unknown, or rows of existing tables are changed. */
+  space?: TargetFindings['space'];
   /** Why nothing can be restored to the target. */
   obstacle?: BkpError;
   /** Absent unless requested. */
@@ -52,19 +54,13 @@ export type PlannedTable = {
   /** Its name in the backup, and in the target. */
   name: TableName;
   as: TableName;
-  /** Rows that its layers hold: those of the table, and no fewer if it has changes after its base. */
+  /** At most so many, unless they are exact. */
   rows: number;
-  /** Whether the table has exactly so many rows. */
   isExact: boolean;
   bytes: number;
+  /** What comes with it, in words: `2 indexes, 1 trigger`. */
+  brings: string;
 };
-
-export type PlanDetails = {
-  /** Bytes to read from the store. What tables share counts once. */
-  fetchBytes: number;
-  /** What does not come, what gets another name, what the target lacks; one sentence each. */
-  notices: readonly string[];
-} & Pick<TargetFindings, 'brings' | 'space'>;
 
 /**
  * Finds out what a restore would do; nothing is written.
@@ -85,7 +81,8 @@ export async function planRestore(
   try {
     const read = await readBackup(vault, collection, backup);
     const {plan, parts} = await planOf(source, read, wish);
-    return options.details === true ? await withDetails({vault, source}, {plan, parts, backup: read}) : plan;
+    if (options.details !== true) return plan;
+    return {...plan, details: await detailsOf({vault, source}, {...plan, parts, backup: read})};
   } catch (error) {
     throw isDamage(error) ? await withReadable(vault, collection, live.backups, error) : error;
   }
@@ -106,9 +103,12 @@ async function planOf(
   const choice = wanted && (await source.choose({schemas, objects: body.objects ?? []}, wanted));
   const parts = restoredParts(backup, choice);
   if (mode !== undefined) requireTablesOnly(choice);
+  const incoming = incomingOf(backup, parts);
+  // Rows of existing tables are compared in a file of their own: the target is not surveyed for new tables.
+  const findings = mode === undefined ? await source.survey(incoming, {rehearse: false}) : undefined;
   const of = {collection, backup: body.backup, isChosen: choice !== undefined};
-  const obstacle = await (mode === undefined ? obstacleOf : mergeObstacle)(source, parts, of);
-  const tables = parts.tables.map((table) => planned(backup, table));
+  const found = await (mode === undefined ? obstacleOf : mergeObstacle)(source, parts, of);
+  const obstacle = found ?? findings?.obstacle;
   const plan: RestorePlan = {
     collection,
     backup: body.backup,
@@ -117,21 +117,30 @@ async function planOf(
     ...(choice === undefined ? {} : {choice}),
     ...(mode === undefined ? {} : {mode}),
     ...(partial ? {partial} : {}),
-    tables,
+    tables: parts.tables.map((table) => planned(backup, table, findings)),
     objects: mode === undefined ? parts.objects.map(({name}) => name) : [],
-    bytes: tables.reduce((sum, {bytes}) => sum + bytes, 0),
+    bytes: incoming.bytes,
+    ...(findings?.space === undefined ? {} : {space: findings.space}),
     ...(obstacle === undefined ? {} : {obstacle}),
   };
   return {plan, parts};
 }
 
-function planned({streams}: Backup, {backup: {schema, layers}, chosen}: RestoredParts['tables'][number]): PlannedTable {
+function planned(
+  backup: Backup,
+  {backup: table, chosen}: RestoredParts['tables'][number],
+  findings: TargetFindings | undefined,
+): PlannedTable {
+  const {schema, layers} = table;
+  const as = chosen.as?.name ?? schema.name;
+  const exact = expectedRows(table);
   return {
     name: schema.name,
-    as: chosen.as?.name ?? schema.name,
-    rows: layers.reduce((sum, {rows}) => sum + rows, 0),
-    isExact: layers.length === 1,
-    bytes: layers.flatMap(dataStreamsOf).reduce((sum, stream) => sum + streams[stream]!.sizeBytes, 0),
+    as,
+    rows: exact ?? layers.reduce((sum, {rows}) => sum + rows, 0),
+    isExact: exact !== undefined,
+    bytes: bytesOf(backup, table),
+    brings: findings?.brings.get(as) ?? '',
   };
 }
 
@@ -148,35 +157,6 @@ function requireTablesOnly(choice: Choice | undefined): void {
   throw new BkpError('BAD_REQUEST', `${object} is a view or a virtual table, and MODE changes the rows of tables`, {
     next: 'leave it out, or restore it without MODE',
   });
-}
-
-async function withDetails(
-  {vault, source}: {vault: VaultReader; source: TableSource},
-  {plan, parts, backup}: {plan: RestorePlan; parts: RestoredParts; backup: Backup},
-): Promise<RestorePlan> {
-  const data = parts.tables.flatMap((table) => table.backup.layers.flatMap(dataStreamsOf));
-  const recipes = data.map((stream) => backup.streams[stream]!);
-  const fault = await (await vault.survey()).faultOf(recipes);
-  if (fault !== undefined && plan.partial === undefined) throw fault;
-  const {obstacle = plan.obstacle, ...findings} = await source.survey({
-    schemas: parts.tables.map((table) => table.chosen.as ?? table.backup.schema),
-    objects: parts.objects,
-    database: backup.body.source.database,
-    bytes: plan.bytes,
-  });
-  return {
-    ...plan,
-    ...(obstacle === undefined ? {} : {obstacle: plan.obstacle ?? obstacle}),
-    details: {
-      ...findings,
-      fetchBytes: await vault.storedBytes(recipes),
-      notices: [
-        ...(fault === undefined ? [] : [`not everything can come: ${fault.message}`]),
-        ...(plan.choice?.notices ?? []),
-        ...findings.notices,
-      ],
-    },
-  };
 }
 
 /** The same error; its next step is to restore the newest backup that can be read, if there is one. */

@@ -48,7 +48,10 @@ export async function findBackup(
   }
   const which = atMs === undefined ? point : `at or before ${point}`;
   throw new BkpError('BACKUP_NOT_FOUND', `collection ${collection} has no backup ${which}`, {
-    next: `SHOW BACKUPS IN ${quoteName(collection)}`,
+    next:
+      atMs === undefined
+        ? `SHOW BACKUPS IN ${quoteName(collection)}; AT also takes a time as '2026-11-21T12:30:00Z' or '-1 day'`
+        : `SHOW BACKUPS IN ${quoteName(collection)}`,
   });
 }
 

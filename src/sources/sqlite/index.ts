@@ -106,8 +106,9 @@ export class SqliteSource implements TableSource {
     return chooseTables(parts, wanted, existing);
   }
 
-  async survey(incoming: Incoming): Promise<TargetFindings> {
-    return surveyTarget(this.#path, incoming, () => this.#requirePossible(incoming, incoming.database));
+  async survey(incoming: Incoming, {rehearse}: {rehearse: boolean}): Promise<TargetFindings> {
+    const obstacle = () => this.#requirePossible(incoming, incoming.database);
+    return surveyTarget(this.#path, incoming, {rehearse, obstacle});
   }
 
   #requirePossible({schemas, objects}: BackupParts, database: DatabaseFacts): void {

@@ -11,7 +11,7 @@ import {type Existing, makeExisting} from './existing.ts';
  * What a restore into a database with these objects would report, without rows: it is done in memory with the
  * statements alone.
  */
-export function rehearse({schemas, objects}: BackupParts, existing: Existing): readonly string[] {
+export function rehearseRestore({schemas, objects}: BackupParts, existing: Existing): readonly string[] {
   const notices: string[] = [];
   const scratch = new Connection('the schema of the target', {memory: true});
   try {

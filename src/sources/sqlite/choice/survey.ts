@@ -6,20 +6,24 @@ import type {Incoming, TableSchema, TargetFindings} from '../../source.ts';
 import {withConnection} from '../engine/connection.ts';
 import {definitionOf} from '../schema/schema.ts';
 import {nothingExists, readExisting} from './existing.ts';
-import {rehearse} from './rehearse.ts';
+import {rehearseRestore} from './rehearse.ts';
 
 /** Pages are not full, and small tables take whole ones. */
 const pagesPerByte = 1.2;
 const leastBytes = 64 * 1024;
 
-/** @param obstacle throws what a restore would fail with before it begins */
-export function surveyTarget(path: string, incoming: Incoming, obstacle: () => void): TargetFindings {
+/** @param options.obstacle throws what a restore would fail with before it begins */
+export function surveyTarget(
+  path: string,
+  incoming: Incoming,
+  {rehearse, obstacle}: {rehearse: boolean; obstacle: () => void},
+): TargetFindings {
   const found = caught(obstacle);
   const space = spaceAt(path, incoming.bytes);
   return {
     ...(found === undefined ? {} : {obstacle: found}),
     brings: new Map(incoming.schemas.map((schema) => [schema.name, bringsOf(schema)])),
-    notices: found === undefined ? noticesAt(path, incoming) : [],
+    notices: rehearse && found === undefined ? noticesAt(path, incoming) : [],
     ...(space === undefined ? {} : {space}),
   };
 }
@@ -47,7 +51,7 @@ const count = (of: number, one: string, many: string) =>
 const isAbsent = (path: string) => statSync(path, {throwIfNoEntry: false}) === undefined;
 
 function noticesAt(path: string, incoming: Incoming): readonly string[] {
-  return rehearse(incoming, isAbsent(path) ? nothingExists : withConnection(path, {}, readExisting));
+  return rehearseRestore(incoming, isAbsent(path) ? nothingExists : withConnection(path, {}, readExisting));
 }
 
 /**
