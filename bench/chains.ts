@@ -1,7 +1,14 @@
 import {mkdirSync, readdirSync, rmSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import {createCollection, planBackup, planRestore, restoreBackup, takeBackup} from '../src/collections/index.ts';
+import {
+  cleanUp,
+  createCollection,
+  planBackup,
+  planRestore,
+  restoreBackup,
+  takeBackup,
+} from '../src/collections/index.ts';
 import {openSource} from '../src/sources/index.ts';
 import {openDirectoryStore} from '../src/stores/index.ts';
 import {openVault, type Vault} from '../src/vault/index.ts';
@@ -9,11 +16,12 @@ import {median} from './measure.ts';
 
 /**
  * A chain of many small increments: what each one costs, and what a restore of the last one does. Run it with
- * `node bench/chains.ts <folder> [increments] [rows]`. One process takes all backups; each opens the vault again, with
- * the cache file of those before, as workers do.
+ * `node bench/chains.ts <folder> [increments] [rows] [keep]`. One process takes all backups; each opens the vault again,
+ * with the cache file of those before, as workers do. After each hundred backups a cleanup runs, which with `keep`
+ * leaves so many of the newest.
  */
-const [folder, increments = '2000', rows = '100000'] = process.argv.slice(2);
-if (folder === undefined) throw new Error('node bench/chains.ts <folder> [increments] [rows]');
+const [folder, increments = '2000', rows = '100000', keep] = process.argv.slice(2);
+if (folder === undefined) throw new Error('node bench/chains.ts <folder> [increments] [rows] [keep]');
 const [total, tableRows] = [Number(increments), Number(rows)];
 
 rmSync(folder, {recursive: true, force: true});
@@ -76,6 +84,8 @@ const restore = (target: string) =>
     await restoreBackup({...tools, vault, source}, {...plan, stagingId: 'bench', check: 'quick'});
   });
 
+const clean = () => withVault((vault) => cleanUp({...tools, vault}, 'bench', {collection: 'shop'}));
+
 function stored(): {objects: number; bytes: number; manifestBytes: number} {
   const sum = {objects: 0, bytes: 0, manifestBytes: 0};
   for (const entry of readdirSync(store, {recursive: true, withFileTypes: true})) {
@@ -106,7 +116,10 @@ await withVault((vault) =>
     {
       name: 'shop',
       members: {kind: 'database'},
-      settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
+      settings: [
+        {key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'},
+        ...(keep === undefined ? [] : [{key: 'KEEP_LATEST', value: keep}]),
+      ],
       ifNotExists: false,
     },
   ),
@@ -114,15 +127,18 @@ await withVault((vault) =>
 print('full', [await timed(() => backup('full'))]);
 print('restore of the full', [await timed(() => restore(join(folder, 'first.db')))]);
 let costs: Cost[] = [];
+const cleanups: Cost[] = [];
 for (let n = 1; n <= total; n++) {
   add.run(n, `a new row ${n}`, '2026-11-22');
   change.run(((n * 7919) % tableRows) + 1);
   costs.push(await timed(() => backup('incremental')));
+  if (n % 100 === 0) cleanups.push(await timed(clean));
   if (n % Math.max(1, total / 20) === 0 || n === 100) {
     print(`increment ${n}`, costs.slice(-100));
     costs = costs.slice(-100);
   }
 }
+print('cleanups', cleanups.slice(-10));
 print('restore of the last', [await timed(() => restore(join(folder, 'last.db')))]);
 print('a fresh full', [await timed(() => backup('full'))]);
 print('restore of the fresh full', [await timed(() => restore(join(folder, 'fresh.db')))]);
