@@ -16,7 +16,7 @@ import {median} from './measure.ts';
 
 /**
  * A chain of many small increments: what each one costs, and what a restore of the last one does. Run it with
- * `node bench/chains.ts <folder> [increments] [rows] [keep]`. One process takes all backups; each opens the vault again,
+ * `node bench/chains.ts <folder> [increments] [rows] [keep]`. One process takes all backups; each opens the vault again
  * with the cache file of those before, as workers do. After each hundred backups a cleanup runs, which with `keep`
  * leaves so many of the newest.
  */

@@ -12,8 +12,11 @@ export type TableFacts =
   | {name: TableName; state: 'absent'; reason?: string | undefined}
   /** Cannot be backed up as a table (a view, a virtual table); `reason` ends with what to do instead. */
   | {name: TableName; state: 'unsupported'; reason: string}
-  /** `fullOnly`: why changes cannot be tracked (no declared primary key); absent when they can. */
-  | {name: TableName; state: 'present'; fullOnly?: string | undefined};
+  /**
+   * `fullOnly`: why changes cannot be tracked (no declared primary key); absent when they can. `partOf`: the object
+   * that keeps its content in this table, and is nothing without it.
+   */
+  | {name: TableName; state: 'present'; fullOnly?: string | undefined; partOf?: string | undefined};
 
 /**
  * Everything except rows that is needed to recreate the table: the database's own statements and counters.
@@ -197,6 +200,8 @@ export type SnapshotOptions = {
   tables: readonly TableName[];
   /** Views and virtual tables too. Default false. */
   objects?: boolean;
+  /** Names of objects that stay out, as `describe` spells them. */
+  exceptObjects?: readonly string[] | undefined;
   /** Leave the tables' own indexes out of their schemas (constraints stay). Default false. */
   omitIndexes?: boolean;
   /**
@@ -365,8 +370,9 @@ export interface TableSource {
    * What a backup of these tables does not contain and its restore may lack, one sentence each: tables that
    * cannot be backed up, triggers that need other tables, virtual tables of missing modules. Empty when there
    * is no database.
+   * @param except of all: tables and objects that stay out, as `describe` spells them
    */
-  leftBehind(tables: readonly TableName[] | 'all'): Promise<readonly string[]>;
+  leftBehind(tables: readonly TableName[] | 'all', except?: readonly string[]): Promise<readonly string[]>;
   snapshot(options: SnapshotOptions): Promise<Snapshot>;
   /** The manifest with `mark` is durable: the log before it and older marks of the owner may be removed. */
   acknowledge(owner: string, mark: Mark): Promise<void>;

@@ -14,6 +14,7 @@ export const keywords: readonly string[] = [
   'CREATE',
   'DATABASE',
   'DROP',
+  'EXCEPT',
   'EXISTS',
   'FULL',
   'IF',

@@ -13,7 +13,8 @@ export type Setting = {key: string; value: string};
 /** `incremental-or-full`: an increment if the chain can be continued, else a full backup. */
 export type WantedBackup = 'full' | 'incremental' | 'incremental-or-full';
 
-export type Members = {kind: 'tables'; tables: readonly Name[]} | {kind: 'database'};
+/** `except`: tables that stay out. */
+export type Members = {kind: 'tables'; tables: readonly Name[]} | {kind: 'database'; except?: readonly Name[]};
 
 /** A backup of a collection as written: the point may also be part of the name (`shop/<point>`), see `backupRef`. */
 export type BackupRef = {collection: Name; point?: string};
@@ -25,7 +26,8 @@ export type AlterAction =
   | {kind: 'set'; settings: readonly Setting[]}
   | {kind: 'reset'; keys: readonly string[]}
   | {kind: 'add-table' | 'drop-table'; table: Name}
-  | {kind: 'add-database' | 'drop-database'};
+  | {kind: 'add-database'; except?: readonly Name[]}
+  | {kind: 'drop-database'};
 
 /** The content of a statement, by kind. */
 export type StatementBody =

@@ -32,6 +32,10 @@ test.each<[string, object]>([
     "create backup collection if not exists c database with (storage='cluster')",
     {...create, name: n('c'), ifNotExists: true, members: {kind: 'database'}},
   ],
+  [
+    "CREATE BACKUP COLLECTION c DATABASE except (TABLE a, TABLE main.b) WITH (STORAGE='cluster')",
+    {...create, name: n('c'), members: {kind: 'database', except: [n('a'), n('main.b')]}},
+  ],
   ["CREATE BACKUP COLLECTION c WITH (STORAGE='cluster')", {...create, name: n('c')}],
   // Keywords may be names.
   ["CREATE BACKUP COLLECTION if WITH (STORAGE='cluster')", {...create, name: n('if')}],
@@ -65,13 +69,15 @@ test.each<[string, object]>([
     },
   ],
   [
-    'ALTER BACKUP COLLECTION c ADD TABLE a, DROP TABLE main.b, ADD DATABASE, DROP DATABASE',
+    'ALTER BACKUP COLLECTION c ADD TABLE a, DROP TABLE main.b, ADD DATABASE, ADD DATABASE EXCEPT (TABLE a), ' +
+      'DROP DATABASE',
     {
       ...alter,
       actions: [
         {kind: 'add-table', table: n('a')},
         {kind: 'drop-table', table: n('main.b')},
         {kind: 'add-database'},
+        {kind: 'add-database', except: [n('a')]},
         {kind: 'drop-database'},
       ],
     },

@@ -3,6 +3,7 @@ import {
   type BackupRef,
   type ChosenTable,
   type Members,
+  type Name,
   quoteName,
   type Setting,
   type StatementBody,
@@ -98,8 +99,11 @@ const settings = (all: readonly Setting[]) =>
 
 function members(of: Members | undefined): string {
   if (of === undefined) return '';
-  return of.kind === 'database' ? 'DATABASE ' : `(${of.tables.map((table) => `TABLE ${name(table)}`).join(', ')}) `;
+  return of.kind === 'database' ? `DATABASE${except(of)} ` : `${tableList(of.tables)} `;
 }
+
+const tableList = (tables: readonly Name[]) => `(${tables.map((table) => `TABLE ${name(table)}`).join(', ')})`;
+const except = (of: {except?: readonly Name[]}) => (of.except === undefined ? '' : ` EXCEPT ${tableList(of.except)}`);
 
 function action(of: AlterAction): string {
   switch (of.kind) {
@@ -112,7 +116,7 @@ function action(of: AlterAction): string {
     case 'drop-table':
       return `DROP TABLE ${name(of.table)}`;
     case 'add-database':
-      return 'ADD DATABASE';
+      return `ADD DATABASE${except(of)}`;
     case 'drop-database':
       return 'DROP DATABASE';
   }

@@ -14,7 +14,7 @@ const backup = fc.record({collection: name, point: anyText}, {requiredKeys: ['co
 const tables = fc.array(name, {minLength: 1, maxLength: 3});
 const members = fc.oneof(
   tables.map((list) => ({kind: 'tables' as const, tables: list})),
-  fc.constant({kind: 'database' as const}),
+  fc.record({kind: fc.constant('database' as const), except: tables}, {requiredKeys: ['kind']}),
 );
 const settingActions = settings.map((all) =>
   all.map((entry, index) =>
@@ -23,7 +23,8 @@ const settingActions = settings.map((all) =>
 );
 const memberAction = fc.oneof(
   fc.record({kind: fc.constantFrom('add-table' as const, 'drop-table' as const), table: name}),
-  fc.record({kind: fc.constantFrom('add-database' as const, 'drop-database' as const)}),
+  fc.record({kind: fc.constant('add-database' as const), except: tables}, {requiredKeys: ['kind']}),
+  fc.record({kind: fc.constant('drop-database' as const)}),
 );
 const maybeSettings = fc.oneof(settings, fc.constant([]));
 const is = <Kind extends string>(kind: Kind) => fc.constant(kind);

@@ -7,10 +7,11 @@ import {openVaultAt, type Workplace} from './workplace.ts';
 /** A collection, and which store it is in. */
 export type StoredCollection = CollectionSummary & {storage: Storage};
 
-/** `DATABASE`, or the tables by name; null where the definition cannot be read. */
+/** `DATABASE`, `DATABASE EXCEPT a, b`, or the tables by name; null where the definition cannot be read. */
 export function membersText({members}: CollectionSummary): string | null {
   if (members === undefined) return null;
-  return members.kind === 'database' ? 'DATABASE' : members.tables.join(', ');
+  if (members.kind === 'tables') return members.tables.join(', ');
+  return members.except === undefined ? 'DATABASE' : `DATABASE EXCEPT ${members.except.join(', ')}`;
 }
 
 /** The collections of every store in use. Throws as {@link ofEveryVault}. */

@@ -128,7 +128,11 @@ async function untrack({deps, place}: AtPlace, owner: string): Promise<string | 
 }
 
 function membersOf(written: Members | undefined) {
-  if (written === undefined || written.kind === 'database') return written;
+  if (written === undefined) return undefined;
+  if (written.kind === 'database') {
+    const {except} = written;
+    return {kind: 'database' as const, ...(except === undefined ? {} : {except: except.map(tableName)})};
+  }
   return {kind: 'tables' as const, tables: written.tables.map((table) => tableName(table))};
 }
 

@@ -63,7 +63,7 @@ export async function takeBackup(
     tools.progress({...copied.meter.state(), phase: 'Commit'});
     await writer.flush();
     const {storedBytes} = writer.stats;
-    const {tables, objects, takenAt, mark, rows, deletedRows, logicalBytes} = copied;
+    const {tables, objects, excepted, takenAt, mark, rows, deletedRows, logicalBytes} = copied;
     await commit(writer, copied, {
       version: versionFor({tables, objects}),
       collection: {id: live.definition.id, name: live.definition.name},
@@ -76,6 +76,7 @@ export async function takeBackup(
       mark,
       tables,
       objects: objects.length === 0 ? undefined : objects,
+      excepted: excepted.length === 0 ? undefined : excepted,
       cost: {rows, deletedRows, logicalBytes, storedBytes},
     });
     await trimChangeLog(tools, live, mark);

@@ -18,6 +18,8 @@ import type {LayerSink} from './write-segments.ts';
 export type CopiedTables = {
   tables: readonly TableBackup[];
   objects: readonly SchemaObject[];
+  /** What EXCEPT left out. */
+  excepted: readonly string[];
   streams: readonly Recipe[];
   source: BackupBody['source'];
   takenAt: string;
@@ -45,7 +47,7 @@ export async function copyTables(
   const {vault, source, signal} = tools;
   const {definition} = live;
   const members = await memberTables(definition, source);
-  const {tables, whole} = members;
+  const {tables, whole, excepted} = members;
   for (const sentence of await leftBehind(definition, source)) tools.notice(sentence);
   for (const [reason, names] of byReason(whole)) {
     tools.notice(`each increment takes all rows of ${names.join(', ')}: ${reason}`);
@@ -55,6 +57,7 @@ export async function copyTables(
   const snapshot = await source.snapshot({
     tables,
     objects: definition.members.kind === 'database',
+    exceptObjects: excepted,
     omitIndexes: definition.settings.omitIndexes,
     ...(definition.settings.incremental ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
     since: parent && sinceOf(parent, definition.id),
@@ -94,6 +97,7 @@ export async function copyTables(
     return {
       tables: tablesNow,
       objects: snapshot.objects,
+      excepted,
       streams: streams.streams,
       takenAt,
       source: {...(await nameDatabase(source)), database: snapshot.database},

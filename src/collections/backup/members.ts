@@ -7,6 +7,8 @@ export type MemberTables = {
   tables: readonly TableName[];
   /** Tables whose changes cannot be tracked, with the reason: each increment copies all of their rows. */
   whole: ReadonlyMap<TableName, string>;
+  /** Tables and other objects of the database that EXCEPT leaves out, with the tables behind them. */
+  excepted: readonly string[];
 };
 
 /**
@@ -16,7 +18,11 @@ export type MemberTables = {
 export async function memberTables(definition: Definition, source: TableSource): Promise<MemberTables> {
   const {members, settings} = definition;
   const facts = await source.describe(members.kind === 'database' ? 'all' : members.tables);
-  const usable = members.kind === 'database' ? facts.filter((table) => table.state === 'present') : facts;
+  const excepted = await exceptedOf(definition, source, facts);
+  const usable =
+    members.kind === 'database'
+      ? facts.filter((table) => table.state === 'present' && !excepted.includes(table.name))
+      : facts;
   if (usable.length === 0) {
     throw new BkpError('BAD_REQUEST', `collection ${definition.name} has no tables to back up`, {
       next: `ALTER BACKUP COLLECTION ${quoteName(definition.name)} ADD TABLE …`,
@@ -48,7 +54,34 @@ export async function memberTables(definition: Definition, source: TableSource):
     }
   }
   requireOneSpelling(definition.name, usable);
-  return {tables: usable.map((table) => table.name), whole: settings.incremental ? wholeOf(usable) : new Map()};
+  const tables = usable.map((table) => table.name);
+  return {tables, whole: settings.incremental ? wholeOf(usable) : new Map(), excepted};
+}
+
+/**
+ * What EXCEPT leaves out of these tables, as the source spells it.
+ * @param facts of all tables of the database
+ * @throws BkpError `BAD_REQUEST` for a table that another object needs
+ */
+async function exceptedOf(
+  {members}: Pick<Definition, 'members'>,
+  source: TableSource,
+  facts: readonly TableFacts[],
+): Promise<readonly string[]> {
+  if (members.kind !== 'database' || members.except === undefined) return [];
+  const named = (await source.describe(members.except)).filter(({state}) => state !== 'absent').map(({name}) => name);
+  const behind: string[] = [];
+  for (const table of facts) {
+    if (table.state !== 'present' || table.partOf === undefined) continue;
+    const {name, partOf} = table;
+    if (named.includes(partOf)) behind.push(name);
+    else if (named.includes(name)) {
+      throw new BkpError('BAD_REQUEST', `${name} cannot be left out alone: it holds the rows of ${partOf}`, {
+        next: `EXCEPT (TABLE ${quoteName(partOf)}) leaves out both`,
+      });
+    }
+  }
+  return [...new Set([...named, ...behind])];
 }
 
 /** Only the source knows that two spellings are one table. */
@@ -83,7 +116,15 @@ export async function leftBehind(
     const found = (await source.describe(members.tables)).filter(({state}) => state !== 'absent');
     requireOneSpelling(name, found);
   }
-  return source.leftBehind(members.kind === 'database' ? 'all' : members.tables);
+  if (members.kind === 'tables') return source.leftBehind(members.tables);
+  if (members.except === undefined) return source.leftBehind('all');
+  const excepted = await exceptedOf({members}, source, await source.describe('all'));
+  return [...exceptions(members.except, excepted), ...(await source.leftBehind('all', excepted))];
+}
+
+function exceptions(except: readonly string[], excepted: readonly string[]): readonly string[] {
+  if (excepted.length > 0) return [`left out by EXCEPT: ${excepted.join(', ')}`];
+  return [`EXCEPT leaves out nothing now: the database has no ${except.join(', ')}`];
 }
 
 function list(tables: readonly TableFacts[]): string {

@@ -32,7 +32,7 @@ export async function createCollection(
   const {name} = request;
   const settings = applySettings(undefined, request.settings);
   const members = request.members ?? {kind: 'tables', tables: []};
-  if (members.kind === 'tables') requireDistinct(members.tables);
+  requireDistinct(members.kind === 'tables' ? members.tables : (members.except ?? []));
   return change(tools, name, async (writer) => {
     const folder = await readFolder(tools.vault, name);
     const {newest, damage} = folder;
@@ -90,25 +90,39 @@ function applyAction(definition: Definition, action: AlterAction): Definition {
       return {...definition, settings: applySettings(definition.settings, action.settings)};
     case 'reset':
       return {...definition, settings: resetSettings(definition.settings, action.keys)};
-    case 'add-database':
-      return {...definition, members: {kind: 'database'}};
+    case 'add-database': {
+      const except = action.except?.map(tableName) ?? [];
+      requireDistinct(except);
+      return {...definition, members: databaseExcept(except)};
+    }
     case 'drop-database':
       if (members.kind !== 'database') throw refuse(`collection ${name} is not of the whole database`);
       return {...definition, members: {kind: 'tables', tables: []}};
     case 'add-table': {
       const table = tableName(action.table);
-      if (members.kind === 'database') throw refuse(`collection ${name} is of the whole database, ${table} included`);
+      if (members.kind === 'database') {
+        const {except = []} = members;
+        if (!except.includes(table)) throw refuse(`collection ${name} is of the whole database, ${table} included`);
+        return {...definition, members: databaseExcept(except.filter((other) => other !== table))};
+      }
       requireDistinct([...members.tables, table]);
       return {...definition, members: {kind: 'tables', tables: [...members.tables, table]}};
     }
     case 'drop-table': {
       const table = tableName(action.table);
-      if (members.kind === 'database' || !members.tables.includes(table))
-        throw refuse(`table ${table} is not in collection ${name}`);
+      if (members.kind === 'database') {
+        const except = [...(members.except ?? []), table];
+        requireDistinct(except);
+        return {...definition, members: databaseExcept(except)};
+      }
+      if (!members.tables.includes(table)) throw refuse(`table ${table} is not in collection ${name}`);
       return {...definition, members: {kind: 'tables', tables: members.tables.filter((member) => member !== table)}};
     }
   }
 }
+
+const databaseExcept = (except: readonly string[]): CollectionMembers =>
+  except.length === 0 ? {kind: 'database'} : {kind: 'database', except};
 
 export type Dropped = {definition: Definition; backups: readonly BackupName[]};
 
@@ -182,7 +196,7 @@ export async function putDefinition(writer: VaultWriter, definition: Definition)
 
 function requireDistinct(tables: readonly string[]): void {
   const twice = tables.find((table, at) => tables.indexOf(table) !== at);
-  if (twice !== undefined) throw refuse(`table ${twice} is in the collection twice`);
+  if (twice !== undefined) throw refuse(`table ${twice} is named twice`);
 }
 
 function refuse(message: string): BkpError {

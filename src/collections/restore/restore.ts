@@ -66,6 +66,9 @@ export async function restoreBackup(tools: RestoreTools, request: RestoreRequest
     await findBackup(vault, {collection: request.collection, backups: live.backups, point: request.backup}),
   );
   const parts = restoredParts(backup, request.choice);
+  const {excepted} = backup.body;
+  if (excepted !== undefined && request.choice === undefined)
+    tools.notice(`not in the backup, by EXCEPT: ${excepted.join(', ')}`);
   if (request.mode === undefined) for (const sentence of request.choice?.notices ?? []) tools.notice(sentence);
   const restore = (some: RestoredParts, isWhole: boolean) =>
     restoreParts(tools, {live, backup, parts: some, isWhole}, request);

@@ -20,14 +20,18 @@ export type CollectionSettings = KeepSettings & {
   scheduleZone?: string;
 };
 
-export type CollectionMembers = {kind: 'tables'; tables: readonly string[]} | {kind: 'database'};
+/** `except`: tables that stay out, with the tables behind them; absent if there are none. */
+export type CollectionMembers =
+  | {kind: 'tables'; tables: readonly string[]}
+  | {kind: 'database'; except?: readonly string[]};
 
 /**
- * The lowest version whose readers remove no more than the definition allows: 2 with `keep`. Older readers refuse
- * it, so that they do not clean up by KEEP_LATEST alone.
+ * The lowest version whose readers remove no more and back up no more than the definition allows: 2 with `keep`, 3 with
+ * `except`. Older readers refuse it, so that they do not clean up by KEEP_LATEST alone, and do not back up what is
+ * excepted.
  */
-export type DefinitionVersion = 1 | 2;
-export const newestDefinition: DefinitionVersion = 2;
+export type DefinitionVersion = 1 | 2 | 3;
+export const newestDefinition: DefinitionVersion = 3;
 
 /** One generation of a collection's definition, as the vault stores it. */
 export type Definition = {
@@ -48,14 +52,14 @@ const isZone = (zone: string) => isAccepted(() => openSchedule('0 0 * * *', zone
 const cronLine = v.pipe(text, v.check(isCronLine, 'Invalid cron line'));
 
 export const definitionSchema = v.object({
-  version: v.picklist([1, 2]),
+  version: v.picklist([1, 2, 3]),
   id: name,
   name,
   generation: v.pipe(count, v.minValue(1)),
   createdAt: time,
   members: v.variant('kind', [
     v.object({kind: v.literal('tables'), tables: v.array(name)}),
-    v.object({kind: v.literal('database')}),
+    v.object({kind: v.literal('database'), except: v.exactOptional(v.pipe(v.array(name), v.nonEmpty()))}),
   ]),
   settings: v.object({
     storage: v.picklist(['cluster', 's3']),
@@ -73,9 +77,15 @@ export const definitionSchema = v.object({
   ),
 });
 
-/** The version that a definition with these members must have. The rules of a dropped collection do not matter. */
-export function definitionVersion({settings, dropped}: Pick<Definition, 'settings' | 'dropped'>): DefinitionVersion {
-  return settings.keep === undefined || dropped !== undefined ? 1 : 2;
+/** The version that a definition with these members must have. What a dropped collection had does not matter. */
+export function definitionVersion({
+  members,
+  settings,
+  dropped,
+}: Pick<Definition, 'members' | 'settings' | 'dropped'>): DefinitionVersion {
+  if (dropped !== undefined) return 1;
+  if (members.kind === 'database' && members.except !== undefined) return 3;
+  return settings.keep === undefined ? 1 : 2;
 }
 
 function isAccepted(use: () => unknown): boolean {

@@ -63,6 +63,8 @@ export type BackupBody = {
   tables: readonly TableBackup[];
   /** Views and virtual tables, created after the tables; absent if there are none. */
   objects?: readonly SchemaObject[] | undefined;
+  /** Tables and objects that the database had, and EXCEPT left out; absent if there are none. */
+  excepted?: readonly string[] | undefined;
   cost: BackupCost;
 };
 
@@ -102,6 +104,7 @@ const bodySchema = v.object({
     ),
   ),
   objects: v.exactOptional(v.array(v.object({name, definition: opaque}))),
+  excepted: v.exactOptional(v.array(name)),
   cost: v.object({rows: count, deletedRows: count, logicalBytes: count, storedBytes: count}),
 });
 

@@ -67,8 +67,8 @@ export class SqliteSource implements TableSource {
     );
   }
 
-  async leftBehind(tables: readonly TableName[] | 'all'): Promise<readonly string[]> {
-    return this.#absent() ? [] : withConnection(this.#path, {}, (connection) => leftBehind(connection, tables));
+  async leftBehind(tables: readonly TableName[] | 'all', except?: readonly string[]): Promise<readonly string[]> {
+    return this.#absent() ? [] : withConnection(this.#path, {}, (connection) => leftBehind(connection, tables, except));
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
@@ -248,6 +248,7 @@ function factsOf(connection: Connection, name: TableName, named: boolean): Table
     name: found.table.name,
     state: 'present',
     fullOnly: trackingObstacle(found.table),
+    partOf: shadowOf,
   };
 }
 

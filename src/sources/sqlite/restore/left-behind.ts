@@ -11,11 +11,17 @@ import type {Table} from '../schema/table.ts';
 const restoreLeavesOut = 'a restore leaves it out where that does not exist';
 
 /** What a backup of these tables does not contain and its restore may lack, one sentence each. */
-export function leftBehind(connection: Connection, asked: readonly TableName[] | 'all'): readonly string[] {
+export function leftBehind(
+  connection: Connection,
+  asked: readonly TableName[] | 'all',
+  except: readonly string[] = [],
+): readonly string[] {
   const whole = asked === 'all';
-  const found = (whole ? tableNames(connection) : asked).map((name) => findTable(connection, name));
+  const isIn = (name: string) => !except.includes(name);
+  const names = whole ? tableNames(connection).filter(isIn) : asked;
+  const found = names.map((name) => findTable(connection, name));
   const tables = found.flatMap((one) => (one.kind === 'table' ? [one.table] : []));
-  const objects = whole ? readObjects(connection) : [];
+  const objects = whole ? readObjects(connection).filter(({name}) => isIn(name)) : [];
   const members = new Set([...tables, ...objects].map(({name}) => foldName(name)));
   return [
     ...found.flatMap((one) => (one.kind === 'unsupported' ? [one.reason] : [])),
@@ -24,7 +30,9 @@ export function leftBehind(connection: Connection, asked: readonly TableName[] |
       table.triggers.flatMap((trigger) => outside(connection, table.name, trigger, members)),
     ),
     ...ofViews(connection, objects, members),
-    ...ofVirtualTables(connection, tables, whole),
+    ...ofVirtualTables(connection, tables, whole)
+      .filter(({of}) => isIn(of))
+      .map(({sentence}) => sentence),
   ];
 }
 
@@ -125,19 +133,21 @@ function unreachable(connection: Connection): readonly string[] {
 
 const ownTable = new RegExp(`^${ownPrefix}(?:meta$|marks$|log_|row_)`, 'i');
 
-function ofVirtualTables(connection: Connection, tables: readonly Table[], whole: boolean): readonly string[] {
+/** `of`: the virtual table. */
+function ofVirtualTables(
+  connection: Connection,
+  tables: readonly Table[],
+  whole: boolean,
+): readonly {of: string; sentence: string}[] {
   return virtualTables(connection).flatMap(({name, module, known}) => {
     const held = tables.filter((table) => table.shadowOf === name).map((table) => table.name);
     if (known || (!whole && held.length === 0)) return [];
     const rows = held.length === 0 ? '' : `, with the rows of ${held.join(', ')}`;
-    return whole
-      ? [
-          `virtual table ${name} comes back by its statement${rows}: its module ${module} belongs ` +
-            'to the application, and bkp cannot check its content',
-        ]
-      : [
-          `${held.join(', ')} hold the rows of virtual table ${name} (module ${module}), which ` +
-            'only a collection of the whole DATABASE holds',
-        ];
+    const sentence = whole
+      ? `virtual table ${name} comes back by its statement${rows}: its module ${module} belongs ` +
+        'to the application, and bkp cannot check its content'
+      : `${held.join(', ')} hold the rows of virtual table ${name} (module ${module}), which ` +
+        'only a collection of the whole DATABASE holds';
+    return [{of: name, sentence}];
   });
 }

@@ -162,7 +162,9 @@ class SqliteSnapshot implements Snapshot {
     this.#owner = options.since?.owner;
     this.#notice = options.notice;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
-    this.objects = options.objects === true ? readObjects(connection) : [];
+    const except = options.exceptObjects ?? [];
+    const objects = options.objects === true ? readObjects(connection) : [];
+    this.objects = objects.filter(({name}) => !except.includes(name));
     this.database = databaseFacts(connection, options.writtenBy);
     this.schemas = tables.map((table) => tableSchema(connection, table, {omitIndexes: options.omitIndexes ?? false}));
     this.#maker = new SegmentMaker(connection);
