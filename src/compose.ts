@@ -1,3 +1,4 @@
+import {existsSync} from 'node:fs';
 import {homedir} from 'node:os';
 import {resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -5,7 +6,15 @@ import {Worker} from 'node:worker_threads';
 import type {Deps, GlobalFlags} from './app/deps.ts';
 import {colorsWanted} from './commands/colors.ts';
 import type {CommandDeps} from './commands/deps.ts';
-import {closeUsualHome, loadSettings, makeInHome, resolveHome, type S3Address, type Settings} from './config/index.ts';
+import {
+  closeUsualHome,
+  type Home,
+  loadSettings,
+  makeInHome,
+  resolveHome,
+  type S3Address,
+  type Settings,
+} from './config/index.ts';
 import type {ExitStatus} from './errors/index.ts';
 import {systemProcesses} from './lib/processes.ts';
 import {type Journal, type Operation, openJournal} from './ops/index.ts';
@@ -41,6 +50,7 @@ export async function openRealDeps(
     close = () => opened.close();
     await opened.reap();
     await Promise.all(cleaning);
+    await removeScratch(home, nowMicros() / 1000);
     return opened;
   };
 
@@ -120,6 +130,13 @@ export async function openRealDeps(
 async function cleanAfterDeath(deps: Deps, operation: Operation): Promise<void> {
   const {cleanAfter} = await import('./app/orders/clean-after.ts');
   await cleanAfter(deps, operation).catch(() => {});
+}
+
+/** What commands that were killed left there. */
+async function removeScratch({scratchDir}: Home, nowMs: number): Promise<void> {
+  if (!existsSync(scratchDir)) return;
+  const {removeAbandoned} = await import('./app/places/scratch-folder.ts');
+  removeAbandoned(scratchDir, nowMs);
 }
 
 /** A separate process sends the notifications, so that this command does not wait for them. */

@@ -25,9 +25,8 @@ const abandonedMs = 60_000;
  * @throws Error of the file system
  */
 export function beginNewFile(target: string, {pid, id, nowMs}: {pid: number; id: string; nowMs: number}): NewFile {
-  const prefix = `.${basename(target)}.bkp-new-`;
-  removeAbandoned(dirname(target), prefix, nowMs);
-  const folder = join(dirname(target), `${prefix}${pid}-${id}`);
+  removeAbandoned(dirname(target), nowMs);
+  const folder = join(dirname(target), `.${basename(target)}.bkp-new-${pid}-${id}`);
   mkdirSync(folder, 0o700);
   const path = join(folder, basename(target));
   return {
@@ -53,9 +52,9 @@ function linkOrRename(from: string, to: string): void {
   }
 }
 
-function removeAbandoned(folder: string, prefix: string, nowMs: number): void {
+function removeAbandoned(folder: string, nowMs: number): void {
   for (const name of readdirSync(folder)) {
-    const [, pid] = name.startsWith(prefix) ? (/^(\d+)-/.exec(name.slice(prefix.length)) ?? []) : [];
+    const [, pid] = /^\..*\.bkp-new-(\d+)-[0-9a-f]+$/.exec(name) ?? [];
     if (pid === undefined || isAlive(Number(pid))) continue;
     const path = join(folder, name);
     // A process of another machine may be writing to a shared disk.

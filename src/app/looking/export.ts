@@ -55,6 +55,9 @@ export function exportToFile(deps: Deps, request: ExportRequest): Promise<Export
               });
         put(place, request.file);
         return exported;
+      } catch (error) {
+        // The write stream's errors are the system's.
+        throw error instanceof BkpError || systemCode(error) === undefined ? error : unwritable(request.file, error);
       } finally {
         place.discard();
       }

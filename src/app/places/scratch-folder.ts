@@ -31,6 +31,9 @@ export function openScratchFolder({home, nowMicros}: Pick<Deps, 'home' | 'nowMic
   makeInHome(home, folder);
   writeFileSync(join(folder, ownerFile), JSON.stringify(systemProcesses.self()));
   let files = 0;
+  const removeFolder = () => rmSync(folder, {recursive: true, force: true});
+  // When the reader of a pipe ends, the process does too.
+  process.once('exit', removeFolder);
   return {
     file: () => join(folder, `${files++}.db`),
     requireRoom: (bytes) => {
@@ -42,7 +45,10 @@ export function openScratchFolder({home, nowMicros}: Pick<Deps, 'home' | 'nowMic
         next: 'limit the rows by the primary key (WHERE id = …), free space, or use a home on another disk: --home',
       });
     },
-    remove: () => rmSync(folder, {recursive: true, force: true}),
+    remove: () => {
+      process.off('exit', removeFolder);
+      removeFolder();
+    },
   };
 }
 
