@@ -35,6 +35,7 @@ export {
   type DraftReport,
   type Report,
   type ReportAuthor,
+  type ReportedTable,
   type ReportFacts,
   type ReportId,
   type ReportLevel,

@@ -81,7 +81,7 @@ export const commandGroups: readonly CommandGroup[] = [
   },
   {
     name: 'report',
-    summary: 'print the report of a restore drill',
+    summary: 'print the report of a restore drill or of a comparison with the source',
     load: () => import('./report/index.ts'),
   },
   {

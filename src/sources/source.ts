@@ -236,7 +236,15 @@ export type StoredBase = {trees: readonly StoredTree[]; changedKeys: number};
 export type MergeMode = 'merge' | 'replace';
 
 /** What a merge did with the rows of a table, or would do. `kept`: those that only the table has. */
-export type MergedTable = {name: TableName; inserted: number; updated: number; deleted: number; kept: number};
+export type MergedTable = {
+  name: TableName;
+  inserted: number;
+  updated: number;
+  deleted: number;
+  kept: number;
+  /** Keys of some of these rows as text for people, if they were asked for. */
+  examples?: {[Change in 'inserted' | 'updated' | 'deleted']: readonly string[]} | undefined;
+};
 
 /** A restored table, as `finish` reports it. */
 export type PublishedTable = {name: TableName; rows: number; content?: TableContent | undefined};
@@ -291,7 +299,12 @@ export interface Staging {
    * @throws BkpError `PRECONDITION` naming the difference of columns, or rows that cannot come back or would refer to
    *   nothing; `UNSUPPORTED` to merge a table without a primary key; `TABLE_NOT_FOUND`. Nothing is changed then
    */
-  merge(options: {dryRun: boolean; notice?: ((text: string) => void) | undefined}): Promise<readonly MergedTable[]>;
+  merge(options: {
+    dryRun: boolean;
+    /** How many rows of each kind a dry run names. Default 0. */
+    examples?: number;
+    notice?: ((text: string) => void) | undefined;
+  }): Promise<readonly MergedTable[]>;
   discard(): Promise<void>;
 }
 

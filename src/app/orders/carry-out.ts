@@ -11,7 +11,7 @@ import {
   verifyCollection,
 } from './run-collection.ts';
 import {backUpDatabase, dropDatabase, restoreDatabaseOrder, verifyDatabase} from './run-database.ts';
-import {drillCollection} from './run-drill.ts';
+import {compareCollection, drillCollection} from './run-drill.ts';
 import {trafficText} from './traffic.ts';
 import type {OrderKind, OrderOf, Run, Work} from './work.ts';
 import {requireOrder} from './work-order.ts';
@@ -22,6 +22,7 @@ const runs: {[K in OrderKind]: Run<K>} = {
   restore: restoreCollection,
   verify: verifyCollection,
   drill: drillCollection,
+  compare: compareCollection,
   copy: copyCollectionOrder,
   cleanup: cleanUpStore,
   dbbackup: backUpDatabase,

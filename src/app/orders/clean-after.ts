@@ -16,7 +16,7 @@ export async function cleanAfter(deps: Pick<Deps, 'settings'>, operation: Operat
     await withFileSource(deps, order.place, (source) =>
       source.releaseLeftover(createdAtMicros, operationId(operation)),
     );
-  if (order?.do === 'drill') removeScratch(order.folder);
+  if (order?.do === 'drill' || order?.do === 'compare') removeScratch(order.folder);
   if (order?.do === 'restore') {
     await withSource(deps, order.place, async (source) => {
       await source.discardStaging(order.stagingId);

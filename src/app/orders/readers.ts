@@ -16,7 +16,12 @@ export async function readersIn(
   const journal = await deps.journal();
   const readers = (await journal.open()).flatMap((operation) => {
     const order = orderOf(operation);
-    const reads = order?.do === 'restore' || order?.do === 'verify' || order?.do === 'copy' || order?.do === 'drill';
+    const reads =
+      order?.do === 'restore' ||
+      order?.do === 'verify' ||
+      order?.do === 'copy' ||
+      order?.do === 'drill' ||
+      order?.do === 'compare';
     if (!reads || order.collection !== at.collection || order.place.vault !== at.vault) return [];
     // An order without a backup reads all of them.
     return [{id: operationId(operation), backup: order.backup}];

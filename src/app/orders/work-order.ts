@@ -43,6 +43,8 @@ type CollectionOrder = {
       partial?: true;
     }
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel; budget?: VerifyBudget; heal?: Workplace}
+  /** The newest backup, and the source. */
+  | {do: 'compare'; collection: string; backup: BackupName; folder: string}
   /** `folder`: where the backup is restored; it is removed at the end. */
   | {do: 'drill'; collection: string; backup: BackupName; queries: readonly string[]; folder: string}
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
@@ -157,6 +159,7 @@ const orderSchema = v.variant('do', [
     budget,
     heal: maybe(place),
   }),
+  v.object({...common, do: v.literal('compare'), collection: name, backup, folder: name}),
   v.object({
     ...common,
     do: v.literal('drill'),

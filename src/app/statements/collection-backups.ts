@@ -62,7 +62,7 @@ export async function verifyStatement(deps: Deps, statement: StatementOf<'verify
   const {collection, point} = backupRef(statement.backup, deps.nowMicros());
   const {level, queries, heal, ...budget} = verifyWish(statement.settings);
   const at = {deps, place: await placeOfCollection(deps, collection, {defines: false})};
-  if (level === 'restore') return drillStatement(at, statement, queries);
+  if (level === 'restore' || level === 'source') return drillStatement(at, statement, {level, queries});
   const {backup, place} = await withVault(at, {create: false}, async (vault, place) => ({
     backup: await planVerify(vault, {collection, point}),
     place,

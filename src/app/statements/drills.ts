@@ -1,25 +1,31 @@
-import {planDrill} from '../../collections/index.ts';
+import {planCompare, planDrill} from '../../collections/index.ts';
 import {backupRef} from '../../sql/index.ts';
 import {scratchFolder} from '../orders/scratch.ts';
 import {collectionSubject, startOperation} from '../orders/start.ts';
+import {withSource} from '../places/source-places.ts';
 import {type AtPlace, withVault} from '../places/workplace.ts';
 import type {StatementOf, StatementResult} from './result.ts';
 
-/** VERIFY with LEVEL='restore': of the named backup, or of the newest. */
+type Wish = {level: 'restore' | 'source'; queries: readonly string[]};
+
+/** VERIFY with LEVEL='restore': of the named backup, or of the newest. With LEVEL='source': of the newest. */
 export async function drillStatement(
   at: AtPlace,
   statement: StatementOf<'verify'>,
-  queries: readonly string[],
+  {level, queries}: Wish,
 ): Promise<StatementResult> {
   const {deps} = at;
   const {collection, point} = backupRef(statement.backup, deps.nowMicros());
   const {backup, place} = await withVault(at, {create: false}, async (vault, place) => ({
-    backup: await planDrill(vault, {collection, point}),
+    backup: await (level === 'restore' ? planDrill : planCompare)(vault, {collection, point}),
     place,
   }));
+  // A wrong or missing source is reported at once.
+  if (level === 'source') await withSource(deps, place, (source) => source.identity());
+  const of = {place, collection, backup, folder: await scratchFolder(deps)};
   const operation = await startOperation(
     deps,
-    {do: 'drill', place, collection, backup, queries, folder: await scratchFolder(deps)},
+    level === 'restore' ? {do: 'drill', ...of, queries} : {do: 'compare', ...of},
     {
       kind: 'verify',
       subject: collectionSubject(collection),

@@ -30,7 +30,7 @@ export function isAdopting(settings: readonly Setting[]): boolean {
 
 /** What VERIFY does: the vault checks the store for the first two levels; the others also restore the backup. */
 export type VerifyWish = {
-  level: VerifyLevel | 'restore';
+  level: VerifyLevel | 'restore' | 'source';
   queries: readonly string[];
   /** Absent: everything is read. */
   budget?: VerifyBudget;
@@ -38,7 +38,7 @@ export type VerifyWish = {
   heal?: string;
 };
 
-const levels = ['structure', 'data', 'restore'] as const;
+const levels = ['structure', 'data', 'restore', 'source'] as const;
 
 /** The settings of VERIFY; `data` by default. @throws BkpError `BAD_REQUEST` | `SYNTAX` */
 export function verifyWish(settings: readonly Setting[]): VerifyWish {
@@ -78,7 +78,7 @@ export function storedExtent(
   settings: readonly Setting[],
 ): Omit<VerifyWish, 'level' | 'queries'> & {level: VerifyLevel} {
   const {level, queries, ...extent} = verifyWish(settings);
-  if (level !== 'restore' && queries.length === 0) return {level, ...extent};
+  if (level !== 'restore' && level !== 'source' && queries.length === 0) return {level, ...extent};
   throw new BkpError('BAD_REQUEST', `LEVEL='${level}' is for collections`, {
     next: "write LEVEL='structure' or LEVEL='data'; bkp restore --root tries a restore in an empty place",
   });
@@ -88,7 +88,7 @@ function levelValue(value: string): VerifyWish['level'] {
   const level = levels.find((word) => word === value.toLowerCase());
   if (level !== undefined) return level;
   throw new BkpError('BAD_REQUEST', `LEVEL cannot be '${value}'`, {
-    next: "write LEVEL='structure', LEVEL='data' or LEVEL='restore'",
+    next: "write LEVEL='structure', LEVEL='data', LEVEL='restore' or LEVEL='source'",
   });
 }
 

@@ -6,8 +6,8 @@ import {type ReportOptions, runReport} from './run.ts';
 export function command(deps: CommandDeps, run = runReport): Command {
   return new Command('report')
     .description(
-      "Print the newest report of a VERIFY … WITH (LEVEL='restore'): what was checked, against what, when, by which " +
-        'bkp, and how long a recovery took. SELECT * FROM verifications() lists all reports.',
+      "Print the newest report of a VERIFY … WITH (LEVEL='restore') or LEVEL='source': what was checked, against " +
+        'what, when, by which bkp, and how long a recovery took. SELECT * FROM verifications() lists all.',
     )
     .argument('[collection]', 'name of the collection; without it: the newest report of all')
     .option('--backup <backup>', 'the newest report on this backup')

@@ -76,6 +76,20 @@ export function countMerge(connection: Connection, table: Table, mode: MergeMode
   };
 }
 
+/** Keys of some rows that {@link countMerge} counts, for a table with a key. */
+export function exampleKeys(connection: Connection, table: Table, count: number): MergedTable['examples'] {
+  if (!hasKey(table) || count === 0) return undefined;
+  const keys = (of: string, side: typeof living | typeof stored, condition: string) =>
+    connection
+      .all(`SELECT ${keyText(table, side)} AS key FROM ${of} AS ${side} WHERE ${condition} LIMIT ${count}`)
+      .map(({key}) => String(key));
+  return {
+    inserted: keys(storedTable(table), stored, `NOT ${isLiving(table)}`),
+    updated: keys(livingTable(table), living, isChanged(table)),
+    deleted: keys(livingTable(table), living, `NOT ${isStored(table)}`),
+  };
+}
+
 /**
  * Brings a living table to its state in the backup by changing the rows that differ. Within a write transaction.
  *

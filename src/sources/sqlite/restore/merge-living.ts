@@ -2,7 +2,7 @@ import type {MergedTable, MergeMode} from '../../source.ts';
 import {type Connection, withConnection} from '../engine/connection.ts';
 import {quoteText} from '../engine/quote.ts';
 import {ForeignKeys} from '../merge/foreign-keys.ts';
-import {countMerge, mergeTable, requireKeys, requireLiving} from '../merge/merge.ts';
+import {countMerge, exampleKeys, mergeTable, requireKeys, requireLiving} from '../merge/merge.ts';
 import {virtualTables} from '../schema/objects.ts';
 import type {KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
@@ -19,6 +19,8 @@ export type MergePlan = {
   mode: MergeMode;
   /** Count, and change nothing. */
   dryRun: boolean;
+  /** How many rows of each kind a dry run names. */
+  examples: number;
   facts: KeptFacts;
   notice: (text: string) => void;
 };
@@ -33,7 +35,12 @@ export function mergeIntoLiving(plan: MergePlan): readonly MergedTable[] {
     return inTransaction(connection, plan.dryRun, () => {
       const tables = requireLiving(connection, plan.tables, mode);
       if (mode === 'merge') for (const table of tables) requireKeys(connection, table);
-      if (plan.dryRun) return tables.map((table) => countMerge(connection, table, mode));
+      if (plan.dryRun) {
+        return tables.map((table) => ({
+          ...countMerge(connection, table, mode),
+          examples: exampleKeys(connection, table, plan.examples),
+        }));
+      }
       const keys = new ForeignKeys(connection, tables);
       const merged = tables.map((table) => mergeTable(connection, table, {mode, notice}));
       keys.requireNoNew();

@@ -272,9 +272,10 @@ export class SqliteStaging implements Staging {
 
   async merge(options: {
     dryRun: boolean;
+    examples?: number;
     notice?: ((text: string) => void) | undefined;
   }): Promise<readonly MergedTable[]> {
-    const {dryRun, notice = () => {}} = options;
+    const {dryRun, examples = 0, notice = () => {}} = options;
     this.#file.close();
     return mergeIntoLiving({
       target: this.#target,
@@ -283,6 +284,7 @@ export class SqliteStaging implements Staging {
       facts: this.#input.facts as KeptFacts,
       mode: this.#mode(),
       dryRun,
+      examples,
       notice,
     });
   }
