@@ -113,11 +113,22 @@ const rows = {
     kind: wording('a cron line of five fields, such as 0 2 * * *'),
     meaning: 'when bkp scheduler runs BACKUP DATABASE',
   },
+  verifyLine: {
+    key: 'backup.schedule.verify.cron',
+    kind: wording('a cron line of five fields, such as 0 4 * * *'),
+    meaning: 'when bkp scheduler runs VERIFY DATABASE',
+  },
+  verifyBudget: {
+    key: 'backup.verify.budget',
+    kind: wording('an amount such as 10 GiB, or a time such as 15 min'),
+    canBeOff: true,
+    meaning: 'how much a scheduled VERIFY DATABASE reads; off: everything',
+  },
   scheduleZone: {
     key: 'backup.schedule.tz',
     kind: wording('UTC, or an IANA name such as Europe/Berlin'),
     default: () => 'UTC',
-    meaning: 'time zone of that cron line',
+    meaning: 'time zone of these cron lines',
   },
   keepLatest: {
     key: 'backup.cleanup.keep.latest.n',

@@ -14,4 +14,4 @@ export type {
   StatementBody,
   WantedBackup,
 } from './statement.ts';
-export {backupCollection, backupDatabase, typeWords} from './write.ts';
+export {backupCollection, backupDatabase, typeWords, verifyCollection, verifyDatabase} from './write.ts';

@@ -1,5 +1,5 @@
 import {quoteName} from './names.ts';
-import type {Statement, WantedBackup} from './statement.ts';
+import type {Setting, Statement, WantedBackup} from './statement.ts';
 
 /** Where a name stands that was not typed in a text. */
 const start = {line: 1, column: 1};
@@ -21,6 +21,25 @@ export function backupCollection(name: string, type: WantedBackup): Statement {
     type,
     settings: [],
   };
+}
+
+const settingsText = (settings: readonly Setting[]) =>
+  settings.length === 0 ? '' : ` WITH (${settings.map(({key, value}) => `${key}='${value}'`).join(', ')})`;
+
+/** `VERIFY c WITH (…)` as a typed statement. @param settings values without quotes in them */
+export function verifyCollection(name: string, settings: readonly Setting[]): Statement {
+  return {
+    kind: 'verify',
+    text: `VERIFY ${quoteName(name, {always: true})}${settingsText(settings)}`,
+    place: start,
+    backup: {collection: {text: name, place: start}},
+    settings,
+  };
+}
+
+/** `VERIFY DATABASE WITH (…)` as a typed statement. @param settings values without quotes in them */
+export function verifyDatabase(settings: readonly Setting[]): Statement {
+  return {kind: 'verify-database', text: `VERIFY DATABASE${settingsText(settings)}`, place: start, settings};
 }
 
 /** `BACKUP DATABASE` as a typed statement. */

@@ -35,6 +35,7 @@ test('all paths are inside the home', () => {
     logsDir: '/b/logs',
     cacheDir: '/b/cache',
     codeCacheDir: '/b/cache/code',
+    scratchDir: '/b/scratch',
     vaultsDir: '/b/vaults',
     historyFile: '/b/history',
     reloadFile: '/b/reload',

@@ -3,17 +3,18 @@ import {profileName} from '../../config/index.ts';
 import {asPlain, BkpError} from '../../errors/index.ts';
 import {secondsText} from '../../lib/time.ts';
 import {type Operation, type OperationNumber, operationId} from '../../ops/index.ts';
-import {backupCollection, backupDatabase, type Statement} from '../../sql/index.ts';
+import type {Statement} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {type Decision, decide} from '../schedules/decide.ts';
 import {
-  collectionOf,
   type Found,
   keyOf,
   nameOf,
+  openTask,
   type Scheduled,
   scheduledOf,
   situationOf,
+  statementOf,
   type Try,
 } from '../schedules/known.ts';
 import {databasePlan} from '../schedules/known-database.ts';
@@ -192,6 +193,11 @@ export class Scheduler {
   async #run(scheduled: Scheduled, {take, dueMs, isFirst}: Exclude<Decision, {take: 'nothing'}>): Promise<void> {
     const name = nameOf(scheduled);
     const nowMs = this.#nowMs();
+    const running = await openTask(scheduled);
+    if (running !== undefined) {
+      this.#tries.set(keyOf(scheduled), {atMs: nowMs});
+      return this.#options.tell(`${name}: the run of ${secondsText(dueMs * 1000)} is skipped: ${running} still runs`);
+    }
     if (isFirst) this.#options.tell(`${name}: no backup of it is known; taking one now`);
     if (nowMs - dueMs > lateMs)
       this.#options.tell(`${name}: the run of ${secondsText(dueMs * 1000)} was missed and is made up for now`);
@@ -215,9 +221,7 @@ export class Scheduler {
     scheduled: Scheduled,
     {take, refusedSinceMs}: {take: BackupType; refusedSinceMs: number},
   ): Promise<OperationNumber | undefined> {
-    const collection = collectionOf(scheduled);
-    const type = take === 'full' ? 'full' : 'incremental-or-full';
-    const statement = collection === undefined ? backupDatabase : backupCollection(collection.name, type);
+    const statement = statementOf(scheduled, take);
     const {operation, notices} = await this.#options.start(scheduled.deps, statement, {refusedSinceMs});
     for (const notice of notices) this.#options.tell(`${nameOf(scheduled)}: ${notice}`);
     if (operation === undefined) return undefined;

@@ -10,7 +10,7 @@ import {placesOf, withVaultIfAny} from '../places/places.ts';
 import {withSource} from '../places/source-places.ts';
 import type {Workplace} from '../places/workplace.ts';
 import {decide} from './decide.ts';
-import {nameOf, type Scheduled, scheduledOf, situationOf} from './known.ts';
+import {nameOf, type Scheduled, scheduledOf, situationOf, taskOf} from './known.ts';
 import {nothingRuns} from './runner.ts';
 
 /** A timer starts what is due within five minutes, and a backup takes its time. */
@@ -43,7 +43,9 @@ async function overdue(deps: Deps, scheduled: Scheduled): Promise<Check[]> {
   const nowMs = deps.nowMicros() / 1000;
   const decision = decide(await situationOf(scheduled), nowMs);
   if (decision.take === 'nothing' || nowMs - decision.dueMs < overdueMs) return [];
-  const detail = `${nameOf(scheduled)}: the backup of ${secondsText(decision.dueMs * 1000)} was not taken`;
+  const what = taskOf(scheduled) === 'backup' ? 'backup' : 'run';
+  const missing = what === 'backup' ? 'was not taken' : 'was not made';
+  const detail = `${nameOf(scheduled)}: the ${what} of ${secondsText(decision.dueMs * 1000)} ${missing}`;
   return [{what: 'schedules', ok: false, detail, next: 'bkp schedule next; bkp operation list shows failed attempts'}];
 }
 

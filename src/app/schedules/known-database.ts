@@ -1,5 +1,6 @@
+import {parseBudget} from '../../backups/index.ts';
 import type {BackupPlan} from '../../collections/index.ts';
-import {backupMicros} from '../../database/index.ts';
+import {backupMicros, type DatabaseBackupName} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {openSchedule} from '../../schedule/index.ts';
 import type {Deps} from '../deps.ts';
@@ -8,38 +9,61 @@ import {objectPlace, withVaultIfAny} from '../places/places.ts';
 import {requireSource, type Workplace} from '../places/workplace.ts';
 
 /**
- * A profile's database, which `backup.schedule.cron` backs up as a whole. `newestMs`: its newest backup;
- * absent: none is known.
+ * A profile's database, which `backup.schedule.cron` backs up as a whole, or `backup.schedule.verify.cron` verifies.
+ * `newestMs`: its newest backup; absent: none is known.
  */
-export type ScheduledDatabase = {deps: Deps; place: Workplace; plan: BackupPlan; newestMs?: number};
+export type ScheduledDatabase = {
+  deps: Deps;
+  place: Workplace;
+  plan: BackupPlan;
+  newestMs?: number;
+  /** Its backups are verified. `firstMs`: the oldest of them. */
+  verify?: {budget: string | undefined; firstMs: number | undefined};
+};
+
+type Planned = {backup?: ScheduledDatabase; verify?: ScheduledDatabase & Required<Pick<ScheduledDatabase, 'verify'>>};
 
 /**
- * The plan from the settings alone, without reading a store.
- * @returns undefined when the profile has no such line
- * @throws BkpError `BAD_REQUEST` for an invalid line or zone | `USAGE` when source or object store are not set
+ * The plans from the settings alone, without reading a store.
+ * @throws BkpError `BAD_REQUEST` for an invalid line, zone or budget | `USAGE` when source or object store are not set
  */
-export async function databasePlan(deps: Deps): Promise<ScheduledDatabase | undefined> {
-  const {scheduleLine, scheduleZone} = await deps.settings();
-  if (scheduleLine === undefined) return undefined;
-  openSchedule(scheduleLine, scheduleZone);
+export async function databasePlan(deps: Deps): Promise<Planned> {
+  const {scheduleLine, verifyLine, verifyBudget: budget, scheduleZone} = await deps.settings();
+  if (scheduleLine === undefined && verifyLine === undefined) return {};
+  for (const line of [scheduleLine, verifyLine]) if (line !== undefined) openSchedule(line, scheduleZone);
+  if (budget !== undefined) parseBudget('backup.verify.budget', budget);
   const place = await objectPlace(deps);
   requireSource(place);
-  return {deps, place, plan: {incremental: false, schedule: scheduleLine, scheduleZone}};
+  const planOf = (schedule: string) => ({deps, place, plan: {incremental: false, schedule, scheduleZone}});
+  return {
+    ...(scheduleLine === undefined ? {} : {backup: planOf(scheduleLine)}),
+    ...(verifyLine === undefined ? {} : {verify: {...planOf(verifyLine), verify: {budget, firstMs: undefined}}}),
+  };
 }
 
-/** @throws BkpError as {@link databasePlan}, and when the store cannot be read */
-export async function scheduledDatabase(deps: Deps): Promise<ScheduledDatabase | undefined> {
-  const planned = await databasePlan(deps);
-  if (planned === undefined) return undefined;
-  const {place} = planned;
-  const newest = await withVaultIfAny(deps, place, async (vault) => {
+/**
+ * What is scheduled for the database. Before its first backup nothing is verified.
+ * @throws BkpError as {@link databasePlan}, and when the store cannot be read
+ */
+export async function scheduledDatabase(deps: Deps): Promise<readonly ScheduledDatabase[]> {
+  const {backup, verify} = await databasePlan(deps);
+  const place = (backup ?? verify)?.place;
+  if (place === undefined) return [];
+  const backups = await withVaultIfAny(deps, place, async (vault) => {
     try {
-      return (await ownInstance(deps, place, vault))?.backups.at(-1);
+      return (await ownInstance(deps, place, vault))?.backups;
     } catch (error) {
       // A database that is temporarily unavailable keeps its schedule; its backup will report the error.
       if (error instanceof BkpError) return undefined;
       throw error;
     }
   });
-  return newest === undefined ? planned : {...planned, newestMs: backupMicros(newest) / 1000};
+  const [first, newest] = [backups?.at(0), backups?.at(-1)];
+  const ms = (name: DatabaseBackupName) => backupMicros(name) / 1000;
+  return [
+    ...(backup === undefined ? [] : [newest === undefined ? backup : {...backup, newestMs: ms(newest)}]),
+    ...(verify === undefined || first === undefined
+      ? []
+      : [{...verify, verify: {...verify.verify, firstMs: ms(first)}}]),
+  ];
 }

@@ -1,4 +1,6 @@
 import {
+  type BackupPlan,
+  type BackupType,
   isDatabaseOf,
   listScheduled,
   needsFull,
@@ -7,33 +9,93 @@ import {
   type ScheduledCollection,
 } from '../../collections/index.ts';
 import {describeStore, sameStore} from '../../config/index.ts';
-import {BkpError} from '../../errors/index.ts';
-import {isSameSubject, type Operation, type OperationKind, type OperationNumber, subjectText} from '../../ops/index.ts';
+import {BkpError, unreachable} from '../../errors/index.ts';
+import {
+  isSameSubject,
+  type Operation,
+  type OperationKind,
+  type OperationNumber,
+  operationId,
+  type Subject,
+  subjectText,
+} from '../../ops/index.ts';
+import {backupCollection, backupDatabase, type Statement, verifyCollection, verifyDatabase} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {collectionSubject, databaseSubject} from '../orders/start.ts';
-import {orderOf} from '../orders/work-order.ts';
+import {orderOf, type WorkOrder} from '../orders/work-order.ts';
 import {placesOf, withVaultIfAny} from '../places/places.ts';
 import {withSource} from '../places/source-places.ts';
 import {requireSource, type Workplace} from '../places/workplace.ts';
 import type {Situation} from './decide.ts';
 import {type ScheduledDatabase, scheduledDatabase} from './known-database.ts';
 
+/** What is done at the times of a schedule: a backup, a verification of the data, or a restore on trial. */
+export type Task = 'backup' | 'verify' | 'drill';
+
 /** A collection with a schedule, and where it is stored. */
-type OfCollection = {deps: Deps; place: Workplace; collection: ScheduledCollection};
+type OfCollection = {deps: Deps; place: Workplace; collection: ScheduledCollection; task: Task};
 
 /** All that has a schedule. */
 export type Scheduled = OfCollection | ScheduledDatabase;
 
 const isCollection = (scheduled: Scheduled): scheduled is OfCollection => 'collection' in scheduled;
 
+export function taskOf(scheduled: Scheduled): Task {
+  if (isCollection(scheduled)) return scheduled.task;
+  return scheduled.verify === undefined ? 'backup' : 'verify';
+}
+
 /** Its name in messages. */
-export const nameOf = (scheduled: Scheduled) =>
-  isCollection(scheduled) ? scheduled.collection.name : subjectText(databaseSubject(requireSource(scheduled.place)));
+export function nameOf(scheduled: Scheduled): string {
+  const task = taskOf(scheduled);
+  const name = isCollection(scheduled)
+    ? scheduled.collection.name
+    : subjectText(databaseSubject(requireSource(scheduled.place)));
+  return task === 'backup' ? name : `${name} (${task})`;
+}
+
+/** The statement that does it. @param take of a backup of a collection */
+export function statementOf(scheduled: Scheduled, take: BackupType): Statement {
+  const task = taskOf(scheduled);
+  const budgetIs = (value: string | undefined) => (value === undefined ? [] : [{key: 'BUDGET', value}]);
+  if (!isCollection(scheduled)) {
+    return scheduled.verify === undefined ? backupDatabase : verifyDatabase(budgetIs(scheduled.verify.budget));
+  }
+  const {name, plan} = scheduled.collection;
+  switch (task) {
+    case 'backup':
+      return backupCollection(name, take === 'full' ? 'full' : 'incremental-or-full');
+    case 'verify':
+      return verifyCollection(name, budgetIs(plan.verifyBudget));
+    case 'drill':
+      return verifyCollection(name, [{key: 'LEVEL', value: 'restore'}]);
+    default:
+      return unreachable(task);
+  }
+}
 
 /** Undefined for a whole database. */
 export const collectionOf = (scheduled: Scheduled) => (isCollection(scheduled) ? scheduled.collection : undefined);
 
-export const planOf = (scheduled: Scheduled) => (isCollection(scheduled) ? scheduled.collection.plan : scheduled.plan);
+export const planOf = (scheduled: Scheduled): BackupPlan =>
+  isCollection(scheduled) ? planOfTask(scheduled) : scheduled.plan;
+
+function planOfTask({collection: {plan}, task}: OfCollection): BackupPlan {
+  const {scheduleVerify, scheduleDrill, scheduleZone} = plan;
+  const schedule = task === 'verify' ? scheduleVerify : scheduleDrill;
+  if (task === 'backup') return plan;
+  const zone = scheduleZone === undefined ? {} : {scheduleZone};
+  return {incremental: false, ...zone, ...(schedule === undefined ? {} : {schedule})};
+}
+
+/** Without a backup there is nothing to verify. */
+function tasksOf({plan, newestMs}: ScheduledCollection): Task[] {
+  const tasks: Task[] = [];
+  if ((plan.schedule ?? plan.scheduleFull) !== undefined) tasks.push('backup');
+  if (plan.scheduleVerify !== undefined && newestMs !== undefined) tasks.push('verify');
+  if (plan.scheduleDrill !== undefined && newestMs !== undefined) tasks.push('drill');
+  return tasks;
+}
 
 /** More operations than this are hardly started between two backups of one collection. */
 const operationsSeen = 100;
@@ -45,7 +107,7 @@ export type Found = {scheduled: readonly Scheduled[]; others: readonly OfCollect
 export async function scheduledOf(deps: Deps): Promise<Found> {
   const database = await scheduledDatabase(deps);
   const {scheduled, others} = await collectionsOf(deps);
-  return {scheduled: [...scheduled, ...(database === undefined ? [] : [database])], others};
+  return {scheduled: [...scheduled, ...database], others};
 }
 
 /**
@@ -60,7 +122,8 @@ async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; ot
     try {
       await withVaultIfAny(deps, place, async (vault) => {
         for (const collection of await listScheduled(vault)) {
-          if (seen.every((other) => other.collection.name !== collection.name)) seen.push({deps, place, collection});
+          if (seen.some((other) => other.collection.name === collection.name)) continue;
+          seen.push({deps, place, collection, task: 'backup'});
         }
       });
     } catch (error) {
@@ -77,7 +140,8 @@ async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; ot
   for (const one of seen) {
     const {id, source} = one.collection;
     const isOwn = source === undefined || (await isDatabaseOf(source, own, id));
-    (isOwn ? scheduled : others).push(one);
+    if (isOwn) scheduled.push(...tasksOf(one.collection).map((task) => ({...one, task})));
+    else others.push(one);
   }
   return {scheduled, others};
 }
@@ -97,19 +161,22 @@ async function databaseOf(deps: Deps, place: Workplace): Promise<PresentDatabase
 
 /** Distinguishes equal names in several profiles. */
 export const keyOf = (scheduled: Scheduled) =>
-  `${describeStore(scheduled.place.store)} ${subjectText(subjectOf(scheduled))}`;
+  `${describeStore(scheduled.place.store)} ${subjectText(subjectOf(scheduled))} ${taskOf(scheduled)}`;
 
 const subjectOf = (scheduled: Scheduled) =>
   isCollection(scheduled)
     ? collectionSubject(scheduled.collection.name)
     : databaseSubject(requireSource(scheduled.place));
 
+/** The subject of VERIFY DATABASE. */
+const databases: Subject = {kind: 'databases'};
+
 /** A scheduler's last attempt; without an operation the backup was refused immediately and is not in the journal. */
 export type Try = {atMs: number; operation?: OperationNumber | undefined};
 
 export async function situationOf(scheduled: Scheduled, tried?: Try): Promise<Situation> {
   const {plan, createdAtMs, newestMs, chainMs} = factsOf(scheduled);
-  const last = await lastBackup(scheduled);
+  const last = await lastOperation(scheduled);
   const isChainBroken =
     last?.kind === 'incbackup' &&
     last.state.name === 'done' &&
@@ -130,20 +197,61 @@ export async function situationOf(scheduled: Scheduled, tried?: Try): Promise<Si
 }
 
 function factsOf(scheduled: Scheduled): Pick<Situation, 'plan' | 'createdAtMs' | 'newestMs' | 'chainMs'> {
-  if (isCollection(scheduled)) return scheduled.collection;
-  const {plan, newestMs} = scheduled;
-  return newestMs === undefined ? {plan} : {plan, newestMs};
+  const plan = planOf(scheduled);
+  if (!isCollection(scheduled)) {
+    const {newestMs, verify} = scheduled;
+    const firstMs = verify?.firstMs;
+    return {
+      plan,
+      ...(newestMs === undefined ? {} : {newestMs}),
+      ...(firstMs === undefined ? {} : {createdAtMs: firstMs}),
+    };
+  }
+  const {collection, task} = scheduled;
+  if (task === 'backup') return {...collection, plan};
+  const {createdAtMs, drillMs} = collection;
+  return {plan, createdAtMs, ...(task === 'drill' && drillMs !== undefined ? {newestMs: drillMs} : {})};
 }
 
-/** The newest backup operation of this home for it. */
-async function lastBackup(scheduled: Scheduled): Promise<Operation | undefined> {
+const kindsOf: Record<Task, readonly OperationKind[]> = {
+  backup: ['fullbackup', 'incbackup', 'dbbackup'],
+  verify: ['verify'],
+  drill: ['verify'],
+};
+
+/** Whether an order is one of the task: a VERIFY of one backup, or of the structure alone, is not. */
+function doesTask(task: Task, order: WorkOrder): boolean {
+  switch (task) {
+    case 'backup':
+      return true;
+    case 'verify':
+      return (order.do === 'verify' || order.do === 'dbverify') && order.backup === undefined && order.level === 'data';
+    case 'drill':
+      return order.do === 'drill';
+    default:
+      return unreachable(task);
+  }
+}
+
+/** The newest operation of this home that did the task. */
+async function lastOperation(scheduled: Scheduled): Promise<Operation | undefined> {
   const {deps, place} = scheduled;
   const journal = await deps.journal();
-  const kinds: OperationKind[] = isCollection(scheduled) ? ['fullbackup', 'incbackup'] : ['dbbackup'];
-  const wanted = subjectOf(scheduled);
+  const task = taskOf(scheduled);
+  const kinds = kindsOf[task];
+  const wanted = isCollection(scheduled) || task === 'backup' ? subjectOf(scheduled) : databases;
   const {operations} = await journal.list({kinds, page: 1, pageSize: operationsSeen});
   return operations.find((operation) => {
     const order = isSameSubject(operation.subject, wanted) ? orderOf(operation) : undefined;
-    return order !== undefined && sameStore(order.place.store, place.store);
+    return order !== undefined && doesTask(task, order) && sameStore(order.place.store, place.store);
   });
+}
+
+/**
+ * The id of a running operation that does the same verification: several could run at the same time, unlike backups.
+ */
+export async function openTask(scheduled: Scheduled): Promise<string | undefined> {
+  if (taskOf(scheduled) === 'backup') return undefined;
+  const last = await lastOperation(scheduled);
+  return last === undefined || last.state.name === 'done' ? undefined : operationId(last);
 }

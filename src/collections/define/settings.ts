@@ -1,3 +1,4 @@
+import {parseBudget} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {openSchedule} from '../../schedule/index.ts';
 import type {Setting} from '../../sql/index.ts';
@@ -36,6 +37,16 @@ export function applySettings(
       case 'SCHEDULE_FULL':
         result.scheduleFull = lineValue(value);
         break;
+      case 'SCHEDULE_VERIFY':
+        result.scheduleVerify = lineValue(value);
+        break;
+      case 'VERIFY_BUDGET':
+        parseBudget(key, value);
+        result.verifyBudget = value.trim();
+        break;
+      case 'SCHEDULE_DRILL':
+        result.scheduleDrill = lineValue(value);
+        break;
       case 'SCHEDULE_TZ':
         result.scheduleZone = zoneValue(value);
         break;
@@ -70,6 +81,15 @@ export function resetSettings(current: CollectionSettings, keys: readonly string
       case 'SCHEDULE_FULL':
         delete result.scheduleFull;
         break;
+      case 'SCHEDULE_VERIFY':
+        delete result.scheduleVerify;
+        break;
+      case 'VERIFY_BUDGET':
+        delete result.verifyBudget;
+        break;
+      case 'SCHEDULE_DRILL':
+        delete result.scheduleDrill;
+        break;
       case 'SCHEDULE_TZ':
         delete result.scheduleZone;
         break;
@@ -87,6 +107,9 @@ export function settingsText(settings: CollectionSettings): string {
   pairs.push(...keepTexts(settings));
   if (settings.schedule !== undefined) pairs.push(`SCHEDULE='${settings.schedule}'`);
   if (settings.scheduleFull !== undefined) pairs.push(`SCHEDULE_FULL='${settings.scheduleFull}'`);
+  if (settings.scheduleVerify !== undefined) pairs.push(`SCHEDULE_VERIFY='${settings.scheduleVerify}'`);
+  if (settings.verifyBudget !== undefined) pairs.push(`VERIFY_BUDGET='${settings.verifyBudget}'`);
+  if (settings.scheduleDrill !== undefined) pairs.push(`SCHEDULE_DRILL='${settings.scheduleDrill}'`);
   if (settings.scheduleZone !== undefined) pairs.push(`SCHEDULE_TZ='${settings.scheduleZone}'`);
   return pairs.join(', ');
 }
@@ -136,6 +159,7 @@ function unknownKey(key: string): BkpError {
   return new BkpError('BAD_REQUEST', `${key} is not a setting of a backup collection`, {
     next:
       'the settings are STORAGE, INCREMENTAL_BACKUP_ENABLED, OMIT_INDEXES, ' +
-      `${Object.keys(keepSettingRules).join(', ')}, SCHEDULE, SCHEDULE_FULL and SCHEDULE_TZ`,
+      `${Object.keys(keepSettingRules).join(', ')}, SCHEDULE, SCHEDULE_FULL, SCHEDULE_VERIFY, ` +
+      'VERIFY_BUDGET, SCHEDULE_DRILL and SCHEDULE_TZ',
   });
 }

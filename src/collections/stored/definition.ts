@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import {type KeepSettings, storedKeepSchema} from '../../backups/index.ts';
+import {type KeepSettings, parseBudget, storedKeepSchema} from '../../backups/index.ts';
 import {count, name, text, time} from '../../lib/schema.ts';
 import {openSchedule} from '../../schedule/index.ts';
 import type {BackupName} from './names.ts';
@@ -16,7 +16,13 @@ export type CollectionSettings = KeepSettings & {
   schedule?: string;
   /** Cron line: when that backup is a full one. */
   scheduleFull?: string;
-  /** Time zone of both lines, and of the days, weeks and months of `keep`; absent: UTC. */
+  /** Cron line: when `bkp scheduler` verifies the backups. */
+  scheduleVerify?: string;
+  /** BUDGET of that verification, as written; absent: everything is read. */
+  verifyBudget?: string;
+  /** Cron line: when the newest backup is restored on trial. */
+  scheduleDrill?: string;
+  /** Time zone of all lines, and of the days, weeks and months of `keep`; absent: UTC. */
   scheduleZone?: string;
 };
 
@@ -49,6 +55,7 @@ export type Definition = {
 
 const isCronLine = (line: string) => isAccepted(() => openSchedule(line));
 const isZone = (zone: string) => isAccepted(() => openSchedule('0 0 * * *', zone));
+const isBudget = (budget: string) => isAccepted(() => parseBudget('VERIFY_BUDGET', budget));
 const cronLine = v.pipe(text, v.check(isCronLine, 'Invalid cron line'));
 
 export const definitionSchema = v.object({
@@ -69,6 +76,9 @@ export const definitionSchema = v.object({
     keep: v.exactOptional(storedKeepSchema),
     schedule: v.exactOptional(cronLine),
     scheduleFull: v.exactOptional(cronLine),
+    scheduleVerify: v.exactOptional(cronLine),
+    verifyBudget: v.exactOptional(v.pipe(text, v.check(isBudget, 'Invalid budget'))),
+    scheduleDrill: v.exactOptional(cronLine),
     scheduleZone: v.exactOptional(v.pipe(text, v.check(isZone, 'Invalid time zone'))),
   }),
   // Not checked as names: an older bkp may have accepted others, and a name without a backup has no effect.

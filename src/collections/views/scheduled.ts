@@ -10,10 +10,15 @@ import {type BackupName, nameMs} from '../stored/names.ts';
 /** When backups are taken, and which are full ones. */
 export type BackupPlan = Pick<CollectionSettings, 'incremental' | 'schedule' | 'scheduleFull' | 'scheduleZone'>;
 
-/** A collection with SCHEDULE or SCHEDULE_FULL, and its newest backup. Times are milliseconds since 1970. */
+/**
+ * A collection with SCHEDULE, SCHEDULE_FULL, SCHEDULE_VERIFY or SCHEDULE_DRILL, and its newest backup. Times are
+ * milliseconds since 1970.
+ */
 export type ScheduledCollection = {
   name: string;
-  plan: BackupPlan;
+  plan: BackupPlan & Pick<CollectionSettings, 'scheduleVerify' | 'verifyBudget' | 'scheduleDrill'>;
+  /** When a restore on trial last left a report, whatever its outcome. */
+  drillMs?: number;
   createdAtMs: number;
   /** Of its newest backup; absent if there is none. */
   newestMs?: number;
@@ -30,16 +35,19 @@ export type ScheduledCollection = {
 /** The collections of one vault that have a schedule, by name. */
 export async function listScheduled(vault: VaultReader): Promise<readonly ScheduledCollection[]> {
   const found: ScheduledCollection[] = [];
-  for (const {newest: definition, backups} of (await readAllFolders(vault)).filter(isLiving)) {
+  for (const {newest: definition, backups, reports} of (await readAllFolders(vault)).filter(isLiving)) {
     if (definition === undefined) continue;
     const {id, name, createdAt, settings} = definition;
-    if (settings.schedule === undefined && settings.scheduleFull === undefined) continue;
+    const {schedule, scheduleFull, scheduleVerify, scheduleDrill} = settings;
+    if ((schedule ?? scheduleFull ?? scheduleVerify ?? scheduleDrill) === undefined) continue;
+    const drills = reports.filter(({level}) => level === 'restore').map(({atMs}) => atMs);
     const newest = backups.at(-1);
     found.push({
       id,
       name,
       plan: settings,
       createdAtMs: Date.parse(createdAt),
+      ...(drills.length === 0 ? {} : {drillMs: Math.max(...drills)}),
       ...(newest === undefined ? {} : {newestMs: nameMs(newest), ...(await newestFacts(vault, name, newest))}),
     });
   }

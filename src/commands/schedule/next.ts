@@ -1,5 +1,13 @@
 import {type Moment, upcoming} from '../../app/schedules/decide.ts';
-import {collectionOf, type Found, planOf, type Scheduled, scheduledOf, situationOf} from '../../app/schedules/known.ts';
+import {
+  collectionOf,
+  type Found,
+  planOf,
+  type Scheduled,
+  scheduledOf,
+  situationOf,
+  taskOf,
+} from '../../app/schedules/known.ts';
 import {nothingRuns} from '../../app/schedules/runner.ts';
 import {BkpError} from '../../errors/index.ts';
 import {secondsText} from '../../lib/time.ts';
@@ -16,7 +24,7 @@ export async function runScheduleNext(
   {collection, count, format}: ScheduleNextOptions,
 ): Promise<void> {
   const {scheduled, others} = await scheduledOf(deps);
-  const wanted = collection === undefined ? scheduled : [oneOf(scheduled, others, collection)];
+  const wanted = collection === undefined ? scheduled : named(scheduled, others, collection);
   if (wanted.length === 0)
     deps.stderr.write('bkp: no collection has a SCHEDULE, and backup.schedule.cron is not set\n');
   for (const {collection: other} of collection === undefined ? others : []) {
@@ -32,10 +40,10 @@ export async function runScheduleNext(
   deps.stdout.write(printedTable({columns, rows}, format));
 }
 
-function oneOf(scheduled: Found['scheduled'], others: Found['others'], text: string): Scheduled {
+function named(scheduled: Found['scheduled'], others: Found['others'], text: string): readonly Scheduled[] {
   const name = collectionName({text, place: {line: 1, column: 1}});
-  const found = [...scheduled, ...others].find((one) => collectionOf(one)?.name === name);
-  if (found !== undefined) return found;
+  const found = [...scheduled, ...others].filter((one) => collectionOf(one)?.name === name);
+  if (found.length > 0) return found;
   throw new BkpError('COLLECTION_NOT_FOUND', `there is no collection ${name} with a SCHEDULE`, {
     next: 'SHOW BACKUP COLLECTIONS shows the settings; ALTER BACKUP COLLECTION … SET (SCHEDULE=…) gives it one',
   });
@@ -49,9 +57,15 @@ async function rowsOf(deps: CommandDeps, scheduled: Scheduled, count: number): P
     collection?.name ?? null,
     secondsText(moment.atMs * 1000),
     `${localTime(moment.atMs, scheduleZone)} ${scheduleZone}`,
-    collection === undefined ? 'database' : moment.take,
+    kindOf(scheduled, moment),
     noteOf(moment),
   ]);
+}
+
+function kindOf(scheduled: Scheduled, {take}: Moment): string {
+  const task = taskOf(scheduled);
+  if (task !== 'backup') return task;
+  return collectionOf(scheduled) === undefined ? 'database' : take;
 }
 
 function noteOf({isMissed, isFirst}: Moment): string {

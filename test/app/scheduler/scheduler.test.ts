@@ -408,3 +408,75 @@ test('a QuestDB source has no collections, and those of others in its store do n
   expect(await at('01T12:00:30')).toEqual(['dbbackup/2 ended: SUCCESS']);
   expect(server.held).toBeUndefined();
 });
+
+test('verifications with their budget and drills run beside backups, missed ones are made up for', async () => {
+  const {deps, scheduler, sql, at} = await openBench();
+  await sql(
+    create("SCHEDULE='0 2 * * *', SCHEDULE_VERIFY='0 4 * * *', VERIFY_BUDGET='1 GiB', SCHEDULE_DRILL='0 5 * * 0'"),
+  );
+  await scheduler.reload();
+  // Without a backup there is nothing to verify.
+  expect(await at('01T14:00:00')).toEqual([]);
+  expect(await at('02T02:00:00')).toEqual(['c: fullbackup/1 started']);
+  // Scheduled since the collection exists, and not done since.
+  expect((await at('02T04:00:00')).at(-1)).toBe('c (verify): verify/2 started');
+  expect(await at('02T04:00:02')).toEqual(['verify/2 ended: SUCCESS']);
+  const journal = await deps.journal();
+  expect((await journal.find({last: true})).statement).toBe("VERIFY `c` WITH (BUDGET='1 GiB')");
+  expect(await at('03T04:00:00')).toEqual([
+    'c: the run of 2026-01-03T02:00:00Z was missed and is made up for now',
+    'c: incbackup/3 started',
+    'c (verify): verify/4 started',
+  ]);
+  expect(await at('04T05:00:00')).toContain('c (drill): verify/7 started');
+  expect((await journal.find({last: true})).statement).toBe("VERIFY `c` WITH (LEVEL='restore')");
+  expect(await at('04T05:00:02')).toContain('verify/7 ended: SUCCESS');
+  // A verification of one backup, or of the structure, is none of all data.
+  await sql("VERIFY c WITH (LEVEL='structure')");
+  expect((await at('05T04:00:00')).filter((line) => line.includes('(verify)'))).toEqual([
+    'c (verify): verify/10 started',
+  ]);
+  await runScheduleNext(deps, {count: 1, format: 'json'});
+  expect(
+    deps
+      .out()
+      .trim()
+      .split('\n')
+      .slice(-3)
+      .map((line) => JSON.parse(line) as {at: string; kind: string})
+      .map((row) => [row.at, row.kind]),
+  ).toEqual([
+    ['2026-01-06T02:00:00Z', 'incremental'],
+    ['2026-01-06T04:00:00Z', 'verify'],
+    ['2026-01-11T05:00:00Z', 'drill'],
+  ]);
+});
+
+test('a verification that still runs is not started again', async () => {
+  const {deps, scheduler, sql, at, worker} = await openBench();
+  await sql(create("SCHEDULE_VERIFY='0 4 * * *'"));
+  await sql('BACKUP c');
+  await scheduler.reload();
+  const journal = await deps.journal();
+  worker.start = async ({number}) => void (await journal.claim(number));
+  expect((await at('02T04:00:00')).at(-1)).toBe('c (verify): verify/2 started');
+  expect(await at('03T04:00:00')).toEqual([
+    'c (verify): the run of 2026-01-03T04:00:00Z is skipped: verify/2 still runs',
+  ]);
+  expect(await at('03T05:00:00')).toEqual([]);
+});
+
+test('VERIFY DATABASE runs on its own line, once there is a backup', async () => {
+  const {desk, profile, scheduler, sql, at, deps} = await openBench();
+  profile.objectStore = {address: {kind: 'directory', root: join(desk.folder, 'backups')}};
+  profile.verifyLine = '0 4 * * *';
+  profile.verifyBudget = '15 min';
+  await scheduler.reload();
+  expect(await at('01T14:00:00')).toEqual([]);
+  await sql('BACKUP DATABASE');
+  const name = `database sqlite::path=${desk.database} (verify)`;
+  expect((await at('02T04:00:00')).at(-1)).toBe(`${name}: verify/2 started`);
+  expect((await (await deps.journal()).find({last: true})).statement).toBe("VERIFY DATABASE WITH (BUDGET='15 min')");
+  expect(await at('02T04:00:02')).toEqual(['verify/2 ended: SUCCESS']);
+  expect(await at('02T05:00:00')).toEqual([]);
+});

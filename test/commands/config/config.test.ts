@@ -81,8 +81,16 @@ backup.limit.upload             10MB
 backup.limit.download           off
 backup.enabled                  true
 backup.schedule.cron            -
+backup.schedule.verify.cron     -
+backup.verify.budget            off
 backup.schedule.tz              UTC
 backup.cleanup.keep.latest.n    5
+backup.cleanup.keep.hourly      off
+backup.cleanup.keep.daily       off
+backup.cleanup.keep.weekly      off
+backup.cleanup.keep.monthly     off
+backup.cleanup.keep.yearly      off
+backup.cleanup.keep.within      off
 backup.enable.partition.hashes  true
 backup.verify.partition.hashes  true
 backup.compression.level        1
@@ -111,8 +119,16 @@ notify.heartbeat                off
     {key: 'backup.limit.download', value: 'off', origin: 'default'},
     {key: 'backup.enabled', value: true, origin: 'default'},
     {key: 'backup.schedule.cron', value: null, origin: 'not set'},
+    {key: 'backup.schedule.verify.cron', value: null, origin: 'not set'},
+    {key: 'backup.verify.budget', value: 'off', origin: 'default'},
     {key: 'backup.schedule.tz', value: 'UTC', origin: 'default'},
     {key: 'backup.cleanup.keep.latest.n', value: 5, origin: 'default'},
+    {key: 'backup.cleanup.keep.hourly', value: 'off', origin: 'default'},
+    {key: 'backup.cleanup.keep.daily', value: 'off', origin: 'default'},
+    {key: 'backup.cleanup.keep.weekly', value: 'off', origin: 'default'},
+    {key: 'backup.cleanup.keep.monthly', value: 'off', origin: 'default'},
+    {key: 'backup.cleanup.keep.yearly', value: 'off', origin: 'default'},
+    {key: 'backup.cleanup.keep.within', value: 'off', origin: 'default'},
     {key: 'backup.enable.partition.hashes', value: true, origin: 'default'},
     {key: 'backup.verify.partition.hashes', value: true, origin: 'default'},
     {key: 'backup.compression.level', value: 1, origin: 'default'},
