@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {microsOf, microsText, parseTimestamp, secondsText} from '../../src/lib/time.ts';
+import {microsOf, microsText, parseMoment, parseTimestamp, relativeMicros, secondsText} from '../../src/lib/time.ts';
 
 test.each([
   [0, '1970-01-01T00:00:00.000000Z'],
@@ -36,4 +36,32 @@ test('microsOf cuts digits beyond microseconds and returns undefined for any oth
   expect(microsOf('2026-11-21T12:00:00.123456789Z')).toBe(microsOf('2026-11-21T12:00:00.123456Z'));
   expect(microsOf('2026-11-21T12:00:00.1234567891Z')).toBeUndefined();
   expect(microsOf('now')).toBeUndefined();
+});
+
+const now = Date.UTC(2024, 2, 31, 12) * 1000;
+
+test.each([
+  ['-90 seconds', '2024-03-31T11:58:30Z'],
+  ['-1.5 hours', '2024-03-31T10:30:00Z'],
+  ['- 2 DAYS', '2024-03-29T12:00:00Z'],
+  ['-1week', '2024-03-24T12:00:00Z'],
+  ['-1 month', '2024-02-29T12:00:00Z'],
+  ['-13 months', '2023-02-28T12:00:00Z'],
+  ['-1 year', '2023-03-31T12:00:00Z'],
+])('%s before now is %s', (text, expected) => {
+  expect(secondsText(relativeMicros(text, now)!)).toBe(expected);
+  expect(parseMoment(text, now)).toBe(relativeMicros(text, now));
+});
+
+test.each(['1 day', '-1', '-1 fortnight', '-0.5 months', '- day', '--1 day', ''])(
+  '%j is no time before now',
+  (text) => {
+    expect(relativeMicros(text, now)).toBeUndefined();
+  },
+);
+
+test('latest is no point in time, and every other text is a timestamp or refused', () => {
+  expect(parseMoment(' Latest ', now)).toBeUndefined();
+  expect(parseMoment('2024-03-31', now)).toBe(Date.UTC(2024, 2, 31) * 1000);
+  expect(() => parseMoment('yesterday', now)).toThrow(expect.objectContaining({code: 'USAGE'}));
 });

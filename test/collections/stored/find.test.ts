@@ -51,6 +51,8 @@ test('AT finds a backup by name, by the time part of a name, or as the newest at
     '2026-11-21T14:30+02:00': noon,
     '2026-11-22': one,
     '2099-01-01': next,
+    latest: next,
+    ' LATEST ': next,
   };
   for (const [point, backup] of Object.entries(found)) expect([point, await at(point)]).toEqual([point, backup]);
   for (const point of ['2026-11-21T11:59:59Z', '20261121120001Z', '2026-13-01', 'yesterday', '']) {

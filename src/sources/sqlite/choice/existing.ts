@@ -1,4 +1,5 @@
 import type {Connection, Row} from '../engine/connection.ts';
+import {runFromManifest} from '../engine/from-manifest.ts';
 import {foldName} from '../engine/quote.ts';
 import {makeObject} from '../schema/objects.ts';
 
@@ -39,8 +40,9 @@ export function makeExisting(scratch: Connection, {objects}: Existing, isFree: (
   for (const {name, kind, sql} of objects) {
     if (!isFree(name)) continue;
     try {
-      if (kind === 'virtual') makeObject(scratch, {name, definition: {kind, sql, triggers: []}});
-      else scratch.exec(sql);
+      // As from a manifest: what another program wrote into the schema must do nothing else here.
+      if (kind === 'table') runFromManifest(scratch, {what: 'table', table: name}, sql);
+      else makeObject(scratch, {name, definition: {kind, sql, triggers: []}});
     } catch {}
   }
 }
