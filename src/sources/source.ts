@@ -198,6 +198,11 @@ export interface Snapshot {
 
 export type SnapshotOptions = {
   tables: readonly TableName[];
+  /**
+   * Every table that `describe('all')` named. A snapshot of a database with others, which were created or dropped since
+   * then, fails with `BUSY`. Absent: only `tables` matter.
+   */
+  known?: readonly TableName[] | undefined;
   /** Views and virtual tables too. Default false. */
   objects?: boolean;
   /** Names of objects that stay out, as `describe` spells them. */

@@ -1,6 +1,8 @@
 import {type Meter, startMeter, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
+import {BkpError} from '../../errors/index.ts';
 import type {SchemaObject, Snapshot, TableName, TableSource} from '../../sources/index.ts';
 import type {Recipe, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
+import type {Definition} from '../stored/definition.ts';
 import type {LiveCollection} from '../stored/folder.ts';
 import {streamsOf} from '../stored/layers.ts';
 import {type Backup, type BackupBody, readBackup, type TableBackup} from '../stored/manifest.ts';
@@ -9,7 +11,7 @@ import {nameDatabase} from './belongs.ts';
 import {memberChanges, sinceOf} from './chain.ts';
 import {withContents} from './contents.ts';
 import {type FoldLimits, foldLimits} from './fold.ts';
-import {leftBehind, memberTables} from './members.ts';
+import {leftBehind, type MemberTables, memberTables} from './members.ts';
 import {StreamTable} from './stream-table.ts';
 import {baseLayers, nextLayers, type Reading} from './table-layers.ts';
 import type {LayerSink} from './write-segments.ts';
@@ -46,25 +48,15 @@ export async function copyTables(
 ): Promise<CopiedTables> {
   const {vault, source, signal} = tools;
   const {definition} = live;
-  const members = await memberTables(definition, source);
-  const {tables, whole, excepted} = members;
   for (const sentence of await leftBehind(definition, source)) tools.notice(sentence);
-  for (const [reason, names] of byReason(whole)) {
-    tools.notice(`each increment takes all rows of ${names.join(', ')}: ${reason}`);
-  }
-  if (parent !== undefined) for (const sentence of memberChanges(parent, members)) tools.notice(sentence);
   const earlier = parent ?? (await readEarlier(vault, live));
-  const snapshot = await source.snapshot({
-    tables,
-    objects: definition.members.kind === 'database',
-    exceptObjects: excepted,
-    omitIndexes: definition.settings.omitIndexes,
-    ...(definition.settings.incremental ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
-    since: parent && sinceOf(parent, definition.id),
-    signal,
-    notice: tools.notice,
-  });
+  const {members, snapshot} = await openSnapshot(tools, {definition, parent});
+  const {tables, whole, excepted} = members;
   try {
+    for (const [reason, names] of byReason(whole)) {
+      tools.notice(`each increment takes all rows of ${names.join(', ')}: ${reason}`);
+    }
+    if (parent !== undefined) for (const sentence of memberChanges(parent, members)) tools.notice(sentence);
     const takenAt = new Date(tools.nowMicros() / 1000).toISOString();
     const meter = startMeter(tools, {
       bytesTotal: parent === undefined ? await estimatedBytes(snapshot, tables) : undefined,
@@ -108,6 +100,35 @@ export async function copyTables(
     };
   } finally {
     await snapshot.close();
+  }
+}
+
+/** How often a snapshot is tried when tables are created or dropped between their listing and the snapshot. */
+const tries = 5;
+
+async function openSnapshot(
+  {source, signal, notice}: WorkTools & {source: TableSource},
+  {definition, parent}: {definition: Definition; parent: Backup | undefined},
+): Promise<{members: MemberTables; snapshot: Snapshot}> {
+  for (let left = tries; ; left--) {
+    const members = await memberTables(definition, source);
+    const {tables, whole, excepted, known} = members;
+    try {
+      const snapshot = await source.snapshot({
+        tables,
+        known,
+        objects: definition.members.kind === 'database',
+        exceptObjects: excepted,
+        omitIndexes: definition.settings.omitIndexes,
+        ...(definition.settings.incremental ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
+        since: parent && sinceOf(parent, definition.id),
+        signal,
+        notice,
+      });
+      return {members, snapshot};
+    } catch (error) {
+      if (left === 1 || !(error instanceof BkpError && error.code === 'BUSY')) throw error;
+    }
   }
 }
 

@@ -9,6 +9,8 @@ export type MemberTables = {
   whole: ReadonlyMap<TableName, string>;
   /** Tables and other objects of the database that EXCEPT leaves out, with the tables behind them. */
   excepted: readonly string[];
+  /** Every table of the database, for a collection of all of it. */
+  known: readonly TableName[] | undefined;
 };
 
 /**
@@ -55,7 +57,8 @@ export async function memberTables(definition: Definition, source: TableSource):
   }
   requireOneSpelling(definition.name, usable);
   const tables = usable.map((table) => table.name);
-  return {tables, whole: settings.incremental ? wholeOf(usable) : new Map(), excepted};
+  const known = members.kind === 'database' ? facts.map(({name}) => name) : undefined;
+  return {tables, whole: settings.incremental ? wholeOf(usable) : new Map(), excepted, known};
 }
 
 /**

@@ -1,6 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Mark, SnapshotOptions, TableName} from '../../source.ts';
-import {findTable} from '../catalog/catalog.ts';
+import {findTable, tableNames} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {trackingObstacle} from '../schema/obstacles.ts';
@@ -14,9 +14,18 @@ import {logName} from '../triggers/names.ts';
 
 type Since = NonNullable<SnapshotOptions['since']>;
 
-/** @throws BkpError `TABLE_NOT_FOUND` */
-export function readTables(connection: Connection, names: readonly TableName[]): readonly Table[] {
-  return names.map((name) => {
+/** @throws BkpError `TABLE_NOT_FOUND` | `BUSY` if the database has not exactly the tables of `known` */
+export function readTables(
+  connection: Connection,
+  {tables, known}: Pick<SnapshotOptions, 'tables' | 'known'>,
+): readonly Table[] {
+  if (known !== undefined && tableNames(connection).join('\0') !== known.join('\0')) {
+    throw new BkpError('BUSY', 'tables were created or dropped while the backup began', {
+      next: 'give the statement again when the migration is over',
+      retryable: true,
+    });
+  }
+  return tables.map((name) => {
     const found = findTable(connection, name);
     if (found.kind === 'table') return found.table;
     throw new BkpError('TABLE_NOT_FOUND', `table ${name} does not exist any more`, {

@@ -66,7 +66,7 @@ async function tryToOpen(path: string, options: SnapshotOptions): Promise<Snapsh
   const reading = await openReading(path, {signal: options.signal});
   try {
     const {connection} = reading;
-    const tables = readTables(connection, options.tables);
+    const tables = readTables(connection, options);
     const tracked = tables.filter(isTracked(options));
     if (marked !== undefined && untrackedTable(connection, tracked, track!.owner, marked.mark) !== undefined) {
       reading.close();
@@ -99,7 +99,7 @@ function markTables(
   options: SnapshotOptions,
   {owner}: NonNullable<SnapshotOptions['track']>,
 ): {mark: Mark; allRows: AllRows} {
-  const tables = readTables(writer, options.tables).filter(isTracked(options));
+  const tables = readTables(writer, options).filter(isTracked(options));
   if (options.since !== undefined) requireKnownMark(writer, options.since);
   for (const table of tables) requireTrackable(table);
   // Before tracking is repaired: what was missing until now is why all rows are taken.
