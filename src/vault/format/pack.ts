@@ -1,4 +1,5 @@
 import {assert} from '../../errors/index.ts';
+import {free} from '../../lib/memory.ts';
 import type {Key, Store} from '../../stores/index.ts';
 import type {PackId} from '../types.ts';
 import {damaged} from './damage.ts';
@@ -64,6 +65,8 @@ export class PackBuffer {
     if (lengthBytes <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.min(packMaxBytes, Math.max(lengthBytes, 2 * this.#bytes.length)));
     larger.set(this.#bytes.subarray(0, this.#length));
+    // The garbage collector would keep up to 31 MiB of smaller ones for each pack.
+    free(this.#bytes);
     this.#bytes = larger;
   }
 

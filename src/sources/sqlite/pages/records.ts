@@ -42,6 +42,7 @@ export class HeldRecords {
     if (length > this.#memory.length) {
       const larger = new Uint8Array(Math.max(length, 2 * this.#memory.length));
       larger.set(this.bytes);
+      releaseOf(this.#memory)();
       this.#memory = larger;
     }
     this.#memory.set(bytes, this.#length);
