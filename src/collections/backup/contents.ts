@@ -17,6 +17,7 @@ export type ContentTools = {
   name: BackupName;
   parent: Backup | undefined;
   signal: AbortSignal;
+  notice: (text: string) => void;
 };
 
 /**
@@ -39,7 +40,7 @@ export async function withContents(tools: ContentTools, tables: readonly TableBa
   const those = (wanted: Standing) => tables.filter((table) => standing.get(table) === wanted);
   for (const table of those('new')) await read(table, Number.POSITIVE_INFINITY);
   for (const table of [...those('changed'), ...those('unchanged')]) {
-    left -= await read(table, left);
+    left -= await read(table, left).catch((error) => noteDamage(tools, table, error));
     requireExplained(tools, table, contents.get(table));
   }
   return tables.map((table) => {
@@ -47,6 +48,13 @@ export async function withContents(tools: ContentTools, tables: readonly TableBa
     const content = contents.get(table) ?? before;
     return content === undefined ? table : {...table, content};
   });
+}
+
+/** Damage elsewhere in the database must not keep the changes of an increment from being backed up. */
+function noteDamage({notice}: ContentTools, {schema}: TableBackup, error: unknown): number {
+  if (!(error instanceof BkpError) || error.code !== 'SOURCE_DAMAGED') throw error;
+  notice(`what ${schema.name} contains was not recorded, because the table cannot be read: ${error.message}`);
+  return 0;
 }
 
 type Standing = 'new' | 'changed' | 'unchanged';

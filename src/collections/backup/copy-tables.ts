@@ -80,7 +80,10 @@ export async function copyTables(
       copied.push(whole.has(schema.name) ? {schema, layers, whole: true} : {schema, layers});
       meter.item();
     }
-    const tablesNow = await withContents({snapshot, collection: definition.name, name, parent, signal}, copied);
+    const tablesNow = await withContents(
+      {snapshot, collection: definition.name, name, parent, signal, notice: tools.notice},
+      copied,
+    );
     await snapshot.confirm();
     for (const [reason, names] of byReason(reading.asRows)) {
       tools.notice(`${names.join(', ')}: backed up row by row, which is slower: ${reason}`);

@@ -169,3 +169,22 @@ test('an increment that misses rows is refused when there are more than its log 
   };
   await expect(backUp('incremental', half)).rejects.toMatchObject({code: 'CHAIN_BROKEN'});
 });
+
+test('an increment is taken although another table has a damaged page, and does not record its content', async () => {
+  const {exec, backUp, recorded, restoreTo} = await opened();
+  const {BkpError} = await import('../../../src/errors/index.ts');
+  await backUp('full');
+  exec("INSERT INTO still VALUES ('c')");
+  const broken: Faults = {
+    snapshot: (real) => ({
+      content: async (table, options) => {
+        if (table === 'still') throw new BkpError('SOURCE_DAMAGED', 'page 7 is damaged');
+        return real.content(table, options);
+      },
+    }),
+  };
+  const increment = await backUp('incremental', broken);
+  expect(await recorded(increment)).toEqual([expect.objectContaining({rows: 4}), undefined]);
+  await restoreTo(increment);
+  await expect(backUp('full', broken)).rejects.toMatchObject({code: 'SOURCE_DAMAGED'});
+});
