@@ -41,8 +41,13 @@ export async function openRealDeps(
 
   const openJournalOnce = async () => {
     const cleaning: Promise<void>[] = [];
-    const onReaped = (operation: Operation) =>
-      cleaning.push(cleanAfterDeath(deps, operation), tellOfEnd(deps, operation));
+    const onReaped = (operation: Operation) => {
+      const clean = async () => {
+        const kept = await cleanAfterDeath(deps, operation);
+        if (kept !== undefined) await opened.addNotice(operation.number, kept);
+      };
+      cleaning.push(clean(), tellOfEnd(deps, operation));
+    };
     if (closeUsualHome(home)) {
       deps.warn(`other users could read ${home.dir}; now only you can`);
     }
@@ -127,9 +132,9 @@ export async function openRealDeps(
 }
 
 /** What cannot be removed now only takes up space; the journal already has the operation's end. */
-async function cleanAfterDeath(deps: Deps, operation: Operation): Promise<void> {
+async function cleanAfterDeath(deps: Deps, operation: Operation): Promise<string | undefined> {
   const {cleanAfter} = await import('./app/orders/clean-after.ts');
-  await cleanAfter(deps, operation).catch(() => {});
+  return cleanAfter(deps, operation).catch(() => undefined);
 }
 
 /** What commands that were killed left there. */

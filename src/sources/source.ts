@@ -268,6 +268,11 @@ export interface Staging {
    * @throws BkpError `OBJECT_DAMAGED` when they are not the tree's records; then, or in a later call
    */
   loadTree(table: TableName, tree: StoredTree, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  /**
+   * How much of a tree is there already, because an interrupted staging of the same plan is continued: all of it, or
+   * its first chunks, and their bytes together. `loadTree` is called only for the rest. Absent: nothing is ever there.
+   */
+  present?(tree: StoredTree): 'all' | {chunks: number; bytes: number};
   /** Loads a segment of rows. @returns the rows in the segment */
   load(table: TableName, segment: Uint8Array): Promise<number>;
   /**
@@ -311,6 +316,12 @@ export interface Staging {
     notice?: ((text: string) => void) | undefined;
   }): Promise<readonly MergedTable[]>;
   discard(): Promise<void>;
+  /**
+   * Instead of `discard` after an error that may pass: another staging with the same plan continues it once this
+   * process has ended. Absent: nothing is ever kept.
+   * @returns whether anything is kept
+   */
+  leave?(): Promise<boolean>;
 }
 
 /** The tables, views and virtual tables of a backup. */
@@ -422,6 +433,9 @@ export interface TableSource {
    * @param options.objects created after the tables
    * @param options.bases the bases that consist of records; the rows of all other tables come by `load`
    * @param options.published by the names in `schemas`: the schemas under which tables are published instead
+   * @param options.plan identifies exactly what is restored. What an interrupted staging with the same plan left, and
+   *   whose process has ended for sure, is continued; what one with another plan left is removed. Absent: nothing is
+   *   continued, and nothing continues this one
    * @param options.mode the tables exist, and `merge` changes their rows; indexes, objects and triggers do not come.
    *   Absent: the tables are new, and `publish` creates them
    * @throws BkpError `TABLE_EXISTS` naming every table in the way; with a mode what `merge` throws for such tables
@@ -435,10 +449,15 @@ export interface TableSource {
       bases?: ReadonlyMap<TableName, StoredBase>;
       published?: ReadonlyMap<TableName, TableSchema>;
       mode?: MergeMode | undefined;
+      plan?: string | undefined;
     },
   ): Promise<Staging>;
-  /** Removes what a staging with this id left behind. */
-  discardStaging(id: string): Promise<void>;
+  /**
+   * Removes what a staging with this id left behind.
+   * @param options.unlessContinuable keep what a later `stage` with the same plan can continue. Default false
+   * @returns whether something is kept
+   */
+  discardStaging(id: string, options?: {unlessContinuable?: boolean}): Promise<boolean>;
   inspect(): Promise<readonly SourceCheck[]>;
   close(): Promise<void>;
 }

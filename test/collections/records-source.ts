@@ -45,7 +45,7 @@ export class RecordsSource implements TableSource {
   acknowledge = async () => {};
   untrack = async () => {};
   tracking = async () => [];
-  discardStaging = async () => {};
+  discardStaging = async () => false;
   inspect = async () => [];
   close = async () => {};
   describe: TableSource['describe'] = async (names) =>

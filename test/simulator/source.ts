@@ -116,7 +116,7 @@ export class FakeSource implements TableSource {
 
   untrack = async () => {};
   tracking = async () => [];
-  discardStaging = async () => {};
+  discardStaging = async () => false;
   inspect = async () => [];
   close = async () => {};
   stage(..._: unknown[]): Promise<Staging> {

@@ -223,7 +223,8 @@ export function describeTableSource({name, make}: ContractOptions): void {
       await target.exec('CREATE TABLE mine (id INTEGER PRIMARY KEY)');
       const backup = await fullOf(await filled());
       await (await fillStaging(target.source, backup)).discard();
-      await target.source.discardStaging('test');
+      expect(await target.source.discardStaging('test')).toBe(false);
+      expect(await target.source.discardStaging('test', {unlessContinuable: true})).toBe(false);
       expect((await target.source.describe('all')).map((table) => table.name)).toEqual(['mine']);
       await restore(target.source, backup);
     });

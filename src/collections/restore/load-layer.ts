@@ -14,8 +14,8 @@ export async function loadTrees(
   {streams}: Backup,
   table: TableBackup,
 ): Promise<void> {
-  async function* chunksOf({data}: TreeRecords) {
-    for await (const chunk of readSegments(vault, streams, data, {signal, borrowed: true})) {
+  async function* chunksOf({data}: TreeRecords, after: {chunks: number; bytes: number}) {
+    for await (const chunk of readSegments(vault, streams, data, {signal, borrowed: true, after})) {
       signal.throwIfAborted();
       const {byteLength} = chunk;
       yield chunk;
@@ -25,7 +25,10 @@ export async function loadTrees(
   for (const tree of wantedTrees(staging, table)) {
     signal.throwIfAborted();
     const {name, kind, fingerprint, records} = tree;
-    await staging.loadTree(table.schema.name, {name, kind, fingerprint, records}, chunksOf(tree));
+    const stored = {name, kind, fingerprint, records};
+    const present = staging.present?.(stored) ?? {chunks: 0, bytes: 0};
+    meter.bytes(present === 'all' ? streams[tree.data.stream]!.sizeBytes : present.bytes);
+    if (present !== 'all') await staging.loadTree(table.schema.name, stored, chunksOf(tree, present));
   }
 }
 

@@ -1,4 +1,5 @@
 import {startMeter, type WorkTools} from '../../backups/index.ts';
+import {BkpError} from '../../errors/index.ts';
 import type {
   Choice,
   MergedTable,
@@ -18,6 +19,7 @@ import {type RestoredParts, restoredParts} from './choice.ts';
 import type {MissingPart} from './damage.ts';
 import {bytesToLoad, loadLayer, loadTrees} from './load-layer.ts';
 import {restoreIntact} from './partial.ts';
+import {planId} from './plan-id.ts';
 import {requireContent, tablesWithContent} from './require-content.ts';
 
 export type RestoreRequest = {
@@ -101,9 +103,10 @@ async function restoreParts(
     tables.map((table) => table.schema),
     {
       ...{id: request.stagingId, database: backup.body.source.database, objects: parts.objects},
-      ...{bases, published: renamed, mode},
+      ...{bases, published: renamed, mode, plan: planId(vault, backup, {parts, mode})},
     },
   );
+  let isLeft = false;
   try {
     const logicalBytes = tables.reduce((sum, table) => sum + bytesToLoad(staging, backup, table), 0);
     const meter = startMeter(tools, {bytesTotal: logicalBytes, itemsTotal: tables.length});
@@ -133,10 +136,22 @@ async function restoreParts(
     await staging.publish({resume, signal, notice: tools.notice});
     const rows = published.reduce((sum, table) => sum + table.rows, 0);
     return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length, published};
+  } catch (error) {
+    isLeft = storeIsAway(error) && !signal.aborted && ((await staging.leave?.()) ?? false);
+    throw isLeft ? continuable(error as BkpError) : error;
   } finally {
     // After a publish, nothing is left to discard.
-    await staging.discard();
+    if (!isLeft) await staging.discard();
   }
+}
+
+const storeIsAway = (error: unknown) => error instanceof BkpError && error.code === 'STORE_UNAVAILABLE';
+
+function continuable({code, message, cause, details, context, retryable}: BkpError): BkpError {
+  return new BkpError(code, message, {
+    ...{cause, details, context, retryable},
+    next: 'when the store answers again, give the same statement: it continues with what was loaded',
+  });
 }
 
 /** Increments can continue the chain if its newest backup is restored into the database that it was taken from. */

@@ -2,6 +2,13 @@ import {BkpError} from '../../errors/index.ts';
 import type {Recipe, VaultReader} from '../../vault/index.ts';
 import type {SegmentStream} from './layers.ts';
 
+/** A recipe of what follows the first chunks of a stream. */
+async function rest(vault: VaultReader, recipe: Recipe, after: {chunks: number; bytes: number}): Promise<Recipe> {
+  if (after.chunks === 0) return recipe;
+  const chunks = (await vault.chunkIds(recipe)).slice(after.chunks);
+  return {sizeBytes: recipe.sizeBytes - after.bytes, depth: 0, chunks};
+}
+
 /** How many chunks hold a segment. */
 export function chunksOfSegment(data: SegmentStream, segment: number): number {
   return data.wide?.[String(segment)] ?? 1;
@@ -11,17 +18,25 @@ export function chunksOfSegment(data: SegmentStream, segment: number): number {
  * Reads the segments of a stream, in order.
  * @param streams of the manifest that `data` is from
  * @param options.borrowed reuse the memory of a segment of one chunk when the next segment is requested. Default false
+ * @param options.after begin after the first chunks, each of which is one segment; `bytes`: how long they are together
  * @throws BkpError `OBJECT_DAMAGED` | `OBJECT_MISSING`
  */
 export async function* readSegments(
   vault: VaultReader,
   streams: readonly Recipe[],
   data: SegmentStream,
-  options: {signal: AbortSignal; borrowed?: boolean},
+  {
+    after = {chunks: 0, bytes: 0},
+    ...options
+  }: {
+    signal: AbortSignal;
+    borrowed?: boolean;
+    after?: {chunks: number; bytes: number};
+  },
 ): AsyncGenerator<Uint8Array> {
-  let segment = 0;
+  let segment = after.chunks;
   let chunks: Uint8Array[] = [];
-  for await (const chunk of vault.read(streams[data.stream]!, options)) {
+  for await (const chunk of vault.read(await rest(vault, streams[data.stream]!, after), options)) {
     chunks.push(chunk);
     if (chunks.length < chunksOfSegment(data, segment)) continue;
     yield chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);

@@ -1,6 +1,7 @@
 import {accessSync, constants, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
+import {type Processes, systemProcesses} from '../../lib/processes.ts';
 import {type Origin, originOf} from '../origin.ts';
 import type {
   BackupParts,
@@ -30,8 +31,8 @@ import {type Connection, withConnection} from './engine/connection.ts';
 import {leftBehind} from './restore/left-behind.ts';
 import {requireNoStrayJournal} from './restore/place-new-file.ts';
 import {requireFreeNames, requireSameEncoding} from './restore/publish.ts';
-import {SqliteStaging, stagingPath} from './restore/staging.ts';
-import {removeDatabase} from './restore/staging-file.ts';
+import {type Continuing, SqliteStaging, type StagingInput} from './restore/staging.ts';
+import {leftStagings, readRecord, removeStaging, stagingPath} from './restore/staging-record.ts';
 import {trackingObstacle} from './schema/obstacles.ts';
 import {withoutIndexes} from './schema/schema.ts';
 import {openSnapshot} from './snapshot/snapshot.ts';
@@ -40,13 +41,25 @@ import {dropMarks} from './tracking/drop-marks.ts';
 import {identityOf} from './tracking/identity.ts';
 import {listTracking} from './tracking/tracking.ts';
 
+export type SqliteOptions = {
+  /** Finds out whether the process of an interrupted restore has ended. Default: the system. */
+  processes?: Processes;
+  /** A restore notes how far it is after so many bytes. Default 128 MiB. */
+  checkpointBytes?: number;
+};
+
+/** A disk takes these in about a second; a restore that is interrupted loads at most so many again. */
+const usualCheckpointBytes = 128 * 1024 * 1024;
+
 /** An SQLite database file. Every call opens and closes the file; only a snapshot and a staging keep it open. */
 export class SqliteSource implements TableSource {
   readonly description: string;
   readonly #path: string;
+  readonly #options: Required<SqliteOptions>;
 
-  constructor(path: string) {
+  constructor(path: string, {processes = systemProcesses, checkpointBytes = usualCheckpointBytes}: SqliteOptions = {}) {
     this.#path = path;
+    this.#options = {processes, checkpointBytes};
     this.description = `sqlite::path=${path}`;
   }
 
@@ -132,20 +145,38 @@ export class SqliteSource implements TableSource {
       bases?: ReadonlyMap<TableName, StoredBase>;
       published?: ReadonlyMap<TableName, TableSchema>;
       mode?: MergeMode | undefined;
+      plan?: string | undefined;
     },
   ): Promise<Staging> {
     const {objects = [], bases = new Map(), published = new Map(), mode} = options;
     if (mode !== undefined) return this.#stageForMerge(schemas, {...options, bases, mode});
     const asPublished = schemas.map((schema) => published.get(schema.name) ?? schema);
     this.#requirePossible({schemas: asPublished, objects}, options.database);
-    await this.discardStaging(options.id);
-    return new SqliteStaging(this.#path, stagingPath(this.#path, options.id), {
-      schemas,
-      objects,
-      facts: options.database,
-      bases,
-      published,
+    return this.#begin(options.id, {
+      ...{schemas, objects, facts: options.database, bases, published},
+      continuing: this.#continuing(options.plan),
     });
+  }
+
+  #continuing(plan: string | undefined): Continuing | undefined {
+    const {processes, checkpointBytes} = this.#options;
+    return plan === undefined ? undefined : {plan, processes, everyBytes: checkpointBytes};
+  }
+
+  /** Continues the staging of an ended process if it is of the same plan; the space of others is needed. */
+  async #begin(id: string, input: StagingInput): Promise<SqliteStaging> {
+    await this.discardStaging(id);
+    const staging = new SqliteStaging(this.#path, stagingPath(this.#path, id), input);
+    if (input.continuing === undefined) return staging;
+    try {
+      const left = leftStagings(this.#path, input.continuing.processes);
+      for (const {staged, record} of left) if (await staging.continue(staged, record)) break;
+      for (const {staged} of left) removeStaging(staged);
+      return staging;
+    } catch (error) {
+      await staging.discard();
+      throw error;
+    }
   }
 
   async #stageForMerge(
@@ -155,17 +186,19 @@ export class SqliteSource implements TableSource {
       database,
       bases,
       mode,
+      plan,
     }: {
       id: string;
       database: DatabaseFacts;
       bases: ReadonlyMap<TableName, StoredBase>;
       mode: MergeMode;
+      plan?: string | undefined;
     },
   ): Promise<Staging> {
     withConnection(this.#path, {}, (connection) => requireSameEncoding(connection, database));
-    await this.discardStaging(id);
-    const staging = new SqliteStaging(this.#path, stagingPath(this.#path, id), {
+    const staging = await this.#begin(id, {
       ...{schemas: schemas.map(withoutIndexes), objects: [], facts: database, bases, mode, published: new Map()},
+      continuing: this.#continuing(plan),
     });
     try {
       withConnection(this.#path, {}, (connection) => staging.requireLiving(connection));
@@ -176,8 +209,11 @@ export class SqliteSource implements TableSource {
     }
   }
 
-  async discardStaging(id: string): Promise<void> {
-    removeDatabase(stagingPath(this.#path, id));
+  async discardStaging(id: string, {unlessContinuable = false}: {unlessContinuable?: boolean} = {}): Promise<boolean> {
+    const staged = stagingPath(this.#path, id);
+    if (unlessContinuable && readRecord(staged) !== undefined) return true;
+    removeStaging(staged);
+    return false;
   }
 
   async inspect(): Promise<readonly SourceCheck[]> {

@@ -2,7 +2,8 @@ import {fdatasync} from 'node:fs';
 import {promisify} from 'node:util';
 import {systemCode} from '../../../errors/index.ts';
 
-const sync = promisify(fdatasync);
+/** Makes the pages of a file durable. */
+export const syncPages = promisify(fdatasync);
 
 /** Often enough that little is left for the sync at the end, and rarely enough that the disk gets long writes. */
 const intervalMs = 200;
@@ -32,7 +33,7 @@ export class EarlySync {
   }
 
   #sync(): void {
-    this.#running ??= sync(this.#file)
+    this.#running ??= syncPages(this.#file)
       .catch((error: Error) => {
         // This file system cannot sync; the sync at the end reports that.
         if (systemCode(error) === 'EINVAL') clearInterval(this.#timer);

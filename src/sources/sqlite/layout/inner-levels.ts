@@ -1,5 +1,8 @@
 import {assert} from '../../../errors/index.ts';
-import {type Child, InnerPage, type PageFormat} from './inner-page.ts';
+import {type Child, InnerPage, type InnerPageState, type PageFormat} from './inner-page.ts';
+
+/** A level and those above it. */
+export type InnerLevelState = {open: InnerPageState; held?: InnerPageState; above?: InnerLevelState};
 
 export type InnerPageWriter = {
   takePage(): number;
@@ -21,11 +24,23 @@ export class InnerLevel {
   #open: InnerPage;
   #above: InnerLevel | undefined;
 
-  constructor(format: PageFormat, kind: {isTable: boolean}, writer: InnerPageWriter) {
+  /** @param kept continues what another process began */
+  constructor(format: PageFormat, kind: {isTable: boolean}, writer: InnerPageWriter, kept?: InnerLevelState) {
     this.#format = format;
     this.#kind = kind;
     this.#writer = writer;
-    this.#open = new InnerPage(format, kind);
+    this.#open = new InnerPage(format, kind, kept?.open);
+    if (kept?.held !== undefined) this.#held = new InnerPage(format, kind, kept.held);
+    if (kept?.above !== undefined) this.#above = new InnerLevel(format, kind, writer, kept.above);
+  }
+
+  state(): InnerLevelState {
+    const [held, above] = [this.#held?.state(), this.#above?.state()];
+    return {
+      open: this.#open.state(),
+      ...(held === undefined ? {} : {held}),
+      ...(above === undefined ? {} : {above}),
+    };
   }
 
   /** Adds a child that others follow. */

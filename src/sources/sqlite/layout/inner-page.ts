@@ -13,6 +13,9 @@ export type PageFormat = {
 /** A child with the key that separates it from the next child, as an inner page has it in a cell. */
 export type Child = {page: number; key: Uint8Array};
 
+/** Bytes are in base64. */
+export type InnerPageState = {bytes: string; cells: number; top: number; separator?: string};
+
 /** An inner page that is being filled, its cells from its end down. */
 export class InnerPage {
   readonly bytes: Buffer;
@@ -21,10 +24,24 @@ export class InnerPage {
   /** What separates this page from the next one of its level; known when it is full. */
   separator: Uint8Array | undefined;
 
-  constructor({pageSize, usableBytes}: PageFormat, {isTable}: {isTable: boolean}) {
+  constructor({pageSize, usableBytes}: PageFormat, {isTable}: {isTable: boolean}, kept?: InnerPageState) {
     this.bytes = Buffer.alloc(pageSize);
     this.bytes[0] = isTable ? innerType.rowid : innerType.key;
     this.#top = usableBytes;
+    if (kept === undefined) return;
+    this.bytes.set(Buffer.from(kept.bytes, 'base64').subarray(0, pageSize));
+    this.#cells = kept.cells;
+    this.#top = kept.top;
+    if (kept.separator !== undefined) this.separator = Buffer.from(kept.separator, 'base64');
+  }
+
+  /** All of it, to be continued by another process. */
+  state(): InnerPageState {
+    const {separator} = this;
+    return {
+      ...{bytes: this.bytes.toString('base64'), cells: this.#cells, top: this.#top},
+      ...(separator === undefined ? {} : {separator: Buffer.from(separator).toString('base64')}),
+    };
   }
 
   get cells(): number {

@@ -3,7 +3,7 @@ import {assert} from '../../../errors/index.ts';
 import {ThreadPool} from '../../../lib/thread-pool.ts';
 import {leafType} from '../pages/page-types.ts';
 import {type DatabaseHeader, readHeader, writePageCount} from './database-header.ts';
-import {EarlySync} from './early-sync.ts';
+import {EarlySync, syncPages} from './early-sync.ts';
 import type {InnerPageWriter} from './inner-levels.ts';
 import type {LayoutJob, LayoutResult, LayoutThreadData} from './layout-job.ts';
 import {LayoutMemory} from './layout-memory.ts';
@@ -14,7 +14,7 @@ import {PageNumbers} from './page-numbers.ts';
 import {Piece} from './piece.ts';
 import {mapInnerPage, PointerMap} from './pointer-map.ts';
 import {Slots} from './slots.ts';
-import {type LayoutTree, TreeWriter} from './tree-writer.ts';
+import {type LayoutTree, TreeWriter, type TreeWriterState} from './tree-writer.ts';
 import {writeAt} from './write-at.ts';
 
 export type LayoutOptions = {
@@ -27,7 +27,32 @@ export type LayoutOptions = {
   hereUpToBytes?: number | undefined;
   /** Let the disk work while pages are written, so that the sync at the end is short. Default true. */
   syncEarly?: boolean | undefined;
+  /** Another process can continue from here. Absent: none is to. */
+  checkpoints?: Checkpoints | undefined;
 };
+
+/** When and how a layout notes how far it is. */
+export type Checkpoints = {
+  /** Bytes of chunks between two of them. */
+  everyBytes: number;
+  /** Called when all pages of the state are on the disk. The layout fails if this does. */
+  save: (state: LayoutState) => Promise<void>;
+};
+
+/**
+ * What is complete in a file: its first `pages` pages, without the header's counts and the roots of trees that are not
+ * done. Everything after them may be anything.
+ */
+export type LayoutState = {
+  pages: number;
+  /** Names of the trees that are complete. */
+  done: readonly string[];
+  /** The tree that has been begun. */
+  tree?: TreeState;
+};
+
+/** `chunks`, `bytes`: how many of the tree's chunks are laid out, and how long they are. */
+export type TreeState = TreeWriterState & {name: string; chunks: number; bytes: number};
 
 /** Each thread works on one slot and finds the next one ready; a third is filled meanwhile. */
 const slotsPerThread = 3;
@@ -54,6 +79,11 @@ export class PageLayout {
   #pool: ThreadPool<LayoutJob, LayoutResult> | undefined;
   readonly #pointerMap: PointerMap | undefined;
   readonly #sync: EarlySync | undefined;
+  readonly #checkpoints: Checkpoints | undefined;
+  /** Bytes of chunks since the last checkpoint. */
+  #uncheckedBytes = 0;
+  readonly #done: string[] = [];
+  #saving: Promise<void> | undefined;
   readonly #trees: Promise<void>[] = [];
   /** Trees whose chunks have not all been taken over. */
   #unfinished = 0;
@@ -77,7 +107,7 @@ export class PageLayout {
   private constructor(
     file: number,
     header: DatabaseHeader,
-    {threads, hereUpToBytes = 0, syncEarly = true}: LayoutOptions,
+    {threads, hereUpToBytes = 0, syncEarly = true, checkpoints}: LayoutOptions,
   ) {
     const {pageSize, usableBytes, hasMaps} = header;
     this.#file = file;
@@ -95,17 +125,21 @@ export class PageLayout {
       ...{file, pageSize, usableBytes, hasMaps, counter},
       ...{memory: this.#memory.memory, areas: this.#memory.areas, areasTaken: new SharedArrayBuffer(4)},
     };
+    // With pointer maps, pages that are complete are written again.
+    this.#checkpoints = hasMaps ? undefined : checkpoints;
     this.#sync = syncEarly ? new EarlySync(file, (error) => this.#fail(error)) : undefined;
   }
 
   /**
    * Resolves when all chunks have been taken over, so that the next tree can follow while threads work.
    * @param chunks the tree's records in order; a chunk's memory is read only until the next one is asked for
+   * @param kept a checkpoint of this tree; `chunks` are those after it
    * @throws NotRecords or an error of the file system, maybe about an earlier tree
    */
-  async addTree(tree: LayoutTree, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  async addTree(tree: LayoutTree, chunks: AsyncIterable<Uint8Array>, kept?: TreeState): Promise<void> {
     if (this.#fault !== undefined) throw this.#fault;
-    const writer = new TreeWriter(tree, this.#memory, this.#header, this.#innerPages);
+    if (this.#isCheckpointDue()) await this.#checkpoint();
+    const writer = new TreeWriter(tree, this.#memory, this.#header, {writer: this.#innerPages, kept});
     let placed: Promise<void> = Promise.resolve();
     // A fault wakes what waits for a slot, here too.
     const then = (step: () => Promise<void> | void) => {
@@ -119,12 +153,19 @@ export class PageLayout {
     this.#unfinished++;
     try {
       this.#assertEmptyRoot(tree);
-      for await (const {piece, isLast} of this.#pieces(tree, chunks)) {
+      for await (const {piece, isLast, ...taken} of this.#pieces(tree, chunks, kept)) {
         const result = this.#layOut(tree, piece, isLast);
         then(async () => this.#place(writer, piece, await result, isLast));
+        this.#uncheckedBytes += piece.bytes;
+        if (isLast || !this.#isCheckpointDue()) continue;
+        await placed;
+        await this.#checkpoint(() => ({name: tree.name, ...taken, ...writer.state()}));
       }
       if (this.#fault !== undefined) throw this.#fault;
-      then(() => writer.end());
+      then(() => {
+        writer.end();
+        this.#done.push(tree.name);
+      });
     } catch (error) {
       if (error instanceof NotRecords) error.tree ??= tree.name;
       this.#fail(error as Error);
@@ -139,18 +180,53 @@ export class PageLayout {
   async *#pieces(
     {kind}: LayoutTree,
     chunks: AsyncIterable<Uint8Array>,
-  ): AsyncGenerator<{piece: Piece; isLast: boolean}> {
+    kept: TreeState | undefined,
+  ): AsyncGenerator<{piece: Piece; isLast: boolean; chunks: number; bytes: number}> {
     let pending: Piece | undefined;
+    // Up to the end of the pending piece.
+    let taken = {chunks: kept?.chunks ?? 0, bytes: kept?.bytes ?? 0};
     for await (const chunk of chunks) {
-      if (chunk.length === 0) continue;
-      if (pending === undefined || kind === 'rowid' || !pending.isOneRecord) {
-        const next: Piece = new Piece(this.#memory, await this.#slots.take(), {isFirst: pending === undefined});
-        if (pending !== undefined) yield {piece: pending, isLast: false};
-        pending = next;
+      if (chunk.length > 0) {
+        if (pending === undefined || kind === 'rowid' || !pending.isOneRecord) {
+          const isFirst = pending === undefined && kept === undefined;
+          const next: Piece = new Piece(this.#memory, await this.#slots.take(), {isFirst});
+          if (pending !== undefined) yield {piece: pending, isLast: false, ...taken};
+          pending = next;
+        }
+        pending.append(chunk);
       }
-      pending.append(chunk);
+      taken = {chunks: taken.chunks + 1, bytes: taken.bytes + chunk.length};
     }
-    if (pending !== undefined) yield {piece: pending, isLast: true};
+    if (pending !== undefined) yield {piece: pending, isLast: true, ...taken};
+  }
+
+  #isCheckpointDue(): boolean {
+    const {everyBytes} = this.#checkpoints ?? {};
+    return everyBytes !== undefined && this.#uncheckedBytes >= everyBytes && this.#saving === undefined;
+  }
+
+  /**
+   * Notes how far the layout is. Nothing is being laid out meanwhile, or the state would have pages of later pieces;
+   * the disk works while the layout continues.
+   */
+  async #checkpoint(tree?: () => TreeState): Promise<void> {
+    await Promise.all(this.#trees);
+    const state: LayoutState = {
+      pages: this.#numbers.last,
+      done: [...this.#done],
+      ...(tree === undefined ? {} : {tree: tree()}),
+    };
+    this.#uncheckedBytes = 0;
+    this.#saving = this.#save(state)
+      .catch((error: Error) => this.#fail(error))
+      .finally(() => {
+        this.#saving = undefined;
+      });
+  }
+
+  async #save(state: LayoutState): Promise<void> {
+    await syncPages(this.#file);
+    await this.#checkpoints!.save(state);
   }
 
   /**
@@ -161,6 +237,7 @@ export class PageLayout {
   async finish(): Promise<{pages: number}> {
     assert(this.#unfinished === 0, 'all trees have been added');
     await Promise.allSettled(this.#trees);
+    await this.#saving;
     await this.#sync?.stop();
     if (this.#fault !== undefined) throw this.#fault;
     this.#pointerMap?.finish();
@@ -182,6 +259,7 @@ export class PageLayout {
     // Only then may another file get the number of this one.
     await this.#pool?.terminate();
     await Promise.allSettled(this.#trees);
+    await this.#saving;
     await this.#sync?.stop();
     closeSync(this.#file);
   }

@@ -1,4 +1,4 @@
-import {InnerLevel, type InnerPageWriter} from './inner-levels.ts';
+import {InnerLevel, type InnerLevelState, type InnerPageWriter} from './inner-levels.ts';
 import type {Child, PageFormat} from './inner-page.ts';
 import type {LaidOut} from './layout-job.ts';
 import {type LayoutMemory, markBytes, type Slot} from './layout-memory.ts';
@@ -15,6 +15,9 @@ export type LayoutTree = {
   records?: number | undefined;
 };
 
+/** A tree of which some pieces are laid out, and nothing after them. */
+export type TreeWriterState = {records: number; lastRowid?: string; inner: InnerLevelState};
+
 /** Builds the inner pages of a tree over the leaves of its pieces, which come in order. */
 export class TreeWriter {
   readonly #tree: LayoutTree;
@@ -23,10 +26,27 @@ export class TreeWriter {
   #records = 0;
   #lastRowid: bigint | undefined;
 
-  constructor(tree: LayoutTree, memory: LayoutMemory, format: PageFormat, writer: InnerPageWriter) {
+  /** @param kept continues what another process began */
+  constructor(
+    tree: LayoutTree,
+    memory: LayoutMemory,
+    format: PageFormat,
+    {writer, kept}: {writer: InnerPageWriter; kept?: TreeWriterState | undefined},
+  ) {
     this.#tree = tree;
     this.#memory = memory;
-    this.#inner = new InnerLevel(format, {isTable: tree.kind === 'rowid'}, writer);
+    this.#inner = new InnerLevel(format, {isTable: tree.kind === 'rowid'}, writer, kept?.inner);
+    if (kept === undefined) return;
+    this.#records = kept.records;
+    if (kept.lastRowid !== undefined) this.#lastRowid = BigInt(kept.lastRowid);
+  }
+
+  state(): TreeWriterState {
+    const lastRowid = this.#lastRowid;
+    return {
+      ...{records: this.#records, inner: this.#inner.state()},
+      ...(lastRowid === undefined ? {} : {lastRowid: String(lastRowid)}),
+    };
   }
 
   /** @throws NotRecords */

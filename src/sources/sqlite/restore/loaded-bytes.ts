@@ -13,6 +13,11 @@ export class LoadedBytes {
     this.#largest = Math.max(this.#largest, bytes);
   }
 
+  /** All of them, for a process that continues; the largest segment is not known then. */
+  entries(): readonly (readonly [TableName, number])[] {
+    return [...this.#tables];
+  }
+
   of(table: TableName): number {
     return this.#tables.get(table) ?? 0;
   }

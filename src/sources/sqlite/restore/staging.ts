@@ -1,6 +1,6 @@
 import {statSync} from 'node:fs';
-import {basename, dirname, join} from 'node:path';
 import {assert, BkpError} from '../../../errors/index.ts';
+import type {Processes} from '../../../lib/processes.ts';
 import type {
   DatabaseFacts,
   Mark,
@@ -10,6 +10,7 @@ import type {
   SchemaObject,
   Staging,
   StoredBase,
+  StoredTree,
   TableContent,
   TableName,
   TableSchema,
@@ -18,6 +19,7 @@ import type {
 import {findTable} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
+import type {LayoutState} from '../layout/page-layout.ts';
 import {requireLiving} from '../merge/merge.ts';
 import {definitionOf, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
@@ -30,15 +32,13 @@ import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.t
 import {renameStaged} from './rename-staged.ts';
 import {restoredContent} from './restored-content.ts';
 import {StagingFile} from './staging-file.ts';
+import {readRecord, removeRecord, removeStaging, type StagingRecord, saveRecord} from './staging-record.ts';
+import {rootsOf, skeletonOf, takeOver} from './take-over.ts';
 import {stageLandings} from './transfer-landing.ts';
 import {type LoadedTree, TreeLoading} from './tree-loading.ts';
 import {planTrees, type TreePlan} from './tree-plan.ts';
 
-export function stagingPath(database: string, id: string): string {
-  return join(dirname(database), `${basename(database)}.bkp-stage-${id}`);
-}
-
-type StagingInput = {
+export type StagingInput = {
   schemas: readonly TableSchema[];
   objects: readonly SchemaObject[];
   facts: DatabaseFacts;
@@ -47,6 +47,16 @@ type StagingInput = {
   published: ReadonlyMap<TableName, TableSchema>;
   /** Present if the tables exist, and their rows are to be changed. */
   mode?: MergeMode | undefined;
+  /** Present if another process may continue the staging. */
+  continuing?: Continuing | undefined;
+};
+
+export type Continuing = {
+  /** See `stage`. */
+  plan: string;
+  processes: Processes;
+  /** Bytes between two records of how far it is. */
+  everyBytes: number;
 };
 
 /** A table that is being restored. */
@@ -70,9 +80,11 @@ export class SqliteStaging implements Staging {
   readonly #input: StagingInput;
   readonly #file: StagingFile;
   readonly #tables: ReadonlyMap<TableName, StagedTable>;
-  readonly #trees: TreeLoading;
+  #trees: TreeLoading;
   readonly #loaded = new LoadedBytes();
   #areTreesLaid = false;
+  /** Of the file before trees are laid out; present if the staging may be continued. */
+  readonly #skeleton: string | undefined;
   /** Statements of indexes that could not be built. */
   #lost: ReadonlySet<string> = new Set();
   /** Indexes with the entries of the source. */
@@ -87,14 +99,51 @@ export class SqliteStaging implements Staging {
       this.#tables = new Map(
         schemas.map((schema, id) => [schema.name, stageTable(this.#file, {schema, base: bases.get(schema.name), id})]),
       );
-      this.#trees = new TreeLoading(this.#file, {
-        wanted: schemas.flatMap(({name}) => this.wanted(name).map((tree) => tree.name)),
-        syncEarly: this.#isNewFile(),
-      });
+      this.#skeleton = input.continuing && skeletonOf(this.#file.connection);
+      this.#trees = this.#treesFrom(undefined);
     } catch (error) {
       this.#file.remove();
       throw error;
     }
+  }
+
+  #treesFrom(kept: LayoutState | undefined): TreeLoading {
+    const {schemas, continuing} = this.#input;
+    return new TreeLoading(this.#file, {
+      wanted: schemas.flatMap(({name}) => this.wanted(name).map((tree) => tree.name)),
+      syncEarly: this.#isNewFile(),
+      kept,
+      checkpoints: continuing && {
+        everyBytes: continuing.everyBytes,
+        save: (state) => saveRecord(this.#file.path, this.#recordOf(continuing, state)),
+      },
+    });
+  }
+
+  #recordOf({plan, processes}: Continuing, state: LayoutState): StagingRecord {
+    const owner = processes.self() as StagingRecord['owner'];
+    return {version: 1, plan, skeleton: this.#skeleton!, owner, state, loaded: this.#loaded.entries()};
+  }
+
+  /**
+   * Continues with what a process that has ended left of the same plan; to be called before anything is loaded.
+   * @returns false if it cannot be continued; then it is left to the caller
+   */
+  async continue(staged: string, record: StagingRecord): Promise<boolean> {
+    const {continuing} = this.#input;
+    if (continuing === undefined || record.plan !== continuing.plan || record.skeleton !== this.#skeleton) return false;
+    const roots = rootsOf(this.#file.connection);
+    this.#file.close();
+    if (!takeOver(this.#file.path, staged, record.state, roots)) return false;
+    for (const [table, bytes] of record.loaded) this.#loaded.add(table, bytes);
+    this.#trees = this.#treesFrom(record.state);
+    await saveRecord(this.#file.path, this.#recordOf(continuing, record.state));
+    removeStaging(staged);
+    return true;
+  }
+
+  present(tree: StoredTree): 'all' | {chunks: number; bytes: number} {
+    return this.#trees.present(tree.name);
   }
 
   #isNewFile(): boolean {
@@ -142,11 +191,17 @@ export class SqliteStaging implements Staging {
     this.#file.close();
   }
 
+  async #endRecord(): Promise<void> {
+    if (this.#input.continuing !== undefined) await removeRecord(this.#file.path);
+  }
+
   /** From now on SQLite has the file. */
   async #endTrees(): Promise<void> {
     if (this.#areTreesLaid) return;
     this.#areTreesLaid = true;
     await this.#trees.finish();
+    // Deltas change pages that a record names. Without deltas, all that follows up to the publication does not.
+    if ([...this.#tables.values()].some(({landing}) => landing !== undefined)) await this.#endRecord();
     for (const {plan, landing} of this.#tables.values()) if (plan !== undefined) landing?.adopt();
     this.#file.connection.exec(`ATTACH ':memory:' AS seg`);
   }
@@ -233,6 +288,7 @@ export class SqliteStaging implements Staging {
     notice?: ((text: string) => void) | undefined;
   }): Promise<void> {
     const {notice = () => {}, resume} = options;
+    await this.#endRecord();
     const plan = (): PublishPlan => ({
       target: this.#target,
       staged: this.#file.path,
@@ -318,10 +374,19 @@ export class SqliteStaging implements Staging {
     });
   }
 
+  async leave(): Promise<boolean> {
+    await this.#trees.close();
+    this.#file.close();
+    if (readRecord(this.#file.path) !== undefined) return true;
+    await this.discard();
+    return false;
+  }
+
   async discard(): Promise<void> {
     // It writes to the file.
     await this.#trees.close();
-    this.#file.remove();
+    this.#file.close();
+    removeStaging(this.#file.path);
   }
 }
 

@@ -2,7 +2,7 @@ import {assert, BkpError} from '../../../errors/index.ts';
 import type {TableName, Tree} from '../../source.ts';
 import {translated} from '../engine/errors.ts';
 import {NotRecords} from '../layout/not-records.ts';
-import {PageLayout} from '../layout/page-layout.ts';
+import {type Checkpoints, type LayoutState, PageLayout, type TreeState} from '../layout/page-layout.ts';
 import type {StagingFile} from './staging-file.ts';
 
 /** Two fill pages as fast as a disk takes them. */
@@ -17,6 +17,9 @@ export type LoadedTree = Tree & {records?: number | undefined};
 export class TreeLoading {
   readonly #file: StagingFile;
   readonly #syncEarly: boolean;
+  readonly #checkpoints: Checkpoints | undefined;
+  /** Trees that an earlier process completed, and the one that it had begun. */
+  readonly #kept: Pick<LayoutState, 'done' | 'tree'>;
   readonly #missing: Set<string>;
   /** The tables that the trees belong to. */
   readonly #tables = new Map<string, TableName>();
@@ -26,11 +29,34 @@ export class TreeLoading {
   /**
    * @param options.wanted the names of all trees; they exist, empty
    * @param options.syncEarly whether the file will be synced
+   * @param options.kept what an earlier process left in the file
    */
-  constructor(file: StagingFile, {wanted, syncEarly}: {wanted: readonly string[]; syncEarly: boolean}) {
+  constructor(
+    file: StagingFile,
+    options: {
+      wanted: readonly string[];
+      syncEarly: boolean;
+      checkpoints: Checkpoints | undefined;
+      kept: Pick<LayoutState, 'done' | 'tree'> | undefined;
+    },
+  ) {
+    const {wanted, syncEarly, checkpoints, kept = {done: []}} = options;
     this.#file = file;
     this.#syncEarly = syncEarly;
-    this.#missing = new Set(wanted);
+    this.#kept = kept;
+    this.#checkpoints = checkpoints && {
+      ...checkpoints,
+      save: (state) => checkpoints.save({...state, done: [...kept.done, ...state.done]}),
+    };
+    const done = new Set(kept.done);
+    this.#missing = new Set(wanted.filter((name) => !done.has(name)));
+  }
+
+  /** How much of a tree is in the file already. */
+  present(name: string): 'all' | Pick<TreeState, 'chunks' | 'bytes'> {
+    if (this.#kept.done.includes(name)) return 'all';
+    const {tree} = this.#kept;
+    return tree?.name === name ? tree : {chunks: 0, bytes: 0};
   }
 
   /** @throws BkpError `OBJECT_DAMAGED` when they are not the tree's records, or an earlier tree's were not */
@@ -40,7 +66,12 @@ export class TreeLoading {
     this.#tables.set(name, table);
     await this.#explained(async () => {
       const layout = await this.#begin();
-      await layout.addTree({name, kind, records, root: this.#roots.get(name)!}, chunks);
+      const {tree: kept} = this.#kept;
+      await layout.addTree(
+        {name, kind, records, root: this.#roots.get(name)!},
+        chunks,
+        kept?.name === name ? kept : undefined,
+      );
     });
   }
 
@@ -65,7 +96,9 @@ export class TreeLoading {
     );
     this.#roots = new Map(rows.map(({name, rootpage}) => [String(name), Number(rootpage)]));
     this.#file.close();
-    this.#layout = await PageLayout.open(this.#file.path, {threads, hereUpToBytes, syncEarly: this.#syncEarly});
+    this.#layout = await PageLayout.open(this.#file.path, {
+      ...{threads, hereUpToBytes, syncEarly: this.#syncEarly, checkpoints: this.#checkpoints},
+    });
     return this.#layout;
   }
 

@@ -118,5 +118,7 @@ test('only RawFile opens a source beside SQLite; other files that open any write
     'file/target.ts',
     'layout/page-layout.ts',
     'restore/place-new-file.ts',
+    'restore/staging-record.ts',
+    'restore/take-over.ts',
   ]);
 });

@@ -1,0 +1,117 @@
+import {existsSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {basename, dirname, join} from 'node:path';
+import * as v from 'valibot';
+import {replaceFile, syncFolder} from '../../../lib/files.ts';
+import type {Processes} from '../../../lib/processes.ts';
+import {count, parsedJson, text} from '../../../lib/schema.ts';
+import type {TableName} from '../../source.ts';
+import type {LayoutState} from '../layout/page-layout.ts';
+import {removeDatabase} from './staging-file.ts';
+
+/**
+ * What a staging file has for sure, even if its machine lost power: a file beside it, replaced at each checkpoint.
+ * Another restore of the same plan continues from there once the process that wrote it is gone.
+ *
+ * Only a process that is known to have ended may be followed: one that is merely paused would continue to write into
+ * the file when it wakes up.
+ */
+export type StagingRecord = {
+  version: 1;
+  /** What is restored, see `stage`. */
+  plan: string;
+  /** The pages that SQLite made before trees were laid out; equal for equal plans and versions of SQLite. */
+  skeleton: string;
+  owner: Owner;
+  state: LayoutState;
+  /** Bytes of the rows, by table, as far as they were loaded. */
+  loaded: readonly (readonly [TableName, number])[];
+};
+
+type Owner = {pid: number; startedAt: string; boot: string; space: string; machine: Machine};
+type Machine = {name: string; id: string; cards: string};
+
+const page = v.object({bytes: text, cells: count, top: count, separator: v.exactOptional(text)});
+type Level = {open: v.InferOutput<typeof page>; held?: v.InferOutput<typeof page>; above?: Level};
+const level: v.GenericSchema<Level> = v.object({
+  open: page,
+  held: v.exactOptional(page),
+  above: v.exactOptional(v.lazy(() => level)),
+});
+const tree = v.object({
+  ...{name: text, chunks: count, bytes: count, records: count, inner: level},
+  lastRowid: v.exactOptional(v.pipe(text, v.regex(/^-?\d+$/))),
+});
+const recordSchema = v.object({
+  version: v.literal(1),
+  plan: text,
+  skeleton: text,
+  owner: v.object({
+    ...{pid: count, startedAt: text, boot: text, space: text},
+    machine: v.object({name: text, id: text, cards: text}),
+  }),
+  state: v.object({pages: count, done: v.array(text), tree: v.exactOptional(tree)}),
+  loaded: v.array(v.tuple([text, count])),
+});
+
+const mark = '.bkp-stage-';
+const ending = '.json';
+
+export function stagingPath(database: string, id: string): string {
+  return join(dirname(database), `${basename(database)}${mark}${id}`);
+}
+
+export async function saveRecord(staged: string, record: StagingRecord): Promise<void> {
+  const path = staged + ending;
+  await replaceFile(path, JSON.stringify(record), {temporary: `${path}.new`, mode: 0o600, durable: true});
+  await syncFolder(dirname(path));
+}
+
+/** From now on, nothing continues the staging file, even if the machine loses power. */
+export async function removeRecord(staged: string): Promise<void> {
+  if (!existsSync(staged + ending)) return;
+  rmSync(staged + ending);
+  await syncFolder(dirname(staged));
+}
+
+/** Removes a staging file with all that belongs to it. */
+export function removeStaging(staged: string): void {
+  // Without its record, nothing continues the file.
+  for (const end of [ending, `${ending}.new`]) rmSync(staged + end, {force: true});
+  removeDatabase(staged);
+}
+
+/** @returns undefined if there is none, or not one of this version */
+export function readRecord(staged: string): StagingRecord | undefined {
+  try {
+    return parsedJson<StagingRecord>(recordSchema, readFileSync(staged + ending, 'utf8'), (why) => new Error(why));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The staging files beside a database whose process has ended.
+ * @returns their paths with their records
+ */
+export function leftStagings(
+  database: string,
+  processes: Processes,
+): readonly {staged: string; record: StagingRecord}[] {
+  const prefix = basename(database) + mark;
+  return readdirSync(dirname(database))
+    .filter((name) => name.startsWith(prefix) && name.endsWith(ending))
+    .flatMap((name) => {
+      const staged = join(dirname(database), name.slice(0, -ending.length));
+      const record = readRecord(staged);
+      if (record === undefined || !hasEnded(record, processes)) return [];
+      if (existsSync(staged)) return [{staged, record}];
+      // Another process took the file over, and was interrupted before it removed this.
+      removeStaging(staged);
+      return [];
+    });
+}
+
+function hasEnded({owner}: StagingRecord, processes: Processes): boolean {
+  const fate = processes.fateOf(owner);
+  return fate === 'gone' || fate === 'replaced' || fate === 'rebooted';
+}

@@ -1,0 +1,53 @@
+import {randomBytes} from 'node:crypto';
+import {planRestore, restoreBackup} from '../../../src/collections/index.ts';
+import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
+import {openDirectoryStore} from '../../../src/stores/index.ts';
+import {openVault} from '../../../src/vault/index.ts';
+
+/**
+ * killed-collection-restore.ts CLUSTER DATABASE END TABLES: restores the newest backup of collection `c`, with a
+ * checkpoint every MiB. END is after how many bytes it kills its own process, the phase in which it does, `late N` (it
+ * is idle for a while first, so that all writes end), `pause N` (it pauses after N bytes), or `never`. TABLES are the
+ * tables to restore, separated by commas; empty for all. Prints how many bytes it read from the vault.
+ */
+const [cluster, database, end, names] = process.argv.slice(2) as [string, string, string, string];
+const vault = await openVault({store: await openDirectoryStore({root: cluster, create: false})});
+const source = new SqliteSource(database, {checkpointBytes: 1024 * 1024});
+const pauseAt = Number(/^pause (\d+)$/.exec(end)?.[1]);
+const lateAt = Number(/^late (\d+)$/.exec(end)?.[1]);
+let bytes = 0;
+let isPaused = false;
+const read = vault.read.bind(vault);
+vault.read = async function* (...args) {
+  for await (const chunk of read(...args)) {
+    bytes += chunk.length;
+    if (bytes >= Number(end) || bytes >= lateAt) {
+      // Lets what is being written go on for a while, as when the kill comes at any time.
+      await new Promise((resolve) => setTimeout(resolve, bytes >= lateAt ? 2000 : Number(end) % 20));
+      process.kill(process.pid, 'SIGKILL');
+    }
+    if (bytes >= pauseAt && !isPaused) {
+      isPaused = true;
+      process.kill(process.pid, 'SIGSTOP');
+    }
+    yield chunk;
+  }
+};
+const tables = names === '' ? undefined : names.split(',').map((name) => ({name}));
+const plan = await planRestore(vault, source, {collection: 'c', tables});
+const phases: string[] = [];
+await restoreBackup(
+  {
+    vault,
+    source,
+    nowMicros: () => Date.now() * 1000,
+    signal: new AbortController().signal,
+    notice: () => {},
+    progress: ({phase}) => {
+      if (phases.at(-1) !== phase) phases.push(phase);
+      if (phase === end) process.kill(process.pid, 'SIGKILL');
+    },
+  },
+  {...plan, stagingId: randomBytes(4).toString('hex'), check: 'full'},
+);
+process.stdout.write(JSON.stringify({bytes, phases}));
