@@ -8,12 +8,15 @@ export type Meter = {
   state: () => WorkProgress;
 };
 
-/** Counts bytes and items of the phase that moves the data, and reports them. */
+/**
+ * Counts bytes and items of the phase that moves the data, and reports them.
+ * @param totals.bytesDone what an interrupted attempt has moved. Default 0
+ */
 export function startMeter(
   {progress}: Pick<WorkTools, 'progress'>,
-  {bytesTotal, itemsTotal}: {bytesTotal?: number | undefined; itemsTotal: number},
+  {bytesTotal, itemsTotal, bytesDone = 0}: {bytesTotal?: number | undefined; itemsTotal: number; bytesDone?: number},
 ): Meter {
-  const state: WorkProgress = {phase: 'TransferData', bytesDone: 0, itemsDone: 0, itemsTotal};
+  const state: WorkProgress = {phase: 'TransferData', bytesDone, itemsDone: 0, itemsTotal};
   if (bytesTotal !== undefined) state.bytesTotal = bytesTotal;
   const report = () => progress({...state});
   report();

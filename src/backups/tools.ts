@@ -5,6 +5,8 @@ export type WorkProgress = {
   bytesTotal?: number;
   itemsDone: number;
   itemsTotal?: number;
+  /** How much of the whole work is done, 0 to 1, if phases follow that move no bytes. Absent: as the bytes. */
+  whole?: number;
 };
 
 /** What a piece of work needs from its caller. */

@@ -25,6 +25,8 @@ export type Progress = {
   bytesTotal?: number;
   itemsDone: number;
   itemsTotal?: number;
+  /** How much of the whole work is done, 0 to 1, if phases follow that move no bytes. Absent: as the bytes. */
+  whole?: number;
 };
 
 /** The result of a done operation; a field that does not apply is absent. */

@@ -10,10 +10,16 @@ const smoothOverMs = 5_000;
 /** An estimate reaches at most this many times as far ahead as the time that was measured. */
 const mostGuessed = 60;
 
-/** @returns 0 … 99.99: of the bytes if their total is known, otherwise of the items, otherwise 0 */
+/**
+ * @returns 0 … 99.99: of the whole work if that is known, otherwise of the bytes if their total is known, otherwise
+ *   of the items, otherwise 0
+ */
 export function percentOf(progress: Progress): number {
   const share =
-    shareOf(progress.bytesDone, progress.bytesTotal) ?? shareOf(progress.itemsDone, progress.itemsTotal) ?? 0;
+    progress.whole ??
+    shareOf(progress.bytesDone, progress.bytesTotal) ??
+    shareOf(progress.itemsDone, progress.itemsTotal) ??
+    0;
   return Math.min(mostBeforeDone, Math.max(0, share * 100));
 }
 
@@ -38,11 +44,14 @@ export function believable<P extends Progress>(progress: P): P {
  *   monotonic time.
  */
 export function rateMeter(): (progress: Progress, atMs: number) => MeasuredProgress {
+  const left = wholeMeter();
   let first: {bytesDone: number; atMs: number} = {bytesDone: 0, atMs: 0};
   let before: {phase: string; bytesDone: number; atMs: number} | undefined;
   let rate: number | undefined;
   return (given, atMs) => {
-    const progress = believable(given);
+    const progress: MeasuredProgress = believable(given);
+    const secondsLeft = left(given, atMs);
+    if (secondsLeft !== undefined) progress.secondsLeft = secondsLeft;
     // Each phase has its own speed.
     if (before === undefined || before.phase !== progress.phase || progress.bytesDone < before.bytesDone) {
       before = {phase: progress.phase, bytesDone: progress.bytesDone, atMs};
@@ -63,13 +72,32 @@ export function rateMeter(): (progress: Progress, atMs: number) => MeasuredProgr
   };
 }
 
+/**
+ * Time left of work with phases of different speeds, from the time that the part so far took. While one of them shows
+ * no progress, the time counts down; it is unknown when it is over.
+ */
+function wholeMeter(): (progress: Progress, atMs: number) => number | undefined {
+  let began: {whole: number; atMs: number} | undefined;
+  let latest = {whole: 0, atMs: 0};
+  return ({whole}, atMs) => {
+    if (whole === undefined) return undefined;
+    began ??= {whole, atMs};
+    if (whole !== latest.whole) latest = {whole, atMs};
+    const seconds = (latest.atMs - began.atMs) / 1000;
+    const done = latest.whole - began.whole;
+    if (done <= 0 || seconds <= 0) return undefined;
+    const left = Math.ceil((seconds * (1 - latest.whole)) / done - (atMs - latest.atMs) / 1000);
+    return left > 0 && left <= mostGuessed * seconds ? left : undefined;
+  };
+}
+
 function withRate(
-  progress: Progress,
+  progress: MeasuredProgress,
   rate: number | undefined,
   phase: {bytes: number; seconds: number},
 ): MeasuredProgress {
   if (rate === undefined || rate < 1) return progress;
-  const secondsLeft = secondsLeftOf(progress, rate, phase);
+  const secondsLeft = progress.whole === undefined ? secondsLeftOf(progress, rate, phase) : progress.secondsLeft;
   return {...progress, bytesPerSecond: Math.round(rate), ...(secondsLeft === undefined ? {} : {secondsLeft})};
 }
 

@@ -117,3 +117,16 @@ test('every phase has its own rate', () => {
   expect(measure(figures({phase: 'b', bytesDone: 0}), 1_300).bytesPerSecond).toBeUndefined();
   expect(measure(figures({phase: 'b', bytesDone: 100}), 2_300).bytesPerSecond).toBe(100);
 });
+
+test('work with phases of different speeds has the percent and the time left of the whole', () => {
+  const measure = rateMeter();
+  const loading = (whole: number) => figures({phase: 'TransferData', bytesDone: 100 * whole, bytesTotal: 50, whole});
+  measure(loading(0), 0);
+  expect(measure(loading(0.25), 10_000)).toMatchObject({secondsLeft: 30});
+  expect(percentOf(loading(0.25))).toBe(25);
+  const check = figures({phase: 'Check', bytesDone: 50, bytesTotal: 50, whole: 0.5});
+  expect(measure(check, 20_000)).toMatchObject({secondsLeft: 20});
+  // The check shows no progress: the time counts down, and is unknown when it is over.
+  expect(measure(check, 35_000)).toMatchObject({secondsLeft: 5});
+  expect(measure(check, 50_000)).not.toHaveProperty('secondsLeft');
+});

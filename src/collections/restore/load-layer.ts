@@ -26,8 +26,7 @@ export async function loadTrees(
     signal.throwIfAborted();
     const {name, kind, fingerprint, records} = tree;
     const stored = {name, kind, fingerprint, records};
-    const present = staging.present?.(stored) ?? {chunks: 0, bytes: 0};
-    meter.bytes(present === 'all' ? streams[tree.data.stream]!.sizeBytes : present.bytes);
+    const present = presentOf(staging, tree);
     if (present !== 'all') await staging.loadTree(table.schema.name, stored, chunksOf(tree, present));
   }
 }
@@ -78,6 +77,18 @@ export function bytesToLoad(staging: Staging, {streams}: Backup, table: TableBac
   });
   const data = [...wantedTrees(staging, table).map((tree) => tree.data), ...layers];
   return data.reduce((sum, {stream}) => sum + streams[stream]!.sizeBytes, 0);
+}
+
+/** Bytes of {@link bytesToLoad} that an interrupted restore has loaded. */
+export function bytesPresent(staging: Staging, {streams}: Backup, table: TableBackup): number {
+  return wantedTrees(staging, table).reduce((sum, tree) => {
+    const present = presentOf(staging, tree);
+    return sum + (present === 'all' ? streams[tree.data.stream]!.sizeBytes : present.bytes);
+  }, 0);
+}
+
+function presentOf(staging: Staging, {name, kind, fingerprint, records}: TreeRecords) {
+  return staging.present?.({name, kind, fingerprint, records}) ?? {chunks: 0, bytes: 0};
 }
 
 /** In the order of the base. */

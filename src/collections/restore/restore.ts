@@ -12,13 +12,14 @@ import type {
 import type {VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {type ReadableCollection, requireReadable} from '../stored/folder.ts';
-import {storedBaseOf} from '../stored/layers.ts';
+import {recordsBaseOf, storedBaseOf} from '../stored/layers.ts';
 import {type Backup, readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {type RestoredParts, restoredParts} from './choice.ts';
 import type {MissingPart} from './damage.ts';
-import {bytesToLoad, loadLayer, loadTrees} from './load-layer.ts';
+import {bytesPresent, bytesToLoad, loadLayer, loadTrees} from './load-layer.ts';
 import {restoreIntact} from './partial.ts';
+import {RestorePhases} from './phases.ts';
 import {planId} from './plan-id.ts';
 import {requireContent, tablesWithContent} from './require-content.ts';
 
@@ -109,7 +110,18 @@ async function restoreParts(
   let isLeft = false;
   try {
     const logicalBytes = tables.reduce((sum, table) => sum + bytesToLoad(staging, backup, table), 0);
-    const meter = startMeter(tools, {bytesTotal: logicalBytes, itemsTotal: tables.length});
+    const phases = new RestorePhases({
+      check: request.check,
+      builds: tables.some(({layers}) => layers.length > 1 || recordsBaseOf(layers) === undefined),
+      into: mode !== undefined ? 'tables' : (await source.origin()) === undefined ? 'file' : 'database',
+    });
+    const loading: WorkTools['progress'] = (state) => {
+      const share = logicalBytes === 0 ? 0 : Math.min(1, state.bytesDone / logicalBytes);
+      tools.progress({...state, whole: phases.whole(state.phase, share)});
+    };
+    const bytesDone = tables.reduce((sum, table) => sum + bytesPresent(staging, backup, table), 0);
+    const meter = startMeter({progress: loading}, {bytesTotal: logicalBytes, itemsTotal: tables.length, bytesDone});
+    const begin = (phase: string) => tools.progress({...meter.state(), phase, whole: phases.whole(phase)});
     const target = {vault, staging, meter, signal};
     for (const table of tables) await loadTrees(target, backup, table);
     for (const {schema, layers} of tables) {
@@ -120,18 +132,18 @@ async function restoreParts(
       check: request.check,
       contentOf: tablesWithContent(tables),
       signal,
-      progress: (phase) => tools.progress({...meter.state(), phase}),
+      progress: begin,
       notice: tools.notice,
     });
     requireContent(tables, published);
     signal.throwIfAborted();
     if (mode !== undefined) {
-      tools.progress({...meter.state(), phase: 'Merge'});
+      begin('Merge');
       const merged = await staging.merge({dryRun, notice: tools.notice});
       const rows = merged.reduce((sum, {inserted, updated}) => sum + inserted + updated, 0);
       return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length, published, merged};
     }
-    tools.progress({...meter.state(), phase: 'Publish'});
+    begin('Publish');
     const resume = isWhole ? await resumption(live, backup, source) : undefined;
     await staging.publish({resume, signal, notice: tools.notice});
     const rows = published.reduce((sum, table) => sum + table.rows, 0);
