@@ -1,5 +1,6 @@
 import {randomBytes} from 'node:crypto';
 import type {DatabaseSync} from 'node:sqlite';
+import {BkpError} from '../errors/index.ts';
 import type {OpenedTables} from './catalogue.ts';
 import {quoted} from './database.ts';
 
@@ -16,6 +17,21 @@ export type Attached = {
   /** Their names, which nobody can guess: so a statement reads nothing that it does not name with its backup. */
   names: readonly string[];
 };
+
+/** https://www.sqlite.org/fileformat2.html#text_encoding */
+const encodingAt = 56;
+const encodings: Readonly<Record<number, string>> = {1: 'UTF-8', 2: 'UTF-16le', 3: 'UTF-16be'};
+
+/** @throws BkpError `UNSUPPORTED` when the databases store text in different ways */
+export function encodingOf({databases}: OpenedTables): string | undefined {
+  const [first, ...others] = new Set(
+    databases.map(({empty}) => encodings[new DataView(empty.buffer, empty.byteOffset).getUint32(encodingAt)]),
+  );
+  if (others.length === 0) return first;
+  throw new BkpError('UNSUPPORTED', 'the SELECT reads backups of databases with different text encodings', {
+    next: 'read them one at a time; bkp export writes each to a file',
+  });
+}
 
 const databaseName = (n: number) => `backup ${n}`;
 

@@ -26,6 +26,8 @@ export const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 export type DatabaseOptions = {
   /** How many databases of backups can be attached. */
   attached: number;
+  /** How they store text. Default UTF-8: SQLite attaches only databases that store it as the first one does. */
+  encoding?: string | undefined;
   /** Their schemas have texts in double quotes, which SQLite accepts on request only. */
   oldTexts?: boolean | undefined;
 };
@@ -47,6 +49,7 @@ export function openDatabase(
   options: DatabaseOptions,
 ): DatabaseSync {
   const database = open(options);
+  if (options.encoding !== undefined) database.exec(`PRAGMA encoding = '${options.encoding}'`);
   for (const [name, view] of Object.entries(catalogue.views)) {
     const columns = Object.entries(view.columns);
     const typed = columns.map(([column, type]) => `${quoted(column)} ${affinities[type]}`).join(', ');

@@ -2,7 +2,7 @@ import type {DatabaseSync} from 'node:sqlite';
 import {BkpError} from '../errors/index.ts';
 import {type Answer, shapeOf, shown} from './answer.ts';
 import {runApart} from './apart.ts';
-import {type Attached, type AttachedFile, attachEmpty, attachLoaded} from './attached.ts';
+import {type Attached, type AttachedFile, attachEmpty, attachLoaded, encodingOf} from './attached.ts';
 import {backupTablesIn} from './backup-tables.ts';
 import type {Catalogue, OpenedTables, Value} from './catalogue.ts';
 import {collect, withinLimits} from './collect.ts';
@@ -108,8 +108,10 @@ function openWith(
   opened: OpenedTables | undefined,
   scalar: (name: string) => Value,
 ): {database: DatabaseSync; attached: Attached | undefined; oldTexts: boolean} {
+  const attached = opened?.databases.length ?? 0;
+  const encoding = opened && encodingOf(opened);
   const attempt = (oldTexts: boolean) => {
-    const database = openDatabase(catalogue, scalar, {attached: opened?.databases.length ?? 0, oldTexts});
+    const database = openDatabase(catalogue, scalar, {attached, encoding, oldTexts});
     try {
       return {database, attached: opened && attachEmpty(database, opened), oldTexts};
     } catch (error) {

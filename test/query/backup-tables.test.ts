@@ -12,7 +12,7 @@ const rows = `INSERT INTO orders VALUES (1, 'one', x'00ff'), (2, NULL, x''), (92
   INSERT INTO "odd ""table" VALUES ('x')`;
 
 /** A catalogue whose backups all have the same tables. */
-function catalogue() {
+function catalogue({encoding = 'UTF-8'} = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-select-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
   const close = vi.fn(async () => {});
@@ -31,11 +31,13 @@ function catalogue() {
           columns: table === 'orders' ? ['id', 'note', 'raw'] : ['a b', 'select'],
         })),
         databases: points.map((_, n) => ({
-          empty: imageOf(schema),
+          empty: imageOf(`PRAGMA encoding = '${encoding}'; ${schema}`),
           load: async () => {
             const path = join(folder, `${n}.db`);
             const db = new DatabaseSync(path, {enableDoubleQuotedStringLiterals: true});
-            db.exec(`${schema} ${rows}; UPDATE orders SET note = 'backup ${n}' WHERE id = 1`);
+            db.exec(
+              `PRAGMA encoding = '${encoding}'; ${schema} ${rows}; UPDATE orders SET note = 'backup ${n}' WHERE id = 1`,
+            );
             db.close();
             return {path, bytes: 1};
           },
@@ -82,6 +84,12 @@ test.each<[string, readonly string[], readonly unknown[][]]>([
   const {all, close} = catalogue();
   expect(await runSelect(text, all)).toEqual({columns, rows: expected});
   expect(close).toHaveBeenCalledOnce();
+});
+
+test('a database that stores text as UTF-16 is read too, here and in another process', async () => {
+  const {all} = catalogue({encoding: 'UTF-16le'});
+  const one = "SELECT note, backup FROM backup('c').orders, taken() WHERE id = 1 AND backup = 'A'";
+  expect((await runSelect(one, all)).rows).toEqual([['backup 0', 'A']]);
 });
 
 test('a join of tables of backups runs in a process of its own', async () => {
