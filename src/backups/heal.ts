@@ -1,9 +1,13 @@
 import {formatBytes, formatCount} from '../lib/figures.ts';
 import type {ChunkId, Recipe, Vault, VaultReader, Verification, VerifyOptions} from '../vault/index.ts';
+import {leastBudgetBytes} from './budget.ts';
 import type {WorkTools} from './tools.ts';
 
 /** Rounds of healing: a list of chunks that comes back may name chunks that are lost too. */
 const roundsAtMost = 5;
+
+/** For the lists that a budget includes: so that all new packs are read again. */
+const slackBytes = leastBudgetBytes;
 
 export type HealTools = Pick<WorkTools, 'signal' | 'notice' | 'progress'> & {
   vault: Vault;
@@ -35,7 +39,7 @@ export async function heal(
     if (healed > 0)
       notice(`healed: ${formatCount(healed, 'chunk')}, ${formatBytes(storedBytes)} stored again; read from ${where}`);
     // Of a level that reads data, new packs are read first, because they were never verified.
-    const budget = current.areListsRead && options.level === 'data' ? {bytes: storedBytes} : undefined;
+    const budget = current.areListsRead && options.level === 'data' ? {bytes: storedBytes + slackBytes} : undefined;
     const next = await vault.uncached().verify(recipes, {...options, budget});
     current = {...next, readBytes: current.readBytes + next.readBytes};
   }

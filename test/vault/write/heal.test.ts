@@ -121,6 +121,7 @@ test.each(Object.entries(damages))('%s is healed: every backup is sound, verifie
   const notices: string[] = [];
   const result = await healed(await open(pair.store), [await open(pair.other)], pair.recipes, notices);
   expect(result.findings).toEqual([]);
+  expect(result.coverage.neverBytes).toBe(0);
   expect(notices.join()).toMatch(/^healed: \d+ chunks?, .* stored again; read from /);
   await expectSound(pair.store, pair);
   // A healed object is another one: nothing is overwritten.
