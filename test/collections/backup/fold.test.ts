@@ -48,11 +48,11 @@ describe('deltas of a table', () => {
     expect(keysOf(layers).reduce((sum, keys) => sum + keys)).toBeLessThan(100 * (foldLimits.deltas + 1));
   });
 
-  test('are replaced by a new base when they name a quarter of the rows', () => {
+  test('are replaced by a new base when they name an eighth of the rows', () => {
     const {layers, bases} = afterMany(10_000, 100, {rows: 100_000, distinct: 100_000});
-    expect(bases).toBeGreaterThan(10_000 / 600);
-    expect(bases).toBeLessThan(10_000 / 200);
-    expect(Math.max(...keysOf(layers))).toBeLessThan(60_000);
+    expect(bases).toBeGreaterThan(10_000 / 300);
+    expect(bases).toBeLessThan(10_000 / 100);
+    expect(Math.max(...keysOf(layers))).toBeLessThan(30_000);
   });
 });
 
