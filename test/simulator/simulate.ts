@@ -1,18 +1,23 @@
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {manifestOrPinned} from '../../src/backups/index.ts';
 import {
+  alterCollection,
+  type BackupName,
   cleanUp,
   copyCollection,
   createCollection,
   dropCollection,
   type FoldLimits,
   listBackups,
+  pinBackup,
   planBackup,
   planRestore,
   readAllFolders,
   restoreBackup,
   takeBackup,
+  unpinBackup,
   verifyBackups,
 } from '../../src/collections/index.ts';
 import {BkpError} from '../../src/errors/index.ts';
@@ -38,6 +43,11 @@ const kinds = [
   ...(['full', 'full', 'full', 'full', 'incremental', 'incremental', 'drop', 'drop', 'drop'] as const),
   ...(['cleanup', 'cleanup', 'copy', 'verify', 'restore'] as const),
 ];
+
+/** In some seeds, beside the others. */
+const keepingKinds = ['pin', 'pin', 'pin', 'unpin', 'keep', 'keep'] as const;
+
+type Kind = (typeof kinds)[number] | (typeof keepingKinds)[number];
 
 type Outcome = 'done' | 'refused' | 'killed';
 
@@ -76,12 +86,17 @@ class Simulation {
   readonly #sources: Record<Collection, FakeSource>;
   readonly #faults: StoreFaults;
   readonly #graceMs: number;
+  /** Decides about pins and rules; absent: this seed has none. */
+  readonly #keeping: Random | undefined;
   /** When increments merge deltas, and take a new base. */
   readonly #fold: FoldLimits;
   /** With it, the processes of a machine share a local cache of each store. Absent: every process has its own. */
   readonly #cacheFolder: string | undefined;
   /** Backups that were reported as successful, in the first store, of collections that are never dropped. */
   readonly #good = new Set<string>();
+  readonly #unpinned = new Set<string>();
+  /** `one/<backup>` in the first store: PIN was reported as successful, and no UNPIN has ever begun. */
+  readonly #pinned = new Set<string>();
   readonly #open = new Set<Vault>();
   #keptForEver: Collection | undefined;
   #pids = 0;
@@ -108,7 +123,9 @@ class Simulation {
       basePart: random.pick([0.25, 1]),
       leastKeys: random.pick([3, 1000]),
     };
-    // From its own numbers, so that the stories of other seeds do not change.
+    // Both from their own numbers, so that the stories of other seeds do not change.
+    const keeping = new Random(seed ^ 0x9eed);
+    this.#keeping = keeping.chance(0.4) ? keeping : undefined;
     if (new Random(seed ^ 0x5eed).chance(0.1)) this.#cacheFolder = mkdtempSync(join(tmpdir(), 'bkp-simulator-'));
   }
 
@@ -205,18 +222,23 @@ class Simulation {
       // Some begin at the same time, others once the previous one has been taken for dead.
       atMs += random.pick([0, 100, 1000, 1000, 10_000, 25_000, 50_000, hourMs]);
       const afterMs = atMs;
-      world.after(afterMs, () => this.#begin());
+      world.after(afterMs, () => this.#begin(random, random));
+    }
+    const keeping = this.#keeping;
+    for (let left = keeping?.between(1, 5) ?? 0; left > 0; left--) {
+      world.after(keeping!.below(atMs + 60 * secondMs), () => this.#begin(keeping!, random));
     }
   }
 
-  #begin(): void {
-    const random = this.#random;
+  /** @param chooser the seed's numbers, or those for pins and rules */
+  #begin(chooser: Random, fates: Random): void {
+    const random = chooser;
     const machine = random.pick(this.#machines);
     if (machine.processes.some(({state}) => state === 'paused')) return;
     const process = new SimulatedProcess(this.world, machine, ++this.#pids);
-    this.#decideFate(process);
+    this.#decideFate(process, fates);
     const collection = random.pick(collections);
-    const kind = random.pick(kinds);
+    const kind: Kind = random === this.#keeping ? random.pick(keepingKinds) : random.pick(kinds);
     if (kind === 'drop' && collection === this.#keptForEver) return;
     if (kind === 'full' || kind === 'incremental') this.#sources[collection].change();
     this.world.note(() => `${process.name} begins ${kind} ${collection}`);
@@ -245,8 +267,7 @@ class Simulation {
     );
   }
 
-  #decideFate(process: SimulatedProcess): void {
-    const random = this.#random;
+  #decideFate(process: SimulatedProcess, random: Random): void {
     const {world} = this;
     if (random.chance(0.4)) return;
     const pauseMs = random.between(5 * secondMs, 150 * secondMs);
@@ -273,11 +294,7 @@ class Simulation {
     process.meetsAtCall(kind, random.below(calls), fate);
   }
 
-  async #work(
-    process: SimulatedProcess,
-    kind: 'full' | 'incremental' | 'drop' | 'cleanup' | 'copy' | 'verify' | 'restore',
-    collection: Collection,
-  ): Promise<void> {
+  async #work(process: SimulatedProcess, kind: Kind, collection: Collection): Promise<void> {
     const [a, b] = this.#disks;
     const vault = await this.#openVault(process, a);
     const tools = this.#tools(process, vault);
@@ -310,7 +327,43 @@ class Simulation {
         return;
       case 'restore':
         await this.#restore(process, vault, collection);
+        return;
+      case 'pin':
+        await this.#pin(process, vault, collection);
+        return;
+      case 'unpin': {
+        const mine = [...this.#pinned].filter((pinned) => pinned.startsWith(collection));
+        if (mine.length === 0) return;
+        const point = this.#keeping!.pick(mine).slice(collection.length + 1);
+        // From now on any pin of it may end, also one that is made later: the UNPIN may arrive after it.
+        this.#pinned.delete(`${collection}/${point}`);
+        this.#unpinned.add(`${collection}/${point}`);
+        await unpinBackup(tools, {collection, point});
+        return;
+      }
+      case 'keep': {
+        const [key, value] = this.#keeping!.pick([
+          ['KEEP_HOURLY', '2'],
+          ['KEEP_WITHIN', '1 hour'],
+          ['KEEP_LATEST', '2'],
+          ['KEEP_DAILY', '1'],
+        ] as const);
+        const actions = [this.#keeping!.chance(0.5) ? 'set' : 'reset'].map((action) =>
+          action === 'set' ? {kind: 'set' as const, settings: [{key, value}]} : {kind: 'reset' as const, keys: [key]},
+        );
+        // Of the other one, it is checked that all backups stay.
+        await alterCollection({...tools, randomId: () => this.#random.hex(32)}, 'two', actions);
+      }
     }
+  }
+
+  async #pin(process: SimulatedProcess, vault: Vault, collection: Collection): Promise<void> {
+    const tools = this.#tools(process, vault);
+    const listed = await listBackups(vault, collection);
+    if (listed.length === 0) return;
+    const point: BackupName = this.#keeping!.pick(listed).name;
+    await pinBackup(tools, {collection, point});
+    if (!this.#unpinned.has(`${collection}/${point}`)) this.#pinned.add(`${collection}/${point}`);
   }
 
   async #backup(process: SimulatedProcess, vault: Vault, collection: Collection, type: 'full' | 'incremental') {
@@ -340,7 +393,8 @@ class Simulation {
     const plan = await planRestore(vault, target, {collection, point});
     await restoreBackup({...this.#tools(process, vault), source: target}, {...plan, stagingId: 'x', check: 'quick'});
     const name = plan.backup;
-    const body = (await vault.manifest(`.backups/collections/${collection}/${name}/manifest`)).body as {mark: string};
+    const key = `.backups/collections/${collection}/${name}/manifest`;
+    const body = (await manifestOrPinned(vault, key)).body as {mark: string};
     const wanted = this.#sources[collection].history.get(body.mark)!;
     const found = [...target.restored].sort(([x], [y]) => x - y);
     if (JSON.stringify(found) !== JSON.stringify([...wanted])) {
@@ -357,6 +411,7 @@ class Simulation {
     for (const disk of this.#disks) {
       const vault = await this.#openVault(process, disk, {percent: 0, late: false});
       await cleanUp(this.#tools(process, vault), 'last');
+      if (disk === this.#disks[0]) await this.#checkPinned(process, vault);
       for (const {newest} of await readAllFolders(vault)) {
         if (newest === undefined || newest.dropped !== undefined) continue;
         const collection = newest.name as Collection;
@@ -370,6 +425,17 @@ class Simulation {
         await verifyBackups(this.#tools(process, vault), {collection, level: 'data'});
         for (const {name} of backups) await this.#restore(process, vault, collection, name);
       }
+    }
+  }
+
+  /** Also of a collection that was dropped in a race with PIN: it then has lost its definition. */
+  async #checkPinned(process: SimulatedProcess, vault: Vault): Promise<void> {
+    const folders = await readAllFolders(vault);
+    for (const pinned of this.#pinned) {
+      const [collection, backup] = pinned.split('/') as [Collection, BackupName];
+      const isListed = folders.some(({name, backups}) => name === collection && backups.includes(backup));
+      if (!isListed) this.#failure ??= `${pinned} is pinned, and is missing`;
+      else await this.#restore(process, vault, collection, backup);
     }
   }
 }
