@@ -13,6 +13,8 @@ export type RetentionCandidate<Name> = {
   health?: RetentionHealth | undefined;
   /** The operation that is reading the backup now. */
   reader?: string | undefined;
+  /** Everything that it needs was read intact. Asked for only by the rule `verified`. */
+  verified?: boolean | undefined;
   /** It is pinned. */
   pinned?: boolean | undefined;
 };
@@ -53,14 +55,14 @@ export type RetentionVerdict<Name> = {
   counts: boolean;
 };
 
-type WithTime = {takenMs: number};
+type Timed = {takenMs: number; verified?: boolean | undefined};
 
 /** The backups that the rules would keep if all were sound. @param newestFirst all of the collection or database */
-export function keptByRules<Candidate extends WithTime>(
+export function keptByRules<Candidate extends Timed>(
   newestFirst: readonly Candidate[],
   rule: RetentionRule,
 ): readonly Candidate[] {
-  const matches = matchRules(timesOf(newestFirst), rule.rules, rule);
+  const matches = matchesOf(newestFirst, rule);
   return newestFirst.filter((_, at) => matches[at]!.length > 0);
 }
 
@@ -79,14 +81,14 @@ export function decideRetention<Name>(
   const {rules, unsound} = rule;
   assert(hasRules(rules), 'without a rule every backup stays');
   const counting = newestFirst.filter((one) => unsound === 'keep-all' || isSound(one));
-  const found = matchRules(timesOf(counting), rules, rule);
-  const matchesOf = new Map(counting.map((one, at) => [one, found[at]!]));
-  const blocker = counting.find((one) => matchesOf.get(one)!.length > 0 && !isSound(one));
+  const found = matchesOf(counting, rule);
+  const matchesBy = new Map(counting.map((one, at) => [one, found[at]!]));
+  const blocker = counting.find((one) => matchesBy.get(one)!.length > 0 && !isSound(one));
   let newerSound = 0;
   let newer = 0;
   const reasonFor = (candidate: RetentionCandidate<Name>): RetentionReason<Name> => {
     const {backup, health = 'sound', reader, pinned} = candidate;
-    const matches = matchesOf.get(candidate) ?? [];
+    const matches = matchesBy.get(candidate) ?? [];
     const isKept =
       matches.length > 0 || (unsound === 'do-not-count' && health !== 'sound' && newerSound < (rules.last ?? 1));
     if (health !== 'sound' && (isKept || health === 'unknown')) return {kind: 'unsound', health};
@@ -104,7 +106,12 @@ export function decideRetention<Name>(
 }
 
 const isSound = ({health = 'sound'}: RetentionCandidate<unknown>) => health === 'sound';
-const timesOf = (candidates: readonly WithTime[]) => candidates.map(({takenMs}) => takenMs);
+const matchesOf = (candidates: readonly Timed[], rule: RetentionRule) =>
+  matchRules(
+    candidates.map(({takenMs}) => takenMs),
+    rule.rules,
+    {...rule, isVerified: (at) => candidates[at]!.verified === true},
+  );
 
 /** @param why puts a reason into words */
 export function toVerdict<Name>(

@@ -172,6 +172,12 @@ const rows = {
     canBeOff: true,
     meaning: 'also keep all backups of a database from this long before the newest one: 3 days',
   },
+  keepVerified: {
+    key: 'backup.cleanup.keep.verified',
+    kind: integer(1, 1_000_000),
+    canBeOff: true,
+    meaning: 'also keep this many of the newest backups of a database that were verified',
+  },
   partitionHashes: {
     key: 'backup.enable.partition.hashes',
     kind: alwaysOn,

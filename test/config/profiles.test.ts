@@ -37,7 +37,7 @@ test.each([
       'backup.schedule.cron, backup.schedule.verify.cron, backup.verify.budget, backup.schedule.tz, ' +
       'backup.cleanup.keep.latest.n, backup.cleanup.keep.hourly, backup.cleanup.keep.daily, ' +
       'backup.cleanup.keep.weekly, backup.cleanup.keep.monthly, backup.cleanup.keep.yearly, ' +
-      'backup.cleanup.keep.within, backup.enable.partition.hashes, ' +
+      'backup.cleanup.keep.within, backup.cleanup.keep.verified, backup.enable.partition.hashes, ' +
       'backup.verify.partition.hashes, backup.compression.level, backup.compression.threads, backup.niceness, ' +
       'verify.scratch, select.limit.rows, select.limit.seconds, select.limit.mebibytes, select.limit.disk, ' +
       'notify.on_failure, notify.on_success, notify.heartbeat',

@@ -81,6 +81,7 @@ test('flag, environment, profile, default take precedence in this order, and the
     ['backup.cleanup.keep.monthly', undefined, 'default'],
     ['backup.cleanup.keep.yearly', undefined, 'default'],
     ['backup.cleanup.keep.within', undefined, 'default'],
+    ['backup.cleanup.keep.verified', undefined, 'default'],
     ['backup.enable.partition.hashes', true, 'default'],
     ['backup.verify.partition.hashes', true, 'default'],
     ['backup.compression.level', 5, 'environment QDB_BACKUP_COMPRESSION_LEVEL'],

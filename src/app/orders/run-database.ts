@@ -56,7 +56,10 @@ export const backUpDatabase: Run<'dbbackup'> = async (work, order) => {
   const {logicalBytes, storedBytes, files} = figures;
   const result: OperationResult = {instance, files, logicalBytes, storedBytes};
   try {
-    const backups = await listDatabaseBackups(work.vault.uncached(), {instance});
+    const backups = await listDatabaseBackups(work.vault.uncached(), {
+      instance,
+      verified: keep?.verified !== undefined,
+    });
     const rules = {keepLatest, ...(keep === undefined ? {} : {keep}), ...(zone === undefined ? {} : {zone})};
     const plan = planDatabaseRetention(backups, rules, work.nowMicros() / 1000);
     if (!plan.verdicts.some(({goes}) => goes)) return result;

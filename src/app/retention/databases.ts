@@ -17,8 +17,10 @@ export type DatabaseVerdictRow = {backup: string; goes: boolean; why: string; ru
 export async function databaseVerdicts(deps: Deps, place: Workplace, vault: Vault): Promise<DatabaseVerdictRow[]> {
   const instance = await orWarn(deps, () => ownInstance(deps, place, vault));
   if (instance === undefined) return [];
-  const backups = await listDatabaseBackups(vault, {instance: instance.name});
-  const plan = planDatabaseRetention(backups, keepOf(await deps.settings()), deps.nowMicros() / 1000);
+  const keep = keepOf(await deps.settings());
+  const verified = keep.keep?.verified !== undefined;
+  const backups = await listDatabaseBackups(vault, {instance: instance.name, verified});
+  const plan = planDatabaseRetention(backups, keep, deps.nowMicros() / 1000);
   return plan.verdicts.map(({instance, backup, ...verdict}) => ({
     ...verdict,
     backup: `${instance}/${microsText(backupMicros(backup))}`,
@@ -27,7 +29,17 @@ export async function databaseVerdicts(deps: Deps, place: Workplace, vault: Vaul
 
 /** The rules of the profile for the backups of whole databases. */
 export function keepOf(settings: Settings): DatabaseKeep {
-  const {keepLatest, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly, keepWithin, scheduleZone} = settings;
+  const {
+    keepLatest,
+    keepHourly,
+    keepDaily,
+    keepWeekly,
+    keepMonthly,
+    keepYearly,
+    keepWithin,
+    keepVerified,
+    scheduleZone,
+  } = settings;
   const keep = {
     ...(keepHourly === undefined ? {} : {hourly: keepHourly}),
     ...(keepDaily === undefined ? {} : {daily: keepDaily}),
@@ -35,6 +47,7 @@ export function keepOf(settings: Settings): DatabaseKeep {
     ...(keepMonthly === undefined ? {} : {monthly: keepMonthly}),
     ...(keepYearly === undefined ? {} : {yearly: keepYearly}),
     ...(keepWithin === undefined ? {} : {within: keepWithin}),
+    ...(keepVerified === undefined ? {} : {verified: keepVerified}),
   };
   if (Object.keys(keep).length === 0) return {keepLatest};
   return {keepLatest, keep, zone: scheduleZone};

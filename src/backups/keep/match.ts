@@ -1,6 +1,8 @@
 import type {Calendar} from '../../schedule/index.ts';
 import {type CountingRule, countingRules, type KeepMatch, type KeepRules} from './rules.ts';
 
+export type MatchOptions = {calendar: Calendar; nowMs: number; isVerified?: (at: number) => boolean};
+
 /**
  * Which rules keep which backups, with the meaning that restic gives to these words
  * (https://restic.readthedocs.io/en/stable/060_forget.html):
@@ -9,13 +11,16 @@ import {type CountingRule, countingRules, type KeepMatch, type KeepRules} from '
  * - as long as a rule has found fewer than it may keep, it also keeps the oldest backup of all, so that the history
  *   does not get shorter before the rule is satisfied;
  * - `within` goes back from the newest backup that is not in the future; backups in the future are kept.
+ *
+ * `verified` is not a rule of restic.
  * @param newestFirst when each backup was taken, in milliseconds since 1970
+ * @param options.isVerified by position
  * @returns for each backup the rules that keep it; empty: none does
  */
 export function matchRules(
   newestFirst: readonly number[],
   rules: KeepRules,
-  {calendar, nowMs}: {calendar: Calendar; nowMs: number},
+  {calendar, nowMs, isVerified = () => false}: MatchOptions,
 ): readonly (readonly KeepMatch[])[] {
   const matches: KeepMatch[][] = newestFirst.map(() => []);
   for (const {rule, unit} of countingRules) {
@@ -29,6 +34,11 @@ export function matchRules(
     const latestMs = newestFirst.find((ms) => ms <= nowMs);
     const sinceMs = latestMs === undefined ? Number.NEGATIVE_INFINITY : calendar.before(latestMs, within);
     for (const [at, ms] of newestFirst.entries()) if (ms > sinceMs) matches[at]!.push({rule: 'within', period: within});
+  }
+  const {verified: most = 0} = rules;
+  let position = 0;
+  for (let at = 0; at < newestFirst.length && position < most; at++) {
+    if (isVerified(at)) matches[at]!.push({rule: 'verified', position: ++position, of: most, isOldest: false});
   }
   return matches;
 }

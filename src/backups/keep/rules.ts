@@ -13,6 +13,8 @@ export type KeepRules = {
   yearly?: number | undefined;
   /** All backups of this time before the newest one. */
   within?: Period | undefined;
+  /** The newest n backups of which everything was read intact. Only beside other rules. */
+  verified?: number | undefined;
 };
 
 /** The rules that count, as KEEP_… names them, with the part of the calendar that they divide backups into. */
@@ -25,7 +27,7 @@ export const countingRules = [
   {rule: 'yearly', unit: 'year'},
 ] as const satisfies readonly {rule: keyof KeepRules; unit: CalendarUnit | undefined}[];
 
-export type CountingRule = (typeof countingRules)[number]['rule'];
+export type CountingRule = (typeof countingRules)[number]['rule'] | 'verified';
 
 /** Why a rule keeps a backup. */
 export type KeepMatch =
@@ -39,5 +41,6 @@ export type KeepMatch =
     }
   | {rule: 'within'; period: Period};
 
-/** False if no rule is set: then every backup stays. */
-export const hasRules = (rules: KeepRules) => Object.values(rules).some((value) => value !== undefined);
+/** False if no rule is set, or only `verified`: then every backup stays. */
+export const hasRules = ({verified: _, ...rules}: KeepRules) =>
+  Object.values(rules).some((value) => value !== undefined);

@@ -11,6 +11,7 @@ export type StoredKeep = {
   monthly?: number;
   yearly?: number;
   within?: string;
+  verified?: number;
 };
 
 const atLeastOne = v.exactOptional(v.pipe(count, v.minValue(1)));
@@ -21,6 +22,7 @@ export const storedKeepSchema = v.object({
   weekly: atLeastOne,
   monthly: atLeastOne,
   yearly: atLeastOne,
+  verified: atLeastOne,
   within: v.exactOptional(
     v.pipe(
       text,

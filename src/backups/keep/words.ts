@@ -8,6 +8,7 @@ const nouns: Readonly<Record<CountingRule, string>> = {
   weekly: 'week',
   monthly: 'month',
   yearly: 'year',
+  verified: 'verified',
 };
 
 /** `newest 1 of 7, day 1 of 14, oldest, as week 3 of 8, within 3 days`: how the rules count the backup. */

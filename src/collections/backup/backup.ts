@@ -3,10 +3,10 @@ import {BkpError} from '../../errors/index.ts';
 import {openCalendar} from '../../schedule/index.ts';
 import type {TableSource} from '../../sources/index.ts';
 import type {Vault, VaultWriter} from '../../vault/index.ts';
-import type {CollectionSettings} from '../stored/definition.ts';
 import {type LiveCollection, requireCollection} from '../stored/folder.ts';
 import {type BackupBody, toManifest, versionFor} from '../stored/manifest.ts';
 import {type BackupName, type BackupType, manifestKey, nameMs, nextBackupName} from '../stored/names.ts';
+import {pinsInForce} from '../stored/pinned.ts';
 import {requireChain} from './chain.ts';
 import {type CopiedTables, copyTables} from './copy-tables.ts';
 import type {FoldLimits} from './fold.ts';
@@ -80,7 +80,7 @@ export async function takeBackup(
       cost: {rows, deletedRows, logicalBytes, storedBytes},
     });
     await trimChangeLog(tools, live, mark);
-    const beyondKept = countBeyondKept(live.definition.settings, [...live.backups, name], tools);
+    const beyondKept = countBeyondKept(live, name, tools.nowMicros() / 1000);
     return {backup: name, rows, deletedRows, logicalBytes, storedBytes, beyondKept};
   } finally {
     await writer.close();
@@ -112,17 +112,15 @@ async function trimChangeLog(
   }
 }
 
-function countBeyondKept(
-  settings: CollectionSettings,
-  backups: readonly BackupName[],
-  {nowMicros}: Pick<WorkTools, 'nowMicros'>,
-): number {
+function countBeyondKept({definition, backups, pins}: LiveCollection, taken: BackupName, nowMs: number): number {
+  const {settings} = definition;
   const rules = rulesOf(settings);
   if (!hasRules(rules)) return 0;
-  const newestFirst = backups.map((backup) => ({takenMs: nameMs(backup)})).toReversed();
+  const newestFirst = [...backups, taken].map((backup) => ({backup, takenMs: nameMs(backup)})).toReversed();
   const calendar = openCalendar(settings.scheduleZone);
-  const rule = {rules, calendar, nowMs: nowMicros() / 1000, unsound: 'keep-all' as const};
-  return newestFirst.length - keptByRules(newestFirst, rule).length;
+  const kept = new Set(keptByRules(newestFirst, {rules, calendar, nowMs, unsound: 'keep-all'}));
+  const pinned = new Set(pinsInForce(pins, nowMs).map(([backup]) => backup));
+  return newestFirst.filter((one) => !kept.has(one) && !pinned.has(one.backup)).length;
 }
 
 function isStillFree({name}: BackupRequest, taken: readonly BackupName[]): boolean {

@@ -84,7 +84,8 @@ export async function planRetention(
   }
   const rule: RetentionRule = {rules, calendar: openCalendar(settings.scheduleZone), nowMs, unsound: 'keep-all'};
   const times = await takenTimes(vault, collection, newestFirst, rules);
-  const candidates = newestFirst.map((backup, at) => ({backup, takenMs: times[at]!}));
+  const verified = await newestVerified(vault, collection, newestFirst, rules);
+  const candidates = newestFirst.map((backup, at) => ({backup, takenMs: times[at]!, verified: verified.has(backup)}));
   const kept = keptByRules(candidates, rule);
   const damaged =
     kept.length < candidates.length
@@ -95,9 +96,9 @@ export async function planRetention(
         )
       : new Map<BackupName, BkpError>();
   const decisions = decideRetention(
-    candidates.map(({backup, takenMs}) => ({
+    candidates.map(({backup, ...candidate}) => ({
+      ...candidate,
       backup,
-      takenMs,
       health: damaged.has(backup) ? ('damaged' as const) : undefined,
       reader: readerOf(backup),
       pinned: pinOf(backup) !== undefined,
@@ -120,12 +121,33 @@ export async function planRetention(
   return {...plan, verdicts, damage: nothingGoes(plan, cause, backup)};
 }
 
+/** As many of the newest as KEEP_VERIFIED keeps. */
+async function newestVerified(
+  vault: VaultReader,
+  collection: string,
+  newestFirst: readonly BackupName[],
+  {verified: most = 0}: KeepRules,
+): Promise<ReadonlySet<BackupName>> {
+  const found = new Set<BackupName>();
+  if (most === 0) return found;
+  const survey = await vault.survey();
+  for (const backup of newestFirst) {
+    if (found.size === most) break;
+    const isVerified = async () => {
+      const {streams} = await readBackup(vault, collection, backup);
+      return (await survey.verifiedMs(streams)) !== undefined;
+    };
+    if (await unlessUnreadable(isVerified())) found.add(backup);
+  }
+  return found;
+}
+
 /** Only the rules of the calendar need the manifests: the order of the names is the order in time. */
 async function takenTimes(
   vault: VaultReader,
   collection: string,
   backups: readonly BackupName[],
-  {last: _, ...ofCalendar}: KeepRules,
+  {last: _, verified: __, ...ofCalendar}: KeepRules,
 ): Promise<readonly number[]> {
   if (!hasRules(ofCalendar)) return backups.map(nameMs);
   const times: number[] = [];
@@ -169,7 +191,8 @@ function inWords(reason: RetentionReason<BackupName>, {rules, pin}: {rules: Keep
   }
 }
 
-const isLatestOnly = ({last, ...others}: KeepRules) => last !== undefined && !hasRules(others);
+const isLatestOnly = ({last, ...others}: KeepRules) =>
+  last !== undefined && !hasRules(others) && others.verified === undefined;
 
 function keptWords(matches: readonly KeepMatch[], rules: KeepRules): string {
   const [match] = matches;

@@ -11,6 +11,7 @@ export const keepSettingRules = {
   KEEP_MONTHLY: 'monthly',
   KEEP_YEARLY: 'yearly',
   KEEP_WITHIN: 'within',
+  KEEP_VERIFIED: 'verified',
 } as const satisfies Record<string, keyof KeepRules>;
 
 export type KeepKey = keyof typeof keepSettingRules;

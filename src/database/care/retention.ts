@@ -86,10 +86,16 @@ export function planDatabaseRetention(
 }
 
 function candidateOf(summary: DatabaseBackupSummary, nowMs: number): RetentionCandidate<DatabaseBackupName> {
-  const {backup, body, timestampMicros, pin} = summary;
+  const {backup, body, timestampMicros, pin, verifiedMs} = summary;
   // The name may be later than the time at which the backup was taken, if it had to follow another one.
   const takenMs = Math.min(timestampMicros, body?.takenAtMicros ?? timestampMicros) / 1000;
-  return {backup, takenMs, health: healthOf(summary), pinned: pin !== undefined && isInForce(pin, nowMs)};
+  return {
+    backup,
+    takenMs,
+    verified: verifiedMs !== undefined,
+    health: healthOf(summary),
+    pinned: pin !== undefined && isInForce(pin, nowMs),
+  };
 }
 
 function healthOf({state, body}: DatabaseBackupSummary): RetentionHealth {
@@ -105,7 +111,8 @@ function inWords(
   switch (reason.kind) {
     case 'counted': {
       const [match] = reason.matches;
-      const isOnlyLast = !hasRules(others) && match !== undefined && match.rule !== 'within';
+      const isOnlyLast =
+        !hasRules(others) && others.verified === undefined && match !== undefined && match.rule !== 'within';
       const why = isOnlyLast ? `number ${match.position} of the ${last} newest` : matchWords(reason.matches);
       return pin === undefined ? why : `${why}; ${pinUntil(pin)}`;
     }
@@ -115,7 +122,7 @@ function inWords(
       return `${isReadable ? 'it is damaged, see VERIFY DATABASE' : 'its manifest cannot be read'}: it is not counted`;
     case 'outdated': {
       const newer = `${reason.newer} complete ${reason.newer === 1 ? 'backup is' : 'backups are'} newer`;
-      return hasRules(others) ? `no rule keeps it; ${newer}` : newer;
+      return hasRules(others) || others.verified !== undefined ? `no rule keeps it; ${newer}` : newer;
     }
     case 'pinned':
       return pinUntil(pin!);

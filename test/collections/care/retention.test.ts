@@ -225,6 +225,27 @@ test('a backup stays if any rule keeps it, and the plan names the rules', async 
   expect(shop.notices.at(-1)).toBe(`removed by KEEP_LATEST='1', KEEP_DAILY='2', KEEP_WITHIN='2 hours': ${c}, ${a}`);
 });
 
+test('the newest verified backup stays whatever the other rules say, and alone the rule removes nothing', async () => {
+  const shop = await openShop([keep(1), {key: 'KEEP_VERIFIED', value: '1'}]);
+  const [a] = await take(shop, 'full');
+  await shop.bench.verify('c');
+  const [b, c] = await take(shop, 'full', 'full');
+  expect((await planOf(shop)).verdicts.map(({backup, goes, why}) => [backup, goes, why])).toEqual([
+    [c, false, 'newest 1 of 1'],
+    [b, true, 'no rule keeps it'],
+    [a, false, 'verified 1 of 1'],
+  ]);
+  await shop.bench.cleanUp('c');
+  await shop.bench.verify('c');
+  expect((await planOf(shop)).verdicts.map(({backup, goes}) => [backup, goes])).toEqual([
+    [c, false],
+    [a, true],
+  ]);
+  const reset = {kind: 'reset' as const, keys: ['KEEP_LATEST']};
+  await shop.bench.vault((vault) => alterCollection(tools(vault), 'c', [reset]));
+  expect((await planOf(shop)).verdicts.map(({goes}) => goes)).toEqual([false, false]);
+});
+
 test('a day is one of SCHEDULE_TZ', async () => {
   const shop = await openShop([
     {key: 'KEEP_DAILY', value: '2'},

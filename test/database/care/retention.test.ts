@@ -50,6 +50,10 @@ test('the rules of the calendar keep more than the newest n, and see only sound 
     [true, 'no rule keeps it; 2 complete backups are newer', []],
     [true, 'no rule keeps it; 3 complete backups are newer', []],
   ]);
+  const verified = {keepLatest: 1, keep: {verified: 1}};
+  const summaries = [{...a, verifiedMs: 1}, {...b, verifiedMs: 1}, c, d];
+  const plan = planDatabaseRetention(summaries, verified, Date.UTC(2026, 5, 1));
+  expect(plan.verdicts.map(({goes}) => goes)).toEqual([false, true, false, true]);
   // The damaged one of January goes, as the newest sound one of January stays.
   const damaged = {...c, state: 'damaged' as const, error: 'x'};
   expect(decide(a, b, damaged, d).map(([goes]) => goes)).toEqual([false, true, false, true]);
