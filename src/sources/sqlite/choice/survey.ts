@@ -8,9 +8,10 @@ import {definitionOf} from '../schema/schema.ts';
 import {nothingExists, readExisting} from './existing.ts';
 import {rehearseRestore} from './rehearse.ts';
 
-/** Pages are not full, and small tables take whole ones. */
+/** Pages are not full. */
 const pagesPerByte = 1.2;
-const leastBytes = 64 * 1024;
+/** A table and its indexes take whole pages. */
+const leastBytesOfTable = 16 * 1024;
 
 /** @param options.obstacle throws what a restore would fail with before it begins */
 export function surveyTarget(
@@ -19,7 +20,7 @@ export function surveyTarget(
   {rehearse, obstacle}: {rehearse: boolean; obstacle: () => void},
 ): TargetFindings {
   const found = caught(obstacle);
-  const space = spaceAt(path, incoming.bytes);
+  const space = spaceAt(path, incoming);
   return {
     ...(found === undefined ? {} : {obstacle: found}),
     brings: new Map(incoming.schemas.map((schema) => [schema.name, bringsOf(schema)])),
@@ -58,12 +59,13 @@ function noticesAt(path: string, incoming: Incoming): readonly string[] {
  * A new file is written once. Into an existing database the staged tables are copied, and in WAL mode they pass through
  * the log before that.
  */
-function spaceAt(path: string, bytes: number): TargetFindings['space'] {
+function spaceAt(path: string, {bytes, schemas}: Incoming): TargetFindings['space'] {
   const place = dirname(path);
+  const once = Math.ceil(bytes * pagesPerByte) + schemas.length * leastBytesOfTable;
   const times = isAbsent(path) ? 1 : 3;
   try {
     const {bavail, bsize} = statfsSync(place);
-    return {place, neededBytes: leastBytes + Math.ceil(bytes * pagesPerByte) * times, freeBytes: bavail * bsize};
+    return {place, neededBytes: once * times, freeBytes: bavail * bsize};
   } catch {
     return undefined;
   }
