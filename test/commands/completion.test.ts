@@ -13,7 +13,10 @@ beforeAll(async () => {
   ({home, remove} = temporaryHome());
   symlinkSync(bkpFile, join(home, 'bkp'));
   const journal = journalAt(home);
-  await addSucceeded(journal, {subject: {kind: 'collection', name: 'shop'}});
+  await addSucceeded(journal, {
+    subject: {kind: 'collection', name: 'shop'},
+    backup: 'shop/20261121120000Z_full',
+  });
   await addSucceeded(journal, {subject: {kind: 'collection', name: '$(touch broken)'}, kind: 'incbackup'});
   await addSucceeded(journal, {subject: {kind: 'collection', name: 'two\nlines'}, kind: 'restore'});
   journal.close();
@@ -58,6 +61,9 @@ test.each([
     ['collection', 'show', ''],
     ['$(touch broken)', 'shop'],
   ],
+  [['diff', 'shop', '2026'], ['20261121120000Z_full']],
+  [['diff', 'shop', '20261121120000Z', 'n'], ['now']],
+  [['export', 'shop', 'a.db', '--at', ''], ['20261121120000Z_full']],
   [
     ['completion', ''],
     ['bash', 'zsh', 'fish'],

@@ -13,7 +13,7 @@ export const knownValues: Readonly<Record<string, (deps: CommandDeps) => Promise
   id: async (deps) => [...(await newest(deps)).map(operationId), 'last'],
   kind: async () => operationKinds,
   collection: collectionNames,
-  backup: backupNames,
+  at: backupNames,
   from: backupNames,
   to: async (deps) => [...(await backupNames(deps)), 'now'],
   table: tableNames,
