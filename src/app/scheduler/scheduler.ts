@@ -48,6 +48,9 @@ export type SchedulerOptions = {
   isTerse?: boolean;
 };
 
+/** `name`: as asked for, empty for the profile in use. `profile`: its name when the settings were loaded. */
+type OpenProfile = {name: string; profile: string; deps: Deps};
+
 /**
  * Reads the schedules and starts what is due. It can be replaced at any time: store and journal record what was
  * done.
@@ -55,7 +58,7 @@ export type SchedulerOptions = {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   #known = new Map<string, readonly Scheduled[]>();
-  #profiles: readonly {name: string; deps: Deps}[] = [];
+  #profiles: readonly OpenProfile[] = [];
   #lookedMs = Number.NEGATIVE_INFINITY;
   #stamp: string | undefined;
   #hasFailed = false;
@@ -83,11 +86,11 @@ export class Scheduler {
     // Taken before reading, so that a change during the reload causes another one.
     this.#stamp = reloadStamp(deps.home);
     const wanted = profiles.length === 0 ? [undefined] : profiles;
-    const opened: {name: string; deps: Deps}[] = [];
+    const opened: OpenProfile[] = [];
     for (const name of wanted) {
       const own = await deps.again({profile: name});
       await databasePlan(own);
-      opened.push({name: name ?? '', deps: own});
+      opened.push({name: name ?? '', profile: await profileName(own), deps: own});
     }
     this.#profiles = opened;
     await this.#look();
@@ -114,7 +117,7 @@ export class Scheduler {
    * @returns milliseconds until the next round is needed
    */
   async round(): Promise<number> {
-    await this.#reportRunner();
+    this.#reportRunner();
     await (await this.#options.deps.journal()).reap();
     await this.#tellEnds();
     if (this.#stamp !== undefined && this.#stamp !== reloadStamp(this.#options.deps.home)) {
@@ -143,16 +146,14 @@ export class Scheduler {
   }
 
   /** Other commands warn when nothing runs the schedules. */
-  async #reportRunner(): Promise<void> {
+  #reportRunner(): void {
     const kind = this.#options.isTerse ? 'timer' : 'service';
-    for (const {deps} of this.#profiles) {
-      reportRunner(deps.home, await profileName(deps), {kind, nowMs: this.#nowMs()});
-    }
+    for (const {deps, profile} of this.#profiles) reportRunner(deps.home, profile, {kind, nowMs: this.#nowMs()});
   }
 
   /** Call this when no round follows. */
-  async leave(): Promise<void> {
-    for (const {deps} of this.#profiles) forgetRunner(deps.home, await profileName(deps));
+  leave(): void {
+    for (const {deps, profile} of this.#profiles) forgetRunner(deps.home, profile);
   }
 
   #nowMs(): number {

@@ -43,7 +43,7 @@ export async function runScheduler(
       await sleep(pauseMs, undefined, {signal: AbortSignal.any([signal, wake.signal])}).catch(() => {});
     }
     const {running} = scheduler;
-    await scheduler.leave();
+    scheduler.leave();
     tell(
       running.length === 0
         ? 'ended'
