@@ -1,43 +1,45 @@
-import {BkpError, didYouMean} from '../../errors/index.ts';
+import {didYouMean} from '../../errors/index.ts';
+import {isConninfo} from './postgres/conninfo.ts';
+import {type PostgresAddress, postgresAt, postgresSyntax} from './postgres/postgres.ts';
 import {type QuestDbAddress, questdbSyntax} from './questdb.ts';
 import {type SourceSyntax, sourceFault} from './source-syntax.ts';
 import {type SqliteAddress, sqliteAt, sqliteSyntax} from './sqlite.ts';
 
 /** A database, described by what its driver needs. It never contains a secret; its paths are absolute. */
-export type SourceAddress = SqliteAddress | QuestDbAddress;
+export type SourceAddress = SqliteAddress | QuestDbAddress | PostgresAddress;
 
 /** One row for each product. */
 const syntaxes: Readonly<Record<SourceAddress['scheme'], SourceSyntax<SourceAddress>>> = {
   sqlite: sqliteSyntax,
   questdb: questdbSyntax,
+  postgres: postgresSyntax,
 };
 const known = Object.keys(syntaxes);
-/** Products that only other versions of bkp support. */
-const unsupported = ['postgres', 'postgresql'];
-/** Other names of a scheme in a URL. */
-const urlAliases: Readonly<Record<string, string>> = {file: 'sqlite'};
+/** Other names of a scheme. */
+const aliases: Readonly<Record<string, string>> = {file: 'sqlite', postgresql: 'postgres'};
 
-export const acceptedSources = 'sqlite::path=./app.db, simply ./app.db, or questdb::root=DIR;http=URL';
+export const acceptedSources =
+  'sqlite::path=./app.db, simply ./app.db, postgres://user@host/database, or questdb::root=DIR;http=URL';
 
 /**
  * Reads what a user types for a database: `sqlite::path=./app.db`, `./app.db`, `/srv/app.sqlite`,
- * `sqlite:///srv/app.db`, `file:app.db`, `questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000`. The database
- * need not exist.
+ * `sqlite:///srv/app.db`, `file:app.db`, `questdb::root=/var/lib/questdb;http=http://127.0.0.1:9000`,
+ * `postgres://app@db.internal/shop`, `service=prod`, `host=db.internal dbname=shop`. The database need not exist.
  * @param cwd the directory that a relative path starts from
- * @throws BkpError `USAGE` | `UNSUPPORTED` (a database that only other versions support)
+ * @throws BkpError `USAGE`
  */
 export function parseSource(text: string, cwd: string): SourceAddress {
   const settings = /^(\w+)::(.*)$/s.exec(text);
   if (settings) {
     const [scheme, rest] = [settings[1]!, settings[2]!];
-    const syntax = syntaxOf(scheme);
+    const syntax = syntaxOf(aliases[scheme] ?? scheme);
     return syntax.fromSettings(readSettings(scheme, rest, syntax), cwd);
   }
   const url = /^([a-z][a-z0-9+.-]+):(.*)$/is.exec(text);
-  if (url === null) return sqliteAt(text, cwd);
+  if (url === null) return isConninfo(text) ? postgresAt(text, cwd) : sqliteAt(text, cwd);
   const [scheme, rest] = [url[1]!, url[2]!];
   const named = scheme.toLowerCase();
-  const syntax = syntaxOf(urlAliases[named] ?? named);
+  const syntax = syntaxOf(aliases[named] ?? named);
   if (syntax.fromUrl === undefined) throw sourceFault(`${named} has no URLs`, `write ${syntax.example}`);
   return syntax.fromUrl({scheme, rest}, cwd);
 }
@@ -47,15 +49,10 @@ export function describeSource(address: SourceAddress): string {
   return syntaxes[address.scheme].describe(address);
 }
 
-/** @throws BkpError `USAGE` | `UNSUPPORTED` */
+/** @throws BkpError `USAGE` */
 function syntaxOf(scheme: string): SourceSyntax<SourceAddress> {
   if (isKnown(scheme)) return syntaxes[scheme];
-  if (unsupported.includes(scheme)) {
-    throw new BkpError('UNSUPPORTED', `source: this version knows ${known.join(' and ')}, not ${scheme}`, {
-      next: `write ${acceptedSources}`,
-    });
-  }
-  const next = meant(scheme, [...known, ...unsupported], acceptedSources);
+  const next = meant(scheme, [...known, 'postgresql'], acceptedSources);
   throw sourceFault(`${scheme} is not a kind of database that bkp knows`, next);
 }
 

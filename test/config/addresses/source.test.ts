@@ -22,19 +22,13 @@ test.each([
   expect(parseSource(text, '/work dir')).toEqual({scheme: 'sqlite', path});
 });
 
-const write = 'write sqlite::path=./app.db, simply ./app.db, or questdb::root=DIR;http=URL';
+const write =
+  'write sqlite::path=./app.db, simply ./app.db, postgres://user@host/database, or questdb::root=DIR;http=URL';
 const writeSqlite = 'write sqlite::path=./app.db, or simply ./app.db';
 
 test.each([
   ['sqlte::path=x', 'USAGE', 'source: sqlte is not a kind of database that bkp knows', 'did you mean sqlite?'],
   ['mysql://host/db', 'USAGE', 'source: mysql is not a kind of database that bkp knows', write],
-  [
-    'postgres://ann:secret@host/shop',
-    'UNSUPPORTED',
-    'source: this version knows sqlite and questdb, not postgres',
-    write,
-  ],
-  ['postgresql://host/shop', 'UNSUPPORTED', 'source: this version knows sqlite and questdb, not postgresql', write],
   ['questdb::http=http://a:1', 'USAGE', 'source: the root of the QuestDB server is missing', 'write questdb::root=DIR'],
   ['questdb::root=/q;http=a:1', 'USAGE', 'source: http is not the URL of a server', 'write http=http://127.0.0.1:9000'],
   ['questdb::root=/q;offline=yes', 'USAGE', 'source: offline is true or false', 'write offline=true'],

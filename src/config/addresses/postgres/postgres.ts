@@ -1,0 +1,124 @@
+import {absolutePath} from '../absolute-path.ts';
+import {type SourceSyntax, sourceFault} from '../source-syntax.ts';
+import {parseConninfo} from './conninfo.ts';
+import {isParameter, type ParameterName, ParameterReader, type Parameters, parameterNames} from './parameters.ts';
+import {parsePostgresUrl, postgresUrl} from './url.ts';
+
+/** How changes are found: by triggers, or by reading the tables. `auto`: triggers where the rights allow them. */
+export type PostgresTracking = 'auto' | 'triggers' | 'scan';
+
+export type PostgresAddress = {
+  scheme: 'postgres';
+  /** As the user wrote them. What is absent comes from the environment and the service file when bkp connects. */
+  parameters: Parameters;
+  /** Folder of pg_dump and pg_restore; absent: they are searched for. */
+  pgBin?: string;
+  /** How many connections read or load at the same time; default 2. */
+  connections?: number;
+  tracking?: PostgresTracking;
+  /** Seconds to wait for a lock of a table; default 5. */
+  lockTimeout?: number;
+};
+
+const example = 'postgres://user@host/database';
+const ownSettings = ['url', 'pgBin', 'connections', 'tracking', 'lockTimeout'] as const;
+/** Files: a relative path starts from the working directory. */
+const pathParameters: readonly ParameterName[] = ['passfile', 'servicefile', 'sslcert', 'sslkey', 'sslcrl'];
+
+export const postgresSyntax: SourceSyntax<PostgresAddress> = {
+  example,
+  keys: [...ownSettings, ...parameterNames],
+
+  fromSettings(values, cwd) {
+    const url = values.get('url');
+    const others = [...values].filter(([key]) => isParameter(key));
+    if (url !== undefined && others.length > 0) {
+      throw sourceFault(`url and ${others[0]![0]} cannot both be set`, `put ${others[0]![0]} into the url, after ?`);
+    }
+    return {
+      ...addressOf(url === undefined ? fromPairs(others) : fromText(url), cwd),
+      ...ownSettingsOf(values, cwd),
+    };
+  },
+
+  fromUrl({rest}, cwd) {
+    return addressOf(parsePostgresUrl(rest), cwd);
+  },
+
+  describe({parameters, pgBin, connections, tracking, lockTimeout}) {
+    const url = postgresUrl(parameters);
+    const own = Object.entries({pgBin, connections, tracking, lockTimeout}).filter(([, value]) => value !== undefined);
+    return own.length === 0
+      ? url
+      : `postgres::url=${url.replaceAll(';', '%3B')};${own.map(([key, value]) => `${key}=${value}`).join(';')}`;
+  },
+};
+
+/** Reads libpq's `host=… dbname=…`. @throws BkpError `USAGE` */
+export function postgresAt(conninfo: string, cwd: string): PostgresAddress {
+  return addressOf(parseConninfo(conninfo), cwd);
+}
+
+function fromText(url: string): Parameters {
+  const found = /^postgres(?:ql)?:(.*)$/su.exec(url);
+  if (found === null) throw sourceFault('url is not the URL of a PostgreSQL database', `write url=${example}`);
+  return parsePostgresUrl(found[1]!);
+}
+
+function fromPairs(pairs: readonly (readonly [string, string])[]): Parameters {
+  const reader = new ParameterReader();
+  for (const [name, value] of pairs) reader.set(name, value);
+  return reader.values();
+}
+
+function addressOf(parameters: Parameters, cwd: string): PostgresAddress {
+  checkChoices(parameters);
+  const paths = pathParameters.flatMap((name) => {
+    const value = parameters[name];
+    return value === undefined ? [] : [[name, absolutePath(value, cwd, `source: ${name}`)] as const];
+  });
+  return {scheme: 'postgres', parameters: {...parameters, ...Object.fromEntries(paths)}};
+}
+
+const choices: Readonly<Partial<Record<ParameterName, readonly string[]>>> = {
+  sslmode: ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'],
+  sslnegotiation: ['postgres', 'direct'],
+  channel_binding: ['disable', 'prefer', 'require'],
+  target_session_attrs: ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
+  load_balance_hosts: ['disable', 'random'],
+};
+
+function checkChoices(parameters: Parameters): void {
+  for (const [name, accepted] of Object.entries(choices)) {
+    const value = parameters[name as ParameterName];
+    if (value === undefined || accepted.includes(value)) continue;
+    throw sourceFault(`${name} cannot be ${JSON.stringify(value)}`, `write one of ${accepted.join(', ')}`);
+  }
+  for (const port of parameters.port?.split(',') ?? []) {
+    if (port === '' || (/^\d+$/u.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) continue;
+    throw sourceFault(`${JSON.stringify(port)} is not a port`, 'write a number from 1 to 65535');
+  }
+}
+
+function ownSettingsOf(values: ReadonlyMap<string, string>, cwd: string): Partial<PostgresAddress> {
+  const pgBin = values.get('pgBin');
+  const tracking = values.get('tracking');
+  if (tracking !== undefined && tracking !== 'auto' && tracking !== 'triggers' && tracking !== 'scan') {
+    throw sourceFault('tracking is auto, triggers or scan', 'write tracking=auto');
+  }
+  const connections = wholeNumber(values, 'connections', 32);
+  const lockTimeout = wholeNumber(values, 'lockTimeout', 3600);
+  return {
+    ...(pgBin === undefined ? {} : {pgBin: absolutePath(pgBin, cwd, 'source: pgBin')}),
+    ...(connections === undefined ? {} : {connections}),
+    ...(tracking === undefined ? {} : {tracking}),
+    ...(lockTimeout === undefined ? {} : {lockTimeout}),
+  };
+}
+
+function wholeNumber(values: ReadonlyMap<string, string>, key: string, most: number): number | undefined {
+  const text = values.get(key);
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d*$/u.test(text) && Number(text) <= most) return Number(text);
+  throw sourceFault(`${key} is not a number from 1 to ${most}`, `write ${key}=2`);
+}
