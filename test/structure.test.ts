@@ -49,12 +49,16 @@ const floors: Record<string, readonly string[]> = {
     ...['addresses', 'rate', 'notify-target', 'chosen-storage', 'home', 'kinds', 'table', 'file', 'store-file'],
     ...['profiles', 'settings', 'exposures', 'index'],
   ],
+  'sources/postgres': ['connection', 'catalog', 'segments', 'schema', 'tracking', 'snapshot', 'restore', 'index'],
   'sources/questdb': ['format', 'server', 'listing', 'restore', 'source', 'index'],
   ops: ['journal', 'worker', 'index'],
   vault: ['format', 'codec', 'lease', 'indexes', 'ledger', 'read', 'write', 'care', 'reader', 'vault', 'index'],
   collections: ['stored', 'define', 'backup', 'restore', 'read', 'diff', 'copy', 'views', 'care', 'index'],
   database: ['stored', 'backup', 'restore', 'views', 'care', 'index'],
-  sources: ['origin', 'source', 'scratch', 'take-rows', 'file-source', 'questdb', 'sqlite', 'products', 'index'],
+  sources: [
+    ...['origin', 'source', 'scratch', 'take-rows', 'file-source', 'postgres', 'questdb', 'sqlite', 'products'],
+    'index',
+  ],
   'sources/sqlite': [
     ...['engine', 'schema', 'image', 'pages', 'rows', 'triggers', 'catalog', 'tracking', 'snapshot', 'layout'],
     ...['merge', 'restore', 'scratch', 'choice', 'file', 'index'],

@@ -1,4 +1,4 @@
-import {BkpError} from '../errors/index.ts';
+import {assert, BkpError} from '../errors/index.ts';
 import type {CheckpointSource, DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
 import {productNames, productOf, type SourceSpec, type TargetWish} from './products.ts';
 import type {Processes} from './questdb/index.ts';
@@ -51,17 +51,32 @@ function productNamed(description: string) {
   return scheme === undefined ? undefined : productOf(scheme);
 }
 
-const unknownTables = (description: string) =>
-  new BkpError('UNSUPPORTED', `this bkp cannot read tables of backups of ${description}`, {
-    next: 'use the bkp that took the backup',
-  });
+function unknownTables(description: string): BkpError {
+  const isServer = description.startsWith('postgres');
+  return new BkpError(
+    'UNSUPPORTED',
+    isServer
+      ? 'a backup of PostgreSQL can only be read by a server: bkp does not look into it'
+      : `this bkp cannot read tables of backups of ${description}`,
+    {
+      next: isServer
+        ? 'restore it into an empty database: bkp --source postgres://host/scratch sql --wait "RESTORE …"'
+        : 'use the bkp that took the backup',
+    },
+  );
+}
 
 /**
  * The same database as files. Opens nothing yet.
+ * @throws BkpError `UNSUPPORTED` when the database system is only backed up as tables
  * @param processes finds out whether the bkp process that holds a checkpoint has ended; absent: this stays unknown
  */
-export function openFileSource(spec: SourceSpec, processes?: Processes): Promise<FileSource> {
-  return productOf(spec.scheme).openFiles(spec, processes);
+export async function openFileSource(spec: SourceSpec, processes?: Processes): Promise<FileSource> {
+  const product = productOf(spec.scheme);
+  if (product.openFiles !== undefined) return product.openFiles(spec, processes);
+  throw new BkpError('UNSUPPORTED', `a ${product.title} source has no files that bkp can read`, {
+    next: 'CREATE BACKUP COLLECTION … DATABASE holds all its tables; BACKUP of that collection takes a backup',
+  });
 }
 
 /** The same again, with the checkpoints of its server. @throws BkpError `UNSUPPORTED` when there are none */
@@ -73,6 +88,8 @@ export function openCheckpointSource(spec: SourceSpec, processes?: Processes): P
   });
 }
 
-export function openFileTarget(product: DatabaseMoment['product'], wish: TargetWish): Promise<FileTarget> {
-  return productOf(product).openTarget(wish);
+export async function openFileTarget(name: DatabaseMoment['product'], wish: TargetWish): Promise<FileTarget> {
+  const product = productOf(name);
+  assert(product.openTarget !== undefined, `${product.title} is restored as files`);
+  return product.openTarget(wish);
 }

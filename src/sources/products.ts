@@ -1,4 +1,5 @@
 import type {CheckpointSource, DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
+import type {PostgresSourceOptions} from './postgres/index.ts';
 import type {Processes, QuestDbSourceOptions} from './questdb/index.ts';
 import type {ScratchOptions, ScratchTables} from './scratch.ts';
 import type {TableSource} from './source.ts';
@@ -8,7 +9,8 @@ export type SourceSpec =
   /** `path`: absolute, or relative to the working directory. */
   | {scheme: 'sqlite'; path: string}
   /** See {@link QuestDbSourceOptions}. */
-  | ({scheme: 'questdb'} & QuestDbSourceOptions);
+  | ({scheme: 'questdb'} & QuestDbSourceOptions)
+  | ({scheme: 'postgres'} & PostgresSourceOptions);
 
 export type TargetWish = {
   /** A file for SQLite, a folder for QuestDB; it need not exist. */
@@ -39,9 +41,9 @@ type Product = {
   openTablesIn?(path: string): Promise<TableSource>;
   /** Present if `openTables` is. */
   openScratch?(options: ScratchOptions): Promise<ScratchTables>;
-  openFiles(spec: SourceSpec, processes?: Processes): Promise<FileSource>;
+  openFiles?(spec: SourceSpec, processes?: Processes): Promise<FileSource>;
   openCheckpoints?(spec: SourceSpec, processes?: Processes): Promise<CheckpointSource>;
-  openTarget(wish: TargetWish): Promise<FileTarget>;
+  openTarget?(wish: TargetWish): Promise<FileTarget>;
 };
 
 type SpecOf<Scheme> = SourceSpec & {scheme: Scheme};
@@ -52,6 +54,13 @@ async function openQuestDb(spec: SpecOf<'questdb'>, processes?: Processes): Prom
 
 /** The one place that knows every database system. Each is loaded when it is first opened. */
 const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
+  postgres: {
+    title: 'PostgreSQL',
+    needsSameMajor: false,
+    async openTables(spec: SpecOf<'postgres'>) {
+      return new (await import('./postgres/index.ts')).PostgresSource(spec);
+    },
+  },
   questdb: {
     title: 'QuestDB',
     needsSameMajor: true,

@@ -155,8 +155,8 @@ test('the error for an invalid value contains its origin', async () => {
     message: 'check cannot be "slow"',
     cause: 'it comes from environment BKP_CHECK',
   });
-  await expect(load({}, {source: 'postgres://x'})).rejects.toMatchObject({
-    code: 'UNSUPPORTED',
+  await expect(load({}, {source: 'mysql://x'})).rejects.toMatchObject({
+    code: 'USAGE',
     cause: 'it comes from flag --source',
   });
   await expect(load({}, {profile: 'typo'})).rejects.toMatchObject({

@@ -10,7 +10,10 @@ import {orderOf} from './work-order.ts';
  * @returns what the user should know about what is kept, undefined if nothing is
  * @throws BkpError when the source cannot be reached; the leftover then only takes up space
  */
-export async function cleanAfter(deps: Pick<Deps, 'settings'>, operation: Operation): Promise<string | undefined> {
+export async function cleanAfter(
+  deps: Pick<Deps, 'settings' | 'env'>,
+  operation: Operation,
+): Promise<string | undefined> {
   const order = orderOf(operation);
   const {createdAtMicros} = operation;
   if (order?.do === 'dbbackup')
@@ -38,7 +41,7 @@ export function keptNotice(operation: Pick<Operation, 'kind' | 'number'>): strin
 }
 
 /** Removes what an interrupted restore left to be continued. */
-export async function forgetLeftover(deps: Pick<Deps, 'settings'>, operation: Operation): Promise<void> {
+export async function forgetLeftover(deps: Pick<Deps, 'settings' | 'env'>, operation: Operation): Promise<void> {
   const order = orderOf(operation);
   if (order?.do !== 'restore') return;
   await withSource(deps, order.place, (source) => source.discardStaging(order.stagingId));

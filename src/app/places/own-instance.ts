@@ -13,7 +13,7 @@ import type {Workplace} from './workplace.ts';
  * @throws BkpError when the database is unavailable, or several instances belong to it
  */
 export async function ownInstance(
-  deps: Pick<Deps, 'settings'>,
+  deps: Pick<Deps, 'settings' | 'env'>,
   place: Workplace,
   vault: Vault,
 ): Promise<Instance | undefined> {
@@ -31,7 +31,7 @@ export async function ownInstance(
  * @returns undefined if there is nothing to choose from or the profile's database cannot be read
  */
 export async function meantInstance(
-  deps: Pick<Deps, 'settings'>,
+  deps: Pick<Deps, 'settings' | 'env'>,
   place: Workplace,
   vault: Vault,
 ): Promise<string | undefined> {

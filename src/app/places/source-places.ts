@@ -1,4 +1,4 @@
-import {parseSource} from '../../config/index.ts';
+import {describeSource, parseSource} from '../../config/index.ts';
 import {systemProcesses} from '../../lib/processes.ts';
 import type {FileSource, SourceSpec, TableSource} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
@@ -7,10 +7,11 @@ import {requireSource, type Workplace} from './workplace.ts';
 type SourcePlace = Pick<Workplace, 'source' | 'store'>;
 
 /** The source, with its secrets from the settings. */
-export async function sourceSpecOf(deps: Pick<Deps, 'settings'>, place: SourcePlace): Promise<SourceSpec> {
+export async function sourceSpecOf(deps: Pick<Deps, 'settings' | 'env'>, place: SourcePlace): Promise<SourceSpec> {
   const address = parseSource(requireSource(place), '/');
   if (address.scheme === 'sqlite') return address;
   const {sourcePassword: password, sourceToken: token} = await deps.settings();
+  if (address.scheme === 'postgres') return {...address, description: describeSource(address), password, env: deps.env};
   return {...address, password, token};
 }
 
@@ -19,7 +20,7 @@ export async function sourceSpecOf(deps: Pick<Deps, 'settings'>, place: SourcePl
  * @throws BkpError `USAGE` when none is set | `BAD_REQUEST` when it is inside the store
  */
 export async function withFileSource<T>(
-  deps: Pick<Deps, 'settings'>,
+  deps: Pick<Deps, 'settings' | 'env'>,
   place: SourcePlace,
   use: (source: FileSource) => Promise<T>,
 ): Promise<T> {
@@ -33,7 +34,7 @@ export async function withFileSource<T>(
 }
 
 /** Throws as {@link requireSource}. */
-export async function openSourceAt(deps: Pick<Deps, 'settings'>, place: SourcePlace): Promise<TableSource> {
+export async function openSourceAt(deps: Pick<Deps, 'settings' | 'env'>, place: SourcePlace): Promise<TableSource> {
   const spec = await sourceSpecOf(deps, place);
   const {openSource} = await import('../../sources/index.ts');
   return openSource(spec);
@@ -41,7 +42,7 @@ export async function openSourceAt(deps: Pick<Deps, 'settings'>, place: SourcePl
 
 /** The source is always closed again. Throws as {@link openSourceAt}. */
 export async function withSource<T>(
-  deps: Pick<Deps, 'settings'>,
+  deps: Pick<Deps, 'settings' | 'env'>,
   place: SourcePlace,
   use: (source: TableSource) => Promise<T>,
 ): Promise<T> {

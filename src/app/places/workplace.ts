@@ -174,6 +174,8 @@ export function requireSource({source, store}: Pick<Workplace, 'source' | 'store
     });
   }
   const address = parseSource(source, '/');
+  // A server has files that bkp does not see.
+  if (address.scheme === 'postgres') return source;
   const path = address.scheme === 'sqlite' ? address.path : address.root;
   if (store.kind === 'directory' && path.startsWith(join(store.root, sep))) {
     throw new BkpError('BAD_REQUEST', `the database ${path} is inside the cluster directory`, {

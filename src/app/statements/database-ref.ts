@@ -15,7 +15,7 @@ export type DatabaseBackupRef = {instance: string; backup: DatabaseBackupName};
  * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` | `USAGE`
  */
 export async function databaseBackupRef(
-  deps: Pick<Deps, 'settings'>,
+  deps: Pick<Deps, 'settings' | 'env'>,
   {place, vault}: {place: Workplace; vault: Vault},
   written: string,
 ): Promise<DatabaseBackupRef> {

@@ -32,7 +32,7 @@ test.each([
   ],
   ['postgres://[::1]:5433/shop', {host: '::1', port: '5433', dbname: 'shop'}],
   ['postgres://us%40er@h/d%2Fb', {user: 'us@er', host: 'h', dbname: 'd/b'}],
-  ['postgres::url=postgres://h/shop;tracking=scan', {host: 'h', dbname: 'shop'}],
+  ['postgres::url=postgres://h/shop;lockTimeout=9', {host: 'h', dbname: 'shop'}],
   ['postgres::service=prod', {service: 'prod'}],
   ['service=prod', {service: 'prod'}],
   ["host=db.internal dbname='my shop' user=o\\'neil", {host: 'db.internal', dbname: 'my shop', user: "o'neil"}],
@@ -43,14 +43,12 @@ test.each([
 });
 
 test('settings of bkp stand beside the URL, and the text reads back', () => {
-  const text = 'postgres::url=postgres://app@db/shop;pgBin=bin;connections=4;tracking=scan;lockTimeout=10';
+  const text = 'postgres::url=postgres://app@db/shop;pgBin=bin;lockTimeout=10';
   const address = parseSource(text, '/work');
   expect(address).toEqual({
     scheme: 'postgres',
     parameters: {user: 'app', host: 'db', dbname: 'shop'},
     pgBin: '/work/bin',
-    connections: 4,
-    tracking: 'scan',
     lockTimeout: 10,
   });
   expect(parseSource(describeSource(address), '/')).toEqual(address);
@@ -75,8 +73,7 @@ test.each([
   ['postgres:shop', 'this is not the URL of a PostgreSQL database', 'write postgres://user@host:5432/database'],
   ['postgres::url=mysql://h/shop', 'url is not the URL of a PostgreSQL database', 'write url=postgres://user@host'],
   ['postgres::url=postgres://h/d;host=x', 'url and host cannot both be set', 'put host into the url, after ?'],
-  ['postgres::host=h;tracking=on', 'tracking is auto, triggers or scan', 'write tracking=auto'],
-  ['postgres::host=h;connections=0', 'connections is not a number from 1 to 32', 'write connections=2'],
+  ['postgres::host=h;lockTimeout=0', 'lockTimeout is not a number from 1 to 3600', 'write lockTimeout=5'],
   ["host='unclosed dbname=x", 'what follows character 0 is not keyword=value', 'write host=db.internal'],
 ])('%s is refused with a next step', (text, message, next) => {
   expect(() => parseSource(text, '/')).toThrow(

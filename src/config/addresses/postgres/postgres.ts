@@ -4,24 +4,18 @@ import {parseConninfo} from './conninfo.ts';
 import {isParameter, type ParameterName, ParameterReader, type Parameters, parameterNames} from './parameters.ts';
 import {parsePostgresUrl, postgresUrl} from './url.ts';
 
-/** How changes are found: by triggers, or by reading the tables. `auto`: triggers where the rights allow them. */
-export type PostgresTracking = 'auto' | 'triggers' | 'scan';
-
 export type PostgresAddress = {
   scheme: 'postgres';
   /** As the user wrote them. What is absent comes from the environment and the service file when bkp connects. */
   parameters: Parameters;
   /** Folder of pg_dump and pg_restore; absent: they are searched for. */
   pgBin?: string;
-  /** How many connections read or load at the same time; default 2. */
-  connections?: number;
-  tracking?: PostgresTracking;
   /** Seconds to wait for a lock of a table; default 5. */
   lockTimeout?: number;
 };
 
 const example = 'postgres://user@host/database';
-const ownSettings = ['url', 'pgBin', 'connections', 'tracking', 'lockTimeout'] as const;
+const ownSettings = ['url', 'pgBin', 'lockTimeout'] as const;
 /** Files: a relative path starts from the working directory. */
 const pathParameters: readonly ParameterName[] = ['passfile', 'servicefile', 'sslcert', 'sslkey', 'sslcrl'];
 
@@ -45,9 +39,9 @@ export const postgresSyntax: SourceSyntax<PostgresAddress> = {
     return addressOf(parsePostgresUrl(rest), cwd);
   },
 
-  describe({parameters, pgBin, connections, tracking, lockTimeout}) {
+  describe({parameters, pgBin, lockTimeout}) {
     const url = postgresUrl(parameters);
-    const own = Object.entries({pgBin, connections, tracking, lockTimeout}).filter(([, value]) => value !== undefined);
+    const own = Object.entries({pgBin, lockTimeout}).filter(([, value]) => value !== undefined);
     return own.length === 0
       ? url
       : `postgres::url=${url.replaceAll(';', '%3B')};${own.map(([key, value]) => `${key}=${value}`).join(';')}`;
@@ -102,16 +96,9 @@ function checkChoices(parameters: Parameters): void {
 
 function ownSettingsOf(values: ReadonlyMap<string, string>, cwd: string): Partial<PostgresAddress> {
   const pgBin = values.get('pgBin');
-  const tracking = values.get('tracking');
-  if (tracking !== undefined && tracking !== 'auto' && tracking !== 'triggers' && tracking !== 'scan') {
-    throw sourceFault('tracking is auto, triggers or scan', 'write tracking=auto');
-  }
-  const connections = wholeNumber(values, 'connections', 32);
   const lockTimeout = wholeNumber(values, 'lockTimeout', 3600);
   return {
     ...(pgBin === undefined ? {} : {pgBin: absolutePath(pgBin, cwd, 'source: pgBin')}),
-    ...(connections === undefined ? {} : {connections}),
-    ...(tracking === undefined ? {} : {tracking}),
     ...(lockTimeout === undefined ? {} : {lockTimeout}),
   };
 }
@@ -120,5 +107,5 @@ function wholeNumber(values: ReadonlyMap<string, string>, key: string, most: num
   const text = values.get(key);
   if (text === undefined) return undefined;
   if (/^[1-9]\d*$/u.test(text) && Number(text) <= most) return Number(text);
-  throw sourceFault(`${key} is not a number from 1 to ${most}`, `write ${key}=2`);
+  throw sourceFault(`${key} is not a number from 1 to ${most}`, `write ${key}=5`);
 }

@@ -1,0 +1,57 @@
+import type {Connection} from '../connection/connection.ts';
+import {quoteIdent} from '../connection/quote.ts';
+
+/** A column whose values are stored and copied: not a generated one, which the target computes. */
+export type Column = {name: string /** As `format_type` writes it. */; type: string};
+
+/** A column of the primary key, and the equality and order of its index. */
+export type KeyColumn = Column & {
+  /** `OPERATOR(pg_catalog.=)`: with an empty search path, the operators of an extension's type need their schema. */
+  equals: string;
+  /** ` COLLATE "x"."y"`, or nothing for a type without a collation. */
+  collate: string;
+};
+
+export type TableColumns = {
+  key: readonly KeyColumn[];
+  /** The key first, then the others in their order. */
+  columns: readonly Column[];
+};
+
+/** @param oid of a table */
+export async function columnsOf(connection: Connection, oid: number): Promise<TableColumns> {
+  const key = await connection.rows(
+    `
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod), format('OPERATOR(%I.%s)', opn.nspname, o.oprname),
+      CASE WHEN i.indcollation[k.at - 1] = 0 THEN '' ELSE format(' COLLATE %I.%I', cn.nspname, co.collname) END
+    FROM pg_index i
+    CROSS JOIN unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (number, class, at)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+    JOIN pg_opclass c ON c.oid = k.class
+    JOIN pg_amop p ON p.amopfamily = c.opcfamily AND p.amopstrategy = 3
+      AND p.amoplefttype = c.opcintype AND p.amoprighttype = c.opcintype
+    JOIN pg_operator o ON o.oid = p.amopopr JOIN pg_namespace opn ON opn.oid = o.oprnamespace
+    LEFT JOIN pg_collation co ON co.oid = i.indcollation[k.at - 1]
+    LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+    WHERE i.indrelid = $1 AND i.indisprimary AND k.at <= i.indnkeyatts ORDER BY k.at`,
+    [oid],
+  );
+  const stored = await connection.rows(
+    `
+    SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+    WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum`,
+    [oid],
+  );
+  const keyColumns = key.map(([name, type, equals, collate]) => ({
+    name: name!,
+    type: type!,
+    equals: equals!,
+    collate: collate!,
+  }));
+  const isKey = new Set(keyColumns.map(({name}) => name));
+  const others = stored.filter(([name]) => !isKey.has(name!)).map(([name, type]) => ({name: name!, type: type!}));
+  return {key: keyColumns, columns: [...keyColumns.map(({name, type}) => ({name, type})), ...others]};
+}
+
+export const columnList = (columns: readonly Column[], prefix = '') =>
+  columns.map(({name}) => `${prefix}${quoteIdent(name)}`).join(', ');

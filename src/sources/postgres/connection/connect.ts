@@ -1,0 +1,171 @@
+import {type ConnectionOptions, checkServerIdentity} from 'node:tls';
+import pg from 'pg';
+import {BkpError} from '../../../errors/index.ts';
+import {Connection} from './connection.ts';
+import {sqlState, translated} from './errors.ts';
+import type {Endpoint, Resolved, SessionWish} from './resolve.ts';
+import {tlsAttempts} from './tls.ts';
+
+/** A server that does not answer for this long is not there. */
+const defaultTimeoutSeconds = 30;
+const oldestVersion = 140_000;
+
+/**
+ * Connects to the first endpoint that answers and is what the address asks for.
+ * @param name `application_name`, by which an administrator finds bkp's sessions
+ * @throws BkpError
+ */
+export async function connect(resolved: Resolved, name: string): Promise<Connection> {
+  const {endpoints, wish} = resolved;
+  const faults: BkpError[] = [];
+  // prefer-standby takes anything in a second round.
+  for (const round of wish === 'prefer-standby' ? (['standby', 'any'] as const) : [wish]) {
+    for (const endpoint of endpoints) {
+      try {
+        const connection = await connectTo(resolved, endpoint, name);
+        const fault = await unwanted(connection, round);
+        if (fault === undefined) return requireVersion(connection);
+        faults.push(fault);
+        await connection.close();
+      } catch (error) {
+        if (!(error instanceof BkpError)) throw error;
+        // What is wrong with the password or the database is the same on every host.
+        if (endpoints.length === 1) throw error;
+        faults.push(error);
+      }
+    }
+  }
+  const [first] = faults;
+  if (faults.length === 1) throw first!;
+  throw new BkpError('SOURCE_UNAVAILABLE', `none of ${endpoints.length} hosts has database ${resolved.database}`, {
+    cause: faults.map(({message, cause}) => (typeof cause === 'string' ? `${message}: ${cause}` : message)).join('; '),
+    next: first?.next,
+    retryable: true,
+  });
+}
+
+async function connectTo(resolved: Resolved, endpoint: Endpoint, name: string): Promise<Connection> {
+  const facts = {place: placeOf(resolved, endpoint), psql: psqlOf(resolved, endpoint), endpoint};
+  const attempts = tlsAttempts(resolved.tls, resolved.tlsFiles, endpoint.host);
+  let fault: unknown;
+  for (const tls of attempts) {
+    const client = clientFor(resolved, endpoint, {tls, name});
+    // Node ends the process for an error event without a listener, and pg emits one if the socket breaks later.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      const {rows} = await client.query<{version: string; encoding: string; recovery: boolean}>(
+        `SELECT current_setting('server_version_num') AS version, current_setting('server_encoding') AS encoding,
+          pg_is_in_recovery() AS recovery`,
+      );
+      client.removeAllListeners('error');
+      const {version, encoding, recovery} = rows[0]!;
+      const known = {...facts, version: Number(version), encoding, inRecovery: recovery};
+      return new Connection(client, known, (pid) => isAlive(clientFor(resolved, endpoint, {tls, name}), pid));
+    } catch (error) {
+      fault ??= error;
+      if (!mayTryAgain(error)) {
+        fault = error;
+        break;
+      }
+    }
+  }
+  throw connectionFault(fault, facts);
+}
+
+async function isAlive(client: pg.Client, pid: number): Promise<boolean> {
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const {rowCount} = await client.query({
+      text: 'SELECT FROM pg_stat_activity WHERE pid = $1',
+      values: [pid],
+      query_timeout: defaultTimeoutSeconds * 1000,
+    } as pg.QueryConfig);
+    return rowCount === 1;
+  } catch (error) {
+    // A server that refuses, because it has no connection left, is there.
+    return sqlState(error) !== undefined;
+  } finally {
+    (client as unknown as {connection: {stream: {destroy(): void}}}).connection.stream.destroy();
+  }
+}
+
+/** The next way of TLS, if the server has none or its rules demand the other one. */
+function mayTryAgain(error: unknown): boolean {
+  return /does not support SSL/u.test((error as Error).message) || sqlState(error) === '28000';
+}
+
+function connectionFault(error: unknown, facts: {place: string; psql: string}): BkpError {
+  if (/password must be a/u.test((error as Error).message)) {
+    return new BkpError('PRECONDITION', `database ${facts.place} asks for a password, and none is set`, {
+      next: 'bkp config set source.password -, or PGPASSWORD, or a line in ~/.pgpass',
+    });
+  }
+  return translated(error, facts);
+}
+
+function clientFor(
+  resolved: Resolved,
+  endpoint: Endpoint,
+  {tls, name}: {tls: ConnectionOptions | undefined; name: string},
+): pg.Client {
+  const {user, database, connectTimeoutSeconds, options, negotiation} = resolved;
+  const seconds = connectTimeoutSeconds === 0 ? defaultTimeoutSeconds : connectTimeoutSeconds;
+  return new pg.Client({
+    user,
+    database,
+    host: endpoint.address ?? endpoint.host,
+    port: endpoint.port,
+    password: () => resolved.passwordFor(endpoint) as string,
+    ssl: tls === undefined ? false : identified(tls, endpoint.host),
+    application_name: name,
+    connectionTimeoutMillis: seconds * 1000,
+    keepAlive: true,
+    options: options ?? '',
+    enableChannelBinding: tls !== undefined,
+    ...(negotiation === 'direct' && tls !== undefined ? {sslnegotiation: 'direct'} : {}),
+  });
+}
+
+/** The certificate must be that of the host's name, even if its address was given. */
+function identified(tls: ConnectionOptions, host: string): ConnectionOptions {
+  return {checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate), ...tls};
+}
+
+async function unwanted(connection: Connection, wish: SessionWish): Promise<BkpError | undefined> {
+  const {inRecovery, place} = connection.facts;
+  const isReadOnly = async () => (await connection.value('SHOW transaction_read_only')) === 'on';
+  const fits = {
+    any: () => true,
+    'prefer-standby': () => true,
+    primary: () => !inRecovery,
+    standby: () => inRecovery,
+    'read-write': async () => !(await isReadOnly()),
+    'read-only': isReadOnly,
+  };
+  if (await fits[wish]()) return undefined;
+  return new BkpError('SOURCE_UNAVAILABLE', `database ${place} is not ${wish}, as the address asks`, {
+    next: 'name the other host too, or change target_session_attrs',
+  });
+}
+
+async function requireVersion(connection: Connection): Promise<Connection> {
+  const {version, place} = connection.facts;
+  if (version >= oldestVersion) return connection;
+  await connection.close();
+  throw new BkpError('UNSUPPORTED', `database ${place} is PostgreSQL ${Math.floor(version / 10_000)}`, {
+    cause: 'bkp needs 14 or newer',
+    next: 'upgrade the server, or back it up with pg_dump',
+  });
+}
+
+export function placeOf({database}: Resolved, {host, port}: Endpoint): string {
+  return `${database} at ${host}:${port}`;
+}
+
+/** Without a password. */
+function psqlOf({user, database}: Resolved, {host, port}: Endpoint): string {
+  const quoted = (text: string) => (/^[\w./:@-]+$/u.test(text) ? text : `'${text.replaceAll("'", "\\'")}'`);
+  return `"host=${quoted(host)} port=${port} dbname=${quoted(database)} user=${quoted(user)}"`;
+}

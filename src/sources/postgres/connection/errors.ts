@@ -1,0 +1,99 @@
+import {BkpError, systemCode} from '../../../errors/index.ts';
+
+/** What a server reports. Source: https://www.postgresql.org/docs/18/protocol-error-fields.html */
+type ServerFault = Error & {
+  code?: string;
+  severity?: string;
+  detail?: string;
+  hint?: string;
+  where?: string;
+  table?: string;
+};
+
+/** Codes of connections that broke: the work can be repeated. */
+const broken = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', '08001', '08004']);
+const systemFaults = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ECONNREFUSED',
+  'ENOENT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+]);
+
+/** SQLSTATE of an error that a server reported; undefined for another error. */
+export function sqlState(error: unknown): string | undefined {
+  const {code, severity} = (error ?? {}) as ServerFault;
+  return severity !== undefined && typeof code === 'string' ? code : undefined;
+}
+
+/**
+ * An error of a server or of its connection, as users read it.
+ * @param place the database, for the message: `shop at db.internal:5432`
+ * @param psql the arguments with which psql shows the same
+ */
+export function translated(error: unknown, {place, psql}: {place: string; psql: string}): BkpError {
+  if (error instanceof BkpError) return error;
+  const fault = error as ServerFault;
+  const state = sqlState(error);
+  const options = {cause: [fault.message, fault.detail].filter(Boolean).join('; ')};
+  const next = `psql ${psql} -c 'select 1' shows the same`;
+  if (state === undefined) {
+    const isSystem =
+      systemFaults.has(systemCode(error) ?? '') || /Connection terminated|timeout|SSL/iu.test(fault.message);
+    if (!isSystem) return new BkpError('INTERNAL', fault.message, {cause: error});
+    return new BkpError('SOURCE_UNAVAILABLE', `database ${place} does not answer`, {...options, next, retryable: true});
+  }
+  switch (state) {
+    case '28P01':
+      return new BkpError('PRECONDITION', `database ${place} refused the password`, {
+        ...options,
+        next: 'bkp config set source.password -, or PGPASSWORD, or a line in ~/.pgpass',
+      });
+    case '28000':
+      return new BkpError('PRECONDITION', `database ${place} refused the connection`, {...options, next});
+    case '3D000':
+      return new BkpError('SOURCE_UNAVAILABLE', `there is no database ${place}`, {
+        ...options,
+        next: `psql ${psql.replace(/dbname=('[^']*'|\S+)/u, 'dbname=postgres')} -l lists the server's databases`,
+      });
+    case '42501':
+      return new BkpError('PRECONDITION', `the role lacks a right on ${place}: ${fault.message}`, {
+        cause: fault.detail,
+        next: 'bkp doctor prints the GRANT for each right that is missing',
+      });
+    case '55P03':
+      return new BkpError('SOURCE_LOCKED', `a lock in ${place} was not free in time`, {
+        ...options,
+        next: 'give the statement again when the other transaction has ended',
+        retryable: true,
+      });
+    case '40001':
+      return new BkpError('SOURCE_UNAVAILABLE', `the standby ${place} cancelled the reading`, {
+        ...options,
+        next: 'set hot_standby_feedback = on there, or back up the primary',
+        retryable: true,
+      });
+    case '53100':
+      return new BkpError('SOURCE_FULL', `the disk of the server of ${place} is full`, {
+        ...options,
+        next: 'free space on the server, then give the statement again',
+      });
+    case '53300':
+      return new BkpError('SOURCE_UNAVAILABLE', `the server of ${place} has no connection left`, {
+        ...options,
+        next: 'raise max_connections there, or end a session that nobody needs; a backup takes two',
+        retryable: true,
+      });
+    default:
+      break;
+  }
+  if (broken.has(state)) {
+    return new BkpError('SOURCE_UNAVAILABLE', `the connection to ${place} broke`, {...options, next, retryable: true});
+  }
+  return new BkpError('SOURCE_UNAVAILABLE', `database ${place} reported an error: ${fault.message}`, {
+    cause: [fault.detail, fault.where, `SQLSTATE ${state}`].filter(Boolean).join('; '),
+    next: fault.hint ?? next,
+  });
+}

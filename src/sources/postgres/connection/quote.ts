@@ -1,0 +1,16 @@
+import {isUtf8} from 'node:buffer';
+
+/** An identifier in double quotes. */
+export const quoteIdent = (name: string) => `"${name.replaceAll('"', '""')}"`;
+
+/** A literal that means the same whatever `standard_conforming_strings` is. */
+export function quoteText(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return text.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted;
+}
+
+/** A literal of bytes as COPY writes them: UTF-8, except in a database of encoding SQL_ASCII, which may have any. */
+export function quoteBytes(bytes: Uint8Array): string {
+  if (isUtf8(bytes)) return quoteText(Buffer.from(bytes).toString('utf8'));
+  return `pg_catalog.convert_from('\\x${Buffer.from(bytes).toString('hex')}'::bytea, 'SQL_ASCII')`;
+}

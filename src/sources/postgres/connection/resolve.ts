@@ -1,0 +1,157 @@
+import {readFileSync, statSync} from 'node:fs';
+import {homedir, userInfo} from 'node:os';
+import {join} from 'node:path';
+import {BkpError} from '../../../errors/index.ts';
+import type {Environment} from './environment.ts';
+import {passwordFrom} from './password-file.ts';
+import {readService} from './service-file.ts';
+import {type TlsFiles, type TlsMode, tlsMode} from './tls.ts';
+
+/** Where a server listens. `host`: a name, an address, or the absolute path of a socket's folder. */
+export type Endpoint = {host: string /** Replaces `host` for the connection itself. */; address?: string; port: number};
+
+/** Which of several hosts will do. */
+export type SessionWish = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby';
+
+/** Everything that a connection needs, with libpq's defaults filled in. */
+export type Resolved = {
+  endpoints: readonly Endpoint[];
+  user: string;
+  database: string;
+  tls: TlsMode;
+  tlsFiles: TlsFiles;
+  negotiation: 'postgres' | 'direct';
+  wish: SessionWish;
+  /** 0: no limit but bkp's own. */
+  connectTimeoutSeconds: number;
+  options: string | undefined;
+  /** The parameters as libpq's own programs take them, without a password, `host` and `port`. */
+  forPrograms: Readonly<Record<string, string>>;
+  /** Undefined: none is known, and the server may need none. */
+  passwordFor(endpoint: Endpoint): string | undefined;
+};
+
+/** libpq's environment variables. Source: https://www.postgresql.org/docs/18/libpq-envars.html */
+const variables: Readonly<Record<string, string>> = {
+  host: 'PGHOST',
+  hostaddr: 'PGHOSTADDR',
+  port: 'PGPORT',
+  dbname: 'PGDATABASE',
+  user: 'PGUSER',
+  passfile: 'PGPASSFILE',
+  service: 'PGSERVICE',
+  connect_timeout: 'PGCONNECT_TIMEOUT',
+  options: 'PGOPTIONS',
+  sslmode: 'PGSSLMODE',
+  sslrootcert: 'PGSSLROOTCERT',
+  sslcert: 'PGSSLCERT',
+  sslkey: 'PGSSLKEY',
+  sslcrl: 'PGSSLCRL',
+  sslnegotiation: 'PGSSLNEGOTIATION',
+  target_session_attrs: 'PGTARGETSESSIONATTRS',
+};
+
+/** The folders where servers put their sockets: Debian's and RedHat's, then PostgreSQL's own default. */
+const socketFolders = ['/run/postgresql', '/var/run/postgresql', '/tmp'];
+
+/**
+ * Applies libpq's order: parameters, the service, the environment, defaults.
+ * @param password of bkp's own settings; PGPASSWORD precedes it
+ * @throws BkpError `USAGE` | `FILE_UNAVAILABLE`
+ */
+export function resolveConnection(
+  parameters: Readonly<Record<string, string | undefined>>,
+  {env, password, home = homedir()}: {env: Environment; password?: string | undefined; home?: string},
+): Resolved {
+  const service = parameters.service ?? env.PGSERVICE;
+  const ofService =
+    service === undefined ? new Map<string, string>() : readService(service, {file: parameters.servicefile, env, home});
+  const value = (name: string): string | undefined => {
+    const variable = variables[name];
+    const found = parameters[name] ?? ofService.get(name) ?? (variable === undefined ? undefined : env[variable]);
+    return found === '' ? undefined : found;
+  };
+  const user = value('user') ?? userInfo().username;
+  const database = value('dbname') ?? user;
+  const files = tlsFilesOf(value, home);
+  const passwordFile = value('passfile') ?? join(home, '.pgpass');
+  const known = env.PGPASSWORD ?? ofService.get('password') ?? password;
+  return {
+    endpoints: endpointsOf(value),
+    user,
+    database,
+    tls: tlsMode(value('sslmode'), files.rootCertificates),
+    tlsFiles: files,
+    negotiation: value('sslnegotiation') === 'direct' ? 'direct' : 'postgres',
+    wish: (value('target_session_attrs') ?? 'any') as SessionWish,
+    connectTimeoutSeconds: Math.max(0, Number(value('connect_timeout') ?? 0)) || 0,
+    options: value('options'),
+    forPrograms: programParameters(value, {user, database}),
+    passwordFor: ({host, port}) => known ?? passwordFrom(passwordFile, {host, port, database, user}),
+  };
+}
+
+function programParameters(
+  value: (name: string) => string | undefined,
+  {user, database}: {user: string; database: string},
+): Readonly<Record<string, string>> {
+  const names = [
+    'sslmode',
+    'sslrootcert',
+    'sslcert',
+    'sslkey',
+    'sslcrl',
+    'sslnegotiation',
+    'connect_timeout',
+    'options',
+  ];
+  const pairs = names.flatMap((name) => {
+    const found = value(name);
+    return found === undefined ? [] : [[name, found] as const];
+  });
+  return {user, dbname: database, ...Object.fromEntries(pairs)};
+}
+
+function endpointsOf(value: (name: string) => string | undefined): readonly Endpoint[] {
+  const addresses = value('hostaddr')?.split(',') ?? [];
+  const hosts = value('host')?.split(',') ?? (addresses.length > 0 ? addresses : [defaultHost()]);
+  const ports = value('port')?.split(',') ?? [];
+  if (ports.length > 1 && ports.length !== hosts.length) {
+    throw new BkpError('USAGE', `source: ${ports.length} ports are given for ${hosts.length} hosts`, {
+      next: 'write one port for all hosts, or one for each',
+    });
+  }
+  return hosts.map((host, at) => {
+    const port = Number((ports.length > 1 ? ports[at] : ports[0]) || 5432);
+    const address = addresses[at];
+    return {host: host === '' ? defaultHost() : host, port, ...(address ? {address} : {})};
+  });
+}
+
+function defaultHost(): string {
+  return socketFolders.find((folder) => statSync(folder, {throwIfNoEntry: false})?.isDirectory()) ?? 'localhost';
+}
+
+function tlsFilesOf(value: (name: string) => string | undefined, home: string): TlsFiles {
+  const usual = (name: string) => join(home, '.postgresql', name);
+  const root = value('sslrootcert');
+  return {
+    rootCertificates: root === 'system' ? 'system' : textOf(root, usual('root.crt')),
+    certificate: textOf(value('sslcert'), usual('postgresql.crt')),
+    key: textOf(value('sslkey'), usual('postgresql.key')),
+    revoked: textOf(value('sslcrl'), usual('root.crl')),
+  };
+}
+
+/** @throws BkpError `FILE_UNAVAILABLE` for a file that was named; the usual one need not exist */
+function textOf(named: string | undefined, usual: string): string | undefined {
+  try {
+    return readFileSync(named ?? usual, 'utf8');
+  } catch (error) {
+    if (named === undefined) return undefined;
+    throw new BkpError('FILE_UNAVAILABLE', `source: the file ${named} cannot be read`, {
+      cause: error,
+      next: `ls -l '${named}'`,
+    });
+  }
+}

@@ -1,0 +1,196 @@
+import {hostname} from 'node:os';
+import {BkpError} from '../../errors/index.ts';
+import type {Origin} from '../origin.ts';
+import type {
+  BackupParts,
+  Choice,
+  Incoming,
+  Mark,
+  Snapshot,
+  SnapshotOptions,
+  SourceCheck,
+  Staging,
+  TableFacts,
+  TableName,
+  TableSchema,
+  TableSource,
+  TargetFindings,
+  WantedTable,
+} from '../source.ts';
+import {describeTables} from './catalog/describe.ts';
+import {connect} from './connection/connect.ts';
+import type {Connection} from './connection/connection.ts';
+import type {Environment} from './connection/environment.ts';
+import {type Resolved, resolveConnection} from './connection/resolve.ts';
+import {chooseTables} from './restore/choose.ts';
+import {requireFreeNames} from './restore/obstacles.ts';
+import {discardStaging, PostgresStaging, unsupportedMode} from './restore/staging.ts';
+import {partsText, storedTables} from './restore/stored.ts';
+import {findPrograms} from './schema/programs.ts';
+import {openSnapshot} from './snapshot/open.ts';
+import {brokenTracking, identityOf, listTracking, untrack} from './tracking/listing.ts';
+import {keepMark} from './tracking/marks.ts';
+
+export type PostgresSourceOptions = {
+  /** As the user wrote it, without secrets. */
+  description: string;
+  /** libpq's connection parameters; what is absent comes from the environment. */
+  parameters: Readonly<Record<string, string | undefined>>;
+  /** Of bkp's settings; PGPASSWORD precedes it. */
+  password?: string | undefined;
+  env: Environment;
+  /** Folder of pg_dump and pg_restore. */
+  pgBin?: string | undefined;
+  /** Seconds; default 5. */
+  lockTimeout?: number | undefined;
+};
+
+const defaultLockTimeoutSeconds = 5;
+
+/** A PostgreSQL database. One connection stays open between calls; a snapshot and a staging have their own. */
+export class PostgresSource implements TableSource {
+  readonly description: string;
+  readonly #options: PostgresSourceOptions;
+  #resolved: Resolved | undefined;
+  #connection: Promise<Connection> | undefined;
+
+  constructor(options: PostgresSourceOptions) {
+    this.description = options.description;
+    this.#options = options;
+  }
+
+  async identity(): Promise<string | undefined> {
+    return identityOf(await this.#shared());
+  }
+
+  /** A database of a cluster; a physical copy of the cluster has the same one. */
+  async origin(): Promise<Origin | undefined> {
+    const connection = await this.#shared();
+    const [row] = await connection.rows(
+      `SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database())
+        FROM pg_control_system()`,
+    );
+    const {host, port} = connection.facts.endpoint;
+    return {
+      host: host.startsWith('/') ? hostname() : host,
+      path: `${host}:${port}/${this.#resolve().database}`,
+      file: `${row![0]}-${row![1]}`,
+    };
+  }
+
+  async describe(tables: readonly TableName[] | 'all'): Promise<readonly TableFacts[]> {
+    return describeTables(await this.#shared(), tables);
+  }
+
+  async leftBehind(): Promise<readonly string[]> {
+    return [];
+  }
+
+  async snapshot(options: SnapshotOptions): Promise<Snapshot> {
+    const {env, pgBin, lockTimeout = defaultLockTimeoutSeconds} = this.#options;
+    return openSnapshot(await this.#own('backup'), options, {
+      resolved: this.#resolve(),
+      pgBin,
+      env,
+      lockTimeoutSeconds: lockTimeout,
+    });
+  }
+
+  async acknowledge(owner: string, mark: Mark): Promise<void> {
+    await keepMark(await this.#shared(), owner, mark);
+  }
+
+  async untrack(owner: string): Promise<void> {
+    await untrack(await this.#shared(), owner);
+  }
+
+  async tracking(): Promise<readonly {owner: string; tables: readonly TableName[]; logRows: number}[]> {
+    return listTracking(await this.#shared());
+  }
+
+  async brokenTracking(): Promise<readonly {table: TableName; detail: string}[]> {
+    const broken = await brokenTracking(await this.#shared());
+    return broken.map(({table, detail}) => ({table, detail}));
+  }
+
+  async removeBrokenTracking(): Promise<void> {
+    const connection = await this.#shared();
+    for (const {oid} of await brokenTracking(connection)) {
+      // The next backup makes it again, and takes the table whole, because the witness has changed.
+      await connection.rows("UPDATE _bkp.tracked SET made = '' WHERE rel = $1", [oid]);
+    }
+  }
+
+  async choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice> {
+    return chooseTables(parts, wanted);
+  }
+
+  async survey({schemas}: Incoming): Promise<TargetFindings> {
+    const connection = await this.#shared();
+    const brings = new Map(schemas.map(({name, definition}) => [name, partsText(definition)]));
+    try {
+      await requireFreeNames(connection, storedTables(schemas));
+      return {brings, notices: []};
+    } catch (error) {
+      if (error instanceof BkpError) return {obstacle: error, brings, notices: []};
+      throw error;
+    }
+  }
+
+  async stage(schemas: readonly TableSchema[], options: Parameters<TableSource['stage']>[1]): Promise<Staging> {
+    const {id, database, objects = [], mode} = options;
+    if (mode !== undefined) throw unsupportedMode();
+    return PostgresStaging.create(await this.#own('restore'), schemas, {id, database, objects});
+  }
+
+  async discardStaging(id: string): Promise<boolean> {
+    await discardStaging(await this.#shared(), id);
+    return false;
+  }
+
+  async inspect(): Promise<readonly SourceCheck[]> {
+    const connection = await this.#shared();
+    const {place, version, inRecovery} = connection.facts;
+    const major = Math.floor(version / 10_000);
+    const programs = await findPrograms(major, {pgBin: this.#options.pgBin, path: this.#options.env.PATH}).catch(
+      (error: unknown) => error as BkpError,
+    );
+    return [
+      {what: 'database', ok: true, detail: `${place}, PostgreSQL ${major}${inRecovery ? ', a standby' : ''}`},
+      programs instanceof BkpError
+        ? {
+            what: 'pg_dump',
+            ok: false,
+            detail: programs.message,
+            ...(programs.next === undefined ? {} : {next: programs.next}),
+          }
+        : {what: 'pg_dump', ok: true, detail: `${programs.folder}, version ${programs.major}`},
+    ];
+  }
+
+  async close(): Promise<void> {
+    const connection = await this.#connection?.catch(() => undefined);
+    this.#connection = undefined;
+    await connection?.close();
+  }
+
+  #resolve(): Resolved {
+    const {parameters, env, password} = this.#options;
+    this.#resolved ??= resolveConnection(parameters, {env, password});
+    return this.#resolved;
+  }
+
+  async #shared(): Promise<Connection> {
+    this.#connection ??= connect(this.#resolve(), 'bkp');
+    try {
+      return await this.#connection;
+    } catch (error) {
+      this.#connection = undefined;
+      throw error;
+    }
+  }
+
+  async #own(what: string): Promise<Connection> {
+    return connect(this.#resolve(), `bkp ${what}`);
+  }
+}

@@ -1,0 +1,25 @@
+import {BkpError} from '../../../errors/index.ts';
+import type {Connection} from '../connection/connection.ts';
+import {quoteIdent} from '../connection/quote.ts';
+import {asIdent} from '../schema/rewrite.ts';
+import {pairOf, type StoredTable} from './stored.ts';
+
+/**
+ * Refuses a restore that would meet a relation of the same name: a table, or an index or sequence of it.
+ * @throws BkpError `TABLE_EXISTS` naming all of them
+ */
+export async function requireFreeNames(connection: Connection, tables: readonly StoredTable[]): Promise<void> {
+  const relations = tables.flatMap((table) => table.relations);
+  if (relations.length === 0) return;
+  const names = relations.map((relation) => pairOf(relation).map(quoteIdent).join('.'));
+  const shown = new Map(names.map((name, at) => [name, pairOf(relations[at]!).map(asIdent).join('.')]));
+  const rows = await connection.rows(
+    'SELECT name FROM unnest(string_to_array($1, chr(1))) AS wanted (name) WHERE to_regclass(name) IS NOT NULL',
+    [names.join('\u0001')],
+  );
+  if (rows.length === 0) return;
+  throw new BkpError('TABLE_EXISTS', `path exist: ${rows.map(([name]) => `/Root/${shown.get(name!)}`).join(', ')}`, {
+    cause: 'RESTORE creates its tables and changes no existing one; nothing was restored',
+    next: 'restore into another database with --source, or drop or rename what is in the way',
+  });
+}

@@ -1,0 +1,95 @@
+import * as v from 'valibot';
+import {BkpError} from '../../../errors/index.ts';
+import {parsed, text} from '../../../lib/schema.ts';
+import type {DatabaseFacts, SchemaObject, TableName, TableSchema} from '../../source.ts';
+
+// What a manifest has of a schema. It may come from another version, or be damaged.
+
+const texts = v.array(text);
+/** `<position>\t<sql>`; see `tableSchemaOf`. */
+const statements = v.array(v.pipe(text, v.regex(/^\d+\t/u)));
+const definitionSchema = v.object({
+  kind: text,
+  schema: text,
+  table: text,
+  owner: text,
+  create: statements,
+  constraints: statements,
+  indexes: statements,
+  references: statements,
+  finish: statements,
+  relations: texts,
+  partitions: texts,
+  statistics: texts,
+  sequences: texts,
+});
+const sharedSchema = v.array(v.object({type: text, schema: text, name: text, owner: text, sql: text}));
+
+export type StoredTable = v.InferOutput<typeof definitionSchema> & {name: TableName};
+export type SharedObject = v.InferOutput<typeof sharedSchema>[number];
+export type StoredView = {name: string; sql: string};
+
+export function storedTables(schemas: readonly TableSchema[]): readonly StoredTable[] {
+  return schemas.map(({name, definition}) => ({
+    ...parsed<v.InferOutput<typeof definitionSchema>>(definitionSchema, definition, (why) => unknown(name, why)),
+    name,
+  }));
+}
+
+/** @throws BkpError `UNSUPPORTED` when the backup is of another product */
+export function sharedObjects(facts: DatabaseFacts): readonly SharedObject[] {
+  if (facts.product !== 'postgres' || typeof facts.shared !== 'string') {
+    throw new BkpError('UNSUPPORTED', 'the backup is not of a PostgreSQL database', {
+      next: 'restore it with --source sqlite::path=FILE',
+    });
+  }
+  return parsed<readonly SharedObject[]>(sharedSchema, JSON.parse(facts.shared), (why) => unknown('database', why));
+}
+
+export function storedViews(objects: readonly SchemaObject[]): readonly StoredView[] {
+  return objects.map(({name, definition}) => ({name, sql: String(definition.sql ?? '')}));
+}
+
+/** The statements of all tables for one step, in the order in which they can run. */
+export function inOrder(
+  tables: readonly StoredTable[],
+  statementsOf: (table: StoredTable) => readonly string[],
+): readonly {table: StoredTable; sql: string}[] {
+  return tables
+    .flatMap((table) =>
+      statementsOf(table).map((statement) => ({table, statement, position: Number.parseInt(statement, 10)})),
+    )
+    .toSorted((a, b) => a.position - b.position)
+    .map(({table, statement}) => ({table, sql: sqlOf(statement)}));
+}
+
+export const sqlOf = (statement: string) => statement.slice(statement.indexOf('\t') + 1);
+
+/** `schema` and `name` of a relation in a definition. */
+export function pairOf(relation: string): readonly [string, string] {
+  const [schema = '', name = ''] = relation.split('\0');
+  return [schema, name];
+}
+
+function unknown(what: string, why: string): BkpError {
+  return new BkpError('OBJECT_DAMAGED', `the definition of ${what} in the backup cannot be read`, {
+    cause: why,
+    next: 'restore another backup',
+  });
+}
+
+/** What comes with a table, for people: `2 indexes, 1 trigger`. */
+export function partsText(definition: TableSchema['definition']): string {
+  const count = (key: string, isOne: (sql: string) => boolean) => {
+    const statements = definition[key];
+    return Array.isArray(statements) ? statements.filter((statement: string) => isOne(sqlOf(statement))).length : 0;
+  };
+  const parts = [
+    [count('indexes', (sql) => sql.startsWith('CREATE')), 'index', 'indexes'],
+    [count('references', () => true), 'foreign key', 'foreign keys'],
+    [count('finish', (sql) => sql.startsWith('CREATE TRIGGER')), 'trigger', 'triggers'],
+  ] as const;
+  return parts
+    .flatMap(([number, one, many]) => (number === 0 ? [] : [`${number} ${number === 1 ? one : many}`]))
+    .join(', ');
+}

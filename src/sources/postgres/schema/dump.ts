@@ -1,0 +1,93 @@
+import {join} from 'node:path';
+import {execa} from 'execa';
+import {BkpError} from '../../../errors/index.ts';
+import type {Connection} from '../connection/connection.ts';
+import type {Resolved} from '../connection/resolve.ts';
+import {type Entry, entriesOf} from './entries.ts';
+import {findPrograms} from './programs.ts';
+
+export type DumpOptions = {
+  resolved: Resolved;
+  pgBin: string | undefined;
+  /** PATH and what programs of libpq read. */
+  env: Readonly<Record<string, string | undefined>>;
+  lockTimeoutSeconds: number;
+  /** Tables that are not dumped, and so not locked: patterns as pg_dump takes them. */
+  without: readonly string[];
+  signal?: AbortSignal | undefined;
+};
+
+/**
+ * The schema of a database as pg_dump's entries with their dependencies, in the order in which they can be created.
+ * pg_dump knows every kind of object of its server; nothing else is as faithful. It locks the tables itself, so the
+ * caller must hold no lock of them: a TRUNCATE that waits for the caller would make pg_dump wait for ever.
+ * @throws BkpError `PRECONDITION` without a suitable pg_dump | `SOURCE_LOCKED` | `SOURCE_UNAVAILABLE`
+ */
+export async function dumpSchema(connection: Connection, options: DumpOptions): Promise<readonly Entry[]> {
+  const {resolved, env, signal} = options;
+  const {version, endpoint} = connection.facts;
+  const {folder} = await findPrograms(Math.floor(version / 10_000), {pgBin: options.pgBin, path: env.PATH});
+  const {PGSERVICE: _, ...others} = env;
+  const password = resolved.passwordFor(endpoint);
+  // Its arguments are visible to every user of the machine: the password is not among them.
+  const programEnv = {
+    ...others,
+    PGHOST: endpoint.host,
+    PGPORT: String(endpoint.port),
+    ...(endpoint.address === undefined ? {} : {PGHOSTADDR: endpoint.address}),
+    ...(password === undefined ? {} : {PGPASSWORD: password}),
+    PGAPPNAME: 'bkp pg_dump',
+    LC_MESSAGES: 'C',
+  };
+  const common = {
+    env: programEnv as Record<string, string>,
+    extendEnv: false,
+    reject: false,
+    ...(signal === undefined ? {} : {cancelSignal: signal}),
+  } as const;
+  const dump = execa(join(folder, 'pg_dump'), argumentsOf(options), {...common, encoding: 'buffer'});
+  const script = execa(join(folder, 'pg_restore'), ['--verbose', '--file=-'], {
+    ...common,
+    // Its messages are those of the comments, one for each entry.
+    stderr: 'ignore',
+    maxBuffer: 512 * 1024 * 1024,
+  });
+  dump.stdout.pipe(script.stdin);
+  const [dumped, restored] = await Promise.all([dump, script]);
+  signal?.throwIfAborted();
+  if (dumped.failed) throw dumpFault(Buffer.from(dumped.stderr ?? '').toString(), connection);
+  if (restored.failed) throw dumpFault(restored.shortMessage ?? '', connection);
+  return entriesOf(restored.stdout ?? '');
+}
+
+function argumentsOf({resolved, lockTimeoutSeconds, without}: DumpOptions): readonly string[] {
+  const conninfo = Object.entries(resolved.forPrograms)
+    .map(([name, value]) => `${name}='${value.replaceAll(/['\\]/gu, '\\$&')}'`)
+    .join(' ');
+  return [
+    '--schema-only',
+    '--format=custom',
+    '--compress=0',
+    '--no-publications',
+    '--no-subscriptions',
+    '--exclude-schema=_bkp*',
+    `--lock-wait-timeout=${lockTimeoutSeconds * 1000}`,
+    ...without.map((pattern) => `--exclude-table=${pattern}`),
+    `--dbname=${conninfo}`,
+  ];
+}
+
+function dumpFault(message: string, {facts}: Connection): BkpError {
+  const text = message.trim().split('\n').join('; ');
+  if (/lock timeout|statement timeout/u.test(text)) {
+    return new BkpError('SOURCE_LOCKED', `pg_dump could not lock a table of ${facts.place} in time`, {
+      cause: text,
+      next: 'give the statement again when the transaction that holds the lock has ended',
+      retryable: true,
+    });
+  }
+  return new BkpError('SOURCE_UNAVAILABLE', `pg_dump could not read the schema of ${facts.place}`, {
+    cause: text,
+    next: `pg_dump -s -d ${facts.psql} shows the same`,
+  });
+}

@@ -1,0 +1,88 @@
+import {createHash} from 'node:crypto';
+import type {SchemaObject, TableSchema} from '../../source.ts';
+import type {Relation} from '../catalog/relations.ts';
+import type {Connection} from '../connection/connection.ts';
+import type {Entry} from './entries.ts';
+import type {Selection, TableParts} from './select.ts';
+
+/**
+ * A table as a manifest has it: its statements by the step in which a restore runs them, each with its place among
+ * those of all tables, and what a restore must know to move them to another schema.
+ */
+export async function tableSchemaOf(
+  connection: Connection,
+  relation: Relation,
+  parts: TableParts,
+  {omitIndexes}: {omitIndexes: boolean},
+): Promise<TableSchema> {
+  const statements = (entries: readonly Entry[]) => entries.map(({sql, position}) => `${position}\t${sql}`);
+  const {create, constraints, references, finish} = parts;
+  return {
+    name: relation.name,
+    fingerprint: await fingerprintOf(connection, relation),
+    definition: {
+      kind: relation.kind,
+      schema: relation.schema,
+      table: relation.table,
+      owner: create[0]?.owner ?? '',
+      create: statements(create),
+      constraints: statements(constraints),
+      indexes: omitIndexes ? [] : statements(parts.indexes),
+      references: statements(references),
+      finish: statements(finish),
+      relations: relationsIn(parts),
+      partitions: create.filter(({type, oid}) => type === 'TABLE' && oid !== relation.oid).map(pairOf),
+      statistics: create.filter(({type}) => type === 'STATISTICS').map(pairOf),
+      sequences: await sequencesOf(connection, create),
+    },
+  };
+}
+
+/** Everything that is created beside the tables, as JSON for the facts of the database. */
+export function sharedText({shared}: Selection): string {
+  return JSON.stringify(shared.map(({type, schema, name, owner, sql}) => ({type, schema, name, owner, sql})));
+}
+
+export function viewObjects({views}: Selection): readonly SchemaObject[] {
+  return views.map(({type, schema, name, sql, owner}) => ({
+    name: `${schema}.${name}`,
+    definition: {type, owner, sql},
+  }));
+}
+
+/** `schema` and `name` of every relation that is created with the table, joined by a NUL. */
+function relationsIn({create, constraints, indexes}: TableParts): readonly string[] {
+  const inCreate = create.filter(({type}) => ['TABLE', 'SEQUENCE', 'STATISTICS'].includes(type)).map(pairOf);
+  const ofIndexes = indexes.filter(({type}) => type === 'INDEX').map(pairOf);
+  const ofConstraints = constraints.map(({schema, name}) => `${schema}\0${name.slice(name.indexOf(' ') + 1)}`);
+  return [...new Set([...inCreate, ...ofIndexes, ...ofConstraints])];
+}
+
+const pairOf = ({schema, name}: Entry) => `${schema}\0${name}`;
+
+/** The values of the table's own sequences: name, last value, whether it was used. */
+async function sequencesOf(connection: Connection, create: readonly Entry[]): Promise<readonly string[]> {
+  const values: string[] = [];
+  for (const {type, schema, name} of create) {
+    if (type !== 'SEQUENCE') continue;
+    const [found] = await connection.rows("SELECT format('%I.%I', $1::text, $2::text)", [schema, name]);
+    const [row] = await connection.rows(`SELECT last_value, is_called FROM ${found![0]}`);
+    values.push(JSON.stringify([schema, name, row![0], row![1] === 't']));
+  }
+  return values;
+}
+
+async function fingerprintOf(connection: Connection, {oid, kind}: Relation): Promise<string> {
+  const columns = await connection.rows(
+    `SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text, a.attnotnull,
+        a.attgenerated
+      FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
+    [oid],
+  );
+  const key = await connection.rows(
+    'SELECT indkey::text, indclass::text, indcollation::text FROM pg_index WHERE indrelid = $1 AND indisprimary',
+    [oid],
+  );
+  const facts = JSON.stringify({kind, columns, key});
+  return createHash('sha256').update(facts).digest('hex').slice(0, 32);
+}

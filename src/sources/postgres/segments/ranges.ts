@@ -1,0 +1,105 @@
+import * as v from 'valibot';
+import {count, parsedJson} from '../../../lib/schema.ts';
+import type {KeyColumn} from '../catalog/columns.ts';
+import type {Connection} from '../connection/connection.ts';
+import {quoteBytes, quoteIdent} from '../connection/quote.ts';
+
+/** The key of a row, part by part, in the encoding of the database. */
+export type Bound = readonly Uint8Array[];
+
+/** A range of keys in a base. */
+export type KeyRange = {
+  /** The last key in it; absent: no upper limit. */
+  upTo?: Bound;
+  /** The segment that begins here. */
+  segment: number;
+  bytes: number;
+};
+
+const hex = v.pipe(v.string(), v.regex(/^(?:[0-9a-f]{2})*$/u));
+/** Where a base was cut; docs/format.md describes it. */
+const schema = v.variant('by', [
+  v.object({
+    version: v.literal(1),
+    by: v.literal('key'),
+    key: v.array(v.string()),
+    ranges: v.pipe(
+      v.array(v.object({upTo: v.exactOptional(v.array(hex)), segment: count, bytes: count})),
+      v.minLength(1),
+    ),
+  }),
+  v.object({version: v.literal(1), by: v.literal('block'), blocks: count, starts: v.array(count)}),
+]);
+type Cuts = v.InferOutput<typeof schema>;
+
+export function keyCuts(key: readonly KeyColumn[], ranges: readonly KeyRange[]): string {
+  const texts = ranges.map(({upTo, segment, bytes}) => ({
+    ...(upTo === undefined ? {} : {upTo: upTo.map((part) => Buffer.from(part).toString('hex'))}),
+    segment,
+    bytes,
+  }));
+  return JSON.stringify({version: 1, by: 'key', key: orderOf(key), ranges: texts});
+}
+
+/** @param starts first block of each segment */
+export function blockCuts(blocks: number, starts: readonly number[]): string {
+  return JSON.stringify({version: 1, by: 'block', blocks, starts});
+}
+
+/** @returns undefined when there are none, or others wrote them: the base is then cut like a first one */
+export function readCuts(text: string | undefined): Cuts | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parsedJson<Cuts>(schema, text, (why) => new Error(why));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The ranges of the base before, if each row is in exactly one of them: their ends must ascend as the server compares
+ * them now.
+ */
+export async function usableRanges(
+  connection: Connection,
+  key: readonly KeyColumn[],
+  cuts: Cuts | undefined,
+): Promise<readonly KeyRange[] | undefined> {
+  if (cuts?.by !== 'key' || cuts.key.join('\n') !== orderOf(key).join('\n')) return undefined;
+  const ranges = cuts.ranges.map(({upTo, ...range}) => ({
+    ...range,
+    ...(upTo === undefined ? {} : {upTo: upTo.map((part) => Buffer.from(part, 'hex'))}),
+  }));
+  const ends = ranges.slice(0, -1).map(({upTo}) => upTo);
+  if (ranges.at(-1)!.upTo !== undefined || !ends.every((end) => end?.length === key.length)) return undefined;
+  return (await ascend(connection, key, ends as Bound[])) ? ranges : undefined;
+}
+
+/** `AND`-ed to a query: the rows after one key, up to another. */
+export function rangeCondition(key: readonly KeyColumn[], after: Bound | undefined, upTo: Bound | undefined): string {
+  const columns = `(${key.map(({name}) => quoteIdent(name)).join(', ')})`;
+  const parts = [
+    ...(after === undefined ? [] : [`${columns} > ${rowOf(key, after)}`]),
+    ...(upTo === undefined ? [] : [`${columns} <= ${rowOf(key, upTo)}`]),
+  ];
+  return parts.length === 0 ? 'true' : parts.join(' AND ');
+}
+
+async function ascend(connection: Connection, key: readonly KeyColumn[], ends: readonly Bound[]): Promise<boolean> {
+  const stepsAtOnce = 200;
+  for (let at = 0; at + 1 < ends.length; at += stepsAtOnce) {
+    const steps = ends.slice(at, at + stepsAtOnce + 1);
+    const pairs = steps.slice(1).map((end, index) => `${rowOf(key, steps[index]!)} < ${rowOf(key, end)}`);
+    if (pairs.length > 0 && (await connection.value(`SELECT ${pairs.join(' AND ')}`)) !== 't') return false;
+  }
+  return true;
+}
+
+function rowOf(key: readonly KeyColumn[], bound: Bound): string {
+  return `(${bound.map((part, at) => `${quoteBytes(part)}::${key[at]!.type}${key[at]!.collate}`).join(', ')})`;
+}
+
+/** What decides how keys compare. */
+function orderOf(key: readonly KeyColumn[]): readonly string[] {
+  return key.map(({type, collate}) => `${type}${collate}`);
+}

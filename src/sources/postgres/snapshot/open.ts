@@ -1,0 +1,213 @@
+import {BkpError} from '../../../errors/index.ts';
+import type {Mark, SnapshotOptions, TableName} from '../../source.ts';
+import {findRelation, type Relation} from '../catalog/relations.ts';
+import type {Connection} from '../connection/connection.ts';
+import {quoteIdent} from '../connection/quote.ts';
+import {fixSettings} from '../connection/session.ts';
+import {type DumpOptions, dumpSchema} from '../schema/dump.ts';
+import type {Entry} from '../schema/entries.ts';
+import {select} from '../schema/select.ts';
+import {schemaState} from '../schema/state.ts';
+import {sharedText, tableSchemaOf, viewObjects} from '../schema/table-schema.ts';
+import {ensureShared, ensureTracked} from '../tracking/ensure.ts';
+import {isMarkKnown, setMark} from '../tracking/marks.ts';
+import {PostgresSnapshot} from './snapshot.ts';
+
+const schemaTries = 5;
+
+export type OpenOptions = Pick<DumpOptions, 'resolved' | 'pgBin' | 'env'> & {lockTimeoutSeconds: number};
+
+/**
+ * Opens a snapshot of the tables. The order of the steps is what makes increments complete: tracking is there, then the
+ * mark is set, then the tables are locked, then the snapshot is taken. So the snapshot sees whatever the mark sees, and
+ * every change after the mark is in the log. LOCK takes no snapshot: a TRUNCATE that ended before is seen.
+ * @param connection new; the snapshot closes it
+ * @throws BkpError
+ */
+export async function openSnapshot(
+  connection: Connection,
+  asked: SnapshotOptions,
+  options: OpenOptions,
+): Promise<PostgresSnapshot> {
+  try {
+    const relations = await relationsOf(connection, asked.tables);
+    const whole = new Set(asked.whole);
+    const tracked = relations.filter(({name}) => !whole.has(name));
+    // Before anything is written to the source: a refused increment must not begin to track.
+    if (asked.since !== undefined) await requireKnownMark(connection, asked.since);
+    const mark = asked.track && (await beginTracking(connection, asked.track.owner, tracked, options));
+    const {omitIndexes = false, objects = false, since, signal} = asked;
+    const rootOf = await partitionsOf(connection, relations);
+    const entries = await beginWithSchema(connection, relations, {
+      options,
+      rootOf,
+      without: objects ? [] : await otherTables(connection, relations, rootOf),
+      isIncrement: since !== undefined,
+      signal,
+    });
+    if (since !== undefined) await requireKnownMark(connection, since);
+    const selection = select(entries, relations, {rootOf, withViews: objects});
+    const schemas = [];
+    for (const relation of relations) {
+      const parts = selection.parts.get(relation.oid)!;
+      schemas.push(await tableSchemaOf(connection, relation, parts, {omitIndexes}));
+    }
+    return new PostgresSnapshot({
+      connection,
+      relations,
+      schemas,
+      objects: objects ? viewObjects(selection) : [],
+      database: {
+        product: 'postgres',
+        version: connection.facts.version,
+        encoding: connection.facts.encoding,
+        shared: sharedText(selection),
+      },
+      mark,
+      since,
+      notice: asked.notice,
+    });
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+/**
+ * Begins the transaction of the snapshot, and reads the schema of the same moment. pg_dump runs before it, because it
+ * could not get its locks while this one holds its own; if the schema has changed by then, both begin again.
+ * @throws BkpError `SOURCE_LOCKED` when it changes all the time
+ */
+async function beginWithSchema(
+  connection: Connection,
+  relations: readonly Relation[],
+  {
+    options,
+    rootOf,
+    without,
+    isIncrement,
+    signal,
+  }: {
+    options: OpenOptions;
+    rootOf: ReadonlyMap<number, number>;
+    without: readonly string[];
+    isIncrement: boolean;
+    signal: AbortSignal | undefined;
+  },
+): Promise<readonly Entry[]> {
+  const oids = [...new Set([...relations.map(({oid}) => oid), ...rootOf.keys()])];
+  for (let left = schemaTries; left > 0; left--) {
+    const before = await schemaState(connection, oids);
+    const entries = await dumpSchema(connection, {...options, without, signal});
+    // An increment collects keys in a temporary table, which a READ ONLY transaction cannot create.
+    await connection.run(`BEGIN ISOLATION LEVEL REPEATABLE READ ${isIncrement ? '' : 'READ ONLY'}`);
+    await fixSettings(connection, options);
+    await lock(connection, relations);
+    await requireSameTables(connection, relations);
+    if ((await schemaState(connection, oids)) === before) return entries;
+    await connection.run('ROLLBACK');
+  }
+  throw new BkpError('SOURCE_LOCKED', `the schema of ${connection.facts.place} changes all the time`, {
+    cause: `${schemaTries} times, a statement changed a table, a type or a function while bkp read the schema`,
+    next: 'give the statement again when the schema has settled',
+    retryable: true,
+  });
+}
+
+async function relationsOf(connection: Connection, tables: readonly TableName[]): Promise<readonly Relation[]> {
+  const relations: Relation[] = [];
+  for (const name of tables) {
+    const relation = await findRelation(connection, name);
+    if (relation === undefined) {
+      throw new BkpError('TABLE_NOT_FOUND', `table ${name} does not exist in ${connection.facts.place}`, {
+        next: 'bkp doctor lists the tables that the role can see',
+        context: {table: name},
+      });
+    }
+    relations.push(relation);
+  }
+  return relations;
+}
+
+async function beginTracking(
+  connection: Connection,
+  owner: string,
+  relations: readonly Relation[],
+  {lockTimeoutSeconds}: OpenOptions,
+): Promise<Mark> {
+  await ensureShared(connection);
+  for (const relation of relations) await ensureTracked(connection, relation, {lockTimeoutSeconds});
+  return setMark(connection, owner, relations);
+}
+
+/** TRUNCATE and rewriting ALTERs wait for the lock: to a snapshot from before, they would have emptied the table. */
+async function lock(connection: Connection, relations: readonly Relation[]): Promise<void> {
+  for (const {schema, table, kind} of relations) {
+    const only = kind === 'partitioned' ? '' : 'ONLY ';
+    await connection.run(`LOCK TABLE ${only}${quoteIdent(schema)}.${quoteIdent(table)} IN ACCESS SHARE MODE`);
+  }
+}
+
+/**
+ * A mark of any table shows that the database is the one of the backup. Tables that begin again one by one do not need
+ * it, but a backup of another database must not continue the chain.
+ * @throws BkpError `CHAIN_BROKEN`
+ */
+async function requireKnownMark(
+  connection: Connection,
+  {owner, mark, fingerprints}: NonNullable<SnapshotOptions['since']>,
+): Promise<void> {
+  const [table] = Object.keys(fingerprints);
+  if (table === undefined || (await isMarkKnown(connection, owner, mark))) return;
+  throw new BkpError(
+    'CHAIN_BROKEN',
+    'this database does not know the backup before: it is another one or an older copy, or its change tracking was ' +
+      'removed',
+    {next: 'take a new full backup: it starts a new chain', context: {table}},
+  );
+}
+
+/**
+ * A name may mean another table by the time it is locked, whose rows would be taken for those of the first one.
+ * @throws BkpError `SOURCE_LOCKED`
+ */
+async function requireSameTables(connection: Connection, relations: readonly Relation[]): Promise<void> {
+  for (const {schema, table, oid, name} of relations) {
+    const now = await connection.value('SELECT to_regclass($1)::oid', [`${quoteIdent(schema)}.${quoteIdent(table)}`]);
+    if (Number(now) === oid) continue;
+    throw new BkpError('SOURCE_LOCKED', `table ${name} was replaced by another one while the backup began`, {
+      next: 'give the statement again',
+      context: {table: name},
+      retryable: true,
+    });
+  }
+}
+
+/** Oids of all partitions, with the oid of their table in the collection. */
+async function partitionsOf(
+  connection: Connection,
+  relations: readonly Relation[],
+): Promise<ReadonlyMap<number, number>> {
+  const rootOf = new Map<number, number>();
+  for (const {oid, kind} of relations) {
+    if (kind !== 'partitioned') continue;
+    for (const [part] of await connection.rows('SELECT relid::oid FROM pg_partition_tree($1)', [oid])) {
+      rootOf.set(Number(part), oid);
+    }
+  }
+  return rootOf;
+}
+
+/** Patterns of pg_dump for every other table, which it would lock. */
+async function otherTables(
+  connection: Connection,
+  relations: readonly Relation[],
+  rootOf: ReadonlyMap<number, number>,
+): Promise<readonly string[]> {
+  const own = new Set([...relations.map(({oid}) => oid), ...rootOf.keys()]);
+  const rows = await connection.rows(`
+    SELECT c.oid, '"' || replace(n.nspname, '"', '""') || '"."' || replace(c.relname, '"', '""') || '"'
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^(pg_|_bkp)' AND n.nspname <> 'information_schema'`);
+  return rows.filter(([oid]) => !own.has(Number(oid))).map(([, pattern]) => pattern!);
+}

@@ -1,0 +1,120 @@
+import {BkpError} from '../../../errors/index.ts';
+import type {
+  BaseOptions,
+  Changes,
+  DatabaseFacts,
+  Mark,
+  SchemaObject,
+  Snapshot,
+  SnapshotOptions,
+  TableBase,
+  TableName,
+  TableSchema,
+} from '../../source.ts';
+import {columnsOf, type TableColumns} from '../catalog/columns.ts';
+import type {Relation} from '../catalog/relations.ts';
+import type {Connection} from '../connection/connection.ts';
+import {quoteIdent} from '../connection/quote.ts';
+import {KeyOrderedRows} from '../segments/base-rows.ts';
+import {BlockOrderedRows} from '../segments/block-rows.ts';
+import {markRow, whyAllRows} from '../tracking/marks.ts';
+import {changesSince} from './changes.ts';
+import {readsByKey} from './order.ts';
+
+export type OpenedSnapshot = {
+  /** In a transaction that holds the snapshot and a lock of every table. */
+  connection: Connection;
+  relations: readonly Relation[];
+  schemas: readonly TableSchema[];
+  objects: readonly SchemaObject[];
+  database: DatabaseFacts;
+  mark: Mark | undefined;
+  since: SnapshotOptions['since'];
+  notice: SnapshotOptions['notice'];
+};
+
+/** One moment of a PostgreSQL database, seen by one transaction. */
+export class PostgresSnapshot implements Snapshot {
+  readonly mark: Mark | undefined;
+  readonly schemas: readonly TableSchema[];
+  readonly objects: readonly SchemaObject[];
+  readonly database: DatabaseFacts;
+  readonly #opened: OpenedSnapshot;
+  readonly #columns = new Map<number, TableColumns>();
+
+  constructor(opened: OpenedSnapshot) {
+    this.#opened = opened;
+    this.mark = opened.mark;
+    this.schemas = opened.schemas;
+    this.objects = opened.objects;
+    this.database = opened.database;
+  }
+
+  async estimatedBytes(table: TableName): Promise<number> {
+    return Math.max(1, this.#relation(table).bytes);
+  }
+
+  async countRows(table: TableName): Promise<number> {
+    const {connection} = this.#opened;
+    return Number(await connection.value(`SELECT count(*) FROM ${fromOf(this.#relation(table))}`));
+  }
+
+  async base(table: TableName, {previous}: BaseOptions = {}): Promise<TableBase> {
+    const {connection} = this.#opened;
+    const relation = this.#relation(table);
+    const columns = await this.#columnsOf(relation);
+    const read = {connection, from: fromOf(relation), columns, previous: previous?.get(table)};
+    const rows = (await readsByKey(connection, relation, columns))
+      ? new KeyOrderedRows(read)
+      : new BlockOrderedRows(read);
+    return {form: 'rows', rows};
+  }
+
+  /** Unknown: a server takes longer to hash its rows than to send them. */
+  async content(): Promise<undefined> {
+    return undefined;
+  }
+
+  async changes(table: TableName, since: Mark): Promise<Changes | 'rebase'> {
+    const {connection, since: asked, notice} = this.#opened;
+    const relation = this.#relation(table);
+    const {oid} = relation;
+    const row = asked && (await markRow(connection, {owner: asked.owner, mark: since, oid}));
+    const isSame = asked?.fingerprints[table] === this.schemas.find(({name}) => name === table)?.fingerprint;
+    const why = isSame
+      ? await whyAllRows(connection, oid, row)
+      : 'its columns or key are not those of the backup before';
+    if (why !== undefined || row === undefined) {
+      notice?.(`all rows of ${table} are taken: ${why}`);
+      return 'rebase';
+    }
+    const columns = await this.#columnsOf(relation);
+    return changesSince(connection, {oid, from: fromOf(relation), columns, row});
+  }
+
+  async confirm(): Promise<void> {
+    // A transaction that was ended by the server answers with an error.
+    await this.#opened.connection.value('SELECT 1');
+  }
+
+  async close(): Promise<void> {
+    await this.#opened.connection.close();
+  }
+
+  #relation(table: TableName): Relation {
+    const relation = this.#opened.relations.find(({name}) => name === table);
+    if (relation === undefined) throw new BkpError('INTERNAL', `${table} is not in the snapshot`);
+    return relation;
+  }
+
+  async #columnsOf({oid}: Relation): Promise<TableColumns> {
+    const known = this.#columns.get(oid) ?? (await columnsOf(this.#opened.connection, oid));
+    this.#columns.set(oid, known);
+    return known;
+  }
+}
+
+/** Children of a table have backups of their own, partitions do not. */
+export function fromOf({schema, table, kind}: Relation): string {
+  return `${kind === 'partitioned' ? '' : 'ONLY '}${quoteIdent(schema)}.${quoteIdent(table)}`;
+}

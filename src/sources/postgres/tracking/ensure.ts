@@ -1,0 +1,112 @@
+import {createHash} from 'node:crypto';
+import {setTimeout as pause} from 'node:timers/promises';
+import {BkpError} from '../../../errors/index.ts';
+import {columnsOf} from '../catalog/columns.ts';
+import type {Relation} from '../catalog/relations.ts';
+import type {Connection} from '../connection/connection.ts';
+import {fixSettings} from '../connection/session.ts';
+import {
+  dropTableObjects,
+  seenQuery,
+  sharedObjects,
+  type TrackedTable,
+  tableObjects,
+  trackingVersion,
+} from './objects.ts';
+
+const lockTries = 5;
+
+/** The shared objects of tracking, created if they are missing. */
+export async function ensureShared(connection: Connection): Promise<void> {
+  await connection.transaction('BEGIN', async () => {
+    await fixSettings(connection, {lockTimeoutSeconds: 30});
+    // Two backups may begin at the same time.
+    await connection.run('SELECT pg_catalog.pg_advisory_xact_lock(7213004)');
+    if ((await connection.value("SELECT to_regclass('_bkp.mark') IS NOT NULL")) !== 't')
+      await connection.run(sharedObjects);
+  });
+}
+
+/**
+ * Makes tracking of a table what it must be. It must be called before the mark is set: what was changed without a
+ * trigger until then is noticed by the witness, and from then on the log is complete.
+ * @returns whether something had to be made
+ * @throws BkpError `SOURCE_LOCKED` | `PRECONDITION`
+ */
+export async function ensureTracked(
+  connection: Connection,
+  relation: Relation,
+  {lockTimeoutSeconds, pauseMs = 1000}: {lockTimeoutSeconds: number; pauseMs?: number},
+): Promise<boolean> {
+  for (let left = lockTries; ; left--) {
+    try {
+      return await connection.transaction('BEGIN', async () => {
+        await fixSettings(connection, {lockTimeoutSeconds});
+        return trackInTransaction(connection, relation);
+      });
+    } catch (error) {
+      if (!(error instanceof BkpError) || error.code !== 'SOURCE_LOCKED' || left === 1)
+        throw await named(connection, error, relation);
+      await pause(pauseMs * (lockTries - left + 1));
+    }
+  }
+}
+
+/** The same in a transaction of the caller. */
+export async function trackInTransaction(connection: Connection, relation: Relation): Promise<boolean> {
+  const {table, made} = await wantedOf(connection, relation);
+  if (await isTracked(connection, table.oid, made)) return false;
+  await connection.run(`LOCK TABLE ONLY ${table.name} IN SHARE ROW EXCLUSIVE MODE`);
+  await connection.run(`${dropTableObjects(table.oid)} ${tableObjects(table)}`);
+  await connection.rows(
+    `INSERT INTO _bkp.tracked SELECT $1, $2, (${seenQuery(table.oid)})
+      ON CONFLICT (rel) DO UPDATE SET made = excluded.made, seen = excluded.seen`,
+    [table.oid, made],
+  );
+  return true;
+}
+
+/** The table as its tracking must be made, and a hash of that. */
+async function wantedOf(
+  connection: Connection,
+  {oid, schema, table}: Relation,
+): Promise<{table: TrackedTable; made: string}> {
+  const {key} = await columnsOf(connection, oid);
+  const inherits = await connection.value(
+    'SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = $1 OR inhparent = $1)',
+    [oid],
+  );
+  const kind = await connection.value('SELECT relkind FROM pg_class WHERE oid = $1', [oid]);
+  const name = (await connection.value("SELECT format('%I.%I', $1::text, $2::text)", [schema, table]))!;
+  const wanted = {oid, name, key, inherits: inherits === 't' || kind === 'p'};
+  const made = createHash('sha256')
+    .update(`${trackingVersion} ${tableObjects(wanted)}`)
+    .digest('hex');
+  return {table: wanted, made};
+}
+
+async function isTracked(connection: Connection, oid: number, made: string): Promise<boolean> {
+  const same = await connection.value(
+    `SELECT made = $2 AND seen = (${seenQuery(oid)}) FROM _bkp.tracked WHERE rel = $1`,
+    [oid, made],
+  );
+  return same === 't';
+}
+
+/** A lock that was not had, with who has it. */
+async function named(connection: Connection, error: unknown, {name, oid}: Relation): Promise<unknown> {
+  if (!(error instanceof BkpError) || error.code !== 'SOURCE_LOCKED') return error;
+  const [holder] = await connection.rows(
+    `SELECT a.pid, left(a.query, 60), round(extract(epoch FROM now() - a.xact_start)) FROM pg_locks l
+      JOIN pg_stat_activity a USING (pid) WHERE l.relation = $1 AND l.granted AND l.pid <> pg_backend_pid()
+      ORDER BY a.xact_start LIMIT 1`,
+    [oid],
+  );
+  if (holder === undefined) return error;
+  const [pid, query, seconds] = holder;
+  return new BkpError('SOURCE_LOCKED', `${name} is locked by process ${pid} (${query}, for ${seconds} s)`, {
+    cause: 'change tracking is set up between two transactions of writers',
+    next: 'give the statement again when that transaction has ended',
+    retryable: true,
+  });
+}

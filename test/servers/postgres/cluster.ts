@@ -1,0 +1,145 @@
+import {execFileSync} from 'node:child_process';
+import {cpSync, mkdtempSync, rmSync} from 'node:fs';
+import {createServer} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join, relative} from 'node:path';
+import pg from 'pg';
+import {afterAll, beforeAll} from 'vitest';
+import {postgresPrograms} from '../../../scripts/servers.js';
+import {PostgresSource} from '../../../src/sources/postgres/index.ts';
+
+/** A cluster of a test file. It listens on a socket in its own folder and on 127.0.0.1. */
+export class Cluster {
+  readonly folder = mkdtempSync(join(tmpdir(), 'bkp-pg-'));
+  readonly bin: string;
+  port = 0;
+  readonly #major: 16 | 18;
+  #databases = 0;
+
+  constructor(major: 16 | 18 = 18) {
+    this.#major = major;
+    // PostgreSQL refuses to run as root, and other users cannot read root's cache.
+    const bin = postgresPrograms(major);
+    this.bin = isRoot ? join(this.folder, 'programs', relative(wheelOf(bin), bin)) : bin;
+  }
+
+  async start(): Promise<void> {
+    if (isRoot) cpSync(wheelOf(postgresPrograms(this.#major)), join(this.folder, 'programs'), {recursive: true});
+    const [data, socket] = [join(this.folder, 'data'), join(this.folder, 's')];
+    this.port = await freePort();
+    execFileSync('install', ['-d', '-m', '700', ...ownedBy(), data]);
+    execFileSync('install', ['-d', '-m', '755', ...ownedBy(), this.folder, socket]);
+    this.#run('initdb', ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', '-E', 'UTF8', '--locale=C.UTF-8']);
+    const settings = {
+      port: this.port,
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: socket,
+      fsync: 'off',
+      max_prepared_transactions: 20,
+      max_connections: 60,
+    };
+    const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+    this.#run('pg_ctl', ['-D', data, '-l', join(data, 'log'), '-w', '-o', options.join(' '), 'start']);
+  }
+
+  stop(): void {
+    this.#run('pg_ctl', ['-D', join(this.folder, 'data'), '-m', 'immediate', 'stop']);
+    rmSync(this.folder, {recursive: true, force: true});
+  }
+
+  /** Arguments with which PostgreSQL's programs connect. */
+  get where(): readonly string[] {
+    return ['-h', join(this.folder, 's'), '-p', String(this.port), '-U', 'postgres'];
+  }
+
+  /** A new empty database. */
+  async create(): Promise<TestDatabase> {
+    const name = `test_${++this.#databases}`;
+    const client = await this.client('postgres');
+    await client.query(`CREATE DATABASE ${name}`);
+    await client.end();
+    return new TestDatabase(this, name);
+  }
+
+  async client(database: string): Promise<pg.Client> {
+    const client = new pg.Client({host: join(this.folder, 's'), port: this.port, user: 'postgres', database});
+    client.on('error', () => {});
+    await client.connect();
+    return client;
+  }
+
+  #run(program: string, args: readonly string[]): void {
+    const [command, ...rest] = isRoot
+      ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', join(this.bin, program), ...args]
+      : [join(this.bin, program), ...args];
+    execFileSync(command!, rest, {stdio: ['ignore', 'ignore', 'pipe']});
+  }
+}
+
+/** A database, with a connection like an application's. */
+export class TestDatabase {
+  readonly source: PostgresSource;
+  readonly #cluster: Cluster;
+  readonly name: string;
+  #client: pg.Client | undefined;
+
+  constructor(cluster: Cluster, name: string) {
+    this.#cluster = cluster;
+    this.name = name;
+    this.source = this.as('postgres');
+  }
+
+  /** The database as a role sees it. */
+  as(user: string): PostgresSource {
+    const {folder, port, bin} = this.#cluster;
+    return new PostgresSource({
+      description: `postgres://${user}@localhost/${this.name}`,
+      parameters: {host: join(folder, 's'), port: String(port), user, dbname: this.name},
+      env: {PATH: `${bin}:${process.env.PATH}`},
+    });
+  }
+
+  async exec(sql: string): Promise<void> {
+    this.#client ??= await this.#cluster.client(this.name);
+    await this.#client.query(sql);
+  }
+
+  /** Every row as text, sorted. */
+  async rows(table: string): Promise<readonly string[]> {
+    this.#client ??= await this.#cluster.client(this.name);
+    const {rows} = await this.#client.query<{row: string}>(`SELECT t::text AS row FROM ${table} t ORDER BY 1`);
+    return rows.map(({row}) => row);
+  }
+
+  async close(): Promise<void> {
+    await this.#client?.end();
+    await this.source.close();
+  }
+}
+
+/** A cluster for all tests of a file. */
+export function clusterOfFile(major: 16 | 18 = 18): () => Cluster {
+  let cluster: Cluster | undefined;
+  beforeAll(async () => {
+    cluster = new Cluster(major);
+    await cluster.start();
+  });
+  afterAll(() => cluster?.stop());
+  return () => cluster!;
+}
+
+/** Libraries are beside the programs of both versions. */
+const wheelOf = (bin: string) => join(bin, '../../..');
+const isRoot = process.getuid?.() === 0;
+const ownedBy = () => (isRoot ? ['-o', '65534', '-g', '65534'] : []);
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const {port} = server.address() as {port: number};
+      server.close(() => resolve(port));
+    });
+  });
+}

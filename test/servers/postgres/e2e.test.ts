@@ -1,0 +1,60 @@
+import {join} from 'node:path';
+import {expect, onTestFinished, test} from 'vitest';
+import {openDesk} from '../../helpers/desk.ts';
+import {awkwardChanges, awkwardSchema, awkwardTables} from './awkward.ts';
+import {clusterOfFile} from './cluster.ts';
+
+const cluster = clusterOfFile(18);
+
+// What docs/postgresql.md shows, with the real bkp.
+test('a database is backed up with increments, verified, and restored into another database', async () => {
+  const database = await cluster().create();
+  const target = await cluster().create();
+  onTestFinished(async () => {
+    await database.close();
+    await target.close();
+  });
+  await database.exec(awkwardSchema);
+  const address = (name: string) =>
+    `host=${join(cluster().folder, 's')} port=${cluster().port} dbname=${name} user=postgres`;
+  const desk = openDesk(undefined, {
+    BKP_SOURCE: address(database.name),
+    PATH: `${cluster().bin}:${process.env.PATH}`,
+  });
+  const done = async (...args: string[]) => {
+    const result = await desk.bkp(...args);
+    expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
+    return `${result.stdout}${result.stderr}`;
+  };
+  expect(await done('doctor')).toContain(`PostgreSQL 18`);
+  await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
+  await done('sql', '--wait', 'BACKUP c');
+  await database.exec(awkwardChanges);
+  const increment = await done('sql', '--wait', 'BACKUP c INCREMENTAL');
+  expect(increment).toContain('all rows of public.parent are taken: it was truncated since the backup before');
+  expect(increment).not.toContain('all rows of public.a are taken');
+  await done('sql', '--wait', 'VERIFY c');
+  const refused = await desk.bkp('sql', '--wait', 'RESTORE c');
+  expect(refused).toMatchObject({status: 12, stderr: expect.stringContaining('path exist: /Root/"We ird"')});
+  await done('--source', address(target.name), 'sql', '--wait', 'RESTORE c');
+  for (const table of awkwardTables) {
+    const only = table === 'public.part' ? table : `ONLY ${table}`;
+    expect(await target.rows(only), table).toEqual(await database.rows(only));
+  }
+  await done('sql', 'DROP BACKUP COLLECTION c');
+  expect(await database.rows("(SELECT nspname FROM pg_namespace WHERE nspname = '_bkp')")).toEqual([]);
+});
+
+test('a server that does not answer, a wrong database and a missing password are errors with a next step', async () => {
+  const at = (more: string) => `host=${join(cluster().folder, 's')} port=${cluster().port} user=postgres ${more}`;
+  for (const [source, message, next] of [
+    [at('dbname=nothing'), 'there is no database nothing', '-l lists the server'],
+    ['host=127.0.0.1 port=1 dbname=shop user=app', 'database shop at 127.0.0.1:1 does not answer', 'psql "host='],
+    [at('dbname=postgres user=nobody').replace('user=postgres ', ''), 'refused the connection', 'psql "host='],
+  ] as const) {
+    const desk = openDesk(undefined, {BKP_SOURCE: source, PATH: `${cluster().bin}:${process.env.PATH}`});
+    const doctor = await desk.bkp('doctor');
+    expect(doctor.stdout).toContain(message);
+    expect(doctor.stdout).toContain(next);
+  }
+});
