@@ -51,6 +51,9 @@ test('a void backup of a collection is not listed, not restored and not counted 
   exec('INSERT INTO t VALUES (2)');
   const late = await bench.backup('shop', 'full');
   const verdict = await bench.vault((vault) => makeVoid(vault, `.backups/collections/shop/${late}/manifest`));
+  // A report comes between the manifest and its verdict in a listing.
+  const report = `.backups/collections/shop/${late}/reports/20261121T120000Z_data_passed_0a1b2c3d`;
+  await store.put(report, Buffer.from('a report'));
   expect(await bench.backups('shop')).toEqual([good]);
   await bench.vault(async (vault) => {
     expect(await listCollections(vault)).toMatchObject([{backups: 1, newest: good}]);
@@ -59,6 +62,7 @@ test('a void backup of a collection is not listed, not restored and not counted 
       {backup: good, goes: false},
     ]);
   });
+  await store.delete([report]);
   await bench.verify('shop');
   const target = join(folder, 'restored.db');
   await bench.restore('shop', target);

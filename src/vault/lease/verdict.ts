@@ -62,10 +62,16 @@ export async function withdraw(store: Store, manifest: Key, lease: string): Prom
 export async function* listCounted(store: Store, prefix: string, onVoided?: (key: Key) => void) {
   let held: ObjectFacts | undefined;
   let verdicts: Key[] = [];
+  /** Other objects in the folder of the held one: its reports come before its verdicts. */
+  let others: ObjectFacts[] = [];
   for await (const facts of store.list(prefix)) {
     const beside = parseBeside(facts.key);
     if (beside !== undefined) {
       if (beside.what === 'verdict' && beside.manifest === held?.key) verdicts.push(facts.key);
+      continue;
+    }
+    if (held !== undefined && isManifestKey(held.key) && facts.key.startsWith(held.key.slice(0, -'manifest'.length))) {
+      others.push(facts);
       continue;
     }
     yield* released();
@@ -73,12 +79,14 @@ export async function* listCounted(store: Store, prefix: string, onVoided?: (key
   }
   yield* released();
 
-  /** Yields the previous object, when everything beside it has been listed. */
+  /** Yields the previous object, when everything beside it has been listed, and then the other ones there. */
   async function* released(): AsyncGenerator<ObjectFacts> {
     if (held === undefined) return;
     if (verdicts.length === 0 || !(await isVoid(store, held.key, verdicts))) yield held;
     else onVoided?.(held.key);
+    yield* others;
     verdicts = [];
+    others = [];
     held = undefined;
   }
 }
