@@ -91,6 +91,7 @@ backup.cleanup.keep.weekly      off
 backup.cleanup.keep.monthly     off
 backup.cleanup.keep.yearly      off
 backup.cleanup.keep.within      off
+backup.cleanup.keep.verified    off
 backup.enable.partition.hashes  true
 backup.verify.partition.hashes  true
 backup.compression.level        1
@@ -129,6 +130,7 @@ notify.heartbeat                off
     {key: 'backup.cleanup.keep.monthly', value: 'off', origin: 'default'},
     {key: 'backup.cleanup.keep.yearly', value: 'off', origin: 'default'},
     {key: 'backup.cleanup.keep.within', value: 'off', origin: 'default'},
+    {key: 'backup.cleanup.keep.verified', value: 'off', origin: 'default'},
     {key: 'backup.enable.partition.hashes', value: true, origin: 'default'},
     {key: 'backup.verify.partition.hashes', value: true, origin: 'default'},
     {key: 'backup.compression.level', value: 1, origin: 'default'},
