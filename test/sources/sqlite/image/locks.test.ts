@@ -104,7 +104,7 @@ test('an ended transaction is not confirmed', async () => {
   empty.close();
 });
 
-test('only RawFile opens a source beside SQLite; other files that open any write the target of a restore', () => {
+test('only RawFile opens a source beside SQLite; other files that open any have the target of a restore', () => {
   const src = join(import.meta.dirname, '../../../../src/sources/sqlite');
   const opening = readdirSync(src, {recursive: true, encoding: 'utf8'})
     .filter((file) => file.endsWith('.ts'))
@@ -118,6 +118,7 @@ test('only RawFile opens a source beside SQLite; other files that open any write
     'file/target.ts',
     'layout/page-layout.ts',
     'restore/place-new-file.ts',
+    'restore/restored-content.ts',
     'restore/staging-record.ts',
     'restore/take-over.ts',
   ]);

@@ -1,8 +1,8 @@
 import {createHash} from 'node:crypto';
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {type Backup, baseOf, type KeptSegment, rowsIn, takeFull} from '../layers.ts';
-import {Database, expectComesBack, fullOfRows as full, increment} from './database.ts';
+import {type Backup, baseOf, type KeptSegment, rowsIn, takeFull} from '../sources/layers.ts';
+import {Database, expectComesBack, fullOfRows as full, increment} from '../sources/sqlite/database.ts';
 
 const MiB = 1024 * 1024;
 

@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
-import type {Store} from '../../../src/stores/index.ts';
-import {hash} from '../../../src/vault/format/hash.ts';
-import type {Finding, Recipe, Vault} from '../../../src/vault/index.ts';
+import type {Store} from '../../src/stores/index.ts';
+import {hash} from '../../src/vault/format/hash.ts';
+import type {Finding, Recipe, Vault} from '../../src/vault/index.ts';
 import {
   backup,
   changed,
@@ -13,7 +13,7 @@ import {
   noise,
   open,
   readAll,
-} from '../helpers.ts';
+} from '../vault/helpers.ts';
 
 type Made = {store: Store; vault: Vault; recipe: Recipe; expected: Buffer; keys: string[]};
 

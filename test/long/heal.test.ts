@@ -1,8 +1,8 @@
 import {expect, test} from 'vitest';
-import {heal} from '../../../src/backups/index.ts';
-import type {Store} from '../../../src/stores/index.ts';
-import type {Recipe, Vault, Verification} from '../../../src/vault/index.ts';
-import {type Fault, faultyStore} from '../../helpers/faulty-store.ts';
+import {heal} from '../../src/backups/index.ts';
+import type {Store} from '../../src/stores/index.ts';
+import type {Recipe, Vault, Verification} from '../../src/vault/index.ts';
+import {type Fault, faultyStore} from '../helpers/faulty-store.ts';
 import {
   backup,
   changed,
@@ -17,7 +17,7 @@ import {
   noise,
   open,
   readAll,
-} from '../helpers.ts';
+} from '../vault/helpers.ts';
 
 // Damage is healed with what another vault has.
 
