@@ -61,7 +61,9 @@ async function place(pragmas = '') {
       throw error;
     }
   };
-  const stagings = (target: string) => readdirSync(folder).filter((name) => name.startsWith(`${target}.bkp-stage-`));
+  // A journal of SQLite may be there too when the process is killed.
+  const stagings = (target: string) =>
+    readdirSync(folder).filter((name) => name.startsWith(`${target}.bkp-stage-`) && !name.endsWith('-journal'));
   return {bench, exec, path, run, stagings};
 }
 

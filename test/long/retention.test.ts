@@ -36,8 +36,8 @@ test('each backup keeps the newest ones, which can be restored, and the plan sho
   expect(await cleanups(desk)).toEqual([]);
   const [first, second] = await backupsOf(desk);
   expect(await planned(desk)).toEqual([
-    {collection: 'c', backup: second, action: 'stays', why: 'one of the newest 2'},
-    {collection: 'c', backup: first, action: 'stays', why: 'one of the newest 2, until the next backup'},
+    {collection: 'c', backup: second, action: 'stays', rules: 'last', why: 'one of the newest 2'},
+    {collection: 'c', backup: first, action: 'stays', rules: 'last', why: 'one of the newest 2, until the next backup'},
   ]);
   desk.exec("UPDATE orders SET txt = 'third' WHERE id = 1");
   await desk.sqlWait('BACKUP c INCREMENTAL');
@@ -86,9 +86,9 @@ test('KEEP_LATEST is read again before the removal: if it was unset meanwhile, n
   expect((await desk.bkp('worker', String(cleanup.number))).status).toBe(0);
   expect((await cleanups(desk))[0]).toMatchObject({id: `cleanup/${cleanup.number}`, status: 'SUCCESS'});
   expect(await backupsOf(desk)).toHaveLength(2);
-  expect(await planned(desk, 'c')).toMatchObject([{why: 'the collection has no KEEP_LATEST'}, {action: 'stays'}]);
+  expect(await planned(desk, 'c')).toMatchObject([{why: 'the collection has no KEEP_… setting'}, {action: 'stays'}]);
   expect((await desk.bkp('retention', 'plan')).stderr).toBe(
-    'bkp: no collection has KEEP_LATEST: every backup of them stays\n',
+    'bkp: no collection has a KEEP_… setting: every backup of them stays\n',
   );
 });
 
@@ -129,9 +129,9 @@ test('the plan lists what backup.cleanup.keep.latest.n removes now, only of the 
     .map(({start_ts, name}) => `${name}/${start_ts}`);
   expect((await desk.bkp('config', 'set', 'backup.cleanup.keep.latest.n', '2')).status).toBe(0);
   expect(await planned(desk)).toEqual([
-    {collection: null, backup: third, action: 'stays', why: 'number 1 of the 2 newest'},
-    {collection: null, backup: second, action: 'stays', why: 'number 2 of the 2 newest'},
-    {collection: null, backup: first, action: 'goes', why: '2 complete backups are newer'},
+    {collection: null, backup: third, action: 'stays', rules: 'last', why: 'number 1 of the 2 newest'},
+    {collection: null, backup: second, action: 'stays', rules: 'last', why: 'number 2 of the 2 newest'},
+    {collection: null, backup: first, action: 'goes', rules: '', why: '2 complete backups are newer'},
   ]);
   // Another machine's database in the same store: its own profile sets how many of its backups are kept.
   desk.exec('CREATE TABLE t (id INTEGER PRIMARY KEY)', join(desk.folder, 'other.db'));

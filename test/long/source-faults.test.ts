@@ -7,7 +7,7 @@ import {type RunResult, runBkp} from '../helpers/bkp.ts';
 import {createC, type Desk, openDesk} from '../helpers/desk.ts';
 
 // How bkp reports an unusable source: always one line with the fault, a next step, nothing on
-// stdout, and no operation that seems to continue.
+// stdout, and no operation that seems to continue: a backup that was refused is a failed one.
 
 async function expectRefused(desk: Desk, result: RunResult, status: number, what: RegExp): Promise<void> {
   const [first, ...rest] = result.stderr.trimEnd().split('\n');
@@ -17,7 +17,8 @@ async function expectRefused(desk: Desk, result: RunResult, status: number, what
   expect(result.stderr).not.toMatch(/^ {4}at /m);
   expect(result).toMatchObject({status, stdout: ''});
   const {stdout} = await desk.bkp('operation', 'list', '--format', 'json');
-  expect(JSON.parse(stdout)).toMatchObject({operations: []});
+  const {operations} = JSON.parse(stdout) as {operations: {status: string; ready: boolean}[]};
+  expect(operations.every(({status, ready}) => ready && status === 'ERROR')).toBe(true);
 }
 
 test('a source that is missing, empty, a directory, or not a database is refused', async () => {

@@ -28,7 +28,7 @@ import {discardStaging, PostgresStaging, unsupportedMode} from './restore/stagin
 import {partsText, storedTables} from './restore/stored.ts';
 import {findPrograms} from './schema/programs.ts';
 import {openSnapshot} from './snapshot/open.ts';
-import {brokenTracking, identityOf, listTracking, untrack} from './tracking/listing.ts';
+import {brokenTracking, identityOf, listTracking, removeUnneeded, untrack} from './tracking/listing.ts';
 import {keepMark} from './tracking/marks.ts';
 
 export type PostgresSourceOptions = {
@@ -97,7 +97,12 @@ export class PostgresSource implements TableSource {
   }
 
   async acknowledge(owner: string, mark: Mark): Promise<void> {
-    await keepMark(await this.#shared(), owner, mark);
+    const connection = await this.#shared();
+    await keepMark(connection, owner, mark);
+    // A table that left keeps its triggers until its lock is free.
+    await removeUnneeded(connection).catch((error: unknown) => {
+      if (!(error instanceof BkpError) || error.code !== 'SOURCE_LOCKED') throw error;
+    });
   }
 
   async untrack(owner: string): Promise<void> {
@@ -140,7 +145,7 @@ export class PostgresSource implements TableSource {
   async stage(schemas: readonly TableSchema[], options: Parameters<TableSource['stage']>[1]): Promise<Staging> {
     const {id, database, objects = [], mode} = options;
     if (mode !== undefined) throw unsupportedMode();
-    return PostgresStaging.create(await this.#own('restore'), schemas, {id, database, objects});
+    return PostgresStaging.create(() => this.#own('restore'), schemas, {id, database, objects});
   }
 
   async discardStaging(id: string): Promise<boolean> {

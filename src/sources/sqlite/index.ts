@@ -120,6 +120,7 @@ export class SqliteSource implements TableSource {
   }
 
   async survey(incoming: Incoming, {rehearse}: {rehearse: boolean}): Promise<TargetFindings> {
+    requireSqlite(incoming.database);
     const obstacle = () => this.#requirePossible(incoming, incoming.database);
     return surveyTarget(this.#path, incoming, {rehearse, obstacle});
   }
@@ -149,6 +150,7 @@ export class SqliteSource implements TableSource {
     },
   ): Promise<Staging> {
     const {objects = [], bases = new Map(), published = new Map(), mode} = options;
+    requireSqlite(options.database);
     if (mode !== undefined) return this.#stageForMerge(schemas, {...options, bases, mode});
     const asPublished = schemas.map((schema) => published.get(schema.name) ?? schema);
     this.#requirePossible({schemas: asPublished, objects}, options.database);
@@ -303,4 +305,16 @@ function requireFolder(path: string): void {
   throw new BkpError('SOURCE_UNAVAILABLE', `the folder of ${path} does not exist`, {
     next: `mkdir -p '${dirname(path)}'`,
   });
+}
+
+/** @throws BkpError `UNSUPPORTED` for a backup of another database system */
+function requireSqlite(facts: DatabaseFacts): void {
+  if (facts.product !== 'postgres') return;
+  throw new BkpError(
+    'UNSUPPORTED',
+    'the backup is of a PostgreSQL database, and cannot be restored into an SQLite file',
+    {
+      next: 'restore it into an empty database: bkp --source postgres://host/scratch sql --wait "RESTORE …"',
+    },
+  );
 }

@@ -1,6 +1,8 @@
+import {execFileSync} from 'node:child_process';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {openDesk} from '../../helpers/desk.ts';
+import {restore, takeFull, takeIncrement} from '../../sources/layers.ts';
 import {awkwardChanges, awkwardSchema, awkwardTables} from './awkward.ts';
 import {clusterOfFile} from './cluster.ts';
 
@@ -57,4 +59,44 @@ test('a server that does not answer, a wrong database and a missing password are
     expect(doctor.stdout).toContain(message);
     expect(doctor.stdout).toContain(next);
   }
+});
+
+test('a tracked database can be dumped and restored by its own programs, and is tracked again there', async () => {
+  const database = await cluster().create();
+  const copy = await cluster().create();
+  onTestFinished(async () => {
+    await database.close();
+    await copy.close();
+  });
+  await database.exec('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE two (a int, b text, PRIMARY KEY (a, b))');
+  const tables = ['public.t', 'public.two'];
+  await takeFull(database.source, {tables, track: {owner: 'c'}});
+  const program = (name: string) => join(cluster().bin, name);
+  const dump = execFileSync(program('pg_dump'), [...cluster().where, database.name]);
+  execFileSync(program('psql'), ['-X', '-q', '-v', 'ON_ERROR_STOP=1', ...cluster().where, '-d', copy.name], {
+    input: dump,
+  });
+  const full = await takeFull(copy.source, {tables, track: {owner: 'd'}});
+  await copy.exec("INSERT INTO t VALUES (1); INSERT INTO two VALUES (1, 'x'); UPDATE two SET b = 'y'");
+  const next = await takeIncrement(copy.source, 'd', full);
+  expect(next.layers['public.two']!.map(({kind}) => kind)).toEqual(['base', 'delta']);
+});
+
+test('a plain role restores, free sequences keep their value, and a table that left is untracked', async () => {
+  const database = await cluster().create();
+  const target = await cluster().create();
+  onTestFinished(async () => {
+    await database.close();
+    await target.close();
+  });
+  await database.exec(`CREATE SEQUENCE shared START 10; CREATE TABLE gone (id int PRIMARY KEY);
+    CREATE TABLE t (id int PRIMARY KEY DEFAULT nextval('shared'), v int); INSERT INTO t (v) VALUES (1), (2)`);
+  const full = await takeFull(database.source, {tables: ['public.gone', 'public.t'], track: {owner: 'c'}});
+  const later = await takeFull(database.source, {tables: ['public.t'], track: {owner: 'c'}});
+  await database.source.acknowledge('c', later.mark!);
+  expect(await database.rows("(SELECT tgname FROM pg_trigger WHERE tgrelid = 'gone'::regclass)")).toEqual([]);
+  await target.exec(`CREATE ROLE plain_${target.name} LOGIN; GRANT ALL ON SCHEMA public TO plain_${target.name};
+    GRANT CREATE ON DATABASE ${target.name} TO plain_${target.name}`);
+  await restore(target.as(`plain_${target.name}`), full);
+  expect(await target.rows("(SELECT nextval('shared'))")).toEqual(['(12)']);
 });

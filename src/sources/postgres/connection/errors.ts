@@ -61,7 +61,7 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
     case '42501':
       return new BkpError('PRECONDITION', `the role lacks a right on ${place}: ${fault.message}`, {
         cause: fault.detail,
-        next: 'bkp doctor prints the GRANT for each right that is missing',
+        next: 'grant the rights that docs/postgresql.md lists; for tables of another role, also membership in it',
       });
     case '55P03':
       return new BkpError('SOURCE_LOCKED', `a lock in ${place} was not free in time`, {

@@ -67,8 +67,8 @@ async function tryStatement(
   } catch (error) {
     if (!(error instanceof BkpError)) throw error;
     await connection.run('ROLLBACK TO SAVEPOINT one');
-    const [first] = sql.split('\n');
-    notice?.(`${table}: not restored, because ${error.message.replace(/^.*reported an error: /u, '')}: ${first}`);
+    const statement = sql.replaceAll(/\s+/gu, ' ').slice(0, 120);
+    notice?.(`left out of ${table}: ${statement}, because ${error.message.replace(/^.*reported an error: /u, '')}`);
   }
 }
 
@@ -82,7 +82,9 @@ async function giveOwner(
     [owner],
   );
   if (can === 't') {
-    await connection.run(`ALTER TABLE ${quoteIdent(schema)}.${quoteIdent(table)} OWNER TO ${quoteIdent(owner)}`);
+    const sql = `ALTER TABLE ${quoteIdent(schema)}.${quoteIdent(table)} OWNER TO ${quoteIdent(owner)}`;
+    // The owner may lack CREATE on the schema, without which it cannot become the owner.
+    await tryStatement(connection, sql, {table: name, notice});
     return;
   }
   const why = can === undefined ? 'does not exist' : 'cannot be given it';

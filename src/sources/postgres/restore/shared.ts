@@ -1,5 +1,6 @@
 import type {Connection} from '../connection/connection.ts';
 import {sqlState} from '../connection/errors.ts';
+import {quoteIdent} from '../connection/quote.ts';
 import type {SharedObject} from './stored.ts';
 
 /** SQLSTATEs of objects that exist already. */
@@ -15,11 +16,13 @@ export async function createShared(
   objects: readonly SharedObject[],
 ): Promise<readonly string[]> {
   const kept: string[] = [];
-  for (const {type, schema, name, sql} of objects) {
+  for (const {type, schema, name, sql, value} of objects) {
     if (sql === '') continue;
     await connection.run('SAVEPOINT shared');
     try {
-      await connection.run(`${sql}; RELEASE SAVEPOINT shared`);
+      await connection.run(sql);
+      if (value !== undefined) await setSequence(connection, value, schema);
+      await connection.run('RELEASE SAVEPOINT shared');
     } catch (error) {
       const state = sqlState((error as {cause?: unknown}).cause) ?? stateOf(error);
       await connection.run('ROLLBACK TO SAVEPOINT shared');
@@ -29,6 +32,16 @@ export async function createShared(
     }
   }
   return kept;
+}
+
+/** @param value as `sharedText` writes it @param schema in which the sequence is now */
+export async function setSequence(connection: Connection, value: string, schema: string): Promise<void> {
+  const [, name, last, isCalled] = JSON.parse(value) as [string, string, string, boolean];
+  await connection.rows('SELECT setval($1::text::regclass, $2::bigint, $3::boolean)', [
+    `${quoteIdent(schema)}.${quoteIdent(name)}`,
+    last,
+    String(isCalled),
+  ]);
 }
 
 const stateOf = (error: unknown) => /SQLSTATE (\w{5})/u.exec(String((error as {cause?: unknown}).cause))?.[1];

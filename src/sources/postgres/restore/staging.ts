@@ -17,13 +17,16 @@ import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {publishTables} from './publish.ts';
-import {createShared} from './shared.ts';
+import {createShared, setSequence} from './shared.ts';
 import {inOrder, pairOf, type StoredTable, sharedObjects, sqlOf, storedTables, storedViews} from './stored.ts';
 
 /** The schemas of one staging begin with this. */
 export function stagingPrefix(id: string): string {
   return `_bkp_stage_${createHash('sha256').update(id).digest('hex').slice(0, 12)}_`;
 }
+
+/** Opens another connection to the same database. */
+export type Reconnect = () => Promise<Connection>;
 
 type Loading = {
   table: StoredTable;
@@ -42,6 +45,7 @@ type Loading = {
  */
 export class PostgresStaging implements Staging {
   readonly #connection: Connection;
+  readonly #reconnect: Reconnect;
   readonly #tables: ReadonlyMap<TableName, StoredTable>;
   readonly #views: ReturnType<typeof storedViews>;
   readonly #prefix: string;
@@ -52,10 +56,10 @@ export class PostgresStaging implements Staging {
 
   private constructor(
     connection: Connection,
-    id: string,
-    tables: readonly StoredTable[],
-    objects: readonly SchemaObject[],
+    reconnect: Reconnect,
+    {id, tables, objects}: {id: string; tables: readonly StoredTable[]; objects: readonly SchemaObject[]},
   ) {
+    this.#reconnect = reconnect;
     this.#connection = connection;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
     this.#views = storedViews(objects);
@@ -71,17 +75,18 @@ export class PostgresStaging implements Staging {
     );
   }
 
-  /** Creates the empty tables. @param connection new; the staging closes it */
+  /** Creates the empty tables. */
   static async create(
-    connection: Connection,
+    reconnect: Reconnect,
     schemas: readonly TableSchema[],
     {id, database, objects}: {id: string; database: DatabaseFacts; objects: readonly SchemaObject[]},
   ): Promise<PostgresStaging> {
+    const connection = await reconnect();
     try {
       const tables = storedTables(schemas);
       const shared = sharedObjects(database);
       await requireFreeNames(connection, tables);
-      const staging = new PostgresStaging(connection, id, tables, objects);
+      const staging = new PostgresStaging(connection, reconnect, {id, tables, objects});
       await discardStaging(connection, id);
       await connection.transaction('BEGIN', async () => {
         await fixSettings(connection, {lockTimeoutSeconds: 30});
@@ -191,9 +196,17 @@ export class PostgresStaging implements Staging {
   async discard(): Promise<void> {
     if (!this.#isPublished) {
       await this.#connection.run('ROLLBACK').catch(() => {});
-      await dropSchemas(this.#connection, this.#prefix).catch(() => {});
+      await dropSchemas(this.#connection, this.#prefix).catch(() => this.#discardOtherwise());
     }
     await this.#connection.close();
+  }
+
+  /** The connection may be what failed. */
+  async #discardOtherwise(): Promise<void> {
+    const other = await this.#reconnect().catch(() => undefined);
+    if (other === undefined) return;
+    await dropSchemas(other, this.#prefix).catch(() => {});
+    await other.close();
   }
 
   /** The table's transaction is open when this returns. */
@@ -203,7 +216,7 @@ export class PostgresStaging implements Staging {
     const table = this.#tables.get(name)!;
     await this.#connection.run('BEGIN');
     await fixSettings(this.#connection, {lockTimeoutSeconds: 30});
-    await this.#connection.run('SET LOCAL client_min_messages = error; SET LOCAL session_replication_role = DEFAULT');
+    await this.#connection.run('SET LOCAL client_min_messages = error');
     const known = this.#loading.get(name);
     const loading = known ?? {
       table,
@@ -256,14 +269,9 @@ export class PostgresStaging implements Staging {
   }
 
   async #setSequences(table: StoredTable): Promise<void> {
-    for (const text of table.sequences) {
-      const [schema, name, last, isCalled] = JSON.parse(text) as [string, string, string, boolean];
-      const staged = `${this.#moves.get(moveKey(schema, name))}.${quoteIdent(name)}`;
-      await this.#connection.rows('SELECT setval($1::text::regclass, $2::bigint, $3::boolean)', [
-        staged,
-        last,
-        String(isCalled),
-      ]);
+    for (const value of table.sequences) {
+      const [schema, name] = JSON.parse(value) as [string, string];
+      await setSequence(this.#connection, value, this.#moves.get(moveKey(schema, name))!);
     }
   }
 

@@ -23,7 +23,9 @@ const definitionSchema = v.object({
   statistics: texts,
   sequences: texts,
 });
-const sharedSchema = v.array(v.object({type: text, schema: text, name: text, owner: text, sql: text}));
+const sharedSchema = v.array(
+  v.object({type: text, schema: text, name: text, owner: text, sql: text, value: v.exactOptional(text)}),
+);
 
 export type StoredTable = v.InferOutput<typeof definitionSchema> & {name: TableName};
 export type SharedObject = v.InferOutput<typeof sharedSchema>[number];

@@ -39,8 +39,13 @@ export async function tableSchemaOf(
 }
 
 /** Everything that is created beside the tables, as JSON for the facts of the database. */
-export function sharedText({shared}: Selection): string {
-  return JSON.stringify(shared.map(({type, schema, name, owner, sql}) => ({type, schema, name, owner, sql})));
+export async function sharedText(connection: Connection, {shared}: Selection): Promise<string> {
+  const objects = [];
+  for (const {type, schema, name, owner, sql} of shared) {
+    const [value] = type === 'SEQUENCE' ? await sequencesOf(connection, [{type, schema, name}]) : [];
+    objects.push({type, schema, name, owner, sql, ...(value === undefined ? {} : {value})});
+  }
+  return JSON.stringify(objects);
 }
 
 export function viewObjects({views}: Selection): readonly SchemaObject[] {
@@ -60,8 +65,11 @@ function relationsIn({create, constraints, indexes}: TableParts): readonly strin
 
 const pairOf = ({schema, name}: Entry) => `${schema}\0${name}`;
 
-/** The values of the table's own sequences: name, last value, whether it was used. */
-async function sequencesOf(connection: Connection, create: readonly Entry[]): Promise<readonly string[]> {
+/** The values of sequences: schema, name, last value, whether it was used. */
+async function sequencesOf(
+  connection: Connection,
+  create: readonly Pick<Entry, 'type' | 'schema' | 'name'>[],
+): Promise<readonly string[]> {
   const values: string[] = [];
   for (const {type, schema, name} of create) {
     if (type !== 'SEQUENCE') continue;

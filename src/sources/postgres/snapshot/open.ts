@@ -61,7 +61,7 @@ export async function openSnapshot(
         product: 'postgres',
         version: connection.facts.version,
         encoding: connection.facts.encoding,
-        shared: sharedText(selection),
+        shared: await sharedText(connection, selection),
       },
       mark,
       since,

@@ -6,6 +6,7 @@ import type {Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {fixSettings} from '../connection/session.ts';
 import {
+  dropStrayTriggers,
   dropTableObjects,
   seenQuery,
   sharedObjects,
@@ -57,7 +58,8 @@ export async function trackInTransaction(connection: Connection, relation: Relat
   const {table, made} = await wantedOf(connection, relation);
   if (await isTracked(connection, table.oid, made)) return false;
   await connection.run(`LOCK TABLE ONLY ${table.name} IN SHARE ROW EXCLUSIVE MODE`);
-  await connection.run(`${dropTableObjects(table.oid)} ${tableObjects(table)}`);
+  await connection.run('SET LOCAL client_min_messages = error');
+  await connection.run(`${dropTableObjects(table.oid)} ${dropStrayTriggers(table.name)} ${tableObjects(table)}`);
   await connection.rows(
     `INSERT INTO _bkp.tracked SELECT $1, $2, (${seenQuery(table.oid)})
       ON CONFLICT (rel) DO UPDATE SET made = excluded.made, seen = excluded.seen`,

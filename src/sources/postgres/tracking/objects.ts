@@ -5,7 +5,7 @@ import {quoteIdent} from '../connection/quote.ts';
 // touched into the table's log, with the id of its transaction; src/sources/postgres/tracking/marks.ts reads them.
 
 /** Part of `made`, so that tracking of another version is made again. */
-export const trackingVersion = 1;
+export const trackingVersion = 2;
 
 /** Everything that all tracked tables share. The guard keeps others from emptying a log by mistake. */
 export const sharedObjects = `
@@ -50,7 +50,8 @@ export function tableObjects({oid, name, key, inherits}: TrackedTable): string {
   const log = logOf(oid);
   const columns = logColumns(key);
   const of = (row: string) => columnList(key, `${row}.`);
-  const differ = `row(${of('old')})::record OPERATOR(pg_catalog.*<>) row(${of('new')})::record`;
+  // The function of the operator *<>, whose condition pg_dump could not write for a single column.
+  const differ = `pg_catalog.record_image_ne(row(${of('old')}), row(${of('new')}))`;
   const method = "LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''";
   const common = `
 CREATE TABLE ${log} AS SELECT ${key.map(({name: part}, at) => `${quoteIdent(part)} AS k${at}`).join(', ')}
@@ -87,6 +88,10 @@ CREATE TRIGGER "~bkp_d" AFTER DELETE ON ${name} REFERENCING OLD TABLE AS bkp_o
   FOR EACH STATEMENT EXECUTE FUNCTION ${log}_old();
 CREATE TRIGGER "~bkp_k" AFTER UPDATE ON ${name} FOR EACH ROW WHEN (${differ}) EXECUTE FUNCTION ${log}_row();`;
 }
+
+/** Triggers of a copy of the database, whose tracking belongs to other tables. */
+export const dropStrayTriggers = (name: string) =>
+  ['i', 'u', 'd', 'k', 'r', 't'].map((kind) => `DROP TRIGGER IF EXISTS "~bkp_${kind}" ON ${name};`).join(' ');
 
 /** Removes the log, and with its functions the triggers, of which bkp need not own the table. */
 export function dropTableObjects(oid: number): string {
