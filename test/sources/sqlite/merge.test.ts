@@ -30,6 +30,19 @@ test('merge brings back deleted and changed rows and keeps new ones, replace rem
   expect(filesIn(join(database.path, '..')).filter((file) => file.includes('stage'))).toEqual([]);
 });
 
+test('a row that a CHECK of the living table does not allow comes back, and is reported', async () => {
+  const database = new Database('CREATE TABLE k (a INTEGER PRIMARY KEY, v INT); INSERT INTO k VALUES (1, -5), (2, 7)');
+  const backup = await untracked(database, 'k');
+  database.exec(
+    'DROP TABLE k; CREATE TABLE k (a INTEGER PRIMARY KEY, v INT CHECK (v > 0)); INSERT INTO k VALUES (2, 8)',
+  );
+  const notices: string[] = [];
+  await merge(database.source, backup, 'merge', {notice: (text) => notices.push(text)});
+  expect(rowsOf(database, 'k')).toEqual(['1 -5', '2 7']);
+  expect(notices).toEqual([expect.stringContaining('k has rows that a CHECK of the table does not allow')]);
+  await merge(database.source, backup, 'replace', {notice: () => expect.unreachable('nothing was changed')});
+});
+
 test('the triggers of the application do not fire, are named, and are there afterwards as they were', async () => {
   const database = new Database(`${orders} CREATE TABLE audit (text);
     CREATE TRIGGER b_audit AFTER INSERT ON orders BEGIN INSERT INTO audit VALUES ('insert ' || NEW.id); END;

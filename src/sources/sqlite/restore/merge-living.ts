@@ -45,6 +45,7 @@ export function mergeIntoLiving(plan: MergePlan): readonly MergedTable[] {
       const merged = tables.map((table) => mergeTable(connection, table, {mode, notice}));
       keys.requireNoNew();
       refreshTextIndexes(connection, merged, notice);
+      reportChecks(connection, merged, notice);
       return merged;
     });
   });
@@ -53,6 +54,20 @@ export function mergeIntoLiving(plan: MergePlan): readonly MergedTable[] {
 /** A dry run waits for no lock and keeps no writer waiting. */
 function inTransaction<T>(connection: Connection, dryRun: boolean, body: () => T): T {
   return dryRun ? body() : connection.write(body);
+}
+
+/**
+ * Rows of the backup come back even if a CHECK of the living table, which may be newer, does not allow them: a restore
+ * of the whole table brings them too. The user must know.
+ */
+function reportChecks(connection: Connection, merged: readonly MergedTable[], notice: (text: string) => void): void {
+  connection.exec('PRAGMA ignore_check_constraints = OFF');
+  for (const {name, inserted, updated} of merged) {
+    if (inserted + updated === 0) continue;
+    const faults = connection.all(`PRAGMA main.quick_check(${quoteText(name)})`).flatMap((row) => Object.values(row));
+    if (!faults.some((fault) => String(fault).startsWith('CHECK constraint failed'))) continue;
+    notice(`${name} has rows that a CHECK of the table does not allow; PRAGMA integrity_check reports them too`);
+  }
 }
 
 /** Triggers usually keep a full-text index over a table up to date, and they did not fire. */
