@@ -1,7 +1,7 @@
 import {BkpError} from '../../errors/index.ts';
 import type {Clock} from '../../lib/clock.ts';
 import type {Store} from '../../stores/index.ts';
-import {damagedPackKey, indexPrefix, packKey} from '../format/key.ts';
+import {damagedPackKey, packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteDamage} from '../indexes/damage-notes.ts';
 import {coverageOf} from '../ledger/coverage.ts';
@@ -10,7 +10,7 @@ import {type LedgerDeps, StoredLedger} from '../ledger/stored-ledger.ts';
 import {Closure} from '../read/closure.ts';
 import {Recovery} from '../read/recovery.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
-import type {ChunkId, Finding, PackId, Recipe, Verification, VerifyOptions} from '../types.ts';
+import type {ChunkId, PackId, Recipe, Verification, VerifyOptions} from '../types.ts';
 import {Findings} from './findings.ts';
 import {lost} from './lost.ts';
 import type {PackCheck} from './pack-check.ts';
@@ -36,7 +36,7 @@ export async function verify(
   const [startBytes, startMs] = [readBytes(), clock.monotonicMs()];
   const findings = new Findings();
   // Nothing that a restore needs is in an index alone, so a budget is not spent on them.
-  const ofIndexes = budget === undefined ? await verifyIndexes({store, index}, signal) : new Findings();
+  const harmless = budget === undefined ? await verifyIndexes({store, index}, signal) : new Findings();
   const inStore = await index.apply(await index.observe());
   const closure = new Closure(index, reader);
   try {
@@ -46,14 +46,16 @@ export async function verify(
       addUnlessMissing(error);
     };
     for (const recipe of recipes) await closure.addStream(recipe, onFault, signal);
-    for (const fault of index.faults.values()) (isOfIndex(fault) ? ofIndexes : findings).add(fault);
+    // Of indexes, and of packs that no index lists.
+    for (const fault of index.faults.values()) harmless.add(fault);
     const {fault} = index.removals();
     if (fault !== undefined) findings.addError(fault);
     for (const id of closure.missing) findings.add(lost(index, id));
     const packs = closure.packs();
     const unlisted = index.unlistedPacks().filter((pack) => packs.has(pack));
-    // An unreadable index does no harm if others list all that is needed; the next cleanup removes it.
-    if (unlisted.length + closure.missing.size > 0) for (const fault of ofIndexes.all()) findings.add(fault);
+    // An unreadable index, or an unreadable pack that no index lists, does no harm if all that is needed is elsewhere:
+    // a damaged pack stays for a time after its chunks were written again.
+    if (unlisted.length + closure.missing.size > 0) for (const fault of harmless.all()) findings.add(fault);
     for (const pack of unlisted) {
       findings.add({what: 'missing', key: packKey(pack), pack, detail: `no index lists pack ${pack}, which is needed`});
     }
@@ -102,8 +104,6 @@ function unreliableIn(closure: Closure, findings: Findings): readonly ChunkId[] 
   const packs = new Set(findings.all().flatMap(({pack}) => pack ?? []));
   return [...closure.missing, ...[...packs].flatMap((pack) => closure.chunksOf(pack).map(({id}) => id))];
 }
-
-const isOfIndex = ({key}: Finding) => key?.startsWith(indexPrefix) ?? false;
 
 /** Makes the next backup write again what is lost, instead of relying on it. */
 async function noteFindings(store: Store, findings: Findings, noted: ReadonlySet<PackId>): Promise<void> {
