@@ -1,11 +1,11 @@
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {describe, expect, test} from 'vitest';
-import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
-import {imageOf} from '../../helpers/sqlite-compare.ts';
-import {type Backup, type Form, fillStaging, takeFull} from '../layers.ts';
-import {rowStream} from '../row-stream.ts';
-import {Database, folder, full, increment} from './database.ts';
+import {SqliteSource} from '../../src/sources/sqlite/index.ts';
+import {imageOf} from '../helpers/sqlite-compare.ts';
+import {type Backup, type Form, fillStaging, takeFull} from '../sources/layers.ts';
+import {rowStream} from '../sources/row-stream.ts';
+import {Database, folder, full, increment} from '../sources/sqlite/database.ts';
 
 /**
  * Content that a database can hold although its own schema would refuse or change it today. For each entry, the

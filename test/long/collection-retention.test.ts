@@ -13,13 +13,13 @@ import {
   createCollection,
   listBackups,
   planRetention,
-} from '../../../src/collections/index.ts';
-import type {AlterAction, Setting} from '../../../src/sql/index.ts';
-import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
-import type {Vault} from '../../../src/vault/index.ts';
-import {type FaultyStore, faultyStore} from '../../helpers/faulty-store.ts';
-import {type Bench, inProcess} from '../../helpers/in-process.ts';
-import {type DatabaseImage, imageOf} from '../../helpers/sqlite-compare.ts';
+} from '../../src/collections/index.ts';
+import type {AlterAction, Setting} from '../../src/sql/index.ts';
+import {openMemoryStore, type Store} from '../../src/stores/index.ts';
+import type {Vault} from '../../src/vault/index.ts';
+import {type FaultyStore, faultyStore} from '../helpers/faulty-store.ts';
+import {type Bench, inProcess} from '../helpers/in-process.ts';
+import {type DatabaseImage, imageOf} from '../helpers/sqlite-compare.ts';
 
 const incremental = {key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'};
 const keep = (n: number): Setting => ({key: 'KEEP_LATEST', value: String(n)});

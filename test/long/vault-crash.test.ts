@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
-import type {Store} from '../../../src/stores/index.ts';
-import type {Recipe, VaultOptions} from '../../../src/vault/index.ts';
-import {type Fault, faultyStore} from '../../helpers/faulty-store.ts';
+import type {Store} from '../../src/stores/index.ts';
+import type {Recipe, VaultOptions} from '../../src/vault/index.ts';
+import {type Fault, faultyStore} from '../helpers/faulty-store.ts';
 import {
   backup,
   changed,
@@ -15,7 +15,7 @@ import {
   noise,
   open,
   readAll,
-} from '../helpers.ts';
+} from '../vault/helpers.ts';
 
 /** A process that ends before a call leaves the same store as one that ends after the previous call. */
 const faults: Fault[] = ['end after', 'fail'];
