@@ -55,3 +55,7 @@ export async function columnsOf(connection: Connection, oid: number): Promise<Ta
 
 export const columnList = (columns: readonly Column[], prefix = '') =>
   columns.map(({name}) => `${prefix}${quoteIdent(name)}`).join(', ');
+
+/** Whether a row `t` of a table has a key `d` of a log or a segment, whose columns are `k0`, `k1`, … */
+export const sameKey = (key: readonly KeyColumn[]) =>
+  key.map(({name, equals}, at) => `t.${quoteIdent(name)} ${equals} d.k${at}`).join(' AND ');

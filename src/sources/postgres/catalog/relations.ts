@@ -20,6 +20,12 @@ export type Relation = {
   bytes: number;
 };
 
+/**
+ * What precedes the name of a table in a statement for its own rows: children of a table have backups of their own,
+ * partitions do not.
+ */
+export const onlyOf = (kind: string) => (kind === 'partitioned' ? '' : 'ONLY ');
+
 const kinds: Readonly<Record<string, Relation['kind']>> = {
   r: 'table',
   p: 'partitioned',

@@ -95,5 +95,6 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
   return new BkpError('SOURCE_UNAVAILABLE', `database ${place} reported an error: ${fault.message}`, {
     cause: [fault.detail, fault.where, `SQLSTATE ${state}`].filter(Boolean).join('; '),
     next: fault.hint ?? next,
+    context: {sqlState: state},
   });
 }

@@ -6,7 +6,7 @@ import {quoteIdent} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey} from '../schema/rewrite.ts';
 import {ensureShared, trackInTransaction} from '../tracking/ensure.ts';
-import {witnessQuery} from '../tracking/objects.ts';
+import {insertMark} from '../tracking/marks.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {inOrder, pairOf, type StoredTable, type StoredView} from './stored.ts';
 
@@ -14,8 +14,6 @@ export type PublishOptions = {
   tables: readonly StoredTable[];
   views: readonly StoredView[];
   moves: Moves;
-  /** Of the staging schemas. */
-  prefix: string;
   /** Foreign keys of a table to tables that are not restored. */
   outside: (table: StoredTable) => readonly string[];
   resume: {owner: string; mark: Mark} | undefined;
@@ -105,10 +103,6 @@ async function resumeTracking(
       mark,
       relation.oid,
     ]);
-    await connection.rows(
-      `INSERT INTO _bkp.mark (owner, mark, rel, snap, witness)
-        SELECT $1, $2, $3::oid, pg_current_snapshot(), (${witnessQuery(relation.oid)})`,
-      [owner, mark, relation.oid],
-    );
+    await insertMark(connection, {owner, mark, oid: relation.oid});
   }
 }

@@ -1,5 +1,5 @@
+import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
-import {sqlState} from '../connection/errors.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import type {SharedObject} from './stored.ts';
 
@@ -9,14 +9,9 @@ const exists = new Set(['42710', '42P06', '42P07', '42723', '42P16', '42704']);
 /**
  * Creates what the tables need and the target lacks: schemas, extensions, types, functions. What exists stays as it
  * is.
- * @returns names of what existed
  */
-export async function createShared(
-  connection: Connection,
-  objects: readonly SharedObject[],
-): Promise<readonly string[]> {
-  const kept: string[] = [];
-  for (const {type, schema, name, sql, value} of objects) {
+export async function createShared(connection: Connection, objects: readonly SharedObject[]): Promise<void> {
+  for (const {schema, sql, value} of objects) {
     if (sql === '') continue;
     await connection.run('SAVEPOINT shared');
     try {
@@ -24,14 +19,11 @@ export async function createShared(
       if (value !== undefined) await setSequence(connection, value, schema);
       await connection.run('RELEASE SAVEPOINT shared');
     } catch (error) {
-      const state = sqlState((error as {cause?: unknown}).cause) ?? stateOf(error);
       await connection.run('ROLLBACK TO SAVEPOINT shared');
-      if (state === undefined || !exists.has(state)) throw error;
-      if (type !== 'COMMENT' && type !== 'ACL')
-        kept.push(`${type.toLowerCase()} ${schema === '' ? '' : `${schema}.`}${name}`);
+      const state = error instanceof BkpError ? error.context.sqlState : undefined;
+      if (typeof state !== 'string' || !exists.has(state)) throw error;
     }
   }
-  return kept;
 }
 
 /** @param value as `sharedText` writes it @param schema in which the sequence is now */
@@ -43,5 +35,3 @@ export async function setSequence(connection: Connection, value: string, schema:
     String(isCalled),
   ]);
 }
-
-const stateOf = (error: unknown) => /SQLSTATE (\w{5})/u.exec(String((error as {cause?: unknown}).cause))?.[1];

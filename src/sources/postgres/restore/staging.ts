@@ -10,7 +10,8 @@ import type {
   TableSchema,
   Tree,
 } from '../../source.ts';
-import {columnList, columnsOf, type TableColumns} from '../catalog/columns.ts';
+import {columnList, columnsOf, sameKey, type TableColumns} from '../catalog/columns.ts';
+import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent, quoteText} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
@@ -138,9 +139,8 @@ export class PostgresStaging implements Staging {
     );
     const rows = await this.#connection.copyIn('COPY pg_temp.bkp_keys FROM STDIN', once(segment));
     await this.#connection.run('ANALYZE pg_temp.bkp_keys');
-    const on = keys.map(({name: part, equals}, at) => `t.${quoteIdent(part)} ${equals} d.k${at}`).join(' AND ');
-    const only = loading.table.kind === 'partitioned' ? '' : 'ONLY ';
-    await this.#connection.run(`DELETE FROM ${only}${table} t USING pg_temp.bkp_keys d WHERE ${on}`);
+    const only = onlyOf(loading.table.kind);
+    await this.#connection.run(`DELETE FROM ${only}${table} t USING pg_temp.bkp_keys d WHERE ${sameKey(keys)}`);
     return rows;
   }
 
@@ -169,7 +169,7 @@ export class PostgresStaging implements Staging {
       const staged = this.#nameOf(table);
       await this.#setSequences(table);
       await this.#connection.run(`ANALYZE ${staged}`);
-      const only = table.kind === 'partitioned' ? '' : 'ONLY ';
+      const only = onlyOf(table.kind);
       published.push({name, rows: Number(await this.#connection.value(`SELECT count(*) FROM ${only}${staged}`))});
     }
     return published;
@@ -181,7 +181,6 @@ export class PostgresStaging implements Staging {
       tables: [...this.#tables.values()],
       views: this.#views,
       moves: this.#moves,
-      prefix: this.#prefix,
       outside: (table) => table.references.filter((sql) => !this.#isInside(sql)),
       resume,
       notice,
@@ -225,8 +224,7 @@ export class PostgresStaging implements Staging {
       isKeyed: false,
       isFrozen: true,
     };
-    if (known === undefined)
-      await this.#connection.run(`TRUNCATE ${table.kind === 'partitioned' ? '' : 'ONLY '}${loading.name}`);
+    if (known === undefined) await this.#connection.run(`TRUNCATE ${onlyOf(table.kind)}${loading.name}`);
     else loading.isFrozen = false;
     this.#loading.set(name, loading);
     this.#open = loading;

@@ -1,7 +1,6 @@
 import type {Changes, DeltaStream, Segment} from '../../source.ts';
-import {columnList, type TableColumns} from '../catalog/columns.ts';
+import {columnList, sameKey, type TableColumns} from '../catalog/columns.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent} from '../connection/quote.ts';
 import {readRows} from '../segments/read-rows.ts';
 import {changedKeys, type MarkRow, sinceCondition} from '../tracking/marks.ts';
 import {logColumns, logOf} from '../tracking/objects.ts';
@@ -33,8 +32,7 @@ function deltaOf(
   const collected = `pg_temp.bkp_keys_${oid}`;
   const logged = changedKeys(oid, key, row);
   const rowsOf = (keys: string) => {
-    const on = key.map(({name, equals}, at) => `t.${quoteIdent(name)} ${equals} d.k${at}`).join(' AND ');
-    return `SELECT ${columnList(columns, 't.')} FROM ${from} t JOIN (${keys}) d ON ${on}`;
+    return `SELECT ${columnList(columns, 't.')} FROM ${from} t JOIN (${keys}) d ON ${sameKey(key)}`;
   };
   async function* keys(): AsyncGenerator<Segment> {
     if (earlier === undefined) {

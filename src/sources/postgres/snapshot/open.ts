@@ -11,7 +11,7 @@ import {schemaState} from '../schema/state.ts';
 import {sharedText, tableSchemaOf, viewObjects} from '../schema/table-schema.ts';
 import {ensureShared, ensureTracked} from '../tracking/ensure.ts';
 import {isMarkKnown, setMark} from '../tracking/marks.ts';
-import {PostgresSnapshot} from './snapshot.ts';
+import {fromOf, PostgresSnapshot} from './snapshot.ts';
 
 const schemaTries = 5;
 
@@ -142,10 +142,7 @@ async function beginTracking(
 
 /** TRUNCATE and rewriting ALTERs wait for the lock: to a snapshot from before, they would have emptied the table. */
 async function lock(connection: Connection, relations: readonly Relation[]): Promise<void> {
-  for (const {schema, table, kind} of relations) {
-    const only = kind === 'partitioned' ? '' : 'ONLY ';
-    await connection.run(`LOCK TABLE ${only}${quoteIdent(schema)}.${quoteIdent(table)} IN ACCESS SHARE MODE`);
-  }
+  for (const relation of relations) await connection.run(`LOCK TABLE ${fromOf(relation)} IN ACCESS SHARE MODE`);
 }
 
 /**

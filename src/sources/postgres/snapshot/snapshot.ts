@@ -12,7 +12,7 @@ import type {
   TableSchema,
 } from '../../source.ts';
 import {columnsOf, type TableColumns} from '../catalog/columns.ts';
-import type {Relation} from '../catalog/relations.ts';
+import {onlyOf, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import {KeyOrderedRows} from '../segments/base-rows.ts';
@@ -114,7 +114,7 @@ export class PostgresSnapshot implements Snapshot {
   }
 }
 
-/** Children of a table have backups of their own, partitions do not. */
+/** What stands behind FROM for all rows of a table. */
 export function fromOf({schema, table, kind}: Relation): string {
-  return `${kind === 'partitioned' ? '' : 'ONLY '}${quoteIdent(schema)}.${quoteIdent(table)}`;
+  return `${onlyOf(kind)}${quoteIdent(schema)}.${quoteIdent(table)}`;
 }

@@ -5,6 +5,7 @@ import {columnsOf} from '../catalog/columns.ts';
 import type {Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {fixSettings} from '../connection/session.ts';
+import {isTracking} from './marks.ts';
 import {
   dropStrayTriggers,
   dropTableObjects,
@@ -23,8 +24,7 @@ export async function ensureShared(connection: Connection): Promise<void> {
     await fixSettings(connection, {lockTimeoutSeconds: 30});
     // Two backups may begin at the same time.
     await connection.run('SELECT pg_catalog.pg_advisory_xact_lock(7213004)');
-    if ((await connection.value("SELECT to_regclass('_bkp.mark') IS NOT NULL")) !== 't')
-      await connection.run(sharedObjects);
+    if (!(await isTracking(connection))) await connection.run(sharedObjects);
   });
 }
 

@@ -1,11 +1,7 @@
 import type {TableName} from '../../source.ts';
 import type {Connection} from '../connection/connection.ts';
-import {keepMark} from './marks.ts';
+import {isTracking, keepMark} from './marks.ts';
 import {dropTableObjects, logOf, seenQuery} from './objects.ts';
-
-export async function isTracking(connection: Connection): Promise<boolean> {
-  return (await connection.value("SELECT to_regclass('_bkp.mark') IS NOT NULL")) === 't';
-}
 
 export async function identityOf(connection: Connection): Promise<string | undefined> {
   if (!(await isTracking(connection))) return undefined;
@@ -21,7 +17,7 @@ export async function listTracking(
     `
     SELECT m.owner, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.oid
     FROM (SELECT DISTINCT owner, rel FROM _bkp.mark) m JOIN pg_class c ON c.oid = m.rel
-    JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 1, 2 COLLATE "C"`.replace('2 COLLATE "C"', '2'),
+    JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 1, 2`,
   );
   const owners = new Map<string, {tables: TableName[]; logRows: number}>();
   for (const [owner, table, oid] of rows) {

@@ -13,14 +13,27 @@ export async function setMark(connection: Connection, owner: string, relations: 
   const mark = randomUUID();
   await connection.transaction('BEGIN', async () => {
     for (const {oid} of relations) {
-      await connection.rows(
-        `INSERT INTO _bkp.mark (owner, mark, rel, snap, witness)
-          SELECT $1, $2, $3::oid, pg_current_snapshot(), (${witnessQuery(oid)})`,
-        [owner, mark, oid],
-      );
+      await insertMark(connection, {owner, mark, oid});
     }
   });
   return mark;
+}
+
+/** Records what the current snapshot sees, and how tracking of the table looks now. */
+export async function insertMark(
+  connection: Connection,
+  {owner, mark, oid}: {owner: string; mark: Mark; oid: number},
+): Promise<void> {
+  await connection.rows(
+    `INSERT INTO _bkp.mark (owner, mark, rel, snap, witness)
+      SELECT $1, $2, $3::oid, pg_current_snapshot(), (${witnessQuery(oid)})`,
+    [owner, mark, oid],
+  );
+}
+
+/** Whether the database has bkp's own tables. */
+export async function isTracking(connection: Connection): Promise<boolean> {
+  return (await connection.value("SELECT to_regclass('_bkp.mark') IS NOT NULL")) === 't';
 }
 
 /** What was recorded with a mark of a table. */
@@ -66,7 +79,7 @@ export async function whyAllRows(
 
 /** Whether the source has a mark of any table. */
 export async function isMarkKnown(connection: Connection, owner: string, mark: Mark): Promise<boolean> {
-  if ((await connection.value("SELECT to_regclass('_bkp.mark') IS NOT NULL")) !== 't') return false;
+  if (!(await isTracking(connection))) return false;
   const found = await connection.value('SELECT EXISTS (SELECT FROM _bkp.mark WHERE owner = $1 AND mark = $2)', [
     owner,
     mark,
