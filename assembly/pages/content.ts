@@ -3,6 +3,7 @@
  * values of a record and not from its bytes: a short record, a real number that is stored as an integer, and a rowid
  * that is a column have the value that SQLite reads.
  */
+import {finished, firstBytes, highSeed, lowSeed, mixHigh, mixLow, tagText} from '../mix';
 import {smallValueBytes, valueBytes} from '../record';
 import {readVarint, varintEnd} from '../varint';
 
@@ -36,7 +37,6 @@ export function beginContent(planAt: usize, columnCount: u32, withRowid: bool): 
 const tagNull: u64 = 0x9ae16a3b2f90404f;
 const tagInteger: u64 = 0xc3a5c85c97cb3127;
 const tagReal: u64 = 0xb492b66fbe98f273;
-const tagText: u64 = 0x8cb92ba72f3d8dd7;
 const tagBlob: u64 = 0xe7037ed1a0b428db;
 
 /** Adds a record. Memory continues at least 16 bytes beyond it. @param payload a consistent record */
@@ -48,8 +48,8 @@ export function addContent(payload: usize, rowid: i64): void {
 
 /** The two halves are locals, which a processor keeps in registers, and are mixed independently of each other. */
 function addRow(payload: usize, rowid: i64): void {
-  let low: u64 = 0x2d358dccaa6c78a5;
-  let high: u64 = 0x8bb84b93962eacc9;
+  let low: u64 = lowSeed;
+  let high: u64 = highSeed;
   if (startsWithRowid) high = mixLow(high, (rowid as u64) + tagInteger);
   const typesEnd = payload + (readVarint(payload) as usize);
   let typeAt = varintEnd;
@@ -97,13 +97,6 @@ function addRow(payload: usize, rowid: i64): void {
   contentHigh += finished(high + low);
 }
 
-/** A mask of the first bytes of a word, at least one. */
-// @ts-ignore: decorator
-@inline
-function firstBytes(bytes: u64): u64 {
-  return bytes >= 8 ? u64.MAX_VALUE : ((1 as u64) << (8 * bytes)) - 1;
-}
-
 /** A value that is no text and no blob. */
 // @ts-ignore: decorator
 @inline
@@ -120,29 +113,4 @@ function wordOf(type: u32, at: usize, flags: u32, rowid: i64): u64 {
   const bits = (8 * smallValueBytes(type)) as i64;
   const integer: i64 = bits == 0 ? (type as i64) - 8 : (stored as i64) >> (64 - bits);
   return flags & isReal ? reinterpret<u64>(integer as f64) + tagReal : (integer as u64) + tagInteger;
-}
-
-/** A bijection of the word and of what was mixed before: so is {@link mixHigh}. */
-// @ts-ignore: decorator
-@inline
-function mixLow(low: u64, word: u64): u64 {
-  const mixed = (low ^ word) * 0x9e3779b97f4a7c15;
-  return mixed ^ (mixed >> 32);
-}
-
-// @ts-ignore: decorator
-@inline
-function mixHigh(high: u64, word: u64): u64 {
-  const mixed = (rotl<u64>(high, 27) + word) * 0xd6e8feb86659fd93;
-  return mixed ^ (mixed >> 29);
-}
-
-/** The finalizer of MurmurHash3. */
-// @ts-ignore: decorator
-@inline
-function finished(value: u64): u64 {
-  let hash = value;
-  hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccd;
-  hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53;
-  return hash ^ (hash >> 33);
 }

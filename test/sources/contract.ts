@@ -226,6 +226,24 @@ export function describeTableSource({name, make, nameOf = (table) => table}: Con
       expect((await target.source.describe('all')).map((table) => table.name)).toEqual([customers, mine, orders]);
     });
 
+    test('reports what its tables contain, which is what they contained at the backup', async () => {
+      const database = await filled();
+      const base = await fullOf(database);
+      await database.exec("UPDATE orders SET note = 'other' WHERE id = 1; DELETE FROM customers WHERE id = 2");
+      const next = await takeIncrement(database.source, owner, base);
+      for (const check of ['quick', 'full'] as const) {
+        const contentOf = new Set(tables);
+        const complete = await loadStaging((await make()).source, next);
+        const found = await complete.finish({check, contentOf});
+        expect(new Map(found.map(({name: table, content}) => [table, content]))).toEqual(next.contents);
+        await complete.discard();
+        const wrong = await loadStaging((await make()).source, {...next, layers: base.layers});
+        for (const {name: table, content} of await wrong.finish({check, contentOf}))
+          expect(content).not.toEqual(next.contents.get(table));
+        await wrong.discard();
+      }
+    });
+
     test('is discarded without a trace', async () => {
       const target = await make();
       await target.exec('CREATE TABLE mine (id INTEGER PRIMARY KEY)');

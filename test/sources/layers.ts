@@ -13,6 +13,7 @@ import {
   type Staging,
   type StoredBase,
   type TableBase,
+  type TableContent,
   type TableSchema,
   type TableSource,
   TakeRows,
@@ -25,6 +26,8 @@ export type Backup = {
   schemas: readonly TableSchema[];
   database: DatabaseFacts;
   layers: Readonly<Record<string, readonly Layer[]>>;
+  /** What each table contains, where the source knows it. */
+  contents: ReadonlyMap<string, TableContent>;
 };
 export type KeptStream = {segments: readonly KeptSegment[]; cuts: Cuts};
 export type RowsBase = KeptStream & {kind: 'base'; form?: 'rows'};
@@ -50,11 +53,21 @@ export async function takeFull(
     for (const {name} of snapshot.schemas) {
       layers[name] = [await keptBase(snapshot, name, {previous, meanwhile, form})];
     }
+    const contents = await contentsOf(snapshot);
     await snapshot.confirm();
-    return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers};
+    return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers, contents};
   } finally {
     await snapshot.close();
   }
+}
+
+async function contentsOf(snapshot: Snapshot): Promise<ReadonlyMap<string, TableContent>> {
+  const contents = new Map<string, TableContent>();
+  for (const {name} of snapshot.schemas) {
+    const found = await snapshot.content(name, {mostBytes: Number.POSITIVE_INFINITY});
+    if (found !== undefined) contents.set(name, found.content);
+  }
+  return contents;
 }
 
 type KeepOptions = {previous: Backup | undefined; meanwhile?: Meanwhile | undefined; form: Form};
@@ -119,8 +132,9 @@ export async function takeIncrement(
       const touched = keys.length > 0;
       layers[name] = [...parent.layers[name]!, ...(touched ? [{kind: 'delta', keys, rows} as const] : [])];
     }
+    const contents = await contentsOf(snapshot);
     await snapshot.confirm();
-    return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers};
+    return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers, contents};
   } finally {
     await snapshot.close();
   }
@@ -135,7 +149,14 @@ export async function fillStaging(
 ): Promise<Staging> {
   const staging = await loadStaging(target, backup, id);
   try {
-    await staging.finish({check: 'quick', ...(notice === undefined ? {} : {notice})});
+    const finished = await staging.finish({
+      check: 'quick',
+      contentOf: new Set(backup.contents.keys()),
+      ...(notice === undefined ? {} : {notice}),
+    });
+    for (const {name, content = backup.contents.get(name)} of finished) {
+      expect(content, `the content of ${name}`).toEqual(backup.contents.get(name));
+    }
     return staging;
   } catch (error) {
     await staging.discard();

@@ -6,6 +6,7 @@ import type {
   SchemaObject,
   Staging,
   StoredTree,
+  TableContent,
   TableName,
   TableSchema,
   Tree,
@@ -16,6 +17,8 @@ import type {Connection} from '../connection/connection.ts';
 import {quoteIdent, quoteText} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
+import {contentOf, RunningContent} from '../segments/content.ts';
+import {readRows} from '../segments/read-rows.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {publishTables} from './publish.ts';
 import {createShared, setSequence} from './shared.ts';
@@ -38,7 +41,11 @@ type Loading = {
   isKeyed: boolean;
   /** The rows of a transaction that created or emptied the table need no later freezing. */
   isFrozen: boolean;
+  /** What was loaded, without what was removed again. */
+  content: RunningContent;
 };
+
+const segmentBytes = 1024 * 1024;
 
 /**
  * Tables in schemas of their own until they are published, so that no application sees them. Each table is loaded in
@@ -117,7 +124,9 @@ export class PostgresStaging implements Staging {
     const loading = await this.#begin(name);
     const freeze = loading.isFrozen && loading.table.kind !== 'partitioned' ? ' WITH (FREEZE)' : '';
     const list = columnList(loading.columns.columns);
-    return this.#connection.copyIn(`COPY ${loading.name} (${list}) FROM STDIN${freeze}`, once(segment));
+    const rows = await this.#connection.copyIn(`COPY ${loading.name} (${list}) FROM STDIN${freeze}`, once(segment));
+    loading.content.add(segment);
+    return rows;
   }
 
   async removeKeys(name: TableName, segment: Uint8Array): Promise<number> {
@@ -140,12 +149,14 @@ export class PostgresStaging implements Staging {
     const rows = await this.#connection.copyIn('COPY pg_temp.bkp_keys FROM STDIN', once(segment));
     await this.#connection.run('ANALYZE pg_temp.bkp_keys');
     const only = onlyOf(loading.table.kind);
-    await this.#connection.run(`DELETE FROM ${only}${table} t USING pg_temp.bkp_keys d WHERE ${sameKey(keys)}`);
+    const removed = `DELETE FROM ${only}${table} t USING pg_temp.bkp_keys d WHERE ${sameKey(keys)}
+      RETURNING ${columnList(loading.columns.columns, 't.')}`;
+    for await (const {bytes} of readRows(this.#connection, removed, {segmentBytes})) loading.content.remove(bytes);
     return rows;
   }
 
   async finish(options: Parameters<Staging['finish']>[0]): Promise<readonly PublishedTable[]> {
-    const {signal, progress} = options;
+    const {signal, progress, contentOf: wanted = new Set<TableName>()} = options;
     await this.#end();
     const published: PublishedTable[] = [];
     const steps = [
@@ -170,7 +181,9 @@ export class PostgresStaging implements Staging {
       await this.#setSequences(table);
       await this.#connection.run(`ANALYZE ${staged}`);
       const only = onlyOf(table.kind);
-      published.push({name, rows: Number(await this.#connection.value(`SELECT count(*) FROM ${only}${staged}`))});
+      const rows = Number(await this.#connection.value(`SELECT count(*) FROM ${only}${staged}`));
+      const content = wanted.has(name) ? await this.#contentOf(table, options.check) : undefined;
+      published.push(content === undefined ? {name, rows} : {name, rows, content});
     }
     return published;
   }
@@ -223,12 +236,28 @@ export class PostgresStaging implements Staging {
       name: this.#nameOf(table),
       isKeyed: false,
       isFrozen: true,
+      content: new RunningContent(),
     };
     if (known === undefined) await this.#connection.run(`TRUNCATE ${onlyOf(table.kind)}${loading.name}`);
     else loading.isFrozen = false;
     this.#loading.set(name, loading);
     this.#open = loading;
     return loading;
+  }
+
+  /**
+   * The server reports how many rows it took and which ones it removed again, so the sum of both is what the table
+   * contains; with `full`, every row is read back.
+   */
+  async #contentOf(table: StoredTable, check: 'quick' | 'full'): Promise<TableContent> {
+    const loaded = this.#loading.get(table.name);
+    if (check === 'quick') return (loaded?.content ?? new RunningContent()).content();
+    const {columns} = loaded?.columns ?? (await this.#orderedColumns(table));
+    const query = `SELECT ${columnList(columns)} FROM ${onlyOf(table.kind)}${this.#nameOf(table)}`;
+    return this.#connection.transaction('BEGIN READ ONLY', async () => {
+      await fixSettings(this.#connection, {lockTimeoutSeconds: 30});
+      return contentOf(this.#connection, query);
+    });
   }
 
   async #end(): Promise<void> {

@@ -91,6 +91,15 @@ async function fingerprintOf(connection: Connection, {oid, kind}: Relation): Pro
     'SELECT indkey::text, indclass::text, indcollation::text FROM pg_index WHERE indrelid = $1 AND indisprimary',
     [oid],
   );
-  const facts = JSON.stringify({kind, columns, key});
+  // A renamed value changes the text of rows that nothing writes to.
+  const values = await connection.rows(
+    `SELECT e.enumtypid::regtype::text, e.enumlabel FROM pg_enum e
+      WHERE e.enumtypid IN (SELECT t.oid FROM pg_attribute a JOIN pg_type c ON c.oid = a.atttypid
+        JOIN pg_type t ON t.oid IN (c.oid, c.typelem, c.typbasetype)
+        WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped)
+      ORDER BY 1, e.enumlabel COLLATE "C"`,
+    [oid],
+  );
+  const facts = JSON.stringify({kind, columns, key, ...(values.length === 0 ? {} : {values})});
   return createHash('sha256').update(facts).digest('hex').slice(0, 32);
 }

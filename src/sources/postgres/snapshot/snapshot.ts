@@ -8,15 +8,17 @@ import type {
   Snapshot,
   SnapshotOptions,
   TableBase,
+  TableContent,
   TableName,
   TableSchema,
 } from '../../source.ts';
-import {columnsOf, type TableColumns} from '../catalog/columns.ts';
+import {columnList, columnsOf, type TableColumns} from '../catalog/columns.ts';
 import {onlyOf, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import {KeyOrderedRows} from '../segments/base-rows.ts';
 import {BlockOrderedRows} from '../segments/block-rows.ts';
+import {contentOf, HashedRows} from '../segments/content.ts';
 import {markRow, whyAllRows} from '../tracking/marks.ts';
 import {changesSince} from './changes.ts';
 import {readsByKey} from './order.ts';
@@ -41,6 +43,8 @@ export class PostgresSnapshot implements Snapshot {
   readonly database: DatabaseFacts;
   readonly #opened: OpenedSnapshot;
   readonly #columns = new Map<number, TableColumns>();
+  /** Of the bases that were read. */
+  readonly #contents = new Map<TableName, TableContent>();
 
   constructor(opened: OpenedSnapshot) {
     this.#opened = opened;
@@ -67,12 +71,21 @@ export class PostgresSnapshot implements Snapshot {
     const rows = (await readsByKey(connection, relation, columns))
       ? new KeyOrderedRows(read)
       : new BlockOrderedRows(read);
-    return {form: 'rows', rows};
+    return {form: 'rows', rows: new HashedRows(rows, (content) => this.#contents.set(table, content))};
   }
 
-  /** Unknown: a server takes longer to hash its rows than to send them. */
-  async content(): Promise<undefined> {
-    return undefined;
+  async content(
+    table: TableName,
+    {mostBytes}: {mostBytes: number},
+  ): Promise<{content: TableContent; readBytes: number} | undefined> {
+    const known = this.#contents.get(table);
+    if (known !== undefined) return {content: known, readBytes: 0};
+    const relation = this.#relation(table);
+    const {bytes: readBytes} = relation;
+    if (readBytes > mostBytes) return undefined;
+    const {columns} = await this.#columnsOf(relation);
+    const query = `SELECT ${columnList(columns)} FROM ${fromOf(relation)}`;
+    return {content: await contentOf(this.#opened.connection, query), readBytes};
   }
 
   async changes(table: TableName, since: Mark): Promise<Changes | 'rebase'> {
@@ -83,7 +96,7 @@ export class PostgresSnapshot implements Snapshot {
     const isSame = asked?.fingerprints[table] === this.schemas.find(({name}) => name === table)?.fingerprint;
     const why = isSame
       ? await whyAllRows(connection, oid, row)
-      : 'its columns or key are not those of the backup before';
+      : 'its columns, key or enum values are not those of the backup before';
     if (why !== undefined || row === undefined) {
       notice?.(`all rows of ${table} are taken: ${why}`);
       return 'rebase';

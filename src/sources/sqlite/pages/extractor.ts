@@ -1,6 +1,6 @@
+import type {ContentSum} from '../../content-sum.ts';
 import {TakeRows} from '../../take-rows.ts';
 import type {ContentPlan} from '../schema/content-plan.ts';
-import type {ContentSum} from '../schema/content-sum.ts';
 import {areas, marksOf, outputOf} from './extract-memory.ts';
 import {faultText} from './faults.ts';
 import {InnerPages} from './inner-pages.ts';

@@ -1,5 +1,5 @@
+import type {ContentSum} from '../../content-sum.ts';
 import type {ContentPlan} from '../schema/content-plan.ts';
-import type {ContentSum} from '../schema/content-sum.ts';
 
 /**
  * The files of a database at one point in time, and what is read from them. All of it can be sent to a thread: the

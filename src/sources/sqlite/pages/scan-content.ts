@@ -1,6 +1,6 @@
+import {hashText, noRows, sumOf} from '../../content-sum.ts';
 import type {TableContent} from '../../source.ts';
 import type {ContentPlan} from '../schema/content-plan.ts';
-import {hashText, noRows, sumOf} from '../schema/content-sum.ts';
 import type {KeyRun, PageExtractor, PageFiles, RowidRun} from './page-files.ts';
 import {rowidRanges} from './rowid-ranges.ts';
 import {keyRuns, rowidRuns} from './runs.ts';

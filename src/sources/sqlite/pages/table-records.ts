@@ -1,6 +1,6 @@
+import {hashText} from '../../content-sum.ts';
 import type {BaseSegment, BaseStream, Cuts, TableContent, Tree} from '../../source.ts';
 import type {ContentPlan} from '../schema/content-plan.ts';
-import {hashText} from '../schema/content-sum.ts';
 import {countError, readingError} from './damage.ts';
 import {KeyStream} from './key-stream.ts';
 import type {PageExtractor, PageFiles} from './page-files.ts';

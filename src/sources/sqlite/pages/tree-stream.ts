@@ -1,6 +1,6 @@
+import {type ContentSum, noRows, sumOf} from '../../content-sum.ts';
 import type {BaseSegment, BaseStream, Cuts} from '../../source.ts';
 import type {ContentPlan} from '../schema/content-plan.ts';
-import {type ContentSum, noRows, sumOf} from '../schema/content-sum.ts';
 import type {Extracted, KeyRun, PageExtractor, PageFiles, RowidRun} from './page-files.ts';
 import type {RunsAhead} from './runs-ahead.ts';
 import type {TableTree} from './trees.ts';

@@ -8,6 +8,11 @@ export const sumOf = (one: ContentSum, other: ContentSum): ContentSum => ({
   high: BigInt.asUintN(64, one.high + other.high),
 });
 
+export const lessOf = (one: ContentSum, other: ContentSum): ContentSum => ({
+  low: BigInt.asUintN(64, one.low - other.low),
+  high: BigInt.asUintN(64, one.high - other.high),
+});
+
 /** As manifests have it: 32 hexadecimal digits. */
 export const hashText = ({low, high}: ContentSum): string => digits(high) + digits(low);
 
