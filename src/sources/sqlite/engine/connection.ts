@@ -2,6 +2,7 @@ import {DatabaseSync, type StatementSync} from 'node:sqlite';
 import {pathToFileURL} from 'node:url';
 import {checkFile, isInWalMode} from './check-file.ts';
 import {ResultCode, resultCode, translated, walFolderError} from './errors.ts';
+import {watchFreePages} from './freed-pages.ts';
 
 /** A value as SQLite stores it: integers are always bigint, so that no digit is lost. */
 export type Value = null | bigint | number | string | Uint8Array;
@@ -141,7 +142,9 @@ export class Connection {
   write<T>(body: () => T): T {
     this.exec('BEGIN IMMEDIATE');
     try {
+      const giveBackFreed = watchFreePages(this);
       const result = body();
+      giveBackFreed();
       this.exec('COMMIT');
       return result;
     } catch (error) {
