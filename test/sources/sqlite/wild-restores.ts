@@ -72,7 +72,8 @@ async function expectBack({path, random}: WildDatabase, backup: Backup, tables: 
   const contents = await contentsOf(path, tables);
   if (isQuickBySql(path)) expect(contents).toEqual(contentsBySql(path, tables));
   expect(await contentsOf(fresh, tables)).toEqual(contents);
-  expectUsable(fresh, random);
+  const odd = oddIndexes(path);
+  expectUsable(fresh, random, odd);
   if (random.chance(0.5)) return;
   const existing = join(folder(), 'existing.db');
   const other = new DatabaseSync(existing);
@@ -82,19 +83,41 @@ async function expectBack({path, random}: WildDatabase, backup: Backup, tables: 
   other.close();
   await restore(new SqliteSource(existing), backup);
   expect(imageOf(existing, tables)).toEqual(wanted);
-  expectUsable(existing, random);
+  expectUsable(existing, random, odd);
 }
 
-/** Every index has what the table has, in order; the database can be changed, and its free pages given back. */
-function expectUsable(path: string, random: Random): void {
+/**
+ * The indexes whose entries SQLite itself makes in two ways, as REAL or as integer: those of an untyped generated
+ * column of a REAL one.
+ */
+function oddIndexes(path: string): ReadonlySet<string> {
+  const copy = join(folder(), 'copy.db');
+  const db = new DatabaseSync(path);
+  db.exec(`VACUUM INTO '${copy}'`);
+  db.close();
+  const stored = Object.entries(allByIndex(copy));
+  const reindexed = new DatabaseSync(copy);
+  reindexed.exec('REINDEX');
+  reindexed.close();
+  const ways = [allByIndex(copy), allByIndex(copy, 'NOT INDEXED')];
+  const isOdd = ([name, keys]: [string, string[]]) => ways.some((way) => way[name]?.join() !== keys.join());
+  return new Set(stored.filter(isOdd).map(([name]) => name));
+}
+
+/**
+ * Every index has what the table has, in order; the database can be changed, and its free pages given back.
+ * @param odd the indexes that are not compared
+ */
+function expectUsable(path: string, random: Random, odd: ReadonlySet<string>): void {
   const indexed = allByIndex(path);
-  expect(allByIndex(path, 'NOT INDEXED')).toMatchObject(indexed);
+  const comparable = comparableOf(indexed, odd);
+  expect(allByIndex(path, 'NOT INDEXED')).toMatchObject(comparable);
   const copy = `${path}.copy`;
   copyFileSync(path, copy);
   const db = new DatabaseSync(copy, {enableForeignKeyConstraints: false});
   try {
     db.exec('PRAGMA synchronous = OFF; REINDEX');
-    expect(allByIndex(copy)).toEqual(indexed);
+    expect(comparableOf(allByIndex(copy), odd)).toEqual(comparable);
     for (const {name} of db.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0`).all()) {
       if (String(name).startsWith('sqlite_') || /^[fr]_/.test(String(name))) continue;
       db.exec(`DELETE FROM ${quoted(String(name))} WHERE random() % ${random.pick([2, 3])} = 0`);
@@ -107,6 +130,9 @@ function expectUsable(path: string, random: Random): void {
     db.close();
   }
 }
+
+const comparableOf = (indexes: Record<string, string[]>, odd: ReadonlySet<string>) =>
+  Object.fromEntries(Object.entries(indexes).filter(([name]) => !odd.has(name)));
 
 /** The keys of each index in its order, read from the index or sorted from the table. */
 function allByIndex(path: string, how?: 'NOT INDEXED'): Record<string, string[]> {
