@@ -32,9 +32,12 @@ test('a statement whose server has forgotten the session fails, and one of a bus
 test('a session that an administrator ends fails with the reason', async () => {
   const connection = await connectionTo('postgres');
   const other = await connectionTo('postgres');
-  const running = connection.rows('SELECT pg_sleep(20)');
+  const running = expect(connection.rows('SELECT pg_sleep(20)')).rejects.toMatchObject({
+    code: 'SOURCE_UNAVAILABLE',
+    retryable: true,
+  });
   await other.rows(`SELECT pg_terminate_backend(${connection.pid})`);
-  await expect(running).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE', retryable: true});
+  await running;
   await expect(connection.rows('SELECT 1')).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
 });
 
