@@ -43,6 +43,8 @@ export type PostgresSourceOptions = {
   pgBin?: string | undefined;
   /** Seconds; default 5. */
   lockTimeout?: number | undefined;
+  /** After a silence as long as this, the server is asked whether it is there; default 30 s. */
+  quietMs?: number | undefined;
 };
 
 const defaultLockTimeoutSeconds = 5;
@@ -186,7 +188,7 @@ export class PostgresSource implements TableSource {
   }
 
   async #shared(): Promise<Connection> {
-    this.#connection ??= connect(this.#resolve(), 'bkp');
+    this.#connection ??= connect(this.#resolve(), 'bkp', this.#options);
     try {
       return await this.#connection;
     } catch (error) {
@@ -196,6 +198,6 @@ export class PostgresSource implements TableSource {
   }
 
   async #own(what: string): Promise<Connection> {
-    return connect(this.#resolve(), `bkp ${what}`);
+    return connect(this.#resolve(), `bkp ${what}`, this.#options);
   }
 }

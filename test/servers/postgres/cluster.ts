@@ -6,7 +6,7 @@ import {join, relative} from 'node:path';
 import pg from 'pg';
 import {afterAll, beforeAll} from 'vitest';
 import {postgresPrograms} from '../../../scripts/servers.js';
-import {PostgresSource} from '../../../src/sources/postgres/index.ts';
+import {PostgresSource, type PostgresSourceOptions} from '../../../src/sources/postgres/index.ts';
 
 /** A cluster of a test file. It listens on a socket in its own folder and on 127.0.0.1. */
 export class Cluster {
@@ -96,6 +96,16 @@ export class TestDatabase {
       description: `postgres://${user}@localhost/${this.name}`,
       parameters: {host: join(folder, 's'), port: String(port), user, dbname: this.name},
       env: {PATH: `${bin}:${process.env.PATH}`},
+    });
+  }
+
+  /** The database behind a {@link Network}. */
+  through(port: number, more: Partial<PostgresSourceOptions> = {}): PostgresSource {
+    return new PostgresSource({
+      description: `postgres://postgres@localhost/${this.name}`,
+      parameters: {host: '127.0.0.1', port: String(port), user: 'postgres', dbname: this.name, connect_timeout: '2'},
+      env: {PATH: `${this.#cluster.bin}:${process.env.PATH}`},
+      ...more,
     });
   }
 

@@ -1,13 +1,15 @@
 import {type ConnectionOptions, checkServerIdentity} from 'node:tls';
 import pg from 'pg';
 import {BkpError} from '../../../errors/index.ts';
-import {Connection} from './connection.ts';
+import {Connection, streamOf} from './connection.ts';
 import {sqlState, translated} from './errors.ts';
 import type {Endpoint, Resolved, SessionWish} from './resolve.ts';
 import {tlsAttempts} from './tls.ts';
 
 /** A server that does not answer for this long is not there. */
 const defaultTimeoutSeconds = 30;
+/** After a silence as long as this, the server is asked whether it is there. */
+const defaultQuietMs = 30_000;
 const oldestVersion = 140_000;
 
 /**
@@ -15,14 +17,18 @@ const oldestVersion = 140_000;
  * @param name `application_name`, by which an administrator finds bkp's sessions
  * @throws BkpError
  */
-export async function connect(resolved: Resolved, name: string): Promise<Connection> {
+export async function connect(
+  resolved: Resolved,
+  name: string,
+  {quietMs = defaultQuietMs}: {quietMs?: number | undefined} = {},
+): Promise<Connection> {
   const {endpoints, wish} = resolved;
   const faults: BkpError[] = [];
   // prefer-standby takes anything in a second round.
   for (const round of wish === 'prefer-standby' ? (['standby', 'any'] as const) : [wish]) {
     for (const endpoint of endpoints) {
       try {
-        const connection = await connectTo(resolved, endpoint, name);
+        const connection = await connectTo(resolved, endpoint, {name, quietMs});
         const fault = await unwanted(connection, round);
         if (fault === undefined) return requireVersion(connection);
         faults.push(fault);
@@ -44,7 +50,11 @@ export async function connect(resolved: Resolved, name: string): Promise<Connect
   });
 }
 
-async function connectTo(resolved: Resolved, endpoint: Endpoint, name: string): Promise<Connection> {
+async function connectTo(
+  resolved: Resolved,
+  endpoint: Endpoint,
+  {name, quietMs}: {name: string; quietMs: number},
+): Promise<Connection> {
   const facts = {place: placeOf(resolved, endpoint), psql: psqlOf(resolved, endpoint), endpoint};
   const attempts = tlsAttempts(resolved.tls, resolved.tlsFiles, endpoint.host);
   let fault: unknown;
@@ -54,15 +64,18 @@ async function connectTo(resolved: Resolved, endpoint: Endpoint, name: string): 
     client.on('error', () => {});
     try {
       await client.connect();
-      const {rows} = await client.query<{version: string; encoding: string; recovery: boolean}>(
-        `SELECT current_setting('server_version_num') AS version, current_setting('server_encoding') AS encoding,
+      const {rows} = await client.query<{version: string; encoding: string; recovery: boolean}>({
+        text: `SELECT current_setting('server_version_num') AS version, current_setting('server_encoding') AS encoding,
           pg_is_in_recovery() AS recovery`,
-      );
+        query_timeout: quietMs,
+      } as pg.QueryConfig);
       client.removeAllListeners('error');
       const {version, encoding, recovery} = rows[0]!;
       const known = {...facts, version: Number(version), encoding, inRecovery: recovery};
-      return new Connection(client, known, (pid) => isAlive(clientFor(resolved, endpoint, {tls, name}), pid));
+      const asked = (pid: number) => isAlive(clientFor(resolved, endpoint, {tls, name}), pid, quietMs);
+      return new Connection(client, known, asked, {quietMs});
     } catch (error) {
+      streamOf(client).destroy();
       fault ??= error;
       if (!mayTryAgain(error)) {
         fault = error;
@@ -73,21 +86,21 @@ async function connectTo(resolved: Resolved, endpoint: Endpoint, name: string): 
   throw connectionFault(fault, facts);
 }
 
-async function isAlive(client: pg.Client, pid: number): Promise<boolean> {
+async function isAlive(client: pg.Client, pid: number, timeoutMs: number): Promise<boolean> {
   client.on('error', () => {});
   try {
     await client.connect();
     const {rowCount} = await client.query({
       text: 'SELECT FROM pg_stat_activity WHERE pid = $1',
       values: [pid],
-      query_timeout: defaultTimeoutSeconds * 1000,
+      query_timeout: timeoutMs,
     } as pg.QueryConfig);
     return rowCount === 1;
   } catch (error) {
     // A server that refuses, because it has no connection left, is there.
     return sqlState(error) !== undefined;
   } finally {
-    (client as unknown as {connection: {stream: {destroy(): void}}}).connection.stream.destroy();
+    streamOf(client).destroy();
   }
 }
 
@@ -122,6 +135,8 @@ function clientFor(
     application_name: name,
     connectionTimeoutMillis: seconds * 1000,
     keepAlive: true,
+    // A session that is idle, as that of a snapshot can be for hours, must not be forgotten by a router in between.
+    keepAliveInitialDelayMillis: 30_000,
     options: options ?? '',
     enableChannelBinding: tls !== undefined,
     ...(negotiation === 'direct' && tls !== undefined ? {sslnegotiation: 'direct'} : {}),

@@ -25,6 +25,12 @@ export type ConnectionFacts = {
 /** Whether the server still has the session of this process. It never throws. */
 export type IsAlive = (pid: number) => Promise<boolean>;
 
+/** How long the end of a session may take, which the server only has to notice. */
+const goodbyeMs = 5000;
+
+/** The socket of a session. After TLS has begun, it is another one. */
+export const streamOf = (client: Client) => (client as unknown as {connection: {stream: Socket}}).connection.stream;
+
 /** One session of a PostgreSQL server. Every error is a BkpError. */
 export class Connection {
   readonly facts: ConnectionFacts;
@@ -109,21 +115,58 @@ export class Connection {
     }
   }
 
-  /** Ends the session; may be called twice, and also while a statement runs. */
+  /**
+   * Ends the session; may be called twice, and also while a statement runs. It never throws, and does not wait for a
+   * server that does not answer.
+   */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    const timer = setTimeout(() => streamOf(this.#client).destroy(), goodbyeMs);
     await this.#client.end().catch(() => {});
+    clearTimeout(timer);
   }
 
   /** Ends the connection at once, whatever runs: the server notices it. */
   destroy(): void {
     this.#isClosed = true;
-    (this.#client as unknown as {connection: {stream: {destroy(): void}}}).connection.stream.destroy();
+    streamOf(this.#client).destroy();
+  }
+
+  /**
+   * Lets another program use the server while this session is idle.
+   * @param work its signal is aborted when the server does not answer any longer
+   */
+  async whileAlive<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const silence = new AbortController();
+    const watch = this.#askEvery(
+      () => true,
+      () => silence.abort(),
+    );
+    try {
+      const result = await work(silence.signal);
+      if (silence.signal.aborted) throw translated(silent(), this.facts);
+      return result;
+    } catch (error) {
+      throw silence.signal.aborted ? translated(silent(), this.facts) : error;
+    } finally {
+      watch.stop();
+    }
   }
 
   async #run<T>(work: () => Promise<T>): Promise<T> {
-    const watch = this.#watch();
+    const stream = streamOf(this.#client);
+    let seen = stream.bytesRead;
+    const isQuiet = () => {
+      const before = seen;
+      seen = stream.bytesRead;
+      return seen === before;
+    };
+    const watch = this.#askEvery(isQuiet, () => {
+      if (this.#isClosed) return;
+      this.#lost ??= silent();
+      this.destroy();
+    });
     try {
       if (this.#lost !== undefined) throw this.#lost;
       return await work();
@@ -138,25 +181,20 @@ export class Connection {
    * A network that swallows everything is not noticed by TCP for hours. If nothing arrives for a while, another
    * connection asks the server whether it still knows this one.
    */
-  #watch(): {stop(): void} {
-    const {stream} = (this.#client as unknown as {connection: {stream: Socket}}).connection;
-    let seen = stream.bytesRead;
+  #askEvery(isDue: () => boolean, lost: () => void): {stop(): void} {
     let isAsking = false;
     const timer = setInterval(() => {
-      const isQuiet = stream.bytesRead === seen;
-      seen = stream.bytesRead;
-      if (!isQuiet || isAsking) return;
+      if (!isDue() || isAsking) return;
       isAsking = true;
       void this.#isAlive(this.pid).then((isAlive) => {
         isAsking = false;
-        if (isAlive || this.#isClosed) return;
-        this.#lost ??= Object.assign(new Error('nothing arrived from the server, and it does not answer'), {
-          code: 'ETIMEDOUT',
-        });
-        this.destroy();
+        if (!isAlive) lost();
       });
     }, this.#quietMs);
     timer.unref();
     return {stop: () => clearInterval(timer)};
   }
 }
+
+const silent = () =>
+  Object.assign(new Error('nothing arrived from the server, and it does not answer'), {code: 'ETIMEDOUT'});

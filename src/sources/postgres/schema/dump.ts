@@ -24,6 +24,12 @@ export type DumpOptions = {
  * @throws BkpError `PRECONDITION` without a suitable pg_dump | `SOURCE_LOCKED` | `SOURCE_UNAVAILABLE`
  */
 export async function dumpSchema(connection: Connection, options: DumpOptions): Promise<readonly Entry[]> {
+  return connection.whileAlive((alive) =>
+    dump(connection, {...options, signal: AbortSignal.any([alive, ...(options.signal ? [options.signal] : [])])}),
+  );
+}
+
+async function dump(connection: Connection, options: DumpOptions & {signal: AbortSignal}): Promise<readonly Entry[]> {
   const {resolved, env, signal} = options;
   const {version, endpoint} = connection.facts;
   const {folder} = await findPrograms(Math.floor(version / 10_000), {pgBin: options.pgBin, path: env.PATH});
@@ -43,18 +49,18 @@ export async function dumpSchema(connection: Connection, options: DumpOptions): 
     env: programEnv as Record<string, string>,
     extendEnv: false,
     reject: false,
-    ...(signal === undefined ? {} : {cancelSignal: signal}),
+    cancelSignal: signal,
   } as const;
-  const dump = execa(join(folder, 'pg_dump'), argumentsOf(options), {...common, encoding: 'buffer'});
+  const dumping = execa(join(folder, 'pg_dump'), argumentsOf(options), {...common, encoding: 'buffer'});
   const script = execa(join(folder, 'pg_restore'), ['--verbose', '--file=-'], {
     ...common,
     // Its messages are those of the comments, one for each entry.
     stderr: 'ignore',
     maxBuffer: 512 * 1024 * 1024,
   });
-  dump.stdout.pipe(script.stdin);
-  const [dumped, restored] = await Promise.all([dump, script]);
-  signal?.throwIfAborted();
+  dumping.stdout.pipe(script.stdin);
+  const [dumped, restored] = await Promise.all([dumping, script]);
+  signal.throwIfAborted();
   if (dumped.failed) throw dumpFault(Buffer.from(dumped.stderr ?? '').toString(), connection);
   if (restored.failed) throw dumpFault(restored.shortMessage ?? '', connection);
   return entriesOf(restored.stdout ?? '');
@@ -77,8 +83,17 @@ function argumentsOf({resolved, lockTimeoutSeconds, without}: DumpOptions): read
   ];
 }
 
+/** How programs of libpq report it. */
+const lostConnection =
+  /server closed the connection|terminating connection|connection to server|could not (?:receive|send) data|timeout/u;
+
 function dumpFault(message: string, {facts}: Connection): BkpError {
-  const text = message.trim().split('\n').join('; ');
+  // The details repeat the query.
+  const text = message
+    .replaceAll(/^pg_dump: detail: Query was:.*/gmsu, '')
+    .trim()
+    .split('\n')
+    .join('; ');
   if (/lock timeout|statement timeout/u.test(text)) {
     return new BkpError('SOURCE_LOCKED', `pg_dump could not lock a table of ${facts.place} in time`, {
       cause: text,
@@ -86,8 +101,12 @@ function dumpFault(message: string, {facts}: Connection): BkpError {
       retryable: true,
     });
   }
-  return new BkpError('SOURCE_UNAVAILABLE', `pg_dump could not read the schema of ${facts.place}`, {
-    cause: text,
-    next: `pg_dump -s -d ${facts.psql} shows the same`,
-  });
+  const isLost = lostConnection.test(text);
+  return new BkpError(
+    'SOURCE_UNAVAILABLE',
+    isLost
+      ? `the connection of pg_dump to ${facts.place} broke`
+      : `pg_dump could not read the schema of ${facts.place}`,
+    {cause: text, next: `pg_dump -s -d ${facts.psql} shows the same`, retryable: isLost},
+  );
 }
