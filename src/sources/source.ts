@@ -235,12 +235,17 @@ export type StoredTree = Tree & {records: number};
 export type StoredBase = {trees: readonly StoredTree[]; changedKeys: number};
 
 /**
- * How rows of a backup go into the table that has the name now: `merge` brings back rows that were changed or deleted,
- * and keeps those that only the table has; `replace` also removes these.
+ * How a backup goes into the table that has the name now: `merge` brings back rows that were changed or deleted, and
+ * keeps those that only the table has; `replace` also removes these. Where the table's own statement is not that of the
+ * backup any more, `replace` replaces the table with its schema: its indexes, triggers and counter are then those of
+ * the backup, its changes are no longer tracked, and so the next increment takes a new base of it.
  */
 export type MergeMode = 'merge' | 'replace';
 
-/** What a merge did with the rows of a table, or would do. `kept`: those that only the table has. */
+/**
+ * What a merge did with the rows of a table, or would do. `kept`: those that only the table has. Of a table that was
+ * replaced with its schema, all rows are deleted and inserted.
+ */
 export type MergedTable = {
   name: TableName;
   inserted: number;
@@ -304,17 +309,23 @@ export interface Staging {
   /**
    * Instead of `publish`, for tables that were staged with a `mode`: brings the living tables to their state in
    * the backup, all in one transaction. Their own triggers do not fire; change tracking sees every changed row.
-   * @param options.dryRun count, and change nothing
+   * @param options.dryRun find out exactly what would happen, errors and notices too, and change nothing
    * @param options.notice receives what the application has to see to
    * @throws BkpError `PRECONDITION` naming the difference of columns, or rows that cannot come back or would refer to
-   *   nothing; `UNSUPPORTED` to merge a table without a primary key; `TABLE_NOT_FOUND`. Nothing is changed then
+   *   nothing; `UNSUPPORTED` to merge a table without a primary key; `TABLE_NOT_FOUND`; `BUSY` if a table was altered
+   *   since it was staged. Nothing is changed then
    */
   merge(options: {
     dryRun: boolean;
-    /** How many rows of each kind a dry run names. Default 0. */
-    examples?: number;
+    signal?: AbortSignal | undefined;
     notice?: ((text: string) => void) | undefined;
   }): Promise<readonly MergedTable[]>;
+  /**
+   * Counts what `merge` would do with the rows, and names some of them; it changes nothing, and does not find out
+   * whether rows would be refused.
+   * @param options.examples how many rows of each kind are named
+   */
+  compare(options: {examples: number}): Promise<readonly MergedTable[]>;
   discard(): Promise<void>;
   /**
    * Instead of `discard` after an error that may pass: another staging with the same plan continues it once this
@@ -426,8 +437,9 @@ export interface TableSource {
   /**
    * Finds out what a restore would meet; nothing is written.
    * @param options.rehearse also find out what cannot come, which takes longer. Without it, `notices` is empty
+   * @param options.mode the tables exist: the obstacle is what `merge` would refuse whatever the rows are
    */
-  survey(incoming: Incoming, options: {rehearse: boolean}): Promise<TargetFindings>;
+  survey(incoming: Incoming, options: {rehearse: boolean; mode?: MergeMode | undefined}): Promise<TargetFindings>;
   /**
    * @param options.id identifies what is left after a crash
    * @param options.objects created after the tables
@@ -436,8 +448,8 @@ export interface TableSource {
    * @param options.plan identifies exactly what is restored. What an interrupted staging with the same plan left, and
    *   whose process has ended for sure, is continued; what one with another plan left is removed. Absent: nothing is
    *   continued, and nothing continues this one
-   * @param options.mode the tables exist, and `merge` changes their rows; indexes, objects and triggers do not come.
-   *   Absent: the tables are new, and `publish` creates them
+   * @param options.mode the tables exist, and `merge` changes them; objects do not come. Absent: the tables are new,
+   *   and `publish` creates them
    * @throws BkpError `TABLE_EXISTS` naming every table in the way; with a mode what `merge` throws for such tables
    */
   stage(

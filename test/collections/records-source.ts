@@ -129,6 +129,7 @@ export class RecordsSource implements TableSource {
       finish: async () => schemas.map(({name}) => ({name, rows: bases?.get(name)?.trees[0]?.records ?? 2})),
       publish: async () => {},
       merge: async () => [],
+      compare: async () => [],
       discard: async () => {},
     };
     return staging;

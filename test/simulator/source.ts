@@ -164,6 +164,7 @@ export class FakeTarget extends FakeSource {
       finish: async () => [{name: table, rows: this.restored.size}],
       publish: async () => {},
       merge: async () => [],
+      compare: async () => [],
       discard: async () => {},
     };
   }

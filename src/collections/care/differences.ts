@@ -24,7 +24,7 @@ export async function describeDifferences(
       }
     }
     await staging.finish({check: 'quick', signal});
-    return (await staging.merge({dryRun: true, examples: mostExamples})).map(sentenceOf);
+    return (await staging.compare({examples: mostExamples})).map(sentenceOf);
   } finally {
     await staging.discard();
   }

@@ -42,7 +42,7 @@ export type RestorePlan = {
   objects: readonly string[];
   /** Plain bytes of rows, keys and index entries that are loaded. */
   bytes: number;
-  /** See {@link TargetFindings}. Absent: unknown, or rows of existing tables are changed. */
+  /** See {@link TargetFindings}. */
   space?: TargetFindings['space'];
   /** Why nothing can be restored to the target. */
   obstacle?: BkpError;
@@ -104,11 +104,10 @@ async function planOf(
   const parts = restoredParts(backup, choice);
   if (mode !== undefined) requireTablesOnly(choice);
   const incoming = incomingOf(backup, parts);
-  // Rows of existing tables are compared in a file of their own: the target is not surveyed for new tables.
-  const findings = mode === undefined ? await source.survey(incoming, {rehearse: false}) : undefined;
+  const findings = await source.survey(incoming, {rehearse: false, mode});
   const of = {collection, backup: body.backup, isChosen: choice !== undefined};
   const found = await (mode === undefined ? obstacleOf : mergeObstacle)(source, parts, of);
-  const obstacle = found ?? findings?.obstacle;
+  const obstacle = found ?? findings.obstacle;
   const plan: RestorePlan = {
     collection,
     backup: body.backup,
@@ -120,7 +119,7 @@ async function planOf(
     tables: parts.tables.map((table) => planned(backup, table, findings)),
     objects: mode === undefined ? parts.objects.map(({name}) => name) : [],
     bytes: incoming.bytes,
-    ...(findings?.space === undefined ? {} : {space: findings.space}),
+    ...(findings.space === undefined ? {} : {space: findings.space}),
     ...(obstacle === undefined ? {} : {obstacle}),
   };
   return {plan, parts};
@@ -129,7 +128,7 @@ async function planOf(
 function planned(
   backup: Backup,
   {backup: table, chosen}: RestoredParts['tables'][number],
-  findings: TargetFindings | undefined,
+  findings: TargetFindings,
 ): PlannedTable {
   const {schema, layers} = table;
   const as = chosen.as?.name ?? schema.name;
@@ -140,7 +139,7 @@ function planned(
     rows: exact ?? layers.reduce((sum, {rows}) => sum + rows, 0),
     isExact: exact !== undefined,
     bytes: bytesOf(backup, table),
-    brings: findings?.brings.get(as) ?? '',
+    brings: findings.brings.get(as) ?? '',
   };
 }
 

@@ -139,7 +139,7 @@ async function restoreParts(
     signal.throwIfAborted();
     if (mode !== undefined) {
       begin('Merge');
-      const merged = await staging.merge({dryRun, notice: tools.notice});
+      const merged = await staging.merge({dryRun, signal, notice: tools.notice});
       const rows = merged.reduce((sum, {inserted, updated}) => sum + inserted + updated, 0);
       return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length, published, merged};
     }

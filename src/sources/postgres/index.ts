@@ -6,6 +6,7 @@ import type {
   Choice,
   Incoming,
   Mark,
+  MergeMode,
   Snapshot,
   SnapshotOptions,
   SourceCheck,
@@ -132,9 +133,10 @@ export class PostgresSource implements TableSource {
     return chooseTables(parts, wanted);
   }
 
-  async survey({schemas}: Incoming): Promise<TargetFindings> {
+  async survey({schemas}: Incoming, {mode}: {mode?: MergeMode | undefined}): Promise<TargetFindings> {
     const connection = await this.#shared();
     const brings = new Map(schemas.map(({name, definition}) => [name, partsText(definition)]));
+    if (mode !== undefined) return {obstacle: unsupportedMode(), brings, notices: []};
     try {
       await requireFreeNames(connection, storedTables(schemas));
       return {brings, notices: []};

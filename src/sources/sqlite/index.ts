@@ -25,14 +25,16 @@ import type {
 } from '../source.ts';
 import {findTable, tableNames} from './catalog/catalog.ts';
 import {chooseTables} from './choice/choose.ts';
-import {nothingExists, readExisting} from './choice/existing.ts';
 import {surveyTarget} from './choice/survey.ts';
 import {type Connection, withConnection} from './engine/connection.ts';
+import {pairsOfSchemas, swappedNames} from './merge/pairs.ts';
 import {leftBehind} from './restore/left-behind.ts';
+import {MergeStaging} from './restore/merge-staging.ts';
 import {requireNoStrayJournal} from './restore/place-new-file.ts';
 import {requireFreeNames, requireSameEncoding} from './restore/publish.ts';
 import {type Continuing, SqliteStaging, type StagingInput} from './restore/staging.ts';
 import {leftStagings, readRecord, removeStaging, stagingPath} from './restore/staging-record.ts';
+import {nothingExists, readExisting} from './schema/existing.ts';
 import {trackingObstacle} from './schema/obstacles.ts';
 import {withoutIndexes} from './schema/schema.ts';
 import {openSnapshot} from './snapshot/snapshot.ts';
@@ -119,10 +121,25 @@ export class SqliteSource implements TableSource {
     return chooseTables(parts, wanted, existing);
   }
 
-  async survey(incoming: Incoming, {rehearse}: {rehearse: boolean}): Promise<TargetFindings> {
+  async survey(
+    incoming: Incoming,
+    {rehearse, mode}: {rehearse: boolean; mode?: MergeMode | undefined},
+  ): Promise<TargetFindings> {
     requireSqlite(incoming.database);
-    const obstacle = () => this.#requirePossible(incoming, incoming.database);
+    const {schemas, database} = incoming;
+    if (mode !== undefined) {
+      const obstacle = () => void this.#pairs(schemas, {database, mode});
+      return surveyTarget(this.#path, incoming, {rehearse: false, obstacle});
+    }
+    const obstacle = () => this.#requirePossible(incoming, database);
     return surveyTarget(this.#path, incoming, {rehearse, obstacle});
+  }
+
+  #pairs(schemas: readonly TableSchema[], {database, mode}: {database: DatabaseFacts; mode: MergeMode}) {
+    return withConnection(this.#path, {}, (connection) => {
+      requireSameEncoding(connection, database);
+      return pairsOfSchemas(connection, schemas, mode);
+    });
   }
 
   #requirePossible({schemas, objects}: BackupParts, database: DatabaseFacts): void {
@@ -166,9 +183,13 @@ export class SqliteSource implements TableSource {
   }
 
   /** Continues the staging of an ended process if it is of the same plan; the space of others is needed. */
-  async #begin(id: string, input: StagingInput): Promise<SqliteStaging> {
+  async #begin(
+    id: string,
+    input: StagingInput,
+    make = (path: string) => new SqliteStaging(this.#path, path, input),
+  ): Promise<SqliteStaging> {
     await this.discardStaging(id);
-    const staging = new SqliteStaging(this.#path, stagingPath(this.#path, id), input);
+    const staging = make(stagingPath(this.#path, id));
     if (input.continuing === undefined) return staging;
     try {
       const left = leftStagings(this.#path, input.continuing.processes);
@@ -197,18 +218,12 @@ export class SqliteSource implements TableSource {
       plan?: string | undefined;
     },
   ): Promise<Staging> {
-    withConnection(this.#path, {}, (connection) => requireSameEncoding(connection, database));
-    const staging = await this.#begin(id, {
-      ...{schemas: schemas.map(withoutIndexes), objects: [], facts: database, bases, mode, published: new Map()},
-      continuing: this.#continuing(plan),
-    });
-    try {
-      withConnection(this.#path, {}, (connection) => staging.requireLiving(connection));
-      return staging;
-    } catch (error) {
-      await staging.discard();
-      throw error;
-    }
+    const swapped = swappedNames(this.#pairs(schemas, {database, mode}));
+    const input = {
+      schemas: schemas.map((schema) => (swapped.has(schema.name) ? schema : withoutIndexes(schema))),
+      ...{objects: [], facts: database, bases, published: new Map(), continuing: this.#continuing(plan)},
+    };
+    return this.#begin(id, input, (path) => new MergeStaging(this.#path, path, input, {mode, swapped}));
   }
 
   async discardStaging(id: string, {unlessContinuable = false}: {unlessContinuable?: boolean} = {}): Promise<boolean> {

@@ -89,3 +89,20 @@ test('no line of a plan but those with names is wider than a terminal of 80 colu
     seconds: null,
   });
 });
+
+test('a plan refuses to merge into a table that lost a column, and does not refuse to replace it', async () => {
+  const place = await placeWith(shop);
+  await place.bench.backup('c', 'full');
+  place.exec('ALTER TABLE orders DROP COLUMN total; ALTER TABLE customers ADD COLUMN note');
+  const source = await openSource({scheme: 'sqlite', path: place.path('app.db')});
+  const obstacleOf = (mode: 'merge' | 'replace', name: string) =>
+    place.bench.vault(
+      async (vault) => (await planRestore(vault, source, {collection: 'c', mode, tables: [{name}]})).obstacle,
+    );
+  expect(await obstacleOf('merge', 'orders')).toMatchObject({
+    code: 'PRECONDITION',
+    details: ['column total REAL is in the backup only'],
+  });
+  expect(await obstacleOf('replace', 'orders')).toBeUndefined();
+  expect(await obstacleOf('merge', 'customers')).toBeUndefined();
+});

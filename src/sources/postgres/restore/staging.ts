@@ -205,6 +205,10 @@ export class PostgresStaging implements Staging {
     throw unsupportedMode();
   }
 
+  async compare(): Promise<never> {
+    throw unsupportedMode();
+  }
+
   async discard(): Promise<void> {
     if (!this.#isPublished) {
       await this.#connection.run('ROLLBACK').catch(() => {});

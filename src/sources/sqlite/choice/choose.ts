@@ -3,9 +3,9 @@ import type {BackupParts, Choice, SchemaObject, TableName, TableSchema, WantedTa
 import {findTable} from '../catalog/catalog.ts';
 import {foldName} from '../engine/quote.ts';
 import {namesTable, objectName} from '../engine/sql-text.ts';
+import type {Existing} from '../schema/existing.ts';
 import {objectDefinitionOf} from '../schema/objects.ts';
 import {definitionOf} from '../schema/schema.ts';
-import type {Existing} from './existing.ts';
 import {newTableName} from './new-name.ts';
 import {renameTables} from './rename.ts';
 import {scratchSchema} from './scratch-schema.ts';

@@ -4,8 +4,8 @@ import {runFromManifest} from '../engine/from-manifest.ts';
 import {foldName} from '../engine/quote.ts';
 import {makeObjects, makeTriggers} from '../restore/finish.ts';
 import {crossings, missingParent} from '../restore/foreign-keys.ts';
+import {type Existing, makeExisting} from '../schema/existing.ts';
 import {definitionOf} from '../schema/schema.ts';
-import {type Existing, makeExisting} from './existing.ts';
 
 /**
  * What a restore into a database with these objects would report, without rows: it is done in memory with the

@@ -5,10 +5,10 @@ import {runFromManifest} from '../engine/from-manifest.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {objectName, withObjectName} from '../engine/sql-text.ts';
+import {type Existing, makeExisting} from '../schema/existing.ts';
 import {makeObject, objectDefinitionOf} from '../schema/objects.ts';
 import {reachOfTrigger} from '../schema/reach.ts';
 import {type Definition, definitionOf, fingerprintOf} from '../schema/schema.ts';
-import {type Existing, makeExisting} from './existing.ts';
 import {freeName, type TakenNames} from './taken-names.ts';
 
 export type Renaming = {

@@ -4,8 +4,8 @@ import {BkpError} from '../../../errors/index.ts';
 import {formatCount} from '../../../lib/figures.ts';
 import type {Incoming, TableSchema, TargetFindings} from '../../source.ts';
 import {withConnection} from '../engine/connection.ts';
+import {nothingExists, readExisting} from '../schema/existing.ts';
 import {definitionOf} from '../schema/schema.ts';
-import {nothingExists, readExisting} from './existing.ts';
 import {rehearseRestore} from './rehearse.ts';
 
 /** Pages are not full. */

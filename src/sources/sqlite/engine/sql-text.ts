@@ -20,6 +20,14 @@ export function normalized(sql: string): string {
     .join(' ');
 }
 
+/** Whether two statements differ in comments, blanks, the case of words, and quotes around names at most. */
+export function isSameStatement(one: string, other: string): boolean {
+  const words = (sql: string) =>
+    tokens(sql).map(({text}) => (text.startsWith("'") ? text : foldName(/^["`[]/.test(text) ? unquoted(text) : text)));
+  const [left, right] = [words(one), words(other)];
+  return left.length === right.length && left.every((word, at) => word === right[at]);
+}
+
 /** The indexed terms of a CREATE INDEX as written (without a final COLLATE, ASC, DESC), and its WHERE condition. */
 export function indexTerms(sql: string): {terms: readonly string[]; where: string | undefined} {
   const terms: string[] = [];

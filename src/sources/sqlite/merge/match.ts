@@ -1,24 +1,28 @@
 import {quoteName} from '../engine/quote.ts';
 import {loadedNames, type Table} from '../schema/table.ts';
+import type {MergedPair} from './pair.ts';
 
 /** The living table and its state in the backup, as statements name them. */
 export const [living, stored] = ['m', 's'] as const;
-export const livingTable = (table: Table) => `main.${quoteName(table.name)}`;
-export const storedTable = (table: Table) => `staged.${quoteName(table.name)}`;
+export const livingTable = ({table}: Pick<Pair, 'table'>) => `main.${quoteName(table.name)}`;
+export const storedTable = (pair: Pick<Pair, 'stored'>) => `staged.${quoteName(pair.stored.name)}`;
+
+type Pair = Pick<MergedPair, 'table' | 'stored'>;
+type Side = typeof living | typeof stored;
+const tableOf = (pair: Pair, side: Side) => (side === living ? pair.table : pair.stored);
 
 /** Whether rows are identified by something that the application knows; rowids change with VACUUM. */
 export function hasKey({key}: Table): boolean {
   return key.kind === 'columns' || key.column !== undefined;
 }
 
-type Side = typeof living | typeof stored;
-
 /**
  * The condition that a living row and a stored one have the same key, as the table's own key compares.
  * @param operator `=` matches no NULL; `IS` does
  */
-export function sameKey({key}: Table, operator: '=' | 'IS'): string {
-  if (key.kind === 'rowid') return `${living}.${key.alias} ${operator} ${stored}.${key.alias}`;
+export function sameKey(pair: Pair, operator: '=' | 'IS'): string {
+  const {key} = pair.table;
+  if (key.kind === 'rowid') return `${living}.${key.alias} ${operator} ${stored}.${pair.stored.key.alias}`;
   return key.parts
     .map(({column, collation}) => {
       const side = (name: Side) => `${name}.${quoteName(column)}`;
@@ -31,8 +35,8 @@ export function sameKey({key}: Table, operator: '=' | 'IS'): string {
  * The condition that a living row has the values of a stored one: the same bytes in the same storage class. Generated
  * columns follow from the others. Comparisons of row values, because a long AND exceeds SQLite's depth.
  */
-export function sameValues(table: Table): string {
-  const {columns} = loadedNames(table, {generated: false});
+export function sameValues(pair: Pair): string {
+  const {columns} = loadedNames(pair.stored, {generated: false});
   const row = (side: Side, of: (column: string) => string) =>
     columns.map((column) => of(`${side}.${column}`)).join(', ');
   const equal = (of: (column: string) => string) => {
@@ -46,8 +50,9 @@ export function sameValues(table: Table): string {
     .join(' AND ');
 }
 
-/** The condition that a living row has a NULL in its key. */
-export function nullInKey({key}: Table, side: Side): string | undefined {
+/** The condition that a row has a NULL in its key. */
+export function nullInKey(pair: Pair, side: Side): string | undefined {
+  const {key} = tableOf(pair, side);
   if (key.kind === 'rowid') return undefined;
   const parts = key.parts.filter(({notNull}) => !notNull);
   if (parts.length === 0) return undefined;
@@ -55,7 +60,8 @@ export function nullInKey({key}: Table, side: Side): string | undefined {
 }
 
 /** The key of a row as text for people: `id 5`, `shop 'a', id 5`. */
-export function keyText({key}: Table, side: Side): string {
+export function keyText(pair: Pair, side: Side): string {
+  const {key} = tableOf(pair, side);
   const parts = key.kind === 'rowid' ? [[key.column ?? 'rowid', key.alias] as const] : key.parts.map(named);
   return parts.map(([name, column]) => `${quoted(name)} || quote(${side}.${column})`).join(` || ', ' || `);
 }

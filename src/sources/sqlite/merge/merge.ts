@@ -1,92 +1,80 @@
 import {BkpError} from '../../../errors/index.ts';
 import {formatCount} from '../../../lib/figures.ts';
 import type {MergedTable, MergeMode} from '../../source.ts';
-import {findTable} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
 import {ResultCode, resultCode} from '../engine/errors.ts';
+import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {reachOfTrigger} from '../schema/reach.ts';
 import {loadedNames, type Table} from '../schema/table.ts';
-import {requireFit, underAnotherName} from './fit.ts';
+import {addedColumns, underAnotherName} from './fit.ts';
 import {hasKey, keyText, living, livingTable, nullInKey, sameKey, sameValues, stored, storedTable} from './match.ts';
+import type {MergedPair} from './pair.ts';
 
 const mostNamed = 10;
 
-/** @throws BkpError `TABLE_NOT_FOUND` | `PRECONDITION` | `UNSUPPORTED` | `BAD_REQUEST` */
-export function requireLiving(connection: Connection, tables: readonly Table[], mode: MergeMode): Table[] {
-  return tables.map((before) => {
-    const found = findTable(connection, before.name);
-    if (found.kind !== 'table') {
-      throw new BkpError('TABLE_NOT_FOUND', `there is no table ${before.name} to bring rows into`, {
-        cause: found.kind === 'unsupported' ? found.reason : undefined,
-        next: 'restore it without MODE, which creates it',
-        context: {table: before.name},
-      });
-    }
-    requireFit(found.table, before, mode);
-    return found.table;
-  });
-}
-
 /** @throws BkpError `PRECONDITION` if a row cannot be found by its key */
-export function requireKeys(connection: Connection, table: Table): void {
-  for (const [side, name] of [
-    [living, livingTable(table)],
-    [stored, storedTable(table)],
+export function requireKeys(connection: Connection, pair: MergedPair): void {
+  const {name} = pair.table;
+  for (const [side, rowsOf] of [
+    [living, livingTable(pair)],
+    [stored, storedTable(pair)],
   ] as const) {
-    const condition = nullInKey(table, side);
+    const condition = nullInKey(pair, side);
     if (condition === undefined) continue;
-    const rows = connection.number(`SELECT count(*) FROM ${name} AS ${side} WHERE ${condition}`);
+    const rows = connection.number(`SELECT count(*) FROM ${rowsOf} AS ${side} WHERE ${condition}`);
     if (rows === 0) continue;
     const where = side === living ? 'the table' : 'the backup';
     throw new BkpError(
       'PRECONDITION',
-      `${formatCount(rows, 'row')} of ${table.name} with NULL in the primary key: in ${where}`,
+      `${formatCount(rows, 'row')} of ${name} with NULL in the primary key: in ${where}`,
       {
         cause: 'such rows are equal to no other row, so nothing says which of them belong together',
         next: "MODE='replace' brings all rows of the backup, and removes all others",
-        context: {table: table.name},
+        context: {table: name},
       },
     );
   }
 }
 
-const isStored = (table: Table) =>
-  `EXISTS (SELECT 1 FROM ${storedTable(table)} AS ${stored} WHERE ${sameKey(table, '=')})`;
-const isLiving = (table: Table) =>
-  `EXISTS (SELECT 1 FROM ${livingTable(table)} AS ${living} WHERE ${sameKey(table, '=')})`;
-const isChanged = (table: Table) =>
-  `EXISTS (SELECT 1 FROM ${storedTable(table)} AS ${stored}
-     WHERE ${sameKey(table, '=')} AND NOT (${sameValues(table)}))`;
+const isStored = (pair: MergedPair) =>
+  `EXISTS (SELECT 1 FROM ${storedTable(pair)} AS ${stored} WHERE ${sameKey(pair, '=')})`;
+const isLiving = (pair: MergedPair) =>
+  `EXISTS (SELECT 1 FROM ${livingTable(pair)} AS ${living} WHERE ${sameKey(pair, '=')})`;
+const isChanged = (pair: MergedPair) =>
+  `EXISTS (SELECT 1 FROM ${storedTable(pair)} AS ${stored}
+     WHERE ${sameKey(pair, '=')} AND NOT (${sameValues(pair)}))`;
 
 /** What a merge would do now. */
-export function countMerge(connection: Connection, table: Table, mode: MergeMode): MergedTable {
-  const {name} = table;
+export function countMerge(connection: Connection, pair: MergedPair, mode: MergeMode): MergedTable {
+  const {name} = pair.table;
   const count = (of: string, condition = '1') => connection.number(`SELECT count(*) FROM ${of} WHERE ${condition}`);
-  const here = `${livingTable(table)} AS ${living}`;
-  const there = `${storedTable(table)} AS ${stored}`;
-  if (!hasKey(table)) return {name, inserted: count(there), updated: 0, deleted: count(here), kept: 0};
-  const only = count(here, `NOT ${isStored(table)}`);
+  const here = `${livingTable(pair)} AS ${living}`;
+  const there = `${storedTable(pair)} AS ${stored}`;
+  if (pair.how.kind === 'swap' || !hasKey(pair.table)) {
+    return {name, inserted: count(there), updated: 0, deleted: count(here), kept: 0};
+  }
+  const only = count(here, `NOT ${isStored(pair)}`);
   return {
     name,
-    inserted: count(there, `NOT ${isLiving(table)}`),
-    updated: count(here, isChanged(table)),
+    inserted: count(there, `NOT ${isLiving(pair)}`),
+    updated: count(here, isChanged(pair)),
     deleted: mode === 'replace' ? only : 0,
     kept: mode === 'merge' ? only : 0,
   };
 }
 
 /** Keys of some rows that {@link countMerge} counts, for a table with a key. */
-export function exampleKeys(connection: Connection, table: Table, count: number): MergedTable['examples'] {
-  if (!hasKey(table) || count === 0) return undefined;
+export function exampleKeys(connection: Connection, pair: MergedPair, count: number): MergedTable['examples'] {
+  if (!hasKey(pair.table) || pair.how.kind === 'swap' || count === 0) return undefined;
   const keys = (of: string, side: typeof living | typeof stored, condition: string) =>
     connection
-      .all(`SELECT ${keyText(table, side)} AS key FROM ${of} AS ${side} WHERE ${condition} LIMIT ${count}`)
+      .all(`SELECT ${keyText(pair, side)} AS key FROM ${of} AS ${side} WHERE ${condition} LIMIT ${count}`)
       .map(({key}) => String(key));
   return {
-    inserted: keys(storedTable(table), stored, `NOT ${isLiving(table)}`),
-    updated: keys(livingTable(table), living, isChanged(table)),
-    deleted: keys(livingTable(table), living, `NOT ${isStored(table)}`),
+    inserted: keys(storedTable(pair), stored, `NOT ${isLiving(pair)}`),
+    updated: keys(livingTable(pair), living, isChanged(pair)),
+    deleted: keys(livingTable(pair), living, `NOT ${isStored(pair)}`),
   };
 }
 
@@ -103,21 +91,24 @@ export function exampleKeys(connection: Connection, table: Table, count: number)
  */
 export function mergeTable(
   connection: Connection,
-  table: Table,
+  pair: MergedPair,
   {mode, notice}: {mode: MergeMode; notice: (text: string) => void},
 ): MergedTable {
-  const counts = countMerge(connection, table, mode);
+  const {table} = pair;
+  const counts = countMerge(connection, pair, mode);
   const {inserted, updated, deleted} = counts;
   if (inserted + updated + deleted === 0) return counts;
   const silent = silenceTriggers(connection, table);
-  const from = `DELETE FROM ${livingTable(table)}`;
+  const kept = keepAddedValues(connection, pair);
+  const from = `DELETE FROM ${livingTable(pair)}`;
   if (!hasKey(table)) connection.run(from);
   else {
-    if (mode === 'replace') connection.run(`${from} AS ${living} WHERE NOT ${isStored(table)}`);
-    connection.run(`${from} AS ${living} WHERE ${isChanged(table)}`);
+    if (mode === 'replace') connection.run(`${from} AS ${living} WHERE NOT ${isStored(pair)}`);
+    connection.run(`${from} AS ${living} WHERE ${isChanged(pair)}`);
   }
-  insertMissing(connection, table);
-  requireEqual(connection, table, mode);
+  insertMissing(connection, pair, kept);
+  requireEqual(connection, pair, mode);
+  reportAdded(pair, counts, notice);
   for (const trigger of silent) {
     notice(`trigger ${trigger.name} of ${table.name} did not fire for the rows that were restored${trigger.writes}`);
   }
@@ -136,53 +127,88 @@ function silenceTriggers(connection: Connection, table: Table): readonly {name: 
   return silent;
 }
 
-function insertMissing(connection: Connection, table: Table): void {
-  const {columns, rowid} = loadedNames(table, {generated: false});
-  const names = [...rowid, ...columns].join(', ');
-  const insert = (how: string) =>
-    `INSERT OR ${how} INTO ${livingTable(table)} (${names})
-     SELECT ${names} FROM ${storedTable(table)} AS ${stored}${hasKey(table) ? ` WHERE NOT ${isLiving(table)}` : ''}`;
+/** How a statement selects rows of the backup, for `names` of the living table. */
+type Insertion = {names: readonly string[]; select: string};
+
+const changedRows = `${ownPrefix}changed_rows`;
+
+/**
+ * The changed rows with the values that only the living table has, before they are deleted. Columns without a type:
+ * SQLite converts nothing.
+ */
+function keepAddedValues(connection: Connection, pair: MergedPair): Insertion | undefined {
+  const added = addedColumns(pair).map(({name}) => quoteName(name));
+  if (added.length === 0) return undefined;
+  const {columns} = loadedNames(pair.stored, {generated: false});
+  const values = [...columns.map((column) => `${stored}.${column}`), ...added.map((column) => `${living}.${column}`)];
+  const numbered = values.map((_, at) => `c${at}`).join(', ');
+  connection.exec(`DROP TABLE IF EXISTS temp.${changedRows}; CREATE TABLE temp.${changedRows} (${numbered})`);
+  connection.run(
+    `INSERT INTO temp.${changedRows} SELECT ${values.join(', ')}
+     FROM ${livingTable(pair)} AS ${living} JOIN ${storedTable(pair)} AS ${stored}
+     ON ${sameKey(pair, '=')} WHERE NOT (${sameValues(pair)})`,
+  );
+  return {names: [...columns, ...added], select: `SELECT ${numbered} FROM temp.${changedRows}`};
+}
+
+function insertMissing(connection: Connection, pair: MergedPair, kept: Insertion | undefined): void {
+  const {columns, rowid} = loadedNames(pair.stored, {generated: false});
+  const names = [...rowid, ...columns];
+  const missing = hasKey(pair.table) ? ` WHERE NOT ${isLiving(pair)}` : '';
+  const all: readonly Insertion[] = [
+    ...(kept === undefined ? [] : [kept]),
+    {names, select: `SELECT ${names.join(', ')} FROM ${storedTable(pair)} AS ${stored}${missing}`},
+  ];
+  const insert = (how: string) => {
+    for (const {names, select} of all) {
+      connection.run(`INSERT OR ${how} INTO ${livingTable(pair)} (${names.join(', ')}) ${select}`);
+    }
+  };
   try {
-    connection.run(insert('ABORT'));
+    insert('ABORT');
   } catch (error) {
     if (resultCode(error) !== ResultCode.constraint && !isConstraint(error)) throw error;
-    connection.run(insert('IGNORE'));
-    throw refusedRows(connection, table, error as Error);
+    insert('IGNORE');
+    throw refusedRows(connection, pair, error as Error);
   }
 }
 
 const isConstraint = (error: unknown) => resultCode((error as Error).cause) === ResultCode.constraint;
 
 /** Rows of the backup that the rows that stay, or the table's own constraints, do not admit. */
-function refusedRows(connection: Connection, table: Table, {message}: Error): BkpError {
-  const refused = `FROM ${storedTable(table)} AS ${stored} WHERE NOT ${isLiving(table)}`;
+function refusedRows(connection: Connection, pair: MergedPair, {message}: Error): BkpError {
+  const {name} = pair.table;
+  const refused = `FROM ${storedTable(pair)} AS ${stored} WHERE NOT ${isLiving(pair)}`;
   const rows = connection
-    .all(`SELECT ${keyText(table, stored)} AS key ${refused} LIMIT ${mostNamed}`)
+    .all(`SELECT ${keyText(pair, stored)} AS key ${refused} LIMIT ${mostNamed}`)
     .map(({key}) => String(key));
   const number = connection.number(`SELECT count(*) ${refused}`);
   return new BkpError(
     'PRECONDITION',
-    `${formatCount(number, 'row')} of ${table.name} cannot come back; nothing was changed`,
+    `${formatCount(number, 'row')} of ${name} cannot come back; nothing was changed`,
     {
       cause: message,
       details: rows.map((key) => `the row with ${key}`),
-      next: `change or delete rows that have the same unique values, and try again; or ${underAnotherName(table)}`,
-      context: {table: table.name},
+      next: message.startsWith('UNIQUE')
+        ? `change or delete rows that have the same unique values, and try again; or ${underAnotherName(pair.table)}`
+        : underAnotherName(pair.table),
+      context: {table: name},
     },
   );
 }
 
 /** SQLite may convert a value that an older schema stored: then the row would not be the one of the backup. */
-function requireEqual(connection: Connection, table: Table, mode: MergeMode): void {
+function requireEqual(connection: Connection, pair: MergedPair, mode: MergeMode): void {
+  const {table} = pair;
   const operator = hasKey(table) ? 'IS' : '=';
-  const same = `EXISTS (SELECT 1 FROM ${livingTable(table)} AS ${living}
-    WHERE ${sameKey(table, operator)} AND ${sameValues(table)})`;
+  const same = `EXISTS (SELECT 1 FROM ${livingTable(pair)} AS ${living}
+    WHERE ${sameKey(pair, operator)} AND ${sameValues(pair)})`;
   const different = connection.all(
-    `SELECT ${keyText(table, stored)} AS key FROM ${storedTable(table)} AS ${stored} WHERE NOT ${same}
+    `SELECT ${keyText(pair, stored)} AS key FROM ${storedTable(pair)} AS ${stored} WHERE NOT ${same}
      LIMIT ${mostNamed}`,
   );
   const rows = (of: string) => connection.number(`SELECT count(*) FROM ${of}`);
-  const isComplete = mode === 'merge' || rows(livingTable(table)) === rows(storedTable(table));
+  const isComplete = mode === 'merge' || rows(livingTable(pair)) === rows(storedTable(pair));
   if (different.length === 0 && isComplete) return;
   throw new BkpError('PRECONDITION', `rows of ${table.name} would come back changed; nothing was changed`, {
     cause: 'SQLite converts their values to the types of the columns, as it did not when they were written',
@@ -190,4 +216,15 @@ function requireEqual(connection: Connection, table: Table, mode: MergeMode): vo
     next: underAnotherName(table),
     context: {table: table.name},
   });
+}
+
+function reportAdded(pair: MergedPair, {inserted, updated}: MergedTable, notice: (text: string) => void): void {
+  const added = addedColumns(pair).map(({name}) => name);
+  if (added.length === 0) return;
+  const rows = [
+    ...(inserted > 0 ? ['rows that came back have their default in it'] : []),
+    ...(updated > 0 ? ['rows that were changed keep their value'] : []),
+  ];
+  if (rows.length === 0) return;
+  notice(`the backup of ${pair.table.name} does not have the column ${added.join(', ')}: ${rows.join(', ')}`);
 }

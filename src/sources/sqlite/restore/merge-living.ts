@@ -1,12 +1,17 @@
+import {BkpError} from '../../../errors/index.ts';
 import type {MergedTable, MergeMode} from '../../source.ts';
 import {type Connection, withConnection} from '../engine/connection.ts';
 import {quoteText} from '../engine/quote.ts';
 import {ForeignKeys} from '../merge/foreign-keys.ts';
-import {countMerge, exampleKeys, mergeTable, requireKeys, requireLiving} from '../merge/merge.ts';
+import {livingTable} from '../merge/match.ts';
+import {countMerge, exampleKeys, mergeTable, requireKeys} from '../merge/merge.ts';
+import type {MergedPair} from '../merge/pair.ts';
+import {pairsOf, swappedNames} from '../merge/pairs.ts';
 import {virtualTables} from '../schema/objects.ts';
 import type {KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
 import {lockTimeoutMs, requireSameEncoding} from './publish.ts';
+import {type Swap, swapTables} from './swap.ts';
 import {rebuildTextIndexes} from './text-index.ts';
 
 export type MergePlan = {
@@ -17,43 +22,66 @@ export type MergePlan = {
   /** As they are in the staging file. */
   tables: readonly Table[];
   mode: MergeMode;
-  /** Count, and change nothing. */
-  dryRun: boolean;
-  /** How many rows of each kind a dry run names. */
-  examples: number;
   facts: KeptFacts;
-  notice: (text: string) => void;
 };
 
-/** See `Staging.merge`. */
-export function mergeIntoLiving(plan: MergePlan): readonly MergedTable[] {
-  const {target, staged, facts, mode, notice} = plan;
+/** See `Staging.merge`. @param swap the tables that were staged to replace living ones */
+export function mergeIntoLiving(plan: MergePlan, swap: Swap, notice: (text: string) => void): readonly MergedTable[] {
+  const {mode} = plan;
+  return withBoth(plan, (connection) =>
+    connection.write(() => {
+      const pairs = pairsOf(connection, plan.tables, mode);
+      requireAsStaged(pairs, swap);
+      if (mode === 'merge') for (const pair of pairs) requireKeys(connection, pair);
+      const keys = new ForeignKeys(connection, pairs);
+      const isSwap = ({how}: MergedPair) => how.kind === 'swap';
+      const count = ({table}: MergedPair) => connection.number(`SELECT count(*) FROM ${livingTable({table})}`);
+      const deleted = pairs.filter(isSwap).map((pair) => ({pair, rows: count(pair)}));
+      swapTables(connection, pairs, swap, notice);
+      const swapped = deleted.map(({pair, rows}) => {
+        return {name: pair.table.name, inserted: count(pair), updated: 0, deleted: rows, kept: 0};
+      });
+      const merged = pairs.filter((pair) => !isSwap(pair)).map((pair) => mergeTable(connection, pair, {mode, notice}));
+      keys.requireNoNew(notice);
+      refreshTextIndexes(connection, merged, notice);
+      reportChecks(connection, merged, notice);
+      const all = new Map([...swapped, ...merged].map((counts) => [counts.name, counts]));
+      return pairs.map(({table}) => all.get(table.name)!);
+    }),
+  );
+}
+
+/** See `Staging.compare`. It waits for no lock and keeps no writer waiting. */
+export function compareWithLiving(plan: MergePlan, examples: number): readonly MergedTable[] {
+  const {mode} = plan;
+  return withBoth(plan, (connection) =>
+    pairsOf(connection, plan.tables, mode).map((pair) => ({
+      ...countMerge(connection, pair, mode),
+      examples: exampleKeys(connection, pair, examples),
+    })),
+  );
+}
+
+function withBoth<T>({target, staged, facts}: MergePlan, body: (connection: Connection) => T): T {
   return withConnection(target, {busyTimeoutMs: lockTimeoutMs}, (connection) => {
     connection.exec('PRAGMA ignore_check_constraints = ON');
     requireSameEncoding(connection, facts);
     connection.exec(`ATTACH ${quoteText(staged)} AS staged`);
-    return inTransaction(connection, plan.dryRun, () => {
-      const tables = requireLiving(connection, plan.tables, mode);
-      if (mode === 'merge') for (const table of tables) requireKeys(connection, table);
-      if (plan.dryRun) {
-        return tables.map((table) => ({
-          ...countMerge(connection, table, mode),
-          examples: exampleKeys(connection, table, plan.examples),
-        }));
-      }
-      const keys = new ForeignKeys(connection, tables);
-      const merged = tables.map((table) => mergeTable(connection, table, {mode, notice}));
-      keys.requireNoNew();
-      refreshTextIndexes(connection, merged, notice);
-      reportChecks(connection, merged, notice);
-      return merged;
-    });
+    return body(connection);
   });
 }
 
-/** A dry run waits for no lock and keeps no writer waiting. */
-function inTransaction<T>(connection: Connection, dryRun: boolean, body: () => T): T {
-  return dryRun ? body() : connection.write(body);
+/** @throws BkpError `BUSY` */
+function requireAsStaged(pairs: readonly MergedPair[], {schemas}: Swap): void {
+  const staged = new Set(schemas.map(({name}) => name));
+  const now = swappedNames(pairs);
+  const altered = pairs.find(({stored: {name}}) => staged.has(name) !== now.has(name));
+  if (altered === undefined) return;
+  throw new BkpError('BUSY', `table ${altered.table.name} was altered while the backup was read`, {
+    cause: 'whether it is replaced with its schema was decided before; nothing was changed',
+    next: 'give the statement again when the migration is over',
+    retryable: true,
+  });
 }
 
 /**

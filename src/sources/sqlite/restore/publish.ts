@@ -62,22 +62,34 @@ export function publishIntoDatabase(plan: PublishPlan, landings: ReadonlyMap<Tab
     }
     requireSameEncoding(connection, facts);
     connection.exec(`ATTACH ${quoteText(staged)} AS staged`);
-    const copiedIndexes = new Set(plan.copiedIndexes);
     connection.write(() => {
       requireFreeNames(connection, schemas, objects);
-      for (const schema of schemas) {
-        const {table, indexes} = definitionOf(schema);
-        runFromManifest(connection, {what: 'table', table: schema.name}, table);
-        const made = requireTable(connection, schema.name);
-        const makeIndex = (sql: string) => runFromManifest(connection, {what: 'index', table: schema.name}, sql);
-        for (const index of indexes) makeIndex(index);
-        const staged = landings.get(schema.name);
-        if (staged === undefined) copyRows(connection, made);
-        else for (const name of landRows(connection, made, staged, {indexes, makeIndex})) copiedIndexes.delete(name);
-      }
-      finishTables(connection, {...plan, copiedIndexes});
+      createTables(connection, plan, landings);
     });
   });
+}
+
+/**
+ * Creates the tables with everything that belongs to them, and copies their rows from the attached staging file; within
+ * a write transaction.
+ */
+export function createTables(
+  connection: Connection,
+  plan: Finishing,
+  landings: ReadonlyMap<TableName, StagedLanding>,
+): void {
+  const copiedIndexes = new Set(plan.copiedIndexes);
+  for (const schema of plan.schemas) {
+    const {table, indexes} = definitionOf(schema);
+    runFromManifest(connection, {what: 'table', table: schema.name}, table);
+    const made = requireTable(connection, schema.name);
+    const makeIndex = (sql: string) => runFromManifest(connection, {what: 'index', table: schema.name}, sql);
+    for (const index of indexes) makeIndex(index);
+    const staged = landings.get(schema.name);
+    if (staged === undefined) copyRows(connection, made);
+    else for (const name of landRows(connection, made, staged, {indexes, makeIndex})) copiedIndexes.delete(name);
+  }
+  finishTables(connection, {...plan, copiedIndexes});
 }
 
 /** @throws BkpError `UNSUPPORTED` */

@@ -73,11 +73,16 @@ export async function removeRecord(staged: string): Promise<void> {
   await syncFolder(dirname(staged));
 }
 
+/** A copy of living tables, in which a dry run carries out what it is to report. */
+export const rehearsalPath = (staged: string) => `${staged}-rehearsal`;
+/** The staging file of that copy. */
+export const rehearsalStagingPath = (staged: string) => `${rehearsalPath(staged)}-stage`;
+
 /** Removes a staging file with all that belongs to it. */
 export function removeStaging(staged: string): void {
   // Without its record, nothing continues the file.
   for (const end of [ending, `${ending}.new`]) rmSync(staged + end, {force: true});
-  removeDatabase(staged);
+  for (const path of [rehearsalStagingPath(staged), rehearsalPath(staged), staged]) removeDatabase(path);
 }
 
 /** @returns undefined if there is none, or not one of this version */

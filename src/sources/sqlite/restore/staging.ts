@@ -5,7 +5,6 @@ import type {
   DatabaseFacts,
   Mark,
   MergedTable,
-  MergeMode,
   PublishedTable,
   SchemaObject,
   Staging,
@@ -20,21 +19,19 @@ import {findTable} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
 import type {LayoutState} from '../layout/page-layout.ts';
-import {requireLiving} from '../merge/merge.ts';
 import {definitionOf, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
 import {type Checked, checkRestored, indexesAtFault, requireSound} from './check-restored.ts';
 import {IndexBuilder, indexesOf, type RestoredIndex} from './index-builder.ts';
 import {Landing} from './landing.ts';
 import {LoadedBytes} from './loaded-bytes.ts';
-import {mergeIntoLiving} from './merge-living.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
 import {renameStaged} from './rename-staged.ts';
 import {restoredContent} from './restored-content.ts';
 import {StagingFile} from './staging-file.ts';
 import {readRecord, removeRecord, removeStaging, type StagingRecord, saveRecord} from './staging-record.ts';
 import {rootsOf, skeletonOf, takeOver} from './take-over.ts';
-import {stageLandings} from './transfer-landing.ts';
+import {type StagedLanding, stageLandings} from './transfer-landing.ts';
 import {type LoadedTree, TreeLoading} from './tree-loading.ts';
 import {planTrees, type TreePlan} from './tree-plan.ts';
 
@@ -45,8 +42,6 @@ export type StagingInput = {
   bases: ReadonlyMap<TableName, StoredBase>;
   /** By the names in `schemas`: the schemas under which tables are published instead. */
   published: ReadonlyMap<TableName, TableSchema>;
-  /** Present if the tables exist, and their rows are to be changed. */
-  mode?: MergeMode | undefined;
   /** Present if another process may continue the staging. */
   continuing?: Continuing | undefined;
 };
@@ -292,67 +287,50 @@ export class SqliteStaging implements Staging {
     const plan = (): PublishPlan => ({
       target: this.#target,
       staged: this.#file.path,
-      schemas: this.#publishable(),
+      schemas: this.published(),
       objects: this.#input.objects,
       facts: this.#input.facts as KeptFacts,
-      copiedIndexes: new Set(this.#laid.keys()),
+      copiedIndexes: this.copiedIndexes,
       notice,
       resume,
     });
     if (this.#isNewFile()) publishNewFile(this.#file.connection, plan());
-    else {
-      const landings = this.#stageLandings();
-      try {
-        publishIntoDatabase(plan(), landings);
-      } catch (error) {
-        if (this.#laid.size === 0 || !(error instanceof BkpError) || error.code !== 'SOURCE_DAMAGED') throw error;
-        // SQLite copies no index whose entries are not in its order.
-        for (const {landing} of landings.values()) landing.land();
-        this.#rebuildLaidIndexes(notice);
-        publishIntoDatabase(plan(), this.#stageLandings());
-      }
-    }
+    else this.withStaged(notice, (landings) => publishIntoDatabase(plan(), landings));
     await this.discard();
   }
 
-  #stageLandings(): ReturnType<typeof stageLandings> {
-    const landings = stageLandings(this.#file, this.#publishable());
+  /**
+   * Closes the file, for another connection that copies tables out of it.
+   * @param use is called again with indexes that SQLite built, if those of the backup cannot be copied
+   */
+  protected withStaged<T>(
+    notice: (text: string) => void,
+    use: (landings: ReadonlyMap<TableName, StagedLanding>) => T,
+  ): T {
+    const landings = this.#stageLandings();
+    try {
+      return use(landings);
+    } catch (error) {
+      if (this.#laid.size === 0 || !(error instanceof BkpError) || error.code !== 'SOURCE_DAMAGED') throw error;
+      // SQLite copies no index whose entries are not in its order.
+      for (const {landing} of landings.values()) landing.land();
+      this.#rebuildLaidIndexes(notice);
+      return use(this.#stageLandings());
+    }
+  }
+
+  #stageLandings(): ReadonlyMap<TableName, StagedLanding> {
+    const landings = stageLandings(this.#file, this.published());
     this.#file.close();
     return landings;
   }
 
-  /** @throws BkpError if the living tables do not have the columns and the key of those in the backup */
-  requireLiving(target: Connection): void {
-    requireLiving(target, this.#storedTables(), this.#mode());
+  async merge(_: Parameters<Staging['merge']>[0]): Promise<readonly MergedTable[]> {
+    throw new Error('the tables were not staged for a merge');
   }
 
-  async merge(options: {
-    dryRun: boolean;
-    examples?: number;
-    notice?: ((text: string) => void) | undefined;
-  }): Promise<readonly MergedTable[]> {
-    const {dryRun, examples = 0, notice = () => {}} = options;
-    this.#file.close();
-    return mergeIntoLiving({
-      target: this.#target,
-      staged: this.#file.path,
-      tables: this.#storedTables(),
-      facts: this.#input.facts as KeptFacts,
-      mode: this.#mode(),
-      dryRun,
-      examples,
-      notice,
-    });
-  }
-
-  #storedTables(): readonly Table[] {
-    return [...this.#tables.values()].map(({table}) => table);
-  }
-
-  #mode(): MergeMode {
-    const {mode} = this.#input;
-    assert(mode !== undefined, 'the tables were staged for a merge');
-    return mode;
+  async compare(_: Parameters<Staging['compare']>[0]): Promise<readonly MergedTable[]> {
+    throw new Error('the tables were not staged for a merge');
   }
 
   #rebuildLaidIndexes(notice: (text: string) => void): void {
@@ -365,13 +343,19 @@ export class SqliteStaging implements Staging {
   }
 
   /** The schemas that are published, without what could not be built. */
-  #publishable(): readonly TableSchema[] {
-    const schemas = this.#input.schemas.map((schema) => this.#input.published.get(schema.name) ?? schema);
-    if (this.#lost.size === 0) return schemas;
-    return schemas.map((schema) => {
+  protected published(): readonly TableSchema[] {
+    const {schemas, published} = this.#input;
+    const all = schemas.map((schema) => published.get(schema.name) ?? schema);
+    if (this.#lost.size === 0) return all;
+    return all.map((schema) => {
       const {indexes} = definitionOf(schema);
       return {...schema, definition: {...schema.definition, indexes: indexes.filter((sql) => !this.#lost.has(sql))}};
     });
+  }
+
+  /** Indexes with the entries of the source. */
+  protected get copiedIndexes(): ReadonlySet<string> {
+    return new Set(this.#laid.keys());
   }
 
   async leave(): Promise<boolean> {

@@ -19,6 +19,8 @@ export type Reach = {
    * another trigger on the way, a function or module that only the application has.
    */
   missing?: string;
+  /** SQLite's message if it cannot be compiled, whatever the reason. */
+  fault?: string;
 };
 
 /** A limit that no valid schema reaches; nested views can double the steps at each level. */
@@ -76,7 +78,10 @@ function compile(connection: Connection, sql: string, object: NamedSql): Reach {
         continue;
       }
       const missing = /^no such table: (?:main\.)?(.+)$/.exec(message)?.[1];
-      return missing === undefined || !namesTable(object.sql, missing) ? {used, written} : {used, written, missing};
+      const fault = message;
+      return missing === undefined || !namesTable(object.sql, missing)
+        ? {used, written, fault}
+        : {used, written, missing, fault};
     }
   }
 }

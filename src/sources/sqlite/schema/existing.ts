@@ -1,7 +1,7 @@
 import type {Connection, Row} from '../engine/connection.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
 import {foldName} from '../engine/quote.ts';
-import {makeObject} from '../schema/objects.ts';
+import {makeObject} from './objects.ts';
 
 /** What the target of a restore has already. */
 export type Existing = {

@@ -1,0 +1,60 @@
+import type {MergedTable, MergeMode, Staging, TableName, TableSchema} from '../../source.ts';
+import type {KeptFacts} from '../schema/schema.ts';
+import {copyLiving} from './living-copy.ts';
+import {compareWithLiving, type MergePlan, mergeIntoLiving} from './merge-living.ts';
+import {SqliteStaging, type StagingInput} from './staging.ts';
+import {rehearsalPath, rehearsalStagingPath} from './staging-record.ts';
+
+/** Tables of a backup that go into tables of the database. */
+export class MergeStaging extends SqliteStaging {
+  readonly #swapped: ReadonlySet<TableName>;
+  readonly #path: string;
+  readonly #plan: MergePlan;
+
+  /** @param options.swapped tables that replace living ones; their schemas have indexes and triggers */
+  constructor(
+    target: string,
+    path: string,
+    input: StagingInput,
+    {mode, swapped}: {mode: MergeMode; swapped: ReadonlySet<TableName>},
+  ) {
+    super(target, path, input);
+    this.#swapped = swapped;
+    this.#path = path;
+    const tables = input.schemas.map(({name}) => this.tableOf(name));
+    this.#plan = {target, staged: path, tables, mode, facts: input.facts as KeptFacts};
+  }
+
+  protected override published(): readonly TableSchema[] {
+    return super.published().filter(({name}) => this.#swapped.has(name));
+  }
+
+  /**
+   * A dry run does the same in a copy of the tables and of those that foreign keys connect with them: that finds out
+   * what SQLite refuses, takes no lock that keeps writers waiting longer than a backup does, and leaves the database
+   * alone. It needs the space of the copy beside the database.
+   */
+  override async merge(options: Parameters<Staging['merge']>[0]): Promise<readonly MergedTable[]> {
+    const {dryRun, signal, notice = () => {}} = options;
+    if (!dryRun) return this.#mergeInto(this.#plan.target, notice);
+    const copy = rehearsalPath(this.#path);
+    await copyLiving({...this.#plan, copy, staging: rehearsalStagingPath(this.#path)}, {signal, notice});
+    return this.#mergeInto(copy, notice);
+  }
+
+  #mergeInto(target: string, notice: (text: string) => void): readonly MergedTable[] {
+    const {facts} = this.#plan;
+    return this.withStaged(notice, (landings) =>
+      mergeIntoLiving(
+        {...this.#plan, target},
+        {landings, schemas: this.published(), facts, copiedIndexes: this.copiedIndexes},
+        notice,
+      ),
+    );
+  }
+
+  override async compare({examples}: {examples: number}): Promise<readonly MergedTable[]> {
+    this.closeFile();
+    return compareWithLiving(this.#plan, examples);
+  }
+}
