@@ -1,0 +1,12 @@
+import {expect, test} from 'vitest';
+import {tryHistories} from '../collections/history.ts';
+import {read} from '../reader/run.ts';
+
+const runs = 8 * Number(process.env.BKP_TEST_RUNS ?? 1);
+
+test('bkp-reader restores every backup of a random history exactly', async () => {
+  await tryHistories(runs, async (cluster, backup, target) => {
+    const run = read(cluster, `c/${backup}`, '--to', target);
+    expect(run, run.stderr).toMatchObject({status: 0});
+  });
+}, 1_000_000);
