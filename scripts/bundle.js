@@ -31,6 +31,7 @@ const alone = {
   'check-thread': 'sources/sqlite/restore/check-thread.ts',
   'select-process': 'query/select-process.ts',
   'quick-check-process': 'sources/sqlite/file/quick-check-process.ts',
+  'examine-process': 'sources/sqlite/file/examine-process.ts',
   'keeper-thread': 'keeper-thread.ts',
 };
 

@@ -56,7 +56,18 @@ const floors: Record<string, readonly string[]> = {
   collections: ['stored', 'define', 'backup', 'restore', 'read', 'diff', 'copy', 'views', 'care', 'index'],
   database: ['stored', 'backup', 'restore', 'views', 'care', 'index'],
   sources: [
-    ...['origin', 'source', 'scratch', 'take-rows', 'file-source', 'postgres', 'questdb', 'sqlite', 'products'],
+    ...[
+      'origin',
+      'source',
+      'scratch',
+      'take-rows',
+      'file-source',
+      'restored-database',
+      'postgres',
+      'questdb',
+      'sqlite',
+      'products',
+    ],
     'index',
   ],
   'sources/sqlite': [

@@ -1,5 +1,6 @@
 export {leastBudgetBytes, parseBudget} from './budget.ts';
 export {type CoverageFigures, coverageFigures} from './coverage.ts';
+export {attemptRestore, drillFaults} from './drill.ts';
 export {freedBytes, type Removal, removeBackup, requireUnread} from './drop.ts';
 export {type HealTools, heal} from './heal.ts';
 export {
@@ -16,6 +17,7 @@ export {
 export {isoText, type KeptReport, keepReport} from './keep-report.ts';
 export {type Meter, startMeter} from './meter.ts';
 export {noticeIfNamedAhead} from './named-ahead.ts';
+export {removeOrphanReports} from './orphan-reports.ts';
 export {
   commitPin,
   isInForce,
@@ -35,6 +37,7 @@ export {
   type DraftReport,
   type Report,
   type ReportAuthor,
+  type ReportedCheck,
   type ReportedTable,
   type ReportFacts,
   type ReportId,

@@ -118,6 +118,11 @@ const rows = {
     kind: wording('a cron line of five fields, such as 0 4 * * *'),
     meaning: 'when bkp scheduler runs VERIFY DATABASE',
   },
+  drillLine: {
+    key: 'backup.schedule.drill.cron',
+    kind: wording('a cron line of five fields, such as 0 5 1 * *'),
+    meaning: "when bkp scheduler runs VERIFY DATABASE with LEVEL = 'restore'",
+  },
   verifyBudget: {
     key: 'backup.verify.budget',
     kind: wording('an amount such as 10 GiB, or a time such as 15 min'),
@@ -212,6 +217,11 @@ const rows = {
     key: 'verify.scratch',
     kind: directory('verify.scratch'),
     meaning: "folder in which VERIFY restores backups for a while; the default is in bkp's home",
+  },
+  questdbCommand: {
+    key: 'verify.questdb.command',
+    kind: wording('a command line that starts a QuestDB server; bkp adds -d and the root'),
+    meaning: 'starts a QuestDB server in the foreground, for restore drills; bkp adds -d and the restored root',
   },
   selectRows: {
     key: 'select.limit.rows',

@@ -6,8 +6,16 @@ export {
 } from './backup/backup.ts';
 export {findInstance, presentDatabase} from './backup/find-instance.ts';
 export {planDatabaseBackup} from './backup/plan.ts';
+export {
+  type DatabaseDrillReport,
+  type DatabaseDrillRequest,
+  type DatabaseDrillTools,
+  databaseDrillBytes,
+  drillDatabase,
+} from './care/drill.ts';
 export {dropDatabaseBackup, planDropDatabaseBackup} from './care/drop.ts';
 export {type DatabasePinTools, pinDatabaseBackup, unpinDatabaseBackup} from './care/pin.ts';
+export {listDatabaseReports, type StoredDatabaseReport} from './care/reports.ts';
 export {
   applyRetention,
   type DatabaseKeep,

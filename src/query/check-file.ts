@@ -14,10 +14,19 @@ const mostShown = 200;
  * @throws BkpError `SYNTAX` for what is not one SELECT
  */
 export function splitChecks(text: string): readonly string[] {
-  const checks = text.split(';;').map((sql) => sql.trim().replace(/;$/, '').trim());
+  const checks = split(text);
   for (const sql of checks) requireSelect(sql);
   return checks;
 }
+
+/** The same for a server with its own SQL, which refuses what it does not understand. */
+export function splitForeignChecks(text: string): readonly string[] {
+  const checks = split(text);
+  for (const sql of checks) if (!/^(select|with)\b/i.test(sql)) throw unusable(sql, 'it is not a SELECT');
+  return checks;
+}
+
+const split = (text: string) => text.split(';;').map((sql) => sql.trim().replace(/;$/, '').trim());
 
 /** SQLite would run the first of several statements and ignore the others, and take a parameter for NULL. */
 function requireSelect(sql: string): void {
@@ -30,10 +39,21 @@ function requireSelect(sql: string): void {
       : code.some(({kind, text}) => kind === 'other' && /^[?:@$]$/.test(text))
         ? 'it has a parameter'
         : undefined;
-  if (fault === undefined) return;
-  throw new BkpError('SYNTAX', `CHECK_SQL cannot be run: ${fault}: ${shortened(sql) || 'nothing'}`, {
+  if (fault !== undefined) throw unusable(sql, fault);
+}
+
+function unusable(sql: string, fault: string): BkpError {
+  return new BkpError('SYNTAX', `CHECK_SQL cannot be run: ${fault}: ${shortened(sql) || 'nothing'}`, {
     next: "write CHECK_SQL='SELECT count(*) > 0 FROM orders'; ;; separates several queries",
   });
+}
+
+/** A check that a server has run. @param found the first value of the only row, or why there is none */
+export function checkedByServer(sql: string, found: {value: unknown} | {error: string}): CheckResult {
+  if ('error' in found && found.error !== undefined) return {sql, held: false, found: found.error};
+  const {value = null} = found as {value?: unknown};
+  const held = value === true || (typeof value === 'number' && value !== 0);
+  return {sql, held, found: value === null ? 'NULL' : shortened(String(value))};
 }
 
 /**

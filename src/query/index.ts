@@ -10,6 +10,6 @@ export {
   type Value,
   type View,
 } from './catalogue.ts';
-export {type CheckResult, checkFile, splitChecks} from './check-file.ts';
+export {type CheckResult, checkedByServer, checkFile, splitChecks, splitForeignChecks} from './check-file.ts';
 export type {SelectLimits} from './limits.ts';
 export {runSelect, type SelectOptions} from './select.ts';

@@ -1,13 +1,15 @@
 import {assert, BkpError} from '../errors/index.ts';
 import type {CheckpointSource, DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
 import {productNames, productOf, type SourceSpec, type TargetWish} from './products.ts';
-import type {Processes} from './questdb/index.ts';
+import type {Processes, ServerCommand} from './questdb/index.ts';
+import type {RestoredDatabase} from './restored-database.ts';
 import type {ScratchOptions, ScratchTables} from './scratch.ts';
 import type {TableSource} from './source.ts';
 
 export type * from './file-source.ts';
 export {isSameFile, isSamePlace, type Origin, originSchema, placeText, type Whereabouts} from './origin.ts';
 export {type Capabilities, capabilitiesOf, productNames, type SourceSpec, type TargetWish} from './products.ts';
+export type * from './restored-database.ts';
 export type * from './scratch.ts';
 export type * from './source.ts';
 export {TakeRows} from './take-rows.ts';
@@ -92,4 +94,24 @@ export async function openFileTarget(name: DatabaseMoment['product'], wish: Targ
   const product = productOf(name);
   assert(product.openTarget !== undefined, `${product.title} is restored as files`);
   return product.openTarget(wish);
+}
+
+/**
+ * What a target of this product has published, opened for a drill.
+ * @param place the one of the target
+ * @param command starts a server on it, for systems that need one; absent: only files are examined
+ */
+export async function openRestored(
+  name: DatabaseMoment['product'],
+  place: string,
+  command?: ServerCommand,
+): Promise<RestoredDatabase> {
+  const product = productOf(name);
+  assert(product.openRestored !== undefined, `${product.title} is restored as files`);
+  return product.openRestored(place, command);
+}
+
+/** Ends what a drill in this folder has started, if its process is dead. */
+export async function endLeftover(name: DatabaseMoment['product'], folder: string): Promise<void> {
+  await productOf(name).endLeftover?.(folder);
 }

@@ -1,6 +1,7 @@
 import type {CheckpointSource, DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
 import type {PostgresSourceOptions} from './postgres/index.ts';
-import type {Processes, QuestDbSourceOptions} from './questdb/index.ts';
+import type {Processes, QuestDbSourceOptions, ServerCommand} from './questdb/index.ts';
+import type {RestoredDatabase} from './restored-database.ts';
 import type {ScratchOptions, ScratchTables} from './scratch.ts';
 import type {TableSource} from './source.ts';
 
@@ -31,11 +32,14 @@ export type Capabilities = {
   readonly checkpoints: boolean;
   /** A server opens only the files that its own major version wrote. */
   readonly needsSameMajor: boolean;
+  /** Queries in a restored database need a server; otherwise SQLite reads its file. */
+  readonly needsServer: boolean;
 };
 
 type Product = {
   readonly title: string;
   readonly needsSameMajor: boolean;
+  readonly needsServer: boolean;
   openTables?(spec: SourceSpec): Promise<TableSource>;
   /** A database in a file that may not exist yet. Present if `openTables` is. */
   openTablesIn?(path: string): Promise<TableSource>;
@@ -44,6 +48,10 @@ type Product = {
   openFiles?(spec: SourceSpec, processes?: Processes): Promise<FileSource>;
   openCheckpoints?(spec: SourceSpec, processes?: Processes): Promise<CheckpointSource>;
   openTarget?(wish: TargetWish): Promise<FileTarget>;
+  /** Present if `openTarget` is. @param place the one of the target */
+  openRestored?(place: string, command?: ServerCommand): Promise<RestoredDatabase>;
+  /** Ends what a drill started whose process is dead. @param folder the one with its place */
+  endLeftover?(folder: string): Promise<void>;
 };
 
 type SpecOf<Scheme> = SourceSpec & {scheme: Scheme};
@@ -57,6 +65,7 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
   postgres: {
     title: 'PostgreSQL',
     needsSameMajor: false,
+    needsServer: true,
     async openTables(spec: SpecOf<'postgres'>) {
       return new (await import('./postgres/index.ts')).PostgresSource(spec);
     },
@@ -64,15 +73,23 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
   questdb: {
     title: 'QuestDB',
     needsSameMajor: true,
+    needsServer: true,
     openFiles: openQuestDb,
     openCheckpoints: openQuestDb,
     async openTarget({place, ...more}) {
       return (await import('./questdb/index.ts')).openQuestDbTarget({root: place, ...more});
     },
+    async openRestored(place, command) {
+      return (await import('./questdb/index.ts')).openRestoredQuestDb(place, command);
+    },
+    async endLeftover(folder) {
+      (await import('./questdb/index.ts')).endLeftoverServer(folder);
+    },
   },
   sqlite: {
     title: 'SQLite',
     needsSameMajor: false,
+    needsServer: false,
     async openTables({path}: SpecOf<'sqlite'>) {
       return new (await import('./sqlite/index.ts')).SqliteSource(path);
     },
@@ -88,6 +105,9 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
     async openTarget({place}) {
       return new (await import('./sqlite/file/target.ts')).SqliteFileTarget(place);
     },
+    async openRestored(place) {
+      return new (await import('./sqlite/file/restored.ts')).RestoredSqlite(place);
+    },
   },
 };
 
@@ -99,6 +119,10 @@ export function productOf(scheme: SourceSpec['scheme']): Product {
 }
 
 export function capabilitiesOf(scheme: SourceSpec['scheme']): Capabilities {
-  const {title, needsSameMajor, openTables, openCheckpoints} = products[scheme];
-  return {title, needsSameMajor, tables: openTables !== undefined, checkpoints: openCheckpoints !== undefined};
+  const {title, needsSameMajor, needsServer, openTables, openCheckpoints} = products[scheme];
+  return {
+    ...{title, needsSameMajor, needsServer},
+    tables: openTables !== undefined,
+    checkpoints: openCheckpoints !== undefined,
+  };
 }

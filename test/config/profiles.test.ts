@@ -34,12 +34,14 @@ test.each([
     'the settings are source, source.password, source.token, cluster, check, backup.object.store, ' +
       'backup.object.store.lock, ' +
       'backup.object.store.requests, backup.limit.upload, backup.limit.download, backup.enabled, ' +
-      'backup.schedule.cron, backup.schedule.verify.cron, backup.verify.budget, backup.schedule.tz, ' +
+      'backup.schedule.cron, backup.schedule.verify.cron, backup.schedule.drill.cron, backup.verify.budget, ' +
+      'backup.schedule.tz, ' +
       'backup.cleanup.keep.latest.n, backup.cleanup.keep.hourly, backup.cleanup.keep.daily, ' +
       'backup.cleanup.keep.weekly, backup.cleanup.keep.monthly, backup.cleanup.keep.yearly, ' +
       'backup.cleanup.keep.within, backup.cleanup.keep.verified, backup.enable.partition.hashes, ' +
       'backup.verify.partition.hashes, backup.compression.level, backup.compression.threads, backup.niceness, ' +
-      'verify.scratch, select.limit.rows, select.limit.seconds, select.limit.mebibytes, select.limit.disk, ' +
+      'verify.scratch, verify.questdb.command, select.limit.rows, select.limit.seconds, select.limit.mebibytes, ' +
+      'select.limit.disk, ' +
       'notify.on_failure, notify.on_success, notify.heartbeat',
   ],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],

@@ -11,6 +11,7 @@ import {
   verifyCollection,
 } from './run-collection.ts';
 import {backUpDatabase, dropDatabase, restoreDatabaseOrder, verifyDatabase} from './run-database.ts';
+import {drillDatabaseOrder} from './run-database-drill.ts';
 import {compareCollection, drillCollection} from './run-drill.ts';
 import {trafficText} from './traffic.ts';
 import type {OrderKind, OrderOf, Run, Work} from './work.ts';
@@ -28,6 +29,7 @@ const runs: {[K in OrderKind]: Run<K>} = {
   dbbackup: backUpDatabase,
   dbrestore: restoreDatabaseOrder,
   dbverify: verifyDatabase,
+  dbdrill: drillDatabaseOrder,
   dbdrop: dropDatabase,
 };
 

@@ -20,7 +20,8 @@ export async function cleanAfter(
     await withFileSource(deps, order.place, (source) =>
       source.releaseLeftover(createdAtMicros, operationId(operation)),
     );
-  if (order?.do === 'drill' || order?.do === 'compare') removeScratch(order.folder);
+  if (order?.do === 'dbdrill') await (await import('../../sources/index.ts')).endLeftover(order.product, order.folder);
+  if (order?.do === 'drill' || order?.do === 'compare' || order?.do === 'dbdrill') removeScratch(order.folder);
   if (order?.do !== 'restore') return undefined;
   // A user who has cancelled does not want to continue.
   const isCancelled = operation.state.name === 'done' && operation.state.outcome.status === 'CANCELLED';

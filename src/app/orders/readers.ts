@@ -40,7 +40,7 @@ export async function databaseReaderIn(
     if (order?.place.vault !== vault) return false;
     if (order?.do === 'dbrestore')
       return order.request.instance === instance && order.request.at === backupMicros(backup);
-    if (order?.do !== 'dbverify') return false;
+    if (order?.do !== 'dbverify' && order?.do !== 'dbdrill') return false;
     return (order.instance ?? instance) === instance && (order.backup ?? backup) === backup;
   });
   return reader && operationId(reader);

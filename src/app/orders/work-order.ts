@@ -56,6 +56,15 @@ type DatabaseOrder = {place: Workplace} /** `adopt`: the instance to continue, w
   | ({do: 'dbbackup'; name: DatabaseBackupName; adopt?: string} & DatabaseKeep)
   | {do: 'dbrestore'; request: DatabaseRestoreOrder; product: DatabaseMoment['product']}
   | {do: 'dbdrop'; instance: string; backup: DatabaseBackupName}
+  /** `folder`: where the backup is restored; it is removed at the end. */
+  | {
+      do: 'dbdrill';
+      instance: string;
+      backup: DatabaseBackupName;
+      product: DatabaseMoment['product'];
+      queries: readonly string[];
+      folder: string;
+    }
   | {
       do: 'dbverify';
       level: VerifyLevel;
@@ -170,6 +179,15 @@ const orderSchema = v.variant('do', [
   }),
   v.object({...common, do: v.literal('copy'), collection: name, backup: maybe(backup), to: place}),
   v.object({...common, do: v.literal('cleanup'), collection: maybe(name), drop: maybe(backup)}),
+  v.object({
+    ...common,
+    do: v.literal('dbdrill'),
+    instance: name,
+    backup: databaseBackup,
+    product: v.picklist(['questdb', 'sqlite']),
+    queries: v.pipe(v.array(text), v.readonly()),
+    folder: name,
+  }),
   v.object({...common, do: v.literal('dbdrop'), instance: name, backup: databaseBackup}),
   v.object({
     ...common,

@@ -42,6 +42,7 @@ const isCollection = (scheduled: Scheduled): scheduled is OfCollection => 'colle
 
 export function taskOf(scheduled: Scheduled): Task {
   if (isCollection(scheduled)) return scheduled.task;
+  if (scheduled.drill !== undefined) return 'drill';
   return scheduled.verify === undefined ? 'backup' : 'verify';
 }
 
@@ -59,6 +60,7 @@ export function statementOf(scheduled: Scheduled, take: BackupType): Statement {
   const task = taskOf(scheduled);
   const budgetIs = (value: string | undefined) => (value === undefined ? [] : [{key: 'BUDGET', value}]);
   if (!isCollection(scheduled)) {
+    if (task === 'drill') return verifyDatabase([{key: 'LEVEL', value: 'restore'}]);
     return scheduled.verify === undefined ? backupDatabase : verifyDatabase(budgetIs(scheduled.verify.budget));
   }
   const {name, plan} = scheduled.collection;
@@ -199,8 +201,9 @@ export async function situationOf(scheduled: Scheduled, tried?: Try): Promise<Si
 function factsOf(scheduled: Scheduled): Pick<Situation, 'plan' | 'createdAtMs' | 'newestMs' | 'chainMs'> {
   const plan = planOf(scheduled);
   if (!isCollection(scheduled)) {
-    const {newestMs, verify} = scheduled;
-    const firstMs = verify?.firstMs;
+    const {verify, drill} = scheduled;
+    const newestMs = drill === undefined ? scheduled.newestMs : drill.lastMs;
+    const firstMs = (drill ?? verify)?.firstMs;
     return {
       plan,
       ...(newestMs === undefined ? {} : {newestMs}),
@@ -227,7 +230,7 @@ function doesTask(task: Task, order: WorkOrder): boolean {
     case 'verify':
       return (order.do === 'verify' || order.do === 'dbverify') && order.backup === undefined && order.level === 'data';
     case 'drill':
-      return order.do === 'drill';
+      return order.do === 'drill' || order.do === 'dbdrill';
     default:
       return unreachable(task);
   }

@@ -3,6 +3,7 @@ import {BkpError} from '../../errors/index.ts';
 import {microsText, parseMoment} from '../../lib/time.ts';
 import {operationId} from '../../ops/index.ts';
 import {openCalendar} from '../../schedule/index.ts';
+import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {openOn} from '../orders/busy.ts';
 import {databaseSubject, startOperation} from '../orders/start.ts';
@@ -12,9 +13,10 @@ import {withFileSource} from '../places/source-places.ts';
 import {requireSource, type Workplace, withVault} from '../places/workplace.ts';
 import {keepOf} from '../retention/databases.ts';
 import {attempted} from './attempts.ts';
+import {startDatabaseDrill} from './database-drill.ts';
 import {placeToHealFrom} from './heal-from.ts';
 import type {ExecuteOptions, StatementOf, StatementResult} from './result.ts';
-import {adoptValue, storedExtent} from './settings.ts';
+import {adoptValue, databaseWish} from './settings.ts';
 
 export async function backupDatabase(
   deps: Deps,
@@ -73,14 +75,13 @@ export async function verifyDatabase(
   deps: Deps,
   {timestamp, settings, text}: StatementOf<'verify-database'>,
 ): Promise<StatementResult> {
-  const {heal, ...extent} = storedExtent(settings);
+  const wish = databaseWish(settings);
+  if (wish.level === 'restore') return verifyByRestore(deps, {timestamp, text, queries: wish.queries});
+  const {heal, ...extent} = wish;
   const objectStore = await objectPlace(deps);
   const {chosen, place} = await withVault({deps, place: objectStore}, {create: false}, async (vault, place) => {
     if (timestamp === undefined) return {chosen: {}, place};
-    const meant = await meantInstance(deps, place, vault);
-    const whose = meant === undefined ? {} : {instance: meant};
-    const at = parseMoment(timestamp, deps.nowMicros());
-    const {body} = await findDatabaseBackup(vault, {...whose, at});
+    const {body} = await meantBackup(deps, {place, vault, timestamp});
     return {chosen: {instance: body.instance, backup: body.backup}, place};
   });
   const healing = heal === undefined ? {} : {heal: await placeToHealFrom(deps, heal, place)};
@@ -90,4 +91,25 @@ export async function verifyDatabase(
     {kind: 'verify', subject: {kind: 'databases'}, shared: true, statement: text},
   );
   return {operation, notices: []};
+}
+
+/** A restore on trial of the newest backup, or of the newest one at or before a timestamp. */
+async function verifyByRestore(
+  deps: Deps,
+  {timestamp, text, queries}: {timestamp: string | undefined; text: string; queries: string | undefined},
+): Promise<StatementResult> {
+  const found = await withVault({deps, place: await objectPlace(deps)}, {create: false}, async (vault, place) => {
+    const {body} = await meantBackup(deps, {place, vault, timestamp});
+    return {body, place};
+  });
+  return startDatabaseDrill(deps, {...found, queries, statement: text});
+}
+
+async function meantBackup(
+  deps: Deps,
+  {place, vault, timestamp}: {place: Workplace; vault: Vault; timestamp: string | undefined},
+) {
+  const instance = await meantInstance(deps, place, vault);
+  const at = timestamp === undefined ? undefined : parseMoment(timestamp, deps.nowMicros());
+  return findDatabaseBackup(vault, {instance, at});
 }

@@ -40,12 +40,16 @@ export type VerifyWish = {
 
 const levels = ['structure', 'data', 'restore', 'source'] as const;
 
-/** The settings of VERIFY; `data` by default. @throws BkpError `BAD_REQUEST` | `SYNTAX` */
-export function verifyWish(settings: readonly Setting[]): VerifyWish {
+/**
+ * The settings of VERIFY; `data` by default.
+ * @param split of CHECK_SQL into queries
+ * @throws BkpError `BAD_REQUEST` | `SYNTAX`
+ */
+export function verifyWish(settings: readonly Setting[], split = splitChecks): VerifyWish {
   const wish: {-readonly [Field in keyof VerifyWish]: VerifyWish[Field]} = {level: 'data', queries: []};
   for (const {key, value} of settings) {
     if (key === 'LEVEL') wish.level = levelValue(value);
-    else if (key === 'CHECK_SQL') wish.queries = splitChecks(value);
+    else if (key === 'CHECK_SQL') wish.queries = split(value);
     else if (key === 'BUDGET') wish.budget = parseBudget(key, value);
     else if (key === 'HEAL' && value.toLowerCase() !== 'false') wish.heal = value;
     else if (key === 'HEAL') continue;
@@ -73,14 +77,19 @@ export function verifyWish(settings: readonly Setting[]): VerifyWish {
   });
 }
 
-/** LEVEL, BUDGET and HEAL of VERIFY DATABASE, its only settings. @throws BkpError `BAD_REQUEST` */
-export function storedExtent(
+/**
+ * The settings of VERIFY DATABASE. CHECK_SQL is one text: who splits it must know the database system.
+ * @throws BkpError `BAD_REQUEST`
+ */
+export function databaseWish(
   settings: readonly Setting[],
-): Omit<VerifyWish, 'level' | 'queries'> & {level: VerifyLevel} {
-  const {level, queries, ...extent} = verifyWish(settings);
-  if (level !== 'restore' && level !== 'source' && queries.length === 0) return {level, ...extent};
-  throw new BkpError('BAD_REQUEST', `LEVEL='${level}' is for collections`, {
-    next: "write LEVEL='structure' or LEVEL='data'; bkp restore --root tries a restore in an empty place",
+): Omit<VerifyWish, 'level' | 'queries'> & ({level: VerifyLevel} | {level: 'restore'; queries: string | undefined}) {
+  const {level, queries, ...extent} = verifyWish(settings, (text) => [text]);
+  if (level === 'restore') return {level, queries: queries[0]};
+  if (level !== 'source') return {level, ...extent};
+  throw new BkpError('BAD_REQUEST', "LEVEL='source' is for collections", {
+    cause: 'a backup of a whole database has no change tracking to be compared with',
+    next: "VERIFY DATABASE WITH (LEVEL='restore') restores the newest backup, and checks it",
   });
 }
 

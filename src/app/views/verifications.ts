@@ -1,5 +1,6 @@
 import type {Report} from '../../backups/index.ts';
 import {listReports, type Storage} from '../../collections/index.ts';
+import {listDatabaseReports} from '../../database/index.ts';
 import {microsText} from '../../lib/time.ts';
 import {defineView, type View} from '../../query/index.ts';
 import type {Deps} from '../deps.ts';
@@ -19,7 +20,7 @@ export type FoundReport = {
 /** The reports in every store of the profile, in the order in which they were written. */
 export async function allReports(deps: Deps): Promise<readonly FoundReport[]> {
   const found = await ofEveryVault<FoundReport>(deps, async (vault, {storage}) =>
-    (await listReports(vault)).map((report) => ({...report, storage})),
+    [...(await listReports(vault)), ...(await listDatabaseReports(vault))].map((report) => ({...report, storage})),
   );
   return found.toSorted((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
 }

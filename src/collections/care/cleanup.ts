@@ -2,6 +2,7 @@ import {
   freeSpace,
   removeEndedPins,
   removeManifests,
+  removeOrphanReports,
   reportsPrefix,
   type WorkTools,
   waitForCollector,
@@ -48,6 +49,8 @@ export async function cleanUp(
     for (const {manifests: promised, definitions} of dropped) {
       if (!promised.some((key) => staying.has(key))) await removeDefinitions(collector, definitions);
     }
+    // Of whole databases in the same store.
+    await removeOrphanReports(vault, collector, 'backup/');
     const freedBytes = await freeSpace(tools, collector);
     return {freedBytes, backups: expired + manifests.length - staying.size};
   } finally {

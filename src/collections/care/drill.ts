@@ -1,5 +1,7 @@
 import {
+  attemptRestore,
   type DraftReport,
+  drillFaults,
   isoText,
   type KeptReport,
   keepReport,
@@ -10,7 +12,7 @@ import {
 import {BkpError} from '../../errors/index.ts';
 import type {TableSource} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
-import {isDamage, type Vault, type VaultReader} from '../../vault/index.ts';
+import type {Vault, VaultReader} from '../../vault/index.ts';
 import {type RestoreReport, restoreBackup} from '../restore/restore.ts';
 import {findBackup} from '../stored/find.ts';
 import {requireReadable} from '../stored/folder.ts';
@@ -56,7 +58,7 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
     notices.push(text);
     tools.notice(text);
   };
-  const {restored, fault} = await attempt(() =>
+  const {restored, fault} = await attemptRestore(() =>
     restoreBackup(
       {...tools, vault, source: tools.scratch, notice},
       {collection, backup: name, stagingId: 'drill', check: 'full'},
@@ -71,12 +73,7 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
       queries.push(await tools.check(sql));
     }
   }
-  const faults = [
-    ...(fault === undefined ? [] : faultsOf(fault)),
-    ...queries
-      .filter(({held}) => !held)
-      .map(({sql, found}) => `the query does not hold: ${sql} (it returned ${found})`),
-  ];
+  const faults = drillFaults(fault, queries);
   const draft: DraftReport = {
     level: 'restore',
     collection,
@@ -119,20 +116,6 @@ export async function drillBytes(vault: VaultReader, of: Pick<DrillRequest, 'col
 }
 
 const pagesPerByte = 1.3;
-
-/** Runs a restore. Damage is a result; everything else is an error of this machine or of the way to the store. */
-async function attempt(run: () => Promise<RestoreReport>): Promise<{restored?: RestoreReport; fault?: BkpError}> {
-  try {
-    return {restored: await run()};
-  } catch (error) {
-    if (error instanceof BkpError && isFault(error)) return {fault: error};
-    throw error;
-  }
-}
-
-const isFault = (error: BkpError): boolean => error.code === 'SOURCE_DAMAGED' || isDamage(error);
-
-const faultsOf = ({message, details = []}: BkpError) => [message, ...details];
 
 function statementsOf(
   {body}: Backup,

@@ -52,7 +52,8 @@ export async function runConfigSet(deps: CommandDeps, {key, value}: ConfigSetOpt
 /** @throws BkpError `BAD_REQUEST` for a cron line or a zone that the scheduler would refuse */
 async function checkSchedule({field}: Setting, text: string): Promise<void> {
   if (text.trim() === '') return;
-  if (field === 'scheduleLine' || field === 'verifyLine') (await import('../../schedule/index.ts')).openSchedule(text);
+  if (['scheduleLine', 'verifyLine', 'drillLine'].includes(field))
+    (await import('../../schedule/index.ts')).openSchedule(text);
   if (field === 'verifyBudget' && text.trim() !== 'off')
     (await import('../../backups/index.ts')).parseBudget('backup.verify.budget', text);
   if (field === 'scheduleZone') (await import('../../schedule/index.ts')).openSchedule('0 0 * * *', text.trim());

@@ -49,16 +49,7 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
         ({newestVerified}) =>
           newestVerified && {takenAtMs: newestVerified.backup.takenAtMs, verifiedMs: newestVerified.verifiedMs},
       ),
-      {
-        name: 'bkp_collection_newest_drill_timestamp_seconds',
-        help: "When VERIFY with LEVEL='restore' last passed, in seconds since 1970.",
-        of: ({newestDrillMs}) => newestDrillMs && newestDrillMs / 1000,
-      },
-      {
-        name: 'bkp_collection_newest_drill_age_seconds',
-        help: 'How long ago that was when these metrics were made.',
-        of: ({newestDrillMs}) => newestDrillMs && Math.max(0, nowMicros / 1e6 - newestDrillMs / 1000),
-      },
+      ...drillMetrics<(typeof collections)[number]>('bkp_collection', nowMicros, ({newestDrillMs}) => newestDrillMs),
       {
         name: 'bkp_collection_newest_backup_logical_bytes',
         help: 'Plain bytes of what the newest good backup wrote.',
@@ -97,6 +88,7 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
             verifiedMs: newestVerified.verifiedMs,
           },
       ),
+      ...drillMetrics<(typeof databases)[number]>('bkp_database', nowMicros, ({newestDrillMs}) => newestDrillMs),
       {
         name: 'bkp_database_newest_backup_logical_bytes',
         help: 'Plain bytes of the whole database in the newest good backup.',
@@ -140,6 +132,28 @@ function verifiedMetrics<Of>(
       name: `${prefix}_newest_verified_backup_verified_timestamp_seconds`,
       help: 'When the least recently verified byte of that backup was read, in seconds since 1970.',
       of: (from) => seconds(verified(from)?.verifiedMs),
+    },
+  ];
+}
+
+/** Of the newest restore on trial that passed. */
+function drillMetrics<Of>(prefix: string, nowMicros: number, drillMs: (of: Of) => number | undefined): Measured<Of>[] {
+  return [
+    {
+      name: `${prefix}_newest_drill_timestamp_seconds`,
+      help: "When VERIFY with LEVEL='restore' last passed, in seconds since 1970.",
+      of: (from) => {
+        const ms = drillMs(from);
+        return ms === undefined ? undefined : ms / 1000;
+      },
+    },
+    {
+      name: `${prefix}_newest_drill_age_seconds`,
+      help: 'How long ago that was when these metrics were made.',
+      of: (from) => {
+        const ms = drillMs(from);
+        return ms === undefined ? undefined : Math.max(0, nowMicros / 1e6 - ms / 1000);
+      },
     },
   ];
 }

@@ -6,10 +6,11 @@ import {type ReportOptions, runReport} from './run.ts';
 export function command(deps: CommandDeps, run = runReport): Command {
   return new Command('report')
     .description(
-      "Print the newest report of a VERIFY … WITH (LEVEL='restore') or LEVEL='source': what was checked, against " +
-        'what, when, by which bkp, and how long a recovery took. SELECT * FROM verifications() lists all.',
+      "Print the newest report of a VERIFY … WITH (LEVEL='restore'), of a collection or a whole database, or of " +
+        "LEVEL='source': what was checked, against what, when, by which bkp, and how long a recovery took. " +
+        'SELECT * FROM verifications() lists all.',
     )
-    .argument('[collection]', 'name of the collection; without it: the newest report of all')
+    .argument('[collection]', 'name of the collection, or of a database instance; without it: the newest report of all')
     .option('--backup <backup>', 'the newest report on this backup')
     .option('--id <report>', 'this report, as verifications() names it')
     .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))

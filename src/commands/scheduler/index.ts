@@ -7,7 +7,8 @@ export function command(deps: CommandDeps, run = runScheduler): Command {
   return new Command('scheduler')
     .description(
       'Run the backups, verifications and drills of collections that have a SCHEDULE, and BACKUP DATABASE and ' +
-        'VERIFY DATABASE as backup.schedule.cron and backup.schedule.verify.cron say, until ' +
+        'VERIFY DATABASE as backup.schedule.cron, backup.schedule.verify.cron and backup.schedule.drill.cron say, ' +
+        'until ' +
         'stopped. Each backup runs as with bkp sql, in a worker of its own, which continues when the scheduler ' +
         'ends. A ' +
         'missed run is made up for once; a run that would overlap another is skipped. SIGHUP and SELECT ' +

@@ -5,6 +5,7 @@ import {
   type Removal,
   removeBackup,
   removeEndedPins,
+  removeOrphanReports,
   type WorkTools,
   waitForCollector,
 } from '../../backups/index.ts';
@@ -12,7 +13,7 @@ import {BkpError} from '../../errors/index.ts';
 import {microsText} from '../../lib/time.ts';
 import type {Vault, VaultReader} from '../../vault/index.ts';
 import {listInstances} from '../stored/instance.ts';
-import {backupMicros, type DatabaseBackupName, databaseManifestKey} from '../stored/names.ts';
+import {backupMicros, backupPrefix, type DatabaseBackupName, databaseManifestKey} from '../stored/names.ts';
 
 type Backup = {instance: string; backup: DatabaseBackupName};
 
@@ -56,6 +57,7 @@ export async function dropDatabaseBackup(
     const {label} = await planDropDatabaseBackup(vault, {instance, backup, nowMs});
     await removeBackup(collector, databaseManifestKey(instance, backup), label);
     for (const each of await listInstances(vault)) await removeEndedPins(collector, each, nowMs);
+    await removeOrphanReports(vault, collector, backupPrefix);
     return {freedBytes: await freeSpace(tools, collector)};
   } finally {
     await collector.close();

@@ -15,6 +15,7 @@ import {
   type RetentionVerdict,
   removeEndedPins,
   removeManifests,
+  removeOrphanReports,
   rulesOf,
   toVerdict,
   type WorkTools,
@@ -25,7 +26,7 @@ import {openCalendar} from '../../schedule/index.ts';
 import type {Key} from '../../stores/index.ts';
 import {isDamage, type Vault, type VaultCollector} from '../../vault/index.ts';
 import {listInstances} from '../stored/instance.ts';
-import {type DatabaseBackupName, databaseManifestKey} from '../stored/names.ts';
+import {backupPrefix, type DatabaseBackupName, databaseManifestKey} from '../stored/names.ts';
 import type {DatabaseBackupSummary} from '../views/list.ts';
 
 export type DatabaseVerdict = RetentionVerdict<DatabaseBackupName> & {
@@ -155,6 +156,7 @@ export async function applyRetention(
     const staying = await removeManifests(tools, collector, toRemove);
     for (const instance of await listInstances(vault))
       await removeEndedPins(collector, instance, tools.nowMicros() / 1000);
+    await removeOrphanReports(vault, collector, backupPrefix);
     return {removed: toRemove.length - staying.size, freedBytes: await freeSpace(tools, collector)};
   } finally {
     await collector.close();

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import {type Pin, type PinObject, parsePinKey, readDocument, readPins} from '../../backups/index.ts';
+import {type Pin, type PinObject, parsePinKey, type ReportFacts, readDocument, readPins} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {name, text, time} from '../../lib/schema.ts';
 import {microsText} from '../../lib/time.ts';
@@ -31,13 +31,18 @@ export type Instance = {
   pins: ReadonlyMap<DatabaseBackupName, Pin>;
   /** Everything below `pins/`. */
   pinObjects: readonly PinObject[];
+  /** On its backups, oldest first. */
+  reports: readonly FoundReport[];
 };
 
+export type FoundReport = ReportFacts & {key: Key; backup: DatabaseBackupName};
+
 /** What a new instance has. */
-export const withoutBackups: Pick<Instance, 'backups' | 'pins' | 'pinObjects'> = {
+export const withoutBackups: Pick<Instance, 'backups' | 'pins' | 'pinObjects' | 'reports'> = {
   backups: [],
   pins: new Map(),
   pinObjects: [],
+  reports: [],
 };
 
 const documentSchema = v.object({
@@ -52,6 +57,7 @@ type InstanceDocument = v.InferOutput<typeof documentSchema>;
 /** All instances of a store, sorted by name: one listing, and one small document for each. */
 export async function listInstances(vault: VaultReader): Promise<readonly Instance[]> {
   const found = new Map<string, {manifests: DatabaseBackupName[]; pinObjects: PinObject[]}>();
+  const allReports: (FoundReport & {instance: string})[] = [];
   const of = (instance: string) => {
     const objects = found.get(instance) ?? {manifests: [], pinObjects: []};
     found.set(instance, objects);
@@ -63,6 +69,10 @@ export async function listInstances(vault: VaultReader): Promise<readonly Instan
     const parsed = parseDatabaseKey(key);
     if (parsed?.kind === 'instance') of(parsed.instance);
     if (parsed?.kind === 'manifest') of(parsed.instance).manifests.push(parsed.backup);
+    if (parsed?.kind === 'report') {
+      const {instance, backup, report} = parsed;
+      allReports.push({...report, key, backup, instance});
+    }
   }
   return Promise.all(
     [...found].map(async ([name, {manifests, pinObjects}]) => {
@@ -70,7 +80,11 @@ export async function listInstances(vault: VaultReader): Promise<readonly Instan
       // A backup exists also if only its pin does: another bkp removed its manifest.
       const backups = [...new Set([...manifests, ...pins.keys()])].sort();
       const document = await readInstance(vault, name);
-      const known = {name, backups, pins, pinObjects};
+      // A report of a backup that is gone, or never counted, waits for a cleanup.
+      const reports = allReports
+        .filter(({instance, backup}) => instance === name && backups.includes(backup))
+        .sort((a, b) => (a.id < b.id ? -1 : 1));
+      const known = {name, backups, pins, pinObjects, reports};
       if (document instanceof BkpError) return {...known, dataId: undefined, fault: document};
       const {dataId, source} = document;
       return {...known, dataId, taken: source};

@@ -1,3 +1,4 @@
+import {type ReportFacts, reportFacts} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {microsText} from '../../lib/time.ts';
 import type {Key} from '../../stores/index.ts';
@@ -17,12 +18,20 @@ export const databaseManifestKey = (instance: string, backup: DatabaseBackupName
 /** @returns what is stored at a key below `backup/`; undefined for a key that bkp does not use */
 export function parseDatabaseKey(
   key: Key,
-): {instance: string; kind: 'instance'} | {instance: string; kind: 'manifest'; backup: DatabaseBackupName} | undefined {
+):
+  | {instance: string; kind: 'instance'}
+  | {instance: string; kind: 'manifest'; backup: DatabaseBackupName}
+  | {instance: string; kind: 'report'; backup: DatabaseBackupName; report: ReportFacts}
+  | undefined {
   const [, instance, folder, last, ...more] = key.split('/');
   if (instance === undefined || !isInstanceName(instance)) return undefined;
   if (folder === 'instance' && last === undefined) return {instance, kind: 'instance'};
   if (last === 'manifest' && more.length === 0 && folder !== undefined && isDatabaseBackupName(folder)) {
     return {instance, kind: 'manifest', backup: folder};
+  }
+  if (last === 'reports' && more.length === 1 && folder !== undefined && isDatabaseBackupName(folder)) {
+    const report = reportFacts(more[0]!);
+    return report && {instance, kind: 'report', backup: folder, report};
   }
   return undefined;
 }

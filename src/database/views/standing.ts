@@ -7,7 +7,11 @@ import type {DatabaseBackup} from '../stored/manifest.ts';
 type Known = {takenAtMicros: number; logicalBytes: number; storedBytes: number};
 
 /** How one database's backups stand, by listings, manifests and the ledger alone: no data is read. */
-export type DatabaseStanding = LineStanding<Known> & {instance: string};
+export type DatabaseStanding = LineStanding<Known> & {
+  instance: string;
+  /** When a restore on trial of one of its backups last passed; absent: no report says so. */
+  newestDrillMs?: number;
+};
 
 /** Sorted by instance. */
 export async function databaseStandings(vault: VaultReader): Promise<readonly DatabaseStanding[]> {
@@ -15,15 +19,17 @@ export async function databaseStandings(vault: VaultReader): Promise<readonly Da
   if (instances.length === 0) return [];
   const survey = await vault.survey();
   const standings = await Promise.all(
-    instances.map(async ({name: instance, backups}): Promise<DatabaseStanding> => {
+    instances.map(async ({name: instance, backups, reports}): Promise<DatabaseStanding> => {
       const {newest, newestVerified, ...line} = await lineStanding(
         backups,
         (backup) => examineDatabaseBackup(vault, survey, {instance, backup}),
         ({data, list}) => survey.verifiedMs([data, list]),
       );
+      const drills = reports.filter(({level, outcome}) => level === 'restore' && outcome === 'passed');
       return {
         instance,
         ...line,
+        ...(drills.length === 0 ? {} : {newestDrillMs: Math.max(...drills.map(({atMs}) => atMs))}),
         ...(newest === undefined ? {} : {newest: knownOf(newest)}),
         ...(newestVerified === undefined
           ? {}

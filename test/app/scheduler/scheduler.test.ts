@@ -480,3 +480,18 @@ test('VERIFY DATABASE runs on its own line, once there is a backup', async () =>
   expect(await at('02T04:00:02')).toEqual(['verify/2 ended: SUCCESS']);
   expect(await at('02T05:00:00')).toEqual([]);
 });
+
+test('a drill of the database runs on its own line, once there is a backup', async () => {
+  const {desk, profile, scheduler, sql, at, deps} = await openBench();
+  profile.objectStore = {address: {kind: 'directory', root: join(desk.folder, 'backups')}};
+  profile.drillLine = '0 5 * * *';
+  await scheduler.reload();
+  expect(await at('01T14:00:00')).toEqual([]);
+  await sql('BACKUP DATABASE');
+  const name = `database sqlite::path=${desk.database} (drill)`;
+  expect((await at('02T05:00:00')).at(-1)).toBe(`${name}: verify/2 started`);
+  expect((await (await deps.journal()).find({last: true})).statement).toBe("VERIFY DATABASE WITH (LEVEL='restore')");
+  expect(await at('02T05:00:02')).toEqual(['verify/2 ended: SUCCESS']);
+  expect(await at('02T06:00:00')).toEqual([]);
+  expect((await at('03T05:00:00')).at(-1)).toBe(`${name}: verify/3 started`);
+});

@@ -82,6 +82,7 @@ backup.limit.download           off
 backup.enabled                  true
 backup.schedule.cron            -
 backup.schedule.verify.cron     -
+backup.schedule.drill.cron      -
 backup.verify.budget            off
 backup.schedule.tz              UTC
 backup.cleanup.keep.latest.n    5
@@ -98,6 +99,7 @@ backup.compression.level        1
 backup.compression.threads      2
 backup.niceness                 5
 verify.scratch                  -
+verify.questdb.command          -
 select.limit.rows               100000
 select.limit.seconds            30
 select.limit.mebibytes          256
@@ -121,6 +123,7 @@ notify.heartbeat                off
     {key: 'backup.enabled', value: true, origin: 'default'},
     {key: 'backup.schedule.cron', value: null, origin: 'not set'},
     {key: 'backup.schedule.verify.cron', value: null, origin: 'not set'},
+    {key: 'backup.schedule.drill.cron', value: null, origin: 'not set'},
     {key: 'backup.verify.budget', value: 'off', origin: 'default'},
     {key: 'backup.schedule.tz', value: 'UTC', origin: 'default'},
     {key: 'backup.cleanup.keep.latest.n', value: 5, origin: 'default'},
@@ -137,6 +140,7 @@ notify.heartbeat                off
     {key: 'backup.compression.threads', value: 2, origin: 'environment BKP_BACKUP_COMPRESSION_THREADS'},
     {key: 'backup.niceness', value: 5, origin: 'default'},
     {key: 'verify.scratch', value: null, origin: 'not set'},
+    {key: 'verify.questdb.command', value: null, origin: 'not set'},
     {key: 'select.limit.rows', value: 100_000, origin: 'default'},
     {key: 'select.limit.seconds', value: 30, origin: 'default'},
     {key: 'select.limit.mebibytes', value: 256, origin: 'default'},

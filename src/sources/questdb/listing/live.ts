@@ -36,7 +36,7 @@ export async function freezeLive(
   try {
     signal.throwIfAborted();
     await requireOwnRoot(http, root, checkpoint.startedAtMicros);
-    const tables = await readTables(root);
+    const tables = await readCheckpointTables(root);
     if (!certain) notice('the file system of the root does not record all changes: every backup reads every file');
     const {startedAtMicros} = checkpoint;
     const listing: Listing = {
@@ -83,7 +83,8 @@ async function listCheckpoint(listing: Listing, tables: readonly TableState[]): 
   return files;
 }
 
-async function readTables(root: string): Promise<TableState[]> {
+/** The tables of the checkpoint in a root. @throws BkpError `SOURCE_DAMAGED` */
+export async function readCheckpointTables(root: string): Promise<TableState[]> {
   const checkpoint = join(root, checkpointFolder);
   const folders = (await readdir(checkpoint, {withFileTypes: true})).filter((entry) => entry.isDirectory());
   const tables: TableState[] = [];

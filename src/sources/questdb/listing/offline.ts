@@ -26,7 +26,7 @@ export async function freezeStopped(
   const db = join(root, 'db');
   await requireStopped(root, http);
   const takenAtMicros = Math.floor(nowMicros());
-  const tables = await readTables(db);
+  const tables = await readStoppedTables(db);
   const certain = await recordsMappedWrites(db);
   const stamp = stamper(takenAtMicros, bootId(), certain);
   const listing: Listing = {root, isLive: false, stamp, isSettled: () => true};
@@ -50,7 +50,8 @@ async function listAll(listing: Listing, tables: readonly TableState[]): Promise
   return files;
 }
 
-async function readTables(db: string): Promise<TableState[]> {
+/** The tables of a root without a checkpoint. @throws BkpError `SOURCE_DAMAGED` */
+export async function readStoppedTables(db: string): Promise<TableState[]> {
   const dropped = await droppedFolders(db);
   const entries = await readdir(db, {withFileTypes: true});
   const tables: TableState[] = [];

@@ -52,9 +52,13 @@ export class QuestDbHttp {
     });
   }
 
-  /** @throws BkpError `SOURCE_UNAVAILABLE`: no answer, not QuestDB, or the credentials are rejected */
-  async ask(sql: string, limitMs: number = timeoutMs): Promise<Result> {
-    const {status, body} = await this.#get(`${this.url}/exec?${new URLSearchParams({query: sql})}`, limitMs);
+  /**
+   * @param options.rows at most this many are returned
+   * @throws BkpError `SOURCE_UNAVAILABLE`: no answer, not QuestDB, or the credentials are rejected
+   */
+  async ask(sql: string, limitMs: number = timeoutMs, {rows}: {rows?: number} = {}): Promise<Result> {
+    const limit = rows === undefined ? {} : {limit: `0,${rows}`};
+    const {status, body} = await this.#get(`${this.url}/exec?${new URLSearchParams({query: sql, ...limit})}`, limitMs);
     const result = parseResult(body);
     if (status === 401) {
       throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not accept these credentials`, {

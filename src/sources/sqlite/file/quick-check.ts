@@ -27,14 +27,19 @@ const brokenRule = /^(NULL value in|CHECK constraint failed in|(non-\w+|NUMERIC|
  * SQLite's `quick_check` of the whole file, or table by table where some need functions or collations of the
  * application.
  */
-export function quickCheck(connection: Connection): FileCheck {
-  const whole = ask(connection, `PRAGMA main.quick_check(${listedFaults})`);
+export const quickCheck = (connection: Connection): FileCheck => check(connection, 'quick_check');
+
+/** The same with `integrity_check`, which also compares indexes with their tables. */
+export const fullCheck = (connection: Connection): FileCheck => check(connection, 'integrity_check');
+
+function check(connection: Connection, pragma: 'quick_check' | 'integrity_check'): FileCheck {
+  const whole = ask(connection, `PRAGMA main.${pragma}(${listedFaults})`);
   if (Array.isArray(whole)) return sorted(whole, []);
   const unchecked: string[] = [];
   const faults: string[] = [];
   for (const row of connection.all(`SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY name`)) {
     const name = String(row.name);
-    const found = ask(connection, `PRAGMA main.quick_check(${quoteName(name)})`);
+    const found = ask(connection, `PRAGMA main.${pragma}(${quoteName(name)})`);
     if (Array.isArray(found)) faults.push(...found);
     else unchecked.push(`table ${name} (${found})`);
   }
