@@ -386,6 +386,15 @@ export type TargetFindings = {
   };
 };
 
+/** What restores a source has, for statements that refuse the others at once. */
+export type Abilities = {
+  /** Of the database system, for people. */
+  title: string;
+  /** Where tables go that are not to replace the living ones: into a file of their own, or another schema. */
+  beside: 'file' | 'schema';
+  modes: readonly MergeMode[];
+};
+
 /** One point that `bkp doctor` reports; `next`: what to do when it is not well. */
 export type SourceCheck = {what: string; ok: boolean; detail: string; next?: string};
 
@@ -393,6 +402,7 @@ export type SourceCheck = {what: string; ok: boolean; detail: string; next?: str
 export interface TableSource {
   /** As the user wrote it, without secrets, absolute: `sqlite::path=/srv/app.db`. */
   readonly description: string;
+  readonly abilities: Abilities;
 
   /**
    * Stays with the database, whatever its path; the first tracking creates it. Undefined before that, and when
@@ -431,9 +441,10 @@ export interface TableSource {
    * Finds the tables that a user names among those of a backup, with what belongs to them: the tables in which a
    * virtual table keeps its rows. Names of indexes and triggers that the target has already are replaced where a table
    * gets another name.
+   * @param options.schema the schema that gets all of them. Absent: the one that each had
    * @throws BkpError `TABLE_NOT_FOUND` | `UNSUPPORTED` | `BAD_NAME` | `BAD_REQUEST` (one table or name twice)
    */
-  choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice>;
+  choose(parts: BackupParts, wanted: readonly WantedTable[], options?: {schema?: string | undefined}): Promise<Choice>;
   /**
    * Finds out what a restore would meet; nothing is written.
    * @param options.rehearse also find out what cannot come, which takes longer. Without it, `notices` is empty

@@ -27,6 +27,7 @@ export const keywords: readonly string[] = [
   'RELEASE',
   'RESET',
   'RESTORE',
+  'SCHEMA',
   'SELECT',
   'SET',
   'SHOW',

@@ -41,8 +41,15 @@ export type StatementBody =
   | {kind: 'pin-database'; timestamp: string; until?: string; settings: readonly Setting[]}
   | {kind: 'unpin-database'; timestamp: string}
   | {kind: 'backup'; collection: Name; type: WantedBackup; settings: readonly Setting[]}
-  /** `tables`: only these; `target`: the database that gets them, as a source is written. */
-  | {kind: 'restore'; backup: BackupRef; tables?: readonly ChosenTable[]; target?: string; settings: readonly Setting[]}
+  /** `tables`: only these; `target`: the database that gets them, as a source is written; `schema`: one in it. */
+  | {
+      kind: 'restore';
+      backup: BackupRef;
+      tables?: readonly ChosenTable[];
+      target?: string;
+      schema?: string;
+      settings: readonly Setting[];
+    }
   | {kind: 'verify'; backup: BackupRef; settings: readonly Setting[]}
   | {kind: 'backup-database'; settings: readonly Setting[]}
   | {kind: 'backup-abort'}

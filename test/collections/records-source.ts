@@ -18,6 +18,7 @@ type FakeTree = Tree & {chunks: Chunks; failsAfter?: {chunks: number; error: Err
 /** Tables that are made of any bytes, as rows or as trees; it notes what it is asked for. */
 export class RecordsSource implements TableSource {
   readonly description = 'fake::';
+  readonly abilities = {title: 'a fake', beside: 'file', modes: []} as const;
   /** For each table its trees, or why it has none. */
   readonly tables = new Map<string, readonly FakeTree[] | {reason: string | undefined}>();
   /** The changed keys of each table, in the next increment. */

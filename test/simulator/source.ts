@@ -34,6 +34,7 @@ const schema: TableSchema = {name: table, fingerprint: 'one', definition: {}};
 /** A database in memory: rows of a key and a number, a log of changed keys, and marks in the log. */
 export class FakeSource implements TableSource {
   readonly description: string;
+  readonly abilities = {title: 'a fake', beside: 'file', modes: []} as const;
   readonly #random: Random;
   readonly #rows = new Map<number, number>();
   readonly #log: number[] = [];

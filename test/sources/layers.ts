@@ -166,12 +166,13 @@ export async function fillStaging(
 
 export async function loadStaging(
   target: TableSource,
-  backup: Backup,
+  backup: Backup & {published?: ReadonlyMap<string, TableSchema>},
   id = 'test',
   mode?: MergeMode,
 ): Promise<Staging> {
   const bases = basesOf(backup);
-  const staging = await target.stage(backup.schemas, {id, database: backup.database, bases, mode});
+  const {database, published = new Map()} = backup;
+  const staging = await target.stage(backup.schemas, {id, database, bases, published, mode});
   try {
     for (const [name, [base]] of Object.entries(backup.layers)) {
       if (base?.kind === 'base' && base.form === 'records') await loadTrees(staging, name, base);

@@ -122,6 +122,10 @@ test.each<[string, object]>([
     {kind: 'restore', backup: {collection: n('c/20250215120000Z_full')}, settings: []},
   ],
   [
+    "RESTORE c AT '-1 day' INTO SCHEMA 'it''s'",
+    {kind: 'restore', backup: {collection: n('c'), point: '-1 day'}, schema: "it's", settings: []},
+  ],
+  [
     "RESTORE c TABLE orders AS as, TABLE table, main.x AT '-1 day' INTO './new.db' WITH (CHECK='full')",
     {
       kind: 'restore',

@@ -56,6 +56,7 @@ export function print(statement: Printable): string {
         chosen(statement.tables),
         at(statement.backup.point),
         statement.target === undefined ? '' : ` INTO ${literal(statement.target)}`,
+        statement.schema === undefined ? '' : ` INTO SCHEMA ${literal(statement.schema)}`,
         options(statement.settings),
       ].join('');
     case 'verify':

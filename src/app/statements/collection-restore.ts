@@ -64,7 +64,7 @@ async function planStatement(
   const {collection, point} = backupRef(statement.backup, deps.nowMicros());
   const tables = statement.tables?.map(({table, as}) => ({name: tableName(table), as: as && tableName(as)}));
   const {mode, partial} = restoreSettings(statement.settings);
-  const wish = {collection, point, tables, mode, partial};
+  const wish = {collection, point, tables, schema: statement.schema, mode, partial};
   const found = await placeOfCollection(deps, collection, {defines: false});
   const {target} = statement;
   const into = target === undefined ? {} : {source: describeSource(parseSource(target, deps.cwd))};

@@ -23,7 +23,7 @@ export async function obstacleOf(source: TableSource, parts: RestoredParts, of: 
   const missing = names.filter((_, at) => facts[at]?.state === 'absent');
   return new BkpError('TABLE_EXISTS', `path exist: ${existing.map((name) => `/Root/${name}`).join(', ')}`, {
     cause: 'RESTORE creates its tables and changes no existing one; nothing was restored',
-    next: nextSteps(parts, {...of, existing, missing}).join('; or '),
+    next: nextSteps(parts, {...of, existing, missing}, source.abilities).join('; or '),
   });
 }
 
@@ -31,6 +31,7 @@ export async function obstacleOf(source: TableSource, parts: RestoredParts, of: 
 function nextSteps(
   {tables, objects}: RestoredParts,
   {collection, backup, isChosen, existing, missing}: Of & {existing: readonly string[]; missing: readonly string[]},
+  {modes, beside}: TableSource['abilities'],
 ): string[] {
   const statement = (named: readonly string[]) => {
     const list = named.map((name) => `TABLE ${name}`).join(', ');
@@ -44,12 +45,13 @@ function nextSteps(
   if (isChosen && only !== undefined && tables.length === 1) {
     steps.push(`restore a copy beside it: ${statement([`${quoteName(only)} AS ${quoteName(`${only}_restored`)}`])}`);
   }
-  if (isChosen && only !== undefined && tables.length === 1) {
+  if (isChosen && only !== undefined && tables.length === 1 && modes.includes('merge')) {
     steps.push(`bring its lost and changed rows back: ${statement([quoteName(only)])} WITH (MODE='merge')`);
   }
   const again = isChosen && tables.length + objects.length <= mostNamed;
   const named = [...tables.map(({chosen}) => chosen.name), ...objects.map(nameOf)].map((name) => quoteName(name));
-  steps.push(`restore into a new file: ${statement(again ? named : [])} INTO './restored.db'`);
+  const where = {file: ['a new file', "'./restored.db'"], schema: ['another schema', "SCHEMA 'restored'"]}[beside];
+  steps.push(`restore into ${where[0]}: ${statement(again ? named : [])} INTO ${where[1]}`);
   return steps;
 }
 

@@ -1,6 +1,14 @@
 import {newestReadable} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Choice, MergeMode, TableName, TableSource, TargetFindings, WantedTable} from '../../sources/index.ts';
+import type {
+  BackupParts,
+  Choice,
+  MergeMode,
+  TableName,
+  TableSource,
+  TargetFindings,
+  WantedTable,
+} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
@@ -17,6 +25,8 @@ export type RestoreWish = {
   point?: string | undefined;
   /** Only these tables. Absent: everything in the backup. */
   tables?: readonly WantedTable[] | undefined;
+  /** The schema that gets them. Absent: the one that each had. */
+  schema?: string | undefined;
   /** Change the rows of tables that exist. Absent: create the tables. */
   mode?: MergeMode | undefined;
   /** Restore what is not damaged. Default false. */
@@ -96,11 +106,14 @@ export function requirePossible({obstacle}: Pick<RestorePlan, 'obstacle'>): void
 async function planOf(
   source: TableSource,
   backup: Backup,
-  {collection, tables: wanted, mode, partial = false}: RestoreWish,
+  {collection, tables: wanted, schema, mode, partial = false}: RestoreWish,
 ): Promise<{plan: RestorePlan; parts: RestoredParts}> {
   const {body} = backup;
   const schemas = body.tables.map(({schema}) => schema);
-  const choice = wanted && (await source.choose({schemas, objects: body.objects ?? []}, wanted));
+  if (mode !== undefined) requireMode(source, mode);
+  const all = {schemas, objects: body.objects ?? []};
+  const isAll = wanted === undefined && schema === undefined;
+  const choice = isAll ? undefined : await source.choose(all, wanted ?? namesIn(all), {schema});
   const parts = restoredParts(backup, choice);
   if (mode !== undefined) requireTablesOnly(choice);
   const incoming = incomingOf(backup, parts);
@@ -141,6 +154,17 @@ function planned(
     bytes: bytesOf(backup, table),
     brings: findings.brings.get(as) ?? '',
   };
+}
+
+const namesIn = ({schemas, objects}: BackupParts) => [...schemas, ...objects].map(({name}) => ({name}));
+
+/** @throws BkpError `UNSUPPORTED` */
+function requireMode({abilities}: TableSource, mode: MergeMode): void {
+  if (abilities.modes.includes(mode)) return;
+  const {title} = abilities;
+  throw new BkpError('UNSUPPORTED', `MODE='${mode}' does not change tables of ${title}`, {
+    next: 'restore the tables beside the living ones, and copy rows from there with SQL',
+  });
 }
 
 /** @throws BkpError `BAD_REQUEST` */

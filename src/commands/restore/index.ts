@@ -22,6 +22,7 @@ export function command(deps: CommandDeps, run = runRestore): Command {
       'a backup, a time (the newest backup at or before it), -1day, or latest; default: the newest',
     )
     .option('--into <database>', 'restore the tables into this database instead of the source; a new file is created')
+    .option('--into-schema <schema>', 'restore the tables into this schema; it is created (PostgreSQL)')
     .addOption(
       new Option('--mode <mode>', 'change the rows of tables that exist; replace also removes newer rows').choices([
         'merge',

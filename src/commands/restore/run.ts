@@ -11,6 +11,7 @@ export type RestoreOptions = {
   table: readonly string[];
   at?: string;
   into?: string;
+  intoSchema?: string;
   mode?: 'merge' | 'replace';
   partial: boolean;
   check?: 'quick' | 'full';
@@ -31,11 +32,16 @@ export async function runRestore(deps: CommandDeps, options: RestoreOptions): Pr
     });
   }
   if (collection !== undefined) {
+    if (options.into !== undefined && options.intoSchema !== undefined) {
+      throw new BkpError('USAGE', '--into and --into-schema do not go together', {
+        next: 'name the other database with --source, and the schema with --into-schema',
+      });
+    }
     refuse(options, ['instance', 'timestamp', 'conf'], 'with --root');
     await runStatements(deps, parse(statementOf(collection, options)), {wait, format});
     return;
   }
-  refuse(options, ['into', 'mode', 'partial', 'check'], 'with a collection');
+  refuse(options, ['into', 'intoSchema', 'mode', 'partial', 'check'], 'with a collection');
   await runDatabaseRestore(deps, {...options, root: root!});
 }
 
@@ -43,13 +49,17 @@ export async function runRestore(deps: CommandDeps, options: RestoreOptions): Pr
 function refuse(options: RestoreOptions, names: readonly (keyof RestoreOptions)[], where: string): void {
   const given = names.find((name) => options[name] !== undefined && options[name] !== false);
   if (given === undefined) return;
-  throw new BkpError('USAGE', `--${given} is only possible ${where}`, {next: 'bkp restore --help'});
+  throw new BkpError(
+    'USAGE',
+    `--${given.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)} is only possible ${where}`,
+    {next: 'bkp restore --help'},
+  );
 }
 
 /** The statement that the options stand for. */
 export function statementOf(
   collection: string,
-  {table, at, into, mode, partial, check, dryRun}: Omit<RestoreOptions, 'collection' | 'wait' | 'format'>,
+  {table, at, into, intoSchema, mode, partial, check, dryRun}: Omit<RestoreOptions, 'collection' | 'wait' | 'format'>,
 ): string {
   const settings = Object.entries({
     ...(dryRun ? {DRY_RUN: 'true'} : {}),
@@ -62,6 +72,7 @@ export function statementOf(
     ...(table.length === 0 ? [] : [table.map(tableOf).join(', ')]),
     ...(at === undefined ? [] : [`AT ${quoteText(at)}`]),
     ...(into === undefined ? [] : [`INTO ${quoteText(into)}`]),
+    ...(intoSchema === undefined ? [] : [`INTO SCHEMA ${quoteText(intoSchema)}`]),
     ...(settings.length === 0 ? [] : [`WITH (${settings.join(', ')})`]),
   ].join(' ');
 }

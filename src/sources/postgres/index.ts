@@ -53,6 +53,7 @@ const defaultLockTimeoutSeconds = 5;
 /** A PostgreSQL database. One connection stays open between calls; a snapshot and a staging have their own. */
 export class PostgresSource implements TableSource {
   readonly description: string;
+  readonly abilities = {title: 'PostgreSQL', beside: 'schema', modes: []} as const;
   readonly #options: PostgresSourceOptions;
   #resolved: Resolved | undefined;
   #connection: Promise<Connection> | undefined;
@@ -129,8 +130,12 @@ export class PostgresSource implements TableSource {
     }
   }
 
-  async choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice> {
-    return chooseTables(parts, wanted);
+  async choose(
+    parts: BackupParts,
+    wanted: readonly WantedTable[],
+    {schema}: {schema?: string | undefined} = {},
+  ): Promise<Choice> {
+    return chooseTables(parts, wanted, schema);
   }
 
   async survey({schemas}: Incoming, {mode}: {mode?: MergeMode | undefined}): Promise<TargetFindings> {
@@ -147,9 +152,9 @@ export class PostgresSource implements TableSource {
   }
 
   async stage(schemas: readonly TableSchema[], options: Parameters<TableSource['stage']>[1]): Promise<Staging> {
-    const {id, database, objects = [], mode} = options;
+    const {id, database, objects = [], published = new Map(), mode} = options;
     if (mode !== undefined) throw unsupportedMode();
-    return PostgresStaging.create(() => this.#own('restore'), schemas, {id, database, objects});
+    return PostgresStaging.create(() => this.#own('restore'), schemas, {id, database, objects, published});
   }
 
   async discardStaging(id: string): Promise<boolean> {

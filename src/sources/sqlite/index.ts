@@ -56,6 +56,7 @@ const usualCheckpointBytes = 128 * 1024 * 1024;
 /** An SQLite database file. Every call opens and closes the file; only a snapshot and a staging keep it open. */
 export class SqliteSource implements TableSource {
   readonly description: string;
+  readonly abilities = {title: 'SQLite', beside: 'file', modes: ['merge', 'replace']} as const;
   readonly #path: string;
   readonly #options: Required<SqliteOptions>;
 
@@ -116,7 +117,16 @@ export class SqliteSource implements TableSource {
     withConnection(this.#path, {}, (connection) => connection.write(() => removeBrokenTracking(connection)));
   }
 
-  async choose(parts: BackupParts, wanted: readonly WantedTable[]): Promise<Choice> {
+  async choose(
+    parts: BackupParts,
+    wanted: readonly WantedTable[],
+    {schema}: {schema?: string | undefined} = {},
+  ): Promise<Choice> {
+    if (schema !== undefined) {
+      throw new BkpError('UNSUPPORTED', 'an SQLite database has no schemas to restore into', {
+        next: "write INTO './restored.db' for another database, or TABLE … AS … for other names",
+      });
+    }
     const existing = this.#absent() ? nothingExists : withConnection(this.#path, {}, readExisting);
     return chooseTables(parts, wanted, existing);
   }

@@ -38,6 +38,20 @@ test('a database is backed up with increments, verified, and restored into anoth
   await done('sql', '--wait', 'VERIFY c');
   const refused = await desk.bkp('sql', '--wait', 'RESTORE c');
   expect(refused).toMatchObject({status: 12, stderr: expect.stringContaining('path exist: /Root/"We ird"')});
+  await done('sql', '--wait', 'RESTORE c TABLE public.a AS a_old');
+  expect(await database.rows('a_old')).toEqual(await database.rows('ONLY public.a'));
+  const taken = await desk.bkp('sql', '--wait', 'RESTORE c TABLE public.a AS a_old');
+  expect(taken.stderr).toContain('path exist: /Root/public.a_old');
+  expect(taken.stderr).toContain('`public.a` AS `public.a_restored`');
+  expect(taken.stderr).toContain('TABLE `public.a` AT');
+  expect(taken.stderr).toContain("INTO SCHEMA 'restored'");
+  expect(taken.stderr).not.toContain('MODE');
+  const mode = await desk.bkp('sql', "RESTORE c TABLE public.a WITH (MODE='merge')");
+  expect(mode).toMatchObject({stderr: expect.stringContaining("MODE='merge' does not change tables of PostgreSQL")});
+  await database.exec('DROP TABLE a_old');
+  await done('restore', 'c', '--table', 'public.a', '--into-schema', 'before', '--wait');
+  expect(await database.rows('before.a')).toEqual(await database.rows('ONLY public.a'));
+  await database.exec('DROP SCHEMA before CASCADE');
   await done('--source', address(target.name), 'sql', '--wait', 'RESTORE c');
   for (const table of awkwardTables) {
     const only = table === 'public.part' ? table : `ONLY ${table}`;

@@ -1,41 +1,98 @@
 import {BkpError, didYouMean} from '../../../errors/index.ts';
-import type {BackupParts, Choice, WantedTable} from '../../source.ts';
+import type {BackupParts, Choice, ChosenTable, WantedTable} from '../../source.ts';
+import {renamed} from './renamed.ts';
+import {type StoredTable, storedTables} from './stored.ts';
 
-/** See `TableSource.choose`. A name without a schema means the table of that name, if there is only one. */
-export function chooseTables({schemas, objects}: BackupParts, wanted: readonly WantedTable[]): Choice {
+/**
+ * See `TableSource.choose`. A name without a schema means the table of that name, if there is only one.
+ * @param schema gets all tables; absent: each one's own
+ */
+export function chooseTables(
+  {schemas, objects}: BackupParts,
+  wanted: readonly WantedTable[],
+  schema: string | undefined,
+): Choice {
   const names = [...schemas, ...objects].map(({name}) => name);
-  const renamed = wanted.find(({as}) => as !== undefined);
-  if (renamed !== undefined) {
-    throw new BkpError('UNSUPPORTED', `table ${renamed.name} of PostgreSQL comes back under its own name only`, {
-      next: 'restore it into another database with --source, and rename it there',
-    });
-  }
-  const chosen = wanted.map(({name}) => found(names, name));
-  const twice = chosen.find((name, at) => chosen.indexOf(name) !== at);
+  const chosen = wanted.map(({name, as}) => ({name: found(names, name), as}));
+  const twice = chosen.find(({name}, at) => chosen.findIndex((other) => other.name === name) !== at);
   if (twice !== undefined) {
-    throw new BkpError('BAD_REQUEST', `table ${twice} is named twice`, {next: 'name it once'});
+    throw new BkpError('BAD_REQUEST', `table ${twice.name} is named twice`, {next: 'name it once'});
   }
   const isObject = new Set(objects.map(({name}) => name));
+  const views = chosen.filter(({name}) => isObject.has(name));
+  const keeps = views.find(({as}) => as !== undefined);
+  if (keeps !== undefined) {
+    throw new BkpError('UNSUPPORTED', `${keeps.name} is a view, and keeps its name`, {
+      next: 'leave out AS; a restore into another database has the view under its name',
+    });
+  }
+  const taken = new Set<string>();
+  const tables: ChosenTable[] = [];
+  const notices: string[] = [];
+  for (const {name, as} of chosen) {
+    const stored = schemas.find((one) => one.name === name);
+    if (stored === undefined) continue;
+    const [table] = storedTables([stored]) as [StoredTable];
+    const target = as === undefined ? {schema: schema ?? table.schema, table: table.table} : named(as, table, schema);
+    if (target.schema === table.schema && target.table === table.table) {
+      tables.push({name});
+      continue;
+    }
+    const moved = renamed(stored, table, target, taken);
+    tables.push({name, as: moved.schema});
+    notices.push(...moved.notices);
+  }
+  requireDistinct(tables);
+  if (schema === undefined) return {tables, objects: views.map(({name}) => name), notices};
   return {
-    tables: chosen.filter((name) => !isObject.has(name)).map((name) => ({name})),
-    objects: chosen.filter((name) => isObject.has(name)),
-    notices: [],
+    tables,
+    objects: [],
+    notices: [...notices, ...views.map(({name}) => `the view ${name} is not restored into another schema`)],
   };
+}
+
+/** `orders_before`, in the schema of the table; or with a schema in front. */
+function named(as: string, table: StoredTable, into: string | undefined): {schema: string; table: string} {
+  const parts = as.match(/^(?:("(?:[^"]|"")+"|[^".]+)\.)?("(?:[^"]|"")+"|[^".]+)$/u);
+  if (parts === null) {
+    throw new BkpError('BAD_NAME', `${as} is not the name of a table`, {
+      next: 'write a name, or a schema and a name: archive.orders',
+    });
+  }
+  const plain = (part: string) => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part);
+  const [, schema, name] = parts;
+  const found = {schema: schema === undefined ? (into ?? table.schema) : plain(schema), table: plain(name!)};
+  // https://www.postgresql.org/docs/18/limits.html
+  const long = [found.schema, found.table].find((part) => Buffer.byteLength(part) > 63);
+  if (long === undefined) return found;
+  throw new BkpError('BAD_NAME', `${long} is too long: names of PostgreSQL have at most 63 bytes`, {
+    next: 'choose a shorter name',
+  });
+}
+
+function requireDistinct(tables: readonly ChosenTable[]): void {
+  const names = tables.map(({name, as}) => as?.name ?? name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice === undefined) return;
+  throw new BkpError('BAD_REQUEST', `two restored tables would have the name ${twice}`, {
+    next: 'choose another name for one of them after AS',
+  });
 }
 
 function found(names: readonly string[], wanted: string): string {
   const plain = (name: string) => name.replaceAll('"', '');
   const exact = names.find((name) => name === wanted || plain(name) === wanted);
   if (exact !== undefined) return exact;
-  const unqualified = names.filter((name) => plain(name).endsWith(`.${wanted}`));
+  const unqualified = names.filter((name) => plain(name).endsWith(`.${plain(wanted)}`));
   if (unqualified.length === 1) return unqualified[0]!;
   if (unqualified.length > 1) {
     throw new BkpError('BAD_REQUEST', `the backup has ${unqualified.join(' and ')}`, {
-      next: `write the schema too: TABLE ${unqualified[0]}`,
+      next: `write the schema too: TABLE \`${unqualified[0]}\``,
     });
   }
   const near = didYouMean(wanted, names);
   throw new BkpError('TABLE_NOT_FOUND', `the backup has no table ${wanted}`, {
     next: near === undefined ? `it has ${names.join(', ')}` : `did you mean ${near}?`,
+    context: {table: wanted},
   });
 }

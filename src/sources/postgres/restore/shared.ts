@@ -26,6 +26,19 @@ export async function createShared(connection: Connection, objects: readonly Sha
   }
 }
 
+/** Without the schemas that the restore leaves empty. */
+export function neededShared(
+  objects: readonly SharedObject[],
+  restored: readonly {schema: string}[],
+): readonly SharedObject[] {
+  const used = new Set([...restored, ...objects].map(({schema}) => schema));
+  const isUsed = ({type, name}: SharedObject) => {
+    const schema = type === 'SCHEMA' ? name : /^SCHEMA (.*)$/u.exec(name)?.[1];
+    return schema === undefined || used.has(schema.replace(/^"(.*)"$/u, '$1').replaceAll('""', '"'));
+  };
+  return objects.filter(isUsed);
+}
+
 /** @param value as `sharedText` writes it @param schema in which the sequence is now */
 export async function setSequence(connection: Connection, value: string, schema: string): Promise<void> {
   const [, name, last, isCalled] = JSON.parse(value) as [string, string, string, boolean];

@@ -21,7 +21,7 @@ import {contentOf, RunningContent} from '../segments/content.ts';
 import {readRows} from '../segments/read-rows.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {publishTables} from './publish.ts';
-import {createShared, setSequence} from './shared.ts';
+import {createShared, neededShared, setSequence} from './shared.ts';
 import {inOrder, pairOf, type StoredTable, sharedObjects, sqlOf, storedTables, storedViews} from './stored.ts';
 
 /** The schemas of one staging begin with this. */
@@ -55,6 +55,8 @@ export class PostgresStaging implements Staging {
   readonly #connection: Connection;
   readonly #reconnect: Reconnect;
   readonly #tables: ReadonlyMap<TableName, StoredTable>;
+  /** Under the names under which they are published. */
+  readonly #targets: readonly StoredTable[];
   readonly #views: ReturnType<typeof storedViews>;
   readonly #prefix: string;
   readonly #moves: Moves;
@@ -65,11 +67,22 @@ export class PostgresStaging implements Staging {
   private constructor(
     connection: Connection,
     reconnect: Reconnect,
-    {id, tables, objects}: {id: string; tables: readonly StoredTable[]; objects: readonly SchemaObject[]},
+    {
+      id,
+      tables,
+      targets,
+      objects,
+    }: {
+      id: string;
+      tables: readonly StoredTable[];
+      targets: readonly StoredTable[];
+      objects: readonly SchemaObject[];
+    },
   ) {
     this.#reconnect = reconnect;
     this.#connection = connection;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
+    this.#targets = targets;
     this.#views = storedViews(objects);
     this.#prefix = stagingPrefix(id);
     const schemas = [...new Set(tables.flatMap(({relations}) => relations.map((relation) => pairOf(relation)[0])))];
@@ -87,14 +100,26 @@ export class PostgresStaging implements Staging {
   static async create(
     reconnect: Reconnect,
     schemas: readonly TableSchema[],
-    {id, database, objects}: {id: string; database: DatabaseFacts; objects: readonly SchemaObject[]},
+    {
+      id,
+      database,
+      objects,
+      published,
+    }: {
+      id: string;
+      database: DatabaseFacts;
+      objects: readonly SchemaObject[];
+      published: ReadonlyMap<TableName, TableSchema>;
+    },
   ): Promise<PostgresStaging> {
     const connection = await reconnect();
     try {
       const tables = storedTables(schemas);
-      const shared = sharedObjects(database);
-      await requireFreeNames(connection, tables);
-      const staging = new PostgresStaging(connection, reconnect, {id, tables, objects});
+      const targets = storedTables(schemas.map((schema) => published.get(schema.name) ?? schema));
+      const views = storedViews(objects);
+      const shared = neededShared(sharedObjects(database), [...targets, ...views]);
+      await requireFreeNames(connection, targets);
+      const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects});
       await discardStaging(connection, id);
       await connection.transaction('BEGIN', async () => {
         await fixSettings(connection, {lockTimeoutSeconds: 30});
@@ -192,6 +217,7 @@ export class PostgresStaging implements Staging {
     signal?.throwIfAborted();
     await publishTables(this.#connection, {
       tables: [...this.#tables.values()],
+      targets: this.#targets,
       views: this.#views,
       moves: this.#moves,
       outside: (table) => table.references.filter((sql) => !this.#isInside(sql)),

@@ -29,7 +29,7 @@ const sharedSchema = v.array(
 
 export type StoredTable = v.InferOutput<typeof definitionSchema> & {name: TableName};
 export type SharedObject = v.InferOutput<typeof sharedSchema>[number];
-export type StoredView = {name: string; sql: string};
+export type StoredView = {name: string; schema: string; sql: string};
 
 export function storedTables(schemas: readonly TableSchema[]): readonly StoredTable[] {
   return schemas.map(({name, definition}) => ({
@@ -49,7 +49,11 @@ export function sharedObjects(facts: DatabaseFacts): readonly SharedObject[] {
 }
 
 export function storedViews(objects: readonly SchemaObject[]): readonly StoredView[] {
-  return objects.map(({name, definition}) => ({name, sql: String(definition.sql ?? '')}));
+  return objects.map(({name, definition}) => ({
+    name,
+    schema: String(definition.schema ?? name.slice(0, name.indexOf('.'))),
+    sql: String(definition.sql ?? ''),
+  }));
 }
 
 /** The statements of all tables for one step, in the order in which they can run. */

@@ -51,7 +51,7 @@ export async function sharedText(connection: Connection, {shared}: Selection): P
 export function viewObjects({views}: Selection): readonly SchemaObject[] {
   return views.map(({type, schema, name, sql, owner}) => ({
     name: `${schema}.${name}`,
-    definition: {type, owner, sql},
+    definition: {type, schema, owner, sql},
   }));
 }
 
