@@ -16,4 +16,10 @@ export const lessOf = (one: ContentSum, other: ContentSum): ContentSum => ({
 /** As manifests have it: 32 hexadecimal digits. */
 export const hashText = ({low, high}: ContentSum): string => digits(high) + digits(low);
 
+/** What {@link hashText} wrote. */
+export const sumOfText = (text: string): ContentSum => ({
+  high: BigInt(`0x${text.slice(0, 16)}`),
+  low: BigInt(`0x${text.slice(16)}`),
+});
+
 const digits = (value: bigint) => value.toString(16).padStart(16, '0');

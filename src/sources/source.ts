@@ -59,6 +59,8 @@ export type BaseSegment = Segment & {
    * what it holds probably resembles this one.
    */
   previous?: number | undefined;
+  /** The segment was not read: it has exactly the rows of `previous`. `bytes` is empty. */
+  isUnchanged?: true;
   /** To be called when the bytes are no longer needed, if it is present: their memory is used again. */
   release?: (() => void) | undefined;
 };
@@ -106,6 +108,15 @@ export type BaseOptions = {
   previous?: ReadonlyMap<string, Cuts> | undefined;
   /** Take rows even if records would serve. Default: the source chooses. */
   form?: 'rows' | undefined;
+  /** What the source can show to be the same as in the base of `previous` need not be read. Absent: all is read. */
+  takeOver?: TakeOver | undefined;
+};
+
+export type TakeOver = {
+  /** Of the backup that has the previous base, or of a later one of its chain. */
+  mark: Mark;
+  /** Whether the bytes of a segment of the previous base are there to be used again. */
+  isKept: (segment: number) => boolean;
 };
 
 /**

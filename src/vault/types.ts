@@ -20,6 +20,8 @@ export type Piece = {
   column?: Column | undefined;
   /** The bytes are records of SQLite's b-trees, each with a rowid in front of it or (`key`) without. */
   records?: 'rowid' | 'key' | undefined;
+  /** The piece is this chunk of the vault, for which {@link VaultWriter.keptBytes} gave a size; `bytes` is empty. */
+  kept?: ChunkId | undefined;
   /** Called when the vault no longer needs the bytes, also if they could not be stored. */
   release?: (() => void) | undefined;
 };
@@ -219,6 +221,8 @@ export interface VaultWriter {
   readonly stats: Readonly<WriteStats>;
   /** The id of its lease: 32 hex digits, random, unique. */
   readonly id: string;
+  /** The plain bytes of a chunk that the vault has, and on which a backup may rely; otherwise undefined. */
+  keptBytes(id: ChunkId): number | undefined;
   /** Stores the pieces as one stream. Calls must not overlap. */
   write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe>;
   /**

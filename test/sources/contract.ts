@@ -113,7 +113,9 @@ export function describeTableSource({name, make, nameOf = (table) => table}: Con
       const database = await filled();
       const first = await fullOf(database);
       const second = await fullOf(database, first);
-      for (const table of tables) expect(streamsOf(second, table)).toMatchObject(streamsOf(first, table));
+      // Cuts may also say when they were made.
+      const segmentsOf = (backup: Backup, table: string) => streamsOf(backup, table).map(({segments}) => segments);
+      for (const table of tables) expect(segmentsOf(second, table)).toMatchObject(segmentsOf(first, table));
       expect(second.schemas).toEqual(first.schemas);
     });
 

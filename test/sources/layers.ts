@@ -74,16 +74,20 @@ type KeepOptions = {previous: Backup | undefined; meanwhile?: Meanwhile | undefi
 
 async function keptBase(snapshot: Snapshot, name: string, options: KeepOptions): Promise<Base> {
   const {meanwhile, form} = options;
-  const previous = cutsOf(options.previous?.layers[name]?.[0], name);
-  let taken = await snapshot.base(name, {previous, form});
+  const earlier = options.previous?.layers[name]?.[0];
+  const previous = cutsOf(earlier, name);
+  const mark = options.previous?.mark;
+  const takeOver = mark === undefined ? undefined : {mark, isKept: () => true};
+  let taken = await snapshot.base(name, {previous, form, takeOver});
   try {
     if (taken.form === 'records') return await keptRecords(taken, meanwhile);
   } catch (error) {
     if (!(error instanceof TakeRows)) throw error;
-    taken = await snapshot.base(name, {previous, form: 'rows'});
+    taken = await snapshot.base(name, {previous, form: 'rows', takeOver});
   }
   if (taken.form === 'records') throw new Error(`${name} was not taken as rows`);
-  const rows = await keptStream(taken.rows, meanwhile);
+  const before = earlier?.kind === 'base' && earlier.form !== 'records' ? earlier.segments : [];
+  const rows = await keptStream(taken.rows, meanwhile, before);
   expect(rowsIn(rows.segments), `rows of ${name}`).toBe(await snapshot.countRows(name));
   return {kind: 'base', form: 'rows', ...rows};
 }
@@ -94,8 +98,12 @@ async function keptRecords({trees}: TableBase & {form: 'records'}, meanwhile?: M
   return {kind: 'base', form: 'records', trees: all};
 }
 
-async function keptStream(stream: BaseStream, meanwhile?: Meanwhile): Promise<KeptStream> {
-  return {segments: await kept(stream, meanwhile), cuts: stream.cuts()};
+async function keptStream(
+  stream: BaseStream,
+  meanwhile?: Meanwhile,
+  before: readonly KeptSegment[] = [],
+): Promise<KeptStream> {
+  return {segments: await kept(stream, meanwhile, before), cuts: stream.cuts()};
 }
 
 function cutsOf(layer: Layer | undefined, table: string): ReadonlyMap<string, Cuts> | undefined {
@@ -284,10 +292,16 @@ async function load(staging: Staging, name: string, segments: readonly KeptSegme
   expect(rows).toBe(rowsIn(segments));
 }
 
-async function kept(stream: AsyncIterable<BaseSegment>, meanwhile?: Meanwhile): Promise<KeptSegment[]> {
+/** @param before the segments of the previous base, for those that were not read */
+async function kept(
+  stream: AsyncIterable<BaseSegment>,
+  meanwhile?: Meanwhile,
+  before: readonly KeptSegment[] = [],
+): Promise<KeptSegment[]> {
   const all: KeptSegment[] = [];
-  for await (const {release, ...segment} of stream) {
-    all.push(release === undefined ? segment : {...segment, bytes: Buffer.from(segment.bytes)});
+  for await (const {release, isUnchanged, ...segment} of stream) {
+    if (isUnchanged) all.push({...segment, bytes: before[segment.previous!]!.bytes});
+    else all.push(release === undefined ? segment : {...segment, bytes: Buffer.from(segment.bytes)});
     release?.();
     meanwhile?.();
   }

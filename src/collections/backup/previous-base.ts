@@ -1,4 +1,4 @@
-import type {Cuts, TableName} from '../../sources/index.ts';
+import type {Cuts, Mark, TableName} from '../../sources/index.ts';
 import type {ChunkId, Recipe, VaultReader} from '../../vault/index.ts';
 import type {SegmentStream, StreamIndex} from '../stored/layers.ts';
 import type {Backup} from '../stored/manifest.ts';
@@ -8,7 +8,12 @@ import {chunksOfSegment} from '../stored/segments.ts';
 export type PreviousTree = {cuts: Cuts; chunksOf: readonly (readonly ChunkId[])[]};
 
 /** The base of a table in an earlier backup. Rows are under the name of the table. */
-export type PreviousBase = {form: 'rows' | 'records'; trees: ReadonlyMap<string, PreviousTree>};
+export type PreviousBase = {
+  form: 'rows' | 'records';
+  trees: ReadonlyMap<string, PreviousTree>;
+  /** Of the backup that it was read from. */
+  mark: Mark | undefined;
+};
 
 /** @returns undefined if the backup does not have the table */
 export async function readPreviousBase(
@@ -22,7 +27,7 @@ export async function readPreviousBase(
   const stored = base.form === 'records' ? base.trees : [{name: table, data: base.data, cuts: base.cuts}];
   const trees = new Map<string, PreviousTree>();
   for (const {name, data, cuts} of stored) trees.set(name, await readTree(vault, streams, data, cuts));
-  return {form, trees};
+  return {form, trees, mark: body.mark};
 }
 
 async function readTree(

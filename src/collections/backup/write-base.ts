@@ -5,6 +5,7 @@ import {
   type Snapshot,
   type TableBase,
   type TableName,
+  type TakeOver,
   TakeRows,
 } from '../../sources/index.ts';
 import type {RecordsBase, RowsBase, StreamIndex, TreeRecords} from '../stored/layers.ts';
@@ -25,7 +26,8 @@ export async function writeBase(
   previous: PreviousBase | undefined,
 ): Promise<RowsBase | RecordsBase> {
   const cuts = previous && new Map([...previous.trees].map(([name, {cuts}]) => [name, cuts]));
-  const taken = await snapshot.base(table, {previous: cuts});
+  const takeOver = takeOverOf(sink, table, previous);
+  const taken = await snapshot.base(table, {previous: cuts, takeOver});
   if (taken.form === 'records') {
     try {
       return await writeRecords(sink, taken, previous);
@@ -34,7 +36,7 @@ export async function writeBase(
       takenAsRows(table, error.message);
     }
   } else if (taken.reason !== undefined) takenAsRows(table, taken.reason);
-  const rows = taken.form === 'rows' ? taken : await snapshot.base(table, {form: 'rows', previous: cuts});
+  const rows = taken.form === 'rows' ? taken : await snapshot.base(table, {form: 'rows', previous: cuts, takeOver});
   assert(rows.form === 'rows', `the rows of ${table} were asked for`);
   return writeRows(sink, snapshot, {table, rows: rows.rows, previous});
 }
@@ -62,7 +64,10 @@ async function writeRows(
   snapshot: Snapshot,
   {table, rows: base, previous}: {table: TableName; rows: BaseStream; previous: PreviousBase | undefined},
 ): Promise<RowsBase> {
-  const {data, rows} = await writeSegments(sink, base, {likeOf: likeOfPrevious(previous, 'rows', table)});
+  const {data, rows} = await writeSegments(sink, base, {
+    likeOf: likeOfPrevious(previous, 'rows', table),
+    keptOf: ({previous: segment}) => previous!.trees.get(table)!.chunksOf[segment!]!,
+  });
   const counted = await snapshot.countRows(table);
   if (counted !== rows) {
     // Some range was read twice or not at all: such a backup must not be committed.
@@ -76,6 +81,16 @@ async function writeRows(
 
 async function writeCuts({writer, streams}: LayerSink, base: BaseStream): Promise<StreamIndex> {
   return streams.add(await writer.write([{bytes: Buffer.from(base.cuts(), 'utf8')}]));
+}
+
+/** What the source may leave unread: segments of which the vault has all chunks. */
+function takeOverOf({writer}: LayerSink, table: TableName, previous: PreviousBase | undefined): TakeOver | undefined {
+  const tree = previous?.form === 'rows' ? previous.trees.get(table) : undefined;
+  if (tree === undefined || previous?.mark === undefined) return undefined;
+  return {
+    mark: previous.mark,
+    isKept: (segment) => tree.chunksOf[segment]?.every((id) => writer.keptBytes(id) !== undefined) ?? false,
+  };
 }
 
 /** Finds the chunk of the previous base that begins where a segment does. Rows do not resemble records. */

@@ -7,6 +7,8 @@ import type {StreamTable} from './stream-table.ts';
 /** Larger segments are stored as several chunks, because memory holds several copies of a chunk's bytes. */
 const largestPieceBytes = 8 * 1024 * 1024;
 
+const noBytes = new Uint8Array();
+
 /** Where layers are written. `observe` is called with the plain bytes of each segment. */
 export type LayerSink = {
   writer: VaultWriter;
@@ -16,11 +18,13 @@ export type LayerSink = {
 };
 
 /** A segment whose memory is used again after `release`. */
-type Lent = Segment & {release?: (() => void) | undefined};
+type Lent = Segment & {release?: (() => void) | undefined; isUnchanged?: true};
 
 export type WriteOptions<S> = {
   /** The chunk that a piece of the segment probably resembles. */
   likeOf?: (segment: S, piece: number) => ChunkId | undefined;
+  /** The chunks of a segment that is unchanged. */
+  keptOf?: (segment: S) => readonly ChunkId[];
   /** What the segments are made of, if they are records: then each one is a single chunk. */
   records?: Piece['records'];
 };
@@ -48,7 +52,7 @@ export async function writeDelta(sink: LayerSink, delta: DeltaStream): Promise<D
 export async function writeSegments<S extends Lent>(
   sink: LayerSink,
   segments: AsyncIterable<S>,
-  {likeOf = () => undefined, records}: WriteOptions<S> = {},
+  {likeOf = () => undefined, keptOf = () => [], records}: WriteOptions<S> = {},
 ): Promise<{data: SegmentStream; rows: number}> {
   const wide: Record<string, number> = {};
   let count = 0;
@@ -57,6 +61,15 @@ export async function writeSegments<S extends Lent>(
   async function* pieces(): AsyncGenerator<Piece> {
     try {
       for await (const segment of segments) {
+        if (segment.isUnchanged) {
+          const kept = keptOf(segment);
+          if (kept.length > 1) wide[count] = kept.length;
+          count++;
+          rows += segment.rows;
+          for (const id of kept) yield {bytes: noBytes, kept: id};
+          sink.observe(kept.reduce((sum, id) => sum + (sink.writer.keptBytes(id) ?? 0), 0));
+          continue;
+        }
         // The memory of the segment may belong to its source again once its last piece was yielded.
         const {byteLength} = segment.bytes;
         const pieceBytes = records === undefined ? largestPieceBytes : byteLength;

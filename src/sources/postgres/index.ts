@@ -46,9 +46,12 @@ export type PostgresSourceOptions = {
   lockTimeout?: number | undefined;
   /** After a silence as long as this, the server is asked whether it is there; default 30 s. */
   quietMs?: number | undefined;
+  /** How many read or load rows at the same time; default 2. */
+  connections?: number | undefined;
 };
 
 const defaultLockTimeoutSeconds = 5;
+const defaultConnections = 2;
 
 /** A PostgreSQL database. One connection stays open between calls; a snapshot and a staging have their own. */
 export class PostgresSource implements TableSource {
@@ -91,12 +94,14 @@ export class PostgresSource implements TableSource {
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
-    const {env, pgBin, lockTimeout = defaultLockTimeoutSeconds} = this.#options;
+    const {env, pgBin, lockTimeout = defaultLockTimeoutSeconds, connections = defaultConnections} = this.#options;
     return openSnapshot(await this.#own('backup'), options, {
       resolved: this.#resolve(),
       pgBin,
       env,
       lockTimeoutSeconds: lockTimeout,
+      connections,
+      connect: () => this.#own('backup'),
     });
   }
 

@@ -105,7 +105,18 @@ export class ChunkWriter {
     this.#encoding.delete(id);
   }
 
-  async #encode({bytes, like, column, records}: Piece): Promise<Encoded> {
+  /** See `VaultWriter.keptBytes`. */
+  keptBytes(id: ChunkId): number | undefined {
+    const {index} = this.#deps;
+    return index.hasReliable(id) ? index.locate(id)?.plainBytes : undefined;
+  }
+
+  async #encode({bytes, like, column, records, kept}: Piece): Promise<Encoded> {
+    if (kept !== undefined) {
+      const keptBytes = this.keptBytes(kept);
+      assert(keptBytes !== undefined, `chunk ${kept} is in the vault`);
+      return {id: kept, plainBytes: keptBytes};
+    }
     assert(bytes.length <= maxChunkBytes, `a piece of ${bytes.length} bytes is larger than a chunk may be`);
     const id = chunkId(bytes);
     const plainBytes = bytes.length;

@@ -72,6 +72,10 @@ export class Writer implements VaultWriter {
     return this.#deps.lease.id;
   }
 
+  keptBytes(id: ChunkId): number | undefined {
+    return this.#chunks.keptBytes(id);
+  }
+
   async write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe> {
     const recipe = new RecipeBuilder((list) => this.#chunks.writeList(list));
     for await (const {id, plainBytes} of this.#chunks.write(pieces)) {

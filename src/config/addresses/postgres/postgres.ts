@@ -12,10 +12,12 @@ export type PostgresAddress = {
   pgBin?: string;
   /** Seconds to wait for a lock of a table; default 5. */
   lockTimeout?: number;
+  /** How many connections read or load rows at the same time; default 2. */
+  connections?: number;
 };
 
 const example = 'postgres://user@host/database';
-const ownSettings = ['url', 'pgBin', 'lockTimeout'] as const;
+const ownSettings = ['url', 'pgBin', 'lockTimeout', 'connections'] as const;
 /** Files: a relative path starts from the working directory. */
 const pathParameters: readonly ParameterName[] = ['passfile', 'servicefile', 'sslcert', 'sslkey', 'sslcrl'];
 
@@ -39,9 +41,9 @@ export const postgresSyntax: SourceSyntax<PostgresAddress> = {
     return addressOf(parsePostgresUrl(rest), cwd);
   },
 
-  describe({parameters, pgBin, lockTimeout}) {
+  describe({parameters, pgBin, lockTimeout, connections}) {
     const url = postgresUrl(parameters);
-    const own = Object.entries({pgBin, lockTimeout}).filter(([, value]) => value !== undefined);
+    const own = Object.entries({pgBin, lockTimeout, connections}).filter(([, value]) => value !== undefined);
     return own.length === 0
       ? url
       : `postgres::url=${url.replaceAll(';', '%3B')};${own.map(([key, value]) => `${key}=${value}`).join(';')}`;
@@ -97,9 +99,11 @@ function checkChoices(parameters: Parameters): void {
 function ownSettingsOf(values: ReadonlyMap<string, string>, cwd: string): Partial<PostgresAddress> {
   const pgBin = values.get('pgBin');
   const lockTimeout = wholeNumber(values, 'lockTimeout', 3600);
+  const connections = wholeNumber(values, 'connections', 16);
   return {
     ...(pgBin === undefined ? {} : {pgBin: absolutePath(pgBin, cwd, 'source: pgBin')}),
     ...(lockTimeout === undefined ? {} : {lockTimeout}),
+    ...(connections === undefined ? {} : {connections}),
   };
 }
 

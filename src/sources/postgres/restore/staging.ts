@@ -176,7 +176,10 @@ export class PostgresStaging implements Staging {
     const only = onlyOf(loading.table.kind);
     const removed = `DELETE FROM ${only}${table} t USING pg_temp.bkp_keys d WHERE ${sameKey(keys)}
       RETURNING ${columnList(loading.columns.columns, 't.')}`;
-    for await (const {bytes} of readRows(this.#connection, removed, {segmentBytes})) loading.content.remove(bytes);
+    for await (const {bytes, release} of readRows(this.#connection, removed, {segmentBytes})) {
+      loading.content.remove(bytes);
+      release();
+    }
     return rows;
   }
 

@@ -1,7 +1,8 @@
-import {type ContentSum, hashText, lessOf, noRows, sumOf} from '../../content-sum.ts';
-import type {BaseSegment, BaseStream, Cuts, TableContent} from '../../source.ts';
+import {type ContentSum, hashText, lessOf, noRows, sumOf, sumOfText} from '../../content-sum.ts';
+import type {TableContent} from '../../source.ts';
 import type {Connection} from '../connection/connection.ts';
 import {sumLines} from './line-sums.ts';
+import type {Measured} from './ranges.ts';
 import {readRows} from './read-rows.ts';
 
 const segmentBytes = 1024 * 1024;
@@ -19,6 +20,12 @@ export class RunningContent {
     return rows;
   }
 
+  /** A part of which the content is known. */
+  addMeasured({rows, sum}: Measured): void {
+    this.#rows += rows;
+    this.#sum = sumOf(this.#sum, sumOfText(sum));
+  }
+
   remove(lines: Uint8Array): void {
     const {rows, sum} = sumLines(lines);
     this.#rows -= rows;
@@ -30,33 +37,17 @@ export class RunningContent {
   }
 }
 
-/** A base whose content is known once it was read completely. */
-export class HashedRows implements BaseStream {
-  readonly #rows: BaseStream;
-  readonly #known: (content: TableContent) => void;
-
-  constructor(rows: BaseStream, known: (content: TableContent) => void) {
-    this.#rows = rows;
-    this.#known = known;
-  }
-
-  cuts(): Cuts {
-    return this.#rows.cuts();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<BaseSegment> {
-    const running = new RunningContent();
-    for await (const segment of this.#rows) {
-      running.add(segment.bytes);
-      yield segment;
-    }
-    this.#known(running.content());
-  }
+export function measure(lines: Uint8Array): Measured {
+  const {rows, sum} = sumLines(lines);
+  return {rows, sum: hashText(sum)};
 }
 
 /** Reads all rows of a query for nothing but their content. */
 export async function contentOf(connection: Connection, query: string): Promise<TableContent> {
   const running = new RunningContent();
-  for await (const {bytes} of readRows(connection, query, {segmentBytes})) running.add(bytes);
+  for await (const {bytes, release} of readRows(connection, query, {segmentBytes})) {
+    running.add(bytes);
+    release();
+  }
   return running.content();
 }

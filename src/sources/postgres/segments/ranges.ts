@@ -7,6 +7,9 @@ import {quoteBytes, quoteIdent} from '../connection/quote.ts';
 /** The key of a row, part by part, in the encoding of the database. */
 export type Bound = readonly Uint8Array[];
 
+/** What is known of the rows of a segment. `sum`: their content, 32 hexadecimal digits. */
+export type Measured = {rows: number; sum: string};
+
 /** A range of keys in a base. */
 export type KeyRange = {
   /** The last key in it; absent: no upper limit. */
@@ -14,9 +17,24 @@ export type KeyRange = {
   /** The segment that begins here. */
   segment: number;
   bytes: number;
+  /** Absent in cuts of older versions. */
+  measured?: Measured;
 };
 
+/**
+ * When the rows of a base were read, so that a later backup can find out which ranges are the same. `state`: what the
+ * text of the rows depends on besides the rows. `xmin`: no transaction before it was running then; 64 bits, decimal.
+ * `unread`: how many backups in a row took over ranges without reading them.
+ */
+export type Seen = {state: string; xmin: string; unread: number};
+
 const hex = v.pipe(v.string(), v.regex(/^(?:[0-9a-f]{2})*$/u));
+const measured = v.object({rows: count, sum: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/u))});
+const seen = v.object({
+  state: v.string(),
+  xmin: v.pipe(v.string(), v.regex(/^\d{1,20}$/u)),
+  unread: count,
+});
 /** Where a base was cut; docs/format.md describes it. */
 const schema = v.variant('by', [
   v.object({
@@ -24,33 +42,51 @@ const schema = v.variant('by', [
     by: v.literal('key'),
     key: v.array(v.string()),
     ranges: v.pipe(
-      v.array(v.object({upTo: v.exactOptional(v.array(hex)), segment: count, bytes: count})),
+      v.array(
+        v.object({
+          upTo: v.exactOptional(v.array(hex)),
+          segment: count,
+          bytes: count,
+          measured: v.exactOptional(measured),
+        }),
+      ),
       v.minLength(1),
     ),
+    seen: v.exactOptional(seen),
   }),
-  v.object({version: v.literal(1), by: v.literal('block'), blocks: count, starts: v.array(count)}),
+  v.object({
+    version: v.literal(1),
+    by: v.literal('block'),
+    blocks: count,
+    starts: v.array(count),
+    measured: v.exactOptional(v.array(measured)),
+    seen: v.exactOptional(seen),
+  }),
 ]);
-type Cuts = v.InferOutput<typeof schema>;
+export type ReadCuts = v.InferOutput<typeof schema>;
 
-export function keyCuts(key: readonly KeyColumn[], ranges: readonly KeyRange[]): string {
-  const texts = ranges.map(({upTo, segment, bytes}) => ({
+export function keyCuts(key: readonly KeyColumn[], ranges: readonly KeyRange[], seen: Seen | undefined): string {
+  const texts = ranges.map(({upTo, ...range}) => ({
     ...(upTo === undefined ? {} : {upTo: upTo.map((part) => Buffer.from(part).toString('hex'))}),
-    segment,
-    bytes,
+    ...range,
   }));
-  return JSON.stringify({version: 1, by: 'key', key: orderOf(key), ranges: texts});
+  return JSON.stringify({version: 1, by: 'key', key: orderOf(key), ranges: texts, seen});
 }
 
 /** @param starts first block of each segment */
-export function blockCuts(blocks: number, starts: readonly number[]): string {
-  return JSON.stringify({version: 1, by: 'block', blocks, starts});
+export function blockCuts(
+  blocks: number,
+  starts: readonly number[],
+  {measured, seen}: {measured: readonly Measured[]; seen: Seen | undefined},
+): string {
+  return JSON.stringify({version: 1, by: 'block', blocks, starts, measured, seen});
 }
 
 /** @returns undefined when there are none, or others wrote them: the base is then cut like a first one */
-export function readCuts(text: string | undefined): Cuts | undefined {
+export function readCuts(text: string | undefined): ReadCuts | undefined {
   if (text === undefined) return undefined;
   try {
-    return parsedJson<Cuts>(schema, text, (why) => new Error(why));
+    return parsedJson<ReadCuts>(schema, text, (why) => new Error(why));
   } catch {
     return undefined;
   }
@@ -63,7 +99,7 @@ export function readCuts(text: string | undefined): Cuts | undefined {
 export async function usableRanges(
   connection: Connection,
   key: readonly KeyColumn[],
-  cuts: Cuts | undefined,
+  cuts: ReadCuts | undefined,
 ): Promise<readonly KeyRange[] | undefined> {
   if (cuts?.by !== 'key' || cuts.key.join('\n') !== orderOf(key).join('\n')) return undefined;
   const ranges = cuts.ranges.map(({upTo, ...range}) => ({

@@ -11,11 +11,22 @@ import {schemaState} from '../schema/state.ts';
 import {sharedText, tableSchemaOf, viewObjects} from '../schema/table-schema.ts';
 import {ensureShared, ensureTracked} from '../tracking/ensure.ts';
 import {isMarkKnown, setMark} from '../tracking/marks.ts';
-import {fromOf, PostgresSnapshot} from './snapshot.ts';
+import {lockText} from './from.ts';
+import {openReaders} from './readers.ts';
+import {PostgresSnapshot} from './snapshot.ts';
 
 const schemaTries = 5;
 
-export type OpenOptions = Pick<DumpOptions, 'resolved' | 'pgBin' | 'env'> & {lockTimeoutSeconds: number};
+/** Of a database that is smaller, one connection reads the rows as fast. */
+const bytesForReaders = 16 * 1024 * 1024;
+
+export type OpenOptions = Pick<DumpOptions, 'resolved' | 'pgBin' | 'env'> & {
+  lockTimeoutSeconds: number;
+  /** How many read at the same time. */
+  connections: number;
+  /** Opens another one. */
+  connect: () => Promise<Connection>;
+};
 
 /**
  * Opens a snapshot of the tables. The order of the steps is what makes increments complete: tracking is there, then the
@@ -52,8 +63,13 @@ export async function openSnapshot(
       const parts = selection.parts.get(relation.oid)!;
       schemas.push(await tableSchemaOf(connection, relation, parts, {omitIndexes}));
     }
+    const bytes = relations.reduce((sum, relation) => sum + relation.bytes, 0);
+    // An increment reads little, and collects keys in a temporary table of its own session.
+    const isSmall = since !== undefined || bytes < bytesForReaders;
+    const readers = isSmall ? [connection] : await openReaders(connection, {...options, relations});
     return new PostgresSnapshot({
       connection,
+      readers,
       relations,
       schemas,
       objects: objects ? viewObjects(selection) : [],
@@ -64,6 +80,7 @@ export async function openSnapshot(
         shared: await sharedText(connection, selection),
       },
       mark,
+      owner: asked.track?.owner,
       since,
       notice: asked.notice,
     });
@@ -102,7 +119,8 @@ async function beginWithSchema(
     // An increment collects keys in a temporary table, which a READ ONLY transaction cannot create.
     await connection.run(`BEGIN ISOLATION LEVEL REPEATABLE READ ${isIncrement ? '' : 'READ ONLY'}`);
     await fixSettings(connection, options);
-    await lock(connection, relations);
+    // TRUNCATE and rewriting ALTERs wait for the lock: to a snapshot from before, they would have emptied the table.
+    if (relations.length > 0) await connection.run(lockText(relations));
     await requireSameTables(connection, relations);
     if ((await schemaState(connection, oids)) === before) return entries;
     await connection.run('ROLLBACK');
@@ -138,11 +156,6 @@ async function beginTracking(
   await ensureShared(connection);
   for (const relation of relations) await ensureTracked(connection, relation, {lockTimeoutSeconds});
   return setMark(connection, owner, relations);
-}
-
-/** TRUNCATE and rewriting ALTERs wait for the lock: to a snapshot from before, they would have emptied the table. */
-async function lock(connection: Connection, relations: readonly Relation[]): Promise<void> {
-  for (const relation of relations) await connection.run(`LOCK TABLE ${fromOf(relation)} IN ACCESS SHARE MODE`);
 }
 
 /**

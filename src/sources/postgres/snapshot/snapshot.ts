@@ -13,24 +13,31 @@ import type {
   TableSchema,
 } from '../../source.ts';
 import {columnList, columnsOf, type TableColumns} from '../catalog/columns.ts';
-import {onlyOf, type Relation} from '../catalog/relations.ts';
+import type {Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent} from '../connection/quote.ts';
 import {KeyOrderedRows} from '../segments/base-rows.ts';
 import {BlockOrderedRows} from '../segments/block-rows.ts';
-import {contentOf, HashedRows} from '../segments/content.ts';
+import {contentOf} from '../segments/content.ts';
+import {readCuts} from '../segments/ranges.ts';
+import type {TableToRead} from '../segments/table-to-read.ts';
 import {markRow, whyAllRows} from '../tracking/marks.ts';
+import {sinceBefore} from './before.ts';
 import {changesSince} from './changes.ts';
+import {fromOf} from './from.ts';
 import {readsByKey} from './order.ts';
 
 export type OpenedSnapshot = {
   /** In a transaction that holds the snapshot and a lock of every table. */
   connection: Connection;
+  /** They see the same snapshot, and read bases at the same time; one of them may be `connection`. */
+  readers: readonly Connection[];
   relations: readonly Relation[];
   schemas: readonly TableSchema[];
   objects: readonly SchemaObject[];
   database: DatabaseFacts;
   mark: Mark | undefined;
+  /** Of the mark. */
+  owner: string | undefined;
   since: SnapshotOptions['since'];
   notice: SnapshotOptions['notice'];
 };
@@ -63,15 +70,20 @@ export class PostgresSnapshot implements Snapshot {
     return Number(await connection.value(`SELECT count(*) FROM ${fromOf(this.#relation(table))}`));
   }
 
-  async base(table: TableName, {previous}: BaseOptions = {}): Promise<TableBase> {
-    const {connection} = this.#opened;
+  async base(table: TableName, {previous, takeOver}: BaseOptions = {}): Promise<TableBase> {
+    const {connection, readers, mark, owner} = this.#opened;
     const relation = this.#relation(table);
     const columns = await this.#columnsOf(relation);
-    const read = {connection, from: fromOf(relation), columns, previous: previous?.get(table)};
-    const rows = (await readsByKey(connection, relation, columns))
-      ? new KeyOrderedRows(read)
-      : new BlockOrderedRows(read);
-    return {form: 'rows', rows: new HashedRows(rows, (content) => this.#contents.set(table, content))};
+    const byBlock = !(await readsByKey(connection, relation, columns));
+    const cuts = readCuts(previous?.get(table));
+    const {oid, bytes} = relation;
+    const history = {owner: owner ?? '', mark, oid, byBlock};
+    const read: TableToRead = {
+      ...{leader: connection, readers, from: fromOf(relation), bytes, columns, previous: cuts},
+      ...(await sinceBefore(connection, history, {cuts, takeOver})),
+      whole: (content) => this.#contents.set(table, content),
+    };
+    return {form: 'rows', rows: byBlock ? new BlockOrderedRows(read) : new KeyOrderedRows(read)};
   }
 
   async content(
@@ -111,7 +123,8 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async close(): Promise<void> {
-    await this.#opened.connection.close();
+    const {connection, readers} = this.#opened;
+    for (const one of new Set([...readers, connection])) await one.close();
   }
 
   #relation(table: TableName): Relation {
@@ -125,9 +138,4 @@ export class PostgresSnapshot implements Snapshot {
     this.#columns.set(oid, known);
     return known;
   }
-}
-
-/** What stands behind FROM for all rows of a table. */
-export function fromOf({schema, table, kind}: Relation): string {
-  return `${onlyOf(kind)}${quoteIdent(schema)}.${quoteIdent(table)}`;
 }

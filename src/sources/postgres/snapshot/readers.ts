@@ -1,0 +1,43 @@
+import {BkpError} from '../../../errors/index.ts';
+import type {Relation} from '../catalog/relations.ts';
+import type {Connection} from '../connection/connection.ts';
+import {fixSettings} from '../connection/session.ts';
+import {lockText} from './from.ts';
+
+export type ReaderOptions = {
+  /** How many. */
+  connections: number;
+  connect: () => Promise<Connection>;
+  relations: readonly Relation[];
+  lockTimeoutSeconds: number;
+};
+
+/**
+ * Opens connections that see the snapshot of the leader, which keeps it for them. They lock all tables at once: behind
+ * a statement that waits for the leader's locks, they would wait for ever, and so would the backup. If one of them
+ * cannot be had, the leader reads alone.
+ */
+export async function openReaders(leader: Connection, options: ReaderOptions): Promise<readonly Connection[]> {
+  const {connections, connect, relations, lockTimeoutSeconds} = options;
+  if (connections === 1) return [leader];
+  const id = (await leader.value('SELECT pg_catalog.pg_export_snapshot()'))!;
+  const open = async () => {
+    const reader = await connect();
+    try {
+      await reader.run(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${id}'`);
+      await fixSettings(reader, {lockTimeoutSeconds});
+      await reader.run(`${lockText(relations)} NOWAIT`);
+      return reader;
+    } catch (error) {
+      await reader.close();
+      throw error;
+    }
+  };
+  const opened = await Promise.allSettled(Array.from({length: connections}, open));
+  const readers = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  if (readers.length === connections) return readers;
+  for (const reader of readers) await reader.close();
+  const fault = opened.find((result) => result.status === 'rejected')?.reason;
+  if (fault instanceof BkpError && fault.code !== 'INTERNAL') return [leader];
+  throw fault;
+}

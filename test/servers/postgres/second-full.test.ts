@@ -1,0 +1,51 @@
+import {readdirSync, statSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, onTestFinished, test} from 'vitest';
+import {folderBytes} from '../../../bench/measure.ts';
+import {openDesk} from '../../helpers/desk.ts';
+import {clusterOfFile} from './cluster.ts';
+
+const cluster = clusterOfFile(18);
+
+test('a second full backup takes over what is the same and intact, and restores', async () => {
+  const database = await cluster().create();
+  const target = await cluster().create();
+  onTestFinished(async () => {
+    await database.close();
+    await target.close();
+  });
+  await database.exec(`CREATE TABLE shop (id int PRIMARY KEY, n int, pad text);
+    INSERT INTO shop SELECT g, 0, md5(g::text) || md5((-g)::text) || repeat('x', 400)
+      FROM generate_series(1, 60000) g`);
+  const address = (name: string) =>
+    `host=${join(cluster().folder, 's')} port=${cluster().port} dbname=${name} user=postgres`;
+  const desk = openDesk(undefined, {
+    BKP_SOURCE: address(database.name),
+    PATH: `${cluster().bin}:${process.env.PATH}`,
+  });
+  const done = async (...args: string[]) => {
+    const result = await desk.bkp(...args);
+    expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
+  };
+  const stored = () => folderBytes(desk.cluster);
+  await done(
+    'sql',
+    "CREATE BACKUP COLLECTION c (TABLE shop) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')",
+  );
+  await done('sql', '--wait', 'BACKUP c');
+  await database.exec('UPDATE shop SET n = 1 WHERE id = 30000');
+  const first = stored();
+  await done('sql', '--wait', 'BACKUP c');
+  expect(stored() - first).toBeLessThan(first / 10);
+  // A pack with data is lost, and a verification notes it.
+  const packs = join(desk.cluster, 'packs');
+  const [largest] = readdirSync(packs, {recursive: true, withFileTypes: true})
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted((a, b) => statSync(b).size - statSync(a).size);
+  writeFileSync(largest!, 'not a pack');
+  expect((await desk.bkp('sql', '--wait', 'VERIFY c')).status).not.toBe(0);
+  await done('sql', '--wait', 'BACKUP c');
+  await done('--source', address(target.name), 'sql', '--wait', 'RESTORE c');
+  expect(await target.rows('shop')).toEqual(await database.rows('shop'));
+});

@@ -1,0 +1,274 @@
+import {setTimeout as pause} from 'node:timers/promises';
+import type pg from 'pg';
+import {describe, expect, onTestFinished, test} from 'vitest';
+import type {BaseStream, Cuts, Mark, Snapshot} from '../../../src/sources/index.ts';
+import {clusterOfFile, type TestDatabase} from './cluster.ts';
+
+const owner = 'collection-1';
+const tables = ['public.by_key', 'public.by_block', 'public.pieces'];
+const rowsOfTable = 8000;
+
+/** A type whose order is not PostgreSQL's own: its table is read in the order of its blocks. */
+const ownOrder = `
+  CREATE FUNCTION before(a point, b point) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT a[0] < b[0]';
+  CREATE FUNCTION until(a point, b point) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT a[0] <= b[0]';
+  CREATE FUNCTION same(a point, b point) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT a[0] = b[0]';
+  CREATE FUNCTION since(a point, b point) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT a[0] >= b[0]';
+  CREATE FUNCTION after(a point, b point) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT a[0] > b[0]';
+  CREATE FUNCTION compare(a point, b point) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btfloat8cmp(a[0], b[0])';
+  CREATE OPERATOR <! (leftarg = point, rightarg = point, function = before);
+  CREATE OPERATOR <=! (leftarg = point, rightarg = point, function = until);
+  CREATE OPERATOR =! (leftarg = point, rightarg = point, function = same);
+  CREATE OPERATOR >=! (leftarg = point, rightarg = point, function = since);
+  CREATE OPERATOR >! (leftarg = point, rightarg = point, function = after);
+  CREATE OPERATOR CLASS by_x DEFAULT FOR TYPE point USING btree AS OPERATOR 1 <!, OPERATOR 2 <=!, OPERATOR 3 =!,
+    OPERATOR 4 >=!, OPERATOR 5 >!, FUNCTION 1 compare(point, point);`;
+
+/** About 8 MB each: eight ranges. */
+const schema = `${ownOrder}
+  CREATE TYPE mood AS ENUM ('sad', 'ok');
+  CREATE TABLE by_key (id int PRIMARY KEY, n int NOT NULL, pad text NOT NULL, feels mood);
+  CREATE TABLE by_block (id point PRIMARY KEY, n int NOT NULL, pad text NOT NULL);
+  CREATE TABLE pieces (id int PRIMARY KEY, n int NOT NULL, pad text NOT NULL) PARTITION BY RANGE (id);
+  CREATE TABLE piece_a PARTITION OF pieces FOR VALUES FROM (MINVALUE) TO (4000);
+  CREATE TABLE piece_b PARTITION OF pieces FOR VALUES FROM (4000) TO (9000);
+  ALTER TABLE by_block SET (autovacuum_enabled = off); ALTER TABLE by_key SET (autovacuum_enabled = off);
+  INSERT INTO by_key SELECT g, 0, repeat(md5(g::text), 31), 'ok' FROM generate_series(1, ${rowsOfTable}) g;
+  INSERT INTO by_block SELECT point(g, 0), 0, repeat(md5(g::text), 31) FROM generate_series(1, ${rowsOfTable}) g;
+  INSERT INTO pieces SELECT g, 0, repeat(md5(g::text), 31) FROM generate_series(1, ${rowsOfTable}) g;`;
+
+type Known = {mark: Mark; bases: ReadonlyMap<string, {segments: readonly Uint8Array[]; cuts: Cuts}>};
+
+/** A full backup that takes over what it can, compared with all rows of the same snapshot. */
+async function takeFull(
+  {source}: TestDatabase,
+  known: Known | undefined,
+): Promise<Known & {unread: ReadonlyMap<string, number>}> {
+  const snapshot = await source.snapshot({tables, track: {owner}});
+  try {
+    const bases = new Map<string, {segments: readonly Uint8Array[]; cuts: Cuts}>();
+    const unread = new Map<string, number>();
+    for (const table of tables) {
+      const previous = known?.bases.get(table);
+      const stream = await rowsOf(snapshot, table, previous && {...previous, mark: known!.mark});
+      const segments: Uint8Array[] = [];
+      for await (const {bytes, isUnchanged, previous: at, release} of stream) {
+        segments.push(isUnchanged ? previous!.segments[at!]! : Buffer.from(bytes));
+        release?.();
+        if (isUnchanged) unread.set(table, (unread.get(table) ?? 0) + 1);
+      }
+      bases.set(table, {segments, cuts: stream.cuts()});
+      const taken = await snapshot.content(table, {mostBytes: 0});
+      const truth: Uint8Array[] = [];
+      for await (const {bytes, release} of await rowsOf(snapshot, table)) {
+        truth.push(Buffer.from(bytes));
+        release?.();
+      }
+      expect(Buffer.concat(segments).equals(Buffer.concat(truth)), `the rows of ${table}`).toBe(true);
+      expect(taken, `the content of ${table}`).toEqual(await snapshot.content(table, {mostBytes: 0}));
+    }
+    return {mark: snapshot.mark!, bases, unread};
+  } finally {
+    await snapshot.close();
+  }
+}
+
+async function rowsOf(snapshot: Snapshot, table: string, before?: {cuts: Cuts; mark: Mark}): Promise<BaseStream> {
+  const base = await snapshot.base(table, {
+    previous: before && new Map([[table, before.cuts]]),
+    takeOver: before && {mark: before.mark, isKept: () => true},
+  });
+  if (base.form !== 'rows') throw new Error('not rows');
+  return base.rows;
+}
+
+describe('ranges that did not change', () => {
+  const cluster = clusterOfFile(18);
+
+  async function filled(): Promise<TestDatabase> {
+    const database = await cluster().create();
+    onTestFinished(() => database.close());
+    await database.exec(schema);
+    return database;
+  }
+
+  /** Ranges of each table that a full backup after `change` does not read. */
+  async function unreadAfter(change: string, database?: TestDatabase): Promise<Readonly<Record<string, number>>> {
+    const changed = database ?? (await filled());
+    const first = await takeFull(changed, undefined);
+    for (const statement of change.split(';;')) await changed.exec(statement);
+    const {unread} = await takeFull(changed, first);
+    return Object.fromEntries(tables.map((table) => [table.replace('public.', ''), unread.get(table) ?? 0]));
+  }
+
+  test('are not read again, whatever locks, rolls back, analyzes or freezes', async () => {
+    const unread = await unreadAfter(`
+      BEGIN; UPDATE by_key SET n = 1; UPDATE by_block SET n = 1; DELETE FROM pieces; ROLLBACK;;
+      BEGIN; SELECT FROM by_key FOR UPDATE; SELECT FROM by_block FOR SHARE; SELECT FROM pieces FOR UPDATE; COMMIT;;
+      VACUUM (FREEZE, ANALYZE) by_key;; VACUUM (FREEZE) by_block;; VACUUM FREEZE pieces`);
+    expect(unread.by_key).toBeGreaterThanOrEqual(7);
+    expect(unread.by_block).toBeGreaterThanOrEqual(7);
+    expect(unread.pieces).toBeGreaterThanOrEqual(7);
+  });
+
+  test('are the only ones that are not read: a changed, deleted, replaced or new row is noticed', async () => {
+    const database = await filled();
+    let known = await takeFull(database, undefined);
+    const changes = [
+      'UPDATE by_key SET n = 2 WHERE id = 4000; UPDATE by_block SET n = 2 WHERE id[0] = 4000',
+      'DELETE FROM by_key WHERE id = 5000; DELETE FROM by_block WHERE id[0] = 5000',
+      `DELETE FROM by_key WHERE id = 4001; INSERT INTO by_key SELECT 4001, 0, repeat(md5('4001'), 31), 'ok';
+        DELETE FROM by_block WHERE id[0] = 4001;
+        INSERT INTO by_block SELECT point(4001, 0), 0, repeat(md5('4001'), 31)`,
+      'SAVEPOINT s; UPDATE by_key SET n = 3 WHERE id = 4000; UPDATE by_block SET n = 3 WHERE id[0] = 4000',
+    ];
+    for (const change of changes) {
+      await database.exec(`BEGIN; ${change}; COMMIT`);
+      const before = known.bases;
+      known = await takeFull(database, known);
+      const read = (table: string) => before.get(table)!.segments.length - (known.unread.get(table) ?? 0);
+      expect(read('public.by_key'), change).toBe(1);
+      // The new version of a row can be in other blocks.
+      expect([1, 2], change).toContain(read('public.by_block'));
+      expect(read('public.pieces'), change).toBe(0);
+    }
+  });
+
+  test('are read when blocks moved, as with CLUSTER, unless keys decide', async () => {
+    const unread = await unreadAfter('VACUUM FULL by_block;; VACUUM FULL by_key');
+    expect(unread.by_block).toBe(0);
+    expect(unread.by_key).toBeGreaterThanOrEqual(7);
+  });
+
+  test('are read when something else changes the text of rows, or which rows there are', async () => {
+    expect(await unreadAfter(`ALTER TYPE mood RENAME VALUE 'ok' TO 'well'`)).toMatchObject({by_key: 0});
+    expect(await unreadAfter('ALTER TABLE by_key ADD more int DEFAULT 5')).toMatchObject({by_key: 0});
+    const database = await filled();
+    // These rows are older than the first backup, and come into the table after it.
+    await database.exec(`CREATE TABLE other (LIKE pieces INCLUDING ALL);
+      INSERT INTO other SELECT id, 7, pad FROM pieces WHERE id >= 4000`);
+    const unread = await unreadAfter(
+      `ALTER TABLE pieces DETACH PARTITION piece_b;
+        ALTER TABLE pieces ATTACH PARTITION other FOR VALUES FROM (4000) TO (9000)`,
+      database,
+    );
+    expect(unread.pieces).toBe(0);
+  });
+
+  test('are read after COPY FREEZE, which writes rows that look old', async () => {
+    const unread = await unreadAfter(`
+      CREATE TABLE kept AS SELECT id, n + 1 AS n, pad, feels FROM by_key;;
+      COPY kept TO '/tmp/bkp-frozen-${process.pid}';;
+      BEGIN; TRUNCATE by_key; COPY by_key FROM '/tmp/bkp-frozen-${process.pid}' WITH (FREEZE); COMMIT`);
+    expect(unread.by_key).toBe(0);
+  });
+
+  test('are read when the database does not know the backup before', async () => {
+    const database = await filled();
+    const first = await takeFull(database, undefined);
+    await database.exec(`DELETE FROM _bkp.mark WHERE mark = '${first.mark}'`);
+    expect((await takeFull(database, first)).unread.size).toBe(0);
+  });
+
+  test('are read by every tenth backup', async () => {
+    const database = await filled();
+    let known = await takeFull(database, undefined);
+    const unread: number[] = [];
+    for (let backup = 0; backup < 11; backup++) {
+      known = await takeFull(database, known);
+      unread.push(known.unread.size);
+    }
+    expect(unread).toEqual([3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 3]);
+  });
+
+  test('are never taken for unchanged beside concurrent writers', async () => {
+    const seed = Number(process.env.BKP_SEED ?? Date.now() % 1e6);
+    console.log(`seed ${seed}: BKP_SEED=${seed} repeats the writers`);
+    const database = await filled();
+    const stopped = new AbortController();
+    const writers = Array.from({length: 6}, (_, at) => write(database.name, seed * 10 + at, stopped.signal));
+    const end = Date.now() + Number(process.env.BKP_WRITERS_SECONDS ?? 15) * 1000;
+    const unread = new Map<string, number>();
+    let known: Known | undefined;
+    let backups = 0;
+    try {
+      while (Date.now() < end) {
+        const taken = await takeFull(database, known);
+        for (const [table, ranges] of taken.unread) unread.set(table, (unread.get(table) ?? 0) + ranges);
+        // Some backups follow one that is older than the newest.
+        if (known === undefined || backups % 3 !== 2) known = taken;
+        backups += 1;
+      }
+    } finally {
+      stopped.abort();
+    }
+    expect((await Promise.all(writers)).flat()).toEqual([]);
+    console.log(`${backups} backups, unread ranges: ${JSON.stringify([...unread])}`);
+    for (const table of tables) expect(unread.get(table), `${table} of ${backups} backups`).toBeGreaterThan(0);
+  });
+
+  async function write(name: string, seed: number, signal: AbortSignal): Promise<readonly string[]> {
+    const client = await cluster().client(name);
+    const random = randomFrom(seed);
+    const errors: string[] = [];
+    while (!signal.aborted) {
+      try {
+        await transaction(client, random);
+      } catch (error) {
+        const {code, message} = error as Error & {code?: string};
+        if (code !== '40P01' && code !== '55P03') errors.push(message);
+        if (code === undefined) break;
+        await client.query('ROLLBACK').catch(() => {});
+      }
+    }
+    await client.end();
+    return errors;
+  }
+});
+
+/** A transaction that writes to a few neighbouring rows, or only seems to. */
+async function transaction(client: pg.Client, random: () => number): Promise<void> {
+  const some = (limit: number) => Math.floor(random() * limit);
+  // Most writing is in one half of the keys, so that some ranges stay as they are.
+  const id = 1 + some(random() < 0.9 ? rowsOfTable / 4 : rowsOfTable / 2);
+  const table = ['by_key', 'by_block', 'pieces'][some(3)]!;
+  const is = table === 'by_block' ? `id =! point(${id}, 0)` : `id = ${id}`;
+  const key = table === 'by_block' ? `point(${id}, 0)` : String(id);
+  const row = table === 'by_key' ? `(id, n, pad, feels)` : `(id, n, pad)`;
+  const feels = table === 'by_key' ? `, 'ok'` : '';
+  const insert = `INSERT INTO ${table} ${row} VALUES (${key}, ${some(1e6)}, repeat(md5('${id}'), 31)${feels})
+    ON CONFLICT (id) DO NOTHING`;
+  if (random() < 0.03) return void (await client.query(`VACUUM (FREEZE) ${table}`));
+  await client.query('BEGIN');
+  const ways = [
+    `UPDATE ${table} SET n = n + 1 WHERE ${is}`,
+    `DELETE FROM ${table} WHERE ${is}`,
+    insert,
+    `DELETE FROM ${table} WHERE ${is}; ${insert}`,
+    `SELECT FROM ${table} WHERE ${is} FOR UPDATE`,
+    `SAVEPOINT a; UPDATE ${table} SET n = n + 1 WHERE ${is}; RELEASE a`,
+    `SAVEPOINT a; UPDATE ${table} SET n = n + 1 WHERE ${is}; ROLLBACK TO a`,
+    `SAVEPOINT a; DELETE FROM ${table} WHERE ${is}; SAVEPOINT b; ${insert}; RELEASE b; RELEASE a`,
+  ];
+  await client.query(ways[some(ways.length)]!);
+  if (random() < 0.3) await pause(random() * 800);
+  const end = random();
+  if (end < 0.15) await client.query('ROLLBACK');
+  else if (end < 0.3) {
+    const name = `bkp_${some(1e9)}`;
+    await client.query(`PREPARE TRANSACTION '${name}'`);
+    await pause(random() * 800);
+    await client.query(`${random() < 0.8 ? 'COMMIT' : 'ROLLBACK'} PREPARED '${name}'`);
+  } else await client.query('COMMIT');
+}
+
+/** mulberry32 */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
