@@ -167,6 +167,8 @@ function databasePlanTable(plan: DatabaseRestorePlan): Table {
     needed_bytes: plan.neededBytes,
     free_bytes: plan.freeBytes ?? null,
     in_the_way: plan.inTheWay ?? null,
+    // Only of a partial restore.
+    ...(plan.missing === undefined ? {} : {missing: plan.missing.map(({name}) => name).join(', ')}),
   };
   return {
     columns: Object.keys(cells).map((name) => (name.endsWith('_bytes') ? {name, bytes: true as const} : {name})),

@@ -29,6 +29,7 @@ export {
   type DatabaseVerifyRequest,
   verifyDatabaseBackups,
 } from './care/verify.ts';
+export {restoreIntactTables} from './restore/partial.ts';
 export {type DatabaseRestorePlan, type DatabaseRestoreRequest, planDatabaseRestore} from './restore/plan.ts';
 export {type DatabaseRestoreReport, restoreDatabase} from './restore/restore.ts';
 export {findDatabaseBackup, pickInstance} from './stored/find.ts';

@@ -34,12 +34,15 @@ export type Capabilities = {
   readonly needsSameMajor: boolean;
   /** Queries in a restored database need a server; otherwise SQLite reads its file. */
   readonly needsServer: boolean;
+  /** The files of its backups belong to tables, which can be restored separately. */
+  readonly filesOfTables: boolean;
 };
 
 type Product = {
   readonly title: string;
   readonly needsSameMajor: boolean;
   readonly needsServer: boolean;
+  readonly filesOfTables: boolean;
   openTables?(spec: SourceSpec): Promise<TableSource>;
   /** A database in a file that may not exist yet. Present if `openTables` is. */
   openTablesIn?(path: string): Promise<TableSource>;
@@ -66,6 +69,7 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
     title: 'PostgreSQL',
     needsSameMajor: false,
     needsServer: true,
+    filesOfTables: false,
     async openTables(spec: SpecOf<'postgres'>) {
       return new (await import('./postgres/index.ts')).PostgresSource(spec);
     },
@@ -74,6 +78,7 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
     title: 'QuestDB',
     needsSameMajor: true,
     needsServer: true,
+    filesOfTables: true,
     openFiles: openQuestDb,
     openCheckpoints: openQuestDb,
     async openTarget({place, ...more}) {
@@ -90,6 +95,7 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
     title: 'SQLite',
     needsSameMajor: false,
     needsServer: false,
+    filesOfTables: false,
     async openTables({path}: SpecOf<'sqlite'>) {
       return new (await import('./sqlite/index.ts')).SqliteSource(path);
     },
@@ -119,9 +125,9 @@ export function productOf(scheme: SourceSpec['scheme']): Product {
 }
 
 export function capabilitiesOf(scheme: SourceSpec['scheme']): Capabilities {
-  const {title, needsSameMajor, needsServer, openTables, openCheckpoints} = products[scheme];
+  const {title, needsSameMajor, needsServer, filesOfTables, openTables, openCheckpoints} = products[scheme];
   return {
-    ...{title, needsSameMajor, needsServer},
+    ...{title, needsSameMajor, needsServer, filesOfTables},
     tables: openTables !== undefined,
     checkpoints: openCheckpoints !== undefined,
   };

@@ -167,3 +167,17 @@ test('what a killed drill leaves is removed by the next command', async () => {
   expect(scratchOf(desk)).toEqual([]);
   deps.close();
 });
+
+test('PARTIAL is refused at once for a file: its pages belong to all tables', async () => {
+  const {direct, desk, deps} = openBench();
+  await direct.run('BACKUP DATABASE');
+  for (const more of ['', ", DRY_RUN='true'"]) {
+    const into = join(desk.folder, 'rescued.db');
+    await expect(direct.give(`RESTORE DATABASE INTO '${into}' WITH (PARTIAL='true'${more})`)).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      next: expect.stringContaining("AT '-1 day'"),
+    });
+  }
+  expect(await (await deps.journal()).open()).toEqual([]);
+  deps.close();
+});

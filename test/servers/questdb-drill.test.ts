@@ -1,4 +1,4 @@
-import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
@@ -139,4 +139,39 @@ test('a command that starts no server is an error without a report', async () =>
   expect(failed.status).toBe(12);
   expect(failed.stderr).toContain('no such server');
   expect((await desk.any('report')).status).toBe(10);
+});
+
+test('PARTIAL brings the intact tables of a damaged backup, and a server starts on them', async () => {
+  const desk = openDesk(undefined);
+  await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
+  const store = join(desk.folder, 'store');
+  const packs = () =>
+    readdirSync(join(store, 'packs'), {recursive: true, withFileTypes: true})
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+  const before = packs();
+  await server.sql('CREATE TABLE later (ts TIMESTAMP, n LONG) TIMESTAMP(ts) PARTITION BY DAY WAL');
+  onTestFinished(() => server.sql('DROP TABLE later').then(() => {}));
+  await server.sql('INSERT INTO later SELECT x::TIMESTAMP, rnd_long() FROM long_sequence(100000)');
+  await server.applied();
+  await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
+  // Most of what the second backup added is the random numbers of the new table.
+  const [added] = packs()
+    .filter((file) => !before.includes(file))
+    .sort((a, b) => readFileSync(b).length - readFileSync(a).length);
+  const bytes = readFileSync(added!);
+  bytes[Math.floor(bytes.length / 2)]! ^= 1;
+  writeFileSync(added!, bytes);
+  const root = join(desk.folder, 'whole');
+  expect((await desk.any('restore', '--root', root, '--wait')).status).toBe(13);
+  const rescued = join(desk.folder, 'rescued');
+  const partial = await desk.any('restore', '--root', rescued, '--partial', '--wait');
+  expect(partial.status).toBe(3);
+  expect(partial.stderr + partial.stdout).toMatch(/later is missing: db\/later~\d+\/.*\/n\.d: /);
+  const started = await QuestDbServer.start({root: rescued});
+  onTestFinished(() => started.remove());
+  await started.applied();
+  expect(await started.sql('SELECT count(), sum(n) FROM trades')).toEqual([[5000, 12502500]]);
+  expect(await started.sql('SELECT text FROM "odd name" ORDER BY ts')).toEqual([['one'], ['two']]);
+  await expect(started.sql('SELECT count() FROM later')).rejects.toThrow(/later/);
 });

@@ -6,6 +6,7 @@ import {
   listDatabaseBackups,
   planDatabaseRetention,
   restoreDatabase,
+  restoreIntactTables,
   takeDatabaseBackup,
   verifyDatabaseBackups,
 } from '../../database/index.ts';
@@ -18,13 +19,18 @@ import type {Run} from './work.ts';
 import {targetOf} from './work-order.ts';
 
 export const restoreDatabaseOrder: Run<'dbrestore'> = async (work, {request, product}) => {
-  const target = await openFileTarget(product, targetOf(request));
   // Without planning again, which would read the list of files a second time.
   const {body} = await findDatabaseBackup(work.vault, request);
   const {tables, optional = false} = request;
   const chosen = {instance: body.instance, backup: body.backup, optional, ...(tables === undefined ? {} : {tables})};
-  const {logicalBytes} = await restoreDatabase({...work, target}, chosen);
-  return {logicalBytes};
+  const openTarget = (only: readonly string[] | undefined) =>
+    openFileTarget(product, {...targetOf(request), ...(only === undefined ? {} : {tables: only})});
+  if (!request.partial) {
+    const {logicalBytes} = await restoreDatabase({...work, target: await openTarget(tables)}, chosen);
+    return {logicalBytes};
+  }
+  const {logicalBytes, missing} = await restoreIntactTables({...work, openTarget}, chosen);
+  return {logicalBytes, ...(missing === undefined ? {} : {missing})};
 };
 
 export const verifyDatabase: Run<'dbverify'> = async (work, order) => {

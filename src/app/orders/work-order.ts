@@ -81,6 +81,8 @@ export type DatabaseRestoreOrder = {
   tables?: readonly string[];
   optional?: boolean;
   target: string;
+  /** Without the tables that are damaged. */
+  partial?: true;
 };
 
 /** The target of a restore as its source opens it. */
@@ -127,6 +129,7 @@ const request = v.object({
   tables: maybe(v.pipe(v.array(text), v.readonly())),
   optional: maybe(v.boolean()),
   target: name,
+  partial: maybe(v.literal(true)),
 });
 const schemaParts = v.object({name, fingerprint: text, definition: opaque});
 /** Its definition is the source's own, which parses it. */

@@ -12,7 +12,7 @@ import {objectPlace} from '../places/places.ts';
 import {sourceSpecOf} from '../places/source-places.ts';
 import {type Workplace, withVault} from '../places/workplace.ts';
 import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
-import {isDryRun} from './settings.ts';
+import {databaseRestoreSettings} from './settings.ts';
 
 export type RestoreWish = {
   instance?: string | undefined;
@@ -22,6 +22,8 @@ export type RestoreWish = {
   target: string;
   /** Also the server's configuration. */
   withConf?: boolean | undefined;
+  /** Without the tables that are damaged. */
+  partial?: boolean | undefined;
   statement: string;
 };
 
@@ -29,8 +31,9 @@ export async function restoreDatabaseStatement(
   deps: Deps,
   {tables, timestamp, target, settings, text}: StatementOf<'restore-database'>,
 ): Promise<StatementResult> {
-  const wish = {target, timestamp, tables: tables?.map((table) => tableName(table)), statement: text};
-  return isDryRun(settings, 'RESTORE DATABASE') ? databasePlan(deps, wish) : restoreDatabaseInto(deps, wish);
+  const {dryRun, partial} = databaseRestoreSettings(settings);
+  const wish = {target, timestamp, tables: tables?.map((table) => tableName(table)), partial, statement: text};
+  return dryRun ? databasePlan(deps, wish) : restoreDatabaseInto(deps, wish);
 }
 
 /** What a restore would do, and what blocks it. */
@@ -85,7 +88,7 @@ export async function versionNotice(
 /** The plan, with whatever blocks the target; nothing is written. */
 export async function planRestoreInto(deps: Deps, wish: RestoreWish, options: {fetchBytes: boolean}) {
   const objectStore = await objectPlace(deps);
-  const {instance, tables, timestamp, withConf} = wish;
+  const {instance, tables, timestamp, withConf, partial} = wish;
   if (wish.target.trim() === '')
     throw new BkpError('USAGE', 'the place to restore into is empty', {next: "INTO './new.db'"});
   const at = timestamp === undefined ? undefined : parseMoment(timestamp, deps.nowMicros());
@@ -93,6 +96,7 @@ export async function planRestoreInto(deps: Deps, wish: RestoreWish, options: {f
     ...(at === undefined ? {} : {at}),
     ...(tables === undefined ? {} : {tables}),
     ...(withConf === undefined ? {} : {optional: withConf}),
+    ...(partial ? {partial: true as const} : {}),
   };
   return withVault({deps, place: objectStore}, {create: false}, async (vault, place) => {
     const meant = instance ?? (await meantInstance(deps, place, vault));

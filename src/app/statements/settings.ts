@@ -127,7 +127,22 @@ export function restoreSettings(settings: readonly Setting[]): RestoreSettings {
   return found;
 }
 
-/** DRY_RUN, the only setting of RESTORE DATABASE and of DROP. @throws BkpError `BAD_REQUEST` */
+/** What WITH of RESTORE DATABASE sets. @throws BkpError `BAD_REQUEST` */
+export function databaseRestoreSettings(settings: readonly Setting[]): {dryRun: boolean; partial: boolean} {
+  const found = {dryRun: false, partial: false};
+  for (const {key, value} of settings) {
+    if (key === 'DRY_RUN') found.dryRun = oneOf(key, value, ['true', 'false']) === 'true';
+    else if (key === 'PARTIAL') found.partial = oneOf(key, value, ['true', 'false']) === 'true';
+    else {
+      throw new BkpError('BAD_REQUEST', `${key} is not a setting of RESTORE DATABASE`, {
+        next: "the settings are DRY_RUN and PARTIAL: WITH (DRY_RUN='true')",
+      });
+    }
+  }
+  return found;
+}
+
+/** DRY_RUN, the only setting of DROP. @throws BkpError `BAD_REQUEST` */
 export function isDryRun(settings: readonly Setting[], statement: string): boolean {
   let dryRun = false;
   for (const {key, value} of settings) {

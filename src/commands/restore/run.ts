@@ -41,7 +41,7 @@ export async function runRestore(deps: CommandDeps, options: RestoreOptions): Pr
     await runStatements(deps, parse(statementOf(collection, options)), {wait, format});
     return;
   }
-  refuse(options, ['into', 'intoSchema', 'mode', 'partial', 'check'], 'with a collection');
+  refuse(options, ['into', 'intoSchema', 'mode', 'check'], 'with a collection');
   await runDatabaseRestore(deps, {...options, root: root!});
 }
 
@@ -84,7 +84,7 @@ function tableOf(written: string): string {
 }
 
 async function runDatabaseRestore(deps: CommandDeps, options: RestoreOptions & {root: string}): Promise<void> {
-  const {root, dryRun, wait, format} = options;
+  const {root, dryRun, partial, wait, format} = options;
   const file = readRestoreFile(root) ?? {};
   // The file's store counts as BKP_STORE does: a flag still wins.
   const own = file.store === undefined ? deps : await deps.again({store: file.store});
@@ -97,6 +97,7 @@ async function runDatabaseRestore(deps: CommandDeps, options: RestoreOptions & {
     timestamp,
     ...(options.table.length === 0 ? {} : {tables: options.table}),
     ...(options.conf ? {withConf: true} : {}),
+    ...(partial ? {partial} : {}),
   };
   const result = await (dryRun ? databasePlan : restoreDatabaseInto)(own, wish);
   await report(deps, result, {wait, format});

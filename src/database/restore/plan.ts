@@ -1,10 +1,11 @@
 import {BkpError, didYouMean} from '../../errors/index.ts';
-import type {DatabaseMoment, FileTarget} from '../../sources/index.ts';
+import {capabilitiesOf, type DatabaseMoment, type FileTarget} from '../../sources/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {type Catalog, type CatalogFile, readCatalog} from '../stored/catalog.ts';
 import {findDatabaseBackup} from '../stored/find.ts';
 import type {DatabaseBackup} from '../stored/manifest.ts';
 import type {DatabaseBackupName} from '../stored/names.ts';
+import {knownMissing, type MissingTable, recipeOf} from './known-missing.ts';
 
 export type DatabaseRestoreRequest = {
   /** Optional if the store has only one. */
@@ -15,6 +16,8 @@ export type DatabaseRestoreRequest = {
   tables?: readonly string[] | undefined;
   /** Also optional files: a server's configuration. Default false. */
   optional?: boolean | undefined;
+  /** Only what is not damaged. Default false. */
+  partial?: boolean | undefined;
 };
 
 /** What a restore will do; a value, made before anything is written. */
@@ -36,6 +39,8 @@ export type DatabaseRestorePlan = {
   neededBytes: number;
   /** Free space on the target's disk; absent without a target, or if it is unknown. */
   freeBytes?: number | undefined;
+  /** Of a partial restore: tables of which something is known to be lost. */
+  missing?: readonly MissingTable[] | undefined;
   /** Why nothing can be restored to the target. */
   inTheWay?: string | undefined;
 };
@@ -53,8 +58,9 @@ export async function planDatabaseRestore(
   const {vault, target} = tools;
   const backup = await findDatabaseBackup(vault, request);
   const catalog = await readCatalog(vault, backup);
-  const {tables, optional = false} = request;
+  const {tables, optional = false, partial = false} = request;
   const {files, database} = choose(backup, catalog, {optional, tables});
+  if (partial) requireParts(backup.body.database);
   const logicalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   return {
     instance: backup.body.instance,
@@ -65,20 +71,38 @@ export async function planDatabaseRestore(
     optional,
     files: files.length,
     logicalBytes,
-    fetchBytes: options.fetchBytes === false ? undefined : await fetchBytesOf(vault, catalog, files),
+    ...(options.fetchBytes === false ? {} : await fetched(vault, catalog, files, {partial})),
     neededBytes: logicalBytes + files.reduce((sum, file) => sum + file.zeroTailBytes, 0),
     ...(await target?.survey?.(database)),
   };
 }
 
 /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` if something of it is known to be missing or damaged */
-async function fetchBytesOf(vault: VaultReader, {ids}: Catalog, files: readonly CatalogFile[]): Promise<number> {
-  const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const chunks = files.flatMap((file) => ids.range(file.firstChunk, file.chunks));
-  const recipes = [{sizeBytes, depth: 0, chunks}];
-  const fault = await (await vault.survey()).faultOf(recipes);
+async function fetched(
+  vault: VaultReader,
+  catalog: Catalog,
+  files: readonly CatalogFile[],
+  {partial}: {partial: boolean},
+): Promise<Pick<DatabaseRestorePlan, 'fetchBytes' | 'missing'>> {
+  const survey = await vault.survey();
+  const missing = partial ? await knownMissing(survey, catalog, files) : [];
+  const lost = new Set(missing.map(({name}) => name));
+  const recipe = recipeOf(
+    catalog,
+    files.filter(({table}) => table === undefined || !lost.has(table)),
+  );
+  const fault = partial ? undefined : await survey.faultOf([recipe]);
   if (fault !== undefined) throw fault;
-  return vault.storedBytes(recipes);
+  return {fetchBytes: await vault.storedBytes([recipe]), ...(missing.length === 0 ? {} : {missing})};
+}
+
+/** @throws BkpError `UNSUPPORTED` */
+export function requireParts({product}: DatabaseMoment): void {
+  if (capabilitiesOf(product).filesOfTables) return;
+  throw new BkpError('UNSUPPORTED', `a backup of a whole ${capabilitiesOf(product).title} database has no parts`, {
+    cause: 'it is one file, whose pages belong to all tables: without some of them it is no database',
+    next: "restore an earlier backup: RESTORE DATABASE AT '-1 day' INTO './new.db'; SELECT * FROM backups() lists them",
+  });
 }
 
 /** Chooses the files to restore, and what the target learns of the database. @throws BkpError `TABLE_NOT_FOUND` */

@@ -32,6 +32,20 @@ export async function restoreDatabase(
   tools: WorkTools & {vault: VaultReader; target: FileTarget},
   plan: Pick<DatabaseRestorePlan, 'instance' | 'backup' | 'tables' | 'optional'>,
 ): Promise<DatabaseRestoreReport> {
+  try {
+    return await restoreFiles(tools, plan);
+  } catch (error) {
+    if (!(error instanceof DamagedFile)) throw error;
+    await tools.target.fail(error.tables);
+    throw error.reported;
+  }
+}
+
+/** The same, and the target learns nothing of damage. @throws DamagedFile; what {@link restoreDatabase} throws */
+export async function restoreFiles(
+  tools: WorkTools & {vault: VaultReader; target: FileTarget},
+  plan: Pick<DatabaseRestorePlan, 'instance' | 'backup' | 'tables' | 'optional'>,
+): Promise<DatabaseRestoreReport> {
   const {vault, target, signal} = tools;
   const backup = await readDatabaseBackup(vault, plan.instance, plan.backup);
   // This checks every path before anything is written.
@@ -43,20 +57,14 @@ export async function restoreDatabase(
   let filesTakenOver = 0;
   const stop = new AbortController();
   const work: RestoreWork = {vault, target, meter, ids: catalog.ids, signal: AbortSignal.any([signal, stop.signal])};
-  try {
-    await forEachConcurrent(batchesOf(files), concurrentBatches, async (batch) => {
-      try {
-        filesTakenOver += await restoreBatch(work, batch);
-      } catch (error) {
-        stop.abort();
-        throw error;
-      }
-    });
-  } catch (error) {
-    if (!(error instanceof DamagedFile)) throw error;
-    await target.fail(error.tables);
-    throw error.reported;
-  }
+  await forEachConcurrent(batchesOf(files), concurrentBatches, async (batch) => {
+    try {
+      filesTakenOver += await restoreBatch(work, batch);
+    } catch (error) {
+      stop.abort();
+      throw error;
+    }
+  });
   signal.throwIfAborted();
   tools.progress({...meter.state(), phase: 'Publish'});
   noticeCheck(

@@ -40,7 +40,7 @@ test.each([
   [['shop', '--instance', 'x'], '--instance is only possible with --root'],
   [['shop', '--conf'], '--conf is only possible with --root'],
   [['--root', './new.db', '--into', './x.db'], '--into is only possible with a collection'],
-  [['--root', './new.db', '--partial'], '--partial is only possible with a collection'],
+  [['--root', './new.db', '--mode', 'merge'], '--mode is only possible with a collection'],
 ])('bkp restore %j is refused', async (args, message) => {
   const options = await optionsOf(...args);
   await expect(runRestore({} as CommandDeps, options)).rejects.toMatchObject({code: 'USAGE', message});
