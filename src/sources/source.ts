@@ -289,6 +289,12 @@ export interface Staging {
    * its first chunks, and their bytes together. `loadTree` is called only for the rest. Absent: nothing is ever there.
    */
   present?(tree: StoredTree): 'all' | {chunks: number; bytes: number};
+  /**
+   * What an interrupted staging of the same plan that is continued has loaded and removed already: the first calls of
+   * `load` and `removeKeys`, in the order in which a restore makes them, with the length of the segment and what the
+   * call returned. They are not made again. Absent: always empty.
+   */
+  applied?(): readonly {bytes: number; count: number}[];
   /** Loads a segment of rows. @returns the rows in the segment */
   load(table: TableName, segment: Uint8Array): Promise<number>;
   /**

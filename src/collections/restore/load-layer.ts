@@ -4,9 +4,29 @@ import type {Staging, TableName} from '../../sources/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {type Layer, recordsBaseOf, type SegmentStream, type TreeRecords} from '../stored/layers.ts';
 import type {Backup, TableBackup} from '../stored/manifest.ts';
-import {readSegments} from '../stored/segments.ts';
+import {type FirstSegments, readSegments} from '../stored/segments.ts';
 
 export type LayerTarget = {vault: VaultReader; staging: Staging; meter: Meter; signal: AbortSignal};
+
+/** The segments that an interrupted restore has applied, in the order of all layers of all tables. */
+export class AppliedSegments {
+  readonly #left: {bytes: number; count: number}[];
+
+  constructor(staging: Staging) {
+    this.#left = [...(staging.applied?.() ?? [])];
+  }
+
+  get bytes(): number {
+    return this.#left.reduce((sum, {bytes}) => sum + bytes, 0);
+  }
+
+  /** Those of the next stream. @returns `count`: what is in them */
+  take(segments: number): FirstSegments & {count: number} {
+    const taken = this.#left.splice(0, segments);
+    const sum = (of: (one: {bytes: number; count: number}) => number) => taken.reduce((all, one) => all + of(one), 0);
+    return {segments: taken.length, bytes: sum(({bytes}) => bytes), count: sum(({count}) => count)};
+  }
+}
 
 /** Loads the trees of a base of records that the staging wants. */
 export async function loadTrees(
@@ -15,7 +35,8 @@ export async function loadTrees(
   table: TableBackup,
 ): Promise<void> {
   async function* chunksOf({data}: TreeRecords, after: {chunks: number; bytes: number}) {
-    for await (const chunk of readSegments(vault, streams, data, {signal, borrowed: true, after})) {
+    const first = {segments: after.chunks, bytes: after.bytes};
+    for await (const chunk of readSegments(vault, streams, data, {signal, borrowed: true, after: first})) {
       signal.throwIfAborted();
       const {byteLength} = chunk;
       yield chunk;
@@ -36,14 +57,24 @@ export async function loadTrees(
  * @throws BkpError `OBJECT_DAMAGED` also if the layer does not contain as many rows as its manifest says
  */
 export async function loadLayer(
-  {vault, staging, meter, signal}: Omit<LayerTarget, 'staging'> & {staging: Pick<Staging, 'load' | 'removeKeys'>},
+  {
+    vault,
+    staging,
+    meter,
+    signal,
+    applied,
+  }: Omit<LayerTarget, 'staging'> & {
+    staging: Pick<Staging, 'load' | 'removeKeys'>;
+    applied?: AppliedSegments | undefined;
+  },
   {streams}: Backup,
   table: TableName,
   layer: Layer,
 ): Promise<void> {
   const each = async (data: SegmentStream, put: (segment: Uint8Array) => Promise<number>, rows: number) => {
-    let loaded = 0;
-    for await (const segment of readSegments(vault, streams, data, {signal})) {
+    const after = applied?.take(data.segments);
+    let loaded = after?.count ?? 0;
+    for await (const segment of readSegments(vault, streams, data, {signal, ...(after === undefined ? {} : {after})})) {
       signal.throwIfAborted();
       loaded += await put(segment);
       meter.bytes(segment.byteLength);

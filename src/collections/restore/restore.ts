@@ -17,7 +17,7 @@ import {type Backup, readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {type RestoredParts, restoredParts} from './choice.ts';
 import type {MissingPart} from './damage.ts';
-import {bytesPresent, bytesToLoad, loadLayer, loadTrees} from './load-layer.ts';
+import {AppliedSegments, bytesPresent, bytesToLoad, loadLayer, loadTrees} from './load-layer.ts';
 import {restoreIntact} from './partial.ts';
 import {RestorePhases} from './phases.ts';
 import {planId} from './plan-id.ts';
@@ -119,13 +119,14 @@ async function restoreParts(
       const share = logicalBytes === 0 ? 0 : Math.min(1, state.bytesDone / logicalBytes);
       tools.progress({...state, whole: phases.whole(state.phase, share)});
     };
-    const bytesDone = tables.reduce((sum, table) => sum + bytesPresent(staging, backup, table), 0);
+    const applied = new AppliedSegments(staging);
+    const bytesDone = tables.reduce((sum, table) => sum + bytesPresent(staging, backup, table), applied.bytes);
     const meter = startMeter({progress: loading}, {bytesTotal: logicalBytes, itemsTotal: tables.length, bytesDone});
     const begin = (phase: string) => tools.progress({...meter.state(), phase, whole: phases.whole(phase)});
     const target = {vault, staging, meter, signal};
     for (const table of tables) await loadTrees(target, backup, table);
     for (const {schema, layers} of tables) {
-      for (const layer of layers) await loadLayer(target, backup, schema.name, layer);
+      for (const layer of layers) await loadLayer({...target, applied}, backup, schema.name, layer);
       meter.item();
     }
     const published = await staging.finish({

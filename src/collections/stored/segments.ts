@@ -2,10 +2,15 @@ import {BkpError} from '../../errors/index.ts';
 import type {Recipe, VaultReader} from '../../vault/index.ts';
 import type {SegmentStream} from './layers.ts';
 
-/** A recipe of what follows the first chunks of a stream. */
-async function rest(vault: VaultReader, recipe: Recipe, after: {chunks: number; bytes: number}): Promise<Recipe> {
-  if (after.chunks === 0) return recipe;
-  const chunks = (await vault.chunkIds(recipe)).slice(after.chunks);
+/** The first segments of a stream; `bytes`: how long they are together. */
+export type FirstSegments = {segments: number; bytes: number};
+
+/** A recipe of what follows the first segments of a stream. */
+async function rest(vault: VaultReader, recipe: Recipe, data: SegmentStream, after: FirstSegments): Promise<Recipe> {
+  if (after.segments === 0) return recipe;
+  let first = 0;
+  for (let segment = 0; segment < after.segments; segment++) first += chunksOfSegment(data, segment);
+  const chunks = (await vault.chunkIds(recipe)).slice(first);
   return {sizeBytes: recipe.sizeBytes - after.bytes, depth: 0, chunks};
 }
 
@@ -18,7 +23,7 @@ export function chunksOfSegment(data: SegmentStream, segment: number): number {
  * Reads the segments of a stream, in order.
  * @param streams of the manifest that `data` is from
  * @param options.borrowed reuse the memory of a segment of one chunk when the next segment is requested. Default false
- * @param options.after begin after the first chunks, each of which is one segment; `bytes`: how long they are together
+ * @param options.after begin after these segments
  * @throws BkpError `OBJECT_DAMAGED` | `OBJECT_MISSING`
  */
 export async function* readSegments(
@@ -26,17 +31,17 @@ export async function* readSegments(
   streams: readonly Recipe[],
   data: SegmentStream,
   {
-    after = {chunks: 0, bytes: 0},
+    after = {segments: 0, bytes: 0},
     ...options
   }: {
     signal: AbortSignal;
     borrowed?: boolean;
-    after?: {chunks: number; bytes: number};
+    after?: FirstSegments;
   },
 ): AsyncGenerator<Uint8Array> {
-  let segment = after.chunks;
+  let segment = after.segments;
   let chunks: Uint8Array[] = [];
-  for await (const chunk of vault.read(await rest(vault, streams[data.stream]!, after), options)) {
+  for await (const chunk of vault.read(await rest(vault, streams[data.stream]!, data, after), options)) {
     chunks.push(chunk);
     if (chunks.length < chunksOfSegment(data, segment)) continue;
     yield chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);

@@ -175,7 +175,7 @@ export class Landing {
     const {key} = this.#table;
     if (this.#indexed || key.kind === 'rowid' || key.alias === undefined) return;
     const parts = key.parts.map((part) => `${quoteName(part.column)} COLLATE ${quoteName(part.collation)}`);
-    this.#connection.exec(`CREATE INDEX main.${this.#keyIndex} ON ${this.name} (${parts.join(', ')})`);
+    this.#connection.exec(`CREATE INDEX IF NOT EXISTS main.${this.#keyIndex} ON ${this.name} (${parts.join(', ')})`);
     this.#indexed = true;
   }
 

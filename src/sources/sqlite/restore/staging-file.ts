@@ -54,10 +54,19 @@ export class StagingFile {
     this.connection.exec(this.#settings);
   }
 
+  /**
+   * Instead of {@link beginDeltas}: all further changes go to a WAL, and into the file only when the caller checkpoints
+   * it. Then SQLite syncs both.
+   */
+  beginLoggedDeltas(): void {
+    this.#settings = `PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -${deltaCacheKib}`;
+    this.connection.exec(`${this.#settings}; PRAGMA synchronous = NORMAL`);
+  }
+
   /** To be called before indexes are built. */
   beginIndexes(): void {
     this.#settings = whileIndexing;
-    this.connection.exec(this.#settings);
+    this.connection.exec(`${this.#settings}; PRAGMA synchronous = OFF`);
   }
 
   close(): void {

@@ -16,16 +16,25 @@ import {removeDatabase} from './staging-file.ts';
  * the file when it wakes up.
  */
 export type StagingRecord = {
-  version: 1;
+  /** 2: `deltas` may be present. */
+  version: 1 | 2;
   /** What is restored, see `stage`. */
   plan: string;
   /** The pages that SQLite made before trees were laid out; equal for equal plans and versions of SQLite. */
   skeleton: string;
   owner: Owner;
   state: LayoutState;
+  /** Present once all trees are in the file and rows and keys are being applied; see `DeltaProgress`. */
+  deltas?: DeltaState;
   /** Bytes of the rows, by table, as far as they were loaded. */
   loaded: readonly (readonly [TableName, number])[];
 };
+
+/**
+ * `steps`: the length of each segment of keys or rows that is in the file, and what is in the segment. The file's
+ * user_version is their number; nothing of the WAL beside it counts, unless `isMoving`.
+ */
+export type DeltaState = {steps: readonly (readonly [bytes: number, count: number])[]; isMoving: boolean};
 
 type Owner = {pid: number; startedAt: string; boot: string; space: string; machine: Machine};
 type Machine = {name: string; id: string; cards: string};
@@ -42,7 +51,7 @@ const tree = v.object({
   lastRowid: v.exactOptional(v.pipe(text, v.regex(/^-?\d+$/))),
 });
 const recordSchema = v.object({
-  version: v.literal(1),
+  version: v.picklist([1, 2]),
   plan: text,
   skeleton: text,
   owner: v.object({
@@ -50,6 +59,7 @@ const recordSchema = v.object({
     machine: v.object({name: text, id: text, cards: text}),
   }),
   state: v.object({pages: count, done: v.array(text), tree: v.exactOptional(tree)}),
+  deltas: v.exactOptional(v.object({steps: v.array(v.tuple([count, count])), isMoving: v.boolean()})),
   loaded: v.array(v.tuple([text, count])),
 });
 

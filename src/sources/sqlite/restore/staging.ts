@@ -22,6 +22,7 @@ import type {LayoutState} from '../layout/page-layout.ts';
 import {definitionOf, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
 import {type Checked, checkRestored, indexesAtFault, requireSound} from './check-restored.ts';
+import {DeltaProgress} from './delta-progress.ts';
 import {IndexBuilder, indexesOf, type RestoredIndex} from './index-builder.ts';
 import {Landing} from './landing.ts';
 import {LoadedBytes} from './loaded-bytes.ts';
@@ -29,8 +30,15 @@ import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.t
 import {renameStaged} from './rename-staged.ts';
 import {restoredContent} from './restored-content.ts';
 import {StagingFile} from './staging-file.ts';
-import {readRecord, removeRecord, removeStaging, type StagingRecord, saveRecord} from './staging-record.ts';
-import {rootsOf, skeletonOf, takeOver} from './take-over.ts';
+import {
+  type DeltaState,
+  readRecord,
+  removeRecord,
+  removeStaging,
+  type StagingRecord,
+  saveRecord,
+} from './staging-record.ts';
+import {rootsOf, skeletonOf, takeOver, takeOverDeltas} from './take-over.ts';
 import {type StagedLanding, stageLandings} from './transfer-landing.ts';
 import {type LoadedTree, TreeLoading} from './tree-loading.ts';
 import {planTrees, type TreePlan} from './tree-plan.ts';
@@ -64,6 +72,11 @@ type StagedTable = {
   landing?: Landing | undefined;
 };
 
+/** Where a segment of rows or keys is read from. */
+const attachSegment = `ATTACH ':memory:' AS seg`;
+
+const nameOf = ({name}: {name: string}) => name;
+
 type FinishOptions = Parameters<Staging['finish']>[0];
 
 /**
@@ -78,6 +91,8 @@ export class SqliteStaging implements Staging {
   #trees: TreeLoading;
   readonly #loaded = new LoadedBytes();
   #areTreesLaid = false;
+  /** Present while rows and keys are applied, if the staging may be continued. */
+  #deltas: DeltaProgress | undefined;
   /** Of the file before trees are laid out; present if the staging may be continued. */
   readonly #skeleton: string | undefined;
   /** Statements of indexes that could not be built. */
@@ -115,9 +130,20 @@ export class SqliteStaging implements Staging {
     });
   }
 
-  #recordOf({plan, processes}: Continuing, state: LayoutState): StagingRecord {
+  #recordOf({plan, processes}: Continuing, state: LayoutState, deltas?: DeltaState): StagingRecord {
     const owner = processes.self() as StagingRecord['owner'];
-    return {version: 1, plan, skeleton: this.#skeleton!, owner, state, loaded: this.#loaded.entries()};
+    return {
+      ...{version: 2, plan, skeleton: this.#skeleton!, owner, state, loaded: this.#loaded.entries()},
+      ...(deltas === undefined ? {} : {deltas}),
+    };
+  }
+
+  #deltasFrom(continuing: Continuing, done?: DeltaState['steps']): DeltaProgress {
+    const state = {pages: 0, done: [...this.#tables.keys()].flatMap((name) => this.wanted(name).map(nameOf))};
+    return new DeltaProgress(this.#file, {
+      ...{everyBytes: continuing.everyBytes, done},
+      save: (deltas) => saveRecord(this.#file.path, this.#recordOf(continuing, state, deltas)),
+    });
   }
 
   /**
@@ -127,14 +153,27 @@ export class SqliteStaging implements Staging {
   async continue(staged: string, record: StagingRecord): Promise<boolean> {
     const {continuing} = this.#input;
     if (continuing === undefined || record.plan !== continuing.plan || record.skeleton !== this.#skeleton) return false;
+    const {state, deltas} = record;
     const roots = rootsOf(this.#file.connection);
     this.#file.close();
-    if (!takeOver(this.#file.path, staged, record.state, roots)) return false;
+    const {path} = this.#file;
+    const isTaken = deltas === undefined ? takeOver(path, staged, state, roots) : takeOverDeltas(path, staged, deltas);
+    if (!isTaken) return false;
     for (const [table, bytes] of record.loaded) this.#loaded.add(table, bytes);
-    this.#trees = this.#treesFrom(record.state);
-    await saveRecord(this.#file.path, this.#recordOf(continuing, record.state));
+    this.#trees = this.#treesFrom(state);
+    if (deltas !== undefined) {
+      this.#areTreesLaid = true;
+      this.#deltas = this.#deltasFrom(continuing, deltas.steps);
+      await this.#deltas.begin(false);
+      this.#file.connection.exec(attachSegment);
+    }
+    await saveRecord(path, this.#recordOf(continuing, state, deltas && {...deltas, isMoving: false}));
     removeStaging(staged);
     return true;
+  }
+
+  applied(): readonly {bytes: number; count: number}[] {
+    return (this.#deltas?.steps ?? []).map(([bytes, count]) => ({bytes, count}));
   }
 
   present(tree: StoredTree): 'all' | {chunks: number; bytes: number} {
@@ -164,14 +203,22 @@ export class SqliteStaging implements Staging {
   async load(name: TableName, segment: Uint8Array): Promise<number> {
     const {connection, landing} = await this.#rowsOf(name);
     this.#loaded.add(name, segment.byteLength);
-    connection.deserialize('seg', segment);
-    return landing.load();
+    return this.#step(segment, () => {
+      connection.deserialize('seg', segment);
+      return landing.load();
+    });
   }
 
   async removeKeys(name: TableName, segment: Uint8Array): Promise<number> {
     const {connection, landing} = await this.#rowsOf(name);
-    connection.deserialize('seg', segment);
-    return landing.removeKeys();
+    return this.#step(segment, () => {
+      connection.deserialize('seg', segment);
+      return landing.removeKeys();
+    });
+  }
+
+  async #step({byteLength}: Uint8Array, apply: () => number): Promise<number> {
+    return this.#deltas === undefined ? apply() : this.#deltas.step(byteLength, apply);
   }
 
   async #rowsOf(name: TableName): Promise<{connection: Connection; landing: Landing}> {
@@ -195,10 +242,17 @@ export class SqliteStaging implements Staging {
     if (this.#areTreesLaid) return;
     this.#areTreesLaid = true;
     await this.#trees.finish();
-    // Deltas change pages that a record names. Without deltas, all that follows up to the publication does not.
-    if ([...this.#tables.values()].some(({landing}) => landing !== undefined)) await this.#endRecord();
     for (const {plan, landing} of this.#tables.values()) if (plan !== undefined) landing?.adopt();
-    this.#file.connection.exec(`ATTACH ':memory:' AS seg`);
+    const {continuing} = this.#input;
+    if (continuing !== undefined && this.#hasLandings()) {
+      this.#deltas = this.#deltasFrom(continuing);
+      await this.#deltas.begin(true);
+    }
+    this.#file.connection.exec(attachSegment);
+  }
+
+  #hasLandings(): boolean {
+    return [...this.#tables.values()].some(({landing}) => landing !== undefined);
   }
 
   /** What SQLite knows about a table. */
@@ -251,6 +305,8 @@ export class SqliteStaging implements Staging {
     const step = stepper(options);
     await step('Indexes');
     await this.#endTrees();
+    // Indexes change pages that a record of rows and keys names. Without these, all that follows does not.
+    if (this.#deltas !== undefined) await this.#endRecord();
     this.#file.connection.exec('DETACH seg');
     this.#file.beginIndexes();
     const builder = new IndexBuilder(this.#file, this.#loaded, options.notice);
@@ -360,6 +416,7 @@ export class SqliteStaging implements Staging {
 
   async leave(): Promise<boolean> {
     await this.#trees.close();
+    if (readRecord(this.#file.path) !== undefined) await this.#deltas?.checkpoint();
     this.#file.close();
     if (readRecord(this.#file.path) !== undefined) return true;
     await this.discard();

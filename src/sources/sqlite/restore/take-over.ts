@@ -1,10 +1,12 @@
 import {createHash} from 'node:crypto';
-import {closeSync, fstatSync, ftruncateSync, openSync, readFileSync, renameSync} from 'node:fs';
+import {closeSync, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync} from 'node:fs';
 import {assert, systemCode} from '../../../errors/index.ts';
-import type {Connection} from '../engine/connection.ts';
+import {type Connection, withConnection} from '../engine/connection.ts';
 import {readHeader, writePageCount} from '../layout/database-header.ts';
 import type {LayoutState} from '../layout/page-layout.ts';
 import {writeAt} from '../layout/write-at.ts';
+import {completeMove, isAsRecorded} from './delta-progress.ts';
+import type {DeltaState} from './staging-record.ts';
 
 /** Identifies the tables, indexes and roots that SQLite made in a file before trees are laid out. */
 export function skeletonOf(connection: Connection): string {
@@ -64,6 +66,34 @@ export function takeOver(fresh: string, left: string, state: LayoutState, roots:
     ftruncateSync(file, state.pages * pageSize);
     writePageCount(file, state.pages);
     return true;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * As {@link takeOver}, of a file to which rows and keys were being applied: what is in the file counts, and what is in
+ * its WAL only if it was being moved into the file.
+ */
+export function takeOverDeltas(fresh: string, left: string, deltas: DeltaState): boolean {
+  if (deltas.isMoving) withConnection(left, {}, completeMove);
+  for (const end of ['-wal', '-shm']) rmSync(left + end, {force: true});
+  const skeleton = readFileSync(fresh);
+  try {
+    renameSync(left, fresh);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+  try {
+    if (withConnection(fresh, {}, (connection) => isAsRecorded(connection, deltas))) return true;
+  } catch {}
+  for (const end of ['-wal', '-shm']) rmSync(fresh + end, {force: true});
+  const file = openSync(fresh, 'r+');
+  try {
+    ftruncateSync(file, 0);
+    writeAt(file, skeleton, 0);
+    return false;
   } finally {
     closeSync(file);
   }
