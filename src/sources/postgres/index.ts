@@ -24,8 +24,9 @@ import type {Connection} from './connection/connection.ts';
 import type {Environment} from './connection/environment.ts';
 import {type Resolved, resolveConnection} from './connection/resolve.ts';
 import {chooseTables} from './restore/choose.ts';
-import {requireFreeNames} from './restore/obstacles.ts';
-import {discardStaging, PostgresStaging, unsupportedMode} from './restore/staging.ts';
+import {withoutKey} from './restore/merge-fit.ts';
+import {requireFreeNames, withoutPrimaryKey} from './restore/obstacles.ts';
+import {discardStaging, PostgresStaging} from './restore/staging.ts';
 import {partsText, storedTables} from './restore/stored.ts';
 import {findPrograms} from './schema/programs.ts';
 import {openSnapshot} from './snapshot/open.ts';
@@ -56,7 +57,7 @@ const defaultConnections = 2;
 /** A PostgreSQL database. One connection stays open between calls; a snapshot and a staging have their own. */
 export class PostgresSource implements TableSource {
   readonly description: string;
-  readonly abilities = {title: 'PostgreSQL', beside: 'schema', modes: []} as const;
+  readonly abilities = {title: 'PostgreSQL', beside: 'schema', modes: ['merge', 'replace']} as const;
   readonly #options: PostgresSourceOptions;
   #resolved: Resolved | undefined;
   #connection: Promise<Connection> | undefined;
@@ -146,7 +147,10 @@ export class PostgresSource implements TableSource {
   async survey({schemas}: Incoming, {mode}: {mode?: MergeMode | undefined}): Promise<TargetFindings> {
     const connection = await this.#shared();
     const brings = new Map(schemas.map(({name, definition}) => [name, partsText(definition)]));
-    if (mode !== undefined) return {obstacle: unsupportedMode(), brings, notices: []};
+    if (mode !== undefined) {
+      const keyless = mode === 'merge' ? await withoutPrimaryKey(connection, schemas) : undefined;
+      return {...(keyless === undefined ? {} : {obstacle: withoutKey(keyless)}), brings, notices: []};
+    }
     try {
       await requireFreeNames(connection, storedTables(schemas));
       return {brings, notices: []};
@@ -158,8 +162,7 @@ export class PostgresSource implements TableSource {
 
   async stage(schemas: readonly TableSchema[], options: Parameters<TableSource['stage']>[1]): Promise<Staging> {
     const {id, database, objects = [], published = new Map(), mode} = options;
-    if (mode !== undefined) throw unsupportedMode();
-    return PostgresStaging.create(() => this.#own('restore'), schemas, {id, database, objects, published});
+    return PostgresStaging.create(() => this.#own('restore'), schemas, {id, database, objects, published, mode});
   }
 
   async discardStaging(id: string): Promise<boolean> {

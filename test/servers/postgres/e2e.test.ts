@@ -16,7 +16,7 @@ test('a database is backed up with increments, verified, and restored into anoth
     await database.close();
     await target.close();
   });
-  await database.exec(awkwardSchema);
+  await database.exec(`${awkwardSchema}; CREATE TABLE plain (id int PRIMARY KEY); INSERT INTO plain VALUES (1)`);
   const address = (name: string) =>
     `host=${join(cluster().folder, 's')} port=${cluster().port} dbname=${name} user=postgres`;
   const desk = openDesk(undefined, {
@@ -45,9 +45,12 @@ test('a database is backed up with increments, verified, and restored into anoth
   expect(taken.stderr).toContain('`public.a` AS `public.a_restored`');
   expect(taken.stderr).toContain('TABLE `public.a` AT');
   expect(taken.stderr).toContain("INTO SCHEMA 'restored'");
-  expect(taken.stderr).not.toContain('MODE');
-  const mode = await desk.bkp('sql', "RESTORE c TABLE public.a WITH (MODE='merge')");
-  expect(mode).toMatchObject({stderr: expect.stringContaining("MODE='merge' does not change tables of PostgreSQL")});
+  expect(taken.stderr).toContain("WITH (MODE='merge')");
+  await database.exec('DELETE FROM plain');
+  await done('sql', '--wait', "RESTORE c TABLE public.plain WITH (MODE='merge', DRY_RUN='true')");
+  expect(await database.rows('plain')).toEqual([]);
+  await done('sql', '--wait', "RESTORE c TABLE public.plain WITH (MODE='merge')");
+  expect(await database.rows('plain')).toEqual(['(1)']);
   await database.exec('DROP TABLE a_old');
   await done('restore', 'c', '--table', 'public.a', '--into-schema', 'before', '--wait');
   expect(await database.rows('before.a')).toEqual(await database.rows('ONLY public.a'));

@@ -1,4 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
+import type {TableSchema} from '../../source.ts';
+import {findRelation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import {asIdent} from '../schema/rewrite.ts';
@@ -22,4 +24,16 @@ export async function requireFreeNames(connection: Connection, tables: readonly 
     cause: 'RESTORE creates its tables and changes no existing one; nothing was restored',
     next: 'restore into another database with --source, or drop or rename what is in the way',
   });
+}
+
+/** The first of the living tables that has no primary key. */
+export async function withoutPrimaryKey(
+  connection: Connection,
+  schemas: readonly TableSchema[],
+): Promise<string | undefined> {
+  for (const {name} of schemas) {
+    const relation = await findRelation(connection, name);
+    if (relation !== undefined && !relation.hasPrimaryKey) return name;
+  }
+  return undefined;
 }

@@ -2,6 +2,8 @@ import {createHash} from 'node:crypto';
 import {BkpError} from '../../../errors/index.ts';
 import type {
   DatabaseFacts,
+  MergedTable,
+  MergeMode,
   PublishedTable,
   SchemaObject,
   Staging,
@@ -19,6 +21,7 @@ import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {contentOf, RunningContent} from '../segments/content.ts';
 import {readRows} from '../segments/read-rows.ts';
+import {compareTables, mergeTables} from './merge.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {publishTables} from './publish.ts';
 import {createShared, neededShared, setSequence} from './shared.ts';
@@ -59,6 +62,7 @@ export class PostgresStaging implements Staging {
   readonly #targets: readonly StoredTable[];
   readonly #views: ReturnType<typeof storedViews>;
   readonly #prefix: string;
+  readonly #mode: MergeMode | undefined;
   readonly #moves: Moves;
   readonly #loading = new Map<TableName, Loading>();
   #open: Loading | undefined;
@@ -72,16 +76,19 @@ export class PostgresStaging implements Staging {
       tables,
       targets,
       objects,
+      mode,
     }: {
       id: string;
       tables: readonly StoredTable[];
       targets: readonly StoredTable[];
       objects: readonly SchemaObject[];
+      mode: MergeMode | undefined;
     },
   ) {
     this.#reconnect = reconnect;
     this.#connection = connection;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
+    this.#mode = mode;
     this.#targets = targets;
     this.#views = storedViews(objects);
     this.#prefix = stagingPrefix(id);
@@ -105,11 +112,13 @@ export class PostgresStaging implements Staging {
       database,
       objects,
       published,
+      mode,
     }: {
       id: string;
       database: DatabaseFacts;
       objects: readonly SchemaObject[];
       published: ReadonlyMap<TableName, TableSchema>;
+      mode: MergeMode | undefined;
     },
   ): Promise<PostgresStaging> {
     const connection = await reconnect();
@@ -118,13 +127,14 @@ export class PostgresStaging implements Staging {
       const targets = storedTables(schemas.map((schema) => published.get(schema.name) ?? schema));
       const views = storedViews(objects);
       const shared = neededShared(sharedObjects(database), [...targets, ...views]);
-      await requireFreeNames(connection, targets);
-      const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects});
+      if (mode === undefined) await requireFreeNames(connection, targets);
+      const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode});
       await discardStaging(connection, id);
       await connection.transaction('BEGIN', async () => {
         await fixSettings(connection, {lockTimeoutSeconds: 30});
         await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
-        await createShared(connection, shared);
+        // The living tables have what they need.
+        if (mode === undefined) await createShared(connection, shared);
         await connection.run([...new Set(staging.#moves.values())].map((name) => `CREATE SCHEMA ${name}`).join('; '));
         for (const {sql} of inOrder(tables, ({create}) => create)) await connection.run(staging.#staged(sql));
       });
@@ -159,7 +169,7 @@ export class PostgresStaging implements Staging {
     const {key} = loading.columns;
     const table = loading.name;
     if (!loading.isKeyed) {
-      const primary = loading.table.constraints.filter((sql) => /\bPRIMARY KEY\b/u.test(sql));
+      const primary = loading.table.constraints.filter(isPrimaryKey);
       for (const statement of primary) await this.#connection.run(this.#staged(sqlOf(statement)));
       loading.isKeyed = true;
       loading.isFrozen = false;
@@ -187,10 +197,14 @@ export class PostgresStaging implements Staging {
     const {signal, progress, contentOf: wanted = new Set<TableName>()} = options;
     await this.#end();
     const published: PublishedTable[] = [];
-    const steps = [
-      ['Indexes', (table: StoredTable) => [...this.#remaining(table), ...table.indexes]],
-      ['References', (table: StoredTable) => table.references.filter((sql) => this.#isInside(sql))],
-    ] as const;
+    const keys = (table: StoredTable) => this.#remaining(table).filter((sql) => isPrimaryKey(sql));
+    const steps =
+      this.#mode !== undefined
+        ? [['Indexes', keys] as const]
+        : ([
+            ['Indexes', (table: StoredTable) => [...this.#remaining(table), ...table.indexes]],
+            ['References', (table: StoredTable) => table.references.filter((sql) => this.#isInside(sql))],
+          ] as const);
     for (const [phase, statementsOf] of steps) {
       progress?.(phase);
       for (const {sql} of inOrder([...this.#tables.values()], statementsOf)) {
@@ -230,12 +244,20 @@ export class PostgresStaging implements Staging {
     this.#isPublished = true;
   }
 
-  async merge(): Promise<never> {
-    throw unsupportedMode();
+  async merge(options: Parameters<Staging['merge']>[0]): Promise<readonly MergedTable[]> {
+    return mergeTables(this.#connection, await this.#merging(), options);
   }
 
-  async compare(): Promise<never> {
-    throw unsupportedMode();
+  async compare({examples}: {examples: number}): Promise<readonly MergedTable[]> {
+    return compareTables(this.#connection, await this.#merging(), examples);
+  }
+
+  async #merging() {
+    const tables = [];
+    for (const stored of this.#tables.values()) {
+      tables.push({stored, staged: {oid: await this.#oidOf(stored), name: this.#nameOf(stored)}});
+    }
+    return {tables, mode: this.#mode ?? ('replace' as const)};
   }
 
   async discard(): Promise<void> {
@@ -319,7 +341,7 @@ export class PostgresStaging implements Staging {
   /** Constraints that no delta needed. */
   #remaining(table: StoredTable): readonly string[] {
     const isKeyed = this.#loading.get(table.name)?.isKeyed ?? false;
-    return table.constraints.filter((sql) => !(isKeyed && /\bPRIMARY KEY\b/u.test(sql)));
+    return table.constraints.filter((sql) => !(isKeyed && isPrimaryKey(sql)));
   }
 
   /** Whether a foreign key refers to a table of this restore. */
@@ -340,11 +362,7 @@ export class PostgresStaging implements Staging {
   }
 }
 
-export function unsupportedMode(): BkpError {
-  return new BkpError('UNSUPPORTED', 'MODE changes tables of SQLite only', {
-    next: 'restore the tables into another database with --source, and copy rows from there',
-  });
-}
+const isPrimaryKey = (sql: string) => /\bPRIMARY KEY\b/u.test(sql);
 
 /** Drops what a staging with this id left. */
 export async function discardStaging(connection: Connection, id: string): Promise<void> {

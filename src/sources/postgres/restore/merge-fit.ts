@@ -1,0 +1,85 @@
+import {BkpError} from '../../../errors/index.ts';
+import type {MergeMode} from '../../source.ts';
+import {type Column, columnsOf, type KeyColumn} from '../catalog/columns.ts';
+import {findRelation, onlyOf} from '../catalog/relations.ts';
+import type {Connection} from '../connection/connection.ts';
+import {quoteIdent} from '../connection/quote.ts';
+import type {StoredTable} from './stored.ts';
+
+/** A living table, and the rows of the backup that were staged for it. */
+export type MergedPair = {
+  name: string;
+  oid: number;
+  /** What stands behind FROM. */
+  living: string;
+  staged: string;
+  /** Of the living table; empty: it has no primary key. */
+  key: readonly KeyColumn[];
+  /** Those that both have, the key first. */
+  columns: readonly Column[];
+  /** Names of columns that only the living table has. */
+  added: readonly string[];
+  /** Names of columns that take no value from an UPDATE. */
+  fixed: readonly string[];
+};
+
+/**
+ * Decides whether rows of the backup fit into the living table: it must have the key and all columns of the backup,
+ * with the same types. It may have more columns, which keep their values.
+ * @param staged the table with the rows of the backup, and its qualified name
+ * @throws BkpError `TABLE_NOT_FOUND` | `UNSUPPORTED` | `PRECONDITION` naming each difference
+ */
+export async function fitOf(
+  connection: Connection,
+  stored: StoredTable,
+  {staged, mode}: {staged: {oid: number; name: string}; mode: MergeMode},
+): Promise<MergedPair> {
+  const {name} = stored;
+  const relation = await findRelation(connection, name);
+  if (relation === undefined) {
+    throw new BkpError('TABLE_NOT_FOUND', `table ${name} does not exist any more`, {
+      next: 'without MODE a restore creates it',
+      context: {table: name},
+    });
+  }
+  const [now, then] = [await columnsOf(connection, relation.oid), await columnsOf(connection, staged.oid)];
+  if (mode === 'merge' && (now.key.length === 0 || then.key.length === 0)) throw withoutKey(name);
+  const typeNow = new Map(now.columns.map((column) => [column.name, column.type]));
+  const differences = then.columns.flatMap((column) => {
+    const type = typeNow.get(column.name);
+    if (type === undefined) return [`column ${column.name} ${column.type} is in the backup only`];
+    return type === column.type ? [] : [`column ${column.name} ${type} was ${column.type} in the backup`];
+  });
+  const [keyNow, keyThen] = [now.key, then.key].map((key) => key.map((column) => column.name).join(', ') || 'none');
+  if (keyNow !== keyThen) differences.push(`its primary key is ${keyNow}, and was ${keyThen} in the backup`);
+  if (differences.length > 0) {
+    throw new BkpError('PRECONDITION', `rows of the backup do not fit into ${name}: its schema changed since then`, {
+      details: differences,
+      next: `restore it under another name (TABLE … AS …), and copy what you need`,
+      context: {table: name},
+    });
+  }
+  const fixed = await connection.rows(
+    "SELECT attname FROM pg_attribute WHERE attrelid = $1 AND attidentity = 'a' AND NOT attisdropped",
+    [relation.oid],
+  );
+  const stores = new Set(then.columns.map((column) => column.name));
+  return {
+    name,
+    oid: relation.oid,
+    living: `${onlyOf(relation.kind)}${quoteIdent(relation.schema)}.${quoteIdent(relation.table)}`,
+    staged: staged.name,
+    key: now.key,
+    columns: then.columns,
+    fixed: fixed.map(([column]) => column!),
+    added: now.columns.filter((column) => !stores.has(column.name)).map((column) => column.name),
+  };
+}
+
+export function withoutKey(name: string): BkpError {
+  return new BkpError('UNSUPPORTED', `table ${name} has no primary key, so its rows cannot be merged`, {
+    cause: 'nothing says which row of the backup is which row of the table',
+    next: "MODE='replace' brings all rows of the backup, and removes all others",
+    context: {table: name},
+  });
+}

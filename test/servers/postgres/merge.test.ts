@@ -1,0 +1,128 @@
+import {expect, onTestFinished, test} from 'vitest';
+import {type Backup, deltaSize, merge, takeFull, takeIncrement} from '../../sources/layers.ts';
+import {clusterOfFile, type TestDatabase} from './cluster.ts';
+
+const cluster = clusterOfFile();
+const owner = 'c';
+
+async function made(sql: string): Promise<TestDatabase> {
+  const database = await cluster().create();
+  onTestFinished(() => database.close());
+  await database.exec(sql);
+  return database;
+}
+
+function full({source}: TestDatabase, ...tables: string[]): Promise<Backup> {
+  return takeFull(source, {tables: tables.map((table) => `public.${table}`), track: {owner}});
+}
+
+const shop = `
+  CREATE TABLE customers (id int PRIMARY KEY, name text UNIQUE);
+  CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer int REFERENCES customers,
+    total numeric, twice numeric GENERATED ALWAYS AS (total * 2) STORED);
+  INSERT INTO customers VALUES (1, 'Ada'), (2, 'Bo'), (3, 'Cy');
+  INSERT INTO orders (customer, total) VALUES (1, 1.5), (2, 2), (3, 3);
+  CREATE TABLE audit (what text);
+  CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN INSERT INTO audit VALUES (tg_op); RETURN NULL; END $$;
+  CREATE TRIGGER noted AFTER INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION note();
+  CREATE RULE counted AS ON INSERT TO orders DO ALSO INSERT INTO audit VALUES ('rule');`;
+const damage = `
+  DELETE FROM orders WHERE id = 1; UPDATE orders SET total = 2.00 WHERE id = 2;
+  INSERT INTO orders (customer, total) VALUES (1, 9); TRUNCATE audit;`;
+
+test.each([
+  ['merge', {inserted: 1, updated: 1, deleted: 0, kept: 1}, ['(1,1,1.5,3.0)', '(2,2,2,4)', '(3,3,3,6)', '(4,1,9,18)']],
+  ['replace', {inserted: 1, updated: 1, deleted: 1, kept: 0}, ['(1,1,1.5,3.0)', '(2,2,2,4)', '(3,3,3,6)']],
+] as const)('%s brings rows back, exactly as its dry run says, and increments continue', async (mode, counts, rows) => {
+  const database = await made(shop);
+  const backup = await full(database, 'customers', 'orders');
+  await database.exec(damage);
+  const before = await database.rows('orders');
+  const notices: string[] = [];
+  const expected = [
+    {name: 'public.customers', inserted: 0, updated: 0, deleted: 0, kept: 0},
+    {name: 'public.orders', ...counts},
+  ];
+  expect(await merge(database.source, backup, mode, {dryRun: true})).toEqual(expected);
+  expect(await database.rows('orders')).toEqual(before);
+  expect(await merge(database.source, backup, mode, {notice: (text) => notices.push(text)})).toEqual(expected);
+  expect(await database.rows('orders')).toEqual(rows);
+  expect(await database.rows('audit')).toEqual([]);
+  expect(notices).toEqual([
+    'the rule counted of public.orders did not fire',
+    'the trigger noted of public.orders did not fire',
+  ]);
+  await database.exec('UPDATE orders SET total = 7 WHERE id = 3');
+  expect(await database.rows('audit')).toEqual(['(UPDATE)']);
+  const next = await takeIncrement(database.source, owner, backup);
+  expect(deltaSize(next, 'public.orders')).toEqual(mode === 'merge' ? {keys: 4, rows: 4} : {keys: 4, rows: 3});
+  expect(await database.rows("(SELECT nspname FROM pg_namespace WHERE nspname LIKE '\\_bkp\\_stage%')")).toEqual([]);
+});
+
+test('a table without a key is replaced and not merged, columns that joined keep their values', async () => {
+  const database = await made(`CREATE TABLE log (line text); INSERT INTO log VALUES ('a'), ('b');
+    CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b')`);
+  const [log, t] = [await takeFull(database.source, {tables: ['public.log']}), await full(database, 't')];
+  await database.exec(
+    "INSERT INTO log VALUES ('c'); ALTER TABLE t ADD more int DEFAULT 5; UPDATE t SET v = 'x', more = 6",
+  );
+  await expect(merge(database.source, log, 'merge')).rejects.toMatchObject({code: 'UNSUPPORTED'});
+  expect(await database.source.survey({...log, objects: [], bytes: 1}, {mode: 'merge'})).toMatchObject({
+    obstacle: {code: 'UNSUPPORTED'},
+  });
+  await merge(database.source, log, 'replace');
+  expect(await database.rows('log')).toEqual(['(a)', '(b)']);
+  await merge(database.source, t, 'merge');
+  expect(await database.rows('t')).toEqual(['(1,a,6)', '(2,b,6)']);
+});
+
+test('rows that the living table does not allow are refused, by the dry run too, and nothing changes', async () => {
+  const database = await made(shop);
+  const backup = await full(database, 'orders');
+  const refused = async (change: string, message: RegExp) => {
+    await database.exec(change);
+    const before = [await database.rows('orders'), await database.rows('customers')];
+    for (const dryRun of [true, false]) {
+      const error = await merge(database.source, backup, 'merge', {dryRun}).catch((caught: unknown) => caught);
+      expect(error).toMatchObject({code: 'PRECONDITION'});
+      expect(String((error as Error).cause ?? '') + (error as Error).message).toMatch(message);
+    }
+    expect([await database.rows('orders'), await database.rows('customers')]).toEqual(before);
+  };
+  await refused('DELETE FROM orders WHERE id = 1; DELETE FROM customers WHERE id = 1', /foreign key/u);
+  await refused("INSERT INTO customers VALUES (1, 'Ada'); ALTER TABLE orders ADD CHECK (id <> 1)", /check constraint/u);
+  await refused('ALTER TABLE orders ALTER customer TYPE bigint', /do not fit into public\.orders/u);
+});
+
+test('a foreign key with CASCADE does not delete rows of a table that is not named', async () => {
+  const database = await made(`CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY,
+    p int REFERENCES p ON DELETE CASCADE); INSERT INTO p VALUES (1)`);
+  const alone = await full(database, 'p');
+  const both = await full(database, 'c', 'p');
+  await database.exec('INSERT INTO p VALUES (2); INSERT INTO c VALUES (1, 2)');
+  await expect(merge(database.source, alone, 'replace')).rejects.toMatchObject({
+    code: 'PRECONDITION',
+    message: 'the foreign key c_p_fkey would delete 1 row of public.c too',
+  });
+  expect(await database.rows('c')).toEqual(['(1,2)']);
+  await merge(database.source, both, 'replace');
+  expect(await database.rows('c')).toEqual([]);
+  expect(await database.rows('p')).toEqual(['(1)']);
+});
+
+test('a partitioned table gets its rows back in the right partitions', async () => {
+  const database =
+    await made(`CREATE TABLE s (id int, day date, v text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+    CREATE TABLE s1 PARTITION OF s FOR VALUES FROM ('2026-01-01') TO ('2026-07-01');
+    CREATE TABLE s2 PARTITION OF s FOR VALUES FROM ('2026-07-01') TO ('2027-01-01');
+    INSERT INTO s VALUES (1, '2026-02-01', 'a'), (2, '2026-08-01', 'b')`);
+  const backup = await full(database, 's');
+  await database.exec(
+    "DELETE FROM s WHERE id = 2; UPDATE s SET v = 'x' WHERE id = 1; INSERT INTO s VALUES (3, '2026-03-01', '')",
+  );
+  expect(await merge(database.source, backup, 'replace')).toEqual([
+    {name: 'public.s', inserted: 1, updated: 1, deleted: 1, kept: 0},
+  ]);
+  expect(await database.rows('s2')).toEqual(['(2,2026-08-01,b)']);
+});
