@@ -1,6 +1,7 @@
 import type {Connection, Row} from '../engine/connection.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
+import {schemaRows} from '../engine/schema-rows.ts';
 import {isText} from '../engine/schema-table.ts';
 import {tryInScratch} from '../engine/scratch.ts';
 import {callsFunction, defaultExpression, indexTerms} from '../engine/sql-text.ts';
@@ -64,15 +65,12 @@ function isReserved(name: string): boolean {
 }
 
 function lookUp(connection: Connection, name: string): Row | undefined {
-  return connection.get(
-    `SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE`,
-    name,
-  );
+  return connection.get(`SELECT name, type, wr, strict FROM pragma_table_list(?) WHERE schema = 'main'`, name);
 }
 
 /** @returns why the table cannot be backed up as rows, in words, when it cannot */
 function readTable(connection: Connection, name: string, row: Row): Table | string {
-  const sql = String(connection.value(`SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?`, name));
+  const sql = String(schemaRows(connection).find('table', name)?.sql);
   const indexes = schemaSql(connection, 'index', name);
   const info = connection.all(
     `SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?, 'main')`,
@@ -138,18 +136,13 @@ function virtualTableOf(connection: Connection, name: string, shadow: boolean): 
 }
 
 function schemaSql(connection: Connection, type: 'index' | 'trigger', table: string): NamedSql[] {
-  return connection
-    .all(
-      `SELECT name, sql FROM main.sqlite_schema
-       WHERE type = ? AND tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL ORDER BY rowid`,
-      type,
-      table,
-    )
-    .map((row) => ({name: String(row.name), sql: String(row.sql)}));
+  return schemaRows(connection)
+    .of(table)
+    .flatMap((row) => (row.type === type && row.sql !== null ? [{name: row.name, sql: row.sql}] : []));
 }
 
 function hasSequence(connection: Connection): boolean {
-  return connection.number(`SELECT count(*) FROM main.sqlite_schema WHERE name = 'sqlite_sequence'`) > 0;
+  return schemaRows(connection).find('table', 'sqlite_sequence') !== undefined;
 }
 
 function readKey(
@@ -192,7 +185,7 @@ function readUniques(connection: Connection, table: string): UniqueIndex[] {
     )
     .map((index) => {
       const name = String(index.name);
-      const sql = connection.value(`SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = ?`, name);
+      const sql = schemaRows(connection).find('index', name)?.sql;
       const written = typeof sql === 'string' ? indexTerms(sql) : undefined;
       const terms = connection
         .all(`SELECT name, coll, cid FROM pragma_index_xinfo(?, 'main') WHERE key = 1 ORDER BY seqno`, name)

@@ -23,6 +23,8 @@ export const busyTimeoutMs = 5000;
 /** SQLite's own limit, https://www.sqlite.org/limits.html. */
 const mostBytes = 1_000_000_000;
 
+const resetsSchema = /\b(?:rollback|writable_schema|sqlite_schema)\b/i;
+
 export type ConnectOptions = {
   /** Create the file if it does not exist. Default false. */
   create?: boolean;
@@ -39,6 +41,11 @@ export class Connection {
   readonly path: string;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /**
+   * Counts what may change the schema without a new `schema_version`: edits of sqlite_schema itself, and rollbacks, after
+   * which another change has the version of the one that was rolled back.
+   */
+  schemaResets = 0;
 
   /** @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` | `SOURCE_LOCKED` */
   constructor(path: string, options: ConnectOptions = {}) {
@@ -57,11 +64,13 @@ export class Connection {
   }
 
   exec(sql: string): void {
+    if (resetsSchema.test(sql)) this.schemaResets += 1;
     this.#try(() => this.#db.exec(sql));
   }
 
   /** @returns rows changed */
   run(sql: string, ...params: Value[]): number {
+    if (resetsSchema.test(sql)) this.schemaResets += 1;
     return this.#try(() => Number(this.#statement(sql).run(...params).changes));
   }
 
@@ -135,6 +144,7 @@ export class Connection {
   deserialize(schema: string, image: Uint8Array): void {
     // Node finalizes all statements of the connection here.
     this.#statements.clear();
+    this.schemaResets += 1;
     this.#try(() => this.#db.deserialize(image, {dbName: schema}));
   }
 
@@ -171,7 +181,7 @@ export class Connection {
   }
 
   rollback(): void {
-    if (this.inTransaction) this.#db.exec('ROLLBACK');
+    if (this.inTransaction) this.exec('ROLLBACK');
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import type {Tree} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {foldName} from '../engine/quote.ts';
+import {schemaRows} from '../engine/schema-rows.ts';
 import {wordsIn} from '../engine/sql-text.ts';
 import {indexFingerprint} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
@@ -27,19 +28,16 @@ export function treesOf(connection: Connection, table: Table, {omitIndexes}: {om
       .all(`SELECT name FROM pragma_index_list(?, 'main') WHERE partial = 1`, table.name)
       .map(({name}) => String(name)),
   );
-  const entries = connection.all(
-    `SELECT type, name, rootpage, sql FROM main.sqlite_schema
-     WHERE tbl_name = ? COLLATE NOCASE AND type IN ('table', 'index') ORDER BY type = 'index', rowid`,
-    table.name,
-  );
+  const rows = schemaRows(connection).of(table.name);
+  const entries = ['table', 'index'].flatMap((wanted) => rows.filter(({type}) => type === wanted));
   return entries
     .filter(({type, sql}) => type === 'table' || sql === null || !omitIndexes)
-    .map(({type, name, rootpage, sql}) => ({
-      name: String(name),
+    .map(({type, name, root, sql}) => ({
+      name,
       kind: type === 'table' && !table.withoutRowid ? 'rowid' : 'key',
       fingerprint: type === 'index' && typeof sql === 'string' ? indexFingerprint(sql) : undefined,
-      root: Number(rootpage),
-      isComplete: !partial.has(String(name)),
+      root,
+      isComplete: !partial.has(name),
       isIndex: type === 'index',
       key: type === 'table' && table.withoutRowid ? keyOf(connection, table) : undefined,
     }));

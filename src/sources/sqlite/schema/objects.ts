@@ -5,6 +5,7 @@ import type {Connection} from '../engine/connection.ts';
 import {ResultCode, resultCode} from '../engine/errors.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
+import {schemaRows} from '../engine/schema-rows.ts';
 import {editSchema, isText} from '../engine/schema-table.ts';
 import {isOneStatement, virtualTable} from '../engine/sql-text.ts';
 
@@ -64,16 +65,12 @@ export type VirtualTable = {
 
 /** In the order in which they were created. @param shadow only those that a table of this name could belong to */
 export function virtualTables(connection: Connection, shadow?: string): readonly VirtualTable[] {
-  return connection
-    .all(
-      `SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0
-         AND (?1 IS NULL OR substr(?1, 1, length(name) + 1) = name || '_' COLLATE NOCASE) ORDER BY rowid`,
-      shadow ?? null,
-    )
+  return schemaRows(connection)
+    .virtual.filter(({name}) => shadow === undefined || foldName(shadow).startsWith(`${foldName(name)}_`))
     .map((row) => {
       const sql = String(row.sql);
       const module = virtualTable(sql)?.module ?? '';
-      return {name: String(row.name), module, known: hasModule(connection, module), sql};
+      return {name: row.name, module, known: hasModule(connection, module), sql};
     });
 }
 

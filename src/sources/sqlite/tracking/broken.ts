@@ -58,6 +58,9 @@ function whatIsBroken(connection: Connection, {name, log, row, triggers}: Tracke
 
 /** Removes what {@link brokenTracking} finds; within a write transaction. The next backup tracks again. */
 export function removeBrokenTracking(connection: Connection): void {
-  for (const {table} of brokenTracking(connection)) removeTracking(connection, table);
+  removeTracking(
+    connection,
+    brokenTracking(connection).map(({table}) => table),
+  );
   dropUnusedMarks(connection);
 }

@@ -1,4 +1,4 @@
-import type {Mark} from '../../source.ts';
+import type {Mark, TableName} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {quoteName} from '../engine/quote.ts';
 import {logName} from '../triggers/names.ts';
@@ -15,14 +15,16 @@ export function dropMarks(connection: Connection, owner: string, keep?: Mark): v
     if (!marked || connection.get(known, owner, keep) === undefined) return;
   }
   if (marked) connection.run(`DELETE FROM main.${marks} WHERE owner = ? AND mark IS NOT ?`, owner, keep ?? null);
+  const unneeded: TableName[] = [];
   for (const {name, log} of trackedTables(connection)) {
     const needed = marked ? connection.value(`SELECT min(seq) FROM main.${marks} WHERE name = ?`, name) : null;
     if (needed === null || needed === undefined || !log) {
-      removeTracking(connection, name);
+      unneeded.push(name);
       continue;
     }
     connection.run(`DELETE FROM main.${quoteName(logName(name))} WHERE seq < ?`, needed);
   }
+  removeTracking(connection, unneeded);
   dropUnusedMarks(connection);
 }
 

@@ -1,6 +1,7 @@
 import type {TableName} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
+import {schemaRows} from '../engine/schema-rows.ts';
 import {logName, rowName, trackedBy} from '../triggers/names.ts';
 import {hasTable, marks} from './own-tables.ts';
 
@@ -22,12 +23,12 @@ export function trackedTables(connection: Connection): readonly Tracked[] {
     found.set(foldName(name), tracked);
     return tracked;
   };
-  for (const row of connection.all(`SELECT type, name, tbl_name, sql FROM main.sqlite_schema`)) {
-    const name = String(row.name);
+  for (const row of schemaRows(connection).all) {
+    const {name} = row;
     const after = (prefix: string) => (foldName(name).startsWith(prefix) ? name.slice(prefix.length) : '');
     if (row.type === 'trigger') {
       const table = trackedBy(name);
-      if (table !== undefined) entry(table).triggers.push({name, on: String(row.tbl_name), sql: String(row.sql)});
+      if (table !== undefined) entry(table).triggers.push({name, on: row.table, sql: String(row.sql)});
     } else if (row.type === 'table') {
       if (after(logName('')) !== '') entry(after(logName(''))).log = true;
       if (after(rowName('')) !== '') entry(after(rowName(''))).row = true;
@@ -37,17 +38,20 @@ export function trackedTables(connection: Connection): readonly Tracked[] {
 }
 
 /**
- * Removes triggers, log and every mark of the table; within a write transaction. Triggers are found by their
+ * Removes triggers, logs and every mark of the tables; within a write transaction. Triggers are found by their
  * names, because they move along when their table is renamed.
  */
-export function removeTracking(connection: Connection, name: TableName): void {
-  for (const row of connection.all(`SELECT name FROM main.sqlite_schema WHERE type = 'trigger'`)) {
-    const table = trackedBy(String(row.name));
-    if (table !== undefined && foldName(table) === foldName(name))
-      connection.exec(`DROP TRIGGER main.${quoteName(String(row.name))}`);
+export function removeTracking(connection: Connection, names: readonly TableName[]): void {
+  const wanted = new Set(names.map(foldName));
+  const found = trackedTables(connection).filter(({name}) => wanted.has(foldName(name)));
+  const isMarked = hasTable(connection, marks);
+  for (const {name, log, row, triggers} of found) {
+    for (const trigger of triggers) connection.exec(`DROP TRIGGER IF EXISTS main.${quoteName(trigger.name)}`);
+    if (row) connection.exec(`DROP TABLE IF EXISTS main.${quoteName(rowName(name))}`);
+    if (log) connection.exec(`DROP TABLE IF EXISTS main.${quoteName(logName(name))}`);
   }
-  connection.exec(
-    `DROP TABLE IF EXISTS main.${quoteName(rowName(name))}; DROP TABLE IF EXISTS main.${quoteName(logName(name))}`,
-  );
-  if (hasTable(connection, marks)) connection.run(`DELETE FROM main.${marks} WHERE name = ? COLLATE NOCASE`, name);
+  if (!isMarked) return;
+  for (const {name} of connection.all(`SELECT DISTINCT name FROM main.${marks}`)) {
+    if (wanted.has(foldName(String(name)))) connection.run(`DELETE FROM main.${marks} WHERE name = ?`, name!);
+  }
 }

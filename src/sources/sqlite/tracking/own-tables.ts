@@ -1,6 +1,7 @@
 import {randomBytes} from 'node:crypto';
 import type {Connection} from '../engine/connection.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
+import {schemaRows} from '../engine/schema-rows.ts';
 
 /**
  * Change tracking in the source, in tables that bkp creates there:
@@ -30,6 +31,5 @@ export function createOwnTables(connection: Connection): void {
 }
 
 export function hasTable(connection: Connection, name: string): boolean {
-  const query = `SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE`;
-  return connection.value(query, name) !== undefined;
+  return schemaRows(connection).named('table', name).length > 0;
 }

@@ -2,6 +2,7 @@ import {randomInt} from 'node:crypto';
 import type {TableName} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {quoteName} from '../engine/quote.ts';
+import {schemaRows} from '../engine/schema-rows.ts';
 import {trackingObstacle} from '../schema/obstacles.ts';
 import type {Table} from '../schema/table.ts';
 import {logTable, rowTable} from '../triggers/helper-tables.ts';
@@ -17,9 +18,13 @@ const firstSeq = 2 ** 40;
 /** Starts or continues tracking; within a write transaction. */
 export function ensureTracking(connection: Connection, tables: readonly Table[]): void {
   createOwnTables(connection);
-  for (const table of tables) {
-    if (trackingFault(connection, table) === undefined) continue;
-    removeTracking(connection, table.name);
+  // Each statement that changes the schema makes SQLite's tables of it, and bkp's, out of date: look first.
+  const wanting = tables.filter((table) => trackingFault(connection, table) !== undefined);
+  removeTracking(
+    connection,
+    wanting.map(({name}) => name),
+  );
+  for (const table of wanting) {
     const log = logTable(table);
     connection.exec(log.sql);
     const first = BigInt(randomInt(firstSeq, 2 * firstSeq));
@@ -38,17 +43,16 @@ export function trackingFault(connection: Connection, table: Table): string | un
   const obstacle = trackingObstacle(table);
   if (obstacle !== undefined) return obstacle;
   const log = logTable(table);
-  const logSql = connection.value(`SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?`, log.name);
+  const schema = schemaRows(connection);
+  const logSql = schema.find('table', log.name)?.sql;
   if (logSql === undefined) return `its change log ${log.name} is missing`;
   if (logSql !== log.sql) return `its change log ${log.name} is ${notOurs}`;
   if (connection.get(`SELECT 1 FROM main.${quoteName(log.name)} LIMIT 1`) === undefined)
     return `its change log ${log.name} was emptied`;
   const row = rowTable(table);
-  const isRow = 'SELECT 1 FROM main.sqlite_schema WHERE name = ? AND sql = ?';
-  if (row !== undefined && connection.get(isRow, row.name, row.sql) === undefined)
-    return `its table ${row.name} is missing`;
+  if (row !== undefined && schema.find('table', row.name)?.sql !== row.sql) return `its table ${row.name} is missing`;
   for (const {name, sql} of trackingTriggers(table)) {
-    const found = connection.value(`SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = ?`, name);
+    const found = schema.find('trigger', name)?.sql;
     if (found === undefined) return `its trigger ${name} is missing`;
     if (found !== sql) return `its trigger ${name} is ${notOurs}`;
   }
