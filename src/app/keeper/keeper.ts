@@ -32,7 +32,13 @@ const startAfterMs = 1_000;
 const phaseOfIndexes = 'Indexes';
 
 /** SQLite counts, sorts and checks this much in a second or two; with more, one call may take minutes. */
-export const muchBytes = 64 * 1024 * 1024;
+const muchBytes = 64 * 1024 * 1024;
+
+/** One call can take many tables or files: creating triggers on thousands of tables takes a minute beside a load. */
+const manyItems = 100;
+
+/** Each table takes a page or two, so a smaller database does not have thousands of them. */
+export const muchSchemaBytes = 8 * 1024 * 1024;
 
 type KeptWork = {journal: Journal; operation: Operation; startThread: () => Worker};
 
@@ -93,7 +99,8 @@ export class Keeper implements Heartbeat {
 
   progress(progress: Progress): void {
     this.#progress = progress;
-    if (progress.phase === phaseOfIndexes || (progress.bytesTotal ?? 0) >= muchBytes) this.start();
+    const isMuch = (progress.bytesTotal ?? 0) >= muchBytes || (progress.itemsTotal ?? 0) >= manyItems;
+    if (progress.phase === phaseOfIndexes || isMuch) this.start();
     if (this.#own !== undefined) this.#own.progress(progress);
     // Sent immediately, because a new phase may start with a long call.
     else if (progress.phase !== this.#sent.phase) this.#sendProgress();

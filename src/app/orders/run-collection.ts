@@ -13,7 +13,7 @@ import {parseSource} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {operationId} from '../../ops/index.ts';
 import type {TableSource} from '../../sources/index.ts';
-import {muchBytes} from '../keeper/keeper.ts';
+import {muchSchemaBytes} from '../keeper/keeper.ts';
 import {withSource} from '../places/source-places.ts';
 import {openVaultAt, requireSource} from '../places/workplace.ts';
 import {withHealing} from './healing.ts';
@@ -22,8 +22,8 @@ import {startRetention} from './start.ts';
 import type {OrderOf, Run, Work} from './work.ts';
 
 export const backUpCollection: Run<'backup'> = async (work, order) => {
-  // The backup begins by counting rows, which can take long: the keeper must run before that.
-  if (sourceBytes(order.place) >= muchBytes) work.keeper?.start();
+  // The backup begins by reading the schema and counting rows, which can take long: the keeper must run before that.
+  if (sourceBytes(order.place) >= muchSchemaBytes) work.keeper?.start();
   if (order.fullInstead !== undefined) work.notice(fullInstead(order.fullInstead));
   const {backup, beyondKept, ...figures} = await withSource(work.deps, order.place, (source) =>
     takeOrdered(work, source, order),

@@ -110,12 +110,14 @@ export async function copyTables(
 const tries = 5;
 
 async function openSnapshot(
-  {source, signal, notice}: WorkTools & {source: TableSource},
+  {source, signal, notice, progress}: WorkTools & {source: TableSource},
   {definition, parent}: {definition: Definition; parent: Backup | undefined},
 ): Promise<{members: MemberTables; snapshot: Snapshot}> {
   for (let left = tries; ; left--) {
     const members = await memberTables(definition, source);
     const {tables, whole, excepted, known} = members;
+    // How many tables there are shows how long the next call may take.
+    progress({phase: 'Preparing', bytesDone: 0, itemsDone: 0, itemsTotal: tables.length});
     try {
       const snapshot = await source.snapshot({
         tables,

@@ -179,6 +179,7 @@ test('short work starts no thread', async () => {
 test.each([
   ['the first index', {phase: 'Indexes', bytesDone: 1, itemsDone: 1}],
   ['much data', {phase: 'TransferData', bytesDone: 0, bytesTotal: 2 ** 30, itemsDone: 0}],
+  ['many tables', {phase: 'Preparing', bytesDone: 0, itemsDone: 0, itemsTotal: 2000}],
 ])('before %s the thread is started, and it renews an existing lease', async (_, figures) => {
   const root = join(dir, 'cluster');
   const outcome = await run(async (keeper, {progress}) => {
