@@ -15,6 +15,7 @@ export {
   storedKeepSchema,
 } from './keep/index.ts';
 export {isoText, type KeptReport, keepReport} from './keep-report.ts';
+export {mergeSmallPacks} from './merge-small.ts';
 export {type Meter, startMeter} from './meter.ts';
 export {noticeIfNamedAhead} from './named-ahead.ts';
 export {removeOrphanReports} from './orphan-reports.ts';

@@ -13,6 +13,7 @@ export type {S3Credentials, S3Limits, S3StoreOptions, S3Timeouts} from './s3/opt
 export type {
   ByteRange,
   Key,
+  ListOptions,
   ObjectFacts,
   PutOptions,
   RetainedObject,

@@ -48,9 +48,10 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): Store & {read
       return Uint8Array.from(range === undefined ? bytes : bytes.subarray(range.start, range.end));
     },
 
-    async *list(prefix): AsyncIterable<ObjectFacts> {
+    async *list(prefix, {after = ''} = {}): AsyncIterable<ObjectFacts> {
       assertPrefix(prefix);
-      for (const key of [...objects.keys()].filter((candidate) => candidate.startsWith(prefix)).sort()) {
+      const matches = (key: Key) => key.startsWith(prefix) && key > after;
+      for (const key of [...objects.keys()].filter(matches).sort()) {
         const object = objects.get(key);
         if (object !== undefined) yield {key, sizeBytes: object.bytes.length, modifiedAtMs: object.modifiedAtMs};
       }

@@ -44,6 +44,8 @@ export type StoreProperties = {
   objectLock: boolean;
 };
 
+export type ListOptions = {after?: Key | undefined};
+
 export type PutOptions = {ifAbsent?: boolean; retained?: boolean};
 
 /**
@@ -72,8 +74,11 @@ export interface Store {
    */
   get(key: Key, range?: ByteRange): Promise<Uint8Array>;
 
-  /** Every object whose key starts with `prefix` (a whole number of parts, ending in `/`, or empty), sorted by key. */
-  list(prefix: string): AsyncIterable<ObjectFacts>;
+  /**
+   * Every object whose key starts with `prefix` (a whole number of parts, ending in `/`, or empty), sorted by key.
+   * @param options.after only keys greater than this one, at the cost of those alone
+   */
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectFacts>;
 
   /**
    * Absent keys are not an error.

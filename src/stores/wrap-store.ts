@@ -11,7 +11,7 @@ export function wrapStore(store: Store, own: Partial<Store>): Store {
     properties: store.properties,
     put: (key, body, options) => store.put(key, body, options),
     get: (key, range) => store.get(key, range),
-    list: (prefix) => store.list(prefix),
+    list: (prefix, options) => store.list(prefix, options),
     delete: (keys) => store.delete(keys),
     stat: (key) => store.stat(key),
     ...(retain === undefined ? {} : {retain: (keys) => retain.call(store, keys)}),

@@ -1,6 +1,6 @@
 import {assert} from '../errors/index.ts';
 import type {Clock} from '../lib/clock.ts';
-import type {Key, Store} from '../stores/index.ts';
+import type {Key, ListOptions, Store} from '../stores/index.ts';
 import {survey} from './care/survey.ts';
 import {verify} from './care/verify.ts';
 import {readDocument, readManifest} from './format/manifest.ts';
@@ -41,6 +41,7 @@ export type ReaderParts = {
   randomId: () => string;
   /** Bytes read from the store so far. */
   readBytes: () => number;
+  lastCommitted: VaultReader['lastCommitted'];
 };
 
 /** See {@link VaultReader}. */
@@ -65,15 +66,19 @@ export class Reader implements VaultReader {
     return {store, index, reader: strictReader};
   }
 
-  async *keys(prefix: string): AsyncIterable<Key> {
+  async *keys(prefix: string, {after}: ListOptions = {}): AsyncIterable<Key> {
     const {store, versions} = this.#parts;
     const seen = new Set<Key>();
-    for await (const facts of listCounted(store, prefix)) {
+    for await (const facts of listCounted(store, prefix, {after})) {
       seen.add(facts.key);
       versions.remember(facts);
       yield facts.key;
     }
-    versions.forgetUnseen(prefix, seen);
+    if (after === undefined) versions.forgetUnseen(prefix, seen);
+  }
+
+  lastCommitted(prefix: string): Key | undefined {
+    return this.#parts.lastCommitted(prefix);
   }
 
   get readBytes(): number {

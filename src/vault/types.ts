@@ -1,5 +1,5 @@
 import type {BkpError} from '../errors/index.ts';
-import type {Key, RetainedObject, Traffic} from '../stores/index.ts';
+import type {Key, ListOptions, RetainedObject, Traffic} from '../stores/index.ts';
 
 /** BLAKE3-256 of a chunk's plain bytes, 64 hex digits. */
 export type ChunkId = string & {readonly brand: 'ChunkId'};
@@ -165,10 +165,15 @@ export interface VaultReader {
   /** Bytes read from the store since the vault was opened. */
   readonly readBytes: number;
 
-  /** Keys below `prefix` (ends in `/`), sorted. */
-  keys(prefix: string): AsyncIterable<Key>;
+  /** Keys below `prefix` (ends in `/`), sorted. @param options.after only greater ones, at the cost of those alone */
+  keys(prefix: string, options?: ListOptions): AsyncIterable<Key>;
   /**
-   * Taken from the local cache if `keys` or the start of a writer listed the cached version less than a minute ago.
+   * The manifest that this home committed last to the folder above the backup's own (`prefix` ends in `/`). It may have
+   * been removed since, and others may have been added. Undefined if that is not known.
+   */
+  lastCommitted(prefix: string): Key | undefined;
+  /**
+   * Taken from the local cache if `keys` listed the cached version less than a minute ago.
    * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` (a newer format)
    */
   document(key: Key): Promise<JsonValue>;
@@ -221,6 +226,8 @@ export interface VaultWriter {
   readonly stats: Readonly<WriteStats>;
   /** The id of its lease: 32 hex digits, random, unique. */
   readonly id: string;
+  /** Whether the last commit saw so many small packs in the store that {@link VaultCollector.mergeSmall} pays. */
+  readonly sawManySmallPacks: boolean;
   /** The plain bytes of a chunk that the vault has, and on which a backup may rely; otherwise undefined. */
   keptBytes(id: ChunkId): number | undefined;
   /** Stores the pieces as one stream. Calls must not overlap. */
@@ -315,6 +322,11 @@ export interface VaultCollector {
    */
   remove(keys: readonly Key[]): Promise<readonly RetainedObject[]>;
   plan(options?: {signal?: AbortSignal}): Promise<CollectPlan>;
+  /**
+   * Merges small packs, if there are many, without reading a manifest: what nothing needs is kept too.
+   * @returns how many packs were merged
+   */
+  mergeSmall(): Promise<number>;
   execute(
     plan: CollectPlan,
     options?: {signal?: AbortSignal; progress?: (done: number, total: number) => void},

@@ -16,6 +16,7 @@ import type {LeaseDeps} from './lease/lease.ts';
 import {listLeases} from './lease/objects.ts';
 import type {KeepRow} from './lease/row.ts';
 import {decidePending} from './lease/verdict.ts';
+import {LastCommits} from './read/last-commits.ts';
 import {StreamReader} from './read/stream-reader.ts';
 import {Reader, type ReaderParts} from './reader.ts';
 import type {LeaseSubject, Vault, VaultCollector, VaultWriter} from './types.ts';
@@ -93,6 +94,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const {store, readBytes} = countReads(objectLock.store);
   const index = new ChunkIndex(store, file, randomId);
   const cache = new ObjectCache(file);
+  const lastCommits = new LastCommits(file);
   const versions = new Versions(clock, {areSupported: store.properties.versions});
   const strictReader = new StreamReader(store, index);
   return new OpenVault({
@@ -107,6 +109,8 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     clock,
     randomId,
     readBytes,
+    lastCommitted: (prefix) => lastCommits.in(prefix),
+    lastCommits,
     leases: {
       store,
       clock,
@@ -135,6 +139,7 @@ function countReads(inner: Store): {store: Store; readBytes: () => number} {
 
 type VaultParts = ReaderParts & {
   cache: ObjectCache;
+  lastCommits: LastCommits;
   leases: LeaseDeps;
   objectLock: ObjectLock;
   settings: Settings;
@@ -149,14 +154,13 @@ class OpenVault extends Reader implements Vault {
   }
 
   async writer(subject: LeaseSubject, {signal}: {signal?: AbortSignal} = {}): Promise<VaultWriter> {
-    const {store, index, reader, versions, cache, leases, objectLock, settings} = this.#parts;
+    const {store, index, reader, versions, cache, lastCommits, leases, objectLock, settings} = this.#parts;
     const observe = () => index.observe();
     const {lease, found} = await acquireLease(leases, this.#acquisition('writer', subject, {signal}), observe);
     try {
       // Under the lease no collector removes or moves anything, so this listing stays valid. List again if the
       // lease had to wait for another one.
       const observation = found ?? (await lease.observe(observe));
-      for (const facts of observation.listing.named) versions.remember(facts);
       await index.apply(observation);
       index.requireReadableRemovals();
     } catch (error) {
@@ -169,6 +173,7 @@ class OpenVault extends Reader implements Vault {
       index,
       reader,
       cached: versions.areSupported ? cache : undefined,
+      lastCommits,
       lease,
       objectLock,
       compressionLevel,

@@ -30,9 +30,9 @@ function crashing(store: Store): Store {
       beforeEachCall();
       return store.get(key, range);
     },
-    async *list(prefix) {
+    async *list(prefix, options) {
       beforeEachCall();
-      yield* store.list(prefix);
+      yield* store.list(prefix, options);
     },
     delete: async (keys) => {
       beforeEachCall();

@@ -56,10 +56,10 @@ export function faultyStore(inner: Store, options: {at: number; fault: Fault}): 
     get: (key, range) => guard(`get ${key}`, () => inner.get(key, range)),
     stat: (key) => guard(`stat ${key}`, () => inner.stat(key)),
     delete: (keys) => guard(`delete ${keys.join(' ')}`, () => inner.delete(keys)),
-    async *list(prefix) {
+    async *list(prefix, options) {
       const found = await guard(`list ${prefix}`, async () => {
         const all = [];
-        for await (const facts of inner.list(prefix)) all.push(facts);
+        for await (const facts of inner.list(prefix, options)) all.push(facts);
         return all;
       });
       for (const facts of found) {

@@ -126,8 +126,7 @@ export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaul
         }
         return Uint8Array.from(range === undefined ? object.bytes : object.bytes.subarray(range.start, range.end));
       }),
-    async *list(prefix) {
-      let after = '';
+    async *list(prefix, {after = ''} = {}) {
       for (;;) {
         const page = await call(`list ${disk.name}/${prefix}`, () => disk.page(prefix, after, disk.pageLength));
         yield* page;

@@ -5,9 +5,9 @@ const bytes = (text: string) => Buffer.from(text);
 const text = async (store: Store, key: string, range?: {start: number; end: number}) =>
   Buffer.from(await store.get(key, range)).toString();
 
-async function keys(store: Store, prefix: string): Promise<string[]> {
+async function keys(store: Store, prefix: string, after?: string): Promise<string[]> {
   const found: string[] = [];
-  for await (const {key} of store.list(prefix)) found.push(key);
+  for await (const {key} of store.list(prefix, {after})) found.push(key);
   return found;
 }
 
@@ -125,6 +125,18 @@ export function storeContract(open: () => Promise<Store>): void {
     expect(await keys(store, 'b/2/')).toEqual(['b/2/x']);
     expect(await keys(store, 'none/')).toEqual([]);
     for await (const facts of store.list('b/2/')) expect(facts.sizeBytes).toBe(5);
+  });
+
+  test('list begins after any key, whether or not there is such an object or folder', async () => {
+    const store = await open();
+    const all = ['a', 'b-c', 'b/1', 'b/10', 'b/2-', 'b/2/x', 'b/2/y/z', 'b0', 'c/d/e'].sort();
+    for (const key of all) await store.put(key, bytes(key));
+    for (const after of [...all, 'b', 'b/', 'b/2', 'b/2/', 'b/2/x/y', 'b/2/y', 'b/3', 'c', 'z', '.']) {
+      for (const prefix of ['', 'b/', 'b/2/']) {
+        const expected = all.filter((key) => key.startsWith(prefix) && key > after);
+        expect([prefix, after, await keys(store, prefix, after)]).toEqual([prefix, after, expected]);
+      }
+    }
   });
 
   test('delete removes existing objects and ignores absent keys', async () => {

@@ -18,8 +18,8 @@ class FullStore implements Required<Store> {
   }
   put = (key: string) => Promise.resolve(this.#note<'written'>(`put ${key}`, 'written'));
   get = (key: string) => Promise.resolve(this.#note(`get ${key}`, new Uint8Array()));
-  async *list(prefix: string) {
-    yield this.#note(`list ${prefix}`, {key: 'a', sizeBytes: 0, modifiedAtMs: 0});
+  async *list(prefix: string, {after = ''} = {}) {
+    yield this.#note(`list ${prefix} ${after}`, {key: 'a', sizeBytes: 0, modifiedAtMs: 0});
   }
   async delete(keys: readonly string[]) {
     return this.#note(`delete ${keys}`, []);
@@ -45,13 +45,21 @@ test('a wrapper forwards every member that it does not replace', async () => {
   expect(wrapped.properties).toEqual(full.properties);
   await wrapped.put('a', new Uint8Array());
   expect(await wrapped.get('a')).toEqual(Uint8Array.of(1));
-  for await (const _ of wrapped.list('p/'));
+  for await (const _ of wrapped.list('p/', {after: 'p/a'}));
   await wrapped.delete(['a']);
   await wrapped.stat('a');
   await wrapped.retain?.(['a']);
   expect(wrapped.refusesConditions?.()).toBe(true);
   wrapped.traffic?.();
-  expect(full.calls).toEqual(['put a', 'list p/', 'delete a', 'stat a', 'retain a', 'refusesConditions', 'traffic']);
+  expect(full.calls).toEqual([
+    'put a',
+    'list p/ p/a',
+    'delete a',
+    'stat a',
+    'retain a',
+    'refusesConditions',
+    'traffic',
+  ]);
 });
 
 test('a wrapper has no optional member that the store lacks', () => {

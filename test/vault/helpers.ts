@@ -135,8 +135,8 @@ export function serverStore(inner: Store = newStore()): Store & {reads: string[]
       reads.push(key);
       return inner.get(key, range);
     },
-    async *list(prefix) {
-      for await (const facts of inner.list(prefix)) yield versioned(facts);
+    async *list(prefix, options) {
+      for await (const facts of inner.list(prefix, options)) yield versioned(facts);
     },
     stat: async (key) => {
       const facts = await inner.stat(key);

@@ -1,8 +1,16 @@
-import {hasRules, keptByRules, noticeIfNamedAhead, rulesOf, type WorkTools} from '../../backups/index.ts';
+import {
+  hasRules,
+  keptByRules,
+  mergeSmallPacks,
+  noticeIfNamedAhead,
+  rulesOf,
+  type WorkTools,
+} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {openCalendar} from '../../schedule/index.ts';
 import type {TableSource} from '../../sources/index.ts';
 import type {Vault, VaultWriter} from '../../vault/index.ts';
+import type {Definition} from '../stored/definition.ts';
 import {type LiveCollection, requireCollection} from '../stored/folder.ts';
 import {type BackupBody, toManifest, versionFor} from '../stored/manifest.ts';
 import {type BackupName, type BackupType, manifestKey, nameMs, nextBackupName} from '../stored/names.ts';
@@ -45,12 +53,23 @@ export async function takeBackup(
   tools: WorkTools & {vault: Vault; source: TableSource},
   request: BackupRequest,
 ): Promise<BackupReport> {
-  const {vault, source, signal} = tools;
   const lease = {purpose: `operation ${request.operation}`, subject: `collection ${request.collection}`};
-  const writer = await vault.writer(lease, {signal});
+  const writer = await tools.vault.writer(lease, {signal: tools.signal});
+  const report = await takeUnderLease(tools, writer, request);
+  await mergeSmallPacks(tools, writer, request.operation);
+  return report;
+}
+
+/** Closes the writer. */
+async function takeUnderLease(
+  tools: WorkTools & {vault: Vault; source: TableSource},
+  writer: VaultWriter,
+  request: BackupRequest,
+): Promise<BackupReport> {
+  const {vault, source, signal} = tools;
   try {
     // The collection may have changed since the plan was made. Under the lease it cannot change any more.
-    const live = await requireCollection(vault, request.collection);
+    const live = await requireCollection(vault, request.collection, {recent: true});
     const name = isStillFree(request, live.taken)
       ? request.name
       : nextBackupName(request.type, tools.nowMicros(), live.taken);
@@ -80,7 +99,7 @@ export async function takeBackup(
       cost: {rows, deletedRows, logicalBytes, storedBytes},
     });
     await trimChangeLog(tools, live, mark);
-    const beyondKept = countBeyondKept(live, name, tools.nowMicros() / 1000);
+    const beyondKept = await countBeyondKept(tools, live.definition);
     return {backup: name, rows, deletedRows, logicalBytes, storedBytes, beyondKept};
   } finally {
     await writer.close();
@@ -112,11 +131,18 @@ async function trimChangeLog(
   }
 }
 
-function countBeyondKept({definition, backups, pins}: LiveCollection, taken: BackupName, nowMs: number): number {
-  const {settings} = definition;
+/** The backup exists already: if the store fails now, the cleanup after the next backup removes the older ones. */
+async function countBeyondKept(tools: WorkTools & {vault: Vault}, {name, settings}: Definition): Promise<number> {
   const rules = rulesOf(settings);
   if (!hasRules(rules)) return 0;
-  const newestFirst = [...backups, taken].map((backup) => ({backup, takenMs: nameMs(backup)})).toReversed();
+  const nowMs = tools.nowMicros() / 1000;
+  const found = await requireCollection(tools.vault, name).catch((error: unknown) => {
+    if (!(error instanceof BkpError)) throw error;
+    tools.notice(`older backups stay for now: ${error.message}`);
+  });
+  if (found === undefined) return 0;
+  const {backups, pins} = found;
+  const newestFirst = backups.map((backup) => ({backup, takenMs: nameMs(backup)})).toReversed();
   const calendar = openCalendar(settings.scheduleZone);
   const kept = new Set(keptByRules(newestFirst, {rules, calendar, nowMs, unsound: 'keep-all'}));
   const pinned = new Set(pinsInForce(pins, nowMs).map(([backup]) => backup));

@@ -48,18 +48,19 @@ export async function isDatabaseOf(known: NamedDatabase, now: PresentDatabase, o
 /**
  * Checks, before a backup, that the source is the database of the newest readable backup. Without such a
  * backup, any database may be used.
+ * @returns `unknown` if none of the backups can be read
  * @throws BkpError `PRECONDITION` with the statement that takes the backup nevertheless
  */
 export async function requireDatabase(
   vault: VaultReader,
   source: TableSource,
   of: {collection: string; owner: string; backups: readonly BackupName[]; statement: string},
-): Promise<void> {
+): Promise<'unknown' | 'same'> {
   const newest = await newestReadable(of.backups, (backup) => readBackup(vault, of.collection, backup));
-  if (newest === undefined) return;
+  if (newest === undefined) return 'unknown';
   const known: NamedDatabase = newest.body.source;
   const now = await presentDatabase(source);
-  if (await isDatabaseOf(known, now, of.owner)) return;
+  if (await isDatabaseOf(known, now, of.owner)) return 'same';
   const isCopy = known.identity !== undefined && known.identity === now.identity;
   throw new BkpError('PRECONDITION', `the backups of ${of.collection} are of another database: ${placeText(known)}`, {
     cause: isCopy

@@ -31,7 +31,7 @@ export async function planWantedBackup(
   source: TableSource,
   {collection, type: wanted, adopt, nowMicros}: PlanRequest & {type: WantedBackup},
 ): Promise<PlannedBackup> {
-  const live = await requireCollection(vault, collection);
+  const live = await requireCollection(vault, collection, {recent: true});
   await memberTables(live.definition, source);
   if (!adopt) await requireOwnDatabase(vault, source, live, wanted);
   const end = wanted === 'full' ? undefined : await endOfChain(vault, live);
@@ -58,12 +58,17 @@ export function whyFull({message, cause}: BkpError): string {
 }
 
 /** @throws BkpError `PRECONDITION` if the collection's backups are of another database */
-export function requireOwnDatabase(
+export async function requireOwnDatabase(
   vault: VaultReader,
   source: TableSource,
   {definition, backups}: LiveCollection,
   type: WantedBackup,
 ): Promise<void> {
   const {id: owner, name: collection} = definition;
-  return requireDatabase(vault, source, {collection, owner, backups, statement: adoptingStatement(collection, type)});
+  const statement = adoptingStatement(collection, type);
+  const recent = await requireDatabase(vault, source, {collection, owner, backups, statement});
+  if (recent !== 'unknown' || backups.length === 0) return;
+  // None of the recent backups can be read: an older one knows the database too.
+  const all = await requireCollection(vault, collection);
+  await requireDatabase(vault, source, {collection, owner, backups: all.backups, statement});
 }

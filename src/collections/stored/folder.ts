@@ -49,6 +49,12 @@ export type CollectionFolder = {
 
 export type FoundReport = ReportFacts & {key: Key; backup: BackupName};
 
+/**
+ * `recent`: find at least the newest backups, at a cost that does not grow with the number of backups. Default: find
+ * all.
+ */
+export type FolderOptions = {recent?: boolean};
+
 /** A collection with a readable definition. The other members are those of `CollectionFolder`. */
 export type LiveCollection = Pick<CollectionFolder, 'backups' | 'taken' | 'pins' | 'pinObjects'> & {
   definition: Definition;
@@ -61,8 +67,12 @@ export type ReadableCollection = {
 } & Pick<CollectionFolder, 'backups' | 'taken' | 'pins' | 'pinObjects'>;
 
 /** @throws BkpError `COLLECTION_NOT_FOUND` | `OBJECT_DAMAGED` */
-export async function requireCollection(vault: VaultReader, name: string): Promise<LiveCollection> {
-  const {definition, damage, ...folder} = await requireReadable(vault, name);
+export async function requireCollection(
+  vault: VaultReader,
+  name: string,
+  options?: FolderOptions,
+): Promise<LiveCollection> {
+  const {definition, damage, ...folder} = await requireReadable(vault, name, options);
   if (definition !== undefined) return {definition, ...folder};
   if (damage?.code === 'STORE_REFUSED') throw damage;
   const collection = quoteName(name);
@@ -76,8 +86,12 @@ export async function requireCollection(vault: VaultReader, name: string): Promi
 }
 
 /** @throws BkpError `COLLECTION_NOT_FOUND` */
-export async function requireReadable(vault: VaultReader, name: string): Promise<ReadableCollection> {
-  const folder = await readFolder(vault, name);
+export async function requireReadable(
+  vault: VaultReader,
+  name: string,
+  options?: FolderOptions,
+): Promise<ReadableCollection> {
+  const folder = await readFolder(vault, name, options);
   const {newest, damage, backups, taken, pins, pinObjects} = folder;
   if (!isLiving(folder)) throw noSuchCollection(name);
   return {definition: newest, damage, backups, taken, pins, pinObjects};
@@ -92,8 +106,8 @@ export async function hasCollection(vault: VaultReader, name: string): Promise<b
 export const isLiving = ({newest, damage}: CollectionFolder) =>
   damage !== undefined || (newest !== undefined && newest.dropped === undefined);
 
-export function readFolder(vault: VaultReader, name: string): Promise<CollectionFolder> {
-  return readFolderAt(vault, collectionPrefix(name));
+export function readFolder(vault: VaultReader, name: string, options?: FolderOptions): Promise<CollectionFolder> {
+  return readFolderAt(vault, collectionPrefix(name), options);
 }
 
 /** The folders of all collections, from one listing of the store. */
@@ -117,13 +131,31 @@ export function noSuchCollection(name: string): BkpError {
   });
 }
 
-async function readFolderAt(vault: VaultReader, prefix: string): Promise<CollectionFolder> {
+async function readFolderAt(
+  vault: VaultReader,
+  prefix: string,
+  {recent = false}: FolderOptions = {},
+): Promise<CollectionFolder> {
+  const last = recent ? vault.lastCommitted(prefix) : undefined;
+  // Names sort by time, and before `definition/` and `pins/`: what comes after an old backup is all that is new.
+  const found =
+    last === undefined ? undefined : await readFolderFrom(vault, prefix, last.slice(0, -'/manifest'.length));
+  // If that backup and all later ones are gone, the newest one is before it.
+  return found?.hasManifests ? found.folder : (await readFolderFrom(vault, prefix)).folder;
+}
+
+/** @param after read only what comes after this key */
+async function readFolderFrom(
+  vault: VaultReader,
+  prefix: string,
+  after?: Key,
+): Promise<{folder: CollectionFolder; hasManifests: boolean}> {
   for (let left = listTries; ; left--) {
     const generations: Key[] = [];
     const manifests: BackupName[] = [];
     const reports: FoundReport[] = [];
     const pinObjects: PinObject[] = [];
-    for await (const key of vault.keys(prefix)) {
+    for await (const key of vault.keys(prefix, {after})) {
       const parsed = parseCollectionKey(key);
       if (parsed?.kind === 'definition') generations.push(key);
       if (parsed?.kind === 'manifest') manifests.push(parsed.backup);
@@ -145,7 +177,7 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
     const definitions = found.filter((one): one is Definition => one !== undefined && !(one instanceof BkpError));
     const dropped = new Set(definitions.flatMap(({dropped}) => dropped?.backups ?? []));
     const living = backups.filter((backup) => !dropped.has(backup));
-    return {
+    const folder: CollectionFolder = {
       name: newest?.name ?? nameInPrefix(prefix) ?? prefix,
       newest,
       damage,
@@ -164,6 +196,7 @@ async function readFolderAt(vault: VaultReader, prefix: string): Promise<Collect
         reports: reports.filter(({backup}) => !living.includes(backup)).map(({key}) => key),
       },
     };
+    return {folder, hasManifests: manifests.length > 0};
   }
 }
 

@@ -1,4 +1,4 @@
-import {noticeIfNamedAhead, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
+import {mergeSmallPacks, noticeIfNamedAhead, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {FileSource} from '../../sources/index.ts';
 import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../../vault/index.ts';
@@ -58,6 +58,19 @@ export async function takeDatabaseBackup(
   // The subject is the data id: concurrent first backups of one database must not create two instances.
   const lease = {purpose: `operation ${request.operation}`, subject: `database ${present.dataId}`};
   const writer = await vault.writer(lease, {signal});
+  const report = await takeUnderLease(tools, writer, request, present);
+  await mergeSmallPacks(tools, writer, request.operation);
+  return report;
+}
+
+/** Closes the writer. */
+async function takeUnderLease(
+  tools: DatabaseBackupTools,
+  writer: VaultWriter,
+  request: DatabaseBackupRequest,
+  present: Present,
+): Promise<DatabaseBackupReport> {
+  const {vault} = tools;
   try {
     const {instance: known, elsewhere} = await findInstance(vault, present, request);
     const instance: Instance = known ?? {

@@ -6,7 +6,7 @@ import {type Clock, systemClock} from '../../lib/clock.ts';
 import {makeFolder, readFully, syncFolder} from '../../lib/files.ts';
 import {assertKey, assertPrefix} from '../key.ts';
 import {objectMissing, objectTooShort} from '../object-errors.ts';
-import type {ByteRange, Key, ObjectFacts, RetainedObject, Store} from '../store.ts';
+import type {ByteRange, Key, ListOptions, ObjectFacts, RetainedObject, Store} from '../store.ts';
 import {directoryError} from './errors.ts';
 import {isAbsence, ListingCalls, statOrAbsent} from './listing-calls.ts';
 import {isTemporary, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
@@ -24,6 +24,9 @@ export type DirectoryStoreOptions = {
 
 /** Names that file systems and file managers create in a folder. */
 const foreign = (name: string, atRoot: boolean) => name === '.DS_Store' || (atRoot && name === 'lost+found');
+
+/** False if neither the object with this key nor any below a folder of this name comes after another key. */
+const mayFollow = (path: string, after: Key) => path > after || `${path}/` > after || after.startsWith(`${path}/`);
 
 /** How often a write is tried when its folder vanishes: other processes remove empty folders. */
 const vanishedFolderTries = 5;
@@ -144,27 +147,28 @@ class DirectoryStore implements Store {
     return objectMissing(key, this.description, error);
   }
 
-  async *list(prefix: string): AsyncIterable<ObjectFacts> {
+  async *list(prefix: string, {after = ''}: ListOptions = {}): AsyncIterable<ObjectFacts> {
     assertPrefix(prefix);
     try {
       await stat(this.#root);
-      yield* this.#listFolder(prefix, new ListingCalls());
+      yield* this.#listFolder(prefix, after, new ListingCalls());
     } catch (error) {
       throw directoryError(error, this.#root, `list ${prefix}`);
     }
   }
 
-  async *#listFolder(prefix: string, calls: ListingCalls): AsyncIterable<ObjectFacts> {
+  async *#listFolder(prefix: string, after: Key, calls: ListingCalls): AsyncIterable<ObjectFacts> {
     const folder = join(this.#root, prefix);
     // A folder sorts with its slash, as its keys do: `a-b` comes before `a/b`.
     const names = (await calls.entries(folder))
+      .filter(({name}) => mayFollow(`${prefix}${name}`, after))
       .filter((entry) => !isTemporary(entry.name) && !foreign(entry.name, prefix === ''))
       .filter((entry) => entry.isDirectory() || entry.isFile())
       .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
       .sort();
     for (let at = 0; at < names.length; ) {
       if (names[at]!.endsWith('/')) {
-        yield* this.#listFolder(prefix + names[at], calls);
+        yield* this.#listFolder(prefix + names[at], after, calls);
         at += 1;
         continue;
       }
@@ -173,7 +177,7 @@ class DirectoryStore implements Store {
       let position = at;
       for await (const found of calls.facts(files.map((name) => join(folder, name)))) {
         const key = prefix + names[position++];
-        if (found !== undefined) yield {key, sizeBytes: found.size, modifiedAtMs: found.mtimeMs};
+        if (found !== undefined && key > after) yield {key, sizeBytes: found.size, modifiedAtMs: found.mtimeMs};
       }
       at += files.length;
     }

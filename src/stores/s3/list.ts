@@ -1,7 +1,7 @@
 import type {ListObjectsCommandOutput, ListObjectsV2CommandOutput} from '@aws-sdk/client-s3';
 import {BkpError} from '../../errors/index.ts';
 import {isKey} from '../key.ts';
-import type {ObjectFacts} from '../store.ts';
+import type {ListOptions, ObjectFacts} from '../store.ts';
 import {by, type S3Connection} from './connection/connection.ts';
 import {UnexpectedResponse} from './connection/failure.ts';
 
@@ -16,9 +16,10 @@ export async function* listObjects(
   connection: S3Connection,
   rootPrefix: string,
   prefix: string,
+  {after: afterKey}: ListOptions = {},
 ): AsyncIterable<ObjectFacts> {
   const doing = prefix === '' ? 'list its objects' : `list ${prefix}`;
-  let next: Next = {};
+  let next: Next = afterKey === undefined ? {} : {startAfter: rootPrefix + afterKey};
   let last = '';
   do {
     const page = await pageOf(connection, rootPrefix + prefix, doing, next);
@@ -41,12 +42,20 @@ export async function* listObjects(
   } while (next.token !== undefined || next.marker !== undefined);
 }
 
-/** The start of the next page: a token in version 2 of listings, a name in version 1. Empty = there is no next page. */
-type Next = {token?: string; marker?: string};
+/**
+ * The start of the next page: a token in version 2 of listings, a name in version 1; of the first page, the key before
+ * it. Empty = there is no next page.
+ */
+type Next = {token?: string; marker?: string; startAfter?: string};
 
 type Page = ListObjectsV2CommandOutput | ListObjectsCommandOutput;
 
-function pageOf(connection: S3Connection, path: string, doing: string, {token, marker}: Next): Promise<Page> {
+function pageOf(
+  connection: S3Connection,
+  path: string,
+  doing: string,
+  {token, marker, startAfter}: Next,
+): Promise<Page> {
   return connection.callWith({call: 'ListObjectsV2', doing}, ['urlEncoding', 'listV2'], async (uses, attempt) => {
     const input = {
       Bucket: connection.bucket,
@@ -57,10 +66,12 @@ function pageOf(connection: S3Connection, path: string, doing: string, {token, m
     };
     const {sdk, client} = connection;
     if (!uses('listV2') || marker !== undefined) {
-      const command = new sdk.ListObjectsCommand({...input, ...(marker === undefined ? {} : {Marker: marker})});
+      const begin = marker ?? startAfter;
+      const command = new sdk.ListObjectsCommand({...input, ...(begin === undefined ? {} : {Marker: begin})});
       return requireListing(await client.send(command, by(attempt)));
     }
-    const more = token === undefined ? {} : {ContinuationToken: token};
+    const begin = startAfter === undefined ? {} : {StartAfter: startAfter};
+    const more = token === undefined ? begin : {ContinuationToken: token};
     return requireListing(await client.send(new sdk.ListObjectsV2Command({...input, ...more}), by(attempt)));
   });
 }

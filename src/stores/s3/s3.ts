@@ -3,6 +3,7 @@ import {objectMissing, objectTooShort} from '../object-errors.ts';
 import type {
   ByteRange,
   Key,
+  ListOptions,
   ObjectFacts,
   PutOptions,
   RetainedObject,
@@ -73,9 +74,9 @@ class S3Store implements Store {
     return new Uint8Array(0);
   }
 
-  async *list(prefix: string): AsyncIterable<ObjectFacts> {
+  async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectFacts> {
     assertPrefix(prefix);
-    yield* listObjects(this.#connection, this.#rootPrefix, prefix);
+    yield* listObjects(this.#connection, this.#rootPrefix, prefix, options);
   }
 
   async delete(keys: readonly Key[]): Promise<readonly RetainedObject[]> {

@@ -13,6 +13,7 @@ import {StoredLedger} from '../ledger/stored-ledger.ts';
 import {Closure} from '../read/closure.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {Collected, CollectPlan, PackId, Retained, VaultCollector} from '../types.ts';
+import {mergeSmall} from '../write/merge-small.ts';
 import {markNeeded, refusal} from './mark.ts';
 import {planRemoval} from './plan-removal.ts';
 import {obsoleteIndexes, replaceIndexes} from './replace-indexes.ts';
@@ -112,10 +113,14 @@ export class Collector implements VaultCollector {
     return plan;
   }
 
+  async mergeSmall(): Promise<number> {
+    return mergeSmall(this.#deps);
+  }
+
   async #manifestKeys(): Promise<Key[]> {
     const keys: Key[] = [];
     for (const prefix of manifestPrefixes) {
-      const found = listCounted(this.#deps.store, prefix, (key) => this.#void.add(key));
+      const found = listCounted(this.#deps.store, prefix, {onVoided: (key) => this.#void.add(key)});
       for await (const {key} of found) if (isManifestKey(key)) keys.push(key);
     }
     return keys;

@@ -1,16 +1,10 @@
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {PacksInStore} from '../indexes/listing.ts';
 import type {CollectPlan, PackId} from '../types.ts';
+import {isSmall, smallAtLeast} from '../write/merge-small.ts';
 
 /** A pack is rewritten without its unneeded chunks if less than this part of its chunk bytes is needed. */
 const sparseBelow = 0.5;
-
-/**
- * Packs of less than this are merged once there are this many. Each costs a request or a system call whenever the store
- * is listed, and backups with few changes write one each. What is merged is small again, until it has this size.
- */
-const smallBelowBytes = 1024 * 1024;
-const smallAtLeast = 64;
 
 export type PlanRequest = {
   index: ChunkIndex;
@@ -38,7 +32,7 @@ export function planRemoval({index, packs, needed, released, youngAfterMs, locks
     if (neededBytes > 0 && !isToBeRemoved) {
       // Compared with the chunks alone: a small pack is mostly its table, and would be rewritten again and again.
       const isSparse = neededBytes < index.chunkBytes(pack) * sparseBelow;
-      if (!isSparse && !locksObjects && lengthBytes < smallBelowBytes) smallPacks.push(pack);
+      if (!isSparse && !locksObjects && isSmall(lengthBytes)) smallPacks.push(pack);
       if (!isSparse || locksObjects) continue;
     }
     const isYoung = modifiedAtMs > youngAfterMs;

@@ -80,7 +80,7 @@ export class PackBuffer {
  * The table of a pack in the store, which holds the same entries as an index.
  * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
  */
-export async function readPackTable(store: Store, pack: PackId, lengthBytes: number): Promise<Entry[]> {
+export async function readPackTable(store: Pick<Store, 'get'>, pack: PackId, lengthBytes: number): Promise<Entry[]> {
   const key = packKey(pack);
   if (lengthBytes < trailerBytes) throw damaged(key, 'it is too short');
   let tailBytes = Math.min(lengthBytes, tailGuessBytes);
@@ -100,7 +100,7 @@ export async function readPackTable(store: Store, pack: PackId, lengthBytes: num
   return entries;
 }
 
-async function readTail(store: Store, key: Key, lengthBytes: number, tailBytes: number): Promise<Buffer> {
+async function readTail(store: Pick<Store, 'get'>, key: Key, lengthBytes: number, tailBytes: number): Promise<Buffer> {
   const bytes = await store.get(key, {start: lengthBytes - tailBytes, end: lengthBytes});
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

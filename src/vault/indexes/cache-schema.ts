@@ -3,7 +3,7 @@ import {dirname} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {makeFolderSync} from '../../lib/files.ts';
 
-const schemaVersion = 3;
+const schemaVersion = 4;
 
 /** How long to wait while another process of bkp holds the file. */
 const busyTimeoutMs = 20_000;
@@ -22,6 +22,7 @@ const schema = `
   CREATE TABLE objects (
     key TEXT PRIMARY KEY, version TEXT NOT NULL, size INTEGER NOT NULL, checksum BLOB NOT NULL, bytes BLOB NOT NULL
   );
+  CREATE TABLE last_commits (prefix TEXT PRIMARY KEY, manifest TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE retained (key TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;
 `;
 

@@ -2,10 +2,10 @@ import type {Key, ObjectFacts, Store} from '../../stores/index.ts';
 import {
   damagedPackOfKey,
   damagedPrefix,
+  headerKey,
   type IndexId,
   indexOfKey,
   indexPrefix,
-  isNamedKey,
   locksPrefix,
   packOfKey,
   packsPrefix,
@@ -18,12 +18,13 @@ import type {PackId} from '../types.ts';
 export type PacksInStore = ReadonlyMap<PackId, {lengthBytes: number; modifiedAtMs: number}>;
 
 /**
- * Everything in a store: from a server by one listing, because each page of it is paid for; from a disk by one
- * listing for each folder, because there may be foreign, unreadable folders beside those of the vault.
+ * Everything in a store but manifests and documents: from a server by one listing, because each page of it is paid for;
+ * from a disk by one listing for each folder, because there may be foreign, unreadable folders beside those of the
+ * vault.
  *
- * The pages of a listing do not show one point in time, but they arrive in the order of the keys: manifests,
- * damage notes, indexes, leases, packs, notes of removals. That is enough for a writer whose lease was in the
- * store before the first page:
+ * The pages of a listing do not show one point in time, but they arrive in the order of the keys: damage notes,
+ * indexes, leases, packs, notes of removals. That is enough for a writer whose lease was in the store before the first
+ * page:
  * - A collector that begins after the page of leases finds the writer's lease and waits. If that page shows a
  *   collector, the writer waits for it and lists the store again. A collector that ended before that page may
  *   have changed what the earlier pages show:
@@ -41,8 +42,6 @@ export type PacksInStore = ReadonlyMap<PackId, {lengthBytes: number; modifiedAtM
  *   note that was removed meanwhile costs one chunk that is stored twice.
  */
 export type Listing = {
-  /** Manifests and documents; empty for a store without a server, whose objects have no versions. */
-  named: readonly ObjectFacts[];
   damaged: ReadonlySet<PackId>;
   indexes: ReadonlySet<IndexId>;
   leases: Leases;
@@ -55,21 +54,17 @@ export type Listing = {
 const folders = [damagedPrefix, indexPrefix, locksPrefix, packsPrefix, removalsPrefix];
 
 export async function listVault(store: Store): Promise<Listing> {
-  const named: ObjectFacts[] = [];
   const damaged = new Set<PackId>();
   const indexes = new Set<IndexId>();
   const removals: Key[] = [];
   const groups = new LeaseGroups();
   const packs = new Map<PackId, {lengthBytes: number; modifiedAtMs: number}>();
-  const prefixes = store.properties.flatListing ? [''] : folders;
-  for await (const facts of listEach(store, prefixes)) {
-    const {key, sizeBytes, modifiedAtMs} = facts;
+  for await (const {key, sizeBytes, modifiedAtMs} of listEach(store)) {
     if (key.startsWith(packsPrefix)) {
       const id = packOfKey(key);
       if (id !== undefined) packs.set(id, {lengthBytes: sizeBytes, modifiedAtMs});
     } else if (key.startsWith(locksPrefix)) groups.add(key);
     else if (key.startsWith(removalsPrefix)) removals.push(key);
-    else if (isNamedKey(key)) named.push(facts);
     else {
       const index = key.startsWith(indexPrefix) ? indexOfKey(key) : undefined;
       const pack = key.startsWith(damagedPrefix) ? damagedPackOfKey(key) : undefined;
@@ -77,11 +72,13 @@ export async function listVault(store: Store): Promise<Listing> {
       if (pack !== undefined) damaged.add(pack);
     }
   }
-  return {named, damaged, indexes, leases: groups.leases, packs, removals};
+  return {damaged, indexes, leases: groups.leases, packs, removals};
 }
 
-async function* listEach(store: Store, prefixes: readonly string[]): AsyncIterable<ObjectFacts> {
-  for (const prefix of prefixes) yield* store.list(prefix);
+async function* listEach(store: Store): AsyncIterable<ObjectFacts> {
+  // Manifests and documents come before the header. A long chain has many, and a writer does not need them here.
+  if (store.properties.flatListing) yield* store.list('', {after: headerKey});
+  else for (const prefix of folders) yield* store.list(prefix);
 }
 
 export async function listIndexes(store: Store): Promise<ReadonlySet<IndexId>> {

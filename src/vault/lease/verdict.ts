@@ -1,4 +1,4 @@
-import type {Key, ObjectFacts, Store} from '../../stores/index.ts';
+import type {Key, ListOptions, ObjectFacts, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
 import {isDamage} from '../format/damage.ts';
 import {isManifestKey, manifestPrefixes} from '../format/key.ts';
@@ -59,12 +59,16 @@ export async function withdraw(store: Store, manifest: Key, lease: string): Prom
 }
 
 /** Lists every manifest that counts, and every document; not the notes and verdicts beside manifests. */
-export async function* listCounted(store: Store, prefix: string, onVoided?: (key: Key) => void) {
+export async function* listCounted(
+  store: Store,
+  prefix: string,
+  {after, onVoided}: ListOptions & {onVoided?: (key: Key) => void} = {},
+) {
   let held: ObjectFacts | undefined;
   let verdicts: Key[] = [];
   /** Other objects in the folder of the held one: its reports come before its verdicts. */
   let others: ObjectFacts[] = [];
-  for await (const facts of store.list(prefix)) {
+  for await (const facts of store.list(prefix, {after})) {
     const beside = parseBeside(facts.key);
     if (beside !== undefined) {
       if (beside.what === 'verdict' && beside.manifest === held?.key) verdicts.push(facts.key);

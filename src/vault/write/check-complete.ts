@@ -2,6 +2,7 @@ import {BkpError} from '../../errors/index.ts';
 import type {Key} from '../../stores/index.ts';
 import {indexKey, packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
+import type {PacksInStore} from '../indexes/listing.ts';
 import type {Lease} from '../lease/lease.ts';
 import {neededPacks} from '../read/needed-packs.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
@@ -10,13 +11,13 @@ import type {Manifest, PackId} from '../types.ts';
 /**
  * Checks that all that the manifest needs is in packs that are in the store with their length. The listing that shows
  * it also confirms the lease, which saves a request.
- * @returns the keys of these packs and of their indexes
+ * @returns the keys of these packs and of their indexes, and all packs in the store
  * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
  */
 export async function checkComplete(
   {index, reader, lease}: {index: ChunkIndex; reader: StreamReader; lease: Lease},
   manifest: Manifest,
-): Promise<Key[]> {
+): Promise<{keys: Key[]; packs: PacksInStore}> {
   const needed = [...(await neededPacks({index, reader}, manifest.streams))];
   const {listing} = await lease.confirmBy(() => index.observe());
   for (const pack of needed) {
@@ -24,7 +25,8 @@ export async function checkComplete(
     if (lengthBytes !== index.packLength(pack) || !index.mayRelyOn(pack)) throw incomplete(index, pack, lengthBytes);
   }
   const indexes = new Set(needed.flatMap((pack) => index.indexesOfPack(pack)));
-  return [...needed.map(packKey), ...[...indexes].filter((id) => listing.indexes.has(id)).map(indexKey)];
+  const keys = [...needed.map(packKey), ...[...indexes].filter((id) => listing.indexes.has(id)).map(indexKey)];
+  return {keys, packs: listing.packs};
 }
 
 /** @param lengthBytes of the pack in the store; undefined if it is not there */

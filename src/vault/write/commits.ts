@@ -7,9 +7,11 @@ import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {ObjectCache} from '../indexes/object-cache.ts';
 import type {Lease} from '../lease/lease.ts';
 import {pendingKey, withdraw} from '../lease/verdict.ts';
+import type {LastCommits} from '../read/last-commits.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {Manifest, WriteStats} from '../types.ts';
 import {checkComplete} from './check-complete.ts';
+import {hasManySmall} from './merge-small.ts';
 import type {ObjectLock} from './object-lock.ts';
 import type {PackWriter} from './pack-writer.ts';
 
@@ -20,6 +22,7 @@ export type CommitDeps = {
   packs: PackWriter;
   /** Absent for a store without versions, where the cache saves nothing. */
   cached: ObjectCache | undefined;
+  lastCommits: LastCommits;
   lease: Lease;
   objectLock: ObjectLock;
   stats: WriteStats;
@@ -36,6 +39,9 @@ export class Commits {
   /** Manifests that do not count under this lease, even if they arrive. */
   readonly #void = new Set<Key>();
 
+  /** See `VaultWriter.sawManySmallPacks`. */
+  sawManySmallPacks = false;
+
   constructor(deps: CommitDeps) {
     this.#deps = deps;
   }
@@ -49,14 +55,15 @@ export class Commits {
   async commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'> {
     assert(isManifestKey(key), `${key} is a manifest's key`);
     assert(!this.#void.has(key), 'after a failed commit, only another writer commits the same manifest again');
-    const {store, index, packs, lease, objectLock, cached, stats} = this.#deps;
+    const {store, index, packs, lease, objectLock, cached, lastCommits, stats} = this.#deps;
     await packs.flush();
     const pending = pendingKey(key, lease.id);
     // Put before the listing that confirms the lease: a collector that ends the lease after that listing finds it, and
     // decides whether the manifest counts.
     await store.put(pending, new Uint8Array(), {ifAbsent: true});
     this.#finished.push(pending);
-    const needed = await checkComplete(this.#deps, manifest);
+    const {keys: needed, packs: present} = await checkComplete(this.#deps, manifest);
+    this.sawManySmallPacks = hasManySmall(present);
     // The check may have found chunks in packs that no index lists.
     stats.storedBytes += await index.flush();
     const sealed = await sealManifest({...manifest, lease: lease.id});
@@ -75,6 +82,7 @@ export class Commits {
     }
     if (Buffer.compare(await store.get(key), sealed) !== 0) throw damaged(key, 'it is not what was just written');
     cached?.saveObject(key, sealed);
+    lastCommits.note(key);
     stats.storedBytes += sealed.length;
     return 'written';
   }

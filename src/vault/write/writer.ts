@@ -6,6 +6,7 @@ import {RecipeBuilder} from '../format/recipe.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {ObjectCache} from '../indexes/object-cache.ts';
 import type {Lease} from '../lease/lease.ts';
+import type {LastCommits} from '../read/last-commits.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {
   ChunkId,
@@ -34,6 +35,7 @@ export type WriterDeps = {
   reader: StreamReader;
   /** Absent for a store without versions, where the cache saves nothing. */
   cached: ObjectCache | undefined;
+  lastCommits: LastCommits;
   lease: Lease;
   objectLock: ObjectLock;
   compressionLevel: number;
@@ -55,7 +57,7 @@ export class Writer implements VaultWriter {
   readonly #commits: Commits;
 
   constructor(deps: WriterDeps) {
-    const {store, index, reader, cached, lease, objectLock, uploadsAtOnce, randomId} = deps;
+    const {store, index, cached, uploadsAtOnce, randomId} = deps;
     const {stats} = this;
     const onStored = (bytes: number) => {
       stats.storedBytes += bytes;
@@ -65,11 +67,15 @@ export class Writer implements VaultWriter {
     const {compressionLevel, compressionThreads} = deps;
     this.#packs = packs;
     this.#chunks = new ChunkWriter({store, index, packs, cached, stats, compressionLevel, compressionThreads});
-    this.#commits = new Commits({store, index, reader, packs, cached, lease, objectLock, stats});
+    this.#commits = new Commits({...deps, packs, stats});
   }
 
   get id(): string {
     return this.#deps.lease.id;
+  }
+
+  get sawManySmallPacks(): boolean {
+    return this.#commits.sawManySmallPacks;
   }
 
   keptBytes(id: ChunkId): number | undefined {

@@ -7,7 +7,6 @@ import {sealDocument} from '../../../src/vault/format/manifest.ts';
 import {
   backup,
   changed,
-  fakeClock,
   findings,
   keysOf,
   manifestKey,
@@ -79,23 +78,6 @@ test('an object that this home wrote is not fetched', async () => {
   await backup(vault, 'one', [{bytes: noise(5000, 2)}]);
   vault.close();
   expect((await look(store)).reads).toEqual([]);
-});
-
-test('a writer’s listing replaces one of the folder for one minute', async () => {
-  const {store} = await make();
-  await look(store);
-  const clock = fakeClock();
-  const vault = await open(store, {cacheFile, clock});
-  const writer = await vault.writer({purpose: 'backup'});
-  store.reads.length = 0;
-  expect(await vault.document(documentKey)).toEqual({name: 'shop'});
-  await vault.manifest(manifestKey('one'));
-  expect(store.reads).toEqual([]);
-  clock.advance(60_000);
-  await vault.manifest(manifestKey('one'));
-  expect(store.reads).toEqual([manifestKey('one')]);
-  await writer.close();
-  vault.close();
 });
 
 describe('a copy is not used', () => {

@@ -42,8 +42,8 @@ export class Connection {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   /**
-   * Counts what may change the schema without a new `schema_version`: edits of sqlite_schema itself, and rollbacks, after
-   * which another change has the version of the one that was rolled back.
+   * Counts what may change the schema without a new `schema_version`: edits of sqlite_schema itself, and rollbacks,
+   * after which another change has the version of the one that was rolled back.
    */
   schemaResets = 0;
 

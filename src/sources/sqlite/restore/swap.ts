@@ -37,10 +37,11 @@ export function swapTables(
     swapped.map(({table}) => table.name),
   );
   const tracked = new Set(trackedTables(connection).map(({name}) => foldName(name)));
-  for (const {table} of swapped) {
-    removeTracking(connection, table.name);
-    connection.exec(`DROP TABLE main.${quoteName(table.name)}`);
-  }
+  removeTracking(
+    connection,
+    swapped.map(({table}) => table.name),
+  );
+  for (const {table} of swapped) connection.exec(`DROP TABLE main.${quoteName(table.name)}`);
   requireFreeNames(connection, swap.schemas, []);
   createTables(connection, {...swap, objects: [], notice}, landings);
   dependents.requireTriggers(notice);
