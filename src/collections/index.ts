@@ -6,7 +6,7 @@ export {leftBehind} from './backup/members.ts';
 export {type PlannedBackup, planBackup, planWantedBackup, whyFull} from './backup/plan.ts';
 export {type CleanupDrop, type CleanupReport, type CleanupRetention, cleanUp} from './care/cleanup.ts';
 export {compareWithSource, planCompare} from './care/compare.ts';
-export {type DrillRequest, drill, drillBytes, planDrill} from './care/drill.ts';
+export {type DrillRequest, drill, drillBytes, isDrilledInFile, planDrill} from './care/drill.ts';
 export {planDropBackup, planDropCollection} from './care/drop-backup.ts';
 export {type PinRequest, type PinTools, pinBackup, unpinBackup} from './care/pin.ts';
 export {listReports, type StoredReport} from './care/reports.ts';

@@ -68,6 +68,11 @@ function unknownTables(description: string): BkpError {
   );
 }
 
+/** Whether backups of this source are restored into a file, and not by a server. @param description of the source */
+export function isInFile(description: string): boolean {
+  return productNamed(description)?.openTablesIn !== undefined;
+}
+
 /**
  * The same database as files. Opens nothing yet.
  * @throws BkpError `UNSUPPORTED` when the database system is only backed up as tables

@@ -412,6 +412,25 @@ export type Abilities = {
   modes: readonly MergeMode[];
 };
 
+/** A database of its own on the source's server, for tables that are thrown away. */
+export interface ScratchDatabase {
+  readonly source: TableSource;
+  /** Has the server check what was restored; sentences about it. @throws BkpError `SOURCE_DAMAGED` */
+  verify(): Promise<{checked: readonly string[]; notChecked: readonly string[]}>;
+  /** Runs a query that can only read. It holds if it returns one row whose first column is true. */
+  ask(sql: string): Promise<{held: boolean; found: string}>;
+  remove(): Promise<void>;
+}
+
+/** Creates databases on the source's server. An id consists of hexadecimal digits. */
+export interface ScratchDatabases {
+  /** @throws BkpError `PRECONDITION` if the role may not create one */
+  require(): Promise<void>;
+  create(id: string): Promise<ScratchDatabase>;
+  /** Removes what a crash left. */
+  remove(id: string): Promise<void>;
+}
+
 /** One point that `bkp doctor` reports; `next`: what to do when it is not well. */
 export type SourceCheck = {what: string; ok: boolean; detail: string; next?: string};
 
@@ -420,6 +439,8 @@ export interface TableSource {
   /** As the user wrote it, without secrets, absolute: `sqlite::path=/srv/app.db`. */
   readonly description: string;
   readonly abilities: Abilities;
+  /** Absent for a database in a file: a file of its own serves as well. */
+  readonly scratch?: ScratchDatabases;
 
   /**
    * Stays with the database, whatever its path; the first tracking creates it. Undefined before that, and when

@@ -2,7 +2,7 @@ import {type Operation, operationId} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {withFileSource, withSource} from '../places/source-places.ts';
 
-import {removeScratch} from './scratch.ts';
+import {removeScratch, scratchId} from './scratch.ts';
 import {orderOf} from './work-order.ts';
 
 /**
@@ -22,6 +22,9 @@ export async function cleanAfter(
     );
   if (order?.do === 'dbdrill') await (await import('../../sources/index.ts')).endLeftover(order.product, order.folder);
   if (order?.do === 'drill' || order?.do === 'compare' || order?.do === 'dbdrill') removeScratch(order.folder);
+  if ((order?.do === 'drill' || order?.do === 'compare') && order.onServer) {
+    await withSource(deps, order.place, async (source) => source.scratch?.remove(scratchId(order.folder)));
+  }
   if (order?.do !== 'restore') return undefined;
   // A user who has cancelled does not want to continue.
   const isCancelled = operation.state.name === 'done' && operation.state.outcome.status === 'CANCELLED';

@@ -2,54 +2,70 @@ import {randomBytes} from 'node:crypto';
 import {join} from 'node:path';
 import {compareWithSource, drill, drillBytes} from '../../collections/index.ts';
 import {checkFile} from '../../query/index.ts';
-import {openSource} from '../../sources/index.ts';
+import {openSource, type ScratchDatabase, type TableSource} from '../../sources/index.ts';
 import {withSource} from '../places/source-places.ts';
 import {reportAuthor} from './author.ts';
-import {withScratch} from './scratch.ts';
-import type {Run} from './work.ts';
+import {requireServer, scratchId, withScratch} from './scratch.ts';
+import type {OrderOf, Run, Work} from './work.ts';
 
 /** A query that runs longer than a day is no check. */
 const mostSeconds = 24 * 60 * 60;
 
-export const drillCollection: Run<'drill'> = async (work, {collection, backup, queries, folder}) => {
-  const {deps, vault, operation, signal} = work;
-  const {selectMebibytes: mebibytes} = await deps.settings();
-  const path = join(folder, 'restored.db');
-  const bytes = await drillBytes(vault, {collection, backup});
-  return withScratch(deps, folder, {
-    bytes,
-    use: async () => {
-      const {rows, logicalBytes} = await drill(
-        {
-          ...work,
-          scratch: await openSource({scheme: 'sqlite', path}),
-          check: (sql) => checkFile(path, sql, {limits: {seconds: mostSeconds, mebibytes}, signal}),
-          author: reportAuthor(deps, operation),
-          random: randomBytes(4).toString('hex'),
-        },
-        {collection, backup, queries},
-      );
-      return {backup: `${collection}/${backup}`, rows, logicalBytes};
-    },
+/** Where a backup is restored for a while. */
+type Place = Omit<ScratchDatabase, 'remove'>;
+
+export const drillCollection: Run<'drill'> = async (work, order) => {
+  const {collection, backup, queries} = order;
+  return inScratch(work, order, async ({source: scratch, ask, verify}) => {
+    const check = async (sql: string) => ({sql, ...(await ask(sql))});
+    const tools = {...work, scratch, check, verify, ...reported(work)};
+    const {rows, logicalBytes} = await drill(tools, {collection, backup, queries});
+    return {backup: `${collection}/${backup}`, rows, logicalBytes};
   });
 };
 
-export const compareCollection: Run<'compare'> = async (work, {collection, backup, folder, place}) => {
-  const {deps, vault, operation} = work;
-  const bytes = await drillBytes(vault, {collection, backup});
-  const run = () =>
-    withSource(deps, place, async (source) => {
-      const {rows, logicalBytes} = await compareWithSource(
-        {
-          ...work,
-          source,
-          scratch: await openSource({scheme: 'sqlite', path: join(folder, 'restored.db')}),
-          author: reportAuthor(deps, operation),
-          random: randomBytes(4).toString('hex'),
-        },
-        {collection, backup},
-      );
+export const compareCollection: Run<'compare'> = async (work, order) => {
+  const {collection, backup, place} = order;
+  return inScratch(work, order, ({source: scratch}) =>
+    withSource(work.deps, place, async (source) => {
+      const tools = {...work, source, scratch, ...reported(work)};
+      const {rows, logicalBytes} = await compareWithSource(tools, {collection, backup});
       return {backup: `${collection}/${backup}`, rows, logicalBytes};
-    });
-  return withScratch(deps, folder, {bytes, use: run});
+    }),
+  );
 };
+
+const reported = ({deps, operation}: Work) => ({
+  author: reportAuthor(deps, operation),
+  random: randomBytes(4).toString('hex'),
+});
+
+/** The place exists while `use` runs: a file, or a database on the source's server. */
+async function inScratch<T>(
+  {deps, vault, signal}: Work,
+  {collection, backup, folder, onServer, place}: OrderOf<'drill'> | OrderOf<'compare'>,
+  use: (place: Place) => Promise<T>,
+): Promise<T> {
+  if (onServer) return withSource(deps, place, (source) => onServerOf(source, scratchId(folder), use));
+  const {selectMebibytes: mebibytes} = await deps.settings();
+  const path = join(folder, 'restored.db');
+  return withScratch(deps, folder, {
+    bytes: await drillBytes(vault, {collection, backup}),
+    use: async () =>
+      use({
+        source: await openSource({scheme: 'sqlite', path}),
+        ask: (sql) => checkFile(path, sql, {limits: {seconds: mostSeconds, mebibytes}, signal}),
+        // A restore with the full check runs it.
+        verify: async () => ({checked: ["SQLite's integrity_check found no fault in it."], notChecked: []}),
+      }),
+  });
+}
+
+async function onServerOf<T>(source: TableSource, id: string, use: (place: Place) => Promise<T>): Promise<T> {
+  const database = await requireServer(source).create(id);
+  try {
+    return await use(database);
+  } finally {
+    await database.remove();
+  }
+}

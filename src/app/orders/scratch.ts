@@ -5,6 +5,7 @@ import {makeInHome} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {formatBytes} from '../../lib/figures.ts';
 import {makeFolderSync} from '../../lib/files.ts';
+import type {ScratchDatabases, TableSource} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 
 // Where drills and comparisons restore to: a folder for each operation, which is removed at its end.
@@ -43,6 +44,17 @@ export async function withScratch<T>(
     removeScratch(folder);
   }
 }
+
+/** @throws BkpError `PRECONDITION` if the source is a file, and the backup is of a server */
+export function requireServer({scratch, description}: TableSource): ScratchDatabases {
+  if (scratch !== undefined) return scratch;
+  throw new BkpError('PRECONDITION', `the backup is of a server, and ${description} is none`, {
+    next: 'name a server where bkp may create a database: bkp --source postgres://localhost/postgres sql --wait "…"',
+  });
+}
+
+/** The database of a drill on a server has the digits of the folder that a drill in a file would have. */
+export const scratchId = (folder: string) => basename(folder).replace(/^drill-/u, '');
 
 /** Removes what a drill left, and nothing that is not named like its folder. */
 export function removeScratch(folder: string): void {

@@ -44,9 +44,19 @@ type CollectionOrder = {
     }
   | {do: 'verify'; collection: string; backup?: BackupName; level: VerifyLevel; budget?: VerifyBudget; heal?: Workplace}
   /** The newest backup, and the source. */
-  | {do: 'compare'; collection: string; backup: BackupName; folder: string}
-  /** `folder`: where the backup is restored; it is removed at the end. */
-  | {do: 'drill'; collection: string; backup: BackupName; queries: readonly string[]; folder: string}
+  | {do: 'compare'; collection: string; backup: BackupName; folder: string; onServer?: true}
+  /**
+   * `folder`: where the backup is restored; it is removed at the end. `onServer`: instead into a new database on the
+   * source's server, with the folder's digits in its name.
+   */
+  | {
+      do: 'drill';
+      collection: string;
+      backup: BackupName;
+      queries: readonly string[];
+      folder: string;
+      onServer?: true;
+    }
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
   /** With `collection`: also removes what its KEEP_… settings do not keep; with `drop`, that backup instead. */
   | {do: 'cleanup'; collection?: string; drop?: BackupName}
@@ -171,7 +181,14 @@ const orderSchema = v.variant('do', [
     budget,
     heal: maybe(place),
   }),
-  v.object({...common, do: v.literal('compare'), collection: name, backup, folder: name}),
+  v.object({
+    ...common,
+    do: v.literal('compare'),
+    collection: name,
+    backup,
+    folder: name,
+    onServer: maybe(v.literal(true)),
+  }),
   v.object({
     ...common,
     do: v.literal('drill'),
@@ -179,6 +196,7 @@ const orderSchema = v.variant('do', [
     backup,
     queries: v.pipe(v.array(text), v.readonly()),
     folder: name,
+    onServer: maybe(v.literal(true)),
   }),
   v.object({...common, do: v.literal('copy'), collection: name, backup: maybe(backup), to: place}),
   v.object({...common, do: v.literal('cleanup'), collection: maybe(name), drop: maybe(backup)}),

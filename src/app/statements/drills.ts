@@ -1,6 +1,6 @@
-import {planCompare, planDrill} from '../../collections/index.ts';
+import {isDrilledInFile, planCompare, planDrill} from '../../collections/index.ts';
 import {backupRef} from '../../sql/index.ts';
-import {scratchFolder} from '../orders/scratch.ts';
+import {requireServer, scratchFolder} from '../orders/scratch.ts';
 import {collectionSubject, startOperation} from '../orders/start.ts';
 import {withSource} from '../places/source-places.ts';
 import {type AtPlace, withVault} from '../places/workplace.ts';
@@ -16,13 +16,15 @@ export async function drillStatement(
 ): Promise<StatementResult> {
   const {deps} = at;
   const {collection, point} = backupRef(statement.backup, deps.nowMicros());
-  const {backup, place} = await withVault(at, {create: false}, async (vault, place) => ({
-    backup: await (level === 'restore' ? planDrill : planCompare)(vault, {collection, point}),
-    place,
-  }));
-  // A wrong or missing source is reported at once.
+  const {backup, place, isInFile} = await withVault(at, {create: false}, async (vault, place) => {
+    const found = await (level === 'restore' ? planDrill : planCompare)(vault, {collection, point});
+    return {backup: found, place, isInFile: await isDrilledInFile(vault, {collection, backup: found})};
+  });
+  // A wrong or missing source is reported at once, and one whose server may not create a database.
   if (level === 'source') await withSource(deps, place, (source) => source.identity());
-  const of = {place, collection, backup, folder: await scratchFolder(deps)};
+  if (!isInFile) await withSource(deps, place, (source) => requireServer(source).require());
+  const onServer = isInFile ? {} : ({onServer: true} as const);
+  const of = {place, collection, backup, folder: await scratchFolder(deps), ...onServer};
   const operation = await startOperation(
     deps,
     level === 'restore' ? {do: 'drill', ...of, queries} : {do: 'compare', ...of},

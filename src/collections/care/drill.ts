@@ -10,7 +10,7 @@ import {
   type WorkTools,
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {TableSource} from '../../sources/index.ts';
+import {isInFile, type TableSource} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Vault, VaultReader} from '../../vault/index.ts';
 import {type RestoreReport, restoreBackup} from '../restore/restore.ts';
@@ -33,10 +33,14 @@ export type DrillTools = WorkTools & {
   scratch: TableSource;
   /** Runs a query in the restored database. */
   check: (sql: string) => Promise<Report['queries'][number]>;
+  /** Has the database check itself; sentences about it. @throws BkpError `SOURCE_DAMAGED` */
+  verify: () => Promise<{checked: readonly string[]; notChecked: readonly string[]}>;
   author: ReportAuthor;
   /** 8 random hex digits. */
   random: string;
 };
+
+type Verified = Awaited<ReturnType<DrillTools['verify']>>;
 
 export type DrillReport = KeptReport & {rows: number; logicalBytes: number};
 
@@ -58,12 +62,15 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
     notices.push(text);
     tools.notice(text);
   };
-  const {restored, fault} = await attemptRestore(() =>
-    restoreBackup(
+  let verified: Verified = {checked: [], notChecked: []};
+  const {restored, fault} = await attemptRestore(async () => {
+    const report = await restoreBackup(
       {...tools, vault, source: tools.scratch, notice},
       {collection, backup: name, stagingId: 'drill', check: 'full'},
-    ),
-  );
+    );
+    verified = await tools.verify();
+    return report;
+  });
   const restoredAtMicros = nowMicros();
   const queries: Report['queries'][number][] = [];
   if (restored !== undefined) {
@@ -82,7 +89,7 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
     startedAt: isoText(startedAtMicros),
     endedAt: isoText(nowMicros()),
     ...(restored === undefined ? {} : {restoreSeconds: (restoredAtMicros - startedAtMicros) / 1e6}),
-    ...statementsOf(backup, restored, queries.length),
+    ...statementsOf(backup, restored, {queries: queries.length, verified}),
     tables: restored === undefined ? [] : comparedTables(backup, restored),
     queries,
     faults,
@@ -109,6 +116,14 @@ export async function planDrill(
   return findBackup(vault, {collection, backups, point});
 }
 
+/** Whether a file is enough for the restored backup. Otherwise a server of its product must create a database. */
+export async function isDrilledInFile(
+  vault: VaultReader,
+  of: Pick<DrillRequest, 'collection' | 'backup'>,
+): Promise<boolean> {
+  return isInFile((await readBackup(vault, of.collection, of.backup)).body.source.description);
+}
+
 /** About how many bytes the restored database has, its indexes and free space in pages included. */
 export async function drillBytes(vault: VaultReader, of: Pick<DrillRequest, 'collection' | 'backup'>): Promise<number> {
   const {streams} = await readBackup(vault, of.collection, of.backup);
@@ -120,7 +135,7 @@ const pagesPerByte = 1.3;
 function statementsOf(
   {body}: Backup,
   restored: RestoreReport | undefined,
-  queries: number,
+  {queries, verified}: {queries: number; verified: Verified},
 ): Pick<DraftReport, 'checked' | 'notChecked'> {
   if (restored === undefined) {
     return {checked: [], notChecked: ['The backup could not be restored, so nothing else was checked.']};
@@ -133,7 +148,7 @@ function statementsOf(
     checked: [
       'Every byte that the restore read had the hash that the backup names.',
       `All ${body.tables.length} tables were restored into an empty database, with indexes, triggers and views.`,
-      "SQLite's integrity_check found no fault in it.",
+      ...verified.checked,
       ...(compared.size > 0
         ? [`The rows of ${compared.size} tables are, in number and in every value, those that the backup recorded.`]
         : []),
@@ -143,6 +158,7 @@ function statementsOf(
       ...(queries > 0 ? [`${queries} of the user's queries ran in it.`] : []),
     ],
     notChecked: [
+      ...verified.notChecked,
       ...(unknown.length > 0 ? [`The backup recorded no hash of the values of ${namesOf(unknown)}.`] : []),
       ...(uncounted.length > 0 ? [`It recorded no number of rows of ${namesOf(uncounted)}.`] : []),
       "Whether the backup is what the database contained: LEVEL='source' compares them.",

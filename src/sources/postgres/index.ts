@@ -7,6 +7,7 @@ import type {
   Incoming,
   Mark,
   MergeMode,
+  ScratchDatabases,
   Snapshot,
   SnapshotOptions,
   SourceCheck,
@@ -26,6 +27,14 @@ import {type Resolved, resolveConnection} from './connection/resolve.ts';
 import {chooseTables} from './restore/choose.ts';
 import {withoutKey} from './restore/merge-fit.ts';
 import {requireFreeNames, withoutPrimaryKey} from './restore/obstacles.ts';
+import {
+  askRestored,
+  createScratch,
+  removeScratch,
+  requireCreatedb,
+  scratchName,
+  verifyRestored,
+} from './restore/scratch-database.ts';
 import {discardStaging, PostgresStaging} from './restore/staging.ts';
 import {partsText, storedTables} from './restore/stored.ts';
 import {findPrograms} from './schema/programs.ts';
@@ -66,6 +75,26 @@ export class PostgresSource implements TableSource {
     this.description = options.description;
     this.#options = options;
   }
+
+  readonly scratch: ScratchDatabases = {
+    require: async () => requireCreatedb(await this.#shared()),
+    create: async (id) => {
+      const connection = await this.#shared();
+      await createScratch(connection, id);
+      const parameters = {...this.#options.parameters, dbname: scratchName(id)};
+      const source = new PostgresSource({...this.#options, parameters});
+      return {
+        source,
+        verify: async () => verifyRestored(await source.#shared()),
+        ask: async (sql) => askRestored(await source.#shared(), sql),
+        remove: async () => {
+          await source.close();
+          await removeScratch(await this.#shared(), id);
+        },
+      };
+    },
+    remove: async (id) => removeScratch(await this.#shared(), id),
+  };
 
   async identity(): Promise<string | undefined> {
     return identityOf(await this.#shared());

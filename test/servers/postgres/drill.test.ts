@@ -1,0 +1,82 @@
+import {join} from 'node:path';
+import {expect, onTestFinished, test} from 'vitest';
+import {openDesk} from '../../helpers/desk.ts';
+import {awkwardChanges, awkwardSchema} from './awkward.ts';
+import {clusterOfFile, type TestDatabase} from './cluster.ts';
+
+const cluster = clusterOfFile();
+
+const address = (name: string, user = 'postgres') =>
+  `host=${join(cluster().folder, 's')} port=${cluster().port} dbname=${name} user=${user}`;
+
+async function backedUp(schema: string) {
+  const database = await cluster().create();
+  onTestFinished(() => database.close());
+  await database.exec(schema);
+  const desk = openDesk(undefined, {
+    BKP_SOURCE: address(database.name),
+    PATH: `${cluster().bin}:${process.env.PATH}`,
+  });
+  const done = async (...args: string[]) => {
+    const result = await desk.bkp(...args);
+    expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
+    return `${result.stdout}${result.stderr}`;
+  };
+  await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
+  await done('sql', '--wait', 'BACKUP c');
+  return {database, desk, done};
+}
+
+const scratches = (database: TestDatabase) =>
+  database.rows("(SELECT datname FROM pg_database WHERE datname LIKE 'bkp\\_drill%')");
+
+test('a drill restores a backup into a database of its own, asks it, and removes it', async () => {
+  const {database, desk, done} = await backedUp(awkwardSchema);
+  await database.exec(awkwardChanges);
+  await done('sql', '--wait', 'BACKUP c INCREMENTAL');
+  await done('sql', '--wait', "VERIFY c WITH (LEVEL='restore', CHECK_SQL='SELECT count(*) > 0 FROM a')");
+  const page = await done('report', 'c');
+  expect(page).toContain('RESTORE DRILL: PASSED');
+  // The extension is not among the programs of the tests.
+  expect(page).toContain('amcheck');
+  expect(page).toContain('The rows of 9 tables are, in number and in every value');
+  expect(page).not.toContain('integrity_check');
+  const failed = await desk.bkp('sql', '--wait', "VERIFY c WITH (LEVEL='restore', CHECK_SQL='SELECT nope FROM a')");
+  expect(failed.status).not.toBe(0);
+  expect(failed.stderr).toContain('the query does not hold: SELECT nope FROM a');
+  expect(await scratches(database)).toEqual([]);
+});
+
+test('a role that may not create a database is told what it needs, before anything begins', async () => {
+  const {database, desk} = await backedUp('CREATE TABLE t (id int PRIMARY KEY)');
+  await database.exec('CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader');
+  const refused = await desk.bkp(
+    '--source',
+    address(database.name, 'reader'),
+    'sql',
+    "VERIFY c WITH (LEVEL='restore')",
+  );
+  expect(refused.status).not.toBe(0);
+  expect(refused.stderr).toContain('the role reader may not create a scratch database');
+  expect(refused.stderr).toContain('ALTER ROLE "reader" CREATEDB');
+  const file = await desk.bkp('--source', 'sqlite::path=/nowhere/x.db', 'sql', "VERIFY c WITH (LEVEL='restore')");
+  expect(file.stderr).toContain('the backup is of a server');
+});
+
+test('the source is compared with its newest backup plus the tracked changes, and what differs is named', async () => {
+  const {database, desk, done} = await backedUp(`CREATE TABLE t (id int PRIMARY KEY, v text);
+    INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, 50) g`);
+  await database.exec("UPDATE t SET v = 'seen' WHERE id = 3");
+  await done('sql', '--wait', "VERIFY c WITH (LEVEL='source')");
+  expect(await done('report', 'c')).toContain('PASSED');
+  // What a superuser removes from the log, no increment has.
+  await database.exec(`DELETE FROM t WHERE id = 1; UPDATE t SET v = 'hidden' WHERE id = 2;
+    INSERT INTO t VALUES (99, '');
+    SET _bkp.trim = on; DO $$ BEGIN EXECUTE 'DELETE FROM _bkp.log_' || 't'::regclass::oid; END $$;
+    RESET _bkp.trim`);
+  const failed = await desk.bkp('sql', '--wait', "VERIFY c WITH (LEVEL='source')");
+  expect(failed.status).not.toBe(0);
+  expect(failed.stderr).toContain('public.t: 1 row only in the source (99), 2 rows with other values (2; 3)');
+  expect(failed.stderr).toContain('1 row only in the backup and its changes (1)');
+  expect(await scratches(database)).toEqual([]);
+});
