@@ -9,6 +9,7 @@ import type {
   VerifyOptions,
 } from '../vault/index.ts';
 import type {WorkTools} from './tools.ts';
+import {unneededNotice} from './unneeded-notice.ts';
 import {ChunkUses} from './uses.ts';
 
 /** An error lists at most this many faults and counts the others. */
@@ -80,8 +81,10 @@ export async function verifyEach<Name, Backup>(
   };
   const found = await vault.verify(recipes, options);
   const isHealed = heal !== undefined && found.findings.length > 0;
-  const {findings, coverage, unrecorded} = isHealed ? await heal(recipes, {found, options}) : found;
+  const {findings, harmless, coverage, unrecorded} = isHealed ? await heal(recipes, {found, options}) : found;
   if (unrecorded !== undefined) notice(`what was verified is not recorded in the store: ${unrecorded.message}`);
+  const unneeded = unneededNotice(harmless);
+  if (unneeded !== undefined) notice(unneeded);
   const uses = new ChunkUses(findings);
   for (const {label, backup} of backups) {
     signal.throwIfAborted();

@@ -109,6 +109,8 @@ export type Coverage = {
 export type Verification = {
   /** One for each fault. */
   findings: readonly Finding[];
+  /** Damage that is known without reading more, and that nothing of what was verified needs. */
+  harmless: readonly Finding[];
   /** Bytes read from the store. */
   readBytes: number;
   coverage: Coverage;

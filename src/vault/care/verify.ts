@@ -12,7 +12,7 @@ import {Recovery} from '../read/recovery.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {ChunkId, PackId, Recipe, Verification, VerifyOptions} from '../types.ts';
 import {Findings} from './findings.ts';
-import {lost} from './lost.ts';
+import {lost, unneededDamage} from './lost.ts';
 import type {PackCheck} from './pack-check.ts';
 import {verifyIndexes} from './verify-indexes.ts';
 import {type PacksRead, verifyPacks} from './verify-packs.ts';
@@ -55,7 +55,9 @@ export async function verify(
     const unlisted = index.unlistedPacks().filter((pack) => packs.has(pack));
     // An unreadable index, or an unreadable pack that no index lists, does no harm if all that is needed is elsewhere:
     // a damaged pack stays for a time after its chunks were written again.
-    if (unlisted.length + closure.missing.size > 0) for (const fault of harmless.all()) findings.add(fault);
+    const isHarmful = unlisted.length + closure.missing.size > 0;
+    if (isHarmful) for (const fault of harmless.all()) findings.add(fault);
+    for (const fault of unneededDamage(index, inStore, packs)) harmless.add(fault);
     for (const pack of unlisted) {
       findings.add({what: 'missing', key: packKey(pack), pack, detail: `no index lists pack ${pack}, which is needed`});
     }
@@ -82,6 +84,7 @@ export async function verify(
     const {fault: unrecorded} = recorder;
     return {
       findings: findings.all(),
+      harmless: harmless.all().filter(({key}) => !findings.all().some((finding) => finding.key === key)),
       readBytes: readBytes() - startBytes,
       coverage,
       unreliable: unreliableIn(closure, findings),
