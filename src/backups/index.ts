@@ -18,7 +18,7 @@ export {isoText, type KeptReport, keepReport} from './keep-report.ts';
 export {mergeSmallPacks} from './merge-small.ts';
 export {type Meter, startMeter} from './meter.ts';
 export {noticeIfNamedAhead} from './named-ahead.ts';
-export {removeOrphanReports} from './orphan-reports.ts';
+export {orphanReports, removeOrphanReports} from './orphan-reports.ts';
 export {
   commitPin,
   isInForce,

@@ -4,7 +4,14 @@ export {needsFull} from './backup/chain.ts';
 export type {FoldLimits} from './backup/fold.ts';
 export {leftBehind} from './backup/members.ts';
 export {type PlannedBackup, planBackup, planWantedBackup, whyFull} from './backup/plan.ts';
-export {type CleanupDrop, type CleanupReport, type CleanupRetention, cleanUp} from './care/cleanup.ts';
+export {
+  type CleanupDrop,
+  type CleanupPlan,
+  type CleanupReport,
+  type CleanupRetention,
+  cleanUp,
+  planCleanup,
+} from './care/cleanup.ts';
 export {compareWithSource, planCompare} from './care/compare.ts';
 export {type DrillRequest, drill, drillBytes, isDrilledInFile, planDrill} from './care/drill.ts';
 export {planDropBackup, planDropCollection} from './care/drop-backup.ts';

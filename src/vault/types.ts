@@ -353,6 +353,12 @@ export interface Vault extends VaultReader {
    */
   collector(lease: LeaseSubject, options?: {signal?: AbortSignal; waitMs?: number}): Promise<VaultCollector>;
   /**
+   * What a collector would plan now, if these manifests were removed. Nothing is written, not even a lease, so a
+   * collector may find another state later.
+   * @throws BkpError as `VaultCollector.plan`
+   */
+  planTrial(without: readonly Key[], options?: {signal?: AbortSignal}): Promise<CollectPlan>;
+  /**
    * Requests to the store's server, and bytes exchanged with it, since the vault was opened; undefined for a
    * store without a server.
    */

@@ -1,7 +1,8 @@
 import {randomBytes} from 'node:crypto';
 import {type Clock, systemClock} from '../lib/clock.ts';
-import {type Store, type Traffic, wrapStore} from '../stores/index.ts';
+import {type Key, type Store, type Traffic, wrapStore} from '../stores/index.ts';
 import {Collector} from './care/collector.ts';
+import {planTrial} from './care/plan-removal.ts';
 import {createHeader} from './format/create-header.ts';
 import {headerMissing, holdsBackups, noVault, readHeader} from './format/header.ts';
 import {CacheFile} from './indexes/cache-file.ts';
@@ -19,7 +20,7 @@ import {decidePending} from './lease/verdict.ts';
 import {LastCommits} from './read/last-commits.ts';
 import {StreamReader} from './read/stream-reader.ts';
 import {Reader, type ReaderParts} from './reader.ts';
-import type {LeaseSubject, Vault, VaultCollector, VaultWriter} from './types.ts';
+import type {CollectPlan, LeaseSubject, Vault, VaultCollector, VaultWriter} from './types.ts';
 import {lookBeforePut} from './write/look-before-put.ts';
 import {ObjectLock} from './write/object-lock.ts';
 import {Writer} from './write/writer.ts';
@@ -199,6 +200,12 @@ class OpenVault extends Reader implements Vault {
     }
     const {graceMs} = settings;
     return new Collector({store, index, reader: strictReader, lease, graceMs, randomId: leases.randomId, clock});
+  }
+
+  planTrial(without: readonly Key[], {signal}: {signal?: AbortSignal} = {}): Promise<CollectPlan> {
+    const {store, index, strictReader: reader, settings, clock} = this.#parts;
+    const youngAfterMs = clock.wallMs() - settings.graceMs;
+    return planTrial({store, index, reader}, {without, youngAfterMs, signal});
   }
 
   #acquisition(

@@ -1,5 +1,6 @@
 import {
   freeSpace,
+  orphanReports,
   removeEndedPins,
   removeManifests,
   removeOrphanReports,
@@ -9,8 +10,8 @@ import {
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Key} from '../../stores/index.ts';
-import {isDamage, type Vault, type VaultCollector} from '../../vault/index.ts';
-import {readAllFolders} from '../stored/folder.ts';
+import {type CollectPlan, isDamage, type Vault, type VaultCollector} from '../../vault/index.ts';
+import {type CollectionFolder, readAllFolders} from '../stored/folder.ts';
 import {type BackupName, manifestKey} from '../stored/names.ts';
 import {type DropBackupOptions, dropBackup} from './drop-backup.ts';
 import {nothingGoes, planRetention, type RetentionOptions} from './retention.ts';
@@ -39,11 +40,9 @@ export async function cleanUp(
     const expired = wanted === undefined ? 0 : await removeWanted(tools, collector, wanted);
     const folders = await readAllFolders(vault);
     for (const folder of folders) await removeEndedPins(collector, folder, tools.nowMicros() / 1000);
-    const dropped = folders.map((folder) => folder.toRemove);
-    const manifests = dropped.flatMap((keys) => keys.manifests);
+    const {dropped, manifests, reports} = removalsIn(folders);
     // Manifests first: a definition that lists dropped backups may be removed only after them.
     const staying = await removeManifests(tools, collector, manifests);
-    const reports = dropped.flatMap((keys) => keys.reports);
     const remain = [...staying].map((key) => reportsPrefix(key));
     await collector.remove(reports.filter((key) => !remain.some((prefix) => key.startsWith(prefix))));
     for (const {manifests: promised, definitions} of dropped) {
@@ -56,6 +55,35 @@ export async function cleanUp(
   } finally {
     await collector.close();
   }
+}
+
+/** What a cleanup without a collection would do now. */
+export type CleanupPlan = {
+  /** Manifests of backups of dropped collections. */
+  manifests: readonly Key[];
+  /** Reports of backups that are gone or void. */
+  reports: readonly Key[];
+  packs: CollectPlan;
+};
+
+/**
+ * Plans a cleanup, and writes nothing. A cleanup plans the same again under its lease, because backups may have been
+ * taken or removed by then.
+ * @throws BkpError `OBJECT_DAMAGED` | `OBJECT_MISSING` if a cleanup would refuse to remove data
+ */
+export async function planCleanup(vault: Vault, options: {signal?: AbortSignal} = {}): Promise<CleanupPlan> {
+  const {manifests, reports} = removalsIn(await readAllFolders(vault));
+  const ofDatabases = await orphanReports(vault, 'backup/');
+  return {manifests, reports: [...reports, ...ofDatabases], packs: await vault.planTrial(manifests, options)};
+}
+
+function removalsIn(folders: readonly CollectionFolder[]) {
+  const dropped = folders.map(({toRemove}) => toRemove);
+  return {
+    dropped,
+    manifests: dropped.flatMap((keys) => keys.manifests),
+    reports: dropped.flatMap((keys) => keys.reports),
+  };
 }
 
 async function removeWanted(

@@ -35,9 +35,10 @@ export function command(deps: CommandDeps, run = runStatement, cleanup = runClea
       'Remove data that no backup needs, left by an interrupted cleanup or backup. DROP starts this cleanup ' +
         'automatically.',
     )
+    .option('--dry-run', 'show for each store what would go, and remove nothing', false)
     .option('-w, --wait', 'wait for the operation to end', false)
     .addOption(format())
-    .addHelpText('after', helpTail(['bkp collection cleanup --wait']))
+    .addHelpText('after', helpTail(['bkp collection cleanup --dry-run', 'bkp collection cleanup --wait']))
     .action((options: CleanupOptions) => cleanup(deps, options));
   return group;
 }

@@ -2,20 +2,18 @@ import {assert, BkpError} from '../../errors/index.ts';
 import type {Clock} from '../../lib/clock.ts';
 import type {Key, RetainedObject, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
-import {isDamage} from '../format/damage.ts';
 import {indexKey, isManifestKey, isNamedKey, manifestPrefixes, packKey} from '../format/key.ts';
-import {readManifest} from '../format/manifest.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteRemoval} from '../indexes/removals.ts';
 import type {Lease} from '../lease/lease.ts';
 import {listCounted} from '../lease/verdict.ts';
 import {StoredLedger} from '../ledger/stored-ledger.ts';
-import {Closure} from '../read/closure.ts';
+import type {Closure} from '../read/closure.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {Collected, CollectPlan, PackId, Retained, VaultCollector} from '../types.ts';
 import {mergeSmall} from '../write/merge-small.ts';
 import {markNeeded, refusal} from './mark.ts';
-import {planRemoval} from './plan-removal.ts';
+import {packsOf, planRemoval} from './plan-removal.ts';
 import {obsoleteIndexes, replaceIndexes} from './replace-indexes.ts';
 import {rewritePacks} from './rewrite-packs.ts';
 import {faultIn} from './survey.ts';
@@ -78,16 +76,8 @@ export class Collector implements VaultCollector {
   }
 
   async #release(key: Key): Promise<void> {
-    const {store, index, reader} = this.#deps;
-    const closure = new Closure(index, reader);
-    try {
-      for (const recipe of (await readManifest(store, key)).streams) await closure.addStream(recipe, () => {});
-    } catch (error) {
-      // An unreadable manifest can be removed all the same; the grace time then applies to its packs.
-      if (!isDamage(error)) throw error;
-    }
-    for (const pack of closure.packs().keys()) this.#released.add(pack);
-    closure.close();
+    // An unreadable manifest can be removed all the same; the grace time then applies to its packs.
+    for (const pack of await packsOf(this.#deps, key)) this.#released.add(pack);
   }
 
   async plan({signal}: {signal?: AbortSignal} = {}): Promise<CollectPlan> {

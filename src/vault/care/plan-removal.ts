@@ -1,7 +1,14 @@
+import type {Key} from '../../stores/index.ts';
+import {isDamage} from '../format/damage.ts';
+import {isManifestKey, manifestPrefixes} from '../format/key.ts';
+import {readManifest} from '../format/manifest.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {PacksInStore} from '../indexes/listing.ts';
+import {listCounted} from '../lease/verdict.ts';
+import {Closure} from '../read/closure.ts';
 import type {CollectPlan, PackId} from '../types.ts';
 import {isSmall, smallAtLeast} from '../write/merge-small.ts';
+import {type MarkDeps, markNeeded} from './mark.ts';
 
 /** A pack is rewritten without its unneeded chunks if less than this part of its chunk bytes is needed. */
 const sparseBelow = 0.5;
@@ -42,4 +49,42 @@ export function planRemoval({index, packs, needed, released, youngAfterMs, locks
     freedBytes += lengthBytes - neededBytes;
   }
   return {deadPacks, sparsePacks, smallPacks: smallPacks.length < smallAtLeast ? [] : smallPacks, freedBytes};
+}
+
+/** The packs that a manifest needs; none if it cannot be read. */
+export async function packsOf({store, index, reader}: MarkDeps, manifest: Key): Promise<readonly PackId[]> {
+  const closure = new Closure(index, reader);
+  try {
+    for (const recipe of (await readManifest(store, manifest)).streams) await closure.addStream(recipe, () => {});
+    return [...closure.packs().keys()];
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return [...closure.packs().keys()];
+  } finally {
+    closure.close();
+  }
+}
+
+/** What a collector would plan now if these manifests were gone. Without a lease, so the store may change meanwhile. */
+export async function planTrial(
+  deps: MarkDeps,
+  {without, youngAfterMs, signal}: {without: readonly Key[]; youngAfterMs: number; signal: AbortSignal | undefined},
+): Promise<CollectPlan> {
+  const {store, index} = deps;
+  const packs = await index.apply(await index.observe());
+  index.requireReadableRemovals();
+  const gone = new Set(without);
+  const released = new Set<PackId>();
+  for (const key of without) for (const pack of await packsOf(deps, key)) released.add(pack);
+  const manifests: Key[] = [];
+  for (const prefix of manifestPrefixes) {
+    for await (const {key} of listCounted(store, prefix)) if (isManifestKey(key) && !gone.has(key)) manifests.push(key);
+  }
+  const closure = await markNeeded(deps, manifests, signal);
+  try {
+    const needed = closure.packs();
+    return planRemoval({index, packs, needed, released, youngAfterMs, locksObjects: store.retain !== undefined});
+  } finally {
+    closure.close();
+  }
 }

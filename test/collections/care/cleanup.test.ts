@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {cleanUp} from '../../../src/collections/index.ts';
+import {cleanUp, planCleanup} from '../../../src/collections/index.ts';
 import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
 import {openVault, type Vault} from '../../../src/vault/index.ts';
 
@@ -94,5 +94,38 @@ test('a definition that records the drop is removed only after all older ones', 
   state.isOver = true;
   await cleanUp({...tools, vault}, 'cleanup/2');
   expect(keys()).toEqual([]);
+  vault.close();
+});
+
+test('a plan of a cleanup writes nothing, and the cleanup does what it says', async () => {
+  const store = openMemoryStore();
+  const vault = await dropped(store);
+  const report = `${folder}20261121120000Z_full/reports/20261121130000Z_restore_passed_01234567`;
+  const writer = await vault.writer({purpose: 'a test'});
+  await writer.putDocument(report, {version: 1});
+  // Of a database backup that is gone.
+  const orphan = 'backup/gentle-forest-orchid/20261121T120000.000000Z/reports/20261121130000Z_restore_passed_01234567';
+  await writer.putDocument(orphan, {version: 1});
+  await writer.write([{bytes: Buffer.alloc(50_000, 'what no manifest needs')}]);
+  await writer.close();
+  const before = [...store.objects.keys()].sort();
+  const plan = await planCleanup(vault);
+  expect([...store.objects.keys()].sort()).toEqual(before);
+  expect(plan).toMatchObject({manifests: [manifest], reports: [report, orphan]});
+  expect(plan.packs.deadPacks.length).toBeGreaterThan(0);
+  expect(plan.packs.freedBytes).toBeGreaterThan(0);
+  const done = await cleanUp({...tools, vault}, 'cleanup/1');
+  expect(done).toEqual({freedBytes: plan.packs.freedBytes, backups: 1});
+  const after = [...store.objects.keys()];
+  expect(before.filter((key) => !after.includes(key))).toEqual(
+    expect.arrayContaining([
+      manifest,
+      report,
+      orphan,
+      ...plan.packs.deadPacks.map((id) => `packs/${id.slice(0, 2)}/${id}`),
+    ]),
+  );
+  const nothing = await planCleanup(vault);
+  expect(nothing).toMatchObject({manifests: [], reports: [], packs: {deadPacks: [], sparsePacks: [], freedBytes: 0}});
   vault.close();
 });
