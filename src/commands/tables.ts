@@ -92,7 +92,8 @@ function collectionTable(collections: readonly StoredCollection[]): Table {
   return {
     columns: [
       {name: 'collection'},
-      {name: 'storage'},
+      // The settings have it too.
+      {name: 'storage', spare: 1},
       {name: 'backups'},
       {name: 'newest'},
       {name: 'stored_bytes', bytes: true},

@@ -20,7 +20,8 @@ const narrowestText = 16;
 /**
  * Renders the rows that a statement returns.
  * `pretty`: a header and aligned columns, two spaces apart; numbers on the right. Empty text without columns. On a
- * terminal that is too narrow, spare columns are left out, then a text in the last column wraps.
+ * terminal that is too narrow, spare columns are left out, then a text in the last column wraps, or where there is no
+ * room for that, it gets lines of its own below its row.
  * `json`: one object a line, with the columns as keys; integers that a double cannot represent become text.
  */
 export function renderRows(
@@ -43,6 +44,8 @@ function fittedLines(
   const kept = [...left];
   const shown = rows.map((row) => kept.map((at) => row[at] ?? null));
   const names = kept.map((at) => columns[at]!);
+  const beside = countBeside(names, shown, terminalColumns);
+  if (beside < names.length) return linesWithTextBelow(names, shown, {beside, terminalColumns});
   return alignedLines(names, shown, wrapLast(names, shown, terminalColumns));
 }
 
@@ -51,6 +54,35 @@ const widthOfColumn = (columns: readonly string[], rows: readonly (readonly Cell
 
 const widthWith = (columns: readonly string[], rows: readonly (readonly Cell[])[], left: ReadonlySet<number>) =>
   [...left].reduce((sum, at) => sum + 2 + widthOfColumn(columns, rows, at), -2);
+
+/** How many of the first columns stay in the table: those after them are texts for which there is no room. */
+function countBeside(columns: readonly string[], rows: readonly (readonly Cell[])[], terminalColumns: number): number {
+  const width = (count: number) => widthWith(columns, rows, new Set(Array.from({length: count}, (_, at) => at)));
+  let count = columns.length;
+  while (count > 1 && width(count) > terminalColumns) {
+    const isText = rows.every((row) => row[count - 1] === null || typeof row[count - 1] === 'string');
+    const fitsWrapped = count === columns.length && terminalColumns - width(count - 1) - 2 >= narrowestText;
+    if (!isText || fitsWrapped) break;
+    count -= 1;
+  }
+  return width(count) <= terminalColumns ? count : columns.length;
+}
+
+function linesWithTextBelow(
+  columns: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  {beside, terminalColumns}: {beside: number; terminalColumns: number},
+): string[] {
+  const cut = rows.map((row) => row.slice(0, beside));
+  const [header = '', ...lines] = alignedLines(columns.slice(0, beside), cut, cut);
+  const below = rows.map((row) =>
+    columns.slice(beside).flatMap((name, at) => {
+      const text = textOf(row[beside + at] ?? null);
+      return row[beside + at] == null ? [] : wrap(`  ${name}: ${printable(text)}`, terminalColumns);
+    }),
+  );
+  return [header, ...lines.flatMap((line, at) => [line, ...below[at]!])];
+}
 
 /** Rows whose last cell is too wide become several. */
 function wrapLast(

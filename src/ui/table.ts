@@ -15,12 +15,15 @@ export type TableRow = {
 
 export type TableStyle = {
   /**
-   * The table shrinks and wraps to fit. Undefined (a pipe): nothing wraps, so that a search finds a text in one piece;
-   * the last column becomes as wide as the longest note needs.
+   * The table shrinks and wraps to fit. Undefined (a pipe): nothing wraps, so that a search finds a text in one piece.
+   * Either way, the last column becomes as wide as the longest note needs, if there is room.
    */
   terminalColumns: number | undefined;
   colors: boolean;
 };
+
+/** What is left and right of a note. */
+const border = 4;
 
 /** No column shrinks below this: one word a line is readable, one letter a line is not. */
 const narrowestColumn = 4;
@@ -44,7 +47,8 @@ export function renderTable(
   const longestNote = clean.flatMap(({notes}) => notes).reduce((longest, note) => Math.max(longest, widthOf(note)), 0);
   const inner = () => widths.reduce((sum, width) => sum + width + 3, -3);
   if (terminalColumns !== undefined) shrink(widths, terminalColumns);
-  else widths[widths.length - 1]! += Math.max(0, longestNote - inner());
+  const room = (terminalColumns ?? Number.POSITIVE_INFINITY) - border;
+  widths[widths.length - 1]! += Math.max(0, Math.min(longestNote, room) - inner());
   const innerWidth = inner();
 
   const ruler = (left: string, line: string, cross: string, right: string) =>

@@ -57,5 +57,30 @@ name                  rows  why
 20261120120000Z_full     9  short
 `);
   // One word a line would be no help.
-  expect(at(30)).toContain('the newest of its day and');
+  expect(at(30)).toContain('20261121120000Z_full    12\n  why: the newest of its day\n');
+});
+
+test('on a narrow terminal texts at the end without room get lines of their own, below their row', () => {
+  const columns = ['collection', 'backups', 'tables', 'settings'];
+  const rows = [
+    ['shop', 12, 'orders, customers', "STORAGE='cluster', KEEP_LAST='7'"],
+    ['all', 3, 'DATABASE', null],
+  ] as const;
+  const at = (terminalColumns: number) => renderRows(columns, rows, 'pretty', {terminalColumns});
+  expect(at(40)).toBe(`\
+collection  backups  tables
+shop             12  orders, customers
+  settings: STORAGE='cluster',
+  KEEP_LAST='7'
+all               3  DATABASE
+`);
+  expect(at(30)).toBe(`\
+collection  backups
+shop             12
+  tables: orders, customers
+  settings: STORAGE='cluster',
+  KEEP_LAST='7'
+all               3
+  tables: DATABASE
+`);
 });
