@@ -2,7 +2,7 @@ import {randomBytes} from 'node:crypto';
 import {planRestore, type RestorePlan, requirePossible} from '../../collections/index.ts';
 import {describeSource, parseSource} from '../../config/index.ts';
 import {formatBytes} from '../../lib/figures.ts';
-import {backupRef, tableName} from '../../sql/index.ts';
+import {backupRef, quoteText, tableName} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {refuseWhenBusy} from '../orders/busy.ts';
 import {collectionSubject, startOperation} from '../orders/start.ts';
@@ -64,9 +64,11 @@ async function planStatement(
   const {collection, point} = backupRef(statement.backup, deps.nowMicros());
   const tables = statement.tables?.map(({table, as}) => ({name: tableName(table), as: as && tableName(as)}));
   const {mode, partial} = restoreSettings(statement.settings);
-  const wish = {collection, point, tables, schema: statement.schema, mode, partial};
-  const found = await placeOfCollection(deps, collection, {defines: false});
   const {target} = statement;
+  const {schema} = statement;
+  const named = target === undefined ? schema && `SCHEMA ${quoteText(schema)}` : quoteText(target);
+  const wish = {collection, point, tables, schema, mode, partial, into: named};
+  const found = await placeOfCollection(deps, collection, {defines: false});
   const into = target === undefined ? {} : {source: describeSource(parseSource(target, deps.cwd))};
   return withVault({deps, place: {...found, ...into}}, {create: false}, async (vault, place) => ({
     plan: await withSource(deps, place, (source) => planRestore(vault, source, wish, options)),

@@ -12,6 +12,8 @@ type Of = {
   backup: BackupName;
   /** Whether the user named the tables. */
   isChosen: boolean;
+  /** What the user named after INTO. */
+  into: string | undefined;
 };
 
 /** @returns `TABLE_EXISTS` if the target has a table with one of the names, undefined if it has none */
@@ -30,12 +32,20 @@ export async function obstacleOf(source: TableSource, parts: RestoredParts, of: 
 /** None of them removes anything. */
 function nextSteps(
   {tables, objects}: RestoredParts,
-  {collection, backup, isChosen, existing, missing}: Of & {existing: readonly string[]; missing: readonly string[]},
+  {
+    collection,
+    backup,
+    isChosen,
+    into,
+    existing,
+    missing,
+  }: Of & {existing: readonly string[]; missing: readonly string[]},
   {modes, beside}: TableSource['abilities'],
 ): string[] {
-  const statement = (named: readonly string[]) => {
+  const statement = (named: readonly string[], target = into) => {
     const list = named.map((name) => `TABLE ${name}`).join(', ');
-    return `RESTORE ${quoteName(collection)} ${list === '' ? '' : `${list} `}AT '${backup}'`;
+    const where = target === undefined ? '' : ` INTO ${target}`;
+    return `RESTORE ${quoteName(collection)} ${list === '' ? '' : `${list} `}AT '${backup}'${where}`;
   };
   const steps: string[] = [];
   if (!isChosen && missing.length > 0 && missing.length <= mostNamed) {
@@ -50,8 +60,11 @@ function nextSteps(
   }
   const again = isChosen && tables.length + objects.length <= mostNamed;
   const named = [...tables.map(({chosen}) => chosen.name), ...objects.map(nameOf)].map((name) => quoteName(name));
-  const where = {file: ['a new file', "'./restored.db'"], schema: ['another schema', "SCHEMA 'restored'"]}[beside];
-  steps.push(`restore into ${where[0]}: ${statement(again ? named : [])} INTO ${where[1]}`);
+  const [place, usual, other] = {
+    file: ['a new file', "'./restored.db'", "'./restored-again.db'"],
+    schema: ['another schema', "SCHEMA 'restored'", "SCHEMA 'restored_again'"],
+  }[beside];
+  steps.push(`restore into ${place}: ${statement(again ? named : [], into === usual ? other : usual)}`);
   return steps;
 }
 
@@ -59,7 +72,7 @@ function nextSteps(
 export async function mergeObstacle(
   source: TableSource,
   parts: RestoredParts,
-  {collection, backup}: {collection: string; backup: BackupName},
+  {collection, backup, into}: Pick<Of, 'collection' | 'backup' | 'into'>,
 ): Promise<BkpError | undefined> {
   const facts = await source.describe(parts.tables.map(({chosen}) => chosen.name));
   const missing = facts.filter(({state}) => state === 'absent').map(({name}) => name);
@@ -68,11 +81,12 @@ export async function mergeObstacle(
     .slice(0, mostNamed)
     .map((name) => quoteName(name))
     .join(', ');
+  const where = into === undefined ? '' : ` INTO ${into}`;
   return new BkpError('TABLE_NOT_FOUND', `path does not exist: ${missing.map((name) => `/Root/${name}`).join(', ')}`, {
     cause: 'MODE changes the rows of tables that exist',
     next:
       'without MODE a restore creates what is missing: ' +
-      `RESTORE ${quoteName(collection)} TABLE ${named} AT '${backup}'`,
+      `RESTORE ${quoteName(collection)} TABLE ${named} AT '${backup}'${where}`,
   });
 }
 

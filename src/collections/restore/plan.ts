@@ -31,6 +31,8 @@ export type RestoreWish = {
   mode?: MergeMode | undefined;
   /** Restore what is not damaged. Default false. */
   partial?: boolean | undefined;
+  /** What the user named after INTO, as a statement has it, for the statements that the plan proposes. */
+  into?: string | undefined;
 };
 
 /** What a restore will do: a value, made before anything is written, which the worker executes. */
@@ -106,7 +108,7 @@ export function requirePossible({obstacle}: Pick<RestorePlan, 'obstacle'>): void
 async function planOf(
   source: TableSource,
   backup: Backup,
-  {collection, tables: wanted, schema, mode, partial = false}: RestoreWish,
+  {collection, tables: wanted, schema, mode, partial = false, into}: RestoreWish,
 ): Promise<{plan: RestorePlan; parts: RestoredParts}> {
   const {body} = backup;
   const schemas = body.tables.map(({schema}) => schema);
@@ -118,7 +120,7 @@ async function planOf(
   if (mode !== undefined) requireTablesOnly(choice);
   const incoming = incomingOf(backup, parts);
   const findings = await source.survey(incoming, {rehearse: false, mode});
-  const of = {collection, backup: body.backup, isChosen: choice !== undefined};
+  const of = {collection, backup: body.backup, isChosen: choice !== undefined, into};
   const found = await (mode === undefined ? obstacleOf : mergeObstacle)(source, parts, of);
   const obstacle = found ?? findings.obstacle;
   const plan: RestorePlan = {

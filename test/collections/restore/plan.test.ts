@@ -62,6 +62,13 @@ test('a plan tells rows and bytes of each table, and what is in the way', async 
   expect(plan.obstacle).toMatchObject({code: 'TABLE_EXISTS', message: expect.stringContaining('/Root/orders')});
 });
 
+test('every statement that an obstacle proposes has the target that the user named', async () => {
+  const {plan} = await plannedFor({tables: [{name: 'orders'}], into: `'./restored.db'`});
+  const {next} = plan.obstacle!;
+  const proposed = next!.split('; or ').map((step) => / INTO '.*?'/.exec(step)?.[0]);
+  expect(proposed).toEqual([` INTO './restored.db'`, ` INTO './restored.db'`, ` INTO './restored-again.db'`]);
+});
+
 test('the name of an index that another table has is in the way too', async () => {
   const place = await placeWith(shop);
   await place.bench.backup('c', 'full');
