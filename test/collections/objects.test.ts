@@ -290,14 +290,15 @@ describe('a collection of tables', () => {
 });
 
 describe('increments of the whole database', () => {
-  test('report all tables that are copied completely for one reason in one notice', async () => {
+  test('report all tables that are copied completely in one notice', async () => {
     const place = new Place(
       'PRAGMA journal_mode = WAL; CREATE VIRTUAL TABLE f USING fts5(x); CREATE VIRTUAL TABLE r USING rtree(id, a, b)',
     );
     await place.create(database, true);
     await place.bench.backup('c', 'full');
     const whole = place.notices.filter((notice) => notice.startsWith('each increment takes all rows'));
-    expect(whole).toEqual([expect.stringMatching(/ f_config, .*, r_rowid: a virtual table keeps its rows there/)]);
+    const named = 'f_config, f_content, f_data, f_docsize, f_idx and 3 more tables';
+    expect(whole).toEqual([`each increment takes all rows of ${named}, see docs/sqlite.md`]);
   });
 
   test('copy tables without a key completely, and such tables may join and leave', async () => {
@@ -315,7 +316,7 @@ describe('increments of the whole database', () => {
       'CREATE TABLE repl_lock (id INTEGER); INSERT INTO repl_lock VALUES (1), (2); INSERT INTO a (v) VALUES (2)',
     );
     await backup('incremental');
-    expect(place.notices.join()).toMatch(/increment takes all rows of repl_lock: .*primary key/);
+    expect(place.notices.join()).toMatch(/increment takes all rows of repl_lock, see/);
     place.exec('app.db', 'DELETE FROM repl_lock WHERE id = 1; INSERT INTO repl_lock VALUES (3)');
     await backup('incremental');
     place.exec('app.db', 'DROP TABLE repl_lock; UPDATE a SET v = 9');

@@ -9,6 +9,7 @@ import {
   leftBehind,
   listBackups,
   storageOf,
+  wholeTables,
 } from '../../collections/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {collectionName, type Members, type Setting, tableName} from '../../sql/index.ts';
@@ -34,6 +35,7 @@ export async function createStatement(
   const place = await placeForNew(deps, storageOf(settings), name);
   const members = membersOf(statement.members);
   const notices = await staysBehind({deps, place}, name, members);
+  if (isIncremental(settings)) notices.push(...(await takenWhole({deps, place}, members)));
   const created = await withVault({deps, place}, {create: true}, (vault) =>
     createCollection(defineTools(deps, vault), {name, members, settings, ifNotExists: statement.ifNotExists}),
   );
@@ -62,6 +64,19 @@ async function staysBehind(at: AtPlace, name: string, chosen: CollectionMembers 
   }
 }
 
+const isIncremental = (settings: readonly Setting[]) =>
+  settings.some(({key, value}) => key === 'INCREMENTAL_BACKUP_ENABLED' && value === 'true');
+
+async function takenWhole(at: AtPlace, members: CollectionMembers | undefined): Promise<readonly string[]> {
+  if (members === undefined) return [];
+  try {
+    return await withSource(at.deps, at.place, (source) => wholeTables({members}, source));
+  } catch (error) {
+    if (error instanceof BkpError) return [];
+    throw error;
+  }
+}
+
 /** Without STORAGE, the collection goes into the store that `--store` names, if it names one. */
 async function completeSettings(deps: Deps, settings: readonly Setting[]): Promise<readonly Setting[]> {
   if (settings.some(({key}) => key === 'STORAGE')) return settings;
@@ -77,6 +92,8 @@ export async function alterStatement(deps: Deps, statement: StatementOf<'alter-c
   );
   const set = statement.actions.flatMap((action) => (action.kind === 'set' ? action.settings : []));
   const notices = await unlessRun(deps, set);
+  if (!before.settings.incremental && after.settings.incremental)
+    notices.push(...(await takenWhole(at, after.members)));
   if (!before.settings.incremental || after.settings.incremental) return {notices};
   return {notices: [...noticesOf(await untrack(at, after.id)), ...notices]};
 }

@@ -53,9 +53,7 @@ export async function copyTables(
   const {members, snapshot} = await openSnapshot(tools, {definition, parent});
   const {tables, whole, excepted} = members;
   try {
-    for (const [reason, names] of byReason(whole)) {
-      tools.notice(`each increment takes all rows of ${names.join(', ')}: ${reason}`);
-    }
+    if (whole.size > 0) tools.notice(`each increment takes all rows of ${some([...whole.keys()])}, see docs/sqlite.md`);
     if (parent !== undefined) for (const sentence of memberChanges(parent, members)) tools.notice(sentence);
     const takenAt = new Date(tools.nowMicros() / 1000).toISOString();
     const meter = startMeter(tools, {
@@ -135,6 +133,14 @@ async function openSnapshot(
       if (left === 1 || !(error instanceof BkpError && error.code === 'BUSY')) throw error;
     }
   }
+}
+
+/** CREATE has named all of them, with the reason. */
+const mostNamed = 5;
+
+function some(names: readonly TableName[]): string {
+  const more = names.length - mostNamed;
+  return more <= 0 ? names.join(', ') : `${names.slice(0, mostNamed).join(', ')} and ${more} more tables`;
 }
 
 /** Tables by their reason: in a database with virtual tables, many tables have the same one. */

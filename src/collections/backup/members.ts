@@ -108,6 +108,23 @@ function wholeOf(tables: readonly TableFacts[]): ReadonlyMap<TableName, string> 
 }
 
 /**
+ * Tables of which each increment takes all rows, a sentence for each reason. A collection of single tables refuses
+ * them.
+ */
+export async function wholeTables(
+  definition: Pick<Definition, 'members'>,
+  source: TableSource,
+): Promise<readonly string[]> {
+  if (definition.members.kind !== 'database') return [];
+  const facts = await source.describe('all');
+  const excepted = await exceptedOf(definition, source, facts);
+  const tablesOf = new Map<string, TableName[]>();
+  for (const [table, reason] of wholeOf(facts.filter(({name}) => !excepted.includes(name))))
+    tablesOf.set(reason, [...(tablesOf.get(reason) ?? []), table]);
+  return [...tablesOf].map(([reason, names]) => `each increment takes all rows of ${names.join(', ')}: ${reason}`);
+}
+
+/**
  * What a backup of the collection does not contain and a restore may miss, a sentence each.
  * @throws BkpError `BAD_REQUEST` for one table in two spellings
  */
