@@ -1,6 +1,6 @@
 import {listDatabaseBackups} from '../../database/index.ts';
 import {microsText} from '../../lib/time.ts';
-import {isSameSubject, type Operation, operationId} from '../../ops/index.ts';
+import {hasResult, isSameSubject, type Operation, operationId} from '../../ops/index.ts';
 import {defineView, type RowOf, type Scalar, type View} from '../../query/index.ts';
 import {capabilitiesOf, openCheckpointSource, type SourceSpec} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
@@ -32,7 +32,9 @@ export function backupsView(deps: Deps): View {
     await journal.reap();
     const place = await objectPlace(deps);
     const rows = new Map<string, Row>();
-    for (const {timestampMicros, body, verifiedMs, error} of await storedBackups(deps, place)) {
+    const listedMicros = deps.nowMicros();
+    const stored = await storedBackups(deps, place);
+    for (const {timestampMicros, body, verifiedMs, error} of stored ?? []) {
       const start = microsText(timestampMicros);
       rows.set(start, {
         status: error === undefined ? 'backup complete' : 'backup failed',
@@ -48,6 +50,10 @@ export function backupsView(deps: Deps): View {
     for (const operation of await allOperations(journal, ['dbbackup'])) {
       if (place.source === undefined || isSameSubject(operation.subject, databaseSubject(place.source))) {
         const row = rowOf(operation);
+        // Its backup was removed since, by DROP or a cleanup.
+        const {state} = operation;
+        const wasListed = stored !== undefined && state.name === 'done' && state.endedAtMicros < listedMicros;
+        if (wasListed && hasResult(operation) && !rows.has(row.start_ts as string)) continue;
         const {status, backup_error: error, verified} = rows.get(row.start_ts as string) ?? {};
         rows.set(row.start_ts as string, {...row, verified, ...(error == null ? {} : {status, backup_error: error})});
       }
@@ -56,15 +62,16 @@ export function backupsView(deps: Deps): View {
   });
 }
 
-/** A new machine has no source and may still find the backups, see ownInstance. */
+/**
+ * A new machine has no source and may still find the backups, see ownInstance.
+ * @returns undefined if it is not known which ones are of this database
+ */
 async function storedBackups(deps: Deps, place: Workplace) {
-  return (
-    (await withVaultIfAny(deps, place, async (vault) => {
-      const name = (await ownInstance(deps, place, vault))?.name;
-      if (name === undefined && place.source !== undefined) return [];
-      return listDatabaseBackups(vault, {verified: true, ...(name === undefined ? {} : {instance: name})});
-    })) ?? []
-  );
+  return withVaultIfAny(deps, place, async (vault) => {
+    const name = (await ownInstance(deps, place, vault))?.name;
+    if (name === undefined && place.source !== undefined) return undefined;
+    return listDatabaseBackups(vault, {verified: true, ...(name === undefined ? {} : {instance: name})});
+  });
 }
 
 function rowOf(operation: Operation): Row {

@@ -93,6 +93,15 @@ test('VERIFY DATABASE with a budget, and the column verified of backups()', asyn
   expect(Number(await metric(newest))).toBeGreaterThan(1e9);
 });
 
+test('backups() lists no backup that was dropped, although the journal has it', async () => {
+  const {run, column} = openBench();
+  await run('BACKUP DATABASE');
+  await run('BACKUP DATABASE');
+  const [first, second] = await column('SELECT start_ts FROM backups()');
+  await run(`DROP DATABASE BACKUP '${first}'`);
+  expect(await column('SELECT start_ts FROM backups()')).toEqual([second]);
+});
+
 test('a drill that passed is in the metrics', async () => {
   const {run, metric} = openBench();
   await run(createC(false));
