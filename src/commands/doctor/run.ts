@@ -10,11 +10,29 @@ export type DoctorOptions = {
   format: CheckFormat;
 };
 
+/** A source or a store that is away also fails every check that needs it: the first one names the others. */
+export function oncePerCause(checks: readonly Check[]): Check[] {
+  const kept: Check[] = [];
+  for (const check of checks) {
+    const first = check.ok ? undefined : kept.find((earlier) => isCauseOf(earlier, check));
+    if (first === undefined) kept.push({...check});
+    else first.detail += `; so ${check.what} fails too`;
+  }
+  return kept;
+}
+
+/** The later one quotes the error of the earlier one, which may add the cause. */
+function isCauseOf(earlier: Check, later: Check): boolean {
+  if (earlier.ok || earlier.next === undefined || earlier.next !== later.next) return false;
+  const quoted = later.detail.slice(later.detail.indexOf(': ') + 2);
+  return earlier.detail.startsWith(quoted) || earlier.detail.startsWith(later.detail);
+}
+
 /** Runs every check, also after a failed one, to report all faults in one run. */
 export async function runDoctor(deps: CommandDeps, {repair, format}: DoctorOptions): Promise<void> {
   const checks: Check[] = [];
   for (const group of [checkNode, checkHome, checkProfile, checkStores, checkSource, checkBackups]) {
     checks.push(...(await group(deps, {repair})));
   }
-  printChecks(deps, checks, format);
+  printChecks(deps, oncePerCause(checks), format);
 }
