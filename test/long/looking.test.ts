@@ -241,7 +241,7 @@ async function difference(
   const source = await openSource({scheme: 'sqlite', path: database});
   const after =
     to === undefined
-      ? await liveAfter(before, {source, signal: never, notice: () => {}})
+      ? await liveAfter(before, {source, signal: never})
       : storedAfter(await openBackup(vault, {collection: 'c', point: to}), before, never);
   try {
     const tools = {file, requireRoom: () => {}, signal: never, progress: () => {}};

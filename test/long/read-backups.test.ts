@@ -130,7 +130,7 @@ async function diffOf(
   const source = await openSource({scheme: 'sqlite', path: database});
   const after =
     to === undefined
-      ? await liveAfter(before, {source, signal: never, notice: () => {}})
+      ? await liveAfter(before, {source, signal: never})
       : storedAfter(await openBackup(vault, {collection: 'c', point: to}), before, never);
   const tables: Record<string, string> = {};
   const rows: RowChange[] = [];

@@ -69,7 +69,7 @@ async function withAfter<T>(
     return use(storedAfter(other, before, signal));
   }
   return withSource(deps, place, async (source) => {
-    const after = await liveAfter(before, {source, signal, notice: deps.warn});
+    const after = await liveAfter(before, {source, signal});
     try {
       return await use(after);
     } finally {

@@ -30,7 +30,6 @@ type Collection = {source: TableSource; definition: Definition | undefined};
 type LiveOptions = {
   source: TableSource;
   signal: AbortSignal;
-  notice: (text: string) => void;
 };
 
 /**
@@ -38,11 +37,12 @@ type LiveOptions = {
  * changes are read; otherwise all rows are.
  */
 export async function liveAfter(before: OpenedBackup, options: LiveOptions): Promise<After> {
-  const {source, signal, notice} = options;
+  const {source, signal} = options;
   const {definition} = await requireReadable(before.vault, before.collection);
   const tables = await tablesNow(before, {source, definition});
   const read = (since?: Parameters<TableSource['snapshot']>[0]['since']) =>
-    source.snapshot({tables, since, whole: wholeOf(before), signal, notice});
+    // Its notices are about backups.
+    source.snapshot({tables, since, whole: wholeOf(before), signal});
   const opened = await snapshotSince(before, definition, tables, read);
   const {snapshot, isSince} = opened ?? {snapshot: await read(), isSince: false};
   const stored = new Map(before.backup.body.tables.map((table) => [table.schema.name, table]));

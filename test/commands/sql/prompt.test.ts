@@ -110,6 +110,17 @@ test('on a terminal that edits lines itself Ctrl-C is a signal and drops the lin
   expect(it.err()).not.toContain('\x1b');
 });
 
+test('help lists statements, and is no statement itself', async () => {
+  const it = prompt();
+  await it.sees('bkp> ');
+  it.type('help;\r');
+  await it.sees('CREATE BACKUP COLLECTION shop');
+  it.type('SELECT 2 AS next;\r');
+  await it.sees('{"next":2}');
+  await it.end();
+  expect(it.rows()).toEqual(['{"next":2}']);
+});
+
 test('TERM=dumb: no cursor codes', async () => {
   const it = prompt({changes: {env: {TERM: 'dumb'}}});
   await it.sees('bkp> ');

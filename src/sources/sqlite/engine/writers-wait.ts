@@ -1,3 +1,3 @@
-/** A notice for backups of a database whose journal is not a WAL. */
+/** A notice about a database whose journal is not a WAL. */
 export const writersWait =
-  'the database is not in WAL mode: writers wait while this backup reads; PRAGMA journal_mode = WAL changes that';
+  'the database is not in WAL mode: writers wait while bkp reads it; PRAGMA journal_mode = WAL changes that';
