@@ -5,12 +5,16 @@ import {openDirectoryStore} from '../../../src/stores/index.ts';
 import {openVault} from '../../../src/vault/index.ts';
 
 /**
- * killed-collection-restore.ts CLUSTER DATABASE END TABLES: restores the newest backup of collection `c`, with a
- * checkpoint every MiB. END is after how many bytes it kills its own process, the phase in which it does, `late N` (it
+ * killed-collection-restore.ts CLUSTER DATABASE END TABLES [MODE [DRY_RUN]]: restores the newest backup of collection
+ * `c`, with a checkpoint every MiB. END is after how many bytes it kills its own process, the phase in which it does, `late N` (it
  * is idle for a while first, so that all writes end), `pause N` (it pauses after N bytes), or `never`. TABLES are the
- * tables to restore, separated by commas; empty for all. Prints how many bytes it read from the vault.
+ * tables to restore, separated by commas; empty for all. Prints `Merge` when that phase begins, and at the end how many
+ * bytes it read from the vault.
  */
-const [cluster, database, end, names] = process.argv.slice(2) as [string, string, string, string];
+const [cluster, database, end, names, mode, dryRun] = process.argv.slice(2) as [
+  ...[string, string, string, string],
+  ...(['merge' | 'replace', string?] | []),
+];
 const vault = await openVault({store: await openDirectoryStore({root: cluster, create: false})});
 const source = new SqliteSource(database, {checkpointBytes: 1024 * 1024});
 const pauseAt = Number(/^pause (\d+)$/.exec(end)?.[1]);
@@ -34,7 +38,7 @@ vault.read = async function* (...args) {
   }
 };
 const tables = names === '' ? undefined : names.split(',').map((name) => ({name}));
-const plan = await planRestore(vault, source, {collection: 'c', tables});
+const plan = await planRestore(vault, source, {collection: 'c', tables, mode});
 const phases: string[] = [];
 await restoreBackup(
   {
@@ -45,9 +49,10 @@ await restoreBackup(
     notice: () => {},
     progress: ({phase}) => {
       if (phases.at(-1) !== phase) phases.push(phase);
+      if (phase === 'Merge') process.stdout.write('Merge\n');
       if (phase === end) process.kill(process.pid, 'SIGKILL');
     },
   },
-  {...plan, stagingId: randomBytes(4).toString('hex'), check: 'full'},
+  {...plan, stagingId: randomBytes(4).toString('hex'), check: 'full', dryRun: dryRun !== undefined},
 );
 process.stdout.write(JSON.stringify({bytes, phases}));

@@ -36,6 +36,8 @@ export class MergeStaging extends SqliteStaging {
    */
   override async merge(options: Parameters<Staging['merge']>[0]): Promise<readonly MergedTable[]> {
     const {dryRun, signal, notice = () => {}} = options;
+    // What is copied out of the file may be moved within it first.
+    await this.endRecord();
     if (!dryRun) return this.#mergeInto(this.#plan.target, notice);
     const copy = rehearsalPath(this.#path);
     await copyLiving({...this.#plan, copy, staging: rehearsalStagingPath(this.#path)}, {signal, notice});

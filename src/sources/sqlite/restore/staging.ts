@@ -233,7 +233,8 @@ export class SqliteStaging implements Staging {
     this.#file.close();
   }
 
-  async #endRecord(): Promise<void> {
+  /** From now on, nothing continues the staging. */
+  protected async endRecord(): Promise<void> {
     if (this.#input.continuing !== undefined) await removeRecord(this.#file.path);
   }
 
@@ -306,7 +307,7 @@ export class SqliteStaging implements Staging {
     await step('Indexes');
     await this.#endTrees();
     // Indexes change pages that a record of rows and keys names. Without these, all that follows does not.
-    if (this.#deltas !== undefined) await this.#endRecord();
+    if (this.#deltas !== undefined) await this.endRecord();
     this.#file.connection.exec('DETACH seg');
     this.#file.beginIndexes();
     const builder = new IndexBuilder(this.#file, this.#loaded, options.notice);
@@ -339,7 +340,7 @@ export class SqliteStaging implements Staging {
     notice?: ((text: string) => void) | undefined;
   }): Promise<void> {
     const {notice = () => {}, resume} = options;
-    await this.#endRecord();
+    await this.endRecord();
     const plan = (): PublishPlan => ({
       target: this.#target,
       staged: this.#file.path,
