@@ -17,6 +17,12 @@ export type KeyCondition = {
 /** How the base of a table is divided into segments: its rows, or the records of the table's own tree. */
 export type BaseCuts = {form: 'rows' | 'records'; cuts: Cuts; segments: number};
 
+/** How the entries of an index are divided into segments. */
+export type IndexCuts = {name: string; cuts: Cuts; segments: number};
+
+/** Rows for which all conditions hold, or those with one of the keys in a segment of keys of a delta. */
+export type WantedRows = {conditions: readonly KeyCondition[]} | {keys: Uint8Array};
+
 /** A stored value; integers are always bigint, so that no digit is lost. */
 export type StoredValue = null | bigint | number | string | Uint8Array;
 
@@ -56,6 +62,22 @@ export interface ScratchTables {
    * @returns as `segmentsWhere`
    */
   segmentsOf(table: TableName, base: BaseCuts, keys: Uint8Array): readonly number[] | undefined;
+  /**
+   * The segments of the index of a constraint that can hold an entry of a wanted row.
+   * @returns as `segmentsWhere`; undefined also where the index does not serve
+   */
+  entriesOf(table: TableName, index: IndexCuts, wanted: WantedRows): readonly number[] | undefined;
+  /**
+   * The segments of the base that hold the wanted rows.
+   * @param index.entries the segments of the index that `entriesOf` named
+   * @returns as `segmentsWhere`
+   */
+  segmentsOfEntries(
+    table: TableName,
+    base: BaseCuts,
+    index: IndexCuts & {entries: readonly Uint8Array[]},
+    wanted: WantedRows,
+  ): readonly number[] | undefined;
   /**
    * Loads records of the table's own tree, in their order.
    * @param tree.records their number, to be checked; absent for a part of the tree

@@ -181,6 +181,69 @@ test.each([{form: undefined}, {form: 'rows' as const}])(
   },
 );
 
+const among = (column: string, value: string): KeyCondition => ({
+  ...{column, operator: '='},
+  values: [{kind: 'text', value}],
+});
+
+test('a row by a key of text or of several columns is read from the segments that can hold it', async () => {
+  const {exec, backup, read, fetchedBy} = await begin();
+  exec(`CREATE TABLE coded (code TEXT PRIMARY KEY, other TEXT COLLATE NOCASE UNIQUE, note TEXT);
+    INSERT INTO coded SELECT printf('%x', id * 7919 % 65536), 'O' || id, note FROM orders`);
+  await backup('full');
+  exec(`UPDATE coded SET note = 'changed' WHERE other = 'o5990'; UPDATE coded SET code = 'moved' WHERE other = 'o10';
+    UPDATE named SET note = 'changed' WHERE name = 'K5000'; DELETE FROM items WHERE a = 7 AND b = 0`);
+  await backup('incremental');
+  const code = ((5990 * 7919) % 65536).toString(16);
+  for (const [table, conditions, where, rows] of [
+    ['named', [among('name', 'K30')], "name = 'K30'", [{name: 'k30'}]],
+    ['named', [among('name', 'k5000')], "name = 'k5000'", [{name: 'k5000', note: 'changed'}]],
+    ['named', [among('name', 'none')], "name = 'none'", []],
+    ['items', [equal('a', 100n), equal('b', 10n)], 'a = 100 AND b = 10', [{a: 100, b: 10}]],
+    ['items', [equal('b', 0n), equal('a', 7n)], 'a = 7 AND b = 0', []],
+    ['coded', [among('code', code)], `code = '${code}'`, [{other: 'O5990', note: 'changed'}]],
+    ['coded', [among('other', 'o3000')], "other = 'o3000'", [{other: 'O3000'}]],
+    ['coded', [among('code', 'moved')], "code = 'moved'", [{other: 'O10'}]],
+  ] as const) {
+    const all = await fetchedBy(() => read(undefined, table, [], '1'));
+    const one = await fetchedBy(async () => {
+      expect(await read(undefined, table, conditions, where)).toMatchObject(rows);
+    });
+    expect(one, where).toBeLessThan(all * 0.6);
+  }
+});
+
+test('a difference of tables with keys of text or of several columns reads what changed', async () => {
+  const {exec, backup, read, diff, fetchedBy} = await begin();
+  exec(`CREATE TABLE coded (code TEXT PRIMARY KEY, other TEXT COLLATE NOCASE UNIQUE, note TEXT);
+    INSERT INTO coded SELECT printf('%x', id * 7919 % 65536), 'O' || id, note FROM orders;
+    -- The first bytes of its rows decide where the table is cut.
+    UPDATE named SET note = printf('%064d', 0) || note`);
+  const from = await backup('full');
+  const all = await fetchedBy(() => diff(from, from));
+  expect(all).toBe(0);
+  exec(`UPDATE named SET note = 'changed' WHERE name = 'K5000'; DELETE FROM named WHERE name = 'k5010';
+    DELETE FROM items WHERE a = 7 AND b = 0; INSERT INTO items VALUES (7, 77, 'new');
+    UPDATE items SET b = 99 WHERE a = 8 AND b = 0;
+    UPDATE coded SET note = 'changed' WHERE other = 'o5990'; INSERT INTO coded VALUES ('x', 'y', 'new')`);
+  const to = await backup('incremental');
+  const expected: Record<string, string> = {named: '+0 ~1 -1', items: '+2 ~0 -2', coded: '+1 ~1 -0'};
+  for (const [table, found] of Object.entries(expected)) {
+    const only = new Set([table]);
+    const whole = await fetchedBy(() => read(from, table, [], '1'));
+    const part = await fetchedBy(async () => expect((await diff(from, to, only)).tables).toEqual({[table]: found}));
+    // Both sides read the segments that differ.
+    expect(part, table).toBeLessThan(whole);
+    expect((await diff(from, undefined, only)).tables).toEqual({[table]: found});
+  }
+  const third = await backup('incremental');
+  expect((await diff(to, third)).tables).toEqual({});
+  exec(`UPDATE items SET a = NULL WHERE a = 9 AND b = 0; UPDATE named SET note = 'again' WHERE name = 'K5000'`);
+  const fourth = await backup('incremental');
+  expect((await diff(third, fourth)).tables).toEqual({named: '+0 ~1 -0', items: '+1 ~0 -1'});
+  expect((await diff(from, fourth)).tables).toEqual({...expected, items: '+3 ~0 -3'});
+});
+
 test('a difference reads what changed, and names rows, tables and schemas', async () => {
   const {exec, backup, diff, read, fetchedBy} = await begin();
   const full = await backup('full');

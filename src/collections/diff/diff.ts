@@ -1,7 +1,7 @@
 import {startMeter, type WorkTools} from '../../backups/index.ts';
 import type {RowChange, RowCounts, ScratchTables, TableName} from '../../sources/index.ts';
 import {dataOf, readCuts} from '../read/base.ts';
-import {createScratch} from '../read/load.ts';
+import {createScratch, throughIndex} from '../read/load.ts';
 import {namingDamage, type OpenedBackup} from '../read/opened.ts';
 import type {TableBackup} from '../stored/manifest.ts';
 import type {After, LoadTools, SegmentId, TableAfter} from './side.ts';
@@ -21,6 +21,9 @@ export type DiffTools = Pick<WorkTools, 'signal' | 'progress'> &
     /** The path of a file that does not exist, in a folder that the caller removes. */
     file: () => string;
   };
+
+/** Segments of an index that are read for the keys of one segment of a delta; each has about 1 MiB. */
+const mostEntries = 64;
 
 /**
  * Compares a backup with another one, or with its database now, table by table. A segment of a base that both have is
@@ -121,13 +124,16 @@ export async function* diffTables(
     return namingDamage(before, name, async () => {
       const cuts = await readCuts(before.vault, before.backup, dataOf(table), tools.signal);
       const needed = new Set<number>();
+      const indexed = {signal: tools.signal, most: mostEntries};
       for (const keys of [
         keysOf(before, deltasOf(table).slice(sharedDeltas), tools.signal),
         now.changedKeys(sharedDeltas),
       ]) {
         for await (const segment of keys) {
           tools.signal.throwIfAborted();
-          const positions = scratch.segmentsOf(name, cuts, segment);
+          const positions =
+            scratch.segmentsOf(name, cuts, segment) ??
+            (await throughIndex(before, {...{scratch, table, cuts}, ...indexed}, {keys: segment}));
           if (positions === undefined) return new Set();
           for (const at of positions) needed.add(at);
         }

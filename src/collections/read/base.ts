@@ -1,6 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import type {BaseCuts} from '../../sources/index.ts';
-import type {ChunkId, VaultReader} from '../../vault/index.ts';
+import type {ChunkId, Recipe, VaultReader} from '../../vault/index.ts';
 import {
   type RowsBase,
   recordsBaseOf,
@@ -53,7 +53,22 @@ export async function readCuts(
   base: TableData,
   signal: AbortSignal,
 ): Promise<BaseCuts> {
+  const cuts = await textOf(vault, streams[base.cuts]!, signal);
+  return {form: formOf(base), cuts, segments: base.data.segments};
+}
+
+/** Those of an index. */
+export async function readTreeCuts(
+  vault: VaultReader,
+  {streams}: Backup,
+  {cuts, data}: TreeRecords,
+  signal: AbortSignal,
+): Promise<{cuts: string; segments: number}> {
+  return {cuts: await textOf(vault, streams[cuts]!, signal), segments: data.segments};
+}
+
+async function textOf(vault: VaultReader, recipe: Recipe, signal: AbortSignal): Promise<string> {
   const parts: Uint8Array[] = [];
-  for await (const part of vault.read(streams[base.cuts]!, {signal})) parts.push(part);
-  return {form: formOf(base), cuts: Buffer.concat(parts).toString(), segments: base.data.segments};
+  for await (const part of vault.read(recipe, {signal})) parts.push(part);
+  return Buffer.concat(parts).toString();
 }

@@ -1,17 +1,19 @@
 import type {Meter} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {
+  type BaseCuts,
   type KeyCondition,
   openScratch,
   type ScratchTables,
   type StoredBase,
   type TableName,
+  type WantedRows,
 } from '../../sources/index.ts';
 import type {ChunkId} from '../../vault/index.ts';
 import {loadLayer} from '../restore/load-layer.ts';
-import {storedBaseOf} from '../stored/layers.ts';
+import {recordsBaseOf, storedBaseOf} from '../stored/layers.ts';
 import type {TableBackup} from '../stored/manifest.ts';
-import {dataOf, readCuts, segmentChunks, type TableData} from './base.ts';
+import {dataOf, readCuts, readTreeCuts, segmentChunks, type TableData} from './base.ts';
 import {namingDamage, type OpenedBackup} from './opened.ts';
 
 /** A table that is to be loaded. */
@@ -56,11 +58,46 @@ export async function segmentsFor(
   );
   const wanted = new Set<number>();
   for (const group of conditions) {
-    const found = scratch.segmentsWhere(schema.name, cuts, group);
+    const found =
+      scratch.segmentsWhere(schema.name, cuts, group) ??
+      (await namingDamage(opened, schema.name, () =>
+        throughIndex(opened, {scratch, table, signal, cuts, most: mostEntries}, {conditions: group}),
+      ));
     if (found === undefined) return undefined;
     for (const at of found) wanted.add(at);
   }
   return [...wanted].sort((a, b) => a - b);
+}
+
+/** From this many segments of an index on, the rows are probably all over the table. */
+const mostEntries = 4;
+
+/**
+ * The segments of a table's base that hold the wanted rows, if an index of a constraint says which these are.
+ * @param of.most read no more segments of an index than this
+ * @returns undefined: all of them
+ */
+export async function throughIndex(
+  {vault, backup}: Pick<OpenedBackup, 'vault' | 'backup'>,
+  of: {scratch: ScratchTables; table: TableBackup; signal: AbortSignal; cuts: BaseCuts; most: number},
+  wanted: WantedRows,
+): Promise<readonly number[] | undefined> {
+  const {scratch, table, signal, cuts, most} = of;
+  const {name} = table.schema;
+  for (const tree of recordsBaseOf(table.layers)?.trees.slice(1) ?? []) {
+    // An index with a statement of its own is not one of the table in the scratch file.
+    if (tree.fingerprint !== undefined) continue;
+    const index = {name: tree.name, ...(await readTreeCuts(vault, backup, tree, signal))};
+    const positions = scratch.entriesOf(name, index, wanted);
+    if (positions === undefined || positions.length > most) continue;
+    const all = await vault.chunkIds(backup.streams[tree.data.stream]!);
+    const entries: Uint8Array[] = [];
+    const ids = positions.map((at) => all[at]!);
+    for await (const chunk of vault.readChunks(ids, {signal})) entries.push(chunk);
+    const found = scratch.segmentsOfEntries(name, cuts, {...index, entries}, wanted);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** Plain bytes that {@link loadTables} reads, approximately where only some segments are wanted. */

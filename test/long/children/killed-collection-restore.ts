@@ -6,10 +6,10 @@ import {openVault} from '../../../src/vault/index.ts';
 
 /**
  * killed-collection-restore.ts CLUSTER DATABASE END TABLES [MODE [DRY_RUN]]: restores the newest backup of collection
- * `c`, with a checkpoint every MiB. END is after how many bytes it kills its own process, the phase in which it does, `late N` (it
- * is idle for a while first, so that all writes end), `pause N` (it pauses after N bytes), or `never`. TABLES are the
- * tables to restore, separated by commas; empty for all. Prints `Merge` when that phase begins, and at the end how many
- * bytes it read from the vault.
+ * `c`, with a checkpoint every MiB. END is after how many bytes it kills its own process, the phase in which it does,
+ * `late N` (it is idle for a while first, so that all writes end), `pause N` (it pauses after N bytes), or `never`.
+ * TABLES are the tables to restore, separated by commas; empty for all. Prints `Merge` when that phase begins, and at
+ * the end how many bytes it read from the vault.
  */
 const [cluster, database, end, names, mode, dryRun] = process.argv.slice(2) as [
   ...[string, string, string, string],

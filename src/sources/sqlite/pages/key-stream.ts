@@ -1,8 +1,9 @@
 import type {BaseSegment, Cuts} from '../../source.ts';
-import {type KeyCuts, keyCuts, readKeyCuts} from './cuts.ts';
+import {type FirstKey, firstKeyOf, type KeyCuts, keyCuts, readKeyCuts} from './cuts.ts';
 import {KeyChunks} from './key-chunks.ts';
 import {KeyOrder} from './key-order.ts';
 import type {KeyRun} from './page-files.ts';
+import {payloadsIn, recordValues} from './record-values.ts';
 import {keyRuns} from './runs.ts';
 import {RunsAhead} from './runs-ahead.ts';
 import {sampleLeaves, type TreeSample} from './tree-sample.ts';
@@ -15,6 +16,7 @@ export class KeyStream extends TreeStream<KeyRun> {
   readonly #before: KeyCuts | undefined;
   readonly #chunks: KeyChunks;
   readonly #firsts: string[] = [];
+  readonly #keys: (FirstKey | null)[] = [];
   #bits = 0;
 
   constructor(options: TreeOptions) {
@@ -27,7 +29,7 @@ export class KeyStream extends TreeStream<KeyRun> {
 
   cuts(): Cuts {
     const {records, bytes} = this.#chunks;
-    return keyCuts({hashed: this.#hashed, bits: this.#bits, records, bytes, firsts: this.#firsts});
+    return keyCuts({hashed: this.#hashed, bits: this.#bits, records, bytes, firsts: this.#firsts, keys: this.#keys});
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<BaseSegment> {
@@ -40,8 +42,18 @@ export class KeyStream extends TreeStream<KeyRun> {
       // The first chunk begins with whatever record is the first one.
       const previous = this.#firsts.length === 0 && before.length > 0 ? 0 : previousOf.get(chunk.first);
       this.#firsts.push(chunk.first);
+      this.#keys.push(this.#keyOf(chunk.bytes));
       yield this.segment(chunk, previous);
     }
+  }
+
+  /** An index is ordered by all of its values. */
+  #keyOf(chunk: Uint8Array): FirstKey | null {
+    const {isIndex, key} = this.options.tree;
+    if (!isIndex && key === undefined) return null;
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    const [first] = payloadsIn(bytes);
+    return first === undefined ? null : firstKeyOf(recordValues(bytes, first, key?.length ?? Number.MAX_SAFE_INTEGER));
   }
 
   async *#all() {

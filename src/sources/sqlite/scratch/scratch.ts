@@ -1,12 +1,14 @@
 import {assert} from '../../../errors/index.ts';
 import type {
   BaseCuts,
+  IndexCuts,
   KeyCondition,
   RowChange,
   RowCounts,
   ScratchOptions,
   ScratchTables,
   StoredValue,
+  WantedRows,
 } from '../../scratch.ts';
 import type {StoredBase, TableName, TableSchema, Tree} from '../../source.ts';
 import {Connection, withConnection} from '../engine/connection.ts';
@@ -16,6 +18,7 @@ import {keyOrder} from '../rows/boundary.ts';
 import {definitionOf, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
 import {changesBetween, countChanges, haveSameKey} from './compare.ts';
+import {indexTree, KeySegments, ownKeyTree} from './key-segments.ts';
 import {RowSegments} from './row-segments.ts';
 import {intervalsWhere, rowidSegments} from './rowid-segments.ts';
 import {schemaChanges} from './schema-changes.ts';
@@ -51,18 +54,24 @@ export class SqliteScratch implements ScratchTables {
     conditions: readonly KeyCondition[],
   ): readonly number[] | undefined {
     const table = this.#table(name);
-    if (form === 'rows') return RowSegments.of(this.#staging.connection, table, cuts, segments)?.where(conditions);
+    const {connection} = this.#staging;
+    if (form === 'rows') return RowSegments.of(connection, table, cuts, segments)?.where(conditions);
+    if (table.withoutRowid) {
+      const tree = ownKeyTree(connection, table);
+      return tree && KeySegments.of(connection, {table, tree, cuts, segments})?.where(conditions);
+    }
     const intervals = intervalsWhere(table, conditions);
     return intervals && rowidSegments(cuts, segments)?.within(intervals);
   }
 
   segmentsOf(name: TableName, {form, cuts, segments}: BaseCuts, keys: Uint8Array): readonly number[] | undefined {
     const table = this.#table(name);
-    const {connection} = this.#staging;
-    connection.exec(`ATTACH ':memory:' AS seg`);
-    try {
-      connection.deserialize('seg', keys);
+    return this.#withKeys(keys, (connection) => {
       if (form === 'rows') return RowSegments.of(connection, table, cuts, segments)?.of();
+      if (table.withoutRowid) {
+        const tree = ownKeyTree(connection, table);
+        return tree && KeySegments.of(connection, {table, tree, cuts, segments})?.of();
+      }
       const ranges = table.key.kind === 'rowid' ? rowidSegments(cuts, segments) : undefined;
       if (ranges === undefined) return undefined;
       const found = new Set<number>();
@@ -71,9 +80,48 @@ export class SqliteScratch implements ScratchTables {
         found.add(ranges.of(k0));
       }
       return ranges.existing(found);
+    });
+  }
+
+  entriesOf(name: TableName, index: IndexCuts, wanted: WantedRows): readonly number[] | undefined {
+    const found = this.#indexSegments(name, index);
+    if (found === undefined) return undefined;
+    if ('conditions' in wanted) return found.where(wanted.conditions);
+    return found.isOf(this.#table(name).key) ? this.#withKeys(wanted.keys, () => found.of()) : undefined;
+  }
+
+  segmentsOfEntries(
+    name: TableName,
+    {cuts, segments}: BaseCuts,
+    {entries, ...index}: IndexCuts & {entries: readonly Uint8Array[]},
+    wanted: WantedRows,
+  ): readonly number[] | undefined {
+    const ranges = rowidSegments(cuts, segments);
+    const found = this.#indexSegments(name, index);
+    if (ranges === undefined || found === undefined) return undefined;
+    const rowids = () => found.rowidsIn(entries, 'conditions' in wanted ? wanted.conditions : 'keys');
+    const all = 'conditions' in wanted ? rowids() : this.#withKeys(wanted.keys, rowids);
+    return all && ranges.existing(new Set(all.map((rowid) => ranges.of(rowid))));
+  }
+
+  /** Attaches a segment of keys as `seg`. */
+  #withKeys<T>(keys: Uint8Array, use: (connection: Connection) => T): T {
+    const {connection} = this.#staging;
+    connection.exec(`ATTACH ':memory:' AS seg`);
+    try {
+      connection.deserialize('seg', keys);
+      return use(connection);
     } finally {
       connection.exec('DETACH seg');
     }
+  }
+
+  /** @returns undefined where entries do not end with the rowid of their row, or the index is not of a constraint */
+  #indexSegments(name: TableName, {name: index, cuts, segments}: IndexCuts): KeySegments | undefined {
+    const table = this.#table(name);
+    const {connection} = this.#staging;
+    const tree = table.withoutRowid ? undefined : indexTree(connection, index);
+    return tree && KeySegments.of(connection, {table, tree, cuts, segments});
   }
 
   loadTree(table: TableName, tree: Tree & {records?: number}, chunks: AsyncIterable<Uint8Array>): Promise<void> {
