@@ -16,6 +16,8 @@ const manifests = new WeakMap<Uint8Array, Manifest>();
 export class Oracle {
   readonly #disk: Disk;
   #version = 0;
+  /** Packs that were damaged on purpose, as they were before: a copy of the store still has them. */
+  readonly damaged = new Map<string, Uint8Array>();
 
   constructor(disk: Disk) {
     this.#disk = disk;
@@ -27,7 +29,8 @@ export class Oracle {
     this.#version = this.#disk.version;
     const {raw} = this.#disk;
     const forms = new Map<string, (string | undefined)[]>();
-    for (const [key, {bytes}] of raw.objects) {
+    const present = [...raw.objects].map(([key, {bytes}]) => [key, bytes] as const);
+    for (const [key, bytes] of [...present.filter(([key]) => !this.damaged.has(key)), ...this.damaged]) {
       const pack = packOfKey(key);
       if (pack === undefined) continue;
       let entries = tables.get(bytes);

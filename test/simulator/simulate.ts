@@ -1,7 +1,7 @@
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {manifestOrPinned} from '../../src/backups/index.ts';
+import {heal, manifestOrPinned} from '../../src/backups/index.ts';
 import {
   alterCollection,
   type BackupName,
@@ -47,7 +47,10 @@ const kinds = [
 /** In some seeds, beside the others. */
 const keepingKinds = ['pin', 'pin', 'pin', 'unpin', 'keep', 'keep'] as const;
 
-type Kind = (typeof kinds)[number] | (typeof keepingKinds)[number];
+/** In some seeds a disk loses or damages packs, and they are healed from a copy of it. */
+const healingKinds = ['damage', 'damage', 'heal', 'heal', 'heal'] as const;
+
+type Kind = (typeof kinds)[number] | (typeof keepingKinds)[number] | (typeof healingKinds)[number];
 
 type Outcome = 'done' | 'refused' | 'killed';
 
@@ -88,6 +91,10 @@ class Simulation {
   readonly #graceMs: number;
   /** Decides about pins and rules; absent: this seed has none. */
   readonly #keeping: Random | undefined;
+  /** Decides about damage and its repair; absent: this seed has none. */
+  readonly #healing: Random | undefined;
+  /** The first store before each damage. */
+  readonly #copies: Disk[] = [];
   /** When increments merge deltas, and take a new base. */
   readonly #fold: FoldLimits;
   /** With it, the processes of a machine share a local cache of each store. Absent: every process has its own. */
@@ -126,6 +133,9 @@ class Simulation {
     // Both from their own numbers, so that the stories of other seeds do not change.
     const keeping = new Random(seed ^ 0x9eed);
     this.#keeping = keeping.chance(0.4) ? keeping : undefined;
+    const healing = new Random(seed ^ 0x4ea1);
+    // A pinned backup may be of a collection that was dropped, which VERIFY does not reach.
+    this.#healing = this.#keeping === undefined && healing.chance(0.4) ? healing : undefined;
     if (new Random(seed ^ 0x5eed).chance(0.1)) this.#cacheFolder = mkdtempSync(join(tmpdir(), 'bkp-simulator-'));
   }
 
@@ -224,6 +234,10 @@ class Simulation {
       const afterMs = atMs;
       world.after(afterMs, () => this.#begin(random, random));
     }
+    const healing = this.#healing;
+    for (let left = healing?.between(2, 6) ?? 0; left > 0; left--) {
+      world.after(healing!.below(atMs + 60 * secondMs), () => this.#begin(healing!, random));
+    }
     const keeping = this.#keeping;
     for (let left = keeping?.between(1, 5) ?? 0; left > 0; left--) {
       world.after(keeping!.below(atMs + 60 * secondMs), () => this.#begin(keeping!, random));
@@ -238,7 +252,7 @@ class Simulation {
     const process = new SimulatedProcess(this.world, machine, ++this.#pids);
     this.#decideFate(process, fates);
     const collection = random.pick(collections);
-    const kind: Kind = random === this.#keeping ? random.pick(keepingKinds) : random.pick(kinds);
+    const kind = this.#pickKind(random);
     if (kind === 'drop' && collection === this.#keptForEver) return;
     if (kind === 'full' || kind === 'incremental') this.#sources[collection].change();
     this.world.note(() => `${process.name} begins ${kind} ${collection}`);
@@ -265,6 +279,12 @@ class Simulation {
         settle('refused');
       },
     );
+  }
+
+  /** @param chooser the seed's numbers, or those for pins and rules, or those for damage */
+  #pickKind(chooser: Random): Kind {
+    if (chooser === this.#keeping) return chooser.pick(keepingKinds);
+    return chooser === this.#healing ? chooser.pick(healingKinds) : chooser.pick(kinds);
   }
 
   #decideFate(process: SimulatedProcess, random: Random): void {
@@ -328,6 +348,12 @@ class Simulation {
       case 'restore':
         await this.#restore(process, vault, collection);
         return;
+      case 'damage':
+        this.#damage();
+        return;
+      case 'heal':
+        await this.#heal(process, vault, collection);
+        return;
       case 'pin':
         await this.#pin(process, vault, collection);
         return;
@@ -355,6 +381,40 @@ class Simulation {
         await alterCollection({...tools, randomId: () => this.#random.hex(32)}, 'two', actions);
       }
     }
+  }
+
+  /** At once, and without a process: a disk needs none for it. The copy has everything as it was before. */
+  #damage(): void {
+    const random = this.#healing!;
+    const [disk] = this.#disks;
+    const packs = [...disk.raw.objects.keys()].filter((key) => key.startsWith('packs/')).sort();
+    if (packs.length === 0) return;
+    const key = random.pick(packs);
+    const {bytes, modifiedAtMs} = disk.raw.objects.get(key)!;
+    const how = random.pick(['flip', 'flip', 'cut', 'remove'] as const);
+    this.world.note(() => `${disk.name}/${key} is damaged: ${how}`);
+    this.#copies.push(disk.copy(`copy${this.#copies.length + 1}`));
+    // Of a pack that was damaged before, the copy of that time has what was in it.
+    if (!this.#oracles[0]!.damaged.has(key)) this.#oracles[0]!.damaged.set(key, bytes);
+    disk.version += 1;
+    if (how === 'remove') {
+      disk.raw.objects.delete(key);
+      return;
+    }
+    const changed = how === 'cut' ? bytes.slice(0, random.below(bytes.length)) : Uint8Array.from(bytes);
+    if (how === 'flip') changed[random.below(bytes.length)]! ^= 1 << random.below(8);
+    disk.raw.objects.set(key, {bytes: changed, modifiedAtMs});
+  }
+
+  async #heal(process: SimulatedProcess, vault: Vault, collection: Collection): Promise<void> {
+    const tools = this.#tools(process, vault);
+    const from: Vault[] = [];
+    for (const copy of this.#copies) from.push(await this.#openVault(process, copy, {percent: 0, late: false}));
+    const operation = `verify/${process.pid}`;
+    await verifyBackups(
+      {...tools, heal: (recipes, found) => heal({...tools, from, operation}, recipes, found)},
+      {collection, level: 'data'},
+    );
   }
 
   async #pin(process: SimulatedProcess, vault: Vault, collection: Collection): Promise<void> {
@@ -410,6 +470,7 @@ class Simulation {
     this.world.note(() => 'the end');
     for (const disk of this.#disks) {
       const vault = await this.#openVault(process, disk, {percent: 0, late: false});
+      if (disk === this.#disks[0]) await this.#healAll(process, vault);
       await cleanUp(this.#tools(process, vault), 'last');
       if (disk === this.#disks[0]) await this.#checkPinned(process, vault);
       for (const {newest} of await readAllFolders(vault)) {
@@ -425,6 +486,15 @@ class Simulation {
         await verifyBackups(this.#tools(process, vault), {collection, level: 'data'});
         for (const {name} of backups) await this.#restore(process, vault, collection, name);
       }
+    }
+  }
+
+  /** Whatever was damaged, and whatever backups did since: a copy has what brings it back. */
+  async #healAll(process: SimulatedProcess, vault: Vault): Promise<void> {
+    if (this.#copies.length === 0) return;
+    for (const {newest, backups} of await readAllFolders(vault)) {
+      if (newest === undefined || newest.dropped !== undefined || backups.length === 0) continue;
+      await this.#heal(process, vault, newest.name as Collection);
     }
   }
 

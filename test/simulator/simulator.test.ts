@@ -6,15 +6,17 @@ const seeds = 300;
 
 test('every listed backup can be restored, whatever was paused, killed, lost or late', async () => {
   const failures: string[] = [];
-  let done = 0;
+  let [done, healed] = [0, 0];
   for (let seed = 1; seed <= seeds; seed++) {
     const {failure, work} = await simulate(seed);
     if (failure !== undefined) failures.push(`npm run simulate -- --from ${seed} --seeds 1 --trace: ${failure}`);
     for (const outcomes of Object.values(work)) done += outcomes.done ?? 0;
+    healed += work.heal?.done ?? 0;
   }
   expect(failures).toEqual([]);
   // Most pieces of work must succeed, or the test would prove nothing.
   expect(done).toBeGreaterThan(seeds);
+  expect(healed).toBeGreaterThan(seeds / 20);
   // Far beyond any machine: the limit only ends a seed that hangs.
 }, 900_000);
 

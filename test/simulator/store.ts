@@ -45,6 +45,13 @@ export class Disk {
     if (this.raw.objects.delete(key)) this.version += 1;
   }
 
+  /** Another disk with the same objects, as a backup of this one. */
+  copy(name: string): Disk {
+    const disk = new Disk(this.world, name, this);
+    for (const [key, object] of this.raw.objects) disk.raw.objects.set(key, object);
+    return disk;
+  }
+
   page(prefix: string, after: Key, length: number): ObjectFacts[] {
     const {objects} = this.raw;
     const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
