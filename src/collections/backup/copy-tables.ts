@@ -140,7 +140,8 @@ const mostNamed = 5;
 
 function some(names: readonly TableName[]): string {
   const more = names.length - mostNamed;
-  return more <= 0 ? names.join(', ') : `${names.slice(0, mostNamed).join(', ')} and ${more} more tables`;
+  if (more <= 0) return names.join(', ');
+  return `${names.slice(0, mostNamed).join(', ')} and ${more} more ${more === 1 ? 'table' : 'tables'}`;
 }
 
 /** Tables by their reason: in a database with virtual tables, many tables have the same one. */
