@@ -54,6 +54,15 @@ async function play(stage: Stage, shop: string, customers: number): Promise<void
   stage.say('What each backup holds, what it added to the store, and what a restore of it reads:');
   await stage.bkp('sql', 'SHOW BACKUPS IN shop');
 
+  stage.title('A small accident: prices of one table are lost');
+  const sku = losePrices(stage, shop);
+  stage.say('What differs from the newest backup, and what it has:');
+  const newest = backupsOf(await stage.quietly('sql', '--format', 'json', 'SHOW BACKUPS IN shop')).at(-1)!;
+  await stage.bkp('diff', 'shop', newest, 'now');
+  await stage.bkp('sql', `SELECT sku, price_cents FROM backup('shop', 'latest').products WHERE sku = '${sku}'`);
+  await stage.bkp('sql', '--wait', "RESTORE shop TABLE products WITH (MODE='merge')");
+  compare(stage, 'after the merge', second, fingerprint(shop, shopTables));
+
   stage.title('The accident');
   dropTables(stage, shop);
   await stage.bkp('sql', '--wait', 'RESTORE shop');
@@ -67,7 +76,7 @@ async function play(stage: Stage, shop: string, customers: number): Promise<void
 
   stage.title('A new machine has only the cluster directory: back to the full backup, into a new file');
   const backups = await stage.quietly('sql', '--format', 'json', 'SHOW BACKUPS IN shop');
-  const full = (JSON.parse(backups.split('\n')[0]!) as {backup: string}).backup;
+  const [full] = backupsOf(backups);
   await stage.bkp(
     '--home',
     './other-machine',
@@ -83,6 +92,9 @@ async function play(stage: Stage, shop: string, customers: number): Promise<void
 
   stage.title('Are the backups whole?');
   await stage.bkp('sql', '--wait', 'VERIFY shop');
+  stage.say('A drill restores the newest one into a scratch database, and asks it what you want to know:');
+  const question = 'SELECT count(*) > 0 FROM orders';
+  await stage.bkp('sql', '--wait', `VERIFY shop WITH (LEVEL='restore', CHECK_SQL='${question}')`);
   await stage.bkp('operation', 'list');
 
   stage.title('For your own database');
@@ -96,6 +108,24 @@ async function play(stage: Stage, shop: string, customers: number): Promise<void
     ].join('\n'),
   );
 }
+
+/** @returns the key of a product without a price */
+function losePrices(stage: Stage, shop: string): string {
+  const lose = "UPDATE products SET price_cents = 0 WHERE sku LIKE 'ka-%'";
+  stage.command(`sqlite3 shop.db "${lose}"`);
+  const db = new DatabaseSync(shop);
+  db.exec(lose);
+  const sku = db.prepare('SELECT min(sku) AS sku FROM products WHERE price_cents = 0').get()?.sku;
+  db.close();
+  return String(sku);
+}
+
+/** The names in a listing, oldest first. */
+const backupsOf = (listing: string) =>
+  listing
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as {backup: string}).backup);
 
 function dropTables(stage: Stage, shop: string): void {
   const statements = [...shopTables].reverse().map((table) => `DROP TABLE ${table};`);
