@@ -200,3 +200,66 @@ test('a dry run keeps no writer waiting and sees one state of the database', asy
   database.exec('COMMIT');
   expect(await merge(database.source, backup, 'merge')).toMatchObject([{inserted: 2}]);
 });
+
+test('an index name that another table has by now is refused by plan, dry run and statement', async () => {
+  const database = new Database(
+    'CREATE TABLE a (x INTEGER PRIMARY KEY, y); CREATE INDEX ix ON a (y); CREATE TABLE b (y)',
+  );
+  const backup = await untracked(database, 'a');
+  const refused = {code: 'TABLE_EXISTS', message: 'path exist: index ix of b'};
+  database.exec('ALTER TABLE a ADD COLUMN z; DROP INDEX ix; CREATE INDEX ix ON b (y)');
+  const before = imageOf(database.path);
+  const {schemas} = backup;
+  const incoming = {schemas, objects: [], database: backup.database, bytes: 0};
+  const {obstacle} = await database.source.survey(incoming, {rehearse: false, mode: 'replace'});
+  expect(obstacle).toMatchObject(refused);
+  for (const dryRun of [true, false]) {
+    await expect(merge(database.source, backup, 'replace', {dryRun})).rejects.toMatchObject(refused);
+  }
+  expect(imageOf(database.path)).toEqual(before);
+});
+
+test('awkward tables come back with their schema, and a full-text index beside them matches', async () => {
+  for (const [schema, name, changes] of [
+    [
+      `CREATE TABLE "we""ird 'na[me]" ("a b" INTEGER PRIMARY KEY, "c""d" TEXT UNIQUE, [e f]);
+       INSERT INTO "we""ird 'na[me]" VALUES (1, 'x', 2); CREATE INDEX "i ""q" ON "we""ird 'na[me]" ("c""d" DESC);`,
+      `we"ird 'na[me]`,
+      `ALTER TABLE "we""ird 'na[me]" ADD COLUMN "z z"`,
+    ],
+    [
+      `CREATE TABLE g (id INTEGER PRIMARY KEY, a, b AS (a * 2), c AS (a || 'x') STORED UNIQUE);
+       INSERT INTO g (a) VALUES (1), (2); CREATE INDEX gi ON g (b) WHERE a > 0; CREATE INDEX ge ON g (a + b)`,
+      'g',
+      'ALTER TABLE g ADD COLUMN e AS (a + 1)',
+    ],
+    [
+      "CREATE TABLE s (k ANY, n INT, PRIMARY KEY (k, n)) STRICT, WITHOUT ROWID; INSERT INTO s VALUES ('1', 1), (1, 1)",
+      's',
+      'DROP TABLE s; CREATE TABLE s (k TEXT, n INT, PRIMARY KEY (k, n))',
+    ],
+    [
+      'CREATE TABLE n (id INTEGER PRIMARY KEY, up REFERENCES n); INSERT INTO n VALUES (1, NULL), (2, 1)',
+      'n',
+      'ALTER TABLE n ADD COLUMN x; DELETE FROM n WHERE id = 2',
+    ],
+    [
+      `CREATE TABLE d (id INTEGER PRIMARY KEY, body TEXT); INSERT INTO d VALUES (1, 'moor'), (2, 'heath');
+       CREATE VIRTUAL TABLE f USING fts5(body, content='d', content_rowid='id'); INSERT INTO f (f) VALUES ('rebuild');`,
+      'd',
+      "ALTER TABLE d ADD COLUMN more; DELETE FROM d WHERE id = 1; INSERT INTO f (f) VALUES ('rebuild')",
+    ],
+  ] as const) {
+    const database = new Database(schema);
+    const backup = await full(database, [name]);
+    const then = join(folder(), 'then.db');
+    await restore(new Database('', {path: then}).source, backup);
+    database.exec(changes);
+    const counted = await merge(database.source, backup, 'replace', {dryRun: true});
+    expect(await merge(database.source, backup, 'replace')).toEqual(counted);
+    expectSame(database.path, then, [name]);
+    await expectComesBack(database, await increment(database, backup));
+    if (name !== 'd') continue;
+    expect(database.value("SELECT rowid FROM f WHERE f MATCH 'moor'")).toBe(1);
+  }
+});

@@ -34,6 +34,7 @@ import {requireNoStrayJournal} from './restore/place-new-file.ts';
 import {requireFreeNames, requireSameEncoding} from './restore/publish.ts';
 import {type Continuing, SqliteStaging, type StagingInput} from './restore/staging.ts';
 import {leftStagings, readRecord, removeStaging, stagingPath} from './restore/staging-record.ts';
+import {requireOwnNames} from './restore/swap.ts';
 import {nothingExists, readExisting} from './schema/existing.ts';
 import {trackingObstacle} from './schema/obstacles.ts';
 import {withoutIndexes} from './schema/schema.ts';
@@ -148,7 +149,13 @@ export class SqliteSource implements TableSource {
   #pairs(schemas: readonly TableSchema[], {database, mode}: {database: DatabaseFacts; mode: MergeMode}) {
     return withConnection(this.#path, {}, (connection) => {
       requireSameEncoding(connection, database);
-      return pairsOfSchemas(connection, schemas, mode);
+      const pairs = pairsOfSchemas(connection, schemas, mode);
+      const swapped = swappedNames(pairs);
+      requireOwnNames(
+        connection,
+        schemas.filter(({name}) => swapped.has(name)),
+      );
+      return pairs;
     });
   }
 

@@ -113,16 +113,16 @@ async function* bytesOf(
   }
 }
 
-type Other = {type: 'table' | 'virtual' | 'view' | 'trigger'; name: string; on: string; sql: string};
+type Other = {type: 'table' | 'index' | 'virtual' | 'view' | 'trigger'; name: string; on: string; sql: string};
 
-/** What a database has besides indexes, in the order in which it was created. */
+/** What a database has besides the indexes of constraints, in the order in which it was created. */
 function objectsOf(connection: Connection): readonly Other[] {
   return connection
     .all(
       `SELECT iif(s.type = 'table' AND s.rootpage = 0, 'virtual', s.type) AS type, s.name, s.tbl_name AS "on", s.sql
        FROM main.sqlite_schema AS s
        LEFT JOIN pragma_table_list AS t ON s.type = 'table' AND t.schema = 'main' AND t.name = s.name
-       WHERE s.type <> 'index' AND t.type IS NOT 'shadow' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+       WHERE s.sql IS NOT NULL AND t.type IS NOT 'shadow' AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
        ORDER BY s.type = 'trigger', s.rowid`,
     )
     .map(({type, name, on, sql}) => ({
@@ -138,7 +138,8 @@ function makeOthers(connection: Connection, others: readonly Other[], copied: re
   const present = new Set(copied.map(foldName));
   for (const other of others) {
     const {type, name} = other;
-    if (type === 'trigger' ? trackedBy(name) !== undefined : present.has(foldName(name))) continue;
+    const isThere = type === 'index' ? present.has(foldName(other.on)) : present.has(foldName(name));
+    if (type === 'trigger' ? trackedBy(name) !== undefined : isThere) continue;
     try {
       make(connection, other);
     } catch {}

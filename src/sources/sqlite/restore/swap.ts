@@ -1,13 +1,14 @@
-import type {TableName} from '../../source.ts';
+import {BkpError} from '../../../errors/index.ts';
+import type {TableName, TableSchema} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
-import {isSameStatement} from '../engine/sql-text.ts';
+import {isSameStatement, objectName} from '../engine/sql-text.ts';
 import type {MergedPair} from '../merge/pair.ts';
 import {definitionOf} from '../schema/schema.ts';
 import {removeTracking, trackedTables} from '../tracking/inventory.ts';
 import {Dependents} from './dependents.ts';
 import type {Finishing} from './finishing.ts';
-import {createTables, requireFreeNames} from './publish.ts';
+import {createTables} from './publish.ts';
 import type {StagedLanding} from './transfer-landing.ts';
 
 /** The tables of the attached staging file that replace living ones. */
@@ -36,16 +37,39 @@ export function swapTables(
     connection,
     swapped.map(({table}) => table.name),
   );
+  requireOwnNames(connection, swap.schemas);
   const tracked = new Set(trackedTables(connection).map(({name}) => foldName(name)));
   removeTracking(
     connection,
     swapped.map(({table}) => table.name),
   );
   for (const {table} of swapped) connection.exec(`DROP TABLE main.${quoteName(table.name)}`);
-  requireFreeNames(connection, swap.schemas, []);
   createTables(connection, {...swap, objects: [], notice}, landings);
   dependents.requireTriggers(notice);
   for (const pair of swapped) reportSwap(pair, swap, {notice, isTracked: tracked.has(foldName(pair.table.name))});
+}
+
+/**
+ * @param schemas of tables that replace living ones of the same names
+ * @throws BkpError `TABLE_EXISTS` if another table has an index or a trigger that has the name of one of theirs
+ */
+export function requireOwnNames(connection: Connection, schemas: readonly TableSchema[]): void {
+  const taken = schemas.flatMap((schema) => {
+    const {indexes, triggers} = definitionOf(schema);
+    return connection.all(
+      `SELECT type, name, tbl_name AS "on" FROM main.sqlite_schema
+       WHERE name COLLATE NOCASE IN (SELECT value FROM json_each(?1))
+         AND tbl_name COLLATE NOCASE NOT IN (SELECT value FROM json_each(?2))`,
+      JSON.stringify([...indexes, ...triggers].map(objectName)),
+      JSON.stringify(schemas.map(({name}) => name)),
+    );
+  });
+  if (taken.length === 0) return;
+  const named = taken.map(({type, name, on}) => (name === on ? `${type} ${name}` : `${type} ${name} of ${on}`));
+  throw new BkpError('TABLE_EXISTS', `path exist: ${named.join(', ')}`, {
+    cause: 'the table had an index or a trigger of this name in the backup; nothing was changed',
+    next: 'drop it, and create it again under another name; then give the statement again',
+  });
 }
 
 function reportSwap(
