@@ -4,6 +4,7 @@ import {resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {Worker} from 'node:worker_threads';
 import type {Deps, GlobalFlags} from './app/deps.ts';
+import type {KeyChain} from './app/key-chain.ts';
 import {colorsWanted} from './commands/colors.ts';
 import type {CommandDeps} from './commands/deps.ts';
 import {
@@ -17,6 +18,7 @@ import {
 } from './config/index.ts';
 import type {ExitStatus} from './errors/index.ts';
 import {systemProcesses} from './lib/processes.ts';
+import {withoutVaultSecrets} from './lib/vault-secrets.ts';
 import {type Journal, type Operation, openJournal} from './ops/index.ts';
 
 export type RealDeps = CommandDeps & {close: () => void};
@@ -25,15 +27,16 @@ export type RealDeps = CommandDeps & {close: () => void};
 export async function openRealDeps(
   flags: GlobalFlags,
   exitWith: (status: ExitStatus) => void,
-  shared?: Pick<Deps, 'journal'> & {signal?: AbortSignal; store?: string | undefined},
+  shared?: Pick<Deps, 'journal' | 'env'> & {keyChain: KeyChain; signal?: AbortSignal; store?: string | undefined},
 ): Promise<RealDeps> {
   const env = {
-    ...process.env,
+    ...(shared?.env ?? takeEnvironment()),
     ...(flags.home === undefined ? {} : {BKP_HOME: resolve(flags.home)}),
     ...(shared?.store === undefined ? {} : {BKP_STORE: shared.store}),
   };
   const home = resolveHome(env, process.platform, homedir());
   const nowMicros = () => Date.now() * 1000;
+  const keyChain: KeyChain = shared?.keyChain ?? {slots: new Map()};
   let journal: Promise<Journal> | undefined;
   let settings: Promise<Settings> | undefined;
   let signal: AbortSignal | undefined;
@@ -98,6 +101,8 @@ export async function openRealDeps(
       if (address.kind === 'directory') return stores.probeDirectory(address.root);
       return stores.probeS3(await withCredentials(address));
     },
+    keyChain,
+    askSecret: async (question) => (await import('./commands/ask-secret.ts')).askSecret(question),
     startWorker: async (operation) => (await import('./app/workers/launch.ts')).launchWorker(deps, operation),
     tellEnd: (operation) => tellOfEnd(deps, operation),
     startKeeper: (start) => {
@@ -112,7 +117,12 @@ export async function openRealDeps(
     journal: () => (journal ??= shared?.journal() ?? openJournalOnce()),
     settings: () => (settings ??= loadSettings({flags, env, home, cwd: process.cwd()})),
     again: ({profile, store} = {}) =>
-      openRealDeps(profile === undefined ? flags : {...flags, profile}, exitWith, {journal: deps.journal, store}),
+      openRealDeps(profile === undefined ? flags : {...flags, profile}, exitWith, {
+        env,
+        journal: deps.journal,
+        keyChain,
+        store,
+      }),
     get signal() {
       signal ??= shared?.signal ?? firstInterrupt(['SIGINT', 'SIGTERM']).signal;
       return signal;
@@ -120,7 +130,9 @@ export async function openRealDeps(
     interruptible: async (work) => {
       const own = firstInterrupt(['SIGINT']);
       try {
-        return await work(await openRealDeps(flags, exitWith, {journal: deps.journal, signal: own.signal}));
+        return await work(
+          await openRealDeps(flags, exitWith, {journal: deps.journal, env, keyChain, signal: own.signal}),
+        );
       } finally {
         own.release();
       }
@@ -129,6 +141,14 @@ export async function openRealDeps(
     close: () => close(),
   };
   return deps;
+}
+
+/** The environment of this process. Its children do not inherit the secrets of vaults. */
+function takeEnvironment(): Record<string, string | undefined> {
+  const env = {...process.env};
+  const kept = withoutVaultSecrets(env);
+  for (const name of Object.keys(env)) if (!(name in kept)) delete process.env[name];
+  return env;
 }
 
 /** What cannot be removed now only takes up space; the journal already has the operation's end. */

@@ -3,6 +3,7 @@ import type {Home, Settings, StoreAddress} from '../config/index.ts';
 import type {Journal, Limits, Operation} from '../ops/index.ts';
 import type {ProbePoint, Store} from '../stores/index.ts';
 import type {KeeperStart} from './keeper/messages.ts';
+import type {KeyChain} from './key-chain.ts';
 
 /** The options that every command takes, before or after its name. */
 export type GlobalFlags = {
@@ -70,6 +71,13 @@ export interface Deps {
    * later one.
    */
   readonly signal: AbortSignal;
+  /** What this process knows of encrypted vaults; absent: it knows nothing, and asks each time. */
+  readonly keyChain?: KeyChain;
+  /**
+   * Asks on the terminal, never on stdin, and shows nothing of what is typed. Absent, or undefined: there is no
+   * terminal.
+   */
+  askSecret?(question: string): Promise<string | undefined>;
   /** Shows how far a command is that the user waits for; undefined ends that. Absent where nobody watches. */
   readonly showProgress?: ((line: string | undefined) => void) | undefined;
   /** Reports a sentence that is no error to the user. */

@@ -18,6 +18,8 @@ export type Kind<Of extends Value> = {
    * @throws BkpError `USAGE` | `UNSUPPORTED` when there is a more specific message than what is accepted
    */
   read: (text: string, cwd: string) => Of | undefined;
+  /** True: blanks at the ends of the value are a part of it, also in a file. */
+  isExact?: true;
   /** The text that a profile stores, secrets included; it reads back as the same value. Absent: `String(value)`. */
   write?(value: Of): string;
   /** For people and programs, without secrets. Absent: the text of `write`, or the value itself. */
@@ -48,6 +50,14 @@ export const objectStore: Kind<ObjectStore> = {
 export const secretText: Kind<string> = {
   accepts: 'a non-empty text',
   read: (text) => (text.trim() === '' ? undefined : text.trimEnd()),
+  show: () => hidden,
+};
+
+/** As {@link secretText}, with blanks at its ends; from a file without the newline at its end only. */
+export const exactSecret: Kind<string> = {
+  accepts: 'one line that is not empty',
+  read: (text) => (text === '' || /[\r\n\0]/.test(text) ? undefined : text),
+  isExact: true,
   show: () => hidden,
 };
 

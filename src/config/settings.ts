@@ -116,7 +116,12 @@ function given(setting: Setting, {flags, env}: Pick<SettingsInput, 'env' | 'flag
   if (!isFile) return {read: () => text, origin: `environment ${name}`, cwd};
   const file = resolve(cwd, text);
   // A relative path in the file starts from the file's folder, not from the working directory.
-  return {read: () => readValueFile(file, name), origin: `environment ${name} (${file})`, cwd: dirname(file)};
+  const {isExact = false} = setting.kind;
+  return {
+    read: () => readValueFile(file, name, {isExact}),
+    origin: `environment ${name} (${file})`,
+    cwd: dirname(file),
+  };
 }
 
 function namesIn(setting: Setting): {name: string; isFile: boolean}[] {

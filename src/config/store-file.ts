@@ -7,9 +7,10 @@ const mostBytes = 64 * 1024;
 /**
  * The value of a setting from a file, trimmed.
  * @param name the variable that names the file, for messages
+ * @param options.isExact only one newline at the end is not a part of it
  * @throws BkpError `USAGE` (missing, a folder, empty, too large) | `CONFIG_UNAVAILABLE`
  */
-export function readValueFile(file: string, name: string): string {
+export function readValueFile(file: string, name: string, {isExact = false} = {}): string {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -22,7 +23,7 @@ export function readValueFile(file: string, name: string): string {
       next: `make it readable for the user who runs bkp (chown, chmod 600), or unset ${name}`,
     });
   }
-  const value = text.trim();
+  const value = isExact ? text.replace(/\r?\n$/, '') : text.trim();
   if (value === '') throw wrong(`the file ${file} is empty`);
   if (Buffer.byteLength(text) > mostBytes) throw wrong(`the file ${file} is too large for a setting`);
   return value;

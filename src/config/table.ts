@@ -6,6 +6,7 @@ import {
   alwaysOn,
   days,
   directory,
+  exactSecret,
   integer,
   type Kind,
   notifyTarget,
@@ -267,6 +268,31 @@ const rows = {
     canBeOff: true,
     secret: true,
     meaning: 'URL of a cron monitor: called when a backup starts, succeeds, fails',
+  },
+  vaultPassword: {
+    key: 'vault.password',
+    kind: exactSecret,
+    secret: true,
+    environment: 'BKP_PASSWORD',
+    meaning: 'password, or key, of an encrypted vault',
+  },
+  vaultPasswordCommand: {
+    key: 'vault.password.command',
+    kind: wording('a command line that prints the password'),
+    environment: 'BKP_PASSWORD_COMMAND',
+    meaning: 'command that prints the password, or the key, of an encrypted vault: pass show bkp',
+  },
+  clusterEncryption: {
+    key: 'vault.cluster.encryption',
+    kind: oneOf('auto', 'required', 'off'),
+    default: () => 'auto' as const,
+    meaning: 'whether the vault in the cluster directory is encrypted; auto: if a password is set',
+  },
+  s3Encryption: {
+    key: 'vault.s3.encryption',
+    kind: oneOf('auto', 'required', 'off'),
+    default: () => 'auto' as const,
+    meaning: 'the same for the object store',
   },
 } as const satisfies Record<string, Row<Value>>;
 

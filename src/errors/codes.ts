@@ -65,6 +65,10 @@ export const errorCodes = {
   STORE_DENIED: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   /** The store contains another vault, a newer format, or something that is not a vault. */
   STORE_REFUSED: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
+  /** The vault is encrypted, and no secret is given. */
+  SECRET_MISSING: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
+  /** The secret opens no slot of the vault. */
+  SECRET_WRONG: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   /** The store contains no vault (yet). */
   VAULT_ABSENT: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   VAULT_LOCKED: {exit: ExitStatus.locked, status: 'OVERLOADED'},

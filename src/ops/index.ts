@@ -17,5 +17,5 @@ export {
 } from './worker/heartbeat.ts';
 export {runAtLowPriority} from './worker/low-priority.ts';
 export {type OperationEvent, type RunOptions, runOperation, type SignalSource} from './worker/run-operation.ts';
-export {type DetachedOptions, type SpawnOptions, spawnWorker, startDetached} from './worker/spawn-worker.ts';
+export {type DetachedOptions, inputFile, type SpawnOptions, spawnWorker, startDetached} from './worker/spawn-worker.ts';
 export {watchForStandstill} from './worker/standstill.ts';

@@ -6,6 +6,7 @@ export {type DirectoryStoreOptions, openDirectoryStore} from './directory/direct
 export {probeDirectory} from './directory/probe.ts';
 export {isKey} from './key.ts';
 export {type MemoryStoreOptions, openMemoryStore} from './memory.ts';
+export {objectTooShort} from './object-errors.ts';
 export {type ProbePoint, probeKey} from './probe-point.ts';
 export {putContent} from './put-content.ts';
 export {removeIfAllowed} from './remove-if-allowed.ts';

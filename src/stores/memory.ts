@@ -1,6 +1,6 @@
 import {BkpError} from '../errors/index.ts';
 import {assertKey, assertPrefix} from './key.ts';
-import {objectMissing, objectTooShort} from './object-errors.ts';
+import {objectMissing, rangeWithin} from './object-errors.ts';
 import type {ByteRange, Key, ObjectFacts, Store} from './store.ts';
 
 type StoredObject = {bytes: Uint8Array; modifiedAtMs: number};
@@ -43,9 +43,9 @@ export function openMemoryStore(options: MemoryStoreOptions = {}): Store & {read
 
     async get(key: Key, range?: ByteRange) {
       const {bytes} = find(key);
-      if (range !== undefined && range.end > bytes.length) throw objectTooShort(key, bytes.length, range);
+      const {start, end} = rangeWithin(key, bytes.length, range);
       // A copy, as from a disk: the caller's changes to it must not reach the store.
-      return Uint8Array.from(range === undefined ? bytes : bytes.subarray(range.start, range.end));
+      return Uint8Array.from(bytes.subarray(start, end));
     },
 
     async *list(prefix, {after = ''} = {}): AsyncIterable<ObjectFacts> {

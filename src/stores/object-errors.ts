@@ -14,3 +14,16 @@ export function objectTooShort(key: Key, sizeBytes: number, range: ByteRange): B
     context: {key},
   });
 }
+
+/**
+ * The range as it is in an object of this size.
+ * @param range absent: all of it
+ * @throws BkpError `OBJECT_DAMAGED` if the object ends before the range does, or begins
+ */
+export function rangeWithin(key: Key, sizeBytes: number, range: ByteRange | undefined): ByteRange {
+  if (range === undefined) return {start: 0, end: sizeBytes};
+  const {start, end, mayEndEarly} = range;
+  if (end <= sizeBytes) return range;
+  if (!mayEndEarly || start > sizeBytes) throw objectTooShort(key, sizeBytes, range);
+  return {start, end: sizeBytes};
+}

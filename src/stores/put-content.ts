@@ -1,3 +1,4 @@
+import {BkpError} from '../errors/index.ts';
 import type {Key, Store} from './store.ts';
 
 /**
@@ -6,6 +7,9 @@ import type {Key, Store} from './store.ts';
  */
 export async function putContent(store: Store, key: Key, bytes: Uint8Array): Promise<void> {
   if ((await store.put(key, bytes, {ifAbsent: true, retained: true})) === 'written') return;
-  const found = await store.get(key);
-  if (Buffer.compare(found, bytes) !== 0) await store.put(key, bytes, {retained: true});
+  const found = await store.get(key).catch((error: unknown) => {
+    if (error instanceof BkpError && error.code === 'OBJECT_DAMAGED') return undefined;
+    throw error;
+  });
+  if (found === undefined || Buffer.compare(found, bytes) !== 0) await store.put(key, bytes, {retained: true});
 }

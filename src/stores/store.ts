@@ -4,8 +4,11 @@
  */
 export type Key = string;
 
-/** Half-open, in bytes. */
-export type ByteRange = {start: number; end: number};
+/**
+ * Half-open, in bytes.
+ * `mayEndEarly`: the object may end before `end`; what there is of the range is returned.
+ */
+export type ByteRange = {start: number; end: number; mayEndEarly?: boolean};
 
 export type ObjectFacts = {
   key: Key;
@@ -42,6 +45,8 @@ export type StoreProperties = {
    * Store.retain}.
    */
   objectLock: boolean;
+  /** Objects are filled up, so that their sizes say little about their content. Absent: they are not. */
+  hidesSizes?: boolean;
 };
 
 export type ListOptions = {after?: Key | undefined};

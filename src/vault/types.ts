@@ -343,7 +343,17 @@ export type LeaseSubject = {
   subject?: string | undefined;
 };
 
+/** Which keys a vault was opened with. */
+export type EncryptionFacts = {
+  /** Number of the newest ring. */
+  generation: number;
+  /** Tells the ring from every other one; two people can compare it aloud. */
+  fingerprint: string;
+};
+
 export interface Vault extends VaultReader {
+  /** Undefined for a vault without encryption. */
+  readonly encryption: EncryptionFacts | undefined;
   /** @throws BkpError `VAULT_LOCKED` (another writer of the subject, or a collector that does not end in time) */
   writer(lease: LeaseSubject, options?: {signal?: AbortSignal}): Promise<VaultWriter>;
   /**

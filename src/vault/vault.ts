@@ -3,13 +3,17 @@ import {type Clock, systemClock} from '../lib/clock.ts';
 import {type Key, type Store, type Traffic, wrapStore} from '../stores/index.ts';
 import {Collector} from './care/collector.ts';
 import {planTrial} from './care/plan-removal.ts';
+import {sealedStore} from './crypto/sealed-store.ts';
+import type {VaultKeys} from './crypto/vault-keys.ts';
 import {createHeader} from './format/create-header.ts';
-import {headerMissing, holdsBackups, noVault, readHeader} from './format/header.ts';
+import {type Header, headerMissing, holdsBackups, noVault, readHeader} from './format/header.ts';
 import {CacheFile} from './indexes/cache-file.ts';
 import {ChunkIndex} from './indexes/chunk-index.ts';
 import {ObjectCache} from './indexes/object-cache.ts';
 import {ObjectReader} from './indexes/object-reader.ts';
 import {Versions} from './indexes/versions.ts';
+import {fingerprintOf} from './keys/change-keys.ts';
+import {isWithoutKeys, secretMissing} from './keys/unlock.ts';
 import {type AcquireOptions, acquireLease} from './lease/acquire.ts';
 import type {LeaseMode} from './lease/content.ts';
 import {type Host, thisHost} from './lease/host.ts';
@@ -20,7 +24,7 @@ import {decidePending} from './lease/verdict.ts';
 import {LastCommits} from './read/last-commits.ts';
 import {StreamReader} from './read/stream-reader.ts';
 import {Reader, type ReaderParts} from './reader.ts';
-import type {CollectPlan, LeaseSubject, Vault, VaultCollector, VaultWriter} from './types.ts';
+import type {CollectPlan, EncryptionFacts, LeaseSubject, Vault, VaultCollector, VaultWriter} from './types.ts';
 import {lookBeforePut} from './write/look-before-put.ts';
 import {ObjectLock} from './write/object-lock.ts';
 import {Writer} from './write/writer.ts';
@@ -48,10 +52,24 @@ export type VaultOptions = {
   leaseTtlMs?: number | undefined;
   /** Renews held leases; absent: a timer of this thread does. */
   keepLeases?: KeepRow | undefined;
+  /** Absent: vaults are made without encryption, and encrypted ones are refused. */
+  encryption?: VaultEncryption | undefined;
   clock?: Clock | undefined;
   host?: Host | undefined;
   /** Returns 32 hex digits, never the same twice. */
   randomId?: (() => string) | undefined;
+};
+
+/** Where the keys of encrypted vaults come from. All calls get the store as it is, without encryption. */
+export type VaultEncryption = {
+  /** True: a vault that is made is encrypted. */
+  isWanted: boolean;
+  /** @throws BkpError `SECRET_MISSING` | `SECRET_WRONG` | `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
+  unlock(store: Store, vault: string): Promise<VaultKeys>;
+  /** Makes the keys of a new vault. Throws as `unlock`, and the errors of the store. */
+  create(store: Store, vault: string): Promise<VaultKeys>;
+  /** Called for a vault without encryption, which it may refuse by throwing. */
+  allowPlain?(vault: string): void;
 };
 
 /** The numbers of {@link VaultOptions}, with defaults applied. */
@@ -74,32 +92,38 @@ const settingsOf = (options: VaultOptions): Settings => ({
 /**
  * Opens the vault in a store.
  * @throws BkpError `VAULT_ABSENT` | `STORE_REFUSED` (foreign content, a newer format) | `OBJECT_DAMAGED` or
- *   `OBJECT_MISSING` (bkp.json)
+ *   `OBJECT_MISSING` (bkp.json); for an encrypted vault also what {@link VaultEncryption.unlock} throws
  */
 export async function openVault(options: VaultOptions): Promise<Vault> {
   const clock = options.clock ?? systemClock;
   const randomId = options.randomId ?? (() => randomBytes(16).toString('hex'));
+  const {encryption} = options;
+  const suite = encryption?.isWanted ? 'bkp-1' : 'none';
   const header =
     (await readHeader(options.store)) ??
-    (options.create ? await createHeader(options.store, randomId(), clock) : undefined);
+    (options.create ? await createHeader(options.store, {id: randomId(), encryption: suite}, clock) : undefined);
   if (header === undefined) {
     throw (await holdsBackups(options.store)) ? headerMissing(options.store) : noVault(options.store);
   }
+  const keys = await keysOf(header, options);
+  const sealed = keys && sealedStore(options.store, keys);
+  const opened = sealed ?? options.store;
   // The header of a vault that was copied from another server may claim more than this store can do. The first put of
   // a writer, which is its lease, reveals that.
-  const ignoresConditions = () => !header.conditionalWrites || options.store.refusesConditions?.() === true;
-  const mayIgnore = !header.conditionalWrites || options.store.refusesConditions !== undefined;
-  const checked = mayIgnore ? lookBeforePut(options.store, ignoresConditions) : options.store;
+  const ignoresConditions = () => !header.conditionalWrites || opened.refusesConditions?.() === true;
+  const mayIgnore = !header.conditionalWrites || opened.refusesConditions !== undefined;
+  const checked = mayIgnore ? lookBeforePut(opened, ignoresConditions) : opened;
   const file = options.cacheFile === undefined ? CacheFile.private() : CacheFile.open(options.cacheFile, header.id);
   const objectLock = new ObjectLock(checked, file, clock);
   const {store, readBytes} = countReads(objectLock.store);
   const index = new ChunkIndex(store, file, randomId);
-  const cache = new ObjectCache(file);
+  const cache = new ObjectCache(file, sealed?.sealing);
   const lastCommits = new LastCommits(file);
   const versions = new Versions(clock, {areSupported: store.properties.versions});
   const strictReader = new StreamReader(store, index);
   return new OpenVault({
     id: header.id,
+    keys,
     store,
     index,
     versions,
@@ -125,6 +149,18 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   });
 }
 
+/** @returns undefined for a vault without encryption */
+async function keysOf({id, encryption}: Header, options: VaultOptions): Promise<VaultKeys | undefined> {
+  if (encryption === 'none') {
+    options.encryption?.allowPlain?.(id);
+    return undefined;
+  }
+  if (options.encryption === undefined) throw secretMissing(options.store);
+  // The process that made the header ended before it made the keys.
+  if (options.create && (await isWithoutKeys(options.store))) return options.encryption.create(options.store, id);
+  return options.encryption.unlock(options.store, id);
+}
+
 /** Counts what is read, whichever part of the vault reads it. */
 function countReads(inner: Store): {store: Store; readBytes: () => number} {
   let bytes = 0;
@@ -139,6 +175,7 @@ function countReads(inner: Store): {store: Store; readBytes: () => number} {
 }
 
 type VaultParts = ReaderParts & {
+  keys: VaultKeys | undefined;
   cache: ObjectCache;
   lastCommits: LastCommits;
   leases: LeaseDeps;
@@ -214,6 +251,11 @@ class OpenVault extends Reader implements Vault {
     {signal, waitMs}: {signal: AbortSignal | undefined; waitMs?: number | undefined},
   ): AcquireOptions {
     return {mode, subject, waitMs: waitMs ?? this.#parts.settings.lockWaitMs, signal};
+  }
+
+  get encryption(): EncryptionFacts | undefined {
+    const {keys} = this.#parts;
+    return keys && {generation: keys.generation, fingerprint: fingerprintOf(keys)};
   }
 
   traffic(): Traffic | undefined {

@@ -42,7 +42,8 @@ test.each([
       'backup.verify.partition.hashes, backup.compression.level, backup.compression.threads, backup.niceness, ' +
       'verify.scratch, verify.questdb.command, select.limit.rows, select.limit.seconds, select.limit.mebibytes, ' +
       'select.limit.disk, ' +
-      'notify.on_failure, notify.on_success, notify.heartbeat',
+      'notify.on_failure, notify.on_success, notify.heartbeat, vault.password, vault.password.command, ' +
+      'vault.cluster.encryption, vault.s3.encryption',
   ],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],
   ['backup.enabled', 'yes', 'backup.enabled cannot be "yes"', 'accepted: true or false'],

@@ -46,6 +46,10 @@ test('without any setting, the defaults apply', async () => {
     notifyOnFailure: undefined,
     notifyOnSuccess: undefined,
     notifyHeartbeat: undefined,
+    vaultPassword: undefined,
+    vaultPasswordCommand: undefined,
+    clusterEncryption: 'auto',
+    s3Encryption: 'auto',
   });
 });
 
@@ -99,6 +103,10 @@ test('flag, environment, profile, default take precedence in this order, and the
     ['notify.on_failure', undefined, 'default'],
     ['notify.on_success', undefined, 'default'],
     ['notify.heartbeat', undefined, 'default'],
+    ['vault.password', undefined, 'not set'],
+    ['vault.password.command', undefined, 'not set'],
+    ['vault.cluster.encryption', 'auto', 'default'],
+    ['vault.s3.encryption', 'auto', 'default'],
   ]);
   expect((await origins({}, env))[0]).toEqual(['source', 'sqlite::path=/srv/environment.db', 'environment BKP_SOURCE']);
   expect((await origins({}, {}))[0]).toEqual(['source', 'sqlite::path=/srv/profile.db', inProfile]);

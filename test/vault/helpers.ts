@@ -3,12 +3,17 @@ import type {ObjectFacts, Store} from '../../src/stores/index.ts';
 import {openMemoryStore} from '../../src/stores/index.ts';
 import {
   type Clock,
+  createKeys,
   type Host,
   type Manifest,
   openVault,
   type Piece,
   type Recipe,
+  type RingPin,
+  type Secret,
+  unlock,
   type Vault,
+  type VaultEncryption,
   type VaultOptions,
 } from '../../src/vault/index.ts';
 
@@ -80,7 +85,20 @@ export function fakeHost(pid: number, space: string | null = 'boot-1/pids-1'): H
 }
 
 export const open = (store: Store, options: Partial<VaultOptions> = {}): Promise<Vault> =>
-  openVault({store, create: true, ...options});
+  openVault({store, create: true, ...(isEncrypted ? {encryption: encryptedWith(testKey)} : {}), ...options});
+
+/** With `BKP_TEST_ENCRYPTED=1` the tests of the vault open encrypted ones, for a run by hand. */
+const isEncrypted = process.env.BKP_TEST_ENCRYPTED === '1';
+
+/** A key, so that no test waits for the derivation of a password. */
+export const testKey: Secret = {kind: 'key', bytes: Buffer.alloc(20, 7)};
+
+/** Opens, and makes, vaults with one secret. */
+export const encryptedWith = (secret: Secret, pin?: RingPin): VaultEncryption => ({
+  isWanted: true,
+  unlock: async (store, vault) => (await unlock(store, secret, {vault, pin})).ring.keys,
+  create: async (store, vault) => (await createKeys({store, nowMs: 0}, vault, {secret, label: 'test'})).ring.keys,
+});
 
 export const newStore = () => openMemoryStore();
 

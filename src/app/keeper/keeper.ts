@@ -17,6 +17,7 @@ import {
   type RowState,
   renewEveryMs,
   systemClock,
+  type VaultKeys,
 } from '../../vault/index.ts';
 import type {FromKeeper, KeeperCall, ToKeeper} from './messages.ts';
 
@@ -127,10 +128,10 @@ export class Keeper implements Heartbeat {
   }
 
   /** Renews the leases of a vault in that store. */
-  keepRow(store: StoreAddress): KeepRow {
+  keepRow(store: StoreAddress, keys: VaultKeys | undefined): KeepRow {
     return (state, here) => {
       const forget = () => this.#rows.delete(row);
-      const row = new KeptRow(here(state), {store, here, forget, call: (call) => this.#call(call)});
+      const row = new KeptRow(here(state), {store, keys, here, forget, call: (call) => this.#call(call)});
       this.#rows.add(row);
       if (this.#own === undefined) row.handOver();
       return row;
@@ -208,6 +209,7 @@ class ThreadEnded extends Error {}
 
 type KeptRowDeps = {
   store: StoreAddress;
+  keys: VaultKeys | undefined;
   here: Parameters<KeepRow>[1];
   /** Called when the row needs no more renewals. */
   forget: () => void;
@@ -231,12 +233,12 @@ class KeptRow implements RenewedRow {
 
   /** The other thread receives the row as soon as it is up, even if this one is blocked. */
   handOver(): void {
-    const {store, here, call} = this.#deps;
+    const {store, keys, here, call} = this.#deps;
     const state = this.#own!.handOver();
     this.#own = undefined;
     this.#first = state;
     this.#untouchedUntilMs = systemClock.monotonicMs() + 0.9 * renewEveryMs(state.content);
-    call({do: 'keep', store, state}).catch(() => {
+    call({do: 'keep', store, state, ...(keys === undefined ? {} : {keys})}).catch(() => {
       if (this.#isUntouched()) this.#own ??= here(state);
     });
   }

@@ -1,6 +1,6 @@
 import type {Home, StoreAddress} from '../../config/index.ts';
 import type {Limits, OperationNumber, Progress} from '../../ops/index.ts';
-import type {RowState} from '../../vault/index.ts';
+import type {RowState, VaultKeys} from '../../vault/index.ts';
 
 /** Passed to a keeper's thread at its start. */
 export type KeeperStart = {
@@ -13,8 +13,8 @@ export type KeeperStart = {
 
 /** A call of the keeper's thread; each gets a reply. */
 export type KeeperCall =
-  /** Renews the row from now on. */
-  | {do: 'keep'; store: StoreAddress; state: RowState}
+  /** Renews the row from now on. `keys`: of its vault, if that is encrypted. */
+  | {do: 'keep'; store: StoreAddress; state: RowState; keys?: VaultKeys}
   | {do: 'state'; lease: string; young: boolean}
   | {do: 'stop'; lease: string}
   /** Writes the last figures; no heartbeat after that. */

@@ -4,8 +4,8 @@ import {join} from 'node:path';
 import * as v from 'valibot';
 import {type DirectoryAddress, describeStore, type Home, makeInHome, type StoreAddress} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {parsedJson, text} from '../../lib/schema.ts';
-import {headerKey} from '../../vault/index.ts';
+import {count, parsedJson, text} from '../../lib/schema.ts';
+import {headerKey, type RingPin} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {unmountedAbove} from './mounts.ts';
 
@@ -14,17 +14,32 @@ import {unmountedAbove} from './mounts.ts';
  * like an empty folder, and a bucket of another account like a new one. So bkp never treats a store that once
  * held a vault as new.
  */
-const knownVaultSchema = v.object({store: text, vault: text});
+const knownVaultSchema = v.object({
+  store: text,
+  vault: text,
+  /** The newest ring of an encrypted vault: an older one, or a vault without encryption, is refused. */
+  ring: v.exactOptional(v.object({generation: count, commitment: text})),
+});
 type KnownVault = v.InferOutput<typeof knownVaultSchema>;
 
 const fileOf = ({vaultsDir}: Home, store: StoreAddress) =>
   join(vaultsDir, `${createHash('sha256').update(describeStore(store)).digest('hex').slice(0, 32)}.json`);
 
 /** @returns id of the vault; undefined if the store held none or the file cannot be read */
-export function knownVault(home: Home, store: StoreAddress): string | undefined {
+export const knownVault = (home: Home, store: StoreAddress): string | undefined => known(home, store)?.vault;
+
+/** @returns the encrypted vault that the store held, and its newest ring */
+export function knownRing(home: Home, store: StoreAddress): {vault: string; ring: RingPin} | undefined {
+  const {vault, ring} = known(home, store) ?? {};
+  return vault === undefined || ring === undefined ? undefined : {vault, ring};
+}
+
+function known(home: Home, store: StoreAddress): KnownVault | undefined {
   try {
-    const known = parsedJson(knownVaultSchema, readFileSync(fileOf(home, store), 'utf8'), (why) => new Error(why));
-    return known.store === describeStore(store) ? known.vault : undefined;
+    const found = parsedJson<KnownVault>(knownVaultSchema, readFileSync(fileOf(home, store), 'utf8'), (why) => {
+      return new Error(why);
+    });
+    return found.store === describeStore(store) ? found : undefined;
   } catch {
     return undefined;
   }
@@ -32,12 +47,22 @@ export function knownVault(home: Home, store: StoreAddress): string | undefined 
 
 /** Ignores a home that cannot be written: the store can still be used, only the later warning is lost. */
 export function rememberVault(home: Home, store: StoreAddress, vault: string): void {
-  if (knownVault(home, store) === vault) return;
+  if (knownVault(home, store) !== vault) remember(home, store, {vault});
+}
+
+/** The same of an encrypted vault that was opened or made. An older ring never replaces a newer one. */
+export function rememberRing(home: Home, store: StoreAddress, opened: {vault: string; ring: RingPin}): void {
+  const before = knownRing(home, store);
+  const isNewer = before === undefined || before.ring.generation < opened.ring.generation;
+  if (isNewer) remember(home, store, opened);
+}
+
+function remember(home: Home, store: StoreAddress, opened: Omit<KnownVault, 'store'>): void {
   const file = fileOf(home, store);
   const fresh = `${file}.${process.pid}`;
   try {
     makeInHome(home, home.vaultsDir);
-    writeFileSync(fresh, `${JSON.stringify({store: describeStore(store), vault} satisfies KnownVault)}\n`, {
+    writeFileSync(fresh, `${JSON.stringify({store: describeStore(store), ...opened} satisfies KnownVault)}\n`, {
       mode: 0o600,
     });
     renameSync(fresh, file);

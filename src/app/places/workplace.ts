@@ -6,8 +6,9 @@ import {describeStore, parseSource, type StoreAddress} from '../../config/index.
 import {BkpError, systemCode} from '../../errors/index.ts';
 import type {Limits} from '../../ops/index.ts';
 import type {Store} from '../../stores/index.ts';
-import {headerKey, type KeepRow, openVault, type Vault} from '../../vault/index.ts';
+import {headerKey, type KeepRow, openVault, type Vault, type VaultKeys} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
+import {encryptionAt} from './encryption.ts';
 import {rememberVault, whyAway} from './known-vaults.ts';
 
 /**
@@ -41,7 +42,7 @@ export type OpenOptions = {
   /** Current limits; default: those of the place. */
   limits?: () => Limits | undefined;
   /** Renews leases even while this thread is blocked; default: this thread renews them. */
-  keeper?: {keepRow(store: StoreAddress): KeepRow};
+  keeper?: {keepRow(store: StoreAddress, keys: VaultKeys | undefined): KeepRow};
 };
 
 /**
@@ -96,8 +97,14 @@ function isEmptyFolder(folder: string): boolean {
 async function openOrMake(deps: Deps, place: Workplace, options: OpenOptions): Promise<Vault> {
   if (options.create && place.store.kind === 'directory') refuseNested(place.store.root);
   const store = await openStoreAt(deps, place, options);
+  let keys: VaultKeys | undefined;
+  const encryption = await encryptionAt(deps, place, (opened) => {
+    keys = opened;
+  });
+  const {keeper} = options;
   return openVault({
     store,
+    encryption,
     create: options.create,
     cacheFile: join(
       deps.home.cacheDir,
@@ -106,7 +113,7 @@ async function openOrMake(deps: Deps, place: Workplace, options: OpenOptions): P
     compressionLevel: place.compressionLevel,
     compressionThreads: place.compressionThreads,
     // More concurrent uploads help only with a remote server: two packs already keep a disk busy.
-    ...(options.keeper === undefined ? {} : {keepLeases: options.keeper.keepRow(place.store)}),
+    ...(keeper === undefined ? {} : {keepLeases: (state, here) => keeper.keepRow(place.store, keys)(state, here)}),
     ...(place.store.kind === 's3' ? {uploadsAtOnce: place.requestsAtOnce} : {}),
   });
 }

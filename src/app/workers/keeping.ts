@@ -16,7 +16,7 @@ import {
   watchForStandstill,
 } from '../../ops/index.ts';
 import type {Store} from '../../stores/index.ts';
-import type {LeaseRow, RowState} from '../../vault/index.ts';
+import type {LeaseRow, RowState, VaultKeys} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import type {FromKeeper, KeeperCall, KeeperStart, ToKeeper} from '../keeper/messages.ts';
 import {launchCleaner} from './launch-cleaner.ts';
@@ -75,7 +75,7 @@ export async function keep(port: MessagePort, start: KeeperStart, context: Keepe
   const carryOut = async (call: KeeperCall): Promise<RowState | undefined> => {
     switch (call.do) {
       case 'keep':
-        return rows.keep(call.store, call.state);
+        return rows.keep(call.store, call.state, call.keys);
       case 'state':
         return (await rows.row(call.lease)).state({young: call.young});
       case 'stop':
@@ -113,7 +113,13 @@ export async function keep(port: MessagePort, start: KeeperStart, context: Keepe
   send({kind: 'up'});
 }
 
-type Kept = {address: StoreAddress; first: RowState; timer: NodeJS.Timeout; row?: Promise<LeaseRow>};
+type Kept = {
+  address: StoreAddress;
+  keys: VaultKeys | undefined;
+  first: RowState;
+  timer: NodeJS.Timeout;
+  row?: Promise<LeaseRow>;
+};
 
 /** The code that renews leases is loaded after this time: most operations have ended by then. */
 const loadAfterMs = 5_000;
@@ -128,10 +134,10 @@ class KeptRows {
     this.#openDeps = openDeps;
   }
 
-  keep(address: StoreAddress, first: RowState): undefined {
+  keep(address: StoreAddress, first: RowState, keys: VaultKeys | undefined): undefined {
     const begin = () => void this.row(first.id);
     const timer = setTimeout(begin, Math.min(loadAfterMs, first.content.ttlMs / 24));
-    this.#rows.set(first.id, {address, first, timer});
+    this.#rows.set(first.id, {address, keys, first, timer});
   }
 
   row(lease: string): Promise<LeaseRow> {
@@ -154,9 +160,12 @@ class KeptRows {
     return kept;
   }
 
-  async #renew({address, first}: Kept): Promise<LeaseRow> {
-    const {LeaseRow, systemClock} = await import('../../vault/index.ts');
-    const store = () => this.#store(address);
+  async #renew({address, keys, first}: Kept): Promise<LeaseRow> {
+    const {LeaseRow, sealedStore, systemClock} = await import('../../vault/index.ts');
+    const store = async () => {
+      const plain = await this.#store(address);
+      return keys === undefined ? plain : sealedStore(plain, keys);
+    };
     const opened = {
       put: async (...args: Parameters<Store['put']>) => (await store()).put(...args),
       delete: async (...args: Parameters<Store['delete']>) => (await store()).delete(...args),

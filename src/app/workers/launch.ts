@@ -18,16 +18,23 @@ const keepFreedMemory = {
 
 /** Starts the detached process that carries out the operation, and does not wait until it is up. */
 export async function launchWorker(
-  deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile' | 'settings'>,
+  deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile' | 'settings' | 'keyChain'>,
   operation: Operation,
 ): Promise<void> {
   const settings = await deps.settings();
   const {objectStore, sourcePassword, sourceToken} = settings;
+  const slots = slotsFor(deps.keyChain);
   await spawnWorker({
     journal: await deps.journal(),
     operation,
     entry: deps.entryFile,
-    args: ['worker', String(operation.number), ...(isUrgentKind(operation.kind) ? [] : lowPriority(settings))],
+    args: [
+      'worker',
+      String(operation.number),
+      ...(isUrgentKind(operation.kind) ? [] : lowPriority(settings)),
+      ...(slots === undefined ? [] : ['--keys']),
+    ],
+    input: slots,
     env: {
       ...keepFreedMemory,
       ...deps.env,
@@ -48,4 +55,10 @@ const lowPriority = ({niceness}: Settings) => (niceness === 0 ? [] : ['--nicenes
 /** Node's default is 4. VERIFY decodes in this pool, and one thread is left for files. */
 function poolThreads({place}: WorkOrder): number {
   return Math.max(4, place.compressionThreads + 1);
+}
+
+/** What opens the encrypted vaults of this process, as JSON; undefined if there are none. */
+function slotsFor(keyChain: Deps['keyChain']): string | undefined {
+  if (keyChain === undefined || keyChain.slots.size === 0) return undefined;
+  return JSON.stringify(Object.fromEntries(keyChain.slots));
 }

@@ -1,3 +1,4 @@
+import {closeSync, readFileSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Command} from 'commander';
 import {Keeper} from '../../app/keeper/keeper.ts';
@@ -7,6 +8,7 @@ import {type Notifier, notifierOf} from '../../app/workers/notifier.ts';
 import {asPlain, renderError} from '../../errors/index.ts';
 import {systemProcesses} from '../../lib/processes.ts';
 import {
+  inputFile,
   type Operation,
   type OperationNumber,
   openLog,
@@ -15,6 +17,7 @@ import {
   type WorkContext,
 } from '../../ops/index.ts';
 import {renderOperationLine} from '../../ui/index.ts';
+import {parseOpenedSlots} from '../../vault/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
 export type WorkerOptions = {
@@ -25,9 +28,11 @@ export type WorkerOptions = {
   tellEnd?: boolean;
   /** The same, after this process has ended and its leftovers are removed. */
   cleanUpAfter?: number | undefined;
+  /** What opens the vaults arrives in a pipe. */
+  keys?: boolean;
 };
 
-type Given = {tellEnd: boolean; niceness?: string; cleanUpAfter?: string};
+type Given = {tellEnd: boolean; niceness?: string; cleanUpAfter?: string; keys: boolean};
 
 /** Hidden: the command of a detached process. It prints nothing; journal and log file have everything. */
 export function command(deps: CommandDeps, run = runWorker): Command {
@@ -37,10 +42,12 @@ export function command(deps: CommandDeps, run = runWorker): Command {
     .option('--niceness <1-19>', 'run at this priority when it takes longer')
     .option('--tell-end', 'it has ended: only send its notifications', false)
     .option('--clean-up-after <pid>', 'it was cancelled: wait for the end of its process, and remove what that left')
-    .action((number: string, {tellEnd, niceness, cleanUpAfter}: Given) =>
+    .option('--keys', 'read what opens encrypted vaults from file 3', false)
+    .action((number: string, {tellEnd, niceness, cleanUpAfter, keys}: Given) =>
       run(deps, {
         number: Number(number) as OperationNumber,
         tellEnd,
+        ...(keys ? {keys} : {}),
         niceness: niceness === undefined ? undefined : Number(niceness),
         cleanUpAfter: cleanUpAfter === undefined ? undefined : Number(cleanUpAfter),
       }),
@@ -48,7 +55,8 @@ export function command(deps: CommandDeps, run = runWorker): Command {
 }
 
 export async function runWorker(deps: CommandDeps, options: WorkerOptions): Promise<void> {
-  const {number, niceness, tellEnd, cleanUpAfter} = options;
+  const {number, niceness, tellEnd, cleanUpAfter, keys} = options;
+  if (keys) takeKeys(deps);
   const notifier = notifierOf(deps, (operation) => renderOperationLine(operation, 'json'));
   if (cleanUpAfter !== undefined) await untilGone(cleanUpAfter);
   const journal = await deps.journal();
@@ -72,6 +80,13 @@ export async function runWorker(deps: CommandDeps, options: WorkerOptions): Prom
   const {nowMicros} = deps;
   const beating = heartbeat === undefined ? {} : {heartbeat};
   deps.exitWith(await runOperation({journal, number, work, signals: process, nowMicros, ...beating, ...notifier}));
+}
+
+/** The pipe is closed at once: no child of this process gets it. */
+function takeKeys({keyChain}: CommandDeps): void {
+  const slots = parseOpenedSlots(readFileSync(inputFile, 'utf8'));
+  closeSync(inputFile);
+  for (const [vault, slot] of Object.entries(slots)) keyChain?.slots.set(vault, slot);
 }
 
 /**

@@ -5,7 +5,7 @@ import {BkpError, systemCode} from '../../errors/index.ts';
 import {type Clock, systemClock} from '../../lib/clock.ts';
 import {makeFolder, readFully, syncFolder} from '../../lib/files.ts';
 import {assertKey, assertPrefix} from '../key.ts';
-import {objectMissing, objectTooShort} from '../object-errors.ts';
+import {objectMissing, objectTooShort, rangeWithin} from '../object-errors.ts';
 import type {ByteRange, Key, ListOptions, ObjectFacts, RetainedObject, Store} from '../store.ts';
 import {directoryError} from './errors.ts';
 import {isAbsence, ListingCalls, statOrAbsent} from './listing-calls.ts';
@@ -122,8 +122,7 @@ class DirectoryStore implements Store {
       try {
         const facts = await handle.stat();
         if (!facts.isFile()) throw objectMissing(key, this.description, `${path} is not a file`);
-        const {start, end} = range ?? {start: 0, end: facts.size};
-        if (end > facts.size) throw objectTooShort(key, facts.size, {start, end});
+        const {start, end} = rangeWithin(key, facts.size, range);
         const bytes = Buffer.allocUnsafeSlow(end - start);
         const readBytes = await readFully(handle.fd, bytes, start);
         if (readBytes < bytes.length) throw objectTooShort(key, start + readBytes, {start, end});

@@ -2,7 +2,7 @@ import type {IncomingMessage} from 'node:http';
 import {crc32} from 'node:zlib';
 import type {GetObjectCommandInput, GetObjectCommandOutput} from '@aws-sdk/client-s3';
 import {BkpError} from '../../errors/index.ts';
-import {objectMissing, objectTooShort} from '../object-errors.ts';
+import {objectMissing, rangeWithin} from '../object-errors.ts';
 import type {ByteRange, Key} from '../store.ts';
 import type {Attempt} from './connection/attempt.ts';
 import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
@@ -145,8 +145,7 @@ class Reader {
     }
     // A server without ranged reads sends the whole object.
     const [start, total] = contentRange(output.ContentRange) ?? [0, lengthBytes];
-    const range = this.#range ?? {start: 0, end: total};
-    if (range.end > total) throw objectTooShort(this.#key, total, range);
+    const range = rangeWithin(this.#key, total, this.#range);
     this.#reading ??= {
       bytes: Buffer.allocUnsafeSlow(range.end - range.start),
       filledBytes: 0,

@@ -1,7 +1,16 @@
 import type {Clock} from '../../lib/clock.ts';
 import {probeKey, type Store} from '../../stores/index.ts';
-import {type Header, headerDamaged, headerMissing, holdsBackups, putHeader, readHeader, refused} from './header.ts';
-import {headerKey} from './key.ts';
+import {
+  type Header,
+  headerDamaged,
+  headerMissing,
+  holdsBackups,
+  type NewHeader,
+  putHeader,
+  readHeader,
+  refused,
+} from './header.ts';
+import {headerKey, keysPrefix} from './key.ts';
 
 /**
  * Where creators can overwrite each other's headers, each waits this long for the others' writes before it
@@ -19,17 +28,17 @@ const settleTries = 5;
  * its next opening. The worker that continues a statement's work refuses a vault of another id.
  * @throws BkpError `STORE_REFUSED` when the store contains something else
  */
-export async function createHeader(store: Store, id: string, clock: Clock): Promise<Header> {
+export async function createHeader(store: Store, wanted: NewHeader, clock: Clock): Promise<Header> {
   for await (const {key} of store.list('')) {
     if (key === headerKey) break;
     // Left by `bkp store check` with an access key that may not remove objects.
     if (key === probeKey) continue;
     // A concurrent creator may have written the header, and more, since the listing began.
     if ((await store.stat(headerKey)) !== undefined) break;
-    if (await holdsBackups(store)) throw headerMissing(store);
+    if (key.startsWith(keysPrefix) || (await holdsBackups(store))) throw headerMissing(store);
     throw refused(store, `it contains an object that bkp did not write: ${key}`, 'choose an empty store');
   }
-  await putHeader(store, id);
+  await putHeader(store, wanted);
   return settledHeader(store, clock);
 }
 

@@ -4,12 +4,16 @@ import {opaque, parsed, parsedJson} from '../../lib/schema.ts';
 import type {Store} from '../../stores/index.ts';
 import {hashHex} from './hash.ts';
 import {headerKey, isManifestKey, manifestPrefixes} from './key.ts';
-import {sealedMagic} from './sealed.ts';
+import {encryptedMagic, sealedMagic} from './sealed.ts';
 
 export const formatVersion = 1;
 
+/** `none`, or the suite of an encrypted vault. */
+export type Encryption = 'none' | 'bkp-1';
+
 export type Header = {
   id: string;
+  encryption: Encryption;
   /** False when the store ignores `ifAbsent` and overwrites the object. */
   conditionalWrites: boolean;
 };
@@ -21,11 +25,13 @@ const headerSchema = v.object({
   id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/, 'Invalid id')),
   hash: v.literal('blake3-256'),
   compression: v.literal('zstd'),
-  encryption: v.literal('none'),
+  encryption: v.picklist(['none', 'bkp-1']),
   /** Only ever `false`; absent if the store honours conditional writes, or was never tested. */
   conditionalWrites: v.exactOptional(v.literal(false)),
 });
 type HeaderJson = v.InferOutput<typeof headerSchema>;
+
+export type NewHeader = Pick<Header, 'id' | 'encryption'>;
 
 const headerPut = {ifAbsent: true, retained: true} as const;
 
@@ -50,12 +56,12 @@ function parseHeader(store: Store, json: string): Header {
   if (checksum !== checksumOf(header)) throw headerDamaged('its checksum is wrong');
   const {format, version, encryption} = header;
   if (format !== 'bkp vault') throw refused(store, 'bkp.json belongs to another program', 'choose another store');
-  if ((typeof version === 'number' && version > formatVersion) || encryption !== 'none') {
+  if ((typeof version === 'number' && version > formatVersion) || (encryption !== 'none' && encryption !== 'bkp-1')) {
     const what = version !== formatVersion ? `format version ${version}` : `encryption ${encryption}`;
     throw refused(store, `the vault was written by a newer bkp (${what})`, 'install the newest bkp');
   }
-  const {id, conditionalWrites} = parsed<HeaderJson>(headerSchema, header, (why) => headerDamaged(why));
-  return {id, conditionalWrites: conditionalWrites ?? true};
+  const read = parsed<HeaderJson>(headerSchema, header, (why) => headerDamaged(why));
+  return {id: read.id, encryption: read.encryption, conditionalWrites: read.conditionalWrites ?? true};
 }
 
 /**
@@ -63,10 +69,10 @@ function parseHeader(store: Store, json: string): Header {
  * @param options.replaces overwrite a damaged one. Default false: put only if there is none
  * @returns whether this call wrote it
  */
-export async function putHeader(store: Store, id: string, {replaces = false} = {}): Promise<boolean> {
-  const header = encodeHeader(newHeader(id));
-  const isWritten = (await store.put(headerKey, header, replaces ? {retained: true} : headerPut)) === 'written';
-  if (isWritten) await probeConditions(store, id);
+export async function putHeader(store: Store, header: NewHeader, {replaces = false} = {}): Promise<boolean> {
+  const bytes = encodeHeader(newHeader(header));
+  const isWritten = (await store.put(headerKey, bytes, replaces ? {retained: true} : headerPut)) === 'written';
+  if (isWritten) await probeConditions(store, header);
   return isWritten;
 }
 
@@ -75,17 +81,17 @@ export async function putHeader(store: Store, id: string, {replaces = false} = {
  * that says so. Its bytes differ from the first header's, so that a store that recognises a repeated request
  * whose reply was lost does not take it for the same write.
  */
-async function probeConditions(store: Store, id: string): Promise<void> {
-  await store.put(headerKey, encodeHeader({...newHeader(id), conditionalWrites: false}), headerPut);
+async function probeConditions(store: Store, header: NewHeader): Promise<void> {
+  await store.put(headerKey, encodeHeader({...newHeader(header), conditionalWrites: false}), headerPut);
 }
 
-const newHeader = (id: string): HeaderJson => ({
+const newHeader = ({id, encryption}: NewHeader): HeaderJson => ({
   format: 'bkp vault',
   version: formatVersion,
   id,
   hash: 'blake3-256',
   compression: 'zstd',
-  encryption: 'none',
+  encryption,
 });
 
 function encodeHeader(header: HeaderJson): Uint8Array {
@@ -93,6 +99,9 @@ function encodeHeader(header: HeaderJson): Uint8Array {
 }
 
 const checksumOf = (header: object) => hashHex(Buffer.from(JSON.stringify(header)));
+
+/** The beginnings of a manifest, in vaults without and with encryption. */
+const magics = [sealedMagic, encryptedMagic];
 
 /**
  * Whether a store without a header contains a backup. Folders of these names are common, so the beginning of
@@ -103,7 +112,7 @@ export async function holdsBackups(store: Store): Promise<boolean> {
     for await (const {key, sizeBytes} of store.list(prefix)) {
       if (!isManifestKey(key) || sizeBytes < sealedMagic.length) continue;
       const start = await store.get(key, {start: 0, end: sealedMagic.length});
-      if (Buffer.from(start).toString('latin1') === sealedMagic) return true;
+      if (magics.includes(Buffer.from(start).toString('latin1'))) return true;
       break;
     }
   }

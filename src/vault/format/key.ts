@@ -6,6 +6,8 @@ import {isId} from './hash.ts';
 export type IndexId = string & {readonly brand: 'IndexId'};
 
 export const headerKey: Key = 'bkp.json';
+/** The keys of an encrypted vault, sealed. */
+export const keysPrefix = 'keys/';
 export const packsPrefix = 'packs/';
 export const indexPrefix = 'index/';
 export const locksPrefix = 'locks/';

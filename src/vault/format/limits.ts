@@ -13,6 +13,8 @@ export const packTargetBytes = 16 * mebi;
 export const packMaxBytes = 24 * mebi;
 /** Bounds the table of a pack of tiny chunks to about 600 KiB. */
 export const packMaxEntries = 8192;
+/** Full packs all have about the same size, which says little: in an encrypted vault they are filled up to this. */
+export const fullPackStepBytes = 4096;
 /** Part of a pack's maximum size that is reserved for its table and trailer. */
 export const packTableReserveBytes = mebi;
 

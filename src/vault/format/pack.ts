@@ -1,11 +1,12 @@
 import {assert} from '../../errors/index.ts';
 import {free} from '../../lib/memory.ts';
+import {padded} from '../../lib/padding.ts';
 import type {Key, Store} from '../../stores/index.ts';
 import type {PackId} from '../types.ts';
 import {damaged} from './damage.ts';
 import {decodeEntries, type Entry, encodeEntries} from './entry.ts';
 import {packKey} from './key.ts';
-import {packMaxBytes, packMaxEntries, packTableReserveBytes, packTargetBytes} from './limits.ts';
+import {fullPackStepBytes, packMaxBytes, packMaxEntries, packTableReserveBytes, packTargetBytes} from './limits.ts';
 import {seal, unseal} from './sealed.ts';
 
 const magic = Buffer.from('BKPPACK1');
@@ -49,9 +50,11 @@ export class PackBuffer {
   /**
    * The complete pack; valid until `clear`.
    * @param salt hex digits that make its content, and so its name, unique
+   * @param options.isFilled fill it up, so that its length says little. Default false
    */
-  async finish(salt: string): Promise<{bytes: Uint8Array; entries: readonly Entry[]}> {
-    const table = await seal('packTable', encodeEntries(this.#entries), salt);
+  async finish(salt: string, {isFilled = false} = {}): Promise<{bytes: Uint8Array; entries: readonly Entry[]}> {
+    const fill = (tableBytes: number) => (isFilled ? fillBytes(this.#length + tableBytes + trailerBytes) : 0);
+    const table = await seal('packTable', encodeEntries(this.#entries), salt, fill);
     const lengthBytes = this.#length + table.length + trailerBytes;
     assert(lengthBytes <= packMaxBytes, 'a pack’s table fits into its reserve');
     this.#reserve(lengthBytes);
@@ -74,6 +77,11 @@ export class PackBuffer {
     this.#entries = [];
     this.#length = 0;
   }
+}
+
+function fillBytes(lengthBytes: number): number {
+  if (lengthBytes < packTargetBytes) return Math.min(padded(lengthBytes), packTargetBytes) - lengthBytes;
+  return (fullPackStepBytes - (lengthBytes % fullPackStepBytes)) % fullPackStepBytes;
 }
 
 /**

@@ -10,6 +10,8 @@ export type SealedKind = keyof typeof sealedKinds;
 
 /** The first bytes of every sealed object. */
 export const sealedMagic = 'BKPS';
+/** The first bytes of every object of an encrypted vault, except its header and those below `keys/`. */
+export const encryptedMagic = 'BKPE';
 const magic = Buffer.from(sealedMagic);
 const frameVersion = 1;
 const headerBytes = 16;
@@ -27,10 +29,16 @@ const skippableMagic = 0x184d2a50;
 /**
  * Wraps a payload in the frame of docs/format.md.
  * @param salt hex digits that distinguish the object, and so its name, from others with the same payload
+ * @param fill how many zeros follow the salt, by the length of the object without them. Default: none
  */
-export async function seal(kind: SealedKind, payload: Uint8Array, salt?: string): Promise<Buffer> {
+export async function seal(
+  kind: SealedKind,
+  payload: Uint8Array,
+  salt?: string,
+  fill: (sizeBytes: number) => number = () => 0,
+): Promise<Buffer> {
   const frame = await compress(payload, {level: sealLevel});
-  const packed = salt === undefined ? frame : Buffer.concat([frame, skippable(Buffer.from(salt, 'hex'))]);
+  const packed = salt === undefined ? frame : Buffer.concat([frame, salted(salt, frame.length)]);
   const smaller = salt !== undefined || packed.length < payload.length;
   const body = smaller ? packed : payload;
   const bytes = Buffer.alloc(headerBytes + body.length + idBytes);
@@ -40,10 +48,18 @@ export async function seal(kind: SealedKind, payload: Uint8Array, salt?: string)
   bytes.set(body, headerBytes);
   hash(bytes.subarray(0, -idBytes)).copy(bytes, bytes.length - idBytes);
   return bytes;
+
+  function salted(text: string, packedBytes: number): Buffer {
+    const content = Buffer.from(text, 'hex');
+    const sizeBytes = headerBytes + packedBytes + skippableBytes + content.length + idBytes;
+    return skippable(Buffer.concat([content, Buffer.alloc(fill(sizeBytes))]));
+  }
 }
 
+const skippableBytes = 8;
+
 function skippable(content: Buffer): Buffer {
-  const head = Buffer.alloc(8);
+  const head = Buffer.alloc(skippableBytes);
   head.writeUInt32LE(skippableMagic, 0);
   head.writeUInt32LE(content.length, 4);
   return Buffer.concat([head, content]);

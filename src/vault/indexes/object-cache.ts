@@ -10,38 +10,61 @@ import type {CacheFile} from './cache-file.ts';
  */
 const limitBytes = 64 * 1024 * 1024;
 
+/** Seals copies as the objects in the store are sealed, with the same result for the same object. */
+export type CopySeal = {
+  seal(key: string, bytes: Uint8Array): Uint8Array;
+  open(key: string, sealed: Uint8Array): Uint8Array;
+};
+
 /**
  * Copies of small objects that need not be fetched again: manifests and documents, valid only for the version
  * that a recent listing showed, and lists of chunk ids, verified by their hash.
  */
 export class ObjectCache {
   readonly #file: CacheFile;
+  readonly #seal: CopySeal | undefined;
 
-  constructor(file: CacheFile) {
+  /** @param seal of an encrypted vault: its copies are as sealed as its objects */
+  constructor(file: CacheFile, seal?: CopySeal) {
     this.#file = file;
+    this.#seal = seal;
   }
 
   /** @returns undefined if there is no copy of exactly this version */
   object(key: Key, {version, sizeBytes}: {version: string; sizeBytes: number}): Uint8Array | undefined {
-    const bytes = this.#get(key, version);
-    return bytes?.length === sizeBytes ? bytes : undefined;
+    const copy = this.#get(key, version);
+    return copy?.length === sizeBytes ? this.#open(key, copy) : undefined;
   }
 
   /**
-   * @param version default, for an object that was just written: the version that S3 gives an object put in one
-   *   part
+   * @param seen as a listing showed it; default, for an object that was just written: the version that S3 gives an
+   *   object put in one part
    */
-  saveObject(key: Key, bytes: Uint8Array, version = likelyVersion(bytes)): void {
-    if (version !== undefined) this.#put(key, version, bytes);
+  saveObject(key: Key, bytes: Uint8Array, seen?: {version: string; sizeBytes: number}): void {
+    const copy = this.#seal?.seal(key, bytes) ?? bytes;
+    if (seen !== undefined && seen.sizeBytes !== copy.length) return;
+    const version = seen?.version ?? likelyVersion(copy);
+    if (version !== undefined) this.#put(key, version, copy);
   }
 
   list(id: ChunkId): Uint8Array | undefined {
-    const bytes = this.#get(listKey(id), '');
+    const copy = this.#get(listKey(id), '');
+    const bytes = copy && this.#open(listKey(id), copy);
     return bytes !== undefined && chunkId(bytes) === id ? bytes : undefined;
   }
 
   saveList(id: ChunkId, bytes: Uint8Array): void {
-    this.#put(listKey(id), '', bytes);
+    this.#put(listKey(id), '', this.#seal?.seal(listKey(id), bytes) ?? bytes);
+  }
+
+  /** @returns undefined if the copy is of no use: the object is read from the store instead */
+  #open(key: string, copy: Uint8Array): Uint8Array | undefined {
+    if (this.#seal === undefined) return copy;
+    try {
+      return this.#seal.open(key, copy);
+    } catch {
+      return undefined;
+    }
   }
 
   #get(key: string, version: string): Uint8Array | undefined {

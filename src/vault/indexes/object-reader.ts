@@ -41,7 +41,7 @@ export class ObjectReader {
     }
     const sealed = await this.#store.get(key);
     const result = await parse(sealed, key);
-    if (seen?.sizeBytes === sealed.length) this.#cached.saveObject(key, sealed, seen.version);
+    if (seen !== undefined) this.#cached.saveObject(key, sealed, seen);
     return result;
   }
 }

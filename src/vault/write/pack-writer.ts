@@ -93,7 +93,9 @@ export class PackWriter {
   }
 
   async #upload(pack: PackBuffer): Promise<void> {
-    const {bytes, entries} = await pack.finish(this.#randomId());
+    const {bytes, entries} = await pack.finish(this.#randomId(), {
+      isFilled: this.#store.properties.hidesSizes === true,
+    });
     const id = hashHex(bytes) as PackId;
     await putContent(this.#store, packKey(id), bytes);
     this.#onStored(bytes.length, id);

@@ -108,7 +108,7 @@ const vaultAt = async (keeper: Keeper, root: string): Promise<Vault> =>
     create: true,
     // Lost after three quarters of it, renewed every fifth.
     leaseTtlMs: 10_000,
-    keepLeases: keeper.keepRow({kind: 'directory', root}),
+    keepLeases: keeper.keepRow({kind: 'directory', root}, undefined),
   });
 
 test('heartbeat and lease renewals continue while one call blocks the thread of the work', async () => {

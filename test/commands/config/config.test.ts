@@ -107,6 +107,10 @@ select.limit.disk               16384
 notify.on_failure               off
 notify.on_success               off
 notify.heartbeat                off
+vault.password                  -
+vault.password.command          -
+vault.cluster.encryption        auto
+vault.s3.encryption             auto
 `);
   const lines = (await type(['list', '--format', 'json'], {env})).out.trim().split('\n');
   expect(lines.map((line) => JSON.parse(line))).toEqual([
@@ -148,6 +152,10 @@ notify.heartbeat                off
     {key: 'notify.on_failure', value: 'off', origin: 'default'},
     {key: 'notify.on_success', value: 'off', origin: 'default'},
     {key: 'notify.heartbeat', value: 'off', origin: 'default'},
+    {key: 'vault.password', value: null, origin: 'not set'},
+    {key: 'vault.password.command', value: null, origin: 'not set'},
+    {key: 'vault.cluster.encryption', value: 'auto', origin: 'default'},
+    {key: 'vault.s3.encryption', value: 'auto', origin: 'default'},
   ]);
 });
 

@@ -1,0 +1,13 @@
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The variables that hold, or say how to get, the secret of an encrypted vault. No other process gets them: a worker
+ * gets the opened keys through a pipe instead, because an environment can be read for as long as a process lives.
+ */
+const variables = ['BKP_PASSWORD', 'BKP_VAULT_PASSWORD', 'BKP_PASSWORD_COMMAND', 'BKP_VAULT_PASSWORD_COMMAND'];
+const names = new Set(variables.flatMap((name) => [name, `${name}_FILE`]));
+
+/** Ignores case, because names of environment variables on Windows do. */
+export function withoutVaultSecrets(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name.toUpperCase())));
+}

@@ -1,0 +1,98 @@
+import type {Key} from '../../stores/index.ts';
+import {u32} from './derive.ts';
+import {boundTo, frameBytes, frameOf, type SealKeys} from './frame.ts';
+import type {SealKey} from './vault-keys.ts';
+import {tagBytes} from './xaes.ts';
+
+/**
+ * A pack is sealed in segments of this many plain bytes, so that a part of it can be read. A larger segment costs more
+ * bytes at the edges of what is read, a smaller one more time.
+ */
+export const segmentBytes = 32 * 1024;
+const sealedSegmentBytes = segmentBytes + tagBytes;
+
+/** The part of a nonce that all segments of a pack share; the rest is the number of the segment. */
+const sharedNonceBytes = 20;
+
+/** In front of what a pack's nonce is computed from: no length of another object's message is as large. */
+const packMark = Buffer.alloc(8, 0xff);
+
+/** Length of the object of a pack of `plainBytes`. */
+export const sealedPackBytes = (plainBytes: number): number =>
+  frameBytes + plainBytes + Math.ceil(plainBytes / segmentBytes) * tagBytes;
+
+/**
+ * Length of the pack in an object; 0 if no pack has an object of this length. Two lengths never have the same result,
+ * so an object that was cut, or that grew, is noticed in a listing.
+ */
+export function plainPackBytes(sealedBytes: number): number {
+  const body = Math.max(0, sealedBytes - frameBytes);
+  const lastBytes = body % sealedSegmentBytes;
+  return lastBytes > 0 && lastBytes <= tagBytes ? 0 : body - Math.ceil(body / sealedSegmentBytes) * tagBytes;
+}
+
+/** The pack's name, which is a part of `bound`, is the hash of its content, so no two packs share a nonce. */
+const sharedNonce = (key: SealKey, bound: Buffer) => key.nonceOf(packMark, bound).subarray(0, sharedNonceBytes);
+
+export function sealPack(keys: SealKeys, vault: string, key: Key, content: Uint8Array): Buffer {
+  const sealKey = keys.newest;
+  const frame = frameOf('pack', sealKey);
+  const bound = boundTo(frame, vault, key);
+  const shared = sharedNonce(sealKey, bound);
+  const sealed = Buffer.allocUnsafeSlow(sealedPackBytes(content.length));
+  sealed.set(frame);
+  let at = frameBytes;
+  for (let number = 0; number * segmentBytes < content.length; number++) {
+    const plain = content.subarray(number * segmentBytes, (number + 1) * segmentBytes);
+    for (const part of sealKey.aead.seal(Buffer.concat([shared, u32(number)]), plain, bound)) {
+      sealed.set(part, at);
+      at += part.length;
+    }
+  }
+  return sealed;
+}
+
+/** The bytes of a pack's object that hold some bytes of the pack; the object may end before the last of them. */
+export function sealedRange({start, end}: {start: number; end: number}): {start: number; end: number} {
+  const first = Math.floor(start / segmentBytes);
+  const last = Math.ceil(end / segmentBytes);
+  return {start: frameBytes + first * sealedSegmentBytes, end: frameBytes + last * sealedSegmentBytes};
+}
+
+/** Opens parts of one vault's packs. */
+export class PackOpener {
+  readonly #keys: SealKeys;
+  readonly #vault: string;
+
+  constructor(keys: SealKeys, vault: string) {
+    this.#keys = keys;
+    this.#vault = vault;
+  }
+
+  /**
+   * @param sealed complete segments, from the one that has the byte `start` of the pack
+   * @returns their plain bytes. A segment that does not open becomes zeros: whoever reads a pack compares hashes, and
+   *   still gets the chunks beside the damaged ones
+   */
+  open(key: Key, sealed: Uint8Array, start: number): Buffer {
+    const first = Math.floor(start / segmentBytes);
+    const count = Math.ceil(sealed.length / sealedSegmentBytes);
+    const plain = Buffer.alloc(Math.max(0, sealed.length - count * tagBytes));
+    let likely: SealKey | undefined;
+    for (let number = 0; number < count; number++) {
+      const segment = sealed.subarray(number * sealedSegmentBytes, (number + 1) * sealedSegmentBytes);
+      // A part of a pack does not include its frame, so its key is found by trying.
+      const keys = likely === undefined ? this.#keys.all : [likely];
+      for (const sealKey of keys) {
+        const bound = boundTo(frameOf('pack', sealKey), this.#vault, key);
+        const nonce = Buffer.concat([sharedNonce(sealKey, bound), u32(first + number)]);
+        const opened = sealKey.aead.open(nonce, segment, bound);
+        if (opened === undefined) continue;
+        likely = sealKey;
+        plain.set(opened, number * segmentBytes);
+        break;
+      }
+    }
+    return plain;
+  }
+}

@@ -1,0 +1,141 @@
+import {assert} from '../../errors/index.ts';
+import {
+  type ByteRange,
+  type Key,
+  type ListOptions,
+  type ObjectFacts,
+  objectTooShort,
+  type PutOptions,
+  type Store,
+  wrapStore,
+} from '../../stores/index.ts';
+import {hashHex} from '../format/hash.ts';
+import {headerKey, keysPrefix, manifestPrefixes, packOfKey, packsPrefix} from '../format/key.ts';
+import {frameBytes, SealKeys} from './frame.ts';
+import {HiddenNames} from './hidden-names.ts';
+import {PackOpener, plainPackBytes, sealedRange, sealPack, segmentBytes} from './pack-object.ts';
+import {openObject, sealObject} from './small-object.ts';
+import type {VaultKeys} from './vault-keys.ts';
+
+/** Seals and opens the copies of objects that a cache keeps: they are as they are in the store. */
+export type ObjectSeal = {
+  seal(key: Key, content: Uint8Array): Uint8Array;
+  /** @throws BkpError `OBJECT_DAMAGED` */
+  open(key: Key, sealed: Uint8Array): Uint8Array;
+};
+
+/** A store of which only the holder of the keys can see or change the content. */
+export type SealedStore = Store & {readonly sealing: ObjectSeal};
+
+/**
+ * The store of an encrypted vault, as the rest of the vault sees it: with the keys and the bytes of a vault without
+ * encryption. Everything below it is sealed. There is no other way from an encrypted vault to its store, so nothing can
+ * be written in plain by mistake, and nothing is believed that does not open.
+ *
+ * Two objects are not behind it: the header, and those below `keys/`, which hold the keys themselves.
+ */
+export function sealedStore(inner: Store, keys: VaultKeys): SealedStore {
+  const {vault} = keys;
+  const names = new HiddenNames(Buffer.from(keys.names, 'hex'), vault);
+  const meta = new SealKeys(keys.meta, vault);
+  const data = new SealKeys(keys.data, vault);
+  const packs = new PackOpener(data, vault);
+
+  const sealing: ObjectSeal = {
+    seal: (key, content) => sealObject(meta, vault, key, content),
+    open: (key, sealed) => openObject(meta, vault, key, sealed),
+  };
+
+  const facts = ({key: stored, sizeBytes, ...rest}: ObjectFacts): ObjectFacts | undefined => {
+    const key = isOutside(stored) ? undefined : names.show(stored);
+    if (key === undefined) return undefined;
+    return {key, ...rest, sizeBytes: key.startsWith(packsPrefix) ? plainPackBytes(sizeBytes) : sizeBytes};
+  };
+
+  const store = wrapStore(inner, {
+    properties: {...inner.properties, hidesSizes: true},
+
+    async put(key: Key, body: Uint8Array, options?: PutOptions) {
+      requireInside(key);
+      if (!key.startsWith(packsPrefix)) return inner.put(names.hide(key), sealing.seal(key, body), options);
+      // Its nonce is computed from its name, so the name must be that of this content.
+      assert(packOfKey(key) === hashHex(body), 'a pack is named by its hash');
+      return inner.put(key, sealPack(data, vault, key, body), options);
+    },
+
+    async get(key: Key, range?: ByteRange) {
+      requireInside(key);
+      if (!key.startsWith(packsPrefix)) {
+        const content = sealing.open(key, await inner.get(names.hide(key)));
+        return range === undefined ? content : content.subarray(range.start, range.end);
+      }
+      return getPack(key, range);
+    },
+
+    async *list(prefix: string, {after}: ListOptions = {}) {
+      // Within the folder of one name, hidden keys have the order of the others.
+      const isOrdered = names.hide(prefix) !== prefix || (prefix !== '' && !prefix.startsWith(manifestPrefixes[0]));
+      const options = isOrdered && after?.startsWith(prefix) ? {after: names.hide(after)} : {};
+      for await (const found of sorted(inner.list(names.hide(prefix), options))) {
+        const shown = facts(found);
+        if (shown !== undefined && (after === undefined || shown.key > after)) yield shown;
+      }
+    },
+
+    delete: async (removed) => {
+      for (const key of removed) requireInside(key);
+      const staying = await inner.delete(removed.map((key) => names.hide(key)));
+      return staying.map((object) => ({...object, key: names.show(object.key) ?? object.key}));
+    },
+
+    async stat(key) {
+      const found = await inner.stat(names.hide(key));
+      return found && facts(found);
+    },
+
+    ...(inner.retain === undefined ? {} : {retain}),
+  });
+
+  async function getPack(key: Key, range: ByteRange | undefined): Promise<Uint8Array> {
+    if (range === undefined) return packs.open(key, (await inner.get(key)).subarray(frameBytes), 0);
+    const {start, end} = range;
+    if (start >= end) return new Uint8Array(0);
+    const opened = packs.open(key, await inner.get(key, {...sealedRange(range), mayEndEarly: true}), start);
+    const skip = start % segmentBytes;
+    if (skip + end - start > opened.length) throw objectTooShort(key, start - skip + opened.length, range);
+    return opened.subarray(skip, skip + end - start);
+  }
+
+  /** Without the objects below `keys/` nothing can be read, so they are retained as long as the header. */
+  async function retain(retained: readonly Key[]): Promise<void> {
+    const wanted = retained.map((key) => names.hide(key));
+    if (retained.includes(headerKey)) for await (const {key} of inner.list(keysPrefix)) wanted.push(key);
+    await inner.retain!(wanted);
+  }
+
+  /** In the order of the names that users chose: hidden ones have another. */
+  async function* sorted(listing: AsyncIterable<ObjectFacts>): AsyncGenerator<ObjectFacts> {
+    const held: {facts: ObjectFacts; key: Key}[] = [];
+    for await (const found of listing) {
+      if (!found.key.startsWith(manifestPrefixes[0])) {
+        yield* released();
+        yield found;
+        continue;
+      }
+      const key = names.show(found.key);
+      if (key !== undefined) held.push({facts: found, key});
+    }
+    yield* released();
+
+    function* released() {
+      held.sort((a, b) => (a.key < b.key ? -1 : 1));
+      for (const {facts: found} of held.splice(0)) yield found;
+    }
+  }
+
+  return Object.assign(store, {sealing});
+}
+
+const isOutside = (key: Key) => key === headerKey || key.startsWith(keysPrefix);
+
+const requireInside = (key: Key) => assert(!isOutside(key), `${key} is not behind the seal`);

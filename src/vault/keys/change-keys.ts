@@ -1,0 +1,163 @@
+import {assert, BkpError} from '../../errors/index.ts';
+import type {Store} from '../../stores/index.ts';
+import {commitmentOf} from '../crypto/derive.ts';
+import type {VaultKeys} from '../crypto/vault-keys.ts';
+import {listKeyObjects, mendCopies, putRing, putSlotObject, readCopies, removeSlotObjects} from './key-objects.ts';
+import {
+  mostSlots,
+  newRawKey,
+  newRoot,
+  openRing,
+  parseRing,
+  type Ring,
+  ringKey,
+  type SlotInfo,
+  sealRing,
+} from './ring.ts';
+import {type Kdf, newKdf, type Secret} from './secret.ts';
+import {encodeSlot, makeSlot, type OpenedSlot, parseSlot, type Slot, SlotOpener, slotsPrefix} from './slot.ts';
+import {type Unlocked, unlock} from './unlock.ts';
+
+export type NewSlot = {secret: Secret; label: string; isKit?: boolean};
+
+type Tools = {store: Store; nowMs: number};
+
+/**
+ * Makes the keys of a new vault, with one slot.
+ * @throws BkpError `SECRET_WRONG` if another process made them at the same time, with another secret
+ */
+export async function createKeys({store, nowMs}: Tools, vault: string, {secret, label, isKit}: NewSlot) {
+  const root = newRoot();
+  const first = {generation: 1, commitment: commitmentOf(root, vault)};
+  const {slot, publicKey} = await makeSlot(vault, secret, newKdf(), first);
+  const keys = {
+    names: newRawKey(vault, nowMs).key,
+    data: [newRawKey(vault, nowMs)],
+    meta: [newRawKey(vault, nowMs)],
+  };
+  const info = slotInfo(slot.id, {secret, label, ...(isKit ? {isKit} : {})}, publicKey, nowMs);
+  const {ring, bytes} = sealRing({vault, root, keys, slots: [info]});
+  const opened = await requireUsable(slot, secret, bytes);
+  await putSlotObject(store, slot.id, encodeSlot(slot));
+  // Of two creators one wins. The other uses what it finds, if its secret opens that.
+  if (!(await putRing(store, 1, bytes))) return unlock(store, secret, {vault});
+  return {ring, slot: opened};
+}
+
+const slotInfo = (id: string, {secret, label, isKit}: NewSlot, publicKey: Buffer, nowMs: number): SlotInfo => ({
+  id,
+  kind: secret.kind,
+  label,
+  created: new Date(nowMs).toISOString(),
+  ...(isKit ? {isKit} : {}),
+  public: publicKey.toString('base64'),
+});
+
+/** A change of who can open a vault, or of the keys that new objects get. */
+export type KeyChange = {
+  add?: NewSlot | undefined;
+  /** Ids of slots. */
+  remove?: readonly string[] | undefined;
+  /** New keys for new objects: whoever had the old ones cannot read them. The old ones stay in the ring. */
+  rotate?: {data: boolean; meta: boolean} | undefined;
+};
+
+export type KeysChanged = {ring: Ring; added?: SlotInfo};
+
+/**
+ * Writes the next ring. One put decides: before it the old secrets open the vault, after it the new ones, and there is
+ * no state in which none does.
+ * @throws BkpError `BUSY` if another process changed the keys at the same time: nothing is changed
+ */
+export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange): Promise<KeysChanged> {
+  const {store, nowMs} = tools;
+  const {ring: before} = from;
+  const {vault, generation, commitment} = before.keys;
+  const removed = change.remove ?? [];
+  const staying = before.slots.filter(({id}) => !removed.includes(id));
+  if (staying.length + (change.add === undefined ? 0 : 1) === 0) throw lastSlot();
+  if (staying.length >= mostSlots && change.add !== undefined) throw tooManySlots();
+
+  let added: {info: SlotInfo; slot: Slot; secret: Secret} | undefined;
+  if (change.add !== undefined) {
+    const {secret} = change.add;
+    const kdf = (await sharedKdf(store, vault, staying)) ?? newKdf();
+    const {slot, publicKey} = await makeSlot(vault, secret, kdf, {generation, commitment});
+    added = {info: slotInfo(slot.id, change.add, publicKey, nowMs), slot, secret};
+  }
+  const {names, data, meta} = before.keys;
+  const keys = {
+    names,
+    data: change.rotate?.data ? [...data, newRawKey(vault, nowMs)] : data,
+    meta: change.rotate?.meta ? [...meta, newRawKey(vault, nowMs)] : meta,
+  };
+  const slots = added === undefined ? staying : [...staying, added.info];
+  const {ring, bytes} = sealRing({vault, root: newRoot(), before, keys, slots});
+  if (added !== undefined) {
+    await requireUsable(added.slot, added.secret, bytes);
+    await putSlotObject(store, added.slot.id, encodeSlot(added.slot));
+  }
+  if (!(await putRing(store, ring.keys.generation, bytes))) throw changedMeanwhile(store);
+  // Only now: until the ring was there, they were needed.
+  await removeSlotObjects(store, removed);
+  return added === undefined ? {ring} : {ring, added: added.info};
+}
+
+/** All passwords of a vault are derived with the same salt, so that opening tries one password once. */
+async function sharedKdf(store: Store, vault: string, slots: readonly SlotInfo[]): Promise<Kdf | undefined> {
+  for (const {id, kind} of slots) {
+    if (kind !== 'password') continue;
+    const found = await readCopies(store, slotsPrefix + id, (bytes, key) => parseSlot(bytes, key, vault));
+    const kdf = found?.value.kdf;
+    const usual = newKdf();
+    if (kdf !== undefined && kdf.memoryKiB === usual.memoryKiB && kdf.passes === usual.passes) return kdf;
+  }
+  return undefined;
+}
+
+/**
+ * Opens what is about to be put, as whoever uses the secret will.
+ * @throws Error if that fails: nothing of the vault depends on it yet
+ */
+async function requireUsable(slot: Slot, secret: Secret, ringBytes: Uint8Array): Promise<OpenedSlot> {
+  const {vault, id} = slot;
+  const opened = await new SlotOpener(secret).open(parseSlot(encodeSlot(slot), slotsPrefix + id, vault));
+  const {generation} = JSON.parse(Buffer.from(ringBytes).toString()) as {generation: number};
+  const ring = opened && openRing(parseRing(ringBytes, ringKey(generation), vault), opened);
+  assert(opened !== undefined && ring !== undefined, 'a new slot opens the ring that names it');
+  return opened;
+}
+
+/**
+ * Writes lost or damaged copies of slots and the newest ring again, from their other copies.
+ * @returns the keys of what it wrote
+ */
+export async function mendKeys(store: Store, vault: string): Promise<readonly string[]> {
+  const {slots, generations} = await listKeyObjects(store);
+  const rings = generations.map((generation) => ringKey(generation));
+  return [
+    ...(await mendCopies(store, slots, (bytes, key) => parseSlot(bytes, key, vault))),
+    ...(await mendCopies(store, rings, (bytes, key) => parseRing(bytes, key, vault))),
+  ];
+}
+
+/** A short text that tells a ring from every other one; two people can compare it aloud. */
+export const fingerprintOf = ({generation, commitment}: Pick<VaultKeys, 'generation' | 'commitment'>): string =>
+  `${generation}-${commitment.slice(0, 4)}-${commitment.slice(4, 8)}-${commitment.slice(8, 12)}`;
+
+const lastSlot = () =>
+  new BkpError('PRECONDITION', 'the last slot cannot be removed', {
+    cause: 'without it nobody could open the vault any more',
+    next: 'add another one first',
+  });
+
+const tooManySlots = () =>
+  new BkpError('PRECONDITION', `a vault has at most ${mostSlots} slots`, {
+    next: 'remove one that is not used',
+  });
+
+const changedMeanwhile = (store: Store) =>
+  new BkpError('BUSY', `another process has changed the keys of the vault in ${store.description} meanwhile`, {
+    next: 'give the command again: nothing was changed',
+    retryable: true,
+  });

@@ -1,0 +1,129 @@
+import {BkpError} from '../../errors/index.ts';
+import type {Key, Store} from '../../stores/index.ts';
+import {isDamage} from '../format/damage.ts';
+import {keysPrefix} from '../format/key.ts';
+import {ringKey, ringsPrefix} from './ring.ts';
+import {slotsPrefix} from './slot.ts';
+
+/** Each object below `keys/` is in the store twice: the loss of one of them must lose nothing. */
+const sparePrefix = `${keysPrefix}spare/`;
+const spareOf = (key: Key): Key => sparePrefix + key.slice(keysPrefix.length);
+
+/** What is below `keys/`, without the difference between the two copies. */
+export type KeyObjects = {
+  /** Keys of the slots, sorted. */
+  slots: readonly Key[];
+  /** Numbers of the rings, newest first. */
+  generations: readonly number[];
+  /** Every key that is in the store. */
+  present: ReadonlySet<Key>;
+};
+
+export async function listKeyObjects(store: Store): Promise<KeyObjects> {
+  const present = new Set<Key>();
+  for await (const {key} of store.list(keysPrefix)) present.add(key);
+  const names = new Set([...present].map((key) => key.replace(sparePrefix, keysPrefix)));
+  const slots = [...names].filter((key) => /^keys\/slots\/[0-9a-f]{32}$/.test(key)).sort();
+  const generations = [...names]
+    .filter((key) => /^keys\/rings\/[0-9]{8}$/.test(key))
+    .map((key) => Number(key.slice(ringsPrefix.length)))
+    .sort((a, b) => b - a);
+  return {slots, generations, present};
+}
+
+/**
+ * One object, from whichever copy is intact.
+ * @returns undefined if there is neither
+ * @throws what `parse` throws of the one that is there
+ */
+export async function readCopies<T>(
+  store: Store,
+  key: Key,
+  parse: (bytes: Uint8Array, key: Key) => T,
+): Promise<{value: T; bytes: Uint8Array} | undefined> {
+  let fault: unknown;
+  for (const copy of [key, spareOf(key)]) {
+    try {
+      const bytes = await store.get(copy);
+      return {value: parse(bytes, copy), bytes};
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      if (error.code !== 'OBJECT_MISSING') fault ??= error;
+    }
+  }
+  if (fault !== undefined) throw fault;
+  return undefined;
+}
+
+const once = {ifAbsent: true, retained: true} as const;
+
+/**
+ * Puts an object that nobody else names, spare copy first, and reads it back.
+ * @throws BkpError `OBJECT_DAMAGED`
+ */
+export async function putSlotObject(store: Store, id: string, bytes: Uint8Array): Promise<void> {
+  const key = slotsPrefix + id;
+  for (const copy of [spareOf(key), key]) {
+    await store.put(copy, bytes, once);
+    await requireWritten(store, copy, bytes);
+  }
+}
+
+/**
+ * Puts a ring, if its number is free. The put of the first copy decides: from then on the ring counts.
+ * @returns false if another process was faster
+ */
+export async function putRing(store: Store, generation: number, bytes: Uint8Array): Promise<boolean> {
+  const key = ringKey(generation);
+  const spare = spareOf(key);
+  // Where a store ignores conditions, this look is all that protects a ring that is there.
+  if ((await store.stat(spare)) !== undefined || (await store.stat(key)) !== undefined) return false;
+  const outcome = await store.put(spare, bytes, once);
+  if (Buffer.compare(await store.get(spare), bytes) !== 0) {
+    if (outcome === 'exists') return false;
+    throw notWritten(spare);
+  }
+  await store.put(key, bytes, once);
+  await requireWritten(store, key, bytes);
+  return true;
+}
+
+async function requireWritten(store: Store, key: Key, bytes: Uint8Array): Promise<void> {
+  if (Buffer.compare(await store.get(key), bytes) !== 0) throw notWritten(key);
+}
+
+const notWritten = (key: Key) =>
+  new BkpError('OBJECT_DAMAGED', `${key} is not what was just written`, {
+    cause: 'another process writes to the same store, or the store is faulty',
+    next: 'bkp store check, then give the command again',
+    context: {key},
+  });
+
+/** Writes the copies that are missing or damaged from the ones that are intact. @returns the keys that it wrote */
+export async function mendCopies(
+  store: Store,
+  keys: readonly Key[],
+  parse: (bytes: Uint8Array, key: Key) => unknown,
+): Promise<Key[]> {
+  const mended: Key[] = [];
+  for (const key of keys) {
+    const found = await readCopies(store, key, parse);
+    if (found === undefined) continue;
+    for (const copy of [key, spareOf(key)]) {
+      const there = await store.get(copy).catch((error: unknown) => {
+        if (isDamage(error)) return undefined;
+        throw error;
+      });
+      if (there !== undefined && Buffer.compare(there, found.bytes) === 0) continue;
+      await store.put(copy, found.bytes, {retained: true});
+      mended.push(copy);
+    }
+  }
+  return mended;
+}
+
+/** Removes slots that no ring names. */
+export async function removeSlotObjects(store: Store, ids: readonly string[]): Promise<void> {
+  const keys = ids.map((id) => slotsPrefix + id);
+  if (keys.length > 0) await store.delete([...keys, ...keys.map(spareOf)]);
+}

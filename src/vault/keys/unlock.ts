@@ -1,0 +1,141 @@
+import {BkpError} from '../../errors/index.ts';
+import {probeKey, type Store} from '../../stores/index.ts';
+import {isDamage} from '../format/damage.ts';
+import {headerKey, keysPrefix} from '../format/key.ts';
+import {type KeyObjects, listKeyObjects, readCopies} from './key-objects.ts';
+import {openRing, parseRing, type Ring, ringKey} from './ring.ts';
+import type {Secret} from './secret.ts';
+import {type OpenedSlot, parseSlot, type Slot, SlotOpener, slotsPrefix} from './slot.ts';
+
+/** The newest ring that this home has seen of a vault: an older one, or another one, is not believed. */
+export type RingPin = {generation: number; commitment: string};
+
+export type Unlocked = {ring: Ring; slot: OpenedSlot; objects: KeyObjects};
+
+type Options = {vault: string; pin?: RingPin | undefined};
+
+/**
+ * Opens the newest ring of a vault with a secret.
+ * @throws BkpError `SECRET_WRONG` | `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` (an older ring than the
+ *   pinned one)
+ */
+export async function unlock(store: Store, secret: Secret, options: Options): Promise<Unlocked> {
+  const {vault} = options;
+  const {json, objects} = await newestRing(store, options);
+  const opened = await openedSlot(
+    store,
+    secret,
+    vault,
+    json.slots.map(({id}) => id),
+  );
+  const {slot, fault} = opened;
+  if (slot === undefined) {
+    // A secret that opens a slot which the ring no longer names was removed.
+    const removed = await openedSlot(store, secret, vault, namesNot(objects, json.slots));
+    if (removed.slot !== undefined) throw slotRemoved(store);
+    if (fault !== undefined) throw fault;
+    throw wrongSecret(store, secret);
+  }
+  return {ring: openRing(json, slot)!, slot, objects};
+}
+
+/**
+ * Opens the newest ring with a slot that was opened before.
+ * @throws BkpError as {@link unlock}
+ */
+export async function openWithSlot(store: Store, slot: OpenedSlot, options: Options): Promise<Ring> {
+  const {json} = await newestRing(store, options);
+  const ring = openRing(json, slot);
+  if (ring === undefined) throw slotRemoved(store);
+  return ring;
+}
+
+async function newestRing(store: Store, {vault, pin}: Options) {
+  const objects = await listKeyObjects(store);
+  const [newest] = objects.generations;
+  if (newest === undefined) throw ringMissing(store);
+  requireNotOlder(store, newest, pin);
+  const json = (await readCopies(store, ringKey(newest), (bytes, key) => parseRing(bytes, key, vault)))?.value;
+  if (json === undefined) throw ringMissing(store);
+  const isPinned = pin?.generation === newest;
+  if (isPinned && pin.commitment !== json.commitment) throw otherRing(store, newest);
+  return {json, objects};
+}
+
+const namesNot = ({slots}: KeyObjects, named: readonly {id: string}[]): string[] =>
+  slots.map((key) => key.slice(slotsPrefix.length)).filter((id) => !named.some((one) => one.id === id));
+
+async function openedSlot(
+  store: Store,
+  secret: Secret,
+  vault: string,
+  ids: readonly string[],
+): Promise<{slot?: OpenedSlot; fault?: unknown}> {
+  const opener = new SlotOpener(secret);
+  let fault: unknown;
+  for (const id of ids) {
+    let found: Slot | undefined;
+    try {
+      found = (await readCopies(store, slotsPrefix + id, (bytes, key) => parseSlot(bytes, key, vault)))?.value;
+    } catch (error) {
+      // Another slot may open.
+      if (!isDamage(error)) throw error;
+      fault ??= error;
+      continue;
+    }
+    const slot = found && (await opener.open(found));
+    if (slot !== undefined) return {slot};
+  }
+  return {fault};
+}
+
+/** @throws BkpError `STORE_REFUSED` */
+function requireNotOlder(store: Store, newest: number, pin: RingPin | undefined): void {
+  if (pin === undefined || newest >= pin.generation) return;
+  throw new BkpError('STORE_REFUSED', `the keys of the vault in ${store.description} are older than before`, {
+    cause: `ring ${newest} is the newest, but this machine has seen ring ${pin.generation}: the store was rolled back`,
+    next: 'restore the newest objects below keys/ from a copy of the store, or ask whoever manages it what happened',
+  });
+}
+
+function otherRing(store: Store, generation: number): BkpError {
+  return new BkpError('STORE_REFUSED', `the keys of the vault in ${store.description} are others than before`, {
+    cause: `ring ${generation} is not the one that this machine has seen: two people changed keys, or it was replaced`,
+    next: 'restore the objects below keys/ from a copy of the store, or ask whoever manages it what happened',
+  });
+}
+
+export function ringMissing(store: Store): BkpError {
+  return new BkpError('OBJECT_MISSING', `the keys of the encrypted vault in ${store.description} are missing`, {
+    cause: 'there is no ring below keys/rings/ or keys/spare/rings/',
+    next: 'restore the objects below keys/ from a copy of the store: without them no backup can be read',
+  });
+}
+
+/** The error for an encrypted vault when nothing says where its secret is. */
+export function secretMissing(store: Store): BkpError {
+  return new BkpError('SECRET_MISSING', `the vault in ${store.description} is encrypted, and no password is set`, {
+    next: 'set BKP_PASSWORD_COMMAND or BKP_PASSWORD_FILE; on a terminal bkp asks for it',
+  });
+}
+
+/** Whether a vault's creation ended before its keys were made: nothing else is in the store. */
+export async function isWithoutKeys(store: Store): Promise<boolean> {
+  if ((await listKeyObjects(store)).generations.length > 0) return false;
+  for await (const {key} of store.list('')) {
+    if (key !== headerKey && key !== probeKey && !key.startsWith(keysPrefix)) return false;
+  }
+  return true;
+}
+
+function wrongSecret(store: Store, {kind}: Secret): BkpError {
+  return new BkpError('SECRET_WRONG', `this ${kind} opens no slot of the vault in ${store.description}`, {
+    next: 'try another password, or the key of the recovery kit; nothing was changed',
+  });
+}
+
+function slotRemoved(store: Store): BkpError {
+  return new BkpError('SECRET_WRONG', `this secret was removed from the vault in ${store.description}`, {
+    next: 'use another password, or the key of the recovery kit',
+  });
+}

@@ -1,0 +1,264 @@
+import {describe, expect, test} from 'vitest';
+import type {Store} from '../../../src/stores/index.ts';
+import {commitmentOf} from '../../../src/vault/crypto/derive.ts';
+import {
+  changeKeys,
+  createKeys,
+  mendKeys,
+  newKey,
+  openVault,
+  parseSecret,
+  type Secret,
+  unlock,
+} from '../../../src/vault/index.ts';
+import {newRawKey, newRoot, parseRing, ringKey, sealRing} from '../../../src/vault/keys/ring.ts';
+import {keyCode} from '../../../src/vault/keys/secret.ts';
+import {backup, changed, copyOf, encryptedWith, findings, keysOf, newStore, noise, testKey} from '../helpers.ts';
+
+const vault = 'ab'.repeat(16);
+const key = (fill: number): Secret => ({kind: 'key', bytes: Buffer.alloc(20, fill)});
+const tools = (store: Store) => ({store, nowMs: 0});
+
+async function made(secret: Secret = key(1)) {
+  const store = newStore();
+  const {ring} = await createKeys(tools(store), vault, {secret, label: 'first'});
+  return {store, ring, pin: {generation: 1, commitment: ring.keys.commitment}};
+}
+
+test('a key reads back from its code in any case and with other separators, and no wrong character is taken', () => {
+  const {secret, code} = newKey();
+  if (secret.kind !== 'key') throw new Error('it is a key');
+  expect(code).toMatch(/^BKP-KEY1(-[A-Z2-7]{4}){9}$/);
+  for (const written of [code, code.toLowerCase(), ` ${code} `, code.replaceAll('O', '0').replaceAll('I', '1')]) {
+    expect(parseSecret(written)).toEqual({kind: 'key', bytes: Buffer.from(secret.bytes)});
+  }
+  const start = 'BKP-KEY1-'.length;
+  for (let at = start; at < code.length; at++) {
+    if (code[at] === '-') continue;
+    const other = code[at] === 'A' ? 'B' : 'A';
+    expect(() => parseSecret(code.slice(0, at) + other + code.slice(at + 1))).toThrow('the key is mistyped');
+  }
+  expect(() => parseSecret(code.slice(0, -1))).toThrow('the key is mistyped');
+  expect(keyCode(secret.bytes)).toBe(code);
+});
+
+test('a password is one text, however its characters are composed', () => {
+  expect(parseSecret('cafe\u0301')).toEqual(parseSecret('caf\u00e9'));
+});
+
+describe('a vault’s keys', () => {
+  test('open with their secret, and with no other one', async () => {
+    const {store, ring} = await made();
+    expect((await unlock(store, key(1), {vault})).ring.keys).toEqual(ring.keys);
+    await expect(unlock(store, key(2), {vault})).rejects.toMatchObject({code: 'SECRET_WRONG'});
+    await expect(unlock(store, parseSecret('x'), {vault})).rejects.toMatchObject({code: 'SECRET_WRONG'});
+  });
+
+  test('survive the loss of, and damage to, any one object', async () => {
+    const {store, ring} = await made();
+    await changeKeys(tools(store), await unlock(store, key(1), {vault}), {add: {secret: key(2), label: 'second'}});
+    for (const lost of await keysOf(store)) {
+      const original = await store.get(lost);
+      for (const bytes of [undefined, changed(original, 40), original.subarray(0, -1), Buffer.alloc(0)]) {
+        if (bytes === undefined) await store.delete([lost]);
+        else await store.put(lost, bytes);
+        for (const fill of [1, 2]) {
+          expect((await unlock(store, key(fill), {vault})).ring.keys.names).toBe(ring.keys.names);
+        }
+        expect(await mendKeys(store, vault)).toEqual([lost]);
+        expect(Buffer.compare(await store.get(lost), original)).toBe(0);
+      }
+    }
+  });
+
+  test('are called damaged, and never the secret wrong, if a byte changes in both copies', async () => {
+    const {store} = await made();
+    for (const one of (await keysOf(store)).filter((name) => !name.includes('spare'))) {
+      const spare = one.replace('keys/', 'keys/spare/');
+      const original = await store.get(one);
+      for (let at = 0; at < original.length; at += 1 + Math.floor(original.length / 300)) {
+        await store.put(one, changed(original, at));
+        await store.put(spare, changed(original, at));
+        const outcome = await unlock(store, key(1), {vault}).catch((error: {code: string}) => error.code);
+        expect(outcome, `byte ${at} of ${one}`).toBe('OBJECT_DAMAGED');
+        const other = await unlock(store, key(2), {vault}).catch((error: {code: string}) => error.code);
+        expect(other, `byte ${at} of ${one}`).toBe('OBJECT_DAMAGED');
+      }
+      await store.put(one, original);
+      await store.put(spare, original);
+    }
+  });
+
+  test('are refused when someone who knows the public keys made the ring', async () => {
+    const {store, ring} = await made();
+    const root = newRoot();
+    const mine = {names: newRawKey(vault, 0).key, data: [newRawKey(vault, 0)], meta: [newRawKey(vault, 0)]};
+    const invented = {...ring, link: {...ring.link, root: newRoot().toString('hex')}};
+    const second = sealRing({vault, root, before: invented, keys: mine, slots: ring.slots});
+    await store.put(ringKey(2), second.bytes);
+    await expect(unlock(store, key(1), {vault})).rejects.toMatchObject({
+      code: 'OBJECT_DAMAGED',
+      message: expect.stringContaining('someone else made it'),
+    });
+    await store.delete([ringKey(2)]);
+    const first = sealRing({vault, root, keys: mine, slots: ring.slots});
+    await store.put(ringKey(1), first.bytes);
+    await expect(unlock(store, key(1), {vault})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
+    expect(commitmentOf(root, vault)).toBe(first.ring.keys.commitment);
+  });
+
+  test('are refused when they are older than the ring that was seen, or another one', async () => {
+    const {store, pin} = await made();
+    const before = await copyOf(store);
+    const {ring} = await changeKeys(tools(store), await unlock(store, key(1), {vault}), {
+      rotate: {data: true, meta: true},
+    });
+    const now = {generation: 2, commitment: ring.keys.commitment};
+    await expect(unlock(before, key(1), {vault, pin: now})).rejects.toMatchObject({code: 'STORE_REFUSED'});
+    await unlock(store, key(1), {vault, pin: now});
+    await unlock(store, key(1), {vault, pin});
+    await changeKeys(tools(before), await unlock(before, key(1), {vault}), {rotate: {data: true, meta: true}});
+    await expect(unlock(before, key(1), {vault, pin: now})).rejects.toMatchObject({code: 'STORE_REFUSED'});
+  });
+
+  test('of a lost ring are named as missing', async () => {
+    const {store} = await made();
+    for (const one of await keysOf(store, 'keys/')) if (one.includes('rings')) await store.delete([one]);
+    await expect(unlock(store, key(1), {vault})).rejects.toMatchObject({code: 'OBJECT_MISSING'});
+  });
+});
+
+describe('a change of the keys', () => {
+  test('adds and removes slots without the secrets of the others', async () => {
+    const {store} = await made();
+    await changeKeys(tools(store), await unlock(store, key(1), {vault}), {add: {secret: key(2), label: 'second'}});
+    const {added} = await changeKeys(tools(store), await unlock(store, key(2), {vault}), {
+      add: {secret: key(3), label: 'third'},
+    });
+    const {ring} = await unlock(store, key(1), {vault});
+    expect(ring.slots.map(({label}) => label)).toEqual(['first', 'second', 'third']);
+    await changeKeys(tools(store), await unlock(store, key(1), {vault}), {
+      remove: [added!.id],
+      rotate: {data: true, meta: true},
+    });
+    await expect(unlock(store, key(3), {vault})).rejects.toMatchObject({code: 'SECRET_WRONG'});
+    expect((await unlock(store, key(2), {vault})).ring.keys.data).toHaveLength(2);
+    expect((await keysOf(store)).filter((name) => name.includes(added!.id))).toEqual([]);
+  });
+
+  test('never removes the last slot', async () => {
+    const {store, ring} = await made();
+    const from = await unlock(store, key(1), {vault});
+    await expect(changeKeys(tools(store), from, {remove: [ring.slots[0]!.id]})).rejects.toMatchObject({
+      code: 'PRECONDITION',
+    });
+  });
+
+  test('is refused if another one was faster, and changes nothing', async () => {
+    const {store} = await made();
+    const from = await unlock(store, key(1), {vault});
+    await changeKeys(tools(store), from, {add: {secret: key(2), label: 'a'}});
+    await expect(changeKeys(tools(store), from, {add: {secret: key(3), label: 'b'}})).rejects.toMatchObject({
+      code: 'BUSY',
+    });
+    await expect(unlock(store, key(3), {vault})).rejects.toMatchObject({code: 'SECRET_WRONG'});
+    await unlock(store, key(2), {vault});
+  });
+
+  test('that ends at any store call leaves a vault that opens with the old or the new secret', async () => {
+    const {store} = await made();
+    const {ring} = await unlock(store, key(1), {vault});
+    const change = {
+      add: {secret: key(2), label: 'new'},
+      remove: [ring.slots[0]!.id],
+      rotate: {data: true, meta: true},
+    };
+    const opens = async (in_: Store) => {
+      const outcomes = [];
+      for (const fill of [1, 2]) {
+        outcomes.push(
+          await unlock(in_, key(fill), {vault}).then(
+            () => true,
+            (error: {code: string}) => error.code,
+          ),
+        );
+      }
+      return outcomes;
+    };
+    for (let calls = 1; ; calls++) {
+      const copy = await copyOf(store);
+      const from = await unlock(copy, key(1), {vault});
+      const ended = await changeKeys(tools(endsAfter(copy, calls)), from, change).then(
+        () => false,
+        () => true,
+      );
+      const [old, fresh] = await opens(copy);
+      expect(
+        [old, fresh].filter((outcome) => outcome === true),
+        `after ${calls} calls`,
+      ).toHaveLength(1);
+      if (!ended) {
+        expect([old, fresh]).toEqual(['SECRET_WRONG', true]);
+        break;
+      }
+      // Whoever can open it can change the keys again.
+      const again = await unlock(copy, key(old === true ? 1 : 2), {vault});
+      await changeKeys(tools(copy), again, {add: {secret: key(4), label: 'later'}});
+      await unlock(copy, key(4), {vault});
+    }
+  });
+});
+
+/** A store whose process is killed before its nth call. */
+function endsAfter(inner: Store, calls: number): Store {
+  let left = calls;
+  const guard = <T>(call: () => T): T => {
+    left -= 1;
+    if (left <= 0) throw new Error('killed');
+    return call();
+  };
+  return {
+    ...inner,
+    put: async (...args) => guard(() => inner.put(...args)),
+    get: async (...args) => guard(() => inner.get(...args)),
+    stat: async (...args) => guard(() => inner.stat(...args)),
+    delete: async (...args) => guard(() => inner.delete(...args)),
+  };
+}
+
+test('a creation that ends at any store call is finished by the next one', async () => {
+  for (let calls = 1; ; calls++) {
+    const store = newStore();
+    const encryption = encryptedWith(testKey);
+    const ended = await openVault({store: endsAfter(store, calls), create: true, encryption}).then(
+      (opened) => {
+        opened.close();
+        return false;
+      },
+      () => true,
+    );
+    const opened = await openVault({store, create: true, encryption});
+    await backup(opened, '20250101000000Z_full', [{bytes: noise(1000, 1)}]);
+    expect(await findings(opened)).toEqual([]);
+    opened.close();
+    if (!ended) break;
+  }
+});
+
+test('concurrent creators make one vault, which all of them use', async () => {
+  const store = newStore();
+  const vaults = await Promise.all(
+    [1, 2, 3].map(() => openVault({store, create: true, encryption: encryptedWith(testKey)})),
+  );
+  expect(new Set(vaults.map(({id}) => id)).size).toBe(1);
+  expect(new Set(vaults.map(({encryption}) => encryption!.fingerprint)).size).toBe(1);
+});
+
+test('an encrypted vault without a secret is refused, and nothing is written', async () => {
+  const store = newStore();
+  (await openVault({store, create: true, encryption: encryptedWith(testKey)})).close();
+  const before = await keysOf(store);
+  await expect(openVault({store, create: true})).rejects.toMatchObject({code: 'SECRET_MISSING'});
+  expect(await keysOf(store)).toEqual(before);
+  expect(parseRing(await store.get(ringKey(1)), ringKey(1), undefined).generation).toBe(1);
+});
