@@ -1,5 +1,8 @@
-/** A value as a database stores it; integers are bigint, every number is a real one. */
-export type ExactValue = null | bigint | number | string | Uint8Array;
+/**
+ * A value as a database stores it; integers are bigint, every number is a real one, `digits` are those of a decimal
+ * number.
+ */
+export type ExactValue = null | bigint | number | string | boolean | Uint8Array | {digits: string};
 
 /**
  * JSON that loses nothing: integers have all their digits, a real number has a point or an exponent, and bytes are
@@ -8,6 +11,7 @@ export type ExactValue = null | bigint | number | string | Uint8Array;
 export function exactJson(value: ExactValue): string {
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number') return realText(value);
+  if (value !== null && typeof value === 'object' && 'digits' in value) return value.digits;
   if (value instanceof Uint8Array) return `{"base64":"${Buffer.from(value).toString('base64')}"}`;
   return JSON.stringify(value);
 }

@@ -15,6 +15,8 @@ export type BackupTable = {
 /** Where a {@link BackupTable} is in the statement. */
 type Found = {
   from: BackupTable;
+  /** How the statement calls it without another name. */
+  name: string;
   /** Positions of its first token, and after its last one. */
   start: number;
   end: number;
@@ -60,12 +62,15 @@ function referenceAt(tokens: readonly Token[], start: number): Found {
   if (tokens[at + 1]?.text !== '.') throw malformed('the table is missing');
   const table = textOf(tokens[at + 2]);
   if (table === undefined) throw malformed('the table is missing');
-  const end = at + 3;
+  // A table of a database with schemas: `backup('shop').billing.cards`.
+  const own = tokens[at + 3]?.text === '.' ? textOf(tokens[at + 4]) : undefined;
+  const end = own === undefined ? at + 3 : at + 5;
   if (tokens[end]?.text === '.') throw malformed('a table has no further parts');
   const {alias, after} = aliasAt(tokens, end);
-  const names = [alias ?? withoutRoot(table)];
-  const conditions = conditionsOn(tokens, {start, end: after, names});
-  return {from: {collection, point, table, conditions}, start, end, hasAlias: alias !== undefined};
+  const name = own ?? withoutRoot(table);
+  const conditions = conditionsOn(tokens, {start, end: after, names: [alias ?? name]});
+  const from = {collection, point, table: own === undefined ? table : `${table}.${own}`, conditions};
+  return {from, name, start, end, hasAlias: alias !== undefined};
 }
 
 function aliasAt(tokens: readonly Token[], end: number): {alias: string | undefined; after: number} {

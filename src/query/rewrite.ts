@@ -1,5 +1,5 @@
 import {foreignBlanks, type Token, tokensOf} from '../lib/sqlite-tokens.ts';
-import {findBackupTables, withoutRoot} from './backup-tables.ts';
+import {findBackupTables} from './backup-tables.ts';
 import {quoted} from './database.ts';
 
 export type Names = {
@@ -42,8 +42,8 @@ export function rewrite(text: string, {views, bare}: Names, tables: readonly str
     ...parameterIn(code),
     ...lastRows(code),
   };
-  for (const [n, {start, end, hasAlias, from}] of (tables.length === 0 ? [] : findBackupTables(code)).entries()) {
-    code[start]!.text = hasAlias ? tables[n]! : `${tables[n]} AS ${quoted(withoutRoot(from.table))}`;
+  for (const [n, {start, end, hasAlias, name}] of (tables.length === 0 ? [] : findBackupTables(code)).entries()) {
+    code[start]!.text = hasAlias ? tables[n]! : `${tables[n]} AS ${quoted(name)}`;
     for (const token of code.slice(start + 1, end)) token.text = '';
   }
   for (const [at, {kind, text: word}] of code.entries()) {

@@ -49,20 +49,21 @@ export async function openTablesIn(description: string, path: string): Promise<T
 }
 
 function productNamed(description: string) {
+  if (/^postgres(?:ql)?:/u.test(description)) return productOf('postgres');
   const scheme = productNames.find((name) => description.startsWith(`${name}::`));
   return scheme === undefined ? undefined : productOf(scheme);
 }
 
 function unknownTables(description: string): BkpError {
-  const isServer = description.startsWith('postgres');
+  const isServer = productNamed(description) !== undefined;
   return new BkpError(
     'UNSUPPORTED',
     isServer
-      ? 'a backup of PostgreSQL can only be read by a server: bkp does not look into it'
+      ? `${description} is on a server, and has no database file`
       : `this bkp cannot read tables of backups of ${description}`,
     {
       next: isServer
-        ? 'restore it into an empty database: bkp --source postgres://host/scratch sql --wait "RESTORE …"'
+        ? 'export a script for psql: bkp export shop copy.sql; or one table: bkp export shop orders.csv --table orders'
         : 'use the bkp that took the backup',
     },
   );

@@ -73,6 +73,9 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
     async openTables(spec: SpecOf<'postgres'>) {
       return new (await import('./postgres/index.ts')).PostgresSource(spec);
     },
+    async openScratch(options) {
+      return new (await import('./postgres/scratch/scratch.ts')).PostgresScratch(options);
+    },
   },
   questdb: {
     title: 'QuestDB',

@@ -23,8 +23,11 @@ export type IndexCuts = {name: string; cuts: Cuts; segments: number};
 /** Rows for which all conditions hold, or those with one of the keys in a segment of keys of a delta. */
 export type WantedRows = {conditions: readonly KeyCondition[]} | {keys: Uint8Array};
 
+/** A decimal number with all of its digits: `1.50`, `-1e+300`. */
+export type ExactNumber = {digits: string};
+
 /** A stored value; integers are always bigint, so that no digit is lost. */
-export type StoredValue = null | bigint | number | string | Uint8Array;
+export type StoredValue = null | bigint | number | string | boolean | Uint8Array | ExactNumber;
 
 /** How many rows a table of one scratch file has that another one has not. */
 export type RowCounts = {added: number; changed: number; deleted: number};
@@ -103,6 +106,11 @@ export interface ScratchTables {
   differences(other: ScratchTables, table: TableName): RowCounts;
   /** The same differences, row by row, in no particular order. */
   changes(other: ScratchTables, table: TableName): Iterable<RowChange>;
+  /**
+   * The tables as a script that the database's own client reads, with their rows. Absent: a file of the database
+   * system is the plain form of its tables.
+   */
+  script?(): Iterable<string | Uint8Array>;
   /** Removes the file. */
   discard(): Promise<void>;
 }

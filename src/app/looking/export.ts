@@ -7,6 +7,7 @@ import {startMeter} from '../../backups/index.ts';
 import {
   bytesOf,
   createScratch,
+  findTable,
   loadTables,
   type OpenedBackup,
   planRestore,
@@ -28,7 +29,7 @@ export type ExportRequest = {
   /** As typed. */
   file: string;
   /** `database`: a database of the kind that was backed up. */
-  format: TextFormat | 'database';
+  format: TextFormat | 'database' | 'sql';
   /** Empty: all. A text file has one. */
   tables: readonly string[];
 };
@@ -44,15 +45,18 @@ export function exportToFile(deps: Deps, request: ExportRequest): Promise<Export
       const place = begin(deps, target, request.file);
       try {
         const {format} = request;
+        const to = () => createWriteStream(place.path, {flags: 'wx'});
         const exported =
           format === 'database'
             ? await writeDatabase(deps, opened, {path: place.path, tables: request.tables})
-            : await writeText(deps, opened, {
-                format,
-                table: onlyTable(opened, request),
-                to: () => createWriteStream(place.path, {flags: 'wx'}),
-                end: true,
-              });
+            : format === 'sql'
+              ? await writeScript(deps, opened, {tables: request.tables, to, end: true})
+              : await writeText(deps, opened, {
+                  format,
+                  table: onlyTable(opened, request),
+                  to,
+                  end: true,
+                });
         put(place, request.file);
         return exported;
       } catch (error) {
@@ -68,18 +72,16 @@ export function exportToFile(deps: Deps, request: ExportRequest): Promise<Export
 /** Writes rows to a stream, which stays open. */
 export function exportToStream(
   deps: Deps,
-  request: Omit<ExportRequest, 'format'> & {format: TextFormat},
+  request: Omit<ExportRequest, 'format'> & {format: TextFormat | 'sql'},
   stream: Writable,
 ): Promise<Exported> {
   return interruptible(deps, 'the export', () =>
-    withBackup(deps, request.from, (opened) =>
-      writeText(deps, opened, {
-        format: request.format,
-        table: onlyTable(opened, request),
-        to: () => stream,
-        end: false,
-      }),
-    ),
+    withBackup(deps, request.from, (opened) => {
+      const {format, tables} = request;
+      const to = () => stream;
+      if (format === 'sql') return writeScript(deps, opened, {tables, to, end: false});
+      return writeText(deps, opened, {format, table: onlyTable(opened, request), to, end: false});
+    }),
   );
 }
 
@@ -174,6 +176,52 @@ async function writeText(deps: Deps, opened: OpenedBackup, {format, table, to, e
   }
 }
 
+/** Statements with the rows of all tables, for the database's own client. @throws BkpError `UNSUPPORTED` */
+async function writeScript(
+  deps: Deps,
+  opened: OpenedBackup,
+  {tables, to, end}: {tables: readonly string[]; to: () => Writable; end: boolean},
+): Promise<Exported> {
+  const {signal} = deps;
+  const all = opened.backup.body.tables;
+  const wanted = tables.length === 0 ? all : tables.map((table) => requireTable(opened, plainTable(table)));
+  const folder = openScratchFolder(deps);
+  const scratch = await createScratch(opened, [...new Set(wanted)], {path: folder.file()});
+  try {
+    if (scratch.script === undefined) {
+      throw new BkpError('UNSUPPORTED', 'a backup of SQLite is exported as a database, and not as a script', {
+        next: 'bkp export shop copy.db writes the database; sqlite3 copy.db .dump prints it as statements',
+      });
+    }
+    const read = [...new Set(wanted)].map((table) => ({table}));
+    const bytes = bytesOf(opened, read);
+    folder.requireRoom(bytes * 3);
+    const meter = startMeter({progress: shownBy(deps)}, {bytesTotal: bytes, itemsTotal: read.length});
+    await loadTables(opened, {scratch, meter, signal}, read);
+    deps.showProgress?.(undefined);
+    await pipeline(Readable.from(inBlocks(scratch.script())), to(), {signal, end});
+    const rows = read.reduce((sum, {table}) => sum + scratch.countRows(table.schema.name), 0);
+    return {backup: `${opened.collection}/${opened.backup.body.backup}`, tables: read.length, rows};
+  } finally {
+    await scratch.discard();
+    folder.remove();
+  }
+}
+
+function* inBlocks(parts: Iterable<string | Uint8Array>): Generator<Uint8Array> {
+  let block: Uint8Array[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    const piece = typeof part === 'string' ? Buffer.from(part) : part;
+    block.push(piece);
+    bytes += piece.length;
+    if (bytes < pieceLength) continue;
+    yield Buffer.concat(block, bytes);
+    [block, bytes] = [[], 0];
+  }
+  yield Buffer.concat(block, bytes);
+}
+
 const replacedText = (rows: number) =>
   `${rows} ${rows === 1 ? 'row has' : 'rows have'} texts with the character U+FFFD, which also stands for bytes that ` +
   'are not valid text; an export to a database file has them exactly';
@@ -199,7 +247,7 @@ function onlyTable(opened: OpenedBackup, {tables, file}: Pick<ExportRequest, 'ta
   if (tables.length === 0) {
     if (all.length === 1) return all[0]!.schema.name;
     const stem = /([^/\\]+)\.[^.]+$/.exec(file)?.[1]?.toLowerCase();
-    const same = all.find(({schema}) => schema.name.toLowerCase() === stem);
+    const same = stem === undefined ? undefined : findTable(opened, stem);
     if (same !== undefined) return same.schema.name;
   }
   throw new BkpError('USAGE', `${file} can hold the rows of one table`, {

@@ -29,6 +29,8 @@ function csvField(value: ExactValue): string {
   if (value === null) return '';
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number') return realText(value);
+  if (typeof value === 'boolean') return String(value);
+  if ('object' === typeof value && 'digits' in value) return value.digits;
   if (value instanceof Uint8Array) return value.length === 0 ? '""' : Buffer.from(value).toString('hex');
   return csvText(value);
 }

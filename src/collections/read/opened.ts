@@ -1,4 +1,5 @@
 import {BkpError, didYouMean} from '../../errors/index.ts';
+import {isInFile} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
@@ -54,7 +55,13 @@ export function requireTable(opened: OpenedBackup, name: string): TableBackup {
 
 export function findTable({backup}: OpenedBackup, name: string): TableBackup | undefined {
   const {tables} = backup.body;
-  return tables.find(({schema}) => schema.name === name) ?? tables.find(({schema}) => isSame(schema.name, name));
+  const exact = tables.find(({schema}) => schema.name === name) ?? tables.find(({schema}) => isSame(schema.name, name));
+  if (exact !== undefined || isInFile(backup.body.source.description)) return exact;
+  // Of a server: `schema.name`, quoted as the server does it. A name without a schema may be the only one.
+  const plain = (text: string) => text.replaceAll('"', '').toLowerCase();
+  const qualified = tables.filter(({schema}) => plain(schema.name) === plain(name));
+  const own = tables.filter(({schema}) => plain(schema.name).endsWith(`.${plain(name)}`));
+  return qualified[0] ?? (own.length === 1 ? own[0] : undefined);
 }
 
 const isSame = (one: string, other: string) => one.toLowerCase() === other.toLowerCase();

@@ -6,21 +6,22 @@ import {type ExportOptions, exportFormats, runExport} from './run.ts';
 export function command(deps: CommandDeps, run = runExport): Command {
   return new Command('export')
     .description(
-      'Write a backup, or one of its tables, to a plain file: an SQLite database (app.db), comma-separated values ' +
-        '(orders.csv) or JSON lines (orders.jsonl). An existing file is never overwritten, and the file appears when ' +
-        'it is complete.',
+      'Write a backup, or one of its tables, to a plain file: an SQLite database (app.db), a script for psql ' +
+        '(app.sql), comma-separated values (orders.csv) or JSON lines (orders.jsonl). An existing file is never ' +
+        'overwritten, and the file appears when it is complete.',
     )
     .argument('<collection>', 'name of the collection')
-    .argument('<file>', 'file to write; - is standard output, for csv and jsonl')
+    .argument('<file>', 'file to write; - is standard output, for csv, jsonl and sql')
     .option('--at <backup>', 'backup or time; default: the newest backup')
     .option(
       '--table <table>',
-      'only this table; can be repeated for a database; default: the table that the file is called after, or all',
+      'only this table; can be repeated for a database or script; default: the table that the file is called after, ' +
+        'or all',
       (name: string, all: string[]) => [...all, name],
       [],
     )
     .addOption(
-      new Option('--format <format>', "what to write; default: by the file's name (.db, .csv, .jsonl)").choices(
+      new Option('--format <format>', "what to write; default: by the file's name (.db, .csv, .jsonl, .sql)").choices(
         exportFormats,
       ),
     )

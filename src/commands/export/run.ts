@@ -4,7 +4,7 @@ import {BkpError} from '../../errors/index.ts';
 import {formatCount} from '../../lib/figures.ts';
 import type {CommandDeps} from '../deps.ts';
 
-export const exportFormats = ['database', 'csv', 'jsonl'] as const;
+export const exportFormats = ['database', 'csv', 'jsonl', 'sql'] as const;
 
 export type ExportOptions = {
   collection: string;
@@ -23,6 +23,7 @@ const byEnding: Readonly<Record<string, Format>> = {
   '.csv': 'csv',
   '.jsonl': 'jsonl',
   '.ndjson': 'jsonl',
+  '.sql': 'sql',
 };
 
 export async function runExport(deps: CommandDeps, options: ExportOptions): Promise<void> {
@@ -39,7 +40,7 @@ function formatOf({file, format}: ExportOptions): Format {
   const known = format ?? byEnding[extname(file).toLowerCase()];
   if (known !== undefined) return known;
   const what = file === '-' ? 'standard output needs a format' : `the name ${file} does not say what to write`;
-  throw new BkpError('USAGE', what, {next: 'add --format csv, --format jsonl or --format database'});
+  throw new BkpError('USAGE', what, {next: 'add --format csv, jsonl, sql or database'});
 }
 
 const needsFile = () =>

@@ -53,6 +53,28 @@ export async function columnsOf(connection: Connection, oid: number): Promise<Ta
   return {key: keyColumns, columns: [...keyColumns.map(({name, type}) => ({name, type})), ...others]};
 }
 
+/**
+ * The kinds of types by the columns of a table: the type below a domain, without modifiers; `enum`, `array`; `other`
+ * for a text whose equality only the server knows.
+ */
+export async function kindsOf(connection: Connection, oid: number): Promise<ReadonlyMap<string, string>> {
+  const rows = await connection.rows(
+    `
+    WITH RECURSIVE below (number, type) AS (
+      SELECT attnum, atttypid FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
+      UNION ALL SELECT b.number, t.typbasetype FROM below b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
+    )
+    SELECT a.attname, CASE
+      WHEN t.typtype = 'e' THEN 'enum' WHEN t.typcategory = 'A' THEN 'array'
+      WHEN NOT coalesce(c.collisdeterministic, true) THEN 'other' ELSE format_type(t.oid, NULL) END
+    FROM below b JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
+    JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = b.number
+    LEFT JOIN pg_collation c ON c.oid = a.attcollation`,
+    [oid],
+  );
+  return new Map(rows.map(([name, kind]) => [name!, kind!]));
+}
+
 export const columnList = (columns: readonly Column[], prefix = '') =>
   columns.map(({name}) => `${prefix}${quoteIdent(name)}`).join(', ');
 

@@ -1,5 +1,6 @@
 import {createHash} from 'node:crypto';
 import type {SchemaObject, TableSchema} from '../../source.ts';
+import {columnsOf, kindsOf} from '../catalog/columns.ts';
 import type {Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {Entry} from './entries.ts';
@@ -17,6 +18,8 @@ export async function tableSchemaOf(
 ): Promise<TableSchema> {
   const statements = (entries: readonly Entry[]) => entries.map(({sql, position}) => `${position}\t${sql}`);
   const {create, constraints, references, finish} = parts;
+  const {key, columns} = await columnsOf(connection, relation.oid);
+  const kinds = await kindsOf(connection, relation.oid);
   return {
     name: relation.name,
     fingerprint: await fingerprintOf(connection, relation),
@@ -34,6 +37,8 @@ export async function tableSchemaOf(
       partitions: create.filter(({type, oid}) => type === 'TABLE' && oid !== relation.oid).map(pairOf),
       statistics: create.filter(({type}) => type === 'STATISTICS').map(pairOf),
       sequences: await sequencesOf(connection, create),
+      columns: columns.map(({name, type}) => [name, type, kinds.get(name) ?? 'other'].join('\0')),
+      key: key.map(({name}) => name),
     },
   };
 }
