@@ -20,6 +20,7 @@ import type {
   WantedTable,
 } from '../source.ts';
 import {describeTables} from './catalog/describe.ts';
+import {leftBehindOf} from './catalog/left-behind.ts';
 import {connect} from './connection/connect.ts';
 import type {Connection} from './connection/connection.ts';
 import type {Environment} from './connection/environment.ts';
@@ -119,8 +120,9 @@ export class PostgresSource implements TableSource {
     return describeTables(await this.#shared(), tables);
   }
 
-  async leftBehind(): Promise<readonly string[]> {
-    return [];
+  /** Whoever names tables expects nothing else. */
+  async leftBehind(tables: readonly TableName[] | 'all'): Promise<readonly string[]> {
+    return tables === 'all' ? leftBehindOf(await this.#shared()) : [];
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {

@@ -160,3 +160,39 @@ test('what cannot be restored is refused before anything is written', async () =
     ]),
   ).rejects.toMatchObject({code: 'BAD_REQUEST'});
 });
+
+test('an enum of the target that lacks values is named, and so is an extension that the server lacks', async () => {
+  const {backup} = await shop();
+  const target = await cluster().create();
+  onTestFinished(() => target.close());
+  await target.exec("CREATE TYPE state AS ENUM ('new')");
+  await expect(restoreChosen(target, backup, [{name: 'orders'}])).rejects.toMatchObject({
+    code: 'PRECONDITION',
+    message: 'the type public.state of the target lacks values of the backup',
+    details: [`ALTER TYPE "public"."state" ADD VALUE 'paid'`],
+  });
+  await target.exec("ALTER TYPE state ADD VALUE 'paid'");
+  await restoreChosen(target, backup, [{name: 'customers'}, {name: 'orders'}]);
+  const shared = JSON.parse(String(backup.database.shared)) as object[];
+  const extension = {type: 'EXTENSION', schema: '', name: 'nothing', owner: '', sql: 'CREATE EXTENSION nothing'};
+  const lacking = {...backup, database: {...backup.database, shared: JSON.stringify([...shared, extension])}};
+  await expect(restoreChosen(target, lacking, [{name: 'sales'}])).rejects.toMatchObject({
+    code: 'PRECONDITION',
+    message: 'the target server does not have the extension nothing, which tables need',
+  });
+});
+
+test('what no table needs is named, and what one needs is not', async () => {
+  const {database} = await shop();
+  await database.exec(`CREATE FUNCTION alone(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE PROCEDURE act() LANGUAGE sql AS ''; CREATE SEQUENCE free;
+    ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO public`);
+  const sentences = await database.source.leftBehind('all');
+  expect(sentences).toEqual([
+    'default privileges are not in a backup unless a table or view needs them: of postgres',
+    'functions are not in a backup unless a table or view needs them: alone(integer)',
+    'procedures are not in a backup unless a table or view needs them: act()',
+    'sequences are not in a backup unless a table or view needs them: free',
+  ]);
+  expect(await database.source.leftBehind(['public.orders'])).toEqual([]);
+});
