@@ -17,8 +17,8 @@ import {median} from './measure.ts';
 /**
  * A chain of many small increments: what each one costs, and what a restore of the last one does. Run it with
  * `node bench/chains.ts <folder> [increments] [rows] [keep]`. One process takes all backups; each opens the vault again
- * with the cache file of those before, as workers do. After each hundred backups a cleanup runs, which with `keep`
- * leaves so many of the newest.
+ * with the cache file of those before, as workers do. With `keep`, a cleanup after each hundred backups leaves so many
+ * of the newest; without it, none runs.
  */
 const [folder, increments = '2000', rows = '100000', keep] = process.argv.slice(2);
 if (folder === undefined) throw new Error('node bench/chains.ts <folder> [increments] [rows] [keep]');
@@ -132,13 +132,13 @@ for (let n = 1; n <= total; n++) {
   add.run(n, `a new row ${n}`, '2026-11-22');
   change.run(((n * 7919) % tableRows) + 1);
   costs.push(await timed(() => backup('incremental')));
-  if (n % 100 === 0) cleanups.push(await timed(clean));
+  if (keep !== undefined && n % 100 === 0) cleanups.push(await timed(clean));
   if (n % Math.max(1, total / 20) === 0 || n === 100) {
     print(`increment ${n}`, costs.slice(-100));
     costs = costs.slice(-100);
   }
 }
-print('cleanups', cleanups.slice(-10));
+if (cleanups.length > 0) print('cleanups', cleanups.slice(-10));
 print('restore of the last', [await timed(() => restore(join(folder, 'last.db')))]);
 print('a fresh full', [await timed(() => backup('full'))]);
 print('restore of the fresh full', [await timed(() => restore(join(folder, 'fresh.db')))]);

@@ -29,11 +29,16 @@ export function unexpected(text: string, offset: number, expectations: readonly 
   const expected = humanNames(expectations).filter((name) => !(atStart && name === end));
   const word = lexeme === undefined ? '' : text.slice(lexeme.start, lexeme.end);
   const expectedKeywords = expected.filter((name) => keywords.includes(name));
-  const meant = lexeme?.kind === 'word' ? didYouMean(word, expectedKeywords) : undefined;
+  const isFull = /^full$/i.test(word) && expectedKeywords.includes('INCREMENTAL');
+  const meant = lexeme?.kind === 'word' && !isFull ? didYouMean(word, expectedKeywords) : undefined;
   // If the text ends too early, mark the end of the last word, not the end of white space and comments after it.
   const place = lexeme === undefined ? (previous?.end ?? offset) : offset;
   return syntaxError(text, place, `found ${describe(word, lexeme)}, expected ${anyOf(expected)}`, {
-    next: meant === undefined ? nameHint(text, lexeme, previous, expected) : `did you mean ${meant}?`,
+    next: isFull
+      ? 'leave it out: a backup is a full one unless INCREMENTAL follows'
+      : meant === undefined
+        ? nameHint(text, lexeme, previous, expected)
+        : `did you mean ${meant}?`,
   });
 }
 

@@ -87,3 +87,16 @@ test('a very long word is truncated', () => {
       'or the end of the statement',
   );
 });
+
+test('FULL after BACKUP: a full backup has no word', () => {
+  const full = (text: string) => {
+    try {
+      parse(text);
+    } catch (error) {
+      return (error as {next?: string}).next;
+    }
+    return undefined;
+  };
+  expect(full('BACKUP club FULL')).toBe('leave it out: a backup is a full one unless INCREMENTAL follows');
+  expect(full('BACKUP full')).toBeUndefined();
+});

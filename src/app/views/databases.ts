@@ -1,4 +1,5 @@
 import {listDatabaseBackups} from '../../database/index.ts';
+import {BkpError} from '../../errors/index.ts';
 import {microsText} from '../../lib/time.ts';
 import {hasResult, isSameSubject, type Operation, operationId} from '../../ops/index.ts';
 import {defineView, type RowOf, type Scalar, type View} from '../../query/index.ts';
@@ -30,7 +31,7 @@ export function backupsView(deps: Deps): View {
   return defineView(columns, async () => {
     const journal = await deps.journal();
     await journal.reap();
-    const place = await objectPlace(deps);
+    const place = await databasePlace(deps);
     const rows = new Map<string, Row>();
     const listedMicros = deps.nowMicros();
     const stored = await storedBackups(deps, place);
@@ -60,6 +61,19 @@ export function backupsView(deps: Deps): View {
     }
     return [...rows.values()].sort((a, b) => ((a.start_ts as string) < (b.start_ts as string) ? -1 : 1));
   });
+}
+
+/** @throws BkpError `USAGE` if no object store is set; people who have only collections look here too */
+async function databasePlace(deps: Deps): Promise<Workplace> {
+  try {
+    return await objectPlace(deps);
+  } catch (error) {
+    if (!(error instanceof BkpError) || error.code !== 'USAGE') throw error;
+    throw new BkpError(error.code, error.message, {
+      cause: 'backups() lists backups of whole databases, which are in an object store',
+      next: `SELECT * FROM collection_backups() lists those of collections; ${error.next}`,
+    });
+  }
 }
 
 /**

@@ -85,3 +85,10 @@ test('SELECT works where backup.enabled is false', async () => {
   const {rows} = await execute(off, parse('SELECT count(*) AS n FROM operations()')[0]!);
   expect(rows).toEqual({kind: 'selection', selection: {columns: ['n'], rows: [[0]]}});
 });
+
+test('backups() without an object store names the view for collections', async () => {
+  await expect(open().select('SELECT * FROM backups()')).rejects.toMatchObject({
+    message: expect.stringContaining('no object store is set'),
+    next: expect.stringMatching(/^SELECT \* FROM collection_backups\(\) .*backup\.object\.store/),
+  });
+});
