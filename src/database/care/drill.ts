@@ -11,6 +11,7 @@ import {
   type WorkTools,
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {formatCount} from '../../lib/figures.ts';
 import {microsText} from '../../lib/time.ts';
 import type {FileTarget, RestoredDatabase, RestoredFindings, RestoredSql} from '../../sources/index.ts';
 import type {Vault, VaultReader} from '../../vault/index.ts';
@@ -141,8 +142,8 @@ function statementsOf(
   const damage = body.sourceDamage ?? 0;
   return {
     checked: [
-      `All ${files} files were restored into an empty place, and every byte had the hash that the backup names.`,
-      'They were read back from the disk, and every byte was compared again.',
+      `Restored into an empty place: ${formatCount(files, 'file')}, every byte with the hash that the backup names.`,
+      'All of it was read back from the disk, and every byte compared again.',
       ...findings.checked,
       ...(damage > 0 ? [`The database had ${damage} faults when the backup was taken.`] : []),
       ...(queries > 0 ? [`${queries} of the user's queries ran in it.`] : []),

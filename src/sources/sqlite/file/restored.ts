@@ -5,6 +5,7 @@ import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import * as v from 'valibot';
 import {BkpError} from '../../../errors/index.ts';
+import {formatCount} from '../../../lib/figures.ts';
 import {count, name, parsedJson, text} from '../../../lib/schema.ts';
 import type {DatabaseMoment, FrozenFile} from '../../file-source.ts';
 import type {RestoredDatabase, RestoredFindings, RestoredSql} from '../../restored-database.ts';
@@ -45,7 +46,7 @@ export class RestoredSqlite implements RestoredDatabase {
         damage.length === 0
           ? `SQLite's integrity_check found no fault in it${unchecked.length > 0 ? ', as far as it could run' : ''}.`
           : "SQLite's integrity_check ran.",
-        `The rows of ${tables.length} tables were counted.`,
+        `The rows of all tables were counted: ${formatCount(tables.length, 'table')}.`,
         ...(brokenRules.length > 0
           ? [`As in the original, rows break rules of their own tables: ${brokenRules.join('; ')}.`]
           : []),
