@@ -224,10 +224,16 @@ export class KeySegments {
   /** @returns false if they are not entries that end with a rowid */
   #fillEntries(chunk: Uint8Array): boolean {
     const connection = this.#connection;
-    const columns = this.#columns;
     connection.exec(
       `DROP TABLE IF EXISTS ${entries}; CREATE TABLE ${entries} (id INTEGER PRIMARY KEY, ${this.#typed()})`,
     );
+    // One transaction: each statement of its own would write the pages of the table.
+    return connection.write(() => this.#insertEntries(chunk));
+  }
+
+  #insertEntries(chunk: Uint8Array): boolean {
+    const connection = this.#connection;
+    const columns = this.#columns;
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     for (const at of payloadsIn(bytes)) {
       const values = recordValues(bytes, at, columns.length + 1);
