@@ -302,6 +302,10 @@ export interface Staging {
    * @returns the keys in the segment, including keys without a row
    */
   removeKeys(table: TableName, segment: Uint8Array): Promise<number>;
+  /** Of how many tables layers may be loaded at the same time. Absent: of one, and all trees come before. */
+  readonly concurrency?: number;
+  /** All layers of the table have been loaded. Optional: `finish` does what is left. */
+  complete?(table: TableName, signal: AbortSignal): Promise<void>;
   /** Builds indexes, runs the database's own check and counts rows. Nothing is visible yet. */
   finish(options: {
     check: 'quick' | 'full';

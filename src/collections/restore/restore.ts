@@ -1,5 +1,6 @@
 import {startMeter, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {forEachConcurrent} from '../../lib/async.ts';
 import type {
   Choice,
   MergedTable,
@@ -13,7 +14,7 @@ import type {VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {type ReadableCollection, requireReadable} from '../stored/folder.ts';
 import {recordsBaseOf, storedBaseOf} from '../stored/layers.ts';
-import {type Backup, readBackup} from '../stored/manifest.ts';
+import {type Backup, readBackup, type TableBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {type RestoredParts, restoredParts} from './choice.ts';
 import type {MissingPart} from './damage.ts';
@@ -125,10 +126,16 @@ async function restoreParts(
     const begin = (phase: string) => tools.progress({...meter.state(), phase, whole: phases.whole(phase)});
     const target = {vault, staging, meter, signal};
     for (const table of tables) await loadTrees(target, backup, table);
-    for (const {schema, layers} of tables) {
+    const {concurrency = 1} = staging;
+    // The largest tables first, so that none of them is left when all others are there.
+    const size = (table: TableBackup) => bytesToLoad(staging, backup, table);
+    const ordered = concurrency === 1 ? tables : tables.toSorted((a, b) => size(b) - size(a));
+    await forEachConcurrent(ordered, concurrency, async ({schema, layers}) => {
+      signal.throwIfAborted();
       for (const layer of layers) await loadLayer({...target, applied}, backup, schema.name, layer);
+      await staging.complete?.(schema.name, signal);
       meter.item();
-    }
+    });
     const published = await staging.finish({
       check: request.check,
       contentOf: tablesWithContent(tables),

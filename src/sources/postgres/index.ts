@@ -193,7 +193,9 @@ export class PostgresSource implements TableSource {
 
   async stage(schemas: readonly TableSchema[], options: Parameters<TableSource['stage']>[1]): Promise<Staging> {
     const {id, database, objects = [], published = new Map(), mode} = options;
-    return PostgresStaging.create(() => this.#own('restore'), schemas, {id, database, objects, published, mode});
+    const {connections = defaultConnections} = this.#options;
+    const own = () => this.#own('restore');
+    return PostgresStaging.create(own, schemas, {id, database, objects, published, mode, connections});
   }
 
   async discardStaging(id: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import {createHash} from 'node:crypto';
 import {BkpError} from '../../../errors/index.ts';
+import {forEachConcurrent} from '../../../lib/async.ts';
 import type {
   DatabaseFacts,
   MergedTable,
@@ -13,19 +14,21 @@ import type {
   TableSchema,
   Tree,
 } from '../../source.ts';
-import {columnList, columnsOf, sameKey, type TableColumns} from '../catalog/columns.ts';
+import {columnList} from '../catalog/columns.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent, quoteText} from '../connection/quote.ts';
+import {quoteIdent} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
-import {contentOf, RunningContent} from '../segments/content.ts';
-import {readRows} from '../segments/read-rows.ts';
+import {contentOf} from '../segments/content.ts';
+import {buildOne, inTwoSteps} from './build.ts';
+import {Loaders} from './loaders.ts';
 import {compareTables, mergeTables} from './merge.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {publishTables} from './publish.ts';
 import {createShared, neededShared, setSequence} from './shared.ts';
-import {inOrder, pairOf, type StoredTable, sharedObjects, sqlOf, storedTables, storedViews} from './stored.ts';
+import {inOrder, isPrimaryKey, pairOf, type StoredTable, sharedObjects, storedTables, storedViews} from './stored.ts';
+import {stagedOid, TableLoad} from './table-load.ts';
 
 /** The schemas of one staging begin with this. */
 export function stagingPrefix(id: string): string {
@@ -35,24 +38,9 @@ export function stagingPrefix(id: string): string {
 /** Opens another connection to the same database. */
 export type Reconnect = () => Promise<Connection>;
 
-type Loading = {
-  table: StoredTable;
-  /** Of the table in its staging schema. */
-  columns: TableColumns;
-  name: string;
-  /** Deltas have begun: the primary key exists. */
-  isKeyed: boolean;
-  /** The rows of a transaction that created or emptied the table need no later freezing. */
-  isFrozen: boolean;
-  /** What was loaded, without what was removed again. */
-  content: RunningContent;
-};
-
-const segmentBytes = 1024 * 1024;
-
 /**
- * Tables in schemas of their own until they are published, so that no application sees them. Each table is loaded in
- * one transaction.
+ * Tables in schemas of their own until they are published, so that no application sees them. Several are
+ * loaded at the same time, each in one transaction on one connection, which then builds its indexes.
  */
 export class PostgresStaging implements Staging {
   readonly #connection: Connection;
@@ -64,8 +52,10 @@ export class PostgresStaging implements Staging {
   readonly #prefix: string;
   readonly #mode: MergeMode | undefined;
   readonly #moves: Moves;
-  readonly #loading = new Map<TableName, Loading>();
-  #open: Loading | undefined;
+  readonly #loads: ReadonlyMap<TableName, TableLoad>;
+  readonly #loaders: Loaders;
+  /** Tables of which all rows, constraints and indexes are there. */
+  readonly #built = new Set<TableName>();
   #isPublished = false;
 
   private constructor(
@@ -77,14 +67,17 @@ export class PostgresStaging implements Staging {
       targets,
       objects,
       mode,
+      loaders,
     }: {
       id: string;
       tables: readonly StoredTable[];
       targets: readonly StoredTable[];
       objects: readonly SchemaObject[];
       mode: MergeMode | undefined;
+      loaders: Loaders;
     },
   ) {
+    this.#loaders = loaders;
     this.#reconnect = reconnect;
     this.#connection = connection;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
@@ -101,6 +94,7 @@ export class PostgresStaging implements Staging {
         }),
       ),
     );
+    this.#loads = new Map(tables.map((table) => [table.name, new TableLoad(table, this.#moves)]));
   }
 
   /** Creates the empty tables. */
@@ -113,22 +107,27 @@ export class PostgresStaging implements Staging {
       objects,
       published,
       mode,
+      connections,
     }: {
       id: string;
       database: DatabaseFacts;
       objects: readonly SchemaObject[];
       published: ReadonlyMap<TableName, TableSchema>;
       mode: MergeMode | undefined;
+      /** How many load tables at the same time, besides the one that creates and publishes them. */
+      connections: number;
     },
   ): Promise<PostgresStaging> {
     const connection = await reconnect();
+    let loaders: Loaders | undefined;
     try {
       const tables = storedTables(schemas);
       const targets = storedTables(schemas.map((schema) => published.get(schema.name) ?? schema));
       const views = storedViews(objects);
       const shared = neededShared(sharedObjects(database), [...targets, ...views]);
       if (mode === undefined) await requireFreeNames(connection, targets);
-      const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode});
+      loaders = await Loaders.open(reconnect, connections);
+      const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode, loaders});
       await discardStaging(connection, id);
       await connection.transaction('BEGIN', async () => {
         await fixSettings(connection, {lockTimeoutSeconds: 30});
@@ -140,6 +139,7 @@ export class PostgresStaging implements Staging {
       });
       return staging;
     } catch (error) {
+      await loaders?.close(connection);
       await connection.close();
       throw error;
     }
@@ -155,79 +155,69 @@ export class PostgresStaging implements Staging {
     });
   }
 
+  get concurrency(): number {
+    return this.#loaders.count;
+  }
+
   async load(name: TableName, segment: Uint8Array): Promise<number> {
-    const loading = await this.#begin(name);
-    const freeze = loading.isFrozen && loading.table.kind !== 'partitioned' ? ' WITH (FREEZE)' : '';
-    const list = columnList(loading.columns.columns);
-    const rows = await this.#connection.copyIn(`COPY ${loading.name} (${list}) FROM STDIN${freeze}`, once(segment));
-    loading.content.add(segment);
-    return rows;
+    const load = this.#loads.get(name)!;
+    return this.#loaders.inTransaction(load, (connection) => load.load(connection, segment));
   }
 
   async removeKeys(name: TableName, segment: Uint8Array): Promise<number> {
-    const loading = await this.#begin(name);
-    const {key} = loading.columns;
-    const table = loading.name;
-    if (!loading.isKeyed) {
-      const primary = loading.table.constraints.filter(isPrimaryKey);
-      for (const statement of primary) await this.#connection.run(this.#staged(sqlOf(statement)));
-      loading.isKeyed = true;
-      loading.isFrozen = false;
-      loading.columns = await columnsOf(this.#connection, await this.#oidOf(loading.table));
-    }
-    const keys = loading.columns.key.length === 0 ? key : loading.columns.key;
-    const columns = keys.map(({name: part}, at) => `${quoteIdent(part)} AS k${at}`).join(', ');
-    await this.#connection.run(
-      `DROP TABLE IF EXISTS pg_temp.bkp_keys;
-        CREATE TEMP TABLE bkp_keys AS SELECT ${columns} FROM ${table} WHERE false`,
-    );
-    const rows = await this.#connection.copyIn('COPY pg_temp.bkp_keys FROM STDIN', once(segment));
-    await this.#connection.run('ANALYZE pg_temp.bkp_keys');
-    const only = onlyOf(loading.table.kind);
-    const removed = `DELETE FROM ${only}${table} t USING pg_temp.bkp_keys d WHERE ${sameKey(keys)}
-      RETURNING ${columnList(loading.columns.columns, 't.')}`;
-    for await (const {bytes, release} of readRows(this.#connection, removed, {segmentBytes})) {
-      loading.content.remove(bytes);
-      release();
-    }
-    return rows;
+    const load = this.#loads.get(name)!;
+    return this.#loaders.inTransaction(load, (connection) => load.removeKeys(connection, segment));
+  }
+
+  async complete(name: TableName, signal?: AbortSignal): Promise<void> {
+    const load = this.#loads.get(name)!;
+    const {table, remaining} = load;
+    const keysOnly = this.#mode !== undefined;
+    const statements = keysOnly ? remaining.filter(isPrimaryKey) : [...remaining, ...table.indexes];
+    await this.#loaders.end(load, async (connection) => {
+      for (const {sql} of inOrder([table], () => statements)) {
+        signal?.throwIfAborted();
+        await buildOne(connection, this.#staged(sql));
+      }
+      signal?.throwIfAborted();
+      await connection.run(`ANALYZE ${load.name}`);
+    });
+    this.#built.add(name);
   }
 
   async finish(options: Parameters<Staging['finish']>[0]): Promise<readonly PublishedTable[]> {
     const {signal, progress, contentOf: wanted = new Set<TableName>()} = options;
-    await this.#end();
-    const published: PublishedTable[] = [];
-    const keys = (table: StoredTable) => this.#remaining(table).filter((sql) => isPrimaryKey(sql));
-    const steps =
-      this.#mode !== undefined
-        ? [['Indexes', keys] as const]
-        : ([
-            ['Indexes', (table: StoredTable) => [...this.#remaining(table), ...table.indexes]],
-            ['References', (table: StoredTable) => table.references.filter((sql) => this.#isInside(sql))],
-          ] as const);
-    for (const [phase, statementsOf] of steps) {
-      progress?.(phase);
-      for (const {sql} of inOrder([...this.#tables.values()], statementsOf)) {
-        signal?.throwIfAborted();
-        await this.#connection.transaction('BEGIN', async () => {
-          await fixSettings(this.#connection, {lockTimeoutSeconds: 30});
-          await this.#connection.run("SET LOCAL client_min_messages = error; SET LOCAL maintenance_work_mem = '256MB'");
-          await this.#connection.run(this.#staged(sql));
-        });
-      }
+    progress?.('Indexes');
+    const left = [...this.#tables.keys()].filter((name) => !this.#built.has(name));
+    await forEachConcurrent(left, this.concurrency, (name) => this.complete(name, signal));
+    if (this.#mode === undefined) {
+      progress?.('References');
+      await this.#addReferences(signal);
     }
     progress?.('Check');
+    const published: PublishedTable[] = [];
     for (const [name, table] of this.#tables) {
       signal?.throwIfAborted();
-      const staged = this.#nameOf(table);
       await this.#setSequences(table);
-      await this.#connection.run(`ANALYZE ${staged}`);
-      const only = onlyOf(table.kind);
-      const rows = Number(await this.#connection.value(`SELECT count(*) FROM ${only}${staged}`));
-      const content = wanted.has(name) ? await this.#contentOf(table, options.check) : undefined;
-      published.push(content === undefined ? {name, rows} : {name, rows, content});
+      const content = await this.#contentOf(table, options.check);
+      published.push(wanted.has(name) ? {name, rows: content.rows, content} : {name, rows: content.rows});
     }
     return published;
+  }
+
+  async #addReferences(signal: AbortSignal | undefined): Promise<void> {
+    const isInside = (table: StoredTable) => table.references.filter((sql) => this.#isInside(sql));
+    const validations: string[] = [];
+    for (const {table, sql} of inOrder([...this.#tables.values()], isInside)) {
+      signal?.throwIfAborted();
+      const steps = inTwoSteps(table, sql);
+      await buildOne(this.#connection, this.#staged(steps?.add ?? sql));
+      if (steps !== undefined) validations.push(steps.validate);
+    }
+    await forEachConcurrent(validations, this.concurrency, async (sql) => {
+      signal?.throwIfAborted();
+      await this.#loaders.use((connection) => buildOne(connection, this.#staged(sql)));
+    });
   }
 
   async publish({resume, signal, notice}: Parameters<Staging['publish']>[0]): Promise<void> {
@@ -255,7 +245,8 @@ export class PostgresStaging implements Staging {
   async #merging() {
     const tables = [];
     for (const stored of this.#tables.values()) {
-      tables.push({stored, staged: {oid: await this.#oidOf(stored), name: this.#nameOf(stored)}});
+      const {name} = this.#loads.get(stored.name)!;
+      tables.push({stored, staged: {oid: await stagedOid(this.#connection, name), name}});
     }
     return {tables, mode: this.#mode ?? ('replace' as const)};
   }
@@ -263,8 +254,10 @@ export class PostgresStaging implements Staging {
   async discard(): Promise<void> {
     if (!this.#isPublished) {
       await this.#connection.run('ROLLBACK').catch(() => {});
+      await this.#loaders.close(this.#connection);
       await dropSchemas(this.#connection, this.#prefix).catch(() => this.#discardOtherwise());
     }
+    await this.#loaders.close(this.#connection);
     await this.#connection.close();
   }
 
@@ -276,72 +269,19 @@ export class PostgresStaging implements Staging {
     await other.close();
   }
 
-  /** The table's transaction is open when this returns. */
-  async #begin(name: TableName): Promise<Loading> {
-    if (this.#open?.table.name === name) return this.#open;
-    await this.#end();
-    const table = this.#tables.get(name)!;
-    await this.#connection.run('BEGIN');
-    await fixSettings(this.#connection, {lockTimeoutSeconds: 30});
-    await this.#connection.run('SET LOCAL client_min_messages = error');
-    const known = this.#loading.get(name);
-    const loading = known ?? {
-      table,
-      columns: await this.#orderedColumns(table),
-      name: this.#nameOf(table),
-      isKeyed: false,
-      isFrozen: true,
-      content: new RunningContent(),
-    };
-    if (known === undefined) await this.#connection.run(`TRUNCATE ${onlyOf(table.kind)}${loading.name}`);
-    else loading.isFrozen = false;
-    this.#loading.set(name, loading);
-    this.#open = loading;
-    return loading;
-  }
-
   /**
    * The server reports how many rows it took and which ones it removed again, so the sum of both is what the table
    * contains; with `full`, every row is read back.
    */
   async #contentOf(table: StoredTable, check: 'quick' | 'full'): Promise<TableContent> {
-    const loaded = this.#loading.get(table.name);
-    if (check === 'quick') return (loaded?.content ?? new RunningContent()).content();
-    const {columns} = loaded?.columns ?? (await this.#orderedColumns(table));
-    const query = `SELECT ${columnList(columns)} FROM ${onlyOf(table.kind)}${this.#nameOf(table)}`;
+    const load = this.#loads.get(table.name)!;
+    if (check === 'quick') return load.content.content();
+    const {columns} = await load.columns(this.#connection);
+    const query = `SELECT ${columnList(columns)} FROM ${onlyOf(table.kind)}${load.name}`;
     return this.#connection.transaction('BEGIN READ ONLY', async () => {
       await fixSettings(this.#connection, {lockTimeoutSeconds: 30});
       return contentOf(this.#connection, query);
     });
-  }
-
-  async #end(): Promise<void> {
-    if (this.#open === undefined) return;
-    await this.#connection.run('COMMIT');
-    this.#open = undefined;
-  }
-
-  /** The columns in the order of the segments: those of the key, which the table does not have yet, first. */
-  async #orderedColumns(table: StoredTable): Promise<TableColumns> {
-    const found = await columnsOf(this.#connection, await this.#oidOf(table));
-    const key = keyNames(table);
-    const first = key.map((name) => found.columns.find((column) => column.name === name)!);
-    const others = found.columns.filter(({name}) => !key.includes(name));
-    return {key: found.key, columns: [...first, ...others]};
-  }
-
-  async #oidOf(table: StoredTable): Promise<number> {
-    return Number(await this.#connection.value(`SELECT ${quoteText(this.#nameOf(table))}::regclass::oid`));
-  }
-
-  #nameOf({schema, table}: StoredTable): string {
-    return `${this.#moves.get(moveKey(schema, table))}.${quoteIdent(table)}`;
-  }
-
-  /** Constraints that no delta needed. */
-  #remaining(table: StoredTable): readonly string[] {
-    const isKeyed = this.#loading.get(table.name)?.isKeyed ?? false;
-    return table.constraints.filter((sql) => !(isKeyed && isPrimaryKey(sql)));
   }
 
   /** Whether a foreign key refers to a table of this restore. */
@@ -362,8 +302,6 @@ export class PostgresStaging implements Staging {
   }
 }
 
-const isPrimaryKey = (sql: string) => /\bPRIMARY KEY\b/u.test(sql);
-
 /** Drops what a staging with this id left. */
 export async function discardStaging(connection: Connection, id: string): Promise<void> {
   await dropSchemas(connection, stagingPrefix(id));
@@ -376,16 +314,4 @@ async function dropSchemas(connection: Connection, prefix: string): Promise<void
       `SET client_min_messages = error; DROP SCHEMA ${quoteIdent(name!)} CASCADE; RESET client_min_messages`,
     );
   }
-}
-
-/** The columns of the primary key, as the table's constraint names them. */
-function keyNames({constraints}: StoredTable): readonly string[] {
-  const list = constraints.map((sql) => /\bPRIMARY KEY \(((?:"(?:[^"]|"")*"|[^)"])*)\)/u.exec(sql)?.[1]).find(Boolean);
-  return (list?.match(/"(?:[^"]|"")*"|[^,\s"]+/gu) ?? []).map((name) =>
-    name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name,
-  );
-}
-
-async function* once(segment: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield segment;
 }

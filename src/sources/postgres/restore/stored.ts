@@ -69,6 +69,8 @@ export function inOrder(
     .map(({table, statement}) => ({table, sql: sqlOf(statement)}));
 }
 
+export const isPrimaryKey = (sql: string) => /\bPRIMARY KEY\b/u.test(sql);
+
 export const sqlOf = (statement: string) => statement.slice(statement.indexOf('\t') + 1);
 
 /** `schema` and `name` of a relation in a definition. */

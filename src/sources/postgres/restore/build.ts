@@ -1,0 +1,31 @@
+import type {Connection} from '../connection/connection.ts';
+import {fixSettings} from '../connection/session.ts';
+import type {StoredTable} from './stored.ts';
+
+/** Runs one statement that builds something in a staging schema, in a transaction of its own. */
+export async function buildOne(connection: Connection, sql: string): Promise<void> {
+  await connection.transaction('BEGIN', async () => {
+    // Nobody else uses the staged tables, and another connection of this restore may hold a lock for long.
+    await fixSettings(connection, {lockTimeoutSeconds: 0});
+    // Each connection builds one index at a time.
+    await connection.run(
+      `SET LOCAL client_min_messages = error; SET LOCAL maintenance_work_mem = '256MB';
+        SET LOCAL max_parallel_maintenance_workers = 0`,
+    );
+    await connection.run(sql);
+  });
+}
+
+const adding = /^(ALTER TABLE ONLY \S.*?)\s+ADD CONSTRAINT ("(?:[^"]|"")*"|\S+) FOREIGN KEY /su;
+
+/**
+ * A foreign key in two statements: one that adds it, whose locks allow no other one at the same time, and one that
+ * compares the rows, which may run beside others.
+ * @returns undefined for keys of which the second part is impossible or not wanted
+ */
+export function inTwoSteps(table: StoredTable, sql: string): {add: string; validate: string} | undefined {
+  const found = adding.exec(sql);
+  if (table.kind !== 'table' || found === null || /\bNOT (?:VALID|ENFORCED)\b/u.test(sql)) return undefined;
+  const [, alter, name] = found;
+  return {add: `${sql.replace(/;\s*$/u, '')} NOT VALID`, validate: `${alter} VALIDATE CONSTRAINT ${name}`};
+}

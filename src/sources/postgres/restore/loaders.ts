@@ -1,0 +1,97 @@
+import {assert} from '../../../errors/index.ts';
+import type {Connection} from '../connection/connection.ts';
+import type {TableLoad} from './table-load.ts';
+
+type Active = {load: TableLoad; connection: Promise<Connection>; calls: number};
+
+/**
+ * Connections that load tables, one table each at a time. A table keeps its connection, and its transaction, from one
+ * segment to the next until it ends, or until another table needs the connection.
+ */
+export class Loaders {
+  readonly #connections: readonly Connection[];
+  readonly #idle: Connection[];
+  /** The least recently used one first. */
+  readonly #active = new Map<TableLoad, Active>();
+
+  private constructor(connections: readonly Connection[]) {
+    this.#connections = connections;
+    this.#idle = [...connections];
+  }
+
+  /** Opens `count` connections, or as many of them as the server has left. */
+  static async open(connect: () => Promise<Connection>, count: number): Promise<Loaders> {
+    const opened = await Promise.allSettled(Array.from({length: count}, connect));
+    const connections = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const failed = opened.find((result) => result.status === 'rejected');
+    if (connections.length === 0) throw failed!.reason;
+    return new Loaders(connections);
+  }
+
+  /** As many tables may be loaded at the same time. */
+  get count(): number {
+    return this.#connections.length;
+  }
+
+  /** Runs `work` in the transaction of a table, which begins if it has none. */
+  async inTransaction<T>(load: TableLoad, work: (connection: Connection) => Promise<T>): Promise<T> {
+    const active = this.#active.get(load) ?? {load, connection: this.#begin(load), calls: 0};
+    this.#active.delete(load);
+    this.#active.set(load, active);
+    active.calls += 1;
+    try {
+      return await work(await active.connection);
+    } finally {
+      active.calls -= 1;
+    }
+  }
+
+  /** Commits what was loaded. `work` follows on the same connection, in transactions of its own. */
+  async end<T>(load: TableLoad, work: (connection: Connection) => Promise<T>): Promise<T> {
+    const result = await this.inTransaction(load, async (connection) => {
+      await connection.run('COMMIT');
+      return work(connection);
+    });
+    const active = this.#active.get(load)!;
+    this.#active.delete(load);
+    this.#idle.push(await active.connection);
+    return result;
+  }
+
+  /** Runs `work` on a connection without a transaction. */
+  async use<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.#take();
+    try {
+      return await work(connection);
+    } finally {
+      this.#idle.push(connection);
+    }
+  }
+
+  /** @param leader asks the server to cancel what still runs after an error */
+  async close(leader: Connection): Promise<void> {
+    for (const connection of this.#connections) {
+      if (!this.#idle.includes(connection)) {
+        await leader.rows('SELECT pg_cancel_backend($1)', [connection.pid]).catch(() => {});
+      }
+      await connection.close();
+    }
+  }
+
+  async #begin(load: TableLoad): Promise<Connection> {
+    const connection = await this.#take();
+    await load.begin(connection);
+    return connection;
+  }
+
+  async #take(): Promise<Connection> {
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    const least = [...this.#active.values()].find(({calls}) => calls === 0);
+    assert(least !== undefined, 'no more tables are loaded at the same time than there are connections');
+    this.#active.delete(least.load);
+    const connection = await least.connection;
+    await connection.run('COMMIT');
+    return connection;
+  }
+}

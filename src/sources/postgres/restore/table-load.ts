@@ -1,0 +1,117 @@
+import {columnList, columnsOf, sameKey, type TableColumns} from '../catalog/columns.ts';
+import {onlyOf} from '../catalog/relations.ts';
+import type {Connection} from '../connection/connection.ts';
+import {quoteIdent, quoteText} from '../connection/quote.ts';
+import {fixSettings} from '../connection/session.ts';
+import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
+import {RunningContent} from '../segments/content.ts';
+import {readRows} from '../segments/read-rows.ts';
+import {isPrimaryKey, type StoredTable, sqlOf} from './stored.ts';
+
+const segmentBytes = 1024 * 1024;
+
+/** The rows of one table in its staging schema, which come in one transaction after the other, on any connection. */
+export class TableLoad {
+  readonly table: StoredTable;
+  /** Of the table in its staging schema. */
+  readonly name: string;
+  /** What was loaded, without what was removed again. */
+  readonly content = new RunningContent();
+  readonly #moves: Moves;
+  #columns: TableColumns | undefined;
+  /** Deltas have begun: the primary key exists. */
+  #isKeyed = false;
+  /** The rows of a transaction that created or emptied the table need no later freezing. */
+  #isFrozen = true;
+  #isBegun = false;
+
+  constructor(table: StoredTable, moves: Moves) {
+    this.table = table;
+    this.name = stagedName(table, moves);
+    this.#moves = moves;
+  }
+
+  /** Constraints that no delta needed. */
+  get remaining(): readonly string[] {
+    return this.table.constraints.filter((sql) => !(this.#isKeyed && isPrimaryKey(sql)));
+  }
+
+  async begin(connection: Connection): Promise<void> {
+    await connection.run('BEGIN');
+    await fixSettings(connection, {lockTimeoutSeconds: 30});
+    await connection.run('SET LOCAL client_min_messages = error');
+    if (this.#isBegun) this.#isFrozen = false;
+    else await connection.run(`TRUNCATE ${onlyOf(this.table.kind)}${this.name}`);
+    this.#isBegun = true;
+  }
+
+  /** @returns the rows in the segment */
+  async load(connection: Connection, segment: Uint8Array): Promise<number> {
+    const freeze = this.#isFrozen && this.table.kind !== 'partitioned' ? ' WITH (FREEZE)' : '';
+    const list = columnList((await this.columns(connection)).columns);
+    const rows = await connection.copyIn(`COPY ${this.name} (${list}) FROM STDIN${freeze}`, once(segment));
+    this.content.add(segment);
+    return rows;
+  }
+
+  /** @returns the keys in the segment */
+  async removeKeys(connection: Connection, segment: Uint8Array): Promise<number> {
+    await this.#createKey(connection);
+    const {key, columns} = await this.columns(connection);
+    const list = key.map(({name}, at) => `${quoteIdent(name)} AS k${at}`).join(', ');
+    await connection.run(
+      `DROP TABLE IF EXISTS pg_temp.bkp_keys;
+        CREATE TEMP TABLE bkp_keys AS SELECT ${list} FROM ${this.name} WHERE false`,
+    );
+    const rows = await connection.copyIn('COPY pg_temp.bkp_keys FROM STDIN', once(segment));
+    await connection.run('ANALYZE pg_temp.bkp_keys');
+    const removed = `DELETE FROM ${onlyOf(this.table.kind)}${this.name} t USING pg_temp.bkp_keys d
+      WHERE ${sameKey(key)} RETURNING ${columnList(columns, 't.')}`;
+    for await (const {bytes, release} of readRows(connection, removed, {segmentBytes})) {
+      this.content.remove(bytes);
+      release();
+    }
+    return rows;
+  }
+
+  /** The columns in the order of the segments: those of the key, which the table may not have yet, first. */
+  async columns(connection: Connection): Promise<TableColumns> {
+    if (this.#columns !== undefined) return this.#columns;
+    const found = await columnsOf(connection, await stagedOid(connection, this.name));
+    const key = keyNames(this.table);
+    const first = key.map((name) => found.columns.find((column) => column.name === name)!);
+    const others = found.columns.filter(({name}) => !key.includes(name));
+    this.#columns = {key: found.key, columns: [...first, ...others]};
+    return this.#columns;
+  }
+
+  async #createKey(connection: Connection): Promise<void> {
+    if (this.#isKeyed) return;
+    for (const statement of this.table.constraints.filter(isPrimaryKey)) {
+      await connection.run(rewrite(sqlOf(statement), this.#moves));
+    }
+    this.#isKeyed = true;
+    this.#isFrozen = false;
+    this.#columns = undefined;
+  }
+}
+
+export function stagedName({schema, table}: StoredTable, moves: Moves): string {
+  return `${moves.get(moveKey(schema, table))}.${quoteIdent(table)}`;
+}
+
+export async function stagedOid(connection: Connection, name: string): Promise<number> {
+  return Number(await connection.value(`SELECT ${quoteText(name)}::regclass::oid`));
+}
+
+/** The columns of the primary key, as the table's constraint names them. */
+function keyNames({constraints}: StoredTable): readonly string[] {
+  const list = constraints.map((sql) => /\bPRIMARY KEY \(((?:"(?:[^"]|"")*"|[^)"])*)\)/u.exec(sql)?.[1]).find(Boolean);
+  return (list?.match(/"(?:[^"]|"")*"|[^,\s"]+/gu) ?? []).map((name) =>
+    name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name,
+  );
+}
+
+async function* once(segment: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield segment;
+}
