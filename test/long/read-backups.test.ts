@@ -189,7 +189,9 @@ const among = (column: string, value: string): KeyCondition => ({
 test('a row by a key of text or of several columns is read from the segments that can hold it', async () => {
   const {exec, backup, read, fetchedBy} = await begin();
   exec(`CREATE TABLE coded (code TEXT PRIMARY KEY, other TEXT COLLATE NOCASE UNIQUE, note TEXT);
-    INSERT INTO coded SELECT printf('%x', id * 7919 % 65536), 'O' || id, note FROM orders`);
+    INSERT INTO coded SELECT printf('%x', id * 7919 % 65536), 'O' || id, note FROM orders;
+    -- The first bytes of its rows decide where the table is cut.
+    UPDATE named SET note = printf('%064d', 0) || note`);
   await backup('full');
   exec(`UPDATE coded SET note = 'changed' WHERE other = 'o5990'; UPDATE coded SET code = 'moved' WHERE other = 'o10';
     UPDATE named SET note = 'changed' WHERE name = 'K5000'; DELETE FROM items WHERE a = 7 AND b = 0`);
@@ -209,7 +211,7 @@ test('a row by a key of text or of several columns is read from the segments tha
     const one = await fetchedBy(async () => {
       expect(await read(undefined, table, conditions, where)).toMatchObject(rows);
     });
-    expect(one, where).toBeLessThan(all * 0.6);
+    expect(one, where).toBeLessThan(all * 0.8);
   }
 });
 
