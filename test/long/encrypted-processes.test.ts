@@ -1,0 +1,197 @@
+import {cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, test} from 'vitest';
+import {runBkp} from '../helpers/bkp.ts';
+import {type Desk, openDesk} from '../helpers/desk.ts';
+
+const schema = `
+  CREATE TABLE canarytable (id INTEGER PRIMARY KEY, canarycolumn TEXT);
+  WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+  INSERT INTO canarytable SELECT i, 'canaryvalue ' || i FROM n;
+`;
+const create =
+  "CREATE BACKUP COLLECTION canarycollection (TABLE canarytable) WITH (STORAGE='cluster', " +
+  "INCREMENTAL_BACKUP_ENABLED='true')";
+
+const secret = {BKP_PASSWORD: 'a canarypassword'};
+
+const filesIn = (folder: string): string[] =>
+  readdirSync(folder, {recursive: true, encoding: 'utf8'})
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path).isFile());
+
+/** Files whose name or content has one of the words, in any case. */
+function holding(folder: string, words: readonly string[]): string[] {
+  return filesIn(folder).filter((path) => {
+    const bytes = readFileSync(path);
+    const texts = [path.slice(folder.length), bytes.toString('latin1'), bytes.toString('utf16le')];
+    return texts.some((text) => words.some((word) => text.toLowerCase().includes(word)));
+  });
+}
+
+async function encryptedDesk(): Promise<Desk> {
+  const desk = openDesk(schema, secret);
+  await desk.sql(create);
+  await desk.sqlWait('BACKUP canarycollection');
+  return desk;
+}
+
+test('neither the store nor the home has a name, a value or the password, whatever command ran', async () => {
+  const desk = openDesk(schema, secret);
+  const seen = watchProcesses();
+  await desk.sql(create);
+  await desk.sqlWait('BACKUP canarycollection');
+  desk.exec("UPDATE canarytable SET canarycolumn = 'canaryvalue new' WHERE id % 10 = 0");
+  await desk.sqlWait('BACKUP canarycollection INCREMENTAL');
+  await desk.sqlWait("VERIFY canarycollection WITH (LEVEL='data')");
+  const other = join(desk.folder, 'other');
+  await desk.sqlWait(`COPY BACKUP COLLECTION canarycollection TO 'fs::root=${other}'`);
+  await desk.sqlWait('BACKUP canarycollection');
+  for (const args of [['doctor'], ['metrics'], ['store', 'check'], ['collection', 'list'], ['scheduler', '--once']]) {
+    await desk.bkp(...args);
+  }
+  await desk.sql('SHOW BACKUPS IN canarycollection');
+  await desk.sql('SELECT count(*) FROM backup(canarycollection).canarytable');
+  for (const store of [desk.cluster, other]) {
+    expect(filesIn(store).length).toBeGreaterThan(8);
+    expect(holding(store, ['canary'])).toEqual([]);
+  }
+  await desk.sql('DROP BACKUP COLLECTION canarycollection');
+  await desk.bkp('operation', 'wait', 'last');
+  expect(holding(desk.cluster, ['canary'])).toEqual([]);
+  const processes = seen.end();
+  // The journal names the collection and its table, and the logs do.
+  expect(holding(desk.home, ['canaryvalue', 'canarycolumn', 'canarypassword'])).toEqual([]);
+  expect(processes.workers).toBeGreaterThan(0);
+  expect(processes.leaks).toEqual([]);
+});
+
+/** Looks at the arguments and the environment of every worker while it runs. */
+function watchProcesses() {
+  const workers = new Set<string>();
+  const leaks = new Set<string>();
+  const timer = setInterval(() => {
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      try {
+        const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+        if (!line.includes('\0worker\0')) continue;
+        workers.add(pid);
+        const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
+        if (`${line}${environment}`.includes('canarypassword')) leaks.add(line);
+      } catch {
+        // It has ended.
+      }
+    }
+  }, 10);
+  return {
+    end() {
+      clearInterval(timer);
+      return {workers: workers.size, leaks: [...leaks]};
+    },
+  };
+}
+
+test('a machine with nothing but the store and the password restores it, from every place of a password', async () => {
+  const desk = await encryptedDesk();
+  const file = join(desk.folder, 'password');
+  writeFileSync(file, `${secret.BKP_PASSWORD}\n`, {mode: 0o600});
+  const credentials = join(desk.folder, 'credentials');
+  cpSync(file, join(credentials, 'bkp.password'));
+  const places = [
+    {BKP_PASSWORD_FILE: file},
+    {BKP_PASSWORD_COMMAND: `cat '${file}'`},
+    {CREDENTIALS_DIRECTORY: credentials},
+  ];
+  for (const [at, env] of places.entries()) {
+    const home = join(desk.folder, `home-${at}`);
+    const target = join(desk.folder, `restored-${at}.db`);
+    const result = await runBkp(['sql', '--wait', 'RESTORE canarycollection'], {
+      home,
+      cwd: desk.folder,
+      env: {BKP_CLUSTER: desk.cluster, BKP_SOURCE: target, ...env},
+    });
+    expect(result.stderr).toContain('SUCCESS');
+    expect(desk.all('SELECT * FROM canarytable', target)).toEqual(desk.all('SELECT * FROM canarytable'));
+  }
+});
+
+test('without the right password nothing is read, written or begun, and the message says what to do', async () => {
+  const desk = await encryptedDesk();
+  const before = desk.storedKeys();
+  const run = (env: Record<string, string>, home = desk.home) =>
+    runBkp(['sql', 'BACKUP canarycollection'], {
+      home,
+      cwd: desk.folder,
+      env: {BKP_CLUSTER: desk.cluster, BKP_SOURCE: desk.database, ...env},
+    });
+  const cases: [Record<string, string>, string][] = [
+    [{}, 'is encrypted, and no password is set'],
+    [{BKP_PASSWORD: 'another'}, 'this password opens no slot'],
+    [{BKP_PASSWORD_COMMAND: 'exit 3'}, 'the command that prints the password of the vault failed'],
+    [{BKP_PASSWORD_COMMAND: 'true'}, 'what the password command prints is empty'],
+    [{BKP_PASSWORD_COMMAND: 'printf "a\\nb\\n"'}, 'has more than one line'],
+    [{BKP_PASSWORD_COMMAND: 'kill -9 $$'}, 'it was ended by SIGKILL'],
+    [{BKP_PASSWORD: 'BKP-KEY1-AAAA-BBBB'}, 'the key is mistyped'],
+  ];
+  for (const [env, words] of cases) {
+    const {status, stderr} = await run(env);
+    expect(stderr).toContain(words);
+    expect(stderr).toContain('next: ');
+    expect([2, 12]).toContain(status);
+  }
+  expect(desk.storedKeys()).toEqual(before);
+});
+
+test('a store that held an encrypted vault is refused when it shows a plain one, or another one', async () => {
+  const desk = await encryptedDesk();
+  const header = join(desk.cluster, 'bkp.json');
+
+  const plain = openDesk(schema);
+  await plain.sql(create);
+  writeFileSync(header, readFileSync(join(plain.cluster, 'bkp.json')));
+  expect((await desk.refused('BACKUP canarycollection')).stderr).toContain('is not encrypted, but was before');
+
+  // Also without a password: the home remembers.
+  const bare = await runBkp(['sql', 'BACKUP canarycollection'], {
+    home: desk.home,
+    cwd: desk.folder,
+    env: {BKP_CLUSTER: desk.cluster, BKP_SOURCE: desk.database},
+  });
+  expect(bare.stderr).toContain('is not encrypted, but was before');
+
+  const other = await encryptedDesk();
+  rmSync(desk.cluster, {recursive: true});
+  cpSync(other.cluster, desk.cluster, {recursive: true});
+  expect((await desk.refused('BACKUP canarycollection')).stderr).toContain('holds another encrypted vault than before');
+  expect((await desk.bkp('store', 'forget')).status).toBe(0);
+  await desk.sqlWait('RESTORE canarycollection TABLE canarytable AS again');
+});
+
+test('a vault that is not encrypted is refused with a password, unless the settings allow it', async () => {
+  const plain = openDesk(schema);
+  await plain.sql(create);
+  const before = plain.storedKeys();
+  const run = (env: Record<string, string>) =>
+    runBkp(['sql', '--wait', 'BACKUP canarycollection'], {
+      home: plain.home,
+      cwd: plain.folder,
+      env: {BKP_CLUSTER: plain.cluster, BKP_SOURCE: plain.database, ...env},
+    });
+  const refused = await run(secret);
+  expect(refused.stderr).toContain('is not encrypted');
+  expect(refused.status).toBe(12);
+  expect((await run({BKP_VAULT_CLUSTER_ENCRYPTION: 'required'})).status).toBe(12);
+  expect(plain.storedKeys()).toEqual(before);
+  expect((await run({...secret, BKP_VAULT_CLUSTER_ENCRYPTION: 'off'})).status).toBe(0);
+});
+
+test('the header of an encrypted vault is written again as that of an encrypted one', async () => {
+  const desk = await encryptedDesk();
+  const header = join(desk.cluster, 'bkp.json');
+  const original = readFileSync(header, 'utf8');
+  rmSync(header);
+  expect((await desk.refused('BACKUP canarycollection')).status).toBe(13);
+  await desk.bkp('doctor', '--repair');
+  expect(readFileSync(header, 'utf8')).toBe(original);
+  await desk.sqlWait('BACKUP canarycollection');
+});
