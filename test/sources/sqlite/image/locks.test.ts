@@ -115,6 +115,7 @@ test('only RawFile opens a source beside SQLite; other files that open any have 
     );
   expect(opening.sort()).toEqual([
     'engine/raw-file.ts',
+    'file/restored.ts',
     'file/target.ts',
     'layout/page-layout.ts',
     'restore/place-new-file.ts',
