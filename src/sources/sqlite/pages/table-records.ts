@@ -28,6 +28,8 @@ export type TableRecordsOptions = {
 export class TableRecords {
   readonly #options: TableRecordsOptions;
   readonly #streams: readonly TreeStream[];
+  /** Not if a record is too large, and the rows are taken instead. */
+  #isOwnRead = false;
 
   constructor(options: TableRecordsOptions) {
     this.#options = options;
@@ -41,9 +43,10 @@ export class TableRecords {
     });
   }
 
-  /** Known when the first tree was read; undefined if it was not asked for. */
+  /** Undefined until the first tree was read to its end, or if it was not asked for. */
   content(): TableContent | undefined {
     const [own] = this.#streams;
+    if (!this.#isOwnRead) return undefined;
     return own?.content && {rows: own.records, hash: hashText(own.content)};
   }
 
@@ -62,6 +65,7 @@ export class TableRecords {
     let isDone = false;
     try {
       yield* stream;
+      if (stream === this.#streams[0]) this.#isOwnRead = true;
       if (stream === this.#streams.at(-1)) this.#compareCounts();
       isDone = true;
     } catch (error) {

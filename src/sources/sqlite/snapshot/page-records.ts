@@ -75,11 +75,8 @@ export class PageRecords {
 
   /** See `Snapshot.content`. */
   async content(table: Table, mostBytes: number): Promise<{content: TableContent; readBytes: number} | undefined> {
-    const taken = this.#taken.get(table.name);
-    if (taken !== undefined) {
-      const content = taken.content();
-      return content && {content, readBytes: 0};
-    }
+    const taken = this.#taken.get(table.name)?.content();
+    if (taken !== undefined) return {content: taken, readBytes: 0};
     const {image, connection} = this.#reading;
     const plan = image && contentPlan(connection, table);
     const own = treesOf(connection, table, {omitIndexes: true})[0];
