@@ -1,5 +1,5 @@
 import {assert, unreachable} from '../../errors/index.ts';
-import {free} from '../../lib/memory.ts';
+import {copiedBytes, copyShared, free} from '../../lib/memory.ts';
 import {type ChunkEncoding, chunkEncodings} from '../format/entry.ts';
 import {chunkId} from '../format/hash.ts';
 import {decompress, decompressNow} from '../format/zstd.ts';
@@ -36,7 +36,7 @@ export async function decodeChunk(chunk: Decodable, stored: Uint8Array, base?: U
   requireChunk(chunk, plain);
   if (plain === content) return content;
   free(content);
-  return Buffer.from(plain);
+  return copiedBytes(plain);
 }
 
 /**
@@ -46,7 +46,7 @@ export async function decodeChunk(chunk: Decodable, stored: Uint8Array, base?: U
 export function decodeChunkInto(out: Uint8Array, chunk: Decodable, stored: Uint8Array, base?: Uint8Array): void {
   decodeNow(chunk, stored, base, (plain) => {
     if (plain.length !== out.length) throw wrongLength(chunk, plain);
-    out.set(plain);
+    copyShared(out, 0, plain);
     requireChunk(chunk, out);
   });
 }

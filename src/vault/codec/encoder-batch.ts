@@ -1,3 +1,4 @@
+import {copiedBytes, copyShared} from '../../lib/memory.ts';
 import {type ChunkEncoding, chunkEncodings} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
 import type {ChunkId} from '../types.ts';
@@ -73,7 +74,7 @@ export class BatchMemory {
   /** @returns what the thread makes of the chunk; settled by `settle` or `fail` */
   add({id, plain, column, records, base}: PlainChunk): Promise<EncodedChunk> {
     const {at, length} = this.#reserve(plain.length);
-    if (plain.buffer instanceof ArrayBuffer) this.#bytes.set(plain, at);
+    if (plain.buffer instanceof ArrayBuffer) copyShared(this.#bytes, at, plain);
     const part =
       plain.buffer instanceof ArrayBuffer ? {at, length} : {memory: plain.buffer, at: plain.byteOffset, length};
     const basePart = base && {...base, stored: this.#put(base.stored)};
@@ -99,7 +100,7 @@ export class BatchMemory {
       const stored =
         result.encoding === chunkEncodings.plain
           ? plain
-          : Buffer.from(this.#bytes.subarray(part.at, part.at + part.length));
+          : copiedBytes(this.#bytes.subarray(part.at, part.at + part.length));
       if (hashHex(stored) === check) resolve({...encoded, stored});
       else reject(roundTripFailed(id, new Error('its bytes changed on their way from the thread that compressed it')));
     }
@@ -111,7 +112,7 @@ export class BatchMemory {
 
   #put(bytes: Uint8Array): Part {
     const part = this.#reserve(bytes.length);
-    this.#bytes.set(bytes, part.at);
+    copyShared(this.#bytes, part.at, bytes);
     return part;
   }
 

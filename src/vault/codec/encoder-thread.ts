@@ -1,6 +1,6 @@
 // A thread of EncoderThreads: encodes one batch after the other.
 import {parentPort, workerData} from 'node:worker_threads';
-import {free} from '../../lib/memory.ts';
+import {copyShared, free} from '../../lib/memory.ts';
 import {chunkEncodings} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
 import {ChunkEncoder} from './encode.ts';
@@ -22,7 +22,7 @@ port.on('message', ({memory, jobs}: Batch) => {
       const part = encoding === chunkEncodings.plain ? plain : {at: out, length: stored.length};
       results.push({encoding, stored: part, check: hashHex(stored), base: used});
       if (part === plain) continue;
-      bytes.set(stored, out);
+      copyShared(bytes, out, stored);
       free(stored);
     } catch (error) {
       results.push({error: (error as Error).message});

@@ -1,6 +1,6 @@
 import {assert} from '../../errors/index.ts';
 import {mapConcurrent} from '../../lib/async.ts';
-import {free} from '../../lib/memory.ts';
+import {copiedBytes, free} from '../../lib/memory.ts';
 import type {Store} from '../../stores/index.ts';
 import {ChunkEncoder, type EncodedChunk, type PlainChunk, roundTripFailed} from '../codec/encode.ts';
 import {EncoderThreads} from '../codec/encoder-threads.ts';
@@ -79,7 +79,7 @@ export class ChunkWriter {
       // What is stored as it is may be the piece's own memory.
       const isOwn = chunk.stored.buffer !== piece.bytes.buffer;
       if (isOwn || piece.release === undefined) return {...encoded, isOwn};
-      return {...encoded, chunk: {...chunk, stored: Buffer.from(chunk.stored)}, isOwn: true};
+      return {...encoded, chunk: {...chunk, stored: copiedBytes(chunk.stored)}, isOwn: true};
     } finally {
       piece.release?.();
     }

@@ -1,3 +1,4 @@
+import {copyShared} from '../../../lib/memory.ts';
 import {varintAt, varintEnd} from '../pages/big-endian.ts';
 import {type LayoutMemory, mostChunkBytes, type Slot} from './layout-memory.ts';
 import {NotRecords} from './not-records.ts';
@@ -23,7 +24,7 @@ export class Piece {
   append(chunk: Uint8Array): void {
     if (chunk.length > mostChunkBytes) throw new NotRecords(`a chunk of ${chunk.length} bytes is too large`);
     if (this.#bytes + chunk.length > this.slot.bytes) throw new NotRecords('a record is longer than its chunk');
-    this.#memory.bytes.set(chunk, this.slot.at + this.#bytes);
+    copyShared(this.#memory.bytes, this.slot.at + this.#bytes, chunk);
     this.#bytes += chunk.length;
   }
 

@@ -1,3 +1,4 @@
+import {copyShared} from '../../../lib/memory.ts';
 import {rowidAt, varintAt, varintEnd} from './big-endian.ts';
 
 /**
@@ -45,7 +46,7 @@ export class HeldRecords {
       releaseOf(this.#memory)();
       this.#memory = larger;
     }
-    this.#memory.set(bytes, this.#length);
+    copyShared(this.#memory, this.#length, bytes);
     this.#length = length;
     this.records += records;
   }

@@ -1,3 +1,4 @@
+import {copyShared} from '../../../lib/memory.ts';
 import {wasm} from './wasm.js';
 
 /** What is in front of the payload of each record: its length and its rowid, or its length alone. */
@@ -14,11 +15,24 @@ const firstAddress = 64 * 1024;
 /** Values are copied 16 bytes at a time, and numbers are read nine bytes at a time. */
 const slackBytes = 64;
 const pageBytes = 64 * 1024;
-/** Enough for the largest chunk, and its columns. */
-const mostPages = 640;
+/** Enough for the largest chunk, its columns, and what is noted while they are made. */
+const mostPages = 3072;
+/** For each byte of the records, while they are split. Nearly all of it is never written, and takes no memory. */
+const scratchFactor = 8;
+const moreScratchBytes = 1024;
+/** Records of up to this many bytes use the same memory; larger ones as much as those of the next power of two. */
+const usualBytes = 2 * 1024 * 1024;
 
 type Exports = {
-  split(plain: number, plainEnd: number, hasRowids: boolean, out: number, mostBytes: number): number;
+  split(
+    plain: number,
+    plainEnd: number,
+    hasRowids: boolean,
+    out: number,
+    mostBytes: number,
+    scratch: number,
+    scratchUnit: number,
+  ): number;
   join(columns: number, columnBytes: number, hasRowids: boolean, out: number, outBytes: number): number;
 };
 
@@ -37,29 +51,37 @@ class Arranger {
 
   split(plain: Uint8Array, kind: RecordKind): Uint8Array | undefined {
     const mostBytes = mostColumnBytes(plain.length);
-    const {input, output} = this.#put(plain, mostBytes);
-    const bytes = this.#exports.split(input, input + plain.length, kind === 'rowid', output, mostBytes);
+    const room = roomFor(plain.length);
+    const {input, output} = this.#put(plain, room, mostColumnBytes(room) + scratchFactor * room + moreScratchBytes);
+    const end = input + plain.length;
+    const scratch = aligned(output + mostColumnBytes(room) + slackBytes);
+    const bytes = this.#exports.split(input, end, kind === 'rowid', output, mostBytes, scratch, room);
     return bytes === 0 ? undefined : Buffer.from(this.#memory.buffer, output, bytes);
   }
 
   join(columns: Uint8Array, kind: RecordKind, plainBytes: number): Uint8Array {
-    const {input, output} = this.#put(columns, plainBytes);
+    const {input, output} = this.#put(columns, roomFor(columns.length), plainBytes);
     if (!this.#exports.join(input, columns.length, kind === 'rowid', output, plainBytes)) {
       throw new Error('its columns are not those of records');
     }
     return Buffer.from(this.#memory.buffer, output, plainBytes);
   }
 
-  #put(bytes: Uint8Array, outputBytes: number): {input: number; output: number} {
+  /**
+   * @param room for the input, not less than it has
+   * @param moreBytes after it, without slack
+   */
+  #put(bytes: Uint8Array, room: number, moreBytes: number): {input: number; output: number} {
     const input = firstAddress;
-    const output = aligned(input + bytes.length + slackBytes);
-    const end = output + outputBytes + slackBytes;
-    const missingBytes = end - this.#memory.buffer.byteLength;
+    const output = aligned(input + room + slackBytes);
+    const missingBytes = output + moreBytes + 2 * slackBytes - this.#memory.buffer.byteLength;
     if (missingBytes > 0) this.#memory.grow(Math.ceil(missingBytes / pageBytes));
-    new Uint8Array(this.#memory.buffer, input, bytes.length).set(bytes);
+    copyShared(new Uint8Array(this.#memory.buffer), input, bytes);
     return {input, output};
   }
 }
+
+const roomFor = (bytes: number) => Math.max(usualBytes, 2 ** Math.ceil(Math.log2(bytes + 1)));
 
 const aligned = (address: number) => (address + 15) & ~15;
 

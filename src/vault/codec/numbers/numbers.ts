@@ -1,3 +1,4 @@
+import {copyShared} from '../../../lib/memory.ts';
 import {wasm} from './wasm.js';
 
 /**
@@ -87,7 +88,7 @@ export class NumberFilters {
     const roomBytes = aligned(bytes.length);
     const missingBytes = firstAddress + 3 * roomBytes - this.#memory.buffer.byteLength;
     if (missingBytes > 0) this.#memory.grow(Math.ceil(missingBytes / pageBytes));
-    new Uint8Array(this.#memory.buffer, firstAddress, bytes.length).set(bytes);
+    copyShared(new Uint8Array(this.#memory.buffer), firstAddress, bytes);
     const changed = firstAddress + roomBytes;
     return {input: firstAddress, changed, output: changed + roomBytes};
   }
