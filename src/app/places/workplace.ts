@@ -112,9 +112,9 @@ async function openOrMake(deps: Deps, place: Workplace, options: OpenOptions): P
     ),
     compressionLevel: place.compressionLevel,
     compressionThreads: place.compressionThreads,
-    // More concurrent uploads help only with a remote server: two packs already keep a disk busy.
     ...(keeper === undefined ? {} : {keepLeases: (state, here) => keeper.keepRow(place.store, keys)(state, here)}),
-    ...(place.store.kind === 's3' ? {uploadsAtOnce: place.requestsAtOnce} : {}),
+    // A disk is busy with one pack while the next one is filled; a second one would only take memory.
+    uploadsAtOnce: place.store.kind === 's3' ? place.requestsAtOnce : 1,
   });
 }
 

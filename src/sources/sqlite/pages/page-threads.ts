@@ -10,7 +10,7 @@ import type {PageAnswer, PageJob, PageThreadData} from './page-thread.ts';
  * Unreleased extractions of a thread, of which it is working on one. The others wait for the threads that compress
  * them, or for an earlier extraction that has to be written first.
  */
-const slotsPerThread = 4;
+const slotsPerThread = 8;
 
 /** Extracts runs on threads. Each has memory of its own, with slots for its outputs. */
 export class PageThreads implements PageExtractor {

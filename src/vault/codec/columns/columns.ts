@@ -21,7 +21,7 @@ const mostPages = 3072;
 const scratchFactor = 8;
 const moreScratchBytes = 1024;
 /** Records of up to this many bytes use the same memory; larger ones as much as those of the next power of two. */
-const usualBytes = 2 * 1024 * 1024;
+const usualBytes = 4 * 1024 * 1024;
 
 type Exports = {
   split(
