@@ -7,13 +7,15 @@ import {notifyVariable} from './notify-variables.ts';
 /**
  * glibc returns freed blocks of 128 KiB to the system, and a chunk is about that large: each new chunk then
  * gets new pages, which the kernel must zero. So the worker keeps up to 128 MiB of freed memory; but not much
- * larger blocks, such as the segments of tables: that cost 100 MiB more and saved little. Only glibc reads
- * these variables (mallopt(3)).
+ * larger blocks, such as the segments of tables: that cost 100 MiB more and saved little. Each thread would keep
+ * blocks of its own: with two arenas for all of them, what one thread freed serves the others. Only glibc reads these
+ * variables (mallopt(3)).
  */
 const keepFreedMemory = {
   MALLOC_MMAP_THRESHOLD_: String(256 * 1024),
   MALLOC_TRIM_THRESHOLD_: String(128 * 1024 * 1024),
   MALLOC_TOP_PAD_: String(8 * 1024 * 1024),
+  MALLOC_ARENA_MAX: '2',
 };
 
 /** Starts the detached process that carries out the operation, and does not wait until it is up. */

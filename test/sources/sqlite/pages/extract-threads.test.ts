@@ -57,7 +57,8 @@ test('runs wait for released slots, the rest of a run does not', async () => {
   const {threads, table} = open({rows: manyRows(25_000, 'randomblob(400)'), threads: 1});
   const [run] = rowidRuns(table, [mostRowid]);
   const first = await threads.extract(run!);
-  const others = await Promise.all([1, 2, 3].map(() => threads.extract(run!)));
+  // A thread has eight slots.
+  const others = await Promise.all(Array.from({length: 7}, () => threads.extract(run!)));
   let isWaiting = true;
   const waiting = threads.extract(run!).then((extracted) => {
     isWaiting = false;
@@ -66,7 +67,7 @@ test('runs wait for released slots, the rest of a run does not', async () => {
   const rest = await threads.extract({...run!, from: first.next});
   const restOfRest = await threads.extract({...run!, from: rest.next});
   expect(isWaiting).toBe(true);
-  // What is over four slots must be released first.
+  // What is over eight slots must be released first.
   for (const {release} of [rest, restOfRest]) release();
   await new Promise((resolve) => setImmediate(resolve));
   expect(isWaiting).toBe(true);
