@@ -345,7 +345,7 @@ function writeValues(column: usize, typeAt: usize, size: u32): void {
       to += bytes;
     }
   } else if (most <= 32) {
-    // No branch depends on a length, which a processor could not predict. What is written beyond a value is overwritten.
+    // No branch depends on a length, which a processor could not predict. The next value is written over what follows.
     for (let i: u32 = 0; i < size; i++) {
       const from: usize = load<u32>(valueAts + 4 * i);
       const bytes = shortSize(load<u8>(typeAt + i));

@@ -35,9 +35,9 @@ let rowidsAt: usize = 0;
 /** The serial types of all blocks, column by column. */
 let blockTypes: usize = 0;
 /**
- * How the records are divided into blocks, u32: the records of a block and its columns, as `columns << 8 | records`, and
- * where the types of each of its records begin; or 0, and where a record begins that is in no block. That is at most
- * eight bytes for a record, which has at least two.
+ * How the records are divided into blocks, u32: the records of a block and its columns, as `columns << 8 | records`,
+ * and where the types of each of its records begin; or 0, and where a record begins that is in no block. That is at
+ * most eight bytes for a record, which has at least two.
  */
 let plan: usize = 0;
 
@@ -104,7 +104,8 @@ function measure(plain: usize, plainEnd: usize, hasRowids: bool, mostRecords: u3
     if (singles > 0) {
       singles--;
     } else {
-      size = readBlock(at, plainEnd, hasRowids, limit < mostRecords - records ? limit : mostRecords - records, planAt + 4);
+      const left = mostRecords - records;
+      size = readBlock(at, plainEnd, hasRowids, limit < left ? limit : left, planAt + 4);
       limit = 2 * limit;
       if (limit > blockRecords) limit = blockRecords;
       if (size >= leastBlockRecords && !readTypes(planAt + 4, size, typesAt)) {
