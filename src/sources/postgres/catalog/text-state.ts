@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import type {Connection, Row} from '../connection/connection.ts';
 
 /** The types of a table's columns, and all that they consist of. */
-const types = `
+export const columnTypes = `
   WITH RECURSIVE types (oid) AS (
     SELECT atttypid FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
     UNION
@@ -19,11 +19,17 @@ const types = `
  */
 export async function typeOfNames(connection: Connection, oid: number): Promise<string | undefined> {
   return connection.value(
-    `${types}
+    `${columnTypes}
     SELECT t.typname FROM types JOIN pg_type t USING (oid)
     WHERE t.typnamespace = 'pg_catalog'::regnamespace AND (t.typname ~ '^reg' OR t.typname = 'aclitem') LIMIT 1`,
     [oid],
   );
+}
+
+/** @returns why rows of the table may have another text although nothing wrote to them, if so */
+export async function whyUnwrittenRowsChange(connection: Connection, oid: number): Promise<string | undefined> {
+  const type = await typeOfNames(connection, oid);
+  return type && `its values of type ${type} change with the names of what they refer to`;
 }
 
 /**
@@ -50,7 +56,7 @@ export async function textState(
       a.atttypmod, a.attisdropped, a.attgenerated, a.xmin
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
     WHERE c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1)) ORDER BY c.oid, a.attnum`);
-  await add(`${types}
+  await add(`${columnTypes}
     SELECT t.oid, t.typname, t.typoutput::oid, p.xmin,
       (SELECT string_agg(e.enumlabel, chr(1) ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
       (SELECT string_agg(a.atttypid || ' ' || a.attisdropped, chr(1) ORDER BY a.attnum) FROM pg_attribute a

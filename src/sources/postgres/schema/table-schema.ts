@@ -2,6 +2,7 @@ import {createHash} from 'node:crypto';
 import type {SchemaObject, TableSchema} from '../../source.ts';
 import {columnsOf, kindsOf} from '../catalog/columns.ts';
 import type {Relation} from '../catalog/relations.ts';
+import {columnTypes} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {Entry} from './entries.ts';
 import type {Selection, TableParts} from './select.ts';
@@ -96,15 +97,24 @@ async function fingerprintOf(connection: Connection, {oid, kind}: Relation): Pro
     'SELECT indkey::text, indclass::text, indcollation::text FROM pg_index WHERE indrelid = $1 AND indisprimary',
     [oid],
   );
-  // A renamed value changes the text of rows that nothing writes to.
+  // A renamed value, or another attribute of a composite type, changes the text of rows that nothing writes to.
   const values = await connection.rows(
-    `SELECT e.enumtypid::regtype::text, e.enumlabel FROM pg_enum e
-      WHERE e.enumtypid IN (SELECT t.oid FROM pg_attribute a JOIN pg_type c ON c.oid = a.atttypid
-        JOIN pg_type t ON t.oid IN (c.oid, c.typelem, c.typbasetype)
-        WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped)
+    `${columnTypes} SELECT types.oid::regtype::text, e.enumlabel FROM types JOIN pg_enum e ON e.enumtypid = types.oid
       ORDER BY 1, e.enumlabel COLLATE "C"`,
     [oid],
   );
-  const facts = JSON.stringify({kind, columns, key, ...(values.length === 0 ? {} : {values})});
+  const attributes = await connection.rows(
+    `${columnTypes} SELECT oid::regtype::text, a.attname, format_type(a.atttypid, a.atttypmod)
+      FROM types JOIN pg_type t USING (oid) JOIN pg_attribute a ON a.attrelid = t.typrelid
+      WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum`,
+    [oid],
+  );
+  const facts = JSON.stringify({
+    kind,
+    columns,
+    key,
+    ...(values.length === 0 ? {} : {values}),
+    ...(attributes.length === 0 ? {} : {attributes}),
+  });
   return createHash('sha256').update(facts).digest('hex').slice(0, 32);
 }

@@ -14,6 +14,7 @@ import type {
 } from '../../source.ts';
 import {columnList, columnsOf, type TableColumns} from '../catalog/columns.ts';
 import type {Relation} from '../catalog/relations.ts';
+import {whyUnwrittenRowsChange} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {KeyOrderedRows} from '../segments/base-rows.ts';
 import {BlockOrderedRows} from '../segments/block-rows.ts';
@@ -107,8 +108,8 @@ export class PostgresSnapshot implements Snapshot {
     const row = asked && (await markRow(connection, {owner: asked.owner, mark: since, oid}));
     const isSame = asked?.fingerprints[table] === this.schemas.find(({name}) => name === table)?.fingerprint;
     const why = isSame
-      ? await whyAllRows(connection, oid, row)
-      : 'its columns, key or enum values are not those of the backup before';
+      ? ((await whyAllRows(connection, oid, row)) ?? (await whyUnwrittenRowsChange(connection, oid)))
+      : 'its columns, its key or their types are not those of the backup before';
     if (why !== undefined || row === undefined) {
       notice?.(`all rows of ${table} are taken: ${why}`);
       return 'rebase';
