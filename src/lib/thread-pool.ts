@@ -62,7 +62,8 @@ class PoolThread<Job, Result> {
     });
     worker.on('message', (result: Result) => {
       this.#unfinished.shift()?.resolve(result);
-      if (this.#unfinished.length === 0) worker.unref();
+      // A late answer must not undo that `terminate` keeps the process alive until the thread has ended.
+      if (this.#unfinished.length === 0 && this.#ended === undefined) worker.unref();
     });
     worker.on('error', (error) => this.#end(error as Error));
     worker.on('exit', () => this.#end(new Error('a thread has ended')));

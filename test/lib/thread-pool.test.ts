@@ -1,7 +1,9 @@
 import {spawnSync} from 'node:child_process';
-import {resolve} from 'node:path';
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
-import {afterEach, expect, test} from 'vitest';
+import {afterEach, expect, onTestFinished, test} from 'vitest';
 import {ThreadPool} from '../../src/lib/thread-pool.ts';
 import type {DecodeJob} from '../../src/vault/codec/decode-threads.ts';
 
@@ -63,4 +65,35 @@ test('idle threads do not keep the process alive, busy ones do', () => {
   `;
   const {stdout, status} = spawnSync(process.execPath, ['-e', script], {timeout: 30_000});
   expect({stdout: stdout.toString(), status}).toEqual({stdout: 'true\n', status: 0});
+});
+
+test('terminate resolves when an answer of the thread is still on its way', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-pool-'));
+  onTestFinished(() => rmSync(folder, {recursive: true}));
+  const thread = join(folder, 'answer.js');
+  writeFileSync(
+    thread,
+    `const {pbkdf2Sync} = require('node:crypto');
+    const {parentPort} = require('node:worker_threads');
+    parentPort.on('message', (answered) => {
+      parentPort.postMessage(true);
+      Atomics.store(answered, 0, 1);
+      Atomics.notify(answered, 0);
+      // A native call is not interrupted, so the thread ends after its answer was received.
+      pbkdf2Sync('password', 'salt', 500_000, 64, 'sha512');
+    });`,
+  );
+  const file = resolve(import.meta.dirname, '../../src/lib/thread-pool.ts');
+  const script = `
+    import(${JSON.stringify(file)}).then(async ({ThreadPool}) => {
+      const pool = new ThreadPool('answer', ${JSON.stringify(pathToFileURL(thread).href)}, {threads: 1});
+      const answered = new Int32Array(new SharedArrayBuffer(4));
+      pool.run(answered).catch(() => {});
+      Atomics.wait(answered, 0, 0);
+      await pool.terminate();
+      console.log('ended');
+    });
+  `;
+  const {stdout, status} = spawnSync(process.execPath, ['-e', script], {timeout: 30_000});
+  expect({stdout: stdout.toString(), status}).toEqual({stdout: 'ended\n', status: 0});
 });
