@@ -52,6 +52,7 @@ const floors: Record<string, readonly string[]> = {
   'sources/postgres': [
     'connection',
     'catalog',
+    'rights',
     'segments',
     'schema',
     'tracking',

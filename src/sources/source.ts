@@ -465,6 +465,14 @@ export interface TableSource {
    * @param except of all: tables and objects that stay out, as `describe` spells them
    */
   leftBehind(tables: readonly TableName[] | 'all', except?: readonly string[]): Promise<readonly string[]>;
+  /**
+   * Refuses a snapshot that cannot be taken, before any work starts; nothing is written. Absent: only `snapshot` knows.
+   * @param options.track whether changes are to be tracked from it on
+   * @returns `untracked`: why no changes can be tracked in the database, although `track` is set; a clause of a
+   *   sentence. A full backup can be taken, which no increment can follow
+   * @throws BkpError `PRECONDITION` for rights that are missing | `SOURCE_UNAVAILABLE`
+   */
+  preflight?(options: {tables: readonly TableName[]; track: boolean}): Promise<{untracked?: string}>;
   snapshot(options: SnapshotOptions): Promise<Snapshot>;
   /** The manifest with `mark` is durable: the log before it and older marks of the owner may be removed. */
   acknowledge(owner: string, mark: Mark): Promise<void>;
@@ -523,6 +531,10 @@ export interface TableSource {
    * @returns whether something is kept
    */
   discardStaging(id: string, options?: {unlessContinuable?: boolean}): Promise<boolean>;
-  inspect(): Promise<readonly SourceCheck[]>;
+  /** @param needed the tables that collections read, and those of which they track changes. Absent: all of the user */
+  inspect(needed?: {
+    read: readonly TableName[] | 'all';
+    track: readonly TableName[] | 'all';
+  }): Promise<readonly SourceCheck[]>;
   close(): Promise<void>;
 }

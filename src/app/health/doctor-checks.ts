@@ -1,7 +1,7 @@
 import {randomBytes} from 'node:crypto';
 import {accessSync, constants} from 'node:fs';
 import {hostname} from 'node:os';
-import {readAllFolders} from '../../collections/index.ts';
+import {type Definition, readAllFolders} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
 import {formatCount} from '../../lib/figures.ts';
 import {systemProcesses} from '../../lib/processes.ts';
@@ -133,9 +133,10 @@ const ofSource = (check: SourceCheck): Check => ({...check, what: `source: ${che
 async function checkTables(deps: Deps, place: Workplace, {repair}: Options): Promise<Check[]> {
   const source = await openSourceAt(deps, place);
   try {
-    const checks = (await source.inspect()).map(ofSource);
+    const collections = await knownCollections(deps);
+    const checks = (await source.inspect(collections && neededBy(collections))).map(ofSource);
     checks.push(...(await checkBrokenTracking(source, repair)));
-    const owners = await knownOwners(deps);
+    const owners = collections && new Map(collections.map(({id, name}) => [id, name]));
     // Without the cluster it is unknown which tracking is needed, so none is reported or removed.
     if (owners === undefined) return checks;
     for (const {owner, tables, logRows} of await source.tracking()) {
@@ -213,12 +214,19 @@ async function checkCheckpoint(deps: Deps, source: CheckpointSource, {repair}: O
   };
 }
 
-/**
- * Names by collection id, which owns the tracking. Undefined unless every collection can be read; checkStores
- * reports why.
- */
-async function knownOwners(deps: Deps): Promise<ReadonlyMap<string, string> | undefined> {
-  const owners = new Map<string, string>();
+/** What the collections need of the source; everything if there is none yet. */
+function neededBy(collections: readonly Definition[]): Parameters<TableSource['inspect']>[0] {
+  const tablesOf = (some: readonly Definition[]) =>
+    some.some(({members}) => members.kind === 'database')
+      ? 'all'
+      : some.flatMap(({members}) => (members.kind === 'tables' ? members.tables : []));
+  if (collections.length === 0) return undefined;
+  return {read: tablesOf(collections), track: tablesOf(collections.filter(({settings}) => settings.incremental))};
+}
+
+/** The living collections of the cluster. Undefined unless every one can be read; checkStores reports why. */
+async function knownCollections(deps: Deps): Promise<readonly Definition[] | undefined> {
+  const collections: Definition[] = [];
   let vaults = 0;
   try {
     for (const place of await placesOf(deps)) {
@@ -226,11 +234,11 @@ async function knownOwners(deps: Deps): Promise<ReadonlyMap<string, string> | un
       vaults += folders === undefined ? 0 : 1;
       for (const {newest, damage} of folders ?? []) {
         if (damage !== undefined) return undefined;
-        if (newest !== undefined && newest.dropped === undefined) owners.set(newest.id, newest.name);
+        if (newest !== undefined && newest.dropped === undefined) collections.push(newest);
       }
     }
   } catch {
     return undefined;
   }
-  return vaults === 0 ? undefined : owners;
+  return vaults === 0 ? undefined : collections;
 }

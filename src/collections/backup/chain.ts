@@ -44,7 +44,7 @@ export async function requireChain(vault: VaultReader, live: LiveCollection): Pr
     });
   }
   if (parent.body.mark === undefined) {
-    throw new BkpError('BAD_REQUEST', `backup ${newest} was taken before incremental backups were enabled`, {
+    throw new BkpError('BAD_REQUEST', `backup ${newest} was taken without change tracking`, {
       next: takeFull,
     });
   }

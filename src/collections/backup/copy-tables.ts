@@ -11,7 +11,7 @@ import {nameDatabase} from './belongs.ts';
 import {memberChanges, sinceOf} from './chain.ts';
 import {withContents} from './contents.ts';
 import {type FoldLimits, foldLimits} from './fold.ts';
-import {leftBehind, type MemberTables, memberTables} from './members.ts';
+import {leftBehind, type MemberTables, memberTables, noIncrement, preflight} from './members.ts';
 import {StreamTable} from './stream-table.ts';
 import {baseLayers, nextLayers, type Reading} from './table-layers.ts';
 import type {LayerSink} from './write-segments.ts';
@@ -116,6 +116,12 @@ async function openSnapshot(
     const {tables, whole, excepted, known} = members;
     // How many tables there are shows how long the next call may take.
     progress({phase: 'Preparing', bytesDone: 0, itemsDone: 0, itemsTotal: tables.length});
+    const untracked = await preflight(definition, source, tables);
+    if (untracked !== undefined) {
+      if (parent !== undefined) throw noIncrement(untracked);
+      notice(`no increment can follow this backup: ${untracked}`);
+    }
+    const isTracked = definition.settings.incremental && untracked === undefined;
     try {
       const snapshot = await source.snapshot({
         tables,
@@ -123,7 +129,7 @@ async function openSnapshot(
         objects: definition.members.kind === 'database',
         exceptObjects: excepted,
         omitIndexes: definition.settings.omitIndexes,
-        ...(definition.settings.incremental ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
+        ...(isTracked ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
         since: parent && sinceOf(parent, definition.id),
         signal,
         notice,

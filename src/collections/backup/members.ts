@@ -62,6 +62,25 @@ export async function memberTables(definition: Definition, source: TableSource):
 }
 
 /**
+ * Refuses what the source cannot give.
+ * @returns why no changes can be tracked, although the collection has increments
+ * @throws BkpError `PRECONDITION` | `SOURCE_UNAVAILABLE`
+ */
+export async function preflight(
+  {settings}: Pick<Definition, 'settings'>,
+  source: TableSource,
+  tables: readonly TableName[],
+): Promise<string | undefined> {
+  return (await source.preflight?.({tables, track: settings.incremental}))?.untracked;
+}
+
+export function noIncrement(untracked: string): BkpError {
+  return new BkpError('PRECONDITION', `no increment can be taken: ${untracked}`, {
+    next: 'take a full backup, which reads all tables',
+  });
+}
+
+/**
  * What EXCEPT leaves out of these tables, as the source spells it.
  * @param facts of all tables of the database
  * @throws BkpError `BAD_REQUEST` for a table that another object needs

@@ -6,7 +6,7 @@ import {type LiveCollection, requireCollection} from '../stored/folder.ts';
 import {type BackupName, type BackupType, nextBackupName} from '../stored/names.ts';
 import {adoptingStatement, requireDatabase} from './belongs.ts';
 import {needsFull, requireChain} from './chain.ts';
-import {memberTables} from './members.ts';
+import {memberTables, noIncrement, preflight} from './members.ts';
 
 export type PlanRequest = {collection: string; adopt?: boolean | undefined; nowMicros: number};
 
@@ -32,9 +32,10 @@ export async function planWantedBackup(
   {collection, type: wanted, adopt, nowMicros}: PlanRequest & {type: WantedBackup},
 ): Promise<PlannedBackup> {
   const live = await requireCollection(vault, collection, {recent: true});
-  await memberTables(live.definition, source);
+  const {tables} = await memberTables(live.definition, source);
+  const untracked = await preflight(live.definition, source, tables);
   if (!adopt) await requireOwnDatabase(vault, source, live, wanted);
-  const end = wanted === 'full' ? undefined : await endOfChain(vault, live);
+  const end = wanted === 'full' ? undefined : await endOfChain(vault, live, untracked);
   if (end !== undefined && wanted === 'incremental') throw end;
   const type = wanted === 'full' || end !== undefined ? 'full' : 'incremental';
   const name = nextBackupName(type, nowMicros, live.taken);
@@ -42,7 +43,12 @@ export async function planWantedBackup(
 }
 
 /** Why no increment can continue the chain. @returns undefined if one can, as far as the store and the tables show */
-async function endOfChain(vault: VaultReader, live: LiveCollection): Promise<BkpError | undefined> {
+async function endOfChain(
+  vault: VaultReader,
+  live: LiveCollection,
+  untracked: string | undefined,
+): Promise<BkpError | undefined> {
+  if (untracked !== undefined) return noIncrement(untracked);
   try {
     await requireChain(vault, live);
     return undefined;

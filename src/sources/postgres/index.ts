@@ -38,7 +38,10 @@ import {
 } from './restore/scratch-database.ts';
 import {discardStaging, PostgresStaging} from './restore/staging.ts';
 import {partsText, storedTables} from './restore/stored.ts';
-import {findPrograms} from './schema/programs.ts';
+import {inspectRights, type Needed} from './rights/inspect.ts';
+import {preflight} from './rights/preflight.ts';
+import type {TrackingMode} from './rights/tracking-mode.ts';
+import {findPrograms, type Programs} from './schema/programs.ts';
 import {openSnapshot} from './snapshot/open.ts';
 import {brokenTracking, identityOf, listTracking, removeUnneeded, untrack} from './tracking/listing.ts';
 import {keepMark} from './tracking/marks.ts';
@@ -55,6 +58,8 @@ export type PostgresSourceOptions = {
   pgBin?: string | undefined;
   /** Seconds; default 5. */
   lockTimeout?: number | undefined;
+  /** Default `auto`. */
+  tracking?: TrackingMode | undefined;
   /** After a silence as long as this, the server is asked whether it is there; default 30 s. */
   quietMs?: number | undefined;
   /** How many read or load rows at the same time; default 2. */
@@ -125,6 +130,13 @@ export class PostgresSource implements TableSource {
     return tables === 'all' ? leftBehindOf(await this.#shared()) : [];
   }
 
+  async preflight({tables, track}: {tables: readonly TableName[]; track: boolean}): Promise<{untracked?: string}> {
+    const connection = await this.#shared();
+    const found = await preflight(connection, {tables, track, mode: this.#mode});
+    await this.#programs(connection);
+    return found;
+  }
+
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
     const {env, pgBin, lockTimeout = defaultLockTimeoutSeconds, connections = defaultConnections} = this.#options;
     return openSnapshot(await this.#own('backup'), options, {
@@ -147,15 +159,19 @@ export class PostgresSource implements TableSource {
   }
 
   async untrack(owner: string): Promise<void> {
-    await untrack(await this.#shared(), owner);
+    const connection = await this.#shared();
+    // What a standby shows is the tracking of its primary.
+    if (!connection.facts.inRecovery) await untrack(connection, owner);
   }
 
   async tracking(): Promise<readonly {owner: string; tables: readonly TableName[]; logRows: number}[]> {
-    return listTracking(await this.#shared());
+    const connection = await this.#shared();
+    return connection.facts.inRecovery ? [] : listTracking(connection);
   }
 
   async brokenTracking(): Promise<readonly {table: TableName; detail: string}[]> {
-    const broken = await brokenTracking(await this.#shared());
+    const connection = await this.#shared();
+    const broken = connection.facts.inRecovery ? [] : await brokenTracking(connection);
     return broken.map(({table, detail}) => ({table, detail}));
   }
 
@@ -203,13 +219,11 @@ export class PostgresSource implements TableSource {
     return false;
   }
 
-  async inspect(): Promise<readonly SourceCheck[]> {
+  async inspect(needed: Needed = {read: 'all', track: 'all'}): Promise<readonly SourceCheck[]> {
     const connection = await this.#shared();
     const {place, version, inRecovery} = connection.facts;
     const major = Math.floor(version / 10_000);
-    const programs = await findPrograms(major, {pgBin: this.#options.pgBin, path: this.#options.env.PATH}).catch(
-      (error: unknown) => error as BkpError,
-    );
+    const programs = await this.#programs(connection).catch((error: unknown) => error as BkpError);
     return [
       {what: 'database', ok: true, detail: `${place}, PostgreSQL ${major}${inRecovery ? ', a standby' : ''}`},
       programs instanceof BkpError
@@ -220,6 +234,7 @@ export class PostgresSource implements TableSource {
             ...(programs.next === undefined ? {} : {next: programs.next}),
           }
         : {what: 'pg_dump', ok: true, detail: `${programs.folder}, version ${programs.major}`},
+      ...(await inspectRights(connection, needed, this.#mode)),
     ];
   }
 
@@ -227,6 +242,16 @@ export class PostgresSource implements TableSource {
     const connection = await this.#connection?.catch(() => undefined);
     this.#connection = undefined;
     await connection?.close();
+  }
+
+  get #mode(): TrackingMode {
+    return this.#options.tracking ?? 'auto';
+  }
+
+  /** @throws BkpError `PRECONDITION` */
+  #programs({facts: {version}}: Connection): Promise<Programs> {
+    const {pgBin, env} = this.#options;
+    return findPrograms(Math.floor(version / 10_000), {pgBin, path: env.PATH});
   }
 
   #resolve(): Resolved {

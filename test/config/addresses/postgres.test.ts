@@ -43,13 +43,14 @@ test.each([
 });
 
 test('settings of bkp stand beside the URL, and the text reads back', () => {
-  const text = 'postgres::url=postgres://app@db/shop;pgBin=bin;lockTimeout=10';
+  const text = 'postgres::url=postgres://app@db/shop;pgBin=bin;lockTimeout=10;tracking=scan';
   const address = parseSource(text, '/work');
   expect(address).toEqual({
     scheme: 'postgres',
     parameters: {user: 'app', host: 'db', dbname: 'shop'},
     pgBin: '/work/bin',
     lockTimeout: 10,
+    tracking: 'scan',
   });
   expect(parseSource(describeSource(address), '/')).toEqual(address);
 });
@@ -73,6 +74,7 @@ test.each([
   ['postgres:shop', 'this is not the URL of a PostgreSQL database', 'write postgres://user@host:5432/database'],
   ['postgres::url=mysql://h/shop', 'url is not the URL of a PostgreSQL database', 'write url=postgres://user@host'],
   ['postgres::url=postgres://h/d;host=x', 'url and host cannot both be set', 'put host into the url, after ?'],
+  ['postgres::host=h;tracking=wal', 'tracking cannot be "wal"', 'write one of auto, triggers, scan'],
   ['postgres::host=h;lockTimeout=0', 'lockTimeout is not a number from 1 to 3600', 'write lockTimeout=5'],
   ["host='unclosed dbname=x", 'what follows character 0 is not keyword=value', 'write host=db.internal'],
 ])('%s is refused with a next step', (text, message, next) => {

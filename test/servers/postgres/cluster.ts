@@ -8,6 +8,9 @@ import {afterAll, beforeAll} from 'vitest';
 import {postgresPrograms} from '../../../scripts/servers.js';
 import {PostgresSource, type PostgresSourceOptions} from '../../../src/sources/postgres/index.ts';
 
+/** Settings of a server by their names. */
+export type Settings = Readonly<Record<string, string | number>>;
+
 /** A cluster of a test file. It listens on a socket in its own folder and on 127.0.0.1. */
 export class Cluster {
   readonly folder = mkdtempSync(join(tmpdir(), 'bkp-pg-'));
@@ -23,28 +26,57 @@ export class Cluster {
     this.bin = isRoot ? join(this.folder, 'programs', relative(wheelOf(bin), bin)) : bin;
   }
 
-  async start(): Promise<void> {
-    if (isRoot) cpSync(wheelOf(postgresPrograms(this.#major)), join(this.folder, 'programs'), {recursive: true});
-    const [data, socket] = [join(this.folder, 'data'), join(this.folder, 's')];
-    this.port = await freePort();
-    execFileSync('install', ['-d', '-m', '700', ...ownedBy(), data]);
-    execFileSync('install', ['-d', '-m', '755', ...ownedBy(), this.folder, socket]);
-    this.#run('initdb', ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', '-E', 'UTF8', '--locale=C.UTF-8']);
+  /** @param more settings of the server */
+  async start(more: Settings = {}): Promise<void> {
+    const data = await this.#prepare();
+    const locale = ['-E', 'UTF8', '--locale=C.UTF-8'];
+    this.run('initdb', ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', ...locale]);
+    this.launch(more);
+  }
+
+  /** A streaming standby of a running cluster. */
+  static async standbyOf(primary: Cluster, more: Settings = {}): Promise<Cluster> {
+    const standby = new Cluster(primary.#major);
+    const data = await standby.#prepare();
+    standby.run('pg_basebackup', ['-D', data, '-R', '-c', 'fast', '--no-sync', ...primary.where]);
+    standby.launch(more);
+    return standby;
+  }
+
+  /** Starts the server, also again after {@link kill}. */
+  launch(more: Settings = {}): void {
     const settings = {
       port: this.port,
       listen_addresses: '127.0.0.1',
-      unix_socket_directories: socket,
+      unix_socket_directories: join(this.folder, 's'),
       fsync: 'off',
       max_prepared_transactions: 20,
       max_connections: 60,
+      wal_level: 'logical',
+      ...more,
     };
     const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
-    this.#run('pg_ctl', ['-D', data, '-l', join(data, 'log'), '-w', '-o', options.join(' '), 'start']);
+    const data = join(this.folder, 'data');
+    this.run('pg_ctl', ['-D', data, '-l', join(data, 'log'), '-w', '-o', options.join(' '), 'start']);
+  }
+
+  /** As a machine without power does; {@link launch} starts it again. */
+  kill(): void {
+    this.run('pg_ctl', ['-D', join(this.folder, 'data'), '-m', 'immediate', 'stop']);
   }
 
   stop(): void {
-    this.#run('pg_ctl', ['-D', join(this.folder, 'data'), '-m', 'immediate', 'stop']);
+    this.kill();
     rmSync(this.folder, {recursive: true, force: true});
+  }
+
+  async #prepare(): Promise<string> {
+    if (isRoot) cpSync(wheelOf(postgresPrograms(this.#major)), join(this.folder, 'programs'), {recursive: true});
+    const data = join(this.folder, 'data');
+    this.port = await freePort();
+    execFileSync('install', ['-d', '-m', '700', ...ownedBy(), data]);
+    execFileSync('install', ['-d', '-m', '755', ...ownedBy(), this.folder, join(this.folder, 's')]);
+    return data;
   }
 
   /** Arguments with which PostgreSQL's programs connect. */
@@ -68,7 +100,8 @@ export class Cluster {
     return client;
   }
 
-  #run(program: string, args: readonly string[]): void {
+  /** One of PostgreSQL's programs, as the user of the server. */
+  run(program: string, args: readonly string[]): void {
     const [command, ...rest] = isRoot
       ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', join(this.bin, program), ...args]
       : [join(this.bin, program), ...args];
@@ -91,22 +124,33 @@ export class TestDatabase {
 
   /** The database as a role sees it. */
   as(user: string): PostgresSource {
+    return this.with({}, {user});
+  }
+
+  /** @param more settings of the source @param parameters of the connection */
+  with(more: Partial<PostgresSourceOptions>, parameters: Readonly<Record<string, string>> = {}): PostgresSource {
     const {folder, port, bin} = this.#cluster;
     return new PostgresSource({
-      description: `postgres://${user}@localhost/${this.name}`,
-      parameters: {host: join(folder, 's'), port: String(port), user, dbname: this.name},
+      description: `postgres://localhost/${this.name}`,
+      parameters: {host: join(folder, 's'), port: String(port), user: 'postgres', dbname: this.name, ...parameters},
       env: {PATH: `${bin}:${process.env.PATH}`},
+      ...more,
     });
+  }
+
+  /** Another database of the cluster, which exists. */
+  named(name: string): TestDatabase {
+    return new TestDatabase(this.#cluster, name);
+  }
+
+  /** The same database on another server: a standby. */
+  at(cluster: Cluster): PostgresSource {
+    return new TestDatabase(cluster, this.name).source;
   }
 
   /** The database behind a {@link Network}. */
   through(port: number, more: Partial<PostgresSourceOptions> = {}): PostgresSource {
-    return new PostgresSource({
-      description: `postgres://postgres@localhost/${this.name}`,
-      parameters: {host: '127.0.0.1', port: String(port), user: 'postgres', dbname: this.name, connect_timeout: '2'},
-      env: {PATH: `${this.#cluster.bin}:${process.env.PATH}`},
-      ...more,
-    });
+    return this.with(more, {host: '127.0.0.1', port: String(port), connect_timeout: '2'});
   }
 
   async exec(sql: string): Promise<void> {

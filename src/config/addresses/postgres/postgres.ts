@@ -14,10 +14,14 @@ export type PostgresAddress = {
   lockTimeout?: number;
   /** How many connections read or load rows at the same time; default 2. */
   connections?: number;
+  /** Default `auto`. */
+  tracking?: TrackingMode;
 };
 
 const example = 'postgres://user@host/database';
-const ownSettings = ['url', 'pgBin', 'lockTimeout', 'connections'] as const;
+const ownSettings = ['url', 'pgBin', 'lockTimeout', 'connections', 'tracking'] as const;
+const trackingModes = ['auto', 'triggers', 'scan'] as const;
+type TrackingMode = (typeof trackingModes)[number];
 /** Files: a relative path starts from the working directory. */
 const pathParameters: readonly ParameterName[] = ['passfile', 'servicefile', 'sslcert', 'sslkey', 'sslcrl'];
 
@@ -41,9 +45,9 @@ export const postgresSyntax: SourceSyntax<PostgresAddress> = {
     return addressOf(parsePostgresUrl(rest), cwd);
   },
 
-  describe({parameters, pgBin, lockTimeout, connections}) {
+  describe({parameters, pgBin, lockTimeout, connections, tracking}) {
     const url = postgresUrl(parameters);
-    const own = Object.entries({pgBin, lockTimeout, connections}).filter(([, value]) => value !== undefined);
+    const own = Object.entries({pgBin, lockTimeout, connections, tracking}).filter(([, value]) => value !== undefined);
     return own.length === 0
       ? url
       : `postgres::url=${url.replaceAll(';', '%3B')};${own.map(([key, value]) => `${key}=${value}`).join(';')}`;
@@ -100,12 +104,19 @@ function ownSettingsOf(values: ReadonlyMap<string, string>, cwd: string): Partia
   const pgBin = values.get('pgBin');
   const lockTimeout = wholeNumber(values, 'lockTimeout', 3600);
   const connections = wholeNumber(values, 'connections', 16);
+  const tracking = values.get('tracking');
+  if (tracking !== undefined && !isTrackingMode(tracking)) {
+    throw sourceFault(`tracking cannot be ${JSON.stringify(tracking)}`, `write one of ${trackingModes.join(', ')}`);
+  }
   return {
+    ...(tracking === undefined ? {} : {tracking}),
     ...(pgBin === undefined ? {} : {pgBin: absolutePath(pgBin, cwd, 'source: pgBin')}),
     ...(lockTimeout === undefined ? {} : {lockTimeout}),
     ...(connections === undefined ? {} : {connections}),
   };
 }
+
+const isTrackingMode = (text: string): text is TrackingMode => (trackingModes as readonly string[]).includes(text);
 
 function wholeNumber(values: ReadonlyMap<string, string>, key: string, most: number): number | undefined {
   const text = values.get(key);

@@ -19,6 +19,20 @@ export async function describeTables(
   return facts;
 }
 
+/** The user's tables, or of the named ones those that exist. */
+export async function relationsOf(
+  connection: Connection,
+  tables: readonly TableName[] | 'all',
+): Promise<readonly Relation[]> {
+  if (tables === 'all') return (await allRelations(connection)).filter(isOwnTable);
+  const found: Relation[] = [];
+  for (const name of tables) {
+    const relation = await findRelation(connection, name);
+    if (relation !== undefined) found.push(relation);
+  }
+  return found;
+}
+
 /** Partitions are a part of their table, and tables of extensions come with these. */
 function isOwnTable({kind, partitionOf, extension}: Relation): boolean {
   return (kind === 'table' || kind === 'partitioned') && partitionOf === undefined && extension === undefined;

@@ -69,6 +69,12 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
         next: 'give the statement again when the other transaction has ended',
         retryable: true,
       });
+    case '22021':
+    case '22P05':
+      return new BkpError('UNSUPPORTED', `the backup has text that the encoding of ${place} cannot hold`, {
+        cause: [fault.message, fault.where].filter(Boolean).join('; '),
+        next: 'restore it into a database with the encoding of its source: createdb -T template0 -E …',
+      });
     case '40001':
       return new BkpError('SOURCE_UNAVAILABLE', `the standby ${place} cancelled the reading`, {
         ...options,

@@ -1,5 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Mark, SnapshotOptions, TableName} from '../../source.ts';
+import {withLockHolder} from '../catalog/lock-holder.ts';
 import {findRelation, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
@@ -115,12 +116,24 @@ async function beginWithSchema(
   const oids = [...new Set([...relations.map(({oid}) => oid), ...rootOf.keys()])];
   for (let left = schemaTries; left > 0; left--) {
     const before = await schemaState(connection, oids);
-    const entries = await dumpSchema(connection, {...options, without, signal});
+    const held = {
+      oids,
+      mode: 'ACCESS SHARE',
+      cause: 'a backup reads a table between two changes of its schema',
+    } as const;
+    const entries = await dumpSchema(connection, {...options, without, signal}).catch(async (error: unknown) => {
+      throw await withLockHolder(connection, error, held);
+    });
     // An increment collects keys in a temporary table, which a READ ONLY transaction cannot create.
     await connection.run(`BEGIN ISOLATION LEVEL REPEATABLE READ ${isIncrement ? '' : 'READ ONLY'}`);
     await fixSettings(connection, options);
     // TRUNCATE and rewriting ALTERs wait for the lock: to a snapshot from before, they would have emptied the table.
-    if (relations.length > 0) await connection.run(lockText(relations));
+    if (relations.length > 0) {
+      await connection.run(lockText(relations)).catch(async (error: unknown) => {
+        await connection.run('ROLLBACK').catch(() => {});
+        throw await withLockHolder(connection, error, held).catch(() => error);
+      });
+    }
     await requireSameTables(connection, relations);
     if ((await schemaState(connection, oids)) === before) return entries;
     await connection.run('ROLLBACK');

@@ -2,6 +2,7 @@ import {createHash} from 'node:crypto';
 import {setTimeout as pause} from 'node:timers/promises';
 import {BkpError} from '../../../errors/index.ts';
 import {columnsOf} from '../catalog/columns.ts';
+import {withLockHolder} from '../catalog/lock-holder.ts';
 import type {Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {fixSettings} from '../connection/session.ts';
@@ -9,6 +10,7 @@ import {isTracking} from './marks.ts';
 import {
   dropStrayTriggers,
   dropTableObjects,
+  logOf,
   seenQuery,
   sharedObjects,
   type TrackedTable,
@@ -47,7 +49,11 @@ export async function ensureTracked(
       });
     } catch (error) {
       if (!(error instanceof BkpError) || error.code !== 'SOURCE_LOCKED' || left === 1)
-        throw await named(connection, error, relation);
+        throw await withLockHolder(connection, error, {
+          oids: [relation.oid],
+          mode: 'SHARE ROW EXCLUSIVE',
+          cause: 'change tracking is set up between two transactions of writers',
+        });
       await pause(pauseMs * (lockTries - left + 1));
     }
   }
@@ -60,12 +66,27 @@ export async function trackInTransaction(connection: Connection, relation: Relat
   await connection.run(`LOCK TABLE ONLY ${table.name} IN SHARE ROW EXCLUSIVE MODE`);
   await connection.run('SET LOCAL client_min_messages = error');
   await connection.run(`${dropTableObjects(table.oid)} ${dropStrayTriggers(table.name)} ${tableObjects(table)}`);
+  await giveToOwner(connection, table.oid);
   await connection.rows(
     `INSERT INTO _bkp.tracked SELECT $1, $2, (${seenQuery(table.oid)})
       ON CONFLICT (rel) DO UPDATE SET made = excluded.made, seen = excluded.seen`,
     [table.oid, made],
   );
   return true;
+}
+
+/**
+ * All of tracking belongs to the role that set it up first, whichever of its members made a part: the functions run
+ * with the owner's rights, and every backup trims the logs.
+ */
+async function giveToOwner(connection: Connection, oid: number): Promise<void> {
+  const statements = await connection.rows(`
+    SELECT format('ALTER %s OWNER TO %I', object, pg_get_userbyid(nspowner)) FROM pg_namespace n, LATERAL (
+      SELECT 'TABLE ' || c.oid::regclass, c.relowner FROM pg_class c WHERE c.oid = to_regclass('${logOf(oid)}')
+      UNION ALL SELECT 'FUNCTION ' || p.oid::regprocedure, p.proowner FROM pg_proc p
+        WHERE p.pronamespace = n.oid AND p.proname ~ '^log_${oid}_') made (object, owner)
+    WHERE n.nspname = '_bkp' AND made.owner <> n.nspowner`);
+  for (const [statement] of statements) await connection.run(statement!);
 }
 
 /** The table as its tracking must be made, and a hash of that. */
@@ -93,22 +114,4 @@ async function isTracked(connection: Connection, oid: number, made: string): Pro
     [oid, made],
   );
   return same === 't';
-}
-
-/** A lock that was not had, with who has it. */
-async function named(connection: Connection, error: unknown, {name, oid}: Relation): Promise<unknown> {
-  if (!(error instanceof BkpError) || error.code !== 'SOURCE_LOCKED') return error;
-  const [holder] = await connection.rows(
-    `SELECT a.pid, left(a.query, 60), round(extract(epoch FROM now() - a.xact_start)) FROM pg_locks l
-      JOIN pg_stat_activity a USING (pid) WHERE l.relation = $1 AND l.granted AND l.pid <> pg_backend_pid()
-      ORDER BY a.xact_start LIMIT 1`,
-    [oid],
-  );
-  if (holder === undefined) return error;
-  const [pid, query, seconds] = holder;
-  return new BkpError('SOURCE_LOCKED', `${name} is locked by process ${pid} (${query}, for ${seconds} s)`, {
-    cause: 'change tracking is set up between two transactions of writers',
-    next: 'give the statement again when that transaction has ended',
-    retryable: true,
-  });
 }

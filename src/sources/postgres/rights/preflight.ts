@@ -1,0 +1,41 @@
+import {BkpError} from '../../../errors/index.ts';
+import type {TableName} from '../../source.ts';
+import {relationsOf, trackingObstacle} from '../catalog/describe.ts';
+import type {Connection} from '../connection/connection.ts';
+import {grantsText, type MissingRight, missingToRead, missingToTrack} from './missing.ts';
+import {rightsIn, rightsOn} from './rights.ts';
+import {type TrackingMode, whyUntracked} from './tracking-mode.ts';
+
+/**
+ * See `TableSource.preflight`.
+ * @throws BkpError `PRECONDITION`
+ */
+export async function preflight(
+  connection: Connection,
+  {tables, track, mode}: {tables: readonly TableName[]; track: boolean; mode: TrackingMode},
+): Promise<{untracked?: string}> {
+  // A table that is absent is reported by others.
+  const relations = await relationsOf(connection, tables);
+  const [ofTables, ofDatabase] = [await rightsOn(connection, relations), await rightsIn(connection)];
+  const toRead = missingToRead(ofTables, ofDatabase);
+  if (toRead.length > 0) throw refusal(toRead);
+  const untracked = track ? whyUntracked(connection, mode) : undefined;
+  if (!track || untracked !== undefined) return untracked === undefined ? {} : {untracked};
+  const tracked = new Set(
+    relations.filter((relation) => trackingObstacle(relation) === undefined).map(({name}) => name),
+  );
+  const toTrack = missingToTrack(
+    ofTables.filter(({table}) => tracked.has(table)),
+    ofDatabase,
+  );
+  if (toTrack.length > 0) throw refusal(toTrack, '; or set tracking=scan in the source, for full backups only');
+  return {};
+}
+
+function refusal(missing: readonly MissingRight[], otherwise = ''): BkpError {
+  const [{message, cause}] = missing as [MissingRight];
+  return new BkpError('PRECONDITION', message, {
+    cause,
+    next: `let a role that may do so execute: ${grantsText(missing)}${otherwise}`,
+  });
+}

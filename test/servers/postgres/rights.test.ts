@@ -1,0 +1,170 @@
+import {join} from 'node:path';
+import {expect, onTestFinished, test} from 'vitest';
+import {openDesk} from '../../helpers/desk.ts';
+import {clusterOfFile, type TestDatabase} from './cluster.ts';
+
+const cluster = clusterOfFile();
+
+async function databaseWith(schema: string): Promise<TestDatabase> {
+  const database = await cluster().create();
+  onTestFinished(() => database.close());
+  await database.exec(schema);
+  return database;
+}
+
+function deskOf(database: TestDatabase, role: string, more: Readonly<Record<string, string>> = {}) {
+  const {folder, port, bin} = cluster();
+  return openDesk(undefined, {
+    BKP_SOURCE: `host=${join(folder, 's')} port=${port} dbname=${database.name} user='${role}'`,
+    PATH: `${bin}:${process.env.PATH}`,
+    ...more,
+  });
+}
+
+type Desk = ReturnType<typeof deskOf>;
+type Check = {what: string; ok: boolean; detail: string; next?: string};
+
+async function checksOf(desk: Desk): Promise<readonly Check[]> {
+  const {stdout} = await desk.bkp('doctor', '--format', 'json');
+  const {checks} = JSON.parse(stdout) as {checks: readonly Check[]};
+  return checks.filter(({what}) => what.startsWith('source'));
+}
+
+/** The statements that an error or a check says are missing. */
+const grantsIn = (next: string) => /execute: (.*;)/u.exec(next)?.[1] ?? '';
+
+async function done(desk: Desk, ...args: string[]): Promise<string> {
+  const result = await desk.bkp(...args);
+  expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
+  return `${result.stdout}${result.stderr}`;
+}
+
+const shop = `
+  CREATE ROLE "Shop owner"; CREATE ROLE "minimal bkp" LOGIN; CREATE SCHEMA billing AUTHORIZATION "Shop owner";
+  SET ROLE "Shop owner";
+  CREATE TABLE billing.orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text);
+  CREATE SEQUENCE billing.numbers;
+  CREATE TABLE billing."Cards" (id int PRIMARY KEY DEFAULT nextval('billing.numbers'), secret text);
+  ALTER TABLE billing."Cards" ENABLE ROW LEVEL SECURITY;
+  CREATE TABLE billing.parts (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+  CREATE TABLE billing.parts_1 PARTITION OF billing.parts FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+  INSERT INTO billing.orders (note) VALUES ('a'), ('b'); INSERT INTO billing."Cards" (secret) VALUES ('x');
+  INSERT INTO billing.parts VALUES (1, '2026-05-05'); RESET ROLE`;
+
+test('a role that is given exactly what doctor says takes full backups and increments', async () => {
+  const database = await databaseWith(shop);
+  const desk = deskOf(database, 'minimal bkp');
+  await done(
+    desk,
+    'sql',
+    `CREATE BACKUP COLLECTION c (TABLE \`billing.orders\`, TABLE \`billing.Cards\`, TABLE billing.parts)
+      WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')`,
+  );
+  const refused = await desk.bkp('sql', '--wait', 'BACKUP c');
+  expect(refused.status).toBe(12);
+  expect(refused.stderr).toContain('role "minimal bkp" may not read billing.orders, billing."Cards", billing.parts');
+  const before = await checksOf(desk);
+  const missing = before.filter(({ok}) => !ok);
+  expect(missing.map(({what}) => what)).toEqual([
+    'source: rights',
+    'source: rights',
+    'source: increments',
+    'source: increments',
+  ]);
+  for (const {next} of missing) await database.exec(grantsIn(next!));
+  expect((await checksOf(desk)).filter(({ok}) => !ok)).toEqual([]);
+  await done(desk, 'sql', '--wait', 'BACKUP c');
+  await database.exec(`UPDATE billing.orders SET note = 'changed'; INSERT INTO billing.parts VALUES (2, '2026-06-06')`);
+  expect(await done(desk, 'sql', '--wait', 'BACKUP c INCREMENTAL')).not.toContain('all rows of');
+  expect(await done(desk, 'doctor')).toContain('for collection c');
+});
+
+test('each right that is missing is refused before an operation begins, with the statement that gives it', async () => {
+  const database = await databaseWith(
+    shop.replaceAll('minimal bkp', 'step bkp').replaceAll('Shop owner', 'Step owner'),
+  );
+  const desk = deskOf(database, 'step bkp');
+  await done(
+    desk,
+    'sql',
+    `CREATE BACKUP COLLECTION c (TABLE billing.orders, TABLE \`billing.Cards\`)
+      WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')`,
+  );
+  const seen: string[] = [];
+  for (;;) {
+    const result = await desk.bkp('sql', '--wait', 'BACKUP c');
+    if (result.status === 0) break;
+    expect(result).toMatchObject({status: 12});
+    const [message] = result.stderr.split('\n');
+    seen.push(message!.replace('bkp: ', ''));
+    const statements = grantsIn(result.stderr.replaceAll(/\n\s+/gu, ' '));
+    expect(statements, result.stderr).not.toBe('');
+    await database.exec(statements);
+    expect(seen.length).toBeLessThan(9);
+  }
+  expect(seen).toEqual([
+    'role "step bkp" may not read billing.orders, billing."Cards" (PRECONDITION_FAILED)',
+    'role "step bkp" may not create the schema _bkp, in which changes are logged (PRECONDITION_FAILED)',
+  ]);
+  expect(await done(desk, 'operation', 'list')).not.toContain('FAILED');
+});
+
+test('two roles share change tracking when the second one is a member of the first', async () => {
+  const database = await databaseWith(`CREATE TABLE one (id int PRIMARY KEY); CREATE TABLE two (id int PRIMARY KEY);
+    CREATE ROLE first_bkp SUPERUSER LOGIN; CREATE ROLE second_bkp LOGIN; CREATE ROLE app2; GRANT app2 TO second_bkp;
+    GRANT pg_read_all_data TO second_bkp; GRANT CREATE ON DATABASE test_3 TO second_bkp;
+    ALTER TABLE two OWNER TO app2; GRANT ALL ON SCHEMA public TO app2`);
+  const first = deskOf(database, 'first_bkp');
+  const second = deskOf(database, 'second_bkp');
+  await database.exec('ALTER ROLE first_bkp NOSUPERUSER BYPASSRLS; GRANT pg_read_all_data TO first_bkp');
+  await database.exec(`GRANT CREATE ON DATABASE test_3 TO first_bkp; CREATE ROLE app1; GRANT app1 TO first_bkp;
+    ALTER TABLE one OWNER TO app1`);
+  const collection = (table: string) =>
+    `CREATE BACKUP COLLECTION c (TABLE ${table}) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')`;
+  await done(first, 'sql', collection('public.one'));
+  await done(first, 'sql', '--wait', 'BACKUP c');
+  await done(second, 'sql', collection('public.two'));
+  const refused = await second.bkp('sql', '--wait', 'BACKUP c');
+  expect(refused.stderr).toContain('the schema _bkp, in which changes are logged, belongs to role first_bkp');
+  await database.exec(grantsIn(refused.stderr.replaceAll(/\n\s+/gu, ' ')));
+  await done(second, 'sql', '--wait', 'BACKUP c');
+  expect(
+    await database.rows(`(SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class
+        WHERE relnamespace = '_bkp'::regnamespace
+      UNION SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE pronamespace = '_bkp'::regnamespace)`),
+  ).toEqual(['(first_bkp)']);
+  await database.exec('INSERT INTO one VALUES (1); INSERT INTO two VALUES (1)');
+  for (const desk of [second, first]) {
+    await done(desk, 'sql', '--wait', 'BACKUP c INCREMENTAL');
+    await database.exec('UPDATE one SET id = id + 1; UPDATE two SET id = id + 1');
+    expect(await done(desk, 'sql', '--wait', 'BACKUP c INCREMENTAL')).not.toContain('all rows of');
+  }
+});
+
+test('tracking=scan only reads, with SELECT alone, and refuses increments at the statement', async () => {
+  const database = await databaseWith(`CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);
+    CREATE ROLE scanner LOGIN; GRANT SELECT ON t TO scanner`);
+  const {folder, port} = cluster();
+  const url = `postgres://scanner@/${database.name}?host=${encodeURIComponent(join(folder, 's'))}&port=${port}`;
+  const desk = deskOf(database, 'scanner', {BKP_SOURCE: `postgres::url=${url};tracking=scan`});
+  await done(
+    desk,
+    'sql',
+    "CREATE BACKUP COLLECTION c (TABLE t) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')",
+  );
+  const full = await done(desk, 'sql', '--wait', 'BACKUP c');
+  expect(full).toContain('no increment can follow this backup: the source has tracking=scan');
+  expect(await database.rows("(SELECT nspname FROM pg_namespace WHERE nspname = '_bkp')")).toEqual([]);
+  const refused = await desk.bkp('sql', '--wait', 'BACKUP c INCREMENTAL');
+  expect(refused).toMatchObject({
+    status: 12,
+    stderr: expect.stringContaining('no increment can be taken: the source has'),
+  });
+  await database.exec('INSERT INTO t VALUES (2)');
+  expect(await done(desk, 'sql', '--wait', 'BACKUP c INCREMENTAL OR FULL')).toContain('tracking=scan');
+  await done(desk, 'sql', '--wait', 'VERIFY c');
+  expect((await checksOf(desk)).find(({what}) => what === 'source: increments')).toMatchObject({
+    ok: true,
+    detail: expect.stringContaining('full backups only'),
+  });
+});
