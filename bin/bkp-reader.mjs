@@ -1,8 +1,21 @@
 #!/usr/bin/env node
-// Reads vaults of bkp without bkp: one file, no packages, Node.js 24.6 or newer. It was written from docs/format.md and
+// Reads vaults of bkp without bkp: one file, no packages, Node.js 24.7 or newer. It was written from docs/format.md and
 // shares no code with bkp, so that a fault of one is found by the other. It only reads the vault, and never replaces a
 // file. Slower than bkp; for the day on which nothing else is left.
 
+import {
+  argon2Sync,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  decapsulate,
+  diffieHellman,
+  hkdfSync,
+  timingSafeEqual,
+} from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -18,11 +31,13 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
 import {basename, dirname, join, resolve} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
+import {ReadStream} from 'node:tty';
 import {parseArgs} from 'node:util';
 import {zstdDecompressSync} from 'node:zlib';
 
@@ -35,6 +50,11 @@ const usage = `Usage: node bkp-reader.mjs STORE                          lists t
   --csv        tables of SQLite as CSV files in a folder instead
   --table T    only this table of a collection; may be repeated
   --optional   also those files of a database that bkp restores on request only
+
+  An encrypted vault needs one of:
+  --kit FILE             the recovery kit, as a text file; only its key is used
+  --password-file FILE   a file with the password, or with a key
+  Without them the password is BKP_PASSWORD, or is in the file BKP_PASSWORD_FILE, or is asked for on the terminal.
   --help`;
 
 /** A reason why something cannot be read or written, for the user. */
@@ -166,6 +186,10 @@ class Store {
     return readFileSync(this.path(key));
   }
 
+  size(key) {
+    return statSync(this.path(key)).size;
+  }
+
   /** The bytes from start to before end; a negative start counts from the end of the object. */
   getPart(key, start, end) {
     const file = openSync(this.path(key), 'r');
@@ -185,6 +209,399 @@ class Store {
     return readdirSync(this.path(key))
       .filter((name) => !name.startsWith('.bkp#') && name !== '.DS_Store')
       .sort();
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Encrypted vaults: primitives
+
+const tagLength = 16;
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+const equal = (a, b) => a.length === b.length && timingSafeEqual(a, b);
+
+function mac(key, ...parts) {
+  const hmac = createHmac('sha256', key);
+  for (const part of parts) hmac.update(part);
+  return hmac.digest();
+}
+
+function u32(value) {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+/** What can be derived in the vault with this id. */
+function derivations(vault) {
+  const salt = Buffer.from(vault, 'hex');
+  const derive = (secret, label, length = 32) =>
+    Buffer.from(hkdfSync('sha256', secret, salt, `bkp-1 ${label}`, length));
+  return {salt, derive, commit: (secret) => derive(secret, 'commitment')};
+}
+
+/** XAES-256-GCM, https://github.com/C2SP/C2SP/blob/main/XAES-256-GCM.md. @returns undefined if it does not open */
+function openXaes(key, nonce, sealed, aad) {
+  if (sealed.length < tagLength) return undefined;
+  const block = (bytes) => createCipheriv('aes-256-ecb', key, null).setAutoPadding(false).update(bytes);
+  const zero = block(Buffer.alloc(16));
+  const mask = Buffer.alloc(16);
+  for (let i = 0; i < 16; i++) mask[i] = (zero[i] << 1) | ((zero[i + 1] ?? 0) >> 7);
+  if (zero[0] >= 0x80) mask[15] ^= 0x87;
+  const half = (counter) => {
+    const bytes = Buffer.concat([Buffer.of(0, counter, 0x58, 0), nonce.subarray(0, 12)]);
+    return block(bytes.map((byte, i) => byte ^ mask[i]));
+  };
+  const options = {authTagLength: tagLength};
+  const cipher = createDecipheriv('aes-256-gcm', Buffer.concat([half(1), half(2)]), nonce.subarray(12), options);
+  cipher.setAAD(aad).setAuthTag(sealed.subarray(-tagLength));
+  const plain = cipher.update(sealed.subarray(0, -tagLength));
+  try {
+    cipher.final();
+    return plain;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The secret that X-Wing encapsulated for a seed, draft-connolly-cfrg-xwing-kem. */
+function decapsulateXWing(seed, encapsulated) {
+  const expanded = createHash('shake256', {outputLength: 96}).update(seed).digest();
+  // Keys are given to Node as DER: RFC 9935 for ML-KEM-768, RFC 8410 for X25519.
+  const secret = (head, raw) =>
+    createPrivateKey({key: Buffer.concat([Buffer.from(head, 'hex'), raw]), format: 'der', type: 'pkcs8'});
+  const kem = secret('3054020100300b060960864801650304040204428040', expanded.subarray(0, 64));
+  const curve = secret('302e020100300506032b656e04220420', expanded.subarray(64));
+  const own = createPublicKey(curve).export({format: 'der', type: 'spki'}).subarray(-32);
+  const other = encapsulated.subarray(1088);
+  const key = Buffer.concat([Buffer.from('302a300506032b656e032100', 'hex'), other]);
+  const publicKey = createPublicKey({key, format: 'der', type: 'spki'});
+  return createHash('sha3-256')
+    .update(decapsulate(kem, encapsulated.subarray(0, 1088)))
+    .update(diffieHellman({privateKey: curve, publicKey}))
+    .update(other)
+    .update(own)
+    .update('\\.//^\\')
+    .digest();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Encrypted vaults: secrets, slots and rings
+
+const keyMark = 'BKP-KEY1-';
+const base32Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+function base32(bytes) {
+  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  return bits
+    .match(/.{5}/g)
+    .map((five) => base32Alphabet[Number.parseInt(five, 2)])
+    .join('');
+}
+
+/** The first key in a text, as its bytes. */
+function keyIn(text) {
+  const upper = text.toUpperCase();
+  const start = upper.indexOf(keyMark);
+  if (start < 0) return undefined;
+  // People write 0 and 1 for the letters O and I.
+  const rest = upper
+    .slice(start + keyMark.length)
+    .replace(/[-\s]/g, '')
+    .replaceAll('0', 'O')
+    .replaceAll('1', 'I');
+  const code = rest.slice(0, 36);
+  if (!/^[A-Z2-7]{36}$/.test(code))
+    refuse(`the key is mistyped: after ${keyMark} it has nine groups of four characters`);
+  const bits = [...code.slice(0, 32)].map((c) => base32Alphabet.indexOf(c).toString(2).padStart(5, '0')).join('');
+  const bytes = Buffer.from(bits.match(/.{8}/g).map((eight) => Number.parseInt(eight, 2)));
+  const check = createHash('sha256').update('bkp-1 key').update(bytes).digest();
+  // 20 bits are a complete number of characters only of a multiple of 5 bytes.
+  if (base32(check.subarray(0, 5)).slice(0, 4) !== code.slice(32)) {
+    refuse('the key is mistyped: its last group does not belong to the others');
+  }
+  return bytes;
+}
+
+/** @returns {password: text} or {key: bytes} */
+function secretFrom(text) {
+  if (text === '') refuse('the password is empty');
+  if (text.trim().toUpperCase().startsWith(keyMark)) return {key: keyIn(text)};
+  return {password: text.normalize('NFC')};
+}
+
+function findSecret({kit, 'password-file': file}) {
+  const readText = (path) => readFileSync(path, 'utf8');
+  if (kit !== undefined)
+    return {key: keyIn(readText(kit)) ?? refuse(`${kit} contains no key: it begins with ${keyMark}`)};
+  const {BKP_PASSWORD: password, BKP_PASSWORD_FILE: fileOfEnvironment} = process.env;
+  if (file === undefined && password) return secretFrom(password);
+  const path = file ?? fileOfEnvironment;
+  if (path) return secretFrom(readText(path).replace(/\r?\n$/, ''));
+  return secretFrom(askForPassword());
+}
+
+/** Asks on the terminal, whatever standard input is, and shows nothing of what is typed. */
+function askForPassword() {
+  let terminal;
+  try {
+    terminal = openSync('/dev/tty', 'r+');
+  } catch {
+    refuse('the vault is encrypted: give --kit FILE or --password-file FILE, or set BKP_PASSWORD_FILE');
+  }
+  const stream = new ReadStream(openSync('/dev/tty', 'r+'));
+  stream.setRawMode(true);
+  try {
+    writeSync(terminal, 'Password of the vault (or a key): ');
+    const typed = [];
+    const byte = Buffer.alloc(1);
+    while (readSync(terminal, byte, 0, 1, null) === 1) {
+      const [code] = byte;
+      if (code === 3) refuse('interrupted');
+      if (code === 10 || code === 13 || code === 4) break;
+      if (code !== 8 && code !== 127) typed.push(code);
+      else {
+        // The last character, whose bytes after the first begin with the bits 10.
+        while (typed.length > 0 && (typed.at(-1) & 0xc0) === 0x80) typed.pop();
+        typed.pop();
+      }
+    }
+    return Buffer.from(typed).toString();
+  } finally {
+    stream.setRawMode(false);
+    stream.destroy();
+    writeSync(terminal, '\n');
+    closeSync(terminal);
+  }
+}
+
+/** A slot or a ring, from whichever of its two copies is intact. */
+function readKeyObject(store, name, check) {
+  let fault = 'it is missing';
+  for (const key of [`keys/${name}`, `keys/spare/${name}`]) {
+    if (!store.has(key)) continue;
+    try {
+      const {checksum, ...value} = JSON.parse(store.get(key).toString());
+      if (checksum !== sha256(JSON.stringify(value))) refuse('its checksum is wrong');
+      if (value.version !== 1) refuse('it was written by a newer bkp');
+      check(value);
+      return value;
+    } catch (error) {
+      fault = error.message;
+    }
+  }
+  return refuse(`keys/${name} cannot be used: ${fault}`);
+}
+
+const openPart = ({derive}, secret, what, sealed, aad) => {
+  const bytes = Buffer.from(sealed, 'base64');
+  return openXaes(derive(secret, what), bytes.subarray(0, 24), bytes.subarray(24), Buffer.from(`${what}\n${aad}`));
+};
+
+function kdfResult({password}, {name, memoryKiB: memory, passes, parallelism, salt}) {
+  const isUsual = memory >= 19456 && memory <= 1048576 && passes <= 16 && parallelism <= 16;
+  if (name !== 'argon2id' || !isUsual) refuse('a slot asks for an impossible derivation');
+  const nonce = Buffer.from(salt, 'hex');
+  return argon2Sync('argon2id', {message: password, nonce, memory, passes, parallelism, tagLength: 32});
+}
+
+/** Opens slots with one secret: equal derivations are done once. */
+function slotOpener(tools, secret) {
+  const derived = new Map();
+  const strengthen = (kdf) => {
+    const parameters = JSON.stringify(kdf);
+    if (!derived.has(parameters)) derived.set(parameters, kdfResult(secret, kdf));
+    return derived.get(parameters);
+  };
+  /** @returns undefined if the slot is another secret's */
+  return ({vault, id, kind, kdf, commitment, sealed}) => {
+    if (kind !== (secret.key === undefined ? 'password' : 'key')) return undefined;
+    const slotKey = tools.derive(secret.key ?? strengthen(kdf), `slot ${id}`);
+    if (!equal(tools.commit(slotKey), Buffer.from(commitment, 'hex'))) return undefined;
+    const aad = JSON.stringify({vault, id, kind, kdf: kdf ?? null, commitment});
+    const body = openPart(tools, slotKey, 'slot body', sealed, aad) ?? refuse(`keys/slots/${id} was changed`);
+    return {id, ...JSON.parse(body.toString())};
+  };
+}
+
+/** @returns the ring's body; throws if the ring was changed, or does not follow from the one that the slot knows */
+function openRing(tools, ring, slot) {
+  const {vault, generation, commitment, link, slots} = ring;
+  const what = `ring ${generation}`;
+  const place = slots.find(({id}) => id === slot.id);
+  const shared = decapsulateXWing(Buffer.from(slot.seed, 'hex'), Buffer.from(place.encapsulated, 'base64'));
+  const root = openPart(tools, shared, 'wrap', place.root, `${generation} ${slot.id}`) ?? refuse(`${what} was changed`);
+  const aad = JSON.stringify({vault, generation, commitment, link, slots});
+  const body = JSON.parse(openPart(tools, root, 'ring body', ring.body, aad) ?? refuse(`${what} was changed`));
+  const own = {root: root.toString('hex'), link, slots: sha256(JSON.stringify(slots))};
+  const links = [...body.history, own].map((each) => ({...each, root: Buffer.from(each.root, 'hex')}));
+  const forged = () => refuse(`${what} does not follow from the ring that the slot knows: someone else made it`);
+  if (links.length !== generation || !equal(tools.commit(root), Buffer.from(commitment, 'hex'))) forged();
+  const known = links[slot.generation - 1] ?? forged();
+  if (!equal(tools.commit(known.root), Buffer.from(slot.root, 'hex'))) forged();
+  for (const [i, each] of links.entries()) {
+    const key = tools.derive(links[Math.max(0, i - 1)].root, 'link');
+    const wanted = mac(key, u32(i + 1), tools.commit(each.root), Buffer.from(each.slots, 'hex'));
+    if (!equal(wanted, Buffer.from(each.link, 'hex'))) forged();
+  }
+  return body;
+}
+
+const ringNames = (store) =>
+  [...new Set([...store.names('keys/rings'), ...store.names('keys/spare/rings')])].filter((name) =>
+    /^\d{8}$/.test(name),
+  );
+
+/** The newest ring that can be read. An older one serves for what is older than the newest. */
+function readRing(store, id) {
+  for (const name of ringNames(store).sort().reverse()) {
+    try {
+      return readKeyObject(store, `rings/${name}`, ({vault, generation}) => {
+        if (id !== undefined && vault !== id) refuse('it belongs to another vault');
+        if (generation !== Number(name)) refuse('it belongs under another name');
+      });
+    } catch (error) {
+      warn(error.message);
+    }
+  }
+  return refuse(
+    'the keys of the encrypted vault are missing: nothing in it can be read without the objects below keys/',
+  );
+}
+
+/** @param id the vault's, as bkp.json has it; undefined if that is lost */
+function unlock(store, id, secret) {
+  const ring = readRing(store, id);
+  const {vault, slots} = ring;
+  const tools = derivations(vault);
+  const open = slotOpener(tools, secret);
+  let fault;
+  for (const {id: slotId} of slots) {
+    try {
+      const slot = open(
+        readKeyObject(store, `slots/${slotId}`, (found) => {
+          if (found.vault !== vault || found.id !== slotId) refuse('it belongs elsewhere');
+        }),
+      );
+      if (slot !== undefined) return new SealedStore(store, tools, openRing(tools, ring, slot));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      fault = error.message;
+    }
+  }
+  return refuse(fault ?? `this ${secret.key === undefined ? 'password' : 'key'} opens no slot of the vault`);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Encrypted vaults: what is in the store
+
+const frameLength = 16;
+const segmentLength = 32768;
+const namedFolder = '.backups/collections';
+
+function padded(n) {
+  if (n <= 256) return 256;
+  const e = Math.floor(Math.log2(n));
+  const step = 2 ** (e - Math.floor(Math.log2(e)) - 1);
+  return Math.ceil(n / step) * step;
+}
+
+/** The store of an encrypted vault, with the keys and the bytes of one without encryption. */
+class SealedStore {
+  constructor(store, {salt, derive}, {names, data, meta}) {
+    this.store = store;
+    this.salt = salt;
+    const ready = ({key}) => {
+      const secret = Buffer.from(key, 'hex');
+      const [id, encrypt] = [derive(secret, 'key id', 8), derive(secret, 'encrypt')];
+      return {id, encrypt, nonce: derive(secret, 'nonce')};
+    };
+    this.data = data.map(ready).reverse();
+    this.meta = meta.map(ready).reverse();
+    const nameKey = Buffer.from(names, 'hex');
+    this.nameCheck = derive(nameKey, 'name check');
+    this.nameEncrypt = derive(nameKey, 'name encrypt');
+  }
+
+  has(key) {
+    return this.store.has(this.#stored(key));
+  }
+
+  get(key) {
+    const bytes = this.store.get(this.#stored(key));
+    if (bytes.toString('latin1', 0, 4) !== 'BKPE') refuse(`${key} is not encrypted, but its vault is`);
+    const frame = bytes.subarray(0, frameLength);
+    if (frame[4] !== 1) refuse(`${key} was written by a newer bkp`);
+    const changed = () => refuse(`${key} does not open: it was changed, or belongs elsewhere`);
+    const {encrypt, nonce: nonceKey} = this.meta.find(({id}) => id.equals(frame.subarray(8))) ?? changed();
+    const bound = Buffer.concat([frame, this.salt, Buffer.from(key)]);
+    const nonce = bytes.subarray(16, 40);
+    const plain = (frame[5] === 1 ? openXaes(encrypt, nonce, bytes.subarray(40), bound) : undefined) ?? changed();
+    const boundLength = Buffer.alloc(8);
+    boundLength.writeBigUInt64LE(BigInt(bound.length));
+    if (!equal(mac(nonceKey, boundLength, bound, plain).subarray(0, 24), nonce)) changed();
+    const length = Number(plain.readBigUInt64LE());
+    if (padded(8 + length) !== plain.length) changed();
+    return plain.subarray(8, 8 + length);
+  }
+
+  /** Of a pack; everything else is read completely. */
+  getPart(key, start, end) {
+    const body = this.store.size(key) - frameLength;
+    const size = body - tagLength * Math.ceil(body / (segmentLength + tagLength));
+    const from = start < 0 ? size + start : start;
+    const to = Math.min(end ?? size, size);
+    if (from < 0 || from >= to) return Buffer.alloc(0);
+    const segments = [];
+    const first = Math.floor(from / segmentLength);
+    for (let i = first; i * segmentLength < to; i++) segments.push(this.#segment(key, i));
+    return Buffer.concat(segments).subarray(from - first * segmentLength, to - first * segmentLength);
+  }
+
+  #segment(key, number) {
+    const at = frameLength + number * (segmentLength + tagLength);
+    const sealed = this.store.getPart(key, at, at + segmentLength + tagLength);
+    for (const {id, encrypt, nonce} of this.data) {
+      const frame = Buffer.concat([Buffer.from('BKPE'), Buffer.of(1, 2, 0, 0), id]);
+      const bound = Buffer.concat([frame, this.salt, Buffer.from(key)]);
+      const shared = mac(nonce, Buffer.alloc(8, 0xff), bound).subarray(0, 20);
+      const plain = openXaes(encrypt, Buffer.concat([shared, u32(number)]), sealed, bound);
+      if (plain !== undefined) return plain;
+    }
+    return refuse('it does not open: it was changed');
+  }
+
+  names(key) {
+    if (key !== namedFolder) return this.store.names(this.#stored(key));
+    const names = [];
+    for (const first of this.store.names(namedFolder)) {
+      const rest = this.store.names(`${namedFolder}/${first}`).filter((part) => part.startsWith('~~'));
+      names.push(this.#shownName(first), ...rest.map((part) => this.#shownName(first + part.slice(2))));
+    }
+    return names.filter((name) => name !== undefined).sort();
+  }
+
+  #stored(key) {
+    if (!key.startsWith(`${namedFolder}/`)) return key;
+    const [name, ...rest] = key.slice(namedFolder.length + 1).split('/');
+    const plain = Buffer.alloc(32 * Math.ceil((name.length + 1) / 32));
+    plain.write(name, 'latin1');
+    const check = mac(this.nameCheck, plain).subarray(0, 16);
+    const text = `~${Buffer.concat([check, this.#cryptName(check, plain)]).toString('base64url')}`;
+    const hidden = text.length <= 200 ? text : `${text.slice(0, 200)}/~~${text.slice(200)}`;
+    return [namedFolder, hidden, ...rest].join('/');
+  }
+
+  #shownName(text) {
+    const bytes = Buffer.from(text.slice(1), 'base64url');
+    if (!text.startsWith('~') || bytes.length < 48) return undefined;
+    const check = bytes.subarray(0, 16);
+    const plain = this.#cryptName(check, bytes.subarray(16));
+    if (!equal(mac(this.nameCheck, plain).subarray(0, 16), check)) return undefined;
+    return plain.toString('latin1', 0, plain.indexOf(0));
+  }
+
+  #cryptName(check, bytes) {
+    return createCipheriv('aes-256-ctr', this.nameEncrypt, check).update(bytes);
   }
 }
 
@@ -613,19 +1030,25 @@ function backupsBelow(store, folder, isBackup) {
   return [...backups.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function openVault(folder) {
+function openVault(folder, options) {
   const store = new Store(folder);
+  let header;
   if (store.has('bkp.json')) {
-    let header;
     try {
       header = JSON.parse(store.get('bkp.json').toString());
     } catch {
       warn('bkp.json is damaged; nothing that a restore needs is in it');
     }
-    if (header !== undefined && header.encryption !== 'none') {
-      refuse(`the vault has an encryption that this reader does not know: ${header.encryption}`);
-    }
-  } else if (!store.has('packs')) refuse(`${folder} contains no vault of bkp`);
+  } else if (!store.has('packs') && !store.has('keys')) refuse(`${folder} contains no vault of bkp`);
+  const {id, encryption} = header ?? {};
+  // The header proves nothing: where there are keys, nothing is believed that they do not open.
+  if (encryption === 'bkp-1' || ringNames(store).length > 0) return unlock(store, id, findSecret(options));
+  if (encryption !== undefined && encryption !== 'none') {
+    refuse(`the vault has an encryption that this reader does not know: ${encryption}`);
+  }
+  if (options.kit !== undefined || options['password-file'] !== undefined) {
+    refuse('the vault is not encrypted: if it should be, someone replaced it; if not, leave the secret out');
+  }
   return store;
 }
 
@@ -1115,6 +1538,8 @@ function main() {
     csv: {type: 'boolean'},
     table: {type: 'string', multiple: true},
     optional: {type: 'boolean'},
+    kit: {type: 'string'},
+    'password-file': {type: 'string'},
     help: {type: 'boolean', short: 'h'},
   };
   let parsed;
@@ -1126,7 +1551,7 @@ function main() {
   const {values, positionals} = parsed;
   if (values.help === true) return console.log(usage);
   if (positionals.length < 1 || positionals.length > 2) refuse(`what should be read?\n\n${usage}`);
-  const store = openVault(positionals[0]);
+  const store = openVault(positionals[0], values);
   if (positionals.length === 1) list(store, positionals[0]);
   else restore(store, positionals[1], values);
 }

@@ -1,34 +1,13 @@
 import {createHash} from 'node:crypto';
-import {cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {join, relative, sep} from 'node:path';
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {contentOfDatabase} from '../fixtures/content.ts';
-import {read} from './run.ts';
+import {fixtureOf, fixturePath, folder, read, succeeds} from './run.ts';
 
 // bin/bkp-reader.mjs shares no code with bkp: it proves that docs/format.md says what bkp writes.
 
-const fixture = (name: string) => join(import.meta.dirname, '..', 'fixtures', name);
-const fixtures = ['vault-1', 'vault-2'].map((name) => ({
-  name,
-  store: join(fixture(name), 'store'),
-  content: JSON.parse(readFileSync(join(fixture(name), 'content.json'), 'utf8')) as {
-    backups: Record<string, {tables: unknown}>;
-    databases: Record<string, {files: Record<string, string>}>;
-  },
-}));
-
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), 'bkp-reader-'));
-  onTestFinished(() => rmSync(path, {recursive: true, force: true}));
-  return path;
-}
-
-const succeeds = (...args: string[]) => {
-  const run = read(...args);
-  expect(run, run.stderr).toMatchObject({status: 0});
-  return run;
-};
+const fixtures = ['vault-1', 'vault-2'].map(fixtureOf);
 
 const backups = fixtures.flatMap(({name, store, content}) =>
   Object.keys(content.backups).map((backup) => ({name, backup, store, wanted: content.backups[backup]!.tables})),
@@ -112,7 +91,7 @@ test.each([
   [['shop/20200101000000Z_full'], 'there is no backup 20200101000000Z_full: there are 20261127'],
   [['nothing'], 'the vault contains no collection or database nothing: it has shop'],
   [['shop', '--table', 'nothing'], 'the backup has no table nothing: it has customers, orders'],
-  [['shop', '--to', fixture('vault-2')], 'exists already, and nothing is replaced: name another place with --to'],
+  [['shop', '--to', fixturePath('vault-2')], 'exists already, and nothing is replaced: name another place with --to'],
   [['shop', '--no-such-option'], 'Usage: node bkp-reader.mjs STORE'],
 ])('%j is refused with the reason', (args, message) => {
   expect(read(fixtures[1]!.store, ...args)).toMatchObject({

@@ -1,0 +1,141 @@
+import {cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, test} from 'vitest';
+import {contentOfDatabase} from '../fixtures/content.ts';
+import {writeSealedCopy} from '../fixtures/sealed-copy.ts';
+import {kitCode, password, removedCode} from '../fixtures/secrets.ts';
+import {fixtureOf, folder, read, readWith, succeeds} from './run.ts';
+
+const {store, content} = fixtureOf('vault-3');
+
+function fileWith(text: string): string {
+  const path = join(folder(), 'secret.txt');
+  writeFileSync(path, text);
+  return path;
+}
+
+/** As a kit may look that was printed, and typed again: the key on two lines, in small letters. */
+const kit = () =>
+  fileWith(`Recovery kit\n\n  Key: ${kitCode.slice(0, 28).toLowerCase()}\n       ${kitCode.slice(28)}\n\nThe end\n`);
+
+function copyOf(original: string): string {
+  const copy = join(folder(), 'store');
+  cpSync(original, copy, {recursive: true});
+  return copy;
+}
+
+test.each(Object.keys(content.backups))('%s of vault-3 is restored with the kit, without bkp', (backup) => {
+  const target = join(folder(), 'restored.db');
+  succeeds(store, backup, '--to', target, '--kit', kit());
+  expect(contentOfDatabase(target)).toEqual(content.backups[backup]!.tables);
+});
+
+test('a database backup is restored with the kit, without bkp', () => {
+  const target = join(folder(), 'restored');
+  succeeds(store, 'calm-river-otter', '--to', target, '--kit', kit());
+  expect(contentOfDatabase(join(target, 'main.db'))).toMatchObject({customers: {rows: 3000}});
+});
+
+test('a password opens the vault, from a file or from the environment', () => {
+  const wanted = {status: 0, stdout: expect.stringContaining('collection shop')};
+  expect(read(store, '--password-file', fileWith(`${password}\n`))).toMatchObject(wanted);
+  expect(readWith({BKP_PASSWORD: password.normalize('NFD')}, store)).toMatchObject(wanted);
+  expect(readWith({BKP_PASSWORD_FILE: fileWith(kitCode)}, store)).toMatchObject(wanted);
+});
+
+test.each(['vault-1', 'vault-2'])('everything in %s is read if it is encrypted', async (name) => {
+  const {store: plain, content: wanted} = fixtureOf(name);
+  const sealed = join(folder(), 'store');
+  await writeSealedCopy(plain, sealed);
+  expect(succeeds(sealed, '--kit', kit()).stdout).toBe(succeeds(plain).stdout);
+  const backup = Object.keys(wanted.backups).at(-1)!;
+  const target = join(folder(), 'restored.db');
+  succeeds(sealed, backup, '--to', target, '--kit', kit());
+  expect(contentOfDatabase(target)).toEqual(wanted.backups[backup]!.tables);
+});
+
+test.each([
+  ['a wrong password', 'no password of it', 'this password opens no slot of the vault'],
+  ['a removed key', removedCode, 'this key opens no slot of the vault'],
+  ['a mistyped key', kitCode.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')), 'its last group does not belong to'],
+  ['a key that is cut', kitCode.slice(0, -5), 'it has nine groups of four characters'],
+  ['an empty password', '\n', 'the password is empty'],
+])('%s is refused with the reason', (_, secret, message) => {
+  expect(read(store, '--password-file', fileWith(secret))).toMatchObject({
+    status: 1,
+    stdout: '',
+    stderr: expect.stringContaining(message),
+  });
+});
+
+test('a kit without a key, and a secret for a vault without encryption, are refused', () => {
+  expect(read(store, '--kit', fileWith('nothing')).stderr).toContain('contains no key: it begins with BKP-KEY1-');
+  expect(read(fixtureOf('vault-2').store, '--kit', kit()).stderr).toContain('the vault is not encrypted');
+});
+
+test('neither the header, nor one copy of each key object, nor the index is needed', () => {
+  const copy = copyOf(store);
+  rmSync(join(copy, 'bkp.json'));
+  rmSync(join(copy, 'index'), {recursive: true});
+  rmSync(join(copy, 'keys/rings'), {recursive: true});
+  for (const slot of readdirSync(join(copy, 'keys/spare/slots')))
+    writeFileSync(join(copy, 'keys/spare/slots', slot), '{}');
+  const target = join(folder(), 'restored.db');
+  succeeds(copy, 'shop', '--to', target, '--kit', kit());
+  expect(contentOfDatabase(target)).toEqual(content.backups['shop/20261127180900Z_incremental']!.tables);
+});
+
+test('a vault whose header claims that it is not encrypted is read as the encrypted one that it is', () => {
+  const copy = copyOf(store);
+  const header = JSON.parse(readFileSync(join(store, 'bkp.json'), 'utf8'));
+  writeFileSync(join(copy, 'bkp.json'), JSON.stringify({...header, encryption: 'none'}));
+  expect(succeeds(copy, '--kit', kit()).stdout).toContain('collection shop');
+  expect(read(copy, '--password-file', fileWith('x')).stdout).toBe('');
+});
+
+test('an object that was exchanged for another one, or for one in plain, is refused', () => {
+  const copy = copyOf(store);
+  const backups = join(copy, '.backups/collections');
+  const shop = join(
+    backups,
+    readdirSync(backups).find((name) => readdirSync(join(backups, name)).includes('20261127180200Z_full'))!,
+  );
+  const [full, increment] = ['20261127180200Z_full', '20261127180900Z_incremental'].map((name) => join(shop, name));
+  cpSync(join(full!, 'manifest'), join(increment!, 'manifest'));
+  expect(read(copy, 'shop/20261127180900Z_incremental', '--kit', kit()).stderr).toMatch(/it was changed, or belongs/);
+  const plain = fixtureOf('vault-2').store;
+  cpSync(join(plain, '.backups/collections/shop/20261127120200Z_full/manifest'), join(full!, 'manifest'));
+  expect(read(copy, 'shop/20261127180200Z_full', '--kit', kit()).stderr).toMatch(/is not encrypted, but its vault is/);
+});
+
+test('packs that were exchanged, cut or changed are found, and nothing is left at the place', () => {
+  const copy = copyOf(store);
+  const packs = readdirSync(join(copy, 'packs'), {recursive: true, encoding: 'utf8'})
+    .map((name) => join(copy, 'packs', name))
+    .filter((path) => statSync(path).isFile());
+  expect(packs).toHaveLength(4);
+  renameSync(packs[0]!, join(copy, 'held'));
+  cpSync(packs[1]!, packs[0]!);
+  renameSync(join(copy, 'held'), packs[1]!);
+  writeFileSync(packs[2]!, readFileSync(packs[2]!).subarray(0, -20));
+  const bytes = readFileSync(packs[3]!);
+  bytes[100]! ^= 1;
+  writeFileSync(packs[3]!, bytes);
+  const target = join(folder(), 'restored.db');
+  expect(read(copy, 'shop', '--to', target, '--kit', kit())).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/bkp-reader: chunk [0-9a-f]{64} cannot be read from packs.*it was changed/),
+  });
+  expect(existsSync(target)).toBe(false);
+});
+
+test('a ring that someone made who had no secret is refused, and so is that of another vault', async () => {
+  const other = join(folder(), 'other');
+  await writeSealedCopy(fixtureOf('vault-2').store, other);
+  const copy = copyOf(store);
+  for (const place of ['keys/rings', 'keys/spare/rings']) {
+    rmSync(join(copy, place), {recursive: true});
+    cpSync(join(other, place), join(copy, place), {recursive: true});
+  }
+  expect(read(copy, '--kit', kit())).toMatchObject({status: 1, stderr: expect.stringContaining('another vault')});
+});
