@@ -16,6 +16,7 @@ import {
 import {type MergeMode, openSource, type WantedTable} from '../../src/sources/index.ts';
 import {openDirectoryStore, type Store} from '../../src/stores/index.ts';
 import {type Host, openVault, thisHost, type Vault} from '../../src/vault/index.ts';
+import {encryptionForTests} from '../vault/helpers.ts';
 import {asRows} from './as-rows.ts';
 
 /**
@@ -67,7 +68,13 @@ export function inProcess(place: {
   const vault = async <T>(use: (vault: Vault) => Promise<T>): Promise<T> => {
     const store = await openPlace();
     const {host, end} = pieceOfWork();
-    const opened = await openVault({store: place.store?.(store) ?? store, create: true, compressionLevel: 1, host});
+    const opened = await openVault({
+      store: place.store?.(store) ?? store,
+      create: true,
+      compressionLevel: 1,
+      host,
+      encryption: encryptionForTests(),
+    });
     try {
       return await use(opened);
     } finally {

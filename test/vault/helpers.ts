@@ -1,6 +1,6 @@
 import {createHash} from 'node:crypto';
-import type {ObjectFacts, Store} from '../../src/stores/index.ts';
-import {openMemoryStore} from '../../src/stores/index.ts';
+import {test} from 'vitest';
+import {type MemoryStoreOptions, type ObjectFacts, openMemoryStore, type Store} from '../../src/stores/index.ts';
 import {
   type Clock,
   createKeys,
@@ -16,6 +16,7 @@ import {
   type VaultEncryption,
   type VaultOptions,
 } from '../../src/vault/index.ts';
+import {sealedForTests} from './sealed-for-tests.ts';
 
 /** Bytes that do not compress, the same for the same seed. */
 export function noise(sizeBytes: number, seed: number): Buffer {
@@ -85,10 +86,7 @@ export function fakeHost(pid: number, space: string | null = 'boot-1/pids-1'): H
 }
 
 export const open = (store: Store, options: Partial<VaultOptions> = {}): Promise<Vault> =>
-  openVault({store, create: true, ...(isEncrypted ? {encryption: encryptedWith(testKey)} : {}), ...options});
-
-/** With `BKP_TEST_ENCRYPTED=1` the tests of the vault open encrypted ones, for a run by hand. */
-const isEncrypted = process.env.BKP_TEST_ENCRYPTED === '1';
+  openVault({store, create: true, ...options});
 
 /** A key, so that no test waits for the derivation of a password. */
 export const testKey: Secret = {kind: 'key', bytes: Buffer.alloc(20, 7)};
@@ -100,7 +98,22 @@ export const encryptedWith = (secret: Secret, pin?: RingPin): VaultEncryption =>
   create: async (store, vault) => (await createKeys({store, nowMs: 0}, vault, {secret, label: 'test'})).ring.keys,
 });
 
-export const newStore = () => openMemoryStore();
+/**
+ * A store in memory. With `BKP_TEST_ENCRYPTED=1` it seals what it holds, below all that tests put around it: then
+ * what tests say of a vault holds for an encrypted one as well.
+ */
+export const newStore = (options?: MemoryStoreOptions): Store => {
+  const inner = openMemoryStore(options);
+  return isEncrypted ? sealedForTests(inner) : inner;
+};
+
+const isEncrypted = process.env.BKP_TEST_ENCRYPTED === '1';
+
+/** A test of exact sizes or requests, which encryption changes. */
+export const testPlain = test.skipIf(isEncrypted);
+
+/** With `BKP_TEST_ENCRYPTED=1`, for {@link openVault}: really encrypted vaults in real folders. */
+export const encryptionForTests = () => (isEncrypted ? encryptedWith(testKey) : undefined);
 
 /** A copy of the store, to repeat something from the same state. */
 export async function copyOf(store: Store): Promise<Store> {

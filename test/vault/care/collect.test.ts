@@ -2,7 +2,19 @@ import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {openMemoryStore} from '../../../src/stores/index.ts';
 import type {Recipe, Vault} from '../../../src/vault/index.ts';
-import {backup, changed, fakeClock, findings, keysOf, manifestKey, newStore, noise, open, readAll} from '../helpers.ts';
+import {
+  backup,
+  changed,
+  fakeClock,
+  findings,
+  keysOf,
+  manifestKey,
+  newStore,
+  noise,
+  open,
+  readAll,
+  testPlain,
+} from '../helpers.ts';
 
 async function collect(vault: Vault, ...names: string[]) {
   const collector = await vault.collector({purpose: 'cleanup'});
@@ -45,7 +57,7 @@ test('a base stays as long as a difference to it does', async () => {
   expect(await vault.storedBytes([two])).toBeGreaterThan(50_000);
 });
 
-test('many small packs are merged, and so are their indexes', async () => {
+testPlain('many small packs are merged, and so are their indexes', async () => {
   const store = newStore();
   const vault = await open(store);
   const recipes: Recipe[] = [];

@@ -15,6 +15,7 @@ import {
   open,
   readAll,
   serverStore,
+  testPlain,
 } from '../helpers.ts';
 
 let folder: string;
@@ -51,7 +52,7 @@ async function look(store: ReturnType<typeof serverStore>, file = cacheFile) {
   return {found, reads: store.reads.filter((key) => key !== 'bkp.json')};
 }
 
-test('an object is not fetched again while the store shows the same version', async () => {
+testPlain('an object is not fetched again while the store shows the same version', async () => {
   const {store} = await make();
   const first = await look(store);
   expect(first.reads).toEqual([documentKey, manifestKey('one')]);
@@ -59,7 +60,7 @@ test('an object is not fetched again while the store shows the same version', as
   expect(await look(store)).toEqual({found: first.found, reads: []});
 });
 
-test('an object with another version is fetched', async () => {
+testPlain('an object with another version is fetched', async () => {
   const {store} = await make();
   await look(store);
   await store.put(documentKey, await sealDocument({name: 'shoq'}));
@@ -68,7 +69,7 @@ test('an object with another version is fetched', async () => {
   expect(again.found).toMatchObject([{name: 'shoq'}, {kind: 'test'}]);
 });
 
-test('an object that this home wrote is not fetched', async () => {
+testPlain('an object that this home wrote is not fetched', async () => {
   const store = serverStore();
   const vault = await open(store, {cacheFile});
   await backup(vault, 'first', [{bytes: noise(5000, 1)}]);

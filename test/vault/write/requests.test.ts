@@ -5,7 +5,18 @@ import {afterEach, beforeEach, expect, test} from 'vitest';
 import type {Store} from '../../../src/stores/index.ts';
 import type {Recipe, Vault} from '../../../src/vault/index.ts';
 import {faultyStore} from '../../helpers/faulty-store.ts';
-import {backup, changed, manifestKey, manifestOf, newStore, noise, open, readAll, serverStore} from '../helpers.ts';
+import {
+  backup,
+  changed,
+  manifestKey,
+  manifestOf,
+  newStore,
+  noise,
+  open,
+  readAll,
+  serverStore,
+  testPlain,
+} from '../helpers.ts';
 
 // On a server each call is a request, which costs money and time. These tests list the calls of common operations.
 
@@ -69,12 +80,12 @@ async function increment(vault: Vault, parent: Recipe): Promise<void> {
   await writer.close();
 }
 
-test('a statement that reads a collection makes two requests', async () => {
+testPlain('a statement that reads a collection makes two requests', async () => {
   const {store} = await make();
   expect(await calls(store, readFolder)).toEqual(['get bkp.json', `list ${prefix}`]);
 });
 
-test('an increment makes thirteen requests', async () => {
+testPlain('an increment makes thirteen requests', async () => {
   const {store, parent} = await make();
   expect(await calls(store, (vault) => increment(vault, parent))).toEqual([
     'get bkp.json',
@@ -93,7 +104,7 @@ test('an increment makes thirteen requests', async () => {
   ]);
 });
 
-test('a second increment right after the first fetches nothing that the first wrote', async () => {
+testPlain('a second increment right after the first fetches nothing that the first wrote', async () => {
   const {store, parent} = await make();
   await calls(store, (vault) => increment(vault, parent));
   const next = async (vault: Vault) => {
