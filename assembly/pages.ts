@@ -5,6 +5,6 @@ export {setFile} from './pages/leaf';
 export {lastAt, lastQualifies, marksEnd} from './pages/marks';
 export {fault} from './pages/outcome';
 export {outputEnd, records} from './pages/output';
-export {addContent, beginContent, contentHigh, contentLow} from './pages/content';
+export {addContent, beginContent, contentHigh, contentLow, hasOddKey} from './pages/content';
 export {checkedRecords, firstRowid, lastRowid} from './pages/check-records';
 export {layOut, leafCount, linkCount, pageCount, setUpLayout} from './pages/lay-out';

@@ -10,6 +10,8 @@ import {readVarint, varintEnd} from '../varint';
 /** Sums of the two halves of the rows' hashes. */
 export let contentLow: u64 = 0;
 export let contentHigh: u64 = 0;
+/** Whether a key has a value of a type that its column would store as another one (`isNumberKey`, `isTextKey`). */
+export let hasOddKey: bool = false;
 
 /** Where the plan is; 0: nothing is hashed. */
 let plan: usize = 0;
@@ -20,6 +22,9 @@ let startsWithRowid: bool = false;
 const columnBytes: usize = 16;
 const isReal: u32 = 1;
 const isRowid: u32 = 2;
+/** Of a key: a text is odd, or a number is. */
+const isNumberKey: u32 = 4;
+const isTextKey: u32 = 8;
 
 /**
  * @param planAt 16 bytes for each column of a complete record: u32 flags; u32 serial type of the value that a record
@@ -32,6 +37,7 @@ export function beginContent(planAt: usize, columnCount: u32, withRowid: bool): 
   startsWithRowid = withRowid;
   contentLow = 0;
   contentHigh = 0;
+  hasOddKey = false;
 }
 
 const tagNull: u64 = 0x9ae16a3b2f90404f;
@@ -79,6 +85,7 @@ function addRow(payload: usize, rowid: i64): void {
     }
     // The length is part of the hash, so that what follows a value is never taken for a part of it.
     const bytes = ((type - 12) >> 1) as usize;
+    if (type & 1 && load<u32>(column) & isNumberKey) hasOddKey = true;
     const mixed = mixLow(low, (bytes as u64) + (type & 1 ? tagText : tagBlob));
     low = high;
     high = mixed;
@@ -104,6 +111,7 @@ function wordOf(type: u32, at: usize, flags: u32, rowid: i64): u64 {
   // Usually a NULL is in the record.
   if (flags & isRowid) return (rowid as u64) + tagInteger;
   if (type == 0 || type > 9) return tagNull;
+  if (flags & isTextKey) hasOddKey = true;
   const stored = bswap<u64>(load<u64>(at));
   if (type == 7) {
     const real = reinterpret<f64>(stored);

@@ -213,6 +213,12 @@ const refused: Record<string, Way & {reason: RegExp; tracked?: true}> = {
     reason: /another type than its columns store/,
     tracked: true,
   },
+  'a real key that holds text like numbers, from before an edit, WITHOUT ROWID': {
+    schema: `CREATE TABLE t (a, k BLOB, PRIMARY KEY (a, k)) WITHOUT ROWID; INSERT INTO t VALUES (1, 'x'), (2, '5')`,
+    edit: {t: 'CREATE TABLE t (a, k REAL, PRIMARY KEY (a, k)) WITHOUT ROWID'},
+    reason: /another type than its columns store/,
+    tracked: true,
+  },
   'a numeric key that holds text like numbers, from before an edit': {
     schema: `CREATE TABLE t (k TEXT PRIMARY KEY); INSERT INTO t VALUES ('x'), ('1e1')`,
     edit: {t: 'CREATE TABLE t (k NUMERIC PRIMARY KEY)'},
@@ -230,10 +236,12 @@ describe('is refused when it is backed up', () => {
         expect(facts).toMatchObject({state: 'unsupported', reason: expect.stringMatching(way.reason)});
         return;
       }
-      await expect(full(database, ['t'])).rejects.toMatchObject({
-        code: 'UNSUPPORTED',
-        cause: expect.stringMatching(way.reason),
-      });
+      for (const form of [undefined, 'rows'] as const) {
+        await expect(full(database, ['t'], undefined, form), form).rejects.toMatchObject({
+          code: 'UNSUPPORTED',
+          cause: expect.stringMatching(way.reason),
+        });
+      }
       await expectBack(database, await takeFull(database.source, {tables: ['t']}), {...way, told: /|value in t/});
     });
   }

@@ -24,6 +24,7 @@ export type Extraction = {
   lastQualifies: boolean;
   lastAt: number;
   content: ContentSum | undefined;
+  hasOddKey: boolean;
 };
 
 /** Extracts the records of runs into slots of its memory, one run at a time. */
@@ -64,7 +65,7 @@ export class Extractor {
     if (this.#bytes.length < outputOf(slot + 1)) this.#bytes = new Uint8Array(this.#memory.buffer);
     this.#beginContent(run.content);
     const next = run.kind === 'rowid' ? this.#rowids(run, slot) : this.#keys(run, slot);
-    const {outputEnd, records, marksEnd, lastQualifies, lastAt, contentLow, contentHigh} = this.#module;
+    const {outputEnd, records, marksEnd, lastQualifies, lastAt, contentLow, contentHigh, hasOddKey} = this.#module;
     return {
       bytes: (outputEnd.value >>> 0) - outputOf(slot),
       records: records.value,
@@ -73,6 +74,7 @@ export class Extractor {
       lastQualifies: lastQualifies.value === 1,
       lastAt: lastAt.value,
       content: run.content && {low: BigInt.asUintN(64, contentLow.value), high: BigInt.asUintN(64, contentHigh.value)},
+      hasOddKey: hasOddKey.value === 1,
     };
   }
 

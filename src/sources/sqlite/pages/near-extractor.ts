@@ -14,11 +14,12 @@ export class NearExtractor implements PageExtractor {
   }
 
   async extract(run: RowidRun | KeyRun): Promise<Extracted> {
-    const {bytes: length, records, next, marks, lastQualifies, lastAt, content} = this.#extractor.extract(run, 0);
+    const extraction = this.#extractor.extract(run, 0);
+    const {bytes: length, records, next, marks, lastQualifies, lastAt, content, hasOddKey} = extraction;
     const {buffer} = this.#memory;
     // The next extraction uses the same memory.
     const bytes = new Uint8Array(new Uint8Array(buffer, outputOf(0), length));
-    const output = {bytes, records, next, content, release: releaseOf(bytes)};
+    const output = {bytes, records, next, content, hasOddKey, release: releaseOf(bytes)};
     if (run.kind === 'rowid') return output;
     return {
       ...output,

@@ -83,6 +83,8 @@ export type Extracted = {
   lastAt?: number | undefined;
   /** Of the records here; undefined if the run has no plan of it. */
   content?: ContentSum | undefined;
+  /** Whether a key has a value that its column would store as another type; false if the run has no plan. */
+  hasOddKey: boolean;
   /** To be called once, when the bytes are no longer needed: their memory is used again. */
   release(): void;
 };

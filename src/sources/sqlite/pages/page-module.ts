@@ -14,6 +14,8 @@ export type PageModule = {
   /** Signed, as WebAssembly passes numbers of 64 bits. */
   readonly contentLow: {value: bigint};
   readonly contentHigh: {value: bigint};
+  /** 0 or 1. */
+  readonly hasOddKey: {value: number};
   readonly stoppedAt: {value: number};
   readonly fault: {value: number};
   readonly outputEnd: {value: number};

@@ -96,8 +96,9 @@ class PageThread {
   }
 
   #extracted(run: RowidRun | KeyRun, slot: number, extraction: Extraction): Omit<Extracted, 'release'> {
-    const {bytes, records, next, marks, lastQualifies, lastAt, content} = extraction;
-    const output = {bytes: new Uint8Array(this.#memory.buffer, outputOf(slot), bytes), records, next, content};
+    const {bytes, records, next, marks, lastQualifies, lastAt, content, hasOddKey} = extraction;
+    const taken = new Uint8Array(this.#memory.buffer, outputOf(slot), bytes);
+    const output = {bytes: taken, records, next, content, hasOddKey};
     if (run.kind === 'rowid') return output;
     return {
       ...output,

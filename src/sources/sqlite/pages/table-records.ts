@@ -22,6 +22,8 @@ export type TableRecordsOptions = {
   ahead: number;
   /** The rows of the table by SQLite's own count; may need a scan. */
   countRows: () => number;
+  /** Called when a key has a value that its column would store as another type. @throws BkpError if it may not */
+  onOddKey: () => void;
 };
 
 /** The records of a table's trees, which are read one after the other. */
@@ -65,7 +67,7 @@ export class TableRecords {
     let isDone = false;
     try {
       yield* stream;
-      if (stream === this.#streams[0]) this.#isOwnRead = true;
+      if (stream === this.#streams[0]) this.#endOwn(stream);
       if (stream === this.#streams.at(-1)) this.#compareCounts();
       isDone = true;
     } catch (error) {
@@ -74,6 +76,11 @@ export class TableRecords {
       // The caller takes no tree of this table any more.
       if (!isDone) await Promise.all(this.#streams.map((one) => one.abandon()));
     }
+  }
+
+  #endOwn(own: TreeStream): void {
+    if (own.hasOddKey) this.#options.onOddKey();
+    this.#isOwnRead = true;
   }
 
   /** A leaf that was left out, or read twice, shows in the number of records. */

@@ -27,6 +27,8 @@ export abstract class TreeStream<Run extends RowidRun | KeyRun = RowidRun | KeyR
   records = 0;
   /** Likewise; undefined if it was not asked for. */
   content: ContentSum | undefined;
+  /** Likewise. See `Extracted`. */
+  hasOddKey = false;
   #runs: Promise<RunsAhead<Run>> | undefined;
 
   constructor(options: TreeOptions) {
@@ -60,7 +62,8 @@ export abstract class TreeStream<Run extends RowidRun | KeyRun = RowidRun | KeyR
   }
 
   /** To be called for each extraction. */
-  protected take({content}: Extracted): void {
+  protected take({content, hasOddKey}: Extracted): void {
+    this.hasOddKey ||= hasOddKey;
     if (content !== undefined) this.content = sumOf(this.content!, content);
   }
 

@@ -15,7 +15,7 @@ export type ContentPlan = {
 export const mostPlanBytes = 64 * 1024;
 
 const columnBytes = 16;
-const flags = {real: 1, rowid: 2};
+const flags = {real: 1, rowid: 2, numberKey: 4, textKey: 8};
 /** What the module may read beyond a value. */
 const slack = 16;
 
@@ -32,13 +32,20 @@ export function contentPlan(connection: Connection, table: Table): ContentPlan |
   for (const [position, column] of columns.entries()) {
     const value = values[position]!;
     const flag = column.name === rowid ? flags.rowid : affinity(table, column) === 'REAL' ? flags.real : 0;
-    bytes.writeUInt32LE(flag, position * columnBytes);
+    bytes.writeUInt32LE(flag | keyFlag(table, column), position * columnBytes);
     bytes.writeUInt32LE(serialType(value), position * columnBytes + 4);
     bytes.writeUInt32LE(at, position * columnBytes + 8);
     bytes.set(value.bytes, at);
     at += value.bytes.length;
   }
   return {columns: columns.length, withRowid: key.kind === 'rowid' && rowid === undefined, bytes};
+}
+
+/** Which values of a key `requireKeyTypes` must see. */
+function keyFlag(table: Table, column: Column): number {
+  if (table.key.kind === 'rowid' || table.key.parts.every((part) => part.column !== column.name)) return 0;
+  const stored = affinity(table, column);
+  return stored === 'BLOB' ? 0 : stored === 'TEXT' ? flags.textKey : flags.numberKey;
 }
 
 /** In the order of a record: WITHOUT ROWID, the key comes first. */

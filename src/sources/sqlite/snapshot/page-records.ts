@@ -49,15 +49,21 @@ export class PageRecords {
   }
 
   /**
+   * @param options.requireKeys a query of the table; called if its records have such keys, or cannot show it
    * @returns why the table's records cannot be taken, if so: the end of a sentence
-   * @throws BkpError `SOURCE_DAMAGED`
+   * @throws BkpError `SOURCE_DAMAGED`, and what `requireKeys` throws
    */
-  async base(table: Table, previous: ReadonlyMap<string, Cuts> | undefined): Promise<Records | {reason: string}> {
+  async base(
+    table: Table,
+    {previous, requireKeys}: {previous: ReadonlyMap<string, Cuts> | undefined; requireKeys: () => void},
+  ): Promise<Records | {reason: string}> {
     const trees = await this.#trees(table);
     if ('reason' in trees) return trees;
     if (this.#taken.has(table.name)) return {reason: 'its records were taken from this snapshot already'};
     const {files} = await this.#files();
     this.#extractor ??= this.#openExtractor(files);
+    const content = contentPlan(this.#reading.connection, table);
+    if (content === undefined) requireKeys();
     const records = new TableRecords({
       path: this.#path,
       table: table.name,
@@ -66,8 +72,9 @@ export class PageRecords {
       trees,
       previous,
       ahead: this.#threads * aheadPerThread,
-      content: contentPlan(this.#reading.connection, table),
+      content,
       countRows: () => this.#reading.connection.number(`SELECT count(*) FROM main.${quoteName(table.name)}`),
+      onOddKey: requireKeys,
     });
     this.#taken.set(table.name, records);
     return {form: 'records', trees: records.trees()};

@@ -67,7 +67,9 @@ export function requireDistinctKeys(connection: Connection, {name, key, withoutR
 
 /**
  * A key is logged, compared and found as its column would store it. A column whose type was changed by an edit
- * of the schema can hold values that it would store differently today: '5' in an INTEGER, 5 in a TEXT.
+ * of the schema can hold values that it would store differently today: '5' in an INTEGER, 5 in a TEXT. The query reads
+ * the whole key, half a second for 5 million rows, so it runs only if the records of the table have such a value
+ * (assembly/pages/content.ts), or are not read.
  * @throws BkpError `UNSUPPORTED`
  */
 export function requireKeyTypes(connection: Connection, table: Table): void {

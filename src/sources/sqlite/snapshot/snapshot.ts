@@ -79,7 +79,10 @@ async function tryToOpen(path: string, options: SnapshotOptions): Promise<Snapsh
         requireDistinctKeys(connection, table);
     }
     if (omitIndexes) reportOmitted(tables, notice);
-    return new SqliteSnapshot(reading, tables, {...options, writtenBy, mark: marked?.mark, allRows});
+    // A table that continues had keys of the right types when it began, and its columns are still the same.
+    const begins = ({name}: Table) => options.since === undefined || allRows.has(name);
+    const keysToCheck = track === undefined ? [] : tracked.filter(begins).map(({name}) => name);
+    return new SqliteSnapshot(reading, tables, {...options, writtenBy, mark: marked?.mark, allRows, keysToCheck});
   } catch (error) {
     reading.close();
     throw error;
@@ -104,10 +107,6 @@ function markTables(
   for (const table of tables) requireTrackable(table);
   // Before tracking is repaired: what was missing until now is why all rows are taken.
   const allRows = whyTablesBegin(writer, tables, options);
-  for (const table of tables) {
-    // A table that continues had these keys when it began, and its columns are still the same.
-    if (options.since === undefined || allRows.has(table.name)) requireKeyTypes(writer, table);
-  }
   ensureTracking(writer, tables);
   return {mark: setMark(writer, owner, tables), allRows};
 }
@@ -148,15 +147,22 @@ class SqliteSnapshot implements Snapshot {
   readonly #maker: SegmentMaker;
   readonly #records: PageRecords;
   readonly #allRows: AllRows;
+  readonly #keysToCheck: readonly TableName[];
 
   constructor(
     reading: Reading,
     tables: readonly Table[],
-    options: SnapshotOptions & {writtenBy: number | undefined; mark: Mark | undefined; allRows: AllRows},
+    options: SnapshotOptions & {
+      writtenBy: number | undefined;
+      mark: Mark | undefined;
+      allRows: AllRows;
+      keysToCheck: readonly TableName[];
+    },
   ) {
     const {connection} = reading;
     this.mark = options.mark;
     this.#allRows = options.allRows;
+    this.#keysToCheck = options.keysToCheck;
     this.#reading = reading;
     this.#connection = connection;
     this.#owner = options.since?.owner;
@@ -193,8 +199,13 @@ class SqliteSnapshot implements Snapshot {
   }
 
   async base(table: TableName, {previous, form}: BaseOptions = {}): Promise<TableBase> {
-    const records = form === 'rows' ? undefined : await this.#records.base(this.#table(table), previous);
+    const found = this.#table(table);
+    const requireKeys = () => {
+      if (this.#keysToCheck.includes(table)) requireKeyTypes(this.#connection, found);
+    };
+    const records = form === 'rows' ? undefined : await this.#records.base(found, {previous, requireKeys});
     if (records !== undefined && 'trees' in records) return records;
+    requireKeys();
     return {form: 'rows', rows: this.#rows(table, previous?.get(table)), reason: records?.reason};
   }
 

@@ -41,7 +41,8 @@ function rowidChunks(
     while (at < rows.length && BigInt(rows[at]!.rowid) <= upTo) inside.push(rows[at++]!);
     do {
       const piece = inside.splice(0, random.pick([1, 50, inside.length]) || inside.length);
-      const extracted = {bytes: Buffer.concat(piece.map(({bytes}) => bytes)), records: piece.length, release: () => {}};
+      const bytes = Buffer.concat(piece.map((row) => row.bytes));
+      const extracted = {bytes, records: piece.length, hasOddKey: false, release: () => {}};
       const end = inside.length === 0 ? upTo : undefined;
       for (const chunk of chunks.add(extracted, {upTo: end, isLast})) {
         made.ends.push(chunk.upTo);
@@ -152,6 +153,7 @@ function keyChunks(keys: readonly Key[], random: Random): Buffer[] {
       marks: Uint32Array.from(marks),
       lastQualifies: piece.at(-1)?.qualifies,
       lastAt: piece.length === 0 ? undefined : lastAt,
+      hasOddKey: false,
       release: () => {},
     };
     for (const chunk of chunks.add(extracted)) take(chunk);

@@ -14,7 +14,7 @@ export async function localRecords(path: string, table: string): Promise<Readonl
     const records = withConnection(path, {}, (connection) => {
       const trees = treesOf(connection, requireTable(connection, table), {omitIndexes: false});
       const options = {path, table, files, extractor, trees, previous: undefined, ahead: 2};
-      return new TableRecords({...options, countRows: () => 0});
+      return new TableRecords({...options, countRows: () => 0, onOddKey: () => {}});
     });
     return await takeTrees(records.trees());
   } finally {
