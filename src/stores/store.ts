@@ -74,6 +74,12 @@ export interface Store {
   put(key: Key, body: Uint8Array, options?: PutOptions): Promise<'written' | 'exists'>;
 
   /**
+   * Present if a large object need not be in memory completely: `put` of the parts, joined.
+   * @param parts makes them one after the other; each is valid until the next one is asked for. It may be called again
+   */
+  putParts?(key: Key, parts: () => Iterable<Uint8Array>, options?: PutOptions): Promise<'written' | 'exists'>;
+
+  /**
    * @param range absent = the whole object; a range past the end throws `OBJECT_DAMAGED` (the object is too short)
    * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_UNAVAILABLE` | `STORE_DENIED`
    */

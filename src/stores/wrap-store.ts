@@ -5,7 +5,7 @@ import type {Store} from './store.ts';
  * that is added to the interface is forwarded by all of them.
  */
 export function wrapStore(store: Store, own: Partial<Store>): Store {
-  const {retain, refusesConditions, traffic} = store;
+  const {putParts, retain, refusesConditions, traffic} = store;
   return {
     description: store.description,
     properties: store.properties,
@@ -14,6 +14,10 @@ export function wrapStore(store: Store, own: Partial<Store>): Store {
     list: (prefix, options) => store.list(prefix, options),
     delete: (keys) => store.delete(keys),
     stat: (key) => store.stat(key),
+    // Whoever replaces `put` sees every object.
+    ...(putParts === undefined || own.put !== undefined
+      ? {}
+      : {putParts: (key, parts, options) => putParts.call(store, key, parts, options)}),
     ...(retain === undefined ? {} : {retain: (keys) => retain.call(store, keys)}),
     ...(refusesConditions === undefined ? {} : {refusesConditions: () => refusesConditions.call(store)}),
     ...(traffic === undefined ? {} : {traffic: () => traffic.call(store)}),

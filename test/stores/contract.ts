@@ -33,6 +33,23 @@ export function storeContract(open: () => Promise<Store>): void {
     expect(await text(store, 'key')).toBe('hello');
   });
 
+  test('parts that are put become one object, each valid only until the next one', async () => {
+    const store = await open();
+    if (store.putParts === undefined) return;
+    const shared = new Uint8Array(3);
+    const parts = function* () {
+      for (const part of ['abc', 'def', 'g']) {
+        shared.set(bytes(part));
+        yield shared.subarray(0, part.length);
+      }
+    };
+    expect(await store.putParts('a/key', parts, {ifAbsent: true})).toBe('written');
+    expect(await store.putParts('a/key', () => [bytes('other')], {ifAbsent: true})).toBe('exists');
+    expect(await text(store, 'a/key')).toBe('abcdefg');
+    await store.putParts('a/key', () => []);
+    expect(await text(store, 'a/key')).toBe('');
+  });
+
   test('put without ifAbsent replaces the object', async () => {
     const store = await open();
     await store.put('key', bytes('a long first value'));

@@ -17,6 +17,7 @@ class FullStore implements Required<Store> {
     return result;
   }
   put = (key: string) => Promise.resolve(this.#note<'written'>(`put ${key}`, 'written'));
+  putParts = (key: string) => Promise.resolve(this.#note<'written'>(`putParts ${key}`, 'written'));
   get = (key: string) => Promise.resolve(this.#note(`get ${key}`, new Uint8Array()));
   async *list(prefix: string, {after = ''} = {}) {
     yield this.#note(`list ${prefix} ${after}`, {key: 'a', sizeBytes: 0, modifiedAtMs: 0});
@@ -44,6 +45,7 @@ test('a wrapper forwards every member that it does not replace', async () => {
   expect(wrapped.description).toBe('full');
   expect(wrapped.properties).toEqual(full.properties);
   await wrapped.put('a', new Uint8Array());
+  await wrapped.putParts?.('a', () => []);
   expect(await wrapped.get('a')).toEqual(Uint8Array.of(1));
   for await (const _ of wrapped.list('p/', {after: 'p/a'}));
   await wrapped.delete(['a']);
@@ -53,6 +55,7 @@ test('a wrapper forwards every member that it does not replace', async () => {
   wrapped.traffic?.();
   expect(full.calls).toEqual([
     'put a',
+    'putParts a',
     'list p/ p/a',
     'delete a',
     'stat a',
@@ -65,4 +68,8 @@ test('a wrapper forwards every member that it does not replace', async () => {
 test('a wrapper has no optional member that the store lacks', () => {
   const wrapped = wrapStore(openMemoryStore(), {});
   expect([wrapped.retain, wrapped.refusesConditions, wrapped.traffic]).toEqual([undefined, undefined, undefined]);
+});
+
+test('a wrapper that replaces put is passed by no object', () => {
+  expect(wrapStore(new FullStore(), {put: async () => 'exists'}).putParts).toBeUndefined();
 });

@@ -6,10 +6,10 @@ import {type Clock, systemClock} from '../../lib/clock.ts';
 import {makeFolder, readFully, syncFolder} from '../../lib/files.ts';
 import {assertKey, assertPrefix} from '../key.ts';
 import {objectMissing, objectTooShort, rangeWithin} from '../object-errors.ts';
-import type {ByteRange, Key, ListOptions, ObjectFacts, RetainedObject, Store} from '../store.ts';
+import type {ByteRange, Key, ListOptions, ObjectFacts, PutOptions, RetainedObject, Store} from '../store.ts';
 import {directoryError} from './errors.ts';
 import {isAbsence, ListingCalls, statOrAbsent} from './listing-calls.ts';
-import {isTemporary, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
+import {type Body, isTemporary, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
 
 export type DirectoryStoreOptions = {
   /** The folder; made absolute. */
@@ -69,7 +69,15 @@ class DirectoryStore implements Store {
     this.description = `fs::root=${root}`;
   }
 
-  async put(key: Key, body: Uint8Array, {ifAbsent = false}: {ifAbsent?: boolean} = {}): Promise<'written' | 'exists'> {
+  put(key: Key, body: Uint8Array, options?: PutOptions): Promise<'written' | 'exists'> {
+    return this.#put(key, body, options);
+  }
+
+  putParts(key: Key, parts: () => Iterable<Uint8Array>, options?: PutOptions): Promise<'written' | 'exists'> {
+    return this.#put(key, parts, options);
+  }
+
+  async #put(key: Key, body: Body, {ifAbsent = false}: PutOptions = {}): Promise<'written' | 'exists'> {
     const target = this.#path(key);
     const folder = dirname(target);
     for (let tries = 1; ; tries++) {
@@ -85,7 +93,7 @@ class DirectoryStore implements Store {
     }
   }
 
-  async #putInto(folder: string, target: string, body: Uint8Array, ifAbsent: boolean): Promise<'written' | 'exists'> {
+  async #putInto(folder: string, target: string, body: Body, ifAbsent: boolean): Promise<'written' | 'exists'> {
     const temporary = await writeTemporary(folder, body);
     let outcome: 'written' | 'exists' = 'written';
     try {

@@ -19,16 +19,19 @@ export const isTemporary = (name: string) => name.startsWith(temporaryPrefix);
 const temporaryName = (folder: string) =>
   join(folder, `${temporaryPrefix}${process.pid}.${randomBytes(8).toString('hex')}`);
 
+/** What a file gets: bytes, or parts that are made one after the other. */
+export type Body = Uint8Array | (() => Iterable<Uint8Array>);
+
 /**
  * Writes `body` under a temporary name in `folder` and makes it durable.
  * @returns its path; leaves no file behind when it throws
  */
-export async function writeTemporary(folder: string, body: Uint8Array): Promise<string> {
+export async function writeTemporary(folder: string, body: Body): Promise<string> {
   const path = temporaryName(folder);
   const handle = await open(path, 'wx', 0o600);
   try {
     try {
-      await writeFully(handle, body);
+      for (const part of typeof body === 'function' ? body() : [body]) await writeFully(handle, part);
       await handle.datasync();
     } finally {
       await handle.close();

@@ -1,8 +1,9 @@
+import {free} from '../../lib/memory.ts';
 import type {Key} from '../../stores/index.ts';
 import {u32} from './derive.ts';
 import {boundTo, frameBytes, frameOf, type SealKeys} from './frame.ts';
 import type {SealKey} from './vault-keys.ts';
-import {tagBytes} from './xaes.ts';
+import {tagBytes, type Xaes} from './xaes.ts';
 
 /**
  * A pack is sealed in segments of this many plain bytes, so that a part of it can be read. A larger segment costs more
@@ -34,20 +35,44 @@ export function plainPackBytes(sealedBytes: number): number {
 /** The pack's name, which is a part of `bound`, is the hash of its content, so no two packs share a nonce. */
 const sharedNonce = (key: SealKey, bound: Buffer) => key.nonceOf(packMark, bound).subarray(0, sharedNonceBytes);
 
-export function sealPack(keys: SealKeys, vault: string, key: Key, content: Uint8Array): Buffer {
+/** Segments that are sealed into one part of an object. */
+const segmentsPerPart = 32;
+
+/**
+ * The object of a pack, one part after the other. Each part is valid until the next one is taken: an object has no
+ * memory of its own as long as it.
+ */
+export function* sealedParts(keys: SealKeys, vault: string, key: Key, content: Uint8Array): Generator<Buffer> {
   const sealKey = keys.newest;
   const frame = frameOf('pack', sealKey);
   const bound = boundTo(frame, vault, key);
-  const shared = sharedNonce(sealKey, bound);
-  const sealed = Buffer.allocUnsafeSlow(sealedPackBytes(content.length));
-  sealed.set(frame);
-  let at = frameBytes;
-  for (let number = 0; number * segmentBytes < content.length; number++) {
+  const nonce = Buffer.concat([sharedNonce(sealKey, bound), u32(0)]);
+  const count = Math.ceil(content.length / segmentBytes);
+  const part = Buffer.allocUnsafeSlow(frameBytes + Math.min(count, segmentsPerPart) * sealedSegmentBytes);
+  part.set(frame);
+  let length = frameBytes;
+  for (let number = 0; number < count; number++) {
+    nonce.writeUInt32BE(number, sharedNonceBytes);
     const plain = content.subarray(number * segmentBytes, (number + 1) * segmentBytes);
-    for (const part of sealKey.aead.seal(Buffer.concat([shared, u32(number)]), plain, bound)) {
-      sealed.set(part, at);
-      at += part.length;
-    }
+    const [ciphertext, tag] = sealKey.aead.seal(nonce, plain, bound);
+    part.set(ciphertext, length);
+    part.set(tag, length + ciphertext.length);
+    length += ciphertext.length + tagBytes;
+    free(ciphertext);
+    if ((number + 1) % segmentsPerPart > 0) continue;
+    yield part.subarray(0, length);
+    length = 0;
+  }
+  if (length > 0) yield part.subarray(0, length);
+  free(part);
+}
+
+export function sealPack(keys: SealKeys, vault: string, key: Key, content: Uint8Array): Buffer {
+  const sealed = Buffer.allocUnsafeSlow(sealedPackBytes(content.length));
+  let at = 0;
+  for (const part of sealedParts(keys, vault, key, content)) {
+    sealed.set(part, at);
+    at += part.length;
   }
   return sealed;
 }
@@ -77,22 +102,36 @@ export class PackOpener {
   open(key: Key, sealed: Uint8Array, start: number): Buffer {
     const first = Math.floor(start / segmentBytes);
     const count = Math.ceil(sealed.length / sealedSegmentBytes);
-    const plain = Buffer.alloc(Math.max(0, sealed.length - count * tagBytes));
-    let likely: SealKey | undefined;
+    const plain = Buffer.allocUnsafeSlow(Math.max(0, sealed.length - count * tagBytes));
+    // A part of a pack does not include its frame, so its key is found by trying.
+    const candidates = this.#keys.all.map((sealKey) => this.#candidate(sealKey, key));
+    let likely: Candidate | undefined;
     for (let number = 0; number < count; number++) {
       const segment = sealed.subarray(number * sealedSegmentBytes, (number + 1) * sealedSegmentBytes);
-      // A part of a pack does not include its frame, so its key is found by trying.
-      const keys = likely === undefined ? this.#keys.all : [likely];
-      for (const sealKey of keys) {
-        const bound = boundTo(frameOf('pack', sealKey), this.#vault, key);
-        const nonce = Buffer.concat([sharedNonce(sealKey, bound), u32(first + number)]);
-        const opened = sealKey.aead.open(nonce, segment, bound);
+      const at = number * segmentBytes;
+      let opened: Buffer | undefined;
+      for (const candidate of likely === undefined ? candidates : [likely]) {
+        const {aead, bound, nonce} = candidate;
+        nonce.writeUInt32BE(first + number, sharedNonceBytes);
+        opened = aead.open(nonce, segment, bound);
         if (opened === undefined) continue;
-        likely = sealKey;
-        plain.set(opened, number * segmentBytes);
+        likely = candidate;
         break;
+      }
+      if (opened === undefined) plain.fill(0, at, at + Math.max(0, segment.length - tagBytes));
+      else {
+        plain.set(opened, at);
+        free(opened);
       }
     }
     return plain;
   }
+
+  #candidate(sealKey: SealKey, key: Key): Candidate {
+    const bound = boundTo(frameOf('pack', sealKey), this.#vault, key);
+    return {aead: sealKey.aead, bound, nonce: Buffer.concat([sharedNonce(sealKey, bound), u32(0)])};
+  }
 }
+
+/** A key that may be the one of a pack, with what all segments of it share. `nonce` ends with a segment's number. */
+type Candidate = {aead: Xaes; bound: Buffer; nonce: Buffer};

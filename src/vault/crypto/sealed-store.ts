@@ -1,4 +1,5 @@
 import {assert} from '../../errors/index.ts';
+import {free} from '../../lib/memory.ts';
 import {
   type ByteRange,
   type Key,
@@ -9,11 +10,11 @@ import {
   type Store,
   wrapStore,
 } from '../../stores/index.ts';
-import {hashHex} from '../format/hash.ts';
+import {hasPackId} from '../format/hash.ts';
 import {headerKey, keysPrefix, manifestPrefixes, packOfKey, packsPrefix} from '../format/key.ts';
 import {frameBytes, SealKeys} from './frame.ts';
 import {HiddenNames} from './hidden-names.ts';
-import {PackOpener, plainPackBytes, sealedRange, sealPack, segmentBytes} from './pack-object.ts';
+import {PackOpener, plainPackBytes, sealedParts, sealedRange, sealPack, segmentBytes} from './pack-object.ts';
 import {openObject, sealObject} from './small-object.ts';
 import type {VaultKeys} from './vault-keys.ts';
 
@@ -59,8 +60,15 @@ export function sealedStore(inner: Store, keys: VaultKeys): SealedStore {
       requireInside(key);
       if (!key.startsWith(packsPrefix)) return inner.put(names.hide(key), sealing.seal(key, body), options);
       // Its nonce is computed from its name, so the name must be that of this content.
-      assert(packOfKey(key) === hashHex(body), 'a pack is named by its hash');
-      return inner.put(key, sealPack(data, vault, key, body), options);
+      assert(hasPackId(body, packOfKey(key)), 'a pack is named by its hash');
+      if (inner.putParts !== undefined) {
+        return inner.putParts(key, () => sealedParts(data, vault, key, body), options);
+      }
+      const sealed = sealPack(data, vault, key, body);
+      const outcome = await inner.put(key, sealed, options);
+      // Not after a failure: a request that was given up may still be sent.
+      free(sealed);
+      return outcome;
     },
 
     async get(key: Key, range?: ByteRange) {
@@ -97,12 +105,15 @@ export function sealedStore(inner: Store, keys: VaultKeys): SealedStore {
   });
 
   async function getPack(key: Key, range: ByteRange | undefined): Promise<Uint8Array> {
-    if (range === undefined) return packs.open(key, (await inner.get(key)).subarray(frameBytes), 0);
-    const {start, end} = range;
-    if (start >= end) return new Uint8Array(0);
-    const opened = packs.open(key, await inner.get(key, {...sealedRange(range), mayEndEarly: true}), start);
+    const {start, end} = range ?? {start: 0};
+    if (end !== undefined && start >= end) return new Uint8Array(0);
+    const wanted = end === undefined ? undefined : {...sealedRange({start, end}), mayEndEarly: true};
+    const sealed = await inner.get(key, wanted);
+    const opened = packs.open(key, wanted === undefined ? sealed.subarray(frameBytes) : sealed, start);
+    free(sealed);
+    if (end === undefined) return opened;
     const skip = start % segmentBytes;
-    if (skip + end - start > opened.length) throw objectTooShort(key, start - skip + opened.length, range);
+    if (skip + end - start > opened.length) throw objectTooShort(key, start - skip + opened.length, {start, end});
     return opened.subarray(skip, skip + end - start);
   }
 

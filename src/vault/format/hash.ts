@@ -24,6 +24,20 @@ export class Hasher {
 
 export const hashHex = (bytes: Uint8Array): string => hash(bytes).toString('hex');
 
+/** Names that were computed from bytes which do not change any more. */
+const names = new WeakMap<Uint8Array, PackId>();
+
+/** The id of a pack. @param bytes must not change as long as they are used */
+export function packId(bytes: Uint8Array): PackId {
+  const id = hashHex(bytes) as PackId;
+  names.set(bytes, id);
+  return id;
+}
+
+/** Whether a pack has this id; computed once for the same `bytes`. */
+export const hasPackId = (bytes: Uint8Array, id: string | undefined): boolean =>
+  (names.get(bytes) ?? hashHex(bytes)) === id;
+
 export const chunkId = (plain: Uint8Array) => hashHex(plain) as ChunkId;
 
 export const isId = (text: unknown): text is string => typeof text === 'string' && idPattern.test(text);

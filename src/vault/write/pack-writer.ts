@@ -1,7 +1,7 @@
 import type {Store} from '../../stores/index.ts';
 import {putContent} from '../../stores/index.ts';
 import type {EncodedChunk} from '../codec/encode.ts';
-import {hashHex} from '../format/hash.ts';
+import {packId} from '../format/hash.ts';
 import {packKey} from '../format/key.ts';
 import {PackBuffer} from '../format/pack.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
@@ -96,7 +96,7 @@ export class PackWriter {
     const {bytes, entries} = await pack.finish(this.#randomId(), {
       isFilled: this.#store.properties.hidesSizes === true,
     });
-    const id = hashHex(bytes) as PackId;
+    const id = packId(bytes);
     await putContent(this.#store, packKey(id), bytes);
     this.#onStored(bytes.length, id);
     await this.#index.addUnlisted({id, lengthBytes: bytes.length, entries});
