@@ -16,8 +16,8 @@ export type Tool = {
   stored: (place: Place) => number;
 };
 
-/** A separate folder for each tool and round, and the database to back up. */
-export type Place = {folder: string; database: string};
+/** A separate folder for each tool and round, the database to back up, and what else the tool finds set. */
+export type Place = {folder: string; database: string; env?: Record<string, string>};
 
 const entry = join(import.meta.dirname, '..', 'bin', 'bkp.js');
 
@@ -41,7 +41,7 @@ export const bkp: Tool & {prepare: (place: Place, options?: {omitIndexes: boolea
 };
 
 export function bkpCommand(place: Place, args: readonly string[]): Promise<Run> {
-  const env = {BKP_HOME: join(place.folder, 'home'), BKP_CLUSTER: join(place.folder, 'cluster')};
+  const env = {BKP_HOME: join(place.folder, 'home'), BKP_CLUSTER: join(place.folder, 'cluster'), ...place.env};
   return run([process.execPath, entry, ...args], {env});
 }
 
@@ -81,7 +81,7 @@ export function resticRun(place: Place, args: readonly string[]): Promise<Run> {
 export const borg: Tool = {
   name: 'borg',
   needs: ['borg'],
-  prepare: async (place) => void (await borgRun(place, ['init', '-e', 'none', repository(place)])),
+  prepare: (place) => initBorg(place, 'none'),
   full: (place) => borgRun(place, ['create', '-C', 'zstd,3', `${repository(place)}::one`, place.database]),
   next: (place) => borgRun(place, ['create', '-C', 'zstd,3', `${repository(place)}::two`, place.database]),
   restore: (place, target) => {
@@ -92,10 +92,25 @@ export const borg: Tool = {
   stored: (place) => folderBytes(repository(place)),
 };
 
+async function initBorg(place: Place, encryption: string): Promise<void> {
+  await borgRun(place, ['init', '-e', encryption, repository(place)]);
+}
+
+/** borg's fastest encryption on machines with AES instructions. */
+export const encryptedBorg: Tool = {
+  ...borg,
+  name: 'borg, encrypted',
+  prepare: (place) => initBorg(place, 'repokey-blake2'),
+};
+
 const repository = ({folder}: Place) => join(folder, 'borg');
 
 function borgRun(place: Place, args: readonly string[], cwd?: string): Promise<Run> {
-  const env = {BORG_BASE_DIR: join(place.folder, 'borg-home'), BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes'};
+  const env = {
+    BORG_BASE_DIR: join(place.folder, 'borg-home'),
+    BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
+    BORG_PASSPHRASE: 'benchmark',
+  };
   return run(['borg', ...args], {env, ...(cwd === undefined ? {} : {cwd})});
 }
 

@@ -1,0 +1,113 @@
+/**
+ * npm run bench:encryption -- [--gib 0.5] [--rounds 3] [--data FOLDER]
+ *
+ * What encryption costs: the same steps with a vault without and with encryption, in one run, beside restic and borg,
+ * which encrypt as well. Prints medians, and what the encrypted vault takes for each unit of the other one, round by
+ * round.
+ */
+import {execFileSync} from 'node:child_process';
+import {mkdirSync, rmSync, statSync} from 'node:fs';
+import {join} from 'node:path';
+import {parseArgs} from 'node:util';
+import {changeShop} from '../src/commands/demo/shop.ts';
+import {shopDatabase} from './data.ts';
+import {has, median, type Run} from './measure.ts';
+import {bkp, bkpCommand, borg, copyDatabase, encryptedBorg, type Place, restic, type Tool} from './tools.ts';
+
+const {values} = parseArgs({
+  options: {
+    gib: {type: 'string', default: '0.5'},
+    rounds: {type: 'string', default: '3'},
+    data: {type: 'string', default: join(import.meta.dirname, 'data')},
+  },
+});
+const work = join(values.data, 'work');
+const database = shopDatabase(values.data, Number(values.gib));
+console.log(`node ${process.versions.node}; database: ${(statSync(database).size / 2 ** 20).toFixed(0)} MiB\n`);
+
+const encrypted: Tool = {...bkp, name: 'bkp, encrypted', prepare: (place) => bkp.prepare(place)};
+const tools = [bkp, encrypted, ...[restic, borg, encryptedBorg].filter(({needs}) => needs.every(has))];
+
+type Measured = Required<Run> & {storedBytes: number};
+/** step -> tool -> what it took in each round */
+const taken = new Map<string, Map<string, Measured[]>>();
+
+for (let round = 0; round < Number(values.rounds); round++) {
+  console.error(`round ${round + 1} of ${values.rounds}`);
+  await playRound(round);
+}
+printMedians();
+printCost();
+
+async function playRound(number: number): Promise<void> {
+  rmSync(work, {recursive: true, force: true});
+  mkdirSync(work, {recursive: true});
+  const shop = join(work, 'shop.db');
+  copyDatabase(database, shop);
+  const order = [...tools.slice(number % tools.length), ...tools.slice(0, number % tools.length)];
+  const places = new Map(order.map((tool) => [tool, placeOf(tool, shop)]));
+  for (const [tool, place] of places) await tool.prepare(place);
+  const step = async (name: string, act: (tool: Tool, place: Place) => Promise<Run>, only = order) => {
+    for (const tool of order.filter((one) => only.includes(one))) {
+      const place = places.get(tool)!;
+      const before = tool.stored(place);
+      // What one tool left to be written is not for the next one to wait for.
+      execFileSync('sync');
+      const run = await act(tool, place);
+      note(name, tool, {cpuSeconds: Number.NaN, peakMiB: Number.NaN, ...run, storedBytes: tool.stored(place) - before});
+    }
+  };
+  const both = [bkp, encrypted];
+  await step('full', (tool, place) => tool.full(place));
+  changeShop(shop);
+  await step('next after 1 %', (tool, place) => tool.next(place));
+  await step('second full', (tool, place) => tool.full(place), both);
+  await step('restore', (tool, place) => tool.restore(place, join(place.folder, 'restored.db')));
+  await step('verify all data', (tool, place) => tool.verify!(place));
+  await step('SHOW BACKUPS', (_, place) => bkpCommand(place, ['sql', 'SHOW BACKUPS IN shop']), both);
+  await step('operation list', (_, place) => bkpCommand(place, ['operation', 'list']), both);
+}
+
+function placeOf(tool: Tool, shop: string): Place {
+  const folder = join(work, tool.name.replace(/\W+/g, '-'));
+  mkdirSync(folder, {recursive: true});
+  const place = {folder, database: shop};
+  return tool === encrypted ? {...place, env: {BKP_PASSWORD: 'benchmark'}} : place;
+}
+
+function note(step: string, tool: Tool, measured: Measured): void {
+  const of = taken.get(step) ?? new Map<string, Measured[]>();
+  taken.set(step, of.set(tool.name, [...(of.get(tool.name) ?? []), measured]));
+}
+
+function printMedians(): void {
+  console.log('| step | tool | wall s | CPU s | peak MiB | MiB added |\n| --- | --- | --- | --- | --- | --- |');
+  for (const [step, of] of taken) {
+    for (const [tool, runs] of of) {
+      const each = (pick: (run: Measured) => number) => median(runs.map(pick));
+      const wall = each((run) => run.wallSeconds).toFixed(2);
+      const cpu = each((run) => run.cpuSeconds).toFixed(2);
+      const peak = each((run) => run.peakMiB).toFixed(0);
+      const stored = each((run) => run.storedBytes / 2 ** 20).toFixed(2);
+      console.log(`| ${step} | ${tool} | ${wall} | ${cpu} | ${peak} | ${stored} |`);
+    }
+  }
+}
+
+/** Encrypted against plain: ratios, for the peak of memory the difference; for statements that take no time, ms. */
+function printCost(): void {
+  console.log('\n| encrypted against plain | CPU | wall | stored | peak MiB | wall ms more |');
+  console.log('| --- | --- | --- | --- | --- | --- |');
+  for (const [step, of] of taken) {
+    const [plain, sealed] = [of.get(bkp.name)!, of.get(encrypted.name)!];
+    const each = (pick: (a: Measured, b: Measured) => number) => median(plain.map((run, at) => pick(run, sealed[at]!)));
+    const cells = [
+      each((a, b) => b.cpuSeconds / a.cpuSeconds).toFixed(3),
+      each((a, b) => b.wallSeconds / a.wallSeconds).toFixed(3),
+      each((a, b) => (a.storedBytes < 2 ** 19 ? Number.NaN : b.storedBytes / a.storedBytes)).toFixed(3),
+      each((a, b) => b.peakMiB - a.peakMiB).toFixed(0),
+      each((a, b) => (b.wallSeconds - a.wallSeconds) * 1000).toFixed(0),
+    ];
+    console.log(`| ${step} | ${cells.map((cell) => cell.replace('NaN', '')).join(' | ')} |`);
+  }
+}
