@@ -15,12 +15,6 @@ const worthSaving = 0.03;
 /** A difference must be this much smaller than the self-contained form, because reading it takes two chunks. */
 const worthABase = 0.5;
 
-/**
- * zstd's fastest levels have tables too small to find matches in a dictionary: results are 30 times larger at
- * level 1.
- */
-const leastLevelWithBase = 3;
-
 /** Enough of a column to choose its filter. */
 const sampleBytes = 32 * 1024;
 
@@ -87,17 +81,13 @@ export class ChunkEncoder {
     if (base === undefined) return this.#alone(chunk);
     const {plain, records} = chunk;
     const byColumn = records === 'key' ? this.#differenceByColumn(plain, records, base) : undefined;
-    const stored = byColumn ?? compressNow(plain, {level: this.#levelWithBase, dictionary: base.plain});
+    const stored = byColumn ?? compressNow(plain, {level: this.#level, dictionary: base.plain});
     const difference: EncodedChunk = {encoding: chunkEncodings.zstdWithBase, stored, base: base.id};
     // A similar chunk compresses about as well as its base did, so a small enough difference needs no second
     // compression.
     if (stored.length < worthABase * base.ratio * plain.length) return difference;
     const alone = this.#alone(chunk);
     return stored.length < worthABase * alone.stored.length ? difference : alone;
-  }
-
-  get #levelWithBase(): number {
-    return Math.max(this.#level, leastLevelWithBase);
   }
 
   /** @returns undefined if one of the two cannot be arranged by column */
@@ -109,7 +99,7 @@ export class ChunkEncoder {
     dictionary.set(ofBase);
     const columns = splitRecords(plain, records);
     if (columns === undefined) return undefined;
-    return withHeader(columnsHeader(records), compressNow(columns, {level: this.#levelWithBase, dictionary}));
+    return withHeader(columnsHeader(records), compressNow(columns, {level: this.#level, dictionary}));
   }
 
   #alone({plain, column, records}: PlainChunk): EncodedChunk {
