@@ -163,6 +163,24 @@ describe('ranges that did not change', () => {
     expect(unread.by_key).toBe(0);
   });
 
+  test('are read when a transaction that was open at the backup before has ended since', async () => {
+    const database = await filled();
+    const client = await cluster().client(database.name);
+    onTestFinished(() => client.end());
+    // Change tracking begins between two transactions.
+    await takeFull(database, undefined);
+    for (const end of ['COMMIT', "COMMIT PREPARED 'later'"]) {
+      await client.query('BEGIN; UPDATE by_key SET n = n + 1 WHERE id = 4000');
+      if (end !== 'COMMIT') await client.query("PREPARE TRANSACTION 'later'");
+      // Younger transactions end before the backup, so that the open one is not the newest.
+      await database.exec('CREATE TABLE IF NOT EXISTS later (id int); INSERT INTO later VALUES (1)');
+      const first = await takeFull(database, undefined);
+      await client.query(end);
+      const {unread} = await takeFull(database, first);
+      expect(unread.get('public.by_key'), end).toBe(first.bases.get('public.by_key')!.segments.length - 1);
+    }
+  });
+
   test('are read when the database does not know the backup before', async () => {
     const database = await filled();
     const first = await takeFull(database, undefined);
