@@ -3,6 +3,7 @@ export {sealedStore} from './crypto/sealed-store.ts';
 export type {VaultKeys} from './crypto/vault-keys.ts';
 export {damaged, isDamage} from './format/damage.ts';
 export {chunkId} from './format/hash.ts';
+export {type Header, readHeader} from './format/header.ts';
 export {headerKey} from './format/key.ts';
 export {maxChunkBytes} from './format/limits.ts';
 export {encodeName} from './format/name.ts';
@@ -17,9 +18,9 @@ export {
   type NewSlot,
 } from './keys/change-keys.ts';
 export {mostSlots, type Ring, type SlotInfo} from './keys/ring.ts';
-export {newKey, parseSecret, type Secret} from './keys/secret.ts';
+export {isKeyCode, newKey, parseSecret, type Secret} from './keys/secret.ts';
 export {type OpenedSlot, parseOpenedSlots} from './keys/slot.ts';
-export {openWithSlot, type RingPin, secretMissing, type Unlocked, unlock} from './keys/unlock.ts';
+export {isWithoutKeys, openWithSlot, type RingPin, secretMissing, type Unlocked, unlock} from './keys/unlock.ts';
 export {type Host, thisHost} from './lease/host.ts';
 export {type KeepRow, LeaseRow, type RenewedRow, type RowDeps, type RowState, renewEveryMs} from './lease/row.ts';
 export {IdList} from './read/id-list.ts';

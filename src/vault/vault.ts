@@ -66,6 +66,8 @@ export type VaultEncryption = {
   isWanted: boolean;
   /** @throws BkpError `SECRET_MISSING` | `SECRET_WRONG` | `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
   unlock(store: Store, vault: string): Promise<VaultKeys>;
+  /** Called before anything of a new vault is written. @throws BkpError `SECRET_MISSING` if `create` would */
+  prepare?(store: Store): Promise<void>;
   /** Makes the keys of a new vault. Throws as `unlock`, and the errors of the store. */
   create(store: Store, vault: string): Promise<VaultKeys>;
   /** Called for a vault without encryption, which it may refuse by throwing. */
@@ -98,15 +100,19 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const clock = options.clock ?? systemClock;
   const randomId = options.randomId ?? (() => randomBytes(16).toString('hex'));
   const {encryption} = options;
-  const suite = encryption?.isWanted ? 'bkp-1' : 'none';
-  const header =
-    (await readHeader(options.store)) ??
-    (options.create ? await createHeader(options.store, {id: randomId(), encryption: suite}, clock) : undefined);
+  const create = async () => {
+    const suite = encryption?.isWanted ? 'bkp-1' : 'none';
+    // Without a secret, nothing is written.
+    if (suite !== 'none') await encryption?.prepare?.(options.store);
+    return createHeader(options.store, {id: randomId(), encryption: suite}, clock);
+  };
+  const header = (await readHeader(options.store)) ?? (options.create ? await create() : undefined);
   if (header === undefined) {
     throw (await holdsBackups(options.store)) ? headerMissing(options.store) : noVault(options.store);
   }
   const keys = await keysOf(header, options);
-  const sealed = keys && sealedStore(options.store, keys);
+  const refresh = encryption && (() => encryption.unlock(options.store, header.id));
+  const sealed = keys && sealedStore(options.store, keys, refresh);
   const opened = sealed ?? options.store;
   // The header of a vault that was copied from another server may claim more than this store can do. The first put of
   // a writer, which is its lease, reveals that.

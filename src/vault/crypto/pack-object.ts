@@ -99,13 +99,14 @@ export class PackOpener {
    * @returns their plain bytes. A segment that does not open becomes zeros: whoever reads a pack compares hashes, and
    *   still gets the chunks beside the damaged ones
    */
-  open(key: Key, sealed: Uint8Array, start: number): Buffer {
+  open(key: Key, sealed: Uint8Array, start: number): {plain: Buffer; isComplete: boolean} {
     const first = Math.floor(start / segmentBytes);
     const count = Math.ceil(sealed.length / sealedSegmentBytes);
     const plain = Buffer.allocUnsafeSlow(Math.max(0, sealed.length - count * tagBytes));
     // A part of a pack does not include its frame, so its key is found by trying.
     const candidates = this.#keys.all.map((sealKey) => this.#candidate(sealKey, key));
     let likely: Candidate | undefined;
+    let isComplete = true;
     for (let number = 0; number < count; number++) {
       const segment = sealed.subarray(number * sealedSegmentBytes, (number + 1) * sealedSegmentBytes);
       const at = number * segmentBytes;
@@ -118,13 +119,15 @@ export class PackOpener {
         likely = candidate;
         break;
       }
-      if (opened === undefined) plain.fill(0, at, at + Math.max(0, segment.length - tagBytes));
-      else {
+      if (opened === undefined) {
+        plain.fill(0, at, at + Math.max(0, segment.length - tagBytes));
+        isComplete = false;
+      } else {
         plain.set(opened, at);
         free(opened);
       }
     }
-    return plain;
+    return {plain, isComplete};
   }
 
   #candidate(sealKey: SealKey, key: Key): Candidate {

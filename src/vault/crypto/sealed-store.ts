@@ -10,6 +10,7 @@ import {
   type Store,
   wrapStore,
 } from '../../stores/index.ts';
+import {isDamage} from '../format/damage.ts';
 import {hasPackId} from '../format/hash.ts';
 import {headerKey, keysPrefix, manifestPrefixes, packOfKey, packsPrefix} from '../format/key.ts';
 import {frameBytes, SealKeys} from './frame.ts';
@@ -34,13 +35,41 @@ export type SealedStore = Store & {readonly sealing: ObjectSeal};
  * be written in plain by mistake, and nothing is believed that does not open.
  *
  * Two objects are not behind it: the header, and those below `keys/`, which hold the keys themselves.
+ *
+ * @param refresh reads the newest keys; called when something does not open. Absent: these are all
  */
-export function sealedStore(inner: Store, keys: VaultKeys): SealedStore {
+export function sealedStore(inner: Store, keys: VaultKeys, refresh?: () => Promise<VaultKeys>): SealedStore {
   const {vault} = keys;
   const names = new HiddenNames(Buffer.from(keys.names, 'hex'), vault);
-  const meta = new SealKeys(keys.meta, vault);
-  const data = new SealKeys(keys.data, vault);
-  const packs = new PackOpener(data, vault);
+  let {generation} = keys;
+  let meta: SealKeys;
+  let data: SealKeys;
+  let packs: PackOpener;
+  use(keys);
+
+  function use(ring: VaultKeys): void {
+    meta = new SealKeys(ring.meta, vault);
+    data = new SealKeys(ring.data, vault);
+    packs = new PackOpener(data, vault);
+  }
+
+  /** Another process may have rotated the keys since these were read. @returns whether there are newer ones */
+  async function renewed(): Promise<boolean> {
+    const ring = await refresh?.();
+    if (ring === undefined || ring.generation <= generation) return false;
+    generation = ring.generation;
+    use(ring);
+    return true;
+  }
+
+  async function opened(key: Key, sealed: Uint8Array): Promise<Uint8Array> {
+    try {
+      return sealing.open(key, sealed);
+    } catch (error) {
+      if (!isDamage(error) || !(await renewed())) throw error;
+      return sealing.open(key, sealed);
+    }
+  }
 
   const sealing: ObjectSeal = {
     seal: (key, content) => sealObject(meta, vault, key, content),
@@ -74,7 +103,7 @@ export function sealedStore(inner: Store, keys: VaultKeys): SealedStore {
     async get(key: Key, range?: ByteRange) {
       requireInside(key);
       if (!key.startsWith(packsPrefix)) {
-        const content = sealing.open(key, await inner.get(names.hide(key)));
+        const content = await opened(key, await inner.get(names.hide(key)));
         return range === undefined ? content : content.subarray(range.start, range.end);
       }
       return getPack(key, range);
@@ -109,12 +138,17 @@ export function sealedStore(inner: Store, keys: VaultKeys): SealedStore {
     if (end !== undefined && start >= end) return new Uint8Array(0);
     const wanted = end === undefined ? undefined : {...sealedRange({start, end}), mayEndEarly: true};
     const sealed = await inner.get(key, wanted);
-    const opened = packs.open(key, wanted === undefined ? sealed.subarray(frameBytes) : sealed, start);
+    const opened = await openedPack(key, wanted === undefined ? sealed.subarray(frameBytes) : sealed, start);
     free(sealed);
     if (end === undefined) return opened;
     const skip = start % segmentBytes;
     if (skip + end - start > opened.length) throw objectTooShort(key, start - skip + opened.length, {start, end});
     return opened.subarray(skip, skip + end - start);
+  }
+
+  async function openedPack(key: Key, sealed: Uint8Array, start: number): Promise<Uint8Array> {
+    const {plain, isComplete} = packs.open(key, sealed, start);
+    return isComplete || !(await renewed()) ? plain : packs.open(key, sealed, start).plain;
   }
 
   /** Without the objects below `keys/` nothing can be read, so they are retained as long as the header. */

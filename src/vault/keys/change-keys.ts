@@ -40,7 +40,7 @@ export async function createKeys({store, nowMs}: Tools, vault: string, {secret, 
   const opened = await requireUsable(slot, secret, bytes);
   await putSlotObject(store, slot.id, encodeSlot(slot));
   // Of two creators one wins. The other uses what it finds, if its secret opens that.
-  if (!(await putRing(store, 1, bytes))) return unlock(store, secret, {vault});
+  if ((await putRing(store, 1, bytes)) === 'taken') return unlock(store, secret, {vault});
   return {ring, slot: opened};
 }
 
@@ -62,12 +62,18 @@ export type KeyChange = {
   rotate?: {data: boolean; meta: boolean} | undefined;
 };
 
-export type KeysChanged = {ring: Ring; added?: SlotInfo};
+export type KeysChanged = {
+  ring: Ring;
+  added?: SlotInfo;
+  /** False: the change is made, but a second copy of the ring is missing, or removed slots are still in the store. */
+  isComplete: boolean;
+};
 
 /**
  * Writes the next ring. One put decides: before it the old secrets open the vault, after it the new ones, and there is
  * no state in which none does.
  * @throws BkpError `BUSY` if another process changed the keys at the same time: nothing is changed
+ *   | `STORE_UNAVAILABLE` if the store stopped answering before it was known whether the ring is there
  */
 export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange): Promise<KeysChanged> {
   const {store, nowMs} = tools;
@@ -97,10 +103,15 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
     await requireUsable(added.slot, added.secret, bytes);
     await putSlotObject(store, added.slot.id, encodeSlot(added.slot));
   }
-  if (!(await putRing(store, ring.keys.generation, bytes))) throw changedMeanwhile(store);
-  // Only now: until the ring was there, they were needed.
-  await removeSlotObjects(store, removed);
-  return added === undefined ? {ring} : {ring, added: added.info};
+  const put = await putRing(store, ring.keys.generation, bytes);
+  if (put === 'taken') throw changedMeanwhile(store);
+  // Only now: until the ring was there, they were needed. One that stays opens nothing.
+  const areRemoved = await removeSlotObjects(store, removed).then(
+    () => true,
+    () => false,
+  );
+  const isComplete = put === 'written' && areRemoved;
+  return {ring, isComplete, ...(added === undefined ? {} : {added: added.info})};
 }
 
 /** All passwords of a vault are derived with the same salt, so that opening tries one password once. */

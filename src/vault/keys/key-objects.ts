@@ -69,24 +69,58 @@ export async function putSlotObject(store: Store, id: string, bytes: Uint8Array)
   }
 }
 
+/** `taken`: another process was faster. `half`: the ring counts, but one of its two copies could not be written. */
+export type RingPut = 'taken' | 'half' | 'written';
+
 /**
- * Puts a ring, if its number is free. The put of the first copy decides: from then on the ring counts.
- * @returns false if another process was faster
+ * Puts a ring, if its number is free. The put of the first copy decides: from then on the ring counts, so no later
+ * failure is an error.
  */
-export async function putRing(store: Store, generation: number, bytes: Uint8Array): Promise<boolean> {
+export async function putRing(store: Store, generation: number, bytes: Uint8Array): Promise<RingPut> {
   const key = ringKey(generation);
   const spare = spareOf(key);
   // Where a store ignores conditions, this look is all that protects a ring that is there.
-  if ((await store.stat(spare)) !== undefined || (await store.stat(key)) !== undefined) return false;
-  const outcome = await store.put(spare, bytes, once);
-  if (Buffer.compare(await store.get(spare), bytes) !== 0) {
-    if (outcome === 'exists') return false;
-    throw notWritten(spare);
+  if ((await store.stat(spare)) !== undefined || (await store.stat(key)) !== undefined) return 'taken';
+  const outcome = await putDecisive(store, spare, bytes);
+  if (outcome === 'taken') return 'taken';
+  try {
+    await store.put(key, bytes, once);
+    await requireWritten(store, key, bytes);
+    return 'written';
+  } catch {
+    return 'half';
   }
-  await store.put(key, bytes, once);
-  await requireWritten(store, key, bytes);
-  return true;
 }
+
+async function putDecisive(store: Store, key: Key, bytes: Uint8Array): Promise<'taken' | 'written'> {
+  let outcome: 'written' | 'exists' | undefined;
+  let failure: unknown;
+  try {
+    outcome = await store.put(key, bytes, once);
+  } catch (error) {
+    failure = error;
+  }
+  const isOurs = await store.get(key).then(
+    (found) => Buffer.compare(found, bytes) === 0,
+    (error: unknown) => {
+      if (failure === undefined) failure = error;
+      return undefined;
+    },
+  );
+  // A put whose reply was lost is found here.
+  if (isOurs) return 'written';
+  if (failure !== undefined) throw isOurs === undefined && !isDamage(failure) ? undecided(key, failure) : failure;
+  if (outcome === 'exists') return 'taken';
+  throw notWritten(key);
+}
+
+const undecided = (key: Key, cause: unknown) =>
+  new BkpError('STORE_UNAVAILABLE', `whether ${key} was written is unknown: the store does not answer`, {
+    cause,
+    next: 'when it answers again, bkp vault key list shows whether the change was made; keep both secrets until then',
+    retryable: true,
+    context: {key},
+  });
 
 async function requireWritten(store: Store, key: Key, bytes: Uint8Array): Promise<void> {
   if (Buffer.compare(await store.get(key), bytes) !== 0) throw notWritten(key);

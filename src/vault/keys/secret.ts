@@ -38,9 +38,12 @@ const codeLength = 36;
 
 /** Reads a secret as it is in a file, in a variable, or on paper. */
 export function parseSecret(text: string): Secret {
-  const bytes = text.trim().toUpperCase().startsWith(keyMark) ? readKeyCode(text.trim()) : undefined;
+  const bytes = isKeyCode(text) ? readKeyCode(text.trim()) : undefined;
   return bytes === undefined ? {kind: 'password', text: text.normalize('NFC')} : {kind: 'key', bytes};
 }
+
+/** Whether the text begins like the code of a key. */
+export const isKeyCode = (text: string): boolean => text.trim().toUpperCase().startsWith(keyMark);
 
 /** A key, and the text that a person keeps: `BKP-KEY1-` and nine groups of four letters and digits. */
 export function newKey(): {secret: Secret; code: string} {

@@ -112,9 +112,12 @@ export function ringMissing(store: Store): BkpError {
   });
 }
 
-/** The error for an encrypted vault when nothing says where its secret is. */
-export function secretMissing(store: Store): BkpError {
-  return new BkpError('SECRET_MISSING', `the vault in ${store.description} is encrypted, and no password is set`, {
+/** The error for an encrypted vault when nothing says where its secret is. @param isNew it would be made now */
+export function secretMissing(store: Store, {isNew = false} = {}): BkpError {
+  const what = isNew
+    ? `a vault in ${store.description} would be encrypted, and no password is set`
+    : `the vault in ${store.description} is encrypted, and no password is set`;
+  return new BkpError('SECRET_MISSING', what, {
     next: 'set BKP_PASSWORD_COMMAND or BKP_PASSWORD_FILE; on a terminal bkp asks for it',
   });
 }

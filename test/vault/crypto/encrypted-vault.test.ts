@@ -4,7 +4,7 @@ import {expect, test} from 'vitest';
 import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
 import {HiddenNames} from '../../../src/vault/crypto/hidden-names.ts';
 import {plainPackBytes, sealedPackBytes, segmentBytes} from '../../../src/vault/crypto/pack-object.ts';
-import {openVault} from '../../../src/vault/index.ts';
+import {changeKeys, openVault, unlock} from '../../../src/vault/index.ts';
 import {
   backup,
   changed,
@@ -219,4 +219,24 @@ test('a listing that begins after a key shows the same as without encryption', a
       expect(await keysAfter(prefix, after)).toEqual(all.filter((key) => key > after));
     }
   }
+});
+
+test('a vault that was opened before a rotation reads and verifies what was written after it', async () => {
+  const {store, first} = await twoBackups();
+  const before = await open(store);
+  const from = await unlock(store, testKey, {vault: before.id});
+  await changeKeys({store, nowMs: 0}, from, {rotate: {data: true, meta: true}});
+  const after = await open(store);
+  const third = await backup(after, '20250103000000Z_full', [{bytes: noise(100_000, 3)}]);
+  after.close();
+  expect((await readAll(before, third)).equals(noise(100_000, 3))).toBe(true);
+  expect((await readAll(before, first)).subarray(0, 200_000).equals(noise(200_000, 1))).toBe(true);
+  expect(await findings(before)).toEqual([]);
+  // Its own next backup is one that all can read.
+  const fourth = await backup(before, '20250104000000Z_full', [{bytes: noise(50_000, 4)}]);
+  before.close();
+  const last = await open(store);
+  expect((await readAll(last, fourth)).equals(noise(50_000, 4))).toBe(true);
+  expect(await findings(last)).toEqual([]);
+  last.close();
 });
