@@ -42,7 +42,19 @@ const below: Record<string, readonly string[]> = {
  */
 const floors: Record<string, readonly string[]> = {
   app: [
-    ...['keeper', 'deps', 'places', 'orders', 'workers', 'retention', 'health', 'schedules', 'looking', 'views'],
+    ...[
+      'keeper',
+      'deps',
+      'places',
+      'keys',
+      'orders',
+      'workers',
+      'retention',
+      'health',
+      'schedules',
+      'looking',
+      'views',
+    ],
     ...['statements', 'scheduler'],
   ],
   config: [

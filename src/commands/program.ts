@@ -90,6 +90,11 @@ export const commandGroups: readonly CommandGroup[] = [
     load: () => import('./store/index.ts'),
   },
   {
+    name: 'vault',
+    summary: 'make a vault, and manage who can open an encrypted one',
+    load: () => import('./vault/index.ts'),
+  },
+  {
     name: 'doctor',
     summary: 'check Node, home, profile, source and stores',
     load: () => import('./doctor/index.ts'),

@@ -6,7 +6,6 @@ import {
   alwaysOn,
   days,
   directory,
-  exactSecret,
   integer,
   type Kind,
   notifyTarget,
@@ -18,6 +17,7 @@ import {
   source,
   url,
   type Value,
+  vaultSecret,
   wording,
   yesNo,
 } from './kinds.ts';
@@ -271,7 +271,7 @@ const rows = {
   },
   vaultPassword: {
     key: 'vault.password',
-    kind: exactSecret,
+    kind: vaultSecret,
     secret: true,
     environment: 'BKP_PASSWORD',
     meaning: 'password, or key, of an encrypted vault',

@@ -1,3 +1,6 @@
+/** The first line of a recovery kit, by which its file is recognised where a secret is expected. */
+export const kitTitle = 'bkp recovery kit';
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**

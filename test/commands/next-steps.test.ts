@@ -56,7 +56,8 @@ function faultOfCommand(text: string, isExample: boolean): string | undefined {
       if (name === '--help') return undefined;
       const option = [...command.options, ...program.options].find(({long, short}) => long === name || short === name);
       if (option === undefined) return `no option ${name} of bkp ${command.name()}`;
-      if (option.required && joined === undefined) at += 1;
+      const takesNext = option.required || (option.optional && isExample && /^[^-#|]/.test(tokens[at + 1] ?? ''));
+      if (takesNext && joined === undefined) at += 1;
     } else {
       const {registeredArguments: wanted} = command;
       const isVariadic = wanted.at(-1)?.variadic ?? false;
@@ -188,6 +189,8 @@ function faultsOfAddresses(text: string): string[] {
   });
 }
 
+const withAllBelow = (command: Command): Command[] => [command, ...command.commands.flatMap(withAllBelow)];
+
 /** Options that programs other than bkp have. */
 const foreignOptions = new Set(['--user', '--repair', '--help']);
 
@@ -209,11 +212,7 @@ test('every command in a text exists, with its options, arguments and settings',
 });
 
 test('the options, settings and statements in next steps exist', () => {
-  const optionNames = new Set(
-    [program, ...program.commands, ...program.commands.flatMap(({commands}) => commands)].flatMap(({options}) =>
-      options.map(({long}) => long),
-    ),
-  );
+  const optionNames = new Set(withAllBelow(program).flatMap(({options}) => options.map(({long}) => long)));
   const keys = new Set(settings.map(({key}) => key));
   const faults: string[] = [];
   for (const {text, where, isNext} of texts) {

@@ -1,3 +1,4 @@
+import {hostname} from 'node:os';
 import type {Storage} from '../../collections/index.ts';
 import {describeStore, type StoreAddress} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
@@ -6,6 +7,8 @@ import {
   createKeys,
   type OpenedSlot,
   openWithSlot,
+  type RingPin,
+  type Secret,
   secretMissing,
   unlock,
   type VaultEncryption,
@@ -24,44 +27,77 @@ async function modeOf(deps: Deps, {storage}: Pick<Place, 'storage'>): Promise<'a
   return storage === 's3' ? s3Encryption : clusterEncryption;
 }
 
+/** Opens the keys of the vault in the store with the secret of the settings, or the one that is typed. */
+export async function unlockAt(deps: Deps, place: Place, {store, vault}: {store: Store; vault: string}) {
+  const secret = await secretFor(deps, {question: `password of the vault in ${store.description}`});
+  if (secret === undefined) throw secretMissing(store);
+  const unlocked = await unlock(store, secret, {vault, pin: pinAt(deps, place, vault)});
+  rememberKeys(deps, place, {vault, slot: unlocked.slot, keys: unlocked.ring.keys});
+  return unlocked;
+}
+
+/**
+ * The newest ring that this home has seen there.
+ * @throws BkpError `STORE_REFUSED` if it has seen another vault
+ */
+function pinAt(deps: Deps, place: Place, vault: string): RingPin | undefined {
+  const pinned = knownRing(deps.home, place.store);
+  if (pinned !== undefined && pinned.vault !== vault) throw otherVault(place, pinned.vault, vault);
+  return pinned?.ring;
+}
+
+type Opened = {vault: string; slot: OpenedSlot; keys: VaultKeys};
+
+export function rememberKeys(deps: Deps, {store}: Pick<Place, 'store'>, {vault, slot, keys}: Opened): void {
+  deps.keyChain?.slots.set(vault, slot);
+  const {generation, commitment} = keys;
+  rememberRing(deps.home, store, {vault, ring: {generation, commitment}});
+}
+
 /**
  * How the vault at a place is opened or made.
- * @param take is given the keys when they are known
+ * @param options.encrypt whether one that is made is encrypted; default: what the settings say
+ * @param options.take is given the keys when they are known
  */
 export async function encryptionAt(
   deps: Deps,
   place: Place,
-  take: (keys: VaultKeys) => void,
+  {encrypt, take}: {encrypt?: boolean | undefined; take: (keys: VaultKeys) => void},
 ): Promise<VaultEncryption> {
   const mode = await modeOf(deps, place);
   const isConfigured = await isSecretConfigured(deps);
-  const remember = (vault: string, slot: OpenedSlot, keys: VaultKeys) => {
-    deps.keyChain?.slots.set(vault, slot);
-    const {generation, commitment} = keys;
-    rememberRing(deps.home, place.store, {vault, ring: {generation, commitment}});
-    take(keys);
-    return keys;
+  const remember = (opened: Opened) => {
+    rememberKeys(deps, place, opened);
+    take(opened.keys);
+    return opened.keys;
   };
   const open = async (store: Store, vault: string) => {
-    const pinned = knownRing(deps.home, place.store);
-    if (pinned !== undefined && pinned.vault !== vault) throw otherVault(place, pinned.vault, vault);
-    const options = {vault, pin: pinned?.ring};
-    const known = deps.keyChain?.slots.get(vault);
-    if (known !== undefined) return remember(vault, known, (await openWithSlot(store, known, options)).keys);
-    const secret = await secretFor(deps, `password of the vault in ${store.description}`);
-    if (secret === undefined) throw secretMissing(store);
-    const {ring, slot} = await unlock(store, secret, options);
-    return remember(vault, slot, ring.keys);
+    const slot = deps.keyChain?.slots.get(vault);
+    if (slot !== undefined) {
+      const {keys} = await openWithSlot(store, slot, {vault, pin: pinAt(deps, place, vault)});
+      return remember({vault, slot, keys});
+    }
+    const unlocked = await unlockAt(deps, place, {store, vault});
+    take(unlocked.ring.keys);
+    return unlocked.ring.keys;
+  };
+  const isWanted = mode === 'required' || (mode === 'auto' && (isConfigured || deps.keyChain?.typed !== undefined));
+  let secretOfNew: Promise<Secret> | undefined;
+  const newSecret = (store: Store) => {
+    secretOfNew ??= requireNewSecret(deps, store);
+    return secretOfNew;
   };
   return {
-    isWanted: mode === 'required' || (mode === 'auto' && (isConfigured || deps.keyChain?.typed !== undefined)),
+    isWanted: encrypt ?? isWanted,
     unlock: open,
+    prepare: async (store) => void (await newSecret(store)),
     create: async (store, vault) => {
-      const secret = await secretFor(deps, `new password for the vault in ${store.description}`);
-      if (secret === undefined) throw secretMissing(store);
-      const label = deps.env.HOSTNAME ?? 'first';
-      const {ring, slot} = await createKeys({store, nowMs: deps.nowMicros() / 1000}, vault, {secret, label});
-      return remember(vault, slot, ring.keys);
+      const secret = await newSecret(store);
+      const {ring, slot} = await createKeys({store, nowMs: deps.nowMicros() / 1000}, vault, {
+        secret,
+        label: hostname(),
+      });
+      return remember({vault, slot, keys: ring.keys});
     },
     allowPlain: (vault) => {
       const pinned = knownRing(deps.home, place.store);
@@ -70,6 +106,12 @@ export async function encryptionAt(
       throw notEncrypted(place, mode);
     },
   };
+}
+
+async function requireNewSecret(deps: Deps, store: Store): Promise<Secret> {
+  const secret = await secretFor(deps, {question: `new password for the vault in ${store.description}`, isNew: true});
+  if (secret === undefined) throw secretMissing(store, {isNew: true});
+  return secret;
 }
 
 /** The store was emptied and filled by someone else, or belongs to another vault. */

@@ -1,7 +1,8 @@
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
-import {parseSecret, type Secret} from '../../vault/index.ts';
+import {kitTitle} from '../../lib/vault-secrets.ts';
+import {isKeyCode, parseSecret, type Secret} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {runPasswordCommand} from './password-command.ts';
 
@@ -54,10 +55,14 @@ function readCredential(file: string): string | undefined {
   }
 }
 
-/** Without exactly one newline at the end, which editors and commands add. */
-function secretIn(text: string | undefined, what: string): Secret | undefined {
+/**
+ * Without exactly one newline at the end, which editors and commands add. Of a recovery kit, its key.
+ * @param what the subject of a sentence
+ * @throws BkpError `SECRET_MISSING` if the text can be no secret
+ */
+export function secretIn(text: string | undefined, what: string): Secret | undefined {
   if (text === undefined) return undefined;
-  const line = text.replace(/\r?\n$/, '');
+  const line = keyInKit(text) ?? text.replace(/\r?\n$/, '');
   const fault =
     line === ''
       ? 'is empty'
@@ -67,21 +72,44 @@ function secretIn(text: string | undefined, what: string): Secret | undefined {
           ? 'contains a NUL'
           : undefined;
   if (fault === undefined) return parseSecret(line);
-  throw new BkpError('SECRET_MISSING', `${what} ${fault}`, {next: 'a secret is one line, and is not empty'});
+  throw new BkpError('SECRET_MISSING', `${what} ${fault}`, {
+    next: 'a secret is one line that is not empty, or a recovery kit',
+  });
 }
+
+function keyInKit(text: string): string | undefined {
+  if (!text.startsWith(kitTitle)) return undefined;
+  return text.split(/\s+/).find((word) => isKeyCode(word));
+}
+
+type Question = {
+  question: string;
+  /** A new one is asked for twice. */
+  isNew?: boolean;
+};
 
 /**
  * The secret of the settings, or the one that is typed on the terminal, which is asked for once.
- * @param question what to ask
  * @returns undefined if there is neither
  */
-export async function secretFor(deps: Deps, question: string): Promise<Secret | undefined> {
-  return (await configuredSecret(deps)) ?? deps.keyChain?.typed ?? (await askedSecret(deps, question));
+export async function secretFor(deps: Deps, question: Question): Promise<Secret | undefined> {
+  const configured = (await configuredSecret(deps)) ?? deps.keyChain?.typed;
+  if (configured !== undefined) return configured;
+  const secret = await askedSecret(deps, question);
+  if (secret !== undefined && deps.keyChain !== undefined) deps.keyChain.typed = secret;
+  return secret;
 }
 
-async function askedSecret(deps: Deps, question: string): Promise<Secret | undefined> {
+/**
+ * @returns undefined if there is no terminal
+ * @throws BkpError `USAGE` if a new secret is not the same twice
+ */
+export async function askedSecret(deps: Deps, {question, isNew = false}: Question): Promise<Secret | undefined> {
   const text = await deps.askSecret?.(question);
+  if (text === undefined) return undefined;
   const secret = secretIn(text, 'the password');
-  if (secret !== undefined && deps.keyChain !== undefined) deps.keyChain.typed = secret;
+  if (isNew && secret?.kind === 'password' && (await deps.askSecret?.('the same again')) !== text) {
+    throw new BkpError('USAGE', 'the two passwords differ', {next: 'give the command again: nothing was changed'});
+  }
   return secret;
 }

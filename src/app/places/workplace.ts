@@ -37,6 +37,8 @@ export type Workplace = {
 export type OpenOptions = {
   /** Create the vault if the store has none yet. */
   create: boolean;
+  /** Whether a vault that is created is encrypted; default: what the settings say. */
+  encrypt?: boolean;
   /** Aborts running requests. */
   signal?: AbortSignal;
   /** Current limits; default: those of the place. */
@@ -98,8 +100,11 @@ async function openOrMake(deps: Deps, place: Workplace, options: OpenOptions): P
   if (options.create && place.store.kind === 'directory') refuseNested(place.store.root);
   const store = await openStoreAt(deps, place, options);
   let keys: VaultKeys | undefined;
-  const encryption = await encryptionAt(deps, place, (opened) => {
-    keys = opened;
+  const encryption = await encryptionAt(deps, place, {
+    encrypt: options.encrypt,
+    take: (opened) => {
+      keys = opened;
+    },
   });
   const {keeper} = options;
   return openVault({

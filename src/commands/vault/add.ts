@@ -1,0 +1,100 @@
+import {closeSync, fsyncSync, openSync, rmSync, writeSync} from 'node:fs';
+import {hostname} from 'node:os';
+import {resolve} from 'node:path';
+import {kitText} from '../../app/keys/kit.ts';
+import {changeOpenedKeys, type OpenedKeys, openKeys} from '../../app/keys/open-keys.ts';
+import {kindOf, shownId} from '../../app/keys/slots.ts';
+import {BkpError} from '../../errors/index.ts';
+import {fingerprintOf, type NewSlot, newKey} from '../../vault/index.ts';
+import type {CommandDeps} from '../deps.ts';
+import {newPassword} from './new-password.ts';
+
+export type AddOptions = {kit?: string | true; keyFile?: string; passwordFile?: string; label?: string};
+
+export async function runKeyAdd(deps: CommandDeps, options: AddOptions): Promise<void> {
+  requireOne(options);
+  const opened = await openKeys(deps);
+  const {kit, keyFile, passwordFile, label = kit === undefined ? hostname() : 'recovery kit'} = options;
+  if (kit !== undefined) return addKit(deps, opened, {label, file: kit === true ? undefined : kit});
+  if (keyFile !== undefined) {
+    const {secret, code} = newKey();
+    return withNewFile(deps, {file: keyFile, text: `${code}\n`}, () => add(deps, opened, {secret, label}));
+  }
+  await add(deps, opened, {secret: await newPassword(deps, passwordFile), label});
+}
+
+async function addKit(
+  deps: CommandDeps,
+  opened: OpenedKeys,
+  {label, file}: {label: string; file: string | undefined},
+): Promise<void> {
+  const {secret, code} = newKey();
+  const {keys} = opened.unlocked.ring;
+  const made = new Date(deps.nowMicros() / 1000).toISOString();
+  const text = kitText({store: opened.place.store, keys, code, made});
+  const slot = {secret, label, isKit: true};
+  if (file !== undefined) return withNewFile(deps, {file, text}, () => add(deps, opened, slot));
+  deps.stdout.write(`${text}\n`);
+  if (deps.stdout.isTTY) await requireWrittenDown(deps, code);
+  await add(deps, opened, slot);
+}
+
+/** Two groups of the code are asked for, so that a kit which nobody wrote down does not count as one. */
+async function requireWrittenDown(deps: CommandDeps, code: string): Promise<void> {
+  const groups = code.split('-').slice(2);
+  for (const number of [3, 7]) {
+    const typed = await deps.askSecret?.(`group ${number} of the key, from the page that you wrote or printed`);
+    if (typed === undefined || typed.trim().toUpperCase() === groups[number - 1]) continue;
+    throw new BkpError('USAGE', `that is not group ${number} of the key`, {
+      next: 'give the command again: this kit opens nothing',
+    });
+  }
+}
+
+async function add(deps: CommandDeps, opened: OpenedKeys, slot: NewSlot): Promise<void> {
+  const {ring, added} = await changeOpenedKeys(deps, opened, {add: slot});
+  const info = added!;
+  // The kit itself may be all that goes into a file or to a printer.
+  const stream = slot.isKit ? deps.stderr : deps.stdout;
+  stream.write(
+    `added slot ${shownId(info)} (${info.label}), opened by a ${kindOf(info)}\nring ${fingerprintOf(ring.keys)}\n`,
+  );
+}
+
+/** The secret is on the disk before anything depends on it. The file goes again if that fails. */
+async function withNewFile(
+  {cwd}: CommandDeps,
+  {file, text}: {file: string; text: string},
+  use: () => Promise<void>,
+): Promise<void> {
+  const path = resolve(cwd, file);
+  let opened: number;
+  try {
+    opened = openSync(path, 'wx', 0o600);
+  } catch (cause) {
+    throw new BkpError('FILE_UNAVAILABLE', `${file} cannot be made`, {
+      cause,
+      next: 'name a new file in a folder that you may write to',
+    });
+  }
+  try {
+    try {
+      writeSync(opened, text);
+      fsyncSync(opened);
+    } finally {
+      closeSync(opened);
+    }
+    await use();
+  } catch (error) {
+    rmSync(path, {force: true});
+    throw error;
+  }
+}
+
+function requireOne({kit, keyFile, passwordFile}: AddOptions): void {
+  const given = [kit, keyFile, passwordFile].filter((option) => option !== undefined);
+  if (given.length <= 1) return;
+  throw new BkpError('USAGE', 'a slot is a kit, a key or a password', {
+    next: 'give one of --kit, --key-file and --password-file',
+  });
+}

@@ -1,0 +1,55 @@
+import {onlyPlace} from '../../app/keys/open-keys.ts';
+import {openStoreAt, openVaultAt, type Workplace} from '../../app/places/workplace.ts';
+import {describeStore} from '../../config/index.ts';
+import {BkpError} from '../../errors/index.ts';
+import type {Store} from '../../stores/index.ts';
+import {isWithoutKeys, readHeader, type Vault} from '../../vault/index.ts';
+import type {CommandDeps} from '../deps.ts';
+
+/** Absent: as the settings say. */
+export type CreateOptions = {encrypt?: boolean};
+
+export async function runCreate(deps: CommandDeps, {encrypt}: CreateOptions): Promise<void> {
+  const place = await onlyPlace(deps);
+  await requireNone(deps, place);
+  const vault = await openVaultAt(deps, place, {create: true, ...(encrypt === undefined ? {} : {encrypt})});
+  try {
+    deps.stdout.write(created(vault, place));
+  } finally {
+    vault.close();
+  }
+}
+
+function created({id, encryption}: Vault, {store}: Workplace): string {
+  const where = `vault ${id} in ${describeStore(store)}`;
+  if (encryption === undefined) {
+    return `${where}, not encrypted\nwhoever can read the store can read the backups; --encrypt makes it unreadable\n`;
+  }
+  return (
+    `${where}, encrypted, ring ${encryption.fingerprint}\n` +
+    'without its password the backups are lost: make a recovery kit, bkp vault key add --kit\n'
+  );
+}
+
+/** One whose creation ended before its keys were made is none. */
+async function requireNone(deps: CommandDeps, place: Workplace): Promise<void> {
+  const store = await storeIfAny(deps, place);
+  const header = store && (await readHeader(store));
+  if (header === undefined || (header.encryption !== 'none' && (await isWithoutKeys(store!)))) return;
+  throw new BkpError('PRECONDITION', `there is a vault in ${describeStore(place.store)} already`, {
+    cause: `vault ${header.id}${header.encryption === 'none' ? ', not encrypted' : ', encrypted'}`,
+    next: 'choose an empty store: --cluster, --store',
+  });
+}
+
+async function storeIfAny(deps: CommandDeps, place: Workplace): Promise<Store | undefined> {
+  try {
+    return await openStoreAt(deps, place, {create: false});
+  } catch (error) {
+    // The folder does not exist yet. That a disk is not mounted is found when the vault is made.
+    if (error instanceof BkpError && error.code === 'STORE_UNAVAILABLE' && place.store.kind === 'directory') {
+      return undefined;
+    }
+    throw error;
+  }
+}

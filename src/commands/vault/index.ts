@@ -1,0 +1,81 @@
+import {Command, Option} from 'commander';
+import type {RowFormat} from '../../ui/index.ts';
+import type {CommandDeps} from '../deps.ts';
+import {helpTail} from '../help.ts';
+import {type AddOptions, runKeyAdd} from './add.ts';
+import {type PasswdOptions, type RemoveOptions, runKeyPasswd, runKeyRemove, runKeyRotate} from './change.ts';
+import {type CreateOptions, runCreate} from './create.ts';
+import {runKeyList} from './list.ts';
+
+const statuses = ['done', 'failed', 'usage', 'locked', 'refused', 'damaged'] as const;
+
+export function command(deps: CommandDeps): Command {
+  const group = new Command('vault')
+    .description('Make a vault, and manage who can open an encrypted one.')
+    .addHelpText('after', helpTail(['bkp vault create --encrypt', 'bkp vault key add --kit'], statuses));
+  group
+    .command('create')
+    .description(
+      'Make a vault in an empty store. Without it, the first CREATE BACKUP COLLECTION or BACKUP DATABASE does.',
+    )
+    .option(
+      '--encrypt',
+      'encrypt it, with the password of the settings, or one that is asked for; default: if a password is set',
+    )
+    .addHelpText('after', helpTail(['bkp vault create --encrypt', 'bkp --store s3 vault create --encrypt'], statuses))
+    .action((options: CreateOptions) => runCreate(deps, options));
+  group.addCommand(keyCommand(deps));
+  return group;
+}
+
+function keyCommand(deps: CommandDeps): Command {
+  const group = new Command('key')
+    .description('List and change the slots of an encrypted vault: what opens it, and for whom.')
+    .addHelpText('after', helpTail(['bkp vault key list', 'bkp vault key add --kit'], statuses));
+  group
+    .command('list')
+    .description('List the slots. Which secrets open them is shown nowhere.')
+    .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))
+    .addHelpText('after', helpTail(['bkp vault key list', 'bkp vault key list --format json | jq -r .label'], statuses))
+    .action((options: {format: RowFormat}) => runKeyList(deps, options));
+  group
+    .command('add')
+    .description(
+      'Add a slot: a recovery kit, a key in a new file, or another password, which is asked for unless a file has it.',
+    )
+    .option('--kit [file]', 'print a recovery kit, or write it into a new file')
+    .option('--key-file <file>', 'write a new key into a new file, for a machine or a service')
+    .option('--password-file <file>', 'take the new password from this file')
+    .option('--label <label>', 'whose it is; default: the name of this machine')
+    .addHelpText(
+      'after',
+      helpTail(
+        ['bkp vault key add --kit', 'bkp vault key add --kit kit.txt', 'bkp vault key add --label laptop-anna'],
+        statuses,
+      ),
+    )
+    .action((options: AddOptions) => runKeyAdd(deps, options));
+  group
+    .command('remove')
+    .description(
+      'Remove slots, and use new keys from now on: what is backed up later stays closed to whoever had them. The ' +
+        'secrets of the other slots are not needed.',
+    )
+    .argument('<slot...>', 'id or label')
+    .option('--keep-keys', 'go on with the same keys: nobody else had the secret', false)
+    .addHelpText('after', helpTail(['bkp vault key remove laptop-2024', 'bkp vault key remove 3fa9c120'], statuses))
+    .action((names: string[], options: RemoveOptions) => runKeyRemove(deps, names, options));
+  group
+    .command('passwd')
+    .description('Replace the password, or key, that opened the vault by a new password.')
+    .option('--password-file <file>', 'take the new password from this file')
+    .option('--rotate', 'use new keys from now on: somebody else may know the old password', false)
+    .addHelpText('after', helpTail(['bkp vault key passwd', 'bkp vault key passwd --rotate'], statuses))
+    .action((options: PasswdOptions) => runKeyPasswd(deps, options));
+  group
+    .command('rotate')
+    .description('Use new keys for everything that is written from now on. All slots stay.')
+    .addHelpText('after', helpTail(['bkp vault key rotate'], statuses))
+    .action(() => runKeyRotate(deps));
+  return group;
+}

@@ -1,0 +1,31 @@
+import {readFileSync} from 'node:fs';
+import {resolve} from 'node:path';
+import {askedSecret, secretIn} from '../../app/places/secrets.ts';
+import {BkpError} from '../../errors/index.ts';
+import type {Secret} from '../../vault/index.ts';
+import type {CommandDeps} from '../deps.ts';
+
+/**
+ * From the file, else typed twice. Never from the settings: those have the password that is in use.
+ * @throws BkpError `SECRET_MISSING` | `USAGE`
+ */
+export async function newPassword(deps: CommandDeps, file: string | undefined): Promise<Secret> {
+  const question = {question: 'new password', isNew: true};
+  const secret =
+    file === undefined ? await askedSecret(deps, question) : secretIn(read(deps, file), `the file ${file}`);
+  if (secret !== undefined) return secret;
+  throw new BkpError('SECRET_MISSING', 'there is no terminal to ask for the new password', {
+    next: 'put it into a file, and name that with --password-file',
+  });
+}
+
+function read({cwd}: CommandDeps, file: string): string {
+  try {
+    return readFileSync(resolve(cwd, file), 'utf8');
+  } catch (cause) {
+    throw new BkpError('SECRET_MISSING', `the file ${file} with the new password cannot be read`, {
+      cause,
+      next: 'check its name and its permissions',
+    });
+  }
+}

@@ -1,0 +1,209 @@
+import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {beforeEach, expect, onTestFinished, test} from 'vitest';
+import type {Deps} from '../../src/app/deps.ts';
+import type {CommandDeps} from '../../src/commands/deps.ts';
+import {runProgram} from '../../src/commands/program.ts';
+import {loadSettings} from '../../src/config/index.ts';
+import {newKey} from '../../src/vault/index.ts';
+import {testDeps} from '../helpers/deps.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bkp-vault-command-'));
+  onTestFinished(() => rmSync(folder, {recursive: true}));
+});
+
+type Secrets = Record<string, string>;
+type Answers = {env?: Secrets; typed?: (question: string, out: string) => string | undefined; home?: string};
+
+/** Runs `bkp` in this process, with its store in the test's folder. */
+async function bkp(args: readonly string[], {env: secrets = {}, typed, home = 'home'}: Answers = {}) {
+  const base = testDeps(join(folder, home));
+  const env = {...base.env, ...secrets};
+  const flags = {color: false, cluster: join(folder, 'store')};
+  const questions: string[] = [];
+  const deps: CommandDeps = {
+    ...base,
+    env,
+    flags,
+    cwd: folder,
+    settings: () => loadSettings({flags, env, home: base.home, cwd: folder}),
+    keyChain: {slots: new Map()},
+  };
+  if (typed !== undefined) {
+    (deps as {askSecret?: Deps['askSecret']}).askSecret = async (question) => {
+      questions.push(question);
+      return typed(question, base.out());
+    };
+    Object.defineProperty(base.stdout, 'isTTY', {value: true});
+  }
+  const parts = {openDeps: async () => deps, write: () => {}, columns: 80, version: () => ''};
+  const error = await runProgram(args, parts).then(
+    () => undefined,
+    (thrown: {code: string; message: string}) => thrown,
+  );
+  base.close();
+  return {error, out: base.out(), err: base.err(), questions};
+}
+
+/** Keys need no slow derivation. */
+const secretOf = (code: string) => ({env: {BKP_PASSWORD: code}});
+const [first, second] = [newKey().code, newKey().code];
+const fileOf = (name: string, text: string) => {
+  writeFileSync(join(folder, name), text);
+  return name;
+};
+
+const create = () => bkp(['vault', 'create', '--encrypt'], secretOf(first));
+
+async function slots(code: string): Promise<{slot: string; label: string; kind: string; opened: boolean}[]> {
+  const {out, error} = await bkp(['vault', 'key', 'list', '--format', 'json'], secretOf(code));
+  if (error !== undefined) throw error;
+  return out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+const storeFiles = () =>
+  existsSync(join(folder, 'store')) ? readdirSync(join(folder, 'store'), {recursive: true}).map(String).sort() : [];
+
+test('a vault is made encrypted if that is asked for, and only in an empty store', async () => {
+  const {out, error} = await create();
+  expect(error).toBeUndefined();
+  expect(out).toMatch(
+    /^vault [0-9a-f]{32} in fs::root=\S+, encrypted, ring 1-[0-9a-f-]+\n.*bkp vault key add --kit\n$/,
+  );
+  expect(await slots(first)).toMatchObject([{kind: 'key', opened: true}]);
+  expect((await create()).error).toMatchObject({code: 'PRECONDITION', message: expect.stringContaining('already')});
+  rmSync(join(folder, 'store'), {recursive: true});
+  const plain = await bkp(['vault', 'create'], {home: 'other'});
+  expect(plain.out).toContain(', not encrypted\n');
+  expect((await bkp(['vault', 'key', 'list'], {home: 'other'})).error).toMatchObject({
+    code: 'PRECONDITION',
+    message: expect.stringContaining('is not encrypted, so it has no keys'),
+  });
+});
+
+test('without a secret, no part of an encrypted vault is written', async () => {
+  const {error} = await bkp(['vault', 'create', '--encrypt']);
+  expect(error).toMatchObject({code: 'SECRET_MISSING', message: expect.stringContaining('would be encrypted')});
+  expect(storeFiles()).toEqual([]);
+});
+
+test('a new password is typed twice, and nothing is written if the two differ', async () => {
+  const answers = ['one', 'two'];
+  const {error, questions} = await bkp(['vault', 'create', '--encrypt'], {typed: () => answers.shift()});
+  expect(error).toMatchObject({code: 'USAGE', message: 'the two passwords differ'});
+  expect(questions).toHaveLength(2);
+  expect(storeFiles()).toEqual([]);
+});
+
+test('a kit in a file opens the vault as any secret does, and the file is never replaced', async () => {
+  await create();
+  const {error, err} = await bkp(['vault', 'key', 'add', '--kit', 'kit.txt'], secretOf(first));
+  expect(error).toBeUndefined();
+  expect(err).toContain('opened by a kit');
+  const path = join(folder, 'kit.txt');
+  const text = readFileSync(path, 'utf8');
+  expect(statSync(path).mode & 0o077).toBe(0);
+  expect(text).toMatch(/^Vault {3}[0-9a-f]{32}$/m);
+  const kit = {env: {BKP_PASSWORD_FILE: path}, home: 'empty'};
+  const {out} = await bkp(['vault', 'key', 'list', '--format', 'json'], kit);
+  expect(
+    out
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line)),
+  ).toMatchObject([
+    {kind: 'key', opened: false},
+    {kind: 'kit', label: 'recovery kit', opened: true},
+  ]);
+  const again = await bkp(['vault', 'key', 'add', '--kit', 'kit.txt'], secretOf(first));
+  expect(again.error).toMatchObject({code: 'FILE_UNAVAILABLE'});
+  expect(readFileSync(path, 'utf8')).toBe(text);
+  expect(await slots(first)).toHaveLength(2);
+});
+
+test('a kit that is printed on a terminal counts only when two of its groups are typed back', async () => {
+  await create();
+  const groupOf = (question: string, out: string) => {
+    const [, number] = /^group (\d)/.exec(question)!;
+    return /BKP-KEY1-(\S+)/.exec(out)![1]!.split('-')[Number(number) - 1]!;
+  };
+  const wrong = await bkp(['vault', 'key', 'add', '--kit'], {...secretOf(first), typed: () => 'AAAA'});
+  expect(wrong.error).toMatchObject({code: 'USAGE', message: 'that is not group 3 of the key'});
+  expect(await slots(first)).toHaveLength(1);
+  const right = await bkp(['vault', 'key', 'add', '--kit'], {
+    ...secretOf(first),
+    typed: (question, out) => groupOf(question, out).toLowerCase(),
+  });
+  expect(right.error).toBeUndefined();
+  expect(await slots(/BKP-KEY1-\S+/.exec(right.out)![0])).toMatchObject([{}, {kind: 'kit', opened: true}]);
+});
+
+test('a removed slot opens nothing, and the others are not asked for their secrets', async () => {
+  await create();
+  await bkp(['vault', 'key', 'add', '--password-file', fileOf('second', second), '--label', 'anna'], secretOf(first));
+  expect(await slots(second)).toMatchObject([{opened: false}, {label: 'anna', opened: true}]);
+  const {out} = await bkp(['vault', 'key', 'remove', 'anna'], secretOf(first));
+  expect(out).toMatch(/^removed slot [0-9a-f]{8} \(anna\)\n/);
+  await expect(slots(second)).rejects.toMatchObject({code: 'SECRET_WRONG'});
+  expect(await slots(first)).toHaveLength(1);
+  expect((await bkp(['vault', 'key', 'remove', 'anna'], secretOf(first))).error).toMatchObject({
+    code: 'BAD_REQUEST',
+    message: 'the vault has no slot anna',
+  });
+});
+
+test('whoever removes the slot that is in use needs a kit', async () => {
+  await create();
+  await bkp(['vault', 'key', 'add', '--key-file', 'key.txt', '--label', 'server'], secretOf(first));
+  const [own] = await slots(first);
+  const remove = () => bkp(['vault', 'key', 'remove', own!.slot.slice(0, 8)], secretOf(first));
+  expect((await remove()).error).toMatchObject({code: 'PRECONDITION'});
+  expect(await slots(first)).toHaveLength(2);
+  await bkp(['vault', 'key', 'add', '--kit', 'kit.txt'], secretOf(first));
+  expect((await remove()).error).toBeUndefined();
+  expect(await slots(readFileSync(join(folder, 'key.txt'), 'utf8').trim())).toHaveLength(2);
+});
+
+test('a password is replaced in one step, also by one that is typed', async () => {
+  await create();
+  const typed = await bkp(['vault', 'key', 'passwd'], {...secretOf(first), typed: () => second});
+  expect(typed.error).toBeUndefined();
+  await expect(slots(first)).rejects.toMatchObject({code: 'SECRET_WRONG'});
+  expect(await slots(second)).toMatchObject([{opened: true}]);
+  const {error} = await bkp(['vault', 'key', 'passwd'], secretOf(second));
+  expect(error).toMatchObject({code: 'SECRET_MISSING', message: expect.stringContaining('no terminal')});
+});
+
+test('a rotation, and a removal, bring new keys; keys that are kept stay the same', async () => {
+  await create();
+  const ringOf = (text: string) => Number(/^ring (\d+)-/m.exec(text)![1]);
+  const rotated = await bkp(['vault', 'key', 'rotate'], secretOf(first));
+  expect(ringOf(rotated.out)).toBe(2);
+  await bkp(['vault', 'key', 'add', '--key-file', 'a.txt', '--label', 'a'], secretOf(first));
+  const kept = await bkp(['vault', 'key', 'remove', 'a', '--keep-keys'], secretOf(first));
+  expect(kept.out).toContain('the keys are the same');
+});
+
+test('what is no secret, and two kinds of slot at once, change nothing', async () => {
+  await create();
+  const before = storeFiles();
+  for (const [args, code] of [
+    [['--password-file', fileOf('empty', '\n')], 'SECRET_MISSING'],
+    [['--password-file', fileOf('lines', 'a\nb\n')], 'SECRET_MISSING'],
+    [['--password-file', 'absent'], 'SECRET_MISSING'],
+    [['--password-file', fileOf('mistyped', `${first.slice(0, -1)}A`)], 'USAGE'],
+    [['--kit', '--key-file', 'k'], 'USAGE'],
+    [['--kit', 'no/such/folder/kit'], 'FILE_UNAVAILABLE'],
+  ] as const) {
+    const {error} = await bkp(['vault', 'key', 'add', ...args], secretOf(first));
+    expect(error, args.join(' ')).toMatchObject({code});
+  }
+  expect((await bkp(['vault', 'key', 'list'], secretOf(second))).error).toMatchObject({code: 'SECRET_WRONG'});
+  expect(storeFiles()).toEqual(before);
+});
