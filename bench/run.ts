@@ -2,8 +2,8 @@
  * npm run bench -- [--gib 1] [--rounds 5] [--data FOLDER]
  *
  * Backs up the same database with bkp and with the tools that a user would choose instead, in one run: a first
- * backup, a second one after 1 % of scattered changes, another full one, restores, a verification. Prints
- * medians and ratios by round.
+ * backup and its restore, a second one after 1 % of scattered changes, a verification of these two, another full one,
+ * restores. Prints medians and ratios by round.
  */
 import {execFileSync} from 'node:child_process';
 import {mkdirSync, rmSync, statSync} from 'node:fs';
@@ -88,20 +88,26 @@ async function playRound(number: number): Promise<Round> {
   mkdirSync(tables.folder);
   await bkp.prepare(tables, {omitIndexes: true});
   await bkpAlone('full, tables only', () => bkp.full(tables), tables);
+  const restored = join(work, 'restored');
+  const emptied = () => {
+    rmSync(restored, {recursive: true, force: true});
+    mkdirSync(restored);
+    return join(restored, 'shop.db');
+  };
+  await step('restore', (tool, place) => tool.restore(place, emptied()));
+  const own = places.get(bkp)!;
+  const existing = emptied();
+  otherDatabase(existing);
+  await bkpAlone('restore into an existing database', () => bkp.restore(own, existing));
   console.error(changeShop(shop));
-  const changed = places.get(bkp)!;
   await step('next after 1 %', (tool, place) => tool.next(place));
-  await bkpAlone('restore base and increment', () => bkp.restore(changed, join(work, 'restored-chain')));
-  rmSync(join(work, 'restored-chain'));
-  await bkpAlone('second full', () => bkp.full(changed));
-  await bkpAlone('increment without changes', () => bkp.next(changed));
+  await step('verify all data', (tool, place) => tool.verify?.(place));
+  await bkpAlone('restore base and increment', () => bkp.restore(own, emptied()));
+  await bkpAlone('second full', () => bkp.full(own));
+  await bkpAlone('increment without changes', () => bkp.next(own));
   const bare = await run([process.execPath, '-e', '0']);
   figure(round, 'increment without changes', bareNode, {...bare, storedBytes: 0});
-  await step('restore', (tool, place) => tool.restore(place, join(work, `restored-${tool.needs[0] ?? 'bkp'}`)));
-  const existing = join(work, 'existing.db');
-  otherDatabase(existing);
-  await bkpAlone('restore into an existing database', () => bkp.restore(changed, existing));
-  await step('verify all data', (tool, place) => tool.verify?.(place));
+  await bkpAlone('restore of the second full', () => bkp.restore(own, emptied()));
   return round;
 }
 

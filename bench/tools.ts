@@ -11,6 +11,7 @@ export type Tool = {
   full: (place: Place) => Promise<Run>;
   /** The second backup, after changes. */
   next: (place: Place) => Promise<Run>;
+  /** Of the first backup. */
   restore: (place: Place, target: string) => Promise<Run>;
   verify?: (place: Place) => Promise<Run>;
   stored: (place: Place) => number;
@@ -86,7 +87,7 @@ export const borg: Tool = {
   next: (place) => borgRun(place, ['create', '-C', 'zstd,3', `${repository(place)}::two`, place.database]),
   restore: (place, target) => {
     mkdirSync(`${target}.borg`, {recursive: true});
-    return borgRun(place, ['extract', `${repository(place)}::two`], `${target}.borg`);
+    return borgRun(place, ['extract', `${repository(place)}::one`], `${target}.borg`);
   },
   verify: (place) => borgRun(place, ['check', '--verify-data', repository(place)]),
   stored: (place) => folderBytes(repository(place)),
@@ -122,7 +123,7 @@ export const sqliteZstd: Tool = {
   full: (place) => copyAndCompress(place, 'one'),
   next: (place) => copyAndCompress(place, 'two'),
   restore: ({folder}, target) =>
-    run(['zstd', '-q', '-d', '-f', join(folder, 'copies', 'two.zst'), '-o', `${target}.zstd`]),
+    run(['zstd', '-q', '-d', '-f', join(folder, 'copies', 'one.zst'), '-o', `${target}.zstd`]),
   stored: ({folder}) => folderBytes(join(folder, 'copies')),
 };
 
