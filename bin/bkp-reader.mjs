@@ -1360,11 +1360,13 @@ SET search_path = ''; DROP TABLE pg_temp.bkp_keys;
   run(inOrder('indexes'));
   run(inOrder('references'));
   write('COMMIT;\n');
-  run((body.objects ?? []).map(({definition}) => definition.sql));
+  const objects = body.objects ?? [];
+  run(objects.filter(({definition}) => definition.type !== 'ACL').map(({definition}) => definition.sql));
   write(`-- Triggers, policies and grants: what names a role that does not exist here fails alone.
 \\set ON_ERROR_STOP off
 `);
   run(inOrder('finish'));
+  run(objects.filter(({definition}) => definition.type === 'ACL').map(({definition}) => definition.sql));
   closeSync(file);
   say('run it in an empty database: psql -X -d NAME -f FILE');
 }

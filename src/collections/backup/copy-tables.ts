@@ -53,7 +53,8 @@ export async function copyTables(
   const {members, snapshot} = await openSnapshot(tools, {definition, parent});
   const {tables, whole, excepted} = members;
   try {
-    if (whole.size > 0) tools.notice(`each increment takes all rows of ${some([...whole.keys()])}, see docs/sqlite.md`);
+    const guide = `docs/${source.abilities.title.toLowerCase()}.md`;
+    if (whole.size > 0) tools.notice(`each increment takes all rows of ${some([...whole.keys()])}, see ${guide}`);
     if (parent !== undefined) for (const sentence of memberChanges(parent, members)) tools.notice(sentence);
     const takenAt = new Date(tools.nowMicros() / 1000).toISOString();
     const meter = startMeter(tools, {

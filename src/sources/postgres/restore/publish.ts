@@ -1,5 +1,5 @@
 import {BkpError} from '../../../errors/index.ts';
-import type {Mark} from '../../source.ts';
+import type {Mark, TableName} from '../../source.ts';
 import {findRelation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
@@ -7,44 +7,117 @@ import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {ensureShared, trackInTransaction} from '../tracking/ensure.ts';
 import {insertMark} from '../tracking/marks.ts';
+import {buildOne, inTwoSteps, validation} from './build.ts';
+import {fillLate, type LateRows} from './late-rows.ts';
+import type {LeftOut} from './left-out.ts';
+import {forgetMade} from './made.ts';
 import {requireFreeNames} from './obstacles.ts';
-import {inOrder, pairOf, type StoredTable, type StoredView} from './stored.ts';
+import {createShared} from './shared.ts';
+import {inOrder, pairOf, type SharedObject, type StoredTable} from './stored.ts';
 
 export type PublishOptions = {
   tables: readonly StoredTable[];
   /** The same tables under the names that they get, in the same order. */
   targets: readonly StoredTable[];
-  views: readonly StoredView[];
+  /** What is created after the tables: views, and what nothing needs. */
+  after: readonly SharedObject[];
   moves: Moves;
+  /** A staging schema that may have no table. */
+  schema: string;
   /** Foreign keys of a table to tables that are not restored. */
   outside: (table: StoredTable) => readonly string[];
+  /** Rows of tables that can be read when all tables have their names. */
+  late: ReadonlyMap<TableName, LateRows>;
+  /** Foreign keys of and to those, which are created then. */
+  waiting: readonly TableStatement[];
   resume: {owner: string; mark: Mark} | undefined;
-  notice: ((text: string) => void) | undefined;
+  leftOut: LeftOut;
 };
+
+export type TableStatement = {table: StoredTable; sql: string};
 
 /**
  * Moves all tables to their schemas in one transaction, with all that has an effect when rows are written: triggers,
  * rules, policies, foreign keys to other tables, grants, change tracking.
  */
 export async function publishTables(connection: Connection, options: PublishOptions): Promise<void> {
-  const {tables, targets, views, moves, resume, notice} = options;
+  const {tables, targets, after, moves, resume, leftOut, late} = options;
   if (resume !== undefined) await ensureShared(connection);
+  const targetOf = (table: StoredTable) => targets[tables.indexOf(table)]!;
+  const validations: {target: StoredTable; sql: string}[] = [];
+  const addOutside = async ({table, sql}: TableStatement, rewritten: (sql: string) => string) => {
+    const steps = inTwoSteps(table, sql);
+    await leftOut.try(connection, sql, {run: rewritten(steps?.add ?? sql), of: table.name});
+    const target = targetOf(table);
+    if (steps !== undefined) validations.push({target, sql: validation(nameOf(target), steps.constraint)});
+  };
   await connection.transaction('BEGIN', async () => {
     await fixSettings(connection, {lockTimeoutSeconds: 5});
     await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
     await requireFreeNames(connection, targets);
-    const late = (table: StoredTable) => [...options.outside(table), ...table.finish];
-    for (const {table, sql} of inOrder(tables, late))
-      await tryStatement(connection, sql, {run: rewrite(sql, moves), table: table.name, notice});
+    const staged = (sql: string) => rewrite(sql, moves);
+    const outside = inOrder(tables, options.outside);
+    for (const one of outside) if (!late.has(one.table.name)) await addOutside(one, staged);
+    for (const {table, sql} of inOrder(tables, ({finish}) => finish)) {
+      await leftOut.try(connection, sql, {run: staged(sql), of: table.name});
+    }
     const renames = tables.flatMap((table, at) => renamesOf(table, targets[at]!));
     await renameStaged(connection, renames, moves);
     await createSchemas(connection, renames);
-    for (const [at, table] of tables.entries()) await moveTable(connection, table, {target: targets[at]!, moves});
-    for (const table of targets) await giveOwner(connection, table, notice);
-    for (const {name, sql} of views) await tryStatement(connection, sql, {table: name, notice});
+    for (const table of tables) await moveTable(connection, table, {target: targetOf(table), moves});
+    for (const {name, owner, schema, table} of targets) {
+      const called = `TABLE ${quoteIdent(schema)}.${quoteIdent(table)}`;
+      await leftOut.giveOwner(connection, {called, owner, of: name});
+    }
+    await createShared(connection, after, {leftOut, optional: true});
+    for (const table of tables) {
+      const rows = late.get(table.name);
+      if (rows !== undefined) await fillLate(connection, rows, targetOf(table));
+    }
+    const published = (sql: string) => rewrite(sql, new Map(), newNames(tables, targets));
+    for (const {sql} of options.waiting) await connection.run(published(sql));
+    for (const one of outside) if (late.has(one.table.name)) await addOutside(one, published);
+    // As when the application refreshes them: policies decide what their owners see.
+    await connection.run('SET LOCAL row_security = on');
+    for (const {called = '', isFilled = false, schema, name} of after) {
+      if (isFilled) await leftOut.try(connection, `REFRESH ${called}`, {of: `${schema}.${name}`});
+    }
+    await connection.run('SET LOCAL row_security = off');
     if (resume !== undefined) await resumeTracking(connection, tables, resume);
-    for (const schema of new Set(moves.values())) await connection.run(`DROP SCHEMA ${schema}`);
+    await forgetMade(connection, options.schema);
+    for (const schema of new Set([...moves.values(), options.schema])) await connection.run(`DROP SCHEMA ${schema}`);
   });
+  for (const one of validations) await validateAfter(connection, one, leftOut);
+}
+
+const nameOf = ({schema, table}: StoredTable) => `${quoteIdent(schema)}.${quoteIdent(table)}`;
+
+/** As the statements of the backup call what is created with the tables, and how it is called now. */
+function newNames(tables: readonly StoredTable[], targets: readonly StoredTable[]): ReadonlyMap<string, string> {
+  const names = tables.flatMap(({relations}, at) =>
+    relations.map((relation, number) => {
+      const renamed = pairOf(targets[at]!.relations[number]!).map(quoteIdent).join('.');
+      return [moveKey(...pairOf(relation)), renamed] as const;
+    }),
+  );
+  return new Map(names);
+}
+
+/**
+ * Compares the rows of a foreign key to a living table after they are visible: it takes long, and its lock would stop
+ * the writers of that table. New rows are checked all the same.
+ */
+async function validateAfter(
+  connection: Connection,
+  {target, sql}: {target: StoredTable; sql: string},
+  leftOut: LeftOut,
+): Promise<void> {
+  try {
+    await buildOne(connection, sql);
+  } catch (error) {
+    if (!(error instanceof BkpError)) throw error;
+    leftOut.unchecked(target.name, `${sql};`, error);
+  }
 }
 
 type Rename = {from: readonly [string, string]; to: readonly [string, string]; isStatistics: boolean};
@@ -100,42 +173,6 @@ async function moveTable(
   };
   for (const relation of [own, ...table.partitions]) await move('TABLE', relation);
   for (const relation of table.statistics) await move('STATISTICS', relation);
-}
-
-/** What needs something that the target lacks is left out and told; the rows are restored all the same. */
-async function tryStatement(
-  connection: Connection,
-  sql: string,
-  {run = sql, table, notice}: {run?: string; table: string; notice: ((text: string) => void) | undefined},
-): Promise<void> {
-  await connection.run('SAVEPOINT one');
-  try {
-    await connection.run(`${run}; RELEASE SAVEPOINT one`);
-  } catch (error) {
-    if (!(error instanceof BkpError)) throw error;
-    await connection.run('ROLLBACK TO SAVEPOINT one');
-    const statement = sql.replaceAll(/\s+/gu, ' ').slice(0, 120);
-    notice?.(`left out of ${table}: ${statement}, because ${error.message.replace(/^.*reported an error: /u, '')}`);
-  }
-}
-
-async function giveOwner(
-  connection: Connection,
-  {owner, schema, table, name}: StoredTable,
-  notice: ((text: string) => void) | undefined,
-): Promise<void> {
-  const can = await connection.value(
-    "SELECT rolname = current_user OR pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = $1",
-    [owner],
-  );
-  if (can === 't') {
-    const sql = `ALTER TABLE ${quoteIdent(schema)}.${quoteIdent(table)} OWNER TO ${quoteIdent(owner)}`;
-    // The owner may lack CREATE on the schema, without which it cannot become the owner.
-    await tryStatement(connection, sql, {table: name, notice});
-    return;
-  }
-  const why = can === undefined ? 'does not exist' : 'cannot be given it';
-  notice?.(`${name} belongs to the role that restored it: ${owner} ${why}`);
 }
 
 async function resumeTracking(

@@ -2,23 +2,40 @@ import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent, quoteText} from '../connection/quote.ts';
 import {tokensOf} from '../schema/tokens.ts';
+import type {LeftOut} from './left-out.ts';
 import type {SharedObject} from './stored.ts';
 
 /** SQLSTATEs of objects that exist already. */
 const exists = new Set(['42710', '42P06', '42P07', '42723', '42P16']);
-/** SQLSTATE of a role that does not exist, in a grant. */
-const undefinedObject = '42704';
 /** SQLSTATEs of an extension that the server does not have. */
 const notInstalled = new Set(['0A000', '58P01']);
 
 /**
  * Creates what the tables need and the target lacks: schemas, extensions, types, functions. What exists stays as it
- * is.
+ * is, with its grants and comments.
+ * @param optional tell what cannot be created, and go on
+ * @returns statements that drop what was created, in the order of creation
  */
-export async function createShared(connection: Connection, objects: readonly SharedObject[]): Promise<void> {
+export async function createShared(
+  connection: Connection,
+  objects: readonly SharedObject[],
+  {leftOut, optional = false}: {leftOut: LeftOut; optional?: boolean},
+): Promise<readonly string[]> {
+  const drops: string[] = [];
+  const present = new Set<string>();
   for (const object of objects) {
-    const {type, name, schema, sql, value} = object;
+    const {type, name, schema, sql, value, owner, called = ''} = object;
     if (sql === '') continue;
+    if (type === 'ACL' || type === 'COMMENT') {
+      if (!present.has(keyOf(schema, name)) || (type === 'ACL' && (await isFresh(connection, name)))) {
+        await leftOut.try(connection, sql, {of: keyOf(schema, name).replace(/^[A-Z ]+ /u, '')});
+      }
+      continue;
+    }
+    if (await isThereAlready(connection, object)) {
+      present.add(`${type} ${name}`);
+      continue;
+    }
     await connection.run('SAVEPOINT shared');
     try {
       await connection.run(sql);
@@ -27,12 +44,55 @@ export async function createShared(connection: Connection, objects: readonly Sha
     } catch (error) {
       await connection.run('ROLLBACK TO SAVEPOINT shared');
       const state = error instanceof BkpError ? error.context.sqlState : undefined;
+      const isThere = exists.has(String(state));
+      if (optional && error instanceof BkpError && (!isThere || /VIEW$/u.test(type))) {
+        leftOut.tell(keyOf(schema, name), sql, error);
+        continue;
+      }
       if (type === 'EXTENSION' && notInstalled.has(String(state))) throw missingExtension(name, error);
-      const isKnown = exists.has(String(state)) || (type === 'ACL' && state === undefinedObject);
-      if (!isKnown) throw error;
-      if (type === 'TYPE') await requireValues(connection, object);
+      if (!isThere) throw error;
+      // Grants of a domain are those of a type.
+      for (const one of [called, called.replace('DOMAIN', 'TYPE')]) present.add(one.replaceAll('"', ''));
+      if (type === 'TYPE' && !optional) await requireValues(connection, object);
+      continue;
     }
+    const drop = dropOf(object);
+    if (drop !== undefined) drops.push(drop);
+    const of = schema === '' ? name : `${schema}.${name}`;
+    if (called !== '') await leftOut.giveOwner(connection, {called, owner, of});
   }
+  return drops;
+}
+
+/** Of the kinds of which a statement of pg_dump does not fail when they exist. */
+async function isThereAlready(connection: Connection, {type, name}: SharedObject): Promise<boolean> {
+  const catalog = type === 'EXTENSION' ? 'extname FROM pg_extension' : 'lanname FROM pg_language';
+  if (type !== 'EXTENSION' && !type.endsWith('LANGUAGE')) return false;
+  const found = await connection.value(`SELECT ${catalog} WHERE ${catalog.slice(0, 7)} = $1`, [name]);
+  return found !== undefined;
+}
+
+/** What a grant is for, as that is called, without quotes. @param name `FUNCTION twice(v numeric)` */
+function keyOf(schema: string, name: string): string {
+  const [, kind, of] = /^([A-Z]+(?: [A-Z]+)*) (.*)$/su.exec(name) ?? ['', '', name];
+  return `${kind} ${schema === '' ? '' : `${schema}.`}${of}`.replaceAll('"', '').trim();
+}
+
+/** Every new database has the schema `public`: unless somebody has changed its grants, it gets those of the source. */
+async function isFresh(connection: Connection, name: string): Promise<boolean> {
+  if (name !== 'SCHEMA public') return false;
+  const isInitial = await connection.value(
+    `SELECT n.nspacl IS NOT DISTINCT FROM p.initprivs FROM pg_namespace n LEFT JOIN pg_init_privs p
+      ON p.classoid = 'pg_namespace'::regclass AND p.objoid = n.oid WHERE n.nspname = 'public'`,
+  );
+  return isInitial === 't';
+}
+
+function dropOf({type, name, called = '', sql}: SharedObject): string | undefined {
+  if (called !== '') return `DROP ${called}`;
+  if (type === 'EXTENSION') return `DROP EXTENSION ${quoteIdent(name)}`;
+  const cast = /^CREATE CAST (\(.*?\)) WITH/u.exec(sql)?.[1];
+  return cast && `DROP CAST ${cast}`;
 }
 
 function missingExtension(name: string, cause: unknown): BkpError {
@@ -73,12 +133,19 @@ export function neededShared(
   restored: readonly {schema: string}[],
 ): readonly SharedObject[] {
   const used = new Set([...restored, ...objects].map(({schema}) => schema));
+  // An extension is in no schema, but its objects are.
+  for (const {type, sql} of objects) {
+    const into = type === 'EXTENSION' ? / WITH SCHEMA ((?:"(?:[^"]|"")*"|[^\s;])+)/u.exec(sql)?.[1] : undefined;
+    if (into !== undefined) used.add(plainName(into));
+  }
   const isUsed = ({type, name}: SharedObject) => {
     const schema = type === 'SCHEMA' ? name : /^SCHEMA (.*)$/u.exec(name)?.[1];
-    return schema === undefined || used.has(schema.replace(/^"(.*)"$/u, '$1').replaceAll('""', '"'));
+    return schema === undefined || used.has(plainName(schema));
   };
   return objects.filter(isUsed);
 }
+
+const plainName = (name: string) => name.replace(/^"(.*)"$/u, '$1').replaceAll('""', '"');
 
 /** @param value as `sharedText` writes it @param schema in which the sequence is now */
 export async function setSequence(connection: Connection, value: string, schema: string): Promise<void> {

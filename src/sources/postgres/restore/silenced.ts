@@ -1,6 +1,5 @@
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
-import type {MergedPair} from './merge-fit.ts';
 
 /**
  * Runs `work` in a transaction in which the application's own triggers and rules of the tables do not fire: what they
@@ -9,19 +8,19 @@ import type {MergedPair} from './merge-fit.ts';
  */
 export async function withSilentTriggers<T>(
   connection: Connection,
-  pairs: readonly MergedPair[],
+  tables: readonly {oid: number}[],
   {notice, work}: {notice: ((text: string) => void) | undefined; work: () => Promise<T>},
 ): Promise<T> {
-  const tables = `(SELECT relid FROM unnest('{${pairs.map(({oid}) => oid).join(',')}}'::oid[]) AS root (oid),
+  const all = `(SELECT relid FROM unnest('{${tables.map(({oid}) => oid).join(',')}}'::oid[]) AS root (oid),
     LATERAL (SELECT relid::oid FROM pg_partition_tree(root.oid) UNION SELECT root.oid) AS part (relid))`;
   const triggers = await connection.rows(
     `SELECT n.nspname, c.relname, t.tgname, t.tgenabled, 'TRIGGER' FROM pg_trigger t
       JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE t.tgrelid IN ${tables} AND NOT t.tgisinternal AND t.tgname !~ '^~bkp_' AND t.tgenabled IN ('O', 'A')
+      WHERE t.tgrelid IN ${all} AND NOT t.tgisinternal AND t.tgname !~ '^~bkp_' AND t.tgenabled IN ('O', 'A')
     UNION ALL
     SELECT n.nspname, c.relname, r.rulename, r.ev_enabled, 'RULE' FROM pg_rewrite r
       JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE r.ev_class IN ${tables} AND r.ev_enabled IN ('O', 'A') ORDER BY 5, 1, 2, 3`,
+      WHERE r.ev_class IN ${all} AND r.ev_enabled IN ('O', 'A') ORDER BY 5, 1, 2, 3`,
   );
   for (const [schema, table, name, , kind] of triggers) {
     await connection.run(

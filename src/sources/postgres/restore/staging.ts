@@ -17,18 +17,29 @@ import type {
 import {columnList} from '../catalog/columns.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {contentOf} from '../segments/content.ts';
-import {buildOne, inTwoSteps} from './build.ts';
+import {buildOne, inTwoSteps, referredBy, validation} from './build.ts';
+import {keepLate} from './late-rows.ts';
+import {LeftOut} from './left-out.ts';
 import {Loaders} from './loaders.ts';
+import {recordMade, removeStaged} from './made.ts';
 import {compareTables, mergeTables} from './merge.ts';
 import {requireFreeNames} from './obstacles.ts';
-import {publishTables} from './publish.ts';
+import {publishTables, type TableStatement} from './publish.ts';
 import {createShared, neededShared, setSequence} from './shared.ts';
-import {inOrder, isPrimaryKey, pairOf, type StoredTable, sharedObjects, storedTables, storedViews} from './stored.ts';
-import {stagedOid, TableLoad} from './table-load.ts';
+import {
+  inOrder,
+  isPrimaryKey,
+  pairOf,
+  type SharedObject,
+  type StoredTable,
+  sharedObjects,
+  storedAfter,
+  storedTables,
+} from './stored.ts';
+import {stagedName, stagedOid, TableLoad} from './table-load.ts';
 
 /** The schemas of one staging begin with this. */
 export function stagingPrefix(id: string): string {
@@ -48,7 +59,7 @@ export class PostgresStaging implements Staging {
   readonly #tables: ReadonlyMap<TableName, StoredTable>;
   /** Under the names under which they are published. */
   readonly #targets: readonly StoredTable[];
-  readonly #views: ReturnType<typeof storedViews>;
+  readonly #after: readonly SharedObject[];
   readonly #prefix: string;
   readonly #mode: MergeMode | undefined;
   readonly #moves: Moves;
@@ -56,6 +67,10 @@ export class PostgresStaging implements Staging {
   readonly #loaders: Loaders;
   /** Tables of which all rows, constraints and indexes are there. */
   readonly #built = new Set<TableName>();
+  /** Foreign keys of and to tables that get their rows last. */
+  readonly #waiting: TableStatement[] = [];
+  /** Notices of the time before anybody listens. */
+  readonly #told: string[] = [];
   #isPublished = false;
 
   private constructor(
@@ -83,7 +98,7 @@ export class PostgresStaging implements Staging {
     this.#tables = new Map(tables.map((table) => [table.name, table]));
     this.#mode = mode;
     this.#targets = targets;
-    this.#views = storedViews(objects);
+    this.#after = storedAfter(objects);
     this.#prefix = stagingPrefix(id);
     const schemas = [...new Set(tables.flatMap(({relations}) => relations.map((relation) => pairOf(relation)[0])))];
     this.#moves = new Map(
@@ -123,26 +138,45 @@ export class PostgresStaging implements Staging {
     try {
       const tables = storedTables(schemas);
       const targets = storedTables(schemas.map((schema) => published.get(schema.name) ?? schema));
-      const views = storedViews(objects);
-      const shared = neededShared(sharedObjects(database), [...targets, ...views]);
+      const after = storedAfter(objects);
+      const shared = neededShared(sharedObjects(database), [...targets, ...after]);
       if (mode === undefined) await requireFreeNames(connection, targets);
       loaders = await Loaders.open(reconnect, connections);
       const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode, loaders});
       await discardStaging(connection, id);
-      await connection.transaction('BEGIN', async () => {
-        await fixSettings(connection, {lockTimeoutSeconds: 30});
-        await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
-        // The living tables have what they need.
-        if (mode === undefined) await createShared(connection, shared);
-        await connection.run([...new Set(staging.#moves.values())].map((name) => `CREATE SCHEMA ${name}`).join('; '));
-        for (const {sql} of inOrder(tables, ({create}) => create)) await connection.run(staging.#staged(sql));
-      });
+      await connection.transaction('BEGIN', () => staging.#createTables(shared));
       return staging;
     } catch (error) {
       await loaders?.close(connection);
       await connection.close();
       throw error;
     }
+  }
+
+  async #createTables(shared: readonly SharedObject[]): Promise<void> {
+    const connection = this.#connection;
+    await fixSettings(connection, {lockTimeoutSeconds: 30});
+    await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
+    const leftOut = new LeftOut((text) => this.#told.push(text));
+    // The living tables have what they need.
+    const drops = this.#mode === undefined ? await createShared(connection, shared, {leftOut}) : [];
+    leftOut.end();
+    const schemas = new Set([this.#firstSchema, ...this.#moves.values()]);
+    await connection.run([...schemas].map((name) => `CREATE SCHEMA ${name}`).join('; '));
+    await recordMade(connection, this.#firstSchema, drops);
+    const tables = [...this.#tables.values()];
+    for (const {sql} of inOrder(tables, ({create}) => create)) await connection.run(this.#staged(sql));
+    // A merge finds all names, those of the living tables.
+    if (this.#mode !== undefined) return;
+    for (const [at, load] of [...this.#loads.values()].entries()) {
+      const late = await keepLate(connection, {table: load.name, keep: `${this.#firstSchema}._bkp_rows_${at}`});
+      if (late !== undefined) load.keepIn(late);
+    }
+  }
+
+  /** It exists also if there are no tables. */
+  get #firstSchema(): string {
+    return `${this.#prefix}0`;
   }
 
   wanted(): readonly Tree[] {
@@ -210,28 +244,41 @@ export class PostgresStaging implements Staging {
     const validations: string[] = [];
     for (const {table, sql} of inOrder([...this.#tables.values()], isInside)) {
       signal?.throwIfAborted();
+      if (this.#isLate(table, sql)) {
+        this.#waiting.push({table, sql});
+        continue;
+      }
       const steps = inTwoSteps(table, sql);
       await buildOne(this.#connection, this.#staged(steps?.add ?? sql));
-      if (steps !== undefined) validations.push(steps.validate);
+      if (steps !== undefined) validations.push(validation(stagedName(table, this.#moves), steps.constraint));
     }
     await forEachConcurrent(validations, this.concurrency, async (sql) => {
       signal?.throwIfAborted();
-      await this.#loaders.use((connection) => buildOne(connection, this.#staged(sql)));
+      await this.#loaders.use((connection) => buildOne(connection, sql));
     });
   }
 
   async publish({resume, signal, notice}: Parameters<Staging['publish']>[0]): Promise<void> {
     signal?.throwIfAborted();
+    for (const text of this.#told) notice?.(text);
+    const leftOut = new LeftOut(notice);
+    const late = [...this.#loads].flatMap(([name, load]) =>
+      load.late === undefined ? [] : [[name, load.late] as const],
+    );
     await publishTables(this.#connection, {
       tables: [...this.#tables.values()],
       targets: this.#targets,
-      views: this.#views,
+      after: this.#after,
       moves: this.#moves,
+      schema: this.#firstSchema,
       outside: (table) => table.references.filter((sql) => !this.#isInside(sql)),
+      late: new Map(late),
+      waiting: this.#waiting,
       resume,
-      notice,
+      leftOut,
     });
     this.#isPublished = true;
+    leftOut.end();
   }
 
   async merge(options: Parameters<Staging['merge']>[0]): Promise<readonly MergedTable[]> {
@@ -255,7 +302,7 @@ export class PostgresStaging implements Staging {
     if (!this.#isPublished) {
       await this.#connection.run('ROLLBACK').catch(() => {});
       await this.#loaders.close(this.#connection);
-      await dropSchemas(this.#connection, this.#prefix).catch(() => this.#discardOtherwise());
+      await removeStaged(this.#connection, this.#prefix).catch(() => this.#discardOtherwise());
     }
     await this.#loaders.close(this.#connection);
     await this.#connection.close();
@@ -265,7 +312,7 @@ export class PostgresStaging implements Staging {
   async #discardOtherwise(): Promise<void> {
     const other = await this.#reconnect().catch(() => undefined);
     if (other === undefined) return;
-    await dropSchemas(other, this.#prefix).catch(() => {});
+    await removeStaged(other, this.#prefix).catch(() => {});
     await other.close();
   }
 
@@ -286,8 +333,17 @@ export class PostgresStaging implements Staging {
 
   /** Whether a foreign key refers to a table of this restore. */
   #isInside(sql: string): boolean {
-    const target = /\bREFERENCES ((?:"(?:[^"]|"")*"|[^."\s]+)\.(?:"(?:[^"]|"")*"|[^."\s(]+))/u.exec(sql)?.[1];
-    return target !== undefined && rewrite(target, this.#moves) !== target;
+    const found = referredBy(sql);
+    return found !== undefined && this.#moves.has(moveKey(found.schema, found.table));
+  }
+
+  /** Whether a foreign key is one of or to a table that gets its rows last. */
+  #isLate({name}: StoredTable, sql: string): boolean {
+    if (this.#loads.get(name)!.late !== undefined) return true;
+    const found = referredBy(sql);
+    return [...this.#loads.values()].some(
+      ({late, table}) => late !== undefined && table.schema === found?.schema && table.table === found.table,
+    );
   }
 
   async #setSequences(table: StoredTable): Promise<void> {
@@ -304,14 +360,5 @@ export class PostgresStaging implements Staging {
 
 /** Drops what a staging with this id left. */
 export async function discardStaging(connection: Connection, id: string): Promise<void> {
-  await dropSchemas(connection, stagingPrefix(id));
-}
-
-async function dropSchemas(connection: Connection, prefix: string): Promise<void> {
-  const rows = await connection.rows('SELECT nspname FROM pg_namespace WHERE starts_with(nspname, $1)', [prefix]);
-  for (const [name] of rows) {
-    await connection.run(
-      `SET client_min_messages = error; DROP SCHEMA ${quoteIdent(name!)} CASCADE; RESET client_min_messages`,
-    );
-  }
+  await removeStaged(connection, stagingPrefix(id));
 }

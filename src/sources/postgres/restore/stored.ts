@@ -23,14 +23,18 @@ const definitionSchema = v.object({
   statistics: texts,
   sequences: texts,
 });
-const sharedSchema = v.array(
-  v.object({type: text, schema: text, name: text, owner: text, sql: text, value: v.exactOptional(text)}),
-);
+const objectSchema = v.object({
+  ...{type: text, schema: text, name: text, owner: text, sql: text},
+  called: v.exactOptional(text),
+  value: v.exactOptional(text),
+});
+const sharedSchema = v.array(objectSchema);
 
 export type StoredTable = v.InferOutput<typeof definitionSchema> & {name: TableName};
-export type SharedObject = v.InferOutput<typeof sharedSchema>[number];
-export type StoredView = {name: string; schema: string; sql: string};
-
+export type SharedObject = v.InferOutput<typeof objectSchema> & {
+  /** A materialized view that had rows. */
+  isFilled?: boolean;
+};
 export function storedTables(schemas: readonly TableSchema[]): readonly StoredTable[] {
   return schemas.map(({name, definition}) => ({
     ...parsed<v.InferOutput<typeof definitionSchema>>(definitionSchema, definition, (why) => unknown(name, why)),
@@ -48,12 +52,29 @@ export function sharedObjects(facts: DatabaseFacts): readonly SharedObject[] {
   return parsed<readonly SharedObject[]>(sharedSchema, JSON.parse(facts.shared), (why) => unknown('database', why));
 }
 
-export function storedViews(objects: readonly SchemaObject[]): readonly StoredView[] {
-  return objects.map(({name, definition}) => ({
-    name,
-    schema: String(definition.schema ?? name.slice(0, name.indexOf('.'))),
-    sql: String(definition.sql ?? ''),
-  }));
+/** What is created after the tables, in the order of creation. Older versions have less of each. */
+export function storedAfter(objects: readonly SchemaObject[]): readonly SharedObject[] {
+  return objects.map(({name, definition}) => {
+    const {type = '', schema, owner = '', called, sql = '', part, value, filled} = definition;
+    return {
+      type: String(type),
+      schema: String(schema ?? name.slice(0, name.indexOf('.'))),
+      name: String(part ?? name),
+      owner: String(owner),
+      ...(called === undefined || called === '' ? {} : {called: String(called)}),
+      sql: String(sql),
+      ...(value === undefined ? {} : {value: String(value)}),
+      ...(filled === 'true' ? {isFilled: true} : {}),
+    };
+  });
+}
+
+/** Whether a user names it: functions and types come together, and have no names in statements. */
+export const isView = ({definition: {type}}: SchemaObject) => type === undefined || /VIEW$/u.test(String(type));
+
+/** The names of a view, and of what belongs to it. */
+export function partsOfView(objects: readonly SchemaObject[], view: string): readonly string[] {
+  return objects.flatMap(({name, definition}) => (name === view || definition.of === view ? [name] : []));
 }
 
 /** The statements of all tables for one step, in the order in which they can run. */

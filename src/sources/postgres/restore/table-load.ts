@@ -6,6 +6,7 @@ import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {RunningContent} from '../segments/content.ts';
 import {readRows} from '../segments/read-rows.ts';
+import type {LateRows} from './late-rows.ts';
 import {isPrimaryKey, type StoredTable, sqlOf} from './stored.ts';
 
 const segmentBytes = 1024 * 1024;
@@ -13,8 +14,10 @@ const segmentBytes = 1024 * 1024;
 /** The rows of one table in its staging schema, which come in one transaction after the other, on any connection. */
 export class TableLoad {
   readonly table: StoredTable;
-  /** Of the table in its staging schema. */
-  readonly name: string;
+  /** Where the rows are in the staging schema. */
+  name: string;
+  /** The rows wait in a table of their own until they can be read; {@link name} is its name. */
+  late: LateRows | undefined;
   /** What was loaded, without what was removed again. */
   readonly content = new RunningContent();
   readonly #moves: Moves;
@@ -33,7 +36,7 @@ export class TableLoad {
 
   /** Constraints that no delta needed. */
   get remaining(): readonly string[] {
-    return this.table.constraints.filter((sql) => !(this.#isKeyed && isPrimaryKey(sql)));
+    return this.table.constraints.filter((sql) => !(this.#isKeyed && this.late === undefined && isPrimaryKey(sql)));
   }
 
   async begin(connection: Connection): Promise<void> {
@@ -49,7 +52,9 @@ export class TableLoad {
   async load(connection: Connection, segment: Uint8Array): Promise<number> {
     const freeze = this.#isFrozen && this.table.kind !== 'partitioned' ? ' WITH (FREEZE)' : '';
     const list = columnList((await this.columns(connection)).columns);
-    const rows = await connection.copyIn(`COPY ${this.name} (${list}) FROM STDIN${freeze}`, once(segment));
+    // A table may have no columns, and a list of columns may not be empty.
+    const into = list === '' ? this.name : `${this.name} (${list})`;
+    const rows = await connection.copyIn(`COPY ${into} FROM STDIN${freeze}`, once(segment));
     this.content.add(segment);
     return rows;
   }
@@ -85,9 +90,19 @@ export class TableLoad {
     return this.#columns;
   }
 
+  /** From now on, the rows go into another table. */
+  keepIn(late: LateRows): void {
+    this.late = late;
+    this.name = late.name;
+  }
+
   async #createKey(connection: Connection): Promise<void> {
     if (this.#isKeyed) return;
-    for (const statement of this.table.constraints.filter(isPrimaryKey)) {
+    if (this.late !== undefined) {
+      const key = keyNames(this.table).map(quoteIdent).join(', ');
+      await connection.run(`ALTER TABLE ${this.name} ADD PRIMARY KEY (${key})`);
+    }
+    for (const statement of this.late === undefined ? this.table.constraints.filter(isPrimaryKey) : []) {
       await connection.run(rewrite(sqlOf(statement), this.#moves));
     }
     this.#isKeyed = true;

@@ -15,6 +15,8 @@ export type Entry = {
   /** Empty for what is in no schema. */
   schema: string;
   owner: string;
+  /** How a statement names it: `FUNCTION app.twice(v numeric)`; empty for what has no owner. */
+  called: string;
   sql: string;
   /** In the order of creation. */
   position: number;
@@ -30,7 +32,7 @@ export function entriesOf(script: string): readonly Entry[] {
   let body: string[] = [];
   let current: Header | undefined;
   const close = () => {
-    if (current !== undefined) entries.push({...current, sql: statementsIn(body), position: entries.length});
+    if (current !== undefined) entries.push({...current, ...statementsIn(body), position: entries.length});
     body = [];
   };
   for (const {kind, text} of tokensOf(script)) {
@@ -51,7 +53,7 @@ export function entriesOf(script: string): readonly Entry[] {
   return entries;
 }
 
-type Header = Omit<Entry, 'sql' | 'position'>;
+type Header = Omit<Entry, 'sql' | 'called' | 'position'>;
 
 function headerOf(lines: readonly string[]): Header | undefined {
   // What ends the entry before is among the comments too: the last one that names an entry counts.
@@ -77,13 +79,15 @@ function headerOf(lines: readonly string[]): Header | undefined {
   };
 }
 
+const ownerAtEnd = /(?:^|\s*\n)ALTER ([A-Z ]+ [^\n]*) OWNER TO [^\n]*;$/u;
+
 /** Without the owner, which the entry names, and without settings, which newer and older servers do not know. */
-function statementsIn(body: readonly string[]): string {
-  return body
+function statementsIn(body: readonly string[]): {sql: string; called: string} {
+  const sql = body
     .join('')
     .split(/\n/u)
     .filter((line) => !/^(?:\\(?:un)?restrict |SET default_\w+ = .*;$)/u.test(line))
     .join('\n')
-    .trim()
-    .replace(/\s*\nALTER [A-Z ]+ [^\n]* OWNER TO [^\n]*;$/u, '');
+    .trim();
+  return {sql: sql.replace(ownerAtEnd, ''), called: ownerAtEnd.exec(sql)?.[1] ?? ''};
 }

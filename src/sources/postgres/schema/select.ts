@@ -7,7 +7,13 @@ export type Selection = {
   shared: readonly Entry[];
   /** By the oid of the table. */
   parts: ReadonlyMap<number, TableParts>;
-  views: readonly Entry[];
+  /**
+   * Views with their rules, triggers, indexes, comments and grants, and what nothing needs: other functions, types,
+   * sequences, extensions. In the order of creation.
+   */
+  after: readonly {view: Entry | undefined; entry: Entry}[];
+  /** Not in the backup, because they need tables that are not. */
+  without: readonly Entry[];
 };
 
 export type TableParts = {
@@ -51,19 +57,16 @@ const named = new Set(['CONSTRAINT', 'CHECK CONSTRAINT', 'FK CONSTRAINT', 'TRIGG
 
 /** They read tables, so a restore creates them after these. */
 const views = new Set(['VIEW', 'MATERIALIZED VIEW']);
-/** Not parts of a database's content. */
+/** Not parts of a database's content; foreign servers have passwords in their user mappings. */
 const unwanted = new Set([
-  'EVENT TRIGGER',
-  'PUBLICATION',
-  'PUBLICATION TABLE',
-  'SUBSCRIPTION',
-  'DATABASE',
-  'LARGE OBJECT',
+  ...['EVENT TRIGGER', 'PUBLICATION', 'PUBLICATION TABLE', 'PUBLICATION TABLES IN SCHEMA', 'SUBSCRIPTION'],
+  ...['SUBSCRIPTION TABLE', 'DATABASE', 'DATABASE PROPERTIES', 'LARGE OBJECT', 'BLOB', 'BLOBS', 'FOREIGN TABLE'],
+  ...['SERVER', 'USER MAPPING', 'FOREIGN DATA WRAPPER', 'TABLE DATA', 'ENCODING', 'STDSTRINGS', 'SEARCHPATH'],
 ]);
 
 /**
  * @param relations the tables, and their partitions with the table they belong to
- * @param withViews also the views that read nothing but these tables
+ * @param withViews also all else in the database that needs no other table: views, functions, types
  */
 export function select(
   entries: readonly Entry[],
@@ -91,31 +94,46 @@ export function select(
     const after = entry.type === 'COMMENT' && /^(?:INDEX|CONSTRAINT|TRIGGER|RULE|POLICY) /u.test(entry.name);
     parts.get(root)![after ? 'finish' : step!].push(entry);
   }
-  const needed = neededBy(partOf.keys(), {byId, partOf});
-  const chosenViews = withViews ? viewsOver(entries, partOf, needed, byId) : [];
-  for (const id of neededBy(
-    chosenViews.map(({id: view}) => view),
-    {byId, partOf},
-  ))
-    needed.add(id);
-  const isView = new Set(chosenViews.map(({id}) => id));
+  const present = presentIn(entries, partOf);
+  const isView = ({id, type}: Entry) => withViews && views.has(type) && present.has(id);
+  const chosenViews = entries.filter(isView);
+  const needed = neededBy([...partOf.keys(), ...chosenViews.map(({id}) => id)], {byId, partOf});
   const shared = entries.filter((entry) => {
     const {id, type, needs} = entry;
-    if (partOf.has(id) || isView.has(id) || unwanted.has(type) || isOwn(entry)) return false;
+    if (partOf.has(id) || views.has(type) || unwanted.has(type) || isOwn(entry)) return false;
     if (needed.has(id)) return true;
     return (type === 'COMMENT' || type === 'ACL') && needs.length > 0 && needs.every((need) => needed.has(need));
   });
-  const schemas = new Set([...partOf.keys(), ...needed, ...isView].map((id) => byId.get(id)!.schema));
+  const schemas = new Set([...partOf.keys(), ...needed].map((id) => byId.get(id)!.schema));
+  for (const {schema} of chosenViews) schemas.add(schema);
   const folders = entries.filter(({type, name}) => type === 'SCHEMA' && schemas.has(name));
+  const viewOf = new Map(chosenViews.map((view) => [view.id, view]));
+  for (const {id, type, needs} of entries) {
+    const view = needs.map((need) => viewOf.get(need)).find((one) => one !== undefined);
+    if (view !== undefined && stepOf[type] !== undefined && !viewOf.has(id) && present.has(id)) viewOf.set(id, view);
+  }
+  const isTaken = new Set([...partOf.keys(), ...viewOf.keys(), ...[...folders, ...shared].map(({id}) => id)]);
+  const others = withViews ? entries.filter((entry) => !isTaken.has(entry.id) && !isOwn(entry)) : [];
   return {
     shared: [...folders, ...shared.filter((entry) => !folders.includes(entry))],
     parts,
-    views: entries.filter(
-      ({id, type, needs}) =>
-        isView.has(id) ||
-        (['COMMENT', 'ACL', 'RULE', 'TRIGGER', 'INDEX'].includes(type) && needs.some((need) => isView.has(need))),
-    ),
+    after: entries
+      .filter(({id}) => viewOf.has(id) || (present.has(id) && others.some((other) => other.id === id)))
+      .map((entry) => ({view: viewOf.get(entry.id), entry})),
+    without: others.filter(({id, type}) => !present.has(id) && (views.has(type) || type === 'FUNCTION')),
   };
+}
+
+/** Ids of what needs no table that is not chosen, and nothing unwanted. */
+function presentIn(entries: readonly Entry[], partOf: ReadonlyMap<number, number>): ReadonlySet<number> {
+  const present = new Set<number>();
+  const known = new Set(entries.map(({id}) => id));
+  for (const {id, type, needs} of entries) {
+    const isFit =
+      type !== 'TABLE' && !unwanted.has(type) && needs.every((need) => present.has(need) || !known.has(need));
+    if (partOf.has(id) || isFit) present.add(id);
+  }
+  return present;
 }
 
 /** Change tracking is made by bkp, and not restored. */
@@ -155,24 +173,4 @@ function neededBy(ids: Iterable<number>, {byId, partOf}: Graph): Set<number> {
   };
   for (const id of ids) visit(id);
   return needed;
-}
-
-/** The views that need no other table than the chosen ones. */
-function viewsOver(
-  entries: readonly Entry[],
-  partOf: ReadonlyMap<number, number>,
-  needed: ReadonlySet<number>,
-  byId: ReadonlyMap<number, Entry>,
-): readonly Entry[] {
-  const chosen = new Set<number>();
-  for (const entry of entries) {
-    if (!views.has(entry.type)) continue;
-    const fits = entry.needs.every((need) => {
-      const type = byId.get(need)?.type;
-      const isRelation = type === 'TABLE' || type === 'FOREIGN TABLE' || (type !== undefined && views.has(type));
-      return !isRelation || partOf.has(need) || chosen.has(need) || needed.has(need);
-    });
-    if (fits) chosen.add(entry.id);
-  }
-  return entries.filter(({id}) => chosen.has(id));
 }

@@ -47,18 +47,38 @@ export async function tableSchemaOf(
 /** Everything that is created beside the tables, as JSON for the facts of the database. */
 export async function sharedText(connection: Connection, {shared}: Selection): Promise<string> {
   const objects = [];
-  for (const {type, schema, name, owner, sql} of shared) {
-    const [value] = type === 'SEQUENCE' ? await sequencesOf(connection, [{type, schema, name}]) : [];
-    objects.push({type, schema, name, owner, sql, ...(value === undefined ? {} : {value})});
+  for (const {type, schema, name, owner, called, sql} of shared) {
+    const value = type === 'SEQUENCE' ? await sequenceValue(connection, schema, name) : undefined;
+    const more = {...(called === '' ? {} : {called}), ...(value === undefined ? {} : {value})};
+    objects.push({type, schema, name, owner, sql, ...more});
   }
   return JSON.stringify(objects);
 }
 
-export function viewObjects({views}: Selection): readonly SchemaObject[] {
-  return views.map(({type, schema, name, sql, owner}) => ({
-    name: `${schema}.${name}`,
-    definition: {type, schema, owner, sql},
-  }));
+/** What is created after the tables, one statement or several of the same kind each, in the order of creation. */
+export async function objectsAfter(connection: Connection, {after}: Selection): Promise<readonly SchemaObject[]> {
+  const objects: SchemaObject[] = [];
+  for (const {view, entry} of after) {
+    const {type, schema, name, owner, called, sql, oid} = entry;
+    const value = type === 'SEQUENCE' ? await sequenceValue(connection, schema, name) : undefined;
+    const place = schema === '' ? name : `${schema}.${name}`;
+    objects.push({
+      name: view === entry ? place : `${type} ${place}`,
+      definition: {
+        ...{type, schema, owner, called, sql, part: name},
+        ...(view === undefined ? {} : {of: `${view.schema}.${view.name}`}),
+        ...(value === undefined ? {} : {value}),
+        ...((await isFilled(connection, {type, oid})) ? {filled: 'true'} : {}),
+      },
+    });
+  }
+  return objects;
+}
+
+/** Whether it is a materialized view that has rows. */
+async function isFilled(connection: Connection, {type, oid}: Pick<Entry, 'type' | 'oid'>): Promise<boolean> {
+  if (type !== 'MATERIALIZED VIEW') return false;
+  return (await connection.value('SELECT relispopulated FROM pg_class WHERE oid = $1', [oid])) === 't';
 }
 
 /** `schema` and `name` of every relation that is created with the table, joined by a NUL. */
@@ -71,19 +91,20 @@ function relationsIn({create, constraints, indexes}: TableParts): readonly strin
 
 const pairOf = ({schema, name}: Entry) => `${schema}\0${name}`;
 
-/** The values of sequences: schema, name, last value, whether it was used. */
-async function sequencesOf(
-  connection: Connection,
-  create: readonly Pick<Entry, 'type' | 'schema' | 'name'>[],
-): Promise<readonly string[]> {
+/** The values of sequences. */
+async function sequencesOf(connection: Connection, create: readonly Entry[]): Promise<readonly string[]> {
   const values: string[] = [];
   for (const {type, schema, name} of create) {
-    if (type !== 'SEQUENCE') continue;
-    const [found] = await connection.rows("SELECT format('%I.%I', $1::text, $2::text)", [schema, name]);
-    const [row] = await connection.rows(`SELECT last_value, is_called FROM ${found![0]}`);
-    values.push(JSON.stringify([schema, name, row![0], row![1] === 't']));
+    if (type === 'SEQUENCE') values.push(await sequenceValue(connection, schema, name));
   }
   return values;
+}
+
+/** Schema, name, last value, whether it was used. */
+async function sequenceValue(connection: Connection, schema: string, name: string): Promise<string> {
+  const found = await connection.value("SELECT format('%I.%I', $1::text, $2::text)", [schema, name]);
+  const [row] = await connection.rows(`SELECT last_value, is_called FROM ${found}`);
+  return JSON.stringify([schema, name, row![0], row![1] === 't']);
 }
 
 async function fingerprintOf(connection: Connection, {oid, kind}: Relation): Promise<string> {

@@ -43,7 +43,8 @@ export function* scriptOf(
   yield* of(({create}) => create);
   for (const {name, schema, table} of tables) {
     const columns = rows.columns(name).map(quoteIdent).join(', ');
-    yield `COPY ${quoteIdent(schema)}.${quoteIdent(table)} (${columns}) FROM stdin;\n`;
+    const list = columns === '' ? '' : ` (${columns})`;
+    yield `COPY ${quoteIdent(schema)}.${quoteIdent(table)}${list} FROM stdin;\n`;
     for (const line of rows.lines(name)) {
       yield line;
       yield lineEnd;

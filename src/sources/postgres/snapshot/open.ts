@@ -7,9 +7,10 @@ import {quoteIdent} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type DumpOptions, dumpSchema} from '../schema/dump.ts';
 import type {Entry} from '../schema/entries.ts';
+import {withIndexNeeds} from '../schema/index-needs.ts';
 import {select} from '../schema/select.ts';
 import {schemaState} from '../schema/state.ts';
-import {sharedText, tableSchemaOf, viewObjects} from '../schema/table-schema.ts';
+import {objectsAfter, sharedText, tableSchemaOf} from '../schema/table-schema.ts';
 import {ensureShared, ensureTracked} from '../tracking/ensure.ts';
 import {isMarkKnown, setMark} from '../tracking/marks.ts';
 import {lockText} from './from.ts';
@@ -58,7 +59,11 @@ export async function openSnapshot(
       signal,
     });
     if (since !== undefined) await requireKnownMark(connection, since);
-    const selection = select(entries, relations, {rootOf, withViews: objects});
+    const selection = select(await withIndexNeeds(connection, entries), relations, {rootOf, withViews: objects});
+    if (selection.without.length > 0) {
+      const names = selection.without.map(({schema, name}) => `${schema}.${name}`);
+      asked.notice?.(`not in the backup, because they need what is not: ${names.join(', ')}`);
+    }
     const schemas = [];
     for (const relation of relations) {
       const parts = selection.parts.get(relation.oid)!;
@@ -73,7 +78,7 @@ export async function openSnapshot(
       readers,
       relations,
       schemas,
-      objects: objects ? viewObjects(selection) : [],
+      objects: objects ? await objectsAfter(connection, selection) : [],
       database: {
         product: 'postgres',
         version: connection.facts.version,
