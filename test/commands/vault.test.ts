@@ -3,6 +3,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {beforeEach, expect, onTestFinished, test} from 'vitest';
 import type {Deps} from '../../src/app/deps.ts';
+import {checkStores} from '../../src/app/health/doctor-checks.ts';
 import type {CommandDeps} from '../../src/commands/deps.ts';
 import {runProgram} from '../../src/commands/program.ts';
 import {loadSettings} from '../../src/config/index.ts';
@@ -16,10 +17,16 @@ beforeEach(() => {
 });
 
 type Secrets = Record<string, string>;
-type Answers = {env?: Secrets; typed?: (question: string, out: string) => string | undefined; home?: string};
+type Answers = {
+  /** Runs something else than a command. */
+  run?: (deps: CommandDeps) => Promise<void>;
+  env?: Secrets;
+  typed?: (question: string, out: string) => string | undefined;
+  home?: string;
+};
 
 /** Runs `bkp` in this process, with its store in the test's folder. */
-async function bkp(args: readonly string[], {env: secrets = {}, typed, home = 'home'}: Answers = {}) {
+async function bkp(args: readonly string[], {env: secrets = {}, typed, home = 'home', run}: Answers = {}) {
   const base = testDeps(join(folder, home));
   const env = {...base.env, ...secrets};
   const flags = {color: false, cluster: join(folder, 'store')};
@@ -40,7 +47,7 @@ async function bkp(args: readonly string[], {env: secrets = {}, typed, home = 'h
     Object.defineProperty(base.stdout, 'isTTY', {value: true});
   }
   const parts = {openDeps: async () => deps, write: () => {}, columns: 80, version: () => ''};
-  const error = await runProgram(args, parts).then(
+  const error = await (run?.(deps) ?? runProgram(args, parts)).then(
     () => undefined,
     (thrown: {code: string; message: string}) => thrown,
   );
@@ -206,4 +213,35 @@ test('what is no secret, and two kinds of slot at once, change nothing', async (
   }
   expect((await bkp(['vault', 'key', 'list'], secretOf(second))).error).toMatchObject({code: 'SECRET_WRONG'});
   expect(storeFiles()).toEqual(before);
+});
+
+test('doctor asks for a kit until there is one, and finds and mends each lost copy', async () => {
+  await create();
+  const checks = async (repair: boolean) => {
+    let found: Awaited<ReturnType<typeof checkStores>> = [];
+    await bkp([], {
+      ...secretOf(first),
+      run: async (deps) => {
+        found = await checkStores(deps, {repair});
+      },
+    });
+    return found.filter(({what}) => what === 'cluster: keys');
+  };
+  expect(await checks(false)).toEqual([
+    {what: 'cluster: keys', ok: true, detail: '1 slot, no recovery kit yet: bkp vault key add --kit'},
+  ]);
+  await bkp(['vault', 'key', 'add', '--kit', 'kit.txt'], secretOf(first));
+  const intact = [{what: 'cluster: keys', ok: true, detail: '2 slots, 1 recovery kit'}];
+  expect(await checks(false)).toEqual(intact);
+  const before = storeFiles();
+  const objects = before.filter((name) => /^keys\/.*[0-9a-f]{8}$/.test(name));
+  expect(objects).toHaveLength(8);
+  for (const lost of objects) {
+    rmSync(join(folder, 'store', lost));
+    const fault = {what: 'cluster: keys', detail: expect.stringContaining(lost)};
+    expect(await checks(false)).toMatchObject([...intact, {...fault, ok: false, next: 'bkp doctor --repair'}]);
+    expect(await checks(true)).toMatchObject([...intact, {...fault, ok: true}]);
+    expect(storeFiles()).toEqual(before);
+    expect(await checks(false)).toEqual(intact);
+  }
 });

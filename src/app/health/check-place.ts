@@ -59,7 +59,8 @@ async function checkVault(deps: Deps, place: Workplace): Promise<Check> {
       formatCount(instances.length, 'database'),
       formatCount(backups, 'backup'),
     ].join(', ');
-    return {what, ok: true, detail: `${vault.id}, ${counts}`};
+    const kind = vault.encryption === undefined ? 'not encrypted' : 'encrypted';
+    return {what, ok: true, detail: `${vault.id}, ${kind}, ${counts}`};
   });
   return (
     check ?? {what, ok: true, detail: 'none yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE creates it'}

@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto';
-import {accessSync, constants} from 'node:fs';
+import {accessSync, constants, existsSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {type Definition, readAllFolders} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
@@ -17,6 +17,7 @@ import {
 } from '../../sources/index.ts';
 import {repairHeader} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
+import {checkKeys} from '../keys/check-keys.ts';
 import {knownVault} from '../places/known-vaults.ts';
 import {placesOf, withVaultIfAny} from '../places/places.ts';
 import {openSourceAt, sourceSpecOf} from '../places/source-places.ts';
@@ -99,8 +100,24 @@ export function checkStores(deps: Deps, {repair}: Options): Promise<Check[]> {
       const found = await checkPlace(deps, place);
       const isVaultAtFault = found.some(({what, ok}) => what === 'vault' && !ok);
       checks.push(...(repair && isVaultAtFault ? await withHeader(deps, place, found) : found));
+      if (!isVaultAtFault) checks.push(...(await checkKeysAt(deps, place, {repair})));
     }
     return checks;
+  });
+}
+
+/** The keys of an encrypted vault are in the store twice. */
+function checkKeysAt(deps: Deps, place: Workplace, options: Options): Promise<Check[]> {
+  const what = `${place.storage}: keys`;
+  return tried(what, async () => {
+    if (place.store.kind === 'directory' && !existsSync(place.store.root)) return [];
+    const facts = await checkKeys(deps, place, options);
+    if (facts === undefined) return [];
+    const {atFault, slots} = facts;
+    const checks: Check[] = slots === undefined ? [] : [{what, ok: true, detail: slots}];
+    if (atFault.length === 0) return checks;
+    const detail = `${options.repair ? 'written again' : 'missing or damaged'}: ${atFault.join(', ')}`;
+    return [...checks, {what, ok: options.repair, detail, ...(options.repair ? {} : {next: 'bkp doctor --repair'})}];
   });
 }
 

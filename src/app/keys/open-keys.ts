@@ -54,7 +54,8 @@ export async function changeOpenedKeys(deps: Deps, opened: OpenedKeys, change: K
   const {place, store, vault, unlocked} = opened;
   const changed = await changeKeys({store, nowMs: deps.nowMicros() / 1000}, unlocked, change);
   rememberKeys(deps, place, {vault, slot: unlocked.slot, keys: changed.ring.keys});
-  if (!changed.isComplete)
-    deps.warn('the change is made, but not all of it could be written: bkp doctor --repair does');
+  if (!changed.isComplete) {
+    deps.warn('the change is made, but a copy is missing or a removed slot is still there: bkp doctor --repair');
+  }
   return changed;
 }

@@ -105,14 +105,19 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
   }
   const put = await putRing(store, ring.keys.generation, bytes);
   if (put === 'taken') throw changedMeanwhile(store);
-  // Only now: until the ring was there, they were needed. One that stays opens nothing.
-  const areRemoved = await removeSlotObjects(store, removed).then(
+  // Only now: until the ring was there, they were needed. So are those that an earlier change left: whoever made them
+  // after the ring before cannot put one any more.
+  const areRemoved = await removeSlotObjects(store, [...removed, ...unnamed(from)]).then(
     () => true,
     () => false,
   );
   const isComplete = put === 'written' && areRemoved;
   return {ring, isComplete, ...(added === undefined ? {} : {added: added.info})};
 }
+
+/** Ids of slots that were in the store, and not in the ring. */
+const unnamed = ({ring, objects}: Unlocked): string[] =>
+  objects.slots.map((key) => key.slice(slotsPrefix.length)).filter((id) => !ring.slots.some((slot) => slot.id === id));
 
 /** All passwords of a vault are derived with the same salt, so that opening tries one password once. */
 async function sharedKdf(store: Store, vault: string, slots: readonly SlotInfo[]): Promise<Kdf | undefined> {
@@ -140,15 +145,17 @@ async function requireUsable(slot: Slot, secret: Secret, ringBytes: Uint8Array):
 }
 
 /**
- * Writes lost or damaged copies of slots and the newest ring again, from their other copies.
- * @returns the keys of what it wrote
+ * Writes lost or damaged copies of slots and rings again, from their other copies.
+ * @param options.isTrial write nothing
+ * @returns the keys of what it wrote, or would write
+ * @throws BkpError `OBJECT_DAMAGED` if both copies of an object are damaged
  */
-export async function mendKeys(store: Store, vault: string): Promise<readonly string[]> {
+export async function mendKeys(store: Store, vault: string, {isTrial = false} = {}): Promise<readonly string[]> {
   const {slots, generations} = await listKeyObjects(store);
   const rings = generations.map((generation) => ringKey(generation));
   return [
-    ...(await mendCopies(store, slots, (bytes, key) => parseSlot(bytes, key, vault))),
-    ...(await mendCopies(store, rings, (bytes, key) => parseRing(bytes, key, vault))),
+    ...(await mendCopies(store, slots, {parse: (bytes, key) => parseSlot(bytes, key, vault), isTrial})),
+    ...(await mendCopies(store, rings, {parse: (bytes, key) => parseRing(bytes, key, vault), isTrial})),
   ];
 }
 
