@@ -4,6 +4,7 @@ import {isManifestKey, packOfKey} from '../../src/vault/format/key.ts';
 import {parseManifest} from '../../src/vault/format/manifest.ts';
 import {readPackTable} from '../../src/vault/format/pack.ts';
 import type {Manifest} from '../../src/vault/types.ts';
+import type {OpenedView} from './keys.ts';
 import type {Disk} from './store.ts';
 
 const tables = new WeakMap<Uint8Array, readonly Entry[]>();
@@ -18,19 +19,25 @@ export class Oracle {
   #version = 0;
   /** Packs that were damaged on purpose, as they were before: a copy of the store still has them. */
   readonly damaged = new Map<string, Uint8Array>();
+  readonly #view: OpenedView | undefined;
 
-  constructor(disk: Disk) {
+  /** @param view opens what is in the store of an encrypted vault */
+  constructor(disk: Disk, view?: OpenedView) {
     this.#disk = disk;
+    this.#view = view;
   }
 
   /** @returns what is wrong, undefined if nothing is */
   async check(): Promise<string | undefined> {
     if (this.#disk.version === this.#version) return undefined;
     this.#version = this.#disk.version;
-    const {raw} = this.#disk;
+    const objects = (await this.#view?.objects(this.#disk)) ?? this.#disk.raw.objects;
     const forms = new Map<string, (string | undefined)[]>();
-    const present = [...raw.objects].map(([key, {bytes}]) => [key, bytes] as const);
-    for (const [key, bytes] of [...present.filter(([key]) => !this.damaged.has(key)), ...this.damaged]) {
+    const present = [...objects].map(([key, {bytes}]) => [key, bytes] as const);
+    const before = [...this.damaged].map(
+      ([key, bytes]) => [key, this.#view?.opened(key, bytes).bytes ?? bytes] as const,
+    );
+    for (const [key, bytes] of [...present.filter(([key]) => !this.damaged.has(key)), ...before]) {
       const pack = packOfKey(key);
       if (pack === undefined) continue;
       let entries = tables.get(bytes);
@@ -46,14 +53,14 @@ export class Oracle {
     const isSelfContained = (id: string) => forms.get(id)?.includes(undefined) ?? false;
     const isReadable = (id: string) =>
       forms.get(id)?.some((base) => base === undefined || isSelfContained(base)) ?? false;
-    for (const [key, {bytes}] of raw.objects) {
+    for (const [key, {bytes}] of objects) {
       if (!isManifestKey(key)) continue;
       let manifest = manifests.get(bytes);
       if (manifest === undefined) {
         manifest = await parseManifest(bytes, key);
         manifests.set(bytes, manifest);
       }
-      if (!counts(key, manifest, raw.objects)) continue;
+      if (!counts(key, manifest, objects)) continue;
       for (const {chunks} of manifest.streams) {
         const missing = chunks.find((id) => !isReadable(id));
         if (missing !== undefined)

@@ -22,6 +22,7 @@ import {
 } from '../../src/collections/index.ts';
 import {BkpError} from '../../src/errors/index.ts';
 import {openVault, type Vault} from '../../src/vault/index.ts';
+import {Keys, OpenedView} from './keys.ts';
 import {Oracle} from './oracle.ts';
 import {Machine, SimulatedProcess, sleep} from './process.ts';
 import {Random} from './random.ts';
@@ -50,7 +51,14 @@ const keepingKinds = ['pin', 'pin', 'pin', 'unpin', 'keep', 'keep'] as const;
 /** In some seeds a disk loses or damages packs, and they are healed from a copy of it. */
 const healingKinds = ['damage', 'damage', 'heal', 'heal', 'heal'] as const;
 
-type Kind = (typeof kinds)[number] | (typeof keepingKinds)[number] | (typeof healingKinds)[number];
+/** In some seeds the vaults are encrypted, and their keys change beside everything else. */
+const keyKinds = ['add key', 'add key', 'remove key', 'rotate keys'] as const;
+
+type Kind =
+  | (typeof kinds)[number]
+  | (typeof keepingKinds)[number]
+  | (typeof healingKinds)[number]
+  | (typeof keyKinds)[number];
 
 type Outcome = 'done' | 'refused' | 'killed';
 
@@ -93,6 +101,8 @@ class Simulation {
   readonly #keeping: Random | undefined;
   /** Decides about damage and its repair; absent: this seed has none. */
   readonly #healing: Random | undefined;
+  /** Who can open the vaults, and what is done to their keys; absent: this seed's vaults are not encrypted. */
+  readonly #keys: Keys | undefined;
   /** The first store before each damage. */
   readonly #copies: Disk[] = [];
   /** When increments merge deltas, and take a new base. */
@@ -115,7 +125,10 @@ class Simulation {
     this.world = new World(random, options);
     const kind = {isServer: random.chance(0.5), pageLength: random.pick([4, 1000])};
     this.#disks = [new Disk(this.world, 'a', kind), new Disk(this.world, 'b', kind)];
-    this.#oracles = this.#disks.map((disk) => new Oracle(disk));
+    const keys = new Random(seed ^ 0xc1ef);
+    this.#keys = keys.chance(0.2) ? new Keys(keys) : undefined;
+    const view = () => this.#keys && new OpenedView(this.#keys.owner);
+    this.#oracles = this.#disks.map((disk) => new Oracle(disk, view()));
     const isCloned = random.chance(0.1);
     this.#machines = ['m1', 'm2', 'm3'].map((name) => {
       const space = random.chance(0.7) ? (isCloned ? 'cloned' : name) : undefined;
@@ -215,6 +228,9 @@ class Simulation {
       graceMs: this.#graceMs,
       leaseTtlMs: ttlMs,
       lockWaitMs: ttlMs / 2,
+      encryption: this.#keys?.encryption(
+        disk === this.#disks[0] && faults === this.#faults ? this.#keys.anyone() : undefined,
+      ),
       ...(this.#cacheFolder === undefined
         ? {}
         : {cacheFile: join(this.#cacheFolder, `${process.machine.name}-${disk.name}.db`)}),
@@ -237,6 +253,10 @@ class Simulation {
     const healing = this.#healing;
     for (let left = healing?.between(2, 6) ?? 0; left > 0; left--) {
       world.after(healing!.below(atMs + 60 * secondMs), () => this.#begin(healing!, random));
+    }
+    const keys = this.#keys?.random;
+    for (let left = keys?.between(1, 6) ?? 0; left > 0; left--) {
+      world.after(keys!.below(atMs + 60 * secondMs), () => this.#begin(keys!, random));
     }
     const keeping = this.#keeping;
     for (let left = keeping?.between(1, 5) ?? 0; left > 0; left--) {
@@ -284,6 +304,7 @@ class Simulation {
   /** @param chooser the seed's numbers, or those for pins and rules, or those for damage */
   #pickKind(chooser: Random): Kind {
     if (chooser === this.#keeping) return chooser.pick(keepingKinds);
+    if (chooser === this.#keys?.random) return chooser.pick(keyKinds);
     return chooser === this.#healing ? chooser.pick(healingKinds) : chooser.pick(kinds);
   }
 
@@ -317,6 +338,7 @@ class Simulation {
   async #work(process: SimulatedProcess, kind: Kind, collection: Collection): Promise<void> {
     const [a, b] = this.#disks;
     const vault = await this.#openVault(process, a);
+    const server = storeOf(a, process, this.#faults);
     const tools = this.#tools(process, vault);
     const operation = `${kind}/${process.pid}`;
     switch (kind) {
@@ -367,6 +389,15 @@ class Simulation {
         await unpinBackup(tools, {collection, point});
         return;
       }
+      case 'add key':
+        await this.#keys!.add(server, vault.id);
+        return;
+      case 'remove key':
+        await this.#keys!.remove(server, vault.id);
+        return;
+      case 'rotate keys':
+        await this.#keys!.rotate(server, vault.id);
+        return;
       case 'keep': {
         const [key, value] = this.#keeping!.pick([
           ['KEEP_HOURLY', '2'],
@@ -472,7 +503,10 @@ class Simulation {
       const vault = await this.#openVault(process, disk, {percent: 0, late: false});
       if (disk === this.#disks[0]) await this.#healAll(process, vault);
       await cleanUp(this.#tools(process, vault), 'last');
-      if (disk === this.#disks[0]) await this.#checkPinned(process, vault);
+      if (disk === this.#disks[0]) {
+        await this.#checkPinned(process, vault);
+        this.#failure ??= await this.#keys?.check(disk.raw, vault.id);
+      }
       for (const {newest} of await readAllFolders(vault)) {
         if (newest === undefined || newest.dropped !== undefined) continue;
         const collection = newest.name as Collection;

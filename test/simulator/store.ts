@@ -128,7 +128,7 @@ export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaul
         if (object === undefined) {
           throw new BkpError('OBJECT_MISSING', `${key} is missing`, {context: {key}});
         }
-        if (range !== undefined && range.end > object.bytes.length) {
+        if (range !== undefined && !range.mayEndEarly && range.end > object.bytes.length) {
           throw new BkpError('OBJECT_DAMAGED', `${key} is too short`, {context: {key}});
         }
         return Uint8Array.from(range === undefined ? object.bytes : object.bytes.subarray(range.start, range.end));
