@@ -112,3 +112,16 @@ export class Slots {
 
 /** Gives timers, I/O and other work a turn. */
 export const yieldToEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** `work` on every item, in order; what else the thread has to do goes on between two items. */
+export async function eachInTurn<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Result,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const item of items) {
+    results.push(work(item));
+    await yieldToEventLoop();
+  }
+  return results;
+}

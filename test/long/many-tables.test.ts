@@ -36,6 +36,26 @@ async function costOf(tables: number): Promise<number> {
   return user + system;
 }
 
+test('a timer fires while many tables are described', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-many-'));
+  const path = join(folder, 'app.db');
+  const db = new DatabaseSync(path);
+  db.exec('BEGIN');
+  for (let n = 0; n < 200; n++) db.exec(`CREATE TABLE t${n} (id INTEGER PRIMARY KEY, a UNIQUE)`);
+  db.exec('COMMIT');
+  db.close();
+  const source = await openSource({scheme: 'sqlite', path});
+  for (const work of [() => source.describe('all'), () => source.leftBehind('all')]) {
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    await work();
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(10);
+  }
+  await source.close();
+  rmSync(folder, {recursive: true, force: true});
+});
+
 test('an increment of four times the tables costs about four times as much', async () => {
   await costOf(50);
   const [few, many] = [await costOf(150), await costOf(600)];

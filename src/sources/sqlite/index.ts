@@ -1,6 +1,7 @@
 import {accessSync, constants, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
+import {eachInTurn} from '../../lib/async.ts';
 import {type Processes, systemProcesses} from '../../lib/processes.ts';
 import {type Origin, originOf} from '../origin.ts';
 import type {
@@ -26,7 +27,7 @@ import type {
 import {findTable, tableNames} from './catalog/catalog.ts';
 import {chooseTables} from './choice/choose.ts';
 import {surveyTarget} from './choice/survey.ts';
-import {type Connection, withConnection} from './engine/connection.ts';
+import {Connection, withConnection} from './engine/connection.ts';
 import {pairsOfSchemas, swappedNames} from './merge/pairs.ts';
 import {leftBehind} from './restore/left-behind.ts';
 import {MergeStaging} from './restore/merge-staging.ts';
@@ -79,13 +80,15 @@ export class SqliteSource implements TableSource {
     if (tables !== 'all' && this.#absent()) {
       return tables.map((name) => ({name, state: 'absent', reason: `there is no database at ${this.#path}`}));
     }
-    return withConnection(this.#path, {}, (connection) =>
-      (tables === 'all' ? tableNames(connection) : tables).map((name) => factsOf(connection, name, tables !== 'all')),
+    return this.#connected((connection) =>
+      eachInTurn(tables === 'all' ? tableNames(connection) : tables, (name) =>
+        factsOf(connection, name, tables !== 'all'),
+      ),
     );
   }
 
   async leftBehind(tables: readonly TableName[] | 'all', except?: readonly string[]): Promise<readonly string[]> {
-    return this.#absent() ? [] : withConnection(this.#path, {}, (connection) => leftBehind(connection, tables, except));
+    return this.#absent() ? [] : this.#connected((connection) => leftBehind(connection, tables, except));
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
@@ -294,6 +297,16 @@ export class SqliteSource implements TableSource {
 
   async close(): Promise<void> {
     // Nothing is kept open.
+  }
+
+  /** For what gives way to other work: no transaction is open meanwhile. */
+  async #connected<T>(body: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = new Connection(this.#path, {});
+    try {
+      return await body(connection);
+    } finally {
+      connection.close();
+    }
   }
 
   #absent(): boolean {

@@ -1,3 +1,4 @@
+import {eachInTurn} from '../../../lib/async.ts';
 import type {SchemaObject, TableName} from '../../source.ts';
 import {type Found, findTable, tableNames} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
@@ -10,25 +11,29 @@ import type {Table} from '../schema/table.ts';
 
 const restoreLeavesOut = 'a restore leaves it out where that does not exist';
 
-/** What a backup of these tables does not contain and its restore may lack, one sentence each. */
-export function leftBehind(
+/**
+ * What a backup of these tables does not contain and its restore may lack, one sentence each. Other work of the thread
+ * goes on between two tables.
+ */
+export async function leftBehind(
   connection: Connection,
   asked: readonly TableName[] | 'all',
   except: readonly string[] = [],
-): readonly string[] {
+): Promise<readonly string[]> {
   const whole = asked === 'all';
   const isIn = (name: string) => !except.includes(name);
   const names = whole ? tableNames(connection).filter(isIn) : asked;
-  const found = names.map((name) => findTable(connection, name));
+  const found = await eachInTurn(names, (name) => findTable(connection, name));
   const tables = found.flatMap((one) => (one.kind === 'table' ? [one.table] : []));
   const objects = whole ? readObjects(connection).filter(({name}) => isIn(name)) : [];
   const members = new Set([...tables, ...objects].map(({name}) => foldName(name)));
+  const reaching = await eachInTurn(tables, ({name, triggers}) =>
+    triggers.flatMap((trigger) => outside(connection, name, trigger, members)),
+  );
   return [
     ...found.flatMap((one) => (one.kind === 'unsupported' ? [one.reason] : [])),
     ...(whole ? [...unnamed(found), ...odd(connection), ...unreachable(connection)] : []),
-    ...tables.flatMap((table) =>
-      table.triggers.flatMap((trigger) => outside(connection, table.name, trigger, members)),
-    ),
+    ...reaching.flat(),
     ...ofViews(connection, objects, members),
     ...ofVirtualTables(connection, tables, whole)
       .filter(({of}) => isIn(of))
