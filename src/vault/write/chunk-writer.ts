@@ -122,14 +122,17 @@ export class ChunkWriter {
     const plainBytes = bytes.length;
     if (plainBytes === 0 || this.#isKnown(id)) return {id, plainBytes};
     this.#encoding.add(id);
+    const base = like === undefined ? undefined : await this.#bases.find(id, like);
     const chunk: PlainChunk = {
       id,
       plain: bytes,
-      base: like === undefined ? undefined : await this.#bases.find(id, like),
+      base,
       column: column === undefined ? undefined : this.#columns.of(column),
       records,
     };
-    return {id, plainBytes, chunk: {id, plainBytes, ...(await this.compress(chunk))}};
+    const encoded = await this.compress(chunk);
+    if (base !== undefined) free(base.stored);
+    return {id, plainBytes, chunk: {id, plainBytes, ...encoded}};
   }
 
   #isKnown(id: ChunkId): boolean {
