@@ -40,6 +40,7 @@ function planJson({plan, estimate}: ShownPlan) {
     needed_bytes: space?.neededBytes ?? null,
     free_bytes: space?.freeBytes ?? null,
     space_at: space?.place ?? null,
+    missing: details?.missing ?? [],
     notices: details?.notices ?? [],
     in_the_way: obstacle === undefined ? null : {message: obstacle.message, next: obstacle.next ?? null},
     seconds: estimate?.seconds ?? null,

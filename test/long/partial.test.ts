@@ -1,16 +1,18 @@
-import {chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
-import {createCollection} from '../../src/collections/index.ts';
+import {createCollection, planRestore} from '../../src/collections/index.ts';
 import {type Layer, recordsBaseOf} from '../../src/collections/stored/layers.ts';
 import {readBackup} from '../../src/collections/stored/manifest.ts';
+import {openSource} from '../../src/sources/index.ts';
 import {openDirectoryStore} from '../../src/stores/index.ts';
 import {readPackTable} from '../../src/vault/format/pack.ts';
 import type {PackId} from '../../src/vault/types.ts';
 import {inProcess} from '../helpers/in-process.ts';
 import {imageOf} from '../helpers/sqlite-compare.ts';
+import {Random} from '../simulator/random.ts';
 
 // A damaged backup: a partial restore brings every table that is whole, and names the others.
 
@@ -75,7 +77,7 @@ async function shop() {
     rmSync(restored, {force: true});
     return bench.restore('shop', restored, undefined, undefined, {partial: true});
   };
-  return {bench, exec, folder, database, full, restored, notices, damage, restore};
+  return {bench, exec, folder, database, cluster, full, restored, notices, damage, restore};
 }
 
 function streamIn(layers: readonly Layer[], tree: string): number {
@@ -165,4 +167,41 @@ test('the increment after a partial restore into the database of the chain has w
   await bench.restore('shop', restored);
   expect(imageOf(restored, ['products'])).toEqual(imageOf(database, ['products']));
   expect(tablesIn(restored)).not.toContain('orders');
+});
+
+test('a dry run leaves out what the restore then cannot bring, whichever packs are missing', async () => {
+  const seed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);
+  const rounds = Number(process.env.BKP_TEST_RUNS ?? 5);
+  const random = new Random(seed);
+  const place = await shop();
+  const packs = () => globSync(join(place.cluster, 'packs/**/*'), {withFileTypes: true}).filter((f) => f.isFile());
+  const pathsOf = () => packs().map((file) => join(file.parentPath, file.name));
+  const first = pathsOf();
+  for (let n = 0; n < 4; n++) {
+    if (random.chance(0.5)) place.exec(`UPDATE orders SET txt = 'o${n}' WHERE id % 7 = ${n}`);
+    if (random.chance(0.5)) place.exec(`INSERT INTO notes VALUES ('n${n}')`);
+    place.exec(`CREATE TABLE only${n} AS SELECT ${n} AS a`);
+    await place.bench.backup('shop', 'incremental');
+  }
+  const later = pathsOf().filter((path) => !first.includes(path));
+  const source = await openSource({scheme: 'sqlite', path: place.restored});
+  let left = 0;
+  for (let round = 0; round < rounds; round++) {
+    const lost = later.filter((_, at) => (round === 0 && at === 0) || random.chance(0.3));
+    const kept = lost.map((path) => [path, readFileSync(path)] as const);
+    for (const path of lost) rmSync(path, {force: true});
+    rmSync(place.restored, {force: true});
+    const plan = await place.bench.vault((vault) =>
+      planRestore(vault, source, {collection: 'shop', partial: true}, {details: true}),
+    );
+    const {missing = [], tables} = await place.restore();
+    const message = `BKP_TEST_SEED=${seed}, round ${round}`;
+    const names = (parts: readonly {name: string}[]) => parts.map(({name}) => name).sort();
+    expect(names(plan.details!.missing), message).toEqual(names(missing));
+    expect(plan.tables.length, message).toBe(tables);
+    for (const {name} of missing) expect(plan.details!.notices.join('\n'), message).toContain(`${name} cannot come: `);
+    left += missing.length;
+    for (const [path, bytes] of kept) writeFileSync(path, bytes);
+  }
+  expect(left, `BKP_TEST_SEED=${seed}`).toBeGreaterThan(0);
 });

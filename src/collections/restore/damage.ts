@@ -1,6 +1,6 @@
 import {readableChunkIds} from '../../backups/index.ts';
 import type {BkpError} from '../../errors/index.ts';
-import type {ChunkId, VaultReader} from '../../vault/index.ts';
+import type {ChunkId, Survey, VaultReader} from '../../vault/index.ts';
 import {recordsBaseOf, type SegmentStream} from '../stored/layers.ts';
 import type {Backup, TableBackup} from '../stored/manifest.ts';
 import type {RestoredParts} from './choice.ts';
@@ -38,6 +38,36 @@ export async function intactParts(
     const ids = await readableChunkIds(vault, streams[stream]!);
     return ids.map((id) => faults.get(id)).find((fault) => fault !== undefined);
   };
+  return withoutFaults(parts, faultOf);
+}
+
+/**
+ * What a restore can bring as far as a listing of the store shows, without reading data: objects that are missing.
+ * @returns `doubtful`: tables that need an object in which a VERIFY found damage, which may be elsewhere in it
+ */
+export async function knownIntact(
+  survey: Pick<Survey, 'faultOf'>,
+  {streams}: Pick<Backup, 'streams'>,
+  parts: RestoredParts,
+): Promise<Intact & {doubtful: readonly MissingPart[]}> {
+  const known = async ({stream}: {stream: number}, code: 'OBJECT_MISSING' | 'OBJECT_DAMAGED') => {
+    const fault = await survey.faultOf([streams[stream]!]);
+    return fault?.code === code ? fault.message : undefined;
+  };
+  const intact = await withoutFaults(parts, (part) => known(part, 'OBJECT_MISSING'));
+  const doubtful: MissingPart[] = [];
+  for (const {backup, chosen} of intact.parts.tables) {
+    const why = await firstFault(rowsOf(backup), (part) => known(part, 'OBJECT_DAMAGED'));
+    if (why !== undefined) doubtful.push({name: chosen.name, why});
+  }
+  return {...intact, doubtful};
+}
+
+/** Leaves out the tables whose rows have a fault, and the trees of indexes that have one. */
+async function withoutFaults(
+  parts: RestoredParts,
+  faultOf: (part: {stream: number}) => Promise<string | undefined>,
+): Promise<Intact> {
   const tables: RestoredParts['tables'][number][] = [];
   const missing: MissingPart[] = [];
   const rebuilt: string[] = [];

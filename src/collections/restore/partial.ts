@@ -33,7 +33,7 @@ export async function restoreIntact<Report extends object>(
       isChecked ||= named === undefined;
       const intact = named ?? (await check(tools, backup, left));
       for (const name of intact.rebuilt) {
-        tools.notice(`the entries of index ${name} are damaged in the backup, so it is built from the rows`);
+        tools.notice(rebuiltNotice(name));
       }
       if (intact.missing.length + intact.rebuilt.length === 0 || intact.parts.tables.length === 0) throw error;
       const whole = await withoutHalves(tools.source, backup, intact);
@@ -44,6 +44,9 @@ export async function restoreIntact<Report extends object>(
   }
 }
 
+export const rebuiltNotice = (index: string) =>
+  `the entries of index ${index} are damaged in the backup, so it is built from the rows`;
+
 function check({vault, signal, progress}: Tools, backup: Backup, parts: RestoredParts) {
   return intactParts(vault, backup, parts, {
     signal,
@@ -53,7 +56,7 @@ function check({vault, signal, progress}: Tools, backup: Backup, parts: Restored
 }
 
 /** Leaves out a virtual table that lacks one of its own tables, with all of them: half of one is no table. */
-async function withoutHalves(
+export async function withoutHalves(
   source: TableSource,
   {body}: Backup,
   {parts, missing}: {parts: RestoredParts; missing: readonly MissingPart[]},

@@ -1,12 +1,16 @@
 import type {Choice, Incoming, TableSource} from '../../sources/index.ts';
-import type {VaultReader} from '../../vault/index.ts';
+import type {Recipe, Survey, VaultReader} from '../../vault/index.ts';
 import {dataStreamsOf} from '../stored/layers.ts';
 import type {Backup, TableBackup} from '../stored/manifest.ts';
 import type {RestoredParts} from './choice.ts';
+import {knownIntact, type MissingPart} from './damage.ts';
+import {rebuiltNotice, withoutHalves} from './partial.ts';
 
 export type PlanDetails = {
   /** Bytes to read from the store. What tables share counts once. */
   fetchBytes: number;
+  /** Of a partial restore: what needs objects that are missing in the store. */
+  missing: readonly MissingPart[];
   /** What does not come, what gets another name, what the target lacks; one sentence each. */
   notices: readonly string[];
 };
@@ -25,22 +29,49 @@ export function incomingOf(backup: Backup, {tables, objects}: RestoredParts): In
   };
 }
 
-/** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` for a known loss, unless the plan is for what is left */
+/**
+ * @returns also the parts that come, as far as a listing of the store shows
+ * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` for a known loss; of a partial restore if no table is left
+ */
 export async function detailsOf(
   {vault, source}: {vault: VaultReader; source: TableSource},
   {parts, backup, choice, partial}: {parts: RestoredParts; backup: Backup; choice?: Choice; partial?: boolean},
-): Promise<PlanDetails> {
-  const data = parts.tables.flatMap((table) => table.backup.layers.flatMap(dataStreamsOf));
-  const recipes = data.map((stream) => backup.streams[stream]!);
-  const fault = await (await vault.survey()).faultOf(recipes);
+): Promise<{details: PlanDetails; parts: RestoredParts}> {
+  const survey = await vault.survey();
+  const fault = await survey.faultOf(recipesOf(backup, parts));
   if (fault !== undefined && partial !== true) throw fault;
-  const {notices} = await source.survey(incomingOf(backup, parts), {rehearse: true});
+  const left = fault === undefined ? undefined : await whatIsLeft({survey, source}, backup, parts);
+  const coming = left?.parts ?? parts;
+  if (fault !== undefined && coming.tables.length === 0) throw fault;
+  const {notices} = await source.survey(incomingOf(backup, coming), {rehearse: true});
   return {
-    fetchBytes: await vault.storedBytes(recipes),
+    parts: coming,
+    details: {
+      fetchBytes: await vault.storedBytes(recipesOf(backup, coming)),
+      missing: left?.missing ?? [],
+      notices: [...(left?.notices ?? []), ...(choice?.notices ?? []), ...notices],
+    },
+  };
+}
+
+/** What every restore of these parts reads. */
+function recipesOf({streams}: Backup, {tables}: RestoredParts): readonly Recipe[] {
+  return tables.flatMap(({backup}) => backup.layers.flatMap(dataStreamsOf)).map((stream) => streams[stream]!);
+}
+
+async function whatIsLeft(
+  {survey, source}: {survey: Pick<Survey, 'faultOf'>; source: TableSource},
+  backup: Backup,
+  parts: RestoredParts,
+): Promise<{parts: RestoredParts; missing: readonly MissingPart[]; notices: readonly string[]}> {
+  const known = await knownIntact(survey, backup, parts);
+  const left = await withoutHalves(source, backup, known);
+  return {
+    ...left,
     notices: [
-      ...(fault === undefined ? [] : [`not everything can come: ${fault.message}`]),
-      ...(choice?.notices ?? []),
-      ...notices,
+      ...left.missing.map(({name, why}) => `${name} cannot come: ${why}`),
+      ...known.doubtful.map(({name, why}) => `${name} may be missing: ${why}`),
+      ...known.rebuilt.map(rebuiltNotice),
     ],
   };
 }

@@ -94,7 +94,12 @@ export async function planRestore(
     const read = await readBackup(vault, collection, backup);
     const {plan, parts} = await planOf(source, read, wish);
     if (options.details !== true) return plan;
-    return {...plan, details: await detailsOf({vault, source}, {...plan, parts, backup: read})};
+    const {details, parts: coming} = await detailsOf({vault, source}, {...plan, parts, backup: read});
+    if (details.missing.length === 0) return {...plan, details};
+    const names = new Set(coming.tables.map(({chosen}) => chosen.name));
+    const tables = plan.tables.filter(({name}) => names.has(name));
+    const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
+    return {...plan, tables, objects: coming.objects.map(({name}) => name), bytes, details};
   } catch (error) {
     throw isDamage(error) ? await withReadable(vault, collection, live.backups, error) : error;
   }
