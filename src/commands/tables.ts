@@ -169,7 +169,7 @@ function databasePlanTable(plan: DatabaseRestorePlan): Table {
     free_bytes: plan.freeBytes ?? null,
     in_the_way: plan.inTheWay ?? null,
     // Only of a partial restore.
-    ...(plan.missing === undefined ? {} : {missing: plan.missing.map(({name}) => name).join(', ')}),
+    ...(plan.missing === undefined ? {} : {missing: plan.missing.map(({name, why}) => `${name}: ${why}`).join('; ')}),
   };
   return {
     columns: Object.keys(cells).map((name) => (name.endsWith('_bytes') ? {name, bytes: true as const} : {name})),

@@ -5,6 +5,7 @@ import {expect, test} from 'vitest';
 import {cleanAfter} from '../../src/app/orders/clean-after.ts';
 import {runMetrics} from '../../src/commands/metrics/run.ts';
 import {runReport} from '../../src/commands/report/run.ts';
+import {microsOf, microsText} from '../../src/lib/time.ts';
 import {testDeps} from '../helpers/deps.ts';
 import {type Desk, openDesk} from '../helpers/desk.ts';
 import {type Direct, runDirectly} from '../helpers/run-directly.ts';
@@ -154,6 +155,33 @@ test('the drill is of the backup that is named; its report goes with the backup'
   const instance = older!.split('/')[1]!;
   await direct.run(`DROP DATABASE BACKUP '${instance}/${first}'`);
   expect(reportsOf(desk)).toEqual([newer]);
+});
+
+test('whoever names a moment without a backup learns which older backup is meant', async () => {
+  const {desk, direct} = openBench();
+  await direct.run('BACKUP DATABASE');
+  const {table} = await direct.give('SELECT start_ts FROM backups()');
+  const [first] = table!.rows[0]! as [string];
+  await direct.run('BACKUP DATABASE');
+  const second = (await direct.give('SELECT max(start_ts) FROM backups()')).table!.rows[0]![0] as string;
+  const mistyped = microsText(microsOf(second)! - 1);
+  const instance = (await direct.give('SELECT backup_instance_name')).table!.rows[0]![0] as string;
+  const noticesOf = async (statement: string) => (await direct.run(statement)).notices;
+  const older = `no backup has the timestamp ${mistyped}: the newest one before it is ${first}`;
+  const into = (n: number) => `INTO '${join(desk.folder, `new${n}.db`)}'`;
+  for (const [n, statement] of [
+    `RESTORE DATABASE AT '${mistyped}' ${into(1)}`,
+    `RESTORE DATABASE AT '${mistyped}' ${into(2)} WITH (DRY_RUN='true')`,
+    `VERIFY DATABASE AT '${mistyped}'`,
+    `VERIFY DATABASE AT '${mistyped}' WITH (LEVEL='restore')`,
+  ].entries()) {
+    expect(await noticesOf(statement), String(n)).toEqual([expect.stringContaining(older)]);
+  }
+  for (const at of [first, second, 'latest', `${instance}/${first}`]) {
+    expect(await noticesOf(`RESTORE DATABASE AT '${at}' ${into(3)} WITH (DRY_RUN='true')`), at).toEqual([]);
+  }
+  const none = `RESTORE DATABASE AT '${instance}/${mistyped}' ${into(4)}`;
+  await expect(direct.give(none)).rejects.toMatchObject({code: 'BACKUP_NOT_FOUND'});
 });
 
 test('what a killed drill leaves is removed by the next command', async () => {

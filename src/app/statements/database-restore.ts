@@ -1,16 +1,16 @@
 import {resolve} from 'node:path';
-import {backupMicros, findDatabaseBackup, planDatabaseRestore} from '../../database/index.ts';
+import {backupMicros, planDatabaseRestore} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {microsText, parseMoment} from '../../lib/time.ts';
+import {microsText} from '../../lib/time.ts';
 import {capabilitiesOf, type DatabaseMoment, openCheckpointSource, openFileTarget} from '../../sources/index.ts';
 import {tableName} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {startOperation} from '../orders/start.ts';
 import {targetOf} from '../orders/work-order.ts';
-import {meantInstance} from '../places/own-instance.ts';
 import {objectPlace} from '../places/places.ts';
 import {sourceSpecOf} from '../places/source-places.ts';
 import {type Workplace, withVault} from '../places/workplace.ts';
+import {backupAt} from './database-moment.ts';
 import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
 import {databaseRestoreSettings} from './settings.ts';
 
@@ -38,14 +38,14 @@ export async function restoreDatabaseStatement(
 
 /** What a restore would do, and what blocks it. */
 export async function databasePlan(deps: Deps, wish: RestoreWish): Promise<StatementResult> {
-  const {place, plan} = await planRestoreInto(deps, wish, {fetchBytes: true});
+  const {place, plan, older} = await planRestoreInto(deps, wish, {fetchBytes: true});
   const notice = await versionNotice(deps, place, plan.database);
-  return {rows: {kind: 'database-restore-plan', plan}, notices: noticesOf(notice)};
+  return {rows: {kind: 'database-restore-plan', plan}, notices: noticesOf(older, notice)};
 }
 
 /** @throws BkpError `TABLE_EXISTS` before anything is started when the target is not empty */
 export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promise<StatementResult> {
-  const {place, request, plan} = await planRestoreInto(deps, wish, {fetchBytes: false});
+  const {place, request, plan, older} = await planRestoreInto(deps, wish, {fetchBytes: false});
   if (plan.inTheWay !== undefined) throw new BkpError('TABLE_EXISTS', plan.inTheWay, {next: 'name an empty place'});
   // Asked before the operation exists: a server that hangs delays the statement, not a restore that the user
   // cannot see.
@@ -61,7 +61,7 @@ export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promis
       backup: `${plan.instance}/${microsText(backupMicros(plan.backup))}`,
     },
   );
-  return {operation, notices: noticesOf(notice)};
+  return {operation, notices: noticesOf(older, notice)};
 }
 
 /**
@@ -88,23 +88,20 @@ export async function versionNotice(
 /** The plan, with whatever blocks the target; nothing is written. */
 export async function planRestoreInto(deps: Deps, wish: RestoreWish, options: {fetchBytes: boolean}) {
   const objectStore = await objectPlace(deps);
-  const {instance, tables, timestamp, withConf, partial} = wish;
+  const {tables, withConf, partial} = wish;
   if (wish.target.trim() === '')
     throw new BkpError('USAGE', 'the place to restore into is empty', {next: "INTO './new.db'"});
-  const at = timestamp === undefined ? undefined : parseMoment(timestamp, deps.nowMicros());
   const asked = {
-    ...(at === undefined ? {} : {at}),
     ...(tables === undefined ? {} : {tables}),
     ...(withConf === undefined ? {} : {optional: withConf}),
     ...(partial ? {partial: true as const} : {}),
   };
   return withVault({deps, place: objectStore}, {create: false}, async (vault, place) => {
-    const meant = instance ?? (await meantInstance(deps, place, vault));
-    const wanted = {...asked, ...(meant === undefined ? {} : {instance: meant})};
-    const {body} = await findDatabaseBackup(vault, wanted);
+    const {found, notice} = await backupAt(deps, {place, vault}, wish);
+    const {body} = found;
     // The worker restores exactly this backup, also when a newer one exists by then.
     const request = {
-      ...wanted,
+      ...asked,
       instance: body.instance,
       at: backupMicros(body.backup),
       target: resolve(deps.cwd, wish.target),
@@ -114,6 +111,6 @@ export async function planRestoreInto(deps: Deps, wish: RestoreWish, options: {f
       request,
       options,
     );
-    return {place, request, plan};
+    return {place, request, plan, older: notice};
   });
 }

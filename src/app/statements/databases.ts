@@ -1,21 +1,20 @@
-import {backupMicros, findDatabaseBackup, planDatabaseBackup} from '../../database/index.ts';
+import {backupMicros, planDatabaseBackup} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {microsText, parseMoment} from '../../lib/time.ts';
+import {microsText} from '../../lib/time.ts';
 import {operationId} from '../../ops/index.ts';
 import {openCalendar} from '../../schedule/index.ts';
-import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {openOn} from '../orders/busy.ts';
 import {databaseSubject, startOperation} from '../orders/start.ts';
-import {meantInstance} from '../places/own-instance.ts';
 import {objectPlace} from '../places/places.ts';
 import {withFileSource} from '../places/source-places.ts';
 import {requireSource, type Workplace, withVault} from '../places/workplace.ts';
 import {keepOf} from '../retention/databases.ts';
 import {attempted} from './attempts.ts';
 import {startDatabaseDrill} from './database-drill.ts';
+import {backupAt} from './database-moment.ts';
 import {placeToHealFrom} from './heal-from.ts';
-import type {ExecuteOptions, StatementOf, StatementResult} from './result.ts';
+import {type ExecuteOptions, noticesOf, type StatementOf, type StatementResult} from './result.ts';
 import {adoptValue, databaseWish} from './settings.ts';
 
 export async function backupDatabase(
@@ -79,10 +78,10 @@ export async function verifyDatabase(
   if (wish.level === 'restore') return verifyByRestore(deps, {timestamp, text, queries: wish.queries});
   const {heal, ...extent} = wish;
   const objectStore = await objectPlace(deps);
-  const {chosen, place} = await withVault({deps, place: objectStore}, {create: false}, async (vault, place) => {
-    if (timestamp === undefined) return {chosen: {}, place};
-    const {body} = await meantBackup(deps, {place, vault, timestamp});
-    return {chosen: {instance: body.instance, backup: body.backup}, place};
+  const {chosen, notice, place} = await withVault({deps, place: objectStore}, {create: false}, async (vault, place) => {
+    if (timestamp === undefined) return {chosen: {}, notice: undefined, place};
+    const {found, notice} = await backupAt(deps, {place, vault}, {timestamp});
+    return {chosen: {instance: found.body.instance, backup: found.body.backup}, notice, place};
   });
   const healing = heal === undefined ? {} : {heal: await placeToHealFrom(deps, heal, place)};
   const operation = await startOperation(
@@ -90,7 +89,7 @@ export async function verifyDatabase(
     {do: 'dbverify', place, ...extent, ...healing, ...chosen},
     {kind: 'verify', subject: {kind: 'databases'}, shared: true, statement: text},
   );
-  return {operation, notices: []};
+  return {operation, notices: noticesOf(notice)};
 }
 
 /** A restore on trial of the newest backup, or of the newest one at or before a timestamp. */
@@ -98,18 +97,14 @@ async function verifyByRestore(
   deps: Deps,
   {timestamp, text, queries}: {timestamp: string | undefined; text: string; queries: string | undefined},
 ): Promise<StatementResult> {
-  const found = await withVault({deps, place: await objectPlace(deps)}, {create: false}, async (vault, place) => {
-    const {body} = await meantBackup(deps, {place, vault, timestamp});
-    return {body, place};
-  });
-  return startDatabaseDrill(deps, {...found, queries, statement: text});
-}
-
-async function meantBackup(
-  deps: Deps,
-  {place, vault, timestamp}: {place: Workplace; vault: Vault; timestamp: string | undefined},
-) {
-  const instance = await meantInstance(deps, place, vault);
-  const at = timestamp === undefined ? undefined : parseMoment(timestamp, deps.nowMicros());
-  return findDatabaseBackup(vault, {instance, at});
+  const {notice, ...drill} = await withVault(
+    {deps, place: await objectPlace(deps)},
+    {create: false},
+    async (vault, place) => {
+      const {found, notice} = await backupAt(deps, {place, vault}, {timestamp});
+      return {body: found.body, place, notice};
+    },
+  );
+  const {operation} = await startDatabaseDrill(deps, {...drill, queries, statement: text});
+  return {...(operation === undefined ? {} : {operation}), notices: noticesOf(notice)};
 }

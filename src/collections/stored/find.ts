@@ -1,21 +1,15 @@
 import {unlessUnreadable} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {microsOf} from '../../lib/time.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {readBackup, takenAtMs} from './manifest.ts';
 import {type BackupName, findByName, nameMs} from './names.ts';
 
-/**
- * A day, or a time with optional seconds and fractions; UTC unless it has an offset. SHOW prints
- * `2026-11-21T12:00:00Z`.
- */
-const timePattern = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?))?(Z|[+-]\d\d:\d\d)?$/;
-
-/** @returns milliseconds since 1970 */
+/** A time as a backup of a database takes it, see {@link microsOf}. @returns milliseconds since 1970 */
 export function parseTime(text: string): number | undefined {
-  const [, day, time = '00:00:00', zone = 'Z'] = timePattern.exec(text.trim()) ?? [];
-  const ms = day === undefined ? Number.NaN : Date.parse(`${day}T${time}${zone}`);
-  return Number.isNaN(ms) ? undefined : ms;
+  const micros = microsOf(text.trim());
+  return micros === undefined ? undefined : micros / 1000;
 }
 
 /**

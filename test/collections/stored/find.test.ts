@@ -49,6 +49,7 @@ test('AT finds a backup by name, by the time part of a name, or as the newest at
     '2026-11-21 12:59:59': noon,
     '2026-11-21T12:00:00.000000Z': noon,
     '2026-11-21T14:30+02:00': noon,
+    '2026-11-21T14:30+0200': noon,
     '2026-11-22': one,
     '2099-01-01': next,
     latest: next,
