@@ -1,8 +1,8 @@
 import {expect, test} from 'vitest';
-import type {Store} from '../../src/stores/index.ts';
+import type {ByteRange, Store} from '../../src/stores/index.ts';
 
 const bytes = (text: string) => Buffer.from(text);
-const text = async (store: Store, key: string, range?: {start: number; end: number}) =>
+const text = async (store: Store, key: string, range?: ByteRange) =>
   Buffer.from(await store.get(key, range)).toString();
 
 async function keys(store: Store, prefix: string, after?: string): Promise<string[]> {
@@ -22,6 +22,14 @@ export function storeContract(open: () => Promise<Store>): void {
     expect(await text(store, 'a/b.json', {start: 4, end: 4})).toBe('');
     await store.put('empty', bytes(''));
     expect(await text(store, 'empty')).toBe('');
+  });
+
+  test('of a range that may end early there is what the object has', async () => {
+    const store = await open();
+    await store.put('key', bytes('0123456789'));
+    expect(await text(store, 'key', {start: 4, end: 100, mayEndEarly: true})).toBe('456789');
+    expect(await text(store, 'key', {start: 4, end: 6, mayEndEarly: true})).toBe('45');
+    await expect(store.get('key', {start: 4, end: 100})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   });
 
   test('put and get copy the bytes', async () => {
