@@ -113,11 +113,19 @@ function cutsOf(layer: Layer | undefined, table: string): ReadonlyMap<string, Cu
     : new Map([[table, layer.cuts]]);
 }
 
+export type IncrementOptions = {
+  meanwhile?: Meanwhile | undefined;
+  form?: Form;
+  notice?: (text: string) => void;
+  /** Called with what was taken, before the snapshot is closed. */
+  check?: (snapshot: Snapshot, layers: Backup['layers']) => Promise<void>;
+};
+
 export async function takeIncrement(
   source: TableSource,
   owner: string,
   parent: Backup,
-  {meanwhile, form, notice}: {meanwhile?: Meanwhile | undefined; form?: Form; notice?: (text: string) => void} = {},
+  {meanwhile, form, notice, check}: IncrementOptions = {},
 ): Promise<Backup> {
   const fingerprints = Object.fromEntries(parent.schemas.map((schema) => [schema.name, schema.fingerprint]));
   const snapshot = await source.snapshot({
@@ -140,6 +148,7 @@ export async function takeIncrement(
       const touched = keys.length > 0;
       layers[name] = [...parent.layers[name]!, ...(touched ? [{kind: 'delta', keys, rows} as const] : [])];
     }
+    await check?.(snapshot, layers);
     const contents = await contentsOf(snapshot);
     await snapshot.confirm();
     return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers, contents};

@@ -1,23 +1,90 @@
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, onTestFinished, test, vi} from 'vitest';
+import {BkpError} from '../../../src/errors/index.ts';
+import type {Snapshot} from '../../../src/sources/index.ts';
+import {Connection} from '../../../src/sources/postgres/connection/connection.ts';
 import {type Backup, restore, takeFull, takeIncrement} from '../../sources/layers.ts';
-import {clusterOfFile} from './cluster.ts';
-import {faultsOf, ledgerSchema, ledgerTables, Writers} from './writers.ts';
+import {clusterOfFile, type TestDatabase} from './cluster.ts';
+import {faultsOf, ledgerSchema, ledgerTables, replaceBatch, type WriterOptions, Writers} from './writers.ts';
 
 const cluster = clusterOfFile();
 const owner = 'collection-1';
-const seconds = Number(process.env.BKP_WRITERS_SECONDS ?? 30);
+const tables = ledgerTables.map((table) => `public.${table}`);
+const seconds = Number(process.env.BKP_WRITERS_SECONDS ?? 60);
+/** A mistake that is not noticed in this time is none that the test can find. */
+const mistakeSeconds = Math.max(seconds, 120);
 
-test('no increment loses a change of concurrent transactions, and each restores to a consistent moment', async () => {
+async function written(odds: WriterOptions['odds'] = {}) {
   const seed = Number(process.env.BKP_SEED ?? Date.now() % 1e6);
   console.log(`seed ${seed}: BKP_SEED=${seed} repeats the writers`);
   const database = await cluster().create();
   onTestFinished(() => database.close());
-  await database.exec(ledgerSchema);
-  const writers = new Writers(cluster(), database.name, {count: 8, seed});
+  await database.exec(`${ledgerSchema} ${replaceBatch(3)}`);
+  const writers = new Writers(cluster(), database.name, {count: 8, seed, odds});
   onTestFinished(() => writers.stop());
-  const tables = ledgerTables.map((table) => `public.${table}`);
-  let backup: Backup = await takeFull(database.source, {tables, track: {owner}});
+  const backup = await retried(() => takeFull(database.source, {tables, track: {owner}}));
   await database.source.acknowledge(owner, backup.mark!);
+  return {seed, database, writers, backup};
+}
+
+/** An increment, and what it lost: tables whose rows are not those of its own snapshot. */
+async function compared(database: TestDatabase, parent: Backup): Promise<{backup: Backup; lost: readonly string[]}> {
+  let lost: readonly string[] = [];
+  const check = async (snapshot: Snapshot, layers: Backup['layers']) => {
+    lost = await differences(snapshot, layers);
+  };
+  const backup = await retried(() => takeIncrement(database.source, owner, parent, {check}));
+  await database.source.acknowledge(owner, backup.mark!);
+  return {backup, lost};
+}
+
+/** A schema that changes all the time, and a lock that is not free, are reported as such and can be retried. */
+async function retried<T>(take: () => Promise<T>): Promise<T> {
+  for (let left = 10; ; left--) {
+    try {
+      return await take();
+    } catch (error) {
+      if (!(error instanceof BkpError) || error.code !== 'SOURCE_LOCKED' || left === 1) throw error;
+    }
+  }
+}
+
+async function differences(snapshot: Snapshot, layers: Backup['layers']): Promise<readonly string[]> {
+  const different: string[] = [];
+  for (const table of tables) {
+    const truth = await snapshot.base(table);
+    if (truth.form !== 'rows') throw new Error('not rows');
+    const rows: string[] = [];
+    for await (const {bytes, release} of truth.rows) {
+      rows.push(...linesOf(bytes));
+      release?.();
+    }
+    const taken = rowsOf(table, layers[table]!);
+    if (rows.toSorted().join('\n') !== taken.toSorted().join('\n')) different.push(table);
+  }
+  return different;
+}
+
+/** Keys are the first columns of each table. */
+function rowsOf(table: string, layers: Backup['layers'][string]): readonly string[] {
+  const parts = ['public.word', 'public.history'].includes(table) ? 2 : 1;
+  const byKey = new Map<string, string>();
+  const add = (row: string) => byKey.set(row.split('\t').slice(0, parts).join('\t'), row);
+  for (const layer of layers) {
+    if (layer.kind === 'base') {
+      if (layer.form !== 'records') for (const {bytes} of layer.segments) linesOf(bytes).forEach(add);
+      continue;
+    }
+    for (const {bytes} of layer.keys) for (const key of linesOf(bytes)) byKey.delete(key);
+    for (const {bytes} of layer.rows) linesOf(bytes).forEach(add);
+  }
+  return [...byKey.values()];
+}
+
+const linesOf = (bytes: Uint8Array) => Buffer.from(bytes).toString().split('\n').slice(0, -1);
+
+test('no increment loses a change of concurrent transactions, and each restores to a consistent moment', async () => {
+  const {seed, database, writers, backup: full} = await written();
+  let backup = full;
   const end = Date.now() + seconds * 1000;
   let increments = 0;
   const check = async () => {
@@ -30,9 +97,10 @@ test('no increment loses a change of concurrent transactions, and each restores 
   };
   await (await check()).close();
   while (Date.now() < end) {
-    backup = await takeIncrement(database.source, owner, backup);
-    await database.source.acknowledge(owner, backup.mark!);
+    const taken = await compared(database, backup);
     increments += 1;
+    expect(taken.lost, `increment ${increments}, seed ${seed}`).toEqual([]);
+    backup = taken.backup;
     if (increments % 3 === 0) await (await check()).close();
   }
   await writers.stop();
@@ -46,5 +114,75 @@ test('no increment loses a change of concurrent transactions, and each restores 
   await client.query(`DELETE FROM history WHERE (id, turn) = (SELECT id, turn FROM history WHERE turn > 1 LIMIT 1)`);
   expect(await faultsOf(client), 'the check notices a lost change').not.toEqual([]);
   await client.end();
-  console.log(`${increments} increments, ${writers.transactions} transactions`);
+  console.log(`${increments} increments, ${writers.transactions} transactions, ${JSON.stringify(writers.done)}`);
+});
+
+/** A method that sends a statement. */
+type Sent = (this: Connection, sql: string, ...more: unknown[]) => Promise<never>;
+type Mistake = {
+  odds: WriterOptions['odds'];
+  pattern: RegExp;
+  instead: string;
+  /** Sent before the statement; then a writer's transaction ends that has the worst moment. */
+  first?: string;
+  meanwhile?: string;
+};
+
+/** What looks right in tracking and is not: other statements than those that bkp sends. */
+const mistakes: Readonly<Record<string, Mistake>> = {
+  'changes are those after a position in the log': {
+    odds: {},
+    pattern: /x >= pg_catalog\.pg_snapshot_xmin\('[^']+'\) AND NOT pg_catalog\.pg_visible_in_snapshot\(x, ('[^']+')\)/u,
+    instead: 'x >= pg_catalog.pg_snapshot_xmax($1)',
+  },
+  'the tables are locked after the snapshot was taken': {
+    // A TRUNCATE that both sees makes the increment take all rows.
+    odds: {truncate: 0},
+    pattern: /^LOCK TABLE .* IN ACCESS SHARE MODE$/u,
+    instead: '$&',
+    first: 'SELECT 1',
+    meanwhile: replaceBatch(2),
+  },
+  'only statement triggers fire': {
+    odds: {triggers: 0},
+    pattern: /ENABLE REPLICA TRIGGER "~bkp_r"/u,
+    instead: 'DISABLE TRIGGER "~bkp_r"',
+  },
+  'triggers that someone changed are not made again': {
+    odds: {replica: 0.3},
+    pattern: /SELECT made = \$2 AND seen = .* FROM _bkp\.tracked/su,
+    instead: 'SELECT made = $$2 FROM _bkp.tracked',
+  },
+};
+
+test.each(Object.entries(mistakes))('the same test fails when %s', async (_, mistake) => {
+  const {odds, pattern, instead, first, meanwhile} = mistake;
+  let tracked: TestDatabase | undefined;
+  let mistaken = 0;
+  const mutated = (sql: string) => {
+    const changed = sql.replaceAll(new RegExp(pattern, `${pattern.flags}g`), instead);
+    if (pattern.test(sql)) mistaken += 1;
+    return changed;
+  };
+  for (const method of ['rows', 'run', 'copyOut', 'copyIn'] as const) {
+    const original = Connection.prototype[method] as Sent;
+    const replaced: Sent = async function (this: Connection, sql, ...more) {
+      if (tracked !== undefined && first !== undefined && pattern.test(sql)) {
+        await this.value(first);
+        await tracked.exec(`BEGIN; ${meanwhile}; COMMIT`);
+      }
+      return original.call(this, mutated(sql), ...more);
+    };
+    vi.spyOn(Connection.prototype, method).mockImplementation(replaced);
+  }
+  onTestFinished(() => void vi.restoreAllMocks());
+  const {database, writers, backup: full} = await written(odds);
+  tracked = database;
+  let backup = full;
+  let lost: readonly string[] = [];
+  const end = Date.now() + mistakeSeconds * 1000;
+  while (lost.length === 0 && Date.now() < end) ({backup, lost} = await compared(database, backup));
+  await writers.stop();
+  expect(mistaken, 'statements that the mistake changed').toBeGreaterThan(0);
+  expect(lost).not.toEqual([]);
 });

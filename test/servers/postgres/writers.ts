@@ -11,7 +11,7 @@ export const ledgerSchema = `
   CREATE TABLE mirror (id int PRIMARY KEY REFERENCES account (id) ON UPDATE CASCADE ON DELETE CASCADE,
     turn int NOT NULL);
   CREATE TABLE word (a text COLLATE "C", b int, id int NOT NULL, turn int NOT NULL, PRIMARY KEY (a, b));
-  CREATE TABLE part (id int PRIMARY KEY, turn int NOT NULL, note text) PARTITION BY RANGE (id);
+  CREATE TABLE part (id int PRIMARY KEY, turn int NOT NULL, note text, extra text) PARTITION BY RANGE (id);
   CREATE TABLE part_low PARTITION OF part FOR VALUES FROM (MINVALUE) TO (40);
   CREATE TABLE part_high PARTITION OF part FOR VALUES FROM (40) TO (MAXVALUE);
   CREATE TABLE history (id int, turn int, note text, PRIMARY KEY (id, turn));
@@ -52,19 +52,56 @@ export async function faultsOf(client: pg.Client): Promise<readonly string[]> {
   return faults;
 }
 
-export type WriterOptions = {count: number; seed: number; accounts?: number; longestMs?: number};
+export type WriterOptions = {
+  count: number;
+  seed: number;
+  accounts?: number;
+  longestMs?: number;
+  /** Shares of the transactions that do more than to change rows. */
+  odds?: Partial<Odds>;
+};
 
-/** Sessions that write until they are stopped: long, nested, prepared and rolled back transactions, and TRUNCATE. */
+type Odds = {
+  truncate: number;
+  /** As the apply worker of a subscription writes: triggers of the usual kind do not fire. */
+  replica: number;
+  /** Rows that change in a partition while it is detached or emptied. */
+  partition: number;
+  /** `DISABLE TRIGGER USER`, and what ENABLE leaves of triggers that were ALWAYS or REPLICA. */
+  triggers: number;
+};
+const usualOdds: Odds = {truncate: 0.04, replica: 0.1, partition: 0.01, triggers: 0.01};
+
+/** Errors of a writer that are no faults: a deadlock of two writers, and a lock that is not free in time. */
+const expected = new Set(['40P01', '55P03']);
+
+/** How a session chooses. Only it writes to the accounts from `first` on. */
+type Session = {random: () => number; first: number; accounts: number; longestMs: number; odds: Odds};
+
+/**
+ * Sessions that write until they are stopped: long, nested, prepared and rolled back transactions, TRUNCATE, COPY,
+ * replicated changes, partitions that come and go, triggers that are switched off and on. The transactions of the first
+ * session last for several backups.
+ */
 export class Writers {
   transactions = 0;
   readonly errors: string[] = [];
+  /** How often each of the {@link Odds} came true. */
+  readonly done: Record<keyof Odds, number> = {truncate: 0, replica: 0, partition: 0, triggers: 0};
   readonly #stopped = new AbortController();
   readonly #running: Promise<void>[];
 
-  constructor(cluster: Cluster, database: string, {count, seed, accounts = 80, longestMs = 1000}: WriterOptions) {
-    this.#running = Array.from({length: count}, (_, at) =>
-      this.#write(cluster, database, {random: randomFrom(seed * 1000 + at), accounts, longestMs}),
-    );
+  constructor(cluster: Cluster, database: string, options: WriterOptions) {
+    const {count, seed, accounts = 80, longestMs = 1000} = options;
+    const odds = {...usualOdds, ...options.odds};
+    this.#running = Array.from({length: count}, (_, at) => {
+      const random = randomFrom(seed * 1000 + at);
+      const session =
+        at === 0
+          ? {first: accounts + 1, accounts: 10, longestMs: longestMs * 6, odds: {...odds, truncate: 0}}
+          : {first: 1, accounts, longestMs, odds};
+      return this.#write(cluster, database, {...session, random});
+    });
   }
 
   async stop(): Promise<void> {
@@ -72,20 +109,16 @@ export class Writers {
     await Promise.all(this.#running);
   }
 
-  async #write(
-    cluster: Cluster,
-    database: string,
-    {random, accounts, longestMs}: {random: () => number; accounts: number; longestMs: number},
-  ): Promise<void> {
+  async #write(cluster: Cluster, database: string, session: Session): Promise<void> {
     const client = await cluster.client(database);
+    await client.query("SET lock_timeout = '20s'");
     while (!this.#stopped.signal.aborted) {
       try {
-        await this.#transaction(client, {random, accounts, longestMs});
+        await this.#transaction(client, session);
         this.transactions += 1;
       } catch (error) {
         const {code, message} = error as Error & {code?: string};
-        // A deadlock of two writers is theirs alone.
-        if (code !== '40P01') this.errors.push(message);
+        if (!expected.has(code!)) this.errors.push(message);
         // Without a code, the connection is gone.
         if (code === undefined) return;
         await client.query('ROLLBACK').catch(() => {});
@@ -94,13 +127,19 @@ export class Writers {
     await client.end();
   }
 
-  async #transaction(
-    client: pg.Client,
-    {random, accounts, longestMs}: {random: () => number; accounts: number; longestMs: number},
-  ): Promise<void> {
+  async #transaction(client: pg.Client, session: Session): Promise<void> {
+    const {random, first, accounts, longestMs, odds} = session;
     const some = (limit: number) => Math.floor(random() * limit);
+    const does = (what: keyof Odds) => {
+      const is = random() < odds[what];
+      if (is) this.done[what] += 1;
+      return is;
+    };
+    if (does('partition')) return void (await client.query(changePartition(some)));
+    if (does('triggers')) return void (await client.query(switchTriggers(1 + some(accounts), {random, some})));
     await client.query('BEGIN');
-    const ids = new Set(Array.from({length: [1, 1, 2, 5][some(4)]!}, () => 1 + some(accounts)));
+    if (does('replica')) await client.query('SET LOCAL session_replication_role = replica');
+    const ids = new Set(Array.from({length: [1, 1, 2, 5][some(4)]!}, () => first + some(accounts)));
     // One writer for each row, always in the same order.
     for (const id of [...ids].toSorted((a, b) => a - b)) {
       await client.query(`SELECT pg_advisory_xact_lock(${id})`);
@@ -110,7 +149,7 @@ export class Writers {
       const change = changeOf(id, {random, some});
       await client.query(random() < 0.2 ? `SAVEPOINT inner_; ${change}; RELEASE inner_` : change);
     }
-    if (random() < 0.04) await client.query(replaceBatch(some(5)));
+    if (does('truncate')) await client.query(replaceBatch(some(5)));
     if (random() < 0.3) await pause(random() * longestMs);
     const end = random();
     if (end < 0.08) await client.query('ROLLBACK');
@@ -135,12 +174,16 @@ function changeOf(id: number, {random, some}: Chance): string {
     `MERGE INTO account a USING (VALUES (${id}, '${note}')) AS s (id, note) ON a.id = s.id
       WHEN MATCHED THEN UPDATE SET note = s.note WHEN NOT MATCHED THEN INSERT VALUES (s.id, 0, s.note)`,
     `DELETE FROM account WHERE id = ${id}`,
+    `DELETE FROM account WHERE id = ${id};
+      COPY account (id, turn, note) FROM PROGRAM 'printf "${id}\\t0\\t${note}\\n"'`,
     `UPDATE account SET id = -id WHERE id = ${id}; UPDATE account SET id = ${id}, note = '${note}' WHERE id = -${id}`,
   ];
   if (random() < 0.15) {
     return `WITH gone AS (DELETE FROM account WHERE id = ${id} RETURNING id)
         INSERT INTO history SELECT id, ${nextTurn}, NULL FROM gone;
-      DELETE FROM word WHERE id = ${id}; DELETE FROM part WHERE id = ${id}`;
+      DELETE FROM word WHERE id = ${id}; DELETE FROM part WHERE id = ${id};
+      -- Replicated changes fire no foreign keys.
+      DELETE FROM mirror WHERE id = ${id}`;
   }
   const word = `'w' || id || turn % 3, turn % 7`;
   const words =
@@ -156,11 +199,32 @@ function changeOf(id: number, {random, some}: Chance): string {
     INSERT INTO mirror SELECT id, turn FROM account WHERE id = ${id}
       ON CONFLICT (id) DO UPDATE SET turn = excluded.turn;
     ${words};
-    INSERT INTO part SELECT id, turn, note FROM account WHERE id = ${id}
+    INSERT INTO part (id, turn, note) SELECT id, turn, note FROM account WHERE id = ${id}
       ON CONFLICT (id) DO UPDATE SET turn = excluded.turn, note = excluded.note`;
 }
 
-function replaceBatch(rows: number): string {
+/** Changes rows of a partition where no trigger of its table sees it. */
+function changePartition(some: (limit: number) => number): string {
+  const extra = `extra = 'e${some(1e6)}' WHERE id % 5 = ${some(5)}`;
+  const ways = [
+    `ALTER TABLE part DETACH PARTITION part_high; UPDATE part_high SET ${extra};
+      ALTER TABLE part ATTACH PARTITION part_high FOR VALUES FROM (40) TO (MAXVALUE)`,
+    `CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM part_low; TRUNCATE part_low; UPDATE kept SET ${extra};
+      INSERT INTO part SELECT * FROM kept`,
+    `UPDATE part_low SET ${extra}; UPDATE part_high SET ${extra}`,
+  ];
+  return `BEGIN; SET LOCAL lock_timeout = '3s'; LOCK TABLE part IN ACCESS EXCLUSIVE MODE; ${ways[some(3)]}; COMMIT`;
+}
+
+function switchTriggers(id: number, chance: Chance): string {
+  // Nothing waits for a row while it has a table.
+  return `BEGIN; SET LOCAL lock_timeout = '3s'; LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE;
+    SET LOCAL lock_timeout = '10ms'; SELECT pg_advisory_xact_lock(${id}); SET LOCAL lock_timeout = '3s';
+    ALTER TABLE account DISABLE TRIGGER USER; ${changeOf(id, chance)}; ALTER TABLE account ENABLE TRIGGER USER; COMMIT`;
+}
+
+/** Empties a table and fills it again, in the transaction of the caller. */
+export function replaceBatch(rows: number): string {
   return `SELECT pg_advisory_xact_lock(1000000); LOCK TABLE batches IN EXCLUSIVE MODE; TRUNCATE batch;
     INSERT INTO batches SELECT coalesce(max(batch), 0) + 1, ${rows} FROM batches;
     INSERT INTO batch SELECT g, (SELECT max(batch) FROM batches) FROM generate_series(1, ${rows}) g`;
