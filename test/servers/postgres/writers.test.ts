@@ -11,7 +11,7 @@ const owner = 'collection-1';
 const tables = ledgerTables.map((table) => `public.${table}`);
 const seconds = Number(process.env.BKP_WRITERS_SECONDS ?? 60);
 /** A mistake that is not noticed in this time is none that the test can find. */
-const mistakeSeconds = Math.max(seconds, 120);
+const mistakeSeconds = Math.max(seconds, 240);
 
 async function written(odds: WriterOptions['odds'] = {}) {
   const seed = Number(process.env.BKP_SEED ?? Date.now() % 1e6);
