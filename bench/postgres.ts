@@ -2,7 +2,8 @@
  * npm run bench:postgres -- --bin /usr/lib/postgresql/18/bin [--scale 1] [--rounds 5] [--data FOLDER] [--only STEP]
  *
  * Backs up the same database with bkp and with pg_dump, in pairs: a full backup, an increment after 1 % of scattered
- * changes, a second full backup of nothing that changed, restores into empty databases. The server runs on the same
+ * changes, a second full backup of nothing that changed, restores into empty databases. Then it measures what tracking
+ * costs writers, and what depends on the number of tables. The server runs on the same
  * cores, and its CPU is printed beside that of the clients. `--bin` must have a pg_dump that can write zstd.
  */
 import {execFileSync} from 'node:child_process';
@@ -11,6 +12,7 @@ import {availableParallelism, cpus} from 'node:os';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
 import {folderBytes, median, type Run, run} from './measure.ts';
+import {costsOf, printCosts} from './postgres-costs.ts';
 import {changeShop, shopOf, shopTables} from './postgres-data.ts';
 import {PostgresServer} from './postgres-server.ts';
 import {bkpCommand, bkpOperation, type Place} from './tools.ts';
@@ -54,6 +56,9 @@ try {
     rounds.push(await playRound(shop, round));
   }
   report(rounds);
+  if (stepsWanted === undefined || stepsWanted.includes('costs')) {
+    printCosts(await costsOf(server, Number(values.rounds)));
+  }
 } finally {
   server.stop();
 }
@@ -211,4 +216,12 @@ function report(rounds: readonly Figures[]): void {
   ratio('second full, nothing changed: wall', 0.4, 'second full, bkp', 'second full, pg_dump', wall);
   ratio('second full, nothing changed: bytes', 0.005, 'second full, bkp', 'second full, pg_dump', bytes);
   ratio('restore: wall, against pg_restore -j2', 1, 'restore, bkp', 'restore, pg_restore', wall);
+  const peaks = rounds.map((round) =>
+    Math.max(...[...round].filter(([key]) => key.endsWith(', bkp')).map(([, step]) => step.peakMiB ?? 0)),
+  );
+  const peak = median(peaks);
+  const shownPeak = peak <= 300 ? peak.toFixed(0) : `**${peak.toFixed(0)}, not reached**`;
+  console.log(
+    `| peak RSS of a worker, MiB | 300 | ${shownPeak} | ${peaks.map((each) => each.toFixed(0)).join(', ')} |`,
+  );
 }
