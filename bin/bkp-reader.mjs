@@ -336,7 +336,12 @@ function findSecret({kit, 'password-file': file}) {
   const {BKP_PASSWORD: password, BKP_PASSWORD_FILE: fileOfEnvironment} = process.env;
   if (file === undefined && password) return secretFrom(password);
   const path = file ?? fileOfEnvironment;
-  if (path) return secretFrom(readText(path).replace(/\r?\n$/, ''));
+  if (path) {
+    const text = readText(path);
+    // The page of a recovery kit, or a key alone.
+    if (/BKP-KEY1-/i.test(text)) return {key: keyIn(text)};
+    return secretFrom(text.replace(/\r?\n$/, ''));
+  }
   return secretFrom(askForPassword());
 }
 

@@ -43,6 +43,7 @@ test('a password opens the vault, from a file or from the environment', () => {
   expect(read(store, '--password-file', fileWith(`${password}\n`))).toMatchObject(wanted);
   expect(readWith({BKP_PASSWORD: password.normalize('NFD')}, store)).toMatchObject(wanted);
   expect(readWith({BKP_PASSWORD_FILE: fileWith(kitCode)}, store)).toMatchObject(wanted);
+  expect(readWith({BKP_PASSWORD_FILE: kit()}, store)).toMatchObject(wanted);
 });
 
 test.each(['vault-1', 'vault-2'])('everything in %s is read if it is encrypted', async (name) => {
