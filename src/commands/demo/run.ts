@@ -1,10 +1,12 @@
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
-import {join} from 'node:path';
+import {delimiter, join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {BkpError} from '../../errors/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {type Fingerprint, fingerprint} from './fingerprint.ts';
+import {playPostgres} from './postgres.ts';
+import {startPostgres} from './postgres-server.ts';
 import {changeShop, makeShop, shopTables} from './shop.ts';
 import {openStage, type Stage} from './stage.ts';
 
@@ -12,6 +14,8 @@ export type DemoOptions = {
   customers: number;
   /** Keep the folder after the demo. */
   keep: boolean;
+  /** On a server of PostgreSQL instead of a file of SQLite. */
+  postgres: boolean;
 };
 
 const createShop =
@@ -19,15 +23,26 @@ const createShop =
   "(STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";
 
 /** @throws BkpError when a step of the demo does not do what it announces: then the demo has found a fault */
-export async function runDemo(deps: CommandDeps, {customers, keep}: DemoOptions): Promise<void> {
+export async function runDemo(deps: CommandDeps, {customers, keep, postgres}: DemoOptions): Promise<void> {
   if (!Number.isInteger(customers) || customers < 1)
     throw new BkpError('USAGE', '--customers takes a whole number above 0');
   const folder = mkdtempSync(join(tmpdir(), 'bkp-demo-'));
   try {
-    await play(openStage(deps, folder), join(folder, 'shop.db'), customers);
+    if (postgres) await playOnServer(deps, folder, customers);
+    else await play(openStage(deps, folder), join(folder, 'shop.db'), customers);
     if (keep) deps.stdout.write(`Everything is in ${folder}\n`);
   } finally {
     if (!keep) rmSync(folder, {recursive: true, force: true, maxRetries: 3});
+  }
+}
+
+async function playOnServer(deps: CommandDeps, folder: string, customers: number): Promise<void> {
+  const server = await startPostgres(folder, deps.env);
+  try {
+    const env = {...deps.env, PATH: `${server.bin}${delimiter}${deps.env.PATH ?? ''}`};
+    await playPostgres(openStage({...deps, env}, folder), server, customers);
+  } finally {
+    await server.stop();
   }
 }
 

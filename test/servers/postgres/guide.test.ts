@@ -27,7 +27,8 @@ test('the commands of the guide do what it says, typed as they are, against a fr
   await shop.exec(`CREATE ROLE app LOGIN; GRANT ALL ON SCHEMA public TO app; CREATE SCHEMA billing AUTHORIZATION app;
     SET ROLE app; CREATE TABLE orders (id int PRIMARY KEY, total numeric);
     CREATE TABLE billing.cards (id int PRIMARY KEY, "order" int REFERENCES orders);
-    INSERT INTO orders SELECT g, g FROM generate_series(1, 100) g; INSERT INTO billing.cards VALUES (1, 1); RESET ROLE`);
+    INSERT INTO orders SELECT g, g FROM generate_series(1, 100) g;
+    INSERT INTO billing.cards VALUES (1, 1); RESET ROLE`);
   const [rights] = blocks('sql');
   await shop.exec(rights!);
 
