@@ -1,6 +1,6 @@
 export {leastBudgetBytes, parseBudget} from './budget.ts';
 export {type CoverageFigures, coverageFigures} from './coverage.ts';
-export {attemptRestore, drillFaults} from './drill.ts';
+export {attemptRestore, drillFaults, recordDrill} from './drill.ts';
 export {freedBytes, type Removal, removeBackup, requireUnread} from './drop.ts';
 export {type HealTools, heal} from './heal.ts';
 export {

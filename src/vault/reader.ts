@@ -11,6 +11,7 @@ import {listCounted} from './lease/verdict.ts';
 import {Closure} from './read/closure.ts';
 import {readIds} from './read/read-ids.ts';
 import type {ReadOptions, StreamReader} from './read/stream-reader.ts';
+import {Witness} from './read/witness.ts';
 import type {
   ChunkId,
   IdBytes,
@@ -21,6 +22,7 @@ import type {
   VaultReader,
   Verification,
   VerifyOptions,
+  Witnessed,
 } from './types.ts';
 import type {CopySource} from './write/copy-plan.ts';
 
@@ -43,6 +45,11 @@ export type ReaderParts = {
   readBytes: () => number;
   lastCommitted: VaultReader['lastCommitted'];
 };
+
+const uncachedObjects = (store: Store): Objects => ({
+  document: (key) => readDocument(store, key),
+  manifest: (key) => readManifest(store, key),
+});
 
 /** See {@link VaultReader}. */
 export class Reader implements VaultReader {
@@ -95,11 +102,17 @@ export class Reader implements VaultReader {
 
   uncached(): VaultReader {
     const {store} = this.#parts;
-    const objects: Objects = {
-      document: (key) => readDocument(store, key),
-      manifest: (key) => readManifest(store, key),
+    return new Reader({...this.#parts, objects: uncachedObjects(store)});
+  }
+
+  witnessed(): Witnessed {
+    const {store, index, clock, randomId} = this.#parts;
+    const witness = new Witness({store, index, clock, randomId});
+    const {reader} = witness;
+    return {
+      vault: new Reader({...this.#parts, objects: uncachedObjects(store), reader, strictReader: reader}),
+      record: (recipes, {signal} = {}) => witness.record(recipes, signal),
     };
-    return new Reader({...this.#parts, objects});
   }
 
   read(recipe: Recipe, options?: ReadOptions): AsyncIterable<Uint8Array> {

@@ -158,6 +158,21 @@ export interface Survey {
   verifiedMs(recipes: readonly Recipe[]): Promise<number | undefined>;
 }
 
+export type WitnessRecord = {
+  /** `OBJECT_MISSING` | `OBJECT_DAMAGED`: the first damage in what was not read before. */
+  fault?: BkpError;
+  /** Why nothing could be recorded. */
+  unrecorded?: BkpError;
+};
+
+/** A reader whose own reads are a verification, for drills. */
+export type Witnessed = {
+  /** Reads everything from the store: manifests, documents, lists of chunks and data. */
+  vault: VaultReader;
+  /** Reads what these streams need and was not read yet; then adds what it found intact to the ledger of the vault. */
+  record(recipes: readonly Recipe[], options?: {signal?: AbortSignal}): Promise<WitnessRecord>;
+};
+
 /** Read-only access, as RESTORE, VERIFY and every list get it. */
 export interface VaultReader {
   /** 32 hex digits, random, created with the vault: two vaults never share an id. */
@@ -186,6 +201,8 @@ export interface VaultReader {
    * backups.
    */
   uncached(): VaultReader;
+  /** The same vault, for reads that prove something about the store. */
+  witnessed(): Witnessed;
 
   /**
    * The stream's chunks in order, each checked against its id, with a few fetched ahead.

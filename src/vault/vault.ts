@@ -135,7 +135,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     versions,
     cache,
     objects: new ObjectReader(store, cache, versions),
-    reader: versions.areSupported ? new StreamReader(store, index, cache) : strictReader,
+    reader: versions.areSupported ? new StreamReader(store, index, {lists: cache}) : strictReader,
     strictReader,
     clock,
     randomId,

@@ -7,6 +7,7 @@ import {
   keepReport,
   type Report,
   type ReportAuthor,
+  recordDrill,
   type WorkTools,
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
@@ -54,7 +55,7 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
   const {nowMicros, author, signal} = tools;
   const {collection, backup: name} = request;
   // Copies on this machine prove nothing about the store.
-  const vault = tools.vault.uncached();
+  const {vault, record} = tools.vault.witnessed();
   const startedAtMicros = nowMicros();
   const backup = await readBackup(vault, collection, name);
   const notices: string[] = [];
@@ -97,6 +98,7 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
   };
   const kept = await keepReport(tools, manifestKey(collection, name), draft);
   if (restored !== undefined && faults.length === 0) {
+    await recordDrill(record, backup.streams, tools);
     return {...kept, rows: restored.rows, logicalBytes: restored.logicalBytes};
   }
   throw new BkpError('DAMAGE_FOUND', `the drill of ${collection}/${name} failed`, {

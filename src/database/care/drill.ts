@@ -8,6 +8,7 @@ import {
   type Report,
   type ReportAuthor,
   type ReportedCheck,
+  recordDrill,
   type WorkTools,
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
@@ -56,7 +57,7 @@ export async function drillDatabase(
   const {nowMicros, author} = tools;
   const {instance, backup: name} = request;
   // Copies on this machine prove nothing about the store.
-  const vault = tools.vault.uncached();
+  const {vault, record} = tools.vault.witnessed();
   const startedAtMicros = nowMicros();
   const backup = await readDatabaseBackup(vault, instance, name);
   const {restored, fault} = await attemptRestore(() => trial({...tools, vault}, backup));
@@ -78,7 +79,10 @@ export async function drillDatabase(
     by: author,
   };
   const kept = await keepReport(tools, databaseManifestKey(instance, name), draft);
-  if (restored !== undefined && faults.length === 0) return {...kept, ...restored};
+  if (restored !== undefined && faults.length === 0) {
+    await recordDrill(record, [backup.data, backup.list], tools);
+    return {...kept, ...restored};
+  }
   throw new BkpError('DAMAGE_FOUND', `the drill of ${instance}/${microsText(backupMicros(name))} failed`, {
     details: faults,
     next: `bkp report ${instance} shows the report; an earlier backup may pass: VERIFY DATABASE AT '…'`,

@@ -33,7 +33,11 @@ export class Ledger {
     if (ranges === undefined) {
       const latest = Math.max(wholeMs, atMs);
       this.#packs.set(pack, {wholeMs: latest, parts: parts.filter((part) => part.atMs > latest)});
-    } else if (atMs > wholeMs) this.#packs.set(pack, {wholeMs, parts: [...parts, {atMs, ranges}]});
+    } else if (atMs > wholeMs && !parts.some((part) => part.atMs >= atMs && coversAll(part.ranges, ranges))) {
+      // A drill reads the same parts of a pack every night: only the newest counts.
+      const others = parts.filter((part) => part.atMs > atMs || !coversAll(ranges, part.ranges));
+      this.#packs.set(pack, {wholeMs, parts: [...others, {atMs, ranges}]});
+    }
   }
 
   has(pack: PackId): boolean {
@@ -79,9 +83,26 @@ export class Ledger {
   }
 }
 
-function covers(ranges: Ranges, start: number, end: number): boolean {
+export function covers(ranges: Ranges, start: number, end: number): boolean {
   for (let at = 0; at < ranges.length; at += 2) if (ranges[at]! <= start && end <= ranges[at + 1]!) return true;
   return false;
+}
+
+function coversAll(ranges: Ranges, others: Ranges): boolean {
+  for (let at = 0; at < others.length; at += 2) if (!covers(ranges, others[at]!, others[at + 1]!)) return false;
+  return true;
+}
+
+/** The same bytes in ascending ranges that neither overlap nor touch. @param ranges in any order */
+export function joined(ranges: Ranges): Ranges {
+  const pairs: [number, number][] = [];
+  for (let at = 0; at < ranges.length; at += 2) pairs.push([ranges[at]!, ranges[at + 1]!]);
+  const all: number[] = [];
+  for (const [start, end] of pairs.toSorted(([a], [b]) => a - b)) {
+    if (all.length > 0 && start <= all.at(-1)!) all[all.length - 1] = Math.max(all.at(-1)!, end);
+    else all.push(start, end);
+  }
+  return all;
 }
 
 /** The ranges of these chunks, which are in the order of the pack; adjacent ones are joined. */

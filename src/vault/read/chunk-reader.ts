@@ -29,9 +29,13 @@ export class ChunkReader {
   /** Plain bytes of the groups so far. */
   #groupedBytes = 0;
 
-  constructor(store: Store, index: ChunkIndex) {
+  readonly #saw: ((locations: readonly Location[]) => void) | undefined;
+
+  /** @param saw is called with adjacent chunks of one pack that were read and are intact */
+  constructor(store: Store, index: ChunkIndex, saw?: (locations: readonly Location[]) => void) {
     this.#store = store;
     this.#index = index;
+    this.#saw = saw;
   }
 
   /** Stored bytes from the first to the last of these chunks, which are in one pack in this order. */
@@ -97,7 +101,9 @@ export class ChunkReader {
     recovery: Recovery,
   ): Promise<Borrowed | undefined> {
     const job = await this.#job(group, read, recovery);
-    return job && this.#decoder.decode(job);
+    const decoded = job && (await this.#decoder.decode(job));
+    if (decoded !== undefined) this.#saw?.(group);
+    return decoded;
   }
 
   async #checkGroup(group: readonly Location[], read: () => Promise<Uint8Array>, recovery: Recovery): Promise<boolean> {
@@ -135,7 +141,9 @@ export class ChunkReader {
     const base = location.base === undefined ? undefined : await this.base(location.base, recovery);
     const at = location.offset - from;
     try {
-      return await decodeChunk(location, stored.subarray(at, at + location.storedBytes), base);
+      const bytes = await decodeChunk(location, stored.subarray(at, at + location.storedBytes), base);
+      this.#saw?.([location]);
+      return bytes;
     } catch (error) {
       throw chunkDamaged(location, error);
     }

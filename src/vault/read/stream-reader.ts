@@ -5,6 +5,7 @@ import type {Store} from '../../stores/index.ts';
 import {idBytes} from '../format/hash.ts';
 import {idsOfList} from '../format/recipe.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
+import type {Location} from '../indexes/chunk-table.ts';
 import type {ChunkId, Recipe} from '../types.ts';
 import {ChunkReader} from './chunk-reader.ts';
 import {GroupReader, groupsAtOnce} from './group-reader.ts';
@@ -26,9 +27,16 @@ export class StreamReader {
   readonly #groups: GroupReader;
   readonly #lists: ListCopies | undefined;
 
-  /** @param lists absent: lists, too, are always read from the store */
-  constructor(store: Store, index: ChunkIndex, lists?: ListCopies) {
-    this.chunks = new ChunkReader(store, index);
+  /**
+   * @param options.lists absent: lists, too, are always read from the store
+   * @param options.saw see {@link ChunkReader}
+   */
+  constructor(
+    store: Store,
+    index: ChunkIndex,
+    {lists, saw}: {lists?: ListCopies; saw?: (locations: readonly Location[]) => void} = {},
+  ) {
+    this.chunks = new ChunkReader(store, index, saw);
     this.#index = index;
     this.#groups = new GroupReader(index, this.chunks);
     this.#lists = lists;
