@@ -17,8 +17,8 @@ export type KeyCondition = {
 /** How the base of a table is divided into segments: its rows, or the records of the table's own tree. */
 export type BaseCuts = {form: 'rows' | 'records'; cuts: Cuts; segments: number};
 
-/** How the entries of an index are divided into segments. */
-export type IndexCuts = {name: string; cuts: Cuts; segments: number};
+/** How the entries of an index are divided into segments. `fingerprint`: see {@link Tree}. */
+export type IndexCuts = {name: string; fingerprint?: string | undefined; cuts: Cuts; segments: number};
 
 /** Rows for which all conditions hold, or those with one of the keys in a segment of keys of a delta. */
 export type WantedRows = {conditions: readonly KeyCondition[]} | {keys: Uint8Array};
@@ -66,7 +66,7 @@ export interface ScratchTables {
    */
   segmentsOf(table: TableName, base: BaseCuts, keys: Uint8Array): readonly number[] | undefined;
   /**
-   * The segments of the index of a constraint that can hold an entry of a wanted row.
+   * The segments of an index that can hold an entry of a wanted row.
    * @returns as `segmentsWhere`; undefined also where the index does not serve
    */
   entriesOf(table: TableName, index: IndexCuts, wanted: WantedRows): readonly number[] | undefined;

@@ -215,6 +215,44 @@ test('a row by a key of text or of several columns is read from the segments tha
   }
 });
 
+test('rows are found through the indexes of CREATE INDEX, if each of their rows has a plain entry', async () => {
+  const {exec, backup, read, fetchedBy, database} = await begin();
+  exec(`CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT, n INT, low TEXT COLLATE NOCASE, odd TEXT, any, note TEXT);
+    INSERT INTO t SELECT id, printf('%04x', id * 7919 % 65536), id, 'L' || id, 'o' || id, id / 2.0, note || note
+      FROM orders;
+    UPDATE t SET any = 'text' WHERE id = 70; UPDATE t SET n = 'word' WHERE id = 80;
+    CREATE INDEX by_code ON t (code, n); CREATE INDEX by_n ON t (n); CREATE INDEX by_low ON t (low);
+    CREATE INDEX by_odd ON t (odd COLLATE NOCASE); CREATE INDEX by_any ON t (any);
+    CREATE INDEX partly ON t (odd) WHERE n > 100; CREATE INDEX computed ON t (lower(odd))`);
+  await backup('full');
+  exec(`UPDATE t SET code = 'moved', n = 1 WHERE id = 5990; DELETE FROM t WHERE id = 100;
+    DROP INDEX by_any; CREATE INDEX by_any ON t (note)`);
+  await backup('incremental');
+  const code = ((5980 * 7919) % 65536).toString(16).padStart(4, '0');
+  const db = new DatabaseSync(database, {readOnly: true});
+  onTestFinished(() => db.close());
+  const all = await fetchedBy(() => read(undefined, 't', [], '1'));
+  for (const [condition, where, isFew] of [
+    [among('code', code), `code = '${code}'`, true],
+    [among('code', 'moved'), "code = 'moved'", true],
+    [equal('n', 5990n), 'n = 5990', true],
+    [equal('n', 3000n), 'n = 3000', true],
+    [equal('n', 100n), 'n = 100', true],
+    [among('n', '3000'), "n = '3000'", true],
+    [among('n', 'word'), "n = 'word'", true],
+    [among('low', 'l3000'), "low = 'l3000'", true],
+    [among('odd', 'o3000'), "odd = 'o3000'", false],
+    [equal('any', 1500n), 'any = 1500', false],
+  ] as const) {
+    let found: unknown[] = [];
+    const some = await fetchedBy(async () => {
+      found = await read(undefined, 't', [condition], where);
+    });
+    expect(found, where).toEqual(db.prepare(`SELECT * FROM t WHERE ${where}`).all());
+    expect(some < all * 0.8, `${where}: ${some} of ${all}`).toBe(isFew);
+  }
+});
+
 test('a difference of tables with keys of text or of several columns reads what changed', async () => {
   const {exec, backup, read, diff, fetchedBy} = await begin();
   exec(`CREATE TABLE coded (code TEXT PRIMARY KEY, other TEXT COLLATE NOCASE UNIQUE, note TEXT);

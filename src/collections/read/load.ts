@@ -73,7 +73,7 @@ export async function segmentsFor(
 const mostEntries = 4;
 
 /**
- * The segments of a table's base that hold the wanted rows, if an index of a constraint says which these are.
+ * The segments of a table's base that hold the wanted rows, if an index says which these are.
  * @param of.most read no more segments of an index than this
  * @returns undefined: all of them
  */
@@ -85,11 +85,13 @@ export async function throughIndex(
   const {scratch, table, signal, cuts, most} = of;
   const {name} = table.schema;
   for (const tree of recordsBaseOf(table.layers)?.trees.slice(1) ?? []) {
-    // An index with a statement of its own is not one of the table in the scratch file.
-    if (tree.fingerprint !== undefined) continue;
-    const index = {name: tree.name, ...(await readTreeCuts(vault, backup, tree, signal))};
+    const {fingerprint} = tree;
+    // Keys are found by the index of their constraint alone.
+    if (fingerprint !== undefined && !('conditions' in wanted)) continue;
+    const index = {name: tree.name, fingerprint, ...(await readTreeCuts(vault, backup, tree, signal))};
     const positions = scratch.entriesOf(name, index, wanted);
     if (positions === undefined || positions.length > most) continue;
+    if (fingerprint !== undefined && !savesRows(positions.length, cuts.segments)) continue;
     const all = await vault.chunkIds(backup.streams[tree.data.stream]!);
     const entries: Uint8Array[] = [];
     const ids = positions.map((at) => all[at]!);
@@ -99,6 +101,12 @@ export async function throughIndex(
   }
   return undefined;
 }
+
+/**
+ * Whether an index that need not be unique probably saves more than reading its entries costs: an entry takes about as
+ * long as a row, and where equal ones fill more than two segments, their rows are all over the table.
+ */
+const savesRows = (entries: number, rows: number) => entries <= 2 && rows >= 4 * entries;
 
 /** Plain bytes that {@link loadTables} reads, approximately where only some segments are wanted. */
 export function bytesOf({backup: {streams}}: OpenedBackup, wanted: readonly TableToRead[]): number {

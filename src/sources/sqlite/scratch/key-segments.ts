@@ -2,7 +2,7 @@ import type {KeyCondition} from '../../scratch.ts';
 import type {Connection, Row, Value} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {type FirstKey, readKeyCuts} from '../pages/cuts.ts';
-import {payloadsIn, recordValues} from '../pages/record-values.ts';
+import {payloadsIn, type RecordValue, recordValues} from '../pages/record-values.ts';
 import {type Boundary, bound, rowValue} from '../rows/boundary.ts';
 import {affinity, type Key, type Table} from '../schema/table.ts';
 
@@ -213,8 +213,9 @@ export class KeySegments {
   rowidsIn(chunks: readonly Uint8Array[], wanted: readonly KeyCondition[] | 'keys'): readonly bigint[] | undefined {
     if (wanted === 'keys' && !this.#fillKeys()) return undefined;
     const found: bigint[] = [];
+    const isOther = wanted === 'keys' ? () => false : this.#isOther(wanted);
     for (const chunk of chunks) {
-      if (!this.#fillEntries(chunk)) return undefined;
+      if (!this.#fillEntries(chunk, isOther)) return undefined;
       const ids = wanted === 'keys' ? this.#entriesWithKeys() : this.#entriesWhere(wanted);
       for (const {id} of ids) found.push(id as bigint);
     }
@@ -222,16 +223,40 @@ export class KeySegments {
   }
 
   /** @returns false if they are not entries that end with a rowid */
-  #fillEntries(chunk: Uint8Array): boolean {
+  #fillEntries(chunk: Uint8Array, isOther: (first: RecordValue) => boolean): boolean {
     const connection = this.#connection;
     connection.exec(
       `DROP TABLE IF EXISTS ${entries}; CREATE TABLE ${entries} (id INTEGER PRIMARY KEY, ${this.#typed()})`,
     );
     // One transaction: each statement of its own would write the pages of the table.
-    return connection.write(() => this.#insertEntries(chunk));
+    return connection.write(() => this.#insertEntries(chunk, isOther));
   }
 
-  #insertEntries(chunk: Uint8Array): boolean {
+  /**
+   * Recognizes most entries that are not wanted, without SQLite, which takes longer for each: a segment has tens of
+   * thousands, and `=` wants few of them. Only values that are stored as they are compared: texts without a collation
+   * in a column of texts, integers in a column of integers.
+   * @returns true for the first value of such an entry; false leaves the decision to SQLite
+   */
+  #isOther(conditions: readonly KeyCondition[]): (first: RecordValue) => boolean {
+    const [first] = this.#tree.columns;
+    const column = this.#table.columns.find(({name}) => foldName(name) === foldName(first!.name));
+    const kinds: Readonly<Record<string, 'text' | 'integer'>> = {TEXT: 'text', INTEGER: 'integer'};
+    const kind = column && kinds[affinity(this.#table, column)];
+    const isBinary = foldName(first!.collation) === 'binary' && this.#comparesLikeColumn(first!);
+    const isUtf8 = this.#connection.value('PRAGMA main.encoding') === 'UTF-8';
+    const equal = conditions.find(
+      ({column: name, operator, values}) =>
+        operator === '=' && foldName(name) === foldName(first!.name) && values.every((value) => value.kind === kind),
+    );
+    if (equal === undefined || (kind === 'text' && !(isBinary && isUtf8))) return () => false;
+    const stored = new Set(
+      equal.values.map(({value}) => (typeof value === 'bigint' ? String(value) : Buffer.from(value).toString('hex'))),
+    );
+    return ([type, text]) => type === kind && !stored.has(text);
+  }
+
+  #insertEntries(chunk: Uint8Array, isOther: (first: RecordValue) => boolean): boolean {
     const connection = this.#connection;
     const columns = this.#columns;
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
@@ -239,6 +264,7 @@ export class KeySegments {
       const values = recordValues(bytes, at, columns.length + 1);
       const rowid = values.pop();
       if (values.length !== columns.length || rowid?.[0] !== 'integer') return false;
+      if (isOther(values[0]!)) continue;
       const parts = values.map((value) =>
         value[0] === 'null' ? {sql: 'NULL', params: []} : bound(value as Boundary[number]),
       );

@@ -22,6 +22,7 @@ import {indexTree, KeySegments, ownKeyTree} from './key-segments.ts';
 import {RowSegments} from './row-segments.ts';
 import {intervalsWhere, rowidSegments} from './rowid-segments.ts';
 import {schemaChanges} from './schema-changes.ts';
+import {statementTree} from './statement-tree.ts';
 
 /** See {@link ScratchTables}. Loads as a restore does, without indexes but those of constraints. */
 export class SqliteScratch implements ScratchTables {
@@ -116,11 +117,15 @@ export class SqliteScratch implements ScratchTables {
     }
   }
 
-  /** @returns undefined where entries do not end with the rowid of their row, or the index is not of a constraint */
-  #indexSegments(name: TableName, {name: index, cuts, segments}: IndexCuts): KeySegments | undefined {
+  /** @returns undefined where entries do not end with the rowid of their row, or the index has computed ones */
+  #indexSegments(name: TableName, {name: index, fingerprint, cuts, segments}: IndexCuts): KeySegments | undefined {
     const table = this.#table(name);
+    if (table.withoutRowid) return undefined;
     const {connection} = this.#staging;
-    const tree = table.withoutRowid ? undefined : indexTree(connection, index);
+    const tree =
+      fingerprint === undefined
+        ? indexTree(connection, index)
+        : statementTree({table, schema: this.#schemas.get(name)!}, {name: index, fingerprint});
     return tree && KeySegments.of(connection, {table, tree, cuts, segments});
   }
 
