@@ -3,6 +3,7 @@ import {cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {basename, join, relative} from 'node:path';
+import {setTimeout as pause} from 'node:timers/promises';
 import pg from 'pg';
 import {afterAll, beforeAll} from 'vitest';
 import {postgresPrograms} from '../../../scripts/servers.js';
@@ -74,6 +75,20 @@ export class Cluster {
   /** As a machine without power does; {@link launch} starts it again. */
   kill(): void {
     this.run('pg_ctl', ['-D', join(this.folder, 'data'), '-m', 'immediate', 'stop']);
+  }
+
+  /** Ends all of its processes at once, as the kernel does when memory is short; then {@link launch}. */
+  async killHard(): Promise<void> {
+    const file = join(this.folder, 'data', 'postmaster.pid');
+    const postmaster = Number(readFileSync(file, 'utf8').split('\n')[0]);
+    process.kill(postmaster, 'SIGSTOP');
+    const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').trim().split(' ');
+    const pids = [postmaster, ...children.map(Number)];
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    while (pids.some(isRunning)) await pause(10);
+    // A zombie would count as a server that runs.
+    rmSync(file);
+    rmSync(join(this.folder, 's', `.s.PGSQL.${this.port}.lock`));
   }
 
   stop(): void {
@@ -191,6 +206,12 @@ export class TestDatabase {
     return rows.map(({row}) => row);
   }
 
+  /** After the server was killed, the next statement opens another connection. */
+  async forget(): Promise<void> {
+    await this.#client?.end().catch(() => {});
+    this.#client = undefined;
+  }
+
   async close(): Promise<void> {
     await this.#client?.end();
     await this.source.close();
@@ -216,6 +237,14 @@ const embedded = join(import.meta.dirname, '../../../node_modules/@embedded-post
 const wheelOf = (bin: string) => (bin.startsWith(embedded) ? join(bin, '../..') : join(bin, '../../..'));
 const isRoot = process.getuid?.() === 0;
 const ownedBy = () => (isRoot ? ['-o', '65534', '-g', '65534'] : []);
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/mu.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
