@@ -217,8 +217,9 @@ test('a row by a key of text or of several columns is read from the segments tha
 
 test('rows are found through the indexes of CREATE INDEX, if each of their rows has a plain entry', async () => {
   const {exec, backup, read, fetchedBy, database} = await begin();
-  exec(`CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT, n INT, low TEXT COLLATE NOCASE, odd TEXT, any, note TEXT);
-    INSERT INTO t SELECT id, printf('%04x', id * 7919 % 65536), id, 'L' || id, 'o' || id, id / 2.0, note || note
+  exec(`CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT, n INT, low TEXT COLLATE NOCASE, odd TEXT, any, other INT,
+      note TEXT);
+    INSERT INTO t SELECT id, printf('%04x', id * 7919 % 65536), id, 'L' || id, 'o' || id, id / 2.0, id + 1, note || note
       FROM orders;
     UPDATE t SET any = 'text' WHERE id = 70; UPDATE t SET n = 'word' WHERE id = 80;
     CREATE INDEX by_code ON t (code, n); CREATE INDEX by_n ON t (n); CREATE INDEX by_low ON t (low);
@@ -226,7 +227,7 @@ test('rows are found through the indexes of CREATE INDEX, if each of their rows 
     CREATE INDEX partly ON t (odd) WHERE n > 100; CREATE INDEX computed ON t (lower(odd))`);
   await backup('full');
   exec(`UPDATE t SET code = 'moved', n = 1 WHERE id = 5990; DELETE FROM t WHERE id = 100;
-    DROP INDEX by_any; CREATE INDEX by_any ON t (note)`);
+    DROP INDEX by_any; CREATE INDEX by_any ON t (other)`);
   await backup('incremental');
   const code = ((5980 * 7919) % 65536).toString(16).padStart(4, '0');
   const db = new DatabaseSync(database, {readOnly: true});
@@ -243,6 +244,8 @@ test('rows are found through the indexes of CREATE INDEX, if each of their rows 
     [among('low', 'l3000'), "low = 'l3000'", true],
     [among('odd', 'o3000'), "odd = 'o3000'", false],
     [equal('any', 1500n), 'any = 1500', false],
+    // Its entries are those of the index that had the name before.
+    [equal('other', 3001n), 'other = 3001', false],
   ] as const) {
     let found: unknown[] = [];
     const some = await fetchedBy(async () => {
