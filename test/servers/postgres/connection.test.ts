@@ -29,6 +29,31 @@ test('a statement whose server has forgotten the session fails, and one of a bus
   expect(await (await quiet(true)).value('SELECT 1 FROM pg_sleep(0.5)')).toBe('1');
 });
 
+test('a statement may be silent for a long time behind a pooler, which invents the numbers of sessions', async () => {
+  const pooler = createServer((client) => {
+    const server = connectSocket(cluster().port, '127.0.0.1');
+    client.on('error', () => {}).pipe(server.on('error', () => {}));
+    let isLoggedIn = false;
+    server.on('data', (bytes: Buffer) => {
+      // BackendKeyData: a type, the length 12, the number of the process, a secret.
+      const at = isLoggedIn ? -1 : bytes.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]));
+      if (at !== -1) bytes.writeInt32BE(-480_538_566, at + 5);
+      isLoggedIn ||= at !== -1;
+      client.write(bytes);
+    });
+    server.on('close', () => client.end());
+    client.on('close', () => server.destroy());
+  });
+  await new Promise<void>((done) => pooler.listen(0, '127.0.0.1', done));
+  onTestFinished(() => void pooler.close());
+  const {port} = pooler.address() as {port: number};
+  const parameters = {host: '127.0.0.1', port: String(port), user: 'postgres', dbname: 'postgres'};
+  const connection = await connect(resolveConnection(parameters, {env: {}}), 'bkp test', {quietMs: 300});
+  onTestFinished(() => connection.close());
+  expect(connection.pid).toBe(-480_538_566);
+  expect(await connection.value('SELECT 1 FROM pg_sleep(2)')).toBe('1');
+});
+
 test('a session that an administrator ends fails with the reason', async () => {
   const connection = await connectionTo('postgres');
   const other = await connectionTo('postgres');

@@ -64,15 +64,18 @@ async function connectTo(
     client.on('error', () => {});
     try {
       await client.connect();
-      const {rows} = await client.query<{version: string; encoding: string; recovery: boolean}>({
+      const {rows} = await client.query<{version: string; encoding: string; recovery: boolean; pid: number}>({
         text: `SELECT current_setting('server_version_num') AS version, current_setting('server_encoding') AS encoding,
-          pg_is_in_recovery() AS recovery`,
+          pg_is_in_recovery() AS recovery, pg_backend_pid() AS pid`,
         query_timeout: quietMs,
       } as pg.QueryConfig);
       client.removeAllListeners('error');
-      const {version, encoding, recovery} = rows[0]!;
+      const {version, encoding, recovery, pid: serverPid} = rows[0]!;
       const known = {...facts, version: Number(version), encoding, inRecovery: recovery};
-      const asked = (pid: number) => isAlive(clientFor(resolved, endpoint, {tls, name}), pid, quietMs);
+      // A pooler invents the number of a session: all that can be asked of it is whether the server answers.
+      const isPooled = (pid: number) => pid !== serverPid;
+      const asked = (pid: number) =>
+        isAlive(clientFor(resolved, endpoint, {tls, name}), isPooled(pid) ? undefined : pid, quietMs);
       return new Connection(client, known, asked, {quietMs});
     } catch (error) {
       streamOf(client).destroy();
@@ -86,13 +89,14 @@ async function connectTo(
   throw connectionFault(fault, facts);
 }
 
-async function isAlive(client: pg.Client, pid: number, timeoutMs: number): Promise<boolean> {
+/** @param pid absent: any answer of the server will do */
+async function isAlive(client: pg.Client, pid: number | undefined, timeoutMs: number): Promise<boolean> {
   client.on('error', () => {});
   try {
     await client.connect();
     const {rowCount} = await client.query({
-      text: 'SELECT FROM pg_stat_activity WHERE pid = $1',
-      values: [pid],
+      text: 'SELECT FROM pg_stat_activity WHERE pid = coalesce($1, pg_backend_pid())',
+      values: [pid ?? null],
       query_timeout: timeoutMs,
     } as pg.QueryConfig);
     return rowCount === 1;
