@@ -21,7 +21,7 @@ import type {
 } from '../source.ts';
 import {describeTables} from './catalog/describe.ts';
 import {leftBehindOf} from './catalog/left-behind.ts';
-import {connect} from './connection/connect.ts';
+import {connect, defaultLockTimeoutSeconds} from './connection/connect.ts';
 import type {Connection} from './connection/connection.ts';
 import type {Environment} from './connection/environment.ts';
 import {type Resolved, resolveConnection} from './connection/resolve.ts';
@@ -66,7 +66,6 @@ export type PostgresSourceOptions = {
   connections?: number | undefined;
 };
 
-const defaultLockTimeoutSeconds = 5;
 const defaultConnections = 2;
 
 /** A PostgreSQL database. One connection stays open between calls; a snapshot and a staging have their own. */

@@ -1,16 +1,21 @@
 import {type ConnectionOptions, checkServerIdentity} from 'node:tls';
 import pg from 'pg';
 import {BkpError} from '../../../errors/index.ts';
-import {Connection, streamOf} from './connection.ts';
+import {Connection, pidOf, streamOf} from './connection.ts';
 import {sqlState, translated} from './errors.ts';
 import type {Endpoint, Resolved, SessionWish} from './resolve.ts';
 import {tlsAttempts} from './tls.ts';
 
 /** A server that does not answer for this long is not there. */
 const defaultTimeoutSeconds = 30;
+/** The longest that a statement outside of bkp's transactions waits for a lock. */
+export const defaultLockTimeoutSeconds = 5;
 /** After a silence as long as this, the server is asked whether it is there. */
 const defaultQuietMs = 30_000;
 const oldestVersion = 140_000;
+
+/** `lockTimeout`: seconds. */
+export type ConnectOptions = {quietMs?: number | undefined; lockTimeout?: number | undefined};
 
 /**
  * Connects to the first endpoint that answers and is what the address asks for.
@@ -20,7 +25,7 @@ const oldestVersion = 140_000;
 export async function connect(
   resolved: Resolved,
   name: string,
-  {quietMs = defaultQuietMs}: {quietMs?: number | undefined} = {},
+  {quietMs = defaultQuietMs, lockTimeout = defaultLockTimeoutSeconds}: ConnectOptions = {},
 ): Promise<Connection> {
   const {endpoints, wish} = resolved;
   const faults: BkpError[] = [];
@@ -28,7 +33,7 @@ export async function connect(
   for (const round of wish === 'prefer-standby' ? (['standby', 'any'] as const) : [wish]) {
     for (const endpoint of endpoints) {
       try {
-        const connection = await connectTo(resolved, endpoint, {name, quietMs});
+        const connection = await connectTo(resolved, endpoint, {name, quietMs, lockTimeout});
         const fault = await unwanted(connection, round);
         if (fault === undefined) return requireVersion(connection);
         faults.push(fault);
@@ -53,7 +58,7 @@ export async function connect(
 async function connectTo(
   resolved: Resolved,
   endpoint: Endpoint,
-  {name, quietMs}: {name: string; quietMs: number},
+  {name, quietMs, lockTimeout}: {name: string; quietMs: number; lockTimeout: number},
 ): Promise<Connection> {
   const facts = {place: placeOf(resolved, endpoint), psql: psqlOf(resolved, endpoint), endpoint};
   const attempts = tlsAttempts(resolved.tls, resolved.tlsFiles, endpoint.host);
@@ -69,8 +74,11 @@ async function connectTo(
           pg_is_in_recovery() AS recovery, pg_backend_pid() AS pid`,
         query_timeout: quietMs,
       } as pg.QueryConfig);
-      client.removeAllListeners('error');
       const {version, encoding, recovery, pid: serverPid} = rows[0]!;
+      // Functions of the catalog wait for locks too: pg_table_size, pg_partition_tree, pg_get_triggerdef. Behind a pooler
+      // the session belongs to others, and would keep this.
+      if (pidOf(client) === serverPid) await client.query(`SET lock_timeout = '${lockTimeout}s'`);
+      client.removeAllListeners('error');
       const known = {...facts, version: Number(version), encoding, inRecovery: recovery};
       // A pooler invents the number of a session: all that can be asked of it is whether the server answers.
       const isPooled = (pid: number) => pid !== serverPid;

@@ -31,6 +31,9 @@ const goodbyeMs = 5000;
 /** The socket of a session. After TLS has begun, it is another one. */
 export const streamOf = (client: Client) => (client as unknown as {connection: {stream: Socket}}).connection.stream;
 
+/** The number of the session, as the server gave it at login. The types of pg lack it. */
+export const pidOf = (client: Client): number => (client as unknown as {processID: number}).processID;
+
 /** One session of a PostgreSQL server. Every error is a BkpError. */
 export class Connection {
   readonly facts: ConnectionFacts;
@@ -57,7 +60,7 @@ export class Connection {
 
   /** The server process, for pg_cancel_backend and pg_stat_activity. */
   get pid(): number {
-    return (this.#client as unknown as {processID: number}).processID;
+    return pidOf(this.#client);
   }
 
   /** Rows of one statement. @throws BkpError */
