@@ -81,13 +81,13 @@ test('a vault is made encrypted if that is asked for, and only in an empty store
   const {out, error} = await create();
   expect(error).toBeUndefined();
   expect(out).toMatch(
-    /^vault [0-9a-f]{32} in fs::root=\S+, encrypted, ring 1-[0-9a-f-]+\n.*bkp vault key add --kit\n$/,
+    /^vault [0-9a-f]{32} in fs::root=\S+\nencrypted, ring 1-[0-9a-f-]+\n.*\n {2}bkp vault key add --kit\n$/,
   );
   expect(await slots(first)).toMatchObject([{kind: 'key', opened: true}]);
   expect((await create()).error).toMatchObject({code: 'PRECONDITION', message: expect.stringContaining('already')});
   rmSync(join(folder, 'store'), {recursive: true});
   const plain = await bkp(['vault', 'create'], {home: 'other'});
-  expect(plain.out).toContain(', not encrypted\n');
+  expect(plain.out).toContain('\nnot encrypted: ');
   expect((await bkp(['vault', 'key', 'list'], {home: 'other'})).error).toMatchObject({
     code: 'PRECONDITION',
     message: expect.stringContaining('is not encrypted, so it has no keys'),

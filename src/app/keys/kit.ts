@@ -21,8 +21,8 @@ export function kitText({store, keys, code, made}: Kit): string {
   return [
     kitTitle,
     '',
-    `Whoever has this page can read all backups of the vault. Keep it on paper, or on a`,
-    `machine that does not hold the backups.`,
+    `Whoever has this page can read all backups of the vault. Keep it on paper, or`,
+    `on a machine that does not hold the backups.`,
     '',
     `Made    ${made}`,
     `Vault   ${keys.vault}`,

@@ -23,11 +23,11 @@ export async function runCreate(deps: CommandDeps, {encrypt}: CreateOptions): Pr
 function created({id, encryption}: Vault, {store}: Workplace): string {
   const where = `vault ${id} in ${describeStore(store)}`;
   if (encryption === undefined) {
-    return `${where}, not encrypted\nwhoever can read the store can read the backups; --encrypt makes it unreadable\n`;
+    return `${where}\nnot encrypted: whoever can read the store can read the backups; --encrypt prevents it\n`;
   }
   return (
-    `${where}, encrypted, ring ${encryption.fingerprint}\n` +
-    'without its password the backups are lost: make a recovery kit, bkp vault key add --kit\n'
+    `${where}\nencrypted, ring ${encryption.fingerprint}\n` +
+    'without its password the backups are lost; make a recovery kit:\n  bkp vault key add --kit\n'
   );
 }
 

@@ -75,8 +75,8 @@ async function connectTo(
         query_timeout: quietMs,
       } as pg.QueryConfig);
       const {version, encoding, recovery, pid: serverPid} = rows[0]!;
-      // Functions of the catalog wait for locks too: pg_table_size, pg_partition_tree, pg_get_triggerdef. Behind a pooler
-      // the session belongs to others, and would keep this.
+      // Functions of the catalog wait for locks too: pg_table_size, pg_partition_tree, pg_get_triggerdef. Behind a
+      // pooler the session belongs to others, and would keep this.
       if (pidOf(client) === serverPid) await client.query(`SET lock_timeout = '${lockTimeout}s'`);
       client.removeAllListeners('error');
       const known = {...facts, version: Number(version), encoding, inRecovery: recovery};
