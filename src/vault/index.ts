@@ -17,6 +17,7 @@ export {
   mendKeys,
   type NewSlot,
 } from './keys/change-keys.ts';
+export {isUndecided} from './keys/key-objects.ts';
 export {mostSlots, type Ring, type SlotInfo} from './keys/ring.ts';
 export {isKeyCode, newKey, parseSecret, type Secret} from './keys/secret.ts';
 export {type OpenedSlot, parseOpenedSlots} from './keys/slot.ts';

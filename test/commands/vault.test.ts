@@ -7,6 +7,8 @@ import {checkStores} from '../../src/app/health/doctor-checks.ts';
 import type {CommandDeps} from '../../src/commands/deps.ts';
 import {runProgram} from '../../src/commands/program.ts';
 import {loadSettings} from '../../src/config/index.ts';
+import {BkpError} from '../../src/errors/index.ts';
+import {type Store, wrapStore} from '../../src/stores/index.ts';
 import {newKey} from '../../src/vault/index.ts';
 import {testDeps} from '../helpers/deps.ts';
 
@@ -23,10 +25,12 @@ type Answers = {
   env?: Secrets;
   typed?: (question: string, out: string) => string | undefined;
   home?: string;
+  /** What stands between bkp and its store. */
+  between?: (store: Store) => Store;
 };
 
 /** Runs `bkp` in this process, with its store in the test's folder. */
-async function bkp(args: readonly string[], {env: secrets = {}, typed, home = 'home', run}: Answers = {}) {
+async function bkp(args: readonly string[], {env: secrets = {}, typed, home = 'home', run, between}: Answers = {}) {
   const base = testDeps(join(folder, home));
   const env = {...base.env, ...secrets};
   const flags = {color: false, cluster: join(folder, 'store')};
@@ -38,6 +42,7 @@ async function bkp(args: readonly string[], {env: secrets = {}, typed, home = 'h
     cwd: folder,
     settings: () => loadSettings({flags, env, home: base.home, cwd: folder}),
     keyChain: {slots: new Map()},
+    openStore: async (...args) => (between ?? ((store) => store))(await base.openStore(...args)),
   };
   if (typed !== undefined) {
     (deps as {askSecret?: Deps['askSecret']}).askSecret = async (question) => {
@@ -132,6 +137,56 @@ test('a kit in a file opens the vault as any secret does, and the file is never 
   expect(again.error).toMatchObject({code: 'FILE_UNAVAILABLE'});
   expect(readFileSync(path, 'utf8')).toBe(text);
   expect(await slots(first)).toHaveLength(2);
+});
+
+/** The store does not answer any more, from the put of the next ring on, whether that one arrived or not. */
+function silentAtRing(isWritten: boolean): (store: Store) => Store {
+  return (store) => {
+    let isSilent = false;
+    const silent = () => new BkpError('STORE_UNAVAILABLE', 'the store does not answer', {retryable: true});
+    return wrapStore(store, {
+      put: async (key, body, options) => {
+        isSilent ||= key.includes('/rings/');
+        if (!isSilent || isWritten) await store.put(key, body, options);
+        if (isSilent) throw silent();
+        return 'written';
+      },
+      get: async (key, range) => {
+        if (isSilent) throw silent();
+        return store.get(key, range);
+      },
+    });
+  };
+}
+
+test.each([true, false])('a kit that may open the vault is never removed: its slot is there: %s', async (isWritten) => {
+  await create();
+  const {error, err} = await bkp(['vault', 'key', 'add', '--kit', 'kit.txt'], {
+    ...secretOf(first),
+    between: silentAtRing(isWritten),
+  });
+  expect(error).toMatchObject({code: 'STORE_UNAVAILABLE', message: expect.stringContaining('is unknown')});
+  expect(err).toContain('kit.txt is kept: the vault may have a slot that it opens');
+  expect((await slots(first)).some(({kind}) => kind === 'kit')).toBe(isWritten);
+  const kit = /BKP-KEY1-\S+/.exec(readFileSync(join(folder, 'kit.txt'), 'utf8'))![0];
+  if (isWritten) expect(await slots(kit)).toMatchObject([{}, {kind: 'kit', opened: true}]);
+});
+
+test('a store that refuses to write is named as such, and the file of the kit goes again', async () => {
+  await create();
+  const before = storeFiles();
+  const readOnly = (store: Store) =>
+    wrapStore(store, {
+      put: async () => {
+        throw new BkpError('STORE_DENIED', 'the store may only be read');
+      },
+    });
+  for (const args of [['rotate'], ['add', '--kit', 'kit.txt']]) {
+    const {error} = await bkp(['vault', 'key', ...args], {...secretOf(first), between: readOnly});
+    expect(error).toMatchObject({code: 'STORE_DENIED', message: 'the store may only be read'});
+  }
+  expect(existsSync(join(folder, 'kit.txt'))).toBe(false);
+  expect(storeFiles()).toEqual(before);
 });
 
 test('a kit that is printed on a terminal counts only when two of its groups are typed back', async () => {

@@ -5,7 +5,7 @@ import {kitText} from '../../app/keys/kit.ts';
 import {changeOpenedKeys, type OpenedKeys, openKeys} from '../../app/keys/open-keys.ts';
 import {kindOf, shownId} from '../../app/keys/slots.ts';
 import {BkpError} from '../../errors/index.ts';
-import {fingerprintOf, type NewSlot, newKey} from '../../vault/index.ts';
+import {fingerprintOf, isUndecided, type NewSlot, newKey} from '../../vault/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {newPassword} from './new-password.ts';
 
@@ -61,9 +61,12 @@ async function add(deps: CommandDeps, opened: OpenedKeys, slot: NewSlot): Promis
   );
 }
 
-/** The secret is on the disk before anything depends on it. The file goes again if that fails. */
+/**
+ * The secret is on the disk before anything depends on it. The file goes again if that fails, but not while the vault
+ * may have a slot that it opens: a kit that doctor counts must exist.
+ */
 async function withNewFile(
-  {cwd}: CommandDeps,
+  {cwd, warn}: CommandDeps,
   {file, text}: {file: string; text: string},
   use: () => Promise<void>,
 ): Promise<void> {
@@ -86,7 +89,8 @@ async function withNewFile(
     }
     await use();
   } catch (error) {
-    rmSync(path, {force: true});
+    if (isUndecided(error)) warn(`${file} is kept: the vault may have a slot that it opens`);
+    else rmSync(path, {force: true});
     throw error;
   }
 }

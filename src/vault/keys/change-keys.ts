@@ -73,7 +73,8 @@ export type KeysChanged = {
  * Writes the next ring. One put decides: before it the old secrets open the vault, after it the new ones, and there is
  * no state in which none does.
  * @throws BkpError `BUSY` if another process changed the keys at the same time: nothing is changed
- *   | `STORE_UNAVAILABLE` if the store stopped answering before it was known whether the ring is there
+ *   | `STORE_UNAVAILABLE` if the store stopped answering before it was known whether the ring is there:
+ *   {@link isUndecided}
  */
 export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange): Promise<KeysChanged> {
   const {store, nowMs} = tools;

@@ -100,27 +100,35 @@ async function putDecisive(store: Store, key: Key, bytes: Uint8Array): Promise<'
   } catch (error) {
     failure = error;
   }
-  const isOurs = await store.get(key).then(
-    (found) => Buffer.compare(found, bytes) === 0,
-    (error: unknown) => {
-      if (failure === undefined) failure = error;
-      return undefined;
-    },
-  );
+  let found: Uint8Array;
+  try {
+    found = await store.get(key);
+  } catch (error) {
+    const isAbsent = error instanceof BkpError && error.code === 'OBJECT_MISSING';
+    throw isAbsent && isRefusal(failure) ? failure : undecided(key, failure ?? error);
+  }
   // A put whose reply was lost is found here.
-  if (isOurs) return 'written';
-  if (failure !== undefined) throw isOurs === undefined && !isDamage(failure) ? undecided(key, failure) : failure;
+  if (Buffer.compare(found, bytes) === 0) return 'written';
+  if (failure !== undefined) throw failure;
   if (outcome === 'exists') return 'taken';
   throw notWritten(key);
 }
+
+/** The store answered that it does not write: nothing of the put is still on its way. */
+const isRefusal = (failure: unknown): boolean =>
+  failure instanceof BkpError && !failure.retryable && failure.code !== 'STORE_UNAVAILABLE';
 
 const undecided = (key: Key, cause: unknown) =>
   new BkpError('STORE_UNAVAILABLE', `whether ${key} was written is unknown: the store does not answer`, {
     cause,
     next: 'when it answers again, bkp vault key list shows whether the change was made; keep both secrets until then',
     retryable: true,
-    context: {key},
+    context: {key, undecided: key},
   });
+
+/** Whether a change of keys may have been made although it failed: then no secret of it may be forgotten. */
+export const isUndecided = (error: unknown): boolean =>
+  error instanceof BkpError && error.context.undecided !== undefined;
 
 async function requireWritten(store: Store, key: Key, bytes: Uint8Array): Promise<void> {
   if (Buffer.compare(await store.get(key), bytes) !== 0) throw notWritten(key);
