@@ -22,6 +22,14 @@ const systemFaults = new Set([
   'EHOSTUNREACH',
 ]);
 
+const reported = ' reported an error: ';
+
+/** The server's own words, without whose they are. @param error as {@link translated} makes it, or another one */
+export function serverWords({message}: Error): string {
+  const at = message.indexOf(reported);
+  return at === -1 ? message : message.slice(at + reported.length);
+}
+
 /** SQLSTATE of an error that a server reported; undefined for another error. */
 export function sqlState(error: unknown): string | undefined {
   const {code, severity} = (error ?? {}) as ServerFault;
@@ -98,7 +106,7 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
   if (broken.has(state)) {
     return new BkpError('SOURCE_UNAVAILABLE', `the connection to ${place} broke`, {...options, next, retryable: true});
   }
-  return new BkpError('SOURCE_UNAVAILABLE', `database ${place} reported an error: ${fault.message}`, {
+  return new BkpError('SOURCE_UNAVAILABLE', `database ${place}${reported}${fault.message}`, {
     cause: [fault.detail, fault.where, `SQLSTATE ${state}`].filter(Boolean).join('; '),
     next: fault.hint ?? next,
     context: {sqlState: state},

@@ -3,6 +3,13 @@ import {isUtf8} from 'node:buffer';
 /** An identifier in double quotes. */
 export const quoteIdent = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
+/** The name that an identifier in a statement means; one without quotes is taken as it is. */
+export const unquoted = (identifier: string): string =>
+  identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : identifier;
+
+/** The name of what is in a schema. */
+export const qualified = (schema: string, name: string) => `${quoteIdent(schema)}.${quoteIdent(name)}`;
+
 /** A literal that means the same whatever `standard_conforming_strings` is. */
 export function quoteText(text: string): string {
   const quoted = `'${text.replaceAll("'", "''")}'`;

@@ -1,4 +1,5 @@
 import type {Connection} from '../connection/connection.ts';
+import {unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import type {StoredTable} from './stored.ts';
 
@@ -37,6 +38,5 @@ export const validation = (table: string, constraint: string) =>
 export function referredBy(sql: string): {schema: string; table: string} | undefined {
   const [, schema, table] = /\bREFERENCES ("(?:[^"]|"")*"|[^."\s]+)\.("(?:[^"]|"")*"|[^."\s(]+)/u.exec(sql) ?? [];
   if (schema === undefined || table === undefined) return undefined;
-  const plain = (name: string) => name.replace(/^"(.*)"$/su, '$1').replaceAll('""', '"');
-  return {schema: plain(schema), table: plain(table)};
+  return {schema: unquoted(schema), table: unquoted(table)};
 }

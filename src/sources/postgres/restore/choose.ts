@@ -1,5 +1,6 @@
 import {BkpError, didYouMean} from '../../../errors/index.ts';
 import type {BackupParts, Choice, ChosenTable, WantedTable} from '../../source.ts';
+import {unquoted} from '../connection/quote.ts';
 import {renamed} from './renamed.ts';
 import {isView, partsOfView, type StoredTable, storedTables} from './stored.ts';
 
@@ -60,9 +61,8 @@ function named(as: string, table: StoredTable, into: string | undefined): {schem
       next: 'write a name, or a schema and a name: archive.orders',
     });
   }
-  const plain = (part: string) => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part);
   const [, schema, name] = parts;
-  const found = {schema: schema === undefined ? (into ?? table.schema) : plain(schema), table: plain(name!)};
+  const found = {schema: schema === undefined ? (into ?? table.schema) : unquoted(schema), table: unquoted(name!)};
   // https://www.postgresql.org/docs/18/limits.html
   const long = [found.schema, found.table].find((part) => Buffer.byteLength(part) > 63);
   if (long === undefined) return found;

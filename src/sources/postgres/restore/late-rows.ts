@@ -2,7 +2,8 @@ import {BkpError} from '../../../errors/index.ts';
 import {columnList, columnsOf} from '../catalog/columns.ts';
 import {columnsOfNames} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent} from '../connection/quote.ts';
+import {serverWords} from '../connection/errors.ts';
+import {qualified, quoteIdent} from '../connection/quote.ts';
 import {withSilentTriggers} from './silenced.ts';
 import type {StoredTable} from './stored.ts';
 
@@ -39,7 +40,7 @@ export async function keepLate(
  * @throws BkpError `PRECONDITION` if something that a value names does not exist
  */
 export async function fillLate(connection: Connection, rows: LateRows, target: StoredTable): Promise<void> {
-  const name = `${quoteIdent(target.schema)}.${quoteIdent(target.table)}`;
+  const name = qualified(target.schema, target.table);
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
   const {columns} = await columnsOf(connection, oid);
   const values = columns.map((column) => {
@@ -53,15 +54,11 @@ export async function fillLate(connection: Connection, rows: LateRows, target: S
     await withSilentTriggers(connection, [{oid}], {notice: undefined, work: () => connection.run(insert)});
   } catch (error) {
     if (!(error instanceof BkpError) || error.context.sqlState === undefined) throw error;
-    throw new BkpError(
-      'PRECONDITION',
-      `the rows of ${target.name} do not fit: ${error.message.replace(/^.*reported an error: /u, '')}`,
-      {
-        cause: 'a column has names of other objects as its values, and all of them must exist',
-        next: 'create what is missing, or restore the other tables: RESTORE … TABLE a, TABLE b',
-        context: {table: target.name},
-      },
-    );
+    throw new BkpError('PRECONDITION', `the rows of ${target.name} do not fit: ${serverWords(error)}`, {
+      cause: 'a column has names of other objects as its values, and all of them must exist',
+      next: 'create what is missing, or restore the other tables: RESTORE … TABLE a, TABLE b',
+      context: {table: target.name},
+    });
   }
   await connection.run(`ANALYZE ${name}; DROP TABLE ${rows.name}`);
 }

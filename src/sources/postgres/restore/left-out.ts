@@ -1,6 +1,7 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent} from '../connection/quote.ts';
+import {serverWords} from '../connection/errors.ts';
+import {quoteIdent, unquoted} from '../connection/quote.ts';
 import {tokensOf} from '../schema/tokens.ts';
 
 /** SQLSTATE of a role that does not exist. */
@@ -52,13 +53,13 @@ export class LeftOut {
 
   tell(of: string, sql: string, error: BkpError): void {
     const statement = sql.replaceAll(/\s+/gu, ' ').slice(0, 120);
-    const why = error.message.replace(/^.*reported an error: /u, '');
+    const why = serverWords(error);
     this.#notice(`left out of ${of}: ${statement}, because ${why}`);
   }
 
   /** A foreign key holds for new rows only. @param sql compares the others */
   unchecked(of: string, sql: string, error: BkpError): void {
-    const why = error.message.replace(/^.*reported an error: /u, '');
+    const why = serverWords(error);
     this.#notice(`a foreign key of ${of} is not valid for all rows: ${why}; ${sql} tries again`);
   }
 
@@ -100,5 +101,5 @@ function statementsIn(sql: string): readonly string[] {
 function roleIn(sql: string): string | undefined {
   if (!/^(?:GRANT|REVOKE|ALTER|CREATE POLICY) /u.test(sql)) return undefined;
   const found = / (?:TO|FROM) ("(?:[^"]|"")*"|[^\s",;]+)(?: WITH GRANT OPTION)?;?$/u.exec(sql)?.[1];
-  return found?.replace(/^"(.*)"$/u, '$1').replaceAll('""', '"');
+  return found === undefined ? undefined : unquoted(found);
 }

@@ -3,7 +3,7 @@ import type {MergeMode} from '../../source.ts';
 import {type Column, columnsOf, type KeyColumn} from '../catalog/columns.ts';
 import {findRelation, onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent} from '../connection/quote.ts';
+import {qualified} from '../connection/quote.ts';
 import type {StoredTable} from './stored.ts';
 
 /** A living table, and the rows of the backup that were staged for it. */
@@ -67,7 +67,7 @@ export async function fitOf(
   return {
     name,
     oid: relation.oid,
-    living: `${onlyOf(relation.kind)}${quoteIdent(relation.schema)}.${quoteIdent(relation.table)}`,
+    living: onlyOf(relation.kind) + qualified(relation.schema, relation.table),
     staged: staged.name,
     key: now.key,
     columns: then.columns,

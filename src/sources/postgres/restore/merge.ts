@@ -2,6 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {MergedTable, MergeMode} from '../../source.ts';
 import {type Column, columnList} from '../catalog/columns.ts';
 import type {Connection} from '../connection/connection.ts';
+import {serverWords} from '../connection/errors.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {fitOf, type MergedPair} from './merge-fit.ts';
@@ -163,7 +164,7 @@ async function counted(connection: Connection, pair: MergedPair, most: number): 
 function refused(error: unknown): unknown {
   if (!(error instanceof BkpError) || !String(error.context.sqlState ?? '').startsWith('23')) return error;
   return new BkpError('PRECONDITION', 'the tables do not allow rows of the backup; nothing was changed', {
-    cause: `${error.message.replace(/^.*reported an error: /u, '')}; ${String(error.cause ?? '')}`,
+    cause: `${serverWords(error)}; ${String(error.cause ?? '')}`,
     next: 'restore the table under another name (TABLE … AS …), and copy what you need',
     context: error.context,
   });

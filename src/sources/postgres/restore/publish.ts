@@ -2,7 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {Mark, TableName} from '../../source.ts';
 import {findRelation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent} from '../connection/quote.ts';
+import {qualified, quoteIdent} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {ensureShared, trackInTransaction} from '../tracking/ensure.ts';
@@ -66,7 +66,7 @@ export async function publishTables(connection: Connection, options: PublishOpti
     await createSchemas(connection, renames);
     for (const table of tables) await moveTable(connection, table, {target: targetOf(table), moves});
     for (const {name, owner, schema, table} of targets) {
-      const called = `TABLE ${quoteIdent(schema)}.${quoteIdent(table)}`;
+      const called = `TABLE ${qualified(schema, table)}`;
       await leftOut.giveOwner(connection, {called, owner, of: name});
     }
     await createShared(connection, after, {leftOut, optional: true});
@@ -90,14 +90,13 @@ export async function publishTables(connection: Connection, options: PublishOpti
   for (const one of validations) await validateAfter(connection, one, leftOut);
 }
 
-const nameOf = ({schema, table}: StoredTable) => `${quoteIdent(schema)}.${quoteIdent(table)}`;
+const nameOf = ({schema, table}: StoredTable) => qualified(schema, table);
 
 /** As the statements of the backup call what is created with the tables, and how it is called now. */
 function newNames(tables: readonly StoredTable[], targets: readonly StoredTable[]): ReadonlyMap<string, string> {
   const names = tables.flatMap(({relations}, at) =>
     relations.map((relation, number) => {
-      const renamed = pairOf(targets[at]!.relations[number]!).map(quoteIdent).join('.');
-      return [moveKey(...pairOf(relation)), renamed] as const;
+      return [moveKey(...pairOf(relation)), qualified(...pairOf(targets[at]!.relations[number]!))] as const;
     }),
   );
   return new Map(names);

@@ -1,7 +1,7 @@
 import {BkpError} from '../../../errors/index.ts';
 import {formatCount} from '../../../lib/figures.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent} from '../connection/quote.ts';
+import {qualified} from '../connection/quote.ts';
 import type {MergedPair} from './merge-fit.ts';
 
 /** The tables in an order in which each one comes after those to which its foreign keys refer, as far as possible. */
@@ -56,7 +56,7 @@ export async function requireNoCascade(
     [oid],
   );
   for (const [key, schema, table, match, columns] of keys) {
-    const child = `${quoteIdent(schema!)}.${quoteIdent(table!)}`;
+    const child = qualified(schema!, table!);
     const differ = columns!
       .split('\u0001')
       .map((column) => `t.${column} IS DISTINCT FROM s.${column}`)

@@ -1,5 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
+import {serverWords} from '../connection/errors.ts';
 import {quoteIdent, quoteText} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 
@@ -78,7 +79,7 @@ export async function verifyRestored(
   try {
     await connection.run('CREATE EXTENSION IF NOT EXISTS amcheck');
   } catch (error) {
-    const why = (error as Error).message.replace(/^.*reported an error: /u, '');
+    const why = serverWords(error as Error);
     return {checked, notChecked: [`Its indexes, by amcheck, which this server or role does not have: ${why}`]};
   }
   try {
@@ -110,7 +111,7 @@ export async function askRestored(connection: Connection, sql: string): Promise<
     });
   } catch (error) {
     if (!(error instanceof BkpError) || typeof error.context.sqlState !== 'string') throw error;
-    return {held: false, found: `an error: ${error.message.replace(/^.*reported an error: /u, '')}`};
+    return {held: false, found: `an error: ${serverWords(error)}`};
   }
 }
 

@@ -1,6 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent, quoteText} from '../connection/quote.ts';
+import {qualified, quoteIdent, quoteText, unquoted} from '../connection/quote.ts';
 import {tokensOf} from '../schema/tokens.ts';
 import type {LeftOut} from './left-out.ts';
 import type {SharedObject} from './stored.ts';
@@ -66,10 +66,10 @@ export async function createShared(
 
 /** Of the kinds of which a statement of pg_dump does not fail when they exist. */
 async function isThereAlready(connection: Connection, {type, name}: SharedObject): Promise<boolean> {
-  const catalog = type === 'EXTENSION' ? 'extname FROM pg_extension' : 'lanname FROM pg_language';
-  if (type !== 'EXTENSION' && !type.endsWith('LANGUAGE')) return false;
-  const found = await connection.value(`SELECT ${catalog} WHERE ${catalog.slice(0, 7)} = $1`, [name]);
-  return found !== undefined;
+  const isExtension = type === 'EXTENSION';
+  if (!isExtension && !type.endsWith('LANGUAGE')) return false;
+  const [catalog, column] = isExtension ? ['pg_extension', 'extname'] : ['pg_language', 'lanname'];
+  return (await connection.value(`SELECT ${column} FROM ${catalog} WHERE ${column} = $1`, [name])) !== undefined;
 }
 
 /** What a grant is for, as that is called, without quotes. @param name `FUNCTION twice(v numeric)` */
@@ -120,9 +120,7 @@ async function requireValues(connection: Connection, {schema, name, sql}: Shared
   const missing = wanted.filter((label) => !present.has(label));
   if (missing.length === 0) return;
   throw new BkpError('PRECONDITION', `the type ${schema}.${name} of the target lacks values of the backup`, {
-    details: missing.map(
-      (label) => `ALTER TYPE ${quoteIdent(schema)}.${quoteIdent(name)} ADD VALUE ${quoteText(label)}`,
-    ),
+    details: missing.map((label) => `ALTER TYPE ${qualified(schema, name)} ADD VALUE ${quoteText(label)}`),
     next: 'add the values, or restore into another database with --source',
   });
 }
@@ -136,22 +134,20 @@ export function neededShared(
   // An extension is in no schema, but its objects are.
   for (const {type, sql} of objects) {
     const into = type === 'EXTENSION' ? / WITH SCHEMA ((?:"(?:[^"]|"")*"|[^\s;])+)/u.exec(sql)?.[1] : undefined;
-    if (into !== undefined) used.add(plainName(into));
+    if (into !== undefined) used.add(unquoted(into));
   }
   const isUsed = ({type, name}: SharedObject) => {
     const schema = type === 'SCHEMA' ? name : /^SCHEMA (.*)$/u.exec(name)?.[1];
-    return schema === undefined || used.has(plainName(schema));
+    return schema === undefined || used.has(unquoted(schema));
   };
   return objects.filter(isUsed);
 }
-
-const plainName = (name: string) => name.replace(/^"(.*)"$/u, '$1').replaceAll('""', '"');
 
 /** @param value as `sharedText` writes it @param schema in which the sequence is now */
 export async function setSequence(connection: Connection, value: string, schema: string): Promise<void> {
   const [, name, last, isCalled] = JSON.parse(value) as [string, string, string, boolean];
   await connection.rows('SELECT setval($1::text::regclass, $2::bigint, $3::boolean)', [
-    `${quoteIdent(schema)}.${quoteIdent(name)}`,
+    qualified(schema, name),
     last,
     String(isCalled),
   ]);

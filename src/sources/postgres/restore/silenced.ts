@@ -1,5 +1,5 @@
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent} from '../connection/quote.ts';
+import {qualified, quoteIdent} from '../connection/quote.ts';
 
 /**
  * Runs `work` in a transaction in which the application's own triggers and rules of the tables do not fire: what they
@@ -23,16 +23,12 @@ export async function withSilentTriggers<T>(
       WHERE r.ev_class IN ${all} AND r.ev_enabled IN ('O', 'A') ORDER BY 5, 1, 2, 3`,
   );
   for (const [schema, table, name, , kind] of triggers) {
-    await connection.run(
-      `ALTER TABLE ONLY ${quoteIdent(schema!)}.${quoteIdent(table!)} DISABLE ${kind} ${quoteIdent(name!)}`,
-    );
+    await connection.run(`ALTER TABLE ONLY ${qualified(schema!, table!)} DISABLE ${kind} ${quoteIdent(name!)}`);
   }
   const result = await work();
   for (const [schema, table, name, state, kind] of triggers) {
     const how = state === 'A' ? 'ENABLE ALWAYS' : 'ENABLE';
-    await connection.run(
-      `ALTER TABLE ONLY ${quoteIdent(schema!)}.${quoteIdent(table!)} ${how} ${kind} ${quoteIdent(name!)}`,
-    );
+    await connection.run(`ALTER TABLE ONLY ${qualified(schema!, table!)} ${how} ${kind} ${quoteIdent(name!)}`);
     notice?.(`the ${kind!.toLowerCase()} ${name} of ${schema}.${table} did not fire`);
   }
   return result;

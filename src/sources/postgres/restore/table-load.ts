@@ -1,7 +1,7 @@
 import {columnList, columnsOf, sameKey, type TableColumns} from '../catalog/columns.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent, quoteText} from '../connection/quote.ts';
+import {quoteIdent, quoteText, unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {RunningContent} from '../segments/content.ts';
@@ -122,9 +122,7 @@ export async function stagedOid(connection: Connection, name: string): Promise<n
 /** The columns of the primary key, as the table's constraint names them. */
 function keyNames({constraints}: StoredTable): readonly string[] {
   const list = constraints.map((sql) => /\bPRIMARY KEY \(((?:"(?:[^"]|"")*"|[^)"])*)\)/u.exec(sql)?.[1]).find(Boolean);
-  return (list?.match(/"(?:[^"]|"")*"|[^,\s"]+/gu) ?? []).map((name) =>
-    name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name,
-  );
+  return (list?.match(/"(?:[^"]|"")*"|[^,\s"]+/gu) ?? []).map(unquoted);
 }
 
 async function* once(segment: Uint8Array): AsyncGenerator<Uint8Array> {

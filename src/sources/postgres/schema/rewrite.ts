@@ -1,3 +1,4 @@
+import {unquoted} from '../connection/quote.ts';
 import {type Token, tokensOf} from './tokens.ts';
 
 /** How objects are moved: new schema by schema and name, both as `quote_ident` writes them. */
@@ -37,7 +38,7 @@ export function rewrite(sql: string, moves: Moves, names: ReadonlyMap<string, st
 
 /** pg_dump quotes keywords, which `asIdent` does not. */
 function plainName({text}: Token): string {
-  return text.startsWith('"') ? asIdent(text.slice(1, -1).replaceAll('""', '"')) : text;
+  return text.startsWith('"') ? asIdent(unquoted(text)) : text;
 }
 
 function isRegclass([first, second, type]: readonly Token[]): boolean {

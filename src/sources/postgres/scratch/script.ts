@@ -1,5 +1,6 @@
 import type {DatabaseFacts, TableName, TableSchema} from '../../source.ts';
-import {quoteIdent, quoteText} from '../connection/quote.ts';
+import {qualified, quoteIdent, quoteText} from '../connection/quote.ts';
+import {referredBy} from '../restore/build.ts';
 import {inOrder, type StoredTable, sharedObjects, storedTables} from '../restore/stored.ts';
 
 /** The rows of the tables; `lines` without their ends. */
@@ -44,7 +45,7 @@ export function* scriptOf(
   for (const {name, schema, table} of tables) {
     const columns = rows.columns(name).map(quoteIdent).join(', ');
     const list = columns === '' ? '' : ` (${columns})`;
-    yield `COPY ${quoteIdent(schema)}.${quoteIdent(table)}${list} FROM stdin;\n`;
+    yield `COPY ${qualified(schema, table)}${list} FROM stdin;\n`;
     for (const line of rows.lines(name)) {
       yield line;
       yield lineEnd;
@@ -61,13 +62,12 @@ export function* scriptOf(
 
 function setval(value: string): string {
   const [schema, name, last, isCalled] = JSON.parse(value) as [string, string, string, boolean];
-  const sequence = quoteText(`${quoteIdent(schema)}.${quoteIdent(name)}`).trim();
+  const sequence = quoteText(qualified(schema, name)).trim();
   return `SELECT pg_catalog.setval(${sequence}, ${last}, ${isCalled});\n\n`;
 }
 
 /** Whether a foreign key refers to a table of the script. */
 function isInside(sql: string, names: ReadonlySet<string>): boolean {
-  const [, schema, table] = /\bREFERENCES ("(?:[^"]|"")*"|[^."\s]+)\.("(?:[^"]|"")*"|[^."\s(]+)/u.exec(sql) ?? [];
-  const plain = (name = '') => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name);
-  return names.has(`${plain(schema)}.${plain(table)}`);
+  const found = referredBy(sql);
+  return found !== undefined && names.has(`${found.schema}.${found.table}`);
 }

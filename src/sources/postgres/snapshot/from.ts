@@ -1,9 +1,9 @@
 import {onlyOf, type Relation} from '../catalog/relations.ts';
-import {quoteIdent} from '../connection/quote.ts';
+import {qualified} from '../connection/quote.ts';
 
 /** What stands behind FROM for all rows of a table. */
 export function fromOf({schema, table, kind}: Relation): string {
-  return `${onlyOf(kind)}${quoteIdent(schema)}.${quoteIdent(table)}`;
+  return onlyOf(kind) + qualified(schema, table);
 }
 
 export const lockText = (relations: readonly Relation[]) =>

@@ -3,7 +3,7 @@ import type {Mark, SnapshotOptions, TableName} from '../../source.ts';
 import {withLockHolder} from '../catalog/lock-holder.ts';
 import {findRelation, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent} from '../connection/quote.ts';
+import {qualified} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type DumpOptions, dumpSchema} from '../schema/dump.ts';
 import type {Entry} from '../schema/entries.ts';
@@ -201,7 +201,7 @@ async function requireKnownMark(
  */
 async function requireSameTables(connection: Connection, relations: readonly Relation[]): Promise<void> {
   for (const {schema, table, oid, name} of relations) {
-    const now = await connection.value('SELECT to_regclass($1)::oid', [`${quoteIdent(schema)}.${quoteIdent(table)}`]);
+    const now = await connection.value('SELECT to_regclass($1)::oid', [qualified(schema, table)]);
     if (Number(now) === oid) continue;
     throw new BkpError('SOURCE_LOCKED', `table ${name} was replaced by another one while the backup began`, {
       next: 'give the statement again',
