@@ -7,10 +7,7 @@ export async function describeTables(
   connection: Connection,
   tables: readonly TableName[] | 'all',
 ): Promise<readonly TableFacts[]> {
-  if (tables === 'all') {
-    const relations = await allRelations(connection);
-    return relations.filter(isOwnTable).map(factsOf);
-  }
+  if (tables === 'all') return (await relationsOf(connection, 'all')).map(factsOf);
   const facts: TableFacts[] = [];
   for (const name of tables) {
     const relation = await findRelation(connection, name);

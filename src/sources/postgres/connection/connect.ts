@@ -77,16 +77,16 @@ async function connectTo(
       const {version, encoding, recovery, pid: serverPid} = rows[0]!;
       // Functions of the catalog wait for locks too: pg_table_size, pg_partition_tree, pg_get_triggerdef. Behind a
       // pooler the session belongs to others, and would keep this.
-      if (pidOf(client) === serverPid) {
+      const isPooled = pidOf(client) !== serverPid;
+      if (!isPooled) {
         const text = `SET lock_timeout = '${lockTimeout}s'`;
         await client.query({text, query_timeout: quietMs} as pg.QueryConfig);
       }
       client.removeAllListeners('error');
       const known = {...facts, version: Number(version), encoding, inRecovery: recovery};
       // A pooler invents the number of a session: all that can be asked of it is whether the server answers.
-      const isPooled = (pid: number) => pid !== serverPid;
-      const asked = (pid: number) =>
-        isAlive(clientFor(resolved, endpoint, {tls, name}), isPooled(pid) ? undefined : pid, quietMs);
+      const session = isPooled ? undefined : serverPid;
+      const asked = () => isAlive(clientFor(resolved, endpoint, {tls, name}), session, quietMs);
       return new Connection(client, known, asked, {quietMs});
     } catch (error) {
       streamOf(client).destroy();

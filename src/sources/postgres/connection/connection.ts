@@ -22,8 +22,8 @@ export type ConnectionFacts = {
   endpoint: Endpoint;
 };
 
-/** Whether the server still has the session of this process. It never throws. */
-export type IsAlive = (pid: number) => Promise<boolean>;
+/** Whether the server still has the session. It never throws. */
+export type IsAlive = () => Promise<boolean>;
 
 /** How long the end of a session may take, which the server only has to notice. */
 const goodbyeMs = 5000;
@@ -189,7 +189,7 @@ export class Connection {
     const timer = setInterval(() => {
       if (!isDue() || isAsking) return;
       isAsking = true;
-      void this.#isAlive(this.pid).then((isAlive) => {
+      void this.#isAlive().then((isAlive) => {
         isAsking = false;
         if (!isAlive) lost();
       });

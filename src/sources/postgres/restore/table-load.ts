@@ -98,12 +98,13 @@ export class TableLoad {
 
   async #createKey(connection: Connection): Promise<void> {
     if (this.#isKeyed) return;
-    if (this.late !== undefined) {
+    if (this.late === undefined) {
+      for (const statement of this.table.constraints.filter(isPrimaryKey)) {
+        await connection.run(rewrite(sqlOf(statement), this.#moves));
+      }
+    } else {
       const key = keyNames(this.table).map(quoteIdent).join(', ');
       await connection.run(`ALTER TABLE ${this.name} ADD PRIMARY KEY (${key})`);
-    }
-    for (const statement of this.late === undefined ? this.table.constraints.filter(isPrimaryKey) : []) {
-      await connection.run(rewrite(sqlOf(statement), this.#moves));
     }
     this.#isKeyed = true;
     this.#isFrozen = false;

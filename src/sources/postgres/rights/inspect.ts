@@ -1,7 +1,7 @@
 import type {SourceCheck, TableName} from '../../source.ts';
 import {relationsOf, trackingObstacle} from '../catalog/describe.ts';
 import type {Connection} from '../connection/connection.ts';
-import {grantsText, type MissingRight, missingToRead, missingToTrack} from './missing.ts';
+import {grantsToType, type MissingRight, missingToRead, missingToTrack} from './missing.ts';
 import {rightsIn, rightsOn} from './rights.ts';
 import {type TrackingMode, whyUntracked} from './tracking-mode.ts';
 
@@ -31,7 +31,8 @@ export async function inspectRights(
 
   function trackingChecks(): readonly SourceCheck[] {
     const what = 'increments';
-    const untracked = whyNotTracked(connection, mode);
+    // What `triggers` refuses is a result here.
+    const untracked = whyUntracked(connection, mode === 'triggers' ? 'auto' : mode);
     if (untracked !== undefined) return [{what, ok: true, detail: `full backups only: ${untracked}`}];
     const trackable = relations.filter((relation) => trackingObstacle(relation) === undefined).map(({name}) => name);
     const wanted = ofTables.filter(({table}) => isTracked.has(table) && trackable.includes(table));
@@ -47,12 +48,7 @@ export async function inspectRights(
   }
 }
 
-function whyNotTracked(connection: Connection, mode: TrackingMode): string | undefined {
-  return whyUntracked(connection, mode === 'triggers' ? 'auto' : mode);
-}
-
 function textOf(missing: MissingRight, otherwise = ''): {detail: string; next: string} {
   const {message, cause} = missing;
-  const next = `let a role that may do so execute: ${grantsText([missing])}${otherwise}`;
-  return {detail: cause === undefined ? message : `${message}: ${cause}`, next};
+  return {detail: cause === undefined ? message : `${message}: ${cause}`, next: grantsToType([missing], otherwise)};
 }

@@ -84,6 +84,8 @@ function listed(tables: readonly TableRights[]): string {
   return names.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
-/** Statements to type, with what ends them. */
-export const grantsText = (missing: readonly MissingRight[]) =>
-  [...new Set(missing.flatMap(({grants}) => grants))].map((grant) => `${grant};`).join(' ');
+/** The next step that gives these rights. @param otherwise another way, as the end of the sentence */
+export function grantsToType(missing: readonly MissingRight[], otherwise = ''): string {
+  const statements = [...new Set(missing.flatMap(({grants}) => grants))].map((grant) => `${grant};`).join(' ');
+  return `let a role that may do so execute: ${statements}${otherwise}`;
+}

@@ -2,7 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {TableName} from '../../source.ts';
 import {relationsOf, trackingObstacle} from '../catalog/describe.ts';
 import type {Connection} from '../connection/connection.ts';
-import {grantsText, type MissingRight, missingToRead, missingToTrack} from './missing.ts';
+import {grantsToType, type MissingRight, missingToRead, missingToTrack} from './missing.ts';
 import {rightsIn, rightsOn} from './rights.ts';
 import {type TrackingMode, whyUntracked} from './tracking-mode.ts';
 
@@ -36,6 +36,6 @@ function refusal(missing: readonly MissingRight[], otherwise = ''): BkpError {
   const [{message, cause}] = missing as [MissingRight];
   return new BkpError('PRECONDITION', message, {
     cause,
-    next: `let a role that may do so execute: ${grantsText(missing)}${otherwise}`,
+    next: grantsToType(missing, otherwise),
   });
 }

@@ -114,12 +114,11 @@ export function select(
   }
   const isTaken = new Set([...partOf.keys(), ...viewOf.keys(), ...[...folders, ...shared].map(({id}) => id)]);
   const others = withViews ? entries.filter((entry) => !isTaken.has(entry.id) && !isOwn(entry)) : [];
+  const isAfter = new Set([...viewOf.keys(), ...others.map(({id}) => id).filter((id) => present.has(id))]);
   return {
     shared: [...folders, ...shared.filter((entry) => !folders.includes(entry))],
     parts,
-    after: entries
-      .filter(({id}) => viewOf.has(id) || (present.has(id) && others.some((other) => other.id === id)))
-      .map((entry) => ({view: viewOf.get(entry.id), entry})),
+    after: entries.filter(({id}) => isAfter.has(id)).map((entry) => ({view: viewOf.get(entry.id), entry})),
     without: others.filter(({id, type}) => !present.has(id) && (views.has(type) || type === 'FUNCTION')),
   };
 }
