@@ -7,14 +7,14 @@ import {formatCount} from '../../lib/figures.ts';
 import type {Deps} from '../deps.ts';
 import {whyAway} from '../places/known-vaults.ts';
 import {withVaultIfAny} from '../places/places.ts';
-import type {Workplace} from '../places/workplace.ts';
+import {isWithoutFolder, type Workplace} from '../places/workplace.ts';
 import {type Check, tried} from './check.ts';
 
 /** Checks what the store can do, then its vault. `what` begins with `cluster: ` or `s3: `. */
 export function checkPlace(deps: Deps, place: Workplace): Promise<Check[]> {
   const {store, storage} = place;
   return tried(storage, async () => {
-    if (store.kind === 'directory' && !existsSync(store.root)) return [await absentDirectory(deps, store, storage)];
+    if (isWithoutFolder(store)) return [await absentDirectory(deps, store, storage)];
     const checks = (await deps.probeStore(store)).map((probe) => ({...probe, what: `${storage}: ${probe.what}`}));
     if (checks.some((check) => !check.ok)) return checks;
     return [...checks, ...(await tried('vault', async () => [await checkVault(deps, place)]))];

@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto';
-import {accessSync, constants, existsSync} from 'node:fs';
+import {accessSync, constants} from 'node:fs';
 import {hostname} from 'node:os';
 import {type Definition, readAllFolders} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
@@ -110,7 +110,6 @@ export function checkStores(deps: Deps, {repair}: Options): Promise<Check[]> {
 function checkKeysAt(deps: Deps, place: Workplace, options: Options): Promise<Check[]> {
   const what = `${place.storage}: keys`;
   return tried(what, async () => {
-    if (place.store.kind === 'directory' && !existsSync(place.store.root)) return [];
     const facts = await checkKeys(deps, place, options);
     if (facts === undefined) return [];
     const {atFault, slots} = facts;

@@ -1,7 +1,7 @@
 import {formatCount} from '../../lib/figures.ts';
 import {mendKeys, openWithSlot, readHeader} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
-import {openStoreAt, type Workplace} from '../places/workplace.ts';
+import {isWithoutFolder, openStoreAt, type Workplace} from '../places/workplace.ts';
 
 export type KeysFacts = {
   /** Keys of objects of which a copy is missing or damaged; it was written again if that was asked for. */
@@ -19,6 +19,7 @@ export async function checkKeys(
   place: Workplace,
   {repair}: {repair: boolean},
 ): Promise<KeysFacts | undefined> {
+  if (isWithoutFolder(place.store)) return undefined;
   const store = await openStoreAt(deps, place, {create: false});
   const header = await readHeader(store);
   if (header === undefined || header.encryption === 'none') return undefined;

@@ -1,4 +1,3 @@
-import {existsSync} from 'node:fs';
 import {hasCollection, type Storage} from '../../collections/index.ts';
 import {
   chosenStorage,
@@ -12,7 +11,7 @@ import {BkpError} from '../../errors/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {whyAway} from './known-vaults.ts';
-import {openVaultAt, type Workplace} from './workplace.ts';
+import {isWithoutFolder, openVaultAt, type Workplace} from './workplace.ts';
 
 /**
  * The stores that a command uses, in the order in which they are searched for collections: the cluster
@@ -166,7 +165,7 @@ export async function withVaultIfAny<T>(
   place: Workplace,
   use: (vault: Vault) => Promise<T>,
 ): Promise<T | undefined> {
-  if (place.store.kind === 'directory' && !existsSync(place.store.root)) {
+  if (isWithoutFolder(place.store)) {
     const away = whyAway(deps, place.store);
     if (away !== undefined) throw away;
     return undefined;

@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import {existsSync, readdirSync} from 'node:fs';
 import {dirname, join, sep} from 'node:path';
 import type {Storage} from '../../collections/index.ts';
-import {describeStore, parseSource, type StoreAddress} from '../../config/index.ts';
+import {type DirectoryAddress, describeStore, parseSource, type StoreAddress} from '../../config/index.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import type {Limits} from '../../ops/index.ts';
 import type {Store} from '../../stores/index.ts';
@@ -156,6 +156,10 @@ function refuseNested(cluster: string): void {
     if (folder === dirname(folder)) return;
   }
 }
+
+/** The folder is made by whatever creates a vault there; until then, nothing can be opened. */
+export const isWithoutFolder = (store: StoreAddress): store is DirectoryAddress =>
+  store.kind === 'directory' && !existsSync(store.root);
 
 export async function openStoreAt(deps: Deps, place: Workplace, options: OpenOptions): Promise<Store> {
   const {store, requestsAtOnce, retentionDays} = place;

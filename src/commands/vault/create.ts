@@ -1,8 +1,7 @@
 import {onlyPlace} from '../../app/keys/open-keys.ts';
-import {openStoreAt, openVaultAt, type Workplace} from '../../app/places/workplace.ts';
+import {isWithoutFolder, openStoreAt, openVaultAt, type Workplace} from '../../app/places/workplace.ts';
 import {describeStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {Store} from '../../stores/index.ts';
 import {isWithoutKeys, readHeader, type Vault} from '../../vault/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
@@ -33,23 +32,13 @@ function created({id, encryption}: Vault, {store}: Workplace): string {
 
 /** One whose creation ended before its keys were made is none. */
 async function requireNone(deps: CommandDeps, place: Workplace): Promise<void> {
-  const store = await storeIfAny(deps, place);
-  const header = store && (await readHeader(store));
-  if (header === undefined || (header.encryption !== 'none' && (await isWithoutKeys(store!)))) return;
+  // That a disk is not mounted is found when the vault is made.
+  if (isWithoutFolder(place.store)) return;
+  const store = await openStoreAt(deps, place, {create: false});
+  const header = await readHeader(store);
+  if (header === undefined || (header.encryption !== 'none' && (await isWithoutKeys(store)))) return;
   throw new BkpError('PRECONDITION', `there is a vault in ${describeStore(place.store)} already`, {
     cause: `vault ${header.id}${header.encryption === 'none' ? ', not encrypted' : ', encrypted'}`,
     next: 'choose an empty store: --cluster, --store',
   });
-}
-
-async function storeIfAny(deps: CommandDeps, place: Workplace): Promise<Store | undefined> {
-  try {
-    return await openStoreAt(deps, place, {create: false});
-  } catch (error) {
-    // The folder does not exist yet. That a disk is not mounted is found when the vault is made.
-    if (error instanceof BkpError && error.code === 'STORE_UNAVAILABLE' && place.store.kind === 'directory') {
-      return undefined;
-    }
-    throw error;
-  }
 }
