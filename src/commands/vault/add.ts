@@ -1,10 +1,12 @@
-import {closeSync, fsyncSync, openSync, rmSync, writeSync} from 'node:fs';
+import {randomBytes} from 'node:crypto';
+import {rmSync, writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {resolve} from 'node:path';
 import {kitText} from '../../app/keys/kit.ts';
 import {changeOpenedKeys, type OpenedKeys, openKeys} from '../../app/keys/open-keys.ts';
 import {kindOf, shownId} from '../../app/keys/slots.ts';
 import {BkpError} from '../../errors/index.ts';
+import {beginNewFile, type NewFile} from '../../lib/new-file.ts';
 import {fingerprintOf, isUndecided, type NewSlot, newKey} from '../../vault/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {newPassword} from './new-password.ts';
@@ -66,32 +68,35 @@ async function add(deps: CommandDeps, opened: OpenedKeys, slot: NewSlot): Promis
  * may have a slot that it opens: a kit that doctor counts must exist.
  */
 async function withNewFile(
-  {cwd, warn}: CommandDeps,
+  deps: CommandDeps,
   {file, text}: {file: string; text: string},
   use: () => Promise<void>,
 ): Promise<void> {
-  const path = resolve(cwd, file);
-  let opened: number;
+  const path = resolve(deps.cwd, file);
+  place(path, text, {file, nowMs: deps.nowMicros() / 1000});
   try {
-    opened = openSync(path, 'wx', 0o600);
+    await use();
+  } catch (error) {
+    if (isUndecided(error)) deps.warn(`${file} is kept: the vault may have a slot that it opens`);
+    else rmSync(path, {force: true});
+    throw error;
+  }
+}
+
+/** @param file as the user wrote it */
+function place(path: string, text: string, {file, nowMs}: {file: string; nowMs: number}): void {
+  let fresh: NewFile | undefined;
+  try {
+    fresh = beginNewFile(path, {pid: process.pid, id: randomBytes(4).toString('hex'), nowMs});
+    writeFileSync(fresh.path, text, {mode: 0o600});
+    fresh.place();
   } catch (cause) {
     throw new BkpError('FILE_UNAVAILABLE', `${file} cannot be made`, {
       cause,
       next: 'name a new file in a folder that you may write to',
     });
-  }
-  try {
-    try {
-      writeSync(opened, text);
-      fsyncSync(opened);
-    } finally {
-      closeSync(opened);
-    }
-    await use();
-  } catch (error) {
-    if (isUndecided(error)) warn(`${file} is kept: the vault may have a slot that it opens`);
-    else rmSync(path, {force: true});
-    throw error;
+  } finally {
+    fresh?.discard();
   }
 }
 
