@@ -55,7 +55,7 @@ export async function changeOpenedKeys(deps: Deps, opened: OpenedKeys, change: K
   const changed = await changeKeys({store, nowMs: deps.nowMicros() / 1000}, unlocked, change);
   rememberKeys(deps, place, {vault, slot: unlocked.slot, keys: changed.ring.keys});
   if (!changed.isComplete) {
-    deps.warn('the change is made, but a copy is missing or a removed slot is still there: bkp doctor --repair');
+    deps.warn('the change is made; bkp doctor --repair writes what is missing, and the next change removes old slots');
   }
   return changed;
 }
