@@ -1,27 +1,15 @@
-import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
-import {openDesk} from '../../helpers/desk.ts';
 import {awkwardChanges, awkwardSchema} from './awkward.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
+import {addressOf, openPostgresDesk} from './desk.ts';
 
 const cluster = clusterOfFile();
-
-const address = (name: string, user = 'postgres') =>
-  `host=${join(cluster().folder, 's')} port=${cluster().port} dbname=${name} user=${user}`;
 
 async function backedUp(schema: string) {
   const database = await cluster().create();
   onTestFinished(() => database.close());
   await database.exec(schema);
-  const desk = openDesk(undefined, {
-    BKP_SOURCE: address(database.name),
-    PATH: `${cluster().bin}:${process.env.PATH}`,
-  });
-  const done = async (...args: string[]) => {
-    const result = await desk.bkp(...args);
-    expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
-    return `${result.stdout}${result.stderr}`;
-  };
+  const {desk, done} = openPostgresDesk(cluster(), database.name);
   await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
   await done('sql', '--wait', 'BACKUP c');
   return {database, desk, done};
@@ -52,7 +40,7 @@ test('a role that may not create a database is told what it needs, before anythi
   await database.exec('CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader');
   const refused = await desk.bkp(
     '--source',
-    address(database.name, 'reader'),
+    addressOf(cluster(), database.name, 'reader'),
     'sql',
     "VERIFY c WITH (LEVEL='restore')",
   );

@@ -5,6 +5,7 @@ import {openDesk} from '../../helpers/desk.ts';
 import {restore, takeFull, takeIncrement} from '../../sources/layers.ts';
 import {awkwardChanges, awkwardSchema, awkwardTables} from './awkward.ts';
 import {clusterOfFile} from './cluster.ts';
+import {addressOf, openPostgresDesk} from './desk.ts';
 
 const cluster = clusterOfFile(18);
 
@@ -17,17 +18,7 @@ test('a database is backed up with increments, verified, and restored into anoth
     await target.close();
   });
   await database.exec(`${awkwardSchema}; CREATE TABLE plain (id int PRIMARY KEY); INSERT INTO plain VALUES (1)`);
-  const address = (name: string) =>
-    `host=${join(cluster().folder, 's')} port=${cluster().port} dbname=${name} user=postgres`;
-  const desk = openDesk(undefined, {
-    BKP_SOURCE: address(database.name),
-    PATH: `${cluster().bin}:${process.env.PATH}`,
-  });
-  const done = async (...args: string[]) => {
-    const result = await desk.bkp(...args);
-    expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
-    return `${result.stdout}${result.stderr}`;
-  };
+  const {desk, done} = openPostgresDesk(cluster(), database.name);
   expect(await done('doctor')).toContain(`PostgreSQL 18`);
   await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
   await done('sql', '--wait', 'BACKUP c');
@@ -55,7 +46,7 @@ test('a database is backed up with increments, verified, and restored into anoth
   await done('restore', 'c', '--table', 'public.a', '--into-schema', 'before', '--wait');
   expect(await database.rows('before.a')).toEqual(await database.rows('ONLY public.a'));
   await database.exec('DROP SCHEMA before CASCADE');
-  await done('--source', address(target.name), 'sql', '--wait', 'RESTORE c');
+  await done('--source', addressOf(cluster(), target.name), 'sql', '--wait', 'RESTORE c');
   for (const table of awkwardTables) {
     const only = table === 'public.part' ? table : `ONLY ${table}`;
     expect(await target.rows(only), table).toEqual(await database.rows(only));

@@ -1,9 +1,9 @@
 import {execFileSync} from 'node:child_process';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
-import {openDesk} from '../../helpers/desk.ts';
 import {loadStaging, takeFull} from '../../sources/layers.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
+import {addressOf, openPostgresDesk} from './desk.ts';
 import {wildSchema} from './faithful.ts';
 
 const cluster = clusterOfFile('contrib');
@@ -20,9 +20,6 @@ function schemaOf({name}: TestDatabase): readonly string[] {
     .toSorted();
 }
 
-const address = (name: string) =>
-  `host=${join(cluster().folder, 's')} port=${cluster().port} dbname=${name} user=postgres`;
-
 /** Tables, partitions and materialized views, as statements name them. */
 const relations = `(SELECT format('%I.%I', n.nspname, c.relname), c.relispopulated FROM pg_class c
   JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p', 'm') AND nspname IN ('app', 'Odd Schema'))`;
@@ -32,22 +29,14 @@ test('a restored database has every statement of its source, by pg_dump, and eve
   onTestFinished(() => database.close());
   await database.exec('CREATE ROLE wild_reader; CREATE ROLE wild_owner');
   await database.exec(wildSchema);
-  const desk = openDesk(undefined, {
-    BKP_SOURCE: address(database.name),
-    PATH: `${cluster().clientBin}:${process.env.PATH}`,
-  });
-  const done = async (...args: string[]) => {
-    const result = await desk.bkp(...args);
-    expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
-    return `${result.stdout}${result.stderr}`;
-  };
+  const {done} = openPostgresDesk(cluster(), database.name);
   await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
   await done('sql', '--wait', 'BACKUP c');
   await database.exec("UPDATE app.orders SET note = 'changed' WHERE id < 9; INSERT INTO app.hashed VALUES (99, 'new')");
   await done('sql', '--wait', 'BACKUP c INCREMENTAL');
   const target = await cluster().create();
   onTestFinished(() => target.close());
-  const restored = await done('--source', address(target.name), 'sql', '--wait', 'RESTORE c');
+  const restored = await done('--source', addressOf(cluster(), target.name), 'sql', '--wait', 'RESTORE c');
   expect(restored).not.toMatch(/left out|not in/u);
   expect(schemaOf(target)).toEqual(schemaOf(database));
   const found = await database.rows(relations);

@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {openDesk} from '../../helpers/desk.ts';
 import {clusterOfFile} from './cluster.ts';
+import {openPostgresDesk} from './desk.ts';
 
 const cluster = clusterOfFile();
 const guide = readFileSync(join(import.meta.dirname, '../../../docs/postgresql.md'), 'utf8');
@@ -64,40 +65,32 @@ test('everything around a collection of PostgreSQL works: lists, copies, retenti
   const database = await cluster().create();
   onTestFinished(() => database.close());
   await database.exec('CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1)');
-  const desk = openDesk(undefined, {
-    BKP_SOURCE: `host=${join(cluster().folder, 's')} port=${cluster().port} dbname=${database.name} user=postgres`,
-    PATH: `${cluster().clientBin}:${process.env.PATH}`,
-  });
-  const type = async (...args: string[]) => {
-    const result = await desk.bkp(...args);
-    expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
-    return `${result.stdout}${result.stderr}`;
-  };
-  await type('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
-  const backups = async () => (await type('sql', '--format', 'json', 'SHOW BACKUPS IN c')).trim().split('\n');
+  const {desk, done} = openPostgresDesk(cluster(), database.name);
+  await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
+  const backups = async () => (await done('sql', '--format', 'json', 'SHOW BACKUPS IN c')).trim().split('\n');
   for (const id of [2, 3]) {
-    await type('sql', '--wait', 'BACKUP c');
+    await done('sql', '--wait', 'BACKUP c');
     await database.exec(`INSERT INTO orders VALUES (${id})`);
-    await type('sql', '--wait', 'BACKUP c INCREMENTAL');
+    await done('sql', '--wait', 'BACKUP c INCREMENTAL');
   }
-  expect(await type('sql', 'SHOW BACKUP COLLECTIONS')).toMatch(/\bc\b/u);
+  expect(await done('sql', 'SHOW BACKUP COLLECTIONS')).toMatch(/\bc\b/u);
   expect(await backups()).toHaveLength(4);
-  await type('sql', '--wait', 'VERIFY c');
-  expect(await type('metrics')).toMatch(/bkp_.*collection="c"/u);
-  expect(await type('doctor')).toContain('PostgreSQL 18');
-  await type('sql', '--wait', `COPY BACKUP COLLECTION c TO 'fs::root=${join(desk.folder, 'copies')}'`);
+  await done('sql', '--wait', 'VERIFY c');
+  expect(await done('metrics')).toMatch(/bkp_.*collection="c"/u);
+  expect(await done('doctor')).toContain('PostgreSQL 18');
+  await done('sql', '--wait', `COPY BACKUP COLLECTION c TO 'fs::root=${join(desk.folder, 'copies')}'`);
   expect(desk.has('copies')).toBe(true);
-  await type('sql', "ALTER BACKUP COLLECTION c SET (KEEP_LAST='1', SCHEDULE='* * * * *')");
-  expect(await type('schedule', 'next')).toContain('c');
-  expect(await type('retention', 'plan')).toContain('one of the newest 1');
+  await done('sql', "ALTER BACKUP COLLECTION c SET (KEEP_LAST='1', SCHEDULE='* * * * *')");
+  expect(await done('schedule', 'next')).toContain('c');
+  expect(await done('retention', 'plan')).toContain('one of the newest 1');
   await expect
     .poll(
       async () => {
-        await type('scheduler', '--once');
+        await done('scheduler', '--once');
         return (await backups()).length;
       },
       {timeout: 150_000, interval: 5000},
     )
     .toBeLessThan(4);
-  expect(await type('__complete', '--', 'diff', 'c', '--table', '')).toBe('public.orders\n');
+  expect(await done('__complete', '--', 'diff', 'c', '--table', '')).toBe('public.orders\n');
 });

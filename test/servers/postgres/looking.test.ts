@@ -2,9 +2,9 @@ import {execFileSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
-import {openDesk} from '../../helpers/desk.ts';
 import {awkwardChanges, awkwardSchema, awkwardTables} from './awkward.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
+import {openPostgresDesk} from './desk.ts';
 
 const cluster = clusterOfFile();
 
@@ -12,15 +12,7 @@ async function shop(schema: string) {
   const database = await cluster().create();
   onTestFinished(() => database.close());
   await database.exec(schema);
-  const desk = openDesk(undefined, {
-    BKP_SOURCE: `host=${join(cluster().folder, 's')} port=${cluster().port} dbname=${database.name} user=postgres`,
-    PATH: `${cluster().bin}:${process.env.PATH}`,
-  });
-  const done = async (...args: string[]) => {
-    const result = await desk.bkp(...args);
-    expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
-    return result.stdout;
-  };
+  const {desk, answer: done} = openPostgresDesk(cluster(), database.name);
   await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
   await done('sql', '--wait', 'BACKUP c');
   return {database, desk, done};

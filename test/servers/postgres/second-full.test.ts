@@ -2,8 +2,8 @@ import {readdirSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {folderBytes} from '../../../bench/measure.ts';
-import {openDesk} from '../../helpers/desk.ts';
 import {clusterOfFile} from './cluster.ts';
+import {addressOf, openPostgresDesk} from './desk.ts';
 
 const cluster = clusterOfFile(18);
 
@@ -17,16 +17,7 @@ test('a second full backup takes over what is the same and intact, and restores'
   await database.exec(`CREATE TABLE shop (id int PRIMARY KEY, n int, pad text);
     INSERT INTO shop SELECT g, 0, md5(g::text) || md5((-g)::text) || repeat('x', 400)
       FROM generate_series(1, 60000) g`);
-  const address = (name: string) =>
-    `host=${join(cluster().folder, 's')} port=${cluster().port} dbname=${name} user=postgres`;
-  const desk = openDesk(undefined, {
-    BKP_SOURCE: address(database.name),
-    PATH: `${cluster().bin}:${process.env.PATH}`,
-  });
-  const done = async (...args: string[]) => {
-    const result = await desk.bkp(...args);
-    expect(result, `${args.join(' ')}\n${result.stdout}${result.stderr}`).toMatchObject({status: 0});
-  };
+  const {desk, done} = openPostgresDesk(cluster(), database.name);
   const stored = () => folderBytes(desk.cluster);
   await done(
     'sql',
@@ -46,6 +37,6 @@ test('a second full backup takes over what is the same and intact, and restores'
   writeFileSync(largest!, 'not a pack');
   expect((await desk.bkp('sql', '--wait', 'VERIFY c')).status).not.toBe(0);
   await done('sql', '--wait', 'BACKUP c');
-  await done('--source', address(target.name), 'sql', '--wait', 'RESTORE c');
+  await done('--source', addressOf(cluster(), target.name), 'sql', '--wait', 'RESTORE c');
   expect(await target.rows('shop')).toEqual(await database.rows('shop'));
 });
