@@ -94,11 +94,10 @@ export class KeySegments {
 
   /** Fills one row for each range, with the key at which it begins; the first one's key is NULL. */
   #ascend(): boolean {
-    if (this.#tree.columns.some(({descends}) => descends)) return false;
     const connection = this.#connection;
     const columns = this.#columns;
     connection.exec(`DROP TABLE IF EXISTS ${ends}; CREATE TABLE ${ends} (n INTEGER PRIMARY KEY, ${this.#typed()});
-       CREATE INDEX temp._bkp_key_ends_order ON _bkp_key_ends (${columns.join(', ')})`);
+       CREATE INDEX temp._bkp_key_ends_order ON _bkp_key_ends (${this.#inOrder(false).join(', ')})`);
     for (const [n, {key}] of this.#starts.entries()) {
       const parts = (key as Boundary | undefined)?.slice(0, columns.length).map(bound);
       const values = parts ?? columns.map(() => ({sql: 'NULL', params: []}));
@@ -108,35 +107,61 @@ export class KeySegments {
         ...values.flatMap(({params}) => params),
       );
     }
-    const row = (name: string) => rowValue(columns.map((column) => `${name}.${column}`));
+    const ascends = this.#isBefore(this.#of('a'), this.#of('b'));
     const wrong = connection.get(
       `SELECT 1 FROM ${ends} AS a JOIN ${ends} AS b ON b.n = a.n + 1
-       WHERE a.n > 0 AND (${row('a')} <= ${row('b')}) IS NOT TRUE LIMIT 1`,
+       WHERE a.n > 0 AND (${ascends}) IS NOT TRUE LIMIT 1`,
     );
     return wrong === undefined;
   }
 
+  /** The first columns of a range, or of a key. */
+  #of(name: string, count = this.#tree.columns.length): readonly string[] {
+    return this.#columns.slice(0, count).map((column) => `${name}.${column}`);
+  }
+
+  /** Terms of an ORDER BY, in the order of the tree. */
+  #inOrder(isReverse: boolean, name?: string): readonly string[] {
+    const columns = name === undefined ? this.#columns : this.#of(name);
+    return columns.map((column, at) => `${column}${this.#tree.columns[at]!.descends === isReverse ? '' : ' DESC'}`);
+  }
+
+  /**
+   * Whether the first columns of a key come before those of another one in the order of the tree, or are equal. SQLite
+   * finds rows by row values, and by the first column of keys that have both directions.
+   */
+  #isBefore(one: readonly string[], other: readonly string[]): string {
+    const descends = one.map((_, at) => this.#tree.columns[at]!.descends);
+    const sign = descends.map((does) => (does ? '>' : '<'));
+    if (descends.every((does) => does === descends[0])) return `${rowValue(one)} ${sign[0]}= ${rowValue(other)}`;
+    const from = (at: number): string =>
+      at === one.length - 1
+        ? `${one[at]} ${sign[at]}= ${other[at]}`
+        : `(${one[at]} ${sign[at]} ${other[at]} OR (${one[at]} = ${other[at]} AND ${from(at + 1)}))`;
+    return `(${one[0]} ${sign[0]}= ${other[0]} AND ${from(0)})`;
+  }
+
   /** @returns undefined when the conditions do not limit the first column of the key */
   where(conditions: readonly KeyCondition[]): readonly number[] | undefined {
+    const params: Value[] = [];
     const terms = this.#termsOf(conditions).map(({columns, operator, values}) => {
-      const row = (name: string) => rowValue(columns.map((column) => `${name}.${column}`));
-      const literal = rowValue(columns.map(() => '?'));
-      // A range has keys from its own start on, and up to the start of the next one, which may have an equal key.
-      const begins = `(own.k0 IS NULL OR ${row('own')} <= ${literal})`;
-      const ends = `(next.k0 IS NULL OR ${row('next')} >= ${literal})`;
-      if (operator === '=') {
-        return {
-          sql: values.map(() => `(${begins} AND ${ends})`).join(' OR '),
-          params: values.flatMap((value) => [...value, ...value]),
-        };
-      }
-      return {sql: operator.startsWith('<') ? begins : ends, params: values.flat()};
+      const {descends} = this.#tree.columns[columns.length - 1]!;
+      const isBelow = operator.startsWith('<') !== descends;
+      const ranges = values.map((value) => {
+        const literal = value.map((one) => `?${params.push(one)}`);
+        // A range has keys from its own start on, and up to the start of the next one, which may have an equal key.
+        const begins = `(own.k0 IS NULL OR ${this.#isBefore(this.#of('own', columns.length), literal)})`;
+        const ends = `(next.k0 IS NULL OR ${this.#isBefore(literal, this.#of('next', columns.length))})`;
+        if (operator === '=') return `(${begins} AND ${ends})`;
+        return isBelow ? begins : ends;
+      });
+      return `(${ranges.join(' OR ')})`;
     });
     if (terms.length === 0) return undefined;
     const found = this.#connection.all(
       `SELECT own.n FROM ${ends} AS own LEFT JOIN ${ends} AS next ON next.n = own.n + 1
-       WHERE ${terms.map(({sql}) => `(${sql})`).join(' AND ')}`,
-      ...terms.flatMap(({params}) => params),
+       WHERE ${terms.join(' AND ')}`,
+      ...params,
     );
     return this.#segmentsOf(found.map(({n}) => Number(n)));
   }
@@ -178,11 +203,9 @@ export class KeySegments {
   /** Of the keys in the attached `seg`. @returns undefined: anywhere */
   of(): readonly number[] | undefined {
     if (!this.#fillKeys()) return undefined;
-    const columns = this.#columns;
-    const row = (name: string) => rowValue(columns.map((column) => `${name}.${column}`));
     const found = this.#connection.all(
-      `SELECT DISTINCT coalesce((SELECT e.n FROM ${ends} AS e WHERE ${row('e')} <= ${row('k')}
-         ORDER BY ${columns.map((column) => `e.${column} DESC`).join(', ')} LIMIT 1), 0) AS n
+      `SELECT DISTINCT coalesce((SELECT e.n FROM ${ends} AS e WHERE ${this.#isBefore(this.#of('e'), this.#of('k'))}
+         ORDER BY ${this.#inOrder(true, 'e').join(', ')} LIMIT 1), 0) AS n
        FROM ${wantedKeys} AS k`,
     );
     return this.#segmentsOf(found.map(({n}) => Number(n)));
