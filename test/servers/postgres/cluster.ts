@@ -179,9 +179,9 @@ export class TestDatabase {
     });
   }
 
-  /** Another database of the cluster, which exists. */
-  named(name: string): TestDatabase {
-    return new TestDatabase(this.#cluster, name);
+  /** Another database of the cluster, or of another one, which exists. */
+  named(name: string, cluster = this.#cluster): TestDatabase {
+    return new TestDatabase(cluster, name);
   }
 
   /** The same database on another server: a standby. */

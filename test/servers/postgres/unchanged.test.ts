@@ -67,6 +67,7 @@ async function takeFull(
       expect(Buffer.concat(segments).equals(Buffer.concat(truth)), `the rows of ${table}`).toBe(true);
       expect(taken, `the content of ${table}`).toEqual(await snapshot.content(table, {mostBytes: 0}));
     }
+    await snapshot.confirm();
     return {mark: snapshot.mark!, bases, unread};
   } finally {
     await snapshot.close();

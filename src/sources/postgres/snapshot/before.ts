@@ -17,7 +17,8 @@ type History = {owner: string; mark: Mark | undefined; oid: number; byBlock: boo
  *
  * Numbers of transactions mean the same now as then only in one history of the database. A copy of an earlier state
  * gives the same numbers to other transactions. What shows that this is not one is a mark: random, written before the
- * snapshot of its backup, and known by this database. So without change tracking everything is read.
+ * snapshot of its backup, confirmed after it, and known by this database. So without change tracking, everything is
+ * read.
  */
 export async function sinceBefore(
   connection: Connection,
@@ -34,7 +35,7 @@ export async function sinceBefore(
     takeOver !== undefined &&
     before?.state === state &&
     before.unread < mostUnread &&
-    (await markRow(connection, {owner, mark: takeOver.mark, oid})) !== undefined &&
+    (await markRow(connection, {owner, mark: takeOver.mark, oid}))?.isConfirmed === true &&
     isRecent(BigInt(before.xmin), BigInt((await connection.value('SELECT pg_snapshot_xmax(pg_current_snapshot())'))!));
   return {seen, takeOver: isSame ? {xmin: before.xmin, isKept: takeOver.isKept} : undefined};
 }

@@ -21,7 +21,7 @@ import {BlockOrderedRows} from '../segments/block-rows.ts';
 import {contentOf} from '../segments/content.ts';
 import {readCuts} from '../segments/ranges.ts';
 import type {TableToRead} from '../segments/table-to-read.ts';
-import {markRow, whyAllRows} from '../tracking/marks.ts';
+import {confirmMark, markRow, whyAllRows} from '../tracking/marks.ts';
 import {sinceBefore} from './before.ts';
 import {changesSince} from './changes.ts';
 import {fromOf} from './from.ts';
@@ -119,8 +119,11 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async confirm(): Promise<void> {
+    const {connection, mark, owner} = this.#opened;
     // A transaction that was ended by the server answers with an error.
-    await this.#opened.connection.value('SELECT 1');
+    await connection.value('SELECT 1');
+    await connection.run('COMMIT');
+    if (mark !== undefined) await confirmMark(connection, owner!, mark);
   }
 
   async close(): Promise<void> {

@@ -5,15 +5,19 @@ import type {Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {logColumns, logOf, witnessQuery} from './objects.ts';
 
+/** Precedes the witness of a mark until the mark is confirmed. */
+const unconfirmed = '?';
+
 /**
  * A position in the logs: for each table, which transactions its snapshot sees. It is set before the snapshot of the
- * backup, in a transaction of its own, so that the backup sees every change that the mark sees.
+ * backup, in a transaction of its own, so that the backup sees every change that the mark sees. It counts once
+ * {@link confirmMark} has followed the backup.
  */
 export async function setMark(connection: Connection, owner: string, relations: readonly Relation[]): Promise<Mark> {
   const mark = randomUUID();
   await connection.transaction('BEGIN', async () => {
     for (const {oid} of relations) {
-      await insertMark(connection, {owner, mark, oid});
+      await insertMark(connection, {owner, mark, oid}, unconfirmed);
     }
   });
   return mark;
@@ -23,12 +27,30 @@ export async function setMark(connection: Connection, owner: string, relations: 
 export async function insertMark(
   connection: Connection,
   {owner, mark, oid}: {owner: string; mark: Mark; oid: number},
+  prefix = '',
 ): Promise<void> {
   await connection.rows(
     `INSERT INTO _bkp.mark (owner, mark, rel, snap, witness)
-      SELECT $1, $2, $3::oid, pg_current_snapshot(), (${witnessQuery(oid)})`,
-    [owner, mark, oid],
+      SELECT $1, $2, $3::oid, pg_current_snapshot(), $4 || (${witnessQuery(oid)})`,
+    [owner, mark, oid, prefix],
   );
+}
+
+/**
+ * To be called when the backup of the mark has been read. A crash, or a failover to a standby that was behind, can take
+ * transactions that the backup has seen: those with synchronous_commit = off, or all that the standby had not received.
+ * What is left is the beginning of the write-ahead log. So a mark that is confirmed shows that nothing was taken that
+ * its backup saw: the confirmation is behind all of that in the log.
+ */
+export async function confirmMark(connection: Connection, owner: string, mark: Mark): Promise<void> {
+  await connection.transaction('BEGIN', async () => {
+    await connection.run('SET LOCAL synchronous_commit = on');
+    await connection.rows(
+      `UPDATE _bkp.mark SET witness = substr(witness, 2)
+        WHERE owner = $1 AND mark = $2 AND starts_with(witness, $3)`,
+      [owner, mark, unconfirmed],
+    );
+  });
 }
 
 /** Whether the database has bkp's own tables. */
@@ -37,7 +59,7 @@ export async function isTracking(connection: Connection): Promise<boolean> {
 }
 
 /** What was recorded with a mark of a table. */
-export type MarkRow = {snapshot: string; witness: string};
+export type MarkRow = {snapshot: string; witness: string; isConfirmed: boolean};
 
 export async function markRow(
   connection: Connection,
@@ -47,7 +69,8 @@ export async function markRow(
     'SELECT snap, witness FROM _bkp.mark WHERE owner = $1 AND mark = $2 AND rel = $3',
     [owner, mark, oid],
   );
-  return row === undefined ? undefined : {snapshot: row[0]!, witness: row[1]!};
+  if (row === undefined) return undefined;
+  return {snapshot: row[0]!, witness: row[1]!, isConfirmed: !row[1]!.startsWith(unconfirmed)};
 }
 
 /** The keys that were logged since a mark, each once. */
@@ -68,6 +91,7 @@ export async function whyAllRows(
   row: MarkRow | undefined,
 ): Promise<string | undefined> {
   if (row === undefined) return 'its change log began after the backup before';
+  if (!row.isConfirmed) return 'the server may have lost, in a crash or failover, changes that the backup before has';
   if ((await connection.value(witnessQuery(oid))) !== row.witness) {
     return 'its triggers, columns or partitions were changed since the backup before';
   }
