@@ -3,6 +3,7 @@ import pg from 'pg';
 import {BkpError} from '../../../errors/index.ts';
 import {Connection, pidOf, streamOf} from './connection.ts';
 import {sqlState, translated} from './errors.ts';
+import {LendingSocket} from './lending-socket.ts';
 import type {Endpoint, Resolved, SessionWish} from './resolve.ts';
 import {tlsAttempts} from './tls.ts';
 
@@ -147,6 +148,8 @@ function clientFor(
     port: endpoint.port,
     password: () => resolved.passwordFor(endpoint) as string,
     ssl: tls === undefined ? false : identified(tls, endpoint.host),
+    // TLS reads past it, into memory of its own.
+    ...(tls === undefined ? {stream: () => new LendingSocket()} : {}),
     application_name: name,
     connectionTimeoutMillis: seconds * 1000,
     keepAlive: true,

@@ -1,4 +1,5 @@
 import type {Submittable} from 'pg';
+import {LendingSocket} from './lending-socket.ts';
 
 /** The socket of a `pg` connection, and what it writes. */
 type Wire = {stream: NodeJS.ReadWriteStream; query(text: string): void};
@@ -51,7 +52,7 @@ export class CopyOut implements Submittable {
     const {stream} = this.#wire;
     this.#usual = stream.listeners('data') as Listener[];
     for (const listener of this.#usual) stream.removeListener('data', listener);
-    stream.on('data', this.#onData);
+    stream.on(eventOf(stream), this.#onData);
     this.#wire.query(this.#text);
   }
 
@@ -99,9 +100,10 @@ export class CopyOut implements Submittable {
 
   #giveBack(rest: Buffer): void {
     const {stream} = this.#wire!;
-    stream.removeListener('data', this.#onData);
+    stream.removeListener(eventOf(stream), this.#onData);
     for (const listener of this.#usual) stream.on('data', listener);
-    for (const listener of this.#usual) listener(rest);
+    // The driver may keep what it gets.
+    for (const listener of this.#usual) listener(Buffer.from(rest));
   }
 
   // What `pg` calls on what it was given as a query.
@@ -129,3 +131,5 @@ export class CopyOut implements Submittable {
   handleEmptyQuery(): void {}
   handleCopyInResponse(): void {}
 }
+
+const eventOf = (stream: Wire['stream']) => (stream instanceof LendingSocket ? 'lent' : 'data');
