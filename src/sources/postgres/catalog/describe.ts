@@ -43,8 +43,11 @@ function factsOf(relation: Relation): TableFacts {
   return fullOnly === undefined ? {name, state: 'present'} : {name, state: 'present', fullOnly};
 }
 
-function obstacleOf({name, kind, persistence, partitionOf, extension}: Relation): string | undefined {
+function obstacleOf({name, kind, persistence, partitionOf, foreignPartition, extension}: Relation): string | undefined {
   if (partitionOf !== undefined) return `it is a partition of ${partitionOf}: name that table`;
+  if (foreignPartition !== undefined) {
+    return `the rows of its partition ${foreignPartition} are on another server: detach that, or back the other one up`;
+  }
   if (extension !== undefined) return `it belongs to the extension ${extension}, which creates it`;
   if (persistence === 'temporary') return 'it is temporary: only its own session sees it';
   switch (kind) {

@@ -8,13 +8,16 @@ export async function leftBehindOf(connection: Connection): Promise<readonly str
   const user = (namespace: string) => `${namespace} IN (SELECT oid FROM pg_namespace
     WHERE nspname !~ '^(pg_|_bkp)' AND nspname <> 'information_schema')`;
   const rows = await connection.rows(`
-    SELECT 'foreign table', oid::regclass::text FROM pg_class WHERE relkind = 'f' AND ${user('relnamespace')}
-    UNION ALL SELECT 'event trigger', evtname FROM pg_event_trigger WHERE evtname !~ '^~?_?bkp'
-    UNION ALL SELECT 'publication', pubname FROM pg_publication
-    UNION ALL SELECT 'foreign server', srvname FROM pg_foreign_server
-    UNION ALL SELECT 'subscription', subname FROM pg_subscription
+    SELECT 'foreign tables', oid::regclass::text FROM pg_class WHERE relkind = 'f' AND ${user('relnamespace')}
+    UNION ALL SELECT 'event triggers', evtname FROM pg_event_trigger WHERE evtname !~ '^~?_?bkp'
+    UNION ALL SELECT 'publications', pubname FROM pg_publication
+    UNION ALL SELECT 'foreign servers', srvname FROM pg_foreign_server
+    UNION ALL SELECT 'subscriptions', subname FROM pg_subscription
       WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    UNION ALL SELECT 'large object', NULL FROM (SELECT FROM pg_largeobject_metadata LIMIT 1) l
+    UNION ALL SELECT 'tables with partitions on another server', root.oid::regclass::text
+      FROM pg_class f, LATERAL (SELECT pg_partition_root(f.oid) AS oid) root
+      WHERE f.relkind = 'f' AND f.relispartition AND ${user('f.relnamespace')}
+    UNION ALL SELECT 'large objects', NULL FROM (SELECT FROM pg_largeobject_metadata LIMIT 1) l
     ORDER BY 1, 2`);
   const kinds = new Map<string, string[]>();
   for (const [kind, name] of rows) kinds.set(kind!, [...(kinds.get(kind!) ?? []), ...(name === null ? [] : [name!])]);
@@ -22,6 +25,6 @@ export async function leftBehindOf(connection: Connection): Promise<readonly str
     const unique = [...new Set(names)];
     const more = unique.length > mostNamed ? ` and ${unique.length - mostNamed} more` : '';
     const listed = unique.length === 0 ? '' : `: ${unique.slice(0, mostNamed).join(', ')}${more}`;
-    return `${kind}s are not in a backup${listed}`;
+    return `${kind} are not in a backup${listed}`;
   });
 }

@@ -13,6 +13,8 @@ export type Relation = {
   persistence: 'permanent' | 'unlogged' | 'temporary';
   /** The table that it is a partition of. */
   partitionOf: string | undefined;
+  /** One of its partitions that is a foreign table. */
+  foreignPartition: string | undefined;
   /** The extension that it belongs to. */
   extension: string | undefined;
   hasPrimaryKey: boolean;
@@ -42,6 +44,9 @@ const columns = `
     WHERE i.inhrelid = c.oid AND c.relispartition),
   (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' LIMIT 1),
+  (SELECT quote_ident(fn.nspname) || '.' || quote_ident(f.relname) FROM pg_partition_tree(c.oid) t
+    JOIN pg_class f ON f.oid = t.relid AND f.relkind = 'f' JOIN pg_namespace fn ON fn.oid = f.relnamespace
+    WHERE c.relkind = 'p' ORDER BY 1 LIMIT 1),
   EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
   (SELECT coalesce(sum(pg_table_size(t.relid)), 0) FROM pg_partition_tree(c.oid) t WHERE t.isleaf)
     + CASE WHEN c.relkind IN ('r', 'm') AND NOT c.relispartition THEN pg_table_size(c.oid) ELSE 0 END`;
@@ -78,7 +83,8 @@ export async function findRelation(connection: Connection, name: string): Promis
 }
 
 function relationOf(row: Row): Relation {
-  const [oid, name, schema, table, kind, persistence, partitionOf, extension, hasPrimaryKey, bytes] = row;
+  const [oid, name, schema, table, kind, persistence, partitionOf, extension, foreignPartition, hasPrimaryKey, bytes] =
+    row;
   return {
     oid: Number(oid),
     name: name!,
@@ -88,6 +94,7 @@ function relationOf(row: Row): Relation {
     persistence: persistence === 'u' ? 'unlogged' : persistence === 't' ? 'temporary' : 'permanent',
     partitionOf: partitionOf ?? undefined,
     extension: extension ?? undefined,
+    foreignPartition: foreignPartition ?? undefined,
     hasPrimaryKey: hasPrimaryKey === 't',
     bytes: Number(bytes),
   };

@@ -51,7 +51,7 @@ async function dump(connection: Connection, options: DumpOptions & {signal: Abor
     reject: false,
     cancelSignal: signal,
   } as const;
-  const dumping = execa(join(folder, 'pg_dump'), argumentsOf(options), {...common, encoding: 'buffer'});
+  const dumping = execa(join(folder, 'pg_dump'), argumentsOf(options, connection), {...common, encoding: 'buffer'});
   const script = execa(join(folder, 'pg_restore'), ['--verbose', '--file=-'], {
     ...common,
     // Its messages are those of the comments, one for each entry.
@@ -66,7 +66,10 @@ async function dump(connection: Connection, options: DumpOptions & {signal: Abor
   return entriesOf(restored.stdout ?? '');
 }
 
-function argumentsOf({resolved, lockTimeoutSeconds, without}: DumpOptions): readonly string[] {
+function argumentsOf(
+  {resolved, lockTimeoutSeconds, without}: DumpOptions,
+  {facts: {encoding}}: Connection,
+): readonly string[] {
   const conninfo = Object.entries(resolved.forPrograms)
     .map(([name, value]) => `${name}='${value.replaceAll(/['\\]/gu, '\\$&')}'`)
     .join(' ');
@@ -77,6 +80,8 @@ function argumentsOf({resolved, lockTimeoutSeconds, without}: DumpOptions): read
     '--no-publications',
     '--no-subscriptions',
     '--exclude-schema=_bkp*',
+    // The script is read as UTF-8, whatever the encoding of the database.
+    ...(encoding === 'SQL_ASCII' ? [] : ['--encoding=UTF8']),
     `--lock-wait-timeout=${lockTimeoutSeconds * 1000}`,
     ...without.map((pattern) => `--exclude-table=${pattern}`),
     `--dbname=${conninfo}`,
