@@ -21,6 +21,7 @@ import type {
 } from '../source.ts';
 import {describeTables} from './catalog/describe.ts';
 import {leftBehindOf} from './catalog/left-behind.ts';
+import {namingHolder} from './catalog/lock-holder.ts';
 import {connect, defaultLockTimeoutSeconds} from './connection/connect.ts';
 import type {Connection} from './connection/connection.ts';
 import type {Environment} from './connection/environment.ts';
@@ -121,7 +122,7 @@ export class PostgresSource implements TableSource {
   }
 
   async describe(tables: readonly TableName[] | 'all'): Promise<readonly TableFacts[]> {
-    return describeTables(await this.#shared(), tables);
+    return this.#naming(async () => describeTables(await this.#shared(), tables));
   }
 
   /** Whoever names tables expects nothing else. */
@@ -131,21 +132,24 @@ export class PostgresSource implements TableSource {
 
   async preflight({tables, track}: {tables: readonly TableName[]; track: boolean}): Promise<{untracked?: string}> {
     const connection = await this.#shared();
-    const found = await preflight(connection, {tables, track, mode: this.#mode});
+    const found = await this.#naming(() => preflight(connection, {tables, track, mode: this.#mode}));
     await this.#programs(connection);
     return found;
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
     const {env, pgBin, lockTimeout = defaultLockTimeoutSeconds, connections = defaultConnections} = this.#options;
-    return openSnapshot(await this.#own('backup'), options, {
-      resolved: this.#resolve(),
-      pgBin,
-      env,
-      lockTimeoutSeconds: lockTimeout,
-      connections,
-      connect: () => this.#own('backup'),
-    });
+    const own = await this.#own('backup');
+    return this.#naming(() =>
+      openSnapshot(own, options, {
+        resolved: this.#resolve(),
+        pgBin,
+        env,
+        lockTimeoutSeconds: lockTimeout,
+        connections,
+        connect: () => this.#own('backup'),
+      }),
+    );
   }
 
   async acknowledge(owner: string, mark: Mark): Promise<void> {
@@ -267,6 +271,10 @@ export class PostgresSource implements TableSource {
       this.#connection = undefined;
       throw error;
     }
+  }
+
+  #naming<T>(work: () => Promise<T>): Promise<T> {
+    return namingHolder(() => this.#shared(), work);
   }
 
   async #own(what: string): Promise<Connection> {

@@ -100,7 +100,7 @@ export class Cluster {
     if (this.#isCopied) this.#copyPrograms();
     const data = join(this.folder, 'data');
     this.port = await freePort();
-    execFileSync('install', ['-d', '-m', '700', ...ownedBy(), data]);
+    this.own(data);
     execFileSync('install', ['-d', '-m', '755', ...ownedBy(), this.folder, join(this.folder, 's')]);
     return data;
   }
@@ -123,6 +123,11 @@ export class Cluster {
   /** Arguments with which PostgreSQL's programs connect. */
   get where(): readonly string[] {
     return ['-h', join(this.folder, 's'), '-p', String(this.port), '-U', 'postgres'];
+  }
+
+  /** Makes a folder for the server. */
+  own(folder: string): void {
+    execFileSync('install', ['-d', '-m', '700', ...ownedBy(), folder]);
   }
 
   /** A new empty database. */

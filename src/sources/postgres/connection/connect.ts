@@ -5,6 +5,7 @@ import {Connection, pidOf, streamOf} from './connection.ts';
 import {sqlState, translated} from './errors.ts';
 import {LendingSocket} from './lending-socket.ts';
 import type {Endpoint, Resolved, SessionWish} from './resolve.ts';
+import {sessionSettings} from './session.ts';
 import {tlsAttempts} from './tls.ts';
 
 /** A server that does not answer for this long is not there. */
@@ -70,17 +71,23 @@ async function connectTo(
     client.on('error', () => {});
     try {
       await client.connect();
-      const {rows} = await client.query<{version: string; encoding: string; recovery: boolean; pid: number}>({
-        text: `SELECT current_setting('server_version_num') AS version, current_setting('server_encoding') AS encoding,
-          pg_is_in_recovery() AS recovery, pg_backend_pid() AS pid`,
+      const {rows} = await client.query<{
+        version: string;
+        encoding: string;
+        recovery: boolean;
+        pid: number;
+        path: string;
+      }>({
+        text: `SELECT pg_catalog.current_setting('server_version_num') AS version,
+          pg_catalog.current_setting('server_encoding') AS encoding, pg_catalog.pg_is_in_recovery() AS recovery,
+          pg_catalog.pg_backend_pid() AS pid, pg_catalog.current_setting('search_path') AS path`,
         query_timeout: quietMs,
       } as pg.QueryConfig);
-      const {version, encoding, recovery, pid: serverPid} = rows[0]!;
-      // Functions of the catalog wait for locks too: pg_table_size, pg_partition_tree, pg_get_triggerdef. Behind a
-      // pooler the session belongs to others, and would keep this.
+      const {version, encoding, recovery, pid: serverPid, path} = rows[0]!;
+      // Behind a pooler the session belongs to others, and would keep this.
       const isPooled = pidOf(client) !== serverPid;
       if (!isPooled) {
-        const text = `SET lock_timeout = '${lockTimeout}s'`;
+        const text = sessionSettings({version: Number(version), lockTimeoutSeconds: lockTimeout, searchPath: path});
         await client.query({text, query_timeout: quietMs} as pg.QueryConfig);
       }
       client.removeAllListeners('error');

@@ -11,7 +11,19 @@ type ServerFault = Error & {
 };
 
 /** Codes of connections that broke: the work can be repeated. */
-const broken = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', '08001', '08004']);
+const broken = new Set([
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P05',
+  '25P03',
+  '25P04',
+  '08000',
+  '08003',
+  '08006',
+  '08001',
+  '08004',
+]);
 const systemFaults = new Set([
   'ECONNRESET',
   'EPIPE',
@@ -87,6 +99,18 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
       return new BkpError('SOURCE_UNAVAILABLE', `the standby ${place} cancelled the reading`, {
         ...options,
         next: 'set hot_standby_feedback = on there, or back up the primary',
+        retryable: true,
+      });
+    case '57014':
+      return new BkpError('SOURCE_UNAVAILABLE', `the server of ${place} cancelled a statement`, {
+        ...options,
+        next: 'give the statement again; if a timeout did it, after ALTER ROLE … SET statement_timeout = 0',
+        retryable: true,
+      });
+    case '72000':
+      return new BkpError('SOURCE_UNAVAILABLE', `the server of ${place} removed rows that a backup still had to read`, {
+        ...options,
+        next: 'set old_snapshot_threshold = -1 there and start it again, or give the statement when less is written',
         retryable: true,
       });
     case '53100':

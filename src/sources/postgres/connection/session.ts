@@ -1,5 +1,28 @@
 import type {Connection} from './connection.ts';
 
+/** What ends a session or a statement that takes long. */
+const endless = (version: number) => ({
+  statement_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  ...(version >= 170_000 ? {transaction_timeout: '0'} : {}),
+});
+
+/**
+ * For statements outside of transactions. Functions of the catalog wait for locks too: pg_table_size,
+ * pg_partition_tree, pg_get_triggerdef. The search path begins with the catalog: one of the role or of the database
+ * could have functions and operators of the same names first, which would run as bkp's role.
+ * @param options.searchPath as the server shows it
+ */
+export function sessionSettings(options: {version: number; lockTimeoutSeconds: number; searchPath: string}): string {
+  const {version, lockTimeoutSeconds, searchPath} = options;
+  return setText('SET', {
+    ...endless(version),
+    idle_session_timeout: '0',
+    lock_timeout: `'${lockTimeoutSeconds}s'`,
+    search_path: ['pg_catalog', searchPath].filter((part) => part.trim() !== '').join(', '),
+  });
+}
+
 /**
  * Sets everything on which the meaning or the text of a value depends, for one transaction: settings of a role, of a
  * database or of a pooler can change each of them. Of what can be set: what changes the text that COPY writes, what
@@ -12,9 +35,7 @@ export async function fixSettings(
   const {version, encoding} = connection.facts;
   const settings: Readonly<Record<string, string>> = {
     search_path: "''",
-    statement_timeout: '0',
-    idle_in_transaction_session_timeout: '0',
-    ...(version >= 170_000 ? {transaction_timeout: '0'} : {}),
+    ...endless(version),
     lock_timeout: `'${lockTimeoutSeconds}s'`,
     row_security: 'off',
     DateStyle: "'ISO'",
@@ -30,6 +51,10 @@ export async function fixSettings(
     // Every other encoding is converted to UTF-8 and back without a loss. SQL_ASCII means that nothing is known.
     client_encoding: encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8',
   };
-  const statements = Object.entries(settings).map(([name, value]) => `SET LOCAL ${name} = ${value};`);
-  await connection.run(statements.join(' '));
+  await connection.run(setText('SET LOCAL', settings));
 }
+
+const setText = (set: 'SET' | 'SET LOCAL', settings: Readonly<Record<string, string>>) =>
+  Object.entries(settings)
+    .map(([name, value]) => `${set} ${name} = ${value};`)
+    .join(' ');
