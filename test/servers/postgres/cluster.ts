@@ -1,5 +1,5 @@
 import {execFileSync} from 'node:child_process';
-import {cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync} from 'node:fs';
+import {cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {basename, join, relative} from 'node:path';
@@ -40,10 +40,15 @@ export class Cluster {
 
   /** @param more settings of the server */
   async start(more: Settings = {}): Promise<void> {
+    await this.prepare();
+    this.launch(more);
+  }
+
+  /** Makes an empty cluster. @param options of initdb */
+  async prepare(options: readonly string[] = []): Promise<void> {
     const data = await this.#prepare();
     const locale = ['-E', 'UTF8', '--locale=C.UTF-8'];
-    this.run('initdb', ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', ...locale]);
-    this.launch(more);
+    this.run('initdb', ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', ...locale, ...options]);
   }
 
   /** A streaming standby of a running cluster. */
@@ -77,6 +82,11 @@ export class Cluster {
     this.run('pg_ctl', ['-D', join(this.folder, 'data'), '-m', 'immediate', 'stop']);
   }
 
+  /** As an administrator does. */
+  shutDown(): void {
+    this.run('pg_ctl', ['-D', join(this.folder, 'data'), '-m', 'fast', 'stop']);
+  }
+
   /** Ends all of its processes at once, as the kernel does when memory is short; then {@link launch}. */
   async killHard(): Promise<void> {
     const file = join(this.folder, 'data', 'postmaster.pid');
@@ -92,7 +102,7 @@ export class Cluster {
   }
 
   stop(): void {
-    this.kill();
+    if (existsSync(join(this.folder, 'data', 'postmaster.pid'))) this.kill();
     rmSync(this.folder, {recursive: true, force: true});
   }
 
@@ -146,12 +156,12 @@ export class Cluster {
     return client;
   }
 
-  /** One of PostgreSQL's programs, as the user of the server. */
-  run(program: string, args: readonly string[]): void {
+  /** One of PostgreSQL's programs, as the user of the server. @param cwd where it may write */
+  run(program: string, args: readonly string[], cwd = this.folder): void {
     const [command, ...rest] = isRoot
       ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', join(this.bin, program), ...args]
       : [join(this.bin, program), ...args];
-    execFileSync(command!, rest, {stdio: ['ignore', 'ignore', 'pipe']});
+    execFileSync(command!, rest, {cwd, stdio: ['ignore', 'ignore', 'pipe']});
   }
 }
 

@@ -2,13 +2,13 @@ import {execFileSync} from 'node:child_process';
 import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {setTimeout as pause} from 'node:timers/promises';
 import {expect, onTestFinished, test} from 'vitest';
 import {postgresPrograms} from '../../../scripts/servers.js';
 import {openDesk} from '../../helpers/desk.ts';
-import {restore, takeFull, takeIncrement} from '../../sources/layers.ts';
+import {loadStaging, restore, takeFull, takeIncrement} from '../../sources/layers.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
 import {addressOf, openPostgresDesk} from './desk.ts';
-import {Network} from './network.ts';
 
 const cluster = clusterOfFile(18);
 const one = 'CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, $$a$$)';
@@ -81,24 +81,27 @@ test('a lock that is not had names who holds it: a writer, a schema change, a pr
   ]);
 });
 
-test('a role whose settings end sessions and statements early takes increments and restores', async () => {
+test('a role whose settings end sessions early describes, takes increments and restores at its leisure', async () => {
   const database = await databaseWith(`${one}; CREATE ROLE hasty SUPERUSER LOGIN;
-    ALTER ROLE hasty SET statement_timeout = '80ms'; ALTER ROLE hasty SET idle_in_transaction_session_timeout = '80ms';
-    ALTER ROLE hasty SET idle_session_timeout = '80ms'; ALTER ROLE hasty SET transaction_timeout = '80ms'`);
-  const network = await Network.start(() => cluster().port);
-  onTestFinished(() => network.close());
-  // Each pause between two statements is longer than that.
-  network.delayMs = 10;
-  const hasty = {host: '127.0.0.1', port: String(network.port), user: 'hasty'};
-  const source = database.with({}, hasty);
+    ALTER ROLE hasty SET idle_in_transaction_session_timeout = '2s'; ALTER ROLE hasty SET idle_session_timeout = '2s';
+    ALTER ROLE hasty SET transaction_timeout = '2s'`);
+  const source = database.as('hasty');
   onTestFinished(() => source.close());
   const full = await takeFull(source, {tables, track: {owner}});
   await database.exec("UPDATE t SET v = 'b'");
-  const increment = await takeIncrement(source, owner, full);
+  const snapshot = await source.snapshot({tables});
   const target = await databaseWith('SELECT 1');
-  const into = target.with({}, hasty);
+  const into = target.as('hasty');
   onTestFinished(() => into.close());
-  await restore(into, increment);
+  const staging = await loadStaging(into, await takeIncrement(source, owner, full));
+  await pause(3000);
+  expect(await source.describe(tables)).toHaveLength(1);
+  expect(await snapshot.countRows('public.t')).toBe(1);
+  await snapshot.confirm();
+  await snapshot.close();
+  await staging.finish({check: 'full'});
+  await staging.publish({});
+  await staging.discard();
   expect(await target.rows('t')).toEqual(['(1,b)']);
 });
 

@@ -107,12 +107,6 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
         next: 'give the statement again; if a timeout did it, after ALTER ROLE … SET statement_timeout = 0',
         retryable: true,
       });
-    case '72000':
-      return new BkpError('SOURCE_UNAVAILABLE', `the server of ${place} removed rows that a backup still had to read`, {
-        ...options,
-        next: 'set old_snapshot_threshold = -1 there and start it again, or give the statement when less is written',
-        retryable: true,
-      });
     case '53100':
       return new BkpError('SOURCE_FULL', `the disk of the server of ${place} is full`, {
         ...options,
