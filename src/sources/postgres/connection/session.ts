@@ -26,7 +26,7 @@ export function sessionSettings(options: {version: number; lockTimeoutSeconds: n
 /**
  * Sets everything on which the meaning or the text of a value depends, for one transaction: settings of a role, of a
  * database or of a pooler can change each of them. Of what can be set: what changes the text that COPY writes, what
- * ends a long transaction, what hides rows, and what names mean.
+ * ends a long transaction, what hides rows or counts them, and what names mean.
  */
 export async function fixSettings(
   connection: Connection,
@@ -46,6 +46,8 @@ export async function fixSettings(
     xmloption: "'content'",
     lc_monetary: "'C'",
     synchronize_seqscans: 'off',
+    // Rows are read by an index, which may be damaged and lack some: it must not be what counts them too.
+    enable_indexonlyscan: 'off',
     jit: 'off',
     standard_conforming_strings: 'on',
     // Every other encoding is converted to UTF-8 and back without a loss. SQL_ASCII means that nothing is known.

@@ -8,7 +8,7 @@ import {dropView, makeObject, objectDefinitionOf, virtualTables} from '../schema
 import {trackingObstacle} from '../schema/obstacles.ts';
 import {reachOfTrigger, reachOfView} from '../schema/reach.ts';
 import {definitionOf} from '../schema/schema.ts';
-import {setMark} from '../tracking/marks.ts';
+import {restoreMark} from '../tracking/marks.ts';
 import {ensureTracking} from '../tracking/tracking.ts';
 import type {Finishing} from './finishing.ts';
 import {reportDangling} from './foreign-keys.ts';
@@ -41,7 +41,7 @@ export function finishTables(connection: Connection, finishing: Finishing): void
   const tables = schemas.map((schema) => requireTable(connection, schema.name));
   const tracked = tables.filter((table) => trackingObstacle(table) === undefined);
   ensureTracking(connection, tracked);
-  setMark(connection, resume.owner, tracked, resume.mark);
+  restoreMark(connection, resume.owner, tracked, resume.mark);
 }
 
 /** What decides which views and triggers come. */

@@ -24,7 +24,7 @@ import {readObjects} from '../schema/objects.ts';
 import {databaseFacts, tableSchema} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
 import {changesOf, unknownKeys} from '../tracking/delta.ts';
-import {markedAt, setMark} from '../tracking/marks.ts';
+import {beginMark, confirmMark, markedAt} from '../tracking/marks.ts';
 import {ensureTracking} from '../tracking/tracking.ts';
 import {PageRecords} from './page-records.ts';
 import {
@@ -108,7 +108,7 @@ function markTables(
   // Before tracking is repaired: what was missing until now is why all rows are taken.
   const allRows = whyTablesBegin(writer, tables, options);
   ensureTracking(writer, tables);
-  return {mark: setMark(writer, owner, tables), allRows};
+  return {mark: beginMark(writer, owner, tables), allRows};
 }
 
 /** The tables of an increment that the change log does not serve, with the reason. */
@@ -142,6 +142,7 @@ class SqliteSnapshot implements Snapshot {
   readonly #connection: Connection;
   readonly #tables: ReadonlyMap<TableName, Table>;
   readonly #owner: string | undefined;
+  readonly #tracker: string | undefined;
   readonly #notice: SnapshotOptions['notice'];
   readonly #counts = new Map<TableName, number>();
   readonly #maker: SegmentMaker;
@@ -166,6 +167,7 @@ class SqliteSnapshot implements Snapshot {
     this.#reading = reading;
     this.#connection = connection;
     this.#owner = options.since?.owner;
+    this.#tracker = options.track?.owner;
     this.#notice = options.notice;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
     const except = options.exceptObjects ?? [];
@@ -193,7 +195,9 @@ class SqliteSnapshot implements Snapshot {
   #count(table: TableName): number {
     const known = this.#counts.get(table);
     if (known !== undefined) return known;
-    const count = this.#connection.number(`SELECT count(*) FROM main.${quoteName(this.#table(table).name)}`);
+    // Not the entries of an index: the rows are read by one, which may be damaged and lack some.
+    const rows = `main.${quoteName(this.#table(table).name)} NOT INDEXED`;
+    const count = this.#connection.number(`SELECT count(*) FROM ${rows}`);
     this.#counts.set(table, count);
     return count;
   }
@@ -235,6 +239,20 @@ class SqliteSnapshot implements Snapshot {
 
   async confirm(): Promise<void> {
     await this.#reading.confirm();
+    if (this.mark !== undefined) this.#confirmMark(this.mark);
+  }
+
+  /** The backup is complete without it: then the next increment takes all rows. */
+  #confirmMark(mark: Mark): void {
+    // Without a write-ahead log, nothing can be written while a transaction reads.
+    this.#connection.rollback();
+    try {
+      withConnection(this.#connection.path, {}, (writer) =>
+        writer.write(() => confirmMark(writer, this.#tracker!, mark)),
+      );
+    } catch (error) {
+      this.#notice?.(`the next increment will take all rows: ${(error as Error).message}`);
+    }
   }
 
   async close(): Promise<void> {

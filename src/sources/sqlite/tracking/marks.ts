@@ -14,14 +14,49 @@ export const largestRowid = 2n ** 63n - 1n;
  */
 export const wholeDatabase = marks;
 
-/** Within a write transaction. @param mark default: a new one */
-export function setMark(
+// What the mark of the database as a whole has as its position.
+const confirmed = 0n;
+const unconfirmed = -1n;
+
+/** Sets a new mark, which counts once {@link confirmMark} has followed the backup; within a write transaction. */
+export function beginMark(connection: Connection, owner: string, tables: readonly Table[]): Mark {
+  const mark = randomBytes(12).toString('hex');
+  insertMark(connection, {owner, mark, position: unconfirmed}, tables);
+  return mark;
+}
+
+/** Sets the mark of a backup in the transaction that restores it. */
+export function restoreMark(connection: Connection, owner: string, tables: readonly Table[], mark: Mark): void {
+  insertMark(connection, {owner, mark, position: confirmed}, tables);
+}
+
+/**
+ * To be called when the backup of the mark has been read; within a write transaction. A power failure can take
+ * transactions that the backup has seen, if they were not synced (PRAGMA synchronous = NORMAL with a write-ahead log),
+ * and so can a copy of the files at an earlier moment. What is left is what was written first. So a mark that is
+ * confirmed shows that nothing was taken that its backup saw: the confirmation was written after all of that.
+ */
+export function confirmMark(connection: Connection, owner: string, mark: Mark): void {
+  connection.run(
+    `UPDATE main.${marks} SET seq = ? WHERE owner = ? AND mark = ? AND name = ?`,
+    confirmed,
+    owner,
+    mark,
+    wholeDatabase,
+  );
+}
+
+/** An older bkp confirmed no mark: its marks count. */
+export function isConfirmed(connection: Connection, owner: string, mark: Mark): boolean {
+  return markedAt(connection, owner, mark, wholeDatabase) !== unconfirmed;
+}
+
+function insertMark(
   connection: Connection,
-  owner: string,
+  {owner, mark, position}: {owner: string; mark: Mark; position: bigint},
   tables: readonly Table[],
-  mark: Mark = randomBytes(12).toString('hex'),
-): Mark {
-  connection.run(`INSERT OR REPLACE INTO main.${marks} VALUES (?, ?, ?, 0)`, owner, mark, wholeDatabase);
+): void {
+  connection.run(`INSERT OR REPLACE INTO main.${marks} VALUES (?, ?, ?, ?)`, owner, mark, wholeDatabase, position);
   for (const table of tables) {
     const log = `main.${quoteName(logName(table.name))}`;
     if (table.key.kind === 'rowid')
@@ -33,7 +68,6 @@ export function setMark(
       table.name,
     );
   }
-  return mark;
 }
 
 /**
@@ -53,7 +87,7 @@ function largestKeys(connection: Connection, {key, name}: Table): readonly bigin
   return [...keys];
 }
 
-/** The largest keys that the table had at the mark; see {@link setMark}. */
+/** The largest keys that the table had at the mark; see {@link largestKeys}. */
 export function keysAtMark(connection: Connection, table: TableName, seq: bigint): readonly bigint[] {
   return connection
     .all(

@@ -14,7 +14,7 @@ import {schemaRows} from '../engine/schema-rows.ts';
  *   gets another key; a mark's own row has some of the largest keys of the table at that time there, as JSON.
  *   From them a delta derives above which key every row may be new.
  * - `_bkp_marks`: the position of each table's log when an owner's backup began, and one row for the database as a
- *   whole. An existing mark of a table has been valid since
+ *   whole, which says whether the backup has confirmed its mark. An existing mark of a table has been valid since
  *   it was set: code that finds a log or a trigger missing removes all marks of the table before it creates
  *   them again.
  */
