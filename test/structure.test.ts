@@ -81,6 +81,7 @@ const floors: Record<string, readonly string[]> = {
     'keys',
     'codec',
     'lease',
+    'reseal',
     'indexes',
     'ledger',
     'read',

@@ -8,6 +8,7 @@ const nouns: Record<OperationKind, string> = {
   dbrestore: 'Database restore',
   fullbackup: 'Full backup',
   incbackup: 'Incremental backup',
+  reencrypt: 'Re-encryption',
   restore: 'Restore',
   verify: 'Verification',
 };
@@ -24,6 +25,7 @@ const makesBackup: Record<OperationKind, boolean> = {
   dbrestore: false,
   fullbackup: true,
   incbackup: true,
+  reencrypt: false,
   restore: false,
   verify: false,
 };

@@ -9,6 +9,7 @@ export const operationKinds = [
   'dbrestore',
   'fullbackup',
   'incbackup',
+  'reencrypt',
   'restore',
   'verify',
 ] as const;

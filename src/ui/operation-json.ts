@@ -78,6 +78,7 @@ const metadataTypes: Readonly<Record<OperationKind, string>> = {
   verify: 'Bkp.VerifyMetadata',
   cleanup: 'Bkp.CleanupMetadata',
   copy: 'Bkp.CopyMetadata',
+  reencrypt: 'Bkp.ReencryptMetadata',
   dbbackup: 'Bkp.DatabaseBackupMetadata',
   dbrestore: 'Bkp.DatabaseRestoreMetadata',
 };

@@ -368,6 +368,32 @@ export type EncryptionFacts = {
   fingerprint: string;
 };
 
+export type ReencryptOptions = {
+  /** Shown to processes that wait for its lease: `operation reencrypt/7`. */
+  purpose: string;
+  signal?: AbortSignal | undefined;
+  progress?: (progress: ReencryptProgress) => void;
+  /**
+   * Called once nothing is sealed with older keys than those of ring `generation`, and no writer uses them, while no
+   * writer can begin.
+   * @returns false if there is a newer ring: it goes on with that
+   */
+  finish(generation: number): Promise<boolean>;
+};
+
+/** `waiting`: for running backups, before the last step. */
+export type ReencryptProgress =
+  | {phase: 'sealing'; bytesDone: number; bytesTotal: number; itemsDone: number; itemsTotal: number}
+  | {phase: 'waiting'};
+
+export type Reencrypted = {
+  /** What was put again. */
+  objects: number;
+  bytes: number;
+  /** What does not open, and is as it was. If there is any, the older keys are still needed. */
+  damaged: readonly {key: Key; detail: string}[];
+};
+
 export interface Vault extends VaultReader {
   /** Undefined for a vault without encryption. */
   readonly encryption: EncryptionFacts | undefined;
@@ -385,6 +411,13 @@ export interface Vault extends VaultReader {
    * @throws BkpError as `VaultCollector.plan`
    */
   planTrial(without: readonly Key[], options?: {signal?: AbortSignal}): Promise<CollectPlan>;
+  /**
+   * Seals everything that is under older keys again with the newest ones, while backups go on. One that ends anywhere
+   * is continued by the next. Waits for writers that still use older keys.
+   * @throws BkpError `VAULT_LOCKED` (another re-encryption runs) | `PRECONDITION` (not encrypted, or the store locks
+   *   objects) | `STORE_DENIED` (objects may not be overwritten)
+   */
+  reencrypt(options: ReencryptOptions): Promise<Reencrypted>;
   /**
    * Requests to the store's server, and bytes exchanged with it, since the vault was opened; undefined for a
    * store without a server.

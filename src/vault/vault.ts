@@ -1,9 +1,10 @@
 import {randomBytes} from 'node:crypto';
+import {BkpError} from '../errors/index.ts';
 import {type Clock, systemClock} from '../lib/clock.ts';
 import {type Key, type Store, type Traffic, wrapStore} from '../stores/index.ts';
 import {Collector} from './care/collector.ts';
 import {planTrial} from './care/plan-removal.ts';
-import {sealedStore} from './crypto/sealed-store.ts';
+import {type SealedStore, sealedStore} from './crypto/sealed-store.ts';
 import type {VaultKeys} from './crypto/vault-keys.ts';
 import {createHeader} from './format/create-header.ts';
 import {type Header, headerMissing, holdsBackups, noVault, readHeader} from './format/header.ts';
@@ -13,6 +14,7 @@ import {ObjectCache} from './indexes/object-cache.ts';
 import {ObjectReader} from './indexes/object-reader.ts';
 import {Versions} from './indexes/versions.ts';
 import {fingerprintOf} from './keys/change-keys.ts';
+import {listKeyObjects} from './keys/key-objects.ts';
 import {isWithoutKeys, secretMissing} from './keys/unlock.ts';
 import {type AcquireOptions, acquireLease} from './lease/acquire.ts';
 import type {LeaseMode} from './lease/content.ts';
@@ -24,7 +26,17 @@ import {decidePending} from './lease/verdict.ts';
 import {LastCommits} from './read/last-commits.ts';
 import {StreamReader} from './read/stream-reader.ts';
 import {Reader, type ReaderParts} from './reader.ts';
-import type {CollectPlan, EncryptionFacts, LeaseSubject, Vault, VaultCollector, VaultWriter} from './types.ts';
+import {reencrypt} from './reseal/reencrypt.ts';
+import type {
+  CollectPlan,
+  EncryptionFacts,
+  LeaseSubject,
+  Reencrypted,
+  ReencryptOptions,
+  Vault,
+  VaultCollector,
+  VaultWriter,
+} from './types.ts';
 import {lookBeforePut} from './write/look-before-put.ts';
 import {ObjectLock} from './write/object-lock.ts';
 import {Writer} from './write/writer.ts';
@@ -113,6 +125,11 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const keys = await keysOf(header, options);
   const refresh = encryption && (() => encryption.unlock(options.store, header.id));
   const sealed = keys && sealedStore(options.store, keys, refresh);
+  const catchUp = async () => {
+    if (sealed === undefined) return;
+    const {generations} = await listKeyObjects(options.store);
+    if ((generations[0] ?? 0) > sealed.generation()) await sealed.renew();
+  };
   const opened = sealed ?? options.store;
   // The header of a vault that was copied from another server may claim more than this store can do. The first put of
   // a writer, which is its lease, reveals that.
@@ -130,6 +147,8 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   return new OpenVault({
     id: header.id,
     keys,
+    sealed,
+    catchUp,
     store,
     index,
     versions,
@@ -182,6 +201,13 @@ function countReads(inner: Store): {store: Store; readBytes: () => number} {
 
 type VaultParts = ReaderParts & {
   keys: VaultKeys | undefined;
+  /** The store of an encrypted vault. */
+  sealed: SealedStore | undefined;
+  /**
+   * Another process may have rotated the keys since the vault was opened. Called under each lease, so that whoever
+   * takes a lease after a rotation writes with the new keys.
+   */
+  catchUp: () => Promise<void>;
   cache: ObjectCache;
   lastCommits: LastCommits;
   leases: LeaseDeps;
@@ -202,6 +228,7 @@ class OpenVault extends Reader implements Vault {
     const observe = () => index.observe();
     const {lease, found} = await acquireLease(leases, this.#acquisition('writer', subject, {signal}), observe);
     try {
+      await this.#parts.catchUp();
       // Under the lease no collector removes or moves anything, so this listing stays valid. List again if the
       // lease had to wait for another one.
       const observation = found ?? (await lease.observe(observe));
@@ -236,13 +263,32 @@ class OpenVault extends Reader implements Vault {
     const acquisition = this.#acquisition('collector', subject, {signal, waitMs});
     const {lease} = await acquireLease(leases, acquisition, async () => ({leases: await listLeases(store)}));
     try {
+      await this.#parts.catchUp();
       await decidePending(store);
     } catch (error) {
       await lease.releaseIfPossible();
       throw error;
     }
     const {graceMs} = settings;
-    return new Collector({store, index, reader: strictReader, lease, graceMs, randomId: leases.randomId, clock});
+    const isSealed = this.#parts.sealed !== undefined;
+    return new Collector({
+      store,
+      index,
+      reader: strictReader,
+      lease,
+      graceMs,
+      randomId: leases.randomId,
+      clock,
+      isSealed,
+    });
+  }
+
+  async reencrypt(options: ReencryptOptions): Promise<Reencrypted> {
+    const {sealed, leases, clock, catchUp, settings} = this.#parts;
+    if (sealed === undefined) throw notEncrypted(this.location);
+    if (sealed.retain !== undefined) throw locksObjects(this.location);
+    const packsAtOnce = Math.min(2, settings.uploadsAtOnce);
+    return reencrypt({sealed, leases, clock, catchUp, randomId: leases.randomId, packsAtOnce}, options);
   }
 
   planTrial(without: readonly Key[], {signal}: {signal?: AbortSignal} = {}): Promise<CollectPlan> {
@@ -272,3 +318,14 @@ class OpenVault extends Reader implements Vault {
     this.#parts.index.close();
   }
 }
+
+const notEncrypted = (location: string) =>
+  new BkpError('PRECONDITION', `the vault in ${location} is not encrypted, so it has no keys`, {
+    next: `copy its backups into a new store that is encrypted: bkp sql "COPY BACKUP COLLECTION … TO '…'"`,
+  });
+
+const locksObjects = (location: string) =>
+  new BkpError('PRECONDITION', `${location} locks objects, so none can be sealed again`, {
+    cause: 'what a lock protects stays readable with the old keys until the lock ends',
+    next: 'use new keys for new backups: bkp vault key rotate; the older ones end with their locks',
+  });

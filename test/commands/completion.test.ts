@@ -41,7 +41,10 @@ test.each([
   ],
   [['operation', 'f'], ['forget']],
   [['operation', 'list', 'i'], ['incbackup']],
-  [['operation', 'list', '-s', '5', 're'], ['restore']],
+  [
+    ['operation', 'list', '-s', '5', 're'],
+    ['reencrypt', 'restore'],
+  ],
   [['operation', 'list', '--f'], ['--format']],
   [['operation', 'list', '--format', 'j'], ['json']],
   [

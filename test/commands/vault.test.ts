@@ -42,6 +42,7 @@ async function bkp(args: readonly string[], {env: secrets = {}, typed, home = 'h
     cwd: folder,
     settings: () => loadSettings({flags, env, home: base.home, cwd: folder}),
     keyChain: {slots: new Map()},
+    startWorker: async () => {},
     openStore: async (...args) => (between ?? ((store) => store))(await base.openStore(...args)),
   };
   if (typed !== undefined) {
@@ -259,7 +260,7 @@ test('what is no secret, and two kinds of slot at once, change nothing', async (
     [['--password-file', fileOf('empty', '\n')], 'SECRET_MISSING'],
     [['--password-file', fileOf('lines', 'a\nb\n')], 'SECRET_MISSING'],
     [['--password-file', 'absent'], 'SECRET_MISSING'],
-    [['--password-file', fileOf('mistyped', `${first.slice(0, -1)}A`)], 'USAGE'],
+    [['--password-file', fileOf('mistyped', first.slice(0, -1) + (first.endsWith('A') ? 'B' : 'A'))], 'USAGE'],
     [['--kit', '--key-file', 'k'], 'USAGE'],
     [['--kit', 'no/such/folder/kit'], 'FILE_UNAVAILABLE'],
   ] as const) {
@@ -299,4 +300,43 @@ test('doctor asks for a kit until there is one, and finds and mends each lost co
     expect(storeFiles()).toEqual(before);
     expect(await checks(false)).toEqual(intact);
   }
+});
+
+test('every command that changes keys can print one line of JSON', async () => {
+  await create();
+  const json = async (...args: string[]) => {
+    const {out, error} = await bkp(['vault', 'key', ...args, '--format', 'json'], secretOf(first));
+    expect(error).toBeUndefined();
+    return JSON.parse(out);
+  };
+  const none = {added: [], removed: [], rotated: false, complete: true};
+  fileOf('second', second);
+  const {added, ...added2} = await json('add', '--password-file', 'second', '--label', 'anna');
+  expect(added).toEqual([{slot: expect.stringMatching(/^[0-9a-f]{32}$/), label: 'anna', kind: 'key'}]);
+  expect(added2).toMatchObject({ring: expect.stringMatching(/^2-/), generation: 2, removed: [], complete: true});
+  expect(await json('add', '--kit', 'kit.txt')).toMatchObject({generation: 3, added: [{kind: 'kit'}]});
+  expect(await json('add', '--key-file', 'key')).toMatchObject({generation: 4, added: [{kind: 'key'}]});
+  expect(await json('remove', 'anna')).toMatchObject({...none, generation: 5, removed: added, rotated: true});
+  expect(await json('rotate')).toMatchObject({...none, generation: 6, rotated: true});
+  expect(await json('passwd', '--password-file', 'second')).toMatchObject({generation: 7, removed: [{kind: 'key'}]});
+  const printed = await bkp(['vault', 'key', 'add', '--kit', '--format', 'json'], secretOf(second));
+  expect(printed.error).toMatchObject({code: 'USAGE'});
+  expect(printed.out).toBe('');
+});
+
+test('a re-encryption makes new keys once, and goes on with them until it has ended', async () => {
+  await create();
+  const rotate = () => bkp(['vault', 'key', 'rotate', '--reencrypt', '--format', 'json'], secretOf(first));
+  const began = await rotate();
+  expect(began.error).toBeUndefined();
+  expect(JSON.parse(began.out)).toEqual({operation_id: 'reencrypt/1'});
+  expect(began.err).toMatch(/^bkp: new keys are used from now on: ring 2-[0-9a-f-]+\n$/);
+  // The journal of the test does not run it.
+  expect((await rotate()).error).toMatchObject({code: 'BUSY', next: expect.stringContaining('bkp operation wait')});
+  const other = await bkp(['vault', 'key', 'rotate', '--reencrypt'], {...secretOf(first), home: 'other'});
+  expect(other.err).toMatch(/^bkp: the re-encryption that began \S+ goes on with the same keys\n$/);
+  const doctor = await bkp(['doctor'], secretOf(first));
+  expect(doctor.out).toMatch(
+    /keys: 1 slot, no recovery kit yet: .*, re-encryption of \S+ not ended: bkp vault key rotate/,
+  );
 });

@@ -53,7 +53,9 @@ test('the error for an unknown kind lists all kinds, sorted', () => {
   expect(() => parseKind('nosuch')).toThrow(
     expect.objectContaining({
       code: 'USAGE',
-      message: 'Invalid kind. Use one of: cleanup, copy, dbbackup, dbrestore, fullbackup, incbackup, restore, verify',
+      message:
+        'Invalid kind. Use one of: cleanup, copy, dbbackup, dbrestore, fullbackup, incbackup, reencrypt, restore, ' +
+        'verify',
     }),
   );
   for (const kind of operationKinds) expect(parseKind(kind)).toBe(kind);

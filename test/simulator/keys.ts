@@ -84,9 +84,18 @@ export class Keys {
     this.removed.push(member);
   }
 
-  async rotate(store: Store, vault: string): Promise<void> {
+  async rotate(store: Store, vault: string, {all = false} = {}): Promise<void> {
     const from = await unlock(store, this.anyone(), {vault});
-    await changeKeys({store, nowMs: 0}, from, {rotate: {data: this.random.chance(0.7), meta: this.random.chance(0.7)}});
+    const rotate = {data: all || this.random.chance(0.7), meta: all || this.random.chance(0.7)};
+    await changeKeys({store, nowMs: 0}, from, {rotate});
+  }
+
+  /** As the worker does at the end of a re-encryption. */
+  async retire(store: Store, vault: string, generation: number): Promise<boolean> {
+    const from = await unlock(store, this.owner, {vault});
+    if (from.ring.keys.generation !== generation) return false;
+    await changeKeys({store, nowMs: 0}, from, {reencryption: 'done'});
+    return true;
   }
 
   /** @returns what is wrong with who can open the vault, undefined if nothing is */

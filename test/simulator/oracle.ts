@@ -73,6 +73,8 @@ export class Oracle {
 
 /** False if a verdict beside the manifest makes it void, for the lease that it names. */
 function counts(key: string, {lease}: Manifest, objects: ReadonlyMap<string, {bytes: Uint8Array}>): boolean {
-  const verdict = objects.get(`${key.slice(0, -'manifest'.length)}verdict/${lease}`);
+  const verdictKey = `${key.slice(0, -'manifest'.length)}verdict/${lease}`;
+  if (objects.has(`${verdictKey}-removed`)) return false;
+  const verdict = objects.get(verdictKey);
   return verdict === undefined || Buffer.from(verdict.bytes).toString() === 'counts';
 }

@@ -21,6 +21,7 @@ import {
   verifyBackups,
 } from '../../src/collections/index.ts';
 import {BkpError} from '../../src/errors/index.ts';
+import type {Store} from '../../src/stores/index.ts';
 import {openVault, type Vault} from '../../src/vault/index.ts';
 import {Keys, OpenedView} from './keys.ts';
 import {Oracle} from './oracle.ts';
@@ -52,7 +53,7 @@ const keepingKinds = ['pin', 'pin', 'pin', 'unpin', 'keep', 'keep'] as const;
 const healingKinds = ['damage', 'damage', 'heal', 'heal', 'heal'] as const;
 
 /** In some seeds the vaults are encrypted, and their keys change beside everything else. */
-const keyKinds = ['add key', 'add key', 'remove key', 'rotate keys'] as const;
+const keyKinds = ['add key', 'add key', 'remove key', 'rotate keys', 're-encrypt', 're-encrypt'] as const;
 
 type Kind =
   | (typeof kinds)[number]
@@ -398,6 +399,9 @@ class Simulation {
       case 'rotate keys':
         await this.#keys!.rotate(server, vault.id);
         return;
+      case 're-encrypt':
+        await this.#reencrypt(process, vault, server);
+        return;
       case 'keep': {
         const [key, value] = this.#keeping!.pick([
           ['KEEP_HOURLY', '2'],
@@ -446,6 +450,17 @@ class Simulation {
       {...tools, heal: (recipes, found) => heal({...tools, from, operation}, recipes, found)},
       {collection, level: 'data'},
     );
+  }
+
+  async #reencrypt(process: SimulatedProcess, vault: Vault, server: Store): Promise<void> {
+    const keys = this.#keys!;
+    await keys.rotate(server, vault.id, {all: true});
+    const {damaged} = await vault.reencrypt({
+      purpose: `reencrypt/${process.pid}`,
+      finish: (generation) => keys.retire(server, vault.id, generation),
+    });
+    const [first] = damaged;
+    if (first !== undefined) throw new BkpError('OBJECT_DAMAGED', first.detail);
   }
 
   async #pin(process: SimulatedProcess, vault: Vault, collection: Collection): Promise<void> {

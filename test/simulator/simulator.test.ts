@@ -6,12 +6,13 @@ const seeds = 300;
 
 test('every listed backup can be restored, whatever was paused, killed, lost or late', async () => {
   const failures: string[] = [];
-  let [done, healed, changed] = [0, 0, 0];
+  let [done, healed, changed, reencrypted] = [0, 0, 0, 0];
   for (let seed = 1; seed <= seeds; seed++) {
     const {failure, work} = await simulate(seed);
     if (failure !== undefined) failures.push(`npm run simulate -- --from ${seed} --seeds 1 --trace: ${failure}`);
     for (const outcomes of Object.values(work)) done += outcomes.done ?? 0;
     healed += work.heal?.done ?? 0;
+    reencrypted += work['re-encrypt']?.done ?? 0;
     changed += (work['add key']?.done ?? 0) + (work['remove key']?.done ?? 0) + (work['rotate keys']?.done ?? 0);
   }
   expect(failures).toEqual([]);
@@ -19,6 +20,7 @@ test('every listed backup can be restored, whatever was paused, killed, lost or 
   expect(done).toBeGreaterThan(seeds);
   expect(healed).toBeGreaterThan(seeds / 20);
   expect(changed).toBeGreaterThan(seeds / 10);
+  expect(reencrypted).toBeGreaterThan(seeds / 20);
   // Far beyond any machine: the limit only ends a seed that hangs.
 }, 900_000);
 

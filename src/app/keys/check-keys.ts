@@ -26,8 +26,10 @@ export async function checkKeys(
   const atFault = await mendKeys(store, header.id, {isTrial: !repair});
   const slot = deps.keyChain?.slots.get(header.id);
   if (slot === undefined) return {atFault, slots: undefined};
-  const {slots} = await openWithSlot(store, slot, {vault: header.id});
+  const {slots, reencrypting} = (await openWithSlot(store, slot, {vault: header.id})).ring;
   const kits = slots.filter(({isKit}) => isKit).length;
   const kit = kits === 0 ? 'no recovery kit yet: bkp vault key add --kit' : formatCount(kits, 'recovery kit');
-  return {atFault, slots: `${formatCount(slots.length, 'slot')}, ${kit}`};
+  const unfinished =
+    reencrypting === undefined ? '' : `, re-encryption of ${reencrypting} not ended: bkp vault key rotate --reencrypt`;
+  return {atFault, slots: `${formatCount(slots.length, 'slot')}, ${kit}${unfinished}`};
 }

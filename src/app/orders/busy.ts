@@ -23,6 +23,16 @@ export async function refuseDropWhenBusy(deps: Deps, collection: string): Promis
   );
 }
 
+/** As {@link refuseWhenBusy}, for what is done to all of a store. */
+export async function refuseStoreWhenBusy(deps: Deps, subject: Subject & {kind: 'store'}): Promise<void> {
+  const running = await openOn(deps, subject);
+  if (running === undefined) return;
+  throw new BkpError('BUSY', `operation ${operationId(running)} on ${subject.name} is still running`, {
+    cause: `it began with ${running.statement}`,
+    next: waitOrCancel(running),
+  });
+}
+
 /** The open operation that changes the subject, if there is one. */
 export async function openOn(deps: Deps, subject: Subject): Promise<Operation | undefined> {
   const journal = await deps.journal();

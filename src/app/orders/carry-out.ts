@@ -13,6 +13,7 @@ import {
 import {backUpDatabase, dropDatabase, restoreDatabaseOrder, verifyDatabase} from './run-database.ts';
 import {drillDatabaseOrder} from './run-database-drill.ts';
 import {compareCollection, drillCollection} from './run-drill.ts';
+import {reencryptVault} from './run-reencrypt.ts';
 import {trafficText} from './traffic.ts';
 import type {OrderKind, OrderOf, Run, Work} from './work.ts';
 import {requireOrder} from './work-order.ts';
@@ -26,6 +27,7 @@ const runs: {[K in OrderKind]: Run<K>} = {
   compare: compareCollection,
   copy: copyCollectionOrder,
   cleanup: cleanUpStore,
+  reencrypt: reencryptVault,
   dbbackup: backUpDatabase,
   dbrestore: restoreDatabaseOrder,
   dbverify: verifyDatabase,

@@ -60,6 +60,8 @@ type CollectionOrder = {
   | {do: 'copy'; collection: string; backup?: BackupName; to: Workplace}
   /** With `collection`: also removes what its KEEP_… settings do not keep; with `drop`, that backup instead. */
   | {do: 'cleanup'; collection?: string; drop?: BackupName}
+  /** Seals again what is under older keys than the newest. */
+  | {do: 'reencrypt'}
 );
 
 type DatabaseOrder = {place: Workplace} /** `adopt`: the instance to continue, wherever its backups were taken. */ & (
@@ -200,6 +202,7 @@ const orderSchema = v.variant('do', [
   }),
   v.object({...common, do: v.literal('copy'), collection: name, backup: maybe(backup), to: place}),
   v.object({...common, do: v.literal('cleanup'), collection: maybe(name), drop: maybe(backup)}),
+  v.object({...common, do: v.literal('reencrypt')}),
   v.object({
     ...common,
     do: v.literal('dbdrill'),

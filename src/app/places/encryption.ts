@@ -74,8 +74,8 @@ export async function encryptionAt(
   const open = async (store: Store, vault: string) => {
     const slot = deps.keyChain?.slots.get(vault);
     if (slot !== undefined) {
-      const {keys} = await openWithSlot(store, slot, {vault, pin: pinAt(deps, place, vault)});
-      return remember({vault, slot, keys});
+      const {ring} = await openWithSlot(store, slot, {vault, pin: pinAt(deps, place, vault)});
+      return remember({vault, slot, keys: ring.keys});
     }
     const unlocked = await unlockAt(deps, place, {store, vault});
     take(unlocked.ring.keys);

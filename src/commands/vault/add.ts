@@ -4,41 +4,50 @@ import {hostname} from 'node:os';
 import {resolve} from 'node:path';
 import {kitText} from '../../app/keys/kit.ts';
 import {changeOpenedKeys, type OpenedKeys, openKeys} from '../../app/keys/open-keys.ts';
-import {kindOf, shownId} from '../../app/keys/slots.ts';
+import {kindOf} from '../../app/keys/slots.ts';
 import {BkpError} from '../../errors/index.ts';
 import {beginNewFile, type NewFile} from '../../lib/new-file.ts';
-import {fingerprintOf, isUndecided, type NewSlot, newKey} from '../../vault/index.ts';
+import type {RowFormat} from '../../ui/index.ts';
+import {isUndecided, type NewSlot, newKey} from '../../vault/index.ts';
 import type {CommandDeps} from '../deps.ts';
+import {slotText, tell} from './changed.ts';
 import {newPassword} from './new-password.ts';
 
-export type AddOptions = {kit?: string | true; keyFile?: string; passwordFile?: string; label?: string};
+export type AddOptions = {
+  kit?: string | true;
+  keyFile?: string;
+  passwordFile?: string;
+  label?: string;
+  format: RowFormat;
+};
 
 export async function runKeyAdd(deps: CommandDeps, options: AddOptions): Promise<void> {
   requireOne(options);
   const opened = await openKeys(deps);
-  const {kit, keyFile, passwordFile, label = kit === undefined ? hostname() : 'recovery kit'} = options;
-  if (kit !== undefined) return addKit(deps, opened, {label, file: kit === true ? undefined : kit});
+  const {kit, keyFile, passwordFile, format, label = kit === undefined ? hostname() : 'recovery kit'} = options;
+  if (kit !== undefined) return addKit(deps, opened, {label, file: kit === true ? undefined : kit, format});
   if (keyFile !== undefined) {
     const {secret, code} = newKey();
-    return withNewFile(deps, {file: keyFile, text: `${code}\n`}, () => add(deps, opened, {secret, label}));
+    return withNewFile(deps, {file: keyFile, text: `${code}\n`}, () => add(deps, opened, {secret, label}, format));
   }
-  await add(deps, opened, {secret: await newPassword(deps, passwordFile), label});
+  await add(deps, opened, {secret: await newPassword(deps, passwordFile), label}, format);
 }
 
 async function addKit(
   deps: CommandDeps,
   opened: OpenedKeys,
-  {label, file}: {label: string; file: string | undefined},
+  {label, file, format}: {label: string; file: string | undefined; format: RowFormat},
 ): Promise<void> {
   const {secret, code} = newKey();
   const {keys} = opened.unlocked.ring;
   const made = new Date(deps.nowMicros() / 1000).toISOString();
   const text = kitText({store: opened.place.store, keys, code, made});
   const slot = {secret, label, isKit: true};
-  if (file !== undefined) return withNewFile(deps, {file, text}, () => add(deps, opened, slot));
+  if (file !== undefined) return withNewFile(deps, {file, text}, () => add(deps, opened, slot, format));
+  if (format === 'json') throw printedKit();
   deps.stdout.write(`${text}\n`);
   if (deps.stdout.isTTY) await requireWrittenDown(deps, code);
-  await add(deps, opened, slot);
+  await add(deps, opened, slot, format);
 }
 
 /** Two groups of the code are asked for, so that a kit which nobody wrote down does not count as one. */
@@ -53,14 +62,13 @@ async function requireWrittenDown(deps: CommandDeps, code: string): Promise<void
   }
 }
 
-async function add(deps: CommandDeps, opened: OpenedKeys, slot: NewSlot): Promise<void> {
-  const {ring, added} = await changeOpenedKeys(deps, opened, {add: slot});
-  const info = added!;
+async function add(deps: CommandDeps, opened: OpenedKeys, slot: NewSlot, format: RowFormat): Promise<void> {
+  const changed = await changeOpenedKeys(deps, opened, {add: slot});
+  const info = changed.added!;
   // The kit itself may be all that goes into a file or to a printer.
-  const stream = slot.isKit ? deps.stderr : deps.stdout;
-  stream.write(
-    `added slot ${shownId(info)} (${info.label}), opened by a ${kindOf(info)}\nring ${fingerprintOf(ring.keys)}\n`,
-  );
+  const stdout = slot.isKit && format === 'pretty' ? deps.stderr : deps.stdout;
+  const sentences = [`added slot ${slotText(info)}, opened by a ${kindOf(info)}`];
+  tell({stdout}, {changed, isRotated: false}, {format, sentences});
 }
 
 /**
@@ -107,3 +115,8 @@ function requireOne({kit, keyFile, passwordFile}: AddOptions): void {
     next: 'give one of --kit, --key-file and --password-file',
   });
 }
+
+const printedKit = () =>
+  new BkpError('USAGE', 'a kit that is printed is a page for people, not JSON', {
+    next: 'name a file for it: bkp vault key add --kit kit.txt --format json',
+  });

@@ -6,6 +6,9 @@ import {type AddOptions, runKeyAdd} from './add.ts';
 import {type PasswdOptions, type RemoveOptions, runKeyPasswd, runKeyRemove, runKeyRotate} from './change.ts';
 import {type CreateOptions, runCreate} from './create.ts';
 import {runKeyList} from './list.ts';
+import {type ReencryptOptions, runReencrypt} from './reencrypt.ts';
+
+const format = () => new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty');
 
 const statuses = ['done', 'failed', 'usage', 'locked', 'refused', 'damaged'] as const;
 
@@ -35,7 +38,7 @@ function keyCommand(deps: CommandDeps): Command {
   group
     .command('list')
     .description('List the slots. Which secrets open them is shown nowhere.')
-    .addOption(new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty'))
+    .addOption(format())
     .addHelpText('after', helpTail(['bkp vault key list', 'bkp vault key list --format json | jq -r .label'], statuses))
     .action((options: {format: RowFormat}) => runKeyList(deps, options));
   group
@@ -47,6 +50,7 @@ function keyCommand(deps: CommandDeps): Command {
     .option('--key-file <file>', 'write a new key into a new file, for a machine or a service')
     .option('--password-file <file>', 'take the new password from this file')
     .option('--label <label>', 'whose it is; default: the name of this machine')
+    .addOption(format())
     .addHelpText(
       'after',
       helpTail(
@@ -63,6 +67,7 @@ function keyCommand(deps: CommandDeps): Command {
     )
     .argument('<slot...>', 'id or label')
     .option('--keep-keys', 'go on with the same keys: nobody else had the secret', false)
+    .addOption(format())
     .addHelpText('after', helpTail(['bkp vault key remove laptop-2024', 'bkp vault key remove 3fa9c120'], statuses))
     .action((names: string[], options: RemoveOptions) => runKeyRemove(deps, names, options));
   group
@@ -70,12 +75,25 @@ function keyCommand(deps: CommandDeps): Command {
     .description('Replace the password, or key, that opened the vault by a new password.')
     .option('--password-file <file>', 'take the new password from this file')
     .option('--rotate', 'use new keys from now on: somebody else may know the old password', false)
+    .addOption(format())
     .addHelpText('after', helpTail(['bkp vault key passwd', 'bkp vault key passwd --rotate'], statuses))
     .action((options: PasswdOptions) => runKeyPasswd(deps, options));
   group
     .command('rotate')
-    .description('Use new keys for everything that is written from now on. All slots stay.')
-    .addHelpText('after', helpTail(['bkp vault key rotate'], statuses))
-    .action(() => runKeyRotate(deps));
+    .description(
+      'Use new keys for everything that is written from now on, and with --reencrypt for everything that is there. ' +
+        'All slots stay.',
+    )
+    .option(
+      '--reencrypt',
+      'also seal what is in the store again with the new keys: an operation, beside backups',
+      false,
+    )
+    .option('-w, --wait', 'wait for the operation of --reencrypt to end; the exit status is its result', false)
+    .addOption(format())
+    .addHelpText('after', helpTail(['bkp vault key rotate', 'bkp vault key rotate --reencrypt --wait'], statuses))
+    .action(({reencrypt, ...options}: ReencryptOptions & {reencrypt: boolean}) =>
+      reencrypt ? runReencrypt(deps, options) : runKeyRotate(deps, options),
+    );
   return group;
 }

@@ -6,10 +6,11 @@ import {indexKey, isManifestKey, isNamedKey, manifestPrefixes, packKey} from '..
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteRemoval} from '../indexes/removals.ts';
 import type {Lease} from '../lease/lease.ts';
-import {listCounted} from '../lease/verdict.ts';
+import {listCounted, voidForEver} from '../lease/verdict.ts';
 import {StoredLedger} from '../ledger/stored-ledger.ts';
 import type {Closure} from '../read/closure.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
+import {readReseals} from '../reseal/notes.ts';
 import type {Collected, CollectPlan, PackId, Retained, VaultCollector} from '../types.ts';
 import {mergeSmall} from '../write/merge-small.ts';
 import {markNeeded, refusal} from './mark.ts';
@@ -30,6 +31,8 @@ export type CollectorDeps = {
   graceMs: number;
   randomId: () => string;
   clock: Clock;
+  /** The vault is encrypted, so objects may be sealed again. */
+  isSealed: boolean;
 };
 
 /** What was marked for a plan, kept for its execution. */
@@ -66,6 +69,7 @@ export class Collector implements VaultCollector {
     const {store, lease} = this.#deps;
     const manifests = keys.filter(isManifestKey);
     for (const key of manifests) await this.#release(key);
+    await this.#voidIfNoted(manifests);
     await lease.confirm();
     // A crash between the two steps leaves documents without backups, never backups without their definition.
     const documents = keys.filter((key) => !isManifestKey(key));
@@ -73,6 +77,14 @@ export class Collector implements VaultCollector {
     for (const some of [manifests, documents]) if (some.length > 0) staying.push(...(await store.delete(some)));
     for (const object of staying) this.#retained.set(object.key, object);
     return staying;
+  }
+
+  /** A put over one of them may still be on its way. */
+  async #voidIfNoted(manifests: readonly Key[]): Promise<void> {
+    const {store, isSealed} = this.#deps;
+    if (!isSealed || manifests.length === 0) return;
+    const noted = new Set([...(await readReseals(store)).values()].flat());
+    for (const key of manifests) if (noted.has(key)) await voidForEver(store, key);
   }
 
   async #release(key: Key): Promise<void> {

@@ -16,6 +16,7 @@ import {headerKey, keysPrefix, manifestPrefixes, packOfKey, packsPrefix} from '.
 import {frameBytes, SealKeys} from './frame.ts';
 import {HiddenNames} from './hidden-names.ts';
 import {PackOpener, plainPackBytes, sealedParts, sealedRange, sealPack, segmentBytes} from './pack-object.ts';
+import {type Resealer, resealerOf} from './resealer.ts';
 import {openObject, sealObject} from './small-object.ts';
 import type {VaultKeys} from './vault-keys.ts';
 
@@ -27,7 +28,14 @@ export type ObjectSeal = {
 };
 
 /** A store of which only the holder of the keys can see or change the content. */
-export type SealedStore = Store & {readonly sealing: ObjectSeal};
+export type SealedStore = Store & {
+  readonly sealing: ObjectSeal;
+  readonly resealer: Resealer;
+  /** Of the ring in use. */
+  generation(): number;
+  /** Uses the newest ring from now on. Throws as `refresh`. */
+  renew(): Promise<boolean>;
+};
 
 /**
  * The store of an encrypted vault, as the rest of the vault sees it: with the keys and the bytes of a vault without
@@ -178,7 +186,8 @@ export function sealedStore(inner: Store, keys: VaultKeys, refresh?: () => Promi
     }
   }
 
-  return Object.assign(store, {sealing});
+  const resealer = resealerOf(inner, {vault, names, keysOf: (kind) => (kind === 'pack' ? data : meta)});
+  return Object.assign(store, {sealing, resealer, generation: () => generation, renew: renewed});
 }
 
 const isOutside = (key: Key) => key === headerKey || key.startsWith(keysPrefix);

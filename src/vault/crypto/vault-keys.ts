@@ -11,6 +11,8 @@ const rawKeySchema = v.object({
   key: hex(32),
   /** ISO time. */
   since: v.string(),
+  /** ISO time: nothing in the store is sealed with it any more. */
+  retired: v.exactOptional(v.string()),
 });
 export type RawKey = v.InferOutput<typeof rawKeySchema>;
 

@@ -14,6 +14,8 @@ export const locksPrefix = 'locks/';
 export const damagedPrefix = 'damaged/';
 /** Sorts after `locks/` and `packs/`, as the order of a listing requires. */
 export const removalsPrefix = 'removals/';
+/** Which manifests a re-encryption is about to put again. */
+export const resealsPrefix = 'reseals/';
 /** What verifications have read intact. */
 export const verifiedPrefix = 'verified/';
 /** Prefixes of manifests and documents; a key that ends in `/manifest` is a manifest. */

@@ -1,7 +1,7 @@
 import {assert, BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {commitmentOf} from '../crypto/derive.ts';
-import type {VaultKeys} from '../crypto/vault-keys.ts';
+import type {RawKey, VaultKeys} from '../crypto/vault-keys.ts';
 import {listKeyObjects, mendCopies, putRing, putSlotObject, readCopies, removeSlotObjects} from './key-objects.ts';
 import {
   mostSlots,
@@ -60,6 +60,8 @@ export type KeyChange = {
   remove?: readonly string[] | undefined;
   /** New keys for new objects: whoever had the old ones cannot read them. The old ones stay in the ring. */
   rotate?: {data: boolean; meta: boolean} | undefined;
+  /** `begun`: what is under the older keys will be sealed again. `done`: nothing is under them any more. */
+  reencryption?: 'begun' | 'done' | undefined;
 };
 
 export type KeysChanged = {
@@ -93,13 +95,17 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
     added = {info: slotInfo(slot.id, change.add, publicKey, nowMs), slot, secret};
   }
   const {names, data, meta} = before.keys;
-  const keys = {
-    names,
-    data: change.rotate?.data ? [...data, newRawKey(vault, nowMs)] : data,
-    meta: change.rotate?.meta ? [...meta, newRawKey(vault, nowMs)] : meta,
-  };
+  const now = new Date(nowMs).toISOString();
+  const next = (old: readonly RawKey[], rotates = false) => [
+    ...(change.reencryption === 'done' ? allButNewest(old, now) : old),
+    ...(rotates ? [newRawKey(vault, nowMs)] : []),
+  ];
+  const keys = {names, data: next(data, change.rotate?.data), meta: next(meta, change.rotate?.meta)};
   const slots = added === undefined ? staying : [...staying, added.info];
-  const {ring, bytes} = sealRing({vault, root: newRoot(), before, keys, slots});
+  const reencrypting = {begun: now, done: undefined, unchanged: before.reencrypting}[
+    change.reencryption ?? 'unchanged'
+  ];
+  const {ring, bytes} = sealRing({vault, root: newRoot(), before, keys, slots, reencrypting});
   if (added !== undefined) {
     await requireUsable(added.slot, added.secret, bytes);
     await putSlotObject(store, added.slot.id, encodeSlot(added.slot));
@@ -115,6 +121,10 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
   const isComplete = put === 'written' && areRemoved;
   return {ring, isComplete, ...(added === undefined ? {} : {added: added.info})};
 }
+
+/** The newest one stays in use. */
+const allButNewest = (keys: readonly RawKey[], now: string): RawKey[] =>
+  keys.map((key, at) => (at === keys.length - 1 || key.retired !== undefined ? key : {...key, retired: now}));
 
 /** Ids of slots that were in the store, and not in the ring. */
 const unnamed = ({ring, objects}: Unlocked): string[] =>

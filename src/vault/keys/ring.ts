@@ -51,11 +51,19 @@ const bodySchema = v.object({
   slots: v.array(slotInfoSchema),
   /** Of the rings before this one, from the first on. */
   history: v.array(linkSchema),
+  /** ISO time: since then what is under older keys is sealed again, and that has not ended. */
+  reencrypting: v.exactOptional(v.string()),
 });
 type Body = v.InferOutput<typeof bodySchema>;
 
 /** A ring that was opened, or made. */
-export type Ring = {keys: VaultKeys; slots: readonly SlotInfo[]; link: Link; history: readonly Link[]};
+export type Ring = {
+  keys: VaultKeys;
+  slots: readonly SlotInfo[];
+  link: Link;
+  history: readonly Link[];
+  reencrypting?: string | undefined;
+};
 
 export const ringsPrefix = `${keysPrefix}rings/`;
 /** More slots than this make the ring large and opening slow. */
@@ -92,10 +100,11 @@ type NextRing = {
   before?: Ring | undefined;
   keys: Pick<VaultKeys, 'names' | 'data' | 'meta'>;
   slots: readonly SlotInfo[];
+  reencrypting?: string | undefined;
 };
 
 /** Seals a ring for the public keys of its slots. */
-export function sealRing({vault, root, before, keys, slots}: NextRing): {ring: Ring; bytes: Buffer} {
+export function sealRing({vault, root, before, keys, slots, reencrypting}: NextRing): {ring: Ring; bytes: Buffer} {
   assert(slots.length > 0 && slots.length <= mostSlots, 'a ring has 1 to 32 slots');
   const generation = (before?.keys.generation ?? 0) + 1;
   const commitment = commitmentOf(root, vault);
@@ -118,7 +127,8 @@ export function sealRing({vault, root, before, keys, slots}: NextRing): {ring: R
   const history = before === undefined ? [] : [...before.history, before.link];
   const common = {vault, generation, commitment, link: link.link, slots: wraps};
   const {names, data, meta} = keys;
-  const body: Body = {names, data, meta, slots: [...slots], history};
+  const since = reencrypting === undefined ? {} : {reencrypting};
+  const body: Body = {names, data, meta, slots: [...slots], history, ...since};
   const ring: RingJson = {
     format: 'bkp ring',
     version: 1,
@@ -126,7 +136,7 @@ export function sealRing({vault, root, before, keys, slots}: NextRing): {ring: R
     body: sealPart(root, parts.body, vault, Buffer.from(JSON.stringify(body)), outside(common)),
   };
   const opened = {vault, generation, commitment, names, data, meta};
-  return {ring: {keys: opened, slots, link, history}, bytes: withChecksum(ring)};
+  return {ring: {keys: opened, slots, link, history, ...since}, bytes: withChecksum(ring)};
 }
 
 /** @throws BkpError `OBJECT_DAMAGED` */
@@ -160,10 +170,12 @@ export function openRing(json: RingJson, slot: OpenedSlot): Ring | undefined {
     meta,
     slots: infos,
     history,
+    reencrypting,
   } = parsedJson<Body>(bodySchema, plain.toString(), (why) => damaged(key, why));
   const own: Link = {root: root.toString('hex'), link, slots: sha256(JSON.stringify(slots))};
   requireChain(vault, [...history, own], slot, key);
-  return {keys: {vault, generation, commitment, names, data, meta}, slots: infos, link: own, history};
+  const keys = {vault, generation, commitment, names, data, meta};
+  return {keys, slots: infos, link: own, history, ...(reencrypting === undefined ? {} : {reencrypting})};
 }
 
 /**

@@ -43,11 +43,11 @@ export async function unlock(store: Store, secret: Secret, options: Options): Pr
  * Opens the newest ring with a slot that was opened before.
  * @throws BkpError as {@link unlock}
  */
-export async function openWithSlot(store: Store, slot: OpenedSlot, options: Options): Promise<Ring> {
-  const {json} = await newestRing(store, options);
+export async function openWithSlot(store: Store, slot: OpenedSlot, options: Options): Promise<Unlocked> {
+  const {json, objects} = await newestRing(store, options);
   const ring = openRing(json, slot);
   if (ring === undefined) throw slotRemoved(store);
-  return ring;
+  return {ring, slot, objects};
 }
 
 async function newestRing(store: Store, {vault, pin}: Options) {

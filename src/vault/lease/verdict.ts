@@ -23,6 +23,16 @@ export const pendingKey = (manifest: Key, lease: string): Key => besides(manifes
 
 const verdictKey = (manifest: Key, lease: string): Key => besides(manifest, 'verdict', lease);
 
+/** Beside a verdict `counts`, which a late put may bring back, there is this one too. */
+const removedKey = (manifest: Key, lease: string): Key => `${verdictKey(manifest, lease)}-removed`;
+
+/** Before a manifest is removed that another process may put once more: it never counts again. */
+export async function voidForEver(store: Store, manifest: Key): Promise<void> {
+  const lease = await leaseOf(store, manifest);
+  if (lease === undefined) return;
+  await store.put(removedKey(manifest, lease), Buffer.from('void' satisfies Verdict), {ifAbsent: true});
+}
+
 /** A key beside a manifest: the note of a writer, or a verdict. */
 function parseBeside(key: Key): {what: keyof typeof names; manifest: Key; lease: string} | undefined {
   const parts = key.split('/');
@@ -97,7 +107,9 @@ export async function* listCounted(
 
 async function isVoid(store: Store, manifest: Key, verdicts: readonly Key[]): Promise<boolean> {
   const lease = await leaseOf(store, manifest);
-  const own = lease === undefined ? undefined : verdicts.find((key) => key === verdictKey(manifest, lease));
+  if (lease === undefined) return false;
+  if (verdicts.includes(removedKey(manifest, lease))) return true;
+  const own = verdicts.find((key) => key === verdictKey(manifest, lease));
   return own !== undefined && (await readVerdict(store, own)) === 'void';
 }
 

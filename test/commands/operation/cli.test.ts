@@ -37,7 +37,7 @@ test.each([
     'YO09',
     ['operation', 'list', 'nosuch'],
     2,
-    'Invalid kind. Use one of: cleanup, copy, dbbackup, dbrestore, fullbackup, incbackup, restore, verify',
+    'Invalid kind. Use one of: cleanup, copy, dbbackup, dbrestore, fullbackup, incbackup, reencrypt, restore, verify',
   ],
   ['YO11', ['operation', 'get', 'notanid'], 2, 'Invalid operation ID'],
   ['YO12', ['operation', 'get', 'fullbackup/9999'], 10, 'Full backup with id 9999 is not found (NOT_FOUND)'],

@@ -1,0 +1,31 @@
+import {BkpError} from '../../errors/index.ts';
+import {changeKeys, openWithSlot} from '../../vault/index.ts';
+import type {Deps} from '../deps.ts';
+import {rememberKeys} from '../places/encryption.ts';
+import {openStoreAt, type Workplace} from '../places/workplace.ts';
+
+/**
+ * Writes in the next ring that nothing is sealed with the older keys any more.
+ * @param options.generation of the ring whose keys everything is sealed with
+ * @returns false if another process has changed the keys since then
+ */
+export async function retireOldKeys(
+  deps: Deps,
+  place: Workplace,
+  {vault, generation}: {vault: string; generation: number},
+): Promise<boolean> {
+  const slot = deps.keyChain?.slots.get(vault);
+  if (slot === undefined) throw new Error('a worker of an encrypted vault has a slot');
+  const store = await openStoreAt(deps, place, {create: false});
+  const unlocked = await openWithSlot(store, slot, {vault});
+  if (unlocked.ring.keys.generation !== generation) return false;
+  try {
+    const change = {reencryption: 'done'} as const;
+    const {ring} = await changeKeys({store, nowMs: deps.nowMicros() / 1000}, unlocked, change);
+    rememberKeys(deps, place, {vault, slot, keys: ring.keys});
+    return true;
+  } catch (error) {
+    if (error instanceof BkpError && error.code === 'BUSY') return false;
+    throw error;
+  }
+}
