@@ -26,7 +26,8 @@ export function drillFaults(fault: BkpError | undefined, queries: readonly Repor
 /**
  * What a passed drill has read was verified. It also reads the little that a restore does not need and a backup has,
  * where segments are cut for example, so that the backup counts as verified. Neither damage there nor a store that
- * cannot be written fails the drill: the backup was restored.
+ * cannot be written fails the drill: the backup was restored. A store that is lost does, so the report is stored after
+ * this: none says that an operation passed that ended with an error.
  */
 export async function recordDrill(
   record: Witnessed['record'],

@@ -96,11 +96,10 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
     faults,
     by: author,
   };
+  const hasPassed = restored !== undefined && faults.length === 0;
+  if (hasPassed) await recordDrill(record, backup.streams, tools);
   const kept = await keepReport(tools, manifestKey(collection, name), draft);
-  if (restored !== undefined && faults.length === 0) {
-    await recordDrill(record, backup.streams, tools);
-    return {...kept, rows: restored.rows, logicalBytes: restored.logicalBytes};
-  }
+  if (hasPassed) return {...kept, rows: restored.rows, logicalBytes: restored.logicalBytes};
   throw new BkpError('DAMAGE_FOUND', `the drill of ${collection}/${name} failed`, {
     details: faults,
     next: `bkp report ${quoteName(collection)} shows the report; an earlier backup may pass: VERIFY … AT '…'`,

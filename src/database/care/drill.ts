@@ -78,11 +78,10 @@ export async function drillDatabase(
     faults,
     by: author,
   };
+  const hasPassed = restored !== undefined && faults.length === 0;
+  if (hasPassed) await recordDrill(record, [backup.data, backup.list], tools);
   const kept = await keepReport(tools, databaseManifestKey(instance, name), draft);
-  if (restored !== undefined && faults.length === 0) {
-    await recordDrill(record, [backup.data, backup.list], tools);
-    return {...kept, ...restored};
-  }
+  if (hasPassed) return {...kept, ...restored};
   throw new BkpError('DAMAGE_FOUND', `the drill of ${instance}/${microsText(backupMicros(name))} failed`, {
     details: faults,
     next: `bkp report ${instance} shows the report; an earlier backup may pass: VERIFY DATABASE AT '…'`,
