@@ -36,7 +36,7 @@ export async function verifyPacks(
     budget === undefined
       ? [...needed.keys()]
       : within(
-          leastRecentFirst(needed.keys(), {ledger, inStore, isKnown: (pack) => !index.isDistrusted(pack)}),
+          leastRecentFirst(needed.keys(), {ledger, inStore, isDamaged: (pack) => index.isDistrusted(pack)}),
           left,
           lengthOf,
         );

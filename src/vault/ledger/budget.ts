@@ -11,24 +11,32 @@ const readBytes = 4 * 1024 * 1024;
 
 /**
  * Packs in the order in which a budget is spent: those of which nothing is known first, the oldest of them first, then
- * the least recently verified ones. Only what is known of all bytes of a pack counts.
- * @param isKnown false for a pack of which nothing counts, because it was found damaged
+ * the least recently verified ones. Only what is known of all bytes of a pack counts. Every second one is a pack that was
+ * found damaged, while there are any: only reading it again shows that it was repaired, but many of them must not keep
+ * everything else from ever being read.
+ * @param isDamaged true for a pack of which nothing counts, because it was found damaged
  */
 export function leastRecentFirst(
   packs: Iterable<PackId>,
-  {ledger, inStore, isKnown}: {ledger: Ledger; inStore: PacksInStore; isKnown: (pack: PackId) => boolean},
+  {ledger, inStore, isDamaged}: {ledger: Ledger; inStore: PacksInStore; isDamaged: (pack: PackId) => boolean},
 ): PackId[] {
   const keyed = [...packs].map((pack) => ({
     pack,
-    verifiedMs: (isKnown(pack) ? ledger.wholeMs(pack) : undefined) ?? Number.NEGATIVE_INFINITY,
+    verifiedMs: ledger.wholeMs(pack) ?? Number.NEGATIVE_INFINITY,
     modifiedMs: inStore.get(pack)?.modifiedAtMs ?? 0,
   }));
   const byAge = (a: number, b: number) => (a < b ? -1 : Number(a > b));
-  return keyed
+  const sorted = keyed
     .sort(
       (a, b) => byAge(a.verifiedMs, b.verifiedMs) || byAge(a.modifiedMs, b.modifiedMs) || (a.pack < b.pack ? -1 : 1),
     )
     .map(({pack}) => pack);
+  const damaged = sorted.filter(isDamaged);
+  const others = sorted.filter((pack) => !isDamaged(pack));
+  const longest = Math.max(damaged.length, others.length);
+  return Array.from({length: longest}, (_, at) =>
+    [others[at], damaged[at]].filter((pack) => pack !== undefined),
+  ).flat();
 }
 
 /** The first of these packs that together have at most so many bytes; one at least. */
