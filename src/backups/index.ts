@@ -1,6 +1,7 @@
 export {leastBudgetBytes, parseBudget} from './budget.ts';
 export {type CoverageFigures, coverageFigures} from './coverage.ts';
 export {attemptRestore, drillFaults, recordDrill} from './drill.ts';
+export {type DrillFacts, drillFacts} from './drill-facts.ts';
 export {freedBytes, type Removal, removeBackup, requireUnread} from './drop.ts';
 export {type HealTools, heal} from './heal.ts';
 export {

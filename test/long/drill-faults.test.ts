@@ -37,12 +37,11 @@ function losable(inner: Store, next: () => boolean): Store {
 const reportsOf = (desk: Desk) => desk.storedKeys().filter((key) => key.includes('_restore_passed_'));
 
 test.each([
-  ['collection', createC(true), 'BACKUP c', "VERIFY c WITH (LEVEL='restore')"],
-  ['database', undefined, 'BACKUP DATABASE', "VERIFY DATABASE WITH (LEVEL='restore')"],
+  {what: 'collection', before: [createC(true), 'BACKUP c'], drill: "VERIFY c WITH (LEVEL='restore')"},
+  {what: 'database', before: ['BACKUP DATABASE'], drill: "VERIFY DATABASE WITH (LEVEL='restore')"},
 ])(
-  'a drill of a %s that loses its store at any call: a report that passed means an operation that did',
-  async (_, ...statements) => {
-    const [create, backup, drill] = statements;
+  'a drill of a $what that loses its store at any call: a report that passed means an operation that did',
+  async ({before: statements, drill}) => {
     const desk = openDesk();
     const base = testDeps(desk.home);
     Object.assign(base.env, {
@@ -56,8 +55,7 @@ test.each([
       openStore: async (address, options) =>
         losable(await base.openStore(address, options), () => ++at.calls >= at.from),
     });
-    if (create !== undefined) await run(create);
-    await run(backup);
+    for (const statement of statements) await run(statement);
     at.calls = 0;
     await run(drill);
     const {calls} = at;

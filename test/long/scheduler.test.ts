@@ -1,9 +1,10 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {writeFileSync} from 'node:fs';
+import {chmodSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {createCollection} from '../../src/collections/index.ts';
+import type {Setting} from '../../src/sql/index.ts';
 import {bareEnv, bkpFile} from '../helpers/bkp.ts';
 import {backupsOf, type Desk, openDesk} from '../helpers/desk.ts';
 import {whileHeld} from '../helpers/held-worker.ts';
@@ -12,8 +13,10 @@ import {slowSchema} from '../helpers/slow-schema.ts';
 
 // The process only: its decisions are tested elsewhere with a simulated clock.
 
-/** A collection that was created two days ago, so that a nightly backup was missed. */
-function createLongAgo(desk: Desk, tables: readonly string[]): Promise<unknown> {
+const nightly: readonly Setting[] = [{key: 'SCHEDULE', value: '0 2 * * *'}];
+
+/** A collection that was created two days ago, so that a nightly run was missed. */
+function createLongAgo(desk: Desk, tables: readonly string[], settings = nightly): Promise<unknown> {
   const nowMicros = () => (Date.now() - 2 * 86_400_000) * 1000;
   return inProcess(desk).vault((vault) =>
     createCollection(
@@ -21,7 +24,7 @@ function createLongAgo(desk: Desk, tables: readonly string[]): Promise<unknown> 
       {
         name: 'c',
         members: {kind: 'tables', tables},
-        settings: [{key: 'SCHEDULE', value: '0 2 * * *'}],
+        settings,
         ifNotExists: false,
       },
     ),
@@ -114,4 +117,49 @@ test('with backup.schedule.cron, --once backs up the database, and a second run 
   expect((await desk.bkp('operation', 'wait', 'dbbackup/1')).status).toBe(0);
   expect(await desk.bkp('scheduler', '--once')).toMatchObject({status: 0, stdout: '', stderr: ''});
   expect(await desk.sql('SELECT status FROM backups()')).toContain('backup complete');
+});
+
+test('a scheduled drill that fails is told by its notification, its exit status, the metrics and doctor', async () => {
+  const told = 'told.json';
+  // Commands run in the home.
+  const desk = openDesk(undefined, {BKP_NOTIFY_ON_FAILURE: `cat > ${told}`});
+  await createLongAgo(desk, ['orders'], [{key: 'SCHEDULE_DRILL', value: '0 5 * * *'}]);
+  await desk.sqlWait('BACKUP c');
+  const drill = async () => {
+    expect(await desk.bkp('scheduler', '--once')).toMatchObject({status: 0, stderr: ''});
+    const {stdout} = await desk.bkp('operation', 'list', 'verify', '--format', 'json');
+    const [{id, statement}] = JSON.parse(stdout).operations;
+    expect(statement).toBe("VERIFY `c` WITH (LEVEL='restore')");
+    return desk.bkp('operation', 'wait', id);
+  };
+  const metric = async (name: string) =>
+    RegExp(`^${name}\\{.*\\} (\\S+)$`, 'm').exec((await desk.bkp('metrics')).stdout)?.[1];
+  const doctor = async () => (await desk.bkp('doctor')).stdout;
+
+  const flip = () => {
+    for (const key of desk.storedKeys().filter((stored) => stored.startsWith('packs/'))) {
+      const file = join(desk.cluster, key);
+      const bytes = readFileSync(file);
+      bytes[10]! ^= 1;
+      chmodSync(file, 0o600);
+      writeFileSync(file, bytes);
+    }
+  };
+  flip();
+  expect((await drill()).status).toBe(1);
+  expect(JSON.parse(readFileSync(join(desk.home, told), 'utf8'))).toMatchObject({
+    status: 'ERROR',
+    issues: expect.arrayContaining([expect.objectContaining({code: 'DAMAGE_FOUND'})]),
+  });
+  expect(await metric('bkp_collection_last_drill_passed')).toBe('0');
+  expect(await metric('bkp_collection_newest_drill_timestamp_seconds')).toBeUndefined();
+  expect(await doctor()).toMatch(/the last drill of collection c failed \(verify\/\d+\): the drill of c\/\S+ failed/);
+  expect((await desk.bkp('doctor')).status).toBe(1);
+  // A VERIFY that passes does not hide it.
+  flip();
+  await desk.sqlWait('VERIFY c');
+  expect(await doctor()).toMatch(/the last drill of collection c failed/);
+  await desk.sqlWait("VERIFY c WITH (LEVEL='restore')");
+  expect(await metric('bkp_collection_last_drill_passed')).toBe('1');
+  expect(await doctor()).not.toMatch(/drill of collection c failed/);
 });

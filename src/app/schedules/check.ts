@@ -1,14 +1,12 @@
 import {planBackup, readAllFolders} from '../../collections/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {secondsText} from '../../lib/time.ts';
-import {isBackupKind, type Operation, operationId, subjectText} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {type Check, tried} from '../health/check.ts';
-import {allOperations} from '../orders/all-operations.ts';
-import {collectionSubject, databaseSubject} from '../orders/start.ts';
 import {placesOf, withVaultIfAny} from '../places/places.ts';
 import {withSource} from '../places/source-places.ts';
 import type {Workplace} from '../places/workplace.ts';
+import {checkLastOperations} from './check-last.ts';
 import {decide} from './decide.ts';
 import {nameOf, type Scheduled, scheduledOf, situationOf, taskOf} from './known.ts';
 import {nothingRuns} from './runner.ts';
@@ -16,9 +14,9 @@ import {nothingRuns} from './runner.ts';
 /** A timer starts what is due within five minutes, and a backup takes its time. */
 const overdueMs = 15 * 60_000;
 
-/** Whether backups are taken: the schedules, the chains, and how the last attempts ended. */
+/** Whether backups are taken and proved: the schedules, the chains, and how the last attempts ended. */
 export async function checkBackups(deps: Deps): Promise<Check[]> {
-  return [...(await checkSchedules(deps)), ...(await checkChains(deps)), ...(await checkLastBackups(deps))];
+  return [...(await checkSchedules(deps)), ...(await checkChains(deps)), ...(await checkLastOperations(deps))];
 }
 
 function checkSchedules(deps: Deps): Promise<Check[]> {
@@ -80,40 +78,4 @@ async function chainsIn(deps: Deps, place: Workplace): Promise<Check[]> {
     return found;
   });
   return checks ?? [];
-}
-
-/** Backups whose newest attempt failed, of what still exists. */
-function checkLastBackups(deps: Deps): Promise<Check[]> {
-  return tried('backups', async () => {
-    const subjects = await presentSubjects(deps);
-    const newest = new Map<string, Operation>();
-    for (const operation of await allOperations(await deps.journal())) {
-      const subject = subjectText(operation.subject);
-      const counts = isBackupKind(operation.kind) && operation.state.name === 'done' && subjects.has(subject);
-      if (counts) newest.set(subject, operation);
-    }
-    return [...newest].flatMap(([subject, operation]): Check[] => {
-      const {state} = operation;
-      if (state.name !== 'done' || state.outcome.status !== 'ERROR') return [];
-      const {error} = state.outcome;
-      const id = operationId(operation);
-      const detail = `the last backup of ${subject} failed (${id}): ${error.message}`;
-      return [{what: 'backups', ok: false, detail, next: `bkp operation get ${id}`}];
-    });
-  });
-}
-
-/** Collections and the database that the profile has now, as the journal names them. */
-async function presentSubjects(deps: Deps): Promise<ReadonlySet<string>> {
-  const subjects = new Set<string>();
-  const {source} = await deps.settings();
-  if (source !== undefined) subjects.add(subjectText(databaseSubject(source)));
-  for (const place of await placesOf(deps)) {
-    const folders = (await withVaultIfAny(deps, place, readAllFolders).catch(() => undefined)) ?? [];
-    for (const {newest} of folders) {
-      if (newest !== undefined && newest.dropped === undefined)
-        subjects.add(subjectText(collectionSubject(newest.name)));
-    }
-  }
-  return subjects;
 }

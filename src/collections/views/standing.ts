@@ -1,4 +1,4 @@
-import {type LineStanding, lineStanding} from '../../backups/index.ts';
+import {type DrillFacts, drillFacts, type LineStanding, lineStanding} from '../../backups/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {examineBackup} from '../stored/examine.ts';
 import {isLiving, readAllFolders} from '../stored/folder.ts';
@@ -11,11 +11,10 @@ type Known = {name: BackupName; takenAtMs: number; cost: BackupCost};
  * How a living collection's backups stand, by listings, its definition, its manifests and the ledger alone: no data is
  * read.
  */
-export type CollectionStanding = LineStanding<Known> & {
-  name: string;
-  /** When a restore on trial of one of its backups last passed; absent: no report says so. */
-  newestDrillMs?: number;
-};
+export type CollectionStanding = LineStanding<Known> &
+  DrillFacts & {
+    name: string;
+  };
 
 /** Sorted by name. */
 export async function collectionStandings(vault: VaultReader): Promise<readonly CollectionStanding[]> {
@@ -29,7 +28,6 @@ export async function collectionStandings(vault: VaultReader): Promise<readonly 
       (backup) => examineBackup(vault, survey, {collection: name, backup, skipLists: true}),
       ({streams}) => survey.verifiedMs(streams),
     );
-    const drills = reports.filter(({level, outcome}) => level === 'restore' && outcome === 'passed');
     standings.push({
       name,
       ...line,
@@ -37,7 +35,7 @@ export async function collectionStandings(vault: VaultReader): Promise<readonly 
       ...(newestVerified === undefined
         ? {}
         : {newestVerified: {...newestVerified, backup: knownOf(newestVerified.backup)}}),
-      ...(drills.length === 0 ? {} : {newestDrillMs: Math.max(...drills.map(({atMs}) => atMs))}),
+      ...drillFacts(reports),
     });
   }
   return standings.sort((a, b) => (a.name < b.name ? -1 : 1));

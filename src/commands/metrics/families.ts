@@ -1,5 +1,6 @@
 import type {History, JournalFacts} from '../../app/health/journal-facts.ts';
 import type {StoreFacts} from '../../app/health/store-facts.ts';
+import type {DrillFacts} from '../../backups/index.ts';
 import type {Family, Sample} from './exposition.ts';
 
 type Measured<Of> = {name: string; help: string; of: (from: Of) => number | undefined};
@@ -49,7 +50,7 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
         ({newestVerified}) =>
           newestVerified && {takenAtMs: newestVerified.backup.takenAtMs, verifiedMs: newestVerified.verifiedMs},
       ),
-      ...drillMetrics<(typeof collections)[number]>('bkp_collection', nowMicros, ({newestDrillMs}) => newestDrillMs),
+      ...drillMetrics<(typeof collections)[number]>('bkp_collection', nowMicros),
       {
         name: 'bkp_collection_newest_backup_logical_bytes',
         help: 'Plain bytes of what the newest good backup wrote.',
@@ -88,7 +89,7 @@ export function families(stores: readonly StoreFacts[], journal: JournalFacts, n
             verifiedMs: newestVerified.verifiedMs,
           },
       ),
-      ...drillMetrics<(typeof databases)[number]>('bkp_database', nowMicros, ({newestDrillMs}) => newestDrillMs),
+      ...drillMetrics<(typeof databases)[number]>('bkp_database', nowMicros),
       {
         name: 'bkp_database_newest_backup_logical_bytes',
         help: 'Plain bytes of the whole database in the newest good backup.',
@@ -136,24 +137,23 @@ function verifiedMetrics<Of>(
   ];
 }
 
-/** Of the newest restore on trial that passed. */
-function drillMetrics<Of>(prefix: string, nowMicros: number, drillMs: (of: Of) => number | undefined): Measured<Of>[] {
+/** Of the newest restore on trial that passed, and whether the last one did. */
+function drillMetrics<Of extends DrillFacts>(prefix: string, nowMicros: number): Measured<Of>[] {
   return [
     {
       name: `${prefix}_newest_drill_timestamp_seconds`,
       help: "When VERIFY with LEVEL='restore' last passed, in seconds since 1970.",
-      of: (from) => {
-        const ms = drillMs(from);
-        return ms === undefined ? undefined : ms / 1000;
-      },
+      of: ({newestDrillMs: ms}) => (ms === undefined ? undefined : ms / 1000),
     },
     {
       name: `${prefix}_newest_drill_age_seconds`,
       help: 'How long ago that was when these metrics were made.',
-      of: (from) => {
-        const ms = drillMs(from);
-        return ms === undefined ? undefined : Math.max(0, nowMicros / 1e6 - ms / 1000);
-      },
+      of: ({newestDrillMs: ms}) => (ms === undefined ? undefined : Math.max(0, nowMicros / 1e6 - ms / 1000)),
+    },
+    {
+      name: `${prefix}_last_drill_passed`,
+      help: "1 if the newest VERIFY with LEVEL='restore' passed, by the reports in the store; 0 if it failed.",
+      of: ({hasLastDrillPassed}) => (hasLastDrillPassed === undefined ? undefined : Number(hasLastDrillPassed)),
     },
   ];
 }

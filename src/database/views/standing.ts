@@ -1,4 +1,4 @@
-import {type LineStanding, lineStanding} from '../../backups/index.ts';
+import {type DrillFacts, drillFacts, type LineStanding, lineStanding} from '../../backups/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {examineDatabaseBackup} from '../stored/examine.ts';
 import {listInstances} from '../stored/instance.ts';
@@ -7,11 +7,10 @@ import type {DatabaseBackup} from '../stored/manifest.ts';
 type Known = {takenAtMicros: number; logicalBytes: number; storedBytes: number};
 
 /** How one database's backups stand, by listings, manifests and the ledger alone: no data is read. */
-export type DatabaseStanding = LineStanding<Known> & {
-  instance: string;
-  /** When a restore on trial of one of its backups last passed; absent: no report says so. */
-  newestDrillMs?: number;
-};
+export type DatabaseStanding = LineStanding<Known> &
+  DrillFacts & {
+    instance: string;
+  };
 
 /** Sorted by instance. */
 export async function databaseStandings(vault: VaultReader): Promise<readonly DatabaseStanding[]> {
@@ -25,11 +24,10 @@ export async function databaseStandings(vault: VaultReader): Promise<readonly Da
         (backup) => examineDatabaseBackup(vault, survey, {instance, backup}),
         ({data, list}) => survey.verifiedMs([data, list]),
       );
-      const drills = reports.filter(({level, outcome}) => level === 'restore' && outcome === 'passed');
       return {
         instance,
         ...line,
-        ...(drills.length === 0 ? {} : {newestDrillMs: Math.max(...drills.map(({atMs}) => atMs))}),
+        ...drillFacts(reports),
         ...(newest === undefined ? {} : {newest: knownOf(newest)}),
         ...(newestVerified === undefined
           ? {}

@@ -11,9 +11,9 @@ const readBytes = 4 * 1024 * 1024;
 
 /**
  * Packs in the order in which a budget is spent: those of which nothing is known first, the oldest of them first, then
- * the least recently verified ones. Only what is known of all bytes of a pack counts. Every second one is a pack that was
- * found damaged, while there are any: only reading it again shows that it was repaired, but many of them must not keep
- * everything else from ever being read.
+ * the least recently verified ones. Only what is known of all bytes of a pack counts. Every second one is a pack that
+ * was found damaged, while there are any: only reading it again shows that it was repaired, but many of them must not
+ * keep everything else from ever being read.
  * @param isDamaged true for a pack of which nothing counts, because it was found damaged
  */
 export function leastRecentFirst(
