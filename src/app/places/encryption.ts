@@ -5,11 +5,13 @@ import {BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {
   createKeys,
+  fingerprintOf,
   type OpenedSlot,
   openWithSlot,
   type RingPin,
   type Secret,
   secretMissing,
+  type Unlocked,
   unlock,
   type VaultEncryption,
   type VaultKeys,
@@ -31,9 +33,20 @@ async function modeOf(deps: Deps, {storage}: Pick<Place, 'storage'>): Promise<'a
 export async function unlockAt(deps: Deps, place: Place, {store, vault}: {store: Store; vault: string}) {
   const secret = await secretFor(deps, {question: `password of the vault in ${store.description}`});
   if (secret === undefined) throw secretMissing(store);
-  const unlocked = await unlock(store, secret, {vault, pin: pinAt(deps, place, vault)});
+  const pin = pinAt(deps, place, vault);
+  const unlocked = await unlock(store, secret, {vault, pin});
+  if (pin === undefined) warnOfUnknownMaker(deps, unlocked);
   rememberKeys(deps, place, {vault, slot: unlocked.slot, keys: unlocked.ring.keys});
   return unlocked;
+}
+
+/** Anyone can seal a slot, and with it a vault, for a public key. A later exchange would be noticed. */
+function warnOfUnknownMaker(deps: Deps, {ring, slot}: Unlocked): void {
+  if (ring.slots.find(({id}) => id === slot.id)?.kind !== 'age') return;
+  deps.warn(
+    `this machine opens the vault for the first time, and age cannot tell who made it: compare its ring, ` +
+      `${fingerprintOf(ring.keys)}, with bkp vault key list on another machine`,
+  );
 }
 
 /**

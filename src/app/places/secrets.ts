@@ -4,6 +4,7 @@ import {BkpError, systemCode} from '../../errors/index.ts';
 import {kitTitle} from '../../lib/vault-secrets.ts';
 import {isKeyCode, parseSecret, type Secret} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
+import {ageIdentity} from './age.ts';
 import {runPasswordCommand} from './password-command.ts';
 
 /**
@@ -12,19 +13,22 @@ import {runPasswordCommand} from './password-command.ts';
  * @throws BkpError `SECRET_MISSING` if it is set and cannot be had
  */
 export async function configuredSecret(deps: Deps): Promise<Secret | undefined> {
-  const {vaultPassword, vaultPasswordCommand} = await deps.settings();
+  const {vaultPassword, vaultPasswordCommand, vaultAgeIdentity} = await deps.settings();
   if (vaultPassword !== undefined) return secretIn(vaultPassword, 'the password of the vault');
   if (vaultPasswordCommand !== undefined) {
     return secretIn(await runPasswordCommand(deps, vaultPasswordCommand), 'what the password command prints');
   }
   const credential = credentialFile(deps);
-  return credential === undefined ? undefined : secretIn(readCredential(credential), `the credential ${credential}`);
+  const secret =
+    credential === undefined ? undefined : secretIn(readCredential(credential), `the credential ${credential}`);
+  if (secret !== undefined || vaultAgeIdentity === undefined) return secret;
+  return ageIdentity(deps, vaultAgeIdentity);
 }
 
 /** Whether the settings name a secret; neither runs a command nor reads a credential. */
 export async function isSecretConfigured(deps: Deps): Promise<boolean> {
-  const {vaultPassword, vaultPasswordCommand} = await deps.settings();
-  if (vaultPassword !== undefined || vaultPasswordCommand !== undefined) return true;
+  const {vaultPassword, vaultPasswordCommand, vaultAgeIdentity} = await deps.settings();
+  if ([vaultPassword, vaultPasswordCommand, vaultAgeIdentity].some((one) => one !== undefined)) return true;
   const credential = credentialFile(deps);
   return credential !== undefined && isThere(credential);
 }

@@ -1,10 +1,11 @@
 import {randomBytes} from 'node:crypto';
-import {rmSync, writeFileSync} from 'node:fs';
+import {readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {resolve} from 'node:path';
 import {kitText} from '../../app/keys/kit.ts';
 import {changeOpenedKeys, type OpenedKeys, openKeys} from '../../app/keys/open-keys.ts';
 import {kindOf} from '../../app/keys/slots.ts';
+import {ageRecipients, linesOf} from '../../app/places/age.ts';
 import {BkpError} from '../../errors/index.ts';
 import {beginNewFile, type NewFile} from '../../lib/new-file.ts';
 import type {RowFormat} from '../../ui/index.ts';
@@ -17,12 +18,15 @@ export type AddOptions = {
   kit?: string | true;
   keyFile?: string;
   passwordFile?: string;
+  age?: readonly string[];
   label?: string;
   format: RowFormat;
 };
 
 export async function runKeyAdd(deps: CommandDeps, options: AddOptions): Promise<void> {
   requireOne(options);
+  const {age} = options;
+  if (age !== undefined) return addAge(deps, age, options);
   const opened = await openKeys(deps);
   const {kit, keyFile, passwordFile, format, label = kit === undefined ? hostname() : 'recovery kit'} = options;
   if (kit !== undefined) return addKit(deps, opened, {label, file: kit === true ? undefined : kit, format});
@@ -31,6 +35,29 @@ export async function runKeyAdd(deps: CommandDeps, options: AddOptions): Promise
     return withNewFile(deps, {file: keyFile, text: `${code}\n`}, () => add(deps, opened, {secret, label}, format));
   }
   await add(deps, opened, {secret: await newPassword(deps, passwordFile), label}, format);
+}
+
+/** Recipients, and files of them, are read before a secret is asked for. */
+async function addAge(deps: CommandDeps, given: readonly string[], {label, format}: AddOptions): Promise<void> {
+  const recipients = given.flatMap((one) => (one.startsWith('age1') ? [one] : linesOf(readRecipients(deps, one))));
+  const [first] = recipients;
+  if (first === undefined) {
+    throw new BkpError('USAGE', `${given.join(', ')} contains no recipient`, {next: 'one public key of age per line'});
+  }
+  const secret = await ageRecipients(recipients);
+  const more = recipients.length === 1 ? '' : ` and ${recipients.length - 1} more`;
+  await add(deps, await openKeys(deps), {secret, label: label ?? `${first.slice(0, 12)}…${more}`}, format);
+}
+
+function readRecipients({cwd}: CommandDeps, file: string): string {
+  try {
+    return readFileSync(resolve(cwd, file), 'utf8');
+  } catch (cause) {
+    throw new BkpError('USAGE', `${file} is neither a recipient of age nor a file that can be read`, {
+      cause,
+      next: 'give a public key, which begins with age1, or a file with one per line',
+    });
+  }
 }
 
 async function addKit(
@@ -67,7 +94,8 @@ async function add(deps: CommandDeps, opened: OpenedKeys, slot: NewSlot, format:
   const info = changed.added!;
   // The kit itself may be all that goes into a file or to a printer.
   const stdout = slot.isKit && format === 'pretty' ? deps.stderr : deps.stdout;
-  const sentences = [`added slot ${slotText(info)}, opened by a ${kindOf(info)}`];
+  const isTyped = info.kind === 'password' || info.kind === 'key';
+  const sentences = [`added slot ${slotText(info)}, opened by ${isTyped ? 'a ' : ''}${kindOf(info)}`];
   tell({stdout}, {changed, isRotated: false}, {format, sentences});
 }
 
@@ -108,11 +136,11 @@ function place(path: string, text: string, {file, nowMs}: {file: string; nowMs: 
   }
 }
 
-function requireOne({kit, keyFile, passwordFile}: AddOptions): void {
-  const given = [kit, keyFile, passwordFile].filter((option) => option !== undefined);
+function requireOne({kit, keyFile, passwordFile, age}: AddOptions): void {
+  const given = [kit, keyFile, passwordFile, age].filter((option) => option !== undefined);
   if (given.length <= 1) return;
-  throw new BkpError('USAGE', 'a slot is a kit, a key or a password', {
-    next: 'give one of --kit, --key-file and --password-file',
+  throw new BkpError('USAGE', 'a slot is for a kit, a key, a password or age', {
+    next: 'give one of --kit, --key-file, --password-file and --age',
   });
 }
 

@@ -1,6 +1,8 @@
 import {changeOpenedKeys, openKeys} from '../../app/keys/open-keys.ts';
 import {requireOtherWay, slotNamed} from '../../app/keys/slots.ts';
+import {BkpError} from '../../errors/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
+import type {SlotInfo} from '../../vault/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {slotText, tell} from './changed.ts';
 import {newPassword} from './new-password.ts';
@@ -36,6 +38,7 @@ export async function runKeyPasswd(deps: CommandDeps, {passwordFile, rotate, for
   const opened = await openKeys(deps);
   const {ring: before, slot} = opened.unlocked;
   const old = before.slots.find(({id}) => id === slot.id)!;
+  if (old.kind !== 'password' && old.kind !== 'key') throw notPassword(old);
   const secret = await newPassword(deps, passwordFile);
   const changed = await changeOpenedKeys(deps, opened, {
     add: {secret, label: old.label},
@@ -49,6 +52,11 @@ export async function runKeyPasswd(deps: CommandDeps, {passwordFile, rotate, for
   ];
   tell(deps, {changed, removed: [old], isRotated: rotate}, {format, sentences});
 }
+
+const notPassword = (slot: SlotInfo) =>
+  new BkpError('PRECONDITION', `slot ${slotText(slot)} has no password: ${slot.kind} opened it`, {
+    next: 'add one with bkp vault key add, then give this command with it, or remove the slot',
+  });
 
 export async function runKeyRotate(deps: CommandDeps, {format}: Format): Promise<void> {
   const changed = await changeOpenedKeys(deps, await openKeys(deps), {rotate: both});

@@ -44,17 +44,24 @@ function keyCommand(deps: CommandDeps): Command {
   group
     .command('add')
     .description(
-      'Add a slot: a recovery kit, a key in a new file, or another password, which is asked for unless a file has it.',
+      'Add a slot: a recovery kit, a key in a new file, a recipient of age, or another password, which is asked for ' +
+        'unless a file has it.',
     )
     .option('--kit [file]', 'print a recovery kit, or write it into a new file')
     .option('--key-file <file>', 'write a new key into a new file, for a machine or a service')
     .option('--password-file <file>', 'take the new password from this file')
+    .option('--age <recipient...>', 'for whoever has the identity of an age recipient, age1…, or of one in a file')
     .option('--label <label>', 'whose it is; default: the name of this machine')
     .addOption(format())
     .addHelpText(
       'after',
       helpTail(
-        ['bkp vault key add --kit', 'bkp vault key add --kit kit.txt', 'bkp vault key add --label laptop-anna'],
+        [
+          'bkp vault key add --kit',
+          'bkp vault key add --kit kit.txt',
+          'bkp vault key add --label laptop-anna',
+          'bkp vault key add --age recipients.txt',
+        ],
         statuses,
       ),
     )

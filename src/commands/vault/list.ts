@@ -1,6 +1,7 @@
 import {openKeys} from '../../app/keys/open-keys.ts';
 import {kindOf, shownId} from '../../app/keys/slots.ts';
 import type {RowFormat} from '../../ui/index.ts';
+import {fingerprintOf} from '../../vault/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {printedTable} from '../tables.ts';
 
@@ -15,5 +16,6 @@ export async function runKeyList(deps: CommandDeps, {format}: {format: RowFormat
     one.created,
     one.id === slot.id,
   ]);
-  deps.stdout.write(printedTable({columns, rows}, format, deps.stdout));
+  const tail = format === 'json' ? '' : `ring ${fingerprintOf(ring.keys)}\n`;
+  deps.stdout.write(printedTable({columns, rows}, format, deps.stdout) + tail);
 }

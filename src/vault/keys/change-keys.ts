@@ -29,7 +29,7 @@ type Tools = {store: Store; nowMs: number};
 export async function createKeys({store, nowMs}: Tools, vault: string, {secret, label, isKit}: NewSlot) {
   const root = newRoot();
   const first = {generation: 1, commitment: commitmentOf(root, vault)};
-  const {slot, publicKey} = await makeSlot(vault, secret, newKdf(), first);
+  const {slot, publicKey, own} = await makeSlot(vault, secret, newKdf(), first);
   const keys = {
     names: newRawKey(vault, nowMs).key,
     data: [newRawKey(vault, nowMs)],
@@ -37,7 +37,7 @@ export async function createKeys({store, nowMs}: Tools, vault: string, {secret, 
   };
   const info = slotInfo(slot.id, {secret, label, ...(isKit ? {isKit} : {})}, publicKey, nowMs);
   const {ring, bytes} = sealRing({vault, root, keys, slots: [info]});
-  const opened = await requireUsable(slot, secret, bytes);
+  const opened = await requireUsable(slot, own, bytes);
   await putSlotObject(store, slot.id, encodeSlot(slot));
   // Of two creators one wins. The other uses what it finds, if its secret opens that.
   if ((await putRing(store, 1, bytes)) === 'taken') return unlock(store, secret, {vault});
@@ -87,12 +87,12 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
   if (staying.length + (change.add === undefined ? 0 : 1) === 0) throw lastSlot();
   if (staying.length >= mostSlots && change.add !== undefined) throw tooManySlots();
 
-  let added: {info: SlotInfo; slot: Slot; secret: Secret} | undefined;
+  let added: {info: SlotInfo; slot: Slot; own: Secret} | undefined;
   if (change.add !== undefined) {
     const {secret} = change.add;
     const kdf = (await sharedKdf(store, vault, staying)) ?? newKdf();
-    const {slot, publicKey} = await makeSlot(vault, secret, kdf, {generation, commitment});
-    added = {info: slotInfo(slot.id, change.add, publicKey, nowMs), slot, secret};
+    const {slot, publicKey, own} = await makeSlot(vault, secret, kdf, {generation, commitment});
+    added = {info: slotInfo(slot.id, change.add, publicKey, nowMs), slot, own};
   }
   const {names, data, meta} = before.keys;
   const now = new Date(nowMs).toISOString();
@@ -107,7 +107,7 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
   ];
   const {ring, bytes} = sealRing({vault, root: newRoot(), before, keys, slots, reencrypting});
   if (added !== undefined) {
-    await requireUsable(added.slot, added.secret, bytes);
+    await requireUsable(added.slot, added.own, bytes);
     await putSlotObject(store, added.slot.id, encodeSlot(added.slot));
   }
   const put = await putRing(store, ring.keys.generation, bytes);

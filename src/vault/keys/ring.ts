@@ -30,7 +30,7 @@ type RingJson = v.InferOutput<typeof ringSchema>;
 /** A slot as a ring's body lists it. */
 const slotInfoSchema = v.object({
   id: v.string(),
-  kind: v.picklist(['password', 'key']),
+  kind: v.string(),
   label: v.string(),
   /** ISO time. */
   created: v.string(),

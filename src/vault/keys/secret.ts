@@ -4,9 +4,30 @@ import {BkpError} from '../../errors/index.ts';
 
 /**
  * What opens a slot: a password that a person chose, or a key that bkp generated, which needs no slow derivation. Both
- * may be in any place that takes a secret: a key says by its form what it is.
+ * may be in any place that takes a secret: a key says by its form what it is. A keeper opens a slot whose key it keeps.
  */
-export type Secret = {kind: 'password'; text: string} | {kind: 'key'; bytes: Uint8Array};
+export type Secret = Typed | KeyKeeper;
+
+type Typed = {kind: 'password'; text: string} | Key;
+type Key = {kind: 'key'; bytes: Uint8Array};
+
+/** What a keeper made of a slot's key, and what it needs to give it back, as members of the slot. */
+export type Wrapped = Record<string, string>;
+
+/** The slot that a wrapped key belongs to. Both are hex digits. */
+export type SlotName = {vault: string; id: string};
+
+/**
+ * A program or service that encrypts the key of a slot. The slot holds what came out, so the key is stored nowhere
+ * else, and whoever has it without the keeper can open the slot with it as with any key.
+ */
+export type KeyKeeper = {
+  kind: 'age' | 'kms';
+  /** @param code a key as text, `BKP-KEY1-…` */
+  wrap(code: string, slot: SlotName): Promise<Wrapped>;
+  /** @returns undefined if the keeper cannot open this one, but may open another */
+  unwrap(wrapped: Wrapped, slot: SlotName): Promise<string | undefined>;
+};
 
 /** How a password becomes a key. RFC 9106. */
 export type Kdf = {name: 'argon2id'; memoryKiB: number; passes: number; parallelism: number; salt: string};
@@ -37,7 +58,7 @@ const groupLength = 4;
 const codeLength = 36;
 
 /** Reads a secret as it is in a file, in a variable, or on paper. */
-export function parseSecret(text: string): Secret {
+export function parseSecret(text: string): Typed {
   const bytes = isKeyCode(text) ? readKeyCode(text.trim()) : undefined;
   return bytes === undefined ? {kind: 'password', text: text.normalize('NFC')} : {kind: 'key', bytes};
 }
@@ -46,7 +67,7 @@ export function parseSecret(text: string): Secret {
 export const isKeyCode = (text: string): boolean => text.trim().toUpperCase().startsWith(keyMark);
 
 /** A key, and the text that a person keeps: `BKP-KEY1-` and nine groups of four letters and digits. */
-export function newKey(): {secret: Secret; code: string} {
+export function newKey(): {secret: Key; code: string} {
   const bytes = randomBytes(keySizeBytes);
   return {secret: {kind: 'key', bytes}, code: keyCode(bytes)};
 }
@@ -108,7 +129,7 @@ function fromBase32(text: string): Uint8Array {
 }
 
 /** The bytes that a slot's key is derived from. */
-export async function strengthened(secret: Secret, kdf: Kdf | undefined): Promise<Uint8Array> {
+export async function strengthened(secret: Typed, kdf: Kdf | undefined): Promise<Uint8Array> {
   if (secret.kind === 'key' || kdf === undefined) {
     return secret.kind === 'key' ? secret.bytes : Buffer.from(secret.text);
   }

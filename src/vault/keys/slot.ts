@@ -6,7 +6,16 @@ import {publicKeyOf, sizes} from '../crypto/x-wing.ts';
 import {damaged} from '../format/damage.ts';
 import {keysPrefix} from '../format/key.ts';
 import {checkedJson, openPart, sealPart, withChecksum} from './sealed-json.ts';
-import {isUsable, type Kdf, type Secret, strengthened} from './secret.ts';
+import {
+  isKeyCode,
+  isUsable,
+  type Kdf,
+  newKey,
+  parseSecret,
+  type Secret,
+  type SlotName,
+  strengthened,
+} from './secret.ts';
 
 /** A slot: what one secret opens. It gives the seed of a key pair, and rings are sealed for the public half. */
 const slotSchema = v.object({
@@ -14,7 +23,8 @@ const slotSchema = v.object({
   version: v.literal(1),
   vault: v.string(),
   id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
-  kind: v.picklist(['password', 'key']),
+  /** Another one than this bkp knows is a slot that it cannot open. */
+  kind: v.string(),
   kdf: v.exactOptional(
     v.object({
       name: v.literal('argon2id'),
@@ -24,6 +34,8 @@ const slotSchema = v.object({
       salt: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
     }),
   ),
+  /** Of a slot whose key is kept by something else. */
+  wrapped: v.exactOptional(v.record(v.string(), v.string())),
   commitment: v.string(),
   sealed: v.string(),
 });
@@ -57,32 +69,42 @@ export const slotsPrefix = `${keysPrefix}slots/`;
 
 const what = 'slot body';
 
-const boundOf = ({vault, id, kind, kdf, commitment}: Omit<Slot, 'sealed' | 'format' | 'version'>) =>
-  JSON.stringify({vault, id, kind, kdf: kdf ?? null, commitment});
+const boundOf = ({vault, id, kind, kdf, wrapped, commitment}: Omit<Slot, 'sealed' | 'format' | 'version'>) =>
+  JSON.stringify({vault, id, kind, kdf: kdf ?? null, ...(wrapped === undefined ? {} : {wrapped}), commitment});
 
 /**
  * @param after the ring that exists now, or the one to come if it is the first
  * @param kdf required for a password
+ * @returns `own`: what the slot's key was derived from
  */
 export async function makeSlot(
   vault: string,
   secret: Secret,
   kdf: Kdf | undefined,
   after: {generation: number; commitment: string},
-): Promise<{slot: Slot; publicKey: Buffer}> {
+): Promise<{slot: Slot; publicKey: Buffer; own: Secret}> {
   const id = randomBytes(16).toString('hex');
-  const slotKey = derived(await strengthened(secret, kdf), vault, `slot ${id}`);
+  const {own, wrapped} = await ownSecret(secret, {vault, id});
+  const slotKey = derived(await strengthened(own, kdf), vault, `slot ${id}`);
   const seed = randomBytes(sizes.seed);
   const common = {
     vault,
     id,
     kind: secret.kind,
     ...(secret.kind === 'password' && kdf !== undefined ? {kdf} : {}),
+    ...(wrapped === undefined ? {} : {wrapped}),
     commitment: commitmentOf(slotKey, vault),
   };
   const body = JSON.stringify({seed: seed.toString('hex'), generation: after.generation, root: after.commitment});
   const sealed = sealPart(slotKey, what, vault, Buffer.from(body), boundOf(common));
-  return {slot: {format: 'bkp slot', version: 1, ...common, sealed}, publicKey: publicKeyOf(seed)};
+  return {slot: {format: 'bkp slot', version: 1, ...common, sealed}, publicKey: publicKeyOf(seed), own};
+}
+
+/** A keeper's slot has a key of its own. */
+async function ownSecret(secret: Secret, slot: SlotName) {
+  if (secret.kind === 'password' || secret.kind === 'key') return {own: secret};
+  const {secret: own, code} = newKey();
+  return {own, wrapped: await secret.wrap(code, slot)};
 }
 
 export const encodeSlot = (slot: Slot): Buffer => withChecksum(slot);
@@ -110,20 +132,40 @@ export class SlotOpener {
    * @throws BkpError `OBJECT_DAMAGED` if it is, and the slot does not open
    */
   async open(slot: Slot): Promise<OpenedSlot | undefined> {
-    const {vault, id, kind, kdf, commitment, sealed} = slot;
-    if (kind !== this.#secret.kind || (kind === 'password' && kdf === undefined)) return undefined;
-    const slotKey = derived(await this.#strengthened(kdf), vault, `slot ${id}`);
-    if (!areSame(commitmentOf(slotKey, vault), commitment)) return undefined;
+    const {vault, id, commitment, sealed} = slot;
     const key = slotsPrefix + id;
+    const strong = await this.#strong(slot);
+    if (strong === undefined) return undefined;
+    const slotKey = derived(strong, vault, `slot ${id}`);
+    if (!areSame(commitmentOf(slotKey, vault), commitment)) {
+      if (slot.wrapped !== undefined && this.#secret.kind === slot.kind) throw damaged(key, 'it holds another key');
+      return undefined;
+    }
     const body = openPart(slotKey, what, vault, sealed, boundOf(slot));
     if (body === undefined) throw damaged(key, 'it does not open: it was changed');
     const read = parsedJson(bodySchema, body.toString(), (why) => damaged(key, why));
     return {id, ...read};
   }
 
-  #strengthened(kdf: Kdf | undefined): Promise<Uint8Array> {
-    const parameters = JSON.stringify(kdf ?? null);
-    const known = this.#derived.get(parameters) ?? strengthened(this.#secret, kdf);
+  /** @returns undefined if the secret cannot be that of the slot */
+  async #strong({vault, id, kind, kdf, wrapped}: Slot): Promise<Uint8Array | undefined> {
+    const secret = this.#secret;
+    if (secret.kind === 'password') {
+      return kind === 'password' && kdf !== undefined ? this.#strengthened(secret, kdf) : undefined;
+    }
+    // A keeper's slot has a key as well, which the keeper's own tools can print.
+    if (secret.kind === 'key') return kind === 'key' || wrapped !== undefined ? secret.bytes : undefined;
+    if (kind !== secret.kind || wrapped === undefined) return undefined;
+    const code = await secret.unwrap(wrapped, {vault, id});
+    if (code === undefined) return undefined;
+    const own = isKeyCode(code) ? parseSecret(code) : undefined;
+    if (own?.kind !== 'key') throw damaged(slotsPrefix + id, `what ${kind} opens is not a key`);
+    return own.bytes;
+  }
+
+  #strengthened(secret: Secret & {kind: 'password'}, kdf: Kdf): Promise<Uint8Array> {
+    const parameters = JSON.stringify(kdf);
+    const known = this.#derived.get(parameters) ?? strengthened(secret, kdf);
     this.#derived.set(parameters, known);
     return known;
   }

@@ -118,7 +118,7 @@ export function secretMissing(store: Store, {isNew = false} = {}): BkpError {
     ? `a vault in ${store.description} would be encrypted, and no password is set`
     : `the vault in ${store.description} is encrypted, and no password is set`;
   return new BkpError('SECRET_MISSING', what, {
-    next: 'set BKP_PASSWORD_COMMAND or BKP_PASSWORD_FILE; on a terminal bkp asks for it',
+    next: 'set BKP_PASSWORD_COMMAND, BKP_PASSWORD_FILE or BKP_AGE_IDENTITY_FILE; on a terminal bkp asks',
   });
 }
 
@@ -132,6 +132,11 @@ export async function isWithoutKeys(store: Store): Promise<boolean> {
 }
 
 function wrongSecret(store: Store, {kind}: Secret): BkpError {
+  if (kind === 'age') {
+    return new BkpError('SECRET_WRONG', `this age identity opens no slot of the vault in ${store.description}`, {
+      next: 'use another identity, a password or a kit; bkp vault key add --age RECIPIENT adds a slot for this one',
+    });
+  }
   return new BkpError('SECRET_WRONG', `this ${kind} opens no slot of the vault in ${store.description}`, {
     next: 'try another password, or the key of the recovery kit; nothing was changed',
   });

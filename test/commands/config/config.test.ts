@@ -109,6 +109,7 @@ notify.on_success               off
 notify.heartbeat                off
 vault.password                  -
 vault.password.command          -
+vault.age.identity              -
 vault.cluster.encryption        auto
 vault.s3.encryption             auto
 `);
@@ -154,6 +155,7 @@ vault.s3.encryption             auto
     {key: 'notify.heartbeat', value: 'off', origin: 'default'},
     {key: 'vault.password', value: null, origin: 'not set'},
     {key: 'vault.password.command', value: null, origin: 'not set'},
+    {key: 'vault.age.identity', value: null, origin: 'not set'},
     {key: 'vault.cluster.encryption', value: 'auto', origin: 'default'},
     {key: 'vault.s3.encryption', value: 'auto', origin: 'default'},
   ]);
