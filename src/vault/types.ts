@@ -299,7 +299,7 @@ export interface VaultWriter {
 
 /** The result of a collector. */
 export type Collected = {
-  /** Store bytes that became free. */
+  /** Bytes of packs that became free: less what was written again, and without the indexes, which become smaller. */
   freedBytes: number;
   /** Objects that it had to leave, those passed to `remove` included; absent if there are none. */
   retained?: Retained;
@@ -316,7 +316,7 @@ export type CollectPlan = {
   sparsePacks: readonly PackId[];
   /** Small packs, if there are many: what is needed of them moves to a few larger ones; none with object lock. */
   smallPacks: readonly PackId[];
-  /** Store bytes that would become free, unless an object lock protects some of them. */
+  /** Bytes of packs that would become free, unless an object lock protects some; exact if none is written again. */
   freedBytes: number;
 };
 

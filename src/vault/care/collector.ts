@@ -144,12 +144,12 @@ export class Collector implements VaultCollector {
     };
     const {closure} = marked;
     const rewritten = await rewritePacks(this.#deps, toRewrite, closure, {signal, onPack: () => step(1)});
-    const removed = new Set([...plan.deadPacks, ...rewritten.packs]);
+    const removed = new Set([...plan.deadPacks, ...rewritten]);
     this.#assertKept(closure, removed);
     // The new indexes do not list packs that are missing already, either.
     const unlisted = new Set([...removed, ...index.absentPacks()]);
     const obsolete = obsoleteIndexes(index, unlisted);
-    const addedBytes = rewritten.storedBytes + (await replaceIndexes(this.#deps, obsolete, unlisted));
+    await replaceIndexes(this.#deps, obsolete, unlisted);
     await lease.confirm();
     if ((await this.#manifestKeys()).join('\n') !== marked.manifests) throw backupsChanged();
     signal?.throwIfAborted();
@@ -173,7 +173,9 @@ export class Collector implements VaultCollector {
     await index.clearDamage([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
     const ledger = await StoredLedger.read(this.#deps);
     await ledger.removeOutdated((pack) => left.has(pack));
-    let freedBytes = -addedBytes;
+    // The new indexes are smaller than the obsolete ones, and a plan cannot know by how much: neither is counted.
+    let freedBytes = 0;
+    for (const [pack, {lengthBytes}] of left) if (!marked.lengths.has(pack)) freedBytes -= lengthBytes;
     for (const pack of removed) if (!left.has(pack)) freedBytes += marked.lengths.get(pack) ?? 0;
     const retained = this.#retainedObjects();
     return {freedBytes: Math.max(0, freedBytes), ...(retained === undefined ? {} : {retained})};

@@ -20,18 +20,17 @@ export function obsoleteIndexes(index: ChunkIndex, removed: ReadonlySet<PackId>)
   return [...obsolete];
 }
 
-/** Writes new indexes for the remaining packs of the obsolete ones. @returns bytes written */
+/** Writes new indexes for the remaining packs of the obsolete ones. */
 export async function replaceIndexes(
   {store, index, randomId}: {store: Store; index: ChunkIndex; randomId: () => string},
   obsolete: readonly IndexId[],
   removed: ReadonlySet<PackId>,
-): Promise<number> {
+): Promise<void> {
   const remaining = new Set(obsolete.flatMap((id) => index.packsOfIndex(id)).filter((pack) => !removed.has(pack)));
-  let sizeBytes = 0;
   let batch: PackListing[] = [];
   let entries = 0;
   const write = async () => {
-    if (batch.length > 0) sizeBytes += (await writeIndex(store, batch, randomId())).sizeBytes;
+    if (batch.length > 0) await writeIndex(store, batch, randomId());
     batch = [];
     entries = 0;
   };
@@ -44,5 +43,4 @@ export async function replaceIndexes(
     await yieldToEventLoop();
   }
   await write();
-  return sizeBytes;
 }

@@ -31,12 +31,8 @@ export async function rewritePacks(
   toRewrite: readonly PackId[],
   closure: Closure,
   {signal, onPack}: {signal: AbortSignal | undefined; onPack: () => void},
-): Promise<{packs: readonly PackId[]; storedBytes: number}> {
-  let storedBytes = 0;
-  const onStored = (bytes: number) => {
-    storedBytes += bytes;
-  };
-  const writer = new PackWriter({store, index, uploadsAtOnce: 1, randomId, onStored});
+): Promise<readonly PackId[]> {
+  const writer = new PackWriter({store, index, uploadsAtOnce: 1, randomId, onStored: () => {}});
   const recovery = new Recovery(index);
   const packs: PackId[] = [];
   for (const pack of toRewrite) {
@@ -62,5 +58,5 @@ export async function rewritePacks(
     onPack();
   }
   await writer.flush();
-  return {packs, storedBytes};
+  return packs;
 }
