@@ -1,5 +1,5 @@
 import {execFile} from 'node:child_process';
-import {cpSync, mkdtempSync, rmSync} from 'node:fs';
+import {chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {build} from 'rolldown';
@@ -20,6 +20,8 @@ export type CrashPlace = {
   bench: Bench;
   /** Another store, as `COPY … TO` names it; absent: COPY is not tested, because it takes long. */
   copy?: {to: string; bench: Bench};
+  /** Another store, as `HEAL=…` names it; absent: neither heal nor merges are tested, because they take long. */
+  healFrom?: string;
   storedKeys: () => Promise<string[]>;
   /** Saves the contents of the store, which are put back before each crash. */
   keepStore: () => Promise<() => Promise<void>>;
@@ -37,6 +39,9 @@ const schema = `
 
 const createIn = (storage: CrashPlace['storage']) =>
   `CREATE BACKUP COLLECTION c (TABLE notes, TABLE tags) WITH (STORAGE='${storage}', INCREMENTAL_BACKUP_ENABLED='true')`;
+
+/** Of so many a backup merges them. */
+const smallPacks = 64;
 
 /** Long enough for about thirty kills on two busy cores. */
 const timeoutMs = 600_000;
@@ -78,17 +83,22 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
     }
   }
 
-  /** Kills the worker at each call; `check` asserts what must hold after each kill. */
+  /**
+   * Kills the worker at each call, or at about so many of them, the last ones included; `check` asserts what must hold
+   * after each kill.
+   */
   async function killAtEachCall(
     place: CrashPlace,
     statement: string,
     check: (at: number) => Promise<void>,
+    about = Number.POSITIVE_INFINITY,
   ): Promise<void> {
     const putBackDesk = keepDesk(place.desk);
     const putBackStore = await place.keepStore();
     const calls = (await runCrashing(place, statement, 0))!;
     expect(calls).toBeGreaterThan(3);
-    for (let at = 1; at <= calls; at++) {
+    const step = Math.max(1, Math.floor(calls / about));
+    for (let at = 1 + ((calls - 1) % step); at <= calls; at += step) {
       putBackDesk();
       await putBackStore();
       // Timers renew leases too, so that the number of calls varies between runs.
@@ -186,6 +196,83 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
   );
 
   test(
+    'a heal that is killed loses nothing that is left, and the next one ends it',
+    async ({skip}) => {
+      const place = await openPlace(schema);
+      const {desk, bench, healFrom} = place;
+      if (healFrom === undefined) return skip('tried in directories, because it takes long');
+      await desk.sql(createIn(place.storage));
+      await bench.backup('c', 'full');
+      const old = rows(desk);
+      desk.exec("UPDATE notes SET text = 'changed', bytes = randomblob(4000) WHERE id % 3 = 0");
+      await bench.backup('c', 'incremental');
+      const wanted = rows(desk);
+      await desk.sqlWait(`COPY BACKUP COLLECTION c TO '${healFrom}'`);
+      for (const key of (await place.storedKeys()).filter((stored) => stored.startsWith('packs/'))) {
+        flipByte(join(desk.cluster, key), 5000);
+      }
+      await expect(bench.verify('c')).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
+      const statement = `VERIFY c WITH (HEAL='${healFrom}')`;
+      const [first] = await bench.backups('c');
+      await killAtEachCall(
+        place,
+        statement,
+        async () => {
+          await desk.sqlWait(statement);
+          await expectWhole(place, wanted);
+          desk.remove('restored.db');
+          await bench.restore('c', join(desk.folder, 'restored.db'), first);
+          expect(rows(desk, join(desk.folder, 'restored.db'))).toEqual(old);
+        },
+        8,
+      );
+    },
+    timeoutMs,
+  );
+
+  test(
+    'an increment that merges deltas and small packs loses nothing when it is killed, and the next one merges them',
+    async ({skip}) => {
+      const place = await openPlace(schema);
+      const {desk, bench, healFrom} = place;
+      if (healFrom === undefined) return skip('tried in directories, because it takes long');
+      await desk.sql(createIn(place.storage));
+      await bench.backup('c', 'full');
+      const images = new Map<string, unknown[]>();
+      const packs = async () => (await place.storedKeys()).filter((key) => key.startsWith('packs/')).length;
+      // The pack of the full backup is a large one. The next increment merges the others.
+      const large = await packs();
+      for (let n = 1; (await packs()) < large + smallPacks - 1; n++) {
+        desk.exec(`UPDATE notes SET text = 'change ${n}', bytes = randomblob(40) WHERE id = ${n}`);
+        images.set(await bench.backup('c', 'incremental'), rows(desk));
+      }
+      desk.exec("UPDATE notes SET text = 'the last' WHERE id % 50 = 0");
+      const [before, after] = [[...images.values()].at(-1)!, rows(desk)];
+      const sample = [...images].filter((_, at) => at % 30 === 0);
+      const has = (await bench.backups('c')).length;
+      await killAtEachCall(
+        place,
+        'BACKUP c INCREMENTAL',
+        async () => {
+          const isDone = (await bench.backups('c')).length > has;
+          await expectWhole(place, isDone ? after : before);
+          // A merge does not wait long for others, so that a busy machine may leave it to a later backup.
+          for (let n = 0; n === 0 || (n < 5 && (await packs()) > 10); n++) await desk.sqlWait('BACKUP c INCREMENTAL');
+          expect(await packs()).toBeLessThan(10);
+          await expectWhole(place, after);
+          for (const [backup, image] of sample) {
+            desk.remove('restored.db');
+            await bench.restore('c', join(desk.folder, 'restored.db'), backup);
+            expect(rows(desk, join(desk.folder, 'restored.db')), backup).toEqual(image);
+          }
+        },
+        8,
+      );
+    },
+    timeoutMs,
+  );
+
+  test(
     'a copy killed at every store call leaves no half backup, and the next one ends it',
     async ({skip}) => {
       const place = await openPlace(schema);
@@ -215,6 +302,7 @@ export async function clusterPlace(desk: Desk): Promise<CrashPlace> {
     storage: 'cluster',
     env: {},
     bench: inProcess(desk),
+    healFrom: `fs::root=${join(desk.folder, 'other')}`,
     storedKeys: async () => desk.storedKeys(),
     // Its directory is restored with the desk.
     keepStore: async () => async () => {},
@@ -233,6 +321,13 @@ function keepDesk(desk: Desk): () => void {
     desk.remove(...parts);
     copy(kept, desk.folder);
   };
+}
+
+function flipByte(file: string, at: number): void {
+  const bytes = readFileSync(file);
+  bytes[at % bytes.length]! ^= 1;
+  chmodSync(file, 0o600);
+  writeFileSync(file, bytes);
 }
 
 const rows = (desk: Desk, file?: string) => [
