@@ -192,7 +192,7 @@ function faultsOfAddresses(text: string): string[] {
 const withAllBelow = (command: Command): Command[] => [command, ...command.commands.flatMap(withAllBelow)];
 
 /** Options that programs other than bkp have. */
-const foreignOptions = new Set(['--user', '--repair', '--help']);
+const foreignOptions = new Set(['--bucket', '--endpoint-url', '--user', '--repair', '--help']);
 
 test('every command in a text exists, with its options, arguments and settings', () => {
   const faults: string[] = [];

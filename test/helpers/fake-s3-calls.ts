@@ -51,6 +51,7 @@ export function nameOf(method: string, key: string, query: URLSearchParams): str
     case 'GET':
       if (key === '') {
         if (has('object-lock')) return 'GetObjectLockConfiguration';
+        if (has('lifecycle')) return 'GetBucketLifecycleConfiguration';
         return has('versioning') ? 'GetBucketVersioning' : 'ListObjectsV2';
       }
       return has('retention') ? 'GetObjectRetention' : 'GetObject';
@@ -93,6 +94,8 @@ export function carryOut(request: FakeRequest, place: Place): Reply {
     case 'GetObjectLockConfiguration':
       if (!place.objectLock) throw new Refusal(404, 'ObjectLockConfigurationNotFoundError');
       return xml('ObjectLockConfiguration', '<ObjectLockEnabled>Enabled</ObjectLockEnabled>');
+    case 'GetBucketLifecycleConfiguration':
+      throw new Refusal(404, 'NoSuchLifecycleConfiguration');
     case 'PutObjectRetention':
       return putRetention(request, place);
     default:

@@ -1,7 +1,8 @@
 import {BkpError} from '../../errors/index.ts';
 import {type ProbePoint, probeKey} from '../probe-point.ts';
 import type {Store} from '../store.ts';
-import {by, ExpectedFailure, S3Connection} from './connection/connection.ts';
+import {bucketSettings} from './bucket-settings.ts';
+import {by, S3Connection} from './connection/connection.ts';
 import {rightNeeded} from './connection/errors.ts';
 import {features} from './connection/features.ts';
 import type {S3StoreOptions} from './options.ts';
@@ -17,7 +18,7 @@ const probePatienceMs = 10_000;
 
 /**
  * Checks a bucket as a store: that it responds and accepts the key, writes, lists and reads what was just written,
- * honours conditional writes, removes objects, keeps versions, locks objects, and has the same clock.
+ * honours conditional writes, removes objects, has the same clock, and what its settings do to objects.
  *
  * A missing feature that bkp can do without is reported, and is not a fault. Skips checks that an earlier failure
  * makes meaningless. Leaves no object behind if it may remove objects.
@@ -51,7 +52,7 @@ export async function probeS3(options: S3StoreOptions): Promise<readonly ProbePo
     );
   }
   points.push(...lacking(store));
-  points.push(await versioning(connection), await objectLock(connection, options.lockDays));
+  points.push(...(await bucketSettings(connection, options)));
   return points;
 }
 
@@ -143,77 +144,6 @@ async function removal(store: Store): Promise<ProbePoint> {
         'this key may not remove objects, so backups are append-only; ' +
         `cleanup needs a key with ${rightNeeded('DeleteObjects')}`,
     };
-  }
-}
-
-async function versioning(connection: S3Connection): Promise<ProbePoint> {
-  const what = 'versioning';
-  const call = 'GetBucketVersioning';
-  const reply = await ask(connection, call, (attempt) =>
-    connection.client.send(new connection.sdk.GetBucketVersioningCommand({Bucket: connection.bucket}), by(attempt)),
-  );
-  if (typeof reply === 'string') return {what, ok: true, detail: reply};
-  switch (reply.Status) {
-    case 'Enabled':
-      return {
-        what,
-        ok: true,
-        detail: 'on: removed objects take up space until a lifecycle rule expires noncurrent versions',
-      };
-    case 'Suspended':
-      return {what, ok: true, detail: 'suspended: older versions may still take up space'};
-    default:
-      return {what, ok: true, detail: 'off: removed objects are deleted for good'};
-  }
-}
-
-async function objectLock(connection: S3Connection, lockDays: number | undefined): Promise<ProbePoint> {
-  const what = 'object lock';
-  const call = 'GetObjectLockConfiguration';
-  const reply = await ask(connection, call, (attempt) =>
-    connection.client.send(
-      new connection.sdk.GetObjectLockConfigurationCommand({Bucket: connection.bucket}),
-      by(attempt),
-    ),
-  );
-  const lock = typeof reply === 'string' ? undefined : reply.ObjectLockConfiguration;
-  if (lock?.ObjectLockEnabled === 'Enabled') {
-    const rule = lock.Rule?.DefaultRetention;
-    if (rule === undefined) return {what, ok: true, detail: 'on: backup.object.store.lock=30d can be used'};
-    const time = rule.Days === undefined ? `${rule.Years} years` : `${rule.Days} days`;
-    return {what, ok: true, detail: `on, and every object is kept ${time} by default (${rule.Mode})`};
-  }
-  const detail = typeof reply === 'string' ? reply : 'off';
-  if (lockDays === undefined) return {what, ok: true, detail};
-  return {
-    what,
-    ok: false,
-    detail: `backup.object.store.lock is set; ${detail}`,
-    next: 'create a bucket with object lock, or unset backup.object.store.lock',
-  };
-}
-
-/** @returns the reply, or in words why there is none; neither is a fault */
-async function ask<T>(
-  connection: S3Connection,
-  call: string,
-  once: (attempt: Parameters<typeof by>[0]) => Promise<T>,
-): Promise<T | string> {
-  try {
-    return await connection.call({call, doing: 'be asked'}, once, [
-      'not found',
-      'denied',
-      'refused',
-      'retained',
-      'no lock',
-      'server',
-      'not supported',
-    ]);
-  } catch (error) {
-    if (error instanceof BkpError) return error.message;
-    if (!(error instanceof ExpectedFailure)) throw error;
-    if (error.failure.kind === 'denied') return `unknown: this key has no ${rightNeeded(call)}`;
-    return error.failure.status === 404 ? 'off' : 'not supported by this server';
   }
 }
 

@@ -29,6 +29,7 @@ test('a good bucket passes every check, and no object is left behind', async () 
     'remove',
     'versioning',
     'object lock',
+    'lifecycle',
   ]);
   expect(points.filter(({ok}) => !ok)).toEqual([]);
   expect(server.objects.keys()).toEqual([]);
@@ -50,13 +51,19 @@ test('a key that may not remove is append-only, and repeated probes leave only o
 
 test('missing permissions to write and to read settings are named', async () => {
   const server = await fakeServer({
-    denied: new Set(['PutObject', 'GetBucketVersioning', 'GetObjectLockConfiguration']),
+    denied: new Set([
+      'PutObject',
+      'GetBucketVersioning',
+      'GetObjectLockConfiguration',
+      'GetBucketLifecycleConfiguration',
+    ]),
   });
   const {point, points} = await probe(server);
   expect(point('write')).toMatchObject({ok: false, next: expect.stringContaining('s3:PutObject')});
-  expect(points.map(({what}) => what)).toEqual(['server', 'clock', 'write', 'versioning', 'object lock']);
+  expect(points.map(({what}) => what)).toEqual(['server', 'clock', 'write', 'versioning', 'object lock', 'lifecycle']);
   expect(point('versioning')).toMatchObject({ok: true, detail: expect.stringContaining('s3:GetBucketVersioning')});
   expect(point('object lock')).toMatchObject({ok: true, detail: expect.stringContaining('s3:GetBucketObjectLock')});
+  expect(point('lifecycle')).toMatchObject({ok: true, detail: expect.stringContaining('s3:GetLifecycle')});
 });
 
 test('object lock and versioning are reported', async () => {

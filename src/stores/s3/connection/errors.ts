@@ -23,6 +23,7 @@ const rightFor: Record<string, string> = {
   HeadObject: 's3:GetObject',
   DeleteObjects: 's3:DeleteObject',
   GetObjectLockConfiguration: 's3:GetBucketObjectLockConfiguration',
+  GetBucketLifecycleConfiguration: 's3:GetLifecycleConfiguration',
 };
 
 export const rightNeeded = (call: string) => rightFor[call] ?? `s3:${call}`;
