@@ -81,7 +81,7 @@ export type VaultEncryption = {
   /** Called before anything of a new vault is written. @throws BkpError `SECRET_MISSING` if `create` would */
   prepare?(store: Store): Promise<void>;
   /** Makes the keys of a new vault. Throws as `unlock`, and the errors of the store. */
-  create(store: Store, vault: string): Promise<VaultKeys>;
+  create(store: Store, vault: string, options: {conditionalWrites: boolean}): Promise<VaultKeys>;
   /** Called for a vault without encryption, which it may refuse by throwing. */
   allowPlain?(vault: string): void;
 };
@@ -175,14 +175,19 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
 }
 
 /** @returns undefined for a vault without encryption */
-async function keysOf({id, encryption}: Header, options: VaultOptions): Promise<VaultKeys | undefined> {
+async function keysOf(
+  {id, encryption, conditionalWrites}: Header,
+  options: VaultOptions,
+): Promise<VaultKeys | undefined> {
   if (encryption === 'none') {
     options.encryption?.allowPlain?.(id);
     return undefined;
   }
   if (options.encryption === undefined) throw secretMissing(options.store);
   // The process that made the header ended before it made the keys.
-  if (options.create && (await isWithoutKeys(options.store))) return options.encryption.create(options.store, id);
+  if (options.create && (await isWithoutKeys(options.store))) {
+    return options.encryption.create(options.store, id, {conditionalWrites});
+  }
   return options.encryption.unlock(options.store, id);
 }
 

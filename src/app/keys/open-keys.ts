@@ -3,12 +3,18 @@ import {BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {changeKeys, type KeyChange, type KeysChanged, readHeader, type Unlocked} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
-import {rememberKeys, unlockAt} from '../places/encryption.ts';
+import {rememberKeys, settleIn, unlockAt} from '../places/encryption.ts';
 import {placesOf} from '../places/places.ts';
 import {openStoreAt, type Workplace} from '../places/workplace.ts';
 
 /** The keys of an encrypted vault, opened with a secret of this process. */
-export type OpenedKeys = {place: Workplace; store: Store; vault: string; unlocked: Unlocked};
+export type OpenedKeys = {
+  place: Workplace;
+  store: Store;
+  vault: string;
+  conditionalWrites: boolean;
+  unlocked: Unlocked;
+};
 
 /**
  * The only store of the profile, or the chosen one.
@@ -42,8 +48,8 @@ export async function openKeys(deps: Deps): Promise<OpenedKeys> {
       next: `copy its backups into a new store that is encrypted: bkp sql "COPY BACKUP COLLECTION … TO '…'"`,
     });
   }
-  const vault = header.id;
-  return {place, store, vault, unlocked: await unlockAt(deps, place, {store, vault})};
+  const {id: vault, conditionalWrites} = header;
+  return {place, store, vault, conditionalWrites, unlocked: await unlockAt(deps, place, {store, vault})};
 }
 
 /**
@@ -52,7 +58,8 @@ export async function openKeys(deps: Deps): Promise<OpenedKeys> {
  */
 export async function changeOpenedKeys(deps: Deps, opened: OpenedKeys, change: KeyChange): Promise<KeysChanged> {
   const {place, store, vault, unlocked} = opened;
-  const changed = await changeKeys({store, nowMs: deps.nowMicros() / 1000}, unlocked, change);
+  const tools = {store, nowMs: deps.nowMicros() / 1000, settle: settleIn(store, opened)};
+  const changed = await changeKeys(tools, unlocked, change);
   rememberKeys(deps, place, {vault, slot: unlocked.slot, keys: changed.ring.keys});
   if (!changed.isComplete) {
     deps.warn('the change is made; bkp doctor --repair writes what is missing, and the next change removes old slots');

@@ -1,7 +1,7 @@
 import {BkpError} from '../../errors/index.ts';
-import {changeKeys, openWithSlot} from '../../vault/index.ts';
+import {changeKeys, openWithSlot, readHeader} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
-import {rememberKeys} from '../places/encryption.ts';
+import {rememberKeys, settleIn} from '../places/encryption.ts';
 import {openStoreAt, type Workplace} from '../places/workplace.ts';
 
 /**
@@ -21,7 +21,9 @@ export async function retireOldKeys(
   if (unlocked.ring.keys.generation !== generation) return false;
   try {
     const change = {reencryption: 'done'} as const;
-    const {ring} = await changeKeys({store, nowMs: deps.nowMicros() / 1000}, unlocked, change);
+    const header = await readHeader(store);
+    const settle = header && settleIn(store, header);
+    const {ring} = await changeKeys({store, nowMs: deps.nowMicros() / 1000, settle}, unlocked, change);
     rememberKeys(deps, place, {vault, slot, keys: ring.keys});
     return true;
   } catch (error) {

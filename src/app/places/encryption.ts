@@ -2,6 +2,7 @@ import {hostname} from 'node:os';
 import type {Storage} from '../../collections/index.ts';
 import {describeStore, type StoreAddress} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {systemClock} from '../../lib/clock.ts';
 import type {Store} from '../../stores/index.ts';
 import {
   createKeys,
@@ -104,12 +105,16 @@ export async function encryptionAt(
     isWanted: encrypt ?? isWanted,
     unlock: open,
     prepare: async (store) => void (await newSecret(store)),
-    create: async (store, vault) => {
+    create: async (store, vault, header) => {
       const secret = await newSecret(store);
-      const {ring, slot} = await createKeys({store, nowMs: deps.nowMicros() / 1000}, vault, {
-        secret,
-        label: hostname(),
-      });
+      const {ring, slot} = await createKeys(
+        {store, nowMs: deps.nowMicros() / 1000, settle: settleIn(store, header)},
+        vault,
+        {
+          secret,
+          label: hostname(),
+        },
+      );
       return remember({vault, slot, keys: ring.keys});
     },
     allowPlain: (vault) => {
@@ -119,6 +124,15 @@ export async function encryptionAt(
       throw notEncrypted(place, mode);
     },
   };
+}
+
+/** Between the look for a ring and its put there is one request. */
+const settleMs = 2000;
+
+/** How a change of keys waits for others in a store that ignores conditions; undefined in all others. */
+export function settleIn(store: Store, {conditionalWrites}: {conditionalWrites: boolean}) {
+  const ignoresConditions = !conditionalWrites || store.refusesConditions?.() === true;
+  return ignoresConditions ? () => systemClock.sleep(settleMs) : undefined;
 }
 
 async function requireNewSecret(deps: Deps, store: Store): Promise<Secret> {

@@ -20,13 +20,21 @@ import {type Unlocked, unlock} from './unlock.ts';
 
 export type NewSlot = {secret: Secret; label: string; isKit?: boolean};
 
-type Tools = {store: Store; nowMs: number};
+type Tools = {
+  store: Store;
+  nowMs: number;
+  /**
+   * Required for a store that ignores conditions: waits longer than another process takes from its look for a ring to
+   * its put.
+   */
+  settle?: (() => Promise<void>) | undefined;
+};
 
 /**
  * Makes the keys of a new vault, with one slot.
  * @throws BkpError `SECRET_WRONG` if another process made them at the same time, with another secret
  */
-export async function createKeys({store, nowMs}: Tools, vault: string, {secret, label, isKit}: NewSlot) {
+export async function createKeys({store, nowMs, settle}: Tools, vault: string, {secret, label, isKit}: NewSlot) {
   const root = newRoot();
   const first = {generation: 1, commitment: commitmentOf(root, vault)};
   const {slot, publicKey, own} = await makeSlot(vault, secret, newKdf(), first);
@@ -40,7 +48,7 @@ export async function createKeys({store, nowMs}: Tools, vault: string, {secret, 
   const opened = await requireUsable(slot, own, bytes);
   await putSlotObject(store, slot.id, encodeSlot(slot));
   // Of two creators one wins. The other uses what it finds, if its secret opens that.
-  if ((await putRing(store, 1, bytes)) === 'taken') return unlock(store, secret, {vault});
+  if ((await putRing(store, 1, bytes, settle)) === 'taken') return unlock(store, secret, {vault});
   return {ring, slot: opened};
 }
 
@@ -79,7 +87,7 @@ export type KeysChanged = {
  *   {@link isUndecided}
  */
 export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange): Promise<KeysChanged> {
-  const {store, nowMs} = tools;
+  const {store, nowMs, settle} = tools;
   const {ring: before} = from;
   const {vault, generation, commitment} = before.keys;
   const removed = change.remove ?? [];
@@ -110,7 +118,7 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
     await requireUsable(added.slot, added.own, bytes);
     await putSlotObject(store, added.slot.id, encodeSlot(added.slot));
   }
-  const put = await putRing(store, ring.keys.generation, bytes);
+  const put = await putRing(store, ring.keys.generation, bytes, settle);
   if (put === 'taken') throw changedMeanwhile(store);
   // Only now: until the ring was there, they were needed. So are those that an earlier change left: whoever made them
   // after the ring before cannot put one any more.

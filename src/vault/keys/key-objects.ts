@@ -75,20 +75,54 @@ export type RingPut = 'taken' | 'half' | 'written';
 /**
  * Puts a ring, if its number is free. The put of the first copy decides: from then on the ring counts, so no later
  * failure is an error.
+ * @param settle waits until whoever looked for the ring before this put has put its own; for a store that ignores
+ *   conditions
  */
-export async function putRing(store: Store, generation: number, bytes: Uint8Array): Promise<RingPut> {
+export async function putRing(
+  store: Store,
+  generation: number,
+  bytes: Uint8Array,
+  settle?: () => Promise<void>,
+): Promise<RingPut> {
   const key = ringKey(generation);
   const spare = spareOf(key);
   // Where a store ignores conditions, this look is all that protects a ring that is there.
   if ((await store.stat(spare)) !== undefined || (await store.stat(key)) !== undefined) return 'taken';
   const outcome = await putDecisive(store, spare, bytes);
   if (outcome === 'taken') return 'taken';
+  if (settle !== undefined) {
+    await settle();
+    if (await isOvertaken(store, {key, spare}, bytes)) return 'taken';
+  }
   try {
     await store.put(key, bytes, once);
     await requireWritten(store, key, bytes);
-    return 'written';
   } catch {
     return 'half';
+  }
+  if (settle === undefined || (await isSame(store, spare, bytes))) return 'written';
+  // The other process was paused between its look and its put for longer than we waited.
+  await store.put(key, await store.get(spare), {retained: true});
+  return 'taken';
+}
+
+const isSame = async (store: Store, key: Key, bytes: Uint8Array) => Buffer.compare(await store.get(key), bytes) === 0;
+
+/**
+ * Without conditions, two processes can each put the first copy. The later put counts, unless the other process has
+ * put its second copy already: then the first one is set back.
+ */
+async function isOvertaken(store: Store, {key, spare}: {key: Key; spare: Key}, bytes: Uint8Array): Promise<boolean> {
+  const present = async (copy: Key) => ((await store.stat(copy)) === undefined ? undefined : store.get(copy));
+  try {
+    const [first, second] = [await present(spare), await present(key)];
+    if (second !== undefined && Buffer.compare(second, bytes) !== 0) {
+      await store.put(spare, second, {retained: true});
+      return true;
+    }
+    return first === undefined || Buffer.compare(first, bytes) !== 0;
+  } catch (error) {
+    throw undecided(spare, error);
   }
 }
 
@@ -131,7 +165,7 @@ export const isUndecided = (error: unknown): boolean =>
   error instanceof BkpError && error.context.undecided !== undefined;
 
 async function requireWritten(store: Store, key: Key, bytes: Uint8Array): Promise<void> {
-  if (Buffer.compare(await store.get(key), bytes) !== 0) throw notWritten(key);
+  if (!(await isSame(store, key, bytes))) throw notWritten(key);
 }
 
 const notWritten = (key: Key) =>

@@ -165,6 +165,39 @@ describe('a change of the keys', () => {
     await unlock(store, key(2), {vault});
   });
 
+  test('made twice at once succeeds once, even if conditions are ignored and one is paused', async () => {
+    const settle = async () => {};
+    for (let at = 1; ; at++) {
+      const {store: inner} = await made();
+      const store = {...inner, put: (name: string, body: Uint8Array) => inner.put(name, body)};
+      const from = await unlock(store, key(1), {vault});
+      const begin = (in_: Store, fill: number) =>
+        changeKeys({...tools(in_), settle}, from, {
+          add: {secret: key(fill), label: `${fill}`},
+          rotate: {data: true, meta: true},
+        }).then(
+          () => 'done',
+          ({code}: {code: string}) => code,
+        );
+      let other: string | undefined;
+      const paused = pausedAt(store, at, async () => {
+        other = await begin(store, 3);
+      });
+      const outcomes = [await begin(paused, 2), other];
+      const opened = [];
+      for (const fill of [2, 3]) {
+        const found = await unlock(store, key(fill), {vault}).catch(() => undefined);
+        if (found !== undefined) opened.push(found.ring.keys);
+      }
+      const wanted = other === undefined ? ['done', undefined] : expect.arrayContaining(['done', 'BUSY']);
+      expect(outcomes, `paused at call ${at}`).toEqual(wanted);
+      expect(opened, `paused at call ${at}`).toHaveLength(1);
+      expect(opened[0]!.data).toHaveLength(2);
+      expect(await mendKeys(store, vault, {isTrial: true}), `paused at call ${at}`).toEqual([]);
+      if (other === undefined) break;
+    }
+  });
+
   test('that ends at any store call leaves a vault that opens with the old or the new secret', async () => {
     const {store} = await made();
     const {ring} = await unlock(store, key(1), {vault});
@@ -208,6 +241,23 @@ describe('a change of the keys', () => {
     }
   });
 });
+
+/** A store that runs something else before its nth call. */
+function pausedAt(inner: Store, at: number, run: () => Promise<void>): Store {
+  let calls = 0;
+  const paused = async <T>(call: () => Promise<T>): Promise<T> => {
+    calls += 1;
+    if (calls === at) await run();
+    return call();
+  };
+  return {
+    ...inner,
+    put: (...args) => paused(() => inner.put(...args)),
+    get: (...args) => paused(() => inner.get(...args)),
+    stat: (...args) => paused(() => inner.stat(...args)),
+    delete: (...args) => paused(() => inner.delete(...args)),
+  };
+}
 
 /** A store whose process is killed before its nth call. */
 function endsAfter(inner: Store, calls: number): Store {

@@ -55,6 +55,22 @@ test('a backup that began under the old keys ends, and what it wrote is sealed a
   await expectWhole(store, {...backups, three: recipe});
 });
 
+test('a writer that was paused for ten minutes, while everything was sealed again, commits nothing', async () => {
+  const {store, old, backups} = await made();
+  const [clock, elsewhere] = [fakeClock(), fakeClock()];
+  const vault = await open(store, {clock: elsewhere});
+  const paused = await open(store, {clock, host: fakeHost(2, 'another machine')});
+  const writer = await paused.writer({purpose: 'a backup', subject: 'collection shop'});
+  const recipe = await writer.write([{bytes: noise(9_000, 7)}]);
+  await change(store, vault, rotate);
+  expect((await reencrypt(store, vault)).damaged).toEqual([]);
+  clock.advance(10 * 60_000);
+  const commit = writer.commit(manifestKey('three'), {kind: 'test', streams: [recipe], body: {}});
+  await expect(commit).rejects.toMatchObject({code: 'VAULT_LOCKED'});
+  expect((await openedBy(store, old)).opened.filter((key) => key.endsWith('/manifest'))).toEqual([]);
+  await expectWhole(store, backups);
+});
+
 test('whoever takes a lease after a rotation writes with the new keys', async () => {
   const {store, old} = await made();
   const [vault, other] = [await open(store), await open(store, {host: fakeHost(2)})];
