@@ -302,6 +302,11 @@ export interface Staging {
    * @returns the keys in the segment, including keys without a row
    */
   removeKeys(table: TableName, segment: Uint8Array): Promise<number>;
+  /**
+   * Tables of which an interrupted staging of the same plan that is continued has loaded all layers and ended with
+   * `complete`: no method is called for them any more. Absent: always empty.
+   */
+  completed?(): ReadonlySet<TableName>;
   /** Of how many tables layers may be loaded at the same time. Absent: of one, and all trees come before. */
   readonly concurrency?: number;
   /** All layers of the table have been loaded. Optional: `finish` does what is left. */
@@ -391,6 +396,8 @@ export type Incoming = BackupParts & {
 
 /** What a restore would meet in a database. */
 export type TargetFindings = {
+  /** Why nothing at all can be restored there, whatever is in the way. */
+  refusal?: BkpError;
   /** The error that `stage` would fail with. */
   obstacle?: BkpError;
   /** What comes with each table, in words: `2 indexes, 1 trigger`; empty where only the table comes. */
@@ -487,6 +494,8 @@ export interface TableSource {
   brokenTracking(): Promise<readonly {table: TableName; detail: string}[]>;
   /** Removes what `brokenTracking` names; a full backup tracks again. */
   removeBrokenTracking(): Promise<void>;
+  /** What a backup of a whole database with these facts lacks, one sentence for each kind. Absent: nothing is known. */
+  lacking?(database: DatabaseFacts): readonly string[];
   /**
    * Finds the tables that a user names among those of a backup, with what belongs to them: the tables in which a
    * virtual table keeps its rows. Names of indexes and triggers that the target has already are replaced where a table

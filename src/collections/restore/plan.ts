@@ -127,7 +127,7 @@ async function planOf(
   const findings = await source.survey(incoming, {rehearse: false, mode});
   const of = {collection, backup: body.backup, isChosen: choice !== undefined, into};
   const found = await (mode === undefined ? obstacleOf : mergeObstacle)(source, parts, of);
-  const obstacle = found ?? findings.obstacle;
+  const obstacle = findings.refusal ?? found ?? findings.obstacle;
   const plan: RestorePlan = {
     collection,
     backup: body.backup,

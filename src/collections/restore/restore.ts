@@ -62,7 +62,7 @@ type RestoreTools = WorkTools & {vault: VaultReader; source: TableSource};
  * that it knows every table that cannot come, and begins again without them: a table is restored whole or not at all.
  */
 export async function restoreBackup(tools: RestoreTools, request: RestoreRequest): Promise<RestoreReport> {
-  const {vault} = tools;
+  const {vault, source} = tools;
   const live = await requireReadable(vault, request.collection);
   const backup = await readBackup(
     vault,
@@ -73,6 +73,9 @@ export async function restoreBackup(tools: RestoreTools, request: RestoreRequest
   const {excepted} = backup.body;
   if (excepted !== undefined && request.choice === undefined)
     tools.notice(`not in the backup, by EXCEPT: ${excepted.join(', ')}`);
+  if (request.choice === undefined && request.mode === undefined) {
+    for (const sentence of source.lacking?.(backup.body.source.database) ?? []) tools.notice(sentence);
+  }
   if (request.mode === undefined) for (const sentence of request.choice?.notices ?? []) tools.notice(sentence);
   const restore = (some: RestoredParts, isWhole: boolean) =>
     restoreParts(tools, {live, backup, parts: some, isWhole}, request);
@@ -121,7 +124,11 @@ async function restoreParts(
       tools.progress({...state, whole: phases.whole(state.phase, share)});
     };
     const applied = new AppliedSegments(staging);
-    const bytesDone = tables.reduce((sum, table) => sum + bytesPresent(staging, backup, table), applied.bytes);
+    const completed = staging.completed?.() ?? new Set<TableName>();
+    const isThere = ({schema}: TableBackup) => completed.has(schema.name);
+    const presentOf = (table: TableBackup) =>
+      isThere(table) ? bytesToLoad(staging, backup, table) : bytesPresent(staging, backup, table);
+    const bytesDone = tables.reduce((sum, table) => sum + presentOf(table), applied.bytes);
     const meter = startMeter({progress: loading}, {bytesTotal: logicalBytes, itemsTotal: tables.length, bytesDone});
     const begin = (phase: string) => tools.progress({...meter.state(), phase, whole: phases.whole(phase)});
     const target = {vault, staging, meter, signal};
@@ -130,10 +137,13 @@ async function restoreParts(
     // The largest tables first, so that none of them is left when all others are there.
     const size = (table: TableBackup) => bytesToLoad(staging, backup, table);
     const ordered = concurrency === 1 ? tables : tables.toSorted((a, b) => size(b) - size(a));
-    await forEachConcurrent(ordered, concurrency, async ({schema, layers}) => {
+    await forEachConcurrent(ordered, concurrency, async (table) => {
       signal.throwIfAborted();
-      for (const layer of layers) await loadLayer({...target, applied}, backup, schema.name, layer);
-      await staging.complete?.(schema.name, signal);
+      const {schema, layers} = table;
+      if (!isThere(table)) {
+        for (const layer of layers) await loadLayer({...target, applied}, backup, schema.name, layer);
+        await staging.complete?.(schema.name, signal);
+      }
       meter.item();
     });
     const published = await staging.finish({

@@ -4,6 +4,7 @@ import type {Origin} from '../origin.ts';
 import type {
   BackupParts,
   Choice,
+  DatabaseFacts,
   Incoming,
   Mark,
   MergeMode,
@@ -28,7 +29,7 @@ import type {Environment} from './connection/environment.ts';
 import {type Resolved, resolveConnection} from './connection/resolve.ts';
 import {chooseTables} from './restore/choose.ts';
 import {withoutKey} from './restore/merge-fit.ts';
-import {requireFreeNames, withoutPrimaryKey} from './restore/obstacles.ts';
+import {refusalOf, requireFreeNames, withoutPrimaryKey} from './restore/obstacles.ts';
 import {
   askRestored,
   createScratch,
@@ -130,6 +131,10 @@ export class PostgresSource implements TableSource {
     return tables === 'all' ? leftBehindOf(await this.#shared()) : [];
   }
 
+  lacking({without}: DatabaseFacts): readonly string[] {
+    return typeof without === 'string' ? without.split('\n') : [];
+  }
+
   async preflight({tables, track}: {tables: readonly TableName[]; track: boolean}): Promise<{untracked?: string}> {
     const connection = await this.#shared();
     const found = await this.#naming(() => preflight(connection, {tables, track, mode: this.#mode}));
@@ -197,6 +202,8 @@ export class PostgresSource implements TableSource {
   async survey({schemas}: Incoming, {mode}: {mode?: MergeMode | undefined}): Promise<TargetFindings> {
     const connection = await this.#shared();
     const brings = new Map(schemas.map(({name, definition}) => [name, partsText(definition)]));
+    const refusal = await refusalOf(connection);
+    if (refusal !== undefined) return {refusal, brings, notices: []};
     if (mode !== undefined) {
       const keyless = mode === 'merge' ? await withoutPrimaryKey(connection, schemas) : undefined;
       return {...(keyless === undefined ? {} : {obstacle: withoutKey(keyless)}), brings, notices: []};
@@ -211,15 +218,14 @@ export class PostgresSource implements TableSource {
   }
 
   async stage(schemas: readonly TableSchema[], options: Parameters<TableSource['stage']>[1]): Promise<Staging> {
-    const {id, database, objects = [], published = new Map(), mode} = options;
+    const {id, database, objects = [], published = new Map(), mode, plan} = options;
     const {connections = defaultConnections} = this.#options;
     const own = () => this.#own('restore');
-    return PostgresStaging.create(own, schemas, {id, database, objects, published, mode, connections});
+    return PostgresStaging.create(own, schemas, {id, database, objects, published, mode, plan, connections});
   }
 
-  async discardStaging(id: string): Promise<boolean> {
-    await discardStaging(await this.#shared(), id);
-    return false;
+  async discardStaging(id: string, options: {unlessContinuable?: boolean} = {}): Promise<boolean> {
+    return discardStaging(await this.#shared(), id, options);
   }
 
   async inspect(needed: Needed = {read: 'all', track: 'all'}): Promise<readonly SourceCheck[]> {

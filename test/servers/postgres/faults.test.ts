@@ -311,14 +311,19 @@ test('foreign tables are no members, and a table with a foreign partition is ref
     {name: 'public.f', state: 'unsupported', reason: 'its rows are on another server: back that one up'},
     {name: 'public.parted', state: 'unsupported', reason: expect.stringContaining('public.far')},
   ]);
-  const {done} = openPostgresDesk(cluster(), database.name);
+  const {desk, done} = openPostgresDesk(cluster(), database.name);
   const told = await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster')");
   expect(`${told}${await done('sql', '--wait', 'BACKUP c')}`).toContain(
-    'tables with partitions on another server are not in a backup: parted',
+    'tables with partitions on another server are not in a backup: public.parted',
   );
   const target = await databaseWith('SELECT 1');
-  await done('--source', addressOf(cluster(), target.name), 'sql', '--wait', 'RESTORE c');
+  const restored = await done('--source', addressOf(cluster(), target.name), 'sql', '--wait', 'RESTORE c');
+  expect(restored).toContain('tables with partitions on another server are not in a backup: public.parted');
+  expect(restored).toContain('foreign tables are not in a backup: public.f, public.far');
   expect(await target.rows('t')).toEqual(['(1,a)']);
+  await target.exec(`ALTER DATABASE ${target.name} SET default_transaction_read_only = on`);
+  const refused = await desk.bkp('--source', addressOf(cluster(), target.name), 'sql', 'RESTORE c');
+  expect(refused).toMatchObject({status: 12, stderr: expect.stringContaining('is read-only for this role')});
 });
 
 /** A place of `sizeMiB` for a database, and whoever may not mount one skips the test. */

@@ -54,6 +54,16 @@ test('a standby gives full backups, also of a tracked database, and refuses incr
   const doctor = await desk.bkp('doctor');
   expect(doctor.status, doctor.stdout).toBe(0);
   expect(doctor.stdout).toContain('full backups only');
+  // The tables are there, too, but no next step that names another schema would work.
+  for (const restore of ['RESTORE c', "RESTORE c INTO SCHEMA 'copy'", "RESTORE c TABLE t WITH (MODE='merge')"]) {
+    const result = await desk.bkp('sql', '--wait', restore);
+    expect(result).toMatchObject({
+      status: 12,
+      stderr: expect.stringContaining('is a standby: nothing can be restored'),
+    });
+    expect(result.stderr).toContain('restore into its primary');
+  }
+  expect((await desk.bkp('operation', 'list')).stdout).not.toContain('restore');
   const strict = deskAt(standby, database.name, ';tracking=triggers');
   await strict.sql(create);
   const never = await strict.bkp('sql', '--wait', 'BACKUP c');

@@ -7,14 +7,16 @@ const mostNamed = 8;
 export async function leftBehindOf(connection: Connection): Promise<readonly string[]> {
   const user = (namespace: string) => `${namespace} IN (SELECT oid FROM pg_namespace
     WHERE nspname !~ '^(pg_|_bkp)' AND nspname <> 'information_schema')`;
+  const qualified = (oid: string) => `(SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ${oid})`;
   const rows = await connection.rows(`
-    SELECT 'foreign tables', oid::regclass::text FROM pg_class WHERE relkind = 'f' AND ${user('relnamespace')}
+    SELECT 'foreign tables', ${qualified('f.oid')} FROM pg_class f WHERE relkind = 'f' AND ${user('relnamespace')}
     UNION ALL SELECT 'event triggers', evtname FROM pg_event_trigger WHERE evtname !~ '^~?_?bkp'
     UNION ALL SELECT 'publications', pubname FROM pg_publication
     UNION ALL SELECT 'foreign servers', srvname FROM pg_foreign_server
     UNION ALL SELECT 'subscriptions', subname FROM pg_subscription
       WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    UNION ALL SELECT 'tables with partitions on another server', root.oid::regclass::text
+    UNION ALL SELECT 'tables with partitions on another server', ${qualified('root.oid')}
       FROM pg_class f, LATERAL (SELECT pg_partition_root(f.oid) AS oid) root
       WHERE f.relkind = 'f' AND f.relispartition AND ${user('f.relnamespace')}
     UNION ALL SELECT 'large objects', NULL FROM (SELECT FROM pg_largeobject_metadata LIMIT 1) l

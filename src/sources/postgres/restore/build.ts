@@ -6,15 +6,20 @@ import type {StoredTable} from './stored.ts';
 /** Runs one statement that builds something in a staging schema, in a transaction of its own. */
 export async function buildOne(connection: Connection, sql: string): Promise<void> {
   await connection.transaction('BEGIN', async () => {
-    // Nobody else uses the staged tables, and another connection of this restore may hold a lock for long.
-    await fixSettings(connection, {lockTimeoutSeconds: 0});
-    // Each connection builds one index at a time.
-    await connection.run(
-      `SET LOCAL client_min_messages = error; SET LOCAL maintenance_work_mem = '256MB';
-        SET LOCAL max_parallel_maintenance_workers = 0`,
-    );
+    await prepareToBuild(connection);
     await connection.run(sql);
   });
+}
+
+/** Sets what building needs, until the end of the transaction. */
+export async function prepareToBuild(connection: Connection): Promise<void> {
+  // Nobody else uses the staged tables, and another connection of this restore may hold a lock for long.
+  await fixSettings(connection, {lockTimeoutSeconds: 0});
+  // Each connection builds one index at a time.
+  await connection.run(
+    `SET LOCAL client_min_messages = error; SET LOCAL maintenance_work_mem = '256MB';
+      SET LOCAL max_parallel_maintenance_workers = 0`,
+  );
 }
 
 const adding = /^ALTER TABLE ONLY \S.*?\s+ADD CONSTRAINT ("(?:[^"]|"")*"|\S+) FOREIGN KEY /su;

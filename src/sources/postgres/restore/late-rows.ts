@@ -31,7 +31,10 @@ export async function keepLate(
   const {columns} = await columnsOf(connection, oid);
   const list = columns.map(({name}) => (types.has(name) ? `${quoteIdent(name)}::text` : quoteIdent(name)));
   const names = columns.map(({name}) => quoteIdent(name)).join(', ');
-  await connection.run(`CREATE TABLE ${keep} (${names}) AS SELECT ${list.join(', ')} FROM ${table} WHERE false`);
+  // A staging that is continued has it.
+  await connection.run(
+    `CREATE TABLE IF NOT EXISTS ${keep} (${names}) AS SELECT ${list.join(', ')} FROM ${table} WHERE false`,
+  );
   return {name: keep, types};
 }
 

@@ -46,11 +46,12 @@ export class Loaders {
     }
   }
 
-  /** Commits what was loaded. `work` follows on the same connection, in transactions of its own. */
+  /** Commits what was loaded, and with it what `work` does. */
   async end<T>(load: TableLoad, work: (connection: Connection) => Promise<T>): Promise<T> {
     const result = await this.inTransaction(load, async (connection) => {
+      const done = await work(connection);
       await connection.run('COMMIT');
-      return work(connection);
+      return done;
     });
     const active = this.#active.get(load)!;
     this.#active.delete(load);

@@ -26,6 +26,21 @@ export async function requireFreeNames(connection: Connection, tables: readonly 
   });
 }
 
+/** Why the server would refuse whatever a restore writes. */
+export async function refusalOf(connection: Connection): Promise<BkpError | undefined> {
+  const {place, inRecovery} = connection.facts;
+  if (inRecovery) {
+    return new BkpError('PRECONDITION', `${place} is a standby: nothing can be restored there`, {
+      next: 'restore into its primary or another server: bkp --source postgres://HOST/DATABASE sql "RESTORE …"',
+    });
+  }
+  if ((await connection.value('SHOW transaction_read_only')) !== 'on') return undefined;
+  return new BkpError('PRECONDITION', `${place} is read-only for this role: nothing can be restored there`, {
+    cause: 'default_transaction_read_only is on',
+    next: 'ALTER ROLE … SET default_transaction_read_only = off, or restore as another role with --source',
+  });
+}
+
 /** The first of the living tables that has no primary key. */
 export async function withoutPrimaryKey(
   connection: Connection,

@@ -8,6 +8,7 @@ import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {ensureShared, trackInTransaction} from '../tracking/ensure.ts';
 import {insertMark} from '../tracking/marks.ts';
 import {buildOne, inTwoSteps, validation} from './build.ts';
+import {forgetPlan} from './continued.ts';
 import {fillLate, type LateRows} from './late-rows.ts';
 import type {LeftOut} from './left-out.ts';
 import {forgetMade} from './made.ts';
@@ -85,6 +86,7 @@ export async function publishTables(connection: Connection, options: PublishOpti
     await connection.run('SET LOCAL row_security = off');
     if (resume !== undefined) await resumeTracking(connection, tables, resume);
     await forgetMade(connection, options.schema);
+    await forgetPlan(connection, options.schema);
     for (const schema of new Set([...moves.values(), options.schema])) await connection.run(`DROP SCHEMA ${schema}`);
   });
   for (const one of validations) await validateAfter(connection, one, leftOut);

@@ -20,7 +20,8 @@ import type {Connection} from '../connection/connection.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {contentOf} from '../segments/content.ts';
-import {buildOne, inTwoSteps, referredBy, validation} from './build.ts';
+import {buildOne, inTwoSteps, prepareToBuild, referredBy, validation} from './build.ts';
+import {type Continued, continueStaging, endSessions, isContinuable, recordDone, recordPlan} from './continued.ts';
 import {keepLate} from './late-rows.ts';
 import {LeftOut} from './left-out.ts';
 import {Loaders} from './loaders.ts';
@@ -71,7 +72,12 @@ export class PostgresStaging implements Staging {
   readonly #waiting: TableStatement[] = [];
   /** Notices of the time before anybody listens. */
   readonly #told: string[] = [];
+  /** Of which another staging had loaded and built everything. */
+  readonly #completed = new Set<TableName>();
+  readonly #plan: string | undefined;
   #isPublished = false;
+  /** Another staging is to continue this one. */
+  #isLeft = false;
 
   private constructor(
     connection: Connection,
@@ -82,6 +88,7 @@ export class PostgresStaging implements Staging {
       targets,
       objects,
       mode,
+      plan,
       loaders,
     }: {
       id: string;
@@ -89,9 +96,11 @@ export class PostgresStaging implements Staging {
       targets: readonly StoredTable[];
       objects: readonly SchemaObject[];
       mode: MergeMode | undefined;
+      plan: string | undefined;
       loaders: Loaders;
     },
   ) {
+    this.#plan = plan;
     this.#loaders = loaders;
     this.#reconnect = reconnect;
     this.#connection = connection;
@@ -112,7 +121,7 @@ export class PostgresStaging implements Staging {
     this.#loads = new Map(tables.map((table) => [table.name, new TableLoad(table, this.#moves)]));
   }
 
-  /** Creates the empty tables. */
+  /** Creates the empty tables, or takes over those of an interrupted staging with the same plan. */
   static async create(
     reconnect: Reconnect,
     schemas: readonly TableSchema[],
@@ -122,6 +131,7 @@ export class PostgresStaging implements Staging {
       objects,
       published,
       mode,
+      plan,
       connections,
     }: {
       id: string;
@@ -129,6 +139,7 @@ export class PostgresStaging implements Staging {
       objects: readonly SchemaObject[];
       published: ReadonlyMap<TableName, TableSchema>;
       mode: MergeMode | undefined;
+      plan: string | undefined;
       /** How many load tables at the same time, besides the one that creates and publishes them. */
       connections: number;
     },
@@ -142,9 +153,12 @@ export class PostgresStaging implements Staging {
       const shared = neededShared(sharedObjects(database), [...targets, ...after]);
       if (mode === undefined) await requireFreeNames(connection, targets);
       loaders = await Loaders.open(reconnect, connections);
-      const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode, loaders});
-      await discardStaging(connection, id);
-      await connection.transaction('BEGIN', () => staging.#createTables(shared));
+      const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode, plan, loaders});
+      const continued = await staging.#findLeft();
+      if (continued === undefined) await discardStaging(connection, id);
+      await connection.transaction('BEGIN', () =>
+        continued === undefined ? staging.#createTables(shared) : staging.#continue(continued),
+      );
       return staging;
     } catch (error) {
       await loaders?.close(connection);
@@ -166,10 +180,41 @@ export class PostgresStaging implements Staging {
     await recordMade(connection, this.#firstSchema, drops);
     const tables = [...this.#tables.values()];
     for (const {sql} of inOrder(tables, ({create}) => create)) await connection.run(this.#staged(sql));
+    if (this.#plan !== undefined) await recordPlan(connection, this.#firstSchema, {plan: this.#plan, told: this.#told});
+    await this.#keepLate();
+  }
+
+  async #findLeft(): Promise<Continued | undefined> {
+    if (this.#plan === undefined) return undefined;
+    const names = new Map(
+      [...this.#loads].map(([name, load], at) => {
+        return [name, {staged: load.name, keep: this.#lateName(at), only: onlyOf(load.table.kind)}] as const;
+      }),
+    );
+    return continueStaging(this.#connection, {prefix: this.#prefix, plan: this.#plan, names});
+  }
+
+  async #continue({told, done}: Continued): Promise<void> {
+    await fixSettings(this.#connection, {lockTimeoutSeconds: 30});
+    this.#told.push(...told);
+    await this.#keepLate();
+    for (const [name, {rows, hash}] of done) {
+      this.#loads.get(name)!.content.addMeasured({rows, sum: hash});
+      this.#built.add(name);
+      this.#completed.add(name);
+    }
+  }
+
+  #lateName(at: number): string {
+    return `${this.#firstSchema}._bkp_rows_${at}`;
+  }
+
+  async #keepLate(): Promise<void> {
+    const connection = this.#connection;
     // A merge finds all names, those of the living tables.
     if (this.#mode !== undefined) return;
     for (const [at, load] of [...this.#loads.values()].entries()) {
-      const late = await keepLate(connection, {table: load.name, keep: `${this.#firstSchema}._bkp_rows_${at}`});
+      const late = await keepLate(connection, {table: load.name, keep: this.#lateName(at)});
       if (late !== undefined) load.keepIn(late);
     }
   }
@@ -187,6 +232,10 @@ export class PostgresStaging implements Staging {
     throw new BkpError('UNSUPPORTED', `table ${table} is stored as records of SQLite`, {
       next: 'restore it with --source sqlite::path=FILE',
     });
+  }
+
+  completed(): ReadonlySet<TableName> {
+    return this.#completed;
   }
 
   get concurrency(): number {
@@ -209,12 +258,17 @@ export class PostgresStaging implements Staging {
     const keysOnly = this.#mode !== undefined;
     const statements = keysOnly ? remaining.filter(isPrimaryKey) : [...remaining, ...table.indexes];
     await this.#loaders.end(load, async (connection) => {
+      // A table with checks that wait for the end of the transaction cannot be changed.
+      await connection.run('SET CONSTRAINTS ALL IMMEDIATE');
+      await prepareToBuild(connection);
       for (const {sql} of inOrder([table], () => statements)) {
         signal?.throwIfAborted();
-        await buildOne(connection, this.#staged(sql));
+        await connection.run(this.#staged(sql));
       }
       signal?.throwIfAborted();
       await connection.run(`ANALYZE ${load.name}`);
+      const content = load.content.content();
+      if (this.#plan !== undefined) await recordDone(connection, this.#firstSchema, {name, content});
     });
     this.#built.add(name);
   }
@@ -298,8 +352,17 @@ export class PostgresStaging implements Staging {
     return {tables, mode: this.#mode ?? ('replace' as const)};
   }
 
+  async leave(): Promise<boolean> {
+    if (this.#plan === undefined) return false;
+    const isKept = await isContinuable(this.#connection, this.#prefix).catch(() => false);
+    if (!isKept) return false;
+    this.#isLeft = true;
+    await this.discard();
+    return true;
+  }
+
   async discard(): Promise<void> {
-    if (!this.#isPublished) {
+    if (!this.#isPublished && !this.#isLeft) {
       await this.#connection.run('ROLLBACK').catch(() => {});
       await this.#loaders.close(this.#connection);
       await removeStaged(this.#connection, this.#prefix).catch(() => this.#discardOtherwise());
@@ -358,7 +421,18 @@ export class PostgresStaging implements Staging {
   }
 }
 
-/** Drops what a staging with this id left. */
-export async function discardStaging(connection: Connection, id: string): Promise<void> {
-  await removeStaged(connection, stagingPrefix(id));
+/**
+ * Drops what a staging with this id left, whose process has ended.
+ * @returns whether something is kept, which is so with `unlessContinuable` only
+ */
+export async function discardStaging(
+  connection: Connection,
+  id: string,
+  {unlessContinuable = false}: {unlessContinuable?: boolean} = {},
+): Promise<boolean> {
+  const prefix = stagingPrefix(id);
+  await endSessions(connection, prefix);
+  if (unlessContinuable && (await isContinuable(connection, prefix))) return true;
+  await removeStaged(connection, prefix);
+  return false;
 }

@@ -1,5 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Mark, SnapshotOptions, TableName} from '../../source.ts';
+import {leftBehindOf} from '../catalog/left-behind.ts';
 import {withLockHolder} from '../catalog/lock-holder.ts';
 import {findRelation, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
@@ -64,6 +65,7 @@ export async function openSnapshot(
       const names = selection.without.map(({schema, name}) => `${schema}.${name}`);
       asked.notice?.(`not in the backup, because they need what is not: ${names.join(', ')}`);
     }
+    const without = objects ? await leftBehindOf(connection) : [];
     const schemas = [];
     for (const relation of relations) {
       const parts = selection.parts.get(relation.oid)!;
@@ -84,6 +86,7 @@ export async function openSnapshot(
         version: connection.facts.version,
         encoding: connection.facts.encoding,
         shared: await sharedText(connection, selection),
+        ...(without.length === 0 ? {} : {without: without.join('\n')}),
       },
       mark,
       owner: asked.track?.owner,
