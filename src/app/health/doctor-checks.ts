@@ -158,7 +158,7 @@ async function checkTables(deps: Deps, place: Workplace, {repair}: Options): Pro
     for (const {owner, tables, logRows} of await source.tracking()) {
       const name = owners.get(owner);
       const what = 'source: tracking';
-      const facts = `${tables.join(', ')}, ${logRows} changes logged`;
+      const facts = `${tables.join(', ')}, ${formatCount(logRows, 'change')} logged`;
       if (name !== undefined) checks.push({what, ok: true, detail: `for collection ${name}: ${facts}`});
       else if (repair) {
         await source.untrack(owner);

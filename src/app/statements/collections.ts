@@ -40,9 +40,14 @@ export async function createStatement(
     createCollection(defineTools(deps, vault), {name, members, settings, ifNotExists: statement.ifNotExists}),
   );
   if (!created.made) return {notices: [`collection ${name} exists already and stays as it is`]};
-  if (created.backups > 0) notices.unshift(`${created.backups} backups in the store belong to ${name} again`);
+  if (created.backups > 0) notices.unshift(ofEarlier(created.backups, name));
   return {notices: [...notices, ...(await unlessRun(deps, settings))]};
 }
+
+const ofEarlier = (backups: number, name: string) =>
+  backups === 1
+    ? `1 backup in the store belongs to ${name} again`
+    : `${backups} backups in the store belong to ${name} again`;
 
 /** A schedule alone runs nothing. */
 async function unlessRun(deps: Deps, settings: readonly Setting[]): Promise<string[]> {

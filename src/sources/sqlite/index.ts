@@ -2,6 +2,7 @@ import {accessSync, constants, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import {eachInTurn} from '../../lib/async.ts';
+import {formatCount} from '../../lib/figures.ts';
 import {type Processes, systemProcesses} from '../../lib/processes.ts';
 import {type Origin, originOf} from '../origin.ts';
 import type {
@@ -263,7 +264,7 @@ export class SqliteSource implements TableSource {
         .map((table) => table.name);
       const writable = mayWrite(this.#path);
       return [
-        {what: 'database', ok: true, detail: `${this.#path}, ${tables.length} tables`},
+        {what: 'database', ok: true, detail: `${this.#path}, ${formatCount(tables.length, 'table')}`},
         mode === 'wal'
           ? {what: 'journal mode', ok: true, detail: 'WAL: writers continue while a backup reads'}
           : {
