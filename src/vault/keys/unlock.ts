@@ -1,5 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import {probeKey, type Store} from '../../stores/index.ts';
+import {commitmentOf} from '../crypto/derive.ts';
 import {isDamage} from '../format/damage.ts';
 import {headerKey, keysPrefix} from '../format/key.ts';
 import {type KeyObjects, listKeyObjects, readCopies} from './key-objects.ts';
@@ -36,7 +37,9 @@ export async function unlock(store: Store, secret: Secret, options: Options): Pr
     if (fault !== undefined) throw fault;
     throw wrongSecret(store, secret);
   }
-  return {ring: openRing(json, slot)!, slot, objects};
+  const ring = openRing(json, slot)!;
+  requireSameHistory(store, ring, options.pin);
+  return {ring, slot, objects};
 }
 
 /**
@@ -47,6 +50,7 @@ export async function openWithSlot(store: Store, slot: OpenedSlot, options: Opti
   const {json, objects} = await newestRing(store, options);
   const ring = openRing(json, slot);
   if (ring === undefined) throw slotRemoved(store);
+  requireSameHistory(store, ring, options.pin);
   return {ring, slot, objects};
 }
 
@@ -96,6 +100,18 @@ function requireNotOlder(store: Store, newest: number, pin: RingPin | undefined)
     cause: `ring ${newest} is the newest, but this machine has seen ring ${pin.generation}: the store was rolled back`,
     next: 'restore the newest objects below keys/ from a copy of the store, or ask whoever manages it what happened',
   });
+}
+
+/**
+ * Each ring holds the roots of those before it, which nobody else knows. A slot for a public key, and all rings that
+ * follow from it, can be made by anyone; only this shows that they are not the ones of before.
+ * @throws BkpError `STORE_REFUSED`
+ */
+function requireSameHistory(store: Store, {keys, history, link}: Ring, pin: RingPin | undefined): void {
+  if (pin === undefined) return;
+  const root = [...history, link][pin.generation - 1]?.root;
+  const isKnown = root !== undefined && commitmentOf(Buffer.from(root, 'hex'), keys.vault) === pin.commitment;
+  if (!isKnown) throw otherRing(store, pin.generation);
 }
 
 function otherRing(store: Store, generation: number): BkpError {

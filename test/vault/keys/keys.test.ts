@@ -7,6 +7,7 @@ import {
   mendKeys,
   newKey,
   openVault,
+  openWithSlot,
   parseSecret,
   type Secret,
   unlock,
@@ -105,6 +106,19 @@ describe('a vault’s keys', () => {
     await store.put(ringKey(1), first.bytes);
     await expect(unlock(store, key(1), {vault})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
     expect(commitmentOf(root, vault)).toBe(first.ring.keys.commitment);
+  });
+
+  test('are refused when they are newer and do not follow from the ring that was seen', async () => {
+    const {pin} = await made();
+    // Anyone can make a slot for a public key, of age or a service: here it is the same secret.
+    const {store: forged} = await made();
+    await changeKeys(tools(forged), await unlock(forged, key(1), {vault}), {rotate: {data: true, meta: true}});
+    await expect(unlock(forged, key(1), {vault, pin})).rejects.toMatchObject({
+      code: 'STORE_REFUSED',
+      message: expect.stringContaining('are others than before'),
+    });
+    const {slot} = await unlock(forged, key(1), {vault});
+    await expect(openWithSlot(forged, slot, {vault, pin})).rejects.toMatchObject({code: 'STORE_REFUSED'});
   });
 
   test('are refused when they are older than the ring that was seen, or another one', async () => {
