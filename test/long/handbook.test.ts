@@ -1,5 +1,5 @@
 import {execFile} from 'node:child_process';
-import {readFileSync} from 'node:fs';
+import {chmodSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {expect, test} from 'vitest';
@@ -20,8 +20,32 @@ const schema = `
 
 type Desk = ReturnType<typeof openDesk>;
 
+/** A new backup, of which the rows of orders are damaged. */
+async function damageOrders(desk: Desk, copy?: string): Promise<void> {
+  desk.exec('UPDATE orders SET total = total + 1');
+  const before = desk.storedKeys();
+  await desk.sqlWait('BACKUP shop');
+  if (copy !== undefined) await desk.sqlWait(`COPY BACKUP COLLECTION shop TO '${copy}'`);
+  // The rows of customers are in an older pack.
+  const added = desk.storedKeys().filter((key) => key.startsWith('packs/') && !before.includes(key));
+  expect(added).toHaveLength(1);
+  const file = join(desk.cluster, added[0]!);
+  const bytes = readFileSync(file);
+  bytes[3]! ^= 1;
+  chmodSync(file, 0o600);
+  writeFileSync(file, bytes);
+}
+
+/** `losses`: what happens before each block of a section. `codes`: exit statuses other than 0. */
+type Case = {
+  loss?: (desk: Desk) => void;
+  losses?: readonly ((desk: Desk) => Promise<unknown>)[];
+  codes?: Record<string, number>;
+  holds: (desk: Desk) => unknown;
+};
+
 /** What happens before a section, and what must hold after it. */
-const cases: Record<string, {loss?: (desk: Desk) => void; holds: (desk: Desk) => void}> = {
+const cases: Record<string, Case> = {
   First: {holds: (desk) => expect(desk.has('broken/app.db')).toBe(true)},
   'A table is gone': {
     loss: (desk) => desk.exec('DROP TABLE orders'),
@@ -51,7 +75,22 @@ const cases: Record<string, {loss?: (desk: Desk) => void; holds: (desk: Desk) =>
     holds: (desk) => expect(desk.column('SELECT count(*) FROM orders')).toEqual([3]),
   },
   'The backups are damaged': {
-    holds: (desk) => expect(desk.column('SELECT count(*) FROM orders', join(desk.folder, 'rescued.db'))).toEqual([3]),
+    losses: [
+      (desk) => damageOrders(desk, `fs::root=${join(desk.folder, 'copy')}`),
+      async () => {},
+      async (desk) => {
+        await desk.sqlWait('VERIFY shop');
+        await damageOrders(desk);
+      },
+    ],
+    codes: {'bkp sql --wait "VERIFY shop"': 13, 'bkp restore shop --partial --into ./rescued.db --wait': 3},
+    holds: async (desk) => {
+      const rescued = join(desk.folder, 'rescued.db');
+      expect(desk.column("SELECT name FROM sqlite_schema WHERE type = 'table'", rescued)).toEqual(['customers']);
+      expect(desk.column('SELECT name FROM customers', rescued)).toEqual(['Ada', 'Bo']);
+      desk.exec('UPDATE orders SET total = total + 1');
+      await desk.sqlWait('BACKUP shop');
+    },
   },
   'A backup of a whole database': {
     holds: (desk) => expect(desk.column('SELECT count(*) FROM orders', join(desk.folder, 'whole.db'))).toEqual([3]),
@@ -77,15 +116,17 @@ test('every command of the handbook does what its section says', async () => {
   expect(sections.map((section) => section.split('\n')[0])).toEqual(Object.keys(cases));
   for (const section of sections) {
     const title = section.split('\n')[0]!;
-    const {loss, holds} = cases[title]!;
+    const {loss, losses, codes, holds} = cases[title]!;
     loss?.(desk);
-    for (const [, block] of section.matchAll(/^ *```sh\n(.*?)^ *```$/gms)) {
+    for (const [at, [, block]] of [...section.matchAll(/^ *```sh\n(.*?)^ *```$/gms)].entries()) {
+      await losses?.[at]?.(desk);
       for (const line of block!.trim().split('\n')) {
         // The only backup is a few seconds old, and stands for the one of that time.
         const typed = line
           .trim()
           .replace(/--at '[^']*'/, '--at latest')
-          .replace('/mnt/backups', desk.cluster);
+          .replace('/mnt/backups', desk.cluster)
+          .replace('/mnt/copy', join(desk.folder, 'copy'));
         const script = `bkp() { "${process.execPath}" "${bkpFile}" "$@"; }; ${typed}`;
         const result = await shell('/bin/sh', ['-c', script], {cwd: desk.folder, env}).then(
           ({stdout}) => ({code: 0, text: stdout}),
@@ -94,9 +135,9 @@ test('every command of the handbook does what its section says', async () => {
             text: error.stdout + error.stderr,
           }),
         );
-        expect(result, `${title}: ${line}`).toMatchObject({code: 0});
+        expect(result, `${title}: ${line}`).toMatchObject({code: codes?.[line.trim()] ?? 0});
       }
     }
-    holds(desk);
+    await holds(desk);
   }
 });
