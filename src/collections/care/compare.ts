@@ -9,6 +9,7 @@ import {
   type WorkTools,
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {formatCount} from '../../lib/figures.ts';
 import type {PublishedTable, Snapshot, StoredBase, TableName, TableSource} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Vault, VaultReader} from '../../vault/index.ts';
@@ -125,8 +126,8 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
         endedAt: isoText(nowMicros()),
         checked: [
           `One snapshot of ${source.description}, taken at ${comparedAt}, was compared with the backup plus ` +
-            `${logged} changes in the change log since then: what an increment would restore.`,
-          `${tables.length - unknown.length} tables were compared in number of rows and in every value.`,
+            `${formatCount(logged, 'change')} in the change log since then: what an increment would restore.`,
+          `Compared in number of rows and in every value: ${formatCount(tables.length - unknown.length, 'table')}.`,
         ],
         notChecked: [
           ...notChecked,

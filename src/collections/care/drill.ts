@@ -11,6 +11,7 @@ import {
   type WorkTools,
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {formatCount} from '../../lib/figures.ts';
 import {isInFile, type TableSource} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Vault, VaultReader} from '../../vault/index.ts';
@@ -148,13 +149,13 @@ function statementsOf(
   return {
     checked: [
       'Every byte that the restore read had the hash that the backup names.',
-      `All ${body.tables.length} tables were restored into an empty database, with indexes, triggers and views.`,
+      `Restored into an empty database, with indexes, triggers and views: ${formatCount(body.tables.length, 'table')}.`,
       ...verified.checked,
       ...(compared.size > 0
-        ? [`The rows of ${compared.size} tables are, in number and in every value, those that the backup recorded.`]
+        ? [`As the backup recorded, in number of rows and in every value: ${formatCount(compared.size, 'table')}.`]
         : []),
       ...(unknown.length > uncounted.length
-        ? [`The numbers of rows of ${unknown.length - uncounted.length} more tables are those that it recorded.`]
+        ? [`As it recorded, in number of rows: ${formatCount(unknown.length - uncounted.length, 'more table')}.`]
         : []),
       ...(queries > 0 ? [`${queries} of the user's queries ran in it.`] : []),
     ],

@@ -27,7 +27,7 @@ test('a drill restores a backup into a database of its own, asks it, and removes
   expect(page).toContain('RESTORE DRILL: PASSED');
   // The extension is not among the programs of the tests.
   expect(page).toContain('amcheck');
-  expect(page).toContain('The rows of 9 tables are, in number and in every value');
+  expect(page).toContain('in number of rows and in every value: 9 tables');
   expect(page).not.toContain('integrity_check');
   const failed = await desk.bkp('sql', '--wait', "VERIFY c WITH (LEVEL='restore', CHECK_SQL='SELECT nope FROM a')");
   expect(failed.status).not.toBe(0);
