@@ -2,7 +2,7 @@ import {assert, BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {commitmentOf} from '../crypto/derive.ts';
 import type {RawKey, VaultKeys} from '../crypto/vault-keys.ts';
-import {listKeyObjects, mendCopies, putRing, putSlotObject, readCopies, removeSlotObjects} from './key-objects.ts';
+import {listKeyObjects, mendCopies, putRing, putSlotObject, removeSlotObjects} from './key-objects.ts';
 import {
   mostSlots,
   newRawKey,
@@ -43,7 +43,7 @@ export async function createKeys({store, nowMs, settle}: Tools, vault: string, {
     data: [newRawKey(vault, nowMs)],
     meta: [newRawKey(vault, nowMs)],
   };
-  const info = slotInfo(slot.id, {secret, label, ...(isKit ? {isKit} : {})}, publicKey, nowMs);
+  const info = slotInfo(slot, {secret, label, ...(isKit ? {isKit} : {})}, publicKey, nowMs);
   const {ring, bytes} = sealRing({vault, root, keys, slots: [info]});
   const opened = await requireUsable(slot, own, bytes);
   await putSlotObject(store, slot.id, encodeSlot(slot));
@@ -52,13 +52,14 @@ export async function createKeys({store, nowMs, settle}: Tools, vault: string, {
   return {ring, slot: opened};
 }
 
-const slotInfo = (id: string, {secret, label, isKit}: NewSlot, publicKey: Buffer, nowMs: number): SlotInfo => ({
+const slotInfo = ({id, kdf}: Slot, {secret, label, isKit}: NewSlot, publicKey: Buffer, nowMs: number): SlotInfo => ({
   id,
   kind: secret.kind,
   label,
   created: new Date(nowMs).toISOString(),
   ...(isKit ? {isKit} : {}),
   public: publicKey.toString('base64'),
+  ...(kdf === undefined ? {} : {salt: kdf.salt}),
 });
 
 /** A change of who can open a vault, or of the keys that new objects get. */
@@ -98,9 +99,9 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
   let added: {info: SlotInfo; slot: Slot; own: Secret} | undefined;
   if (change.add !== undefined) {
     const {secret} = change.add;
-    const kdf = (await sharedKdf(store, vault, staying)) ?? newKdf();
+    const kdf = sharedKdf(staying);
     const {slot, publicKey, own} = await makeSlot(vault, secret, kdf, {generation, commitment});
-    added = {info: slotInfo(slot.id, change.add, publicKey, nowMs), slot, own};
+    added = {info: slotInfo(slot, change.add, publicKey, nowMs), slot, own};
   }
   const {names, data, meta} = before.keys;
   const now = new Date(nowMs).toISOString();
@@ -138,16 +139,13 @@ const allButNewest = (keys: readonly RawKey[], now: string): RawKey[] =>
 const unnamed = ({ring, objects}: Unlocked): string[] =>
   objects.slots.map((key) => key.slice(slotsPrefix.length)).filter((id) => !ring.slots.some((slot) => slot.id === id));
 
-/** All passwords of a vault are derived with the same salt, so that opening tries one password once. */
-async function sharedKdf(store: Store, vault: string, slots: readonly SlotInfo[]): Promise<Kdf | undefined> {
-  for (const {id, kind} of slots) {
-    if (kind !== 'password') continue;
-    const found = await readCopies(store, slotsPrefix + id, (bytes, key) => parseSlot(bytes, key, vault));
-    const kdf = found?.value.kdf;
-    const usual = newKdf();
-    if (kdf !== undefined && kdf.memoryKiB === usual.memoryKiB && kdf.passes === usual.passes) return kdf;
-  }
-  return undefined;
+/**
+ * All passwords of a vault are derived with the same salt, so that opening tries one password once. It comes from the
+ * ring: whoever owns the store could put another one into a slot, for which he has tables.
+ */
+function sharedKdf(slots: readonly SlotInfo[]): Kdf {
+  const salt = slots.find((slot) => slot.salt !== undefined)?.salt;
+  return {...newKdf(), ...(salt === undefined ? {} : {salt})};
 }
 
 /**

@@ -37,6 +37,8 @@ const slotInfoSchema = v.object({
   /** True for a key that is on paper, apart from the machines that use it. */
   isKit: v.exactOptional(v.boolean()),
   public: v.string(),
+  /** Of the derivation of a password, in hex digits. */
+  salt: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
 });
 export type SlotInfo = v.InferOutput<typeof slotInfoSchema>;
 
