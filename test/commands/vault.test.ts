@@ -1,9 +1,11 @@
+import {execFileSync} from 'node:child_process';
 import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {beforeEach, expect, onTestFinished, test} from 'vitest';
 import type {Deps} from '../../src/app/deps.ts';
 import {checkStores} from '../../src/app/health/doctor-checks.ts';
+import {kitText} from '../../src/app/keys/kit.ts';
 import type {CommandDeps} from '../../src/commands/deps.ts';
 import {runProgram} from '../../src/commands/program.ts';
 import {loadSettings} from '../../src/config/index.ts';
@@ -339,4 +341,12 @@ test('a re-encryption makes new keys once, and goes on with them until it has en
   expect(doctor.out).toMatch(
     /keys: 1 slot, no recovery kit yet: .*, re-encryption of \S+ not ended: bkp vault key rotate/,
   );
+});
+
+test('the commands of a kit name any folder as a shell takes it', () => {
+  const root = "/mnt/anna's $disk";
+  const keys = {vault: 'ab'.repeat(16), generation: 1, commitment: 'cd'.repeat(32)};
+  const text = kitText({store: {kind: 'directory', root}, keys, code: first, made: '2026-11-27T00:00:00.000Z'});
+  const words = /bkp --cluster (.*) collection list/.exec(text)![1]!;
+  expect(execFileSync('sh', ['-c', `printf %s ${words}`], {encoding: 'utf8'})).toBe(root);
 });

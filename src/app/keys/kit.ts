@@ -17,7 +17,7 @@ export type Kit = {
  */
 export function kitText({store, keys, code, made}: Kit): string {
   const address = describeStore(store);
-  const option = store.kind === 'directory' ? `--cluster '${store.root}'` : `--store '${address}'`;
+  const option = store.kind === 'directory' ? `--cluster ${quoted(store.root)}` : `--store ${quoted(address)}`;
   return [
     kitTitle,
     '',
@@ -40,3 +40,6 @@ export function kitText({store, keys, code, made}: Kit): string {
     '',
   ].join('\n');
 }
+
+/** As a shell takes it. */
+const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
