@@ -195,3 +195,15 @@ test('the header of an encrypted vault is written again as that of an encrypted 
   expect(readFileSync(header, 'utf8')).toBe(original);
   await desk.sqlWait('BACKUP canarycollection');
 });
+
+test('VERIFY writes a lost copy of a key again, and says so', async () => {
+  const desk = await encryptedDesk();
+  const keys = () => desk.storedKeys().filter((key) => key.startsWith('keys/'));
+  const before = keys();
+  const lost = before.find((key) => key.startsWith('keys/spare/rings/'))!;
+  rmSync(join(desk.cluster, lost));
+  const {status, stderr} = await desk.bkp('sql', '--wait', 'VERIFY canarycollection');
+  expect(status).toBe(0);
+  expect(stderr).toContain(`1 lost or damaged object of the keys written again: ${lost}`);
+  expect(keys()).toEqual(before);
+});

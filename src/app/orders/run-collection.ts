@@ -14,6 +14,7 @@ import {BkpError} from '../../errors/index.ts';
 import {operationId} from '../../ops/index.ts';
 import type {TableSource} from '../../sources/index.ts';
 import {muchSchemaBytes} from '../keeper/keeper.ts';
+import {mendKeyCopies} from '../keys/mend.ts';
 import {withSource} from '../places/source-places.ts';
 import {openVaultAt, requireSource} from '../places/workplace.ts';
 import {withHealing} from './healing.ts';
@@ -75,6 +76,8 @@ export const restoreCollection: Run<'restore'> = async (work, order) => {
 };
 
 export const verifyCollection: Run<'verify'> = async (work, order) => {
+  const mended = await mendKeyCopies(work.deps, order.place, work.vault);
+  if (mended !== undefined) work.notice(mended);
   const {backups: _, ...figures} = await withHealing(work, order.heal, (heal) => verifyBackups({...work, heal}, order));
   return {...backupIn(order), ...figures};
 };

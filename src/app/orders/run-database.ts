@@ -12,6 +12,7 @@ import {
 } from '../../database/index.ts';
 import {type OperationResult, operationId} from '../../ops/index.ts';
 import {openFileTarget} from '../../sources/index.ts';
+import {mendKeyCopies} from '../keys/mend.ts';
 import {withFileSource} from '../places/source-places.ts';
 import {withHealing} from './healing.ts';
 import {databaseReaderIn} from './readers.ts';
@@ -34,6 +35,8 @@ export const restoreDatabaseOrder: Run<'dbrestore'> = async (work, {request, pro
 };
 
 export const verifyDatabase: Run<'dbverify'> = async (work, order) => {
+  const mended = await mendKeyCopies(work.deps, order.place, work.vault);
+  if (mended !== undefined) work.notice(mended);
   const {backups: _, ...figures} = await withHealing(work, order.heal, (heal) =>
     verifyDatabaseBackups({...work, heal}, order),
   );
