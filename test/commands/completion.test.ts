@@ -45,6 +45,16 @@ test.each([
     ['operation', 'list', '-s', '5', 're'],
     ['reencrypt', 'restore'],
   ],
+  [
+    ['vault', 'key', 'r'],
+    ['remove', 'rotate'],
+  ],
+  [['vault', 'key', 'rotate', '--r'], ['--reencrypt']],
+  [
+    ['vault', 'key', 'add', '--k'],
+    ['--kit', '--key-file'],
+  ],
+  [['vault', 'key', 'passwd', '--format', 'j'], ['json']],
   [['operation', 'list', '--f'], ['--format']],
   [['operation', 'list', '--format', 'j'], ['json']],
   [
