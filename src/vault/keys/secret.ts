@@ -22,7 +22,7 @@ export type SlotName = {vault: string; id: string};
  * else, and whoever has it without the keeper can open the slot with it as with any key.
  */
 export type KeyKeeper = {
-  kind: 'age' | 'kms';
+  kind: 'age';
   /** @param code a key as text, `BKP-KEY1-…` */
   wrap(code: string, slot: SlotName): Promise<Wrapped>;
   /** @returns undefined if the keeper cannot open this one, but may open another */
