@@ -1,11 +1,20 @@
+import {globSync, readFileSync} from 'node:fs';
 import {availableParallelism} from 'node:os';
 import {defineConfig} from 'vitest/config';
 
+// The first need servers that were built before, the second minutes: `npm run test:servers`, `npm run test:long`.
+const elsewhere = ['test/servers/**', 'test/long/**'];
+
+/** What a test changes or observes for every file in its process. */
+const ofProcess = /\bvi\.(?:mock|doMock|hoisted|spyOn|stub\w+|use\w+)\b|\bprocess\.|\bglobalThis\b|\/proc\/|\bgc\(/;
+
+/** A process a file, which takes a third of a second to start and load, for tests that share none. */
+const alone = globSync('test/**/*.test.{ts,tsx}', {cwd: import.meta.dirname, exclude: elsewhere})
+  .filter((file) => ofProcess.test(readFileSync(`${import.meta.dirname}/${file}`, 'utf8')))
+  .sort();
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
-    // The first need servers that were built before, the second minutes: `npm run test:servers`, `npm run test:long`.
-    exclude: ['test/servers/**', 'test/long/**'],
     // A limit ends what hangs. A test never depends on it: a host may slow its machines down by a multiple, at
     // any moment.
     testTimeout: 120_000,
@@ -13,5 +22,17 @@ export default defineConfig({
     expect: {poll: {timeout: 60_000}},
     // Much of their time they wait for processes and disks: a worker a core, where Vitest would leave one core idle.
     maxWorkers: Math.max(2, availableParallelism()),
+    projects: [
+      {extends: true, test: {name: 'alone', include: alone}},
+      {
+        extends: true,
+        test: {
+          name: 'together',
+          include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
+          exclude: [...elsewhere, ...alone],
+          isolate: false,
+        },
+      },
+    ],
   },
 });
