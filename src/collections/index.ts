@@ -12,7 +12,7 @@ export {
   cleanUp,
   planCleanup,
 } from './care/cleanup.ts';
-export {compareWithSource, planCompare} from './care/compare.ts';
+export {compareWithSource, planCompare, requireLog} from './care/compare.ts';
 export {type DrillRequest, drill, drillBytes, isDrilledInFile, planDrill} from './care/drill.ts';
 export {planDropBackup, planDropCollection} from './care/drop-backup.ts';
 export {type PinRequest, type PinTools, pinBackup, unpinBackup} from './care/pin.ts';

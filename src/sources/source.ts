@@ -132,6 +132,28 @@ export type DeltaStream = {
   changed(): {keys: number; rows: number};
 };
 
+/** A table in an earlier backup, for a source that compares its rows with these. */
+export type StoredRows = {
+  /** Of the base. */
+  cuts: Cuts;
+  /** How many rows the base has. */
+  rows: number;
+  /** How many segments the base has. */
+  segments: number;
+  /** A segment of the base. @throws BkpError `OBJECT_DAMAGED` | `OBJECT_MISSING` */
+  segment(at: number): Promise<Uint8Array>;
+  /** The deltas that follow the base, to be read in their order; each segment first of `keys`, then of `rows`. */
+  deltas: readonly {keys: AsyncIterable<Uint8Array>; rows: AsyncIterable<Uint8Array>}[];
+};
+
+/** How the rows of a table differ from a base. */
+export type Difference = {
+  /** Takes the place of all deltas that follow the base. */
+  delta: DeltaStream;
+  /** Against the backup that has the base and its deltas. */
+  changed: {keys: number; rows: number};
+};
+
 export type Changes = {
   /** Changes in the log, where a key may be several times; 0 if nothing changed. */
   logged: number;
@@ -199,6 +221,15 @@ export interface Snapshot {
    *   notice says why.
    */
   changes(table: TableName, since: Mark): Promise<Changes | 'rebase'>;
+  /**
+   * Instead of `changes`, where there is no log of them: reads the rows that may differ from those of a base. Present
+   * if `since` was given and the source found no changes otherwise.
+   * @param options.mostKeys from how many differing rows on the table should have a new base
+   * @returns `rebase` as in `changes`
+   */
+  readonly compare?:
+    | ((table: TableName, base: StoredRows, options: {mostKeys: number}) => Promise<Difference | 'rebase'>)
+    | undefined;
   /**
    * To be called when everything has been read, before the backup is committed.
    * @throws BkpError `SOURCE_UNAVAILABLE` when the view did not hold throughout
@@ -475,11 +506,11 @@ export interface TableSource {
   /**
    * Refuses a snapshot that cannot be taken, before any work starts; nothing is written. Absent: only `snapshot` knows.
    * @param options.track whether changes are to be tracked from it on
-   * @returns `untracked`: why no changes can be tracked in the database, although `track` is set; a clause of a
-   *   sentence. A full backup can be taken, which no increment can follow
    * @throws BkpError `PRECONDITION` for rights that are missing | `SOURCE_UNAVAILABLE`
    */
-  preflight?(options: {tables: readonly TableName[]; track: boolean}): Promise<{untracked?: string}>;
+  preflight?(options: {tables: readonly TableName[]; track: boolean}): Promise<void>;
+  /** Whether a log has what changed since a backup with this mark. Absent: always, or its snapshot fails. */
+  isLogged?(mark: Mark): Promise<boolean>;
   snapshot(options: SnapshotOptions): Promise<Snapshot>;
   /** The manifest with `mark` is durable: the log before it and older marks of the owner may be removed. */
   acknowledge(owner: string, mark: Mark): Promise<void>;

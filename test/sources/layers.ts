@@ -137,7 +137,12 @@ export async function takeIncrement(
   try {
     const layers: Record<string, readonly Layer[]> = {};
     for (const {name} of snapshot.schemas) {
-      const changes = await snapshot.changes(name, parent.mark!);
+      const compared = await comparedLayers(snapshot, name, parent);
+      if (compared !== undefined && compared !== 'rebase') {
+        layers[name] = compared;
+        continue;
+      }
+      const changes = compared ?? (await snapshot.changes(name, parent.mark!));
       if (changes === 'rebase') {
         layers[name] = [await keptBase(snapshot, name, {previous: parent, meanwhile, form})];
         continue;
@@ -155,6 +160,38 @@ export async function takeIncrement(
   } finally {
     await snapshot.close();
   }
+}
+
+/** Of a source without a log of changes: the base, and one delta with all that differs from it. */
+async function comparedLayers(
+  snapshot: Snapshot,
+  name: string,
+  parent: Backup,
+): Promise<readonly Layer[] | 'rebase' | undefined> {
+  if (snapshot.compare === undefined) return undefined;
+  const [base, ...deltas] = parent.layers[name]!;
+  if (base?.kind !== 'base' || base.form === 'records') return 'rebase';
+  async function* bytesOf(segments: readonly KeptSegment[]) {
+    for (const {bytes} of segments) yield bytes;
+  }
+  const rows = rowsIn(base.segments);
+  const found = await snapshot.compare(
+    name,
+    {
+      cuts: base.cuts,
+      rows,
+      segments: base.segments.length,
+      segment: async (at) => base.segments[at]!.bytes,
+      deltas: deltas.flatMap((layer) =>
+        layer.kind === 'base' ? [] : [{keys: bytesOf(layer.keys), rows: bytesOf(layer.rows)}],
+      ),
+    },
+    {mostKeys: Math.max(1000, rows / 8)},
+  );
+  if (found === 'rebase') return 'rebase';
+  if (found.changed.keys === 0) return parent.layers[name]!;
+  const keys = await kept(found.delta.keys);
+  return keys.length === 0 ? [base] : [base, {kind: 'delta', keys, rows: await kept(found.delta.rows)}];
 }
 
 /** Loads every layer and finishes; not yet published. */

@@ -1,4 +1,4 @@
-import {isDrilledInFile, planCompare, planDrill} from '../../collections/index.ts';
+import {isDrilledInFile, planCompare, planDrill, requireLog} from '../../collections/index.ts';
 import {backupRef} from '../../sql/index.ts';
 import {requireServer, scratchFolder} from '../orders/scratch.ts';
 import {collectionSubject, startOperation} from '../orders/start.ts';
@@ -21,7 +21,11 @@ export async function drillStatement(
     return {backup: found, place, isInFile: await isDrilledInFile(vault, {collection, backup: found})};
   });
   // A wrong or missing source is reported at once, and one whose server may not create a database.
-  if (level === 'source') await withSource(deps, place, (source) => source.identity());
+  if (level === 'source') {
+    await withSource(deps, place, (source) =>
+      withVault(at, {create: false}, (vault) => requireLog(vault, source, {collection, backup})),
+    );
+  }
   if (!isInFile) await withSource(deps, place, (source) => requireServer(source).require());
   const onServer = isInFile ? {} : ({onServer: true} as const);
   const of = {place, collection, backup, folder: await scratchFolder(deps), ...onServer};

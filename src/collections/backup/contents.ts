@@ -1,5 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
-import type {Snapshot, TableContent} from '../../sources/index.ts';
+import type {Snapshot, TableContent, TableName} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Backup, TableBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
@@ -16,6 +16,8 @@ export type ContentTools = {
   /** The backup that is being taken. */
   name: BackupName;
   parent: Backup | undefined;
+  /** Tables whose rows were compared with the parent's: what they contain is known. */
+  compared: ReadonlySet<TableName>;
   signal: AbortSignal;
   notice: (text: string) => void;
 };
@@ -27,7 +29,7 @@ export type ContentTools = {
  * @throws BkpError `CHAIN_BROKEN` when a table contains what its log does not explain
  */
 export async function withContents(tools: ContentTools, tables: readonly TableBackup[]): Promise<TableBackup[]> {
-  const {snapshot, name, signal} = tools;
+  const {snapshot, signal} = tools;
   const contents = new Map<TableBackup, TableContent>();
   let left = mostBytesOfIncrement;
   const read = async (table: TableBackup, mostBytes: number) => {
@@ -36,7 +38,7 @@ export async function withContents(tools: ContentTools, tables: readonly TableBa
     if (found !== undefined) contents.set(table, found.content);
     return found?.readBytes ?? 0;
   };
-  const standing = new Map(tables.map((table) => [table, standingOf(table, name)]));
+  const standing = new Map(tables.map((table) => [table, standingOf(table, tools)]));
   const those = (wanted: Standing) => tables.filter((table) => standing.get(table) === wanted);
   for (const table of those('new')) await read(table, Number.POSITIVE_INFINITY);
   for (const table of [...those('changed'), ...those('unchanged')]) {
@@ -59,7 +61,8 @@ function noteDamage({notice}: ContentTools, {schema}: TableBackup, error: unknow
 
 type Standing = 'new' | 'changed' | 'unchanged';
 
-function standingOf({layers}: TableBackup, name: BackupName): Standing {
+function standingOf({schema, layers}: TableBackup, {name, compared}: ContentTools): Standing {
+  if (compared.has(schema.name)) return 'new';
   const newest = layers.at(-1)!;
   if (newest.backup !== name) return 'unchanged';
   return newest.kind === 'base' ? 'new' : 'changed';
@@ -72,7 +75,7 @@ function requireExplained(tools: ContentTools, table: TableBackup, now: TableCon
   const before = contentBefore(tools, table);
   if (before === undefined || now === undefined) return;
   const newest = table.layers.at(-1)!;
-  const isChanged = standingOf(table, tools.name) === 'changed';
+  const isChanged = standingOf(table, tools) === 'changed';
   // Each new row is one that the log names.
   const isExplained = isChanged
     ? now.rows <= before.rows + newest.rows && now.rows >= newest.rows

@@ -11,7 +11,7 @@ import {nameDatabase} from './belongs.ts';
 import {memberChanges, sinceOf} from './chain.ts';
 import {withContents} from './contents.ts';
 import {type FoldLimits, foldLimits} from './fold.ts';
-import {leftBehind, type MemberTables, memberTables, noIncrement, preflight} from './members.ts';
+import {leftBehind, type MemberTables, memberTables, preflight} from './members.ts';
 import {StreamTable} from './stream-table.ts';
 import {baseLayers, nextLayers, type Reading} from './table-layers.ts';
 import type {LayerSink} from './write-segments.ts';
@@ -64,7 +64,7 @@ export async function copyTables(
     const streams = new StreamTable();
     const sink: LayerSink = {writer, streams, backup: name, observe: meter.bytes};
     const {notice} = tools;
-    const reading: Reading = {vault, sink, snapshot, fold, signal, notice, asRows: new Map()};
+    const reading: Reading = {vault, sink, snapshot, fold, signal, notice, asRows: new Map(), compared: new Set()};
     const copied: TableBackup[] = [];
     const added = {rows: 0, deletedRows: 0};
     for (const schema of snapshot.schemas) {
@@ -80,7 +80,7 @@ export async function copyTables(
       meter.item();
     }
     const tablesNow = await withContents(
-      {snapshot, collection: definition.name, name, parent, signal, notice: tools.notice},
+      {snapshot, collection: definition.name, name, parent, signal, notice: tools.notice, compared: reading.compared},
       copied,
     );
     await snapshot.confirm();
@@ -117,12 +117,7 @@ async function openSnapshot(
     const {tables, whole, excepted, known} = members;
     // How many tables there are shows how long the next call may take.
     progress({phase: 'Preparing', bytesDone: 0, itemsDone: 0, itemsTotal: tables.length});
-    const untracked = await preflight(definition, source, tables);
-    if (untracked !== undefined) {
-      if (parent !== undefined) throw noIncrement(untracked);
-      notice(`no increment can follow this backup: ${untracked}`);
-    }
-    const isTracked = definition.settings.incremental && untracked === undefined;
+    await preflight(definition, source, tables);
     try {
       const snapshot = await source.snapshot({
         tables,
@@ -130,7 +125,7 @@ async function openSnapshot(
         objects: definition.members.kind === 'database',
         exceptObjects: excepted,
         omitIndexes: definition.settings.omitIndexes,
-        ...(isTracked ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
+        ...(definition.settings.incremental ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
         since: parent && sinceOf(parent, definition.id),
         signal,
         notice,

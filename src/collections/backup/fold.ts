@@ -29,7 +29,7 @@ export function planFold(layers: readonly Layer[], logged: number, limits: FoldL
   const [base] = layers;
   const deltas = layers.filter((layer): layer is Delta => layer.kind === 'delta');
   if (base === undefined || logged === 0) return {kept: layers, merged: []};
-  const most = Math.max(limits.leastKeys, base.rows * limits.basePart);
+  const most = mostChangedKeys(base.rows, limits);
   const largest = deltas.reduce((keys, delta) => Math.max(keys, delta.keys), 0);
   // Keys may be in several deltas: only the largest one shows how many rows have changed at least.
   if (largest > most) return {rebase: `${largest} of its rows have changed since all ${base.rows} were taken`};
@@ -37,6 +37,11 @@ export function planFold(layers: readonly Layer[], logged: number, limits: FoldL
   const merged = sum > 2 * most ? deltas.length : deltas.length < limits.deltas ? 0 : mergeable(deltas, logged, limits);
   const at = layers.length - merged;
   return {kept: layers.slice(0, at), merged: deltas.slice(deltas.length - merged)};
+}
+
+/** How many keys a delta may name before the table should get a new base. */
+export function mostChangedKeys(baseRows: number, {leastKeys, basePart}: FoldLimits): number {
+  return Math.max(leastKeys, baseRows * basePart);
 }
 
 /** How many of the newest deltas the next one replaces. */

@@ -63,21 +63,14 @@ export async function memberTables(definition: Definition, source: TableSource):
 
 /**
  * Refuses what the source cannot give.
- * @returns why no changes can be tracked, although the collection has increments
  * @throws BkpError `PRECONDITION` | `SOURCE_UNAVAILABLE`
  */
 export async function preflight(
   {settings}: Pick<Definition, 'settings'>,
   source: TableSource,
   tables: readonly TableName[],
-): Promise<string | undefined> {
-  return (await source.preflight?.({tables, track: settings.incremental}))?.untracked;
-}
-
-export function noIncrement(untracked: string): BkpError {
-  return new BkpError('PRECONDITION', `no increment can be taken: ${untracked}`, {
-    next: 'take a full backup, which reads all tables',
-  });
+): Promise<void> {
+  await source.preflight?.({tables, track: settings.incremental});
 }
 
 /**

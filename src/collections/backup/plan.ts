@@ -6,7 +6,7 @@ import {type LiveCollection, requireCollection} from '../stored/folder.ts';
 import {type BackupName, type BackupType, nextBackupName} from '../stored/names.ts';
 import {adoptingStatement, requireDatabase} from './belongs.ts';
 import {needsFull, requireChain} from './chain.ts';
-import {memberTables, noIncrement, preflight} from './members.ts';
+import {memberTables, preflight} from './members.ts';
 
 export type PlanRequest = {collection: string; adopt?: boolean | undefined; nowMicros: number};
 
@@ -33,9 +33,9 @@ export async function planWantedBackup(
 ): Promise<PlannedBackup> {
   const live = await requireCollection(vault, collection, {recent: true});
   const {tables} = await memberTables(live.definition, source);
-  const untracked = await preflight(live.definition, source, tables);
+  await preflight(live.definition, source, tables);
   if (!adopt) await requireOwnDatabase(vault, source, live, wanted);
-  const end = wanted === 'full' ? undefined : await endOfChain(vault, live, untracked);
+  const end = wanted === 'full' ? undefined : await endOfChain(vault, live);
   if (end !== undefined && wanted === 'incremental') throw end;
   const type = wanted === 'full' || end !== undefined ? 'full' : 'incremental';
   const name = nextBackupName(type, nowMicros, live.taken);
@@ -43,12 +43,7 @@ export async function planWantedBackup(
 }
 
 /** Why no increment can continue the chain. @returns undefined if one can, as far as the store and the tables show */
-async function endOfChain(
-  vault: VaultReader,
-  live: LiveCollection,
-  untracked: string | undefined,
-): Promise<BkpError | undefined> {
-  if (untracked !== undefined) return noIncrement(untracked);
+async function endOfChain(vault: VaultReader, live: LiveCollection): Promise<BkpError | undefined> {
   try {
     await requireChain(vault, live);
     return undefined;

@@ -48,3 +48,14 @@ async function readTree(
   }
   return {cuts: Buffer.concat(parts).toString('utf8'), chunksOf};
 }
+
+/** @throws BkpError `OBJECT_DAMAGED` | `OBJECT_MISSING` */
+export async function readPreviousSegment(
+  vault: VaultReader,
+  {chunksOf}: PreviousTree,
+  segment: number,
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of vault.readChunks(chunksOf[segment]!)) parts.push(part);
+  return Buffer.concat(parts);
+}

@@ -1,11 +1,11 @@
 import {unlessDamaged} from '../../backups/index.ts';
-import type {Changes, Snapshot, TableName} from '../../sources/index.ts';
+import type {Changes, Snapshot, StoredRows, TableName} from '../../sources/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
 import type {Delta, Layer} from '../stored/layers.ts';
 import type {Backup, TableBackup} from '../stored/manifest.ts';
 import {readSegments} from '../stored/segments.ts';
-import {type FoldLimits, planFold} from './fold.ts';
-import {readPreviousBase} from './previous-base.ts';
+import {type FoldLimits, mostChangedKeys, planFold} from './fold.ts';
+import {readPreviousBase, readPreviousSegment} from './previous-base.ts';
 import {writeBase} from './write-base.ts';
 import {type LayerSink, writeDelta} from './write-segments.ts';
 
@@ -18,6 +18,8 @@ export type Reading = {
   notice: (text: string) => void;
   /** Tables that were not taken as records, with the reason. */
   asRows: Map<TableName, string>;
+  /** Tables whose rows were compared with those of the backup before. */
+  compared: Set<TableName>;
 };
 
 /** `changed`: what this backup adds, without what it repeats of merged deltas. */
@@ -41,9 +43,12 @@ export async function nextLayers(reading: Reading, table: TableName, parent: Bac
   const before = parent.body.tables.find(({schema}) => schema.name === table);
   // A table that joined, and one whose changes are tracked from this backup on.
   if (before === undefined || before.whole) return baseLayers(reading, table, parent);
-  const changes = await snapshot.changes(table, parent.body.mark!);
-  if (changes === 'rebase') return baseLayers(reading, table, parent);
   try {
+    if (snapshot.compare !== undefined) {
+      return (await comparedLayers(reading, before, parent)) ?? (await baseLayers(reading, table, parent));
+    }
+    const changes = await snapshot.changes(table, parent.body.mark!);
+    if (changes === 'rebase') return await baseLayers(reading, table, parent);
     return (await deltaLayers(reading, before, changes, parent)) ?? (await baseLayers(reading, table, parent));
   } catch (error) {
     if (!isDamage(error)) throw error;
@@ -72,4 +77,40 @@ async function deltaLayers(
   const delta: Delta | undefined = await writeDelta(sink, stream);
   const adopted = kept.map((layer) => sink.streams.adopt(layer, parent.streams));
   return {layers: delta === undefined ? adopted : [...adopted, delta], changed: stream.changed()};
+}
+
+/**
+ * The base of the parent, and one delta with all that differs from it now.
+ * @returns undefined if the table should get a new base
+ */
+async function comparedLayers(
+  {vault, sink, snapshot, fold, signal, compared}: Reading,
+  {schema, layers}: TableBackup,
+  parent: Backup,
+): Promise<TableLayers | undefined> {
+  const [base] = layers;
+  const previous = await readPreviousBase(vault, parent, schema.name);
+  const rows = previous?.form === 'rows' ? previous.trees.get(schema.name) : undefined;
+  if (base?.kind !== 'base' || rows === undefined) return undefined;
+  const {streams} = parent;
+  const stored: StoredRows = {
+    cuts: rows.cuts,
+    rows: base.rows,
+    segments: rows.chunksOf.length,
+    segment: (at) => readPreviousSegment(vault, rows, at),
+    deltas: layers.flatMap((layer) => {
+      if (layer.kind === 'base') return [];
+      const {keyData, rowData} = layer;
+      const read = (data: typeof keyData) => readSegments(vault, streams, data, {signal});
+      return [{keys: read(keyData), rows: read(rowData)}];
+    }),
+  };
+  const found = await snapshot.compare!(schema.name, stored, {mostKeys: mostChangedKeys(base.rows, fold)});
+  if (found === 'rebase') return undefined;
+  compared.add(schema.name);
+  const {changed} = found;
+  const adopt = (layer: Layer) => sink.streams.adopt(layer, streams);
+  if (changed.keys === 0) return {layers: layers.map(adopt), changed};
+  const delta = await writeDelta(sink, found.delta);
+  return {layers: delta === undefined ? [adopt(base)] : [adopt(base), delta], changed};
 }

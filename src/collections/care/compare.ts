@@ -54,8 +54,25 @@ export async function planCompare(
     });
   }
   if ((await readBackup(vault, collection, backup)).body.mark !== undefined) return backup;
-  throw new BkpError('PRECONDITION', `collection ${collection} has no change log to compare with its database`, {
-    cause: 'its newest backup was taken without incremental backups: nothing says what changed since then',
+  const why = 'its newest backup was taken without incremental backups: nothing says what changed since then';
+  throw withoutLog(collection, why);
+}
+
+/** @throws BkpError `PRECONDITION` if increments of the source need no log; `SOURCE_UNAVAILABLE` */
+export async function requireLog(
+  vault: VaultReader,
+  source: TableSource,
+  {collection, backup}: {collection: string; backup: BackupName},
+): Promise<void> {
+  await source.identity();
+  const {mark} = (await readBackup(vault, collection, backup)).body;
+  if (mark === undefined || source.isLogged === undefined || (await source.isLogged(mark))) return;
+  throw withoutLog(collection, 'its increments find changes by reading the tables, so there is no log');
+}
+
+function withoutLog(collection: string, cause: string): BkpError {
+  return new BkpError('PRECONDITION', `collection ${collection} has no change log to compare with its database`, {
+    cause,
     next: `VERIFY ${quoteName(collection)} WITH (LEVEL='restore') checks the backup itself`,
   });
 }
@@ -182,6 +199,10 @@ async function applyChanges(
   let logged = 0;
   for (const {schema} of tracked) {
     const {name} = schema;
+    if (snapshot.compare !== undefined) {
+      untracked.push(`${name}: its changes are found by reading it, so there is no log to compare it with.`);
+      continue;
+    }
     const changes = await snapshot.changes(name, backup.body.mark!);
     if (changes === 'rebase') {
       untracked.push(`The next increment takes all rows of ${name}: its changes are not known.`);

@@ -42,11 +42,12 @@ import {discardStaging, PostgresStaging} from './restore/staging.ts';
 import {partsText, storedTables} from './restore/stored.ts';
 import {inspectRights, type Needed} from './rights/inspect.ts';
 import {preflight} from './rights/preflight.ts';
-import type {TrackingMode} from './rights/tracking-mode.ts';
+import {type TrackingMode, whyScanned} from './rights/tracking-mode.ts';
 import {findPrograms, type Programs} from './schema/programs.ts';
 import {openSnapshot} from './snapshot/open.ts';
 import {brokenTracking, identityOf, listTracking, removeUnneeded, untrack} from './tracking/listing.ts';
 import {keepMark} from './tracking/marks.ts';
+import {isScanMark} from './tracking/scan-mark.ts';
 
 export type PostgresSourceOptions = {
   /** As the user wrote it, without secrets. */
@@ -135,11 +136,14 @@ export class PostgresSource implements TableSource {
     return typeof without === 'string' ? without.split('\n') : [];
   }
 
-  async preflight({tables, track}: {tables: readonly TableName[]; track: boolean}): Promise<{untracked?: string}> {
+  async preflight({tables, track}: {tables: readonly TableName[]; track: boolean}): Promise<void> {
     const connection = await this.#shared();
-    const found = await this.#naming(() => preflight(connection, {tables, track, mode: this.#mode}));
+    await this.#naming(() => preflight(connection, {tables, track, mode: this.#mode}));
     await this.#programs(connection);
-    return found;
+  }
+
+  async isLogged(mark: Mark): Promise<boolean> {
+    return !isScanMark(mark) && whyScanned(await this.#shared(), this.#mode) === undefined;
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
@@ -152,12 +156,15 @@ export class PostgresSource implements TableSource {
         env,
         lockTimeoutSeconds: lockTimeout,
         connections,
+        isScanned: whyScanned(own, this.#mode) !== undefined,
         connect: () => this.#own('backup'),
       }),
     );
   }
 
   async acknowledge(owner: string, mark: Mark): Promise<void> {
+    // Nothing was written for this backup, and what earlier ones wrote is no longer needed.
+    if (isScanMark(mark)) return this.untrack(owner);
     const connection = await this.#shared();
     await keepMark(connection, owner, mark);
     // A table that left keeps its triggers until its lock is free.

@@ -1,9 +1,8 @@
 import {expect, onTestFinished, test, vi} from 'vitest';
-import {BkpError} from '../../../src/errors/index.ts';
-import type {Snapshot} from '../../../src/sources/index.ts';
 import {Connection} from '../../../src/sources/postgres/connection/connection.ts';
-import {type Backup, restore, takeFull, takeIncrement} from '../../sources/layers.ts';
+import {restore, takeFull, takeIncrement} from '../../sources/layers.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
+import {compared, retried} from './increments.ts';
 import {faultsOf, ledgerSchema, ledgerTables, replaceBatch, type WriterOptions, Writers} from './writers.ts';
 
 const cluster = clusterOfFile();
@@ -26,62 +25,6 @@ async function written(odds: WriterOptions['odds'] = {}) {
   return {seed, database, writers, backup};
 }
 
-/** An increment, and what it lost: tables whose rows are not those of its own snapshot. */
-async function compared(database: TestDatabase, parent: Backup): Promise<{backup: Backup; lost: readonly string[]}> {
-  let lost: readonly string[] = [];
-  const check = async (snapshot: Snapshot, layers: Backup['layers']) => {
-    lost = await differences(snapshot, layers);
-  };
-  const backup = await retried(() => takeIncrement(database.source, owner, parent, {check}));
-  await database.source.acknowledge(owner, backup.mark!);
-  return {backup, lost};
-}
-
-/** A schema that changes all the time, and a lock that is not free, are reported as such and can be retried. */
-async function retried<T>(take: () => Promise<T>): Promise<T> {
-  for (let left = 10; ; left--) {
-    try {
-      return await take();
-    } catch (error) {
-      if (!(error instanceof BkpError) || error.code !== 'SOURCE_LOCKED' || left === 1) throw error;
-    }
-  }
-}
-
-async function differences(snapshot: Snapshot, layers: Backup['layers']): Promise<readonly string[]> {
-  const different: string[] = [];
-  for (const table of tables) {
-    const truth = await snapshot.base(table);
-    if (truth.form !== 'rows') throw new Error('not rows');
-    const rows: string[] = [];
-    for await (const {bytes, release} of truth.rows) {
-      rows.push(...linesOf(bytes));
-      release?.();
-    }
-    const taken = rowsOf(table, layers[table]!);
-    if (rows.toSorted().join('\n') !== taken.toSorted().join('\n')) different.push(table);
-  }
-  return different;
-}
-
-/** Keys are the first columns of each table. */
-function rowsOf(table: string, layers: Backup['layers'][string]): readonly string[] {
-  const parts = ['public.word', 'public.history'].includes(table) ? 2 : 1;
-  const byKey = new Map<string, string>();
-  const add = (row: string) => byKey.set(row.split('\t').slice(0, parts).join('\t'), row);
-  for (const layer of layers) {
-    if (layer.kind === 'base') {
-      if (layer.form !== 'records') for (const {bytes} of layer.segments) linesOf(bytes).forEach(add);
-      continue;
-    }
-    for (const {bytes} of layer.keys) for (const key of linesOf(bytes)) byKey.delete(key);
-    for (const {bytes} of layer.rows) linesOf(bytes).forEach(add);
-  }
-  return [...byKey.values()];
-}
-
-const linesOf = (bytes: Uint8Array) => Buffer.from(bytes).toString().split('\n').slice(0, -1);
-
 test('no increment loses a change of concurrent transactions, and each restores to a consistent moment', async () => {
   const {seed, database, writers, backup: full} = await written();
   let backup = full;
@@ -97,7 +40,7 @@ test('no increment loses a change of concurrent transactions, and each restores 
   };
   await (await check()).close();
   while (Date.now() < end) {
-    const taken = await compared(database, backup);
+    const taken = await compared(database.source, backup);
     increments += 1;
     expect(taken.lost, `increment ${increments}, seed ${seed}`).toEqual([]);
     backup = taken.backup;
@@ -181,7 +124,7 @@ test.each(Object.entries(mistakes))('the same test fails when %s', async (_, mis
   let backup = full;
   let lost: readonly string[] = [];
   const end = Date.now() + mistakeSeconds * 1000;
-  while (lost.length === 0 && Date.now() < end) ({backup, lost} = await compared(database, backup));
+  while (lost.length === 0 && Date.now() < end) ({backup, lost} = await compared(database.source, backup));
   await writers.stop();
   expect(mistaken, 'statements that the mistake changed').toBeGreaterThan(0);
   expect(lost).not.toEqual([]);

@@ -52,16 +52,25 @@ export async function whyUnwrittenRowsChange(connection: Connection, oid: number
   return type && `its values of type ${type} change with the names of what they refer to`;
 }
 
+const historyOf = {
+  tracking: "(SELECT value FROM _bkp.meta WHERE name = 'identity')",
+  // A crash of any process loses the newest transactions with synchronous_commit = off, and resets the statistics.
+  server: `pg_postmaster_start_time()::text || ' ' || (SELECT stats_reset FROM pg_stat_bgwriter)
+    || ' ' || (SELECT stats_reset FROM pg_stat_archiver)`,
+};
+
 /**
  * Everything on which the text of a table's rows depends besides the rows themselves, and which rows are in which
  * range: as long as it is the same, a row version has the same text and is in the same range.
  * @param byBlock the ranges are blocks of the file
+ * @param history what shows that numbers of transactions mean the same as before: that the database has the same change
+ *   tracking, or that the same process of the server runs and has not recovered from a crash of another one
  * @returns undefined if that cannot be known
  */
 export async function textState(
   connection: Connection,
   oid: number,
-  {byBlock}: {byBlock: boolean},
+  {byBlock, history}: {byBlock: boolean; history: 'tracking' | 'server'},
 ): Promise<string | undefined> {
   if ((await typeOfNames(connection, oid)) !== undefined) return undefined;
   const parts: (readonly Row[])[] = [];
@@ -69,7 +78,7 @@ export async function textState(
   // Another copy of the database has other rows behind the same numbers of transactions.
   await add(`SELECT system_identifier, current_setting('server_version_num'), $1::oid,
     (SELECT oid FROM pg_database WHERE datname = current_database()),
-    (SELECT value FROM _bkp.meta WHERE name = 'identity') FROM pg_control_system()`);
+    ${historyOf[history]} FROM pg_control_system()`);
   // Partitions that are attached bring old rows.
   await add(`
     SELECT c.oid, c.relkind, ${byBlock ? 'pg_relation_filenode(c.oid)' : '0'}, a.attnum, a.attname, a.atttypid,

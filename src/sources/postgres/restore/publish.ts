@@ -7,6 +7,7 @@ import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {ensureShared, trackInTransaction} from '../tracking/ensure.ts';
 import {insertMark} from '../tracking/marks.ts';
+import {isScanMark} from '../tracking/scan-mark.ts';
 import {buildOne, inTwoSteps, validation} from './build.ts';
 import {forgetPlan} from './continued.ts';
 import {fillLate, type LateRows} from './late-rows.ts';
@@ -42,7 +43,9 @@ export type TableStatement = {table: StoredTable; sql: string};
  * rules, policies, foreign keys to other tables, grants, change tracking.
  */
 export async function publishTables(connection: Connection, options: PublishOptions): Promise<void> {
-  const {tables, targets, after, moves, resume, leftOut, late} = options;
+  const {tables, targets, after, moves, leftOut, late} = options;
+  // A backup by reading needs nothing in the database to be continued.
+  const resume = options.resume && isScanMark(options.resume.mark) ? undefined : options.resume;
   if (resume !== undefined) await ensureShared(connection);
   const targetOf = (table: StoredTable) => targets[tables.indexOf(table)]!;
   const validations: {target: StoredTable; sql: string}[] = [];

@@ -3,7 +3,7 @@ import {relationsOf, trackingObstacle} from '../catalog/describe.ts';
 import type {Connection} from '../connection/connection.ts';
 import {grantsToType, type MissingRight, missingToRead, missingToTrack} from './missing.ts';
 import {rightsIn, rightsOn} from './rights.ts';
-import {type TrackingMode, whyUntracked} from './tracking-mode.ts';
+import {type TrackingMode, whyScanned} from './tracking-mode.ts';
 
 export type Needed = {
   /** The tables that backups read. */
@@ -32,19 +32,22 @@ export async function inspectRights(
   function trackingChecks(): readonly SourceCheck[] {
     const what = 'increments';
     // What `triggers` refuses is a result here.
-    const untracked = whyUntracked(connection, mode === 'triggers' ? 'auto' : mode);
-    if (untracked !== undefined) return [{what, ok: true, detail: `full backups only: ${untracked}`}];
+    const scanned = whyScanned(connection, mode === 'triggers' ? 'auto' : mode);
     const trackable = relations.filter((relation) => trackingObstacle(relation) === undefined).map(({name}) => name);
     const wanted = ofTables.filter(({table}) => isTracked.has(table) && trackable.includes(table));
     const toTrack = missingToTrack(wanted, ofDatabase);
     if (wanted.length === 0) return [{what, ok: true, detail: 'no collection needs them'}];
-    if (toTrack.length > 0) {
-      const otherwise = '; or tracking=scan in the source, for full backups only';
-      return toTrack.map((missing) => ({what, ok: false, ...textOf(missing, otherwise)}));
-    }
     const keyless = relations.length - trackable.length;
     const some = keyless === 0 ? '' : `; ${keyless} without a primary key or unlogged come with all rows`;
-    return [{what, ok: true, detail: `changes of ${wanted.length} tables can be tracked by triggers${some}`}];
+    const tables = wanted.length === 1 ? '1 table' : `${wanted.length} tables`;
+    if (scanned !== undefined) {
+      return [{what, ok: true, detail: `changes of ${tables} are found by reading, because ${scanned}${some}`}];
+    }
+    if (toTrack.length > 0) {
+      const otherwise = '; or tracking=scan in the source, which finds changes by reading';
+      return toTrack.map((missing) => ({what, ok: false, ...textOf(missing, otherwise)}));
+    }
+    return [{what, ok: true, detail: `changes of ${tables} can be tracked by triggers${some}`}];
   }
 }
 

@@ -4,7 +4,7 @@ import {relationsOf, trackingObstacle} from '../catalog/describe.ts';
 import type {Connection} from '../connection/connection.ts';
 import {grantsToType, type MissingRight, missingToRead, missingToTrack} from './missing.ts';
 import {rightsIn, rightsOn} from './rights.ts';
-import {type TrackingMode, whyUntracked} from './tracking-mode.ts';
+import {type TrackingMode, whyScanned} from './tracking-mode.ts';
 
 /**
  * See `TableSource.preflight`.
@@ -13,14 +13,13 @@ import {type TrackingMode, whyUntracked} from './tracking-mode.ts';
 export async function preflight(
   connection: Connection,
   {tables, track, mode}: {tables: readonly TableName[]; track: boolean; mode: TrackingMode},
-): Promise<{untracked?: string}> {
+): Promise<void> {
   // A table that is absent is reported by others.
   const relations = await relationsOf(connection, tables);
   const [ofTables, ofDatabase] = [await rightsOn(connection, relations), await rightsIn(connection)];
   const toRead = missingToRead(ofTables, ofDatabase);
   if (toRead.length > 0) throw refusal(toRead);
-  const untracked = track ? whyUntracked(connection, mode) : undefined;
-  if (!track || untracked !== undefined) return untracked === undefined ? {} : {untracked};
+  if (!track || whyScanned(connection, mode) !== undefined) return;
   const tracked = new Set(
     relations.filter((relation) => trackingObstacle(relation) === undefined).map(({name}) => name),
   );
@@ -28,8 +27,8 @@ export async function preflight(
     ofTables.filter(({table}) => tracked.has(table)),
     ofDatabase,
   );
-  if (toTrack.length > 0) throw refusal(toTrack, '; or set tracking=scan in the source, for full backups only');
-  return {};
+  if (toTrack.length > 0)
+    throw refusal(toTrack, '; or set tracking=scan in the source, which finds changes by reading');
 }
 
 function refusal(missing: readonly MissingRight[], otherwise = ''): BkpError {

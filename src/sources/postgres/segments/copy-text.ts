@@ -48,3 +48,20 @@ function unescaped(field: Uint8Array): Uint8Array {
   }
   return Uint8Array.from(plain);
 }
+
+/** Lines without their ends, each byte a character. @param rows complete lines */
+export function linesOf(rows: Uint8Array): readonly string[] {
+  const lines = Buffer.from(rows.buffer, rows.byteOffset, rows.length).toString('latin1').split('\n');
+  lines.pop();
+  return lines;
+}
+
+/** The first fields of a line as they are in it. */
+export function keyOf(line: string, parts: number): string {
+  let at = -1;
+  for (let part = 0; part < parts; part++) {
+    at = line.indexOf('\t', at + 1);
+    if (at === -1) return line;
+  }
+  return line.slice(0, at);
+}

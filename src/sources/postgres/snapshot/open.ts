@@ -14,6 +14,8 @@ import {schemaState} from '../schema/state.ts';
 import {objectsAfter, sharedText, tableSchemaOf} from '../schema/table-schema.ts';
 import {ensureShared, ensureTracked} from '../tracking/ensure.ts';
 import {isMarkKnown, setMark} from '../tracking/marks.ts';
+import {isScanMark, scanMark, unreadOf} from '../tracking/scan-mark.ts';
+import {mostUnread} from './before.ts';
 import {lockText} from './from.ts';
 import {openReaders} from './readers.ts';
 import {PostgresSnapshot} from './snapshot.ts';
@@ -27,6 +29,8 @@ export type OpenOptions = Pick<DumpOptions, 'resolved' | 'pgBin' | 'env'> & {
   lockTimeoutSeconds: number;
   /** How many read at the same time. */
   connections: number;
+  /** Nothing is written to the database. */
+  isScanned: boolean;
   /** Opens another one. */
   connect: () => Promise<Connection>;
 };
@@ -48,18 +52,22 @@ export async function openSnapshot(
     const whole = new Set(asked.whole);
     const tracked = relations.filter(({name}) => !whole.has(name));
     // Before anything is written to the source: a refused increment must not begin to track.
-    if (asked.since !== undefined) await requireKnownMark(connection, asked.since);
-    const mark = asked.track && (await beginTracking(connection, asked.track.owner, tracked, options));
     const {omitIndexes = false, objects = false, since, signal} = asked;
+    const {isScanned} = options;
+    const logged = since === undefined || isScanned || isScanMark(since.mark) ? undefined : since;
+    if (logged !== undefined) await requireKnownMark(connection, logged);
+    const mark =
+      asked.track &&
+      (isScanned ? nextScanMark(since?.mark) : await beginTracking(connection, asked.track.owner, tracked, options));
     const rootOf = await partitionsOf(connection, relations);
     const entries = await beginWithSchema(connection, relations, {
       options,
       rootOf,
       without: objects ? [] : await otherTables(connection, relations, rootOf),
-      isIncrement: since !== undefined,
+      isIncrement: logged !== undefined,
       signal,
     });
-    if (since !== undefined) await requireKnownMark(connection, since);
+    if (logged !== undefined) await requireKnownMark(connection, logged);
     const selection = select(await withIndexNeeds(connection, entries), relations, {rootOf, withViews: objects});
     if (selection.without.length > 0) {
       const names = selection.without.map(({schema, name}) => `${schema}.${name}`);
@@ -73,7 +81,7 @@ export async function openSnapshot(
     }
     const bytes = relations.reduce((sum, relation) => sum + relation.bytes, 0);
     // An increment reads little, and collects keys in a temporary table of its own session.
-    const isSmall = since !== undefined || bytes < bytesForReaders;
+    const isSmall = logged !== undefined || bytes < bytesForReaders;
     const readers = isSmall ? [connection] : await openReaders(connection, {...options, relations});
     return new PostgresSnapshot({
       connection,
@@ -90,6 +98,7 @@ export async function openSnapshot(
       },
       mark,
       owner: asked.track?.owner,
+      isScanned,
       since,
       notice: asked.notice,
     });
@@ -151,6 +160,12 @@ async function beginWithSchema(
     next: 'give the statement again when the schema has settled',
     retryable: true,
   });
+}
+
+/** Counts increments in a row that leave rows unread; a full backup, and an increment that reads all, begin again. */
+function nextScanMark(before: Mark | undefined): Mark {
+  const unread = before === undefined || !isScanMark(before) ? 0 : unreadOf(before) + 1;
+  return scanMark(unread > mostUnread ? 0 : unread);
 }
 
 async function relationsOf(connection: Connection, tables: readonly TableName[]): Promise<readonly Relation[]> {

@@ -3,10 +3,12 @@ import type {
   BaseOptions,
   Changes,
   DatabaseFacts,
+  Difference,
   Mark,
   SchemaObject,
   Snapshot,
   SnapshotOptions,
+  StoredRows,
   TableBase,
   TableContent,
   TableName,
@@ -18,11 +20,14 @@ import {whyUnwrittenRowsChange} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {KeyOrderedRows} from '../segments/base-rows.ts';
 import {BlockOrderedRows} from '../segments/block-rows.ts';
+import {appliedDeltas, compareRows} from '../segments/compare-rows.ts';
 import {contentOf} from '../segments/content.ts';
+import {Differences} from '../segments/differences.ts';
 import {readCuts} from '../segments/ranges.ts';
 import type {TableToRead} from '../segments/table-to-read.ts';
 import {confirmMark, markRow, whyAllRows} from '../tracking/marks.ts';
-import {sinceBefore} from './before.ts';
+import {isScanMark, unreadOf} from '../tracking/scan-mark.ts';
+import {mostUnread, newSince, sinceBefore} from './before.ts';
 import {changesSince} from './changes.ts';
 import {fromOf} from './from.ts';
 import {readsByKey} from './order.ts';
@@ -39,9 +44,13 @@ export type OpenedSnapshot = {
   mark: Mark | undefined;
   /** Of the mark. */
   owner: string | undefined;
+  /** Nothing is written to the database: changes are found by reading. */
+  isScanned: boolean;
   since: SnapshotOptions['since'];
   notice: SnapshotOptions['notice'];
 };
+
+const otherColumns = 'its columns, its key or their types are not those of the backup before';
 
 /** One moment of a PostgreSQL database, seen by one transaction. */
 export class PostgresSnapshot implements Snapshot {
@@ -49,6 +58,7 @@ export class PostgresSnapshot implements Snapshot {
   readonly schemas: readonly TableSchema[];
   readonly objects: readonly SchemaObject[];
   readonly database: DatabaseFacts;
+  readonly compare: Snapshot['compare'];
   readonly #opened: OpenedSnapshot;
   readonly #columns = new Map<number, TableColumns>();
   /** Of the bases that were read. */
@@ -60,6 +70,9 @@ export class PostgresSnapshot implements Snapshot {
     this.schemas = opened.schemas;
     this.objects = opened.objects;
     this.database = opened.database;
+    const {since, isScanned} = opened;
+    const isCompared = since !== undefined && (isScanned || isScanMark(since.mark));
+    this.compare = isCompared ? (table, base, options) => this.#compare(table, base, options) : undefined;
   }
 
   async estimatedBytes(table: TableName): Promise<number> {
@@ -72,16 +85,15 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async base(table: TableName, {previous, takeOver}: BaseOptions = {}): Promise<TableBase> {
-    const {connection, readers, mark, owner} = this.#opened;
+    const {connection, readers} = this.#opened;
     const relation = this.#relation(table);
     const columns = await this.#columnsOf(relation);
     const byBlock = !(await readsByKey(connection, relation, columns));
     const cuts = readCuts(previous?.get(table));
-    const {oid, bytes} = relation;
-    const history = {owner: owner ?? '', mark, oid, byBlock};
+    const {bytes} = relation;
     const read: TableToRead = {
       ...{leader: connection, readers, from: fromOf(relation), bytes, columns, previous: cuts},
-      ...(await sinceBefore(connection, history, {cuts, takeOver})),
+      ...(await this.#sinceBefore(relation, byBlock, {cuts, takeOver})),
       whole: (content) => this.#contents.set(table, content),
     };
     return {form: 'rows', rows: byBlock ? new BlockOrderedRows(read) : new KeyOrderedRows(read)};
@@ -103,13 +115,13 @@ export class PostgresSnapshot implements Snapshot {
 
   async changes(table: TableName, since: Mark): Promise<Changes | 'rebase'> {
     const {connection, since: asked, notice} = this.#opened;
+    if (this.compare !== undefined) return 'rebase';
     const relation = this.#relation(table);
     const {oid} = relation;
     const row = asked && (await markRow(connection, {owner: asked.owner, mark: since, oid}));
-    const isSame = asked?.fingerprints[table] === this.schemas.find(({name}) => name === table)?.fingerprint;
-    const why = isSame
+    const why = this.#hasFingerprint(table)
       ? ((await whyAllRows(connection, oid, row)) ?? (await whyUnwrittenRowsChange(connection, oid)))
-      : 'its columns, its key or their types are not those of the backup before';
+      : otherColumns;
     if (why !== undefined || row === undefined) {
       notice?.(`all rows of ${table} are taken: ${why}`);
       return 'rebase';
@@ -118,12 +130,54 @@ export class PostgresSnapshot implements Snapshot {
     return changesSince(connection, {oid, from: fromOf(relation), columns, row});
   }
 
+  /** Without change tracking, and for a table of an unknown mark, everything is read. */
+  #sinceBefore(
+    {oid}: Relation,
+    byBlock: boolean,
+    before: Parameters<typeof sinceBefore>[2],
+  ): ReturnType<typeof sinceBefore> {
+    const {connection, mark, owner = '', isScanned} = this.#opened;
+    if (isScanned) return sinceBefore(connection, {oid, byBlock, tracked: undefined}, before);
+    if (mark === undefined) return Promise.resolve({seen: undefined, takeOver: undefined});
+    return sinceBefore(connection, {oid, byBlock, tracked: {owner, mark}}, before);
+  }
+
+  async #compare(table: TableName, stored: StoredRows, {mostKeys}: {mostKeys: number}): Promise<Difference | 'rebase'> {
+    const {connection: leader, readers, isScanned, since, notice} = this.#opened;
+    const relation = this.#relation(table);
+    const rebase = (why: string) => {
+      notice?.(`all rows of ${table} are taken: ${why}`);
+      return 'rebase' as const;
+    };
+    if (!this.#hasFingerprint(table)) return rebase(otherColumns);
+    const columns = await this.#columnsOf(relation);
+    const cuts = readCuts(stored.cuts);
+    if (cuts === undefined) return rebase('what the backup before knows of it cannot be used');
+    const {oid} = relation;
+    const now = {oid, byBlock: cuts.by === 'block', tracked: undefined};
+    const mayLeaveUnread = isScanned && unreadOf(since!.mark) < mostUnread;
+    const xmin = mayLeaveUnread ? await newSince(leader, now, cuts) : undefined;
+    const keyParts = columns.key.length;
+    const earlier = await appliedDeltas(stored.deltas, keyParts);
+    const differences = new Differences({keyParts, mostKeys, earlier});
+    const from = fromOf(relation);
+    const content = await compareRows({leader, readers, from, columns, cuts, xmin, stored}, differences);
+    if (content === undefined) return rebase(`much of it has changed since all ${stored.rows} rows were taken`);
+    this.#contents.set(table, content);
+    return {delta: differences.delta(), changed: differences.changed()};
+  }
+
+  #hasFingerprint(table: TableName): boolean {
+    const {since, schemas} = this.#opened;
+    return since?.fingerprints[table] === schemas.find(({name}) => name === table)?.fingerprint;
+  }
+
   async confirm(): Promise<void> {
     const {connection, mark, owner} = this.#opened;
     // A transaction that was ended by the server answers with an error.
     await connection.value('SELECT 1');
     await connection.run('COMMIT');
-    if (mark !== undefined) await confirmMark(connection, owner!, mark);
+    if (mark !== undefined && !isScanMark(mark)) await confirmMark(connection, owner!, mark);
   }
 
   async close(): Promise<void> {
