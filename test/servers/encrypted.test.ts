@@ -1,13 +1,16 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {Store} from '../../src/stores/index.ts';
-import type {Vault} from '../../src/vault/index.ts';
+import {changeKeys, readHeader, unlock, type Vault} from '../../src/vault/index.ts';
 import {backup, encryptedWith, keysOf, manifestKey, noise, open, readAll, testKey} from '../vault/helpers.ts';
+import {openedBy, reencrypt, rotate} from '../vault/reseal/re-encrypted.ts';
 import {openStore} from './open.ts';
 import {type S3Server, startMinio, startVersitygw} from './s3-server.ts';
 
 const encryption = encryptedWith(testKey);
 const large = noise(20 * 1024 * 1024, 1);
 const pieces = () => Array.from({length: 160}, (_, at) => ({bytes: large.subarray(at << 17, (at + 1) << 17)}));
+
+const unlockedAt = async (store: Store) => unlock(store, testKey, {vault: (await readHeader(store))!.id});
 
 describe.each([
   ['MinIO', startMinio],
@@ -53,6 +56,21 @@ describe.each([
     });
     expect(await keysOf(store, 'packs/')).toHaveLength(packs.length - 1);
     expect(await isIntact(store, true, 'kept')).toBe(true);
+  });
+
+  test('is sealed again with new keys in place', async () => {
+    const store = await storeAt('again');
+    await withVault(store, true, (vault) => backup(vault, 'one', pieces()));
+    const before = await openedBy(store, (await unlockedAt(store)).ring.keys);
+    expect(before.closed).toEqual([]);
+    const old = (await unlockedAt(store)).ring.keys;
+    await changeKeys({store, nowMs: 0}, await unlockedAt(store), rotate);
+    const {damaged} = await withVault(store, true, (vault) => reencrypt(store, vault));
+    expect(damaged).toEqual([]);
+    const after = await openedBy(store, old);
+    expect(after.opened).toEqual([]);
+    expect(after.closed.sort()).toEqual(before.opened.sort());
+    expect(await isIntact(store, true, 'one')).toBe(true);
   });
 
   test.each([
