@@ -109,7 +109,7 @@ test('a log that somebody empties by mistake refuses it', async () => {
   }
 });
 
-test('a server that is killed while a backup, an increment or a restore works is an error to be repeated', async () => {
+test('a server that is killed while a backup or an increment reads is an error that can be repeated', async () => {
   const own = new Cluster();
   await own.start();
   onTestFinished(() => own.stop());
