@@ -73,7 +73,8 @@ function partsOf(before: Table, after: Table): Parts {
   const [noA, noB] = [noNulls('a', before.key), noNulls('b', after.key)];
   const hasNulls = nullable(before.key).length + nullable(after.key).length > 0;
   return {
-    changed: `${a} JOIN ${b} ON ${match} WHERE NOT (${same.join(' AND ')})`,
+    // Tables whose only equal key is the rowid may have no column in common.
+    changed: `${a} JOIN ${b} ON ${match} WHERE NOT (${same.join(' AND ') || '1'})`,
     deleted: `${a} WHERE ${noA} AND NOT EXISTS (SELECT 1 FROM ${b} WHERE ${match})`,
     added: `${b} WHERE ${noB} AND NOT EXISTS (SELECT 1 FROM ${a} WHERE ${match})`,
     common,
