@@ -55,6 +55,52 @@ test('a restored database has every statement of its source, by pg_dump, and eve
   expect(page).toMatch(/amcheck found no fault in \d+ indexes/u);
 });
 
+/** In its comments, pg_dump writes a space for each end of a line in a name. */
+const oddNames = `
+  CREATE ROLE "odd\nrole"; CREATE SCHEMA "odd\nschema"; GRANT USAGE ON SCHEMA "odd\nschema" TO "odd\nrole";
+  CREATE SCHEMA "two words";
+  CREATE TYPE "odd\nschema"."ty\npe" AS ENUM ('a', 'b\nc');
+  CREATE SEQUENCE "odd\nschema"."se\nq" START 7;
+  CREATE TABLE "odd\nschema"."T\nle" (id int, "va\nlue" text DEFAULT 'x', kind "odd\nschema"."ty\npe", serial serial, CONSTRAINT "p\nkey" PRIMARY KEY (id), CONSTRAINT "che\nck" CHECK (id > 0));
+  ALTER TABLE "odd\nschema"."T\nle" ALTER "va\nlue" SET STATISTICS 500, OWNER TO "odd\nrole";
+  CREATE INDEX "in\ndex" ON "odd\nschema"."T\nle" ("va\nlue");
+  CREATE STATISTICS "odd\nschema"."st\nat" ON id, "va\nlue" FROM "odd\nschema"."T\nle";
+  COMMENT ON INDEX "odd\nschema"."in\ndex" IS 'of it';
+  CREATE TABLE "two words"."my orders" (id int, part int, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
+  CREATE TABLE "two words"."my orders 1" PARTITION OF "two words"."my orders" FOR VALUES IN (1);
+  ALTER TABLE "two words"."my orders" ADD FOREIGN KEY (id) REFERENCES "odd\nschema"."T\nle";
+  CREATE FUNCTION "two words".settings() RETURNS void LANGUAGE plpgsql AS $f$
+BEGIN
+SET default_statistics_target = 5;
+ALTER TABLE pg_temp.x OWNER TO postgres;
+END $f$;
+  CREATE FUNCTION "two words".listed() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END;
+  CREATE VIEW "odd\nschema"."vi\new" AS SELECT id FROM "odd\nschema"."T\nle";
+  CREATE RULE "ru\nle" AS ON INSERT TO "odd\nschema"."vi\new" DO INSTEAD NOTHING;
+  INSERT INTO "odd\nschema"."T\nle" VALUES (1, 'one', 'b\nc'); INSERT INTO "two words"."my orders" VALUES (1, 1)`;
+
+test('names with ends of lines and spaces, and what functions consist of, come back as they are', async () => {
+  const database = await cluster().create();
+  onTestFinished(() => database.close());
+  await database.exec(oddNames);
+  const {done} = openPostgresDesk(cluster(), database.name);
+  await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
+  await done('sql', '--wait', 'BACKUP c');
+  await database.exec(`UPDATE "odd\nschema"."T\nle" SET "va\nlue" = 'changed'`);
+  await done('sql', '--wait', 'BACKUP c INCREMENTAL');
+  const target = await cluster().create();
+  onTestFinished(() => target.close());
+  await done('--source', addressOf(cluster(), target.name), 'sql', '--wait', 'RESTORE c');
+  expect(schemaOf(target)).toEqual(schemaOf(database));
+  for (const name of [
+    '"odd\nschema"."T\nle"',
+    '"two words"."my orders"',
+    '(SELECT last_value FROM "odd\nschema"."se\nq")',
+  ]) {
+    expect(await target.rows(name), name).toEqual(await database.rows(name));
+  }
+});
+
 test('an extension that the target has stays when a restore fails, and one that it brought goes', async () => {
   const database = await cluster().create();
   onTestFinished(() => database.close());

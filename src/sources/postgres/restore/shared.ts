@@ -33,7 +33,7 @@ export async function createShared(
       continue;
     }
     if (await isThereAlready(connection, object)) {
-      present.add(`${type} ${name}`);
+      present.add(shown(`${type} ${name}`));
       continue;
     }
     await connection.run('SAVEPOINT shared');
@@ -52,7 +52,7 @@ export async function createShared(
       if (type === 'EXTENSION' && notInstalled.has(String(state))) throw missingExtension(name, error);
       if (!isThere) throw error;
       // Grants of a domain are those of a type.
-      for (const one of [called, called.replace('DOMAIN', 'TYPE')]) present.add(one.replaceAll('"', ''));
+      for (const one of [called, called.replace('DOMAIN', 'TYPE')]) present.add(shown(one));
       if (type === 'TYPE' && !optional) await requireValues(connection, object);
       continue;
     }
@@ -75,8 +75,11 @@ async function isThereAlready(connection: Connection, {type, name}: SharedObject
 /** What a grant is for, as that is called, without quotes. @param name `FUNCTION twice(v numeric)` */
 function keyOf(schema: string, name: string): string {
   const [, kind, of] = /^([A-Z]+(?: [A-Z]+)*) (.*)$/su.exec(name) ?? ['', '', name];
-  return `${kind} ${schema === '' ? '' : `${schema}.`}${of}`.replaceAll('"', '').trim();
+  return shown(`${kind} ${schema === '' ? '' : `${schema}.`}${of}`).trim();
 }
+
+/** As pg_dump names it in a comment, without quotes. */
+const shown = (called: string) => called.replaceAll('"', '').replaceAll(/[\r\n]/gu, ' ');
 
 /** Every new database has the schema `public`: unless somebody has changed its grants, it gets those of the source. */
 async function isFresh(connection: Connection, name: string): Promise<boolean> {
@@ -137,7 +140,7 @@ export function neededShared(
     if (into !== undefined) used.add(unquoted(into));
   }
   const isUsed = ({type, name}: SharedObject) => {
-    const schema = type === 'SCHEMA' ? name : /^SCHEMA (.*)$/u.exec(name)?.[1];
+    const schema = type === 'SCHEMA' ? name : /^SCHEMA (.*)$/su.exec(name)?.[1];
     return schema === undefined || used.has(unquoted(schema));
   };
   return objects.filter(isUsed);

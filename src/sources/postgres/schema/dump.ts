@@ -4,6 +4,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {Resolved} from '../connection/resolve.ts';
 import {type Entry, entriesOf} from './entries.ts';
+import {withExactNames} from './exact-names.ts';
 import {findPrograms} from './programs.ts';
 
 export type DumpOptions = {
@@ -24,9 +25,10 @@ export type DumpOptions = {
  * @throws BkpError `PRECONDITION` without a suitable pg_dump | `SOURCE_LOCKED` | `SOURCE_UNAVAILABLE`
  */
 export async function dumpSchema(connection: Connection, options: DumpOptions): Promise<readonly Entry[]> {
-  return connection.whileAlive((alive) =>
+  const entries = await connection.whileAlive((alive) =>
     dump(connection, {...options, signal: AbortSignal.any([alive, ...(options.signal ? [options.signal] : [])])}),
   );
+  return withExactNames(connection, entries);
 }
 
 async function dump(connection: Connection, options: DumpOptions & {signal: AbortSignal}): Promise<readonly Entry[]> {

@@ -1,4 +1,4 @@
-import {tokensOf} from './tokens.ts';
+import {type Token, tokensOf} from './tokens.ts';
 
 /** One entry of pg_dump's table of contents, with its statements. */
 export type Entry = {
@@ -8,8 +8,10 @@ export type Entry = {
   oid: number;
   /** Ids of the entries that it needs. */
   needs: readonly number[];
-  /** `orders`; `orders orders_pkey` for what belongs to a table; unquoted. */
+  /** `orders`; `orders orders_pkey` for what belongs to a table; unquoted. See `withExactNames`. */
   name: string;
+  /** Its name without that of its table. */
+  own: string;
   /** `TABLE`, `INDEX`, `FK CONSTRAINT`, … */
   type: string;
   /** Empty for what is in no schema. */
@@ -29,13 +31,14 @@ export type Entry = {
 export function entriesOf(script: string): readonly Entry[] {
   const entries: Entry[] = [];
   let header: string[] = [];
-  let body: string[] = [];
+  let body: Token[] = [];
   let current: Header | undefined;
   const close = () => {
     if (current !== undefined) entries.push({...current, ...statementsIn(body), position: entries.length});
     body = [];
   };
-  for (const {kind, text} of tokensOf(script)) {
+  for (const token of tokensOf(script)) {
+    const {kind, text} = token;
     if (kind === 'comment' && text.startsWith('--')) {
       header.push(text);
       continue;
@@ -47,7 +50,7 @@ export function entriesOf(script: string): readonly Entry[] {
       close();
       current = found;
     }
-    body.push(text);
+    body.push(token);
   }
   close();
   return entries;
@@ -73,21 +76,35 @@ function headerOf(lines: readonly string[]): Header | undefined {
     oid: Number(toc[3]),
     needs: needs.split(' ').filter(Boolean).map(Number),
     name,
+    own: name,
     type,
     schema: schema === '-' ? '' : schema,
     owner: owner === '-' ? '' : owner.replace(/; Tablespace: .*$/u, ''),
   };
 }
 
-const ownerAtEnd = /(?:^|\s*\n)ALTER ([A-Z ]+ [^\n]*) OWNER TO [^\n]*;$/u;
+const ownerOfIt = /^ALTER ([A-Z ]+ .*) OWNER TO .*;$/su;
 
 /** Without the owner, which the entry names, and without settings, which newer and older servers do not know. */
-function statementsIn(body: readonly string[]): {sql: string; called: string} {
-  const sql = body
-    .join('')
-    .split(/\n/u)
-    .filter((line) => !/^(?:\\(?:un)?restrict |SET default_\w+ = .*;$)/u.test(line))
-    .join('\n')
-    .trim();
-  return {sql: sql.replace(ownerAtEnd, ''), called: ownerAtEnd.exec(sql)?.[1] ?? ''};
+function statementsIn(body: readonly Token[]): {sql: string; called: string} {
+  const statements = statementsOf(body).filter((text) => !/^SET default_\w+ = [^;]*;$/u.test(text.trim()));
+  const owner = ownerOfIt.exec(statements.at(-1)?.trim() ?? '');
+  if (owner !== null) statements.pop();
+  return {sql: statements.join('').trim(), called: owner?.[1] ?? ''};
+}
+
+/** Joined, they are the text; the statements inside a body of standard SQL are parts of their own. */
+function statementsOf(tokens: readonly Token[]): string[] {
+  const statements: string[] = [];
+  let open = '';
+  for (const [at, {kind, text}] of tokens.entries()) {
+    // A command of psql at the end of the script.
+    if (text === '\\' && tokens[at + 1]?.text === 'unrestrict') break;
+    open += text;
+    if (kind !== 'other' || text !== ';') continue;
+    statements.push(open);
+    open = '';
+  }
+  if (open.trim() !== '') statements.push(open);
+  return statements;
 }

@@ -85,7 +85,7 @@ async function isFilled(connection: Connection, {type, oid}: Pick<Entry, 'type' 
 function relationsIn({create, constraints, indexes}: TableParts): readonly string[] {
   const inCreate = create.filter(({type}) => ['TABLE', 'SEQUENCE', 'STATISTICS'].includes(type)).map(pairOf);
   const ofIndexes = indexes.filter(({type}) => type === 'INDEX').map(pairOf);
-  const ofConstraints = constraints.map(({schema, name}) => `${schema}\0${name.slice(name.indexOf(' ') + 1)}`);
+  const ofConstraints = constraints.map(({schema, own}) => `${schema}\0${own}`);
   return [...new Set([...inCreate, ...ofIndexes, ...ofConstraints])];
 }
 
