@@ -172,7 +172,8 @@ const rows = (random: Random, name: string) => {
   const isLarge = random.chance(0.25);
   const count = isLarge ? 600 : random.pick([0, 1, 20, 60]);
   return `WITH RECURSIVE n(i) AS (SELECT ${random.below(80)} UNION ALL SELECT i + 1 FROM n LIMIT ${count})
-    INSERT OR IGNORE INTO ${quoted(name)} (k, l, pad) SELECT ${random.pick(['i', 'i', ...values])}, ${random.pick(values)},
+    INSERT OR IGNORE INTO ${quoted(name)} (k, l, pad)
+    SELECT ${random.pick(['i', 'i', ...values])}, ${random.pick(values)},
     ${isLarge ? `printf('%05000d', i)` : random.pick(values)} FROM n WHERE ${count} > 0`;
 };
 

@@ -14,8 +14,8 @@ import {type History, live, quoted, randomHistory, removeHistory, tablesIn} from
 import {bits, imageOf} from '../helpers/sqlite-compare.ts';
 import {Random} from '../simulator/random.ts';
 
-// Databases whose rows and schemas change at random, with copies of the file at each backup. SELECT on a backup, diff and
-// export must give what SQLite and a few lines of JavaScript find in the copies.
+// Databases whose rows and schemas change at random, with copies of the file at each backup. SELECT on a backup, diff
+// and export must give what SQLite and a few lines of JavaScript find in the copies.
 
 const rounds = Number(process.env.BKP_TEST_RUNS ?? 12);
 const firstSeed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);

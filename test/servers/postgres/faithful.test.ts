@@ -61,7 +61,8 @@ const oddNames = `
   CREATE SCHEMA "two words";
   CREATE TYPE "odd\nschema"."ty\npe" AS ENUM ('a', 'b\nc');
   CREATE SEQUENCE "odd\nschema"."se\nq" START 7;
-  CREATE TABLE "odd\nschema"."T\nle" (id int, "va\nlue" text DEFAULT 'x', kind "odd\nschema"."ty\npe", serial serial, CONSTRAINT "p\nkey" PRIMARY KEY (id), CONSTRAINT "che\nck" CHECK (id > 0));
+  CREATE TABLE "odd\nschema"."T\nle" (id int, "va\nlue" text DEFAULT 'x', kind "odd\nschema"."ty\npe",
+    serial serial, CONSTRAINT "p\nkey" PRIMARY KEY (id), CONSTRAINT "che\nck" CHECK (id > 0));
   ALTER TABLE "odd\nschema"."T\nle" ALTER "va\nlue" SET STATISTICS 500, OWNER TO "odd\nrole";
   CREATE INDEX "in\ndex" ON "odd\nschema"."T\nle" ("va\nlue");
   CREATE STATISTICS "odd\nschema"."st\nat" ON id, "va\nlue" FROM "odd\nschema"."T\nle";
@@ -69,6 +70,7 @@ const oddNames = `
   CREATE TABLE "two words"."my orders" (id int, part int, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
   CREATE TABLE "two words"."my orders 1" PARTITION OF "two words"."my orders" FOR VALUES IN (1);
   ALTER TABLE "two words"."my orders" ADD FOREIGN KEY (id) REFERENCES "odd\nschema"."T\nle";
+  CREATE TABLE "two words".periods (id int4range, "of" daterange, PRIMARY KEY (id, "of" WITHOUT OVERLAPS));
   CREATE FUNCTION "two words".settings() RETURNS void LANGUAGE plpgsql AS $f$
 BEGIN
 SET default_statistics_target = 5;
@@ -77,7 +79,8 @@ END $f$;
   CREATE FUNCTION "two words".listed() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END;
   CREATE VIEW "odd\nschema"."vi\new" AS SELECT id FROM "odd\nschema"."T\nle";
   CREATE RULE "ru\nle" AS ON INSERT TO "odd\nschema"."vi\new" DO INSTEAD NOTHING;
-  INSERT INTO "odd\nschema"."T\nle" VALUES (1, 'one', 'b\nc'); INSERT INTO "two words"."my orders" VALUES (1, 1)`;
+  INSERT INTO "odd\nschema"."T\nle" VALUES (1, 'one', 'b\nc'); INSERT INTO "two words"."my orders" VALUES (1, 1);
+  INSERT INTO "two words".periods VALUES ('[1,2)', '[2026-01-01,2027-01-01)')`;
 
 test('names with ends of lines and spaces, and what functions consist of, come back as they are', async () => {
   const database = await cluster().create();

@@ -342,3 +342,17 @@ test('an increment after a restore continues the chain, and a table with other c
   expect(layersOf(backup)).toEqual([['base']]);
   expect(notices.at(-1)).toContain('much of it has changed');
 });
+
+test('a large table of which much has changed gets a new base, and the tables after it are read as usual', async () => {
+  const database = await databaseWith(`CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY);
+    INSERT INTO a SELECT g, repeat(md5(g::text), 20) FROM generate_series(1, 40000) g; INSERT INTO b VALUES (1)`);
+  const source = scanned(database);
+  const tables = ['public.a', 'public.b'];
+  const full = await fullOf(source, tables);
+  await database.exec("UPDATE a SET v = 'new' || v WHERE id % 3 = 0; INSERT INTO b VALUES (2)");
+  const next = await takeIncrement(source, owner, full);
+  expect(layersOf(next)).toEqual([['base'], ['base', 'delta']]);
+  const target = await databaseWith('');
+  await restore(target.source, next);
+  for (const table of tables) expect(await target.rows(table)).toEqual(await database.rows(table));
+});

@@ -22,6 +22,8 @@ const definitionSchema = v.object({
   partitions: texts,
   statistics: texts,
   sequences: texts,
+  /** Columns of the primary key; older versions did not write it. */
+  key: v.exactOptional(texts),
 });
 const objectSchema = v.object({
   ...{type: text, schema: text, name: text, owner: text, sql: text},

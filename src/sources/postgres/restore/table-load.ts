@@ -121,9 +121,11 @@ export async function stagedOid(connection: Connection, name: string): Promise<n
 }
 
 /** The columns of the primary key, as the table's constraint names them. */
-function keyNames({constraints}: StoredTable): readonly string[] {
+function keyNames({key, constraints}: StoredTable): readonly string[] {
+  if (key !== undefined) return key;
   const list = constraints.map((sql) => /\bPRIMARY KEY \(((?:"(?:[^"]|"")*"|[^)"])*)\)/u.exec(sql)?.[1]).find(Boolean);
-  return (list?.match(/"(?:[^"]|"")*"|[^,\s"]+/gu) ?? []).map(unquoted);
+  const names = list?.replace(/ WITHOUT OVERLAPS$/u, '').match(/"(?:[^"]|"")*"|[^,\s"]+/gu);
+  return (names ?? []).map(unquoted);
 }
 
 async function* once(segment: Uint8Array): AsyncGenerator<Uint8Array> {

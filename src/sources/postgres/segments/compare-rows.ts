@@ -46,19 +46,21 @@ export async function compareRows(table: TableToCompare, differences: Difference
   const content = new RunningContent();
   for (const range of unchanged) content.addMeasured(range.measured!);
   const changed = ranges.filter((range) => !unchanged.has(range));
-  for await (const {range, now, measured} of readRanges(table, changed)) {
+  let fits = true;
+  for await (const {range, now, measured} of readRanges(table, changed, () => fits)) {
+    // What is being read is read to its end: only the end of the connection would stop the server.
+    if (!fits) continue;
     content.addMeasured(measured);
     const {rows, sum} = range.measured ?? {};
     if (rows === measured.rows && sum === measured.sum) {
       if (now !== undefined) differences.addSame(now);
     } else {
-      if (now === undefined) return undefined;
       const before: Uint8Array[] = [];
       for (const segment of range.segments) before.push(await table.stored.segment(segment));
-      if (lengthOf(before) > mostRangeBytes || !differences.add(before, now)) return undefined;
+      fits = now !== undefined && lengthOf(before) <= mostRangeBytes && differences.add(before, now);
     }
   }
-  return content.content();
+  return fits ? content.content() : undefined;
 }
 
 /** @returns undefined if not each segment of the base is in exactly one of them */
@@ -121,15 +123,19 @@ type ReadRange = {
   now: readonly Uint8Array[] | undefined;
 };
 
-/** Also ranges that have no row any more. */
+/** Also ranges that have no row any more. @param isWanted asked before each range is read */
 async function* readRanges(
   {readers, from, columns}: TableToCompare,
   ranges: readonly Range[],
+  isWanted: () => boolean,
 ): AsyncGenerator<ReadRange> {
   const list = columnList(columns.columns);
   const cutting = {segmentBytes: largestSegmentBytes, memory: new SegmentMemory()};
-  const read = readInOrder(readers, ranges, (connection, {condition}) =>
-    startReading(connection, `SELECT ${list} FROM ${from} WHERE ${condition}`, cutting),
+  const read = readInOrder(
+    readers,
+    ranges,
+    (connection, {condition}) => startReading(connection, `SELECT ${list} FROM ${from} WHERE ${condition}`, cutting),
+    isWanted,
   );
   let at = 0;
   let content = new RunningContent();
@@ -144,9 +150,10 @@ async function* readRanges(
   };
   for await (const {range, segment} of read) {
     while (ranges[at] !== range) yield end();
-    content.addMeasured(measure(segment!.bytes));
-    if (now !== undefined) now = lengthOf(now) > mostRangeBytes ? undefined : [...now, Buffer.from(segment!.bytes)];
-    segment!.release();
+    if (segment === undefined) continue;
+    content.addMeasured(measure(segment.bytes));
+    if (now !== undefined) now = lengthOf(now) > mostRangeBytes ? undefined : [...now, Buffer.from(segment.bytes)];
+    segment.release();
   }
   while (at < ranges.length) yield end();
 }
