@@ -39,17 +39,15 @@ export async function differences(snapshot: Snapshot, layers: Backup['layers']):
       rows.push(...linesOf(bytes));
       release?.();
     }
-    const taken = rowsOf(table, layers[table]!);
+    const {definition} = snapshot.schemas.find(({name}) => name === table)!;
+    const taken = rowsOf(layers[table]!, (definition.key as readonly string[]).length);
     if (rows.toSorted().join('\n') !== taken.toSorted().join('\n')) different.push(table);
   }
   return different;
 }
 
-const twoParts = new Set(['public.word', 'public.history']);
-
-/** Keys are the first columns of each table. */
-function rowsOf(table: string, layers: Backup['layers'][string]): readonly string[] {
-  const parts = twoParts.has(table) ? 2 : 1;
+/** @param parts columns of the key, which are the first ones of a row */
+function rowsOf(layers: Backup['layers'][string], parts: number): readonly string[] {
   const byKey = new Map<string, string>();
   const add = (row: string) => byKey.set(row.split('\t').slice(0, parts).join('\t'), row);
   for (const layer of layers) {
