@@ -17,7 +17,7 @@ import {Random} from '../simulator/random.ts';
 // Databases whose rows and schemas change at random, with copies of the file at each backup. SELECT on a backup, diff
 // and export must give what SQLite and a few lines of JavaScript find in the copies.
 
-const rounds = Number(process.env.BKP_TEST_RUNS ?? 12);
+const rounds = Number(process.env.BKP_TEST_RUNS ?? 6);
 const firstSeed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);
 
 async function withHistory(use: (history: History, deps: TestDeps, random: Random) => Promise<void>): Promise<void> {
