@@ -25,6 +25,9 @@ export function printableLines(text: string): string {
   );
 }
 
+/** A word in quotes that every POSIX shell takes as it is. */
+export const shellQuoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+
 let stringWidth: ((text: string) => number) | undefined;
 
 /** Columns that the text takes on a terminal; wide characters take two. */

@@ -1,4 +1,5 @@
 import {describeStore, type StoreAddress} from '../../config/index.ts';
+import {shellQuoted} from '../../lib/text.ts';
 import {kitTitle} from '../../lib/vault-secrets.ts';
 import {fingerprintOf, type VaultKeys} from '../../vault/index.ts';
 
@@ -17,7 +18,8 @@ export type Kit = {
  */
 export function kitText({store, keys, code, made}: Kit): string {
   const address = describeStore(store);
-  const option = store.kind === 'directory' ? `--cluster ${quoted(store.root)}` : `--store ${quoted(address)}`;
+  const option =
+    store.kind === 'directory' ? `--cluster ${shellQuoted(store.root)}` : `--store ${shellQuoted(address)}`;
   return [
     kitTitle,
     '',
@@ -40,6 +42,3 @@ export function kitText({store, keys, code, made}: Kit): string {
     '',
   ].join('\n');
 }
-
-/** As a shell takes it. */
-const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

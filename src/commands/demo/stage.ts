@@ -1,6 +1,7 @@
 import {join} from 'node:path';
 import {styleText} from 'node:util';
 import {BkpError} from '../../errors/index.ts';
+import {shellQuoted} from '../../lib/text.ts';
 import type {CommandDeps} from '../deps.ts';
 
 /** Runs bkp as a user does, and prints each command with its output. */
@@ -61,5 +62,5 @@ export function openStage(deps: CommandDeps, folder: string): Stage {
 
 function shellWord(word: string): string {
   if (/^[A-Za-z0-9_./:=,-]+$/.test(word)) return word;
-  return word.includes('`') ? `'${word.replaceAll("'", "'\\''")}'` : `"${word}"`;
+  return word.includes('`') ? shellQuoted(word) : `"${word}"`;
 }

@@ -1,3 +1,5 @@
+import {shellQuoted} from '../../lib/text.ts';
+
 /** The command to run, word by word. */
 export type Invocation = {
   words: readonly string[];
@@ -58,5 +60,5 @@ export function crontabLine({words, variables}: Invocation): string {
 }
 
 function shellWord(word: string): string {
-  return /^[\w./:@=+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return /^[\w./:@=+-]+$/.test(word) ? word : shellQuoted(word);
 }
