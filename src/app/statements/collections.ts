@@ -12,6 +12,7 @@ import {
   wholeTables,
 } from '../../collections/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {formatCount} from '../../lib/figures.ts';
 import {collectionName, type Members, type Setting, tableName} from '../../sql/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
@@ -45,9 +46,7 @@ export async function createStatement(
 }
 
 const ofEarlier = (backups: number, name: string) =>
-  backups === 1
-    ? `1 backup in the store belongs to ${name} again`
-    : `${backups} backups in the store belong to ${name} again`;
+  `${formatCount(backups, 'backup')} in the store ${backups === 1 ? 'belongs' : 'belong'} to ${name} again`;
 
 /** A schedule alone runs nothing. */
 async function unlessRun(deps: Deps, settings: readonly Setting[]): Promise<string[]> {

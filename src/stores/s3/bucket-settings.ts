@@ -1,5 +1,6 @@
 import type {LifecycleRule} from '@aws-sdk/client-s3';
 import {BkpError} from '../../errors/index.ts';
+import {formatCount} from '../../lib/figures.ts';
 import type {ProbePoint} from '../probe-point.ts';
 import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
 import {rightNeeded} from './connection/errors.ts';
@@ -94,14 +95,12 @@ async function lifecycle(connection: S3Connection, {root, endpoint}: S3StoreOpti
 /** In words; undefined if current objects stay as they are. */
 function harmOf({Status, Expiration, Transitions = []}: LifecycleRule): string | undefined {
   if (Status !== 'Enabled') return undefined;
-  if (Expiration?.Days !== undefined) return `removes objects after ${daysText(Expiration.Days)}`;
+  if (Expiration?.Days !== undefined) return `removes objects after ${formatCount(Expiration.Days, 'day')}`;
   if (Expiration?.Date !== undefined) return `removes objects on ${Expiration.Date.toISOString().slice(0, 10)}`;
   const archive = Transitions.find(({StorageClass = ''}) => archives.includes(StorageClass));
   if (archive === undefined) return undefined;
-  return `moves objects to ${archive.StorageClass} after ${daysText(archive.Days ?? 0)}`;
+  return `moves objects to ${archive.StorageClass} after ${formatCount(archive.Days ?? 0, 'day')}`;
 }
-
-const daysText = (days: number) => (days === 1 ? '1 day' : `${days} days`);
 
 /** Whether the rule is about objects under the root; bkp's objects have no tags. */
 function concerns({Filter, Prefix}: LifecycleRule, root: string): boolean {

@@ -1,3 +1,4 @@
+import {formatCount} from '../../../lib/figures.ts';
 import type {SourceCheck, TableName} from '../../source.ts';
 import {relationsOf, trackingObstacle} from '../catalog/describe.ts';
 import type {Connection} from '../connection/connection.ts';
@@ -39,7 +40,7 @@ export async function inspectRights(
     if (wanted.length === 0) return [{what, ok: true, detail: 'no collection needs them'}];
     const keyless = relations.length - trackable.length;
     const some = keyless === 0 ? '' : `; ${keyless} without a primary key or unlogged come with all rows`;
-    const tables = wanted.length === 1 ? '1 table' : `${wanted.length} tables`;
+    const tables = formatCount(wanted.length, 'table');
     if (scanned !== undefined) {
       return [{what, ok: true, detail: `changes of ${tables} are found by reading, because ${scanned}${some}`}];
     }
