@@ -26,4 +26,4 @@ export {type Host, thisHost} from './lease/host.ts';
 export {type KeepRow, LeaseRow, type RenewedRow, type RowDeps, type RowState, renewEveryMs} from './lease/row.ts';
 export {IdList} from './read/id-list.ts';
 export type * from './types.ts';
-export {openVault, type VaultEncryption, type VaultOptions} from './vault.ts';
+export {locksObjects, openVault, type VaultEncryption, type VaultOptions} from './vault.ts';

@@ -329,7 +329,7 @@ const notEncrypted = (location: string) =>
     next: `copy its backups into a new store that is encrypted: bkp sql "COPY BACKUP COLLECTION … TO '…'"`,
   });
 
-const locksObjects = (location: string) =>
+export const locksObjects = (location: string) =>
   new BkpError('PRECONDITION', `${location} locks objects, so none can be sealed again`, {
     cause: 'what a lock protects stays readable with the old keys until the lock ends',
     next: 'use new keys for new backups: bkp vault key rotate; the older ones end with their locks',

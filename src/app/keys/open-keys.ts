@@ -3,7 +3,7 @@ import {BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {changeKeys, type KeyChange, type KeysChanged, readHeader, type Unlocked} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
-import {rememberKeys, settleIn, unlockAt} from '../places/encryption.ts';
+import {keyTools, rememberKeys, unlockAt} from '../places/encryption.ts';
 import {placesOf} from '../places/places.ts';
 import {openStoreAt, type Workplace} from '../places/workplace.ts';
 
@@ -58,8 +58,7 @@ export async function openKeys(deps: Deps): Promise<OpenedKeys> {
  */
 export async function changeOpenedKeys(deps: Deps, opened: OpenedKeys, change: KeyChange): Promise<KeysChanged> {
   const {place, store, vault, unlocked} = opened;
-  const tools = {store, nowMs: deps.nowMicros() / 1000, settle: settleIn(store, opened)};
-  const changed = await changeKeys(tools, unlocked, change);
+  const changed = await changeKeys(keyTools(deps, store, opened), unlocked, change);
   rememberKeys(deps, place, {vault, slot: unlocked.slot, keys: changed.ring.keys});
   if (!changed.isComplete) {
     deps.warn('the change is made; bkp doctor --repair writes what is missing, and the next change removes old slots');

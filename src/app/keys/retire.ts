@@ -1,7 +1,7 @@
 import {BkpError} from '../../errors/index.ts';
 import {changeKeys, openWithSlot, readHeader} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
-import {rememberKeys, settleIn} from '../places/encryption.ts';
+import {keyTools, rememberKeys} from '../places/encryption.ts';
 import {openStoreAt, type Workplace} from '../places/workplace.ts';
 
 /**
@@ -20,10 +20,9 @@ export async function retireOldKeys(
   const unlocked = await openWithSlot(store, slot, {vault});
   if (unlocked.ring.keys.generation !== generation) return false;
   try {
-    const change = {reencryption: 'done'} as const;
-    const header = await readHeader(store);
-    const settle = header && settleIn(store, header);
-    const {ring} = await changeKeys({store, nowMs: deps.nowMicros() / 1000, settle}, unlocked, change);
+    // A header that was lost meanwhile says nothing of the store.
+    const header = (await readHeader(store)) ?? {conditionalWrites: false};
+    const {ring} = await changeKeys(keyTools(deps, store, header), unlocked, {reencryption: 'done'});
     rememberKeys(deps, place, {vault, slot, keys: ring.keys});
     return true;
   } catch (error) {

@@ -76,8 +76,7 @@ export const restoreCollection: Run<'restore'> = async (work, order) => {
 };
 
 export const verifyCollection: Run<'verify'> = async (work, order) => {
-  const mended = await mendKeyCopies(work.deps, order.place, work.vault);
-  if (mended !== undefined) work.notice(mended);
+  await mendKeyCopies(work, order.place);
   const {backups: _, ...figures} = await withHealing(work, order.heal, (heal) => verifyBackups({...work, heal}, order));
   return {...backupIn(order), ...figures};
 };

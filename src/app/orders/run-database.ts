@@ -35,8 +35,7 @@ export const restoreDatabaseOrder: Run<'dbrestore'> = async (work, {request, pro
 };
 
 export const verifyDatabase: Run<'dbverify'> = async (work, order) => {
-  const mended = await mendKeyCopies(work.deps, order.place, work.vault);
-  if (mended !== undefined) work.notice(mended);
+  await mendKeyCopies(work, order.place);
   const {backups: _, ...figures} = await withHealing(work, order.heal, (heal) =>
     verifyDatabaseBackups({...work, heal}, order),
   );

@@ -107,14 +107,7 @@ export async function encryptionAt(
     prepare: async (store) => void (await newSecret(store)),
     create: async (store, vault, header) => {
       const secret = await newSecret(store);
-      const {ring, slot} = await createKeys(
-        {store, nowMs: deps.nowMicros() / 1000, settle: settleIn(store, header)},
-        vault,
-        {
-          secret,
-          label: hostname(),
-        },
-      );
+      const {ring, slot} = await createKeys(keyTools(deps, store, header), vault, {secret, label: hostname()});
       return remember({vault, slot, keys: ring.keys});
     },
     allowPlain: (vault) => {
@@ -129,10 +122,11 @@ export async function encryptionAt(
 /** Between the look for a ring and its put there is one request. */
 const settleMs = 2000;
 
-/** How a change of keys waits for others in a store that ignores conditions; undefined in all others. */
-export function settleIn(store: Store, {conditionalWrites}: {conditionalWrites: boolean}) {
+/** What keys are made and changed with. In a store that ignores conditions, a change waits for others. */
+export function keyTools(deps: Deps, store: Store, {conditionalWrites}: {conditionalWrites: boolean}) {
   const ignoresConditions = !conditionalWrites || store.refusesConditions?.() === true;
-  return ignoresConditions ? () => systemClock.sleep(settleMs) : undefined;
+  const settle = ignoresConditions ? () => systemClock.sleep(settleMs) : undefined;
+  return {store, nowMs: deps.nowMicros() / 1000, settle};
 }
 
 async function requireNewSecret(deps: Deps, store: Store): Promise<Secret> {

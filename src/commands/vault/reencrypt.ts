@@ -2,9 +2,8 @@ import {changeOpenedKeys, type OpenedKeys, openKeys} from '../../app/keys/open-k
 import {refuseStoreWhenBusy} from '../../app/orders/busy.ts';
 import {startOperation} from '../../app/orders/start.ts';
 import {describeStore} from '../../config/index.ts';
-import {BkpError} from '../../errors/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
-import {fingerprintOf} from '../../vault/index.ts';
+import {fingerprintOf, locksObjects} from '../../vault/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {report} from '../sql/run.ts';
 
@@ -35,8 +34,5 @@ async function takeNewKeys(deps: CommandDeps, opened: OpenedKeys): Promise<strin
 /** @throws BkpError `PRECONDITION`: before the keys are changed for nothing */
 function requireReplaceable({place}: OpenedKeys): void {
   if (place.retentionDays === undefined) return;
-  throw new BkpError('PRECONDITION', `${describeStore(place.store)} locks objects, so none can be sealed again`, {
-    cause: 'what a lock protects stays readable with the old keys until the lock ends',
-    next: 'use new keys for new backups: bkp vault key rotate; the older ones end with their locks',
-  });
+  throw locksObjects(describeStore(place.store));
 }
