@@ -86,7 +86,8 @@ async function connectTo(
       const {version, encoding, recovery, pid: serverPid, path} = rows[0]!;
       // Behind a pooler the session belongs to others, and would keep this.
       const isPooled = pidOf(client) !== serverPid;
-      if (!isPooled) {
+      // An older server does not know all of them, and is refused by its version.
+      if (!isPooled && Number(version) >= oldestVersion) {
         const text = sessionSettings({version: Number(version), lockTimeoutSeconds: lockTimeout, searchPath: path});
         await client.query({text, query_timeout: quietMs} as pg.QueryConfig);
       }
