@@ -7,7 +7,7 @@ import type {Entry} from './entries.ts';
  * Objects by their class and oid, with the schema, the name of the table that they are a part of, and their own name.
  * Numbers of the catalogs: src/include/catalog of PostgreSQL.
  */
-const objects = `
+const objects = `SELECT * FROM (
   SELECT 1259, c.oid, n.nspname, NULL, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   UNION ALL SELECT 2606, o.oid, n.nspname, c.relname, o.conname FROM pg_constraint o
     JOIN pg_class c ON c.oid = o.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -22,7 +22,9 @@ const objects = `
     JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   UNION ALL SELECT 3381, s.oid, n.nspname, NULL, s.stxname FROM pg_statistic_ext s
     JOIN pg_namespace n ON n.oid = s.stxnamespace
-  UNION ALL SELECT 2615, n.oid, '', NULL, n.nspname FROM pg_namespace n`;
+  UNION ALL SELECT 2615, n.oid, '', NULL, n.nspname FROM pg_namespace n
+) found (class, oid, schema, of_table, own) WHERE schema !~ '^pg_'`;
+const classOfSchemas = 2615;
 
 /**
  * Names as they are: in its comments, pg_dump writes a space for each end of a line in a name (`sanitize_line` in
@@ -31,11 +33,17 @@ const objects = `
  */
 export async function withExactNames(connection: Connection, entries: readonly Entry[]): Promise<readonly Entry[]> {
   const found = new Map<string, {schema: string; table: string | null; own: string}>();
+  const schemaNames: string[] = [];
   for (const [classOid, oid, schema, table, own] of await connection.rows(objects)) {
     found.set(`${classOid} ${oid}`, {schema: schema!, table: table!, own: own!});
+    if (Number(classOid) === classOfSchemas) schemaNames.push(own!);
   }
-  const schemas = await byComment(connection, 'SELECT nspname FROM pg_namespace', 'schema');
-  const roles = await byComment(connection, 'SELECT rolname FROM pg_roles', 'role');
+  const schemas = byComment(schemaNames, 'schema');
+  const roleRows = await connection.rows('SELECT rolname FROM pg_roles');
+  const roles = byComment(
+    roleRows.map(([name]) => name!),
+    'role',
+  );
   return entries.map((entry) => {
     const exact = found.get(`${entry.classOid} ${entry.oid}`);
     const owner = roles(entry.owner);
@@ -50,12 +58,8 @@ export async function withExactNames(connection: Connection, entries: readonly E
 }
 
 /** @returns the name that a comment means */
-async function byComment(connection: Connection, query: string, noun: string): Promise<(shown: string) => string> {
-  const names = new Map<string, string[]>();
-  for (const [name] of await connection.rows(query)) {
-    const shown = name!.replaceAll(/[\r\n]/gu, ' ');
-    names.set(shown, [...(names.get(shown) ?? []), name!]);
-  }
+function byComment(all: readonly string[], noun: string): (shown: string) => string {
+  const names = Map.groupBy(all, (name) => name.replaceAll(/[\r\n]/gu, ' '));
   return (shown) => {
     const [name = shown, other] = names.get(shown) ?? [];
     if (other === undefined) return name;

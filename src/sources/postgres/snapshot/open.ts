@@ -54,7 +54,8 @@ export async function openSnapshot(
     // Before anything is written to the source: a refused increment must not begin to track.
     const {omitIndexes = false, objects = false, since, signal} = asked;
     const {isScanned} = options;
-    const logged = since === undefined || isScanned || isScanMark(since.mark) ? undefined : since;
+    const isCompared = since !== undefined && (isScanned || isScanMark(since.mark));
+    const logged = isCompared ? undefined : since;
     if (logged !== undefined) await requireKnownMark(connection, logged);
     const mark =
       asked.track &&
@@ -99,6 +100,7 @@ export async function openSnapshot(
       mark,
       owner: asked.track?.owner,
       isScanned,
+      isCompared,
       since,
       notice: asked.notice,
     });

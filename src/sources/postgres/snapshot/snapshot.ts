@@ -46,6 +46,8 @@ export type OpenedSnapshot = {
   owner: string | undefined;
   /** Nothing is written to the database: changes are found by reading. */
   isScanned: boolean;
+  /** The increment has no log of the changes since the backup before. */
+  isCompared: boolean;
   since: SnapshotOptions['since'];
   notice: SnapshotOptions['notice'];
 };
@@ -70,9 +72,7 @@ export class PostgresSnapshot implements Snapshot {
     this.schemas = opened.schemas;
     this.objects = opened.objects;
     this.database = opened.database;
-    const {since, isScanned} = opened;
-    const isCompared = since !== undefined && (isScanned || isScanMark(since.mark));
-    this.compare = isCompared ? (table, base, options) => this.#compare(table, base, options) : undefined;
+    this.compare = opened.isCompared ? (table, base, options) => this.#compare(table, base, options) : undefined;
   }
 
   async estimatedBytes(table: TableName): Promise<number> {
