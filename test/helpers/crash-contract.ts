@@ -220,9 +220,7 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
         async () => {
           await desk.sqlWait(statement);
           await expectWhole(place, wanted);
-          desk.remove('restored.db');
-          await bench.restore('c', join(desk.folder, 'restored.db'), first);
-          expect(rows(desk, join(desk.folder, 'restored.db'))).toEqual(old);
+          await expectRestored(place, old, first);
         },
         8,
       );
@@ -261,9 +259,7 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
           expect(await packs()).toBeLessThan(10);
           await expectWhole(place, after);
           for (const [backup, image] of sample) {
-            desk.remove('restored.db');
-            await bench.restore('c', join(desk.folder, 'restored.db'), backup);
-            expect(rows(desk, join(desk.folder, 'restored.db')), backup).toEqual(image);
+            await expectRestored(place, image, backup);
           }
         },
         8,
@@ -335,12 +331,21 @@ const rows = (desk: Desk, file?: string) => [
   ...desk.all('SELECT name, note FROM tags ORDER BY name', file),
 ];
 
-async function expectWhole({desk, bench}: Pick<CrashPlace, 'desk' | 'bench'>, expected: unknown[]): Promise<void> {
-  await bench.verify('c');
+async function expectWhole(place: Pick<CrashPlace, 'desk' | 'bench'>, expected: unknown[]): Promise<void> {
+  await place.bench.verify('c');
+  await expectRestored(place, expected);
+}
+
+/** @param backup default: the newest one */
+async function expectRestored(
+  {desk, bench}: Pick<CrashPlace, 'desk' | 'bench'>,
+  expected: unknown[],
+  backup?: string,
+): Promise<void> {
   desk.remove('restored.db');
   const target = join(desk.folder, 'restored.db');
-  await bench.restore('c', target);
-  expect(rows(desk, target)).toEqual(expected);
+  await bench.restore('c', target, backup);
+  expect(rows(desk, target), backup).toEqual(expected);
 }
 
 /** The records of both tables: rows would not test the way that backups take. */

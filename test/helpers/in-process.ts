@@ -3,6 +3,7 @@ import {
   type BackupName,
   type BackupType,
   cleanUp,
+  createCollection,
   type FoldLimits,
   listBackups,
   planBackup,
@@ -132,4 +133,19 @@ function pieceOfWork(): {host: Host; end: () => void} {
     },
     end: () => running.delete(started),
   };
+}
+
+/** Makes the collection c of the whole database, with increments. */
+export async function collectDatabase(bench: Pick<Bench, 'vault'>): Promise<void> {
+  await bench.vault((vault) =>
+    createCollection(
+      {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
+      {
+        name: 'c',
+        members: {kind: 'database'},
+        settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
+        ifNotExists: false,
+      },
+    ),
+  );
 }

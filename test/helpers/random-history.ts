@@ -2,9 +2,9 @@ import {copyFileSync, mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import {type BackupName, createCollection} from '../../src/collections/index.ts';
+import type {BackupName} from '../../src/collections/index.ts';
 import type {Random} from '../simulator/random.ts';
-import {type Bench, inProcess} from './in-process.ts';
+import {type Bench, collectDatabase, inProcess} from './in-process.ts';
 
 // Random databases whose rows and schema change, with backups of a collection `c` and a copy of the file at each.
 
@@ -79,17 +79,7 @@ export async function live(history: History, random: Random, steps: number): Pro
   const copies = history.copies as Map<BackupName, string>;
   change([`PRAGMA journal_mode = ${random.pick(['WAL', 'DELETE'])}`]);
   for (const name of ['orders', random.pick(tableNames), random.pick(tableNames)]) change(newTable(random, name));
-  await bench.vault((vault) =>
-    createCollection(
-      {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
-      {
-        name: 'c',
-        members: {kind: 'database'},
-        settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
-        ifNotExists: false,
-      },
-    ),
-  );
+  await collectDatabase(bench);
   for (let step = 0; step < steps; step++) {
     for (let left = random.below(5); left > 0; left--) change(anyStep(random, tablesIn(database)));
     change(['CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, v)']);

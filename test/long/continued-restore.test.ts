@@ -6,9 +6,8 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
-import {createCollection} from '../../src/collections/index.ts';
 import {eventually} from '../helpers/eventually.ts';
-import {inProcess} from '../helpers/in-process.ts';
+import {collectDatabase, inProcess} from '../helpers/in-process.ts';
 import {expectSame} from '../helpers/sqlite-compare.ts';
 
 // A restore whose process is killed continues where it was when the same restore is asked for again.
@@ -40,17 +39,7 @@ async function place(pragmas = '') {
     db.close();
   };
   exec(`${pragmas} PRAGMA synchronous = OFF; ${schema}`);
-  await bench.vault((vault) =>
-    createCollection(
-      {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
-      {
-        name: 'c',
-        members: {kind: 'database'},
-        settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
-        ifNotExists: false,
-      },
-    ),
-  );
+  await collectDatabase(bench);
   await bench.backup('c', 'full');
   const run = (end: number | string, target: string, tables = '') => {
     const args = [child, path('cluster'), path(target), String(end), tables];

@@ -3,9 +3,9 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
-import {createCollection, type FoldLimits} from '../../src/collections/index.ts';
+import type {FoldLimits} from '../../src/collections/index.ts';
 import {type Fault, type FaultyStore, faultyStore} from '../helpers/faulty-store.ts';
-import {inProcess} from '../helpers/in-process.ts';
+import {collectDatabase, inProcess} from '../helpers/in-process.ts';
 import {imageOf} from '../helpers/sqlite-compare.ts';
 
 /** Every increment merges all deltas before it. */
@@ -25,17 +25,7 @@ for (const fault of ['end before', 'end after', 'fail'] as const satisfies reado
       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO t SELECT i, i FROM n;
       INSERT INTO u SELECT 'key ' || id, v FROM t`);
     const bench = inProcess({database, cluster});
-    await bench.vault((vault) =>
-      createCollection(
-        {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
-        {
-          name: 'c',
-          members: {kind: 'database'},
-          settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
-          ifNotExists: false,
-        },
-      ),
-    );
+    await collectDatabase(bench);
     const images = new Map([[await bench.backup('c', 'full'), imageOf(database)]]);
     for (let n = 0; n < 2; n++) {
       exec(`UPDATE t SET v = v + 1 WHERE id % 50 = ${n}; DELETE FROM u WHERE k = 'key ${n}'`);

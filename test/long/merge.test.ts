@@ -7,7 +7,7 @@ import {expectSame, imageOf} from '../helpers/sqlite-compare.ts';
 import {type Form, merge, restore} from '../sources/layers.ts';
 import {Database, expectComesBack, folder, full, increment} from '../sources/sqlite/database.ts';
 import {mergedModel, tryModel} from '../sources/sqlite/merge-model.ts';
-import {changeArbitrary, type RandomTable, tableArbitrary} from '../sources/sqlite/random-tables.ts';
+import {attempt, changeArbitrary, type RandomTable, tableArbitrary} from '../sources/sqlite/random-tables.ts';
 
 const runs = 25 * Number(process.env.BKP_TEST_RUNS ?? 1);
 
@@ -34,15 +34,6 @@ const facts = (error: unknown) => {
   const {code, message, details, next} = error as BkpError;
   return {code, message, details, next};
 };
-
-function attempt(database: Database, sql: string): void {
-  try {
-    database.exec(sql);
-  } catch {
-    if (database.db.isTransaction) database.exec('ROLLBACK');
-    database.exec('DROP TABLE IF EXISTS temp.kept');
-  }
-}
 
 test('a merged and a replaced table equal the model, whatever happened since the backup', async () => {
   const ends = {done: 0, refused: 0};

@@ -4,7 +4,6 @@ import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
 import {
-  createCollection,
   createScratch,
   diffTables,
   liveAfter,
@@ -19,7 +18,7 @@ import {type KeyCondition, openSource, type RowChange, type StoredValue} from '.
 import type {Store} from '../../src/stores/index.ts';
 import {wrapStore} from '../../src/stores/wrap-store.ts';
 import type {Vault} from '../../src/vault/index.ts';
-import {inProcess} from '../helpers/in-process.ts';
+import {collectDatabase, inProcess} from '../helpers/in-process.ts';
 
 const never = new AbortController().signal;
 const meter = {bytes: () => {}, item: () => {}, state: () => ({phase: '', bytesDone: 0, itemsDone: 0})};
@@ -56,17 +55,7 @@ async function begin({form}: {form?: 'rows' | undefined} = {}) {
     db.close();
   };
   exec(schema);
-  await bench.vault((vault) =>
-    createCollection(
-      {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
-      {
-        name: 'c',
-        members: {kind: 'database'},
-        settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
-        ifNotExists: false,
-      },
-    ),
-  );
+  await collectDatabase(bench);
   let files = 0;
   const file = () => join(folder, `scratch-${files++}.db`);
   return {

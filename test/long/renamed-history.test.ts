@@ -4,8 +4,8 @@ import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {type BackupName, createCollection} from '../../src/collections/index.ts';
-import {inProcess} from '../helpers/in-process.ts';
+import type {BackupName} from '../../src/collections/index.ts';
+import {collectDatabase, inProcess} from '../helpers/in-process.ts';
 import {type DatabaseImage, imageOf} from '../helpers/sqlite-compare.ts';
 import {changeArbitrary, type RandomTable, tableArbitrary} from '../sources/sqlite/random-tables.ts';
 
@@ -73,17 +73,7 @@ async function live(folder: string, {table, changes, name, pick}: Plan): Promise
   const database = join(folder, 'app.db');
   if (!attempt(database, `${table.schema}; ${beside}`)) return false;
   const bench = inProcess({cluster: join(folder, 'cluster'), database});
-  await bench.vault((vault) =>
-    createCollection(
-      {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
-      {
-        name: 'c',
-        members: {kind: 'database'},
-        settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
-        ifNotExists: false,
-      },
-    ),
-  );
+  await collectDatabase(bench);
   const taken: [BackupName, DatabaseImage][] = [];
   for (const change of ['backup', ...changes, 'backup']) {
     if (change === 'backup') {

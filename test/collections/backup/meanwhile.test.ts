@@ -3,9 +3,9 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
-import {createCollection, planBackup, takeBackup} from '../../../src/collections/index.ts';
+import {planBackup, takeBackup} from '../../../src/collections/index.ts';
 import {openSource, type TableSource} from '../../../src/sources/index.ts';
-import {inProcess} from '../../helpers/in-process.ts';
+import {collectDatabase, inProcess} from '../../helpers/in-process.ts';
 
 /** A source whose schema changes between the listing of its tables and the snapshot, while there are changes. */
 function changing(source: TableSource, exec: (sql: string) => void, changes: string[]): TableSource {
@@ -55,17 +55,7 @@ function open() {
 test('tables that are created or dropped while a backup begins are those of its snapshot', async () => {
   const {bench, exec, backup} = open();
   exec('CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (id INTEGER PRIMARY KEY)');
-  await bench.vault((vault) =>
-    createCollection(
-      {vault, nowMicros: () => Date.now() * 1000, randomId: () => 'c'.repeat(32)},
-      {
-        name: 'c',
-        members: {kind: 'database'},
-        settings: [{key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'}],
-        ifNotExists: false,
-      },
-    ),
-  );
+  await collectDatabase(bench);
   expect(await backup('full', ['CREATE TABLE c (id INTEGER PRIMARY KEY)'])).toEqual(['a', 'b', 'c']);
   expect(await backup('incremental', ['DROP TABLE b', 'CREATE TABLE d (id INTEGER PRIMARY KEY)'])).toEqual([
     'a',

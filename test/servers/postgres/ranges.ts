@@ -1,5 +1,6 @@
 import {setTimeout as pause} from 'node:timers/promises';
 import type pg from 'pg';
+import {randomFrom} from '../../helpers/random-from.ts';
 import type {Cluster} from './cluster.ts';
 
 export const rowsOfTable = 8000;
@@ -101,15 +102,4 @@ async function transaction(client: pg.Client, random: () => number): Promise<voi
     await pause(random() * 800);
     await client.query(`${random() < 0.8 ? 'COMMIT' : 'ROLLBACK'} PREPARED '${name}'`);
   } else await client.query('COMMIT');
-}
-
-/** mulberry32 */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,5 +1,6 @@
 import {setTimeout as pause} from 'node:timers/promises';
 import type pg from 'pg';
+import {randomFrom} from '../../helpers/random-from.ts';
 import type {Cluster} from './cluster.ts';
 
 /**
@@ -228,15 +229,4 @@ export function replaceBatch(rows: number): string {
   return `SELECT pg_advisory_xact_lock(1000000); LOCK TABLE batches IN EXCLUSIVE MODE; TRUNCATE batch;
     INSERT INTO batches SELECT coalesce(max(batch), 0) + 1, ${rows} FROM batches;
     INSERT INTO batch SELECT g, (SELECT max(batch) FROM batches) FROM generate_series(1, ${rows}) g`;
-}
-
-/** mulberry32 */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

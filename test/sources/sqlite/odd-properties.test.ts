@@ -5,7 +5,7 @@ import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 import {imageOf} from '../../helpers/sqlite-compare.ts';
 import {type Backup, type Form, restore, takeFull} from '../layers.ts';
 import {Database, folder, full, increment} from './database.ts';
-import {changeArbitrary, tableArbitrary} from './random-tables.ts';
+import {attempt, changeArbitrary, tableArbitrary} from './random-tables.ts';
 
 // Random tables whose schema is edited after rows exist, so that the schema would refuse some rows. Each backup
 // restores them unchanged, into a new file and into an existing database.
@@ -38,15 +38,6 @@ const planArbitrary = tableArbitrary.chain((table) => {
     later: changes,
   });
 });
-
-function attempt(database: Database, sql: string): void {
-  try {
-    database.exec(sql);
-  } catch {
-    if (database.db.isTransaction) database.exec('ROLLBACK');
-    database.exec('DROP TABLE IF EXISTS temp.kept');
-  }
-}
 
 /** Other types for the columns a, b and c, another expression for a stored column, one more UNIQUE. */
 function edited(sql: string, [a, b, c]: readonly string[], generated: string | undefined): string {

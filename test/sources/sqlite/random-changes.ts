@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {expect} from 'vitest';
 import {type Backup, type Form, streamsOf, takeFull, takeIncrement} from '../layers.ts';
 import {Database, expectComesBack, full, increment, owner} from './database.ts';
-import {changeArbitrary, type RandomTable, tableArbitrary} from './random-tables.ts';
+import {attempt, changeArbitrary, type RandomTable, tableArbitrary} from './random-tables.ts';
 
 type Step = {change: string} | 'full' | 'increment';
 type Plan = {table: RandomTable; steps: readonly Step[]; form: Form};
@@ -19,16 +19,6 @@ const planArbitrary: fc.Arbitrary<Plan> = tableArbitrary.chain((table) => {
     }),
   });
 });
-
-/** Many random statements violate a constraint; the state after that is as good as any other. */
-function attempt(database: Database, sql: string): void {
-  try {
-    database.exec(sql);
-  } catch {
-    if (database.db.isTransaction) database.exec('ROLLBACK');
-    database.exec('DROP TABLE IF EXISTS temp.kept');
-  }
-}
 
 function fresh({table}: Plan): Database | undefined {
   try {

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type {Database} from './database.ts';
 
 /** Random tables and random statements on them; most statements conflict with something, on purpose. */
 
@@ -244,4 +245,14 @@ export function changeArbitrary({columns, tables}: RandomTable): fc.Arbitrary<st
     {weight: 1, arbitrary: hidden},
     {weight: 1, arbitrary: shown},
   );
+}
+
+/** Many random statements violate a constraint; the state after that is as good as any other. */
+export function attempt(database: Database, sql: string): void {
+  try {
+    database.exec(sql);
+  } catch {
+    if (database.db.isTransaction) database.exec('ROLLBACK');
+    database.exec('DROP TABLE IF EXISTS temp.kept');
+  }
 }

@@ -1,25 +1,15 @@
 import {afterEach, expect, test} from 'vitest';
 import {type FaultProxy, startFaultProxy} from '../../helpers/fault-proxy.ts';
+import {randomFrom} from '../../helpers/random-from.ts';
 import {fakeServer, storeOn} from './fixture.ts';
 
 let proxy: FaultProxy | undefined;
 afterEach(async () => proxy?.close());
 
-/** Numbers that look random and are the same for one seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 test('over a connection that breaks often, every byte arrives and every name has one writer', async () => {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`seed ${seed}`);
-  const random = seeded(seed);
+  const random = randomFrom(seed);
   const server = await fakeServer();
   proxy = await startFaultProxy(server.endpoint);
   proxy.fault = {kind: 'reset', share: 1, withinBytes: 800_000, random};
