@@ -76,16 +76,17 @@ function addRow(payload: usize, rowid: i64): void {
       type = load<u32>(column, 4);
       at = plan + load<u32>(column, 8);
     }
-    if (type < 12) {
+    const flags = load<u32>(column);
+    if (type < 12 || flags & isRowid) {
       // The halves take turns: then neither waits for its multiplication.
-      const mixed = mixLow(low, wordOf(type as u32, at, load<u32>(column), rowid));
+      const mixed = mixLow(low, wordOf(type as u32, at, flags, rowid));
       low = high;
       high = mixed;
       continue;
     }
     // The length is part of the hash, so that what follows a value is never taken for a part of it.
     const bytes = ((type - 12) >> 1) as usize;
-    if (type & 1 && load<u32>(column) & isNumberKey) hasOddKey = true;
+    if (type & 1 && flags & isNumberKey) hasOddKey = true;
     const mixed = mixLow(low, (bytes as u64) + (type & 1 ? tagText : tagBlob));
     low = high;
     high = mixed;
@@ -104,11 +105,11 @@ function addRow(payload: usize, rowid: i64): void {
   contentHigh += finished(high + low);
 }
 
-/** A value that is no text and no blob. */
+/** A value that is no text and no blob, or the rowid, which SQLite reads whatever the record has in its place. */
 // @ts-ignore: decorator
 @inline
 function wordOf(type: u32, at: usize, flags: u32, rowid: i64): u64 {
-  // Usually a NULL is in the record.
+  // Usually the record has a NULL.
   if (flags & isRowid) return (rowid as u64) + tagInteger;
   if (type == 0 || type > 9) return tagNull;
   if (flags & isTextKey) hasOddKey = true;
