@@ -59,7 +59,7 @@ export {
   type RetentionVerdict,
   toVerdict,
 } from './retention.ts';
-export {type LineStanding, lineStanding, type Standing, standingOf} from './standing.ts';
+export {type LineStanding, lineStanding, readsAtOnce, type Standing, standingOf} from './standing.ts';
 export type {WorkProgress, WorkTools} from './tools.ts';
 export {type ChunkUses, readableChunkIds} from './uses.ts';
 export {type Heal, type Verified, type VerifyExtent, verifyEach} from './verify.ts';

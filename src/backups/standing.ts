@@ -1,4 +1,5 @@
 import {BkpError} from '../errors/index.ts';
+import {mapConcurrent} from '../lib/async.ts';
 import {isDamage, type Recipe, type Survey, type SurveyOptions} from '../vault/index.ts';
 
 /**
@@ -30,6 +31,9 @@ export async function standingOf<Backup>(
   }
 }
 
+/** Manifests that are read from the store at the same time. */
+export const readsAtOnce = 8;
+
 /** A collection's or a database's backups, summed up. */
 export type LineStanding<Backup> = {
   backups: number;
@@ -52,8 +56,7 @@ export async function lineStanding<Name, Backup>(
   verifiedMs: (backup: Backup) => Promise<number | undefined>,
 ): Promise<LineStanding<Backup>> {
   const line: LineStanding<Backup> = {backups: names.length, unreadable: 0};
-  for (const name of names.toReversed()) {
-    const standing = await examine(name);
+  for await (const standing of mapConcurrent(names.toReversed(), readsAtOnce, examine)) {
     switch (standing.state) {
       case 'sound':
         line.newest ??= standing.backup;

@@ -142,6 +142,16 @@ export type SurveyOptions = {
   skipLists?: boolean | undefined;
 };
 
+/**
+ * What backups need, one after another: each costs little more than its difference to the one before. Calls must not
+ * overlap. End it with `close()`.
+ */
+export interface NeedsInTurn {
+  /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` if a list cannot be read */
+  of(recipes: readonly Recipe[]): Promise<Needs>;
+  close(): void;
+}
+
 /** Judges backups by one listing of the store, without reading their data. */
 export interface Survey {
   /**
@@ -149,8 +159,7 @@ export interface Survey {
    *   found one of them damaged; otherwise `OBJECT_MISSING` | `OBJECT_DAMAGED` naming a fault
    */
   faultOf(recipes: readonly Recipe[], options?: SurveyOptions): Promise<BkpError | undefined>;
-  /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` if a list cannot be read */
-  needsOf(recipes: readonly Recipe[]): Promise<Needs>;
+  needsInTurn(): NeedsInTurn;
   /**
    * As {@link Needs}, for callers that need only this: most backups that were never verified are recognized without
    * reading a list.

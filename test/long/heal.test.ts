@@ -83,7 +83,7 @@ async function expectSound(store: Store, {recipes, plain}: Pair, host = fakeHost
   const survey = await vault.survey();
   for (const [at, recipe] of recipes.entries()) {
     expect(await survey.faultOf([recipe])).toBeUndefined();
-    expect((await survey.needsOf([recipe])).verifiedMs).toBeDefined();
+    expect(await survey.verifiedMs([recipe])).toBeDefined();
     expect((await readAll(vault, recipe)).equals(plain[at]!)).toBe(true);
   }
   return vault;

@@ -12,12 +12,14 @@ import {
   type RetentionReason,
   type RetentionRule,
   type RetentionVerdict,
+  readsAtOnce,
   rulesOf,
   type Standing,
   toVerdict,
   unlessUnreadable,
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {mapConcurrent} from '../../lib/async.ts';
 import {openCalendar} from '../../schedule/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
@@ -151,10 +153,11 @@ async function takenTimes(
 ): Promise<readonly number[]> {
   if (!hasRules(ofCalendar)) return backups.map(nameMs);
   const times: number[] = [];
-  for (const backup of backups) {
-    const read = await unlessUnreadable(readBackup(vault, collection, backup));
-    times.push(read === undefined ? nameMs(backup) : takenAtMs(read.body));
-  }
+  const read = mapConcurrent(backups, readsAtOnce, async (backup) => {
+    const found = await unlessUnreadable(readBackup(vault, collection, backup));
+    return found === undefined ? nameMs(backup) : takenAtMs(found.body);
+  });
+  for await (const takenMs of read) times.push(takenMs);
   return times;
 }
 

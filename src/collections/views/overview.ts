@@ -1,12 +1,13 @@
-import type {Pin} from '../../backups/index.ts';
+import {type Pin, readsAtOnce} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
+import {mapConcurrent} from '../../lib/async.ts';
 import {secondsText} from '../../lib/time.ts';
-import type {Recipe, VaultReader} from '../../vault/index.ts';
+import type {NeedsInTurn, Recipe, VaultReader} from '../../vault/index.ts';
 import {settingsText} from '../define/settings.ts';
 import type {CollectionMembers} from '../stored/definition.ts';
 import {examineBackup} from '../stored/examine.ts';
 import {isLiving, readAllFolders, requireReadable} from '../stored/folder.ts';
-import {readBackup, takenAtMs} from '../stored/manifest.ts';
+import {type Backup, readBackup, takenAtMs} from '../stored/manifest.ts';
 import {type BackupName, type BackupType, backupTime, backupType} from '../stored/names.ts';
 
 /** One row of SHOW BACKUP COLLECTIONS. */
@@ -68,47 +69,62 @@ export async function listBackups(vault: VaultReader, collection: string): Promi
   const {backups, pins} = await requireReadable(vault, collection);
   const summaries: BackupSummary[] = [];
   const survey = await vault.survey();
-  for (const name of backups) {
-    const known = {name, type: backupType(name), takenAt: backupTime(name), pin: pins.get(name)};
-    const {backup, fault} = await examineBackup(vault, survey, {collection, backup: name, skipLists: true});
-    if (backup === undefined) {
-      summaries.push({...known, error: fault.message});
-      continue;
+  const needs = survey.needsInTurn();
+  try {
+    const examined = mapConcurrent(backups, readsAtOnce, async (backup) => ({
+      known: {name: backup, type: backupType(backup), takenAt: backupTime(backup), pin: pins.get(backup)},
+      ...(await examineBackup(vault, survey, {collection, backup, skipLists: true})),
+    }));
+    for await (const {known, backup, fault} of examined) {
+      summaries.push(
+        backup === undefined
+          ? {...known, error: fault?.message}
+          : {...known, ...(await figuresOf(backup, fault, needs))},
+      );
     }
-    const {body, streams} = backup;
-    const {rows, deletedRows, logicalBytes, storedBytes: addedBytes} = body.cost;
-    try {
-      const {storedBytes: restoreBytes, verifiedMs} = await survey.needsOf(streams);
-      summaries.push({
-        ...known,
-        takenAt: secondsText(takenAtMs(body) * 1000),
-        chain: body.chain,
-        tables: body.tables.length,
-        rows,
-        deletedRows,
-        logicalBytes,
-        addedBytes,
-        restoreBytes,
-        verifiedAt: verifiedMs === undefined ? undefined : secondsText(verifiedMs * 1000),
-        error: fault?.message,
-      });
-    } catch (error) {
-      if (!(error instanceof BkpError)) throw error;
-      summaries.push({...known, error: error.message});
-    }
+  } finally {
+    needs.close();
   }
   return summaries;
+}
+
+async function figuresOf(
+  {body, streams}: Backup,
+  fault: BkpError | undefined,
+  needs: NeedsInTurn,
+): Promise<Partial<BackupSummary>> {
+  try {
+    const {storedBytes: restoreBytes, verifiedMs} = await needs.of(streams);
+    const {rows, deletedRows, logicalBytes, storedBytes: addedBytes} = body.cost;
+    return {
+      takenAt: secondsText(takenAtMs(body) * 1000),
+      chain: body.chain,
+      tables: body.tables.length,
+      rows,
+      deletedRows,
+      logicalBytes,
+      addedBytes,
+      restoreBytes,
+      verifiedAt: verifiedMs === undefined ? undefined : secondsText(verifiedMs * 1000),
+      error: fault?.message,
+    };
+  } catch (error) {
+    if (!(error instanceof BkpError)) throw error;
+    return {error: error.message};
+  }
 }
 
 /** Unreadable manifests count for nothing here: VERIFY and SHOW BACKUPS report them. */
 async function storedBytes(vault: VaultReader, collection: string, backups: readonly BackupName[]): Promise<number> {
   const streams: Recipe[] = [];
-  for (const name of backups) {
+  const read = mapConcurrent(backups, readsAtOnce, async (name) => {
     try {
-      streams.push(...(await readBackup(vault, collection, name)).streams);
+      return await readBackup(vault, collection, name);
     } catch (error) {
       if (!(error instanceof BkpError)) throw error;
+      return undefined;
     }
-  }
+  });
+  for await (const backup of read) streams.push(...(backup?.streams ?? []));
   return vault.storedBytes(streams);
 }

@@ -68,7 +68,8 @@ export class Collector implements VaultCollector {
     for (const key of keys) assert(isNamedKey(key), `${key} is a manifest or a document`);
     const {store, lease} = this.#deps;
     const manifests = keys.filter(isManifestKey);
-    for (const key of manifests) await this.#release(key);
+    // An unreadable manifest can be removed all the same; the grace time then applies to its packs.
+    for (const pack of await packsOf(this.#deps, manifests)) this.#released.add(pack);
     await this.#voidIfNoted(manifests);
     await lease.confirm();
     // A crash between the two steps leaves documents without backups, never backups without their definition.
@@ -85,11 +86,6 @@ export class Collector implements VaultCollector {
     if (!isSealed || manifests.length === 0) return;
     const noted = new Set([...(await readReseals(store)).values()].flat());
     for (const key of manifests) if (noted.has(key)) await voidForEver(store, key);
-  }
-
-  async #release(key: Key): Promise<void> {
-    // An unreadable manifest can be removed all the same; the grace time then applies to its packs.
-    for (const pack of await packsOf(this.#deps, key)) this.#released.add(pack);
   }
 
   async plan({signal}: {signal?: AbortSignal} = {}): Promise<CollectPlan> {

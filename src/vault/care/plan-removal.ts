@@ -51,14 +51,17 @@ export function planRemoval({index, packs, needed, released, youngAfterMs, locks
   return {deadPacks, sparsePacks, smallPacks: smallPacks.length < smallAtLeast ? [] : smallPacks, freedBytes};
 }
 
-/** The packs that a manifest needs; none if it cannot be read. */
-export async function packsOf({store, index, reader}: MarkDeps, manifest: Key): Promise<readonly PackId[]> {
+/** The packs that these manifests need, without those that cannot be read. */
+export async function packsOf({store, index, reader}: MarkDeps, manifests: readonly Key[]): Promise<readonly PackId[]> {
   const closure = new Closure(index, reader);
   try {
-    for (const recipe of (await readManifest(store, manifest)).streams) await closure.addStream(recipe, () => {});
-    return [...closure.packs().keys()];
-  } catch (error) {
-    if (!isDamage(error)) throw error;
+    for (const key of manifests) {
+      try {
+        for (const recipe of (await readManifest(store, key)).streams) await closure.addStream(recipe, () => {});
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+      }
+    }
     return [...closure.packs().keys()];
   } finally {
     closure.close();
@@ -74,8 +77,7 @@ export async function planTrial(
   const packs = await index.apply(await index.observe());
   index.requireReadableRemovals();
   const gone = new Set(without);
-  const released = new Set<PackId>();
-  for (const key of without) for (const pack of await packsOf(deps, key)) released.add(pack);
+  const released = new Set(await packsOf(deps, without));
   const manifests: Key[] = [];
   for (const prefix of manifestPrefixes) {
     for await (const {key} of listCounted(store, prefix)) if (isManifestKey(key) && !gone.has(key)) manifests.push(key);

@@ -1,13 +1,15 @@
 import {BkpError} from '../../errors/index.ts';
 import {isDamage} from '../format/damage.ts';
 import {packKey} from '../format/key.ts';
+import {recipeKey} from '../format/recipe.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {coverageOf} from '../ledger/coverage.ts';
 import type {Ledger} from '../ledger/ledger.ts';
 import {type LedgerDeps, StoredLedger} from '../ledger/stored-ledger.ts';
-import {Closure} from '../read/closure.ts';
+import type {Closure} from '../read/closure.ts';
 import {neededPacks} from '../read/needed-packs.ts';
 import {chunkMissing, Recovery} from '../read/recovery.ts';
+import {SlidingClosure} from '../read/sliding-closure.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {ChunkId, Needs, PackId, Recipe, Survey, SurveyOptions} from '../types.ts';
 import {lost} from './lost.ts';
@@ -21,19 +23,25 @@ export async function survey({index, reader, ...deps}: SurveyDeps): Promise<Surv
   const recovery = new Recovery(index);
   let read: Promise<Ledger> | undefined;
   const ledger = () => (read ??= StoredLedger.read(deps).then((stored) => stored.ledger));
+  const needsIn = async (closure: Closure): Promise<Needs> => {
+    const {neededBytes, neverBytes, oldestMs} = coverageOf(closure, await ledger(), (pack) => isSound(index, pack));
+    const isVerified = neverBytes === 0 && closure.missing.size === 0 && oldestMs !== undefined;
+    return {storedBytes: neededBytes, ...(isVerified ? {verifiedMs: oldestMs} : {})};
+  };
   const needsOf = async (recipes: readonly Recipe[]): Promise<Needs> => {
-    const closure = new Closure(index, reader);
+    const closure = new SlidingClosure(index, reader);
     try {
-      for (const recipe of recipes) await closure.addStream(recipe, rethrow);
-      const {neededBytes, neverBytes, oldestMs} = coverageOf(closure, await ledger(), (pack) => isSound(index, pack));
-      const isVerified = neverBytes === 0 && closure.missing.size === 0 && oldestMs !== undefined;
-      return {storedBytes: neededBytes, ...(isVerified ? {verifiedMs: oldestMs} : {})};
+      return await needsIn(await closure.of(recipes));
     } finally {
       closure.close();
     }
   };
+  const [soundTops, sound] = [new SoundStreams(index), new SoundStreams(index)];
   return {
-    needsOf,
+    needsInTurn: () => {
+      const closure = new SlidingClosure(index, reader);
+      return {of: async (recipes) => needsIn(await closure.of(recipes)), close: () => closure.close()};
+    },
     verifiedMs: async (recipes) => {
       const known = await ledger();
       const isKnown = (id: ChunkId) => {
@@ -45,10 +53,11 @@ export async function survey({index, reader, ...deps}: SurveyDeps): Promise<Surv
     },
     faultOf: async (recipes, {signal, skipLists = false}: SurveyOptions = {}) => {
       if (skipLists && index.absentPacks().size === 0 && index.distrustedPacks().size === 0)
-        return topFault(index, recipes);
+        return soundTops.judge(recipes, (others) => topFault(index, others));
       try {
-        const packs = await neededPacks({index, reader, recovery}, recipes, signal);
-        return faultIn(index, packs);
+        return await sound.judge(recipes, async (others) =>
+          faultIn(index, await neededPacks({index, reader, recovery}, others, signal)),
+        );
       } catch (error) {
         if (!isDamage(error)) throw error;
         const {chunk} = error.context as {chunk?: ChunkId};
@@ -60,9 +69,38 @@ export async function survey({index, reader, ...deps}: SurveyDeps): Promise<Surv
 
 const isSound = (index: ChunkIndex, pack: PackId) => !index.isDistrusted(pack) && !index.absentPacks().has(pack);
 
-const rethrow = (error: unknown) => {
-  throw error;
-};
+/** Streams in which no fault was found. Most streams of a backup are also those of the one before. */
+class SoundStreams {
+  readonly #index: ChunkIndex;
+  readonly #sound = new Set<string>();
+  /** What the index knew to be absent and damaged when they were judged. */
+  #judgedBy: readonly unknown[] = [];
+
+  constructor(index: ChunkIndex) {
+    this.#index = index;
+  }
+
+  /** @param faultOf judges those streams that are not known to be sound */
+  async judge(
+    recipes: readonly Recipe[],
+    faultOf: (others: readonly Recipe[]) => Promise<BkpError | undefined> | BkpError | undefined,
+  ): Promise<BkpError | undefined> {
+    this.#forgetOutdated();
+    const others = recipes.filter((recipe) => !this.#sound.has(recipeKey(recipe)));
+    const fault = await faultOf(others);
+    this.#forgetOutdated();
+    if (fault === undefined) for (const recipe of others) this.#sound.add(recipeKey(recipe));
+    return fault;
+  }
+
+  /** Both sets are replaced when the store is listed again. */
+  #forgetOutdated(): void {
+    const now = [this.#index.absentPacks(), this.#index.distrustedPacks()];
+    if (now.every((packs, at) => packs === this.#judgedBy[at])) return;
+    this.#judgedBy = now;
+    this.#sound.clear();
+  }
+}
 
 /** The first of these packs that an earlier verification found damaged. */
 export function faultIn(index: ChunkIndex, packs: Iterable<PackId>): BkpError | undefined {

@@ -1,5 +1,5 @@
 import type {ChunkId, Recipe} from '../types.ts';
-import {idBytes, readId, toBytes} from './hash.ts';
+import {hashHex, idBytes, readId, toBytes} from './hash.ts';
 import {recipeInlineIds, recipeListIds} from './limits.ts';
 
 /** Stores a list's bytes as one chunk. */
@@ -49,4 +49,11 @@ export class RecipeBuilder {
 /** The ids in one chunk of a list. */
 export function* idsOfList(list: Uint8Array): Iterable<ChunkId> {
   for (let at = 0; at < list.length; at += idBytes) yield readId<ChunkId>(list, at);
+}
+
+/** Equal for recipes that lead to the same chunks, and for no others. Of about the length of an id. */
+export function recipeKey({depth, chunks}: Recipe): string {
+  // The number of ids keeps apart what is an id and what is a hash of ids: a chunk may have any content.
+  const ids = chunks.length === 1 ? chunks[0] : hashHex(Buffer.from(chunks.join()));
+  return `${depth} ${chunks.length} ${ids}`;
 }

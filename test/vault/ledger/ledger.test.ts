@@ -48,7 +48,9 @@ async function packHas(store: Store, key: string, {chunks}: Recipe): Promise<boo
 
 const verifiedAt = async (vault: Vault, recipes: readonly Recipe[]) => {
   const survey = await vault.survey();
-  const {verifiedMs} = await survey.needsOf(recipes);
+  const needs = survey.needsInTurn();
+  const {verifiedMs} = await needs.of(recipes);
+  needs.close();
   expect(await survey.verifiedMs(recipes)).toBe(verifiedMs);
   return verifiedMs;
 };
