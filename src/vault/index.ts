@@ -19,9 +19,25 @@ export {
 } from './keys/change-keys.ts';
 export {isUndecided} from './keys/key-objects.ts';
 export {mostSlots, type Ring, type SlotInfo} from './keys/ring.ts';
-export {isKeyCode, type KeyKeeper, newKey, parseSecret, type Secret} from './keys/secret.ts';
+export {
+  isKeyCode,
+  type KeyKeeper,
+  newKey,
+  parseSecret,
+  type Secret,
+  type SlotName,
+  type Wrapped,
+} from './keys/secret.ts';
 export {type OpenedSlot, parseOpenedSlots} from './keys/slot.ts';
-export {isWithoutKeys, openWithSlot, type RingPin, secretMissing, type Unlocked, unlock} from './keys/unlock.ts';
+export {
+  isWithoutKeys,
+  opensSlot,
+  openWithSlot,
+  type RingPin,
+  secretMissing,
+  type Unlocked,
+  unlock,
+} from './keys/unlock.ts';
 export {type Host, thisHost} from './lease/host.ts';
 export {type KeepRow, LeaseRow, type RenewedRow, type RowDeps, type RowState, renewEveryMs} from './lease/row.ts';
 export {IdList} from './read/id-list.ts';

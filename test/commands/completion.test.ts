@@ -52,7 +52,7 @@ test.each([
   [['vault', 'key', 'rotate', '--r'], ['--reencrypt']],
   [
     ['vault', 'key', 'add', '--k'],
-    ['--kit', '--key-file'],
+    ['--kit', '--key-file', '--kms'],
   ],
   [['vault', 'key', 'passwd', '--format', 'j'], ['json']],
   [['operation', 'list', '--f'], ['--format']],

@@ -43,7 +43,7 @@ test.each([
       'verify.scratch, verify.questdb.command, select.limit.rows, select.limit.seconds, select.limit.mebibytes, ' +
       'select.limit.disk, ' +
       'notify.on_failure, notify.on_success, notify.heartbeat, vault.password, vault.password.command, ' +
-      'vault.age.identity, ' +
+      'vault.age.identity, vault.kms.key, ' +
       'vault.cluster.encryption, vault.s3.encryption',
   ],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],

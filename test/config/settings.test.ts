@@ -106,6 +106,7 @@ test('flag, environment, profile, default take precedence in this order, and the
     ['vault.password', undefined, 'not set'],
     ['vault.password.command', undefined, 'not set'],
     ['vault.age.identity', undefined, 'not set'],
+    ['vault.kms.key', undefined, 'not set'],
     ['vault.cluster.encryption', 'auto', 'default'],
     ['vault.s3.encryption', 'auto', 'default'],
   ]);

@@ -1,6 +1,7 @@
-import {mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {execFileSync, spawnSync} from 'node:child_process';
+import {cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
-import {join} from 'node:path';
+import {dirname, join} from 'node:path';
 import * as age from 'age-encryption';
 import {beforeEach, expect, onTestFinished, test} from 'vitest';
 import {optionalPackage} from '../../src/app/places/optional-package.ts';
@@ -144,6 +145,21 @@ test('the key that an age file holds opens its slot as any key does', async () =
   const code = await decrypter.decrypt(age.armor.decode(wrapped.file), 'text');
   expect(code).toMatch(/^BKP-KEY1-\S+\n$/);
   expect(await kinds({env: {BKP_PASSWORD: code.trim()}})).toEqual(['age, opened']);
+});
+
+test('the command that the reader prints for a slot of age works in a folder with a quote in its name', async () => {
+  const identity = await age.generateX25519Identity();
+  await bkp(['vault', 'create'], by(identity));
+  const copy = join(folder, `anna's "copy" $HOME`);
+  cpSync(join(folder, 'store'), copy, {recursive: true});
+  const reader = join(import.meta.dirname, '../../bin/bkp-reader.mjs');
+  const {stderr} = spawnSync(process.execPath, [reader, copy, '--password-file', fileWith('wrong')], {
+    encoding: 'utf8',
+  });
+  const [, print] = /^ {2}(node -p .*) \| age -d -i IDENTITY > key\.txt$/m.exec(stderr) ?? [];
+  const path = `${dirname(process.execPath)}:/usr/bin:/bin`;
+  const armored = execFileSync('sh', ['-c', print!], {encoding: 'utf8', env: {PATH: path, HOME: '/'}});
+  expect(armored).toMatch(/^-----BEGIN AGE ENCRYPTED FILE-----/);
 });
 
 test('a package that is missing is named with the command that installs it', async () => {

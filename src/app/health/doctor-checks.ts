@@ -112,8 +112,9 @@ function checkKeysAt(deps: Deps, place: Workplace, options: Options): Promise<Ch
   return tried(what, async () => {
     const facts = await checkKeys(deps, place, options);
     if (facts === undefined) return [];
-    const {atFault, slots} = facts;
+    const {atFault, slots, faults} = facts;
     const checks: Check[] = slots === undefined ? [] : [{what, ok: true, detail: slots}];
+    checks.push(...faults.map((fault) => ({what, ok: false, ...fault})));
     if (atFault.length === 0) return checks;
     const detail = `${options.repair ? 'written again' : 'missing or damaged'}: ${atFault.join(', ')}`;
     return [...checks, {what, ok: options.repair, detail, ...(options.repair ? {} : {next: 'bkp doctor --repair'})}];

@@ -31,7 +31,7 @@ export function requireOtherWay({unlocked}: OpenedKeys, removed: readonly SlotIn
   const {ring, slot} = unlocked;
   if (!removed.some(({id}) => id === slot.id)) return;
   const staying = ring.slots.filter(({id}) => !removed.some((one) => one.id === id));
-  if (staying.some(({isKit, kind}) => isKit || kind === 'age')) return;
+  if (staying.some(({isKit, kind}) => isKit || kind === 'age' || kind === 'kms')) return;
   throw new BkpError('PRECONDITION', `slot ${shownId(slot)} is the one that this password opened`, {
     cause: 'nothing shows that somebody still has the secret of another one',
     next: 'give the command with another password, or change this one: bkp vault key passwd',

@@ -7,6 +7,7 @@ import type {Store} from '../../stores/index.ts';
 import {
   createKeys,
   fingerprintOf,
+  newKey,
   type OpenedSlot,
   openWithSlot,
   type RingPin,
@@ -19,7 +20,7 @@ import {
 } from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {knownRing, rememberRing} from './known-vaults.ts';
-import {isSecretConfigured, secretFor} from './secrets.ts';
+import {isSecretConfigured, secretFor, secretInsteadOf} from './secrets.ts';
 
 /** A store, and which of the profile's two it is or replaces. */
 type Place = {store: StoreAddress; storage: Storage};
@@ -32,21 +33,30 @@ async function modeOf(deps: Deps, {storage}: Pick<Place, 'storage'>): Promise<'a
 
 /** Opens the keys of the vault in the store with the secret of the settings, or the one that is typed. */
 export async function unlockAt(deps: Deps, place: Place, {store, vault}: {store: Store; vault: string}) {
-  const secret = await secretFor(deps, {question: `password of the vault in ${store.description}`});
+  const question = {question: `password of the vault in ${store.description}`};
+  const secret = await secretFor(deps, question);
   if (secret === undefined) throw secretMissing(store);
   const pin = pinAt(deps, place, vault);
-  const unlocked = await unlock(store, secret, {vault, pin});
+  const unlocked = await unlock(store, secret, {vault, pin}).catch(async (error: unknown) => {
+    const other = secret.kind === 'kms' ? await secretInsteadOf(deps, error, question) : undefined;
+    if (other === undefined) throw error;
+    return unlock(store, other, {vault, pin});
+  });
   if (pin === undefined) warnOfUnknownMaker(deps, unlocked);
   rememberKeys(deps, place, {vault, slot: unlocked.slot, keys: unlocked.ring.keys});
   return unlocked;
 }
 
-/** Anyone can seal a slot, and with it a vault, for a public key. A later exchange would be noticed. */
+/**
+ * Anyone can seal a slot, and with it a vault, for a public key, and many may encrypt with a KMS key. A later exchange
+ * would be noticed.
+ */
 function warnOfUnknownMaker(deps: Deps, {ring, slot}: Unlocked): void {
-  if (ring.slots.find(({id}) => id === slot.id)?.kind !== 'age') return;
+  const kind = ring.slots.find(({id}) => id === slot.id)?.kind;
+  if (kind !== 'age' && kind !== 'kms') return;
   deps.warn(
-    `this machine opens the vault for the first time, and age cannot tell who made it: compare its ring, ` +
-      `${fingerprintOf(ring.keys)}, with bkp vault key list on another machine`,
+    `this machine opens the vault for the first time, and ${kind === 'age' ? 'age' : 'KMS'} cannot tell who made ` +
+      `it: compare its ring, ${fingerprintOf(ring.keys)}, with bkp vault key list on another machine`,
   );
 }
 
@@ -104,7 +114,7 @@ export async function encryptionAt(
   return {
     isWanted: encrypt ?? isWanted,
     unlock: open,
-    prepare: async (store) => void (await newSecret(store)),
+    prepare: async (store) => requireAnswer(await newSecret(store)),
     create: async (store, vault, header) => {
       const secret = await newSecret(store);
       const {ring, slot} = await createKeys(keyTools(deps, store, header), vault, {secret, label: hostname()});
@@ -133,6 +143,15 @@ async function requireNewSecret(deps: Deps, store: Store): Promise<Secret> {
   const secret = await secretFor(deps, {question: `new password for the vault in ${store.description}`, isNew: true});
   if (secret === undefined) throw secretMissing(store, {isNew: true});
   return secret;
+}
+
+/**
+ * A service that refuses to make a slot is noticed before anything is written.
+ * @throws BkpError as the keeper does
+ */
+async function requireAnswer(secret: Secret): Promise<void> {
+  const none = '0'.repeat(32);
+  if (secret.kind === 'kms') await secret.wrap(newKey().code, {vault: none, id: none});
 }
 
 /** The store was emptied and filled by someone else, or belongs to another vault. */

@@ -5,6 +5,7 @@ import {kitTitle} from '../../lib/vault-secrets.ts';
 import {isKeyCode, parseSecret, type Secret} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {ageIdentity} from './age.ts';
+import {kmsKey} from './kms.ts';
 import {runPasswordCommand} from './password-command.ts';
 
 /**
@@ -13,7 +14,7 @@ import {runPasswordCommand} from './password-command.ts';
  * @throws BkpError `SECRET_MISSING` if it is set and cannot be had
  */
 export async function configuredSecret(deps: Deps): Promise<Secret | undefined> {
-  const {vaultPassword, vaultPasswordCommand, vaultAgeIdentity} = await deps.settings();
+  const {vaultPassword, vaultPasswordCommand, vaultAgeIdentity, vaultKmsKey} = await deps.settings();
   if (vaultPassword !== undefined) return secretIn(vaultPassword, 'the password of the vault');
   if (vaultPasswordCommand !== undefined) {
     return secretIn(await runPasswordCommand(deps, vaultPasswordCommand), 'what the password command prints');
@@ -21,14 +22,16 @@ export async function configuredSecret(deps: Deps): Promise<Secret | undefined> 
   const credential = credentialFile(deps);
   const secret =
     credential === undefined ? undefined : secretIn(readCredential(credential), `the credential ${credential}`);
-  if (secret !== undefined || vaultAgeIdentity === undefined) return secret;
-  return ageIdentity(deps, vaultAgeIdentity);
+  if (secret !== undefined) return secret;
+  if (vaultAgeIdentity !== undefined) return ageIdentity(deps, vaultAgeIdentity);
+  return vaultKmsKey === undefined ? undefined : kmsKey(vaultKmsKey);
 }
 
 /** Whether the settings name a secret; neither runs a command nor reads a credential. */
 export async function isSecretConfigured(deps: Deps): Promise<boolean> {
-  const {vaultPassword, vaultPasswordCommand, vaultAgeIdentity} = await deps.settings();
-  if ([vaultPassword, vaultPasswordCommand, vaultAgeIdentity].some((one) => one !== undefined)) return true;
+  const {vaultPassword, vaultPasswordCommand, vaultAgeIdentity, vaultKmsKey} = await deps.settings();
+  if ([vaultPassword, vaultPasswordCommand, vaultAgeIdentity, vaultKmsKey].some((one) => one !== undefined))
+    return true;
   const credential = credentialFile(deps);
   return credential !== undefined && isThere(credential);
 }
@@ -102,6 +105,17 @@ export async function secretFor(deps: Deps, question: Question): Promise<Secret 
   const secret = await askedSecret(deps, question);
   if (secret !== undefined && deps.keyChain !== undefined) deps.keyChain.typed = secret;
   return secret;
+}
+
+/**
+ * What is typed where AWS KMS fails to open a slot: another slot of the vault may have a password or a kit.
+ * @returns undefined if something else failed, or there is no terminal
+ */
+export async function secretInsteadOf(deps: Deps, error: unknown, question: Question): Promise<Secret | undefined> {
+  const isKms = error instanceof BkpError && (error.code === 'KMS_UNAVAILABLE' || error.code === 'KMS_DENIED');
+  if (!isKms || deps.askSecret === undefined) return undefined;
+  deps.warn(`${error.message} (${String(error.cause)}): another secret is asked for`);
+  return askedSecret(deps, question);
 }
 
 /**

@@ -6,6 +6,7 @@ import {kitText} from '../../app/keys/kit.ts';
 import {changeOpenedKeys, type OpenedKeys, openKeys} from '../../app/keys/open-keys.ts';
 import {kindOf} from '../../app/keys/slots.ts';
 import {ageRecipients, linesOf} from '../../app/places/age.ts';
+import {kmsKey, kmsLabel} from '../../app/places/kms.ts';
 import {BkpError} from '../../errors/index.ts';
 import {beginNewFile, type NewFile} from '../../lib/new-file.ts';
 import type {RowFormat} from '../../ui/index.ts';
@@ -19,14 +20,16 @@ export type AddOptions = {
   keyFile?: string;
   passwordFile?: string;
   age?: readonly string[];
+  kms?: string;
   label?: string;
   format: RowFormat;
 };
 
 export async function runKeyAdd(deps: CommandDeps, options: AddOptions): Promise<void> {
   requireOne(options);
-  const {age} = options;
+  const {age, kms} = options;
   if (age !== undefined) return addAge(deps, age, options);
+  if (kms !== undefined) return addKms(deps, kms, options);
   const opened = await openKeys(deps);
   const {kit, keyFile, passwordFile, format, label = kit === undefined ? hostname() : 'recovery kit'} = options;
   if (kit !== undefined) return addKit(deps, opened, {label, file: kit === true ? undefined : kit, format});
@@ -47,6 +50,11 @@ async function addAge(deps: CommandDeps, given: readonly string[], {label, forma
   const secret = await ageRecipients(recipients);
   const more = recipients.length === 1 ? '' : ` and ${recipients.length - 1} more`;
   await add(deps, await openKeys(deps), {secret, label: label ?? `${first.slice(0, 12)}…${more}`}, format);
+}
+
+async function addKms(deps: CommandDeps, key: string, {label = kmsLabel(key), format}: AddOptions): Promise<void> {
+  const secret = await kmsKey(key);
+  await add(deps, await openKeys(deps), {secret, label}, format);
 }
 
 function readRecipients({cwd}: CommandDeps, file: string): string {
@@ -136,11 +144,11 @@ function place(path: string, text: string, {file, nowMs}: {file: string; nowMs: 
   }
 }
 
-function requireOne({kit, keyFile, passwordFile, age}: AddOptions): void {
-  const given = [kit, keyFile, passwordFile, age].filter((option) => option !== undefined);
+function requireOne({kit, keyFile, passwordFile, age, kms}: AddOptions): void {
+  const given = [kit, keyFile, passwordFile, age, kms].filter((option) => option !== undefined);
   if (given.length <= 1) return;
-  throw new BkpError('USAGE', 'a slot is for a kit, a key, a password or age', {
-    next: 'give one of --kit, --key-file, --password-file and --age',
+  throw new BkpError('USAGE', 'a slot is for a kit, a key, a password, age or KMS', {
+    next: 'give one of --kit, --key-file, --password-file, --age and --kms',
   });
 }
 

@@ -26,7 +26,7 @@ function created({id, encryption}: Vault, {store}: Workplace): string {
   }
   return (
     `${where}\nencrypted, ring ${encryption.fingerprint}\n` +
-    'without its password the backups are lost; make a recovery kit:\n  bkp vault key add --kit\n'
+    'without its secret the backups are lost; make a recovery kit:\n  bkp vault key add --kit\n'
   );
 }
 

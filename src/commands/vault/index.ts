@@ -44,13 +44,14 @@ function keyCommand(deps: CommandDeps): Command {
   group
     .command('add')
     .description(
-      'Add a slot: a recovery kit, a key in a new file, a recipient of age, or another password, which is asked for ' +
-        'unless a file has it.',
+      'Add a slot: a recovery kit, a key in a new file, a recipient of age, a key of AWS KMS, or another password, ' +
+        'which is asked for unless a file has it.',
     )
     .option('--kit [file]', 'print a recovery kit, or write it into a new file')
     .option('--key-file <file>', 'write a new key into a new file, for a machine or a service')
     .option('--password-file <file>', 'take the new password from this file')
     .option('--age <recipient...>', 'for whoever has the identity of an age recipient, age1…, or of one in a file')
+    .option('--kms <key>', 'for whoever may decrypt with a key of AWS KMS: its ARN, or its alias')
     .option('--label <label>', 'whose it is; default: the name of this machine')
     .addOption(format())
     .addHelpText(
@@ -61,6 +62,7 @@ function keyCommand(deps: CommandDeps): Command {
           'bkp vault key add --kit kit.txt',
           'bkp vault key add --label laptop-anna',
           'bkp vault key add --age recipients.txt',
+          'bkp vault key add --kms arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
         ],
         statuses,
       ),

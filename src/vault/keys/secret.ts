@@ -22,10 +22,16 @@ export type SlotName = {vault: string; id: string};
  * else, and whoever has it without the keeper can open the slot with it as with any key.
  */
 export type KeyKeeper = {
-  kind: 'age';
-  /** @param code a key as text, `BKP-KEY1-…` */
+  kind: 'age' | 'kms';
+  /**
+   * @param code a key as text, `BKP-KEY1-…`
+   * @throws BkpError if the keeper does not answer or refuses
+   */
   wrap(code: string, slot: SlotName): Promise<Wrapped>;
-  /** @returns undefined if the keeper cannot open this one, but may open another */
+  /**
+   * @returns undefined if this slot is another keeper's
+   * @throws BkpError if the keeper does not answer or refuses: other slots are then tried
+   */
   unwrap(wrapped: Wrapped, slot: SlotName): Promise<string | undefined>;
 };
 

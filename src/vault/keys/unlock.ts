@@ -31,6 +31,7 @@ export async function unlock(store: Store, secret: Secret, options: Options): Pr
   );
   const {slot, fault} = opened;
   if (slot === undefined) {
+    if (fault !== undefined && !isDamage(fault)) throw fault;
     // A secret that opens a slot which the ring no longer names was removed.
     const removed = await openedSlot(store, secret, vault, namesNot(objects, json.slots));
     if (removed.slot !== undefined) throw slotRemoved(store);
@@ -87,10 +88,26 @@ async function openedSlot(
       fault ??= error;
       continue;
     }
-    const slot = found && (await opener.open(found));
-    if (slot !== undefined) return {slot};
+    try {
+      const slot = found && (await opener.open(found));
+      if (slot !== undefined) return {slot};
+    } catch (error) {
+      // A keeper that does not answer for one slot may do so for another. What it says matters more than damage.
+      if (!(error instanceof BkpError)) throw error;
+      fault = fault === undefined || (isDamage(fault) && !isDamage(error)) ? error : fault;
+    }
   }
   return {fault};
+}
+
+/**
+ * Whether a secret opens one slot, for a check.
+ * @throws BkpError as a keeper does | `OBJECT_DAMAGED`
+ */
+export async function opensSlot(store: Store, secret: Secret, slot: {vault: string; id: string}): Promise<boolean> {
+  const parse = (bytes: Uint8Array, key: string) => parseSlot(bytes, key, slot.vault);
+  const found = await readCopies(store, slotsPrefix + slot.id, parse);
+  return found !== undefined && (await new SlotOpener(secret).open(found.value)) !== undefined;
 }
 
 /** @throws BkpError `STORE_REFUSED` */
@@ -134,7 +151,7 @@ export function secretMissing(store: Store, {isNew = false} = {}): BkpError {
     ? `a vault in ${store.description} would be encrypted, and no password is set`
     : `the vault in ${store.description} is encrypted, and no password is set`;
   return new BkpError('SECRET_MISSING', what, {
-    next: 'set BKP_PASSWORD_COMMAND, BKP_PASSWORD_FILE or BKP_AGE_IDENTITY_FILE; on a terminal bkp asks',
+    next: 'set BKP_PASSWORD_COMMAND, BKP_PASSWORD_FILE, BKP_AGE_IDENTITY_FILE or BKP_KMS_KEY; on a terminal bkp asks',
   });
 }
 
@@ -151,6 +168,11 @@ function wrongSecret(store: Store, {kind}: Secret): BkpError {
   if (kind === 'age') {
     return new BkpError('SECRET_WRONG', `this age identity opens no slot of the vault in ${store.description}`, {
       next: 'use another identity, a password or a kit; bkp vault key add --age RECIPIENT adds a slot for this one',
+    });
+  }
+  if (kind === 'kms') {
+    return new BkpError('SECRET_WRONG', `this KMS key opens no slot of the vault in ${store.description}`, {
+      next: 'use another key, a password or a kit; bkp vault key add --kms KEY adds a slot for this one',
     });
   }
   return new BkpError('SECRET_WRONG', `this ${kind} opens no slot of the vault in ${store.description}`, {

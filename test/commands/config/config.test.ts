@@ -110,6 +110,7 @@ notify.heartbeat                off
 vault.password                  -
 vault.password.command          -
 vault.age.identity              -
+vault.kms.key                   -
 vault.cluster.encryption        auto
 vault.s3.encryption             auto
 `);
@@ -156,6 +157,7 @@ vault.s3.encryption             auto
     {key: 'vault.password', value: null, origin: 'not set'},
     {key: 'vault.password.command', value: null, origin: 'not set'},
     {key: 'vault.age.identity', value: null, origin: 'not set'},
+    {key: 'vault.kms.key', value: null, origin: 'not set'},
     {key: 'vault.cluster.encryption', value: 'auto', origin: 'default'},
     {key: 'vault.s3.encryption', value: 'auto', origin: 'default'},
   ]);
