@@ -53,7 +53,8 @@ function planText({plan, estimate}: ShownPlan): string {
   const {collection, backup, takenAt, target, tables, objects, bytes, obstacle, details} = plan;
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
   const exactly = tables.every(({isExact}) => isExact) ? '' : 'at most ';
-  const fetch = details === undefined ? '' : `, ${formatBytes(details.fetchBytes)} to fetch`;
+  const least = details?.missing.length ? 'at least ' : '';
+  const fetch = details === undefined ? '' : `, ${least}${formatBytes(details.fetchBytes)} to fetch`;
   const facts: [string, string | undefined][] = [
     ['backup', `${collection}/${backup}, taken ${takenAt.replace(/\.\d+Z$/, 'Z')}`],
     ['into', target],

@@ -542,6 +542,14 @@ export interface TableSource {
    */
   survey(incoming: Incoming, options: {rehearse: boolean; mode?: MergeMode | undefined}): Promise<TargetFindings>;
   /**
+   * By table, the trees of bases of records that a restore without a mode loads, as the `wanted` of its staging: it
+   * builds the other indexes from the rows. Absent: it loads all.
+   */
+  treesToLoad?(
+    schemas: readonly TableSchema[],
+    bases: ReadonlyMap<TableName, StoredBase>,
+  ): Promise<ReadonlyMap<TableName, ReadonlySet<string>>>;
+  /**
    * @param options.id identifies what is left after a crash
    * @param options.objects created after the tables
    * @param options.bases the bases that consist of records; the rows of all other tables come by `load`

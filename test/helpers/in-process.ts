@@ -34,7 +34,7 @@ export type Bench = {
     database: string,
     point?: string,
     tables?: readonly WantedTable[],
-    options?: {partial?: boolean; mode?: MergeMode; dryRun?: boolean},
+    options?: {partial?: boolean; mode?: MergeMode | undefined; dryRun?: boolean},
   ) => Promise<RestoreReport>;
   /** With a collection: also removes what its KEEP_LATEST does not keep. */
   cleanUp: (collection?: string) => Promise<number>;

@@ -73,15 +73,19 @@ export function removeHistory({folder}: History): void {
   rmSync(folder, {recursive: true, force: true});
 }
 
-/** Creates the collection and takes backups while the database changes. */
-export async function live(history: History, random: Random, steps: number): Promise<void> {
+/**
+ * Creates the collection and takes backups while the database changes.
+ * @param also further changes; default: those of {@link anyStep} alone
+ */
+export async function live(history: History, random: Random, steps: number, also?: typeof anyStep): Promise<void> {
   const {bench, database, change, log} = history;
+  const next = () => (also !== undefined && random.chance(0.3) ? also : anyStep)(random, tablesIn(database));
   const copies = history.copies as Map<BackupName, string>;
   change([`PRAGMA journal_mode = ${random.pick(['WAL', 'DELETE'])}`]);
   for (const name of ['orders', random.pick(tableNames), random.pick(tableNames)]) change(newTable(random, name));
   await collectDatabase(bench);
   for (let step = 0; step < steps; step++) {
-    for (let left = random.below(5); left > 0; left--) change(anyStep(random, tablesIn(database)));
+    for (let left = random.below(5); left > 0; left--) change(next());
     change(['CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, v)']);
     const type = step === 0 || random.chance(0.15) ? 'full' : 'incremental';
     const fold = {
@@ -93,7 +97,7 @@ export async function live(history: History, random: Random, steps: number): Pro
     copies.set(name, join(history.folder, `copy ${copies.size}.db`));
     copyFileSync(database, copies.get(name)!);
   }
-  for (let left = random.below(4); left > 0; left--) change(anyStep(random, tablesIn(database)));
+  for (let left = random.below(4); left > 0; left--) change(next());
 }
 
 /** Ordinary tables, without bkp's. */
@@ -102,8 +106,8 @@ export function tablesIn(path: string): readonly {name: string; columns: readonl
   try {
     const names = db
       .prepare(
-        `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-         AND name NOT LIKE '\\_bkp\\_%' ESCAPE '\\' ORDER BY name`,
+        `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
+         AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_bkp\\_%' ESCAPE '\\' ORDER BY name`,
       )
       .all()
       .map(({name}) => String(name));

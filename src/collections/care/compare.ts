@@ -10,13 +10,13 @@ import {
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {formatCount} from '../../lib/figures.ts';
-import type {PublishedTable, Snapshot, StoredBase, TableName, TableSource} from '../../sources/index.ts';
+import type {PublishedTable, Snapshot, TableName, TableSource} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Vault, VaultReader} from '../../vault/index.ts';
 import {sinceOf} from '../backup/chain.ts';
 import {bytesToLoad, loadLayer, loadTrees} from '../restore/load-layer.ts';
 import {requireReadable} from '../stored/folder.ts';
-import {storedBaseOf} from '../stored/layers.ts';
+import {basesOf} from '../stored/layers.ts';
 import {type Backup, readBackup, type TableBackup} from '../stored/manifest.ts';
 import {type BackupName, manifestKey} from '../stored/names.ts';
 import {describeDifferences} from './differences.ts';
@@ -90,16 +90,10 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
   const startedAtMicros = nowMicros();
   const backup = await readBackup(vault, collection, name);
   const {tracked, notChecked} = await comparable(source, backup);
-  const bases = new Map<TableName, StoredBase>();
-  for (const {schema, layers} of tracked) {
-    const base = storedBaseOf(layers);
-    // At least one key may have changed since then.
-    if (base !== undefined) bases.set(schema.name, {...base, changedKeys: base.changedKeys + 1});
-  }
   const {database} = backup.body.source;
   const staging = await tools.scratch.stage(
     tracked.map(({schema}) => schema),
-    {id: 'compare', database, bases},
+    {id: 'compare', database, bases: basesOf(tracked, {changes: true})},
   );
   try {
     const logicalBytes = tracked.reduce((sum, table) => sum + bytesToLoad(staging, backup, table), 0);

@@ -5,13 +5,12 @@ import {
   type KeyCondition,
   openScratch,
   type ScratchTables,
-  type StoredBase,
   type TableName,
   type WantedRows,
 } from '../../sources/index.ts';
 import type {ChunkId} from '../../vault/index.ts';
 import {loadLayer} from '../restore/load-layer.ts';
-import {recordsBaseOf, storedBaseOf} from '../stored/layers.ts';
+import {basesOf, recordsBaseOf} from '../stored/layers.ts';
 import type {TableBackup} from '../stored/manifest.ts';
 import {dataOf, readCuts, readTreeCuts, segmentChunks, type TableData} from './base.ts';
 import {namingDamage, type OpenedBackup} from './opened.ts';
@@ -32,13 +31,13 @@ export function createScratch(
   tables: readonly TableBackup[],
   {path, changes = false}: {path: string; changes?: boolean},
 ): Promise<ScratchTables> {
-  const bases = new Map<TableName, StoredBase>();
-  for (const {schema, layers} of tables) {
-    const base = storedBaseOf(layers);
-    if (base !== undefined) bases.set(schema.name, changes ? {...base, changedKeys: base.changedKeys + 1} : base);
-  }
   const {description, database} = backup.body.source;
-  return openScratch(description, {path, schemas: tables.map(({schema}) => schema), database, bases});
+  return openScratch(description, {
+    path,
+    schemas: tables.map(({schema}) => schema),
+    database,
+    bases: basesOf(tables, {changes}),
+  });
 }
 
 /**

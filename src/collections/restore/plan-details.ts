@@ -1,13 +1,16 @@
 import type {Choice, Incoming, TableSource} from '../../sources/index.ts';
 import type {Recipe, Survey, VaultReader} from '../../vault/index.ts';
-import {dataStreamsOf} from '../stored/layers.ts';
+import {basesOf, dataStreamsOf} from '../stored/layers.ts';
 import type {Backup, TableBackup} from '../stored/manifest.ts';
 import type {RestoredParts} from './choice.ts';
 import {knownIntact, type MissingPart} from './damage.ts';
 import {rebuiltNotice, withoutHalves} from './partial.ts';
 
 export type PlanDetails = {
-  /** Bytes to read from the store. What tables share counts once. */
+  /**
+   * Bytes to read from the store. What tables share counts once. If something is missing, the restore reads more than
+   * once: it finds out what is damaged before it begins again with the rest.
+   */
   fetchBytes: number;
   /** Of a partial restore: what needs objects that are missing in the store. */
   missing: readonly MissingPart[];
@@ -17,7 +20,7 @@ export type PlanDetails = {
 
 /** Plain bytes of rows, keys and index entries of a table. */
 export function bytesOf({streams}: Backup, {layers}: TableBackup): number {
-  return layers.flatMap(dataStreamsOf).reduce((sum, stream) => sum + streams[stream]!.sizeBytes, 0);
+  return layers.flatMap((layer) => dataStreamsOf(layer)).reduce((sum, stream) => sum + streams[stream]!.sizeBytes, 0);
 }
 
 export function incomingOf(backup: Backup, {tables, objects}: RestoredParts): Incoming {
@@ -38,7 +41,7 @@ export async function detailsOf(
   {parts, backup, choice, partial}: {parts: RestoredParts; backup: Backup; choice?: Choice; partial?: boolean},
 ): Promise<{details: PlanDetails; parts: RestoredParts}> {
   const survey = await vault.survey();
-  const fault = await survey.faultOf(recipesOf(backup, parts));
+  const fault = await survey.faultOf(await recipesOf(source, backup, parts));
   if (fault !== undefined && partial !== true) throw fault;
   const left = fault === undefined ? undefined : await whatIsLeft({survey, source}, backup, parts);
   const coming = left?.parts ?? parts;
@@ -47,16 +50,27 @@ export async function detailsOf(
   return {
     parts: coming,
     details: {
-      fetchBytes: await vault.storedBytes(recipesOf(backup, coming)),
+      fetchBytes: await vault.storedBytes(await recipesOf(source, backup, coming)),
       missing: left?.missing ?? [],
       notices: [...(left?.notices ?? []), ...(choice?.notices ?? []), ...notices],
     },
   };
 }
 
-/** What every restore of these parts reads. */
-function recipesOf({streams}: Backup, {tables}: RestoredParts): readonly Recipe[] {
-  return tables.flatMap(({backup}) => backup.layers.flatMap(dataStreamsOf)).map((stream) => streams[stream]!);
+/** What a restore of these parts reads. */
+export async function recipesOf(
+  source: Pick<TableSource, 'treesToLoad'>,
+  {streams}: Backup,
+  {tables}: RestoredParts,
+): Promise<readonly Recipe[]> {
+  const bases = basesOf(tables.map(({backup}) => backup));
+  const schemas = tables.map(({backup}) => backup.schema);
+  const loaded = await source.treesToLoad?.(schemas, bases);
+  const read = tables.flatMap(({backup: {schema, layers}}) => {
+    const trees = loaded?.get(schema.name);
+    return layers.flatMap((layer) => dataStreamsOf(layer, trees));
+  });
+  return read.map((stream) => streams[stream]!);
 }
 
 async function whatIsLeft(

@@ -17,7 +17,7 @@ import {type Backup, expectedRows, readBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {type RestoredParts, restoredParts} from './choice.ts';
 import {mergeObstacle, obstacleOf} from './obstacle.ts';
-import {bytesOf, detailsOf, incomingOf, type PlanDetails} from './plan-details.ts';
+import {bytesOf, detailsOf, incomingOf, type PlanDetails, recipesOf} from './plan-details.ts';
 
 export type RestoreWish = {
   collection: string;
@@ -101,7 +101,7 @@ export async function planRestore(
     const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
     return {...plan, tables, objects: coming.objects.map(({name}) => name), bytes, details};
   } catch (error) {
-    throw isDamage(error) ? await withReadable(vault, collection, live.backups, error) : error;
+    throw isDamage(error) ? await withReadable({vault, source}, collection, live.backups, error) : error;
   }
 }
 
@@ -189,18 +189,26 @@ function requireTablesOnly(choice: Choice | undefined): void {
   });
 }
 
-/** The same error; its next step is to restore the newest backup that can be read, if there is one. */
+/** The same error; its next step is to restore the newest backup that lacks nothing, if there is one. */
 async function withReadable(
-  vault: VaultReader,
+  {vault, source}: {vault: VaultReader; source: TableSource},
   collection: string,
   backups: readonly BackupName[],
   error: BkpError,
 ): Promise<BkpError> {
-  const newest = await newestReadable(backups, (backup) => readBackup(vault, collection, backup));
+  const survey = await vault.survey();
+  const newest = await newestReadable(backups, async (name) => {
+    const backup = await readBackup(vault, collection, name);
+    const fault = await survey.faultOf(await recipesOf(source, backup, restoredParts(backup, undefined)));
+    if (fault !== undefined) throw fault;
+    return backup;
+  });
   if (newest === undefined) return error;
   return new BkpError(error.code, error.message, {
     cause: error.cause,
-    next: `the newest backup that can be read: RESTORE ${quoteName(collection)} AT '${newest.body.backup}'`,
+    next:
+      'the newest backup of which nothing is known to be damaged: ' +
+      `RESTORE ${quoteName(collection)} AT '${newest.body.backup}'`,
     context: error.context,
   });
 }

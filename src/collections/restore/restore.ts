@@ -1,19 +1,11 @@
 import {startMeter, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {forEachConcurrent} from '../../lib/async.ts';
-import type {
-  Choice,
-  MergedTable,
-  MergeMode,
-  PublishedTable,
-  StoredBase,
-  TableName,
-  TableSource,
-} from '../../sources/index.ts';
+import type {Choice, MergedTable, MergeMode, PublishedTable, TableName, TableSource} from '../../sources/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {type ReadableCollection, requireReadable} from '../stored/folder.ts';
-import {recordsBaseOf, storedBaseOf} from '../stored/layers.ts';
+import {basesOf, recordsBaseOf} from '../stored/layers.ts';
 import {type Backup, readBackup, type TableBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {type RestoredParts, restoredParts} from './choice.ts';
@@ -96,11 +88,7 @@ async function restoreParts(
   const {live, backup, parts, isWhole} = what;
   const {mode, dryRun = false} = request;
   const tables = parts.tables.map((table) => table.backup);
-  const bases = new Map<TableName, StoredBase>();
-  for (const {schema, layers} of tables) {
-    const base = storedBaseOf(layers);
-    if (base !== undefined) bases.set(schema.name, base);
-  }
+  const bases = basesOf(tables);
   const renamed = new Map(
     parts.tables.flatMap(({chosen}) => (chosen.as === undefined ? [] : [[chosen.name, chosen.as] as const])),
   );

@@ -122,6 +122,19 @@ export function storedBaseOf(layers: readonly Layer[]): StoredBase | undefined {
   };
 }
 
+/** The bases of records of some tables. @param options.changes at least one key changes later. Default false */
+export function basesOf(
+  tables: readonly {schema: {name: TableName}; layers: readonly Layer[]}[],
+  {changes = false}: {changes?: boolean} = {},
+): ReadonlyMap<TableName, StoredBase> {
+  const bases = new Map<TableName, StoredBase>();
+  for (const {schema, layers} of tables) {
+    const base = storedBaseOf(layers);
+    if (base !== undefined) bases.set(schema.name, changes ? {...base, changedKeys: base.changedKeys + 1} : base);
+  }
+  return bases;
+}
+
 /** Positions of all streams of a layer. */
 export function streamsOf(layer: Layer): readonly StreamIndex[] {
   if (layer.kind === 'delta') return [layer.keyData.stream, layer.rowData.stream];
@@ -129,10 +142,11 @@ export function streamsOf(layer: Layer): readonly StreamIndex[] {
   return [layer.data.stream, layer.cuts];
 }
 
-/** Positions of the streams of a layer that a restore loads. */
-export function dataStreamsOf(layer: Layer): readonly StreamIndex[] {
+/** Positions of the streams of a layer that a restore loads. @param trees of a base of records; absent: all */
+export function dataStreamsOf(layer: Layer, trees?: ReadonlySet<string>): readonly StreamIndex[] {
   if (layer.kind === 'delta') return [layer.keyData.stream, layer.rowData.stream];
-  return layer.form === 'records' ? layer.trees.map(({data}) => data.stream) : [layer.data.stream];
+  if (layer.form !== 'records') return [layer.data.stream];
+  return layer.trees.filter(({name}) => trees?.has(name) ?? true).map(({data}) => data.stream);
 }
 
 /** The same layer with other positions of its streams. */

@@ -34,6 +34,7 @@ import {leftBehind} from './restore/left-behind.ts';
 import {MergeStaging} from './restore/merge-staging.ts';
 import {requireNoStrayJournal} from './restore/place-new-file.ts';
 import {requireFreeNames, requireSameEncoding} from './restore/publish.ts';
+import {treesToLoad} from './restore/stage-table.ts';
 import {type Continuing, SqliteStaging, type StagingInput} from './restore/staging.ts';
 import {leftStagings, readRecord, removeStaging, stagingPath} from './restore/staging-record.ts';
 import {requireOwnNames} from './restore/swap.ts';
@@ -148,6 +149,13 @@ export class SqliteSource implements TableSource {
     }
     const obstacle = () => this.#requirePossible(incoming, database);
     return surveyTarget(this.#path, incoming, {rehearse, obstacle});
+  }
+
+  async treesToLoad(
+    schemas: readonly TableSchema[],
+    bases: ReadonlyMap<TableName, StoredBase>,
+  ): Promise<ReadonlyMap<TableName, ReadonlySet<string>>> {
+    return treesToLoad(schemas, bases);
   }
 
   #pairs(schemas: readonly TableSchema[], {database, mode}: {database: DatabaseFacts; mode: MergeMode}) {

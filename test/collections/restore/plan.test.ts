@@ -1,7 +1,10 @@
+import {globSync, rmSync} from 'node:fs';
 import {expect, test} from 'vitest';
 import {planRestore, type RestoreWish} from '../../../src/collections/index.ts';
 import {renderRestorePlan} from '../../../src/commands/restore-plans.ts';
 import {openSource} from '../../../src/sources/index.ts';
+import {type Store, wrapStore} from '../../../src/stores/index.ts';
+import {inProcess} from '../../helpers/in-process.ts';
 import {placeWith} from './place.ts';
 
 // A plan names everything that the restore then does.
@@ -60,6 +63,36 @@ test('a plan tells rows and bytes of each table, and what is in the way', async 
   expect(plan.details).toMatchObject({fetchBytes: expect.any(Number)});
   expect(plan.space).toMatchObject({neededBytes: expect.any(Number), freeBytes: expect.any(Number)});
   expect(plan.obstacle).toMatchObject({code: 'TABLE_EXISTS', message: expect.stringContaining('/Root/orders')});
+});
+
+test('the bytes to fetch are those that the restore reads: not those of indexes that it builds', async () => {
+  const {place, plan} = await plannedFor({}, 'new.db');
+  let read = 0;
+  const store = (opened: Store) =>
+    wrapStore(opened, {
+      get: async (key, range) => {
+        const bytes = await opened.get(key, range);
+        if (key.startsWith('packs/')) read += bytes.byteLength;
+        return bytes;
+      },
+    });
+  const bench = inProcess({database: place.path('app.db'), cluster: place.path('cluster'), store});
+  await bench.restore('c', place.path('new.db'));
+  expect(plan.details!.fetchBytes).toBe(read);
+});
+
+test('a plan of a backup that lacks a pack proposes one that lacks nothing', async () => {
+  const place = await placeWith(shop);
+  await place.bench.backup('c', 'full');
+  const packs = () => globSync(place.path('cluster/packs/*/*'));
+  const first = packs();
+  place.exec("UPDATE customers SET name = 'Cy'");
+  await place.bench.backup('c', 'full');
+  const [backup] = await place.bench.backups('c');
+  for (const pack of packs().filter((path) => !first.includes(path))) rmSync(pack);
+  const source = await openSource({scheme: 'sqlite', path: place.path('new.db')});
+  const planned = place.bench.vault((vault) => planRestore(vault, source, {collection: 'c'}, {details: true}));
+  await expect(planned).rejects.toMatchObject({code: 'OBJECT_MISSING', next: expect.stringMatching(`'${backup}'$`)});
 });
 
 test('every statement that an obstacle proposes has the target that the user named', async () => {

@@ -21,7 +21,7 @@ export function mergedModel(
   tables: readonly string[],
   mode: 'merge' | 'replace',
 ): MergeModel {
-  const read = (path: string) => new Map(tables.map((table) => [table, rowsOf(path, table)]));
+  const read = (path: string) => new Map(tables.map((table) => [table, rowsOf(path, table, columnsOf(then, table))]));
   const [living, stored] = [read(now), read(then)];
   const rows = new Map<string, readonly ModelRow[]>();
   const counts = new Map<string, {inserted: number; updated: number; deleted: number; kept: number}>();
@@ -85,24 +85,37 @@ function dangles(db: DatabaseSync, table: string): boolean {
 
 const byKey = (rows: readonly ModelRow[]) => new Map(rows.flatMap((row) => (row.hasNull ? [] : [[row.key, row]])));
 
-function rowsOf(path: string, table: string): ModelRow[] {
-  const db = new DatabaseSync(path, {enableForeignKeyConstraints: false, enableDoubleQuotedStringLiterals: true});
+/** What a record of the table holds; the rowid too if nothing else identifies a row. */
+function columnsOf(path: string, table: string): readonly string[] {
+  const db = new DatabaseSync(path, {enableForeignKeyConstraints: false});
   try {
     const info = db.prepare('SELECT name, pk, hidden FROM pragma_table_xinfo(?)').all(table);
-    const columns = info.filter(({hidden}) => hidden === 0).map(({name}) => String(name));
+    const columns = info.filter(({hidden}) => hidden !== 2 && hidden !== 3).map(({name}) => String(name));
+    return info.every(({pk}) => pk === 0) ? ['rowid', ...columns] : columns;
+  } finally {
+    db.close();
+  }
+}
+
+/** @param columns of the backup; the table may have more */
+function rowsOf(path: string, table: string, columns: readonly string[]): ModelRow[] {
+  const db = new DatabaseSync(path, {enableForeignKeyConstraints: false, enableDoubleQuotedStringLiterals: true});
+  const at = (name: unknown) => columns.findIndex((one) => one.toLowerCase() === String(name).toLowerCase());
+  try {
+    const info = db.prepare('SELECT name, pk FROM pragma_table_xinfo(?)').all(table);
     const parts = db
       .prepare(
         `SELECT x.name, x.coll FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x
          WHERE l.origin = 'pk' AND x.key = 1 ORDER BY x.seqno`,
       )
       .all(table)
-      .map(({name, coll}) => ({at: columns.indexOf(String(name)), collation: String(coll)}));
+      .map(({name, coll}) => ({at: at(name), collation: String(coll)}));
     // An INTEGER PRIMARY KEY has no index.
     if (parts.length === 0) {
-      parts.push({at: columns.indexOf(String(info.find(({pk}) => pk === 1)!.name)), collation: 'BINARY'});
+      parts.push({at: at(info.find(({pk}) => pk === 1)?.name ?? 'rowid'), collation: 'BINARY'});
     }
     const terms = columns.map(quoted).map((c) => `typeof(${c}), iif(typeof(${c}) = 'text', CAST(${c} AS BLOB), ${c})`);
-    const select = db.prepare(`SELECT ${terms.join(', ')} FROM main.${table}`);
+    const select = db.prepare(`SELECT ${terms.join(', ')} FROM main.${quoted(table)}`);
     select.setReadBigInts(true);
     select.setReturnArrays(true);
     return (select.all() as unknown as (string | Value['value'])[][]).map((row) => {

@@ -15,20 +15,19 @@ import type {
   TableSchema,
   Tree,
 } from '../../source.ts';
-import {findTable} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
-import {runFromManifest} from '../engine/from-manifest.ts';
 import type {LayoutState} from '../layout/page-layout.ts';
 import {definitionOf, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
 import {type Checked, checkRestored, indexesAtFault, requireSound} from './check-restored.ts';
 import {DeltaProgress} from './delta-progress.ts';
 import {IndexBuilder, indexesOf, type RestoredIndex} from './index-builder.ts';
-import {Landing} from './landing.ts';
+import type {Landing} from './landing.ts';
 import {LoadedBytes} from './loaded-bytes.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
 import {renameStaged} from './rename-staged.ts';
 import {restoredContent} from './restored-content.ts';
+import {type StagedTable, stageTable} from './stage-table.ts';
 import {StagingFile} from './staging-file.ts';
 import {
   type DeltaState,
@@ -41,7 +40,6 @@ import {
 import {rootsOf, skeletonOf, takeOver, takeOverDeltas} from './take-over.ts';
 import {type StagedLanding, stageLandings} from './transfer-landing.ts';
 import {type LoadedTree, TreeLoading} from './tree-loading.ts';
-import {planTrees, type TreePlan} from './tree-plan.ts';
 
 export type StagingInput = {
   schemas: readonly TableSchema[];
@@ -60,16 +58,6 @@ export type Continuing = {
   processes: Processes;
   /** Bytes between two records of how far it is. */
   everyBytes: number;
-};
-
-/** A table that is being restored. */
-type StagedTable = {
-  schema: TableSchema;
-  table: Table;
-  /** Present if its base consists of records. */
-  plan?: TreePlan | undefined;
-  /** Where its rows are loaded; absent if they all are records. */
-  landing?: Landing | undefined;
 };
 
 /** Where a segment of rows or keys is read from. */
@@ -439,24 +427,4 @@ function stepper({progress, signal}: Pick<FinishOptions, 'progress' | 'signal'>)
     await new Promise(setImmediate);
     signal?.throwIfAborted();
   };
-}
-
-function stageTable(
-  file: StagingFile,
-  {schema, base, id}: {schema: TableSchema; base: StoredBase | undefined; id: number},
-): StagedTable {
-  const table = makeTable(file.connection, schema);
-  const landing = base === undefined || base.changedKeys > 0 ? new Landing(file, table, id) : undefined;
-  const plan = base && planTrees(file.connection, {table, schema, base, landing});
-  return {schema, table, plan, landing};
-}
-
-/** Without triggers, which are created last so that no row fires them. */
-function makeTable(connection: Connection, schema: TableSchema): Table {
-  runFromManifest(connection, {what: 'table', table: schema.name}, definitionOf(schema).table);
-  const found = findTable(connection, schema.name);
-  if (found.kind === 'table') return found.table;
-  throw new BkpError('OBJECT_DAMAGED', `the statement for table ${schema.name} creates none that can be loaded`, {
-    next: 'restore another backup, and report this',
-  });
 }
