@@ -16,7 +16,10 @@ export {
   type KeysChanged,
   mendKeys,
   type NewSlot,
+  removeUnusedRings,
+  unusedRings,
 } from './keys/change-keys.ts';
+export {type ExportedKeys, exportKeys, importKeys, parseExportedKeys, storeOf} from './keys/exported.ts';
 export {isUndecided} from './keys/key-objects.ts';
 export {mostSlots, type Ring, type SlotInfo} from './keys/ring.ts';
 export {

@@ -403,6 +403,31 @@ export type Reencrypted = {
   damaged: readonly {key: Key; detail: string}[];
 };
 
+export type ForgetOptions = {
+  /** Shown to processes that wait for its lease: `operation reencrypt/7`. */
+  purpose: string;
+  signal?: AbortSignal | undefined;
+  /** Objects that were looked at. */
+  progress?: (done: number, total: number) => void;
+  /**
+   * Called with the ids of keys that nothing needs, while no backup, cleanup or re-encryption can begin. Not called if
+   * there are none.
+   * @param generation of the ring that has them
+   * @returns false if there is a newer ring: everything is looked at again
+   */
+  forget(ids: readonly string[], generation: number): Promise<boolean>;
+};
+
+/** What keeps the older keys of an encrypted vault. */
+export type OlderKeys = {
+  /** Those that nothing needs. */
+  unneeded: readonly string[];
+  /** By the id of a key: how many objects are sealed with it, and one of them. */
+  needed: ReadonlyMap<string, {objects: number; example: Key}>;
+  /** Objects whose first bytes name no key of the ring. If there is any, every older key is kept. */
+  unclear: readonly {key: Key; detail: string}[];
+};
+
 export interface Vault extends VaultReader {
   /** Undefined for a vault without encryption. */
   readonly encryption: EncryptionFacts | undefined;
@@ -427,6 +452,12 @@ export interface Vault extends VaultReader {
    *   objects) | `STORE_DENIED` (objects may not be overwritten)
    */
   reencrypt(options: ReencryptOptions): Promise<Reencrypted>;
+  /**
+   * Finds out which of an encrypted vault's older keys are needed, by the first bytes of every object. Waits for
+   * running backups twice, and no backup begins while it waits; otherwise they go on.
+   * @throws BkpError `VAULT_LOCKED` if a backup does not end in time | `PRECONDITION` (the vault is not encrypted)
+   */
+  forgetKeys(options: ForgetOptions): Promise<OlderKeys>;
   /**
    * Requests to the store's server, and bytes exchanged with it, since the vault was opened; undefined for a
    * store without a server.

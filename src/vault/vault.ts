@@ -26,11 +26,14 @@ import {decidePending} from './lease/verdict.ts';
 import {LastCommits} from './read/last-commits.ts';
 import {StreamReader} from './read/stream-reader.ts';
 import {Reader, type ReaderParts} from './reader.ts';
+import {forgetKeys} from './reseal/forget.ts';
 import {reencrypt} from './reseal/reencrypt.ts';
 import type {
   CollectPlan,
   EncryptionFacts,
+  ForgetOptions,
   LeaseSubject,
+  OlderKeys,
   Reencrypted,
   ReencryptOptions,
   Vault,
@@ -124,7 +127,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   }
   const keys = await keysOf(header, options);
   const refresh = encryption && (() => encryption.unlock(options.store, header.id));
-  const sealed = keys && sealedStore(options.store, keys, refresh);
+  const sealed = keys && sealedStore(options.store, keys, refresh, () => catchUp());
   const catchUp = async () => {
     if (sealed === undefined) return;
     const {generations} = await listKeyObjects(options.store);
@@ -209,8 +212,8 @@ type VaultParts = ReaderParts & {
   /** The store of an encrypted vault. */
   sealed: SealedStore | undefined;
   /**
-   * Another process may have rotated the keys since the vault was opened. Called under each lease, so that whoever
-   * takes a lease after a rotation writes with the new keys.
+   * Another process may have rotated the keys since the vault was opened. Called under each lease, and before a put
+   * without one, so that whoever writes after a rotation writes with the new keys.
    */
   catchUp: () => Promise<void>;
   cache: ObjectCache;
@@ -294,6 +297,12 @@ class OpenVault extends Reader implements Vault {
     if (sealed.retain !== undefined) throw locksObjects(this.location);
     const packsAtOnce = Math.min(2, settings.uploadsAtOnce);
     return reencrypt({sealed, leases, clock, catchUp, randomId: leases.randomId, packsAtOnce}, options);
+  }
+
+  async forgetKeys(options: ForgetOptions): Promise<OlderKeys> {
+    const {sealed, leases, catchUp, settings} = this.#parts;
+    if (sealed === undefined) throw notEncrypted(this.location);
+    return forgetKeys({sealed, leases, catchUp, lockWaitMs: settings.lockWaitMs}, options);
   }
 
   planTrial(without: readonly Key[], {signal}: {signal?: AbortSignal} = {}): Promise<CollectPlan> {

@@ -1,5 +1,5 @@
 import {execFileSync} from 'node:child_process';
-import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {beforeEach, expect, onTestFinished, test} from 'vitest';
@@ -349,4 +349,200 @@ test('the commands of a kit name any folder as a shell takes it', () => {
   const text = kitText({store: {kind: 'directory', root}, keys, code: first, made: '2026-11-27T00:00:00.000Z'});
   const words = /bkp --cluster (.*) collection list/.exec(text)![1]!;
   expect(execFileSync('sh', ['-c', `printf %s ${words}`], {encoding: 'utf8'})).toBe(root);
+});
+
+test('keys that nothing is sealed with are forgotten, and one that is named and needed is refused', async () => {
+  await create();
+  const run = (...args: string[]) => bkp(['vault', 'key', 'forget', ...args], secretOf(first));
+  expect((await run()).out).toMatch(/^there are no older keys\nring 1-/);
+  await bkp(['vault', 'key', 'rotate'], secretOf(first));
+  const trial = await run('--dry-run');
+  expect(trial.error).toBeUndefined();
+  expect(trial.out).toContain('2 keys can be forgotten');
+  const before = JSON.parse((await run('--dry-run', '--format', 'json')).out);
+  const keys = [
+    {seals: 'packs', objects: 0},
+    {seals: 'other objects', objects: 0},
+  ];
+  expect(before).toMatchObject({generation: 2, forgotten: keys, kept: [], unclear: [], dryRun: true});
+  const [data, meta] = before.forgotten.map(({key}: {key: string}) => key);
+  expect((await run('0123456789')).error).toMatchObject({code: 'BAD_REQUEST'});
+  // Something is sealed with it, as far as anyone can see.
+  const sealed = join(folder, 'store', 'verified');
+  mkdirSync(sealed);
+  writeFileSync(join(sealed, 'one'), Buffer.concat([Buffer.from('BKPE\x01\x01\0\0'), Buffer.from(meta, 'hex')]));
+  expect((await run(data, meta.slice(0, 8))).error).toMatchObject({
+    code: 'PRECONDITION',
+    message: `key ${meta} is needed by 1 object`,
+    cause: 'one of them is verified/one',
+  });
+  const one = await run('--format', 'json');
+  expect(JSON.parse(one.out)).toMatchObject({
+    generation: 3,
+    forgotten: [{key: data}],
+    kept: [{key: meta, objects: 1, example: 'verified/one'}],
+    dryRun: false,
+    complete: true,
+  });
+  expect(storeFiles().filter((name) => name.includes('rings/'))).toEqual([
+    'keys/rings/00000003',
+    'keys/spare/rings/00000003',
+  ]);
+  rmSync(sealed, {recursive: true});
+  expect((await run(meta.slice(0, 8))).out).toMatch(/\n1 key forgotten\nring 4-/);
+  expect(await slots(first)).toHaveLength(1);
+});
+
+test('no key is forgotten before a re-encryption has ended, nor beside an object that is damaged', async () => {
+  await create();
+  await bkp(['vault', 'key', 'rotate', '--reencrypt'], secretOf(first));
+  const run = (...args: string[]) => bkp(['vault', 'key', 'forget', ...args], secretOf(first));
+  expect((await run()).error).toMatchObject({code: 'PRECONDITION', next: expect.stringContaining('--reencrypt')});
+  rmSync(join(folder, 'store'), {recursive: true});
+  await bkp(['vault', 'create', '--encrypt'], {...secretOf(first), home: 'other'});
+  const other = (...args: string[]) => bkp(['vault', 'key', ...args], {...secretOf(first), home: 'other'});
+  await other('rotate');
+  mkdirSync(join(folder, 'store', 'verified'));
+  writeFileSync(join(folder, 'store', 'verified', 'one'), 'damaged');
+  const {out, error} = await other('forget');
+  expect(error).toBeUndefined();
+  expect(out).toContain('no key is forgotten: objects are damaged');
+  expect(out).toContain('verified/one');
+  const {forgotten, unclear} = JSON.parse((await other('forget', '--format', 'json')).out);
+  expect([forgotten, unclear.length]).toEqual([[], 1]);
+  const [key] = JSON.parse((await other('forget', '--dry-run', '--format', 'json')).out).kept;
+  expect((await other('forget', key.key)).error).toMatchObject({
+    code: 'PRECONDITION',
+    message: expect.stringContaining('is unknown'),
+  });
+});
+
+test('rings that a killed command left are removed by the next one, and doctor tells of them', async () => {
+  await create();
+  await bkp(['vault', 'key', 'rotate'], secretOf(first));
+  const keepsRings = (store: Store) =>
+    wrapStore(store, {
+      delete: async (keys) => {
+        if (keys.some((key) => key.includes('rings/'))) throw new Error('killed');
+        return store.delete(keys);
+      },
+    });
+  const {err, out} = await bkp(['vault', 'key', 'forget', '--format', 'json'], {
+    ...secretOf(first),
+    between: keepsRings,
+  });
+  expect(JSON.parse(out)).toMatchObject({generation: 3, complete: false});
+  expect(err).toContain('the next change removes old slots and rings');
+  expect((await bkp(['doctor'], secretOf(first))).out).toContain(
+    '2 rings with forgotten keys left: bkp vault key forget',
+  );
+  await bkp(['vault', 'key', 'forget'], secretOf(first));
+  expect(storeFiles().filter((name) => name.startsWith('keys/rings/'))).toEqual(['keys/rings/00000003']);
+});
+
+const keyObjects = () => storeFiles().filter((name) => /^keys\/.*[0-9a-f]{8}$/.test(name));
+
+test('an export brings back every lost object of the keys, or all of them, and has no secret', async () => {
+  await create();
+  await bkp(['vault', 'key', 'add', '--key-file', 'anna', '--label', 'anna'], secretOf(first));
+  const anna = readFileSync(join(folder, 'anna'), 'utf8').trim();
+  const {out, error} = await bkp(['vault', 'key', 'export', 'keys.json'], secretOf(first));
+  expect(error).toBeUndefined();
+  expect(out).toMatch(/^exported the keys, with 2 slots, to keys.json\n.*\nring 2-/);
+  const text = readFileSync(join(folder, 'keys.json'), 'utf8');
+  for (const secret of [first, anna, Buffer.from(first).toString('base64')]) expect(text).not.toContain(secret);
+  const again = await bkp(['vault', 'key', 'export', 'keys.json'], secretOf(first));
+  expect(again.error).toMatchObject({code: 'FILE_UNAVAILABLE'});
+  const before = storeFiles();
+  const all = keyObjects();
+  const bytes = new Map(all.map((name) => [name, readFileSync(join(folder, 'store', name))]));
+  const run = () => bkp(['vault', 'key', 'import', 'keys.json', '--format', 'json'], secretOf(first));
+  expect(JSON.parse((await run()).out)).toMatchObject({generation: 2, written: [], older: false});
+  const newestOf = (name: string) => !name.endsWith('rings/00000001');
+  const both = (name: string) => [name, name.replace('keys/', 'keys/spare/')];
+  const pairs = all.filter((name) => !name.includes('spare') && newestOf(name)).map(both);
+  for (const lost of [...all.filter(newestOf).map((name) => [name]), ...pairs]) {
+    for (const name of lost) rmSync(join(folder, 'store', name));
+    const {out: json, error: fault} = await run();
+    expect(fault, lost.join()).toBeUndefined();
+    for (const name of lost) expect(readFileSync(join(folder, 'store', name))).toEqual(bytes.get(name));
+    expect(JSON.parse(json).written.length).toBeGreaterThan(0);
+  }
+  rmSync(join(folder, 'store', 'keys'), {recursive: true});
+  expect((await bkp(['vault', 'key', 'list'], secretOf(first))).error).toMatchObject({
+    code: 'OBJECT_MISSING',
+    next: expect.stringContaining('bkp vault key import FILE'),
+  });
+  expect((await bkp(['vault', 'key', 'import', 'keys.json'], secretOf(anna))).error).toBeUndefined();
+  expect(storeFiles()).toEqual(before.filter((name) => newestOf(name)));
+  expect(await slots(anna)).toHaveLength(2);
+});
+
+test('an import changes nothing without a secret that opens the file, and takes no other vault', async () => {
+  await create();
+  await bkp(['vault', 'key', 'export', 'keys.json'], secretOf(first));
+  const before = storeFiles();
+  const run = (file: string, answers: Answers) => bkp(['vault', 'key', 'import', file], answers);
+  expect((await run('keys.json', {})).error).toMatchObject({code: 'SECRET_MISSING'});
+  expect((await run('keys.json', secretOf(second))).error).toMatchObject({code: 'SECRET_WRONG'});
+  expect((await run('absent', secretOf(first))).error).toMatchObject({code: 'FILE_UNAVAILABLE'});
+  const text = readFileSync(join(folder, 'keys.json'), 'utf8');
+  for (let at = 0; at < text.length; at += 97) {
+    const file = fileOf('damaged', text.slice(0, at) + (text[at] === 'x' ? 'y' : 'x') + text.slice(at + 1));
+    expect((await run(file, secretOf(first))).error).toMatchObject({
+      code: 'OBJECT_DAMAGED',
+      message: 'damaged is not an export of keys, or it is damaged',
+    });
+  }
+  expect(storeFiles()).toEqual(before);
+  rmSync(join(folder, 'store'), {recursive: true});
+  expect((await run('keys.json', secretOf(first))).error).toMatchObject({code: 'STORE_UNAVAILABLE'});
+  await bkp(['vault', 'create', '--encrypt'], {...secretOf(first), home: 'other'});
+  for (const home of ['home', 'other']) {
+    const {error} = await run('keys.json', {...secretOf(first), home});
+    expect(error, home).toMatchObject({code: 'STORE_REFUSED'});
+  }
+});
+
+test('an older export adds slots to newer keys, and replaces lost ones only if that is said', async () => {
+  await create();
+  await bkp(['vault', 'key', 'export', 'old.json'], secretOf(first));
+  await bkp(['vault', 'key', 'rotate'], secretOf(first));
+  const run = (...args: string[]) =>
+    bkp(['vault', 'key', 'import', 'old.json', '--format', 'json', ...args], secretOf(first));
+  expect(JSON.parse((await run()).out)).toMatchObject({generation: 2, written: [], older: true});
+  const slot = keyObjects().filter((name) => name.includes('slots/'));
+  for (const name of slot) rmSync(join(folder, 'store', name));
+  expect(JSON.parse((await run()).out)).toMatchObject({generation: 2, written: slot, older: true});
+  for (const name of keyObjects().filter((one) => one.endsWith('00000002'))) {
+    writeFileSync(join(folder, 'store', name), '{}');
+  }
+  expect((await run('--allow-older')).error).toMatchObject({
+    code: 'STORE_REFUSED',
+    message: expect.stringContaining('ring 2 in'),
+  });
+  rmSync(join(folder, 'store', 'keys'), {recursive: true});
+  expect((await run()).error).toMatchObject({
+    code: 'STORE_REFUSED',
+    message: 'old.json is older than the keys that this machine has seen',
+    next: expect.stringContaining('--allow-older'),
+  });
+  expect(keyObjects()).toEqual([]);
+  expect(JSON.parse((await run('--allow-older')).out)).toMatchObject({generation: 1, older: false});
+  expect(await slots(first)).toHaveLength(1);
+});
+
+test('an import brings back the header of a store that holds backups', async () => {
+  await create();
+  await bkp(['vault', 'key', 'export', 'keys.json'], secretOf(first));
+  const header = join(folder, 'store', 'bkp.json');
+  const original = readFileSync(header, 'utf8');
+  for (const damage of [() => writeFileSync(header, original.slice(0, 50)), () => rmSync(header)]) {
+    const backup = join(folder, 'store', '.backups', 'collections', '~x', '20260101000000Z_full');
+    mkdirSync(backup, {recursive: true});
+    writeFileSync(join(backup, 'manifest'), 'BKPE');
+    damage();
+    expect((await bkp(['vault', 'key', 'import', 'keys.json'], secretOf(first))).error).toBeUndefined();
+    expect(readFileSync(header, 'utf8')).toBe(original);
+  }
 });

@@ -48,13 +48,18 @@ async function expectChangeable(desk: Desk, code: string): Promise<void> {
 }
 
 /** Kills the command before each of its store calls. @param check the state after each kill, and after none */
-async function killedAnywhere(args: readonly string[], check: (desk: Desk, context: string) => Promise<void>) {
+async function killedAnywhere(
+  args: readonly string[],
+  check: (desk: Desk, context: string) => Promise<void>,
+  prepare: (desk: Desk) => Promise<void> = async () => {},
+) {
   const desk = openDesk('', secret);
   expect((await desk.bkp('vault', 'create', '--encrypt')).status).toBe(0);
   const file = (name: string, text: string) => writeFileSync(join(desk.folder, name), `${text}\n`);
   file('theirs', theirs);
   file('fresh', fresh);
   expect((await desk.bkp('vault', 'key', 'add', '--password-file', 'theirs', '--label', 'theirs')).status).toBe(0);
+  await prepare(desk);
   const putBack = keptDesk(desk);
   for (let at = 1; ; at++) {
     putBack();
@@ -111,6 +116,48 @@ test(
     await killedAnywhere(['rotate'], async (desk, context) => {
       for (const code of [mine, theirs]) expect(await opens(desk, code), context).toBeDefined();
     });
+  },
+  timeoutMs,
+);
+
+test(
+  'keys whose forgetting was killed are in the ring, or nowhere after the next change',
+  async () => {
+    const rings: (number | undefined)[] = [];
+    await killedAnywhere(
+      ['forget'],
+      async (desk, context) => {
+        rings.push(await opens(desk, mine));
+        expect(await opens(desk, theirs), context).toBe(rings.at(-1));
+        const {data} = (await unlocked(desk, mine)).from.ring.keys;
+        expect(data.length, context).toBe(rings.at(-1) === 4 ? 1 : 2);
+        const {stdout, stderr, status} = await desk.bkp('vault', 'key', 'forget', '--format', 'json');
+        expect(status, `${context}: ${stderr}`).toBe(0);
+        expect(JSON.parse(stdout), context).toMatchObject({generation: 4, complete: true});
+        expect(desk.storedKeys().filter((key) => key.includes('rings/'))).toHaveLength(2);
+      },
+      async (desk) => void (await desk.bkp('vault', 'key', 'rotate')),
+    );
+    expect(new Set(rings)).toEqual(new Set([3, 4]));
+  },
+  timeoutMs,
+);
+
+test(
+  'an import that was killed is ended by the next one',
+  async () => {
+    await killedAnywhere(
+      ['import', 'keys.json'],
+      async (desk, context) => {
+        const {stderr, status} = await desk.bkp('vault', 'key', 'import', 'keys.json');
+        expect(status, `${context}: ${stderr}`).toBe(0);
+        for (const code of [mine, theirs]) expect(await opens(desk, code), context).toBe(2);
+      },
+      async (desk) => {
+        expect((await desk.bkp('vault', 'key', 'export', 'keys.json')).status).toBe(0);
+        desk.remove('cluster/keys');
+      },
+    );
   },
   timeoutMs,
 );

@@ -1,7 +1,7 @@
 import {asPlain} from '../../errors/index.ts';
 import {formatCount} from '../../lib/figures.ts';
 import type {Store} from '../../stores/index.ts';
-import {mendKeys, opensSlot, openWithSlot, readHeader, type SlotInfo} from '../../vault/index.ts';
+import {mendKeys, opensSlot, openWithSlot, readHeader, type SlotInfo, unusedRings} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {kmsKey} from '../places/kms.ts';
 import {isWithoutFolder, openStoreAt, type Workplace} from '../places/workplace.ts';
@@ -34,13 +34,16 @@ export async function checkKeys(
   const atFault = await mendKeys(store, header.id, {isTrial: !repair});
   const slot = deps.keyChain?.slots.get(header.id);
   if (slot === undefined) return {atFault, slots: undefined, faults: []};
-  const {slots, reencrypting} = (await openWithSlot(store, slot, {vault: header.id})).ring;
+  const {ring, objects} = await openWithSlot(store, slot, {vault: header.id});
+  const {slots, reencrypting} = ring;
   const kits = slots.filter(({isKit}) => isKit).length;
   const kit = kits === 0 ? 'no recovery kit yet: bkp vault key add --kit' : formatCount(kits, 'recovery kit');
   const unfinished =
     reencrypting === undefined ? '' : `, re-encryption of ${reencrypting} not ended: bkp vault key rotate --reencrypt`;
+  const unused = unusedRings(ring, objects).length;
+  const left = unused === 0 ? '' : `, ${formatCount(unused, 'ring')} with forgotten keys left: bkp vault key forget`;
   const {text, faults} = await checkKms(deps, store, {vault: header.id, slots});
-  return {atFault, slots: `${formatCount(slots.length, 'slot')}, ${kit}${text}${unfinished}`, faults};
+  return {atFault, slots: `${formatCount(slots.length, 'slot')}, ${kit}${text}${unfinished}${left}`, faults};
 }
 
 /** Each slot of AWS KMS is opened as it will be in an emergency, if this machine has a key for that. */

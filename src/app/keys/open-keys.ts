@@ -61,7 +61,9 @@ export async function changeOpenedKeys(deps: Deps, opened: OpenedKeys, change: K
   const changed = await changeKeys(keyTools(deps, store, opened), unlocked, change);
   rememberKeys(deps, place, {vault, slot: unlocked.slot, keys: changed.ring.keys});
   if (!changed.isComplete) {
-    deps.warn('the change is made; bkp doctor --repair writes what is missing, and the next change removes old slots');
+    deps.warn(
+      'the change is made; bkp doctor --repair writes what is missing, and the next change removes old slots and rings',
+    );
   }
   return changed;
 }

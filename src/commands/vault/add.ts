@@ -1,5 +1,4 @@
-import {randomBytes} from 'node:crypto';
-import {readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {readFileSync, rmSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {resolve} from 'node:path';
 import {kitText} from '../../app/keys/kit.ts';
@@ -8,11 +7,11 @@ import {kindOf} from '../../app/keys/slots.ts';
 import {ageRecipients, linesOf} from '../../app/places/age.ts';
 import {kmsKey, kmsLabel} from '../../app/places/kms.ts';
 import {BkpError} from '../../errors/index.ts';
-import {beginNewFile, type NewFile} from '../../lib/new-file.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import {isUndecided, type NewSlot, newKey} from '../../vault/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {slotText, tell} from './changed.ts';
+import {placeFile} from './new-file.ts';
 import {newPassword} from './new-password.ts';
 
 export type AddOptions = {
@@ -117,30 +116,13 @@ async function withNewFile(
   use: () => Promise<void>,
 ): Promise<void> {
   const path = resolve(deps.cwd, file);
-  place(path, text, {file, nowMs: deps.nowMicros() / 1000});
+  placeFile(deps, file, text);
   try {
     await use();
   } catch (error) {
     if (isUndecided(error)) deps.warn(`${file} is kept: the vault may have a slot that it opens`);
     else rmSync(path, {force: true});
     throw error;
-  }
-}
-
-/** @param file as the user wrote it */
-function place(path: string, text: string, {file, nowMs}: {file: string; nowMs: number}): void {
-  let fresh: NewFile | undefined;
-  try {
-    fresh = beginNewFile(path, {pid: process.pid, id: randomBytes(4).toString('hex'), nowMs});
-    writeFileSync(fresh.path, text, {mode: 0o600});
-    fresh.place();
-  } catch (cause) {
-    throw new BkpError('FILE_UNAVAILABLE', `${file} cannot be made`, {
-      cause,
-      next: 'name a new file in a folder that you may write to',
-    });
-  } finally {
-    fresh?.discard();
   }
 }
 

@@ -5,8 +5,10 @@ import {helpTail} from '../help.ts';
 import {type AddOptions, runKeyAdd} from './add.ts';
 import {type PasswdOptions, type RemoveOptions, runKeyPasswd, runKeyRemove, runKeyRotate} from './change.ts';
 import {type CreateOptions, runCreate} from './create.ts';
+import {type ForgetOptions, runKeyForget} from './forget.ts';
 import {runKeyList} from './list.ts';
 import {type ReencryptOptions, runReencrypt} from './reencrypt.ts';
+import {type ImportOptions, runKeyExport, runKeyImport} from './transfer.ts';
 
 const format = () => new Option('--format <format>', 'output format').choices(['pretty', 'json']).default('pretty');
 
@@ -104,5 +106,37 @@ function keyCommand(deps: CommandDeps): Command {
     .action(({reencrypt, ...options}: ReencryptOptions & {reencrypt: boolean}) =>
       reencrypt ? runReencrypt(deps, options) : runKeyRotate(deps, options),
     );
+  group
+    .command('forget')
+    .description(
+      'Take older keys that nothing in the store is sealed with any more out of the ring: all such keys, or those ' +
+        'that are named. It looks at every object, and refuses to forget a key that one of them needs.',
+    )
+    .argument('[key...]', 'id of an older key')
+    .option('--dry-run', 'list the older keys and what needs them; change nothing', false)
+    .addOption(format())
+    .addHelpText('after', helpTail(['bkp vault key forget --dry-run', 'bkp vault key forget'], statuses))
+    .action((names: string[], options: ForgetOptions) => runKeyForget(deps, names, options));
+  group
+    .command('export')
+    .description(
+      'Write the sealed keys of the vault into a new file: the newest ring, and the slots. It has no secret, and ' +
+        'each slot opens it. With it, a store that has lost everything below keys/ can be read again.',
+    )
+    .argument('<file>', 'a new file')
+    .addOption(format())
+    .addHelpText('after', helpTail(['bkp vault key export keys.json'], statuses))
+    .action((file: string, options: {format: RowFormat}) => runKeyExport(deps, file, options));
+  group
+    .command('import')
+    .description(
+      'Write again what the store has lost of the keys, from a file of export. What is there and intact stays. A ' +
+        'secret must open the file.',
+    )
+    .argument('<file>', 'what export wrote')
+    .option('--allow-older', 'take it although this machine has seen newer keys, which are lost', false)
+    .addOption(format())
+    .addHelpText('after', helpTail(['bkp vault key import keys.json'], statuses))
+    .action((file: string, options: ImportOptions) => runKeyImport(deps, file, options));
   return group;
 }

@@ -8,12 +8,20 @@ import {type FrameKind, frameBytes, frameOf, type SealKeys} from './frame.ts';
 import type {HiddenNames} from './hidden-names.ts';
 import {PackOpener, sealedParts, sealPack} from './pack-object.ts';
 import {openObject, sealObject} from './small-object.ts';
+import type {SealKey} from './vault-keys.ts';
 
 /** The keys of each kind of object, as they are now. */
 export type CurrentKeys = {vault: string; names: HiddenNames; keysOf: (kind: FrameKind) => SealKeys};
 
 /** Seals what is under older keys again, in place. See docs/format.md, "Re-encryption". */
 export type Resealer = {
+  /** Ids of all keys but those that new objects get. */
+  olderKeys(): readonly string[];
+  /**
+   * @returns the id of the key that an object is sealed with; undefined if there is no such object
+   * @throws BkpError `OBJECT_DAMAGED` if its first bytes name no key of the ring
+   */
+  keyOf(key: Key): Promise<string | undefined>;
   /** @returns undefined if there is no such object */
   isOld(key: Key): Promise<boolean | undefined>;
   /**
@@ -83,13 +91,23 @@ export function resealerOf(inner: Store, {vault, names, keysOf}: CurrentKeys): R
     }
   }
 
+  async function keyOf(key: Key): Promise<SealKey | undefined> {
+    const frame = await get(key, frameBytes);
+    return frame && keysOf(kindOf(key)).of(Buffer.from(frame), kindOf(key), key);
+  }
+
   return {
+    olderKeys: () =>
+      (['object', 'pack'] as const).flatMap((kind) => {
+        const {all, newest} = keysOf(kind);
+        return all.filter((one) => one !== newest).map(({id}) => id.toString('hex'));
+      }),
+
+    keyOf: async (key) => (await keyOf(key))?.id.toString('hex'),
+
     async isOld(key) {
-      const frame = await get(key, frameBytes);
-      if (frame === undefined) return undefined;
-      // Names a key of the ring, or it is damaged.
-      if (!isCurrent(key, frame)) keysOf(kindOf(key)).of(Buffer.from(frame), kindOf(key), key);
-      return !isCurrent(key, frame);
+      const found = await keyOf(key);
+      return found && found !== keysOf(kindOf(key)).newest;
     },
 
     async reseal(key) {

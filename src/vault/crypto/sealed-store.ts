@@ -12,7 +12,15 @@ import {
 } from '../../stores/index.ts';
 import {isDamage} from '../format/damage.ts';
 import {hasPackId} from '../format/hash.ts';
-import {headerKey, keysPrefix, manifestPrefixes, packOfKey, packsPrefix} from '../format/key.ts';
+import {
+  damagedPrefix,
+  headerKey,
+  keysPrefix,
+  manifestPrefixes,
+  packOfKey,
+  packsPrefix,
+  verifiedPrefix,
+} from '../format/key.ts';
 import {frameBytes, SealKeys} from './frame.ts';
 import {HiddenNames} from './hidden-names.ts';
 import {PackOpener, plainPackBytes, sealedParts, sealedRange, sealPack, segmentBytes} from './pack-object.ts';
@@ -45,8 +53,15 @@ export type SealedStore = Store & {
  * Two objects are not behind it: the header, and those below `keys/`, which hold the keys themselves.
  *
  * @param refresh reads the newest keys; called when something does not open. Absent: these are all
+ * @param catchUp uses the newest ring if there is a newer one; called before what is written without a lease. With a
+ *   lease, its holder does it
  */
-export function sealedStore(inner: Store, keys: VaultKeys, refresh?: () => Promise<VaultKeys>): SealedStore {
+export function sealedStore(
+  inner: Store,
+  keys: VaultKeys,
+  refresh?: () => Promise<VaultKeys>,
+  catchUp?: () => Promise<void>,
+): SealedStore {
   const {vault} = keys;
   const names = new HiddenNames(Buffer.from(keys.names, 'hex'), vault);
   let {generation} = keys;
@@ -95,6 +110,7 @@ export function sealedStore(inner: Store, keys: VaultKeys, refresh?: () => Promi
 
     async put(key: Key, body: Uint8Array, options?: PutOptions) {
       requireInside(key);
+      if (needsNoLease(key)) await catchUp?.();
       if (!key.startsWith(packsPrefix)) return inner.put(names.hide(key), sealing.seal(key, body), options);
       // Its nonce is computed from its name, so the name must be that of this content.
       assert(hasPackId(body, packOfKey(key)), 'a pack is named by its hash');
@@ -191,5 +207,8 @@ export function sealedStore(inner: Store, keys: VaultKeys, refresh?: () => Promi
 }
 
 const isOutside = (key: Key) => key === headerKey || key.startsWith(keysPrefix);
+
+/** A verification that began before a rotation, and notes what it found after it. */
+const needsNoLease = (key: Key) => key.startsWith(damagedPrefix) || key.startsWith(verifiedPrefix);
 
 const requireInside = (key: Key) => assert(!isOutside(key), `${key} is not behind the seal`);

@@ -1,8 +1,8 @@
 import {assert, BkpError} from '../../errors/index.ts';
-import type {Store} from '../../stores/index.ts';
+import type {Key, Store} from '../../stores/index.ts';
 import {commitmentOf} from '../crypto/derive.ts';
 import type {RawKey, VaultKeys} from '../crypto/vault-keys.ts';
-import {listKeyObjects, mendCopies, putRing, putSlotObject, removeSlotObjects} from './key-objects.ts';
+import {listKeyObjects, mendCopies, putRing, putSlotObject, removeKeyObjects} from './key-objects.ts';
 import {
   mostSlots,
   newRawKey,
@@ -71,12 +71,17 @@ export type KeyChange = {
   rotate?: {data: boolean; meta: boolean} | undefined;
   /** `begun`: what is under the older keys will be sealed again. `done`: nothing is under them any more. */
   reencryption?: 'begun' | 'done' | undefined;
+  /** Ids of older keys with which nothing is sealed any more. They leave the ring, and the rings before it go. */
+  forget?: readonly string[] | undefined;
 };
 
 export type KeysChanged = {
   ring: Ring;
   added?: SlotInfo;
-  /** False: the change is made, but a second copy of the ring is missing, or removed slots are still in the store. */
+  /**
+   * False: the change is made, but a second copy of the ring is missing, or removed slots or rings are still in the
+   * store.
+   */
   isComplete: boolean;
 };
 
@@ -106,7 +111,7 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
   const {names, data, meta} = before.keys;
   const now = new Date(nowMs).toISOString();
   const next = (old: readonly RawKey[], rotates = false) => [
-    ...(change.reencryption === 'done' ? allButNewest(old, now) : old),
+    ...without(change.reencryption === 'done' ? allButNewest(old, now) : old, change.forget ?? []),
     ...(rotates ? [newRawKey(vault, nowMs)] : []),
   ];
   const keys = {names, data: next(data, change.rotate?.data), meta: next(meta, change.rotate?.meta)};
@@ -114,7 +119,8 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
   const reencrypting = {begun: now, done: undefined, unchanged: before.reencrypting}[
     change.reencryption ?? 'unchanged'
   ];
-  const {ring, bytes} = sealRing({vault, root: newRoot(), before, keys, slots, reencrypting});
+  const firstRing = change.forget === undefined ? before.firstRing : generation + 1;
+  const {ring, bytes} = sealRing({vault, root: newRoot(), before, keys, slots, reencrypting, firstRing});
   if (added !== undefined) {
     await requireUsable(added.slot, added.own, bytes);
     await putSlotObject(store, added.slot.id, encodeSlot(added.slot));
@@ -123,10 +129,10 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
   if (put === 'taken') throw changedMeanwhile(store);
   // Only now: until the ring was there, they were needed. So are those that an earlier change left: whoever made them
   // after the ring before cannot put one any more.
-  const areRemoved = await removeSlotObjects(store, [...removed, ...unnamed(from)]).then(
-    () => true,
-    () => false,
-  );
+  const outdated = [...removed.map((id) => slotsPrefix + id), ...unnamed(from)];
+  // With one copy of the new ring, the one before it would be all that is left after a loss.
+  const unused = put === 'written' ? unusedRings(ring, from.objects) : [];
+  const areRemoved = await removeKeyObjects(store, [...outdated, ...unused]).catch(() => false);
   const isComplete = put === 'written' && areRemoved;
   return {ring, isComplete, ...(added === undefined ? {} : {added: added.info})};
 }
@@ -135,9 +141,32 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
 const allButNewest = (keys: readonly RawKey[], now: string): RawKey[] =>
   keys.map((key, at) => (at === keys.length - 1 || key.retired !== undefined ? key : {...key, retired: now}));
 
-/** Ids of slots that were in the store, and not in the ring. */
-const unnamed = ({ring, objects}: Unlocked): string[] =>
-  objects.slots.map((key) => key.slice(slotsPrefix.length)).filter((id) => !ring.slots.some((slot) => slot.id === id));
+/** The newest one is in use. */
+function without(keys: readonly RawKey[], forgotten: readonly string[]): readonly RawKey[] {
+  assert(!forgotten.includes(keys.at(-1)!.id), 'the newest key is never forgotten');
+  return keys.filter(({id}) => !forgotten.includes(id));
+}
+
+/** Slots that were in the store, and not in the ring. */
+const unnamed = ({ring, objects}: Unlocked): Key[] =>
+  objects.slots.filter((key) => !ring.slots.some(({id}) => slotsPrefix + id === key));
+
+/**
+ * Removes rings with keys that were forgotten, which a process that ended left. It may have written one copy of the
+ * newest ring: then the other one is written first.
+ * @returns false if some are still there
+ */
+export async function removeUnusedRings(store: Store, {ring, objects}: Unlocked): Promise<boolean> {
+  const {vault, generation} = ring.keys;
+  const unused = unusedRings(ring, objects);
+  if (unused.length === 0) return true;
+  await mendCopies(store, [ringKey(generation)], {parse: (bytes, key) => parseRing(bytes, key, vault), isTrial: false});
+  return removeKeyObjects(store, unused);
+}
+
+/** Rings that are in the store, and have keys that were forgotten. */
+export const unusedRings = ({firstRing = 1}: Ring, {generations}: Unlocked['objects']): Key[] =>
+  generations.filter((generation) => generation < firstRing).map((generation) => ringKey(generation));
 
 /**
  * All passwords of a vault are derived with the same salt, so that opening tries one password once. It comes from the

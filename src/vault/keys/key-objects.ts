@@ -188,22 +188,37 @@ export async function mendCopies(
   const mended: Key[] = [];
   for (const key of keys) {
     const found = await readCopies(store, key, parse);
-    if (found === undefined) continue;
-    for (const copy of [key, spareOf(key)]) {
-      const there = await store.get(copy).catch((error: unknown) => {
-        if (isDamage(error)) return undefined;
-        throw error;
-      });
-      if (there !== undefined && Buffer.compare(there, found.bytes) === 0) continue;
-      if (!isTrial) await store.put(copy, found.bytes, {retained: true});
-      mended.push(copy);
-    }
+    if (found !== undefined) mended.push(...(await putCopies(store, key, found.bytes, {isTrial})));
   }
   return mended;
 }
 
-/** Removes slots that no ring names. */
-export async function removeSlotObjects(store: Store, ids: readonly string[]): Promise<void> {
-  const keys = ids.map((id) => slotsPrefix + id);
-  if (keys.length > 0) await store.delete([...keys, ...keys.map(spareOf)]);
+/**
+ * Writes the copies of an object that are not these bytes.
+ * @returns the keys that it wrote, or would write
+ * @throws BkpError `OBJECT_DAMAGED` if what was written does not read back
+ */
+export async function putCopies(store: Store, key: Key, bytes: Uint8Array, {isTrial = false} = {}): Promise<Key[]> {
+  const written: Key[] = [];
+  for (const copy of [key, spareOf(key)]) {
+    const there = await store.get(copy).catch((error: unknown) => {
+      if (isDamage(error)) return undefined;
+      throw error;
+    });
+    if (there !== undefined && Buffer.compare(there, bytes) === 0) continue;
+    written.push(copy);
+    if (isTrial) continue;
+    await store.put(copy, bytes, {retained: true});
+    await requireWritten(store, copy, bytes);
+  }
+  return written;
+}
+
+/**
+ * Removes both copies of slots that no ring names, or of rings that are of no use any more.
+ * @returns false if a lock still protects one of them
+ */
+export async function removeKeyObjects(store: Store, keys: readonly Key[]): Promise<boolean> {
+  if (keys.length === 0) return true;
+  return (await store.delete([...keys, ...keys.map(spareOf)])).length === 0;
 }

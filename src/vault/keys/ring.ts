@@ -55,6 +55,8 @@ const bodySchema = v.object({
   history: v.array(linkSchema),
   /** ISO time: since then what is under older keys is sealed again, and that has not ended. */
   reencrypting: v.exactOptional(v.string()),
+  /** Rings before this one have keys that were forgotten: they are removed. */
+  firstRing: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
 });
 type Body = v.InferOutput<typeof bodySchema>;
 
@@ -65,6 +67,8 @@ export type Ring = {
   link: Link;
   history: readonly Link[];
   reencrypting?: string | undefined;
+  /** Rings before this one are of no use any more. */
+  firstRing?: number | undefined;
 };
 
 export const ringsPrefix = `${keysPrefix}rings/`;
@@ -103,10 +107,12 @@ type NextRing = {
   keys: Pick<VaultKeys, 'names' | 'data' | 'meta'>;
   slots: readonly SlotInfo[];
   reencrypting?: string | undefined;
+  firstRing?: number | undefined;
 };
 
 /** Seals a ring for the public keys of its slots. */
-export function sealRing({vault, root, before, keys, slots, reencrypting}: NextRing): {ring: Ring; bytes: Buffer} {
+export function sealRing(next: NextRing): {ring: Ring; bytes: Buffer} {
+  const {vault, root, before, keys, slots} = next;
   assert(slots.length > 0 && slots.length <= mostSlots, 'a ring has 1 to 32 slots');
   const generation = (before?.keys.generation ?? 0) + 1;
   const commitment = commitmentOf(root, vault);
@@ -129,8 +135,8 @@ export function sealRing({vault, root, before, keys, slots, reencrypting}: NextR
   const history = before === undefined ? [] : [...before.history, before.link];
   const common = {vault, generation, commitment, link: link.link, slots: wraps};
   const {names, data, meta} = keys;
-  const since = reencrypting === undefined ? {} : {reencrypting};
-  const body: Body = {names, data, meta, slots: [...slots], history, ...since};
+  const notes = notesOf(next);
+  const body: Body = {names, data, meta, slots: [...slots], history, ...notes};
   const ring: RingJson = {
     format: 'bkp ring',
     version: 1,
@@ -138,8 +144,14 @@ export function sealRing({vault, root, before, keys, slots, reencrypting}: NextR
     body: sealPart(root, parts.body, vault, Buffer.from(JSON.stringify(body)), outside(common)),
   };
   const opened = {vault, generation, commitment, names, data, meta};
-  return {ring: {keys: opened, slots, link, history, ...since}, bytes: withChecksum(ring)};
+  return {ring: {keys: opened, slots, link, history, ...notes}, bytes: withChecksum(ring)};
 }
+
+/** The optional members that are there. */
+const notesOf = ({reencrypting, firstRing}: Pick<Ring, 'reencrypting' | 'firstRing'>) => ({
+  ...(reencrypting === undefined ? {} : {reencrypting}),
+  ...(firstRing === undefined ? {} : {firstRing}),
+});
 
 /** @throws BkpError `OBJECT_DAMAGED` */
 export function parseRing(bytes: Uint8Array, key: Key, vault: string | undefined): RingJson {
@@ -166,18 +178,12 @@ export function openRing(json: RingJson, slot: OpenedSlot): Ring | undefined {
   }
   const plain = openPart(root, parts.body, vault, body, outside(json));
   if (plain === undefined) throw damaged(key, 'it does not open: it was changed');
-  const {
-    names,
-    data,
-    meta,
-    slots: infos,
-    history,
-    reencrypting,
-  } = parsedJson<Body>(bodySchema, plain.toString(), (why) => damaged(key, why));
+  const opened = parsedJson<Body>(bodySchema, plain.toString(), (why) => damaged(key, why));
+  const {names, data, meta, slots: infos, history} = opened;
   const own: Link = {root: root.toString('hex'), link, slots: sha256(JSON.stringify(slots))};
   requireChain(vault, [...history, own], slot, key);
   const keys = {vault, generation, commitment, names, data, meta};
-  return {keys, slots: infos, link: own, history, ...(reencrypting === undefined ? {} : {reencrypting})};
+  return {keys, slots: infos, link: own, history, ...notesOf(opened)};
 }
 
 /**

@@ -56,15 +56,26 @@ export async function openWithSlot(store: Store, slot: OpenedSlot, options: Opti
 }
 
 async function newestRing(store: Store, {vault, pin}: Options) {
-  const objects = await listKeyObjects(store);
-  const [newest] = objects.generations;
-  if (newest === undefined) throw ringMissing(store);
-  requireNotOlder(store, newest, pin);
-  const json = (await readCopies(store, ringKey(newest), (bytes, key) => parseRing(bytes, key, vault)))?.value;
+  let objects = await listKeyObjects(store);
+  let json = await readRing(store, vault, objects);
+  if (json === undefined) {
+    // Another process may have forgotten keys since the listing, and removed the ring that was the newest.
+    const [gone = 0] = objects.generations;
+    objects = await listKeyObjects(store);
+    json = (objects.generations[0] ?? 0) > gone ? await readRing(store, vault, objects) : undefined;
+  }
   if (json === undefined) throw ringMissing(store);
+  const newest = json.generation;
+  requireNotOlder(store, newest, pin);
   const isPinned = pin?.generation === newest;
   if (isPinned && pin.commitment !== json.commitment) throw otherRing(store, newest);
   return {json, objects};
+}
+
+/** @returns the newest one; undefined if there is none */
+async function readRing(store: Store, vault: string, {generations: [newest]}: KeyObjects) {
+  if (newest === undefined) return undefined;
+  return (await readCopies(store, ringKey(newest), (bytes, key) => parseRing(bytes, key, vault)))?.value;
 }
 
 const namesNot = ({slots}: KeyObjects, named: readonly {id: string}[]): string[] =>
@@ -141,7 +152,7 @@ function otherRing(store: Store, generation: number): BkpError {
 export function ringMissing(store: Store): BkpError {
   return new BkpError('OBJECT_MISSING', `the keys of the encrypted vault in ${store.description} are missing`, {
     cause: 'there is no ring below keys/rings/ or keys/spare/rings/',
-    next: 'restore the objects below keys/ from a copy of the store: without them no backup can be read',
+    next: 'bring them back, because no backup opens without: bkp vault key import FILE, or from a copy of the store',
   });
 }
 
