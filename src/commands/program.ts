@@ -32,7 +32,7 @@ export const commandGroups: readonly CommandGroup[] = [
   },
   {
     name: 'export',
-    summary: 'write a backup to a plain file: SQLite, CSV or JSON lines',
+    summary: 'write a backup to a plain file: SQLite, SQL for psql, CSV or JSON lines',
     load: () => import('./export/index.ts'),
   },
   {

@@ -37,3 +37,12 @@ export function tokensOf(text: string, options: {foreignBlanks?: boolean} = {}):
   const token = options.foreignBlanks === true ? withForeignBlanks : ofSqlite;
   return Array.from(text.matchAll(token), (match) => ({kind: kinds[match.indexOf(match[0], 1) - 1]!, text: match[0]}));
 }
+
+/** The name that a text means if it is one quoted name of SQL: `"my table"`. Absent for any other text. */
+export function quotedName(text: string): string | undefined {
+  const [token, ...more] = tokensOf(text);
+  if (token?.kind !== 'name' || more.length > 0) return undefined;
+  const quote = text[0]!;
+  const inner = text.slice(1, -1);
+  return quote === '[' ? inner : inner.replaceAll(quote + quote, quote);
+}

@@ -1,5 +1,5 @@
 import {BkpError} from '../errors/index.ts';
-import {type Token, tokensOf} from '../lib/sqlite-tokens.ts';
+import {quotedName, type Token, tokensOf} from '../lib/sqlite-tokens.ts';
 import {type Condition, conditionsOn} from './conditions.ts';
 
 /** `backup('shop', '…').orders`, as written. */
@@ -87,11 +87,9 @@ export function textOf(token: Token | undefined): string | undefined {
     case 'word':
       return token.text;
     case 'name':
-    case 'string': {
-      const quote = token.text[0]!;
-      const inner = token.text.slice(1, -1);
-      return quote === '[' ? inner : inner.replaceAll(quote + quote, quote);
-    }
+      return quotedName(token.text);
+    case 'string':
+      return token.text.slice(1, -1).replaceAll("''", "'");
     default:
       return undefined;
   }
@@ -114,6 +112,24 @@ function malformed(why: string): BkpError {
 /** The tables that a statement names, for callers that prepare them. */
 export function backupTablesIn(text: string): readonly BackupTable[] {
   return findBackupTables(codeOf(tokensOf(text, {foreignBlanks: true}))).map(({from}) => from);
+}
+
+/**
+ * Names that a statement gives to results of its own in WITH. SQLite asks for the right to read one of which no column
+ * is needed. Names of SQLite's own tables are not among them, so that nothing hides behind one.
+ */
+export function commonTablesIn(text: string): readonly string[] {
+  const tokens = codeOf(tokensOf(text, {foreignBlanks: true}));
+  return tokens.flatMap((token, at) => {
+    let next = at + 1;
+    if (tokens[next]?.text === '(') next = tokens.findIndex(({text: sign}, end) => end > next && sign === ')') + 1;
+    if (!isWord(tokens[next], 'as')) return [];
+    next++;
+    if (isWord(tokens[next], 'not')) next++;
+    if (isWord(tokens[next], 'materialized')) next++;
+    const name = tokens[next]?.text === '(' ? textOf(token)?.toLowerCase() : undefined;
+    return name === undefined || name.startsWith('sqlite_') ? [] : [name];
+  });
 }
 
 export function codeOf(tokens: readonly Token[]): Token[] {

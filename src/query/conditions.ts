@@ -1,4 +1,4 @@
-import type {Token} from '../lib/sqlite-tokens.ts';
+import {quotedName, type Token} from '../lib/sqlite-tokens.ts';
 
 /** A literal of a statement. */
 export type Literal = {kind: 'integer'; value: bigint} | {kind: 'text'; value: string};
@@ -155,11 +155,7 @@ function columnAt(
 
 /** Text in single quotes is a value where a column is expected. */
 function nameOf(token: Token | undefined): string | undefined {
-  if (token?.kind === 'word') return token.text;
-  if (token?.kind !== 'name') return undefined;
-  const quote = token.text[0]!;
-  const inner = token.text.slice(1, -1);
-  return quote === '[' ? inner : inner.replaceAll(quote + quote, quote);
+  return token?.kind === 'word' ? token.text : token && quotedName(token.text);
 }
 
 /** SQLite's lexer takes `<=` and `==` as one sign; here each is two tokens. */

@@ -12,7 +12,7 @@ export type Names = {
 export type Rewritten = {
   /** The statement for SQLite. */
   text: string;
-  /** Whether it begins with SELECT. */
+  /** Whether it begins as a SELECT does. */
   isSelect: boolean;
   /** Only this many rows from the end are the result; absent: all. */
   last?: number;
@@ -37,7 +37,7 @@ export function rewrite(text: string, {views, bare}: Names, tables: readonly str
   const end = code.at(-1)?.text === ';' ? code.pop() : undefined;
   if (end !== undefined) end.text = ' ';
   const facts = {
-    isSelect: isWord(code[0], 'select'),
+    isSelect: isWord(code[0], 'select') || isWord(code[0], 'with'),
     several: code.some(({kind, text: sign}) => kind === 'other' && sign === ';'),
     ...parameterIn(code),
     ...lastRows(code),

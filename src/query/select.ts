@@ -3,7 +3,7 @@ import {BkpError} from '../errors/index.ts';
 import {type Answer, shapeOf, shown} from './answer.ts';
 import {runApart} from './apart.ts';
 import {type Attached, type AttachedFile, attachEmpty, attachLoaded, encodingOf} from './attached.ts';
-import {backupTablesIn} from './backup-tables.ts';
+import {backupTablesIn, commonTablesIn} from './backup-tables.ts';
 import type {Catalogue, OpenedTables, Value} from './catalogue.ts';
 import {collect, withinLimits} from './collect.ts';
 import {fill, openDatabase, tableOf} from './database.ts';
@@ -50,7 +50,7 @@ async function runOn(text: string, catalogue: Catalogue, {opened, ...options}: R
   const {database, attached, oldTexts} = openWith(catalogue, opened, (name) => scalars.get(name) ?? null);
   const {text: query, last} = sound(text, catalogue, attached?.written);
   const own = Object.keys(catalogue.views).flatMap((name) => [name, tableOf(name)]);
-  const tables = new Set([...own, ...(attached?.names ?? [])]);
+  const tables = new Set([...own, ...(attached?.names ?? []), ...commonTablesIn(text)]);
   const accesses = guard(database, tables);
   const fault = (error: unknown) => asFault(error, query, accesses, {...catalogue, opened: opened?.tables});
   const orFault = <T>(work: () => T): T => {

@@ -150,6 +150,8 @@ function anySelect({copies}: History, random: Random): {ours: string; theirs: st
     `SELECT a.k FROM A WHERE ${where} EXCEPT SELECT "b b".k FROM B WHERE ${other}`,
     `SELECT ${all} FROM A WHERE ${where} ORDER BY a.k LIMIT 1000`,
     `SELECT * FROM (WITH x AS (SELECT ${all} FROM A WHERE ${where}) SELECT * FROM x)`,
+    `WITH x AS (SELECT ${all} FROM A WHERE ${where}), y AS (SELECT 1 FROM B) SELECT *, (SELECT count(*) FROM y) FROM x`,
+    `WITH x(k) AS MATERIALIZED (SELECT a.k FROM A WHERE ${where}) SELECT count(*) FROM x, x AS y`,
   ]);
   const put = (first: string, second: string) =>
     text.replaceAll(/(FROM|JOIN|,) ([AB])\b/g, (_, word, which) => `${word} ${which === 'A' ? first : second}`);

@@ -48,6 +48,17 @@ async function told(text: string, options?: SelectOptions): Promise<string> {
 describe('SELECT supports', () => {
   test.each<[string, readonly string[], readonly unknown[][]]>([
     [
+      "WITH failed AS (SELECT place FROM stores() WHERE status = 'backup failed') SELECT * FROM failed",
+      ['place'],
+      [["o'hare"]],
+    ],
+    [
+      'with a(x) as (SELECT number FROM numbers()), b as not materialized (SELECT 1 FROM a) SELECT count(*) n FROM b',
+      ['n'],
+      [[2000]],
+    ],
+    ['WITH a(x, y) AS MATERIALIZED (SELECT 1, 2 FROM stores()) SELECT 7 AS n FROM a, a AS b', ['n'], [[7]]],
+    [
       'SELECT status, percent FROM backups() ORDER BY start_ts DESC LIMIT 1',
       ['status', 'percent'],
       [['backup in progress', 10]],
@@ -151,6 +162,8 @@ describe('SELECT refuses', () => {
     'SELECT 1 FROM pragma_database_list',
     "SELECT * FROM json_each('[1]')",
     'SELECT * FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n)',
+    'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n',
+    'WITH sqlite_schema AS (SELECT 1) SELECT count(*) FROM main.sqlite_schema',
     'SELECT (WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n)',
   ])('%s', async (text) => {
     await expect(select(text)).rejects.toMatchObject({

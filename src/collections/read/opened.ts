@@ -1,4 +1,5 @@
 import {BkpError, didYouMean} from '../../errors/index.ts';
+import {quotedName} from '../../lib/sqlite-tokens.ts';
 import {isInFile} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
@@ -53,15 +54,20 @@ export function requireTable(opened: OpenedBackup, name: string): TableBackup {
   });
 }
 
+/** A name counts as it is; if there is no such table, as SQL reads it: `"my table"`. */
 export function findTable({backup}: OpenedBackup, name: string): TableBackup | undefined {
   const {tables} = backup.body;
-  const exact = tables.find(({schema}) => schema.name === name) ?? tables.find(({schema}) => isSame(schema.name, name));
-  if (exact !== undefined || isInFile(backup.body.source.description)) return exact;
+  const find = (text: string) =>
+    tables.find(({schema}) => schema.name === text) ?? tables.find(({schema}) => isSame(schema.name, text));
+  const isOfFile = isInFile(backup.body.source.description);
+  const exact = find(name) ?? (isOfFile ? find(quotedName(name) ?? name) : undefined);
+  if (exact !== undefined || isOfFile) return exact;
   // Of a server: `schema.name`, quoted as the server does it. A name without a schema may be the only one.
   const plain = (text: string) => text.replaceAll('"', '').toLowerCase();
   const qualified = tables.filter(({schema}) => plain(schema.name) === plain(name));
   const own = tables.filter(({schema}) => plain(schema.name).endsWith(`.${plain(name)}`));
-  return qualified[0] ?? (own.length === 1 ? own[0] : undefined);
+  const found = qualified.length > 0 ? qualified : own;
+  return found.length === 1 ? found[0] : undefined;
 }
 
 const isSame = (one: string, other: string) => one.toLowerCase() === other.toLowerCase();

@@ -14,7 +14,7 @@ export function command(deps: CommandDeps, run = runDiff): Command {
     .argument('[to]', 'backup or time, or now: the database; default: now')
     .option(
       '--table <table>',
-      'compare only this table; can be repeated',
+      'compare only this table, named as it is or in quotes as in SQL; can be repeated',
       (name: string, all: string[]) => [...all, name],
       [],
     )

@@ -13,7 +13,8 @@ export function command(deps: CommandDeps, run = runRestore): Command {
     .argument('[collection]', 'name of the collection, or collection/backup')
     .option(
       '--table <name[=new name]>',
-      'restore only this table, of a collection also under another name; can be repeated',
+      'restore only this table, of a collection also under another name; named as it is or in double quotes as in ' +
+        'SQL, which a name with = needs; can be repeated',
       (name: string, all: string[]) => [...all, name],
       [],
     )

@@ -1,5 +1,6 @@
 import {databasePlan, type RestoreWish, restoreDatabaseInto} from '../../app/statements/database-restore.ts';
 import {BkpError} from '../../errors/index.ts';
+import {quotedName} from '../../lib/sqlite-tokens.ts';
 import {parse, quoteName, quoteText} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
@@ -77,9 +78,10 @@ export function statementOf(
   ].join(' ');
 }
 
-/** `orders` or `orders=orders_before`. */
+/** `orders` or `orders=orders_before`; a name with `=` in it is written in double quotes. */
 function tableOf(written: string): string {
-  const [, name = written, as] = /^([^=]+)=(.+)$/s.exec(written) ?? [];
+  const renamed = quotedName(written) === undefined && /^((?:"(?:[^"]|"")*"|[^=])+?)=(.+)$/s.exec(written);
+  const [, name = written, as] = renamed || [];
   return `TABLE ${quoteName(name)}${as === undefined ? '' : ` AS ${quoteName(as)}`}`;
 }
 

@@ -82,7 +82,7 @@ function requireDistinct(tables: readonly ChosenTable[]): void {
 
 function found(names: readonly string[], wanted: string): string {
   const plain = (name: string) => name.replaceAll('"', '');
-  const exact = names.find((name) => name === wanted || plain(name) === wanted);
+  const exact = names.find((name) => name === wanted) ?? names.find((name) => plain(name) === plain(wanted));
   if (exact !== undefined) return exact;
   const unqualified = names.filter((name) => plain(name).endsWith(`.${plain(wanted)}`));
   if (unqualified.length === 1) return unqualified[0]!;

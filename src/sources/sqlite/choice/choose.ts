@@ -1,4 +1,5 @@
 import {BkpError, didYouMean} from '../../../errors/index.ts';
+import {quotedName} from '../../../lib/sqlite-tokens.ts';
 import type {BackupParts, Choice, SchemaObject, TableName, TableSchema, WantedTable} from '../../source.ts';
 import {findTable} from '../catalog/catalog.ts';
 import {foldName} from '../engine/quote.ts';
@@ -58,7 +59,7 @@ function findWanted(parts: BackupParts, wanted: readonly WantedTable[]): Found {
     }
     (isTable ? tables : objects).add(name);
     for (const [table, virtual] of owners) if (virtual === name) tables.add(table);
-    const newName = as === undefined ? name : newTableName(as);
+    const newName = as === undefined ? name : newTableName(quotedName(as) ?? as);
     if (newName === name) continue;
     if (!isTable) throw keepsName(name);
     names.set(name, newName);
@@ -127,7 +128,7 @@ function shadowOwners(parts: BackupParts): ReadonlyMap<TableName, string> {
   }
 }
 
-/** As SQLite finds a name: the case of ASCII letters does not matter, `main.` may precede it. */
+/** As SQLite finds a name: the case of ASCII letters does not matter, `main.` may precede it, it may be in quotes. */
 function findPart({schemas, objects}: BackupParts, written: string): {name: string; isTable: boolean} {
   const find = (name: string) => {
     const same = (part: {name: string}) => foldName(part.name) === foldName(name);
@@ -136,7 +137,8 @@ function findPart({schemas, objects}: BackupParts, written: string): {name: stri
     const object = objects.find(same);
     return object === undefined ? undefined : {name: object.name, isTable: false};
   };
-  const found = find(written) ?? (/^main\./i.test(written) ? find(written.slice(5)) : undefined);
+  const others = [...(/^main\./i.test(written) ? [written.slice(5)] : []), quotedName(written) ?? written];
+  const found = [written, ...others].map(find).find((part) => part !== undefined);
   if (found !== undefined) return found;
   const names = [...schemas, ...objects].map(({name}) => name);
   const meant = didYouMean(written, names);
