@@ -6,7 +6,7 @@ import {dirname, join} from 'node:path';
 
 const modules = {
   'assembly/pages.ts': 'src/sources/sqlite/pages/wasm.js',
-  'assembly/lines.ts': 'src/sources/postgres/segments/wasm.js',
+  'assembly/lines.ts': 'src/sources/postgres/rows/wasm.js',
   'assembly/columns.ts': 'src/vault/codec/columns/wasm.js',
   'assembly/numbers.ts': 'src/vault/codec/numbers/wasm.js',
 };

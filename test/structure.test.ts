@@ -62,6 +62,7 @@ const floors: Record<string, readonly string[]> = {
     ...['profiles', 'settings', 'exposures', 'index'],
   ],
   'sources/postgres': [
+    'rows',
     'connection',
     'catalog',
     'rights',

@@ -6,6 +6,7 @@ import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {expect, onTestFinished, test} from 'vitest';
 import {LendingSocket} from '../../../src/sources/postgres/connection/lending-socket.ts';
+import type {ReadArea} from '../../../src/sources/postgres/rows/read-area.ts';
 
 /** @returns a connected socket, and its other end */
 async function connected(): Promise<{socket: LendingSocket; peer: Socket}> {
@@ -38,9 +39,11 @@ test('what a listener to data gets is its own', async () => {
 
 test('a paused socket does not overwrite what it lent', async () => {
   const {socket, peer} = await connected();
-  const got: Buffer[] = [];
-  socket.on('lent', (bytes: Buffer) => {
-    got.push(bytes);
+  const got: Uint8Array[] = [];
+  const texts = () => got.map((bytes) => Buffer.from(bytes).toString());
+  socket.on('lent', (area: ReadArea) => {
+    got.push(area.bytes);
+    area.keep(0);
     socket.pause();
   });
   socket.resume();
@@ -48,11 +51,26 @@ test('a paused socket does not overwrite what it lent', async () => {
   await once(socket, 'lent');
   peer.write('other');
   await pause(50);
-  expect(got.map(String)).toEqual(['first']);
+  expect(texts()).toEqual(['first']);
   socket.resume();
   await once(socket, 'lent');
   // The next read is into the same memory.
-  expect(got.map(String)).toEqual(['other', 'other']);
+  expect(texts()).toEqual(['other', 'other']);
+});
+
+test('what a listener keeps is in front of what is read next', async () => {
+  const {socket, peer} = await connected();
+  const got: string[] = [];
+  socket.on('lent', (area: ReadArea) => {
+    got.push(Buffer.from(area.bytes).toString());
+    area.keep(2);
+  });
+  socket.resume();
+  for (const text of ['first', 'other']) {
+    peer.write(text);
+    await once(socket, 'lent');
+  }
+  expect(got).toEqual(['first', 'stother']);
 });
 
 test('the end of the other side is the end', async () => {

@@ -1,4 +1,7 @@
 import type {Submittable} from 'pg';
+import {copyShared} from '../../../lib/memory.ts';
+import {ReadArea} from '../rows/read-area.ts';
+import {unwrap} from '../rows/unwrap.ts';
 import {LendingSocket} from './lending-socket.ts';
 
 /** The socket of a `pg` connection, and what it writes. */
@@ -9,15 +12,11 @@ type Listener = (bytes: Buffer) => void;
 /** Receives complete rows, and how many; see {@link CopyOut}. */
 export type TakeRows = (rows: Bytes, count: number) => Promise<void> | undefined;
 
-/** Types of messages. Source: https://www.postgresql.org/docs/18/protocol-message-formats.html */
 const copyData = 0x64;
-const copyOutResponse = 0x48;
-/** A server may send them at any time: NoticeResponse, ParameterStatus, NotificationResponse. */
-const atAnyTime = new Set([0x4e, 0x53, 0x41]);
 const headerBytes = 5;
 
 /**
- * `COPY … TO STDOUT`: the server sends one message a row, and this joins the rows of each read of the socket in place,
+ * `COPY … TO STDOUT`: the server sends one message a row. The rows of each read of the socket are joined in place,
  * because handing over each row costs more than everything else that bkp does with it.
  */
 export class CopyOut implements Submittable {
@@ -28,14 +27,19 @@ export class CopyOut implements Submittable {
   readonly #take: TakeRows;
   #wire: Wire | undefined;
   #usual: readonly Listener[] = [];
-  /** The beginning of a message whose rest has not arrived. */
-  #rest: Buffer | undefined;
+  /** For a socket that does not lend its own. */
+  #area: ReadArea | undefined;
+  /** A message that is larger than an area, until it is complete. */
+  #wide: {message: Buffer; filled: number} | undefined;
+  /** Of rows that were handed over, what must be over before more are read. */
+  #busy: Promise<void>[] = [];
+  #isOver = false;
   #end!: () => void;
   #fail!: (error: unknown) => void;
 
   /**
-   * @param take receives complete rows, whose memory it may use until it returns, or its promise resolves: the
-   *   socket is paused until then
+   * @param take receives complete rows, whose memory it may use until it returns. The socket is paused until its
+   *   promise resolves; what was already read is handed over nevertheless.
    */
   constructor(text: string, take: TakeRows) {
     this.#text = text;
@@ -52,44 +56,71 @@ export class CopyOut implements Submittable {
     const {stream} = this.#wire;
     this.#usual = stream.listeners('data') as Listener[];
     for (const listener of this.#usual) stream.removeListener('data', listener);
-    stream.on(eventOf(stream), this.#onData);
+    if (stream instanceof LendingSocket) stream.on('lent', this.#onLent);
+    else stream.on('data', this.#onData);
     this.#wire.query(this.#text);
   }
 
-  readonly #onData = (read: Buffer): void => {
-    const bytes = this.#rest === undefined ? read : Buffer.concat([this.#rest, read]);
-    this.#rest = undefined;
-    let at = 0;
-    let filled = 0;
-    const before = this.rows;
-    while (at + headerBytes <= bytes.length) {
-      const type = bytes[at]!;
-      if (type !== copyData && type !== copyOutResponse && !atAnyTime.has(type)) {
-        // The end, or an error: the driver handles it.
-        this.#hand(bytes.subarray(0, filled), this.rows - before);
-        this.#giveBack(bytes.subarray(at));
-        return;
-      }
-      const end = at + 1 + bytes.readUInt32BE(at + 1);
-      if (end > bytes.length) break;
-      if (type === copyData) {
-        bytes.copyWithin(filled, at + headerBytes, end);
-        filled += end - at - headerBytes;
-        this.rows += 1;
-      }
-      at = end;
-    }
-    if (at < bytes.length) this.#rest = Buffer.from(bytes.subarray(at));
-    this.#hand(bytes.subarray(0, filled), this.rows - before);
+  readonly #onLent = (area: ReadArea): void => {
+    this.#unwrap(area);
+    this.#pauseWhileBusy();
   };
 
+  readonly #onData = (read: Buffer): void => {
+    this.#area ??= new ReadArea();
+    for (let at = 0; at < read.length; ) {
+      if (this.#isOver) {
+        this.#giveBack(read.subarray(at));
+        break;
+      }
+      at += this.#area.fill(read.subarray(at));
+      this.#unwrap(this.#area);
+    }
+    this.#pauseWhileBusy();
+  };
+
+  /** Hands over what is complete in an area, and keeps the rest in it. */
+  #unwrap(area: ReadArea): void {
+    const read = this.#wide === undefined ? area.bytes : area.bytes.subarray(this.#fillWide(area.bytes));
+    const {rows, count, rest, isOver} = unwrap(read);
+    this.#hand(rows, count);
+    const left = read.subarray(rest);
+    if (isOver) {
+      area.keep(0);
+      this.#stop(left);
+    } else if (sizeOf(left) > area.largest) {
+      this.#wide = {message: Buffer.allocUnsafeSlow(sizeOf(left)), filled: 0};
+      this.#fillWide(left);
+      area.keep(0);
+    } else area.keep(left.length);
+  }
+
+  /** @returns how many of the bytes are of the wide message */
+  #fillWide(bytes: Bytes): number {
+    const {message, filled} = this.#wide!;
+    const count = Math.min(bytes.length, message.length - filled);
+    copyShared(message, filled, bytes.subarray(0, count));
+    this.#wide!.filled += count;
+    if (this.#wide!.filled === message.length) {
+      this.#wide = undefined;
+      // Others that large are notices, which nothing needs.
+      if (message[0] === copyData) this.#hand(message.subarray(headerBytes), 1);
+    }
+    return count;
+  }
+
   #hand(rows: Bytes, count: number): void {
-    if (rows.length === 0) return;
-    const {stream} = this.#wire!;
+    if (count === 0) return;
+    this.rows += count;
     const busy = this.#take(rows, count);
-    if (busy === undefined) return;
+    if (busy !== undefined) this.#busy.push(busy);
+  }
+
+  #pauseWhileBusy(): void {
+    if (this.#busy.length === 0) return;
+    const {stream} = this.#wire!;
     stream.pause();
-    busy.then(
+    Promise.all(this.#busy.splice(0)).then(
       () => stream.resume(),
       (error) => {
         this.#fail(error);
@@ -98,10 +129,18 @@ export class CopyOut implements Submittable {
     );
   }
 
-  #giveBack(rest: Buffer): void {
+  /** The end, or an error: the driver handles it. */
+  #stop(rest: Bytes): void {
     const {stream} = this.#wire!;
-    stream.removeListener(eventOf(stream), this.#onData);
+    this.#isOver = true;
+    stream.removeListener('lent', this.#onLent);
+    stream.removeListener('data', this.#onData);
     for (const listener of this.#usual) stream.on('data', listener);
+    this.#giveBack(rest);
+    this.#area?.release();
+  }
+
+  #giveBack(rest: Bytes): void {
     // The driver may keep what it gets.
     for (const listener of this.#usual) listener(Buffer.from(rest));
   }
@@ -132,4 +171,9 @@ export class CopyOut implements Submittable {
   handleCopyInResponse(): void {}
 }
 
-const eventOf = (stream: Wire['stream']) => (stream instanceof LendingSocket ? 'lent' : 'data');
+/** Of the first message; 0 if that is not known yet. */
+function sizeOf(messages: Bytes): number {
+  if (messages.length < headerBytes) return 0;
+  const view = new DataView(messages.buffer, messages.byteOffset, messages.length);
+  return 1 + view.getUint32(1);
+}

@@ -3,7 +3,6 @@ import {columnList} from '../catalog/columns.ts';
 import {measure, RunningContent} from './content.ts';
 import {lastKey} from './copy-text.ts';
 import {readInOrder} from './in-order.ts';
-import {SegmentMemory} from './memory.ts';
 import {type Bound, type KeyRange, keyCuts, type Measured, rangeCondition, usableRanges} from './ranges.ts';
 import {type Lent, startReading} from './read-rows.ts';
 import {sampledKeys} from './sampled-keys.ts';
@@ -47,7 +46,6 @@ export class KeyOrderedRows implements BaseStream {
     const cutting = {
       segmentBytes: before === undefined ? segmentBytes : largestBytes,
       leastBytes: before === undefined ? smallestBytes : 0,
-      memory: new SegmentMemory(),
     };
     const content = new RunningContent();
     const read = readInOrder(

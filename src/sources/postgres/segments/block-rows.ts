@@ -2,7 +2,6 @@ import type {BaseSegment, BaseStream, Cuts} from '../../source.ts';
 import {columnList} from '../catalog/columns.ts';
 import {measure, RunningContent} from './content.ts';
 import {readInOrder} from './in-order.ts';
-import {SegmentMemory} from './memory.ts';
 import {blockCuts, type Measured} from './ranges.ts';
 import {startReading} from './read-rows.ts';
 import type {TableToRead} from './table-to-read.ts';
@@ -47,7 +46,7 @@ export class BlockOrderedRows implements BaseStream {
       this.#starts.push(start);
       this.#measured.push(measured);
     };
-    const cutting = {segmentBytes: largestBytes, memory: new SegmentMemory()};
+    const cutting = {segmentBytes: largestBytes};
     const list = columnList(columns.columns);
     const read = readInOrder(
       readers,

@@ -5,7 +5,6 @@ import {measure, RunningContent} from './content.ts';
 import {keyOf, linesOf} from './copy-text.ts';
 import type {Differences} from './differences.ts';
 import {readInOrder} from './in-order.ts';
-import {SegmentMemory} from './memory.ts';
 import {type Measured, type ReadCuts, rangeCondition, usableRanges} from './ranges.ts';
 import {startReading} from './read-rows.ts';
 import {unchangedRanges} from './unchanged.ts';
@@ -130,7 +129,7 @@ async function* readRanges(
   isWanted: () => boolean,
 ): AsyncGenerator<ReadRange> {
   const list = columnList(columns.columns);
-  const cutting = {segmentBytes: largestSegmentBytes, memory: new SegmentMemory()};
+  const cutting = {segmentBytes: largestSegmentBytes};
   const read = readInOrder(
     readers,
     ranges,

@@ -1,7 +1,7 @@
 import {type ContentSum, hashText, lessOf, noRows, sumOf, sumOfText} from '../../content-sum.ts';
 import type {TableContent} from '../../source.ts';
 import type {Connection} from '../connection/connection.ts';
-import {sumLines} from './line-sums.ts';
+import {sumLines} from '../rows/line-sums.ts';
 import type {Measured} from './ranges.ts';
 import {readRows} from './read-rows.ts';
 

@@ -1,34 +1,15 @@
+import {assert} from '../../../errors/index.ts';
+import {copyShared} from '../../../lib/memory.ts';
+import {giveArea, takeArea} from '../rows/areas.ts';
+
 /** Segments usually fit: what a base cuts at 1 MiB, a read of the socket, and what is too small for its own segment. */
 const standardBytes = 1536 * 1024;
-const mostKept = 12;
 
-/** Memory of segments, used again. It is shared, so that the threads that compress need no copy of it. */
-export class SegmentMemory {
-  readonly #free: Uint8Array[] = [];
-
-  /** Memory for at least so many bytes. */
-  take(bytes: number): Uint8Array {
-    if (bytes > standardBytes) return new Uint8Array(new SharedArrayBuffer(bytes));
-    return this.#free.pop() ?? new Uint8Array(new SharedArrayBuffer(standardBytes));
-  }
-
-  /** The memory may be used for another segment. */
-  give(memory: Uint8Array): void {
-    if (memory.length === standardBytes && this.#free.length < mostKept) this.#free.push(memory);
-  }
-}
-
-/** A segment that is being filled. */
+/** A segment that is being filled. Its memory is shared, so that the threads that compress need no copy of it. */
 export class OpenSegment {
   rows = 0;
   #length = 0;
-  readonly #memory: SegmentMemory;
-  #bytes: Uint8Array;
-
-  constructor(memory: SegmentMemory) {
-    this.#memory = memory;
-    this.#bytes = memory.take(0);
-  }
+  #memory: Uint8Array | undefined = takeArea(standardBytes);
 
   get length(): number {
     return this.#length;
@@ -36,22 +17,30 @@ export class OpenSegment {
 
   append(bytes: Uint8Array, rows: number): void {
     const needed = this.#length + bytes.length;
-    if (needed > this.#bytes.length) {
-      const larger = this.#memory.take(Math.max(needed, 2 * this.#bytes.length));
-      larger.set(this.#bytes.subarray(0, this.#length));
-      this.#memory.give(this.#bytes);
-      this.#bytes = larger;
+    if (needed > this.#all.length) {
+      // Memory of its own: an area would never be freed.
+      const larger = new Uint8Array(new SharedArrayBuffer(Math.max(needed, 2 * this.#all.length)));
+      copyShared(larger, 0, this.bytes());
+      this.release();
+      this.#memory = larger;
     }
-    this.#bytes.set(bytes, this.#length);
+    copyShared(this.#all, this.#length, bytes);
     this.#length = needed;
     this.rows += rows;
   }
 
   bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return this.#all.subarray(0, this.#length);
   }
 
+  /** Its memory is used again; may be called twice. */
   release(): void {
-    this.#memory.give(this.#bytes);
+    if (this.#memory?.length === standardBytes) giveArea(this.#memory);
+    this.#memory = undefined;
+  }
+
+  get #all(): Uint8Array {
+    assert(this.#memory !== undefined, 'a segment is not used after its release');
+    return this.#memory;
   }
 }

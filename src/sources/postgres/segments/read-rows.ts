@@ -1,6 +1,6 @@
 import type {Segment} from '../../source.ts';
 import type {Connection} from '../connection/connection.ts';
-import {OpenSegment, SegmentMemory} from './memory.ts';
+import {OpenSegment} from './memory.ts';
 
 /** Bytes that wait for their consumer before the server has to. */
 const mostAheadBytes = 4 * 1024 * 1024;
@@ -14,7 +14,6 @@ export type Cutting = {
   segmentBytes: number;
   /** A last segment with less than this becomes a part of the one before. Default 0. */
   leastBytes?: number;
-  memory?: SegmentMemory;
 };
 
 /** The rows of a query, which the server sends from now on. */
@@ -28,14 +27,20 @@ export type Reading = {
 
 /** Reads rows as COPY writes them, in segments of at least `segmentBytes` that end with a row; the last is smaller. */
 export function startReading(connection: Connection, query: string, cutting: Cutting): Reading {
-  const {segmentBytes, leastBytes = 0, memory = new SegmentMemory()} = cutting;
+  const {segmentBytes, leastBytes = 0} = cutting;
   const ready: OpenSegment[] = [];
   let readyBytes = 0;
   /** Complete, unless too little follows. */
   let held: OpenSegment | undefined;
   let open: OpenSegment | undefined;
   let wake = () => {};
-  let resume = () => {};
+  /** Of reads that wait for the consumer. */
+  let resumes: (() => void)[] = [];
+  const resume = () => {
+    const waiting = resumes;
+    resumes = [];
+    for (const go of waiting) go();
+  };
   let isOver = false;
   let fault: unknown;
   const push = (segment: OpenSegment) => {
@@ -44,7 +49,7 @@ export function startReading(connection: Connection, query: string, cutting: Cut
     wake();
   };
   const take = (read: Uint8Array, rows: number) => {
-    open ??= new OpenSegment(memory);
+    open ??= new OpenSegment();
     open.append(read, rows);
     if (held !== undefined && open.length >= leastBytes) {
       push(held);
@@ -56,9 +61,7 @@ export function startReading(connection: Connection, query: string, cutting: Cut
       open = undefined;
     }
     if (readyBytes < mostAheadBytes) return undefined;
-    return new Promise<void>((resolve) => {
-      resume = resolve;
-    });
+    return new Promise<void>((resolve) => resumes.push(resolve));
   };
   const end = () => {
     if (held !== undefined && open !== undefined && open.length < leastBytes) {
