@@ -56,10 +56,20 @@ export class CopyIn implements Submittable {
       // The socket may keep the memory after this returns, and the caller uses it again.
       const isFree = stream.write(Buffer.from(piece));
       stream.uncork();
-      if (!isFree && !stream.destroyed)
-        await Promise.race([once(stream, 'drain'), once(stream, 'close'), this.done.catch(() => {})]);
+      if (!isFree && !stream.destroyed) await this.#untilFree(stream);
     }
     if (!this.#isOver) wire.endCopyFrom();
+  }
+
+  async #untilFree(stream: Wire['stream']): Promise<void> {
+    const over = new AbortController();
+    const first = (event: string) => once(stream, event, {signal: over.signal});
+    try {
+      await Promise.race([first('drain'), first('close'), this.done.catch(() => {})]);
+    } finally {
+      // Otherwise each piece would leave listeners on the connection.
+      over.abort();
+    }
   }
 
   handleCommandComplete({text}: {text: string}): void {
