@@ -1,4 +1,13 @@
-export type ServerName = 'minio' | 'versitygw' | 'toxiproxy' | 'age' | 'moto' | 'rclone' | 'postgres' | 'postgres15';
+export type ServerName =
+  | 'minio'
+  | 'versitygw'
+  | 'toxiproxy'
+  | 'age'
+  | 'moto'
+  | 'rclone'
+  | 'postgres'
+  | 'postgres15'
+  | 'pgbouncer';
 
 /** Where `node scripts/servers.js` puts the program of that name, built or not. */
 export function serverFile(name: ServerName): string;

