@@ -56,7 +56,7 @@ function planText({plan, estimate}: ShownPlan): string {
   const least = details?.missing.length ? 'at least ' : '';
   const fetch = details === undefined ? '' : `, ${least}${formatBytes(details.fetchBytes)} to fetch`;
   const facts: [string, string | undefined][] = [
-    ['backup', `${collection}/${backup}, taken ${takenAt.replace(/\.\d+Z$/, 'Z')}`],
+    ['backup', `${collection}/${backup}, taken ${takenAt}`],
     ['into', target],
     [
       'restores',

@@ -17,7 +17,7 @@ import {sinceOf} from '../backup/chain.ts';
 import {bytesToLoad, loadLayer, loadTrees} from '../restore/load-layer.ts';
 import {requireReadable} from '../stored/folder.ts';
 import {basesOf} from '../stored/layers.ts';
-import {type Backup, readBackup, type TableBackup} from '../stored/manifest.ts';
+import {type Backup, readBackup, type TableBackup, takenAtText} from '../stored/manifest.ts';
 import {type BackupName, manifestKey} from '../stored/names.ts';
 import {describeDifferences} from './differences.ts';
 import {planDrill} from './drill.ts';
@@ -132,7 +132,7 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
         level: 'source',
         collection,
         backup: name,
-        takenAt: backup.body.takenAt,
+        takenAt: takenAtText(backup.body),
         startedAt: isoText(startedAtMicros),
         endedAt: isoText(nowMicros()),
         checked: [

@@ -13,7 +13,7 @@ import {quoteName} from '../../sql/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {requireReadable} from '../stored/folder.ts';
-import {type Backup, expectedRows, readBackup} from '../stored/manifest.ts';
+import {type Backup, expectedRows, readBackup, takenAtText} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {type RestoredParts, restoredParts} from './choice.ts';
 import {mergeObstacle, obstacleOf} from './obstacle.ts';
@@ -131,7 +131,7 @@ async function planOf(
   const plan: RestorePlan = {
     collection,
     backup: body.backup,
-    takenAt: body.takenAt,
+    takenAt: takenAtText(body),
     target: source.description,
     ...(choice === undefined ? {} : {choice}),
     ...(mode === undefined ? {} : {mode}),

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import {readManifest} from '../../backups/index.ts';
 import {count, name, opaque, type Schema, text, time} from '../../lib/schema.ts';
+import {secondsText} from '../../lib/time.ts';
 import {
   type DatabaseFacts,
   type Mark,
@@ -152,6 +153,10 @@ export async function readBackup(vault: VaultReader, collection: string, name: B
 export function takenAtMs({backup, takenAt}: Pick<BackupBody, 'backup' | 'takenAt'>): number {
   return Math.min(nameMs(backup), Math.floor(Date.parse(takenAt) / 1000) * 1000);
 }
+
+/** The same as text: the one time of a backup that users see. */
+export const takenAtText = (body: Pick<BackupBody, 'backup' | 'takenAt'>): string =>
+  secondsText(takenAtMs(body) * 1000);
 
 export function toManifest(body: BackupBody, streams: readonly Recipe[]): Manifest {
   return {kind: manifestKind, streams, body: body as unknown as JsonValue};

@@ -7,7 +7,7 @@ import {settingsText} from '../define/settings.ts';
 import type {CollectionMembers} from '../stored/definition.ts';
 import {examineBackup} from '../stored/examine.ts';
 import {isLiving, readAllFolders, requireReadable} from '../stored/folder.ts';
-import {type Backup, readBackup, takenAtMs} from '../stored/manifest.ts';
+import {type Backup, readBackup, takenAtText} from '../stored/manifest.ts';
 import {type BackupName, type BackupType, backupTime, backupType} from '../stored/names.ts';
 
 /** One row of SHOW BACKUP COLLECTIONS. */
@@ -97,7 +97,7 @@ async function figuresOf(
     const {storedBytes: restoreBytes, verifiedMs} = await needs.of(streams);
     const {rows, deletedRows, logicalBytes, storedBytes: addedBytes} = body.cost;
     return {
-      takenAt: secondsText(takenAtMs(body) * 1000),
+      takenAt: takenAtText(body),
       chain: body.chain,
       tables: body.tables.length,
       rows,

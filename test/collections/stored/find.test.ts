@@ -3,12 +3,19 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
-import {collectionStandings, createCollection, listBackups, planVerify} from '../../../src/collections/index.ts';
+import {
+  collectionStandings,
+  createCollection,
+  listBackups,
+  planRestore,
+  planVerify,
+} from '../../../src/collections/index.ts';
+import {openSource} from '../../../src/sources/index.ts';
 import {openMemoryStore} from '../../../src/stores/index.ts';
 import {inProcess} from '../../helpers/in-process.ts';
 
 /** Takes one backup of one table at each given time of this machine's clock. */
-async function backupsAt(moments: readonly string[]) {
+async function backupsAt(moments: readonly string[], tickMicros = 0) {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-find-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
   const database = join(folder, 'app.db');
@@ -21,7 +28,7 @@ async function backupsAt(moments: readonly string[]) {
   const bench = inProcess({
     database,
     openStore: async () => store,
-    nowMicros: () => nowMicros,
+    nowMicros: () => (nowMicros += tickMicros),
     notice: (text) => notices.push(text),
   });
   await bench.vault((vault) =>
@@ -35,8 +42,17 @@ async function backupsAt(moments: readonly string[]) {
     await bench.backup('c', 'full');
   }
   const at = (point: string) => bench.vault((vault) => planVerify(vault, {collection: 'c', point}));
-  return {bench, notices, at};
+  return {bench, notices, at, database};
 }
+
+test('a backup has one time in SHOW BACKUPS and in the plan of a restore, though its snapshot was later', async () => {
+  const {bench, database} = await backupsAt(['2026-11-21T12:00:00Z'], 1_500_000);
+  const [shown, planned] = await bench.vault(async (vault) => [
+    (await listBackups(vault, 'c')).map(({takenAt}) => takenAt),
+    (await planRestore(vault, await openSource({scheme: 'sqlite', path: database}), {collection: 'c'})).takenAt,
+  ]);
+  expect(shown).toEqual([planned]);
+});
 
 test('AT finds a backup by name, by the time part of a name, or as the newest at or before a time', async () => {
   const [noon, one, next] = ['20261121120000Z_full', '20261121130000Z_full', '20261122080000Z_full'];
