@@ -16,6 +16,7 @@ export {
   storedKeepSchema,
 } from './keep/index.ts';
 export {isoText, type KeptReport, keepReport} from './keep-report.ts';
+export {lastingReports} from './lasting-reports.ts';
 export {mergeSmallPacks} from './merge-small.ts';
 export {type Meter, startMeter} from './meter.ts';
 export {noticeIfNamedAhead} from './named-ahead.ts';
@@ -60,7 +61,7 @@ export {
   toVerdict,
 } from './retention.ts';
 export {type LineStanding, lineStanding, readsAtOnce, type Standing, standingOf} from './standing.ts';
-export type {WorkProgress, WorkTools} from './tools.ts';
+export {partOf, type WorkProgress, type WorkTools} from './tools.ts';
 export {type ChunkUses, readableChunkIds} from './uses.ts';
 export {type Heal, type Verified, type VerifyExtent, verifyEach} from './verify.ts';
 export {waitForCollector} from './wait-for-collector.ts';

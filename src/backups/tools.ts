@@ -19,3 +19,17 @@ export type WorkTools = {
   /** How to wait. Default: the system's timers. */
   sleep?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
 };
+
+/** Reports one part of a longer piece of work. @param share of the whole, 0 to 1 */
+export function partOf(
+  {progress}: Pick<WorkTools, 'progress'>,
+  share: {from: number; to: number},
+): WorkTools['progress'] {
+  return (state) => progress({...state, whole: share.from + (share.to - share.from) * doneOf(state)});
+}
+
+function doneOf({whole, bytesDone, bytesTotal = 0, itemsDone, itemsTotal = 0}: WorkProgress): number {
+  if (whole !== undefined) return whole;
+  if (bytesTotal > 0) return Math.min(1, bytesDone / bytesTotal);
+  return itemsTotal > 0 ? Math.min(1, itemsDone / itemsTotal) : 0;
+}

@@ -125,29 +125,77 @@ test('a drill of a damaged backup fails with a report, and one that cannot run l
   expect(drillsOf(desk)).toEqual([]);
 });
 
-test('a report goes with its backup', async () => {
+test('reports go with their backups, except the newest drill and the newest that passed', async () => {
+  const desk = openDesk();
+  const {run, give} = runDirectly(desk);
+  const {cleanUp, collectionStandings} = await import('../../src/collections/index.ts');
+  const {inProcess} = await import('../helpers/in-process.ts');
+  const {vault} = inProcess({database: desk.database, cluster: desk.cluster});
+  const tools = {signal: new AbortController().signal, progress() {}, notice() {}, nowMicros: () => Date.now() * 1000};
+  const clean = () => vault((at) => cleanUp({...tools, vault: at}, 'cleanup/1', {collection: 'c'}));
+  const standing = () => vault(async (at) => (await collectionStandings(at))[0]);
+  await run(createC(false));
+  for (const holds of [1, 1, 0]) {
+    await run('BACKUP c');
+    const drilled = run(`VERIFY c WITH (LEVEL='restore', CHECK_SQL='SELECT ${holds}')`);
+    if (holds) await drilled;
+    else await expect(drilled).rejects.toMatchObject({code: 'DAMAGE_FOUND'});
+    // Reports have whole seconds.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  const [, passed, failed] = reportsOf(desk);
+  await run("ALTER BACKUP COLLECTION c SET (KEEP_LATEST='1')");
+  await run('BACKUP c');
+  const before = await standing();
+  expect(before).toMatchObject({hasLastDrillPassed: false, newestDrillMs: expect.any(Number)});
+  await clean();
+  expect(desk.storedKeys().filter((key) => key.endsWith('/manifest'))).toHaveLength(1);
+  expect(reportsOf(desk)).toEqual([passed, failed]);
+  const {newestDrillMs, hasLastDrillPassed} = before!;
+  expect(await standing()).toMatchObject({newestDrillMs, hasLastDrillPassed});
+  expect((await give('SELECT outcome FROM verifications()')).table?.rows).toEqual([['passed'], ['failed']]);
+
+  await run(`VERIFY c WITH (LEVEL='restore')`);
+  await clean();
+  const [newest, ...others] = reportsOf(desk);
+  expect([newest, others]).toEqual([expect.stringContaining('_restore_passed_'), []]);
+
+  await run('DROP BACKUP COLLECTION c');
+  await clean();
+  expect(reportsOf(desk)).toEqual([]);
+});
+
+test('the progress of a drill grows to the end, its queries included', async () => {
   const desk = openDesk();
   const {run} = runDirectly(desk);
   await run(createC(false));
   await run('BACKUP c');
-  await run(`VERIFY c WITH (LEVEL='restore')`);
-  await run('BACKUP c');
-  await run(`VERIFY c WITH (LEVEL='restore')`);
-  const [older, newer] = reportsOf(desk);
-  await run("ALTER BACKUP COLLECTION c SET (KEEP_LATEST='1')");
-  await run('BACKUP c');
-  expect(reportsOf(desk)).toEqual([older, newer]);
-  const {cleanUp} = await import('../../src/collections/index.ts');
+  const {drill, listBackups} = await import('../../src/collections/index.ts');
   const {inProcess} = await import('../helpers/in-process.ts');
-  await inProcess({database: desk.database, cluster: desk.cluster}).vault((vault) =>
-    cleanUp(
-      {vault, nowMicros: () => Date.now() * 1000, signal: new AbortController().signal, progress() {}, notice() {}},
-      'cleanup/1',
-      {collection: 'c'},
-    ),
-  );
-  expect(desk.storedKeys().filter((key) => key.endsWith('/manifest'))).toHaveLength(1);
-  expect(reportsOf(desk)).toEqual([]);
+  const {openSource} = await import('../../src/sources/index.ts');
+  const seen: {phase: string; whole: number | undefined}[] = [];
+  await inProcess({database: desk.database, cluster: desk.cluster}).vault(async (vault) => {
+    const [backup] = await listBackups(vault, 'c');
+    await drill(
+      {
+        vault,
+        signal: new AbortController().signal,
+        nowMicros: () => Date.now() * 1000,
+        progress: ({phase, whole}) => seen.push({phase, whole}),
+        notice() {},
+        scratch: await openSource({scheme: 'sqlite', path: join(desk.folder, 'scratch.db')}),
+        check: async (sql) => ({sql, held: true, found: '1'}),
+        verify: async () => ({checked: [], notChecked: []}),
+        author: {bkp: '', node: '', sqlite: '', host: '', operation: 'a test'},
+        random: '01234567',
+      },
+      {collection: 'c', backup: backup!.name, queries: ['SELECT 1', 'SELECT 2']},
+    );
+  });
+  const shares = seen.map(({whole}) => whole!);
+  expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+  expect(seen.at(-1)).toMatchObject({phase: 'Queries', whole: expect.closeTo(0.975)});
+  expect(seen.find(({phase}) => phase === 'Check')?.whole).toBeGreaterThan(0);
 });
 
 test('what a killed drill leaves is removed by the next command', async () => {

@@ -135,7 +135,7 @@ test('a query that does not hold fails the drill, and one that could change data
   expect(scratchOf(desk)).toEqual([]);
 });
 
-test('the drill is of the backup that is named; its report goes with the backup', async () => {
+test('the drill is of the backup that is named; the newest report outlasts its backup', async () => {
   const {desk, direct} = openBench();
   await direct.run('BACKUP DATABASE');
   const {table} = await direct.give('SELECT start_ts FROM backups()');
@@ -154,7 +154,13 @@ test('the drill is of the backup that is named; its report goes with the backup'
   ]);
   const instance = older!.split('/')[1]!;
   await direct.run(`DROP DATABASE BACKUP '${instance}/${first}'`);
-  expect(reportsOf(desk)).toEqual([newer]);
+  expect(reportsOf(desk)).toEqual([older, newer]);
+  await direct.run("VERIFY DATABASE WITH (LEVEL='restore')");
+  await direct.run('BACKUP DATABASE');
+  const rest = (await direct.give('SELECT start_ts FROM backups()')).table!.rows;
+  await direct.run(`DROP DATABASE BACKUP '${instance}/${rest[0]![0]}'`);
+  const [newest, ...others] = reportsOf(desk);
+  expect([newest, others]).toEqual([expect.stringContaining('_restore_passed_'), []]);
 });
 
 test('whoever names a moment without a backup learns which older backup is meant', async () => {

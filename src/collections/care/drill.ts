@@ -5,6 +5,7 @@ import {
   isoText,
   type KeptReport,
   keepReport,
+  partOf,
   type Report,
   type ReportAuthor,
   recordDrill,
@@ -18,7 +19,7 @@ import type {Vault, VaultReader} from '../../vault/index.ts';
 import {type RestoreReport, restoreBackup} from '../restore/restore.ts';
 import {findBackup} from '../stored/find.ts';
 import {requireReadable} from '../stored/folder.ts';
-import {type Backup, expectedRows, readBackup} from '../stored/manifest.ts';
+import {type Backup, expectedRows, readBackup, takenAtText} from '../stored/manifest.ts';
 import {type BackupName, manifestKey} from '../stored/names.ts';
 import {planVerify} from './verify.ts';
 
@@ -41,6 +42,9 @@ export type DrillTools = WorkTools & {
   /** 8 random hex digits. */
   random: string;
 };
+
+/** Of the whole drill. What a server checks by itself, between both, shows no progress. */
+const shares = {restore: {from: 0, to: 0.9}, queries: {from: 0.95, to: 1}};
 
 type Verified = Awaited<ReturnType<DrillTools['verify']>>;
 
@@ -67,7 +71,7 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
   let verified: Verified = {checked: [], notChecked: []};
   const {restored, fault} = await attemptRestore(async () => {
     const report = await restoreBackup(
-      {...tools, vault, source: tools.scratch, notice},
+      {...tools, vault, source: tools.scratch, notice, progress: partOf(tools, shares.restore)},
       {collection, backup: name, stagingId: 'drill', check: 'full'},
     );
     verified = await tools.verify();
@@ -76,9 +80,10 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
   const restoredAtMicros = nowMicros();
   const queries: Report['queries'][number][] = [];
   if (restored !== undefined) {
+    const progress = partOf(tools, shares.queries);
     for (const sql of request.queries) {
       signal.throwIfAborted();
-      tools.progress({phase: 'Queries', bytesDone: restored.logicalBytes, itemsDone: queries.length});
+      progress({phase: 'Queries', bytesDone: 0, itemsDone: queries.length, itemsTotal: request.queries.length});
       queries.push(await tools.check(sql));
     }
   }
@@ -87,7 +92,7 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
     level: 'restore',
     collection,
     backup: name,
-    takenAt: backup.body.takenAt,
+    takenAt: takenAtText(backup.body),
     startedAt: isoText(startedAtMicros),
     endedAt: isoText(nowMicros()),
     ...(restored === undefined ? {} : {restoreSeconds: (restoredAtMicros - startedAtMicros) / 1e6}),

@@ -1,4 +1,12 @@
-import {type Pin, type PinObject, parsePinKey, type ReportFacts, readDocument, readPins} from '../../backups/index.ts';
+import {
+  lastingReports,
+  type Pin,
+  type PinObject,
+  parsePinKey,
+  type ReportFacts,
+  readDocument,
+  readPins,
+} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Key} from '../../stores/index.ts';
@@ -43,7 +51,7 @@ export type CollectionFolder = {
   pinObjects: readonly PinObject[];
   /** What a cleanup removes, in the order of removal. */
   toRemove: {manifests: readonly Key[]; definitions: readonly Key[]; reports: readonly Key[]};
-  /** Of its living backups, oldest first. */
+  /** Of its living backups, and those that outlast their backups; oldest backup first. */
   reports: readonly FoundReport[];
 };
 
@@ -177,13 +185,14 @@ async function readFolderFrom(
     const definitions = found.filter((one): one is Definition => one !== undefined && !(one instanceof BkpError));
     const dropped = new Set(definitions.flatMap(({dropped}) => dropped?.backups ?? []));
     const living = backups.filter((backup) => !dropped.has(backup));
+    const isOfLiving = ofLiving(reports, {newest, damage, dropped, living});
     const folder: CollectionFolder = {
       name: newest?.name ?? nameInPrefix(prefix) ?? prefix,
       newest,
       damage,
       generation: Number(generations.at(-1)?.slice(-8) ?? 0),
       backups: living,
-      reports: reports.filter(({backup}) => living.includes(backup)),
+      reports: reports.filter(isOfLiving),
       taken: [...new Set([...backups, ...dropped])],
       pins,
       pinObjects,
@@ -192,12 +201,30 @@ async function readFolderFrom(
         // If the newest generation is damaged, the older ones may be the only record of the collection.
         definitions:
           damage === undefined ? (newest?.dropped === undefined ? generations.slice(0, -1) : generations) : [],
-        // A report goes with its backup, which a cleanup may have removed before it ended.
-        reports: reports.filter(({backup}) => !living.includes(backup)).map(({key}) => key),
+        // Other reports go with their backups, which a cleanup may have removed before it ended.
+        reports: reports.filter((report) => !isOfLiving(report)).map(({key}) => key),
       },
     };
     return {folder, hasManifests: manifests.length > 0};
   }
+}
+
+/** @returns whether a report is of a living backup, or outlasts its own one in a living collection */
+function ofLiving(
+  reports: readonly FoundReport[],
+  of: Pick<CollectionFolder, 'newest' | 'damage'> & {
+    dropped: ReadonlySet<BackupName>;
+    living: readonly BackupName[];
+  },
+): (report: FoundReport) => boolean {
+  const {newest, damage} = of;
+  const living = new Set(of.living);
+  const isDropped = damage === undefined && newest?.dropped !== undefined;
+  // A collection of the same name may have been dropped before this one was created. A report has whole seconds.
+  const sinceMs = newest === undefined ? 0 : Math.floor(Date.parse(newest.createdAt) / 1000) * 1000;
+  const own = reports.filter(({backup, atMs}) => living.has(backup) || (!of.dropped.has(backup) && atMs >= sinceMs));
+  const lasting = (newest === undefined && damage === undefined) || isDropped ? new Set() : lastingReports(own);
+  return (report) => living.has(report.backup) || lasting.has(report);
 }
 
 /** A cleanup removes definitions after manifests, so backups without a definition have lost it. */

@@ -5,6 +5,7 @@ import {
   isoText,
   type KeptReport,
   keepReport,
+  partOf,
   type Report,
   type ReportAuthor,
   type ReportedCheck,
@@ -88,6 +89,9 @@ export async function drillDatabase(
   });
 }
 
+/** Of the whole drill. What the database system checks by itself, before the queries, shows no progress. */
+const shares = {restore: {from: 0, to: 0.55}, readBack: {from: 0.55, to: 0.85}, queries: {from: 0.95, to: 1}};
+
 type Trial = Pick<DatabaseRestoreReport, 'files' | 'logicalBytes'> & {findings: RestoredFindings};
 
 async function trial(
@@ -96,10 +100,14 @@ async function trial(
 ): Promise<Trial> {
   const {vault, restored, signal} = tools;
   const {instance, backup: name, database: moment} = backup.body;
-  const {files, logicalBytes} = await restoreDatabase(tools, {instance, backup: name, optional: false});
+  const restoring = {...tools, progress: partOf(tools, shares.restore)};
+  const {files, logicalBytes} = await restoreDatabase(restoring, {instance, backup: name, optional: false});
   const catalog = await readCatalog(vault, backup);
   const chosen = choose(backup, catalog, {optional: false}).files;
-  const wrong = await readBack(tools, restored, {files: chosen, ids: catalog.ids});
+  const wrong = await readBack({signal, progress: partOf(tools, shares.readBack)}, restored, {
+    files: chosen,
+    ids: catalog.ids,
+  });
   // What is not the backup on the disk proves nothing about the backup.
   if (wrong.length > 0) throw unlike(wrong);
   return {files, logicalBytes, findings: await restored.examine({moment, signal})};
@@ -114,7 +122,7 @@ function unlike(wrong: readonly string[]): BkpError {
 }
 
 async function runQueries(
-  {restored, check, signal, progress}: DatabaseDrillTools,
+  {restored, check, signal, ...tools}: DatabaseDrillTools,
   queries: readonly string[],
 ): Promise<readonly ReportedCheck[]> {
   if (queries.length === 0) return [];
@@ -124,6 +132,7 @@ async function runQueries(
       next: 'set verify.questdb.command to the command that starts one',
     });
   }
+  const progress = partOf(tools, shares.queries);
   const results: ReportedCheck[] = [];
   for (const query of queries) {
     signal.throwIfAborted();

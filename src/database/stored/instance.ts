@@ -1,5 +1,13 @@
 import * as v from 'valibot';
-import {type Pin, type PinObject, parsePinKey, type ReportFacts, readDocument, readPins} from '../../backups/index.ts';
+import {
+  lastingReports,
+  type Pin,
+  type PinObject,
+  parsePinKey,
+  type ReportFacts,
+  readDocument,
+  readPins,
+} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {name, text, time} from '../../lib/schema.ts';
 import {microsText} from '../../lib/time.ts';
@@ -31,7 +39,7 @@ export type Instance = {
   pins: ReadonlyMap<DatabaseBackupName, Pin>;
   /** Everything below `pins/`. */
   pinObjects: readonly PinObject[];
-  /** On its backups, oldest first. */
+  /** On its backups, and those that outlast them, oldest first. */
   reports: readonly FoundReport[];
 };
 
@@ -80,9 +88,11 @@ export async function listInstances(vault: VaultReader): Promise<readonly Instan
       // A backup exists also if only its pin does: another bkp removed its manifest.
       const backups = [...new Set([...manifests, ...pins.keys()])].sort();
       const document = await readInstance(vault, name);
-      // A report of a backup that is gone, or never counted, waits for a cleanup.
-      const reports = allReports
-        .filter(({instance, backup}) => instance === name && backups.includes(backup))
+      const own = allReports.filter(({instance}) => instance === name);
+      const lasting = backups.length === 0 ? new Set() : lastingReports(own);
+      // Any other report of a backup that is gone, or never counted, waits for a cleanup.
+      const reports = own
+        .filter((report) => backups.includes(report.backup) || lasting.has(report))
         .sort((a, b) => (a.id < b.id ? -1 : 1));
       const known = {name, backups, pins, pinObjects, reports};
       if (document instanceof BkpError) return {...known, dataId: undefined, fault: document};
