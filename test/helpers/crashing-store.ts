@@ -1,14 +1,19 @@
 import {type Store, wrapStore} from '../../src/stores/index.ts';
 
+type CountedCalls = {wrap: (store: Store) => Store; calls: () => number};
+
 /**
  * Kills this process (SIGKILL) right before the n-th call of the stores that it wraps, like a power cut.
  * @param at 0: never
  */
-export function killedAtCall(at: number): {wrap: (store: Store) => Store; calls: () => number} {
+export const killedAtCall = (at: number): CountedCalls => beforeCall(at, () => process.kill(process.pid, 'SIGKILL'));
+
+/** @param happens right before the n-th call of the stores that it wraps; 0: never */
+export function beforeCall(at: number, happens: () => void): CountedCalls {
   let calls = 0;
   const beforeEachCall = () => {
     calls++;
-    if (calls === at) process.kill(process.pid, 'SIGKILL');
+    if (calls === at) happens();
   };
   const wrap = (store: Store): Store => {
     const {retain} = store;
