@@ -1,6 +1,9 @@
 /** The first line of a recovery kit, by which its file is recognised where a secret is expected. */
 export const kitTitle = 'bkp recovery kit';
 
+/** Of the credential by which a service of systemd gets the password: systemd.exec(5), LoadCredential. */
+export const credentialName = 'bkp.password';
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**

@@ -1,7 +1,7 @@
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
-import {kitTitle} from '../../lib/vault-secrets.ts';
+import {credentialName, kitTitle} from '../../lib/vault-secrets.ts';
 import {isKeyCode, parseSecret, type Secret} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {ageIdentity} from './age.ts';
@@ -38,7 +38,7 @@ export async function isSecretConfigured(deps: Deps): Promise<boolean> {
 
 /** Where systemd puts the credential that `LoadCredential=bkp.password:FILE` names. */
 const credentialFile = ({env}: Pick<Deps, 'env'>) =>
-  env.CREDENTIALS_DIRECTORY ? join(env.CREDENTIALS_DIRECTORY, 'bkp.password') : undefined;
+  env.CREDENTIALS_DIRECTORY ? join(env.CREDENTIALS_DIRECTORY, credentialName) : undefined;
 
 function isThere(file: string): boolean {
   try {
@@ -57,7 +57,7 @@ function readCredential(file: string): string | undefined {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw new BkpError('SECRET_MISSING', `the credential ${file} cannot be read`, {
       cause: error,
-      next: 'check LoadCredential in the unit: systemctl cat bkp',
+      next: 'check LoadCredential in the unit: systemctl cat bkp, or systemctl --user cat bkp-scheduler',
     });
   }
 }

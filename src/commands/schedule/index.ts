@@ -62,6 +62,13 @@ export function command(
     .argument('[profile...]', 'profiles to use; default: the current profile')
     .addOption(new Option('--systemd', 'a timer and its service').conflicts('crontab'))
     .addOption(new Option('--crontab', 'a line for crontab'))
+    .addOption(
+      new Option(
+        '--credential <file>',
+        'a file with the password of the vault, which systemd hands to the service',
+      ).conflicts('credentialEncrypted'),
+    )
+    .option('--credential-encrypted <file>', 'the same, made by systemd-creds encrypt --name=bkp.password')
     .option('--print', 'print the units, write nothing', false)
     .option('--force', 'overwrite existing units', false)
     .addHelpText(
@@ -70,6 +77,7 @@ export function command(
         'bkp schedule install --systemd',
         '(crontab -l; bkp schedule install --crontab) | crontab -',
         'bkp schedule install --systemd --print production',
+        'bkp schedule install --systemd --credential ~/.config/bkp/password',
       ]),
     )
     .action((profiles: string[], options: Omit<ScheduleInstallOptions, 'profiles'>) =>

@@ -3,12 +3,15 @@ import {isAbsolute, join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import {makeFolderSync} from '../../lib/files.ts';
 import type {CommandDeps} from '../deps.ts';
-import {crontabLine, type Invocation, systemdUnits, unitName} from './units.ts';
+import {credentialOf} from './credential.ts';
+import {type Credential, crontabLine, type Invocation, systemdUnits, unitName} from './units.ts';
 import {variablesOf} from './variables.ts';
 
 export type ScheduleInstallOptions = {
   systemd?: boolean;
   crontab?: boolean;
+  credential?: string;
+  credentialEncrypted?: string;
   profiles: readonly string[];
   print: boolean;
   force: boolean;
@@ -20,7 +23,8 @@ export async function runScheduleInstall(deps: CommandDeps, options: ScheduleIns
       next: 'bkp schedule install --systemd --print shows what would be written',
     });
   }
-  const invocation = await invocationOf(deps, options.profiles);
+  const credential = await credentialOf(deps, options);
+  const invocation = await invocationOf(deps, options.profiles, credential);
   if (options.crontab) return void deps.stdout.write(crontabLine(invocation));
   const units = systemdUnits(invocation);
   const folder = unitFolder(deps);
@@ -37,7 +41,11 @@ export async function runScheduleInstall(deps: CommandDeps, options: ScheduleIns
 }
 
 /** cron and systemd use neither the PATH nor the directory of this shell. */
-async function invocationOf(deps: CommandDeps, profiles: readonly string[]): Promise<Invocation> {
+async function invocationOf(
+  deps: CommandDeps,
+  profiles: readonly string[],
+  credential: Credential | undefined,
+): Promise<Invocation> {
   for (const profile of profiles) await (await deps.again({profile})).settings();
   const profile = deps.flags.profile ?? (deps.env.BKP_PROFILE || undefined);
   const named = profiles.length > 0 || profile === undefined ? profiles : [profile];
@@ -45,7 +53,7 @@ async function invocationOf(deps: CommandDeps, profiles: readonly string[]): Pro
   const {store} = deps.flags;
   const chosen = store === undefined || store.includes(':') ? [] : ['--store', store];
   const words = [process.execPath, deps.entryFile, 'scheduler', '--once', ...chosen, ...named];
-  return {words, variables: await variablesOf(deps)};
+  return {words, variables: await variablesOf(deps, {isWithoutPassword: credential !== undefined}), credential};
 }
 
 /** The folder of a user's own systemd units: systemd.unit(5). */
