@@ -117,7 +117,7 @@ const floors: Record<string, readonly string[]> = {
     ...['key', 'object-errors', 'wrap-store', 'put-content', 'remove-if-allowed', 'memory', 'directory', 's3'],
     'index',
   ],
-  'stores/s3': ['connection', 'get', 'put', 'object-lock', 'delete', 'list', 'stat', 's3', 'bucket-settings', 'probe'],
+  'stores/s3': ['connection', 'get', 'put', 'object-lock', 'delete', 'list', 'stat', 'bucket-settings', 's3', 'probe'],
 };
 
 /** Rooms whose files are imported one by one, so that a command loads no more than it needs. */

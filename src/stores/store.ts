@@ -113,6 +113,12 @@ export interface Store {
    */
   refusesConditions?(): boolean;
 
+  /**
+   * Present if the store can be asked whether it encrypts what it keeps.
+   * @returns a command that makes it do so from now on, if it does not; undefined if it does, or does not say
+   */
+  howToEncrypt?(): Promise<string | undefined>;
+
   /** Present if the store exchanges requests with a server. */
   traffic?(): Traffic;
 }

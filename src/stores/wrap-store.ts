@@ -5,7 +5,7 @@ import type {Store} from './store.ts';
  * that is added to the interface is forwarded by all of them.
  */
 export function wrapStore(store: Store, own: Partial<Store>): Store {
-  const {putParts, retain, refusesConditions, traffic} = store;
+  const {putParts, retain, refusesConditions, howToEncrypt, traffic} = store;
   return {
     description: store.description,
     properties: store.properties,
@@ -20,6 +20,7 @@ export function wrapStore(store: Store, own: Partial<Store>): Store {
       : {putParts: (key, parts, options) => putParts.call(store, key, parts, options)}),
     ...(retain === undefined ? {} : {retain: (keys) => retain.call(store, keys)}),
     ...(refusesConditions === undefined ? {} : {refusesConditions: () => refusesConditions.call(store)}),
+    ...(howToEncrypt === undefined ? {} : {howToEncrypt: () => howToEncrypt.call(store)}),
     ...(traffic === undefined ? {} : {traffic: () => traffic.call(store)}),
     ...own,
   };

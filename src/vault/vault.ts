@@ -85,6 +85,8 @@ export type VaultEncryption = {
   prepare?(store: Store): Promise<void>;
   /** Makes the keys of a new vault. Throws as `unlock`, and the errors of the store. */
   create(store: Store, vault: string, options: {conditionalWrites: boolean}): Promise<VaultKeys>;
+  /** Called once, when a vault without encryption was made. */
+  madePlain?(store: Store): Promise<void>;
   /** Called for a vault without encryption, which it may refuse by throwing. */
   allowPlain?(vault: string): void;
 };
@@ -119,7 +121,9 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     const suite = encryption?.isWanted ? 'bkp-1' : 'none';
     // Without a secret, nothing is written.
     if (suite !== 'none') await encryption?.prepare?.(options.store);
-    return createHeader(options.store, {id: randomId(), encryption: suite}, clock);
+    const made = await createHeader(options.store, {id: randomId(), encryption: suite}, clock);
+    if (made.encryption === 'none') await encryption?.madePlain?.(options.store);
+    return made;
   };
   const header = (await readHeader(options.store)) ?? (options.create ? await create() : undefined);
   if (header === undefined) {

@@ -52,6 +52,7 @@ export function nameOf(method: string, key: string, query: URLSearchParams): str
       if (key === '') {
         if (has('object-lock')) return 'GetObjectLockConfiguration';
         if (has('lifecycle')) return 'GetBucketLifecycleConfiguration';
+        if (has('encryption')) return 'GetBucketEncryption';
         return has('versioning') ? 'GetBucketVersioning' : 'ListObjectsV2';
       }
       return has('retention') ? 'GetObjectRetention' : 'GetObject';
@@ -68,7 +69,13 @@ export function nameOf(method: string, key: string, query: URLSearchParams): str
   }
 }
 
-type Place = {bucket: FakeBucket; settings: FakeSettings; objectLock: boolean; versioning: boolean};
+type Place = {
+  bucket: FakeBucket;
+  settings: FakeSettings;
+  objectLock: boolean;
+  versioning: boolean;
+  isEncrypted: boolean;
+};
 
 /** @throws Refusal */
 export function carryOut(request: FakeRequest, place: Place): Reply {
@@ -96,6 +103,12 @@ export function carryOut(request: FakeRequest, place: Place): Reply {
       return xml('ObjectLockConfiguration', '<ObjectLockEnabled>Enabled</ObjectLockEnabled>');
     case 'GetBucketLifecycleConfiguration':
       throw new Refusal(404, 'NoSuchLifecycleConfiguration');
+    case 'GetBucketEncryption': {
+      if (!place.isEncrypted) throw new Refusal(404, 'ServerSideEncryptionConfigurationNotFoundError');
+      const algorithm = '<SSEAlgorithm>AES256</SSEAlgorithm>';
+      const applied = `<ApplyServerSideEncryptionByDefault>${algorithm}</ApplyServerSideEncryptionByDefault>`;
+      return xml('ServerSideEncryptionConfiguration', `<Rule>${applied}</Rule>`);
+    }
     case 'PutObjectRetention':
       return putRetention(request, place);
     default:

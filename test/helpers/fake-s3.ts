@@ -20,6 +20,8 @@ export type FakeS3Options = Partial<FakeSettings> & {
   versioning?: boolean;
   /** Objects can be locked; implies versioning. */
   objectLock?: boolean;
+  /** Whether the bucket encrypts what it keeps, as those of AWS do. Default true. */
+  isEncrypted?: boolean;
   /** The only accepted access key id; signatures are not checked. Default: any. */
   accessKeyId?: string;
   /** The only accepted region in a signature. Default: any. */
@@ -75,7 +77,15 @@ const tooSkewedMs = 15 * 60 * 1000;
  * faults on demand. It behaves like MinIO and versitygw, which run the same contract suite.
  */
 export async function startFakeS3(options: FakeS3Options = {}): Promise<FakeS3> {
-  const {bucket = 'bucket', objectLock = false, versioning = objectLock, accessKeyId, region, ...changed} = options;
+  const {
+    bucket = 'bucket',
+    objectLock = false,
+    versioning = objectLock,
+    accessKeyId,
+    region,
+    isEncrypted = true,
+    ...changed
+  } = options;
   const settings: FakeSettings = {
     ignoreConditions: false,
     unsupported: new Set(),
@@ -122,7 +132,7 @@ export async function startFakeS3(options: FakeS3Options = {}): Promise<FakeS3> 
       throw new Refusal(404, 'NoSuchBucket', 'The specified bucket does not exist');
     }
     if (settings.denied.has(request.name)) throw new Refusal(403, 'AccessDenied', 'Access Denied.');
-    return carryOut(request, {bucket: objects, settings, objectLock, versioning});
+    return carryOut(request, {bucket: objects, settings, objectLock, versioning, isEncrypted});
   };
 
   const replyTo = (request: FakeRequest, effect: FaultEffect | undefined): Reply => {

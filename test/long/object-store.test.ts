@@ -1,6 +1,7 @@
 import {existsSync, mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
+import {newKey} from '../../src/vault/index.ts';
 import {runBkp} from '../helpers/bkp.ts';
 import {backupsOf, casesSchema, createC, type Desk, openDesk} from '../helpers/desk.ts';
 import {type FakeS3, type FakeS3Options, startFakeS3} from '../helpers/fake-s3.ts';
@@ -65,6 +66,22 @@ test('a machine that has only the store can restore, verify and drop full backup
 
   await desk.sqlWait('DROP BACKUP COLLECTION c');
   expect(server.objects.keys()).toEqual(['team/shop/bkp.json']);
+});
+
+test('a vault without encryption in a bucket without encryption is mentioned once, where it is made', async () => {
+  const {desk} = await openDeskWithBucket({isEncrypted: false});
+  const statement = inS3(createC(false));
+  const first = await desk.bkp('sql', statement);
+  expect(first).toMatchObject({status: 0, stderr: expect.stringContaining('aws s3api put-bucket-encryption --bucket')});
+  expect((await desk.bkp('sql', statement.replace('COLLECTION c', 'COLLECTION d'))).stderr).not.toContain('encrypt');
+  const encrypted = await openDeskWithBucket({isEncrypted: false});
+  const byPassword = {BKP_PASSWORD: newKey().code};
+  const made = await runBkp(['--store', storeText(encrypted.server), 'vault', 'create', '--encrypt'], {
+    home: join(encrypted.desk.folder, 'home'),
+    cwd: encrypted.desk.folder,
+    env: byPassword,
+  });
+  expect(made).toMatchObject({status: 0, stderr: expect.not.stringContaining('put-bucket-encryption')});
 });
 
 test('the chain continues after a restore from the bucket', async () => {

@@ -34,6 +34,9 @@ class FullStore implements Required<Store> {
   refusesConditions() {
     return this.#note('refusesConditions', true);
   }
+  async howToEncrypt() {
+    return this.#note('howToEncrypt', undefined);
+  }
   traffic() {
     return this.#note('traffic', {requests: {}, sentBytes: 0, receivedBytes: 0});
   }
@@ -52,6 +55,7 @@ test('a wrapper forwards every member that it does not replace', async () => {
   await wrapped.stat('a');
   await wrapped.retain?.(['a']);
   expect(wrapped.refusesConditions?.()).toBe(true);
+  await wrapped.howToEncrypt?.();
   wrapped.traffic?.();
   expect(full.calls).toEqual([
     'put a',
@@ -61,6 +65,7 @@ test('a wrapper forwards every member that it does not replace', async () => {
     'stat a',
     'retain a',
     'refusesConditions',
+    'howToEncrypt',
     'traffic',
   ]);
 });

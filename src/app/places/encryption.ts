@@ -120,6 +120,7 @@ export async function encryptionAt(
       const {ring, slot} = await createKeys(keyTools(deps, store, header), vault, {secret, label: hostname()});
       return remember({vault, slot, keys: ring.keys});
     },
+    madePlain: (store) => mentionPlain(deps, store),
     allowPlain: (vault) => {
       const pinned = knownRing(deps.home, place.store);
       if (pinned !== undefined) throw downgraded(place, pinned.vault, vault);
@@ -127,6 +128,17 @@ export async function encryptionAt(
       throw notEncrypted(place, mode);
     },
   };
+}
+
+/** Said once, when the vault is made. A store that cannot be asked, or does not say, is left to doctor. */
+async function mentionPlain(deps: Deps, store: Store): Promise<void> {
+  const command = await store.howToEncrypt?.();
+  if (command === undefined) return;
+  deps.warn(
+    `neither ${store.description} nor bkp encrypts the backups in the new vault: whoever gets the disks of the ` +
+      `server can read them. For an encrypted vault: bkp vault create --encrypt in an empty store; ` +
+      `for the bucket: ${command}`,
+  );
 }
 
 /** Between the look for a ring and its put there is one request. */

@@ -15,7 +15,40 @@ export async function bucketSettings(
     await versioning(connection),
     await objectLock(connection, options.lockDays),
     await lifecycle(connection, options),
+    await encryption(connection, options),
   ];
+}
+
+async function encryption(connection: S3Connection, options: S3StoreOptions): Promise<ProbePoint> {
+  const what = 'encryption at rest';
+  const algorithm = await encryptionAtRest(connection);
+  if (algorithm.isOn) return {what, ok: true, detail: `on: ${algorithm.detail}`};
+  if (algorithm.isOn === undefined) return {what, ok: true, detail: algorithm.detail};
+  return {
+    what,
+    ok: true,
+    detail: `off: only an encrypted vault is unreadable on its disks; ${turnOn(options)} changes it`,
+  };
+}
+
+/** The command that lets a bucket encrypt what is put into it from then on. */
+export function turnOn({bucket, endpoint}: Pick<S3StoreOptions, 'bucket' | 'endpoint'>): string {
+  const where = endpoint === undefined ? '' : ` --endpoint-url ${endpoint}`;
+  const rule = '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}';
+  return (
+    `aws s3api put-bucket-encryption --bucket ${bucket}${where} ` + `--server-side-encryption-configuration '${rule}'`
+  );
+}
+
+/** `isOn` is undefined if the server does not say. */
+export async function encryptionAtRest(connection: S3Connection): Promise<{isOn?: boolean; detail: string}> {
+  const reply = await ask(connection, 'GetBucketEncryption', (attempt) =>
+    connection.client.send(new connection.sdk.GetBucketEncryptionCommand({Bucket: connection.bucket}), by(attempt)),
+  );
+  if (typeof reply === 'string') return {detail: reply, ...(reply === 'off' ? {isOn: false} : {})};
+  const [rule] = reply.ServerSideEncryptionConfiguration?.Rules ?? [];
+  const algorithm = rule?.ApplyServerSideEncryptionByDefault?.SSEAlgorithm;
+  return algorithm === undefined ? {isOn: false, detail: 'off'} : {isOn: true, detail: algorithm};
 }
 
 async function versioning(connection: S3Connection): Promise<ProbePoint> {

@@ -35,12 +35,15 @@ class S3Store implements Store {
   readonly description: string;
   readonly properties: StoreProperties;
   readonly #connection: S3Connection;
+  readonly #options: Pick<S3StoreOptions, 'bucket' | 'endpoint'>;
   readonly #rootPrefix: string;
   readonly #lockDays: number | undefined;
   readonly #remover: S3Remover;
 
-  constructor(connection: S3Connection, {root, lockDays}: S3StoreOptions) {
+  constructor(connection: S3Connection, options: S3StoreOptions) {
+    const {root, lockDays} = options;
     this.#connection = connection;
+    this.#options = options;
     this.description = connection.description;
     this.properties = {versions: true, flatListing: true, objectLock: lockDays !== undefined};
     this.#rootPrefix = root === '' ? '' : `${root}/`;
@@ -98,6 +101,12 @@ class S3Store implements Store {
 
   refusesConditions(): boolean {
     return !this.#connection.has('conditions');
+  }
+
+  async howToEncrypt(): Promise<string | undefined> {
+    const {encryptionAtRest, turnOn} = await import('./bucket-settings.ts');
+    const {isOn} = await encryptionAtRest(this.#connection);
+    return isOn === false ? turnOn(this.#options) : undefined;
   }
 
   traffic(): Traffic {

@@ -30,6 +30,7 @@ test('a good bucket passes every check, and no object is left behind', async () 
     'versioning',
     'object lock',
     'lifecycle',
+    'encryption at rest',
   ]);
   expect(points.filter(({ok}) => !ok)).toEqual([]);
   expect(server.objects.keys()).toEqual([]);
@@ -56,14 +57,38 @@ test('missing permissions to write and to read settings are named', async () => 
       'GetBucketVersioning',
       'GetObjectLockConfiguration',
       'GetBucketLifecycleConfiguration',
+      'GetBucketEncryption',
     ]),
   });
   const {point, points} = await probe(server);
   expect(point('write')).toMatchObject({ok: false, next: expect.stringContaining('s3:PutObject')});
-  expect(points.map(({what}) => what)).toEqual(['server', 'clock', 'write', 'versioning', 'object lock', 'lifecycle']);
+  expect(points.map(({what}) => what)).toEqual([
+    'server',
+    'clock',
+    'write',
+    'versioning',
+    'object lock',
+    'lifecycle',
+    'encryption at rest',
+  ]);
   expect(point('versioning')).toMatchObject({ok: true, detail: expect.stringContaining('s3:GetBucketVersioning')});
   expect(point('object lock')).toMatchObject({ok: true, detail: expect.stringContaining('s3:GetBucketObjectLock')});
   expect(point('lifecycle')).toMatchObject({ok: true, detail: expect.stringContaining('s3:GetLifecycle')});
+  expect(point('encryption at rest')).toMatchObject({detail: expect.stringContaining('s3:GetEncryptionConf')});
+});
+
+test('whether the bucket encrypts is reported, with the command that makes it do so', async () => {
+  const on = await probe(await fakeServer());
+  expect(on.point('encryption at rest')).toEqual({what: 'encryption at rest', ok: true, detail: 'on: AES256'});
+  const off = await probe(await fakeServer({isEncrypted: false}));
+  expect(off.point('encryption at rest')).toMatchObject({
+    ok: true,
+    detail: expect.stringMatching(
+      /^off: .* aws s3api put-bucket-encryption --bucket \S+ --endpoint-url \S+ --server-side/,
+    ),
+  });
+  const unsupported = await probe(await fakeServer({unsupported: new Set(['encryption'])}));
+  expect(unsupported.point('encryption at rest')).toMatchObject({ok: true, detail: 'not supported by this server'});
 });
 
 test('object lock and versioning are reported', async () => {

@@ -24,6 +24,7 @@ const rightFor: Record<string, string> = {
   DeleteObjects: 's3:DeleteObject',
   GetObjectLockConfiguration: 's3:GetBucketObjectLockConfiguration',
   GetBucketLifecycleConfiguration: 's3:GetLifecycleConfiguration',
+  GetBucketEncryption: 's3:GetEncryptionConfiguration',
 };
 
 export const rightNeeded = (call: string) => rightFor[call] ?? `s3:${call}`;
