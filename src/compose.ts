@@ -19,6 +19,7 @@ import {
 import type {ExitStatus} from './errors/index.ts';
 import {systemProcesses} from './lib/processes.ts';
 import {withoutVaultSecrets} from './lib/vault-secrets.ts';
+import {statusLine} from './lib/wrap.ts';
 import {type Journal, type Operation, openJournal} from './ops/index.ts';
 
 export type RealDeps = CommandDeps & {close: () => void};
@@ -77,7 +78,9 @@ export async function openRealDeps(
     stdout: process.stdout,
     stderr: process.stderr,
     // A terminal has a cursor that returns to the beginning of the line.
-    showProgress: process.stderr.isTTY ? (line = '') => void process.stderr.write(`\r\x1b[K${line}`) : undefined,
+    showProgress: process.stderr.isTTY
+      ? (line = '') => void process.stderr.write(statusLine(line, process.stderr.columns))
+      : undefined,
     warn: (text) => void process.stderr.write(`bkp: ${text}\n`),
     flags,
     colors: colorsWanted({flags, env, isTTY: process.stdout.isTTY}),

@@ -14,6 +14,7 @@ import {
 } from './errors/index.ts';
 import {keepCompiledCode} from './lib/code-cache.ts';
 import {printableLines} from './lib/text.ts';
+import {wrappedError} from './lib/wrap.ts';
 
 // The only file that reads the command line and sets the exit status.
 
@@ -56,7 +57,9 @@ try {
 function report(error: unknown): void {
   const plain = asPlain(error);
   // Messages quote names of any characters.
-  process.stderr.write(wantsJson(args) ? renderErrorJson(plain) : printableLines(renderError(plain)));
+  const {isTTY, columns} = process.stderr;
+  const text = () => wrappedError(printableLines(renderError(plain)), isTTY ? columns : undefined);
+  process.stderr.write(wantsJson(args) ? renderErrorJson(plain) : text());
   process.exitCode = exitStatusOf(plain);
 }
 

@@ -2,7 +2,7 @@ import {styleText} from 'node:util';
 import type {Check} from '../app/health/check.ts';
 import {ExitStatus} from '../errors/index.ts';
 import {printable} from '../lib/text.ts';
-import {wrap} from '../ui/index.ts';
+import {wrap} from '../lib/wrap.ts';
 import type {CommandDeps} from './deps.ts';
 
 export type CheckFormat = 'pretty' | 'json';

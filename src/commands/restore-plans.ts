@@ -2,7 +2,8 @@ import type {TimeEstimate} from '../app/statements/restore-time.ts';
 import type {RestorePlan} from '../collections/index.ts';
 import type {DatabaseRestorePlan} from '../database/index.ts';
 import {formatBytes, formatCount, formatDuration} from '../lib/figures.ts';
-import {type RowFormat, renderRows, wrap} from '../ui/index.ts';
+import {wrap} from '../lib/wrap.ts';
+import {type RowFormat, renderRows} from '../ui/index.ts';
 
 /** Notices wrap here, so that a plan can be read in a terminal of 80 columns. */
 const columns = 80;

@@ -14,7 +14,7 @@ export {renderOperation, renderOperationList} from './operation-pretty.ts';
 export {type Cell, type RowFit, type RowFormat, renderRows} from './rows.ts';
 export type {Subscribe, ViewEnd} from './subscribe.ts';
 export {type Color, renderTable, type TableRow, type TableStyle} from './table.ts';
-export {padTo, shorten, wrap} from './text.ts';
+export {padTo} from './text.ts';
 
 /** The view for a terminal. Loads Ink and React only here, because no other command needs them. */
 export async function showLive(options: LiveOptions): Promise<ViewEnd> {

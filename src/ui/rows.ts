@@ -1,5 +1,6 @@
 import {printable, widthOf} from '../lib/text.ts';
-import {padTo, wrap} from './text.ts';
+import {wrap} from '../lib/wrap.ts';
+import {padTo} from './text.ts';
 
 export type Cell = string | number | bigint | boolean | null;
 export type RowFormat = 'pretty' | 'json';

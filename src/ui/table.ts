@@ -1,6 +1,7 @@
 import {styleText} from 'node:util';
 import {printable, widthOf} from '../lib/text.ts';
-import {padTo, wrap} from './text.ts';
+import {wrap} from '../lib/wrap.ts';
+import {padTo} from './text.ts';
 
 export type Color = 'green' | 'yellow' | 'red' | 'cyan';
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {widthOf} from '../../src/lib/text.ts';
-import {padTo, shorten, wrap} from '../../src/ui/text.ts';
+import {shorten, wrap} from '../../src/lib/wrap.ts';
+import {padTo} from '../../src/ui/text.ts';
 
 test('padding counts terminal columns, not characters', () => {
   expect(padTo('注', 4)).toBe('注  ');

@@ -1,5 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {asPlain, BkpError, renderError} from '../../errors/index.ts';
+import {printableLines} from '../../lib/text.ts';
+import {wrappedError} from '../../lib/wrap.ts';
 import {isComplete, keywords, parse} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
@@ -83,7 +85,8 @@ function runOne(
       await runStatements(statementDeps, parse(text), options);
     } catch (error) {
       const shown = signal.aborted && error === signal.reason ? new BkpError('INTERRUPTED', 'interrupted') : error;
-      deps.stderr.write(renderError(asPlain(shown)));
+      const {isTTY, columns} = deps.stdout;
+      deps.stderr.write(wrappedError(printableLines(renderError(asPlain(shown))), isTTY ? columns : undefined));
     } finally {
       settled.abort();
     }

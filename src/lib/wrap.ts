@@ -1,0 +1,74 @@
+import {printable, widthOf} from './text.ts';
+
+/**
+ * @returns lines of at most `width` columns, wrapped between words where possible, otherwise within a word. A character
+ *   wider than `width` gets its own line.
+ */
+export function wrap(text: string, width: number): string[] {
+  if (widthOf(text) <= width) return [text];
+  const lines: string[] = [];
+  let line = '';
+  for (const piece of text.split(/(?<=\s)(?=\S)/)) {
+    if (line !== '' && widthOf(line + piece.trimEnd()) > width) {
+      lines.push(line.trimEnd());
+      line = continuation(text);
+    }
+    line += piece;
+    while (widthOf(line.trimEnd()) > width) {
+      const head = startOf(line, width);
+      lines.push(head);
+      line = line.slice(head.length);
+    }
+  }
+  if (line.trim() !== '') lines.push(line.trimEnd());
+  return lines;
+
+  /** Indents continuation lines like the first line, if that leaves room for words. */
+  function continuation(whole: string): string {
+    const indent = /^\s*(?:- )?/.exec(whole)![0].length;
+    return ' '.repeat(indent * 2 < width ? indent : 0);
+  }
+}
+
+/** @returns the first characters (grapheme clusters) that fit into `width` columns; at least one */
+export function startOf(text: string, width: number): string {
+  let head = '';
+  for (const {segment} of new Intl.Segmenter().segment(text)) {
+    if (head !== '' && widthOf(head + segment) > width) break;
+    head += segment;
+  }
+  return head;
+}
+
+/** @returns the text in at most `width` columns; `…` marks a cut */
+export function shorten(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  return width < 2 ? startOf(text, width) : `${startOf(text, width - 1)}…`;
+}
+
+/** Parts of a rendered error whose text is wrapped. */
+const label = /^(?:bkp: |cause: | {2}- )/;
+/** Below what it points at. */
+const pointer = /^ +\^/;
+
+/**
+ * A rendered error on a terminal: lines wrap between words, below the beginning of their text. A next step stays one
+ * line, so that a command in it can be copied.
+ * @param columns of the terminal; absent: it is none
+ */
+export function wrappedError(text: string, columns: number | undefined): string {
+  if (columns === undefined) return text;
+  const lines = text.split('\n');
+  return lines
+    .map((line, at) => {
+      const width = label.exec(line)?.[0].length;
+      if (width === undefined || width * 2 > columns || pointer.test(lines[at + 1] ?? '')) return line;
+      return line.slice(0, width) + wrap(line.slice(width), columns - width).join(`\n${' '.repeat(width)}`);
+    })
+    .join('\n');
+}
+
+/** What takes the place of the line at the cursor. Names in it may have any characters. */
+export function statusLine(line: string, columns: number | undefined): string {
+  return `\r\x1b[K${shorten(printable(line), (columns ?? 80) - 1)}`;
+}
