@@ -64,6 +64,15 @@ const refuse = (text) => {
   throw new Refusal(text);
 };
 
+/** Node's message would quote what stands in the text: it may be a key or a row. */
+function parseJson(text, what) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return refuse(`${what} is not valid JSON`);
+  }
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // BLAKE3 (https://github.com/BLAKE3-team/BLAKE3-specs), unkeyed, 32 bytes
 
@@ -386,7 +395,7 @@ function readKeyObject(store, name, check) {
   for (const key of [`keys/${name}`, `keys/spare/${name}`]) {
     if (!store.has(key)) continue;
     try {
-      const {checksum, ...value} = JSON.parse(store.get(key).toString());
+      const {checksum, ...value} = parseJson(store.get(key).toString(), 'it');
       if (checksum !== sha256(JSON.stringify(value))) refuse('its checksum is wrong');
       if (value.version !== 1) refuse('it was written by a newer bkp');
       check(value);
@@ -426,7 +435,7 @@ function slotOpener(tools, secret) {
     if (!equal(tools.commit(slotKey), Buffer.from(commitment, 'hex'))) return undefined;
     const aad = JSON.stringify({vault, id, kind, kdf: kdf ?? null, ...(wrapped && {wrapped}), commitment});
     const body = openPart(tools, slotKey, 'slot body', sealed, aad) ?? refuse(`keys/slots/${id} was changed`);
-    return {id, ...JSON.parse(body.toString())};
+    return {id, ...parseJson(body.toString(), `keys/slots/${id}`)};
   };
 }
 
@@ -438,7 +447,8 @@ function openRing(tools, ring, slot) {
   const shared = decapsulateXWing(Buffer.from(slot.seed, 'hex'), Buffer.from(place.encapsulated, 'base64'));
   const root = openPart(tools, shared, 'wrap', place.root, `${generation} ${slot.id}`) ?? refuse(`${what} was changed`);
   const aad = JSON.stringify({vault, generation, commitment, link, slots});
-  const body = JSON.parse(openPart(tools, root, 'ring body', ring.body, aad) ?? refuse(`${what} was changed`));
+  const sealed = openPart(tools, root, 'ring body', ring.body, aad) ?? refuse(`${what} was changed`);
+  const body = parseJson(sealed, what);
   const own = {root: root.toString('hex'), link, slots: sha256(JSON.stringify(slots))};
   const links = [...body.history, own].map((each) => ({...each, root: Buffer.from(each.root, 'hex')}));
   const forged = () => refuse(`${what} does not follow from the ring that the slot knows: someone else made it`);
@@ -1043,7 +1053,7 @@ function valuesOf(payload) {
 // ---------------------------------------------------------------------------------------------------------------------
 // What a vault contains
 
-const readJson = (store, key, kind) => JSON.parse(unseal(store.get(key), kind, key).toString());
+const readJson = (store, key, kind) => parseJson(unseal(store.get(key), kind, key).toString(), key);
 const decodeName = (part) => decodeURIComponent(part.replace(/%(?![0-9A-F]{2})/g, '%25'));
 
 /** @returns whether the manifest of this lease is a backup */
@@ -1437,7 +1447,7 @@ function restoreFiles(chunks, {manifest, folder, withOptional}) {
   const files = list
     .split('\n')
     .filter(Boolean)
-    .map((line) => JSON.parse(line));
+    .map((line) => parseJson(line, 'a line of the list of files'));
   const isOdd = (part) => ['', '.', '..'].includes(part) || /[\\\0]/.test(part);
   const odd = files.find(({path}) => /^[A-Za-z]:/.test(path) || path.split('/').some(isOdd));
   if (odd !== undefined) refuse(`the list of files is damaged: it has the path ${JSON.stringify(odd.path)}`);

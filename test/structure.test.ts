@@ -278,3 +278,27 @@ test('no line of code is longer than 120 columns, comments included', () => {
     );
   expect(long).toEqual([]);
 });
+
+/** JSON that bkp or its engine has just made, and what no error leaves. */
+const parsesItself: readonly string[] = [
+  'app/orders/author.ts',
+  'app/places/scratch-folder.ts',
+  'backups/keep-report.ts',
+  'commands/demo/run.ts',
+  'main.ts',
+  'sources/postgres/restore/continued.ts',
+  'sources/postgres/restore/shared.ts',
+  'sources/postgres/restore/staging.ts',
+  'sources/postgres/restore/stored.ts',
+  'sources/postgres/scratch/script.ts',
+  'sources/questdb/server/ephemeral.ts',
+  'sources/questdb/server/http.ts',
+  'sources/sqlite/restore/foreign-keys.ts',
+  'vault/format/repair-header.ts',
+  'vault/keys/change-keys.ts',
+];
+
+test('JSON that a store, a file or a person wrote is parsed without an error that quotes it', () => {
+  const parsing = files.filter((file) => /\bJSON\.parse\(/.test(readFileSync(file, 'utf8'))).map(nameOf);
+  expect(parsing.sort()).toEqual([...parsesItself, 'lib/json.ts'].sort());
+});

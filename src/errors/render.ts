@@ -1,5 +1,6 @@
 import {type ErrorCode, errorCodes} from './codes.ts';
 import {BkpError} from './error.ts';
+import {messageOf} from './parser-quotes.ts';
 
 /** An error as data, for a journal row, a JSON line or another process. */
 export type PlainError = {
@@ -31,8 +32,9 @@ export function asPlain(error: unknown): PlainError {
     };
   }
   if (isSystemError(error)) return asPlain(systemFault(error));
-  const message = error instanceof Error ? error.message : String(error);
-  const stack = error instanceof Error ? error.stack : undefined;
+  const message = error instanceof Error ? messageOf(error) : String(error);
+  // It begins with the message.
+  const stack = error instanceof Error ? error.stack?.replace(error.message, () => message) : undefined;
   return {
     code: 'INTERNAL',
     status: 'INTERNAL_ERROR',
@@ -102,7 +104,7 @@ function indent(label: string, text: string): string {
 function causeText(cause: unknown): string | undefined {
   const parts: string[] = [];
   for (let at = cause; at !== undefined && at !== null && parts.length < 8; at = (at as {cause?: unknown}).cause) {
-    parts.push(at instanceof Error ? at.message : String(at));
+    parts.push(at instanceof Error ? messageOf(at) : String(at));
   }
   return parts.length === 0 ? undefined : parts.join(': ');
 }

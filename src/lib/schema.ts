@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import {fromJson} from './json.ts';
 
 /**
  * Data in a store or a journal may come from another version of bkp, or be damaged, so it is parsed when it is
@@ -7,7 +8,8 @@ import * as v from 'valibot';
 export type Schema<T> = v.GenericSchema<unknown, T>;
 
 /**
- * @param fault creates the error; `why` says what is wrong and where: `tables.0.layers: Invalid length …`
+ * @param fault creates the error; `why` says what is wrong and where: `tables.0.layers: Invalid length …`. It quotes no
+ *   text of the value, which may be a secret
  * @returns the value itself, including members that the schema does not know: a newer bkp may have added them
  */
 export function parsed<T>(schema: Schema<T>, value: unknown, fault: (why: string) => Error): T {
@@ -15,18 +17,22 @@ export function parsed<T>(schema: Schema<T>, value: unknown, fault: (why: string
   if (issues === undefined) return value as T;
   const [issue] = issues;
   const place = v.getDotPath(issue);
-  throw fault(place === null ? issue.message : `${place}: ${issue.message}`);
+  const why = withoutValue(issue);
+  throw fault(place === null ? why : `${place}: ${why}`);
 }
 
-/** The same for JSON text; if it is not JSON, `why` is the message of the SyntaxError. */
+/** The same for JSON text; if it is not JSON, `why` says where. */
 export function parsedJson<T>(schema: Schema<T>, text: string, fault: (why: string) => Error): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw fault((error as Error).message);
-  }
-  return parsed(schema, value, fault);
+  return parsed(schema, fromJson(text, fault), fault);
+}
+
+/** The message ends with the value that was found: `Expected string but received 4711`. */
+function withoutValue({message, received, input, kind, type}: v.BaseIssue<unknown>): string {
+  const isText = received.startsWith('"');
+  // Numbers of versions and limits say what is wrong; where any number is, it may be a secret without its quotes.
+  const isNumber = typeof input === 'number' && kind === 'schema' && type !== 'literal';
+  if (!message.endsWith(received) || !(isText || isNumber)) return message;
+  return `${message.slice(0, -received.length)}${isText ? 'another text' : 'a number'}`;
 }
 
 /** A number of things: an exact integer, at least 0. */

@@ -149,6 +149,20 @@ test.each([
   expect(readFileSync(home.configFile, 'utf8')).toBe(text);
 });
 
+test.each([
+  ['{"version":1,"active":"default","profiles":{"default":{\n"vault.password": hunter2"}}}', 'see line 2, column 19'],
+  ['hunter2', 'see line 1, column 1'],
+  ['{"version":1,"active":47118,"profiles":{}}', 'active: Invalid type: Expected string but received a number'],
+  ['{"version":"hunter2","active":"","profiles":{}}', 'version: Invalid type: Expected 1 but received another text'],
+])('what is wrong with the file %j is told without its values, which may be secrets', async (text, why) => {
+  const home = temporaryHome();
+  mkdirSync(home.dir);
+  writeConfig(home, text);
+  const profiles = await openProfiles(home);
+  expect(() => profiles.list()).toThrow(expect.objectContaining({code: 'USAGE', cause: expect.stringContaining(why)}));
+  expect(() => profiles.list()).toThrow(expect.objectContaining({cause: expect.not.stringMatching(/hunter|4711/)}));
+});
+
 test('a file that cannot be read or written fails with CONFIG_UNAVAILABLE', async () => {
   const home = temporaryHome();
   mkdirSync(home.configFile, {recursive: true});

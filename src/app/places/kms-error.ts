@@ -1,4 +1,4 @@
-import {BkpError, type ErrorCode, systemCode} from '../../errors/index.ts';
+import {BkpError, type ErrorCode, systemCode, withoutQuote} from '../../errors/index.ts';
 
 type CallFacts = {key: string; call: 'Encrypt' | 'Decrypt'};
 type Words = {code: ErrorCode; what: string; next: string};
@@ -52,7 +52,7 @@ export function kmsError(error: unknown, facts: CallFacts): BkpError {
   const name = String(thrown.name === 'Error' || thrown.name === 'AggregateError' ? (code ?? 'Error') : thrown.name);
   const kind = kindOf(name, thrown);
   const words = wordsOf(kind, facts);
-  const message = String(thrown.message ?? '');
+  const message = withoutQuote(String(thrown.message ?? ''));
   return new BkpError(words.code, words.what, {
     cause: message === '' || message === name ? name : `${name}: ${message}`,
     next: words.next,

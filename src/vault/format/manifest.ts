@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import {fromJson} from '../../lib/json.ts';
 import {count, parsed, text} from '../../lib/schema.ts';
 import type {Key, Store} from '../../stores/index.ts';
 import type {ChunkId, JsonValue, Manifest} from '../types.ts';
@@ -32,7 +33,7 @@ export async function readManifest(store: Store, key: Key): Promise<Manifest> {
 
 /** @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` */
 export async function parseManifest(sealed: Uint8Array, key: Key): Promise<Manifest> {
-  const manifest = fromJson(await unseal('manifest', sealed, key), key);
+  const manifest = jsonIn(await unseal('manifest', sealed, key), key);
   return parsed<Manifest>(manifestSchema, manifest, (why) => damaged(key, `it is not a manifest: ${why}`));
 }
 
@@ -43,15 +44,11 @@ export async function readDocument(store: Store, key: Key): Promise<JsonValue> {
 
 /** @throws BkpError `OBJECT_DAMAGED` | `STORE_REFUSED` */
 export async function parseDocument(sealed: Uint8Array, key: Key): Promise<JsonValue> {
-  return fromJson(await unseal('document', sealed, key), key);
+  return jsonIn(await unseal('document', sealed, key), key);
 }
 
 const toJson = (value: unknown) => Buffer.from(JSON.stringify(value));
 
-function fromJson(payload: Uint8Array, key: Key): JsonValue {
-  try {
-    return JSON.parse(Buffer.from(payload).toString()) as JsonValue;
-  } catch (error) {
-    throw damaged(key, 'it is not JSON', error);
-  }
+function jsonIn(payload: Uint8Array, key: Key): JsonValue {
+  return fromJson(Buffer.from(payload).toString(), (why) => damaged(key, why)) as JsonValue;
 }

@@ -1,4 +1,5 @@
 import {randomBytes} from 'node:crypto';
+import {fromJson} from '../../lib/json.ts';
 import type {Key} from '../../stores/index.ts';
 import {derived, sha256} from '../crypto/derive.ts';
 import {nonceBytes, Xaes} from '../crypto/xaes.ts';
@@ -35,12 +36,7 @@ export function withChecksum(value: object): Buffer {
 
 /** @throws BkpError `OBJECT_DAMAGED` */
 export function checkedJson(bytes: Uint8Array, key: Key): Record<string, unknown> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(Buffer.from(bytes).toString());
-  } catch (error) {
-    throw damaged(key, 'it is not JSON', error);
-  }
+  const parsed = fromJson(Buffer.from(bytes).toString(), (why) => damaged(key, why));
   if (typeof parsed !== 'object' || parsed === null) throw damaged(key, 'it is not a JSON object');
   const {checksum, ...value} = parsed as Record<string, unknown>;
   if (checksum !== sha256(JSON.stringify(value))) throw damaged(key, 'its checksum is wrong');

@@ -1,4 +1,4 @@
-import {systemCode} from '../../../errors/index.ts';
+import {systemCode, withoutQuote} from '../../../errors/index.ts';
 
 /**
  * Kinds of failure of one request, by their consequence. Servers name the same failure differently, so the kind is
@@ -231,7 +231,7 @@ function kindOf(error: unknown, {name, code, status, message}: Signs): FailureKi
 
 /** One line, without the addresses and file names of OpenSSL. */
 function messageOf({message}: ThrownFacts, name: string): string {
-  const text = String(message ?? '') || name;
+  const text = withoutQuote(String(message ?? '')) || name;
   return withoutSecrets(
     text.replace(/^(?:write )?EPROTO [0-9A-F]+:error:[0-9A-F]+:|:[^:]*openssl[^:]*\.c:\d+:/g, '').trim(),
   );
