@@ -1,6 +1,7 @@
 import {BkpError, didYouMean, unreachable} from '../errors/index.ts';
 import {printable} from '../lib/text.ts';
 import {excerpt} from './excerpt.ts';
+import {hideSecrets} from './hide-secrets.ts';
 import {keywords} from './keywords.ts';
 import {type Lexeme, lexemes} from './lexemes.ts';
 import {quoteName} from './names.ts';
@@ -19,7 +20,8 @@ const foundLimit = 40;
 /**
  * The error for text that does not parse: what was found at `offset`, what was expected, and what was probably meant.
  */
-export function unexpected(text: string, offset: number, expectations: readonly Expectation[]): BkpError {
+export function unexpected(written: string, writtenOffset: number, expectations: readonly Expectation[]): BkpError {
+  const {text, offset} = hideSecrets(written, writtenOffset);
   const all = lexemes(text);
   const index = all.findIndex((lexeme) => lexeme.start >= offset);
   const lexeme = all[index];
@@ -32,8 +34,8 @@ export function unexpected(text: string, offset: number, expectations: readonly 
   const isFull = /^full$/i.test(word) && expectedKeywords.includes('INCREMENTAL');
   const meant = lexeme?.kind === 'word' && !isFull ? didYouMean(word, expectedKeywords) : undefined;
   // If the text ends too early, mark the end of the last word, not the end of white space and comments after it.
-  const place = lexeme === undefined ? (previous?.end ?? offset) : offset;
-  return syntaxError(text, place, `found ${describe(word, lexeme)}, expected ${anyOf(expected)}`, {
+  const place = lexeme === undefined ? (lexemes(written).at(-1)?.end ?? writtenOffset) : writtenOffset;
+  return syntaxError(written, place, `found ${describe(word, lexeme)}, expected ${anyOf(expected)}`, {
     next: isFull
       ? 'leave it out: a backup is a full one unless INCREMENTAL follows'
       : meant === undefined
@@ -59,10 +61,15 @@ export function refusal(text: string, kind: Refusal, offset: number, detail: str
 function syntaxError(text: string, offset: number, what: string, {next}: {next: string | undefined}): BkpError {
   const {line, column} = placeOf(text, offset);
   return new BkpError('SYNTAX', `syntax error at line ${line}, column ${column}: ${what}`, {
-    cause: excerpt(text, offset),
+    cause: excerptAt(text, offset),
     next,
     context: {line, column},
   });
+}
+
+function excerptAt(written: string, writtenOffset: number): string {
+  const {text, offset} = hideSecrets(written, writtenOffset);
+  return excerpt(text, offset);
 }
 
 function placeOf(text: string, offset: number): Place {

@@ -100,3 +100,27 @@ test('FULL after BACKUP: a full backup has no word', () => {
   expect(full('BACKUP club FULL')).toBe('leave it out: a backup is a full one unless INCREMENTAL follows');
   expect(full('BACKUP full')).toBeUndefined();
 });
+
+test.each([
+  "COPY BACKUP COLLECTION c TOO 's3::bucket=b;secret_access_key=SEKRET'",
+  "COPY BACKUP COLLECTION c TO 's3::bucket=b;secret_access_key=SEKRET' now",
+  "COPY BACKUP COLLECTION c TO 's3::bucket=b;secret_access_key=a SEKRET",
+  'COPY BACKUP COLLECTION c TO "s3::bucket=b;secret_access_key=SEKRET" now',
+  'COPY BACKUP COLLECTION c TO s3::bucket=b;secret_access_key=SEKRET',
+  "COPY 's3::access_key_id=AK;\nsecret_access_key=SEKRET'",
+  "RESTORE c INTO 'postgres://me:SEKRET@host/db' AT",
+  'RESTORE c INTO postgres://me:SEKRET@host/db',
+  "RESTORE c INTO 'host=h password=SEKRET' AT",
+  "CREATE BACKUP COLLECTION c DATABASE WITH (PASSWORD='SEKRET' STORAGE='cluster')",
+  'CREATE BACKUP COLLECTION c DATABASE WITH (secret_access_key = SEKRET)',
+  '`s3::bucket=b;secret_access_key=SEKRET`',
+])('a syntax error does not repeat a secret: %s', (text) => {
+  const error = errorOf(text);
+  expect(JSON.stringify([error, renderError(error)])).not.toContain('SEKRET');
+});
+
+test('the mark is below the error beside a secret', () => {
+  const {message, cause} = errorOf("COPY BACKUP COLLECTION c TO 's3::bucket=b;secret_access_key=SEKRET' now");
+  expect(message).toMatch(/column 69: found `now`/);
+  expect(cause).toBe(`COPY BACKUP COLLECTION c TO 's3::***' now\n${' '.repeat(38)}^`);
+});
