@@ -8,6 +8,7 @@ import {callsFunction, defaultExpression, indexTerms} from '../engine/sql-text.t
 import {virtualTables} from '../schema/objects.ts';
 import {oddStatement} from '../schema/schema.ts';
 import type {Column, Key, NamedSql, Table, UniqueIndex} from '../schema/table.ts';
+import {trackedBy} from '../triggers/names.ts';
 import {tryTable} from './trial.ts';
 
 /** What a name stands for in the main database. */
@@ -109,7 +110,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     key,
     uniques: readUniques(connection, name),
     indexes,
-    triggers: schemaSql(connection, 'trigger', name).filter((trigger) => !isReserved(trigger.name)),
+    triggers: schemaSql(connection, 'trigger', name).filter((trigger) => trackedBy(trigger) === undefined),
     shadowOf,
     autoincrement: /\bautoincrement\b/i.test(sql) && hasSequence(connection),
   };

@@ -77,7 +77,7 @@ export class Dependents {
         const {fault} = reachOfView(connection, {name, sql});
         return fault === undefined ? [] : [{kind: 'view', name, on, sql, ofTable: false, fault}];
       }
-      if (changed.has(foldName(on)) || trackedBy(name) !== undefined) return [];
+      if (changed.has(foldName(on)) || trackedBy({name, sql}) !== undefined) return [];
       const {fault} = reachOfTrigger(connection, on, {name, sql});
       const ofTable = row.of_view !== 1n;
       return fault === undefined ? [] : [{kind: 'trigger', name, on, sql, ofTable, fault}];

@@ -4,10 +4,12 @@ import {type Found, findTable, tableNames} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName} from '../engine/quote.ts';
+import {schemaRows} from '../engine/schema-rows.ts';
 import {namesTable, objectName} from '../engine/sql-text.ts';
 import {objectDefinitionOf, oddObjects, readObjects, virtualTables} from '../schema/objects.ts';
 import {reachOfTrigger, reachOfView} from '../schema/reach.ts';
 import type {Table} from '../schema/table.ts';
+import {isOwnTable} from '../tracking/own-objects.ts';
 
 const restoreLeavesOut = 'a restore leaves it out where that does not exist';
 
@@ -115,28 +117,20 @@ function outside(
 
 /** Tables with names that SQLite reserves, created by an edit of the schema; and tables that look like bkp's own. */
 function unreachable(connection: Connection): readonly string[] {
-  const named = (prefix: string) =>
-    connection
-      .all(
-        `SELECT name FROM main.sqlite_schema
-         WHERE type = 'table' AND rootpage > 0 AND substr(name, 1, length(?1)) = ?1 COLLATE NOCASE`,
-        prefix,
-      )
-      .map((row) => String(row.name));
+  const tables = schemaRows(connection).all.filter(({type, root}) => type === 'table' && root > 0);
+  const named = (prefix: string) => tables.filter(({name}) => foldName(name).startsWith(prefix));
   return [
     ...named('sqlite_')
-      .filter((name) => !/^sqlite_(?:sequence|stat[1-4])$/i.test(name))
-      .map((name) => `${name} has a name that SQLite reserves, and is left out: only BACKUP DATABASE holds it`),
+      .filter(({name}) => !/^sqlite_(?:sequence|stat[1-4])$/i.test(name))
+      .map(({name}) => `${name} has a name that SQLite reserves, and is left out: only BACKUP DATABASE holds it`),
     ...named(ownPrefix)
-      .filter((name) => !ownTable.test(name))
+      .filter((row) => !isOwnTable(connection, row))
       .map(
-        (name) =>
+        ({name}) =>
           `${name} is left out: names that begin with ${ownPrefix} are bkp's own; rename it to have it backed up`,
       ),
   ];
 }
-
-const ownTable = new RegExp(`^${ownPrefix}(?:meta$|marks$|log_|row_)`, 'i');
 
 /** `of`: the virtual table. */
 function ofVirtualTables(

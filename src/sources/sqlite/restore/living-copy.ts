@@ -139,7 +139,7 @@ function makeOthers(connection: Connection, others: readonly Other[], copied: re
   for (const other of others) {
     const {type, name} = other;
     const isThere = type === 'index' ? present.has(foldName(other.on)) : present.has(foldName(name));
-    if (type === 'trigger' ? trackedBy(name) !== undefined : isThere) continue;
+    if (type === 'trigger' ? trackedBy(other) !== undefined : isThere) continue;
     try {
       make(connection, other);
     } catch {}

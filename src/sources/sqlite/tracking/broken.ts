@@ -6,7 +6,8 @@ import {logName, rowName} from '../triggers/names.ts';
 import {dropUnusedMarks} from './drop-marks.ts';
 import {isIdentityKept} from './identity.ts';
 import {removeTracking, type Tracked, trackedTables} from './inventory.ts';
-import {hasTable, marks, meta} from './own-tables.ts';
+import {hasOwnTable} from './own-objects.ts';
+import {marks, meta} from './own-tables.ts';
 import {trackingFault} from './tracking.ts';
 
 /** Tracking that does not work: the next increment takes all rows, and its triggers can make writes fail. */
@@ -22,7 +23,7 @@ export function brokenTracking(connection: Connection): readonly BrokenTracking[
     const detail = whatIsBroken(connection, tracked);
     if (detail !== undefined) broken.push({table: tracked.name, detail});
   }
-  const isLeft = !hasTable(connection, marks) && hasTable(connection, meta);
+  const isLeft = !hasOwnTable(connection, marks) && hasOwnTable(connection, meta);
   if (broken.length === 0 && isLeft && !isIdentityKept(connection))
     broken.push({table: meta, detail: `table ${meta} is left, and nothing is tracked`});
   return broken;
@@ -48,7 +49,7 @@ function whatIsBroken(connection: Connection, {name, log, row, triggers}: Tracke
   if (!log) return `table ${rowName(name)} is left without log and triggers`;
   if (triggers.length === 0) return `table ${logName(name)} is left, and no trigger writes to it`;
   const marked =
-    hasTable(connection, marks) &&
+    hasOwnTable(connection, marks) &&
     connection.value(`SELECT 1 FROM main.${marks} WHERE name = ? COLLATE NOCASE`, name) !== undefined;
   if (!marked) return `changes of table ${name} are logged, and no backup is known that needs them`;
   const found = findTable(connection, name);

@@ -4,11 +4,12 @@ import {quoteName} from '../engine/quote.ts';
 import {logName} from '../triggers/names.ts';
 import {isIdentityKept} from './identity.ts';
 import {removeTracking, trackedTables} from './inventory.ts';
-import {hasTable, marks, meta} from './own-tables.ts';
+import {hasOwnTable} from './own-objects.ts';
+import {marks, meta} from './own-tables.ts';
 
 /** Removes the owner's marks except `keep`, and what no other owner needs then; within a write transaction. */
 export function dropMarks(connection: Connection, owner: string, keep?: Mark): void {
-  const marked = hasTable(connection, marks);
+  const marked = hasOwnTable(connection, marks);
   if (keep !== undefined) {
     // The mark of another database: no change that is logged here is known to be in a backup.
     const known = `SELECT 1 FROM main.${marks} WHERE owner = ? AND mark = ?`;
@@ -30,7 +31,7 @@ export function dropMarks(connection: Connection, owner: string, keep?: Mark): v
 
 /** Drops bkp's own tables when no mark is left; within a write transaction. */
 export function dropUnusedMarks(connection: Connection): void {
-  if (hasTable(connection, marks) && connection.number(`SELECT count(*) FROM main.${marks}`) > 0) return;
+  if (hasOwnTable(connection, marks) && connection.number(`SELECT count(*) FROM main.${marks}`) > 0) return;
   connection.exec(`DROP TABLE IF EXISTS main.${marks}`);
   if (!isIdentityKept(connection)) connection.exec(`DROP TABLE IF EXISTS main.${meta}`);
 }

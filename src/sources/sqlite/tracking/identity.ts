@@ -1,8 +1,9 @@
 import type {Connection} from '../engine/connection.ts';
-import {createOwnTables, hasTable, meta} from './own-tables.ts';
+import {hasOwnTable} from './own-objects.ts';
+import {createOwnTables, meta} from './own-tables.ts';
 
 export function identityOf(connection: Connection): string | undefined {
-  if (!hasTable(connection, meta)) return undefined;
+  if (!hasOwnTable(connection, meta)) return undefined;
   const value = connection.value(`SELECT value FROM main.${meta} WHERE name = 'identity'`);
   return value === undefined ? undefined : String(value);
 }
@@ -10,7 +11,8 @@ export function identityOf(connection: Connection): string | undefined {
 /** Backups of the whole file rely on the identity, so it is kept when no table is tracked any more. */
 export function isIdentityKept(connection: Connection): boolean {
   return (
-    hasTable(connection, meta) && connection.value(`SELECT 1 FROM main.${meta} WHERE name = 'whole file'`) !== undefined
+    hasOwnTable(connection, meta) &&
+    connection.value(`SELECT 1 FROM main.${meta} WHERE name = 'whole file'`) !== undefined
   );
 }
 

@@ -3,7 +3,8 @@ import type {Connection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {schemaRows} from '../engine/schema-rows.ts';
 import {logName, rowName, trackedBy} from '../triggers/names.ts';
-import {hasTable, marks} from './own-tables.ts';
+import {hasOwnTable, isOwnTable} from './own-objects.ts';
+import {marks} from './own-tables.ts';
 
 type OwnTrigger = {
   name: string;
@@ -26,10 +27,9 @@ export function trackedTables(connection: Connection): readonly Tracked[] {
   for (const row of schemaRows(connection).all) {
     const {name} = row;
     const after = (prefix: string) => (foldName(name).startsWith(prefix) ? name.slice(prefix.length) : '');
-    if (row.type === 'trigger') {
-      const table = trackedBy(name);
-      if (table !== undefined) entry(table).triggers.push({name, on: row.table, sql: String(row.sql)});
-    } else if (row.type === 'table') {
+    const table = row.type === 'trigger' ? trackedBy(row) : undefined;
+    if (table !== undefined) entry(table).triggers.push({name, on: row.table, sql: String(row.sql)});
+    if (isOwnTable(connection, row)) {
       if (after(logName('')) !== '') entry(after(logName(''))).log = true;
       if (after(rowName('')) !== '') entry(after(rowName(''))).row = true;
     }
@@ -44,7 +44,7 @@ export function trackedTables(connection: Connection): readonly Tracked[] {
 export function removeTracking(connection: Connection, names: readonly TableName[]): void {
   const wanted = new Set(names.map(foldName));
   const found = trackedTables(connection).filter(({name}) => wanted.has(foldName(name)));
-  const isMarked = hasTable(connection, marks);
+  const isMarked = hasOwnTable(connection, marks);
   for (const {name, log, row, triggers} of found) {
     for (const trigger of triggers) connection.exec(`DROP TRIGGER IF EXISTS main.${quoteName(trigger.name)}`);
     if (row) connection.exec(`DROP TABLE IF EXISTS main.${quoteName(rowName(name))}`);

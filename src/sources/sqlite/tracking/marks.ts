@@ -4,7 +4,8 @@ import type {Connection} from '../engine/connection.ts';
 import {quoteName} from '../engine/quote.ts';
 import type {Table} from '../schema/table.ts';
 import {logName} from '../triggers/names.ts';
-import {hasTable, marks} from './own-tables.ts';
+import {hasOwnTable} from './own-objects.ts';
+import {marks} from './own-tables.ts';
 
 export const largestRowid = 2n ** 63n - 1n;
 
@@ -100,7 +101,7 @@ export function keysAtMark(connection: Connection, table: TableName, seq: bigint
 
 /** @returns the log's position at the mark; undefined when the source does not know the mark for this table */
 export function markedAt(connection: Connection, owner: string, mark: Mark, table: TableName): bigint | undefined {
-  if (!hasTable(connection, marks)) return undefined;
+  if (!hasOwnTable(connection, marks)) return undefined;
   const seq = connection.value(
     `SELECT seq FROM main.${marks} WHERE owner = ? AND mark = ? AND name = ?`,
     owner,
@@ -112,7 +113,7 @@ export function markedAt(connection: Connection, owner: string, mark: Mark, tabl
 
 /** Whether the mark was set in this database. An older bkp set it for tables only. */
 export function isMarkKnown(connection: Connection, owner: string, mark: Mark): boolean {
-  if (!hasTable(connection, marks)) return false;
+  if (!hasOwnTable(connection, marks)) return false;
   return connection.get(`SELECT 1 FROM main.${marks} WHERE owner = ? AND mark = ? LIMIT 1`, owner, mark) !== undefined;
 }
 

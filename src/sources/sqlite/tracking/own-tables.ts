@@ -1,7 +1,7 @@
 import {randomBytes} from 'node:crypto';
 import type {Connection} from '../engine/connection.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
-import {schemaRows} from '../engine/schema-rows.ts';
+import {hasOwnTable, requireFreeName} from './own-objects.ts';
 
 /**
  * Change tracking in the source, in tables that bkp creates there:
@@ -21,15 +21,15 @@ import {schemaRows} from '../engine/schema-rows.ts';
 export const meta = `${ownPrefix}meta`;
 export const marks = `${ownPrefix}marks`;
 
-/** Creates `_bkp_meta`, with an identity, and `_bkp_marks` if they are missing; within a write transaction. */
+/**
+ * Creates `_bkp_meta`, with an identity, and `_bkp_marks` if they are missing; within a write transaction.
+ * @throws BkpError `PRECONDITION` if a table of the user is called so
+ */
 export function createOwnTables(connection: Connection): void {
+  for (const name of [meta, marks]) if (!hasOwnTable(connection, name)) requireFreeName(connection, 'table', name);
   connection.exec(`
     CREATE TABLE IF NOT EXISTS main.${meta} (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS main.${marks}
       (owner TEXT, mark TEXT, name TEXT, seq INTEGER NOT NULL, PRIMARY KEY (owner, mark, name)) WITHOUT ROWID;`);
   connection.run(`INSERT OR IGNORE INTO main.${meta} VALUES ('identity', ?)`, randomBytes(16).toString('hex'));
-}
-
-export function hasTable(connection: Connection, name: string): boolean {
-  return schemaRows(connection).named('table', name).length > 0;
 }

@@ -10,12 +10,16 @@ import {logName} from '../triggers/names.ts';
 import {trackingTriggers} from '../triggers/triggers.ts';
 import {removeTracking} from './inventory.ts';
 import {wholeDatabase} from './marks.ts';
-import {createOwnTables, hasTable, marks} from './own-tables.ts';
+import {hasOwnTable, requireFreeName} from './own-objects.ts';
+import {createOwnTables, marks} from './own-tables.ts';
 
 /** Far above what a log that lost its rows would count to, far below the largest rowid. */
 const firstSeq = 2 ** 40;
 
-/** Starts or continues tracking; within a write transaction. */
+/**
+ * Starts or continues tracking; within a write transaction.
+ * @throws BkpError `PRECONDITION` if something of the user has a name that bkp needs
+ */
 export function ensureTracking(connection: Connection, tables: readonly Table[]): void {
   createOwnTables(connection);
   // Each statement that changes the schema makes SQLite's tables of it, and bkp's, out of date: look first.
@@ -26,12 +30,15 @@ export function ensureTracking(connection: Connection, tables: readonly Table[])
   );
   for (const table of wanting) {
     const log = logTable(table);
+    const row = rowTable(table);
+    const triggers = trackingTriggers(table);
+    for (const {name} of [log, ...(row ? [row] : [])]) requireFreeName(connection, 'table', name);
+    for (const {name} of triggers) requireFreeName(connection, 'trigger', name);
     connection.exec(log.sql);
     const first = BigInt(randomInt(firstSeq, 2 * firstSeq));
     connection.run(`INSERT INTO main.${quoteName(log.name)} (seq) VALUES (?)`, first);
-    const row = rowTable(table);
     if (row !== undefined) connection.exec(row.sql);
-    for (const trigger of trackingTriggers(table)) connection.exec(trigger.sql);
+    for (const trigger of triggers) connection.exec(trigger.sql);
   }
 }
 
@@ -61,7 +68,7 @@ export function trackingFault(connection: Connection, table: Table): string | un
 
 /** Every owner with a mark here, its tables, and how many log rows its next increment reads. */
 export function listTracking(connection: Connection): {owner: string; tables: TableName[]; logRows: number}[] {
-  if (!hasTable(connection, marks)) return [];
+  if (!hasOwnTable(connection, marks)) return [];
   const owners = new Map<string, TableName[]>();
   for (const row of connection.all(`SELECT DISTINCT owner, name FROM main.${marks} ORDER BY owner, name`)) {
     const tables = owners.get(String(row.owner)) ?? [];
@@ -71,7 +78,7 @@ export function listTracking(connection: Connection): {owner: string; tables: Ta
     owner,
     tables,
     logRows: tables
-      .filter((table) => hasTable(connection, logName(table)))
+      .filter((table) => hasOwnTable(connection, logName(table)))
       .reduce((sum, table) => sum + logRowsSince(connection, owner, table), 0),
   }));
 }
