@@ -6,7 +6,7 @@ import {backupMicros, type DatabaseRestorePlan} from '../database/index.ts';
 import {unreachable} from '../errors/index.ts';
 import {formatBytes} from '../lib/figures.ts';
 import {microsText} from '../lib/time.ts';
-import {type Operation, operationId} from '../ops/index.ts';
+import {backupOf, type Operation, operationId} from '../ops/index.ts';
 import {type Cell, type RowFormat, renderRows} from '../ui/index.ts';
 import type {CommandDeps} from './deps.ts';
 
@@ -80,10 +80,10 @@ export function tableOf({rows, operation}: StatementResult): Table | undefined {
 
 /** BACKUP DATABASE has the one column that QuestDB Enterprise prints. */
 function startedTable(operation: Operation): Table {
-  const {kind, backup} = operation;
-  if (kind === 'dbbackup') return {columns: [{name: 'backup_timestamp'}], rows: [[backup ?? null]]};
+  const backup = backupOf(operation) ?? null;
+  if (operation.kind === 'dbbackup') return {columns: [{name: 'backup_timestamp'}], rows: [[backup]]};
   const id = operationId(operation);
-  if (backup === undefined) return {columns: [{name: 'operation_id'}], rows: [[id]]};
+  if (operation.backup === undefined) return {columns: [{name: 'operation_id'}], rows: [[id]]};
   return {columns: [{name: 'operation_id'}, {name: 'backup'}], rows: [[id, backup]]};
 }
 

@@ -127,3 +127,33 @@ test('YS19: DROP removes backups and tracking, keeps the tables, and frees the n
   await desk.sql(incremental);
   expect(await backupsOf(desk)).toEqual([]);
 });
+
+test('INCREMENTAL OR FULL with --wait prints the name of the backup that it took', async () => {
+  const desk = openDesk();
+  await desk.sql(incremental);
+  await desk.sqlWait('BACKUP c');
+  // Only the snapshot shows it, in the worker.
+  desk.exec('DROP TABLE _bkp_marks');
+  const {stdout} = await desk.bkp('sql', '--wait', '--format', 'json', 'BACKUP c INCREMENTAL OR FULL');
+  const [row, operation] = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(row).toEqual({operation_id: operation.id, backup: `c/${(await backupsOf(desk)).at(-1)}`});
+  expect(row.backup).toMatch(/_full$/);
+  desk.exec(dropBoth);
+  const planned = row.backup.replace('_full', '_incremental');
+  const {stderr} = await desk.refused(`RESTORE \`${planned}\``);
+  expect(stderr).toMatch(/did you mean \d+Z_full\?/);
+  await desk.sqlWait(`RESTORE \`${row.backup}\``);
+});
+
+test('a backup that failed has no name in the row of its statement', async () => {
+  const desk = openDesk();
+  await desk.sql(incremental);
+  await desk.sqlWait('BACKUP c');
+  desk.exec('DROP TABLE _bkp_marks');
+  const {stdout, status} = await desk.bkp('sql', '--wait', 'BACKUP c INCREMENTAL');
+  expect(status).not.toBe(0);
+  expect(stdout).toMatch(/^operation_id +backup\nincbackup\/2 +NULL\n$/);
+});

@@ -41,9 +41,12 @@ export async function findBackup(
     }
   }
   const which = atMs === undefined ? point : `at or before ${point}`;
+  // INCREMENTAL OR FULL may take the other type than the statement announced.
+  const ofItsTime = findByName(backups, point.split('_')[0]!);
   throw new BkpError('BACKUP_NOT_FOUND', `collection ${collection} has no backup ${which}`, {
-    next:
-      atMs === undefined
+    next: ofItsTime
+      ? `did you mean ${ofItsTime}?`
+      : atMs === undefined
         ? `SHOW BACKUPS IN ${quoteName(collection)}; AT also takes a time as '2026-11-21T12:30:00Z' or '-1 day'`
         : `SHOW BACKUPS IN ${quoteName(collection)}`,
   });

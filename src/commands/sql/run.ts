@@ -1,7 +1,6 @@
 import {execute} from '../../app/statements/execute.ts';
 import type {StatementResult} from '../../app/statements/result.ts';
 import {BkpError, ExitStatus} from '../../errors/index.ts';
-import type {Operation} from '../../ops/index.ts';
 import type {Statement} from '../../sql/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
 import type {CommandDeps} from '../deps.ts';
@@ -49,22 +48,23 @@ export async function report(
   {wait, quiet = false, format}: ReportOptions,
 ): Promise<'done' | 'left'> {
   // The operation has the notices as well.
-  if (quiet && result.operation !== undefined) return wait ? waited(deps, result.operation, {quiet, format}) : 'done';
-  for (const notice of result.notices) deps.stderr.write(`bkp: ${notice}\n`);
+  const isQuiet = quiet && result.operation !== undefined;
+  const printRow = (row: StatementResult) => {
+    const table = isQuiet ? undefined : tableOf(row);
+    if (table !== undefined) deps.stdout.write(printedTable(table, format, deps.stdout));
+  };
+  if (!isQuiet) for (const notice of result.notices) deps.stderr.write(`bkp: ${notice}\n`);
   if (result.rows?.kind === 'restore-plan') deps.stdout.write(renderRestorePlan(result.rows, format));
-  const table = tableOf(result);
-  if (table !== undefined) deps.stdout.write(printedTable(table, format, deps.stdout));
-  if (isBlockedPlan(result)) deps.exitWith(ExitStatus.refused);
-  if (result.operation === undefined || !wait) return 'done';
-  return waited(deps, result.operation, {quiet, format});
-}
-
-async function waited(
-  deps: CommandDeps,
-  operation: Operation,
-  options: {quiet: boolean; format: RowFormat},
-): Promise<'done' | 'left'> {
-  const end = await waitForOperation(deps, operation, options);
+  if (result.operation === undefined || !wait) {
+    printRow(result);
+    if (isBlockedPlan(result)) deps.exitWith(ExitStatus.refused);
+    return 'done';
+  }
+  // Which backup it makes is certain at its end only.
+  const end = await waitForOperation(deps, result.operation, {
+    ...{quiet, format},
+    ended: (operation) => printRow({...result, operation}),
+  });
   if (end === 'left') deps.exitWith(ExitStatus.interrupted);
   return end;
 }

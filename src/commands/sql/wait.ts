@@ -6,18 +6,20 @@ import {follow} from '../follow.ts';
 
 /**
  * Shows the operation until it is done. With `json` it prints the operation, as `operation get` does.
+ * @param options.ended is called with the operation at the end of the wait, before anything else is printed
  * @returns `left` after a Ctrl-C: the operation continues
  * @throws BkpError the error of the operation, which then determines the exit status
  */
 export async function waitForOperation(
   deps: CommandDeps,
   {number}: Operation,
-  {quiet, format}: {quiet: boolean; format: RowFormat},
+  {quiet, format, ended}: {quiet: boolean; format: RowFormat; ended: (operation: Operation) => void},
 ): Promise<'done' | 'left'> {
   const end = await follow(deps, {numbers: [number], linesTo: 'stderr', withoutErrors: true, quiet});
-  if (end.why === 'left') return 'left';
   const journal = await deps.journal();
   const operation = await journal.get(number);
+  ended(operation);
+  if (end.why === 'left') return 'left';
   if (format === 'json' && !quiet) deps.stdout.write(renderOperationLine(operation, 'json'));
   if (operation.state.name !== 'done') return 'left';
   const {outcome} = operation.state;
