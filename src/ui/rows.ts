@@ -106,8 +106,15 @@ function wrapLast(
 }
 
 function jsonLine(columns: readonly string[], row: readonly Cell[]): string {
-  const plain = (cell: Cell) => (typeof cell !== 'bigint' ? cell : isSafe(cell) ? Number(cell) : String(cell));
-  return JSON.stringify(Object.fromEntries(columns.map((name, at) => [name, plain(row[at] ?? null)])));
+  const members = columns.map((name, at) => `${JSON.stringify(name)}:${jsonText(row[at] ?? null)}`);
+  return `{${members.join(',')}}`;
+}
+
+/** Integers beyond a double, and numbers that JSON lacks, are texts. */
+function jsonText(cell: Cell): string {
+  if (typeof cell === 'bigint') return isSafe(cell) ? String(cell) : `"${cell}"`;
+  if (typeof cell !== 'number') return JSON.stringify(cell);
+  return Number.isFinite(cell) ? textOf(cell) : `"${cell}"`;
 }
 
 function isSafe(value: bigint): boolean {
@@ -150,7 +157,8 @@ function bounded(widths: readonly number[], rows: number): number[] {
 }
 
 function textOf(cell: Cell): string {
-  return cell === null ? 'NULL' : String(cell);
+  if (cell === null) return 'NULL';
+  return Object.is(cell, -0) ? '-0.0' : String(cell);
 }
 
 function isNumeric(cell: Cell): boolean {

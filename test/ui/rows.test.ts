@@ -29,6 +29,12 @@ test('json prints one object per line, and integers beyond a double as exact tex
   );
 });
 
+test('json has every number: infinite ones as text, and the zero with a sign', () => {
+  const [line] = renderRows(['a', 'b', 'c', 'd'], [[Infinity, -Infinity, -0, 0.1]], 'json').split('\n');
+  expect(line).toBe('{"a":"Infinity","b":"-Infinity","c":-0.0,"d":0.1}');
+  expect(renderRows(['a', 'b'], [[-Infinity, -0]], 'pretty')).toBe('        a     b\n-Infinity  -0.0\n');
+});
+
 test('one long value does not make every row as wide as itself', () => {
   const rows = Array.from({length: 20_000}, (_, at) => [at === 7 ? 'x'.repeat(1_000_000) : 'y', at]);
   const text = renderRows(['a', 'b'], rows, 'pretty');

@@ -1,4 +1,5 @@
 import {quoteName} from '../engine/quote.ts';
+import {sameValues} from '../engine/same-values.ts';
 import {loadedNames, type Table} from '../schema/table.ts';
 import type {MergedPair} from './pair.ts';
 
@@ -31,23 +32,10 @@ export function sameKey(pair: Pair, operator: '=' | 'IS'): string {
     .join(' AND ');
 }
 
-/**
- * The condition that a living row has the values of a stored one: the same bytes in the same storage class. Generated
- * columns follow from the others. Comparisons of row values, because a long AND exceeds SQLite's depth.
- */
-export function sameValues(pair: Pair): string {
+/** The condition that a living row has the values of a stored one. Generated columns follow from the others. */
+export function sameRow(pair: Pair): string {
   const {columns} = loadedNames(pair.stored, {generated: false});
-  const row = (side: Side, of: (column: string) => string) =>
-    columns.map((column) => of(`${side}.${column}`)).join(', ');
-  const equal = (of: (column: string) => string) => {
-    const [left, right] = [row(living, of), row(stored, of)];
-    return columns.length === 1 ? `${left} IS ${right}` : `(${left}) IS (${right})`;
-  };
-  // SQLite stores -0.0, and considers it equal to 0.0.
-  const sign = (column: string) => `iif(${column} IS 0.0, format('%g', ${column}), 0)`;
-  return [(column: string) => `${column} COLLATE BINARY`, (column: string) => `typeof(${column})`, sign]
-    .map(equal)
-    .join(' AND ');
+  return sameValues(columns.map((column) => [`${living}.${column}`, `${stored}.${column}`]));
 }
 
 /** The condition that a row has a NULL in its key. */

@@ -8,7 +8,7 @@ import {foldName, quoteName} from '../engine/quote.ts';
 import {reachOfTrigger} from '../schema/reach.ts';
 import {loadedNames, type Table} from '../schema/table.ts';
 import {addedColumns, underAnotherName} from './fit.ts';
-import {hasKey, keyText, living, livingTable, nullInKey, sameKey, sameValues, stored, storedTable} from './match.ts';
+import {hasKey, keyText, living, livingTable, nullInKey, sameKey, sameRow, stored, storedTable} from './match.ts';
 import type {MergedPair} from './pair.ts';
 
 const mostNamed = 10;
@@ -43,7 +43,7 @@ const isLiving = (pair: MergedPair) =>
   `EXISTS (SELECT 1 FROM ${livingTable(pair)} AS ${living} WHERE ${sameKey(pair, '=')})`;
 const isChanged = (pair: MergedPair) =>
   `EXISTS (SELECT 1 FROM ${storedTable(pair)} AS ${stored}
-     WHERE ${sameKey(pair, '=')} AND NOT (${sameValues(pair)}))`;
+     WHERE ${sameKey(pair, '=')} AND NOT (${sameRow(pair)}))`;
 
 /** What a merge would do now. */
 export function countMerge(connection: Connection, pair: MergedPair, mode: MergeMode): MergedTable {
@@ -146,7 +146,7 @@ function keepAddedValues(connection: Connection, pair: MergedPair): Insertion | 
   connection.run(
     `INSERT INTO temp.${changedRows} SELECT ${values.join(', ')}
      FROM ${livingTable(pair)} AS ${living} JOIN ${storedTable(pair)} AS ${stored}
-     ON ${sameKey(pair, '=')} WHERE NOT (${sameValues(pair)})`,
+     ON ${sameKey(pair, '=')} WHERE NOT (${sameRow(pair)})`,
   );
   return {names: [...columns, ...added], select: `SELECT ${numbered} FROM temp.${changedRows}`};
 }
@@ -202,7 +202,7 @@ function requireEqual(connection: Connection, pair: MergedPair, mode: MergeMode)
   const {table} = pair;
   const operator = hasKey(table) ? 'IS' : '=';
   const same = `EXISTS (SELECT 1 FROM ${livingTable(pair)} AS ${living}
-    WHERE ${sameKey(pair, operator)} AND ${sameValues(pair)})`;
+    WHERE ${sameKey(pair, operator)} AND ${sameRow(pair)})`;
   const different = connection.all(
     `SELECT ${keyText(pair, stored)} AS key FROM ${storedTable(pair)} AS ${stored} WHERE NOT ${same}
      LIMIT ${mostNamed}`,

@@ -1,12 +1,13 @@
 import type {RowChange, RowCounts, StoredValue} from '../../scratch.ts';
 import type {Connection, Value} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
+import {kindOf, sameValues} from '../engine/same-values.ts';
 import {nullable} from '../rows/boundary.ts';
 import {type Key, type KeyPart, recordedColumns, type Table} from '../schema/table.ts';
 
 /**
  * Compares a table of `main` (before) with one of `other` (after), which has the same key. Rows with equal keys are one
- * row; it changed if a value or its storage class did, in the columns that both have. A row with a NULL in its key has
+ * row; it changed if a value did, bit by bit, in the columns that both have. A row with a NULL in its key has
  * no identity: it is added or deleted.
  */
 export function countChanges(connection: Connection, before: Table, after: Table): RowCounts {
@@ -65,16 +66,13 @@ function partsOf(before: Table, after: Table): Parts {
   const common = recordedColumns(before)
     .map(({name}) => name)
     .filter((name) => theirs.has(foldName(name)));
-  const same = common.map((name) => {
-    const [one, other] = [`a.${quoteName(name)}`, `b.${quoteName(name)}`];
-    return `(${one} COLLATE BINARY IS ${other} AND typeof(${one}) = typeof(${other}))`;
-  });
+  const same = sameValues(common.map((name) => [`a.${quoteName(name)}`, `b.${quoteName(name)}`]));
   const match = keysMatch(before.key, after.key);
   const [noA, noB] = [noNulls('a', before.key), noNulls('b', after.key)];
   const hasNulls = nullable(before.key).length + nullable(after.key).length > 0;
   return {
     // Tables whose only equal key is the rowid may have no column in common.
-    changed: `${a} JOIN ${b} ON ${match} WHERE NOT (${same.join(' AND ') || '1'})`,
+    changed: `${a} JOIN ${b} ON ${match} WHERE NOT (${same})`,
     deleted: `${a} WHERE ${noA} AND NOT EXISTS (SELECT 1 FROM ${b} WHERE ${match})`,
     added: `${b} WHERE ${noB} AND NOT EXISTS (SELECT 1 FROM ${a} WHERE ${match})`,
     common,
@@ -106,7 +104,7 @@ function* loose(connection: Connection, {loose: from, common}: Parts): Generator
   if (from === undefined) return;
   const of = (name: 'a' | 'b', sign: number) => {
     const columns = common.map((column, i) => `${name}.${quoteName(column)} COLLATE BINARY AS c${i}`);
-    const types = common.map((column, i) => `typeof(${name}.${quoteName(column)}) AS t${i}`);
+    const types = common.map((column, i) => `${kindOf(`${name}.${quoteName(column)}`)} AS t${i}`);
     return `SELECT ${[...columns, ...types, `${sign} AS n`].join(', ')} FROM ${from[name]}`;
   };
   const columns = common.map((_, i) => `c${i}`);
